@@ -1,0 +1,319 @@
+/**
+ * Every way a call can fail, one class for each thing a caller can act upon.
+ *
+ * | class | another key at once? | retried after a delay? |
+ * | --- | --- | --- |
+ * | `RateLimitError` | yes, where the provider said so | yes, honouring `retryAfter` |
+ * | `QuotaExceededError`, `AuthenticationError`, `PermissionError` | yes | no |
+ * | `ProviderUnavailableError`, `NetworkError`, `TimeoutError` | no | yes |
+ * | `MalformedResponseError` | no | yes, once |
+ * | `StreamInterruptedError` | no | no: the stream had begun |
+ * | all others | no | no |
+ *
+ * Messages say what happened and what to do; the provider's own words are kept in them, with secrets masked.
+ *
+ * @since 0.1.0
+ */
+import { Option, Schema } from "effect"
+import type { Duration } from "effect"
+import { Attempt } from "./Attempt.js"
+import { PartialResponse } from "./Chat.js"
+
+const optional = <A, I, R>(schema: Schema.Schema<A, I, R>) => Schema.optionalWith(schema, { exact: true })
+
+const common = {
+  /** The provider that was asked; empty where the call never got that far. */
+  provider: Schema.String,
+  /** The model that was asked for. */
+  model: Schema.String,
+  /** The id (never the secret) of the key that was used. */
+  keyId: optional(Schema.String),
+  /** The HTTP status, where there was an answer. */
+  status: optional(Schema.Number),
+  /** The provider's own id of the request, for its support. */
+  requestId: optional(Schema.String),
+  /** The provider's own code for the error, such as `insufficient_quota`. */
+  code: optional(Schema.String),
+  message: Schema.String,
+  /** Every attempt made for the call, in order. */
+  attempts: Schema.Array(Attempt)
+}
+
+/**
+ * Too many requests or tokens: the provider said so (429), or our own limiter or pool says that the wait is longer than
+ * allowed.
+ *
+ * @since 0.1.0
+ * @category errors
+ */
+export class RateLimitError extends Schema.TaggedError<RateLimitError>()("RateLimitError", {
+  ...common,
+  source: Schema.Literal("provider", "limiter", "pool"),
+  /** How long to wait. */
+  retryAfter: optional(Schema.DurationFromMillis)
+}) {}
+
+/**
+ * The account has no credit or quota left (402, or a 429 or 403 that says so). Waiting a little does not help.
+ *
+ * @since 0.1.0
+ * @category errors
+ */
+export class QuotaExceededError extends Schema.TaggedError<QuotaExceededError>()("QuotaExceededError", {
+  ...common,
+  /** When the quota is renewed, where the provider says it. */
+  retryAfter: optional(Schema.DurationFromMillis)
+}) {}
+
+/**
+ * The key is wrong, revoked or missing (401, and a 400 that says so).
+ *
+ * @since 0.1.0
+ * @category errors
+ */
+export class AuthenticationError extends Schema.TaggedError<AuthenticationError>()("AuthenticationError", common) {}
+
+/**
+ * The key is good but may not do this (403).
+ *
+ * @since 0.1.0
+ * @category errors
+ */
+export class PermissionError extends Schema.TaggedError<PermissionError>()("PermissionError", common) {}
+
+/**
+ * The provider does not know the model, or not for this account.
+ *
+ * @since 0.1.0
+ * @category errors
+ */
+export class ModelNotFoundError extends Schema.TaggedError<ModelNotFoundError>()("ModelNotFoundError", common) {}
+
+/**
+ * The request is longer than the model's context window.
+ *
+ * @since 0.1.0
+ * @category errors
+ */
+export class ContextLengthError extends Schema.TaggedError<ContextLengthError>()("ContextLengthError", common) {}
+
+/**
+ * The provider's safety system refused the prompt.
+ *
+ * @since 0.1.0
+ * @category errors
+ */
+export class ContentFilterError extends Schema.TaggedError<ContentFilterError>()("ContentFilterError", common) {}
+
+/**
+ * The request makes no sense: found before it was sent (`field` says where), or by the provider (400, 404, 413, 422).
+ *
+ * @since 0.1.0
+ * @category errors
+ */
+export class InvalidRequestError extends Schema.TaggedError<InvalidRequestError>()("InvalidRequestError", {
+  ...common,
+  /** The field at fault, such as `messages[0].role`. */
+  field: optional(Schema.String)
+}) {}
+
+/**
+ * The provider is down or overloaded (5xx, 529, 408, 409, and bodies and events that say so).
+ *
+ * @since 0.1.0
+ * @category errors
+ */
+export class ProviderUnavailableError extends Schema.TaggedError<ProviderUnavailableError>()(
+  "ProviderUnavailableError",
+  {
+    ...common,
+    /** How long to wait, where the provider says it. */
+    retryAfter: optional(Schema.DurationFromMillis)
+  }
+) {}
+
+/**
+ * The provider could not be reached, or the connection broke before the answer began.
+ *
+ * @since 0.1.0
+ * @category errors
+ */
+export class NetworkError extends Schema.TaggedError<NetworkError>()("NetworkError", common) {}
+
+/**
+ * A time limit ran out. `phase` says which: `connect`, the `response` as a whole, the `first-event` of a stream, its
+ * `idle` time between events, or the `total` of the call with its retries.
+ *
+ * @since 0.1.0
+ * @category errors
+ */
+export class TimeoutError extends Schema.TaggedError<TimeoutError>()("TimeoutError", {
+  ...common,
+  phase: Schema.Literal("connect", "response", "first-event", "idle", "total"),
+  /** What had arrived, where a stream had begun. */
+  partial: optional(PartialResponse)
+}) {}
+
+/**
+ * An answer that cannot be read: HTML with status 200, broken JSON, a shape that the protocol does not have.
+ *
+ * @since 0.1.0
+ * @category errors
+ */
+export class MalformedResponseError extends Schema.TaggedError<MalformedResponseError>()("MalformedResponseError", {
+  ...common,
+  /** Where in the answer, such as `choices[0].message`; empty for the answer as a whole. */
+  path: Schema.String,
+  /** The beginning of what could not be read. */
+  excerpt: Schema.String,
+  /** What had arrived, where a stream had begun. */
+  partial: optional(PartialResponse)
+}) {}
+
+/**
+ * A stream that had begun broke: it ended without its end, or the provider reported an error in the middle. `partial`
+ * holds what had arrived.
+ *
+ * @since 0.1.0
+ * @category errors
+ */
+export class StreamInterruptedError extends Schema.TaggedError<StreamInterruptedError>()("StreamInterruptedError", {
+  ...common,
+  partial: PartialResponse,
+  /** The class of the error that the provider reported; absent where the stream just ended. */
+  reported: optional(Schema.String)
+}) {}
+
+/**
+ * This provider cannot do what was asked.
+ *
+ * @since 0.1.0
+ * @category errors
+ */
+export class UnsupportedError extends Schema.TaggedError<UnsupportedError>()("UnsupportedError", {
+  ...common,
+  feature: Schema.String
+}) {}
+
+/**
+ * No key of the pool may be used: all are disabled or out of quota, for longer than the call may wait.
+ *
+ * @since 0.1.0
+ * @category errors
+ */
+export class KeyPoolExhaustedError extends Schema.TaggedError<KeyPoolExhaustedError>()("KeyPoolExhaustedError", {
+  ...common,
+  /** When the first key may be tried again; absent where none will be without help. */
+  retryAfter: optional(Schema.DurationFromMillis)
+}) {}
+
+/**
+ * The money set aside for such calls is spent.
+ *
+ * @since 0.1.0
+ * @category errors
+ */
+export class BudgetExceededError extends Schema.TaggedError<BudgetExceededError>()("BudgetExceededError", common) {}
+
+/**
+ * @since 0.1.0
+ * @category model
+ */
+export const LLMError = Schema.Union(
+  RateLimitError,
+  QuotaExceededError,
+  AuthenticationError,
+  PermissionError,
+  ModelNotFoundError,
+  ContextLengthError,
+  ContentFilterError,
+  InvalidRequestError,
+  ProviderUnavailableError,
+  NetworkError,
+  TimeoutError,
+  MalformedResponseError,
+  StreamInterruptedError,
+  UnsupportedError,
+  KeyPoolExhaustedError,
+  BudgetExceededError
+)
+
+/**
+ * @since 0.1.0
+ * @category model
+ */
+export type LLMError = typeof LLMError.Type
+
+/**
+ * @since 0.1.0
+ * @category model
+ */
+export type Tag = LLMError["_tag"]
+
+const tags: ReadonlySet<string> = new Set(LLMError.members.map((member) => member._tag))
+
+/**
+ * @since 0.1.0
+ * @category guards
+ */
+export const isLLMError = (u: unknown): u is LLMError =>
+  u instanceof Error && "_tag" in u && typeof u._tag === "string" && tags.has(u._tag)
+
+/**
+ * Whether the same request may succeed later without anything being changed.
+ *
+ * @since 0.1.0
+ * @category guards
+ */
+export const isRetryable = (error: LLMError): boolean => {
+  switch (error._tag) {
+    case "RateLimitError":
+    case "ProviderUnavailableError":
+    case "NetworkError":
+      return true
+    case "TimeoutError":
+      // A stream that had begun is never begun again, and nothing is left of a call whose total time is up.
+      return error.partial === undefined && error.phase !== "total"
+    case "MalformedResponseError":
+      return error.partial === undefined
+    default:
+      return false
+  }
+}
+
+/**
+ * Whether the error speaks of the key and not of the request, so that another key may succeed at once.
+ *
+ * @since 0.1.0
+ * @category guards
+ */
+export const keyScoped = (error: LLMError): boolean => {
+  switch (error._tag) {
+    case "RateLimitError":
+      return error.source === "provider"
+    case "QuotaExceededError":
+    case "AuthenticationError":
+    case "PermissionError":
+      return true
+    default:
+      return false
+  }
+}
+
+/**
+ * How long the error says to wait.
+ *
+ * @since 0.1.0
+ * @category accessors
+ */
+export const retryAfter = (error: LLMError): Option.Option<Duration.Duration> =>
+  "retryAfter" in error ? Option.fromNullable(error.retryAfter) : Option.none()
+
+/**
+ * The same error with another receipt.
+ *
+ * @since 0.1.0
+ * @category combinators
+ */
+export const withAttempts = <E extends LLMError>(error: E, attempts: ReadonlyArray<Attempt>): E =>
+  attempts === error.attempts ? error : Reflect.construct(error.constructor, [{ ...error, attempts }])

@@ -1,0 +1,8 @@
+export * as ApiKey from "./ApiKey.js"
+export * as Attempt from "./Attempt.js"
+export * as Chat from "./Chat.js"
+export * as ChatEvent from "./ChatEvent.js"
+export * as LLM from "./LLM.js"
+export * as LLMError from "./LLMError.js"
+export * as ProviderClient from "./ProviderClient.js"
+export * as Usage from "./Usage.js"

@@ -1,0 +1,193 @@
+/**
+ * How a protocol writes the vocabulary, in both directions. A wire is pure: data in, data out, no effects, no HTTP and no
+ * clock.
+ *
+ * The client's side encodes requests and decodes answers; the server's side does the reverse, for simulators and gateways.
+ *
+ * @since 0.1.0
+ */
+import type { Either } from "effect"
+import type { ChatRequest, ChatResponse } from "../Chat.js"
+import type { ChatEvent } from "../ChatEvent.js"
+import * as Usage from "../Usage.js"
+
+/**
+ * One message of a stream: an SSE event, or a line of NDJSON.
+ *
+ * @since 0.1.0
+ * @category model
+ */
+export interface Frame {
+  /** The SSE event's name, where it has one. */
+  readonly event?: string | undefined
+  readonly data: string
+}
+
+/**
+ * A request as it goes over the network, less the address and the key.
+ *
+ * @since 0.1.0
+ * @category model
+ */
+export interface WireRequest {
+  /** Below the endpoint's base URL, beginning with a slash. */
+  readonly path: string
+  readonly body: Record<string, unknown>
+}
+
+/**
+ * What a wire could not do with what it was given.
+ *
+ * - `Malformed`: it is not of the protocol. `path` says where.
+ * - `Reported`: it is an error that the other side reported in band, under status 200 or in the middle of a stream. What it
+ *   means is decided elsewhere, from `body`.
+ * - `Truncated`: the stream ended before the answer did.
+ * - `Unsupported`: the vocabulary says something that the protocol has no word for.
+ *
+ * @since 0.1.0
+ * @category model
+ */
+export type WireFailure =
+  | { readonly _tag: "Malformed"; readonly path: string; readonly excerpt: string }
+  | { readonly _tag: "Reported"; readonly body: unknown }
+  | { readonly _tag: "Truncated" }
+  | { readonly _tag: "Unsupported"; readonly feature: string }
+
+/**
+ * For whom a request is written and from whom an answer is read.
+ *
+ * @since 0.1.0
+ * @category model
+ */
+export interface Peer {
+  /** The name of the provider, as it stands in answers and errors, and on thoughts that only it understands. */
+  readonly provider: string
+  /** The model asked for, used where the request names none and where the answer names none. */
+  readonly model: string
+}
+
+/**
+ * @since 0.1.0
+ * @category model
+ */
+export interface AnswerSource extends Peer {
+  /** What to report as input where the provider counts nothing, in tokens. */
+  readonly estimatedInputTokens: number
+}
+
+/**
+ * A whole answer, less what only the client knows.
+ *
+ * @since 0.1.0
+ * @category model
+ */
+export type WireResponse = Omit<ChatResponse, "provider" | "latency" | "keyId" | "attempts">
+
+/**
+ * What a stream says, less `Start`, which only the client can write.
+ *
+ * @since 0.1.0
+ * @category model
+ */
+export type WireEvent = Exclude<ChatEvent, { readonly _tag: "Start" }>
+
+/**
+ * Reads one stream. It holds the state of that stream (open tool calls, the usage so far), so there is one for each.
+ *
+ * @since 0.1.0
+ * @category model
+ */
+export interface StreamDecoder {
+  /** The answer's id, empty until and unless the provider sends it. */
+  readonly id: string
+  /** The model that answers; the one asked for until the provider says otherwise. */
+  readonly model: string
+  /**
+   * - `open`: the answer goes on.
+   * - `finishing`: the model has stopped, but its usage may still follow.
+   * - `done`: `Finish` has been given out, and nothing that follows matters.
+   */
+  readonly state: "open" | "finishing" | "done"
+  /** What was consumed so far; an estimate unless the provider has sent its counts. */
+  readonly usage: Usage.Usage
+  /** Reads one frame and appends what it says to `out`. What was appended before a failure holds. */
+  readonly push: (frame: Frame, out: Array<WireEvent>) => WireFailure | undefined
+  /** Nothing more will come: appends what is still owed, `Finish` included, or says that the answer is cut off. */
+  readonly end: (out: Array<WireEvent>) => WireFailure | undefined
+}
+
+/**
+ * Writes one stream, for a server. There is one for each stream.
+ *
+ * @since 0.1.0
+ * @category model
+ */
+export interface StreamEncoder {
+  /** The frames that say what the event says; none where the protocol has no word for it. */
+  readonly push: (event: ChatEvent) => ReadonlyArray<Frame>
+}
+
+/**
+ * One protocol.
+ *
+ * @since 0.1.0
+ * @category model
+ */
+export interface Wire {
+  readonly name: string
+  readonly framing: "sse" | "ndjson"
+
+  /** The client writes a request. */
+  readonly encodeRequest: (
+    request: ChatRequest,
+    options: Peer & { readonly stream: boolean }
+  ) => Either.Either<WireRequest, WireFailure>
+  /**
+   * The same request without something that the server has just refused and that can be done without; nothing where
+   * `message`, the server's complaint, is about anything else.
+   */
+  readonly withoutRefused: (request: WireRequest, message: string) => WireRequest | undefined
+  /** The client reads a whole answer, already parsed from JSON. */
+  readonly decodeResponse: (body: unknown, source: AnswerSource) => Either.Either<WireResponse, WireFailure>
+  /** The client reads a stream. */
+  readonly decodeStream: (source: AnswerSource) => StreamDecoder
+
+  /** A server reads a request, already parsed from JSON. */
+  readonly decodeRequest: (
+    body: unknown
+  ) => Either.Either<{ readonly request: ChatRequest; readonly stream: boolean }, WireFailure>
+  /** A server writes a whole answer. */
+  readonly encodeResponse: (response: ChatResponse) => Record<string, unknown>
+  /** A server writes a stream. `request` is what the client asked for: some frames depend on it. */
+  readonly encodeStream: (request: Record<string, unknown>) => StreamEncoder
+  /** A server writes an error. */
+  readonly encodeError: (error: {
+    readonly status: number
+    readonly message: string
+    readonly code?: string
+    readonly type?: string
+  }) => Record<string, unknown>
+}
+
+/**
+ * @since 0.1.0
+ * @category constructors
+ */
+export const malformed = (path: string, found: unknown): WireFailure => ({
+  _tag: "Malformed",
+  path,
+  excerpt: (typeof found === "string" ? found : (JSON.stringify(found) ?? String(found))).slice(0, 200)
+})
+
+/**
+ * What was consumed, judged by the length of what was said, for providers that do not count.
+ *
+ * @since 0.1.0
+ * @category constructors
+ */
+export const estimatedUsage = (source: AnswerSource, output: string): Usage.Usage =>
+  Usage.make({
+    inputTokens: source.estimatedInputTokens,
+    outputTokens: Usage.estimateTokens(output),
+    estimated: true
+  })
