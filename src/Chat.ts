@@ -206,14 +206,13 @@ export type ToolChoice = typeof ToolChoice.Type
 const SystemContent = Schema.Union(Schema.String, Schema.Array(TextPart))
 
 /**
- * What the model is told beforehand. `developer` is the newer name of the same thing at OpenAI; elsewhere it is sent as
- * `system`.
+ * What the model is told beforehand.
  *
  * @since 0.1.0
  * @category messages
  */
 export const SystemMessage = Schema.Struct({
-  role: Schema.Literal("system", "developer"),
+  role: Schema.Literal("system"),
   content: SystemContent
 }).annotations({ identifier: "SystemMessage" })
 
@@ -222,6 +221,23 @@ export const SystemMessage = Schema.Struct({
  * @category messages
  */
 export type SystemMessage = typeof SystemMessage.Type
+
+/**
+ * OpenAI's newer name of a system message. Elsewhere it is sent as one.
+ *
+ * @since 0.1.0
+ * @category messages
+ */
+export const DeveloperMessage = Schema.Struct({
+  role: Schema.Literal("developer"),
+  content: SystemContent
+}).annotations({ identifier: "DeveloperMessage" })
+
+/**
+ * @since 0.1.0
+ * @category messages
+ */
+export type DeveloperMessage = typeof DeveloperMessage.Type
 
 /**
  * @since 0.1.0
@@ -305,7 +321,7 @@ export type ToolMessage = typeof ToolMessage.Type
  * @since 0.1.0
  * @category messages
  */
-export const Message = Schema.Union(SystemMessage, UserMessage, AssistantMessage, ToolMessage)
+export const Message = Schema.Union(SystemMessage, DeveloperMessage, UserMessage, AssistantMessage, ToolMessage)
 
 /**
  * @since 0.1.0
@@ -368,7 +384,7 @@ export type Reasoning = typeof Reasoning.Type
  * @category request
  */
 export const ChatRequest = Schema.Struct({
-  messages: Schema.NonEmptyArray(Message),
+  messages: Schema.Array(Message).pipe(Schema.minItems(1)),
   /** Overrides the model of the `LLM` for this request. */
   model: Schema.optionalWith(Schema.NonEmptyString, { exact: true }),
   tools: Schema.optionalWith(Schema.Array(ToolDefinition), { exact: true }),

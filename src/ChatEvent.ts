@@ -253,6 +253,42 @@ export const toPartial = (collected: Collected, usage: Usage.Usage): Chat.Partia
   usage: collected.finish?.usage ?? usage
 })
 
+/**
+ * The events that say what a whole answer says: what a stream of it would be if it arrived at once.
+ *
+ * @since 0.1.0
+ * @category collecting
+ */
+export const fromResponse = (response: ChatResponse): ReadonlyArray<ChatEvent> => [
+  {
+    _tag: "Start",
+    id: response.id,
+    provider: response.provider,
+    model: response.model,
+    keyId: response.keyId,
+    attempts: response.attempts
+  },
+  ...response.reasoningParts.map(({ type, ...part }, index): ReasoningDelta => ({
+    _tag: "ReasoningDelta",
+    index,
+    ...part
+  })),
+  ...(response.text === "" ? [] : [{ _tag: "TextDelta", text: response.text } as const]),
+  ...(response.refusal === "" ? [] : [{ _tag: "RefusalDelta", text: response.refusal } as const]),
+  ...response.toolCalls.flatMap((call, index): ReadonlyArray<ChatEvent> => [
+    { _tag: "ToolCallDelta", index, id: call.id, name: call.name, argumentsDelta: call.arguments },
+    { _tag: "ToolCallEnd", index, call }
+  ]),
+  {
+    _tag: "Finish",
+    reason: response.finishReason,
+    rawReason: response.rawFinishReason,
+    usage: response.usage,
+    latency: response.latency,
+    providerMetadata: response.providerMetadata
+  }
+]
+
 const toResponse = (collected: Collected, finish: Finish): ChatResponse => ({
   id: collected.start?.id ?? "",
   provider: collected.start?.provider ?? "",
@@ -289,6 +325,7 @@ export const collect = <E, R>(
             model: collected.start?.model ?? "",
             message: "The stream ended before its Finish event. What had arrived is in `partial`.",
             attempts: collected.start?.attempts ?? [],
+            begun: collected.start !== undefined,
             partial: toPartial(
               collected,
               Usage.make({

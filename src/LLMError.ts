@@ -7,7 +7,7 @@
  * | `QuotaExceededError`, `AuthenticationError`, `PermissionError` | yes | no |
  * | `ProviderUnavailableError`, `NetworkError`, `TimeoutError` | no | yes |
  * | `MalformedResponseError` | no | yes, once |
- * | `StreamInterruptedError` | no | no: the stream had begun |
+ * | `StreamInterruptedError` | no | only where no event had been given out |
  * | all others | no | no |
  *
  * Messages say what happened and what to do; the provider's own words are kept in them, with secrets masked.
@@ -171,14 +171,16 @@ export class MalformedResponseError extends Schema.TaggedError<MalformedResponse
 }) {}
 
 /**
- * A stream that had begun broke: it ended without its end, or the provider reported an error in the middle. `partial`
- * holds what had arrived.
+ * A stream broke: it ended without its end, or the provider reported an error in the middle. `partial` holds what had
+ * arrived.
  *
  * @since 0.1.0
  * @category errors
  */
 export class StreamInterruptedError extends Schema.TaggedError<StreamInterruptedError>()("StreamInterruptedError", {
   ...common,
+  /** Whether any event had been given out; where none had, the call may be repeated unseen. */
+  begun: Schema.Boolean,
   partial: PartialResponse,
   /** The class of the error that the provider reported; absent where the stream just ended. */
   reported: optional(Schema.String)
@@ -276,6 +278,8 @@ export const isRetryable = (error: LLMError): boolean => {
       return error.partial === undefined && error.phase !== "total"
     case "MalformedResponseError":
       return error.partial === undefined
+    case "StreamInterruptedError":
+      return !error.begun
     default:
       return false
   }
@@ -310,10 +314,12 @@ export const retryAfter = (error: LLMError): Option.Option<Duration.Duration> =>
   "retryAfter" in error ? Option.fromNullable(error.retryAfter) : Option.none()
 
 /**
- * The same error with another receipt.
+ * The same error, with what only a caller further up knows filled in or replaced.
  *
  * @since 0.1.0
  * @category combinators
  */
-export const withAttempts = <E extends LLMError>(error: E, attempts: ReadonlyArray<Attempt>): E =>
-  attempts === error.attempts ? error : Reflect.construct(error.constructor, [{ ...error, attempts }])
+export const amend = <E extends LLMError>(
+  error: E,
+  fields: Partial<Pick<LLMError, "provider" | "model" | "attempts">> & { readonly retryAfter?: Duration.Duration }
+): E => Reflect.construct(error.constructor, [{ ...error, ...fields }])

@@ -1,14 +1,22 @@
 /**
- * One request to one provider with one key: no waiting, no retries, no choice of key. `make` joins a wire to an endpoint.
+ * One request to one provider with one key: no waiting, no retries, no choice of key. `make` joins a wire to an endpoint;
+ * `ChatCompletionsClient` and `ResponsesClient` are the ones you usually want.
  *
  * @since 0.1.0
  */
-import type { Effect, Stream } from "effect"
-import { Context } from "effect"
+import { HttpClient } from "@effect/platform"
+import type { Stream } from "effect"
+import { Context, Effect } from "effect"
 import type { ApiKey } from "./ApiKey.js"
 import type { ChatRequest, ChatResponse } from "./Chat.js"
 import type { ChatEvent } from "./ChatEvent.js"
+import { chat } from "./internal/exchange.js"
+import { chatStream } from "./internal/exchangeStream.js"
+import * as Transport from "./internal/transport.js"
+import { toStream } from "./internal/openStream.js"
 import type { LLMError } from "./LLMError.js"
+import type { RateLimits } from "./wire/RateLimitHeaders.js"
+import type { Wire } from "./wire/Wire.js"
 
 /**
  * Where a provider is and how it wants to be spoken to.
@@ -38,6 +46,8 @@ export interface Endpoint {
 export interface Call {
   readonly model: string
   readonly key: ApiKey
+  /** Told what the provider's rate limit headers say of the key, as soon as a successful answer begins. */
+  readonly onRateLimits?: (limits: RateLimits) => Effect.Effect<void>
 }
 
 /**
@@ -49,12 +59,33 @@ export interface Service {
   readonly provider: string
   /** The name of the wire. */
   readonly wire: string
+  /** Asks and waits for the whole answer. Interruption aborts the request. */
   readonly chat: (request: ChatRequest, call: Call) => Effect.Effect<ChatResponse, LLMError>
+  /** Asks and streams the answer. The connection is closed when the stream ends or is given up. */
   readonly chatStream: (request: ChatRequest, call: Call) => Stream.Stream<ChatEvent, LLMError>
 }
 
 /**
+ * The client that an `LLM` speaks through.
+ *
  * @since 0.1.0
  * @category tags
  */
 export class ProviderClient extends Context.Tag("effect-llm/ProviderClient")<ProviderClient, Service>() {}
+
+/**
+ * A client for a provider that speaks `wire` at `endpoint`.
+ *
+ * @since 0.1.0
+ * @category constructors
+ */
+export const make = (wire: Wire, endpoint: Endpoint): Effect.Effect<Service, never, HttpClient.HttpClient> =>
+  Effect.map(
+    Effect.flatMap(HttpClient.HttpClient, (http) => Transport.make(wire, endpoint, http)),
+    (transport) => ({
+      provider: endpoint.provider,
+      wire: wire.name,
+      chat: (request, call) => chat(transport, request, call),
+      chatStream: (request, call) => toStream(chatStream(transport, request, call))
+    })
+  )

@@ -1,0 +1,295 @@
+/**
+ * The way of one call to an answer: permission from the limiter, a key from the pool, the request, and another key at once
+ * where the provider refused this one. What was taken is given back exactly once, whatever happens.
+ */
+import { Cause, Duration, Effect, Exit, Option, Scope } from "effect"
+import type { Chunk } from "effect"
+import * as Attempt from "../Attempt.js"
+import type { ChatRequest, ChatResponse } from "../Chat.js"
+import type { ChatEvent } from "../ChatEvent.js"
+import * as KeyPool from "../KeyPool.js"
+import type { LLMError } from "../LLMError.js"
+import * as Errors from "../LLMError.js"
+import type { Call, Service as Client } from "../ProviderClient.js"
+import type * as RateLimiter from "../RateLimiter.js"
+import * as Usage from "../Usage.js"
+import { longestSleep } from "./CallLimits.js"
+import type { AttemptProbe, Instruments, Outcome } from "./instruments.js"
+import type { Open, OpenStream, Pull } from "./openStream.js"
+import { fromStream, isolated, withEarlierAttempts } from "./openStream.js"
+import { estimateInput } from "./request.js"
+
+export interface Dependencies {
+  readonly client: Client
+  readonly pool: KeyPool.Service
+  readonly limiter: RateLimiter.Service
+  readonly instruments: Instruments
+  /** Whether the limiter counts tokens: only then are they estimated beforehand. */
+  readonly countsTokens: boolean
+}
+
+/** A request on its way, and for which model. */
+interface Errand {
+  readonly request: ChatRequest
+  readonly model: string
+}
+
+/** What an attempt holds while it speaks. `end` gives it back; only the first end counts. */
+interface Hold {
+  readonly call: Call
+  readonly probe: AttemptProbe
+  readonly startedAt: number
+  readonly end: (verdict: KeyPool.Verdict, outcome: Outcome, usage?: Usage.Usage) => Effect.Effect<void>
+}
+
+/** What an answer is taken to cost before it is known, in tokens, where the request does not bound it lower. */
+const usualOutput = 500
+
+const estimate = (request: ChatRequest): number =>
+  estimateInput(request) + Math.min(request.maxTokens ?? usualOutput, usualOutput)
+
+type Restore = <A, E, R>(effect: Effect.Effect<A, E, R>) => Effect.Effect<A, E, R>
+
+/** Takes a permit, then a key: a key that waited for a permit would be idle meanwhile. Only the waits are interruptible. */
+const take = (
+  deps: Dependencies,
+  { model, request }: Errand,
+  tried: ReadonlySet<string>,
+  restore: Restore
+): Effect.Effect<Hold, LLMError> =>
+  Effect.gen(function* () {
+    const clock = yield* Effect.clock
+    const tokens = deps.countsTokens ? estimate(request) : 0
+    const longest = yield* longestSleep
+    const askedAt = clock.unsafeCurrentTimeMillis()
+    const reservation = yield* restore(deps.limiter.reserve(tokens, bounded(longest)))
+    const permittedAt = clock.unsafeCurrentTimeMillis()
+    const lease = yield* Effect.onError(
+      restore(
+        deps.pool.acquire({
+          exclude: tried,
+          cooling: tried.size === 0 ? "wait" : "fail",
+          ...bounded(longest - (permittedAt - askedAt))
+        })
+      ),
+      () => reservation.settle(0)
+    )
+    const startedAt = clock.unsafeCurrentTimeMillis()
+    if (permittedAt > askedAt) yield* deps.instruments.waited("limiter", permittedAt - askedAt)
+    if (startedAt > permittedAt) yield* deps.instruments.waited("pool", startedAt - permittedAt)
+    const probe = yield* deps.instruments.attempt(lease.key, model, request)
+    let over = false
+    return {
+      call: {
+        model,
+        key: lease.key,
+        onRateLimits: (limits) =>
+          limits.remainingRequests === 0 && limits.resetRequests !== undefined
+            ? deps.pool.rest(lease.key.id, limits.resetRequests)
+            : Effect.void
+      },
+      probe,
+      startedAt,
+      end: (verdict, outcome, usage) =>
+        Effect.suspend(() => {
+          if (over) return Effect.void
+          over = true
+          return Effect.zipRight(
+            Effect.zipRight(lease.settle(verdict), reservation.settle(usage?.totalTokens ?? tokens)),
+            probe.end(verdict, outcome, usage)
+          )
+        })
+    }
+  })
+
+const bounded = (longest: number): { readonly maxWait?: Duration.Duration } =>
+  Number.isFinite(longest) ? { maxWait: Duration.millis(Math.max(0, longest)) } : {}
+
+/** Of two reasons not to answer, the one that time will mend, and of two such the one that it will mend sooner. */
+const preferred = (first: LLMError, next: LLMError): LLMError => {
+  if (first._tag === "RateLimitError" && next._tag === "RateLimitError") {
+    return first.retryAfter !== undefined && next.retryAfter !== undefined
+      ? Errors.amend(first, { retryAfter: Duration.min(first.retryAfter, next.retryAfter) })
+      : first
+  }
+  if (next._tag === "RateLimitError") return next
+  return first._tag === "RateLimitError" || next._tag === "KeyPoolExhaustedError" ? first : next
+}
+
+/** One attempt after the other, each with a key of its own, for as long as the failures speak of keys. */
+const rotate = <A, R>(
+  deps: Dependencies,
+  errand: Errand,
+  use: (hold: Hold, restore: Restore) => Effect.Effect<A, LLMError, R>,
+  withEarlier: (result: A, earlier: ReadonlyArray<Attempt.Attempt>) => A
+): Effect.Effect<A, LLMError, R> => {
+  const located = (error: LLMError): LLMError =>
+    error.provider === "" || error.model === ""
+      ? Errors.amend(error, { provider: deps.client.provider, model: errand.model })
+      : error
+
+  const from = (
+    tried: ReadonlySet<string>,
+    earlier: ReadonlyArray<Attempt.Attempt>,
+    reason: LLMError | undefined
+  ): Effect.Effect<A, LLMError, R> =>
+    Effect.flatten(
+      Effect.uninterruptibleMask((restore) =>
+        Effect.matchEffect(take(deps, errand, tried, restore), {
+          onFailure: (error) => {
+            const refused = located(error)
+            const failure = reason === undefined ? refused : preferred(reason, refused)
+            return Effect.fail(earlier.length === 0 ? failure : Errors.amend(failure, { attempts: earlier }))
+          },
+          onSuccess: (hold) =>
+            Effect.map(Effect.either(use(hold, restore)), (result): Effect.Effect<A, LLMError, R> => {
+              if (result._tag === "Right") {
+                return Effect.succeed(earlier.length === 0 ? result.right : withEarlier(result.right, earlier))
+              }
+              const error = result.left
+              const attempts = Attempt.concat(earlier, error.attempts)
+              const failure = reason === undefined ? error : preferred(reason, error)
+              return Errors.keyScoped(error)
+                ? from(new Set(tried).add(hold.call.key.id), attempts, failure)
+                : Effect.fail(earlier.length === 0 ? error : Errors.amend(error, { attempts }))
+            })
+        })
+      )
+    )
+  return from(new Set(), [], undefined)
+}
+
+/** The receipt of an attempt that failed stands on its error from here on. */
+const receipt = (deps: Dependencies, hold: Hold, now: number, error: LLMError): LLMError =>
+  Errors.amend(error, {
+    attempts: [
+      {
+        provider: deps.client.provider,
+        model: hold.call.model,
+        keyId: hold.call.key.id,
+        error: error._tag,
+        ...(error.status === undefined ? {} : { status: error.status }),
+        duration: now - hold.startedAt
+      }
+    ]
+  })
+
+/** Whether the provider refused before it did any work: then nothing was consumed. Otherwise the estimate stands. */
+const consumedNothing = (error: LLMError): boolean =>
+  Errors.keyScoped(error) || error._tag === "InvalidRequestError" || error._tag === "ModelNotFoundError"
+
+const failed = (hold: Hold, error: LLMError): Effect.Effect<void> =>
+  hold.end(KeyPool.verdictOf(error), error._tag, consumedNothing(error) ? Usage.empty : undefined)
+
+/** Gives the key back with what the exit says of it. */
+const settledByExit = <A, R>(
+  deps: Dependencies,
+  hold: Hold,
+  effect: Effect.Effect<A, LLMError, R>,
+  onSuccess: (result: A) => Effect.Effect<void>
+): Effect.Effect<A, LLMError, R> =>
+  Effect.clockWith((clock) =>
+    Effect.onExit(
+      Effect.mapError(hold.probe.around(effect), (error) =>
+        receipt(deps, hold, clock.unsafeCurrentTimeMillis(), error)
+      ),
+      Exit.match({
+        onSuccess,
+        onFailure: (cause) =>
+          Option.match(Cause.failureOption(cause), {
+            onNone: () => hold.end(KeyPool.Verdict.Neutral(), "interrupted"),
+            onSome: (error) => failed(hold, error)
+          })
+      })
+    )
+  )
+
+/** Asks for a whole answer. */
+export const chat = (deps: Dependencies, errand: Errand): Effect.Effect<ChatResponse, LLMError> =>
+  rotate(
+    deps,
+    errand,
+    (hold, restore) =>
+      settledByExit(deps, hold, restore(deps.client.chat(errand.request, hold.call)), (response) =>
+        hold.end(KeyPool.Verdict.Served({ latency: response.latency }), "ok", response.usage)
+      ),
+    (response, earlier) => ({ ...response, attempts: Attempt.concat(earlier, response.attempts) })
+  )
+
+const characters = (event: ChatEvent): number => {
+  switch (event._tag) {
+    case "TextDelta":
+    case "ReasoningDelta":
+    case "RefusalDelta":
+      return event.text.length
+    case "ToolCallDelta":
+      return event.argumentsDelta.length
+    default:
+      return 0
+  }
+}
+
+/** Hands the stream on unchanged, gives the key back with its last event, and knows what was consumed if it is given up. */
+const tracked = (hold: Hold, request: ChatRequest, opened: OpenStream, latency: number) => {
+  let said = 0
+  const soFar = (): Usage.Usage =>
+    Usage.make({ inputTokens: estimateInput(request), outputTokens: Math.ceil(said / 4), estimated: true })
+
+  const pass = (events: Chunk.Chunk<ChatEvent>): Effect.Effect<Chunk.Chunk<ChatEvent>> => {
+    for (const event of events) {
+      if (event._tag === "Finish") {
+        return Effect.as(hold.end(KeyPool.Verdict.Served({ latency }), "ok", event.usage), events)
+      }
+      said += characters(event)
+    }
+    return Effect.succeed(events)
+  }
+  const pull: Pull = Effect.matchEffect(opened.pull, {
+    onSuccess: pass,
+    onFailure: (end) =>
+      Effect.zipRight(
+        Option.match(end, {
+          onNone: () => Effect.void,
+          onSome: (error) => hold.end(KeyPool.verdictOf(error), error._tag, soFar())
+        }),
+        Effect.fail(end)
+      )
+  })
+  return {
+    opened: Effect.map(pass(opened.first), (first): OpenStream => ({ first, pull })),
+    abandoned: Effect.suspend(() => hold.end(KeyPool.Verdict.Neutral(), "interrupted", soFar()))
+  }
+}
+
+/** Asks for a stream. The key is held until the stream has said its last word or is given up. */
+export const chatStream = (deps: Dependencies, errand: Errand): Open =>
+  rotate(
+    deps,
+    errand,
+    (hold, restore) =>
+      Effect.flatMap(Effect.scope, (scope) => {
+        let abandoned: Effect.Effect<void> = Effect.suspend(() => hold.end(KeyPool.Verdict.Neutral(), "interrupted"))
+        // Before the connection's own finalizer, so that it runs after it: a key is given back when its socket is closed.
+        return Effect.zipRight(
+          Scope.addFinalizer(
+            scope,
+            Effect.suspend(() => abandoned)
+          ),
+          Effect.flatMap(
+            settledByExit(
+              deps,
+              hold,
+              restore(isolated(fromStream(deps.client.chatStream(errand.request, hold.call)))),
+              () => Effect.void
+            ),
+            (opened) =>
+              Effect.clockWith((clock) => {
+                const stream = tracked(hold, errand.request, opened, clock.unsafeCurrentTimeMillis() - hold.startedAt)
+                abandoned = stream.abandoned
+                return stream.opened
+              })
+          )
+        )
+      }),
+    withEarlierAttempts
+  )

@@ -1,0 +1,177 @@
+/** A question and its answer as a stream. */
+import { Chunk, Duration, Effect, Option, Stream } from "effect"
+import type { ChatRequest } from "../Chat.js"
+import type { ChatEvent } from "../ChatEvent.js"
+import * as Events from "../ChatEvent.js"
+import type { LLMError } from "../LLMError.js"
+import { StreamInterruptedError } from "../LLMError.js"
+import type { Call } from "../ProviderClient.js"
+import * as Framing from "../wire/Framing.js"
+import type { Frame, WireEvent, WireFailure } from "../wire/Wire.js"
+import { malformed } from "../wire/Wire.js"
+import { readWhole } from "./exchange.js"
+import type { Open, OpenStream, Pull } from "./openStream.js"
+import { end } from "./openStream.js"
+import type { Exchange, Transport } from "./transport.js"
+import { send, unanswered, unreadable } from "./transport.js"
+
+/** How long a model that has stopped may take to send its usage, as some do and others never will. */
+const usageGrace = Duration.seconds(1)
+
+/** How long a connection may take to end after its last event, so that it can be used again. */
+const closingGrace = Duration.millis(100)
+
+/** Reads the events of one stream, a network chunk at a time. */
+const events = (exchange: Exchange, bytes: Effect.Effect<Chunk.Chunk<Uint8Array>, Option.Option<LLMError>>): Pull => {
+  const { call, clock, source } = exchange
+  const framer = Framing.make(exchange.transport.wire.framing)
+  const decoder = exchange.transport.wire.decodeStream(source)
+  const elapsed = () => clock.unsafeCurrentTimeMillis() - exchange.sentAt
+  let said = Events.nothing
+  let failure: LLMError | undefined
+  let finishingSince: number | undefined
+  let framesSeen = false
+  let beginning = ""
+
+  const start = (): ChatEvent => ({
+    _tag: "Start",
+    id: decoder.id,
+    provider: source.provider,
+    model: decoder.model,
+    keyId: call.key.id,
+    attempts: [
+      {
+        provider: source.provider,
+        model: call.model,
+        keyId: call.key.id,
+        status: exchange.response.status,
+        duration: elapsed()
+      }
+    ]
+  })
+
+  const fail = (wireFailure: WireFailure): LLMError =>
+    unreadable(exchange, wireFailure, said.start === undefined ? undefined : Events.toPartial(said, decoder.usage))
+
+  /** Gives out what was decoded, with `Start` before the very first event, and keeps a failure for the next pull. */
+  const give = (decoded: ReadonlyArray<WireEvent>, wireFailure: WireFailure | undefined): Pull => {
+    const out: Array<ChatEvent> = said.start === undefined && decoded.length > 0 ? [start()] : []
+    for (const event of decoded) out.push(event._tag === "Finish" ? { ...event, latency: elapsed() } : event)
+    for (const event of out) said = Events.append(said, event)
+    if (wireFailure !== undefined) failure = fail(wireFailure)
+    if (out.length > 0) return Effect.succeed(Chunk.unsafeFromArray(out))
+    return failure === undefined ? next : Effect.fail(Option.some(failure))
+  }
+
+  const decode = (frames: ReadonlyArray<Frame>, within: boolean): Pull => {
+    const decoded: Array<WireEvent> = []
+    let wireFailure: WireFailure | undefined
+    for (const frame of frames) {
+      framesSeen = true
+      wireFailure = decoder.push(frame, decoded)
+      if (wireFailure !== undefined || decoder.state === "done") break
+    }
+    if (!within) wireFailure ??= malformed("", `an event of more than ${Framing.maxFrameLength} characters`)
+    if (decoder.state === "finishing") finishingSince ??= clock.unsafeCurrentTimeMillis()
+    return give(decoded, wireFailure)
+  }
+
+  const received = (chunk: Chunk.Chunk<Uint8Array>): Pull => {
+    const frames: Array<Frame> = []
+    let within = true
+    for (const piece of chunk) {
+      if (!framesSeen && beginning.length < 200) beginning += new TextDecoder().decode(piece.subarray(0, 200))
+      within = framer.push(piece, frames) && within
+    }
+    return decode(frames, within)
+  }
+
+  const ended = Effect.suspend((): Pull => {
+    const frames: Array<Frame> = []
+    framer.end(frames)
+    const decoded: Array<WireEvent> = []
+    let wireFailure: WireFailure | undefined
+    for (const frame of frames) {
+      framesSeen = true
+      if (decoder.state === "done") break
+      wireFailure = decoder.push(frame, decoded)
+      if (wireFailure !== undefined) break
+    }
+    if (wireFailure === undefined && decoder.state !== "done") {
+      wireFailure =
+        framesSeen || beginning.trim() === "" ? decoder.end(decoded) : malformed("", beginning.slice(0, 200))
+    }
+    return decoded.length === 0 && wireFailure === undefined ? end : give(decoded, wireFailure)
+  })
+
+  const broken = (error: LLMError): Pull =>
+    // The model had said its last word: what broke was only the way to its usage.
+    decoder.state === "finishing"
+      ? ended
+      : Effect.fail(
+          Option.some(
+            said.start === undefined || error._tag !== "NetworkError"
+              ? error
+              : new StreamInterruptedError({
+                  provider: error.provider,
+                  model: error.model,
+                  keyId: call.key.id,
+                  message: `${error.message} The answer was not complete.`,
+                  attempts: [],
+                  begun: true,
+                  partial: Events.toPartial(said, decoder.usage)
+                })
+          )
+        )
+
+  const read = Effect.matchEffect(bytes, {
+    onFailure: Option.match({ onNone: () => ended, onSome: broken }),
+    onSuccess: received
+  })
+
+  const readUntil = (deadline: number): Pull =>
+    Effect.flatten(
+      Effect.timeoutTo(read, {
+        duration: Duration.millis(Math.max(0, deadline - clock.unsafeCurrentTimeMillis())),
+        onSuccess: (chunk): Pull => Effect.succeed(chunk),
+        onTimeout: () => ended
+      })
+    )
+
+  /** The answer is whole. What follows is only read so that the connection can be used again, if it ends soon. */
+  const drained: Pull = Effect.zipRight(
+    Effect.ignore(
+      Effect.timeoutTo(Effect.forever(bytes), { duration: closingGrace, onSuccess: () => {}, onTimeout: () => {} })
+    ),
+    end
+  )
+
+  const next: Pull = Effect.suspend(() => {
+    if (failure !== undefined) return Effect.fail(Option.some(failure))
+    if (decoder.state === "done") return drained
+    return finishingSince === undefined ? read : readUntil(finishingSince + Duration.toMillis(usageGrace))
+  })
+  return next
+}
+
+const whole = (exchange: Exchange): Effect.Effect<OpenStream, LLMError> =>
+  Effect.map(readWhole(exchange), (response) => ({
+    first: Chunk.unsafeFromArray(Events.fromResponse(response).slice()),
+    pull: end
+  }))
+
+const begin = (pull: Pull, exchange: Exchange): Effect.Effect<OpenStream, LLMError> =>
+  Effect.matchEffect(pull, {
+    onFailure: (failure) => Effect.fail(Option.getOrElse(failure, () => unreadable(exchange, { _tag: "Truncated" }))),
+    onSuccess: (first) => Effect.succeed({ first, pull })
+  })
+
+/** Opens a stream: succeeds with the first thing that the model says, so that all that can go wrong before is a failure. */
+export const chatStream = (transport: Transport, request: ChatRequest, call: Call): Open =>
+  Effect.flatMap(send(transport, request, call, true), (exchange) => {
+    // A server that has no streams, or that has only an error to report, answers with plain JSON; a proxy with a page.
+    const contentType = exchange.response.headers["content-type"] ?? ""
+    if (/\/json|text\/html/i.test(contentType)) return whole(exchange)
+    const bytes = Stream.mapError(exchange.response.stream, (error) => unanswered(transport, call, error))
+    return Effect.flatMap(Stream.toPull(bytes), (pull) => begin(events(exchange, pull), exchange))
+  })

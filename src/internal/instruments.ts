@@ -1,0 +1,28 @@
+/** Where a call tells what it does, for whoever listens. `Telemetry` listens; without it nothing is told and nothing is paid. */
+import { Effect } from "effect"
+import type { ApiKey } from "../ApiKey.js"
+import type { ChatRequest } from "../Chat.js"
+import type { Verdict } from "../KeyPool.js"
+import type { Usage } from "../Usage.js"
+
+/** How an attempt ended: `ok`, `interrupted`, or the `_tag` of its error. */
+export type Outcome = string
+
+export interface AttemptProbe {
+  /** Runs the attempt's request within what is kept of it, such as its span. */
+  readonly around: <A, E, R>(effect: Effect.Effect<A, E, R>) => Effect.Effect<A, E, R>
+  readonly end: (verdict: Verdict, outcome: Outcome, usage: Usage | undefined) => Effect.Effect<void>
+}
+
+export interface Instruments {
+  /** A key has been taken and a request is about to be sent with it. */
+  readonly attempt: (key: ApiKey, model: string, request: ChatRequest) => Effect.Effect<AttemptProbe>
+  /** A call had to wait for a permit or a key, in milliseconds. */
+  readonly waited: (what: "limiter" | "pool", duration: number) => Effect.Effect<void>
+}
+
+const silentProbe: AttemptProbe = { around: (effect) => effect, end: () => Effect.void }
+
+const silent = Effect.succeed(silentProbe)
+
+export const none: Instruments = { attempt: () => silent, waited: () => Effect.void }

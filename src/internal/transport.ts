@@ -1,0 +1,267 @@
+/** What whole answers and streams have in common: sending a request, and saying why it failed. */
+import type { HttpClientError, HttpClientResponse } from "@effect/platform"
+import { HttpClient, HttpClientRequest } from "@effect/platform"
+import type { Clock, Scope } from "effect"
+import { Effect, Either, Predicate, Redacted, Ref } from "effect"
+import type { ChatRequest, PartialResponse } from "../Chat.js"
+import type { LLMError } from "../LLMError.js"
+import {
+  InvalidRequestError,
+  MalformedResponseError,
+  NetworkError,
+  StreamInterruptedError,
+  TimeoutError,
+  UnsupportedError
+} from "../LLMError.js"
+import type { Call, Endpoint } from "../ProviderClient.js"
+import * as Usage from "../Usage.js"
+import { classify } from "../wire/ProviderError.js"
+import { rateLimits } from "../wire/RateLimitHeaders.js"
+import { estimateInput } from "./request.js"
+import type { AnswerSource, Wire, WireFailure, WireRequest } from "../wire/Wire.js"
+
+export interface Transport {
+  readonly wire: Wire
+  readonly endpoint: Endpoint
+  /** Aborts what it sent when the scope closes. */
+  readonly http: HttpClient.HttpClient.With<HttpClientError.HttpClientError, Scope.Scope>
+  /** Complaints of this server about parts of a request that it can be spared from now on. */
+  readonly refused: Ref.Ref<ReadonlyArray<string>>
+}
+
+export const make = (wire: Wire, endpoint: Endpoint, http: HttpClient.HttpClient): Effect.Effect<Transport> =>
+  Effect.map(Ref.make<ReadonlyArray<string>>([]), (refused) => ({
+    wire,
+    endpoint,
+    // An attempt has a span of its own, and a provider has no use for our trace ids.
+    http: http.pipe(
+      HttpClient.withTracerDisabledWhen(() => true),
+      HttpClient.withScope
+    ),
+    refused
+  }))
+
+/** One request under way: what its errors and its answer are read with. */
+export interface Exchange {
+  readonly transport: Transport
+  readonly call: Call
+  readonly source: AnswerSource
+  readonly clock: Clock.Clock
+  readonly sentAt: number
+  readonly response: HttpClientResponse.HttpClientResponse
+}
+
+const where = (transport: Transport, call: Call) => ({
+  provider: transport.endpoint.provider,
+  model: call.model,
+  keyId: call.key.id,
+  attempts: []
+})
+
+const masked = (call: Call, text: string): string => text.replaceAll(Redacted.value(call.key.value), "***")
+
+/** The innermost cause says what happened, and its code what kind of thing: `ECONNREFUSED`, `UND_ERR_SOCKET` … */
+const innermost = (cause: unknown): { readonly code: string; readonly message: string } => {
+  let current = cause
+  for (let depth = 0; depth < 8 && Predicate.hasProperty(current, "cause") && current.cause instanceof Error; depth++) {
+    current = current.cause
+  }
+  return {
+    code: Predicate.hasProperty(current, "code") && typeof current.code === "string" ? current.code : "",
+    message: current instanceof Error ? current.message : String(current)
+  }
+}
+
+const connectCodes: ReadonlySet<string> = new Set(["UND_ERR_CONNECT_TIMEOUT", "ETIMEDOUT"])
+
+/** Why a request was not answered. The HTTP client's error holds the request with its key, so only its cause is told. */
+export const unanswered = (transport: Transport, call: Call, error: HttpClientError.HttpClientError): LLMError => {
+  const context = where(transport, call)
+  const { baseUrl } = transport.endpoint
+  if (error._tag === "RequestError" && error.reason === "InvalidUrl") {
+    return new InvalidRequestError({
+      ...context,
+      field: "baseUrl",
+      message: `The base URL ${JSON.stringify(baseUrl)} of ${context.provider} is not a URL.`
+    })
+  }
+  const { code, message } = innermost(error.cause)
+  const detail = masked(call, code === "" || message.includes(code) ? message : `${message} (${code})`)
+  return connectCodes.has(code)
+    ? new TimeoutError({
+        ...context,
+        phase: "connect",
+        message: `No connection to ${baseUrl} in time: ${detail}.`
+      })
+    : new NetworkError({
+        ...context,
+        ...(code === "" ? {} : { code }),
+        message: `The connection to ${baseUrl} failed: ${detail}.`
+      })
+}
+
+/** Why an answer cannot be read. `partial` is what a stream had said before, absent where it had not begun. */
+export const unreadable = (exchange: Exchange, failure: WireFailure, partial?: PartialResponse): LLMError => {
+  const { call, clock, response, transport } = exchange
+  const context = { ...where(transport, call), status: response.status }
+  switch (failure._tag) {
+    case "Malformed":
+      return new MalformedResponseError({
+        ...context,
+        path: failure.path,
+        excerpt: masked(call, failure.excerpt),
+        message: `${context.provider} sent an answer that is not of the ${transport.wire.name} protocol${
+          failure.path === "" ? "" : ` at ${failure.path}`
+        }: ${masked(call, failure.excerpt)}`,
+        ...(partial === undefined ? {} : { partial })
+      })
+    case "Unsupported":
+      return unsupported(transport, call, failure.feature)
+    case "Truncated":
+      return new StreamInterruptedError({
+        ...context,
+        begun: partial !== undefined,
+        partial: partial ?? { id: "", model: call.model, text: "", reasoning: "", toolCalls: [], usage: Usage.empty },
+        message: `${context.provider} ended the stream before the answer was complete.`
+      })
+    case "Reported": {
+      const reported = classify(
+        { status: response.status, headers: response.headers, body: failure.body, inBand: true },
+        {
+          provider: context.provider,
+          model: call.model,
+          keyId: call.key.id,
+          now: clock.unsafeCurrentTimeMillis(),
+          mask: (text) => masked(call, text)
+        }
+      )
+      return partial === undefined
+        ? reported
+        : new StreamInterruptedError({
+            ...context,
+            ...(reported.code === undefined ? {} : { code: reported.code }),
+            ...(reported.requestId === undefined ? {} : { requestId: reported.requestId }),
+            begun: true,
+            partial,
+            reported: reported._tag,
+            message: `${context.provider} broke off the stream: ${reported.message}`
+          })
+    }
+  }
+}
+
+const unsupported = (transport: Transport, call: Call, feature: string): LLMError =>
+  new UnsupportedError({
+    ...where(transport, call),
+    feature,
+    message: `${transport.endpoint.provider} (${transport.wire.name}) has no ${feature}.`
+  })
+
+const unwritable = (transport: Transport, call: Call, failure: WireFailure): LLMError =>
+  failure._tag === "Unsupported"
+    ? unsupported(transport, call, failure.feature)
+    : new InvalidRequestError({
+        ...where(transport, call),
+        ...(failure._tag === "Malformed" ? { field: failure.path } : {}),
+        message: "The request cannot be written in the provider's protocol."
+      })
+
+const encodeBody = (transport: Transport, call: Call, request: WireRequest): Either.Either<string, LLMError> =>
+  Either.try({
+    try: () => JSON.stringify(request.body),
+    catch: (cause) =>
+      new InvalidRequestError({
+        ...where(transport, call),
+        field: "extra",
+        message: `The request cannot be written as JSON: ${innermost(cause).message}.`
+      })
+  })
+
+const urlOf = (endpoint: Endpoint, path: string): string => {
+  const query = endpoint.query === undefined ? "" : `?${new URLSearchParams(endpoint.query).toString()}`
+  return `${endpoint.baseUrl.replace(/\/+$/, "")}${path}${query}`
+}
+
+const post = (transport: Transport, call: Call, path: string, body: string, stream: boolean) => {
+  const { auth = { header: "authorization", prefix: "Bearer " }, headers } = transport.endpoint
+  return HttpClientRequest.post(urlOf(transport.endpoint, path), {
+    headers: {
+      accept: stream && transport.wire.framing === "sse" ? "text/event-stream" : "application/json",
+      [auth.header]: `${auth.prefix ?? ""}${Redacted.value(call.key.value)}`,
+      ...headers
+    }
+  }).pipe(HttpClientRequest.bodyText(body, "application/json"))
+}
+
+const parseJson = (text: string): unknown => {
+  try {
+    return JSON.parse(text)
+  } catch {
+    return text
+  }
+}
+
+const rejected = (exchange: Exchange): Effect.Effect<LLMError> =>
+  Effect.map(
+    // A body that breaks off must not hide the status, which says more.
+    Effect.orElseSucceed(exchange.response.text, () => ""),
+    (text) =>
+      classify(
+        { status: exchange.response.status, headers: exchange.response.headers, body: parseJson(text) },
+        {
+          provider: exchange.source.provider,
+          model: exchange.call.model,
+          keyId: exchange.call.key.id,
+          now: exchange.clock.unsafeCurrentTimeMillis(),
+          mask: (words) => masked(exchange.call, words)
+        }
+      )
+  )
+
+/**
+ * Sends a request and succeeds as soon as the head of a successful answer is there. A part of the request that this server
+ * refuses and that can be spared is left out the second time, and from then on.
+ */
+export const send = (
+  transport: Transport,
+  request: ChatRequest,
+  call: Call,
+  stream: boolean
+): Effect.Effect<Exchange, LLMError, Scope.Scope> => {
+  const { endpoint, wire } = transport
+  const source: AnswerSource = {
+    provider: endpoint.provider,
+    model: call.model,
+    get estimatedInputTokens() {
+      return estimateInput(request)
+    }
+  }
+  const attempt = (encoded: WireRequest): Effect.Effect<Exchange, LLMError, Scope.Scope> =>
+    Effect.flatMap(Effect.clock, (clock) => {
+      const body = encodeBody(transport, call, encoded)
+      if (Either.isLeft(body)) return Effect.fail(body.left)
+      const sentAt = clock.unsafeCurrentTimeMillis()
+      return Effect.matchEffect(transport.http.execute(post(transport, call, encoded.path, body.right, stream)), {
+        onFailure: (error) => Effect.fail(unanswered(transport, call, error)),
+        onSuccess: (response) => {
+          const exchange: Exchange = { transport, call, source, clock, sentAt, response }
+          if (response.status < 200 || response.status >= 300) return Effect.flatMap(rejected(exchange), Effect.fail)
+          const limits = call.onRateLimits === undefined ? undefined : rateLimits(response.headers, sentAt)
+          return limits === undefined || call.onRateLimits === undefined
+            ? Effect.succeed(exchange)
+            : Effect.as(call.onRateLimits(limits), exchange)
+        }
+      })
+    })
+  return Effect.flatMap(Ref.get(transport.refused), (complaints) => {
+    const encoded = wire.encodeRequest(request, { provider: endpoint.provider, model: call.model, stream })
+    if (Either.isLeft(encoded)) return Effect.fail(unwritable(transport, call, encoded.left))
+    const spared = complaints.reduce((wanted, words) => wire.withoutRefused(wanted, words) ?? wanted, encoded.right)
+    return Effect.catchTag(attempt(spared), "InvalidRequestError", (error) => {
+      const without = wire.withoutRefused(spared, error.message)
+      return without === undefined
+        ? Effect.fail(error)
+        : Effect.tap(attempt(without), () => Ref.update(transport.refused, (before) => [...before, error.message]))
+    })
+  })
+}
