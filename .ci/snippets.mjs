@@ -1,0 +1,49 @@
+// Type-checks every TypeScript snippet of the README, of docs/ and of the examples in docstrings, each as a module of its
+// own, against the sources under the names that users import.
+import { spawnSync } from "node:child_process"
+import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs"
+import { join } from "node:path"
+
+const folder = ".snippets"
+
+const filesBelow = (directory, ending) =>
+  readdirSync(directory, { recursive: true, encoding: "utf8" })
+    .filter((name) => name.endsWith(ending))
+    .map((name) => join(directory, name))
+
+const sources = ["README.md", ...filesBelow("docs", ".md"), ...filesBelow("src", ".ts")]
+
+const snippetsOf = (path) => {
+  const text = readFileSync(path, "utf8")
+  const plain = path.endsWith(".ts") ? text.replace(/^ *\* ?/gm, "") : text
+  return [...plain.matchAll(/^```ts\n([\s\S]*?)^```/gm)].map(([, code]) => code)
+}
+
+rmSync(folder, { recursive: true, force: true })
+mkdirSync(folder)
+let count = 0
+for (const path of sources) {
+  for (const [index, code] of snippetsOf(path).entries()) {
+    const name = `${path.replace(/[^a-z0-9]+/gi, "-")}-${index + 1}.ts`
+    writeFileSync(join(folder, name), `// ${path}, snippet ${index + 1}\n${code}\nexport {}\n`)
+    count++
+  }
+}
+writeFileSync(
+  join(folder, "tsconfig.json"),
+  JSON.stringify({
+    extends: "../tsconfig.json",
+    compilerOptions: {
+      noUnusedLocals: false,
+      noUnusedParameters: false,
+      paths: { "effect-llm": ["../src/index.ts"], "effect-llm/*": ["../src/*.ts", "../src/*/index.ts"] }
+    },
+    include: ["*.ts"]
+  })
+)
+const { status } = spawnSync("npx", ["tsc", "-p", join(folder, "tsconfig.json")], { stdio: "inherit" })
+if (status === 0) {
+  console.log(`${count} snippets type-check`)
+  rmSync(folder, { recursive: true, force: true })
+}
+process.exit(status ?? 1)

@@ -1,0 +1,59 @@
+/** CPU and wall time of a task, the best of several interleaved rounds: a shared machine only ever adds to it. */
+export interface Contestant {
+  readonly name: string
+  /** Runs the task so often and says how many units of work that was. */
+  readonly run: (times: number) => Promise<number>
+}
+
+export interface Result {
+  readonly name: string
+  /** Microseconds of CPU a unit. */
+  readonly cpu: number
+  /** Microseconds of wall clock a unit. */
+  readonly wall: number
+}
+
+export const compare = async (
+  contestants: ReadonlyArray<Contestant>,
+  options: { readonly rounds: number; readonly times: number }
+): Promise<ReadonlyArray<Result>> => {
+  for (const contestant of contestants) await contestant.run(Math.ceil(options.times / 2))
+  const best = contestants.map((contestant) => ({ name: contestant.name, cpu: Infinity, wall: Infinity }))
+  for (let round = 0; round < options.rounds; round++) {
+    for (const [index, contestant] of contestants.entries()) {
+      globalThis.gc?.()
+      const cpuBefore = process.cpuUsage()
+      const wallBefore = performance.now()
+      const units = await contestant.run(options.times)
+      const wall = ((performance.now() - wallBefore) * 1000) / units
+      const used = process.cpuUsage(cpuBefore)
+      const cpu = (used.user + used.system) / units
+      const kept = best[index]
+      if (kept !== undefined) {
+        kept.cpu = Math.min(kept.cpu, cpu)
+        kept.wall = Math.min(kept.wall, wall)
+      }
+    }
+  }
+  return best
+}
+
+export const print = (title: string, results: ReadonlyArray<Result>, baselines: ReadonlyArray<string>): void => {
+  console.log(`\n${title}`)
+  console.log(
+    ["", "CPU µs", "wall µs", ...baselines.map((name) => `CPU ÷ ${name}`)]
+      .map((cell, column) => (column === 0 ? cell.padEnd(44) : cell.padStart(18)))
+      .join("")
+  )
+  for (const result of results) {
+    const ratios = baselines.map((name) => {
+      const baseline = results.find((other) => other.name === name)
+      return baseline === undefined ? "–" : (result.cpu / baseline.cpu).toFixed(2)
+    })
+    console.log(
+      [result.name, result.cpu.toFixed(1), result.wall.toFixed(1), ...ratios]
+        .map((cell, column) => (column === 0 ? cell.padEnd(44) : cell.padStart(18)))
+        .join("")
+    )
+  }
+}

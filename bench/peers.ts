@@ -1,0 +1,210 @@
+/** The same question asked through each library, whole and as a stream. */
+import { LanguageModel } from "@effect/ai"
+import { OpenAiClient, OpenAiLanguageModel } from "@effect/ai-openai"
+import { createOpenAICompatible } from "@ai-sdk/openai-compatible"
+import { HttpClient, HttpClientRequest } from "@effect/platform"
+import { NodeHttpClient } from "@effect/platform-node"
+import { generateText, streamText } from "ai"
+import { Effect, Layer, ManagedRuntime, Redacted, Stream } from "effect"
+import { createParser } from "eventsource-parser"
+import OpenAI from "openai"
+import { Agent, request } from "undici"
+import * as ChatCompletionsClient from "../src/provider/ChatCompletionsClient.js"
+import * as KeyPool from "../src/KeyPool.js"
+import * as LLM from "../src/LLM.js"
+import * as RateLimiter from "../src/RateLimiter.js"
+import type { Contestant } from "./measure.js"
+
+const question = "What is the capital of France?"
+const messages = [{ role: "user" as const, content: question }]
+
+export interface Peer {
+  readonly name: string
+  readonly chat: () => Promise<string>
+  /** Says how many pieces of text came. */
+  readonly stream: () => Promise<number>
+  readonly close: () => Promise<void>
+}
+
+const undiciAlone = (baseUrl: string): Peer => {
+  const dispatcher = new Agent()
+  const post = (body: object) =>
+    request(`${baseUrl}/chat/completions`, {
+      method: "POST",
+      dispatcher,
+      headers: { "content-type": "application/json", authorization: "Bearer key" },
+      body: JSON.stringify(body)
+    })
+  return {
+    name: "undici",
+    chat: async () => {
+      const response = await post({ model: "bench", messages })
+      const answer = JSON.parse(await response.body.text())
+      return answer.choices[0].message.content
+    },
+    stream: async () => {
+      const response = await post({ model: "bench", messages, stream: true, stream_options: { include_usage: true } })
+      const decoder = new TextDecoder()
+      let pieces = 0
+      const parser = createParser({
+        onEvent: ({ data }) => {
+          if (data !== "[DONE]" && JSON.parse(data).choices[0]?.delta.content) pieces++
+        }
+      })
+      for await (const bytes of response.body) parser.feed(decoder.decode(bytes, { stream: true }))
+      return pieces
+    },
+    close: () => dispatcher.close()
+  }
+}
+
+const platformAlone = (baseUrl: string): Peer => {
+  const runtime = ManagedRuntime.make(NodeHttpClient.layerUndici)
+  const post = (body: object) =>
+    HttpClient.execute(
+      HttpClientRequest.post(`${baseUrl}/chat/completions`, { headers: { authorization: "Bearer key" } }).pipe(
+        HttpClientRequest.bodyUnsafeJson(body)
+      )
+    )
+  return {
+    name: "@effect/platform",
+    chat: () =>
+      runtime.runPromise(
+        Effect.map(
+          Effect.flatMap(post({ model: "bench", messages }), (response) => response.text),
+          (text) => JSON.parse(text).choices[0].message.content
+        )
+      ),
+    stream: () =>
+      runtime.runPromise(
+        Effect.flatMap(
+          post({ model: "bench", messages, stream: true, stream_options: { include_usage: true } }),
+          (response) => {
+            const decoder = new TextDecoder()
+            let pieces = 0
+            const parser = createParser({
+              onEvent: ({ data }) => {
+                if (data !== "[DONE]" && JSON.parse(data).choices[0]?.delta.content) pieces++
+              }
+            })
+            return Effect.as(
+              Stream.runForEachChunk(response.stream, (chunk) =>
+                Effect.sync(() => {
+                  for (const bytes of chunk) parser.feed(decoder.decode(bytes, { stream: true }))
+                })
+              ),
+              () => pieces
+            )
+          }
+        ).pipe(Effect.map((pieces) => pieces()))
+      ),
+    close: () => runtime.dispose()
+  }
+}
+
+const ours = (baseUrl: string): Peer => {
+  const runtime = ManagedRuntime.make(
+    LLM.layer({ model: "bench" }).pipe(
+      Layer.provide(ChatCompletionsClient.layer({ provider: "bench", baseUrl })),
+      Layer.provide(KeyPool.layer({ providerId: "bench", keys: ["key-one", "key-two", "key-three"] })),
+      Layer.provide(RateLimiter.layer({ capacity: 1_000_000, refillRate: 1_000_000 })),
+      Layer.provide(NodeHttpClient.layerUndici)
+    )
+  )
+  return {
+    name: "effect-llm",
+    chat: () => runtime.runPromise(Effect.map(LLM.chat(question), (answer) => answer.text)),
+    stream: () =>
+      runtime.runPromise(
+        Stream.runFold(LLM.chatStream(question), 0, (pieces, event) => (event._tag === "TextDelta" ? pieces + 1 : pieces))
+      ),
+    close: () => runtime.dispose()
+  }
+}
+
+const openai = (baseUrl: string): Peer => {
+  const client = new OpenAI({ apiKey: "key", baseURL: baseUrl })
+  return {
+    name: "openai",
+    chat: async () => {
+      const answer = await client.chat.completions.create({ model: "bench", messages })
+      return answer.choices[0]?.message.content ?? ""
+    },
+    stream: async () => {
+      let pieces = 0
+      const stream = await client.chat.completions.create({
+        model: "bench",
+        messages,
+        stream: true,
+        stream_options: { include_usage: true }
+      })
+      for await (const chunk of stream) if (chunk.choices[0]?.delta.content) pieces++
+      return pieces
+    },
+    close: async () => {}
+  }
+}
+
+const aiSdk = (baseUrl: string): Peer => {
+  const model = createOpenAICompatible({ name: "bench", apiKey: "key", baseURL: baseUrl, includeUsage: true })("bench")
+  return {
+    name: "ai",
+    chat: async () => (await generateText({ model, prompt: question })).text,
+    stream: async () => {
+      let pieces = 0
+      for await (const text of streamText({ model, prompt: question }).textStream) if (text !== "") pieces++
+      return pieces
+    },
+    close: async () => {}
+  }
+}
+
+const effectAi = (baseUrl: string): Peer => {
+  const runtime = ManagedRuntime.make(
+    OpenAiLanguageModel.layer({ model: "bench" }).pipe(
+      Layer.provide(OpenAiClient.layer({ apiKey: Redacted.make("key"), apiUrl: baseUrl })),
+      Layer.provide(NodeHttpClient.layerUndici)
+    )
+  )
+  return {
+    name: "@effect/ai-openai",
+    chat: () => runtime.runPromise(Effect.map(LanguageModel.generateText({ prompt: question }), (answer) => answer.text)),
+    stream: () =>
+      runtime.runPromise(
+        Stream.runFold(LanguageModel.streamText({ prompt: question }), 0, (pieces, part) =>
+          part.type === "text-delta" ? pieces + 1 : pieces
+        )
+      ),
+    close: () => runtime.dispose()
+  }
+}
+
+export const all = (baseUrl: string): ReadonlyArray<Peer> => [
+  undiciAlone(baseUrl),
+  platformAlone(baseUrl),
+  ours(baseUrl),
+  openai(baseUrl),
+  aiSdk(baseUrl),
+  effectAi(baseUrl)
+]
+
+export const chats = (peer: Peer): Contestant => ({
+  name: peer.name,
+  run: async (times) => {
+    for (let index = 0; index < times; index++) {
+      const text = await peer.chat()
+      if (!text.includes("Paris")) throw new Error(`${peer.name} answered ${text}`)
+    }
+    return times
+  }
+})
+
+export const streams = (peer: Peer): Contestant => ({
+  name: peer.name,
+  run: async (times) => {
+    let pieces = 0
+    for (let index = 0; index < times; index++) pieces += await peer.stream()
+    if (pieces === 0) throw new Error(`${peer.name} streamed nothing`)
+    return pieces
+  }
+})

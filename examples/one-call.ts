@@ -1,0 +1,14 @@
+/** One question, one answer. Needs `OPENAI_API_KEY`; run with `npx tsx examples/one-call.ts`. */
+import { NodeHttpClient, NodeRuntime } from "@effect/platform-node"
+import { Console, Effect, Layer } from "effect"
+import { LLM } from "../src/index.js"
+
+const program = Effect.gen(function* () {
+  const answer = yield* LLM.chat("What is the capital of France?")
+  yield* Console.log(answer.text)
+  yield* Console.log(`${answer.usage.totalTokens} tokens, ${answer.attempts.length} attempt(s)`)
+})
+
+const live = LLM.layerConfig().pipe(Layer.provide(NodeHttpClient.layerUndici))
+
+NodeRuntime.runMain(Effect.provide(program, live))

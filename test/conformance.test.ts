@@ -1,0 +1,166 @@
+/**
+ * Recorded provider traffic, replayed. `LLM_FIXTURES` names the folder; without it there is nothing to replay, and the
+ * suite is reported as not run.
+ */
+import { HttpClient, HttpClientResponse } from "@effect/platform"
+import { NodeHttpClient } from "@effect/platform-node"
+import { describe, expect, it } from "@effect/vitest"
+import { Duration, Effect, Either, Layer } from "effect"
+import { createServer } from "node:http"
+import * as ChatEvent from "../src/ChatEvent.js"
+import * as Chat from "../src/Chat.js"
+import * as KeyPool from "../src/KeyPool.js"
+import * as LLM from "../src/LLM.js"
+import * as ChatCompletionsClient from "../src/provider/ChatCompletionsClient.js"
+import * as ResponsesClient from "../src/provider/ResponsesClient.js"
+import * as RateLimiter from "../src/RateLimiter.js"
+import * as ChatCompletions from "../src/wire/ChatCompletions.js"
+import * as Responses from "../src/wire/Responses.js"
+import { compareAnswer, compareError } from "./conformance/comparison.js"
+import type { Exchange } from "./conformance/exchanges.js"
+import { load } from "./conformance/exchanges.js"
+
+const folder = process.env["LLM_FIXTURES"]
+
+const exchanges = folder === undefined ? [] : load(folder, ["chat-completions", "responses"])
+
+/** The question that was recorded, as far as our vocabulary can say it; else any question, since the answer is recorded. */
+const questionOf = (exchange: Exchange): Chat.ChatRequest => {
+  const wire = exchange.protocol === "responses" ? Responses.make() : ChatCompletions.make()
+  return Either.getOrElse(
+    Either.map(wire.decodeRequest(exchange.requestBody), ({ request }) => request),
+    (): Chat.ChatRequest => ({ messages: [Chat.user("A question that was not recorded.")] })
+  )
+}
+
+const modelOf = (exchange: Exchange): string => {
+  const body = exchange.requestBody
+  return typeof body === "object" && body !== null && "model" in body && typeof body.model === "string"
+    ? body.model
+    : "asked"
+}
+
+const llmFor = (exchange: Exchange, baseUrl: string) =>
+  LLM.make({ model: modelOf(exchange), retry: false, telemetry: false, timeouts: false }).pipe(
+    Effect.provide(
+      (exchange.protocol === "responses" ? ResponsesClient.layer : ChatCompletionsClient.layer)({
+        provider: exchange.provider,
+        baseUrl
+      })
+    ),
+    Effect.provide(KeyPool.layer({ providerId: exchange.provider, keys: ["a-key-for-the-loopback"] })),
+    Effect.provide(RateLimiter.unlimited)
+  )
+
+/** What is wrong with how an exchange is read: nothing, where all is well. */
+const faults = (exchange: Exchange, baseUrl: string) =>
+  Effect.gen(function* () {
+    const llm = yield* llmFor(exchange, baseUrl)
+    const { model: _, ...question } = questionOf(exchange)
+    const answer = exchange.streaming ? ChatEvent.collect(llm.chatStream(question)) : llm.chat(question)
+    const result = yield* Effect.either(answer)
+    const isError = exchange.expected.kind === "error"
+    if (Either.isRight(result)) {
+      return isError ? ["an answer instead of an error"] : compareAnswer(result.right, exchange.expected)
+    }
+    return isError
+      ? compareError(result.left, exchange.expected)
+      : [`an error instead of an answer: ${result.left._tag}: ${result.left.message}`]
+  })
+
+/** A loopback server that answers every request with these pieces, one write each. */
+const replaying = (exchange: Exchange, pieces: ReadonlyArray<Uint8Array>) =>
+  Effect.map(
+    Effect.acquireRelease(
+      Effect.async<ReturnType<typeof createServer>>((resume) => {
+        const { "content-length": _, "transfer-encoding": __, "content-encoding": ___, ...headers } = exchange.headers
+        const server = createServer((request, response) => {
+          request.resume()
+          request.on("end", () => {
+            response.writeHead(exchange.status, headers)
+            const write = (index: number): void => {
+              const piece = pieces[index]
+              if (piece === undefined) response.end()
+              else response.write(piece, () => setImmediate(write, index + 1))
+            }
+            write(0)
+          })
+        })
+        server.listen(0, "127.0.0.1", () => resume(Effect.succeed(server)))
+      }),
+      (server) =>
+        Effect.async<void>((resume) => {
+          server.closeAllConnections()
+          server.close(() => resume(Effect.void))
+        })
+    ),
+    (server) => {
+      const address = server.address()
+      return `http://127.0.0.1:${typeof address === "object" && address !== null ? address.port : 0}/v1`
+    }
+  )
+
+const dribbled = (body: Uint8Array): ReadonlyArray<Uint8Array> => {
+  const size = body.length <= 4096 ? 1 : Math.ceil(body.length / 4096)
+  return Array.from({ length: Math.ceil(body.length / size) }, (_, index) =>
+    body.subarray(index * size, (index + 1) * size)
+  )
+}
+
+/** The same answer without a network, in as many chunks as there are pieces. */
+const inMemory = (exchange: Exchange, pieces: ReadonlyArray<Uint8Array>): Layer.Layer<HttpClient.HttpClient> =>
+  Layer.succeed(
+    HttpClient.HttpClient,
+    HttpClient.make((request) =>
+      Effect.sync(() =>
+        HttpClientResponse.fromWeb(
+          request,
+          new Response(
+            new ReadableStream({
+              start: (controller) => {
+                for (const piece of pieces) controller.enqueue(piece)
+                controller.close()
+              }
+            }),
+            { status: exchange.status, headers: exchange.headers }
+          )
+        )
+      )
+    )
+  )
+
+/** Every position of a short body, and some of a long one. */
+const cuts = (body: Uint8Array): ReadonlyArray<number> => {
+  const step = body.length <= 1024 ? 1 : Math.ceil(body.length / 96)
+  return Array.from({ length: Math.floor(body.length / step) }, (_, index) => index * step)
+}
+
+describe.runIf(folder !== undefined)("recorded traffic reads right", () => {
+  for (const exchange of exchanges) {
+    describe(exchange.name, () => {
+      it.scopedLive("as it was sent", () =>
+        Effect.gen(function* () {
+          const baseUrl = yield* replaying(exchange, [exchange.body])
+          expect(yield* faults(exchange, baseUrl)).toEqual([])
+        }).pipe(Effect.provide(NodeHttpClient.layerUndici))
+      )
+      it.scopedLive("dribbled", () =>
+        Effect.gen(function* () {
+          const baseUrl = yield* replaying(exchange, dribbled(exchange.body))
+          expect(yield* faults(exchange, baseUrl)).toEqual([])
+        }).pipe(Effect.provide(NodeHttpClient.layerUndici))
+      )
+      it.live("cut in two at every position", () =>
+        Effect.forEach(
+          cuts(exchange.body),
+          (cut) =>
+            faults(exchange, "http://loopback.invalid/v1").pipe(
+              Effect.provide(inMemory(exchange, [exchange.body.subarray(0, cut), exchange.body.subarray(cut)])),
+              Effect.map((found) => expect(found, `cut at byte ${cut}`).toEqual([]))
+            ),
+          { discard: true }
+        ).pipe(Effect.timeout(Duration.seconds(20)))
+      )
+    })
+  }
+})
