@@ -322,4 +322,4 @@ export const retryAfter = (error: LLMError): Option.Option<Duration.Duration> =>
 export const amend = <E extends LLMError>(
   error: E,
   fields: Partial<Pick<LLMError, "provider" | "model" | "attempts">> & { readonly retryAfter?: Duration.Duration }
-): E => Reflect.construct(error.constructor, [{ ...error, ...fields }])
+): E => Reflect.construct(error.constructor, [{ ...error, message: error.message, ...fields }])

@@ -1,0 +1,177 @@
+import { describe, expect, it } from "@effect/vitest"
+import { Effect, Exit, FastCheck, Fiber, Stream, TestClock } from "effect"
+import * as ChatEvent from "../src/ChatEvent.js"
+import * as LLMErrors from "../src/LLMError.js"
+import * as Retry from "../src/Retry.js"
+import * as Timeouts from "../src/Timeouts.js"
+import { answer, context, invalid, malformed, rateLimited, scripted, unavailable } from "./support/scripted.js"
+
+const steady: Retry.Options = { jitter: 0 }
+
+/** Runs an effect while the test's clock runs as far as it likes to sleep. */
+const soon = <A, E>(effect: Effect.Effect<A, E>) =>
+  Effect.gen(function* () {
+    const fiber = yield* Effect.fork(Effect.exit(effect))
+    yield* TestClock.adjust("1 hour")
+    return yield* Effect.flatten(Fiber.join(fiber))
+  })
+
+describe("what is tried again", () => {
+  it.effect("a provider that is down, until it answers", () =>
+    Effect.gen(function* () {
+      const next = yield* scripted(unavailable, unavailable, "at last")
+      const llm = yield* Retry.make()(next)
+      const response = yield* soon(llm.chat("?"))
+      expect(response.text).toBe("at last")
+      expect(response.attempts.map((attempt) => attempt.error)).toEqual([
+        "ProviderUnavailableError",
+        "ProviderUnavailableError",
+        undefined
+      ])
+    })
+  )
+
+  it.effect("at most `attempts` times in all, and the error has the receipt of them all", () =>
+    Effect.gen(function* () {
+      const next = yield* scripted(unavailable)
+      const llm = yield* Retry.make({ attempts: 3 })(next)
+      const error = yield* Effect.flip(soon(llm.chat("?")))
+      expect(error._tag).toBe("ProviderUnavailableError")
+      expect(error.attempts).toHaveLength(3)
+      expect(yield* next.asked).toHaveLength(3)
+    })
+  )
+
+  it.effect("an error that time will not mend is not", () =>
+    Effect.gen(function* () {
+      const next = yield* scripted(invalid, "never asked")
+      const llm = yield* Retry.make()(next)
+      expect(yield* Effect.flip(llm.chat("?"))).toBe(invalid)
+      expect(yield* next.asked).toHaveLength(1)
+    })
+  )
+
+  it.effect("an answer that cannot be read is, once", () =>
+    Effect.gen(function* () {
+      const next = yield* scripted(malformed)
+      const llm = yield* Retry.make()(next)
+      yield* Effect.flip(soon(llm.chat("?")))
+      expect(yield* next.asked).toHaveLength(2)
+    })
+  )
+
+  it.effect("an empty answer is, where asked for", () =>
+    Effect.gen(function* () {
+      const next = yield* scripted("", "", "", "words")
+      const strict = yield* Retry.make({ retryEmpty: true })(next)
+      expect((yield* soon(strict.chat("?"))).text).toBe("words")
+      const lax = yield* Retry.make()(yield* scripted(""))
+      expect((yield* lax.chat("?")).text).toBe("")
+    })
+  )
+})
+
+describe("when", () => {
+  it.effect("after a base delay that doubles up to a cap", () =>
+    Effect.sync(() => {
+      const delays = [1, 2, 3, 4, 5, 6, 7, 8].map((failures) => Retry.delay(steady, unavailable, failures, 0.5))
+      expect(delays).toEqual([1000, 2000, 4000, 8000, 16000, 32000, 60000, 60000])
+    })
+  )
+
+  it.prop(
+    "with jitter, never later than without",
+    { draw: FastCheck.double({ min: 0, max: 0.999, noNaN: true }) },
+    ({ draw }) => {
+      const delay = Retry.delay({}, unavailable, 3, draw)
+      return delay >= 0 && delay <= 4000
+    }
+  )
+
+  it.effect("not before a Retry-After, and soon after it", () =>
+    Effect.gen(function* () {
+      const next = yield* scripted(rateLimited(7000), "on time")
+      const llm = yield* Retry.make(steady)(next)
+      const fiber = yield* Effect.fork(llm.chat("?"))
+      yield* TestClock.adjust(6999)
+      expect(yield* next.asked).toHaveLength(1)
+      yield* TestClock.adjust(101)
+      expect((yield* Fiber.join(fiber)).text).toBe("on time")
+    })
+  )
+
+  it.effect("at once or never where the deadline would pass in the waiting", () =>
+    Effect.gen(function* () {
+      const next = yield* scripted(rateLimited(60_000), "too late")
+      const retrying = yield* Retry.make()(next)
+      const llm = yield* Timeouts.make({ total: "10 seconds" })(retrying)
+      // No clock is moved: the call fails without sleeping.
+      const error = yield* Effect.flip(llm.chat("?"))
+      expect(error._tag).toBe("RateLimitError")
+      expect(LLMErrors.retryAfter(error)).toEqual(LLMErrors.retryAfter(rateLimited(60_000)))
+    })
+  )
+})
+
+describe("streams", () => {
+  it.effect("are tried again before their first event", () =>
+    Effect.gen(function* () {
+      const next = yield* scripted(unavailable, "at last")
+      const llm = yield* Retry.make()(next)
+      const response = yield* soon(ChatEvent.collect(llm.chatStream("?")))
+      expect(response.text).toBe("at last")
+      expect(response.attempts).toHaveLength(2)
+    })
+  )
+
+  it.effect("and never after it", () =>
+    Effect.gen(function* () {
+      const broken = new LLMErrors.StreamInterruptedError({
+        ...context,
+        message: "cut",
+        begun: true,
+        partial: { id: "", model: "", text: "He", reasoning: "", toolCalls: [], usage: answer("").usage }
+      })
+      const events = ChatEvent.fromResponse(answer("Hello"))
+      const next = yield* scripted({
+        stream: Stream.concat(Stream.fromIterable(events.slice(0, 2)), Stream.fail(broken))
+      })
+      const llm = yield* Retry.make()(next)
+      const seen: Array<string> = []
+      const exit = yield* Effect.exit(
+        Stream.runForEach(llm.chatStream("?"), (event) => Effect.sync(() => seen.push(event._tag)))
+      )
+      expect(exit).toEqual(Exit.fail(broken))
+      expect(seen).toEqual(["Start", "TextDelta"])
+      expect(yield* next.asked).toHaveLength(1)
+    })
+  )
+
+  it.effect("that say nothing are tried again, where asked for", () =>
+    Effect.gen(function* () {
+      const next = yield* scripted("", "words")
+      const llm = yield* Retry.make({ retryEmpty: true })(next)
+      expect((yield* soon(ChatEvent.collect(llm.chatStream("?")))).text).toBe("words")
+    })
+  )
+
+  it.effect("give back what a failed try held before the next one begins", () =>
+    Effect.gen(function* () {
+      let open = 0
+      const held = Stream.acquireRelease(
+        Effect.sync(() => {
+          open++
+          expect(open).toBe(1)
+        }),
+        () => Effect.sync(() => open--)
+      )
+      const next = yield* scripted(
+        { stream: Stream.flatMap(held, () => Stream.fail(unavailable)) },
+        { stream: Stream.flatMap(held, () => Stream.fromIterable(ChatEvent.fromResponse(answer("ok")))) }
+      )
+      const llm = yield* Retry.make()(next)
+      yield* soon(ChatEvent.collect(llm.chatStream("?")))
+      expect(open).toBe(0)
+    })
+  )
+})

@@ -1,0 +1,139 @@
+import { describe, expect, it } from "@effect/vitest"
+import type { Duration } from "effect"
+import { Cause, Chunk, Effect, Exit, Fiber, Option, Schedule, Stream, TestClock } from "effect"
+import * as ChatEvent from "../src/ChatEvent.js"
+import type { ChatEvent as Event } from "../src/ChatEvent.js"
+import type { LLMError } from "../src/LLMError.js"
+import * as Timeouts from "../src/Timeouts.js"
+import { answer, scripted, unavailable } from "./support/scripted.js"
+
+const events = ChatEvent.fromResponse(answer("Hello"))
+
+/** The events of an answer with so many pieces of text, one every so often; the first at once. */
+const paced = (pieces: number, every: Duration.DurationInput): Stream.Stream<Event, LLMError> => {
+  const [start, , finish] = events
+  const texts = Array.from({ length: pieces }, (): Event => ({ _tag: "TextDelta", text: "x" }))
+  return start === undefined || finish === undefined
+    ? Stream.empty
+    : Stream.fromIterable([start, ...texts, finish]).pipe(Stream.rechunk(1), Stream.schedule(Schedule.spaced(every)))
+}
+
+const phaseOf = <A>(exit: Exit.Exit<A, LLMError>): string => {
+  const error = Option.getOrUndefined(Exit.causeOption(exit).pipe(Option.flatMap(Cause.failureOption)))
+  return error?._tag === "TimeoutError" ? error.phase : (error?._tag ?? "none")
+}
+
+describe("a whole answer", () => {
+  it.effect("in time is untouched", () =>
+    Effect.gen(function* () {
+      const llm = yield* Timeouts.make(Timeouts.defaults)(yield* scripted("Hello"))
+      expect(yield* llm.chat("?")).toEqual(answer("Hello"))
+    })
+  )
+
+  it.effect("that takes longer than `response` fails, and its call is interrupted", () =>
+    Effect.gen(function* () {
+      let interrupted = false
+      const slow = Effect.onInterrupt(Effect.never, () => Effect.sync(() => (interrupted = true)))
+      const llm = yield* Timeouts.make({ response: "10 seconds" })(yield* scripted(slow))
+      const fiber = yield* Effect.fork(Effect.exit(llm.chat("?")))
+      yield* TestClock.adjust("10 seconds")
+      expect(phaseOf(yield* Fiber.join(fiber))).toBe("response")
+      expect(interrupted).toBe(true)
+    })
+  )
+
+  it.effect("names `total` where that is the tighter limit", () =>
+    Effect.gen(function* () {
+      const llm = yield* Timeouts.make({ response: "10 seconds", total: "5 seconds" })(yield* scripted(Effect.never))
+      const fiber = yield* Effect.fork(Effect.exit(llm.chat("?")))
+      yield* TestClock.adjust("5 seconds")
+      expect(phaseOf(yield* Fiber.join(fiber))).toBe("total")
+    })
+  )
+})
+
+describe("a stream", () => {
+  it.effect("in time is untouched, event by event", () =>
+    Effect.gen(function* () {
+      const llm = yield* Timeouts.make(Timeouts.defaults)(yield* scripted({ stream: Stream.fromIterable(events) }))
+      expect(Chunk.toReadonlyArray(yield* Stream.runCollect(llm.chatStream("?")))).toEqual(events)
+    })
+  )
+
+  it.effect("that does not begin fails after `firstEvent`", () =>
+    Effect.gen(function* () {
+      const llm = yield* Timeouts.make({ firstEvent: "3 seconds" })(yield* scripted({ stream: Stream.never }))
+      const fiber = yield* Effect.fork(Effect.exit(Stream.runDrain(llm.chatStream("?"))))
+      yield* TestClock.adjust("3 seconds")
+      expect(phaseOf(yield* Fiber.join(fiber))).toBe("first-event")
+    })
+  )
+
+  it.effect("that stalls fails after `idle`, with what had arrived", () =>
+    Effect.gen(function* () {
+      const stalled = Stream.concat(Stream.fromIterable(events.slice(0, 2)), Stream.never)
+      const llm = yield* Timeouts.make({ idle: "3 seconds" })(yield* scripted({ stream: stalled }))
+      const fiber = yield* Effect.fork(Effect.flip(Stream.runDrain(llm.chatStream("?"))))
+      yield* TestClock.adjust("3 seconds")
+      const error = yield* Fiber.join(fiber)
+      expect(error._tag === "TimeoutError" && [error.phase, error.partial?.text]).toEqual(["idle", "Hello"])
+    })
+  )
+
+  it.effect("that goes on slowly is not idle", () =>
+    Effect.gen(function* () {
+      const llm = yield* Timeouts.make({ idle: "3 seconds" })(yield* scripted({ stream: paced(20, "2 seconds") }))
+      const fiber = yield* Effect.fork(ChatEvent.collect(llm.chatStream("?")))
+      yield* TestClock.adjust("1 minute")
+      expect((yield* Fiber.join(fiber)).text).toHaveLength(20)
+    })
+  )
+
+  it.effect("is not idle while its consumer is busy", () =>
+    Effect.gen(function* () {
+      const llm = yield* Timeouts.make({ idle: "3 seconds" })(
+        yield* scripted({ stream: Stream.rechunk(Stream.fromIterable(events), 1) })
+      )
+      const slow = Stream.tap(llm.chatStream("?"), () => Effect.sleep("10 seconds"))
+      const fiber = yield* Effect.fork(ChatEvent.collect(slow))
+      yield* TestClock.adjust("1 minute")
+      expect((yield* Fiber.join(fiber)).text).toBe("Hello")
+    })
+  )
+
+  it.effect("that never ends fails at `total`", () =>
+    Effect.gen(function* () {
+      const llm = yield* Timeouts.make({ total: "10 seconds", idle: "3 seconds" })(
+        yield* scripted({ stream: paced(1000, "1 second") })
+      )
+      const fiber = yield* Effect.fork(Effect.exit(Stream.runDrain(llm.chatStream("?"))))
+      yield* TestClock.adjust("10 seconds")
+      expect(phaseOf(yield* Fiber.join(fiber))).toBe("total")
+    })
+  )
+
+  it.effect("that is given up is closed, and no fiber is left to wait for", () =>
+    Effect.gen(function* () {
+      let closed = false
+      const endless = Stream.ensuring(
+        paced(1_000_000, "1 second"),
+        Effect.sync(() => (closed = true))
+      )
+      const llm = yield* Timeouts.make({ idle: "1 minute", total: "1 hour" })(yield* scripted({ stream: endless }))
+      const fiber = yield* Effect.fork(Stream.runDrain(Stream.take(llm.chatStream("?"), 3)))
+      yield* TestClock.adjust("5 seconds")
+      yield* Fiber.join(fiber)
+      expect(closed).toBe(true)
+    })
+  )
+
+  it.effect("fails as it did without limits", () =>
+    Effect.gen(function* () {
+      const llm = yield* Timeouts.make(Timeouts.defaults)(
+        yield* scripted({ stream: Stream.concat(Stream.fromIterable(events.slice(0, 1)), Stream.fail(unavailable)) })
+      )
+      expect(yield* Effect.flip(Stream.runDrain(llm.chatStream("?")))).toBe(unavailable)
+    })
+  )
+})
