@@ -1,0 +1,101 @@
+/**
+ * A persistent tournament over numbered slots: each slot holds at most one entry, each inner node the outcome of the matches
+ * below it. The outcome of all entries is there to be read; changing one entry replays the matches on its path alone, so it
+ * costs O(log n) and leaves the heap it came from as it was.
+ */
+
+/** How a tournament is played. `play` must be associative; the left side has the lower slots. */
+export interface Rules<A, Outcome> {
+  /** What an entry brings to its first match. */
+  readonly enter: (entry: A) => Outcome
+  readonly play: (left: Outcome, right: Outcome) => Outcome
+}
+
+interface Node<A, Outcome> {
+  readonly outcome: Outcome
+  readonly entry: A | undefined
+  readonly left: Node<A, Outcome> | undefined
+  readonly right: Node<A, Outcome> | undefined
+}
+
+export interface TournamentHeap<A, Outcome> {
+  readonly rules: Rules<A, Outcome>
+  /** How many matches lie between a slot and the root. */
+  readonly height: number
+  readonly root: Node<A, Outcome> | undefined
+}
+
+export const empty = <A, Outcome>(rules: Rules<A, Outcome>): TournamentHeap<A, Outcome> => ({
+  rules,
+  height: 0,
+  root: undefined
+})
+
+/** The outcome of all entries; undefined where there are none. */
+export const outcome = <A, Outcome>(heap: TournamentHeap<A, Outcome>): Outcome | undefined => heap.root?.outcome
+
+export const get = <A, Outcome>(heap: TournamentHeap<A, Outcome>, slot: number): A | undefined => {
+  if (slot >>> heap.height !== 0) return undefined
+  let node = heap.root
+  for (let height = heap.height; height > 0 && node !== undefined; height--) {
+    node = isRight(slot, height) ? node.right : node.left
+  }
+  return node?.entry
+}
+
+/** Puts an entry into a slot, in place of the one that is there. The heap grows as far as the slot needs. */
+export const set = <A, Outcome>(
+  heap: TournamentHeap<A, Outcome>,
+  slot: number,
+  entry: A
+): TournamentHeap<A, Outcome> => {
+  let { height, root } = heap
+  for (; slot >>> height !== 0; height++) root = match(heap.rules, root, undefined)
+  return { rules: heap.rules, height, root: replay(heap.rules, root, height, slot, entry) }
+}
+
+/** Empties a slot. */
+export const remove = <A, Outcome>(heap: TournamentHeap<A, Outcome>, slot: number): TournamentHeap<A, Outcome> =>
+  slot >= 2 ** heap.height ? heap : { ...heap, root: replay(heap.rules, heap.root, heap.height, slot, undefined) }
+
+/** The entries, by slot. */
+export const entries = <A, Outcome>(heap: TournamentHeap<A, Outcome>): ReadonlyArray<A> => {
+  const found: Array<A> = []
+  const visit = (node: Node<A, Outcome> | undefined): void => {
+    if (node === undefined) return
+    if (node.entry !== undefined) found.push(node.entry)
+    visit(node.left)
+    visit(node.right)
+  }
+  visit(heap.root)
+  return found
+}
+
+const isRight = (slot: number, height: number): boolean => ((slot >>> (height - 1)) & 1) === 1
+
+const match = <A, Outcome>(
+  rules: Rules<A, Outcome>,
+  left: Node<A, Outcome> | undefined,
+  right: Node<A, Outcome> | undefined
+): Node<A, Outcome> | undefined => {
+  if (left === undefined) return right === undefined ? undefined : { ...bye, outcome: right.outcome, right }
+  if (right === undefined) return { ...bye, outcome: left.outcome, left }
+  return { outcome: rules.play(left.outcome, right.outcome), entry: undefined, left, right }
+}
+
+const bye = { entry: undefined, left: undefined, right: undefined }
+
+const replay = <A, Outcome>(
+  rules: Rules<A, Outcome>,
+  node: Node<A, Outcome> | undefined,
+  height: number,
+  slot: number,
+  entry: A | undefined
+): Node<A, Outcome> | undefined => {
+  if (height === 0) {
+    return entry === undefined ? undefined : { outcome: rules.enter(entry), entry, left: undefined, right: undefined }
+  }
+  return isRight(slot, height)
+    ? match(rules, node?.left, replay(rules, node?.right, height - 1, slot, entry))
+    : match(rules, replay(rules, node?.left, height - 1, slot, entry), node?.right)
+}

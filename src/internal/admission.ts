@@ -1,0 +1,127 @@
+/** What a pool is given, checked: every fault is told with its place, none with a secret. */
+import { Duration, Option, Predicate, Redacted } from "effect"
+import * as ApiKeys from "../ApiKey.js"
+import type { ApiKey } from "../ApiKey.js"
+import type { KeyInput, Options } from "../KeyPool.js"
+import type { Remedies } from "./pooledKey.js"
+
+/** What is right of what was given, and what is wrong. */
+export interface Admission<A> {
+  readonly value: A
+  readonly faults: ReadonlyArray<string>
+}
+
+/** The durations of a pool, in milliseconds. */
+export interface Settings extends Remedies {
+  readonly maxWait: number
+}
+
+interface Kind {
+  readonly name: string
+  readonly includes: (millis: number) => boolean
+}
+
+const anyLength: Kind = { name: "possible", includes: (millis) => millis >= 0 }
+
+const positive: Kind = { name: "positive", includes: (millis) => millis > 0 }
+
+const finite: Kind = { name: "positive and finite", includes: (millis) => millis > 0 && millis < Infinity }
+
+export const settings = (options: Options): Admission<Settings> => {
+  const faults: Array<string> = []
+  const millis = (path: string, input: Duration.DurationInput, kind: Kind): number => {
+    const decoded = Option.map(Duration.decodeUnknown(input), Duration.toMillis)
+    // Effect reads a negative number, and one that is none, as no time at all.
+    const isNumber = typeof input !== "number" || input >= 0
+    if (!isNumber || !Option.exists(decoded, kind.includes)) faults.push(`${path}: must be a ${kind.name} duration`)
+    return Option.getOrElse(decoded, () => 0)
+  }
+  const { cooldown = {} } = options
+  const factor = cooldown.factor ?? 2
+  if (!(factor >= 1 && factor < Infinity)) faults.push("cooldown.factor: must be a number of at least 1")
+  const value = {
+    maxWait: millis("maxWait", options.maxWait ?? "30 seconds", anyLength),
+    base: millis("cooldown.base", cooldown.base ?? "1 second", positive),
+    factor,
+    max: millis("cooldown.max", cooldown.max ?? "60 seconds", positive),
+    quota: millis("cooldown.quota", cooldown.quota ?? "1 hour", positive),
+    refused: millis("cooldown.refused", cooldown.refused ?? "5 minutes", positive),
+    latencyDecay: millis("latencyDecay", options.latencyDecay ?? "10 seconds", finite)
+  }
+  return { value, faults }
+}
+
+/** Keys that may join those which are `present`. `path` names the place of each. */
+export const keys = (
+  inputs: ReadonlyArray<KeyInput>,
+  present: ReadonlyArray<ApiKey>,
+  path: (index: number) => string
+): Admission<ReadonlyArray<ApiKey>> => {
+  const faults: Array<string> = []
+  const admitted: Array<ApiKey> = []
+  const bySecret = new Map(present.map((key) => [Redacted.value(key.value), `key "${key.id}"`]))
+  const byId = new Map(present.map((key) => [key.id, `key "${key.id}"`]))
+  for (const [index, input] of inputs.entries()) {
+    const here = path(index)
+    const key = read(input)
+    if (key === undefined) {
+      faults.push(`${here}: must be an API key; this is ${Predicate.isNullable(input) ? "missing" : "empty"}`)
+      continue
+    }
+    const secret = Redacted.value(key.value)
+    const twin = bySecret.get(secret)
+    if (twin !== undefined) faults.push(`${here}: is the same secret as ${twin}`)
+    bySecret.set(secret, here)
+    const named = { ...key, id: freeId(key, byId) }
+    const taken = byId.get(named.id)
+    if (taken !== undefined && twin === undefined) faults.push(`${here}.id: is the id of ${taken} too`)
+    byId.set(named.id, here)
+    faults.push(...wrongWith(key).map((fault) => `${here}.${fault}`))
+    admitted.push(named)
+  }
+  return { value: admitted, faults }
+}
+
+const read = (input: KeyInput): ApiKey | undefined => {
+  if (Predicate.isNullable(input)) return undefined
+  if (typeof input === "string" || Redacted.isRedacted(input)) return keyOf(input)
+  if ("value" in input) return isSecret(input.value) ? input : undefined
+  const { key, ...options } = input
+  return keyOf(key, options)
+}
+
+const keyOf = (secret: string | Redacted.Redacted<string>, options?: ApiKeys.Options): ApiKey | undefined =>
+  isSecret(secret) ? ApiKeys.make(secret, options) : undefined
+
+/** A secret may come from an environment that does not have it, whatever its type says. */
+const isSecret = (secret: unknown): boolean => {
+  const text = Redacted.isRedacted(secret) ? Redacted.value(secret) : secret
+  return typeof text === "string" && text.trim() !== ""
+}
+
+/** Two secrets may have one fingerprint; a name that was given stays as it is. */
+const freeId = (key: ApiKey, taken: ReadonlyMap<string, string>): string => {
+  if (key.id !== ApiKeys.fingerprint(key.value)) return key.id
+  let id = key.id
+  for (let copy = 2; taken.has(id); copy++) id = `${key.id}-${copy}`
+  return id
+}
+
+export const isWeight = (weight: number): boolean => Number.isFinite(weight) && weight > 0
+
+export const wrongWeight = "weight: must be a positive number"
+
+const wrongWith = (key: ApiKey): ReadonlyArray<string> => {
+  const { maxConcurrency, requestsPerSecond } = key
+  const faults: Array<string> = []
+  if (key.id === "") faults.push("id: must not be empty")
+  if (!isWeight(key.weight)) faults.push(wrongWeight)
+  if (maxConcurrency !== undefined && !(Number.isSafeInteger(maxConcurrency) && maxConcurrency > 0)) {
+    faults.push("maxConcurrency: must be a positive whole number")
+  }
+  if (requestsPerSecond !== undefined && !isWeight(requestsPerSecond)) {
+    faults.push("requestsPerSecond: must be a positive number")
+  }
+  if (key.quotaGroup === "") faults.push("quotaGroup: must not be empty")
+  return faults
+}

@@ -1,0 +1,273 @@
+/**
+ * The keys of a pool and the calls that wait for them, as one immutable value. Every function here is one step of it: who is
+ * given a key, who is refused one, and whose bell must be rung because of it. All times are in milliseconds since the pool
+ * was made.
+ *
+ * Once a step is done, no key is ready that any waiting call could use. So a newcomer who finds a key overtakes nobody.
+ */
+import type { Deferred } from "effect"
+import { HashMap, Option, Order, SortedMap } from "effect"
+import type { Verdict } from "../KeyPool.js"
+import type { KeyRing, Outlook } from "./keyRing.js"
+import * as Ring from "./keyRing.js"
+import type { Hold } from "./pooledKey.js"
+
+/** Tells a waiting call to look again: rung as often as anybody likes, heard once. */
+export type Bell = Deferred.Deferred<void>
+
+/** What a call asks for. */
+export interface Wish {
+  /** Ids of keys that it does not want. */
+  readonly exclude: ReadonlySet<string>
+  readonly deadline: number
+  /** Whether it waits for keys that rest, and not only for keys that are busy. */
+  readonly patient: boolean
+}
+
+export interface Granted {
+  readonly _tag: "Granted"
+  readonly hold: Hold
+}
+
+/** Why a call gets no key. */
+export interface Denied {
+  readonly _tag: "Denied"
+  /** Keys that are in good order and have merely too much to do. */
+  readonly busy: number
+  /** Keys that rest because of a rate limit. */
+  readonly limited: number
+  /** How long until time alone makes a key ready; undefined where it will not. */
+  readonly readyIn: number | undefined
+}
+
+export interface Waiting {
+  readonly _tag: "Waiting"
+  readonly ticket: number
+  /** When to look again even if no bell rings. */
+  readonly until: number
+}
+
+/** A call that must wait has not been put in the line: it brought no bell. */
+export interface Unready {
+  readonly _tag: "Unready"
+}
+
+interface Waiter extends Wish {
+  readonly ticket: number
+  readonly bell: Bell
+}
+
+export interface PoolState {
+  readonly ring: KeyRing
+  /** Those who wait, by the order in which they came. */
+  readonly line: SortedMap.SortedMap<number, Waiter>
+  /** Those of them who would not take just any key, and may therefore wait in vain while others do not. */
+  readonly choosy: SortedMap.SortedMap<number, Waiter>
+  /** What those who waited got and have not fetched yet. */
+  readonly answers: HashMap.HashMap<number, Granted | Denied>
+  /** How many calls have ever waited. */
+  readonly tickets: number
+  /** The one in the line who looks again for all of them when time alone makes a key ready, and when that is. */
+  readonly watch: { readonly ticket: number; readonly at: number } | undefined
+}
+
+/** What a step leads to, and the bells to be rung for it. */
+export interface Turn<A> {
+  readonly value: A
+  readonly bells: ReadonlyArray<Bell>
+}
+
+export type Step<A> = readonly [Turn<A>, PoolState]
+
+export const make = (ring: KeyRing): PoolState => ({
+  ring,
+  line: SortedMap.empty(Order.number),
+  choosy: SortedMap.empty(Order.number),
+  answers: HashMap.empty(),
+  tickets: 0,
+  watch: undefined
+})
+
+const silent: ReadonlyArray<Bell> = []
+
+/** Asks for a key. */
+export const ask = (before: PoolState, now: number, wish: Wish): Step<Granted | Denied | Unready> => {
+  const [bells, state] = settleDown(before, Ring.advance(before.ring, now))
+  const outlook = Ring.outlook(state.ring, wish.exclude)
+  if (outlook.winner !== undefined) {
+    const [hold, ring] = Ring.reserve(state.ring, outlook.winner)
+    return [
+      { value: { _tag: "Granted", hold }, bells },
+      { ...state, ring }
+    ]
+  }
+  return isHopeless(outlook, wish, state.ring.now)
+    ? [{ value: denied(outlook, state.ring.now), bells }, state]
+    : [{ value: unready, bells }, state]
+}
+
+const unready: Unready = { _tag: "Unready" }
+
+/** Asks for a key, and waits in line where none is ready. */
+export const queue = (before: PoolState, now: number, wish: Wish, bell: Bell): Step<Granted | Denied | Waiting> => {
+  const [{ bells, value }, state] = ask(before, now, wish)
+  if (value._tag !== "Unready") return [{ value, bells }, state]
+  const ticket = state.tickets
+  return wait({ ...state, tickets: ticket + 1 }, { ...wish, ticket, bell }, bells)
+}
+
+/** A waiting call looks again, with a new bell for the next time. */
+export const look = (before: PoolState, now: number, ticket: number, bell: Bell): Step<Granted | Denied | Waiting> => {
+  const [bells, state] = settleDown(before, Ring.advance(before.ring, now))
+  const answer = Option.getOrUndefined(HashMap.get(state.answers, ticket))
+  if (answer !== undefined) {
+    return [
+      { value: answer, bells },
+      { ...state, answers: HashMap.remove(state.answers, ticket) }
+    ]
+  }
+  const waiter = Option.getOrThrow(SortedMap.get(state.line, ticket))
+  if (waiter.deadline > state.ring.now) return wait(state, { ...waiter, bell }, bells)
+  const value = denied(Ring.outlook(state.ring, waiter.exclude), state.ring.now)
+  const [woken, left] = keepWatch(leave(state, ticket))
+  return [{ value, bells: [...bells, ...woken] }, left]
+}
+
+const wait = (state: PoolState, waiter: Waiter, bells: ReadonlyArray<Bell>): Step<Waiting> => {
+  const [woken, watched] = keepWatch(line(state, waiter), waiter.ticket)
+  const wakesAt = watched.watch?.ticket === waiter.ticket ? watched.watch.at : Infinity
+  return [
+    {
+      value: { _tag: "Waiting", ticket: waiter.ticket, until: Math.min(wakesAt, waiter.deadline) },
+      bells: [...bells, ...woken]
+    },
+    watched
+  ]
+}
+
+/** A waiting call gives up. If it has got a key already, that goes to the next. */
+export const giveUp = (before: PoolState, now: number, ticket: number): Step<void> => {
+  const answer = Option.getOrUndefined(HashMap.get(before.answers, ticket))
+  const advanced = Ring.advance(before.ring, now)
+  if (answer === undefined) return quietly(settleDown(leave(before, ticket), advanced))
+  const state = { ...before, answers: HashMap.remove(before.answers, ticket) }
+  return quietly(settleDown(state, answer._tag === "Granted" ? Ring.withdraw(advanced, answer.hold) : advanced))
+}
+
+/** A call gives its key back. */
+export const giveBack = (
+  before: PoolState,
+  now: number,
+  hold: Hold,
+  judge: (elapsed: number) => Verdict
+): Step<void> => {
+  const advanced = Ring.advance(before.ring, now)
+  return quietly(settleDown(before, Ring.giveBack(advanced, hold, judge(advanced.now - hold.startedAt))))
+}
+
+/** Changes the keys from outside. */
+export const change = <A>(before: PoolState, now: number, f: (ring: KeyRing) => readonly [A, KeyRing]): Step<A> => {
+  const [value, ring] = f(Ring.advance(before.ring, now))
+  const [bells, state] = settleDown(before, ring)
+  return [{ value, bells }, state]
+}
+
+/** How many calls wait. */
+export const waiting = (state: PoolState): number => SortedMap.size(state.line)
+
+type Ringing = readonly [bells: ReadonlyArray<Bell>, state: PoolState]
+
+const quietly = ([bells, state]: Ringing): Step<void> => [{ value: undefined, bells }, state]
+
+/** With the keys as they are now, gives those who wait what they can get. */
+const settleDown = (before: PoolState, ring: KeyRing): Ringing => {
+  const state = { ...before, ring }
+  if (SortedMap.size(state.line) === 0) return [silent, state]
+  if (ring.heap === before.ring.heap) return keepWatch(state)
+  const [granted, served] = grant(state)
+  const [refused, rest] = refuse(served, Ring.outlook(before.ring, noKey))
+  const [woken, watched] = keepWatch(rest)
+  return [[...granted, ...refused, ...woken], watched]
+}
+
+const noKey: ReadonlySet<string> = new Set()
+
+const grant = (before: PoolState): Ringing => {
+  const bells: Array<Bell> = []
+  let state = before
+  for (const waiter of SortedMap.values(before.line)) {
+    if (Ring.outlook(state.ring, noKey).winner === undefined) break
+    const { winner } = Ring.outlook(state.ring, waiter.exclude)
+    if (winner !== undefined) {
+      const [hold, ring] = Ring.reserve(state.ring, winner)
+      state = answer({ ...state, ring }, waiter, { _tag: "Granted", hold })
+      bells.push(waiter.bell)
+    }
+  }
+  return [bells, state]
+}
+
+/** Nobody is kept waiting who will wait in vain. */
+const refuse = (before: PoolState, earlier: Outlook): Ringing => {
+  const bells: Array<Bell> = []
+  let state = before
+  const { awaited, soonest } = Ring.outlook(before.ring, noKey)
+  const isWorse = earlier.awaited > 0 || (earlier.soonest?.wakeAt ?? Infinity) < (soonest?.wakeAt ?? Infinity)
+  for (const waiter of SortedMap.values(awaited === 0 && isWorse ? before.line : before.choosy)) {
+    const outlook = Ring.outlook(state.ring, waiter.exclude)
+    if (isHopeless(outlook, waiter, state.ring.now)) {
+      state = answer(state, waiter, denied(outlook, state.ring.now))
+      bells.push(waiter.bell)
+    }
+  }
+  return [bells, state]
+}
+
+const answer = (state: PoolState, waiter: Waiter, value: Granted | Denied): PoolState => ({
+  ...leave(state, waiter.ticket),
+  answers: HashMap.set(state.answers, waiter.ticket, value)
+})
+
+const line = (state: PoolState, waiter: Waiter): PoolState => ({
+  ...state,
+  line: SortedMap.set(state.line, waiter.ticket, waiter),
+  choosy: waiter.exclude.size > 0 || !waiter.patient ? SortedMap.set(state.choosy, waiter.ticket, waiter) : state.choosy
+})
+
+const leave = (state: PoolState, ticket: number): PoolState => ({
+  ...state,
+  line: SortedMap.remove(state.line, ticket),
+  choosy: SortedMap.remove(state.choosy, ticket)
+})
+
+/**
+ * One of the line watches the clock for all of them, so that a key which becomes ready by time alone wakes one fiber and not a
+ * thousand. It is the last, since it will be there longest. `looking` is the ticket of the one who is awake anyway.
+ */
+const keepWatch = (state: PoolState, looking?: number): Ringing => {
+  const at = Ring.outlook(state.ring, noKey).soonest?.wakeAt ?? Infinity
+  const last = Option.getOrUndefined(SortedMap.lastOption(state.line))
+  if (last === undefined || at === Infinity) {
+    return [silent, state.watch === undefined ? state : { ...state, watch: undefined }]
+  }
+  const { watch } = state
+  const watching = watch === undefined ? undefined : Option.getOrUndefined(SortedMap.get(state.line, watch.ticket))
+  const { bell, ticket } = watching ?? last[1]
+  const isAwake = ticket === looking
+  // One who will look up too early will look again; one who would look up too late must be told.
+  if (watch !== undefined && watching !== undefined && watch.at <= at && !isAwake) return [silent, state]
+  return [isAwake ? silent : [bell], { ...state, watch: { ticket, at } }]
+}
+
+/** Whether no key will be ready in time, as far as that can be known. */
+const isHopeless = (outlook: Outlook, wish: Wish, now: number): boolean => {
+  if (wish.deadline <= now || (!wish.patient && outlook.busy === 0)) return true
+  return outlook.awaited === 0 && (outlook.soonest?.wakeAt ?? Infinity) > wish.deadline
+}
+
+const denied = (outlook: Outlook, now: number): Denied => ({
+  _tag: "Denied",
+  busy: outlook.busy,
+  limited: outlook.limited,
+  readyIn: outlook.soonest === undefined ? undefined : Math.max(0, outlook.soonest.wakeAt - now)
+})

@@ -1,0 +1,76 @@
+/** What a pool tells of itself, with ids and never with secrets. */
+import { Duration } from "effect"
+import type { KeyStatus, PoolStatus, State } from "../KeyPool.js"
+import { KeyPoolExhaustedError, RateLimitError } from "../LLMError.js"
+import * as Ring from "./keyRing.js"
+import type { KeyRing } from "./keyRing.js"
+import type { PooledKey } from "./pooledKey.js"
+import type { Denied } from "./poolState.js"
+
+/** `epoch` is the wall-clock time at which the ring's time was 0. */
+export const status = (providerId: string, ring: KeyRing, waiting: number, epoch: number): PoolStatus => ({
+  providerId,
+  keys: Ring.keys(ring).map((key) => statusOf(key, ring.now, epoch)),
+  waiting
+})
+
+const statusOf = (key: PooledKey, now: number, epoch: number): KeyStatus => {
+  const { requestsPerSecond, quotaGroup } = key.key
+  return {
+    id: key.id,
+    weight: key.weight,
+    ...(key.maxConcurrency === undefined ? {} : { maxConcurrency: key.maxConcurrency }),
+    ...(requestsPerSecond === undefined ? {} : { requestsPerSecond }),
+    ...(quotaGroup === undefined ? {} : { quotaGroup }),
+    state: stateOf(key, now, epoch),
+    halfOpen: key.health.halfOpen !== undefined,
+    inFlight: key.inFlight,
+    loadFactor: key.inFlight / (key.maxConcurrency ?? key.weight),
+    ...(key.latency === undefined ? {} : { latency: key.latency }),
+    served: key.calls,
+    ...key.tally
+  }
+}
+
+const stateOf = (key: PooledKey, now: number, epoch: number): State => {
+  const { reason, restUntil } = key.health
+  const rest = {
+    remaining: Duration.millis(restUntil - now),
+    ...(restUntil === Infinity ? {} : { until: Math.ceil(epoch + restUntil) })
+  }
+  switch (key.standing) {
+    case "ready":
+      return { _tag: "Ready" }
+    case "capped":
+    case "paced":
+    case "probing":
+      return { _tag: "Busy" }
+    case "limited":
+      return { _tag: "Cooling", reason, ...rest }
+    case "broken":
+      return reason === "refused" ? { _tag: "Disabled", reason, ...rest } : { _tag: "Cooling", reason, ...rest }
+    case "disabled":
+      return { _tag: "Disabled", reason: "by-hand", remaining: Duration.infinity }
+  }
+}
+
+/** Why a call got no key, said to a person. */
+export const denial = (providerId: string, denied: Denied): RateLimitError | KeyPoolExhaustedError => {
+  const isFinite = denied.readyIn !== undefined && denied.readyIn < Infinity
+  const retryAfter = isFinite ? { retryAfter: Duration.millis(Math.ceil(denied.readyIn)) } : {}
+  const when = isFinite
+    ? `The first may be ready in ${Duration.format(Duration.millis(Math.ceil(denied.readyIn)))}`
+    : "When one will be ready is not known"
+  const context = { provider: providerId, model: "", attempts: [], ...retryAfter }
+  const { busy, limited } = denied
+  return busy + limited > 0
+    ? new RateLimitError({
+        ...context,
+        source: "pool",
+        message: `No key for ${providerId} is free in time: ${busy} busy, ${limited} resting after a rate limit. ${when}. Add keys, slow down, or allow a longer wait.`
+      })
+    : new KeyPoolExhaustedError({
+        ...context,
+        message: `No key for ${providerId} may be used: those that this call has not tried are disabled, refused or out of quota, if there are any. ${when}. Check the keys and their credit.`
+      })
+}

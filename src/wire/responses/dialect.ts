@@ -1,0 +1,48 @@
+/**
+ * How a server deviates from OpenAI.
+ *
+ * @since 0.1.0
+ * @category model
+ */
+export interface Dialect {
+  /**
+   * Sent as `store`: whether the provider keeps the answer. `undefined` sends nothing, which OpenAI takes for true.
+   * The whole conversation is sent with every request, so nothing needs to be kept.
+   *
+   * @default false
+   */
+  readonly store: boolean | undefined
+  /**
+   * Asks for thoughts in their sealed form (`include: ["reasoning.encrypted_content"]`), so that they can be sent back in
+   * the next turn although the provider keeps nothing. Not asked of OpenAI's models that do not think, which refuse it.
+   *
+   * @default true
+   */
+  readonly sealedReasoning: boolean
+  /**
+   * What to send for a tool that does not say whether it is strict. OpenAI itself makes such a tool strict where it can.
+   *
+   * @default true
+   */
+  readonly strictTools: boolean
+  /**
+   * Whether a user's message may carry sound. OpenAI's protocol has no word for it.
+   *
+   * @default false
+   */
+  readonly audio: boolean
+  /**
+   * Whether what the model said before goes back with an id (made up) and a status, which OpenRouter requires.
+   *
+   * @default false
+   */
+  readonly messageIds: boolean
+}
+
+export const openai: Dialect = {
+  store: false,
+  sealedReasoning: true,
+  strictTools: true,
+  audio: false,
+  messageIds: false
+}

@@ -1,0 +1,314 @@
+import { describe, expect, it } from "@effect/vitest"
+import { Duration, Effect, FastCheck, Fiber, Layer, Option, Random, Ref, Stream, TestClock } from "effect"
+import type { ApiKey } from "../src/ApiKey.js"
+import * as Chat from "../src/Chat.js"
+import * as ChatEvent from "../src/ChatEvent.js"
+import * as KeyPool from "../src/KeyPool.js"
+import * as LLM from "../src/LLM.js"
+import * as LLMErrors from "../src/LLMError.js"
+import * as ProviderClient from "../src/ProviderClient.js"
+import * as RateLimiter from "../src/RateLimiter.js"
+import { answer, context } from "./support/scripted.js"
+
+/** A provider that answers by the key it is asked with. */
+const client = (
+  respond: (key: ApiKey) => Effect.Effect<Chat.ChatResponse, LLMErrors.LLMError>,
+  stream?: (key: ApiKey) => Stream.Stream<ChatEvent.ChatEvent, LLMErrors.LLMError>
+): Layer.Layer<ProviderClient.ProviderClient> =>
+  Layer.succeed(ProviderClient.ProviderClient, {
+    provider: "test",
+    wire: "test",
+    chat: (_, { key }) => Effect.map(respond(key), (response) => ({ ...response, keyId: key.id })),
+    chatStream: (_, { key }) =>
+      stream?.(key) ??
+      Stream.unwrap(Effect.map(respond(key), (response) => Stream.fromIterable(ChatEvent.fromResponse(response))))
+  })
+
+const refused = new LLMErrors.AuthenticationError({ ...context, status: 401, message: "wrong key" })
+const limited = (retryAfter?: Duration.DurationInput) =>
+  new LLMErrors.RateLimitError({
+    ...context,
+    status: 429,
+    source: "provider",
+    message: "slow down",
+    ...(retryAfter === undefined ? {} : { retryAfter: Duration.decode(retryAfter) })
+  })
+const down = new LLMErrors.ProviderUnavailableError({ ...context, status: 503, message: "down" })
+
+const keys = (...ids: ReadonlyArray<string>) =>
+  KeyPool.layer({ providerId: "test", keys: ids.map((id) => ({ key: `secret-${id}`, id })) })
+
+const bare: Omit<LLM.Options, "model"> = { retry: false, timeouts: false }
+
+const service = (
+  provider: Layer.Layer<ProviderClient.ProviderClient>,
+  options: Omit<LLM.Options, "model"> = bare,
+  pool = keys("one", "two", "three"),
+  limiter: Layer.Layer<RateLimiter.RateLimiter, RateLimiter.InvalidLimitError> = RateLimiter.unlimited
+) => Effect.provide(LLM.make({ model: "model", ...options }), Layer.mergeAll(provider, pool, limiter))
+
+const inFlight = (llm: LLM.Service) =>
+  Effect.map(llm.status, ({ keys }) => keys.keys.reduce((sum, key) => sum + key.inFlight, keys.waiting))
+
+describe("a request that makes no sense", () => {
+  for (const [what, field, request] of [
+    ["without messages", "messages", { messages: [] }],
+    ["with a role nobody has", "messages[0].role", { messages: [{ role: "robot", content: "?" }] }],
+    ["with a tool result for no call", "messages[0].toolCallId", { messages: [{ role: "tool", content: "?" }] }],
+    ["with a temperature that is no number", "temperature", { messages: [Chat.user("?")], temperature: Number.NaN }],
+    ["with a field nobody knows", "temprature", { messages: [Chat.user("?")], temprature: 1 }],
+    ["with a tool choice that is no tool", "toolChoice.name", { messages: [Chat.user("?")], toolChoice: { name: "x" } }]
+  ] as const) {
+    it.effect(`${what} is refused by name, before any key is taken`, () =>
+      Effect.gen(function* () {
+        const llm = yield* service(client(() => Effect.dieMessage("asked")))
+        const input: unknown = request
+        const error = yield* Effect.flip(llm.chat(input as Chat.ChatRequest.Input))
+        expect(error._tag === "InvalidRequestError" && error.field).toBe(field)
+        const streamed = yield* Effect.flip(Stream.runDrain(llm.chatStream(input as Chat.ChatRequest.Input)))
+        expect(streamed).toEqual(error)
+      })
+    )
+  }
+})
+
+describe("a failure that speaks of the key", () => {
+  it.effect("goes to another key at once, and the answer has the receipt", () =>
+    Effect.gen(function* () {
+      const llm = yield* service(
+        client((key) =>
+          key.id === "one"
+            ? Effect.fail(refused)
+            : key.id === "two"
+              ? Effect.fail(limited())
+              : Effect.succeed(answer("ok"))
+        )
+      )
+      const response = yield* llm.chat("?")
+      expect(response.attempts.map(({ error, keyId }) => [keyId, error])).toEqual([
+        ["one", "AuthenticationError"],
+        ["two", "RateLimitError"],
+        ["key", undefined]
+      ])
+      const streamed = yield* ChatEvent.collect(llm.chatStream("?"))
+      expect(streamed.attempts).toHaveLength(1)
+    })
+  )
+
+  it.effect("of all but one of many keys is survived without a single retry", () =>
+    Effect.gen(function* () {
+      const ids = Array.from({ length: 10 }, (_, index) => `${index}`)
+      const asked = yield* Ref.make(0)
+      const llm = yield* service(
+        client((key) =>
+          Effect.zipRight(
+            Ref.update(asked, (count) => count + 1),
+            key.id === "9" ? Effect.succeed(answer("ok")) : Effect.fail(refused)
+          )
+        ),
+        bare,
+        keys(...ids)
+      )
+      for (let call = 0; call < 20; call++) expect((yield* llm.chat("?")).text).toBe("ok")
+      // Nine calls are lost once, not for every request.
+      expect(yield* Ref.get(asked)).toBe(29)
+    })
+  )
+
+  it.effect("of every key tries each of them once, and says when the first comes back", () =>
+    Effect.gen(function* () {
+      const llm = yield* service(client((key) => Effect.fail(limited(key.id === "two" ? "5 seconds" : "20 seconds"))))
+      const error = yield* Effect.flip(llm.chat("?"))
+      expect(error._tag === "RateLimitError" && error.retryAfter).toEqual(Duration.seconds(5))
+      expect(error.attempts).toHaveLength(3)
+    })
+  )
+
+  it.effect("is told as what time will mend, where one of the keys is only limited", () =>
+    Effect.gen(function* () {
+      const llm = yield* service(client((key) => Effect.fail(key.id === "one" ? limited("5 seconds") : refused)))
+      expect((yield* Effect.flip(llm.chat("?")))._tag).toBe("RateLimitError")
+    })
+  )
+
+  it.effect("is waited for by the retry, which then finds the key that is back", () =>
+    Effect.gen(function* () {
+      const llm = yield* service(
+        client((key) =>
+          Effect.flatMap(Effect.clock, (clock) =>
+            clock.unsafeCurrentTimeMillis() >= 5000 && key.id === "two"
+              ? Effect.succeed(answer("ok"))
+              : Effect.fail(limited(key.id === "two" ? "5 seconds" : "40 seconds"))
+          )
+        ),
+        { timeouts: false }
+      )
+      const fiber = yield* Effect.fork(llm.chat("?"))
+      yield* TestClock.adjust("6 seconds")
+      expect((yield* Fiber.join(fiber)).text).toBe("ok")
+    })
+  )
+})
+
+describe("a failure that does not", () => {
+  it.effect("is not tried on another key", () =>
+    Effect.gen(function* () {
+      const asked = yield* Ref.make(0)
+      const llm = yield* service(
+        client(() =>
+          Effect.zipRight(
+            Ref.update(asked, (count) => count + 1),
+            Effect.fail(down)
+          )
+        )
+      )
+      const error = yield* Effect.flip(llm.chat("?"))
+      expect(error.attempts).toEqual([
+        { provider: "test", model: "model", keyId: "one", error: "ProviderUnavailableError", status: 503, duration: 0 }
+      ])
+      expect(yield* Ref.get(asked)).toBe(1)
+    })
+  )
+})
+
+describe("what a call holds is given back", () => {
+  it.effect("when a stream has said its last word, before its consumer is done with it", () =>
+    Effect.gen(function* () {
+      const llm = yield* service(client(() => Effect.succeed(answer("Hello"))))
+      yield* Stream.runForEach(llm.chatStream("?"), (event) =>
+        event._tag === "Finish" ? Effect.map(inFlight(llm), (count) => expect(count).toBe(0)) : Effect.void
+      )
+    })
+  )
+
+  it.effect("when a stream is given up", () =>
+    Effect.gen(function* () {
+      const events = ChatEvent.fromResponse(answer("Hello"))
+      const endless = Stream.concat(Stream.rechunk(Stream.fromIterable(events.slice(0, 2)), 1), Stream.never)
+      const llm = yield* service(
+        client(
+          () => Effect.never,
+          () => endless
+        )
+      )
+      yield* Stream.runDrain(Stream.take(llm.chatStream("?"), 2))
+      expect(yield* inFlight(llm)).toBe(0)
+    })
+  )
+
+  const steps = FastCheck.record({
+    kind: FastCheck.constantFrom("chat", "stream"),
+    behaviour: FastCheck.constantFrom("ok", "refused", "limited", "down", "dies", "hangs", "breaks"),
+    fate: FastCheck.constantFrom("runs", "interrupted", "given up"),
+    after: FastCheck.integer({ min: 0, max: 3000 })
+  })
+
+  it.effect.prop(
+    "whatever happens to however many calls",
+    { calls: FastCheck.array(steps, { minLength: 1, maxLength: 24 }) },
+    ({ calls }) =>
+      Effect.gen(function* () {
+        const behave = yield* Ref.make(0)
+        const events = ChatEvent.fromResponse(answer("Hello there"))
+        const ending = (behaviour: string): Effect.Effect<Chat.ChatResponse, LLMErrors.LLMError> => {
+          switch (behaviour) {
+            case "ok":
+              return Effect.succeed(answer("Hello there"))
+            case "refused":
+              return Effect.fail(refused)
+            case "limited":
+              return Effect.fail(limited())
+            case "dies":
+              return Effect.dieMessage("a bug")
+            case "hangs":
+              return Effect.never
+            default:
+              return Effect.fail(down)
+          }
+        }
+        const outcome = (behaviour: string) =>
+          Effect.flatMap(Random.nextIntBetween(0, 1000), (pause) => Effect.delay(ending(behaviour), pause))
+        const streamed = (behaviour: string): Stream.Stream<ChatEvent.ChatEvent, LLMErrors.LLMError> =>
+          behaviour === "breaks"
+            ? Stream.concat(Stream.rechunk(Stream.fromIterable(events.slice(0, 2)), 1), Stream.fail(down))
+            : Stream.unwrap(
+                Effect.map(outcome(behaviour), () =>
+                  Stream.tap(Stream.rechunk(Stream.fromIterable(events), 1), () => Effect.sleep(100))
+                )
+              )
+        const next = Effect.map(
+          Ref.getAndUpdate(behave, (n) => n + 1),
+          (n) => calls[n % calls.length]?.behaviour ?? "ok"
+        )
+        const llm = yield* service(
+          client(
+            () => Effect.flatMap(next, outcome),
+            () => Stream.unwrap(Effect.map(next, streamed))
+          ),
+          { retry: { attempts: 3 }, timeouts: { total: "20 seconds", idle: "2 seconds" } },
+          KeyPool.layer({
+            providerId: "test",
+            keys: [
+              { key: "a", id: "a", maxConcurrency: 2 },
+              { key: "b", id: "b", maxConcurrency: 1 }
+            ],
+            maxWait: "5 seconds"
+          }),
+          RateLimiter.layer({ capacity: 5, refillRate: 2, tokensPerMinute: 10_000, maxWait: "5 seconds" })
+        )
+        const fibers = yield* Effect.forEach(calls, ({ fate, kind }) => {
+          const stream = llm.chatStream("?")
+          const call: Effect.Effect<void, LLMErrors.LLMError> =
+            kind === "chat"
+              ? Effect.asVoid(llm.chat("?"))
+              : Stream.runDrain(fate === "given up" ? Stream.take(stream, 2) : stream)
+          return Effect.fork(call)
+        })
+        const interrupters = yield* Effect.forEach(calls, (call, index) => {
+          const fiber = fibers[index]
+          const interrupting: Effect.Effect<void> =
+            call.fate === "interrupted" && fiber !== undefined
+              ? Effect.delay(Effect.asVoid(Fiber.interrupt(fiber)), call.after)
+              : Effect.void
+          return Effect.fork(interrupting)
+        })
+        yield* TestClock.adjust("2 minutes")
+        yield* Fiber.joinAll(interrupters)
+        // Every call is over: none hangs.
+        for (const fiber of fibers) expect(Option.isSome(yield* Fiber.poll(fiber))).toBe(true)
+        expect(yield* inFlight(llm)).toBe(0)
+        yield* TestClock.adjust("2 minutes")
+        const { limiter } = yield* llm.status
+        expect(limiter.waiting).toBe(0)
+        expect(limiter.available).toBe(limiter.capacity)
+        expect(limiter.tokens?.reserved).toBe(0)
+        expect(limiter.tokens?.available).toBe(10_000)
+      }),
+    { fastCheck: { numRuns: 60 } }
+  )
+})
+
+describe("what a layer says", () => {
+  it.effect("for every request, unless the request says otherwise", () =>
+    Effect.gen(function* () {
+      const seen = yield* Ref.make<ReadonlyArray<readonly [string, Chat.ChatRequest]>>([])
+      const recording = Layer.succeed(ProviderClient.ProviderClient, {
+        provider: "test",
+        wire: "test",
+        chat: (request: Chat.ChatRequest, call: ProviderClient.Call) =>
+          Effect.as(
+            Ref.update(seen, (before) => [...before, [call.model, request] as const]),
+            answer("ok")
+          ),
+        chatStream: () => Stream.empty
+      })
+      const llm = yield* service(recording, { ...bare, defaults: { temperature: 0.5, maxTokens: 10 } })
+      yield* llm.chat("one")
+      yield* llm.chat({ messages: [Chat.user("two")], temperature: 1, model: "other" })
+      expect(yield* Ref.get(seen)).toEqual([
+        ["model", { messages: [Chat.user("one")], temperature: 0.5, maxTokens: 10 }],
+        ["other", { messages: [Chat.user("two")], temperature: 1, maxTokens: 10, model: "other" }]
+      ])
+    })
+  )
+})
