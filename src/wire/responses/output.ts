@@ -128,7 +128,16 @@ const nonEmpty = <A>(key: string, values: ReadonlyArray<A>): Readonly<Record<str
  * of the text; `logprobs`.
  */
 export const outputMetadata = (items: ReadonlyArray<unknown>): Json => ({
-  ...nonEmpty("items", records(items).filter((item) => kindOf(item) === "other")),
-  ...nonEmpty("annotations", said(items).flatMap((part) => array(part, "annotations") ?? [])),
-  ...nonEmpty("logprobs", said(items).flatMap((part) => array(part, "logprobs") ?? []))
+  ...nonEmpty(
+    "items",
+    records(items).filter((item) => kindOf(item) === "other")
+  ),
+  ...nonEmpty(
+    "annotations",
+    said(items).flatMap((part) => array(part, "annotations") ?? [])
+  ),
+  ...nonEmpty(
+    "logprobs",
+    said(items).flatMap((part) => array(part, "logprobs") ?? [])
+  )
 })

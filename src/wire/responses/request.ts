@@ -28,7 +28,7 @@ const noParameters = { type: "object", properties: {}, required: [], additionalP
 
 const functionTool = (tool: ToolDefinition, dialect: Dialect): Record<string, unknown> => {
   const { description, name, parameters = noParameters } = tool
-  const strict = tool.strict ?? dialect.strictTools ? strictSchema(parameters) : undefined
+  const strict = (tool.strict ?? dialect.strictTools) ? strictSchema(parameters) : undefined
   return {
     type: "function",
     name,

@@ -103,7 +103,9 @@ const known: ReadonlySet<string> = new Set([
 /** What else the answer says: service tier, moderation, cost … beside what its items say. */
 export const metadataOf = (response: Json, items: ReadonlyArray<unknown>): Json => {
   const further = Object.entries(response).filter(([field, value]) => !known.has(field) && value != null)
-  const usage = Object.entries(record(response, "usage") ?? {}).filter(([field, value]) => !counted.has(field) && value != null)
+  const usage = Object.entries(record(response, "usage") ?? {}).filter(
+    ([field, value]) => !counted.has(field) && value != null
+  )
   return {
     ...Object.fromEntries(further),
     ...(usage.length === 0 ? {} : { usage: Object.fromEntries(usage) }),
@@ -145,5 +147,9 @@ export const decodeResponse = (body: unknown, source: AnswerSource): Either.Eith
 /** All that the model wrote, to be counted where the provider counts nothing. */
 const said = (
   reasoning: string,
-  output: { readonly text: string; readonly refusal: string; readonly toolCalls: ReadonlyArray<{ readonly arguments: string }> }
+  output: {
+    readonly text: string
+    readonly refusal: string
+    readonly toolCalls: ReadonlyArray<{ readonly arguments: string }>
+  }
 ): string => reasoning + output.text + output.refusal + output.toolCalls.map((call) => call.arguments).join("")

@@ -92,7 +92,8 @@ const nullable = (schema: JsonSchema): JsonSchema => {
     return { ...schema, type: [...types, "null"] }
   }
   const { anyOf, description, ...rest } = schema
-  const branches = Array.isArray(anyOf) && Object.keys(rest).length === 0 ? anyOf : [description === undefined ? schema : rest]
+  const branches =
+    Array.isArray(anyOf) && Object.keys(rest).length === 0 ? anyOf : [description === undefined ? schema : rest]
   return { ...(description === undefined ? {} : { description }), anyOf: [...branches, { type: "null" }] }
 }
 
@@ -104,10 +105,13 @@ const definitionsOf = (root: JsonSchema, keyword: "$defs" | "definitions"): Json
 /** What a reference within the document points at, if it is to the root or to a definition. */
 const resolve = (root: JsonSchema, reference: unknown): unknown => {
   if (reference === "#") return root
-  const [, keyword, name] = /^#\/(\$defs|definitions)\/([^/]+)$/.exec(typeof reference === "string" ? reference : "") ?? []
+  const [, keyword, name] =
+    /^#\/(\$defs|definitions)\/([^/]+)$/.exec(typeof reference === "string" ? reference : "") ?? []
   return name === undefined
     ? undefined
-    : definitionsOf(root, keyword === "$defs" ? "$defs" : "definitions")[name.replaceAll("~1", "/").replaceAll("~0", "~")]
+    : definitionsOf(root, keyword === "$defs" ? "$defs" : "definitions")[
+        name.replaceAll("~1", "/").replaceAll("~0", "~")
+      ]
 }
 
 const strictReference = (schema: JsonSchema, root: JsonSchema): JsonSchema | undefined => {
@@ -173,7 +177,11 @@ const strictNode = (schema: unknown, root: JsonSchema): JsonSchema | undefined =
     result[keyword] = strict
   }
   return isObject
-    ? { ...result, required: Object.keys(isSchema(result["properties"]) ? result["properties"] : {}), additionalProperties: false }
+    ? {
+        ...result,
+        required: Object.keys(isSchema(result["properties"]) ? result["properties"] : {}),
+        additionalProperties: false
+      }
     : result
 }
 
@@ -210,7 +218,8 @@ export const strictSchema = (root: JsonSchema): JsonSchema | undefined => {
   if (!isSchema(target)) return undefined
   const { $defs: _, definitions: __, ...schema } = target
   // An object schema without properties is how many say that a function takes nothing.
-  const closed = schema["type"] === "object" && schema["properties"] === undefined ? { ...schema, properties: {} } : schema
+  const closed =
+    schema["type"] === "object" && schema["properties"] === undefined ? { ...schema, properties: {} } : schema
   const definitions = strictDefinitions(root)
   const strict = strictNode(closed, root)
   return definitions === undefined || strict === undefined || strict["type"] !== "object" || "anyOf" in strict

@@ -1,0 +1,77 @@
+/** Where providers of Chat Completions are and how they deviate, as their documentation says. Data, not code. */
+import type { Options } from "./ChatCompletionsClient.js"
+
+export const presets = {
+  /** https://platform.openai.com/docs/api-reference/chat */
+  openai: {
+    provider: "openai",
+    baseUrl: "https://api.openai.com/v1",
+    dialect: { maxTokensField: "max_completion_tokens", developerRole: "developer" }
+  },
+  /**
+   * https://learn.microsoft.com/azure/ai-foundry/openai/api-version-lifecycle: the v1 API. Give the `baseUrl` of your
+   * resource, `https://<resource>.openai.azure.com/openai/v1`.
+   */
+  azure: {
+    provider: "azure",
+    auth: { header: "api-key" },
+    dialect: { maxTokensField: "max_completion_tokens", developerRole: "developer" }
+  },
+  /**
+   * https://learn.microsoft.com/azure/ai-foundry/openai/reference: the older API, one path a deployment, which is what
+   * `model` then names. Give the `baseUrl` `https://<resource>.openai.azure.com/openai`.
+   */
+  azureDeployments: {
+    provider: "azure",
+    auth: { header: "api-key" },
+    query: { "api-version": "2024-10-21" },
+    dialect: {
+      path: "/deployments/{model}/chat/completions",
+      maxTokensField: "max_completion_tokens",
+      developerRole: "developer"
+    }
+  },
+  /** https://api-docs.deepseek.com/api/create-chat-completion */
+  deepseek: {
+    provider: "deepseek",
+    baseUrl: "https://api.deepseek.com",
+    dialect: { reasoning: "thinking", history: "reasoning_content", jsonSchema: false }
+  },
+  /** https://openrouter.ai/docs/api-reference/chat-completion, and "Reasoning tokens" there. */
+  openrouter: {
+    provider: "openrouter",
+    baseUrl: "https://openrouter.ai/api/v1",
+    dialect: { reasoning: "object", history: "reasoning_details" }
+  },
+  /** https://docs.x.ai/docs/api-reference#chat-completions */
+  xai: { provider: "xai", baseUrl: "https://api.x.ai/v1" },
+  /** https://console.groq.com/docs/api-reference#chat-create */
+  groq: {
+    provider: "groq",
+    baseUrl: "https://api.groq.com/openai/v1",
+    dialect: { maxTokensField: "max_completion_tokens" }
+  },
+  /** https://docs.mistral.ai/api/#tag/chat: usage comes with the last chunk unasked. */
+  mistral: {
+    provider: "mistral",
+    baseUrl: "https://api.mistral.ai/v1",
+    dialect: {
+      streamUsage: false,
+      history: "thinking-parts",
+      toolChoiceRequired: "any",
+      seedField: "random_seed"
+    }
+  },
+  /** https://docs.together.ai/reference/chat-completions-1 */
+  together: { provider: "together", baseUrl: "https://api.together.xyz/v1" },
+  /** https://platform.moonshot.ai/docs/api/chat */
+  moonshot: {
+    provider: "moonshot",
+    baseUrl: "https://api.moonshot.ai/v1",
+    dialect: { reasoning: "thinking", history: "reasoning_content" }
+  },
+  /** https://docs.vllm.ai/en/latest/serving/openai_compatible_server.html, where `vllm serve` listens by default. */
+  vllm: { provider: "vllm", baseUrl: "http://localhost:8000/v1" },
+  /** https://lmstudio.ai/docs/app/api/endpoints/openai, where it listens by default. */
+  lmStudio: { provider: "lmstudio", baseUrl: "http://localhost:1234/v1" }
+} as const satisfies Record<string, Options>

@@ -1,0 +1,46 @@
+/** Checked access to JSON that nobody has vouched for. Nothing here throws, and nothing trusts. */
+
+export type Json = Readonly<Record<string, unknown>>
+
+export const isRecord = (value: unknown): value is Json =>
+  typeof value === "object" && value !== null && !Array.isArray(value)
+
+/** The field where it is an object. */
+export const record = (from: Json, field: string): Json | undefined => {
+  const value = from[field]
+  return isRecord(value) ? value : undefined
+}
+
+/** The field where it is a text. */
+export const string = (from: Json, field: string): string | undefined => {
+  const value = from[field]
+  return typeof value === "string" ? value : undefined
+}
+
+/** The field where it is a finite number. */
+export const number = (from: Json, field: string): number | undefined => {
+  const value = from[field]
+  return typeof value === "number" && Number.isFinite(value) ? value : undefined
+}
+
+/** The field where it is a number of tokens. */
+export const tokens = (from: Json, field: string): number | undefined => {
+  const value = number(from, field)
+  return value !== undefined && value >= 0 ? value : undefined
+}
+
+/** The field where it is an array. */
+export const array = (from: Json, field: string): ReadonlyArray<unknown> | undefined => {
+  const value = from[field]
+  return Array.isArray(value) ? value : undefined
+}
+
+/** The objects of the field, where it is an array; none where it is not. */
+export const records = (from: Json, field: string): ReadonlyArray<Json> => (array(from, field) ?? []).filter(isRecord)
+
+/** The fields of these names that are there and not null. */
+export const kept = (from: Json, fields: ReadonlyArray<string>): Record<string, unknown> => {
+  const found: Record<string, unknown> = {}
+  for (const field of fields) if (from[field] !== undefined && from[field] !== null) found[field] = from[field]
+  return found
+}
