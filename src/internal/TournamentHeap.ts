@@ -56,7 +56,9 @@ export const set = <A, Outcome>(
 
 /** Empties a slot. */
 export const remove = <A, Outcome>(heap: TournamentHeap<A, Outcome>, slot: number): TournamentHeap<A, Outcome> =>
-  slot >= 2 ** heap.height ? heap : { ...heap, root: replay(heap.rules, heap.root, heap.height, slot, undefined) }
+  slot >= 2 ** heap.height
+    ? heap
+    : { rules: heap.rules, height: heap.height, root: replay(heap.rules, heap.root, heap.height, slot, undefined) }
 
 /** The entries, by slot. */
 export const entries = <A, Outcome>(heap: TournamentHeap<A, Outcome>): ReadonlyArray<A> => {
@@ -78,12 +80,11 @@ const match = <A, Outcome>(
   left: Node<A, Outcome> | undefined,
   right: Node<A, Outcome> | undefined
 ): Node<A, Outcome> | undefined => {
-  if (left === undefined) return right === undefined ? undefined : { ...bye, outcome: right.outcome, right }
-  if (right === undefined) return { ...bye, outcome: left.outcome, left }
+  if (left === undefined)
+    return right === undefined ? undefined : { outcome: right.outcome, entry: undefined, left, right }
+  if (right === undefined) return { outcome: left.outcome, entry: undefined, left, right }
   return { outcome: rules.play(left.outcome, right.outcome), entry: undefined, left, right }
 }
-
-const bye = { entry: undefined, left: undefined, right: undefined }
 
 const replay = <A, Outcome>(
   rules: Rules<A, Outcome>,

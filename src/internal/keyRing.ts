@@ -2,7 +2,7 @@
 import { Array, HashMap, Option, Order } from "effect"
 import type { ApiKey } from "../ApiKey.js"
 import type { Reason, Strategy, Verdict } from "../KeyPool.js"
-import type { Hold, PooledKey, Remedies } from "./pooledKey.js"
+import type { Hold, Moment, PooledKey, Remedies } from "./pooledKey.js"
 import * as PooledKeys from "./pooledKey.js"
 import * as RandomDraw from "./randomDraw.js"
 import * as TournamentHeap from "./TournamentHeap.js"
@@ -21,12 +21,8 @@ export interface Outlook {
   readonly limited: number
 }
 
-export interface KeyRing {
-  readonly remedies: Remedies
-  /** The latest time seen, in milliseconds since the pool was made: it never runs backwards. */
-  readonly now: number
-  /** The number of the last call that was started. */
-  readonly sequence: number
+/** `now` is the latest time seen: it never runs backwards. */
+export interface KeyRing extends Moment {
   readonly pace: PooledKeys.Pace
   readonly seed: number
   readonly heap: TournamentHeap.TournamentHeap<PooledKey, Outlook>
@@ -50,8 +46,8 @@ const enter = (key: PooledKey): Outlook => ({
 })
 
 const better = (strategy: Strategy, left: PooledKey, right: PooledKey): PooledKey => {
-  const order = strategy(left, right)
-  return order < 0 || (order === 0 && left.position < right.position) ? left : right
+  const order = strategy(left.state, right.state)
+  return order < 0 || (order === 0 && left.state.position < right.state.position) ? left : right
 }
 
 const play =
@@ -104,7 +100,7 @@ export const outlook = (ring: KeyRing, exclude: ReadonlySet<string>): Outlook =>
 
 /** Lets time pass, and with it whatever keeps keys from speaking. */
 export const advance = (before: KeyRing, now: number): KeyRing => {
-  let ring = now > before.now ? { ...before, now } : before
+  let ring = now > before.now ? revised(before, { now }) : before
   for (;;) {
     const due = TournamentHeap.outcome(ring.heap)?.soonest
     if (due === undefined || due.wakeAt > ring.now) return ring
@@ -114,19 +110,18 @@ export const advance = (before: KeyRing, now: number): KeyRing => {
 
 /** Gives a key to a call. */
 export const reserve = (ring: KeyRing, key: PooledKey): readonly [Hold, KeyRing] => {
+  const { served, ticket, weight } = key.state
   const sequence = ring.sequence + 1
   const seed = RandomDraw.next(ring.seed)
-  const hold: Hold = { key: key.key, slot: key.slot, position: key.position, sequence, startedAt: ring.now }
   const reserved = PooledKeys.reserve(key, sequence, ring.now, RandomDraw.exponential(seed))
   return [
-    hold,
-    {
-      ...ring,
+    { key: key.key, slot: key.slot, position: key.state.position, sequence, startedAt: ring.now },
+    revised(ring, {
       sequence,
       seed,
-      pace: { served: key.served / key.weight, ticket: key.ticket },
-      heap: TournamentHeap.set(ring.heap, key.slot, reserved)
-    }
+      pace: { served: served / weight, ticket },
+      heap: TournamentHeap.set(ring.heap, key.slot, PooledKeys.stand(reserved, ring.now))
+    })
   ]
 }
 
@@ -134,8 +129,7 @@ export const reserve = (ring: KeyRing, key: PooledKey): readonly [Hold, KeyRing]
 export const giveBack = (ring: KeyRing, hold: Hold, verdict: Verdict): KeyRing => {
   const key = held(ring, hold)
   if (key === undefined) return ring
-  const released = PooledKeys.release(key, hold)
-  const judged = PooledKeys.judge(released, hold, verdict, ring.now, ring.sequence, ring.remedies)
+  const judged = PooledKeys.judge(PooledKeys.release(key, hold), hold, verdict, ring)
   const next = put(ring, judged)
   return concernsKin(key, verdict) ? tellKin(next, key, hold, verdict) : next
 }
@@ -148,7 +142,7 @@ export const withdraw = (ring: KeyRing, hold: Hold): KeyRing => {
 
 const held = (ring: KeyRing, hold: Hold): PooledKey | undefined => {
   const key = TournamentHeap.get(ring.heap, hold.slot)
-  return key?.position === hold.position ? key : undefined
+  return key?.state.position === hold.position ? key : undefined
 }
 
 const concernsKin = (key: PooledKey, verdict: Verdict): boolean => {
@@ -163,7 +157,7 @@ const tellKin = (before: KeyRing, key: PooledKey, hold: Hold, verdict: Verdict):
   for (const slot of slotsOfGroup(ring, key.key.quotaGroup)) {
     const kin = TournamentHeap.get(ring.heap, slot)
     if (kin !== undefined && slot !== key.slot) {
-      ring = put(ring, PooledKeys.judgeKin(kin, hold, verdict, ring.now, ring.sequence, ring.remedies))
+      ring = put(ring, PooledKeys.judgeKin(kin, hold, verdict, ring))
     }
   }
   return ring
@@ -173,11 +167,11 @@ const tellKin = (before: KeyRing, key: PooledKey, hold: Hold, verdict: Verdict):
 const put = (ring: KeyRing, key: PooledKey): KeyRing => {
   const standing = PooledKeys.stand(key, ring.now)
   if (!PooledKeys.isAway(key) || PooledKeys.isAway(standing)) {
-    return { ...ring, heap: TournamentHeap.set(ring.heap, key.slot, standing) }
+    return revised(ring, { heap: TournamentHeap.set(ring.heap, key.slot, standing) })
   }
   const seed = RandomDraw.next(ring.seed)
   const levelled = PooledKeys.level(standing, ring.pace, RandomDraw.exponential(seed))
-  return { ...ring, seed, heap: TournamentHeap.set(ring.heap, key.slot, levelled) }
+  return revised(ring, { seed, heap: TournamentHeap.set(ring.heap, key.slot, levelled) })
 }
 
 const slotOf = (ring: KeyRing, id: string): number | undefined => Option.getOrUndefined(HashMap.get(ring.slots, id))
@@ -194,7 +188,7 @@ export const get = (ring: KeyRing, id: string): PooledKey | undefined => {
 export const keys = (ring: KeyRing): ReadonlyArray<PooledKey> =>
   Array.sort(TournamentHeap.entries(ring.heap), byPosition)
 
-const byPosition = Order.mapInput(Order.number, (key: PooledKey) => key.position)
+const byPosition = Order.mapInput(Order.number, (key: PooledKey) => key.state.position)
 
 /** Adds a key whose id the ring does not have. */
 export const add = (ring: KeyRing, key: ApiKey): KeyRing => {
@@ -202,8 +196,7 @@ export const add = (ring: KeyRing, key: ApiKey): KeyRing => {
   const slot = ring.vacant[0] ?? HashMap.size(ring.slots)
   const seed = RandomDraw.next(ring.seed)
   const added = PooledKeys.make(key, slot, position, ring.pace, RandomDraw.exponential(seed))
-  return {
-    ...ring,
+  return revised(ring, {
     seed,
     heap: TournamentHeap.set(ring.heap, slot, PooledKeys.stand(added, ring.now)),
     slots: HashMap.set(ring.slots, key.id, slot),
@@ -213,7 +206,7 @@ export const add = (ring: KeyRing, key: ApiKey): KeyRing => {
         : HashMap.set(ring.groups, key.quotaGroup, [...slotsOfGroup(ring, key.quotaGroup), slot]),
     vacant: ring.vacant.slice(1),
     positions: position + 1
-  }
+  })
 }
 
 export const remove = (ring: KeyRing, id: string): KeyRing => {
@@ -221,8 +214,7 @@ export const remove = (ring: KeyRing, id: string): KeyRing => {
   if (key === undefined) return ring
   const group = key.key.quotaGroup
   const kin = slotsOfGroup(ring, group).filter((slot) => slot !== key.slot)
-  return {
-    ...ring,
+  return revised(ring, {
     heap: TournamentHeap.remove(ring.heap, key.slot),
     slots: HashMap.remove(ring.slots, id),
     groups:
@@ -232,7 +224,7 @@ export const remove = (ring: KeyRing, id: string): KeyRing => {
           ? HashMap.remove(ring.groups, group)
           : HashMap.set(ring.groups, group, kin),
     vacant: [key.slot, ...ring.vacant]
-  }
+  })
 }
 
 const change = (ring: KeyRing, id: string, f: (key: PooledKey) => PooledKey): KeyRing => {
@@ -249,7 +241,7 @@ export const rest = (ring: KeyRing, id: string, duration: number, reason: Reason
 
 export const reweight = (ring: KeyRing, id: string, weight: number): KeyRing => {
   const seed = RandomDraw.next(ring.seed)
-  return change({ ...ring, seed }, id, (key) =>
+  return change(revised(ring, { seed }), id, (key) =>
     PooledKeys.reweight(key, weight, ring.pace, RandomDraw.exponential(seed))
   )
 }

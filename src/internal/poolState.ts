@@ -181,7 +181,7 @@ const quietly = ([bells, state]: Ringing): Step<void> => [{ value: undefined, be
 
 /** With the keys as they are now, gives those who wait what they can get. */
 const settleDown = (before: PoolState, ring: KeyRing): Ringing => {
-  const state = { ...before, ring }
+  const state = withRing(before, ring)
   if (SortedMap.size(state.line) === 0) return [silent, state]
   if (ring.heap === before.ring.heap) return keepWatch(state)
   const [granted, served] = grant(state)
@@ -189,6 +189,15 @@ const settleDown = (before: PoolState, ring: KeyRing): Ringing => {
   const [woken, watched] = keepWatch(rest)
   return [[...granted, ...refused, ...woken], watched]
 }
+
+const withRing = (state: PoolState, ring: KeyRing): PoolState => ({
+  ring,
+  line: state.line,
+  choosy: state.choosy,
+  answers: state.answers,
+  tickets: state.tickets,
+  watch: state.watch
+})
 
 const noKey: ReadonlySet<string> = new Set()
 
@@ -200,7 +209,7 @@ const grant = (before: PoolState): Ringing => {
     const { winner } = Ring.outlook(state.ring, waiter.exclude)
     if (winner !== undefined) {
       const [hold, ring] = Ring.reserve(state.ring, winner)
-      state = answer({ ...state, ring }, waiter, { _tag: "Granted", hold })
+      state = answer(withRing(state, ring), waiter, { _tag: "Granted", hold })
       bells.push(waiter.bell)
     }
   }

@@ -15,20 +15,22 @@ export const status = (providerId: string, ring: KeyRing, waiting: number, epoch
 })
 
 const statusOf = (key: PooledKey, now: number, epoch: number): KeyStatus => {
+  const { inFlight, latency, maxConcurrency, weight } = key.state
   const { requestsPerSecond, quotaGroup } = key.key
+  const { calls, ...ends } = key.tally
   return {
-    id: key.id,
-    weight: key.weight,
-    ...(key.maxConcurrency === undefined ? {} : { maxConcurrency: key.maxConcurrency }),
+    id: key.state.id,
+    weight,
+    ...(maxConcurrency === undefined ? {} : { maxConcurrency }),
     ...(requestsPerSecond === undefined ? {} : { requestsPerSecond }),
     ...(quotaGroup === undefined ? {} : { quotaGroup }),
     state: stateOf(key, now, epoch),
     halfOpen: key.health.halfOpen !== undefined,
-    inFlight: key.inFlight,
-    loadFactor: key.inFlight / (key.maxConcurrency ?? key.weight),
-    ...(key.latency === undefined ? {} : { latency: key.latency }),
-    served: key.calls,
-    ...key.tally
+    inFlight,
+    loadFactor: inFlight / (maxConcurrency ?? weight),
+    ...(latency === undefined ? {} : { latency }),
+    served: calls,
+    ...ends
   }
 }
 

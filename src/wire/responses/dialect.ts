@@ -37,12 +37,26 @@ export interface Dialect {
    * @default false
    */
   readonly messageIds: boolean
+  /**
+   * Whether the most tokens to think with can be said (`reasoning.max_tokens`, an addition of OpenRouter's). OpenAI only
+   * grades thinking by its effort, so elsewhere `budgetTokens` is left to the providers that it is meant for.
+   *
+   * @default false
+   */
+  readonly reasoningBudget: boolean
 }
 
+/**
+ * The protocol as OpenAI speaks it, used without keeping anything there.
+ *
+ * @since 0.1.0
+ * @category model
+ */
 export const openai: Dialect = {
   store: false,
   sealedReasoning: true,
   strictTools: true,
   audio: false,
-  messageIds: false
+  messageIds: false,
+  reasoningBudget: false
 }

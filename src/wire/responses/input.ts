@@ -84,7 +84,7 @@ const assistantItem = (texts: ReadonlyArray<TextPart>, dialect: Dialect, positio
 })
 
 /** Thoughts with the same id are the pieces of one item. */
-const reasoningItem = (parts: ReadonlyArray<ReasoningPart>): Item => {
+export const reasoningItem = (parts: ReadonlyArray<ReasoningPart>): Item => {
   const id = parts[0]?.id
   const sealed = parts.find((part) => part.signature !== undefined)?.signature
   const shown = parts.filter((part) => part.text !== "")
@@ -108,7 +108,7 @@ const isReadable = (parts: ReadonlyArray<ReasoningPart>, context: Context): bool
       (part.id !== undefined && context.stored)
   )
 
-const callItem = (call: ToolCall): Item =>
+export const callItem = (call: ToolCall): Item =>
   call.type === "custom"
     ? { type: "custom_tool_call", call_id: call.id, name: call.name, input: call.arguments }
     : {
@@ -119,7 +119,7 @@ const callItem = (call: ToolCall): Item =>
       }
 
 /** Neighbours that go into one item: texts, and the pieces of one thought. */
-const runs = (parts: ReadonlyArray<AssistantPart>): ReadonlyArray<ReadonlyArray<AssistantPart>> => {
+export const runs = (parts: ReadonlyArray<AssistantPart>): ReadonlyArray<ReadonlyArray<AssistantPart>> => {
   const result: Array<Array<AssistantPart>> = []
   for (const part of parts) {
     const run = result[result.length - 1]

@@ -3,9 +3,8 @@ import { Either } from "effect"
 import type { ReasoningPart, ToolCall } from "../../Chat.js"
 import type { WireFailure } from "../Wire.js"
 import { malformed } from "../Wire.js"
+import type { Json } from "../json.js"
 import { array, isRecord, string } from "../json.js"
-
-type Json = Readonly<Record<string, unknown>>
 
 /** What the items of an answer say. */
 export interface Output {
@@ -56,10 +55,13 @@ export const formats = { content: "reasoning.text", summary: "reasoning.summary"
  * A thought in its pieces, in the order in which they come in a stream. What is sealed is on the last of them, and there is
  * always one: a thought of which nothing is shown still goes back in the next turn.
  */
-export const reasoningPieces = (item: Json, provider: string): ReadonlyArray<Piece> => {
+export const reasoningPieces = (item: Json, provider: string | undefined): ReadonlyArray<Piece> => {
   const id = string(item, "id")
   const sealed = string(item, "encrypted_content")
-  const own = { ...(id === undefined || id === "" ? {} : { id }), provider }
+  const own = {
+    ...(id === undefined || id === "" ? {} : { id }),
+    ...(provider === undefined ? {} : { provider })
+  }
   const pieces = (["content", "summary"] as const).flatMap((list) =>
     records(item[list]).flatMap((piece, index): ReadonlyArray<Piece> => {
       const text = string(piece, "text") ?? ""

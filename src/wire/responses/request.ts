@@ -61,9 +61,13 @@ const formatOf = (format: ResponseFormat): Record<string, unknown> => {
   }
 }
 
-const reasoningOf = ({ effort, summary }: NonNullable<ChatRequest["reasoning"]>): Record<string, unknown> => ({
+const reasoningOf = (
+  { budgetTokens, effort, summary }: NonNullable<ChatRequest["reasoning"]>,
+  dialect: Dialect
+): Record<string, unknown> => ({
   ...(effort === undefined ? {} : { effort }),
-  ...(summary === undefined ? {} : { summary })
+  ...(summary === undefined ? {} : { summary }),
+  ...(budgetTokens === undefined || !dialect.reasoningBudget ? {} : { max_tokens: budgetTokens })
 })
 
 const sealed = "reasoning.encrypted_content"
@@ -84,7 +88,7 @@ export const encodeRequest =
     if (feature !== undefined) return Either.left({ _tag: "Unsupported", feature })
     const model = request.model ?? fallback
     const { tools: _, stream: __, ...extra } = request.extra ?? {}
-    const reasoning = request.reasoning === undefined ? {} : reasoningOf(request.reasoning)
+    const reasoning = request.reasoning === undefined ? {} : reasoningOf(request.reasoning, dialect)
     const asksSealed = dialect.sealedReasoning && reasoning["effort"] !== "none" && !thoughtless.test(model)
     const stored = (extra["store"] ?? dialect.store) !== false
     return Either.right({

@@ -2,12 +2,11 @@
 import { Either } from "effect"
 import type { FinishReason } from "../../Chat.js"
 import * as Usage from "../../Usage.js"
+import type { Json } from "../json.js"
 import { isRecord, record, string, tokens } from "../json.js"
 import type { AnswerSource, WireFailure, WireResponse } from "../Wire.js"
 import { estimatedUsage, malformed } from "../Wire.js"
 import { outputMetadata, readOutput } from "./output.js"
-
-type Json = Readonly<Record<string, unknown>>
 
 /** Why the model stopped, in our word and the provider's own. */
 export interface Stop {

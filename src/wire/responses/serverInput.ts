@@ -1,11 +1,10 @@
 /** Input items as messages. */
 import { Either } from "effect"
-import { isRecord, record, string } from "../json.js"
+import type { Json } from "../json.js"
+import { isRecord, kept, record, string } from "../json.js"
 import type { WireFailure } from "../Wire.js"
 import { malformed } from "../Wire.js"
 import { reasoningPieces } from "./output.js"
-
-type Json = Readonly<Record<string, unknown>>
 
 /** A message that is yet to be validated, and where it stood. */
 export interface Draft {
@@ -25,9 +24,6 @@ type Read<A> = Either.Either<A, WireFailure>
 
 const soundTypes: Readonly<Record<string, string>> = { mp3: "mpeg" }
 
-const given = (fields: Json): Json =>
-  Object.fromEntries(Object.entries(fields).filter(([, value]) => value !== undefined && value !== null))
-
 const part = (value: unknown, path: string): Read<Json> => {
   if (!isRecord(value)) return Either.left(malformed(path, value))
   switch (value["type"]) {
@@ -41,19 +37,16 @@ const part = (value: unknown, path: string): Read<Json> => {
       return Either.right({ type: "text", text: value["refusal"] })
     case "input_image":
       return typeof value["image_url"] === "string"
-        ? Either.right(given({ type: "image", url: value["image_url"], detail: value["detail"] }))
+        ? Either.right({ type: "image", url: value["image_url"], ...kept(value, ["detail"]) })
         : value["file_id"] === undefined || value["file_id"] === null
           ? Either.left(malformed(`${path}.image_url`, value["image_url"]))
           : Either.left({ _tag: "Unsupported", feature: "image by file id" })
     case "input_file":
-      return Either.right(
-        given({
-          type: "file",
-          url: value["file_data"] ?? value["file_url"],
-          fileId: value["file_id"],
-          filename: value["filename"]
-        })
-      )
+      return Either.right({
+        type: "file",
+        ...kept({ url: value["file_data"] ?? value["file_url"], fileId: value["file_id"] }, ["url", "fileId"]),
+        ...kept(value, ["filename"])
+      })
     case "input_audio": {
       const sound = record(value, "input_audio") ?? {}
       const format = string(sound, "format") ?? ""

@@ -2,12 +2,11 @@
 import { Either, ParseResult } from "effect"
 import type { ChatRequest } from "../../Chat.js"
 import * as Chat from "../../Chat.js"
-import { isRecord, record, string } from "../json.js"
+import type { Json } from "../json.js"
+import { isRecord, kept, record } from "../json.js"
 import type { WireFailure } from "../Wire.js"
 import { malformed } from "../Wire.js"
 import { messagesOf } from "./serverInput.js"
-
-type Json = Readonly<Record<string, unknown>>
 
 /** The fields given, without those that are absent: many clients send `null` for these. */
 const present = (fields: Json): Json =>
@@ -15,13 +14,7 @@ const present = (fields: Json): Json =>
 
 const isFunction = (tool: unknown): tool is Json => isRecord(tool) && tool["type"] === "function"
 
-const definition = (tool: Json): Json =>
-  present({
-    name: tool["name"],
-    description: tool["description"],
-    parameters: tool["parameters"],
-    strict: tool["strict"]
-  })
+const definition = (tool: Json): Json => kept(tool, ["name", "description", "parameters", "strict"])
 
 const modes: ReadonlySet<unknown> = new Set(["auto", "none", "required"])
 
@@ -36,12 +29,7 @@ const format = (text: Json): unknown => {
     case "json_object":
       return "json"
     case "json_schema":
-      return present({
-        name: wanted["name"],
-        schema: wanted["schema"],
-        description: wanted["description"],
-        strict: wanted["strict"]
-      })
+      return kept(wanted, ["name", "schema", "description", "strict"])
     default:
       return undefined
   }
@@ -112,7 +100,7 @@ export const decodeRequest = (
   return Either.flatMap(messagesOf(instructions, input), (drafts) => {
     const listed: ReadonlyArray<unknown> = Array.isArray(tools) ? tools : []
     const hosted = listed.filter((tool) => !isFunction(tool))
-    const wanted = isRecord(reasoning) ? present({ effort: reasoning["effort"], summary: reasoning["summary"] }) : {}
+    const wanted = isRecord(reasoning) ? kept(reasoning, ["effort", "summary"]) : {}
     const knownEffort = wanted["effort"] !== "max"
     const chosen = choice(toolChoice)
     const candidate = present({

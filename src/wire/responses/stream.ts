@@ -1,5 +1,6 @@
 /** The client reads a stream. */
 import { Either } from "effect"
+import type { Json } from "../json.js"
 import { array, isRecord, record, string } from "../json.js"
 import type { AnswerSource, Frame, StreamDecoder, WireEvent, WireFailure } from "../Wire.js"
 import { estimatedUsage, malformed } from "../Wire.js"
@@ -8,7 +9,6 @@ import { metadataOf, reportedBy, stopOf, usageOf } from "./response.js"
 import type { State } from "./streamState.js"
 import * as Said from "./streamState.js"
 
-type Json = Readonly<Record<string, unknown>>
 type Read = (state: State, event: Json, out: Array<WireEvent>) => WireFailure | undefined | void
 
 /** A piece of text; an object in the first version of the reasoning events. */

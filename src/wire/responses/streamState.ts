@@ -1,12 +1,12 @@
 /** What a stream has said so far, by item and piece, so that nothing is said twice and nothing is left out. */
 import type { ReasoningPart, ToolCall } from "../../Chat.js"
 import type { Usage } from "../../Usage.js"
+import type { Json } from "../json.js"
 import { number, string } from "../json.js"
 import type { AnswerSource, WireEvent, WireFailure } from "../Wire.js"
 import { malformed } from "../Wire.js"
 import { callOf, formats, kindOf, messageParts, pieceKey, reasoningPieces } from "./output.js"
 
-type Json = Readonly<Record<string, unknown>>
 type Out = Array<WireEvent>
 
 interface Message {

@@ -1,0 +1,154 @@
+/** A server writes a whole answer, or an error. */
+import type { ChatResponse, FinishReason, ReasoningPart, ToolCall } from "../../Chat.js"
+import type { Usage } from "../../Usage.js"
+import type { Json } from "../json.js"
+import { isRecord } from "../json.js"
+import { callItem, reasoningItem, runs } from "./input.js"
+
+/** What tells the items of an answer apart from those of others: the answer's id without its kind. */
+export const stem = (id: string): string => id.replace(/^resp_/, "")
+
+/** What the model said, as its item. */
+export const messageItem = (
+  id: string,
+  said: { readonly text: string; readonly refusal: string },
+  metadata: Json,
+  status: "completed" | "in_progress" = "completed"
+): Json => ({
+  id,
+  type: "message",
+  role: "assistant",
+  status,
+  content: [
+    ...(said.text === "" ? [] : [textPart(said.text, metadata)]),
+    ...(said.refusal === "" ? [] : [refusalPart(said.refusal)])
+  ]
+})
+
+const list = (value: unknown): ReadonlyArray<unknown> => (Array.isArray(value) ? value : [])
+
+export const textPart = (text: string, metadata: Json = {}): Json => ({
+  type: "output_text",
+  text,
+  annotations: list(metadata["annotations"]),
+  logprobs: list(metadata["logprobs"])
+})
+
+export const refusalPart = (refusal: string): Json => ({ type: "refusal", refusal })
+
+/** A thought, as its item; `id` is that of one which has none. */
+export const thoughtItem = (id: string, parts: ReadonlyArray<ReasoningPart>): Json => ({ id, ...reasoningItem(parts) })
+
+/** A call, as its item. */
+export const toolCallItem = (id: string, call: ToolCall, status: "completed" | "in_progress" = "completed"): Json => ({
+  id,
+  ...callItem(call),
+  status
+})
+
+/** Items of tools that the provider has run itself, as they came. */
+export const furtherItems = (metadata: Json): ReadonlyArray<unknown> => list(metadata["items"])
+
+export const encodeUsage = (usage: Usage, metadata: Json): Json => ({
+  ...(isRecord(metadata["usage"]) ? metadata["usage"] : {}),
+  input_tokens: usage.inputTokens,
+  input_tokens_details: { cached_tokens: usage.cachedInputTokens, cache_write_tokens: usage.cacheWriteTokens },
+  output_tokens: usage.outputTokens,
+  output_tokens_details: { reasoning_tokens: usage.reasoningTokens },
+  total_tokens: usage.totalTokens
+})
+
+/** Of the reasons that the protocol has no word for, those that are a status of their own. */
+const statuses: ReadonlySet<string> = new Set(["cancelled", "in_progress", "queued"])
+
+/** How an answer ended: its status, and why it is incomplete. */
+export const ending = (
+  reason: FinishReason,
+  raw: string
+): { readonly status: string; readonly incomplete_details: { readonly reason: string } | null } => {
+  const incomplete = (because: string) => ({ status: "incomplete", incomplete_details: { reason: because } })
+  switch (reason) {
+    case "stop":
+    case "tool-calls":
+      return { status: "completed", incomplete_details: null }
+    case "length":
+      return incomplete("max_output_tokens")
+    case "content-filter":
+      return incomplete("content_filter")
+    case "other":
+      return statuses.has(raw) ? { status: raw, incomplete_details: null } : incomplete(raw === "" ? "other" : raw)
+  }
+}
+
+/** The answer's own object, which repeats what was asked. `created_at` is zero: a wire has no clock. */
+export const responseObject = (request: Json, fields: Json): Record<string, unknown> => ({
+  object: "response",
+  created_at: 0,
+  error: null,
+  incomplete_details: null,
+  instructions: request["instructions"] ?? null,
+  max_output_tokens: request["max_output_tokens"] ?? null,
+  metadata: request["metadata"] ?? {},
+  output: [],
+  parallel_tool_calls: request["parallel_tool_calls"] ?? true,
+  previous_response_id: request["previous_response_id"] ?? null,
+  reasoning: request["reasoning"] ?? { effort: null, summary: null },
+  store: request["store"] ?? true,
+  temperature: request["temperature"] ?? null,
+  text: request["text"] ?? { format: { type: "text" } },
+  tool_choice: request["tool_choice"] ?? "auto",
+  tools: request["tools"] ?? [],
+  top_p: request["top_p"] ?? null,
+  truncation: request["truncation"] ?? "disabled",
+  usage: null,
+  user: request["user"] ?? null,
+  ...fields
+})
+
+/** What the provider said further, which stands beside the answer, not in its items. */
+export const furtherFields = (metadata: Json): Json => {
+  const { annotations: _, items: __, logprobs: ___, usage: ____, ...fields } = metadata
+  return fields
+}
+
+const isReasoning = (part: { readonly type: string }): part is ReasoningPart => part.type === "reasoning"
+
+export const encodeResponse = (response: ChatResponse): Record<string, unknown> => {
+  const { id, providerMetadata: metadata } = response
+  const suffix = stem(id)
+  const thoughts = runs(response.reasoningParts).map((run, index) =>
+    thoughtItem(`rs_${suffix}_${index}`, run.filter(isReasoning))
+  )
+  const said = response.text === "" && response.refusal === "" ? [] : [messageItem(`msg_${suffix}`, response, metadata)]
+  const calls = response.toolCalls.map((call, index) => toolCallItem(`fc_${suffix}_${index}`, call))
+  return {
+    ...furtherFields(metadata),
+    ...responseObject(
+      {},
+      {
+        id,
+        model: response.model,
+        ...ending(response.finishReason, response.rawFinishReason),
+        output: [...thoughts, ...said, ...calls, ...furtherItems(metadata)],
+        usage: encodeUsage(response.usage, metadata)
+      }
+    )
+  }
+}
+
+const typeOf = (status: number): string =>
+  status === 429 ? "rate_limit_exceeded" : status >= 500 ? "server_error" : "invalid_request_error"
+
+export const encodeError = (error: {
+  readonly status: number
+  readonly message: string
+  readonly code?: string
+  readonly type?: string
+}): Record<string, unknown> => ({
+  error: {
+    message: error.message,
+    type: error.type ?? typeOf(error.status),
+    param: null,
+    code: error.code ?? null
+  }
+})
