@@ -13,6 +13,7 @@ import * as KeyPool from "../src/KeyPool.js"
 import * as LLM from "../src/LLM.js"
 import * as ChatCompletionsClient from "../src/provider/ChatCompletionsClient.js"
 import * as ResponsesClient from "../src/provider/ResponsesClient.js"
+import type * as ProviderClient from "../src/ProviderClient.js"
 import * as RateLimiter from "../src/RateLimiter.js"
 import * as ChatCompletions from "../src/wire/ChatCompletions.js"
 import * as Responses from "../src/wire/Responses.js"
@@ -40,17 +41,16 @@ const modelOf = (exchange: Exchange): string => {
     : "asked"
 }
 
-const llmFor = (exchange: Exchange, baseUrl: string) =>
-  LLM.make({ model: modelOf(exchange), retry: false, telemetry: false, timeouts: false }).pipe(
-    Effect.provide(
-      (exchange.protocol === "responses" ? ResponsesClient.layer : ChatCompletionsClient.layer)({
-        provider: exchange.provider,
-        baseUrl
-      })
-    ),
+const llmFor = (exchange: Exchange, baseUrl: string) => {
+  const endpoint = { provider: exchange.provider, baseUrl }
+  const client: Layer.Layer<ProviderClient.ProviderClient, never, HttpClient.HttpClient> =
+    exchange.protocol === "responses" ? ResponsesClient.layer(endpoint) : ChatCompletionsClient.layer(endpoint)
+  return LLM.make({ model: modelOf(exchange), retry: false, telemetry: false, timeouts: false }).pipe(
+    Effect.provide(client),
     Effect.provide(KeyPool.layer({ providerId: exchange.provider, keys: ["a-key-for-the-loopback"] })),
     Effect.provide(RateLimiter.unlimited)
   )
+}
 
 /** What is wrong with how an exchange is read: nothing, where all is well. */
 const faults = (exchange: Exchange, baseUrl: string) =>
@@ -131,7 +131,7 @@ const inMemory = (exchange: Exchange, pieces: ReadonlyArray<Uint8Array>): Layer.
 
 /** Every position of a short body, and some of a long one. */
 const cuts = (body: Uint8Array): ReadonlyArray<number> => {
-  const step = body.length <= 1024 ? 1 : Math.ceil(body.length / 96)
+  const step = body.length <= 1024 ? 1 : Math.ceil(body.length / 64)
   return Array.from({ length: Math.floor(body.length / step) }, (_, index) => index * step)
 }
 

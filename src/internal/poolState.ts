@@ -96,10 +96,7 @@ export const ask = (before: PoolState, now: number, wish: Wish): Step<Granted | 
   const outlook = Ring.outlook(state.ring, wish.exclude)
   if (outlook.winner !== undefined) {
     const [hold, ring] = Ring.reserve(state.ring, outlook.winner)
-    return [
-      { value: { _tag: "Granted", hold }, bells },
-      { ...state, ring }
-    ]
+    return [{ value: { _tag: "Granted", hold }, bells }, withRing(state, ring)]
   }
   return isHopeless(outlook, wish, state.ring.now)
     ? [{ value: denied(outlook, state.ring.now), bells }, state]

@@ -15,11 +15,10 @@ export const status = (providerId: string, ring: KeyRing, waiting: number, epoch
 })
 
 const statusOf = (key: PooledKey, now: number, epoch: number): KeyStatus => {
-  const { inFlight, latency, maxConcurrency, weight } = key.state
+  const { inFlight, latency, maxConcurrency, weight } = key
   const { requestsPerSecond, quotaGroup } = key.key
-  const { calls, ...ends } = key.tally
   return {
-    id: key.state.id,
+    id: key.id,
     weight,
     ...(maxConcurrency === undefined ? {} : { maxConcurrency }),
     ...(requestsPerSecond === undefined ? {} : { requestsPerSecond }),
@@ -29,8 +28,8 @@ const statusOf = (key: PooledKey, now: number, epoch: number): KeyStatus => {
     inFlight,
     loadFactor: inFlight / (maxConcurrency ?? weight),
     ...(latency === undefined ? {} : { latency }),
-    served: calls,
-    ...ends
+    served: key.calls,
+    ...key.tally
   }
 }
 

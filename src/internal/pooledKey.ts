@@ -7,12 +7,13 @@ import type { ApiKey } from "../ApiKey.js"
 import type { KeyState, Reason, Verdict } from "../KeyPool.js"
 import * as StartWindow from "./startWindow.js"
 
-export interface PooledKey {
+export interface PooledKey extends KeyState {
   readonly key: ApiKey
   readonly slot: number
-  readonly state: KeyState
   readonly health: Health
   readonly starts: StartWindow.StartWindow | undefined
+  /** How many calls the key was given. */
+  readonly calls: number
   readonly tally: Tally
   readonly standing: Standing
   /** When time alone will lift what keeps the key from speaking; infinite where time alone will not. */
@@ -45,9 +46,8 @@ export interface Health {
   readonly probe: number | undefined
 }
 
-/** How many calls the key was given, and how those that told ended. */
+/** How the calls ended that told. */
 export interface Tally {
-  readonly calls: number
   readonly succeeded: number
   readonly rateLimited: number
   readonly outOfQuota: number
@@ -103,60 +103,58 @@ const healthy: Health = {
 
 /** A key that has just come into a pool. `interval` is drawn from the exponential distribution of rate 1. */
 export const make = (key: ApiKey, slot: number, position: number, pace: Pace, interval: number): PooledKey => ({
+  id: key.id,
+  position,
+  weight: key.weight,
+  inFlight: 0,
+  served: pace.served * key.weight,
+  maxConcurrency: key.maxConcurrency,
+  latency: undefined,
+  measuredAt: 0,
+  lastServed: 0,
+  ticket: pace.ticket + interval / key.weight,
   key,
   slot,
-  state: {
-    id: key.id,
-    position,
-    weight: key.weight,
-    inFlight: 0,
-    served: pace.served * key.weight,
-    maxConcurrency: key.maxConcurrency,
-    latency: undefined,
-    measuredAt: 0,
-    lastServed: 0,
-    ticket: pace.ticket + interval / key.weight
-  },
   health: healthy,
   starts: key.requestsPerSecond === undefined ? undefined : StartWindow.make(key.requestsPerSecond),
-  tally: { calls: 0, succeeded: 0, rateLimited: 0, outOfQuota: 0, refused: 0 },
+  calls: 0,
+  tally: { succeeded: 0, rateLimited: 0, outOfQuota: 0, refused: 0 },
   standing: "ready",
   wakeAt: Infinity
 })
 
-// Every call passes through these two, and V8 takes forty times as long over a spread as over a literal.
-
-const revised = (key: PooledKey, change: Partial<PooledKey>): PooledKey => ({
+/** Every call passes through this, and V8 takes forty times as long over a spread as over a literal. */
+const revised = (
+  key: PooledKey,
+  change: { readonly [Field in keyof PooledKey]?: PooledKey[Field] | undefined }
+): PooledKey => ({
+  id: key.id,
+  position: key.position,
+  weight: change.weight ?? key.weight,
+  inFlight: change.inFlight ?? key.inFlight,
+  served: change.served ?? key.served,
+  maxConcurrency: key.maxConcurrency,
+  latency: change.latency ?? key.latency,
+  measuredAt: change.measuredAt ?? key.measuredAt,
+  lastServed: change.lastServed ?? key.lastServed,
+  ticket: change.ticket ?? key.ticket,
   key: change.key ?? key.key,
   slot: key.slot,
-  state: change.state ?? key.state,
   health: change.health ?? key.health,
   starts: change.starts ?? key.starts,
+  calls: change.calls ?? key.calls,
   tally: change.tally ?? key.tally,
   standing: change.standing ?? key.standing,
   wakeAt: change.wakeAt ?? key.wakeAt
 })
 
-const restated = (state: KeyState, change: Partial<KeyState>): KeyState => ({
-  id: state.id,
-  position: state.position,
-  weight: change.weight ?? state.weight,
-  inFlight: change.inFlight ?? state.inFlight,
-  served: change.served ?? state.served,
-  maxConcurrency: state.maxConcurrency,
-  latency: change.latency ?? state.latency,
-  measuredAt: change.measuredAt ?? state.measuredAt,
-  lastServed: change.lastServed ?? state.lastServed,
-  ticket: change.ticket ?? state.ticket
-})
-
-const standingOf = ({ health, starts, state }: PooledKey, now: number): Standing => {
+const standingOf = ({ health, inFlight, maxConcurrency, starts }: PooledKey, now: number): Standing => {
   if (health.disabled) return "disabled"
   if (health.restUntil > now) {
     return health.reason === "rate-limited" || health.reason === "resting" ? "limited" : "broken"
   }
   if (health.halfOpen !== undefined && health.probe !== undefined) return "probing"
-  if (state.maxConcurrency !== undefined && state.inFlight >= state.maxConcurrency) return "capped"
+  if (maxConcurrency !== undefined && inFlight >= maxConcurrency) return "capped"
   return starts !== undefined && StartWindow.opensAt(starts) > now ? "paced" : "ready"
 }
 
@@ -184,40 +182,36 @@ export const isAway = ({ standing }: PooledKey): boolean =>
   standing === "limited" || standing === "broken" || standing === "disabled"
 
 /** Brings a key that was away level with the others, so that it does not get their calls until it has caught up. */
-export const level = (key: PooledKey, pace: Pace, interval: number): PooledKey => {
-  const { served, weight } = key.state
-  const ticket = pace.ticket + interval / weight
-  return revised(key, { state: restated(key.state, { served: Math.max(served, pace.served * weight), ticket }) })
-}
+export const level = (key: PooledKey, pace: Pace, interval: number): PooledKey =>
+  revised(key, {
+    served: Math.max(key.served, pace.served * key.weight),
+    ticket: pace.ticket + interval / key.weight
+  })
 
 /** Gives the key to a call. `interval` is drawn from the exponential distribution of rate 1. */
 export const reserve = (key: PooledKey, sequence: number, now: number, interval: number): PooledKey => {
-  const { health, starts, state, tally } = key
+  const { health, starts } = key
   return revised(key, {
-    state: restated(state, {
-      inFlight: state.inFlight + 1,
-      served: state.served + 1,
-      lastServed: sequence,
-      ticket: state.ticket + interval / state.weight
-    }),
-    tally: { ...tally, calls: tally.calls + 1 },
-    ...(starts === undefined ? {} : { starts: StartWindow.record(starts, now) }),
-    ...(health.halfOpen === undefined ? {} : { health: { ...health, probe: sequence } })
+    inFlight: key.inFlight + 1,
+    served: key.served + 1,
+    lastServed: sequence,
+    ticket: key.ticket + interval / key.weight,
+    calls: key.calls + 1,
+    starts: starts === undefined ? undefined : StartWindow.record(starts, now),
+    health: health.halfOpen === undefined ? undefined : { ...health, probe: sequence }
   })
 }
 
 /** Takes the key back from a call. */
-export const release = (key: PooledKey, hold: Hold): PooledKey => {
-  const { health, state } = key
-  return revised(key, {
-    state: restated(state, { inFlight: state.inFlight - 1 }),
-    health: health.probe === hold.sequence ? { ...health, probe: undefined } : health
+export const release = (key: PooledKey, hold: Hold): PooledKey =>
+  revised(key, {
+    inFlight: key.inFlight - 1,
+    health: key.health.probe === hold.sequence ? { ...key.health, probe: undefined } : undefined
   })
-}
 
 /** Takes the key back from a call that was never made. */
 export const withdraw = (key: PooledKey, hold: Hold): PooledKey =>
-  revised(release(key, hold), { tally: { ...key.tally, calls: key.tally.calls - 1 } })
+  revised(release(key, hold), { calls: key.calls - 1 })
 
 /** Rests the key. A rest is never cut short by a later one. */
 export const rest = (key: PooledKey, until: number, reason: Reason): PooledKey =>
@@ -246,14 +240,10 @@ const broken = (
   rest(revised(key, { health: { ...key.health, halfOpen, restedAt: sequence } }), now + duration, halfOpen)
 
 /** The peak moving average: a higher sample counts at once, a lower one the more the longer ago the last one was. */
-const measured = (state: KeyState, sample: number, { now, remedies }: Moment): KeyState => {
-  const measuredAt = now / remedies.latencyDecay
-  const latency =
-    state.latency === undefined || sample >= state.latency
-      ? sample
-      : sample + (state.latency - sample) * Math.exp(state.measuredAt - measuredAt)
-  return restated(state, { latency, measuredAt })
-}
+const averaged = (key: PooledKey, sample: number, measuredAt: number): number =>
+  key.latency === undefined || sample >= key.latency
+    ? sample
+    : sample + (key.latency - sample) * Math.exp(key.measuredAt - measuredAt)
 
 /** A Retry-After of nothing says nothing. */
 const wait = (verdict: Extract<Verdict, { readonly _tag: "RateLimited" | "OutOfQuota" }>): number | undefined => {
@@ -267,11 +257,14 @@ export const judge = (key: PooledKey, hold: Hold, verdict: Verdict, moment: Mome
   switch (verdict._tag) {
     case "Served": {
       const { latency } = verdict
-      const counted = revised(key, {
+      const isMeasured = latency !== undefined && latency >= 0
+      const measuredAt = isMeasured ? moment.now / moment.remedies.latencyDecay : undefined
+      const served = revised(key, {
         tally: { ...tally, succeeded: tally.succeeded + 1 },
-        state: latency !== undefined && latency >= 0 ? measured(key.state, latency, moment) : key.state
+        latency: measuredAt === undefined || !isMeasured ? undefined : averaged(key, latency, measuredAt),
+        measuredAt
       })
-      return suffers(key) && isNews(key.health, hold) ? recover(counted) : counted
+      return suffers(key) && isNews(key.health, hold) ? recover(served) : served
     }
     case "RateLimited": {
       const counted = revised(key, { tally: { ...tally, rateLimited: tally.rateLimited + 1 } })
@@ -317,14 +310,10 @@ export const enable = (key: PooledKey): PooledKey =>
 export const disable = (key: PooledKey): PooledKey => revised(key, { health: { ...key.health, disabled: true } })
 
 /** Changes the weight. The key keeps its place among the others: neither credit nor debt comes of it. */
-export const reweight = (key: PooledKey, weight: number, pace: Pace, interval: number): PooledKey => {
-  const { state } = key
-  return revised(key, {
+export const reweight = (key: PooledKey, weight: number, pace: Pace, interval: number): PooledKey =>
+  revised(key, {
+    weight,
     key: { ...key.key, weight },
-    state: restated(state, {
-      weight,
-      served: (state.served / state.weight) * weight,
-      ticket: pace.ticket + interval / weight
-    })
+    served: (key.served / key.weight) * weight,
+    ticket: pace.ticket + interval / weight
   })
-}

@@ -14,26 +14,25 @@
  */
 import type { HttpClient } from "@effect/platform"
 import { Context, Effect, Layer } from "effect"
-import type { Endpoint, Service } from "../ProviderClient.js"
+import type { Service } from "../ProviderClient.js"
 import * as ProviderClient from "../ProviderClient.js"
 import type { Dialect } from "../wire/ChatCompletions.js"
 import * as ChatCompletions from "../wire/ChatCompletions.js"
 import * as Presets from "./ChatCompletionsPresets.js"
+import type { Preset } from "./preset.js"
+import { resolve } from "./preset.js"
 
 /**
  * A provider: where it is, and how it deviates from OpenAI.
  *
+ * - `baseUrl`: `https://api.openai.com/v1` unless given.
+ * - `provider`: the name of the preset with this base URL, else the URL's host, unless given.
+ * - `auth`, `headers`, `query`, `dialect`: those of the preset with this base URL unless given.
+ *
  * @since 0.1.0
  * @category model
  */
-export interface Options extends Partial<Endpoint> {
-  /** @default the name of the preset with this base URL, else the URL's host */
-  readonly provider?: string
-  /** @default "https://api.openai.com/v1" */
-  readonly baseUrl?: string
-  /** @default that of the preset with this base URL, else the protocol as most follow it */
-  readonly dialect?: Partial<Dialect>
-}
+export type Options = Preset<Dialect>
 
 /**
  * @since 0.1.0
@@ -52,25 +51,17 @@ export class ChatCompletionsClient extends Context.Tag("effect-llm/ChatCompletio
  */
 export const presets = Presets.presets
 
-const presetAt = (baseUrl: string): Options | undefined =>
-  Object.values<Options>(presets).find((preset) => preset.baseUrl === baseUrl.replace(/\/+$/, ""))
-
 /**
  * @since 0.1.0
  * @category constructors
  */
 export const make = (options: Options = {}): Effect.Effect<Service, never, HttpClient.HttpClient> => {
-  const baseUrl = options.baseUrl ?? presets.openai.baseUrl
-  const { dialect, ...endpoint } = { ...presetAt(baseUrl), ...options }
-  return ProviderClient.make(ChatCompletions.make(dialect), {
-    ...endpoint,
-    baseUrl,
-    provider: endpoint.provider ?? hostOf(baseUrl)
+  const { dialect, endpoint } = resolve<Dialect>(options, presets, {
+    baseUrl: presets.openai.baseUrl,
+    dialect: {}
   })
+  return ProviderClient.make(ChatCompletions.make(dialect), endpoint)
 }
-
-/** What a provider without a name is called: the host that it is reached at. */
-const hostOf = (baseUrl: string): string => /^[a-z]+:\/\/([^/?#]+)/i.exec(baseUrl)?.[1] ?? baseUrl
 
 /**
  * The client, under its own tag and as the `ProviderClient` that an `LLM` layer asks for.

@@ -1,5 +1,6 @@
 /** Where providers of Chat Completions are and how they deviate, as their documentation says. Data, not code. */
-import type { Options } from "./ChatCompletionsClient.js"
+import type { Dialect } from "../wire/ChatCompletions.js"
+import type { Preset } from "./preset.js"
 
 export const presets = {
   /** https://platform.openai.com/docs/api-reference/chat */
@@ -14,6 +15,7 @@ export const presets = {
    */
   azure: {
     provider: "azure",
+    baseUrl: "",
     auth: { header: "api-key" },
     dialect: { maxTokensField: "max_completion_tokens", developerRole: "developer" }
   },
@@ -23,6 +25,7 @@ export const presets = {
    */
   azureDeployments: {
     provider: "azure",
+    baseUrl: "",
     auth: { header: "api-key" },
     query: { "api-version": "2024-10-21" },
     dialect: {
@@ -74,4 +77,4 @@ export const presets = {
   vllm: { provider: "vllm", baseUrl: "http://localhost:8000/v1" },
   /** https://lmstudio.ai/docs/app/api/endpoints/openai, where it listens by default. */
   lmStudio: { provider: "lmstudio", baseUrl: "http://localhost:1234/v1" }
-} as const satisfies Record<string, Options>
+} as const satisfies Record<string, Preset<Dialect>>

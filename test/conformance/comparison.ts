@@ -86,6 +86,12 @@ export const compareAnswer = (found: ChatResponse, wanted: Expectation): Readonl
   ]
 }
 
+/** An error before the first event is an error of the whole call, and has nothing to carry. */
+const comparePartial = (found: LLMError, wanted: Expectation): ReadonlyArray<string> =>
+  found._tag === "StreamInterruptedError"
+    ? compareContent(found.partial, wanted)
+    : differs("what had arrived", "", `${wanted.text ?? ""}${wanted.reasoning ?? ""}`)
+
 export const compareError = (found: LLMError, wanted: Expectation): ReadonlyArray<string> => {
   const allowed = [wanted.error_class ?? "", ...(wanted.error_class_acceptable ?? [])].map((name) => classes[name])
   const tag = found._tag === "StreamInterruptedError" ? found.reported : found._tag
@@ -102,10 +108,6 @@ export const compareError = (found: LLMError, wanted: Expectation): ReadonlyArra
     ...(waits.length === 0 || waits.some((seconds) => Option.contains(wait, seconds))
       ? []
       : [`retry after: ${Option.getOrNull(wait)} instead of ${waits.join(" or ")}`]),
-    ...(wanted.partial === undefined
-      ? []
-      : found._tag === "StreamInterruptedError"
-        ? compareContent(found.partial, wanted.partial)
-        : [`class: ${found._tag} does not carry what had arrived`])
+    ...(wanted.partial === undefined ? [] : comparePartial(found, wanted.partial))
   ]
 }

@@ -1,5 +1,6 @@
 /** Input items as messages. */
 import { Either } from "effect"
+import type { AssistantPart } from "../../Chat.js"
 import type { Json } from "../json.js"
 import { isRecord, kept, record, string } from "../json.js"
 import type { WireFailure } from "../Wire.js"
@@ -15,7 +16,7 @@ export interface Draft {
 /** What the model said in one turn is one message of ours, and there an item for each thought, text and call. */
 interface Turn {
   readonly path: string
-  readonly content: Array<Json>
+  readonly content: Array<Json | AssistantPart>
   readonly calls: Array<Json>
   hasText: boolean
 }
@@ -76,7 +77,7 @@ const turnMessage = ({ calls, content, path }: Turn): Draft => {
     path,
     message: {
       role: "assistant",
-      content: content.length === 0 ? "" : content.length === 1 && only?.["type"] === "text" ? only["text"] : content,
+      content: content.length === 0 ? "" : content.length === 1 && only?.type === "text" ? only["text"] : content,
       ...(calls.length === 0 ? {} : { toolCalls: calls })
     }
   }
@@ -90,8 +91,8 @@ const call = (item: Json): Json => ({
     : { arguments: item["arguments"] === "" ? "{}" : item["arguments"] })
 })
 
-const thoughts = (item: Json): ReadonlyArray<Json> =>
-  reasoningPieces(item, undefined).map(({ part: piece }) => ({ ...piece }))
+const thoughts = (item: Json): ReadonlyArray<AssistantPart> =>
+  reasoningPieces(item, undefined).map((piece) => piece.part)
 
 /** Reads the items in order. */
 const read = (items: ReadonlyArray<unknown>): Read<ReadonlyArray<Draft>> => {

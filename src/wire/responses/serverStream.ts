@@ -304,7 +304,7 @@ export const encodeStream = (request: Record<string, unknown>): StreamEncoder =>
       case "ReasoningDelta":
         return think(event)
       case "ToolCallDelta":
-        return argue(openCall(event.index, { ...event, arguments: "" }), event.argumentsDelta)
+        return argue(openCall(event.index, { id: event.id, name: event.name, arguments: "" }), event.argumentsDelta)
       case "ToolCallEnd":
         return endCall(openCall(event.index, event.call), event.call)
       case "Finish":

@@ -1,0 +1,75 @@
+/**
+ * A client for everything that speaks OpenAI's Responses protocol.
+ *
+ * @example
+ * ```ts
+ * import { ResponsesClient } from "effect-llm"
+ *
+ * const OpenAI = ResponsesClient.layer()
+ * const Local = ResponsesClient.layer({ provider: "local", baseUrl: "http://localhost:1234/v1" })
+ * ```
+ *
+ * @since 0.1.0
+ */
+import type { HttpClient } from "@effect/platform"
+import { Context, Effect, Layer } from "effect"
+import type { Service } from "../ProviderClient.js"
+import * as ProviderClient from "../ProviderClient.js"
+import type { Dialect } from "../wire/Responses.js"
+import * as Responses from "../wire/Responses.js"
+import * as Presets from "./ResponsesPresets.js"
+import type { Preset } from "./preset.js"
+import { resolve } from "./preset.js"
+
+/**
+ * A provider: where it is, and how it deviates from OpenAI.
+ *
+ * - `baseUrl`: `https://api.openai.com/v1` unless given.
+ * - `provider`: the name of the preset with this base URL, else the URL's host, unless given.
+ * - `auth`, `headers`, `query`, `dialect`: those of the preset with this base URL unless given.
+ *
+ * @since 0.1.0
+ * @category model
+ */
+export type Options = Preset<Dialect>
+
+/**
+ * @since 0.1.0
+ * @category tags
+ */
+export class ResponsesClient extends Context.Tag("effect-llm/ResponsesClient")<ResponsesClient, Service>() {}
+
+/**
+ * Providers that speak this protocol, as data. A preset is an `Options` value: spread it to change a part of it.
+ *
+ * @since 0.1.0
+ * @category presets
+ */
+export const presets = Presets.presets
+
+/**
+ * @since 0.1.0
+ * @category constructors
+ */
+export const make = (options: Options = {}): Effect.Effect<Service, never, HttpClient.HttpClient> => {
+  const { dialect, endpoint } = resolve<Dialect>(options, presets, {
+    baseUrl: presets.openai.baseUrl,
+    dialect: Presets.plain
+  })
+  return ProviderClient.make(Responses.make(dialect), endpoint)
+}
+
+/**
+ * The client, under its own tag and as the `ProviderClient` that an `LLM` layer asks for.
+ *
+ * @since 0.1.0
+ * @category layers
+ */
+export const layer = (
+  options: Options = {}
+): Layer.Layer<ResponsesClient | ProviderClient.ProviderClient, never, HttpClient.HttpClient> =>
+  Layer.effectContext(
+    Effect.map(make(options), (client) =>
+      Context.make(ResponsesClient, client).pipe(Context.add(ProviderClient.ProviderClient, client))
+    )
+  )
