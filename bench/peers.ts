@@ -116,7 +116,9 @@ const ours = (baseUrl: string): Peer => {
     chat: () => runtime.runPromise(Effect.map(LLM.chat(question), (answer) => answer.text)),
     stream: () =>
       runtime.runPromise(
-        Stream.runFold(LLM.chatStream(question), 0, (pieces, event) => (event._tag === "TextDelta" ? pieces + 1 : pieces))
+        Stream.runFold(LLM.chatStream(question), 0, (pieces, event) =>
+          event._tag === "TextDelta" ? pieces + 1 : pieces
+        )
       ),
     close: () => runtime.dispose()
   }
@@ -168,7 +170,8 @@ const effectAi = (baseUrl: string): Peer => {
   )
   return {
     name: "@effect/ai-openai",
-    chat: () => runtime.runPromise(Effect.map(LanguageModel.generateText({ prompt: question }), (answer) => answer.text)),
+    chat: () =>
+      runtime.runPromise(Effect.map(LanguageModel.generateText({ prompt: question }), (answer) => answer.text)),
     stream: () =>
       runtime.runPromise(
         Stream.runFold(LanguageModel.streamText({ prompt: question }), 0, (pieces, part) =>

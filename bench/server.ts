@@ -7,7 +7,11 @@ const answer = JSON.stringify({
   created: 1,
   model: "bench",
   choices: [
-    { index: 0, message: { role: "assistant", content: "The capital of France is Paris.", refusal: null }, finish_reason: "stop" }
+    {
+      index: 0,
+      message: { role: "assistant", content: "The capital of France is Paris.", refusal: null },
+      finish_reason: "stop"
+    }
   ],
   usage: { prompt_tokens: 12, completion_tokens: 7, total_tokens: 19 }
 })
@@ -106,7 +110,7 @@ const protocols = {
 /** Pieces in one streamed answer. */
 const pieces = 1000
 
-createServer((request, response) => {
+const server = createServer((request, response) => {
   const protocol = protocols[request.url?.endsWith("/responses") === true ? "responses" : "chat"]
   let body = ""
   request.setEncoding("utf8")
@@ -136,7 +140,9 @@ createServer((request, response) => {
     }
     next()
   })
-}).listen(0, "127.0.0.1", function () {
-  const address = this.address()
+})
+
+server.listen(0, "127.0.0.1", () => {
+  const address = server.address()
   process.send?.(typeof address === "object" && address !== null ? address.port : 0)
 })

@@ -1,6 +1,6 @@
 /** The rim around the state of a pool: it reads the clock, takes one step at a time in a `Ref`, and rings bells. */
 import type { Clock } from "effect"
-import { Cause, Deferred, Duration, Effect, Either, Exit, Option, Random, Ref } from "effect"
+import { Cause, Deferred, Duration, Effect, Either, Option, Random, Ref } from "effect"
 import type {
   InvalidPoolError,
   KeyInput,
@@ -16,7 +16,7 @@ import * as Admission from "./admission.js"
 import type { KeyRing } from "./keyRing.js"
 import * as Ring from "./keyRing.js"
 import type { Hold } from "./pooledKey.js"
-import type { Bell, Denied, Granted, PoolState, Step, Waiting } from "./poolState.js"
+import type { Bell, Denied, Granted, PoolState, Step, Waiting, Wish } from "./poolState.js"
 import * as Pool from "./poolState.js"
 import { denial, status } from "./poolStatus.js"
 
@@ -56,47 +56,61 @@ const serve = (providerId: string, maxWait: number, terms: Terms, ref: Ref.Ref<P
   /** In milliseconds since the pool was made; it never runs backwards. */
   const timeOf = (clock: Clock.Clock): number => Number(clock.unsafeCurrentTimeNanos() - origin) / 1e6
 
-  /** Must not be interrupted: a bell that is not rung is a call that waits in vain. */
-  const step = <A>(take: (state: PoolState, now: number) => Step<A>): Effect.Effect<A> =>
+  /**
+   * Takes a step, and goes on with what it leads to. Must not be interrupted: a bell that is not rung is a call that waits in
+   * vain.
+   */
+  const step = <A, B, E, R>(
+    take: (state: PoolState, now: number) => Step<A>,
+    next: (value: A) => Effect.Effect<B, E, R>
+  ): Effect.Effect<B, E, R> =>
     Effect.clockWith((clock) =>
       Effect.flatMap(
         Ref.modify(ref, (state) => take(state, timeOf(clock))),
-        ({ bells, value }) => (bells.length === 0 ? Effect.succeed(value) : Effect.as(sound(bells), value))
+        ({ bells, value }) => (bells.length === 0 ? next(value) : Effect.zipRight(sound(bells), next(value)))
       )
     )
 
-  const obtain = (options: LeaseOptions | undefined, interruptibly: Interruptibly): Effect.Effect<Hold, NoKeyError> => {
+  /** Gets a key, by waiting if need be, and goes on with it. */
+  const obtain = <A, E, R>(
+    options: LeaseOptions | undefined,
+    interruptibly: Interruptibly,
+    next: (hold: Hold) => Effect.Effect<A, E, R>
+  ): Effect.Effect<A, E | NoKeyError, R> => {
     const longest = options?.maxWait === undefined ? maxWait : Duration.toMillis(options.maxWait)
-    const wishAt = (now: number): Pool.Wish => ({
+    const wishAt = (now: number): Wish => ({
       exclude: options?.exclude ?? noKey,
       deadline: now + longest,
       patient: options?.cooling !== "fail"
     })
-    return Effect.flatMap(
-      step((state, now) => Pool.ask(state, now, wishAt(now))),
+
+    const attend = (look: (state: PoolState, now: number, bell: Bell) => Step<Granted | Denied | Waiting>) =>
+      Effect.flatMap(Deferred.make<void>(), (bell): Effect.Effect<A, E | NoKeyError, R> =>
+        step(
+          (state, now) => look(state, now, bell),
+          (answer) => (answer._tag === "Waiting" ? wait(answer, bell) : conclude(answer))
+        )
+      )
+
+    const wait = ({ ticket, until }: Waiting, bell: Bell) =>
+      Effect.zipRight(
+        Effect.onError(interruptibly(heard(bell, until)), () =>
+          step((state, now) => Pool.giveUp(state, now, ticket), Effect.succeed)
+        ),
+        attend((state, now, bell) => Pool.look(state, now, ticket, bell))
+      )
+
+    const conclude = (answer: Granted | Denied): Effect.Effect<A, E | NoKeyError, R> =>
+      answer._tag === "Granted" ? next(answer.hold) : Effect.fail(denial(providerId, answer))
+
+    return step(
+      (state, now) => Pool.ask(state, now, wishAt(now)),
       (answer) =>
         answer._tag === "Unready"
-          ? attend((bell) => step((state, now) => Pool.queue(state, now, wishAt(now), bell)), interruptibly)
+          ? attend((state, now, bell) => Pool.queue(state, now, wishAt(now), bell))
           : conclude(answer)
     )
   }
-
-  const attend = (
-    take: (bell: Bell) => Effect.Effect<Granted | Denied | Waiting>,
-    interruptibly: Interruptibly
-  ): Effect.Effect<Hold, NoKeyError> =>
-    Effect.flatMap(Deferred.make<void>(), (bell) =>
-      Effect.flatMap(take(bell), (answer) => {
-        if (answer._tag !== "Waiting") return conclude(answer)
-        const { ticket, until } = answer
-        return Effect.zipRight(
-          Effect.onError(interruptibly(heard(bell, until)), () =>
-            step((state, now) => Pool.giveUp(state, now, ticket))
-          ),
-          attend((next) => step((state, now) => Pool.look(state, now, ticket, next)), interruptibly)
-        )
-      })
-    )
 
   /** Waits for the bell, but not past `until`. */
   const heard = (bell: Bell, until: number): Effect.Effect<void> =>
@@ -106,36 +120,29 @@ const serve = (providerId: string, maxWait: number, terms: Terms, ref: Ref.Ref<P
           Effect.raceFirst(Deferred.await(bell), Effect.sleep(Math.min(Math.ceil(until - timeOf(clock)), longestTimer)))
         )
 
-  const conclude = (answer: Granted | Denied): Effect.Effect<Hold, NoKeyError> =>
-    answer._tag === "Granted"
-      ? Effect.succeed(answer.hold)
-      : Effect.suspend(() => Effect.fail(denial(providerId, answer)))
+  const giveBack = <A, E>(
+    hold: Hold,
+    judge: (elapsed: number) => Verdict,
+    next: Effect.Effect<A, E>
+  ): Effect.Effect<A, E> =>
+    step(
+      (state, now) => Pool.giveBack(state, now, hold, judge),
+      () => next
+    )
 
-  const giveBack = (hold: Hold, judge: (elapsed: number) => Verdict): Effect.Effect<void> =>
-    step((state, now) => Pool.giveBack(state, now, hold, judge))
-
-  const leaseOf = (hold: Hold): Effect.Effect<Lease> =>
-    Effect.map(Ref.make(false), (over) => ({
+  const lease = (hold: Hold): Effect.Effect<Lease> =>
+    Effect.map(Ref.make(false), (isOver) => ({
       key: hold.key,
       settle: (verdict) =>
         Effect.uninterruptible(
-          Effect.flatMap(Ref.getAndSet(over, true), (already) =>
-            already ? Effect.void : giveBack(hold, () => verdict)
+          Effect.flatMap(Ref.getAndSet(isOver, true), (wasOver) =>
+            wasOver ? Effect.void : giveBack(hold, () => verdict, Effect.void)
           )
         )
     }))
 
-  const acquire = (options: LeaseOptions | undefined, interruptibly: Interruptibly) =>
-    Effect.flatMap(obtain(options, interruptibly), leaseOf)
-
-  const judgeExit = (exit: Exit.Exit<unknown, unknown>, elapsed: number): Verdict =>
-    Exit.match(exit, {
-      onSuccess: () => ({ _tag: "Served", latency: elapsed }),
-      onFailure: (cause) => Option.match(Cause.failureOption(cause), { onNone: () => neutral, onSome: terms.verdictOf })
-    })
-
   const change = <A>(f: (ring: KeyRing) => readonly [A, KeyRing]): Effect.Effect<A> =>
-    Effect.uninterruptible(step((state, now) => Pool.change(state, now, f)))
+    Effect.uninterruptible(step((state, now) => Pool.change(state, now, f), Effect.succeed))
 
   /** Changes a key, and says whether it is there. */
   const changeKey = (id: string, f: (ring: KeyRing) => KeyRing): Effect.Effect<boolean> =>
@@ -143,17 +150,24 @@ const serve = (providerId: string, maxWait: number, terms: Terms, ref: Ref.Ref<P
 
   return {
     providerId,
-    acquire: (options) => Effect.uninterruptible(acquire(options, Effect.interruptible)),
+    acquire: (options) => Effect.uninterruptible(obtain(options, Effect.interruptible, lease)),
     lease: (options) =>
       Effect.uninterruptibleMask((restore) =>
-        Effect.tap(acquire(options, restore), (lease) => Effect.addFinalizer(() => lease.settle(neutral)))
+        Effect.tap(obtain(options, restore, lease), ({ settle }) => Effect.addFinalizer(() => settle(neutral)))
       ),
     withKey: (use, options) =>
       Effect.uninterruptibleMask((restore) =>
-        Effect.flatMap(obtain(options, restore), (hold) =>
-          Effect.onExit(restore(Effect.suspend(() => use(hold.key))), (exit) =>
-            giveBack(hold, (elapsed) => judgeExit(exit, elapsed))
-          )
+        obtain(options, restore, (hold) =>
+          Effect.matchCauseEffect(restore(Effect.suspend(() => use(hold.key))), {
+            onSuccess: (value) =>
+              giveBack(hold, (elapsed) => ({ _tag: "Served", latency: elapsed }), Effect.succeed(value)),
+            onFailure: (cause) =>
+              giveBack(
+                hold,
+                () => Option.match(Cause.failureOption(cause), { onNone: () => neutral, onSome: terms.verdictOf }),
+                Effect.failCause(cause)
+              )
+          })
         )
       ),
     status: Effect.clockWith((clock) =>

@@ -1,0 +1,35 @@
+/**
+ * What things cost, measured side by side in one run: `npm run bench`. Read the ratios; the absolutes are the machine's.
+ *
+ * The provider runs in a process of its own, so that only the client's work is counted.
+ */
+import { fork } from "node:child_process"
+import { fileURLToPath } from "node:url"
+import { importTimes } from "./imports.js"
+import { compare, print } from "./measure.js"
+import { all, chats, streams } from "./peers.js"
+import { limiterTakes, poolLeases } from "./pieces.js"
+import { bundleSizes } from "./size.js"
+
+const server = fork(fileURLToPath(new URL("server.ts", import.meta.url)), { execArgv: ["--import", "tsx"] })
+const port = await new Promise<number>((resolve) => {
+  server.once("message", (message) => resolve(Number(message)))
+})
+const peers = all(`http://127.0.0.1:${port}/v1`)
+
+console.log(`Node ${process.version}, ${process.platform} ${process.arch}`)
+print("A chat", await compare(peers.map(chats), { rounds: 7, times: 300 }), ["undici", "openai"])
+print("A streamed chunk", await compare(peers.map(streams), { rounds: 7, times: 5 }), ["undici", "openai"])
+for (const peer of peers) await peer.close()
+server.kill()
+
+print("A key leased and given back", await compare(poolLeases, { rounds: 5, times: 20_000 }), ["3 keys"])
+print("A permit taken", await compare(limiterTakes, { rounds: 5, times: 20_000 }), [])
+
+console.log("\nBundled for a browser, minified and gzipped")
+for (const { bytes, name } of await bundleSizes())
+  console.log(`${name.padEnd(44)}${(bytes / 1024).toFixed(1).padStart(12)} kB`)
+
+console.log("\nCold import, the best of five")
+for (const { milliseconds, name } of importTimes())
+  console.log(`${name.padEnd(44)}${milliseconds.toFixed(0).padStart(12)} ms`)

@@ -1,0 +1,39 @@
+/** The parts of a call that are not the network: keys and permits. */
+import { Effect } from "effect"
+import * as KeyPool from "../src/KeyPool.js"
+import * as RateLimiter from "../src/RateLimiter.js"
+import type { Contestant } from "./measure.js"
+
+const repeated = (name: string, piece: Effect.Effect<unknown, unknown>): Contestant => ({
+  name,
+  run: async (times) => {
+    await Effect.runPromise(Effect.repeatN(piece, times - 1))
+    return times
+  }
+})
+
+const lease = (keys: number): Contestant => {
+  const pool = Effect.runSync(
+    KeyPool.make({
+      providerId: "bench",
+      keys: Array.from({ length: keys }, (_, index) => ({ key: `key-${index}`, id: `${index}` }))
+    })
+  )
+  return repeated(
+    `${keys.toLocaleString("en")} keys`,
+    Effect.flatMap(pool.acquire(), ({ settle }) => settle(KeyPool.Verdict.Served({ latency: 1 })))
+  )
+}
+
+export const poolLeases: ReadonlyArray<Contestant> = [lease(3), lease(100), lease(10_000)]
+
+const limiter = Effect.runSync(RateLimiter.make({ capacity: 1e9, refillRate: 1e9 }))
+const counting = Effect.runSync(RateLimiter.make({ capacity: 1e9, refillRate: 1e9, tokensPerMinute: 1e12 }))
+
+export const limiterTakes: ReadonlyArray<Contestant> = [
+  repeated("take", limiter.take()),
+  repeated(
+    "reserve and settle tokens",
+    Effect.flatMap(counting.reserve(100), ({ settle }) => settle(90))
+  )
+]
