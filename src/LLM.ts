@@ -168,7 +168,7 @@ export const make = (options: Options): Effect.Effect<Service, never, ProviderCl
     return yield* applyAll(base, [
       Timeouts.make(each),
       ...(options.retry === false ? [] : [Retry.make(options.retry)]),
-      ...(total === undefined ? [] : [Timeouts.make({ total })]),
+      ...(total === undefined ? [] : [Timeouts.underDeadline(total)]),
       ...(options.telemetry === false ? [] : [Telemetry.make(options.telemetry)])
     ])
   })

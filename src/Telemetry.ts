@@ -18,12 +18,13 @@
  *
  * @since 0.1.0
  */
-import { Effect, Exit, FiberId, Metric, MetricBoundaries, Option } from "effect"
+import { Effect, Exit, FiberId, Option } from "effect"
 import type { Chunk, Clock, Tracer } from "effect"
 import type { ApiKey } from "./ApiKey.js"
 import type { ChatRequest, ChatResponse } from "./Chat.js"
 import type { ChatEvent, Finish, Start } from "./ChatEvent.js"
 import type { AttemptProbe, Instruments, Outcome } from "./internal/instruments.js"
+import * as Meters from "./internal/meters.js"
 import type { Open, OpenStream } from "./internal/openStream.js"
 import { fromStream, toStream } from "./internal/openStream.js"
 import type { Middleware, ModelInfo } from "./LLM.js"
@@ -41,66 +42,13 @@ export interface Options {
   readonly metrics?: boolean
 }
 
-// -------------------------------------------------------------------------------------
-// metrics
-// -------------------------------------------------------------------------------------
-
-/** From 5 ms to about 11 minutes. */
-const seconds = MetricBoundaries.exponential({ start: 0.005, factor: 2, count: 18 })
-
 /**
- * The metrics by name, untagged, for those who read them in a test or export them by hand.
+ * The metrics by name, without labels, for those who read them in a test or export them by hand.
  *
  * @since 0.1.0
  * @category metrics
  */
-export const metrics = {
-  requests: Metric.counter("llm_requests_total", { description: "Calls, by how they ended", incremental: true }),
-  duration: Metric.histogram("llm_request_duration_seconds", seconds, "From the call to its end, retries included"),
-  timeToFirstEvent: Metric.histogram(
-    "llm_time_to_first_event_seconds",
-    seconds,
-    "From the call to a stream's first event"
-  ),
-  tokens: Metric.counter("llm_tokens_total", { description: "Tokens consumed, by kind", incremental: true }),
-  attempts: Metric.counter("llm_attempts_total", {
-    description: "Requests sent, by key and outcome",
-    incremental: true
-  }),
-  inFlight: Metric.gauge("llm_in_flight", { description: "Requests under way on a key" }),
-  loadFactor: Metric.gauge("llm_load_factor", {
-    description: "Requests under way on a key, as a share of its maxConcurrency, or for its weight where it has none"
-  }),
-  cooldowns: Metric.counter("llm_cooldowns_total", { description: "Times a key was put to rest", incremental: true }),
-  wait: Metric.histogram("llm_wait_seconds", seconds, "Time that calls waited for a permit or a key")
-} as const
-
-interface KeyGauges {
-  inFlight: number
-  readonly update: (inFlight: number) => Effect.Effect<void>
-  readonly ended: (outcome: Outcome) => Effect.Effect<void>
-  readonly rested: (reason: string) => Effect.Effect<void>
-}
-
-const keyGauges = (info: ModelInfo, key: ApiKey): KeyGauges => {
-  const tagged = <Type, In, Out>(metric: Metric.Metric<Type, In, Out>) =>
-    metric.pipe(
-      Metric.tagged("provider", info.provider),
-      Metric.tagged("model", info.model),
-      Metric.tagged("key_id", key.id)
-    )
-  const inFlight = tagged(metrics.inFlight)
-  const loadFactor = tagged(metrics.loadFactor)
-  const attempts = tagged(metrics.attempts)
-  const cooldowns = tagged(metrics.cooldowns)
-  const limit = key.maxConcurrency ?? key.weight
-  return {
-    inFlight: 0,
-    update: (count) => Effect.zipRight(Metric.set(inFlight, count), Metric.set(loadFactor, count / limit)),
-    ended: (outcome) => Metric.update(Metric.tagged(attempts, "outcome", outcome), 1),
-    rested: (reason) => Metric.update(Metric.tagged(cooldowns, "reason", reason), 1)
-  }
-}
+export const metrics = Meters.metrics
 
 // -------------------------------------------------------------------------------------
 // spans
@@ -160,33 +108,20 @@ const outcomeOf = <A>(exit: Exit.Exit<A, LLMError>): Outcome =>
 /** @internal */
 export const instruments = (info: ModelInfo, options: Options): Instruments => {
   const { metrics: measured = true, spans = true } = options
-  const gauges = new Map<string, KeyGauges>()
-  const gaugesOf = (key: ApiKey): KeyGauges => {
-    const known = gauges.get(key.id)
+  const meters = new Map<string, Meters.KeyMeters>()
+  const metersOf = (key: ApiKey): Meters.KeyMeters => {
+    const known = meters.get(key.id)
     if (known !== undefined) return known
-    const created = keyGauges(info, key)
-    gauges.set(key.id, created)
+    const created = Meters.ofKey(info, key)
+    meters.set(key.id, created)
     return created
   }
-  const waits = metrics.wait.pipe(Metric.tagged("provider", info.provider), Metric.tagged("model", info.model))
-  const waited = { limiter: Metric.tagged(waits, "for", "limiter"), pool: Metric.tagged(waits, "for", "pool") }
-
-  const shift = (key: KeyGauges, by: number): Effect.Effect<void> =>
-    Effect.suspend(() => {
-      key.inFlight += by
-      return key.update(key.inFlight)
-    })
+  const waits = Meters.ofWaits(info)
 
   const probeOf = (key: ApiKey, clock: Clock.Clock, span: Tracer.Span | undefined): AttemptProbe => ({
     around: (effect) => (span === undefined ? effect : Effect.withParentSpan(effect, span)),
     end: (verdict, outcome, usage) => {
-      const gauge = gaugesOf(key)
-      const measure = measured
-        ? Effect.zipRight(
-            Effect.zipRight(shift(gauge, -1), gauge.ended(outcome)),
-            verdict._tag === "Served" || verdict._tag === "Neutral" ? Effect.void : gauge.rested(verdict._tag)
-          )
-        : Effect.void
+      const measure = measured ? metersOf(key).ended(outcome, verdict) : Effect.void
       return span === undefined
         ? measure
         : Effect.zipRight(
@@ -213,54 +148,15 @@ export const instruments = (info: ModelInfo, options: Options): Instruments => {
               (span) => probeOf(key, clock, span)
             )
           : Effect.sync(() => probeOf(key, clock, undefined))
-        return measured ? Effect.zipRight(shift(gaugesOf(key), 1), probe) : probe
+        return measured ? Effect.zipRight(metersOf(key).began, probe) : probe
       }),
-    waited: (what, duration) => (measured ? Metric.update(waited[what], duration / 1000) : Effect.void)
+    waited: (what, duration) => (measured ? waits[what](duration / 1000) : Effect.void)
   }
 }
 
 // -------------------------------------------------------------------------------------
 // calls
 // -------------------------------------------------------------------------------------
-
-interface CallMetrics {
-  readonly ended: (outcome: Outcome, seconds: number, usage: Usage | undefined) => Effect.Effect<void>
-  readonly began: (seconds: number) => Effect.Effect<void>
-}
-
-const callMetrics = (info: ModelInfo): CallMetrics => {
-  const tagged = <Type, In, Out>(metric: Metric.Metric<Type, In, Out>) =>
-    metric.pipe(Metric.tagged("provider", info.provider), Metric.tagged("model", info.model))
-  const requests = tagged(metrics.requests)
-  const ok = Metric.tagged(requests, "outcome", "ok")
-  const duration = tagged(metrics.duration)
-  const timeToFirstEvent = tagged(metrics.timeToFirstEvent)
-  const tokens = tagged(metrics.tokens)
-  const kinds = [
-    ["inputTokens", Metric.tagged(tokens, "kind", "input")],
-    ["outputTokens", Metric.tagged(tokens, "kind", "output")],
-    ["cachedInputTokens", Metric.tagged(tokens, "kind", "cached_input")],
-    ["cacheWriteTokens", Metric.tagged(tokens, "kind", "cache_write")],
-    ["reasoningTokens", Metric.tagged(tokens, "kind", "reasoning")]
-  ] as const
-  return {
-    began: (elapsed) => Metric.update(timeToFirstEvent, elapsed),
-    ended: (outcome, elapsed, usage) => {
-      const counted = Effect.zipRight(
-        Metric.update(outcome === "ok" ? ok : Metric.tagged(requests, "outcome", outcome), 1),
-        Metric.update(duration, elapsed)
-      )
-      if (usage === undefined) return counted
-      return kinds.reduce(
-        (effect, [field, metric]) =>
-          usage[field] === 0 ? effect : Effect.zipRight(effect, Metric.update(metric, usage[field])),
-        counted
-      )
-    }
-  }
-}
-
-const unmeasured: CallMetrics = { began: () => Effect.void, ended: () => Effect.void }
 
 /**
  * The middleware that tells of calls. It belongs outside of everything whose time and tries it is to count in. Attempts are
@@ -273,7 +169,7 @@ export const make = (options: Options = {}): Middleware => {
   const { metrics: measured = true, spans = true } = options
   return (next) => {
     const { info } = next
-    const told = measured ? callMetrics(info) : unmeasured
+    const told = measured ? Meters.ofCalls(info) : Meters.silent
 
     /** What is told of one call from its beginning to its end; `end` counts once. */
     const begin = (request: ChatRequest.Input) =>

@@ -18,7 +18,7 @@
 import { Duration, Effect } from "effect"
 import type { ChatRequest } from "./Chat.js"
 import * as Events from "./ChatEvent.js"
-import { narrow } from "./internal/CallLimits.js"
+import { CallLimits, narrow } from "./internal/CallLimits.js"
 import type { Open } from "./internal/openStream.js"
 import { fromStream, isolated, toStream } from "./internal/openStream.js"
 import { watched } from "./internal/watchdog.js"
@@ -63,15 +63,29 @@ export const defaults: Required<Options> = {
 const millis = (duration: Duration.DurationInput | undefined): number =>
   duration === undefined ? Infinity : Duration.toMillis(duration)
 
-const sentence: Record<TimeoutError["phase"], string> = {
-  connect: "No connection in",
-  response: "The answer was not complete within",
-  "first-event": "The stream had not begun after",
-  idle: "The stream stalled: no event for",
-  total: "The call was not over within"
+const sentences: Record<TimeoutError["phase"], string> = {
+  connect: "There was no connection",
+  response: "The answer was not complete",
+  "first-event": "The stream had not begun",
+  idle: "The stream stalled: there was no event",
+  total: "The call was not over"
 }
 
-/** The middleware. */
+/** What runs out first: the limit of this layer, or the deadline of the call. */
+interface Allowance<Phase> {
+  readonly phase: Phase | "total"
+  readonly millis: number
+}
+
+const tighter = <Phase>(phase: Phase, limit: number, left: number): Allowance<Phase> =>
+  left <= limit ? { phase: "total", millis: left } : { phase, millis: limit }
+
+/**
+ * The middleware.
+ *
+ * @since 0.1.0
+ * @category constructors
+ */
 export const make = (options: Options): Middleware => {
   const total = millis(options.total)
   const response = millis(options.response)
@@ -79,25 +93,16 @@ export const make = (options: Options): Middleware => {
   const idle = millis(options.idle)
 
   return (next) => {
-    const expired = (phase: TimeoutError["phase"], limit: number, said?: Events.Collected): LLMError =>
-      new TimeoutError({
-        provider: next.info.provider,
-        model: next.info.model,
+    const expired = (phase: TimeoutError["phase"], limit: number, said?: Events.Collected): LLMError => {
+      const { model, provider } = next.info
+      return new TimeoutError({
+        provider,
+        model,
         attempts:
           said?.start?.attempts ??
-          (phase === "total"
-            ? []
-            : [
-                {
-                  provider: next.info.provider,
-                  model: next.info.model,
-                  keyId: "",
-                  error: "TimeoutError",
-                  duration: limit
-                }
-              ]),
+          (phase === "total" ? [] : [{ provider, model, keyId: "", error: "TimeoutError", duration: limit }]),
         phase,
-        message: `${sentence[phase]} ${Duration.format(Duration.millis(limit))}.`,
+        message: `${sentences[phase]} within ${Duration.format(Duration.millis(Math.ceil(limit)))}.`,
         ...(said?.start === undefined
           ? {}
           : {
@@ -108,37 +113,38 @@ export const make = (options: Options): Middleware => {
               )
             })
       })
+    }
 
-    /** One timer for the tighter of two limits, and the deadline made known to all below. */
+    /** Runs an effect until the limit of this layer or the deadline of the call, with one timer for both. */
     const limited = <A, R>(
       effect: Effect.Effect<A, LLMError, R>,
       phase: "response" | "first-event",
       limit: number
-    ): Effect.Effect<A, LLMError, R> => {
-      const tighter = Math.min(limit, total)
-      if (tighter === Infinity) return effect
-      const timed = (inner: Effect.Effect<A, LLMError, R>) =>
-        Effect.timeoutFail(inner, {
-          duration: tighter,
-          onTimeout: () => expired(total <= limit ? "total" : phase, tighter)
+    ): Effect.Effect<A, LLMError, R> =>
+      Effect.flatMap(Effect.zip(CallLimits, Effect.clock), ([outer, clock]) => {
+        const now = clock.unsafeCurrentTimeMillis()
+        const allowed = tighter(phase, limit, Math.min(outer.deadline - now, total))
+        if (allowed.millis === Infinity) return effect
+        return Effect.timeoutFail(total === Infinity ? effect : narrow(effect, { deadline: now + total }), {
+          duration: allowed.millis,
+          onTimeout: () => expired(allowed.phase, allowed.millis)
         })
-      return total === Infinity
-        ? timed(effect)
-        : Effect.clockWith((clock) => timed(narrow(effect, { deadline: clock.unsafeCurrentTimeMillis() + total })))
-    }
+      })
 
     const watchedStream = (request: ChatRequest.Input): Open => {
-      const open = isolated(fromStream(next.chatStream(request)))
-      if (idle === Infinity && total === Infinity) return limited(open, "first-event", firstEvent)
-      return Effect.clockWith((clock) => {
-        const deadline = clock.unsafeCurrentTimeMillis() + total
-        return Effect.flatMap(limited(open, "first-event", firstEvent), (opened) =>
-          watched(opened, {
-            idle,
-            deadline,
-            expired: (phase, said) => expired(phase, phase === "idle" ? idle : total, said)
-          })
-        )
+      const open = limited(isolated(fromStream(next.chatStream(request))), "first-event", firstEvent)
+      return Effect.flatMap(Effect.zip(CallLimits, Effect.clock), ([outer, clock]) => {
+        const now = clock.unsafeCurrentTimeMillis()
+        const deadline = Math.min(outer.deadline, now + total)
+        return idle === Infinity && deadline === Infinity
+          ? open
+          : Effect.flatMap(open, (opened) =>
+              watched(opened, {
+                idle,
+                deadline,
+                expired: (phase, said) => expired(phase, phase === "idle" ? idle : deadline - now, said)
+              })
+            )
       })
     }
 
@@ -149,3 +155,22 @@ export const make = (options: Options): Middleware => {
     })
   }
 }
+
+/**
+ * The limit of a whole call above layers that keep its deadline themselves, as every layer of {@link make} does. It costs no
+ * timer of its own.
+ *
+ * @internal
+ */
+export const underDeadline =
+  (total: Duration.DurationInput): Middleware =>
+  (next) => {
+    const allowed = Duration.toMillis(total)
+    const bounded = <A, R>(effect: Effect.Effect<A, LLMError, R>): Effect.Effect<A, LLMError, R> =>
+      Effect.clockWith((clock) => narrow(effect, { deadline: clock.unsafeCurrentTimeMillis() + allowed }))
+    return Effect.succeed<Service>({
+      ...next,
+      chat: (request) => bounded(next.chat(request)),
+      chatStream: (request) => toStream(bounded(fromStream(next.chatStream(request))))
+    })
+  }

@@ -7,7 +7,7 @@ import type { Call } from "../ProviderClient.js"
 import type { WireResponse } from "../wire/Wire.js"
 import { malformed } from "../wire/Wire.js"
 import type { Exchange, Transport } from "./transport.js"
-import { send, unanswered, unreadable } from "./transport.js"
+import { sendWhole, unanswered, unreadable } from "./transport.js"
 
 const parse = (exchange: Exchange, text: string): Either.Either<WireResponse, LLMError> =>
   Either.mapLeft(
@@ -45,4 +45,4 @@ export const readWhole = (exchange: Exchange): Effect.Effect<ChatResponse, LLMEr
   })
 
 export const chat = (transport: Transport, request: ChatRequest, call: Call): Effect.Effect<ChatResponse, LLMError> =>
-  Effect.scoped(Effect.flatMap(send(transport, request, call, false), readWhole))
+  Effect.flatMap(sendWhole(transport, request, call), readWhole)

@@ -13,7 +13,7 @@ import { readWhole } from "./exchange.js"
 import type { Open, OpenStream, Pull } from "./openStream.js"
 import { end } from "./openStream.js"
 import type { Exchange, Transport } from "./transport.js"
-import { send, unanswered, unreadable } from "./transport.js"
+import { sendStream, unanswered, unreadable } from "./transport.js"
 
 /** How long a model that has stopped may take to send its usage, as some do and others never will. */
 const usageGrace = Duration.seconds(1)
@@ -168,7 +168,7 @@ const begin = (pull: Pull, exchange: Exchange): Effect.Effect<OpenStream, LLMErr
 
 /** Opens a stream: succeeds with the first thing that the model says, so that all that can go wrong before is a failure. */
 export const chatStream = (transport: Transport, request: ChatRequest, call: Call): Open =>
-  Effect.flatMap(send(transport, request, call, true), (exchange) => {
+  Effect.flatMap(sendStream(transport, request, call), (exchange) => {
     // A server that has no streams, or that has only an error to report, answers with plain JSON; a proxy with a page.
     const contentType = exchange.response.headers["content-type"] ?? ""
     if (/\/json|text\/html/i.test(contentType)) return whole(exchange)

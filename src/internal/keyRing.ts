@@ -150,9 +150,9 @@ export const reserve = (ring: KeyRing, key: PooledKey): readonly [Hold, KeyRing]
 export const giveBack = (ring: KeyRing, hold: Hold, verdict: Verdict): KeyRing => {
   const key = held(ring, hold)
   if (key === undefined) return ring
-  const judged = PooledKeys.judge(PooledKeys.release(key, hold), hold, verdict, ring)
-  const next = put(ring, judged)
-  return concernsKin(key, verdict) ? tellKin(next, key, hold, verdict) : next
+  const next = put(ring, PooledKeys.settle(key, hold, verdict, ring))
+  const group = key.key.quotaGroup
+  return group === undefined || !PooledKeys.concernsKin(key, verdict) ? next : tellKin(next, key, group, hold, verdict)
 }
 
 /** Takes a key back from a call that was never made. */
@@ -166,20 +166,11 @@ const held = (ring: KeyRing, hold: Hold): PooledKey | undefined => {
   return key?.position === hold.position ? key : undefined
 }
 
-const concernsKin = (key: PooledKey, verdict: Verdict): boolean => {
-  if (key.key.quotaGroup === undefined) return false
-  return verdict._tag === "Served"
-    ? PooledKeys.suffers(key)
-    : verdict._tag === "RateLimited" || verdict._tag === "OutOfQuota"
-}
-
-const tellKin = (before: KeyRing, key: PooledKey, hold: Hold, verdict: Verdict): KeyRing => {
+const tellKin = (before: KeyRing, key: PooledKey, group: string, hold: Hold, verdict: Verdict): KeyRing => {
   let ring = before
-  for (const slot of slotsOfGroup(ring, key.key.quotaGroup)) {
+  for (const slot of slotsOf(ring, group)) {
     const kin = TournamentHeap.get(ring.heap, slot)
-    if (kin !== undefined && slot !== key.slot) {
-      ring = put(ring, PooledKeys.judgeKin(kin, hold, verdict, ring))
-    }
+    if (kin !== undefined && slot !== key.slot) ring = put(ring, PooledKeys.settleKin(kin, hold, verdict, ring))
   }
   return ring
 }
@@ -197,8 +188,8 @@ const put = (ring: KeyRing, key: PooledKey): KeyRing => {
 
 const slotOf = (ring: KeyRing, id: string): number | undefined => Option.getOrUndefined(HashMap.get(ring.slots, id))
 
-const slotsOfGroup = (ring: KeyRing, group: string | undefined): ReadonlyArray<number> =>
-  group === undefined ? [] : Option.getOrElse(HashMap.get(ring.groups, group), () => [])
+const slotsOf = (ring: KeyRing, group: string): ReadonlyArray<number> =>
+  Option.getOrElse(HashMap.get(ring.groups, group), () => [])
 
 export const get = (ring: KeyRing, id: string): PooledKey | undefined => {
   const slot = slotOf(ring, id)
@@ -221,10 +212,7 @@ export const add = (ring: KeyRing, key: ApiKey): KeyRing => {
     seed,
     heap: TournamentHeap.set(ring.heap, slot, PooledKeys.stand(added, ring.now)),
     slots: HashMap.set(ring.slots, key.id, slot),
-    groups:
-      key.quotaGroup === undefined
-        ? ring.groups
-        : HashMap.set(ring.groups, key.quotaGroup, [...slotsOfGroup(ring, key.quotaGroup), slot]),
+    groups: regrouped(ring, key.quotaGroup, (slots) => [...slots, slot]),
     vacant: ring.vacant.slice(1),
     positions: position + 1
   })
@@ -233,19 +221,22 @@ export const add = (ring: KeyRing, key: ApiKey): KeyRing => {
 export const remove = (ring: KeyRing, id: string): KeyRing => {
   const key = get(ring, id)
   if (key === undefined) return ring
-  const group = key.key.quotaGroup
-  const kin = slotsOfGroup(ring, group).filter((slot) => slot !== key.slot)
   return revised(ring, {
     heap: TournamentHeap.remove(ring.heap, key.slot),
     slots: HashMap.remove(ring.slots, id),
-    groups:
-      group === undefined
-        ? ring.groups
-        : kin.length === 0
-          ? HashMap.remove(ring.groups, group)
-          : HashMap.set(ring.groups, group, kin),
+    groups: regrouped(ring, key.key.quotaGroup, (slots) => slots.filter((slot) => slot !== key.slot)),
     vacant: [key.slot, ...ring.vacant]
   })
+}
+
+const regrouped = (
+  ring: KeyRing,
+  group: string | undefined,
+  f: (slots: ReadonlyArray<number>) => ReadonlyArray<number>
+): KeyRing["groups"] => {
+  if (group === undefined) return ring.groups
+  const slots = f(slotsOf(ring, group))
+  return slots.length === 0 ? HashMap.remove(ring.groups, group) : HashMap.set(ring.groups, group, slots)
 }
 
 const change = (ring: KeyRing, id: string, f: (key: PooledKey) => PooledKey): KeyRing => {

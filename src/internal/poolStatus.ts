@@ -29,7 +29,8 @@ const statusOf = (key: PooledKey, now: number, epoch: number): KeyStatus => {
     loadFactor: inFlight / (maxConcurrency ?? weight),
     ...(latency === undefined ? {} : { latency }),
     served: key.calls,
-    ...key.tally
+    succeeded: key.succeeded,
+    ...key.failures
   }
 }
 

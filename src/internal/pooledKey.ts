@@ -14,7 +14,8 @@ export interface PooledKey extends KeyState {
   readonly starts: StartWindow.StartWindow | undefined
   /** How many calls the key was given. */
   readonly calls: number
-  readonly tally: Tally
+  readonly succeeded: number
+  readonly failures: Failures
   readonly standing: Standing
   /** When time alone will lift what keeps the key from speaking; infinite where time alone will not. */
   readonly wakeAt: number
@@ -46,9 +47,8 @@ export interface Health {
   readonly probe: number | undefined
 }
 
-/** How the calls ended that told. */
-export interface Tally {
-  readonly succeeded: number
+/** How often a call failed for reasons that lie with the key. */
+export interface Failures {
   readonly rateLimited: number
   readonly outOfQuota: number
   readonly refused: number
@@ -118,7 +118,8 @@ export const make = (key: ApiKey, slot: number, position: number, pace: Pace, in
   health: healthy,
   starts: key.requestsPerSecond === undefined ? undefined : StartWindow.make(key.requestsPerSecond),
   calls: 0,
-  tally: { succeeded: 0, rateLimited: 0, outOfQuota: 0, refused: 0 },
+  succeeded: 0,
+  failures: { rateLimited: 0, outOfQuota: 0, refused: 0 },
   standing: "ready",
   wakeAt: Infinity
 })
@@ -143,7 +144,8 @@ const revised = (
   health: change.health ?? key.health,
   starts: change.starts ?? key.starts,
   calls: change.calls ?? key.calls,
-  tally: change.tally ?? key.tally,
+  succeeded: change.succeeded ?? key.succeeded,
+  failures: change.failures ?? key.failures,
   standing: change.standing ?? key.standing,
   wakeAt: change.wakeAt ?? key.wakeAt
 })
@@ -210,8 +212,7 @@ export const release = (key: PooledKey, hold: Hold): PooledKey =>
   })
 
 /** Takes the key back from a call that was never made. */
-export const withdraw = (key: PooledKey, hold: Hold): PooledKey =>
-  revised(release(key, hold), { calls: key.calls - 1 })
+export const withdraw = (key: PooledKey, hold: Hold): PooledKey => revised(release(key, hold), { calls: key.calls - 1 })
 
 /** Rests the key. A rest is never cut short by a later one. */
 export const rest = (key: PooledKey, until: number, reason: Reason): PooledKey =>
@@ -251,57 +252,68 @@ const wait = (verdict: Extract<Verdict, { readonly _tag: "RateLimited" | "OutOfQ
   return millis > 0 ? millis : undefined
 }
 
-/** What a verdict means for the key that it speaks of. */
-export const judge = (key: PooledKey, hold: Hold, verdict: Verdict, moment: Moment): PooledKey => {
-  const { tally } = key
+/** Takes the key back from a call that was served with it, in so many milliseconds. */
+const served = (key: PooledKey, hold: Hold, latency: number | undefined, { now, remedies }: Moment): PooledKey => {
+  const measuredAt = now / remedies.latencyDecay
+  const isMeasured = latency !== undefined && latency >= 0
+  const after = revised(key, {
+    inFlight: key.inFlight - 1,
+    succeeded: key.succeeded + 1,
+    ...(isMeasured ? { latency: averaged(key, latency, measuredAt), measuredAt } : {})
+  })
+  return suffers(key) ? exonerated(after, hold) : after
+}
+
+const suffers = ({ health }: PooledKey): boolean => health.strikes > 0 || health.halfOpen !== undefined
+
+const exonerated = (key: PooledKey, hold: Hold): PooledKey => {
+  const { health } = key
+  if (isNews(health, hold)) {
+    return revised(key, { health: { ...health, strikes: 0, halfOpen: undefined, probe: undefined } })
+  }
+  return health.probe === hold.sequence ? revised(key, { health: { ...health, probe: undefined } }) : key
+}
+
+/** Takes the key back from a call with what it says about it. */
+export const settle = (key: PooledKey, hold: Hold, verdict: Verdict, moment: Moment): PooledKey => {
+  if (verdict._tag === "Served") return served(key, hold, verdict.latency, moment)
+  const released = release(key, hold)
+  const { failures } = key
   switch (verdict._tag) {
-    case "Served": {
-      const { latency } = verdict
-      const isMeasured = latency !== undefined && latency >= 0
-      const measuredAt = isMeasured ? moment.now / moment.remedies.latencyDecay : undefined
-      const served = revised(key, {
-        tally: { ...tally, succeeded: tally.succeeded + 1 },
-        latency: measuredAt === undefined || !isMeasured ? undefined : averaged(key, latency, measuredAt),
-        measuredAt
-      })
-      return suffers(key) && isNews(key.health, hold) ? recover(served) : served
-    }
     case "RateLimited": {
-      const counted = revised(key, { tally: { ...tally, rateLimited: tally.rateLimited + 1 } })
+      const counted = revised(released, { failures: { ...failures, rateLimited: failures.rateLimited + 1 } })
       return rateLimited(counted, hold, wait(verdict), moment)
     }
     case "OutOfQuota": {
-      const counted = revised(key, { tally: { ...tally, outOfQuota: tally.outOfQuota + 1 } })
+      const counted = revised(released, { failures: { ...failures, outOfQuota: failures.outOfQuota + 1 } })
       return broken(counted, "out-of-quota", wait(verdict) ?? moment.remedies.quota, moment)
     }
     case "Refused": {
-      const counted = revised(key, { tally: { ...tally, refused: tally.refused + 1 } })
+      const counted = revised(released, { failures: { ...failures, refused: failures.refused + 1 } })
       return broken(counted, "refused", moment.remedies.refused, moment)
     }
     case "Neutral":
-      return key
+      return released
   }
 }
 
-/** What a verdict on one key of an account means for its other keys, which share its limits but not its secret. */
-export const judgeKin = (key: PooledKey, hold: Hold, verdict: Verdict, moment: Moment): PooledKey => {
+/** Whether a verdict on the key concerns the other keys of its account too, which share its limits but not its secret. */
+export const concernsKin = (key: PooledKey, verdict: Verdict): boolean =>
+  verdict._tag === "RateLimited" || verdict._tag === "OutOfQuota" || (verdict._tag === "Served" && suffers(key))
+
+/** What a verdict on one key of an account means for another. */
+export const settleKin = (key: PooledKey, hold: Hold, verdict: Verdict, moment: Moment): PooledKey => {
   switch (verdict._tag) {
     case "RateLimited":
       return rateLimited(key, hold, wait(verdict), moment)
     case "OutOfQuota":
       return broken(key, "out-of-quota", wait(verdict) ?? moment.remedies.quota, moment)
     case "Served":
-      return isNews(key.health, hold) && key.health.halfOpen !== "refused" ? recover(key) : key
+      return key.health.halfOpen === "refused" ? key : exonerated(key, hold)
     default:
       return key
   }
 }
-
-/** Whether a success would change what is held against the key. */
-export const suffers = ({ health }: PooledKey): boolean => health.strikes > 0 || health.halfOpen !== undefined
-
-const recover = (key: PooledKey): PooledKey =>
-  revised(key, { health: { ...key.health, strikes: 0, halfOpen: undefined, probe: undefined } })
 
 /** Forgets all that was held against the key. */
 export const enable = (key: PooledKey): PooledKey =>

@@ -23,23 +23,20 @@ import type { AnswerSource, Wire, WireFailure, WireRequest } from "../wire/Wire.
 export interface Transport {
   readonly wire: Wire
   readonly endpoint: Endpoint
+  /** Aborts what it sent when it is interrupted. */
+  readonly http: HttpClient.HttpClient
   /** Aborts what it sent when the scope closes. */
-  readonly http: HttpClient.HttpClient.With<HttpClientError.HttpClientError, Scope.Scope>
+  readonly scopedHttp: HttpClient.HttpClient.With<HttpClientError.HttpClientError, Scope.Scope>
   /** Complaints of this server about parts of a request that it can be spared from now on. */
   readonly refused: Ref.Ref<ReadonlyArray<string>>
 }
 
-export const make = (wire: Wire, endpoint: Endpoint, http: HttpClient.HttpClient): Effect.Effect<Transport> =>
-  Effect.map(Ref.make<ReadonlyArray<string>>([]), (refused) => ({
-    wire,
-    endpoint,
+export const make = (wire: Wire, endpoint: Endpoint, client: HttpClient.HttpClient): Effect.Effect<Transport> =>
+  Effect.map(Ref.make<ReadonlyArray<string>>([]), (refused) => {
     // An attempt has a span of its own, and a provider has no use for our trace ids.
-    http: http.pipe(
-      HttpClient.withTracerDisabledWhen(() => true),
-      HttpClient.withScope
-    ),
-    refused
-  }))
+    const http = HttpClient.withTracerDisabledWhen(client, () => true)
+    return { wire, endpoint, http, scopedHttp: HttpClient.withScope(http), refused }
+  })
 
 /** One request under way: what its errors and its answer are read with. */
 export interface Exchange {
@@ -222,12 +219,13 @@ const rejected = (exchange: Exchange): Effect.Effect<LLMError> =>
  * Sends a request and succeeds as soon as the head of a successful answer is there. A part of the request that this server
  * refuses and that can be spared is left out the second time, and from then on.
  */
-export const send = (
+const send = <R>(
+  http: HttpClient.HttpClient.With<HttpClientError.HttpClientError, R>,
   transport: Transport,
   request: ChatRequest,
   call: Call,
   stream: boolean
-): Effect.Effect<Exchange, LLMError, Scope.Scope> => {
+): Effect.Effect<Exchange, LLMError, R> => {
   const { endpoint, wire } = transport
   const source: AnswerSource = {
     provider: endpoint.provider,
@@ -236,12 +234,12 @@ export const send = (
       return estimateInput(request)
     }
   }
-  const attempt = (encoded: WireRequest): Effect.Effect<Exchange, LLMError, Scope.Scope> =>
-    Effect.flatMap(Effect.clock, (clock) => {
+  const attempt = (encoded: WireRequest): Effect.Effect<Exchange, LLMError, R> =>
+    Effect.clockWith((clock) => {
       const body = encodeBody(transport, call, encoded)
       if (Either.isLeft(body)) return Effect.fail(body.left)
       const sentAt = clock.unsafeCurrentTimeMillis()
-      return Effect.matchEffect(transport.http.execute(post(transport, call, encoded.path, body.right, stream)), {
+      return Effect.matchEffect(http.execute(post(transport, call, encoded.path, body.right, stream)), {
         onFailure: (error) => Effect.fail(unanswered(transport, call, error)),
         onSuccess: (response) => {
           const exchange: Exchange = { transport, call, source, clock, sentAt, response }
@@ -265,3 +263,17 @@ export const send = (
     })
   })
 }
+
+/** Asks for a whole answer. Interrupting this or the reading of the answer aborts the request. */
+export const sendWhole = (
+  transport: Transport,
+  request: ChatRequest,
+  call: Call
+): Effect.Effect<Exchange, LLMError> => send(transport.http, transport, request, call, false)
+
+/** Asks for a stream. The request is aborted when the scope closes. */
+export const sendStream = (
+  transport: Transport,
+  request: ChatRequest,
+  call: Call
+): Effect.Effect<Exchange, LLMError, Scope.Scope> => send(transport.scopedHttp, transport, request, call, true)

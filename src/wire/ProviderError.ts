@@ -1,35 +1,38 @@
 /**
- * What a provider's error means. Pure: data in, an `LLMError` out.
+ * What a provider's error means: data in, an `LLMError` out.
  *
- * The class is decided by the first of an ordered list of rules that fits, from the status, the provider's code and type,
- * and the words, in this order of trust. Bodies come in many shapes; the provider's own words are kept, with secrets masked.
+ * The class is decided from the status, then from codes and types, then from words, by an ordered list of rules. The
+ * provider's own words are kept, with secrets masked.
+ *
+ * @example
+ * ```ts
+ * import { ProviderError } from "effect-llm"
+ *
+ * const error = ProviderError.classify(
+ *   {
+ *     status: 429,
+ *     headers: { "retry-after": "20" },
+ *     body: { error: { message: "Slow down.", code: "rate_limit_exceeded" } }
+ *   },
+ *   { provider: "openai", model: "gpt-4o", keyId: "key-1", now: Date.now(), mask: (text) => text }
+ * )
+ * // RateLimitError, retryAfter 20 seconds
+ * ```
  *
  * @since 0.1.0
  */
-import type { Duration } from "effect"
+import { Duration } from "effect"
 import type { LLMError } from "../LLMError.js"
 import * as Errors from "../LLMError.js"
-import type { Json } from "./json.js"
-import { isRecord, number, record, string } from "./json.js"
-import { kindOf } from "./providerErrorRules.js"
-import { retryAfter } from "./RateLimitHeaders.js"
+import type { ErrorAnswer, ErrorReport } from "./ErrorAnswer.js"
+import { read } from "./ErrorAnswer.js"
+import type { Verdict } from "./providerErrorRules.js"
+import { decide } from "./providerErrorRules.js"
+import { told, toldOrReset } from "./RetryAfter.js"
+import { withoutSecrets } from "./secrets.js"
 
-/**
- * What the provider sent.
- *
- * @since 0.1.0
- * @category model
- */
-export interface ErrorAnswer {
-  /** 200 for an error under a good status or in the middle of a stream. */
-  readonly status: number
-  /** With names in lower case. */
-  readonly headers: Readonly<Record<string, string | undefined>>
-  /** Parsed from JSON, or the text where it is none. */
-  readonly body: unknown
-  /** The status says nothing of the error. */
-  readonly inBand?: boolean
-}
+export type { ErrorAnswer } from "./ErrorAnswer.js"
+export { retryAfter } from "./RetryAfter.js"
 
 /**
  * For which call it is.
@@ -38,175 +41,154 @@ export interface ErrorAnswer {
  * @category model
  */
 export interface ErrorSource {
+  /** The name of the provider. Some rules hold for one provider only, and know it by this name. */
   readonly provider: string
+  /** The model that was asked for. */
   readonly model: string
+  /** The id (never the secret) of the key that was used. */
   readonly keyId: string
-  /** Milliseconds since the epoch. */
+  /** The time, in milliseconds since 1970. */
   readonly now: number
-  /** Takes the call's own secrets out of a text. */
+  /** Takes the secrets of the call out of a text. What looks like any other secret is taken out besides. */
   readonly mask: (text: string) => string
 }
 
-/** What can be read off a body, whatever its shape. */
-interface Told {
-  readonly message: string
-  readonly code: string
-  readonly type: string
-  readonly status: number | undefined
-  readonly requestId: string | undefined
+/** The most that is kept of the provider's words, in characters. */
+const maxWords = 500
+
+/** What is masked is longer than what is kept, so that a secret at the end is not cut in two before it is seen. */
+const maxMasked = 4000
+
+const cut = (text: string, length: number): string =>
+  text.length <= length ? text : `${text.slice(0, length).replace(/[\uD800-\uDBFF]$/, "")}…`
+
+const wait = (retryAfter: Duration.Duration | undefined, otherwise: string): string =>
+  retryAfter === undefined
+    ? otherwise
+    : Duration.toMillis(retryAfter) === 0
+      ? "Try again at once"
+      : `Try again in ${Duration.format(retryAfter)}`
+
+/** What the class says happened, for when the provider does not. */
+const happened: Readonly<Record<Verdict, string>> = {
+  RateLimitError: "limits the rate of requests",
+  QuotaExceededError: "says that the quota is used up",
+  AuthenticationError: "refuses the key",
+  PermissionError: "does not permit this",
+  ModelNotFoundError: "does not know the model",
+  ContextLengthError: "finds the request too long for the model",
+  ContentFilterError: "refuses the content",
+  InvalidRequestError: "refuses the request",
+  ProviderUnavailableError: "is unavailable"
 }
 
-const worded = (from: Json, field: string): string => string(from, field) ?? number(from, field)?.toString() ?? ""
-
-const parse = (text: string): unknown => {
-  try {
-    return JSON.parse(text)
-  } catch {
-    return undefined
+const advice = (
+  verdict: Verdict,
+  { keyId, model }: ErrorSource,
+  status: number,
+  retryAfter: Duration.Duration | undefined
+): string => {
+  switch (verdict) {
+    case "RateLimitError":
+      return `${wait(retryAfter, "Send fewer requests")}, or use another key.`
+    case "QuotaExceededError":
+      return `${wait(retryAfter, "Add credit or raise the limit of the account")}, or use another key.`
+    case "AuthenticationError":
+      return `Check the key "${keyId}", and that it is one of this provider.`
+    case "PermissionError":
+      return `Check what the key "${keyId}" and its account may do.`
+    case "ModelNotFoundError":
+      return `Check the name "${model}", and that the account may use it.`
+    case "ContextLengthError":
+      return "Shorten the messages, or use a model with a larger context window."
+    case "ContentFilterError":
+      return "Change the prompt, or use another model."
+    case "InvalidRequestError":
+      return status === 404 ? "Check the base URL of the provider." : "Change the request: as it is, it fails again."
+    case "ProviderUnavailableError":
+      return `${wait(retryAfter, "Try again later")}, or use another provider.`
   }
 }
 
-const httpStatus = (text: string): number | undefined => {
-  const status = /^[45]\d\d$/.test(text) ? Number(text) : undefined
-  return status
-}
+const ended = (sentence: string): string => (/[.!?。！？…]$/.test(sentence) ? sentence : `${sentence}.`)
 
-const textOfHtml = (html: string): string =>
-  html
-    .replace(/<(style|script)[\s\S]*?<\/\1>/gi, " ")
-    .replace(/<[^>]+>/g, " ")
-    .replace(/\s+/g, " ")
-    .trim()
-
-/** `error.message`, `error`, `message`, `detail`, lists of these, errors within errors, pages of HTML. */
-const tell = (body: unknown): Told => {
-  if (typeof body === "string") {
-    const message = textOfHtml(body).slice(0, 500)
-    return { message, code: "", type: "", status: undefined, requestId: undefined }
-  }
-  if (Array.isArray(body)) return tell(body[0])
-  if (!isRecord(body)) return { message: "", code: "", type: "", status: undefined, requestId: undefined }
-  const response = record(body, "response")
-  const inner = record(body, "error") ?? (response === undefined ? undefined : record(response, "error"))
-  const requestId = string(body, "request_id") ?? string(inner ?? {}, "request_id")
-  if (inner !== undefined && isRecord(inner["error"])) return { ...tell(inner), requestId }
-  const from = inner ?? body
-  const message =
-    string(from, "message") ??
-    string(body, "error") ??
-    string(body, "message") ??
-    string(body, "detail") ??
-    string(from, "detail") ??
-    (Array.isArray(body["detail"]) ? JSON.stringify(body["detail"]) : undefined) ??
-    (Array.isArray(body["errors"]) ? tell(body["errors"][0]).message : "")
-  const code = worded(from, "code")
-  const type = worded(from, "type") || worded(from, "status")
-  return {
-    message: upstream(from) === "" ? message : `${message}: ${upstream(from)}`,
-    code,
-    type: type === "error" ? "" : type,
-    status: httpStatus(code) ?? httpStatus(worded(from, "status_code")) ?? httpStatus(worded(from, "status")),
-    requestId
+const build = (
+  verdict: Verdict,
+  common: Omit<ConstructorParameters<typeof Errors.PermissionError>[0], "_tag">,
+  field: string | undefined,
+  retryAfter: Duration.Duration | undefined
+): LLMError => {
+  const waiting = retryAfter === undefined ? {} : { retryAfter }
+  switch (verdict) {
+    case "RateLimitError":
+      return new Errors.RateLimitError({ ...common, ...waiting, source: "provider" })
+    case "QuotaExceededError":
+      return new Errors.QuotaExceededError({ ...common, ...waiting })
+    case "AuthenticationError":
+      return new Errors.AuthenticationError(common)
+    case "PermissionError":
+      return new Errors.PermissionError(common)
+    case "ModelNotFoundError":
+      return new Errors.ModelNotFoundError(common)
+    case "ContextLengthError":
+      return new Errors.ContextLengthError(common)
+    case "ContentFilterError":
+      return new Errors.ContentFilterError(common)
+    case "InvalidRequestError":
+      return new Errors.InvalidRequestError({ ...common, ...(field === undefined ? {} : { field }) })
+    case "ProviderUnavailableError":
+      return new Errors.ProviderUnavailableError({ ...common, ...waiting })
   }
 }
 
-/** OpenRouter hands on what the provider behind it said, as a text that may itself be JSON ("Errors"). */
-const upstream = (error: Json): string => {
-  const raw = string(record(error, "metadata") ?? {}, "raw") ?? ""
-  const parsed = raw.startsWith("{") || raw.startsWith("[") ? parse(raw) : undefined
-  return parsed === undefined ? raw.slice(0, 300) : tell(parsed).message
+/** The reset of a rate limit says nothing of when an account has money again. */
+const waitFor = (
+  verdict: Verdict,
+  answer: ErrorAnswer,
+  report: ErrorReport,
+  now: number
+): Duration.Duration | undefined => {
+  switch (verdict) {
+    case "RateLimitError":
+    case "ProviderUnavailableError":
+      return toldOrReset(answer, report, now)
+    case "QuotaExceededError":
+      return told(answer, report, now)
+    default:
+      return undefined
+  }
 }
-
-/** What looks like a key: `sk-…` and the like, bearer tokens, Google's `AIza…`, keys in a query. */
-const secrets: ReadonlyArray<readonly [RegExp, string]> = [
-  [/\b(bearer)\s+[\w.~+/=-]{8,}/gi, "$1 ***"],
-  [/\b(sk|pk|rk|gsk|xai|ak|nvapi|pplx|hf|tgp)([-_])[\w-]{8,}\b/g, "$1$2***"],
-  [/\bAIza[\w-]{20,}/g, "AIza***"],
-  [/([?&](?:api[-_]?key|key|token)=)[^&\s"']+/gi, "$1***"]
-]
-
-const maskAll = (text: string): string =>
-  secrets.reduce((masked, [pattern, replacement]) => masked.replace(pattern, replacement), text)
-
-const requestIdHeaders = [
-  "x-request-id",
-  "request-id",
-  "x-ms-request-id",
-  "apim-request-id",
-  "x-amzn-requestid",
-  "cf-ray"
-]
 
 /**
- * The error that a provider's answer is, without any attempt on its receipt.
+ * The error that the answer is, with no attempts on its receipt. It never throws, whatever the answer holds.
+ *
+ * `status` is the HTTP status also where the error came in band; the class is then decided from the status that the body
+ * names. `code` is the most telling of the provider's code, type and status.
  *
  * @since 0.1.0
  * @category decoding
  */
 export const classify = (answer: ErrorAnswer, source: ErrorSource): LLMError => {
-  const told = tell(answer.body)
-  const status = answer.inBand === true ? (told.status ?? answer.status) : answer.status
-  const wait = retryAfter({ headers: answer.headers, body: answer.body, message: told.message }, source.now)
-  const words = maskAll(source.mask(told.message)).slice(0, 500)
-  const requestId =
-    requestIdHeaders.map((name) => answer.headers[name]).find((id) => id !== undefined) ?? told.requestId
-  const code = told.code || told.type
-  const context = {
-    provider: source.provider,
-    model: source.model,
-    keyId: source.keyId,
-    status: answer.status,
-    ...(requestId === undefined ? {} : { requestId }),
-    ...(code === "" ? {} : { code: maskAll(source.mask(code)) }),
-    attempts: []
-  }
-  const say = (what: string, todo: string) => ({
-    message: `${source.provider} ${what}${words === "" ? "" : `: ${words.replace(/\.$/, "")}`}. ${todo}`
-  })
-  const waiting: { readonly retryAfter?: Duration.Duration } = wait === undefined ? {} : { retryAfter: wait }
-  switch (kindOf({ provider: source.provider, status, code: told.code, type: told.type, message: told.message })) {
-    case "rate-limit":
-      return new Errors.RateLimitError({
-        ...context,
-        ...waiting,
-        source: "provider",
-        ...say("limits the rate", "Wait, or use more keys.")
-      })
-    case "quota":
-      return new Errors.QuotaExceededError({
-        ...context,
-        ...waiting,
-        ...say("says the quota is used up", "Top up the account or use another.")
-      })
-    case "authentication":
-      return new Errors.AuthenticationError({ ...context, ...say("refuses the key", "Check or replace it.") })
-    case "permission":
-      return new Errors.PermissionError({
-        ...context,
-        ...say("does not permit this", "Check what the key and its account may do.")
-      })
-    case "model-not-found":
-      return new Errors.ModelNotFoundError({
-        ...context,
-        ...say(`does not know the model ${source.model}`, "Check its name and the account's access.")
-      })
-    case "context-length":
-      return new Errors.ContextLengthError({
-        ...context,
-        ...say("finds the request too long", "Shorten it, or use a model with a larger context window.")
-      })
-    case "content-filter":
-      return new Errors.ContentFilterError({ ...context, ...say("filtered the content", "Change the prompt.") })
-    case "unavailable":
-      return new Errors.ProviderUnavailableError({
-        ...context,
-        ...waiting,
-        ...say(`is unavailable (${status})`, "Try again later.")
-      })
-    case "invalid":
-      return new Errors.InvalidRequestError({
-        ...context,
-        ...say("refuses the request", "Change it before trying again.")
-      })
-  }
+  const report = read(answer)
+  const verdict = decide(report, source.provider)
+  const retryAfter = waitFor(verdict, answer, report, source.now)
+  const safe = (text: string, length: number) => cut(withoutSecrets(source.mask(text.slice(0, maxMasked))), length)
+  const words = safe(report.words, maxWords)
+  const what =
+    words === "" ? `${source.provider} ${happened[verdict]} (${answer.status})` : `${source.provider}: ${words}`
+  return build(
+    verdict,
+    {
+      provider: source.provider,
+      model: source.model,
+      keyId: source.keyId,
+      status: answer.status,
+      ...(report.requestId === undefined ? {} : { requestId: safe(report.requestId, 200) }),
+      ...(report.code === undefined ? {} : { code: safe(report.code, 100) }),
+      message: `${ended(what)} ${advice(verdict, source, answer.status, retryAfter)}`,
+      attempts: []
+    },
+    report.field === undefined ? undefined : safe(report.field, 200),
+    retryAfter
+  )
 }

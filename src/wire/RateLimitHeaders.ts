@@ -35,7 +35,11 @@ interface Names {
   readonly reset: string
 }
 
-const suffixed = (base: string): Names => ({ limit: `${base}-limit`, remaining: `${base}-remaining`, reset: `${base}-reset` })
+const suffixed = (base: string): Names => ({
+  limit: `${base}-limit`,
+  remaining: `${base}-remaining`,
+  reset: `${base}-reset`
+})
 
 const infixed = (what: string): Names => ({
   limit: `x-ratelimit-limit${what}`,
@@ -78,7 +82,8 @@ interface Limit {
 
 /** The number at the beginning: the IETF draft lets a policy follow (`100, 100;w=60`). */
 const count = (value: string | undefined): number | undefined => {
-  const match = /^\s*(\d{1,15}(?:\.\d{1,15})?)/.exec(value ?? "")
+  if (value === undefined) return undefined
+  const match = /^\s*(\d{1,15}(?:\.\d{1,15})?)/.exec(value)
   return match === null ? undefined : Number(match[1])
 }
 
@@ -92,7 +97,11 @@ const read = (headers: Readonly<Record<string, string>>, names: Names, now: numb
 }
 
 const share = ({ limit, remaining }: Limit): number =>
-  remaining === undefined ? Number.POSITIVE_INFINITY : limit === undefined || limit === 0 ? remaining : remaining / limit
+  remaining === undefined
+    ? Number.POSITIVE_INFINITY
+    : limit === undefined || limit === 0
+      ? remaining
+      : remaining / limit
 
 /** The limit that ends first: the one of which the smallest share is left. */
 const tightest = (

@@ -149,7 +149,7 @@ describe("a schema that strict mode cannot say is told apart", () => {
     ["patterns of names", { type: "object", properties: {}, patternProperties: { "^a": string } }],
     ["an intersection of several", object({ a: { allOf: [string, { minLength: 1 }] } })],
     ["a negation", object({ a: { type: "string", not: { const: "a" } } })],
-    ["a condition", { ...object({ a: string }), if: {}, then: {} }],
+    ["a condition", { ...object({ a: string }), if: {}, else: {} }],
     ["a union as the root", { anyOf: [object({ a: string }), object({ b: string })] }],
     ["a list as the root", { type: "array", items: string }],
     ["a reference out of the document", object({ a: { $ref: "https://example.com/schema" } })],

@@ -1,0 +1,147 @@
+/**
+ * The metrics and what is counted when. Every metric is labelled once and kept: to label one costs ten times as much as to
+ * count, and a label given with `Metric.tagged` is paid for at every count.
+ */
+import { Effect, Metric, MetricBoundaries, MetricKey, MetricLabel } from "effect"
+import type { MetricKeyType } from "effect"
+import type { ApiKey } from "../ApiKey.js"
+import type { Verdict } from "../KeyPool.js"
+import type { ModelInfo } from "../LLM.js"
+import type { Usage } from "../Usage.js"
+import type { Outcome } from "./instruments.js"
+
+/** From 5 ms to about 11 minutes. */
+const seconds = MetricBoundaries.exponential({ start: 0.005, factor: 2, count: 18 })
+
+const counter = (name: string, description: string) => MetricKey.counter(name, { description, incremental: true })
+
+const keys = {
+  requests: counter("llm_requests_total", "Calls, by how they ended"),
+  duration: MetricKey.histogram("llm_request_duration_seconds", seconds, "From the call to its end, retries included"),
+  timeToFirstEvent: MetricKey.histogram(
+    "llm_time_to_first_event_seconds",
+    seconds,
+    "From the call to a stream's first event"
+  ),
+  tokens: counter("llm_tokens_total", "Tokens consumed, by kind"),
+  attempts: counter("llm_attempts_total", "Requests sent, by key and outcome"),
+  inFlight: MetricKey.gauge("llm_in_flight", { description: "Requests under way on a key" }),
+  loadFactor: MetricKey.gauge("llm_load_factor", {
+    description: "Requests under way on a key, as a share of its maxConcurrency, or for its weight where it has none"
+  }),
+  cooldowns: counter("llm_cooldowns_total", "Times a key was put to rest"),
+  wait: MetricKey.histogram("llm_wait_seconds", seconds, "Time that calls waited for a permit or a key")
+}
+
+export const metrics = {
+  requests: Metric.fromMetricKey(keys.requests),
+  duration: Metric.fromMetricKey(keys.duration),
+  timeToFirstEvent: Metric.fromMetricKey(keys.timeToFirstEvent),
+  tokens: Metric.fromMetricKey(keys.tokens),
+  attempts: Metric.fromMetricKey(keys.attempts),
+  inFlight: Metric.fromMetricKey(keys.inFlight),
+  loadFactor: Metric.fromMetricKey(keys.loadFactor),
+  cooldowns: Metric.fromMetricKey(keys.cooldowns),
+  wait: Metric.fromMetricKey(keys.wait)
+} as const
+
+type Labels = Readonly<Record<string, string>>
+
+const labelled = <Type extends MetricKeyType.MetricKeyType<never, unknown>>(
+  key: MetricKey.MetricKey<Type>,
+  labels: Labels
+) =>
+  Metric.fromMetricKey(
+    MetricKey.taggedWithLabels(
+      key,
+      Object.entries(labels).map(([label, value]) => MetricLabel.make(label, value))
+    )
+  )
+
+/** A counter by the last of its labels, whose values are few but not known beforehand. */
+const countBy = (key: MetricKey.MetricKey.Counter<number>, labels: Labels, label: string) => {
+  const counts = new Map<string, Effect.Effect<void>>()
+  return (value: string): Effect.Effect<void> => {
+    const known = counts.get(value)
+    if (known !== undefined) return known
+    const created = Metric.update(labelled(key, { ...labels, [label]: value }), 1)
+    counts.set(value, created)
+    return created
+  }
+}
+
+const labelsOf = ({ model, provider }: ModelInfo): Labels => ({ provider, model })
+
+export interface KeyMeters {
+  readonly began: Effect.Effect<void>
+  readonly ended: (outcome: Outcome, verdict: Verdict) => Effect.Effect<void>
+}
+
+export const ofKey = (info: ModelInfo, key: ApiKey): KeyMeters => {
+  const labels = { ...labelsOf(info), key_id: key.id }
+  const inFlight = labelled(keys.inFlight, labels)
+  const loadFactor = labelled(keys.loadFactor, labels)
+  const attempts = countBy(keys.attempts, labels, "outcome")
+  const cooldowns = countBy(keys.cooldowns, labels, "reason")
+  const limit = key.maxConcurrency ?? key.weight
+  let count = 0
+  const shift = (by: number): Effect.Effect<void> =>
+    Effect.suspend(() => {
+      count += by
+      return Effect.zipRight(Metric.set(inFlight, count), Metric.set(loadFactor, count / limit))
+    })
+  const leave = shift(-1)
+  return {
+    began: shift(1),
+    ended: (outcome, verdict) => {
+      const counted = Effect.zipRight(leave, attempts(outcome))
+      return verdict._tag === "Served" || verdict._tag === "Neutral"
+        ? counted
+        : Effect.zipRight(counted, cooldowns(verdict._tag))
+    }
+  }
+}
+
+export const ofWaits = (info: ModelInfo) => {
+  const limiter = labelled(keys.wait, { ...labelsOf(info), for: "limiter" })
+  const pool = labelled(keys.wait, { ...labelsOf(info), for: "pool" })
+  return {
+    limiter: (waited: number) => Metric.update(limiter, waited),
+    pool: (waited: number) => Metric.update(pool, waited)
+  }
+}
+
+export interface CallMeters {
+  readonly ended: (outcome: Outcome, seconds: number, usage: Usage | undefined) => Effect.Effect<void>
+  /** A stream's first event. */
+  readonly began: (seconds: number) => Effect.Effect<void>
+}
+
+export const ofCalls = (info: ModelInfo): CallMeters => {
+  const labels = labelsOf(info)
+  const requests = countBy(keys.requests, labels, "outcome")
+  const duration = labelled(keys.duration, labels)
+  const timeToFirstEvent = labelled(keys.timeToFirstEvent, labels)
+  const tokens = (kind: string) => labelled(keys.tokens, { ...labels, kind })
+  const kinds = [
+    ["inputTokens", tokens("input")],
+    ["outputTokens", tokens("output")],
+    ["cachedInputTokens", tokens("cached_input")],
+    ["cacheWriteTokens", tokens("cache_write")],
+    ["reasoningTokens", tokens("reasoning")]
+  ] as const
+  return {
+    began: (elapsed) => Metric.update(timeToFirstEvent, elapsed),
+    ended: (outcome, elapsed, usage) => {
+      const counted = Effect.zipRight(requests(outcome), Metric.update(duration, elapsed))
+      if (usage === undefined) return counted
+      return kinds.reduce(
+        (effect, [field, metric]) =>
+          usage[field] === 0 ? effect : Effect.zipRight(effect, Metric.update(metric, usage[field])),
+        counted
+      )
+    }
+  }
+}
+
+export const silent: CallMeters = { began: () => Effect.void, ended: () => Effect.void }

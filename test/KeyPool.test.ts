@@ -1,0 +1,481 @@
+import { describe, expect, it } from "@effect/vitest"
+import type { Exit } from "effect"
+import { Array, Duration, Effect, Fiber, Inspectable, Order, Random, Redacted, TestClock } from "effect"
+import { inspect } from "node:util"
+import * as ApiKey from "../src/ApiKey.js"
+import * as KeyPool from "../src/KeyPool.js"
+import {
+  AuthenticationError,
+  NetworkError,
+  PermissionError,
+  QuotaExceededError,
+  RateLimitError
+} from "../src/LLMError.js"
+
+const context = { provider: "acme", model: "m", message: "no", attempts: [] }
+
+const keysOf = (count: number, options: ApiKey.Options = {}) =>
+  Array.makeBy(count, (index) => ({ key: `sk-${index}`, id: `k${index}`, ...options }))
+
+const weightedKeys = (...weights: ReadonlyArray<number>) =>
+  weights.map((weight, index) => ({ key: `sk-${index}`, id: `k${index}`, weight }))
+
+const pool = (options: Partial<KeyPool.Options> = {}) =>
+  KeyPool.make({ providerId: "acme", keys: keysOf(3), ...options })
+
+const idsOf = (self: KeyPool.Service, calls: number) =>
+  Effect.replicateEffect(
+    self.withKey((key) => Effect.succeed(key.id)),
+    calls
+  )
+
+const shares = (ids: ReadonlyArray<string>) => {
+  const counts = new Map<string, number>()
+  for (const id of ids) counts.set(id, (counts.get(id) ?? 0) + 1)
+  return Object.fromEntries([...counts].map(([id, count]) => [id, count / ids.length]))
+}
+
+const statusOf = (self: KeyPool.Service, id: string) =>
+  Effect.flatMap(self.status, (status) => Array.findFirst(status.keys, (key) => key.id === id))
+
+const inFlight = (self: KeyPool.Service) => Effect.map(self.status, (status) => status.keys.map((key) => key.inFlight))
+
+describe("leastLoaded", () => {
+  it.effect("gives weights 3 and 2 their 60 and 40 percent of sequential calls", () =>
+    Effect.gen(function* () {
+      const self = yield* pool({ keys: weightedKeys(3, 2) })
+      const { k0, k1 } = shares(yield* idsOf(self, 10_000))
+      expect(k0).toBeCloseTo(0.6, 2)
+      expect(k1).toBeCloseTo(0.4, 2)
+    })
+  )
+
+  it.effect("and within 5 percent of 50 calls at once that end in any order", () =>
+    Effect.gen(function* () {
+      const self = yield* pool({ keys: weightedKeys(3, 2) })
+      const ids: Array<string> = []
+      const leases = yield* Effect.replicateEffect(self.acquire(), 50)
+      for (let call = 0; call < 5_000; call++) {
+        const index = yield* Random.nextIntBetween(0, leases.length)
+        const [ended] = leases.splice(index, 1)
+        if (ended !== undefined) yield* ended.settle(KeyPool.Verdict.Served({ latency: call }))
+        const lease = yield* self.acquire()
+        leases.push(lease)
+        ids.push(lease.key.id)
+      }
+      const { k0 } = shares(ids)
+      expect(k0).toBeGreaterThan(0.57)
+      expect(k0).toBeLessThan(0.63)
+      expect(yield* inFlight(self)).toEqual([30, 20])
+    })
+  )
+
+  it.effect("also where calls take their time", () =>
+    Effect.gen(function* () {
+      const self = yield* pool({ keys: weightedKeys(3, 2) })
+      const ids: Array<string> = []
+      const call = self.withKey((key) =>
+        Effect.zipRight(
+          Effect.sync(() => ids.push(key.id)),
+          Effect.flatMap(Random.nextIntBetween(1, 6), (tenths) => Effect.sleep(tenths * 100))
+        )
+      )
+      const fiber = yield* Effect.fork(Effect.all(Array.replicate(call, 500), { concurrency: 50, discard: true }))
+      yield* TestClock.adjust("60 seconds")
+      yield* Fiber.join(fiber)
+      expect(ids.length).toBe(500)
+      expect(shares(ids)["k0"]).toBeGreaterThan(0.57)
+      expect(shares(ids)["k0"]).toBeLessThan(0.63)
+    })
+  )
+
+  it.effect("picks the key with the fewest calls in flight for its weight", () =>
+    Effect.gen(function* () {
+      const self = yield* pool({ keys: weightedKeys(1, 4, 2) })
+      const leases = yield* Effect.replicateEffect(self.acquire(), 14)
+      expect(yield* inFlight(self)).toEqual([2, 8, 4])
+      yield* Effect.forEach(leases, (lease) => lease.settle(KeyPool.Verdict.Neutral()))
+      expect(yield* inFlight(self)).toEqual([0, 0, 0])
+    })
+  )
+})
+
+describe("the other strategies", () => {
+  it.effect("roundRobin takes the keys in turn, whatever their weights", () =>
+    Effect.gen(function* () {
+      const self = yield* pool({ keys: weightedKeys(9, 1, 1), strategy: KeyPool.roundRobin })
+      expect(yield* idsOf(self, 6)).toEqual(["k0", "k1", "k2", "k0", "k1", "k2"])
+    })
+  )
+
+  it.effect("weighted spreads calls by weight, though some take much longer", () =>
+    Effect.gen(function* () {
+      const self = yield* pool({ keys: weightedKeys(3, 1), strategy: KeyPool.weighted })
+      yield* self.acquire()
+      yield* self.acquire()
+      const { k0, k1 } = shares(yield* idsOf(self, 400))
+      expect(k0).toBeCloseTo(0.75, 1)
+      expect(k1).toBeCloseTo(0.25, 1)
+    })
+  )
+
+  it.effect("failover takes the first for as long as it is ready", () =>
+    Effect.gen(function* () {
+      const self = yield* pool({ strategy: KeyPool.failover })
+      expect(yield* idsOf(self, 3)).toEqual(["k0", "k0", "k0"])
+      yield* self.disable("k0")
+      expect(yield* idsOf(self, 2)).toEqual(["k1", "k1"])
+      yield* self.enable("k0")
+      expect(yield* idsOf(self, 1)).toEqual(["k0"])
+    })
+  )
+
+  it.effect("random draws by weight, each draw independent of the last", () =>
+    Effect.gen(function* () {
+      const self = yield* pool({ keys: weightedKeys(3, 2, 1), strategy: KeyPool.random })
+      const ids = yield* idsOf(self, 20_000)
+      const { k0 = 0, k1, k2 } = shares(ids)
+      expect(k0).toBeCloseTo(0.5, 1)
+      expect(k1).toBeCloseTo(1 / 3, 1)
+      expect(k2).toBeCloseTo(1 / 6, 1)
+      const afterK0 = ids.slice(1).filter((_, index) => ids[index] === "k0")
+      expect(Math.abs((shares(afterK0)["k0"] ?? 0) - k0)).toBeLessThan(0.03)
+    }).pipe(Effect.withRandom(Random.make("draws")))
+  )
+
+  it.effect("random is the same again for the same seed", () =>
+    Effect.gen(function* () {
+      const draw = Effect.flatMap(pool({ strategy: KeyPool.random }), (self) => idsOf(self, 50))
+      const first = yield* Effect.withRandom(draw, Random.make("a"))
+      expect(yield* Effect.withRandom(draw, Random.make("a"))).toEqual(first)
+      expect(yield* Effect.withRandom(draw, Random.make("b"))).not.toEqual(first)
+    })
+  )
+
+  it.effect("one of the user's own composes with ours", () =>
+    Effect.gen(function* () {
+      const byNameBackwards: KeyPool.Strategy = Order.mapInput(Order.reverse(Order.string), (key) => key.id)
+      const fewest: KeyPool.Strategy = Order.mapInput(Order.number, (key) => key.inFlight)
+      const self = yield* pool({ strategy: Order.combine(fewest, byNameBackwards) })
+      const leases = yield* Effect.replicateEffect(self.acquire(), 4)
+      expect(leases.map((lease) => lease.key.id)).toEqual(["k2", "k1", "k0", "k2"])
+    })
+  )
+})
+
+describe("latency", () => {
+  const timed = (self: KeyPool.Service, pace: Record<string, number>) =>
+    Effect.gen(function* () {
+      const lease = yield* self.acquire()
+      const millis = pace[lease.key.id] ?? 0
+      yield* TestClock.adjust(millis)
+      yield* lease.settle(KeyPool.Verdict.Served({ latency: millis }))
+      return lease.key.id
+    })
+
+  it.effect("measures each key once, then keeps to the fastest", () =>
+    Effect.gen(function* () {
+      const self = yield* pool({ strategy: KeyPool.latency })
+      const ids = yield* Effect.replicateEffect(timed(self, { k0: 900, k1: 100, k2: 500 }), 10)
+      expect(ids.slice(0, 3)).toEqual(["k0", "k1", "k2"])
+      expect(new Set(ids.slice(3))).toEqual(new Set(["k1"]))
+    })
+  )
+
+  it.effect("spreads by calls in flight, an unmeasured key getting one at first", () =>
+    Effect.gen(function* () {
+      const self = yield* pool({ strategy: KeyPool.latency, keys: keysOf(2) })
+      yield* timed(self, { k0: 100 })
+      const ids = (yield* Effect.replicateEffect(self.acquire(), 4)).map((lease) => lease.key.id)
+      expect(ids).toEqual(["k1", "k0", "k0", "k0"])
+    })
+  )
+
+  it.effect("takes a higher sample at once and a lower one slowly", () =>
+    Effect.gen(function* () {
+      const self = yield* pool({ strategy: KeyPool.latency, keys: keysOf(1), latencyDecay: "10 seconds" })
+      const sample = (latency: number) =>
+        Effect.gen(function* () {
+          const lease = yield* self.acquire()
+          yield* lease.settle(KeyPool.Verdict.Served({ latency }))
+          return (yield* statusOf(self, "k0")).latency
+        })
+      expect(yield* sample(100)).toBe(100)
+      expect(yield* sample(400)).toBe(400)
+      yield* TestClock.adjust("10 seconds")
+      expect(yield* sample(100)).toBeCloseTo(100 + 300 / Math.E)
+    })
+  )
+
+  it.effect("tries a slow key again after a while", () =>
+    Effect.gen(function* () {
+      const self = yield* pool({ strategy: KeyPool.latency, keys: keysOf(2) })
+      const pace = { k0: 1_000, k1: 20_000 }
+      const ids = yield* Effect.replicateEffect(timed(self, pace), 150)
+      const tries = ids.filter((id) => id === "k1").length
+      expect(tries).toBeGreaterThan(2)
+      expect(tries).toBeLessThan(10)
+    })
+  )
+})
+
+describe("a key is given back exactly once", () => {
+  const endings: ReadonlyArray<[string, Effect.Effect<unknown, unknown>, Partial<KeyPool.KeyStatus>]> = [
+    ["success", Effect.succeed("answer"), { succeeded: 1, state: { _tag: "Ready" } }],
+    ["a failure that is not the key's", Effect.fail("other"), { succeeded: 0, state: { _tag: "Ready" } }],
+    ["a defect", Effect.die(new Error("bug")), { succeeded: 0, state: { _tag: "Ready" } }],
+    ["interruption", Effect.interrupt, { succeeded: 0, state: { _tag: "Ready" } }],
+    ["a rate limit", Effect.fail(new RateLimitError({ ...context, source: "provider" })), { rateLimited: 1 }],
+    ["a refusal", Effect.fail(new AuthenticationError(context)), { refused: 1 }]
+  ]
+
+  it.effect.each(endings)("after %s", ([, ending, expected]) =>
+    Effect.gen(function* () {
+      const self = yield* pool({ keys: keysOf(1) })
+      const during: Array<number> = []
+      const exit: Exit.Exit<unknown, unknown> = yield* Effect.exit(
+        self.withKey(() =>
+          Effect.zipRight(
+            Effect.map(inFlight(self), (counts) => during.push(...counts)),
+            ending
+          )
+        )
+      )
+      expect(exit).toEqual(yield* Effect.exit(ending))
+      expect(during).toEqual([1])
+      expect(yield* statusOf(self, "k0")).toMatchObject({ inFlight: 0, served: 1, ...expected })
+    })
+  )
+
+  it.effect("when `use` throws", () =>
+    Effect.gen(function* () {
+      const self = yield* pool({ keys: keysOf(1) })
+      const exit = yield* Effect.exit(
+        self.withKey(() => {
+          throw new Error("bug")
+        })
+      )
+      expect(exit._tag).toBe("Failure")
+      expect(yield* inFlight(self)).toEqual([0])
+    })
+  )
+
+  it.effect("though it is settled many times", () =>
+    Effect.gen(function* () {
+      const self = yield* pool({ keys: keysOf(1) })
+      const lease = yield* self.acquire()
+      yield* lease.settle(KeyPool.Verdict.Served({}))
+      yield* lease.settle(KeyPool.Verdict.Refused())
+      yield* lease.settle(KeyPool.Verdict.Neutral())
+      expect(yield* statusOf(self, "k0")).toMatchObject({ inFlight: 0, refused: 0, state: { _tag: "Ready" } })
+    })
+  )
+
+  it.effect("when the scope of a lease closes, unless it was settled before", () =>
+    Effect.gen(function* () {
+      const self = yield* pool({ keys: keysOf(1) })
+      yield* Effect.scoped(
+        Effect.gen(function* () {
+          yield* self.lease()
+          expect(yield* inFlight(self)).toEqual([1])
+        })
+      )
+      expect(yield* inFlight(self)).toEqual([0])
+      yield* Effect.scoped(
+        Effect.gen(function* () {
+          const lease = yield* self.lease()
+          yield* lease.settle(KeyPool.Verdict.RateLimited({}))
+        })
+      )
+      expect(yield* statusOf(self, "k0")).toMatchObject({ inFlight: 0, rateLimited: 1 })
+    })
+  )
+
+  it.effect("with the time that the call took", () =>
+    Effect.gen(function* () {
+      const self = yield* pool({ keys: keysOf(1) })
+      yield* self.withKey(() => TestClock.adjust("250 millis"))
+      expect((yield* statusOf(self, "k0")).latency).toBe(250)
+    })
+  )
+})
+
+describe("verdictOf", () => {
+  const retryAfter = Duration.seconds(7)
+
+  it.each([
+    [new RateLimitError({ ...context, source: "provider", retryAfter }), KeyPool.Verdict.RateLimited({ retryAfter })],
+    [new RateLimitError({ ...context, source: "provider" }), KeyPool.Verdict.RateLimited({})],
+    [new RateLimitError({ ...context, source: "limiter" }), KeyPool.Verdict.Neutral()],
+    [new RateLimitError({ ...context, source: "pool" }), KeyPool.Verdict.Neutral()],
+    [new QuotaExceededError({ ...context, retryAfter }), KeyPool.Verdict.OutOfQuota({ retryAfter })],
+    [new AuthenticationError(context), KeyPool.Verdict.Refused()],
+    [new PermissionError(context), KeyPool.Verdict.Refused()],
+    [new NetworkError(context), KeyPool.Verdict.Neutral()],
+    [new Error("RateLimitError"), KeyPool.Verdict.Neutral()],
+    [undefined, KeyPool.Verdict.Neutral()]
+  ])("%s", (error, verdict) => {
+    expect(KeyPool.verdictOf(error)).toEqual(verdict)
+  })
+})
+
+describe("a pool says all that is wrong with its options", () => {
+  const faultsOf = (options: Partial<KeyPool.Options>) =>
+    Effect.map(Effect.flip(pool(options)), (error) => error.faults)
+
+  it.effect("at once, each with its place and none with a secret", () =>
+    Effect.gen(function* () {
+      const error = yield* Effect.flip(
+        pool({
+          keys: [
+            "sk-canary",
+            { key: "sk-canary" },
+            { key: "sk-1", id: "twice", weight: 0 },
+            { key: "sk-2", id: "twice", weight: Number.NaN, maxConcurrency: 1.5 },
+            ApiKey.make("sk-3", { maxConcurrency: 0, requestsPerSecond: -1, quotaGroup: "", id: "" }),
+            Redacted.make("  ")
+          ],
+          maxWait: -1,
+          latencyDecay: 0,
+          cooldown: { base: 0, factor: 0.5, max: Number.NaN, quota: "-1 hours", refused: 0 }
+        })
+      )
+      expect(error.faults).toEqual([
+        "keys[1]: is the same secret as keys[0]",
+        "keys[2].weight: must be a positive number",
+        "keys[3].id: is the id of keys[2] too",
+        "keys[3].weight: must be a positive number",
+        "keys[3].maxConcurrency: must be a positive whole number",
+        "keys[4].id: must not be empty",
+        "keys[4].maxConcurrency: must be a positive whole number",
+        "keys[4].requestsPerSecond: must be a positive number",
+        "keys[4].quotaGroup: must not be empty",
+        "keys[5]: must be an API key; this is empty",
+        "cooldown.factor: must be a number of at least 1",
+        "maxWait: must be a possible duration",
+        "cooldown.base: must be a positive duration",
+        "cooldown.max: must be a positive duration",
+        "cooldown.quota: must be a positive duration",
+        "cooldown.refused: must be a positive duration",
+        "latencyDecay: must be a positive and finite duration"
+      ])
+      expect(error).toMatchObject({ _tag: "InvalidPoolError", providerId: "acme" })
+      expect(error.message).toContain("acme")
+      expect(error.message).toContain("keys[2].weight")
+      expect(error.message + inspect(error)).not.toContain("canary")
+    })
+  )
+
+  it.effect("no keys", () =>
+    Effect.map(faultsOf({ keys: [] }), (faults) => expect(faults).toEqual(["keys: must have at least one key"]))
+  )
+
+  it.effect("a secret that the environment does not have", () =>
+    Effect.gen(function* () {
+      const missing = JSON.parse("{}").OPENAI_API_KEY
+      expect(yield* faultsOf({ keys: ["sk-1", missing] })).toEqual(["keys[1]: must be an API key; this is missing"])
+    })
+  )
+})
+
+describe("keys have ids of their own", () => {
+  // Two strings with one hash: the fingerprint is 32 bits of no cryptographic strength.
+  const left = "sk-twin-8t"
+  const right = "sk-twin-fj"
+
+  it.effect("also where two secrets have one fingerprint", () =>
+    Effect.gen(function* () {
+      const id = ApiKey.fingerprint(Redacted.make(left))
+      expect(ApiKey.fingerprint(Redacted.make(right))).toBe(id)
+      const self = yield* pool({ keys: [left, right] })
+      expect((yield* self.status).keys.map((key) => key.id)).toEqual([id, `${id}-2`])
+      const leases = yield* Effect.replicateEffect(self.acquire(), 2)
+      expect(leases.map((lease) => [lease.key.id, Redacted.value(lease.key.value)])).toEqual([
+        [id, left],
+        [`${id}-2`, right]
+      ])
+    })
+  )
+})
+
+describe("no secret is ever shown", () => {
+  it.effect("by whatever is public", () =>
+    Effect.gen(function* () {
+      const secret = "sk-canary-0123456789"
+      const self = yield* pool({ keys: [secret, { key: Redacted.make(`${secret}-2`), weight: 2 }] })
+      const lease = yield* self.acquire()
+      const held = yield* self.status
+      yield* lease.settle(KeyPool.Verdict.Refused())
+      yield* self.disable((yield* self.status).keys[1]?.id ?? "")
+      const shown = [
+        self,
+        lease,
+        lease.key,
+        held,
+        yield* self.status,
+        yield* Effect.flip(self.acquire()),
+        yield* Effect.flip(self.add(secret)),
+        yield* Effect.flip(self.reweight("nobody", 2))
+      ]
+      for (const value of shown) {
+        const texts = [
+          String(value),
+          JSON.stringify(value),
+          inspect(value, { depth: 20 }),
+          Inspectable.toStringUnknown(value)
+        ]
+        expect(texts.join("\n")).not.toContain("canary")
+      }
+    })
+  )
+})
+
+describe("status", () => {
+  it.effect("tells how loaded each key is", () =>
+    Effect.gen(function* () {
+      const self = yield* pool({
+        keys: [
+          { key: "sk-a", id: "a", weight: 4 },
+          { key: "sk-b", id: "b", maxConcurrency: 2, requestsPerSecond: 100, quotaGroup: "org" }
+        ]
+      })
+      yield* Effect.replicateEffect(self.acquire(), 4)
+      expect(yield* self.status).toEqual({
+        providerId: "acme",
+        waiting: 0,
+        keys: [
+          { ...idle, id: "a", weight: 4, inFlight: 3, loadFactor: 0.75, served: 3 },
+          {
+            ...idle,
+            id: "b",
+            weight: 1,
+            maxConcurrency: 2,
+            requestsPerSecond: 100,
+            quotaGroup: "org",
+            inFlight: 1,
+            loadFactor: 0.5,
+            served: 1
+          }
+        ]
+      })
+    })
+  )
+
+  const idle = {
+    state: { _tag: "Ready" },
+    halfOpen: false,
+    succeeded: 0,
+    rateLimited: 0,
+    outOfQuota: 0,
+    refused: 0
+  }
+})
+
+describe("the layer", () => {
+  it.effect("gives the pool under its tag", () =>
+    Effect.gen(function* () {
+      const self = yield* KeyPool.KeyPool
+      expect(yield* self.withKey((key) => Effect.succeed(Redacted.value(key.value)))).toBe("sk-one")
+    }).pipe(Effect.provide(KeyPool.layer({ providerId: "acme", keys: ["sk-one"] })))
+  )
+})

@@ -1,0 +1,97 @@
+import { describe, expect, it } from "@effect/vitest"
+import { FastCheck } from "effect"
+import * as TournamentHeap from "../src/internal/TournamentHeap.js"
+
+interface Entry {
+  readonly score: number
+}
+
+const rules: TournamentHeap.Rules<Entry, number> = {
+  enter: (entry) => entry.score,
+  play: Math.min
+}
+
+const change = FastCheck.record({
+  slot: FastCheck.nat({ max: 40 }),
+  score: FastCheck.option(FastCheck.integer(), { nil: undefined, freq: 3 })
+})
+
+const applied = (changes: ReadonlyArray<{ readonly slot: number; readonly score: number | undefined }>) => {
+  let heap = TournamentHeap.empty(rules)
+  const model = new Map<number, Entry>()
+  for (const { score, slot } of changes) {
+    if (score === undefined) {
+      heap = TournamentHeap.remove(heap, slot)
+      model.delete(slot)
+    } else {
+      heap = TournamentHeap.set(heap, slot, { score })
+      model.set(slot, { score })
+    }
+  }
+  return { heap, model }
+}
+
+describe("a tournament heap holds what a map would hold", () => {
+  it.prop(
+    "whatever is set and removed, in whatever order",
+    [FastCheck.array(change, { maxLength: 200 })],
+    ([changes]) => {
+      const { heap, model } = applied(changes)
+      const scores = [...model.values()].map((entry) => entry.score)
+      expect(TournamentHeap.outcome(heap)).toBe(scores.length === 0 ? undefined : Math.min(...scores))
+      expect(TournamentHeap.entries(heap)).toEqual(
+        [...model].sort(([left], [right]) => left - right).map(([, entry]) => entry)
+      )
+      for (let slot = 0; slot <= 70; slot++) expect(TournamentHeap.get(heap, slot)).toEqual(model.get(slot))
+    }
+  )
+
+  it.prop(
+    "and what it held before is still there",
+    [FastCheck.array(change, { maxLength: 50 }), change],
+    ([changes, last]) => {
+      const { heap } = applied(changes)
+      const before = TournamentHeap.entries(heap)
+      const score = TournamentHeap.outcome(heap)
+      TournamentHeap.set(TournamentHeap.remove(heap, last.slot), last.slot + 1, { score: -1e9 })
+      expect(TournamentHeap.entries(heap)).toEqual(before)
+      expect(TournamentHeap.outcome(heap)).toBe(score)
+    }
+  )
+
+  it("nothing, at first", () => {
+    const heap = TournamentHeap.empty(rules)
+    expect(TournamentHeap.outcome(heap)).toBeUndefined()
+    expect(TournamentHeap.get(heap, 0)).toBeUndefined()
+    expect(TournamentHeap.entries(TournamentHeap.remove(heap, 3))).toEqual([])
+  })
+})
+
+describe("a change replays the matches on one path alone", () => {
+  it.each([
+    [2, 1],
+    [100, 7],
+    [10_000, 14]
+  ])("of %i entries: %i matches", (size, matches) => {
+    let played = 0
+    let heap = TournamentHeap.empty<Entry, number>({
+      ...rules,
+      play: (left, right) => {
+        played++
+        return Math.min(left, right)
+      }
+    })
+    for (let slot = 0; slot < size; slot++) heap = TournamentHeap.set(heap, slot, { score: slot })
+    played = 0
+    heap = TournamentHeap.set(heap, 0, { score: 5 })
+    expect(played).toBe(matches)
+    expect(TournamentHeap.outcome(heap)).toBe(1)
+  })
+
+  it("left plays left and right plays right", () => {
+    const words: TournamentHeap.Rules<string, string> = { enter: (word) => word, play: (left, right) => left + right }
+    let heap = TournamentHeap.empty(words)
+    for (const slot of [4, 0, 3, 6, 1]) heap = TournamentHeap.set(heap, slot, String(slot))
+    expect(TournamentHeap.outcome(heap)).toBe("01346")
+  })
+})
