@@ -3,7 +3,6 @@
  * count, and a label given with `Metric.tagged` is paid for at every count.
  */
 import { Effect, Metric, MetricBoundaries, MetricKey, MetricLabel } from "effect"
-import type { MetricKeyType } from "effect"
 import type { ApiKey } from "../ApiKey.js"
 import type { Verdict } from "../KeyPool.js"
 import type { ModelInfo } from "../LLM.js"
@@ -47,16 +46,9 @@ export const metrics = {
 
 type Labels = Readonly<Record<string, string>>
 
-const labelled = <Type extends MetricKeyType.MetricKeyType<never, unknown>>(
-  key: MetricKey.MetricKey<Type>,
-  labels: Labels
-) =>
-  Metric.fromMetricKey(
-    MetricKey.taggedWithLabels(
-      key,
-      Object.entries(labels).map(([label, value]) => MetricLabel.make(label, value))
-    )
-  )
+/** Puts labels on a metric's key. */
+const labelled = (labels: Labels) =>
+  MetricKey.taggedWithLabels(Object.entries(labels).map(([label, value]) => MetricLabel.make(label, value)))
 
 /** A counter by the last of its labels, whose values are few but not known beforehand. */
 const countBy = (key: MetricKey.MetricKey.Counter<number>, labels: Labels, label: string) => {
@@ -64,7 +56,7 @@ const countBy = (key: MetricKey.MetricKey.Counter<number>, labels: Labels, label
   return (value: string): Effect.Effect<void> => {
     const known = counts.get(value)
     if (known !== undefined) return known
-    const created = Metric.update(labelled(key, { ...labels, [label]: value }), 1)
+    const created = Metric.update(Metric.fromMetricKey(labelled({ ...labels, [label]: value })(key)), 1)
     counts.set(value, created)
     return created
   }
@@ -79,8 +71,8 @@ export interface KeyMeters {
 
 export const ofKey = (info: ModelInfo, key: ApiKey): KeyMeters => {
   const labels = { ...labelsOf(info), key_id: key.id }
-  const inFlight = labelled(keys.inFlight, labels)
-  const loadFactor = labelled(keys.loadFactor, labels)
+  const inFlight = Metric.fromMetricKey(labelled(labels)(keys.inFlight))
+  const loadFactor = Metric.fromMetricKey(labelled(labels)(keys.loadFactor))
   const attempts = countBy(keys.attempts, labels, "outcome")
   const cooldowns = countBy(keys.cooldowns, labels, "reason")
   const limit = key.maxConcurrency ?? key.weight
@@ -103,8 +95,8 @@ export const ofKey = (info: ModelInfo, key: ApiKey): KeyMeters => {
 }
 
 export const ofWaits = (info: ModelInfo) => {
-  const limiter = labelled(keys.wait, { ...labelsOf(info), for: "limiter" })
-  const pool = labelled(keys.wait, { ...labelsOf(info), for: "pool" })
+  const limiter = Metric.fromMetricKey(labelled({ ...labelsOf(info), for: "limiter" })(keys.wait))
+  const pool = Metric.fromMetricKey(labelled({ ...labelsOf(info), for: "pool" })(keys.wait))
   return {
     limiter: (waited: number) => Metric.update(limiter, waited),
     pool: (waited: number) => Metric.update(pool, waited)
@@ -120,9 +112,9 @@ export interface CallMeters {
 export const ofCalls = (info: ModelInfo): CallMeters => {
   const labels = labelsOf(info)
   const requests = countBy(keys.requests, labels, "outcome")
-  const duration = labelled(keys.duration, labels)
-  const timeToFirstEvent = labelled(keys.timeToFirstEvent, labels)
-  const tokens = (kind: string) => labelled(keys.tokens, { ...labels, kind })
+  const duration = Metric.fromMetricKey(labelled(labels)(keys.duration))
+  const timeToFirstEvent = Metric.fromMetricKey(labelled(labels)(keys.timeToFirstEvent))
+  const tokens = (kind: string) => Metric.fromMetricKey(labelled({ ...labels, kind })(keys.tokens))
   const kinds = [
     ["inputTokens", tokens("input")],
     ["outputTokens", tokens("output")],

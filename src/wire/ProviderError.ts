@@ -24,14 +24,14 @@
 import { Duration } from "effect"
 import type { LLMError } from "../LLMError.js"
 import * as Errors from "../LLMError.js"
-import type { ErrorAnswer, ErrorReport } from "./ErrorAnswer.js"
-import { read } from "./ErrorAnswer.js"
-import type { Verdict } from "./providerErrorRules.js"
-import { decide } from "./providerErrorRules.js"
+import type { ErrorAnswer, ErrorReport } from "./providerError/answer.js"
+import { read } from "./providerError/answer.js"
+import type { Verdict } from "./providerError/rule.js"
+import { decide } from "./providerError/rules.js"
 import { told, toldOrReset } from "./RetryAfter.js"
-import { withoutSecrets } from "./secrets.js"
+import { withoutSecrets } from "./providerError/secrets.js"
 
-export type { ErrorAnswer } from "./ErrorAnswer.js"
+export type { ErrorAnswer } from "./providerError/answer.js"
 export { retryAfter } from "./RetryAfter.js"
 
 /**
@@ -110,7 +110,7 @@ const advice = (
   }
 }
 
-const ended = (sentence: string): string => (/[.!?。！？…]$/.test(sentence) ? sentence : `${sentence}.`)
+const ended = (sentence: string): string => (/[.!?。！？…]["')\]]?$/.test(sentence) ? sentence : `${sentence}.`)
 
 const build = (
   verdict: Verdict,

@@ -4,8 +4,8 @@
  * @since 0.1.0
  */
 import { Duration } from "effect"
-import type { ErrorAnswer, ErrorReport } from "./ErrorAnswer.js"
-import { read } from "./ErrorAnswer.js"
+import type { ErrorAnswer, ErrorReport } from "./providerError/answer.js"
+import { read } from "./providerError/answer.js"
 import { rateLimits } from "./RateLimitHeaders.js"
 import { delay, span, untilLocal } from "./timeNotation.js"
 

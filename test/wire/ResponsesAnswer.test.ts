@@ -95,6 +95,13 @@ describe("an answer", () => {
       ]
     })
   })
+  it("has what the model thought before what it tells of it", () => {
+    const both = { summary: [summary("In short.")], content: [{ type: "reasoning_text", text: "At length." }] }
+    expect(read({ output: [{ type: "reasoning", id: "rs_1", ...both }] }).reasoningParts).toMatchObject([
+      { text: "At length.", format: "reasoning.text" },
+      { text: "In short.", format: "reasoning.summary" }
+    ])
+  })
   it("keeps what else it says in its own words", () => {
     const cited = { type: "url_citation", url: "https://example.com" }
     const search = { type: "web_search_call", id: "ws_1", status: "completed" }

@@ -358,6 +358,20 @@ describe("a server writes a stream", () => {
     expect(data[8].item).toMatchObject({ id: "rs_1", encrypted_content: "sealed", summary: [{ text: "Hm." }] })
     expect(data.at(-1).response.output).toEqual([data[8].item, data[15].item, data[20].item])
   })
+  it("with the pieces of a thought in one item, and each sealed thought in one of its own", () => {
+    const piece = (index: number, fields: { readonly id?: string; readonly signature?: string }): ChatEvent => ({
+      _tag: "ReasoningDelta",
+      index,
+      text: "Hm.",
+      ...fields
+    })
+    const items = (events: ReadonlyArray<ChatEvent>) =>
+      written([start, ...events, finish])
+        .filter(({ event }) => event === "response.output_item.done")
+        .map(({ data }) => JSON.parse(data).item.summary.length)
+    expect(items([piece(0, { id: "rs_1" }), piece(1, { id: "rs_1" }), piece(2, { id: "rs_2" })])).toEqual([2, 1])
+    expect(items([piece(0, { signature: "one" }), piece(1, { signature: "two" })])).toEqual([1, 1])
+  })
   it("with what was asked repeated in the answer", () => {
     const tools = [{ type: "function", name: "f" }]
     const [first] = written([start], { tools, temperature: 0.5, instructions: "Be brief." })

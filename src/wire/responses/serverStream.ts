@@ -156,7 +156,7 @@ export const encodeStream = (request: Record<string, unknown>): StreamEncoder =>
     const told = current?.item.kind === "reasoning" ? { item: current.item, position: current.position } : undefined
     const last = told?.item.parts.at(-1)
     const goesOn = last !== undefined && last.id === fields.id && last.signature === undefined
-    close()
+    if (!goesOn) close()
     const id = `rs_${stem(answer.id)}_${items.length}`
     const placed =
       goesOn && told !== undefined

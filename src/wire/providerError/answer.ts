@@ -5,7 +5,7 @@
  *
  * @since 0.1.0
  */
-import { isRecord } from "./json.js"
+import { isRecord } from "../json.js"
 
 /**
  * @since 0.1.0
@@ -49,6 +49,8 @@ export interface ErrorReport {
 }
 
 type Scalar = string | number
+
+const isScalar = (value: unknown): value is Scalar => typeof value === "string" || typeof value === "number"
 
 interface Leaf {
   readonly key: string
@@ -120,14 +122,19 @@ const parsed = (text: string): object | undefined => {
   }
 }
 
-const withoutMarkup = (text: string): string =>
-  /<(?:!doctype|html|head|body|title|center|h\d|p|div)\b/i.test(text)
-    ? text
-        .replace(/<(script|style)\b[^]*?(?:<\/\1>|$)/gi, " ")
-        .replace(/<[^<>]*>/g, " ")
-        .replaceAll("&nbsp;", " ")
-        .replaceAll("&amp;", "&")
-    : text
+const stripped = (html: string): string =>
+  html
+    .replace(/<[^<>]*>/g, " ")
+    .replaceAll("&nbsp;", " ")
+    .replaceAll("&amp;", "&")
+    .trim()
+
+/** The text of an HTML page; the title only where there is no other. Anything else is left as it is. */
+const withoutMarkup = (text: string): string => {
+  if (!/<(?:!doctype|html|head|body|title|center|h\d|p|div)\b/i.test(text)) return text
+  const visible = stripped(text.replace(/<(script|style|title)\b[^]*?(?:<\/\1>|$)/gi, " "))
+  return visible === "" ? stripped(text) : visible
+}
 
 const plain = (text: string): string => withoutMarkup(text.slice(0, maxText)).replace(/\s+/g, " ").trim()
 
@@ -141,7 +148,7 @@ const eventData = (text: string): object | undefined => {
 const location = (loc: unknown): string | undefined =>
   Array.isArray(loc)
     ? loc
-        .filter((step) => Predicate.isString(step) || Predicate.isNumber(step))
+        .filter((step) => isScalar(step))
         .slice(0, maxDepth)
         .join(".")
         .replace(/^body\./, "")
@@ -155,12 +162,12 @@ interface Harvest {
 /** Gathers the leaves: `error` first, then what stands beside it, then what else may hold more. */
 const gather = (value: unknown, key: string, depth: number, out: Harvest): void => {
   if (depth > maxDepth || out.leaves.length >= maxLeaves) return
-  if (Predicate.isString(value)) {
+  if (typeof value === "string") {
     const inner =
       key === "body" ? (parsed(value) ?? eventData(value)) : messageKeys.has(key) ? parsed(value) : undefined
     if (inner === undefined) out.leaves.push({ key: key === "body" ? "message" : key, value })
     else gather(inner, key, depth + 1, out)
-  } else if (Predicate.isNumber(value)) {
+  } else if (typeof value === "number") {
     out.leaves.push({ key, value })
   } else if (Array.isArray(value)) {
     for (const element of value.slice(0, 20)) gather(element, key, depth + 1, out)
@@ -175,7 +182,7 @@ const gatherFields = (record: { readonly [x: string]: unknown }, key: string, de
   for (const [name, value] of Object.entries(record)) {
     const plainName = canonical(name)
     if (name === "error") continue
-    if (Predicate.isString(value) || Predicate.isNumber(value)) gather(value, plainName, depth + 1, out)
+    if (isScalar(value)) gather(value, plainName, depth + 1, out)
     else if (plainName === "loc") gather(location(value), "param", depth + 1, out)
     // google.protobuf.Duration as an object
     else if (plainName === "retrydelay" && isRecord(value)) gather(value["seconds"], plainName, depth + 1, out)
@@ -189,17 +196,21 @@ const gatherFields = (record: { readonly [x: string]: unknown }, key: string, de
 const gatherHeaders = (value: unknown, out: Harvest): void => {
   if (!isRecord(value)) return
   for (const [name, content] of Object.entries(value).slice(0, 50)) {
-    if (Predicate.isString(content) || Predicate.isNumber(content)) out.headers[name.toLowerCase()] = String(content)
+    if (isScalar(content)) out.headers[name.toLowerCase()] = String(content)
   }
 }
 
 /** The messages in order, without those that only repeat a part of another. */
-const distinct = (messages: ReadonlyArray<string>): ReadonlyArray<string> =>
-  messages.reduce<ReadonlyArray<string>>((kept, message) => {
-    if (message === "" || kept.some((other) => other.includes(message))) return kept
+const distinct = (messages: ReadonlyArray<string>): ReadonlyArray<string> => {
+  const kept: Array<string> = []
+  for (const message of messages) {
+    if (message === "" || kept.some((other) => other.includes(message))) continue
     const part = kept.findIndex((other) => message.includes(other))
-    return part === -1 ? [...kept, message] : kept.with(part, message)
-  }, [])
+    if (part === -1) kept.push(message)
+    else kept[part] = message
+  }
+  return kept
+}
 
 const isStatus = (value: Scalar): boolean => /^[45]\d\d$/.test(String(value))
 
@@ -249,7 +260,7 @@ export const read = ({ body, headers, inBand, status }: ErrorAnswer): ErrorRepor
   const codes = named(codeKeys)
   const kinds = named(kindKeys)
   const messages = leaves
-    .filter((leaf) => messageKeys.has(leaf.key) && Predicate.isString(leaf.value))
+    .filter((leaf) => messageKeys.has(leaf.key) && typeof leaf.value === "string")
     .map((leaf) => plain(String(leaf.value)))
   const words = distinct(messages).slice(0, 3).join(": ")
   // xAI writes a sentence where others have a code.
@@ -261,7 +272,7 @@ export const read = ({ body, headers, inBand, status }: ErrorAnswer): ErrorRepor
         : status,
     codes: new Set([...codes, ...kinds].map(canonical)),
     code: codes.find((code) => !isStatus(code)) ?? kinds.find((kind) => !isStatus(kind)) ?? codes[0],
-    field: values("param").find(Predicate.isString),
+    field: values("param").find((value) => typeof value === "string"),
     words: words === "" ? (sentences[0] ?? "") : words,
     text: [...messages, ...sentences].join("\n").slice(0, maxText).toLowerCase(),
     requestId: requestIdOf(headers, values, words),

@@ -1,0 +1,311 @@
+/**
+ * An `LLM` that does what a script says, for tests of programs that ask one: call by call, whole or streamed, under the test
+ * clock, with a record of what was asked.
+ *
+ * @example
+ * ```ts
+ * import { expect, it } from "@effect/vitest"
+ * import { Effect } from "effect"
+ * import { LLM } from "effect-llm"
+ * import { TestLLM } from "effect-llm/testing"
+ *
+ * it.effect("asks twice", () =>
+ *   Effect.gen(function* () {
+ *     expect((yield* LLM.chat("one")).text).toBe("first")
+ *     expect((yield* LLM.chat("two")).toolCalls).toHaveLength(1)
+ *     expect(yield* TestLLM.calls).toHaveLength(2)
+ *   }).pipe(
+ *     Effect.provide(
+ *       TestLLM.layer(["first", TestLLM.answer({ toolCalls: [{ id: "1", name: "search", arguments: "{}" }] })])
+ *     )
+ *   )
+ * )
+ * ```
+ *
+ * @since 0.1.0
+ */
+import { Chunk, Context, Data, Duration, Effect, Layer, Option, Ref, Stream } from "effect"
+import type { ChatRequest, ChatResponse } from "../Chat.js"
+import type { ChatEvent } from "../ChatEvent.js"
+import * as Events from "../ChatEvent.js"
+import { normalize } from "../internal/request.js"
+import type { ModelInfo, Service } from "../LLM.js"
+import { LLM } from "../LLM.js"
+import type { LLMError } from "../LLMError.js"
+import { InvalidRequestError } from "../LLMError.js"
+import * as Usage from "../Usage.js"
+
+/**
+ * What one call does. A bare string is an answer of this text. The same step serves `chat` and `chatStream`: an answer is
+ * streamed word by word, and a stream is collected.
+ *
+ * @since 0.1.0
+ * @category model
+ */
+export type Step = string | Scripted
+
+/**
+ * @since 0.1.0
+ * @category model
+ */
+export type Scripted = Data.TaggedEnum<{
+  Answer: { readonly response: ChatResponse }
+  Failure: { readonly error: LLMError }
+  Events: {
+    readonly events: ReadonlyArray<ChatEvent>
+    /** The time before each event. */
+    readonly every: Duration.Duration
+    /** What the stream fails with after its events. */
+    readonly failure: Option.Option<LLMError>
+  }
+  Delayed: { readonly delay: Duration.Duration; readonly step: Step }
+  Never: {}
+}>
+
+const Scripted = Data.taggedEnum<Scripted>()
+
+/**
+ * A call that was made.
+ *
+ * @since 0.1.0
+ * @category model
+ */
+export interface Call {
+  readonly request: ChatRequest
+  /** Whether it was `chatStream`. */
+  readonly stream: boolean
+}
+
+/**
+ * @since 0.1.0
+ * @category model
+ */
+export interface Options {
+  /** Begin again at the end of the script. @default false: a further call fails and says so */
+  readonly loop?: boolean
+  readonly info?: Partial<ModelInfo>
+}
+
+/**
+ * A whole answer of which only some is said.
+ *
+ * @since 0.1.0
+ * @category constructors
+ */
+export const response = (said: Partial<ChatResponse> = {}): ChatResponse => {
+  const text = said.text ?? ""
+  const hasCalls = (said.toolCalls?.length ?? 0) > 0
+  return {
+    id: "test",
+    provider: "test",
+    model: "test",
+    text,
+    reasoning: (said.reasoningParts ?? []).map((part) => part.text).join(""),
+    reasoningParts: [],
+    refusal: "",
+    toolCalls: [],
+    finishReason: hasCalls ? "tool-calls" : "stop",
+    rawFinishReason: hasCalls ? "tool_calls" : "stop",
+    usage: Usage.make({ inputTokens: 1, outputTokens: Usage.estimateTokens(text) }),
+    latency: 0,
+    keyId: "test",
+    attempts: [{ provider: "test", model: "test", keyId: "test", duration: 0 }],
+    providerMetadata: {},
+    ...said
+  }
+}
+
+/**
+ * Answers with more than a text: tool calls, a refusal, a usage.
+ *
+ * @since 0.1.0
+ * @category steps
+ */
+export const answer = (said: Partial<ChatResponse>): Scripted => Scripted.Answer({ response: response(said) })
+
+/**
+ * Fails.
+ *
+ * @since 0.1.0
+ * @category steps
+ */
+export const failure = (error: LLMError): Scripted => Scripted.Failure({ error })
+
+/**
+ * Streams exactly these events, one `every` so often (at once unless given), and then ends or fails.
+ *
+ * @since 0.1.0
+ * @category steps
+ */
+export const stream = (
+  events: ReadonlyArray<ChatEvent>,
+  options: { readonly every?: Duration.DurationInput; readonly failure?: LLMError } = {}
+): Scripted =>
+  Scripted.Events({
+    events,
+    every: Duration.decode(options.every ?? Duration.zero),
+    failure: Option.fromNullable(options.failure)
+  })
+
+/**
+ * Takes its time first.
+ *
+ * @since 0.1.0
+ * @category steps
+ */
+export const delayed = (delay: Duration.DurationInput, step: Step): Scripted =>
+  Scripted.Delayed({ delay: Duration.decode(delay), step })
+
+/**
+ * Does nothing, for ever.
+ *
+ * @since 0.1.0
+ * @category steps
+ */
+export const never: Scripted = Scripted.Never()
+
+/**
+ * The events of an answer, its text a word at a time.
+ *
+ * @since 0.1.0
+ * @category constructors
+ */
+export const wordByWord = (whole: ChatResponse): ReadonlyArray<ChatEvent> =>
+  Events.fromResponse(whole).flatMap((event): ReadonlyArray<ChatEvent> =>
+    event._tag === "TextDelta"
+      ? (event.text.match(/\s*\S+\s*/g) ?? [event.text]).map((text) => ({ _tag: "TextDelta", text }))
+      : [event]
+  )
+
+const toStream = (step: Step): Stream.Stream<ChatEvent, LLMError> => {
+  if (typeof step === "string") return toStream(answer({ text: step }))
+  switch (step._tag) {
+    case "Answer":
+      return Stream.rechunk(Stream.fromIterable(wordByWord(step.response)), 1)
+    case "Failure":
+      return Stream.fail(step.error)
+    case "Events": {
+      const said = Stream.rechunk(Stream.fromIterable(step.events), 1)
+      const paced = Duration.equals(step.every, Duration.zero)
+        ? said
+        : Stream.mapEffect(said, (event) => Effect.delay(Effect.succeed(event), step.every))
+      return Option.match(step.failure, {
+        onNone: () => paced,
+        onSome: (error) => Stream.concat(paced, Stream.fail(error))
+      })
+    }
+    case "Delayed":
+      return Stream.unwrap(Effect.delay(Effect.succeed(toStream(step.step)), step.delay))
+    case "Never":
+      return Stream.never
+  }
+}
+
+const toAnswer = (step: Step): Effect.Effect<ChatResponse, LLMError> => {
+  if (typeof step === "string") return Effect.succeed(response({ text: step }))
+  switch (step._tag) {
+    case "Answer":
+      return Effect.succeed(step.response)
+    case "Delayed":
+      return Effect.delay(toAnswer(step.step), step.delay)
+    default:
+      return Events.collect(toStream(step))
+  }
+}
+
+/**
+ * The record of a scripted `LLM`.
+ *
+ * @since 0.1.0
+ * @category tags
+ */
+export class TestLLM extends Context.Tag("effect-llm/testing/TestLLM")<
+  TestLLM,
+  { readonly calls: Effect.Effect<ReadonlyArray<Call>> }
+>() {}
+
+/**
+ * Every call made so far, in order. Requests that make no sense are refused before they are calls.
+ *
+ * @since 0.1.0
+ * @category accessors
+ */
+export const calls: Effect.Effect<ReadonlyArray<Call>, never, TestLLM> = Effect.flatMap(TestLLM, ({ calls }) => calls)
+
+const defaultInfo: ModelInfo = { provider: "test", model: "test", wire: "test", contextWindow: 200_000 }
+
+/**
+ * The service itself, with its record, from a function that says what each call does.
+ *
+ * @since 0.1.0
+ * @category constructors
+ */
+export const makeHandler = (
+  handler: (call: Call, index: number) => Step,
+  info: Partial<ModelInfo> = {}
+): Effect.Effect<{ readonly llm: Service; readonly calls: Effect.Effect<ReadonlyArray<Call>> }> =>
+  Effect.map(Ref.make(Chunk.empty<Call>()), (record) => {
+    const next = (input: ChatRequest.Input, stream: boolean): Effect.Effect<Step, LLMError> =>
+      Effect.flatMap(normalize(input), (request) => {
+        const call: Call = { request, stream }
+        return Ref.modify(record, (before) => [handler(call, before.length), Chunk.append(before, call)])
+      })
+    const llm: Service = {
+      chat: (input) => Effect.flatMap(next(input, false), toAnswer),
+      chatStream: (input) => Stream.unwrap(Effect.map(next(input, true), toStream)),
+      info: { ...defaultInfo, ...info },
+      status: Effect.succeed({
+        keys: { providerId: "test", keys: [], waiting: 0 },
+        limiter: { available: Infinity, capacity: Infinity, refillRate: Infinity, waiting: 0 }
+      }),
+      resetRateLimit: Effect.void
+    }
+    return { llm, calls: Effect.map(Ref.get(record), Chunk.toReadonlyArray) }
+  })
+
+const ranOut = (length: number): Scripted =>
+  failure(
+    new InvalidRequestError({
+      provider: "test",
+      model: "test",
+      attempts: [],
+      message: `The script of this TestLLM has ${length} step(s), and this is one call more. Add a step, or { loop: true }.`
+    })
+  )
+
+/**
+ * The service itself, with its record, from a script.
+ *
+ * @since 0.1.0
+ * @category constructors
+ */
+export const make = (script: ReadonlyArray<Step>, options: Options = {}) =>
+  makeHandler(
+    (_, index) => script[options.loop === true ? index % script.length : index] ?? ranOut(script.length),
+    options.info
+  )
+
+const provide = (made: ReturnType<typeof makeHandler>): Layer.Layer<LLM | TestLLM> =>
+  Layer.effectContext(
+    Effect.map(made, ({ calls, llm }) => Context.make(LLM, llm).pipe(Context.add(TestLLM, { calls })))
+  )
+
+/**
+ * An `LLM` that goes through a script.
+ *
+ * @since 0.1.0
+ * @category layers
+ */
+export const layer = (script: ReadonlyArray<Step>, options: Options = {}): Layer.Layer<LLM | TestLLM> =>
+  provide(make(script, options))
+
+/**
+ * An `LLM` that does what a function says of each call; `index` counts from 0.
+ *
+ * @since 0.1.0
+ * @category layers
+ */
+export const layerHandler = (
+  handler: (call: Call, index: number) => Step,
+  options: Pick<Options, "info"> = {}
+): Layer.Layer<LLM | TestLLM> => provide(makeHandler(handler, options.info))

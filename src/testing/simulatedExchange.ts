@@ -1,0 +1,343 @@
+/** One request to the simulated provider and its answer, faults included. */
+import { Duration, Effect, Either, Random, Redacted, Ref } from "effect"
+import type { IncomingMessage, ServerResponse } from "node:http"
+import * as ApiKey from "../ApiKey.js"
+import type { ChatRequest, ChatResponse } from "../Chat.js"
+import { textOf } from "../Chat.js"
+import { estimateInput } from "../internal/request.js"
+import * as Usage from "../Usage.js"
+import * as ChatCompletions from "../wire/ChatCompletions.js"
+import * as Responses from "../wire/Responses.js"
+import type { Frame, Wire } from "../wire/Wire.js"
+import type { Delay, Exchange, Fault, Options, SimulatedKey } from "./SimulatedProvider.js"
+import { response as wholeResponse, wordByWord } from "./TestLLM.js"
+
+interface Provider {
+  readonly options: Options
+  /** Faults that wait for their requests. */
+  readonly queue: Ref.Ref<ReadonlyArray<Fault | undefined>>
+  /** When the latest requests of each limited key came. */
+  readonly starts: Ref.Ref<ReadonlyMap<string, ReadonlyArray<number>>>
+  /** Requests so far. */
+  readonly count: Ref.Ref<number>
+}
+
+const wires: ReadonlyArray<readonly [string, Wire]> = [
+  ["/chat/completions", ChatCompletions.make()],
+  ["/responses", Responses.make()]
+]
+
+// -------------------------------------------------------------------------------------
+// node's streams as effects
+// -------------------------------------------------------------------------------------
+
+const bodyOf = (request: IncomingMessage): Effect.Effect<string> =>
+  Effect.async((resume) => {
+    let text = ""
+    request.setEncoding("utf8")
+    request.on("data", (piece: string) => {
+      text += piece
+    })
+    request.on("end", () => resume(Effect.succeed(text)))
+  })
+
+/** Never ends but by the client's leaving. */
+const clientLeaves = (response: ServerResponse): Effect.Effect<void> =>
+  Effect.async((resume) => {
+    const left = () => resume(Effect.void)
+    if (response.destroyed || response.socket?.destroyed === true) left()
+    else response.once("close", left)
+    return Effect.sync(() => response.off("close", left))
+  })
+
+const write = (response: ServerResponse, text: string | Uint8Array): Effect.Effect<void> =>
+  Effect.async((resume) => {
+    response.write(text, () => resume(Effect.void))
+  })
+
+const finish = (response: ServerResponse): Effect.Effect<void> =>
+  Effect.async((resume) => {
+    response.end(() => resume(Effect.void))
+  })
+
+const cut = (response: ServerResponse): Effect.Effect<void> =>
+  Effect.sync(() => {
+    response.socket?.resetAndDestroy()
+  })
+
+// -------------------------------------------------------------------------------------
+// keys
+// -------------------------------------------------------------------------------------
+
+interface Refusal {
+  readonly status: number
+  readonly message: string
+  readonly code: string
+  readonly retryAfter?: number
+}
+
+/** Counts the request against the key's limit, or says how many seconds are to be waited. */
+const admit = (provider: Provider, key: SimulatedKey, now: number): Effect.Effect<number> => {
+  const { limit } = key
+  if (limit === undefined) return Effect.succeed(0)
+  const span = Duration.toMillis(limit.per)
+  return Ref.modify(provider.starts, (before): readonly [number, ReadonlyMap<string, ReadonlyArray<number>>] => {
+    const recent = (before.get(key.key) ?? []).filter((start) => start > now - span)
+    const oldest = recent[recent.length - limit.requests]
+    return oldest === undefined
+      ? [0, new Map(before).set(key.key, [...recent, now])]
+      : [(oldest + span - now) / 1000, before]
+  })
+}
+
+const refusalOf = (provider: Provider, secret: string, now: number): Effect.Effect<Refusal | undefined> => {
+  const { keys } = provider.options
+  if (keys === undefined) return Effect.succeed(undefined)
+  const key = keys.find((known) => known.key === secret)
+  if (key === undefined || key.revoked === true) {
+    return Effect.succeed({ status: 401, message: "Incorrect API key provided.", code: "invalid_api_key" })
+  }
+  if (key.outOfQuota === true) {
+    return Effect.succeed({ status: 429, message: "You exceeded your current quota.", code: "insufficient_quota" })
+  }
+  return Effect.map(admit(provider, key, now), (wait) =>
+    wait === 0
+      ? undefined
+      : { status: 429, message: "Rate limit reached.", code: "rate_limit_exceeded", retryAfter: wait }
+  )
+}
+
+// -------------------------------------------------------------------------------------
+// answers
+// -------------------------------------------------------------------------------------
+
+const delay = (wanted: Delay | undefined): Effect.Effect<void> => {
+  if (wanted === undefined) return Effect.void
+  if (typeof wanted !== "object" || !("min" in wanted)) return Effect.sleep(wanted)
+  const min = Duration.toMillis(wanted.min)
+  return Effect.flatMap(Random.nextRange(min, Duration.toMillis(wanted.max)), Effect.sleep)
+}
+
+const echo = (request: ChatRequest): string => {
+  const last = request.messages[request.messages.length - 1]
+  return `You said: ${last === undefined ? "" : textOf(last.content)}`
+}
+
+const answerTo = (provider: Provider, request: ChatRequest, index: number, countless: boolean): ChatResponse => {
+  const said = (provider.options.answer ?? echo)(request)
+  const partial = typeof said === "string" ? { text: said } : said
+  const text = partial.text ?? ""
+  return wholeResponse({
+    id: `simulated-${index}`,
+    model: request.model ?? "simulated",
+    usage: countless
+      ? { ...Usage.empty, estimated: true }
+      : Usage.make({ inputTokens: estimateInput(request), outputTokens: Usage.estimateTokens(text) }),
+    ...partial
+  })
+}
+
+const frameText = ({ data, event }: Frame): string =>
+  `${event === undefined ? "" : `event: ${event}\n`}data: ${data}\n\n`
+
+/** What there is to send: pieces, how each is sent, and what happens at the end. */
+interface Sending {
+  readonly pieces: ReadonlyArray<string>
+  readonly pace: Effect.Effect<void>
+  readonly fault: Fault | undefined
+}
+
+const sendPiece = (response: ServerResponse, piece: string, fault: Fault | undefined): Effect.Effect<void> =>
+  fault?._tag === "Drip"
+    ? Effect.forEach(Buffer.from(piece), (byte) => write(response, Uint8Array.of(byte)), { discard: true })
+    : write(response, piece)
+
+type Ending = Pick<Exchange, "outcome" | "events">
+
+/** Sends the pieces up to where the fault strikes, and then what the fault is. */
+const sendAll = (
+  response: ServerResponse,
+  { fault, pace, pieces }: Sending,
+  errorPiece: string
+): Effect.Effect<Ending> => {
+  const strikes = fault !== undefined && "after" in fault ? Math.min(fault.after, pieces.length - 1) : pieces.length
+  const faulted = (events: number): Ending => ({ outcome: "faulted", events })
+  const good = Effect.forEach(
+    pieces.slice(0, strikes),
+    (piece, index) => Effect.zipRight(index === 0 ? Effect.void : pace, sendPiece(response, piece, fault)),
+    { discard: true }
+  )
+  const ending = (): Effect.Effect<Ending> => {
+    switch (fault?._tag) {
+      case "Reset":
+        return Effect.as(cut(response), faulted(strikes))
+      case "Truncate":
+        return Effect.as(finish(response), faulted(strikes))
+      case "BrokenEvent":
+        return Effect.as(Effect.zipRight(write(response, 'data: {"broken": \n\n'), finish(response)), faulted(strikes))
+      case "ErrorEvent":
+        return Effect.as(Effect.zipRight(write(response, errorPiece), finish(response)), faulted(strikes))
+      case "Hang":
+      case "NeverClose":
+        return Effect.never
+      default:
+        return Effect.as(finish(response), { outcome: "complete", events: pieces.length })
+    }
+  }
+  return Effect.zipRight(good, Effect.suspend(ending))
+}
+
+const half = (text: string): ReadonlyArray<string> => [
+  text.slice(0, Math.ceil(text.length / 2)),
+  text.slice(Math.ceil(text.length / 2))
+]
+
+// -------------------------------------------------------------------------------------
+// exchanges
+// -------------------------------------------------------------------------------------
+
+const parse = (text: string): unknown => {
+  try {
+    return JSON.parse(text)
+  } catch {
+    return undefined
+  }
+}
+
+const secretOf = (request: IncomingMessage): string => {
+  const apiKey = request.headers["api-key"]
+  return typeof apiKey === "string" ? apiKey : (request.headers.authorization ?? "").replace(/^Bearer /, "")
+}
+
+/** Serves one request to its end, or until the client leaves, and tells what became of it. */
+export const serve = (
+  provider: Provider,
+  request: IncomingMessage,
+  response: ServerResponse
+): Effect.Effect<Exchange> =>
+  Effect.gen(function* () {
+    const clock = yield* Effect.clock
+    const startedAt = clock.unsafeCurrentTimeMillis()
+    const path = (request.url ?? "").split("?")[0] ?? ""
+    const secret = secretOf(request)
+    const index = yield* Ref.getAndUpdate(provider.count, (n) => n + 1)
+    let sent = 0
+    let streamed = false
+    let body: unknown
+
+    const head = (status: number, headers: Readonly<Record<string, string>>): void => {
+      sent = status
+      response.writeHead(status, { "x-request-id": `simulated-${index}`, ...headers })
+    }
+
+    const refuse = (wire: Wire | undefined, { code, message, retryAfter, status }: Refusal): Effect.Effect<Ending> => {
+      head(status, {
+        "content-type": "application/json",
+        ...(retryAfter === undefined ? {} : { "retry-after": String(Math.ceil(retryAfter * 1000) / 1000) })
+      })
+      const error = { status, message, code }
+      response.write(JSON.stringify(wire === undefined ? { error } : wire.encodeError(error)))
+      return Effect.as(finish(response), { outcome: "complete", events: 0 })
+    }
+
+    const converse = (
+      wire: Wire,
+      asked: ChatRequest,
+      stream: boolean,
+      raw: Record<string, unknown>
+    ): Effect.Effect<Ending> =>
+      Effect.gen(function* () {
+        const queued = yield* Ref.modify(provider.queue, (faults) => [faults[0], faults.slice(1)])
+        const fault = queued ?? provider.options.faults?.(index, asked)
+        if (fault?._tag === "Status") {
+          return yield* refuse(wire, {
+            status: fault.status,
+            message: fault.message ?? `Simulated ${fault.status}.`,
+            code: fault.code ?? "simulated",
+            ...(fault.retryAfter === undefined ? {} : { retryAfter: Duration.toSeconds(fault.retryAfter) })
+          })
+        }
+        if (fault?._tag === "RefuseStreamOptions" && "stream_options" in raw) {
+          return yield* refuse(wire, {
+            status: 400,
+            message: "Unrecognized request argument supplied: stream_options",
+            code: "unknown_parameter"
+          })
+        }
+        if (fault?._tag === "Hang" && fault.after === 0) return yield* Effect.never
+        if (fault?._tag === "Reset" && fault.after === 0) {
+          return yield* Effect.as(cut(response), { outcome: "faulted" as const, events: 0 })
+        }
+        yield* delay(provider.options.latency)
+        if (fault?._tag === "Garbage") {
+          head(200, { "content-type": "text/html" })
+          response.write("<html><body>This is not the API you are looking for.</body></html>")
+          return yield* Effect.as(finish(response), { outcome: "faulted" as const, events: 0 })
+        }
+        const answer = answerTo(provider, asked, index, fault?._tag === "NoUsage")
+        const error = JSON.stringify(
+          wire.encodeError({
+            status: 500,
+            message: fault?._tag === "ErrorEvent" ? (fault.message ?? "Simulated error.") : "",
+            code: fault?._tag === "ErrorEvent" ? (fault.code ?? "server_error") : ""
+          })
+        )
+        head(200, { "content-type": stream ? "text/event-stream" : "application/json", "cache-control": "no-cache" })
+        if (!stream) {
+          const whole = fault?._tag === "ErrorEvent" ? error : JSON.stringify(wire.encodeResponse(answer))
+          const pieces = fault === undefined || fault._tag === "ErrorEvent" ? [whole] : half(whole)
+          return yield* sendAll(
+            response,
+            { pieces, pace: Effect.void, fault: fault?._tag === "ErrorEvent" ? undefined : fault },
+            ""
+          )
+        }
+        const encoder = wire.encodeStream(fault?._tag === "NoUsage" ? {} : raw)
+        const pieces = wordByWord(answer)
+          .flatMap((event) => encoder.push(event))
+          .map(frameText)
+        return yield* sendAll(
+          response,
+          { pieces, pace: delay(provider.options.tokenPace), fault },
+          frameText({ event: "error", data: error })
+        )
+      })
+
+    const answered: Effect.Effect<Ending> = Effect.gen(function* () {
+      const text = yield* bodyOf(request)
+      body = parse(text)
+      const refusal = yield* refusalOf(provider, secret, startedAt)
+      const wire = wires.find(([suffix]) => path.endsWith(suffix))?.[1]
+      if (refusal !== undefined) return yield* refuse(wire, refusal)
+      if (request.method === "GET" && path.endsWith("/models")) {
+        head(200, { "content-type": "application/json" })
+        response.write(JSON.stringify({ object: "list", data: [{ id: "simulated", object: "model" }] }))
+        return yield* Effect.as(finish(response), { outcome: "complete" as const, events: 0 })
+      }
+      if (wire === undefined) {
+        return yield* refuse(undefined, { status: 404, message: `Unknown path ${path}.`, code: "not_found" })
+      }
+      const decoded = wire.decodeRequest(body)
+      if (Either.isLeft(decoded)) {
+        const where = decoded.left._tag === "Malformed" ? `${decoded.left.path}: ${decoded.left.excerpt}` : ""
+        return yield* refuse(wire, { status: 400, message: `Invalid request. ${where}`, code: "invalid_request" })
+      }
+      streamed = decoded.right.stream
+      const raw: Record<string, unknown> = typeof body === "object" && body !== null ? { ...body } : {}
+      return yield* converse(wire, decoded.right.request, decoded.right.stream, raw)
+    })
+
+    const ending = yield* Effect.raceFirst(
+      answered,
+      Effect.as(clientLeaves(response), { outcome: "aborted" as const, events: 0 })
+    )
+    return {
+      ...ending,
+      keyId: secret === "" ? "" : ApiKey.fingerprint(Redacted.make(secret)),
+      path,
+      body,
+      stream: streamed,
+      status: sent,
+      duration: clock.unsafeCurrentTimeMillis() - startedAt
+    }
+  })

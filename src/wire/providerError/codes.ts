@@ -1,0 +1,252 @@
+import type { Rule } from "./rule.js"
+
+/** These mean one thing, whichever status they come with. */
+export const codes: ReadonlyArray<Rule> = [
+  {
+    when: {
+      code: [
+        // platform.openai.com/docs/guides/error-codes, learn.microsoft.com (Dev Proxy, "openai-insufficient-quota")
+        "insufficient_quota",
+        "billing_hard_limit_reached",
+        "billing_not_active",
+        "credit_balance_exhausted",
+        "*_spend_limit_exceeded",
+        "organization_usage_limit_exceeded",
+        // ChatGPT's plans
+        "usage_limit_reached",
+        // docs.claude.com/en/api/errors
+        "billing_error",
+        "enforced_spend_limit_reached",
+        "credit_balance_too_low",
+        // platform.kimi.ai/docs/api/errors
+        "exceeded_current_quota_error",
+        // alibabacloud.com/help/en/model-studio/error-code
+        "Arrearage",
+        "PrepaidBillOverdue",
+        "PostpaidBillOverdue",
+        "CommodityNotPurchased",
+        "AllocationQuota.FreeTierOnly",
+        // Google: a project without billing, and ai.google.dev/gemini-api/docs/api-errors
+        "BILLING_DISABLED",
+        "quota_exceeded",
+        // xAI, Groq, Volcengine, watsonx, Vercel's gateway
+        "personal-team-blocked:spending-limit",
+        "blocked_api_access",
+        "AccountOverdueError",
+        "token_quota_reached",
+        "insufficient_funds",
+        // routers and gateways (OpenRouter, new-api)
+        "insufficient_credits",
+        "insufficient_balance",
+        "credit_limit_reached",
+        "insufficient_user_quota",
+        "pre_consume_token_quota_failed",
+        "payment_required"
+      ]
+    },
+    means: "QuotaExceededError"
+  },
+  {
+    when: {
+      // Before the limits: Cerebras adds too_many_requests_error to queue_exceeded
+      code: [
+        // docs.claude.com/en/api/errors, Responses in streams, Moonshot, Volcengine, Groq (498), Mistral, Cerebras, Azure
+        "overloaded_error",
+        "overloaded",
+        "server_is_overloaded",
+        "slow_down",
+        "engine_overloaded_error",
+        "ServerOverloaded",
+        "capacity_exceeded",
+        "over_capacity",
+        "service_tier_capacity_exceeded",
+        "queue_exceeded",
+        "NoCapacity",
+        "service_unavailable*",
+        // DashScope, Google, Amazon
+        "ModelServingError",
+        "ModelUnavailable",
+        "UNAVAILABLE",
+        "DEADLINE_EXCEEDED",
+        "ModelNotReadyException"
+      ]
+    },
+    means: "ProviderUnavailableError"
+  },
+  {
+    when: {
+      code: [
+        // OpenAI, at 429 and in streams; Groq also at 413 for tokens a minute (console.groq.com/docs/errors)
+        "rate_limit_exceeded",
+        // Moonshot, Azure, Mistral, OpenAI-like gateways
+        "rate_limit_reached_error",
+        "RateLimitReached",
+        "rate_limited",
+        "too_many_requests*",
+        // DashScope: Throttling.RateQuota, Throttling.BurstRate, Throttling.AllocationQuota, limit_requests …
+        "Throttling*",
+        "LimitRequests",
+        "limit_burst_rate",
+        // Cerebras calls its limits a minute quotas
+        "token_quota_exceeded",
+        "request_quota_exceeded",
+        // Volcengine: RateLimitExceeded.EndpointTPMExceeded …
+        "RateLimitExceeded*",
+        "consumption_limit_reached"
+      ]
+    },
+    means: "RateLimitError"
+  },
+  {
+    when: {
+      code: [
+        // OpenAI: a prompt that was flagged (platform.openai.com/docs/guides/reasoning), images, moderation
+        "invalid_prompt",
+        "content_policy_violation",
+        "image_content_policy_violation",
+        "moderation_blocked",
+        // Azure OpenAI (learn.microsoft.com, "content filtering"), Moonshot
+        "content_filter",
+        "ResponsibleAIPolicyViolation",
+        // DashScope, also data_inspection_failed; Volcengine: InputTextSensitiveContentDetected …
+        "DataInspectionFailed",
+        "*SensitiveContentDetected*",
+        // Gemini (ai.google.dev/api/generate-content, BlockReason), gateways
+        "PROHIBITED_CONTENT",
+        "SAFETY",
+        "IMAGE_SAFETY",
+        "BLOCKLIST",
+        "SPII",
+        "prompt_blocked",
+        "sensitive_words_detected"
+      ]
+    },
+    means: "ContentFilterError"
+  },
+  // OpenAI uses the code for any field; only that of a text is the context's length
+  {
+    when: {
+      code: ["string_above_max_length"],
+      unless: /'(?:tools|functions|metadata|user|stop|name|safety_identifier|prompt_cache_key)\b/
+    },
+    means: "ContextLengthError"
+  },
+  {
+    when: {
+      code: [
+        "context_length_exceeded", // OpenAI, Groq, Cerebras
+        "exceed_context_size_error", // llama.cpp (tools/server/README.md)
+        "too_many_prompt_tokens", // Perplexity
+        "tokens_limit_reached", // GitHub Models
+        "tokens_too_long", // Qianfan
+        "characters_too_long",
+        "model_max_prompt_tokens_exceeded" // GitHub Copilot
+      ]
+    },
+    means: "ContextLengthError"
+  },
+  {
+    when: {
+      code: [
+        "model_not_found", // OpenAI, Groq, vLLM, DashScope; with 403 the project may not use it
+        "ModelNotFound", // DashScope
+        "DeploymentNotFound", // Azure OpenAI
+        "unknown_model", // GitHub Models
+        "invalid_model", // Mistral, Perplexity
+        "model_not_available", // Together
+        "model_not_supported", // GitHub Copilot, Hugging Face, watsonx
+        "model_decommissioned", // Groq
+        "InvalidEndpointOrModel*", // Volcengine
+        "ModelNotOpen"
+      ]
+    },
+    means: "ModelNotFoundError"
+  },
+  {
+    when: {
+      code: [
+        "invalid_api_key",
+        "InvalidApiKey", // DashScope
+        "API_KEY_INVALID", // Google, at 400
+        "CREDENTIALS_MISSING",
+        "incorrect_api_key_error", // Moonshot
+        "invalid_authentication_error",
+        "missing_api_key",
+        "account_deactivated"
+      ]
+    },
+    means: "AuthenticationError"
+  },
+  {
+    when: {
+      code: [
+        "unsupported_country_region_territory", // OpenAI
+        "ip_not_authorized",
+        "access_terminated",
+        "organization_restricted", // Groq
+        "model_terms_required",
+        "permission_denied_error" // Moonshot
+      ]
+    },
+    means: "PermissionError"
+  },
+  {
+    when: {
+      code: [
+        "tool_use_failed", // Groq, in streams: the model called a tool wrongly (console.groq.com/docs/errors)
+        "json_validate_failed",
+        "not_supported_error", // llama.cpp, at 501: it is not started for that
+        "model_no_support_for_function", // watsonx
+        "OperationNotSupported" // Azure OpenAI
+      ]
+    },
+    means: "InvalidRequestError"
+  }
+]
+
+/** Codes that mostly repeat the status, for when there is none or it is not to be trusted. */
+export const vague: ReadonlyArray<Rule> = [
+  {
+    when: {
+      status: [400, 500, "none"],
+      code: ["authentication_error", "UNAUTHENTICATED", "unauthorized", "AuthenticationError", "authentication"]
+    },
+    means: "AuthenticationError"
+  },
+  {
+    when: {
+      status: [400, 500, "none"],
+      code: ["permission_error", "PERMISSION_DENIED", "forbidden", "AccessDenied*", "*.AccessDenied"]
+    },
+    means: "PermissionError"
+  },
+  {
+    when: { status: [400, 403, 500, "none"], code: ["rate_limit_error", "RateLimitError", "ThrottlingException"] },
+    means: "RateLimitError"
+  },
+  { when: { status: [400, 429], code: ["timeout_error", "RequestTimeOut"] }, means: "ProviderUnavailableError" },
+  {
+    when: {
+      status: ["none"],
+      code: [
+        "invalid_request_error",
+        "invalid_request",
+        "invalid_argument",
+        "FAILED_PRECONDITION",
+        "OUT_OF_RANGE",
+        "InvalidParameter*",
+        "invalid_parameter_error",
+        "BadRequest*",
+        "not_found_error",
+        "NOT_FOUND",
+        "request_too_large",
+        // Responses, in a stream (platform.openai.com/docs/api-reference/responses/object, error.code)
+        "invalid_image*",
+        "image_*",
+        "unsupported_image_media_type",
+        "empty_image_file"
+      ]
+    },
+    means: "InvalidRequestError"
+  }
+]

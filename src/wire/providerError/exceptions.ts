@@ -1,0 +1,69 @@
+import type { Rule } from "./rule.js"
+
+const zhipu = /(?:^|[^a-z])z[.-]?ai(?:[^a-z]|$)|zhipu|bigmodel|glm/
+const dashScope = /dashscope|aliyun|alibaba|bailian|qwen|model-?studio/
+
+/** The same words mean different things with these. */
+export const exceptions: ReadonlyArray<Rule> = [
+  // DashScope, 429 "Free allocated quota exceeded": alibabacloud.com/help/en/model-studio/error-code
+  {
+    when: { text: [/free (?:allocated |tier )quota (?:has been )?(?:exceeded|exhausted)/] },
+    means: "QuotaExceededError"
+  },
+  // DashScope words its limit of tokens a minute as OpenAI words an empty account, and links to #token-limit (same page)
+  {
+    when: {
+      status: [429, "none"],
+      code: ["insufficient_quota", "Throttling.AllocationQuota"],
+      text: [/error-code#(?:token|rate|request)-limit/]
+    },
+    means: "RateLimitError"
+  },
+  { when: { provider: dashScope, status: [429, "none"], code: ["insufficient_quota"] }, means: "RateLimitError" },
+
+  // Gemini Code Assist, 429 and 503 (google-gemini/gemini-cli, googleQuotaErrors.ts)
+  { when: { code: ["MODEL_CAPACITY_EXHAUSTED"] }, means: "ProviderUnavailableError" },
+  // Gemini: a day's quota, no free quota at all, or no money (ai.google.dev/gemini-api/docs/rate-limits, same file)
+  { when: { code: ["QUOTA_EXHAUSTED", "*PerDay*"] }, means: "QuotaExceededError" },
+  {
+    when: {
+      status: [429, "none"],
+      code: ["RESOURCE_EXHAUSTED"],
+      text: [/limit: 0\b|credits are depleted|spending cap|daily quota|per day/]
+    },
+    means: "QuotaExceededError"
+  },
+  // Gemini: "You exceeded your current quota" is also what it says of a minute's limit
+  { when: { status: [429, "none"], code: ["RESOURCE_EXHAUSTED"] }, means: "RateLimitError" },
+  {
+    when: { status: [429, "none"], text: [/ai\.google\.dev\/gemini-api/], unless: /limit: 0\b/ },
+    means: "RateLimitError"
+  },
+
+  // Zhipu and Z.ai: docs.bigmodel.cn/cn/api/api-code, docs.z.ai/api-reference/api-code
+  { when: { provider: zhipu, code: ["1000", "1001", "1002", "1003", "1004", "1111"] }, means: "AuthenticationError" },
+  { when: { provider: zhipu, code: ["1110", "1112", "1121", "1220", "1311"] }, means: "PermissionError" },
+  {
+    when: { provider: zhipu, code: ["1113", "1304", "1308", "1309", "1310", "1316", "1317", "1318", "1319"] },
+    means: "QuotaExceededError"
+  },
+  { when: { provider: zhipu, code: ["1211"] }, means: "ModelNotFoundError" },
+  { when: { provider: zhipu, code: ["1210", "1212", "1213", "1214", "1215"] }, means: "InvalidRequestError" },
+  { when: { provider: zhipu, code: ["1261"] }, means: "ContextLengthError" },
+  { when: { provider: zhipu, code: ["1301"] }, means: "ContentFilterError" },
+  // 1305 was a limit of the account once and is a lack of capacity today
+  {
+    when: { provider: zhipu, code: ["1305"], text: [/访问量过大|overloaded|high (?:traffic|demand)/] },
+    means: "ProviderUnavailableError"
+  },
+  { when: { provider: zhipu, code: ["1302", "1303", "1305", "1313", "1314", "1315"] }, means: "RateLimitError" },
+  { when: { provider: zhipu, code: ["1120", "1230", "1231", "1234", "1312"] }, means: "ProviderUnavailableError" },
+  { when: { provider: zhipu, status: [434] }, means: "PermissionError" },
+
+  // OpenRouter: a 402 that passes as soon as calls in flight are settled (openrouter.ai/docs/api/reference/errors-and-debugging)
+  { when: { status: [402, "none"], code: ["openrouter_in_flight_budget"] }, means: "RateLimitError" },
+  // Cohere: 498 is a blocked word (docs.cohere.com/reference/errors); with Groq it is a lack of capacity, see below
+  { when: { provider: /cohere/, status: [498] }, means: "ContentFilterError" },
+  // Cohere: trial keys have a limit a minute and one a month, and tell both alike (docs.cohere.com/docs/rate-limits)
+  { when: { status: [429], text: [/limited to [\d,]+ api calls ?\/ ?month/] }, means: "QuotaExceededError" }
+]

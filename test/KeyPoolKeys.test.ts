@@ -1,0 +1,238 @@
+import { describe, expect, it } from "@effect/vitest"
+import { Array, Duration, Effect, Fiber, Inspectable, Redacted, TestClock } from "effect"
+import { inspect } from "node:util"
+import * as ApiKey from "../src/ApiKey.js"
+import * as KeyPool from "../src/KeyPool.js"
+
+const { Neutral, Refused } = KeyPool.Verdict
+
+const keysOf = (count: number, options: ApiKey.Options = {}) =>
+  Array.makeBy(count, (index) => ({ key: `sk-${index}`, id: `k${index}`, ...options }))
+
+/** A pool of one key that serves one call at a time, unless said otherwise. */
+const pool = (options: Partial<KeyPool.Options> = {}) =>
+  KeyPool.make({ providerId: "acme", keys: keysOf(1, { maxConcurrency: 1 }), ...options })
+
+const inFlight = (self: KeyPool.Service) => Effect.map(self.status, (status) => status.keys.map((key) => key.inFlight))
+
+describe("a pool says all that is wrong with its options", () => {
+  const faultsOf = (options: Partial<KeyPool.Options>) =>
+    Effect.map(Effect.flip(pool(options)), (error) => error.faults)
+
+  it.effect("at once, each with its place and none with a secret", () =>
+    Effect.gen(function* () {
+      const error = yield* Effect.flip(
+        pool({
+          keys: [
+            "sk-canary",
+            { key: "sk-canary" },
+            { key: "sk-1", id: "twice", weight: 0 },
+            { key: "sk-2", id: "twice", weight: Number.NaN, maxConcurrency: 1.5 },
+            ApiKey.make("sk-3", { maxConcurrency: 0, requestsPerSecond: -1, quotaGroup: "", id: "" }),
+            Redacted.make("  ")
+          ],
+          maxWait: -1,
+          latencyDecay: 0,
+          cooldown: { base: 0, factor: 0.5, max: Number.NaN, quota: "-1 hours", refused: 0 }
+        })
+      )
+      expect(error.faults).toEqual([
+        "keys[1]: is the same secret as keys[0]",
+        "keys[2].weight: must be a positive number",
+        "keys[3].id: is the id of keys[2] too",
+        "keys[3].weight: must be a positive number",
+        "keys[3].maxConcurrency: must be a positive whole number",
+        "keys[4].id: must not be empty",
+        "keys[4].maxConcurrency: must be a positive whole number",
+        "keys[4].requestsPerSecond: must be a positive number",
+        "keys[4].quotaGroup: must not be empty",
+        "keys[5]: must be an API key; this is empty",
+        "cooldown.factor: must be a number of at least 1",
+        "maxWait: must be a possible duration",
+        "cooldown.base: must be a positive duration",
+        "cooldown.max: must be a positive duration",
+        "cooldown.quota: must be a positive duration",
+        "cooldown.refused: must be a positive duration",
+        "latencyDecay: must be a positive and finite duration"
+      ])
+      expect(error).toMatchObject({ _tag: "InvalidPoolError", providerId: "acme" })
+      expect(error.message).toContain("acme")
+      expect(error.message).toContain("keys[2].weight")
+      expect(error.message + inspect(error)).not.toContain("canary")
+    })
+  )
+
+  it.effect("no keys", () =>
+    Effect.map(faultsOf({ keys: [] }), (faults) => expect(faults).toEqual(["keys: must have at least one key"]))
+  )
+
+  it.effect("a secret that the environment does not have", () =>
+    Effect.gen(function* () {
+      const missing = JSON.parse("{}").OPENAI_API_KEY
+      expect(yield* faultsOf({ keys: ["sk-1", missing] })).toEqual(["keys[1]: must be an API key; this is missing"])
+    })
+  )
+})
+
+describe("keys have ids of their own", () => {
+  // Two strings with one hash: the fingerprint is 32 bits of no cryptographic strength.
+  const left = "sk-twin-8t"
+  const right = "sk-twin-fj"
+
+  it.effect("also where two secrets have one fingerprint", () =>
+    Effect.gen(function* () {
+      const id = ApiKey.fingerprint(Redacted.make(left))
+      expect(ApiKey.fingerprint(Redacted.make(right))).toBe(id)
+      const self = yield* pool({ keys: [left, right] })
+      expect((yield* self.status).keys.map((key) => key.id)).toEqual([id, `${id}-2`])
+      const leases = yield* Effect.replicateEffect(self.acquire(), 2)
+      expect(leases.map((lease) => [lease.key.id, Redacted.value(lease.key.value)])).toEqual([
+        [id, left],
+        [`${id}-2`, right]
+      ])
+    })
+  )
+})
+
+describe("no secret is ever shown", () => {
+  it.effect("by whatever is public", () =>
+    Effect.gen(function* () {
+      const secret = "sk-canary-0123456789"
+      const self = yield* pool({ keys: [secret, { key: Redacted.make(`${secret}-2`), weight: 2 }] })
+      const lease = yield* self.acquire()
+      const held = yield* self.status
+      yield* lease.settle(KeyPool.Verdict.Refused())
+      yield* self.disable((yield* self.status).keys[1]?.id ?? "")
+      const shown = [
+        self,
+        lease,
+        lease.key,
+        held,
+        yield* self.status,
+        yield* Effect.flip(self.acquire()),
+        yield* Effect.flip(self.add(secret)),
+        yield* Effect.flip(self.reweight("nobody", 2))
+      ]
+      for (const value of shown) {
+        const texts = [
+          String(value),
+          JSON.stringify(value),
+          inspect(value, { depth: 20 }),
+          Inspectable.toStringUnknown(value)
+        ]
+        expect(texts.join("\n")).not.toContain("canary")
+      }
+    })
+  )
+})
+
+describe("status", () => {
+  it.effect("tells how loaded each key is", () =>
+    Effect.gen(function* () {
+      const self = yield* pool({
+        keys: [
+          { key: "sk-a", id: "a", weight: 4 },
+          { key: "sk-b", id: "b", maxConcurrency: 2, requestsPerSecond: 100, quotaGroup: "org" }
+        ]
+      })
+      yield* Effect.replicateEffect(self.acquire(), 4)
+      expect(yield* self.status).toEqual({
+        providerId: "acme",
+        waiting: 0,
+        keys: [
+          { ...idle, id: "a", weight: 4, inFlight: 3, loadFactor: 0.75, served: 3 },
+          {
+            ...idle,
+            id: "b",
+            weight: 1,
+            maxConcurrency: 2,
+            requestsPerSecond: 100,
+            quotaGroup: "org",
+            inFlight: 1,
+            loadFactor: 0.5,
+            served: 1
+          }
+        ]
+      })
+    })
+  )
+
+  const idle = {
+    state: { _tag: "Ready" },
+    halfOpen: false,
+    succeeded: 0,
+    rateLimited: 0,
+    outOfQuota: 0,
+    refused: 0
+  }
+})
+
+describe("the layer", () => {
+  it.effect("gives the pool under its tag", () =>
+    Effect.gen(function* () {
+      const self = yield* KeyPool.KeyPool
+      expect(yield* self.withKey((key) => Effect.succeed(Redacted.value(key.value)))).toBe("sk-one")
+    }).pipe(Effect.provide(KeyPool.layer({ providerId: "acme", keys: ["sk-one"] })))
+  )
+})
+
+describe("keys change while calls are in flight", () => {
+  it.effect("a key that is removed may be given back in peace", () =>
+    Effect.gen(function* () {
+      const self = yield* pool({ keys: keysOf(2, { maxConcurrency: 1 }) })
+      const lease = yield* self.acquire()
+      expect(yield* self.remove("k0")).toBe(true)
+      yield* lease.settle(Refused())
+      expect((yield* self.status).keys.map((key) => key.id)).toEqual(["k1"])
+    })
+  )
+
+  it.effect("what is said about it does not concern the one that has come in its place", () =>
+    Effect.gen(function* () {
+      const self = yield* pool()
+      const lease = yield* self.acquire()
+      yield* self.remove("k0")
+      expect(yield* self.add({ key: "sk-0", id: "k0", maxConcurrency: 1 })).toBe("k0")
+      yield* self.acquire()
+      yield* lease.settle(Refused())
+      expect((yield* self.status).keys).toMatchObject([
+        { id: "k0", inFlight: 1, served: 1, refused: 0, state: { _tag: "Busy" } }
+      ])
+    })
+  )
+
+  it.effect("those who wait for a key that is removed fail at once", () =>
+    Effect.gen(function* () {
+      const self = yield* pool()
+      yield* self.acquire()
+      const fiber = yield* Effect.fork(Effect.flip(self.acquire()))
+      yield* TestClock.adjust(0)
+      yield* self.remove("k0")
+      expect((yield* Fiber.join(fiber))._tag).toBe("KeyPoolExhaustedError")
+    })
+  )
+
+  it.effect("a key can be added under an id of its own, and not twice", () =>
+    Effect.gen(function* () {
+      const self = yield* pool()
+      const id = ApiKey.fingerprint(Redacted.make("sk-twin-8t"))
+      expect(yield* self.add("sk-twin-8t")).toBe(id)
+      expect(yield* self.add("sk-twin-fj")).toBe(`${id}-2`)
+      expect((yield* Effect.flip(self.add("sk-twin-8t"))).faults).toEqual([`key: is the same secret as key "${id}"`])
+      expect((yield* Effect.flip(self.add({ key: "sk-9", id: "k0", weight: -1 }))).faults).toEqual([
+        'key.id: is the id of key "k0" too',
+        "key.weight: must be a positive number"
+      ])
+      expect((yield* self.status).keys.length).toBe(3)
+    })
+  )
+
+  it.effect("a new weight counts from the next call on", () =>
+    Effect.gen(function* () {
+      const self = yield* pool({ keys: keysOf(2) })
+      yield* self.reweight("k1", 3)
+      yield* Effect.replicateEffect(self.acquire(), 8)
+      expect(yield* inFlight(self)).toEqual([2, 6])
+    })
+  )
+})
