@@ -6,7 +6,11 @@ import { SimulatedProvider } from "../src/testing/index.js"
 
 const program = Effect.gen(function* () {
   const primary = yield* SimulatedProvider.make({
-    keys: [{ key: "good" }, { key: "revoked", revoked: true }, { key: "limited", limit: { requests: 1, per: "1 minute" } }]
+    keys: [
+      { key: "good" },
+      { key: "revoked", revoked: true },
+      { key: "limited", limit: { requests: 1, per: "1 minute" } }
+    ]
   })
   const secondary = yield* SimulatedProvider.make({ keys: [{ key: "other" }] })
 
@@ -27,13 +31,10 @@ const program = Effect.gen(function* () {
       const path = answer.attempts.map((attempt) => attempt.error ?? "ok").join(" → ")
       yield* Console.log(`${answer.provider}: ${answer.text} (${path})`)
     }
-    yield* primary.next({ _tag: "Status", status: 503 })
+    yield* primary.next(...Array.from({ length: 5 }, () => SimulatedProvider.status(503)))
     const rescued = yield* LLM.chat("And when the first is down?")
     yield* Console.log(`${rescued.provider}: ${rescued.text}`)
-  }).pipe(
-    Effect.provide(Fallback.layer([first, second])),
-    Effect.provide(NodeHttpClient.layerUndici)
-  )
+  }).pipe(Effect.provide(Fallback.layer([first, second])), Effect.provide(NodeHttpClient.layerUndici))
 }).pipe(Effect.scoped)
 
 NodeRuntime.runMain(program)

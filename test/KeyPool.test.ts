@@ -1,8 +1,7 @@
 import { describe, expect, it } from "@effect/vitest"
 import type { Exit } from "effect"
-import { Array, Duration, Effect, Fiber, Inspectable, Order, Random, Redacted, TestClock } from "effect"
-import { inspect } from "node:util"
-import * as ApiKey from "../src/ApiKey.js"
+import { Array, Duration, Effect, Fiber, Order, Random, TestClock } from "effect"
+import type * as ApiKey from "../src/ApiKey.js"
 import * as KeyPool from "../src/KeyPool.js"
 import {
   AuthenticationError,

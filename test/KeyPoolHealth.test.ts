@@ -1,8 +1,8 @@
 import { describe, expect, it } from "@effect/vitest"
-import { Array, Clock, Duration, Effect, Fiber, Option, Ref, TestClock } from "effect"
+import { Array, Clock, Duration, Effect, Fiber, Ref, TestClock } from "effect"
 import type * as ApiKey from "../src/ApiKey.js"
 import * as KeyPool from "../src/KeyPool.js"
-import { AuthenticationError, RateLimitError } from "../src/LLMError.js"
+import { AuthenticationError } from "../src/LLMError.js"
 
 const { Neutral, OutOfQuota, RateLimited, Refused, Served } = KeyPool.Verdict
 
@@ -422,73 +422,6 @@ describe("a key is kept within its own rate", () => {
       yield* TestClock.adjust("1 second")
       yield* call(self, Served({}))
       expect(yield* servedOf(self)).toEqual([3, 3])
-    })
-  )
-})
-
-describe("rest, disable and enable", () => {
-  it.effect("keep a key out of use, and bring it back", () =>
-    Effect.gen(function* () {
-      const self = yield* pool({ keys: keysOf(2), strategy: KeyPool.failover })
-      yield* self.rest("k0", "10 seconds")
-      expect((yield* statusOf(self)).state).toMatchObject({ _tag: "Cooling", reason: "resting" })
-      expect(yield* self.disable("k0")).toBe(true)
-      expect((yield* statusOf(self)).state).toEqual({
-        _tag: "Disabled",
-        reason: "by-hand",
-        remaining: Duration.infinity
-      })
-      yield* TestClock.adjust("1 hour")
-      expect((yield* statusOf(self)).state).toMatchObject({ _tag: "Disabled" })
-      expect(yield* self.enable("k0")).toBe(true)
-      expect((yield* statusOf(self)).state).toEqual({ _tag: "Ready" })
-    })
-  )
-
-  it.effect("enable forgives whatever is held against a key", () =>
-    Effect.gen(function* () {
-      const self = yield* pool()
-      for (const verdict of [
-        RateLimited({}),
-        Refused(),
-        OutOfQuota({}),
-        RateLimited({ retryAfter: Duration.infinity })
-      ]) {
-        yield* call(self, verdict)
-        yield* self.enable("k0")
-        expect(yield* statusOf(self)).toMatchObject({ state: { _tag: "Ready" }, halfOpen: false })
-      }
-      yield* call(self, RateLimited({}))
-      expect(yield* restOf(self)).toBe(1_000)
-    })
-  )
-
-  it.effect("say when there is no such key", () =>
-    Effect.gen(function* () {
-      const self = yield* pool()
-      expect([yield* self.disable("nobody"), yield* self.enable("nobody"), yield* self.remove("nobody")]).toEqual([
-        false,
-        false,
-        false
-      ])
-      yield* self.rest("nobody", "1 second")
-      expect((yield* Effect.flip(self.reweight("nobody", 1))).faults).toEqual(['id: the pool has no key "nobody"'])
-      expect((yield* Effect.flip(self.reweight("k0", 0))).faults).toEqual(["weight: must be a positive number"])
-    })
-  )
-
-  it.effect("a key that rests for ever says so", () =>
-    Effect.gen(function* () {
-      const self = yield* pool()
-      yield* call(self, RateLimited({ retryAfter: Duration.infinity }))
-      expect((yield* statusOf(self)).state).toEqual({
-        _tag: "Cooling",
-        reason: "rate-limited",
-        remaining: Duration.infinity
-      })
-      const error = yield* Effect.flip(self.acquire())
-      expect(Option.fromNullable(error.retryAfter)).toEqual(Option.none())
-      expect(error).toBeInstanceOf(RateLimitError)
     })
   )
 })

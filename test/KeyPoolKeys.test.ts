@@ -1,10 +1,11 @@
 import { describe, expect, it } from "@effect/vitest"
-import { Array, Duration, Effect, Fiber, Inspectable, Redacted, TestClock } from "effect"
+import { Array, Duration, Effect, Fiber, Inspectable, Option, Redacted, TestClock } from "effect"
 import { inspect } from "node:util"
 import * as ApiKey from "../src/ApiKey.js"
 import * as KeyPool from "../src/KeyPool.js"
+import { RateLimitError } from "../src/LLMError.js"
 
-const { Neutral, Refused } = KeyPool.Verdict
+const { OutOfQuota, RateLimited, Refused } = KeyPool.Verdict
 
 const keysOf = (count: number, options: ApiKey.Options = {}) =>
   Array.makeBy(count, (index) => ({ key: `sk-${index}`, id: `k${index}`, ...options }))
@@ -12,6 +13,16 @@ const keysOf = (count: number, options: ApiKey.Options = {}) =>
 /** A pool of one key that serves one call at a time, unless said otherwise. */
 const pool = (options: Partial<KeyPool.Options> = {}) =>
   KeyPool.make({ providerId: "acme", keys: keysOf(1, { maxConcurrency: 1 }), ...options })
+
+const call = (self: KeyPool.Service, verdict: KeyPool.Verdict) =>
+  Effect.flatMap(self.acquire({ maxWait: 0 }), (lease) => lease.settle(verdict))
+
+const statusOf = (self: KeyPool.Service, id = "k0") =>
+  Effect.flatMap(self.status, (status) => Array.findFirst(status.keys, (key) => key.id === id))
+
+/** How long the key rests from now on, in milliseconds; 0 where it does not. */
+const restOf = (self: KeyPool.Service, id = "k0") =>
+  Effect.map(statusOf(self, id), ({ state }) => ("remaining" in state ? Duration.toMillis(state.remaining) : 0))
 
 const inFlight = (self: KeyPool.Service) => Effect.map(self.status, (status) => status.keys.map((key) => key.inFlight))
 
@@ -233,6 +244,73 @@ describe("keys change while calls are in flight", () => {
       yield* self.reweight("k1", 3)
       yield* Effect.replicateEffect(self.acquire(), 8)
       expect(yield* inFlight(self)).toEqual([2, 6])
+    })
+  )
+})
+
+describe("rest, disable and enable", () => {
+  it.effect("keep a key out of use, and bring it back", () =>
+    Effect.gen(function* () {
+      const self = yield* pool({ keys: keysOf(2), strategy: KeyPool.failover })
+      yield* self.rest("k0", "10 seconds")
+      expect((yield* statusOf(self)).state).toMatchObject({ _tag: "Cooling", reason: "resting" })
+      expect(yield* self.disable("k0")).toBe(true)
+      expect((yield* statusOf(self)).state).toEqual({
+        _tag: "Disabled",
+        reason: "by-hand",
+        remaining: Duration.infinity
+      })
+      yield* TestClock.adjust("1 hour")
+      expect((yield* statusOf(self)).state).toMatchObject({ _tag: "Disabled" })
+      expect(yield* self.enable("k0")).toBe(true)
+      expect((yield* statusOf(self)).state).toEqual({ _tag: "Ready" })
+    })
+  )
+
+  it.effect("enable forgives whatever is held against a key", () =>
+    Effect.gen(function* () {
+      const self = yield* pool()
+      for (const verdict of [
+        RateLimited({}),
+        Refused(),
+        OutOfQuota({}),
+        RateLimited({ retryAfter: Duration.infinity })
+      ]) {
+        yield* call(self, verdict)
+        yield* self.enable("k0")
+        expect(yield* statusOf(self)).toMatchObject({ state: { _tag: "Ready" }, halfOpen: false })
+      }
+      yield* call(self, RateLimited({}))
+      expect(yield* restOf(self)).toBe(1_000)
+    })
+  )
+
+  it.effect("say when there is no such key", () =>
+    Effect.gen(function* () {
+      const self = yield* pool()
+      expect([yield* self.disable("nobody"), yield* self.enable("nobody"), yield* self.remove("nobody")]).toEqual([
+        false,
+        false,
+        false
+      ])
+      yield* self.rest("nobody", "1 second")
+      expect((yield* Effect.flip(self.reweight("nobody", 1))).faults).toEqual(['id: the pool has no key "nobody"'])
+      expect((yield* Effect.flip(self.reweight("k0", 0))).faults).toEqual(["weight: must be a positive number"])
+    })
+  )
+
+  it.effect("a key that rests for ever says so", () =>
+    Effect.gen(function* () {
+      const self = yield* pool()
+      yield* call(self, RateLimited({ retryAfter: Duration.infinity }))
+      expect((yield* statusOf(self)).state).toEqual({
+        _tag: "Cooling",
+        reason: "rate-limited",
+        remaining: Duration.infinity
+      })
+      const error = yield* Effect.flip(self.acquire())
+      expect(Option.fromNullable(error.retryAfter)).toEqual(Option.none())
+      expect(error).toBeInstanceOf(RateLimitError)
     })
   )
 })

@@ -109,7 +109,7 @@ const kindKeys: ReadonlySet<string> = new Set(["type", "errortype", "status", "r
 const statusKeys: ReadonlySet<string> = new Set(["code", "status", "statuscode", "httpstatus", "rawstatuscode"])
 
 /** Kinds that say no more than that there is an error. */
-const empty: ReadonlySet<string> = new Set(["", "error", "failed", "responsefailed", "null"])
+const empty: ReadonlySet<string> = new Set(["", "error", "failed", "responsefailed", "aboutblank", "null"])
 
 const parsed = (text: string): object | undefined => {
   const start = text.trimStart()

@@ -1,0 +1,247 @@
+/** The whole of it over real sockets, against a provider that misbehaves. */
+import { NodeHttpClient } from "@effect/platform-node"
+import { describe, expect, it } from "@effect/vitest"
+import type { HttpClient } from "@effect/platform"
+import type { Layer } from "effect"
+import { Duration, Effect, Either, Fiber, Option, Random, Schedule, Stream } from "effect"
+import * as ChatEvent from "../src/ChatEvent.js"
+import * as KeyPool from "../src/KeyPool.js"
+import * as LLM from "../src/LLM.js"
+import type { LLMError } from "../src/LLMError.js"
+import * as ChatCompletionsClient from "../src/provider/ChatCompletionsClient.js"
+import * as ResponsesClient from "../src/provider/ResponsesClient.js"
+import type * as ProviderClient from "../src/ProviderClient.js"
+import * as RateLimiter from "../src/RateLimiter.js"
+import { SimulatedProvider } from "../src/testing/index.js"
+
+const clientAt = (wire: "chat-completions" | "responses", baseUrl: string) => {
+  const endpoint = { provider: "simulated", baseUrl }
+  const client: Layer.Layer<ProviderClient.ProviderClient, never, HttpClient.HttpClient> =
+    wire === "responses" ? ResponsesClient.layer(endpoint) : ChatCompletionsClient.layer(endpoint)
+  return client
+}
+
+const llmAt = (
+  baseUrl: string,
+  options: Omit<LLM.Options, "model"> = {},
+  wire: "chat-completions" | "responses" = "chat-completions",
+  keys: ReadonlyArray<string> = ["good"]
+) =>
+  LLM.make({ model: "simulated", ...options }).pipe(
+    Effect.provide(clientAt(wire, baseUrl)),
+    Effect.provide(KeyPool.layer({ providerId: "simulated", keys })),
+    Effect.provide(RateLimiter.unlimited)
+  )
+
+const quick: Omit<LLM.Options, "model"> = {
+  retry: false,
+  timeouts: { response: "400 millis", firstEvent: "400 millis", idle: "400 millis" }
+}
+
+/** Nothing of a call is left on either side. */
+const nothingIsLeft = (llm: LLM.Service, provider: SimulatedProvider.Service) =>
+  Effect.gen(function* () {
+    const { keys } = yield* llm.status
+    expect(keys.keys.map((key) => key.inFlight).concat(keys.waiting)).toEqual([...keys.keys.map(() => 0), 0])
+    yield* Effect.retry(
+      Effect.filterOrFail(provider.busyConnections, (count) => count === 0),
+      Schedule.intersect(Schedule.spaced("10 millis"), Schedule.recurs(100))
+    )
+  })
+
+const outcome = <A>(effect: Effect.Effect<A, LLMError>) =>
+  Effect.map(Effect.either(effect), (result) => (Either.isRight(result) ? "ok" : result.left._tag))
+
+describe.each(["chat-completions", "responses"] as const)("%s over sockets", (wire) => {
+  const answer = { text: "It is twelve o'clock, more or less.", reasoningParts: [] }
+
+  it.scopedLive("a chat and a stream say the same", () =>
+    Effect.gen(function* () {
+      const provider = yield* SimulatedProvider.make({
+        answer: () => ({
+          text: "Let me see.",
+          toolCalls: [
+            { id: "call-a", name: "clock", arguments: '{"zone":"UTC"}' },
+            { id: "call-b", name: "weather", arguments: "{}" }
+          ]
+        })
+      })
+      const llm = yield* llmAt(provider.baseUrl, {}, wire)
+      const whole = yield* llm.chat("What time is it?")
+      const streamed = yield* ChatEvent.collect(llm.chatStream("What time is it?"))
+      const comparable = { ...whole, id: streamed.id, latency: 0, attempts: [] }
+      expect({ ...streamed, latency: 0, attempts: [] }).toEqual(comparable)
+      expect(whole.toolCalls).toHaveLength(2)
+      expect(whole.finishReason).toBe("tool-calls")
+      yield* nothingIsLeft(llm, provider)
+    }).pipe(Effect.provide(NodeHttpClient.layerUndici))
+  )
+
+  const S = SimulatedProvider
+  const faults: ReadonlyArray<readonly [string, SimulatedProvider.Fault, string, string]> = [
+    ["a 500", S.status(500), "ProviderUnavailableError", "ProviderUnavailableError"],
+    ["a 529", S.status(529), "ProviderUnavailableError", "ProviderUnavailableError"],
+    ["a 429", S.status(429, { retryAfter: "3 seconds" }), "RateLimitError", "RateLimitError"],
+    ["a 402", S.status(402), "QuotaExceededError", "QuotaExceededError"],
+    ["a 403", S.status(403), "PermissionError", "PermissionError"],
+    ["a reset before the answer", S.reset(), "NetworkError", "NetworkError"],
+    ["a reset in its middle", S.reset(5), "NetworkError", "StreamInterruptedError"],
+    ["an answer that is cut off", S.truncate(5), "MalformedResponseError", "StreamInterruptedError"],
+    ["a page of HTML", S.garbage, "MalformedResponseError", "MalformedResponseError"],
+    ["an event that is no JSON", S.brokenEvent(5), "MalformedResponseError", "MalformedResponseError"],
+    ["an error before the first word", S.errorEvent(), "ProviderUnavailableError", "ProviderUnavailableError"],
+    ["an error in the middle", S.errorEvent(5), "ProviderUnavailableError", "StreamInterruptedError"],
+    ["silence", S.hang(), "TimeoutError", "TimeoutError"],
+    ["a stall in the middle", S.hang(5), "TimeoutError", "TimeoutError"],
+    ["one byte at a time", S.drip, "ok", "ok"],
+    ["no usage", S.noUsage, "ok", "ok"]
+  ]
+
+  for (const [what, fault, whole, streamed] of faults) {
+    it.scopedLive(`${what} is ${whole} whole and ${streamed} streamed, and leaves nothing behind`, () =>
+      Effect.gen(function* () {
+        const provider = yield* SimulatedProvider.make({ answer: () => answer })
+        const llm = yield* llmAt(provider.baseUrl, quick, wire)
+        yield* provider.next(fault)
+        expect(yield* outcome(llm.chat("?"))).toBe(whole)
+        const again = yield* llmAt(provider.baseUrl, quick, wire)
+        yield* provider.next(fault)
+        expect(yield* outcome(ChatEvent.collect(again.chatStream("?")))).toBe(streamed)
+        yield* nothingIsLeft(again, provider)
+      }).pipe(Effect.provide(NodeHttpClient.layerUndici))
+    )
+  }
+
+  it.scopedLive("what had arrived before a stream broke is not lost", () =>
+    Effect.gen(function* () {
+      const provider = yield* SimulatedProvider.make({ answer: () => answer })
+      const llm = yield* llmAt(provider.baseUrl, quick, wire)
+      for (const fault of [S.reset(5), S.truncate(5), S.hang(5), S.brokenEvent(5)]) {
+        yield* provider.next(fault)
+        const error = yield* Effect.flip(ChatEvent.collect(llm.chatStream("?")))
+        const partial = "partial" in error ? error.partial?.text : undefined
+        expect(partial).not.toBe("")
+        expect(answer.text.startsWith(partial ?? "nothing")).toBe(true)
+      }
+    }).pipe(Effect.provide(NodeHttpClient.layerUndici))
+  )
+
+  it.scopedLive("a client that leaves closes its connection at once, and gives back its key first", () =>
+    Effect.gen(function* () {
+      const provider = yield* SimulatedProvider.make({ answer: () => answer, tokenPace: "20 millis" })
+      const llm = yield* llmAt(provider.baseUrl, {}, wire)
+      yield* Stream.runDrain(Stream.take(llm.chatStream("?"), 2))
+      yield* nothingIsLeft(llm, provider)
+      yield* provider.next(S.hang())
+      const hanging = yield* Effect.fork(llm.chat("?"))
+      yield* Effect.retry(
+        Effect.filterOrFail(provider.inFlight, (count) => count === 1),
+        Schedule.spaced("5 millis")
+      )
+      yield* Fiber.interrupt(hanging)
+      yield* nothingIsLeft(llm, provider)
+      expect((yield* provider.log).map((exchange) => exchange.outcome)).toEqual(["aborted", "aborted"])
+    }).pipe(Effect.provide(NodeHttpClient.layerUndici))
+  )
+
+  it.scopedLive("a server that never closes its stream keeps nobody waiting", () =>
+    Effect.gen(function* () {
+      const provider = yield* SimulatedProvider.make({ answer: () => answer })
+      const llm = yield* llmAt(provider.baseUrl, quick, wire)
+      yield* provider.next(S.neverClose)
+      expect((yield* ChatEvent.collect(llm.chatStream("?"))).text).toBe(answer.text)
+      yield* nothingIsLeft(llm, provider)
+    }).pipe(Effect.provide(NodeHttpClient.layerUndici))
+  )
+})
+
+describe("chat-completions alone", () => {
+  it.scopedLive("a server that refuses stream_options is asked without them, and from then on", () =>
+    Effect.gen(function* () {
+      const provider = yield* SimulatedProvider.make({ faults: () => SimulatedProvider.refuseStreamOptions })
+      const llm = yield* llmAt(provider.baseUrl, quick)
+      for (let call = 0; call < 3; call++) {
+        // Unasked, the server does not count.
+        expect((yield* ChatEvent.collect(llm.chatStream("?"))).usage.estimated).toBe(true)
+      }
+      expect((yield* provider.log).map((exchange) => exchange.status)).toEqual([400, 200, 200, 200])
+    }).pipe(Effect.provide(NodeHttpClient.layerUndici))
+  )
+})
+
+describe("keys over sockets", () => {
+  it.scopedLive("a revoked key costs one call, a limited one rests for its Retry-After, and everyone is answered", () =>
+    Effect.gen(function* () {
+      const provider = yield* SimulatedProvider.make({
+        keys: [
+          { key: "good" },
+          { key: "revoked", revoked: true },
+          { key: "limited", limit: { requests: 2, per: "1 minute" } },
+          { key: "empty", outOfQuota: true }
+        ]
+      })
+      const llm = yield* llmAt(provider.baseUrl, { retry: false }, "chat-completions", [
+        "empty",
+        "revoked",
+        "limited",
+        "good"
+      ])
+      const answers = yield* Effect.forEach(Array.from({ length: 30 }), () => outcome(llm.chat("?")))
+      expect(new Set(answers)).toEqual(new Set(["ok"]))
+      const statuses = (yield* provider.log).map((exchange) => exchange.status)
+      expect(statuses.filter((status) => status === 401)).toHaveLength(1)
+      expect(statuses.filter((status) => status === 429)).toHaveLength(2)
+    }).pipe(Effect.provide(NodeHttpClient.layerUndici))
+  )
+
+  it.scopedLive(
+    "hundreds of calls and streams with random faults and interruptions leave no key, socket or request behind",
+    () =>
+      Effect.gen(function* () {
+        const S = SimulatedProvider
+        const kinds = [
+          S.status(500),
+          S.status(429),
+          S.reset(),
+          S.reset(4),
+          S.truncate(3),
+          S.garbage,
+          S.hang(),
+          S.hang(3)
+        ]
+        const provider = yield* SimulatedProvider.make({
+          faults: (index) => kinds[(index * 7) % 24],
+          latency: { min: 0, max: "5 millis" }
+        })
+        const llm = yield* llmAt(
+          provider.baseUrl,
+          {
+            retry: { attempts: 3, base: "5 millis" },
+            timeouts: { response: "60 millis", firstEvent: "60 millis", idle: "60 millis", total: "2 seconds" }
+          },
+          "chat-completions",
+          ["one", "two", "three", "four"]
+        )
+        const call = (index: number): Effect.Effect<void, LLMError> =>
+          index % 2 === 0
+            ? Effect.asVoid(llm.chat("?"))
+            : Stream.runDrain(index % 3 === 0 ? Stream.take(llm.chatStream("?"), 2) : llm.chatStream("?"))
+        const results = yield* Effect.forEach(
+          Array.from({ length: 600 }, (_, index) => index),
+          (index) =>
+            Effect.gen(function* () {
+              const fiber = yield* Effect.fork(Effect.either(call(index)))
+              if (index % 5 === 0) {
+                yield* Effect.flatMap(Random.nextIntBetween(0, 30), (wait) => Effect.sleep(wait))
+                yield* Fiber.interrupt(fiber)
+              }
+              return yield* Fiber.await(fiber)
+            }),
+          { concurrency: 32 }
+        )
+        expect(results).toHaveLength(600)
+        yield* nothingIsLeft(llm, provider)
+        expect(yield* provider.inFlight).toBe(0)
+      }).pipe(Effect.provide(NodeHttpClient.layerUndici), Effect.timeout(Duration.seconds(18)), Effect.map(Option.some))
+  )
+})
