@@ -5,6 +5,7 @@
  * revoked. With `OPENAI_API_KEY` set, or with `--config provider.json`, it asks the real one.
  */
 import { NodeContext, NodeHttpClient, NodeRuntime } from "@effect/platform-node"
+import type { HttpClient } from "@effect/platform"
 import { Array as Arr, Config, Console, Duration, Effect, Layer, Option, Ref, Stream } from "effect"
 import type { Chat, ChatEvent } from "../src/index.js"
 import { ChatCompletionsClient, KeyPool, LLM, Models, RateLimiter, Usage } from "../src/index.js"
@@ -52,8 +53,10 @@ const chosen = Option.match(configFile, {
   onSome: (path) => Layer.provide(Models.layerLLM(), Models.layerFile(path)),
   onNone: () =>
     Layer.unwrapEffect(
-      Effect.map(Effect.either(Config.string("OPENAI_API_KEY")), (key) =>
-        key._tag === "Right" ? LLM.layerConfig() : simulated
+      Effect.map(
+        Effect.option(Config.string("OPENAI_API_KEY")),
+        (key): Layer.Layer<LLM.LLM, unknown, HttpClient.HttpClient> =>
+          Option.isSome(key) ? LLM.layerConfig() : simulated
       )
     )
 })

@@ -26,20 +26,23 @@
  *
  * @since 0.1.0
  */
-import { Context, Effect, Either, Layer, Option, Stream } from "effect"
+import type { HttpClient } from "@effect/platform"
+import { ConfigError, Context, Effect, Either, Layer, Option, Stream } from "effect"
 import type { ChatRequest, ChatResponse } from "./Chat.js"
 import type { ChatEvent } from "./ChatEvent.js"
 import * as Attempts from "./internal/attempts.js"
+import * as Environment from "./internal/environment.js"
 import * as SilentInstruments from "./internal/instruments.js"
 import { toStream } from "./internal/openStream.js"
 import type { Defaults } from "./internal/request.js"
 import { normalize } from "./internal/request.js"
-import type * as Pool from "./KeyPool.js"
+import * as Pool from "./KeyPool.js"
 import { KeyPool } from "./KeyPool.js"
 import type { LLMError } from "./LLMError.js"
 import * as Errors from "./LLMError.js"
+import * as NamedClient from "./provider/named.js"
 import { ProviderClient } from "./ProviderClient.js"
-import type * as Limiter from "./RateLimiter.js"
+import * as Limiter from "./RateLimiter.js"
 import { RateLimiter } from "./RateLimiter.js"
 import * as Retry from "./Retry.js"
 import * as Telemetry from "./Telemetry.js"
@@ -179,6 +182,70 @@ export const make = (options: Options): Effect.Effect<Service, never, ProviderCl
  */
 export const layer = (options: Options): Layer.Layer<LLM, never, ProviderClient | KeyPool | RateLimiter> =>
   Layer.effect(LLM, make(options))
+
+/**
+ * @since 0.1.0
+ * @category model
+ */
+export interface ConfigOptions extends Omit<Options, "model"> {
+  /** Whose keys are read, by the name of its preset. @default "openai" */
+  readonly provider?: string
+  /** Which protocol is spoken. @default "chat-completions" */
+  readonly wire?: "chat-completions" | "responses"
+  /** Asked whatever the environment says. @default LLM_DEFAULT_MODEL, and with OpenAI "gpt-4o-mini" */
+  readonly model?: string
+}
+
+/**
+ * An `LLM` from the environment, read through Effect's `Config`: `OPENAI_API_KEY` (several with commas between them, or
+ * `OPENAI_API_KEY_1`, `_2` …), `OPENAI_BASE_URL`, `LLM_DEFAULT_MODEL`, `LLM_DEFAULT_TEMPERATURE`, `LLM_MAX_TOKENS` and
+ * `LLM_TIMEOUT` (in seconds); for another provider its own name instead of `OPENAI`, as in `DEEPSEEK_API_KEY`.
+ *
+ * What the options say wins over the environment. Requests are not limited; put a `RateLimiter` of your own around another
+ * `LLM.layer` where they should be.
+ *
+ * @since 0.1.0
+ * @category layers
+ */
+export const layerConfig = (
+  options: ConfigOptions = {}
+): Layer.Layer<LLM, ConfigError.ConfigError | Pool.InvalidPoolError, HttpClient.HttpClient> =>
+  Layer.effect(
+    LLM,
+    Effect.gen(function* () {
+      const { model, provider = "openai", wire, ...rest } = options
+      const environment = yield* Environment.defaults
+      const asked =
+        model ??
+        Option.getOrUndefined(environment.model) ??
+        (provider === "openai"
+          ? "gpt-4o-mini"
+          : yield* Effect.fail(ConfigError.MissingData(["LLM_DEFAULT_MODEL"], `Expected a model of ${provider}`)))
+      const pool = yield* Pool.make({ providerId: provider, keys: yield* Environment.apiKeys(provider) })
+      const baseUrl = Option.getOrUndefined(yield* Environment.baseUrl(provider))
+      const client = yield* NamedClient.make({
+        provider,
+        ...(wire === undefined ? {} : { wire }),
+        ...(baseUrl === undefined ? {} : { baseUrl })
+      })
+      const spoken: Defaults = {
+        ...(Option.isSome(environment.temperature) ? { temperature: environment.temperature.value } : {}),
+        ...(Option.isSome(environment.maxTokens) ? { maxTokens: environment.maxTokens.value } : {}),
+        ...options.defaults
+      }
+      const total = Option.isSome(environment.timeout) ? { total: environment.timeout.value } : {}
+      return yield* make({
+        ...rest,
+        model: asked,
+        defaults: spoken,
+        timeouts: options.timeouts === false ? false : { ...total, ...options.timeouts }
+      }).pipe(
+        Effect.provideService(ProviderClient, client),
+        Effect.provideService(KeyPool, pool),
+        Effect.provide(Limiter.unlimited)
+      )
+    })
+  )
 
 /**
  * Puts a middleware around the `LLM` of a layer. The last one applied is the outermost.

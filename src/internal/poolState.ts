@@ -148,7 +148,7 @@ export const giveUp = (before: PoolState, now: number, ticket: number): Step<voi
   const advanced = Ring.advance(before.ring, now)
   if (answer === undefined) return quietly(settleDown(leave(before, ticket), advanced))
   const state = { ...before, answers: HashMap.remove(before.answers, ticket) }
-  return quietly(settleDown(state, answer._tag === "Granted" ? advanced : advanced))
+  return quietly(settleDown(state, answer._tag === "Granted" ? Ring.withdraw(advanced, answer.hold) : advanced))
 }
 
 /** A call gives its key back. */

@@ -265,11 +265,8 @@ const send = <R>(
 }
 
 /** Asks for a whole answer. Interrupting this or the reading of the answer aborts the request. */
-export const sendWhole = (
-  transport: Transport,
-  request: ChatRequest,
-  call: Call
-): Effect.Effect<Exchange, LLMError> => send(transport.http, transport, request, call, false)
+export const sendWhole = (transport: Transport, request: ChatRequest, call: Call): Effect.Effect<Exchange, LLMError> =>
+  send(transport.http, transport, request, call, false)
 
 /** Asks for a stream. The request is aborted when the scope closes. */
 export const sendStream = (

@@ -1,0 +1,171 @@
+/**
+ * `provider.json`: which models there are, where, with which keys and limits.
+ *
+ * ```json
+ * {
+ *   "openai": [
+ *     {
+ *       "model_name": "gpt-4o",
+ *       "api_keys": ["${OPENAI_API_KEY}", { "key": "sk-two", "weight": 2, "max_concurrency": 8 }],
+ *       "base_url": "https://api.openai.com/v1",
+ *       "rate_limit_capacity": 20,
+ *       "rate_limit_refill_rate": 3.0
+ *     }
+ *   ],
+ *   "$default": "openai/gpt-4o",
+ *   "$aliases": { "smart": "openai/gpt-4o" }
+ * }
+ * ```
+ *
+ * Files of the libraries that this format comes from are read unchanged. `${NAME}` in a text is replaced by the environment
+ * variable; `$${` stands for itself. All faults are told at once, each with its place, none with a secret.
+ *
+ * @since 0.1.0
+ */
+import { FileSystem } from "@effect/platform"
+import type { Duration } from "effect"
+import { Config, Effect, Option, Schema } from "effect"
+import type * as ApiKey from "./ApiKey.js"
+import type { Fault } from "./internal/providerFileReader.js"
+import { readFile } from "./internal/providerFileReader.js"
+
+/**
+ * One model of one provider.
+ *
+ * @since 0.1.0
+ * @category model
+ */
+export interface ModelEntry {
+  /** The name of the section. */
+  readonly provider: string
+  readonly model: string
+  /** `type` in the file; absent where it is left open. */
+  readonly wire: "chat-completions" | "responses" | undefined
+  /** The provider's preset, by the section's name or its `preset`; absent where there is none. */
+  readonly preset: string | undefined
+  readonly baseUrl: string | undefined
+  readonly headers: Readonly<Record<string, string>>
+  readonly keys: ReadonlyArray<ApiKey.ApiKey>
+  /** `max_retries`: attempts in all. @default 5 */
+  readonly attempts: number
+  /** `retry_delay`, in seconds in the file. @default 1 second */
+  readonly retryDelay: Duration.Duration
+  /** `rate_limit_capacity`. @default 10 */
+  readonly capacity: number
+  /** `rate_limit_refill_rate`, requests a second. @default 1 */
+  readonly refillRate: number
+  readonly tokensPerMinute: number | undefined
+  /** In tokens. @default 200000 */
+  readonly contextWindow: number
+  /** `timeout`: of a whole call, in seconds in the file. */
+  readonly timeout: Duration.Duration | undefined
+  /** `default_temperature`. */
+  readonly temperature: number | undefined
+  /** `model_weight`: its share where several models serve as one. @default 1 */
+  readonly weight: number
+}
+
+/**
+ * @since 0.1.0
+ * @category model
+ */
+export interface ProviderFile {
+  readonly models: ReadonlyArray<ModelEntry>
+  /** Other names: each stands for `provider/model`. */
+  readonly aliases: Readonly<Record<string, string>>
+  /** `provider/model`, or an alias. */
+  readonly default: string | undefined
+  /** Fields that mean nothing here, each with its place. */
+  readonly warnings: ReadonlyArray<string>
+}
+
+/**
+ * A file that cannot be used. `faults` are all there are, each with its place, such as `openai[0].api_keys`.
+ *
+ * @since 0.1.0
+ * @category errors
+ */
+export class ProviderFileError extends Schema.TaggedError<ProviderFileError>()("ProviderFileError", {
+  file: Schema.String,
+  faults: Schema.Array(Schema.Struct({ path: Schema.String, message: Schema.String }))
+}) {
+  override get message(): string {
+    return `${this.file} cannot be used. ${this.faults
+      .map(({ message, path }) => (path === "" ? message : `${path}: ${message}`))
+      .join("; ")}`
+  }
+}
+
+const variable = /(\$?)\$\{([A-Za-z_][A-Za-z0-9_]*)\}/g
+
+/** The variables that a text names, with what the environment says of each. */
+const variablesOf = (text: string): Effect.Effect<ReadonlyMap<string, string | undefined>> =>
+  Effect.map(
+    Effect.forEach(
+      new Set([...text.matchAll(variable)].filter(([, escaped]) => escaped === "").map(([, , name]) => name ?? "")),
+      (name) =>
+        Effect.map(
+          // A variable that cannot be read is as good as none: it is told as a fault at each place that needs it.
+          Effect.option(Config.string(name)),
+          (value) => [name, Option.getOrUndefined(value)] as const
+        )
+    ),
+    (found) => new Map(found)
+  )
+
+/** Where a JSON text breaks off, as far as the engine tells it. Its own words may quote the text, and a key with it. */
+const positionOf = (text: string, cause: unknown): string => {
+  const at = /position (\d+)/.exec(cause instanceof Error ? cause.message : "")?.[1]
+  if (at === undefined) return ""
+  const lines = text.slice(0, Number(at)).split("\n")
+  return ` at line ${lines.length}, column ${(lines[lines.length - 1]?.length ?? 0) + 1}`
+}
+
+const refuse = (file: string, faults: ReadonlyArray<Fault>) => Effect.fail(new ProviderFileError({ file, faults }))
+
+/**
+ * Reads a file's text. `file` is what errors call it.
+ *
+ * @since 0.1.0
+ * @category decoding
+ */
+export const parse = (text: string, file = "provider.json"): Effect.Effect<ProviderFile, ProviderFileError> =>
+  Effect.flatMap(
+    Effect.try({
+      try: (): unknown => JSON.parse(text),
+      catch: (cause) =>
+        new ProviderFileError({
+          file,
+          faults: [{ path: "", message: `not valid JSON${positionOf(text, cause)}` }]
+        })
+    }),
+    (json) =>
+      Effect.flatMap(variablesOf(text), (variables) => {
+        const expand = (value: string): string | undefined => {
+          let missing = false
+          const expanded = value.replace(variable, (whole, escaped: string, name: string) => {
+            if (escaped !== "") return whole.slice(1)
+            const found = variables.get(name)
+            missing ||= found === undefined
+            return found ?? ""
+          })
+          return missing ? undefined : expanded
+        }
+        const { faults, value } = readFile(json, expand)
+        return faults.length > 0 ? refuse(file, faults) : Effect.succeed(value)
+      })
+  )
+
+/**
+ * Reads a file.
+ *
+ * @since 0.1.0
+ * @category decoding
+ */
+export const load = (path: string): Effect.Effect<ProviderFile, ProviderFileError, FileSystem.FileSystem> =>
+  Effect.flatMap(FileSystem.FileSystem, (fileSystem) =>
+    Effect.matchEffect(fileSystem.readFileString(path), {
+      onFailure: (error) => refuse(path, [{ path: "", message: `cannot be read: ${error.message}` }]),
+      onSuccess: (text) => parse(text, path)
+    })
+  )

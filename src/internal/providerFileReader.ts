@@ -1,0 +1,245 @@
+/** Reads the parsed text of a provider file, and gathers all that is wrong with it. */
+import { Duration } from "effect"
+import * as ApiKey from "../ApiKey.js"
+import type { ModelEntry, ProviderFile } from "../ProviderFile.js"
+import { presets as chatCompletionsPresets } from "../provider/ChatCompletionsPresets.js"
+import { presets as responsesPresets } from "../provider/ResponsesPresets.js"
+import type { Json } from "../wire/json.js"
+import { isRecord } from "../wire/json.js"
+
+export interface Fault {
+  readonly path: string
+  readonly message: string
+}
+
+/** Replaces variables in a text; nothing where one of them is missing. */
+type Expand = (text: string) => string | undefined
+
+const presetNames: ReadonlySet<string> = new Set([
+  ...Object.values(chatCompletionsPresets).map(({ provider }) => provider),
+  ...Object.values(responsesPresets).map(({ provider }) => provider)
+])
+
+const hasBaseUrl = (preset: string): boolean =>
+  [...Object.values(chatCompletionsPresets), ...Object.values(responsesPresets)].some(
+    ({ baseUrl, provider }) => provider === preset && baseUrl !== ""
+  )
+
+const modelFields: ReadonlySet<string> = new Set([
+  "model_name",
+  "api_keys",
+  "base_url",
+  "max_retries",
+  "retry_delay",
+  "rate_limit_capacity",
+  "rate_limit_refill_rate",
+  "context_window",
+  "type",
+  "preset",
+  "headers",
+  "timeout",
+  "tokens_per_minute",
+  "default_temperature",
+  "model_weight",
+  "aliases",
+  "price"
+])
+
+/** Checked access to the fields of one object: what is wrong is noted, and a default stands in for it. */
+const fieldsOf = (from: Json, path: string, note: (path: string, message: string) => void, expand: Expand) => {
+  const at = (field: string) => `${path}.${field}`
+  const number = (field: string, wanted: (value: number) => boolean, expected: string): number | undefined => {
+    const value = from[field]
+    if (value === undefined || value === null) return undefined
+    if (typeof value === "number" && Number.isFinite(value) && wanted(value)) return value
+    note(at(field), `expected ${expected}`)
+    return undefined
+  }
+  return {
+    at,
+    text: (field: string): string | undefined => {
+      const value = from[field]
+      if (value === undefined || value === null) return undefined
+      if (typeof value !== "string") {
+        note(at(field), "expected a text")
+        return undefined
+      }
+      const expanded = expand(value)
+      if (expanded === undefined) note(at(field), missingVariable)
+      return expanded
+    },
+    positive: (field: string) => number(field, (value) => value > 0, "a positive number"),
+    whole: (field: string) => number(field, (value) => value > 0 && Number.isInteger(value), "a positive whole number"),
+    notNegative: (field: string) => number(field, (value) => value >= 0, "a number that is not negative")
+  }
+}
+
+const missingVariable = "names an environment variable that is not set"
+
+const seconds = (value: number | undefined): Duration.Duration | undefined =>
+  value === undefined ? undefined : Duration.seconds(value)
+
+const optional = <K extends string, V>(key: K, value: V | undefined): { readonly [P in K]?: V } => {
+  const found: { [P in K]?: V } = {}
+  if (value !== undefined) found[key] = value
+  return found
+}
+
+export const readFile = (
+  json: unknown,
+  expand: Expand
+): { readonly value: ProviderFile; readonly faults: ReadonlyArray<Fault> } => {
+  const faults: Array<Fault> = []
+  const warnings: Array<string> = []
+  const models: Array<ModelEntry> = []
+  const aliases: Record<string, string> = {}
+  const note = (path: string, message: string): void => {
+    faults.push({ path, message })
+  }
+
+  const readKey = (key: unknown, path: string): ReadonlyArray<ApiKey.ApiKey> => {
+    const from: Json = typeof key === "string" ? { key } : isRecord(key) ? key : {}
+    if (typeof key !== "string" && !isRecord(key)) {
+      note(path, 'expected a key, or an object such as { "key": …, "weight": 2 }')
+      return []
+    }
+    const fields = fieldsOf(from, path, (at, message) => note(typeof key === "string" ? path : at, message), expand)
+    const secret = fields.text("key")
+    if (secret === undefined) {
+      if (from["key"] === undefined) note(`${path}.key`, "is missing")
+      return []
+    }
+    if (secret.trim() === "") {
+      note(path, "is empty")
+      return []
+    }
+    return [
+      ApiKey.make(secret, {
+        ...optional("id", fields.text("id")),
+        ...optional("weight", fields.positive("weight")),
+        ...optional("maxConcurrency", fields.whole("max_concurrency")),
+        ...optional("requestsPerSecond", fields.positive("max_qps")),
+        ...optional("quotaGroup", fields.text("quota_group"))
+      })
+    ]
+  }
+
+  const readKeys = (keys: unknown, path: string): ReadonlyArray<ApiKey.ApiKey> => {
+    if (!Array.isArray(keys)) {
+      note(path, keys === undefined ? "is missing" : "expected a list of keys")
+      return []
+    }
+    if (keys.length === 0) note(path, "expected at least one key")
+    return keys.flatMap((key: unknown, index) => readKey(key, `${path}[${index}]`))
+  }
+
+  const readHeaders = (headers: unknown, path: string): Readonly<Record<string, string>> => {
+    if (headers === undefined) return {}
+    if (!isRecord(headers)) {
+      note(path, "expected an object of texts")
+      return {}
+    }
+    const fields = fieldsOf(headers, path, note, expand)
+    return Object.fromEntries(
+      Object.keys(headers).flatMap((name) => {
+        const value = fields.text(name)
+        return value === undefined ? [] : [[name, value] as const]
+      })
+    )
+  }
+
+  const readModel = (provider: string, entry: unknown, path: string): void => {
+    if (!isRecord(entry)) {
+      note(path, "expected an object")
+      return
+    }
+    const fields = fieldsOf(entry, path, note, expand)
+    for (const field of Object.keys(entry))
+      if (!modelFields.has(field)) warnings.push(`${path}.${field}: unknown field`)
+    const model = fields.text("model_name")
+    if (model === undefined || model === "") {
+      if (entry["model_name"] === undefined || model === "") note(fields.at("model_name"), "is missing")
+    } else if (models.some((other) => other.provider === provider && other.model === model)) {
+      note(fields.at("model_name"), `"${model}" is there already`)
+    }
+    const type = fields.text("type")
+    if (type !== undefined && type !== "chat-completions" && type !== "responses") {
+      note(fields.at("type"), 'expected "chat-completions" or "responses"')
+    }
+    const named = (fields.text("preset") ?? provider).toLowerCase()
+    const preset = presetNames.has(named) ? named : undefined
+    if (entry["preset"] !== undefined && preset === undefined)
+      note(fields.at("preset"), `no preset is called "${named}"`)
+    const baseUrl = fields.text("base_url")
+    if (baseUrl === undefined) {
+      if (entry["base_url"] === undefined && (preset === undefined || !hasBaseUrl(preset))) {
+        note(fields.at("base_url"), "is missing")
+      }
+    } else if (!/^https?:\/\/[^/]/i.test(baseUrl)) {
+      note(fields.at("base_url"), "expected an http(s) URL")
+    }
+    for (const alias of Array.isArray(entry["aliases"]) ? entry["aliases"] : []) {
+      if (typeof alias === "string") addAlias(alias, `${provider}/${model ?? ""}`, fields.at("aliases"))
+      else note(fields.at("aliases"), "expected a list of texts")
+    }
+    models.push({
+      provider,
+      model: model ?? "",
+      wire: type === "responses" || type === "chat-completions" ? type : undefined,
+      preset,
+      baseUrl,
+      headers: readHeaders(entry["headers"], fields.at("headers")),
+      keys: readKeys(entry["api_keys"], fields.at("api_keys")),
+      attempts: fields.whole("max_retries") ?? 5,
+      retryDelay: seconds(fields.notNegative("retry_delay")) ?? Duration.seconds(1),
+      capacity: fields.positive("rate_limit_capacity") ?? 10,
+      refillRate: fields.positive("rate_limit_refill_rate") ?? 1,
+      tokensPerMinute: fields.positive("tokens_per_minute"),
+      contextWindow: fields.whole("context_window") ?? 200_000,
+      timeout: seconds(fields.positive("timeout")),
+      temperature: fields.notNegative("default_temperature"),
+      weight: fields.positive("model_weight") ?? 1
+    })
+  }
+
+  const addAlias = (alias: string, target: string, path: string): void => {
+    if (aliases[alias] !== undefined && aliases[alias] !== target) note(path, `"${alias}" stands for two models`)
+    aliases[alias] = target
+  }
+
+  const readAliases = (given: unknown): void => {
+    if (!isRecord(given)) {
+      note("$aliases", 'expected an object such as { "fast": "openai/gpt-4o-mini" }')
+      return
+    }
+    for (const [alias, target] of Object.entries(given)) {
+      if (typeof target === "string") addAlias(alias, target, `$aliases.${alias}`)
+      else note(`$aliases.${alias}`, 'expected a text such as "openai/gpt-4o"')
+    }
+  }
+
+  const isModel = (name: string): boolean => models.some(({ model, provider }) => `${provider}/${model}` === name)
+
+  if (!isRecord(json)) {
+    note("", "expected an object of providers")
+  } else {
+    for (const [provider, section] of Object.entries(json)) {
+      if (provider.startsWith("$")) continue
+      if (Array.isArray(section)) {
+        for (const [index, entry] of section.entries()) readModel(provider, entry, `${provider}[${index}]`)
+      } else {
+        note(provider, "expected a list of models")
+      }
+    }
+    if (json["$aliases"] !== undefined) readAliases(json["$aliases"])
+    for (const [alias, target] of Object.entries(aliases)) {
+      if (!isModel(target)) note(`$aliases.${alias}`, `"${target}" is no model of this file`)
+    }
+  }
+  const given = isRecord(json) ? json["$default"] : undefined
+  const chosen = typeof given === "string" ? given : undefined
+  if (given !== undefined && (chosen === undefined || !(isModel(chosen) || aliases[chosen] !== undefined))) {
+    note("$default", "is no model and no alias of this file")
+  }
+  return { value: { models, aliases, default: chosen, warnings }, faults }
+}
