@@ -284,7 +284,7 @@ describe("what a call holds is given back", () => {
         expect(limiter.tokens?.reserved).toBe(0)
         expect(limiter.tokens?.available).toBe(10_000)
       }),
-    { fastCheck: { numRuns: 60 } }
+    { fastCheck: { numRuns: 25 } }
   )
 })
 

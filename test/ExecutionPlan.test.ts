@@ -1,0 +1,36 @@
+/** `LLM` is an ordinary service: what Effect does to services, it does to this one. */
+import { describe, expect, it } from "@effect/vitest"
+import { Effect, ExecutionPlan, Fiber, Schedule, TestClock } from "effect"
+import * as LLM from "../src/LLM.js"
+import { TestLLM } from "../src/testing/index.js"
+import { unavailable } from "./support/scripted.js"
+
+describe("Effect's own means work on an LLM", () => {
+  const plan = ExecutionPlan.make(
+    { provide: TestLLM.layer([TestLLM.failure(unavailable)], { loop: true }), attempts: 2 },
+    { provide: TestLLM.layer(["from the second"]), attempts: 1 }
+  )
+
+  it.effect("an execution plan goes from one LLM to the next", () =>
+    Effect.gen(function* () {
+      const answer = yield* Effect.withExecutionPlan(LLM.chat("?"), plan)
+      expect(answer.text).toBe("from the second")
+    })
+  )
+
+  it.effect("a retry with a schedule", () =>
+    Effect.gen(function* () {
+      const fiber = yield* Effect.fork(Effect.retry(LLM.chat("?"), Schedule.exponential("1 second")))
+      yield* TestClock.adjust("1 minute")
+      expect((yield* Fiber.join(fiber)).text).toBe("at last")
+    }).pipe(Effect.provide(TestLLM.layer([TestLLM.failure(unavailable), TestLLM.failure(unavailable), "at last"])))
+  )
+
+  it.effect("a timeout", () =>
+    Effect.gen(function* () {
+      const fiber = yield* Effect.fork(Effect.flip(Effect.timeout(LLM.chat("?"), "1 second")))
+      yield* TestClock.adjust("1 second")
+      expect((yield* Fiber.join(fiber))._tag).toBe("TimeoutException")
+    }).pipe(Effect.provide(TestLLM.layer([TestLLM.never])))
+  )
+})

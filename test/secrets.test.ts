@@ -1,0 +1,165 @@
+/** A canary is planted as a key, and looked for in everything that can be seen. */
+import { NodeHttpClient } from "@effect/platform-node"
+import { describe, expect, it } from "@effect/vitest"
+import type { Tracer } from "effect"
+import { Cause, ConfigProvider, Effect, Either, Layer, Logger, LogLevel, Metric, Stream } from "effect"
+import { inspect } from "node:util"
+import * as ApiKey from "../src/ApiKey.js"
+import * as ChatEvent from "../src/ChatEvent.js"
+import * as KeyPool from "../src/KeyPool.js"
+import * as LLM from "../src/LLM.js"
+import * as ChatCompletionsClient from "../src/provider/ChatCompletionsClient.js"
+import * as ProviderFile from "../src/ProviderFile.js"
+import * as RateLimiter from "../src/RateLimiter.js"
+import { SimulatedProvider } from "../src/testing/index.js"
+
+const canary = "sk-canary-5f2b1c90-never-to-be-seen"
+
+/** Everything that a value can be made to say. */
+const said = (value: unknown): string =>
+  [
+    String(value),
+    JSON.stringify(value, (_, inner: unknown) => (typeof inner === "bigint" ? String(inner) : inner)) ?? "",
+    inspect(value, { depth: Infinity, showHidden: true, getters: false }),
+    value instanceof Error ? `${value.message} ${value.stack ?? ""}` : ""
+  ].join("\n")
+
+const expectUnseen = (...values: ReadonlyArray<unknown>): void => {
+  for (const value of values) expect(said(value).includes(canary)).toBe(false)
+}
+
+/** The tracer, and every span that it makes. */
+const recordingTracer = Effect.map(Effect.tracer, (tracer) => {
+  const spans: Array<Tracer.Span> = []
+  const layer = Layer.setTracer({
+    ...tracer,
+    span: (...args) => {
+      const span = tracer.span(...args)
+      spans.push(span)
+      return span
+    }
+  })
+  return { spans, layer }
+})
+
+describe("a key is seen nowhere", () => {
+  it("on the key itself, its pool or their faults", () => {
+    const key = ApiKey.make(canary)
+    expectUnseen(key, ApiKey.fingerprint(key.value))
+  })
+
+  it.effect("in a pool, its status and its errors", () =>
+    Effect.gen(function* () {
+      const pool = yield* KeyPool.make({ providerId: "test", keys: [canary, { key: "other", weight: 2 }] })
+      const lease = yield* pool.acquire()
+      expectUnseen(pool, lease, yield* pool.status)
+      const faulty = yield* Effect.flip(
+        KeyPool.make({ providerId: "test", keys: [canary, canary, { key: canary, weight: -1 }] })
+      )
+      expectUnseen(faulty)
+    })
+  )
+
+  it.effect("in the faults of a provider file", () =>
+    Effect.gen(function* () {
+      const broken = [
+        `{"openai":[{"model_name":"m","api_keys":["${canary}"],"base_url":"nowhere"}]}`,
+        `{"openai":[{"model_name":"m","api_keys":"${canary}","base_url":"http://x"}]}`,
+        `{"openai":[{"model_name":"m","api_keys":[{"key":"${canary}","weight":0}],"base_url":"http://x"}]}`,
+        `{"openai": ["${canary}" "x"]}`,
+        `${canary}`
+      ]
+      for (const text of broken) expectUnseen(yield* Effect.flip(ProviderFile.parse(text)))
+      expectUnseen(
+        yield* ProviderFile.parse(`{"openai":[{"model_name":"m","api_keys":["${canary}"],"base_url":"http://x"}]}`)
+      )
+    })
+  )
+
+  it.effect("in what is read from the environment", () =>
+    Effect.gen(function* () {
+      const env = ConfigProvider.fromMap(
+        new Map([
+          ["OPENAI_API_KEY", canary],
+          ["LLM_MAX_TOKENS", "many"]
+        ])
+      )
+      const exit = yield* Effect.exit(
+        Effect.provide(LLM.LLM, LLM.layerConfig()).pipe(
+          Effect.provide(NodeHttpClient.layerUndici),
+          Effect.withConfigProvider(env)
+        )
+      )
+      expectUnseen(exit)
+      if (exit._tag === "Failure") expect(Cause.pretty(exit.cause)).not.toContain(canary)
+    })
+  )
+
+  it.scopedLive("in answers, errors, logs, spans and metrics of calls that succeed and fail in every way", () =>
+    Effect.gen(function* () {
+      const S = SimulatedProvider
+      const lines: Array<string> = []
+      const logger = Logger.replace(
+        Logger.defaultLogger,
+        Logger.make(({ annotations, cause, message }) => {
+          lines.push(said(message), Cause.pretty(cause), said([...annotations]))
+        })
+      )
+      const tracer = yield* recordingTracer
+      yield* Effect.gen(function* () {
+        const provider = yield* SimulatedProvider.make()
+        const llm = yield* LLM.make({
+          model: "simulated",
+          retry: false,
+          timeouts: { response: "200 millis", firstEvent: "200 millis", idle: "200 millis" }
+        }).pipe(
+          Effect.provide(ChatCompletionsClient.layer({ provider: "simulated", baseUrl: provider.baseUrl })),
+          Effect.provide(
+            KeyPool.layer({ providerId: "simulated", keys: [canary], cooldown: { base: 1, quota: 1, refused: 1 } })
+          ),
+          Effect.provide(RateLimiter.unlimited)
+        )
+        expectUnseen(llm)
+        const faults = [
+          undefined,
+          S.status(401, { message: `Incorrect API key provided: ${canary}` }),
+          S.status(500, { message: `Authorization: Bearer ${canary}`, code: canary }),
+          S.status(429, { message: canary }),
+          S.garbage,
+          S.reset(),
+          S.reset(3),
+          S.truncate(3),
+          S.hang(),
+          S.errorEvent(2, { message: `bad key ${canary}` }),
+          S.brokenEvent(2)
+        ]
+        for (const fault of faults) {
+          yield* provider.next(fault)
+          const whole = yield* Effect.either(llm.chat("?"))
+          yield* Effect.logError("whole", whole, Either.isLeft(whole) ? Cause.fail(whole.left) : "")
+          yield* Effect.sleep(5)
+          yield* provider.next(fault)
+          const streamed = yield* Effect.either(ChatEvent.collect(llm.chatStream("?")))
+          yield* Effect.logError("streamed", streamed)
+          yield* Effect.sleep(5)
+          expectUnseen(whole, streamed, yield* llm.status)
+        }
+        expectUnseen(yield* provider.log)
+        const elsewhere = yield* LLM.make({ model: "m", retry: false }).pipe(
+          Effect.provide(ChatCompletionsClient.layer({ baseUrl: "http://127.0.0.1:1/v1" })),
+          Effect.provide(KeyPool.layer({ providerId: "nowhere", keys: [canary] })),
+          Effect.provide(RateLimiter.unlimited)
+        )
+        expectUnseen(
+          yield* Effect.exit(elsewhere.chat("?")),
+          yield* Effect.exit(Stream.runDrain(elsewhere.chatStream("?")))
+        )
+      }).pipe(Effect.provide(NodeHttpClient.layerUndici), Effect.provide(tracer.layer), Effect.provide(logger))
+      expect(lines.length).toBeGreaterThan(10)
+      expectUnseen(lines)
+      expect(tracer.spans.length).toBeGreaterThan(10)
+      for (const span of tracer.spans) expectUnseen(span.name, [...span.attributes], span.status)
+      expectUnseen(yield* Metric.snapshot)
+    }).pipe(Logger.withMinimumLogLevel(LogLevel.All))
+  )
+})
