@@ -1,0 +1,222 @@
+import { describe, expect, it } from "@effect/vitest"
+import { Duration, Effect, FastCheck, Fiber, Ref, TestClock } from "effect"
+import * as RateLimiter from "../src/RateLimiter.js"
+
+const waitOf = (limiter: RateLimiter.Service, n = 1) =>
+  Effect.map(Effect.flip(limiter.take(n, { maxWait: 0 })), (error) => error.retryAfter)
+
+describe("a bucket of requests", () => {
+  it.effect("starts full, and then gives what is put back", () =>
+    Effect.gen(function* () {
+      const limiter = yield* RateLimiter.make({ capacity: 3, refillRate: 2 })
+      for (let n = 0; n < 3; n++) yield* limiter.take()
+      expect(yield* waitOf(limiter)).toEqual(Duration.millis(500))
+      yield* TestClock.adjust("500 millis")
+      yield* limiter.take()
+      yield* TestClock.adjust("1 hour")
+      expect(yield* limiter.status).toEqual({ available: 3, capacity: 3, refillRate: 2, waiting: 0 })
+    })
+  )
+
+  it.effect("lets callers wait in the order they came", () =>
+    Effect.gen(function* () {
+      const limiter = yield* RateLimiter.make({ capacity: 1, refillRate: 1 })
+      yield* limiter.take()
+      const served = yield* Ref.make<ReadonlyArray<number>>([])
+      const fibers = yield* Effect.forEach([1, 2, 3, 4], (n) =>
+        Effect.fork(
+          Effect.zipRight(
+            limiter.take(),
+            Ref.update(served, (before) => [...before, n])
+          )
+        )
+      )
+      yield* TestClock.adjust("2 seconds")
+      expect(yield* Ref.get(served)).toEqual([1, 2])
+      expect((yield* limiter.status).waiting).toBe(2)
+      yield* TestClock.adjust("2 seconds")
+      yield* Fiber.joinAll(fibers)
+      expect(yield* Ref.get(served)).toEqual([1, 2, 3, 4])
+    })
+  )
+
+  it.effect("fails at once, with the exact wait, where that is longer than allowed", () =>
+    Effect.gen(function* () {
+      const limiter = yield* RateLimiter.make({ capacity: 1, refillRate: 0.1, maxWait: "15 seconds" })
+      yield* limiter.take()
+      const first = yield* Effect.fork(limiter.take())
+      yield* Effect.yieldNow()
+      const error = yield* Effect.flip(limiter.take())
+      expect([error.source, error.retryAfter]).toEqual(["limiter", Duration.seconds(20)])
+      yield* TestClock.adjust("10 seconds")
+      yield* Fiber.join(first)
+    })
+  )
+
+  it.effect("moves the others up when one gives up", () =>
+    Effect.gen(function* () {
+      const limiter = yield* RateLimiter.make({ capacity: 4, refillRate: 1 })
+      yield* limiter.take(4)
+      const large = yield* Effect.fork(limiter.take(4))
+      const small = yield* Effect.fork(limiter.take(1))
+      yield* TestClock.adjust("1 second")
+      expect(yield* Fiber.poll(small)).toMatchObject({ _tag: "None" })
+      yield* Fiber.interrupt(large)
+      yield* TestClock.adjust(1)
+      yield* Fiber.join(small)
+      expect((yield* limiter.status).waiting).toBe(0)
+    })
+  )
+
+  it.effect("is taken from without waiting only where nobody waits", () =>
+    Effect.gen(function* () {
+      const limiter = yield* RateLimiter.make({ capacity: 2, refillRate: 1 })
+      expect(yield* limiter.tryTake(2)).toBe(true)
+      expect(yield* limiter.tryTake()).toBe(false)
+      const waiting = yield* Effect.fork(limiter.take(2))
+      yield* TestClock.adjust("1 second")
+      expect(yield* limiter.tryTake()).toBe(false)
+      yield* Fiber.interrupt(waiting)
+      expect(yield* limiter.tryTake()).toBe(true)
+    })
+  )
+
+  it.effect("refuses what it can never give, and what is no number", () =>
+    Effect.gen(function* () {
+      const limiter = yield* RateLimiter.make({ capacity: 2 })
+      for (const n of [3, 0, -1, Number.NaN, Infinity]) {
+        const error = yield* Effect.flip(limiter.take(n))
+        expect([error._tag, error.retryAfter]).toEqual(["RateLimitError", undefined])
+        expect(yield* limiter.tryTake(n)).toBe(false)
+      }
+      expect((yield* limiter.status).available).toBe(2)
+    })
+  )
+
+  it.effect("is full again after a reset, and serves those who wait", () =>
+    Effect.gen(function* () {
+      const limiter = yield* RateLimiter.make({ capacity: 2, refillRate: 0.1 })
+      yield* limiter.take(2)
+      const waiting = yield* Effect.fork(limiter.take())
+      yield* Effect.yieldNow()
+      yield* limiter.reset
+      yield* Fiber.join(waiting)
+      expect((yield* limiter.status).available).toBe(1)
+    })
+  )
+
+  it.effect("is lowered by what a provider says is left, and never raised", () =>
+    Effect.gen(function* () {
+      const limiter = yield* RateLimiter.make({ capacity: 10, tokensPerMinute: 100 })
+      yield* limiter.lower({ requests: 4, tokens: 30 })
+      yield* limiter.lower({ requests: 400, tokens: 3000 })
+      const { available, tokens } = yield* limiter.status
+      expect([available, tokens?.available]).toEqual([4, 30])
+    })
+  )
+
+  it.effect("that makes no sense is refused, with every fault", () =>
+    Effect.gen(function* () {
+      const error = yield* Effect.flip(RateLimiter.make({ capacity: 0, refillRate: Number.NaN, tokensPerMinute: -1 }))
+      expect(error.faults.map((fault) => fault.split(":")[0])).toEqual(["capacity", "refillRate", "tokensPerMinute"])
+    })
+  )
+})
+
+describe("a bucket of tokens", () => {
+  const make = RateLimiter.make({ capacity: 100, refillRate: 100, tokensPerMinute: 600 })
+
+  it.effect("gives back what was reserved too much, once", () =>
+    Effect.gen(function* () {
+      const limiter = yield* make
+      const reservation = yield* limiter.reserve(500)
+      expect((yield* limiter.status).tokens).toMatchObject({ available: 100, reserved: 500 })
+      yield* reservation.settle(200)
+      yield* reservation.settle(0)
+      expect((yield* limiter.status).tokens).toMatchObject({ available: 400, reserved: 0 })
+    })
+  )
+
+  it.effect("lets later callers wait out what was reserved too little", () =>
+    Effect.gen(function* () {
+      const limiter = yield* make
+      const reservation = yield* limiter.reserve(600)
+      yield* reservation.settle(700)
+      const error = yield* Effect.flip(limiter.reserve(10, { maxWait: 0 }))
+      // 100 owed and 10 wanted, at 10 a second.
+      expect(error.retryAfter).toEqual(Duration.seconds(11))
+    })
+  )
+
+  it.effect("takes the request and the tokens together or neither", () =>
+    Effect.gen(function* () {
+      const limiter = yield* make
+      yield* limiter.reserve(600)
+      yield* Effect.flip(limiter.reserve(1, { maxWait: 0 }))
+      expect((yield* limiter.status).available).toBe(99)
+    })
+  )
+
+  it.effect("refuses at once what is more than a whole minute's", () =>
+    Effect.gen(function* () {
+      const limiter = yield* make
+      expect((yield* Effect.flip(limiter.reserve(601))).retryAfter).toBe(undefined)
+    })
+  )
+})
+
+describe("laws", () => {
+  const arrivals = FastCheck.array(
+    FastCheck.record({
+      at: FastCheck.integer({ min: 0, max: 5000 }),
+      n: FastCheck.integer({ min: 1, max: 3 }),
+      givesUpAfter: FastCheck.option(FastCheck.integer({ min: 0, max: 3000 }), { nil: undefined })
+    }),
+    { minLength: 1, maxLength: 30 }
+  )
+
+  it.effect.prop(
+    "never more than capacity + rate × time is granted over any time, and nothing is lost",
+    {
+      arrivals,
+      capacity: FastCheck.integer({ min: 3, max: 6 }),
+      refillRate: FastCheck.constantFrom(0.5, 1, 3, 7, 1000)
+    },
+    ({ arrivals, capacity, refillRate }) =>
+      Effect.gen(function* () {
+        const limiter = yield* RateLimiter.make({ capacity, refillRate, maxWait: "10 seconds" })
+        const grants = yield* Ref.make<ReadonlyArray<{ readonly at: number; readonly n: number }>>([])
+        const fibers = yield* Effect.forEach(arrivals, ({ at, givesUpAfter, n }) =>
+          Effect.gen(function* () {
+            const taker = yield* Effect.fork(
+              Effect.delay(
+                Effect.flatMap(limiter.take(n), () =>
+                  Effect.clockWith((clock) =>
+                    Ref.update(grants, (before) => [...before, { at: clock.unsafeCurrentTimeMillis(), n }])
+                  )
+                ),
+                at
+              )
+            )
+            if (givesUpAfter !== undefined) {
+              yield* Effect.fork(Effect.delay(Fiber.interrupt(taker), at + givesUpAfter))
+            }
+            return taker
+          })
+        )
+        yield* TestClock.adjust("1 minute")
+        yield* Effect.forEach(fibers, Fiber.await)
+        const granted = yield* Ref.get(grants)
+        for (const [index, first] of granted.entries()) {
+          let sum = 0
+          for (const grant of granted.slice(index)) {
+            sum += grant.n
+            expect(sum).toBeLessThanOrEqual(capacity + (refillRate * (grant.at - first.at)) / 1000 + 1e-6)
+          }
+        }
+        yield* TestClock.adjust("1 minute")
+        expect(yield* limiter.status).toEqual({ available: capacity, capacity, refillRate, waiting: 0 })
+      }),
+    { fastCheck: { numRuns: 60 } }
+  )
+})
