@@ -1,5 +1,297 @@
+/** What must hold however calls, interruptions, time and changes of the keys fall together. */
 import { describe, expect, it } from "@effect/vitest"
-import { Array, Deferred, Effect, Exit, FastCheck, Fiber, FiberId, Option, Ref, Scheduler, TestClock } from "effect"
+import { Array, Cause, Duration, Effect, Exit, FastCheck, Fiber, Option, Ref, TestClock } from "effect"
 import * as KeyPool from "../src/KeyPool.js"
+import { AuthenticationError, isLLMError, QuotaExceededError, RateLimitError } from "../src/LLMError.js"
 
-const { Neutral, OutOfQuota, RateLimited, Refused, Served } = KeyPool.Verdict
+const context = { provider: "acme", model: "m", message: "no", attempts: [] }
+
+/** Who has which key, as the calls themselves see it. */
+interface Witness {
+  readonly holding: Ref.Ref<ReadonlyMap<string, number>>
+  readonly most: Ref.Ref<ReadonlyMap<string, number>>
+}
+
+const counted = (self: ReadonlyMap<string, number>, id: string, change: number): ReadonlyMap<string, number> =>
+  new Map([...self, [id, (self.get(id) ?? 0) + change]])
+
+const makeWitness: Effect.Effect<Witness> = Effect.map(
+  Effect.all([Ref.make<ReadonlyMap<string, number>>(new Map()), Ref.make<ReadonlyMap<string, number>>(new Map())]),
+  ([holding, most]) => ({ holding, most })
+)
+
+const watched = <A, E>(witness: Witness, id: string, effect: Effect.Effect<A, E>): Effect.Effect<A, E> =>
+  Effect.acquireUseRelease(
+    Effect.flatMap(
+      Ref.updateAndGet(witness.holding, (self) => counted(self, id, 1)),
+      (holding) =>
+        Ref.update(witness.most, (self) => new Map([...self, [id, Math.max(self.get(id) ?? 0, holding.get(id) ?? 0)]]))
+    ),
+    () => effect,
+    () => Ref.update(witness.holding, (self) => counted(self, id, -1))
+  )
+
+type Ending = "success" | "rate limit" | "quota" | "refusal" | "failure" | "defect"
+
+const ended = (ending: Ending): Effect.Effect<string, unknown> => {
+  switch (ending) {
+    case "success":
+      return Effect.succeed("answer")
+    case "rate limit":
+      return Effect.fail(new RateLimitError({ ...context, source: "provider", retryAfter: Duration.millis(700) }))
+    case "quota":
+      return Effect.fail(new QuotaExceededError({ ...context, retryAfter: Duration.seconds(2) }))
+    case "refusal":
+      return Effect.fail(new AuthenticationError(context))
+    case "failure":
+      return Effect.fail("failure")
+    case "defect":
+      return Effect.die("defect")
+  }
+}
+
+interface Call {
+  readonly style: "withKey" | "acquire" | "lease"
+  readonly duration: number
+  readonly ending: Ending
+  readonly exclude: ReadonlyArray<string>
+  readonly maxWait: number
+  readonly cooling: "wait" | "fail"
+}
+
+const spoken = (self: KeyPool.Service, witness: Witness, call: Call): Effect.Effect<string, unknown> => {
+  const options = { exclude: new Set(call.exclude), maxWait: call.maxWait, cooling: call.cooling }
+  const use = (id: string) => watched(witness, id, Effect.zipRight(Effect.sleep(call.duration), ended(call.ending)))
+  const verdict = (exit: Exit.Exit<unknown, unknown>) =>
+    Exit.match(exit, {
+      onSuccess: () => KeyPool.Verdict.Served({ latency: call.duration }),
+      onFailure: (cause) =>
+        Option.match(Cause.failureOption(cause), { onNone: () => KeyPool.Verdict.Neutral(), onSome: KeyPool.verdictOf })
+    })
+  switch (call.style) {
+    case "withKey":
+      return self.withKey((key) => use(key.id), options)
+    case "acquire":
+      return Effect.acquireUseRelease(
+        self.acquire(options),
+        (lease) => use(lease.key.id),
+        (lease, exit) => lease.settle(verdict(exit))
+      )
+    case "lease":
+      return Effect.scoped(
+        Effect.flatMap(self.lease(options), (lease) =>
+          Effect.onExit(use(lease.key.id), (exit) => lease.settle(verdict(exit)))
+        )
+      )
+  }
+}
+
+type Command =
+  | { readonly _tag: "Call"; readonly call: Call }
+  | { readonly _tag: "Interrupt"; readonly index: number }
+  | { readonly _tag: "Pass"; readonly millis: number }
+  | { readonly _tag: "Yield" }
+  | { readonly _tag: "Add"; readonly maxConcurrency: number }
+  | {
+      readonly _tag: "Change"
+      readonly what: "remove" | "disable" | "enable" | "rest" | "reweight"
+      readonly id: string
+    }
+
+const ids = FastCheck.constantFrom("k0", "k1", "k2")
+
+const command: FastCheck.Arbitrary<Command> = FastCheck.oneof(
+  {
+    weight: 8,
+    arbitrary: FastCheck.record({
+      _tag: FastCheck.constant("Call" as const),
+      call: FastCheck.record({
+        style: FastCheck.constantFrom("withKey" as const, "acquire" as const, "lease" as const),
+        duration: FastCheck.constantFrom(0, 1, 50, 400),
+        ending: FastCheck.constantFrom<Ending>(
+          "success",
+          "success",
+          "success",
+          "rate limit",
+          "quota",
+          "refusal",
+          "failure",
+          "defect"
+        ),
+        exclude: FastCheck.oneof(
+          { weight: 3, arbitrary: FastCheck.constant([]) },
+          { weight: 1, arbitrary: FastCheck.uniqueArray(ids, { maxLength: 2 }) }
+        ),
+        maxWait: FastCheck.constantFrom(0, 100, 1_000, 60_000),
+        cooling: FastCheck.constantFrom("wait" as const, "wait" as const, "fail" as const)
+      })
+    })
+  },
+  {
+    weight: 4,
+    arbitrary: FastCheck.record({ _tag: FastCheck.constant("Interrupt" as const), index: FastCheck.nat(40) })
+  },
+  {
+    weight: 1,
+    arbitrary: FastCheck.record({
+      _tag: FastCheck.constant("Pass" as const),
+      millis: FastCheck.constantFrom(1, 50, 700)
+    })
+  },
+  { weight: 4, arbitrary: FastCheck.record({ _tag: FastCheck.constant("Yield" as const) }) },
+  {
+    weight: 1,
+    arbitrary: FastCheck.record({
+      _tag: FastCheck.constant("Add" as const),
+      maxConcurrency: FastCheck.integer({ min: 1, max: 3 })
+    })
+  },
+  {
+    weight: 1,
+    arbitrary: FastCheck.record({
+      _tag: FastCheck.constant("Change" as const),
+      what: FastCheck.constantFrom(
+        "remove" as const,
+        "disable" as const,
+        "enable" as const,
+        "rest" as const,
+        "reweight" as const
+      ),
+      id: ids
+    })
+  }
+)
+
+const caps: ReadonlyMap<string, number> = new Map([
+  ["k0", 1],
+  ["k1", 2],
+  ["k2", 3]
+])
+
+const keys = Array.map([...caps], ([id, maxConcurrency]) => ({ key: `sk-${id}`, id, maxConcurrency }))
+
+const run = (commands: ReadonlyArray<Command>) =>
+  Effect.gen(function* () {
+    const self = yield* KeyPool.make({ providerId: "acme", keys })
+    const witness = yield* makeWitness
+    const fibers: Array<Fiber.RuntimeFiber<string, unknown>> = []
+    const allowed = new Map(caps)
+    for (const each of commands) {
+      switch (each._tag) {
+        case "Call":
+          fibers.push(yield* Effect.fork(spoken(self, witness, each.call)))
+          break
+        case "Interrupt": {
+          const fiber = fibers[each.index % Math.max(1, fibers.length)]
+          if (fiber !== undefined) yield* Fiber.interruptFork(fiber)
+          break
+        }
+        case "Pass":
+          yield* TestClock.adjust(each.millis)
+          break
+        case "Yield":
+          yield* Effect.yieldNow()
+          break
+        case "Add": {
+          const id = `added-${allowed.size}`
+          allowed.set(id, each.maxConcurrency)
+          yield* self.add({ key: `sk-${id}`, id, maxConcurrency: each.maxConcurrency })
+          break
+        }
+        case "Change":
+          if (each.what === "rest") yield* self.rest(each.id, "300 millis")
+          else if (each.what === "reweight") yield* Effect.ignore(self.reweight(each.id, 2))
+          else yield* self[each.what](each.id)
+      }
+    }
+    // Nobody may wait longer than a minute, and no call takes longer than half a second.
+    yield* TestClock.adjust("2 minutes")
+    const exits = yield* Effect.forEach(fibers, (fiber) => fiber.poll)
+    return { self, allowed, exits, witness }
+  })
+
+const settings = { fastCheck: { numRuns: 150 } }
+
+describe("however calls, interruptions, time and changes fall together", () => {
+  it.effect.prop(
+    "every call ends, every key is given back, and none was ever over its cap",
+    [
+      FastCheck.array(command, { maxLength: 60, size: "max" }),
+      // How many steps a fiber takes before it lets another run: one shows every order there is.
+      FastCheck.constantFrom(1, 2, 3, 5, 2_048)
+    ],
+    ([commands, steps]) =>
+      Effect.gen(function* () {
+        const { allowed, exits, self, witness } = yield* Effect.withMaxOpsBeforeYield(run(commands), steps)
+        expect(exits.filter(Option.isNone)).toEqual([])
+        const { keys, waiting } = yield* self.status
+        expect(waiting).toBe(0)
+        expect(keys.map((key) => key.inFlight)).toEqual(keys.map(() => 0))
+        expect([...(yield* Ref.get(witness.holding)).values()].every((count) => count === 0)).toBe(true)
+        for (const [id, most] of yield* Ref.get(witness.most)) {
+          expect(most).toBeLessThanOrEqual(allowed.get(id) ?? 0)
+        }
+        for (const key of keys) {
+          expect(key.succeeded + key.rateLimited + key.outOfQuota + key.refused).toBeLessThanOrEqual(key.served)
+        }
+        for (const exit of Array.getSomes(exits)) {
+          const failure = Exit.isFailure(exit) ? Cause.failureOption(exit.cause) : Option.none()
+          expect(Option.isNone(failure) || failure.value === "failure" || isLLMError(failure.value)).toBe(true)
+        }
+      }),
+    settings
+  )
+})
+
+describe("a call that is interrupted at any step whatever", () => {
+  const styles = ["withKey", "acquire", "lease"] as const
+
+  const call = (style: Call["style"]): Call => ({
+    style,
+    duration: 1_000,
+    ending: "success",
+    exclude: [],
+    maxWait: 60_000,
+    cooling: "wait"
+  })
+
+  it.effect.each(styles)("gives its key back, by %s", (style) =>
+    Effect.gen(function* () {
+      const self = yield* KeyPool.make({ providerId: "acme", keys: [{ key: "sk-0", maxConcurrency: 1 }] })
+      const witness = yield* makeWitness
+      for (let steps = 0; steps < 120; steps++) {
+        const fiber = yield* Effect.fork(Effect.withMaxOpsBeforeYield(spoken(self, witness, call(style)), 1))
+        for (let step = 0; step < steps; step++) yield* Effect.yieldNow()
+        yield* Fiber.interrupt(fiber)
+        expect((yield* self.status).keys.map((key) => key.inFlight)).toEqual([0])
+      }
+      expect((yield* self.status).keys[0]?.served).toBeGreaterThan(10)
+    })
+  )
+
+  it.effect.each(styles)("passes on the key that it waited for, by %s", (style) =>
+    Effect.gen(function* () {
+      const self = yield* KeyPool.make({ providerId: "acme", keys: [{ key: "sk-0", id: "k0", maxConcurrency: 1 }] })
+      const witness = yield* makeWitness
+      const counts: Array<number> = []
+      for (let steps = 0; steps < 120; steps++) {
+        const first = yield* self.acquire()
+        const fiber = yield* Effect.fork(Effect.withMaxOpsBeforeYield(spoken(self, witness, call(style)), 1))
+        while ((yield* self.status).waiting < 1) yield* Effect.yieldNow()
+        const next = yield* Effect.fork(self.acquire())
+        while ((yield* self.status).waiting < 2) yield* Effect.yieldNow()
+        yield* first.settle(KeyPool.Verdict.Neutral())
+        for (let step = 0; step < steps; step++) yield* Effect.yieldNow()
+        yield* Fiber.interrupt(fiber)
+        const lease = yield* Fiber.join(next)
+        const { keys, waiting } = yield* self.status
+        expect([waiting, keys[0]?.inFlight]).toEqual([0, 1])
+        counts.push(keys[0]?.served ?? 0)
+        yield* lease.settle(KeyPool.Verdict.Neutral())
+      }
+      // Some were interrupted before they had the key in hand and some after.
+      const taken = counts.map((count, index) => count - (counts[index - 1] ?? 0))
+      expect(new Set(taken)).toEqual(new Set([2, 3]))
+    })
+  )
+})

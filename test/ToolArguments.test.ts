@@ -1,0 +1,57 @@
+import { describe, expect, it } from "@effect/vitest"
+import { Either, FastCheck } from "effect"
+import * as ToolArguments from "../src/ToolArguments.js"
+
+describe("arguments that are cut off are closed", () => {
+  for (const [text, value] of [
+    ["", {}],
+    ["{", {}],
+    ['{"city', {}],
+    ['{"city"', {}],
+    ['{"city":', {}],
+    ['{"city":"Par', { city: "Par" }],
+    ['{"city":"Par\\', { city: "Par" }],
+    ['{"city":"Par\\u00', { city: "Par" }],
+    ['{"city":"Paris",', { city: "Paris" }],
+    ['{"city":"Paris","n', { city: "Paris" }],
+    ['{"days":[1,2,', { days: [1, 2] }],
+    ['{"days":[1,2,3', { days: [1, 2, 3] }],
+    ['{"a":{"b":[{"c":"d"', { a: { b: [{ c: "d" }] } }],
+    ['{"sure":tru', {}],
+    ['{"n":1.', {}],
+    ['{"code":"a, b: {c', { code: "a, b: {c" }],
+    ['{{"code":"print(1)"}', { code: "print(1)" }],
+    ['{"code":"print(1)"}}', { code: "print(1)" }],
+    ['{{"code":"print(', { code: "print(" }]
+  ] as const) {
+    it(JSON.stringify(text), () => {
+      expect(ToolArguments.complete(text)).toEqual(value)
+    })
+  }
+
+  it("but not where they are no object", () => {
+    for (const text of ["null", "[1,2", "hello", "12"]) expect(ToolArguments.complete(text)).toBe(undefined)
+  })
+
+  it.prop(
+    "wherever they are cut, and whole they are themselves",
+    {
+      value: FastCheck.dictionary(FastCheck.string(), FastCheck.jsonValue()),
+      at: FastCheck.double({ min: 0, max: 1, noNaN: true })
+    },
+    ({ at, value }) => {
+      const text = JSON.stringify(value)
+      expect(ToolArguments.complete(text)).toEqual(JSON.parse(text))
+      const cut = text.slice(0, Math.floor(text.length * at))
+      expect(typeof ToolArguments.complete(cut)).toBe("object")
+    }
+  )
+})
+
+describe("a complete call", () => {
+  it("is parsed, or told to be broken", () => {
+    const call = { id: "1", name: "search", arguments: '{"q":1}' }
+    expect(ToolArguments.parse(call)).toEqual(Either.right({ q: 1 }))
+    expect(Either.isLeft(ToolArguments.parse({ ...call, arguments: '{"q":' }))).toBe(true)
+  })
+})
