@@ -1,0 +1,167 @@
+import { NodeContext, NodeHttpClient } from "@effect/platform-node"
+import { FileSystem } from "@effect/platform"
+import { describe, expect, it } from "@effect/vitest"
+import { ConfigProvider, Effect, Layer, Ref } from "effect"
+import * as LLM from "../src/LLM.js"
+import * as Models from "../src/Models.js"
+import * as ProviderFile from "../src/ProviderFile.js"
+import { SimulatedProvider } from "../src/testing/index.js"
+
+const environment = (variables: Record<string, string> = {}) =>
+  Effect.withConfigProvider(ConfigProvider.fromMap(new Map(Object.entries(variables))))
+
+const fileAt = (baseUrl: string, more: object = {}) =>
+  JSON.stringify({
+    acme: [
+      {
+        model_name: "large",
+        api_keys: [
+          { key: "a", id: "a", weight: 3 },
+          { key: "b", id: "b", weight: 2, max_concurrency: 4 }
+        ],
+        base_url: baseUrl,
+        rate_limit_capacity: 7,
+        rate_limit_refill_rate: 2,
+        default_temperature: 0.3,
+        aliases: ["smart"]
+      },
+      { model_name: "small", api_keys: ["a"], base_url: baseUrl, type: "responses" }
+    ],
+    other: [{ model_name: "small", api_keys: ["c"], base_url: baseUrl }],
+    ...more
+  })
+
+const modelsAt = (baseUrl: string, more?: object, options?: Models.Options) =>
+  Effect.flatMap(ProviderFile.parse(fileAt(baseUrl, more)), (file) => Models.make(file, options))
+
+describe("the models of a file", () => {
+  it.scopedLive("are found by provider and name, by alias, and by a bare name that is unique", () =>
+    Effect.gen(function* () {
+      const models = yield* modelsAt("http://127.0.0.1:1")
+      for (const llm of [
+        yield* models.get("acme/large"),
+        yield* models.get("acme", "large"),
+        yield* models.get("smart"),
+        yield* models.get("large")
+      ]) {
+        expect(llm.info).toEqual({ provider: "acme", model: "large", wire: "chat-completions", contextWindow: 200_000 })
+      }
+      expect((yield* Effect.flip(models.get("small"))).message).toContain("acme/small, other/small")
+      expect((yield* Effect.flip(models.get("none"))).message).toContain("acme/large")
+      expect(models.list.map(({ aliases, model, wire }) => [model, wire, aliases])).toEqual([
+        ["large", "chat-completions", ["smart"]],
+        ["small", "responses", []],
+        ["small", "chat-completions", []]
+      ])
+    }).pipe(Effect.provide(NodeHttpClient.layerUndici), environment())
+  )
+
+  it.scopedLive("have the keys, weights and limits of the file", () =>
+    Effect.gen(function* () {
+      const models = yield* modelsAt("http://127.0.0.1:1")
+      const { keys, limiter } = yield* Effect.flatMap(models.get("large"), ({ status }) => status)
+      expect(keys.providerId).toBe("acme-large")
+      expect(keys.keys.map(({ id, weight }) => [id, weight])).toEqual([
+        ["a", 3],
+        ["b", 2]
+      ])
+      expect([limiter.capacity, limiter.refillRate]).toEqual([7, 2])
+    }).pipe(Effect.provide(NodeHttpClient.layerUndici), environment())
+  )
+
+  it.scopedLive("have a default: the file's, else the environment's, else the only one", () =>
+    Effect.gen(function* () {
+      const named = (more?: object) => Effect.flatMap(modelsAt("http://127.0.0.1:1", more), (models) => models.default)
+      expect((yield* named({ $default: "smart" })).info.model).toBe("large")
+      expect((yield* environment({ LLM_DEFAULT_MODEL: "other/small" })(named())).info.provider).toBe("other")
+      expect((yield* Effect.flip(named()))._tag).toBe("ModelNotFoundError")
+    }).pipe(Effect.provide(NodeHttpClient.layerUndici), environment())
+  )
+
+  it.scopedLive("answer over sockets, in both protocols from one file, with the nearest settings", () =>
+    Effect.gen(function* () {
+      const asked = yield* Ref.make<ReadonlyArray<unknown>>([])
+      const provider = yield* SimulatedProvider.make()
+      const path = yield* Effect.flatMap(FileSystem.FileSystem, (files) => files.makeTempFileScoped())
+      yield* Effect.flatMap(FileSystem.FileSystem, (files) => files.writeFileString(path, fileAt(provider.baseUrl)))
+      const ask = (options: Models.Options, name: string) =>
+        Effect.gen(function* () {
+          const answer = yield* LLM.chat("?")
+          yield* Ref.update(asked, (before) => [...before, answer.text])
+        }).pipe(Effect.provide(Layer.provide(Models.layerLLM(name), Models.layerFile(path, options))))
+      yield* ask({}, "large")
+      yield* ask({ wire: "responses" }, "large")
+      yield* ask({}, "acme/small")
+      expect(yield* Ref.get(asked)).toHaveLength(3)
+      const exchanges = yield* provider.log
+      expect(exchanges.map((exchange) => exchange.path)).toEqual([
+        "/v1/chat/completions",
+        "/v1/responses",
+        "/v1/responses"
+      ])
+      expect(exchanges.map(({ body }) => body)).toMatchObject([
+        { temperature: 0.3, max_tokens: 50 },
+        { temperature: 0.3, max_output_tokens: 50 },
+        { temperature: 0.9, max_output_tokens: 50 }
+      ])
+    }).pipe(
+      Effect.provide(NodeHttpClient.layerUndici),
+      Effect.provide(NodeContext.layer),
+      environment({ LLM_DEFAULT_TEMPERATURE: "0.9", LLM_MAX_TOKENS: "50" })
+    )
+  )
+
+  it.scopedLive("cannot be had from a file that is not there", () =>
+    Effect.gen(function* () {
+      const error = yield* Effect.flip(Effect.provide(Models.Models, Models.layerFile("no-such-file.json")))
+      expect(error._tag).toBe("ProviderFileError")
+    }).pipe(Effect.provide(NodeHttpClient.layerUndici), Effect.provide(NodeContext.layer), environment())
+  )
+})
+
+describe("the environment alone", () => {
+  const built = (options?: LLM.ConfigOptions) =>
+    Effect.provide(LLM.LLM, Layer.provide(LLM.layerConfig(options), NodeHttpClient.layerUndici))
+
+  it.effect("makes an LLM of OPENAI_API_KEY, be it one key or several", () =>
+    Effect.gen(function* () {
+      const llm = yield* built()
+      expect(llm.info).toMatchObject({ provider: "openai", model: "gpt-4o-mini" })
+      expect((yield* llm.status).keys.keys).toHaveLength(4)
+    }).pipe(environment({ OPENAI_API_KEY: "one, two", OPENAI_API_KEY_1: "three", OPENAI_API_KEY_2: "four" }))
+  )
+
+  it.effect("names the variable that is missing or wrong", () =>
+    Effect.gen(function* () {
+      expect(String(yield* Effect.flip(environment({})(built())))).toContain("OPENAI_API_KEY")
+      const xai = environment({ XAI_API_KEY: "k" })(built({ provider: "xai" }))
+      expect(String(yield* Effect.flip(xai))).toContain("LLM_DEFAULT_MODEL")
+      const late = environment({ OPENAI_API_KEY: "k", LLM_TIMEOUT: "whenever" })(built())
+      expect(String(yield* Effect.flip(late))).toContain("LLM_TIMEOUT")
+    })
+  )
+
+  it.scopedLive("is overruled by what a layer says, and that by what a call says", () =>
+    Effect.gen(function* () {
+      const provider = yield* SimulatedProvider.make()
+      yield* Effect.gen(function* () {
+        const llm = yield* built({ provider: "deepseek", defaults: { maxTokens: 20 } })
+        yield* llm.chat("?")
+        yield* llm.chat({ messages: [{ role: "user", content: "?" }], temperature: 1, maxTokens: 30 })
+      }).pipe(
+        environment({
+          DEEPSEEK_API_KEY: "k",
+          DEEPSEEK_BASE_URL: provider.baseUrl,
+          LLM_DEFAULT_MODEL: "chat",
+          LLM_DEFAULT_TEMPERATURE: "0.5",
+          LLM_MAX_TOKENS: "10",
+          LLM_TIMEOUT: "30"
+        })
+      )
+      expect((yield* provider.log).map(({ body }) => body)).toMatchObject([
+        { model: "chat", temperature: 0.5, max_tokens: 20 },
+        { model: "chat", temperature: 1, max_tokens: 30 }
+      ])
+    })
+  )
+})

@@ -1,0 +1,179 @@
+import { describe, expect, it } from "@effect/vitest"
+import { ConfigProvider, Duration, Effect, Redacted } from "effect"
+import * as ProviderFile from "../src/ProviderFile.js"
+
+const asItStandsInTheWild = `{
+  "openai": [
+    {
+      "model_name": "gpt-4o",
+      "api_keys": ["sk-one", "sk-two"],
+      "base_url": "https://api.openai.com/v1",
+      "max_retries": 3,
+      "retry_delay": 0.5,
+      "rate_limit_capacity": 20,
+      "rate_limit_refill_rate": 3.0,
+      "context_window": 128000
+    },
+    { "model_name": "gpt-4o-mini", "api_keys": ["sk-one"], "base_url": "https://api.openai.com/v1" }
+  ],
+  "local": [{ "model_name": "llama", "api_keys": ["none"], "base_url": "http://localhost:8000/v1", "notes": "mine" }]
+}`
+
+const withEnvironment = (variables: Record<string, string>) =>
+  Effect.withConfigProvider(ConfigProvider.fromMap(new Map(Object.entries(variables))))
+
+const faultsOf = (json: unknown) =>
+  Effect.map(Effect.flip(ProviderFile.parse(JSON.stringify(json))), ({ faults }) =>
+    faults.map(({ message, path }) => `${path}: ${message}`)
+  )
+
+const model = { model_name: "m", api_keys: ["k"], base_url: "https://example.com" }
+
+describe("a file as it stands in the wild", () => {
+  it.effect("is read unchanged, with the defaults that it is used to", () =>
+    Effect.gen(function* () {
+      const file = yield* ProviderFile.parse(asItStandsInTheWild)
+      expect(file.models.map(({ model, provider }) => `${provider}/${model}`)).toEqual([
+        "openai/gpt-4o",
+        "openai/gpt-4o-mini",
+        "local/llama"
+      ])
+      expect(file.models[0]).toMatchObject({
+        attempts: 3,
+        retryDelay: Duration.millis(500),
+        capacity: 20,
+        refillRate: 3,
+        contextWindow: 128_000,
+        preset: "openai",
+        wire: undefined
+      })
+      expect(file.models[0]?.keys.map(({ value }) => Redacted.value(value))).toEqual(["sk-one", "sk-two"])
+      expect(file.models[1]).toMatchObject({
+        attempts: 5,
+        retryDelay: Duration.seconds(1),
+        capacity: 10,
+        refillRate: 1,
+        contextWindow: 200_000
+      })
+      expect(file.warnings).toEqual(["local[0].notes: unknown field"])
+    })
+  )
+})
+
+describe("our own fields", () => {
+  it.effect("say more of keys, protocols and limits", () =>
+    Effect.gen(function* () {
+      const file = yield* ProviderFile.parse(
+        JSON.stringify({
+          deepseek: [
+            {
+              model_name: "chat",
+              type: "chat-completions",
+              api_keys: [{ key: "k", id: "paid", weight: 2, max_concurrency: 4, max_qps: 0.5, quota_group: "team" }],
+              headers: { "x-team": "a" },
+              timeout: 30,
+              tokens_per_minute: 1000,
+              default_temperature: 0.2,
+              model_weight: 1.5,
+              aliases: ["cheap"]
+            }
+          ],
+          $default: "cheap",
+          $aliases: { fast: "deepseek/chat" }
+        })
+      )
+      expect(file.models[0]).toMatchObject({
+        wire: "chat-completions",
+        preset: "deepseek",
+        baseUrl: undefined,
+        headers: { "x-team": "a" },
+        timeout: Duration.seconds(30),
+        tokensPerMinute: 1000,
+        temperature: 0.2,
+        weight: 1.5
+      })
+      expect(file.models[0]?.keys[0]).toMatchObject({
+        id: "paid",
+        weight: 2,
+        maxConcurrency: 4,
+        requestsPerSecond: 0.5,
+        quotaGroup: "team"
+      })
+      expect([file.default, file.aliases]).toEqual(["cheap", { cheap: "deepseek/chat", fast: "deepseek/chat" }])
+    })
+  )
+
+  it.effect("take variables of the environment, and a dollar for itself", () =>
+    Effect.gen(function* () {
+      const file = yield* ProviderFile.parse(
+        JSON.stringify({
+          x: [{ ...model, api_keys: ["${KEY}"], base_url: "https://${HOST}/v1", headers: { a: "$${KEY}" } }]
+        })
+      )
+      expect(file.models[0]).toMatchObject({ baseUrl: "https://here/v1", headers: { a: "${KEY}" } })
+      expect(file.models[0]?.keys.map(({ value }) => Redacted.value(value))).toEqual(["secret"])
+    }).pipe(withEnvironment({ KEY: "secret", HOST: "here" }))
+  )
+})
+
+describe("faults", () => {
+  it.effect("are told all at once, each with its place", () =>
+    Effect.gen(function* () {
+      expect(
+        yield* faultsOf({
+          a: "no list",
+          b: [
+            { api_keys: [], base_url: "nowhere" },
+            {
+              ...model,
+              api_keys: ["", { key: "k", weight: 0 }, 5, { weight: 1 }],
+              max_retries: 0,
+              context_window: 1.5
+            },
+            { ...model, rate_limit_capacity: -1, rate_limit_refill_rate: 0, type: "soap", timeout: "soon" },
+            { model_name: "m2", api_keys: "k" },
+            { ...model, api_keys: ["${NOT_SET}"], headers: { a: 1 }, aliases: ["x"] },
+            7
+          ],
+          $aliases: { x: "b/other" },
+          $default: "nobody"
+        })
+      ).toEqual([
+        "a: expected a list of models",
+        "b[0].model_name: is missing",
+        "b[0].base_url: expected an http(s) URL",
+        "b[0].api_keys: expected at least one key",
+        "b[1].api_keys[0]: is empty",
+        "b[1].api_keys[1].weight: expected a positive number",
+        'b[1].api_keys[2]: expected a key, or an object such as { "key": …, "weight": 2 }',
+        "b[1].api_keys[3].key: is missing",
+        "b[1].max_retries: expected a positive whole number",
+        "b[1].context_window: expected a positive whole number",
+        'b[2].model_name: "m" is there already',
+        'b[2].type: expected "chat-completions" or "responses"',
+        "b[2].rate_limit_capacity: expected a positive number",
+        "b[2].rate_limit_refill_rate: expected a positive number",
+        "b[2].timeout: expected a positive number",
+        "b[3].base_url: is missing",
+        "b[3].api_keys: expected a list of keys",
+        'b[4].model_name: "m" is there already',
+        "b[4].headers.a: expected a text",
+        "b[4].api_keys[0]: names an environment variable that is not set",
+        "b[5]: expected an object",
+        '$aliases.x: "x" stands for two models',
+        '$aliases.x: "b/other" is no model of this file',
+        "$default: is no model and no alias of this file"
+      ])
+    }).pipe(withEnvironment({}))
+  )
+
+  it.effect("of the JSON itself say where it breaks off, as far as that is known", () =>
+    Effect.gen(function* () {
+      const error = yield* Effect.flip(
+        ProviderFile.parse('{\n  "openai": [\n    { "model_name" "x" }\n  ]\n}', "p.json")
+      )
+      expect(error.message).toBe("p.json cannot be used. not valid JSON at line 3, column 20")
+      expect(yield* faultsOf([])).toEqual([": expected an object of providers"])
+    })
+  )
+})
