@@ -145,10 +145,11 @@ describe("the environment alone", () => {
     Effect.gen(function* () {
       const provider = yield* SimulatedProvider.make()
       yield* Effect.gen(function* () {
-        const llm = yield* built({ provider: "deepseek", defaults: { maxTokens: 20 } })
-        yield* llm.chat("?")
-        yield* llm.chat({ messages: [{ role: "user", content: "?" }], temperature: 1, maxTokens: 30 })
+        yield* LLM.chat("?")
+        yield* LLM.chat({ messages: [{ role: "user", content: "?" }], temperature: 1, maxTokens: 30 })
       }).pipe(
+        Effect.provide(LLM.layerConfig({ provider: "deepseek", defaults: { maxTokens: 20 } })),
+        Effect.provide(NodeHttpClient.layerUndici),
         environment({
           DEEPSEEK_API_KEY: "k",
           DEEPSEEK_BASE_URL: provider.baseUrl,
