@@ -1,0 +1,163 @@
+/** The means for tests are tested themselves: mocks against the vocabulary, the provider with a plain HTTP client. */
+import { describe, expect, it } from "@effect/vitest"
+import { Chunk, Effect, Exit, Fiber, Stream, TestClock } from "effect"
+import { request as ask } from "undici"
+import * as ApiKey from "../src/ApiKey.js"
+import * as Chat from "../src/Chat.js"
+import * as ChatEvent from "../src/ChatEvent.js"
+import * as LLM from "../src/LLM.js"
+import { SimulatedProvider, TestLLM } from "../src/testing/index.js"
+import { unavailable } from "./support/scripted.js"
+
+describe("TestLLM", () => {
+  it.effect("goes through its script, whole or streamed, and keeps a record", () =>
+    Effect.gen(function* () {
+      expect((yield* LLM.chat("one")).text).toBe("first")
+      const streamed = yield* Stream.runCollect(LLM.chatStream("two"))
+      expect(
+        Chunk.toReadonlyArray(streamed).map((event) => (event._tag === "TextDelta" ? event.text : event._tag))
+      ).toEqual(["Start", "one ", "word ", "after ", "another", "Finish"])
+      expect((yield* LLM.chat("three")).toolCalls).toHaveLength(1)
+      expect(yield* Effect.flip(LLM.chat("four"))).toBe(unavailable)
+      expect(yield* TestLLM.calls).toEqual([
+        { request: { messages: [Chat.user("one")] }, stream: false },
+        { request: { messages: [Chat.user("two")] }, stream: true },
+        { request: { messages: [Chat.user("three")] }, stream: false },
+        { request: { messages: [Chat.user("four")] }, stream: false }
+      ])
+    }).pipe(
+      Effect.provide(
+        TestLLM.layer([
+          "first",
+          "one word after another",
+          TestLLM.answer({ toolCalls: [{ id: "1", name: "search", arguments: "{}" }] }),
+          TestLLM.failure(unavailable)
+        ])
+      )
+    )
+  )
+
+  it.effect("says so when its script is over, or begins again", () =>
+    Effect.gen(function* () {
+      yield* LLM.chat("?")
+      expect((yield* Effect.flip(LLM.chat("?"))).message).toContain("1 step")
+    }).pipe(Effect.provide(TestLLM.layer(["only"])))
+  )
+
+  it.effect("begins its script again where asked to", () =>
+    Effect.gen(function* () {
+      const answers = yield* Effect.forEach([1, 2, 3], () => LLM.chat("?"))
+      expect(answers.map((answer) => answer.text)).toEqual(["a", "b", "a"])
+    }).pipe(Effect.provide(TestLLM.layer(["a", "b"], { loop: true })))
+  )
+
+  it.effect("takes its time by the test's clock, and may never end", () =>
+    Effect.gen(function* () {
+      const late = yield* Effect.fork(LLM.chat("?"))
+      yield* TestClock.adjust("999 millis")
+      expect(late.unsafePoll()).toBe(null)
+      yield* TestClock.adjust("1 milli")
+      expect((yield* Fiber.join(late)).text).toBe("late")
+      const never = yield* Effect.fork(Effect.timeoutOption(LLM.chat("?"), "1 day"))
+      yield* TestClock.adjust("1 day")
+      expect(yield* Fiber.join(never)).toMatchObject({ _tag: "None" })
+    }).pipe(Effect.provide(TestLLM.layer([TestLLM.delayed("1 second", "late"), TestLLM.never])))
+  )
+
+  const events = ChatEvent.fromResponse(TestLLM.response({ text: "Hello" }))
+
+  it.effect("streams events at a pace and breaks off", () =>
+    Effect.gen(function* () {
+      const seen: Array<string> = []
+      const fiber = yield* Effect.fork(
+        Effect.exit(Stream.runForEach(LLM.chatStream("?"), (event) => Effect.sync(() => seen.push(event._tag))))
+      )
+      yield* TestClock.adjust("150 millis")
+      expect(seen).toEqual(["Start"])
+      yield* TestClock.adjust("1 second")
+      expect(yield* Fiber.join(fiber)).toEqual(Exit.fail(unavailable))
+      expect(seen).toEqual(["Start", "TextDelta"])
+    }).pipe(
+      Effect.provide(TestLLM.layer([TestLLM.stream(events.slice(0, 2), { every: "100 millis", failure: unavailable })]))
+    )
+  )
+
+  it.effect("refuses what the real one refuses, without using up its script", () =>
+    Effect.gen(function* () {
+      const error = yield* Effect.flip(LLM.chat({ messages: [] }))
+      expect(error._tag === "InvalidRequestError" && error.field).toBe("messages")
+      expect((yield* LLM.chat("?")).text).toBe("only")
+    }).pipe(Effect.provide(TestLLM.layer(["only"])))
+  )
+
+  it.effect("does what a function says of each call", () =>
+    Effect.gen(function* () {
+      expect((yield* LLM.chat("echo")).text).toBe("0: echo")
+    }).pipe(
+      Effect.provide(
+        TestLLM.layerHandler(({ request }, index) => `${index}: ${Chat.textOf(request.messages[0]?.content ?? "")}`)
+      )
+    )
+  )
+})
+
+const post = (baseUrl: string, body: object, key = "good") =>
+  Effect.promise(async () => {
+    const response = await ask(`${baseUrl}/chat/completions`, {
+      method: "POST",
+      headers: { authorization: `Bearer ${key}`, "content-type": "application/json" },
+      body: JSON.stringify({ model: "m", messages: [{ role: "user", content: "Hi" }], ...body })
+    })
+    return { status: response.statusCode, headers: response.headers, text: await response.body.text() }
+  })
+
+describe("SimulatedProvider", () => {
+  it.scopedLive("knows its keys, and limits them with the Retry-After that is right", () =>
+    Effect.gen(function* () {
+      const provider = yield* SimulatedProvider.make({
+        keys: [
+          { key: "limited", limit: { requests: 2, per: "10 seconds" } },
+          { key: "revoked", revoked: true },
+          { key: "empty", outOfQuota: true }
+        ]
+      })
+      const statuses = yield* Effect.forEach(["limited", "limited", "limited", "revoked", "empty", "unknown"], (key) =>
+        post(provider.baseUrl, {}, key)
+      )
+      expect(statuses.map(({ status }) => status)).toEqual([200, 200, 429, 401, 429, 401])
+      const wait = Number(statuses[2]?.headers["retry-after"])
+      expect(wait).toBeGreaterThan(9)
+      expect(wait).toBeLessThanOrEqual(10)
+      expect(statuses[4]?.text).toContain("insufficient_quota")
+      const log = yield* provider.log
+      expect(log[0]?.keyId).toBe(ApiKey.make("limited").id)
+      expect(JSON.stringify(log)).not.toContain("Bearer")
+    })
+  )
+
+  it.scopedLive("streams as OpenAI does, and counts where it is asked to", () =>
+    Effect.gen(function* () {
+      const provider = yield* SimulatedProvider.make({ answer: () => "one two" })
+      const { text } = yield* post(provider.baseUrl, { stream: true, stream_options: { include_usage: true } })
+      const frames = text.trim().split("\n\n")
+      expect(frames[frames.length - 1]).toBe("data: [DONE]")
+      expect(frames[frames.length - 2]).toContain('"prompt_tokens"')
+      const silent = yield* post(provider.baseUrl, { stream: true })
+      expect(silent.text).not.toContain('"prompt_tokens"')
+    })
+  )
+
+  it.scopedLive("refuses what makes no sense, and paths that it does not know", () =>
+    Effect.gen(function* () {
+      const provider = yield* SimulatedProvider.make()
+      const refused = yield* post(provider.baseUrl, { messages: [{ role: "robot", content: "?" }] })
+      expect([refused.status, refused.text.includes("messages[0].role")]).toEqual([400, true])
+      const lost = yield* Effect.promise(() => ask(`${provider.baseUrl}/nowhere`, { method: "POST", body: "{}" }))
+      expect(lost.statusCode).toBe(404)
+      yield* Effect.promise(() => lost.body.dump())
+      const models = yield* Effect.promise(() => ask(`${provider.baseUrl}/models`))
+      expect(models.statusCode).toBe(200)
+      yield* Effect.promise(() => models.body.dump())
+    })
+  )
+})
