@@ -17,7 +17,8 @@
  *
  * @since 0.1.0
  */
-import { Array as Arr, Context, Duration, Effect, Layer } from "effect"
+import type { Array as Arr } from "effect"
+import { Context, Duration, Effect, Layer } from "effect"
 import * as Attempt from "./Attempt.js"
 import type { ChatRequest } from "./Chat.js"
 import { narrow } from "./internal/CallLimits.js"

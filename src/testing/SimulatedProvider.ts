@@ -20,8 +20,8 @@
  *
  * @since 0.1.0
  */
-import type { Scope } from "effect"
-import { Context, Data, Duration, Effect, FiberSet, Layer, Ref } from "effect"
+import type { Duration, Scope } from "effect"
+import { Context, Data, Effect, FiberSet, Layer, Ref } from "effect"
 import type { IncomingMessage, ServerResponse } from "node:http"
 import { createServer } from "node:http"
 import type { Socket } from "node:net"
