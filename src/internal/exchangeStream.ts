@@ -63,12 +63,21 @@ const events = (exchange: Exchange, bytes: Effect.Effect<Chunk.Chunk<Uint8Array>
     return failure === undefined ? next : Effect.fail(Option.some(failure))
   }
 
+  /** A wire of a user's own may throw where ours would tell. */
+  const pushed = (frame: Frame, decoded: Array<WireEvent>): WireFailure | undefined => {
+    framesSeen = true
+    try {
+      return decoder.push(frame, decoded)
+    } catch {
+      return malformed("", frame.data)
+    }
+  }
+
   const decode = (frames: ReadonlyArray<Frame>, within: boolean): Pull => {
     const decoded: Array<WireEvent> = []
     let wireFailure: WireFailure | undefined
     for (const frame of frames) {
-      framesSeen = true
-      wireFailure = decoder.push(frame, decoded)
+      wireFailure = pushed(frame, decoded)
       if (wireFailure !== undefined || decoder.state === "done") break
     }
     if (!within) wireFailure ??= malformed("", `an event of more than ${Framing.maxFrameLength} characters`)
@@ -92,9 +101,8 @@ const events = (exchange: Exchange, bytes: Effect.Effect<Chunk.Chunk<Uint8Array>
     const decoded: Array<WireEvent> = []
     let wireFailure: WireFailure | undefined
     for (const frame of frames) {
-      framesSeen = true
       if (decoder.state === "done") break
-      wireFailure = decoder.push(frame, decoded)
+      wireFailure = pushed(frame, decoded)
       if (wireFailure !== undefined) break
     }
     if (wireFailure === undefined && decoder.state !== "done") {

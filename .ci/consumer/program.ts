@@ -1,0 +1,31 @@
+/** What a stranger writes from the README alone: a pool, a fallback, a stream, and a mock. */
+import { NodeHttpClient } from "@effect/platform-node"
+import { Console, Effect, Layer, Stream } from "effect"
+import { ChatCompletionsClient, Fallback, KeyPool, LLM, RateLimiter, ResponsesClient } from "effect-llm"
+import * as RetryModule from "effect-llm/Retry"
+import { SimulatedProvider, TestLLM } from "effect-llm/testing"
+
+const ask = Effect.gen(function* () {
+  const answer = yield* LLM.chat("Hello?")
+  yield* Console.log(`${answer.provider}: ${answer.text} (${answer.attempts.length} attempts, key ${answer.keyId})`)
+  yield* LLM.chatStream("Tell me more.").pipe(LLM.text, Stream.runForEach(Console.log))
+})
+
+const live = Effect.gen(function* () {
+  const first = yield* SimulatedProvider.make({ keys: [{ key: "revoked", revoked: true }] })
+  const second = yield* SimulatedProvider.make({ keys: [{ key: "good" }] })
+  const primary = LLM.layer({ model: "large" }).pipe(
+    Layer.provide(ChatCompletionsClient.layer({ provider: "first", baseUrl: first.baseUrl })),
+    Layer.provide(KeyPool.layer({ providerId: "first", keys: ["revoked", "unknown"] })),
+    Layer.provide(RateLimiter.layer({ capacity: 20, refillRate: 3 }))
+  )
+  const backup = LLM.layer({ model: "small", retry: false }).pipe(
+    LLM.withMiddleware(RetryModule.make({ attempts: 2 })),
+    Layer.provide(ResponsesClient.layer({ provider: "second", baseUrl: second.baseUrl })),
+    Layer.provide(KeyPool.layer({ providerId: "second", keys: [{ key: "good", weight: 2 }] })),
+    Layer.provide(RateLimiter.unlimited)
+  )
+  yield* ask.pipe(Effect.provide(Fallback.layer([primary, backup])), Effect.provide(NodeHttpClient.layerUndici))
+}).pipe(Effect.scoped)
+
+await Effect.runPromise(Effect.zipRight(live, Effect.provide(ask, TestLLM.layer(["mocked", "and streamed"]))))
