@@ -1,6 +1,7 @@
 /** What must hold however calls, interruptions, time and changes of the keys fall together. */
 import { describe, expect, it } from "@effect/vitest"
-import { Array, Cause, Duration, Effect, Exit, FastCheck, Fiber, Option, Ref, TestClock } from "effect"
+import { Array, Cause, Clock, Duration, Effect, Exit, FastCheck, Fiber, Option, Ref, Scheduler } from "effect"
+import * as RandomDraw from "../src/internal/randomDraw.js"
 import * as KeyPool from "../src/KeyPool.js"
 import { AuthenticationError, isLLMError, QuotaExceededError, RateLimitError } from "../src/LLMError.js"
 
@@ -170,7 +171,7 @@ const caps: ReadonlyMap<string, number> = new Map([
 
 const keys = Array.map([...caps], ([id, maxConcurrency]) => ({ key: `sk-${id}`, id, maxConcurrency }))
 
-const run = (commands: ReadonlyArray<Command>) =>
+const run = (commands: ReadonlyArray<Command>, pass: (millis: number) => Effect.Effect<void>) =>
   Effect.gen(function* () {
     const self = yield* KeyPool.make({ providerId: "acme", keys })
     const witness = yield* makeWitness
@@ -187,7 +188,7 @@ const run = (commands: ReadonlyArray<Command>) =>
           break
         }
         case "Pass":
-          yield* TestClock.adjust(each.millis)
+          yield* pass(each.millis)
           break
         case "Yield":
           yield* Effect.yieldNow()
@@ -205,24 +206,96 @@ const run = (commands: ReadonlyArray<Command>) =>
       }
     }
     // Nobody may wait longer than a minute, and no call takes longer than half a second.
-    yield* TestClock.adjust("2 minutes")
+    yield* pass(120_000)
     const exits = yield* Effect.forEach(fibers, (fiber) => fiber.poll)
     return { self, allowed, exits, witness }
   })
+
+/**
+ * A clock that stands still until it is told otherwise. TestClock will not do here: a fiber that is interrupted in the middle
+ * of its `sleep` keeps the lock that it holds.
+ */
+const makeClock = () => {
+  let now = 0
+  const timers = new Map<() => void, number>()
+  const clock: Clock.Clock = {
+    [Clock.ClockTypeId]: Clock.ClockTypeId,
+    unsafeCurrentTimeMillis: () => now,
+    unsafeCurrentTimeNanos: () => BigInt(now) * 1_000_000n,
+    currentTimeMillis: Effect.sync(() => now),
+    currentTimeNanos: Effect.sync(() => BigInt(now) * 1_000_000n),
+    sleep: (duration) =>
+      Effect.async((resume) => {
+        const wake = () => resume(Effect.void)
+        timers.set(wake, now + Duration.toMillis(duration))
+        return Effect.sync(() => timers.delete(wake))
+      })
+  }
+  const pass = (millis: number) =>
+    Effect.gen(function* () {
+      const end = now + millis
+      for (;;) {
+        yield* Effect.replicateEffect(Effect.yieldNow(), 20)
+        const [wake, at] = [...timers].reduce(
+          (first, next) => (next[1] < first[1] ? next : first),
+          [() => {}, Infinity]
+        )
+        if (at > end) break
+        now = Math.max(now, at)
+        timers.delete(wake)
+        wake()
+      }
+      now = end
+    })
+  return { clock, pass }
+}
+
+/** Lets another fiber run at random steps, so that in time every order of steps comes up. A yield takes a dozen steps itself. */
+const restless = (seed: number): Scheduler.Scheduler => {
+  let draw = RandomDraw.next(seed)
+  return Scheduler.make(
+    (task) => Scheduler.defaultScheduler.scheduleTask(task, 0),
+    () => {
+      draw = RandomDraw.next(draw)
+      return RandomDraw.uniform(draw) < 0.03 ? 0 : false
+    }
+  )
+}
+
+/** Lets another fiber run once, after so many steps from when it was told to. */
+const pausing = () => {
+  let left = Infinity
+  const scheduler = Scheduler.make(
+    (task) => Scheduler.defaultScheduler.scheduleTask(task, 0),
+    () => {
+      left--
+      return left === 0 ? 0 : false
+    }
+  )
+  const after = (steps: number) => {
+    left = steps
+  }
+  /** Until it has come so far, or comes no further. */
+  const reached = Effect.iterate(0, {
+    while: (turns) => left > 0 && turns < 50,
+    body: (turns) => Effect.as(Effect.yieldNow(), turns + 1)
+  })
+  return { scheduler, after, reached }
+}
 
 const settings = { fastCheck: { numRuns: 150 } }
 
 describe("however calls, interruptions, time and changes fall together", () => {
   it.effect.prop(
     "every call ends, every key is given back, and none was ever over its cap",
-    [
-      FastCheck.array(command, { maxLength: 60, size: "max" }),
-      // How many steps a fiber takes before it lets another run: one shows every order there is.
-      FastCheck.constantFrom(1, 2, 3, 5, 2_048)
-    ],
-    ([commands, steps]) =>
+    [FastCheck.array(command, { maxLength: 60, size: "max" }), FastCheck.integer()],
+    ([commands, seed]) =>
       Effect.gen(function* () {
-        const { allowed, exits, self, witness } = yield* Effect.withMaxOpsBeforeYield(run(commands), steps)
+        const { clock, pass } = makeClock()
+        const { allowed, exits, self, witness } = yield* run(commands, pass).pipe(
+          Effect.withScheduler(restless(seed)),
+          Effect.withClock(clock)
+        )
         expect(exits.filter(Option.isNone)).toEqual([])
         const { keys, waiting } = yield* self.status
         expect(waiting).toBe(0)
@@ -246,52 +319,65 @@ describe("however calls, interruptions, time and changes fall together", () => {
 describe("a call that is interrupted at any step whatever", () => {
   const styles = ["withKey", "acquire", "lease"] as const
 
+  const pool = KeyPool.make({
+    providerId: "acme",
+    keys: [{ key: "sk-0", id: "k0", maxConcurrency: 1 }],
+    maxWait: Duration.infinity
+  })
+
   const call = (style: Call["style"]): Call => ({
     style,
     duration: 1_000,
     ending: "success",
     exclude: [],
-    maxWait: 60_000,
+    maxWait: Infinity,
     cooling: "wait"
   })
 
   it.effect.each(styles)("gives its key back, by %s", (style) =>
     Effect.gen(function* () {
-      const self = yield* KeyPool.make({ providerId: "acme", keys: [{ key: "sk-0", maxConcurrency: 1 }] })
+      const self = yield* pool
       const witness = yield* makeWitness
-      for (let steps = 0; steps < 120; steps++) {
-        const fiber = yield* Effect.fork(Effect.withMaxOpsBeforeYield(spoken(self, witness, call(style)), 1))
-        for (let step = 0; step < steps; step++) yield* Effect.yieldNow()
+      for (let step = 1; step <= 120; step++) {
+        const pause = pausing()
+        pause.after(step)
+        const fiber = yield* Effect.fork(Effect.withScheduler(spoken(self, witness, call(style)), pause.scheduler))
+        yield* pause.reached
         yield* Fiber.interrupt(fiber)
         expect((yield* self.status).keys.map((key) => key.inFlight)).toEqual([0])
       }
-      expect((yield* self.status).keys[0]?.served).toBeGreaterThan(10)
-    })
+      // Some were interrupted before they had the key in hand and some after.
+      const served = (yield* self.status).keys[0]?.served ?? 0
+      expect(served).toBeGreaterThan(20)
+      expect(served).toBeLessThan(119)
+    }).pipe(Effect.withClock(makeClock().clock))
   )
 
   it.effect.each(styles)("passes on the key that it waited for, by %s", (style) =>
     Effect.gen(function* () {
-      const self = yield* KeyPool.make({ providerId: "acme", keys: [{ key: "sk-0", id: "k0", maxConcurrency: 1 }] })
+      const self = yield* pool
       const witness = yield* makeWitness
-      const counts: Array<number> = []
-      for (let steps = 0; steps < 120; steps++) {
+      const served: Array<number> = []
+      for (let step = 1; step <= 120; step++) {
+        const pause = pausing()
         const first = yield* self.acquire()
-        const fiber = yield* Effect.fork(Effect.withMaxOpsBeforeYield(spoken(self, witness, call(style)), 1))
-        while ((yield* self.status).waiting < 1) yield* Effect.yieldNow()
+        const fiber = yield* Effect.fork(Effect.withScheduler(spoken(self, witness, call(style)), pause.scheduler))
+        yield* pause.reached
         const next = yield* Effect.fork(self.acquire())
-        while ((yield* self.status).waiting < 2) yield* Effect.yieldNow()
+        yield* Effect.replicateEffect(Effect.yieldNow(), 20)
+        expect((yield* self.status).waiting).toBe(2)
+        pause.after(step)
         yield* first.settle(KeyPool.Verdict.Neutral())
-        for (let step = 0; step < steps; step++) yield* Effect.yieldNow()
+        yield* pause.reached
         yield* Fiber.interrupt(fiber)
         const lease = yield* Fiber.join(next)
         const { keys, waiting } = yield* self.status
         expect([waiting, keys[0]?.inFlight]).toEqual([0, 1])
-        counts.push(keys[0]?.served ?? 0)
+        served.push((keys[0]?.served ?? 0) - served.reduce((sum, count) => sum + count, 0))
         yield* lease.settle(KeyPool.Verdict.Neutral())
       }
-      // Some were interrupted before they had the key in hand and some after.
-      const taken = counts.map((count, index) => count - (counts[index - 1] ?? 0))
-      expect(new Set(taken)).toEqual(new Set([2, 3]))
-    })
+      // Some were interrupted before they had fetched the key and some after.
+      expect(new Set(served)).toEqual(new Set([2, 3]))
+    }).pipe(Effect.withClock(makeClock().clock))
   )
 })
