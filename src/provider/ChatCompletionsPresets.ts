@@ -21,7 +21,8 @@ export const presets = {
   },
   /**
    * https://learn.microsoft.com/azure/ai-foundry/openai/reference: the older API, one path a deployment, which is what
-   * `model` then names. Give the `baseUrl` `https://<resource>.openai.azure.com/openai`.
+   * `model` then names. Give the `baseUrl` `https://<resource>.openai.azure.com/openai`. This version has no developer
+   * messages; its system messages mean the same.
    */
   azureDeployments: {
     provider: "azure",
@@ -30,31 +31,30 @@ export const presets = {
     query: { "api-version": "2024-10-21" },
     dialect: {
       path: "/deployments/{model}/chat/completions",
-      maxTokensField: "max_completion_tokens",
-      developerRole: "developer"
+      maxTokensField: "max_completion_tokens"
     }
   },
-  /** https://api-docs.deepseek.com/api/create-chat-completion */
+  /** https://api-docs.deepseek.com/api/create-chat-completion, and "Thinking Mode" and "JSON Output" there. */
   deepseek: {
     provider: "deepseek",
     baseUrl: "https://api.deepseek.com",
     dialect: { reasoning: "thinking", history: "reasoning_content", jsonSchema: false }
   },
-  /** https://openrouter.ai/docs/api-reference/chat-completion, and "Reasoning tokens" there. */
+  /** https://openrouter.ai/docs/api-reference/chat-completion, and "Reasoning Tokens" there. */
   openrouter: {
     provider: "openrouter",
     baseUrl: "https://openrouter.ai/api/v1",
     dialect: { reasoning: "object", history: "reasoning_details" }
   },
   /** https://docs.x.ai/docs/api-reference#chat-completions */
-  xai: { provider: "xai", baseUrl: "https://api.x.ai/v1" },
+  xai: { provider: "xai", baseUrl: "https://api.x.ai/v1", dialect: { maxTokensField: "max_completion_tokens" } },
   /** https://console.groq.com/docs/api-reference#chat-create */
   groq: {
     provider: "groq",
     baseUrl: "https://api.groq.com/openai/v1",
     dialect: { maxTokensField: "max_completion_tokens" }
   },
-  /** https://docs.mistral.ai/api/#tag/chat: usage comes with the last chunk unasked. */
+  /** https://docs.mistral.ai/api/#tag/chat, and "Reasoning" there: usage comes with the last chunk unasked. */
   mistral: {
     provider: "mistral",
     baseUrl: "https://api.mistral.ai/v1",
@@ -65,16 +65,16 @@ export const presets = {
       seedField: "random_seed"
     }
   },
-  /** https://docs.together.ai/reference/chat-completions-1 */
-  together: { provider: "together", baseUrl: "https://api.together.xyz/v1" },
-  /** https://platform.moonshot.ai/docs/api/chat */
+  /** https://docs.together.ai/docs/inference/openai-compatibility */
+  together: { provider: "together", baseUrl: "https://api.together.ai/v1" },
+  /** https://platform.kimi.ai/docs/api/chat, and "Using Thinking Models" there. */
   moonshot: {
     provider: "moonshot",
     baseUrl: "https://api.moonshot.ai/v1",
-    dialect: { reasoning: "thinking", history: "reasoning_content" }
+    dialect: { maxTokensField: "max_completion_tokens", reasoning: "thinking", history: "reasoning_content" }
   },
   /** https://docs.vllm.ai/en/latest/serving/openai_compatible_server.html, where `vllm serve` listens by default. */
   vllm: { provider: "vllm", baseUrl: "http://localhost:8000/v1" },
-  /** https://lmstudio.ai/docs/app/api/endpoints/openai, where it listens by default. */
+  /** https://lmstudio.ai/docs/developer/openai-compat/chat-completions, where it listens by default. */
   lmStudio: { provider: "lmstudio", baseUrl: "http://localhost:1234/v1" }
 } as const satisfies Record<string, Preset<Dialect>>

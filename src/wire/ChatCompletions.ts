@@ -1,13 +1,21 @@
 /**
  * OpenAI's Chat Completions protocol, as OpenAI writes it and as those who follow it really do.
  *
+ * @example
+ * ```ts
+ * import { ChatCompletions } from "effect-llm"
+ *
+ * const wire = ChatCompletions.make({ maxTokensField: "max_completion_tokens", developerRole: "developer" })
+ * ```
+ *
  * @since 0.1.0
  */
 import type { Dialect } from "./chatCompletions/dialect.js"
 import { common } from "./chatCompletions/dialect.js"
 import { encodeRequest, withoutRefused } from "./chatCompletions/request.js"
 import { decodeResponse } from "./chatCompletions/response.js"
-import { decodeRequest, encodeError, encodeResponse, encodeStream } from "./chatCompletions/server.js"
+import { decodeRequest } from "./chatCompletions/serverRequest.js"
+import { encodeError, encodeResponse, encodeStream } from "./chatCompletions/serverResponse.js"
 import { decodeStream } from "./chatCompletions/stream.js"
 import type { Wire } from "./Wire.js"
 

@@ -2,152 +2,159 @@
 import { describe, expect, it } from "@effect/vitest"
 import { Either, FastCheck } from "effect"
 import type { ChatRequest, ChatResponse, Message } from "../../src/Chat.js"
-import * as Chat from "../../src/Chat.js"
 import * as ChatEvent from "../../src/ChatEvent.js"
 import * as Usage from "../../src/Usage.js"
 import * as ChatCompletions from "../../src/wire/ChatCompletions.js"
-import type { WireEvent } from "../../src/wire/Wire.js"
+import { records } from "../../src/wire/json.js"
+import type { Frame, WireEvent, WireFailure } from "../../src/wire/Wire.js"
+import { chatRequest, chatResponse } from "./generators.js"
 
 const wire = ChatCompletions.make({ developerRole: "developer", history: "reasoning_details" })
-const source = { provider: "acme", model: "asked", estimatedInputTokens: 0 }
+const source = { provider: "acme", model: "asked", estimatedInputTokens: 3 }
 
-const words = FastCheck.string({ minLength: 1, maxLength: 12 })
-const name = FastCheck.stringMatching(/^[a-z]{1,8}$/)
-const maybe = <A>(arbitrary: FastCheck.Arbitrary<A>) => FastCheck.option(arbitrary, { nil: undefined })
+const got = <A>(result: Either.Either<A, WireFailure>): A =>
+  Either.getOrThrowWith(result, (failure) => new Error(JSON.stringify(failure)))
 
-/** The fields that are there. */
-const present = <A extends object>(fields: { readonly [K in keyof A]: A[K] | undefined }): Partial<A> =>
-  JSON.parse(JSON.stringify(fields))
+/** Through the network and back. */
+const sent = (body: unknown): unknown => JSON.parse(JSON.stringify(body))
 
-const toolCalls = FastCheck.array(FastCheck.record({ name, arguments: words }), { maxLength: 3 }).map((calls) =>
-  calls.map((call, index) => ({ id: `call-${index}`, ...call }))
-)
+const whole = (response: ChatResponse): ChatResponse => ({
+  ...got(wire.decodeResponse(sent(wire.encodeResponse(response)), source)),
+  provider: response.provider,
+  latency: response.latency,
+  keyId: response.keyId,
+  attempts: response.attempts
+})
 
-const usage = FastCheck.record({
-  inputTokens: FastCheck.nat(1000),
-  outputTokens: FastCheck.nat(1000),
-  cachedInputTokens: FastCheck.nat(1000),
-  cacheWriteTokens: FastCheck.nat(1000)
-}).map(Usage.make)
+/** The answer that a client collects of a stream. */
+const collected = (frames: ReadonlyArray<Frame>, of: ChatResponse): ChatResponse => {
+  const decoder = wire.decodeStream(source)
+  const out: Array<WireEvent> = []
+  for (const frame of frames) {
+    const failure = decoder.push(frame, out)
+    if (failure !== undefined) throw new Error(JSON.stringify(failure))
+  }
+  const said = out.reduce((all, event: ChatEvent.ChatEvent) => ChatEvent.append(all, event), ChatEvent.nothing)
+  if (said.finish === undefined || decoder.state !== "done") throw new Error("the stream has no end")
+  return {
+    ...of,
+    id: decoder.id,
+    model: decoder.model,
+    text: said.text,
+    reasoning: said.reasoningParts.map((part) => part.text).join(""),
+    reasoningParts: said.reasoningParts,
+    refusal: said.refusal,
+    toolCalls: said.toolCalls,
+    finishReason: said.finish.reason,
+    rawFinishReason: said.finish.rawReason,
+    usage: said.finish.usage,
+    providerMetadata: said.finish.providerMetadata
+  }
+}
 
-const responses: FastCheck.Arbitrary<ChatResponse> = FastCheck.record({
-  id: name,
-  model: name,
-  text: FastCheck.oneof(FastCheck.constant(""), words),
-  reasoning: FastCheck.oneof(FastCheck.constant(""), words),
-  refusal: FastCheck.oneof(FastCheck.constant(""), words),
-  toolCalls,
-  usage,
-  length: FastCheck.boolean()
-}).map(({ length, reasoning, ...rest }) => ({
-  ...rest,
-  provider: "acme",
-  reasoning,
-  reasoningParts: reasoning === "" ? [] : [{ type: "reasoning", text: reasoning, provider: "acme" }],
-  finishReason: length ? "length" : rest.toolCalls.length > 0 ? "tool-calls" : "stop",
-  rawFinishReason: length ? "length" : rest.toolCalls.length > 0 ? "tool_calls" : "stop",
-  latency: 0,
-  keyId: "key",
-  attempts: [],
-  providerMetadata: {}
-}))
+/** What a client asks that wants the usage and has declared the custom tools of the answer. */
+const asking = (response: ChatResponse): Record<string, unknown> => ({
+  stream_options: { include_usage: true },
+  tools: response.toolCalls
+    .filter((call) => call.type === "custom")
+    .map(({ name }) => ({ type: "custom", custom: { name } }))
+})
 
-/** What only the client knows is not on the wire. */
-const onTheWire = ({ attempts: _, keyId: __, latency: ___, provider: ____, ...rest }: ChatResponse) => rest
+const answers = chatResponse("acme")
 
-const content = FastCheck.oneof(
-  words,
-  FastCheck.array(
-    FastCheck.oneof(
-      words.map(Chat.text),
-      FastCheck.constantFrom(
-        Chat.image("https://example.com/a.png", { detail: "high" }),
-        Chat.audio(new Uint8Array([1, 2])),
-        Chat.file(new Uint8Array([3]), { filename: "a.pdf" }),
-        { type: "file" as const, fileId: "file-1" }
+const streamed = (response: ChatResponse, events = ChatEvent.fromResponse(response)): ReadonlyArray<Frame> => {
+  const encoder = wire.encodeStream(asking(response))
+  return events.flatMap((event) => encoder.push(event))
+}
+
+const pieces = (text: string, size: number): ReadonlyArray<string> =>
+  text === ""
+    ? [""]
+    : Array.from({ length: Math.ceil(text.length / size) }, (_, at) => text.slice(at * size, (at + 1) * size))
+
+/** One event in pieces; a thought is signed at its end. */
+const broken = (event: ChatEvent.ChatEvent, size: number): ReadonlyArray<ChatEvent.ChatEvent> => {
+  switch (event._tag) {
+    case "TextDelta":
+    case "RefusalDelta":
+      return pieces(event.text, size).map((text): ChatEvent.ChatEvent => Object.assign({}, event, { text }))
+    case "ReasoningDelta": {
+      const { signature, ...rest } = event
+      const told = pieces(event.text, size)
+      const seal = signature === undefined ? {} : { signature }
+      return told.map((text, at): ChatEvent.ChatEvent =>
+        Object.assign({}, rest, { text }, at === told.length - 1 ? seal : {})
       )
-    ),
-    { minLength: 1, maxLength: 3 }
-  )
-)
-
-const messages: FastCheck.Arbitrary<Message> = FastCheck.oneof(
-  words.map(Chat.system),
-  words.map((content): Message => ({ role: "developer", content })),
-  content.map(Chat.user),
-  FastCheck.tuple(words, toolCalls).map(([text, calls]) => Chat.assistant(text, calls.length > 0 ? calls : undefined)),
-  FastCheck.tuple(name, words).map(([id, text]) => Chat.toolResult(id, text))
-)
-
-const requests: FastCheck.Arbitrary<ChatRequest> = FastCheck.record({
-  messages: FastCheck.array(messages, { minLength: 1, maxLength: 4 }),
-  model: FastCheck.constant("asked"),
-  tools: maybe(
-    FastCheck.array(FastCheck.record({ name, parameters: FastCheck.constant({ type: "object", properties: {} }) }), {
-      minLength: 1,
-      maxLength: 2
-    })
-  ),
-  toolChoice: maybe(
-    FastCheck.oneof(
-      FastCheck.constantFrom("auto" as const, "none" as const, "required" as const),
-      FastCheck.record({ name })
-    )
-  ),
-  parallelToolCalls: maybe(FastCheck.boolean()),
-  responseFormat: maybe(
-    FastCheck.oneof(
-      FastCheck.constantFrom("text" as const, "json" as const),
-      FastCheck.record({ name, schema: FastCheck.constant({ type: "object" }), strict: FastCheck.boolean() })
-    )
-  ),
-  temperature: maybe(FastCheck.integer({ min: 0, max: 2 })),
-  topP: maybe(FastCheck.constantFrom(0, 0.5, 1)),
-  maxTokens: maybe(FastCheck.integer({ min: 1, max: 1000 })),
-  stop: maybe(FastCheck.array(words, { minLength: 1, maxLength: 2 })),
-  seed: maybe(FastCheck.integer()),
-  reasoning: maybe(FastCheck.record({ effort: FastCheck.constantFrom("low" as const, "high" as const) })),
-  user: maybe(words),
-  metadata: maybe(FastCheck.constant({ a: "b" })),
-  extra: maybe(FastCheck.constant({ logit_bias: { "1": 2 } }))
-}).map(({ messages, ...rest }) => ({ messages, ...present<Omit<ChatRequest, "messages">>(rest) }))
-
-describe("laws", () => {
-  it.prop(
-    "a request reads back as it was written",
-    { request: requests, stream: FastCheck.boolean() },
-    ({ request, stream }) => {
-      const written = Either.getOrThrow(wire.encodeRequest(request, { provider: "acme", model: "asked", stream }))
-      expect(wire.decodeRequest(JSON.parse(JSON.stringify(written.body)))).toEqual(Either.right({ request, stream }))
     }
-  )
+    case "ToolCallDelta":
+      return pieces(event.argumentsDelta, size).map((argumentsDelta): ChatEvent.ChatEvent =>
+        Object.assign({}, event, { argumentsDelta })
+      )
+    default:
+      return [event]
+  }
+}
 
-  it.prop("an answer reads back as it was written", { response: responses }, ({ response }) => {
-    const written: unknown = JSON.parse(JSON.stringify(wire.encodeResponse(response)))
-    expect(wire.decodeResponse(written, source)).toEqual(Either.right(onTheWire(response)))
+/** The same events in pieces of some characters, those of parallel calls in turns. */
+const dribbled = (events: ReadonlyArray<ChatEvent.ChatEvent>, size: number): ReadonlyArray<ChatEvent.ChatEvent> => {
+  const isCall = (event: ChatEvent.ChatEvent) => event._tag === "ToolCallDelta"
+  const calls = events.filter(isCall).map((event) => broken(event, size))
+  const longest = Math.max(0, ...calls.map((call) => call.length))
+  const turns = Array.from({ length: longest }, (_, at) => calls.flatMap((call) => call.slice(at, at + 1))).flat()
+  const others = events.filter((event) => !isCall(event)).flatMap((event) => broken(event, size))
+  const end = others.findIndex((event) => event._tag === "ToolCallEnd" || event._tag === "Finish")
+  return [...others.slice(0, end), ...turns, ...others.slice(end)]
+}
+
+describe("an answer that is written reads back", () => {
+  it.prop("whole", [answers], ([response]) => {
+    expect(whole(response)).toEqual(response)
   })
-
-  it.prop("a stream says what the whole answer says", { response: responses }, ({ response }) => {
-    const encoder = wire.encodeStream({ stream_options: { include_usage: true } })
-    const decoder = wire.decodeStream(source)
-    const events: Array<WireEvent> = []
-    for (const event of ChatEvent.fromResponse(response)) {
-      for (const frame of encoder.push(event)) expect(decoder.push(frame, events)).toBe(undefined)
+  it.prop("as a stream", [answers], ([response]) => {
+    expect(collected(streamed(response), response)).toEqual(response)
+  })
+  it.prop("as a stream in pieces of any size", [answers, FastCheck.integer({ min: 1, max: 4 })], ([response, size]) => {
+    expect(collected(streamed(response, dribbled(ChatEvent.fromResponse(response), size)), response)).toEqual(response)
+  })
+  it.prop("with an estimate where nobody counted", [answers], ([counted]) => {
+    const said = counted.reasoning + counted.text + counted.refusal
+    const response: ChatResponse = {
+      ...counted,
+      usage: Usage.make({
+        inputTokens: source.estimatedInputTokens,
+        outputTokens: Usage.estimateTokens(said + counted.toolCalls.map((call) => call.arguments).join("")),
+        estimated: true
+      })
     }
-    expect(decoder.state).toBe("done")
-    const said = events.reduce(ChatEvent.append, ChatEvent.nothing)
-    const whole = onTheWire(response)
-    expect({
-      id: decoder.id,
-      model: decoder.model,
-      text: said.text,
-      refusal: said.refusal,
-      reasoningParts: said.reasoningParts,
-      toolCalls: said.toolCalls,
-      finishReason: said.finish?.reason,
-      rawFinishReason: said.finish?.rawReason,
-      usage: said.finish?.usage,
-      providerMetadata: said.finish?.providerMetadata
-    }).toEqual({ ...whole, reasoning: undefined })
+    expect(whole(response)).toEqual(response)
+    expect(collected(streamed(response), response)).toEqual(response)
+  })
+})
+
+describe("a whole answer and a stream of it", () => {
+  it.prop("say the same, however it was put into words", [answers], ([response]) => {
+    const body = wire.encodeResponse(response)
+    const { message, ...rest } = records(body, "choices")[0] ?? {}
+    const frames = [{ data: JSON.stringify({ ...body, choices: [{ ...rest, delta: message }] }) }, { data: "[DONE]" }]
+    expect(collected(frames, response)).toEqual(whole(response))
+  })
+})
+
+/** What the protocol cannot say: a text in parts is one text, and the server is not told who thought. */
+const heard = (message: Message): Message => {
+  if (message.role !== "assistant" || typeof message.content === "string") return message
+  const content = message.content.map((part) => {
+    if (part.type === "text") return part
+    const { provider: _, ...thought } = part
+    return thought
+  })
+  return { ...message, content }
+}
+
+describe("a request that is written reads back", () => {
+  it.prop("in full", [chatRequest("acme"), FastCheck.boolean()], ([request, stream]) => {
+    const { body } = got(wire.encodeRequest(request, { provider: "acme", model: "asked", stream }))
+    const expected: ChatRequest = { model: "asked", ...request, messages: request.messages.map(heard) }
+    expect(got(wire.decodeRequest(sent(body)))).toEqual({ request: expected, stream })
   })
 })

@@ -5,29 +5,55 @@
  * @category model
  */
 export interface Dialect {
-  /** Below the base URL; `{model}` stands for the model (Azure OpenAI's deployments). @default "/chat/completions" */
+  /**
+   * Below the base URL; `{model}` stands for the model (Azure OpenAI's deployments). @default "/chat/completions"
+   */
   readonly path: string
-  /** OpenAI renamed `max_tokens` to `max_completion_tokens` (API reference, chat/create); few followed. @default "max_tokens" */
+  /**
+   * OpenAI renamed `max_tokens` to `max_completion_tokens` (API reference, chat/create), and its models that think refuse
+   * the old name. Servers that do not know the new name pass over it, so the old one is the default.
+   * @default "max_tokens"
+   */
   readonly maxTokensField: "max_tokens" | "max_completion_tokens"
-  /** What a developer message is called. @default "system" */
+  /** What a developer message is called. OpenAI alone knows the newer name (Model Spec). @default "system" */
   readonly developerRole: "system" | "developer"
-  /** Whether `stream_options.include_usage` must be asked for. @default true */
+  /**
+   * Whether usage in streams must be asked for with `stream_options.include_usage` (OpenAI, API reference, chat/create).
+   * Mistral sends it unasked and refuses the question. @default true
+   */
   readonly streamUsage: boolean
   /**
-   * How the effort of thinking is asked for: `reasoning_effort` (OpenAI and most), an object `reasoning` (OpenRouter,
-   * "Reasoning tokens"), an object `thinking` (DeepSeek, Moonshot, Z.ai), or not at all. @default "effort"
+   * How thinking is asked for.
+   *
+   * - `effort`: `reasoning_effort` (OpenAI, API reference, chat/create). A budget of tokens has no word there.
+   * - `object`: `reasoning: { effort }` or, where there is a budget, `reasoning: { max_tokens }` (OpenRouter, "Reasoning
+   *   Tokens": one of the two, not both).
+   * - `thinking`: `thinking: { type, budget_tokens }` beside `reasoning_effort` (DeepSeek, "Thinking Mode"; Moonshot, "Using
+   *   Thinking Models"; Z.ai).
+   * - `none`: not at all.
+   *
+   * @default "effort"
    */
   readonly reasoning: "effort" | "object" | "thinking" | "none"
   /**
-   * How the thoughts of earlier turns are sent back: as the field `reasoning_content` (DeepSeek, Moonshot), as
-   * `reasoning_details` (OpenRouter), as parts of the content (Mistral, "Reasoning"), or not at all. @default "none"
+   * How the thoughts of earlier turns are sent back.
+   *
+   * - `reasoning_content`: a text beside the content (DeepSeek and Moonshot, which refuse tool results without it).
+   * - `reasoning_details`: a list, unchanged (OpenRouter, "Preserving reasoning"). Thoughts of other providers stay out.
+   * - `thinking-parts`: parts of the content (Mistral, "Reasoning").
+   * - `none`: not at all.
+   *
+   * @default "none"
    */
   readonly history: "reasoning_content" | "reasoning_details" | "thinking-parts" | "none"
-  /** The word for "call at least one tool": Mistral says `any`. @default "required" */
+  /** The word for "call at least one tool": Mistral says `any` (API reference, chat). @default "required" */
   readonly toolChoiceRequired: "required" | "any"
-  /** Mistral calls it `random_seed`. @default "seed" */
+  /** Mistral calls it `random_seed` (API reference, chat). @default "seed" */
   readonly seedField: "seed" | "random_seed"
-  /** Whether an answer can be held to a JSON Schema; else any JSON is asked for. @default true */
+  /**
+   * Whether an answer can be held to a JSON Schema. Else any JSON object is asked for, and the schema is not sent: tell the
+   * model of it (DeepSeek, "JSON Output"). @default true
+   */
   readonly jsonSchema: boolean
 }
 

@@ -5,28 +5,37 @@ import type {
   ChatRequest,
   FilePart,
   Message,
+  Reasoning,
   ReasoningPart,
-  ToolCall,
+  ToolDefinition,
   ToolMessage,
   UserPart
 } from "../../Chat.js"
 import { textOf } from "../../Chat.js"
+import type { Json } from "../json.js"
+import { isRecord } from "../json.js"
 import type { Peer, WireFailure, WireRequest } from "../Wire.js"
+import { encodeCall } from "./calls.js"
 import type { Dialect } from "./dialect.js"
+import { encodeDetail } from "./thoughts.js"
 
-type Json = Record<string, unknown>
+/** A field under the protocol's name, where there is a value. */
+const named = (name: string, value: unknown): Json => (value === undefined ? {} : { [name]: value })
 
 const unsupported = (feature: string): Either.Either<never, WireFailure> =>
   Either.left({ _tag: "Unsupported", feature })
 
 /** `data:audio/wav;base64,…` as its format and its bytes. */
-const dataUrl = /^data:[^/;,]+\/([^;,]+)[^,]*,(.*)$/is
+const dataUrl = /^data:[^/;,]+\/([^;,]+)[^,]*;base64,(.*)$/is
 
-const audioFormats: Readonly<Record<string, string>> = { mpeg: "mp3", "x-wav": "wav", wave: "wav" }
+/** OpenAI knows `wav` and `mp3`; the media types of both have other names too. */
+const audioFormats: Readonly<Record<string, string>> = { mpeg: "mp3", "x-wav": "wav", wave: "wav", "vnd.wave": "wav" }
 
 const filePart = (part: FilePart): Either.Either<Json, WireFailure> => {
-  if (part.fileId !== undefined) return Either.right({ type: "file", file: { file_id: part.fileId } })
-  return part.url !== undefined && part.url.startsWith("data:")
+  if (part.fileId !== undefined) {
+    return Either.right({ type: "file", file: { file_id: part.fileId, ...named("filename", part.filename) } })
+  }
+  return part.url !== undefined && /^data:/i.test(part.url)
     ? Either.right({ type: "file", file: { filename: part.filename ?? "file", file_data: part.url } })
     : unsupported("file by URL")
 }
@@ -36,65 +45,67 @@ const userPart = (part: UserPart): Either.Either<Json, WireFailure> => {
     case "text":
       return Either.right({ type: "text", text: part.text })
     case "image":
-      return Either.right({
-        type: "image_url",
-        image_url: { url: part.url, ...(part.detail === undefined ? {} : { detail: part.detail }) }
-      })
+      return Either.right({ type: "image_url", image_url: { url: part.url, ...named("detail", part.detail) } })
     case "audio": {
       const [, format, data] = dataUrl.exec(part.url) ?? []
-      return format === undefined || data === undefined
-        ? unsupported("audio by URL")
-        : Either.right({ type: "input_audio", input_audio: { data, format: audioFormats[format] ?? format } })
+      if (format === undefined || data === undefined) {
+        return unsupported(/^data:/i.test(part.url) ? "audio in another form than base64" : "audio by URL")
+      }
+      const known = audioFormats[format.toLowerCase()] ?? format.toLowerCase()
+      return Either.right({ type: "input_audio", input_audio: { data, format: known } })
     }
     case "file":
       return filePart(part)
   }
 }
 
-const toolCall = (call: ToolCall): Json =>
-  call.type === "custom"
-    ? { id: call.id, type: "custom", custom: { name: call.name, input: call.arguments } }
-    : { id: call.id, type: "function", function: { name: call.name, arguments: call.arguments } }
-
-/** OpenRouter, "Reasoning tokens": the details of the thoughts, as they were sent. */
-const reasoningDetail = (part: ReasoningPart, index: number): Json => {
-  const format = part.format ?? "reasoning.text"
-  const content =
-    format === "reasoning.encrypted"
-      ? { data: part.signature ?? "" }
-      : format === "reasoning.summary"
-        ? { summary: part.text }
-        : { text: part.text, ...(part.signature === undefined ? {} : { signature: part.signature }) }
-  return { type: format, index, ...content, ...(part.id === undefined ? {} : { id: part.id }) }
-}
-
 const thinkingPart = (part: ReasoningPart): Json => ({
   type: "thinking",
   thinking: [{ type: "text", text: part.text }],
-  ...(part.signature === undefined ? {} : { signature: part.signature })
+  ...named("signature", part.signature)
 })
 
+/** The thoughts as this provider may see them: of others' only the text, since the rest means nothing to it. */
+const visible = (thoughts: ReadonlyArray<ReasoningPart>, peer: Peer): ReadonlyArray<ReasoningPart> =>
+  thoughts
+    .map((part): ReasoningPart => (part.provider === peer.provider ? part : { type: "reasoning", text: part.text }))
+    .filter((part) => part.text !== "" || part.signature !== undefined)
+
+const isThought = (part: { readonly type: string }): part is ReasoningPart => part.type === "reasoning"
+
+/** The thoughts as a part of the message, under the dialect's name for them. */
+const history = (parts: ReadonlyArray<ReasoningPart>, peer: Peer, dialect: Dialect): Json => {
+  switch (dialect.history) {
+    case "reasoning_content": {
+      const text = parts.map((part) => part.text).join("")
+      return text === "" ? {} : { reasoning_content: text }
+    }
+    case "reasoning_details": {
+      const own = visible(
+        parts.filter((part) => part.provider === peer.provider),
+        peer
+      )
+      return own.length === 0 ? {} : { reasoning_details: own.map(encodeDetail) }
+    }
+    default:
+      return {}
+  }
+}
+
 const assistant = (message: AssistantMessage, peer: Peer, dialect: Dialect): Json => {
-  const parts = typeof message.content === "string" ? [] : message.content
-  const thoughts = parts.filter(
-    (part): part is ReasoningPart => part.type === "reasoning" && part.provider === peer.provider
-  )
+  const thoughts = typeof message.content === "string" ? [] : message.content.filter(isThought)
   const text = textOf(message.content)
   const calls = message.toolCalls ?? []
+  const thinking = dialect.history === "thinking-parts" ? visible(thoughts, peer) : []
   const spoken = text === "" && calls.length > 0 ? null : text
   return {
     role: "assistant",
     content:
-      dialect.history === "thinking-parts" && thoughts.length > 0
-        ? [...thoughts.map(thinkingPart), ...(text === "" ? [] : [{ type: "text", text }])]
-        : spoken,
-    ...(dialect.history === "reasoning_content" && thoughts.length > 0
-      ? { reasoning_content: thoughts.map((part) => part.text).join("") }
-      : {}),
-    ...(dialect.history === "reasoning_details" && thoughts.length > 0
-      ? { reasoning_details: thoughts.map(reasoningDetail) }
-      : {}),
-    ...(calls.length > 0 ? { tool_calls: calls.map(toolCall) } : {})
+      thinking.length === 0
+        ? spoken
+        : [...thinking.map(thinkingPart), ...(text === "" ? [] : [{ type: "text", text }])],
+    ...history(thoughts, peer, dialect),
+    ...(calls.length > 0 ? { tool_calls: calls.map(encodeCall) } : {})
   }
 }
 
@@ -114,7 +125,7 @@ const message = (message: Message, peer: Peer, dialect: Dialect): Either.Either<
       return Either.map(content(message.content), (content) => ({
         role: "user",
         content,
-        ...(message.name === undefined ? {} : { name: message.name })
+        ...named("name", message.name)
       }))
     case "assistant":
       return Either.right(assistant(message, peer, dialect))
@@ -123,13 +134,13 @@ const message = (message: Message, peer: Peer, dialect: Dialect): Either.Either<
   }
 }
 
-const tool = (definition: NonNullable<ChatRequest["tools"]>[number]): Json => ({
+const tool = (definition: ToolDefinition): Json => ({
   type: "function",
   function: {
     name: definition.name,
-    ...(definition.description === undefined ? {} : { description: definition.description }),
+    ...named("description", definition.description),
     parameters: definition.parameters ?? { type: "object", properties: {} },
-    ...(definition.strict === undefined ? {} : { strict: definition.strict })
+    ...named("strict", definition.strict)
   }
 })
 
@@ -146,43 +157,58 @@ const responseFormat = (format: NonNullable<ChatRequest["responseFormat"]>, dial
   return { type: "json_schema", json_schema: { ...format } }
 }
 
-const reasoning = (wanted: NonNullable<ChatRequest["reasoning"]>, dialect: Dialect): Json => {
-  const { budgetTokens, effort } = wanted
+/** Only what asks for thinking; a wish for a summary alone has no word here. */
+const reasoning = ({ budgetTokens, effort, summary }: Reasoning, dialect: Dialect): Json => {
+  if (effort === undefined && budgetTokens === undefined && summary !== undefined) return {}
   switch (dialect.reasoning) {
     case "effort":
-      return effort === undefined ? {} : { reasoning_effort: effort }
+      return named("reasoning_effort", effort)
     case "object":
       return {
-        reasoning: {
-          ...(effort === undefined ? {} : { effort }),
-          ...(budgetTokens === undefined ? {} : { max_tokens: budgetTokens })
-        }
+        reasoning:
+          budgetTokens !== undefined && effort !== "none"
+            ? { max_tokens: budgetTokens }
+            : effort === undefined
+              ? { enabled: true }
+              : { effort }
       }
     case "thinking":
-      return {
-        thinking: {
-          type: effort === "none" || budgetTokens === 0 ? "disabled" : "enabled",
-          ...(budgetTokens === undefined || budgetTokens === 0 ? {} : { budget_tokens: budgetTokens })
-        }
-      }
+      return effort === "none" || budgetTokens === 0
+        ? { thinking: { type: "disabled" } }
+        : {
+            thinking: { type: "enabled", ...named("budget_tokens", budgetTokens) },
+            ...named("reasoning_effort", effort)
+          }
     case "none":
       return {}
   }
 }
 
-/** A field under the protocol's name, where the request has it. */
-const named = (name: string, value: unknown): Json => (value === undefined ? {} : { [name]: value })
+/** The question for usage, whatever else is wished of the stream. Outside of streams servers refuse the field. */
+const streamOptions = (wished: unknown, stream: boolean, dialect: Dialect): Json => {
+  if (!stream) return {}
+  const options = {
+    ...(dialect.streamUsage ? { include_usage: true } : {}),
+    ...(isRecord(wished) ? wished : {})
+  }
+  return Object.keys(options).length === 0 ? {} : { stream_options: options }
+}
 
 export const encodeRequest =
   (dialect: Dialect) =>
-  (request: ChatRequest, options: Peer & { readonly stream: boolean }): Either.Either<WireRequest, WireFailure> =>
-    Either.map(Either.all(request.messages.map((each) => message(each, options, dialect))), (messages) => {
-      const { tools: extraTools, ...extra } = request.extra ?? {}
-      const tools = Arr.appendAll((request.tools ?? []).map(tool), Array.isArray(extraTools) ? extraTools : [])
+  (
+    request: ChatRequest,
+    { model: fallback, provider, stream }: Peer & { readonly stream: boolean }
+  ): Either.Either<WireRequest, WireFailure> => {
+    const model = request.model ?? fallback
+    const peer = { provider, model }
+    return Either.map(Either.all(request.messages.map((each) => message(each, peer, dialect))), (messages) => {
+      const { stream: _, stream_options: wished, tools: furtherTools, ...extra } = request.extra ?? {}
+      const tools = Arr.appendAll((request.tools ?? []).map(tool), Array.isArray(furtherTools) ? furtherTools : [])
       return {
-        path: dialect.path.replace("{model}", encodeURIComponent(options.model)),
+        path: dialect.path.replace("{model}", encodeURIComponent(model)),
         body: {
-          model: options.model,
+          model,
           messages,
           ...(tools.length > 0 ? { tools } : {}),
           ...(request.toolChoice === undefined ? {} : { tool_choice: toolChoice(request.toolChoice, dialect) }),
@@ -193,17 +219,18 @@ export const encodeRequest =
           ...named("temperature", request.temperature),
           ...named("top_p", request.topP),
           ...named(dialect.maxTokensField, request.maxTokens),
-          ...named("stop", request.stop),
+          ...(request.stop !== undefined && request.stop.length > 0 ? { stop: request.stop } : {}),
           ...named(dialect.seedField, request.seed),
           ...(request.reasoning === undefined ? {} : reasoning(request.reasoning, dialect)),
           ...named("user", request.user),
           ...named("metadata", request.metadata),
-          ...(options.stream ? { stream: true } : {}),
-          ...(options.stream && dialect.streamUsage ? { stream_options: { include_usage: true } } : {}),
-          ...extra
+          ...extra,
+          ...(stream ? { stream: true } : {}),
+          ...streamOptions(wished, stream, dialect)
         }
       }
     })
+  }
 
 /** Servers older than the option complain of it by name. */
 export const withoutRefused = (request: WireRequest, complaint: string): WireRequest | undefined => {

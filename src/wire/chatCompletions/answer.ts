@@ -1,0 +1,120 @@
+/** An answer, read from its chunks, of which a whole answer is the largest. OpenAI, API reference: chat/streaming. */
+import type { Usage } from "../../Usage.js"
+import type { Json } from "../json.js"
+import { array, isRecord, number, record, string } from "../json.js"
+import type { AnswerSource, WireEvent } from "../Wire.js"
+import { estimatedUsage } from "../Wire.js"
+import { callReader } from "./calls.js"
+import { decodeFinishReason } from "./finishReason.js"
+import { bodyFields, choiceFields, gather, keep, messageFields } from "./metadata.js"
+import { readContent, thoughtReader } from "./thoughts.js"
+import { decodeUsage } from "./usage.js"
+
+const isFault = (value: unknown): boolean => value !== undefined && value !== null && value !== false && value !== ""
+
+/**
+ * The error that stands where an answer should be: under `error`, in the choice (OpenRouter, "Errors"), or as the whole of the
+ * body (Mistral, vLLM).
+ */
+export const reportedError = (body: Json): Json | undefined => {
+  if (isFault(body["error"]) || body["object"] === "error") return body
+  const choices = array(body, "choices")
+  if (choices === undefined) {
+    return typeof body["message"] === "string" || typeof body["detail"] === "string" ? body : undefined
+  }
+  const choice = choices[0]
+  return isRecord(choice) && isFault(choice["error"]) ? { error: choice["error"] } : undefined
+}
+
+/** The reader of one answer. */
+export const answerReader = (source: AnswerSource) => {
+  let id = ""
+  let model = ""
+  let rawReason: string | undefined
+  let usage: Usage | undefined
+  /** All that was said, for an estimate where nobody counts. */
+  let said = ""
+  const metadata: Record<string, unknown> = {}
+  const readThoughts = thoughtReader(source.provider)
+  const calls = callReader()
+  let modernCalls = false
+
+  const readCall = (piece: Json, out: Array<WireEvent>): void => {
+    const delta = calls.read(piece)
+    if (delta === undefined) return
+    said += delta.argumentsDelta
+    out.push(delta)
+  }
+
+  const readCalls = (message: Json, out: Array<WireEvent>): void => {
+    for (const piece of array(message, "tool_calls") ?? []) {
+      if (!isRecord(piece)) continue
+      modernCalls = true
+      readCall(piece, out)
+    }
+    const legacy = record(message, "function_call")
+    if (legacy !== undefined && !modernCalls) readCall({ index: 0, function: legacy }, out)
+  }
+
+  const readMessage = (message: Json, out: Array<WireEvent>): void => {
+    const content = readContent(message)
+    for (const thought of readThoughts(message, content)) {
+      said += thought.text
+      out.push(thought)
+    }
+    if (content.text !== "") {
+      said += content.text
+      out.push({ _tag: "TextDelta", text: content.text })
+    }
+    const refusal = string(message, "refusal") ?? ""
+    if (refusal !== "") {
+      said += refusal
+      out.push({ _tag: "RefusalDelta", text: refusal })
+    }
+    readCalls(message, out)
+    gather(metadata, message, messageFields)
+  }
+
+  const readChoice = (choice: Json, out: Array<WireEvent>): void => {
+    // Some repeat the whole message at the end of its deltas.
+    const message = record(choice, "delta") ?? (said === "" ? record(choice, "message") : undefined)
+    if (message !== undefined) readMessage(message, out)
+    gather(metadata, choice, choiceFields)
+    rawReason = string(choice, "finish_reason") || rawReason
+  }
+
+  return {
+    /** The first that is not empty, as of the model. */
+    id: () => id,
+    model: () => model || source.model,
+    usage: () => usage ?? estimatedUsage(source, said),
+    /** Whether the provider has sent its counts. */
+    counted: () => usage !== undefined,
+    /** Whether the model has said why it stopped. */
+    stopped: () => rawReason !== undefined,
+    /** Reads a chunk. Further choices are passed over. */
+    read: (chunk: Json, out: Array<WireEvent>): void => {
+      id ||= string(chunk, "id") ?? ""
+      model ||= string(chunk, "model") ?? ""
+      // Running totals: the last one counts.
+      usage = decodeUsage(chunk) ?? usage
+      keep(metadata, chunk, bodyFields)
+      for (const choice of array(chunk, "choices") ?? []) {
+        if (isRecord(choice) && (number(choice, "index") ?? 0) === 0) readChoice(choice, out)
+      }
+    },
+    /** Gives out what is owed at the end. */
+    finish: (out: Array<WireEvent>): void => {
+      const whole = calls.whole()
+      for (const { call, index } of whole) out.push({ _tag: "ToolCallEnd", index, call })
+      out.push({
+        _tag: "Finish",
+        reason: decodeFinishReason(rawReason ?? "", whole.length > 0),
+        rawReason: rawReason ?? "",
+        usage: usage ?? estimatedUsage(source, said),
+        latency: 0,
+        providerMetadata: metadata
+      })
+    }
+  }
+}

@@ -1,0 +1,123 @@
+/** Tool calls as Chat Completions writes them, whole and in pieces. */
+import type { ToolCall } from "../../Chat.js"
+import type { ToolCallDelta } from "../../ChatEvent.js"
+import type { Json } from "../json.js"
+import { isRecord, number, record, string } from "../json.js"
+
+/** One call, or a piece of one: a function with its arguments, or a custom tool with its input. */
+const readPiece = (piece: Json) => {
+  const custom = record(piece, "custom")
+  const body = custom ?? record(piece, "function") ?? {}
+  const args = body["arguments"]
+  return {
+    id: string(piece, "id") ?? "",
+    name: string(body, "name") ?? "",
+    // Arguments are a text; some send the object itself.
+    args: string(body, custom === undefined ? "arguments" : "input") ?? (isRecord(args) ? JSON.stringify(args) : ""),
+    custom: custom !== undefined
+  }
+}
+
+interface OpenCall {
+  /** Its place among the calls that have a name, in the order in which they got it. */
+  index: number
+  id: string
+  /** The id is ours, since the provider had sent none when it was needed. */
+  invented: boolean
+  name: string
+  args: string
+  /** How much of the arguments has been given out. */
+  told: number
+  custom: boolean
+}
+
+/** The calls of one answer, put together from pieces, of which a whole call is the largest. */
+export const callReader = () => {
+  /** In order of appearance. */
+  const calls: Array<OpenCall> = []
+  const named: Array<OpenCall> = []
+  const byIndex = new Map<number, OpenCall>()
+
+  /** Without an index the id tells calls apart; without either it is the last one that goes on. */
+  const withoutIndex = (id: string, name: string): OpenCall | undefined => {
+    const last = calls.at(-1)
+    if (id === "") return name === "" || last?.name === "" ? last : undefined
+    return (
+      calls.find((call) => call.id === id) ??
+      (last !== undefined && (last.name === "" || (name === "" && (last.id === "" || last.invented)))
+        ? last
+        : undefined)
+    )
+  }
+
+  /** The call at an index, but for providers that give several calls the same one. */
+  const atIndex = (index: number, id: string, name: string): OpenCall | undefined => {
+    const known = byIndex.get(index)
+    const another =
+      known !== undefined && id !== "" && name !== "" && known.id !== "" && known.id !== id && !known.invented
+    return another ? undefined : known
+  }
+
+  const open = (custom: boolean): OpenCall => {
+    const call: OpenCall = { index: -1, id: "", invented: false, name: "", args: "", told: 0, custom }
+    calls.push(call)
+    return call
+  }
+
+  const settleId = (call: OpenCall): void => {
+    if (call.id !== "") return
+    call.id = `call_${call.index}`
+    call.invented = true
+  }
+
+  return {
+    /** The calls that are complete once nothing more comes: those that have a name. */
+    whole: (): ReadonlyArray<{ readonly index: number; readonly call: ToolCall }> =>
+      named.map((call) => {
+        settleId(call)
+        return {
+          index: call.index,
+          call: {
+            id: call.id,
+            name: call.name,
+            arguments: call.args === "" && !call.custom ? "{}" : call.args,
+            ...(call.custom ? { type: "custom" as const } : {})
+          }
+        }
+      }),
+    /** Takes a piece; an empty id or name adds nothing. Gives out what may be told: nothing before the name is known. */
+    read: (piece: Json): ToolCallDelta | undefined => {
+      const { args, custom, id, name } = readPiece(piece)
+      const index = number(piece, "index")
+      const call = (index === undefined ? withoutIndex(id, name) : atIndex(index, id, name)) ?? open(custom)
+      if (index !== undefined) byIndex.set(index, call)
+      call.id ||= id
+      if (call.name === "" && name !== "") {
+        call.name = name
+        call.index = named.push(call) - 1
+      }
+      call.args += args
+      if (call.name === "" || call.told === call.args.length) return undefined
+      settleId(call)
+      const argumentsDelta = call.args.slice(call.told)
+      call.told = call.args.length
+      return { _tag: "ToolCallDelta", index: call.index, id: call.id, name: call.name, argumentsDelta }
+    }
+  }
+}
+
+/** Whole calls, told apart by their place alone: nothing that two of them share makes them one. */
+export const numbered = (calls: ReadonlyArray<Json>): ReadonlyArray<Json> =>
+  calls.map((call, index): Json => Object.assign({}, call, { index }))
+
+/** Calls that are whole from the beginning. */
+export const decodeCalls = (calls: ReadonlyArray<Json>): ReadonlyArray<ToolCall> => {
+  const reader = callReader()
+  for (const call of numbered(calls)) reader.read(call)
+  return reader.whole().map(({ call }) => call)
+}
+
+export const encodeCall = (call: ToolCall): Json =>
+  call.type === "custom"
+    ? { id: call.id, type: "custom", custom: { name: call.name, input: call.arguments } }
+    : { id: call.id, type: "function", function: { name: call.name, arguments: call.arguments } }

@@ -1,0 +1,73 @@
+/** What providers say beside the answer, kept in their own words. */
+import type { Json } from "../json.js"
+import { isRecord } from "../json.js"
+
+/** Said of the answer as a whole: the last word counts. */
+export const bodyFields = [
+  "service_tier",
+  "system_fingerprint",
+  // Perplexity.
+  "citations",
+  "search_results",
+  // OpenRouter: who really answered.
+  "provider",
+  // Azure OpenAI.
+  "prompt_filter_results"
+]
+
+/** Said of the choice: put together from pieces. */
+export const choiceFields = ["logprobs", "content_filter_results", "native_finish_reason"]
+
+/** Said of the message: put together from pieces. */
+export const messageFields = ["annotations", "audio", "executed_tools"]
+
+/** Texts that are told in pieces (OpenAI, "Audio and speech"). */
+const toldInPieces = new Set(["data", "transcript"])
+
+const isEmpty = (value: unknown): boolean =>
+  value === undefined ||
+  value === null ||
+  value === "" ||
+  (Array.isArray(value) ? value.length === 0 : isRecord(value) && Object.keys(value).length === 0)
+
+const indexOf = (value: unknown): unknown => (isRecord(value) ? value["index"] : undefined)
+
+/**
+ * Entries of the same index are one entry; the others follow each other. The list grows in place: it came out of a chunk that
+ * nobody else holds, and copying it for every token would be quadratic.
+ */
+const extend = (list: Array<unknown>, more: ReadonlyArray<unknown>): Array<unknown> => {
+  for (const entry of more) {
+    const index = indexOf(entry)
+    const known = typeof index === "number" ? list.findIndex((other) => indexOf(other) === index) : -1
+    if (known === -1) list.push(entry)
+    else list[known] = merged(list[known], entry, "")
+  }
+  return list
+}
+
+const merged = (before: unknown, after: unknown, field: string): unknown => {
+  if (Array.isArray(before) && Array.isArray(after)) return extend(before, after)
+  if (isRecord(before) && isRecord(after)) {
+    const all: Record<string, unknown> = { ...before }
+    for (const [name, value] of Object.entries(after)) all[name] = merged(before[name], value, name)
+    return all
+  }
+  return typeof before === "string" && typeof after === "string" && toldInPieces.has(field)
+    ? before + after
+    : (after ?? before)
+}
+
+/** Keeps what is said, over what was said before. */
+export const keep = (into: Record<string, unknown>, from: Json, fields: ReadonlyArray<string>): void => {
+  for (const field of fields) if (!isEmpty(from[field])) into[field] = from[field]
+}
+
+/** Keeps what is said, together with what was said before. */
+export const gather = (into: Record<string, unknown>, from: Json, fields: ReadonlyArray<string>): void => {
+  for (const field of fields) if (!isEmpty(from[field])) into[field] = merged(into[field], from[field], field)
+}
+
+/** What was kept, for those of these names that are there. */
+export const pick = (metadata: Json, fields: ReadonlyArray<string>): Json =>
+  Object.fromEntries(fields.filter((field) => field in metadata).map((field) => [field, metadata[field]]))

@@ -1,0 +1,308 @@
+/** A server reads a question. OpenAI, API reference: chat/create. */
+import { Either, ParseResult } from "effect"
+import type { ChatRequest } from "../../Chat.js"
+import * as Chat from "../../Chat.js"
+import * as Events from "../../ChatEvent.js"
+import type { Json } from "../json.js"
+import { array, isRecord, record, records, string } from "../json.js"
+import type { WireFailure } from "../Wire.js"
+import { malformed } from "../Wire.js"
+import { decodeCalls } from "./calls.js"
+import { readContent, thoughtReader } from "./thoughts.js"
+
+/** The fields that are there. */
+const present = (fields: Json): Json =>
+  Object.fromEntries(Object.entries(fields).filter(([, value]) => value !== undefined && value !== null))
+
+const optional = (name: string, fields: Json): Json => (Object.keys(fields).length === 0 ? {} : { [name]: fields })
+
+// -------------------------------------------------------------------------------------
+// messages
+// -------------------------------------------------------------------------------------
+
+/** The media type of what is called `mp3`. */
+const audioTypes: Readonly<Record<string, string>> = { mp3: "mpeg" }
+
+const readAudio = (audio: Json): unknown => {
+  const format = string(audio, "format")
+  const data = string(audio, "data")
+  return format === undefined || data === undefined
+    ? undefined
+    : `data:audio/${audioTypes[format] ?? format};base64,${data}`
+}
+
+const readPart = (part: unknown): unknown => {
+  if (!isRecord(part)) return part
+  switch (part["type"]) {
+    case "text":
+      return { type: "text", text: part["text"] }
+    case "image_url": {
+      // Moonshot allows the URL alone.
+      const image = record(part, "image_url") ?? { url: part["image_url"] }
+      return { type: "image", url: image["url"], ...present({ detail: image["detail"] }) }
+    }
+    case "input_audio":
+      return { type: "audio", url: readAudio(record(part, "input_audio") ?? {}) }
+    case "file": {
+      const file = record(part, "file") ?? {}
+      return {
+        type: "file",
+        ...present({ url: file["file_data"], fileId: file["file_id"], filename: file["filename"] })
+      }
+    }
+    default:
+      return part
+  }
+}
+
+const readParts = (content: unknown): unknown => (Array.isArray(content) ? content.map(readPart) : content)
+
+/** What a model says in declining is what it said. */
+const refusalOf = (message: Json): string =>
+  [message, ...records(message, "content")].map((part) => string(part, "refusal") ?? "").join("")
+
+const readAssistant = (message: Json): unknown => {
+  const content = message["content"] ?? ""
+  const said = readContent(message)
+  const text = said.text + refusalOf(message)
+  const thoughts = thoughtReader(undefined)(message, said).reduce(
+    (collected, delta) => Events.append(collected, delta),
+    Events.nothing
+  ).reasoningParts
+  const legible = typeof content === "string" || Array.isArray(content)
+  const calls = message["tool_calls"] ?? []
+  return {
+    role: "assistant",
+    content: !legible
+      ? content
+      : thoughts.length === 0
+        ? text
+        : [...thoughts, ...(text === "" ? [] : [Chat.text(text)])],
+    ...(Array.isArray(calls)
+      ? calls.length === 0
+        ? {}
+        : { toolCalls: calls.every(isCall) ? decodeCalls(records(message, "tool_calls")) : calls }
+      : { toolCalls: calls })
+  }
+}
+
+/** A call that has a name, as every whole one must. */
+const isCall = (call: unknown): boolean =>
+  isRecord(call) && Boolean(string(record(call, "function") ?? record(call, "custom") ?? {}, "name"))
+
+const readMessage = (message: unknown): unknown => {
+  if (!isRecord(message)) return message
+  switch (message["role"]) {
+    case "assistant":
+      return readAssistant(message)
+    case "tool":
+      return { role: "tool", toolCallId: message["tool_call_id"], content: readParts(message["content"]) }
+    case "user":
+      return { role: "user", content: readParts(message["content"]), ...present({ name: message["name"] }) }
+    default:
+      return { role: message["role"], content: readParts(message["content"]) }
+  }
+}
+
+// -------------------------------------------------------------------------------------
+// settings
+// -------------------------------------------------------------------------------------
+
+const isFunction = (tool: unknown): tool is Json => isRecord(tool) && tool["type"] === "function"
+
+const readTool = (tool: Json): unknown => {
+  const definition = record(tool, "function") ?? {}
+  return {
+    name: definition["name"],
+    ...present({
+      description: definition["description"],
+      parameters: definition["parameters"],
+      strict: definition["strict"]
+    })
+  }
+}
+
+/** A setting in our words, or untouched among the further fields where we have no word for it. */
+interface Setting {
+  readonly ours?: unknown
+  readonly further?: unknown
+}
+
+const readTools = (tools: unknown): Setting => {
+  if (!Array.isArray(tools)) return { ours: tools }
+  const others = tools.filter((tool) => !isFunction(tool))
+  return {
+    ...(tools.some(isFunction) ? { ours: tools.filter(isFunction).map(readTool) } : {}),
+    ...(others.length === 0 ? {} : { further: others })
+  }
+}
+
+const readToolChoice = (choice: unknown): Setting => {
+  if (choice === "any") return { ours: "required" }
+  if (!isRecord(choice)) return { ours: choice }
+  return choice["type"] === "function" ? { ours: { name: record(choice, "function")?.["name"] } } : { further: choice }
+}
+
+const readFormat = (format: unknown): Setting => {
+  if (!isRecord(format)) return { ours: format }
+  switch (format["type"]) {
+    case "text":
+      return { ours: "text" }
+    case "json_object":
+      return { ours: "json" }
+    case "json_schema": {
+      const schema = record(format, "json_schema")
+      return schema !== undefined && schema["schema"] === undefined
+        ? { further: format }
+        : { ours: present(schema ?? {}) }
+    }
+    default:
+      return { further: format }
+  }
+}
+
+/** Thinking, wherever a dialect asks for it. What is said beyond effort and budget is handed on as it is. */
+const readReasoning = (body: Json): Setting & { readonly thinking?: unknown } => {
+  const { effort, enabled, max_tokens: budget, ...beyond } = record(body, "reasoning") ?? {}
+  const { budget_tokens: thinkingBudget, type, ...beyondThinking } = record(body, "thinking") ?? {}
+  const off = enabled === false || type === "disabled"
+  const ours = present({
+    effort: body["reasoning_effort"] ?? effort ?? (off ? "none" : undefined),
+    budgetTokens: budget ?? thinkingBudget
+  })
+  const on = enabled === true || type === "enabled"
+  return {
+    ...(on || Object.keys(ours).length > 0 ? { ours } : {}),
+    ...(Object.keys(beyond).length > 0 ? { further: body["reasoning"] } : {}),
+    ...(Object.keys(beyondThinking).length > 0 ? { thinking: body["thinking"] } : {})
+  }
+}
+
+/** The fields that the vocabulary has words for. All others go through as they are. */
+const known: ReadonlySet<string> = new Set([
+  "messages",
+  "model",
+  "tools",
+  "tool_choice",
+  "parallel_tool_calls",
+  "response_format",
+  "temperature",
+  "top_p",
+  "max_tokens",
+  "max_completion_tokens",
+  "stop",
+  "seed",
+  "random_seed",
+  "reasoning",
+  "reasoning_effort",
+  "thinking",
+  "user",
+  "metadata",
+  "stream",
+  "stream_options"
+])
+
+// -------------------------------------------------------------------------------------
+// faults
+// -------------------------------------------------------------------------------------
+
+/** The protocol's own words for what stands in a vocabulary of other words. */
+const words: Readonly<Record<string, string>> = {
+  toolCallId: "tool_call_id",
+  toolCalls: "tool_calls",
+  toolChoice: "tool_choice",
+  parallelToolCalls: "parallel_tool_calls",
+  responseFormat: "response_format",
+  topP: "top_p",
+  maxTokens: "max_tokens"
+}
+
+/** What stands between a field and the names below it. */
+const between: ReadonlyArray<readonly [RegExp, string]> = [
+  [/^tools\[\d+\](?=\.)/, "$&.function"],
+  [/^tool_choice(?=\.)/, "$&.function"],
+  [/^response_format(?=\.)/, "$&.json_schema"],
+  [/^messages\[\d+\]\.tool_calls\[\d+\](?=\.(?:name|arguments)$)/, "$&.function"],
+  [/^reasoning\.effort$/, "reasoning_effort"]
+]
+
+/** Where a part of a message keeps its URL. */
+const urls: Readonly<Record<string, string>> = {
+  image_url: "image_url.url",
+  input_audio: "input_audio",
+  file: "file.file_data"
+}
+
+/** What stands at a path, where anything does. */
+const at = (value: unknown, path: ReadonlyArray<PropertyKey>): unknown =>
+  path.reduce<unknown>((inner, step) => {
+    if (Array.isArray(inner)) return inner[Number(step)]
+    return isRecord(inner) ? inner[String(step)] : undefined
+  }, value)
+
+const wirePath = (path: ReadonlyArray<PropertyKey>, body: Json): string => {
+  const last = path.at(-1)
+  const part = last === "url" ? at(body, path.slice(0, -1)) : undefined
+  const url = isRecord(part) ? urls[string(part, "type") ?? ""] : undefined
+  const steps = url === undefined ? path : [...path.slice(0, -1), url]
+  const plain = steps
+    .map((step, index) =>
+      typeof step === "number" ? `[${step}]` : `${index === 0 ? "" : "."}${words[String(step)] ?? String(step)}`
+    )
+    .join("")
+  return between.reduce((told, [place, word]) => told.replace(place, word), plain)
+}
+
+const fault = (issue: ParseResult.ParseIssue, body: Json): WireFailure => {
+  const faults = ParseResult.ArrayFormatter.formatIssueSync(issue)
+  // Of the alternatives that a union tried, the one that got furthest is the one that was meant.
+  const furthest = faults.reduce<ParseResult.ArrayFormatterIssue | undefined>(
+    (best, each) => (best === undefined || each.path.length > best.path.length ? each : best),
+    undefined
+  )
+  return malformed(wirePath(furthest?.path ?? [], body), furthest?.message ?? "")
+}
+
+const validate = ParseResult.validateEither(Chat.ChatRequest)
+
+export const decodeRequest = (
+  body: unknown
+): Either.Either<{ readonly request: ChatRequest; readonly stream: boolean }, WireFailure> => {
+  if (!isRecord(body)) return Either.left(malformed("", body))
+  const stop = body["stop"]
+  const tools = readTools(body["tools"])
+  const toolChoice = readToolChoice(body["tool_choice"])
+  const format = readFormat(body["response_format"])
+  const reasoning = readReasoning(body)
+  const extra = present({
+    ...Object.fromEntries(Object.entries(body).filter(([field]) => !known.has(field))),
+    tools: tools.further,
+    tool_choice: toolChoice.further,
+    response_format: format.further,
+    reasoning: reasoning.further,
+    thinking: reasoning.thinking
+  })
+  const candidate: unknown = {
+    messages: array(body, "messages")?.map(readMessage) ?? body["messages"],
+    ...present({
+      model: body["model"],
+      tools: tools.ours,
+      toolChoice: toolChoice.ours,
+      parallelToolCalls: body["parallel_tool_calls"],
+      responseFormat: format.ours,
+      temperature: body["temperature"],
+      topP: body["top_p"],
+      maxTokens: body["max_completion_tokens"] ?? body["max_tokens"],
+      stop: typeof stop === "string" ? [stop] : stop,
+      seed: body["seed"] ?? body["random_seed"],
+      reasoning: reasoning.ours,
+      user: body["user"],
+      metadata: body["metadata"]
+    }),
+    ...optional("extra", extra)
+  }
+  return Either.mapBoth(validate(candidate), {
+    onLeft: (issue) => fault(issue, body),
+    onRight: (request) => ({ request, stream: body["stream"] === true })
+  })
+}

@@ -1,0 +1,139 @@
+/**
+ * What models think, in the places where providers tell it: a text `reasoning_content` (DeepSeek) or `reasoning` (OpenRouter,
+ * vLLM, Groq), a list `reasoning_details` (OpenRouter, "Reasoning Tokens"), or parts of the content (Mistral, "Reasoning").
+ */
+import type { ReasoningPart } from "../../Chat.js"
+import type { ReasoningDelta } from "../../ChatEvent.js"
+import type { Json } from "../json.js"
+import { array, isRecord, number, records, string } from "../json.js"
+
+/** What the content of a message or a delta says. */
+export interface Content {
+  readonly text: string
+  readonly thinking: string
+  readonly signature: string | undefined
+}
+
+const joined = (parts: ReadonlyArray<Json>): string => parts.map((part) => string(part, "text") ?? "").join("")
+
+/** A text, or parts of text and thoughts. */
+export const readContent = (message: Json): Content => {
+  const content = message["content"]
+  if (typeof content === "string") return { text: content, thinking: "", signature: undefined }
+  let text = ""
+  let thinking = ""
+  let signature: string | undefined
+  for (const part of records(message, "content")) {
+    if (part["type"] === "thinking") {
+      thinking += string(part, "thinking") ?? joined(records(part, "thinking"))
+      signature = string(part, "signature") || signature
+    } else {
+      text += string(part, "text") ?? ""
+    }
+  }
+  return { text, thinking, signature }
+}
+
+/** The same text may stand under both names. */
+const plainText = (message: Json): string => string(message, "reasoning_content") || string(message, "reasoning") || ""
+
+const textType = "reasoning.text"
+const summaryType = "reasoning.summary"
+const sealedType = "reasoning.encrypted"
+
+/** A detail's `type` and `format` in one word: the part of it that is not said is `reasoning.text`. */
+const formatOf = (detail: Json): string | undefined => {
+  const type = string(detail, "type") || textType
+  const format = string(detail, "format")
+  return format ? `${type}/${format}` : type === textType ? undefined : type
+}
+
+interface Thought {
+  readonly sealed: boolean
+  readonly index: number | undefined
+  id: string
+  complete: boolean
+}
+
+/**
+ * Reads the thoughts of one answer, message by message or delta by delta, and numbers them in the order in which they appear.
+ * A piece goes on with the thought of the same index; where there is none, with the last one, until that has its signature.
+ */
+export const thoughtReader = (provider: string | undefined) => {
+  const thoughts: Array<Thought> = []
+
+  const goesOn = (thought: Thought, sealed: boolean, index: number | undefined, id: string): boolean =>
+    thought.sealed === sealed &&
+    (thought.id === "" || id === "" || thought.id === id) &&
+    (thought.index === undefined || index === undefined
+      ? !thought.complete || (id !== "" && thought.id === id)
+      : thought.index === index)
+
+  const place = (sealed: boolean, index: number | undefined, id: string, signed: boolean): number => {
+    const known = thoughts.findLastIndex((thought) => goesOn(thought, sealed, index, id))
+    const thought = thoughts[known]
+    if (thought === undefined) return thoughts.push({ sealed, index, id, complete: signed }) - 1
+    thought.id ||= id
+    thought.complete ||= signed
+    return known
+  }
+
+  const readDetail = (detail: Json): ReasoningDelta | undefined => {
+    const text = string(detail, "text") || string(detail, "summary") || ""
+    const signature = string(detail, "signature") || string(detail, "data") || undefined
+    if (text === "" && signature === undefined) return undefined
+    const id = string(detail, "id") ?? ""
+    const format = formatOf(detail)
+    return {
+      _tag: "ReasoningDelta",
+      index: place(detail["type"] === sealedType, number(detail, "index"), id, signature !== undefined),
+      text,
+      ...(signature === undefined ? {} : { signature }),
+      ...(id === "" ? {} : { id }),
+      ...(format === undefined ? {} : { format }),
+      ...(provider === undefined ? {} : { provider })
+    }
+  }
+
+  const readPlain = (text: string, signature: string | undefined): ReasoningDelta => ({
+    _tag: "ReasoningDelta",
+    index: place(false, undefined, "", signature !== undefined),
+    text,
+    ...(signature === undefined ? {} : { signature }),
+    ...(provider === undefined ? {} : { provider })
+  })
+
+  return (message: Json, content: Content): ReadonlyArray<ReasoningDelta> => {
+    const details = array(message, "reasoning_details")
+    const plain = plainText(message) || content.thinking
+    if (details === undefined && plain === "" && content.signature === undefined) return []
+    const told = (details ?? []).filter(isRecord)
+    // The details are the fuller telling, where they tell the text at all: some only carry what is sealed.
+    const fuller = told.some((detail) => Boolean(string(detail, "text") || string(detail, "summary")))
+    const deltas: Array<ReasoningDelta> =
+      fuller || (plain === "" && content.signature === undefined) ? [] : [readPlain(plain, content.signature)]
+    for (const detail of told) {
+      const delta = readDetail(detail)
+      if (delta !== undefined) deltas.push(delta)
+    }
+    return deltas
+  }
+}
+
+/** A thought, or a piece of one, as an entry of `reasoning_details`: the reverse of what is read. */
+export const encodeDetail = (part: Omit<ReasoningPart, "type" | "provider">, index: number): Json => {
+  const [type = "", format] = (part.format ?? textType).split("/")
+  const signature = part.signature === undefined ? {} : { signature: part.signature }
+  const told =
+    type === sealedType && part.text === ""
+      ? { type, data: part.signature ?? "" }
+      : type === summaryType
+        ? { type, summary: part.text, ...signature }
+        : { type: textType, text: part.text, ...signature }
+  return {
+    ...told,
+    index,
+    ...(part.id === undefined ? {} : { id: part.id }),
+    ...(format === undefined ? {} : { format })
+  }
+}

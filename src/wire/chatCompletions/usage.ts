@@ -1,0 +1,59 @@
+/** Tokens as Chat Completions counts them. OpenAI, API reference: chat/object. */
+import * as Usage from "../../Usage.js"
+import type { Json } from "../json.js"
+import { array, isRecord, record, tokens } from "../json.js"
+
+/**
+ * The counts under every provider's own names: cached input in `prompt_tokens_details` (OpenAI), as
+ * `prompt_cache_hit_tokens` (DeepSeek, "Context Caching") or as `cached_tokens` (Moonshot).
+ *
+ * Thoughts are counted inside of `completion_tokens`, but by providers whose total says that they stand beside it (xAI), or
+ * who count more of them than of all the rest (Perplexity's deep research): there they are put inside.
+ */
+const readUsage = (usage: Json | undefined): Usage.Usage | undefined => {
+  if (usage === undefined) return undefined
+  const input = tokens(usage, "prompt_tokens")
+  const completion = tokens(usage, "completion_tokens")
+  if (input === undefined && completion === undefined) return undefined
+  const promptDetails = record(usage, "prompt_tokens_details") ?? {}
+  const completionDetails = record(usage, "completion_tokens_details") ?? {}
+  const reasoningTokens = tokens(completionDetails, "reasoning_tokens") ?? tokens(usage, "reasoning_tokens") ?? 0
+  const total = tokens(usage, "total_tokens")
+  const told = completion ?? 0
+  const beside = reasoningTokens > told || (reasoningTokens > 0 && total === (input ?? 0) + told + reasoningTokens)
+  return Usage.make({
+    inputTokens: input ?? 0,
+    outputTokens: told + (beside ? reasoningTokens : 0),
+    ...(total === undefined ? {} : { totalTokens: total }),
+    cachedInputTokens:
+      tokens(promptDetails, "cached_tokens") ??
+      tokens(usage, "prompt_cache_hit_tokens") ??
+      tokens(usage, "cached_tokens") ??
+      0,
+    cacheWriteTokens:
+      tokens(promptDetails, "cache_write_tokens") ??
+      tokens(promptDetails, "cache_creation_tokens") ??
+      tokens(usage, "cache_creation_input_tokens") ??
+      0,
+    reasoningTokens
+  })
+}
+
+const usageOfChoice = (body: Json): Json | undefined => {
+  const choice = array(body, "choices")?.[0]
+  return isRecord(choice) ? record(choice, "usage") : undefined
+}
+
+/** The usage of an answer or a chunk: at the top, in the choice (Moonshot), or under `x_groq`. */
+export const decodeUsage = (body: Json): Usage.Usage | undefined =>
+  readUsage(record(body, "usage")) ??
+  readUsage(usageOfChoice(body)) ??
+  readUsage(record(record(body, "x_groq") ?? {}, "usage"))
+
+export const encodeUsage = (usage: Usage.Usage): Json => ({
+  prompt_tokens: usage.inputTokens,
+  completion_tokens: usage.outputTokens,
+  total_tokens: usage.totalTokens,
+  prompt_tokens_details: { cached_tokens: usage.cachedInputTokens, cache_write_tokens: usage.cacheWriteTokens },
+  completion_tokens_details: { reasoning_tokens: usage.reasoningTokens }
+})

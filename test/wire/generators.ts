@@ -1,0 +1,242 @@
+/** Requests and answers that a property may try. A wire that cannot say all of them says in its own test what it leaves out. */
+import { FastCheck } from "effect"
+import type {
+  AssistantMessage,
+  AssistantPart,
+  ChatRequest,
+  ChatResponse,
+  FinishReason,
+  Message,
+  ReasoningPart,
+  ToolCall,
+  ToolDefinition,
+  UserPart
+} from "../../src/Chat.js"
+import * as Usage from "../../src/Usage.js"
+
+const is = FastCheck.constant
+const oneOf = FastCheck.constantFrom
+
+const words = FastCheck.string({ maxLength: 12, unit: "binary" })
+const someWords = FastCheck.string({ minLength: 1, maxLength: 12, unit: "binary" })
+const name = FastCheck.stringMatching(/^[a-z]{1,8}$/)
+const id = FastCheck.stringMatching(/^[a-z]{1,4}_[0-9a-f]{1,6}$/)
+
+/** JSON that survives being written and read. */
+const json = FastCheck.oneof(
+  words,
+  FastCheck.boolean(),
+  FastCheck.integer(),
+  FastCheck.array(FastCheck.integer(), { maxLength: 2 })
+)
+
+const schema = FastCheck.record({
+  type: is("object"),
+  properties: FastCheck.dictionary(name, is({ type: "string" }), { maxKeys: 2 })
+})
+
+// -------------------------------------------------------------------------------------
+// parts
+// -------------------------------------------------------------------------------------
+
+const text = FastCheck.record({ type: is("text" as const), text: words })
+
+const image = FastCheck.record(
+  {
+    type: is("image" as const),
+    url: oneOf("https://example.com/a.png", "data:image/png;base64,AAAA"),
+    detail: oneOf("low" as const, "high" as const, "auto" as const)
+  },
+  { requiredKeys: ["type", "url"] }
+)
+
+const audio = FastCheck.record({
+  type: is("audio" as const),
+  url: oneOf("data:audio/wav;base64,AAAA", "data:audio/mpeg;base64,AAAA")
+})
+
+const file = FastCheck.oneof(
+  FastCheck.record({ type: is("file" as const), url: is("data:application/pdf;base64,AAAA"), filename: name }),
+  FastCheck.record({ type: is("file" as const), fileId: id })
+)
+
+const userPart: FastCheck.Arbitrary<UserPart> = FastCheck.oneof<FastCheck.MaybeWeightedArbitrary<UserPart>[]>(
+  text,
+  image,
+  audio,
+  file
+)
+
+/** A thought of this provider: told, told and signed, told in summary, or sealed. */
+export const reasoningPart = (provider: string): FastCheck.Arbitrary<ReasoningPart> => {
+  const own = { type: is("reasoning" as const), provider: is(provider) }
+  return FastCheck.oneof<FastCheck.MaybeWeightedArbitrary<ReasoningPart>[]>(
+    FastCheck.record({ ...own, text: someWords }),
+    FastCheck.record({ ...own, text: someWords, signature: someWords }),
+    FastCheck.record({ ...own, text: someWords, id, format: is("reasoning.summary") }),
+    FastCheck.record({ ...own, text: is(""), signature: someWords, id })
+  )
+}
+
+/** Calls under ids of their own. A tool takes either JSON or free text. */
+const toolCalls: FastCheck.Arbitrary<ReadonlyArray<ToolCall>> = FastCheck.uniqueArray(
+  FastCheck.record(
+    { id, name, arguments: someWords, type: is("custom" as const) },
+    { requiredKeys: ["id", "name", "arguments"] }
+  ),
+  { maxLength: 3, selector: (call) => `${call.id} ${call.name}` }
+).filter(
+  (calls) =>
+    new Set(calls.map((call) => call.id)).size === calls.length &&
+    new Set(calls.map((call) => call.name)).size === new Set(calls.map((call) => `${call.name} ${call.type}`)).size
+)
+
+// -------------------------------------------------------------------------------------
+// requests
+// -------------------------------------------------------------------------------------
+
+const systemContent = FastCheck.oneof(words, FastCheck.array(text, { maxLength: 2 }))
+
+/** Thoughts, then a text, where there is one. */
+const assistantParts = (provider: string): FastCheck.Arbitrary<ReadonlyArray<AssistantPart>> =>
+  FastCheck.tuple(
+    FastCheck.array<AssistantPart>(reasoningPart(provider), { minLength: 1, maxLength: 2 }),
+    FastCheck.array(FastCheck.record({ type: is("text" as const), text: someWords }), { maxLength: 1 })
+  ).map(([thoughts, said]) => thoughts.concat(said))
+
+const assistant = (provider: string): FastCheck.Arbitrary<AssistantMessage> =>
+  FastCheck.record(
+    {
+      role: is("assistant" as const),
+      content: FastCheck.oneof(words, assistantParts(provider)),
+      toolCalls: toolCalls.filter((calls) => calls.length > 0)
+    },
+    { requiredKeys: ["role", "content"] }
+  )
+
+const message = (provider: string): FastCheck.Arbitrary<Message> =>
+  FastCheck.oneof<FastCheck.MaybeWeightedArbitrary<Message>[]>(
+    FastCheck.record({ role: is("system" as const), content: systemContent }),
+    FastCheck.record({ role: is("developer" as const), content: systemContent }),
+    FastCheck.record(
+      {
+        role: is("user" as const),
+        content: FastCheck.oneof(words, FastCheck.array(userPart, { maxLength: 3 })),
+        name
+      },
+      { requiredKeys: ["role", "content"] }
+    ),
+    assistant(provider),
+    FastCheck.record({ role: is("tool" as const), toolCallId: id, content: words })
+  )
+
+const tool: FastCheck.Arbitrary<ToolDefinition> = FastCheck.record(
+  { name, parameters: schema, description: words, strict: FastCheck.boolean() },
+  { requiredKeys: ["name", "parameters"] }
+)
+
+/** Requests whose history comes from this provider. */
+export const chatRequest = (provider: string): FastCheck.Arbitrary<ChatRequest> =>
+  FastCheck.record(
+    {
+      messages: FastCheck.array(message(provider), { minLength: 1, maxLength: 4 }),
+      model: name,
+      tools: FastCheck.array(tool, { minLength: 1, maxLength: 2 }),
+      toolChoice: FastCheck.oneof(
+        oneOf("auto" as const, "none" as const, "required" as const),
+        FastCheck.record({ name })
+      ),
+      parallelToolCalls: FastCheck.boolean(),
+      responseFormat: FastCheck.oneof(
+        oneOf("text" as const, "json" as const),
+        FastCheck.record(
+          { name, schema, description: words, strict: FastCheck.boolean() },
+          { requiredKeys: ["name", "schema"] }
+        )
+      ),
+      temperature: FastCheck.double({ min: 0, max: 2, noNaN: true }).map(Math.abs),
+      topP: FastCheck.double({ min: 0, max: 1, noNaN: true }).map(Math.abs),
+      maxTokens: FastCheck.integer({ min: 1, max: 100_000 }),
+      stop: FastCheck.array(someWords, { minLength: 1, maxLength: 2 }),
+      seed: FastCheck.integer(),
+      reasoning: FastCheck.record({
+        effort: oneOf("none" as const, "minimal" as const, "high" as const, "xhigh" as const)
+      }),
+      user: words,
+      metadata: FastCheck.dictionary(name, words, { minKeys: 1, maxKeys: 2 }),
+      extra: FastCheck.dictionary(
+        name.map((field) => `x_${field}`),
+        json,
+        { minKeys: 1, maxKeys: 2 }
+      )
+    },
+    { requiredKeys: ["messages"] }
+  )
+
+// -------------------------------------------------------------------------------------
+// answers
+// -------------------------------------------------------------------------------------
+
+/** Counts that nest as `Usage` promises. */
+const usage = FastCheck.tuple(FastCheck.nat(1000), FastCheck.nat(1000), FastCheck.nat(1000), FastCheck.nat(1000)).map(
+  ([cached, written, thought, said]) =>
+    Usage.make({
+      inputTokens: cached + written + 1,
+      outputTokens: thought + said,
+      cachedInputTokens: cached,
+      cacheWriteTokens: written,
+      reasoningTokens: thought
+    })
+)
+
+interface Ending {
+  readonly finishReason: FinishReason
+  readonly rawFinishReason: string
+}
+
+const endings: ReadonlyArray<Ending> = [
+  { finishReason: "stop", rawFinishReason: "stop" },
+  { finishReason: "length", rawFinishReason: "length" },
+  { finishReason: "content-filter", rawFinishReason: "content_filter" },
+  { finishReason: "other", rawFinishReason: "insufficient_system_resource" },
+  { finishReason: "other", rawFinishReason: "" }
+]
+
+const callsEnding: Ending = { finishReason: "tool-calls", rawFinishReason: "tool_calls" }
+
+const drafts = (provider: string) =>
+  FastCheck.record({
+    id,
+    provider: is(provider),
+    model: name,
+    text: words,
+    refusal: words,
+    reasoningParts: FastCheck.array(reasoningPart(provider), { maxLength: 3 }),
+    toolCalls,
+    usage,
+    ending: oneOf(...endings),
+    latency: is(0),
+    keyId: is("key"),
+    attempts: is([]),
+    providerMetadata: FastCheck.record(
+      {
+        service_tier: name,
+        citations: FastCheck.array(FastCheck.webUrl(), { minLength: 1, maxLength: 2 }),
+        annotations: is([{ type: "url_citation", url_citation: { url: "https://example.com" } }]),
+        logprobs: is({ content: [{ token: "a", logprob: -0.5 }], refusal: null })
+      },
+      { requiredKeys: [] }
+    )
+  })
+
+type Draft = ReturnType<typeof drafts> extends FastCheck.Arbitrary<infer A> ? A : never
+
+/** Answers with calls ended with them, or for want of tokens. */
+const answerOf = ({ ending, ...draft }: Draft): ChatResponse => ({
+  ...draft,
+  reasoning: draft.reasoningParts.map((part) => part.text).join(""),
+  ...(draft.toolCalls.length === 0 || ending.finishReason === "length" ? ending : callsEnding)
+})
+
+/** Answers of this provider. */
+export const chatResponse = (provider: string): FastCheck.Arbitrary<ChatResponse> => drafts(provider).map(answerOf)
