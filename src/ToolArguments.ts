@@ -69,6 +69,9 @@ const isJson = (text: string): boolean => {
   }
 }
 
+/** An escape that lost its end, and so cannot be closed: a backslash alone, or `\\u` with fewer than four digits. */
+const halfEscape = /(?<!\\)((?:\\\\)*)\\(?:u[\da-f]{0,3})?$/i
+
 /** A text as far as its last complete value, or the beginning of a text value that is cut off, with what is open closed. */
 const closed = (text: string): string => {
   /** What closes the open brackets, the outermost last. */
@@ -85,8 +88,7 @@ const closed = (text: string): string => {
     if (character === '"') {
       const end = /^"(?:[^"\\]|\\.)*"/s.exec(text.slice(at))?.[0]
       if (end === undefined) {
-        // Half an escape cannot be closed: leave it out.
-        const rest = text.slice(at).replace(/\\(u[0-9a-f]{0,3})?$/i, "")
+        const rest = text.slice(at).replace(halfEscape, "$1")
         return nameNext ? safe : `${text.slice(0, at)}${rest}"${closers}`
       }
       at += end.length

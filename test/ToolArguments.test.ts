@@ -12,6 +12,7 @@ describe("arguments that are cut off are closed", () => {
     ['{"city":"Par', { city: "Par" }],
     ['{"city":"Par\\', { city: "Par" }],
     ['{"city":"Par\\u00', { city: "Par" }],
+    ['{"path":"C:\\\\', { path: "C:\\" }],
     ['{"city":"Paris",', { city: "Paris" }],
     ['{"city":"Paris","n', { city: "Paris" }],
     ['{"days":[1,2,', { days: [1, 2] }],

@@ -1,0 +1,411 @@
+import { describe, expect, it } from "@effect/vitest"
+import { Either } from "effect"
+import type { ChatResponse } from "../../src/Chat.js"
+import * as Chat from "../../src/Chat.js"
+import type { ChatEvent, Start } from "../../src/ChatEvent.js"
+import * as Usage from "../../src/Usage.js"
+import * as ChatCompletions from "../../src/wire/ChatCompletions.js"
+
+const wire = ChatCompletions.make()
+
+const decoded = (body: unknown) =>
+  Either.getOrThrowWith(wire.decodeRequest(body), (failure) => new Error(JSON.stringify(failure)))
+
+const hello = [{ role: "user", content: "Hello" }]
+
+const request = (body: Record<string, unknown>) => decoded({ model: "m", messages: hello, ...body }).request
+
+const messages = (...messages: ReadonlyArray<unknown>) => request({ messages }).messages
+
+const fault = (body: unknown): unknown =>
+  Either.match(wire.decodeRequest(body), {
+    onLeft: (failure) => (failure._tag === "Malformed" ? failure.path : failure),
+    onRight: () => "no fault"
+  })
+
+const faultIn = (body: Record<string, unknown>) => fault({ model: "m", messages: hello, ...body })
+
+describe("a server reads a request", () => {
+  it("and whether a stream is wanted", () => {
+    expect(decoded({ model: "m", messages: hello })).toEqual({
+      request: { model: "m", messages: [Chat.user("Hello")] },
+      stream: false
+    })
+    expect(decoded({ messages: hello, stream: true, stream_options: { include_usage: true } })).toEqual({
+      request: { messages: [Chat.user("Hello")] },
+      stream: true
+    })
+  })
+  it("with every setting, under whichever name", () => {
+    expect(
+      request({
+        max_completion_tokens: 5,
+        max_tokens: 4,
+        temperature: 0,
+        top_p: 1,
+        stop: "x",
+        random_seed: 7,
+        parallel_tool_calls: false,
+        user: "u",
+        metadata: { a: "b" }
+      })
+    ).toEqual({
+      model: "m",
+      messages: [Chat.user("Hello")],
+      maxTokens: 5,
+      temperature: 0,
+      topP: 1,
+      stop: ["x"],
+      seed: 7,
+      parallelToolCalls: false,
+      user: "u",
+      metadata: { a: "b" }
+    })
+    expect(request({ max_tokens: 4, seed: 1, stop: ["a", "b"] })).toMatchObject({
+      maxTokens: 4,
+      seed: 1,
+      stop: ["a", "b"]
+    })
+  })
+  it("as if what is null were not there", () => {
+    expect(request({ temperature: null, tools: null, stop: null, stream: null, n: null, tool_choice: null })).toEqual(
+      request({})
+    )
+  })
+  it("with the further fields as they are", () => {
+    expect(request({ n: 2, logit_bias: { a: 1 } }).extra).toEqual({ n: 2, logit_bias: { a: 1 } })
+  })
+})
+
+describe("messages", () => {
+  it("may be of every role", () => {
+    expect(
+      messages(
+        { role: "system", content: "One.", name: "ignored" },
+        { role: "developer", content: [{ type: "text", text: "Two." }] },
+        { role: "user", content: "Hello", name: "Ann" },
+        { role: "assistant", content: "Hi." },
+        { role: "tool", tool_call_id: "c", content: "done" }
+      )
+    ).toEqual([
+      Chat.system("One."),
+      { role: "developer", content: [Chat.text("Two.")] },
+      { role: "user", content: "Hello", name: "Ann" },
+      Chat.assistant("Hi."),
+      Chat.toolResult("c", "done")
+    ])
+  })
+  it("may have parts of every kind", () => {
+    const content = [
+      { type: "text", text: "See", cache_control: { type: "ephemeral" } },
+      { type: "image_url", image_url: { url: "https://example.com/a.png", detail: "high" } },
+      { type: "image_url", image_url: "https://example.com/b.png" },
+      { type: "input_audio", input_audio: { data: "AAAA", format: "mp3" } },
+      { type: "file", file: { file_data: "data:application/pdf;base64,AAAA", filename: "a.pdf" } },
+      { type: "file", file: { file_id: "file_1" } }
+    ]
+    expect(messages({ role: "user", content })).toEqual([
+      Chat.user([
+        Chat.text("See"),
+        Chat.image("https://example.com/a.png", { detail: "high" }),
+        Chat.image("https://example.com/b.png"),
+        Chat.audio("data:audio/mpeg;base64,AAAA"),
+        Chat.file("data:application/pdf;base64,AAAA", { filename: "a.pdf" }),
+        { type: "file", fileId: "file_1" }
+      ])
+    ])
+  })
+  it("of the model may hold calls, thoughts and refusals", () => {
+    expect(
+      messages(
+        {
+          role: "assistant",
+          content: null,
+          tool_calls: [
+            { id: "a", type: "function", function: { name: "f", arguments: "" } },
+            { id: "b", type: "custom", custom: { name: "g", input: "free" } }
+          ]
+        },
+        { role: "assistant", content: "x", reasoning_content: "Hm." },
+        {
+          role: "assistant",
+          reasoning_details: [{ type: "reasoning.encrypted", data: "enc", format: "f1", index: 0 }]
+        },
+        {
+          role: "assistant",
+          content: [
+            { type: "thinking", thinking: "Hm." },
+            { type: "text", text: "x" }
+          ]
+        },
+        { role: "assistant", content: null, refusal: "No." },
+        { role: "assistant", content: [{ type: "refusal", refusal: "No." }] }
+      )
+    ).toEqual([
+      Chat.assistant("", [
+        { id: "a", name: "f", arguments: "{}" },
+        { id: "b", name: "g", arguments: "free", type: "custom" }
+      ]),
+      { role: "assistant", content: [{ type: "reasoning", text: "Hm." }, Chat.text("x")] },
+      {
+        role: "assistant",
+        content: [{ type: "reasoning", text: "", signature: "enc", format: "reasoning.encrypted/f1" }]
+      },
+      { role: "assistant", content: [{ type: "reasoning", text: "Hm." }, Chat.text("x")] },
+      Chat.assistant("No."),
+      Chat.assistant("No.")
+    ])
+  })
+})
+
+describe("tools, formats and thinking", () => {
+  const f = { type: "function", function: { name: "f", parameters: { type: "object" }, strict: null } }
+  const web = { type: "web_search" }
+  it("are functions; others are handed on", () => {
+    expect(request({ tools: [web, f] })).toMatchObject({
+      tools: [{ name: "f", parameters: { type: "object" } }],
+      extra: { tools: [web] }
+    })
+    expect(request({ tools: [web] })).not.toHaveProperty("tools")
+  })
+  it("are chosen by mode, by name, or in ways that are handed on", () => {
+    const allowed = { type: "allowed_tools", allowed_tools: { mode: "auto", tools: [] } }
+    expect(request({ tool_choice: "any" }).toolChoice).toBe("required")
+    expect(request({ tool_choice: { type: "function", function: { name: "f" } } }).toolChoice).toEqual({ name: "f" })
+    expect(request({ tool_choice: allowed })).toMatchObject({ extra: { tool_choice: allowed } })
+    expect(request({ tool_choice: allowed })).not.toHaveProperty("toolChoice")
+  })
+  it("shape the answer", () => {
+    const named = { name: "n", schema: { type: "object" }, strict: true }
+    expect(request({ response_format: { type: "text" } }).responseFormat).toBe("text")
+    expect(request({ response_format: { type: "json_object" } }).responseFormat).toBe("json")
+    expect(request({ response_format: { type: "json_schema", json_schema: named } }).responseFormat).toEqual(named)
+    for (const further of [
+      { type: "grammar", grammar: "…" },
+      { type: "json_schema", json_schema: { name: "n" } }
+    ]) {
+      expect(request({ response_format: further })).toMatchObject({ extra: { response_format: further } })
+    }
+  })
+  it("ask for thinking in every dialect", () => {
+    const reasoning = (body: Record<string, unknown>) => request(body).reasoning
+    expect(reasoning({ reasoning_effort: "high" })).toEqual({ effort: "high" })
+    expect(reasoning({ reasoning: { effort: "high" } })).toEqual({ effort: "high" })
+    expect(reasoning({ reasoning: { max_tokens: 10 } })).toEqual({ budgetTokens: 10 })
+    expect(reasoning({ reasoning: { enabled: false } })).toEqual({ effort: "none" })
+    expect(reasoning({ thinking: { type: "enabled", budget_tokens: 10 } })).toEqual({ budgetTokens: 10 })
+    expect(reasoning({ thinking: { type: "enabled" } })).toEqual({})
+    expect(reasoning({ thinking: { type: "disabled" } })).toEqual({ effort: "none" })
+    expect(request({ reasoning: { effort: "high", exclude: true } })).toMatchObject({
+      reasoning: { effort: "high" },
+      extra: { reasoning: { effort: "high", exclude: true } }
+    })
+  })
+})
+
+describe("what is not a request is refused, at its place", () => {
+  it("in the protocol's own words", () => {
+    expect(fault("x")).toBe("")
+    expect(fault({})).toBe("messages")
+    expect(fault({ messages: [] })).toBe("messages")
+    expect(fault({ messages: ["x"] })).toBe("messages[0]")
+    expect(fault({ messages: [{ role: "nobody", content: "x" }] })).toBe("messages[0].role")
+    expect(fault({ messages: [{ role: "user", content: 5 }] })).toBe("messages[0].content")
+    expect(fault({ messages: [{ role: "assistant", content: 5 }] })).toBe("messages[0].content")
+    expect(fault({ messages: [{ role: "tool", content: "x" }] })).toBe("messages[0].tool_call_id")
+  })
+  it("in the settings", () => {
+    expect(faultIn({ temperature: -1 })).toBe("temperature")
+    expect(faultIn({ top_p: 2 })).toBe("top_p")
+    expect(faultIn({ max_tokens: 0 })).toBe("max_tokens")
+    expect(faultIn({ metadata: { a: 1 } })).toBe("metadata.a")
+    expect(faultIn({ reasoning_effort: "huge" })).toBe("reasoning_effort")
+    expect(faultIn({ parallel_tool_calls: "no" })).toBe("parallel_tool_calls")
+    expect(faultIn({ tools: "x" })).toBe("tools")
+    expect(faultIn({ tools: [{ type: "function", function: { name: "a b" } }] })).toBe("tools[0].function.name")
+    expect(faultIn({ tool_choice: { type: "function" } })).toBe("tool_choice.function.name")
+    expect(faultIn({ response_format: { type: "json_schema", json_schema: { schema: {} } } })).toBe(
+      "response_format.json_schema.name"
+    )
+  })
+  it("in the parts of messages", () => {
+    const user = (part: unknown) => fault({ messages: [{ role: "user", content: [Chat.text("x"), part] }] })
+    expect(user({ type: "image_url", image_url: { url: "ftp://x" } })).toBe("messages[0].content[1].image_url.url")
+    expect(user({ type: "input_audio", input_audio: { data: "AA" } })).toBe("messages[0].content[1].input_audio")
+    expect(user({ type: "file", file: { file_data: "x" } })).toBe("messages[0].content[1].file.file_data")
+    expect(user({ type: "text" })).toBe("messages[0].content[1].text")
+    const calls = (tool_calls: unknown) => fault({ messages: [{ role: "assistant", content: "", tool_calls }] })
+    expect(calls("x")).toBe("messages[0].tool_calls")
+    expect(calls([{ id: "a", type: "function", function: { name: "", arguments: "{}" } }])).toMatch(
+      /^messages\[0\]\.tool_calls\[0\]/
+    )
+  })
+})
+
+const answer: ChatResponse = {
+  id: "c1",
+  provider: "acme",
+  model: "acme-1",
+  text: "Hello.",
+  reasoning: "",
+  reasoningParts: [],
+  refusal: "",
+  toolCalls: [],
+  finishReason: "stop",
+  rawFinishReason: "stop",
+  usage: Usage.make({ inputTokens: 5, outputTokens: 3, cachedInputTokens: 1, cacheWriteTokens: 2, reasoningTokens: 1 }),
+  latency: 0,
+  keyId: "k",
+  attempts: [],
+  providerMetadata: {}
+}
+
+const usage = {
+  prompt_tokens: 5,
+  completion_tokens: 3,
+  total_tokens: 8,
+  prompt_tokens_details: { cached_tokens: 1, cache_write_tokens: 2 },
+  completion_tokens_details: { reasoning_tokens: 1 }
+}
+
+describe("a server writes an answer", () => {
+  it("as OpenAI does", () => {
+    expect(wire.encodeResponse(answer)).toEqual({
+      id: "c1",
+      object: "chat.completion",
+      created: 0,
+      model: "acme-1",
+      choices: [
+        {
+          index: 0,
+          message: { role: "assistant", content: "Hello.", refusal: null },
+          logprobs: null,
+          finish_reason: "stop"
+        }
+      ],
+      usage
+    })
+  })
+  it("in OpenAI's words for why it ended, whoever ended it", () => {
+    const reason = (finishReason: Chat.FinishReason, rawFinishReason: string) =>
+      wire.encodeResponse({ ...answer, finishReason, rawFinishReason })["choices"]
+    expect(reason("stop", "end_turn")).toMatchObject([{ finish_reason: "stop" }])
+    expect(reason("length", "max_output_tokens")).toMatchObject([{ finish_reason: "length" }])
+    expect(reason("tool-calls", "function_call")).toMatchObject([{ finish_reason: "function_call" }])
+    expect(reason("tool-calls", "tool_use")).toMatchObject([{ finish_reason: "tool_calls" }])
+    expect(reason("content-filter", "SAFETY")).toMatchObject([{ finish_reason: "content_filter" }])
+    expect(reason("other", "pause_turn")).toMatchObject([{ finish_reason: "pause_turn" }])
+    expect(reason("other", "")).toMatchObject([{ finish_reason: null }])
+  })
+  it("with what else was said in its place, and nothing that would be read as something else", () => {
+    const metadata = {
+      service_tier: "flex",
+      annotations: [1],
+      logprobs: { content: [] },
+      error: "x",
+      id: "y",
+      choices: [{ index: 1 }]
+    }
+    const body = wire.encodeResponse({ ...answer, providerMetadata: metadata })
+    expect(body).toMatchObject({
+      id: "c1",
+      service_tier: "flex",
+      choices: [{ index: 0, message: { annotations: [1] }, logprobs: { content: [] } }, { index: 1 }]
+    })
+    expect(body).not.toHaveProperty("error")
+  })
+  it("without counts that are only estimates", () => {
+    expect(wire.encodeResponse({ ...answer, usage: { ...answer.usage, estimated: true } })).not.toHaveProperty("usage")
+  })
+})
+
+describe("a server writes a stream", () => {
+  const start: Start = { _tag: "Start", id: "c1", provider: "acme", model: "acme-1", keyId: "k", attempts: [] }
+  const finish: ChatEvent = {
+    _tag: "Finish",
+    reason: "stop",
+    rawReason: "stop",
+    usage: answer.usage,
+    latency: 0,
+    providerMetadata: { service_tier: "flex" }
+  }
+  const written = (events: ReadonlyArray<ChatEvent>, asked: Record<string, unknown> = {}): ReadonlyArray<unknown> => {
+    const encoder = wire.encodeStream(asked)
+    return events
+      .flatMap((event) => encoder.push(event))
+      .map(({ data }): unknown => (data === "[DONE]" ? data : JSON.parse(data)))
+  }
+  const head = { id: "c1", object: "chat.completion.chunk", created: 0, model: "acme-1" }
+  const chunk = (delta: unknown, finish_reason: string | null = null) => ({
+    ...head,
+    choices: [{ index: 0, delta, logprobs: null, finish_reason }]
+  })
+
+  it("as OpenAI does: the role first, then the deltas, the reason, and [DONE]", () => {
+    expect(written([start, { _tag: "TextDelta", text: "Hi" }, { _tag: "RefusalDelta", text: "No." }, finish])).toEqual([
+      chunk({ role: "assistant", content: "", refusal: null }),
+      chunk({ content: "Hi" }),
+      chunk({ refusal: "No." }),
+      { ...chunk({}, "stop"), service_tier: "flex" },
+      "[DONE]"
+    ])
+  })
+  it("with the usage where it is asked for", () => {
+    const asked = { stream_options: { include_usage: true } }
+    expect(written([start, finish], asked)).toEqual([
+      { ...chunk({ role: "assistant", content: "", refusal: null }), usage: null },
+      { ...chunk({}, "stop"), service_tier: "flex", usage: null },
+      { ...head, choices: [], usage },
+      "[DONE]"
+    ])
+    const estimated: ChatEvent = { ...finish, usage: { ...answer.usage, estimated: true } }
+    expect(written([start, estimated], asked)).toHaveLength(3)
+  })
+  it("with calls that name themselves once, and those that had no pieces whole", () => {
+    const piece = { _tag: "ToolCallDelta", index: 0, id: "a", name: "f" } as const
+    const events: ReadonlyArray<ChatEvent> = [
+      { ...piece, argumentsDelta: "{" },
+      { ...piece, argumentsDelta: "}" },
+      { _tag: "ToolCallEnd", index: 0, call: { id: "a", name: "f", arguments: "{}" } },
+      { _tag: "ToolCallEnd", index: 1, call: { id: "b", name: "g", arguments: "{}" } }
+    ]
+    const calls = (call: unknown) => chunk({ tool_calls: [call] })
+    expect(written([start, ...events]).slice(1)).toEqual([
+      calls({ index: 0, id: "a", type: "function", function: { name: "f", arguments: "{" } }),
+      calls({ index: 0, function: { arguments: "}" } }),
+      calls({ index: 1, id: "b", type: "function", function: { name: "g", arguments: "{}" } })
+    ])
+  })
+  it("with calls of the tools that the client declared to take free text", () => {
+    const asked = { tools: [{ type: "custom", custom: { name: "g" } }] }
+    const piece: ChatEvent = { _tag: "ToolCallDelta", index: 0, id: "a", name: "g", argumentsDelta: "free" }
+    expect(written([start, piece], asked)[1]).toEqual(
+      chunk({ tool_calls: [{ index: 0, id: "a", type: "custom", custom: { name: "g", input: "free" } }] })
+    )
+  })
+  it("with thoughts, plainly and in a form that can be sent back", () => {
+    const thought = { _tag: "ReasoningDelta", index: 0 } as const
+    const events: ReadonlyArray<ChatEvent> = [
+      { ...thought, text: "Hm", id: "r1" },
+      { ...thought, text: "", signature: "sig" }
+    ]
+    const detail = { type: "reasoning.text", index: 0, id: "r1" }
+    expect(written([start, ...events]).slice(1)).toEqual([
+      chunk({ reasoning_content: "Hm", reasoning_details: [{ ...detail, text: "Hm" }] }),
+      chunk({ reasoning_details: [{ ...detail, text: "", signature: "sig" }] })
+    ])
+  })
+})
+
+describe("a server writes an error", () => {
+  it("with whose fault it is, unless told", () => {
+    const error = (fields: object) => wire.encodeError({ status: 400, message: "No.", ...fields })
+    expect(error({})).toEqual({
+      error: { message: "No.", type: "invalid_request_error", param: null, code: null }
+    })
+    expect(error({ status: 503 })).toMatchObject({ error: { type: "server_error" } })
+    expect(error({ type: "requests", code: "rate_limit_exceeded" })).toMatchObject({
+      error: { type: "requests", code: "rate_limit_exceeded" }
+    })
+  })
+})
