@@ -271,7 +271,7 @@ export interface Lease {
 export interface LeaseOptions {
   /** Ids of keys that this call has tried already. @default none */
   readonly exclude?: ReadonlySet<string>
-  /** The longest this call may wait for a key. @default the pool's `maxWait` */
+  /** The longest this call may wait for a key, where that is shorter than the pool's own `maxWait`. */
   readonly maxWait?: Duration.DurationInput
   /**
    * Whether to wait for a key that rests, or to fail at once where no key that could serve is ready or merely busy: what a call

@@ -99,7 +99,12 @@ export interface Service {
   readonly tryTake: (n?: number) => Effect.Effect<boolean>
   /** Runs an effect with one permit. */
   readonly limit: <A, E, R>(effect: Effect.Effect<A, E, R>) => Effect.Effect<A, E | RateLimitError, R>
-  /** Takes one permit and reserves an estimate of tokens, both or neither. Without a bucket of tokens: just the permit. */
+  /**
+   * Takes one permit and reserves an estimate of tokens, both or neither. Without a bucket of tokens: just the permit.
+   *
+   * The caller must settle the reservation. Run this where the fiber cannot be interrupted, such as the first argument of
+   * `Effect.acquireUseRelease`: the wait, and nothing else of it, is interruptible even there.
+   */
   readonly reserve: (tokens: number, options?: WaitOptions) => Effect.Effect<Reservation, RateLimitError>
   readonly status: Effect.Effect<LimiterStatus>
   /** Fills the buckets. */
@@ -184,8 +189,6 @@ const faultsOf = (options: Required<Pick<Options, "capacity" | "refillRate">> & 
     typeof value === "number" && isAmount(value) ? [] : [`${name}: expected a positive number, actual ${value}`]
   )
 
-type Restore = <A, E, R>(effect: Effect.Effect<A, E, R>) => Effect.Effect<A, E, R>
-
 /**
  * A limiter over no more than memory, for one process.
  *
@@ -229,7 +232,7 @@ export const make = (options: Options = {}): Effect.Effect<Service, InvalidLimit
       )
 
     /** Waits for its turn, then for what it needs, then takes it. The taking cannot be interrupted, the waiting can. */
-    const stand = (clock: Clock.Clock, ticket: number, self: Waiter, restore: Restore): Effect.Effect<void> => {
+    const stand = (clock: Clock.Clock, ticket: number, self: Waiter): Effect.Effect<void> => {
       const turn: Effect.Effect<void> = Effect.flatMap(
         Ref.modify(state, (before): readonly [Effect.Effect<void>, State] => {
           const current = refilled(before, nowOf(clock))
@@ -250,7 +253,7 @@ export const make = (options: Options = {}): Effect.Effect<Service, InvalidLimit
       )
       const again = (wait: Effect.Effect<void>): Effect.Effect<void> =>
         Effect.zipRight(
-          Effect.onInterrupt(restore(wait), () => leave(ticket)),
+          Effect.onInterrupt(Effect.interruptible(wait), () => leave(ticket)),
           Effect.zipRight(self.nudge.close, turn)
         )
       return turn
@@ -260,7 +263,7 @@ export const make = (options: Options = {}): Effect.Effect<Service, InvalidLimit
       Clock.clockWith((clock) => {
         const nudge = Effect.unsafeMakeLatch(false)
         const allowed = Math.min(longestWait, wait.maxWait === undefined ? Infinity : Duration.toMillis(wait.maxWait))
-        return Effect.uninterruptibleMask((restore) =>
+        return Effect.uninterruptible(
           Effect.flatten(
             Ref.modify(state, (before): readonly [Effect.Effect<void, RateLimitError>, State] => {
               const current = refilled(before, nowOf(clock))
@@ -291,7 +294,7 @@ export const make = (options: Options = {}): Effect.Effect<Service, InvalidLimit
               const ticket = current.arrivals
               const self: Waiter = { requests, tokens, nudge }
               return [
-                stand(clock, ticket, self, restore),
+                stand(clock, ticket, self),
                 { ...current, arrivals: ticket + 1, queue: SortedMap.set(current.queue, ticket, self) }
               ]
             })

@@ -50,28 +50,28 @@ const estimate = (request: ChatRequest): number =>
 
 type Restore = <A, E, R>(effect: Effect.Effect<A, E, R>) => Effect.Effect<A, E, R>
 
-/** Takes a permit, then a key: a key that waited for a permit would be idle meanwhile. Only the waits are interruptible. */
+/**
+ * Takes a permit, then a key: a key that waited for a permit would be idle meanwhile. It must not be interrupted, or what has
+ * just been taken would be lost; limiter and pool let their waits, and nothing else, be interrupted even so.
+ */
 const take = (
   deps: Dependencies,
   { model, request }: Errand,
-  tried: ReadonlySet<string>,
-  restore: Restore
+  tried: ReadonlySet<string>
 ): Effect.Effect<Hold, LLMError> =>
   Effect.gen(function* () {
     const clock = yield* Effect.clock
     const tokens = deps.countsTokens ? estimate(request) : 0
     const longest = yield* longestSleep
     const askedAt = clock.unsafeCurrentTimeMillis()
-    const reservation = yield* restore(deps.limiter.reserve(tokens, bounded(longest)))
+    const reservation = yield* deps.limiter.reserve(tokens, bounded(longest))
     const permittedAt = clock.unsafeCurrentTimeMillis()
     const lease = yield* Effect.onError(
-      restore(
-        deps.pool.acquire({
-          exclude: tried,
-          cooling: tried.size === 0 ? "wait" : "fail",
-          ...bounded(longest - (permittedAt - askedAt))
-        })
-      ),
+      deps.pool.acquire({
+        exclude: tried,
+        cooling: tried.size === 0 ? "wait" : "fail",
+        ...bounded(longest - (permittedAt - askedAt))
+      }),
       () => reservation.settle(0)
     )
     const startedAt = clock.unsafeCurrentTimeMillis()
@@ -135,7 +135,7 @@ const rotate = <A, R>(
   ): Effect.Effect<A, LLMError, R> =>
     Effect.flatten(
       Effect.uninterruptibleMask((restore) =>
-        Effect.matchEffect(take(deps, errand, tried, restore), {
+        Effect.matchEffect(take(deps, errand, tried), {
           onFailure: (error) => {
             const refused = located(error)
             const failure = reason === undefined ? refused : preferred(reason, refused)

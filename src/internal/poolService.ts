@@ -77,7 +77,7 @@ const serve = (providerId: string, maxWait: number, terms: Terms, ref: Ref.Ref<P
     interruptibly: Interruptibly,
     next: (hold: Hold) => Effect.Effect<A, E, R>
   ): Effect.Effect<A, E | NoKeyError, R> => {
-    const longest = options?.maxWait === undefined ? maxWait : Duration.toMillis(options.maxWait)
+    const longest = Math.min(maxWait, options?.maxWait === undefined ? Infinity : Duration.toMillis(options.maxWait))
     const wishAt = (now: number): Wish => ({
       exclude: options?.exclude ?? noKey,
       deadline: now + longest,
