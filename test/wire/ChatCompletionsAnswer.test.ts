@@ -165,7 +165,9 @@ describe("tool calls", () => {
       toolCalls: [{ id: "call_0", name: "f", arguments: "{}" }],
       finishReason: "tool-calls"
     })
-    expect(read({ ...legacy, tool_calls: [call("a", "f", "{}")] }).toolCalls).toHaveLength(1)
+    expect(read({ ...legacy, tool_calls: [call("a", "f", "{}")] }).toolCalls).toEqual([
+      { id: "a", name: "f", arguments: "{}" }
+    ])
   })
   it("stay apart even under one id", () => {
     expect(read({ tool_calls: [call("a", "f", "{}"), call("a", "f", "{}")] }).toolCalls).toHaveLength(2)

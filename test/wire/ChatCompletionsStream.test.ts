@@ -169,6 +169,11 @@ describe("the end of a stream", () => {
     expect(said(frames).finish.usage).toEqual(Usage.make({ inputTokens: 7, outputTokens: 2, estimated: true }))
     expect(read(frames.slice(0, 1), true).decoder.usage).toMatchObject({ outputTokens: 2, estimated: true })
   })
+  it("is not a chunk without choices that counts nothing", () => {
+    const empty = frame({ id: "c1", choices: [] })
+    expect(read([text("a"), stop, empty, counted]).states).toEqual(["open", "finishing", "finishing", "done"])
+    expect(said([text("a"), stop, empty, counted]).finish.usage).toEqual(usage)
+  })
   it("may lack [DONE], or the reason, but not both", () => {
     expect(said([text("a"), stop]).finish.reason).toBe("stop")
     expect(said([text("a"), done]).finish).toMatchObject({ reason: "other", rawReason: "" })
@@ -324,6 +329,9 @@ describe("tool calls", () => {
   it("get an id of ours where there is none, which stays whatever follows", () => {
     const found = [piece({ index: 4 }, "f", "{"), piece({ index: 4, id: "late" }, undefined, "}")]
     expect(calls(...found)).toEqual([{ id: "call_0", name: "f", arguments: "{}" }])
+    expect(calls(piece({ index: 4 }, "f", "{"), piece({ index: 4, id: "late" }, "f", "}"))).toEqual([
+      { id: "call_0", name: "f", arguments: "{}" }
+    ])
     expect(calls(piece({}, "f", "{"), piece({ id: "late" }, undefined, "}"))).toEqual([
       { id: "call_0", name: "f", arguments: "{}" }
     ])
@@ -368,7 +376,7 @@ describe("what else was said", () => {
         service_tier: "default",
         citations: ["x"]
       }),
-      chunk({ content: "b", audio: { data: "BB", transcript: "a" } }, token("b"), { citations: ["x", "y"] }),
+      chunk({ content: "b", audio: { id: "a1", data: "BB", transcript: "a" } }, token("b"), { citations: ["x", "y"] }),
       chunk({ audio: { transcript: "b", expires_at: 1 }, annotations: [{ type: "url_citation", n: 1 }] }),
       chunk({ annotations: [{ type: "url_citation", n: 2 }], executed_tools: [{ index: 0, name: "search" }] }),
       chunk({ executed_tools: [{ index: 0, output: "found" }] }, { finish_reason: "stop" })

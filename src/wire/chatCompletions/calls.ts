@@ -26,8 +26,8 @@ interface OpenCall {
   invented: boolean
   name: string
   args: string
-  /** How much of the arguments has been given out. */
-  told: number
+  /** What of the arguments has not been given out. */
+  held: string
   custom: boolean
 }
 
@@ -59,7 +59,7 @@ export const callReader = () => {
   }
 
   const open = (custom: boolean): OpenCall => {
-    const call: OpenCall = { index: -1, id: "", invented: false, name: "", args: "", told: 0, custom }
+    const call: OpenCall = { index: -1, id: "", invented: false, name: "", args: "", held: "", custom }
     calls.push(call)
     return call
   }
@@ -97,10 +97,11 @@ export const callReader = () => {
         call.index = named.push(call) - 1
       }
       call.args += args
-      if (call.name === "" || call.told === call.args.length) return undefined
+      call.held += args
+      if (call.name === "" || call.held === "") return undefined
       settleId(call)
-      const argumentsDelta = call.args.slice(call.told)
-      call.told = call.args.length
+      const argumentsDelta = call.held
+      call.held = ""
       return { _tag: "ToolCallDelta", index: call.index, id: call.id, name: call.name, argumentsDelta }
     }
   }

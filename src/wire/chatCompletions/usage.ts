@@ -20,7 +20,7 @@ const readUsage = (usage: Json | undefined): Usage.Usage | undefined => {
   const reasoningTokens = tokens(completionDetails, "reasoning_tokens") ?? tokens(usage, "reasoning_tokens") ?? 0
   const total = tokens(usage, "total_tokens")
   const told = completion ?? 0
-  const beside = reasoningTokens > told || (reasoningTokens > 0 && total === (input ?? 0) + told + reasoningTokens)
+  const beside = reasoningTokens > told || total === (input ?? 0) + told + reasoningTokens
   return Usage.make({
     inputTokens: input ?? 0,
     outputTokens: told + (beside ? reasoningTokens : 0),
