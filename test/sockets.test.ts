@@ -3,7 +3,7 @@ import { NodeHttpClient } from "@effect/platform-node"
 import { describe, expect, it } from "@effect/vitest"
 import type { HttpClient } from "@effect/platform"
 import type { Layer } from "effect"
-import { Duration, Effect, Either, Fiber, Option, Random, Schedule, Stream } from "effect"
+import { Duration, Effect, Either, Fiber, Option, Random, Schedule, Stream, Supervisor } from "effect"
 import * as ChatEvent from "../src/ChatEvent.js"
 import * as KeyPool from "../src/KeyPool.js"
 import * as LLM from "../src/LLM.js"
@@ -48,6 +48,8 @@ const nothingIsLeft = (llm: LLM.Service, provider: SimulatedProvider.Service) =>
       Schedule.intersect(Schedule.spaced("10 millis"), Schedule.recurs(100))
     )
   })
+
+const isRunning = (fiber: Fiber.RuntimeFiber<unknown, unknown>) => Effect.map(Fiber.poll(fiber), Option.isNone)
 
 const outcome = <A>(effect: Effect.Effect<A, LLMError>) =>
   Effect.map(Effect.either(effect), (result) => (Either.isRight(result) ? "ok" : result.left._tag))
@@ -167,6 +169,20 @@ describe("chat-completions alone", () => {
       expect((yield* provider.log).map((exchange) => exchange.status)).toEqual([400, 200, 200, 200])
     }).pipe(Effect.provide(NodeHttpClient.layerUndici))
   )
+
+  it.scopedLive("a model that has stopped is waited for one second at the most, for the usage that may follow", () =>
+    Effect.gen(function* () {
+      const provider = yield* SimulatedProvider.make({ answer: () => "Hi" })
+      const llm = yield* llmAt(provider.baseUrl)
+      // The beginning, the word and the reason to stop; neither usage nor end.
+      yield* provider.next(SimulatedProvider.hang(3))
+      const [took, answer] = yield* Effect.timed(ChatEvent.collect(llm.chatStream("?")))
+      expect([answer.text, answer.finishReason, answer.usage.estimated]).toEqual(["Hi", "stop", true])
+      expect(Duration.toMillis(took)).toBeGreaterThan(900)
+      expect(Duration.toMillis(took)).toBeLessThan(3000)
+      yield* nothingIsLeft(llm, provider)
+    }).pipe(Effect.provide(NodeHttpClient.layerUndici))
+  )
 })
 
 describe("keys over sockets", () => {
@@ -195,7 +211,7 @@ describe("keys over sockets", () => {
   )
 
   it.scopedLive(
-    "hundreds of calls and streams with random faults and interruptions leave no key, socket or request behind",
+    "thousands of calls and streams with random faults and interruptions leave no key, socket, request or fiber behind",
     () =>
       Effect.gen(function* () {
         const S = SimulatedProvider
@@ -226,8 +242,9 @@ describe("keys over sockets", () => {
           index % 2 === 0
             ? Effect.asVoid(llm.chat("?"))
             : Stream.runDrain(index % 3 === 0 ? Stream.take(llm.chatStream("?"), 2) : llm.chatStream("?"))
+        const supervisor = yield* Supervisor.track
         const results = yield* Effect.forEach(
-          Array.from({ length: 600 }, (_, index) => index),
+          Array.from({ length: 2000 }, (_, index) => index),
           (index) =>
             Effect.gen(function* () {
               const fiber = yield* Effect.fork(Effect.either(call(index)))
@@ -237,11 +254,14 @@ describe("keys over sockets", () => {
               }
               return yield* Fiber.await(fiber)
             }),
-          { concurrency: 32 }
-        )
-        expect(results).toHaveLength(600)
+          { concurrency: 48 }
+        ).pipe(Effect.supervised(supervisor))
+        expect(results).toHaveLength(2000)
         yield* nothingIsLeft(llm, provider)
         expect(yield* provider.inFlight).toBe(0)
-      }).pipe(Effect.provide(NodeHttpClient.layerUndici), Effect.timeout(Duration.seconds(18)), Effect.map(Option.some))
+        const running = yield* Effect.flatMap(supervisor.value, Effect.filter(isRunning))
+        expect(running).toEqual([])
+      }).pipe(Effect.provide(NodeHttpClient.layerUndici), Effect.timeout(Duration.seconds(55))),
+    60_000
   )
 })
