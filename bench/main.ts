@@ -1,7 +1,7 @@
 /**
  * What things cost, measured side by side in one run: `npm run bench`. Read the ratios; the absolutes are the machine's.
  *
- * The provider runs in a process of its own, so that only the client's work is counted.
+ * Everything is compiled beforehand, as a program that uses the package is. The provider runs in a process of its own, so that only the client's work is counted.
  */
 import { fork } from "node:child_process"
 import { fileURLToPath } from "node:url"
@@ -11,15 +11,15 @@ import { all, chats, streams } from "./peers.js"
 import { limiterTakes, poolLeases } from "./pieces.js"
 import { bundleSizes } from "./size.js"
 
-const server = fork(fileURLToPath(new URL("server.ts", import.meta.url)), { execArgv: ["--import", "tsx"] })
+const server = fork(fileURLToPath(new URL("server.js", import.meta.url)), { execArgv: [] })
 const port = await new Promise<number>((resolve) => {
   server.once("message", (message) => resolve(Number(message)))
 })
 const peers = all(`http://127.0.0.1:${port}/v1`)
 
 console.log(`Node ${process.version}, ${process.platform} ${process.arch}`)
-print("A chat", await compare(peers.map(chats), { rounds: 7, times: 300 }), ["undici", "openai"])
-print("A streamed chunk", await compare(peers.map(streams), { rounds: 7, times: 5 }), ["undici", "openai"])
+print("A chat", await compare(peers.map(chats), { rounds: 6, times: 1000 }), ["undici", "openai"])
+print("A streamed chunk", await compare(peers.map(streams), { rounds: 6, times: 8 }), ["undici", "openai"])
 for (const peer of peers) await peer.close()
 server.kill()
 

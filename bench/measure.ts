@@ -17,11 +17,10 @@ export const compare = async (
   contestants: ReadonlyArray<Contestant>,
   options: { readonly rounds: number; readonly times: number }
 ): Promise<ReadonlyArray<Result>> => {
-  for (const contestant of contestants) await contestant.run(Math.ceil(options.times / 2))
+  for (const contestant of contestants) await contestant.run(options.times)
   const best = contestants.map((contestant) => ({ name: contestant.name, cpu: Infinity, wall: Infinity }))
   for (let round = 0; round < options.rounds; round++) {
     for (const [index, contestant] of contestants.entries()) {
-      globalThis.gc?.()
       const cpuBefore = process.cpuUsage()
       const wallBefore = performance.now()
       const units = await contestant.run(options.times)
