@@ -55,7 +55,13 @@ const where = (transport: Transport, call: Call) => ({
   attempts: []
 })
 
-const masked = (call: Call, text: string): string => text.replaceAll(Redacted.value(call.key.value), "***")
+/** Shorter than any real secret: to mask it would spoil words and hide nothing. */
+const shortestSecret = 6
+
+const masked = (call: Call, text: string): string => {
+  const secret = Redacted.value(call.key.value)
+  return secret.length < shortestSecret ? text : text.replaceAll(secret, "***")
+}
 
 /** The innermost cause says what happened, and its code what kind of thing: `ECONNREFUSED`, `UND_ERR_SOCKET` … */
 const innermost = (cause: unknown): { readonly code: string; readonly message: string } => {
