@@ -198,7 +198,11 @@ const retryAfter = (error: Errors.LLMError): { readonly retryAfter?: Duration.Du
  */
 export type Reason = "rate-limited" | "resting" | "out-of-quota" | "refused" | "by-hand"
 
-interface Rest {
+/**
+ * @since 0.1.0
+ * @category status
+ */
+export interface Rest {
   readonly reason: Reason
   /** How long it lasts; infinite where it ends by `enable` alone. */
   readonly remaining: Duration.Duration
@@ -301,6 +305,7 @@ export interface Service {
    *
    * The caller must settle the lease. Run this where the fiber cannot be interrupted, such as the first argument of
    * `Effect.acquireUseRelease`: the wait, and nothing else of it, is interruptible even there, so that no key is ever lost.
+   * Do not make it interruptible as a whole: what has just been acquired when the interruption comes would be lost.
    */
   readonly acquire: (options?: LeaseOptions) => Effect.Effect<Lease, NoKeyError>
   /** A key for as long as the scope is open. Settle it to say how the call ended. */

@@ -1,6 +1,6 @@
 /** The rim around the state of a pool: it reads the clock, takes one step at a time in a `Ref`, and rings bells. */
 import type { Clock } from "effect"
-import { Cause, Deferred, Duration, Effect, Either, Option, Random, Ref } from "effect"
+import { Cause, Deferred, Duration, Effect, Either, Fiber, Option, Random, Ref } from "effect"
 import type {
   InvalidPoolError,
   KeyInput,
@@ -94,7 +94,7 @@ const serve = (providerId: string, maxWait: number, terms: Terms, ref: Ref.Ref<P
 
     const wait = ({ ticket, until }: Waiting, bell: Bell) =>
       Effect.zipRight(
-        Effect.onError(interruptibly(heard(bell, until)), () =>
+        Effect.onError(heard(bell, until, interruptibly), () =>
           step((state, now) => Pool.giveUp(state, now, ticket), Effect.succeed)
         ),
         attend((state, now, bell) => Pool.look(state, now, ticket, bell))
@@ -112,13 +112,20 @@ const serve = (providerId: string, maxWait: number, terms: Terms, ref: Ref.Ref<P
     )
   }
 
-  /** Waits for the bell, but not past `until`. */
-  const heard = (bell: Bell, until: number): Effect.Effect<void> =>
+  /**
+   * Waits for the bell, which rings by itself when it is time. A race would do the same with two fibers for one, and a fiber
+   * never ends that is interrupted after it has made those two and before it has started them.
+   */
+  const heard = (bell: Bell, until: number, interruptibly: Interruptibly): Effect.Effect<void> =>
     until === Infinity
-      ? Deferred.await(bell)
-      : Effect.clockWith((clock) =>
-          Effect.raceFirst(Deferred.await(bell), Effect.sleep(Math.min(Math.ceil(until - timeOf(clock)), longestTimer)))
-        )
+      ? interruptibly(Deferred.await(bell))
+      : Effect.clockWith((clock) => {
+          const millis = Math.min(Math.ceil(until - timeOf(clock)), longestTimer)
+          const alarm = Effect.zipRight(Effect.sleep(millis), Deferred.succeed(bell, undefined))
+          return Effect.flatMap(Effect.fork(Effect.interruptible(alarm)), (timer) =>
+            Effect.ensuring(interruptibly(Deferred.await(bell)), Fiber.interrupt(timer))
+          )
+        })
 
   const giveBack = <A, E>(
     hold: Hold,

@@ -6,7 +6,7 @@
  * Once a step is done, no key is ready that any waiting call could use. So a newcomer who finds a key overtakes nobody.
  */
 import type { Deferred } from "effect"
-import { HashMap, Option, Order, SortedMap } from "effect"
+import { Data, HashMap, Option, Order, SortedMap } from "effect"
 import type { Verdict } from "../KeyPool.js"
 import type { KeyRing, Outlook } from "./keyRing.js"
 import * as Ring from "./keyRing.js"
@@ -54,8 +54,12 @@ export interface Unready {
 
 interface Waiter extends Wish {
   readonly ticket: number
+  readonly due: Due
   readonly bell: Bell
 }
+
+/** When a call gives up. */
+type Due = readonly [deadline: number, ticket: number]
 
 export interface PoolState {
   readonly ring: KeyRing
@@ -63,11 +67,13 @@ export interface PoolState {
   readonly line: SortedMap.SortedMap<number, Waiter>
   /** Those of them who would not take just any key, and may therefore wait in vain while others do not. */
   readonly choosy: SortedMap.SortedMap<number, Waiter>
+  /** Those of them who will not wait for ever, the first to give up first. */
+  readonly deadlines: SortedMap.SortedMap<Due, Waiter>
   /** What those who waited got and have not fetched yet. */
   readonly answers: HashMap.HashMap<number, Granted | Denied>
   /** How many calls have ever waited. */
   readonly tickets: number
-  /** The one in the line who looks again for all of them when time alone makes a key ready, and when that is. */
+  /** The one in the line who looks again for all of them when time alone changes something, and when that is. */
   readonly watch: { readonly ticket: number; readonly at: number } | undefined
 }
 
@@ -83,6 +89,7 @@ export const make = (ring: KeyRing): PoolState => ({
   ring,
   line: SortedMap.empty(Order.number),
   choosy: SortedMap.empty(Order.number),
+  deadlines: SortedMap.empty(Order.tuple(Order.number, Order.number)),
   answers: HashMap.empty(),
   tickets: 0,
   watch: undefined
@@ -110,7 +117,11 @@ export const queue = (before: PoolState, now: number, wish: Wish, bell: Bell): S
   const [{ bells, value }, state] = ask(before, now, wish)
   if (value._tag !== "Unready") return [{ value, bells }, state]
   const ticket = state.tickets
-  return wait({ ...state, tickets: ticket + 1 }, { ...wish, ticket, bell }, bells)
+  return wait(
+    { ...state, tickets: ticket + 1 },
+    { ...wish, ticket, due: Data.tuple(wish.deadline, ticket), bell },
+    bells
+  )
 }
 
 /** A waiting call looks again, with a new bell for the next time. */
@@ -123,30 +134,22 @@ export const look = (before: PoolState, now: number, ticket: number, bell: Bell)
       { ...state, answers: HashMap.remove(state.answers, ticket) }
     ]
   }
-  const waiter = Option.getOrThrow(SortedMap.get(state.line, ticket))
-  if (waiter.deadline > state.ring.now) return wait(state, { ...waiter, bell }, bells)
-  const value = denied(Ring.outlook(state.ring, waiter.exclude), state.ring.now)
-  const [woken, left] = keepWatch(leave(state, ticket))
-  return [{ value, bells: [...bells, ...woken] }, left]
+  return wait(state, { ...Option.getOrThrow(SortedMap.get(state.line, ticket)), bell }, bells)
 }
 
 const wait = (state: PoolState, waiter: Waiter, bells: ReadonlyArray<Bell>): Step<Waiting> => {
   const [woken, watched] = keepWatch(line(state, waiter), waiter.ticket)
-  const wakesAt = watched.watch?.ticket === waiter.ticket ? watched.watch.at : Infinity
-  return [
-    {
-      value: { _tag: "Waiting", ticket: waiter.ticket, until: Math.min(wakesAt, waiter.deadline) },
-      bells: [...bells, ...woken]
-    },
-    watched
-  ]
+  const until = watched.watch?.ticket === waiter.ticket ? watched.watch.at : Infinity
+  return [{ value: { _tag: "Waiting", ticket: waiter.ticket, until }, bells: [...bells, ...woken] }, watched]
 }
 
 /** A waiting call gives up. If it has got a key already, that goes to the next. */
 export const giveUp = (before: PoolState, now: number, ticket: number): Step<void> => {
   const answer = Option.getOrUndefined(HashMap.get(before.answers, ticket))
   const advanced = Ring.advance(before.ring, now)
-  if (answer === undefined) return quietly(settleDown(leave(before, ticket), advanced))
+  if (answer === undefined) {
+    return quietly(settleDown(leave(before, Option.getOrThrow(SortedMap.get(before.line, ticket))), advanced))
+  }
   const state = { ...before, answers: HashMap.remove(before.answers, ticket) }
   return quietly(settleDown(state, answer._tag === "Granted" ? Ring.withdraw(advanced, answer.hold) : advanced))
 }
@@ -180,17 +183,19 @@ const quietly = ([bells, state]: Ringing): Step<void> => [{ value: undefined, be
 const settleDown = (before: PoolState, ring: KeyRing): Ringing => {
   const state = withRing(before, ring)
   if (SortedMap.size(state.line) === 0) return [silent, state]
-  if (ring.heap === before.ring.heap) return keepWatch(state)
-  const [granted, served] = grant(state)
-  const [refused, rest] = refuse(served, Ring.outlook(before.ring, noKey))
-  const [woken, watched] = keepWatch(rest)
-  return [[...granted, ...refused, ...woken], watched]
+  const isChanged = ring.heap !== before.ring.heap
+  const [granted, served] = isChanged ? grant(state) : [silent, state]
+  const [expired, timely] = expire(served)
+  const [refused, left] = isChanged ? refuse(timely, Ring.outlook(before.ring, noKey)) : [silent, timely]
+  const [woken, watched] = keepWatch(left)
+  return [[...granted, ...expired, ...refused, ...woken], watched]
 }
 
 const withRing = (state: PoolState, ring: KeyRing): PoolState => ({
   ring,
   line: state.line,
   choosy: state.choosy,
+  deadlines: state.deadlines,
   answers: state.answers,
   tickets: state.tickets,
   watch: state.watch
@@ -213,7 +218,19 @@ const grant = (before: PoolState): Ringing => {
   return [bells, state]
 }
 
-/** Nobody is kept waiting who will wait in vain. */
+/** Nobody waits longer than he may. */
+const expire = (before: PoolState): Ringing => {
+  const bells: Array<Bell> = []
+  let state = before
+  for (const waiter of SortedMap.values(before.deadlines)) {
+    if (waiter.deadline > state.ring.now) break
+    state = answer(state, waiter, denied(Ring.outlook(state.ring, waiter.exclude), state.ring.now))
+    bells.push(waiter.bell)
+  }
+  return [bells, state]
+}
+
+/** Nor in vain. */
 const refuse = (before: PoolState, earlier: Outlook): Ringing => {
   const bells: Array<Bell> = []
   let state = before
@@ -230,28 +247,38 @@ const refuse = (before: PoolState, earlier: Outlook): Ringing => {
 }
 
 const answer = (state: PoolState, waiter: Waiter, value: Granted | Denied): PoolState => ({
-  ...leave(state, waiter.ticket),
+  ...leave(state, waiter),
   answers: HashMap.set(state.answers, waiter.ticket, value)
 })
 
-const line = (state: PoolState, waiter: Waiter): PoolState => ({
-  ...state,
-  line: SortedMap.set(state.line, waiter.ticket, waiter),
-  choosy: waiter.exclude.size > 0 || !waiter.patient ? SortedMap.set(state.choosy, waiter.ticket, waiter) : state.choosy
-})
+const line = (state: PoolState, waiter: Waiter): PoolState => {
+  const isChoosy = waiter.exclude.size > 0 || !waiter.patient
+  return {
+    ...state,
+    line: SortedMap.set(state.line, waiter.ticket, waiter),
+    choosy: isChoosy ? SortedMap.set(state.choosy, waiter.ticket, waiter) : state.choosy,
+    deadlines: waiter.deadline < Infinity ? SortedMap.set(state.deadlines, waiter.due, waiter) : state.deadlines
+  }
+}
 
-const leave = (state: PoolState, ticket: number): PoolState => ({
+const leave = (state: PoolState, waiter: Waiter): PoolState => ({
   ...state,
-  line: SortedMap.remove(state.line, ticket),
-  choosy: SortedMap.remove(state.choosy, ticket)
+  line: SortedMap.remove(state.line, waiter.ticket),
+  choosy: SortedMap.remove(state.choosy, waiter.ticket),
+  deadlines: SortedMap.remove(state.deadlines, waiter.due)
 })
 
 /**
- * One of the line watches the clock for all of them, so that a key which becomes ready by time alone wakes one fiber and not a
- * thousand. It is the last, since it will be there longest. `looking` is the ticket of the one who is awake anyway.
+ * One of the line watches the clock for all of them, so that a pool has one timer at most, however many wait, and a key that
+ * becomes ready by time alone wakes one of them and not a thousand. When a new one is needed it is the last in line, who is
+ * likely to be there longest. `looking` is the ticket of the one who is awake anyway.
  */
 const keepWatch = (state: PoolState, looking?: number): Ringing => {
-  const at = Ring.outlook(state.ring, noKey).soonest?.wakeAt ?? Infinity
+  const firstDeadline = Option.match(SortedMap.headOption(state.deadlines), {
+    onNone: () => Infinity,
+    onSome: ([[deadline]]) => deadline
+  })
+  const at = Math.min(Ring.outlook(state.ring, noKey).soonest?.wakeAt ?? Infinity, firstDeadline)
   const last = Option.getOrUndefined(SortedMap.lastOption(state.line))
   if (last === undefined || at === Infinity) {
     return [silent, state.watch === undefined ? state : { ...state, watch: undefined }]
