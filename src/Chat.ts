@@ -32,12 +32,34 @@ const MediaUrl = Schema.String.pipe(
 // -------------------------------------------------------------------------------------
 
 /**
+ * A mark: the provider shall remember the prompt up to and with what bears it, so that the next request with the same
+ * beginning is cheaper. For providers that cache only what they are told to; the others cache by themselves or not at all,
+ * and do not see it.
+ *
+ * @since 0.1.0
+ * @category parts
+ */
+export const CacheControl = Schema.Struct({
+  /** For how long. The provider's default where absent. */
+  ttl: Schema.optionalWith(Schema.Literal("5m", "1h"), { exact: true })
+}).annotations({ identifier: "CacheControl" })
+
+/**
+ * @since 0.1.0
+ * @category parts
+ */
+export type CacheControl = typeof CacheControl.Type
+
+const cacheControl = Schema.optionalWith(CacheControl, { exact: true })
+
+/**
  * @since 0.1.0
  * @category parts
  */
 export const TextPart = Schema.Struct({
   type: Schema.Literal("text"),
-  text: Schema.String
+  text: Schema.String,
+  cacheControl
 }).annotations({ identifier: "TextPart" })
 
 /**
@@ -56,7 +78,8 @@ export const ImagePart = Schema.Struct({
   type: Schema.Literal("image"),
   url: MediaUrl,
   /** How closely the model looks; the provider's default where absent. */
-  detail: Schema.optionalWith(Schema.Literal("low", "high", "auto"), { exact: true })
+  detail: Schema.optionalWith(Schema.Literal("low", "high", "auto"), { exact: true }),
+  cacheControl
 }).annotations({ identifier: "ImagePart" })
 
 /**
@@ -93,7 +116,8 @@ export const FilePart = Schema.Struct({
   type: Schema.Literal("file"),
   url: Schema.optionalWith(MediaUrl, { exact: true }),
   fileId: Schema.optionalWith(NonEmptyId, { exact: true }),
-  filename: Schema.optionalWith(Schema.String, { exact: true })
+  filename: Schema.optionalWith(Schema.String, { exact: true }),
+  cacheControl
 }).pipe(
   Schema.filter((part) => (part.url === undefined) !== (part.fileId === undefined) || "expected one of url and fileId"),
   Schema.annotations({ identifier: "FilePart" })
@@ -150,7 +174,8 @@ export const ToolDefinition = Schema.Struct({
   /** JSON Schema of the arguments, an object schema. Absent: the function takes none. */
   parameters: Schema.optionalWith(JsonObject, { exact: true }),
   /** Ask the provider to hold the model to the schema exactly. The provider's default where absent. */
-  strict: Schema.optionalWith(Schema.Boolean, { exact: true })
+  strict: Schema.optionalWith(Schema.Boolean, { exact: true }),
+  cacheControl
 }).annotations({ identifier: "ToolDefinition" })
 
 /**
@@ -308,7 +333,8 @@ export const ToolMessage = Schema.Struct({
   toolCallId: NonEmptyId,
   content: Schema.Union(Schema.String, Schema.Array(Schema.Union(TextPart, ImagePart, FilePart))),
   /** The tool failed. Providers that have a mark for it get it; the others read the content alone. */
-  isError: Schema.optionalWith(Schema.Boolean, { exact: true })
+  isError: Schema.optionalWith(Schema.Boolean, { exact: true }),
+  cacheControl
 }).annotations({ identifier: "ToolMessage" })
 
 /**

@@ -12,46 +12,48 @@ import * as ChatEvent from "../src/ChatEvent.js"
 import * as Chat from "../src/Chat.js"
 import * as KeyPool from "../src/KeyPool.js"
 import * as LLM from "../src/LLM.js"
-import * as ChatCompletionsClient from "../src/provider/ChatCompletionsClient.js"
-import * as ResponsesClient from "../src/provider/ResponsesClient.js"
 import * as ProviderClient from "../src/ProviderClient.js"
 import * as RateLimiter from "../src/RateLimiter.js"
-import * as ChatCompletions from "../src/wire/ChatCompletions.js"
-import * as Responses from "../src/wire/Responses.js"
 import { compareAnswer, compareError } from "./conformance/comparison.js"
 import type { Exchange } from "./conformance/exchanges.js"
 import { load } from "./conformance/exchanges.js"
+import type { Protocol } from "./conformance/protocols.js"
+import { protocols } from "./conformance/protocols.js"
 
 const folder = process.env["LLM_FIXTURES"]
 
-const exchanges = folder === undefined ? [] : load(folder, ["chat-completions", "responses"])
+interface Replay extends Exchange {
+  readonly spoken: Protocol
+}
+
+const replays: ReadonlyArray<Replay> =
+  folder === undefined
+    ? []
+    : Object.entries(protocols).flatMap(([name, spoken]) =>
+        load(folder, name).map((exchange) => ({ ...exchange, spoken }))
+      )
 
 /** The question that was recorded, as far as our vocabulary can say it; else any question, since the answer is recorded. */
-const questionOf = (exchange: Exchange): Chat.ChatRequest => {
-  const wire = exchange.protocol === "responses" ? Responses.make() : ChatCompletions.make()
-  return Either.getOrElse(
-    Either.map(wire.decodeRequest(exchange.requestBody), ({ request }) => request),
+const questionOf = ({ path, requestBody, spoken }: Replay): Chat.ChatRequest =>
+  Either.getOrElse(
+    Either.map(spoken.wire.decodeRequest(requestBody, { path, headers: {} }), ({ request }) => request),
     (): Chat.ChatRequest => ({ messages: [Chat.user("A question that was not recorded.")] })
   )
-}
 
-const modelOf = (exchange: Exchange): string => {
-  const body = exchange.requestBody
-  return typeof body === "object" && body !== null && "model" in body && typeof body.model === "string"
-    ? body.model
-    : "asked"
-}
+const modelOf = ({ requestBody }: Replay, question: Chat.ChatRequest): string =>
+  question.model ??
+  (typeof requestBody === "object" &&
+  requestBody !== null &&
+  "model" in requestBody &&
+  typeof requestBody.model === "string"
+    ? requestBody.model
+    : "asked")
 
-const clientLayer = (exchange: Exchange, baseUrl: string) => {
-  const endpoint = { provider: exchange.provider, baseUrl }
-  const client: Layer.Layer<ProviderClient.ProviderClient, never, HttpClient.HttpClient> =
-    exchange.protocol === "responses" ? ResponsesClient.layer(endpoint) : ChatCompletionsClient.layer(endpoint)
-  return client
-}
+const clientLayer = ({ provider, spoken }: Replay, baseUrl: string) => spoken.client({ provider, baseUrl })
 
 /** Asks through the whole of it: pool, limiter and client. */
-const askLLM = (exchange: Exchange, question: Chat.ChatRequest, baseUrl: string) =>
-  LLM.make({ model: modelOf(exchange), retry: false, telemetry: false, timeouts: false }).pipe(
+const askLLM = (exchange: Replay, question: Chat.ChatRequest, baseUrl: string) =>
+  LLM.make({ model: modelOf(exchange, question), retry: false, telemetry: false, timeouts: false }).pipe(
     Effect.flatMap((llm) => (exchange.streaming ? ChatEvent.collect(llm.chatStream(question)) : llm.chat(question))),
     Effect.provide(clientLayer(exchange, baseUrl)),
     Effect.provide(KeyPool.layer({ providerId: exchange.provider, keys: ["a-key-for-the-loopback"] })),
@@ -60,17 +62,16 @@ const askLLM = (exchange: Exchange, question: Chat.ChatRequest, baseUrl: string)
   )
 
 /** Asks through the client alone, for when there is much to ask. */
-const askClient = (exchange: Exchange, question: Chat.ChatRequest, baseUrl: string) =>
+const askClient = (exchange: Replay, question: Chat.ChatRequest, baseUrl: string) =>
   Effect.flatMap(ProviderClient.ProviderClient, (client) => {
-    const call = { model: modelOf(exchange), key: ApiKey.make("a-key-for-the-loopback") }
+    const call = { model: modelOf(exchange, question), key: ApiKey.make("a-key-for-the-loopback") }
     return exchange.streaming ? ChatEvent.collect(client.chatStream(question, call)) : client.chat(question, call)
   }).pipe(Effect.provide(clientLayer(exchange, baseUrl)))
 
 /** What is wrong with how an exchange is read: nothing, where all is well. */
-const faults = (exchange: Exchange, baseUrl: string, ask: typeof askLLM | typeof askClient = askLLM) =>
+const faults = (exchange: Replay, baseUrl: string, ask: typeof askLLM | typeof askClient = askLLM) =>
   Effect.gen(function* () {
-    const { model: _, ...question } = questionOf(exchange)
-    const result = yield* Effect.either(ask(exchange, question, baseUrl))
+    const result = yield* Effect.either(ask(exchange, questionOf(exchange), baseUrl))
     const isError = exchange.expected.kind === "error"
     if (Either.isRight(result)) {
       return isError ? ["an answer instead of an error"] : compareAnswer(result.right, exchange.expected)
@@ -148,7 +149,7 @@ const cuts = (body: Uint8Array): ReadonlyArray<number> => {
 }
 
 describe.runIf(folder !== undefined)("recorded traffic reads right", () => {
-  for (const exchange of exchanges) {
+  for (const exchange of replays) {
     describe(exchange.name, () => {
       it.scopedLive("as it was sent", () =>
         Effect.gen(function* () {

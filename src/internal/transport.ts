@@ -180,17 +180,18 @@ const encodeBody = (transport: Transport, call: Call, request: WireRequest): Eit
       })
   })
 
-const urlOf = (endpoint: Endpoint, path: string): string => {
-  const query = endpoint.query === undefined ? "" : `?${new URLSearchParams(endpoint.query).toString()}`
-  return `${endpoint.baseUrl.replace(/\/+$/, "")}${path}${query}`
+const urlOf = (endpoint: Endpoint, { path, query }: WireRequest): string => {
+  const search = new URLSearchParams({ ...query, ...endpoint.query }).toString()
+  return `${endpoint.baseUrl.replace(/\/+$/, "")}${path}${search === "" ? "" : `?${search}`}`
 }
 
-const post = (transport: Transport, call: Call, path: string, body: string, stream: boolean) => {
+const post = (transport: Transport, call: Call, request: WireRequest, body: string, stream: boolean) => {
   const { auth = { header: "authorization", prefix: "Bearer " }, headers } = transport.endpoint
-  return HttpClientRequest.post(urlOf(transport.endpoint, path), {
+  return HttpClientRequest.post(urlOf(transport.endpoint, request), {
     headers: {
       accept: stream && transport.wire.framing === "sse" ? "text/event-stream" : "application/json",
       [auth.header]: `${auth.prefix ?? ""}${Redacted.value(call.key.value)}`,
+      ...request.headers,
       ...headers
     }
   }).pipe(HttpClientRequest.bodyText(body, "application/json"))
@@ -245,7 +246,7 @@ const send = <R>(
       const body = encodeBody(transport, call, encoded)
       if (Either.isLeft(body)) return Effect.fail(body.left)
       const sentAt = clock.unsafeCurrentTimeMillis()
-      return Effect.matchEffect(http.execute(post(transport, call, encoded.path, body.right, stream)), {
+      return Effect.matchEffect(http.execute(post(transport, call, encoded, body.right, stream)), {
         onFailure: (error) => Effect.fail(unanswered(transport, call, error)),
         onSuccess: (response) => {
           const exchange: Exchange = { transport, call, source, clock, sentAt, response }

@@ -22,10 +22,13 @@ interface Provider {
   readonly count: Ref.Ref<number>
 }
 
-const wires: ReadonlyArray<readonly [string, Wire]> = [
-  ["/chat/completions", ChatCompletions.make()],
-  ["/responses", Responses.make()]
+/** Which protocol is spoken at which path. */
+const wires: ReadonlyArray<readonly [RegExp, Wire]> = [
+  [/\/chat\/completions$/, ChatCompletions.make()],
+  [/\/responses$/, Responses.make()]
 ]
+
+const contentTypes = { sse: "text/event-stream", ndjson: "application/x-ndjson" } as const
 
 // -------------------------------------------------------------------------------------
 // node's streams as effects
@@ -137,8 +140,8 @@ const answerTo = (provider: Provider, request: ChatRequest, index: number, count
   })
 }
 
-const frameText = ({ data, event }: Frame): string =>
-  `${event === undefined ? "" : `event: ${event}\n`}data: ${data}\n\n`
+const frameText = (wire: Wire, { data, event }: Frame): string =>
+  wire.framing === "ndjson" ? `${data}\n` : `${event === undefined ? "" : `event: ${event}\n`}data: ${data}\n\n`
 
 /** What there is to send: pieces, how each is sent, and what happens at the end. */
 interface Sending {
@@ -204,9 +207,9 @@ const parse = (text: string): unknown => {
   }
 }
 
-const secretOf = (request: IncomingMessage): string => {
-  const apiKey = request.headers["api-key"]
-  return typeof apiKey === "string" ? apiKey : (request.headers.authorization ?? "").replace(/^Bearer /, "")
+const secretOf = ({ headers }: IncomingMessage): string => {
+  const apiKey = headers["api-key"] ?? headers["x-api-key"] ?? headers["x-goog-api-key"]
+  return typeof apiKey === "string" ? apiKey : (headers.authorization ?? "").replace(/^Bearer /, "")
 }
 
 /** Serves one request to its end, or until the client leaves, and tells what became of it. */
@@ -282,7 +285,10 @@ export const serve = (
             code: fault?._tag === "ErrorEvent" ? (fault.code ?? "server_error") : ""
           })
         )
-        head(200, { "content-type": stream ? "text/event-stream" : "application/json", "cache-control": "no-cache" })
+        head(200, {
+          "content-type": stream ? contentTypes[wire.framing] : "application/json",
+          "cache-control": "no-cache"
+        })
         if (!stream) {
           const whole = fault?._tag === "ErrorEvent" ? error : JSON.stringify(wire.encodeResponse(answer))
           const pieces = fault === undefined || fault._tag === "ErrorEvent" ? [whole] : half(whole)
@@ -295,11 +301,11 @@ export const serve = (
         const encoder = wire.encodeStream(fault?._tag === "NoUsage" ? {} : raw)
         const pieces = wordByWord(answer)
           .flatMap((event) => encoder.push(event))
-          .map(frameText)
+          .map((frame) => frameText(wire, frame))
         return yield* sendAll(
           response,
           { pieces, pace: delay(provider.options.tokenPace), fault },
-          frameText({ event: "error", data: error })
+          frameText(wire, { event: "error", data: error })
         )
       })
 
@@ -307,7 +313,7 @@ export const serve = (
       const text = yield* bodyOf(request)
       body = parse(text)
       const refusal = yield* refusalOf(provider, secret, startedAt)
-      const wire = wires.find(([suffix]) => path.endsWith(suffix))?.[1]
+      const wire = wires.find(([spoken]) => spoken.test(path))?.[1]
       if (refusal !== undefined) return yield* refuse(wire, refusal)
       if (request.method === "GET" && path.endsWith("/models")) {
         head(200, { "content-type": "application/json" })
@@ -317,7 +323,7 @@ export const serve = (
       if (wire === undefined) {
         return yield* refuse(undefined, { status: 404, message: `Unknown path ${path}.`, code: "not_found" })
       }
-      const decoded = wire.decodeRequest(body)
+      const decoded = wire.decodeRequest(body, { path, headers: request.headers })
       if (Either.isLeft(decoded)) {
         const where = decoded.left._tag === "Malformed" ? `${decoded.left.path}: ${decoded.left.excerpt}` : ""
         return yield* refuse(wire, { status: 400, message: `Invalid request. ${where}`, code: "invalid_request" })

@@ -32,7 +32,25 @@ export interface Frame {
 export interface WireRequest {
   /** Below the endpoint's base URL, beginning with a slash. */
   readonly path: string
+  /** What the protocol says in the URL. */
+  readonly query?: Readonly<Record<string, string>>
+  /** What the protocol says in headers. */
+  readonly headers?: Readonly<Record<string, string>>
   readonly body: Record<string, unknown>
+}
+
+/**
+ * Where a server was asked, for protocols that say there, and not in the body, which model is asked and whether it shall
+ * stream.
+ *
+ * @since 0.1.0
+ * @category model
+ */
+export interface Address {
+  /** Without the query. */
+  readonly path: string
+  /** By their names in lower case. */
+  readonly headers: Readonly<Record<string, string | ReadonlyArray<string> | undefined>>
 }
 
 /**
@@ -154,7 +172,8 @@ export interface Wire {
 
   /** A server reads a request, already parsed from JSON. */
   readonly decodeRequest: (
-    body: unknown
+    body: unknown,
+    address?: Address
   ) => Either.Either<{ readonly request: ChatRequest; readonly stream: boolean }, WireFailure>
   /** A server writes a whole answer. */
   readonly encodeResponse: (response: ChatResponse) => Record<string, unknown>

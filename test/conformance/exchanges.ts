@@ -49,6 +49,7 @@ export interface Exchange {
   readonly streaming: boolean
   readonly status: number
   readonly headers: Readonly<Record<string, string>>
+  readonly path: string
   readonly requestBody: unknown
   readonly body: Uint8Array
   readonly expected: Expectation
@@ -63,14 +64,15 @@ interface Listed {
 
 const read = (path: string) => JSON.parse(readFileSync(path, "utf8"))
 
-/** All exchanges of these protocols. */
-export const load = (folder: string, protocols: ReadonlyArray<string>): ReadonlyArray<Exchange> => {
+/** All exchanges of a protocol. */
+export const load = (folder: string, protocol: string): ReadonlyArray<Exchange> => {
   const index: ReadonlyArray<Listed> = read(join(folder, "index.json"))
   return index
-    .filter((listed) => protocols.includes(listed.protocol))
+    .filter((listed) => listed.protocol === protocol)
     .map((listed) => {
       const at = (file: string) => join(folder, listed.dir, file)
       const meta = read(at("response.meta.json"))
+      const request = read(at("request.json"))
       return {
         name: listed.dir,
         protocol: listed.protocol,
@@ -78,7 +80,8 @@ export const load = (folder: string, protocols: ReadonlyArray<string>): Readonly
         streaming: meta.request_streaming ?? listed.streaming,
         status: meta.status,
         headers: meta.headers,
-        requestBody: read(at("request.json")).body,
+        path: request.path ?? "",
+        requestBody: request.body,
         body: readFileSync(at("response.body")),
         expected: read(at("expect.json"))
       }
