@@ -3,7 +3,8 @@
  *
  * A bucket starts full, holds `capacity` and is refilled by `refillRate` a second, so that over any time `t` no more than
  * `capacity + refillRate × t` is ever granted. Those who wait are served in the order they came, and since that makes every
- * wait known beforehand, one that would be longer than allowed fails at once instead of sleeping in vain.
+ * wait known beforehand, one that would be longer than allowed fails at once instead of sleeping in vain; so does one that
+ * becomes so because others used more tokens than they had reserved.
  *
  * What older libraries call the rate limit status is `status` (`available`, `capacity`, `refillRate`), and their reset is
  * `reset`. Usual sizes: 20 at 3 a second for high throughput, 10 at 1 as a standard, 5 at 0.5 to be strict.
@@ -25,6 +26,7 @@
 import { Clock, Context, Duration, Effect, Layer, Option, Ref, Schema, SortedMap, Order } from "effect"
 import { now as nowOf } from "./internal/monotonic.js"
 import * as Bucket from "./internal/tokenBucket.js"
+import * as Line from "./internal/waitingLine.js"
 import { RateLimitError } from "./LLMError.js"
 
 /**
@@ -83,7 +85,8 @@ export interface LimiterStatus extends BucketStatus {
 export interface Reservation {
   /**
    * Replaces the estimate by the true usage, once: what was reserved too much is given back, what was too little is owed
-   * and waited out by those who come later. The request itself stays spent.
+   * and waited out by those who come later. What is no number of tokens leaves the estimate as it is. The request itself
+   * stays spent.
    */
   readonly settle: (actualTokens: number) => Effect.Effect<void>
 }
@@ -133,41 +136,6 @@ export class InvalidLimitError extends Schema.TaggedError<InvalidLimitError>()("
   }
 }
 
-interface Waiter {
-  readonly requests: number
-  readonly tokens: number
-  /** Opened when it is this one's turn, or when what it waits for may have come sooner. */
-  readonly nudge: Effect.Latch
-}
-
-interface State {
-  readonly requests: Bucket.Bucket
-  readonly tokens: Bucket.Bucket | undefined
-  readonly reserved: number
-  /** By number of arrival. */
-  readonly queue: SortedMap.SortedMap<number, Waiter>
-  readonly arrivals: number
-}
-
-const refilled = (state: State, now: number): State => ({
-  ...state,
-  requests: Bucket.refilled(state.requests, now),
-  tokens: state.tokens === undefined ? undefined : Bucket.refilled(state.tokens, now)
-})
-
-const waitFor = (state: State, requests: number, tokens: number): number =>
-  Math.max(
-    Bucket.waitFor(state.requests, requests),
-    state.tokens === undefined || tokens === 0 ? 0 : Bucket.waitFor(state.tokens, tokens)
-  )
-
-const granted = (state: State, requests: number, tokens: number): State => ({
-  ...state,
-  requests: Bucket.taken(state.requests, requests),
-  tokens: state.tokens === undefined ? undefined : Bucket.taken(state.tokens, tokens),
-  reserved: state.tokens === undefined ? 0 : state.reserved + tokens
-})
-
 const refused = (message: string, retryAfter?: number): RateLimitError =>
   new RateLimitError({
     provider: "",
@@ -177,6 +145,9 @@ const refused = (message: string, retryAfter?: number): RateLimitError =>
     message,
     ...(retryAfter === undefined ? {} : { retryAfter: Duration.millis(retryAfter) })
   })
+
+/** JavaScript's timers run no longer, in milliseconds. */
+const longestSleep = 2 ** 31 - 1
 
 const isAmount = (n: number): boolean => Number.isFinite(n) && n > 0
 
@@ -203,55 +174,92 @@ export const make = (options: Options = {}): Effect.Effect<Service, InvalidLimit
     if (faults.length > 0) return yield* new InvalidLimitError({ faults })
 
     const start = yield* Clock.clockWith((clock) => Effect.sync(() => nowOf(clock)))
-    const state = yield* Ref.make<State>({
+    const state = yield* Ref.make<Line.State>({
       requests: Bucket.full(capacity, refillRate, start),
       tokens: tokensPerMinute === undefined ? undefined : Bucket.full(tokensPerMinute, tokensPerMinute / 60, start),
       reserved: 0,
       queue: SortedMap.empty(Order.number),
-      arrivals: 0
+      arrivals: 0,
+      promised: undefined
     })
 
-    const nudgeFirst = (current: State): Effect.Effect<void> =>
+    const nudgeFirst = (current: Line.State): Effect.Effect<void> =>
       Option.match(SortedMap.headOption(current.queue), {
         onNone: () => Effect.void,
         onSome: ([, waiter]) => Effect.asVoid(waiter.nudge.open)
       })
 
-    const update = (f: (current: State) => State): Effect.Effect<void> =>
+    const update = (f: (current: Line.State) => Line.State): Effect.Effect<void> =>
       Clock.clockWith((clock) =>
-        Effect.flatMap(
-          Ref.updateAndGet(state, (current) => f(refilled(current, nowOf(clock)))),
-          nudgeFirst
+        Effect.flatten(
+          Ref.modify(state, (before) => {
+            const [after, leaving] = Line.evicted(f(Line.refilled(before, nowOf(clock))))
+            return [
+              Effect.zipRight(
+                Effect.forEach(leaving, (waiter) => waiter.nudge.open, { discard: true }),
+                nudgeFirst(after)
+              ),
+              after
+            ]
+          })
         )
       )
 
     const leave = (ticket: number): Effect.Effect<void> =>
       Effect.flatMap(
-        Ref.updateAndGet(state, (current) => ({ ...current, queue: SortedMap.remove(current.queue, ticket) })),
+        Ref.updateAndGet(state, (current) => ({
+          ...current,
+          queue: SortedMap.remove(current.queue, ticket),
+          promised: undefined
+        })),
         nudgeFirst
       )
 
+    const tooLong = (wait: number, allowed: number): RateLimitError =>
+      refused(
+        `The limit of ${capacity} requests and ${refillRate} a second${
+          tokensPerMinute === undefined ? "" : `, and ${tokensPerMinute} tokens a minute,`
+        } would make this call wait ${Duration.format(Duration.millis(wait))}, longer than the ${Duration.format(
+          Duration.millis(allowed)
+        )} allowed. Try again later, or raise the limit or maxWait.`,
+        wait
+      )
+
     /** Waits for its turn, then for what it needs, then takes it. The taking cannot be interrupted, the waiting can. */
-    const stand = (clock: Clock.Clock, ticket: number, self: Waiter): Effect.Effect<void> => {
-      const turn: Effect.Effect<void> = Effect.flatMap(
-        Ref.modify(state, (before): readonly [Effect.Effect<void>, State] => {
-          const current = refilled(before, nowOf(clock))
+    const stand = (
+      clock: Clock.Clock,
+      ticket: number,
+      self: Line.Waiter,
+      allowed: number
+    ): Effect.Effect<void, RateLimitError> => {
+      const turn: Effect.Effect<void, RateLimitError> = Effect.flatten(
+        Ref.modify(state, (before): readonly [Effect.Effect<void, RateLimitError>, Line.State] => {
+          const current = Line.refilled(before, nowOf(clock))
+          if (!SortedMap.has(current.queue, ticket)) {
+            const wait = Line.waitBehind(
+              current,
+              current.promised ?? Line.promisedBy(current),
+              self.requests,
+              self.tokens
+            )
+            return [Effect.fail(tooLong(wait, allowed)), current]
+          }
           const first = Option.getOrUndefined(SortedMap.headOption(current.queue))
           if (first !== undefined && first[0] !== ticket) return [again(self.nudge.await), current]
-          const wait = waitFor(current, self.requests, self.tokens)
+          const wait = Line.waitFor(current, self.requests, self.tokens)
           if (wait > 0) {
             // Timers tick in whole milliseconds: to wake a moment early would be to sleep again.
-            return [again(Effect.raceFirst(Effect.sleep(Math.ceil(wait)), self.nudge.await)), current]
+            const sleep = Effect.sleep(Math.min(Math.ceil(wait), longestSleep))
+            return [again(Effect.raceFirst(sleep, self.nudge.await)), current]
           }
           const next = {
-            ...granted(current, self.requests, self.tokens),
+            ...Line.granted(current, self.requests, self.tokens),
             queue: SortedMap.remove(current.queue, ticket)
           }
           return [nudgeFirst(next), next]
-        }),
-        (what) => what
+        })
       )
-      const again = (wait: Effect.Effect<void>): Effect.Effect<void> =>
+      const again = (wait: Effect.Effect<void>): Effect.Effect<void, RateLimitError> =>
         Effect.zipRight(
           Effect.onInterrupt(Effect.interruptible(wait), () => leave(ticket)),
           Effect.zipRight(self.nudge.close, turn)
@@ -265,37 +273,26 @@ export const make = (options: Options = {}): Effect.Effect<Service, InvalidLimit
         const allowed = Math.min(longestWait, wait.maxWait === undefined ? Infinity : Duration.toMillis(wait.maxWait))
         return Effect.uninterruptible(
           Effect.flatten(
-            Ref.modify(state, (before): readonly [Effect.Effect<void, RateLimitError>, State] => {
-              const current = refilled(before, nowOf(clock))
-              const ahead = SortedMap.values(current.queue)
-              let requestsWanted = requests
-              let tokensWanted = tokens
-              for (const waiter of ahead) {
-                requestsWanted += waiter.requests
-                tokensWanted += waiter.tokens
+            Ref.modify(state, (before): readonly [Effect.Effect<void, RateLimitError>, Line.State] => {
+              const now = nowOf(clock)
+              const current = Line.refilled(before, now)
+              if (SortedMap.size(current.queue) === 0 && Line.waitFor(current, requests, tokens) === 0) {
+                return [Effect.void, Line.granted(current, requests, tokens)]
               }
-              const needed = waitFor(current, requestsWanted, tokensWanted)
-              if (needed === 0) return [Effect.void, granted(current, requests, tokens)]
-              if (needed > allowed) {
-                return [
-                  Effect.fail(
-                    refused(
-                      `The limit of ${capacity} requests and ${refillRate} a second${
-                        tokensPerMinute === undefined ? "" : `, and ${tokensPerMinute} tokens a minute,`
-                      } would make this call wait ${Duration.format(Duration.millis(needed))}, longer than the ${Duration.format(
-                        Duration.millis(allowed)
-                      )} allowed. Try again later, or raise the limit or maxWait.`,
-                      needed
-                    )
-                  ),
-                  current
-                ]
-              }
+              const promised =
+                SortedMap.size(current.queue) === 0 ? current : (current.promised ?? Line.promisedBy(current))
+              const needed = Line.waitBehind(current, promised, requests, tokens)
+              if (needed > allowed) return [Effect.fail(tooLong(needed, allowed)), { ...current, promised }]
               const ticket = current.arrivals
-              const self: Waiter = { requests, tokens, nudge }
+              const self: Line.Waiter = { requests, tokens, deadline: now + allowed, nudge }
               return [
-                stand(clock, ticket, self),
-                { ...current, arrivals: ticket + 1, queue: SortedMap.set(current.queue, ticket, self) }
+                stand(clock, ticket, self, allowed),
+                {
+                  ...current,
+                  arrivals: ticket + 1,
+                  queue: SortedMap.set(current.queue, ticket, self),
+                  promised: Line.afterServing(promised, requests, tokens)
+                }
               ]
             })
           )
@@ -316,7 +313,7 @@ export const make = (options: Options = {}): Effect.Effect<Service, InvalidLimit
 
     const settled =
       (estimate: number, actual: number) =>
-      (current: State): State =>
+      (current: Line.State): Line.State =>
         current.tokens === undefined
           ? current
           : {
@@ -329,11 +326,13 @@ export const make = (options: Options = {}): Effect.Effect<Service, InvalidLimit
       let open = tokensPerMinute !== undefined
       return {
         settle: (actual) =>
-          Effect.suspend(() => {
-            if (!open) return Effect.void
-            open = false
-            return update(settled(estimate, actual))
-          })
+          Effect.uninterruptible(
+            Effect.suspend(() => {
+              if (!open) return Effect.void
+              open = false
+              return update(settled(estimate, Number.isFinite(actual) && actual >= 0 ? actual : estimate))
+            })
+          )
       }
     }
 
@@ -360,10 +359,10 @@ export const make = (options: Options = {}): Effect.Effect<Service, InvalidLimit
         refuse(n) !== undefined
           ? Effect.succeed(false)
           : Clock.clockWith((clock) =>
-              Ref.modify(state, (before): readonly [boolean, State] => {
-                const current = refilled(before, nowOf(clock))
-                return SortedMap.size(current.queue) === 0 && waitFor(current, n, 0) === 0
-                  ? [true, granted(current, n, 0)]
+              Ref.modify(state, (before): readonly [boolean, Line.State] => {
+                const current = Line.refilled(before, nowOf(clock))
+                return SortedMap.size(current.queue) === 0 && Line.waitFor(current, n, 0) === 0
+                  ? [true, Line.granted(current, n, 0)]
                   : [false, current]
               })
             ),
@@ -371,7 +370,7 @@ export const make = (options: Options = {}): Effect.Effect<Service, InvalidLimit
       reserve,
       status: Clock.clockWith((clock) =>
         Effect.map(
-          Ref.updateAndGet(state, (current) => refilled(current, nowOf(clock))),
+          Ref.updateAndGet(state, (current) => Line.refilled(current, nowOf(clock))),
           (current): LimiterStatus => ({
             ...statusOf(current.requests),
             waiting: SortedMap.size(current.queue),
@@ -389,11 +388,8 @@ export const make = (options: Options = {}): Effect.Effect<Service, InvalidLimit
       lower: ({ requests, tokens }) =>
         update((current) => ({
           ...current,
-          requests: Bucket.taken(current.requests, Math.max(0, current.requests.available - (requests ?? Infinity))),
-          tokens:
-            current.tokens === undefined
-              ? undefined
-              : Bucket.taken(current.tokens, Math.max(0, current.tokens.available - (tokens ?? Infinity)))
+          requests: Bucket.lowered(current.requests, requests),
+          tokens: current.tokens === undefined ? undefined : Bucket.lowered(current.tokens, tokens)
         }))
     }
   })

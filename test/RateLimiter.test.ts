@@ -165,6 +165,83 @@ describe("a bucket of tokens", () => {
   )
 })
 
+describe("a wait that turns out longer than was promised", () => {
+  const make = RateLimiter.make({ capacity: 100, refillRate: 100, tokensPerMinute: 600, maxWait: "20 seconds" })
+
+  it.effect("fails as soon as a debt makes it longer than allowed, whoever stands first", () =>
+    Effect.gen(function* () {
+      const limiter = yield* make
+      const reservation = yield* limiter.reserve(600)
+      const first = yield* Effect.fork(Effect.either(limiter.reserve(100)))
+      const second = yield* Effect.fork(Effect.either(limiter.reserve(100)))
+      const brief = yield* Effect.fork(limiter.take(1))
+      yield* TestClock.adjust("1 second")
+      // 150 more were used: the first now waits 25 seconds from its start, the second would wait 35.
+      yield* reservation.settle(750)
+      for (const fiber of [first, second]) {
+        expect(yield* Fiber.join(fiber)).toMatchObject({ _tag: "Left", left: { source: "limiter" } })
+      }
+      yield* Fiber.join(brief)
+      expect(yield* limiter.status).toMatchObject({ waiting: 0, tokens: { available: -140, reserved: 0 } })
+    })
+  )
+
+  it.effect("goes on where the others' failure makes it short enough again", () =>
+    Effect.gen(function* () {
+      const limiter = yield* make
+      const reservation = yield* limiter.reserve(600)
+      const large = yield* Effect.fork(Effect.either(limiter.reserve(150)))
+      const small = yield* Effect.fork(limiter.reserve(20))
+      yield* TestClock.adjust("1 second")
+      // 15 and 17 seconds were promised. With 60 more owed the large one would wait 21; without it, the small one 8.
+      yield* reservation.settle(660)
+      expect(yield* Fiber.join(large)).toMatchObject({ _tag: "Left" })
+      yield* TestClock.adjust("6 seconds")
+      expect(yield* Fiber.poll(small)).toMatchObject({ _tag: "None" })
+      yield* TestClock.adjust("1 second")
+      yield* Fiber.join(small)
+    })
+  )
+
+  it.effect("is never promised: a bucket that is full while others wait for tokens gains nothing", () =>
+    Effect.gen(function* () {
+      const limiter = yield* RateLimiter.make({ capacity: 1, refillRate: 1, tokensPerMinute: 60 })
+      yield* limiter.reserve(60)
+      const head = yield* Effect.fork(limiter.reserve(10))
+      const second = yield* Effect.fork(limiter.reserve(1))
+      yield* TestClock.adjust(0)
+      // The head is served after 10 seconds and empties the bucket of requests, the second one second later.
+      const third = yield* Effect.flip(limiter.take(1, { maxWait: 0 }))
+      expect(third.retryAfter).toEqual(Duration.seconds(12))
+      yield* TestClock.adjust("11 seconds")
+      yield* Fiber.join(Fiber.zip(head, second))
+    })
+  )
+
+  it.effect("and one longer than timers can run is waited out", () =>
+    Effect.gen(function* () {
+      const limiter = yield* RateLimiter.make({ capacity: 1, refillRate: 1 / (40 * 24 * 3600), maxWait: "50 days" })
+      yield* limiter.take()
+      const waiting = yield* Effect.fork(limiter.take())
+      yield* TestClock.adjust("39 days")
+      expect(yield* Fiber.poll(waiting)).toMatchObject({ _tag: "None" })
+      yield* TestClock.adjust("2 days")
+      yield* Fiber.join(waiting)
+    })
+  )
+})
+
+describe("what is no number", () => {
+  it.effect("leaves the estimate and what is left as they were", () =>
+    Effect.gen(function* () {
+      const limiter = yield* RateLimiter.make({ capacity: 10, tokensPerMinute: 600 })
+      for (const actual of [Number.NaN, Infinity, -5]) yield* (yield* limiter.reserve(100)).settle(actual)
+      yield* limiter.lower({ requests: Number.NaN, tokens: Number.NaN })
+      expect(yield* limiter.status).toMatchObject({ available: 7, tokens: { available: 300, reserved: 0 } })
+    })
+  )
+})
+
 describe("laws", () => {
   const arrivals = FastCheck.array(
     FastCheck.record({

@@ -32,6 +32,12 @@ export const taken = (bucket: Bucket, amount: number): Bucket => ({
   available: Math.min(bucket.capacity, bucket.available - amount)
 })
 
+/** The bucket with no more than `left`, where that is a number; more than nothing is never owed for it. */
+export const lowered = (bucket: Bucket, left: number | undefined): Bucket =>
+  left === undefined || !(left < bucket.available)
+    ? bucket
+    : { ...bucket, available: Math.min(bucket.available, Math.max(0, left)) }
+
 /** How long until `amount` is there, from the bucket's own time on; zero where it is. */
 export const waitFor = (bucket: Bucket, amount: number): number =>
   // Timers tick in whole milliseconds and sums of fractions are inexact: a hair short is enough.
