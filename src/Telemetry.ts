@@ -3,7 +3,7 @@
  * conventions for generative AI say, and Effect metrics.
  *
  * Labels are bounded: provider, model, key id, outcome, kind. Neither prompts nor answers nor secrets are told. An `LLM`
- * layer tells by default; `telemetry: false` makes it silent and free.
+ * layer tells by default; `telemetry: false` makes it silent and free. Spans are made only where a tracer is installed.
  *
  * | metric | labels |
  * | --- | --- |
@@ -27,6 +27,7 @@ import type { AttemptProbe, Instruments, Outcome } from "./internal/instruments.
 import * as Meters from "./internal/meters.js"
 import type { Open, OpenStream } from "./internal/openStream.js"
 import { fromStream, toStream } from "./internal/openStream.js"
+import * as Spans from "./internal/spans.js"
 import type { Middleware, ModelInfo } from "./LLM.js"
 import type { LLMError } from "./LLMError.js"
 import type { Usage } from "./Usage.js"
@@ -118,18 +119,18 @@ export const instruments = (info: ModelInfo, options: Options): Instruments => {
   }
   const waits = Meters.ofWaits(info)
 
-  const probeOf = (key: ApiKey, clock: Clock.Clock, span: Tracer.Span | undefined): AttemptProbe => ({
-    around: (effect) => (span === undefined ? effect : Effect.withParentSpan(effect, span)),
+  const probeOf = (key: ApiKey, clock: Clock.Clock, span: Option.Option<Tracer.Span>): AttemptProbe => ({
+    around: (effect) => (Option.isNone(span) ? effect : Effect.withParentSpan(effect, span.value)),
     end: (verdict, outcome, usage) => {
       const measure = measured ? metersOf(key).ended(outcome, verdict) : Effect.void
-      return span === undefined
+      return Option.isNone(span)
         ? measure
         : Effect.zipRight(
             measure,
             Effect.sync(() => {
-              if (outcome !== "ok") span.attribute("error.type", outcome)
-              if (usage !== undefined) describeUsage(span, usage)
-              span.end(clock.unsafeCurrentTimeNanos(), Exit.void)
+              if (outcome !== "ok") span.value.attribute("error.type", outcome)
+              if (usage !== undefined) describeUsage(span.value, usage)
+              span.value.end(clock.unsafeCurrentTimeNanos(), Exit.void)
             })
           )
     }
@@ -138,16 +139,13 @@ export const instruments = (info: ModelInfo, options: Options): Instruments => {
   return {
     attempt: (key, model, request) =>
       Effect.clockWith((clock) => {
-        const probe = spans
-          ? Effect.map(
-              Effect.makeSpan(`attempt ${model}`, {
-                kind: "client",
-                captureStackTrace: false,
-                attributes: { ...requestAttributes(info, model, request), "effect_llm.key.id": key.id }
-              }),
-              (span) => probeOf(key, clock, span)
-            )
-          : Effect.sync(() => probeOf(key, clock, undefined))
+        const span = spans
+          ? Spans.make(`attempt ${model}`, () => ({
+              kind: "client",
+              attributes: { ...requestAttributes(info, model, request), "effect_llm.key.id": key.id }
+            }))
+          : Effect.succeedNone
+        const probe = Effect.map(span, (span) => probeOf(key, clock, span))
         return measured ? Effect.zipRight(metersOf(key).began, probe) : probe
       }),
     waited: (what, duration) => (measured ? waits[what](duration / 1000) : Effect.void)
@@ -176,13 +174,7 @@ export const make = (options: Options = {}): Middleware => {
       Effect.clockWith((clock) => {
         const model = modelOf(info, request)
         const span = spans
-          ? Effect.map(
-              Effect.makeSpan(`chat ${model}`, {
-                captureStackTrace: false,
-                attributes: requestAttributes(info, model, request)
-              }),
-              Option.some
-            )
+          ? Spans.make(`chat ${model}`, () => ({ attributes: requestAttributes(info, model, request) }))
           : Effect.succeedNone
         const startedAt = clock.unsafeCurrentTimeMillis()
         return Effect.map(span, (span) => {

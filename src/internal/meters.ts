@@ -1,8 +1,8 @@
 /**
  * The metrics and what is counted when. Every metric is labelled once and kept: to label one costs ten times as much as to
- * count, and a label given with `Metric.tagged` is paid for at every count.
+ * count, and a label given with `Metric.tagged` is paid for at every count. What is counted at the same moment is one effect.
  */
-import { Effect, Metric, MetricBoundaries, MetricKey, MetricLabel } from "effect"
+import { Effect, FiberRef, Metric, MetricBoundaries, MetricKey, MetricLabel } from "effect"
 import type { ApiKey } from "../ApiKey.js"
 import type { Verdict } from "../KeyPool.js"
 import type { ModelInfo } from "../LLM.js"
@@ -50,14 +50,20 @@ type Labels = Readonly<Record<string, string>>
 const labelled = (labels: Labels) =>
   MetricKey.taggedWithLabels(Object.entries(labels).map(([label, value]) => MetricLabel.make(label, value)))
 
+/** Counts under the labels that the fiber adds to every metric. */
+type Count = (labels: ReadonlyArray<MetricLabel.MetricLabel>) => void
+
+const counted = (count: Count): Effect.Effect<void> =>
+  FiberRef.getWith(FiberRef.currentMetricLabels, (labels) => Effect.sync(() => count(labels)))
+
 /** A counter by the last of its labels, whose values are few but not known beforehand. */
 const countBy = (key: MetricKey.MetricKey.Counter<number>, labels: Labels, label: string) => {
-  const counts = new Map<string, Effect.Effect<void>>()
-  return (value: string): Effect.Effect<void> => {
-    const known = counts.get(value)
+  const counters = new Map<string, Metric.Metric.Counter<number>>()
+  return (value: string): Metric.Metric.Counter<number> => {
+    const known = counters.get(value)
     if (known !== undefined) return known
-    const created = Metric.update(Metric.fromMetricKey(labelled({ ...labels, [label]: value })(key)), 1)
-    counts.set(value, created)
+    const created = Metric.fromMetricKey(labelled({ ...labels, [label]: value })(key))
+    counters.set(value, created)
     return created
   }
 }
@@ -77,20 +83,22 @@ export const ofKey = (info: ModelInfo, key: ApiKey): KeyMeters => {
   const cooldowns = countBy(keys.cooldowns, labels, "reason")
   const limit = key.maxConcurrency ?? key.weight
   let count = 0
-  const shift = (by: number): Effect.Effect<void> =>
-    Effect.suspend(() => {
+  const shift =
+    (by: number): Count =>
+    (added) => {
       count += by
-      return Effect.zipRight(Metric.set(inFlight, count), Metric.set(loadFactor, count / limit))
-    })
+      inFlight.unsafeUpdate(count, added)
+      loadFactor.unsafeUpdate(count / limit, added)
+    }
   const leave = shift(-1)
   return {
-    began: shift(1),
-    ended: (outcome, verdict) => {
-      const counted = Effect.zipRight(leave, attempts(outcome))
-      return verdict._tag === "Served" || verdict._tag === "Neutral"
-        ? counted
-        : Effect.zipRight(counted, cooldowns(verdict._tag))
-    }
+    began: counted(shift(1)),
+    ended: (outcome, verdict) =>
+      counted((added) => {
+        leave(added)
+        attempts(outcome).unsafeUpdate(1, added)
+        if (verdict._tag !== "Served" && verdict._tag !== "Neutral") cooldowns(verdict._tag).unsafeUpdate(1, added)
+      })
   }
 }
 
@@ -124,15 +132,13 @@ export const ofCalls = (info: ModelInfo): CallMeters => {
   ] as const
   return {
     began: (elapsed) => Metric.update(timeToFirstEvent, elapsed),
-    ended: (outcome, elapsed, usage) => {
-      const counted = Effect.zipRight(requests(outcome), Metric.update(duration, elapsed))
-      if (usage === undefined) return counted
-      return kinds.reduce(
-        (effect, [field, metric]) =>
-          usage[field] === 0 ? effect : Effect.zipRight(effect, Metric.update(metric, usage[field])),
-        counted
-      )
-    }
+    ended: (outcome, elapsed, usage) =>
+      counted((added) => {
+        requests(outcome).unsafeUpdate(1, added)
+        duration.unsafeUpdate(elapsed, added)
+        if (usage === undefined) return
+        for (const [field, metric] of kinds) if (usage[field] !== 0) metric.unsafeUpdate(usage[field], added)
+      })
   }
 }
 

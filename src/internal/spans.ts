@@ -1,0 +1,18 @@
+/** Spans for those who listen. */
+import { Context, DefaultServices, Effect, Option, Tracer } from "effect"
+
+const silentTracer = Context.get(DefaultServices.liveServices, Tracer.Tracer)
+
+/**
+ * A span, where a tracer has been installed. Effect's own one tells nobody, and to make a span for it costs as much as all
+ * else that a call does in memory.
+ */
+export const make = (
+  name: string,
+  options: () => Omit<Tracer.SpanOptions, "captureStackTrace">
+): Effect.Effect<Option.Option<Tracer.Span>> =>
+  Effect.tracerWith((tracer) =>
+    tracer === silentTracer
+      ? Effect.succeedNone
+      : Effect.map(Effect.makeSpan(name, { ...options(), captureStackTrace: false }), Option.some)
+  )
