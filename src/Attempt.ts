@@ -47,3 +47,14 @@ export const maxKept = 64
  */
 export const concat = (first: ReadonlyArray<Attempt>, next: ReadonlyArray<Attempt>): ReadonlyArray<Attempt> =>
   first.length === 0 ? next : next.length === 0 ? first : [...first, ...next].slice(-maxKept)
+
+/**
+ * An answer whose receipt also tells of the attempts before it.
+ *
+ * @since 0.1.0
+ * @category combinators
+ */
+export const withEarlier = <A extends { readonly attempts: ReadonlyArray<Attempt> }>(
+  answer: A,
+  earlier: ReadonlyArray<Attempt>
+): A => (earlier.length === 0 ? answer : { ...answer, attempts: concat(earlier, answer.attempts) })

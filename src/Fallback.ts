@@ -20,6 +20,7 @@
 import type { Array as Arr } from "effect"
 import { Context, Duration, Effect, Layer } from "effect"
 import * as Attempt from "./Attempt.js"
+import type { EmbeddingRequest } from "./Embedding.js"
 import type { ChatRequest } from "./Chat.js"
 import { narrow } from "./internal/CallLimits.js"
 import { fromStream, isolated, toStream, withEarlierAttempts } from "./internal/openStream.js"
@@ -68,12 +69,14 @@ const handsOn = (on: Options["on"]): ((error: LLMError) => boolean) => {
   return (error) => classes.has(error._tag) && !(error._tag === "TimeoutError" && error.phase === "total")
 }
 
+const withoutModel = <A extends { readonly model?: string }>({ model: _, ...rest }: A): Omit<A, "model"> => rest
+
 /** A model that a request names is the first member's: the others have never heard of it. */
-const requestFor = (index: number, request: ChatRequest.Input): ChatRequest.Input => {
-  if (index === 0 || typeof request === "string" || request.model === undefined) return request
-  const { model: _, ...rest } = request
-  return rest
-}
+const requestFor = (index: number, request: ChatRequest.Input): ChatRequest.Input =>
+  index === 0 || typeof request === "string" ? request : withoutModel(request)
+
+const embeddingFor = (index: number, request: EmbeddingRequest.Input): EmbeddingRequest.Input =>
+  index === 0 || typeof request === "string" || !("input" in request) ? request : withoutModel(request)
 
 /** Asks one member after the other; the last one's error is the call's, with the receipt of them all. */
 const inTurn = <A, R>(
@@ -120,7 +123,15 @@ export const make =
         inTurn(
           members,
           (member, index) => member.chat(requestFor(index, request)),
-          (response, earlier) => ({ ...response, attempts: Attempt.concat(earlier, response.attempts) }),
+          Attempt.withEarlier,
+          when,
+          patience
+        ),
+      embed: (request) =>
+        inTurn(
+          members,
+          (member, index) => member.embed(embeddingFor(index, request)),
+          Attempt.withEarlier,
           when,
           patience
         ),

@@ -30,23 +30,27 @@ import type { HttpClient } from "@effect/platform"
 import { ConfigError, Context, Effect, Either, Layer, Option, Stream } from "effect"
 import type { ChatRequest, ChatResponse } from "./Chat.js"
 import type { ChatEvent } from "./ChatEvent.js"
+import type { EmbeddingRequest, EmbeddingResponse } from "./Embedding.js"
 import * as Attempts from "./internal/attempts.js"
+import * as Batches from "./internal/batches.js"
 import * as Environment from "./internal/environment.js"
 import * as SilentInstruments from "./internal/instruments.js"
 import { toStream } from "./internal/openStream.js"
 import type { Defaults } from "./internal/request.js"
-import { normalize } from "./internal/request.js"
+import { normalize, normalizeEmbedding } from "./internal/request.js"
 import * as Pool from "./KeyPool.js"
 import { KeyPool } from "./KeyPool.js"
 import type { LLMError } from "./LLMError.js"
 import * as Errors from "./LLMError.js"
 import * as NamedClient from "./provider/named.js"
+import type { Service as Client } from "./ProviderClient.js"
 import { ProviderClient } from "./ProviderClient.js"
 import * as Limiter from "./RateLimiter.js"
 import { RateLimiter } from "./RateLimiter.js"
 import * as Retry from "./Retry.js"
 import * as Telemetry from "./Telemetry.js"
 import * as Timeouts from "./Timeouts.js"
+import type { ListedModel } from "./wire/Wire.js"
 
 /**
  * What is known of the model behind an `LLM`.
@@ -83,6 +87,13 @@ export interface Service {
   readonly chat: (request: ChatRequest.Input) => Effect.Effect<ChatResponse, LLMError>
   /** Asks and streams the answer. The connection and the key are given back when the stream ends or is given up. */
   readonly chatStream: (request: ChatRequest.Input) => Stream.Stream<ChatEvent, LLMError>
+  /**
+   * Embeds texts, one vector each in their order, in as many requests as the provider's limits ask for. `UnsupportedError`
+   * where the provider has no embeddings.
+   */
+  readonly embed: (request: EmbeddingRequest.Input) => Effect.Effect<EmbeddingResponse, LLMError>
+  /** The models that the provider offers, as one of the keys sees them. `UnsupportedError` where it cannot list them. */
+  readonly listModels: Effect.Effect<ReadonlyArray<ListedModel>, LLMError>
   readonly info: ModelInfo
   /** The keys and the limiter behind this `LLM`, as they are now. */
   readonly status: Effect.Effect<Status>
@@ -121,7 +132,31 @@ export interface Options {
   readonly timeouts?: Timeouts.Options | false
   /** Spans and metrics; `false`: none. @default both */
   readonly telemetry?: Telemetry.Options | false
+  /** How many requests of one `embed` may be under way at once, where its texts need several. @default 4 */
+  readonly embeddingConcurrency?: number
 }
+
+/** Puts the texts of one `embed` into as many requests as the client takes; each is retried by itself. */
+const inBatches =
+  (client: Client, concurrency: number): Middleware =>
+  (next) => {
+    const { embeddings } = client
+    return Effect.succeed(
+      embeddings === undefined
+        ? next
+        : {
+            ...next,
+            embed: (input) =>
+              Effect.flatMap(located(normalizeEmbedding(input), next.info), (request) =>
+                Batches.embed(request, embeddings, concurrency, next.embed)
+              )
+          }
+    )
+  }
+
+/** An error that was found before anybody was asked says who would have been. */
+const located = <A>(result: Either.Either<A, LLMError>, { model, provider }: ModelInfo): Either.Either<A, LLMError> =>
+  Either.mapLeft(result, (error) => Errors.amend(error, { provider, model }))
 
 const applyAll = (service: Service, middleware: ReadonlyArray<Middleware>): Effect.Effect<Service> =>
   Effect.reduce(middleware, service, (next, around) => around(next))
@@ -154,14 +189,35 @@ export const make = (options: Options): Effect.Effect<Service, never, ProviderCl
       instruments:
         options.telemetry === false ? SilentInstruments.none : Telemetry.instruments(info, options.telemetry ?? {})
     }
-    const errand = (input: ChatRequest.Input) =>
-      Either.mapBoth(normalize(input, options.defaults), {
-        onLeft: (error) => Errors.amend(error, { provider: info.provider, model: info.model }),
-        onRight: (request) => ({ request, model: request.model ?? options.model })
-      })
+    const unsupported = (feature: string) =>
+      Effect.fail(
+        new Errors.UnsupportedError({
+          provider: info.provider,
+          model: info.model,
+          attempts: [],
+          feature,
+          message: `${info.provider} (${info.wire}) has no ${feature}.`
+        })
+      )
+    const { embeddings, listModels } = client
     const base: Service = {
-      chat: (input) => Effect.flatMap(errand(input), (errand) => Attempts.chat(deps, errand)),
-      chatStream: (input) => toStream(Effect.flatMap(errand(input), (errand) => Attempts.chatStream(deps, errand))),
+      chat: (input) =>
+        Effect.flatMap(located(normalize(input, options.defaults), info), (request) =>
+          Attempts.chat(deps, request, request.model ?? options.model)
+        ),
+      chatStream: (input) =>
+        toStream(
+          Effect.flatMap(located(normalize(input, options.defaults), info), (request) =>
+            Attempts.chatStream(deps, request, request.model ?? options.model)
+          )
+        ),
+      embed: (input) =>
+        embeddings === undefined
+          ? unsupported("embeddings")
+          : Effect.flatMap(located(normalizeEmbedding(input), info), (request) =>
+              Attempts.embed(deps, embeddings, request, request.model ?? options.model)
+            ),
+      listModels: listModels === undefined ? unsupported("list of models") : Attempts.listModels(deps, listModels),
       info,
       status: Effect.all({ keys: pool.status, limiter: limiter.status }),
       resetRateLimit: limiter.reset
@@ -171,6 +227,7 @@ export const make = (options: Options): Effect.Effect<Service, never, ProviderCl
     return yield* applyAll(base, [
       Timeouts.make(each),
       ...(options.retry === false ? [] : [Retry.make(options.retry)]),
+      inBatches(client, options.embeddingConcurrency ?? 4),
       ...(total === undefined ? [] : [Timeouts.underDeadline(total)]),
       ...(options.telemetry === false ? [] : [Telemetry.make(options.telemetry)])
     ])
@@ -275,6 +332,26 @@ export const chat = (request: ChatRequest.Input): Effect.Effect<ChatResponse, LL
  */
 export const chatStream = (request: ChatRequest.Input): Stream.Stream<ChatEvent, LLMError, LLM> =>
   Stream.unwrap(Effect.map(LLM, (llm) => llm.chatStream(request)))
+
+/**
+ * Embeds texts with the `LLM` in context.
+ *
+ * @since 0.1.0
+ * @category accessors
+ */
+export const embed = (request: EmbeddingRequest.Input): Effect.Effect<EmbeddingResponse, LLMError, LLM> =>
+  Effect.flatMap(LLM, (llm) => llm.embed(request))
+
+/**
+ * The models that the provider of the `LLM` in context offers.
+ *
+ * @since 0.1.0
+ * @category accessors
+ */
+export const listModels: Effect.Effect<ReadonlyArray<ListedModel>, LLMError, LLM> = Effect.flatMap(
+  LLM,
+  (llm) => llm.listModels
+)
 
 /**
  * The plain text of a stream, for those who want no more: thoughts, tool calls and counts are dropped.

@@ -5,18 +5,18 @@
  * @since 0.1.0
  */
 import { HttpClient } from "@effect/platform"
-import type { Stream } from "effect"
-import { Context, Effect } from "effect"
+import { Context, Effect, Stream } from "effect"
 import type { ApiKey } from "./ApiKey.js"
 import type { ChatRequest, ChatResponse } from "./Chat.js"
 import type { ChatEvent } from "./ChatEvent.js"
-import { chat } from "./internal/exchange.js"
+import type { EmbeddingRequest, EmbeddingResponse } from "./Embedding.js"
+import { chat, embed, listModels } from "./internal/exchange.js"
 import { chatStream } from "./internal/exchangeStream.js"
 import * as Transport from "./internal/transport.js"
 import { toStream } from "./internal/openStream.js"
 import type { LLMError } from "./LLMError.js"
 import type { RateLimits } from "./wire/RateLimitHeaders.js"
-import type { Wire } from "./wire/Wire.js"
+import type { EmbeddingsWire, ListedModel, ModelsWire, Wire } from "./wire/Wire.js"
 
 /**
  * Where a provider is and how it wants to be spoken to.
@@ -63,6 +63,21 @@ export interface Service {
   readonly chat: (request: ChatRequest, call: Call) => Effect.Effect<ChatResponse, LLMError>
   /** Asks and streams the answer. The connection is closed when the stream ends or is given up. */
   readonly chatStream: (request: ChatRequest, call: Call) => Stream.Stream<ChatEvent, LLMError>
+  /** Absent where the provider has no embeddings. */
+  readonly embeddings?: Embeddings
+  /** Lists the models that the key may ask. Absent where the provider cannot. */
+  readonly listModels?: (call: Call) => Effect.Effect<ReadonlyArray<ListedModel>, LLMError>
+}
+
+/**
+ * How a provider embeds texts.
+ *
+ * @since 0.1.0
+ * @category model
+ */
+export interface Embeddings extends Pick<EmbeddingsWire, "maxBatch" | "maxBatchTokens"> {
+  /** Embeds as many texts as one request may have. */
+  readonly embed: (request: EmbeddingRequest, call: Call) => Effect.Effect<EmbeddingResponse, LLMError>
 }
 
 /**
@@ -80,12 +95,47 @@ export class ProviderClient extends Context.Tag("effect-llm/ProviderClient")<Pro
  * @category constructors
  */
 export const make = (wire: Wire, endpoint: Endpoint): Effect.Effect<Service, never, HttpClient.HttpClient> =>
-  Effect.map(
-    Effect.flatMap(HttpClient.HttpClient, (http) => Transport.make(wire, endpoint, http)),
-    (transport) => ({
-      provider: endpoint.provider,
-      wire: wire.name,
-      chat: (request, call) => chat(transport, request, call),
-      chatStream: (request, call) => toStream(chatStream(transport, request, call))
-    })
-  )
+  Effect.map(transportTo(endpoint, wire.name), (transport) => ({
+    provider: endpoint.provider,
+    wire: wire.name,
+    chat: (request, call) => chat(transport, wire, request, call),
+    chatStream: (request, call) => toStream(chatStream(transport, wire, request, call)),
+    ...embedding(transport, wire.embeddings),
+    ...listing(transport, wire.models)
+  }))
+
+/**
+ * A client for a provider that only embeds. Its `chat` and `chatStream` fail with `UnsupportedError`.
+ *
+ * @since 0.1.0
+ * @category constructors
+ */
+export const makeEmbeddings = (
+  wire: { readonly name: string; readonly embeddings: EmbeddingsWire; readonly models?: ModelsWire },
+  endpoint: Endpoint
+): Effect.Effect<Service, never, HttpClient.HttpClient> =>
+  Effect.map(transportTo(endpoint, wire.name), (transport) => ({
+    provider: endpoint.provider,
+    wire: wire.name,
+    chat: (_, call) => Effect.fail(Transport.unsupported(transport, call, "chat")),
+    chatStream: (_, call) => Stream.fail(Transport.unsupported(transport, call, "chat")),
+    ...embedding(transport, wire.embeddings),
+    ...listing(transport, wire.models)
+  }))
+
+const transportTo = (endpoint: Endpoint, protocol: string) =>
+  Effect.flatMap(HttpClient.HttpClient, (http) => Transport.make(protocol, endpoint, http))
+
+const embedding = (transport: Transport.Transport, wire: EmbeddingsWire | undefined): Pick<Service, "embeddings"> =>
+  wire === undefined
+    ? {}
+    : {
+        embeddings: {
+          maxBatch: wire.maxBatch,
+          ...(wire.maxBatchTokens === undefined ? {} : { maxBatchTokens: wire.maxBatchTokens }),
+          embed: (request, call) => embed(transport, wire, request, call)
+        }
+      }
+
+const listing = (transport: Transport.Transport, wire: ModelsWire | undefined): Pick<Service, "listModels"> =>
+  wire === undefined ? {} : { listModels: (call) => listModels(transport, wire, call) }

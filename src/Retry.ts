@@ -182,11 +182,8 @@ export const make = (options: Options = {}): Middleware => {
   return (next) =>
     Effect.succeed({
       ...next,
-      chat: (request) =>
-        retried(policy, answered(next.chat(request)), (response, earlier) => ({
-          ...response,
-          attempts: Attempt.concat(earlier, response.attempts)
-        })),
+      chat: (request) => retried(policy, answered(next.chat(request)), Attempt.withEarlier),
+      embed: (request) => retried(policy, next.embed(request), Attempt.withEarlier),
       chatStream: (request) =>
         toStream(retried(policy, isolated(opened(fromStream(next.chatStream(request)))), withEarlierAttempts))
     })

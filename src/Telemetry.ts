@@ -23,7 +23,8 @@ import type { Chunk, Clock, Tracer } from "effect"
 import type { ApiKey } from "./ApiKey.js"
 import type { ChatRequest, ChatResponse } from "./Chat.js"
 import type { ChatEvent, Finish, Start } from "./ChatEvent.js"
-import type { AttemptProbe, Instruments, Outcome } from "./internal/instruments.js"
+import type { EmbeddingRequest } from "./Embedding.js"
+import type { AttemptProbe, Instruments, Outcome, Subject } from "./internal/instruments.js"
 import * as Meters from "./internal/meters.js"
 import type { Open, OpenStream } from "./internal/openStream.js"
 import { fromStream, toStream } from "./internal/openStream.js"
@@ -56,13 +57,18 @@ export const metrics = Meters.metrics
 // -------------------------------------------------------------------------------------
 
 /** OpenTelemetry semantic conventions for generative AI, client spans. */
-const requestAttributes = (info: ModelInfo, model: string, request: ChatRequest.Input): Record<string, unknown> => {
+const requestAttributes = (
+  info: ModelInfo,
+  operation: Subject["operation"],
+  model: string,
+  request: ChatRequest.Input | undefined
+): Record<string, unknown> => {
   const attributes: Record<string, unknown> = {
-    "gen_ai.operation.name": "chat",
+    "gen_ai.operation.name": operation,
     "gen_ai.provider.name": info.provider,
     "gen_ai.request.model": model
   }
-  if (typeof request === "string") return attributes
+  if (request === undefined || typeof request === "string") return attributes
   if (request.temperature !== undefined) attributes["gen_ai.request.temperature"] = request.temperature
   if (request.topP !== undefined) attributes["gen_ai.request.top_p"] = request.topP
   if (request.maxTokens !== undefined) attributes["gen_ai.request.max_tokens"] = request.maxTokens
@@ -72,17 +78,17 @@ const requestAttributes = (info: ModelInfo, model: string, request: ChatRequest.
 }
 
 interface Answered {
-  readonly id: string
+  readonly id?: string
   readonly model: string
-  readonly finishReason: string
+  readonly finishReason?: string
   readonly usage: Usage
   readonly attempts: number
 }
 
 const describeAnswer = (span: Tracer.Span, answer: Answered): void => {
-  if (answer.id !== "") span.attribute("gen_ai.response.id", answer.id)
+  if (answer.id) span.attribute("gen_ai.response.id", answer.id)
   span.attribute("gen_ai.response.model", answer.model)
-  span.attribute("gen_ai.response.finish_reasons", [answer.finishReason])
+  if (answer.finishReason !== undefined) span.attribute("gen_ai.response.finish_reasons", [answer.finishReason])
   span.attribute("gen_ai.usage.input_tokens", answer.usage.inputTokens)
   span.attribute("gen_ai.usage.output_tokens", answer.usage.outputTokens)
   span.attribute("effect_llm.attempts", answer.attempts)
@@ -93,8 +99,8 @@ const describeUsage = (span: Tracer.Span, usage: Usage): void => {
   span.attribute("gen_ai.usage.output_tokens", usage.outputTokens)
 }
 
-const modelOf = (info: ModelInfo, request: ChatRequest.Input): string =>
-  typeof request === "string" ? info.model : (request.model ?? info.model)
+const modelOf = (info: ModelInfo, request: ChatRequest.Input | EmbeddingRequest.Input): string =>
+  typeof request === "object" && "model" in request ? (request.model ?? info.model) : info.model
 
 const outcomeOf = <A>(exit: Exit.Exit<A, LLMError>): Outcome =>
   Exit.match(exit, {
@@ -137,12 +143,12 @@ export const instruments = (info: ModelInfo, options: Options): Instruments => {
   })
 
   return {
-    attempt: (key, model, request) =>
+    attempt: (key, { model, operation, request }) =>
       Effect.clockWith((clock) => {
         const span = spans
           ? Spans.make(`attempt ${model}`, () => ({
               kind: "client",
-              attributes: { ...requestAttributes(info, model, request), "effect_llm.key.id": key.id }
+              attributes: { ...requestAttributes(info, operation, model, request), "effect_llm.key.id": key.id }
             }))
           : Effect.succeedNone
         const probe = Effect.map(span, (span) => probeOf(key, clock, span))
@@ -170,11 +176,12 @@ export const make = (options: Options = {}): Middleware => {
     const told = measured ? Meters.ofCalls(info) : Meters.silent
 
     /** What is told of one call from its beginning to its end; `end` counts once. */
-    const begin = (request: ChatRequest.Input) =>
+    const begin = (operation: Subject["operation"], model: string, request?: ChatRequest.Input) =>
       Effect.clockWith((clock) => {
-        const model = modelOf(info, request)
         const span = spans
-          ? Spans.make(`chat ${model}`, () => ({ attributes: requestAttributes(info, model, request) }))
+          ? Spans.make(`${operation} ${model}`, () => ({
+              attributes: requestAttributes(info, operation, model, request)
+            }))
           : Effect.succeedNone
         const startedAt = clock.unsafeCurrentTimeMillis()
         return Effect.map(span, (span) => {
@@ -200,11 +207,22 @@ export const make = (options: Options = {}): Middleware => {
         })
       })
 
-    const answered = (response: ChatResponse): Answered => ({ ...response, attempts: response.attempts.length })
+    /** Tells of a call that is answered whole. */
+    const whole = <A extends Pick<ChatResponse, "model" | "usage" | "attempts">>(
+      call: Effect.Effect<A, LLMError>,
+      began: ReturnType<typeof begin>
+    ): Effect.Effect<A, LLMError> =>
+      Effect.uninterruptibleMask((restore) =>
+        Effect.flatMap(began, ({ around, end }) =>
+          Effect.onExit(restore(around(call)), (exit) =>
+            end(exit, Exit.isSuccess(exit) ? { ...exit.value, attempts: exit.value.attempts.length } : undefined)
+          )
+        )
+      )
 
     const openTold = (request: ChatRequest.Input): Open =>
       Effect.uninterruptibleMask((restore) =>
-        Effect.flatMap(begin(request), (call) =>
+        Effect.flatMap(begin("chat", modelOf(info, request), request), (call) =>
           Effect.zipRight(
             Effect.addFinalizer(() => call.end(Exit.interrupt(FiberId.none))),
             Effect.matchCauseEffect(restore(call.around(fromStream(next.chatStream(request)))), {
@@ -247,14 +265,8 @@ export const make = (options: Options = {}): Middleware => {
 
     return Effect.succeed({
       ...next,
-      chat: (request) =>
-        Effect.uninterruptibleMask((restore) =>
-          Effect.flatMap(begin(request), (call) =>
-            Effect.onExit(restore(call.around(next.chat(request))), (exit) =>
-              call.end(exit, Exit.isSuccess(exit) ? answered(exit.value) : undefined)
-            )
-          )
-        ),
+      chat: (request) => whole(next.chat(request), begin("chat", modelOf(info, request), request)),
+      embed: (request) => whole(next.embed(request), begin("embeddings", modelOf(info, request))),
       chatStream: (request) => toStream(openTold(request))
     })
   }

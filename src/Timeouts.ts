@@ -151,6 +151,8 @@ export const make = (options: Options): Middleware => {
     return Effect.succeed<Service>({
       ...next,
       chat: (request) => limited(next.chat(request), "response", response),
+      embed: (request) => limited(next.embed(request), "response", response),
+      listModels: limited(next.listModels, "response", response),
       chatStream: (request) => toStream(watchedStream(request))
     })
   }
@@ -171,6 +173,8 @@ export const underDeadline =
     return Effect.succeed<Service>({
       ...next,
       chat: (request) => bounded(next.chat(request)),
+      embed: (request) => bounded(next.embed(request)),
+      listModels: bounded(next.listModels),
       chatStream: (request) => toStream(bounded(fromStream(next.chatStream(request))))
     })
   }

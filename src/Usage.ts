@@ -115,3 +115,12 @@ export const estimateTokens = (text: string): number => {
   const wide = text.match(wideCharacter)?.length ?? 0
   return Math.ceil(wide / 1.5 + (text.length - wide) / 4)
 }
+
+/**
+ * A rough count of the tokens in several texts.
+ *
+ * @since 0.1.0
+ * @category estimates
+ */
+export const estimateAll = (texts: ReadonlyArray<string>): number =>
+  texts.reduce((sum, text) => sum + estimateTokens(text), 0)

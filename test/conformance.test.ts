@@ -11,14 +11,15 @@ import * as ApiKey from "../src/ApiKey.js"
 import * as ChatEvent from "../src/ChatEvent.js"
 import * as Chat from "../src/Chat.js"
 import * as KeyPool from "../src/KeyPool.js"
+import * as EmbeddingsClient from "../src/provider/EmbeddingsClient.js"
 import * as LLM from "../src/LLM.js"
 import * as ProviderClient from "../src/ProviderClient.js"
 import * as RateLimiter from "../src/RateLimiter.js"
-import { compareAnswer, compareError } from "./conformance/comparison.js"
+import { compareAnswer, compareEmbeddings, compareError } from "./conformance/comparison.js"
 import type { Exchange } from "./conformance/exchanges.js"
 import { load } from "./conformance/exchanges.js"
 import type { Protocol } from "./conformance/protocols.js"
-import { protocols } from "./conformance/protocols.js"
+import { embedders, protocols } from "./conformance/protocols.js"
 
 const folder = process.env["LLM_FIXTURES"]
 
@@ -176,4 +177,32 @@ describe.runIf(folder !== undefined)("recorded traffic reads right", () => {
       )
     })
   }
+})
+
+const embeddings =
+  folder === undefined
+    ? []
+    : Object.entries(embedders).flatMap(([name, wireOf]) =>
+        load(folder, name).map((exchange) => ({ exchange, wire: wireOf(exchange.provider) }))
+      )
+
+describe.runIf(folder !== undefined)("recorded embeddings read right", () => {
+  it.each(embeddings)("$exchange.name", ({ exchange, wire }) =>
+    Effect.gen(function* () {
+      const baseUrl = yield* replaying(exchange, [exchange.body])
+      const client = yield* EmbeddingsClient.make({ provider: exchange.provider, baseUrl, embeddings: wire })
+      const llm = yield* LLM.make({ model: "asked", retry: false, telemetry: false }).pipe(
+        Effect.provideService(ProviderClient.ProviderClient, client),
+        Effect.provide(KeyPool.layer({ providerId: exchange.provider, keys: ["a-key-for-the-loopback"] })),
+        Effect.provide(RateLimiter.unlimited)
+      )
+      const { count = 1, kind } = exchange.expected
+      const result = yield* Effect.either(llm.embed(Array.from({ length: count }, () => "A text.")))
+      const faults = Either.match(result, {
+        onLeft: (error) => (kind === "error" ? compareError(error, exchange.expected) : [error.message]),
+        onRight: (answer) => (kind === "error" ? ["no error"] : compareEmbeddings(answer, exchange.expected))
+      })
+      expect(faults).toEqual([])
+    }).pipe(Effect.scoped, Effect.provide(NodeHttpClient.layerUndici), Effect.runPromise)
+  )
 })

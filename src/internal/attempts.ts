@@ -2,7 +2,7 @@
  * The way of one call to an answer: permission from the limiter, a key from the pool, the request, and another key at once
  * where the provider refused this one. What was taken is given back exactly once, whatever happens.
  */
-import { Cause, Duration, Effect, Exit, Option, Scope } from "effect"
+import { Cause, Duration, Effect, Either, Exit, Option, Scope } from "effect"
 import type { Chunk } from "effect"
 import * as Attempt from "../Attempt.js"
 import type { ChatRequest, ChatResponse } from "../Chat.js"
@@ -10,11 +10,13 @@ import type { ChatEvent } from "../ChatEvent.js"
 import * as KeyPool from "../KeyPool.js"
 import type { LLMError } from "../LLMError.js"
 import * as Errors from "../LLMError.js"
-import type { Call, Service as Client } from "../ProviderClient.js"
+import type { EmbeddingRequest, EmbeddingResponse } from "../Embedding.js"
+import type { Call, Embeddings, Service as Client } from "../ProviderClient.js"
 import type * as RateLimiter from "../RateLimiter.js"
 import * as Usage from "../Usage.js"
 import { longestSleep } from "./CallLimits.js"
-import type { AttemptProbe, Instruments, Outcome } from "./instruments.js"
+import type { ListedModel } from "../wire/Wire.js"
+import type { AttemptProbe, Instruments, Outcome, Subject } from "./instruments.js"
 import type { Open, OpenStream, Pull } from "./openStream.js"
 import { fromStream, isolated, withEarlierAttempts } from "./openStream.js"
 import { estimateInput } from "./request.js"
@@ -28,10 +30,10 @@ export interface Dependencies {
   readonly countsTokens: boolean
 }
 
-/** A request on its way, and for which model. */
-interface Errand {
-  readonly request: ChatRequest
-  readonly model: string
+/** A request on its way: what for, to which model, and what it is taken to cost before that is known. */
+interface Errand extends Subject {
+  /** In tokens. Only asked for where tokens are limited. */
+  readonly estimate: () => number
 }
 
 /** What an attempt holds while it speaks. `end` gives it back; only the first end counts. */
@@ -45,8 +47,12 @@ interface Hold {
 /** What an answer is taken to cost before it is known, in tokens, where the request does not bound it lower. */
 const usualOutput = 500
 
-const estimate = (request: ChatRequest): number =>
-  estimateInput(request) + Math.min(request.maxTokens ?? usualOutput, usualOutput)
+const chatting = (request: ChatRequest, model: string): Errand => ({
+  operation: "chat",
+  model,
+  request,
+  estimate: () => estimateInput(request) + Math.min(request.maxTokens ?? usualOutput, usualOutput)
+})
 
 type Restore = <A, E, R>(effect: Effect.Effect<A, E, R>) => Effect.Effect<A, E, R>
 
@@ -54,14 +60,10 @@ type Restore = <A, E, R>(effect: Effect.Effect<A, E, R>) => Effect.Effect<A, E, 
  * Takes a permit, then a key: a key that waited for a permit would be idle meanwhile. It must not be interrupted, or what has
  * just been taken would be lost; limiter and pool let their waits, and nothing else, be interrupted even so.
  */
-const take = (
-  deps: Dependencies,
-  { model, request }: Errand,
-  tried: ReadonlySet<string>
-): Effect.Effect<Hold, LLMError> =>
+const take = (deps: Dependencies, errand: Errand, tried: ReadonlySet<string>): Effect.Effect<Hold, LLMError> =>
   Effect.gen(function* () {
     const clock = yield* Effect.clock
-    const tokens = deps.countsTokens ? estimate(request) : 0
+    const tokens = deps.countsTokens ? errand.estimate() : 0
     const longest = yield* longestSleep
     const askedAt = clock.unsafeCurrentTimeMillis()
     const reservation = yield* deps.limiter.reserve(tokens, bounded(longest))
@@ -77,11 +79,11 @@ const take = (
     const startedAt = clock.unsafeCurrentTimeMillis()
     if (permittedAt > askedAt) yield* deps.instruments.waited("limiter", permittedAt - askedAt)
     if (startedAt > permittedAt) yield* deps.instruments.waited("pool", startedAt - permittedAt)
-    const probe = yield* deps.instruments.attempt(lease.key, model, request)
+    const probe = yield* deps.instruments.attempt(lease.key, errand)
     let over = false
     return {
       call: {
-        model,
+        model: errand.model,
         key: lease.key,
         onRateLimits: (limits) =>
           limits.remainingRequests === 0 && limits.resetRequests !== undefined
@@ -204,17 +206,69 @@ const settledByExit = <A, R>(
     )
   )
 
-/** Asks for a whole answer. */
-export const chat = (deps: Dependencies, errand: Errand): Effect.Effect<ChatResponse, LLMError> =>
+interface Answer {
+  readonly latency: number
+  readonly usage: Usage.Usage
+  readonly attempts: ReadonlyArray<Attempt.Attempt>
+}
+
+/** Asks for a whole answer of any kind. */
+const answered = <A extends Answer>(
+  deps: Dependencies,
+  errand: Errand,
+  ask: (call: Call) => Effect.Effect<A, LLMError>
+): Effect.Effect<A, LLMError> =>
   rotate(
     deps,
     errand,
     (hold, restore) =>
-      settledByExit(deps, hold, restore(deps.client.chat(errand.request, hold.call)), (response) =>
+      settledByExit(deps, hold, restore(ask(hold.call)), (response) =>
         hold.end(KeyPool.Verdict.Served({ latency: response.latency }), "ok", response.usage)
       ),
-    (response, earlier) => ({ ...response, attempts: Attempt.concat(earlier, response.attempts) })
+    Attempt.withEarlier
   )
+
+/** Asks for a whole answer. */
+export const chat = (deps: Dependencies, request: ChatRequest, model: string): Effect.Effect<ChatResponse, LLMError> =>
+  answered(deps, chatting(request, model), (call) => deps.client.chat(request, call))
+
+/** Embeds as many texts as one request may have. */
+export const embed = (
+  deps: Dependencies,
+  embeddings: Embeddings,
+  request: EmbeddingRequest,
+  model: string
+): Effect.Effect<EmbeddingResponse, LLMError> =>
+  answered(deps, { operation: "embeddings", model, estimate: () => Usage.estimateAll(request.input) }, (call) =>
+    embeddings.embed(request, call)
+  )
+
+/** Lists the models that the first key which works may ask. It is no work for a model: the limiter is not asked. */
+export const listModels = (
+  deps: Dependencies,
+  list: (call: Call) => Effect.Effect<ReadonlyArray<ListedModel>, LLMError>
+): Effect.Effect<ReadonlyArray<ListedModel>, LLMError> => {
+  const from = (tried: ReadonlySet<string>): Effect.Effect<ReadonlyArray<ListedModel>, LLMError> =>
+    Effect.acquireUseRelease(
+      deps.pool.acquire({ exclude: tried, cooling: tried.size === 0 ? "wait" : "fail" }),
+      ({ key }) => Effect.map(Effect.either(list({ model: "", key })), (result) => ({ result, key })),
+      (lease, exit) =>
+        lease.settle(
+          Exit.isSuccess(exit) && Either.isLeft(exit.value.result)
+            ? KeyPool.verdictOf(exit.value.result.left)
+            : KeyPool.Verdict.Neutral()
+        )
+    ).pipe(
+      Effect.flatMap(({ key, result }) => {
+        if (Either.isRight(result)) return Effect.succeed(result.right)
+        const error = result.left
+        return Errors.keyScoped(error)
+          ? Effect.catchAll(from(new Set(tried).add(key.id)), (next) => Effect.fail(preferred(error, next)))
+          : Effect.fail(error)
+      })
+    )
+  return from(new Set())
+}
 
 const characters = (event: ChatEvent): number => {
   switch (event._tag) {
@@ -262,10 +316,10 @@ const tracked = (hold: Hold, request: ChatRequest, opened: OpenStream, latency: 
 }
 
 /** Asks for a stream. The key is held until the stream has said its last word or is given up. */
-export const chatStream = (deps: Dependencies, errand: Errand): Open =>
+export const chatStream = (deps: Dependencies, request: ChatRequest, model: string): Open =>
   rotate(
     deps,
-    errand,
+    chatting(request, model),
     (hold, restore) =>
       Effect.flatMap(Effect.scope, (scope) => {
         let abandoned: Effect.Effect<void> = Effect.suspend(() => hold.end(KeyPool.Verdict.Neutral(), "interrupted"))
@@ -279,12 +333,12 @@ export const chatStream = (deps: Dependencies, errand: Errand): Open =>
             settledByExit(
               deps,
               hold,
-              restore(isolated(fromStream(deps.client.chatStream(errand.request, hold.call)))),
+              restore(isolated(fromStream(deps.client.chatStream(request, hold.call)))),
               () => Effect.void
             ),
             (opened) =>
               Effect.clockWith((clock) => {
-                const stream = tracked(hold, errand.request, opened, clock.unsafeCurrentTimeMillis() - hold.startedAt)
+                const stream = tracked(hold, request, opened, clock.unsafeCurrentTimeMillis() - hold.startedAt)
                 abandoned = stream.abandoned
                 return stream.opened
               })

@@ -1,48 +1,109 @@
 /** A question and its whole answer. */
 import type { HttpClientError } from "@effect/platform"
 import { Effect, Either } from "effect"
+import type { Attempt } from "../Attempt.js"
 import type { ChatRequest, ChatResponse } from "../Chat.js"
+import type { EmbeddingRequest, EmbeddingResponse } from "../Embedding.js"
 import type { LLMError } from "../LLMError.js"
 import type { Call } from "../ProviderClient.js"
-import type { WireResponse } from "../wire/Wire.js"
+import * as Usage from "../Usage.js"
+import type { EmbeddingsWire, ListedModel, ModelsWire, Wire, WireFailure } from "../wire/Wire.js"
 import { malformed } from "../wire/Wire.js"
 import type { Exchange, Transport } from "./transport.js"
-import { sendWhole, unanswered, unreadable } from "./transport.js"
+import { fetch, sendEncoded, sendWhole, unanswered, unreadable } from "./transport.js"
 
-const parse = (exchange: Exchange, text: string): Either.Either<WireResponse, LLMError> =>
+const parse = <A>(
+  exchange: Exchange,
+  text: string,
+  decode: (body: unknown) => Either.Either<A, WireFailure>
+): Either.Either<A, LLMError> =>
   Either.mapLeft(
-    Either.flatMap(Either.try({ try: (): unknown => JSON.parse(text), catch: () => malformed("", text) }), (body) =>
-      exchange.transport.wire.decodeResponse(body, exchange.source)
-    ),
+    Either.flatMap(Either.try({ try: (): unknown => JSON.parse(text), catch: () => malformed("", text) }), decode),
     (failure) => unreadable(exchange, failure)
   )
 
 /** Reads the answer to the end. */
-export const readWhole = (exchange: Exchange): Effect.Effect<ChatResponse, LLMError> =>
+const read = <A>(
+  exchange: Exchange,
+  decode: (body: unknown) => Either.Either<A, WireFailure>
+): Effect.Effect<A, LLMError> =>
   Effect.matchEffect(exchange.response.text, {
     onFailure: (error: HttpClientError.HttpClientError) =>
       Effect.fail(unanswered(exchange.transport, exchange.call, error)),
-    onSuccess: (text) =>
-      Either.map(parse(exchange, text), (answer): ChatResponse => {
-        const latency = exchange.clock.unsafeCurrentTimeMillis() - exchange.sentAt
-        const { call, source } = exchange
-        return {
-          ...answer,
-          provider: source.provider,
-          latency,
-          keyId: call.key.id,
-          attempts: [
-            {
-              provider: source.provider,
-              model: call.model,
-              keyId: call.key.id,
-              status: exchange.response.status,
-              duration: latency
-            }
-          ]
-        }
-      })
+    onSuccess: (text) => parse(exchange, text, decode)
   })
 
-export const chat = (transport: Transport, request: ChatRequest, call: Call): Effect.Effect<ChatResponse, LLMError> =>
-  Effect.flatMap(sendWhole(transport, request, call), readWhole)
+/** What only the client knows of an answer. */
+const known = ({ call, clock, response, sentAt, source }: Exchange) => {
+  const latency = clock.unsafeCurrentTimeMillis() - sentAt
+  const attempt: Attempt = {
+    provider: source.provider,
+    model: call.model,
+    keyId: call.key.id,
+    status: response.status,
+    duration: latency
+  }
+  return { provider: source.provider, latency, attempts: [attempt] }
+}
+
+/** Reads the answer of a chat to the end. */
+export const readWhole = (exchange: Exchange, wire: Wire): Effect.Effect<ChatResponse, LLMError> =>
+  Effect.map(
+    read(exchange, (body) => wire.decodeResponse(body, exchange.source)),
+    (answer) => ({ ...answer, ...known(exchange), keyId: exchange.call.key.id })
+  )
+
+export const chat = (
+  transport: Transport,
+  wire: Wire,
+  request: ChatRequest,
+  call: Call
+): Effect.Effect<ChatResponse, LLMError> =>
+  Effect.flatMap(sendWhole(transport, wire, request, call), (exchange) => readWhole(exchange, wire))
+
+/** Embeds as many texts as one request may have. */
+export const embed = (
+  transport: Transport,
+  wire: EmbeddingsWire,
+  request: EmbeddingRequest,
+  call: Call
+): Effect.Effect<EmbeddingResponse, LLMError> => {
+  const source = {
+    provider: transport.endpoint.provider,
+    model: call.model,
+    count: request.input.length,
+    dimensions: request.dimensions,
+    get estimatedInputTokens() {
+      return Usage.estimateAll(request.input)
+    }
+  }
+  return Effect.flatMap(sendEncoded(transport, wire.encodeRequest(request, source), call, source), (exchange) =>
+    Effect.map(
+      read(exchange, (body) => wire.decodeResponse(body, source)),
+      (answer) => ({ ...answer, ...known(exchange) })
+    )
+  )
+}
+
+/** No provider has so many models that its list has more pages; one that never ends is a fault. */
+const mostPages = 100
+
+/** Lists the models that the key may ask, page by page. */
+export const listModels = (
+  transport: Transport,
+  wire: ModelsWire,
+  call: Call
+): Effect.Effect<ReadonlyArray<ListedModel>, LLMError> => {
+  const from = (
+    query: Readonly<Record<string, string>>,
+    earlier: ReadonlyArray<ListedModel>,
+    page: number
+  ): Effect.Effect<ReadonlyArray<ListedModel>, LLMError> =>
+    Effect.flatMap(fetch(transport, { path: wire.path, query }, call), (exchange) =>
+      Effect.flatMap(read(exchange, wire.decodeResponse), ({ models, next }) => {
+        const all = [...earlier, ...models]
+        return next === undefined || page >= mostPages ? Effect.succeed(all) : from(next, all, page + 1)
+      })
+    )
+  return from(wire.query ?? {}, [], 1)
+}

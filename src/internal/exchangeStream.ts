@@ -7,7 +7,7 @@ import type { LLMError } from "../LLMError.js"
 import { StreamInterruptedError } from "../LLMError.js"
 import type { Call } from "../ProviderClient.js"
 import * as Framing from "../wire/Framing.js"
-import type { Frame, WireEvent, WireFailure } from "../wire/Wire.js"
+import type { Frame, Wire, WireEvent, WireFailure } from "../wire/Wire.js"
 import { malformed } from "../wire/Wire.js"
 import { readWhole } from "./exchange.js"
 import type { Open, OpenStream, Pull } from "./openStream.js"
@@ -22,10 +22,14 @@ const usageGrace = Duration.seconds(1)
 const closingGrace = Duration.millis(100)
 
 /** Reads the events of one stream, a network chunk at a time. */
-const events = (exchange: Exchange, bytes: Effect.Effect<Chunk.Chunk<Uint8Array>, Option.Option<LLMError>>): Pull => {
+const events = (
+  exchange: Exchange,
+  wire: Wire,
+  bytes: Effect.Effect<Chunk.Chunk<Uint8Array>, Option.Option<LLMError>>
+): Pull => {
   const { call, clock, source } = exchange
-  const framer = Framing.make(exchange.transport.wire.framing)
-  const decoder = exchange.transport.wire.decodeStream(source)
+  const framer = Framing.make(wire.framing)
+  const decoder = wire.decodeStream(source)
   const elapsed = () => clock.unsafeCurrentTimeMillis() - exchange.sentAt
   let said = Events.nothing
   let failure: LLMError | undefined
@@ -162,8 +166,8 @@ const events = (exchange: Exchange, bytes: Effect.Effect<Chunk.Chunk<Uint8Array>
   return next
 }
 
-const whole = (exchange: Exchange): Effect.Effect<OpenStream, LLMError> =>
-  Effect.map(readWhole(exchange), (response) => ({
+const whole = (exchange: Exchange, wire: Wire): Effect.Effect<OpenStream, LLMError> =>
+  Effect.map(readWhole(exchange, wire), (response) => ({
     first: Chunk.unsafeFromArray(Events.fromResponse(response).slice()),
     pull: end
   }))
@@ -175,11 +179,11 @@ const begin = (pull: Pull, exchange: Exchange): Effect.Effect<OpenStream, LLMErr
   })
 
 /** Opens a stream: succeeds with the first thing that the model says, so that all that can go wrong before is a failure. */
-export const chatStream = (transport: Transport, request: ChatRequest, call: Call): Open =>
-  Effect.flatMap(sendStream(transport, request, call), (exchange) => {
+export const chatStream = (transport: Transport, wire: Wire, request: ChatRequest, call: Call): Open =>
+  Effect.flatMap(sendStream(transport, wire, request, call), (exchange) => {
     // A server that has no streams, or that has only an error to report, answers with plain JSON; a proxy with a page.
     const contentType = exchange.response.headers["content-type"] ?? ""
-    if (/\/json|text\/html/i.test(contentType)) return whole(exchange)
+    if (/\/json|text\/html/i.test(contentType)) return whole(exchange, wire)
     const bytes = Stream.mapError(exchange.response.stream, (error) => unanswered(transport, call, error))
-    return Effect.flatMap(Stream.toPull(bytes), (pull) => begin(events(exchange, pull), exchange))
+    return Effect.flatMap(Stream.toPull(bytes), (pull) => begin(events(exchange, wire, pull), exchange))
   })

@@ -8,6 +8,15 @@ import type { Usage } from "../Usage.js"
 /** How an attempt ended: `ok`, `interrupted`, or the `_tag` of its error. */
 export type Outcome = string
 
+/** What a request is for. */
+export interface Subject {
+  /** The word of the OpenTelemetry conventions for it. */
+  readonly operation: "chat" | "embeddings"
+  readonly model: string
+  /** Absent where it is no chat. */
+  readonly request?: ChatRequest
+}
+
 export interface AttemptProbe {
   /** Runs the attempt's request within what is kept of it, such as its span. */
   readonly around: <A, E, R>(effect: Effect.Effect<A, E, R>) => Effect.Effect<A, E, R>
@@ -16,7 +25,7 @@ export interface AttemptProbe {
 
 export interface Instruments {
   /** A key has been taken and a request is about to be sent with it. */
-  readonly attempt: (key: ApiKey, model: string, request: ChatRequest) => Effect.Effect<AttemptProbe>
+  readonly attempt: (key: ApiKey, subject: Subject) => Effect.Effect<AttemptProbe>
   /** A call had to wait for a permit or a key, in milliseconds. */
   readonly waited: (what: "limiter" | "pool", duration: number) => Effect.Effect<void>
 }

@@ -2,6 +2,7 @@
 import { Either, ParseResult } from "effect"
 import type { ChatRequest } from "../Chat.js"
 import * as Chat from "../Chat.js"
+import { EmbeddingRequest } from "../Embedding.js"
 import { InvalidRequestError } from "../LLMError.js"
 import * as Usage from "../Usage.js"
 
@@ -9,6 +10,8 @@ import * as Usage from "../Usage.js"
 export type Defaults = Partial<Omit<ChatRequest, "messages" | "model">>
 
 const validate = ParseResult.validateEither(Chat.ChatRequest, { onExcessProperty: "error" })
+
+const validateEmbedding = ParseResult.validateEither(EmbeddingRequest, { onExcessProperty: "error" })
 
 /** The most of a faulty value that is told: enough to find it, too little to spill a prompt into a log. */
 const maxTold = 160
@@ -30,6 +33,19 @@ const unknownTool = (request: ChatRequest): boolean => {
   )
 }
 
+const told = (issue: ParseResult.ParseIssue): InvalidRequestError => {
+  const faults = ParseResult.ArrayFormatter.formatIssueSync(issue).map((fault) => ({
+    field: fieldOf(fault.path),
+    message: fault.message.slice(0, maxTold)
+  }))
+  // Of the alternatives that a union tried, the one that got furthest is the one that was meant.
+  const furthest = faults.filter(
+    ({ field }) => !faults.some((other) => other.field !== field && other.field.startsWith(field))
+  )
+  const words = furthest.map(({ field, message }) => (field === "" ? message : `${field}: ${message}`)).join("; ")
+  return invalid(furthest[0]?.field ?? "", `The request is not valid. ${words}`)
+}
+
 /** The request as it will be sent, or the error that names the first field at fault and tells all of them. */
 export const normalize = (
   input: ChatRequest.Input,
@@ -37,26 +53,21 @@ export const normalize = (
 ): Either.Either<ChatRequest, InvalidRequestError> => {
   const candidate: unknown =
     typeof input === "string" ? { ...defaults, messages: [Chat.user(input)] } : { ...defaults, ...input }
-  return Either.flatMap(
-    Either.mapLeft(validate(candidate), (issue) => {
-      const faults = ParseResult.ArrayFormatter.formatIssueSync(issue).map((fault) => ({
-        field: fieldOf(fault.path),
-        message: fault.message.slice(0, maxTold)
-      }))
-      // Of the alternatives that a union tried, the one that got furthest is the one that was meant.
-      const furthest = faults.filter(
-        ({ field }) => !faults.some((other) => other.field !== field && other.field.startsWith(field))
-      )
-      const told = furthest.map(({ field, message }) => (field === "" ? message : `${field}: ${message}`)).join("; ")
-      return invalid(furthest[0]?.field ?? "", `The request is not valid. ${told}`)
-    }),
-    (request) =>
-      unknownTool(request)
-        ? Either.left(
-            invalid("toolChoice.name", "The request is not valid. toolChoice.name: names no tool of the request")
-          )
-        : Either.right(request)
+  return Either.flatMap(Either.mapLeft(validate(candidate), told), (request) =>
+    unknownTool(request)
+      ? Either.left(
+          invalid("toolChoice.name", "The request is not valid. toolChoice.name: names no tool of the request")
+        )
+      : Either.right(request)
   )
+}
+
+/** The same for texts to embed. */
+export const normalizeEmbedding = (
+  input: EmbeddingRequest.Input
+): Either.Either<EmbeddingRequest, InvalidRequestError> => {
+  const candidate: unknown = typeof input === "string" ? { input: [input] } : Array.isArray(input) ? { input } : input
+  return Either.mapLeft(validateEmbedding(candidate), told)
 }
 
 /** About what a provider will count as input, in tokens. Images, sounds and files are not estimated. */

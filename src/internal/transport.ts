@@ -21,7 +21,8 @@ import { estimateInput } from "./request.js"
 import type { AnswerSource, Wire, WireFailure, WireRequest } from "../wire/Wire.js"
 
 export interface Transport {
-  readonly wire: Wire
+  /** The name of the wire. */
+  readonly protocol: string
   readonly endpoint: Endpoint
   /** Aborts what it sent when it is interrupted. */
   readonly http: HttpClient.HttpClient
@@ -31,11 +32,11 @@ export interface Transport {
   readonly refused: Ref.Ref<ReadonlyArray<string>>
 }
 
-export const make = (wire: Wire, endpoint: Endpoint, client: HttpClient.HttpClient): Effect.Effect<Transport> =>
+export const make = (protocol: string, endpoint: Endpoint, client: HttpClient.HttpClient): Effect.Effect<Transport> =>
   Effect.map(Ref.make<ReadonlyArray<string>>([]), (refused) => {
     // An attempt has a span of its own, and a provider has no use for our trace ids.
     const http = HttpClient.withTracerDisabledWhen(client, () => true)
-    return { wire, endpoint, http, scopedHttp: HttpClient.withScope(http), refused }
+    return { protocol, endpoint, http, scopedHttp: HttpClient.withScope(http), refused }
   })
 
 /** One request under way: what its errors and its answer are read with. */
@@ -113,7 +114,7 @@ export const unreadable = (exchange: Exchange, failure: WireFailure, partial?: P
         ...context,
         path: failure.path,
         excerpt: masked(call, failure.excerpt),
-        message: `${context.provider} sent an answer that is not of the ${transport.wire.name} protocol${
+        message: `${context.provider} sent an answer that is not of the ${transport.protocol} protocol${
           failure.path === "" ? "" : ` at ${failure.path}`
         }: ${masked(call, failure.excerpt)}`,
         ...(partial === undefined ? {} : { partial })
@@ -153,11 +154,12 @@ export const unreadable = (exchange: Exchange, failure: WireFailure, partial?: P
   }
 }
 
-const unsupported = (transport: Transport, call: Call, feature: string): LLMError =>
+/** The provider, or the protocol, has no such thing. */
+export const unsupported = (transport: Transport, call: Call, feature: string): LLMError =>
   new UnsupportedError({
     ...where(transport, call),
     feature,
-    message: `${transport.endpoint.provider} (${transport.wire.name}) has no ${feature}.`
+    message: `${transport.endpoint.provider} (${transport.protocol}) has no ${feature}.`
   })
 
 const unwritable = (transport: Transport, call: Call, failure: WireFailure): LLMError =>
@@ -180,21 +182,35 @@ const encodeBody = (transport: Transport, call: Call, request: WireRequest): Eit
       })
   })
 
-const urlOf = (endpoint: Endpoint, { path, query }: WireRequest): string => {
+/** A request as it is sent; without a body it only asks. */
+interface Message extends Omit<WireRequest, "body"> {
+  readonly body?: string
+}
+
+const urlOf = (endpoint: Endpoint, { path, query }: Message): string => {
   const search = new URLSearchParams({ ...query, ...endpoint.query }).toString()
   return `${endpoint.baseUrl.replace(/\/+$/, "")}${path}${search === "" ? "" : `?${search}`}`
 }
 
-const post = (transport: Transport, call: Call, request: WireRequest, body: string, stream: boolean) => {
+const requestTo = (
+  transport: Transport,
+  call: Call,
+  request: Message,
+  accept: string
+): HttpClientRequest.HttpClientRequest => {
   const { auth = { header: "authorization", prefix: "Bearer " }, headers } = transport.endpoint
-  return HttpClientRequest.post(urlOf(transport.endpoint, request), {
+  const options = {
     headers: {
-      accept: stream && transport.wire.framing === "sse" ? "text/event-stream" : "application/json",
+      accept,
       [auth.header]: `${auth.prefix ?? ""}${Redacted.value(call.key.value)}`,
       ...request.headers,
       ...headers
     }
-  }).pipe(HttpClientRequest.bodyText(body, "application/json"))
+  }
+  const url = urlOf(transport.endpoint, request)
+  return request.body === undefined
+    ? HttpClientRequest.get(url, options)
+    : HttpClientRequest.bodyText(HttpClientRequest.post(url, options), request.body, "application/json")
 }
 
 const parseJson = (text: string): unknown => {
@@ -222,18 +238,43 @@ const rejected = (exchange: Exchange): Effect.Effect<LLMError> =>
       )
   )
 
+/** Sends a message and succeeds as soon as the head of a successful answer is there. */
+const exchanged = <R>(
+  http: HttpClient.HttpClient.With<HttpClientError.HttpClientError, R>,
+  transport: Transport,
+  message: Message,
+  call: Call,
+  source: AnswerSource,
+  accept = "application/json"
+): Effect.Effect<Exchange, LLMError, R> =>
+  Effect.clockWith((clock) => {
+    const sentAt = clock.unsafeCurrentTimeMillis()
+    return Effect.matchEffect(http.execute(requestTo(transport, call, message, accept)), {
+      onFailure: (error) => Effect.fail(unanswered(transport, call, error)),
+      onSuccess: (response) => {
+        const exchange: Exchange = { transport, call, source, clock, sentAt, response }
+        if (response.status < 200 || response.status >= 300) return Effect.flatMap(rejected(exchange), Effect.fail)
+        const limits = call.onRateLimits === undefined ? undefined : rateLimits(response.headers, sentAt)
+        return limits === undefined || call.onRateLimits === undefined
+          ? Effect.succeed(exchange)
+          : Effect.as(call.onRateLimits(limits), exchange)
+      }
+    })
+  })
+
 /**
- * Sends a request and succeeds as soon as the head of a successful answer is there. A part of the request that this server
- * refuses and that can be spared is left out the second time, and from then on.
+ * Sends a request for a chat. A part of it that this server refuses and that can be spared is left out the second time, and
+ * from then on.
  */
 const send = <R>(
   http: HttpClient.HttpClient.With<HttpClientError.HttpClientError, R>,
   transport: Transport,
+  wire: Wire,
   request: ChatRequest,
   call: Call,
   stream: boolean
 ): Effect.Effect<Exchange, LLMError, R> => {
-  const { endpoint, wire } = transport
+  const { endpoint } = transport
   const source: AnswerSource = {
     provider: endpoint.provider,
     model: call.model,
@@ -241,22 +282,11 @@ const send = <R>(
       return estimateInput(request)
     }
   }
+  const accept = stream && wire.framing === "sse" ? "text/event-stream" : "application/json"
   const attempt = (encoded: WireRequest): Effect.Effect<Exchange, LLMError, R> =>
-    Effect.clockWith((clock) => {
-      const body = encodeBody(transport, call, encoded)
-      if (Either.isLeft(body)) return Effect.fail(body.left)
-      const sentAt = clock.unsafeCurrentTimeMillis()
-      return Effect.matchEffect(http.execute(post(transport, call, encoded, body.right, stream)), {
-        onFailure: (error) => Effect.fail(unanswered(transport, call, error)),
-        onSuccess: (response) => {
-          const exchange: Exchange = { transport, call, source, clock, sentAt, response }
-          if (response.status < 200 || response.status >= 300) return Effect.flatMap(rejected(exchange), Effect.fail)
-          const limits = call.onRateLimits === undefined ? undefined : rateLimits(response.headers, sentAt)
-          return limits === undefined || call.onRateLimits === undefined
-            ? Effect.succeed(exchange)
-            : Effect.as(call.onRateLimits(limits), exchange)
-        }
-      })
+    Either.match(encodeBody(transport, call, encoded), {
+      onLeft: (error) => Effect.fail(error),
+      onRight: (body) => exchanged(http, transport, { ...encoded, body }, call, source, accept)
     })
   return Effect.flatMap(Ref.get(transport.refused), (complaints) => {
     const encoded = wire.encodeRequest(request, { provider: endpoint.provider, model: call.model, stream })
@@ -272,12 +302,47 @@ const send = <R>(
 }
 
 /** Asks for a whole answer. Interrupting this or the reading of the answer aborts the request. */
-export const sendWhole = (transport: Transport, request: ChatRequest, call: Call): Effect.Effect<Exchange, LLMError> =>
-  send(transport.http, transport, request, call, false)
+export const sendWhole = (
+  transport: Transport,
+  wire: Wire,
+  request: ChatRequest,
+  call: Call
+): Effect.Effect<Exchange, LLMError> => send(transport.http, transport, wire, request, call, false)
 
 /** Asks for a stream. The request is aborted when the scope closes. */
 export const sendStream = (
   transport: Transport,
+  wire: Wire,
   request: ChatRequest,
   call: Call
-): Effect.Effect<Exchange, LLMError, Scope.Scope> => send(transport.scopedHttp, transport, request, call, true)
+): Effect.Effect<Exchange, LLMError, Scope.Scope> => send(transport.scopedHttp, transport, wire, request, call, true)
+
+/** Asks for something else than a chat, as the wire has written it. */
+export const sendEncoded = (
+  transport: Transport,
+  encoded: Either.Either<WireRequest, WireFailure>,
+  call: Call,
+  source: AnswerSource
+): Effect.Effect<Exchange, LLMError> =>
+  Either.match(
+    Either.flatMap(
+      Either.mapLeft(encoded, (failure) => unwritable(transport, call, failure)),
+      (request) => Either.map(encodeBody(transport, call, request), (body) => ({ ...request, body }))
+    ),
+    {
+      onLeft: (error) => Effect.fail(error),
+      onRight: (message) => exchanged(transport.http, transport, message, call, source)
+    }
+  )
+
+/** Asks for what is there to be read. */
+export const fetch = (
+  transport: Transport,
+  message: Omit<Message, "body">,
+  call: Call
+): Effect.Effect<Exchange, LLMError> =>
+  exchanged(transport.http, transport, message, call, {
+    provider: transport.endpoint.provider,
+    model: call.model,
+    estimatedInputTokens: 0
+  })

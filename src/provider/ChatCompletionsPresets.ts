@@ -1,5 +1,6 @@
 /** Where providers of Chat Completions are and how they deviate, as their documentation says. Data, not code. */
 import type { Dialect } from "../wire/ChatCompletions.js"
+import { openai as embeddings } from "../wire/embeddings/openai.js"
 import type { Preset } from "./preset.js"
 
 export const presets = {
@@ -7,7 +8,7 @@ export const presets = {
   openai: {
     provider: "openai",
     baseUrl: "https://api.openai.com/v1",
-    dialect: { maxTokensField: "max_completion_tokens", developerRole: "developer" }
+    dialect: { maxTokensField: "max_completion_tokens", developerRole: "developer", embeddings }
   },
   /**
    * https://learn.microsoft.com/azure/ai-foundry/openai/api-version-lifecycle: the v1 API. Give the `baseUrl` of your
@@ -17,7 +18,7 @@ export const presets = {
     provider: "azure",
     baseUrl: "",
     auth: { header: "api-key" },
-    dialect: { maxTokensField: "max_completion_tokens", developerRole: "developer" }
+    dialect: { maxTokensField: "max_completion_tokens", developerRole: "developer", embeddings }
   },
   /**
    * https://learn.microsoft.com/azure/ai-foundry/openai/reference: the older API, one path a deployment, which is what
@@ -31,7 +32,8 @@ export const presets = {
     query: { "api-version": "2024-10-21" },
     dialect: {
       path: "/deployments/{model}/chat/completions",
-      maxTokensField: "max_completion_tokens"
+      maxTokensField: "max_completion_tokens",
+      embeddings: { ...embeddings, path: "/deployments/{model}/embeddings" }
     }
   },
   /** https://api-docs.deepseek.com/api/create-chat-completion, and "Thinking Mode" and "JSON Output" there. */

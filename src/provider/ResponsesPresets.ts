@@ -1,4 +1,5 @@
 /** Where providers of the Responses protocol are and how they deviate, as their documentation says. Data, not code. */
+import { openai as embeddings } from "../wire/embeddings/openai.js"
 import type { Dialect } from "../wire/Responses.js"
 import type { Preset } from "./preset.js"
 
@@ -7,12 +8,12 @@ export const plain = { store: undefined, sealedReasoning: false, strictTools: fa
 
 export const presets = {
   /** https://platform.openai.com/docs/api-reference/responses */
-  openai: { provider: "openai", baseUrl: "https://api.openai.com/v1", dialect: {} },
+  openai: { provider: "openai", baseUrl: "https://api.openai.com/v1", dialect: { embeddings } },
   /**
    * https://learn.microsoft.com/azure/ai-foundry/openai/how-to/responses: the v1 API. Give the `baseUrl` of your resource,
    * `https://<resource>.openai.azure.com/openai/v1`.
    */
-  azure: { provider: "azure", baseUrl: "", auth: { header: "api-key" }, dialect: {} },
+  azure: { provider: "azure", baseUrl: "", auth: { header: "api-key" }, dialect: { embeddings } },
   /**
    * https://openrouter.ai/docs/api-reference/responses/overview: keeps nothing, wants an id and a status on what the model
    * said before, takes sound, and counts thinking as well as grading it.

@@ -172,6 +172,8 @@ export interface Options {
   readonly keys?: ReadonlyArray<SimulatedKey>
   /** What is answered: a text, or more of an answer. @default an echo of the last message */
   readonly answer?: (request: ChatRequest) => string | Partial<ChatResponse>
+  /** The models that are listed; any name is answered. @default ["simulated"] */
+  readonly models?: ReadonlyArray<string>
   /** Before the first byte. @default 0 */
   readonly latency?: Delay
   /** Between the events of a stream. @default 0 */

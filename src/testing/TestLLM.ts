@@ -28,7 +28,7 @@ import { Chunk, Context, Data, Duration, Effect, Layer, Option, Ref, Stream } fr
 import type { ChatRequest, ChatResponse } from "../Chat.js"
 import type { ChatEvent } from "../ChatEvent.js"
 import * as Events from "../ChatEvent.js"
-import { normalize } from "../internal/request.js"
+import { normalize, normalizeEmbedding } from "../internal/request.js"
 import type { ModelInfo, Service } from "../LLM.js"
 import { LLM } from "../LLM.js"
 import type { LLMError } from "../LLMError.js"
@@ -84,7 +84,12 @@ export interface Options {
   /** Begin again at the end of the script. @default false: a further call fails and says so */
   readonly loop?: boolean
   readonly info?: Partial<ModelInfo>
+  /** The vector of a text. @default how often each of `a` to `h` is in it: equal texts have equal vectors */
+  readonly embedding?: (text: string) => ReadonlyArray<number>
 }
+
+const letters = (text: string): ReadonlyArray<number> =>
+  Array.from("abcdefgh", (letter) => text.toLowerCase().split(letter).length - 1)
 
 /**
  * A whole answer of which only some is said.
@@ -242,7 +247,7 @@ const defaultInfo: ModelInfo = { provider: "test", model: "test", wire: "test", 
  */
 export const makeHandler = (
   handler: (call: Call, index: number) => Step,
-  info: Partial<ModelInfo> = {}
+  { embedding = letters, info }: Pick<Options, "info" | "embedding"> = {}
 ): Effect.Effect<{ readonly llm: Service; readonly calls: Effect.Effect<ReadonlyArray<Call>> }> =>
   Effect.map(Ref.make(Chunk.empty<Call>()), (record) => {
     const next = (input: ChatRequest.Input, stream: boolean): Effect.Effect<Step, LLMError> =>
@@ -253,6 +258,16 @@ export const makeHandler = (
     const llm: Service = {
       chat: (input) => Effect.flatMap(next(input, false), toAnswer),
       chatStream: (input) => Stream.unwrap(Effect.map(next(input, true), toStream)),
+      embed: (input) =>
+        Effect.map(normalizeEmbedding(input), (request) => ({
+          provider: "test",
+          model: "test",
+          embeddings: request.input.map(embedding),
+          usage: Usage.make({ inputTokens: Usage.estimateAll(request.input) }),
+          latency: 0,
+          attempts: [{ provider: "test", model: "test", keyId: "test", duration: 0 }]
+        })),
+      listModels: Effect.succeed([{ id: "test", details: {} }]),
       info: { ...defaultInfo, ...info },
       status: Effect.succeed({
         keys: { providerId: "test", keys: [], waiting: 0 },
@@ -282,7 +297,7 @@ const ranOut = (length: number): Scripted =>
 export const make = (script: ReadonlyArray<Step>, options: Options = {}) =>
   makeHandler(
     (_, index) => script[options.loop === true ? index % script.length : index] ?? ranOut(script.length),
-    options.info
+    options
   )
 
 const provide = (made: ReturnType<typeof makeHandler>): Layer.Layer<LLM | TestLLM> =>
@@ -307,5 +322,5 @@ export const layer = (script: ReadonlyArray<Step>, options: Options = {}): Layer
  */
 export const layerHandler = (
   handler: (call: Call, index: number) => Step,
-  options: Pick<Options, "info"> = {}
-): Layer.Layer<LLM | TestLLM> => provide(makeHandler(handler, options.info))
+  options: Pick<Options, "info" | "embedding"> = {}
+): Layer.Layer<LLM | TestLLM> => provide(makeHandler(handler, options))

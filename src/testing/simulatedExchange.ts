@@ -1,5 +1,5 @@
 /** One request to the simulated provider and its answer, faults included. */
-import { Duration, Effect, Either, Random, Redacted, Ref } from "effect"
+import { Duration, Effect, Either, Hash, Random, Redacted, Ref } from "effect"
 import type { IncomingMessage, ServerResponse } from "node:http"
 import * as ApiKey from "../ApiKey.js"
 import type { ChatRequest, ChatResponse } from "../Chat.js"
@@ -8,7 +8,13 @@ import { estimateInput } from "../internal/request.js"
 import * as Usage from "../Usage.js"
 import * as ChatCompletions from "../wire/ChatCompletions.js"
 import * as Responses from "../wire/Responses.js"
-import type { Frame, Wire } from "../wire/Wire.js"
+import { cohere } from "../wire/embeddings/cohere.js"
+import { dashscope } from "../wire/embeddings/dashscope.js"
+import { gemini } from "../wire/embeddings/gemini.js"
+import { ollama } from "../wire/embeddings/ollama.js"
+import * as OpenAIEmbeddings from "../wire/embeddings/openai.js"
+import * as Listing from "../wire/models/listing.js"
+import type { EmbeddingsWire, Frame, ModelsWire, Wire, WireFailure } from "../wire/Wire.js"
 import type { Delay, Exchange, Fault, Options, SimulatedKey } from "./SimulatedProvider.js"
 import { response as wholeResponse, wordByWord } from "./TestLLM.js"
 
@@ -27,6 +33,27 @@ const wires: ReadonlyArray<readonly [RegExp, Wire]> = [
   [/\/chat\/completions$/, ChatCompletions.make()],
   [/\/responses$/, Responses.make()]
 ]
+
+/** Which protocol embeds texts at which path, and which lists its models. */
+const embeddings: ReadonlyArray<readonly [RegExp, EmbeddingsWire]> = [
+  [/\/embeddings$/, OpenAIEmbeddings.make()],
+  [/\/api\/embed$/, ollama],
+  [/:batchEmbedContents$/, gemini()],
+  [/:predict$/, gemini("predict")],
+  [/\/text-embedding$/, dashscope],
+  [/\/embed$/, cohere]
+]
+
+const lists = (path: string, headers: IncomingMessage["headers"]): ModelsWire | undefined =>
+  path.endsWith("/api/tags")
+    ? Listing.ollama
+    : !path.endsWith("/models")
+      ? undefined
+      : headers["x-goog-api-key"] !== undefined
+        ? Listing.gemini
+        : headers["anthropic-version"] !== undefined
+          ? Listing.anthropic
+          : Listing.openai
 
 const contentTypes = { sse: "text/event-stream", ndjson: "application/x-ndjson" } as const
 
@@ -93,6 +120,13 @@ const admit = (provider: Provider, key: SimulatedKey, now: number): Effect.Effec
   })
 }
 
+const statusOf = (fault: Extract<Fault, { readonly _tag: "Status" }>): Refusal => ({
+  status: fault.status,
+  message: fault.message ?? `Simulated ${fault.status}.`,
+  code: fault.code ?? "simulated",
+  ...(fault.retryAfter === undefined ? {} : { retryAfter: Duration.toSeconds(fault.retryAfter) })
+})
+
 const refusalOf = (provider: Provider, secret: string, now: number): Effect.Effect<Refusal | undefined> => {
   const { keys } = provider.options
   if (keys === undefined) return Effect.succeed(undefined)
@@ -138,6 +172,15 @@ const answerTo = (provider: Provider, request: ChatRequest, index: number, count
       : Usage.make({ inputTokens: estimateInput(request), outputTokens: Usage.estimateTokens(text) }),
     ...partial
   })
+}
+
+const rawOf = (body: unknown): Record<string, unknown> => (typeof body === "object" && body !== null ? { ...body } : {})
+
+/** Equal texts have equal vectors, of length one. */
+const vectorOf = (text: string, dimensions: number): ReadonlyArray<number> => {
+  const vector = Array.from({ length: dimensions }, (_, index) => Math.sin(Hash.string(`${index} ${text}`)))
+  const length = Math.hypot(...vector)
+  return vector.map((value) => Math.fround(value / length))
 }
 
 const frameText = (wire: Wire, { data, event }: Frame): string =>
@@ -243,6 +286,41 @@ export const serve = (
       return Effect.as(finish(response), { outcome: "complete", events: 0 })
     }
 
+    const give = (whole: unknown): Effect.Effect<Ending> => {
+      head(200, { "content-type": "application/json" })
+      response.write(JSON.stringify(whole))
+      return Effect.as(finish(response), { outcome: "complete", events: 0 })
+    }
+
+    const invalid = (failure: WireFailure): Refusal => ({
+      status: 400,
+      message: `Invalid request. ${failure._tag === "Malformed" ? `${failure.path}: ${failure.excerpt}` : ""}`,
+      code: "invalid_request"
+    })
+
+    const embed = (wire: EmbeddingsWire): Effect.Effect<Ending> =>
+      Effect.gen(function* () {
+        const asked = wire.decodeRequest(body, { path, headers: request.headers })
+        if (Either.isLeft(asked)) return yield* refuse(undefined, invalid(asked.left))
+        const { dimensions, input, model } = asked.right
+        if (input.length > wire.maxBatch) {
+          return yield* refuse(undefined, {
+            status: 400,
+            message: `Too many inputs: at most ${wire.maxBatch} are allowed.`,
+            code: "invalid_request"
+          })
+        }
+        const queued = yield* Ref.modify(provider.queue, (faults) => [faults[0], faults.slice(1)])
+        if (queued?._tag === "Status") return yield* refuse(undefined, statusOf(queued))
+        yield* delay(provider.options.latency)
+        const answer = {
+          model: model ?? "simulated",
+          embeddings: input.map((text) => vectorOf(text, dimensions ?? 8)),
+          usage: Usage.make({ inputTokens: Usage.estimateAll(input) })
+        }
+        return yield* give(wire.encodeResponse(answer, rawOf(body)))
+      })
+
     const converse = (
       wire: Wire,
       asked: ChatRequest,
@@ -253,12 +331,7 @@ export const serve = (
         const queued = yield* Ref.modify(provider.queue, (faults) => [faults[0], faults.slice(1)])
         const fault = queued ?? provider.options.faults?.(index, asked)
         if (fault?._tag === "Status") {
-          return yield* refuse(wire, {
-            status: fault.status,
-            message: fault.message ?? `Simulated ${fault.status}.`,
-            code: fault.code ?? "simulated",
-            ...(fault.retryAfter === undefined ? {} : { retryAfter: Duration.toSeconds(fault.retryAfter) })
-          })
+          return yield* refuse(wire, statusOf(fault))
         }
         if (fault?._tag === "RefuseStreamOptions" && "stream_options" in raw) {
           return yield* refuse(wire, {
@@ -315,22 +388,19 @@ export const serve = (
       const refusal = yield* refusalOf(provider, secret, startedAt)
       const wire = wires.find(([spoken]) => spoken.test(path))?.[1]
       if (refusal !== undefined) return yield* refuse(wire, refusal)
-      if (request.method === "GET" && path.endsWith("/models")) {
-        head(200, { "content-type": "application/json" })
-        response.write(JSON.stringify({ object: "list", data: [{ id: "simulated", object: "model" }] }))
-        return yield* Effect.as(finish(response), { outcome: "complete" as const, events: 0 })
-      }
+      const list = request.method === "GET" ? lists(path, request.headers) : undefined
+      if (list !== undefined) return yield* give(list.encodeResponse(provider.options.models ?? ["simulated"]))
+      const vectors = embeddings.find(([spoken]) => spoken.test(path))?.[1]
+      if (vectors !== undefined) return yield* embed(vectors)
       if (wire === undefined) {
         return yield* refuse(undefined, { status: 404, message: `Unknown path ${path}.`, code: "not_found" })
       }
       const decoded = wire.decodeRequest(body, { path, headers: request.headers })
       if (Either.isLeft(decoded)) {
-        const where = decoded.left._tag === "Malformed" ? `${decoded.left.path}: ${decoded.left.excerpt}` : ""
-        return yield* refuse(wire, { status: 400, message: `Invalid request. ${where}`, code: "invalid_request" })
+        return yield* refuse(wire, invalid(decoded.left))
       }
       streamed = decoded.right.stream
-      const raw: Record<string, unknown> = typeof body === "object" && body !== null ? { ...body } : {}
-      return yield* converse(wire, decoded.right.request, decoded.right.stream, raw)
+      return yield* converse(wire, decoded.right.request, decoded.right.stream, rawOf(body))
     })
 
     const ending = yield* Effect.raceFirst(

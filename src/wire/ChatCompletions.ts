@@ -17,6 +17,8 @@ import { decodeResponse } from "./chatCompletions/response.js"
 import { decodeRequest } from "./chatCompletions/serverRequest.js"
 import { encodeError, encodeResponse, encodeStream } from "./chatCompletions/serverResponse.js"
 import { decodeStream } from "./chatCompletions/stream.js"
+import * as OpenAIEmbeddings from "./embeddings/openai.js"
+import * as Listing from "./models/listing.js"
 import type { Wire } from "./Wire.js"
 
 export {
@@ -41,6 +43,8 @@ export {
 export const make = (dialect: Partial<Dialect> = {}): Wire => ({
   name: "chat-completions",
   framing: "sse",
+  embeddings: OpenAIEmbeddings.make(dialect.embeddings),
+  models: Listing.openai,
   encodeRequest: encodeRequest({ ...common, ...dialect }),
   withoutRefused,
   decodeResponse,

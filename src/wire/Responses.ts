@@ -28,6 +28,8 @@ import * as Dialects from "./responses/dialect.js"
 import { encodeRequest, withoutRefused } from "./responses/request.js"
 import { decodeResponse } from "./responses/response.js"
 import { decodeRequest } from "./responses/serverRequest.js"
+import * as OpenAIEmbeddings from "./embeddings/openai.js"
+import * as Listing from "./models/listing.js"
 import { encodeError, encodeResponse } from "./responses/serverResponse.js"
 import { encodeStream } from "./responses/serverStream.js"
 import { decodeStream } from "./responses/stream.js"
@@ -58,6 +60,8 @@ export const openai: Dialect = Dialects.openai
 export const make = (dialect: Partial<Dialect> = {}): Wire => ({
   name: "responses",
   framing: "sse",
+  embeddings: OpenAIEmbeddings.make(dialect.embeddings),
+  models: Listing.openai,
   encodeRequest: encodeRequest({ ...openai, ...dialect }),
   withoutRefused,
   decodeResponse,

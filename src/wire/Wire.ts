@@ -9,6 +9,7 @@
 import type { Either } from "effect"
 import type { ChatRequest, ChatResponse } from "../Chat.js"
 import type { ChatEvent } from "../ChatEvent.js"
+import type { EmbeddingRequest } from "../Embedding.js"
 import * as Usage from "../Usage.js"
 
 /**
@@ -146,6 +147,79 @@ export interface StreamEncoder {
 }
 
 /**
+ * The vectors of one request, in the order of its texts.
+ *
+ * @since 0.1.0
+ * @category model
+ */
+export interface WireEmbeddings {
+  /** The model that answered; the one asked for where the provider does not say. */
+  readonly model: string
+  readonly embeddings: ReadonlyArray<ReadonlyArray<number>>
+  readonly usage: Usage.Usage
+}
+
+/**
+ * How a protocol embeds texts.
+ *
+ * @since 0.1.0
+ * @category model
+ */
+export interface EmbeddingsWire {
+  /** The most texts that one request may have. */
+  readonly maxBatch: number
+  /** The most tokens that one request may have, all its texts together. @default not limited */
+  readonly maxBatchTokens?: number
+  /** The client writes a request. */
+  readonly encodeRequest: (request: EmbeddingRequest, peer: Peer) => Either.Either<WireRequest, WireFailure>
+  /** The client reads an answer, already parsed from JSON, to this many texts. */
+  readonly decodeResponse: (
+    body: unknown,
+    source: AnswerSource & { readonly count: number; readonly dimensions?: number | undefined }
+  ) => Either.Either<WireEmbeddings, WireFailure>
+  /** A server reads a request, already parsed from JSON. */
+  readonly decodeRequest: (body: unknown, address?: Address) => Either.Either<EmbeddingRequest, WireFailure>
+  /** A server writes an answer. `request` is what the client asked for: some of it decides how vectors are written. */
+  readonly encodeResponse: (answer: WireEmbeddings, request: Record<string, unknown>) => Record<string, unknown>
+}
+
+/**
+ * A model that a provider offers.
+ *
+ * @since 0.1.0
+ * @category model
+ */
+export interface ListedModel {
+  /** As it stands in requests. */
+  readonly id: string
+  /** The most tokens that a request and its answer may have together, where the provider says. */
+  readonly contextWindow?: number
+  /** What else the provider says of it, in its own words. */
+  readonly details: Readonly<Record<string, unknown>>
+}
+
+/**
+ * How a protocol lists the models that a key may ask.
+ *
+ * @since 0.1.0
+ * @category model
+ */
+export interface ModelsWire {
+  /** Below the endpoint's base URL, beginning with a slash. */
+  readonly path: string
+  readonly query?: Readonly<Record<string, string>>
+  /** The client reads a page, already parsed from JSON. `next`: the query of the page after it. */
+  readonly decodeResponse: (
+    body: unknown
+  ) => Either.Either<
+    { readonly models: ReadonlyArray<ListedModel>; readonly next?: Readonly<Record<string, string>> },
+    WireFailure
+  >
+  /** A server writes the whole list. */
+  readonly encodeResponse: (ids: ReadonlyArray<string>) => unknown
+}
+
+/**
  * One protocol.
  *
  * @since 0.1.0
@@ -154,6 +228,10 @@ export interface StreamEncoder {
 export interface Wire {
   readonly name: string
   readonly framing: "sse" | "ndjson"
+  /** Absent where the protocol has no embeddings. */
+  readonly embeddings?: EmbeddingsWire
+  /** Absent where the protocol cannot list its models. */
+  readonly models?: ModelsWire
 
   /** The client writes a request. */
   readonly encodeRequest: (

@@ -1,6 +1,7 @@
 /** What a correct client reads of an exchange, in our words, as a list of differences: empty where all is right. */
 import { Duration } from "effect"
 import type { ChatResponse, PartialResponse, ToolCall } from "../../src/Chat.js"
+import type { EmbeddingResponse } from "../../src/Embedding.js"
 import type { LLMError } from "../../src/LLMError.js"
 import * as LLMErrors from "../../src/LLMError.js"
 import { Option } from "effect"
@@ -85,6 +86,20 @@ export const compareAnswer = (found: ChatResponse, wanted: Expectation): Readonl
         ])
   ]
 }
+
+const rounded = (values: ReadonlyArray<number> | undefined) => values?.map((value) => Number(value.toFixed(7)))
+
+export const compareEmbeddings = (found: EmbeddingResponse, wanted: Expectation): ReadonlyArray<string> => [
+  ...differs("count", found.embeddings.length, wanted.count),
+  ...found.embeddings.flatMap((vector, index) => differs(`dimensions of ${index}`, vector.length, wanted.dimensions)),
+  ...differs("first", rounded(found.embeddings[0]?.slice(0, 4)), wanted.first),
+  ...differs("last", rounded(found.embeddings[found.embeddings.length - 1]?.slice(-4)), wanted.last),
+  ...(wanted.model ? differs("model", found.model, wanted.model) : []),
+  // None expected is none looked for: Gemini's `usageMetadata` was there, and is read.
+  ...(wanted.usage === null || wanted.usage === undefined
+    ? []
+    : differs("input", found.usage.inputTokens, wanted.usage.input))
+]
 
 /** An error before the first event is an error of the whole call, and has nothing to carry. */
 const comparePartial = (found: LLMError, wanted: Expectation): ReadonlyArray<string> =>

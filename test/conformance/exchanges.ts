@@ -40,6 +40,10 @@ export interface Expectation {
   readonly retry_after?: number | null
   readonly retry_after_alternatives?: ReadonlyArray<number>
   readonly partial?: Expectation
+  readonly count?: number
+  readonly dimensions?: number
+  readonly first?: ReadonlyArray<number>
+  readonly last?: ReadonlyArray<number>
 }
 
 export interface Exchange {

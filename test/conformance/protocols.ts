@@ -2,16 +2,31 @@
 import type { HttpClient } from "@effect/platform"
 import type { Layer } from "effect"
 import * as ChatCompletionsClient from "../../src/provider/ChatCompletionsClient.js"
+import * as EmbeddingsClient from "../../src/provider/EmbeddingsClient.js"
 import * as ResponsesClient from "../../src/provider/ResponsesClient.js"
 import type { Endpoint, ProviderClient } from "../../src/ProviderClient.js"
 import * as ChatCompletions from "../../src/wire/ChatCompletions.js"
 import * as Responses from "../../src/wire/Responses.js"
-import type { Wire } from "../../src/wire/Wire.js"
+import { gemini } from "../../src/wire/embeddings/gemini.js"
+import { ollama } from "../../src/wire/embeddings/ollama.js"
+import type { EmbeddingsWire, Wire } from "../../src/wire/Wire.js"
 
 export interface Protocol {
   /** Reads the question that was recorded. */
   readonly wire: Wire
   readonly client: (endpoint: Endpoint) => Layer.Layer<ProviderClient, never, HttpClient.HttpClient>
+}
+
+/** Who embeds: by the name of the folder, and of the provider where that alone tells. */
+export const embedders: Readonly<Record<string, (provider: string) => EmbeddingsWire>> = {
+  "embeddings-openai": () => EmbeddingsClient.openai(),
+  "embeddings-gemini": (provider) => gemini(provider === "vertex" ? "predict" : "batchEmbedContents"),
+  "embeddings-other": (provider) =>
+    provider === "cohere"
+      ? EmbeddingsClient.presets.cohere.embeddings
+      : provider === "ollama"
+        ? ollama
+        : EmbeddingsClient.presets.voyage.embeddings
 }
 
 /** By the name of the folder with the recordings. */

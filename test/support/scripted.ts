@@ -98,6 +98,16 @@ export const scripted = (...steps: readonly [Step, ...Array<Step>]): Effect.Effe
                   : Stream.unwrap(Effect.map(step, (response) => Stream.fromIterable(Events.fromResponse(response))))
           )
         ),
+      embed: () =>
+        Effect.map(chat("embed"), ({ attempts, latency, model, provider, text, usage }) => ({
+          provider,
+          model,
+          embeddings: [[text.length]],
+          usage,
+          latency,
+          attempts
+        })),
+      listModels: Effect.succeed([]),
       info: { provider: "test", model: "model", wire: "test", contextWindow: 1000 },
       status: Effect.succeed({
         keys: { providerId: "test", keys: [], waiting: 0 },

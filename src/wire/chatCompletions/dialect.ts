@@ -1,3 +1,5 @@
+import type * as OpenAIEmbeddings from "../embeddings/openai.js"
+
 /**
  * How providers deviate from OpenAI's Chat Completions protocol, as data.
  *
@@ -55,6 +57,8 @@ export interface Dialect {
    * model of it (DeepSeek, "JSON Output"). @default true
    */
   readonly jsonSchema: boolean
+  /** How the provider's embeddings deviate. @default as OpenAI's, 256 texts a request, as numbers */
+  readonly embeddings?: Partial<OpenAIEmbeddings.Dialect>
 }
 
 /**

@@ -1,3 +1,5 @@
+import type * as OpenAIEmbeddings from "../embeddings/openai.js"
+
 /**
  * How a server deviates from OpenAI.
  *
@@ -44,6 +46,8 @@ export interface Dialect {
    * @default false
    */
   readonly reasoningBudget: boolean
+  /** How the server's embeddings deviate. @default as OpenAI's, 256 texts a request, as numbers */
+  readonly embeddings?: Partial<OpenAIEmbeddings.Dialect>
 }
 
 /**

@@ -1,0 +1,69 @@
+/** Many texts in requests that a provider takes, and the answers as one. */
+import { Clock, Effect } from "effect"
+import * as Attempt from "../Attempt.js"
+import type { EmbeddingRequest, EmbeddingResponse } from "../Embedding.js"
+import type { LLMError } from "../LLMError.js"
+import * as Usage from "../Usage.js"
+
+export interface Limits {
+  readonly maxBatch: number
+  readonly maxBatchTokens?: number
+}
+
+/** The texts in order, in as few batches as the limits allow. A text that is too long by itself goes alone. */
+export const split = (texts: ReadonlyArray<string>, limits: Limits): ReadonlyArray<ReadonlyArray<string>> => {
+  const maxTokens = limits.maxBatchTokens ?? Infinity
+  const batches: Array<Array<string>> = []
+  let open: Array<string> = []
+  let tokens = 0
+  for (const text of texts) {
+    const size = maxTokens === Infinity ? 0 : Usage.estimateTokens(text)
+    if (open.length > 0 && (open.length >= limits.maxBatch || tokens + size > maxTokens)) {
+      batches.push(open)
+      open = []
+      tokens = 0
+    }
+    open.push(text)
+    tokens += size
+  }
+  batches.push(open)
+  return batches
+}
+
+const joined = (
+  first: EmbeddingResponse,
+  answers: ReadonlyArray<EmbeddingResponse>,
+  latency: number
+): EmbeddingResponse => ({
+  ...first,
+  embeddings: answers.flatMap(({ embeddings }) => embeddings),
+  usage: Usage.combineAll(answers.map(({ usage }) => usage)),
+  latency,
+  attempts: answers.reduce<ReadonlyArray<Attempt.Attempt>>(
+    (receipt, { attempts }) => Attempt.concat(receipt, attempts),
+    []
+  )
+})
+
+/** Embeds batch by batch, so many at a time. The first that fails ends them all. */
+export const embed = (
+  request: EmbeddingRequest,
+  limits: Limits,
+  concurrency: number,
+  one: (request: EmbeddingRequest) => Effect.Effect<EmbeddingResponse, LLMError>
+): Effect.Effect<EmbeddingResponse, LLMError> => {
+  const batches = split(request.input, limits)
+  if (batches.length === 1) return one(request)
+  return Clock.clockWith((clock) => {
+    const startedAt = clock.unsafeCurrentTimeMillis()
+    return Effect.flatMap(
+      Effect.forEach(batches, (input) => one({ ...request, input }), { concurrency }),
+      (answers) => {
+        const [first] = answers
+        return first === undefined
+          ? one(request)
+          : Effect.succeed(joined(first, answers, clock.unsafeCurrentTimeMillis() - startedAt))
+      }
+    )
+  })
+}

@@ -1,0 +1,77 @@
+/**
+ * Clients for providers that only embed, and for the embeddings of others alone. A provider with chats embeds through the client
+ * that it chats through.
+ *
+ * @example
+ * ```ts
+ * import { EmbeddingsClient, KeyPool, LLM, RateLimiter } from "effect-llm"
+ * import { Layer } from "effect"
+ *
+ * const Voyage = LLM.layer({ model: "voyage-3.5" }).pipe(
+ *   Layer.provide(EmbeddingsClient.layer(EmbeddingsClient.presets.voyage)),
+ *   Layer.provide(KeyPool.layer({ providerId: "voyage", keys: ["pa-one"] })),
+ *   Layer.provide(RateLimiter.unlimited)
+ * )
+ * ```
+ *
+ * @since 0.1.0
+ */
+import type { HttpClient } from "@effect/platform"
+import type { Effect } from "effect"
+import { Layer } from "effect"
+import type { Endpoint, Service } from "../ProviderClient.js"
+import * as ProviderClient from "../ProviderClient.js"
+import { cohere } from "../wire/embeddings/cohere.js"
+import * as OpenAI from "../wire/embeddings/openai.js"
+import type { EmbeddingsWire } from "../wire/Wire.js"
+
+/**
+ * A provider: where it is, and how it embeds.
+ *
+ * @since 0.1.0
+ * @category model
+ */
+export interface Options extends Endpoint {
+  readonly embeddings: EmbeddingsWire
+}
+
+/**
+ * OpenAI's embeddings, in a provider's dialect.
+ *
+ * @since 0.1.0
+ * @category wires
+ */
+export const openai = OpenAI.make
+
+/**
+ * Providers as data. A preset is an `Options` value: spread it to change a part of it.
+ *
+ * @since 0.1.0
+ * @category presets
+ */
+export const presets = {
+  /** https://docs.voyageai.com/reference/embeddings-api: at most 1,000 texts a request. */
+  voyage: {
+    provider: "voyage",
+    baseUrl: "https://api.voyageai.com/v1",
+    embeddings: OpenAI.make({ maxBatch: 1000, base64: true, dimensionsField: "output_dimension", inputType: true })
+  },
+  /** https://docs.cohere.com/reference/embed: at most 96 texts a request. */
+  cohere: { provider: "cohere", baseUrl: "https://api.cohere.com/v2", embeddings: cohere }
+} as const satisfies Record<string, Options>
+
+/**
+ * @since 0.1.0
+ * @category constructors
+ */
+export const make = ({ embeddings, ...endpoint }: Options): Effect.Effect<Service, never, HttpClient.HttpClient> =>
+  ProviderClient.makeEmbeddings({ name: "embeddings", embeddings }, endpoint)
+
+/**
+ * The client as the `ProviderClient` that an `LLM` layer asks for.
+ *
+ * @since 0.1.0
+ * @category layers
+ */
+export const layer = (options: Options): Layer.Layer<ProviderClient.ProviderClient, never, HttpClient.HttpClient> =>
+  Layer.effect(ProviderClient.ProviderClient, make(options))

@@ -1,0 +1,67 @@
+/** DashScope's own embeddings (Model Studio, "Text embedding synchronous API"). */
+import { Either } from "effect"
+import { array, isRecord, number, record, records, string, tokens } from "../json.js"
+import type { EmbeddingsWire } from "../Wire.js"
+import { malformed } from "../Wire.js"
+import { read, reported } from "./answer.js"
+
+export const dashscope: EmbeddingsWire = {
+  // text-embedding-v3 and v4; the older ones take 25.
+  maxBatch: 10,
+  encodeRequest: (request, { model }) => {
+    const { parameters: extraParameters, ...extra } = request.extra ?? {}
+    return Either.right({
+      path: "/services/embeddings/text-embedding/text-embedding",
+      body: {
+        model: request.model ?? model,
+        input: { texts: request.input },
+        parameters: {
+          ...(request.dimensions === undefined ? {} : { dimension: request.dimensions }),
+          ...(request.purpose === "query" || request.purpose === "document" ? { text_type: request.purpose } : {}),
+          ...(isRecord(extraParameters) ? extraParameters : {})
+        },
+        ...extra
+      }
+    })
+  },
+  decodeResponse: (body, source) => {
+    if (!isRecord(body)) return Either.left(malformed("", body))
+    const output = record(body, "output")
+    if (output === undefined || array(output, "embeddings") === undefined) {
+      return string(body, "code") ? reported(body) : Either.left(malformed("output.embeddings", body.output))
+    }
+    const usage = record(body, "usage") ?? {}
+    return read(
+      {
+        vectors: records(output, "embeddings")
+          .map((item, position) => ({ index: number(item, "text_index") ?? position, embedding: item.embedding }))
+          .sort((one, other) => one.index - other.index)
+          .map(({ embedding }) => embedding),
+        path: "output.embeddings",
+        inputTokens: tokens(usage, "total_tokens") ?? tokens(usage, "input_tokens")
+      },
+      source
+    )
+  },
+  decodeRequest: (body) => {
+    if (!isRecord(body)) return Either.left(malformed("", body))
+    const input = array(record(body, "input") ?? {}, "texts")
+    if (input === undefined || input.length === 0 || !input.every((text): text is string => typeof text === "string")) {
+      return Either.left(malformed("input.texts", body.input))
+    }
+    const model = string(body, "model")
+    const parameters = record(body, "parameters") ?? {}
+    const dimensions = number(parameters, "dimension")
+    const purpose = string(parameters, "text_type")
+    return Either.right({
+      input,
+      ...(model === undefined ? {} : { model }),
+      ...(dimensions === undefined ? {} : { dimensions }),
+      ...(purpose === "query" || purpose === "document" ? { purpose } : {})
+    })
+  },
+  encodeResponse: ({ embeddings, usage }) => ({
+    output: { embeddings: embeddings.map((embedding, text_index) => ({ text_index, embedding })) },
+    usage: { total_tokens: usage.totalTokens }
+  })
+}

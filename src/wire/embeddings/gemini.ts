@@ -1,0 +1,134 @@
+/**
+ * Gemini's embeddings: `batchEmbedContents` (Gemini API, "Embeddings"), and Vertex AI's `predict` (Vertex AI, "Text embeddings
+ * API").
+ */
+import { Either } from "effect"
+import type { EmbeddingRequest, Purpose } from "../../Embedding.js"
+import type { Json } from "../json.js"
+import { array, isRecord, number, record, records, string, tokens } from "../json.js"
+import type { EmbeddingsWire, WireRequest } from "../Wire.js"
+import { malformed } from "../Wire.js"
+import { read, reported } from "./answer.js"
+
+const taskTypes: Readonly<Record<Purpose, string>> = {
+  query: "RETRIEVAL_QUERY",
+  document: "RETRIEVAL_DOCUMENT",
+  similarity: "SEMANTIC_SIMILARITY",
+  classification: "CLASSIFICATION",
+  clustering: "CLUSTERING"
+}
+
+const purposes: Readonly<Record<string, Purpose>> = {
+  RETRIEVAL_QUERY: "query",
+  RETRIEVAL_DOCUMENT: "document",
+  SEMANTIC_SIMILARITY: "similarity",
+  CLASSIFICATION: "classification",
+  CLUSTERING: "clustering"
+}
+
+/** With or without the collection that it belongs to. */
+const qualified = (model: string): string => (model.includes("/") ? model : `models/${model}`)
+
+const batched = (request: EmbeddingRequest, model: string): WireRequest => ({
+  path: `/${qualified(model)}:batchEmbedContents`,
+  body: {
+    requests: request.input.map((text) => ({
+      model: qualified(model),
+      content: { parts: [{ text }] },
+      ...(request.purpose === undefined ? {} : { taskType: taskTypes[request.purpose] }),
+      ...(request.dimensions === undefined ? {} : { outputDimensionality: request.dimensions })
+    })),
+    ...request.extra
+  }
+})
+
+const predicted = (request: EmbeddingRequest, model: string): WireRequest => ({
+  path: `/${qualified(model)}:predict`,
+  body: {
+    instances: request.input.map((content) => ({
+      content,
+      ...(request.purpose === undefined ? {} : { task_type: taskTypes[request.purpose] })
+    })),
+    ...(request.dimensions === undefined ? {} : { parameters: { outputDimensionality: request.dimensions } }),
+    ...request.extra
+  }
+})
+
+const values = (item: Json): unknown => item.values
+
+const tokensOf = (predictions: ReadonlyArray<Json>): number | undefined => {
+  const counts = predictions.map((item) => tokens(record(item, "statistics") ?? {}, "token_count"))
+  return counts.reduce((sum, count) => (sum === undefined || count === undefined ? undefined : sum + count), 0)
+}
+
+const decodeResponse: EmbeddingsWire["decodeResponse"] = (body, source) => {
+  if (!isRecord(body)) return Either.left(malformed("", body))
+  if (body.error !== undefined) return reported(body)
+  if (array(body, "predictions") !== undefined) {
+    const predictions = records(body, "predictions").map((item) => record(item, "embeddings") ?? {})
+    return read({ vectors: predictions.map(values), path: "predictions", inputTokens: tokensOf(predictions) }, source)
+  }
+  const single = record(body, "embedding")
+  if (single === undefined && array(body, "embeddings") === undefined) {
+    return Either.left(malformed("embeddings", body.embeddings))
+  }
+  return read(
+    {
+      vectors: (single === undefined ? records(body, "embeddings") : [single]).map(values),
+      path: "embeddings",
+      inputTokens: tokens(record(body, "usageMetadata") ?? {}, "promptTokenCount")
+    },
+    source
+  )
+}
+
+const textOf = (content: unknown): string =>
+  isRecord(content)
+    ? records(content, "parts")
+        .map((part) => string(part, "text") ?? "")
+        .join("")
+    : ""
+
+const decodeRequest: EmbeddingsWire["decodeRequest"] = (body, address) => {
+  if (!isRecord(body)) return Either.left(malformed("", body))
+  const batch = array(body, "requests") === undefined ? [body] : records(body, "requests")
+  const instances = records(body, "instances")
+  const input =
+    instances.length > 0
+      ? instances.map((instance) => string(instance, "content") ?? "")
+      : batch.map(({ content }) => textOf(content))
+  if (input.length === 0) return Either.left(malformed("requests", body.requests))
+  const first = batch[0] ?? {}
+  const model = /models\/([^:]+):/.exec(address?.path ?? "")?.[1]
+  const dimensions =
+    number(first, "outputDimensionality") ?? number(record(body, "parameters") ?? {}, "outputDimensionality")
+  const purpose = purposes[string(first, "taskType") ?? string(instances[0] ?? {}, "task_type") ?? ""]
+  return Either.right({
+    input,
+    ...(model === undefined ? {} : { model }),
+    ...(dimensions === undefined ? {} : { dimensions }),
+    ...(purpose === undefined ? {} : { purpose })
+  })
+}
+
+/** `predict`: as on Vertex AI. */
+export const gemini = (spoken: "batchEmbedContents" | "predict" = "batchEmbedContents"): EmbeddingsWire => ({
+  // Gemini API, "Batch embedding": at most 100; Vertex AI, "Text embeddings API": at most 250 texts and 20,000 tokens.
+  ...(spoken === "predict" ? { maxBatch: 250, maxBatchTokens: 20_000 } : { maxBatch: 100 }),
+  encodeRequest: (request, { model }) =>
+    Either.right((spoken === "predict" ? predicted : batched)(request, request.model ?? model)),
+  decodeResponse,
+  decodeRequest,
+  encodeResponse: ({ embeddings, usage }, request) =>
+    request.instances === undefined
+      ? {
+          embeddings: embeddings.map((values) => ({ values })),
+          usageMetadata: { promptTokenCount: usage.inputTokens, totalTokenCount: usage.totalTokens }
+        }
+      : {
+          predictions: embeddings.map((values, index) => ({
+            // The whole count stands with the first text: what each of them counted is not known here.
+            embeddings: { values, statistics: { token_count: index === 0 ? usage.inputTokens : 0, truncated: false } }
+          }))
+        }
+})

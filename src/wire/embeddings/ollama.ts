@@ -1,0 +1,48 @@
+/** Ollama's embeddings: `/api/embed` (API documentation, "Generate Embeddings"), and answers of the older `/api/embeddings`. */
+import { Either } from "effect"
+import { array, isRecord, number, string, tokens } from "../json.js"
+import type { EmbeddingsWire } from "../Wire.js"
+import { malformed } from "../Wire.js"
+import { read, reported } from "./answer.js"
+
+export const ollama: EmbeddingsWire = {
+  // It has no limit of its own; this keeps one request from holding up a small machine for long.
+  maxBatch: 256,
+  encodeRequest: (request, { model }) =>
+    Either.right({
+      path: "/api/embed",
+      body: {
+        model: request.model ?? model,
+        input: request.input,
+        ...(request.dimensions === undefined ? {} : { dimensions: request.dimensions }),
+        ...request.extra
+      }
+    }),
+  decodeResponse: (body, source) => {
+    if (!isRecord(body)) return Either.left(malformed("", body))
+    if (body.error !== undefined) return reported(body)
+    const legacy = array(body, "embedding")
+    const vectors = array(body, "embeddings") ?? (legacy === undefined ? undefined : [legacy])
+    if (vectors === undefined) return Either.left(malformed("embeddings", body.embeddings))
+    return read(
+      { model: string(body, "model"), vectors, path: "embeddings", inputTokens: tokens(body, "prompt_eval_count") },
+      source
+    )
+  },
+  decodeRequest: (body) => {
+    if (!isRecord(body)) return Either.left(malformed("", body))
+    const given = body.input ?? body.prompt
+    const input = typeof given === "string" ? [given] : given
+    if (!Array.isArray(input) || input.length === 0 || !input.every((text) => typeof text === "string")) {
+      return Either.left(malformed("input", given))
+    }
+    const model = string(body, "model")
+    const dimensions = number(body, "dimensions")
+    return Either.right({
+      input,
+      ...(model === undefined ? {} : { model }),
+      ...(dimensions === undefined ? {} : { dimensions })
+    })
+  },
+  encodeResponse: ({ embeddings, model, usage }) => ({ model, embeddings, prompt_eval_count: usage.inputTokens })
+}

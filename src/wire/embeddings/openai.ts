@@ -1,0 +1,134 @@
+/** OpenAI's embeddings (API reference, embeddings/create), and those who follow it. */
+import { Either } from "effect"
+import type { EmbeddingRequest } from "../../Embedding.js"
+import { array, isRecord, number, record, records, string, tokens } from "../json.js"
+import type { Json } from "../json.js"
+import type { EmbeddingsWire, WireFailure } from "../Wire.js"
+import { malformed } from "../Wire.js"
+import { read, reported } from "./answer.js"
+import * as Vector from "./vector.js"
+
+/**
+ * How providers deviate from OpenAI's embeddings, as data.
+ */
+export interface Dialect {
+  /** Below the base URL; `{model}` stands for the model. @default "/embeddings" */
+  readonly path: string
+  /** The most texts in one request. @default 256 */
+  readonly maxBatch: number
+  /** The most tokens in one request, all texts together. @default not limited */
+  readonly maxBatchTokens?: number
+  /** Whether vectors may be asked for as base64, which is a third of the size. @default false */
+  readonly base64: boolean
+  /** Voyage calls it `output_dimension` (API reference, embeddings). @default "dimensions" */
+  readonly dimensionsField: "dimensions" | "output_dimension"
+  /** Whether `input_type` says whether these are queries or documents (Voyage). @default false */
+  readonly inputType: boolean
+}
+
+export const common: Dialect = {
+  path: "/embeddings",
+  maxBatch: 256,
+  base64: false,
+  dimensionsField: "dimensions",
+  inputType: false
+}
+
+/** OpenAI's own limits (API reference, embeddings/create). */
+export const openai = { maxBatch: 2048, maxBatchTokens: 300_000, base64: true } as const satisfies Partial<Dialect>
+
+const encodeRequest =
+  (dialect: Dialect): EmbeddingsWire["encodeRequest"] =>
+  (request, { model }) => {
+    const encoding = request.encoding ?? (dialect.base64 ? "base64" : undefined)
+    return Either.right({
+      path: dialect.path.replace("{model}", encodeURIComponent(request.model ?? model)),
+      body: {
+        model: request.model ?? model,
+        input: request.input,
+        ...(request.dimensions === undefined ? {} : { [dialect.dimensionsField]: request.dimensions }),
+        ...(encoding === undefined ? {} : { encoding_format: encoding }),
+        ...(dialect.inputType && (request.purpose === "query" || request.purpose === "document")
+          ? { input_type: request.purpose }
+          : {}),
+        ...(request.user === undefined ? {} : { user: request.user }),
+        ...request.extra
+      }
+    })
+  }
+
+/** Their places are told by `index`; where it is missing they stand in order. */
+const inOrder = (data: ReadonlyArray<Json>): ReadonlyArray<unknown> =>
+  data
+    .map((item, position) => ({ index: number(item, "index") ?? position, embedding: item.embedding }))
+    .sort((one, other) => one.index - other.index)
+    .map(({ embedding }) => embedding)
+
+const decodeResponse: EmbeddingsWire["decodeResponse"] = (body, source) => {
+  if (!isRecord(body)) return Either.left(malformed("", body))
+  if (array(body, "data") === undefined) {
+    return body.error === undefined ? Either.left(malformed("data", body.data)) : reported(body)
+  }
+  const usage = record(body, "usage") ?? {}
+  return read(
+    {
+      model: string(body, "model"),
+      vectors: inOrder(records(body, "data")),
+      path: "data",
+      inputTokens: tokens(usage, "prompt_tokens"),
+      totalTokens: tokens(usage, "total_tokens")
+    },
+    source
+  )
+}
+
+const texts = (input: unknown): ReadonlyArray<string> | undefined => {
+  if (typeof input === "string") return [input]
+  return Array.isArray(input) && input.length > 0 && input.every((text): text is string => typeof text === "string")
+    ? input
+    : undefined
+}
+
+const known: ReadonlySet<string> = new Set(["model", "input", "dimensions", "encoding_format", "user"])
+
+const decodeRequest = (body: unknown): Either.Either<EmbeddingRequest, WireFailure> => {
+  if (!isRecord(body)) return Either.left(malformed("", body))
+  const input = texts(body.input)
+  if (input === undefined) return Either.left(malformed("input", body.input))
+  const model = string(body, "model")
+  const dimensions = number(body, "dimensions")
+  const user = string(body, "user")
+  const encoding = body.encoding_format
+  const extra = Object.fromEntries(Object.entries(body).filter(([field]) => !known.has(field)))
+  return Either.right({
+    input,
+    ...(model === undefined ? {} : { model }),
+    ...(dimensions === undefined ? {} : { dimensions }),
+    ...(encoding === "float" || encoding === "base64" ? { encoding } : {}),
+    ...(user === undefined ? {} : { user }),
+    ...(Object.keys(extra).length === 0 ? {} : { extra })
+  })
+}
+
+const encodeResponse: EmbeddingsWire["encodeResponse"] = ({ embeddings, model, usage }, request) => ({
+  object: "list",
+  data: embeddings.map((vector, index) => ({
+    object: "embedding",
+    index,
+    embedding: request.encoding_format === "base64" ? Vector.toBase64(vector) : vector
+  })),
+  model,
+  usage: { prompt_tokens: usage.inputTokens, total_tokens: usage.totalTokens }
+})
+
+export const make = (dialect: Partial<Dialect> = {}): EmbeddingsWire => {
+  const spoken = { ...common, ...dialect }
+  return {
+    maxBatch: spoken.maxBatch,
+    ...(spoken.maxBatchTokens === undefined ? {} : { maxBatchTokens: spoken.maxBatchTokens }),
+    encodeRequest: encodeRequest(spoken),
+    decodeResponse,
+    decodeRequest,
+    encodeResponse
+  }
+}

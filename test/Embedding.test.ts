@@ -1,0 +1,179 @@
+import { NodeHttpClient } from "@effect/platform-node"
+import { describe, expect, it } from "@effect/vitest"
+import { Duration, Effect, FastCheck, Layer } from "effect"
+import type { EmbeddingResponse } from "../src/Embedding.js"
+import * as Fallback from "../src/Fallback.js"
+import * as Batches from "../src/internal/batches.js"
+import * as KeyPool from "../src/KeyPool.js"
+import * as LLM from "../src/LLM.js"
+import * as LLMErrors from "../src/LLMError.js"
+import * as ChatCompletionsClient from "../src/provider/ChatCompletionsClient.js"
+import * as ProviderClient from "../src/ProviderClient.js"
+import * as RateLimiter from "../src/RateLimiter.js"
+import * as Retry from "../src/Retry.js"
+import * as SimulatedProvider from "../src/testing/SimulatedProvider.js"
+import * as Usage from "../src/Usage.js"
+import { context, scripted } from "./support/scripted.js"
+
+const served = (provider: SimulatedProvider.Service, maxBatch: number, options: Partial<LLM.Options> = {}) =>
+  LLM.make({ model: "vectors", retry: { base: 1 }, ...options }).pipe(
+    Effect.provide(
+      ChatCompletionsClient.layer({
+        provider: "simulated",
+        baseUrl: provider.baseUrl,
+        dialect: { embeddings: { maxBatch, base64: true } }
+      })
+    ),
+    Effect.provide(KeyPool.layer({ providerId: "simulated", keys: ["key-one", "key-two"] })),
+    Effect.provide(RateLimiter.unlimited)
+  )
+
+const texts = (count: number) => Array.from({ length: count }, (_, index) => `text ${index}`)
+
+describe("embeddings over sockets", () => {
+  it.scopedLive("come one a text, in the order of the texts, however many requests that takes", () =>
+    Effect.gen(function* () {
+      const provider = yield* SimulatedProvider.make({})
+      const whole = yield* Effect.flatMap(served(provider, 100), (llm) => llm.embed(texts(23)))
+      const parts = yield* Effect.flatMap(served(provider, 4), (llm) => llm.embed(texts(23)))
+      expect(parts.embeddings).toEqual(whole.embeddings)
+      expect(new Set(parts.embeddings.map((vector) => vector.join())).size).toBe(23)
+      expect(parts.usage.inputTokens).toBe(whole.usage.inputTokens)
+      expect([whole.attempts.length, parts.attempts.length]).toEqual([1, 6])
+    }).pipe(Effect.provide(NodeHttpClient.layerUndici))
+  )
+
+  it.scopedLive("travel as base64 or as numbers, and are the same", () =>
+    Effect.gen(function* () {
+      const llm = yield* Effect.flatMap(SimulatedProvider.make({}), (provider) => served(provider, 10))
+      const input = texts(3)
+      const [bytes, numbers] = yield* Effect.all([
+        llm.embed({ input, dimensions: 5, encoding: "base64" }),
+        llm.embed({ input, dimensions: 5, encoding: "float" })
+      ])
+      expect(bytes.embeddings).toEqual(numbers.embeddings)
+      expect(bytes.embeddings.map((vector) => vector.length)).toEqual([5, 5, 5])
+    }).pipe(Effect.provide(NodeHttpClient.layerUndici))
+  )
+
+  it.scopedLive("of a batch that failed are asked for again, and those of the others are not", () =>
+    Effect.gen(function* () {
+      const provider = yield* SimulatedProvider.make({})
+      const llm = yield* served(provider, 2, { embeddingConcurrency: 1 })
+      yield* provider.next(SimulatedProvider.status(503))
+      const { attempts, embeddings } = yield* llm.embed(texts(4))
+      expect(embeddings).toHaveLength(4)
+      expect(attempts.map(({ error }) => error)).toEqual(["ProviderUnavailableError", undefined, undefined])
+      expect((yield* llm.status).keys.keys.map(({ inFlight }) => inFlight)).toEqual([0, 0])
+    }).pipe(Effect.provide(NodeHttpClient.layerUndici))
+  )
+
+  it.scopedLive("are refused before any network where the request makes no sense", () =>
+    Effect.gen(function* () {
+      const provider = yield* SimulatedProvider.make({})
+      const llm = yield* served(provider, 2)
+      const error = yield* Effect.flip(llm.embed({ input: [], dimensions: 3 }))
+      expect(error).toMatchObject({ _tag: "InvalidRequestError", field: "input", provider: "simulated" })
+      expect(yield* Effect.flip(llm.embed({ input: ["a"], dimensions: -1 }))).toMatchObject({ field: "dimensions" })
+      expect(yield* provider.log).toHaveLength(0)
+    }).pipe(Effect.provide(NodeHttpClient.layerUndici))
+  )
+
+  it.scopedLive("and the list of models", () =>
+    Effect.gen(function* () {
+      const provider = yield* SimulatedProvider.make({
+        models: ["one", "two"],
+        keys: [{ key: "key-one", revoked: true }, { key: "key-two" }]
+      })
+      const llm = yield* served(provider, 2)
+      expect((yield* llm.listModels).map(({ id }) => id)).toEqual(["one", "two"])
+      expect((yield* llm.status).keys.keys.map(({ state }) => state._tag)).toEqual(["Disabled", "Ready"])
+    }).pipe(Effect.provide(NodeHttpClient.layerUndici))
+  )
+})
+
+describe("middleware", () => {
+  const away = new LLMErrors.ProviderUnavailableError({ ...context, status: 503, message: "away" })
+
+  it.live("tries embeddings again", () =>
+    Effect.gen(function* () {
+      const llm = yield* Effect.flatMap(scripted(away, "four"), Retry.make({ base: 1 }))
+      expect((yield* llm.embed("text")).embeddings).toEqual([[4]])
+    })
+  )
+
+  it.effect("hands them to a fallback, with the receipt of both", () =>
+    Effect.gen(function* () {
+      const first = yield* scripted(away)
+      const llm = yield* Fallback.make([yield* scripted("four")])(first)
+      const { attempts, embeddings } = yield* llm.embed({ input: ["text"], model: "the first one's" })
+      expect(embeddings).toEqual([[4]])
+      expect(attempts).toHaveLength(away.attempts.length + 1)
+    })
+  )
+
+  it.effect("has a typed error where a provider has none", () =>
+    Effect.gen(function* () {
+      const llm = yield* LLM.make({ model: "model" })
+      expect(yield* Effect.flip(llm.embed("text"))).toMatchObject({ _tag: "UnsupportedError", feature: "embeddings" })
+      expect(yield* Effect.flip(llm.listModels)).toMatchObject({ _tag: "UnsupportedError", feature: "list of models" })
+    }).pipe(
+      Effect.provide(
+        Layer.succeed(ProviderClient.ProviderClient, {
+          provider: "bare",
+          wire: "bare",
+          chat: () => Effect.fail(away),
+          chatStream: () => Effect.fail(away)
+        })
+      ),
+      Effect.provide(KeyPool.layer({ providerId: "bare", keys: ["key"] })),
+      Effect.provide(RateLimiter.unlimited)
+    )
+  )
+})
+
+describe("batches", () => {
+  it.prop(
+    "hold every text once and in order, within both limits but for a text that is too long by itself",
+    {
+      texts: FastCheck.array(FastCheck.string({ maxLength: 60 }), { minLength: 1, maxLength: 50 }),
+      maxBatch: FastCheck.integer({ min: 1, max: 10 }),
+      maxBatchTokens: FastCheck.integer({ min: 1, max: 40 })
+    },
+    ({ maxBatch, maxBatchTokens, texts }) => {
+      const batches = Batches.split(texts, { maxBatch, maxBatchTokens })
+      expect(batches.flat()).toEqual(texts)
+      for (const batch of batches) {
+        expect(batch.length).toBeGreaterThan(0)
+        expect(batch.length).toBeLessThanOrEqual(maxBatch)
+        if (batch.length > 1) expect(Usage.estimateAll(batch)).toBeLessThanOrEqual(maxBatchTokens)
+      }
+    }
+  )
+
+  it.effect("run so many at a time, and the first failure ends the others", () =>
+    Effect.gen(function* () {
+      let running = 0
+      let most = 0
+      const slow = (input: ReadonlyArray<string>): Effect.Effect<EmbeddingResponse, LLMErrors.LLMError> =>
+        Effect.acquireUseRelease(
+          Effect.sync(() => {
+            running++
+            most = Math.max(most, running)
+          }),
+          () =>
+            Effect.zipRight(
+              Effect.yieldNow(),
+              input.includes("text 9") ? Effect.fail(fault) : Effect.delay(Effect.never, Duration.zero)
+            ),
+          () => Effect.sync(() => running--)
+        )
+      const fault = new LLMErrors.NetworkError({ ...context, message: "gone" })
+      const error = yield* Effect.flip(
+        Batches.embed({ input: texts(10) }, { maxBatch: 1 }, 10, ({ input }) => slow(input))
+      )
+      expect(error).toBe(fault)
+      expect([most, running]).toEqual([10, 0])
+    })
+  )
+})
