@@ -1,0 +1,32 @@
+/** What is wrong with a value that does not fit its schema, for people and for models. */
+import { ParseResult } from "effect"
+
+export interface Fault {
+  /** Where, such as `items[2].price`; empty for the value as a whole. */
+  readonly path: string
+  readonly steps: ReadonlyArray<PropertyKey>
+  readonly message: string
+}
+
+/** The most of a faulty value that is told: enough to find it, too little to spill a prompt into a log. */
+const maxTold = 160
+
+const pathOf = (steps: ReadonlyArray<PropertyKey>): string =>
+  steps
+    .map((step, index) => (typeof step === "number" ? `[${step}]` : `${index === 0 ? "" : "."}${String(step)}`))
+    .join("")
+
+/** All faults, the first one first. There is always one. */
+export const faultsOf = (issue: ParseResult.ParseIssue): ReadonlyArray<Fault> => {
+  const faults = ParseResult.ArrayFormatter.formatIssueSync(issue).map(({ message, path }) => ({
+    path: pathOf(path),
+    steps: path,
+    message: message.slice(0, maxTold)
+  }))
+  // Of the alternatives that a union tried, the one that got furthest is the one that was meant.
+  return faults.filter(({ path }) => !faults.some((other) => other.path !== path && other.path.startsWith(path)))
+}
+
+/** The faults in one line. */
+export const summary = (faults: ReadonlyArray<Fault>): string =>
+  faults.map(({ message, path }) => (path === "" ? message : `${path}: ${message}`)).join("; ")
