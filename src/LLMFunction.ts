@@ -60,6 +60,7 @@ export interface LLMFunction<in In, out Out, out R = never> {
  * A function from its schemas and its prompt. Input that its schema refuses is an `InvalidRequestError`, whose `field` names
  * the first fault, and nothing is sent. What the output may fail with is said at `LLM.object`.
  *
+ * @throws where the output holds what JSON Schema has no word for and no `jsonSchema` annotation says.
  * @since 0.1.0
  * @category constructors
  */
@@ -71,6 +72,7 @@ export const make = <In, InI, InR, Out, OutI, OutR>({
   ...options
 }: Options<In, InI, InR, Out, OutI, OutR>): LLMFunction<In, Out, InR | OutR> => {
   const encode = Schema.encode(input, { errors: "all" })
+  const generate = StructuredOutput.make({ ...options, schema: output, name })
   return (value) =>
     Effect.flatMap(LLM, (llm) =>
       encode(value).pipe(
@@ -94,7 +96,7 @@ export const make = <In, InI, InR, Out, OutI, OutR>({
                 ]
               }
         ),
-        Effect.flatMap((request) => StructuredOutput.generate(llm, request, { ...options, schema: output, name })),
+        Effect.flatMap((request) => generate(llm, request)),
         Effect.map((result) => result.value)
       )
     )

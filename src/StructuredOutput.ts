@@ -44,8 +44,9 @@ import { isRecord } from "./wire/json.js"
  * - `native`: by the provider (`responseFormat`).
  * - `tool`: by a tool whose parameters are the schema, and which the model must call.
  * - `prompt`: by words alone. The answer's JSON is found also where text or a Markdown fence stands around it.
- * - `auto`: the first of these that the provider's protocol has. To find out costs nothing: what a protocol has no word for
- *   fails as `UnsupportedError` before anything is sent.
+ * - `auto`: the first of these that the provider's protocol has. To find out, nothing is sent: what a protocol has no word
+ *   for is an `UnsupportedError` before that. But each way is a call to the limiter and to middleware, so where you know the
+ *   way, say it.
  *
  * @since 0.1.0
  * @category model
@@ -281,6 +282,64 @@ const malformed = (response: ChatResponse, fault: Fault, usage: Usage.Usage, sha
 // -------------------------------------------------------------------------------------
 
 /**
+ * Asks for values of one kind: what is told of the schema is worked out once, for as many calls as you like.
+ *
+ * @throws where the schema holds what JSON Schema has no word for and no `jsonSchema` annotation says.
+ * @since 0.1.0
+ * @category generating
+ */
+export const make = <A, I, R>(
+  options: Options<A, I, R>
+): ((llm: Pick<Service, "chat">, request: ChatRequest.Input) => Effect.Effect<Result<A>, LLMError, R>) => {
+  const { mode = "auto", repair = true } = options
+  const shape = shapeOf(options)
+  const decode = Generated.decoder(options.schema)
+
+  const judge = (form: Form, response: ChatResponse): Effect.Effect<A, Fault, R> =>
+    Option.match(form.find(response, shape), {
+      onNone: () => Effect.fail<Fault>({ path: "", excerpt: excerptOf(response.text), message: "It holds no JSON." }),
+      onSome: (found) => {
+        const value = shape.wrapped && isRecord(found) && "value" in found ? found["value"] : found
+        return Effect.mapError(decode(value), (error) => faultOf(value, error))
+      }
+    })
+
+  return (llm, input) => {
+    const ask = (form: Form, asked: Asked, earlier?: Usage.Usage): Effect.Effect<Result<A>, LLMError, R> =>
+      Effect.flatMap(llm.chat(form.request(asked, shape)), (response) => {
+        if (response.refusal !== "" || response.finishReason === "content-filter") {
+          return Effect.fail(filtered(response))
+        }
+        const usage = earlier === undefined ? response.usage : Usage.combine(earlier, response.usage)
+        return Effect.matchEffect(judge(form, response), {
+          onSuccess: (value) => Effect.succeed({ value, response, usage }),
+          onFailure: (fault) =>
+            response.finishReason === "length"
+              ? Effect.fail(malformed(response, { ...fault, ...cutOff }, usage, shape))
+              : repair && earlier === undefined
+                ? ask(form, { ...asked, messages: [...asked.messages, ...shown(response, fault)] }, usage)
+                : Effect.fail(malformed(response, fault, usage, shape))
+        })
+      })
+
+    const request: Asked = typeof input === "string" ? { messages: [Chat.user(input)] } : input
+    switch (mode) {
+      case "native":
+        return ask(native, request)
+      case "tool":
+        return ask(tool, request)
+      case "prompt":
+        return ask(prompt, request)
+      case "auto":
+        return ask(native, request).pipe(
+          Effect.catchTag("UnsupportedError", () => ask(tool, request)),
+          Effect.catchTag("UnsupportedError", () => ask(prompt, request))
+        )
+    }
+  }
+}
+
+/**
  * Asks an `LLM` at hand for a value. See `LLM.object`.
  *
  * @since 0.1.0
@@ -288,57 +347,6 @@ const malformed = (response: ChatResponse, fault: Fault, usage: Usage.Usage, sha
  */
 export const generate = <A, I, R>(
   llm: Pick<Service, "chat">,
-  input: ChatRequest.Input,
+  request: ChatRequest.Input,
   options: Options<A, I, R>
-): Effect.Effect<Result<A>, LLMError, R> =>
-  Effect.suspend(() => {
-    const request: Asked = typeof input === "string" ? { messages: [Chat.user(input)] } : input
-    const { mode = "auto", repair = true } = options
-    const shape = shapeOf(options)
-    const decode = Generated.decoder(options.schema)
-
-    const judge = (form: Form, response: ChatResponse): Effect.Effect<A, Fault, R> =>
-      Option.match(form.find(response, shape), {
-        onNone: () => Effect.fail<Fault>({ path: "", excerpt: excerptOf(response.text), message: "It holds no JSON." }),
-        onSome: (found) => {
-          const value = shape.wrapped && isRecord(found) && "value" in found ? found["value"] : found
-          return Effect.mapError(decode(value), (error) => faultOf(value, error))
-        }
-      })
-
-    const ask = (
-      form: Form,
-      asked: Asked,
-      before: Usage.Usage,
-      mayRepair: boolean
-    ): Effect.Effect<Result<A>, LLMError, R> =>
-      Effect.flatMap(llm.chat(form.request(asked, shape)), (response) => {
-        const usage = Usage.combine(before, response.usage)
-        if (response.refusal !== "" || response.finishReason === "content-filter")
-          return Effect.fail(filtered(response))
-        return Effect.matchEffect(judge(form, response), {
-          onSuccess: (value) => Effect.succeed({ value, response, usage }),
-          onFailure: (fault) =>
-            response.finishReason === "length"
-              ? Effect.fail(malformed(response, { ...fault, ...cutOff }, usage, shape))
-              : mayRepair
-                ? ask(form, { ...asked, messages: [...asked.messages, ...shown(response, fault)] }, usage, false)
-                : Effect.fail(malformed(response, fault, usage, shape))
-        })
-      })
-
-    const inForm = (form: Form) => ask(form, request, Usage.empty, repair)
-    switch (mode) {
-      case "native":
-        return inForm(native)
-      case "tool":
-        return inForm(tool)
-      case "prompt":
-        return inForm(prompt)
-      case "auto":
-        return inForm(native).pipe(
-          Effect.catchTag("UnsupportedError", () => inForm(tool)),
-          Effect.catchTag("UnsupportedError", () => inForm(prompt))
-        )
-    }
-  })
+): Effect.Effect<Result<A>, LLMError, R> => Effect.suspend(() => make(options)(llm, request))
