@@ -21,7 +21,7 @@
  * @since 0.1.0
  */
 import type { ParseResult, Schema } from "effect"
-import { Effect, Option, SchemaAST } from "effect"
+import { Effect, Iterable, Option, SchemaAST } from "effect"
 import type { ChatRequest, ChatResponse, Message } from "./Chat.js"
 import * as Chat from "./Chat.js"
 import { faultsOf, summary } from "./internal/faults.js"
@@ -92,17 +92,24 @@ type Asked = Exclude<ChatRequest.Input, string>
 
 const parse = Option.liftThrowable((text: string): unknown => JSON.parse(text))
 
-const fence = /```[\w-]*[^\S\n]*\n?([\s\S]*?)```/g
+/** From the first opening bracket to the last closing one. */
+const bracketed = (text: string, open: string, close: string): ReadonlyArray<string> => {
+  const start = text.indexOf(open)
+  const end = text.lastIndexOf(close)
+  return start >= 0 && end > start ? [text.slice(start, end + 1)] : []
+}
+
+/** What stands in Markdown fences, without the names of languages. */
+const fenced = (text: string): ReadonlyArray<string> =>
+  text
+    .split("```")
+    .filter((block, index) => index % 2 === 1 && (block.includes("{") || block.includes("[")))
+    .map((block) => block.replace(/^[\w-]+/, ""))
 
 /** The JSON of an answer: the whole of it, or what stands in a Markdown fence, or what stands in brackets. */
 const jsonIn = (text: string): Option.Option<unknown> =>
   Option.firstSomeOf(
-    [
-      text,
-      ...[...text.matchAll(fence)].map(([, fenced = ""]) => fenced),
-      ...(/\{[\s\S]*\}/.exec(text) ?? []),
-      ...(/\[[\s\S]*\]/.exec(text) ?? [])
-    ].map(parse)
+    Iterable.map([text, ...fenced(text), ...bracketed(text, "{", "}"), ...bracketed(text, "[", "]")], parse)
   )
 
 const at = (value: unknown, steps: ReadonlyArray<PropertyKey>): unknown =>

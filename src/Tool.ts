@@ -26,25 +26,12 @@ import { isObjectSchema, jsonSchemaOf } from "./internal/jsonSchema.js"
 import type { Arguments } from "./ToolArguments.js"
 
 /**
- * @since 0.1.0
- * @category symbols
- */
-export const TypeId: unique symbol = Symbol.for("effect-llm/Tool")
-
-/**
- * @since 0.1.0
- * @category symbols
- */
-export type TypeId = typeof TypeId
-
-/**
  * A function that the model may call, and what it does.
  *
  * @since 0.1.0
  * @category model
  */
 export interface Tool<out Name extends string, in Args, out A, out E = never, out R = never> {
-  readonly [TypeId]: TypeId
   readonly name: Name
   /** What the model is told. */
   readonly definition: ToolDefinition
@@ -174,7 +161,6 @@ export const make = <
   const encode: (result: A) => Effect.Effect<unknown, never, RS> =
     success === undefined ? Effect.succeed : (result) => Effect.orDie(Schema.encode(success)(result))
   return {
-    [TypeId]: TypeId,
     name,
     definition: {
       name,

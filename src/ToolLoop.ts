@@ -30,18 +30,17 @@
  * @since 0.1.0
  */
 import type { Types } from "effect"
-import { Array as Arr, Chunk, Effect, Either, Mailbox, Schema, Stream } from "effect"
+import { Array as Arr, Chunk, Effect, Mailbox, Schema, Stream } from "effect"
 import type { ChatResponse, Message, ToolCall, ToolMessage } from "./Chat.js"
 import * as Chat from "./Chat.js"
 import * as Events from "./ChatEvent.js"
 import type { ChatEvent } from "./ChatEvent.js"
-import { faultsOf, summary } from "./internal/faults.js"
-import * as Monotonic from "./internal/monotonic.js"
+import type { Settings } from "./internal/toolExecution.js"
+import { execute } from "./internal/toolExecution.js"
 import type { Service } from "./LLM.js"
 import type { LLMError } from "./LLMError.js"
 import type * as Tool from "./Tool.js"
 import type { Arguments } from "./ToolArguments.js"
-import * as ToolArguments from "./ToolArguments.js"
 import * as Usage from "./Usage.js"
 
 // -------------------------------------------------------------------------------------
@@ -167,97 +166,6 @@ export class RoundsExceededError extends Schema.TaggedError<RoundsExceededError>
 }
 
 // -------------------------------------------------------------------------------------
-// calls
-// -------------------------------------------------------------------------------------
-
-interface Settings {
-  readonly handlers: ReadonlyMap<string, Tool.Any>
-  readonly concurrency: Types.Concurrency
-  readonly onFailure: OnFailure
-  readonly repair: boolean
-}
-
-/** What the model is told of a call. */
-interface Told {
-  readonly text: string
-  readonly isError: boolean
-}
-
-const told = (text: string): Told => ({ text, isError: false })
-
-const rejected = (text: string): Told => ({ text, isError: true })
-
-const describe = (failure: unknown): string => {
-  if (failure instanceof Error) return failure.message === "" ? failure.name : `${failure.name}: ${failure.message}`
-  return typeof failure === "string" ? failure : (JSON.stringify(failure) ?? String(failure))
-}
-
-interface Read {
-  readonly args: Arguments
-  readonly repaired?: Arguments
-}
-
-const readArguments = (call: ToolCall, repair: boolean): Either.Either<Read, ToolArguments.InvalidArgumentsError> =>
-  Either.orElse(
-    Either.map(ToolArguments.parse(call), (args): Read => ({ args })),
-    (error) => {
-      const repaired = repair ? ToolArguments.complete(call.arguments) : undefined
-      return repaired === undefined ? Either.left(error) : Either.right({ args: repaired, repaired })
-    }
-  )
-
-/** OpenTelemetry semantic conventions for generative AI, "Execute tool span". */
-const spanned = (call: ToolCall) =>
-  Effect.withSpan(`execute_tool ${call.name}`, {
-    captureStackTrace: false,
-    attributes: {
-      "gen_ai.operation.name": "execute_tool",
-      "gen_ai.tool.name": call.name,
-      "gen_ai.tool.call.id": call.id,
-      "gen_ai.tool.type": "function"
-    }
-  })
-
-const call = (tool: Tool.Any, toolCall: ToolCall, args: Arguments, onFailure: OnFailure) =>
-  Effect.matchEffect(tool.prepare(args), {
-    onFailure: ({ issue }) =>
-      Effect.succeed(rejected(`The arguments of ${tool.name} are not valid. ${summary(faultsOf(issue))}`)),
-    onSuccess: (handled) => {
-      const answered = Effect.map(spanned(toolCall)(handled), told)
-      return onFailure === "fail"
-        ? answered
-        : Effect.catchAll(answered, (failure) => Effect.succeed(rejected(describe(failure))))
-    }
-  })
-
-const execute = (
-  toolCall: ToolCall,
-  { handlers, onFailure, repair }: Settings,
-  cutOff: boolean
-): Effect.Effect<Execution, unknown, unknown> =>
-  Effect.clockWith((clock) => {
-    const startedAt = Monotonic.now(clock)
-    const executed = ({ isError, text }: Told, repaired?: Arguments): Execution => ({
-      call: toolCall,
-      result: { ...Chat.toolResult(toolCall, text), ...(isError ? { isError } : {}) },
-      duration: Monotonic.now(clock) - startedAt,
-      ...(repaired === undefined ? {} : { repaired })
-    })
-    const tool = handlers.get(toolCall.name)
-    if (tool === undefined) {
-      const known = [...handlers.keys()].join(", ")
-      return Effect.succeed(executed(rejected(`There is no tool ${toolCall.name}. The tools are: ${known}.`)))
-    }
-    const read = readArguments(toolCall, repair && !cutOff)
-    if (Either.isLeft(read)) {
-      const reason = cutOff ? " The answer hit its token limit." : ""
-      return Effect.succeed(executed(rejected(`${read.left.message}${reason}`)))
-    }
-    const { args, repaired } = read.right
-    return Effect.map(call(tool, toolCall, args, onFailure), (answer) => executed(answer, repaired))
-  })
-
-// -------------------------------------------------------------------------------------
 // the loop
 // -------------------------------------------------------------------------------------
 
@@ -267,6 +175,7 @@ type Asked = Exclude<Chat.ChatRequest.Input, string>
 interface Plan extends Settings {
   readonly request: Asked
   readonly maxRounds: number
+  readonly concurrency: Types.Concurrency
   /** Whether a call is for the caller of the loop. */
   readonly isForeign: (call: ToolCall) => boolean
 }

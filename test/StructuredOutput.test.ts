@@ -219,6 +219,8 @@ describe("the value is found", () => {
     ["in a fence without a language", fenced(`\n${json(order)}\n`)],
     ["in a fence on one line", fenced(json(order))],
     ["behind a fence of something else", `${fenced("sh\nls\n")} and ${fenced(`json\n${json(order)}\n`)} Bye.`],
+    ["in a fence, with fences in it", fenced(`json\n${json({ note: fenced("js"), ...order })}\n`)],
+    ["in a fence that is not closed", `\`\`\`json\n${json(order)}`],
     ["in the middle of words", `Here you are [as asked]: ${json(order)}. Anything else?`]
   ]
   it.effect.each(places)("%s", ([, text]) =>
@@ -226,6 +228,19 @@ describe("the value is found", () => {
       expect((yield* LLM.object("Go", { schema: Order, mode: "prompt" })).value).toEqual(order)
       expect(yield* requests).toHaveLength(1)
     }).pipe(Effect.provide(TestLLM.layer([text])))
+  )
+
+  it.effect("in time, however much is opened and never closed", () =>
+    Effect.gen(function* () {
+      for (const opened of ["{", "[", "```", "a"]) {
+        const text = `\`\`\`${opened.repeat(300_000)}`
+        const layer = TestLLM.layer([text])
+        const error = yield* Effect.flip(
+          Effect.provide(LLM.object("Go", { schema: Order, mode: "prompt", repair: false }), layer)
+        )
+        expect(error._tag).toBe("MalformedResponseError")
+      }
+    })
   )
 
   it.effect("in the text where the tool was not called", () =>
@@ -266,6 +281,17 @@ describe("an answer that does not fit", () => {
         ]
       })
     }).pipe(Effect.provide(TestLLM.layer([counted(json(faulty), 10), counted(json(order), 20)])))
+  )
+
+  it.effect("has as many faults as are told, also where names begin alike", () =>
+    Effect.gen(function* () {
+      const schema = Schema.Struct({ item: Schema.Number, items: Schema.Number })
+      const error = yield* Effect.flip(LLM.object("Go", { schema, repair: false }))
+      expect(error).toMatchObject({
+        path: "item",
+        message: expect.stringContaining('item: Expected number, actual "a"; items: Expected number, actual "b"')
+      })
+    }).pipe(Effect.provide(TestLLM.layer(['{"item":"a","items":"b"}'])))
   )
 
   it.effect("is shown as the result of its tool call", () =>

@@ -308,6 +308,22 @@ describe.each(["runTools", "runToolsStream"] as const)("%s", (way) => {
       })
     )
 
+    it.effect("run in a span of their own, named as OpenTelemetry says", () =>
+      Effect.gen(function* () {
+        const tool = Tool.make("wait", {
+          handler: () =>
+            Effect.map(
+              Effect.orDie(Effect.currentSpan),
+              (span) => `${span.name} ${JSON.stringify(Object.fromEntries(span.attributes))}`
+            )
+        })
+        const { rounds } = yield* run("Go", { tools: [tool] })
+        expect(rounds[0]?.executions[1]?.result.content).toBe(
+          'execute_tool wait {"gen_ai.operation.name":"execute_tool","gen_ai.tool.name":"wait","gen_ai.tool.call.id":"2","gen_ai.tool.type":"function"}'
+        )
+      }).pipe(Effect.provide(TestLLM.layer(script)))
+    )
+
     it.effect("are interrupted with the loop", () =>
       Effect.gen(function* () {
         const started = yield* Deferred.make<void>()

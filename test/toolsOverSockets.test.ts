@@ -18,11 +18,14 @@ import * as Tool from "../src/Tool.js"
 import * as ToolLoop from "../src/ToolLoop.js"
 import * as Usage from "../src/Usage.js"
 
-const llmAt = (client: Layer.Layer<ProviderClient.ProviderClient, never, HttpClient.HttpClient>) =>
+const llmAt = (
+  client: Layer.Layer<ProviderClient.ProviderClient, never, HttpClient.HttpClient>,
+  limiter: Layer.Layer<RateLimiter.RateLimiter, RateLimiter.InvalidLimitError> = RateLimiter.unlimited
+) =>
   LLM.make({ model: "simulated", retry: false }).pipe(
     Effect.provide(client),
     Effect.provide(KeyPool.layer({ providerId: "simulated", keys: ["key"] })),
-    Effect.provide(RateLimiter.unlimited)
+    Effect.provide(limiter)
   )
 
 const add = Tool.make("add", {
@@ -159,18 +162,24 @@ describe.each([
 })
 
 describe("a provider without JSON Schema output", () => {
-  it.scopedLive("is asked by a tool, and only once", () =>
+  it.scopedLive("is asked by a tool, only once, and nothing is paid for finding out", () =>
     Effect.gen(function* () {
       const provider = yield* SimulatedProvider.make({
-        answer: () => ({ toolCalls: [{ id: "1", name: "point", arguments: '{"x":1,"y":2}' }] })
+        answer: () => ({
+          toolCalls: [{ id: "1", name: "point", arguments: '{"x":1,"y":2}' }],
+          usage: Usage.make({ inputTokens: 400, outputTokens: 100 })
+        })
       })
       const { baseUrl } = provider
       const llm = yield* llmAt(
-        ChatCompletionsClient.layer({ provider: "simulated", baseUrl, dialect: { jsonSchema: false } })
+        ChatCompletionsClient.layer({ provider: "simulated", baseUrl, dialect: { jsonSchema: false } }),
+        RateLimiter.layer({ capacity: 10, refillRate: 1, tokensPerMinute: 1000 })
       )
-      const { value } = yield* StructuredOutput.generate(llm, "Where?", { schema: Point, name: "point" })
+      const { value } = yield* StructuredOutput.generate(llm, "Where? ".repeat(100), { schema: Point, name: "point" })
       expect(value).toEqual({ x: 1, y: 2 })
       expect(yield* provider.log).toHaveLength(1)
+      const { limiter } = yield* llm.status
+      expect(limiter.tokens?.available).toBeGreaterThanOrEqual(500)
     }).pipe(Effect.provide(NodeHttpClient.layerUndici))
   )
 })

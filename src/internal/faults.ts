@@ -16,6 +16,10 @@ const pathOf = (steps: ReadonlyArray<PropertyKey>): string =>
     .map((step, index) => (typeof step === "number" ? `[${step}]` : `${index === 0 ? "" : "."}${String(step)}`))
     .join("")
 
+/** Whether the first path leads to where the second one starts from. */
+const isAbove = (steps: ReadonlyArray<PropertyKey>, further: ReadonlyArray<PropertyKey>): boolean =>
+  steps.length < further.length && steps.every((step, index) => step === further[index])
+
 /** All faults, the first one first. There is always one. */
 export const faultsOf = (issue: ParseResult.ParseIssue): ReadonlyArray<Fault> => {
   const faults = ParseResult.ArrayFormatter.formatIssueSync(issue).map(({ message, path }) => ({
@@ -24,7 +28,7 @@ export const faultsOf = (issue: ParseResult.ParseIssue): ReadonlyArray<Fault> =>
     message: message.slice(0, maxTold)
   }))
   // Of the alternatives that a union tried, the one that got furthest is the one that was meant.
-  return faults.filter(({ path }) => !faults.some((other) => other.path !== path && other.path.startsWith(path)))
+  return faults.filter(({ steps }) => !faults.some((other) => isAbove(steps, other.steps)))
 }
 
 /** The faults in one line. */
