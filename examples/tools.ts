@@ -1,21 +1,34 @@
-/** A tool call and its result, streamed. Runs against a simulated provider. */
+/** A model and its tools, step by step. Runs against a simulated provider: `npx tsx examples/tools.ts`. */
 import { NodeHttpClient, NodeRuntime } from "@effect/platform-node"
-import { Console, Effect, Layer } from "effect"
-import { Chat, ChatEvent, KeyPool, LLM, RateLimiter, ResponsesClient, ToolArguments } from "../src/index.js"
+import { Console, Effect, Layer, Schema, Stream } from "effect"
+import { KeyPool, LLM, RateLimiter, ResponsesClient, Tool } from "../src/index.js"
 import { SimulatedProvider } from "../src/testing/index.js"
 
-const clock: Chat.ToolDefinition = {
-  name: "clock",
+class NoSuchCity extends Schema.TaggedError<NoSuchCity>()("NoSuchCity", { city: Schema.String }) {}
+
+const offsets: Readonly<Record<string, number>> = { Paris: 1, Tokyo: 9 }
+
+const clock = Tool.make("clock", {
   description: "The time of day in a city.",
-  parameters: { type: "object", properties: { city: { type: "string" } }, required: ["city"] }
-}
+  parameters: { city: Schema.String },
+  success: Schema.Struct({ hour: Schema.Int }),
+  handler: ({ city }) => {
+    const offset = offsets[city]
+    return offset === undefined ? Effect.fail(new NoSuchCity({ city })) : Effect.succeed({ hour: (12 + offset) % 24 })
+  }
+})
 
 const program = Effect.gen(function* () {
   const provider = yield* SimulatedProvider.make({
     answer: (request) =>
       request.messages.some((message) => message.role === "tool")
-        ? "It is noon in Paris."
-        : { toolCalls: [{ id: "call-1", name: "clock", arguments: '{"city":"Paris"}' }] }
+        ? "It is one in the afternoon in Paris, and nine in the evening in Tokyo."
+        : {
+            toolCalls: [
+              { id: "call-1", name: "clock", arguments: '{"city":"Paris"}' },
+              { id: "call-2", name: "clock", arguments: '{"city":"Tokyo"}' }
+            ]
+          }
   })
   const live = LLM.layer({ model: "simulated" }).pipe(
     Layer.provide(ResponsesClient.layer({ provider: "simulated", baseUrl: provider.baseUrl })),
@@ -23,17 +36,21 @@ const program = Effect.gen(function* () {
     Layer.provide(RateLimiter.unlimited),
     Layer.provide(NodeHttpClient.layerUndici)
   )
-  yield* Effect.gen(function* () {
-    const question = Chat.user("What time is it in Paris?")
-    const asked = yield* ChatEvent.collect(LLM.chatStream({ messages: [question], tools: [clock] }))
-    for (const call of asked.toolCalls) {
-      const { city } = yield* ToolArguments.parse(call)
-      yield* Console.log(`The model asks for ${call.name} of ${String(city)}.`)
-    }
-    const results = asked.toolCalls.map((call) => Chat.toolResult(call, "12:00"))
-    const answer = yield* LLM.chat({ messages: [question, Chat.toMessage(asked), ...results], tools: [clock] })
-    yield* Console.log(answer.text)
-  }).pipe(Effect.provide(live))
+  yield* LLM.runToolsStream("What time is it in Paris and in Tokyo?", { tools: [clock] }).pipe(
+    Stream.runForEach((event) => {
+      switch (event._tag) {
+        case "ToolEnd":
+          return Console.log(`${event.execution.call.arguments} is ${event.execution.result.content}`)
+        case "Finish":
+          return Console.log(`${event.result.response.text} (${event.result.rounds.length} rounds)`)
+        default:
+          return Effect.void
+      }
+    }),
+    // What a handler fails with is typed.
+    Effect.catchTag("NoSuchCity", ({ city }) => Console.log(`There is no city ${city}.`)),
+    Effect.provide(live)
+  )
 }).pipe(Effect.scoped)
 
 NodeRuntime.runMain(program)

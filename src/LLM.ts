@@ -48,8 +48,11 @@ import { ProviderClient } from "./ProviderClient.js"
 import * as Limiter from "./RateLimiter.js"
 import { RateLimiter } from "./RateLimiter.js"
 import * as Retry from "./Retry.js"
+import * as StructuredOutput from "./StructuredOutput.js"
 import * as Telemetry from "./Telemetry.js"
 import * as Timeouts from "./Timeouts.js"
+import type * as Tool from "./Tool.js"
+import * as ToolLoop from "./ToolLoop.js"
 import type { ListedModel } from "./wire/Wire.js"
 
 /**
@@ -361,3 +364,59 @@ export const listModels: Effect.Effect<ReadonlyArray<ListedModel>, LLMError, LLM
  */
 export const text = <E, R>(stream: Stream.Stream<ChatEvent, E, R>): Stream.Stream<string, E, R> =>
   Stream.filterMap(stream, (event) => (event._tag === "TextDelta" ? Option.some(event.text) : Option.none()))
+
+/**
+ * Asks the `LLM` in context, runs the tools that the model calls, and asks again with their results, until it answers without
+ * a call.
+ *
+ * Fails with what the handlers fail with (unless `onFailure` is `"report"`), and with `RoundsExceededError` where the model
+ * does not come to an end in `maxRounds`. See `ToolLoop` for the rest.
+ *
+ * @since 0.1.0
+ * @category tools
+ */
+export const runTools = <const Tools extends ReadonlyArray<Tool.Any>, Failing extends ToolLoop.OnFailure = "fail">(
+  request: ChatRequest.Input,
+  options: ToolLoop.Options<Tools, Failing>
+): Effect.Effect<
+  ToolLoop.Result,
+  LLMError | ToolLoop.RoundsExceededError | ToolLoop.Failure<Tools, Failing>,
+  LLM | Tool.Requirements<Tools[number]>
+> => Effect.flatMap(LLM, (llm) => ToolLoop.run(llm, request, options))
+
+/**
+ * The same as `runTools`, told as it happens: the events of every answer as they arrive, every tool as it starts and ends,
+ * every round. The last event is `Finish`, with the result that `runTools` gives.
+ *
+ * Handlers run in the background of the stream and are interrupted when it is given up.
+ *
+ * @since 0.1.0
+ * @category tools
+ */
+export const runToolsStream = <
+  const Tools extends ReadonlyArray<Tool.Any>,
+  Failing extends ToolLoop.OnFailure = "fail"
+>(
+  request: ChatRequest.Input,
+  options: ToolLoop.Options<Tools, Failing>
+): Stream.Stream<
+  ToolLoop.Event,
+  LLMError | ToolLoop.RoundsExceededError | ToolLoop.Failure<Tools, Failing>,
+  LLM | Tool.Requirements<Tools[number]>
+> => Stream.unwrap(Effect.map(LLM, (llm) => ToolLoop.stream(llm, request, options)))
+
+/**
+ * Asks the `LLM` in context for a value that fits a schema.
+ *
+ * An answer that does not decode is shown to the model with its faults, once; then it is a `MalformedResponseError`, whose
+ * `path` names the first of them. A model that declines to answer is a `ContentFilterError`. See `StructuredOutput` for the
+ * rest.
+ *
+ * @since 0.1.0
+ * @category structured output
+ */
+export const object = <A, I, R>(
+  request: ChatRequest.Input,
+  options: StructuredOutput.Options<A, I, R>
+): Effect.Effect<StructuredOutput.Result<A>, LLMError, LLM | R> =>
+  Effect.flatMap(LLM, (llm) => StructuredOutput.generate(llm, request, options))

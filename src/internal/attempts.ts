@@ -176,9 +176,12 @@ const receipt = (deps: Dependencies, hold: Hold, now: number, error: LLMError): 
     ]
   })
 
-/** Whether the provider refused before it did any work: then nothing was consumed. Otherwise the estimate stands. */
+/** Whether nothing was sent, or the provider refused before it did any work. Otherwise the estimate stands. */
 const consumedNothing = (error: LLMError): boolean =>
-  Errors.keyScoped(error) || error._tag === "InvalidRequestError" || error._tag === "ModelNotFoundError"
+  Errors.keyScoped(error) ||
+  error._tag === "InvalidRequestError" ||
+  error._tag === "ModelNotFoundError" ||
+  error._tag === "UnsupportedError"
 
 const failed = (hold: Hold, error: LLMError): Effect.Effect<void> =>
   hold.end(KeyPool.verdictOf(error), error._tag, consumedNothing(error) ? Usage.empty : undefined)

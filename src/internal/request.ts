@@ -5,6 +5,7 @@ import * as Chat from "../Chat.js"
 import { EmbeddingRequest } from "../Embedding.js"
 import { InvalidRequestError } from "../LLMError.js"
 import * as Usage from "../Usage.js"
+import { faultsOf, summary } from "./faults.js"
 
 /** What a request says unless it says otherwise. */
 export type Defaults = Partial<Omit<ChatRequest, "messages" | "model">>
@@ -12,14 +13,6 @@ export type Defaults = Partial<Omit<ChatRequest, "messages" | "model">>
 const validate = ParseResult.validateEither(Chat.ChatRequest, { onExcessProperty: "error" })
 
 const validateEmbedding = ParseResult.validateEither(EmbeddingRequest, { onExcessProperty: "error" })
-
-/** The most of a faulty value that is told: enough to find it, too little to spill a prompt into a log. */
-const maxTold = 160
-
-const fieldOf = (path: ReadonlyArray<PropertyKey>): string =>
-  path
-    .map((step, index) => (typeof step === "number" ? `[${step}]` : `${index === 0 ? "" : "."}${String(step)}`))
-    .join("")
 
 const invalid = (field: string, message: string): InvalidRequestError =>
   new InvalidRequestError({ provider: "", model: "", attempts: [], field, message })
@@ -34,16 +27,8 @@ const unknownTool = (request: ChatRequest): boolean => {
 }
 
 const told = (issue: ParseResult.ParseIssue): InvalidRequestError => {
-  const faults = ParseResult.ArrayFormatter.formatIssueSync(issue).map((fault) => ({
-    field: fieldOf(fault.path),
-    message: fault.message.slice(0, maxTold)
-  }))
-  // Of the alternatives that a union tried, the one that got furthest is the one that was meant.
-  const furthest = faults.filter(
-    ({ field }) => !faults.some((other) => other.field !== field && other.field.startsWith(field))
-  )
-  const words = furthest.map(({ field, message }) => (field === "" ? message : `${field}: ${message}`)).join("; ")
-  return invalid(furthest[0]?.field ?? "", `The request is not valid. ${words}`)
+  const faults = faultsOf(issue)
+  return invalid(faults[0]?.path ?? "", `The request is not valid. ${summary(faults)}`)
 }
 
 /** The request as it will be sent, or the error that names the first field at fault and tells all of them. */

@@ -273,7 +273,13 @@ describe("the shape of the answer", () => {
     expect(format("text")).toEqual({ type: "text" })
     expect(format("json")).toEqual({ type: "json_object" })
     expect(format(named)).toEqual({ type: "json_schema", json_schema: named })
-    expect(format(named, { jsonSchema: false })).toEqual({ type: "json_object" })
+  })
+  it("is refused where the provider has no schemas, rather than sent without", () => {
+    const named = { name: "n", schema: { type: "object" } }
+    expect(encode({ responseFormat: named }, { jsonSchema: false })).toEqual(
+      Either.left({ _tag: "Unsupported", feature: "JSON Schema output" })
+    )
+    expect(format("json", { jsonSchema: false })).toEqual({ type: "json_object" })
   })
 })
 

@@ -42,11 +42,7 @@ const answers = (count: number) =>
 describe.each(Object.entries(wires))("%s", (name, wire) => {
   it.prop("writes requests that a server reads as they were", { request: requests }, ({ request }) => {
     const written = Either.getOrThrow(wire.encodeRequest(request, peer))
-    const {
-      encoding: _,
-      model,
-      ...read
-    } = Either.getOrThrow(
+    const read = Either.getOrThrow(
       wire.decodeRequest(JSON.parse(JSON.stringify(written.body)), { path: written.path, headers: {} })
     )
     expect(read).toMatchObject({ ...request, model: "asked" })

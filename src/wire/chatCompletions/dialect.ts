@@ -53,8 +53,8 @@ export interface Dialect {
   /** Mistral calls it `random_seed` (API reference, chat). @default "seed" */
   readonly seedField: "seed" | "random_seed"
   /**
-   * Whether an answer can be held to a JSON Schema. Else any JSON object is asked for, and the schema is not sent: tell the
-   * model of it (DeepSeek, "JSON Output"). @default true
+   * Whether an answer can be held to a JSON Schema. Where it cannot (DeepSeek, "JSON Output": any JSON object at most), a
+   * request with a schema is `Unsupported`, so that none is lost unheard; `LLM.object` then finds another way. @default true
    */
   readonly jsonSchema: boolean
   /** How the provider's embeddings deviate. @default as OpenAI's, 256 texts a request, as numbers */

@@ -151,9 +151,9 @@ const toolChoice = (choice: NonNullable<ChatRequest["toolChoice"]>, dialect: Dia
       ? dialect.toolChoiceRequired
       : choice
 
-const responseFormat = (format: NonNullable<ChatRequest["responseFormat"]>, dialect: Dialect): Json => {
+const responseFormat = (format: NonNullable<ChatRequest["responseFormat"]>): Json => {
   if (format === "text") return { type: "text" }
-  if (format === "json" || !dialect.jsonSchema) return { type: "json_object" }
+  if (format === "json") return { type: "json_object" }
   return { type: "json_schema", json_schema: { ...format } }
 }
 
@@ -200,6 +200,7 @@ export const encodeRequest =
     request: ChatRequest,
     { model: fallback, provider, stream }: Peer & { readonly stream: boolean }
   ): Either.Either<WireRequest, WireFailure> => {
+    if (typeof request.responseFormat === "object" && !dialect.jsonSchema) return unsupported("JSON Schema output")
     const model = request.model ?? fallback
     const peer = { provider, model }
     return Either.map(Either.all(request.messages.map((each) => message(each, peer, dialect))), (messages) => {
@@ -213,9 +214,7 @@ export const encodeRequest =
           ...(tools.length > 0 ? { tools } : {}),
           ...(request.toolChoice === undefined ? {} : { tool_choice: toolChoice(request.toolChoice, dialect) }),
           ...named("parallel_tool_calls", request.parallelToolCalls),
-          ...(request.responseFormat === undefined
-            ? {}
-            : { response_format: responseFormat(request.responseFormat, dialect) }),
+          ...(request.responseFormat === undefined ? {} : { response_format: responseFormat(request.responseFormat) }),
           ...named("temperature", request.temperature),
           ...named("top_p", request.topP),
           ...named(dialect.maxTokensField, request.maxTokens),

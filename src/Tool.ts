@@ -1,0 +1,183 @@
+/**
+ * Functions that a model may call: what it is told of them, how its arguments are decoded, and what they do.
+ *
+ * @example
+ * ```ts
+ * import { Effect, Schema } from "effect"
+ * import { LLM, Tool } from "effect-llm"
+ *
+ * const weather = Tool.make("weather", {
+ *   description: "The weather in a city, now.",
+ *   parameters: { city: Schema.String, unit: Schema.optional(Schema.Literal("C", "F")) },
+ *   success: Schema.Struct({ temperature: Schema.Number, sky: Schema.String }),
+ *   handler: ({ city, unit = "C" }) => Effect.succeed({ temperature: city === "Oslo" ? -3 : 21, sky: `blue (${unit})` })
+ * })
+ *
+ * const program = LLM.runTools("What should I wear in Oslo?", { tools: [weather] })
+ * ```
+ *
+ * @since 0.1.0
+ */
+import type { ParseResult } from "effect"
+import { Effect, Schema } from "effect"
+import type { ToolDefinition } from "./Chat.js"
+import * as Generated from "./internal/generated.js"
+import { isObjectSchema, jsonSchemaOf } from "./internal/jsonSchema.js"
+import type { Arguments } from "./ToolArguments.js"
+
+/**
+ * A function that the model may call, and what it does.
+ *
+ * @since 0.1.0
+ * @category model
+ */
+export interface Tool<out Name extends string, in Args, out A, out E = never, out R = never> {
+  readonly name: Name
+  /** What the model is told. */
+  readonly definition: ToolDefinition
+  /** What the tool does, as it was given: call it in a test. */
+  readonly handler: (args: Args) => Effect.Effect<A, E, R>
+  /**
+   * Decodes the arguments of one call and gives the effect that runs the handler and encodes its result as the text that the
+   * model reads.
+   */
+  readonly prepare: (args: Arguments) => Effect.Effect<Effect.Effect<string, E, R>, ParseResult.ParseError, R>
+}
+
+/**
+ * Any tool, whatever it takes, gives and needs.
+ *
+ * @since 0.1.0
+ * @category model
+ */
+export type Any = Tool<string, never, unknown, unknown, unknown>
+
+/**
+ * What the handlers of tools may fail with.
+ *
+ * @since 0.1.0
+ * @category type-level
+ */
+export type Failure<T extends Any> = T extends Tool<infer _Name, infer _Args, infer _A, infer E, infer _R> ? E : never
+
+/**
+ * What the handlers of tools, and the schemas of what they take and give, need.
+ *
+ * @since 0.1.0
+ * @category type-level
+ */
+export type Requirements<T extends Any> =
+  T extends Tool<infer _Name, infer _Args, infer _A, infer _E, infer R> ? R : never
+
+/**
+ * How parameters are described: as the fields of a struct, or as a schema whose encoded side is an object.
+ *
+ * @since 0.1.0
+ * @category model
+ */
+export type Parameters = Schema.Struct.Fields | Schema.Schema.All
+
+/**
+ * What a handler is given.
+ *
+ * @since 0.1.0
+ * @category type-level
+ */
+export type HandlerArguments<P extends Parameters> = P extends Schema.Schema.All
+  ? Schema.Schema.Type<P>
+  : P extends Schema.Struct.Fields
+    ? Schema.Struct.Type<P>
+    : never
+
+/**
+ * What decoding the arguments needs.
+ *
+ * @since 0.1.0
+ * @category type-level
+ */
+export type ParametersContext<P extends Parameters> = P extends Schema.Schema.All
+  ? Schema.Schema.Context<P>
+  : P extends Schema.Struct.Fields
+    ? Schema.Struct.Context<P>
+    : never
+
+/**
+ * @since 0.1.0
+ * @category model
+ */
+export interface Options<P extends Parameters, A, I, RS, E, R> {
+  /** What the tool does and when to call it: what the model decides by. */
+  readonly description?: string
+  /** What the tool takes. @default nothing */
+  readonly parameters?: P
+  /** How its result is encoded. A text is given to the model as it is, anything else as JSON. @default `Schema.String` */
+  readonly success?: Schema.Schema<A, I, RS>
+  /** Ask the provider to hold the model to the schema exactly. @default the provider's */
+  readonly strict?: boolean
+  /** What the tool does. Its failures are the loop's: see `ToolLoop.Options.onFailure`. */
+  readonly handler: (args: HandlerArguments<P>) => Effect.Effect<NoInfer<A>, E, R>
+}
+
+const isFields = (parameters: Parameters): parameters is Schema.Struct.Fields => !Schema.isSchema(parameters)
+
+// Fields and schemas are told apart once, here, so that everything else sees a schema with its types.
+function schemaOf<P extends Parameters>(
+  parameters: P | undefined
+): Schema.Schema<HandlerArguments<P>, unknown, ParametersContext<P>>
+function schemaOf(parameters: Parameters = {}): Schema.Schema.All {
+  return isFields(parameters) ? Schema.Struct(parameters) : parameters
+}
+
+/** The text that the model reads. */
+const written = (value: unknown): string => (typeof value === "string" ? value : (JSON.stringify(value) ?? "null"))
+
+/**
+ * A tool from its description and its handler.
+ *
+ * What the model writes is not trusted: arguments that do not decode never reach the handler. What the handler gives is: a
+ * result that `success` cannot encode is a defect.
+ *
+ * @throws where the parameters are no object, or hold what JSON Schema has no word for and no `jsonSchema` annotation says.
+ * @since 0.1.0
+ * @category constructors
+ */
+export const make = <
+  const Name extends string,
+  P extends Parameters = {},
+  A = string,
+  I = A,
+  RS = never,
+  E = never,
+  R = never
+>(
+  name: Name,
+  options: Options<P, A, I, RS, E, R>
+): Tool<Name, HandlerArguments<P>, A, E, R | RS | ParametersContext<P>> => {
+  const { description, handler, strict, success } = options
+  const schema = schemaOf(options.parameters)
+  const parameters = jsonSchemaOf(schema)
+  if (!isObjectSchema(parameters)) throw new TypeError(`The parameters of the tool ${name} are no object.`)
+  const decode = Generated.decoder(schema)
+  const encode: (result: A) => Effect.Effect<unknown, never, RS> =
+    success === undefined ? Effect.succeed : (result) => Effect.orDie(Schema.encode(success)(result))
+  return {
+    name,
+    definition: {
+      name,
+      ...(description === undefined ? {} : { description }),
+      parameters,
+      ...(strict === undefined ? {} : { strict })
+    },
+    handler,
+    prepare: (args) =>
+      Effect.map(decode(args), (decoded) => Effect.map(Effect.flatMap(handler(decoded), encode), written))
+  }
+}
+
+/**
+ * What a model is told of a tool, for a request of one's own.
+ *
+ * @since 0.1.0
+ * @category accessors
+ */
+export const definition = (tool: Any): ToolDefinition => tool.definition

@@ -1,0 +1,320 @@
+/**
+ * The loop of a model and its tools: ask, run the handlers of what it calls, tell it the results, and ask again, until it
+ * answers without a call. `LLM.runTools` and `LLM.runToolsStream` run it on the `LLM` in context; `run` and `stream` on one
+ * at hand.
+ *
+ * What the model does wrong is told to the model: a tool that does not exist, arguments that are no JSON or do not fit the
+ * schema. What a handler fails with is yours: it stands typed in the error channel, unless `onFailure` says otherwise.
+ *
+ * Tools that the request itself defines, in `tools` or `extra.tools`, have no handler here. When the model calls one, the
+ * loop runs what it can, stops, and gives the rest back as `pending`.
+ *
+ * @example
+ * ```ts
+ * import { Console, Effect, Schema, Stream } from "effect"
+ * import { LLM, Tool } from "effect-llm"
+ *
+ * const add = Tool.make("add", {
+ *   parameters: { a: Schema.Number, b: Schema.Number },
+ *   success: Schema.Number,
+ *   handler: ({ a, b }) => Effect.succeed(a + b)
+ * })
+ *
+ * const program = LLM.runToolsStream("What is 2 + 3, and 4 + 5?", { tools: [add] }).pipe(
+ *   Stream.runForEach((event) =>
+ *     event._tag === "ToolEnd" ? Console.log(event.execution.call.arguments, event.execution.result.content) : Effect.void
+ *   )
+ * )
+ * ```
+ *
+ * @since 0.1.0
+ */
+import type { Types } from "effect"
+import { Array as Arr, Chunk, Effect, Mailbox, Schema, Stream } from "effect"
+import type { ChatResponse, Message, ToolCall, ToolMessage } from "./Chat.js"
+import * as Chat from "./Chat.js"
+import * as Events from "./ChatEvent.js"
+import type { ChatEvent } from "./ChatEvent.js"
+import type { Settings } from "./internal/toolExecution.js"
+import { execute } from "./internal/toolExecution.js"
+import type { Service } from "./LLM.js"
+import type { LLMError } from "./LLMError.js"
+import type * as Tool from "./Tool.js"
+import type { Arguments } from "./ToolArguments.js"
+import * as Usage from "./Usage.js"
+
+// -------------------------------------------------------------------------------------
+// model
+// -------------------------------------------------------------------------------------
+
+/**
+ * One call of one tool, done.
+ *
+ * @since 0.1.0
+ * @category model
+ */
+export interface Execution {
+  /** As the model wrote it. */
+  readonly call: ToolCall
+  /** What the model is told. */
+  readonly result: ToolMessage
+  /** In milliseconds. */
+  readonly duration: number
+  /** The arguments that were used in place of the broken ones; absent where the model's own were. */
+  readonly repaired?: Arguments
+}
+
+/**
+ * One answer of the model, and the calls in it that were run, in the order in which it asked for them.
+ *
+ * @since 0.1.0
+ * @category model
+ */
+export interface Round {
+  readonly response: ChatResponse
+  readonly executions: ReadonlyArray<Execution>
+}
+
+/**
+ * @since 0.1.0
+ * @category model
+ */
+export interface Result {
+  /** The last answer. */
+  readonly response: ChatResponse
+  /** The whole conversation, to go on with: what was asked, every answer, every result. */
+  readonly messages: ReadonlyArray<Message>
+  /** Calls that no handler here is for. Put a `Chat.toolResult` for each behind `messages` before you ask again. */
+  readonly pending: ReadonlyArray<ToolCall>
+  /** Of all rounds together. */
+  readonly usage: Usage.Usage
+  readonly rounds: ReadonlyArray<Round>
+}
+
+/**
+ * What happens in the loop; rounds count from 1. Within a round all `Answer`s come first, then the tools start and end as
+ * they do, then the round ends. `Finish` is the last event of a loop that succeeds.
+ *
+ * @since 0.1.0
+ * @category model
+ */
+export type Event =
+  | { readonly _tag: "Answer"; readonly round: number; readonly event: ChatEvent }
+  | { readonly _tag: "ToolStart"; readonly round: number; readonly call: ToolCall }
+  | { readonly _tag: "ToolEnd"; readonly round: number; readonly execution: Execution }
+  | { readonly _tag: "RoundEnd"; readonly round: number; readonly done: Round }
+  | { readonly _tag: "Finish"; readonly result: Result }
+
+/**
+ * What becomes of a handler that fails: `fail`: the loop fails with the same error; `report`: the model is told of it, as a
+ * result marked as an error, and the loop goes on.
+ *
+ * @since 0.1.0
+ * @category model
+ */
+export type OnFailure = "fail" | "report"
+
+/**
+ * @since 0.1.0
+ * @category model
+ */
+export interface Options<Tools extends ReadonlyArray<Tool.Any>, Failing extends OnFailure = "fail"> {
+  readonly tools: Tools
+  /** How often the model is asked at most. @default 8 */
+  readonly maxRounds?: number
+  /** How many calls of one answer run at the same time. @default "unbounded" */
+  readonly concurrency?: Types.Concurrency
+  /**
+   * Errors are yours by default: none is swallowed, and none is sent to a provider that you did not mean to tell. Report
+   * those that the model can act upon. Defects are never reported. @default "fail"
+   */
+  readonly onFailure?: Failing
+  /**
+   * Whether arguments that are no JSON are closed by guess (see `ToolArguments.complete`) before they are given up. The
+   * guess stands in `Execution.repaired` and, in place of the broken text, in `messages`. It must still decode. Arguments that
+   * the token limit cut off are never completed: half a value is not a value. @default false
+   */
+  readonly repair?: boolean
+}
+
+/**
+ * What a loop over these tools fails with, beside `LLMError` and {@link RoundsExceededError}.
+ *
+ * @since 0.1.0
+ * @category type-level
+ */
+export type Failure<Tools extends ReadonlyArray<Tool.Any>, Failing extends OnFailure> = "fail" extends Failing
+  ? Tool.Failure<Tools[number]>
+  : never
+
+/**
+ * The model still calls tools after the last round that was allowed. The calls of that round were run: `messages` is the
+ * conversation to go on with, if you want to.
+ *
+ * @since 0.1.0
+ * @category errors
+ */
+export class RoundsExceededError extends Schema.TaggedError<RoundsExceededError>()("RoundsExceededError", {
+  maxRounds: Schema.Number,
+  messages: Schema.Array(Chat.Message),
+  /** Of all rounds together. */
+  usage: Usage.Usage
+}) {
+  override get message(): string {
+    return `The model still calls tools after ${this.maxRounds} round(s). Raise maxRounds, or go on with the messages of this error.`
+  }
+}
+
+// -------------------------------------------------------------------------------------
+// the loop
+// -------------------------------------------------------------------------------------
+
+type Asked = Exclude<Chat.ChatRequest.Input, string>
+
+/** What every round asks, but for its messages. */
+interface Plan extends Settings {
+  readonly request: Asked
+  readonly maxRounds: number
+  readonly concurrency: Types.Concurrency
+  /** Whether a call is for the caller of the loop. */
+  readonly isForeign: (call: ToolCall) => boolean
+}
+
+const planOf = (input: Chat.ChatRequest.Input, options: Options<ReadonlyArray<Tool.Any>, OnFailure>): Plan => {
+  const request: Asked = typeof input === "string" ? { messages: [Chat.user(input)] } : input
+  const handlers = new Map(options.tools.map((tool) => [tool.name, tool]))
+  const plain = (request.tools ?? []).filter(({ name }) => !handlers.has(name))
+  const definitions = [...options.tools.map((tool) => tool.definition), ...plain]
+  return {
+    request: definitions.length === 0 ? request : { ...request, tools: definitions },
+    handlers,
+    maxRounds: options.maxRounds ?? 8,
+    concurrency: options.concurrency ?? "unbounded",
+    onFailure: options.onFailure ?? "fail",
+    repair: options.repair ?? false,
+    // The provider's own tools have names that only it knows.
+    isForeign: ({ name }) =>
+      !handlers.has(name) && (request.extra?.["tools"] !== undefined || plain.some((tool) => tool.name === name))
+  }
+}
+
+/** A choice that forces a call holds for the first answer: for every one, the loop would have no end. */
+const isForced = ({ toolChoice }: Asked): boolean => toolChoice === "required" || typeof toolChoice === "object"
+
+const nextRequest = ({ request }: Plan, messages: ReadonlyArray<Message>, round: number): Asked => {
+  const { toolChoice: _, ...free } = request
+  return { ...(round > 1 && isForced(request) ? free : request), messages }
+}
+
+/** The answer as the model shall see it again: with repaired arguments, since servers refuse broken ones in a history. */
+const answerMessage = (response: ChatResponse, executions: ReadonlyArray<Execution>): Message => {
+  const repaired = new Map(
+    executions.flatMap(({ call, repaired }) => (repaired === undefined ? [] : [[call, JSON.stringify(repaired)]]))
+  )
+  const message = Chat.toMessage(response)
+  return repaired.size === 0
+    ? message
+    : {
+        ...message,
+        toolCalls: response.toolCalls.map((call) => ({ ...call, arguments: repaired.get(call) ?? call.arguments }))
+      }
+}
+
+/** How the loop asks, and whom it tells what happens. */
+interface Mode {
+  readonly ask: (request: Asked, round: number) => Effect.Effect<ChatResponse, LLMError>
+  readonly notify: (event: Event) => Effect.Effect<void>
+}
+
+const loop = ({ ask, notify }: Mode, plan: Plan): Effect.Effect<Result, unknown, unknown> =>
+  Effect.gen(function* () {
+    let messages: ReadonlyArray<Message> = plan.request.messages
+    let usage = Usage.empty
+    const rounds: Array<Round> = []
+    for (let round = 1; round <= plan.maxRounds; round++) {
+      const response = yield* ask(nextRequest(plan, messages, round), round)
+      const [own, pending] = Arr.partition(response.toolCalls, plan.isForeign)
+      const executions = yield* Effect.forEach(
+        own,
+        (call) =>
+          Effect.zipRight(
+            notify({ _tag: "ToolStart", round, call }),
+            Effect.tap(execute(call, plan, response.finishReason === "length"), (execution) =>
+              notify({ _tag: "ToolEnd", round, execution })
+            )
+          ),
+        { concurrency: plan.concurrency }
+      )
+      const done: Round = { response, executions }
+      rounds.push(done)
+      usage = Usage.combine(usage, response.usage)
+      messages = [...messages, answerMessage(response, executions), ...executions.map((execution) => execution.result)]
+      yield* notify({ _tag: "RoundEnd", round, done })
+      if (own.length === 0 || pending.length > 0) {
+        const result: Result = { response, messages, pending, usage, rounds }
+        yield* notify({ _tag: "Finish", result })
+        return result
+      }
+    }
+    return yield* new RoundsExceededError({ maxRounds: plan.maxRounds, messages, usage })
+  })
+
+/**
+ * Runs the loop on an `LLM` at hand. See `LLM.runTools`.
+ *
+ * @since 0.1.0
+ * @category running
+ */
+export function run<const Tools extends ReadonlyArray<Tool.Any>, Failing extends OnFailure = "fail">(
+  llm: Pick<Service, "chat">,
+  request: Chat.ChatRequest.Input,
+  options: Options<Tools, Failing>
+): Effect.Effect<Result, LLMError | RoundsExceededError | Failure<Tools, Failing>, Tool.Requirements<Tools[number]>>
+// The signature above gathers the errors and requirements of the tools, which the loop itself does not look at.
+export function run(
+  llm: Pick<Service, "chat">,
+  request: Chat.ChatRequest.Input,
+  options: Options<ReadonlyArray<Tool.Any>, OnFailure>
+): Effect.Effect<Result, unknown, unknown> {
+  return Effect.suspend(() => loop({ ask: llm.chat, notify: () => Effect.void }, planOf(request, options)))
+}
+
+/** How far the loop may run ahead of who reads its events. */
+const eventsAhead = 16
+
+/**
+ * Runs the loop on an `LLM` at hand and tells what happens. See `LLM.runToolsStream`.
+ *
+ * @since 0.1.0
+ * @category running
+ */
+export function stream<const Tools extends ReadonlyArray<Tool.Any>, Failing extends OnFailure = "fail">(
+  llm: Pick<Service, "chatStream">,
+  request: Chat.ChatRequest.Input,
+  options: Options<Tools, Failing>
+): Stream.Stream<Event, LLMError | RoundsExceededError | Failure<Tools, Failing>, Tool.Requirements<Tools[number]>>
+export function stream(
+  llm: Pick<Service, "chatStream">,
+  request: Chat.ChatRequest.Input,
+  options: Options<ReadonlyArray<Tool.Any>, OnFailure>
+): Stream.Stream<Event, unknown, unknown> {
+  return Stream.unwrapScoped(
+    Effect.gen(function* () {
+      const mailbox = yield* Mailbox.make<Event, unknown>(eventsAhead)
+      const mode: Mode = {
+        ask: (asked, round) =>
+          Events.collect(
+            Stream.mapChunksEffect(llm.chatStream(asked), (events) =>
+              Effect.as(
+                mailbox.offerAll(Chunk.map(events, (event): Event => ({ _tag: "Answer", round, event }))),
+                events
+              )
+            )
+          ),
+        notify: (event) => mailbox.offer(event)
+      }
+      yield* Effect.forkScoped(Mailbox.into(loop(mode, planOf(request, options)), mailbox))
+      return Mailbox.toStream(mailbox)
+    })
+  )
+}

@@ -1,0 +1,93 @@
+import { describe, expect, expectTypeOf, it } from "@effect/vitest"
+import { Effect, Schema } from "effect"
+import * as Chat from "../src/Chat.js"
+import type * as LLM from "../src/LLM.js"
+import type { LLMError } from "../src/LLMError.js"
+import * as LLMFunction from "../src/LLMFunction.js"
+import { TestLLM } from "../src/testing/index.js"
+
+const Review = Schema.Struct({ text: Schema.NonEmptyString, at: Schema.Date })
+const Mood = Schema.Struct({ mood: Schema.Literal("good", "bad"), since: Schema.Date })
+
+const review = { text: "It broke.", at: new Date(0) }
+const mood = { mood: "bad", since: "1970-01-01T00:00:00.000Z" }
+
+const judge = LLMFunction.make({ name: "judgement", input: Review, output: Mood, prompt: "Judge the review." })
+
+describe("a function", () => {
+  it.effect("encodes its input, asks, and decodes its output", () =>
+    Effect.gen(function* () {
+      expect(yield* judge(review)).toEqual({ mood: "bad", since: new Date(0) })
+      const [call] = yield* TestLLM.calls
+      expect(call?.request).toMatchObject({
+        messages: [Chat.system("Judge the review."), Chat.user('{"text":"It broke.","at":"1970-01-01T00:00:00.000Z"}')],
+        responseFormat: { name: "judgement" }
+      })
+    }).pipe(Effect.provide(TestLLM.layer([JSON.stringify(mood)])))
+  )
+
+  it.effect("gives a text to the model as it is", () =>
+    Effect.gen(function* () {
+      const summarise = LLMFunction.make({
+        name: "summary",
+        input: Schema.String,
+        output: Schema.String,
+        prompt: "Summarise.",
+        mode: "tool"
+      })
+      expect(yield* summarise('A "long" story.')).toBe("Short.")
+      const [call] = yield* TestLLM.calls
+      expect(call?.request.messages[1]).toEqual(Chat.user('A "long" story.'))
+      expect(call?.request.toolChoice).toEqual({ name: "summary" })
+    }).pipe(
+      Effect.provide(
+        TestLLM.layer([TestLLM.answer({ toolCalls: [{ id: "1", name: "summary", arguments: '{"value":"Short."}' }] })])
+      )
+    )
+  )
+
+  it.effect("may write the whole request from its input", () =>
+    Effect.gen(function* () {
+      const rate = LLMFunction.make({
+        name: "rating",
+        input: Review,
+        output: Schema.Int,
+        prompt: ({ at, text }) => ({
+          messages: [Chat.user(`${text} (${at.getUTCFullYear()})`)],
+          temperature: 0
+        })
+      })
+      expect(yield* rate(review)).toBe(3)
+      const [call] = yield* TestLLM.calls
+      expect(call?.request).toMatchObject({ messages: [Chat.user("It broke. (1970)")], temperature: 0 })
+    }).pipe(Effect.provide(TestLLM.layer(['{"value":3}'])))
+  )
+
+  it.effect("refuses input that its schema refuses, before anything is sent", () =>
+    Effect.gen(function* () {
+      const error = yield* Effect.flip(judge({ ...review, text: "" }))
+      expect(error).toMatchObject({
+        _tag: "InvalidRequestError",
+        provider: "test",
+        field: "text",
+        message: expect.stringContaining("The input of judgement is not valid. text: ")
+      })
+      expect(yield* TestLLM.calls).toEqual([])
+    }).pipe(Effect.provide(TestLLM.layer([])))
+  )
+
+  it.effect("fails where its output does not fit", () =>
+    Effect.gen(function* () {
+      expect(yield* Effect.flip(judge(review))).toMatchObject({
+        _tag: "MalformedResponseError",
+        path: "mood",
+        message: expect.stringContaining("judgement")
+      })
+    }).pipe(Effect.provide(TestLLM.layer(['{"mood":"so so","since":"1970-01-01"}'], { loop: true })))
+  )
+
+  it("needs nothing but an `LLM`", () => {
+    expectTypeOf(judge).parameters.toEqualTypeOf<[typeof Review.Type]>()
+    expectTypeOf(judge).returns.toEqualTypeOf<Effect.Effect<typeof Mood.Type, LLMError, LLM.LLM>>()
+  })
+})

@@ -1,0 +1,214 @@
+import { describe, expect, expectTypeOf, it } from "@effect/vitest"
+import { Cause, Context, Effect, Exit, Schema } from "effect"
+import * as Tool from "../src/Tool.js"
+
+const unused = () => Effect.succeed("unused")
+
+/** The text that the model reads for these arguments. */
+const told = <Name extends string, Args, A, E, R>(
+  tool: Tool.Tool<Name, Args, A, E, R>,
+  args: Record<string, unknown>
+) => Effect.flatten(tool.prepare(args))
+
+describe("what a model is told of a tool", () => {
+  it("is its name, its description and the JSON Schema of its parameters", () => {
+    const tool = Tool.make("weather", {
+      description: "The weather in a city.",
+      parameters: {
+        city: Schema.String.annotations({ description: "In English." }),
+        unit: Schema.optional(Schema.Literal("C", "F"))
+      },
+      strict: true,
+      handler: unused
+    })
+    expect(Tool.definition(tool)).toEqual({
+      name: "weather",
+      description: "The weather in a city.",
+      parameters: {
+        type: "object",
+        properties: {
+          city: { type: "string", description: "In English." },
+          unit: { type: "string", enum: ["C", "F"] }
+        },
+        required: ["city"],
+        additionalProperties: false
+      },
+      strict: true
+    })
+  })
+
+  it("is the same for fields, a struct and a class", () => {
+    class Place extends Schema.Class<Place>("Place")({ city: Schema.String }) {}
+    const parameters = (tool: Tool.Any) => Tool.definition(tool).parameters
+    const ofFields = parameters(Tool.make("t", { parameters: { city: Schema.String }, handler: unused }))
+    const struct = Schema.Struct({ city: Schema.String })
+    expect(parameters(Tool.make("t", { parameters: struct, handler: unused }))).toEqual(ofFields)
+    expect(parameters(Tool.make("t", { parameters: Place, handler: unused }))).toEqual(ofFields)
+  })
+
+  it("says that a tool takes nothing", () => {
+    expect(Tool.definition(Tool.make("now", { handler: unused }))).toEqual({
+      name: "now",
+      parameters: { type: "object", properties: {}, additionalProperties: false }
+    })
+  })
+
+  it("has definitions where they are used, with the description of the place", () => {
+    const Price = Schema.Struct({ amount: Schema.Int }).annotations({ identifier: "a/b" })
+    const { parameters } = Tool.definition(
+      Tool.make("t", {
+        parameters: {
+          one: Price,
+          many: Schema.Array(Price),
+          told: Schema.propertySignature(Price).annotations({ description: "The last." })
+        },
+        handler: unused
+      })
+    )
+    const inlined = {
+      type: "object",
+      properties: { amount: { type: "integer", title: "int", description: "an integer" } },
+      required: ["amount"],
+      additionalProperties: false
+    }
+    expect(parameters).toEqual({
+      type: "object",
+      properties: {
+        one: inlined,
+        many: { type: "array", items: inlined },
+        told: { ...inlined, description: "The last." }
+      },
+      required: ["one", "many", "told"],
+      additionalProperties: false
+    })
+  })
+
+  it("keeps the definitions that speak of themselves, and an outermost object", () => {
+    interface Category {
+      readonly name: string
+      readonly below: ReadonlyArray<Category>
+    }
+    const Category: Schema.Schema<Category> = Schema.Struct({
+      name: Schema.String,
+      below: Schema.Array(Schema.suspend(() => Category))
+    }).annotations({ identifier: "Category" })
+    const category = {
+      type: "object",
+      properties: { name: { type: "string" }, below: { type: "array", items: { $ref: "#/$defs/Category" } } },
+      required: ["name", "below"],
+      additionalProperties: false
+    }
+    expect(Tool.definition(Tool.make("t", { parameters: Category, handler: unused })).parameters).toEqual({
+      ...category,
+      $defs: { Category: category }
+    })
+  })
+
+  it("takes properties for properties, whatever they are called", () => {
+    const { parameters } = Tool.definition(
+      Tool.make("t", { parameters: { $ref: Schema.String, $id: Schema.String, allOf: Schema.String }, handler: unused })
+    )
+    expect(parameters?.["properties"]).toEqual({
+      $ref: { type: "string" },
+      $id: { type: "string" },
+      allOf: { type: "string" }
+    })
+  })
+
+  it("cannot be said of parameters that are no object, or that JSON cannot carry", () => {
+    expect(() => Tool.make("t", { parameters: Schema.Array(Schema.String), handler: unused })).toThrow("no object")
+    expect(() => Tool.make("t", { parameters: { at: Schema.DateFromSelf }, handler: unused })).toThrow()
+  })
+})
+
+describe("a call", () => {
+  const Due = Schema.Struct({
+    at: Schema.Date,
+    tags: Schema.optionalWith(Schema.Array(Schema.String), { default: () => [] })
+  })
+
+  it.effect("gives the handler decoded arguments, and the model an encoded result", () =>
+    Effect.gen(function* () {
+      const tool = Tool.make("postpone", {
+        parameters: Due,
+        success: Due,
+        handler: ({ at, tags }) => Effect.succeed({ at: new Date(at.getTime() + 1000), tags: [...tags, "late"] })
+      })
+      expect(yield* told(tool, { at: "2026-01-01T00:00:00.000Z" })).toBe(
+        '{"at":"2026-01-01T00:00:01.000Z","tags":["late"]}'
+      )
+      expect(yield* tool.handler({ at: new Date(0), tags: [] })).toEqual({ at: new Date(1000), tags: ["late"] })
+    })
+  )
+
+  it.effect("gives a text to the model as it is", () =>
+    Effect.gen(function* () {
+      expect(yield* told(Tool.make("t", { handler: () => Effect.succeed('say "hi"') }), {})).toBe('say "hi"')
+      const dated = Tool.make("t", { success: Schema.Date, handler: () => Effect.succeed(new Date(0)) })
+      expect(yield* told(dated, {})).toBe("1970-01-01T00:00:00.000Z")
+      const silent = Tool.make("t", { success: Schema.Void, handler: () => Effect.void })
+      expect(yield* told(silent, {})).toBe("null")
+    })
+  )
+
+  it.effect("takes a null that the schema refuses for an absence, wherever it stands", () =>
+    Effect.gen(function* () {
+      const tool = Tool.make("t", {
+        parameters: {
+          a: Schema.optional(Schema.String),
+          b: Schema.NullOr(Schema.String),
+          list: Schema.Array(Schema.Struct({ c: Schema.optional(Schema.Number) }))
+        },
+        handler: (args) => Effect.succeed(JSON.stringify(args))
+      })
+      expect(yield* told(tool, { a: null, b: null, list: [{ c: null }, { c: 1 }] })).toBe(
+        '{"b":null,"list":[{},{"c":1}]}'
+      )
+      const required = Tool.make("t", { parameters: { a: Schema.String }, handler: unused })
+      expect((yield* Effect.flip(required.prepare({ a: null }))).message).toContain("is missing")
+    })
+  )
+
+  it.effect("never reaches the handler with arguments that do not decode", () =>
+    Effect.gen(function* () {
+      const tool = Tool.make("t", { parameters: { n: Schema.Int }, handler: () => Effect.die("reached") })
+      expect((yield* Effect.flip(tool.prepare({ n: 0.5 })))._tag).toBe("ParseError")
+    })
+  )
+
+  it.effect("dies of a result that its own schema refuses", () =>
+    Effect.gen(function* () {
+      const tool = Tool.make("t", { success: Schema.Int, handler: () => Effect.succeed(0.5) })
+      const exit = yield* Effect.exit(told(tool, {}))
+      expect(Exit.isFailure(exit) && Cause.isDie(exit.cause)).toBe(true)
+    })
+  )
+})
+
+describe("types", () => {
+  class Down extends Schema.TaggedError<Down>()("Down", {}) {}
+  class Database extends Context.Tag("Database")<Database, string>() {}
+
+  it("of arguments, results, errors and requirements are kept", () => {
+    const tool = Tool.make("lookup", {
+      parameters: { id: Schema.NumberFromString, note: Schema.optional(Schema.String) },
+      success: Schema.Struct({ at: Schema.Date }),
+      handler: ({ id, note }) => {
+        expectTypeOf(id).toEqualTypeOf<number>()
+        expectTypeOf(note).toEqualTypeOf<string | undefined>()
+        return Effect.flatMap(Database, () => Effect.fail(new Down()))
+      }
+    })
+    expectTypeOf(tool.name).toEqualTypeOf<"lookup">()
+    expectTypeOf<Tool.Failure<typeof tool>>().toEqualTypeOf<Down>()
+    expectTypeOf<Tool.Requirements<typeof tool>>().toEqualTypeOf<Database>()
+    expectTypeOf(tool).toExtend<Tool.Any>()
+  })
+
+  it("refuse a result that is no text where no schema says how it is encoded", () => {
+    // @ts-expect-error a number is no text
+    Tool.make("t", { handler: () => Effect.succeed(1) })
+    // @ts-expect-error a text is no number
+    Tool.make("t", { success: Schema.Number, handler: () => Effect.succeed("1") })
+  })
+})

@@ -1,0 +1,185 @@
+/** A loop of tools and a value, whole and streamed, through both protocols and a real HTTP server. */
+import type { HttpClient } from "@effect/platform"
+import { NodeHttpClient } from "@effect/platform-node"
+import { describe, expect, it } from "@effect/vitest"
+import type { Layer } from "effect"
+import { Deferred, Effect, Fiber, Option, Schedule, Schema, Stream } from "effect"
+import type { ChatRequest } from "../src/Chat.js"
+import * as Chat from "../src/Chat.js"
+import * as KeyPool from "../src/KeyPool.js"
+import * as LLM from "../src/LLM.js"
+import * as ChatCompletionsClient from "../src/provider/ChatCompletionsClient.js"
+import * as ResponsesClient from "../src/provider/ResponsesClient.js"
+import type * as ProviderClient from "../src/ProviderClient.js"
+import * as RateLimiter from "../src/RateLimiter.js"
+import * as StructuredOutput from "../src/StructuredOutput.js"
+import { SimulatedProvider } from "../src/testing/index.js"
+import * as Tool from "../src/Tool.js"
+import * as ToolLoop from "../src/ToolLoop.js"
+import * as Usage from "../src/Usage.js"
+
+const llmAt = (
+  client: Layer.Layer<ProviderClient.ProviderClient, never, HttpClient.HttpClient>,
+  limiter: Layer.Layer<RateLimiter.RateLimiter, RateLimiter.InvalidLimitError> = RateLimiter.unlimited
+) =>
+  LLM.make({ model: "simulated", retry: false }).pipe(
+    Effect.provide(client),
+    Effect.provide(KeyPool.layer({ providerId: "simulated", keys: ["key"] })),
+    Effect.provide(limiter)
+  )
+
+const add = Tool.make("add", {
+  description: "Adds two numbers.",
+  parameters: { a: Schema.Number, b: Schema.Number, note: Schema.optional(Schema.String) },
+  success: Schema.Number,
+  handler: ({ a, b }) => Effect.succeed(a + b)
+})
+
+const Point = Schema.Struct({ x: Schema.Number, y: Schema.Number })
+
+const contents = (request: ChatRequest) =>
+  request.messages.flatMap((message) => (message.role === "tool" ? [Chat.textOf(message.content)] : []))
+
+/** Asks for two sums, then for the sum of both, and then answers. */
+const calculator = (request: ChatRequest) => {
+  const results = contents(request)
+  const [first, second, third] = results
+  if (third !== undefined) return { text: `It is ${third}.`, usage: Usage.make({ inputTokens: 30, outputTokens: 5 }) }
+  return results.length === 0
+    ? {
+        text: "Let me see.",
+        toolCalls: [
+          { id: "call-1", name: "add", arguments: '{"a":1,"b":2,"note":null}' },
+          { id: "call-2", name: "add", arguments: '{"a":3,"b":4}' }
+        ],
+        usage: Usage.make({ inputTokens: 10, outputTokens: 8 })
+      }
+    : {
+        toolCalls: [{ id: "call-3", name: "add", arguments: `{"a":${first},"b":${second}}` }],
+        usage: Usage.make({ inputTokens: 20, outputTokens: 4 })
+      }
+}
+
+const last = <E, R>(events: Stream.Stream<ToolLoop.Event, E, R>) =>
+  Effect.map(Stream.runLast(events), (event) =>
+    Option.isSome(event) && event.value._tag === "Finish" ? event.value.result : undefined
+  )
+
+describe.each([
+  ["chat-completions", ChatCompletionsClient.layer],
+  ["responses", ResponsesClient.layer]
+] as const)("%s over sockets", (_, clientLayer) => {
+  const setup = (options: SimulatedProvider.Options) =>
+    Effect.gen(function* () {
+      const provider = yield* SimulatedProvider.make(options)
+      const llm = yield* llmAt(clientLayer({ provider: "simulated", baseUrl: provider.baseUrl }))
+      return { llm, provider }
+    })
+
+  it.scopedLive("the loop comes to the same end, whole and streamed", () =>
+    Effect.gen(function* () {
+      const { llm } = yield* setup({ answer: calculator })
+      const whole = yield* ToolLoop.run(llm, "What is 1+2+3+4?", { tools: [add] })
+      expect(whole.response.text).toBe("It is 10.")
+      expect(whole.rounds.map(({ executions }) => executions.map(({ result }) => result.content))).toEqual([
+        ["3", "7"],
+        ["10"],
+        []
+      ])
+      expect(whole.usage).toEqual(Usage.make({ inputTokens: 60, outputTokens: 17 }))
+
+      const streamed = yield* last(ToolLoop.stream(llm, "What is 1+2+3+4?", { tools: [add] }))
+      expect(streamed?.messages).toEqual(whole.messages)
+      expect(streamed?.usage).toEqual(whole.usage)
+      expect(streamed?.rounds.map(({ response }) => response.toolCalls)).toEqual(
+        whole.rounds.map(({ response }) => response.toolCalls)
+      )
+    }).pipe(Effect.provide(NodeHttpClient.layerUndici))
+  )
+
+  it.scopedLive("the conversation of a loop can be gone on with", () =>
+    Effect.gen(function* () {
+      const { llm, provider } = yield* setup({ answer: calculator })
+      const { messages } = yield* ToolLoop.run(llm, "What is 1+2+3+4?", { tools: [add] })
+      const next = yield* ToolLoop.run(llm, { messages: [...messages, Chat.user("Sure?")] }, { tools: [add] })
+      expect(next.response.text).toBe("It is 10.")
+      expect((yield* provider.log).map((exchange) => exchange.status)).toEqual([200, 200, 200, 200])
+    }).pipe(Effect.provide(NodeHttpClient.layerUndici))
+  )
+
+  it.scopedLive("giving up a loop in its handlers leaves no request behind", () =>
+    Effect.gen(function* () {
+      const { llm, provider } = yield* setup({ answer: calculator })
+      const started = yield* Deferred.make<void>()
+      const interrupted = yield* Deferred.make<void>()
+      const endless = Tool.make("add", {
+        handler: () =>
+          Effect.onInterrupt(Effect.zipRight(Deferred.succeed(started, undefined), Effect.never), () =>
+            Deferred.succeed(interrupted, undefined)
+          )
+      })
+      const fiber = yield* Effect.fork(Stream.runDrain(ToolLoop.stream(llm, "Go", { tools: [endless] })))
+      yield* Deferred.await(started)
+      yield* Fiber.interrupt(fiber)
+      yield* Deferred.await(interrupted)
+      yield* Effect.retry(
+        Effect.filterOrFail(provider.busyConnections, (count) => count === 0),
+        Schedule.intersect(Schedule.spaced("10 millis"), Schedule.recurs(100))
+      )
+      expect((yield* llm.status).keys.keys.map((key) => key.inFlight)).toEqual([0])
+    }).pipe(Effect.provide(NodeHttpClient.layerUndici))
+  )
+
+  it.scopedLive("a value is had in every way", () =>
+    Effect.gen(function* () {
+      const { llm, provider } = yield* setup({
+        answer: ({ tools }) =>
+          tools === undefined
+            ? '{"x":1,"y":2}'
+            : { toolCalls: [{ id: "1", name: "point", arguments: '{"x":1,"y":2}' }] }
+      })
+      for (const mode of ["auto", "native", "tool", "prompt"] as const) {
+        const { value } = yield* StructuredOutput.generate(llm, "Where?", { schema: Point, name: "point", mode })
+        expect(value).toEqual({ x: 1, y: 2 })
+      }
+      expect((yield* provider.log).map(({ body }) => Object.keys(Object(body)))).toMatchObject([
+        expect.arrayContaining([expect.stringMatching(/^(response_format|text)$/)]),
+        expect.arrayContaining([expect.stringMatching(/^(response_format|text)$/)]),
+        expect.arrayContaining(["tools", "tool_choice"]),
+        expect.not.arrayContaining(["tools"])
+      ])
+    }).pipe(Effect.provide(NodeHttpClient.layerUndici))
+  )
+
+  it.scopedLive("a faulty value is repaired", () =>
+    Effect.gen(function* () {
+      const { llm } = yield* setup({
+        answer: ({ messages }) => (messages.length === 1 ? '{"x":1,"y":"two"}' : '{"x":1,"y":2}')
+      })
+      expect((yield* StructuredOutput.generate(llm, "Where?", { schema: Point })).value).toEqual({ x: 1, y: 2 })
+    }).pipe(Effect.provide(NodeHttpClient.layerUndici))
+  )
+})
+
+describe("a provider without JSON Schema output", () => {
+  it.scopedLive("is asked by a tool, only once, and nothing is paid for finding out", () =>
+    Effect.gen(function* () {
+      const provider = yield* SimulatedProvider.make({
+        answer: () => ({
+          toolCalls: [{ id: "1", name: "point", arguments: '{"x":1,"y":2}' }],
+          usage: Usage.make({ inputTokens: 400, outputTokens: 100 })
+        })
+      })
+      const { baseUrl } = provider
+      const llm = yield* llmAt(
+        ChatCompletionsClient.layer({ provider: "simulated", baseUrl, dialect: { jsonSchema: false } }),
+        RateLimiter.layer({ capacity: 10, refillRate: 1, tokensPerMinute: 1000 })
+      )
+      const { value } = yield* StructuredOutput.generate(llm, "Where? ".repeat(100), { schema: Point, name: "point" })
+      expect(value).toEqual({ x: 1, y: 2 })
+      expect(yield* provider.log).toHaveLength(1)
+      const { limiter } = yield* llm.status
+      expect(limiter.tokens?.available).toBeGreaterThanOrEqual(500)
+    }).pipe(Effect.provide(NodeHttpClient.layerUndici))
+  )
+})
