@@ -121,6 +121,8 @@ export const answerReader = (source: AnswerSource) => {
     id: () => id,
     model: () => model || source.model,
     usage: () => usage ?? estimatedUsage(source, said),
+    /** Whether the provider has sent its counts. */
+    counted: () => usage !== undefined,
     /** Whether the model has said why it stopped. */
     stopped: () => rawReason !== undefined,
     /** Reads an event. Further choices are passed over. */

@@ -1,6 +1,6 @@
 /** A streamed answer as DashScope writes it. alibabacloud.com/help/en/model-studio/stream */
 import { isRecord } from "../json.js"
-import type { AnswerSource, StreamDecoder } from "../Wire.js"
+import type { AnswerSource, StreamDecoder, WireEvent } from "../Wire.js"
 import { malformed } from "../Wire.js"
 import { answerReader, reportedError } from "./answer.js"
 
@@ -12,10 +12,16 @@ const parse = (data: string): unknown => {
   }
 }
 
-/** The reader of one stream. Nothing marks its end but the reason, and counts may come after that. */
+/** The reader of one stream. Nothing marks its end but the reason to stop, with the last counts beside it. */
 export const decodeStream = (source: AnswerSource): StreamDecoder => {
   const answer = answerReader(source)
   let state: StreamDecoder["state"] = "open"
+
+  const finish = (out: Array<WireEvent>): undefined => {
+    state = "done"
+    answer.finish(out)
+  }
+
   return {
     get id() {
       return answer.id()
@@ -37,15 +43,14 @@ export const decodeStream = (source: AnswerSource): StreamDecoder => {
       const error = reportedError(body)
       if (error !== undefined) return { _tag: "Reported", body: error }
       answer.read(body, out)
-      if (answer.stopped()) state = "finishing"
+      if (!answer.stopped()) return undefined
+      if (answer.counted()) return finish(out)
+      state = "finishing"
       return undefined
     },
     end: (out) => {
       if (state === "done") return undefined
-      if (state === "open") return { _tag: "Truncated" }
-      state = "done"
-      answer.finish(out)
-      return undefined
+      return answer.stopped() ? finish(out) : { _tag: "Truncated" }
     }
   }
 }
