@@ -88,7 +88,7 @@ export const answerReader = (source: AnswerSource) => {
     const { others, text } = readContent(message["content"])
     const thought = string(message, "reasoning_content") ?? ""
     const called = records(message, "tool_calls")
-    const speaking = [thought !== "", text !== "", called.length > 0].filter(Boolean).length
+    const speaking = called.length + (thought === "" ? 0 : 1) + (text === "" ? 0 : 1)
     const seen = { ...evidence, alone: speaking < 2 }
     tell("reasoning", thought, seen, think, out)
     tell("text", text, seen, speak, out)
@@ -121,8 +121,8 @@ export const answerReader = (source: AnswerSource) => {
     id: () => id,
     model: () => model || source.model,
     usage: () => usage ?? estimatedUsage(source, said),
-    /** Whether the provider has sent its counts. */
-    counted: () => usage !== undefined,
+    /** Whether the latest event has counts. */
+    counted: () => written !== undefined,
     /** Whether the model has said why it stopped. */
     stopped: () => rawReason !== undefined,
     /** Reads an event. Further choices are passed over. */

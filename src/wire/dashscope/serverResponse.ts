@@ -1,5 +1,5 @@
 /** A server writes an answer, whole or in events. alibabacloud.com/help/en/model-studio/qwen-api-via-dashscope */
-import type { ChatResponse } from "../../Chat.js"
+import type { ChatResponse, ToolCall } from "../../Chat.js"
 import type { ChatEvent, Finish, ToolCallDelta, ToolCallEnd } from "../../ChatEvent.js"
 import type { Usage } from "../../Usage.js"
 import { encodeCall } from "../chatCompletions/calls.js"
@@ -16,6 +16,12 @@ const content = (text: string, metadata: Json): unknown => {
   const others = records(metadata, "content")
   return others.length === 0 ? text : [...(text === "" ? [] : [{ text }]), ...others]
 }
+
+/** Every call is a function's, of free text too. */
+const callOf = ({ arguments: text, id, name }: ToolCall, index: number): Json => ({
+  ...encodeCall({ id, name, arguments: text }),
+  index
+})
 
 const counts = (usage: Usage, metadata: Json): Json =>
   usage.estimated ? {} : { usage: { ...record(metadata, "usage"), ...encodeUsage(usage) } }
@@ -35,9 +41,7 @@ export const encodeResponse = (response: ChatResponse): Record<string, unknown> 
             // What a model says in declining is what it said.
             content: content(text + refusal, metadata),
             ...(reasoning === "" ? {} : { reasoning_content: reasoning }),
-            ...(toolCalls.length === 0
-              ? {}
-              : { tool_calls: toolCalls.map((call, index) => ({ ...encodeCall(call), index })) }),
+            ...(toolCalls.length === 0 ? {} : { tool_calls: toolCalls.map(callOf) }),
             ...pick(metadata, messageFields)
           },
           ...pick(metadata, choiceFields)
@@ -50,7 +54,7 @@ export const encodeResponse = (response: ChatResponse): Record<string, unknown> 
   }
 }
 
-interface TellingCall {
+interface OpenCall {
   readonly id: string
   readonly name: string
   told: string
@@ -65,7 +69,7 @@ export const encodeStream = (request: Json): StreamEncoder => {
   let id = ""
   let thought = ""
   let said = ""
-  const calls = new Map<number, TellingCall>()
+  const calls = new Map<number, OpenCall>()
 
   const frame = (
     message: Json,
@@ -84,7 +88,7 @@ export const encodeStream = (request: Json): StreamEncoder => {
     })
   })
 
-  const callPiece = (index: number, { id: callId, name }: TellingCall, args: string, first: boolean): Json => ({
+  const callPiece = (index: number, { id: callId, name }: OpenCall, args: string, first: boolean): Json => ({
     index,
     id: first ? callId : "",
     type: "function",
@@ -101,6 +105,10 @@ export const encodeStream = (request: Json): StreamEncoder => {
   })
 
   const tell = (news: Json): Frame => frame(incremental ? news : whole())
+
+  /** A thought that is only sealed has nothing to tell here. */
+  const tellText = (field: "content" | "reasoning_content", text: string): ReadonlyArray<Frame> =>
+    text === "" ? [] : [tell({ [field]: text })]
 
   const callDelta = (event: Pick<ToolCallDelta, "index" | "id" | "name">, args: string): Frame => {
     const known = calls.get(event.index)
@@ -144,10 +152,10 @@ export const encodeStream = (request: Json): StreamEncoder => {
         case "TextDelta":
         case "RefusalDelta":
           said += event.text
-          return [tell({ content: event.text })]
+          return tellText("content", event.text)
         case "ReasoningDelta":
           thought += event.text
-          return [tell({ reasoning_content: event.text })]
+          return tellText("reasoning_content", event.text)
         case "ToolCallDelta":
           return [callDelta(event, event.argumentsDelta)]
         case "ToolCallEnd":

@@ -38,7 +38,7 @@ const words: Readonly<Record<FinishReason, string>> = {
 
 /** The word that was read, where it is one of this protocol's; an answer with calls has stopped. */
 const ending = (reason: FinishReason, raw: string, hasCalls: boolean): Json => {
-  const word = decodeReason(raw, true, hasCalls) === reason ? raw : words[reason] || raw || "unload"
+  const word = decodeReason(raw, true, hasCalls) === reason ? raw : words[reason] || raw || "other"
   return word === "" ? {} : { done_reason: word }
 }
 
@@ -91,6 +91,10 @@ export const encodeStream = (): StreamEncoder => {
     data: JSON.stringify({ model, created_at, message: { role: "assistant", content: "", ...message }, ...body })
   })
 
+  /** A thought that is only sealed has nothing to tell here. */
+  const tell = (field: "content" | "thinking", text: string): ReadonlyArray<Frame> =>
+    text === "" ? [] : [line({ [field]: text })]
+
   const finish = (event: Finish): Frame =>
     line(ofMessage(event.providerMetadata), {
       ...further(event.providerMetadata),
@@ -107,9 +111,9 @@ export const encodeStream = (): StreamEncoder => {
           return []
         case "TextDelta":
         case "RefusalDelta":
-          return [line({ content: event.text })]
+          return tell("content", event.text)
         case "ReasoningDelta":
-          return [line({ thinking: event.text })]
+          return tell("thinking", event.text)
         case "ToolCallDelta":
           return []
         case "ToolCallEnd":
