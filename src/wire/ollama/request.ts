@@ -136,7 +136,7 @@ const levels = { minimal: "low", low: "low", medium: "medium", high: "high", xhi
 
 /** docs.ollama.com/capabilities/thinking: on or off, or graded, which models that do not grade take for on. */
 const think = ({ budgetTokens, effort, summary }: Reasoning): Json => {
-  if (effort === "none" || (effort === undefined && budgetTokens === 0)) return { think: false }
+  if (effort === "none" || budgetTokens === 0) return { think: false }
   if (effort !== undefined) return { think: levels[effort] }
   return budgetTokens === undefined && summary !== undefined ? {} : { think: true }
 }
