@@ -15,7 +15,7 @@ const llmAt = (baseUrl: string, dialect: NonNullable<OllamaClient.Options["diale
   LLM.make({ model: "acme-1", retry: false }).pipe(
     Effect.provide(OllamaClient.layer({ ...OllamaClient.presets.local, baseUrl, dialect })),
     // No key is looked at, and any will do.
-    Effect.provide(KeyPool.layer({ providerId: "ollama", keys: ["ollama"] })),
+    Effect.provide(KeyPool.layer({ providerId: "ollama", keys: ["none"] })),
     Effect.provide(RateLimiter.unlimited)
   )
 
@@ -119,7 +119,7 @@ describe("Ollama by its name", () => {
     Effect.gen(function* () {
       const provider = yield* SimulatedProvider.make({ answer: () => "Hello." })
       const environment = new Map([
-        ["OLLAMA_API_KEY", "ollama"],
+        ["OLLAMA_API_KEY", "none"],
         ["OLLAMA_BASE_URL", provider.baseUrl.replace(/\/v1$/, "")],
         ["LLM_DEFAULT_MODEL", "acme-1"]
       ])

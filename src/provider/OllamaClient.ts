@@ -1,7 +1,7 @@
 /**
  * A client for Ollama, at home and in the cloud, in its own protocol.
  *
- * A server at home looks at no key, but a pool wants one: give it any text, such as `"ollama"`. One key is enough, with
+ * A server at home looks at no key, but a pool wants one: give it any text, such as `"none"`. One key is enough, with
  * `maxConcurrency` where the machine should not be asked for more at once than it can answer.
  *
  * A first request loads the model, which can take minutes, and a client that gives up aborts the loading: give it time
@@ -14,7 +14,7 @@
  *
  * const Local = LLM.layer({ model: "qwen3:8b" }).pipe(
  *   Layer.provide(OllamaClient.layer({ dialect: { options: { num_ctx: 32768 } } })),
- *   Layer.provide(KeyPool.layer({ providerId: "ollama", keys: ["ollama"] })),
+ *   Layer.provide(KeyPool.layer({ providerId: "ollama", keys: ["none"] })),
  *   Layer.provide(RateLimiter.unlimited)
  * )
  * const Cloud = OllamaClient.layer(OllamaClient.presets.cloud)

@@ -6,8 +6,11 @@ export type Protocol = (typeof protocols)[number]
 export const isProtocol = (name: string): name is Protocol => protocols.some((protocol) => protocol === name)
 
 /** Providers who are spoken to in their own protocol unless another is asked for. */
-const own: Readonly<Record<string, Protocol>> = { ollama: "ollama", "ollama-cloud": "ollama" }
+const own: ReadonlyMap<string, Protocol> = new Map([
+  ["ollama", "ollama"],
+  ["ollama-cloud", "ollama"]
+])
 
 /** What is spoken where nobody says. An address that ends in `/v1` is that of a mode which follows OpenAI. */
 export const protocolOf = (provider: string, baseUrl: string | undefined): Protocol =>
-  baseUrl !== undefined && /\/v1\/*$/.test(baseUrl) ? "chat-completions" : (own[provider] ?? "chat-completions")
+  baseUrl !== undefined && /\/v1\/*$/.test(baseUrl) ? "chat-completions" : (own.get(provider) ?? "chat-completions")

@@ -7,8 +7,8 @@
  * - All settings are `parameters`, and so is what stands in `extra`: `enable_search`, `top_k`, `vl_high_resolution_images` …
  * - `reasoning` becomes `enable_thinking` and `thinking_budget`; effort switches thinking on or off, since it is not graded.
  *   Thoughts of earlier turns go back as `reasoning_content`.
- * - Images, sound and film go by URL or as bytes (a `data:video/…` file is a film). `cacheControl` marks a part for the
- *   explicit cache, which keeps it for five minutes.
+ * - Images, sound and film go by URL or as bytes. A film is a file with `data:video/…` bytes, or whose address ends like one
+ *   (`.mp4` …). `cacheControl` marks a text or an image for the explicit cache, which keeps it for five minutes.
  * - Streams say only what is new. A model that repeats all it has said in every event is read as well.
  * - The protocol has no word for a tool that must be called (but by name), documents, the name of a user, and tools that take
  *   free text: a request with one of these is `Unsupported` rather than sent without it. What only advises the provider is left

@@ -131,6 +131,7 @@ describe("messages", () => {
           Chat.image("data:image/png;base64,AAAA"),
           Chat.audio("https://example.com/a.wav"),
           film,
+          Chat.file("https://example.com/a.MP4?at=1"),
           Chat.text("What is it?")
         ])
       ])
@@ -143,6 +144,7 @@ describe("messages", () => {
             { image: "data:image/png;base64,AAAA" },
             { audio: "https://example.com/a.wav" },
             { video: "data:video/mp4;base64,AQ==" },
+            { video: "https://example.com/a.MP4?at=1" },
             { text: "What is it?" }
           ]
         }

@@ -53,12 +53,12 @@ const serviceOf = (request: ChatRequest, model: string, dialect: Dialect): Servi
 const mark = (cacheControl: CacheControl | undefined): Json =>
   cacheControl === undefined ? {} : { cache_control: { type: "ephemeral" } }
 
-/** Documents are read by other services; what is a film is told from its bytes alone. */
+const film = /^data:video\/|^https?:[^?#]*\.(?:mp4|m4v|mov|avi|mkv|webm|flv|wmv)(?:[?#]|$)/i
+
+/** Documents are read by other services; a film is told from its media type, or from how its address ends. */
 const filePart = (part: FilePart): Encoded<Json> => {
   if (part.fileId !== undefined) return unsupported("file by id")
-  return part.url !== undefined && /^data:video\//i.test(part.url)
-    ? Either.right({ video: part.url })
-    : unsupported("file input")
+  return part.url !== undefined && film.test(part.url) ? Either.right({ video: part.url }) : unsupported("file input")
 }
 
 const mediaPart = (part: UserPart): Encoded<Json> => {
