@@ -94,6 +94,12 @@ describe("a stream of what is new", () => {
   it("may say the same word twice, or begin a word as the last one began", () => {
     expect(heard(event({ content: "ha" }, 1), event({ content: "ha" }, 2), event({}, 2, "stop")).text).toBe("haha")
     expect(heard(event({ content: "ha" }), event({ content: "ha" }), event({}, 2, "stop")).text).toBe("haha")
+    expect(heard(event({ content: "2" }, 1), event({ content: "2" }, 2), event({}, 2, "stop")).text).toBe("22")
+    expect(heard(event({ content: "2" }, 1), event({ content: "250" }, 4), event({}, 4, "stop")).text).toBe("2250")
+    expect(
+      heard(event({ content: "ha" }, 1), event({ content: "ha" }, 2), event({ content: "ha" }, 3), event({}, 3, "stop"))
+        .text
+    ).toBe("hahaha")
     expect(
       heard(
         event({ content: "1" }, 1),
@@ -133,6 +139,17 @@ describe("a stream that repeats all that was said in every event", () => {
     expect(heard(event({ content: "He" }, 1), event({ content: "Hello!" }, 3, "stop")).text).toBe("Hello!")
     expect(heard(event({ content: "Hi" }, 1), event({ content: "Hi" }, 1, "stop")).text).toBe("Hi")
     expect(heard(event({ content: "Hi" }), event({ content: "Hi" }, undefined, "stop")).text).toBe("Hi")
+  })
+  it("says it once where an event says no more than the one before, as within a letter of several tokens", () => {
+    const repeated = (...counts: readonly [number, number, number]) =>
+      heard(
+        event({ content: "你" }, counts[0]),
+        event({ content: "你" }, counts[1]),
+        event({ content: "你好" }, counts[2]),
+        event({ content: "你好" }, counts[2], "stop")
+      ).text
+    expect(repeated(1, 1, 2)).toBe("你好")
+    expect(repeated(1, 2, 3)).toBe("你好")
   })
   it("says thoughts, text and calls once", () => {
     const clock = (args: string) => piece(0, args, { name: "clock" }, "call_a")

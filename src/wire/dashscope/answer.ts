@@ -137,7 +137,9 @@ export const answerReader = (source: AnswerSource) => {
       if (reason !== "" && reason !== "null") rawReason = reason
       const evidence = { advanced, last: rawReason !== undefined }
       // Without `result_format: "message"`, or from older models, the answer is a text alone.
-      readMessage((choice && record(choice, "message")) ?? { content: output["text"] }, evidence, out)
+      const older = typeof output["text"] === "string" ? { content: output["text"] } : undefined
+      const message = choice === undefined ? older : record(choice, "message")
+      if (message !== undefined) readMessage(message, evidence, out)
       if (choice !== undefined) gather(metadata, choice, choiceFields)
       Object.assign(metadata, kept(output, outputFields))
     },

@@ -39,15 +39,23 @@ export const pieceReader = () => {
     return added
   }
 
-  /** Finds out which way it is, or says what the piece adds where that stays open. */
+  /**
+   * Finds out which way it is, or says what the piece adds where that stays open. A server that repeats has no empty pieces
+   * once something was said, and counts no more tokens where it says no more.
+   */
   const decide = (channel: Channel, piece: string, { advanced, alone, last }: Evidence): string | undefined => {
     const { held, said } = channel
-    if (held !== undefined) mode = piece.startsWith(held) ? "cumulative" : "incremental"
-    else if (!piece.startsWith(said)) mode = "incremental"
-    else if (!alone || (said.length >= certain && piece !== said)) mode = "cumulative"
-    // The end repeats the whole once more; a model that says a word twice has written more tokens.
-    else if (piece === said) return (advanced ?? !last) ? piece : ""
-    else {
+    const goesOn = advanced ?? !last
+    if (held !== undefined) {
+      const repeats = piece !== "" && piece.startsWith(held) && !(piece === said && goesOn)
+      mode = repeats ? "cumulative" : "incremental"
+    } else if (piece === "" || (piece === said && alone && (last || !goesOn))) {
+      return ""
+    } else if (!piece.startsWith(said)) {
+      mode = "incremental"
+    } else if (!alone || (said.length >= certain && piece !== said)) {
+      mode = "cumulative"
+    } else {
       channel.held = piece
       return ""
     }
@@ -59,12 +67,9 @@ export const pieceReader = () => {
     read: (name: string, piece: string, evidence: Evidence): string => {
       const channel = channels.get(name) ?? { said: "", held: undefined }
       channels.set(name, channel)
-      if (mode === "unknown" && piece !== "" && channel.said !== "") {
+      if (mode === "unknown" && channel.said !== "") {
         const decided = decide(channel, piece, evidence)
-        if (decided !== undefined) {
-          channel.said += decided
-          return decided
-        }
+        if (decided !== undefined) return decided
       }
       const before = mode === "unknown" ? "" : release(channel)
       const added = mode === "cumulative" ? beyond(piece, channel.said) : piece
