@@ -127,13 +127,13 @@ describe("a stream that repeats all that was said in every event", () => {
   it("says it once", () => {
     expect(
       heard(
-        event({ content: "1" }, 1),
-        event({ content: "1," }, 2),
-        event({ content: "1, 2" }, 3),
-        event({ content: "1, 2, 3" }, 5),
-        event({ content: "1, 2, 3" }, 5, "stop")
+        event({ content: "So" }, 1),
+        event({ content: "So be" }, 2),
+        event({ content: "So be it" }, 3),
+        event({ content: "So be it, then." }, 6),
+        event({ content: "So be it, then." }, 6, "stop")
       ).text
-    ).toBe("1, 2, 3")
+    ).toBe("So be it, then.")
   })
   it("says it once where there are only two events, or the last repeats the first", () => {
     expect(heard(event({ content: "He" }, 1), event({ content: "Hello!" }, 3, "stop")).text).toBe("Hello!")
