@@ -44,6 +44,7 @@ import type { LLMError } from "./LLMError.js"
 import * as Errors from "./LLMError.js"
 import * as NamedClient from "./provider/named.js"
 import type { Service as Client } from "./ProviderClient.js"
+import type { Protocol } from "./provider/protocols.js"
 import { ProviderClient } from "./ProviderClient.js"
 import * as Limiter from "./RateLimiter.js"
 import { RateLimiter } from "./RateLimiter.js"
@@ -250,8 +251,8 @@ export const layer = (options: Options): Layer.Layer<LLM, never, ProviderClient 
 export interface ConfigOptions extends Omit<Options, "model"> {
   /** Whose keys are read, by the name of its preset. @default "openai" */
   readonly provider?: string
-  /** Which protocol is spoken. @default "chat-completions" */
-  readonly wire?: "chat-completions" | "responses"
+  /** Which protocol is spoken. @default "chat-completions", and with Ollama "ollama" */
+  readonly wire?: Protocol
   /** Asked whatever the environment says. @default LLM_DEFAULT_MODEL, and with OpenAI "gpt-4o-mini" */
   readonly model?: string
 }

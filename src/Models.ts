@@ -30,6 +30,7 @@ import type { ModelInfo, Service as LLMService } from "./LLM.js"
 import * as LLM from "./LLM.js"
 import { ModelNotFoundError } from "./LLMError.js"
 import * as NamedClient from "./provider/named.js"
+import type { Protocol } from "./provider/protocols.js"
 import { ProviderClient } from "./ProviderClient.js"
 import type { ModelEntry, ProviderFile, ProviderFileError } from "./ProviderFile.js"
 import * as ProviderFiles from "./ProviderFile.js"
@@ -70,8 +71,8 @@ export class Models extends Context.Tag("effect-llm/Models")<Models, Service>() 
  * @category model
  */
 export interface Options {
-  /** Which protocol is spoken where the file leaves it open. @default "chat-completions" */
-  readonly wire?: "chat-completions" | "responses"
+  /** Which protocol is spoken where the file leaves it open. @default "chat-completions", and with Ollama "ollama" */
+  readonly wire?: Protocol
 }
 
 /** What stands in the file wins over the environment. */
@@ -90,10 +91,11 @@ const build = (
   environment: Effect.Effect.Success<typeof Environment.defaults>
 ): Effect.Effect<LLMService, InvalidPoolError | InvalidLimitError, HttpClient.HttpClient> =>
   Effect.gen(function* () {
+    const wire = entry.wire ?? options.wire
     const client = yield* NamedClient.make({
       provider: entry.provider,
       headers: entry.headers,
-      wire: entry.wire ?? options.wire ?? "chat-completions",
+      ...(wire === undefined ? {} : { wire }),
       ...(entry.preset === undefined ? {} : { preset: entry.preset }),
       ...(entry.baseUrl === undefined ? {} : { baseUrl: entry.baseUrl })
     })

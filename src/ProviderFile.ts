@@ -28,6 +28,7 @@ import { Config, Effect, Option, Schema } from "effect"
 import type * as ApiKey from "./ApiKey.js"
 import type { Fault } from "./internal/providerFileReader.js"
 import { readFile } from "./internal/providerFileReader.js"
+import type { Protocol } from "./provider/protocols.js"
 
 /**
  * One model of one provider.
@@ -40,7 +41,7 @@ export interface ModelEntry {
   readonly provider: string
   readonly model: string
   /** `type` in the file; absent where it is left open. */
-  readonly wire: "chat-completions" | "responses" | undefined
+  readonly wire: Protocol | undefined
   /** The provider's preset, by the section's name or its `preset`; absent where there is none. */
   readonly preset: string | undefined
   readonly baseUrl: string | undefined

@@ -56,6 +56,24 @@ describe("the models of a file", () => {
     }).pipe(Effect.provide(NodeHttpClient.layerUndici), environment())
   )
 
+  it.scopedLive("speak the protocol that the file names, or else the usual one of the provider", () =>
+    Effect.gen(function* () {
+      const model = { model_name: "m", api_keys: ["a"] }
+      const models = yield* modelsAt("http://127.0.0.1:1", {
+        ollama: [model],
+        "ollama-box": [{ ...model, preset: "ollama", base_url: "http://127.0.0.1:1/v1" }],
+        dashscope: [model],
+        "dashscope-intl": [{ ...model, type: "dashscope" }]
+      })
+      expect(models.list.slice(3).map(({ provider, wire }) => [provider, wire])).toEqual([
+        ["ollama", "ollama"],
+        ["ollama-box", "chat-completions"],
+        ["dashscope", "chat-completions"],
+        ["dashscope-intl", "dashscope"]
+      ])
+    }).pipe(Effect.provide(NodeHttpClient.layerUndici), environment())
+  )
+
   it.scopedLive("have the keys, weights and limits of the file", () =>
     Effect.gen(function* () {
       const models = yield* modelsAt("http://127.0.0.1:1")

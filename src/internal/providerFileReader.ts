@@ -3,6 +3,9 @@ import { Duration } from "effect"
 import * as ApiKey from "../ApiKey.js"
 import type { ModelEntry, ProviderFile } from "../ProviderFile.js"
 import { presets as chatCompletionsPresets } from "../provider/ChatCompletionsPresets.js"
+import { presets as dashScopePresets } from "../provider/DashScopePresets.js"
+import { presets as ollamaPresets } from "../provider/OllamaPresets.js"
+import { isProtocol, protocols } from "../provider/protocols.js"
 import { presets as responsesPresets } from "../provider/ResponsesPresets.js"
 import type { Json } from "../wire/json.js"
 import { isRecord } from "../wire/json.js"
@@ -15,15 +18,14 @@ export interface Fault {
 /** Replaces variables in a text; nothing where one of them is missing. */
 type Expand = (text: string) => string | undefined
 
-const presetNames: ReadonlySet<string> = new Set([
-  ...Object.values(chatCompletionsPresets).map(({ provider }) => provider),
-  ...Object.values(responsesPresets).map(({ provider }) => provider)
-])
+const presets = [chatCompletionsPresets, responsesPresets, ollamaPresets, dashScopePresets].flatMap(
+  (all): ReadonlyArray<{ readonly provider: string; readonly baseUrl: string }> => Object.values(all)
+)
+
+const presetNames: ReadonlySet<string> = new Set(presets.map(({ provider }) => provider))
 
 const hasBaseUrl = (preset: string): boolean =>
-  [...Object.values(chatCompletionsPresets), ...Object.values(responsesPresets)].some(
-    ({ baseUrl, provider }) => provider === preset && baseUrl !== ""
-  )
+  presets.some(({ baseUrl, provider }) => provider === preset && baseUrl !== "")
 
 const modelFields: ReadonlySet<string> = new Set([
   "model_name",
@@ -163,8 +165,8 @@ export const readFile = (
       note(fields.at("model_name"), `"${model}" is there already`)
     }
     const type = fields.text("type")
-    if (type !== undefined && type !== "chat-completions" && type !== "responses") {
-      note(fields.at("type"), 'expected "chat-completions" or "responses"')
+    if (type !== undefined && !isProtocol(type)) {
+      note(fields.at("type"), `expected one of ${protocols.map((protocol) => `"${protocol}"`).join(", ")}`)
     }
     const named = (fields.text("preset") ?? provider).toLowerCase()
     const preset = presetNames.has(named) ? named : undefined
@@ -185,7 +187,7 @@ export const readFile = (
     models.push({
       provider,
       model: model ?? "",
-      wire: type === "responses" || type === "chat-completions" ? type : undefined,
+      wire: type !== undefined && isProtocol(type) ? type : undefined,
       preset,
       baseUrl,
       headers: readHeaders(entry["headers"], fields.at("headers")),

@@ -75,6 +75,22 @@ export const presets = {
     baseUrl: "https://api.moonshot.ai/v1",
     dialect: { maxTokensField: "max_completion_tokens", reasoning: "thinking", history: "reasoning_content" }
   },
+  /** https://help.aliyun.com/zh/model-studio/qwen-api-via-openai-chat-completions, mainland China. */
+  dashscope: {
+    provider: "dashscope",
+    baseUrl: "https://dashscope.aliyuncs.com/compatible-mode/v1",
+    dialect: { reasoning: "enable_thinking", history: "reasoning_content" }
+  },
+  /** https://www.alibabacloud.com/help/en/model-studio/qwen-api-via-openai-chat-completions: everywhere else. */
+  dashscopeIntl: {
+    provider: "dashscope-intl",
+    baseUrl: "https://dashscope-intl.aliyuncs.com/compatible-mode/v1",
+    dialect: { reasoning: "enable_thinking", history: "reasoning_content" }
+  },
+  /** https://docs.ollama.com/api/openai-compatibility, where `ollama serve` listens by default. */
+  ollama: { provider: "ollama", baseUrl: "http://localhost:11434/v1" },
+  /** https://docs.ollama.com/cloud */
+  ollamaCloud: { provider: "ollama-cloud", baseUrl: "https://ollama.com/v1" },
   /** https://docs.vllm.ai/en/latest/serving/openai_compatible_server.html, where `vllm serve` listens by default. */
   vllm: { provider: "vllm", baseUrl: "http://localhost:8000/v1" },
   /** https://lmstudio.ai/docs/developer/openai-compat/chat-completions, where it listens by default. */

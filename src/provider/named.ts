@@ -3,22 +3,39 @@ import type { HttpClient } from "@effect/platform"
 import type { Effect } from "effect"
 import type { Endpoint, Service } from "../ProviderClient.js"
 import * as ChatCompletionsClient from "./ChatCompletionsClient.js"
+import * as DashScopeClient from "./DashScopeClient.js"
+import * as OllamaClient from "./OllamaClient.js"
+import type { Preset } from "./preset.js"
+import type { Protocol } from "./protocols.js"
+import { protocolOf } from "./protocols.js"
 import * as ResponsesClient from "./ResponsesClient.js"
 
 export interface Named extends Partial<Endpoint> {
   readonly provider: string
   /** The provider of the preset to build on, where it is not the one with this provider's name. */
   readonly preset?: string
-  readonly wire?: "chat-completions" | "responses"
+  /** @default the provider's own protocol where it is the usual one with it, else "chat-completions" */
+  readonly wire?: Protocol
 }
 
-export const make = ({ preset, wire, ...endpoint }: Named): Effect.Effect<Service, never, HttpClient.HttpClient> => {
-  const named = <Options extends { readonly provider?: string }>(presets: Readonly<Record<string, Options>>) =>
-    Object.values(presets).find(({ provider }) => provider === (preset ?? endpoint.provider))
-  return wire === "responses"
-    ? ResponsesClient.make({ ...named<ResponsesClient.Options>(ResponsesClient.presets), ...endpoint })
-    : ChatCompletionsClient.make({
-        ...named<ChatCompletionsClient.Options>(ChatCompletionsClient.presets),
-        ...endpoint
-      })
+type Make = (options: Named) => Effect.Effect<Service, never, HttpClient.HttpClient>
+
+const builtOn =
+  <Dialect>(
+    presets: Readonly<Record<string, Preset<Dialect>>>,
+    make: (options: Preset<Dialect>) => ReturnType<Make>
+  ): Make =>
+  ({ preset, wire: _, ...endpoint }) => {
+    const name = preset ?? endpoint.provider
+    return make({ ...Object.values(presets).find(({ provider }) => provider === name), ...endpoint })
+  }
+
+const clients: Readonly<Record<Protocol, Make>> = {
+  "chat-completions": builtOn(ChatCompletionsClient.presets, ChatCompletionsClient.make),
+  responses: builtOn(ResponsesClient.presets, ResponsesClient.make),
+  ollama: builtOn(OllamaClient.presets, OllamaClient.make),
+  dashscope: builtOn(DashScopeClient.presets, DashScopeClient.make)
 }
+
+export const make: Make = (options) =>
+  clients[options.wire ?? protocolOf((options.preset ?? options.provider).toLowerCase(), options.baseUrl)](options)

@@ -1,6 +1,7 @@
 /**
- * A provider on loopback that does what you tell it: a real HTTP server that speaks both of OpenAI's protocols, knows its
- * keys, takes its time, and fails on demand. It keeps a log of what really happened on its side of the wire.
+ * A provider on loopback that does what you tell it: a real HTTP server that speaks both of OpenAI's protocols, Ollama's and
+ * DashScope's, knows its keys, takes its time, and fails on demand. It keeps a log of what really happened on its side of the
+ * wire.
  *
  * @example
  * ```ts

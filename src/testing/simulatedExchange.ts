@@ -7,6 +7,8 @@ import { textOf } from "../Chat.js"
 import { estimateInput } from "../internal/request.js"
 import * as Usage from "../Usage.js"
 import * as ChatCompletions from "../wire/ChatCompletions.js"
+import * as DashScope from "../wire/DashScope.js"
+import * as Ollama from "../wire/Ollama.js"
 import * as Responses from "../wire/Responses.js"
 import { cohere } from "../wire/embeddings/cohere.js"
 import { dashscope } from "../wire/embeddings/dashscope.js"
@@ -31,7 +33,9 @@ interface Provider {
 /** Which protocol is spoken at which path. */
 const wires: ReadonlyArray<readonly [RegExp, Wire]> = [
   [/\/chat\/completions$/, ChatCompletions.make()],
-  [/\/responses$/, Responses.make()]
+  [/\/responses$/, Responses.make()],
+  [/\/api\/chat$/, Ollama.make()],
+  [/\/services\/aigc\/(?:text|multimodal)-generation\/generation$/, DashScope.make()]
 ]
 
 /** Which protocol embeds texts at which path, and which lists its models. */

@@ -3,9 +3,13 @@ import type { HttpClient } from "@effect/platform"
 import type { Layer } from "effect"
 import * as ChatCompletionsClient from "../../src/provider/ChatCompletionsClient.js"
 import * as EmbeddingsClient from "../../src/provider/EmbeddingsClient.js"
+import * as DashScopeClient from "../../src/provider/DashScopeClient.js"
+import * as OllamaClient from "../../src/provider/OllamaClient.js"
 import * as ResponsesClient from "../../src/provider/ResponsesClient.js"
 import type { Endpoint, ProviderClient } from "../../src/ProviderClient.js"
 import * as ChatCompletions from "../../src/wire/ChatCompletions.js"
+import * as DashScope from "../../src/wire/DashScope.js"
+import * as Ollama from "../../src/wire/Ollama.js"
 import * as Responses from "../../src/wire/Responses.js"
 import { gemini } from "../../src/wire/embeddings/gemini.js"
 import { ollama } from "../../src/wire/embeddings/ollama.js"
@@ -32,5 +36,7 @@ export const embedders: Readonly<Record<string, (provider: string) => Embeddings
 /** By the name of the folder with the recordings. */
 export const protocols: Readonly<Record<string, Protocol>> = {
   "chat-completions": { wire: ChatCompletions.make(), client: ChatCompletionsClient.layer },
+  "dashscope-native": { wire: DashScope.make(), client: DashScopeClient.layer },
+  ollama: { wire: Ollama.make(), client: OllamaClient.layer },
   responses: { wire: Responses.make(), client: ResponsesClient.layer }
 }

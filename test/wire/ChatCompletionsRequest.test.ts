@@ -121,6 +121,18 @@ describe("a stream", () => {
     expect(withoutRefused(request, "Unsupported parameter: temperature")).toBeUndefined()
     expect(withoutRefused(sent({}), "stream_options")).toBeUndefined()
   })
+  it("only may be thought for, by a server that says so; a whole answer is asked for again without", () => {
+    const { withoutRefused } = ChatCompletions.make()
+    const complaint = "parameter.enable_thinking must be set to false for non-streaming calls"
+    const request = sent({ temperature: 0 })
+    expect(withoutRefused(request, complaint)).toEqual({
+      ...request,
+      body: { ...request.body, enable_thinking: false }
+    })
+    expect(withoutRefused(sent({}, {}, true), complaint)).toBeUndefined()
+    // Where thinking was asked for, the refusal stands.
+    expect(withoutRefused(sent({ reasoning: {} }, { reasoning: "enable_thinking" }), complaint)).toBeUndefined()
+  })
 })
 
 describe("messages", () => {
@@ -304,9 +316,18 @@ describe("thinking is asked for", () => {
     expect(asked({ effort: "none" }, "thinking")).toEqual({ thinking: { type: "disabled" } })
     expect(asked({ budgetTokens: 0 }, "thinking")).toEqual({ thinking: { type: "disabled" } })
   })
+  it("by a switch, with a bound beside it", () => {
+    expect(asked({ effort: "high", budgetTokens: 10 }, "enable_thinking")).toEqual({
+      enable_thinking: true,
+      thinking_budget: 10
+    })
+    expect(asked({}, "enable_thinking")).toEqual({ enable_thinking: true })
+    expect(asked({ effort: "none", budgetTokens: 10 }, "enable_thinking")).toEqual({ enable_thinking: false })
+    expect(asked({ budgetTokens: 0 }, "enable_thinking")).toEqual({ enable_thinking: false })
+  })
   it("not at all, or not by a wish for a summary alone", () => {
     expect(asked({ effort: "high" }, "none")).toEqual({})
-    for (const dialect of ["effort", "object", "thinking"] as const) {
+    for (const dialect of ["effort", "object", "thinking", "enable_thinking"] as const) {
       expect(asked({ summary: "auto" }, dialect)).toEqual({})
     }
   })

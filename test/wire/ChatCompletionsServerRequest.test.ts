@@ -193,6 +193,9 @@ describe("tools, formats and thinking", () => {
     expect(reasoning({ thinking: { type: "enabled", budget_tokens: 10 } })).toEqual({ budgetTokens: 10 })
     expect(reasoning({ thinking: { type: "enabled" } })).toEqual({})
     expect(reasoning({ thinking: { type: "disabled" } })).toEqual({ effort: "none" })
+    expect(reasoning({ enable_thinking: true, thinking_budget: 10 })).toEqual({ budgetTokens: 10 })
+    expect(reasoning({ enable_thinking: true })).toEqual({})
+    expect(reasoning({ enable_thinking: false })).toEqual({ effort: "none" })
     expect(request({ reasoning: { effort: "high", exclude: true } })).toMatchObject({
       reasoning: { effort: "high" },
       extra: { reasoning: { effort: "high", exclude: true } }

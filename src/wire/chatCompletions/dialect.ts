@@ -32,11 +32,12 @@ export interface Dialect {
    *   Tokens": one of the two, not both).
    * - `thinking`: `thinking: { type, budget_tokens }` beside `reasoning_effort` (DeepSeek, "Thinking Mode"; Moonshot, "Using
    *   Thinking Models"; Z.ai).
+   * - `enable_thinking`: on or off, and at most so many tokens in `thinking_budget` (Alibaba's Model Studio, "Deep thinking").
    * - `none`: not at all.
    *
    * @default "effort"
    */
-  readonly reasoning: "effort" | "object" | "thinking" | "none"
+  readonly reasoning: "effort" | "object" | "thinking" | "enable_thinking" | "none"
   /**
    * How the thoughts of earlier turns are sent back.
    *

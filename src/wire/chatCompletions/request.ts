@@ -179,6 +179,10 @@ const reasoning = ({ budgetTokens, effort, summary }: Reasoning, dialect: Dialec
             thinking: { type: "enabled", ...named("budget_tokens", budgetTokens) },
             ...named("reasoning_effort", effort)
           }
+    case "enable_thinking":
+      return effort === "none" || budgetTokens === 0
+        ? { enable_thinking: false }
+        : { enable_thinking: true, ...named("thinking_budget", budgetTokens) }
     case "none":
       return {}
   }
@@ -231,8 +235,17 @@ export const encodeRequest =
     })
   }
 
-/** Servers older than the option complain of it by name. */
+/**
+ * Servers older than `stream_options` complain of it by name. Model Studio's open Qwen3 think unless told otherwise, but not
+ * in a whole answer: asked for one, they want to be told ("parameter.enable_thinking must be set to false for non-streaming
+ * calls").
+ */
 export const withoutRefused = (request: WireRequest, complaint: string): WireRequest | undefined => {
+  if (/enable_thinking.{0,40}non-streaming/i.test(complaint)) {
+    return request.body["stream"] === true || request.body["enable_thinking"] !== undefined
+      ? undefined
+      : { ...request, body: { ...request.body, enable_thinking: false } }
+  }
   if (!("stream_options" in request.body) || !/stream_options|include_usage/i.test(complaint)) return undefined
   const { stream_options: _, ...body } = request.body
   return { ...request, body }

@@ -165,12 +165,12 @@ const readFormat = (format: unknown): Setting => {
 const readReasoning = (body: Json): Setting & { readonly thinking?: unknown } => {
   const { effort, enabled, max_tokens: budget, ...beyond } = record(body, "reasoning") ?? {}
   const { budget_tokens: thinkingBudget, type, ...beyondThinking } = record(body, "thinking") ?? {}
-  const off = enabled === false || type === "disabled"
+  const off = enabled === false || type === "disabled" || body["enable_thinking"] === false
   const ours = present({
     effort: body["reasoning_effort"] ?? effort ?? (off ? "none" : undefined),
-    budgetTokens: budget ?? thinkingBudget
+    budgetTokens: budget ?? thinkingBudget ?? body["thinking_budget"]
   })
-  const on = enabled === true || type === "enabled"
+  const on = enabled === true || type === "enabled" || body["enable_thinking"] === true
   return {
     ...(on || Object.keys(ours).length > 0 ? { ours } : {}),
     ...(Object.keys(beyond).length > 0 ? { further: body["reasoning"] } : {}),
@@ -196,6 +196,8 @@ const known: ReadonlySet<string> = new Set([
   "reasoning",
   "reasoning_effort",
   "thinking",
+  "enable_thinking",
+  "thinking_budget",
   "user",
   "metadata",
   "stream",

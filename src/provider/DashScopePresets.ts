@@ -1,0 +1,12 @@
+/** Where DashScope is, as its documentation says. Data, not code. */
+import type { Dialect } from "../wire/DashScope.js"
+import type { Preset } from "./preset.js"
+
+export const presets = {
+  /** https://help.aliyun.com/zh/model-studio/qwen-api-via-dashscope: mainland China. */
+  beijing: { provider: "dashscope", baseUrl: "https://dashscope.aliyuncs.com/api/v1" },
+  /** https://www.alibabacloud.com/help/en/model-studio/qwen-api-via-dashscope: everywhere else. Its keys are other keys. */
+  singapore: { provider: "dashscope-intl", baseUrl: "https://dashscope-intl.aliyuncs.com/api/v1" },
+  /** The same page. */
+  virginia: { provider: "dashscope-us", baseUrl: "https://dashscope-us.aliyuncs.com/api/v1" }
+} as const satisfies Record<string, Preset<Dialect>>

@@ -1,0 +1,161 @@
+/** An answer, read from its events, of which a whole answer is the only one. */
+import type { Usage } from "../../Usage.js"
+import { callReader } from "../chatCompletions/calls.js"
+import { decodeFinishReason } from "../chatCompletions/finishReason.js"
+import { gather } from "../chatCompletions/metadata.js"
+import type { Json } from "../json.js"
+import { isRecord, kept, number, record, records, string, tokens } from "../json.js"
+import type { AnswerSource, WireEvent } from "../Wire.js"
+import { estimatedUsage } from "../Wire.js"
+import type { Evidence } from "./pieces.js"
+import { pieceReader } from "./pieces.js"
+import { beyondCounts, decodeUsage } from "./usage.js"
+
+/** Said of the choice, in pieces. */
+export const choiceFields = ["logprobs"]
+
+/** Said of the message, in pieces. */
+export const messageFields = ["annotations", "audio"]
+
+/** Said beside the answer: what a search found. */
+export const outputFields = ["search_info"]
+
+/**
+ * The error that stands where an answer should be: a code and a message at the top. An answer may have both too, but empty.
+ * alibabacloud.com/help/en/model-studio/error-code
+ */
+export const reportedError = (body: Json): Json | undefined =>
+  string(body, "code") || (record(body, "output") === undefined && typeof body["message"] === "string")
+    ? body
+    : undefined
+
+/** What a message holds: a text, or parts, of which those that are no text are kept as they are. */
+const readContent = (content: unknown): { readonly text: string; readonly others: ReadonlyArray<Json> } => {
+  if (typeof content === "string") return { text: content, others: [] }
+  const parts = Array.isArray(content) ? content.filter(isRecord) : []
+  return {
+    text: parts.map((part) => string(part, "text") ?? "").join(""),
+    others: parts.filter((part) => typeof part["text"] !== "string")
+  }
+}
+
+/** The reader of one answer. */
+export const answerReader = (source: AnswerSource) => {
+  let id = ""
+  let model = ""
+  let rawReason: string | undefined
+  let usage: Usage | undefined
+  let written: number | undefined
+  /** All that was said, for an estimate where nobody counts. */
+  let said = ""
+  const metadata: Record<string, unknown> = {}
+  const pieces = pieceReader()
+  const calls = callReader()
+  /** How what is held of a channel is said once nothing more comes. */
+  const speakers = new Map<string, (text: string, out: Array<WireEvent>) => void>()
+
+  const think = (text: string, out: Array<WireEvent>): void => {
+    if (text === "") return
+    said += text
+    out.push({ _tag: "ReasoningDelta", index: 0, text, provider: source.provider })
+  }
+
+  const speak = (text: string, out: Array<WireEvent>): void => {
+    if (text === "") return
+    said += text
+    out.push({ _tag: "TextDelta", text })
+  }
+
+  const callPiece = (piece: Json, text: string, out: Array<WireEvent>): void => {
+    const delta = calls.read({ ...piece, function: { ...record(piece, "function"), arguments: text } })
+    if (delta === undefined) return
+    said += delta.argumentsDelta
+    out.push(delta)
+  }
+
+  const tell = (
+    channel: string,
+    piece: string,
+    evidence: Evidence,
+    speaker: (text: string, out: Array<WireEvent>) => void,
+    out: Array<WireEvent>
+  ): void => {
+    speakers.set(channel, speaker)
+    speaker(pieces.read(channel, piece, evidence), out)
+  }
+
+  const readMessage = (message: Json, evidence: Omit<Evidence, "alone">, out: Array<WireEvent>): void => {
+    const { others, text } = readContent(message["content"])
+    const thought = string(message, "reasoning_content") ?? ""
+    const called = records(message, "tool_calls")
+    const speaking = called.length + (thought === "" ? 0 : 1) + (text === "" ? 0 : 1)
+    const seen = { ...evidence, alone: speaking < 2 }
+    tell("reasoning", thought, seen, think, out)
+    tell("text", text, seen, speak, out)
+    for (const [position, piece] of called.entries()) {
+      const args = record(piece, "function")?.["arguments"]
+      tell(
+        `call ${number(piece, "index") ?? (string(piece, "id") || position)}`,
+        typeof args === "string" ? args : isRecord(args) ? JSON.stringify(args) : "",
+        seen,
+        (words, into) => callPiece(piece, words, into),
+        out
+      )
+    }
+    gather(metadata, message, messageFields)
+    gather(metadata, { content: others }, ["content"])
+  }
+
+  /** Running totals: the last ones count. */
+  const readCounts = (body: Json): boolean | undefined => {
+    const counts = record(body, "usage") ?? {}
+    const before = written
+    usage = decodeUsage(counts) ?? usage
+    written = tokens(counts, "output_tokens")
+    const beyond = beyondCounts(counts)
+    if (Object.keys(beyond).length > 0) metadata["usage"] = beyond
+    return before === undefined || written === undefined ? undefined : written > before
+  }
+
+  return {
+    id: () => id,
+    model: () => model || source.model,
+    usage: () => usage ?? estimatedUsage(source, said),
+    /** Whether the latest event has counts. */
+    counted: () => written !== undefined,
+    /** Whether the model has said why it stopped. */
+    stopped: () => rawReason !== undefined,
+    /** Reads an event. Further choices are passed over. */
+    read: (body: Json, out: Array<WireEvent>): void => {
+      id ||= string(body, "request_id") ?? ""
+      model ||= string(body, "model") ?? ""
+      const advanced = readCounts(body)
+      const output = record(body, "output") ?? {}
+      const choice = records(output, "choices").find((each) => (number(each, "index") ?? 0) === 0)
+      // Until the end the reason is the text "null".
+      const reason = string(choice ?? output, "finish_reason") ?? ""
+      if (reason !== "" && reason !== "null") rawReason = reason
+      const evidence = { advanced, last: rawReason !== undefined }
+      // Without `result_format: "message"`, or from older models, the answer is a text alone.
+      const older = typeof output["text"] === "string" ? { content: output["text"] } : undefined
+      const message = choice === undefined ? older : record(choice, "message")
+      if (message !== undefined) readMessage(message, evidence, out)
+      if (choice !== undefined) gather(metadata, choice, choiceFields)
+      Object.assign(metadata, kept(output, outputFields))
+    },
+    /** Gives out what is owed at the end. */
+    finish: (out: Array<WireEvent>): void => {
+      for (const [channel, text] of pieces.rest()) speakers.get(channel)?.(text, out)
+      const whole = calls.whole()
+      for (const { call, index } of whole) out.push({ _tag: "ToolCallEnd", index, call })
+      out.push({
+        _tag: "Finish",
+        reason: decodeFinishReason(rawReason ?? "", whole.length > 0),
+        rawReason: rawReason ?? "",
+        usage: usage ?? estimatedUsage(source, said),
+        latency: 0,
+        providerMetadata: metadata
+      })
+    }
+  }
+}

@@ -1,0 +1,133 @@
+import { NodeHttpClient } from "@effect/platform-node"
+import { describe, expect, it } from "@effect/vitest"
+import { Effect } from "effect"
+import * as Chat from "../src/Chat.js"
+import * as ChatEvent from "../src/ChatEvent.js"
+import * as KeyPool from "../src/KeyPool.js"
+import * as LLM from "../src/LLM.js"
+import * as DashScopeClient from "../src/provider/DashScopeClient.js"
+import * as NamedClient from "../src/provider/named.js"
+import * as RateLimiter from "../src/RateLimiter.js"
+import { SimulatedProvider } from "../src/testing/index.js"
+
+const llmAt = (baseUrl: string, dialect: NonNullable<DashScopeClient.Options["dialect"]> = {}) =>
+  LLM.make({ model: "acme-1", retry: false }).pipe(
+    Effect.provide(DashScopeClient.layer({ ...DashScopeClient.presets.beijing, baseUrl, dialect })),
+    Effect.provide(KeyPool.layer({ providerId: "dashscope", keys: ["good"] })),
+    Effect.provide(RateLimiter.unlimited)
+  )
+
+const calls: ReadonlyArray<Chat.ToolCall> = [
+  { id: "call-a", name: "clock", arguments: '{"zone":"UTC"}' },
+  { id: "call-b", name: "weather", arguments: "{}" }
+]
+
+const services = "/services/aigc"
+
+describe("DashScope over sockets", () => {
+  it.scopedLive("a chat and a stream say the same, with thoughts and calls, whether or not events repeat", () =>
+    Effect.gen(function* () {
+      const provider = yield* SimulatedProvider.make({
+        keys: [{ key: "good" }],
+        answer: () => ({
+          id: "r-1",
+          text: "Let me see.",
+          reasoning: "Hm, let me think.",
+          reasoningParts: [{ type: "reasoning", text: "Hm, let me think." }],
+          toolCalls: calls
+        })
+      })
+      const whole = yield* Effect.flatMap(llmAt(provider.baseUrl), (llm) => llm.chat("What time is it?"))
+      expect(whole).toMatchObject({
+        id: "r-1",
+        provider: "dashscope",
+        model: "acme-1",
+        text: "Let me see.",
+        reasoning: "Hm, let me think.",
+        toolCalls: calls,
+        finishReason: "tool-calls",
+        usage: { estimated: false }
+      })
+      for (const incremental of [true, false]) {
+        const llm = yield* llmAt(provider.baseUrl, { incremental })
+        const streamed = yield* ChatEvent.collect(llm.chatStream("What time is it?"))
+        expect({ ...streamed, latency: 0, attempts: [] }).toEqual({ ...whole, latency: 0, attempts: [] })
+      }
+      expect((yield* provider.log).map(({ stream }) => stream)).toEqual([false, true, true])
+    }).pipe(Effect.provide(NodeHttpClient.layerUndici))
+  )
+
+  it.scopedLive("the results of tools go back, and what there is to see goes to the service that sees", () =>
+    Effect.gen(function* () {
+      const provider = yield* SimulatedProvider.make({
+        answer: ({ messages }) => {
+          const last = messages[messages.length - 1]
+          return last?.role === "tool" ? `It is ${Chat.textOf(last.content)}.` : { toolCalls: calls.slice(0, 1) }
+        }
+      })
+      const llm = yield* llmAt(provider.baseUrl)
+      const asked = Chat.user([Chat.image("https://example.com/clock.png"), Chat.text("What time is it?")])
+      const answer = yield* llm.chat({ messages: [asked] })
+      const results = answer.toolCalls.map((call) => Chat.toolResult(call, "12:00"))
+      const { text } = yield* llm.chat({ messages: [asked, Chat.toMessage(answer), ...results] })
+      expect(text).toBe("It is 12:00.")
+      yield* llm.chat("Hi")
+      expect((yield* provider.log).map(({ path }) => path.slice(path.indexOf(services) + services.length))).toEqual([
+        "/multimodal-generation/generation",
+        "/multimodal-generation/generation",
+        "/text-generation/generation"
+      ])
+    }).pipe(Effect.provide(NodeHttpClient.layerUndici))
+  )
+
+  it.scopedLive("errors are what their codes say, before a stream and in its middle", () =>
+    Effect.gen(function* () {
+      const provider = yield* SimulatedProvider.make({ answer: () => "One, two, three." })
+      const failure = (fault: SimulatedProvider.Fault, way: "whole" | "streamed") =>
+        Effect.gen(function* () {
+          // Some of these bench a key.
+          const llm = yield* llmAt(provider.baseUrl)
+          yield* provider.next(fault)
+          const error = yield* Effect.flip(
+            way === "whole" ? Effect.asVoid(llm.chat("?")) : Effect.asVoid(ChatEvent.collect(llm.chatStream("?")))
+          )
+          return error._tag === "StreamInterruptedError" ? [error._tag, error.reported] : [error._tag]
+        })
+      const refused = (status: number, code: string, message: string) =>
+        failure(SimulatedProvider.status(status, { code, message }), "whole")
+      const broken = (after: number, code: string) =>
+        failure(SimulatedProvider.errorEvent(after, { code, message: "No." }), "streamed")
+      expect([
+        yield* refused(400, "Arrearage", "The account is not in good standing."),
+        yield* refused(400, "InvalidParameter", "Range of input length should be [1, 9]"),
+        yield* refused(400, "DataInspectionFailed", "Not this."),
+        yield* refused(429, "Throttling.AllocationQuota", "Too many tokens a minute."),
+        yield* broken(0, "Throttling.RateQuota"),
+        yield* broken(2, "DataInspectionFailed"),
+        yield* failure(SimulatedProvider.truncate(2), "streamed")
+      ]).toEqual([
+        ["QuotaExceededError"],
+        ["ContextLengthError"],
+        ["ContentFilterError"],
+        ["RateLimitError"],
+        ["RateLimitError"],
+        ["StreamInterruptedError", "ContentFilterError"],
+        ["StreamInterruptedError", undefined]
+      ])
+    }).pipe(Effect.provide(NodeHttpClient.layerUndici))
+  )
+})
+
+describe("DashScope by its name", () => {
+  const wireOf = (named: NamedClient.Named) => Effect.map(NamedClient.make(named), ({ wire }) => wire)
+  it.effect("is spoken to as it follows OpenAI, unless its own protocol is asked for", () =>
+    Effect.gen(function* () {
+      expect(
+        yield* Effect.all([
+          wireOf({ provider: "dashscope" }),
+          wireOf({ provider: "dashscope-intl", wire: "dashscope" })
+        ])
+      ).toEqual(["chat-completions", "dashscope"])
+    }).pipe(Effect.provide(NodeHttpClient.layerUndici))
+  )
+})
