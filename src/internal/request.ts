@@ -4,6 +4,7 @@ import type { ChatRequest } from "../Chat.js"
 import * as Chat from "../Chat.js"
 import { InvalidRequestError } from "../LLMError.js"
 import * as Usage from "../Usage.js"
+import * as RequestTokens from "./requestTokens.js"
 
 /** What a request says unless it says otherwise. */
 export type Defaults = Partial<Omit<ChatRequest, "messages" | "model">>
@@ -59,6 +60,5 @@ export const normalize = (
   )
 }
 
-/** About what a provider will count as input, in tokens. Images, sounds and files are not estimated. */
-export const estimateInput = (request: ChatRequest): number =>
-  request.messages.reduce((sum, message) => sum + 4 + Usage.estimateTokens(Chat.textOf(message.content)), 0)
+/** About what a provider will count as input, in tokens. */
+export const estimateInput = (request: ChatRequest): number => RequestTokens.ofRequest(request, Usage.estimateTokens)
