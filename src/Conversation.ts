@@ -130,6 +130,12 @@ export interface TrimOptions<E = never, R = never> {
   readonly strategy?: Strategy<E, R>
 }
 
+/** What a strategy chose, and behind it the turn that is being asked, if it has forgotten that. */
+const withLast = (chosen: ReadonlyArray<Turn>, asked: Turn): ReadonlyArray<Turn> =>
+  chosen[chosen.length - 1]?.messages.some((message) => asked.messages.includes(message)) === true
+    ? chosen
+    : [...chosen.filter((turn) => turn !== asked), asked]
+
 /**
  * Messages within a budget.
  *
@@ -156,7 +162,7 @@ export const trim = <E = never, R = never>(
         const budget = options.budget - (yield* tokens(messages.filter(isPinned)))
         if (!Arr.isNonEmptyReadonlyArray(turns) || tokensOf(turns) <= budget) return messages
         const chosen = yield* (options.strategy ?? keepNewest)({ turns, budget, turn })
-        const kept = newest(chosen.length === 0 ? turns : chosen, budget)
+        const kept = newest(withLast(chosen, Arr.lastNonEmpty(turns)), budget)
         return weave(
           messages,
           kept.flatMap((turn) => turn.messages)

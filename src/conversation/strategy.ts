@@ -35,7 +35,8 @@ export interface Overfull {
 /**
  * What is kept of a history. Turns are kept or dropped as a whole, or replaced by turns that say less.
  *
- * A strategy needs not get below the budget: of what it leaves, the newest turns are kept that fit, and the last in any case.
+ * A strategy needs not get below the budget: of what it leaves, the newest turns are kept that fit. The turn that is being asked
+ * is kept in any case, whole or as the strategy has made it.
  * System messages are none of its business; they are put back where they were.
  *
  * @since 0.1.0

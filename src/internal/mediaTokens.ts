@@ -15,9 +15,10 @@ interface Bytes {
 const bytesOf = (url: string): Bytes | undefined => {
   const [prefix, mediaType = ""] = base64Bytes.exec(url) ?? []
   if (prefix === undefined) return undefined
+  const padding = url.endsWith("==") ? 2 : url.endsWith("=") ? 1 : 0
   return {
     mediaType: mediaType.toLowerCase(),
-    length: Math.floor(((url.length - prefix.length) * 3) / 4),
+    length: Math.floor(((url.length - prefix.length) * 3) / 4) - padding,
     head: (bytes) => {
       const decoded = Encoding.decodeBase64(url.slice(prefix.length, prefix.length + Math.ceil(bytes / 3) * 4))
       return Either.isRight(decoded) && decoded.right.length >= bytes

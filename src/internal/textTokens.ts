@@ -54,7 +54,8 @@ const scripts: ReadonlyArray<readonly [end: number, cost: number]> = [
   [0x2000, 0.8],
   [0x2e80, 0.9], // signs, arrows, mathematics
   [0x3040, 0.8], // punctuation of Chinese and Japanese
-  [0x3100, 0.75], // kana
+  [0x30a0, 0.75], // hiragana
+  [0x3100, 0.65], // katakana
   [0xa4d0, 0.85], // Chinese characters
   [0xac00, 1],
   [0xd800, 0.8], // Hangul
