@@ -182,8 +182,11 @@ interface State {
 const toMessages = (said: Said): ReadonlyArray<Chat.Message> =>
   typeof said === "string" ? [Chat.user(said)] : "role" in said ? [said] : said
 
+/** What of an answer is remembered. */
+type Answer = Pick<ChatResponse, "text" | "refusal" | "reasoningParts" | "toolCalls">
+
 /** Who declined has said so in words of its own, which are its answer. */
-const answerOf = (said: Pick<ChatResponse, "text" | "refusal" | "reasoningParts" | "toolCalls">): Chat.Message =>
+const answerOf = (said: Answer): Chat.Message =>
   Chat.toMessage({ ...said, text: said.text === "" ? said.refusal : said.text })
 
 /**
@@ -219,7 +222,7 @@ export const make = <E = never, R = never>(options: Options<E, R> = {}): Effect.
         return {
           llm,
           request: { ...options, messages },
-          answered: (answer: Parameters<typeof answerOf>[0]) => record(before, [...messages, answerOf(answer)])
+          answered: (answer: Answer) => record(before, [...messages, answerOf(answer)])
         }
       })
 

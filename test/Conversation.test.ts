@@ -182,6 +182,18 @@ describe("a stream", () => {
       )
     )
   )
+  it.effect("lets the next one ask when its strategy fails", () =>
+    Effect.gen(function* () {
+      const conversation = yield* Conversation.make({
+        budget: 8,
+        strategy: ({ turns }) => (turns.length > 2 ? Effect.fail(broken) : Effect.succeed(turns))
+      })
+      yield* conversation.add(Chat.user("one"), Chat.user("two"))
+      expect(yield* Effect.flip(Stream.runDrain(conversation.stream("three")))).toBe(broken)
+      yield* conversation.clear
+      expect((yield* conversation.send("four")).text).toBe("now")
+    }).pipe(Effect.provide(TestLLM.layer(["now"])))
+  )
   it.effect("may have the results of its calls added while it runs", () =>
     Effect.gen(function* () {
       const conversation = yield* Conversation.make()

@@ -114,21 +114,29 @@ const loaded = (encoding: Encoding): Effect.Effect<readonly [Encoding, CountToke
   }).pipe(Effect.map((count) => [encoding, count] as const))
 
 /**
- * A run of one kind as long as this is cut before it is tokenized: the time that a run takes grows with the square of its
- * length, and half a million letters without a space would stall the process for minutes.
+ * The longest run of one kind (letters, white space, signs) that is tokenized as one, in UTF-16 units. The time that a run takes
+ * grows with the square of its length: half a million letters without a space would stall the process for minutes.
  */
-const longRun = /[\p{L}\p{M}]{500}|\s{500}|[^\s\p{L}\p{N}]{500}/gu
+const longest = 500
 
-const shortest = 500
+const longRun = RegExp(
+  ["[\\p{L}\\p{M}]", "\\s", "[^\\s\\p{L}\\p{N}]"].map((kind) => `(?<!${kind})${kind}{${longest},}`).join("|"),
+  "gu"
+)
+
+const isSecondHalf = (unit: number): boolean => unit >= 0xdc00 && unit <= 0xdfff
 
 const countText = (count: CountTokens, text: string): TokenCounter.Count => {
-  if (text.length < shortest) return { tokens: count(text), estimated: false }
+  if (text.length <= longest) return { tokens: count(text), estimated: false }
   let tokens = 0
   let from = 0
   for (const run of text.matchAll(longRun)) {
     const end = run.index + run[0].length
-    tokens += count(text.slice(from, end))
-    from = end
+    for (let next = run.index + longest; next < end; next += longest) {
+      const cut = isSecondHalf(text.charCodeAt(next)) ? next + 1 : next
+      tokens += count(text.slice(from, cut))
+      from = cut
+    }
   }
   // A cut may have parted a token.
   return { tokens: tokens + count(text.slice(from)), estimated: from > 0 }
