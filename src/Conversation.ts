@@ -270,6 +270,7 @@ export const make = <E = never, R = never>(options: Options<E, R> = {}): Effect.
       ),
       fork: Effect.flatMap(Ref.get(state), ({ messages }) => make({ ...rest, messages })),
       clear: Ref.update(state, ({ era, messages }) => ({ messages: messages.filter(isPinned), era: era + 1 })),
+      // What is typed as a message can be written; a message that cannot be is a defect of who added it.
       snapshot: Effect.flatMap(Ref.get(state), ({ messages }) => Effect.orDie(write(messages)))
     }
     return conversation
