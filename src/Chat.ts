@@ -639,7 +639,7 @@ export const toolResult = (call: ToolCall | string, content: string): ToolMessag
  * @since 0.1.0
  * @category constructors
  */
-export const toMessage = (response: ChatResponse): AssistantMessage => ({
+export const toMessage = (response: Pick<ChatResponse, "text" | "reasoningParts" | "toolCalls">): AssistantMessage => ({
   role: "assistant",
   content:
     response.reasoningParts.length === 0

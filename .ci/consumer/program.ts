@@ -1,9 +1,19 @@
 /** What a stranger writes from the README alone: a pool, a fallback, a stream, and a mock. */
 import { NodeHttpClient } from "@effect/platform-node"
 import { Console, Effect, Layer, Stream } from "effect"
-import { ChatCompletionsClient, Fallback, KeyPool, LLM, RateLimiter, ResponsesClient } from "effect-llm"
+import {
+  ChatCompletionsClient,
+  Conversation,
+  Fallback,
+  KeyPool,
+  LLM,
+  RateLimiter,
+  ResponsesClient,
+  TokenCounter
+} from "effect-llm"
 import * as RetryModule from "effect-llm/Retry"
 import { SimulatedProvider, TestLLM } from "effect-llm/testing"
+import { GptTokenizer } from "effect-llm/tokenizer"
 
 const ask = Effect.gen(function* () {
   const answer = yield* LLM.chat("Hello?")
@@ -28,4 +38,24 @@ const live = Effect.gen(function* () {
   yield* ask.pipe(Effect.provide(Fallback.layer([primary, backup])), Effect.provide(NodeHttpClient.layerUndici))
 }).pipe(Effect.scoped)
 
-await Effect.runPromise(Effect.zipRight(live, Effect.provide(ask, TestLLM.layer(["mocked", "and streamed"]))))
+const remembered = Effect.gen(function* () {
+  const conversation = yield* Conversation.make({ budget: 1_000, strategy: Conversation.keepFirst() })
+  yield* conversation.send("Hello?")
+  const { tokens } = yield* conversation.tokens
+  yield* Console.log(`about ${tokens} tokens`)
+})
+
+/** The optional peer is not installed here: only who asks for it hears of that. */
+const withoutPeer = TokenCounter.count("Hello?", "gpt-4o").pipe(
+  Effect.provide(GptTokenizer.layer()),
+  Effect.catchTag("EncodingUnavailableError", (error) => Console.log(error.message))
+)
+
+await Effect.runPromise(
+  Effect.all([
+    live,
+    Effect.provide(ask, TestLLM.layer(["mocked", "and streamed"])),
+    Effect.provide(remembered, TestLLM.layer(["Hello."])),
+    withoutPeer
+  ])
+)

@@ -273,31 +273,31 @@ export const listModels = (
   return from(new Set())
 }
 
-const characters = (event: ChatEvent): number => {
+const wordsOf = (event: ChatEvent): string => {
   switch (event._tag) {
     case "TextDelta":
     case "ReasoningDelta":
     case "RefusalDelta":
-      return event.text.length
+      return event.text
     case "ToolCallDelta":
-      return event.argumentsDelta.length
+      return event.argumentsDelta
     default:
-      return 0
+      return ""
   }
 }
 
 /** Hands the stream on unchanged, gives the key back with its last event, and knows what was consumed if it is given up. */
 const tracked = (hold: Hold, request: ChatRequest, opened: OpenStream, latency: number) => {
-  let said = 0
+  let said = ""
   const soFar = (): Usage.Usage =>
-    Usage.make({ inputTokens: estimateInput(request), outputTokens: Math.ceil(said / 4), estimated: true })
+    Usage.make({ inputTokens: estimateInput(request), outputTokens: Usage.estimateTokens(said), estimated: true })
 
   const pass = (events: Chunk.Chunk<ChatEvent>): Effect.Effect<Chunk.Chunk<ChatEvent>> => {
     for (const event of events) {
       if (event._tag === "Finish") {
         return Effect.as(hold.end(KeyPool.Verdict.Served({ latency }), "ok", event.usage), events)
       }
-      said += characters(event)
+      said += wordsOf(event)
     }
     return Effect.succeed(events)
   }

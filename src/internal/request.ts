@@ -6,6 +6,7 @@ import { EmbeddingRequest } from "../Embedding.js"
 import { InvalidRequestError } from "../LLMError.js"
 import * as Usage from "../Usage.js"
 import { faultsOf, summary } from "./faults.js"
+import * as RequestTokens from "./requestTokens.js"
 
 /** What a request says unless it says otherwise. */
 export type Defaults = Partial<Omit<ChatRequest, "messages" | "model">>
@@ -55,6 +56,5 @@ export const normalizeEmbedding = (
   return Either.mapLeft(validateEmbedding(candidate), told)
 }
 
-/** About what a provider will count as input, in tokens. Images, sounds and files are not estimated. */
-export const estimateInput = (request: ChatRequest): number =>
-  request.messages.reduce((sum, message) => sum + 4 + Usage.estimateTokens(Chat.textOf(message.content)), 0)
+/** About what a provider will count as input, in tokens. */
+export const estimateInput = (request: ChatRequest): number => RequestTokens.ofRequest(request, Usage.estimateTokens)

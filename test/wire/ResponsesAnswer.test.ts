@@ -173,7 +173,7 @@ describe("what an answer cost", () => {
   })
   it("is estimated where it does not", () => {
     expect(read({ usage: null, output: [message(text("twelve words"))] }).usage).toEqual(
-      Usage.make({ inputTokens: 7, outputTokens: 3, estimated: true })
+      Usage.make({ inputTokens: 7, outputTokens: 2, estimated: true })
     )
   })
 })

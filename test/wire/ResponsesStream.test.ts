@@ -380,7 +380,7 @@ describe("what was consumed so far", () => {
     const decoder = wire.decodeStream(source)
     const out: Array<WireEvent> = []
     decoder.push(frame(delta("twelve words")), out)
-    expect(decoder.usage).toMatchObject({ inputTokens: 7, outputTokens: 3, estimated: true })
+    expect(decoder.usage).toMatchObject({ inputTokens: 7, outputTokens: 2, estimated: true })
     decoder.push(frame(completed()), out)
     expect(decoder.usage).toMatchObject({ inputTokens: 5, outputTokens: 3, estimated: false })
   })

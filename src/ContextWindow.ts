@@ -1,0 +1,115 @@
+/**
+ * Refuses a request that cannot fit into the model's context window, before anybody is asked: a `ContextLengthError` without
+ * the wait, the price and the key.
+ *
+ * The request is counted by the `TokenCounter` of the layer: the estimate, unless there is a tokenizer. It is refused only
+ * where it surely cannot fit; what is uncertain is sent, and the provider decides. Put it inside of a `Fallback`, on each
+ * member, so that a request that is too long for one model goes to the next.
+ *
+ * @example
+ * ```ts
+ * import { Layer } from "effect"
+ * import { ContextWindow, LLM } from "effect-llm"
+ * import { GptTokenizer } from "effect-llm/tokenizer"
+ *
+ * const OpenAI = LLM.layer({ model: "gpt-4o", contextWindow: 128_000 }).pipe(
+ *   LLM.withMiddleware(ContextWindow.check()),
+ *   Layer.provide(GptTokenizer.layer())
+ * )
+ * ```
+ *
+ * @since 0.1.0
+ */
+import { Effect, Either } from "effect"
+import type { ChatRequest } from "./Chat.js"
+import { fromStream, toStream } from "./internal/openStream.js"
+import { normalize } from "./internal/request.js"
+import * as RequestTokens from "./internal/requestTokens.js"
+import type { Middleware, ModelInfo, Service } from "./LLM.js"
+import { ContextLengthError } from "./LLMError.js"
+import type { Count } from "./TokenCounter.js"
+import { TokenCounter } from "./TokenCounter.js"
+
+/**
+ * @since 0.1.0
+ * @category model
+ */
+export interface Options {
+  /** The most tokens that a request and its answer may have together. @default the `contextWindow` of the `LLM` */
+  readonly contextWindow?: number
+  /** Tokens to keep free for the answer where the request sets no `maxTokens`. @default 0 */
+  readonly reserve?: number
+  /**
+   * By which part of itself an estimate may be too high: it is lowered by as much before it is judged. Between 0 and 1.
+   * @default 0.4
+   */
+  readonly tolerance?: number
+}
+
+/** What a request needs at the least, in tokens, if the count is too high by the tolerance. */
+const atLeast = ({ estimated, tokens }: Count, tolerance: number): number =>
+  estimated ? Math.floor(tokens * (1 - tolerance)) : tokens
+
+/** No token is shorter than a byte, and a UTF-16 unit has three bytes at the most. */
+const bytesPerUnit = 3
+
+const approximately = ({ estimated, tokens }: Count): string =>
+  `${estimated ? "about " : ""}${tokens.toLocaleString("en-US")} tokens`
+
+const refusal = (info: ModelInfo, counted: Count, answer: number, window: number): ContextLengthError =>
+  new ContextLengthError({
+    provider: info.provider,
+    model: info.model,
+    attempts: [],
+    message:
+      `The texts of the request have ${approximately(counted)}${answer === 0 ? "" : `, its answer may have ${answer.toLocaleString("en-US")} more`},` +
+      ` and the context window of ${info.model} holds ${window.toLocaleString("en-US")}. It was not sent.` +
+      " Shorten it (a `Conversation` with a budget does), or ask a model with a larger window."
+  })
+
+/**
+ * The middleware.
+ *
+ * It judges the texts of a request, those of its tools included, together with its `maxTokens` or the `reserve`. What only the
+ * provider can count is left out: images, sounds, files, the thoughts of earlier turns and the marks around messages. A
+ * request that names another model than the `LLM`'s own is passed on. It is judged as it comes to this layer: `defaults` of the
+ * `LLM` are added further in.
+ *
+ * @since 0.1.0
+ * @category constructors
+ */
+export const check =
+  (options: Options = {}): Middleware =>
+  (next) =>
+    Effect.map(TokenCounter, (counter): Service => {
+      const { info } = next
+      const window = options.contextWindow ?? info.contextWindow
+      const tolerance = options.tolerance ?? 0.4
+
+      const judge = (request: ChatRequest): Effect.Effect<void, ContextLengthError> => {
+        const answer = request.maxTokens ?? options.reserve ?? 0
+        const texts = RequestTokens.textsOf(request).join("")
+        if (texts.length * bytesPerUnit + answer <= window) return Effect.void
+        return Effect.flatMap(counter.count(texts, info.model), (counted) =>
+          atLeast(counted, tolerance) + answer <= window
+            ? Effect.void
+            : Effect.fail(refusal(info, counted, answer, window))
+        )
+      }
+
+      const fits = (input: ChatRequest.Input): Effect.Effect<void, ContextLengthError> =>
+        Effect.suspend(() =>
+          Either.match(normalize(input), {
+            // Whoever sends it will say what is wrong with it.
+            onLeft: () => Effect.void,
+            onRight: (request) =>
+              request.model === undefined || request.model === info.model ? judge(request) : Effect.void
+          })
+        )
+
+      return {
+        ...next,
+        chat: (request) => Effect.zipRight(fits(request), next.chat(request)),
+        chatStream: (request) => toStream(Effect.zipRight(fits(request), fromStream(next.chatStream(request))))
+      }
+    })

@@ -1,0 +1,151 @@
+/**
+ * What a request counts beside its texts: the rules of OpenAI's cookbook ("How to count tokens with tiktoken"), the only ones
+ * that a provider has written down, for every model. How a text is counted is the caller's choice: by a tokenizer, or roughly.
+ */
+import { Predicate } from "effect"
+import type { AssistantPart, ChatRequest, Message, ToolCall, ToolDefinition, UserPart } from "../Chat.js"
+import * as MediaTokens from "./mediaTokens.js"
+
+export type CountText = (text: string) => number
+
+/** What is counted of a request. */
+export type Counted = Pick<ChatRequest, "messages" | "tools" | "responseFormat">
+
+/** The marks around a message, and its role. */
+const perMessage = 4
+
+const perName = 1
+
+/** The marks around a call, as the function calls of the same models have them. */
+const perToolCall = 3
+
+/** The beginning of the answer, which the model is handed. */
+const perAnswer = 3
+
+const ofPart = (part: UserPart | AssistantPart, text: CountText): number => {
+  switch (part.type) {
+    case "text":
+    case "reasoning":
+      return text(part.text)
+    case "image":
+      return MediaTokens.ofImage(part)
+    case "audio":
+      return MediaTokens.ofAudio(part)
+    case "file":
+      return MediaTokens.ofFile(part)
+  }
+}
+
+const sum = <A>(items: ReadonlyArray<A>, tokens: (item: A) => number): number => {
+  let total = 0
+  for (const item of items) total += tokens(item)
+  return total
+}
+
+const ofToolCall = (call: ToolCall, text: CountText): number => perToolCall + text(call.name) + text(call.arguments)
+
+const partsOf = ({ content }: Message): ReadonlyArray<UserPart | AssistantPart> =>
+  typeof content === "string" ? [{ type: "text", text: content }] : content
+
+export const ofMessage = (message: Message, text: CountText): number => {
+  const content = sum(partsOf(message), (part) => ofPart(part, text))
+  const name = message.role === "user" && message.name !== undefined ? perName + text(message.name) : 0
+  const calls =
+    message.role === "assistant" && message.toolCalls !== undefined
+      ? sum(message.toolCalls, (call) => ofToolCall(call, text))
+      : 0
+  return perMessage + content + name + calls
+}
+
+export const ofMessages = (messages: ReadonlyArray<Message>, text: CountText): number =>
+  sum(messages, (message) => ofMessage(message, text))
+
+// -------------------------------------------------------------------------------------
+// tools and schemas: the cookbook's figures for GPT-4o, and for what it leaves out (properties of properties) the same again
+// -------------------------------------------------------------------------------------
+
+const perTool = 7 + 12
+const perProperties = 3
+const perProperty = 3
+const perEnum = -3
+const perEnumValue = 3
+
+const words = (value: unknown): string =>
+  typeof value === "string" ? value : Array.isArray(value) ? value.map(words).join(",") : ""
+
+const withoutPeriod = (description: unknown): string => words(description).replace(/\.$/, "")
+
+const ofSchemas = (schemas: unknown, text: CountText): number =>
+  Predicate.isRecord(schemas)
+    ? sum(Object.values(schemas), (schema) => ofSchema(schema, text))
+    : Array.isArray(schemas)
+      ? sum(schemas, (schema: unknown) => ofSchema(schema, text))
+      : 0
+
+const ofSchema = (schema: unknown, text: CountText): number => {
+  if (!Predicate.isRecord(schema)) return 0
+  const { properties } = schema
+  const named = Predicate.isRecord(properties) ? Object.entries(properties) : []
+  return (
+    (named.length === 0 ? 0 : perProperties) +
+    sum(named, ([name, property]) => perProperty + text(line(name, property)) + ofSchema(property, text)) +
+    (Array.isArray(schema.enum)
+      ? perEnum +
+        sum(
+          schema.enum,
+          (value: unknown) => perEnumValue + text(typeof value === "string" ? value : (JSON.stringify(value) ?? ""))
+        )
+      : 0) +
+    ofSchema(schema.items, text) +
+    ofSchemas(schema.anyOf, text) +
+    ofSchemas(schema.oneOf, text) +
+    ofSchemas(schema.allOf, text) +
+    ofSchemas(schema.$defs, text) +
+    ofSchemas(schema.definitions, text)
+  )
+}
+
+const line = (name: string, property: unknown): string =>
+  Predicate.isRecord(property) ? `${name}:${words(property.type)}:${withoutPeriod(property.description)}` : name
+
+const ofTool = (tool: ToolDefinition, text: CountText): number =>
+  perTool + text(`${tool.name}:${withoutPeriod(tool.description)}`) + ofSchema(tool.parameters, text)
+
+const ofResponseFormat = (format: ChatRequest["responseFormat"], text: CountText): number =>
+  typeof format === "object"
+    ? perTool + text(`${format.name}:${withoutPeriod(format.description)}`) + ofSchema(format.schema, text)
+    : 0
+
+/** What a whole request counts as input. */
+export const ofRequest = (request: Counted, text: CountText): number =>
+  perAnswer +
+  ofMessages(request.messages, text) +
+  sum(request.tools ?? [], (tool) => ofTool(tool, text)) +
+  ofResponseFormat(request.responseFormat, text)
+
+// -------------------------------------------------------------------------------------
+// what is sure
+// -------------------------------------------------------------------------------------
+
+/** Whether there is nothing in a message but text, for which alone the rules are documented as exact. */
+export const isText = (message: Message): boolean =>
+  message.role !== "tool" &&
+  (message.role !== "assistant" || message.toolCalls === undefined || message.toolCalls.length === 0) &&
+  partsOf(message).every((part) => part.type === "text")
+
+/** Providers forget what was thought in earlier turns, but not all of them and not always. */
+const withoutThoughts = (message: Message): Message =>
+  message.role === "assistant" && typeof message.content !== "string"
+    ? { ...message, content: message.content.filter((part) => part.type === "text") }
+    : message
+
+/** The texts of a request that every provider counts. */
+export const textsOf = (request: Counted): ReadonlyArray<string> => {
+  const texts: Array<string> = []
+  const collect: CountText = (text) => {
+    texts.push(text)
+    return 0
+  }
+  ofRequest({ ...request, messages: request.messages.map(withoutThoughts) }, collect)
+  return texts
+}

@@ -1,0 +1,267 @@
+import { describe, expect, it } from "@effect/vitest"
+import { Effect, FastCheck, Layer } from "effect"
+import { countTokens } from "gpt-tokenizer/encoding/o200k_base"
+import * as Chat from "../src/Chat.js"
+import * as TokenCounter from "../src/TokenCounter.js"
+import * as Usage from "../src/Usage.js"
+import { chatRequest } from "./wire/generators.js"
+
+const requests = chatRequest("test")
+
+const tokens = (input: TokenCounter.Input): Effect.Effect<number> =>
+  Effect.map(TokenCounter.count(input, "any"), (count) => count.tokens)
+
+/** A text in each kind of writing, and the bounds of estimate / truth. */
+const texts: ReadonlyArray<readonly [kind: string, text: string, least: number, most: number]> = [
+  [
+    "English",
+    "Nobody had expected the talks to take so long, and yet everyone was relieved that they were over.",
+    0.9,
+    1.1
+  ],
+  [
+    "German",
+    "Niemand hatte erwartet, dass die Aussprache so lange dauern würde, und doch waren alle erleichtert.",
+    0.8,
+    1.2
+  ],
+  ["Russian", "Никто не ожидал, что обсуждение займёт столько времени, и всё же все были довольны.", 0.9, 1.5],
+  ["Greek", "Κανείς δεν περίμενε ότι η συζήτηση θα διαρκούσε τόσο πολύ.", 0.8, 1.5],
+  ["Arabic", "لم يتوقع أحد أن يستغرق النقاش كل هذا الوقت الطويل.", 0.8, 1.5],
+  ["Hindi", "किसी ने नहीं सोचा था कि चर्चा इतनी लंबी चलेगी।", 0.8, 1.5],
+  ["Chinese", "没有人料到讨论会持续这么久，然而大家似乎都松了一口气。", 0.8, 1.4],
+  ["Japanese", "議論がこれほど長引くとは誰も予想していなかったが、皆ほっとしているようだった。", 0.8, 1.4],
+  ["Katakana", "コンピューターのソフトウェアをアップデートしてください。", 0.8, 1.4],
+  ["Korean", "아무도 논의가 그렇게 오래 걸릴 줄 예상하지 못했지만 모두 안도했다.", 0.8, 1.4],
+  ["emoji", "Great! 🎉🎉 See you 😀👍🏽 from 👨‍👩‍👧‍👦 and 🇫🇷🚀✨", 0.7, 1.3],
+  ["TypeScript", "export const twice = (value: number): number => {\n  return value * 2\n}\n", 0.8, 1.25],
+  [
+    "Python",
+    "def fib(n):\n    a, b = 0, 1\n    for _ in range(n):\n        a, b = b, a + b\n    return a\n",
+    0.8,
+    1.25
+  ],
+  ["JSON", JSON.stringify({ id: 12345, name: "Ada", tags: ["one", "two"], price: 37.5, ok: true }), 0.8, 1.25],
+  ["camelCase", "getUserByIdFromDatabase setMaxRetryAttempts parseHttpResponseHeaders", 0.8, 1.3],
+  ["numbers", "2024-11-21 07:38:08 1234567890 3.14159 192.168.0.1", 0.7, 1.2],
+  ["capitals", "DO NOT OPEN THIS DOOR WHILE THE MACHINE IS RUNNING.", 0.8, 1.3],
+  ["indentation", Array.from({ length: 9 }, (_, depth) => `${" ".repeat(depth * 4)}go`).join("\n"), 0.7, 1.3]
+]
+
+describe("an estimate of a text", () => {
+  it.each(texts)("comes near to a tokenizer on %s", (_, text, least, most) => {
+    const ratio = Usage.estimateTokens(text) / countTokens(text)
+    expect(ratio).toBeGreaterThanOrEqual(least)
+    expect(ratio).toBeLessThanOrEqual(most)
+  })
+  it("is nothing for no text, and at least one token for any", () => {
+    expect(Usage.estimateTokens("")).toBe(0)
+    expect(Usage.estimateTokens("a")).toBe(1)
+    expect(Usage.estimateTokens("本")).toBe(1)
+    expect(Usage.estimateTokens("\n")).toBe(1)
+  })
+  it("takes one space for a part of the word behind it", () => {
+    expect(Usage.estimateTokens("one two three")).toBe(3)
+  })
+  it("is not carried away by long rules and blank lines", () => {
+    expect(Usage.estimateTokens("=".repeat(800))).toBeLessThan(50)
+    expect(Usage.estimateTokens(" ".repeat(800))).toBeLessThan(20)
+    expect(Usage.estimateTokens("\n".repeat(100))).toBeLessThan(10)
+  })
+  it.prop("is whole, and never above three a character", [FastCheck.string({ unit: "binary" })], ([text]) => {
+    const estimate = Usage.estimateTokens(text)
+    expect(Number.isInteger(estimate)).toBe(true)
+    expect(estimate).toBeLessThanOrEqual(text.length * 3)
+  })
+  it.prop(
+    "of two texts together is about that of both",
+    [FastCheck.string({ unit: "binary" }), FastCheck.string({ unit: "binary" })],
+    ([one, other]) => {
+      const apart = Usage.estimateTokens(one) + Usage.estimateTokens(other)
+      expect(Math.abs(Usage.estimateTokens(one + other) - apart)).toBeLessThanOrEqual(3)
+    }
+  )
+})
+
+describe("a count", () => {
+  it.effect("is an estimate unless there is a tokenizer", () =>
+    Effect.gen(function* () {
+      expect(yield* TokenCounter.count("Hello, world!", "gpt-4o")).toEqual({ tokens: 4, estimated: true })
+    })
+  )
+  it.effect.prop("of messages is the sum of each", [requests], ([{ messages }]) =>
+    Effect.gen(function* () {
+      const each = yield* Effect.forEach(messages, (message) => tokens([message]))
+      expect(yield* tokens(messages)).toBe(each.reduce((sum, count) => sum + count, 0))
+    })
+  )
+  it.effect.prop("of a request is at least that of its messages and what begins the answer", [requests], ([request]) =>
+    Effect.gen(function* () {
+      const messages = yield* tokens(request.messages)
+      const whole = yield* tokens(request)
+      if (request.tools === undefined && typeof request.responseFormat !== "object") expect(whole).toBe(messages + 3)
+      else expect(whole).toBeGreaterThan(messages + 3)
+    })
+  )
+  it.effect("puts four tokens around a message, and counts its name", () =>
+    Effect.gen(function* () {
+      expect(yield* tokens([Chat.user("")])).toBe(4)
+      expect(yield* tokens([Chat.user("one two")])).toBe(6)
+      expect(yield* tokens([{ ...Chat.user("one two"), name: "ada" }])).toBe(8)
+    })
+  )
+  it.effect("knows the calls of tools and their results", () =>
+    Effect.gen(function* () {
+      const call = { id: "call_1", name: "weather", arguments: '{"city":"Paris"}' }
+      const asked = yield* tokens([Chat.assistant("", [call])])
+      expect(asked).toBe(4 + 3 + 1 + Usage.estimateTokens(call.arguments))
+      expect(yield* tokens([Chat.toolResult(call, "sunny")])).toBe(5)
+    })
+  )
+  it.effect("knows the thoughts that are shown", () =>
+    Effect.gen(function* () {
+      const thought = (text: string): Chat.Message => ({
+        role: "assistant",
+        content: [{ type: "reasoning", text, signature: "sealed".repeat(100) }]
+      })
+      expect(yield* tokens([thought("three more words")])).toBe(4 + 3)
+      expect(yield* tokens([thought("")])).toBe(4)
+    })
+  )
+  it.effect("knows schemas to any depth", () =>
+    Effect.gen(function* () {
+      const tool = (parameters: { readonly [key: string]: unknown }) => ({ name: "find", parameters })
+      const count = (parameters: { readonly [key: string]: unknown }) =>
+        tokens({ messages: [], tools: [tool(parameters)] })
+      const person = { type: "object", properties: { name: { type: "string", description: "A full name." } } }
+      const none = yield* count({ type: "object", properties: {} })
+      const flat = yield* count(person)
+      expect(flat).toBeGreaterThan(none)
+      for (const nested of [
+        { type: "object", properties: { who: person } },
+        { type: "array", items: person },
+        { anyOf: [person, { type: "null" }] },
+        { $defs: { person } }
+      ]) {
+        expect(yield* count(nested)).toBeGreaterThanOrEqual(flat)
+      }
+      const enumerated = { type: "string", enum: ["red", "green", "blue"] }
+      expect(yield* count({ properties: { colour: enumerated } })).toBeGreaterThan(
+        yield* count({ properties: { colour: { type: "string" } } })
+      )
+    })
+  )
+})
+
+/** The first bytes of a PNG of this size. */
+const png = (width: number, height: number): Uint8Array => {
+  const bytes = new Uint8Array(33)
+  bytes.set([0x89, 0x50, 0x4e, 0x47, 0x0d, 0x0a, 0x1a, 0x0a, 0, 0, 0, 13, 0x49, 0x48, 0x44, 0x52])
+  const view = new DataView(bytes.buffer)
+  view.setUint32(16, width)
+  view.setUint32(20, height)
+  return bytes
+}
+
+const gif = (width: number, height: number): Uint8Array => {
+  const bytes = new Uint8Array(13)
+  bytes.set([0x47, 0x49, 0x46, 0x38, 0x39, 0x61])
+  const view = new DataView(bytes.buffer)
+  view.setUint16(6, width, true)
+  view.setUint16(8, height, true)
+  return bytes
+}
+
+/** A second of silence for each second asked for, at this many bytes a second. */
+const wav = (seconds: number, bytesPerSecond: number): Uint8Array => {
+  const bytes = new Uint8Array(44 + seconds * bytesPerSecond)
+  bytes.set([0x52, 0x49, 0x46, 0x46])
+  new DataView(bytes.buffer).setUint32(28, bytesPerSecond, true)
+  return bytes
+}
+
+describe("what is no text", () => {
+  const part = (part: Chat.UserPart): Effect.Effect<number> => Effect.map(tokens([Chat.user([part])]), (all) => all - 4)
+
+  it.effect("counts by OpenAI's tiles, where it is an image whose size is known", () =>
+    Effect.gen(function* () {
+      expect(yield* part(Chat.image(png(512, 512)))).toBe(85 + 170)
+      expect(yield* part(Chat.image(png(1024, 1024)))).toBe(85 + 4 * 170)
+      expect(yield* part(Chat.image(png(2048, 4096)))).toBe(85 + 6 * 170)
+      expect(yield* part(Chat.image(gif(600, 300), { mediaType: "image/gif" }))).toBe(85 + 2 * 170)
+    })
+  )
+  it.effect("counts four tiles for an image whose size is not known, and none for one of low detail", () =>
+    Effect.gen(function* () {
+      expect(yield* part(Chat.image("https://example.com/cat.jpg"))).toBe(85 + 4 * 170)
+      expect(yield* part(Chat.image("data:image/png;base64,AAAA"))).toBe(85 + 4 * 170)
+      expect(yield* part(Chat.image(png(0, 10)))).toBe(85 + 4 * 170)
+      expect(yield* part(Chat.image(png(4096, 4096), { detail: "low" }))).toBe(85)
+    })
+  )
+  it.effect("counts ten tokens for a second of sound", () =>
+    Effect.gen(function* () {
+      expect(yield* part(Chat.audio(wav(3, 8000)))).toBe(31)
+      expect(yield* part(Chat.audio(new Uint8Array(32_000), { mediaType: "audio/mpeg" }))).toBe(20)
+      expect(yield* part(Chat.audio("https://example.com/talk.mp3"))).toBe(600)
+    })
+  )
+  it.effect("counts a page for a document, and its bytes for a text", () =>
+    Effect.gen(function* () {
+      expect(yield* part(Chat.file(new Uint8Array(9000)))).toBe(1500)
+      expect(yield* part({ type: "file", fileId: "file-1" })).toBe(1500)
+      expect(yield* part(Chat.file(new Uint8Array(9000), { mediaType: "text/markdown" }))).toBe(2250)
+    })
+  )
+  it.effect("counts in the results of tools as well", () =>
+    Effect.gen(function* () {
+      const message: Chat.Message = {
+        role: "tool",
+        toolCallId: "call_1",
+        content: [Chat.text("one"), Chat.image("https://example.com/plot.png", { detail: "low" })]
+      }
+      expect(yield* tokens([message])).toBe(4 + 1 + 85)
+    })
+  )
+})
+
+describe("a counter of one's own", () => {
+  const characters = TokenCounter.layer((model) =>
+    model === "letters"
+      ? { text: (text) => ({ tokens: text.length, estimated: false }), knownChatFormat: true }
+      : undefined
+  )
+
+  it.effect("counts the models it knows, and says that it is sure", () =>
+    Effect.gen(function* () {
+      expect(yield* TokenCounter.count("abc", "letters")).toEqual({ tokens: 3, estimated: false })
+      expect(yield* TokenCounter.count([Chat.user("abc")], "letters")).toEqual({ tokens: 7, estimated: false })
+      expect(yield* TokenCounter.count({ messages: [Chat.user("abc")] }, "letters")).toEqual({
+        tokens: 10,
+        estimated: false
+      })
+      expect(yield* TokenCounter.count("a b c d e f g", "words")).toEqual({ tokens: 7, estimated: true })
+    }).pipe(Effect.provide(characters))
+  )
+  it.effect("is not sure of what no provider has documented", () =>
+    Effect.gen(function* () {
+      const estimated = (input: TokenCounter.Input) =>
+        Effect.map(TokenCounter.count(input, "letters"), (count) => count.estimated)
+      const call = { id: "call_1", name: "a", arguments: "{}" }
+      expect(yield* estimated([Chat.assistant("a")])).toBe(false)
+      expect(yield* estimated([Chat.assistant("a", [])])).toBe(false)
+      expect(yield* estimated([Chat.assistant("a", [call])])).toBe(true)
+      expect(yield* estimated([Chat.toolResult(call, "a")])).toBe(true)
+      expect(yield* estimated([Chat.user([Chat.text("a")])])).toBe(false)
+      expect(yield* estimated([Chat.user([Chat.image("https://example.com/cat.jpg")])])).toBe(true)
+      expect(yield* estimated({ messages: [Chat.user("a")], tools: [{ name: "a" }] })).toBe(true)
+      expect(yield* estimated({ messages: [Chat.user("a")], tools: [], responseFormat: "json" })).toBe(false)
+      expect(yield* estimated({ messages: [], responseFormat: { name: "a", schema: {} } })).toBe(true)
+    }).pipe(Effect.provide(characters))
+  )
+  it.effect("gives way to the estimate where that is asked for", () =>
+    Effect.gen(function* () {
+      expect(yield* TokenCounter.count("abc", "letters")).toEqual({ tokens: 1, estimated: true })
+    }).pipe(Effect.provide(Layer.provideMerge(TokenCounter.layerEstimate, characters)))
+  )
+})
