@@ -2,9 +2,11 @@
 import type { HttpClient } from "@effect/platform"
 import type { Layer } from "effect"
 import * as ChatCompletionsClient from "../../src/provider/ChatCompletionsClient.js"
+import * as GeminiClient from "../../src/provider/GeminiClient.js"
 import * as ResponsesClient from "../../src/provider/ResponsesClient.js"
 import type { Endpoint, ProviderClient } from "../../src/ProviderClient.js"
 import * as ChatCompletions from "../../src/wire/ChatCompletions.js"
+import * as Gemini from "../../src/wire/Gemini.js"
 import * as Responses from "../../src/wire/Responses.js"
 import type { Wire } from "../../src/wire/Wire.js"
 
@@ -17,5 +19,6 @@ export interface Protocol {
 /** By the name of the folder with the recordings. */
 export const protocols: Readonly<Record<string, Protocol>> = {
   "chat-completions": { wire: ChatCompletions.make(), client: ChatCompletionsClient.layer },
+  gemini: { wire: Gemini.make(), client: GeminiClient.layer },
   responses: { wire: Responses.make(), client: ResponsesClient.layer }
 }
