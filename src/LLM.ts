@@ -190,8 +190,8 @@ export const layer = (options: Options): Layer.Layer<LLM, never, ProviderClient 
 export interface ConfigOptions extends Omit<Options, "model"> {
   /** Whose keys are read, by the name of its preset. @default "openai" */
   readonly provider?: string
-  /** Which protocol is spoken. @default "chat-completions" */
-  readonly wire?: "chat-completions" | "responses"
+  /** Which protocol is spoken. @default the provider's own, else "chat-completions" */
+  readonly wire?: NamedClient.NamedWire
   /** Asked whatever the environment says. @default LLM_DEFAULT_MODEL, and with OpenAI "gpt-4o-mini" */
   readonly model?: string
 }
@@ -199,7 +199,8 @@ export interface ConfigOptions extends Omit<Options, "model"> {
 /**
  * An `LLM` from the environment, read through Effect's `Config`: `OPENAI_API_KEY` (several with commas between them, or
  * `OPENAI_API_KEY_1`, `_2` …), `OPENAI_BASE_URL`, `LLM_DEFAULT_MODEL`, `LLM_DEFAULT_TEMPERATURE`, `LLM_MAX_TOKENS` and
- * `LLM_TIMEOUT` (in seconds); for another provider its own name instead of `OPENAI`, as in `DEEPSEEK_API_KEY`.
+ * `LLM_TIMEOUT` (in seconds); for another provider its own name instead of `OPENAI`, as in `DEEPSEEK_API_KEY`. The keys of
+ * `gemini` may be in `GOOGLE_API_KEY` too.
  *
  * What the options say wins over the environment. Requests are not limited; put a `RateLimiter` of your own around another
  * `LLM.layer` where they should be.

@@ -70,8 +70,8 @@ export class Models extends Context.Tag("effect-llm/Models")<Models, Service>() 
  * @category model
  */
 export interface Options {
-  /** Which protocol is spoken where the file leaves it open. @default "chat-completions" */
-  readonly wire?: "chat-completions" | "responses"
+  /** Which protocol is spoken where the file leaves it open. @default the provider's own, else "chat-completions" */
+  readonly wire?: NamedClient.NamedWire
 }
 
 /** What stands in the file wins over the environment. */
@@ -90,10 +90,11 @@ const build = (
   environment: Effect.Effect.Success<typeof Environment.defaults>
 ): Effect.Effect<LLMService, InvalidPoolError | InvalidLimitError, HttpClient.HttpClient> =>
   Effect.gen(function* () {
+    const wire = entry.wire ?? options.wire
     const client = yield* NamedClient.make({
       provider: entry.provider,
       headers: entry.headers,
-      wire: entry.wire ?? options.wire ?? "chat-completions",
+      ...(wire === undefined ? {} : { wire }),
       ...(entry.preset === undefined ? {} : { preset: entry.preset }),
       ...(entry.baseUrl === undefined ? {} : { baseUrl: entry.baseUrl })
     })

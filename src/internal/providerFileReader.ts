@@ -3,7 +3,9 @@ import { Duration } from "effect"
 import * as ApiKey from "../ApiKey.js"
 import type { ModelEntry, ProviderFile } from "../ProviderFile.js"
 import { presets as chatCompletionsPresets } from "../provider/ChatCompletionsPresets.js"
+import { presets as geminiPresets } from "../provider/GeminiPresets.js"
 import { presets as responsesPresets } from "../provider/ResponsesPresets.js"
+import { presetOf } from "../provider/preset.js"
 import type { Json } from "../wire/json.js"
 import { isRecord } from "../wire/json.js"
 
@@ -15,15 +17,19 @@ export interface Fault {
 /** Replaces variables in a text; nothing where one of them is missing. */
 type Expand = (text: string) => string | undefined
 
-const presetNames: ReadonlySet<string> = new Set([
-  ...Object.values(chatCompletionsPresets).map(({ provider }) => provider),
-  ...Object.values(responsesPresets).map(({ provider }) => provider)
-])
+const presets: ReadonlyArray<{ readonly provider: string; readonly baseUrl: string }> = [
+  ...Object.values(chatCompletionsPresets),
+  ...Object.values(geminiPresets),
+  ...Object.values(responsesPresets)
+]
+
+const presetNames: ReadonlySet<string> = new Set(presets.map(({ provider }) => provider))
 
 const hasBaseUrl = (preset: string): boolean =>
-  [...Object.values(chatCompletionsPresets), ...Object.values(responsesPresets)].some(
-    ({ baseUrl, provider }) => provider === preset && baseUrl !== ""
-  )
+  presets.some(({ baseUrl, provider }) => provider === preset && baseUrl !== "")
+
+const isWire = (type: string | undefined): type is "chat-completions" | "responses" | "gemini" =>
+  type === "chat-completions" || type === "responses" || type === "gemini"
 
 const modelFields: ReadonlySet<string> = new Set([
   "model_name",
@@ -163,10 +169,10 @@ export const readFile = (
       note(fields.at("model_name"), `"${model}" is there already`)
     }
     const type = fields.text("type")
-    if (type !== undefined && type !== "chat-completions" && type !== "responses") {
-      note(fields.at("type"), 'expected "chat-completions" or "responses"')
+    if (type !== undefined && !isWire(type)) {
+      note(fields.at("type"), 'expected "chat-completions", "responses" or "gemini"')
     }
-    const named = (fields.text("preset") ?? provider).toLowerCase()
+    const named = presetOf((fields.text("preset") ?? provider).toLowerCase())
     const preset = presetNames.has(named) ? named : undefined
     if (entry["preset"] !== undefined && preset === undefined)
       note(fields.at("preset"), `no preset is called "${named}"`)
@@ -185,7 +191,7 @@ export const readFile = (
     models.push({
       provider,
       model: model ?? "",
-      wire: type === "responses" || type === "chat-completions" ? type : undefined,
+      wire: isWire(type) ? type : undefined,
       preset,
       baseUrl,
       headers: readHeaders(entry["headers"], fields.at("headers")),

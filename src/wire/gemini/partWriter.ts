@@ -33,8 +33,11 @@ const argsOf = ({ arguments: text, type }: ToolCall): Json => {
 const signed = (part: Json, signature: string | undefined): Json =>
   signature === undefined ? part : { ...part, thoughtSignature: signature }
 
+/** A mark, or a thought, which has its place among the marks and none in the text. */
+type Waiting = Mark | { readonly _tag: "Thought"; readonly part: Json }
+
 export const partWriter = (options: { readonly callIds: boolean }): PartWriter => {
-  const marks: Array<Mark> = []
+  const marks: Array<Waiting> = []
   let held = ""
   let written = 0
 
@@ -51,7 +54,11 @@ export const partWriter = (options: { readonly callIds: boolean }): PartWriter =
   }
 
   /** Writes what a mark says. False: the text that it speaks of is not all there. */
-  const settle = (mark: Exclude<Mark, { readonly _tag: "Call" }>, out: Array<Json>): boolean => {
+  const settle = (mark: Exclude<Waiting, { readonly _tag: "Call" }>, out: Array<Json>): boolean => {
+    if (mark._tag === "Thought") {
+      out.push(mark.part)
+      return true
+    }
     speak(mark.start - written, out)
     if (mark._tag === "Part") {
       if (written < mark.start) return false
@@ -70,7 +77,7 @@ export const partWriter = (options: { readonly callIds: boolean }): PartWriter =
       if (!settle(mark, out)) return
       marks.shift()
     }
-    const next = marks.find((mark) => mark._tag !== "Call")
+    const next = marks.find((mark) => mark._tag === "Text" || mark._tag === "Part")
     speak(next === undefined ? held.length : next.start - written, out)
   }
 
@@ -85,12 +92,11 @@ export const partWriter = (options: { readonly callIds: boolean }): PartWriter =
     thought: (part) => {
       const out: Array<Json> = []
       const mark = markOf(part)
-      if (mark !== undefined) {
-        marks.push(mark)
-        flow(out)
-      } else if (part.text !== "" || part.signature !== undefined) {
-        out.push(signed({ text: part.text, thought: true }, part.signature))
+      if (mark !== undefined) marks.push(mark)
+      else if (part.text !== "" || part.signature !== undefined) {
+        marks.push({ _tag: "Thought", part: signed({ text: part.text, thought: true }, part.signature) })
       }
+      flow(out)
       return out
     },
     text: (piece) => {
