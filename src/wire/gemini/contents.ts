@@ -142,6 +142,15 @@ const instructionParts = (messages: ReadonlyArray<Message>): ReadonlyArray<Json>
       : content.flatMap((part) => (part.type === "text" ? [{ text: part.text }] : []))
   )
 
+/** Results that follow each other, each with the place of its call: without ids they are told apart by their order. */
+const resultsOf = (
+  results: ReadonlyArray<{ readonly place: number; readonly parts: ReadonlyArray<Json> }>,
+  context: Context
+): Json => {
+  const inOrder = isBeforeGemini3(context.model) ? [...results].sort((one, other) => one.place - other.place) : results
+  return { role: "user", parts: inOrder.flatMap(({ parts }) => parts) }
+}
+
 /**
  * The conversation. System messages, wherever they stand, are its instruction, for the protocol has no other place; where
  * there is nothing else, they are asked. Results that follow each other are one content, as the calls were.
@@ -154,31 +163,41 @@ export const conversation = (
   if (instructions.length === messages.length) {
     return Either.right({ contents: [{ role: "user", parts: instructionParts(instructions) }] })
   }
-  const names = new Map<string, string>()
+  const calls = new Map<string, { readonly name: string; readonly place: number }>()
   const contents: Array<Json> = []
-  let results: Array<Json> | undefined
+  let results: Array<{ readonly place: number; readonly parts: ReadonlyArray<Json> }> = []
+  const close = (): void => {
+    if (results.length > 0) contents.push(resultsOf(results, context))
+    results = []
+  }
   for (const [index, message] of messages.entries()) {
-    if (message.role === "system" || message.role === "developer") continue
-    if (message.role !== "tool") results = undefined
-    if (message.role === "user") {
-      const written = user(message)
-      if (Either.isLeft(written)) return Either.left(written.left)
-      contents.push(written.right)
-    } else if (message.role === "assistant") {
-      for (const call of message.toolCalls ?? []) names.set(call.id, call.name)
-      contents.push(model(message, context))
-    } else {
-      const name = names.get(message.toolCallId)
-      if (name === undefined) return Either.left(malformed(`messages[${index}].toolCallId`, message.toolCallId))
-      const written = result(message, name, context)
-      if (Either.isLeft(written)) return Either.left(written.left)
-      if (results === undefined) {
-        results = []
-        contents.push({ role: "user", parts: results })
+    switch (message.role) {
+      case "system":
+      case "developer":
+        break
+      case "user": {
+        close()
+        const written = user(message)
+        if (Either.isLeft(written)) return Either.left(written.left)
+        contents.push(written.right)
+        break
       }
-      results.push(...written.right)
+      case "assistant":
+        close()
+        for (const [place, { id, name }] of (message.toolCalls ?? []).entries()) calls.set(id, { name, place })
+        contents.push(model(message, context))
+        break
+      case "tool": {
+        const call = calls.get(message.toolCallId)
+        if (call === undefined) return Either.left(malformed(`messages[${index}].toolCallId`, message.toolCallId))
+        const written = result(message, call.name, context)
+        if (Either.isLeft(written)) return Either.left(written.left)
+        results.push({ place: call.place, parts: written.right })
+        break
+      }
     }
   }
+  close()
   return Either.right({
     ...(instructions.length === 0 ? {} : { systemInstruction: { parts: instructionParts(instructions) } }),
     contents
