@@ -63,14 +63,20 @@ describe("a schema as Gemini reads it", () => {
       cleanSchema({ definitions: { a: { type: "string" } }, properties: { a: { $ref: "#/definitions/a" } } })
     ).toEqual({ $defs: { a: { type: "string" } }, properties: { a: { $ref: "#/$defs/a" } } })
   })
-  it("has nothing beside a reference, and takes the only one of `allOf` for itself", () => {
+  it("has nothing beside a reference, and takes those of `allOf` for itself", () => {
     expect(cleanSchema({ $ref: "#/$defs/a", description: "An a.", type: "string" })).toEqual({ $ref: "#/$defs/a" })
     expect(cleanSchema({ allOf: [{ $ref: "#/$defs/a" }], description: "An a." })).toEqual({ $ref: "#/$defs/a" })
     expect(cleanSchema({ allOf: [{ type: "string", pattern: "a" }], description: "An a." })).toEqual({
       type: "string",
       description: "An a."
     })
-    expect(cleanSchema({ allOf: [{ type: "string" }, { enum: ["a"] }] })).toEqual({})
+    expect(cleanSchema({ allOf: [{ type: "string" }, { enum: ["a"] }, true] })).toEqual({ type: "string", enum: ["a"] })
+    const object = (name: string) => ({ type: "object", properties: { [name]: { type: "string" } }, required: [name] })
+    expect(cleanSchema({ allOf: [object("a"), object("b"), { $ref: "#/$defs/c" }] })).toEqual({
+      type: "object",
+      properties: { a: { type: "string" }, b: { type: "string" } },
+      required: ["a", "b"]
+    })
   })
 })
 

@@ -10,7 +10,7 @@ import { estimatedUsage, malformed } from "../Wire.js"
 import { decodeFinishReason } from "./finishReason.js"
 import { gather } from "./metadata.js"
 import { partReader } from "./partReader.js"
-import { decodeUsage, furtherUsage } from "./usage.js"
+import { decodeUsage, furtherUsage, isCounted } from "./usage.js"
 
 export interface AnswerReader {
   readonly id: () => string
@@ -40,19 +40,23 @@ export const answerReader = (source: AnswerSource): AnswerReader => {
   let id = ""
   let model = source.model
   let reason = ""
-  let counts: Usage | undefined
+  /** The last counts, and all that was said with any. */
+  let counts: Json = {}
   let complete = false
-  const further: Record<string, unknown> = {}
+  const counted: Record<string, unknown> = {}
   const metadata: Record<string, unknown> = {}
   const parts = partReader(source.provider, (index) => (id === "" ? `call_${index}` : `call_${id}_${index}`))
 
-  const usage = (): Usage => counts ?? estimatedUsage(source, parts.written())
+  const usage = (): Usage => decodeUsage(counts) ?? estimatedUsage(source, parts.written())
 
-  const count = (body: Json): void => {
+  /** Whether a piece counts what was consumed so far. */
+  const count = (body: Json): boolean => {
     const told = record(body, "usageMetadata")
-    if (told === undefined) return
-    counts = decodeUsage(told) ?? counts
-    Object.assign(further, furtherUsage(told))
+    if (told === undefined) return false
+    Object.assign(counted, told)
+    const has = isCounted(told)
+    if (has) counts = told
+    return has
   }
 
   const say = (candidate: Json, out: Array<WireEvent>): WireFailure | undefined => {
@@ -74,7 +78,7 @@ export const answerReader = (source: AnswerSource): AnswerReader => {
       if (error !== undefined && error !== null) return { _tag: "Reported", body: { error } }
       id ||= string(piece, "responseId") ?? ""
       model = string(piece, "modelVersion") || model
-      count(piece)
+      const has = count(piece)
       const candidates = records(piece, "candidates")
       const candidate = candidates.find(isFirst)
       if (candidates.length === 0) {
@@ -83,13 +87,13 @@ export const answerReader = (source: AnswerSource): AnswerReader => {
       }
       gather(metadata, piece, candidate ?? {})
       if (candidate === undefined) return undefined
-      complete =
-        Boolean(string(candidate, "finishReason")) && decodeUsage(record(piece, "usageMetadata") ?? {}) !== undefined
+      complete = has && Boolean(string(candidate, "finishReason"))
       return say(candidate, out)
     },
     finish: (out) => {
       parts.end(out)
       const others = parts.others()
+      const further = furtherUsage(counted)
       out.push({
         _tag: "Finish",
         reason: decodeFinishReason(reason, parts.calls() > 0),

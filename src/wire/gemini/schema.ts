@@ -80,13 +80,27 @@ const keyword = (name: string, value: unknown): Json => {
   return keyed.has(name) ? { [name]: cleanedAll(value) } : {}
 }
 
+/** Schemas that must all hold, as one that says what all of them say. Only of objects can more than one say something. */
+const joined = (schemas: ReadonlyArray<unknown>): Json => {
+  const parts = schemas.filter(isRecord).map(cleanSchema)
+  const [only] = parts
+  if (only === undefined || parts.length === 1) return only ?? {}
+  const properties = Object.assign({}, ...parts.map((part) => part["properties"]))
+  const required = [...new Set(parts.flatMap((part) => (Array.isArray(part["required"]) ? part["required"] : [])))]
+  const { $ref: _, ...rest } = Object.assign({}, ...parts)
+  return {
+    ...rest,
+    ...(Object.keys(properties).length === 0 ? {} : { properties }),
+    ...(required.length === 0 ? {} : { required })
+  }
+}
+
 /** The schema in the keywords that are read. Beside a `$ref` the API takes nothing but what begins with a `$`. */
 export const cleanSchema = (schema: Json): Json => {
   const { allOf, const: value, ...rest } = schema
-  const only: unknown = Array.isArray(allOf) && allOf.length === 1 ? allOf[0] : undefined
   const said = Object.assign(
     {},
-    isRecord(only) ? cleanSchema(only) : {},
+    Array.isArray(allOf) ? joined(allOf) : {},
     "const" in schema ? constant(value) : {},
     inclusive(schema),
     ...Object.entries(rest).map(([name, content]) => keyword(name, content))

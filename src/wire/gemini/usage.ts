@@ -12,12 +12,14 @@ const counts = [
   "totalTokenCount"
 ]
 
+export const isCounted = (usage: Json): boolean => counts.some((field) => tokens(usage, field) !== undefined)
+
 /**
  * The counts, where there are any. Thoughts are counted beside the answer. What tools of the provider's gave to the model
  * (`toolUsePromptTokenCount`) is counted beside the prompt, and only in the total here: see `usage` in the metadata.
  */
 export const decodeUsage = (usage: Json): Usage.Usage | undefined => {
-  if (!counts.some((field) => tokens(usage, field) !== undefined)) return undefined
+  if (!isCounted(usage)) return undefined
   const total = tokens(usage, "totalTokenCount")
   const thoughts = tokens(usage, "thoughtsTokenCount") ?? 0
   return Usage.make({
