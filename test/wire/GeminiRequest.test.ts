@@ -271,6 +271,14 @@ describe("signatures", () => {
     expect(text).not.toContain("Hm.")
     expect(text).toContain("skip_thought_signature_validator")
   })
+  it("find their calls in whatever order these are, and whether or not the others are there", () => {
+    const message = Chat.toMessage(answered())
+    const reversed = contents([Chat.user("?"), { ...message, toolCalls: [...(message.toolCalls ?? [])].reverse() }])
+    const [, , code, result, a, b, c, end] = said.slice(1)
+    expect(reversed).toMatchObject([{}, { parts: [said[0], said[1], { text: "see." }, code, result, c, b, a, end] }])
+    const { toolCalls: _, ...silent } = message
+    expect(contents([Chat.user("?"), silent])).toMatchObject([{}, { parts: [...said.slice(0, 5), end] }])
+  })
   it("do not go with a text that is not the one that they came with", () => {
     const { content } = Chat.toMessage(answered())
     const shorter = (typeof content === "string" ? [] : content).map((part) =>

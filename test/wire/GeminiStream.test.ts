@@ -238,6 +238,12 @@ describe("arguments in pieces", () => {
       last()
     )
     expect(argued(told)).toEqual([['{"a":{"b":"x","d":[2,3]},"c":1}', false]])
+    const list = (...indices: ReadonlyArray<number>) =>
+      argued(
+        tell(begun(), ...indices.map((at) => goesOn({ jsonPath: `$.a[${at}]`, numberValue: at })), ended, last())
+      )[0]?.[0]
+    expect(list(1, 0)).toBe('{"a":[0,1]}')
+    expect(list(0, 0)).toBe('{"a":[0]}')
   })
   it("set no field of what they are built on, and no list as long as an index says", () => {
     const told = tell(

@@ -81,11 +81,14 @@ export const partWriter = (options: { readonly callIds: boolean }): PartWriter =
     speak(next === undefined ? held.length : next.start - written, out)
   }
 
-  /** Writes what can be written of these marks, for nothing more comes of what they speak of. */
+  /** Writes what can be written of the first marks, for nothing more comes of what they speak of. Calls may yet come. */
   const force = (count: number, out: Array<Json>): void => {
+    const calls: Array<Waiting> = []
     for (const mark of marks.splice(0, count)) {
-      if (mark._tag !== "Call" && !settle(mark, out) && mark._tag === "Part") out.push(mark.part)
+      if (mark._tag === "Call") calls.push(mark)
+      else if (!settle(mark, out) && mark._tag === "Part") out.push(mark.part)
     }
+    marks.unshift(...calls)
   }
 
   return {
@@ -108,12 +111,11 @@ export const partWriter = (options: { readonly callIds: boolean }): PartWriter =
     call: (call) => {
       const out: Array<Json> = []
       const at = marks.findIndex((mark) => mark._tag === "Call" && mark.id === call.id)
-      const mark = marks[at]
+      const [mark] = at === -1 ? [] : marks.splice(at, 1)
       if (mark === undefined) flow(out)
       else force(at, out)
       const functionCall = { ...(options.callIds ? { id: call.id } : {}), name: call.name, args: argsOf(call) }
       out.push(signed({ functionCall }, mark?._tag === "Call" ? mark.signature : undefined))
-      if (mark !== undefined) marks.shift()
       flow(out)
       return out
     },

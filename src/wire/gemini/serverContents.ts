@@ -60,7 +60,7 @@ const resultOf = (from: Json, path: string, asked: Array<Asked>): Read<Json> => 
   const fields = named(from)
   const { name } = fields
   const id = string(fields, "id") ?? ""
-  const at = asked.findIndex((call) => (id === "" ? call.name === name : call.id === id))
+  const at = id === "" ? asked.findIndex((call) => call.name === name) : -1
   const [call] = at === -1 ? [] : asked.splice(at, 1)
   const toolCallId = id === "" ? call?.id : id
   if (toolCallId === undefined) return Either.left(malformed(`${path}.name`, name))
