@@ -2,7 +2,7 @@
 import { HttpClient, HttpClientResponse } from "@effect/platform"
 import { NodeHttpClient } from "@effect/platform-node"
 import { describe, expect, it } from "@effect/vitest"
-import { ConfigProvider, Effect, Either, Layer, Ref } from "effect"
+import { ConfigProvider, Effect, Either, Layer, Ref, Stream } from "effect"
 import * as ApiKey from "../src/ApiKey.js"
 import type { ChatRequest, ReasoningPart } from "../src/Chat.js"
 import * as Chat from "../src/Chat.js"
@@ -233,6 +233,24 @@ describe("a stream", () => {
       const { layer } = yield* answering([piece, hello])
       const answer = yield* Effect.provide(once(undefined, true), layer)
       expect([answer.id, answer.text, answer.finishReason]).toEqual(["r1", "Hello, Hello", "stop"])
+    })
+  )
+  it.live("that says too early that it has stopped is read to its end", () =>
+    Effect.gen(function* () {
+      const piece = (parts: ReadonlyArray<object>, finishReason?: string) =>
+        `data: ${JSON.stringify({ ...hello, candidates: [{ content: { parts }, finishReason }] })}\n\n`
+      const body = Stream.concat(
+        Stream.make(piece([], "STOP"), piece([{ text: "Hello, " }])),
+        // Longer than the usage of a model that has stopped is waited for.
+        Stream.fromEffect(Effect.delay(Effect.succeed(piece([{ text: "world" }], "STOP")), "1200 millis"))
+      ).pipe(Stream.encodeText, Stream.toReadableStream())
+      const client = HttpClient.make((request) =>
+        Effect.succeed(
+          HttpClientResponse.fromWeb(request, new Response(body, { headers: { "content-type": "text/event-stream" } }))
+        )
+      )
+      const answer = yield* Effect.provideService(once(undefined, true), HttpClient.HttpClient, client)
+      expect(answer.text).toBe("Hello, world")
     })
   )
   it.effect("of a prompt that is blocked fails before its first event", () =>

@@ -287,6 +287,13 @@ describe("signatures", () => {
     const text = JSON.stringify(contents([Chat.user("?"), { role: "assistant", content: shorter }]))
     expect(text).toContain('{"text":"Let"}')
     expect(text).not.toContain("of-let")
+    const mark = { type: "reasoning", text: "", signature: "s", id: "0:9", format: "text", provider: "gemini" } as const
+    const asking = { role: "assistant", content: [mark, Chat.text("Short")], toolCalls: [call] } as const
+    expect(contents([asking])).toMatchObject([{ parts: [{ text: "Short" }, { functionCall: { id: "c1" } }] }])
+    const signed = { ...mark, id: "c1", format: "functionCall", signature: "of-c1" }
+    expect(contents([{ ...asking, content: [mark, signed, Chat.text("Short")] }])).toMatchObject([
+      { parts: [{ text: "Short" }, { functionCall: { id: "c1" }, thoughtSignature: "of-c1" }] }
+    ])
   })
   it("are not asked for by models before Gemini 3, nor by other models", () => {
     for (const model of ["gemini-2.5-flash", "gemini-1.5-pro", "gemini-robotics-er-1.5-preview", "gemma-3"]) {

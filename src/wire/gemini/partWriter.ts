@@ -71,14 +71,19 @@ export const partWriter = (options: { readonly callIds: boolean }): PartWriter =
     return true
   }
 
+  /** Writes the text that no mark speaks of, up to the next that one does. */
+  const speakUnmarked = (out: Array<Json>): void => {
+    const next = marks.find((mark) => mark._tag === "Text" || mark._tag === "Part")
+    speak(next === undefined ? held.length : next.start - written, out)
+  }
+
   /** Writes all that need not wait. A call is waited for, as is all that stands behind it. */
   const flow = (out: Array<Json>): void => {
     for (let mark = marks[0]; mark !== undefined && mark._tag !== "Call"; mark = marks[0]) {
       if (!settle(mark, out)) return
       marks.shift()
     }
-    const next = marks.find((mark) => mark._tag === "Text" || mark._tag === "Part")
-    speak(next === undefined ? held.length : next.start - written, out)
+    speakUnmarked(out)
   }
 
   /** Writes what can be written of the first marks, for nothing more comes of what they speak of. Calls may yet come. */
@@ -112,8 +117,9 @@ export const partWriter = (options: { readonly callIds: boolean }): PartWriter =
       const out: Array<Json> = []
       const at = marks.findIndex((mark) => mark._tag === "Call" && mark.id === call.id)
       const [mark] = at === -1 ? [] : marks.splice(at, 1)
-      if (mark === undefined) flow(out)
-      else force(at, out)
+      const next = mark === undefined ? marks.findIndex((other) => other._tag === "Call") : at
+      force(next === -1 ? marks.length : next, out)
+      speakUnmarked(out)
       const functionCall = { ...(options.callIds ? { id: call.id } : {}), name: call.name, args: argsOf(call) }
       out.push(signed({ functionCall }, mark?._tag === "Call" ? mark.signature : undefined))
       flow(out)
