@@ -77,9 +77,12 @@ const faults = (exchange: Replay, baseUrl: string, ask: typeof askLLM | typeof a
     if (Either.isRight(result)) {
       return isError ? ["an answer instead of an error"] : compareAnswer(result.right, exchange.expected)
     }
+    const { acceptable_error_class: acceptable } = exchange.expected
     return isError
       ? compareError(result.left, exchange.expected)
-      : [`an error instead of an answer: ${result.left._tag}: ${result.left.message}`]
+      : acceptable !== undefined
+        ? compareError(result.left, { kind: "error", error_class: acceptable })
+        : [`an error instead of an answer: ${result.left._tag}: ${result.left.message}`]
   })
 
 /** A loopback server that answers every request with these pieces, one write each. */

@@ -32,11 +32,14 @@ const separated = (value: Redacted.Redacted<string>): ReadonlyArray<Redacted.Red
     .filter((key) => key !== "")
     .map((key) => Redacted.make(key))
 
-/** `<NAME>_API_KEY`, which may hold several keys with commas between them, then `<NAME>_API_KEY_1`, `_2` and so on. */
-export const apiKeys = (
-  provider: string
-): Effect.Effect<ReadonlyArray<Redacted.Redacted<string>>, ConfigError.ConfigError> => {
-  const name = `${prefixOf(provider)}_API_KEY`
+/** Where the keys of some providers are looked for where they are not under the provider's name. */
+const otherNames: Readonly<Record<string, string>> = {
+  GEMINI_API_KEY: "GOOGLE_API_KEY",
+  GOOGLE_API_KEY: "GEMINI_API_KEY"
+}
+
+/** Of a variable, which may hold several keys with commas between them, and of those that end with `_1`, `_2` and so on. */
+const keysUnder = (name: string): Effect.Effect<ReadonlyArray<Redacted.Redacted<string>>, ConfigError.ConfigError> => {
   const from = (
     index: number,
     found: ReadonlyArray<Redacted.Redacted<string>>
@@ -49,10 +52,22 @@ export const apiKeys = (
       })
     )
   return Effect.flatMap(Config.option(Config.redacted(name)), (first) =>
-    Effect.flatMap(from(1, Option.isSome(first) ? separated(first.value) : []), (keys) =>
-      keys.length > 0
-        ? Effect.succeed(keys)
-        : Effect.fail(ConfigError.MissingData([name], `Expected an API key of ${provider} in ${name}`))
-    )
+    from(1, Option.isSome(first) ? separated(first.value) : [])
+  )
+}
+
+/** The keys under `<NAME>_API_KEY`, or under another name that is usual for the provider. */
+export const apiKeys = (
+  provider: string
+): Effect.Effect<ReadonlyArray<Redacted.Redacted<string>>, ConfigError.ConfigError> => {
+  const name = `${prefixOf(provider)}_API_KEY`
+  const other = otherNames[name]
+  const found = Effect.flatMap(keysUnder(name), (keys) =>
+    keys.length > 0 || other === undefined ? Effect.succeed(keys) : keysUnder(other)
+  )
+  return Effect.filterOrFail(
+    found,
+    (keys) => keys.length > 0,
+    () => ConfigError.MissingData([name], `Expected an API key of ${provider} in ${name}`)
   )
 }

@@ -85,7 +85,8 @@ const events = (
       if (wireFailure !== undefined || decoder.state === "done") break
     }
     if (!within) wireFailure ??= malformed("", `an event of more than ${Framing.maxFrameLength} characters`)
-    if (decoder.state === "finishing") finishingSince ??= clock.unsafeCurrentTimeMillis()
+    // Some take back that they have stopped, by going on.
+    finishingSince = decoder.state === "finishing" ? (finishingSince ?? clock.unsafeCurrentTimeMillis()) : undefined
     return give(decoded, wireFailure)
   }
 

@@ -1,16 +1,44 @@
-/** The protocols by the names that files and options call them. */
-export const protocols = ["chat-completions", "responses", "ollama", "dashscope"] as const
+/** The protocols by the names that files and options call them, and who speaks which. */
+
+export const protocols = [
+  "chat-completions",
+  "responses",
+  "anthropic-messages",
+  "gemini",
+  "ollama",
+  "dashscope"
+] as const
 
 export type Protocol = (typeof protocols)[number]
 
 export const isProtocol = (name: string): name is Protocol => protocols.some((protocol) => protocol === name)
 
+/** Other names of providers. */
+const aliases: ReadonlyMap<string, string> = new Map([["google", "gemini"]])
+
+/** The provider that is meant by a name. */
+export const providerOf = (name: string): string => {
+  const lower = name.toLowerCase()
+  return aliases.get(lower) ?? lower
+}
+
 /** Providers who are spoken to in their own protocol unless another is asked for. */
 const own: ReadonlyMap<string, Protocol> = new Map([
+  ["anthropic", "anthropic-messages"],
+  ["gemini", "gemini"],
+  ["vertex", "gemini"],
   ["ollama", "ollama"],
   ["ollama-cloud", "ollama"]
 ])
 
-/** What is spoken where nobody says. An address that ends in `/v1` is that of a mode which follows OpenAI. */
-export const protocolOf = (provider: string, baseUrl: string | undefined): Protocol =>
-  baseUrl !== undefined && /\/v1\/*$/.test(baseUrl) ? "chat-completions" : (own.get(provider) ?? "chat-completions")
+/** Where they speak as OpenAI does: Ollama below `/v1`, Google below `/openai`. */
+const followsOpenAI: ReadonlyMap<Protocol, RegExp> = new Map([
+  ["ollama", /\/v1\/*$/],
+  ["gemini", /\/openai\/*$/]
+])
+
+/** The protocol of a provider that speaks one of its own there. */
+export const ownProtocol = (provider: string, baseUrl?: string): Protocol | undefined => {
+  const protocol = own.get(provider)
+  return protocol !== undefined && followsOpenAI.get(protocol)?.test(baseUrl ?? "") === true ? undefined : protocol
+}

@@ -9,6 +9,7 @@ import * as Usage from "../Usage.js"
 import * as ChatCompletions from "../wire/ChatCompletions.js"
 import * as DashScope from "../wire/DashScope.js"
 import * as Ollama from "../wire/Ollama.js"
+import * as Gemini from "../wire/Gemini.js"
 import * as Responses from "../wire/Responses.js"
 import { cohere } from "../wire/embeddings/cohere.js"
 import { dashscope } from "../wire/embeddings/dashscope.js"
@@ -36,6 +37,7 @@ const wires: ReadonlyArray<readonly [RegExp, Wire]> = [
   [/\/responses$/, Responses.make()],
   [/\/api\/chat$/, Ollama.make()],
   [/\/services\/aigc\/(?:text|multimodal)-generation\/generation$/, DashScope.make()]
+  [/:(?:streamG|g)enerateContent$/, Gemini.make()]
 ]
 
 /** Which protocol embeds texts at which path, and which lists its models. */

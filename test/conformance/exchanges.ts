@@ -35,6 +35,8 @@ export interface Expectation {
   readonly status?: number
   readonly error_class?: string
   readonly error_class_acceptable?: ReadonlyArray<string>
+  /** The answer says no more than that there is none: to fail with this class is right too. */
+  readonly acceptable_error_class?: string
   readonly mid_stream?: boolean
   readonly message?: string | null
   readonly retry_after?: number | null

@@ -10,6 +10,11 @@ import type { Endpoint, ProviderClient } from "../../src/ProviderClient.js"
 import * as ChatCompletions from "../../src/wire/ChatCompletions.js"
 import * as DashScope from "../../src/wire/DashScope.js"
 import * as Ollama from "../../src/wire/Ollama.js"
+import * as GeminiClient from "../../src/provider/GeminiClient.js"
+import * as ResponsesClient from "../../src/provider/ResponsesClient.js"
+import type { Endpoint, ProviderClient } from "../../src/ProviderClient.js"
+import * as ChatCompletions from "../../src/wire/ChatCompletions.js"
+import * as Gemini from "../../src/wire/Gemini.js"
 import * as Responses from "../../src/wire/Responses.js"
 import { gemini } from "../../src/wire/embeddings/gemini.js"
 import { ollama } from "../../src/wire/embeddings/ollama.js"
@@ -38,5 +43,6 @@ export const protocols: Readonly<Record<string, Protocol>> = {
   "chat-completions": { wire: ChatCompletions.make(), client: ChatCompletionsClient.layer },
   "dashscope-native": { wire: DashScope.make(), client: DashScopeClient.layer },
   ollama: { wire: Ollama.make(), client: OllamaClient.layer },
+  gemini: { wire: Gemini.make(), client: GeminiClient.layer },
   responses: { wire: Responses.make(), client: ResponsesClient.layer }
 }

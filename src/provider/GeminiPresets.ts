@@ -1,0 +1,34 @@
+/** Where providers of the Gemini protocol are and how they deviate, as their documentation says. Data, not code. */
+import type { Dialect } from "../wire/Gemini.js"
+import type { Preset } from "./preset.js"
+
+/** https://ai.google.dev/gemini-api/docs/api-key: in a header, for what stands in a URL is logged. */
+export const apiKey = { header: "x-goog-api-key" } as const
+
+export const presets = {
+  /** https://ai.google.dev/api/generate-content */
+  gemini: {
+    provider: "gemini",
+    baseUrl: "https://generativelanguage.googleapis.com/v1beta",
+    auth: apiKey,
+    dialect: {}
+  },
+  /**
+   * https://cloud.google.com/vertex-ai/generative-ai/docs/model-reference/inference: with an access token as the key. Give
+   * the `baseUrl` of your project,
+   * `https://<location>-aiplatform.googleapis.com/v1/projects/<project>/locations/<location>/publishers/google`.
+   */
+  vertex: {
+    provider: "vertex",
+    baseUrl: "",
+    auth: { header: "authorization", prefix: "Bearer " },
+    dialect: { labels: true }
+  },
+  /** https://cloud.google.com/vertex-ai/generative-ai/docs/start/express-mode/overview: with an API key and no project. */
+  vertexExpress: {
+    provider: "vertex-express",
+    baseUrl: "https://aiplatform.googleapis.com/v1/publishers/google",
+    auth: apiKey,
+    dialect: { labels: true }
+  }
+} as const satisfies Record<string, Preset<Dialect>>

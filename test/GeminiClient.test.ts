@@ -1,0 +1,327 @@
+/** The client over real sockets, and how it is found by its name. */
+import { HttpClient, HttpClientResponse } from "@effect/platform"
+import { NodeHttpClient } from "@effect/platform-node"
+import { describe, expect, it } from "@effect/vitest"
+import { ConfigProvider, Effect, Either, Layer, Ref, Stream } from "effect"
+import * as ApiKey from "../src/ApiKey.js"
+import type { ChatRequest, ReasoningPart } from "../src/Chat.js"
+import * as Chat from "../src/Chat.js"
+import * as ChatEvent from "../src/ChatEvent.js"
+import * as KeyPool from "../src/KeyPool.js"
+import * as LLM from "../src/LLM.js"
+import type { LLMError } from "../src/LLMError.js"
+import * as Models from "../src/Models.js"
+import * as GeminiClient from "../src/provider/GeminiClient.js"
+import * as ProviderFile from "../src/ProviderFile.js"
+import * as RateLimiter from "../src/RateLimiter.js"
+import { SimulatedProvider } from "../src/testing/index.js"
+
+const llmAt = (baseUrl: string, options: Omit<LLM.Options, "model"> = {}) =>
+  LLM.make({ model: "gemini-3-flash", retry: false, ...options }).pipe(
+    Effect.provide(GeminiClient.layer({ provider: "gemini", baseUrl })),
+    Effect.provide(KeyPool.layer({ providerId: "gemini", keys: ["good"] })),
+    Effect.provide(RateLimiter.unlimited)
+  )
+
+const outcome = <A>(effect: Effect.Effect<A, LLMError>) =>
+  Effect.map(Effect.either(effect), (result) => (Either.isRight(result) ? "ok" : result.left._tag))
+
+const signed = (id: string, signature: string): ReasoningPart => ({
+  type: "reasoning",
+  text: "",
+  id,
+  signature,
+  format: "functionCall"
+})
+
+const calls = [
+  { id: "call-a", name: "clock", arguments: '{"zone":"UTC"}' },
+  { id: "call-b", name: "weather", arguments: "{}" }
+]
+
+/** Asks for the time first, and says it when it was told. */
+const clockwork = (request: ChatRequest) =>
+  request.messages.some((message) => message.role === "tool")
+    ? { text: "It is noon." }
+    : {
+        text: "Let me see.",
+        toolCalls: calls,
+        reasoningParts: [{ type: "reasoning" as const, text: "The time?" }, signed("call-a", "c2lnbmVk")]
+      }
+
+describe("Gemini over sockets", () => {
+  it.scopedLive("a chat and a stream say the same", () =>
+    Effect.gen(function* () {
+      const provider = yield* SimulatedProvider.make({ keys: [{ key: "good" }], answer: clockwork })
+      const llm = yield* llmAt(provider.baseUrl)
+      const whole = yield* llm.chat("What time is it?")
+      const streamed = yield* ChatEvent.collect(llm.chatStream("What time is it?"))
+      const comparable = { ...whole, id: streamed.id, latency: 0, attempts: [] }
+      expect({ ...streamed, latency: 0, attempts: [] }).toEqual(comparable)
+      expect(whole).toMatchObject({
+        model: "gemini-3-flash",
+        text: "Let me see.",
+        reasoning: "The time?",
+        toolCalls: calls,
+        finishReason: "tool-calls",
+        rawFinishReason: "STOP"
+      })
+      const log = yield* provider.log
+      expect(log.map(({ path, status, stream }) => [path.replace(/^.*\/models/, ""), status, stream])).toEqual([
+        ["/gemini-3-flash:generateContent", 200, false],
+        ["/gemini-3-flash:streamGenerateContent", 200, true]
+      ])
+    }).pipe(Effect.provide(NodeHttpClient.layerUndici))
+  )
+
+  for (const stream of [false, true]) {
+    it.scopedLive(`a loop with tools sends every signature back with its call, ${stream ? "streamed" : "whole"}`, () =>
+      Effect.gen(function* () {
+        const provider = yield* SimulatedProvider.make({ answer: clockwork })
+        const llm = yield* llmAt(provider.baseUrl)
+        const ask = (messages: ReadonlyArray<Chat.Message>) =>
+          stream ? ChatEvent.collect(llm.chatStream({ messages })) : llm.chat({ messages })
+        const question = Chat.user("What time is it?")
+        const first = yield* ask([question])
+        const results = first.toolCalls.map((call) => Chat.toolResult(call, "12:00"))
+        expect((yield* ask([question, Chat.toMessage(first), ...results])).text).toBe("It is noon.")
+        const [, second] = yield* provider.log
+        expect(second?.body).toMatchObject({
+          contents: [
+            { role: "user" },
+            {
+              role: "model",
+              parts: [
+                { text: "The time?", thought: true },
+                { text: "Let me see." },
+                {
+                  functionCall: { id: "call-a", name: "clock", args: { zone: "UTC" } },
+                  thoughtSignature: "c2lnbmVk"
+                },
+                { functionCall: { id: "call-b", name: "weather", args: {} } }
+              ]
+            },
+            {
+              role: "user",
+              parts: [
+                { functionResponse: { id: "call-a", name: "clock", response: { output: "12:00" } } },
+                { functionResponse: { id: "call-b", name: "weather", response: { output: "12:00" } } }
+              ]
+            }
+          ]
+        })
+      }).pipe(Effect.provide(NodeHttpClient.layerUndici))
+    )
+  }
+
+  const S = SimulatedProvider
+  const faults: ReadonlyArray<readonly [string, SimulatedProvider.Fault, string, string]> = [
+    ["a 503", S.status(503), "ProviderUnavailableError", "ProviderUnavailableError"],
+    ["a 429", S.status(429, { retryAfter: "3 seconds" }), "RateLimitError", "RateLimitError"],
+    ["a 403", S.status(403), "PermissionError", "PermissionError"],
+    ["a reset in its middle", S.reset(2), "NetworkError", "StreamInterruptedError"],
+    ["an answer that is cut off", S.truncate(2), "MalformedResponseError", "StreamInterruptedError"],
+    ["a page of HTML", S.garbage, "MalformedResponseError", "MalformedResponseError"],
+    ["an event that is no JSON", S.brokenEvent(2), "MalformedResponseError", "MalformedResponseError"],
+    ["an error before the first word", S.errorEvent(), "ProviderUnavailableError", "ProviderUnavailableError"],
+    ["an error in the middle", S.errorEvent(2), "ProviderUnavailableError", "StreamInterruptedError"],
+    ["one byte at a time", S.drip, "ok", "ok"],
+    ["no usage", S.noUsage, "ok", "ok"]
+  ]
+  for (const [what, fault, whole, streamed] of faults) {
+    it.scopedLive(`${what} is ${whole} whole and ${streamed} streamed`, () =>
+      Effect.gen(function* () {
+        const provider = yield* SimulatedProvider.make({ answer: () => "It is twelve o'clock, more or less." })
+        // Each with a pool of its own, for what one learns of its key is not to hold for the other.
+        const llm = yield* llmAt(provider.baseUrl)
+        const another = yield* llmAt(provider.baseUrl)
+        yield* provider.next(fault)
+        expect(yield* outcome(llm.chat("?"))).toBe(whole)
+        yield* provider.next(fault)
+        expect(yield* outcome(ChatEvent.collect(another.chatStream("?")))).toBe(streamed)
+      }).pipe(Effect.provide(NodeHttpClient.layerUndici))
+    )
+  }
+
+  it.scopedLive("a server that never closes its stream keeps nobody waiting", () =>
+    Effect.gen(function* () {
+      const provider = yield* SimulatedProvider.make({ answer: () => "Hello" })
+      const llm = yield* llmAt(provider.baseUrl)
+      yield* provider.next(S.neverClose)
+      expect((yield* ChatEvent.collect(llm.chatStream("?"))).text).toBe("Hello")
+    }).pipe(Effect.provide(NodeHttpClient.layerUndici))
+  )
+})
+
+/** What was asked of a server that always answers with this body. */
+const answering = (body: unknown, contentType = "application/json; charset=UTF-8") =>
+  Effect.map(
+    Ref.make<ReadonlyArray<{ readonly url: string; readonly headers: Readonly<Record<string, string>> }>>([]),
+    (asked) => ({
+      asked: Ref.get(asked),
+      layer: Layer.succeed(
+        HttpClient.HttpClient,
+        HttpClient.make((request, url) =>
+          Effect.as(
+            Ref.update(asked, (before) => [...before, { url: url.href, headers: request.headers }]),
+            HttpClientResponse.fromWeb(
+              request,
+              new Response(JSON.stringify(body), { headers: { "content-type": contentType } })
+            )
+          )
+        )
+      )
+    })
+  )
+
+const hello = {
+  candidates: [{ content: { parts: [{ text: "Hello" }] }, finishReason: "STOP" }],
+  usageMetadata: { promptTokenCount: 1, candidatesTokenCount: 1, totalTokenCount: 2 }
+}
+
+const once = (options: GeminiClient.Options | undefined, stream: boolean) =>
+  Effect.flatMap(GeminiClient.GeminiClient, (client) => {
+    const call = { model: "gemini-3-flash", key: ApiKey.make("secret-of-mine") }
+    const request = { messages: [Chat.user("?")] }
+    return stream ? ChatEvent.collect(client.chatStream(request, call)) : client.chat(request, call)
+  }).pipe(Effect.provide(GeminiClient.layer(options)))
+
+describe("the key", () => {
+  const ask = (options: GeminiClient.Options | undefined, stream = false) =>
+    Effect.gen(function* () {
+      const { asked, layer } = yield* answering(hello)
+      yield* Effect.provide(once(options, stream), layer)
+      const [first] = yield* asked
+      expect(first?.url).not.toContain("secret-of-mine")
+      return [first?.url, first?.headers["x-goog-api-key"], first?.headers["authorization"]]
+    })
+
+  it.effect("goes in its own header, and never in the URL", () =>
+    Effect.gen(function* () {
+      const api = "https://generativelanguage.googleapis.com/v1beta/models/gemini-3-flash"
+      expect(yield* ask(undefined)).toEqual([`${api}:generateContent`, "secret-of-mine", undefined])
+      expect(yield* ask({}, true)).toEqual([`${api}:streamGenerateContent?alt=sse`, "secret-of-mine", undefined])
+      expect(yield* ask({ baseUrl: "http://proxy/v1beta/" })).toEqual([
+        "http://proxy/v1beta/models/gemini-3-flash:generateContent",
+        "secret-of-mine",
+        undefined
+      ])
+    })
+  )
+  it.effect("is a token for Vertex AI, and a key for its express mode", () =>
+    Effect.gen(function* () {
+      const project =
+        "https://us-central1-aiplatform.googleapis.com/v1/projects/p/locations/us-central1/publishers/google"
+      expect(yield* ask({ ...GeminiClient.presets.vertex, baseUrl: project })).toEqual([
+        `${project}/models/gemini-3-flash:generateContent`,
+        undefined,
+        "Bearer secret-of-mine"
+      ])
+      expect(yield* ask(GeminiClient.presets.vertexExpress)).toEqual([
+        "https://aiplatform.googleapis.com/v1/publishers/google/models/gemini-3-flash:generateContent",
+        "secret-of-mine",
+        undefined
+      ])
+    })
+  )
+})
+
+describe("a stream", () => {
+  it.effect("may come as one list of JSON", () =>
+    Effect.gen(function* () {
+      const piece = { candidates: [{ content: { parts: [{ text: "Hello, " }] } }], responseId: "r1" }
+      const { layer } = yield* answering([piece, hello])
+      const answer = yield* Effect.provide(once(undefined, true), layer)
+      expect([answer.id, answer.text, answer.finishReason]).toEqual(["r1", "Hello, Hello", "stop"])
+    })
+  )
+  it.live("that says too early that it has stopped is read to its end", () =>
+    Effect.gen(function* () {
+      const piece = (parts: ReadonlyArray<object>, finishReason?: string) =>
+        `data: ${JSON.stringify({ ...hello, candidates: [{ content: { parts }, finishReason }] })}\n\n`
+      const body = Stream.concat(
+        Stream.make(piece([], "STOP"), piece([{ text: "Hello, " }])),
+        // Longer than the usage of a model that has stopped is waited for.
+        Stream.fromEffect(Effect.delay(Effect.succeed(piece([{ text: "world" }], "STOP")), "1200 millis"))
+      ).pipe(Stream.encodeText, Stream.toReadableStream())
+      const client = HttpClient.make((request) =>
+        Effect.succeed(
+          HttpClientResponse.fromWeb(request, new Response(body, { headers: { "content-type": "text/event-stream" } }))
+        )
+      )
+      const answer = yield* Effect.provideService(once(undefined, true), HttpClient.HttpClient, client)
+      expect(answer.text).toBe("Hello, world")
+    })
+  )
+  it.effect("of a prompt that is blocked fails before its first event", () =>
+    Effect.gen(function* () {
+      const { layer } = yield* answering({ promptFeedback: { blockReason: "SAFETY" } })
+      for (const stream of [true, false]) {
+        const error = yield* Effect.flip(Effect.provide(once(undefined, stream), layer))
+        expect([error._tag, error.message]).toEqual([
+          "ContentFilterError",
+          "gemini: The prompt was blocked: SAFETY. Change the prompt, or use another model."
+        ])
+      }
+    })
+  )
+})
+
+describe("by its name", () => {
+  const environment = (variables: Record<string, string>) =>
+    Effect.withConfigProvider(ConfigProvider.fromMap(new Map(Object.entries(variables))))
+
+  const asked = (provider: string, variables: Record<string, string>) =>
+    Effect.gen(function* () {
+      const { asked, layer } = yield* answering(hello)
+      const llm = LLM.layerConfig({ provider, model: "gemini-3-flash" })
+      yield* LLM.chat("?").pipe(Effect.provide(llm), Effect.provide(layer), environment(variables))
+      const [first] = yield* asked
+      return [first?.url.replace(/\/models.*/, ""), first?.headers["x-goog-api-key"]]
+    })
+
+  it.effect("the provider is Gemini's, with the keys under either name", () =>
+    Effect.gen(function* () {
+      const api = "https://generativelanguage.googleapis.com/v1beta"
+      expect(yield* asked("gemini", { GEMINI_API_KEY: "key-one" })).toEqual([api, "key-one"])
+      expect(yield* asked("gemini", { GOOGLE_API_KEY: "key-two" })).toEqual([api, "key-two"])
+      expect(yield* asked("gemini", { GOOGLE_API_KEY: "key-two", GEMINI_API_KEY: "key-one" })).toEqual([api, "key-one"])
+      expect(yield* asked("google", { GEMINI_API_KEY: "key-one" })).toEqual([api, "key-one"])
+      const none = yield* Effect.flip(asked("gemini", {}))
+      expect(String(none)).toContain("GEMINI_API_KEY")
+    })
+  )
+
+  const wires = (file: object) =>
+    Effect.gen(function* () {
+      const { asked, layer } = yield* answering(hello)
+      const models = yield* Effect.flatMap(ProviderFile.parse(JSON.stringify(file)), Models.make).pipe(
+        Effect.provide(layer)
+      )
+      yield* Effect.forEach(models.list, ({ model, provider }) =>
+        Effect.flatMap(models.get(provider, model), (llm) => Effect.either(llm.chat("?")))
+      )
+      return (yield* asked).map(({ url }) => url.replace(/^https?:\/\//, ""))
+    })
+
+  it.effect(
+    "a section of a file speaks it, unless it says otherwise or has the address of Google's other protocol",
+    () =>
+      Effect.gen(function* () {
+        const entry = { model_name: "m", api_keys: ["key-one"], max_retries: 1 }
+        expect(
+          yield* wires({
+            google: [entry],
+            gemini: [{ ...entry, base_url: "https://generativelanguage.googleapis.com/v1beta/openai/" }],
+            mine: [{ ...entry, base_url: "http://mine", type: "gemini" }],
+            other: [{ ...entry, base_url: "http://other", preset: "gemini", type: "chat-completions" }]
+          })
+        ).toEqual([
+          "generativelanguage.googleapis.com/v1beta/models/m:generateContent",
+          "generativelanguage.googleapis.com/v1beta/openai/chat/completions",
+          "mine/models/m:generateContent",
+          "other/chat/completions"
+        ])
+      })
+  )
+})
