@@ -190,8 +190,8 @@ export const layer = (options: Options): Layer.Layer<LLM, never, ProviderClient 
 export interface ConfigOptions extends Omit<Options, "model"> {
   /** Whose keys are read, by the name of its preset. @default "openai" */
   readonly provider?: string
-  /** Which protocol is spoken. @default "chat-completions" */
-  readonly wire?: "chat-completions" | "responses"
+  /** Which protocol is spoken. @default that of the provider: "anthropic-messages" with Anthropic, else "chat-completions" */
+  readonly wire?: "chat-completions" | "responses" | "anthropic-messages"
   /** Asked whatever the environment says. @default LLM_DEFAULT_MODEL, and with OpenAI "gpt-4o-mini" */
   readonly model?: string
 }

@@ -70,8 +70,12 @@ export class Models extends Context.Tag("effect-llm/Models")<Models, Service>() 
  * @category model
  */
 export interface Options {
-  /** Which protocol is spoken where the file leaves it open. @default "chat-completions" */
-  readonly wire?: "chat-completions" | "responses"
+  /**
+   * Which protocol is spoken where the file leaves it open, and the provider has none of its own, as Anthropic has.
+   *
+   * @default "chat-completions"
+   */
+  readonly wire?: "chat-completions" | "responses" | "anthropic-messages"
 }
 
 /** What stands in the file wins over the environment. */
@@ -93,7 +97,7 @@ const build = (
     const client = yield* NamedClient.make({
       provider: entry.provider,
       headers: entry.headers,
-      wire: entry.wire ?? options.wire ?? "chat-completions",
+      wire: entry.wire ?? NamedClient.ownWire(entry.preset ?? entry.provider) ?? options.wire ?? "chat-completions",
       ...(entry.preset === undefined ? {} : { preset: entry.preset }),
       ...(entry.baseUrl === undefined ? {} : { baseUrl: entry.baseUrl })
     })

@@ -40,7 +40,7 @@ export interface ModelEntry {
   readonly provider: string
   readonly model: string
   /** `type` in the file; absent where it is left open. */
-  readonly wire: "chat-completions" | "responses" | undefined
+  readonly wire: "chat-completions" | "responses" | "anthropic-messages" | undefined
   /** The provider's preset, by the section's name or its `preset`; absent where there is none. */
   readonly preset: string | undefined
   readonly baseUrl: string | undefined

@@ -150,7 +150,7 @@ describe("faults", () => {
         "b[1].max_retries: expected a positive whole number",
         "b[1].context_window: expected a positive whole number",
         'b[2].model_name: "m" is there already',
-        'b[2].type: expected "chat-completions" or "responses"',
+        'b[2].type: expected "chat-completions", "responses" or "anthropic-messages"',
         "b[2].rate_limit_capacity: expected a positive number",
         "b[2].rate_limit_refill_rate: expected a positive number",
         "b[2].timeout: expected a positive number",

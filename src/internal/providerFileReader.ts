@@ -2,6 +2,7 @@
 import { Duration } from "effect"
 import * as ApiKey from "../ApiKey.js"
 import type { ModelEntry, ProviderFile } from "../ProviderFile.js"
+import { presets as anthropicPresets } from "../provider/AnthropicPresets.js"
 import { presets as chatCompletionsPresets } from "../provider/ChatCompletionsPresets.js"
 import { presets as responsesPresets } from "../provider/ResponsesPresets.js"
 import type { Json } from "../wire/json.js"
@@ -15,15 +16,24 @@ export interface Fault {
 /** Replaces variables in a text; nothing where one of them is missing. */
 type Expand = (text: string) => string | undefined
 
+const openPresets = [...Object.values(chatCompletionsPresets), ...Object.values(responsesPresets)]
+
 const presetNames: ReadonlySet<string> = new Set([
-  ...Object.values(chatCompletionsPresets).map(({ provider }) => provider),
-  ...Object.values(responsesPresets).map(({ provider }) => provider)
+  ...openPresets.map(({ provider }) => provider),
+  ...Object.values(anthropicPresets).map(({ provider }) => provider)
 ])
 
-const hasBaseUrl = (preset: string): boolean =>
-  [...Object.values(chatCompletionsPresets), ...Object.values(responsesPresets)].some(
+const wires = ["chat-completions", "responses", "anthropic-messages"] as const
+
+type Wire = (typeof wires)[number]
+
+/** Whether the preset says where the provider is, as it is spoken to in this protocol. */
+const hasBaseUrl = (preset: string, wire: Wire | undefined): boolean => {
+  const anthropic = wire === undefined ? preset === anthropicPresets.anthropic.provider : wire === "anthropic-messages"
+  return (anthropic ? Object.values(anthropicPresets) : openPresets).some(
     ({ baseUrl, provider }) => provider === preset && baseUrl !== ""
   )
+}
 
 const modelFields: ReadonlySet<string> = new Set([
   "model_name",
@@ -163,8 +173,9 @@ export const readFile = (
       note(fields.at("model_name"), `"${model}" is there already`)
     }
     const type = fields.text("type")
-    if (type !== undefined && type !== "chat-completions" && type !== "responses") {
-      note(fields.at("type"), 'expected "chat-completions" or "responses"')
+    const wire = wires.find((known) => known === type)
+    if (type !== undefined && wire === undefined) {
+      note(fields.at("type"), 'expected "chat-completions", "responses" or "anthropic-messages"')
     }
     const named = (fields.text("preset") ?? provider).toLowerCase()
     const preset = presetNames.has(named) ? named : undefined
@@ -172,7 +183,7 @@ export const readFile = (
       note(fields.at("preset"), `no preset is called "${named}"`)
     const baseUrl = fields.text("base_url")
     if (baseUrl === undefined) {
-      if (entry["base_url"] === undefined && (preset === undefined || !hasBaseUrl(preset))) {
+      if (entry["base_url"] === undefined && (preset === undefined || !hasBaseUrl(preset, wire))) {
         note(fields.at("base_url"), "is missing")
       }
     } else if (!/^https?:\/\/[^/]/i.test(baseUrl)) {
@@ -185,7 +196,7 @@ export const readFile = (
     models.push({
       provider,
       model: model ?? "",
-      wire: type === "responses" || type === "chat-completions" ? type : undefined,
+      wire,
       preset,
       baseUrl,
       headers: readHeaders(entry["headers"], fields.at("headers")),

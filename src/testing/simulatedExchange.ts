@@ -6,6 +6,7 @@ import type { ChatRequest, ChatResponse } from "../Chat.js"
 import { textOf } from "../Chat.js"
 import { estimateInput } from "../internal/request.js"
 import * as Usage from "../Usage.js"
+import * as Anthropic from "../wire/Anthropic.js"
 import * as ChatCompletions from "../wire/ChatCompletions.js"
 import * as Responses from "../wire/Responses.js"
 import type { Frame, Wire } from "../wire/Wire.js"
@@ -25,7 +26,8 @@ interface Provider {
 /** Which protocol is spoken at which path. */
 const wires: ReadonlyArray<readonly [RegExp, Wire]> = [
   [/\/chat\/completions$/, ChatCompletions.make()],
-  [/\/responses$/, Responses.make()]
+  [/\/responses$/, Responses.make()],
+  [/\/messages$/, Anthropic.make()]
 ]
 
 const contentTypes = { sse: "text/event-stream", ndjson: "application/x-ndjson" } as const
