@@ -78,7 +78,7 @@ export const answerReader = (source: AnswerSource) => {
   let counts: Json = {}
   /** Whether the tokens of the output are counted: at the beginning they are not. */
   let counted = false
-  /** All that was said, for an estimate where nobody counts. */
+  /** All that was said beside calls, for an estimate where nobody counts. */
   let said = ""
   let thoughts = 0
   let metadata: Json = {}
@@ -111,7 +111,6 @@ export const answerReader = (source: AnswerSource) => {
 
   const argue = (block: CallBlock, piece: string, out: Out): void => {
     if (piece === "") return
-    said += piece
     block.pieces += piece
     const { id, index, name } = block
     out.push({ _tag: "ToolCallDelta", index, id, name, argumentsDelta: piece })
@@ -209,7 +208,7 @@ export const answerReader = (source: AnswerSource) => {
 
   const usage = (): Usage.Usage => {
     const known = readUsage(counts)
-    const estimate = estimatedUsage(source, said)
+    const estimate = estimatedUsage(source, said + calls.map((call) => whole(call).arguments).join(""))
     if (known === undefined) return estimate
     return counted
       ? known
