@@ -85,6 +85,25 @@ describe("where a request goes, and with what", () => {
       expect(known.headers["authorization"]).toBe("Bearer a-secret")
     })
   )
+  it.effect("the same place, whether or not the base URL names the version", () =>
+    Effect.gen(function* () {
+      const urls = yield* Effect.forEach(
+        [
+          "https://api.anthropic.com",
+          "https://api.anthropic.com/",
+          "https://api.z.ai/api/anthropic",
+          "http://a/v1beta"
+        ],
+        (baseUrl) => Effect.map(asking({ baseUrl }), ({ headers, url }) => [url, "authorization" in headers])
+      )
+      expect(urls).toEqual([
+        ["https://api.anthropic.com/v1/messages", false],
+        ["https://api.anthropic.com/v1/messages", false],
+        ["https://api.z.ai/api/anthropic/v1/messages", true],
+        ["http://a/v1beta/messages", false]
+      ])
+    })
+  )
   it.effect("Vertex, with the model in the path", () =>
     Effect.gen(function* () {
       const vertex = { ...AnthropicClient.presets.vertex, baseUrl: "https://vertex.example/models" }

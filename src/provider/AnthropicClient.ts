@@ -6,7 +6,7 @@
  *   are not known here, 8192 tokens.
  * - What the prompt cache read and wrote is part of `usage.inputTokens`, though Anthropic counts it apart. Mark what shall be
  *   remembered with `cacheControl` on a part, a tool or a tool's result.
- * - `OverloadedError` (529), under its status or in the middle of a stream, is a `ProviderUnavailableError`.
+ * - An `overloaded_error`, under its status (529) or in the middle of a stream, is a `ProviderUnavailableError`.
  * - What goes into requests and comes out of answers is told in `Anthropic`.
  *
  * @example
@@ -34,7 +34,8 @@ import { resolve } from "./preset.js"
 /**
  * A provider: where it is, and how it deviates from Anthropic.
  *
- * - `baseUrl`: `https://api.anthropic.com/v1` unless given.
+ * - `baseUrl`: `https://api.anthropic.com/v1` unless given. One without a version, as Anthropic's own libraries and
+ *   `ANTHROPIC_BASE_URL` have it, is completed with `/v1`.
  * - `provider`: the name of the preset with this base URL, else the URL's host, unless given.
  * - `auth`, `headers`, `query`, `dialect`: those of the preset with this base URL unless given; `auth` is the header
  *   `x-api-key` where there is none.
@@ -58,12 +59,20 @@ export class AnthropicClient extends Context.Tag("effect-llm/AnthropicClient")<A
  */
 export const presets = Presets.presets
 
+/** Anthropic's libraries append `/v1/messages`; a path of its own begins where the base URL ends. */
+const versioned = (options: Options): Options => {
+  const { baseUrl, dialect } = options
+  return baseUrl === undefined || dialect?.path !== undefined || /\/v\d\w*\/*$/i.test(baseUrl)
+    ? options
+    : { ...options, baseUrl: `${baseUrl.replace(/\/+$/, "")}/v1` }
+}
+
 /**
  * @since 0.1.0
  * @category constructors
  */
 export const make = (options: Options = {}): Effect.Effect<Service, never, HttpClient.HttpClient> => {
-  const { dialect, endpoint } = resolve<Dialect>(options, presets, {
+  const { dialect, endpoint } = resolve<Dialect>(versioned(options), presets, {
     baseUrl: presets.anthropic.baseUrl,
     dialect: Presets.plain
   })

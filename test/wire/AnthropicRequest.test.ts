@@ -214,6 +214,7 @@ describe("turns", () => {
       { role: "user", content: "?" },
       { role: "assistant", content: "The answer is" }
     ])
+    expect(turns(Chat.user("?"), Chat.assistant(" \n"))).toEqual([{ role: "user", content: "?" }])
   })
 })
 
@@ -235,6 +236,20 @@ describe("tools", () => {
         { name: "bare", input_schema: { type: "object" } }
       ]
     })
+  })
+  it("that are strict have a closed schema, or are not strict", () => {
+    const open = { type: "object", additionalProperties: { type: "number" } }
+    expect(
+      body({
+        tools: [
+          { name: "a", parameters: { type: "object" }, strict: true },
+          { name: "b", parameters: open, strict: true }
+        ]
+      })["tools"]
+    ).toEqual([
+      { name: "a", input_schema: { type: "object", additionalProperties: false }, strict: true },
+      { name: "b", input_schema: open, strict: false }
+    ])
   })
   it("of the provider's own stand behind them", () => {
     const search = { type: "web_search_20250305", name: "web_search" }
@@ -409,6 +424,8 @@ describe("an answer in JSON", () => {
   })
   it("is told beforehand where the server cannot", () => {
     expect(refused({ responseFormat: { name: "count", schema } }, { jsonSchema: false })).toBe("JSON Schema output")
+    const open = { type: "object", additionalProperties: { type: "number" } }
+    expect(refused({ responseFormat: { name: "counts", schema: open } })).toBe("JSON Schema output with open objects")
   })
   it("is nothing to ask for where text is wanted", () => {
     expect("output_config" in body({ responseFormat: "text" })).toBe(false)

@@ -60,6 +60,22 @@ describe("a schema that an answer is held to", () => {
       ]
     })
   })
+  it("is none where the names of an object are open: closed, it would be another one", () => {
+    const map = { type: "object", additionalProperties: { type: "number" } }
+    expect(outputSchema(map)).toBeUndefined()
+    expect(outputSchema({ type: "array", items: { patternProperties: { "^a": {} } } })).toBeUndefined()
+    expect(
+      outputSchema({ ...JSONSchema.make(Schema.Record({ key: Schema.String, value: Schema.Int })) })
+    ).toBeUndefined()
+    expect(outputSchema({ type: "object", additionalProperties: true })).toEqual({
+      type: "object",
+      additionalProperties: false
+    })
+  })
+  it("keeps alternatives of both kinds as they are, for the API to judge", () => {
+    const both = { anyOf: [{ const: 1 }], oneOf: [{ const: 1 }] }
+    expect(outputSchema(both)).toEqual(both)
+  })
   it("may come from Effect", () => {
     const Person = Schema.Struct({ name: Schema.NonEmptyString, age: Schema.optional(Schema.Int) })
     expect(outputSchema({ ...JSONSchema.make(Person) })).toMatchObject({

@@ -209,19 +209,24 @@ describe("what a server has refused", () => {
       messages: [{ role: "user", content: "?" }]
     })
   })
-  it("is done without: thoughts that it did not sign, and the budget that wants them", () => {
+  it("is done without: thoughts that it did not sign, and a budget that wants them back", () => {
+    const call = { id: "toolu_1", name: "f", arguments: "{}" }
     const said: Message = {
       role: "assistant",
-      content: [{ type: "reasoning", text: "Hm.", signature: "x", provider: "acme" }, Chat.text("So.")]
+      content: [{ type: "reasoning", text: "Hm.", signature: "x", provider: "acme" }, Chat.text("So.")],
+      toolCalls: [call]
     }
     const complaint = "messages.1.content.0: Invalid `signature` in `thinking` block"
-    const asked = request("claude-sonnet-4-5", [Chat.user("?"), said, Chat.user("!")], { reasoning: {} })
-    expect(asked.body).toHaveProperty("thinking")
-    const without = wire.withoutRefused(asked, complaint)?.body
-    expect(without).not.toHaveProperty("thinking")
-    expect(without?.["messages"]).toMatchObject([{}, { content: [{ type: "text", text: "So." }] }, {}])
-    const free = request("claude-opus-5", [Chat.user("?"), said, Chat.user("!")], { reasoning: {} })
-    expect(wire.withoutRefused(free, complaint)?.body["thinking"]).toEqual(adaptive)
+    const without = (model: string, ...further: ReadonlyArray<Message>) => {
+      const asked = request(model, [Chat.user("?"), said, Chat.toolResult(call, "ok"), ...further], { reasoning: {} })
+      expect(asked.body).toHaveProperty("thinking")
+      return wire.withoutRefused(asked, complaint)?.body
+    }
+    const midway = without("claude-sonnet-4-5")
+    expect(midway).not.toHaveProperty("thinking")
+    expect(midway?.["messages"]).toMatchObject([{}, { content: [{ type: "text" }, { type: "tool_use" }] }, {}])
+    expect(without("claude-sonnet-4-5", Chat.assistant("So."), Chat.user("!"))?.["thinking"]).toEqual(enabled(8192))
+    expect(without("claude-opus-5")?.["thinking"]).toEqual(adaptive)
   })
   it("is final, where it is not there or about anything else", () => {
     const asked = request("claude-sonnet-5", [Chat.user("?")])

@@ -158,12 +158,13 @@ const turnsOf = (pieces: ReadonlyArray<Piece>) => {
 const opening: Json = { role: "user", content: "(The conversation begins.)" }
 
 /** The beginning of an answer must not end in blanks: the model goes on right behind it. */
-const withoutTrailingBlanks = (turn: Turn): void => {
-  const last = turn.blocks.at(-1)
-  if (turn.role !== "assistant" || last === undefined || last["type"] !== "text") return
-  const rest = (string(last, "text") ?? "").trimEnd()
-  if (rest === "" && turn.blocks.length > 1) turn.blocks.pop()
-  else turn.blocks[turn.blocks.length - 1] = { ...last, text: rest }
+const withoutTrailingBlanks = (turns: ReadonlyArray<Turn>): ReadonlyArray<Turn> => {
+  const turn = turns.at(-1)
+  const last = turn?.blocks.at(-1)
+  if (turn?.role !== "assistant" || last?.["type"] !== "text") return turns
+  const text = (string(last, "text") ?? "").trimEnd()
+  const blocks = [...turn.blocks.slice(0, -1), ...(text === "" ? [] : [{ ...last, text }])]
+  return [...turns.slice(0, -1), ...(blocks.length === 0 ? [] : [{ ...turn, blocks }])]
 }
 
 const contentOf = ({ blocks, plain, results }: Turn): unknown =>
@@ -204,9 +205,7 @@ export const conversation = (messages: ReadonlyArray<Message>, context: Context)
   const instructions = all.slice(0, start).filter(isInstruction)
   return Either.map(Either.all(all.slice(start).map((message) => pieceOf(message, context))), (pieces) => {
     const { homeless, turns } = turnsOf(pieces)
-    const last = turns.at(-1)
-    if (last !== undefined) withoutTrailingBlanks(last)
     const early = context.systemInTurns ? homeless : [...turns.flatMap(({ system }) => system), ...homeless]
-    return { ...systemOf(instructions, early), messages: messagesOf(turns, context) }
+    return { ...systemOf(instructions, early), messages: messagesOf(withoutTrailingBlanks(turns), context) }
   })
 }

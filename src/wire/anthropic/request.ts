@@ -18,18 +18,19 @@ const optional = (name: string, value: unknown): Json => (value === undefined ? 
 const beyond = (request: ChatRequest): string | undefined =>
   request.seed !== undefined ? "seed" : request.metadata !== undefined ? "metadata" : undefined
 
-const inputSchema = (tool: ToolDefinition): Json => {
-  const schema = { type: "object", ...(tool.parameters ?? { properties: {} }) }
-  return tool.strict === true ? outputSchema(schema) : schema
+/** A strict tool whose schema cannot be closed is sent as it is, and not strict. */
+const tool = (definition: ToolDefinition): Json => {
+  const { cacheControl, description, name, parameters = { properties: {} }, strict } = definition
+  const schema = { type: "object", ...parameters }
+  const closed = strict === true ? outputSchema(schema) : undefined
+  return {
+    name,
+    ...optional("description", description),
+    input_schema: closed ?? schema,
+    ...optional("strict", strict === undefined ? undefined : closed !== undefined),
+    ...cacheMark(cacheControl)
+  }
 }
-
-const tool = (definition: ToolDefinition): Json => ({
-  name: definition.name,
-  ...optional("description", definition.description),
-  input_schema: inputSchema(definition),
-  ...optional("strict", definition.strict),
-  ...cacheMark(definition.cacheControl)
-})
 
 const choices = { auto: "auto", none: "none", required: "any" } as const
 
@@ -48,10 +49,10 @@ const formatOf = (format: ResponseFormat | undefined, dialect: Dialect): Encoded
   if (format === undefined || format === "text") return Either.right({})
   if (format === "json") return unsupported("JSON output without a schema")
   if (!dialect.jsonSchema) return unsupported("JSON Schema output")
-  const schema = optional("description", format.description)
-  return Either.right({
-    format: { type: "json_schema", schema: outputSchema({ ...schema, ...format.schema }) }
-  })
+  const schema = outputSchema({ ...optional("description", format.description), ...format.schema })
+  return schema === undefined
+    ? unsupported("JSON Schema output with open objects")
+    : Either.right({ format: { type: "json_schema", schema } })
 }
 
 /** Whether the model is in the middle of a turn of tool calls that it did not begin with a thought. */
@@ -146,25 +147,19 @@ const withoutSystemTurns = (request: WireRequest): WireRequest | undefined => {
 const isThought = (block: unknown): boolean =>
   isRecord(block) && (block["type"] === "thinking" || block["type"] === "redacted_thinking")
 
-/** A budget for thinking wants the thoughts back, so it goes with them. */
+/** In the middle of a turn a budget for thinking wants the thoughts back, so there it goes with them. */
 const withoutThoughts = (request: WireRequest): WireRequest | undefined => {
   const messages = records(request.body, "messages")
   const holds = (content: unknown): content is ReadonlyArray<unknown> =>
     Array.isArray(content) && content.some(isThought)
   if (!messages.some(({ content }) => holds(content))) return undefined
+  const forgetful = messages.map((message): Json => {
+    const { content } = message
+    return holds(content) ? { ...message, content: content.filter((block) => !isThought(block)) } : message
+  })
   const { thinking, ...body } = request.body
-  const budgeted = isRecord(thinking) && thinking["type"] === "enabled"
-  return {
-    ...request,
-    body: {
-      ...body,
-      ...(budgeted ? {} : optional("thinking", thinking)),
-      messages: messages.map((message) => {
-        const { content } = message
-        return holds(content) ? { ...message, content: content.filter((block) => !isThought(block)) } : message
-      })
-    }
-  }
+  const wanted = isRecord(thinking) && thinking["type"] === "enabled" && isMidway(forgetful)
+  return { ...request, body: { ...body, ...(wanted ? {} : optional("thinking", thinking)), messages: forgetful } }
 }
 
 /** System messages where the model only takes them at the beginning; thoughts that another model or account has signed. */
