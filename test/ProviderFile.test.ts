@@ -167,6 +167,27 @@ describe("faults", () => {
     }).pipe(withEnvironment({}))
   )
 
+  it.effect("tell a missing base URL by the protocol: not every provider speaks each", () =>
+    Effect.gen(function* () {
+      const entry = (type: string | undefined, more: object = {}) => ({
+        model_name: `m-${type}`,
+        api_keys: ["k"],
+        type,
+        ...more
+      })
+      const all = [entry(undefined), entry("chat-completions"), entry("anthropic-messages")]
+      expect(yield* faultsOf({ anthropic: all, zai: all, deepseek: all, openai: all, vertex: all })).toEqual([
+        "anthropic[1].base_url: is missing",
+        "zai[0].base_url: is missing",
+        "zai[1].base_url: is missing",
+        "openai[2].base_url: is missing",
+        "vertex[0].base_url: is missing",
+        "vertex[1].base_url: is missing",
+        "vertex[2].base_url: is missing"
+      ])
+    })
+  )
+
   it.effect("of the JSON itself say where it breaks off, as far as that is known", () =>
     Effect.gen(function* () {
       const error = yield* Effect.flip(
