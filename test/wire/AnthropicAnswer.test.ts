@@ -92,7 +92,8 @@ describe("calls", () => {
         { type: "text", text: "Let me see." },
         { type: "tool_use", id: "toolu_1", name: "weather", input: { city: "Rome" } },
         { type: "tool_use", id: "toolu_2", name: "now", input: {} },
-        { type: "tool_use", id: "", name: "now" }
+        { type: "tool_use", id: "", name: "now" },
+        { type: "tool_use", id: "toolu_4", name: "weather", input: '{"city":"Oslo"}' }
       ],
       stop_reason: "tool_use"
     })
@@ -100,7 +101,8 @@ describe("calls", () => {
     expect(toolCalls).toEqual([
       { id: "toolu_1", name: "weather", arguments: '{"city":"Rome"}' },
       { id: "toolu_2", name: "now", arguments: "{}" },
-      { id: "call_2", name: "now", arguments: "{}" }
+      { id: "call_2", name: "now", arguments: "{}" },
+      { id: "toolu_4", name: "weather", arguments: '{"city":"Oslo"}' }
     ])
   })
   it("of tools that the provider runs itself are none for the client, and are kept as they are", () => {

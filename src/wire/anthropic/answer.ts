@@ -53,6 +53,13 @@ const parsed = (text: string): unknown => {
   }
 }
 
+/** What a block must be for a delta to be of it. */
+const kinds: ReadonlyMap<unknown, string> = new Map([
+  ["text_delta", "text"],
+  ["thinking_delta", "thinking"],
+  ["signature_delta", "thinking"]
+])
+
 const isEmpty = (value: unknown): boolean => value === undefined || value === null
 
 /** Fields that say something. */
@@ -63,9 +70,10 @@ const messageFields: ReadonlySet<string> = new Set(["id", "type", "role", "model
 
 const deltaEventFields: ReadonlySet<string> = new Set(["type", "delta", "usage"])
 
+/** Some write the arguments as a text, as other protocols do. */
 const whole = ({ id, input, name, pieces }: CallBlock): ToolCall => {
-  const text = pieces !== "" ? pieces : isEmpty(input) || input === "" ? "{}" : (JSON.stringify(input) ?? "{}")
-  return { id, name, arguments: text }
+  const text = typeof input === "string" ? input : isEmpty(input) ? "" : JSON.stringify(input)
+  return { id, name, arguments: pieces || text || "{}" }
 }
 
 const finished = ({ block, input }: OtherBlock): Json => (input === "" ? block : { ...block, input: parsed(input) })
@@ -168,10 +176,8 @@ export const answerReader = (source: AnswerSource) => {
   const blockOf = (position: number, delta: Json, out: Out): Block | undefined => {
     const known = blocks.get(position)
     if (known !== undefined) return known
-    const kind = { text_delta: "text", thinking_delta: "thinking", signature_delta: "thinking" }[
-      string(delta, "type") ?? ""
-    ]
-    const opened = kind === undefined ? undefined : open({ type: kind }, position, out)
+    const type = kinds.get(delta["type"])
+    const opened = type === undefined ? undefined : open({ type }, position, out)
     if (opened === undefined || "_tag" in opened) return undefined
     blocks.set(position, opened)
     return opened

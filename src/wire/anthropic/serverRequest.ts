@@ -28,10 +28,14 @@ const readTool = (tool: Json): Json => ({
   ...readMark(tool)
 })
 
-const choices: Readonly<Record<string, string>> = { auto: "auto", any: "required", none: "none" }
+const choices: ReadonlyMap<unknown, string> = new Map([
+  ["auto", "auto"],
+  ["any", "required"],
+  ["none", "none"]
+])
 
 const readChoice = (choice: Json): unknown =>
-  choice["type"] === "tool" ? { name: choice["name"] } : choices[string(choice, "type") ?? ""]
+  choice["type"] === "tool" ? { name: choice["name"] } : choices.get(choice["type"])
 
 const efforts: ReadonlySet<unknown> = new Set(["low", "medium", "high", "xhigh"])
 
