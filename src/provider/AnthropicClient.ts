@@ -4,6 +4,8 @@
  * - The key goes in `x-api-key` and the version of the protocol in `anthropic-version`, unless a preset says otherwise.
  * - Without `maxTokens` a request asks for the most that the model can write, as its documentation has it; for models that
  *   are not known here, 8192 tokens.
+ * - Newer models keep their thoughts to themselves, and a stream may be silent for minutes while they think: ask for the
+ *   thoughts with `reasoning: { summary: "auto" }`, or give `Timeouts` more time.
  * - What the prompt cache read and wrote is part of `usage.inputTokens`, though Anthropic counts it apart. Mark what shall be
  *   remembered with `cacheControl` on a part, a tool or a tool's result.
  * - An `overloaded_error`, under its status (529) or in the middle of a stream, is a `ProviderUnavailableError`.

@@ -16,6 +16,7 @@
  *   without it. How closely a model shall look at an image is left out.
  * - JSON Schemas of answers and of strict tools are closed, and constraints that the API refuses are told in descriptions.
  * - Betas are asked for in `extra.betas`, as in Anthropic's own libraries; that of the Files API is when a file's id is sent.
+ *   An `anthropic-beta` among the headers of the client takes the place of both.
  * - What an answer says beside the vocabulary is in `providerMetadata`: `blocks` (those of tools that the provider ran
  *   itself, such as `server_tool_use`), `citations` (the sources of the text), what `usage` says beyond the counts,
  *   `stop_sequence`, `stop_details`, `container` and the like.

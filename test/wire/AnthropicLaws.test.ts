@@ -208,6 +208,20 @@ describe("whatever the answer", () => {
       expect(isInOrder(stream(dribbled(ChatEvent.fromResponse(answer), size)))).toBe(true)
     }
   )
+  it.prop("a stream of its blocks says the same as the whole of it", [answers], ([answer]) => {
+    const { content, stop_reason, stop_sequence, usage, ...message } = wire.encodeResponse(answer)
+    const blocks = Array.isArray(content) ? content : []
+    const frames = [
+      { type: "message_start", message: { ...message, content: [] } },
+      ...blocks.flatMap((content_block, index) => [
+        { type: "content_block_start", index, content_block },
+        { type: "content_block_stop", index }
+      ]),
+      { type: "message_delta", delta: { stop_reason, stop_sequence }, usage },
+      { type: "message_stop" }
+    ].map((event): Frame => ({ event: event.type, data: JSON.stringify(event) }))
+    expect(collected(frames)).toEqual(answer)
+  })
   it.prop("it is estimated where nobody counted", [answers], ([counted]) => {
     const answer = { ...counted, usage: { ...Usage.empty, estimated: true } }
     const whole = Either.getOrThrow(wire.decodeResponse(sent(wire.encodeResponse(answer)), source)).usage
