@@ -179,7 +179,15 @@ describe("a server reads a request", () => {
   })
   it.each<readonly [Json, Pick<ChatRequest, "reasoning" | "extra">]>([
     [{ thinking: { type: "enabled", budget_tokens: 2000 } }, { reasoning: { budgetTokens: 2000 } }],
-    [{ thinking: { type: "disabled" }, output_config: { effort: "high" } }, { reasoning: { effort: "none" } }],
+    [{ thinking: { type: "disabled" } }, { reasoning: { effort: "none" } }],
+    [
+      { thinking: { type: "disabled" }, output_config: { effort: "high" } },
+      { reasoning: { effort: "none" }, extra: { output_config: { effort: "high" } } }
+    ],
+    [
+      { thinking: { type: "enabled", budget_tokens: 2000, display: "summarized" } },
+      { reasoning: { budgetTokens: 2000, summary: "auto" } }
+    ],
     [{ thinking: { type: "adaptive" } }, { reasoning: {} }],
     [{ thinking: { type: "adaptive", display: "summarized" } }, { reasoning: { summary: "auto" } }],
     [

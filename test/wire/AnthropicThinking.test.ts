@@ -72,6 +72,7 @@ describe("how much to think", () => {
     // An effort, where the model finds the measure itself.
     ["claude-sonnet-4-6", high, adaptive, { effort: "high" }],
     ["claude-sonnet-4-6", { reasoning: { effort: "xhigh" } }, adaptive, { effort: "max" }],
+    ["claude-sonnet-4-6", { reasoning: { effort: "low", budgetTokens: 5000 } }, enabled(5000), { effort: "low" }],
     ["claude-opus-4-8", { reasoning: { effort: "xhigh" } }, adaptive, { effort: "xhigh" }],
     ["claude-opus-4-8", { reasoning: { effort: "minimal" } }, adaptive, { effort: "low" }],
     ["claude-opus-4-8", { reasoning: { budgetTokens: 5000 } }, adaptive, undefined],
@@ -81,6 +82,8 @@ describe("how much to think", () => {
     ["claude-sonnet-5-5", none, { type: "between_tools" }, undefined],
     ["claude-opus-5-5", none, undefined, { effort: "low" }],
     ["claude-fable-5", none, undefined, { effort: "low" }],
+    ["claude-mythos-preview", { reasoning: { budgetTokens: 5000 } }, enabled(5000), undefined],
+    ["claude-mythos-preview", none, undefined, { effort: "low" }],
     // Some cannot think at all.
     ["claude-3-5-haiku-latest", high, undefined, undefined],
     ["claude-3-5-haiku-latest", none, undefined, undefined]

@@ -12,8 +12,11 @@ export type Effort = "low" | "medium" | "high" | "xhigh" | "max"
 export interface Traits {
   /** Sent as `max_tokens`, which the protocol insists on, where a request does not say: the most that the model writes. */
   readonly maxTokens: number
-  /** How the model is asked to think: not at all, with so many tokens (`budget_tokens`), or as much as it finds right. */
-  readonly thinking: "none" | "budget" | "adaptive"
+  /**
+   * How the model is asked to think: not at all, with so many tokens (`budget_tokens`), as much as it finds right, or either
+   * way.
+   */
+  readonly thinking: "none" | "budget" | "adaptive" | "either"
   /** The `thinking.type` that asks it not to; absent where it always thinks. */
   readonly rest?: "disabled" | "between_tools"
   /** The grades of `output_config.effort` that it knows. */
@@ -54,13 +57,19 @@ const { rest: _, ...restless } = fifth
  * in the version. The first that fits counts; a generation yet to come is taken to be as the newest.
  */
 export const models: ReadonlyArray<ModelRule> = [
-  { name: /claude-(?:fable|mythos)-5(?![-.]\d(?!\d))|claude-mythos-preview/, ...restless },
+  { name: /claude-mythos-preview/, ...restless, thinking: "either", sampling: true, systemInTurns: false },
+  { name: /claude-(?:fable|mythos)-5(?![-.]\d(?!\d))/, ...restless },
   { name: /claude-(?:fable|mythos|opus-5[-.]5)/, ...restless, forcedTools: false },
   { name: /claude-[a-z]+-5(?![-.]\d(?!\d))/, ...fifth },
   { name: /claude-[a-z]+-(?:[5-9]|[1-9]\d)(?!\d)/, ...fifth, rest: "between_tools", forcedTools: false },
   { name: /claude-opus-4[-.]8/, ...fifth },
   { name: /claude-opus-4[-.]7/, ...fifth, systemInTurns: false },
-  { name: /claude-(?:opus|sonnet)-4[-.]6/, ...adaptive, efforts: ["low", "medium", "high", "max"] },
+  {
+    name: /claude-(?:opus|sonnet)-4[-.]6/,
+    ...adaptive,
+    thinking: "either",
+    efforts: ["low", "medium", "high", "max"]
+  },
   { name: /claude-opus-4[-.]5/, ...counting, maxTokens: 64_000, efforts: ["low", "medium", "high"] },
   { name: /claude-opus-4/, ...counting, maxTokens: 32_000 },
   { name: /claude-(?:sonnet|haiku)-4|claude-3[-.]7/, ...counting, maxTokens: 64_000 },

@@ -39,16 +39,18 @@ const readChoice = (choice: Json): unknown =>
 
 const efforts: ReadonlySet<unknown> = new Set(["low", "medium", "high", "xhigh"])
 
-/** What is said of thinking in our words; nothing where they do not say all of it. */
+/** What is said of thinking in our words; nothing where we have none for it. */
 const readThinking = (thinking: Json | undefined): Json | undefined => {
   switch (thinking?.["type"]) {
     case "disabled":
     case "between_tools":
       return { effort: "none" }
     case "enabled":
-      return present({ budgetTokens: thinking["budget_tokens"] })
     case "adaptive":
-      return thinking["display"] === "summarized" ? { summary: "auto" } : {}
+      return present({
+        budgetTokens: thinking["budget_tokens"],
+        summary: thinking["display"] === "summarized" ? "auto" : undefined
+      })
     default:
       return undefined
   }
@@ -152,7 +154,8 @@ export const decodeRequest = (
     const config = isRecord(output) ? output : {}
     const thought = isRecord(thinking) ? thinking : undefined
     const effort = config["effort"]
-    const unknownEffort = effort !== undefined && effort !== null && !efforts.has(effort)
+    const reasoning = readReasoning(thought, effort)
+    const unsaidEffort = effort !== undefined && effort !== null && effort !== reasoning?.["effort"]
     const format = record(config, "format") ?? (isRecord(earlierFormat) ? earlierFormat : undefined)
     const candidate = present({
       model,
@@ -165,7 +168,7 @@ export const decodeRequest = (
       topP,
       maxTokens,
       stop: Array.isArray(stop) && stop.length === 0 ? undefined : stop,
-      reasoning: readReasoning(thought, effort),
+      reasoning,
       user: isRecord(metadata) ? metadata["user_id"] : undefined,
       extra: nonEmpty(
         present({
@@ -173,7 +176,7 @@ export const decodeRequest = (
           tools: hosted.length === 0 ? undefined : hosted,
           tool_choice: chosen === undefined ? choice : undefined,
           thinking: thought !== undefined && isBeyond(thought) ? thought : undefined,
-          output_config: unknownEffort ? output : beyond(output, ["effort", "format"]),
+          output_config: unsaidEffort ? output : beyond(output, ["effort", "format"]),
           metadata: beyond(metadata, ["user_id"])
         })
       )

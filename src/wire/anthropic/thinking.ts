@@ -59,20 +59,17 @@ const wanted = (reasoning: Reasoning, traits: Traits, maxTokens: number): Thinki
     return { effort: effortOf("none", traits) }
   }
   const effort = effortOf(grade, traits)
-  switch (traits.thinking) {
-    case "none":
-      return { effort }
-    case "adaptive":
-      return { thinking: { type: "adaptive", ...(summary === undefined ? {} : { display: "summarized" }) }, effort }
-    case "budget": {
-      const budget = within(budgetTokens ?? budgets[grade ?? "medium"], maxTokens)
-      return budget === undefined ? { effort } : { thinking: { type: "enabled", budget_tokens: budget }, effort }
-    }
+  if (traits.thinking === "none") return { effort }
+  if (traits.thinking === "adaptive" || (traits.thinking === "either" && budgetTokens === undefined)) {
+    return { thinking: { type: "adaptive", ...(summary === undefined ? {} : { display: "summarized" }) }, effort }
   }
+  const budget = within(budgetTokens ?? budgets[grade ?? "medium"], maxTokens)
+  return budget === undefined ? { effort } : { thinking: { type: "enabled", budget_tokens: budget }, effort }
 }
 
-const isOn = ({ thinking }: Thinking): boolean =>
-  thinking !== undefined && (thinking["type"] === "enabled" || thinking["type"] === "adaptive")
+const isBudgeted = ({ thinking }: Thinking): boolean => thinking?.["type"] === "enabled"
+
+const isOn = (told: Thinking): boolean => isBudgeted(told) || told.thinking?.["type"] === "adaptive"
 
 /** What cannot be asked for together with thinking, or of this model at all. */
 const excluded = (request: ChatRequest, traits: Traits, thinking: boolean): string | undefined => {
@@ -106,7 +103,7 @@ export const thinkingOf = (
 ): Encoded<Thinking> => {
   const asked = request.reasoning === undefined ? {} : wanted(request.reasoning, traits, maxTokens)
   if (!dialect.modelLimits) return Either.right(asked)
-  const yields = isOn(asked) && (isForced(request) || (midway && traits.thinking === "budget"))
+  const yields = isOn(asked) && (isForced(request) || (midway && isBudgeted(asked)))
   const { thinking: _, ...effortAlone } = asked
   const told: Thinking = yields ? effortAlone : asked
   const feature = excluded(request, traits, isOn(told))
