@@ -3,7 +3,7 @@
  *
  * - System and developer messages at the beginning are `system`. One further on keeps its place, behind the user's turn that
  *   it is nearest to, with models that allow it, and joins the others at the beginning elsewhere.
- * - Neighbours of one role are one turn, in which what tools returned comes first. What is empty is left out, and a
+ * - Neighbours of one role are one turn, in which what tools returned comes first. What is blank is left out, and a
  *   conversation that begins with the model gets an opening: the API refuses both.
  * - Thoughts go back, signed and unchanged, to the provider that thought them, and to no other.
  * - `max_tokens`, which the protocol insists on, is the most that the model can write where a request does not say.

@@ -4,7 +4,10 @@ import type { ReasoningPart, ToolCall } from "../../src/Chat.js"
 
 const is = FastCheck.constant
 
-export const words = FastCheck.string({ minLength: 1, maxLength: 12, unit: "binary" })
+/** Texts that say something: one of nothing but blanks is not sent. */
+export const words = FastCheck.string({ minLength: 1, maxLength: 12, unit: "binary" }).filter(
+  (text) => text.trim() !== ""
+)
 
 export const name = FastCheck.stringMatching(/^[a-z]{1,8}$/)
 

@@ -46,9 +46,9 @@ interface Turn {
   readonly system: Array<Json>
 }
 
-const said = (block: Json): boolean => block["type"] !== "text" || block["text"] !== ""
+/** The API refuses a text of nothing but blanks. */
+const said = (block: Json): boolean => block["type"] !== "text" || (string(block, "text") ?? "").trim() !== ""
 
-/** The API refuses a text that is empty. */
 const texts = (content: string | ReadonlyArray<TextPart>): ReadonlyArray<Json> =>
   (typeof content === "string" ? [text(content)] : content).map(textBlock).filter(said)
 
@@ -163,8 +163,7 @@ const withoutTrailingBlanks = (turns: ReadonlyArray<Turn>): ReadonlyArray<Turn> 
   const last = turn?.blocks.at(-1)
   if (turn?.role !== "assistant" || last?.["type"] !== "text") return turns
   const text = (string(last, "text") ?? "").trimEnd()
-  const blocks = [...turn.blocks.slice(0, -1), ...(text === "" ? [] : [{ ...last, text }])]
-  return [...turns.slice(0, -1), ...(blocks.length === 0 ? [] : [{ ...turn, blocks }])]
+  return [...turns.slice(0, -1), { ...turn, blocks: [...turn.blocks.slice(0, -1), { ...last, text }] }]
 }
 
 const contentOf = ({ blocks, plain, results }: Turn): unknown =>
@@ -192,7 +191,7 @@ const asked = (messages: ReadonlyArray<Message>): ReadonlyArray<Message> => {
 const systemOf = (instructions: ReadonlyArray<Instruction>, further: ReadonlyArray<Json>): Json => {
   const [first] = instructions
   if (instructions.length === 1 && further.length === 0 && typeof first?.content === "string") {
-    return first.content === "" ? {} : { system: first.content }
+    return first.content.trim() === "" ? {} : { system: first.content }
   }
   const blocks = [...instructions.flatMap(({ content }) => texts(content)), ...further]
   return blocks.length === 0 ? {} : { system: blocks }
