@@ -146,7 +146,7 @@ describe("what goes wrong", () => {
     ],
     [400, "invalid_request_error", "Your credit balance is too low to access the Anthropic API.", "QuotaExceededError"],
     [400, "invalid_request_error", "Output blocked by content filtering policy", "ContentFilterError"],
-    [401, "authentication_error", "invalid x-api-key", "AuthenticationError"],
+    [401, "authentication_error", "This key is not valid.", "AuthenticationError"],
     [402, "billing_error", "There is an issue with your billing.", "QuotaExceededError"],
     [403, "permission_error", "Your key may not use this resource.", "PermissionError"],
     [404, "not_found_error", "model: claude-none", "ModelNotFoundError"],
@@ -154,8 +154,8 @@ describe("what goes wrong", () => {
     [429, "rate_limit_error", "This request would exceed your rate limit.", "RateLimitError"],
     [500, "api_error", "Internal server error", "ProviderUnavailableError"],
     [504, "timeout_error", "Request timed out", "ProviderUnavailableError"],
-    [529, "overloaded_error", "Overloaded", "ProviderUnavailableError"],
-    [200, "overloaded_error", "Overloaded", "ProviderUnavailableError"]
+    [529, "overloaded_error", "Too busy now", "ProviderUnavailableError"],
+    [200, "overloaded_error", "Too busy now", "ProviderUnavailableError"]
   ])("%d %s: %s", ([status, type, message, tag]) =>
     Effect.gen(function* () {
       const { layer } = yield* recording(status, error(type, message))
