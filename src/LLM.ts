@@ -251,7 +251,7 @@ export const layer = (options: Options): Layer.Layer<LLM, never, ProviderClient 
 export interface ConfigOptions extends Omit<Options, "model"> {
   /** Whose keys are read, by the name of its preset. @default "openai" */
   readonly provider?: string
-  /** Which protocol is spoken. @default "chat-completions", and with Ollama "ollama" */
+  /** Which protocol is spoken. @default the provider's own (Anthropic, Gemini, Ollama), else "chat-completions" */
   readonly wire?: Protocol
   /** Asked whatever the environment says. @default LLM_DEFAULT_MODEL, and with OpenAI "gpt-4o-mini" */
   readonly model?: string

@@ -31,6 +31,7 @@ import * as LLM from "./LLM.js"
 import { ModelNotFoundError } from "./LLMError.js"
 import * as NamedClient from "./provider/named.js"
 import type { Protocol } from "./provider/protocols.js"
+import { ownProtocol } from "./provider/protocols.js"
 import { ProviderClient } from "./ProviderClient.js"
 import type { ModelEntry, ProviderFile, ProviderFileError } from "./ProviderFile.js"
 import * as ProviderFiles from "./ProviderFile.js"
@@ -71,7 +72,10 @@ export class Models extends Context.Tag("effect-llm/Models")<Models, Service>() 
  * @category model
  */
 export interface Options {
-  /** Which protocol is spoken where the file leaves it open. @default "chat-completions", and with Ollama "ollama" */
+  /**
+   * Which protocol is spoken where the file leaves it open and the provider has none of its own, as Anthropic, Gemini and
+   * Ollama have. @default "chat-completions"
+   */
   readonly wire?: Protocol
 }
 
@@ -91,7 +95,8 @@ const build = (
   environment: Effect.Effect.Success<typeof Environment.defaults>
 ): Effect.Effect<LLMService, InvalidPoolError | InvalidLimitError, HttpClient.HttpClient> =>
   Effect.gen(function* () {
-    const wire = entry.wire ?? options.wire
+    const own = ownProtocol(entry.preset ?? entry.provider, entry.baseUrl)
+    const wire = entry.wire ?? own ?? options.wire
     const client = yield* NamedClient.make({
       provider: entry.provider,
       headers: entry.headers,

@@ -74,6 +74,23 @@ describe("the models of a file", () => {
     }).pipe(Effect.provide(NodeHttpClient.layerUndici), environment())
   )
 
+  it.scopedLive("speak the protocol of their provider where it has one of its own, unless the file says another", () =>
+    Effect.gen(function* () {
+      const entry = { model_name: "claude-1", api_keys: ["k"] }
+      const anthropic = [entry, { ...entry, model_name: "claude-2", type: "chat-completions", base_url: "http://a/v1" }]
+      const more = { anthropic, zai: [{ ...entry, model_name: "glm", type: "anthropic-messages" }] }
+      const models = yield* modelsAt("http://127.0.0.1:1", more, { wire: "responses" })
+      expect(models.list.map(({ model, wire }) => [model, wire])).toEqual([
+        ["large", "responses"],
+        ["small", "responses"],
+        ["small", "responses"],
+        ["claude-1", "anthropic-messages"],
+        ["claude-2", "chat-completions"],
+        ["glm", "anthropic-messages"]
+      ])
+    }).pipe(Effect.provide(NodeHttpClient.layerUndici), environment())
+  )
+
   it.scopedLive("have the keys, weights and limits of the file", () =>
     Effect.gen(function* () {
       const models = yield* modelsAt("http://127.0.0.1:1")

@@ -150,7 +150,7 @@ describe("faults", () => {
         "b[1].max_retries: expected a positive whole number",
         "b[1].context_window: expected a positive whole number",
         'b[2].model_name: "m" is there already',
-        'b[2].type: expected one of "chat-completions", "responses", "ollama", "dashscope"',
+        'b[2].type: expected one of "chat-completions", "responses", "anthropic-messages", "gemini", "ollama", "dashscope"',
         "b[2].rate_limit_capacity: expected a positive number",
         "b[2].rate_limit_refill_rate: expected a positive number",
         "b[2].timeout: expected a positive number",
@@ -165,6 +165,27 @@ describe("faults", () => {
         "$default: is no model and no alias of this file"
       ])
     }).pipe(withEnvironment({}))
+  )
+
+  it.effect("tell a missing base URL by the protocol: not every provider speaks each", () =>
+    Effect.gen(function* () {
+      const entry = (type: string | undefined, more: object = {}) => ({
+        model_name: `m-${type}`,
+        api_keys: ["k"],
+        type,
+        ...more
+      })
+      const all = [entry(undefined), entry("chat-completions"), entry("anthropic-messages")]
+      expect(yield* faultsOf({ anthropic: all, zai: all, deepseek: all, openai: all, vertex: all })).toEqual([
+        "anthropic[1].base_url: is missing",
+        "zai[0].base_url: is missing",
+        "zai[1].base_url: is missing",
+        "openai[2].base_url: is missing",
+        "vertex[0].base_url: is missing",
+        "vertex[1].base_url: is missing",
+        "vertex[2].base_url: is missing"
+      ])
+    })
   )
 
   it.effect("of the JSON itself say where it breaks off, as far as that is known", () =>

@@ -8,23 +8,36 @@ import * as ChatEvent from "../src/ChatEvent.js"
 import * as KeyPool from "../src/KeyPool.js"
 import * as LLM from "../src/LLM.js"
 import type { LLMError } from "../src/LLMError.js"
+import * as AnthropicClient from "../src/provider/AnthropicClient.js"
 import * as ChatCompletionsClient from "../src/provider/ChatCompletionsClient.js"
 import * as ResponsesClient from "../src/provider/ResponsesClient.js"
 import type * as ProviderClient from "../src/ProviderClient.js"
 import * as RateLimiter from "../src/RateLimiter.js"
 import { SimulatedProvider } from "../src/testing/index.js"
 
-const clientAt = (wire: "chat-completions" | "responses", baseUrl: string) => {
+const wires = ["chat-completions", "responses", "anthropic-messages"] as const
+
+type Wire = (typeof wires)[number]
+
+const clientAt = (
+  wire: Wire,
+  baseUrl: string
+): Layer.Layer<ProviderClient.ProviderClient, never, HttpClient.HttpClient> => {
   const endpoint = { provider: "simulated", baseUrl }
-  const client: Layer.Layer<ProviderClient.ProviderClient, never, HttpClient.HttpClient> =
-    wire === "responses" ? ResponsesClient.layer(endpoint) : ChatCompletionsClient.layer(endpoint)
-  return client
+  switch (wire) {
+    case "chat-completions":
+      return ChatCompletionsClient.layer(endpoint)
+    case "responses":
+      return ResponsesClient.layer(endpoint)
+    case "anthropic-messages":
+      return AnthropicClient.layer(endpoint)
+  }
 }
 
 const llmAt = (
   baseUrl: string,
   options: Omit<LLM.Options, "model"> = {},
-  wire: "chat-completions" | "responses" = "chat-completions",
+  wire: Wire = "chat-completions",
   keys: ReadonlyArray<string> = ["good"]
 ) =>
   LLM.make({ model: "simulated", ...options }).pipe(
@@ -54,7 +67,7 @@ const isRunning = (fiber: Fiber.RuntimeFiber<unknown, unknown>) => Effect.map(Fi
 const outcome = <A>(effect: Effect.Effect<A, LLMError>) =>
   Effect.map(Effect.either(effect), (result) => (Either.isRight(result) ? "ok" : result.left._tag))
 
-describe.each(["chat-completions", "responses"] as const)("%s over sockets", (wire) => {
+describe.each(wires)("%s over sockets", (wire) => {
   const answer = { text: "It is twelve o'clock, more or less.", reasoningParts: [] }
 
   it.scopedLive("a chat and a stream say the same", () =>

@@ -2,11 +2,8 @@
 import { Duration } from "effect"
 import * as ApiKey from "../ApiKey.js"
 import type { ModelEntry, ProviderFile } from "../ProviderFile.js"
-import { presets as chatCompletionsPresets } from "../provider/ChatCompletionsPresets.js"
-import { presets as dashScopePresets } from "../provider/DashScopePresets.js"
-import { presets as ollamaPresets } from "../provider/OllamaPresets.js"
-import { isProtocol, protocols } from "../provider/protocols.js"
-import { presets as responsesPresets } from "../provider/ResponsesPresets.js"
+import { hasBaseUrl, isKnown } from "../provider/presets.js"
+import { isProtocol, protocols, providerOf } from "../provider/protocols.js"
 import type { Json } from "../wire/json.js"
 import { isRecord } from "../wire/json.js"
 
@@ -17,15 +14,6 @@ export interface Fault {
 
 /** Replaces variables in a text; nothing where one of them is missing. */
 type Expand = (text: string) => string | undefined
-
-const presets = [chatCompletionsPresets, responsesPresets, ollamaPresets, dashScopePresets].flatMap(
-  (all): ReadonlyArray<{ readonly provider: string; readonly baseUrl: string }> => Object.values(all)
-)
-
-const presetNames: ReadonlySet<string> = new Set(presets.map(({ provider }) => provider))
-
-const hasBaseUrl = (preset: string): boolean =>
-  presets.some(({ baseUrl, provider }) => provider === preset && baseUrl !== "")
 
 const modelFields: ReadonlySet<string> = new Set([
   "model_name",
@@ -165,16 +153,17 @@ export const readFile = (
       note(fields.at("model_name"), `"${model}" is there already`)
     }
     const type = fields.text("type")
-    if (type !== undefined && !isProtocol(type)) {
+    const wire = type !== undefined && isProtocol(type) ? type : undefined
+    if (type !== undefined && wire === undefined) {
       note(fields.at("type"), `expected one of ${protocols.map((protocol) => `"${protocol}"`).join(", ")}`)
     }
-    const named = (fields.text("preset") ?? provider).toLowerCase()
-    const preset = presetNames.has(named) ? named : undefined
+    const named = providerOf(fields.text("preset") ?? provider)
+    const preset = isKnown(named) ? named : undefined
     if (entry["preset"] !== undefined && preset === undefined)
       note(fields.at("preset"), `no preset is called "${named}"`)
     const baseUrl = fields.text("base_url")
     if (baseUrl === undefined) {
-      if (entry["base_url"] === undefined && (preset === undefined || !hasBaseUrl(preset))) {
+      if (entry["base_url"] === undefined && (preset === undefined || !hasBaseUrl(preset, wire))) {
         note(fields.at("base_url"), "is missing")
       }
     } else if (!/^https?:\/\/[^/]/i.test(baseUrl)) {
@@ -187,7 +176,7 @@ export const readFile = (
     models.push({
       provider,
       model: model ?? "",
-      wire: type !== undefined && isProtocol(type) ? type : undefined,
+      wire,
       preset,
       baseUrl,
       headers: readHeaders(entry["headers"], fields.at("headers")),

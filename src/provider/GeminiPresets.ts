@@ -22,13 +22,13 @@ export const presets = {
     provider: "vertex",
     baseUrl: "",
     auth: { header: "authorization", prefix: "Bearer " },
-    dialect: { labels: true }
+    dialect: { labels: true, embeddings: "predict" }
   },
   /** https://cloud.google.com/vertex-ai/generative-ai/docs/start/express-mode/overview: with an API key and no project. */
   vertexExpress: {
     provider: "vertex-express",
     baseUrl: "https://aiplatform.googleapis.com/v1/publishers/google",
     auth: apiKey,
-    dialect: { labels: true }
+    dialect: { labels: true, embeddings: "predict" }
   }
 } as const satisfies Record<string, Preset<Dialect>>

@@ -2,12 +2,14 @@
 import type { HttpClient } from "@effect/platform"
 import type { Effect } from "effect"
 import type { Endpoint, Service } from "../ProviderClient.js"
+import * as AnthropicClient from "./AnthropicClient.js"
 import * as ChatCompletionsClient from "./ChatCompletionsClient.js"
 import * as DashScopeClient from "./DashScopeClient.js"
+import * as GeminiClient from "./GeminiClient.js"
 import * as OllamaClient from "./OllamaClient.js"
 import type { Preset } from "./preset.js"
 import type { Protocol } from "./protocols.js"
-import { protocolOf } from "./protocols.js"
+import { ownProtocol, providerOf } from "./protocols.js"
 import * as ResponsesClient from "./ResponsesClient.js"
 
 export interface Named extends Partial<Endpoint> {
@@ -26,16 +28,20 @@ const builtOn =
     make: (options: Preset<Dialect>) => ReturnType<Make>
   ): Make =>
   ({ preset, wire: _, ...endpoint }) => {
-    const name = preset ?? endpoint.provider
+    const name = providerOf(preset ?? endpoint.provider)
     return make({ ...Object.values(presets).find(({ provider }) => provider === name), ...endpoint })
   }
 
 const clients: Readonly<Record<Protocol, Make>> = {
   "chat-completions": builtOn(ChatCompletionsClient.presets, ChatCompletionsClient.make),
   responses: builtOn(ResponsesClient.presets, ResponsesClient.make),
+  "anthropic-messages": builtOn(AnthropicClient.presets, AnthropicClient.make),
+  gemini: builtOn(GeminiClient.presets, GeminiClient.make),
   ollama: builtOn(OllamaClient.presets, OllamaClient.make),
   dashscope: builtOn(DashScopeClient.presets, DashScopeClient.make)
 }
 
 export const make: Make = (options) =>
-  clients[options.wire ?? protocolOf((options.preset ?? options.provider).toLowerCase(), options.baseUrl)](options)
+  clients[
+    options.wire ?? ownProtocol(providerOf(options.preset ?? options.provider), options.baseUrl) ?? "chat-completions"
+  ](options)

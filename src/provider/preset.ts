@@ -6,12 +6,6 @@ export interface Preset<Dialect> extends Partial<Endpoint> {
   readonly dialect?: Partial<Dialect>
 }
 
-/** Other names of providers. */
-const aliases: Readonly<Record<string, string>> = { google: "gemini" }
-
-/** The provider whose preset is meant by a name. */
-export const presetOf = (name: string): string => aliases[name] ?? name
-
 const withoutSlash = (url: string): string => url.replace(/\/+$/, "")
 
 /** What a provider without a name is called: the host that it is reached at. */

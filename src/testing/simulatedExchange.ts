@@ -6,18 +6,8 @@ import type { ChatRequest, ChatResponse } from "../Chat.js"
 import { textOf } from "../Chat.js"
 import { estimateInput } from "../internal/request.js"
 import * as Usage from "../Usage.js"
-import * as ChatCompletions from "../wire/ChatCompletions.js"
-import * as DashScope from "../wire/DashScope.js"
-import * as Ollama from "../wire/Ollama.js"
-import * as Gemini from "../wire/Gemini.js"
-import * as Responses from "../wire/Responses.js"
-import { cohere } from "../wire/embeddings/cohere.js"
-import { dashscope } from "../wire/embeddings/dashscope.js"
-import { gemini } from "../wire/embeddings/gemini.js"
-import { ollama } from "../wire/embeddings/ollama.js"
-import * as OpenAIEmbeddings from "../wire/embeddings/openai.js"
-import * as Listing from "../wire/models/listing.js"
-import type { EmbeddingsWire, Frame, ModelsWire, Wire, WireFailure } from "../wire/Wire.js"
+import type { EmbeddingsWire, Frame, Wire, WireFailure } from "../wire/Wire.js"
+import { chatAt, embeddingsAt, modelsAt } from "./personalities.js"
 import type { Delay, Exchange, Fault, Options, SimulatedKey } from "./SimulatedProvider.js"
 import { response as wholeResponse, wordByWord } from "./TestLLM.js"
 
@@ -30,36 +20,6 @@ interface Provider {
   /** Requests so far. */
   readonly count: Ref.Ref<number>
 }
-
-/** Which protocol is spoken at which path. */
-const wires: ReadonlyArray<readonly [RegExp, Wire]> = [
-  [/\/chat\/completions$/, ChatCompletions.make()],
-  [/\/responses$/, Responses.make()],
-  [/\/api\/chat$/, Ollama.make()],
-  [/\/services\/aigc\/(?:text|multimodal)-generation\/generation$/, DashScope.make()]
-  [/:(?:streamG|g)enerateContent$/, Gemini.make()]
-]
-
-/** Which protocol embeds texts at which path, and which lists its models. */
-const embeddings: ReadonlyArray<readonly [RegExp, EmbeddingsWire]> = [
-  [/\/embeddings$/, OpenAIEmbeddings.make()],
-  [/\/api\/embed$/, ollama],
-  [/:batchEmbedContents$/, gemini()],
-  [/:predict$/, gemini("predict")],
-  [/\/text-embedding$/, dashscope],
-  [/\/embed$/, cohere]
-]
-
-const lists = (path: string, headers: IncomingMessage["headers"]): ModelsWire | undefined =>
-  path.endsWith("/api/tags")
-    ? Listing.ollama
-    : !path.endsWith("/models")
-      ? undefined
-      : headers["x-goog-api-key"] !== undefined
-        ? Listing.gemini
-        : headers["anthropic-version"] !== undefined
-          ? Listing.anthropic
-          : Listing.openai
 
 const contentTypes = { sse: "text/event-stream", ndjson: "application/x-ndjson" } as const
 
@@ -392,11 +352,11 @@ export const serve = (
       const text = yield* bodyOf(request)
       body = parse(text)
       const refusal = yield* refusalOf(provider, secret, startedAt)
-      const wire = wires.find(([spoken]) => spoken.test(path))?.[1]
+      const wire = chatAt(path)
       if (refusal !== undefined) return yield* refuse(wire, refusal)
-      const list = request.method === "GET" ? lists(path, request.headers) : undefined
+      const list = request.method === "GET" ? modelsAt(path, request.headers) : undefined
       if (list !== undefined) return yield* give(list.encodeResponse(provider.options.models ?? ["simulated"]))
-      const vectors = embeddings.find(([spoken]) => spoken.test(path))?.[1]
+      const vectors = embeddingsAt(path)
       if (vectors !== undefined) return yield* embed(vectors)
       if (wire === undefined) {
         return yield* refuse(undefined, { status: 404, message: `Unknown path ${path}.`, code: "not_found" })

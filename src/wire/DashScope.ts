@@ -33,6 +33,7 @@ import { decodeResponse } from "./dashscope/response.js"
 import { decodeRequest } from "./dashscope/serverRequest.js"
 import { encodeError, encodeResponse, encodeStream } from "./dashscope/serverResponse.js"
 import { decodeStream } from "./dashscope/stream.js"
+import { dashscope } from "./embeddings/dashscope.js"
 import type { Wire } from "./Wire.js"
 
 /**
@@ -60,6 +61,7 @@ export const standard: Dialect = Dialects.standard
 export const make = (dialect: Partial<Dialect> = {}): Wire => ({
   name: "dashscope",
   framing: "sse",
+  embeddings: dashscope,
   encodeRequest: encodeRequest({ ...standard, ...dialect }),
   withoutRefused,
   decodeResponse,

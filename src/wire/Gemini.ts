@@ -35,6 +35,8 @@ import { decodeResponse } from "./gemini/response.js"
 import { decodeRequest } from "./gemini/serverRequest.js"
 import { encodeError, encodeResponse, encodeStream } from "./gemini/serverResponse.js"
 import { decodeStream } from "./gemini/stream.js"
+import { gemini as embeddings } from "./embeddings/gemini.js"
+import * as Listing from "./models/listing.js"
 import type { Wire } from "./Wire.js"
 
 /**
@@ -62,6 +64,8 @@ export const gemini: Dialect = Dialects.gemini
 export const make = (dialect: Partial<Dialect> = {}): Wire => ({
   name: "gemini",
   framing: "sse",
+  embeddings: embeddings(dialect.embeddings),
+  models: Listing.gemini,
   encodeRequest: encodeRequest({ ...gemini, ...dialect }),
   withoutRefused,
   decodeResponse,

@@ -29,6 +29,8 @@ import { decodeResponse } from "./ollama/response.js"
 import { decodeRequest } from "./ollama/serverRequest.js"
 import { encodeError, encodeResponse, encodeStream } from "./ollama/serverResponse.js"
 import { decodeStream } from "./ollama/stream.js"
+import { ollama } from "./embeddings/ollama.js"
+import * as Listing from "./models/listing.js"
 import type { Wire } from "./Wire.js"
 
 /**
@@ -56,6 +58,8 @@ export const plain: Dialect = Dialects.plain
 export const make = (dialect: Partial<Dialect> = {}): Wire => ({
   name: "ollama",
   framing: "ndjson",
+  embeddings: ollama,
+  models: Listing.ollama,
   encodeRequest: encodeRequest({ ...plain, ...dialect }),
   withoutRefused,
   decodeResponse,

@@ -1,23 +1,22 @@
 /** The protocols whose recordings are replayed, and who speaks them. */
 import type { HttpClient } from "@effect/platform"
 import type { Layer } from "effect"
+import * as AnthropicClient from "../../src/provider/AnthropicClient.js"
 import * as ChatCompletionsClient from "../../src/provider/ChatCompletionsClient.js"
-import * as EmbeddingsClient from "../../src/provider/EmbeddingsClient.js"
 import * as DashScopeClient from "../../src/provider/DashScopeClient.js"
+import * as EmbeddingsClient from "../../src/provider/EmbeddingsClient.js"
+import * as GeminiClient from "../../src/provider/GeminiClient.js"
 import * as OllamaClient from "../../src/provider/OllamaClient.js"
 import * as ResponsesClient from "../../src/provider/ResponsesClient.js"
 import type { Endpoint, ProviderClient } from "../../src/ProviderClient.js"
+import * as Anthropic from "../../src/wire/Anthropic.js"
 import * as ChatCompletions from "../../src/wire/ChatCompletions.js"
 import * as DashScope from "../../src/wire/DashScope.js"
-import * as Ollama from "../../src/wire/Ollama.js"
-import * as GeminiClient from "../../src/provider/GeminiClient.js"
-import * as ResponsesClient from "../../src/provider/ResponsesClient.js"
-import type { Endpoint, ProviderClient } from "../../src/ProviderClient.js"
-import * as ChatCompletions from "../../src/wire/ChatCompletions.js"
-import * as Gemini from "../../src/wire/Gemini.js"
-import * as Responses from "../../src/wire/Responses.js"
 import { gemini } from "../../src/wire/embeddings/gemini.js"
 import { ollama } from "../../src/wire/embeddings/ollama.js"
+import * as Gemini from "../../src/wire/Gemini.js"
+import * as Ollama from "../../src/wire/Ollama.js"
+import * as Responses from "../../src/wire/Responses.js"
 import type { EmbeddingsWire, Wire } from "../../src/wire/Wire.js"
 
 export interface Protocol {
@@ -40,9 +39,10 @@ export const embedders: Readonly<Record<string, (provider: string) => Embeddings
 
 /** By the name of the folder with the recordings. */
 export const protocols: Readonly<Record<string, Protocol>> = {
+  anthropic: { wire: Anthropic.make(), client: AnthropicClient.layer },
   "chat-completions": { wire: ChatCompletions.make(), client: ChatCompletionsClient.layer },
   "dashscope-native": { wire: DashScope.make(), client: DashScopeClient.layer },
-  ollama: { wire: Ollama.make(), client: OllamaClient.layer },
   gemini: { wire: Gemini.make(), client: GeminiClient.layer },
+  ollama: { wire: Ollama.make(), client: OllamaClient.layer },
   responses: { wire: Responses.make(), client: ResponsesClient.layer }
 }

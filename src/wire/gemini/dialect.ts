@@ -12,6 +12,12 @@ export interface Dialect {
    * @default false
    */
   readonly labels: boolean
+  /**
+   * How texts are embedded: the Gemini API's `batchEmbedContents`, or Vertex AI's `predict`.
+   *
+   * @default "batchEmbedContents"
+   */
+  readonly embeddings: "batchEmbedContents" | "predict"
 }
 
 /**
@@ -20,4 +26,4 @@ export interface Dialect {
  * @since 0.1.0
  * @category model
  */
-export const gemini: Dialect = { labels: false }
+export const gemini: Dialect = { labels: false, embeddings: "batchEmbedContents" }

@@ -1,0 +1,61 @@
+/** Where providers of the Messages protocol are and how they deviate, as their documentation says. Data, not code. */
+import type { Dialect, Traits } from "../wire/Anthropic.js"
+import type { Preset } from "./preset.js"
+
+/** How a server is spoken to that nobody knows: it may take what Anthropic's models do not, and not sign its thoughts. */
+export const plain = { modelLimits: false, unsignedThoughts: true } as const
+
+/** One that follows Anthropic with models of its own, and holds no answer to a schema. */
+const compatible = { ...plain, jsonSchema: false } as const
+
+const thinking = (maxTokens: number, efforts: Traits["efforts"]): Traits => ({
+  maxTokens,
+  thinking: "budget",
+  rest: "disabled",
+  efforts,
+  sampling: true,
+  forcedTools: true,
+  systemInTurns: false
+})
+
+const bearer = { header: "authorization", prefix: "Bearer " } as const
+
+export const presets = {
+  /** https://platform.claude.com/docs/en/api/messages */
+  anthropic: { provider: "anthropic", baseUrl: "https://api.anthropic.com/v1", dialect: {} },
+  /**
+   * https://platform.claude.com/docs/en/build-with-claude/claude-on-vertex-ai: the model is in the path, the version in the
+   * body, and the key is an access token. Give the `baseUrl` of your project,
+   * `https://<region>-aiplatform.googleapis.com/v1/projects/<project>/locations/<region>/publishers/anthropic/models`.
+   */
+  vertex: {
+    provider: "vertex",
+    baseUrl: "",
+    auth: bearer,
+    dialect: {
+      path: "/{model}:rawPredict",
+      streamPath: "/{model}:streamRawPredict",
+      version: { in: "body", value: "vertex-2023-10-16" }
+    }
+  },
+  /** https://docs.z.ai/devpack/tool/claude and https://docs.z.ai/guides/llm/glm-4.6 */
+  zai: {
+    provider: "zai",
+    baseUrl: "https://api.z.ai/api/anthropic/v1",
+    auth: bearer,
+    dialect: { ...compatible, otherModels: thinking(32_000, []) }
+  },
+  /** https://api-docs.deepseek.com/guides/anthropic_api: grades thinking, and passes over a budget. */
+  deepseek: {
+    provider: "deepseek",
+    baseUrl: "https://api.deepseek.com/anthropic/v1",
+    dialect: { ...compatible, models: [], otherModels: thinking(32_000, ["low", "medium", "high", "max"]) }
+  },
+  /** https://platform.kimi.ai/docs/guide/agent-support */
+  moonshot: {
+    provider: "moonshot",
+    baseUrl: "https://api.moonshot.ai/anthropic/v1",
+    auth: bearer,
+    dialect: { ...compatible, otherModels: thinking(32_000, []) }
+  }
+} as const satisfies Record<string, Preset<Dialect>>

@@ -1,0 +1,37 @@
+/** Providers by the protocol that they are spoken to in. */
+import { presets as anthropic } from "./AnthropicPresets.js"
+import { presets as chatCompletions } from "./ChatCompletionsPresets.js"
+import { presets as dashscope } from "./DashScopePresets.js"
+import { presets as gemini } from "./GeminiPresets.js"
+import { presets as ollama } from "./OllamaPresets.js"
+import type { Protocol } from "./protocols.js"
+import { ownProtocol } from "./protocols.js"
+import { presets as responses } from "./ResponsesPresets.js"
+
+interface Place {
+  readonly provider: string
+  readonly baseUrl: string
+}
+
+const presets: Readonly<Record<Protocol, Readonly<Record<string, Place>>>> = {
+  "chat-completions": chatCompletions,
+  responses,
+  "anthropic-messages": anthropic,
+  gemini,
+  ollama,
+  dashscope
+}
+
+const named = (protocol: Protocol, provider: string): Place | undefined =>
+  Object.values(presets[protocol]).find((place) => place.provider === provider)
+
+/** Whether a provider has a preset in any protocol. */
+export const isKnown = (provider: string): boolean =>
+  Object.values(presets).some((places) => Object.values(places).some((place) => place.provider === provider))
+
+/** Whether the preset of a provider says where it is. Without a protocol, one that would be spoken unasked. */
+export const hasBaseUrl = (provider: string, protocol: Protocol | undefined): boolean => {
+  const own = protocol ?? ownProtocol(provider)
+  const spoken: ReadonlyArray<Protocol> = own === undefined ? ["chat-completions", "responses"] : [own]
+  return spoken.some((candidate) => Boolean(named(candidate, provider)?.baseUrl))
+}

@@ -1,0 +1,48 @@
+/** The protocols that the simulated provider speaks: which one, the path of a request tells. */
+import type { IncomingHttpHeaders } from "node:http"
+import * as Anthropic from "../wire/Anthropic.js"
+import * as ChatCompletions from "../wire/ChatCompletions.js"
+import * as DashScope from "../wire/DashScope.js"
+import { cohere } from "../wire/embeddings/cohere.js"
+import { dashscope } from "../wire/embeddings/dashscope.js"
+import { gemini } from "../wire/embeddings/gemini.js"
+import { ollama } from "../wire/embeddings/ollama.js"
+import * as OpenAIEmbeddings from "../wire/embeddings/openai.js"
+import * as Gemini from "../wire/Gemini.js"
+import * as Listing from "../wire/models/listing.js"
+import * as Ollama from "../wire/Ollama.js"
+import * as Responses from "../wire/Responses.js"
+import type { EmbeddingsWire, ModelsWire, Wire } from "../wire/Wire.js"
+
+const chats: ReadonlyArray<readonly [RegExp, Wire]> = [
+  [/\/chat\/completions$/, ChatCompletions.make()],
+  [/\/responses$/, Responses.make()],
+  [/\/messages$/, Anthropic.make()],
+  [/:(?:streamG|g)enerateContent$/, Gemini.make()],
+  [/\/api\/chat$/, Ollama.make()],
+  [/\/services\/aigc\/(?:text|multimodal)-generation\/generation$/, DashScope.make()]
+]
+
+const embeddings: ReadonlyArray<readonly [RegExp, EmbeddingsWire]> = [
+  [/\/embeddings$/, OpenAIEmbeddings.make()],
+  [/\/api\/embed$/, ollama],
+  [/:batchEmbedContents$/, gemini()],
+  [/:predict$/, gemini("predict")],
+  [/\/text-embedding$/, dashscope],
+  [/\/embed$/, cohere]
+]
+
+const at = <A>(all: ReadonlyArray<readonly [RegExp, A]>, path: string): A | undefined =>
+  all.find(([spoken]) => spoken.test(path))?.[1]
+
+export const chatAt = (path: string): Wire | undefined => at(chats, path)
+
+export const embeddingsAt = (path: string): EmbeddingsWire | undefined => at(embeddings, path)
+
+/** Several list their models at the same path: who asks is known by the header with the key. */
+export const modelsAt = (path: string, headers: IncomingHttpHeaders): ModelsWire | undefined => {
+  if (path.endsWith("/api/tags")) return Listing.ollama
+  if (!path.endsWith("/models")) return undefined
+  if (headers["x-goog-api-key"] !== undefined) return Listing.gemini
+  return headers["anthropic-version"] === undefined ? Listing.openai : Listing.anthropic
+}

@@ -1,0 +1,30 @@
+/** Tool calls as the protocol writes them: their arguments are an object, and their ids are of few characters. */
+import type { ToolCall } from "../../Chat.js"
+import type { Json } from "../json.js"
+import { isRecord } from "../json.js"
+
+const parsed = (text: string): unknown => {
+  try {
+    return JSON.parse(text)
+  } catch {
+    return undefined
+  }
+}
+
+/** The arguments as an object; a text that is none, as it may come from other providers or a cut, in the field `input`. */
+export const inputOf = (call: ToolCall): Json => {
+  if (call.type === undefined && call.arguments.trim() === "") return {}
+  const value = call.type === undefined ? parsed(call.arguments) : undefined
+  return isRecord(value) ? value : { input: call.arguments }
+}
+
+/** An id that another provider gave, in the characters that are allowed here. */
+export const callId = (id: string): string => id.replace(/[^a-zA-Z0-9_-]/g, "_")
+
+/** A call, as the client sends it back and as a server writes it. */
+export const callBlock = (call: ToolCall): Json => ({
+  type: "tool_use",
+  id: callId(call.id),
+  name: call.name,
+  input: inputOf(call)
+})

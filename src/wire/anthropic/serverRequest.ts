@@ -1,0 +1,203 @@
+/** A server reads a request. */
+import { Either, ParseResult } from "effect"
+import type { ChatRequest } from "../../Chat.js"
+import * as Chat from "../../Chat.js"
+import type { Json } from "../json.js"
+import { isRecord, kept, record, string } from "../json.js"
+import type { WireFailure } from "../Wire.js"
+import { malformed } from "../Wire.js"
+import { readMark, readMessages } from "./serverContent.js"
+
+/** The fields given, without those that are absent. */
+const present = (fields: Json): Json =>
+  Object.fromEntries(Object.entries(fields).filter(([, value]) => value !== undefined && value !== null))
+
+const nonEmpty = (fields: Json): Json | undefined => (Object.keys(fields).length === 0 ? undefined : fields)
+
+// -------------------------------------------------------------------------------------
+// settings
+// -------------------------------------------------------------------------------------
+
+/** A tool of the client's own; all others are the provider's. */
+const isCustom = (tool: unknown): tool is Json =>
+  isRecord(tool) && (tool["type"] === undefined || tool["type"] === null || tool["type"] === "custom")
+
+const readTool = (tool: Json): Json => ({
+  ...kept(tool, ["name", "description", "strict"]),
+  ...present({ parameters: tool["input_schema"] }),
+  ...readMark(tool)
+})
+
+const choices: ReadonlyMap<unknown, string> = new Map([
+  ["auto", "auto"],
+  ["any", "required"],
+  ["none", "none"]
+])
+
+const readChoice = (choice: Json): unknown =>
+  choice["type"] === "tool" ? { name: choice["name"] } : choices.get(choice["type"])
+
+const efforts: ReadonlySet<unknown> = new Set(["low", "medium", "high", "xhigh"])
+
+/** What is said of thinking in our words; nothing where we have none for it. */
+const readThinking = (thinking: Json | undefined): Json | undefined => {
+  switch (thinking?.["type"]) {
+    case "disabled":
+    case "between_tools":
+      return { effort: "none" }
+    case "enabled":
+    case "adaptive":
+      return present({
+        budgetTokens: thinking["budget_tokens"],
+        summary: thinking["display"] === "summarized" ? "auto" : undefined
+      })
+    default:
+      return undefined
+  }
+}
+
+const thinkingFields: ReadonlySet<string> = new Set(["type", "budget_tokens"])
+
+/** Whether there is more in it than we have words for. */
+const isBeyond = (thinking: Json): boolean =>
+  readThinking(thinking) === undefined ||
+  thinking["type"] === "between_tools" ||
+  Object.entries(present(thinking)).some(
+    ([field, value]) => !thinkingFields.has(field) && !(field === "display" && value === "summarized")
+  )
+
+const readReasoning = (thinking: Json | undefined, effort: unknown): Json | undefined => {
+  const told = readThinking(thinking)
+  const grade = efforts.has(effort) && told?.["effort"] !== "none" ? { effort } : {}
+  return told === undefined ? nonEmpty(grade) : { ...told, ...grade }
+}
+
+/** The schema's title is the best name there is. */
+const readFormat = (format: Json | undefined): Json | undefined => {
+  const schema = format?.["type"] === "json_schema" ? record(format, "schema") : undefined
+  return schema === undefined ? undefined : { name: string(schema, "title") || "response", schema }
+}
+
+/** The field as it is, where it holds more than these. */
+const beyond = (value: unknown, said: ReadonlyArray<string>): unknown =>
+  isRecord(value) && Object.keys(present(value)).some((field) => !said.includes(field)) ? value : undefined
+
+// -------------------------------------------------------------------------------------
+// faults
+// -------------------------------------------------------------------------------------
+
+const words: Readonly<Record<string, string>> = {
+  maxTokens: "max_tokens",
+  parallelToolCalls: "tool_choice.disable_parallel_tool_use",
+  parameters: "input_schema",
+  responseFormat: "output_config.format",
+  stop: "stop_sequences",
+  toolCallId: "tool_use_id",
+  toolCalls: "",
+  toolChoice: "tool_choice",
+  topP: "top_p",
+  url: "source",
+  user: "metadata.user_id"
+}
+
+const render = (steps: ReadonlyArray<PropertyKey>): string =>
+  steps
+    .map((step) => (typeof step === "number" ? `[${step}]` : `.${words[String(step)] ?? String(step)}`))
+    .filter((step) => step !== ".")
+    .join("")
+
+/** A path of ours in the terms of the protocol. */
+const wirePath = (path: ReadonlyArray<PropertyKey>, sources: ReadonlyArray<string>): string => {
+  const [field, index, ...steps] = path
+  return field === "messages" ? `${sources[Number(index)] ?? "messages"}${render(steps)}` : render(path).slice(1)
+}
+
+const valueAt = (value: unknown, path: ReadonlyArray<PropertyKey>): unknown =>
+  path.reduce<unknown>(
+    (inner, step) => (typeof inner === "object" && inner !== null ? Reflect.get(inner, step) : undefined),
+    value
+  )
+
+const validate = ParseResult.validateEither(Chat.ChatRequest)
+
+export const decodeRequest = (
+  body: unknown
+): Either.Either<{ readonly request: ChatRequest; readonly stream: boolean }, WireFailure> => {
+  if (!isRecord(body)) return Either.left(malformed("", body))
+  const {
+    anthropic_version: _version,
+    max_tokens: maxTokens,
+    messages,
+    metadata,
+    model,
+    output_config: output,
+    output_format: earlierFormat,
+    stop_sequences: stop,
+    stream,
+    system,
+    temperature,
+    thinking,
+    tool_choice: choice,
+    tools,
+    top_p: topP,
+    ...unknown
+  } = body
+  if (stream !== undefined && stream !== null && typeof stream !== "boolean") {
+    return Either.left(malformed("stream", stream))
+  }
+  if (tools !== undefined && tools !== null && !Array.isArray(tools)) return Either.left(malformed("tools", tools))
+  return Either.flatMap(readMessages(system, messages), (drafts) => {
+    const listed: ReadonlyArray<unknown> = Array.isArray(tools) ? tools : []
+    const hosted = listed.filter((tool) => !isCustom(tool))
+    const chosen = isRecord(choice) ? readChoice(choice) : undefined
+    const serial = isRecord(choice) ? choice["disable_parallel_tool_use"] : undefined
+    const config = isRecord(output) ? output : {}
+    const thought = isRecord(thinking) ? thinking : undefined
+    const effort = config["effort"]
+    const reasoning = readReasoning(thought, effort)
+    const unsaidEffort = effort !== undefined && effort !== null && effort !== reasoning?.["effort"]
+    const format = record(config, "format") ?? (isRecord(earlierFormat) ? earlierFormat : undefined)
+    const candidate = present({
+      model,
+      messages: drafts.map(({ message }) => message),
+      tools: listed.length > hosted.length ? listed.filter(isCustom).map(readTool) : undefined,
+      toolChoice: chosen,
+      parallelToolCalls: typeof serial === "boolean" ? !serial : undefined,
+      responseFormat: readFormat(format),
+      temperature,
+      topP,
+      maxTokens,
+      stop: Array.isArray(stop) && stop.length === 0 ? undefined : stop,
+      reasoning,
+      user: isRecord(metadata) ? metadata["user_id"] : undefined,
+      extra: nonEmpty(
+        present({
+          ...unknown,
+          tools: hosted.length === 0 ? undefined : hosted,
+          tool_choice: chosen === undefined ? choice : undefined,
+          thinking: thought !== undefined && isBeyond(thought) ? thought : undefined,
+          output_config: unsaidEffort ? output : beyond(output, ["effort", "format"]),
+          metadata: beyond(metadata, ["user_id"])
+        })
+      )
+    })
+    return Either.mapBoth(validate(candidate), {
+      onLeft: (issue) => {
+        const faults = ParseResult.ArrayFormatter.formatIssueSync(issue)
+        // Of the alternatives that a union tried, the one that got furthest is the one that was meant.
+        const path = faults.reduce<ReadonlyArray<PropertyKey>>(
+          (furthest, fault) => (fault.path.length > furthest.length ? fault.path : furthest),
+          []
+        )
+        return malformed(
+          wirePath(
+            path,
+            drafts.map((draft) => draft.path)
+          ),
+          valueAt(candidate, path) ?? null
+        )
+      },
+      onRight: (request) => ({ request, stream: stream === true })
+    })
+  })
+}

@@ -1,0 +1,25 @@
+/** Thoughts as blocks. Anthropic, "Thinking": they are signed, go back unchanged, and may be sealed. */
+import type { ReasoningPart } from "../../Chat.js"
+import type { Json } from "../json.js"
+import { string } from "../json.js"
+
+/** The format of a thought of which only the sealed form is told. */
+export const sealed = "redacted_thinking"
+
+type Thought = Omit<ReasoningPart, "type">
+
+/** What a block says of a thought; nothing where it is empty. */
+export const readThought = (block: Json): Thought | undefined => {
+  if (block["type"] === sealed) {
+    const data = string(block, "data") ?? ""
+    return data === "" ? undefined : { text: "", signature: data, format: sealed }
+  }
+  const text = string(block, "thinking") ?? ""
+  const signature = string(block, "signature") ?? ""
+  return text === "" && signature === "" ? undefined : { text, ...(signature === "" ? {} : { signature }) }
+}
+
+export const thoughtBlock = (thought: Thought): Json =>
+  thought.format === sealed
+    ? { type: sealed, data: thought.signature ?? "" }
+    : { type: "thinking", thinking: thought.text, signature: thought.signature ?? "" }

@@ -1,0 +1,252 @@
+import { HttpClient, HttpClientResponse } from "@effect/platform"
+import type { HttpClientRequest } from "@effect/platform"
+import { NodeHttpClient } from "@effect/platform-node"
+import { describe, expect, it } from "@effect/vitest"
+import { Effect, Layer, Ref, Stream } from "effect"
+import * as ApiKey from "../src/ApiKey.js"
+import type { ChatRequest } from "../src/Chat.js"
+import * as Chat from "../src/Chat.js"
+import * as ChatEvent from "../src/ChatEvent.js"
+import { ProviderClient } from "../src/ProviderClient.js"
+import * as AnthropicClient from "../src/provider/AnthropicClient.js"
+import * as Named from "../src/provider/named.js"
+import { SimulatedProvider } from "../src/testing/index.js"
+
+const call = { model: "claude-sonnet-4-5", key: ApiKey.make("a-secret") }
+
+const question: ChatRequest = { messages: [Chat.user("Hello")] }
+
+const answer = {
+  id: "msg_1",
+  model: "claude-1",
+  content: [{ type: "text", text: "Hi" }],
+  stop_reason: "end_turn",
+  usage: { input_tokens: 1, output_tokens: 1 }
+}
+
+/** Answers every request alike and keeps what was asked. */
+const recording = (status = 200, body: unknown = answer, headers: Readonly<Record<string, string>> = {}) =>
+  Effect.map(Ref.make<ReadonlyArray<HttpClientRequest.HttpClientRequest>>([]), (asked) => ({
+    asked: Effect.map(Ref.get(asked), (requests) => requests[0]),
+    layer: Layer.succeed(
+      HttpClient.HttpClient,
+      HttpClient.make((request) =>
+        Effect.as(
+          Ref.update(asked, (before) => [...before, request]),
+          HttpClientResponse.fromWeb(
+            request,
+            new Response(JSON.stringify(body), {
+              status,
+              headers: { "content-type": "application/json", ...headers }
+            })
+          )
+        )
+      )
+    )
+  }))
+
+const asking = (options: AnthropicClient.Options, stream = false) =>
+  Effect.gen(function* () {
+    const { asked, layer } = yield* recording()
+    const client = yield* Effect.provide(AnthropicClient.make(options), layer)
+    yield* stream ? Stream.runDrain(client.chatStream(question, call)) : client.chat(question, call)
+    const request = yield* asked
+    return { url: request?.url, headers: { ...request?.headers } }
+  })
+
+describe("where a request goes, and with what", () => {
+  it.effect("Anthropic, with the key and the version of the protocol in their headers", () =>
+    Effect.gen(function* () {
+      const { headers, url } = yield* asking({})
+      expect(url).toBe("https://api.anthropic.com/v1/messages")
+      expect(headers).toMatchObject({ "x-api-key": "a-secret", "anthropic-version": "2023-06-01" })
+      expect(headers).not.toHaveProperty("authorization")
+    })
+  )
+  it.effect("a server that nobody knows, in the same way, and named for its host", () =>
+    Effect.gen(function* () {
+      const { headers, url } = yield* asking({ baseUrl: "http://localhost:8000/v1/" })
+      expect(url).toBe("http://localhost:8000/v1/messages")
+      expect(headers).toMatchObject({ "x-api-key": "a-secret" })
+      const client = yield* Effect.provide(
+        AnthropicClient.make({ baseUrl: "http://localhost:8000/v1" }),
+        (yield* recording()).layer
+      )
+      expect([client.provider, client.wire]).toEqual(["localhost:8000", "anthropic-messages"])
+    })
+  )
+  it.effect("those who follow Anthropic", () =>
+    Effect.gen(function* () {
+      const { deepseek, moonshot, zai } = AnthropicClient.presets
+      expect((yield* asking(zai)).url).toBe("https://api.z.ai/api/anthropic/v1/messages")
+      expect((yield* asking(moonshot)).headers["authorization"]).toBe("Bearer a-secret")
+      expect((yield* asking(deepseek)).headers["x-api-key"]).toBe("a-secret")
+      const known = yield* asking({ baseUrl: "https://api.moonshot.ai/anthropic/v1" })
+      expect(known.headers["authorization"]).toBe("Bearer a-secret")
+    })
+  )
+  it.effect("the same place, whether or not the base URL names the version", () =>
+    Effect.gen(function* () {
+      const urls = yield* Effect.forEach(
+        [
+          "https://api.anthropic.com",
+          "https://api.anthropic.com/",
+          "https://api.z.ai/api/anthropic",
+          "http://a/v1beta"
+        ],
+        (baseUrl) => Effect.map(asking({ baseUrl }), ({ headers, url }) => [url, "authorization" in headers])
+      )
+      expect(urls).toEqual([
+        ["https://api.anthropic.com/v1/messages", false],
+        ["https://api.anthropic.com/v1/messages", false],
+        ["https://api.z.ai/api/anthropic/v1/messages", true],
+        ["http://a/v1beta/messages", false]
+      ])
+    })
+  )
+  it.effect("Vertex, with the model in the path", () =>
+    Effect.gen(function* () {
+      const vertex = { ...AnthropicClient.presets.vertex, baseUrl: "https://vertex.example/models" }
+      const whole = yield* asking(vertex)
+      const streamed = yield* asking(vertex, true)
+      expect([whole.url, streamed.url]).toEqual([
+        "https://vertex.example/models/claude-sonnet-4-5:rawPredict",
+        "https://vertex.example/models/claude-sonnet-4-5:streamRawPredict"
+      ])
+      expect(whole.headers["authorization"]).toBe("Bearer a-secret")
+      expect(whole.headers).not.toHaveProperty("anthropic-version")
+    })
+  )
+  it.effect("a provider called anthropic, unless it is told otherwise", () =>
+    Effect.gen(function* () {
+      const wires = yield* Effect.forEach(
+        [
+          { provider: "anthropic" },
+          { provider: "mine", preset: "anthropic" },
+          { provider: "anthropic", wire: "chat-completions" as const },
+          { provider: "zai", wire: "anthropic-messages" as const }
+        ],
+        (options) => Effect.map(Named.make(options), ({ wire }) => wire)
+      ).pipe(Effect.provide((yield* recording()).layer))
+      expect(wires).toEqual(["anthropic-messages", "anthropic-messages", "chat-completions", "anthropic-messages"])
+    })
+  )
+})
+
+describe("what goes wrong", () => {
+  const error = (type: string, message: string) => ({ type: "error", error: { type, message }, request_id: "req_1" })
+  it.effect.each<readonly [number, string, string, string]>([
+    [400, "invalid_request_error", "max_tokens: too large", "InvalidRequestError"],
+    [400, "invalid_request_error", "prompt is too long: 300000 tokens > 200000 maximum", "ContextLengthError"],
+    [
+      400,
+      "invalid_request_error",
+      "input length and `max_tokens` exceed context limit: 199000 + 8000 > 200000",
+      "ContextLengthError"
+    ],
+    [400, "invalid_request_error", "Your credit balance is too low to access the Anthropic API.", "QuotaExceededError"],
+    [400, "invalid_request_error", "Output blocked by content filtering policy", "ContentFilterError"],
+    [401, "authentication_error", "This key is not valid.", "AuthenticationError"],
+    [402, "billing_error", "There is an issue with your billing.", "QuotaExceededError"],
+    [403, "permission_error", "Your key may not use this resource.", "PermissionError"],
+    [404, "not_found_error", "model: claude-none", "ModelNotFoundError"],
+    [413, "request_too_large", "Request exceeds the maximum size", "InvalidRequestError"],
+    [429, "rate_limit_error", "This request would exceed your rate limit.", "RateLimitError"],
+    [500, "api_error", "Internal server error", "ProviderUnavailableError"],
+    [504, "timeout_error", "Request timed out", "ProviderUnavailableError"],
+    [529, "overloaded_error", "Too busy now", "ProviderUnavailableError"],
+    [200, "overloaded_error", "Too busy now", "ProviderUnavailableError"]
+  ])("%d %s: %s", ([status, type, message, tag]) =>
+    Effect.gen(function* () {
+      const { layer } = yield* recording(status, error(type, message))
+      const client = yield* Effect.provide(AnthropicClient.make(), layer)
+      const failure = yield* Effect.flip(client.chat(question, call))
+      expect(failure._tag).toBe(tag)
+      expect(failure.message).toContain(message)
+      expect("requestId" in failure && failure.requestId).toBe("req_1")
+    })
+  )
+  it.effect("an overload in the middle of a stream keeps what had been said", () =>
+    Effect.gen(function* () {
+      const events = [
+        { type: "message_start", message: { ...answer, content: [], stop_reason: null } },
+        { type: "content_block_start", index: 0, content_block: { type: "text", text: "" } },
+        { type: "content_block_delta", index: 0, delta: { type: "text_delta", text: "Hi" } },
+        error("overloaded_error", "Overloaded")
+      ]
+      const text = events.map((event) => `event: ${event.type}\ndata: ${JSON.stringify(event)}\n\n`).join("")
+      const http = HttpClient.make((request) =>
+        Effect.succeed(
+          HttpClientResponse.fromWeb(
+            request,
+            new Response(text, { headers: { "content-type": "text/event-stream; charset=utf-8" } })
+          )
+        )
+      )
+      const client = yield* Effect.provideService(AnthropicClient.make(), HttpClient.HttpClient, http)
+      const failure = yield* Effect.flip(ChatEvent.collect(client.chatStream(question, call)))
+      expect(failure).toMatchObject({
+        _tag: "StreamInterruptedError",
+        reported: "ProviderUnavailableError",
+        partial: { text: "Hi", usage: { inputTokens: 1 } }
+      })
+    })
+  )
+})
+
+describe("a conversation over sockets", () => {
+  it.scopedLive("thinks, calls tools, and goes on with their results", () =>
+    Effect.gen(function* () {
+      const provider = yield* SimulatedProvider.make({
+        answer: ({ messages }) =>
+          messages.at(-1)?.role === "tool"
+            ? { text: "It is sunny." }
+            : {
+                reasoningParts: [{ type: "reasoning", text: "Hm.", signature: "sig", provider: "simulated" }],
+                text: "Let me see.",
+                toolCalls: [
+                  { id: "toolu_1", name: "weather", arguments: '{"city":"Rome"}' },
+                  { id: "toolu_2", name: "weather", arguments: '{"city":"Oslo"}' }
+                ]
+              }
+      })
+      const client = yield* ProviderClient.pipe(
+        Effect.provide(AnthropicClient.layer({ provider: "simulated", baseUrl: provider.baseUrl }))
+      )
+      const first: ChatRequest = { messages: [Chat.system("Be brief."), Chat.user("The weather?")] }
+      const whole = yield* client.chat(first, call)
+      const streamed = yield* ChatEvent.collect(client.chatStream(first, call))
+      expect({ ...streamed, id: whole.id, latency: 0, attempts: [] }).toEqual({ ...whole, latency: 0, attempts: [] })
+      expect([whole.finishReason, whole.toolCalls.length]).toEqual(["tool-calls", 2])
+      const messages = [
+        ...first.messages,
+        Chat.toMessage(streamed),
+        ...streamed.toolCalls.map((each) => Chat.toolResult(each, "sunny"))
+      ]
+      expect((yield* client.chat({ messages }, call)).text).toBe("It is sunny.")
+      const [, , last] = yield* provider.log
+      expect(last?.body).toMatchObject({
+        system: "Be brief.",
+        messages: [
+          { role: "user", content: "The weather?" },
+          {
+            role: "assistant",
+            content: [
+              { type: "thinking", thinking: "Hm.", signature: "sig" },
+              { type: "text", text: "Let me see." },
+              { type: "tool_use", id: "toolu_1" },
+              { type: "tool_use", id: "toolu_2" }
+            ]
+          },
+          {
+            role: "user",
+            content: [
+              { type: "tool_result", tool_use_id: "toolu_1", content: "sunny" },
+              { type: "tool_result", tool_use_id: "toolu_2", content: "sunny" }
+            ]
+          }
+        ]
+      })
+    }).pipe(Effect.provide(NodeHttpClient.layerUndici))
+  )
+})
