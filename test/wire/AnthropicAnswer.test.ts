@@ -182,7 +182,7 @@ describe("usage", () => {
   it("is an estimate where nobody counted", () => {
     for (const usage of [undefined, {}, { input_tokens: 0, output_tokens: 0 }]) {
       const estimate = read({ usage, content: [{ type: "text", text: "12345678" }] }).usage
-      expect([estimate.inputTokens, estimate.outputTokens, estimate.estimated]).toEqual([7, 2, true])
+      expect([estimate.inputTokens, estimate.outputTokens, estimate.estimated]).toEqual([7, 3, true])
     }
   })
 })

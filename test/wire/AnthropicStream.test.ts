@@ -289,13 +289,13 @@ describe("usage", () => {
     const out: Array<WireEvent> = []
     expect(decoder.usage).toMatchObject({ inputTokens: 7, outputTokens: 0, estimated: true })
     for (const event of [start(), ...text(0, "12345678".repeat(4))]) decoder.push(frame(event), out)
-    expect(decoder.usage).toMatchObject({ inputTokens: 5, outputTokens: 8, totalTokens: 13, estimated: true })
-    decoder.push(frame({ type: "message_delta", delta: {}, usage: { output_tokens: 11 } }), out)
-    expect(decoder.usage).toMatchObject({ inputTokens: 5, outputTokens: 11, totalTokens: 16, estimated: false })
+    expect(decoder.usage).toMatchObject({ inputTokens: 5, outputTokens: 11, totalTokens: 16, estimated: true })
+    decoder.push(frame({ type: "message_delta", delta: {}, usage: { output_tokens: 12 } }), out)
+    expect(decoder.usage).toMatchObject({ inputTokens: 5, outputTokens: 12, totalTokens: 17, estimated: false })
   })
   it("is an estimate where nobody counted", () => {
     const stream = told(start({ input_tokens: 0, output_tokens: 0 }), ...text(0, "12345678"), ...ends("end_turn", {}))
-    expect(fold(stream.out).finish?.usage).toMatchObject({ inputTokens: 7, outputTokens: 2, estimated: true })
+    expect(fold(stream.out).finish?.usage).toMatchObject({ inputTokens: 7, outputTokens: 3, estimated: true })
   })
 })
 

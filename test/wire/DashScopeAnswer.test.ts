@@ -99,7 +99,7 @@ describe("a whole answer", () => {
     )
     expect(counted.providerMetadata).toEqual({ usage: { image_tokens: 40 } })
     expect(answer({ output: { text: "12345678", finish_reason: "stop" }, usage: {} }).usage).toEqual(
-      Usage.make({ inputTokens: source.estimatedInputTokens, outputTokens: 2, estimated: true })
+      Usage.make({ inputTokens: source.estimatedInputTokens, outputTokens: 3, estimated: true })
     )
   })
   it("keeps what else it says, further choices too", () => {

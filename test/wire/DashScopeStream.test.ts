@@ -219,14 +219,14 @@ describe("the frames of the service", () => {
     expect([decoder.state, decoder.id, decoder.usage]).toEqual([
       "finishing",
       "r-1",
-      Usage.make({ inputTokens: 4, outputTokens: 2, estimated: true })
+      Usage.make({ inputTokens: 4, outputTokens: 3, estimated: true })
     ])
     decoder.push(event({}, 7), out)
     expect(decoder.state).toBe("done")
     expect(out.at(-1)).toMatchObject({ _tag: "Finish", usage: { outputTokens: 7, estimated: false } })
     expect(read(wire, [event({ content: "12345678" }, undefined, "stop")]).events.at(-1)).toMatchObject({
       _tag: "Finish",
-      usage: { outputTokens: 2, estimated: true }
+      usage: { outputTokens: 3, estimated: true }
     })
   })
 })

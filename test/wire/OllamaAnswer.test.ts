@@ -97,7 +97,7 @@ describe("a whole answer", () => {
   it("counts a prompt that was evaluated before as nothing, and is estimated where nothing is counted", () => {
     expect(answer({ prompt_eval_count: undefined }).usage).toEqual(Usage.make({ outputTokens: 3 }))
     expect(answer({ prompt_eval_count: undefined, eval_count: undefined }, { content: "12345678" }).usage).toEqual(
-      Usage.make({ inputTokens: source.estimatedInputTokens, outputTokens: 2, estimated: true })
+      Usage.make({ inputTokens: source.estimatedInputTokens, outputTokens: 3, estimated: true })
     )
   })
   it("of the older protocol is read too", () => {
@@ -169,7 +169,7 @@ describe("a stream", () => {
     expect([decoder.id, decoder.model, decoder.state]).toEqual(["", "asked", "open"])
     decoder.push({ data: JSON.stringify(line({}, { content: "12345678" })) }, [])
     expect([decoder.model, decoder.state]).toEqual(["acme-1:latest", "open"])
-    expect(decoder.usage).toMatchObject({ outputTokens: 2, estimated: true })
+    expect(decoder.usage).toMatchObject({ outputTokens: 3, estimated: true })
     decoder.push({ data: JSON.stringify(line(last)) }, [])
     expect(decoder.state).toBe("done")
     expect(decoder.usage).toMatchObject({ outputTokens: 3, estimated: false })
