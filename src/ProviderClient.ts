@@ -16,7 +16,7 @@ import * as Transport from "./internal/transport.js"
 import { toStream } from "./internal/openStream.js"
 import type { LLMError } from "./LLMError.js"
 import type { RateLimits } from "./wire/RateLimitHeaders.js"
-import type { EmbeddingsWire, ListedModel, ModelsWire, Wire } from "./wire/Wire.js"
+import type { ClientWire, EmbeddingsWire, ListedModel, ModelsWire } from "./wire/Wire.js"
 
 /**
  * Where a provider is and how it wants to be spoken to.
@@ -94,7 +94,7 @@ export class ProviderClient extends Context.Tag("effect-llm/ProviderClient")<Pro
  * @since 0.1.0
  * @category constructors
  */
-export const make = (wire: Wire, endpoint: Endpoint): Effect.Effect<Service, never, HttpClient.HttpClient> =>
+export const make = (wire: ClientWire, endpoint: Endpoint): Effect.Effect<Service, never, HttpClient.HttpClient> =>
   Effect.map(transportTo(endpoint, wire.name), (transport) => ({
     provider: endpoint.provider,
     wire: wire.name,

@@ -7,7 +7,7 @@ import type { EmbeddingRequest, EmbeddingResponse } from "../Embedding.js"
 import type { LLMError } from "../LLMError.js"
 import type { Call } from "../ProviderClient.js"
 import * as Usage from "../Usage.js"
-import type { EmbeddingsWire, ListedModel, ModelsWire, Wire, WireFailure } from "../wire/Wire.js"
+import type { EmbeddingsWire, ListedModel, ModelsWire, ClientWire, WireFailure } from "../wire/Wire.js"
 import { malformed } from "../wire/Wire.js"
 import type { Exchange, Transport } from "./transport.js"
 import { fetch, sendEncoded, sendWhole, unanswered, unreadable } from "./transport.js"
@@ -22,16 +22,16 @@ const parse = <A>(
     (failure) => unreadable(exchange, failure)
   )
 
+const text = (exchange: Exchange): Effect.Effect<string, LLMError> =>
+  Effect.mapError(exchange.response.text, (error: HttpClientError.HttpClientError) =>
+    unanswered(exchange.transport, exchange.call, error)
+  )
+
 /** Reads the answer to the end. */
 const read = <A>(
   exchange: Exchange,
   decode: (body: unknown) => Either.Either<A, WireFailure>
-): Effect.Effect<A, LLMError> =>
-  Effect.matchEffect(exchange.response.text, {
-    onFailure: (error: HttpClientError.HttpClientError) =>
-      Effect.fail(unanswered(exchange.transport, exchange.call, error)),
-    onSuccess: (text) => parse(exchange, text, decode)
-  })
+): Effect.Effect<A, LLMError> => Effect.flatMap(text(exchange), (text) => parse(exchange, text, decode))
 
 /** What only the client knows of an answer. */
 const known = ({ call, clock, response, sentAt, source }: Exchange) => {
@@ -46,16 +46,20 @@ const known = ({ call, clock, response, sentAt, source }: Exchange) => {
   return { provider: source.provider, latency, attempts: [attempt] }
 }
 
-/** Reads the answer of a chat to the end. */
-export const readWhole = (exchange: Exchange, wire: Wire): Effect.Effect<ChatResponse, LLMError> =>
-  Effect.map(
-    read(exchange, (body) => wire.decodeResponse(body, exchange.source)),
+/** Reads the answer of a chat, of which this is the text. */
+export const parseWhole = (exchange: Exchange, wire: ClientWire, text: string): Either.Either<ChatResponse, LLMError> =>
+  Either.map(
+    parse(exchange, text, (body) => wire.decodeResponse(body, exchange.source)),
     (answer) => ({ ...answer, ...known(exchange), keyId: exchange.call.key.id })
   )
 
+/** Reads the answer of a chat to the end. */
+export const readWhole = (exchange: Exchange, wire: ClientWire): Effect.Effect<ChatResponse, LLMError> =>
+  Effect.flatMap(text(exchange), (text) => parseWhole(exchange, wire, text))
+
 export const chat = (
   transport: Transport,
-  wire: Wire,
+  wire: ClientWire,
   request: ChatRequest,
   call: Call
 ): Effect.Effect<ChatResponse, LLMError> =>

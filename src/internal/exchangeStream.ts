@@ -1,5 +1,5 @@
 /** A question and its answer as a stream. */
-import { Chunk, Duration, Effect, Option, Stream } from "effect"
+import { Chunk, Duration, Effect, Either, Option, Stream } from "effect"
 import type { ChatRequest } from "../Chat.js"
 import type { ChatEvent } from "../ChatEvent.js"
 import * as Events from "../ChatEvent.js"
@@ -7,9 +7,9 @@ import type { LLMError } from "../LLMError.js"
 import { StreamInterruptedError } from "../LLMError.js"
 import type { Call } from "../ProviderClient.js"
 import * as Framing from "../wire/Framing.js"
-import type { Frame, Wire, WireEvent, WireFailure } from "../wire/Wire.js"
+import type { Frame, ClientWire, WireEvent, WireFailure } from "../wire/Wire.js"
 import { malformed } from "../wire/Wire.js"
-import { readWhole } from "./exchange.js"
+import { parseWhole, readWhole } from "./exchange.js"
 import type { Open, OpenStream, Pull } from "./openStream.js"
 import { end } from "./openStream.js"
 import type { Exchange, Transport } from "./transport.js"
@@ -24,7 +24,7 @@ const closingGrace = Duration.millis(100)
 /** Reads the events of one stream, a network chunk at a time. */
 const events = (
   exchange: Exchange,
-  wire: Wire,
+  wire: ClientWire,
   bytes: Effect.Effect<Chunk.Chunk<Uint8Array>, Option.Option<LLMError>>
 ): Pull => {
   const { call, clock, source } = exchange
@@ -34,8 +34,11 @@ const events = (
   let said = Events.nothing
   let failure: LLMError | undefined
   let finishingSince: number | undefined
+  let finished = false
   let framesSeen = false
   let beginning = ""
+  /** The answer where it is one JSON text instead of events, and nothing said so. */
+  let unframed: { text: string; readonly decoder: TextDecoder } | undefined
 
   const start = (): ChatEvent => ({
     _tag: "Start",
@@ -94,13 +97,30 @@ const events = (
     const frames: Array<Frame> = []
     let within = true
     for (const piece of chunk) {
-      if (!framesSeen && beginning.length < 200) beginning += new TextDecoder().decode(piece.subarray(0, 200))
+      if (!framesSeen && beginning.length < 200) {
+        beginning += new TextDecoder().decode(piece.subarray(0, 200))
+        if (wire.framing === "sse" && /^\s*[[{]/.test(beginning)) unframed ??= { text: "", decoder: new TextDecoder() }
+      }
+      if (unframed !== undefined && unframed.text.length <= Framing.maxFrameLength) {
+        unframed.text += unframed.decoder.decode(piece, { stream: true })
+      }
       within = framer.push(piece, frames) && within
     }
     return decode(frames, within)
   }
 
+  const endedWhole = (text: string): Pull =>
+    Either.match(parseWhole(exchange, wire, text), {
+      onLeft: (error): Pull => Effect.fail(Option.some(error)),
+      onRight: (response): Pull => {
+        finished = true
+        return Effect.succeed(Chunk.unsafeFromArray(Events.fromResponse(response).slice()))
+      }
+    })
+
   const ended = Effect.suspend((): Pull => {
+    if (finished) return end
+    if (unframed !== undefined && !framesSeen) return endedWhole(unframed.text + unframed.decoder.decode())
     const frames: Array<Frame> = []
     framer.end(frames)
     const decoded: Array<WireEvent> = []
@@ -167,7 +187,7 @@ const events = (
   return next
 }
 
-const whole = (exchange: Exchange, wire: Wire): Effect.Effect<OpenStream, LLMError> =>
+const whole = (exchange: Exchange, wire: ClientWire): Effect.Effect<OpenStream, LLMError> =>
   Effect.map(readWhole(exchange, wire), (response) => ({
     first: Chunk.unsafeFromArray(Events.fromResponse(response).slice()),
     pull: end
@@ -180,7 +200,7 @@ const begin = (pull: Pull, exchange: Exchange): Effect.Effect<OpenStream, LLMErr
   })
 
 /** Opens a stream: succeeds with the first thing that the model says, so that all that can go wrong before is a failure. */
-export const chatStream = (transport: Transport, wire: Wire, request: ChatRequest, call: Call): Open =>
+export const chatStream = (transport: Transport, wire: ClientWire, request: ChatRequest, call: Call): Open =>
   Effect.flatMap(sendStream(transport, wire, request, call), (exchange) => {
     // A server that has no streams, or that has only an error to report, answers with plain JSON; a proxy with a page.
     const contentType = exchange.response.headers["content-type"] ?? ""

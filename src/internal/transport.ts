@@ -18,7 +18,7 @@ import * as Usage from "../Usage.js"
 import { classify } from "../wire/ProviderError.js"
 import { rateLimits } from "../wire/RateLimitHeaders.js"
 import { estimateInput } from "./request.js"
-import type { AnswerSource, Wire, WireFailure, WireRequest } from "../wire/Wire.js"
+import type { AnswerSource, ClientWire, WireFailure, WireRequest } from "../wire/Wire.js"
 
 export interface Transport {
   /** The name of the wire. */
@@ -269,7 +269,7 @@ const exchanged = <R>(
 const send = <R>(
   http: HttpClient.HttpClient.With<HttpClientError.HttpClientError, R>,
   transport: Transport,
-  wire: Wire,
+  wire: ClientWire,
   request: ChatRequest,
   call: Call,
   stream: boolean
@@ -291,9 +291,9 @@ const send = <R>(
   return Effect.flatMap(Ref.get(transport.refused), (complaints) => {
     const encoded = wire.encodeRequest(request, { provider: endpoint.provider, model: call.model, stream })
     if (Either.isLeft(encoded)) return Effect.fail(unwritable(transport, call, encoded.left))
-    const spared = complaints.reduce((wanted, words) => wire.withoutRefused(wanted, words) ?? wanted, encoded.right)
+    const spared = complaints.reduce((wanted, words) => wire.withoutRefused?.(wanted, words) ?? wanted, encoded.right)
     return Effect.catchTag(attempt(spared), "InvalidRequestError", (error) => {
-      const without = wire.withoutRefused(spared, error.message)
+      const without = wire.withoutRefused?.(spared, error.message)
       return without === undefined
         ? Effect.fail(error)
         : Effect.tap(attempt(without), () => Ref.update(transport.refused, (before) => [...before, error.message]))
@@ -304,7 +304,7 @@ const send = <R>(
 /** Asks for a whole answer. Interrupting this or the reading of the answer aborts the request. */
 export const sendWhole = (
   transport: Transport,
-  wire: Wire,
+  wire: ClientWire,
   request: ChatRequest,
   call: Call
 ): Effect.Effect<Exchange, LLMError> => send(transport.http, transport, wire, request, call, false)
@@ -312,7 +312,7 @@ export const sendWhole = (
 /** Asks for a stream. The request is aborted when the scope closes. */
 export const sendStream = (
   transport: Transport,
-  wire: Wire,
+  wire: ClientWire,
   request: ChatRequest,
   call: Call
 ): Effect.Effect<Exchange, LLMError, Scope.Scope> => send(transport.scopedHttp, transport, wire, request, call, true)

@@ -12,7 +12,7 @@ import * as Gemini from "../wire/Gemini.js"
 import * as Listing from "../wire/models/listing.js"
 import * as Ollama from "../wire/Ollama.js"
 import * as Responses from "../wire/Responses.js"
-import type { EmbeddingsWire, ModelsWire, Wire } from "../wire/Wire.js"
+import type { ServedEmbeddingsWire, ServedModelsWire, Wire } from "../wire/Wire.js"
 
 const chats: ReadonlyArray<readonly [RegExp, Wire]> = [
   [/\/chat\/completions$/, ChatCompletions.make()],
@@ -23,7 +23,7 @@ const chats: ReadonlyArray<readonly [RegExp, Wire]> = [
   [/\/services\/aigc\/(?:text|multimodal)-generation\/generation$/, DashScope.make()]
 ]
 
-const embeddings: ReadonlyArray<readonly [RegExp, EmbeddingsWire]> = [
+const embeddings: ReadonlyArray<readonly [RegExp, ServedEmbeddingsWire]> = [
   [/\/embeddings$/, OpenAIEmbeddings.make()],
   [/\/api\/embed$/, ollama],
   [/:batchEmbedContents$/, gemini()],
@@ -37,10 +37,10 @@ const at = <A>(all: ReadonlyArray<readonly [RegExp, A]>, path: string): A | unde
 
 export const chatAt = (path: string): Wire | undefined => at(chats, path)
 
-export const embeddingsAt = (path: string): EmbeddingsWire | undefined => at(embeddings, path)
+export const embeddingsAt = (path: string): ServedEmbeddingsWire | undefined => at(embeddings, path)
 
 /** Several list their models at the same path: who asks is known by the header with the key. */
-export const modelsAt = (path: string, headers: IncomingHttpHeaders): ModelsWire | undefined => {
+export const modelsAt = (path: string, headers: IncomingHttpHeaders): ServedModelsWire | undefined => {
   if (path.endsWith("/api/tags")) return Listing.ollama
   if (!path.endsWith("/models")) return undefined
   if (headers["x-goog-api-key"] !== undefined) return Listing.gemini

@@ -6,7 +6,7 @@ import type { ChatRequest, ChatResponse } from "../Chat.js"
 import { textOf } from "../Chat.js"
 import { estimateInput } from "../internal/request.js"
 import * as Usage from "../Usage.js"
-import type { EmbeddingsWire, Frame, Wire, WireFailure } from "../wire/Wire.js"
+import type { ServedEmbeddingsWire, Frame, Wire, WireFailure } from "../wire/Wire.js"
 import { chatAt, embeddingsAt, modelsAt } from "./personalities.js"
 import type { Delay, Exchange, Fault, Options, SimulatedKey } from "./SimulatedProvider.js"
 import { response as wholeResponse, wordByWord } from "./TestLLM.js"
@@ -264,7 +264,7 @@ export const serve = (
       code: "invalid_request"
     })
 
-    const embed = (wire: EmbeddingsWire): Effect.Effect<Ending> =>
+    const embed = (wire: ServedEmbeddingsWire): Effect.Effect<Ending> =>
       Effect.gen(function* () {
         const asked = wire.decodeRequest(body, { path, headers: request.headers })
         if (Either.isLeft(asked)) return yield* refuse(undefined, invalid(asked.left))

@@ -177,6 +177,15 @@ export interface EmbeddingsWire {
     body: unknown,
     source: AnswerSource & { readonly count: number; readonly dimensions?: number | undefined }
   ) => Either.Either<WireEmbeddings, WireFailure>
+}
+
+/**
+ * How a protocol embeds texts, in both directions.
+ *
+ * @since 0.1.0
+ * @category model
+ */
+export interface ServedEmbeddingsWire extends EmbeddingsWire {
   /** A server reads a request, already parsed from JSON. */
   readonly decodeRequest: (body: unknown, address?: Address) => Either.Either<EmbeddingRequest, WireFailure>
   /** A server writes an answer. `request` is what the client asked for: some of it decides how vectors are written. */
@@ -215,17 +224,26 @@ export interface ModelsWire {
     { readonly models: ReadonlyArray<ListedModel>; readonly next?: Readonly<Record<string, string>> },
     WireFailure
   >
+}
+
+/**
+ * How a protocol lists models, in both directions.
+ *
+ * @since 0.1.0
+ * @category model
+ */
+export interface ServedModelsWire extends ModelsWire {
   /** A server writes the whole list. */
   readonly encodeResponse: (ids: ReadonlyArray<string>) => unknown
 }
 
 /**
- * One protocol.
+ * A protocol as a client speaks it: all that is needed to ask a provider.
  *
  * @since 0.1.0
  * @category model
  */
-export interface Wire {
+export interface ClientWire {
   readonly name: string
   readonly framing: "sse" | "ndjson"
   /** Absent where the protocol has no embeddings. */
@@ -233,37 +251,55 @@ export interface Wire {
   /** Absent where the protocol cannot list its models. */
   readonly models?: ModelsWire
 
-  /** The client writes a request. */
+  /** Writes a request. */
   readonly encodeRequest: (
     request: ChatRequest,
     options: Peer & { readonly stream: boolean }
   ) => Either.Either<WireRequest, WireFailure>
   /**
    * The same request without something that the server has just refused and that can be done without; nothing where
-   * `message`, the server's complaint, is about anything else.
+   * `message`, the server's complaint, is about anything else. Absent where there is no such thing.
    */
-  readonly withoutRefused: (request: WireRequest, message: string) => WireRequest | undefined
-  /** The client reads a whole answer, already parsed from JSON. */
+  readonly withoutRefused?: (request: WireRequest, message: string) => WireRequest | undefined
+  /** Reads a whole answer, already parsed from JSON. */
   readonly decodeResponse: (body: unknown, source: AnswerSource) => Either.Either<WireResponse, WireFailure>
-  /** The client reads a stream. */
+  /** Reads a stream. */
   readonly decodeStream: (source: AnswerSource) => StreamDecoder
+}
 
-  /** A server reads a request, already parsed from JSON. */
+/**
+ * A protocol as a server speaks it: what simulators and gateways need.
+ *
+ * @since 0.1.0
+ * @category model
+ */
+export interface ServerWire {
+  /** Reads a request, already parsed from JSON. */
   readonly decodeRequest: (
     body: unknown,
     address?: Address
   ) => Either.Either<{ readonly request: ChatRequest; readonly stream: boolean }, WireFailure>
-  /** A server writes a whole answer. */
+  /** Writes a whole answer. */
   readonly encodeResponse: (response: ChatResponse) => Record<string, unknown>
-  /** A server writes a stream. `request` is what the client asked for: some frames depend on it. */
+  /** Writes a stream. `request` is what the client asked for: some frames depend on it. */
   readonly encodeStream: (request: Record<string, unknown>) => StreamEncoder
-  /** A server writes an error. */
+  /** Writes an error. */
   readonly encodeError: (error: {
     readonly status: number
     readonly message: string
     readonly code?: string
     readonly type?: string
   }) => Record<string, unknown>
+}
+
+/**
+ * One protocol, in both directions.
+ *
+ * @since 0.1.0
+ * @category model
+ */
+export interface Wire extends ClientWire, ServerWire {
+  readonly withoutRefused: (request: WireRequest, message: string) => WireRequest | undefined
 }
 
 /**

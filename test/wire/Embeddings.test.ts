@@ -6,11 +6,11 @@ import { gemini } from "../../src/wire/embeddings/gemini.js"
 import { ollama } from "../../src/wire/embeddings/ollama.js"
 import * as OpenAI from "../../src/wire/embeddings/openai.js"
 import * as Vector from "../../src/wire/embeddings/vector.js"
-import type { EmbeddingsWire } from "../../src/wire/Wire.js"
+import type { ServedEmbeddingsWire } from "../../src/wire/Wire.js"
 import type { EmbeddingRequest } from "../../src/Embedding.js"
 import * as Usage from "../../src/Usage.js"
 
-const wires: Readonly<Record<string, EmbeddingsWire>> = {
+const wires: Readonly<Record<string, ServedEmbeddingsWire>> = {
   openai: OpenAI.make({ base64: true }),
   ollama,
   "gemini (batchEmbedContents)": gemini(),

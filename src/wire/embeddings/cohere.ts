@@ -2,7 +2,7 @@
 import { Either } from "effect"
 import type { Purpose } from "../../Embedding.js"
 import { array, isRecord, number, record, string, tokens } from "../json.js"
-import type { EmbeddingsWire } from "../Wire.js"
+import type { ServedEmbeddingsWire } from "../Wire.js"
 import { malformed } from "../Wire.js"
 import { read, reported } from "./answer.js"
 import * as Vector from "./vector.js"
@@ -22,7 +22,7 @@ const purposes: Readonly<Record<string, Purpose>> = {
   clustering: "clustering"
 }
 
-export const cohere: EmbeddingsWire = {
+export const cohere: ServedEmbeddingsWire = {
   maxBatch: 96,
   encodeRequest: (request, { model }) =>
     Either.right({

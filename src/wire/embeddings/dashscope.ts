@@ -1,11 +1,11 @@
 /** DashScope's own embeddings (Model Studio, "Text embedding synchronous API"). */
 import { Either } from "effect"
 import { array, isRecord, number, record, records, string, tokens } from "../json.js"
-import type { EmbeddingsWire } from "../Wire.js"
+import type { ServedEmbeddingsWire } from "../Wire.js"
 import { malformed } from "../Wire.js"
 import { read, reported } from "./answer.js"
 
-export const dashscope: EmbeddingsWire = {
+export const dashscope: ServedEmbeddingsWire = {
   // text-embedding-v3 and v4; the older ones take 25.
   maxBatch: 10,
   encodeRequest: (request, { model }) => {

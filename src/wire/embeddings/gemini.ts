@@ -6,7 +6,7 @@ import { Either } from "effect"
 import type { EmbeddingRequest, Purpose } from "../../Embedding.js"
 import type { Json } from "../json.js"
 import { array, isRecord, number, record, records, string, tokens } from "../json.js"
-import type { EmbeddingsWire, WireRequest } from "../Wire.js"
+import type { ServedEmbeddingsWire, WireRequest } from "../Wire.js"
 import { malformed } from "../Wire.js"
 import { read, reported } from "./answer.js"
 
@@ -61,7 +61,7 @@ const tokensOf = (predictions: ReadonlyArray<Json>): number | undefined => {
   return counts.reduce((sum, count) => (sum === undefined || count === undefined ? undefined : sum + count), 0)
 }
 
-const decodeResponse: EmbeddingsWire["decodeResponse"] = (body, source) => {
+const decodeResponse: ServedEmbeddingsWire["decodeResponse"] = (body, source) => {
   if (!isRecord(body)) return Either.left(malformed("", body))
   if (body.error !== undefined) return reported(body)
   if (array(body, "predictions") !== undefined) {
@@ -89,7 +89,7 @@ const textOf = (content: unknown): string =>
         .join("")
     : ""
 
-const decodeRequest: EmbeddingsWire["decodeRequest"] = (body, address) => {
+const decodeRequest: ServedEmbeddingsWire["decodeRequest"] = (body, address) => {
   if (!isRecord(body)) return Either.left(malformed("", body))
   const batch = array(body, "requests") === undefined ? [body] : records(body, "requests")
   const instances = records(body, "instances")
@@ -112,7 +112,7 @@ const decodeRequest: EmbeddingsWire["decodeRequest"] = (body, address) => {
 }
 
 /** `predict`: as on Vertex AI. */
-export const gemini = (spoken: "batchEmbedContents" | "predict" = "batchEmbedContents"): EmbeddingsWire => ({
+export const gemini = (spoken: "batchEmbedContents" | "predict" = "batchEmbedContents"): ServedEmbeddingsWire => ({
   // Gemini API, "Batch embedding": at most 100; Vertex AI, "Text embeddings API": at most 250 texts and 20,000 tokens.
   ...(spoken === "predict" ? { maxBatch: 250, maxBatchTokens: 20_000 } : { maxBatch: 100 }),
   encodeRequest: (request, { model }) =>

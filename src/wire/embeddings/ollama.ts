@@ -1,11 +1,11 @@
 /** Ollama's embeddings: `/api/embed` (API documentation, "Generate Embeddings"), and answers of the older `/api/embeddings`. */
 import { Either } from "effect"
 import { array, isRecord, number, string, tokens } from "../json.js"
-import type { EmbeddingsWire } from "../Wire.js"
+import type { ServedEmbeddingsWire } from "../Wire.js"
 import { malformed } from "../Wire.js"
 import { read, reported } from "./answer.js"
 
-export const ollama: EmbeddingsWire = {
+export const ollama: ServedEmbeddingsWire = {
   // It has no limit of its own; this keeps one request from holding up a small machine for long.
   maxBatch: 256,
   encodeRequest: (request, { model }) =>

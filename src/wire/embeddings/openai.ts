@@ -3,7 +3,7 @@ import { Either } from "effect"
 import type { EmbeddingRequest } from "../../Embedding.js"
 import { array, isRecord, number, record, records, string, tokens } from "../json.js"
 import type { Json } from "../json.js"
-import type { EmbeddingsWire, WireFailure } from "../Wire.js"
+import type { ServedEmbeddingsWire, WireFailure } from "../Wire.js"
 import { malformed } from "../Wire.js"
 import { read, reported } from "./answer.js"
 import * as Vector from "./vector.js"
@@ -38,7 +38,7 @@ export const common: Dialect = {
 export const openai = { maxBatch: 2048, maxBatchTokens: 300_000, base64: true } as const satisfies Partial<Dialect>
 
 const encodeRequest =
-  (dialect: Dialect): EmbeddingsWire["encodeRequest"] =>
+  (dialect: Dialect): ServedEmbeddingsWire["encodeRequest"] =>
   (request, { model }) => {
     const encoding = request.encoding ?? (dialect.base64 ? "base64" : undefined)
     return Either.right({
@@ -64,7 +64,7 @@ const inOrder = (data: ReadonlyArray<Json>): ReadonlyArray<unknown> =>
     .sort((one, other) => one.index - other.index)
     .map(({ embedding }) => embedding)
 
-const decodeResponse: EmbeddingsWire["decodeResponse"] = (body, source) => {
+const decodeResponse: ServedEmbeddingsWire["decodeResponse"] = (body, source) => {
   if (!isRecord(body)) return Either.left(malformed("", body))
   if (array(body, "data") === undefined) {
     return body.error === undefined ? Either.left(malformed("data", body.data)) : reported(body)
@@ -110,7 +110,7 @@ const decodeRequest = (body: unknown): Either.Either<EmbeddingRequest, WireFailu
   })
 }
 
-const encodeResponse: EmbeddingsWire["encodeResponse"] = ({ embeddings, model, usage }, request) => ({
+const encodeResponse: ServedEmbeddingsWire["encodeResponse"] = ({ embeddings, model, usage }, request) => ({
   object: "list",
   data: embeddings.map((vector, index) => ({
     object: "embedding",
@@ -121,7 +121,7 @@ const encodeResponse: EmbeddingsWire["encodeResponse"] = ({ embeddings, model, u
   usage: { prompt_tokens: usage.inputTokens, total_tokens: usage.totalTokens }
 })
 
-export const make = (dialect: Partial<Dialect> = {}): EmbeddingsWire => {
+export const make = (dialect: Partial<Dialect> = {}): ServedEmbeddingsWire => {
   const spoken = { ...common, ...dialect }
   return {
     maxBatch: spoken.maxBatch,

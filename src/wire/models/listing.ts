@@ -2,7 +2,7 @@
 import { Either } from "effect"
 import type { Json } from "../json.js"
 import { array, isRecord, number, string } from "../json.js"
-import type { ListedModel, ModelsWire } from "../Wire.js"
+import type { ListedModel, ServedModelsWire } from "../Wire.js"
 import { malformed } from "../Wire.js"
 
 const windowFields = ["context_window", "context_length", "max_context_length", "max_model_len", "inputTokenLimit"]
@@ -21,7 +21,7 @@ const listed = (item: unknown, idField: string): ReadonlyArray<ListedModel> => {
 /**
  * OpenAI's list (API reference, models/list): `{ data: [{ id }] }`. Together sends the array alone.
  */
-export const openai: ModelsWire = {
+export const openai: ServedModelsWire = {
   path: "/models",
   decodeResponse: (body) => {
     const items = Array.isArray(body) ? body : isRecord(body) ? array(body, "data") : undefined
@@ -33,7 +33,7 @@ export const openai: ModelsWire = {
 }
 
 /** Anthropic's list (API reference, models/list), in pages. */
-export const anthropic: ModelsWire = {
+export const anthropic: ServedModelsWire = {
   path: "/models",
   query: { limit: "1000" },
   decodeResponse: (body) => {
@@ -49,7 +49,7 @@ export const anthropic: ModelsWire = {
 }
 
 /** Gemini's list (Gemini API, models.list), in pages; names come with their collection. */
-export const gemini: ModelsWire = {
+export const gemini: ServedModelsWire = {
   path: "/models",
   query: { pageSize: "1000" },
   decodeResponse: (body) => {
@@ -67,7 +67,7 @@ export const gemini: ModelsWire = {
 }
 
 /** The models that an Ollama server has (API documentation, "List Local Models"). */
-export const ollama: ModelsWire = {
+export const ollama: ServedModelsWire = {
   path: "/api/tags",
   decodeResponse: (body) => {
     const items = isRecord(body) ? array(body, "models") : undefined

@@ -1,0 +1,99 @@
+import { NodeHttpClient } from "@effect/platform-node"
+import { describe, expect, it } from "@effect/vitest"
+import { Effect } from "effect"
+import { readFileSync } from "node:fs"
+import { createServer } from "node:http"
+import { layer } from "../examples/custom-provider.js"
+import * as ChatEvent from "../src/ChatEvent.js"
+import * as KeyPool from "../src/KeyPool.js"
+import * as LLM from "../src/LLM.js"
+import * as RateLimiter from "../src/RateLimiter.js"
+
+const source = readFileSync(new URL("../examples/custom-provider.ts", import.meta.url), "utf8")
+
+const usage = { prompt_tokens: 3, completion_tokens: 2 }
+
+interface Asked {
+  readonly url: string
+  readonly body: { readonly system: string; readonly messages: ReadonlyArray<unknown>; readonly stream: boolean }
+}
+
+/** Answers "two words", or refuses a message that says "refuse me", whole and streamed. */
+const serving = Effect.gen(function* () {
+  const asked: Array<Asked> = []
+  const server = createServer((request, response) => {
+    let text = ""
+    request.on("data", (piece) => (text += piece))
+    request.on("end", () => {
+      const body: Asked["body"] = JSON.parse(text)
+      asked.push({ url: request.url ?? "", body })
+      const refusal = { error_code: 336501, error_msg: "Rate limit reached for RPM" }
+      if (text.includes("refuse me")) return void response.end(JSON.stringify(refusal))
+      const whole = { id: "as-1", result: "two words", finish_reason: "normal", is_end: true, usage }
+      if (!body.stream || text.includes("whole please")) return void response.end(JSON.stringify(whole))
+      response.writeHead(200, { "content-type": "text/event-stream" })
+      const first = { id: "as-1", result: "two ", is_end: false }
+      for (const said of [first, { ...whole, result: "words" }]) response.write(`data: ${JSON.stringify(said)}\n\n`)
+      response.end()
+    })
+  })
+  yield* Effect.async<void>((resume) => void server.listen(0, "127.0.0.1", () => resume(Effect.void)))
+  yield* Effect.addFinalizer(() => Effect.sync(() => server.close()))
+  const address = server.address()
+  const port = typeof address === "object" && address !== null ? address.port : 0
+  const llm = yield* LLM.make({ model: "ernie-4", retry: false }).pipe(
+    Effect.provide(layer(`http://127.0.0.1:${port}`)),
+    Effect.provide(KeyPool.layer({ providerId: "ernie", keys: ["key"] })),
+    Effect.provide(RateLimiter.unlimited)
+  )
+  return { llm, asked }
+})
+
+describe("a provider of a user's own", () => {
+  it.scopedLive("is asked, whole and streamed, and says the same", () =>
+    Effect.gen(function* () {
+      const { asked, llm } = yield* serving
+      const request = {
+        messages: [
+          { role: "system", content: "Be brief." },
+          { role: "user", content: "Hi" }
+        ]
+      } as const
+      const whole = yield* llm.chat(request)
+      const streamed = yield* ChatEvent.collect(llm.chatStream(request))
+      expect(whole).toMatchObject({ id: "as-1", text: "two words", finishReason: "stop", rawFinishReason: "normal" })
+      expect(whole.usage).toMatchObject({ inputTokens: 3, outputTokens: 2, estimated: false })
+      const { attempts: _, latency: __, ...said } = whole
+      expect(streamed).toMatchObject(said)
+      expect(asked.map(({ body, url }) => [url, body.system, body.messages, body.stream])).toEqual([
+        ["/wenxinworkshop/chat/ernie-4", "Be brief.", [{ role: "user", content: "Hi" }], false],
+        ["/wenxinworkshop/chat/ernie-4", "Be brief.", [{ role: "user", content: "Hi" }], true]
+      ])
+    }).pipe(Effect.provide(NodeHttpClient.layerUndici))
+  )
+
+  it.scopedLive("has its errors typed, and what it cannot do refused before it is asked", () =>
+    Effect.gen(function* () {
+      const { asked, llm } = yield* serving
+      for (const failure of [llm.chat("refuse me"), ChatEvent.collect(llm.chatStream("refuse me"))]) {
+        expect(yield* Effect.flip(failure)).toMatchObject({ _tag: "RateLimitError", keyId: expect.any(String) })
+      }
+      const unsupported = llm.chat({ messages: [{ role: "user", content: "Hi" }], tools: [{ name: "tool" }] })
+      expect(yield* Effect.flip(unsupported)).toMatchObject({ _tag: "UnsupportedError", feature: "tools" })
+      expect(asked).toHaveLength(2)
+    }).pipe(Effect.provide(NodeHttpClient.layerUndici))
+  )
+
+  it.scopedLive("may answer whole where a stream was asked for, and say nothing of the type", () =>
+    Effect.gen(function* () {
+      const { llm } = yield* serving
+      expect(yield* ChatEvent.collect(llm.chatStream("whole please"))).toMatchObject({ id: "as-1", text: "two words" })
+    }).pipe(Effect.provide(NodeHttpClient.layerUndici))
+  )
+
+  it("is shown in the docs, whole, in under 60 lines", () => {
+    const docs = readFileSync(new URL("../docs/adding-a-provider.md", import.meta.url), "utf8")
+    expect(docs).toContain(source.trim().replace("../src/index.js", "effect-llm"))
+    expect(source.trim().split("\n").length).toBeLessThan(60)
+  })
+})
