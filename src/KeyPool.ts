@@ -25,12 +25,14 @@
  *
  * @since 0.1.0
  */
-import type { Duration, Effect, Redacted, Scope } from "effect"
-import { Context, Data, Layer, Option, Order, Schema } from "effect"
+import type { Duration, Redacted, Scope } from "effect"
+import { Context, Data, Effect, Layer, Option, Order, Schema } from "effect"
 import type { ApiKey, Options as ApiKeyOptions } from "./ApiKey.js"
+import * as KeyCheck from "./internal/keyCheck.js"
 import * as PoolService from "./internal/poolService.js"
 import type { KeyPoolExhaustedError, RateLimitError } from "./LLMError.js"
 import * as Errors from "./LLMError.js"
+import type { ProviderClient } from "./ProviderClient.js"
 
 /**
  * What a strategy sees of a key.
@@ -319,6 +321,8 @@ export interface Service {
     options?: LeaseOptions
   ) => Effect.Effect<A, E | NoKeyError, R>
   readonly status: Effect.Effect<PoolStatus>
+  /** The keys, in their order, for what is done to each of them, such as `check`. To speak with one, take a lease. */
+  readonly keys: Effect.Effect<ReadonlyArray<ApiKey>>
   /** Adds a key, and says under which id. It starts level with the others. */
   readonly add: (key: KeyInput) => Effect.Effect<string, InvalidPoolError>
   /** Takes a key out for good, and says whether it was there. Calls that have it may end in peace. */
@@ -421,3 +425,37 @@ export const make = (options: Options): Effect.Effect<Service, InvalidPoolError>
  * @category layers
  */
 export const layer = (options: Options): Layer.Layer<KeyPool, InvalidPoolError> => Layer.effect(KeyPool, make(options))
+
+export {
+  /**
+   * @since 0.1.0
+   * @category checking
+   */
+  type CheckedKey,
+  /**
+   * @since 0.1.0
+   * @category checking
+   */
+  type CheckOptions,
+  /**
+   * @since 0.1.0
+   * @category checking
+   */
+  type Condition
+} from "./internal/keyCheck.js"
+
+/**
+ * Tries every key of the pool in context, resting and disabled ones too, and says which work. Neither the pool's state nor a
+ * rate limiter is touched. `UnsupportedError` where the provider can list no models and `ask` is false;
+ * `InvalidRequestError` where `ask` is true and there is no model to ask.
+ *
+ * @since 0.1.0
+ * @category checking
+ */
+export const check = (
+  options: KeyCheck.CheckOptions = {}
+): Effect.Effect<
+  ReadonlyArray<KeyCheck.CheckedKey>,
+  Errors.UnsupportedError | Errors.InvalidRequestError,
+  KeyPool | ProviderClient
+> => Effect.flatMap(KeyPool, (pool) => KeyCheck.check(pool, options))

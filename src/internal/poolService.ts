@@ -184,6 +184,7 @@ const serve = (providerId: string, maxWait: number, terms: Terms, ref: Ref.Ref<P
         return status(providerId, ring, Pool.waiting(state), clock.unsafeCurrentTimeMillis() - now)
       })
     ),
+    keys: Effect.map(Ref.get(ref), ({ ring }) => Ring.keys(ring).map(({ key }) => key)),
     add: (input) =>
       Effect.flatMap(
         change((ring) => added(ring, input)),

@@ -1,0 +1,111 @@
+/** Tries the keys of a pool, one request each. */
+import type { Types } from "effect"
+import { Effect } from "effect"
+import type { ApiKey } from "../ApiKey.js"
+import * as Chat from "../Chat.js"
+import type { Service } from "../KeyPool.js"
+import type { LLMError, Tag } from "../LLMError.js"
+import { InvalidRequestError, UnsupportedError } from "../LLMError.js"
+import { ProviderClient } from "../ProviderClient.js"
+import * as Monotonic from "./monotonic.js"
+
+/**
+ * What is the matter with a key.
+ *
+ * - `works`: the provider takes it, and the model that was asked for is there.
+ * - `revoked`: 401, or whatever else says that the key is wrong. `forbidden`: 403.
+ * - `over-quota`, `rate-limited`: it is good, but may not speak now.
+ * - `lacks-model`: it is good, but has no such model.
+ * - `unknown`: the provider did not answer, or not in a way that says anything of the key.
+ */
+export type Condition = "works" | "revoked" | "forbidden" | "over-quota" | "rate-limited" | "lacks-model" | "unknown"
+
+export interface CheckedKey {
+  readonly id: string
+  readonly condition: Condition
+  /** Why it does not work. */
+  readonly error?: LLMError
+  /** The models that the key may ask; absent where they were not listed. */
+  readonly models?: ReadonlyArray<string>
+  /** How long the check took, in milliseconds. */
+  readonly duration: number
+}
+
+export interface CheckOptions {
+  /** A model that the keys must have. @default any */
+  readonly model?: string
+  /**
+   * Asks `model` for a few tokens with each key. Most providers list their models to a key without credit too, so this alone
+   * tells `over-quota`; and it costs those tokens. @default false: the models are listed, which is free
+   */
+  readonly ask?: boolean
+  /** How many keys are checked at the same time. @default 4 */
+  readonly concurrency?: Types.Concurrency
+}
+
+const conditions: Partial<Record<Tag, Condition>> = {
+  AuthenticationError: "revoked",
+  PermissionError: "forbidden",
+  QuotaExceededError: "over-quota",
+  RateLimitError: "rate-limited",
+  ModelNotFoundError: "lacks-model"
+}
+
+/** The fewest tokens that every provider lets a request ask for: OpenAI's Responses want 16. */
+const fewTokens = 16
+
+/** What a check finds of a key that is not refused. */
+type Found = Pick<CheckedKey, "condition" | "models">
+
+/** Ollama lists `llama3:latest` and is asked for `llama3`. */
+const hasModel = (models: ReadonlyArray<string>, model: string): boolean =>
+  models.includes(model) || models.includes(`${model}:latest`)
+
+export const check = (
+  pool: Service,
+  { ask = false, concurrency = 4, model }: CheckOptions
+): Effect.Effect<ReadonlyArray<CheckedKey>, UnsupportedError | InvalidRequestError, ProviderClient> =>
+  Effect.gen(function* () {
+    const client = yield* ProviderClient
+    const { listModels } = client
+    const context = { provider: client.provider, model: model ?? "", attempts: [] }
+    if (ask && model === undefined) {
+      return yield* new InvalidRequestError({ ...context, field: "model", message: "Say which model is to be asked." })
+    }
+    if (!ask && listModels === undefined) {
+      return yield* new UnsupportedError({
+        ...context,
+        feature: "list of models",
+        message: `${client.provider} (${client.wire}) cannot list its models. Use { ask: true } with a model.`
+      })
+    }
+
+    const asked = (key: ApiKey): Effect.Effect<Found, LLMError> =>
+      Effect.as(client.chat({ messages: [Chat.user("Hi")], maxTokens: fewTokens }, { model: model ?? "", key }), {
+        condition: "works"
+      })
+
+    const listed = (key: ApiKey): Effect.Effect<Found, LLMError> =>
+      listModels === undefined
+        ? asked(key)
+        : Effect.map(listModels({ model: model ?? "", key }), (all) => {
+            const models = all.map(({ id }) => id)
+            return { models, condition: model === undefined || hasModel(models, model) ? "works" : "lacks-model" }
+          })
+
+    const checked = (key: ApiKey): Effect.Effect<CheckedKey> =>
+      Effect.clockWith((clock) => {
+        const startedAt = Monotonic.now(clock)
+        return Effect.match(ask ? asked(key) : listed(key), {
+          onSuccess: (found) => ({ id: key.id, ...found, duration: Monotonic.now(clock) - startedAt }),
+          onFailure: (error) => ({
+            id: key.id,
+            condition: conditions[error._tag] ?? "unknown",
+            error,
+            duration: Monotonic.now(clock) - startedAt
+          })
+        })
+      })
+
+    return yield* Effect.forEach(yield* pool.keys, checked, { concurrency })
+  })

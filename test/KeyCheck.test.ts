@@ -1,0 +1,104 @@
+import type { HttpClient } from "@effect/platform"
+import { NodeHttpClient } from "@effect/platform-node"
+import { describe, expect, it } from "@effect/vitest"
+import { Effect, Layer } from "effect"
+import * as KeyPool from "../src/KeyPool.js"
+import * as LLMErrors from "../src/LLMError.js"
+import * as AnthropicClient from "../src/provider/AnthropicClient.js"
+import * as ChatCompletionsClient from "../src/provider/ChatCompletionsClient.js"
+import * as GeminiClient from "../src/provider/GeminiClient.js"
+import * as OllamaClient from "../src/provider/OllamaClient.js"
+import type { Endpoint } from "../src/ProviderClient.js"
+import * as ProviderClient from "../src/ProviderClient.js"
+import * as SimulatedProvider from "../src/testing/SimulatedProvider.js"
+import { context } from "./support/scripted.js"
+
+const keys = [
+  { key: "key-good", id: "good" },
+  { key: "key-revoked", id: "revoked" },
+  { key: "key-empty", id: "empty" }
+]
+
+const simulated = SimulatedProvider.make({
+  models: ["large", "small"],
+  keys: [{ key: "key-good" }, { key: "key-revoked", revoked: true }, { key: "key-empty", outOfQuota: true }]
+})
+
+const pool = KeyPool.layer({ providerId: "simulated", keys })
+
+const clients: Readonly<
+  Record<string, (endpoint: Endpoint) => Layer.Layer<ProviderClient.ProviderClient, never, HttpClient.HttpClient>>
+> = {
+  "chat-completions": ChatCompletionsClient.layer,
+  anthropic: AnthropicClient.layer,
+  gemini: GeminiClient.layer,
+  ollama: OllamaClient.layer
+}
+
+describe.each(Object.entries(clients))("the keys of %s", (_, client) => {
+  it.scopedLive("are told apart by what the provider says of each", () =>
+    Effect.gen(function* () {
+      const { baseUrl } = yield* simulated
+      const found = yield* KeyPool.check({ model: "large" }).pipe(
+        Effect.provide(client({ provider: "simulated", baseUrl }))
+      )
+      expect(found.map(({ condition, id }) => [id, condition])).toEqual([
+        ["good", "works"],
+        ["revoked", "revoked"],
+        ["empty", "over-quota"]
+      ])
+      expect(found[0]?.models).toEqual(["large", "small"])
+      expect(found[1]?.error).toMatchObject({ _tag: "AuthenticationError", keyId: "revoked" })
+    }).pipe(Effect.provide(pool), Effect.provide(NodeHttpClient.layerUndici))
+  )
+})
+
+describe("a check", () => {
+  const against = (client: Omit<ProviderClient.Service, "provider" | "wire">) =>
+    Layer.succeed(ProviderClient.ProviderClient, { provider: "test", wire: "test", ...client })
+
+  const away = new LLMErrors.NetworkError({ ...context, message: "gone" })
+
+  it.scopedLive("says where a key lacks the model, and asks it a question where it is told to", () =>
+    Effect.gen(function* () {
+      const provider = yield* simulated
+      const client = ChatCompletionsClient.layer({ provider: "simulated", baseUrl: provider.baseUrl })
+      const [listed] = yield* Effect.provide(KeyPool.check({ model: "huge" }), client)
+      expect(listed).toMatchObject({ id: "good", condition: "lacks-model" })
+      const [asked] = yield* Effect.provide(KeyPool.check({ model: "large", ask: true }), client)
+      expect(asked).toMatchObject({ id: "good", condition: "works" })
+      expect((yield* provider.log).filter(({ path }) => path.endsWith("/chat/completions"))).toHaveLength(3)
+    }).pipe(Effect.provide(pool), Effect.provide(NodeHttpClient.layerUndici))
+  )
+
+  it.effect("leaves the pool as it is, and says nothing of a key when there was no answer", () =>
+    Effect.gen(function* () {
+      const found = yield* KeyPool.check()
+      expect(found.map(({ condition, error }) => [condition, error])).toEqual(keys.map(() => ["unknown", away]))
+      const { keys: states } = yield* Effect.flatMap(KeyPool.KeyPool, ({ status }) => status)
+      expect(states.map(({ served, state }) => [state._tag, served])).toEqual(keys.map(() => ["Ready", 0]))
+    }).pipe(
+      Effect.provide(pool),
+      Effect.provide(
+        against({
+          chat: () => Effect.fail(away),
+          chatStream: () => Effect.fail(away),
+          listModels: () => Effect.fail(away)
+        })
+      )
+    )
+  )
+
+  it.effect("that cannot be made is a typed error", () =>
+    Effect.gen(function* () {
+      expect(yield* Effect.flip(KeyPool.check())).toMatchObject({ _tag: "UnsupportedError" })
+      expect(yield* Effect.flip(KeyPool.check({ ask: true }))).toMatchObject({
+        _tag: "InvalidRequestError",
+        field: "model"
+      })
+    }).pipe(
+      Effect.provide(pool),
+      Effect.provide(against({ chat: () => Effect.fail(away), chatStream: () => Effect.fail(away) }))
+    )
+  )
+})
