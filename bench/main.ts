@@ -10,6 +10,7 @@ import { compare, print } from "./measure.js"
 import { all, chats, streams } from "./peers.js"
 import { limiterTakes, poolLeases } from "./pieces.js"
 import { bundleSizes } from "./size.js"
+import { wireCosts } from "./wires.js"
 
 const server = fork(fileURLToPath(new URL("server.js", import.meta.url)), { execArgv: [] })
 const port = await new Promise<number>((resolve) => {
@@ -25,6 +26,17 @@ server.kill()
 
 print("A key leased and given back", await compare(poolLeases, { rounds: 5, times: 20_000 }), ["3 keys"])
 print("A permit taken", await compare(limiterTakes, { rounds: 5, times: 20_000 }), [])
+
+console.log("\nA frame of a stream decoded, in memory")
+console.log(
+  ["", "CPU µs", "JSON.parse µs", "ratio"]
+    .map((cell, column) => (column === 0 ? cell.padEnd(44) : cell.padStart(18)))
+    .join("")
+)
+for (const { decode, name, parse } of await wireCosts()) {
+  const cells = [decode.toFixed(2), parse.toFixed(2), (decode / parse).toFixed(2)]
+  console.log(name.padEnd(44) + cells.map((cell) => cell.padStart(18)).join(""))
+}
 
 console.log("\nBundled for a browser, minified and gzipped")
 for (const { bytes, name } of await bundleSizes())

@@ -9,7 +9,7 @@ import type { AnswerSource, WireEvent } from "../Wire.js"
 import { estimatedUsage } from "../Wire.js"
 import type { Evidence } from "./pieces.js"
 import { pieceReader } from "./pieces.js"
-import { beyondCounts, decodeUsage } from "./usage.js"
+import { beyondCounts, decodeUsage, hasCounts } from "./usage.js"
 
 /** Said of the choice, in pieces. */
 export const choiceFields = ["logprobs"]
@@ -44,7 +44,8 @@ export const answerReader = (source: AnswerSource) => {
   let id = ""
   let model = ""
   let rawReason: string | undefined
-  let usage: Usage | undefined
+  /** The latest counts. They are decoded when they are asked for: every event has them, and only the last ones are used. */
+  let counts: Json | undefined
   let written: number | undefined
   /** All that was said, for an estimate where nobody counts. */
   let said = ""
@@ -108,19 +109,19 @@ export const answerReader = (source: AnswerSource) => {
 
   /** Running totals: the last ones count. */
   const readCounts = (body: Json): boolean | undefined => {
-    const counts = record(body, "usage") ?? {}
     const before = written
-    usage = decodeUsage(counts) ?? usage
-    written = tokens(counts, "output_tokens")
-    const beyond = beyondCounts(counts)
-    if (Object.keys(beyond).length > 0) metadata["usage"] = beyond
+    const found = record(body, "usage")
+    written = found === undefined ? undefined : tokens(found, "output_tokens")
+    if (found !== undefined && hasCounts(found)) counts = found
     return before === undefined || written === undefined ? undefined : written > before
   }
+
+  const usage = (): Usage => (counts === undefined ? estimatedUsage(source, said) : decodeUsage(counts))
 
   return {
     id: () => id,
     model: () => model || source.model,
-    usage: () => usage ?? estimatedUsage(source, said),
+    usage,
     /** Whether the latest event has counts. */
     counted: () => written !== undefined,
     /** Whether the model has said why it stopped. */
@@ -147,14 +148,15 @@ export const answerReader = (source: AnswerSource) => {
     finish: (out: Array<WireEvent>): void => {
       for (const [channel, text] of pieces.rest()) speakers.get(channel)?.(text, out)
       const whole = calls.whole()
+      const beyond = beyondCounts(counts ?? {})
       for (const { call, index } of whole) out.push({ _tag: "ToolCallEnd", index, call })
       out.push({
         _tag: "Finish",
         reason: decodeFinishReason(rawReason ?? "", whole.length > 0),
         rawReason: rawReason ?? "",
-        usage: usage ?? estimatedUsage(source, said),
+        usage: usage(),
         latency: 0,
-        providerMetadata: metadata
+        providerMetadata: Object.keys(beyond).length === 0 ? metadata : { ...metadata, usage: beyond }
       })
     }
   }

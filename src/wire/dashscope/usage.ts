@@ -3,15 +3,15 @@ import * as Usage from "../../Usage.js"
 import type { Json } from "../json.js"
 import { record, tokens } from "../json.js"
 
-export const decodeUsage = (usage: Json): Usage.Usage | undefined => {
-  const input = tokens(usage, "input_tokens")
-  const output = tokens(usage, "output_tokens")
-  if (input === undefined && output === undefined) return undefined
+export const hasCounts = (usage: Json): boolean =>
+  tokens(usage, "input_tokens") !== undefined || tokens(usage, "output_tokens") !== undefined
+
+export const decodeUsage = (usage: Json): Usage.Usage => {
   const prompt = record(usage, "prompt_tokens_details") ?? {}
   const total = tokens(usage, "total_tokens")
   return Usage.make({
-    inputTokens: input ?? 0,
-    outputTokens: output ?? 0,
+    inputTokens: tokens(usage, "input_tokens") ?? 0,
+    outputTokens: tokens(usage, "output_tokens") ?? 0,
     ...(total === undefined ? {} : { totalTokens: total }),
     cachedInputTokens: tokens(prompt, "cached_tokens") ?? tokens(usage, "cached_tokens") ?? 0,
     cacheWriteTokens: tokens(prompt, "cache_creation_input_tokens") ?? 0,
