@@ -26,6 +26,6 @@ export const bundleSizes = async () => {
   return [
     { name: "effect and @effect/platform, as used", bytes: base },
     { name: "LLM.layer and LLM.chat of effect-llm/LLM add", bytes: asUsed - base },
-    { name: "import { LLM } adds, both clients included", bytes: whole - base }
+    { name: "import { LLM } adds, all of it and every protocol", bytes: whole - base }
   ]
 }
