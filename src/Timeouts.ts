@@ -48,7 +48,8 @@ export interface Options {
 }
 
 /**
- * What an `LLM` layer uses unless told otherwise.
+ * What an `LLM` layer uses unless told otherwise: wide enough for models that think long and say nothing meanwhile. Narrow
+ * them for models that do not.
  *
  * @since 0.1.0
  * @category model
@@ -56,8 +57,8 @@ export interface Options {
 export const defaults: Required<Options> = {
   total: "15 minutes",
   response: "10 minutes",
-  firstEvent: "2 minutes",
-  idle: "1 minute"
+  firstEvent: "5 minutes",
+  idle: "2 minutes"
 }
 
 const millis = (duration: Duration.DurationInput | undefined): number =>
