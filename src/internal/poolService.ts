@@ -138,15 +138,20 @@ const serve = (providerId: string, maxWait: number, terms: Terms, ref: Ref.Ref<P
     )
 
   const lease = (hold: Hold): Effect.Effect<Lease> =>
-    Effect.map(Ref.make(false), (isOver) => ({
-      key: hold.key,
-      settle: (verdict) =>
-        Effect.uninterruptible(
-          Effect.flatMap(Ref.getAndSet(isOver, true), (wasOver) =>
-            wasOver ? Effect.void : giveBack(hold, () => verdict, Effect.void)
+    Effect.sync(() => {
+      let isOver = false
+      return {
+        key: hold.key,
+        settle: (verdict) =>
+          Effect.uninterruptible(
+            Effect.suspend(() => {
+              if (isOver) return Effect.void
+              isOver = true
+              return giveBack(hold, () => verdict, Effect.void)
+            })
           )
-        )
-    }))
+      }
+    })
 
   const change = <A>(f: (ring: KeyRing) => readonly [A, KeyRing]): Effect.Effect<A> =>
     Effect.uninterruptible(step((state, now) => Pool.change(state, now, f), Effect.succeed))
