@@ -21,6 +21,7 @@ import * as Events from "./ChatEvent.js"
 import { CallLimits, narrow } from "./internal/CallLimits.js"
 import type { Open } from "./internal/openStream.js"
 import { fromStream, isolated, toStream } from "./internal/openStream.js"
+import { within } from "./internal/timeLimit.js"
 import { watched } from "./internal/watchdog.js"
 import type { Middleware, Service } from "./LLM.js"
 import type { LLMError } from "./LLMError.js"
@@ -126,10 +127,9 @@ export const make = (options: Options): Middleware => {
         const now = clock.unsafeCurrentTimeMillis()
         const allowed = tighter(phase, limit, Math.min(outer.deadline - now, total))
         if (allowed.millis === Infinity) return effect
-        return Effect.timeoutFail(total === Infinity ? effect : narrow(effect, { deadline: now + total }), {
-          duration: allowed.millis,
-          onTimeout: () => expired(allowed.phase, allowed.millis)
-        })
+        return within(total === Infinity ? effect : narrow(effect, { deadline: now + total }), allowed.millis, () =>
+          expired(allowed.phase, allowed.millis)
+        )
       })
 
     const watchedStream = (request: ChatRequest.Input): Open => {

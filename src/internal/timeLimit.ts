@@ -1,0 +1,48 @@
+/** Time limits of whole answers. */
+import type { Exit } from "effect"
+import { Clock, Context, DefaultServices, Effect, Fiber } from "effect"
+
+const realClock = Context.get(DefaultServices.liveServices, Clock.Clock)
+
+/** JavaScript's timers run no longer, in milliseconds. What is limited to more has no limit. */
+const longestTimer = 2 ** 31 - 1
+
+/** How the fiber ended; undefined where the time ran out before. */
+const ended = <A, E>(fiber: Fiber.RuntimeFiber<A, E>, millis: number): Effect.Effect<Exit.Exit<A, E> | undefined> =>
+  Effect.async((resume) => {
+    const timer = setTimeout(() => resume(Effect.succeed(undefined)), millis)
+    const observer = (exit: Exit.Exit<A, E>) => {
+      clearTimeout(timer)
+      resume(Effect.succeed(exit))
+    }
+    fiber.addObserver(observer)
+    return Effect.sync(() => {
+      clearTimeout(timer)
+      fiber.removeObserver(observer)
+    })
+  })
+
+/**
+ * What `Effect.timeoutFail` does, for a third of its cost where the clock is the real one: a timer instead of a fiber that
+ * sleeps. Every call pays it.
+ */
+export const within = <A, E, R>(
+  effect: Effect.Effect<A, E, R>,
+  millis: number,
+  onTimeout: () => E
+): Effect.Effect<A, E, R> =>
+  Effect.clockWith((clock) => {
+    if (millis > longestTimer) return effect
+    if (clock !== realClock) return Effect.timeoutFail(effect, { duration: millis, onTimeout })
+    return Effect.uninterruptibleMask((restore) =>
+      Effect.flatMap(Effect.forkDaemon(restore(effect)), (fiber) =>
+        Effect.flatMap(
+          Effect.onInterrupt(restore(ended(fiber, millis)), () => Fiber.interrupt(fiber)),
+          (exit) =>
+            exit === undefined
+              ? Effect.zipRight(Fiber.interrupt(fiber), Effect.failSync(onTimeout))
+              : Effect.zipRight(fiber.inheritAll, exit)
+        )
+      )
+    )
+  })

@@ -1,0 +1,47 @@
+import { describe, expect, it } from "@effect/vitest"
+import { Effect, Exit, Fiber, FiberRef, Ref } from "effect"
+import { within } from "../src/internal/timeLimit.js"
+
+const forever = (stopped: Ref.Ref<boolean>) => Effect.onInterrupt(Effect.never, () => Ref.set(stopped, true))
+
+/** Timers that run, of all there are in this process. */
+const timers = Effect.sync(() => process.getActiveResourcesInfo().filter((kind) => kind === "Timeout").length)
+
+describe("a limit under the real clock", () => {
+  it.live("stops what takes longer, before it fails", () =>
+    Effect.gen(function* () {
+      const stopped = yield* Ref.make(false)
+      const error = yield* Effect.flip(within(forever(stopped), 5, () => "too long"))
+      expect([error, yield* Ref.get(stopped)]).toEqual(["too long", true])
+    })
+  )
+
+  it.live("lets through what ends in time, with what it did to the fiber, and leaves no timer", () =>
+    Effect.gen(function* () {
+      const before = yield* timers
+      const ref = FiberRef.unsafeMake("unset")
+      expect(yield* within(Effect.as(FiberRef.set(ref, "set"), 1), 60_000, () => "too long")).toBe(1)
+      expect(yield* FiberRef.get(ref)).toBe("set")
+      expect(yield* Effect.flip(within(Effect.fail("its own"), 60_000, () => "too long"))).toBe("its own")
+      expect(yield* Effect.exit(within(Effect.die("a defect"), 60_000, () => "too long"))).toEqual(Exit.die("a defect"))
+      expect(yield* timers).toBe(before)
+    })
+  )
+
+  it.live("hands an interruption on, and waits until it is heard", () =>
+    Effect.gen(function* () {
+      const before = yield* timers
+      const stopped = yield* Ref.make(false)
+      const fiber = yield* Effect.fork(within(forever(stopped), 60_000, () => "too long"))
+      yield* Effect.yieldNow()
+      yield* Fiber.interrupt(fiber)
+      expect([yield* Ref.get(stopped), yield* timers]).toEqual([true, before])
+    })
+  )
+
+  it.live("longer than timers can run is none", () =>
+    Effect.gen(function* () {
+      expect(yield* within(Effect.delay(Effect.succeed(1), 5), 2 ** 40, () => "too long")).toBe(1)
+    })
+  )
+})
