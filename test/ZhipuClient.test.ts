@@ -1,12 +1,15 @@
 import { HttpClient, HttpClientResponse } from "@effect/platform"
 import { describe, expect, it } from "@effect/vitest"
-import { Clock, Effect, Fiber, Ref, TestClock } from "effect"
+import { Clock, Effect, Fiber, Ref, Schema, TestClock } from "effect"
 import { compactVerify, decodeJwt, decodeProtectedHeader } from "jose"
 import * as ApiKey from "../src/ApiKey.js"
 import * as Chat from "../src/Chat.js"
+import * as KeyPool from "../src/KeyPool.js"
+import * as LLM from "../src/LLM.js"
 import * as LLMError from "../src/LLMError.js"
 import * as NamedClient from "../src/provider/named.js"
 import type { Service } from "../src/ProviderClient.js"
+import * as RateLimiter from "../src/RateLimiter.js"
 import { ZhipuClient } from "../src/zhipu/index.js"
 
 const answer = JSON.stringify({
@@ -214,6 +217,32 @@ describe("the client", () => {
         "https://proxy.example/v4/chat/completions"
       ])
       for (const line of sent) expect(line).toContain('"thinking":{"type":"disabled"}')
+    })
+  )
+
+  it.effect("gives values though it knows neither schemas nor calls that must be made", () =>
+    Effect.gen(function* () {
+      const answers = HttpClient.make((request) => {
+        const asked = request.body._tag === "Uint8Array" ? new TextDecoder().decode(request.body.body) : ""
+        expect(asked).not.toMatch(/json_schema|tool_choice/)
+        const message = { role: "assistant", content: '{"city":"Paris"}' }
+        return Effect.succeed(
+          HttpClientResponse.fromWeb(
+            request,
+            new Response(JSON.stringify({ choices: [{ message, finish_reason: "stop" }] }))
+          )
+        )
+      })
+      const { value } = yield* LLM.object("The capital of France?", {
+        schema: Schema.Struct({ city: Schema.String })
+      }).pipe(
+        Effect.provide(LLM.layer({ model: "glm-4.6" })),
+        Effect.provide(ZhipuClient.layer()),
+        Effect.provide(KeyPool.layer({ providerId: "zhipu", keys: [key] })),
+        Effect.provide(RateLimiter.unlimited),
+        Effect.provideService(HttpClient.HttpClient, answers)
+      )
+      expect(value).toEqual({ city: "Paris" })
     })
   )
 })

@@ -64,7 +64,13 @@ export const presets = {
   deepseek: {
     provider: "deepseek",
     baseUrl: "https://api.deepseek.com",
-    dialect: { reasoning: "thinking", history: "reasoning_content", jsonSchema: false, embeddings: false }
+    dialect: {
+      reasoning: "thinking",
+      history: "reasoning_content",
+      toolChoices: "unthinking",
+      jsonSchema: false,
+      embeddings: false
+    }
   },
   /** https://openrouter.ai/docs/api-reference/chat-completion, and "Reasoning Tokens" and "Prompt Caching" there. */
   openrouter: {
@@ -86,6 +92,7 @@ export const presets = {
       maxTokensField: "max_completion_tokens",
       reasoning: "groq",
       efforts: { minimal: "low", xhigh: "high" },
+      names: false,
       embeddings: false
     }
   },
@@ -102,6 +109,7 @@ export const presets = {
       history: "thinking-parts",
       toolChoiceRequired: "any",
       seedField: "random_seed",
+      names: false,
       userField: "none",
       embeddings: { maxBatch: 256, maxBatchTokens: 16_000, dimensionsField: "output_dimension", user: false }
     }
@@ -147,6 +155,7 @@ export const presets = {
       reasoning: "thinking",
       efforts: { minimal: "low", medium: "high", xhigh: "max" },
       history: "reasoning_content",
+      toolChoices: "unthinking",
       embeddings: false
     }
   },

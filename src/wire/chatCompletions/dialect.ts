@@ -78,13 +78,26 @@ export interface Dialect {
    * answers anything else with `invalid_message`). Messages of the same role then become one. @default false
    */
   readonly alternate: boolean
+  /**
+   * Whether users may have names. Where they may not (Groq, "OpenAI Compatibility"; Mistral, which refuses what it does not
+   * know), a request with one is `Unsupported`. @default true
+   */
+  readonly names: boolean
   /** Whether the model can call tools. Where it cannot (Perplexity), a request with tools is `Unsupported`. @default true */
   readonly tools: boolean
   /**
-   * Which choices of a tool there are. With `auto` (Zhipu, API reference, chat: "only auto is supported"), tools that shall not
-   * be called are left out, and a call that must be made is `Unsupported`. @default "all"
+   * Which choices of a tool there are.
+   *
+   * - `auto`: the model's own (Zhipu, API reference, chat: "only auto is supported"). Tools that shall not be called are left
+   *   out, and a call that must be made is `Unsupported`.
+   * - `unthinking`: all, but a model that thinks cannot be made to call (DeepSeek and Moonshot, whose models think unless told
+   *   otherwise: "Thinking mode does not support this tool_choice"). It is told not to think then, and where a request wants
+   *   both, it is `Unsupported`.
+   * - `all`.
+   *
+   * @default "all"
    */
-  readonly toolChoices: "all" | "auto"
+  readonly toolChoices: "all" | "auto" | "unthinking"
   /** The word for "call at least one tool": Mistral says `any` (API reference, chat). @default "required" */
   readonly toolChoiceRequired: "required" | "any"
   /** Mistral calls it `random_seed` (API reference, chat). @default "seed" */
@@ -126,6 +139,7 @@ export const common: Dialect = {
   history: "none",
   cacheControl: "none",
   alternate: false,
+  names: true,
   tools: true,
   toolChoices: "all",
   toolChoiceRequired: "required",

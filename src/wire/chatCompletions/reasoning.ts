@@ -4,6 +4,12 @@ import type { Json } from "../json.js"
 import { named } from "./fields.js"
 import type { Dialect } from "./dialect.js"
 
+/** Whether it is a wish to think; a wish for a summary alone is none. */
+export const isThinking = ({ budgetTokens, effort, summary }: Reasoning): boolean =>
+  effort !== "none" &&
+  budgetTokens !== 0 &&
+  (effort !== undefined || budgetTokens !== undefined || summary === undefined)
+
 /** Groq, "Reasoning": these tell their thoughts in the text itself, in `<think>` tags, unless told otherwise. */
 const thinksInTags = /qwen-?3|qwq|deepseek-r1/i
 

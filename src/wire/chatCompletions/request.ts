@@ -1,6 +1,6 @@
 /** A question as Chat Completions writes it. OpenAI, API reference: chat/create. */
 import { Array as Arr, Either } from "effect"
-import type { ChatRequest, ResponseFormat, ToolDefinition } from "../../Chat.js"
+import type { ChatRequest, Reasoning, ResponseFormat, ToolDefinition } from "../../Chat.js"
 import type { Json } from "../json.js"
 import { isRecord } from "../json.js"
 import { strictly } from "../strictSchema.js"
@@ -8,16 +8,25 @@ import type { Peer, WireFailure, WireRequest } from "../Wire.js"
 import type { Dialect } from "./dialect.js"
 import { named, unsupported } from "./fields.js"
 import { encodeMessages } from "./messages.js"
-import { reasoning } from "./reasoning.js"
+import { isThinking, reasoning } from "./reasoning.js"
+
+/** Whether the model has no choice but to call. */
+const mustCall = ({ toolChoice }: ChatRequest): boolean => toolChoice === "required" || typeof toolChoice === "object"
 
 /** What a request asks for that the provider does not have. */
-const lacking = ({ responseFormat, toolChoice, tools }: ChatRequest, dialect: Dialect): string | undefined => {
+const lacking = (request: ChatRequest, dialect: Dialect): string | undefined => {
+  const { messages, responseFormat, tools = [] } = request
   if (responseFormat === "json" && !dialect.jsonObject) return "JSON output without a schema"
   if (typeof responseFormat === "object" && !dialect.jsonSchema) return "JSON Schema output"
-  if (tools === undefined || tools.length === 0) return undefined
-  if (!dialect.tools) return "tools"
-  const must = toolChoice === "required" || typeof toolChoice === "object"
-  return must && dialect.toolChoices === "auto" ? "tool calls that must be made" : undefined
+  if (!dialect.names && messages.some((each) => each.role === "user" && each.name !== undefined)) {
+    return "name of a user message"
+  }
+  if (tools.length > 0 && !dialect.tools) return "tools"
+  if (!mustCall(request) || dialect.toolChoices === "all") return undefined
+  if (dialect.toolChoices === "auto") return "tool calls that must be made"
+  return request.reasoning !== undefined && isThinking(request.reasoning)
+    ? "tool calls that must be made by a model that thinks"
+    : undefined
 }
 
 const tool = ({ description, name, parameters = { type: "object", properties: {} }, strict }: ToolDefinition): Json => {
@@ -72,6 +81,8 @@ export const encodeRequest =
     if (feature !== undefined) return unsupported(feature)
     const model = request.model ?? fallback
     const peer = { provider, model }
+    const thinking: Reasoning | undefined =
+      dialect.toolChoices === "unthinking" && mustCall(request) ? { effort: "none" } : request.reasoning
     return Either.map(encodeMessages(request.messages, peer, dialect), (messages) => {
       const { stream: _, stream_options: wished, tools: __, ...extra } = request.extra ?? {}
       return {
@@ -87,7 +98,7 @@ export const encodeRequest =
           ...named(dialect.maxTokensField, request.maxTokens),
           ...(request.stop !== undefined && request.stop.length > 0 ? { stop: request.stop } : {}),
           ...named(dialect.seedField, request.seed),
-          ...reasoning(request.reasoning, dialect, model),
+          ...reasoning(thinking, dialect, model),
           ...(dialect.userField === "none" ? {} : named(dialect.userField, request.user)),
           ...named("metadata", request.metadata),
           ...extra,
