@@ -205,6 +205,7 @@ describe("the client", () => {
       )
       for (const options of [{}, ZhipuClient.presets.zaiCoding, { baseUrl: "https://proxy.example/v4/" }]) {
         const client = yield* Effect.provideService(ZhipuClient.make(options), HttpClient.HttpClient, http)
+        expect(client.provider).toBe("provider" in options ? options.provider : "zhipu")
         yield* client.chat(
           { messages: [Chat.user("Hello?")], reasoning: { effort: "none" } },
           { model: "glm-4.6", key: ApiKey.make("plain") }

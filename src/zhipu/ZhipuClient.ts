@@ -35,7 +35,7 @@ import * as Token from "./token.js"
  * A platform: where it is, and how it deviates from OpenAI.
  *
  * - `baseUrl`: `https://open.bigmodel.cn/api/paas/v4` unless given.
- * - `provider`: the name of the preset with this base URL, else the URL's host, unless given.
+ * - `provider`: the name of the preset with this base URL, else `zhipu`, unless given.
  * - `auth`, `headers`, `query`: those of the preset with this base URL unless given.
  * - `dialect`: Zhipu's, unless given.
  *
@@ -81,7 +81,8 @@ export const make = ({ jwt = true, ...options }: Options = {}): Effect.Effect<
 > => {
   const { dialect, endpoint } = resolve<Dialect>(options, presets, {
     baseUrl: zhipu.baseUrl,
-    dialect: zhipu.dialect
+    dialect: zhipu.dialect,
+    provider: zhipu.provider
   })
   const wire = ChatCompletions.make(dialect)
   return jwt

@@ -90,6 +90,7 @@ describe("Zhipu and Z.ai", () => {
         [1113, "QuotaExceededError"],
         [1211, "ModelNotFoundError"],
         [1214, "InvalidRequestError"],
+        [1222, "InvalidRequestError"],
         [1261, "ContextLengthError"],
         [1301, "ContentFilterError"],
         [1302, "RateLimitError"],
