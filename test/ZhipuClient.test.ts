@@ -1,6 +1,6 @@
 import { HttpClient, HttpClientResponse } from "@effect/platform"
 import { describe, expect, it } from "@effect/vitest"
-import { Clock, Effect, Fiber, Ref, Schema, TestClock } from "effect"
+import { Clock, Effect, Fiber, Ref, Schema, Stream, TestClock } from "effect"
 import { compactVerify, decodeJwt, decodeProtectedHeader } from "jose"
 import * as ApiKey from "../src/ApiKey.js"
 import * as Chat from "../src/Chat.js"
@@ -126,6 +126,21 @@ describe("a key of an id and a secret", () => {
       const [first, second, third] = (yield* sent).map(tokenOf)
       expect(third).toBe(first)
       expect(decodeJwt(second ?? "")).toMatchObject({ api_key: "fedcba" })
+    })
+  )
+
+  it.effect("signs whatever is asked with it", () =>
+    Effect.gen(function* () {
+      const body = JSON.stringify({ data: [{ id: "glm-4.6", index: 0, embedding: [1, 0] }] })
+      const { client, sent } = yield* setup({}, () => new Response(body))
+      const call = { model: "embedding-3", key: ApiKey.make(key) }
+      if (client.embeddings === undefined || client.listModels === undefined) return expect.unreachable()
+      yield* client.embeddings.embed({ input: ["a"] }, call)
+      yield* client.listModels(call)
+      yield* Effect.ignore(Stream.runDrain(client.chatStream({ messages: [Chat.user("Hello?")] }, call)))
+      const tokens = (yield* sent).map(tokenOf)
+      expect(tokens.length).toBe(3)
+      for (const token of tokens) expect(decodeJwt(token)).toMatchObject({ api_key: "0123456789abcdef" })
     })
   )
 

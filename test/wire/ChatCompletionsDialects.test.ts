@@ -164,7 +164,7 @@ describe("Perplexity", () => {
     expect(added(perplexity, { responseFormat: { name: "n", schema: { type: "object" } } })).toMatchObject({
       response_format: { type: "json_schema" }
     })
-    expect(added(perplexity, { tools: [], user: "u-1" })).toEqual({})
+    expect(added(perplexity, { tools: [], toolChoice: "auto", user: "u-1" })).toEqual({})
   })
   it("neither embeds nor lists its models, and counts unasked", () => {
     const wire = ChatCompletions.make(perplexity.dialect)

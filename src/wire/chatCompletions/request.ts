@@ -37,6 +37,13 @@ const tool = ({ description, name, parameters = { type: "object", properties: {}
   }
 }
 
+const choiceOf = (choice: ChatRequest["toolChoice"], dialect: Dialect): unknown =>
+  typeof choice === "object"
+    ? { type: "function", function: { name: choice.name } }
+    : choice === "required"
+      ? dialect.toolChoiceRequired
+      : choice
+
 /** The tools, and which of them shall be called. Where there is no choice, those that shall not be are not shown. */
 const toolsOf = ({ extra, toolChoice, tools = [] }: ChatRequest, dialect: Dialect): Json => {
   const further = extra?.["tools"]
@@ -44,14 +51,7 @@ const toolsOf = ({ extra, toolChoice, tools = [] }: ChatRequest, dialect: Dialec
   const all = Arr.appendAll(tools.map(tool), Array.isArray(further) ? further : [])
   return {
     ...(all.length > 0 ? { tools: all } : {}),
-    ...named(
-      "tool_choice",
-      typeof toolChoice === "object"
-        ? { type: "function", function: { name: toolChoice.name } }
-        : toolChoice === "required"
-          ? dialect.toolChoiceRequired
-          : toolChoice
-    )
+    ...(dialect.tools ? named("tool_choice", choiceOf(toolChoice, dialect)) : {})
   }
 }
 
