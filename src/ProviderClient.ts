@@ -5,6 +5,7 @@
  * @since 0.1.0
  */
 import { HttpClient } from "@effect/platform"
+import type { Redacted } from "effect"
 import { Context, Effect, Stream } from "effect"
 import type { ApiKey } from "./ApiKey.js"
 import type { ChatRequest, ChatResponse } from "./Chat.js"
@@ -30,11 +31,30 @@ export interface Endpoint {
   /** Up to and without the path that the wire appends, such as `https://api.openai.com/v1`. */
   readonly baseUrl: string
   /** The header that carries the key. @default `{ header: "authorization", prefix: "Bearer " }` */
-  readonly auth?: { readonly header: string; readonly prefix?: string }
+  readonly auth?: Auth
   /** Sent with every request. */
   readonly headers?: Readonly<Record<string, string>>
   /** Appended to every URL, such as Azure's `api-version`. */
   readonly query?: Readonly<Record<string, string>>
+}
+
+/**
+ * How a request shows that it may.
+ *
+ * @since 0.1.0
+ * @category model
+ */
+export interface Auth {
+  /** The name of the header, in lower case. */
+  readonly header: string
+  /** Stands before the key. @default "" */
+  readonly prefix?: string
+  /**
+   * What the header carries in place of the key, for providers that want something made from it, such as a token that it
+   * signs. Asked before each request, so what is dear should be kept; where it fails, nothing is sent. Like the key itself it
+   * is masked in errors. @default the key
+   */
+  readonly token?: (call: Call) => Effect.Effect<Redacted.Redacted<string>, LLMError>
 }
 
 /**

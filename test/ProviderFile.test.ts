@@ -178,8 +178,6 @@ describe("faults", () => {
       const all = [entry(undefined), entry("chat-completions"), entry("anthropic-messages")]
       expect(yield* faultsOf({ anthropic: all, zai: all, deepseek: all, openai: all, vertex: all })).toEqual([
         "anthropic[1].base_url: is missing",
-        "zai[0].base_url: is missing",
-        "zai[1].base_url: is missing",
         "openai[2].base_url: is missing",
         "vertex[0].base_url: is missing",
         "vertex[1].base_url: is missing",

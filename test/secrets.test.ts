@@ -1,8 +1,9 @@
 /** A canary is planted as a key, and looked for in everything that can be seen. */
+import { HttpClient } from "@effect/platform"
 import { NodeHttpClient } from "@effect/platform-node"
 import { describe, expect, it } from "@effect/vitest"
 import type { Tracer } from "effect"
-import { Cause, ConfigProvider, Effect, Either, Layer, Logger, LogLevel, Metric, Stream } from "effect"
+import { Cause, ConfigProvider, Effect, Either, Layer, Logger, LogLevel, Metric, Ref, Stream } from "effect"
 import { inspect } from "node:util"
 import * as ApiKey from "../src/ApiKey.js"
 import * as ChatEvent from "../src/ChatEvent.js"
@@ -12,6 +13,7 @@ import * as ChatCompletionsClient from "../src/provider/ChatCompletionsClient.js
 import * as ProviderFile from "../src/ProviderFile.js"
 import * as RateLimiter from "../src/RateLimiter.js"
 import { SimulatedProvider } from "../src/testing/index.js"
+import { ZhipuClient } from "../src/zhipu/index.js"
 
 const canary = "sk-canary-5f2b1c90-never-to-be-seen"
 
@@ -24,9 +26,11 @@ const said = (value: unknown): string =>
     value instanceof Error ? `${value.message} ${value.stack ?? ""}` : ""
   ].join("\n")
 
-const expectUnseen = (...values: ReadonlyArray<unknown>): void => {
-  for (const value of values) expect(said(value).includes(canary)).toBe(false)
+const expectNowhere = (secret: string, ...values: ReadonlyArray<unknown>): void => {
+  for (const value of values) expect(said(value).includes(secret)).toBe(false)
 }
+
+const expectUnseen = (...values: ReadonlyArray<unknown>): void => expectNowhere(canary, ...values)
 
 /** The tracer, and every span that it makes. */
 const recordingTracer = Effect.map(Effect.tracer, (tracer) => {
@@ -160,6 +164,68 @@ describe("a key is seen nowhere", () => {
       expect(tracer.spans.length).toBeGreaterThan(10)
       for (const span of tracer.spans) expectUnseen(span.name, [...span.attributes], span.status)
       expectUnseen(yield* Metric.snapshot)
+    }).pipe(Logger.withMinimumLogLevel(LogLevel.All))
+  )
+
+  it.scopedLive("nor is the token that it signs", () =>
+    Effect.gen(function* () {
+      const S = SimulatedProvider
+      const key = "0123456789abcdef.canary-never-to-be-seen"
+      const lines: Array<string> = []
+      const logger = Logger.replace(
+        Logger.defaultLogger,
+        Logger.make(({ cause, message }) => void lines.push(said(message), Cause.pretty(cause)))
+      )
+      const tracer = yield* recordingTracer
+      const tokens = yield* Ref.make<ReadonlyArray<string>>([])
+      const observed = Layer.effect(
+        HttpClient.HttpClient,
+        Effect.map(
+          HttpClient.HttpClient,
+          HttpClient.tapRequest((request) =>
+            Ref.update(tokens, (all) => [...all, (request.headers["authorization"] ?? "").slice("Bearer ".length)])
+          )
+        )
+      ).pipe(Layer.provide(NodeHttpClient.layerUndici))
+      yield* Effect.gen(function* () {
+        const provider = yield* SimulatedProvider.make()
+        const llm = yield* LLM.make({ model: "simulated", retry: false }).pipe(
+          Effect.provide(ZhipuClient.layer({ provider: "zhipu", baseUrl: provider.baseUrl })),
+          Effect.provide(
+            KeyPool.layer({ providerId: "zhipu", keys: [key], cooldown: { base: 1, quota: 1, refused: 1 } })
+          ),
+          Effect.provide(RateLimiter.unlimited)
+        )
+        yield* llm.chat("?")
+        const [token = ""] = yield* Ref.get(tokens)
+        expect(token.split(".").length).toBe(3)
+        const faults = [
+          S.status(401, { message: `Bad token: ${token}` }),
+          S.status(500, { message: `Authorization: Bearer ${token}`, code: token }),
+          S.status(400, { message: `id ${token.slice(0, -1)}` }),
+          S.garbage,
+          S.reset(3),
+          S.truncate(3),
+          S.errorEvent(2, { message: `bad token ${token}` })
+        ]
+        for (const fault of faults) {
+          yield* provider.next(fault)
+          const whole = yield* Effect.either(llm.chat("?"))
+          yield* Effect.sleep(5)
+          yield* provider.next(fault)
+          const streamed = yield* Effect.either(ChatEvent.collect(llm.chatStream("?")))
+          yield* Effect.sleep(5)
+          yield* Effect.logError("ended", whole, streamed)
+          for (const secret of [token, token.slice(0, -1), key]) {
+            expectNowhere(secret, whole, streamed, yield* llm.status, llm)
+          }
+        }
+        const spans = tracer.spans.map((span) => [span.name, [...span.attributes], span.status])
+        expect(spans.length).toBeGreaterThan(10)
+        expect(lines.length).toBeGreaterThan(10)
+        for (const secret of [token, key]) expectNowhere(secret, lines, spans, yield* Metric.snapshot)
+        expect(new Set(yield* Ref.get(tokens))).toEqual(new Set([token]))
+      }).pipe(Effect.provide(observed), Effect.provide(tracer.layer), Effect.provide(logger))
     }).pipe(Logger.withMinimumLogLevel(LogLevel.All))
   )
 })

@@ -14,6 +14,7 @@ import {
 import * as RetryModule from "effect-llm/Retry"
 import { SimulatedProvider, TestLLM } from "effect-llm/testing"
 import { GptTokenizer } from "effect-llm/tokenizer"
+import { ZhipuClient } from "effect-llm/zhipu"
 
 const ask = Effect.gen(function* () {
   const answer = yield* LLM.chat("Hello?")
@@ -45,7 +46,18 @@ const remembered = Effect.gen(function* () {
   yield* Console.log(`about ${tokens} tokens`)
 })
 
-/** The optional peer is not installed here: only who asks for it hears of that. */
+/** The key signs a token, which is what the provider sees. */
+const signed = Effect.gen(function* () {
+  const provider = yield* SimulatedProvider.make()
+  const zhipu = LLM.layer({ model: "glm" }).pipe(
+    Layer.provide(ZhipuClient.layer({ baseUrl: provider.baseUrl })),
+    Layer.provide(KeyPool.layer({ providerId: "zhipu", keys: ["id.secret"] })),
+    Layer.provide(RateLimiter.unlimited)
+  )
+  yield* ask.pipe(Effect.provide(zhipu), Effect.provide(NodeHttpClient.layerUndici))
+}).pipe(Effect.scoped)
+
+/** This optional peer is not installed here: only who asks for it hears of that. */
 const withoutPeer = TokenCounter.count("Hello?", "gpt-4o").pipe(
   Effect.provide(GptTokenizer.layer()),
   Effect.catchTag("EncodingUnavailableError", (error) => Console.log(error.message))
@@ -54,6 +66,7 @@ const withoutPeer = TokenCounter.count("Hello?", "gpt-4o").pipe(
 await Effect.runPromise(
   Effect.all([
     live,
+    signed,
     Effect.provide(ask, TestLLM.layer(["mocked", "and streamed"])),
     Effect.provide(remembered, TestLLM.layer(["Hello."])),
     withoutPeer

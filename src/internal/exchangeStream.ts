@@ -205,6 +205,6 @@ export const chatStream = (transport: Transport, wire: ClientWire, request: Chat
     // A server that has no streams, or that has only an error to report, answers with plain JSON; a proxy with a page.
     const contentType = exchange.response.headers["content-type"] ?? ""
     if (/\/json|text\/html/i.test(contentType)) return whole(exchange, wire)
-    const bytes = Stream.mapError(exchange.response.stream, (error) => unanswered(transport, call, error))
+    const bytes = Stream.mapError(exchange.response.stream, (error) => unanswered(transport, exchange.call, error))
     return Effect.flatMap(Stream.toPull(bytes), (pull) => begin(events(exchange, wire, pull), exchange))
   })

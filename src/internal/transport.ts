@@ -13,7 +13,7 @@ import {
   TimeoutError,
   UnsupportedError
 } from "../LLMError.js"
-import type { Call, Endpoint } from "../ProviderClient.js"
+import type { Auth, Call, Endpoint } from "../ProviderClient.js"
 import * as Usage from "../Usage.js"
 import { classify } from "../wire/ProviderError.js"
 import { rateLimits } from "../wire/RateLimitHeaders.js"
@@ -39,10 +39,16 @@ export const make = (protocol: string, endpoint: Endpoint, client: HttpClient.Ht
     return { protocol, endpoint, http, scopedHttp: HttpClient.withScope(http), refused }
   })
 
+/** A call with all that must not be seen of it. */
+export interface SecretCall extends Call {
+  /** What the key was exchanged for. */
+  readonly token?: Redacted.Redacted<string>
+}
+
 /** One request under way: what its errors and its answer are read with. */
 export interface Exchange {
   readonly transport: Transport
-  readonly call: Call
+  readonly call: SecretCall
   readonly source: AnswerSource
   readonly clock: Clock.Clock
   readonly sentAt: number
@@ -59,9 +65,19 @@ const where = (transport: Transport, call: Call) => ({
 /** Shorter than any real secret: to mask it would spoil words and hide nothing. */
 const shortestSecret = 6
 
-const masked = (call: Call, text: string): string => {
-  const secret = Redacted.value(call.key.value)
-  return secret.length < shortestSecret ? text : text.replaceAll(secret, "***")
+/** Without the secret, also where it is cut off at the end, as excerpts are. */
+const withoutSecret = (text: string, secret: string): string => {
+  if (secret.length < shortestSecret) return text
+  const rest = text.replaceAll(secret, "***")
+  for (let length = secret.length - 1; length >= shortestSecret; length--) {
+    if (rest.endsWith(secret.slice(0, length))) return `${rest.slice(0, -length)}***`
+  }
+  return rest
+}
+
+const masked = ({ key, token }: SecretCall, text: string): string => {
+  const rest = withoutSecret(text, Redacted.value(key.value))
+  return token === undefined ? rest : withoutSecret(rest, Redacted.value(token))
 }
 
 /** The innermost cause says what happened, and its code what kind of thing: `ECONNREFUSED`, `UND_ERR_SOCKET` … */
@@ -79,7 +95,11 @@ const innermost = (cause: unknown): { readonly code: string; readonly message: s
 const connectCodes: ReadonlySet<string> = new Set(["UND_ERR_CONNECT_TIMEOUT", "ETIMEDOUT"])
 
 /** Why a request was not answered. The HTTP client's error holds the request with its key, so only its cause is told. */
-export const unanswered = (transport: Transport, call: Call, error: HttpClientError.HttpClientError): LLMError => {
+export const unanswered = (
+  transport: Transport,
+  call: SecretCall,
+  error: HttpClientError.HttpClientError
+): LLMError => {
   const context = where(transport, call)
   const { baseUrl } = transport.endpoint
   if (error._tag === "RequestError" && error.reason === "InvalidUrl") {
@@ -192,17 +212,19 @@ const urlOf = (endpoint: Endpoint, { path, query }: Message): string => {
   return `${endpoint.baseUrl.replace(/\/+$/, "")}${path}${search === "" ? "" : `?${search}`}`
 }
 
+const bearer: Auth = { header: "authorization", prefix: "Bearer " }
+
 const requestTo = (
   transport: Transport,
-  call: Call,
+  call: SecretCall,
   request: Message,
   accept: string
 ): HttpClientRequest.HttpClientRequest => {
-  const { auth = { header: "authorization", prefix: "Bearer " }, headers } = transport.endpoint
+  const { auth = bearer, headers } = transport.endpoint
   const options = {
     headers: {
       accept,
-      [auth.header]: `${auth.prefix ?? ""}${Redacted.value(call.key.value)}`,
+      [auth.header]: `${auth.prefix ?? ""}${Redacted.value(call.token ?? call.key.value)}`,
       ...request.headers,
       ...headers
     }
@@ -238,14 +260,14 @@ const rejected = (exchange: Exchange): Effect.Effect<LLMError> =>
       )
   )
 
-/** Sends a message and succeeds as soon as the head of a successful answer is there. */
-const exchanged = <R>(
+/** Sends a message, signed, and succeeds as soon as the head of a successful answer is there. */
+const answered = <R>(
   http: HttpClient.HttpClient.With<HttpClientError.HttpClientError, R>,
   transport: Transport,
   message: Message,
-  call: Call,
+  call: SecretCall,
   source: AnswerSource,
-  accept = "application/json"
+  accept: string
 ): Effect.Effect<Exchange, LLMError, R> =>
   Effect.clockWith((clock) => {
     const sentAt = clock.unsafeCurrentTimeMillis()
@@ -261,6 +283,21 @@ const exchanged = <R>(
       }
     })
   })
+
+/** Sends a message, once the key has been exchanged where the provider wants something else. */
+const exchanged = <R>(
+  http: HttpClient.HttpClient.With<HttpClientError.HttpClientError, R>,
+  transport: Transport,
+  message: Message,
+  call: Call,
+  source: AnswerSource,
+  accept = "application/json"
+): Effect.Effect<Exchange, LLMError, R> => {
+  const token = transport.endpoint.auth?.token
+  return token === undefined
+    ? answered(http, transport, message, call, source, accept)
+    : Effect.flatMap(token(call), (token) => answered(http, transport, message, { ...call, token }, source, accept))
+}
 
 /**
  * Sends a request for a chat. A part of it that this server refuses and that can be spared is left out the second time, and

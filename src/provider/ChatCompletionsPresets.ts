@@ -3,6 +3,30 @@ import type { Dialect } from "../wire/ChatCompletions.js"
 import { openai as embeddings } from "../wire/embeddings/openai.js"
 import type { Preset } from "./preset.js"
 
+/**
+ * https://docs.bigmodel.cn/api-reference/模型-api/对话补全 and https://docs.z.ai/api-reference/llm/chat-completion, "Thinking Mode"
+ * there; embeddings: at most 64 texts. One stop word at most; `extra: { do_sample: false }` for answers without chance,
+ * `extra: { tool_stream: true }` for arguments of tools in pieces.
+ */
+const glm = {
+  streamUsage: false,
+  reasoning: "thinking",
+  efforts: { minimal: "low", medium: "high", xhigh: "max" },
+  history: "reasoning_content",
+  toolChoices: "auto",
+  userField: "user_id",
+  jsonSchema: false,
+  embeddings: { maxBatch: 64 }
+} as const satisfies Partial<Dialect>
+
+/** https://help.aliyun.com/zh/model-studio/text-embedding-synchronous-api: at most 10 texts; "Context Cache" for the marks. */
+const modelStudio = {
+  reasoning: "enable_thinking",
+  history: "reasoning_content",
+  cacheControl: "plain",
+  embeddings: { maxBatch: 10 }
+} as const satisfies Partial<Dialect>
+
 export const presets = {
   /** https://platform.openai.com/docs/api-reference/chat */
   openai: {
@@ -40,52 +64,112 @@ export const presets = {
   deepseek: {
     provider: "deepseek",
     baseUrl: "https://api.deepseek.com",
-    dialect: { reasoning: "thinking", history: "reasoning_content", jsonSchema: false }
+    dialect: {
+      reasoning: "thinking",
+      history: "reasoning_content",
+      toolChoices: "unthinking",
+      jsonSchema: false,
+      embeddings: false
+    }
   },
-  /** https://openrouter.ai/docs/api-reference/chat-completion, and "Reasoning Tokens" there. */
+  /** https://openrouter.ai/docs/api-reference/chat-completion, and "Reasoning Tokens" and "Prompt Caching" there. */
   openrouter: {
     provider: "openrouter",
     baseUrl: "https://openrouter.ai/api/v1",
-    dialect: { reasoning: "object", history: "reasoning_details" }
+    dialect: { reasoning: "object", history: "reasoning_details", cacheControl: "ttl" }
   },
-  /** https://docs.x.ai/docs/api-reference#chat-completions */
-  xai: { provider: "xai", baseUrl: "https://api.x.ai/v1", dialect: { maxTokensField: "max_completion_tokens" } },
-  /** https://console.groq.com/docs/api-reference#chat-create */
+  /** https://docs.x.ai/docs/api-reference#chat-completions, and "Reasoning" there. Its models that think refuse stop texts. */
+  xai: {
+    provider: "xai",
+    baseUrl: "https://api.x.ai/v1",
+    dialect: { maxTokensField: "max_completion_tokens", efforts: { minimal: "low", xhigh: "high" } }
+  },
+  /** https://console.groq.com/docs/api-reference#chat-create, and "Reasoning" there. */
   groq: {
     provider: "groq",
     baseUrl: "https://api.groq.com/openai/v1",
-    dialect: { maxTokensField: "max_completion_tokens" }
+    dialect: {
+      maxTokensField: "max_completion_tokens",
+      reasoning: "groq",
+      efforts: { minimal: "low", xhigh: "high" },
+      names: false,
+      embeddings: false
+    }
   },
-  /** https://docs.mistral.ai/api/#tag/chat, and "Reasoning" there: usage comes with the last chunk unasked. */
+  /**
+   * https://docs.mistral.ai/api/#tag/chat, and "Reasoning" there: usage comes with the last chunk unasked, and thinking is on
+   * (`high`) or off (`none`). Embeddings: at most 16,000 tokens in 256 texts.
+   */
   mistral: {
     provider: "mistral",
     baseUrl: "https://api.mistral.ai/v1",
     dialect: {
       streamUsage: false,
+      efforts: { minimal: "high", low: "high", medium: "high", xhigh: "high" },
       history: "thinking-parts",
       toolChoiceRequired: "any",
-      seedField: "random_seed"
+      seedField: "random_seed",
+      names: false,
+      userField: "none",
+      embeddings: { maxBatch: 256, maxBatchTokens: 16_000, dimensionsField: "output_dimension", user: false }
     }
   },
-  /** https://docs.together.ai/docs/inference/openai-compatibility */
-  together: { provider: "together", baseUrl: "https://api.together.ai/v1" },
+  /** https://docs.together.ai/docs/inference/openai-compatibility, and "Reasoning" there. */
+  together: {
+    provider: "together",
+    baseUrl: "https://api.together.ai/v1",
+    dialect: { reasoning: "enabled", efforts: { minimal: "low", xhigh: "high" } }
+  },
+  /**
+   * https://docs.perplexity.ai/api-reference/chat-completions-post. Answers come with `citations` and `search_results` in
+   * `providerMetadata`. It calls no tools, and lists no models.
+   */
+  perplexity: {
+    provider: "perplexity",
+    baseUrl: "https://api.perplexity.ai",
+    dialect: {
+      streamUsage: false,
+      efforts: { xhigh: "high" },
+      alternate: true,
+      tools: false,
+      userField: "none",
+      jsonObject: false,
+      embeddings: false,
+      models: false
+    }
+  },
+  /** Zhipu, mainland China. Keys go as they are; `ZhipuClient` of `effect-llm/zhipu` signs tokens with them. */
+  zhipu: { provider: "zhipu", baseUrl: "https://open.bigmodel.cn/api/paas/v4", dialect: glm },
+  /** Its plan for coding, with quotas of its own. */
+  zhipuCoding: { provider: "zhipu-coding", baseUrl: "https://open.bigmodel.cn/api/coding/paas/v4", dialect: glm },
+  /** Zhipu everywhere else. */
+  zai: { provider: "zai", baseUrl: "https://api.z.ai/api/paas/v4", dialect: glm },
+  /** Its plan for coding, with quotas of its own. */
+  zaiCoding: { provider: "zai-coding", baseUrl: "https://api.z.ai/api/coding/paas/v4", dialect: glm },
   /** https://platform.kimi.ai/docs/api/chat, and "Using Thinking Models" there. */
   moonshot: {
     provider: "moonshot",
     baseUrl: "https://api.moonshot.ai/v1",
-    dialect: { maxTokensField: "max_completion_tokens", reasoning: "thinking", history: "reasoning_content" }
+    dialect: {
+      maxTokensField: "max_completion_tokens",
+      reasoning: "thinking",
+      efforts: { minimal: "low", medium: "high", xhigh: "max" },
+      history: "reasoning_content",
+      toolChoices: "unthinking",
+      embeddings: false
+    }
   },
   /** https://help.aliyun.com/zh/model-studio/qwen-api-via-openai-chat-completions, mainland China. */
   dashscope: {
     provider: "dashscope",
     baseUrl: "https://dashscope.aliyuncs.com/compatible-mode/v1",
-    dialect: { reasoning: "enable_thinking", history: "reasoning_content" }
+    dialect: modelStudio
   },
   /** https://www.alibabacloud.com/help/en/model-studio/qwen-api-via-openai-chat-completions: everywhere else. */
   dashscopeIntl: {
     provider: "dashscope-intl",
     baseUrl: "https://dashscope-intl.aliyuncs.com/compatible-mode/v1",
-    dialect: { reasoning: "enable_thinking", history: "reasoning_content" }
+    dialect: modelStudio
   },
   /** https://docs.ollama.com/api/openai-compatibility, where `ollama serve` listens by default. */
   ollama: { provider: "ollama", baseUrl: "http://localhost:11434/v1" },

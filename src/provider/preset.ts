@@ -13,17 +13,20 @@ const hostOf = (baseUrl: string): string => /^[a-z]+:\/\/([^/?#]+)/i.exec(baseUr
 
 /**
  * The whole of an endpoint: what the options leave open is as in the preset with this base URL, and where there is none, as
- * with a provider that nobody knows.
+ * with a provider that nobody knows, which is called by its host unless `unknown` has a name.
  */
 export const resolve = <Dialect>(
   options: Preset<Dialect>,
   presets: Readonly<Record<string, Preset<Dialect>>>,
-  unknown: { readonly baseUrl: string; readonly dialect: Partial<Dialect> }
+  unknown: { readonly baseUrl: string; readonly dialect: Partial<Dialect>; readonly provider?: string }
 ): { readonly endpoint: Endpoint; readonly dialect: Partial<Dialect> } => {
   const baseUrl = options.baseUrl ?? unknown.baseUrl
   const known = Object.values(presets).find(
     (preset) => preset.baseUrl !== undefined && withoutSlash(preset.baseUrl) === withoutSlash(baseUrl)
   )
   const { dialect = unknown.dialect, ...endpoint } = { ...known, ...options }
-  return { dialect, endpoint: { ...endpoint, baseUrl, provider: endpoint.provider ?? hostOf(baseUrl) } }
+  return {
+    dialect,
+    endpoint: { ...endpoint, baseUrl, provider: endpoint.provider ?? unknown.provider ?? hostOf(baseUrl) }
+  }
 }

@@ -14,7 +14,11 @@ export type Protocol = (typeof protocols)[number]
 export const isProtocol = (name: string): name is Protocol => protocols.some((protocol) => protocol === name)
 
 /** Other names of providers. */
-const aliases: ReadonlyMap<string, string> = new Map([["google", "gemini"]])
+const aliases: ReadonlyMap<string, string> = new Map([
+  ["google", "gemini"],
+  ["z.ai", "zai"],
+  ["bigmodel", "zhipu"]
+])
 
 /** The provider that is meant by a name. */
 export const providerOf = (name: string): string => {

@@ -10,7 +10,7 @@
  *
  * @since 0.1.0
  */
-import type { Dialect } from "./chatCompletions/dialect.js"
+import type { Dialect, Effort } from "./chatCompletions/dialect.js"
 import { common } from "./chatCompletions/dialect.js"
 import { encodeRequest, withoutRefused } from "./chatCompletions/request.js"
 import { decodeResponse } from "./chatCompletions/response.js"
@@ -31,6 +31,11 @@ export {
    * @since 0.1.0
    * @category model
    */
+  type Effort,
+  /**
+   * @since 0.1.0
+   * @category model
+   */
   common
 }
 
@@ -43,8 +48,8 @@ export {
 export const make = (dialect: Partial<Dialect> = {}): Wire => ({
   name: "chat-completions",
   framing: "sse",
-  embeddings: OpenAIEmbeddings.make(dialect.embeddings),
-  models: Listing.openai,
+  ...(dialect.embeddings === false ? {} : { embeddings: OpenAIEmbeddings.make(dialect.embeddings) }),
+  ...(dialect.models === false ? {} : { models: Listing.openai }),
   encodeRequest: encodeRequest({ ...common, ...dialect }),
   withoutRefused,
   decodeResponse,

@@ -6,6 +6,7 @@ import * as ChatEvent from "../../src/ChatEvent.js"
 import * as Usage from "../../src/Usage.js"
 import * as ChatCompletions from "../../src/wire/ChatCompletions.js"
 import { records } from "../../src/wire/json.js"
+import { strictly } from "../../src/wire/strictSchema.js"
 import type { Frame, WireEvent, WireFailure } from "../../src/wire/Wire.js"
 import { chatRequest, chatResponse } from "./generators.js"
 
@@ -151,10 +152,31 @@ const heard = (message: Message): Message => {
   return { ...message, content }
 }
 
+/** With what is to be held to strictly as strict mode wants it. */
+const strict = ({ responseFormat, tools, ...request }: ChatRequest): ChatRequest => ({
+  ...request,
+  ...(tools === undefined
+    ? {}
+    : {
+        tools: tools.map(({ parameters = {}, strict: wished, ...tool }) => {
+          const { schema, ...held } = strictly(parameters, wished)
+          return { ...tool, parameters: schema, ...held }
+        })
+      }),
+  ...(responseFormat === undefined
+    ? {}
+    : {
+        responseFormat:
+          typeof responseFormat === "string"
+            ? responseFormat
+            : { ...responseFormat, ...strictly(responseFormat.schema, responseFormat.strict) }
+      })
+})
+
 describe("a request that is written reads back", () => {
   it.prop("in full", [chatRequest("acme"), FastCheck.boolean()], ([request, stream]) => {
     const { body } = got(wire.encodeRequest(request, { provider: "acme", model: "asked", stream }))
-    const expected: ChatRequest = { model: "asked", ...request, messages: request.messages.map(heard) }
+    const expected: ChatRequest = { model: "asked", ...strict(request), messages: request.messages.map(heard) }
     expect(got(wire.decodeRequest(sent(body)))).toEqual({ request: expected, stream })
   })
 })

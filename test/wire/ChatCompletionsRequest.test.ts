@@ -263,10 +263,41 @@ describe("tools", () => {
   it("are functions, with a schema in any case and strict as told", () => {
     const parameters = { type: "object", properties: { a: { type: "string" } } }
     expect(
-      body({ tools: [{ name: "f", description: "d", parameters, strict: true }, { name: "g" }] })["tools"]
+      body({ tools: [{ name: "f", description: "d", parameters, strict: false }, { name: "g" }] })["tools"]
     ).toEqual([
-      { type: "function", function: { name: "f", description: "d", parameters, strict: true } },
+      { type: "function", function: { name: "f", description: "d", parameters, strict: false } },
       { type: "function", function: { name: "g", parameters: { type: "object", properties: {} } } }
+    ])
+  })
+  it("are strict in the way of strict mode, in which nothing may be left out", () => {
+    const tools = [
+      { name: "f", parameters: { type: "object", properties: { a: { type: "string" } } }, strict: true },
+      { name: "g", strict: true }
+    ]
+    expect(body({ tools })["tools"]).toMatchObject([
+      {
+        function: {
+          parameters: {
+            type: "object",
+            properties: { a: { type: ["string", "null"] } },
+            required: ["a"],
+            additionalProperties: false
+          },
+          strict: true
+        }
+      },
+      {
+        function: {
+          parameters: { type: "object", properties: {}, required: [], additionalProperties: false },
+          strict: true
+        }
+      }
+    ])
+  })
+  it("are not strict where strict mode cannot say what they take", () => {
+    const parameters = { type: "object", additionalProperties: { type: "string" } }
+    expect(body({ tools: [{ name: "f", parameters, strict: true }] })["tools"]).toEqual([
+      { type: "function", function: { name: "f", parameters, strict: false } }
     ])
   })
   it("are chosen by mode or by name", () => {
@@ -281,10 +312,35 @@ describe("the shape of the answer", () => {
   const format = (responseFormat: Chat.ResponseFormat, dialect?: Dialect) =>
     body({ responseFormat }, dialect)["response_format"]
   it("is text, any JSON, or a schema", () => {
-    const named = { name: "n", schema: { type: "object" }, description: "d", strict: true }
+    const named = { name: "n", schema: { type: "object" }, description: "d" }
     expect(format("text")).toEqual({ type: "text" })
     expect(format("json")).toEqual({ type: "json_object" })
     expect(format(named)).toEqual({ type: "json_schema", json_schema: named })
+    expect(format({ ...named, strict: false })).toEqual({
+      type: "json_schema",
+      json_schema: { ...named, strict: false }
+    })
+  })
+  it("is a schema of strict mode where it shall be held to strictly and can be", () => {
+    const schema = { type: "object", properties: { a: { type: "integer" }, b: { type: "string" } }, required: ["a"] }
+    expect(format({ name: "n", schema, strict: true })).toEqual({
+      type: "json_schema",
+      json_schema: {
+        name: "n",
+        schema: {
+          type: "object",
+          properties: { a: { type: "integer" }, b: { type: ["string", "null"] } },
+          required: ["a", "b"],
+          additionalProperties: false
+        },
+        strict: true
+      }
+    })
+    const open = { type: "object", additionalProperties: true }
+    expect(format({ name: "n", schema: open, strict: true })).toEqual({
+      type: "json_schema",
+      json_schema: { name: "n", schema: open, strict: false }
+    })
   })
   it("is refused where the provider has no schemas, rather than sent without", () => {
     const named = { name: "n", schema: { type: "object" } }
@@ -312,7 +368,7 @@ describe("thinking is asked for", () => {
   })
   it("by a switch, with the effort beside it", () => {
     expect(asked({ effort: "high" }, "thinking")).toEqual({ thinking: { type: "enabled" }, reasoning_effort: "high" })
-    expect(asked({ budgetTokens: 10 }, "thinking")).toEqual({ thinking: { type: "enabled", budget_tokens: 10 } })
+    expect(asked({ budgetTokens: 10 }, "thinking")).toEqual({ thinking: { type: "enabled" } })
     expect(asked({ effort: "none" }, "thinking")).toEqual({ thinking: { type: "disabled" } })
     expect(asked({ budgetTokens: 0 }, "thinking")).toEqual({ thinking: { type: "disabled" } })
   })

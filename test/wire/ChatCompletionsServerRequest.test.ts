@@ -103,7 +103,7 @@ describe("messages", () => {
     ]
     expect(messages({ role: "user", content })).toEqual([
       Chat.user([
-        Chat.text("See"),
+        { type: "text", text: "See", cacheControl: {} },
         Chat.image("https://example.com/a.png", { detail: "high" }),
         Chat.image("https://example.com/b.png"),
         Chat.audio("data:audio/mpeg;base64,AAAA"),

@@ -6,9 +6,15 @@ import { isRecord } from "../json.js"
 export const bodyFields = [
   "service_tier",
   "system_fingerprint",
-  // Perplexity.
+  // Perplexity. xAI has citations too.
   "citations",
   "search_results",
+  "images",
+  "related_questions",
+  "videos",
+  // Zhipu: what its search found, and how its filter judged.
+  "web_search",
+  "content_filter",
   // OpenRouter: who really answered.
   "provider",
   // Azure OpenAI.

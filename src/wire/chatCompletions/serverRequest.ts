@@ -31,15 +31,23 @@ const readAudio = (audio: Json): unknown => {
     : `data:audio/${audioTypes[format] ?? format};base64,${data}`
 }
 
+/** A mark for the cache, without a time that we have no word for. */
+const readMark = (part: Json): Json => {
+  const mark = record(part, "cache_control")
+  if (mark === undefined) return {}
+  const ttl = mark["ttl"]
+  return { cacheControl: ttl === "5m" || ttl === "1h" ? { ttl } : {} }
+}
+
 const readPart = (part: unknown): unknown => {
   if (!isRecord(part)) return part
   switch (part["type"]) {
     case "text":
-      return { type: "text", text: part["text"] }
+      return { type: "text", text: part["text"], ...readMark(part) }
     case "image_url": {
       // Moonshot allows the URL alone.
       const image = record(part, "image_url") ?? { url: part["image_url"] }
-      return { type: "image", url: image["url"], ...present({ detail: image["detail"] }) }
+      return { type: "image", url: image["url"], ...present({ detail: image["detail"] }), ...readMark(part) }
     }
     case "input_audio":
       return { type: "audio", url: readAudio(record(part, "input_audio") ?? {}) }
@@ -47,7 +55,8 @@ const readPart = (part: unknown): unknown => {
       const file = record(part, "file") ?? {}
       return {
         type: "file",
-        ...present({ url: file["file_data"], fileId: file["file_id"], filename: file["filename"] })
+        ...present({ url: file["file_data"], fileId: file["file_id"], filename: file["filename"] }),
+        ...readMark(part)
       }
     }
     default:

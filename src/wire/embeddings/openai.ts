@@ -20,10 +20,12 @@ export interface Dialect {
   readonly maxBatchTokens?: number
   /** Whether vectors may be asked for as base64, which is a third of the size. @default false */
   readonly base64: boolean
-  /** Voyage calls it `output_dimension` (API reference, embeddings). @default "dimensions" */
+  /** Voyage and Mistral call it `output_dimension` (API reference, embeddings). @default "dimensions" */
   readonly dimensionsField: "dimensions" | "output_dimension"
   /** Whether `input_type` says whether these are queries or documents (Voyage). @default false */
   readonly inputType: boolean
+  /** Whether the name of the end user is sent. Mistral refuses it. @default true */
+  readonly user: boolean
 }
 
 export const common: Dialect = {
@@ -31,7 +33,8 @@ export const common: Dialect = {
   maxBatch: 256,
   base64: false,
   dimensionsField: "dimensions",
-  inputType: false
+  inputType: false,
+  user: true
 }
 
 /** OpenAI's own limits (API reference, embeddings/create). */
@@ -51,7 +54,7 @@ const encodeRequest =
         ...(dialect.inputType && (request.purpose === "query" || request.purpose === "document")
           ? { input_type: request.purpose }
           : {}),
-        ...(request.user === undefined ? {} : { user: request.user }),
+        ...(request.user === undefined || !dialect.user ? {} : { user: request.user }),
         ...request.extra
       }
     })

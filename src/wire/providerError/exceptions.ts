@@ -48,7 +48,10 @@ export const exceptions: ReadonlyArray<Rule> = [
     means: "QuotaExceededError"
   },
   { when: { provider: zhipu, code: ["1211"] }, means: "ModelNotFoundError" },
-  { when: { provider: zhipu, code: ["1210", "1212", "1213", "1214", "1215"] }, means: "InvalidRequestError" },
+  {
+    when: { provider: zhipu, code: ["1210", "1212", "1213", "1214", "1215", "1221", "1222"] },
+    means: "InvalidRequestError"
+  },
   { when: { provider: zhipu, code: ["1261"] }, means: "ContextLengthError" },
   { when: { provider: zhipu, code: ["1301"] }, means: "ContentFilterError" },
   // 1305 was a limit of the account once and is a lack of capacity today

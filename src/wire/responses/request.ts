@@ -4,7 +4,7 @@ import type { ChatRequest, ResponseFormat, ToolChoice, ToolDefinition } from "..
 import type { Peer, WireFailure, WireRequest } from "../Wire.js"
 import type { Dialect } from "./dialect.js"
 import { conversation, dataOf } from "./input.js"
-import { strictSchema } from "./strictSchema.js"
+import { strictly } from "../strictSchema.js"
 
 /** What a request asks for that the protocol has no word for. */
 const unsupported = (request: ChatRequest, dialect: Dialect): string | undefined => {
@@ -28,13 +28,13 @@ const noParameters = { type: "object", properties: {}, required: [], additionalP
 
 const functionTool = (tool: ToolDefinition, dialect: Dialect): Record<string, unknown> => {
   const { description, name, parameters = noParameters } = tool
-  const strict = (tool.strict ?? dialect.strictTools) ? strictSchema(parameters) : undefined
+  const { schema, strict } = strictly(parameters, tool.strict ?? dialect.strictTools)
   return {
     type: "function",
     name,
     ...(description === undefined ? {} : { description }),
-    parameters: strict ?? parameters,
-    strict: strict !== undefined
+    parameters: schema,
+    strict
   }
 }
 
@@ -51,13 +51,11 @@ const choiceOf = (choice: ToolChoice): unknown =>
 const formatOf = (format: ResponseFormat): Record<string, unknown> => {
   if (format === "text") return { type: "text" }
   if (format === "json") return { type: "json_object" }
-  const strict = format.strict === true ? strictSchema(format.schema) : undefined
   return {
     type: "json_schema",
     name: format.name,
     ...(format.description === undefined ? {} : { description: format.description }),
-    schema: strict ?? format.schema,
-    ...(format.strict === undefined ? {} : { strict: strict !== undefined })
+    ...strictly(format.schema, format.strict)
   }
 }
 

@@ -226,3 +226,13 @@ export const strictSchema = (root: JsonSchema): JsonSchema | undefined => {
     ? undefined
     : { ...strict, ...definitions }
 }
+
+/** The schema to send, and whether it shall be held to strictly: where that is wished, and strict mode can say what it says. */
+export const strictly = (
+  schema: JsonSchema,
+  wished: boolean | undefined
+): { readonly schema: JsonSchema; readonly strict?: boolean } => {
+  if (wished !== true) return wished === undefined ? { schema } : { schema, strict: wished }
+  const strict = strictSchema(schema)
+  return { schema: strict ?? schema, strict: strict !== undefined }
+}

@@ -1,0 +1,183 @@
+/** Messages as Chat Completions writes them. OpenAI, API reference: chat/create. */
+import { Either } from "effect"
+import type {
+  AssistantMessage,
+  CacheControl,
+  FilePart,
+  Message,
+  ReasoningPart,
+  TextPart,
+  ToolMessage,
+  UserPart
+} from "../../Chat.js"
+import { text, textOf } from "../../Chat.js"
+import type { Json } from "../json.js"
+import type { Peer, WireFailure } from "../Wire.js"
+import { encodeCall } from "./calls.js"
+import type { Dialect } from "./dialect.js"
+import { named, unsupported } from "./fields.js"
+import { encodeDetail } from "./thoughts.js"
+import { alternating } from "./turns.js"
+
+// -------------------------------------------------------------------------------------
+// parts
+// -------------------------------------------------------------------------------------
+
+/** A mark for the cache, where the provider knows marks. */
+const cacheMark = (mark: CacheControl | undefined, dialect: Dialect): Json =>
+  mark === undefined || dialect.cacheControl === "none"
+    ? {}
+    : { cache_control: { type: "ephemeral", ...(dialect.cacheControl === "ttl" ? mark : {}) } }
+
+/** `data:audio/wav;base64,…` as its format and its bytes. */
+const dataUrl = /^data:[^/;,]+\/([^;,]+)[^,]*;base64,(.*)$/is
+
+/** OpenAI knows `wav` and `mp3`; the media types of both have other names too. */
+const audioFormats: Readonly<Record<string, string>> = { mpeg: "mp3", "x-wav": "wav", wave: "wav", "vnd.wave": "wav" }
+
+const filePart = (part: FilePart): Either.Either<Json, WireFailure> => {
+  if (part.fileId !== undefined) {
+    return Either.right({ type: "file", file: { file_id: part.fileId, ...named("filename", part.filename) } })
+  }
+  return part.url !== undefined && /^data:/i.test(part.url)
+    ? Either.right({ type: "file", file: { filename: part.filename ?? "file", file_data: part.url } })
+    : unsupported("file by URL")
+}
+
+const textPart = (part: TextPart, dialect: Dialect): Json => ({
+  type: "text",
+  text: part.text,
+  ...cacheMark(part.cacheControl, dialect)
+})
+
+const userPart = (part: UserPart, dialect: Dialect): Either.Either<Json, WireFailure> => {
+  switch (part.type) {
+    case "text":
+      return Either.right(textPart(part, dialect))
+    case "image":
+      return Either.right({
+        type: "image_url",
+        image_url: { url: part.url, ...named("detail", part.detail) },
+        ...cacheMark(part.cacheControl, dialect)
+      })
+    case "audio": {
+      const [, format, data] = dataUrl.exec(part.url) ?? []
+      if (format === undefined || data === undefined) {
+        return unsupported(/^data:/i.test(part.url) ? "audio in another form than base64" : "audio by URL")
+      }
+      const known = audioFormats[format.toLowerCase()] ?? format.toLowerCase()
+      return Either.right({ type: "input_audio", input_audio: { data, format: known } })
+    }
+    case "file":
+      return Either.map(filePart(part), (file) => ({ ...file, ...cacheMark(part.cacheControl, dialect) }))
+  }
+}
+
+const content = (
+  parts: string | ReadonlyArray<UserPart>,
+  dialect: Dialect
+): Either.Either<string | ReadonlyArray<Json>, WireFailure> =>
+  typeof parts === "string" ? Either.right(parts) : Either.all(parts.map((part) => userPart(part, dialect)))
+
+// -------------------------------------------------------------------------------------
+// what the model said before
+// -------------------------------------------------------------------------------------
+
+const thinkingPart = (part: ReasoningPart): Json => ({
+  type: "thinking",
+  thinking: [{ type: "text", text: part.text }],
+  ...named("signature", part.signature)
+})
+
+/** The thoughts as this provider may see them: of others' only the text, since the rest means nothing to it. */
+const visible = (thoughts: ReadonlyArray<ReasoningPart>, peer: Peer): ReadonlyArray<ReasoningPart> =>
+  thoughts
+    .map((part): ReasoningPart => (part.provider === peer.provider ? part : { type: "reasoning", text: part.text }))
+    .filter((part) => part.text !== "" || part.signature !== undefined)
+
+const isThought = (part: { readonly type: string }): part is ReasoningPart => part.type === "reasoning"
+
+const isText = (part: { readonly type: string }): part is TextPart => part.type === "text"
+
+/** The thoughts as a part of the message, under the dialect's name for them. */
+const history = (parts: ReadonlyArray<ReasoningPart>, peer: Peer, dialect: Dialect): Json => {
+  switch (dialect.history) {
+    case "reasoning_content": {
+      const text = parts.map((part) => part.text).join("")
+      return text === "" ? {} : { reasoning_content: text }
+    }
+    case "reasoning_details": {
+      const own = visible(
+        parts.filter((part) => part.provider === peer.provider),
+        peer
+      )
+      return own.length === 0 ? {} : { reasoning_details: own.map(encodeDetail) }
+    }
+    default:
+      return {}
+  }
+}
+
+const assistant = (message: AssistantMessage, peer: Peer, dialect: Dialect): Json => {
+  const thoughts = typeof message.content === "string" ? [] : message.content.filter(isThought)
+  const texts = typeof message.content === "string" ? [] : message.content.filter(isText)
+  const said = textOf(message.content)
+  const calls = message.toolCalls ?? []
+  const thinking = dialect.history === "thinking-parts" ? visible(thoughts, peer) : []
+  const marked = dialect.cacheControl !== "none" && texts.some((part) => part.cacheControl !== undefined)
+  const parts = [
+    ...thinking.map(thinkingPart),
+    ...(marked ? texts : said === "" ? [] : [text(said)]).map((part) => textPart(part, dialect))
+  ]
+  return {
+    role: "assistant",
+    content: thinking.length > 0 || marked ? parts : said === "" && calls.length > 0 ? null : said,
+    ...history(thoughts, peer, dialect),
+    ...(calls.length > 0 ? { tool_calls: calls.map(encodeCall) } : {})
+  }
+}
+
+// -------------------------------------------------------------------------------------
+// messages
+// -------------------------------------------------------------------------------------
+
+/** A mark on a tool's result stands on its last part. */
+const result = ({ cacheControl, content }: ToolMessage, dialect: Dialect): ToolMessage["content"] => {
+  if (cacheControl === undefined || dialect.cacheControl === "none") return content
+  const parts = typeof content === "string" ? [text(content)] : content
+  return parts.map((part, index) => (index === parts.length - 1 ? { ...part, cacheControl } : part))
+}
+
+const encodeMessage = (message: Message, peer: Peer, dialect: Dialect): Either.Either<Json, WireFailure> => {
+  switch (message.role) {
+    case "system":
+    case "developer":
+      return Either.map(content(message.content, dialect), (content) => ({
+        role: message.role === "system" ? "system" : dialect.developerRole,
+        content
+      }))
+    case "user":
+      return Either.map(content(message.content, dialect), (content) => ({
+        role: "user",
+        content,
+        ...named("name", message.name)
+      }))
+    case "assistant":
+      return Either.right(assistant(message, peer, dialect))
+    case "tool":
+      return Either.map(content(result(message, dialect), dialect), (content) => ({
+        role: "tool",
+        tool_call_id: message.toolCallId,
+        content
+      }))
+  }
+}
+
+export const encodeMessages = (
+  messages: ReadonlyArray<Message>,
+  peer: Peer,
+  dialect: Dialect
+): Either.Either<ReadonlyArray<Json>, WireFailure> =>
+  Either.all(
+    (dialect.alternate ? alternating(messages) : messages).map((message) => encodeMessage(message, peer, dialect))
+  )
