@@ -17,7 +17,7 @@ import type { EmbeddingsWire, ModelsWire, Wire } from "../wire/Wire.js"
 const chats: ReadonlyArray<readonly [RegExp, Wire]> = [
   [/\/chat\/completions$/, ChatCompletions.make()],
   [/\/responses$/, Responses.make()],
-  [/\/messages$/, Anthropic.make()],
+  [/\/messages$|:(?:streamR|r)awPredict$/, Anthropic.make()],
   [/:(?:streamG|g)enerateContent$/, Gemini.make()],
   [/\/api\/chat$/, Ollama.make()],
   [/\/services\/aigc\/(?:text|multimodal)-generation\/generation$/, DashScope.make()]
