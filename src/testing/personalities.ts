@@ -14,8 +14,10 @@ import * as Ollama from "../wire/Ollama.js"
 import * as Responses from "../wire/Responses.js"
 import type { EmbeddingsWire, ModelsWire, Wire } from "../wire/Wire.js"
 
+const chatCompletions = ChatCompletions.make()
+
 const chats: ReadonlyArray<readonly [RegExp, Wire]> = [
-  [/\/chat\/completions$/, ChatCompletions.make()],
+  [/\/chat\/completions$/, chatCompletions],
   [/\/responses$/, Responses.make()],
   [/\/messages$|:(?:streamR|r)awPredict$/, Anthropic.make()],
   [/:(?:streamG|g)enerateContent$/, Gemini.make()],
@@ -35,7 +37,11 @@ const embeddings: ReadonlyArray<readonly [RegExp, EmbeddingsWire]> = [
 const at = <A>(all: ReadonlyArray<readonly [RegExp, A]>, path: string): A | undefined =>
   all.find(([spoken]) => spoken.test(path))?.[1]
 
-export const chatAt = (path: string): Wire | undefined => at(chats, path)
+/** `dialect`: whom it follows in Chat Completions. */
+export const chatAt = (path: string, dialect?: Partial<ChatCompletions.Dialect>): Wire | undefined => {
+  const wire = at(chats, path)
+  return wire === chatCompletions && dialect !== undefined ? ChatCompletions.make(dialect) : wire
+}
 
 export const embeddingsAt = (path: string): EmbeddingsWire | undefined => at(embeddings, path)
 

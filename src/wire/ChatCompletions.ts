@@ -43,14 +43,14 @@ export {
 export const make = (dialect: Partial<Dialect> = {}): Wire => ({
   name: "chat-completions",
   framing: "sse",
-  embeddings: OpenAIEmbeddings.make(dialect.embeddings),
+  ...(dialect.embeddings === false ? {} : { embeddings: OpenAIEmbeddings.make(dialect.embeddings) }),
   models: Listing.openai,
   encodeRequest: encodeRequest({ ...common, ...dialect }),
   withoutRefused,
   decodeResponse,
   decodeStream,
   decodeRequest,
-  encodeResponse,
-  encodeStream,
+  encodeResponse: encodeResponse({ ...common, ...dialect }),
+  encodeStream: encodeStream({ ...common, ...dialect }),
   encodeError
 })

@@ -39,7 +39,7 @@ export interface Dialect {
    */
   readonly reasoning: "effort" | "object" | "thinking" | "enable_thinking" | "none"
   /**
-   * How the thoughts of earlier turns are sent back.
+   * How the thoughts of earlier turns are sent back, which is how a server tells them.
    *
    * - `reasoning_content`: a text beside the content (DeepSeek and Moonshot, which refuse tool results without it).
    * - `reasoning_details`: a list, unchanged (OpenRouter, "Preserving reasoning"). Thoughts of other providers stay out.
@@ -58,8 +58,8 @@ export interface Dialect {
    * request with a schema is `Unsupported`, so that none is lost unheard; `LLM.object` then finds another way. @default true
    */
   readonly jsonSchema: boolean
-  /** How the provider's embeddings deviate. @default as OpenAI's, 256 texts a request, as numbers */
-  readonly embeddings?: Partial<OpenAIEmbeddings.Dialect>
+  /** How the provider's embeddings deviate. `false`: it has none. @default as OpenAI's, 256 texts a request, as numbers */
+  readonly embeddings?: Partial<OpenAIEmbeddings.Dialect> | false
 }
 
 /**

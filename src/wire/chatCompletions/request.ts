@@ -17,7 +17,7 @@ import { isRecord } from "../json.js"
 import type { Peer, WireFailure, WireRequest } from "../Wire.js"
 import { encodeCall } from "./calls.js"
 import type { Dialect } from "./dialect.js"
-import { encodeDetail } from "./thoughts.js"
+import { encodeDetail, encodePart } from "./thoughts.js"
 
 /** A field under the protocol's name, where there is a value. */
 const named = (name: string, value: unknown): Json => (value === undefined ? {} : { [name]: value })
@@ -59,12 +59,6 @@ const userPart = (part: UserPart): Either.Either<Json, WireFailure> => {
   }
 }
 
-const thinkingPart = (part: ReasoningPart): Json => ({
-  type: "thinking",
-  thinking: [{ type: "text", text: part.text }],
-  ...named("signature", part.signature)
-})
-
 /** The thoughts as this provider may see them: of others' only the text, since the rest means nothing to it. */
 const visible = (thoughts: ReadonlyArray<ReasoningPart>, peer: Peer): ReadonlyArray<ReasoningPart> =>
   thoughts
@@ -101,9 +95,7 @@ const assistant = (message: AssistantMessage, peer: Peer, dialect: Dialect): Jso
   return {
     role: "assistant",
     content:
-      thinking.length === 0
-        ? spoken
-        : [...thinking.map(thinkingPart), ...(text === "" ? [] : [{ type: "text", text }])],
+      thinking.length === 0 ? spoken : [...thinking.map(encodePart), ...(text === "" ? [] : [{ type: "text", text }])],
     ...history(thoughts, peer, dialect),
     ...(calls.length > 0 ? { tool_calls: calls.map(encodeCall) } : {})
   }
