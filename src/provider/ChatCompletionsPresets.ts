@@ -36,11 +36,11 @@ export const presets = {
       embeddings: { ...embeddings, path: "/deployments/{model}/embeddings" }
     }
   },
-  /** https://api-docs.deepseek.com/api/create-chat-completion, and "Thinking Mode" and "JSON Output" there. */
+  /** https://api-docs.deepseek.com/api/create-chat-completion, and "Thinking Mode" and "JSON Output" there: no embeddings. */
   deepseek: {
     provider: "deepseek",
     baseUrl: "https://api.deepseek.com",
-    dialect: { reasoning: "thinking", history: "reasoning_content", jsonSchema: false }
+    dialect: { reasoning: "thinking", history: "reasoning_content", jsonSchema: false, embeddings: false }
   },
   /** https://openrouter.ai/docs/api-reference/chat-completion, and "Reasoning Tokens" there. */
   openrouter: {
@@ -50,11 +50,11 @@ export const presets = {
   },
   /** https://docs.x.ai/docs/api-reference#chat-completions */
   xai: { provider: "xai", baseUrl: "https://api.x.ai/v1", dialect: { maxTokensField: "max_completion_tokens" } },
-  /** https://console.groq.com/docs/api-reference#chat-create */
+  /** https://console.groq.com/docs/api-reference#chat-create: no embeddings. */
   groq: {
     provider: "groq",
     baseUrl: "https://api.groq.com/openai/v1",
-    dialect: { maxTokensField: "max_completion_tokens" }
+    dialect: { maxTokensField: "max_completion_tokens", embeddings: false }
   },
   /** https://docs.mistral.ai/api/#tag/chat, and "Reasoning" there: usage comes with the last chunk unasked. */
   mistral: {
