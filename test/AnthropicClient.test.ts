@@ -117,6 +117,13 @@ describe("where a request goes, and with what", () => {
       expect(whole.headers).not.toHaveProperty("anthropic-version")
     })
   )
+  it.effect("a list of models, but where the model is in the path", () =>
+    Effect.gen(function* () {
+      const { anthropic, vertex } = AnthropicClient.presets
+      const clients = yield* Effect.forEach([anthropic, vertex], AnthropicClient.make)
+      expect(clients.map(({ listModels }) => listModels !== undefined)).toEqual([true, false])
+    }).pipe(Effect.provide(NodeHttpClient.layerUndici))
+  )
   it.effect("a provider called anthropic, unless it is told otherwise", () =>
     Effect.gen(function* () {
       const wires = yield* Effect.forEach(

@@ -8,6 +8,7 @@ import * as KeyPool from "../src/KeyPool.js"
 import * as LLM from "../src/LLM.js"
 import * as LLMErrors from "../src/LLMError.js"
 import * as ChatCompletionsClient from "../src/provider/ChatCompletionsClient.js"
+import * as ResponsesClient from "../src/provider/ResponsesClient.js"
 import * as ProviderClient from "../src/ProviderClient.js"
 import * as RateLimiter from "../src/RateLimiter.js"
 import * as Retry from "../src/Retry.js"
@@ -110,6 +111,22 @@ describe("middleware", () => {
       expect(embeddings).toEqual([[4]])
       expect(attempts).toHaveLength(away.attempts.length + 1)
     })
+  )
+
+  it.effect("are not asked of providers whose presets say that they have none", () =>
+    Effect.gen(function* () {
+      const clients = [
+        ChatCompletionsClient.make(ChatCompletionsClient.presets.deepseek),
+        ChatCompletionsClient.make(ChatCompletionsClient.presets.groq),
+        ResponsesClient.make(ResponsesClient.presets.deepseek),
+        ChatCompletionsClient.make(ChatCompletionsClient.presets.openai)
+      ]
+      const embeds = yield* Effect.forEach(
+        clients,
+        Effect.map((client) => client.embeddings !== undefined)
+      )
+      expect(embeds).toEqual([false, false, false, true])
+    }).pipe(Effect.provide(NodeHttpClient.layerUndici))
   )
 
   it.effect("has a typed error where a provider has none", () =>

@@ -37,6 +37,34 @@ describe("TestLLM", () => {
     )
   )
 
+  it("tells thoughts, text and arguments a word at a time, and each thought's signature with its last word", () => {
+    const whole = TestLLM.response({
+      reasoningParts: [{ type: "reasoning", text: "Let me think.", id: "t1", signature: "sealed" }],
+      text: "Two calls.",
+      toolCalls: [
+        { id: "a", name: "search", arguments: '{"for":"two words"}' },
+        { id: "b", name: "clock", arguments: "{}" }
+      ]
+    })
+    const told = TestLLM.wordByWord(whole)
+    const thought = { _tag: "ReasoningDelta", index: 0, id: "t1" }
+    expect(told.filter(({ _tag }) => _tag === "ReasoningDelta")).toEqual([
+      { ...thought, text: "Let " },
+      { ...thought, text: "me " },
+      { ...thought, text: "think.", signature: "sealed" }
+    ])
+    expect(told.flatMap((event) => (event._tag === "ToolCallDelta" ? [event.argumentsDelta] : []))).toEqual([
+      '{"for":"two ',
+      'words"}',
+      "{}"
+    ])
+    expect(told.reduce(ChatEvent.append, ChatEvent.nothing)).toMatchObject({
+      text: whole.text,
+      reasoningParts: whole.reasoningParts,
+      toolCalls: whole.toolCalls
+    })
+  })
+
   it.effect("says so when its script is over, or begins again", () =>
     Effect.gen(function* () {
       yield* LLM.chat("?")
@@ -144,6 +172,11 @@ describe("SimulatedProvider", () => {
       expect(frames[frames.length - 2]).toContain('"prompt_tokens"')
       const silent = yield* post(provider.baseUrl, { stream: true })
       expect(silent.text).not.toContain('"prompt_tokens"')
+      const generous = yield* SimulatedProvider.make({
+        answer: () => "one two",
+        chatCompletions: { streamUsage: false }
+      })
+      expect((yield* post(generous.baseUrl, { stream: true })).text).toContain('"prompt_tokens"')
     })
   )
 

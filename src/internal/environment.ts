@@ -56,11 +56,14 @@ const keysUnder = (name: string): Effect.Effect<ReadonlyArray<Redacted.Redacted<
   )
 }
 
+/** Where the keys of a provider are looked for first. */
+export const keyVariable = (provider: string): string => `${prefixOf(provider)}_API_KEY`
+
 /** The keys under `<NAME>_API_KEY`, or under another name that is usual for the provider. */
 export const apiKeys = (
   provider: string
 ): Effect.Effect<ReadonlyArray<Redacted.Redacted<string>>, ConfigError.ConfigError> => {
-  const name = `${prefixOf(provider)}_API_KEY`
+  const name = keyVariable(provider)
   const other = otherNames[name]
   const found = Effect.flatMap(keysUnder(name), (keys) =>
     keys.length > 0 || other === undefined ? Effect.succeed(keys) : keysUnder(other)

@@ -26,7 +26,7 @@ export const presets = {
   /** https://docs.x.ai/docs/guides/responses-api: keeps answers for thirty days unless `store` is false. */
   xai: { provider: "xai", baseUrl: "https://api.x.ai/v1", dialect: { strictTools: false } },
   /** https://api-docs.deepseek.com/guides/responses_api: keeps nothing, and shows its thoughts as they are. */
-  deepseek: { provider: "deepseek", baseUrl: "https://api.deepseek.com", dialect: plain },
+  deepseek: { provider: "deepseek", baseUrl: "https://api.deepseek.com", dialect: { ...plain, embeddings: false } },
   /** https://lmstudio.ai/docs/developer/openai-compat/responses, where it listens by default. */
   lmStudio: { provider: "lmstudio", baseUrl: "http://localhost:1234/v1", dialect: plain }
 } as const satisfies Record<string, Preset<Dialect>>

@@ -1,7 +1,6 @@
 /**
- * A provider on loopback that does what you tell it: a real HTTP server that speaks both of OpenAI's protocols, Ollama's and
- * DashScope's, knows its keys, takes its time, and fails on demand. It keeps a log of what really happened on its side of the
- * wire.
+ * A provider on loopback that does what you tell it: a real HTTP server that speaks every protocol there is a client for,
+ * knows its keys, takes its time, and fails on demand. It keeps a log of what really happened on its side of the wire.
  *
  * @example
  * ```ts
@@ -27,6 +26,7 @@ import type { IncomingMessage, ServerResponse } from "node:http"
 import { createServer } from "node:http"
 import type { Socket } from "node:net"
 import type { ChatRequest, ChatResponse } from "../Chat.js"
+import type { Dialect } from "../wire/ChatCompletions.js"
 import { serve } from "./simulatedExchange.js"
 
 /**
@@ -175,6 +175,11 @@ export interface Options {
   readonly answer?: (request: ChatRequest) => string | Partial<ChatResponse>
   /** The models that are listed; any name is answered. @default ["simulated"] */
   readonly models?: ReadonlyArray<string>
+  /**
+   * Whom it follows where it speaks Chat Completions, such as the `dialect` of a preset: where it tells thoughts, and whether
+   * its streams tell their usage unasked. @default OpenAI, with thoughts in all places where clients look for them
+   */
+  readonly chatCompletions?: Partial<Dialect>
   /** Before the first byte. @default 0 */
   readonly latency?: Delay
   /** Between the events of a stream. @default 0 */

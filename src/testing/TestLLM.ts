@@ -169,18 +169,35 @@ export const delayed = (delay: Duration.DurationInput, step: Step): Scripted =>
  */
 export const never: Scripted = Scripted.Never()
 
+const words = (text: string): ReadonlyArray<string> => text.match(/\s*\S+\s*/g) ?? [text]
+
+/** A thought a word at a time: its signature comes with the last, for it vouches for all of them. */
+const thoughtByWord = ({ signature, text, ...about }: Events.ReasoningDelta): ReadonlyArray<ChatEvent> =>
+  words(text).map((word, index, { length }) => ({
+    ...about,
+    text: word,
+    ...(signature === undefined || index < length - 1 ? {} : { signature })
+  }))
+
 /**
- * The events of an answer, its text a word at a time.
+ * The events of an answer, its thoughts, its text and the arguments of its calls a word at a time.
  *
  * @since 0.1.0
  * @category constructors
  */
 export const wordByWord = (whole: ChatResponse): ReadonlyArray<ChatEvent> =>
-  Events.fromResponse(whole).flatMap((event): ReadonlyArray<ChatEvent> =>
-    event._tag === "TextDelta"
-      ? (event.text.match(/\s*\S+\s*/g) ?? [event.text]).map((text) => ({ _tag: "TextDelta", text }))
-      : [event]
-  )
+  Events.fromResponse(whole).flatMap((event): ReadonlyArray<ChatEvent> => {
+    switch (event._tag) {
+      case "TextDelta":
+        return words(event.text).map((text) => ({ ...event, text }))
+      case "ReasoningDelta":
+        return thoughtByWord(event)
+      case "ToolCallDelta":
+        return words(event.argumentsDelta).map((argumentsDelta) => ({ ...event, argumentsDelta }))
+      default:
+        return [event]
+    }
+  })
 
 const toStream = (step: Step): Stream.Stream<ChatEvent, LLMError> => {
   if (typeof step === "string") return toStream(answer({ text: step }))

@@ -14,10 +14,12 @@ import * as Ollama from "../wire/Ollama.js"
 import * as Responses from "../wire/Responses.js"
 import type { ServedEmbeddingsWire, ServedModelsWire, Wire } from "../wire/Wire.js"
 
+const chatCompletions = ChatCompletions.make()
+
 const chats: ReadonlyArray<readonly [RegExp, Wire]> = [
-  [/\/chat\/completions$/, ChatCompletions.make()],
+  [/\/chat\/completions$/, chatCompletions],
   [/\/responses$/, Responses.make()],
-  [/\/messages$/, Anthropic.make()],
+  [/\/messages$|:(?:streamR|r)awPredict$/, Anthropic.make()],
   [/:(?:streamG|g)enerateContent$/, Gemini.make()],
   [/\/api\/chat$/, Ollama.make()],
   [/\/services\/aigc\/(?:text|multimodal)-generation\/generation$/, DashScope.make()]
@@ -35,7 +37,11 @@ const embeddings: ReadonlyArray<readonly [RegExp, ServedEmbeddingsWire]> = [
 const at = <A>(all: ReadonlyArray<readonly [RegExp, A]>, path: string): A | undefined =>
   all.find(([spoken]) => spoken.test(path))?.[1]
 
-export const chatAt = (path: string): Wire | undefined => at(chats, path)
+/** `dialect`: whom it follows in Chat Completions. */
+export const chatAt = (path: string, dialect?: Partial<ChatCompletions.Dialect>): Wire | undefined => {
+  const wire = at(chats, path)
+  return wire === chatCompletions && dialect !== undefined ? ChatCompletions.make(dialect) : wire
+}
 
 export const embeddingsAt = (path: string): ServedEmbeddingsWire | undefined => at(embeddings, path)
 

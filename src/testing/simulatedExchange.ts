@@ -352,7 +352,7 @@ export const serve = (
       const text = yield* bodyOf(request)
       body = parse(text)
       const refusal = yield* refusalOf(provider, secret, startedAt)
-      const wire = chatAt(path)
+      const wire = chatAt(path, provider.options.chatCompletions)
       if (refusal !== undefined) return yield* refuse(wire, refusal)
       const list = request.method === "GET" ? modelsAt(path, request.headers) : undefined
       if (list !== undefined) return yield* give(list.encodeResponse(provider.options.models ?? ["simulated"]))

@@ -83,7 +83,8 @@ export const anthropic: Dialect = Dialects.anthropic
 export const make = (dialect: Partial<Dialect> = {}): Wire => ({
   name: "anthropic-messages",
   framing: "sse",
-  models: Listing.anthropic,
+  // A server that names the model in its path has no list beside it.
+  ...(dialect.path?.includes("{model}") === true ? {} : { models: Listing.anthropic }),
   encodeRequest: encodeRequest({ ...anthropic, ...dialect }),
   withoutRefused,
   decodeResponse,

@@ -45,17 +45,20 @@ export {
  * @since 0.1.0
  * @category constructors
  */
-export const make = (dialect: Partial<Dialect> = {}): Wire => ({
-  name: "chat-completions",
-  framing: "sse",
-  ...(dialect.embeddings === false ? {} : { embeddings: OpenAIEmbeddings.make(dialect.embeddings) }),
-  ...(dialect.models === false ? {} : { models: Listing.openai }),
-  encodeRequest: encodeRequest({ ...common, ...dialect }),
-  withoutRefused,
-  decodeResponse,
-  decodeStream,
-  decodeRequest,
-  encodeResponse,
-  encodeStream,
-  encodeError
-})
+export const make = (dialect: Partial<Dialect> = {}): Wire => {
+  const spoken: Dialect = { ...common, ...dialect }
+  return {
+    name: "chat-completions",
+    framing: "sse",
+    ...(spoken.embeddings === false ? {} : { embeddings: OpenAIEmbeddings.make(spoken.embeddings) }),
+    ...(spoken.models ? { models: Listing.openai } : {}),
+    encodeRequest: encodeRequest(spoken),
+    withoutRefused,
+    decodeResponse,
+    decodeStream,
+    decodeRequest,
+    encodeResponse: encodeResponse(spoken),
+    encodeStream: encodeStream(spoken),
+    encodeError
+  }
+}

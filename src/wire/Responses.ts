@@ -60,7 +60,7 @@ export const openai: Dialect = Dialects.openai
 export const make = (dialect: Partial<Dialect> = {}): Wire => ({
   name: "responses",
   framing: "sse",
-  embeddings: OpenAIEmbeddings.make(dialect.embeddings),
+  ...(dialect.embeddings === false ? {} : { embeddings: OpenAIEmbeddings.make(dialect.embeddings) }),
   models: Listing.openai,
   encodeRequest: encodeRequest({ ...openai, ...dialect }),
   withoutRefused,

@@ -53,6 +53,17 @@ describe("a server reads a request", () => {
       })
     )
   })
+
+  it("that says in its path which model is asked, as on Google Vertex", () => {
+    const body = { anthropic_version: "vertex-2023-10-16", max_tokens: 9, messages: [question] }
+    const models = [
+      "/models/claude-opus-4%401:rawPredict",
+      "/models/claude-1:streamRawPredict",
+      "/models/claude-1"
+    ].map((path) => Either.map(wire.decodeRequest(body, { path, headers: {} }), ({ request }) => request.model))
+    expect(models).toEqual([Either.right("claude-opus-4@1"), Either.right("claude-1"), Either.right(undefined)])
+  })
+
   it("with a system prompt in blocks, and instructions further on", () => {
     const late = { role: "system", content: [{ type: "text", text: "Be kind." }] }
     const inside = {

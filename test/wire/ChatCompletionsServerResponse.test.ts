@@ -50,6 +50,45 @@ describe("a server writes an answer", () => {
       usage
     })
   })
+  it("with its thoughts in the place where the provider tells them", () => {
+    const thoughtful: ChatResponse = {
+      ...answer,
+      reasoning: "Hm.",
+      reasoningParts: [{ type: "reasoning", text: "Hm.", signature: "s" }]
+    }
+    const details = [{ type: "reasoning.text", text: "Hm.", signature: "s", index: 0 }]
+    const parts = [
+      { type: "thinking", thinking: [{ type: "text", text: "Hm." }], signature: "s" },
+      { type: "text", text: "Hello." }
+    ]
+    const places = [
+      ["none", { content: "Hello.", reasoning_content: "Hm.", reasoning_details: details }],
+      ["reasoning_content", { content: "Hello.", reasoning_content: "Hm." }],
+      ["reasoning_details", { content: "Hello.", reasoning: "Hm.", reasoning_details: details }],
+      ["thinking-parts", { content: parts }]
+    ] as const
+    for (const [history, message] of places) {
+      const { encodeResponse, encodeStream } = ChatCompletions.make({ history })
+      expect(encodeResponse(thoughtful)["choices"]).toEqual([
+        {
+          index: 0,
+          message: { role: "assistant", refusal: null, ...message },
+          logprobs: null,
+          finish_reason: "stop"
+        }
+      ])
+      const { content, ...beside } = message
+      const piece = encodeStream({}).push({ _tag: "ReasoningDelta", index: 0, text: "Hm.", signature: "s" })
+      const delta = typeof content === "string" ? beside : { content: content.slice(0, 1) }
+      expect(piece.map(({ data }): unknown => JSON.parse(data))).toEqual([
+        {
+          object: "chat.completion.chunk",
+          created: 0,
+          choices: [{ index: 0, delta, logprobs: null, finish_reason: null }]
+        }
+      ])
+    }
+  })
   it("in OpenAI's words for why it ended, whoever ended it", () => {
     const reason = (finishReason: FinishReason, rawFinishReason: string) =>
       wire.encodeResponse({ ...answer, finishReason, rawFinishReason })["choices"]

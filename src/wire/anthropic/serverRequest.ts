@@ -4,7 +4,7 @@ import type { ChatRequest } from "../../Chat.js"
 import * as Chat from "../../Chat.js"
 import type { Json } from "../json.js"
 import { isRecord, kept, record, string } from "../json.js"
-import type { WireFailure } from "../Wire.js"
+import type { Address, WireFailure } from "../Wire.js"
 import { malformed } from "../Wire.js"
 import { readMark, readMessages } from "./serverContent.js"
 
@@ -120,8 +120,23 @@ const valueAt = (value: unknown, path: ReadonlyArray<PropertyKey>): unknown =>
 
 const validate = ParseResult.validateEither(Chat.ChatRequest)
 
+/** Google Vertex names the model in the path: `…/models/{model}:rawPredict`, or `:streamRawPredict`. */
+const modelAt = (address: Address | undefined): string | undefined => {
+  const [, name] = /([^/:]+):(?:streamR|r)awPredict$/.exec(address?.path ?? "") ?? []
+  return name === undefined ? undefined : decodedName(name)
+}
+
+const decodedName = (name: string): string => {
+  try {
+    return decodeURIComponent(name)
+  } catch {
+    return name
+  }
+}
+
 export const decodeRequest = (
-  body: unknown
+  body: unknown,
+  address?: Address
 ): Either.Either<{ readonly request: ChatRequest; readonly stream: boolean }, WireFailure> => {
   if (!isRecord(body)) return Either.left(malformed("", body))
   const {
@@ -158,7 +173,7 @@ export const decodeRequest = (
     const unsaidEffort = effort !== undefined && effort !== null && effort !== reasoning?.["effort"]
     const format = record(config, "format") ?? (isRecord(earlierFormat) ? earlierFormat : undefined)
     const candidate = present({
-      model,
+      model: model ?? modelAt(address),
       messages: drafts.map(({ message }) => message),
       tools: listed.length > hosted.length ? listed.filter(isCustom).map(readTool) : undefined,
       toolChoice: chosen,

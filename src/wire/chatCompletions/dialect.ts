@@ -53,7 +53,7 @@ export interface Dialect {
   /** The provider's words for efforts where they are not ours, or where it has fewer. @default {} */
   readonly efforts: Readonly<Partial<Record<Effort, string>>>
   /**
-   * How the thoughts of earlier turns are sent back.
+   * How the thoughts of earlier turns are sent back, which is how a server tells them.
    *
    * - `reasoning_content`: a text beside the content (DeepSeek and Moonshot, which refuse tool results without it; Z.ai).
    * - `reasoning_details`: a list, unchanged (OpenRouter, "Preserving reasoning"). Thoughts of other providers stay out.

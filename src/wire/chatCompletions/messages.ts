@@ -16,7 +16,7 @@ import type { Peer, WireFailure } from "../Wire.js"
 import { encodeCall } from "./calls.js"
 import type { Dialect } from "./dialect.js"
 import { named, unsupported } from "./fields.js"
-import { encodeDetail } from "./thoughts.js"
+import { encodeDetail, encodePart } from "./thoughts.js"
 import { alternating } from "./turns.js"
 
 // -------------------------------------------------------------------------------------
@@ -83,12 +83,6 @@ const content = (
 // what the model said before
 // -------------------------------------------------------------------------------------
 
-const thinkingPart = (part: ReasoningPart): Json => ({
-  type: "thinking",
-  thinking: [{ type: "text", text: part.text }],
-  ...named("signature", part.signature)
-})
-
 /** The thoughts as this provider may see them: of others' only the text, since the rest means nothing to it. */
 const visible = (thoughts: ReadonlyArray<ReasoningPart>, peer: Peer): ReadonlyArray<ReasoningPart> =>
   thoughts
@@ -126,7 +120,7 @@ const assistant = (message: AssistantMessage, peer: Peer, dialect: Dialect): Jso
   const thinking = dialect.history === "thinking-parts" ? visible(thoughts, peer) : []
   const marked = dialect.cacheControl !== "none" && texts.some((part) => part.cacheControl !== undefined)
   const parts = [
-    ...thinking.map(thinkingPart),
+    ...thinking.map(encodePart),
     ...(marked ? texts : said === "" ? [] : [text(said)]).map((part) => textPart(part, dialect))
   ]
   return {

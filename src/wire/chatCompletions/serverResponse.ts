@@ -5,9 +5,10 @@ import type { Json } from "../json.js"
 import { record, records, string } from "../json.js"
 import type { Frame, StreamEncoder } from "../Wire.js"
 import { encodeCall } from "./calls.js"
+import type { Dialect } from "./dialect.js"
 import { encodeFinishReason } from "./finishReason.js"
 import { choiceFields, messageFields, pick } from "./metadata.js"
-import { encodeDetail } from "./thoughts.js"
+import { encodeDetail, encodePart } from "./thoughts.js"
 import { encodeUsage } from "./usage.js"
 
 /** What else was said of the answer as a whole. `choices` and an `error` would be read as something else. */
@@ -16,38 +17,63 @@ const further = (metadata: Json): Json => {
   return Object.fromEntries(Object.entries(metadata).filter(([field]) => !elsewhere.has(field)))
 }
 
-/** The thoughts for those who want only the text, and for those who send them back. */
-const encodeThoughts = (text: string, details: ReadonlyArray<Json>): Json =>
-  details.length === 0 ? {} : { ...(text === "" ? {} : { reasoning_content: text }), reasoning_details: details }
+/** How a server deviates: it tells thoughts where it wants to see them again. */
+type Manner = Pick<Dialect, "history" | "streamUsage">
 
-export const encodeResponse = (response: ChatResponse): Record<string, unknown> => {
-  const { providerMetadata: metadata, refusal, text, toolCalls } = response
-  return {
-    ...further(metadata),
-    id: response.id,
-    object: "chat.completion",
-    created: 0,
-    model: response.model,
-    choices: [
-      {
-        index: 0,
-        message: {
-          role: "assistant",
-          content: text === "" && (toolCalls.length > 0 || refusal !== "") ? null : text,
-          refusal: refusal === "" ? null : refusal,
-          ...encodeThoughts(response.reasoning, response.reasoningParts.map(encodeDetail)),
-          ...(toolCalls.length === 0 ? {} : { tool_calls: toolCalls.map(encodeCall) }),
-          ...pick(metadata, messageFields)
-        },
-        logprobs: null,
-        ...pick(metadata, choiceFields),
-        finish_reason: encodeFinishReason(response.finishReason, response.rawFinishReason, toolCalls.length > 0)
-      },
-      ...records(metadata, "choices")
-    ],
-    ...(response.usage.estimated ? {} : { usage: encodeUsage(response.usage) })
+const field = (name: string, text: string): Json => (text === "" ? {} : { [name]: text })
+
+/** The thoughts beside the content. Where none go back, for those who want only the text and for those who want all. */
+const besideContent = (text: string, details: ReadonlyArray<Json>, { history }: Manner): Json => {
+  if (details.length === 0) return {}
+  switch (history) {
+    case "reasoning_content":
+      return field("reasoning_content", text)
+    case "reasoning_details":
+      return { ...field("reasoning", text), reasoning_details: details }
+    case "thinking-parts":
+      return {}
+    case "none":
+      return { ...field("reasoning_content", text), reasoning_details: details }
   }
 }
+
+const contentOf = ({ reasoningParts, refusal, text, toolCalls }: ChatResponse, { history }: Manner): unknown =>
+  history === "thinking-parts" && reasoningParts.length > 0
+    ? [...reasoningParts.map(encodePart), ...(text === "" ? [] : [{ type: "text", text }])]
+    : text === "" && (toolCalls.length > 0 || refusal !== "")
+      ? null
+      : text
+
+export const encodeResponse =
+  (manner: Manner) =>
+  (response: ChatResponse): Record<string, unknown> => {
+    const { providerMetadata: metadata, refusal, toolCalls } = response
+    return {
+      ...further(metadata),
+      id: response.id,
+      object: "chat.completion",
+      created: 0,
+      model: response.model,
+      choices: [
+        {
+          index: 0,
+          message: {
+            role: "assistant",
+            content: contentOf(response, manner),
+            refusal: refusal === "" ? null : refusal,
+            ...besideContent(response.reasoning, response.reasoningParts.map(encodeDetail), manner),
+            ...(toolCalls.length === 0 ? {} : { tool_calls: toolCalls.map(encodeCall) }),
+            ...pick(metadata, messageFields)
+          },
+          logprobs: null,
+          ...pick(metadata, choiceFields),
+          finish_reason: encodeFinishReason(response.finishReason, response.rawFinishReason, toolCalls.length > 0)
+        },
+        ...records(metadata, "choices")
+      ],
+      ...(response.usage.estimated ? {} : { usage: encodeUsage(response.usage) })
+    }
+  }
 
 /** Tools that the client declared to take free text. */
 const customTools = (request: Json): ReadonlySet<string> =>
@@ -58,93 +84,99 @@ const customTools = (request: Json): ReadonlySet<string> =>
   )
 
 /** The chunks that say what the events say. `request` tells whether the client wants the usage, and which tools are custom. */
-export const encodeStream = (request: Json): StreamEncoder => {
-  const wantsUsage = record(request, "stream_options")?.["include_usage"] === true
-  const custom = customTools(request)
-  /** How much of the arguments of each call has been told. */
-  const told = new Map<number, string>()
-  /** What was said of each thought beside its text: it stands on every piece. */
-  const thoughts = new Map<number, Pick<ReasoningPart, "id" | "format">>()
-  let head: Json = { object: "chat.completion.chunk", created: 0 }
+export const encodeStream =
+  (manner: Manner) =>
+  (request: Json): StreamEncoder => {
+    const wantsUsage = !manner.streamUsage || record(request, "stream_options")?.["include_usage"] === true
+    const custom = customTools(request)
+    /** How much of the arguments of each call has been told. */
+    const told = new Map<number, string>()
+    /** What was said of each thought beside its text: it stands on every piece. */
+    const thoughts = new Map<number, Pick<ReasoningPart, "id" | "format">>()
+    let head: Json = { object: "chat.completion.chunk", created: 0 }
 
-  const frame = (body: Json): Frame => ({ data: JSON.stringify({ ...head, ...body }) })
+    const frame = (body: Json): Frame => ({ data: JSON.stringify({ ...head, ...body }) })
 
-  const chunk = (delta: Json, choice: Json = {}, body: Json = {}): Frame =>
-    frame({
-      ...body,
-      choices: [{ index: 0, delta, logprobs: null, finish_reason: null, ...choice }],
-      ...(wantsUsage ? { usage: null } : {})
-    })
+    const chunk = (delta: Json, choice: Json = {}, body: Json = {}): Frame =>
+      frame({
+        ...body,
+        choices: [{ index: 0, delta, logprobs: null, finish_reason: null, ...choice }],
+        ...(wantsUsage ? { usage: null } : {})
+      })
 
-  const thought = (event: ReasoningDelta): Frame => {
-    const { _tag, index, provider: _, signature, text, ...known } = event
-    const about = { ...thoughts.get(index), ...known }
-    thoughts.set(index, about)
-    const detail = encodeDetail({ ...about, text, ...(signature === undefined ? {} : { signature }) }, index)
-    return chunk(encodeThoughts(text, [detail]))
-  }
+    const thought = (event: ReasoningDelta): Frame => {
+      const { _tag, index, provider: _, signature, text, ...known } = event
+      const about = { ...thoughts.get(index), ...known }
+      thoughts.set(index, about)
+      const piece = { text, ...(signature === undefined ? {} : { signature }) }
+      return chunk(
+        manner.history === "thinking-parts"
+          ? { content: [encodePart(piece)] }
+          : besideContent(text, [encodeDetail({ ...about, ...piece }, index)], manner)
+      )
+    }
 
-  const callPiece = (event: Pick<ToolCallDelta, "index" | "id" | "name">, piece: string, free: boolean): Frame => {
-    const before = told.get(event.index)
-    told.set(event.index, (before ?? "") + piece)
-    const kind = free ? "custom" : "function"
-    const name = before === undefined ? { name: event.name } : {}
-    return chunk({
-      tool_calls: [
-        {
-          index: event.index,
-          ...(before === undefined ? { id: event.id, type: kind } : {}),
-          [kind]: free ? { ...name, input: piece } : { ...name, arguments: piece }
-        }
+    const callPiece = (event: Pick<ToolCallDelta, "index" | "id" | "name">, piece: string, free: boolean): Frame => {
+      const before = told.get(event.index)
+      told.set(event.index, (before ?? "") + piece)
+      const kind = free ? "custom" : "function"
+      const name = before === undefined ? { name: event.name } : {}
+      return chunk({
+        tool_calls: [
+          {
+            index: event.index,
+            ...(before === undefined ? { id: event.id, type: kind } : {}),
+            [kind]: free ? { ...name, input: piece } : { ...name, arguments: piece }
+          }
+        ]
+      })
+    }
+
+    /** What was not told in pieces. */
+    const callEnd = ({ call, index }: ToolCallEnd): ReadonlyArray<Frame> => {
+      const before = told.get(index)
+      const rest = call.arguments.startsWith(before ?? "") ? call.arguments.slice((before ?? "").length) : ""
+      return before !== undefined && rest === ""
+        ? []
+        : [callPiece({ index, id: call.id, name: call.name }, rest, call.type === "custom" || custom.has(call.name))]
+    }
+
+    const finish = (event: Finish): ReadonlyArray<Frame> => {
+      const { providerMetadata: metadata, usage } = event
+      const reason = encodeFinishReason(event.reason, event.rawReason, told.size > 0)
+      return [
+        chunk(
+          pick(metadata, messageFields),
+          { ...pick(metadata, choiceFields), finish_reason: reason },
+          { ...further(metadata), ...head }
+        ),
+        ...(wantsUsage && !usage.estimated ? [frame({ choices: [], usage: encodeUsage(usage) })] : []),
+        { data: "[DONE]" }
       ]
-    })
-  }
+    }
 
-  /** What was not told in pieces. */
-  const callEnd = ({ call, index }: ToolCallEnd): ReadonlyArray<Frame> => {
-    const before = told.get(index)
-    const rest = call.arguments.startsWith(before ?? "") ? call.arguments.slice((before ?? "").length) : ""
-    return before !== undefined && rest === ""
-      ? []
-      : [callPiece({ index, id: call.id, name: call.name }, rest, call.type === "custom" || custom.has(call.name))]
-  }
-
-  const finish = (event: Finish): ReadonlyArray<Frame> => {
-    const { providerMetadata: metadata, usage } = event
-    const reason = encodeFinishReason(event.reason, event.rawReason, told.size > 0)
-    return [
-      chunk(
-        pick(metadata, messageFields),
-        { ...pick(metadata, choiceFields), finish_reason: reason },
-        { ...further(metadata), ...head }
-      ),
-      ...(wantsUsage && !usage.estimated ? [frame({ choices: [], usage: encodeUsage(usage) })] : []),
-      { data: "[DONE]" }
-    ]
-  }
-
-  return {
-    push: (event: ChatEvent): ReadonlyArray<Frame> => {
-      switch (event._tag) {
-        case "Start":
-          head = { id: event.id, ...head, model: event.model }
-          return [chunk({ role: "assistant", content: "", refusal: null })]
-        case "TextDelta":
-          return [chunk({ content: event.text })]
-        case "ReasoningDelta":
-          return [thought(event)]
-        case "RefusalDelta":
-          return [chunk({ refusal: event.text })]
-        case "ToolCallDelta":
-          return [callPiece(event, event.argumentsDelta, custom.has(event.name))]
-        case "ToolCallEnd":
-          return callEnd(event)
-        case "Finish":
-          return finish(event)
+    return {
+      push: (event: ChatEvent): ReadonlyArray<Frame> => {
+        switch (event._tag) {
+          case "Start":
+            head = { id: event.id, ...head, model: event.model }
+            return [chunk({ role: "assistant", content: "", refusal: null })]
+          case "TextDelta":
+            return [chunk({ content: event.text })]
+          case "ReasoningDelta":
+            return [thought(event)]
+          case "RefusalDelta":
+            return [chunk({ refusal: event.text })]
+          case "ToolCallDelta":
+            return [callPiece(event, event.argumentsDelta, custom.has(event.name))]
+          case "ToolCallEnd":
+            return callEnd(event)
+          case "Finish":
+            return finish(event)
+        }
       }
     }
   }
-}
 
 export const encodeError = (error: {
   readonly status: number

@@ -137,3 +137,10 @@ export const encodeDetail = (part: Omit<ReasoningPart, "type" | "provider">, ind
     ...(format === undefined ? {} : { format })
   }
 }
+
+/** A thought, or a piece of one, as a part of the content. */
+export const encodePart = (part: Pick<ReasoningPart, "text" | "signature">): Json => ({
+  type: "thinking",
+  thinking: [{ type: "text", text: part.text }],
+  ...(part.signature === undefined ? {} : { signature: part.signature })
+})

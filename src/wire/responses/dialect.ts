@@ -46,8 +46,8 @@ export interface Dialect {
    * @default false
    */
   readonly reasoningBudget: boolean
-  /** How the server's embeddings deviate. @default as OpenAI's, 256 texts a request, as numbers */
-  readonly embeddings?: Partial<OpenAIEmbeddings.Dialect>
+  /** How the server's embeddings deviate. `false`: it has none. @default as OpenAI's, 256 texts a request, as numbers */
+  readonly embeddings?: Partial<OpenAIEmbeddings.Dialect> | false
 }
 
 /**

@@ -1,0 +1,84 @@
+/**
+ * The same requests to every provider, over real sockets and reached by configuration alone: what is understood and what comes
+ * back is the same. The tables of providers in the documents are what was found here; `UPDATE_MATRIX=1` writes them.
+ */
+import { FileSystem } from "@effect/platform"
+import { NodeFileSystem, NodeHttpClient } from "@effect/platform-node"
+import { describe, expect, it } from "@effect/vitest"
+import { Config, ConfigProvider, Effect, Either, Layer } from "effect"
+import { keyVariable } from "../src/internal/environment.js"
+import * as LLM from "../src/LLM.js"
+import { listing, matrix, section, withSection } from "./matrix/documents.js"
+import { compare, withProvider } from "./matrix/exchange.js"
+import { bestWay, nameOf, providers } from "./matrix/providers.js"
+import { ada, scenarios } from "./matrix/scenarios.js"
+
+/** All that is looked at below, once for all tests. */
+const findings = Effect.runSync(
+  Effect.cached(
+    Effect.forEach(
+      providers,
+      (provider) => Effect.map(withProvider(provider), (exchanges) => [provider, exchanges] as const),
+      { concurrency: 4 }
+    ).pipe(Effect.scoped, Effect.provide(NodeHttpClient.layerUndici))
+  )
+)
+
+for (const provider of providers) {
+  const exchanges = Effect.flatMap(findings, (all) =>
+    Effect.fromNullable(all.find(([found]) => found === provider)?.[1])
+  )
+
+  describe(nameOf(provider), () => {
+    for (const scenario of scenarios) {
+      it.live(scenario.name, () =>
+        Effect.gen(function* () {
+          const exchange = yield* Effect.fromNullable((yield* exchanges).ofScenario.get(scenario.name))
+          const { found, wanted } = compare(provider, scenario, exchange)
+          expect(found).toStrictEqual(wanted)
+        })
+      )
+    }
+
+    it.live("gives a value, in the best way that it has", () =>
+      Effect.gen(function* () {
+        const { value, way } = yield* exchanges
+        expect(value).toEqual(Either.right(ada))
+        expect(way).toBe(bestWay(provider))
+      })
+    )
+
+    it.effect("is found by its name, with a key from the environment", () =>
+      Effect.gen(function* () {
+        const environment = new Map([[keyVariable(provider.provider), "secret"]])
+        const { info } = yield* LLM.LLM.pipe(
+          Effect.provide(
+            LLM.layerConfig({ provider: provider.provider, wire: provider.protocol, model: provider.model })
+          ),
+          Effect.provide(NodeHttpClient.layerUndici),
+          Effect.provide(Layer.setConfigProvider(ConfigProvider.fromMap(environment)))
+        )
+        expect([info.provider, info.wire]).toEqual([provider.provider, provider.protocol])
+      })
+    )
+  })
+}
+
+describe("documents", () => {
+  it.live.each([
+    ["README.md", "matrix", matrix],
+    ["docs/providers.md", "providers", listing]
+  ] as const)("%s says what was found", ([path, name, write]) =>
+    Effect.gen(function* () {
+      const files = yield* FileSystem.FileSystem
+      const wanted = write(yield* findings)
+      const document = yield* files.readFileString(path)
+      const written = yield* section(document, name)
+      if (yield* Config.withDefault(Config.boolean("UPDATE_MATRIX"), false)) {
+        yield* files.writeFileString(path, withSection(document, name, wanted))
+      } else {
+        expect(written, "UPDATE_MATRIX=1 writes it").toBe(wanted)
+      }
+    }).pipe(Effect.provide(NodeFileSystem.layer))
+  )
+})

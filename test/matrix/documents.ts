@@ -1,0 +1,199 @@
+/** Tables for people, as the matrix has found them, and the places in documents where they stand. */
+import { isDeepStrictEqual } from "node:util"
+import { Option } from "effect"
+import { keyVariable } from "../../src/internal/environment.js"
+import type { Protocol } from "../../src/provider/protocols.js"
+import type { Exchanges } from "./exchange.js"
+import { compare } from "./exchange.js"
+import type { Provider } from "./providers.js"
+import { embedders, missing, nameOf, uncounted } from "./providers.js"
+import type { Scenario } from "./scenarios.js"
+import { scenarios } from "./scenarios.js"
+
+/** What was found of a provider. */
+export type Finding = readonly [provider: Provider, exchanges: Exchanges]
+
+// -------------------------------------------------------------------------------------
+// markdown
+// -------------------------------------------------------------------------------------
+
+type Row = ReadonlyArray<string>
+
+/** A table whose columns are as wide as their widest cell, as formatters of Markdown want it. */
+const table = (head: Row, rows: ReadonlyArray<Row>, centered: (column: number) => boolean = () => false): string => {
+  const widths = head.map((_, column) => Math.max(3, ...[head, ...rows].map((row) => row[column]?.length ?? 0)))
+  const line = (row: Row): string =>
+    `| ${widths.map((width, column) => pad(row[column] ?? "", width, centered(column))).join(" | ")} |`
+  const rule = `| ${widths.map((width, column) => (centered(column) ? `:${"-".repeat(width - 2)}:` : "-".repeat(width))).join(" | ")} |`
+  return [line(head), rule, ...rows.map(line)].join("\n")
+}
+
+const pad = (text: string, width: number, centered: boolean): string => {
+  const before = centered ? Math.floor((width - text.length) / 2) : 0
+  return (" ".repeat(before) + text).padEnd(width)
+}
+
+// -------------------------------------------------------------------------------------
+// the matrix
+// -------------------------------------------------------------------------------------
+
+const protocolTitles: Readonly<Record<Protocol, string>> = {
+  "chat-completions": "Chat Completions",
+  responses: "Responses",
+  "anthropic-messages": "Messages",
+  gemini: "Gemini",
+  ollama: "Ollama",
+  dashscope: "DashScope"
+}
+
+const code = (text: string): string => `\`${text}\``
+
+/** In lines of at most 120 characters, but for longer words. */
+const wrapped = (text: string): string =>
+  text
+    .split(" ")
+    .reduce<ReadonlyArray<string>>((lines, word) => {
+      const longer = `${lines.at(-1) ?? ""} ${word}`.trim()
+      return longer.length > 120 ? [...lines, word] : [...lines.slice(0, -1), longer]
+    }, [])
+    .join("\n")
+
+const unique = <A>(values: ReadonlyArray<A>): ReadonlyArray<A> => [...new Set(values)]
+
+const superscript = (index: number): string => ["¹", "²", "³", "⁴", "⁵", "⁶"][index] ?? `(${index + 1})`
+
+/** Providers by their titles: under one of these stand all protocols, regions and versions. */
+const byTitle = (findings: ReadonlyArray<Finding>): ReadonlyArray<readonly [string, ReadonlyArray<Finding>]> =>
+  unique(findings.map(([{ title }]) => title))
+    .toSorted((one, other) => one.localeCompare(other, "en"))
+    .map((title) => [title, findings.filter(([provider]) => provider.title === title)])
+
+const protocolsOf = (findings: ReadonlyArray<Finding>): string =>
+  unique(findings.map(([{ protocol }]) => protocolTitles[protocol])).join(", ")
+
+const isAsWanted = (scenario: Scenario, [provider, exchanges]: Finding): boolean => {
+  const exchange = exchanges.ofScenario.get(scenario.name)
+  if (exchange === undefined) return false
+  const { found, wanted } = compare(provider, scenario, exchange)
+  return isDeepStrictEqual(found, wanted)
+}
+
+/** ✓: as wanted in every protocol; with a number where one has no word for it; — where none has; ✗: not as wanted. */
+const cell =
+  (features: ReadonlyArray<string>, findings: ReadonlyArray<Finding>) =>
+  (scenario: Scenario): string => {
+    if (!findings.every((finding) => isAsWanted(scenario, finding))) return "✗"
+    const lacking = findings.map(([provider]) => missing(provider, scenario.name))
+    const notes = unique(lacking.flatMap((feature) => (feature === undefined ? [] : [feature])))
+    return [
+      lacking.every((feature) => feature !== undefined) ? "—" : "✓",
+      ...notes.map((feature) => superscript(features.indexOf(feature)))
+    ].join("")
+  }
+
+const ways = {
+  schema: "by the provider's own means",
+  tool: "by a tool that must be called",
+  prompt: "by a checked prompt"
+} as const
+
+/** How `LLM.object` gets on without the provider's own way. */
+const instead = (findings: ReadonlyArray<Finding>): string => {
+  const found = unique(findings.flatMap(([, { way }]) => (way === undefined ? [] : [ways[way]])))
+  return ` \`LLM.object\` works all the same, ${sentence(found)}.`
+}
+
+const sentence = (parts: ReadonlyArray<string>): string => {
+  const last = parts.at(-1) ?? ""
+  return parts.length < 2 ? last : `${parts.slice(0, -1).join(", ")} and ${last}`
+}
+
+/** Who lacks a feature, and what happens there. */
+const footnote =
+  (findings: ReadonlyArray<Finding>) =>
+  (feature: string, index: number): string => {
+    const without = findings.filter(([provider]) => scenarios.some(({ name }) => missing(provider, name) === feature))
+    const who = byTitle(without).map(([title, its]) => `${title} (${protocolsOf(its)})`)
+    const isSchema = without.every(([provider]) => missing(provider, "schema") === feature)
+    return `${superscript(index)} No ${feature} with ${sentence(who)}: an \`UnsupportedError\`, before anything is sent.${isSchema ? instead(without) : ""}`
+  }
+
+const countsMissing = (findings: ReadonlyArray<Finding>): ReadonlyArray<string> =>
+  unique(
+    findings.flatMap(([provider]) => {
+      const counts = uncounted(provider).map(code)
+      return counts.length === 0
+        ? []
+        : [`The ${protocolTitles[provider.protocol]} protocol does not count ${sentence(counts)}: there they are zero.`]
+    })
+  )
+
+/** The providers and the scenarios, as they were found. */
+export const matrix = (findings: ReadonlyArray<Finding>): string => {
+  const features = unique(
+    findings.flatMap(([provider]) => scenarios.flatMap(({ name }) => missing(provider, name) ?? []))
+  )
+  const rows = byTitle(findings).map(([title, its]) => [title, protocolsOf(its), ...scenarios.map(cell(features, its))])
+  const legend = scenarios.map(({ meaning, name }) => `${name}: ${meaning}`).join("; ")
+  return [
+    table(["provider", "protocols", ...scenarios.map(({ name }) => name)], rows, (column) => column > 1),
+    ...[...features.map(footnote(findings)), ...countsMissing(findings), `${legend}.`].map(wrapped)
+  ].join("\n\n")
+}
+
+// -------------------------------------------------------------------------------------
+// the table of providers
+// -------------------------------------------------------------------------------------
+
+const place = (baseUrl: string): string => (baseUrl === "" ? "yours" : baseUrl)
+
+/** One line a preset: where it is, whose key it takes, and what else it can do. */
+export const listing = (findings: ReadonlyArray<Finding>): string =>
+  table(
+    ["provider", "name", "preset", "`wire`", "base URL", "key", "texts a request", "lists models"],
+    [
+      ...byTitle(findings).flatMap(([title, its]) =>
+        its.map(([provider, { client }]) => [
+          title,
+          code(provider.provider),
+          code(nameOf(provider)),
+          code(provider.protocol),
+          place(provider.baseUrl),
+          code(keyVariable(provider.provider)),
+          client.embeddings === undefined ? "—" : String(client.embeddings.maxBatch),
+          client.listModels === undefined ? "—" : "✓"
+        ])
+      ),
+      ...embedders.map(({ baseUrl, embeddings, preset, provider, title }) => [
+        title,
+        code(provider),
+        code(`EmbeddingsClient.presets.${preset}`),
+        "—",
+        baseUrl,
+        "—",
+        String(embeddings.maxBatch),
+        "—"
+      ])
+    ]
+  )
+
+// -------------------------------------------------------------------------------------
+// places in documents
+// -------------------------------------------------------------------------------------
+
+const marks = (name: string) => ({ begin: `<!-- ${name}: begin -->`, end: `<!-- ${name}: end -->` })
+
+/** What stands between the marks of a name. */
+export const section = (document: string, name: string): Option.Option<string> => {
+  const { begin, end } = marks(name)
+  const [from, to] = [document.indexOf(begin), document.indexOf(end)]
+  return from < 0 || to < from ? Option.none() : Option.some(document.slice(from + begin.length, to).trim())
+}
+
+/** The document with something else between the marks of a name. */
+export const withSection = (document: string, name: string, text: string): string => {
+  const { begin, end } = marks(name)
+  const [before, ...rest] = document.split(begin)
+  const [, ...after] = rest.join(begin).split(end)
+  return `${before}${begin}\n\n${text}\n\n${end}${after.join(end)}`
+}

@@ -1,0 +1,229 @@
+/** The scenarios with one provider: what it understood, and what came back, whole and streamed. */
+import type { HttpClient } from "@effect/platform"
+import type { Scope } from "effect"
+import { Chunk, Effect, Either, Stream } from "effect"
+import type { ChatRequest, ChatResponse, Message } from "../../src/Chat.js"
+import * as Chat from "../../src/Chat.js"
+import type { ChatEvent } from "../../src/ChatEvent.js"
+import * as Events from "../../src/ChatEvent.js"
+import * as KeyPool from "../../src/KeyPool.js"
+import * as LLM from "../../src/LLM.js"
+import type { LLMError, StreamInterruptedError } from "../../src/LLMError.js"
+import type { Service } from "../../src/ProviderClient.js"
+import { ProviderClient } from "../../src/ProviderClient.js"
+import * as RateLimiter from "../../src/RateLimiter.js"
+import * as StructuredOutput from "../../src/StructuredOutput.js"
+import { SimulatedProvider } from "../../src/testing/index.js"
+import type * as Usage from "../../src/Usage.js"
+import type { Provider } from "./providers.js"
+import { anonymousCalls, dialectOf, missing, uncounted } from "./providers.js"
+import type { Scenario } from "./scenarios.js"
+import { answerTo, Person, personQuestion, scenarios } from "./scenarios.js"
+
+/** What came of a scenario. */
+export interface Exchange {
+  readonly whole: Either.Either<ChatResponse, LLMError>
+  readonly streamed: Either.Either<ChatResponse, LLMError | StreamInterruptedError>
+  readonly events: ReadonlyArray<ChatEvent>
+  /** What the server understood, of both requests. */
+  readonly understood: ReadonlyArray<ChatRequest>
+}
+
+/** What came of all scenarios with one provider, and of asking it for a value. */
+export interface Exchanges {
+  readonly client: Service
+  readonly ofScenario: ReadonlyMap<string, Exchange>
+  readonly value: Either.Either<unknown, LLMError>
+  /** How the provider was asked for the value. */
+  readonly way: "schema" | "tool" | "prompt" | undefined
+}
+
+const wayOf = (request: ChatRequest | undefined): Exchanges["way"] => {
+  if (request === undefined) return undefined
+  if (typeof request.responseFormat === "object") return "schema"
+  return typeof request.toolChoice === "object" ? "tool" : "prompt"
+}
+
+/** All exchanges with a provider, which listens on a port of its own until the scope closes, and answers as it is told. */
+export const withProvider = (
+  provider: Provider
+): Effect.Effect<Exchanges, KeyPool.InvalidPoolError, HttpClient.HttpClient | Scope.Scope> =>
+  Effect.gen(function* () {
+    const arrived: Array<ChatRequest> = []
+    const server = yield* SimulatedProvider.make({
+      keys: [{ key: "secret" }],
+      chatCompletions: dialectOf(provider),
+      answer: (request) => {
+        arrived.push(request)
+        return answerTo(request)
+      }
+    })
+    const client = yield* provider.at(server.baseUrl)
+    const llm = yield* LLM.make({ model: provider.model, retry: false, telemetry: false }).pipe(
+      Effect.provideService(ProviderClient, client),
+      Effect.provideServiceEffect(
+        KeyPool.KeyPool,
+        KeyPool.make({ providerId: provider.provider, keys: [{ key: "secret", id: "the-key" }] })
+      ),
+      Effect.provide(RateLimiter.unlimited)
+    )
+    const ask = ({ name, request }: Scenario) =>
+      Effect.gen(function* () {
+        const before = arrived.length
+        const whole = yield* Effect.either(llm.chat(request))
+        const events = yield* Effect.either(Stream.runCollect(llm.chatStream(request)))
+        const exchange: Exchange = {
+          whole,
+          streamed: yield* Effect.either(Effect.flatMap(events, (all) => Events.collect(Stream.fromChunk(all)))),
+          events: Either.match(events, { onLeft: () => [], onRight: Chunk.toReadonlyArray }),
+          understood: arrived.slice(before)
+        }
+        return [name, exchange] as const
+      })
+    const ofScenario = new Map(yield* Effect.forEach(scenarios, ask))
+    const value = yield* Effect.either(StructuredOutput.generate(llm, personQuestion, { schema: Person }))
+    return { client, ofScenario, value: Either.map(value, (result) => result.value), way: wayOf(arrived.at(-1)) }
+  })
+
+// -------------------------------------------------------------------------------------
+// what must be equal
+// -------------------------------------------------------------------------------------
+
+/** An answer, less its id, how long it took, and what the provider says in its own words. */
+const said = (response: ChatResponse) => ({
+  provider: response.provider,
+  model: response.model,
+  keyId: response.keyId,
+  attempts: response.attempts.map(({ error, keyId }) => ({ error, keyId })),
+  text: response.text,
+  reasoning: response.reasoning,
+  refusal: response.refusal,
+  toolCalls: response.toolCalls,
+  finishReason: response.finishReason,
+  usage: response.usage
+})
+
+const without = (usage: Usage.Usage, counts: ReadonlyArray<keyof Usage.Usage>): Usage.Usage => ({
+  ...usage,
+  ...Object.fromEntries(counts.map((count) => [count, 0]))
+})
+
+/** The answer of a scenario, whoever gives it. */
+const expected = (provider: Provider, { answer }: Scenario): ReturnType<typeof said> => ({
+  provider: provider.provider,
+  model: provider.model,
+  keyId: "the-key",
+  attempts: [{ error: undefined, keyId: "the-key" }],
+  text: answer.text ?? "",
+  reasoning: (answer.reasoningParts ?? []).map((part) => part.text).join(""),
+  refusal: "",
+  toolCalls: answer.toolCalls ?? [],
+  finishReason: answer.toolCalls === undefined ? "stop" : "tool-calls",
+  usage: without(answer.usage, uncounted(provider))
+})
+
+/** All that a whole answer and a streamed one must have in common: everything but how long they took. */
+const timeless = (response: ChatResponse) => ({
+  ...response,
+  latency: 0,
+  attempts: response.attempts.map((attempt) => ({ ...attempt, duration: 0 }))
+})
+
+/** What the events of a stream say, each kind by itself. */
+const told = (events: ReadonlyArray<ChatEvent>) => {
+  const joined = new Map<number, string>()
+  for (const event of events) {
+    if (event._tag === "ToolCallDelta") {
+      joined.set(event.index, (joined.get(event.index) ?? "") + event.argumentsDelta)
+    }
+  }
+  return {
+    first: events[0]?._tag,
+    last: events.at(-1)?._tag,
+    ends: events.filter(({ _tag }) => _tag === "Start" || _tag === "Finish").length,
+    calls: events.flatMap((event) => (event._tag === "ToolCallEnd" ? [[event.index, event.call] as const] : [])),
+    arguments: [...joined]
+  }
+}
+
+const mediaOf = (content: Message["content"]): ReadonlyArray<unknown> =>
+  typeof content === "string" ? [] : content.filter(({ type }) => type !== "text" && type !== "reasoning")
+
+const messageOf =
+  (idOf: (id: string) => string) =>
+  (message: Message): object => ({
+    role: message.role === "developer" ? "system" : message.role,
+    text: Chat.textOf(message.content),
+    media: mediaOf(message.content),
+    ...(message.role === "assistant"
+      ? { toolCalls: (message.toolCalls ?? []).map((call) => ({ ...call, id: idOf(call.id) })) }
+      : {}),
+    ...(message.role === "tool" ? { toolCallId: idOf(message.toolCallId) } : {})
+  })
+
+/** A request as far as every protocol has words for it. What only `asked` does not say is a provider's own default. */
+const meant = (request: ChatRequest, provider: Provider, asked: Scenario["request"]): object => {
+  const calls = request.messages.flatMap((message) => (message.role === "assistant" ? (message.toolCalls ?? []) : []))
+  const idOf = (id: string): string =>
+    anonymousCalls(provider) ? `call ${calls.findIndex((call) => call.id === id)}` : id
+  return {
+    model: request.model,
+    messages: request.messages.map(messageOf(idOf)),
+    tools: (request.tools ?? []).map(({ description, name, parameters }) => ({ name, description, parameters })),
+    schema: typeof request.responseFormat === "object" ? request.responseFormat.schema : request.responseFormat,
+    thinks: request.reasoning !== undefined && request.reasoning.effort !== "none",
+    temperature: request.temperature,
+    maxTokens: asked.maxTokens === undefined ? undefined : request.maxTokens
+  }
+}
+
+const failed = (error: LLMError | StreamInterruptedError): object =>
+  error._tag === "UnsupportedError" ? { unsupported: error.feature } : { error: error._tag, message: error.message }
+
+/** What the events of a stream tell, where they tell an answer. */
+const wantedStory = ({ answer }: Scenario): ReturnType<typeof told> => {
+  const calls = (answer.toolCalls ?? []).map((call, index) => [index, call] as const)
+  return {
+    first: "Start",
+    last: "Finish",
+    ends: 2,
+    calls,
+    arguments: calls.map(([index, call]) => [index, call.arguments])
+  }
+}
+
+/** What came of a scenario with a provider, and what should have. */
+export const compare = (
+  provider: Provider,
+  scenario: Scenario,
+  { events, streamed, understood, whole }: Exchange
+): { readonly found: object; readonly wanted: object } => {
+  const feature = missing(provider, scenario.name)
+  const found = {
+    whole: Either.match(whole, { onLeft: failed, onRight: said }),
+    streamed: Either.match(streamed, { onLeft: failed, onRight: said }),
+    // Everything, what the provider says in its own words included.
+    stream: Either.match(streamed, { onLeft: failed, onRight: timeless }),
+    story: told(events),
+    understood: understood.map((request) => meant(request, provider, scenario.request))
+  }
+  if (feature !== undefined) {
+    const unsupported = { unsupported: feature }
+    return {
+      found,
+      wanted: { whole: unsupported, streamed: unsupported, stream: unsupported, story: told([]), understood: [] }
+    }
+  }
+  const answer = expected(provider, scenario)
+  const asked = meant({ ...scenario.request, model: provider.model }, provider, scenario.request)
+  return {
+    found,
+    wanted: {
+      whole: answer,
+      streamed: answer,
+      stream: Either.match(whole, { onLeft: failed, onRight: timeless }),
+      story: wantedStory(scenario),
+      understood: [asked, asked]
+    }
+  }
+}
