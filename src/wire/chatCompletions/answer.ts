@@ -12,12 +12,15 @@ import { decodeUsage } from "./usage.js"
 
 const isFault = (value: unknown): boolean => value !== undefined && value !== null && value !== false && value !== ""
 
+/** MiniMax says how it went beside every answer ("Error Codes"): 0 is well. */
+const isFailed = (outcome: Json | undefined): boolean => ((outcome && number(outcome, "status_code")) ?? 0) !== 0
+
 /**
  * The error that stands where an answer should be: under `error`, in the choice (OpenRouter, "Errors"), or as the whole of the
  * body (Mistral, vLLM).
  */
 export const reportedError = (body: Json): Json | undefined => {
-  if (isFault(body["error"]) || body["object"] === "error") return body
+  if (isFault(body["error"]) || body["object"] === "error" || isFailed(record(body, "base_resp"))) return body
   const choices = array(body, "choices")
   if (choices === undefined) {
     return typeof body["message"] === "string" || typeof body["detail"] === "string" ? body : undefined

@@ -8,6 +8,8 @@ export const bodyFields = [
   "system_fingerprint",
   // Perplexity.
   "citations",
+  "images",
+  "related_questions",
   "search_results",
   // OpenRouter: who really answered.
   "provider",
@@ -19,7 +21,7 @@ export const bodyFields = [
 export const choiceFields = ["logprobs", "content_filter_results", "native_finish_reason"]
 
 /** Said of the message: put together from pieces. */
-export const messageFields = ["annotations", "audio", "executed_tools"]
+export const messageFields = ["annotations", "audio", "executed_tools", "images"]
 
 /** Texts that are told in pieces (OpenAI, "Audio and speech"). */
 const toldInPieces = new Set(["data", "transcript"])
