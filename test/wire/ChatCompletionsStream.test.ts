@@ -246,6 +246,22 @@ describe("thoughts", () => {
       thought([{ reasoning_text: "H" }, { reasoning_text: "m." }, { tool_calls: [call], reasoning_opaque: "sig" }])
     ).toEqual([{ ...plain, signature: "sig" }])
   })
+  it("sign a call, whether with it or after it", () => {
+    const signed = (signature: string) => ({ extra_content: { google: { thought_signature: signature } } })
+    const call = (id: string, more: object) => ({ id, function: { name: "look", arguments: "{}" }, ...more })
+    expect(
+      thought([
+        { reasoning_content: "Hm." },
+        { tool_calls: [{ index: 0, ...call("1", signed("a")) }] },
+        { tool_calls: [{ index: 1, ...call("2", {}) }] },
+        { tool_calls: [{ index: 1, ...signed("b") }] }
+      ])
+    ).toEqual([
+      plain,
+      { ...plain, text: "", signature: "a", id: "1", format: "functionCall" },
+      { ...plain, text: "", signature: "b", id: "2", format: "functionCall" }
+    ])
+  })
   it("stay apart by index, by id, and by whether they are sealed", () => {
     const details = (...entries: ReadonlyArray<unknown>) => ({ reasoning_details: entries })
     const summary = (summary: string, index: number) => ({ type: "reasoning.summary", summary, index })

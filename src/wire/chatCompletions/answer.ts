@@ -38,7 +38,7 @@ export const answerReader = (source: AnswerSource) => {
   /** All that was said, for an estimate where nobody counts. */
   let said = ""
   const metadata: Record<string, unknown> = {}
-  const readThoughts = thoughtReader(source.provider)
+  const thoughts = thoughtReader(source.provider)
   const calls = callReader()
   let modernCalls = false
 
@@ -61,7 +61,7 @@ export const answerReader = (source: AnswerSource) => {
 
   const readMessage = (message: Json, out: Array<WireEvent>): void => {
     const content = readContent(message)
-    for (const thought of readThoughts(message, content)) {
+    for (const thought of thoughts.read(message, content)) {
       said += thought.text
       out.push(thought)
     }
@@ -109,7 +109,10 @@ export const answerReader = (source: AnswerSource) => {
     /** Gives out what is owed at the end. */
     finish: (out: Array<WireEvent>): void => {
       const whole = calls.whole()
-      for (const { call, index } of whole) out.push({ _tag: "ToolCallEnd", index, call })
+      for (const { call, index, signature } of whole) {
+        if (signature !== "") out.push(thoughts.mark(call.id, signature))
+        out.push({ _tag: "ToolCallEnd", index, call })
+      }
       out.push({
         _tag: "Finish",
         reason: decodeFinishReason(rawReason ?? "", whole.length > 0),

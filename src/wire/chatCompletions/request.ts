@@ -7,6 +7,7 @@ import type {
   Message,
   Reasoning,
   ReasoningPart,
+  ToolCall,
   ToolDefinition,
   ToolMessage,
   UserPart
@@ -17,7 +18,7 @@ import { isRecord } from "../json.js"
 import type { Peer, WireFailure, WireRequest } from "../Wire.js"
 import { encodeCall } from "./calls.js"
 import type { Dialect } from "./dialect.js"
-import { encodeDetail } from "./thoughts.js"
+import { callMark, encodeDetail } from "./thoughts.js"
 
 /** A field under the protocol's name, where there is a value. */
 const named = (name: string, value: unknown): Json => (value === undefined ? {} : { [name]: value })
@@ -92,8 +93,20 @@ const history = (parts: ReadonlyArray<ReasoningPart>, peer: Peer, dialect: Diale
   }
 }
 
+/** A call with what must go back with it. Gemini, "OpenAI compatibility": thought signatures. */
+const signedCall = (call: ToolCall, marks: ReadonlyArray<ReasoningPart>): Json => {
+  const signature = marks.find((mark) => mark.id === call.id)?.signature
+  return {
+    ...encodeCall(call),
+    ...(signature === undefined ? {} : { extra_content: { google: { thought_signature: signature } } })
+  }
+}
+
 const assistant = (message: AssistantMessage, peer: Peer, dialect: Dialect): Json => {
-  const thoughts = typeof message.content === "string" ? [] : message.content.filter(isThought)
+  const [thoughts, marks] = Arr.partition(
+    typeof message.content === "string" ? [] : message.content.filter(isThought),
+    (part) => part.format === callMark && part.provider === peer.provider
+  )
   const text = textOf(message.content)
   const calls = message.toolCalls ?? []
   const thinking = dialect.history === "thinking-parts" ? visible(thoughts, peer) : []
@@ -105,7 +118,7 @@ const assistant = (message: AssistantMessage, peer: Peer, dialect: Dialect): Jso
         ? spoken
         : [...thinking.map(thinkingPart), ...(text === "" ? [] : [{ type: "text", text }])],
     ...history(thoughts, peer, dialect),
-    ...(calls.length > 0 ? { tool_calls: calls.map(encodeCall) } : {})
+    ...(calls.length > 0 ? { tool_calls: calls.map((call) => signedCall(call, marks)) } : {})
   }
 }
 

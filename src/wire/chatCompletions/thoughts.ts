@@ -54,6 +54,9 @@ const formatOf = (detail: Json): string | undefined => {
   return format ? `${type}/${format}` : type === textType ? undefined : type
 }
 
+/** The format of a part that is no thought, but the signature of the call of its id: as in Gemini's own protocol. */
+export const callMark = "functionCall"
+
 interface Thought {
   readonly sealed: boolean
   readonly index: number | undefined
@@ -109,7 +112,7 @@ export const thoughtReader = (provider: string | undefined) => {
     ...(provider === undefined ? {} : { provider })
   })
 
-  return (message: Json, content: Content): ReadonlyArray<ReasoningDelta> => {
+  const read = (message: Json, content: Content): ReadonlyArray<ReasoningDelta> => {
     const details = array(message, "reasoning_details")
     const plain = plainText(message) || content.thinking
     const signature = content.signature ?? (string(message, "reasoning_opaque") || undefined)
@@ -124,6 +127,20 @@ export const thoughtReader = (provider: string | undefined) => {
       if (delta !== undefined) deltas.push(delta)
     }
     return deltas
+  }
+
+  return {
+    read,
+    /** What must go back with the call of this id. */
+    mark: (id: string, signature: string): ReasoningDelta => ({
+      _tag: "ReasoningDelta",
+      index: thoughts.push({ sealed: true, index: undefined, id, complete: true }) - 1,
+      text: "",
+      signature,
+      id,
+      format: callMark,
+      ...(provider === undefined ? {} : { provider })
+    })
   }
 }
 
