@@ -226,6 +226,7 @@ describe("usage", () => {
   it("names the cache in other ways", () => {
     expect(usage({ ...counts, prompt_cache_hit_tokens: 6 }).cachedInputTokens).toBe(6)
     expect(usage({ ...counts, cached_tokens: 6 }).cachedInputTokens).toBe(6)
+    expect(usage({ ...counts, cache_read_input_tokens: 6 }).cachedInputTokens).toBe(6)
     expect(usage({ ...counts, cache_creation_input_tokens: 2 }).cacheWriteTokens).toBe(2)
     const details = { cached_tokens: 6, cache_creation_input_tokens: 2, cache_type: "ephemeral" }
     expect(usage({ ...counts, prompt_tokens_details: details })).toMatchObject({

@@ -5,7 +5,7 @@ import { array, isRecord, record, tokens } from "../json.js"
 
 /**
  * The counts under every provider's own names: cached input in `prompt_tokens_details` (OpenAI), as
- * `prompt_cache_hit_tokens` (DeepSeek, "Context Caching") or as `cached_tokens` (Moonshot).
+ * `prompt_cache_hit_tokens` (DeepSeek, "Context Caching"), as `cached_tokens` (Moonshot), or in Anthropic's words (Databricks).
  *
  * Thoughts are counted inside of `completion_tokens`, but by providers whose total says that they stand beside it (xAI), or
  * who count them beside it and have more of them than of all the rest (Perplexity's deep research): there they are put
@@ -33,6 +33,7 @@ const readUsage = (usage: Json | undefined): Usage.Usage | undefined => {
       tokens(promptDetails, "cached_tokens") ??
       tokens(usage, "prompt_cache_hit_tokens") ??
       tokens(usage, "cached_tokens") ??
+      tokens(usage, "cache_read_input_tokens") ??
       0,
     cacheWriteTokens:
       tokens(promptDetails, "cache_write_tokens") ??
