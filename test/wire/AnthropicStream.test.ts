@@ -133,6 +133,36 @@ describe("a stream", () => {
     )
     expect(fold(stream.out).text).toBe("Rain")
   })
+  it("is told with the blocks that it begins with, once", () => {
+    const { message } = { message: {}, ...start() }
+    const begins = {
+      type: "message_start",
+      message: {
+        ...message,
+        content: [
+          { type: "text", text: "Ra" },
+          { type: "code_execution_tool_result", tool_use_id: "s1", content: [] },
+          { type: "tool_use", id: "t1", name: "look", input: { at: "sky" } }
+        ],
+        stop_reason: "tool_use"
+      }
+    }
+    const alone = told(begins, { type: "message_stop" })
+    expect(alone.failure).toBeUndefined()
+    expect(fold(alone.out)).toMatchObject({
+      text: "Ra",
+      toolCalls: [{ id: "t1", name: "look", arguments: '{"at":"sky"}' }],
+      finish: { reason: "tool-calls", providerMetadata: { blocks: [{ tool_use_id: "s1" }] } }
+    })
+    expect(fold(told(begins, begins, ...text(0, "in"), ...ends()).out)).toMatchObject({
+      text: "Rain",
+      toolCalls: [{ id: "t1" }]
+    })
+    expect(told({ type: "message_start", message: { content: ["Rain"] } }).failure).toMatchObject({
+      _tag: "Malformed",
+      path: "message.content[0]"
+    })
+  })
   it("is read where a block was never opened", () => {
     const stream = told(
       start(),

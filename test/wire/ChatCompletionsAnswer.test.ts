@@ -91,11 +91,12 @@ describe("an answer", () => {
 
 describe("thoughts", () => {
   const plain = { type: "reasoning", text: "Hm.", provider: "acme" }
-  it("have two names, and are not doubled where they stand under both", () => {
+  it("have several names, and are not doubled where they stand under more than one", () => {
     for (const message of [
       { reasoning_content: "Hm." },
       { reasoning: "Hm." },
-      { reasoning_content: "Hm.", reasoning: "Hm." },
+      { reasoning_text: "Hm." },
+      { reasoning_content: "Hm.", reasoning: "Hm.", reasoning_text: "Hm." },
       { reasoning: "Hm.", reasoning_details: [{ type: "reasoning.text", text: "Hm.", signature: null }] }
     ]) {
       expect(read({ content: "x", ...message })).toMatchObject({ reasoning: "Hm.", reasoningParts: [plain] })
@@ -115,6 +116,23 @@ describe("thoughts", () => {
         { text: "Hm.", signature: "sig", format: "reasoning.text/anthropic-claude-v1" }
       ]
     })
+  })
+  it("may be signed beside their text, or in parts of the content", () => {
+    const signed = [{ ...plain, signature: "sig" }]
+    const summary = [{ type: "summary_text", text: "Hm.", signature: "sig" }]
+    expect(read({ content: "x", reasoning_text: "Hm.", reasoning_opaque: "sig" }).reasoningParts).toEqual(signed)
+    expect(
+      read({
+        content: [
+          { type: "reasoning", summary },
+          { type: "text", text: "x" }
+        ]
+      })
+    ).toMatchObject({
+      text: "x",
+      reasoningParts: signed
+    })
+    expect(read({ content: [{ type: "reasoning", summary: [{ text: "Hm." }] }] }).reasoningParts).toEqual([plain])
   })
   it("are told plainly where the details only carry what is sealed", () => {
     const details = [
@@ -208,7 +226,13 @@ describe("usage", () => {
   it("names the cache in other ways", () => {
     expect(usage({ ...counts, prompt_cache_hit_tokens: 6 }).cachedInputTokens).toBe(6)
     expect(usage({ ...counts, cached_tokens: 6 }).cachedInputTokens).toBe(6)
+    expect(usage({ ...counts, cache_read_input_tokens: 6 }).cachedInputTokens).toBe(6)
     expect(usage({ ...counts, cache_creation_input_tokens: 2 }).cacheWriteTokens).toBe(2)
+    const details = { cached_tokens: 6, cache_creation_input_tokens: 2, cache_type: "ephemeral" }
+    expect(usage({ ...counts, prompt_tokens_details: details })).toMatchObject({
+      cachedInputTokens: 6,
+      cacheWriteTokens: 2
+    })
   })
   it("counts thoughts inside of the output, though some count them beside it", () => {
     const details = { completion_tokens_details: { reasoning_tokens: 3 } }
@@ -218,6 +242,9 @@ describe("usage", () => {
       reasoningTokens: 90,
       totalTokens: 14
     })
+    const tooMany = { completion_tokens_details: { reasoning_tokens: 5 } }
+    expect(usage({ ...counts, total_tokens: 14, ...tooMany })).toMatchObject({ outputTokens: 4, totalTokens: 14 })
+    expect(usage({ ...counts, ...tooMany })).toMatchObject({ outputTokens: 9, totalTokens: 19 })
   })
   it("stands in other places", () => {
     const expected = { inputTokens: 10, outputTokens: 4, estimated: false }
@@ -234,12 +261,19 @@ describe("what else was said", () => {
   it("is kept in the provider's words, where it says anything", () => {
     expect(
       read(
-        { content: "x", annotations: [], audio: { id: "a1", data: "AA", transcript: "x" }, executed_tools: null },
+        {
+          content: "x",
+          annotations: [],
+          audio: { id: "a1", data: "AA", transcript: "x" },
+          executed_tools: null,
+          images: [{ type: "image_url", image_url: { url: "data:image/png;base64,AA" }, index: 0 }]
+        },
         { service_tier: "default", system_fingerprint: "", citations: ["https://example.com"], padding: "…" },
         { logprobs: { content: [{ token: "x" }] }, native_finish_reason: "STOP" }
       ).providerMetadata
     ).toEqual({
       audio: { id: "a1", data: "AA", transcript: "x" },
+      images: [{ type: "image_url", image_url: { url: "data:image/png;base64,AA" }, index: 0 }],
       service_tier: "default",
       citations: ["https://example.com"],
       logprobs: { content: [{ token: "x" }] },
@@ -255,6 +289,9 @@ describe("what is no answer", () => {
     expect(failure({ error: "Overloaded" })).toEqual({ _tag: "Reported", body: { error: "Overloaded" } })
     expect(failure({ object: "error", message: "No." })).toMatchObject({ _tag: "Reported" })
     expect(failure({ detail: "No." })).toMatchObject({ _tag: "Reported" })
+    const refused = { choices: null, base_resp: { status_code: 1008, status_msg: "insufficient balance" } }
+    expect(failure(refused)).toEqual({ _tag: "Reported", body: refused })
+    expect(failure(answer({ content: "x" }, { base_resp: { status_code: 0, status_msg: "" } }))).toBeUndefined()
     expect(failure(answer({ content: "" }, {}, { error: fault, finish_reason: "error" }))).toEqual({
       _tag: "Reported",
       body: { error: fault }

@@ -242,6 +242,35 @@ describe("thoughts of earlier turns", () => {
       }
     ])
   })
+  it("that only sign a call go with it, to the provider that signed", () => {
+    const signs = (provider: string): ReasoningPart => ({
+      type: "reasoning",
+      text: "",
+      signature: "sig",
+      id: "1",
+      format: "functionCall",
+      provider
+    })
+    const message = (provider: string): Message => ({
+      role: "assistant",
+      content: [signs(provider)],
+      toolCalls: [
+        { id: "1", name: "look", arguments: "{}" },
+        { id: "2", name: "look", arguments: "{}" }
+      ]
+    })
+    const call = (id: string) => ({ id, type: "function", function: { name: "look", arguments: "{}" } })
+    const spoken = { role: "assistant", content: null }
+    for (const history of ["none", "reasoning_details", "thinking-parts"] as const) {
+      expect(messages([message("acme")], { history })).toEqual([
+        {
+          ...spoken,
+          tool_calls: [{ ...call("1"), extra_content: { google: { thought_signature: "sig" } } }, call("2")]
+        }
+      ])
+      expect(messages([message("other")], { history })).toEqual([{ ...spoken, tool_calls: [call("1"), call("2")] }])
+    }
+  })
   it("go as parts of the content, the signature only to the provider that signed", () => {
     const thinking = (text: string) => ({ type: "thinking", thinking: [{ type: "text", text }] })
     expect(history({ history: "thinking-parts" })).toEqual([

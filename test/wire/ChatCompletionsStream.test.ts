@@ -203,6 +203,8 @@ describe("what breaks a stream", () => {
     })
     expect(read([{ event: "error", data: "No." }]).failure).toEqual({ _tag: "Reported", body: "No." })
     expect(read([frame({ object: "error", message: "No." })]).failure).toMatchObject({ _tag: "Reported" })
+    const limited = { choices: null, base_resp: { status_code: 1002, status_msg: "rate limit" } }
+    expect(read([text("a"), frame(limited)]).failure).toEqual({ _tag: "Reported", body: limited })
     expect(read([chunk({ content: "" }, { error: error.error, finish_reason: "error" })]).failure).toEqual({
       _tag: "Reported",
       body: error
@@ -236,6 +238,28 @@ describe("thoughts", () => {
     })
     expect(thought([detail("Hm.", ""), detail("", "sig"), detail("", "")])).toEqual([
       { ...plain, signature: "sig", format: "reasoning.text/anthropic-claude-v1" }
+    ])
+  })
+  it("get it also from the chunk of a call", () => {
+    const call = { index: 0, id: "1", function: { name: "look", arguments: "{}" } }
+    expect(
+      thought([{ reasoning_text: "H" }, { reasoning_text: "m." }, { tool_calls: [call], reasoning_opaque: "sig" }])
+    ).toEqual([{ ...plain, signature: "sig" }])
+  })
+  it("sign a call, whether with it or after it", () => {
+    const signed = (signature: string) => ({ extra_content: { google: { thought_signature: signature } } })
+    const call = (id: string, more: object) => ({ id, function: { name: "look", arguments: "{}" }, ...more })
+    expect(
+      thought([
+        { reasoning_content: "Hm." },
+        { tool_calls: [{ index: 0, ...call("1", signed("a")) }] },
+        { tool_calls: [{ index: 1, ...call("2", {}) }] },
+        { tool_calls: [{ index: 1, ...signed("b") }] }
+      ])
+    ).toEqual([
+      plain,
+      { ...plain, text: "", signature: "a", id: "1", format: "functionCall" },
+      { ...plain, text: "", signature: "b", id: "2", format: "functionCall" }
     ])
   })
   it("stay apart by index, by id, and by whether they are sealed", () => {

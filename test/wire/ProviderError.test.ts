@@ -340,6 +340,16 @@ describe("the same words mean different things with different providers", () => 
     expect(tagOf(answered(400, { error: { code: "1113", message: "…" } }), "mozaic")).toBe("InvalidRequestError")
   })
 
+  it.each([
+    [1002, "rate limit", "RateLimitError"],
+    [1004, "not authorized / token not match group / cookie is missing, log in again", "AuthenticationError"],
+    [1008, "insufficient balance", "QuotaExceededError"],
+    [1024, "internal error", "ProviderUnavailableError"],
+    [1026, "input new_sensitive", "ContentFilterError"]
+  ])("MiniMax's %s under status 200, %s, is a %s", (status_code, status_msg, tag) => {
+    expect(tagOf(inBand({ choices: null, base_resp: { status_code, status_msg } }), "minimax")).toBe(tag)
+  })
+
   it("498 is a blocked word with Cohere and a lack of capacity with Groq", () => {
     expect(tagOf(answered(498, { message: "no" }), "cohere")).toBe("ContentFilterError")
     expect(tagOf(answered(498, { message: "no" }), "groq")).toBe("ProviderUnavailableError")

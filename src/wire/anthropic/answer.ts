@@ -241,6 +241,19 @@ export const answerReader = (source: AnswerSource) => {
     if (counting !== undefined) counts = { ...counts, ...told(counting, new Set()) }
   }
 
+  const blockStart = (position: number, block: Json, out: Out): WireFailure | undefined => {
+    const opened = open(block, position, out)
+    if ("_tag" in opened) return opened
+    blocks.set(position, opened)
+    return undefined
+  }
+
+  const blockStop = (position: number, out: Out): void => {
+    const block = blocks.get(position)
+    if (block?.kind === "call") endCall(block, out)
+    blocks.delete(position)
+  }
+
   return {
     id: () => id,
     model: () => model || source.model,
@@ -255,21 +268,21 @@ export const answerReader = (source: AnswerSource) => {
       metadata = { ...metadata, ...told(message, messageFields) }
       count(message)
     },
-    blockStart: (position: number, block: Json, out: Out): WireFailure | undefined => {
-      const opened = open(block, position, out)
-      if ("_tag" in opened) return opened
-      blocks.set(position, opened)
+    /** Blocks that are complete: all of a whole answer, or those that a stream begins with. */
+    wholeBlocks: (content: ReadonlyArray<unknown>, path: string, out: Out): WireFailure | undefined => {
+      for (const [position, block] of content.entries()) {
+        const failure = isRecord(block) ? blockStart(position, block, out) : malformed(`${path}[${position}]`, block)
+        if (failure !== undefined) return failure
+        blockStop(position, out)
+      }
       return undefined
     },
+    blockStart,
     blockDelta: (position: number, delta: Json, out: Out): void => {
       const block = blockOf(position, delta, out)
       if (block !== undefined) readDelta(block, delta, out)
     },
-    blockStop: (position: number, out: Out): void => {
-      const block = blocks.get(position)
-      if (block?.kind === "call") endCall(block, out)
-      blocks.delete(position)
-    },
+    blockStop,
     /** How the answer ended. Its counts are running totals: they take the place of the earlier ones. */
     messageDelta: (event: Json): void => {
       const delta = record(event, "delta") ?? {}

@@ -16,13 +16,8 @@ export const decodeResponse = (body: unknown, source: AnswerSource): Either.Eith
   const answer = answerReader(source)
   const events: Array<WireEvent> = []
   answer.begin(body)
-  for (const [position, block] of content.entries()) {
-    const failure = isRecord(block)
-      ? answer.blockStart(position, block, events)
-      : malformed(`content[${position}]`, block)
-    if (failure !== undefined) return Either.left(failure)
-    answer.blockStop(position, events)
-  }
+  const failure = answer.wholeBlocks(content, "content", events)
+  if (failure !== undefined) return Either.left(failure)
   answer.messageDelta({ usage: body["usage"] })
   answer.finish(events)
   const said = events.reduce((collected, event: ChatEvent) => Events.append(collected, event), Events.nothing)

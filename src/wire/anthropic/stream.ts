@@ -1,6 +1,6 @@
 /** The client reads a stream. Anthropic, "Streaming Messages": the flow of events. */
 import type { Json } from "../json.js"
-import { isRecord, number, record, string } from "../json.js"
+import { array, isRecord, number, record, string } from "../json.js"
 import type { AnswerSource, Frame, StreamDecoder, WireEvent, WireFailure } from "../Wire.js"
 import { malformed } from "../Wire.js"
 import { answerReader, reportedError } from "./answer.js"
@@ -17,6 +17,7 @@ const parse = (data: string): unknown => {
 export const decodeStream = (source: AnswerSource): StreamDecoder => {
   const answer = answerReader(source)
   let state: StreamDecoder["state"] = "open"
+  let begun = false
 
   const finish = (out: Array<WireEvent>): undefined => {
     state = "done"
@@ -29,7 +30,11 @@ export const decodeStream = (source: AnswerSource): StreamDecoder => {
       case "message_start": {
         const message = record(event, "message")
         if (message === undefined) return malformed("message", event["message"])
-        return answer.begin(message) ?? undefined
+        answer.begin(message)
+        // Some proxies send it twice.
+        if (begun) return undefined
+        begun = true
+        return answer.wholeBlocks(array(message, "content") ?? [], "message.content", out)
       }
       case "content_block_start": {
         const block = record(event, "content_block")

@@ -12,12 +12,15 @@ import { decodeUsage } from "./usage.js"
 
 const isFault = (value: unknown): boolean => value !== undefined && value !== null && value !== false && value !== ""
 
+/** MiniMax says how it went beside every answer ("Error Codes"): 0 is well. */
+const isFailed = (outcome: Json | undefined): boolean => ((outcome && number(outcome, "status_code")) ?? 0) !== 0
+
 /**
  * The error that stands where an answer should be: under `error`, in the choice (OpenRouter, "Errors"), or as the whole of the
  * body (Mistral, vLLM).
  */
 export const reportedError = (body: Json): Json | undefined => {
-  if (isFault(body["error"]) || body["object"] === "error") return body
+  if (isFault(body["error"]) || body["object"] === "error" || isFailed(record(body, "base_resp"))) return body
   const choices = array(body, "choices")
   if (choices === undefined) {
     return typeof body["message"] === "string" || typeof body["detail"] === "string" ? body : undefined
@@ -35,7 +38,7 @@ export const answerReader = (source: AnswerSource) => {
   /** All that was said, for an estimate where nobody counts. */
   let said = ""
   const metadata: Record<string, unknown> = {}
-  const readThoughts = thoughtReader(source.provider)
+  const thoughts = thoughtReader(source.provider)
   const calls = callReader()
   let modernCalls = false
 
@@ -58,7 +61,7 @@ export const answerReader = (source: AnswerSource) => {
 
   const readMessage = (message: Json, out: Array<WireEvent>): void => {
     const content = readContent(message)
-    for (const thought of readThoughts(message, content)) {
+    for (const thought of thoughts.read(message, content)) {
       said += thought.text
       out.push(thought)
     }
@@ -106,7 +109,10 @@ export const answerReader = (source: AnswerSource) => {
     /** Gives out what is owed at the end. */
     finish: (out: Array<WireEvent>): void => {
       const whole = calls.whole()
-      for (const { call, index } of whole) out.push({ _tag: "ToolCallEnd", index, call })
+      for (const { call, index, signature } of whole) {
+        if (signature !== "") out.push(thoughts.mark(call.id, signature))
+        out.push({ _tag: "ToolCallEnd", index, call })
+      }
       out.push({
         _tag: "Finish",
         reason: decodeFinishReason(rawReason ?? "", whole.length > 0),

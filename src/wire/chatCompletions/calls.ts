@@ -14,7 +14,8 @@ const readPiece = (piece: Json) => {
     name: string(body, "name") ?? "",
     // Arguments are a text; some send the object itself.
     args: string(body, custom === undefined ? "arguments" : "input") ?? (isRecord(args) ? JSON.stringify(args) : ""),
-    custom: custom !== undefined
+    custom: custom !== undefined,
+    signature: string(record(record(piece, "extra_content") ?? {}, "google") ?? {}, "thought_signature") ?? ""
   }
 }
 
@@ -29,6 +30,8 @@ interface OpenCall {
   /** What of the arguments has not been given out. */
   held: string
   custom: boolean
+  /** What must go back with the call (Gemini, "OpenAI compatibility": thought signatures); empty where nothing must. */
+  signature: string
 }
 
 /** The calls of one answer, put together from pieces, of which a whole call is the largest. */
@@ -59,7 +62,7 @@ export const callReader = () => {
   }
 
   const open = (custom: boolean): OpenCall => {
-    const call: OpenCall = { index: -1, id: "", invented: false, name: "", args: "", held: "", custom }
+    const call: OpenCall = { index: -1, id: "", invented: false, name: "", args: "", held: "", custom, signature: "" }
     calls.push(call)
     return call
   }
@@ -72,11 +75,12 @@ export const callReader = () => {
 
   return {
     /** The calls that are complete once nothing more comes: those that have a name. */
-    whole: (): ReadonlyArray<{ readonly index: number; readonly call: ToolCall }> =>
+    whole: (): ReadonlyArray<{ readonly index: number; readonly call: ToolCall; readonly signature: string }> =>
       named.map((call) => {
         settleId(call)
         return {
           index: call.index,
+          signature: call.signature,
           call: {
             id: call.id,
             name: call.name,
@@ -87,11 +91,12 @@ export const callReader = () => {
       }),
     /** Takes a piece; an empty id or name adds nothing. Gives out what may be told: nothing before the name is known. */
     read: (piece: Json): ToolCallDelta | undefined => {
-      const { args, custom, id, name } = readPiece(piece)
+      const { args, custom, id, name, signature } = readPiece(piece)
       const index = number(piece, "index")
       const call = (index === undefined ? withoutIndex(id, name) : atIndex(index, id, name)) ?? open(custom)
       if (index !== undefined) byIndex.set(index, call)
       call.id ||= id
+      call.signature ||= signature
       if (call.name === "" && name !== "") {
         call.name = name
         call.index = named.push(call) - 1

@@ -1,5 +1,5 @@
 /** Messages as Chat Completions writes them. OpenAI, API reference: chat/create. */
-import { Either } from "effect"
+import { Array as Arr, Either } from "effect"
 import type {
   AssistantMessage,
   CacheControl,
@@ -7,6 +7,7 @@ import type {
   Message,
   ReasoningPart,
   TextPart,
+  ToolCall,
   ToolMessage,
   UserPart
 } from "../../Chat.js"
@@ -16,7 +17,7 @@ import type { Peer, WireFailure } from "../Wire.js"
 import { encodeCall } from "./calls.js"
 import type { Dialect } from "./dialect.js"
 import { named, unsupported } from "./fields.js"
-import { encodeDetail, encodePart } from "./thoughts.js"
+import { callMark, encodeDetail, encodePart } from "./thoughts.js"
 import { alternating } from "./turns.js"
 
 // -------------------------------------------------------------------------------------
@@ -112,8 +113,20 @@ const history = (parts: ReadonlyArray<ReasoningPart>, peer: Peer, dialect: Diale
   }
 }
 
+/** A call with what must go back with it. Gemini, "OpenAI compatibility": thought signatures. */
+const signedCall = (call: ToolCall, marks: ReadonlyArray<ReasoningPart>): Json => {
+  const signature = marks.find((mark) => mark.id === call.id)?.signature
+  return {
+    ...encodeCall(call),
+    ...(signature === undefined ? {} : { extra_content: { google: { thought_signature: signature } } })
+  }
+}
+
 const assistant = (message: AssistantMessage, peer: Peer, dialect: Dialect): Json => {
-  const thoughts = typeof message.content === "string" ? [] : message.content.filter(isThought)
+  const [thoughts, marks] = Arr.partition(
+    typeof message.content === "string" ? [] : message.content.filter(isThought),
+    (part) => part.format === callMark && part.provider === peer.provider
+  )
   const texts = typeof message.content === "string" ? [] : message.content.filter(isText)
   const said = textOf(message.content)
   const calls = message.toolCalls ?? []
@@ -127,7 +140,7 @@ const assistant = (message: AssistantMessage, peer: Peer, dialect: Dialect): Jso
     role: "assistant",
     content: thinking.length > 0 || marked ? parts : said === "" && calls.length > 0 ? null : said,
     ...history(thoughts, peer, dialect),
-    ...(calls.length > 0 ? { tool_calls: calls.map(encodeCall) } : {})
+    ...(calls.length > 0 ? { tool_calls: calls.map((call) => signedCall(call, marks)) } : {})
   }
 }
 

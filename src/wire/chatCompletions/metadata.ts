@@ -8,6 +8,8 @@ export const bodyFields = [
   "system_fingerprint",
   // Perplexity. xAI has citations too.
   "citations",
+  "images",
+  "related_questions",
   "search_results",
   "images",
   "related_questions",
@@ -25,7 +27,7 @@ export const bodyFields = [
 export const choiceFields = ["logprobs", "content_filter_results", "native_finish_reason"]
 
 /** Said of the message: put together from pieces. */
-export const messageFields = ["annotations", "audio", "executed_tools"]
+export const messageFields = ["annotations", "audio", "executed_tools", "images"]
 
 /** Texts that are told in pieces (OpenAI, "Audio and speech"). */
 const toldInPieces = new Set(["data", "transcript"])

@@ -74,10 +74,9 @@ const readAssistant = (message: Json): unknown => {
   const content = message["content"] ?? ""
   const said = readContent(message)
   const text = said.text + refusalOf(message)
-  const thoughts = thoughtReader(undefined)(message, said).reduce(
-    (collected, delta) => Events.append(collected, delta),
-    Events.nothing
-  ).reasoningParts
+  const thoughts = thoughtReader(undefined)
+    .read(message, said)
+    .reduce((collected, delta) => Events.append(collected, delta), Events.nothing).reasoningParts
   const legible = typeof content === "string" || Array.isArray(content)
   const calls = message["tool_calls"] ?? []
   return {

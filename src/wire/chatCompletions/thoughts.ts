@@ -1,6 +1,7 @@
 /**
- * What models think, in the places where providers tell it: a text `reasoning_content` (DeepSeek) or `reasoning` (OpenRouter,
- * vLLM, Groq), a list `reasoning_details` (OpenRouter, "Reasoning Tokens"), or parts of the content (Mistral, "Reasoning").
+ * What models think, in the places where providers tell it: a text `reasoning_content` (DeepSeek), `reasoning` (OpenRouter,
+ * vLLM, Groq) or `reasoning_text` (GitHub Copilot, with its signature in `reasoning_opaque`), a list `reasoning_details`
+ * (OpenRouter, "Reasoning Tokens"), or parts of the content (Mistral, "Reasoning"; Databricks, "Query reasoning models").
  */
 import type { ReasoningPart } from "../../Chat.js"
 import type { ReasoningDelta } from "../../ChatEvent.js"
@@ -27,6 +28,10 @@ export const readContent = (message: Json): Content => {
     if (part["type"] === "thinking") {
       thinking += string(part, "thinking") ?? joined(records(part, "thinking"))
       signature = string(part, "signature") || signature
+    } else if (part["type"] === "reasoning") {
+      const summary = records(part, "summary")
+      thinking += joined(summary)
+      signature = summary.map((piece) => string(piece, "signature")).findLast(Boolean) ?? signature
     } else {
       text += string(part, "text") ?? ""
     }
@@ -34,8 +39,9 @@ export const readContent = (message: Json): Content => {
   return { text, thinking, signature }
 }
 
-/** The same text may stand under both names. */
-const plainText = (message: Json): string => string(message, "reasoning_content") || string(message, "reasoning") || ""
+/** The same text may stand under several names. */
+const plainText = (message: Json): string =>
+  string(message, "reasoning_content") || string(message, "reasoning") || string(message, "reasoning_text") || ""
 
 const textType = "reasoning.text"
 const summaryType = "reasoning.summary"
@@ -47,6 +53,9 @@ const formatOf = (detail: Json): string | undefined => {
   const format = string(detail, "format")
   return format ? `${type}/${format}` : type === textType ? undefined : type
 }
+
+/** The format of a part that is no thought, but the signature of the call of its id: as in Gemini's own protocol. */
+export const callMark = "functionCall"
 
 interface Thought {
   readonly sealed: boolean
@@ -103,20 +112,35 @@ export const thoughtReader = (provider: string | undefined) => {
     ...(provider === undefined ? {} : { provider })
   })
 
-  return (message: Json, content: Content): ReadonlyArray<ReasoningDelta> => {
+  const read = (message: Json, content: Content): ReadonlyArray<ReasoningDelta> => {
     const details = array(message, "reasoning_details")
     const plain = plainText(message) || content.thinking
-    if (details === undefined && plain === "" && content.signature === undefined) return []
+    const signature = content.signature ?? (string(message, "reasoning_opaque") || undefined)
+    if (details === undefined && plain === "" && signature === undefined) return []
     const told = (details ?? []).filter(isRecord)
     // The details are the fuller telling, where they tell the text at all: some only carry what is sealed.
     const fuller = told.some((detail) => Boolean(string(detail, "text") || string(detail, "summary")))
     const deltas: Array<ReasoningDelta> =
-      fuller || (plain === "" && content.signature === undefined) ? [] : [readPlain(plain, content.signature)]
+      fuller || (plain === "" && signature === undefined) ? [] : [readPlain(plain, signature)]
     for (const detail of told) {
       const delta = readDetail(detail)
       if (delta !== undefined) deltas.push(delta)
     }
     return deltas
+  }
+
+  return {
+    read,
+    /** What must go back with the call of this id. */
+    mark: (id: string, signature: string): ReasoningDelta => ({
+      _tag: "ReasoningDelta",
+      index: thoughts.push({ sealed: true, index: undefined, id, complete: true }) - 1,
+      text: "",
+      signature,
+      id,
+      format: callMark,
+      ...(provider === undefined ? {} : { provider })
+    })
   }
 }
 

@@ -5,10 +5,11 @@ import { array, isRecord, record, tokens } from "../json.js"
 
 /**
  * The counts under every provider's own names: cached input in `prompt_tokens_details` (OpenAI), as
- * `prompt_cache_hit_tokens` (DeepSeek, "Context Caching") or as `cached_tokens` (Moonshot).
+ * `prompt_cache_hit_tokens` (DeepSeek, "Context Caching"), as `cached_tokens` (Moonshot), or in Anthropic's words (Databricks).
  *
  * Thoughts are counted inside of `completion_tokens`, but by providers whose total says that they stand beside it (xAI), or
- * who count more of them than of all the rest (Perplexity's deep research): there they are put inside.
+ * who count them beside it and have more of them than of all the rest (Perplexity's deep research): there they are put
+ * inside. More of them in the details than in the whole is but a poor count (OpenRouter, of what a limit cut off).
  */
 const readUsage = (usage: Json | undefined): Usage.Usage | undefined => {
   if (usage === undefined) return undefined
@@ -17,10 +18,13 @@ const readUsage = (usage: Json | undefined): Usage.Usage | undefined => {
   if (input === undefined && completion === undefined) return undefined
   const promptDetails = record(usage, "prompt_tokens_details") ?? {}
   const completionDetails = record(usage, "completion_tokens_details") ?? {}
-  const reasoningTokens = tokens(completionDetails, "reasoning_tokens") ?? tokens(usage, "reasoning_tokens") ?? 0
+  const detailed = tokens(completionDetails, "reasoning_tokens")
+  const reasoningTokens = detailed ?? tokens(usage, "reasoning_tokens") ?? 0
   const total = tokens(usage, "total_tokens")
   const told = completion ?? 0
-  const beside = reasoningTokens > told || total === (input ?? 0) + told + reasoningTokens
+  const beside =
+    total === (input ?? 0) + told + reasoningTokens ||
+    (reasoningTokens > told && (detailed === undefined || total === undefined))
   return Usage.make({
     inputTokens: input ?? 0,
     outputTokens: told + (beside ? reasoningTokens : 0),
@@ -29,10 +33,12 @@ const readUsage = (usage: Json | undefined): Usage.Usage | undefined => {
       tokens(promptDetails, "cached_tokens") ??
       tokens(usage, "prompt_cache_hit_tokens") ??
       tokens(usage, "cached_tokens") ??
+      tokens(usage, "cache_read_input_tokens") ??
       0,
     cacheWriteTokens:
       tokens(promptDetails, "cache_write_tokens") ??
       tokens(promptDetails, "cache_creation_tokens") ??
+      tokens(promptDetails, "cache_creation_input_tokens") ??
       tokens(usage, "cache_creation_input_tokens") ??
       0,
     reasoningTokens

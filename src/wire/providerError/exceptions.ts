@@ -1,6 +1,7 @@
 import type { Rule } from "./rule.js"
 
 const zhipu = /(?:^|[^a-z])z[.-]?ai(?:[^a-z]|$)|zhipu|bigmodel|glm/
+const miniMax = /minimax/
 const dashScope = /dashscope|aliyun|alibaba|bailian|qwen|model-?studio/
 
 /** The same words mean different things with these. */
@@ -62,6 +63,13 @@ export const exceptions: ReadonlyArray<Rule> = [
   { when: { provider: zhipu, code: ["1302", "1303", "1305", "1313", "1314", "1315"] }, means: "RateLimitError" },
   { when: { provider: zhipu, code: ["1120", "1230", "1231", "1234", "1312"] }, means: "ProviderUnavailableError" },
   { when: { provider: zhipu, status: [434] }, means: "PermissionError" },
+
+  // MiniMax's words for 1004, 1026 and 1027, under status 200: platform.minimax.io/docs/api-reference/errorcode
+  {
+    when: { provider: miniMax, text: [/not authorized|token not match group|login fail/] },
+    means: "AuthenticationError"
+  },
+  { when: { provider: miniMax, text: [/new_sensitive/] }, means: "ContentFilterError" },
 
   // OpenRouter: a 402 that passes as soon as calls in flight are settled (openrouter.ai/docs/api/reference/errors-and-debugging)
   { when: { status: [402, "none"], code: ["openrouter_in_flight_budget"] }, means: "RateLimitError" },
