@@ -1,4 +1,5 @@
 /** What whole answers and streams have in common: sending a request, and saying why it failed. */
+import { parsed } from "../wire/json.js"
 import type { HttpClientError, HttpClientResponse } from "@effect/platform"
 import { HttpClient, HttpClientRequest } from "@effect/platform"
 import type { Clock, Scope } from "effect"
@@ -235,21 +236,13 @@ const requestTo = (
     : HttpClientRequest.bodyText(HttpClientRequest.post(url, options), request.body, "application/json")
 }
 
-const parseJson = (text: string): unknown => {
-  try {
-    return JSON.parse(text)
-  } catch {
-    return text
-  }
-}
-
 const rejected = (exchange: Exchange): Effect.Effect<LLMError> =>
   Effect.map(
     // A body that breaks off must not hide the status, which says more.
     Effect.orElseSucceed(exchange.response.text, () => ""),
     (text) =>
       classify(
-        { status: exchange.response.status, headers: exchange.response.headers, body: parseJson(text) },
+        { status: exchange.response.status, headers: exchange.response.headers, body: parsed(text) ?? text },
         {
           provider: exchange.source.provider,
           model: exchange.call.model,

@@ -1,4 +1,5 @@
 /** One request to the simulated provider and its answer, faults included. */
+import { parsed } from "../wire/json.js"
 import { Duration, Effect, Either, Hash, Random, Redacted, Ref } from "effect"
 import type { IncomingMessage, ServerResponse } from "node:http"
 import * as ApiKey from "../ApiKey.js"
@@ -208,14 +209,6 @@ const half = (text: string): ReadonlyArray<string> => [
 // exchanges
 // -------------------------------------------------------------------------------------
 
-const parse = (text: string): unknown => {
-  try {
-    return JSON.parse(text)
-  } catch {
-    return undefined
-  }
-}
-
 const secretOf = ({ headers }: IncomingMessage): string => {
   const apiKey = headers["api-key"] ?? headers["x-api-key"] ?? headers["x-goog-api-key"]
   return typeof apiKey === "string" ? apiKey : (headers.authorization ?? "").replace(/^Bearer /, "")
@@ -350,7 +343,7 @@ export const serve = (
 
     const answered: Effect.Effect<Ending> = Effect.gen(function* () {
       const text = yield* bodyOf(request)
-      body = parse(text)
+      body = parsed(text)
       const refusal = yield* refusalOf(provider, secret, startedAt)
       const wire = chatAt(path, provider.options.chatCompletions)
       if (refusal !== undefined) return yield* refuse(wire, refusal)

@@ -2,6 +2,15 @@
 
 export type Json = Readonly<Record<string, unknown>>
 
+/** The value that a text stands for; undefined where it is no JSON. */
+export const parsed = (text: string): unknown => {
+  try {
+    return JSON.parse(text)
+  } catch {
+    return undefined
+  }
+}
+
 export const isRecord = (value: unknown): value is Json =>
   typeof value === "object" && value !== null && !Array.isArray(value)
 

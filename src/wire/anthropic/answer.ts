@@ -5,7 +5,7 @@
 import type { ToolCall } from "../../Chat.js"
 import * as Usage from "../../Usage.js"
 import type { Json } from "../json.js"
-import { array, isRecord, number, record, string } from "../json.js"
+import { array, isRecord, number, parsed, record, string } from "../json.js"
 import type { AnswerSource, WireEvent, WireFailure } from "../Wire.js"
 import { estimatedUsage, malformed } from "../Wire.js"
 import { readStopReason } from "./stopReason.js"
@@ -45,14 +45,6 @@ interface OtherBlock {
 
 type Block = TextBlock | ThoughtBlock | CallBlock | OtherBlock
 
-const parsed = (text: string): unknown => {
-  try {
-    return JSON.parse(text)
-  } catch {
-    return text
-  }
-}
-
 /** What a block must be for a delta to be of it. */
 const kinds: ReadonlyMap<unknown, string> = new Map([
   ["text_delta", "text"],
@@ -76,7 +68,8 @@ const whole = ({ id, input, name, pieces }: CallBlock): ToolCall => {
   return { id, name, arguments: pieces || text || "{}" }
 }
 
-const finished = ({ block, input }: OtherBlock): Json => (input === "" ? block : { ...block, input: parsed(input) })
+const finished = ({ block, input }: OtherBlock): Json =>
+  input === "" ? block : { ...block, input: parsed(input) ?? input }
 
 /** The reader of one answer. */
 export const answerReader = (source: AnswerSource) => {

@@ -1,15 +1,7 @@
 /** Tool calls as the protocol writes them: their arguments are an object, and their ids are of few characters. */
 import type { ToolCall } from "../../Chat.js"
 import type { Json } from "../json.js"
-import { isRecord } from "../json.js"
-
-const parsed = (text: string): unknown => {
-  try {
-    return JSON.parse(text)
-  } catch {
-    return undefined
-  }
-}
+import { isRecord, parsed } from "../json.js"
 
 /** The arguments as an object; a text that is none, as it may come from other providers or a cut, in the field `input`. */
 export const inputOf = (call: ToolCall): Json => {

@@ -1,17 +1,9 @@
 /** The client reads a stream. Anthropic, "Streaming Messages": the flow of events. */
 import type { Json } from "../json.js"
-import { array, isRecord, number, record, string } from "../json.js"
+import { array, isRecord, number, parsed, record, string } from "../json.js"
 import type { AnswerSource, Frame, StreamDecoder, WireEvent, WireFailure } from "../Wire.js"
 import { malformed } from "../Wire.js"
 import { answerReader, reportedError } from "./answer.js"
-
-const parse = (data: string): unknown => {
-  try {
-    return JSON.parse(data)
-  } catch {
-    return undefined
-  }
-}
 
 /** The reader of one stream. */
 export const decodeStream = (source: AnswerSource): StreamDecoder => {
@@ -76,7 +68,7 @@ export const decodeStream = (source: AnswerSource): StreamDecoder => {
       if (state === "done" || data.trim() === "") return undefined
       // The end of other protocols, which some proxies add.
       if (data.trim() === "[DONE]") return answer.stopped() ? finish(out) : { _tag: "Truncated" }
-      const event = parse(data)
+      const event = parsed(data)
       if (name === "error") return { _tag: "Reported", body: event ?? data }
       if (!isRecord(event)) return malformed("", data)
       return read(string(event, "type") ?? name ?? "", event, out)

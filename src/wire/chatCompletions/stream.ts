@@ -1,16 +1,8 @@
 /** A streamed answer as Chat Completions writes it. OpenAI, API reference: chat/streaming. */
-import { array, isRecord } from "../json.js"
+import { array, isRecord, parsed } from "../json.js"
 import type { AnswerSource, Frame, StreamDecoder, WireEvent, WireFailure } from "../Wire.js"
 import { malformed } from "../Wire.js"
 import { answerReader, reportedError } from "./answer.js"
-
-const parse = (data: string): unknown => {
-  try {
-    return JSON.parse(data)
-  } catch {
-    return undefined
-  }
-}
 
 /** The reader of one stream. */
 export const decodeStream = (source: AnswerSource): StreamDecoder => {
@@ -41,7 +33,7 @@ export const decodeStream = (source: AnswerSource): StreamDecoder => {
       if (data.startsWith("[DONE]")) return finish(out)
       // Some keep a connection alive with a word of their own, such as `:keepalive:`.
       if (data === "" || data.startsWith(":")) return undefined
-      const chunk = parse(data)
+      const chunk = parsed(data)
       if (event === "error") return { _tag: "Reported", body: chunk ?? data }
       if (!isRecord(chunk)) return malformed("", data)
       const error = reportedError(chunk)

@@ -1,16 +1,8 @@
 /** A streamed answer as DashScope writes it. alibabacloud.com/help/en/model-studio/stream */
-import { isRecord } from "../json.js"
+import { isRecord, parsed } from "../json.js"
 import type { AnswerSource, StreamDecoder, WireEvent } from "../Wire.js"
 import { malformed } from "../Wire.js"
 import { answerReader, reportedError } from "./answer.js"
-
-const parse = (data: string): unknown => {
-  try {
-    return JSON.parse(data)
-  } catch {
-    return undefined
-  }
-}
 
 /** The reader of one stream. Nothing marks its end but the reason to stop, with the last counts beside it. */
 export const decodeStream = (source: AnswerSource): StreamDecoder => {
@@ -37,7 +29,7 @@ export const decodeStream = (source: AnswerSource): StreamDecoder => {
     },
     push: ({ data, event }, out) => {
       if (state === "done" || data === "" || data.startsWith("[DONE]")) return undefined
-      const body = parse(data)
+      const body = parsed(data)
       if (event === "error") return { _tag: "Reported", body: body ?? data }
       if (!isRecord(body)) return malformed("", data)
       const error = reportedError(body)

@@ -8,7 +8,7 @@
  */
 import type { ReasoningPart } from "../../Chat.js"
 import type { Json } from "../json.js"
-import { isRecord } from "../json.js"
+import { isRecord, parsed } from "../json.js"
 
 export type Mark =
   | { readonly _tag: "Call"; readonly id: string; readonly signature: string }
@@ -37,14 +37,6 @@ export const partMark = (start: number, format: string, part: Json): ReasoningPa
   id: String(start),
   format
 })
-
-const parsed = (text: string): unknown => {
-  try {
-    return JSON.parse(text)
-  } catch {
-    return undefined
-  }
-}
 
 /** The mark that a part is; nothing where it is a thought. */
 export const markOf = ({ format, id, signature, text }: ReasoningPart): Mark | undefined => {

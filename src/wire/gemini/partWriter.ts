@@ -4,7 +4,7 @@
  */
 import type { AssistantPart, ReasoningPart, ToolCall } from "../../Chat.js"
 import type { Json } from "../json.js"
-import { isRecord } from "../json.js"
+import { isRecord, parsed } from "../json.js"
 import type { Mark } from "./marks.js"
 import { markOf } from "./marks.js"
 
@@ -14,14 +14,6 @@ export interface PartWriter {
   readonly call: (call: ToolCall) => ReadonlyArray<Json>
   /** What was held back because more might have come. */
   readonly end: () => ReadonlyArray<Json>
-}
-
-const parsed = (text: string): unknown => {
-  try {
-    return JSON.parse(text)
-  } catch {
-    return undefined
-  }
 }
 
 /** The arguments as the object that they must be here. What is none (free text, arguments cut off) goes under a name. */

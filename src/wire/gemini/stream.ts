@@ -1,15 +1,8 @@
 /** The client reads a stream. Gemini API, "models.streamGenerateContent": it has no mark of its end but the reason. */
+import { parsed } from "../json.js"
 import type { AnswerSource, Frame, StreamDecoder } from "../Wire.js"
 import { malformed } from "../Wire.js"
 import { answerReader } from "./answer.js"
-
-const parsed = (data: string): unknown => {
-  try {
-    return JSON.parse(data)
-  } catch {
-    return undefined
-  }
-}
 
 export const decodeStream = (source: AnswerSource): StreamDecoder => {
   const answer = answerReader(source)

@@ -13,7 +13,7 @@ import type {
 } from "../../Chat.js"
 import { textOf } from "../../Chat.js"
 import type { Json } from "../json.js"
-import { isRecord } from "../json.js"
+import { isRecord, parsed } from "../json.js"
 import type { Peer, WireFailure, WireRequest } from "../Wire.js"
 import type { Dialect } from "./dialect.js"
 
@@ -46,14 +46,6 @@ const images = (content: string | ReadonlyArray<UserPart>): Encoded<Json> => {
     found.push(encoded.right)
   }
   return Either.right(found.length === 0 ? {} : { images: found })
-}
-
-const parsed = (text: string): unknown => {
-  try {
-    return JSON.parse(text)
-  } catch {
-    return undefined
-  }
 }
 
 /** Arguments are an object here, so a call that was cut off cannot be told. */

@@ -3,7 +3,7 @@ import type { ChatResponse, FinishReason, ToolCall } from "../../Chat.js"
 import type { ChatEvent, Finish } from "../../ChatEvent.js"
 import type { Usage } from "../../Usage.js"
 import type { Json } from "../json.js"
-import { isRecord } from "../json.js"
+import { isRecord, parsed } from "../json.js"
 import type { Frame, StreamEncoder } from "../Wire.js"
 import { decodeReason, gathered } from "./answer.js"
 
@@ -44,14 +44,6 @@ const ending = (reason: FinishReason, raw: string, hasCalls: boolean): Json => {
 
 const counts = (usage: Usage): Json =>
   usage.estimated ? {} : { prompt_eval_count: usage.inputTokens, eval_count: usage.outputTokens }
-
-const parsed = (text: string): unknown => {
-  try {
-    return JSON.parse(text)
-  } catch {
-    return undefined
-  }
-}
 
 /** Arguments that are no object are told as they were written: a server that would send nothing of them loses them. */
 const encodeCall = (call: ToolCall, index: number): Json => {

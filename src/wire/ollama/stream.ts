@@ -1,16 +1,8 @@
 /** A streamed answer as Ollama writes it, one JSON text a line. docs.ollama.com/api/streaming */
-import { isRecord } from "../json.js"
+import { isRecord, parsed } from "../json.js"
 import type { AnswerSource, StreamDecoder } from "../Wire.js"
 import { malformed } from "../Wire.js"
 import { answerReader, reportedError } from "./answer.js"
-
-const parse = (data: string): unknown => {
-  try {
-    return JSON.parse(data)
-  } catch {
-    return undefined
-  }
-}
 
 /** The reader of one stream. The line that says `done` is the last one and has the usage. */
 export const decodeStream = (source: AnswerSource): StreamDecoder => {
@@ -29,7 +21,7 @@ export const decodeStream = (source: AnswerSource): StreamDecoder => {
     },
     push: (frame, out) => {
       if (state === "done") return undefined
-      const line = parse(frame.data)
+      const line = parsed(frame.data)
       if (!isRecord(line)) return malformed("", frame.data)
       const failure = reportedError(line) ?? answer.read(line, out)
       if (failure !== undefined || !answer.done()) return failure

@@ -1,7 +1,7 @@
 /** The client reads a stream. */
 import { Either } from "effect"
 import type { Json } from "../json.js"
-import { array, isRecord, record, string } from "../json.js"
+import { array, isRecord, parsed, record, string } from "../json.js"
 import type { AnswerSource, Frame, StreamDecoder, WireEvent, WireFailure } from "../Wire.js"
 import { estimatedUsage, malformed } from "../Wire.js"
 import { readOutput } from "./output.js"
@@ -166,14 +166,6 @@ export const events: ReadonlyMap<string, Read> = new Map<string, Read>([
   ...steps("audio.transcript", "delta", "done"),
   ["keepalive", passedOver]
 ])
-
-const parsed = (data: string): unknown => {
-  try {
-    return JSON.parse(data)
-  } catch {
-    return undefined
-  }
-}
 
 export const decodeStream = (source: AnswerSource): StreamDecoder => {
   const state = Said.make(source)
