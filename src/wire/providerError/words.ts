@@ -163,7 +163,8 @@ export const words: ReadonlyArray<Rule> = [
     when: {
       status: [400, 403, 413, 500, "none"],
       text: [
-        /rate[ -]limit|ratelimiterror|too many requests/,
+        // Not as a whole between quotes, where it is the name or the text of something that the request has
+        /rate[ -]limit(?:ed|ing|s)?\b(?!['"`])|ratelimiterror|too many requests(?!['"`])/,
         /\b(?:[rt]pm|qps)\b.{0,20}\blimit|\brequest limit reached/, // MiniMax, Qianfan
         /请求过于频繁|频率(?:过高|上限)|并发(?:数)?过高|限流|流量限制/
       ]
