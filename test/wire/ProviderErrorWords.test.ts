@@ -25,6 +25,7 @@ describe("codes of single providers", () => {
     [429, "credit_limit", "QuotaExceededError"],
     [500, "insufficient_balance_error", "QuotaExceededError"],
     [403, "NOT_ENOUGH_BALANCE", "QuotaExceededError"],
+    [403, "local:insufficient_quota", "QuotaExceededError"],
     [429, "INSUFFICIENT_G9_CREDITS_BALANCE", "QuotaExceededError"],
     [401, "CreditsError", "QuotaExceededError"],
     [429, "AccountQuotaExceeded", "QuotaExceededError"],
@@ -109,10 +110,13 @@ describe("words of providers and gateways", () => {
     [429, "You have exceeded the 5-hour usage quota.", "QuotaExceededError"],
     [500, "upstream: insufficient balance", "QuotaExceededError"],
     [403, "资源包余量已用尽", "QuotaExceededError"],
+    [403, "Denied: make sure your account is in good standing", "QuotaExceededError"],
     // load
     [429, "All machines are at maximum capacity", "ProviderUnavailableError"],
     [429, "Model busy, come back later", "ProviderUnavailableError"],
     [429, "The system is too busy now.", "ProviderUnavailableError"],
+    [400, "Service temporarily overloaded", "ProviderUnavailableError"],
+    [400, "That model is overloaded. Come back later.", "ProviderUnavailableError"],
     [429, "上游负载已饱和，请稍后重试", "ProviderUnavailableError"],
     [400, "Function id '1-2': DEGRADED function cannot be invoked", "ProviderUnavailableError"],
     // limits
@@ -153,7 +157,8 @@ describe("words of providers and gateways", () => {
     [404, "Function 'f-1': Not found for account 'a-1'", "ModelNotFoundError"],
     [404, "No allowed providers are available for the selected model.", "ModelNotFoundError"],
     [400, "unknown provider for model tiny", "ModelNotFoundError"],
-    [404, "No models loaded.", "ModelNotFoundError"]
+    [404, "No models loaded.", "ModelNotFoundError"],
+    [400, 'Failed to load model "tiny".', "ModelNotFoundError"]
   ])("%d %s", (status, message, tag) => {
     expect(tagOf({ status, body: saying(message) })).toBe(tag)
     expect(tagOf({ status, body: { detail: message } })).toBe(tag)

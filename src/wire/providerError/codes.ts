@@ -7,6 +7,7 @@ export const codes: ReadonlyArray<Rule> = [
       code: [
         // platform.openai.com/docs/guides/error-codes, learn.microsoft.com (Dev Proxy, "openai-insufficient-quota")
         "insufficient_quota",
+        "local:insufficient_quota", // new-api
         "billing_hard_limit_reached",
         "billing_not_active",
         "credit_balance_exhausted",

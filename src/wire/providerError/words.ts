@@ -16,6 +16,16 @@ export const words: ReadonlyArray<Rule> = [
     },
     means: "ProviderUnavailableError"
   },
+  // OpenCode and Vertex answer it with 400
+  {
+    when: {
+      status: [400, 403, 404],
+      text: [
+        /\b(?:model|service|engine|server) (?:is )?(?:currently |temporarily )*overloaded|temporarily (?:overloaded|unavailable)/
+      ]
+    },
+    means: "ProviderUnavailableError"
+  },
   {
     when: {
       status: [400, 401, 402, 403, 412, 422, 429, 500, "none"],
@@ -38,6 +48,7 @@ export const words: ReadonlyArray<Rule> = [
         /exceeded (?:your |the )?(?:daily|weekly|monthly|yearly) quota/, // Mistral
         /spend(?:ing)? limit/, // Groq
         /account is not active.{0,40}billing/, // OpenAI
+        /make sure your account is in good standing/, // DashScope, of bills that are overdue
         /key limit exceeded/, // OpenRouter, 403
         /(?:free|monthly|weekly|total) quota (?:has been |is )?(?:used up|exhausted|exceeded)/,
         /daily free allocation/, // Cloudflare
@@ -145,7 +156,7 @@ export const words: ReadonlyArray<Rule> = [
         /model use case details have not been submitted/, // Bedrock, for Anthropic's models
         /\b(?:unknown|invalid|no such|unrecognized|unsupported|unavailable) model\b(?! (?:output|response|parameter))/, // Mistral, Snowflake, Cloudflare
         /\b(?:no|unknown) (?:allowed )?(?:provider|channel)s? .{0,20}for (?:the )?(?:selected )?model/, // OpenRouter, one-api
-        /\bno models loaded/, // LM Studio
+        /\bno models loaded|failed to load model\b/, // LM Studio
         /no 'model_name' with this string/, // LiteLLM
         /\bfunction .{0,60}not found for account/, // NVIDIA, whose models are functions
         /not a valid model|model identifier is invalid/, // OpenRouter, Bedrock
