@@ -50,7 +50,9 @@ export class RateLimitError extends Schema.TaggedError<RateLimitError>()("RateLi
   ...common,
   source: Schema.Literal("provider", "limiter", "pool"),
   /** How long to wait. */
-  retryAfter: optional(Schema.DurationFromMillis)
+  retryAfter: optional(Schema.DurationFromMillis),
+  /** What `x-should-retry` says, the header by which a provider overrules what its SDKs make of a status. */
+  shouldRetry: optional(Schema.Boolean)
 }) {}
 
 /**
@@ -128,7 +130,9 @@ export class ProviderUnavailableError extends Schema.TaggedError<ProviderUnavail
   {
     ...common,
     /** How long to wait, where the provider says it. */
-    retryAfter: optional(Schema.DurationFromMillis)
+    retryAfter: optional(Schema.DurationFromMillis),
+    /** What `x-should-retry` says, the header by which a provider overrules what its SDKs make of a status. */
+    shouldRetry: optional(Schema.Boolean)
   }
 ) {}
 
@@ -262,7 +266,9 @@ export const isLLMError = (u: unknown): u is LLMError =>
   u instanceof Error && "_tag" in u && typeof u._tag === "string" && tags.has(u._tag)
 
 /**
- * Whether the same request may succeed later without anything being changed.
+ * Whether the same request may succeed later without anything being changed. A provider that says `x-should-retry: false`
+ * is taken at its word, as by its own SDKs: a request that is larger than a whole minute's tokens (Groq), say, or a gateway
+ * that has tried again itself. Another key may still succeed.
  *
  * @since 0.1.0
  * @category guards
@@ -271,6 +277,7 @@ export const isRetryable = (error: LLMError): boolean => {
   switch (error._tag) {
     case "RateLimitError":
     case "ProviderUnavailableError":
+      return error.shouldRetry ?? true
     case "NetworkError":
       return true
     case "TimeoutError":

@@ -116,12 +116,14 @@ const build = (
   verdict: Verdict,
   common: Omit<ConstructorParameters<typeof Errors.PermissionError>[0], "_tag">,
   field: string | undefined,
-  retryAfter: Duration.Duration | undefined
+  retryAfter: Duration.Duration | undefined,
+  shouldRetry: boolean | undefined
 ): LLMError => {
   const waiting = retryAfter === undefined ? {} : { retryAfter }
+  const trying = shouldRetry === undefined ? waiting : { ...waiting, shouldRetry }
   switch (verdict) {
     case "RateLimitError":
-      return new Errors.RateLimitError({ ...common, ...waiting, source: "provider" })
+      return new Errors.RateLimitError({ ...common, ...trying, source: "provider" })
     case "QuotaExceededError":
       return new Errors.QuotaExceededError({ ...common, ...waiting })
     case "AuthenticationError":
@@ -137,7 +139,7 @@ const build = (
     case "InvalidRequestError":
       return new Errors.InvalidRequestError({ ...common, ...(field === undefined ? {} : { field }) })
     case "ProviderUnavailableError":
-      return new Errors.ProviderUnavailableError({ ...common, ...waiting })
+      return new Errors.ProviderUnavailableError({ ...common, ...trying })
   }
 }
 
@@ -157,6 +159,13 @@ const waitFor = (
     default:
       return undefined
   }
+}
+
+/** The SDKs of OpenAI and Anthropic obey it before they look at the status. It says nothing beside a success. */
+const shouldRetry = ({ headers, inBand, status }: ErrorAnswer): boolean | undefined => {
+  if (inBand ?? status < 300) return undefined
+  const said = headers["x-should-retry"]?.trim().toLowerCase()
+  return said === "true" ? true : said === "false" ? false : undefined
 }
 
 /**
@@ -189,6 +198,7 @@ export const classify = (answer: ErrorAnswer, source: ErrorSource): LLMError => 
       attempts: []
     },
     report.field === undefined ? undefined : safe(report.field, 200),
-    retryAfter
+    retryAfter,
+    shouldRetry(answer)
   )
 }

@@ -96,6 +96,23 @@ const read = (headers: Readonly<Record<string, string>>, names: Names, now: numb
   }
 }
 
+/** The first number that one of these finds in a structured field: `"default";r=50;t=30`, and `remaining=50` before -08. */
+const parameter = (field: string | undefined, pattern: RegExp): number | undefined => {
+  const match = field === undefined ? null : pattern.exec(field)
+  return match === null ? undefined : Number(match[1])
+}
+
+/** `RateLimit` and `RateLimit-Policy` of draft-ietf-httpapi-ratelimit-headers (Hugging Face). Resets are in seconds. */
+const structured = (headers: Readonly<Record<string, string>>): Limit => {
+  const field = headers["ratelimit"]
+  const reset = parameter(field, /\b(?:t|reset)=(\d{1,12})/)
+  return {
+    limit: parameter(headers["ratelimit-policy"], /\bq=(\d{1,15})/) ?? parameter(field, /\b(?:q|limit)=(\d{1,15})/),
+    remaining: parameter(field, /\b(?:r|remaining)=(\d{1,15})/),
+    reset: reset === undefined ? undefined : reset * 1000
+  }
+}
+
 const share = ({ limit, remaining }: Limit): number =>
   remaining === undefined
     ? Number.POSITIVE_INFINITY
@@ -104,13 +121,8 @@ const share = ({ limit, remaining }: Limit): number =>
       : remaining / limit
 
 /** The limit that ends first: the one of which the smallest share is left. */
-const tightest = (
-  headers: Readonly<Record<string, string>>,
-  names: ReadonlyArray<Names>,
-  now: number
-): Limit | undefined =>
-  names
-    .map((three) => read(headers, three, now))
+const tightest = (limits: ReadonlyArray<Limit>): Limit | undefined =>
+  limits
     .filter(({ limit, remaining, reset }) => limit !== undefined || remaining !== undefined || reset !== undefined)
     .reduce<Limit | undefined>(
       (tight, next) => (tight === undefined || share(next) < share(tight) ? next : tight),
@@ -118,8 +130,8 @@ const tightest = (
     )
 
 /**
- * Reads `x-ratelimit-*` in the ways of OpenAI, Azure, Groq, Mistral, Cerebras, Together, OpenRouter and GitHub, and
- * `anthropic-ratelimit-*`. Resets may be durations (`1m30s`, `6ms`), seconds, moments since 1970 in seconds or
+ * Reads `x-ratelimit-*` in the ways of OpenAI, Azure, Groq, Mistral, Cerebras, Together, OpenRouter and GitHub,
+ * `anthropic-ratelimit-*`, and the IETF's `RateLimit`. Resets may be durations (`1m30s`, `6ms`), seconds, moments since 1970 in seconds or
  * milliseconds, or ISO dates; one in the past is zero. `headers` have lower-case names, `now` is in milliseconds since
  * 1970. Undefined where none of them is there.
  *
@@ -129,8 +141,8 @@ const tightest = (
  * @category decoding
  */
 export const rateLimits = (headers: Readonly<Record<string, string>>, now: number): RateLimits | undefined => {
-  const requests = tightest(headers, requestNames, now)
-  const tokens = tightest(headers, tokenNames, now)
+  const requests = tightest([...requestNames.map((names) => read(headers, names, now)), structured(headers)])
+  const tokens = tightest(tokenNames.map((names) => read(headers, names, now)))
   if (requests === undefined && tokens === undefined) return undefined
   return {
     ...(requests?.limit === undefined ? {} : { limitRequests: requests.limit }),

@@ -20,11 +20,14 @@ const first = (sources: ReadonlyArray<() => number | undefined>): number | undef
   return undefined
 }
 
-const inMillis = (value: string | number | undefined, now: number): number | undefined =>
-  value === undefined ? undefined : delay(/^[\d.]+$/.test(String(value)) ? `${value}ms` : value, now)
+/** RFC 9110 has no negative delays: one says nothing, and the next source is asked. */
+const isNegative = (value: string | number): boolean => /^\s*-/.test(String(value))
 
 const inNotation = (value: string | number | undefined, now: number): number | undefined =>
-  value === undefined ? undefined : delay(value, now)
+  value === undefined || isNegative(value) ? undefined : delay(value, now)
+
+const inMillis = (value: string | number | undefined, now: number): number | undefined =>
+  value === undefined ? undefined : inNotation(/^[\d.]+$/.test(String(value)) ? `${value}ms` : value, now)
 
 /** RFC 9110, section 10.2.3, and the milliseconds of OpenAI and Azure, which are more exact. */
 const fromHeaders = (headers: Headers, now: number): number | undefined =>
@@ -169,7 +172,7 @@ export const toldOrReset = (answer: ErrorAnswer, report: ErrorReport, now: numbe
  * How long to wait before the next try, as far as the provider says it: `retry-after-ms`, `retry-after` in seconds or as
  * a date, Google's `RetryInfo`, fields such as `retry_after` and `resets_at`, words (`Please try again in 399ms`,
  * `将在 2026-08-25 07:41:44 重置`), and `x-ratelimit-reset*` where nothing is left. `now` is in milliseconds since 1970. A
- * moment in the past is zero; a wait is never negative.
+ * moment in the past is zero; a negative delay is none.
  *
  * For errors only: a `retry-after` beside a successful status is not read.
  *

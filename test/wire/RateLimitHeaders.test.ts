@@ -114,6 +114,28 @@ describe("every provider's headers are read", () => {
   })
 })
 
+describe("structured fields", () => {
+  it("RateLimit and RateLimit-Policy", () => {
+    expect(read({ ratelimit: '"calls";r=12;t=45', "ratelimit-policy": '"fixed window";"calls";q=70;w=300' })).toEqual({
+      limitRequests: 70,
+      remainingRequests: 12,
+      resetRequests: 45_000
+    })
+  })
+
+  it("of drafts before they had policies", () => {
+    expect(read({ ratelimit: "limit=80, remaining=9, reset=33" })).toEqual({
+      limitRequests: 80,
+      remainingRequests: 9,
+      resetRequests: 33_000
+    })
+  })
+
+  it("of which nothing can be read", () => {
+    expect(read({ ratelimit: "soon", "ratelimit-policy": "many" })).toBeUndefined()
+  })
+})
+
 describe("a reset is never negative and never invented", () => {
   it.each<readonly [string, number | undefined]>([
     ["6ms", 6],

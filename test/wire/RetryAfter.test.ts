@@ -23,7 +23,7 @@ describe("headers", () => {
     ["20", 20_000],
     ["0.5", 500],
     [" 3 ", 3000],
-    ["-5", 0],
+    ["-5", undefined],
     ["1m30s", 90_000],
     ["Sun, 01 Mar 2026 12:00:45 GMT", 45_000],
     ["Sunday, 01-Mar-26 12:00:45 GMT", 45_000],
@@ -42,6 +42,16 @@ describe("headers", () => {
     expect(headers({ "retry-after-ms": "0", "retry-after": "1" })).toBe(0)
     expect(headers({ "x-ms-retry-after-ms": "12.5" })).toBe(12.5)
     expect(headers({ "retry-after-ms": "nonsense", "retry-after": "1" })).toBe(1000)
+    expect(headers({ "retry-after-ms": "-1", "retry-after": "1" })).toBe(1000)
+  })
+
+  it.each(["1e9", "Infinity", "NaN", "0x10", "5;", "5, 5", "--5", "٣"])("%j is no delay", (value) => {
+    expect(headers({ "retry-after": value })).toBeUndefined()
+  })
+
+  it("the IETF's RateLimit tells when what is used up is whole again", () => {
+    expect(headers({ ratelimit: '"calls";r=0;t=40', "ratelimit-policy": '"calls";q=90;w=60' })).toBe(40_000)
+    expect(headers({ ratelimit: '"calls";r=5;t=40' })).toBeUndefined()
   })
 
   it("a day is a day, and a thousand years are a year", () => {
@@ -129,6 +139,13 @@ describe("fields of the body", () => {
     ],
     ["upstream Retry-After", { error: { metadata: { headers: { "Retry-After": "17" } } } }, 17_000],
     ["retry_after_seconds", { error: { metadata: { retry_after_seconds: 17 } } }, 17_000],
+    ["negative", { error: { retry_after: -5 } }, undefined],
+    ["negative, beside another", { error: { retry_after: -5, retry_after_ms: 700 } }, 700],
+    [
+      "a protobuf Duration with nanos",
+      { error: { details: [{ retryDelay: { seconds: 7, nanos: 250_000_000 } }] } },
+      7250
+    ],
     ["in the past", { error: { resets_at: now / 1000 - 5 } }, 0],
     ["null", { error: { retry_after: null } }, undefined],
     ["nonsense", { error: { retry_after: "soon" } }, undefined]

@@ -4,6 +4,7 @@
  */
 import type { ToolCall } from "../../Chat.js"
 import * as Usage from "../../Usage.js"
+import { saysError } from "../inBand.js"
 import type { Json } from "../json.js"
 import { array, isRecord, number, parsed, record, string } from "../json.js"
 import type { AnswerSource, WireEvent, WireFailure } from "../Wire.js"
@@ -301,6 +302,9 @@ export const answerReader = (source: AnswerSource) => {
 
 /** An error that stands where an answer should. */
 export const reportedError = (body: Json): WireFailure | undefined =>
-  body["type"] === "error" || (!isEmpty(body["error"]) && body["content"] === undefined)
+  body["type"] === "error" ||
+  (!isEmpty(body["error"]) && body["content"] === undefined) ||
+  // The words of a gateway: an event and an answer have a type.
+  ((body["type"] === undefined || body["object"] === "error") && body["content"] === undefined && saysError(body))
     ? { _tag: "Reported", body }
     : undefined

@@ -1,5 +1,6 @@
 /** An answer, read from its chunks, of which a whole answer is the largest. OpenAI, API reference: chat/streaming. */
 import type { Usage } from "../../Usage.js"
+import { isFault, saysError } from "../inBand.js"
 import type { Json } from "../json.js"
 import { array, isRecord, number, record, string } from "../json.js"
 import type { AnswerSource, WireEvent } from "../Wire.js"
@@ -10,21 +11,17 @@ import { bodyFields, choiceFields, gather, keep, messageFields } from "./metadat
 import { readContent, thoughtReader } from "./thoughts.js"
 import { decodeUsage } from "./usage.js"
 
-const isFault = (value: unknown): boolean => value !== undefined && value !== null && value !== false && value !== ""
-
 /** MiniMax says how it went beside every answer ("Error Codes"): 0 is well. */
 const isFailed = (outcome: Json | undefined): boolean => ((outcome && number(outcome, "status_code")) ?? 0) !== 0
 
 /**
- * The error that stands where an answer should be: under `error`, in the choice (OpenRouter, "Errors"), or as the whole of the
- * body (Mistral, vLLM).
+ * The error that stands where an answer should be: under `error`, in the choice (OpenRouter, "Errors"), or in a body without
+ * choices.
  */
 export const reportedError = (body: Json): Json | undefined => {
   if (isFault(body["error"]) || body["object"] === "error" || isFailed(record(body, "base_resp"))) return body
-  const choices = array(body, "choices")
-  if (choices === undefined) {
-    return typeof body["message"] === "string" || typeof body["detail"] === "string" ? body : undefined
-  }
+  const choices = array(body, "choices") ?? []
+  if (choices.length === 0) return saysError(body) ? body : undefined
   const choice = choices[0]
   return isRecord(choice) && isFault(choice["error"]) ? { error: choice["error"] } : undefined
 }

@@ -3,6 +3,7 @@ import type { Usage } from "../../Usage.js"
 import { callReader } from "../chatCompletions/calls.js"
 import { decodeFinishReason } from "../chatCompletions/finishReason.js"
 import { gather } from "../chatCompletions/metadata.js"
+import { saysError } from "../inBand.js"
 import type { Json } from "../json.js"
 import { isRecord, kept, number, record, records, string, tokens } from "../json.js"
 import type { AnswerSource, WireEvent } from "../Wire.js"
@@ -25,9 +26,7 @@ export const outputFields = ["search_info"]
  * alibabacloud.com/help/en/model-studio/error-code
  */
 export const reportedError = (body: Json): Json | undefined =>
-  string(body, "code") || (record(body, "output") === undefined && typeof body["message"] === "string")
-    ? body
-    : undefined
+  string(body, "code") || (record(body, "output") === undefined && saysError(body)) ? body : undefined
 
 /** What a message holds: a text, or parts, of which those that are no text are kept as they are. */
 const readContent = (content: unknown): { readonly text: string; readonly others: ReadonlyArray<Json> } => {

@@ -1,6 +1,7 @@
 /** OpenAI's embeddings (API reference, embeddings/create), and those who follow it. */
 import { Either } from "effect"
 import type { EmbeddingRequest } from "../../Embedding.js"
+import { saysError } from "../inBand.js"
 import { array, isRecord, number, record, records, string, tokens } from "../json.js"
 import type { Json } from "../json.js"
 import type { ServedEmbeddingsWire, WireFailure } from "../Wire.js"
@@ -70,7 +71,7 @@ const inOrder = (data: ReadonlyArray<Json>): ReadonlyArray<unknown> =>
 const decodeResponse: ServedEmbeddingsWire["decodeResponse"] = (body, source) => {
   if (!isRecord(body)) return Either.left(malformed("", body))
   if (array(body, "data") === undefined) {
-    return body.error === undefined ? Either.left(malformed("data", body.data)) : reported(body)
+    return saysError(body) ? reported(body) : Either.left(malformed("data", body.data))
   }
   const usage = record(body, "usage") ?? {}
   return read(

@@ -3,6 +3,7 @@
  * that there is one reader for both.
  */
 import type { Usage } from "../../Usage.js"
+import { isFault, saysError } from "../inBand.js"
 import type { Json } from "../json.js"
 import { array, isRecord, record, records, string } from "../json.js"
 import type { AnswerSource, WireEvent, WireFailure } from "../Wire.js"
@@ -75,7 +76,10 @@ export const answerReader = (source: AnswerSource): AnswerReader => {
     read: (piece, out) => {
       if (!isRecord(piece)) return malformed("", piece)
       const { error } = piece
-      if (error !== undefined && error !== null) return { _tag: "Reported", body: { error } }
+      if (isRecord(error)) return { _tag: "Reported", body: { error } }
+      if (isFault(error) || (piece["candidates"] === undefined && saysError(piece))) {
+        return { _tag: "Reported", body: piece }
+      }
       id ||= string(piece, "responseId") ?? ""
       model = string(piece, "modelVersion") || model
       const has = count(piece)

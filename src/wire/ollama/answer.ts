@@ -1,6 +1,7 @@
 /** An answer, read line by line, of which a whole answer is the only one. docs.ollama.com/api/chat */
 import type { FinishReason } from "../../Chat.js"
 import * as Usage from "../../Usage.js"
+import { saysError } from "../inBand.js"
 import type { Json } from "../json.js"
 import { array, isRecord, kept, record, string, tokens } from "../json.js"
 import type { AnswerSource, WireEvent, WireFailure } from "../Wire.js"
@@ -21,9 +22,7 @@ export const gathered = { answer: "logprobs", message: "images" } as const
 
 /** The error that stands where an answer should be (docs.ollama.com/api/errors), under any status. */
 export const reportedError = (line: Json): WireFailure | undefined =>
-  line["error"] === undefined || line["error"] === null || line["error"] === ""
-    ? undefined
-    : { _tag: "Reported", body: line }
+  saysError(line) ? { _tag: "Reported", body: line } : undefined
 
 /** Versions before 0.1.38 say no reason: what is done without one has stopped. */
 export const decodeReason = (raw: string, done: boolean, hasCalls: boolean): FinishReason => {

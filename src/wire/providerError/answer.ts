@@ -94,6 +94,7 @@ const messageKeys: ReadonlySet<string> = new Set([
   "errormessage",
   "errormsg",
   "errordescription",
+  "description",
   "statusmsg",
   "detail",
   "details",
@@ -102,7 +103,7 @@ const messageKeys: ReadonlySet<string> = new Set([
   "title"
 ])
 
-const codeKeys: ReadonlySet<string> = new Set(["code", "errorcode"])
+const codeKeys: ReadonlySet<string> = new Set(["code", "errorcode", "statuscode"])
 
 const kindKeys: ReadonlySet<string> = new Set(["type", "errortype", "status", "reason", "quotaid", "limitsource"])
 
@@ -144,6 +145,22 @@ const eventData = (text: string): object | undefined => {
   return match === null ? undefined : parsed(match[1] ?? "")
 }
 
+/** The error of an upstream that a gateway quotes within its own words: `AnthropicException - {"error":{…}}`. */
+const quotedError = (text: string): object | undefined => {
+  const start = text.search(/\{\s{0,9}"(?:error|type)"/)
+  if (start <= 0) return undefined
+  const inner = parsed(text.slice(start, text.lastIndexOf("}") + 1))
+  return isRecord(inner) && (isRecord(inner["error"]) || typeof inner["error"] === "string") ? inner : undefined
+}
+
+/** What pydantic found, as Python prints it (vLLM, Fireworks), without the part of the request that it quotes. */
+const withoutInput = (text: string): string =>
+  /['"]loc['"]: ?[[(]/.test(text) ? text.replace(/['"]input['"]: ?[^]*$/, "") : text
+
+/** google.protobuf.Duration as an object. */
+const secondsOf = ({ nanos, seconds }: { readonly [x: string]: unknown }): number =>
+  Number(seconds ?? 0) + Number(nanos ?? 0) / 1e9
+
 /** Where in the request pydantic (vLLM, Mistral …) found a fault, without the `body` before it. */
 const location = (loc: unknown): string | undefined =>
   Array.isArray(loc)
@@ -165,8 +182,9 @@ const gather = (value: unknown, key: string, depth: number, out: Harvest): void 
   if (typeof value === "string") {
     const inner =
       key === "body" ? (parsed(value) ?? eventData(value)) : messageKeys.has(key) ? parsed(value) : undefined
-    if (inner === undefined) out.leaves.push({ key: key === "body" ? "message" : key, value })
-    else gather(inner, key, depth + 1, out)
+    if (inner !== undefined) return gather(inner, key, depth + 1, out)
+    out.leaves.push({ key: key === "body" ? "message" : key, value })
+    if (messageKeys.has(key)) gather(quotedError(value), key, depth + 1, out)
   } else if (typeof value === "number") {
     out.leaves.push({ key, value })
   } else if (Array.isArray(value)) {
@@ -184,8 +202,7 @@ const gatherFields = (record: { readonly [x: string]: unknown }, key: string, de
     if (name === "error") continue
     if (isScalar(value)) gather(value, plainName, depth + 1, out)
     else if (plainName === "loc") gather(location(value), "param", depth + 1, out)
-    // google.protobuf.Duration as an object
-    else if (plainName === "retrydelay" && isRecord(value)) gather(value["seconds"], plainName, depth + 1, out)
+    else if (plainName === "retrydelay" && isRecord(value)) out.leaves.push({ key: plainName, value: secondsOf(value) })
     else if (plainName === "headers" && key === "metadata") gatherHeaders(value, out)
     else if (containers.has(plainName)) later.push([plainName, value])
     else if (plainName === "metadata" && (key === "error" || key === "details")) later.push([plainName, value])
@@ -274,7 +291,7 @@ export const read = ({ body, headers, inBand, status }: ErrorAnswer): ErrorRepor
     code: codes.find((code) => !isStatus(code)) ?? kinds.find((kind) => !isStatus(kind)) ?? codes[0],
     field: values("param").find((value) => typeof value === "string"),
     words: words === "" ? (sentences[0] ?? "") : words,
-    text: [...messages, ...sentences].join("\n").slice(0, maxText).toLowerCase(),
+    text: [...messages.map(withoutInput), ...sentences].join("\n").slice(0, maxText).toLowerCase(),
     requestId: requestIdOf(headers, values, words),
     values,
     upstreamHeaders: harvest.headers

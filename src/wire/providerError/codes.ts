@@ -7,6 +7,7 @@ export const codes: ReadonlyArray<Rule> = [
       code: [
         // platform.openai.com/docs/guides/error-codes, learn.microsoft.com (Dev Proxy, "openai-insufficient-quota")
         "insufficient_quota",
+        "local:insufficient_quota", // new-api
         "billing_hard_limit_reached",
         "billing_not_active",
         "credit_balance_exhausted",
@@ -29,16 +30,27 @@ export const codes: ReadonlyArray<Rule> = [
         // Google: a project without billing, and ai.google.dev/gemini-api/docs/api-errors
         "BILLING_DISABLED",
         "quota_exceeded",
-        // xAI, Groq, Volcengine, watsonx, Vercel's gateway
+        // xAI, Groq, Volcengine, Amazon, Tencent, watsonx, Vercel's gateway
         "personal-team-blocked:spending-limit",
         "blocked_api_access",
         "AccountOverdueError",
+        "*.ServiceOverdue",
+        "AccountQuotaExceeded",
+        "SetLimitExceeded",
+        "ServiceQuotaExceededException",
+        "*.ResourcePackExhausted",
+        "*.InArrears",
         "token_quota_reached",
         "insufficient_funds",
         // routers and gateways (OpenRouter, new-api)
-        "insufficient_credits",
-        "insufficient_balance",
+        "*insufficient*credits*",
+        "*insufficient*balance*",
+        "not_enough_balance",
+        "credit_limit",
         "credit_limit_reached",
+        "budget_exceeded",
+        "usage_limit_exceeded",
+        "CreditsError",
         "insufficient_user_quota",
         "pre_consume_token_quota_failed",
         "payment_required"
@@ -63,6 +75,8 @@ export const codes: ReadonlyArray<Rule> = [
         "queue_exceeded",
         "NoCapacity",
         "service_unavailable*",
+        "resource_unavailable",
+        "InvalidEndpoint.ClosedEndpoint",
         // DashScope, Google, Amazon
         "ModelServingError",
         "ModelUnavailable",
@@ -90,8 +104,11 @@ export const codes: ReadonlyArray<Rule> = [
         // Cerebras calls its limits a minute quotas
         "token_quota_exceeded",
         "request_quota_exceeded",
-        // Volcengine: RateLimitExceeded.EndpointTPMExceeded …
-        "RateLimitExceeded*",
+        // Volcengine: RateLimitExceeded.EndpointTPMExceeded, ModelAccountTpmRateLimitExceeded; Tencent: RequestLimitExceeded
+        "*RateLimitExceeded*",
+        "RequestLimitExceeded*",
+        // GitHub Copilot: user_global_rate_limited:pro
+        "*_rate_limited*",
         "consumption_limit_reached"
       ]
     },
@@ -118,7 +135,10 @@ export const codes: ReadonlyArray<Rule> = [
         "BLOCKLIST",
         "SPII",
         "prompt_blocked",
-        "sensitive_words_detected"
+        "sensitive_words_detected",
+        // Qianfan, StepFun
+        "unsafe_request",
+        "censorship_blocked"
       ]
     },
     means: "ContentFilterError"
@@ -127,7 +147,9 @@ export const codes: ReadonlyArray<Rule> = [
   {
     when: {
       code: ["string_above_max_length"],
-      unless: /'(?:tools|functions|metadata|user|stop|name|safety_identifier|prompt_cache_key)\b/
+      text: [
+        /'(?:(?:messages|input)[\w.[\]]{0,60}\.(?:content|text|output|arguments)|input|prompt|instructions)(?:\[\d+\])?'/
+      ]
     },
     means: "ContextLengthError"
   },
@@ -135,6 +157,8 @@ export const codes: ReadonlyArray<Rule> = [
     when: {
       code: [
         "context_length_exceeded", // OpenAI, Groq, Cerebras
+        "*context_window_exceeded*",
+        "OutofContextError", // Volcengine
         "exceed_context_size_error", // llama.cpp (tools/server/README.md)
         "too_many_prompt_tokens", // Perplexity
         "tokens_limit_reached", // GitHub Models
@@ -153,11 +177,16 @@ export const codes: ReadonlyArray<Rule> = [
         "DeploymentNotFound", // Azure OpenAI
         "unknown_model", // GitHub Models
         "invalid_model", // Mistral, Perplexity
+        "unavailable_model", // GitHub Models
         "model_not_available", // Together
         "model_not_supported", // GitHub Copilot, Hugging Face, watsonx
         "model_decommissioned", // Groq
         "InvalidEndpointOrModel*", // Volcengine
-        "ModelNotOpen"
+        "InvalidEndpoint.NotFound",
+        "ModelNotOpen",
+        "UnsupportedModel",
+        "RESOURCE_DOES_NOT_EXIST", // Databricks, whose models are endpoints
+        "ENDPOINT_NOT_FOUND"
       ]
     },
     means: "ModelNotFoundError"
@@ -172,7 +201,12 @@ export const codes: ReadonlyArray<Rule> = [
         "incorrect_api_key_error", // Moonshot
         "invalid_authentication_error",
         "missing_api_key",
-        "account_deactivated"
+        "account_deactivated",
+        // Amazon, at 403; Tencent, in band
+        "ExpiredTokenException",
+        "UnrecognizedClientException",
+        "InvalidSignatureException",
+        "AuthFailure*"
       ]
     },
     means: "AuthenticationError"
@@ -185,7 +219,9 @@ export const codes: ReadonlyArray<Rule> = [
         "access_terminated",
         "organization_restricted", // Groq
         "model_terms_required",
-        "permission_denied_error" // Moonshot
+        "permission_denied_error", // Moonshot
+        "usage_not_included", // ChatGPT's plans
+        "key_model_access_denied" // LiteLLM, at 401
       ]
     },
     means: "PermissionError"
@@ -197,6 +233,10 @@ export const codes: ReadonlyArray<Rule> = [
         "json_validate_failed",
         "not_supported_error", // llama.cpp, at 501: it is not started for that
         "model_no_support_for_function", // watsonx
+        // OpenAI: their words quote what the user named
+        "unknown_parameter",
+        "unsupported_parameter",
+        "invalid_function_parameters",
         "OperationNotSupported" // Azure OpenAI
       ]
     },
@@ -221,7 +261,10 @@ export const vague: ReadonlyArray<Rule> = [
     means: "PermissionError"
   },
   {
-    when: { status: [400, 403, 500, "none"], code: ["rate_limit_error", "RateLimitError", "ThrottlingException"] },
+    when: {
+      status: [400, 403, 500, "none"],
+      code: ["rate_limit_error", "RateLimitError", "ThrottlingException", "RESOURCE_EXHAUSTED"]
+    },
     means: "RateLimitError"
   },
   { when: { status: [400, 429], code: ["timeout_error", "RequestTimeOut"] }, means: "ProviderUnavailableError" },

@@ -1,7 +1,7 @@
 import type { Rule } from "./rule.js"
 
 const zhipu = /(?:^|[^a-z])z[.-]?ai(?:[^a-z]|$)|zhipu|bigmodel|glm/
-const miniMax = /minimax/
+const minimax = /minimax/
 const dashScope = /dashscope|aliyun|alibaba|bailian|qwen|model-?studio/
 
 /** The same words mean different things with these. */
@@ -30,12 +30,15 @@ export const exceptions: ReadonlyArray<Rule> = [
     when: {
       status: [429, "none"],
       code: ["RESOURCE_EXHAUSTED"],
-      text: [/limit: 0\b|credits are depleted|spending cap|daily quota|per day/]
+      text: [/limit: 0\b|credits are depleted|spending cap|daily quota|per[ _]day/]
     },
     means: "QuotaExceededError"
   },
   // Gemini: "You exceeded your current quota" is also what it says of a minute's limit
-  { when: { status: [429, "none"], code: ["RESOURCE_EXHAUSTED"] }, means: "RateLimitError" },
+  {
+    when: { status: [429, "none"], code: ["RESOURCE_EXHAUSTED"], text: [/exceeded your current quota/] },
+    means: "RateLimitError"
+  },
   {
     when: { status: [429, "none"], text: [/ai\.google\.dev\/gemini-api/], unless: /limit: 0\b/ },
     means: "RateLimitError"
@@ -64,12 +67,23 @@ export const exceptions: ReadonlyArray<Rule> = [
   { when: { provider: zhipu, code: ["1120", "1230", "1231", "1234", "1312"] }, means: "ProviderUnavailableError" },
   { when: { provider: zhipu, status: [434] }, means: "PermissionError" },
 
-  // MiniMax's words for 1004, 1026 and 1027, under status 200: platform.minimax.io/docs/api-reference/errorcode
+  // MiniMax: platform.minimax.io/docs/api-reference/errorcode; in band, without a status
+  { when: { provider: minimax, code: ["1004", "2049"] }, means: "AuthenticationError" },
+  { when: { provider: minimax, code: ["1008", "1028", "1030", "2056"] }, means: "QuotaExceededError" },
+  { when: { provider: minimax, code: ["1002", "1039", "1041", "2045"] }, means: "RateLimitError" },
+  { when: { provider: minimax, code: ["1026", "1027"] }, means: "ContentFilterError" },
+  { when: { provider: minimax, code: ["2061"] }, means: "PermissionError" },
   {
-    when: { provider: miniMax, text: [/not authorized|token not match group|login fail/] },
+    when: { provider: minimax, code: ["1042", "2013"], unless: /context|unknown model|model .{0,60}not/ },
+    means: "InvalidRequestError"
+  },
+  {
+    when: { provider: minimax, text: [/not authorized|token not match group|login fail/] },
     means: "AuthenticationError"
   },
-  { when: { provider: miniMax, text: [/new_sensitive/] }, means: "ContentFilterError" },
+  { when: { provider: minimax, text: [/new_sensitive/] }, means: "ContentFilterError" },
+  // NVIDIA, 400: a model that is hosted as a function and is unwell (docs.nvidia.com/cloud-functions, function states)
+  { when: { status: [400], text: [/degraded function cannot be invoked/] }, means: "ProviderUnavailableError" },
 
   // OpenRouter: a 402 that passes as soon as calls in flight are settled (openrouter.ai/docs/api/reference/errors-and-debugging)
   { when: { status: [402, "none"], code: ["openrouter_in_flight_budget"] }, means: "RateLimitError" },

@@ -2,6 +2,7 @@
 import { Either } from "effect"
 import type { FinishReason } from "../../Chat.js"
 import * as Usage from "../../Usage.js"
+import { saysError } from "../inBand.js"
 import type { Json } from "../json.js"
 import { isRecord, record, string, tokens } from "../json.js"
 import type { AnswerSource, WireFailure, WireResponse } from "../Wire.js"
@@ -112,11 +113,20 @@ export const metadataOf = (response: Json, items: ReadonlyArray<unknown>): Json 
   }
 }
 
+/** Neither an event nor a response, which have a type and an output, but the words of a gateway. */
+const isForeign = (body: Json): boolean =>
+  body["object"] === "error" || (body["type"] === undefined && body["output"] === undefined)
+
 /** An error that stands where an answer should: `error` in it, or a status that says no more than that it failed. */
 export const reportedBy = (response: Json): WireFailure | undefined => {
   const error = response["error"]
-  if (error !== undefined && error !== null) return { _tag: "Reported", body: { error } }
-  return response["status"] === "failed" ? { _tag: "Reported", body: response } : undefined
+  // xAI has its code beside a text.
+  if (error !== undefined && error !== null) {
+    return { _tag: "Reported", body: typeof error === "string" ? response : { error } }
+  }
+  return response["status"] === "failed" || (isForeign(response) && saysError(response))
+    ? { _tag: "Reported", body: response }
+    : undefined
 }
 
 const unfinished: ReadonlySet<unknown> = new Set(["queued", "in_progress"])

@@ -1,0 +1,119 @@
+import { describe, expect, it } from "@effect/vitest"
+import { Either } from "effect"
+import type * as LLMError from "../../src/LLMError.js"
+import * as Anthropic from "../../src/wire/Anthropic.js"
+import * as ChatCompletions from "../../src/wire/ChatCompletions.js"
+import * as DashScope from "../../src/wire/DashScope.js"
+import * as Gemini from "../../src/wire/Gemini.js"
+import * as Ollama from "../../src/wire/Ollama.js"
+import { classify } from "../../src/wire/ProviderError.js"
+import * as Responses from "../../src/wire/Responses.js"
+import type { WireEvent, WireFailure } from "../../src/wire/Wire.js"
+
+const wires = [
+  ["chat-completions", ChatCompletions.make()],
+  ["responses", Responses.make()],
+  ["anthropic", Anthropic.make()],
+  ["gemini", Gemini.make()],
+  ["ollama", Ollama.make()],
+  ["dashscope", DashScope.make()]
+] as const
+
+const source = { provider: "minimax", model: "some-model", estimatedInputTokens: 0 }
+
+const meaning = (failure: WireFailure | undefined): string | undefined =>
+  failure?._tag === "Reported"
+    ? classify(
+        { status: 200, headers: {}, body: failure.body, inBand: true },
+        { provider: source.provider, model: source.model, keyId: "key-1", now: 0, mask: (text) => text }
+      )._tag
+    : failure?._tag
+
+/** As FastAPI, Cloudflare, MiniMax and Qianfan write it, and gateways of every kind. */
+const errors: ReadonlyArray<readonly [unknown, LLMError.Tag]> = [
+  [{ error: { message: "Slow.", code: "rate_limit_exceeded" } }, "RateLimitError"],
+  [{ error: "the model is overloaded" }, "ProviderUnavailableError"],
+  [{ error: { message: "No.", code: 401 } }, "AuthenticationError"],
+  [{ type: "error", error: { type: "billing_error", message: "No." } }, "QuotaExceededError"],
+  [{ code: "insufficient_quota", error: "No." }, "QuotaExceededError"],
+  [{ object: "error", message: "No.", type: "BadRequestError", code: 400 }, "InvalidRequestError"],
+  [{ message: "insufficient balance" }, "QuotaExceededError"],
+  [{ detail: "rate limit exceeded" }, "RateLimitError"],
+  [{ detail: { error: "prompt too long" } }, "ContextLengthError"],
+  [{ errors: [{ message: "capacity exceeded", code: 7 }], success: false }, "ProviderUnavailableError"],
+  [{ code: 429, msg: "later" }, "RateLimitError"],
+  [{ error_code: 18, error_msg: "qps request limit reached" }, "RateLimitError"],
+  [{ base_resp: { status_code: 1004, status_msg: "…" } }, "AuthenticationError"]
+]
+
+describe.each(wires)("%s: an error where an answer should be", (_, wire) => {
+  it.each(errors)("as a whole: %j", (body, tag) => {
+    const failure = Either.match(wire.decodeResponse(body, source), {
+      onLeft: (left) => left,
+      onRight: () => undefined
+    })
+    expect(meaning(failure)).toBe(tag)
+  })
+
+  it.each(errors)("in a stream: %j", (body, tag) => {
+    const out: Array<WireEvent> = []
+    expect(meaning(wire.decodeStream(source).push({ data: JSON.stringify(body) }, out))).toBe(tag)
+    expect(out).toEqual([])
+  })
+
+  it("nothing at all is no error", () => {
+    const said = [
+      {},
+      { error: null },
+      { errors: [] },
+      { message: "" },
+      { base_resp: { status_code: 0, status_msg: "ok" } }
+    ]
+    for (const body of said) {
+      const failure = Either.match(wire.decodeResponse(body, source), {
+        onLeft: (left) => left,
+        onRight: () => undefined
+      })
+      expect(meaning(failure)).toBe("Malformed")
+    }
+  })
+})
+
+describe("an answer that has an error's words is an answer", () => {
+  it("of MiniMax, which says of each that it went well", () => {
+    const answer = {
+      choices: [{ index: 0, message: { role: "assistant", content: "Hi." }, finish_reason: "stop" }],
+      base_resp: { status_code: 0, status_msg: "" }
+    }
+    expect(Either.isRight(ChatCompletions.make().decodeResponse(answer, source))).toBe(true)
+  })
+
+  it("a chunk of nothing but counts", () => {
+    const decoder = ChatCompletions.make().decodeStream(source)
+    const counts = { choices: [], usage: { prompt_tokens: 1, completion_tokens: 1 }, base_resp: { status_code: 0 } }
+    expect(decoder.push({ data: JSON.stringify(counts) }, [])).toBeUndefined()
+  })
+
+  it("a line of Ollama has a message", () => {
+    const line = { message: { role: "assistant", content: "Hi." }, done: false }
+    expect(
+      Ollama.make()
+        .decodeStream(source)
+        .push({ data: JSON.stringify(line) }, [])
+    ).toBeUndefined()
+  })
+
+  it("an event that is yet to come may have any field", () => {
+    const event = { type: "response.aside", message: "by the way", detail: "more" }
+    expect(
+      Responses.make()
+        .decodeStream(source)
+        .push({ data: JSON.stringify(event) }, [])
+    ).toBeUndefined()
+    expect(
+      Anthropic.make()
+        .decodeStream(source)
+        .push({ data: JSON.stringify({ ...event, type: "aside" }) }, [])
+    ).toBeUndefined()
+  })
+})
