@@ -107,6 +107,7 @@ export const presets = {
       streamUsage: false,
       efforts: { minimal: "high", low: "high", medium: "high", xhigh: "high" },
       history: "thinking-parts",
+      callIds: "nine-characters",
       toolChoiceRequired: "any",
       seedField: "random_seed",
       names: false,

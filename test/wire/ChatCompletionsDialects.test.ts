@@ -327,3 +327,33 @@ describe("embeddings", () => {
     }
   })
 })
+
+describe("ids of calls", () => {
+  const ids = ["abcDEF123", "call_PTLP8xhu3uwZk4l3nlnrrJha", "toolu_01A09q90qw90lq917835lq9", "turn1_0", "turn1_1"]
+  const messages: ReadonlyArray<Message> = [
+    Chat.assistant(
+      "",
+      ids.map((id) => ({ id, name: "clock", arguments: "{}" }))
+    ),
+    ...ids.map((id) => Chat.toolResult(id, "noon"))
+  ]
+  const written = (preset: Provider) => {
+    const said = JSON.stringify(body(preset, { messages }).messages)
+    return {
+      calls: Array.from(said.matchAll(/\{"id":"([^"]+)"/g), ([, id]) => id),
+      results: Array.from(said.matchAll(/"tool_call_id":"([^"]+)"/g), ([, id]) => id)
+    }
+  }
+
+  it("are nine letters and digits with Mistral, each call's its own and its result's the same", () => {
+    const { calls, results } = written(presets.mistral)
+    expect(calls).toEqual(results)
+    expect(new Set(calls).size).toBe(ids.length)
+    for (const id of calls) expect(id).toMatch(/^[a-zA-Z0-9]{9}$/)
+    expect(calls[0]).toBe(ids[0])
+  })
+
+  it("are left alone everywhere else", () => {
+    expect(written(presets.openai)).toEqual({ calls: ids, results: ids })
+  })
+})

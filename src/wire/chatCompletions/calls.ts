@@ -1,8 +1,10 @@
 /** Tool calls as Chat Completions writes them, whole and in pieces. */
+import { Hash } from "effect"
 import type { ToolCall } from "../../Chat.js"
 import type { ToolCallDelta } from "../../ChatEvent.js"
 import type { Json } from "../json.js"
 import { isRecord, number, record, string } from "../json.js"
+import type { Dialect } from "./dialect.js"
 
 /** One call, or a piece of one: a function with its arguments, or a custom tool with its input. */
 const readPiece = (piece: Json) => {
@@ -121,6 +123,13 @@ export const decodeCalls = (calls: ReadonlyArray<Json>): ReadonlyArray<ToolCall>
   const reader = callReader()
   for (const call of numbered(calls)) reader.read(call)
   return reader.whole().map(({ call }) => call)
+}
+
+/** The id as the provider takes it: the same for the same call, wherever it stands. */
+export const callId = (id: string, wanted: Dialect["callIds"]): string => {
+  if (wanted === "any" || /^[a-zA-Z0-9]{9}$/.test(id)) return id
+  const digits = (text: string): string => (Hash.string(text) >>> 0).toString(36).padStart(7, "0")
+  return `${digits(id)}${digits(`${id}#`)}`.slice(0, 9)
 }
 
 export const encodeCall = (call: ToolCall): Json =>

@@ -98,6 +98,11 @@ export interface Dialect {
    * @default "all"
    */
   readonly toolChoices: "all" | "auto" | "unthinking"
+  /**
+   * Which ids of calls the provider takes. Mistral refuses all but nine letters and digits (error 3280), also where another
+   * provider gave them: they are replaced, calls and results alike. @default "any"
+   */
+  readonly callIds: "any" | "nine-characters"
   /** The word for "call at least one tool": Mistral says `any` (API reference, chat). @default "required" */
   readonly toolChoiceRequired: "required" | "any"
   /** Mistral calls it `random_seed` (API reference, chat). @default "seed" */
@@ -142,6 +147,7 @@ export const common: Dialect = {
   names: true,
   tools: true,
   toolChoices: "all",
+  callIds: "any",
   toolChoiceRequired: "required",
   seedField: "seed",
   userField: "user",

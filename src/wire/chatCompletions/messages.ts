@@ -14,7 +14,7 @@ import type {
 import { text, textOf } from "../../Chat.js"
 import type { Json } from "../json.js"
 import type { Peer, WireFailure } from "../Wire.js"
-import { encodeCall } from "./calls.js"
+import { callId, encodeCall } from "./calls.js"
 import type { Dialect } from "./dialect.js"
 import { named, unsupported } from "./fields.js"
 import { callMark, encodeDetail, encodePart } from "./thoughts.js"
@@ -114,10 +114,10 @@ const history = (parts: ReadonlyArray<ReasoningPart>, peer: Peer, dialect: Diale
 }
 
 /** A call with what must go back with it. Gemini, "OpenAI compatibility": thought signatures. */
-const signedCall = (call: ToolCall, marks: ReadonlyArray<ReasoningPart>): Json => {
+const signedCall = (call: ToolCall, marks: ReadonlyArray<ReasoningPart>, dialect: Dialect): Json => {
   const signature = marks.find((mark) => mark.id === call.id)?.signature
   return {
-    ...encodeCall(call),
+    ...encodeCall({ ...call, id: callId(call.id, dialect.callIds) }),
     ...(signature === undefined ? {} : { extra_content: { google: { thought_signature: signature } } })
   }
 }
@@ -140,7 +140,7 @@ const assistant = (message: AssistantMessage, peer: Peer, dialect: Dialect): Jso
     role: "assistant",
     content: thinking.length > 0 || marked ? parts : said === "" && calls.length > 0 ? null : said,
     ...history(thoughts, peer, dialect),
-    ...(calls.length > 0 ? { tool_calls: calls.map((call) => signedCall(call, marks)) } : {})
+    ...(calls.length > 0 ? { tool_calls: calls.map((call) => signedCall(call, marks, dialect)) } : {})
   }
 }
 
@@ -174,7 +174,7 @@ const encodeMessage = (message: Message, peer: Peer, dialect: Dialect): Either.E
     case "tool":
       return Either.map(content(result(message, dialect), dialect), (content) => ({
         role: "tool",
-        tool_call_id: message.toolCallId,
+        tool_call_id: callId(message.toolCallId, dialect.callIds),
         content
       }))
   }
