@@ -203,7 +203,7 @@ describe("the reason", () => {
     for (const word of ["stop", "eos", "end_turn"]) expect(reason(word)).toBe("stop")
     for (const word of ["length", "max_tokens", "model_length"]) expect(reason(word)).toBe("length")
     for (const word of ["content_filter", "sensitive"]) expect(reason(word)).toBe("content-filter")
-    for (const word of ["insufficient_system_resource", "error", null, undefined]) expect(reason(word)).toBe("other")
+    for (const word of ["a word yet to come", null, undefined]) expect(reason(word)).toBe("other")
     for (const word of ["tool_calls", "function_call", "tool_use"]) expect(reason(word)).toBe("tool-calls")
   })
 })

@@ -117,3 +117,28 @@ describe("an answer that has an error's words is an answer", () => {
     ).toBeUndefined()
   })
 })
+
+describe("a reason to stop that is the provider's own failure", () => {
+  const wire = ChatCompletions.make()
+  const answer = (reason: string) => ({
+    id: "a",
+    choices: [{ index: 0, message: { content: "Half of" }, finish_reason: reason }]
+  })
+  const piece = (reason: string | null) => ({
+    data: JSON.stringify({ id: "a", choices: [{ index: 0, delta: { content: "Half of" }, finish_reason: reason }] })
+  })
+
+  it.each(["insufficient_system_resource", "network_error", "error"])(
+    "%s is an error, whole and streamed",
+    (reason) => {
+      expect(meaning(Either.getOrUndefined(Either.flip(wire.decodeResponse(answer(reason), source))))).toBe(
+        "ProviderUnavailableError"
+      )
+      const decoder = wire.decodeStream(source)
+      const out: Array<WireEvent> = []
+      expect(decoder.push(piece(null), out)).toBe(undefined)
+      expect(meaning(decoder.push(piece(reason), out))).toBe("ProviderUnavailableError")
+      expect(out).toEqual([{ _tag: "TextDelta", text: "Half of" }])
+    }
+  )
+})

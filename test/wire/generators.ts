@@ -198,7 +198,7 @@ const endings: ReadonlyArray<Ending> = [
   { finishReason: "stop", rawFinishReason: "stop" },
   { finishReason: "length", rawFinishReason: "length" },
   { finishReason: "content-filter", rawFinishReason: "content_filter" },
-  { finishReason: "other", rawFinishReason: "insufficient_system_resource" },
+  { finishReason: "other", rawFinishReason: "paused" },
   { finishReason: "other", rawFinishReason: "" }
 ]
 

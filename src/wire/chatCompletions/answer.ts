@@ -6,7 +6,7 @@ import { array, isRecord, number, record, string } from "../json.js"
 import type { AnswerSource, WireEvent } from "../Wire.js"
 import { estimatedUsage } from "../Wire.js"
 import { callReader } from "./calls.js"
-import { decodeFinishReason } from "./finishReason.js"
+import { decodeFinishReason, isFailure } from "./finishReason.js"
 import { bodyFields, choiceFields, gather, keep, messageFields } from "./metadata.js"
 import { readContent, thoughtReader } from "./thoughts.js"
 import { decodeUsage } from "./usage.js"
@@ -15,15 +15,20 @@ import { decodeUsage } from "./usage.js"
 const isFailed = (outcome: Json | undefined): boolean => ((outcome && number(outcome, "status_code")) ?? 0) !== 0
 
 /**
- * The error that stands where an answer should be: under `error`, in the choice (OpenRouter, "Errors"), or in a body without
- * choices.
+ * The error that stands where an answer should be: under `error`, in the choice (OpenRouter, "Errors"), as the reason why it
+ * ends, or in a body without choices.
  */
 export const reportedError = (body: Json): Json | undefined => {
   if (isFault(body["error"]) || body["object"] === "error" || isFailed(record(body, "base_resp"))) return body
   const choices = array(body, "choices") ?? []
   if (choices.length === 0) return saysError(body) ? body : undefined
   const choice = choices[0]
-  return isRecord(choice) && isFault(choice["error"]) ? { error: choice["error"] } : undefined
+  if (!isRecord(choice)) return undefined
+  if (isFault(choice["error"])) return { error: choice["error"] }
+  const reason = string(choice, "finish_reason") ?? ""
+  return isFailure(reason)
+    ? { error: { code: reason, message: `The provider gave up the answer (${reason}).` } }
+    : undefined
 }
 
 /** The reader of one answer. */

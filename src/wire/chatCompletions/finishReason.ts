@@ -20,6 +20,14 @@ const reasons: Readonly<Record<string, FinishReason>> = {
   sensitive: "content-filter"
 }
 
+/**
+ * Not the model stopped but the provider failed: DeepSeek ("Create Chat Completion", `finish_reason`), Z.ai (API reference, chat),
+ * OpenRouter ("Errors").
+ */
+const failures: ReadonlySet<string> = new Set(["insufficient_system_resource", "network_error", "error"])
+
+export const isFailure = (raw: string): boolean => failures.has(raw)
+
 /** Providers that say `stop`, or nothing, with tool calls mean the calls. */
 export const decodeFinishReason = (raw: string, hasCalls: boolean): FinishReason => {
   const reason = reasons[raw] ?? "other"
