@@ -13,8 +13,8 @@ export type Joined =
   | { readonly _tag: "New"; readonly text: string }
   | { readonly _tag: "Restarted" }
 
-/** Fewer characters may well follow each other twice. The answer as a whole is never too short to be repeated. */
-const shortest = 3
+/** A single character may well follow itself. The answer as a whole is never too short to be repeated. */
+const shortest = 2
 
 /** So many characters in common with the beginning of the answer are no accident. */
 const unmistakable = 24
@@ -30,7 +30,7 @@ const unspaced = /[\p{Script=Han}\p{Script=Hiragana}\p{Script=Katakana}\p{Script
  */
 const mayBegin = (said: string, position: number, end: number): boolean => {
   if (position === 0 || position >= end) return true
-  if (end - position < shortest) return false
+  if (said.slice(position, end).trimStart().length < shortest) return false
   const before = said.charAt(position - 1)
   if (before === "\n") return true
   return wordCharacter.test(said.charAt(position)) && (!wordCharacter.test(before) || unspaced.test(before))
