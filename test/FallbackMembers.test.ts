@@ -119,6 +119,17 @@ describe("a request that is too long", () => {
     })
   )
 
+  it.effect("goes to nobody who does not take what is too long", () =>
+    Effect.gen(function* () {
+      const milder: Fallback.Member = { llm: yield* sized(50_000, "milder"), on: ["content-filter"] }
+      const first = yield* sized(500, "first")
+      const large = yield* Fallback.make([milder, yield* sized(50_000, "large")], { fit: true })(first)
+      expect((yield* large.chat(long)).text).toBe("large")
+      const alone = yield* Fallback.make([milder], { fit: true })(first)
+      expect((yield* alone.chat(long)).text).toBe("first")
+    })
+  )
+
   it.effect("is judged by the answer that it asks for as well", () =>
     Effect.gen(function* () {
       const llm = yield* Fallback.make([yield* sized(50_000, "large")], { fit: { reserve: 400 } })(

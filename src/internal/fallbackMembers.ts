@@ -6,7 +6,7 @@ import type { EmbeddingRequest } from "../Embedding.js"
 import type { Condition, Feature, Kind, MemberOptions } from "../Fallback.js"
 import type { ModelInfo, Service } from "../LLM.js"
 import type { LLMError, Tag } from "../LLMError.js"
-import { UnsupportedError } from "../LLMError.js"
+import { ContextLengthError, UnsupportedError } from "../LLMError.js"
 import type * as TokenCounter from "../TokenCounter.js"
 import * as ContextFit from "./contextFit.js"
 import { normalize } from "./request.js"
@@ -126,28 +126,41 @@ export const needs = (request: ChatRequest.Input): ReadonlySet<Feature> => {
   return needed
 }
 
+/**
+ * Those who are chosen, beginning with the first member, or in its place with the first of them that takes the error for
+ * which it was left out: to leave it out is to hand on what it would have said.
+ */
+const headed = (
+  members: Arr.NonEmptyReadonlyArray<Member>,
+  chosen: ReadonlyArray<Member>,
+  error: LLMError
+): Arr.NonEmptyReadonlyArray<Member> | undefined => {
+  const head = chosen.find((member) => member === members[0] || member.takes(error))
+  return head === undefined ? undefined : [head, ...chosen.filter((member) => member !== head)]
+}
+
 const able = (
   members: Arr.NonEmptyReadonlyArray<Member>,
   needed: Iterable<Feature>,
   asked: string
 ): Either.Either<Arr.NonEmptyReadonlyArray<Member>, LLMError> => {
   const features = [...needed]
-  const [first, ...rest] = members.filter(
+  const chosen = members.filter(
     ({ isFirst, lacks, standsInFor }) =>
       (isFirst || standsInFor === undefined || standsInFor.has(asked)) &&
       !features.some((feature) => lacks.has(feature))
   )
-  if (first !== undefined) return Either.right([first, ...rest])
+  if (chosen[0] === members[0]) return Either.right([members[0], ...chosen.slice(1)])
   const { model, provider } = members[0].llm.info
-  return Either.left(
-    new UnsupportedError({
-      provider,
-      model,
-      attempts: [],
-      feature: features.join(", "),
-      message: `No member of the fallback can do what the request needs: ${features.join(", ")}.`
-    })
-  )
+  const missing = features.filter((feature) => members[0].lacks.has(feature)).join(", ")
+  const error = new UnsupportedError({
+    provider,
+    model,
+    attempts: [],
+    feature: missing,
+    message: `${model} cannot do what the request needs (${missing}), and no other member of the fallback may be asked.`
+  })
+  return Either.fromNullable(headed(members, chosen, error), () => error)
 }
 
 const largestOf = (members: Arr.NonEmptyReadonlyArray<Member>): Arr.NonEmptyReadonlyArray<Member> => {
@@ -177,7 +190,18 @@ const fitting = (
             ? Effect.succeed(true)
             : Effect.map(ContextFit.excess(counter, request, info.model, info.contextWindow, options), Option.isNone)
         ),
-        ([first, ...rest]) => (first === undefined ? largestOf(members) : [first, ...rest])
+        (chosen) => {
+          if (chosen.length === 0) return largestOf(members)
+          if (chosen.length === members.length) return members
+          const { model, provider } = members[0].llm.info
+          return (
+            headed(
+              members,
+              chosen,
+              new ContextLengthError({ provider, model, attempts: [], message: "The request is too long." })
+            ) ?? members
+          )
+        }
       )
   })
 
