@@ -34,9 +34,16 @@ import { TokenCounter } from "./TokenCounter.js"
  * @since 0.1.0
  * @category model
  */
-export interface Options extends ContextFit.Options {
+export interface Options {
   /** The most tokens that a request and its answer may have together. @default the `contextWindow` of the `LLM` */
   readonly contextWindow?: number
+  /** Tokens to keep free for the answer where the request sets no `maxTokens`. @default 0 */
+  readonly reserve?: number
+  /**
+   * By which part of itself an estimate may be too high: it is lowered by as much before it is judged. Between 0 and 1.
+   * @default 0.4
+   */
+  readonly tolerance?: number
 }
 
 const approximately = ({ estimated, tokens }: Count): string =>

@@ -24,8 +24,8 @@ import type { Array as Arr } from "effect"
 import { Context, Duration, Effect, Layer } from "effect"
 import * as Attempt from "./Attempt.js"
 import type { ChatResponse } from "./Chat.js"
+import type * as ContextWindow from "./ContextWindow.js"
 import type { EmbeddingResponse } from "./Embedding.js"
-import type * as ContextFit from "./internal/contextFit.js"
 import * as Members from "./internal/fallbackMembers.js"
 import type { Member as Prepared } from "./internal/fallbackMembers.js"
 import * as Streams from "./internal/fallbackStream.js"
@@ -128,7 +128,7 @@ export interface Options {
    * so that a longer one goes to the larger model at once. Set the `contextWindow` of every member before you turn it on.
    * Where it exceeds them all, the one with the largest is asked. @default false: the provider's `ContextLengthError` decides
    */
-  readonly fit?: boolean | ContextFit.Options
+  readonly fit?: boolean | Pick<ContextWindow.Options, "reserve" | "tolerance">
   /**
    * Hands on an answer that the content filter stopped (`finishReason` "content-filter") to members that take a
    * `ContentFilterError`; of streams, one that was stopped before it said anything. Where none of them has a better one, it

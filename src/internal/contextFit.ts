@@ -1,18 +1,11 @@
 /** Whether a request can fit into a context window, as far as that can be known before it is sent. */
 import { Effect, Option } from "effect"
 import type { ChatRequest } from "../Chat.js"
+import type { Options as ContextWindow } from "../ContextWindow.js"
 import type { Count, Service } from "../TokenCounter.js"
 import * as RequestTokens from "./requestTokens.js"
 
-export interface Options {
-  /** Tokens to keep free for the answer where the request sets no `maxTokens`. @default 0 */
-  readonly reserve?: number
-  /**
-   * By which part of itself an estimate may be too high: it is lowered by as much before it is judged. Between 0 and 1.
-   * @default 0.4
-   */
-  readonly tolerance?: number
-}
+export type Options = Pick<ContextWindow, "reserve" | "tolerance">
 
 /** What does not fit. */
 export interface Excess {

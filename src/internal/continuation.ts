@@ -10,6 +10,7 @@ import * as Errors from "../LLMError.js"
 import { MalformedResponseError, StreamInterruptedError } from "../LLMError.js"
 import * as Usage from "../Usage.js"
 import type { OpenStream, Pull } from "./openStream.js"
+import { end } from "./openStream.js"
 import type { OwnedStream } from "./ownedStream.js"
 import * as Overlap from "./overlap.js"
 import { failedLast } from "./receipts.js"
@@ -154,6 +155,8 @@ export const continued = (begun: OwnedStream, request: ChatRequest.Input, resume
   let thoughtsBefore = 0
   let hasCalls = false
   let isContinued = false
+  /** How it ended: whoever pulls again is told again. */
+  let over: Pull | undefined
 
   const give = (events: Chunk.Chunk<ChatEvent>): Chunk.Chunk<ChatEvent> => {
     const given = isContinued ? Chunk.map(events, inContinuation) : events
@@ -188,16 +191,11 @@ export const continued = (begun: OwnedStream, request: ChatRequest.Input, resume
   const broken = (error: LLMError): Pull => {
     const attempts = failedLast(said.start?.attempts ?? [], error._tag)
     const consumed = Usage.combine(before, countedUsage(error) ?? estimated(request, part))
-    const failed = (last: LLMError, receipt: ReadonlyArray<Attempt.Attempt>): Pull =>
-      Effect.fail(
-        Option.some(
-          isContinued
-            ? brokenAgain(last, said, consumed, receipt)
-            : receipt.length === 0
-              ? error
-              : Errors.amend(error, { attempts: receipt })
-        )
-      )
+    const failed = (last: LLMError, receipt: ReadonlyArray<Attempt.Attempt>): Pull => {
+      const told = receipt.length === 0 ? error : Errors.amend(error, { attempts: receipt })
+      over = Effect.fail(Option.some(isContinued ? brokenAgain(last, said, consumed, receipt) : told))
+      return over
+    }
     // Tools that were called, or half called, are the program's to answer; a refusal and an end are last words.
     const complete = hasCalls || said.refusal !== "" || said.finish !== undefined
     return Option.match(complete ? Option.none() : resume(said, error), {
@@ -218,11 +216,13 @@ export const continued = (begun: OwnedStream, request: ChatRequest.Input, resume
     })
   }
 
-  const pull: Pull = Effect.suspend(() =>
-    Effect.matchEffect(current.opened.pull, {
-      onSuccess: (events) => Effect.succeed(give(events)),
-      onFailure: Option.match({ onNone: (): Pull => Effect.fail(Option.none()), onSome: broken })
-    })
+  const pull: Pull = Effect.suspend(
+    () =>
+      over ??
+      Effect.matchEffect(current.opened.pull, {
+        onSuccess: (events) => Effect.succeed(give(events)),
+        onFailure: Option.match({ onNone: () => end, onSome: broken })
+      })
   )
 
   return { first: give(begun.opened.first), pull }
