@@ -5,6 +5,7 @@
  */
 import { fork } from "node:child_process"
 import { fileURLToPath } from "node:url"
+import { hedgedCalls } from "./hedge.js"
 import { importTimes } from "./imports.js"
 import { compare, print } from "./measure.js"
 import { all, chats, streams } from "./peers.js"
@@ -25,6 +26,7 @@ for (const peer of peers) await peer.close()
 server.kill()
 
 print("A key leased and given back", await compare(poolLeases, { rounds: 5, times: 20_000 }), ["3 keys"])
+print("A call hedged, in memory", await compare(hedgedCalls, { rounds: 5, times: 2000 }), ["chat"])
 print("A permit taken", await compare(limiterTakes, { rounds: 5, times: 20_000 }), [])
 
 console.log("\nA frame of a stream decoded, in memory")

@@ -2,7 +2,8 @@
  * The vocabulary of a stream, and `collect`, which makes an answer of one.
  *
  * A successful stream is one `Start`, then deltas, then exactly one `Finish`; any other end is a typed failure. For the
- * same answer, `collect(chatStream(request))` equals `chat(request)`, but for the time it took.
+ * same answer, `collect(chatStream(request))` equals `chat(request)`, but for the time it took. `Continued` stands between
+ * the deltas only where a `Fallback` was told to continue streams that break.
  *
  * @since 0.1.0
  */
@@ -123,6 +124,33 @@ export const ToolCallEnd = Schema.TaggedStruct("ToolCallEnd", { index: Index, ca
 export type ToolCallEnd = typeof ToolCallEnd.Type
 
 /**
+ * The one who answered broke off, and from here on another one goes on from what had been said (`continueStreams` of
+ * `Fallback`). Nothing is said twice, and what follows belongs to the same answer.
+ *
+ * @since 0.1.0
+ * @category model
+ */
+export const Continued = Schema.TaggedStruct("Continued", {
+  /** The provider's id of the answer that goes on here; empty where it sends none. */
+  id: Schema.String,
+  provider: Schema.String,
+  /** The model that goes on, in the provider's words. */
+  model: Schema.String,
+  /** The id (never the secret) of the key that is used from here on. */
+  keyId: Schema.String,
+  /** Every attempt made for this stream so far, in order; the last is the one that goes on. */
+  attempts: Schema.Array(Attempt),
+  /** What the part that broke consumed. `Finish` has it added to its own. */
+  usage: Usage.Usage
+})
+
+/**
+ * @since 0.1.0
+ * @category model
+ */
+export type Continued = typeof Continued.Type
+
+/**
  * The answer is complete.
  *
  * @since 0.1.0
@@ -156,6 +184,7 @@ export const ChatEvent = Schema.Union(
   RefusalDelta,
   ToolCallDelta,
   ToolCallEnd,
+  Continued,
   Finish
 ).annotations({ identifier: "ChatEvent" })
 
@@ -176,6 +205,7 @@ export type ChatEvent = typeof ChatEvent.Type
  * @category collecting
  */
 export interface Collected {
+  /** Who answers: after a `Continued`, the one who goes on. */
   readonly start: Start | undefined
   readonly text: string
   readonly refusal: string
@@ -210,6 +240,15 @@ const appendReasoning = (
   return next
 }
 
+const startOf = ({ attempts, id, keyId, model, provider }: Continued): Start => ({
+  _tag: "Start",
+  id,
+  provider,
+  model,
+  keyId,
+  attempts
+})
+
 /**
  * What a stream has said, one event later.
  *
@@ -230,6 +269,8 @@ export const append = (collected: Collected, event: ChatEvent): Collected => {
       return { ...collected, toolCalls: [...collected.toolCalls, event.call] }
     case "ToolCallDelta":
       return collected
+    case "Continued":
+      return { ...collected, start: startOf(event) }
     case "Finish":
       return { ...collected, finish: event }
   }

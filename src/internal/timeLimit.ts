@@ -22,6 +22,23 @@ const ended = <A, E>(fiber: Fiber.RuntimeFiber<A, E>, millis: number): Effect.Ef
     })
   })
 
+/** How a fiber ends in this time; undefined where it does not. The fiber runs on. */
+export const endedWithin = <A, E>(
+  fiber: Fiber.RuntimeFiber<A, E>,
+  millis: number
+): Effect.Effect<Exit.Exit<A, E> | undefined> =>
+  Effect.clockWith((clock) =>
+    millis > longestTimer
+      ? Fiber.await(fiber)
+      : clock === realClock
+        ? ended(fiber, millis)
+        : Effect.timeoutTo(Fiber.await(fiber), {
+            duration: millis,
+            onSuccess: (exit) => exit,
+            onTimeout: () => undefined
+          })
+  )
+
 /**
  * What `Effect.timeoutFail` does, for a third of its cost where the clock is the real one: a timer instead of a fiber that
  * sleeps. Every call pays it.

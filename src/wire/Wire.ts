@@ -103,12 +103,12 @@ export interface AnswerSource extends Peer {
 export type WireResponse = Omit<ChatResponse, "provider" | "latency" | "keyId" | "attempts">
 
 /**
- * What a stream says, less `Start`, which only the client can write.
+ * What a stream says, less `Start`, which only the client can write, and `Continued`, which joins two streams.
  *
  * @since 0.1.0
  * @category model
  */
-export type WireEvent = Exclude<ChatEvent, { readonly _tag: "Start" }>
+export type WireEvent = Exclude<ChatEvent, { readonly _tag: "Start" | "Continued" }>
 
 /**
  * Reads one stream. It holds the state of that stream (open tool calls, the usage so far), so there is one for each.

@@ -161,6 +161,8 @@ export const encodeStream = (): StreamEncoder => {
         return argue(openCall(event.index, event), event.argumentsDelta)
       case "ToolCallEnd":
         return endCall(openCall(event.index, event.call), event.call.arguments)
+      case "Continued":
+        return
       case "Finish":
         return finish(event)
     }

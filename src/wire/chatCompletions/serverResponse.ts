@@ -171,6 +171,8 @@ export const encodeStream =
             return [callPiece(event, event.argumentsDelta, custom.has(event.name))]
           case "ToolCallEnd":
             return callEnd(event)
+          case "Continued":
+            return []
           case "Finish":
             return finish(event)
         }

@@ -160,6 +160,8 @@ export const encodeStream = (request: Json): StreamEncoder => {
           return [callDelta(event, event.argumentsDelta)]
         case "ToolCallEnd":
           return callEnd(event)
+        case "Continued":
+          return []
         case "Finish":
           return [finish(event)]
       }

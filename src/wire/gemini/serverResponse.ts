@@ -84,6 +84,8 @@ export const encodeStream = (): StreamEncoder => {
         case "ToolCallEnd":
           calls += 1
           return said(writer.call(event.call))
+        case "Continued":
+          return []
         case "Finish":
           return [finish(event)]
       }

@@ -110,6 +110,8 @@ export const encodeStream = (): StreamEncoder => {
           return []
         case "ToolCallEnd":
           return [line({ tool_calls: [encodeCall(event.call, calls++)] })]
+        case "Continued":
+          return []
         case "Finish":
           return [finish(event)]
       }

@@ -307,6 +307,8 @@ export const encodeStream = (request: Record<string, unknown>): StreamEncoder =>
         return argue(openCall(event.index, { id: event.id, name: event.name, arguments: "" }), event.argumentsDelta)
       case "ToolCallEnd":
         return endCall(openCall(event.index, event.call), event.call)
+      case "Continued":
+        return
       case "Finish":
         return finish(event)
     }

@@ -1,0 +1,38 @@
+/** Whether a request can fit into a context window, as far as that can be known before it is sent. */
+import { Effect, Option } from "effect"
+import type { ChatRequest } from "../Chat.js"
+import type { Options as ContextWindow } from "../ContextWindow.js"
+import type { Count, Service } from "../TokenCounter.js"
+import * as RequestTokens from "./requestTokens.js"
+
+export type Options = Pick<ContextWindow, "reserve" | "tolerance">
+
+/** What does not fit. */
+export interface Excess {
+  readonly counted: Count
+  /** Tokens that are kept free for the answer. */
+  readonly answer: number
+}
+
+/** What a request needs at the least, in tokens, if the count is too high by the tolerance. */
+const atLeast = ({ estimated, tokens }: Count, tolerance: number): number =>
+  estimated ? Math.floor(tokens * (1 - tolerance)) : tokens
+
+/** No token is shorter than a byte, and a UTF-16 unit has three bytes at the most. */
+const bytesPerUnit = 3
+
+/** `None` where the request may fit: only what surely does not is counted as too long. */
+export const excess = (
+  counter: Service,
+  request: ChatRequest,
+  model: string,
+  window: number,
+  options: Options
+): Effect.Effect<Option.Option<Excess>> => {
+  const answer = request.maxTokens ?? options.reserve ?? 0
+  const texts = RequestTokens.textsOf(request).join("")
+  if (texts.length * bytesPerUnit + answer <= window) return Effect.succeedNone
+  return Effect.map(counter.count(texts, model), (counted) =>
+    atLeast(counted, options.tolerance ?? 0.4) + answer <= window ? Option.none() : Option.some({ counted, answer })
+  )
+}

@@ -1,0 +1,71 @@
+/** Streams of a `Fallback`: handed on before their first event, and where it is wished, continued after it. */
+import type { Array as Arr } from "effect"
+import { Effect, Option, Scope } from "effect"
+import type { ChatRequest } from "../Chat.js"
+import type { LLMError } from "../LLMError.js"
+import type { ModelInfo } from "../LLM.js"
+import { CallLimits } from "./CallLimits.js"
+import * as Continuation from "./continuation.js"
+import type { Member } from "./fallbackMembers.js"
+import { chatFor, takers } from "./fallbackMembers.js"
+import type { Asking } from "./fallbackTurns.js"
+import { inTurn, stoppedStream } from "./fallbackTurns.js"
+import type { Open } from "./openStream.js"
+import { fromStream, withEarlierAttempts } from "./openStream.js"
+import type { OwnedStream } from "./ownedStream.js"
+import { owned } from "./ownedStream.js"
+
+export interface Options {
+  /** Of the first member: whose model the request means. */
+  readonly info: ModelInfo
+  readonly patience: number
+  readonly filteredAnswers: boolean
+  /** What is asked behind a partial answer; absent: streams are not continued. */
+  readonly promptFor: ((member: ModelInfo) => string | undefined) | undefined
+}
+
+const askingOf = (options: Options): Asking<OwnedStream> => ({
+  patience: options.patience,
+  withEarlier: ({ close, opened }, earlier) => ({ opened: withEarlierAttempts(opened, earlier), close }),
+  filtered: ({ opened }) => (options.filteredAnswers ? stoppedStream(opened.first) : undefined)
+})
+
+/** Opens a stream on those who may be asked, the first of them first. */
+export const open = (options: Options) => {
+  const asking = askingOf(options)
+  const { info, promptFor } = options
+
+  const openOn = (member: Member, request: ChatRequest.Input): Open =>
+    fromStream(member.llm.chatStream(chatFor(member, request, info)))
+
+  return (line: Arr.NonEmptyReadonlyArray<Member>, request: ChatRequest.Input): Open => {
+    const opening = inTurn(asking, line, (member) => owned(openOn(member, request)))
+    if (promptFor === undefined || !Continuation.mayContinue(request)) {
+      return Effect.map(opening, ({ result }) => result.opened)
+    }
+
+    return Effect.flatMap(Effect.all([opening, Effect.scope, CallLimits]), ([turn, scope, limits]) => {
+      let left = turn.left
+      const resume: Continuation.Resume = (said, error) => {
+        const [next] = takers(left, error, -1)
+        if (next === undefined) return Option.none()
+        const others = left.filter((member) => member !== next)
+        const goOn = (member: Member): Effect.Effect<OwnedStream, LLMError, never> => {
+          const asked = Continuation.requestAfter(request, said.text, promptFor(member.llm.info))
+          return Effect.provideService(
+            owned(Effect.flatMap(openOn(member, asked), (opened) => Continuation.joinedTo(said.text, opened))),
+            Scope.Scope,
+            scope
+          )
+        }
+        return Option.some(
+          Effect.map(Effect.provideService(inTurn(asking, [next, ...others], goOn), CallLimits, limits), (again) => {
+            left = again.left
+            return again.result
+          })
+        )
+      }
+      return Effect.succeed(Continuation.continued(turn.result, request, resume))
+    })
+  }
+}
