@@ -134,8 +134,6 @@ export interface Service {
   readonly entries: Stream.Stream<Entry>
 }
 
-
-
 /**
  * @since 0.1.0
  * @category model
@@ -387,10 +385,8 @@ export const cacheHit = (
 export const label: {
   (label: string): <A, E, R>(effect: Effect.Effect<A, E, R>) => Effect.Effect<A, E, R>
   <A, E, R>(effect: Effect.Effect<A, E, R>, label: string): Effect.Effect<A, E, R>
-} = dual(
-  2,
-  <A, E, R>(effect: Effect.Effect<A, E, R>, label: string): Effect.Effect<A, E, R> =>
-    Effect.provideService(effect, Label, label)
+} = dual(2, <A, E, R>(effect: Effect.Effect<A, E, R>, label: string): Effect.Effect<A, E, R> =>
+  Effect.provideService(effect, Label, label)
 )
 
 /**
@@ -402,10 +398,8 @@ export const label: {
 export const labelStream: {
   (label: string): <A, E, R>(stream: Stream.Stream<A, E, R>) => Stream.Stream<A, E, R>
   <A, E, R>(stream: Stream.Stream<A, E, R>, label: string): Stream.Stream<A, E, R>
-} = dual(
-  2,
-  <A, E, R>(stream: Stream.Stream<A, E, R>, label: string): Stream.Stream<A, E, R> =>
-    Stream.provideService(stream, Label, label)
+} = dual(2, <A, E, R>(stream: Stream.Stream<A, E, R>, label: string): Stream.Stream<A, E, R> =>
+  Stream.provideService(stream, Label, label)
 )
 
 /**
