@@ -49,38 +49,48 @@ const whole = <A extends Answer>(
     )
   )
 
-/** The same stream, which settles with its last event or its failure. */
-const watched = (info: ModelInfo, opened: OpenStream, tab: Tab): Effect.Effect<OpenStream> => {
-  let by: Pricing.Answerer = info
+/** What is known of a stream's end before everything below it has ended too. */
+interface Ending {
+  by: Pricing.Answerer
+  partial: Usage.Usage | undefined
+}
+
+/** The same stream, which settles with its last event. After a failure the attempts below it may still have to tell of it. */
+const watched = (opened: OpenStream, tab: Tab, ending: Ending): Effect.Effect<OpenStream> => {
   const seen = (events: Chunk.Chunk<ChatEvent>): Effect.Effect<Chunk.Chunk<ChatEvent>> => {
     for (const event of events) {
-      if (event._tag === "Start") by = Pricing.answererOf(event)
-      else if (event._tag === "Finish") return Effect.as(tab.settle(event.usage, by), events)
+      if (event._tag === "Start") ending.by = Pricing.answererOf(event)
+      else if (event._tag === "Finish") return Effect.as(tab.settle(event.usage, ending.by), events)
     }
     return Effect.succeed(events)
   }
   const pull: Pull = Effect.matchEffect(opened.pull, {
     onSuccess: seen,
-    onFailure: (end) =>
-      Effect.zipRight(
-        Option.match(end, { onNone: () => Effect.void, onSome: (error) => tab.settle(partialOf(error), by) }),
-        Effect.fail(end)
-      )
+    onFailure: (end) => {
+      ending.partial = Option.getOrUndefined(Option.flatMapNullable(end, partialOf))
+      return Effect.fail(end)
+    }
   })
   return Effect.map(seen(opened.first), (first) => ({ first, pull }))
 }
 
 const streamed = (info: ModelInfo, call: Open, open: OpenTab): Open =>
   Effect.uninterruptibleMask((restore) =>
-    Effect.flatMap(open, (tab) =>
+    Effect.flatMap(open, (tab) => {
+      const ending: Ending = { by: info, partial: undefined }
       // Before the stream's own finalizers, so that it runs after them: they tell what was consumed.
-      Effect.zipRight(
-        Effect.addFinalizer(() => tab.settle(undefined, info)),
-        Effect.flatMap(restore(listening(call, tab.listener)), (opened) => watched(info, opened, tab)).pipe(
-          Effect.tapError((error) => tab.settle(partialOf(error), info))
+      return Effect.zipRight(
+        Effect.addFinalizer(() => tab.settle(ending.partial, ending.by)),
+        Effect.flatMap(
+          Effect.tapError(restore(listening(call, tab.listener)), (error) =>
+            Effect.sync(() => {
+              ending.partial = partialOf(error)
+            })
+          ),
+          (opened) => watched(opened, tab, ending)
         )
       )
-    )
+    })
   )
 
 /** The middleware over rules that are known to make sense. */
