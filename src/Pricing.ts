@@ -201,11 +201,13 @@ export const layer = (table: Table): Layer.Layer<Pricing> => layerOver(fromTable
 // costs
 // -------------------------------------------------------------------------------------
 
-const ratesFor = (price: Price, inputTokens: number): Rates =>
-  (price.tiers ?? []).reduce<Rates & { readonly above: number }>(
-    (best, tier) => (inputTokens > tier.above && tier.above > best.above ? tier : best),
-    { ...price, above: -1 }
-  )
+const ratesFor = (price: Price, inputTokens: number): Rates => {
+  let best: Tier | undefined
+  for (const tier of price.tiers ?? []) {
+    if (inputTokens > tier.above && (best === undefined || tier.above > best.above)) best = tier
+  }
+  return best ?? price
+}
 
 /**
  * What a usage costs at a price. Unknown where tokens were consumed for which the price says nothing.
