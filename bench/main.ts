@@ -8,6 +8,7 @@ import { fileURLToPath } from "node:url"
 import { hedgedCalls } from "./hedge.js"
 import { importTimes } from "./imports.js"
 import { compare, print } from "./measure.js"
+import { moneyCosts } from "./money.js"
 import { all, chats, streams } from "./peers.js"
 import { limiterTakes, poolLeases } from "./pieces.js"
 import { bundleSizes } from "./size.js"
@@ -28,6 +29,8 @@ server.kill()
 print("A key leased and given back", await compare(poolLeases, { rounds: 5, times: 20_000 }), ["3 keys"])
 print("A call hedged, in memory", await compare(hedgedCalls, { rounds: 5, times: 2000 }), ["chat"])
 print("A permit taken", await compare(limiterTakes, { rounds: 5, times: 20_000 }), [])
+
+print("A call that is paid for", await compare(moneyCosts, { rounds: 5, times: 5000 }), ["a call"])
 
 console.log("\nA frame of a stream decoded, in memory")
 console.log(

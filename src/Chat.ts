@@ -16,6 +16,7 @@
  */
 import { Encoding, Schema } from "effect"
 import { Attempt } from "./Attempt.js"
+import { Cost } from "./Cost.js"
 import { Usage } from "./Usage.js"
 
 const JsonObject = Schema.Record({ key: Schema.String, value: Schema.Unknown })
@@ -494,6 +495,8 @@ export const ChatResponse = Schema.Struct({
   /** The provider's own word for why the model stopped; empty where it sends none. */
   rawFinishReason: Schema.String,
   usage: Usage,
+  /** What the answer cost; absent where no price is known, or nobody asked for it with `Pricing.make()`. */
+  cost: Schema.optionalWith(Cost, { exact: true }),
   /** From the moment the attempt that succeeded was sent until the answer was complete, in milliseconds. */
   latency: Schema.Number,
   /** The id (never the secret) of the key that was used. */

@@ -11,6 +11,7 @@ import { Effect, Schema, Stream } from "effect"
 import { Attempt } from "./Attempt.js"
 import type { ChatResponse, ReasoningPart, ToolCall } from "./Chat.js"
 import * as Chat from "./Chat.js"
+import { Cost } from "./Cost.js"
 import { StreamInterruptedError } from "./LLMError.js"
 import * as Usage from "./Usage.js"
 
@@ -161,6 +162,8 @@ export const Finish = Schema.TaggedStruct("Finish", {
   /** The provider's own word for why the model stopped; empty where it sends none. */
   rawReason: Schema.String,
   usage: Usage.Usage,
+  /** What the answer cost; absent where no price is known, or nobody asked for it with `Pricing.make()`. */
+  cost: Schema.optionalWith(Cost, { exact: true }),
   /** From the moment the attempt was sent until now, in milliseconds. */
   latency: Schema.Number,
   /** What else the provider said, in its own words. */
@@ -325,6 +328,7 @@ export const fromResponse = (response: ChatResponse): ReadonlyArray<ChatEvent> =
     reason: response.finishReason,
     rawReason: response.rawFinishReason,
     usage: response.usage,
+    ...(response.cost === undefined ? {} : { cost: response.cost }),
     latency: response.latency,
     providerMetadata: response.providerMetadata
   }
@@ -342,6 +346,7 @@ const toResponse = (collected: Collected, finish: Finish): ChatResponse => ({
   finishReason: finish.reason,
   rawFinishReason: finish.rawReason,
   usage: finish.usage,
+  ...(finish.cost === undefined ? {} : { cost: finish.cost }),
   latency: finish.latency,
   keyId: collected.start?.keyId ?? "",
   attempts: collected.start?.attempts ?? [],

@@ -16,6 +16,7 @@
  */
 import { Schema } from "effect"
 import { Attempt } from "./Attempt.js"
+import { Cost } from "./Cost.js"
 import { Usage } from "./Usage.js"
 
 /**
@@ -84,6 +85,8 @@ export const EmbeddingResponse = Schema.Struct({
   embeddings: Schema.Array(Schema.Array(Schema.Number)),
   /** Added up over all requests it took. */
   usage: Usage,
+  /** What the vectors cost; absent where no price is known, or nobody asked for it with `Pricing.make()`. */
+  cost: Schema.optionalWith(Cost, { exact: true }),
   /** From the first request until the last answer was complete, in milliseconds. */
   latency: Schema.Number,
   /** Every attempt made for this answer, in the order of their batches. */

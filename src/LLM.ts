@@ -35,6 +35,7 @@ import * as Attempts from "./internal/attempts.js"
 import * as Batches from "./internal/batches.js"
 import * as Environment from "./internal/environment.js"
 import * as SilentInstruments from "./internal/instruments.js"
+import { heard } from "./internal/listeners.js"
 import { toStream } from "./internal/openStream.js"
 import type { Defaults } from "./internal/request.js"
 import { normalize, normalizeEmbedding } from "./internal/request.js"
@@ -190,8 +191,10 @@ export const make = (options: Options): Effect.Effect<Service, never, ProviderCl
       pool,
       limiter,
       countsTokens: (yield* limiter.status).tokens !== undefined,
-      instruments:
-        options.telemetry === false ? SilentInstruments.none : Telemetry.instruments(info, options.telemetry ?? {})
+      instruments: heard(
+        options.telemetry === false ? SilentInstruments.none : Telemetry.instruments(info, options.telemetry ?? {}),
+        info
+      )
     }
     const unsupported = (feature: string) =>
       Effect.fail(

@@ -219,7 +219,20 @@ export class KeyPoolExhaustedError extends Schema.TaggedError<KeyPoolExhaustedEr
  * @since 0.1.0
  * @category errors
  */
-export class BudgetExceededError extends Schema.TaggedError<BudgetExceededError>()("BudgetExceededError", common) {}
+export class BudgetExceededError extends Schema.TaggedError<BudgetExceededError>()("BudgetExceededError", {
+  ...common,
+  /** Which budget it was. */
+  budget: optional(Schema.String),
+  /** What the amounts count. */
+  unit: optional(Schema.Literal("dollars", "tokens")),
+  limit: optional(Schema.Number),
+  /** In this period, by calls that are over. */
+  spent: optional(Schema.Number),
+  /** Set aside for calls under way. */
+  reserved: optional(Schema.Number),
+  /** When some of it may be spent anew; absent where never. */
+  retryAfter: optional(Schema.DurationFromMillis)
+}) {}
 
 /**
  * @since 0.1.0

@@ -26,6 +26,8 @@ export const Usage = Schema.Struct({
   cachedInputTokens: Tokens,
   /** The part of the input that the provider wrote to its prompt cache. */
   cacheWriteTokens: Tokens,
+  /** The part of `cacheWriteTokens` that is kept for an hour, at a price of its own (Anthropic); absent where there is none. */
+  cacheWrite1hTokens: Schema.optionalWith(Tokens, { exact: true }),
   /** The part of the output that the model spent on thinking. */
   reasoningTokens: Tokens,
   /** True where the provider sent no counts and these were estimated from the length of the text. */
@@ -70,9 +72,13 @@ export const make = (counts: Partial<Usage>): Usage => {
     cachedInputTokens: counts.cachedInputTokens ?? 0,
     cacheWriteTokens: counts.cacheWriteTokens ?? 0,
     reasoningTokens: counts.reasoningTokens ?? 0,
-    estimated: counts.estimated ?? false
+    estimated: counts.estimated ?? false,
+    ...keptLong(counts.cacheWrite1hTokens ?? 0)
   }
 }
+
+const keptLong = (tokens: number): Pick<Usage, "cacheWrite1hTokens"> =>
+  tokens === 0 ? {} : { cacheWrite1hTokens: tokens }
 
 /**
  * Adds two usages field by field. The sum is an estimate as soon as one of its parts is.
@@ -87,7 +93,8 @@ export const combine = (self: Usage, that: Usage): Usage => ({
   cachedInputTokens: self.cachedInputTokens + that.cachedInputTokens,
   cacheWriteTokens: self.cacheWriteTokens + that.cacheWriteTokens,
   reasoningTokens: self.reasoningTokens + that.reasoningTokens,
-  estimated: self.estimated || that.estimated
+  estimated: self.estimated || that.estimated,
+  ...keptLong((self.cacheWrite1hTokens ?? 0) + (that.cacheWrite1hTokens ?? 0))
 })
 
 /**

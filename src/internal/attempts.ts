@@ -41,7 +41,12 @@ interface Hold {
   readonly call: Call
   readonly probe: AttemptProbe
   readonly startedAt: number
-  readonly end: (verdict: KeyPool.Verdict, outcome: Outcome, usage?: Usage.Usage) => Effect.Effect<void>
+  readonly end: (
+    verdict: KeyPool.Verdict,
+    outcome: Outcome,
+    usage?: Usage.Usage,
+    answeredBy?: string
+  ) => Effect.Effect<void>
 }
 
 /** What an answer is taken to cost before it is known, in tokens, where the request does not bound it lower. */
@@ -51,8 +56,14 @@ const chatting = (request: ChatRequest, model: string): Errand => ({
   operation: "chat",
   model,
   request,
+  inputTokens: () => estimateInput(request),
   estimate: () => estimateInput(request) + Math.min(request.maxTokens ?? usualOutput, usualOutput)
 })
+
+const embedding = (request: EmbeddingRequest, model: string): Errand => {
+  const inputTokens = () => Usage.estimateAll(request.input)
+  return { operation: "embeddings", model, inputTokens, estimate: inputTokens }
+}
 
 type Restore = <A, E, R>(effect: Effect.Effect<A, E, R>) => Effect.Effect<A, E, R>
 
@@ -92,13 +103,13 @@ const take = (deps: Dependencies, errand: Errand, tried: ReadonlySet<string>): E
       },
       probe,
       startedAt,
-      end: (verdict, outcome, usage) =>
+      end: (verdict, outcome, usage, answeredBy) =>
         Effect.suspend(() => {
           if (over) return Effect.void
           over = true
           return Effect.zipRight(
             Effect.zipRight(lease.settle(verdict), reservation.settle(usage?.totalTokens ?? tokens)),
-            probe.end(verdict, outcome, usage)
+            probe.end(verdict, outcome, usage, answeredBy)
           )
         })
     }
@@ -210,6 +221,7 @@ const settledByExit = <A, R>(
   )
 
 interface Answer {
+  readonly model: string
   readonly latency: number
   readonly usage: Usage.Usage
   readonly attempts: ReadonlyArray<Attempt.Attempt>
@@ -226,7 +238,7 @@ const answered = <A extends Answer>(
     errand,
     (hold, restore) =>
       settledByExit(deps, hold, restore(ask(hold.call)), (response) =>
-        hold.end(KeyPool.Verdict.Served({ latency: response.latency }), "ok", response.usage)
+        hold.end(KeyPool.Verdict.Served({ latency: response.latency }), "ok", response.usage, response.model)
       ),
     Attempt.withEarlier
   )
@@ -242,9 +254,7 @@ export const embed = (
   request: EmbeddingRequest,
   model: string
 ): Effect.Effect<EmbeddingResponse, LLMError> =>
-  answered(deps, { operation: "embeddings", model, estimate: () => Usage.estimateAll(request.input) }, (call) =>
-    embeddings.embed(request, call)
-  )
+  answered(deps, embedding(request, model), (call) => embeddings.embed(request, call))
 
 /** Lists the models that the first key which works may ask. It is no work for a model: the limiter is not asked. */
 export const listModels = (
@@ -289,13 +299,15 @@ const wordsOf = (event: ChatEvent): string => {
 /** Hands the stream on unchanged, gives the key back with its last event, and knows what was consumed if it is given up. */
 const tracked = (hold: Hold, request: ChatRequest, opened: OpenStream, latency: number) => {
   let said = ""
+  let answeredBy: string | undefined
   const soFar = (): Usage.Usage =>
     Usage.make({ inputTokens: estimateInput(request), outputTokens: Usage.estimateTokens(said), estimated: true })
 
   const pass = (events: Chunk.Chunk<ChatEvent>): Effect.Effect<Chunk.Chunk<ChatEvent>> => {
     for (const event of events) {
-      if (event._tag === "Finish") {
-        return Effect.as(hold.end(KeyPool.Verdict.Served({ latency }), "ok", event.usage), events)
+      if (event._tag === "Start") answeredBy = event.model
+      else if (event._tag === "Finish") {
+        return Effect.as(hold.end(KeyPool.Verdict.Served({ latency }), "ok", event.usage, answeredBy), events)
       }
       said += wordsOf(event)
     }
@@ -307,14 +319,14 @@ const tracked = (hold: Hold, request: ChatRequest, opened: OpenStream, latency: 
       Effect.zipRight(
         Option.match(end, {
           onNone: () => Effect.void,
-          onSome: (error) => hold.end(KeyPool.verdictOf(error), error._tag, soFar())
+          onSome: (error) => hold.end(KeyPool.verdictOf(error), error._tag, soFar(), answeredBy)
         }),
         Effect.fail(end)
       )
   })
   return {
     opened: Effect.map(pass(opened.first), (first): OpenStream => ({ first, pull })),
-    abandoned: Effect.suspend(() => hold.end(KeyPool.Verdict.Neutral(), "interrupted", soFar()))
+    abandoned: Effect.suspend(() => hold.end(KeyPool.Verdict.Neutral(), "interrupted", soFar(), answeredBy))
   }
 }
 

@@ -15,12 +15,20 @@ export interface Subject {
   readonly model: string
   /** Absent where it is no chat. */
   readonly request?: ChatRequest
+  /** About what the provider has to read, in tokens. */
+  readonly inputTokens: () => number
 }
 
 export interface AttemptProbe {
   /** Runs the attempt's request within what is kept of it, such as its span. */
   readonly around: <A, E, R>(effect: Effect.Effect<A, E, R>) => Effect.Effect<A, E, R>
-  readonly end: (verdict: Verdict, outcome: Outcome, usage: Usage | undefined) => Effect.Effect<void>
+  /** `usage` is absent where nobody knows what was consumed, `answeredBy` where nobody answered. */
+  readonly end: (
+    verdict: Verdict,
+    outcome: Outcome,
+    usage: Usage | undefined,
+    answeredBy: string | undefined
+  ) => Effect.Effect<void>
 }
 
 export interface Instruments {

@@ -171,6 +171,7 @@ describe("usage", () => {
       totalTokens: 1160,
       cachedInputTokens: 100,
       cacheWriteTokens: 1000,
+      cacheWrite1hTokens: 1000,
       reasoningTokens: 20,
       estimated: false
     })

@@ -16,6 +16,7 @@ export const readUsage = (usage: Json): Usage.Usage | undefined => {
         outputTokens: output,
         cachedInputTokens: cached,
         cacheWriteTokens: written,
+        cacheWrite1hTokens: tokens(record(usage, "cache_creation") ?? {}, "ephemeral_1h_input_tokens") ?? 0,
         reasoningTokens: tokens(record(usage, "output_tokens_details") ?? {}, "thinking_tokens") ?? 0
       })
 }

@@ -1,0 +1,449 @@
+/**
+ * Adds up what is consumed and what it costs, by provider, model, key and a label of your own.
+ *
+ * Every attempt is written once, when it ends: answers, tool rounds, retries, keys that were refused, streams that broke or were
+ * given up. Where the provider told no counts (somebody left, a time limit ran out), they are estimated from what was asked and
+ * what had been said, and the entry says so.
+ *
+ * @example
+ * ```ts
+ * import { Effect, Layer } from "effect"
+ * import { LLM, UsageLedger } from "effect-llm"
+ *
+ * declare const OpenAI: Layer.Layer<LLM.LLM>
+ *
+ * const Metered = OpenAI.pipe(LLM.withMiddleware(UsageLedger.middleware), Layer.provideMerge(UsageLedger.layer()))
+ *
+ * const program = Effect.gen(function* () {
+ *   yield* UsageLedger.label(LLM.chat("Hello"), "team-a")
+ *   const { groups, total } = yield* UsageLedger.snapshot
+ *   return [total.cost.total, UsageLedger.totalsBy(groups, "label").get("team-a")]
+ * }).pipe(Effect.provide(Metered))
+ * ```
+ *
+ * @since 0.1.0
+ */
+import { Clock, Context, Effect, HashMap, Layer, Option, PubSub, Ref, Stream } from "effect"
+import { dual } from "effect/Function"
+import type { Cost } from "./Cost.js"
+import * as Costs from "./Cost.js"
+import { Label } from "./internal/label.js"
+import type { Ended, Listener } from "./internal/listeners.js"
+import { listening, tellOf } from "./internal/listeners.js"
+import { fromStream, toStream } from "./internal/openStream.js"
+import type { Middleware, Service as LLMService } from "./LLM.js"
+import * as Pricing from "./Pricing.js"
+import * as Usage from "./Usage.js"
+
+/**
+ * An attempt that is over.
+ *
+ * @since 0.1.0
+ * @category model
+ */
+export interface Attempt {
+  readonly operation: "chat" | "embeddings"
+  readonly provider: string
+  /** The model that was asked. */
+  readonly model: string
+  /** The model that says it answered, in the provider's words; the one that was asked where nobody says. */
+  readonly answeredBy: string
+  /** The id (never the secret) of the key. */
+  readonly keyId: string
+  /** See {@link label}; empty where there was none. */
+  readonly label: string
+  /** `ok`, `interrupted`, `cache-hit`, or the `_tag` of the error. */
+  readonly outcome: string
+  readonly usage: Usage.Usage
+  /** In milliseconds since the epoch. */
+  readonly startedAt: number
+  readonly endedAt: number
+}
+
+/**
+ * A line of the ledger.
+ *
+ * @since 0.1.0
+ * @category model
+ */
+export interface Entry extends Attempt {
+  /** Counts from 1, without gaps: a reader who fell behind sees what it missed. */
+  readonly number: number
+  /** Absent where the price is not known. */
+  readonly cost?: Cost
+}
+
+/**
+ * Entries, added up.
+ *
+ * @since 0.1.0
+ * @category model
+ */
+export interface Totals {
+  /** Requests that were sent. */
+  readonly attempts: number
+  /** Those that were answered. */
+  readonly succeeded: number
+  /** Answers that came from a cache; they are no attempts and cost nothing. */
+  readonly cacheHits: number
+  readonly usage: Usage.Usage
+  /** Of all whose price is known. */
+  readonly cost: Cost
+  /** What was consumed at a price that is not known, and is therefore not in `cost`. */
+  readonly unpriced: Usage.Usage
+}
+
+/**
+ * Whose totals they are.
+ *
+ * @since 0.1.0
+ * @category model
+ */
+export interface Group {
+  readonly provider: string
+  readonly model: string
+  readonly keyId: string
+  readonly label: string
+  readonly totals: Totals
+}
+
+/**
+ * @since 0.1.0
+ * @category model
+ */
+export interface Snapshot {
+  /** When the ledger began, or was last reset, in milliseconds since the epoch. */
+  readonly since: number
+  readonly groups: ReadonlyArray<Group>
+  readonly total: Totals
+}
+
+/**
+ * @since 0.1.0
+ * @category model
+ */
+export interface Service {
+  readonly record: (attempt: Attempt) => Effect.Effect<void>
+  readonly snapshot: Effect.Effect<Snapshot>
+  /** Begins anew, and says what there was until now: nothing is lost or told twice between two resets. */
+  readonly reset: Effect.Effect<Snapshot>
+  /**
+   * The entries from now on, for those who export them. It never holds a call up: a reader who is more than
+   * `Options.capacity` entries behind loses the oldest.
+   */
+  readonly entries: Stream.Stream<Entry>
+}
+
+/**
+ * @since 0.1.0
+ * @category model
+ */
+export interface Options {
+  /** The most entries that wait for a slow reader of `entries`. @default 1024 */
+  readonly capacity?: number
+  /**
+   * The most groups. What belongs to a further one is added to the group whose model, key and label are `(other)`, so that
+   * labels without end do not fill the memory. @default 10000
+   */
+  readonly maxGroups?: number
+}
+
+/**
+ * @since 0.1.0
+ * @category tags
+ */
+export class UsageLedger extends Context.Tag("effect-llm/UsageLedger")<UsageLedger, Service>() {}
+
+// -------------------------------------------------------------------------------------
+// totals
+// -------------------------------------------------------------------------------------
+
+/**
+ * Nothing: the identity of `combine`.
+ *
+ * @since 0.1.0
+ * @category monoid
+ */
+export const empty: Totals = {
+  attempts: 0,
+  succeeded: 0,
+  cacheHits: 0,
+  usage: Usage.empty,
+  cost: Costs.free,
+  unpriced: Usage.empty
+}
+
+/**
+ * @since 0.1.0
+ * @category monoid
+ */
+export const combine = (self: Totals, that: Totals): Totals => ({
+  attempts: self.attempts + that.attempts,
+  succeeded: self.succeeded + that.succeeded,
+  cacheHits: self.cacheHits + that.cacheHits,
+  usage: Usage.combine(self.usage, that.usage),
+  cost: Costs.combine(self.cost, that.cost),
+  unpriced: Usage.combine(self.unpriced, that.unpriced)
+})
+
+/**
+ * @since 0.1.0
+ * @category monoid
+ */
+export const combineAll = (all: Iterable<Totals>): Totals => {
+  let sum = empty
+  for (const totals of all) sum = combine(sum, totals)
+  return sum
+}
+
+const cacheHitOutcome = "cache-hit"
+
+/**
+ * One entry as totals.
+ *
+ * @since 0.1.0
+ * @category monoid
+ */
+export const ofEntry = ({ cost, outcome, usage }: Pick<Entry, "cost" | "outcome" | "usage">): Totals => ({
+  attempts: outcome === cacheHitOutcome ? 0 : 1,
+  succeeded: outcome === "ok" ? 1 : 0,
+  cacheHits: outcome === cacheHitOutcome ? 1 : 0,
+  usage,
+  cost: cost ?? Costs.free,
+  unpriced: cost === undefined ? usage : Usage.empty
+})
+
+/**
+ * The totals of each provider, model, key or label.
+ *
+ * @since 0.1.0
+ * @category accessors
+ */
+export const totalsBy = (
+  groups: ReadonlyArray<Group>,
+  field: "provider" | "model" | "keyId" | "label"
+): ReadonlyMap<string, Totals> => {
+  const sums = new Map<string, Totals>()
+  for (const group of groups) sums.set(group[field], combine(sums.get(group[field]) ?? empty, group.totals))
+  return sums
+}
+
+// -------------------------------------------------------------------------------------
+// the ledger
+// -------------------------------------------------------------------------------------
+
+interface State {
+  readonly since: number
+  readonly written: number
+  readonly groups: HashMap.HashMap<string, Group>
+}
+
+const other = "(other)"
+
+const nameOf = ({ keyId, label, model, provider }: Omit<Group, "totals">): string =>
+  [provider, model, keyId, label].join("\u0000")
+
+const groupOf = (state: State, entry: Entry, maxGroups: number): readonly [string, Omit<Group, "totals">] => {
+  const name = nameOf(entry)
+  if (HashMap.has(state.groups, name) || HashMap.size(state.groups) < maxGroups) return [name, entry]
+  const rest = { provider: entry.provider, model: other, keyId: other, label: other }
+  return [nameOf(rest), rest]
+}
+
+const written = (state: State, entry: Entry, maxGroups: number): State => {
+  const [name, { keyId, label, model, provider }] = groupOf(state, entry, maxGroups)
+  const totals = ofEntry(entry)
+  return {
+    since: state.since,
+    written: entry.number,
+    groups: HashMap.modifyAt(state.groups, name, (before) =>
+      Option.some({
+        provider,
+        model,
+        keyId,
+        label,
+        totals: Option.isNone(before) ? totals : combine(before.value.totals, totals)
+      })
+    )
+  }
+}
+
+const shown = (state: State): Snapshot => {
+  const groups = Array.from(HashMap.values(state.groups))
+  return { since: state.since, groups, total: combineAll(groups.map(({ totals }) => totals)) }
+}
+
+/**
+ * A ledger in memory. Costs are those of the prices in context.
+ *
+ * @since 0.1.0
+ * @category constructors
+ */
+export const make = ({ capacity = 1024, maxGroups = 10_000 }: Options = {}): Effect.Effect<Service> =>
+  Effect.gen(function* () {
+    const pricing = yield* Pricing.Pricing
+    const readers = yield* PubSub.sliding<Entry>(Math.max(1, capacity))
+    const state = yield* Effect.flatMap(Clock.currentTimeMillis, (since) =>
+      Ref.make<State>({ since, written: 0, groups: HashMap.empty() })
+    )
+    return {
+      record: (attempt) =>
+        Effect.uninterruptible(
+          Effect.suspend(() => {
+            const cost = costOf(pricing, attempt)
+            return Effect.flatMap(
+              Ref.modify(state, (before): readonly [Entry, State] => {
+                const entry = { ...attempt, number: before.written + 1, ...cost }
+                return [entry, written(before, entry, maxGroups)]
+              }),
+              (entry) => PubSub.publish(readers, entry)
+            )
+          })
+        ),
+      snapshot: Effect.map(Ref.get(state), shown),
+      reset: Effect.flatMap(Clock.currentTimeMillis, (since) =>
+        Effect.map(
+          Ref.getAndUpdate(state, (before) => ({ since, written: before.written, groups: HashMap.empty() })),
+          shown
+        )
+      ),
+      entries: Stream.fromPubSub(readers)
+    }
+  })
+
+/** What costs nothing whoever sells it needs no price. */
+const costOf = (pricing: Pricing.Service, attempt: Attempt): { readonly cost?: Cost } =>
+  attempt.usage.totalTokens === 0
+    ? { cost: Costs.free }
+    : Option.match(
+        Pricing.costAt(
+          pricing,
+          attempt.usage,
+          { provider: attempt.provider, model: attempt.answeredBy, asked: attempt.model },
+          attempt.endedAt
+        ),
+        { onNone: () => ({}), onSome: (cost) => ({ cost }) }
+      )
+
+/**
+ * @since 0.1.0
+ * @category layers
+ */
+export const layer = (options: Options = {}): Layer.Layer<UsageLedger> => Layer.effect(UsageLedger, make(options))
+
+/**
+ * The middleware: what the calls of an `LLM` consume is written to the ledger in context. Around a `Fallback` or a `Balance`, one
+ * ledger sees the attempts on every member; an attempt is written once to a ledger, however many of its middlewares are around it.
+ *
+ * It hears the attempts of `LLM.layer` and what is built from it. An `LLM` of another make tells it nothing.
+ *
+ * @since 0.1.0
+ * @category middleware
+ */
+export const middleware: Middleware<never, UsageLedger> = (next) =>
+  Effect.map(UsageLedger, (ledger): LLMService => {
+    const listener: Listener = { owner: ledger, heard: ledger.record }
+    return {
+      ...next,
+      chat: (request) => listening(next.chat(request), listener),
+      embed: (request) => listening(next.embed(request), listener),
+      chatStream: (request) => toStream(listening(fromStream(next.chatStream(request)), listener))
+    }
+  })
+
+/**
+ * Writes down that something was answered from a cache, for those who build one: it costs nothing and counts as a hit in the
+ * ledgers around the call.
+ *
+ * @since 0.1.0
+ * @category accessors
+ */
+export const cacheHit = (
+  answer: Pick<Ended, "operation" | "provider" | "model"> & { readonly keyId?: string }
+): Effect.Effect<void> =>
+  tellOf({
+    operation: answer.operation,
+    provider: answer.provider,
+    model: answer.model,
+    answeredBy: answer.model,
+    keyId: answer.keyId ?? "",
+    outcome: cacheHitOutcome,
+    usage: Usage.empty
+  })
+
+// -------------------------------------------------------------------------------------
+// labels
+// -------------------------------------------------------------------------------------
+
+/**
+ * Names whom an effect's calls are counted for: a team, a customer, a feature. The innermost label counts. `Budget` knows the
+ * same labels.
+ *
+ * @since 0.1.0
+ * @category labels
+ */
+export const label: {
+  (label: string): <A, E, R>(effect: Effect.Effect<A, E, R>) => Effect.Effect<A, E, R>
+  <A, E, R>(effect: Effect.Effect<A, E, R>, label: string): Effect.Effect<A, E, R>
+} = dual(2, <A, E, R>(effect: Effect.Effect<A, E, R>, label: string): Effect.Effect<A, E, R> =>
+  Effect.provideService(effect, Label, label)
+)
+
+/**
+ * The same for a stream.
+ *
+ * @since 0.1.0
+ * @category labels
+ */
+export const labelStream: {
+  (label: string): <A, E, R>(stream: Stream.Stream<A, E, R>) => Stream.Stream<A, E, R>
+  <A, E, R>(stream: Stream.Stream<A, E, R>, label: string): Stream.Stream<A, E, R>
+} = dual(2, <A, E, R>(stream: Stream.Stream<A, E, R>, label: string): Stream.Stream<A, E, R> =>
+  Stream.provideService(stream, Label, label)
+)
+
+/**
+ * An `LLM` all of whose calls have a label, unless they have one already.
+ *
+ * @since 0.1.0
+ * @category labels
+ */
+export const labelled =
+  (name: string): Middleware =>
+  (next) => {
+    const named = <A, E, R>(effect: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> =>
+      Effect.flatMap(Label, (current) => (current === "" ? label(effect, name) : effect))
+    return Effect.succeed<LLMService>({
+      ...next,
+      chat: (request) => named(next.chat(request)),
+      embed: (request) => named(next.embed(request)),
+      chatStream: (request) => toStream(named(fromStream(next.chatStream(request))))
+    })
+  }
+
+// -------------------------------------------------------------------------------------
+// accessors
+// -------------------------------------------------------------------------------------
+
+/**
+ * @since 0.1.0
+ * @category accessors
+ */
+export const snapshot: Effect.Effect<Snapshot, never, UsageLedger> = Effect.flatMap(
+  UsageLedger,
+  (ledger) => ledger.snapshot
+)
+
+/**
+ * @since 0.1.0
+ * @category accessors
+ */
+export const reset: Effect.Effect<Snapshot, never, UsageLedger> = Effect.flatMap(UsageLedger, (ledger) => ledger.reset)
+
+/**
+ * @since 0.1.0
+ * @category accessors
+ */
+export const entries: Stream.Stream<Entry, never, UsageLedger> = Stream.unwrap(
+  Effect.map(UsageLedger, (ledger) => ledger.entries)
+)

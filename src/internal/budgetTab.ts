@@ -1,0 +1,194 @@
+/**
+ * The tab of one call: what the budgets that apply have set aside for it, and what its attempts consume. It is settled exactly
+ * once; an attempt that ends after that is charged by itself.
+ */
+import { Clock, Duration, Effect, Option } from "effect"
+import type { BudgetRule, Store } from "../Budget.js"
+import type { Cost } from "../Cost.js"
+import type { ModelInfo } from "../LLM.js"
+import { BudgetExceededError } from "../LLMError.js"
+import * as Pricing from "../Pricing.js"
+import type { Usage } from "../Usage.js"
+import type { Change, Claim, Standing } from "./budgetAccounts.js"
+import type { Listener } from "./listeners.js"
+
+/** Trillionths of a dollar: see `Cost`. */
+export const dollar = 1e12
+
+export interface Dependencies {
+  readonly owner: object
+  readonly rules: ReadonlyArray<BudgetRule>
+  readonly store: Store
+  readonly pricing: Pricing.Service
+  readonly changed: (rule: BudgetRule, change: Change) => Effect.Effect<void>
+}
+
+export interface Call {
+  readonly info: ModelInfo
+  readonly model: string
+  readonly label: string
+  readonly estimate: Usage
+}
+
+export interface Tab {
+  readonly listener: Listener
+  /** The end of the call, with the usage that its answer tells, for an `LLM` whose attempts nobody heard. */
+  readonly settle: (usage: Usage | undefined, by: Pricing.Answerer) => Effect.Effect<void>
+}
+
+interface Entry {
+  readonly rule: BudgetRule
+  readonly claim: Claim
+}
+
+interface Consumed {
+  readonly tokens: number
+  readonly dollars: number
+  readonly unpriced: number
+}
+
+const nothing: Consumed = { tokens: 0, dollars: 0, unpriced: 0 }
+
+const amountOf = (cost: Cost): number => Math.round(cost.total * dollar)
+
+const consumedBy = (pricing: Pricing.Service, usage: Usage, by: Pricing.Answerer, at: number): Consumed =>
+  usage.totalTokens === 0
+    ? nothing
+    : Option.match(Pricing.costAt(pricing, usage, by, at), {
+        onNone: () => ({ tokens: usage.totalTokens, dollars: 0, unpriced: usage.totalTokens }),
+        onSome: (cost) => ({ tokens: usage.totalTokens, dollars: amountOf(cost), unpriced: 0 })
+      })
+
+const add = (self: Consumed, that: Consumed): Consumed => ({
+  tokens: self.tokens + that.tokens,
+  dollars: self.dollars + that.dollars,
+  unpriced: self.unpriced + that.unpriced
+})
+
+/** Where the price turns out to be unknown although it had to be known, what was set aside is taken, if it is more. */
+const settlementOf = ({ claim, rule }: Entry, consumed: Consumed) => {
+  if (rule.unit === "tokens") return { claim, spent: consumed.tokens, unpriced: 0 }
+  const { dollars, unpriced } = consumed
+  return { claim, spent: unpriced > 0 && rule.mustBePriced ? Math.max(dollars, claim.amount) : dollars, unpriced }
+}
+
+const said = (rule: BudgetRule, amount: number): string =>
+  rule.unit === "dollars" ? `$${Number((amount / dollar).toPrecision(6))}` : `${amount.toLocaleString("en-US")} tokens`
+
+const inUnit = (rule: BudgetRule, amount: number): number => (rule.unit === "dollars" ? amount / dollar : amount)
+
+const denied = (call: Call, { claim, rule }: Entry, standing: Standing, now: number): BudgetExceededError => {
+  const { limit, reserved, resetsAt, spent } = standing
+  const resets = Number.isFinite(resetsAt)
+    ? ` Some of it is free again at ${new Date(resetsAt).toISOString()}.`
+    : " It is not renewed by itself."
+  return new BudgetExceededError({
+    provider: call.info.provider,
+    model: call.model,
+    attempts: [],
+    budget: rule.name,
+    unit: rule.unit,
+    limit: inUnit(rule, limit),
+    spent: inUnit(rule, spent),
+    reserved: inUnit(rule, reserved),
+    ...(Number.isFinite(resetsAt) ? { retryAfter: Duration.millis(Math.max(0, resetsAt - now)) } : {}),
+    message:
+      `The budget "${claim.account}" of ${said(rule, limit)} has no room for about ${said(rule, claim.amount)}:` +
+      ` ${said(rule, spent)} are spent and ${said(rule, reserved)} are set aside for calls under way.${resets}`
+  })
+}
+
+const priceless = (call: Call, rule: BudgetRule): BudgetExceededError =>
+  new BudgetExceededError({
+    provider: call.info.provider,
+    model: call.model,
+    attempts: [],
+    budget: rule.name,
+    unit: rule.unit,
+    limit: inUnit(rule, rule.limit),
+    message:
+      `The budget "${rule.name}" is in dollars, and nobody knows what ${call.model} of ${call.info.provider} costs.` +
+      ' Give its price with `Pricing.layer`, or let such calls pass with `unknownPrice: "count-tokens"`.'
+  })
+
+const accountOf = (rule: BudgetRule, label: string): string =>
+  rule.scope === "each-label" ? `${rule.name}/${label}` : rule.name
+
+const applies = (rule: BudgetRule, label: string): boolean =>
+  typeof rule.scope === "string" || rule.scope.label === label
+
+/** What each budget that applies has to set aside; or the first that cannot know it. */
+const entriesOf = (deps: Dependencies, call: Call, now: number): ReadonlyArray<Entry> | BudgetExceededError => {
+  const by = { provider: call.info.provider, model: call.model }
+  const cost = Pricing.costAt(deps.pricing, call.estimate, by, now)
+  const entries: Array<Entry> = []
+  for (const rule of deps.rules) {
+    if (!applies(rule, call.label)) continue
+    if (rule.unit === "dollars" && rule.mustBePriced && Option.isNone(cost)) return priceless(call, rule)
+    const amount =
+      rule.unit === "tokens" ? call.estimate.totalTokens : Option.match(cost, { onNone: () => 0, onSome: amountOf })
+    const { limit, period } = rule
+    entries.push({ rule, claim: { account: accountOf(rule, call.label), limit, period, amount } })
+  }
+  return entries
+}
+
+/** Sets aside what the call is taken to cost, in all budgets that apply at once, or refuses the call. */
+export const open = (deps: Dependencies, call: Call): Effect.Effect<Tab, BudgetExceededError> =>
+  Effect.flatMap(Clock.currentTimeMillis, (now) => {
+    const entries = entriesOf(deps, call, now)
+    if ("message" in entries) return Effect.fail(entries)
+    const claims = entries.map(({ claim }) => claim)
+    return Effect.flatMap(deps.store.reserve(claims), (refusal) => {
+      if (Option.isNone(refusal)) return Effect.succeed(tabOf(deps, entries))
+      const refused = entries.find(({ claim }) => claim.account === refusal.value.account)
+      return refused === undefined
+        ? Effect.dieMessage(`The store refused a claim on "${refusal.value.account}" that nobody made.`)
+        : Effect.fail(denied(call, refused, refusal.value, now))
+    })
+  })
+
+const tabOf = (deps: Dependencies, entries: ReadonlyArray<Entry>): Tab => {
+  let consumed = nothing
+  let heardAny = false
+  let over = false
+
+  const charge = (entries: ReadonlyArray<Entry>, consumed: Consumed): Effect.Effect<void> =>
+    Effect.flatMap(deps.store.settle(entries.map((entry) => settlementOf(entry, consumed))), (changes) =>
+      Effect.forEach(
+        entries,
+        ({ rule }, index) => {
+          const change = changes[index]
+          return change === undefined ? Effect.void : deps.changed(rule, change)
+        },
+        { discard: true }
+      )
+    )
+
+  return {
+    listener: {
+      owner: deps.owner,
+      heard: (attempt) =>
+        Effect.suspend(() => {
+          heardAny = true
+          const by = { provider: attempt.provider, model: attempt.answeredBy, asked: attempt.model }
+          const more = consumedBy(deps.pricing, attempt.usage, by, attempt.endedAt)
+          if (over) return charge(entries.map(withoutClaim), more)
+          consumed = add(consumed, more)
+          return Effect.void
+        })
+    },
+    settle: (usage, by) =>
+      Effect.uninterruptible(
+        Effect.flatMap(Clock.currentTimeMillis, (now) => {
+          if (over) return Effect.void
+          over = true
+          const total =
+            heardAny || usage === undefined ? consumed : add(consumed, consumedBy(deps.pricing, usage, by, now))
+          return charge(entries, total)
+        })
+      )
+  }
+}
+
+const withoutClaim = ({ claim, rule }: Entry): Entry => ({ rule, claim: { ...claim, amount: 0 } })

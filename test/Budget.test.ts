@@ -1,0 +1,389 @@
+import { describe, expect, it } from "@effect/vitest"
+import { DateTime, Duration, Effect, Either, Fiber, Layer, Option, Ref, Stream, TestClock } from "effect"
+import * as Budget from "../src/Budget.js"
+import * as Chat from "../src/Chat.js"
+import * as ChatEvent from "../src/ChatEvent.js"
+import * as Fallback from "../src/Fallback.js"
+import type { LLMError } from "../src/LLMError.js"
+import * as LLMErrors from "../src/LLMError.js"
+import * as Pricing from "../src/Pricing.js"
+import * as Usage from "../src/Usage.js"
+import * as UsageLedger from "../src/UsageLedger.js"
+import { llmOver } from "./support/metered.js"
+import { answer, context, scripted } from "./support/scripted.js"
+
+/** Seven tokens, and sixteen that are set aside for it. */
+const request = { messages: [Chat.user("?")], maxTokens: 8 }
+const setAside = 16
+
+const prices = Pricing.layer({ test: { model: { input: 1, output: 10 } } })
+
+const down = new LLMErrors.ProviderUnavailableError({ ...context, status: 503, message: "down" })
+
+const limited = (budgets: Budget.Options | ReadonlyArray<Budget.Options>, answering = answer("hello")) =>
+  Effect.gen(function* () {
+    const budget = yield* Budget.make(budgets)
+    const base = yield* llmOver({
+      chat: () => Effect.succeed(answering),
+      stream: () => Stream.fromIterable(ChatEvent.fromResponse(answering))
+    })
+    return { llm: yield* budget.middleware(base), status: budget.status }
+  })
+
+const denied = <A>(call: Effect.Effect<A, LLMError>) =>
+  Effect.flatMap(Effect.flip(call), (error) =>
+    error._tag === "BudgetExceededError" ? Effect.succeed(error) : Effect.dieMessage(error.message)
+  )
+
+const spentOf = (status: Effect.Effect<ReadonlyArray<Budget.Status>>) =>
+  Effect.map(status, (all) => all.map(({ reserved, spent }) => [spent, reserved]))
+
+describe("a call pays for what it consumed", () => {
+  it.effect("whole, streamed and embedded", () =>
+    Effect.gen(function* () {
+      const { llm, status } = yield* limited({ limit: { tokens: 1000 } })
+      yield* llm.chat(request)
+      expect(yield* spentOf(status)).toEqual([[7, 0]])
+      yield* ChatEvent.collect(llm.chatStream(request))
+      expect(yield* spentOf(status)).toEqual([[14, 0]])
+    })
+  )
+
+  it.effect("in dollars, to the last trillionth", () =>
+    Effect.gen(function* () {
+      const { llm, status } = yield* limited({ limit: { dollars: 1 } })
+      for (let call = 0; call < 100; call++) yield* llm.chat(request)
+      expect(yield* spentOf(status)).toEqual([[0.0043, 0]])
+    }).pipe(Effect.provide(prices))
+  )
+
+  it.effect("a stream settles with its last event, however long it is held open after that", () =>
+    Effect.gen(function* () {
+      const budget = yield* Budget.make({ limit: { tokens: 1000 } })
+      const llm = yield* Effect.flatMap(
+        llmOver({
+          stream: () => Stream.concat(Stream.fromIterable(ChatEvent.fromResponse(answer("hello"))), Stream.never)
+        }),
+        budget.middleware
+      )
+      const fiber = yield* Effect.fork(Stream.runDrain(llm.chatStream(request)))
+      yield* TestClock.adjust("1 second")
+      expect(yield* spentOf(budget.status)).toEqual([[7, 0]])
+      yield* Fiber.interrupt(fiber)
+      expect(yield* spentOf(budget.status)).toEqual([[7, 0]])
+    })
+  )
+
+  it.effect("what is under way is set aside, and given back when it is interrupted or fails", () =>
+    Effect.gen(function* () {
+      const budget = yield* Budget.make({ limit: { tokens: 1000 } })
+      const hanging = yield* Effect.flatMap(llmOver({}), budget.middleware)
+      const fibers = yield* Effect.forEach(
+        [hanging.chat(request), Stream.runDrain(hanging.chatStream(request))],
+        (call) => Effect.fork(call)
+      )
+      yield* TestClock.adjust("1 second")
+      expect(yield* spentOf(budget.status)).toEqual([[0, 2 * setAside]])
+      yield* Fiber.interruptAll(fibers)
+      expect(yield* spentOf(budget.status)).toEqual([[2 * (setAside - 8), 0]])
+      const failing = yield* Effect.flatMap(llmOver({ chat: () => Effect.fail(down) }), budget.middleware)
+      yield* Effect.flip(failing.chat(request))
+      expect(yield* spentOf(budget.status)).toEqual([[2 * (setAside - 8), 0]])
+    })
+  )
+
+  it.effect("every attempt on every member of a fallback, and once where the middleware is there twice", () =>
+    Effect.gen(function* () {
+      const broken = new LLMErrors.MalformedResponseError({ ...context, message: "html", path: "", excerpt: "" })
+      const budget = yield* Budget.make({ limit: { dollars: 1 } })
+      const bad = yield* Effect.flatMap(llmOver({ chat: () => Effect.fail(broken) }), budget.middleware)
+      const good = yield* llmOver({ chat: () => Effect.succeed(answer("hello")) })
+      const llm = yield* Effect.flatMap(Fallback.make([good])(bad), budget.middleware)
+      yield* llm.chat(request)
+      expect(yield* spentOf(budget.status)).toEqual([[(43 + setAside - 8) / 1e6, 0]])
+    }).pipe(Effect.provide(prices))
+  )
+
+  it.effect("an LLM of another make by the usage of its answers, and of errors that tell a part", () =>
+    Effect.gen(function* () {
+      const budget = yield* Budget.make({ limit: { tokens: 1000 } })
+      const partial = new LLMErrors.StreamInterruptedError({
+        ...context,
+        begun: true,
+        message: "cut",
+        partial: {
+          id: "",
+          model: "model",
+          text: "a",
+          reasoning: "",
+          toolCalls: [],
+          usage: Usage.make({ outputTokens: 2 })
+        }
+      })
+      const llm = yield* Effect.flatMap(scripted("hello", partial, down), budget.middleware)
+      yield* llm.chat(request)
+      expect(yield* spentOf(budget.status)).toEqual([[7, 0]])
+      yield* Effect.flip(llm.chat(request))
+      expect(yield* spentOf(budget.status)).toEqual([[9, 0]])
+      yield* Effect.flip(Stream.runDrain(llm.chatStream(request)))
+      expect(yield* spentOf(budget.status)).toEqual([[9, 0]])
+    })
+  )
+
+  it.effect("what a cache answers inside of it is free", () =>
+    Effect.gen(function* () {
+      const budget = yield* Budget.make({ limit: { tokens: 1000 } })
+      const base = yield* scripted("hello")
+      const llm = yield* budget.middleware({
+        ...base,
+        chat: (input) =>
+          Effect.zipLeft(
+            base.chat(input),
+            UsageLedger.cacheHit({ operation: "chat", provider: "test", model: "model" })
+          )
+      })
+      yield* llm.chat(request)
+      expect(yield* spentOf(budget.status)).toEqual([[0, 0]])
+    })
+  )
+
+  it.effect("a request that makes no sense is refused by name and costs nothing", () =>
+    Effect.gen(function* () {
+      const { llm, status } = yield* limited({ limit: { tokens: 1 } })
+      expect((yield* Effect.flip(llm.chat({ messages: [] })))._tag).toBe("InvalidRequestError")
+      expect(yield* spentOf(status)).toEqual([[0, 0]])
+    })
+  )
+})
+
+describe("a call for which there is no room is refused before it is sent", () => {
+  it.effect("and told what was spent, what is set aside, and when there is more", () =>
+    Effect.gen(function* () {
+      const { llm } = yield* limited({ name: "daily", limit: { tokens: 20 }, period: "day" })
+      yield* TestClock.adjust("23 hours")
+      yield* llm.chat(request)
+      for (const call of [
+        llm.chat(request),
+        Stream.runDrain(llm.chatStream(request)),
+        llm.embed("a word ".repeat(99))
+      ]) {
+        const error = yield* denied(Effect.asVoid<unknown, LLMError, never>(call))
+        expect(error).toMatchObject({ budget: "daily", unit: "tokens", limit: 20, spent: 7, reserved: 0 })
+        expect(error.retryAfter).toEqual(Duration.hours(1))
+        expect(error.message).toContain("1970-01-02T00:00:00.000Z")
+        expect(LLMErrors.isRetryable(error)).toBe(false)
+      }
+      yield* TestClock.adjust("1 hour")
+      yield* llm.chat(request)
+    })
+  )
+
+  it.effect("calls that come together do not spend the same money", () =>
+    Effect.gen(function* () {
+      const budget = yield* Budget.make({ limit: { tokens: 5 * setAside } })
+      const llm = yield* Effect.flatMap(
+        llmOver({ chat: () => Effect.delay(Effect.succeed(answer("hello")), "1 second") }),
+        budget.middleware
+      )
+      const fiber = yield* Effect.fork(
+        Effect.forEach(Array.from({ length: 50 }), () => Effect.either(llm.chat(request)), {
+          concurrency: "unbounded"
+        })
+      )
+      yield* TestClock.adjust("1 second")
+      expect((yield* Fiber.join(fiber)).filter(Either.isRight)).toHaveLength(5)
+      expect(yield* spentOf(budget.status)).toEqual([[35, 0]])
+    })
+  )
+
+  it.effect("where one budget of several has no room, nothing is set aside in the others", () =>
+    Effect.gen(function* () {
+      const { llm, status } = yield* limited([
+        { name: "all", limit: { tokens: 1000 } },
+        { name: "team", limit: { tokens: 20 }, scope: "each-label" },
+        { name: "guests", limit: { tokens: 1 }, scope: { label: "guest" } }
+      ])
+      yield* UsageLedger.label(llm.chat(request), "a")
+      expect(yield* denied(UsageLedger.label(llm.chat(request), "a"))).toMatchObject({ budget: "team" })
+      yield* UsageLedger.label(llm.chat(request), "b/c")
+      expect(yield* denied(UsageLedger.label(llm.chat(request), "guest"))).toMatchObject({ budget: "guests" })
+      const shown = (yield* status).map((one) => [
+        one.budget,
+        Option.getOrUndefined(one.label),
+        one.spent,
+        one.reserved
+      ])
+      expect(shown.sort()).toEqual([
+        ["all", undefined, 14, 0],
+        ["guests", undefined, 0, 0],
+        ["team", "a", 7, 0],
+        ["team", "b/c", 7, 0]
+      ])
+    })
+  )
+})
+
+describe("a price that nobody knows", () => {
+  it.effect("is refused by a budget in dollars, and no matter to one in tokens", () =>
+    Effect.gen(function* () {
+      const dollars = yield* limited({ limit: { dollars: 1 } })
+      const error = yield* denied(dollars.llm.chat(request))
+      expect(error.message).toContain("nobody knows what model of test costs")
+      const tokens = yield* limited({ limit: { tokens: 100 } })
+      expect((yield* tokens.llm.chat(request)).text).toBe("hello")
+    })
+  )
+
+  it.effect("may be let pass, and its tokens counted", () =>
+    Effect.gen(function* () {
+      const { llm, status } = yield* limited({ limit: { dollars: 1 }, unknownPrice: "count-tokens" })
+      yield* llm.chat(request)
+      expect(yield* status).toMatchObject([{ spent: 0, reserved: 0, unpricedTokens: 7 }])
+    })
+  )
+
+  it.effect("and only shows afterwards: what was set aside is spent", () =>
+    Effect.gen(function* () {
+      const budget = yield* Budget.make({ limit: { dollars: 1 } })
+      const first = yield* llmOver({ chat: () => Effect.fail(down) })
+      const stranger = yield* llmOver(
+        { chat: () => Effect.succeed({ ...answer("hello"), model: "stranger" }) },
+        { model: "stranger" }
+      )
+      const llm = yield* Effect.flatMap(Fallback.make([stranger])(first), budget.middleware)
+      yield* llm.chat(request)
+      expect(yield* budget.status).toMatchObject([{ spent: 0.000088, reserved: 0, unpricedTokens: 7 }])
+    }).pipe(Effect.provide(prices))
+  )
+})
+
+describe("a period", () => {
+  const at = (iso: string) => TestClock.setTime(DateTime.toEpochMillis(DateTime.unsafeMake(iso)))
+
+  const spentAt = (period: Budget.Period, moments: ReadonlyArray<readonly [string, number]>) =>
+    Effect.gen(function* () {
+      yield* at("2026-01-01T00:00:00Z")
+      const { llm, status } = yield* limited({ limit: { tokens: 1000 }, period })
+      for (const [moment, spent] of moments) {
+        yield* at(moment)
+        expect([moment, (yield* status)[0]?.spent]).toEqual([moment, spent])
+        yield* llm.chat(request)
+      }
+    })
+
+  it.effect("of the calendar begins anew at its edge", () =>
+    Effect.gen(function* () {
+      yield* spentAt("day", [
+        ["2026-03-01T00:00:00Z", 0],
+        ["2026-03-01T23:59:59.999Z", 7],
+        ["2026-03-02T00:00:00Z", 0]
+      ])
+      yield* spentAt("month", [
+        ["2026-02-28T23:00:00Z", 0],
+        ["2026-03-01T00:00:00Z", 0],
+        ["2026-03-31T23:00:00Z", 7],
+        ["2026-04-01T00:00:00Z", 0]
+      ])
+      yield* spentAt("week", [
+        ["2026-03-08T23:00:00Z", 0],
+        ["2026-03-09T00:00:00Z", 0],
+        ["2026-03-15T23:00:00Z", 7]
+      ])
+    })
+  )
+
+  it.effect("follows a time zone, also through the days on which its clocks change", () =>
+    spentAt({ calendar: "day", timeZone: DateTime.zoneUnsafeMakeNamed("Europe/Berlin") }, [
+      ["2026-03-28T22:30:00Z", 0],
+      ["2026-03-28T23:00:00Z", 0],
+      ["2026-03-29T21:59:59Z", 7],
+      ["2026-03-29T22:00:00Z", 0],
+      ["2026-10-24T22:00:00Z", 0],
+      ["2026-10-25T22:59:59Z", 7],
+      ["2026-10-25T23:00:00Z", 0]
+    ])
+  )
+
+  it.effect("that rolls forgets what is older, never too early", () =>
+    spentAt({ rolling: "1 hour" }, [
+      ["2026-03-01T00:00:00Z", 0],
+      ["2026-03-01T00:30:00Z", 7],
+      ["2026-03-01T00:59:59Z", 14],
+      ["2026-03-01T01:01:01Z", 14],
+      ["2026-03-01T03:00:00Z", 0]
+    ])
+  )
+
+  it.effect("that never ends forgets nothing", () =>
+    spentAt("forever", [
+      ["2026-03-01T00:00:00Z", 0],
+      ["2036-03-01T00:00:00Z", 7]
+    ])
+  )
+
+  it.effect("takes what was set aside over into the next, and counts it when it is spent", () =>
+    Effect.gen(function* () {
+      const budget = yield* Budget.make({ limit: { tokens: 20 }, period: "minute" })
+      const llm = yield* Effect.flatMap(
+        llmOver({ chat: () => Effect.delay(Effect.succeed(answer("hello")), "90 seconds") }),
+        budget.middleware
+      )
+      const fiber = yield* Effect.fork(llm.chat(request))
+      yield* TestClock.adjust("70 seconds")
+      expect(yield* spentOf(budget.status)).toEqual([[0, setAside]])
+      expect(yield* denied(llm.chat(request))).toMatchObject({ reserved: setAside })
+      yield* TestClock.adjust("20 seconds")
+      yield* Fiber.join(fiber)
+      expect(yield* spentOf(budget.status)).toEqual([[7, 0]])
+    })
+  )
+})
+
+describe("a warning", () => {
+  it.effect("is given once a period, when its share is spent, and cannot harm the call", () =>
+    Effect.gen(function* () {
+      const warnings = yield* Ref.make<ReadonlyArray<number>>([])
+      const { llm } = yield* limited({
+        limit: { tokens: 100 },
+        period: "day",
+        warnAt: 0.1,
+        onWarn: ({ spent }) =>
+          Effect.zipRight(
+            Ref.update(warnings, (before) => [...before, spent]),
+            Effect.dieMessage("the pager is broken")
+          )
+      })
+      for (let call = 0; call < 4; call++) yield* llm.chat(request)
+      yield* TestClock.adjust("1 day")
+      for (let call = 0; call < 4; call++) yield* llm.chat(request)
+      yield* TestClock.adjust("1 second")
+      expect(yield* Ref.get(warnings)).toEqual([14, 14])
+    })
+  )
+})
+
+describe("a budget that makes no sense", () => {
+  it.effect("is refused with all of its faults", () =>
+    Effect.gen(function* () {
+      const error = yield* Effect.flip(
+        Budget.make([
+          { name: "a/b", limit: { dollars: 0 } },
+          { name: "twice", limit: { tokens: 1 }, warnAt: 2 },
+          { name: "twice", limit: { tokens: Number.NaN } }
+        ])
+      )
+      expect(error.faults).toHaveLength(5)
+    })
+  )
+})
+
+describe("the books", () => {
+  it.effect("are shared by the budgets of one store", () =>
+    Effect.gen(function* () {
+      const one = yield* limited({ limit: { tokens: 1000 } })
+      const other = yield* limited({ limit: { tokens: 1000 } })
+      yield* one.llm.chat(request)
+      expect(yield* spentOf(other.status)).toEqual([[7, 0]])
+    }).pipe(Effect.provide(Layer.effect(Budget.BudgetStore, Budget.makeStore)))
+  )
+})

@@ -1,0 +1,263 @@
+import { describe, expect, it } from "@effect/vitest"
+import { Effect, FastCheck, Layer, Option, Schema, Stream } from "effect"
+import * as Chat from "../src/Chat.js"
+import * as ChatEvent from "../src/ChatEvent.js"
+import * as Cost from "../src/Cost.js"
+import * as Pricing from "../src/Pricing.js"
+import { Prices } from "../src/prices/index.js"
+import * as Usage from "../src/Usage.js"
+import { answer, scripted } from "./support/scripted.js"
+
+const dollars = FastCheck.nat(2_000_000_000).map((amount) => amount / 1e12)
+
+const cost = FastCheck.record({
+  input: dollars,
+  cachedInput: dollars,
+  cacheWrite: dollars,
+  output: dollars,
+  reasoning: dollars,
+  request: dollars
+}).map(Cost.make)
+
+describe("costs are a monoid, exactly", () => {
+  it.prop("for the total and every part", { one: cost, two: cost, three: cost }, ({ one, three, two }) => {
+    expect(Cost.combine(one, Cost.combine(two, three))).toEqual(Cost.combine(Cost.combine(one, two), three))
+    expect(Cost.combine(one, two)).toEqual(Cost.combine(two, one))
+    expect(Cost.combine(one, Cost.free)).toEqual(one)
+    const { total, ...parts } = Cost.combineAll([one, two, three])
+    expect(Object.values(parts).reduce(Cost.addDollars, 0)).toBe(total)
+  })
+
+  it("ten cents and twenty cents are thirty", () => {
+    expect(Cost.make({ input: 0.1, output: 0.2 }).total).toBe(0.3)
+  })
+})
+
+const price: Pricing.Price = { input: 3, cachedInput: 0.3, cacheWrite: 3.75, cacheWrite1h: 6, output: 15 }
+
+const million = 1_000_000
+
+describe("a usage is priced by what it was", () => {
+  it("each kind of token at its own rate", () => {
+    const usage = Usage.make({
+      inputTokens: 4 * million,
+      cachedInputTokens: million,
+      cacheWriteTokens: 2 * million,
+      cacheWrite1hTokens: million,
+      outputTokens: 2 * million,
+      reasoningTokens: million
+    })
+    expect(Pricing.cost(price, usage)).toEqual(
+      Option.some(Cost.make({ input: 3, cachedInput: 0.3, cacheWrite: 9.75, output: 15, reasoning: 15 }))
+    )
+  })
+
+  it("rates that are not given are those of the kind around it", () => {
+    const usage = Usage.make({
+      inputTokens: 30,
+      cachedInputTokens: 10,
+      cacheWriteTokens: 10,
+      outputTokens: 20,
+      reasoningTokens: 10
+    })
+    const { total } = Option.getOrThrow(Pricing.cost({ input: 1, output: 2 }, usage))
+    expect(total).toBe((30 * 1 + 20 * 2) / million)
+  })
+
+  it("thoughts may have a rate of their own", () => {
+    const usage = Usage.make({ outputTokens: 2 * million, reasoningTokens: million })
+    expect(Option.getOrThrow(Pricing.cost({ input: 1, output: 2, reasoning: 3 }, usage))).toMatchObject({
+      output: 2,
+      reasoning: 3,
+      total: 5
+    })
+  })
+
+  it("above a tier all tokens cost what it says, at it none", () => {
+    const tiered: Pricing.Price = {
+      input: 1,
+      output: 2,
+      tiers: [
+        { above: 200_000, input: 2, output: 4 },
+        { above: 500_000, input: 3, output: 6 }
+      ]
+    }
+    const of = (inputTokens: number) =>
+      Option.getOrThrow(Pricing.cost(tiered, Usage.make({ inputTokens, outputTokens: million })))
+    expect(of(200_000)).toMatchObject({ input: 0.2, output: 2 })
+    expect(of(200_001)).toMatchObject({ input: 0.400002, output: 4 })
+    expect(of(600_000)).toMatchObject({ input: 1.8, output: 6 })
+  })
+
+  it("a model without a price for output has no known price for it", () => {
+    expect(Pricing.cost({ input: 1 }, Usage.make({ inputTokens: 1 }))).toEqual(Option.some(Cost.make({ input: 1e-6 })))
+    expect(Pricing.cost({ input: 1 }, Usage.make({ inputTokens: 1, outputTokens: 1 }))).toEqual(Option.none())
+  })
+
+  it.prop(
+    "no part is less than nothing, and splitting the input never makes the whole dearer than its dearest rate",
+    {
+      counts: FastCheck.record({
+        inputTokens: FastCheck.nat(10_000),
+        cachedInputTokens: FastCheck.nat(20_000),
+        cacheWriteTokens: FastCheck.nat(20_000),
+        cacheWrite1hTokens: FastCheck.nat(20_000),
+        outputTokens: FastCheck.nat(10_000),
+        reasoningTokens: FastCheck.nat(20_000)
+      })
+    },
+    ({ counts }) => {
+      const { total, ...parts } = Option.getOrThrow(Pricing.cost(price, Usage.make(counts)))
+      for (const part of Object.values(parts)) expect(part).toBeGreaterThanOrEqual(0)
+      expect(total).toBeLessThanOrEqual((6 * counts.inputTokens + 15 * counts.outputTokens) / million + 1e-9)
+    }
+  )
+})
+
+describe("a price is found", () => {
+  const table = Pricing.fromTable({
+    openai: { "gpt-4o": { input: 1, output: 1 }, "gpt-4o*": { input: 2, output: 2 }, "gpt-*": { input: 3, output: 3 } },
+    "*": { mine: Pricing.nothing }
+  })
+  const inputOf = (provider: string, model: string) =>
+    Option.map(table.priceOf({ provider, model, at: 0 }), ({ input }) => input)
+
+  it("by its name, then by the longest beginning of it, then with any provider", () => {
+    expect(inputOf("openai", "gpt-4o")).toEqual(Option.some(1))
+    expect(inputOf("openai", "gpt-4o-mini")).toEqual(Option.some(2))
+    expect(inputOf("openai", "gpt-5")).toEqual(Option.some(3))
+    expect(inputOf("openai", "mine")).toEqual(Option.some(0))
+    expect(inputOf("vllm", "mine")).toEqual(Option.some(0))
+  })
+
+  it("and is unknown otherwise, whatever objects inherit", () => {
+    for (const name of ["toString", "constructor", "__proto__", "davinci"]) {
+      expect(inputOf("openai", name)).toEqual(Option.none())
+      expect(inputOf(name, "gpt-4o")).toEqual(Option.none())
+    }
+  })
+
+  it.effect("a layer stands over the layers further out", () =>
+    Effect.gen(function* () {
+      const usage = Usage.make({ inputTokens: million })
+      const of = (model: string) =>
+        Effect.map(
+          Pricing.costOf(usage, { provider: "test", model }),
+          Option.map(({ total }) => total)
+        )
+      expect(yield* of("one")).toEqual(Option.some(9))
+      expect(yield* of("two")).toEqual(Option.some(2))
+      expect(yield* of("three")).toEqual(Option.none())
+    }).pipe(
+      Effect.provide(
+        Pricing.layer({ test: { one: { input: 9 } } }).pipe(
+          Layer.provide(Pricing.layer({ test: { one: { input: 1 }, two: { input: 2 } } }))
+        )
+      )
+    )
+  )
+})
+
+const priced = (model: string) =>
+  Effect.flatMap(scripted("hello"), Pricing.make()).pipe(
+    Effect.provide(Pricing.layer({ test: { [model]: { input: 1, output: 10 } } }))
+  )
+
+const paid = Cost.make({ input: 0.000003, output: 0.00004 })
+
+describe("an answer says what it cost", () => {
+  it.effect("whole, streamed and embedded, all the same", () =>
+    Effect.gen(function* () {
+      const llm = yield* priced("model")
+      const whole = yield* llm.chat("?")
+      expect(whole.cost).toEqual(paid)
+      expect(yield* ChatEvent.collect(llm.chatStream("?"))).toEqual(whole)
+      expect(ChatEvent.fromResponse(whole)).toEqual(Array.from(yield* Stream.runCollect(llm.chatStream("?"))))
+      expect((yield* llm.embed("?")).cost).toEqual(paid)
+      expect(Schema.decodeUnknownSync(Chat.ChatResponse)(JSON.parse(JSON.stringify(whole)))).toEqual(whole)
+    })
+  )
+
+  it.effect("nothing where no price is known: no field, and no zero", () =>
+    Effect.gen(function* () {
+      const llm = yield* priced("another")
+      expect(yield* llm.chat("?")).toEqual(answer("hello"))
+      expect(yield* ChatEvent.collect(llm.chatStream("?"))).toEqual(answer("hello"))
+      expect("cost" in (yield* llm.embed("?"))).toBe(false)
+    })
+  )
+
+  it.effect("by the model that was asked, where the one that answered has no price", () =>
+    Effect.gen(function* () {
+      const llm = yield* Effect.flatMap(
+        scripted(Effect.succeed({ ...answer("hello"), model: "model-2024-01-01" })),
+        Pricing.make()
+      ).pipe(Effect.provide(Pricing.layer({ test: { model: { input: 1, output: 10 } } })))
+      expect((yield* llm.chat("?")).cost).toEqual(paid)
+    })
+  )
+})
+
+describe("the prices of the package", () => {
+  const at = Date.UTC(2026, 8, 1)
+  const prices = Prices.make({ providers: { "my-proxy": "openai" } })
+  const priceOf = (provider: string, model: string, when = at) => prices.priceOf({ provider, model, at: when })
+
+  it("are those of the providers that presets name", () => {
+    for (const [provider, model] of [
+      ["openai", "gpt-4o"],
+      ["openai", "gpt-4o-2024-08-06"],
+      ["azure", "gpt-4o"],
+      ["anthropic", "claude-sonnet-4-5"],
+      ["gemini", "gemini-2.5-pro"],
+      ["vertex", "gemini-2.5-pro"],
+      ["xai", "grok-4"],
+      ["deepseek", "deepseek-chat"],
+      ["moonshot", "kimi-k2"],
+      ["mistral", "mistral-large-latest"],
+      ["openrouter", "openai/gpt-4o"],
+      ["my-proxy", "gpt-4o"]
+    ] as const) {
+      const price = priceOf(provider, model)
+      expect([provider, model, Option.isSome(price)]).toEqual([provider, model, true])
+      expect(priceOf(provider, model)).toEqual(price)
+    }
+  })
+
+  it("are unknown for who is not in it, whatever the name looks like", () => {
+    for (const [provider, model] of [
+      ["openai", "no-such-model"],
+      ["my-openai", "gpt-4o"],
+      ["vllm", "gpt-4o"],
+      ["", "gpt-4o"],
+      ["openai", ""]
+    ] as const) {
+      expect([provider, model, priceOf(provider, model)]).toEqual([provider, model, Option.none()])
+    }
+  })
+
+  it("have tiers, caches and fees a request", () => {
+    expect(Option.getOrThrow(priceOf("anthropic", "claude-sonnet-4-5"))).toEqual({
+      input: 3,
+      cachedInput: 0.3,
+      cacheWrite: 3.75,
+      cacheWrite1h: 6,
+      output: 15,
+      tiers: [{ above: 200_000, input: 6, cachedInput: 0.6, cacheWrite: 7.5, cacheWrite1h: 12, output: 22.5 }]
+    })
+    expect(Option.getOrThrow(priceOf("perplexity", "sonar")).request).toBe(0.012)
+    expect(Option.getOrThrow(priceOf("openai", "text-embedding-3-small"))).toEqual({ input: 0.02 })
+  })
+
+  it("change on their day, also for one that has been asked before", () => {
+    const of = (when: number) => Option.map(priceOf("anthropic", "claude-opus-4-6", when), ({ tiers }) => tiers?.length)
+    expect(of(Date.UTC(2026, 2, 1))).toEqual(Option.some(1))
+    expect(of(Date.UTC(2026, 2, 20))).toEqual(Option.some(undefined))
+    expect(of(Date.UTC(2026, 2, 1))).toEqual(Option.some(1))
+  })
+
+  it("come with context windows", () => {
+    expect(Prices.contextWindow("openai", "gpt-4o")).toEqual(Option.some(128_000))
+    expect(Prices.contextWindow("vllm", "gpt-4o")).toEqual(Option.none())
+  })
+})

@@ -1,0 +1,117 @@
+/** What the ledger and the budget say, against what the provider itself saw. */
+import { NodeHttpClient } from "@effect/platform-node"
+import { describe, expect, it } from "@effect/vitest"
+import { Effect, Either, Layer, Schedule, Stream } from "effect"
+import * as Budget from "../src/Budget.js"
+import * as KeyPool from "../src/KeyPool.js"
+import * as LLM from "../src/LLM.js"
+import * as Pricing from "../src/Pricing.js"
+import * as ChatCompletionsClient from "../src/provider/ChatCompletionsClient.js"
+import * as RateLimiter from "../src/RateLimiter.js"
+import { SimulatedProvider } from "../src/testing/index.js"
+import * as Usage from "../src/Usage.js"
+import * as UsageLedger from "../src/UsageLedger.js"
+
+const told = Usage.make({ inputTokens: 10, cachedInputTokens: 4, outputTokens: 5, reasoningTokens: 2 })
+
+const answeredInFull = ({ outcome, status }: SimulatedProvider.Exchange) => outcome === "complete" && status === 200
+
+describe("over sockets, the ledger and the provider's own log agree", () => {
+  it.scopedLive("on answers, streams, refusals, failures and those who left", () =>
+    Effect.gen(function* () {
+      const provider = yield* SimulatedProvider.make({
+        keys: [{ key: "revoked", revoked: true }, { key: "good" }],
+        answer: () => ({ text: "one two three four", usage: told }),
+        latency: { min: "1 millis", max: "3 millis" },
+        faults: (index) =>
+          index % 10 === 3
+            ? SimulatedProvider.status(503)
+            : index % 10 === 6
+              ? SimulatedProvider.reset(2)
+              : index % 10 === 8
+                ? SimulatedProvider.hang(2)
+                : undefined
+      })
+      const budget = yield* Budget.make({ limit: { tokens: 1e9 } })
+      const llm = yield* LLM.make({
+        model: "simulated",
+        retry: { base: 1 },
+        timeouts: { response: "500 millis", firstEvent: "500 millis", idle: "150 millis" }
+      }).pipe(
+        Effect.provide(ChatCompletionsClient.layer({ provider: "simulated", baseUrl: provider.baseUrl })),
+        Effect.provide(KeyPool.layer({ providerId: "simulated", keys: ["revoked", "good"] })),
+        Effect.provide(RateLimiter.unlimited),
+        Effect.flatMap(UsageLedger.middleware),
+        Effect.flatMap(budget.middleware)
+      )
+      const outcomes = yield* Effect.forEach(
+        Array.from({ length: 60 }, (_, index) => index),
+        (index) =>
+          Effect.either(
+            index % 3 === 0
+              ? Effect.asVoid(llm.chat("Count"))
+              : index % 3 === 1
+                ? Stream.runDrain(llm.chatStream("Count"))
+                : Stream.runDrain(Stream.take(llm.chatStream("Count"), 3))
+          ),
+        { concurrency: 8 }
+      )
+      yield* Effect.retry(
+        Effect.filterOrFail(provider.inFlight, (count) => count === 0),
+        Schedule.intersect(Schedule.spaced("5 millis"), Schedule.recurs(200))
+      )
+      const log = yield* provider.log
+      const { groups, total } = yield* UsageLedger.snapshot
+      expect([outcomes.some(Either.isRight), outcomes.some(Either.isLeft)]).toEqual([true, true])
+
+      // Every request that the provider saw is one attempt, on the same key.
+      expect(total.attempts).toBe(log.length)
+      for (const [keyId, totals] of UsageLedger.totalsBy(groups, "keyId")) {
+        expect(totals.attempts).toBe(log.filter((exchange) => exchange.keyId === keyId).length)
+      }
+      // What was answered in full is what it told; all else is an estimate, and is paid for as well.
+      expect(total.succeeded).toBeGreaterThan(0)
+      expect(total.usage.inputTokens).toBeGreaterThanOrEqual(total.succeeded * told.inputTokens)
+      expect(total.usage).toMatchObject({
+        cachedInputTokens: total.succeeded * told.cachedInputTokens,
+        reasoningTokens: total.succeeded * told.reasoningTokens,
+        estimated: true
+      })
+      expect(total.succeeded).toBeLessThanOrEqual(log.filter(answeredInFull).length)
+      expect(total.cost.total).toBeGreaterThan(0)
+      expect(yield* budget.status).toMatchObject([{ spent: total.usage.totalTokens, reserved: 0 }])
+    }).pipe(
+      Effect.provide(
+        Layer.mergeAll(
+          NodeHttpClient.layerUndici,
+          Layer.provide(UsageLedger.layer(), Pricing.layer({ simulated: { "*": { input: 1, output: 2 } } }))
+        )
+      )
+    )
+  )
+
+  it.scopedLive("to the token, where every answer arrives whole", () =>
+    Effect.gen(function* () {
+      const provider = yield* SimulatedProvider.make({
+        answer: () => ({ text: "one two three four", usage: told }),
+        faults: (index) => (index % 4 === 1 ? SimulatedProvider.status(503) : undefined)
+      })
+      const llm = yield* LLM.make({ model: "simulated", retry: { base: 1 } }).pipe(
+        Effect.provide(ChatCompletionsClient.layer({ provider: "simulated", baseUrl: provider.baseUrl })),
+        Effect.provide(KeyPool.layer({ providerId: "simulated", keys: ["good"] })),
+        Effect.provide(RateLimiter.unlimited),
+        Effect.flatMap(UsageLedger.middleware)
+      )
+      yield* Effect.forEach(
+        Array.from({ length: 40 }, (_, index) => index),
+        (index) => (index % 2 === 0 ? Effect.asVoid(llm.chat("Count")) : Stream.runDrain(llm.chatStream("Count"))),
+        { concurrency: 4 }
+      )
+      const complete = (yield* provider.log).filter(answeredInFull).length
+      const { total } = yield* UsageLedger.snapshot
+      expect(total).toMatchObject({ attempts: (yield* provider.log).length, succeeded: 40 })
+      expect(complete).toBe(40)
+      expect(total.usage).toEqual(Usage.combineAll(Array.from({ length: 40 }, () => told)))
+    }).pipe(Effect.provide(Layer.mergeAll(NodeHttpClient.layerUndici, UsageLedger.layer())))
+  )
+})

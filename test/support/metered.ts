@@ -1,0 +1,31 @@
+/** An `LLM` of the real make over a client that a test scripts: attempts, keys and retries are the real ones. */
+import { Effect, Layer, Stream } from "effect"
+import type { ChatRequest, ChatResponse } from "../../src/Chat.js"
+import type { ChatEvent } from "../../src/ChatEvent.js"
+import * as KeyPool from "../../src/KeyPool.js"
+import * as LLM from "../../src/LLM.js"
+import type { LLMError } from "../../src/LLMError.js"
+import type * as ProviderClient from "../../src/ProviderClient.js"
+import * as Client from "../../src/ProviderClient.js"
+import * as RateLimiter from "../../src/RateLimiter.js"
+
+export interface Behaviour {
+  readonly chat?: (request: ChatRequest, call: ProviderClient.Call) => Effect.Effect<ChatResponse, LLMError>
+  readonly stream?: (request: ChatRequest, call: ProviderClient.Call) => Stream.Stream<ChatEvent, LLMError>
+}
+
+export const llmOver = (
+  { chat = () => Effect.never, stream = () => Stream.never }: Behaviour,
+  options: Partial<LLM.Options> = {},
+  keys: ReadonlyArray<string> = ["one"]
+): Effect.Effect<LLM.Service> =>
+  LLM.make({ model: "model", retry: false, timeouts: false, telemetry: false, ...options }).pipe(
+    Effect.provide(
+      Layer.mergeAll(
+        Layer.succeed(Client.ProviderClient, { provider: "test", wire: "test", chat, chatStream: stream }),
+        KeyPool.layer({ providerId: "test", keys: keys.map((id) => ({ key: `secret-${id}`, id })) }),
+        RateLimiter.unlimited
+      )
+    ),
+    Effect.orDie
+  )
