@@ -10,6 +10,7 @@ import * as LLM from "../src/LLM.js"
 import * as RateLimiter from "../src/RateLimiter.js"
 import { SimulatedProvider } from "../src/testing/index.js"
 import * as Usage from "../src/Usage.js"
+import * as UsageLedger from "../src/UsageLedger.js"
 import type { Protocol } from "./conformance/protocols.js"
 import { protocols } from "./conformance/protocols.js"
 
@@ -30,15 +31,16 @@ const pairs = all.flatMap(([name, protocol], index) => {
   return next === undefined ? [] : [[name, next[0], protocol, next[1]] as const]
 })
 
+const at = (provider: SimulatedProvider.Service, name: string, { client }: Protocol) =>
+  LLM.make({ model: "simulated", retry: false }).pipe(
+    Effect.provide(client({ provider: name, baseUrl: provider.baseUrl })),
+    Effect.provide(KeyPool.layer({ providerId: name, keys: ["good"] })),
+    Effect.provide(RateLimiter.unlimited)
+  )
+
 describe("a stream that breaks in one protocol", () => {
   it.scopedLive.each(pairs)("goes on in the next: %s, %s", ([broken, next, brokenProtocol, nextProtocol]) =>
     Effect.gen(function* () {
-      const at = (provider: SimulatedProvider.Service, name: string, { client }: Protocol) =>
-        LLM.make({ model: "simulated", retry: false }).pipe(
-          Effect.provide(client({ provider: name, baseUrl: provider.baseUrl })),
-          Effect.provide(KeyPool.layer({ providerId: name, keys: ["good"] })),
-          Effect.provide(RateLimiter.unlimited)
-        )
       const provider = yield* SimulatedProvider.make({ answer: goingOn })
       const [first, second] = [yield* at(provider, broken, brokenProtocol), yield* at(provider, next, nextProtocol)]
       const llm = yield* Fallback.make([second], { continueStreams: true })(first)
@@ -132,4 +134,29 @@ describe("a server", () => {
     }
     expect(told([...whole.slice(0, 2), continued, ...whole.slice(2)])).toEqual(told(whole))
   })
+})
+
+describe("a stream that goes on elsewhere", () => {
+  it.scopedLive("is heard by a ledger on both, under the label of the call", () =>
+    Effect.gen(function* () {
+      const provider = yield* SimulatedProvider.make({ answer: goingOn })
+      const [first, second] = all
+      if (first === undefined || second === undefined) return expect.fail("there are two protocols")
+      const members = [yield* at(provider, "first", first[1]), yield* at(provider, "second", second[1])] as const
+      const llm = yield* Effect.flatMap(
+        Fallback.make([members[1]], { continueStreams: true })(members[0]),
+        UsageLedger.middleware
+      )
+      yield* provider.next(SimulatedProvider.truncate(6))
+      const whole = yield* ChatEvent.collect(UsageLedger.labelStream(llm.chatStream("?"), "team"))
+      expect(whole.text).toBe(text)
+      const { groups } = yield* UsageLedger.snapshot
+      expect(groups.map(({ label, provider, totals }) => [provider, label, totals.attempts, totals.succeeded])).toEqual(
+        [
+          ["first", "team", 1, 0],
+          ["second", "team", 1, 1]
+        ]
+      )
+    }).pipe(Effect.provide(UsageLedger.layer()), Effect.provide(NodeHttpClient.layerUndici))
+  )
 })

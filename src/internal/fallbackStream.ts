@@ -1,10 +1,9 @@
 /** Streams of a `Fallback`: handed on before their first event, and where it is wished, continued after it. */
-import type { Array as Arr } from "effect"
-import { Effect, Option, Scope } from "effect"
+import type { Array as Arr, Scope } from "effect"
+import { Effect, Option } from "effect"
 import type { ChatRequest } from "../Chat.js"
 import type { LLMError } from "../LLMError.js"
 import type { ModelInfo } from "../LLM.js"
-import { CallLimits } from "./CallLimits.js"
 import * as Continuation from "./continuation.js"
 import type { Member } from "./fallbackMembers.js"
 import { chatFor, takers } from "./fallbackMembers.js"
@@ -44,22 +43,19 @@ export const open = (options: Options) => {
       return Effect.map(opening, ({ result }) => result.opened)
     }
 
-    return Effect.flatMap(Effect.all([opening, Effect.scope, CallLimits]), ([turn, scope, limits]) => {
+    // What goes on later is of the same call: under its limits, in its scope, and heard by whoever listens to it.
+    return Effect.flatMap(Effect.zip(opening, Effect.context<Scope.Scope>()), ([turn, context]) => {
       let left = turn.left
       const resume: Continuation.Resume = (said, error) => {
         const [next] = takers(left, error, -1)
         if (next === undefined) return Option.none()
         const others = left.filter((member) => member !== next)
-        const goOn = (member: Member): Effect.Effect<OwnedStream, LLMError, never> => {
+        const goOn = (member: Member): Effect.Effect<OwnedStream, LLMError, Scope.Scope> => {
           const asked = Continuation.requestAfter(request, said.text, promptFor(member.llm.info))
-          return Effect.provideService(
-            owned(Effect.flatMap(openOn(member, asked), (opened) => Continuation.joinedTo(said.text, opened))),
-            Scope.Scope,
-            scope
-          )
+          return owned(Effect.flatMap(openOn(member, asked), (opened) => Continuation.joinedTo(said.text, opened)))
         }
         return Option.some(
-          Effect.map(Effect.provideService(inTurn(asking, [next, ...others], goOn), CallLimits, limits), (again) => {
+          Effect.map(Effect.provide(inTurn(asking, [next, ...others], goOn), context), (again) => {
             left = again.left
             return again.result
           })
