@@ -198,12 +198,18 @@ describe("a store that fails or is slow", () => {
     }).pipe(Effect.provide(layer))
   })
 
-  it.effect("with a defect too", () =>
-    Effect.gen(function* () {
-      const { llm } = yield* over(() => Effect.die("bug"))
-      expect((yield* llm.chat("?")).text).toBe("yes")
-    }).pipe(Effect.provide(logged().layer))
-  )
+  for (const [name, fault] of [
+    ["a defect", Effect.die("bug")],
+    ["an interruption of its own", Effect.interrupt]
+  ] as const) {
+    it.effect(`fails no call with ${name} either`, () =>
+      Effect.gen(function* () {
+        const { cache, llm } = yield* over(() => fault)
+        expect((yield* llm.chat("?")).text).toBe("yes")
+        expect((yield* cache.stats).storeFailures).toBe(1)
+      }).pipe(Effect.provide(logged().layer))
+    )
+  }
 
   for (const [name, slow] of [
     ["hanging", Effect.never],

@@ -94,6 +94,29 @@ describe("the same request", () => {
   )
 })
 
+describe("a cache around a cache", () => {
+  it.effect("keeps what the inner one gives, and its age", () =>
+    Effect.gen(function* () {
+      const next = yield* scripted("yes")
+      const inner = yield* cacheOver()
+      const outer = yield* cacheOver()
+      const llm = yield* Effect.flatMap(inner.middleware(next), outer.middleware)
+      yield* llm.chat("?")
+      yield* outer.clear
+      yield* TestClock.adjust("1 minute")
+      const fromInner = yield* llm.chat("?")
+      yield* TestClock.adjust("1 minute")
+      const fromOuter = yield* llm.chat("?")
+      const { usage } = answer("yes")
+      expect(fromInner.cached).toEqual({ source: "store", age: 60_000, usage })
+      expect(fromOuter.cached).toEqual({ source: "store", age: 120_000, usage })
+      expect(fromOuter.usage).toEqual(Usage.empty)
+      expect((yield* next.asked).length).toBe(1)
+      expect(yield* outer.stats).toMatchObject({ hits: 1, misses: 1 })
+    })
+  )
+})
+
 describe("what is not a whole answer", () => {
   const incomplete: ReadonlyArray<readonly [string, Partial<Chat.ChatResponse>]> = [
     ["cut off", { finishReason: "length" }],

@@ -77,16 +77,18 @@ export const make = (store: Store, name: string, options: CoreOptions): Effect.E
         const nothing: ReadonlyArray<Option.Option<string>> = keys.map(() => Option.none())
         return key !== undefined && keys.length === 1
           ? guard.attempt(
+              "get",
               Effect.map(store.get(key), (value) => [value]),
               nothing
             )
-          : guard.attempt(Effect.forEach(keys, store.get, { concurrency }), nothing)
+          : guard.attempt("get", Effect.forEach(keys, store.get, { concurrency }), nothing)
       },
       write: (ticket, entries, ttl) =>
         Effect.suspend(() => {
           if (ticket.void || ttl <= 0 || entries.length === 0) return Effect.void
           const expiry = Number.isFinite(ttl) ? Option.some(Duration.millis(ttl)) : Option.none()
           return guard.attempt(
+            "set",
             Effect.forEach(
               entries,
               ([key, value]) => Effect.suspend(() => (ticket.void ? Effect.void : store.set(key, value, expiry))),
@@ -95,7 +97,7 @@ export const make = (store: Store, name: string, options: CoreOptions): Effect.E
             undefined
           )
         }),
-      drop: (key) => guard.attempt(store.remove(key), undefined),
+      drop: (key) => guard.attempt("remove", store.remove(key), undefined),
       issue: (keys) => {
         const ticket: Ticket = { has: (key) => keys.includes(key), void: false }
         tickets.add(ticket)
@@ -108,7 +110,9 @@ export const make = (store: Store, name: string, options: CoreOptions): Effect.E
         const { bypassed, hits, misses, shared } = yield* Ref.get(counts)
         const asked = hits + shared + misses
         const size =
-          store.size === undefined ? Option.none() : yield* guard.attempt(Effect.asSome(store.size), Option.none())
+          store.size === undefined
+            ? Option.none()
+            : yield* guard.attempt("size", Effect.asSome(store.size), Option.none())
         return {
           hits,
           shared,

@@ -8,6 +8,8 @@ import type { Store } from "../CacheStore.js"
 import { CacheStoreError } from "../CacheStore.js"
 import * as Monotonic from "./monotonic.js"
 
+type Operation = CacheStoreError["operation"]
+
 export interface GuardOptions {
   /** Whose store it is, for the log. */
   readonly name: string
@@ -19,7 +21,7 @@ export interface GuardOptions {
 
 export interface Guard {
   /** What the operation gives; `otherwise` where the store fails, is slow or is left alone. */
-  readonly attempt: <A>(operation: Effect.Effect<A, CacheStoreError>, otherwise: A) => Effect.Effect<A>
+  readonly attempt: <A>(what: Operation, operation: Effect.Effect<A, CacheStoreError>, otherwise: A) => Effect.Effect<A>
   /** How often the store failed or was too slow. */
   readonly failures: Effect.Effect<number>
 }
@@ -40,10 +42,24 @@ const reasonOf = (cause: Cause.Cause<CacheStoreError>): string => {
 
 export const make = (store: Store, { name, rest, timeout }: GuardOptions): Effect.Effect<Guard> =>
   Effect.map(Ref.make<State>({ away: undefined, probing: false, failures: 0 }), (ref): Guard => {
-    const expired = () => new CacheStoreError({ operation: "get", detail: `no answer within ${timeout} ms` })
-
-    const limited = <A>(operation: Effect.Effect<A, CacheStoreError>): Effect.Effect<A, CacheStoreError> =>
-      Effect.timeoutFail(Effect.disconnect(operation), { duration: timeout, onTimeout: expired })
+    /** In a fiber of its own, so that not even an operation that cannot be interrupted holds up a call. */
+    const limited = <A>(
+      what: Operation,
+      operation: Effect.Effect<A, CacheStoreError>
+    ): Effect.Effect<A, CacheStoreError> =>
+      operation.pipe(
+        // What interrupts itself must not interrupt the call.
+        Effect.catchAllCause((cause) =>
+          Cause.isInterruptedOnly(cause)
+            ? Effect.fail(new CacheStoreError({ operation: what, detail: "it was interrupted" }))
+            : Effect.failCause(cause)
+        ),
+        Effect.disconnect,
+        Effect.timeoutFail({
+          duration: timeout,
+          onTimeout: () => new CacheStoreError({ operation: what, detail: `no answer within ${timeout} ms` })
+        })
+      )
 
     /** Whether the store may be asked now. */
     const enter = (clock: Clock.Clock) =>
@@ -77,12 +93,16 @@ export const make = (store: Store, { name, rest, timeout }: GuardOptions): Effec
 
     const left = Ref.update(ref, (state) => (state.probing ? { ...state, probing: false } : state))
 
-    const watched = <A>(operation: Effect.Effect<A, CacheStoreError>, otherwise: A): Effect.Effect<A> =>
+    const watched = <A>(
+      what: Operation,
+      operation: Effect.Effect<A, CacheStoreError>,
+      otherwise: A
+    ): Effect.Effect<A> =>
       Effect.clockWith((clock) =>
         Effect.uninterruptibleMask((restore) =>
           Effect.flatMap(enter(clock), (allowed) =>
             allowed
-              ? Effect.matchCauseEffect(restore(limited(operation)), {
+              ? Effect.matchCauseEffect(restore(limited(what, operation)), {
                   onSuccess: (value) => Effect.as(worked, value),
                   onFailure: (cause) =>
                     Cause.isInterruptedOnly(cause)
@@ -96,7 +116,9 @@ export const make = (store: Store, { name, rest, timeout }: GuardOptions): Effec
 
     return {
       attempt:
-        store.immediate === true ? (operation, otherwise) => Effect.orElseSucceed(operation, () => otherwise) : watched,
+        store.immediate === true
+          ? (_, operation, otherwise) => Effect.orElseSucceed(operation, () => otherwise)
+          : watched,
       failures: Effect.map(Ref.get(ref), ({ failures }) => failures)
     }
   })
