@@ -6,6 +6,7 @@
 import { fork } from "node:child_process"
 import { fileURLToPath } from "node:url"
 import { hedgedCalls } from "./hedge.js"
+import { cacheHits } from "./cache.js"
 import { importTimes } from "./imports.js"
 import { compare, print } from "./measure.js"
 import { moneyCosts } from "./money.js"
@@ -29,6 +30,7 @@ server.kill()
 print("A key leased and given back", await compare(poolLeases, { rounds: 5, times: 20_000 }), ["3 keys"])
 print("A call hedged, in memory", await compare(hedgedCalls, { rounds: 5, times: 2000 }), ["chat"])
 print("A permit taken", await compare(limiterTakes, { rounds: 5, times: 20_000 }), [])
+print("An answer from the cache", await compare(cacheHits, { rounds: 5, times: 5000 }), ["SHA-256 of the request"])
 
 print("A call that is paid for", await compare(moneyCosts, { rounds: 5, times: 5000 }), ["a call"])
 

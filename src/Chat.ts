@@ -471,6 +471,27 @@ export const FinishReason = Schema.Literal("stop", "length", "tool-calls", "cont
 export type FinishReason = typeof FinishReason.Type
 
 /**
+ * Where an answer came from that nobody was asked for.
+ *
+ * @since 0.1.0
+ * @category response
+ */
+export const Cached = Schema.Struct({
+  /** `store`: kept from an earlier call. `flight`: an equal call that was under way at the same time brought it. */
+  source: Schema.Literal("store", "flight"),
+  /** How long ago the answer was made, in milliseconds. */
+  age: Schema.Number,
+  /** What it took to make the answer, and so what this call saved. */
+  usage: Usage
+}).annotations({ identifier: "Cached" })
+
+/**
+ * @since 0.1.0
+ * @category response
+ */
+export type Cached = typeof Cached.Type
+
+/**
  * A whole answer.
  *
  * @since 0.1.0
@@ -504,7 +525,12 @@ export const ChatResponse = Schema.Struct({
   /** Every attempt made for this answer, in order; the last is the one that succeeded. */
   attempts: Schema.Array(Attempt),
   /** What else the provider said, in its own words: citations, safety ratings, service tier … */
-  providerMetadata: JsonObject
+  providerMetadata: JsonObject,
+  /**
+   * Present where no provider was asked for this call. Such an answer consumed nothing: its `usage` is zero, it has no
+   * `attempts` and no `keyId`, and its `latency` is that of finding it.
+   */
+  cached: Schema.optionalWith(Cached, { exact: true })
 }).annotations({ identifier: "ChatResponse" })
 
 /**

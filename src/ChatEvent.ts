@@ -32,7 +32,9 @@ export const Start = Schema.TaggedStruct("Start", {
   /** The id (never the secret) of the key that is used. */
   keyId: Schema.String,
   /** Every attempt made for this stream, in order; the last is this one, with the time it took to its first event. */
-  attempts: Schema.Array(Attempt)
+  attempts: Schema.Array(Attempt),
+  /** Present where no provider was asked for this stream: see `Chat.ChatResponse`. */
+  cached: Schema.optionalWith(Chat.Cached, { exact: true })
 })
 
 /**
@@ -310,7 +312,8 @@ export const fromResponse = (response: ChatResponse): ReadonlyArray<ChatEvent> =
     provider: response.provider,
     model: response.model,
     keyId: response.keyId,
-    attempts: response.attempts
+    attempts: response.attempts,
+    ...(response.cached === undefined ? {} : { cached: response.cached })
   },
   ...response.reasoningParts.map(({ type, ...part }, index): ReasoningDelta => ({
     _tag: "ReasoningDelta",
@@ -334,7 +337,13 @@ export const fromResponse = (response: ChatResponse): ReadonlyArray<ChatEvent> =
   }
 ]
 
-const toResponse = (collected: Collected, finish: Finish): ChatResponse => ({
+/**
+ * What a stream has said that came to its end.
+ *
+ * @since 0.1.0
+ * @category collecting
+ */
+export const toResponse = (collected: Collected, finish: Finish): ChatResponse => ({
   id: collected.start?.id ?? "",
   provider: collected.start?.provider ?? "",
   model: collected.start?.model ?? "",
@@ -350,7 +359,8 @@ const toResponse = (collected: Collected, finish: Finish): ChatResponse => ({
   latency: finish.latency,
   keyId: collected.start?.keyId ?? "",
   attempts: collected.start?.attempts ?? [],
-  providerMetadata: finish.providerMetadata
+  providerMetadata: finish.providerMetadata,
+  ...(collected.start?.cached === undefined ? {} : { cached: collected.start.cached })
 })
 
 /**

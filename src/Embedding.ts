@@ -90,7 +90,9 @@ export const EmbeddingResponse = Schema.Struct({
   /** From the first request until the last answer was complete, in milliseconds. */
   latency: Schema.Number,
   /** Every attempt made for this answer, in the order of their batches. */
-  attempts: Schema.Array(Attempt)
+  attempts: Schema.Array(Attempt),
+  /** How many of the vectors were kept from earlier calls; `usage` and `attempts` tell of the others. Absent where none. */
+  cachedTexts: Schema.optionalWith(Schema.Int, { exact: true })
 }).annotations({ identifier: "EmbeddingResponse" })
 
 /**

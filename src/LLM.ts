@@ -70,6 +70,10 @@ export interface ModelInfo {
   readonly wire: string
   /** The most tokens that a request and its answer may have together. @default 200000 */
   readonly contextWindow: number
+  /** Where the provider is, without credentials. Absent where the client does not say. */
+  readonly baseUrl?: string
+  /** What every request says unless it says otherwise itself. */
+  readonly defaults?: Defaults
 }
 
 /**
@@ -184,7 +188,9 @@ export const make = (options: Options): Effect.Effect<Service, never, ProviderCl
       provider: client.provider,
       model: options.model,
       wire: client.wire,
-      contextWindow: options.contextWindow ?? 200_000
+      contextWindow: options.contextWindow ?? 200_000,
+      ...(client.baseUrl === undefined ? {} : { baseUrl: client.baseUrl }),
+      ...(options.defaults === undefined ? {} : { defaults: options.defaults })
     }
     const deps: Attempts.Dependencies = {
       client,

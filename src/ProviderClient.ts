@@ -79,6 +79,8 @@ export interface Service {
   readonly provider: string
   /** The name of the wire. */
   readonly wire: string
+  /** Where the provider is, without credentials: what sets apart answers of the same model in different places. */
+  readonly baseUrl?: string
   /** Asks and waits for the whole answer. Interruption aborts the request. */
   readonly chat: (request: ChatRequest, call: Call) => Effect.Effect<ChatResponse, LLMError>
   /** Asks and streams the answer. The connection is closed when the stream ends or is given up. */
@@ -118,6 +120,7 @@ export const make = (wire: ClientWire, endpoint: Endpoint): Effect.Effect<Servic
   Effect.map(transportTo(endpoint, wire.name), (transport) => ({
     provider: endpoint.provider,
     wire: wire.name,
+    baseUrl: withoutCredentials(endpoint.baseUrl),
     chat: (request, call) => chat(transport, wire, request, call),
     chatStream: (request, call) => toStream(chatStream(transport, wire, request, call)),
     ...embedding(transport, wire.embeddings),
@@ -137,11 +140,15 @@ export const makeEmbeddings = (
   Effect.map(transportTo(endpoint, wire.name), (transport) => ({
     provider: endpoint.provider,
     wire: wire.name,
+    baseUrl: withoutCredentials(endpoint.baseUrl),
     chat: (_, call) => Effect.fail(Transport.unsupported(transport, call, "chat")),
     chatStream: (_, call) => Stream.fail(Transport.unsupported(transport, call, "chat")),
     ...embedding(transport, wire.embeddings),
     ...listing(transport, wire.models)
   }))
+
+/** A URL may carry a name and a password before its host. */
+const withoutCredentials = (baseUrl: string): string => baseUrl.replace(/^([a-z][a-z0-9+.-]*:\/\/)[^/?#]*@/i, "$1")
 
 const transportTo = (endpoint: Endpoint, protocol: string) =>
   Effect.flatMap(HttpClient.HttpClient, (http) => Transport.make(protocol, endpoint, http))

@@ -44,7 +44,14 @@ describe("the models of a file", () => {
         yield* models.get("smart"),
         yield* models.get("large")
       ]) {
-        expect(llm.info).toEqual({ provider: "acme", model: "large", wire: "chat-completions", contextWindow: 200_000 })
+        expect(llm.info).toEqual({
+          provider: "acme",
+          model: "large",
+          wire: "chat-completions",
+          contextWindow: 200_000,
+          baseUrl: "http://127.0.0.1:1",
+          defaults: { temperature: 0.3 }
+        })
       }
       expect((yield* Effect.flip(models.get("small"))).message).toContain("acme/small, other/small")
       expect((yield* Effect.flip(models.get("none"))).message).toContain("acme/large")

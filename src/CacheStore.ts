@@ -1,0 +1,157 @@
+/**
+ * Where caches keep what they know: a few operations on texts under keys, in memory, on disk, or in whatever is made to
+ * behave so.
+ *
+ * A store may fail and be slow: caches ask it under a time limit and go on without it.
+ *
+ * @example
+ * ```ts
+ * import { NodeKeyValueStore } from "@effect/platform-node"
+ * import { Layer } from "effect"
+ * import { CacheStore } from "effect-llm"
+ *
+ * const memory = CacheStore.layerMemory({ maxEntries: 10_000 })
+ *
+ * const disk = CacheStore.layerKeyValueStore.pipe(Layer.provide(NodeKeyValueStore.layerFileSystem(".cache/llm")))
+ * ```
+ *
+ * @since 0.1.0
+ */
+import { KeyValueStore } from "@effect/platform"
+import type { Clock, Duration } from "effect"
+import { Context, Effect, Layer, Option, Schema } from "effect"
+import * as LruMap from "./internal/lruMap.js"
+
+/**
+ * @since 0.1.0
+ * @category model
+ */
+export interface Store {
+  /** The value under a key, unless it has expired. */
+  readonly get: (key: string) => Effect.Effect<Option.Option<string>, CacheStoreError>
+  /** Puts a value in the place of what is there. A store that cannot let values expire by itself may ignore `ttl`. */
+  readonly set: (
+    key: string,
+    value: string,
+    ttl: Option.Option<Duration.Duration>
+  ) => Effect.Effect<void, CacheStoreError>
+  readonly remove: (key: string) => Effect.Effect<void, CacheStoreError>
+  /** Removes everything that the store holds. */
+  readonly clear: Effect.Effect<void, CacheStoreError>
+  /** How much the store holds. Absent where it cannot tell. */
+  readonly size?: Effect.Effect<Size, CacheStoreError>
+  /** Whether it answers at once and never fails, as memory does: it is not timed then. @default false */
+  readonly immediate?: boolean
+}
+
+/**
+ * @since 0.1.0
+ * @category model
+ */
+export interface Size {
+  readonly entries: number
+  /** Keys and values, as UTF-8. Absent where the store does not count them. */
+  readonly bytes?: number
+}
+
+/**
+ * A store could not do what it was asked to.
+ *
+ * @since 0.1.0
+ * @category errors
+ */
+export class CacheStoreError extends Schema.TaggedError<CacheStoreError>()("CacheStoreError", {
+  operation: Schema.Literal("get", "set", "remove", "clear", "size"),
+  /** What happened, in the store's words. */
+  detail: Schema.String,
+  cause: Schema.optionalWith(Schema.Defect, { exact: true })
+}) {
+  override get message(): string {
+    return `The cache's store failed (${this.operation}): ${this.detail}`
+  }
+}
+
+/**
+ * @since 0.1.0
+ * @category tags
+ */
+export class CacheStore extends Context.Tag("effect-llm/CacheStore")<CacheStore, Store>() {}
+
+/**
+ * @since 0.1.0
+ * @category model
+ */
+export interface MemoryOptions {
+  /** The most values that are held. @default 1000 */
+  readonly maxEntries?: number
+  /** The most bytes that keys and values have together, as UTF-8. @default 67108864 (64 MiB) */
+  readonly maxBytes?: number
+}
+
+/**
+ * A store in memory. Of what does not fit, that goes first which was not used for the longest time; a value that does not
+ * fit by itself is not kept.
+ *
+ * @since 0.1.0
+ * @category constructors
+ */
+export const memory = (options: MemoryOptions = {}): Effect.Effect<Store> =>
+  Effect.sync(() => {
+    const values = LruMap.make(options.maxEntries ?? 1000, options.maxBytes ?? 64 * 1024 * 1024)
+    const at = <A>(use: (now: number) => A): Effect.Effect<A> =>
+      Effect.map(Effect.clock, (clock: Clock.Clock) => use(clock.unsafeCurrentTimeMillis()))
+    return {
+      get: (key) => at((now) => Option.fromNullable(LruMap.get(values, key, now))),
+      set: (key, value, ttl) => at((now) => LruMap.set(values, key, value, LruMap.expiry(now, ttl), now)),
+      remove: (key) => Effect.sync(() => LruMap.remove(values, key)),
+      clear: Effect.sync(() => LruMap.clear(values)),
+      size: at((now) => {
+        LruMap.purge(values, now)
+        return { entries: values.entries.size, bytes: values.bytes }
+      }),
+      immediate: true
+    }
+  })
+
+/**
+ * A store over a `KeyValueStore` of `@effect/platform`: a directory of files, the browser's storage, or another.
+ *
+ * Give it one of its own: `clear` removes all that is in it, whatever its prefix. It is not bounded, and what has expired is
+ * removed when it is next asked for.
+ *
+ * @since 0.1.0
+ * @category constructors
+ */
+export const fromKeyValueStore = (values: KeyValueStore.KeyValueStore): Store => {
+  const failing =
+    (operation: CacheStoreError["operation"]) =>
+    (cause: { readonly message: string }): CacheStoreError =>
+      new CacheStoreError({ operation, detail: cause.message, cause })
+  return {
+    get: (key) => Effect.mapError(values.get(key), failing("get")),
+    set: (key, value) => Effect.mapError(values.set(key, value), failing("set")),
+    remove: (key) =>
+      Effect.mapError(
+        Effect.if(values.has(key), { onTrue: () => values.remove(key), onFalse: () => Effect.void }),
+        failing("remove")
+      ),
+    clear: Effect.mapError(values.clear, failing("clear")),
+    size: Effect.mapBoth(values.size, { onSuccess: (entries) => ({ entries }), onFailure: failing("size") })
+  }
+}
+
+/**
+ * @since 0.1.0
+ * @category layers
+ */
+export const layerMemory = (options: MemoryOptions = {}): Layer.Layer<CacheStore> =>
+  Layer.effect(CacheStore, memory(options))
+
+/**
+ * @since 0.1.0
+ * @category layers
+ */
+export const layerKeyValueStore: Layer.Layer<CacheStore, never, KeyValueStore.KeyValueStore> = Layer.effect(
+  CacheStore,
+  Effect.map(KeyValueStore.KeyValueStore, fromKeyValueStore)
+)

@@ -1,0 +1,62 @@
+/**
+ * A store of caches over a `BackingPersistence` of `@effect/experimental`: Redis (with `ioredis`), LMDB (with `lmdb`), or any
+ * other. Values expire there by themselves.
+ *
+ * @example
+ * ```ts
+ * import { Persistence } from "@effect/experimental"
+ * import { Layer } from "effect"
+ * import { ResponseCache } from "effect-llm"
+ * import { PersistenceStore } from "effect-llm/persistence"
+ *
+ * // In place of memory: `layer` of "@effect/experimental/Persistence/Redis" or "@effect/experimental/Persistence/Lmdb".
+ * const backing = Persistence.layerMemory
+ *
+ * const Cache = ResponseCache.layer().pipe(Layer.provide(PersistenceStore.layer("answers")), Layer.provide(backing))
+ * ```
+ *
+ * @since 0.1.0
+ */
+import * as Persistence from "@effect/experimental/Persistence"
+import type { Scope } from "effect"
+import { Effect, Layer, Option } from "effect"
+import type { Store } from "../CacheStore.js"
+import { CacheStore, CacheStoreError } from "../CacheStore.js"
+
+/** The error of a backing names its reason; what happened is in its cause. */
+const detailOf = (error: Persistence.PersistenceError): string =>
+  error.reason === "BackingError" && error.cause instanceof Error ? error.cause.message : error.message
+
+const failing =
+  (operation: CacheStoreError["operation"]) =>
+  (error: Persistence.PersistenceError): CacheStoreError =>
+    new CacheStoreError({ operation, detail: detailOf(error), cause: error })
+
+/**
+ * The store with this name; two names share nothing. `clear` removes what is under the name, and it does not tell its size.
+ *
+ * @since 0.1.0
+ * @category constructors
+ */
+export const make = (name: string): Effect.Effect<Store, never, Persistence.BackingPersistence | Scope.Scope> =>
+  Effect.gen(function* () {
+    const backing = yield* Persistence.BackingPersistence
+    const values = yield* backing.make(name)
+    return {
+      get: (key) =>
+        Effect.mapBoth(values.get(key), {
+          onSuccess: Option.filter((value) => typeof value === "string"),
+          onFailure: failing("get")
+        }),
+      set: (key, value, ttl) => Effect.mapError(values.set(key, value, ttl), failing("set")),
+      remove: (key) => Effect.mapError(values.remove(key), failing("remove")),
+      clear: Effect.mapError(values.clear, failing("clear"))
+    }
+  })
+
+/**
+ * @since 0.1.0
+ * @category layers
+ */
+export const layer = (name: string): Layer.Layer<CacheStore, never, Persistence.BackingPersistence> =>
+  Layer.scoped(CacheStore, make(name))

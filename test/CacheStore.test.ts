@@ -1,0 +1,263 @@
+import * as Persistence from "@effect/experimental/Persistence"
+import { FileSystem, KeyValueStore } from "@effect/platform"
+import { NodeContext, NodeKeyValueStore } from "@effect/platform-node"
+import { describe, expect, it } from "@effect/vitest"
+import { Deferred, Duration, Effect, FastCheck, Fiber, Layer, Logger, Option, TestClock } from "effect"
+import * as CacheStore from "../src/CacheStore.js"
+import { PersistenceStore } from "../src/persistence/index.js"
+import * as ResponseCache from "../src/ResponseCache.js"
+import { scripted } from "./support/scripted.js"
+import { settled } from "./support/settled.js"
+
+const minute = Option.some(Duration.minutes(1))
+
+describe("every store", () => {
+  const stores: ReadonlyArray<readonly [string, Layer.Layer<CacheStore.CacheStore>]> = [
+    ["memory", CacheStore.layerMemory()],
+    ["a KeyValueStore", Layer.provide(CacheStore.layerKeyValueStore, KeyValueStore.layerMemory)],
+    ["a Persistence", Layer.provide(PersistenceStore.layer("cache"), Persistence.layerMemory)]
+  ]
+  for (const [name, store] of stores) {
+    it.effect(`gives back what was put, removes it, and forgets all: ${name}`, () =>
+      Effect.gen(function* () {
+        const { clear, get, remove, set } = yield* CacheStore.CacheStore
+        expect(yield* get("a")).toEqual(Option.none())
+        yield* set("a", "ä 1", minute)
+        yield* set("a", "ä 2", minute)
+        yield* set("b", "3", Option.none())
+        expect(yield* get("a")).toEqual(Option.some("ä 2"))
+        yield* remove("a")
+        yield* remove("a")
+        expect(yield* get("a")).toEqual(Option.none())
+        expect(yield* get("b")).toEqual(Option.some("3"))
+        yield* clear
+        expect(yield* get("b")).toEqual(Option.none())
+      }).pipe(Effect.provide(store))
+    )
+  }
+
+  it.effect("in memory and of a Persistence lets values expire", () =>
+    Effect.gen(function* () {
+      for (const layer of [
+        CacheStore.layerMemory(),
+        Layer.provide(PersistenceStore.layer("x"), Persistence.layerMemory)
+      ]) {
+        yield* Effect.gen(function* () {
+          const store = yield* CacheStore.CacheStore
+          yield* store.set("a", "1", minute)
+          yield* TestClock.adjust("59 seconds")
+          expect(Option.isSome(yield* store.get("a"))).toBe(true)
+          yield* TestClock.adjust("1 second")
+          expect(Option.isSome(yield* store.get("a"))).toBe(false)
+        }).pipe(Effect.provide(layer))
+      }
+    })
+  )
+})
+
+describe("memory", () => {
+  const operation = FastCheck.oneof(
+    FastCheck.record({ do: FastCheck.constant("set" as const), key: FastCheck.nat(6), size: FastCheck.nat(40) }),
+    FastCheck.record({ do: FastCheck.constant("get" as const), key: FastCheck.nat(6), size: FastCheck.constant(0) }),
+    FastCheck.record({ do: FastCheck.constant("remove" as const), key: FastCheck.nat(6), size: FastCheck.constant(0) })
+  )
+
+  it.effect.prop(
+    "holds what a list ordered by use would hold, and counts its bytes",
+    [FastCheck.array(operation, { maxLength: 60 })],
+    ([operations]) =>
+      Effect.gen(function* () {
+        const store = yield* CacheStore.memory({ maxEntries: 4, maxBytes: 100 })
+        let model: ReadonlyArray<readonly [key: string, value: string]> = []
+        const bytes = () => model.reduce((sum, [key, value]) => sum + key.length + value.length, 0)
+        for (const step of operations) {
+          const key = `k${step.key}`
+          const others = model.filter(([other]) => other !== key)
+          const held = model.find(([other]) => other === key)
+          if (step.do === "set") {
+            const value = "v".repeat(step.size)
+            yield* store.set(key, value, Option.none())
+            model = [...others, [key, value]]
+            while (model.length > 4 || bytes() > 100) model = model.slice(1)
+          } else if (step.do === "get") {
+            expect(yield* store.get(key)).toEqual(Option.fromNullable(held?.[1]))
+            if (held !== undefined) model = [...others, held]
+          } else {
+            yield* store.remove(key)
+            model = others
+          }
+          expect(yield* store.size ?? Effect.succeed(undefined)).toEqual({ entries: model.length, bytes: bytes() })
+        }
+      })
+  )
+})
+
+describe("a directory", () => {
+  const over = (directory: string) =>
+    CacheStore.layerKeyValueStore.pipe(Layer.provide(NodeKeyValueStore.layerFileSystem(directory)))
+
+  it.scoped("keeps answers over a restart, and forgets them in time", () =>
+    Effect.gen(function* () {
+      const files = yield* FileSystem.FileSystem
+      const directory = yield* files.makeTempDirectoryScoped()
+      const next = yield* scripted("first", "second")
+      const afterRestart = Effect.gen(function* () {
+        const cache = yield* ResponseCache.make({ ttl: "1 hour" })
+        const { cached, text } = yield* (yield* cache.middleware(next)).chat("?")
+        return { text, from: cached?.source, entries: (yield* cache.stats).entries }
+      }).pipe(Effect.provide(over(`${directory}/answers`)))
+      expect(yield* afterRestart).toEqual({ text: "first", from: undefined, entries: 1 })
+      expect(yield* afterRestart).toEqual({ text: "first", from: "store", entries: 1 })
+      yield* TestClock.adjust("1 hour")
+      expect(yield* afterRestart).toEqual({ text: "second", from: undefined, entries: 1 })
+    }).pipe(Effect.provide(NodeContext.layer))
+  )
+
+  it.scoped("with files that are torn, foreign or not text is as good as empty", () =>
+    Effect.gen(function* () {
+      const files = yield* FileSystem.FileSystem
+      const directory = yield* files.makeTempDirectoryScoped()
+      const next = yield* scripted("yes")
+      yield* Effect.gen(function* () {
+        const cache = yield* ResponseCache.make()
+        const llm = yield* cache.middleware(next)
+        yield* llm.chat("?")
+        const [name] = yield* files.readDirectory(directory)
+        const file = `${directory}/${name}`
+        const whole = yield* files.readFileString(file)
+        const damaged = ["", "{", "null", '{"at":0,"until":null,"response":{}}', "\u0000\u0001", whole.slice(0, -20)]
+        for (const [index, text] of damaged.entries()) {
+          yield* files.writeFileString(file, text)
+          expect((yield* llm.chat("?")).cached).toBeUndefined()
+          expect((yield* next.asked).length).toBe(index + 2)
+          expect((yield* llm.chat("?")).cached?.source).toBe("store")
+        }
+        expect((yield* cache.stats).storeFailures).toBe(0)
+      }).pipe(Effect.provide(over(directory)))
+    }).pipe(Effect.provide(NodeContext.layer))
+  )
+})
+
+describe("a store that fails or is slow", () => {
+  const failure = new CacheStore.CacheStoreError({ operation: "get", detail: "out of order" })
+
+  /** A cache over a store that does what it is told, its log, and how often the store was asked. */
+  const over = (behaviour: () => Effect.Effect<void, CacheStore.CacheStoreError>) =>
+    Effect.gen(function* () {
+      const memory = yield* CacheStore.memory()
+      let asked = 0
+      const behaving = <A>(operation: Effect.Effect<A, CacheStore.CacheStoreError>) =>
+        Effect.suspend(() => {
+          asked++
+          return Effect.zipRight(behaviour(), operation)
+        })
+      const store: CacheStore.Store = {
+        get: (key) => behaving(memory.get(key)),
+        set: (key, value, ttl) => behaving(memory.set(key, value, ttl)),
+        remove: (key) => behaving(memory.remove(key)),
+        clear: behaving(memory.clear)
+      }
+      const next = yield* scripted("yes")
+      const cache = yield* Effect.provideService(ResponseCache.make(), CacheStore.CacheStore, store)
+      const llm = yield* cache.middleware(next)
+      return { llm, cache, asked: () => asked, next }
+    })
+
+  const logged = () => {
+    const lines: Array<string> = []
+    const layer = Logger.replace(
+      Logger.defaultLogger,
+      Logger.make(({ logLevel, message }) => {
+        lines.push(`${logLevel.label} ${String(message)}`)
+      })
+    )
+    return { lines, layer }
+  }
+
+  it.effect("fails no call, is left alone for a while, and says so once", () => {
+    const { layer, lines } = logged()
+    return Effect.gen(function* () {
+      let broken = true
+      const { asked, cache, llm } = yield* over(() => (broken ? Effect.fail(failure) : Effect.void))
+      for (let call = 0; call < 5; call++) expect((yield* llm.chat("?")).text).toBe("yes")
+      expect(asked()).toBe(1)
+      expect(lines).toHaveLength(1)
+      expect(lines[0]).toMatch(/^WARN ResponseCache: .*out of order/)
+      yield* TestClock.adjust("10 seconds")
+      yield* llm.chat("?")
+      expect(asked()).toBe(2)
+      expect(lines).toHaveLength(1)
+      broken = false
+      yield* llm.chat("?")
+      expect(asked()).toBe(2)
+      yield* TestClock.adjust("10 seconds")
+      yield* llm.chat("?")
+      expect((yield* llm.chat("?")).cached?.source).toBe("store")
+      expect(lines.slice(1)).toEqual(["INFO ResponseCache: the store is back."])
+      expect((yield* cache.stats).storeFailures).toBe(2)
+    }).pipe(Effect.provide(layer))
+  })
+
+  for (const [name, fault] of [
+    ["a defect", Effect.die("bug")],
+    ["an interruption of its own", Effect.interrupt]
+  ] as const) {
+    it.effect(`fails no call with ${name} either`, () =>
+      Effect.gen(function* () {
+        const { cache, llm } = yield* over(() => fault)
+        expect((yield* llm.chat("?")).text).toBe("yes")
+        expect((yield* cache.stats).storeFailures).toBe(1)
+      }).pipe(Effect.provide(logged().layer))
+    )
+  }
+
+  for (const [name, slow] of [
+    ["hanging", Effect.never],
+    ["hanging and not to be interrupted", Effect.uninterruptible(Effect.sleep("1 hour"))]
+  ] as const) {
+    it.effect(`holds up a call for its time limit at most: ${name}`, () =>
+      Effect.gen(function* () {
+        const { llm } = yield* over(() => slow)
+        const fiber = yield* Effect.fork(llm.chat("?"))
+        yield* settled
+        yield* TestClock.adjust("499 millis")
+        yield* settled
+        expect(Option.isNone(yield* Fiber.poll(fiber))).toBe(true)
+        yield* TestClock.adjust("1 millis")
+        expect((yield* Fiber.join(fiber)).text).toBe("yes")
+        // From now on it is left alone: no clock is moved.
+        expect((yield* llm.chat("?")).text).toBe("yes")
+      }).pipe(Effect.provide(logged().layer))
+    )
+  }
+
+  it.effect("is asked by one call at a time whether it is back, also when that one is interrupted", () =>
+    Effect.gen(function* () {
+      const gate = yield* Deferred.make<void>()
+      let state: "broken" | "hanging" | "well" = "broken"
+      const { asked, llm } = yield* over(() =>
+        state === "broken" ? Effect.fail(failure) : state === "hanging" ? Deferred.await(gate) : Effect.void
+      )
+      yield* llm.chat("?")
+      yield* TestClock.adjust("10 seconds")
+      state = "hanging"
+      const probe = yield* Effect.fork(llm.chat("probe"))
+      yield* settled
+      expect(asked()).toBe(2)
+      expect((yield* llm.chat("other")).text).toBe("yes")
+      expect(asked()).toBe(2)
+      yield* Fiber.interrupt(probe)
+      state = "well"
+      yield* llm.chat("next")
+      expect((yield* llm.chat("next")).cached?.source).toBe("store")
+    }).pipe(Effect.provide(logged().layer))
+  )
+
+  it.effect("tells those who manage it", () =>
+    Effect.gen(function* () {
+      const { cache, llm } = yield* over(() => Effect.fail(failure))
+      expect(yield* Effect.flip(cache.clear)).toBe(failure)
+      expect(yield* Effect.flip(cache.invalidate(llm, "?"))).toBe(failure)
+    })
+  )
+})

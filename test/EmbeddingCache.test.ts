@@ -1,0 +1,234 @@
+import { describe, expect, it } from "@effect/vitest"
+import { Effect, FastCheck, Ref, TestClock } from "effect"
+import * as CacheStore from "../src/CacheStore.js"
+import type { EmbeddingRequest, EmbeddingResponse } from "../src/Embedding.js"
+import * as EmbeddingCache from "../src/EmbeddingCache.js"
+import { normalizeEmbedding } from "../src/internal/request.js"
+import type { LLMError } from "../src/LLMError.js"
+import * as ResponseCache from "../src/ResponseCache.js"
+import * as Usage from "../src/Usage.js"
+import { scripted, unavailable } from "./support/scripted.js"
+
+const vectorOf = (text: string): ReadonlyArray<number> => [text.length, 0.1, text.charCodeAt(0) / 3]
+
+const answerTo = (texts: ReadonlyArray<string>): EmbeddingResponse => ({
+  provider: "test",
+  model: "model",
+  embeddings: texts.map(vectorOf),
+  usage: Usage.make({ inputTokens: texts.length }),
+  latency: 1,
+  attempts: [{ provider: "test", model: "model", keyId: "key", duration: 1 }]
+})
+
+type Embed = (request: EmbeddingRequest, call: number) => Effect.Effect<EmbeddingResponse, LLMError>
+
+/** A cache around an `LLM` that embeds, and the texts that it was asked for, call by call. */
+const around = (
+  embed: Embed = ({ input }) => Effect.succeed(answerTo(input)),
+  options: EmbeddingCache.Options = {},
+  memory: CacheStore.MemoryOptions = {}
+) =>
+  Effect.gen(function* () {
+    const asked = yield* Ref.make<ReadonlyArray<ReadonlyArray<string>>>([])
+    const next = {
+      ...(yield* scripted("unused")),
+      embed: (input: EmbeddingRequest.Input) =>
+        Effect.flatMap(normalizeEmbedding(input), (request) =>
+          Effect.flatMap(
+            Ref.getAndUpdate(asked, (before) => [...before, request.input]),
+            (before) => embed(request, before.length)
+          )
+        )
+    }
+    const cache = yield* Effect.provide(EmbeddingCache.make(options), CacheStore.layerMemory(memory))
+    return { llm: yield* cache.middleware(next), cache, asked: Ref.get(asked) }
+  })
+
+describe("of the texts of a request", () => {
+  it.effect("only those are asked for that are not known, and the order stays", () =>
+    Effect.gen(function* () {
+      const { asked, cache, llm } = yield* around()
+      expect(yield* llm.embed(["a", "bb"])).toEqual(answerTo(["a", "bb"]))
+      const mixed = yield* llm.embed(["ccc", "bb", "a", "dddd", "ccc"])
+      expect(mixed).toEqual({
+        ...answerTo(["ccc", "bb", "a", "dddd", "ccc"]),
+        usage: Usage.make({ inputTokens: 2 }),
+        cachedTexts: 2
+      })
+      const known = yield* llm.embed(["dddd", "a"])
+      expect(known).toEqual({
+        ...answerTo(["dddd", "a"]),
+        usage: Usage.empty,
+        attempts: [],
+        latency: 0,
+        cachedTexts: 2
+      })
+      expect(yield* asked).toEqual([
+        ["a", "bb"],
+        ["ccc", "dddd"]
+      ])
+      expect(yield* cache.stats).toMatchObject({ hits: 4, misses: 4, hitRate: 0.5, entries: 4 })
+    })
+  )
+
+  it.effect.prop(
+    "each has the vector that it has without a cache, and none is asked for twice",
+    [
+      FastCheck.array(
+        FastCheck.array(FastCheck.string({ maxLength: 3, unit: "binary" }), { minLength: 1, maxLength: 6 }),
+        { maxLength: 6 }
+      )
+    ],
+    ([batches]) =>
+      Effect.gen(function* () {
+        const { asked, llm } = yield* around()
+        for (const texts of batches) expect((yield* llm.embed(texts)).embeddings).toEqual(texts.map(vectorOf))
+        const all = (yield* asked).flat()
+        expect(all.length).toBe(new Set(batches.flat()).size)
+      }),
+    { fastCheck: { numRuns: 40 } }
+  )
+
+  it.effect("none is known that was asked for otherwise", () =>
+    Effect.gen(function* () {
+      const { asked, llm } = yield* around()
+      const variants: ReadonlyArray<EmbeddingRequest> = [
+        { input: ["a"] },
+        { input: ["a"], dimensions: 2 },
+        { input: ["a"], purpose: "query" },
+        { input: ["a"], purpose: "document" },
+        { input: ["a"], model: "other" },
+        { input: ["a"], extra: { truncate: "END" } },
+        { input: ["a "] }
+      ]
+      for (const variant of variants) yield* llm.embed(variant)
+      expect((yield* asked).length).toBe(variants.length)
+      // How vectors travel, and for whom, does not change them.
+      yield* llm.embed({ input: ["a"], encoding: "float", user: "ann" })
+      expect((yield* asked).length).toBe(variants.length)
+    })
+  )
+
+  it.effect("a failure loses nothing that is known", () =>
+    Effect.gen(function* () {
+      const { asked, llm } = yield* around(({ input }, call) =>
+        call === 1 ? Effect.fail(unavailable) : Effect.succeed(answerTo(input))
+      )
+      yield* llm.embed(["a"])
+      expect(yield* Effect.flip(llm.embed(["a", "b"]))).toBe(unavailable)
+      expect((yield* llm.embed(["a", "b"])).cachedTexts).toBe(1)
+      expect(yield* asked).toEqual([["a"], ["b"], ["b"]])
+    })
+  )
+
+  it.effect("all are asked for again where another model answers now", () =>
+    Effect.gen(function* () {
+      const { asked, llm } = yield* around(({ input }, call) =>
+        Effect.succeed(call === 0 ? answerTo(input) : { ...answerTo(input), model: "newer" })
+      )
+      yield* llm.embed(["a"])
+      const whole = yield* llm.embed(["a", "b"])
+      expect(whole.model).toBe("newer")
+      expect(whole.cachedTexts).toBeUndefined()
+      expect(whole.usage.inputTokens).toBe(3)
+      expect(whole.attempts).toHaveLength(2)
+      expect(yield* asked).toEqual([["a"], ["b"], ["a", "b"]])
+    })
+  )
+
+  it.effect("an answer with too few vectors is handed on as it is, and not kept", () =>
+    Effect.gen(function* () {
+      const { cache, llm } = yield* around(() => Effect.succeed(answerTo(["a"])))
+      expect((yield* llm.embed(["a", "b"])).embeddings).toHaveLength(1)
+      expect(yield* cache.stats).toMatchObject({ entries: 0 })
+    })
+  )
+})
+
+describe("vectors", () => {
+  const exact = [0.1, 1 / 3, -0, 1e-300, 123_456_789.123]
+  const floats = [Math.fround(0.1), -0.5, 0, Math.fround(1e-20)]
+  const made =
+    (vector: ReadonlyArray<number>): Embed =>
+    ({ input }) =>
+      Effect.succeed({ ...answerTo(input), embeddings: input.map(() => vector) })
+
+  it.effect("come back as they were", () =>
+    Effect.gen(function* () {
+      for (const vector of [exact, floats, []]) {
+        const { llm } = yield* around(made(vector))
+        yield* llm.embed("a")
+        expect((yield* llm.embed("a")).embeddings).toEqual([vector])
+      }
+    })
+  )
+
+  it.effect("take four bytes a number in base64 where that is enough, or where it is told to be", () =>
+    Effect.gen(function* () {
+      const vector = Array.from({ length: 1536 }, (_, index) => Math.fround(Math.sin(index) / 40))
+      const sizeOf = (vector: ReadonlyArray<number>, options: EmbeddingCache.Options = {}) =>
+        Effect.gen(function* () {
+          const { cache, llm } = yield* around(made(vector), options)
+          yield* llm.embed("a")
+          const [read] = (yield* llm.embed("a")).embeddings
+          for (const [index, value] of vector.entries()) expect(read?.[index]).toBeCloseTo(value, 6)
+          return (yield* cache.stats).bytes ?? 0
+        })
+      const whole = (1536 * 4 * 4) / 3
+      expect(yield* sizeOf(vector)).toBeLessThan(whole + 250)
+      const doubles = vector.map((value) => value + 1e-12)
+      expect(yield* sizeOf(doubles)).toBeGreaterThan(2 * whole)
+      expect(yield* sizeOf(doubles, { precision: "single" })).toBeLessThan(whole + 250)
+    })
+  )
+
+  it.effect("expire, are forgotten, bypassed and made anew", () =>
+    Effect.gen(function* () {
+      const { asked, cache, llm } = yield* around(undefined, { ttl: "1 day" })
+      const times = Effect.map(asked, (calls) => calls.length)
+      yield* llm.embed(["a", "b"])
+      yield* TestClock.adjust("1 day")
+      yield* llm.embed(["a", "b"])
+      expect(yield* times).toBe(2)
+      yield* cache.invalidate(llm, ["a"])
+      yield* llm.embed(["a", "b"])
+      expect((yield* asked)[2]).toEqual(["a"])
+      yield* ResponseCache.bypass(llm.embed(["a"]))
+      yield* ResponseCache.refresh(llm.embed(["a"]))
+      expect(yield* times).toBe(5)
+      yield* ResponseCache.withTtl(llm.embed(["c"]), "1 minute")
+      yield* TestClock.adjust("1 minute")
+      yield* llm.embed(["c"])
+      expect(yield* times).toBe(7)
+      yield* cache.clear
+      yield* llm.embed(["a"])
+      expect(yield* times).toBe(8)
+    })
+  )
+
+  it.effect("in a store that fails or holds nonsense are made anew", () =>
+    Effect.gen(function* () {
+      const memory = yield* CacheStore.memory()
+      const nonsense: CacheStore.Store = {
+        ...memory,
+        set: (key, value, ttl) => memory.set(key, value.replace(/"vector":"..../, '"vector":"?'), ttl)
+      }
+      const { info, ...rest } = yield* scripted("unused")
+      let calls = 0
+      const next = {
+        ...rest,
+        info,
+        embed: () =>
+          Effect.sync(() => {
+            calls++
+            return answerTo(["a"])
+          })
+      }
+      const cache = yield* Effect.provideService(EmbeddingCache.make(), CacheStore.CacheStore, nonsense)
+      const llm = yield* cache.middleware(next)
+      yield* llm.embed("a")
+      expect((yield* llm.embed("a")).embeddings).toEqual([vectorOf("a")])
+      expect(calls).toBe(2)
+    })
+  )
+})

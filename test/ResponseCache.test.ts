@@ -1,0 +1,301 @@
+import { describe, expect, it } from "@effect/vitest"
+import { Deferred, Effect, Fiber, TestClock } from "effect"
+import * as CacheStore from "../src/CacheStore.js"
+import * as Chat from "../src/Chat.js"
+import type * as LLM from "../src/LLM.js"
+import * as ResponseCache from "../src/ResponseCache.js"
+import * as Usage from "../src/Usage.js"
+import { answer, scripted, unavailable } from "./support/scripted.js"
+import type { Step } from "./support/scripted.js"
+
+const cacheOver = (options: ResponseCache.Options = {}, memory: CacheStore.MemoryOptions = {}) =>
+  Effect.provide(ResponseCache.make(options), CacheStore.layerMemory(memory))
+
+/** A cache around a scripted `LLM`, and how often that was asked. */
+const around = (step: Step, options: ResponseCache.Options = {}, memory: CacheStore.MemoryOptions = {}) =>
+  Effect.gen(function* () {
+    const next = yield* scripted(step)
+    const cache = yield* cacheOver(options, memory)
+    const llm = yield* cache.middleware(next)
+    return { llm, cache, times: Effect.map(next.asked, (asked) => asked.length) }
+  })
+
+describe("the same request", () => {
+  it.effect("is asked once, and its answer says where it came from", () =>
+    Effect.gen(function* () {
+      const { cache, llm, times } = yield* around("Paris")
+      const first = yield* llm.chat("The capital of France?")
+      yield* TestClock.adjust("1 minute")
+      const second = yield* llm.chat({ messages: [Chat.user("The capital of France?")] })
+      expect(first).toEqual(answer("Paris"))
+      expect(second).toEqual({
+        ...answer("Paris"),
+        usage: Usage.empty,
+        latency: 0,
+        keyId: "",
+        attempts: [],
+        cached: { source: "store", age: 60_000, usage: answer("Paris").usage }
+      })
+      expect(yield* times).toBe(1)
+      expect(yield* cache.stats).toMatchObject({ hits: 1, shared: 0, misses: 1, hitRate: 0.5, entries: 1 })
+    })
+  )
+
+  it.effect("keeps tool calls, signed thoughts and what else the provider said", () =>
+    Effect.gen(function* () {
+      const whole: Chat.ChatResponse = {
+        ...answer("so"),
+        finishReason: "tool-calls",
+        reasoning: "hm",
+        reasoningParts: [{ type: "reasoning", text: "hm", signature: "sealed", provider: "test" }],
+        toolCalls: [{ id: "call_1", name: "search", arguments: '{"q":"é"}' }],
+        providerMetadata: { citations: [{ url: "https://example.com" }] }
+      }
+      const { llm } = yield* around(Effect.succeed(whole))
+      yield* llm.chat("?")
+      const { cached, ...hit } = yield* llm.chat("?")
+      expect(hit).toEqual({ ...whole, usage: Usage.empty, latency: 0, keyId: "", attempts: [] })
+      expect(cached?.usage).toEqual(whole.usage)
+    })
+  )
+
+  it.effect("is asked again where the models, tenants or places differ", () =>
+    Effect.gen(function* () {
+      const next = yield* scripted("yes")
+      const store = CacheStore.layerMemory()
+      yield* Effect.gen(function* () {
+        const cache = yield* ResponseCache.make()
+        const tenant = yield* ResponseCache.make({ scope: "tenant" })
+        const variants: ReadonlyArray<Partial<LLM.ModelInfo>> = [
+          {},
+          { model: "other" },
+          { provider: "other" },
+          { wire: "other" },
+          { baseUrl: "https://eu.example.com" },
+          { defaults: { temperature: 0 } }
+        ]
+        for (const variant of variants) {
+          const llm = { ...next, info: { ...next.info, ...variant } }
+          yield* (yield* cache.middleware(llm)).chat("?")
+          yield* (yield* tenant.middleware(llm)).chat("?")
+        }
+        expect((yield* next.asked).length).toBe(variants.length * 2)
+      }).pipe(Effect.provide(store))
+    })
+  )
+
+  it.effect("under the name of the model that the LLM has anyway is the same", () =>
+    Effect.gen(function* () {
+      const { llm, times } = yield* around("yes")
+      yield* llm.chat("?")
+      yield* llm.chat({ model: "model", messages: [Chat.user("?")] })
+      expect(yield* times).toBe(1)
+    })
+  )
+})
+
+describe("a cache around a cache", () => {
+  it.effect("keeps what the inner one gives, and its age", () =>
+    Effect.gen(function* () {
+      const next = yield* scripted("yes")
+      const inner = yield* cacheOver()
+      const outer = yield* cacheOver()
+      const llm = yield* Effect.flatMap(inner.middleware(next), outer.middleware)
+      yield* llm.chat("?")
+      yield* outer.clear
+      yield* TestClock.adjust("1 minute")
+      const fromInner = yield* llm.chat("?")
+      yield* TestClock.adjust("1 minute")
+      const fromOuter = yield* llm.chat("?")
+      const { usage } = answer("yes")
+      expect(fromInner.cached).toEqual({ source: "store", age: 60_000, usage })
+      expect(fromOuter.cached).toEqual({ source: "store", age: 120_000, usage })
+      expect(fromOuter.usage).toEqual(Usage.empty)
+      expect((yield* next.asked).length).toBe(1)
+      expect(yield* outer.stats).toMatchObject({ hits: 1, misses: 1 })
+    })
+  )
+})
+
+describe("what is not a whole answer", () => {
+  const incomplete: ReadonlyArray<readonly [string, Partial<Chat.ChatResponse>]> = [
+    ["cut off", { finishReason: "length" }],
+    ["filtered", { finishReason: "content-filter" }],
+    ["ended for no known reason", { finishReason: "other" }],
+    ["refused", { refusal: "I will not." }],
+    ["empty", { text: "" }]
+  ]
+  for (const [name, said] of incomplete) {
+    it.effect(`is not kept: ${name}`, () =>
+      Effect.gen(function* () {
+        const { cache, llm, times } = yield* around(Effect.succeed({ ...answer("text"), ...said }))
+        yield* llm.chat("?")
+        expect((yield* llm.chat("?")).cached).toBeUndefined()
+        expect(yield* times).toBe(2)
+        expect(yield* cache.stats).toMatchObject({ misses: 2, entries: 0 })
+      })
+    )
+  }
+
+  it.effect("is kept where that is asked for", () =>
+    Effect.gen(function* () {
+      const { llm, times } = yield* around(Effect.succeed({ ...answer("cut"), finishReason: "length" }), {
+        accept: (response) => ResponseCache.isComplete(response) || response.finishReason === "length"
+      })
+      yield* llm.chat("?")
+      expect((yield* llm.chat("?")).finishReason).toBe("length")
+      expect(yield* times).toBe(1)
+    })
+  )
+
+  it.effect("and failures are not kept", () =>
+    Effect.gen(function* () {
+      const next = yield* scripted(unavailable, "back")
+      const llm = yield* (yield* cacheOver()).middleware(next)
+      expect(yield* Effect.flip(llm.chat("?"))).toBe(unavailable)
+      expect((yield* llm.chat("?")).text).toBe("back")
+    })
+  )
+
+  it.effect("nor what was not wanted by `when`", () =>
+    Effect.gen(function* () {
+      const { cache, llm, times } = yield* around("yes", { when: (request) => request.temperature === 0 })
+      const cold = { messages: [Chat.user("?")], temperature: 0 }
+      yield* llm.chat("?")
+      yield* llm.chat("?")
+      yield* llm.chat(cold)
+      yield* llm.chat(cold)
+      expect(yield* times).toBe(3)
+      expect(yield* cache.stats).toMatchObject({ bypassed: 2, hits: 1, misses: 1 })
+    })
+  )
+})
+
+describe("time and room", () => {
+  it.effect("an answer is kept as long as its ttl, and no longer", () =>
+    Effect.gen(function* () {
+      const { llm, times } = yield* around("yes", { ttl: "10 minutes" })
+      yield* llm.chat("?")
+      yield* TestClock.adjust("599 seconds")
+      yield* llm.chat("?")
+      expect(yield* times).toBe(1)
+      yield* TestClock.adjust("1 second")
+      yield* llm.chat("?")
+      expect(yield* times).toBe(2)
+    })
+  )
+
+  it.effect("a call may ask for a ttl of its own", () =>
+    Effect.gen(function* () {
+      const { llm, times } = yield* around("yes")
+      yield* ResponseCache.withTtl(llm.chat("?"), "1 second")
+      yield* TestClock.adjust("1 second")
+      yield* llm.chat("?").pipe(ResponseCache.withTtl("0 seconds"))
+      yield* llm.chat("?")
+      expect(yield* times).toBe(3)
+    })
+  )
+
+  it.effect("what was not used for the longest time makes room", () =>
+    Effect.gen(function* () {
+      const { cache, llm, times } = yield* around("yes", {}, { maxEntries: 2 })
+      yield* llm.chat("one")
+      yield* llm.chat("two")
+      yield* llm.chat("one")
+      yield* llm.chat("three")
+      yield* llm.chat("one")
+      expect(yield* times).toBe(3)
+      yield* llm.chat("two")
+      expect(yield* times).toBe(4)
+      expect(yield* cache.stats).toMatchObject({ entries: 2 })
+    })
+  )
+
+  it.effect("bytes are bounded, and what does not fit by itself is not kept", () =>
+    Effect.gen(function* () {
+      const next = yield* scripted(Effect.succeed(answer("x".repeat(2000))))
+      const cache = yield* cacheOver({}, { maxBytes: 6000 })
+      const llm = yield* cache.middleware(next)
+      for (const question of ["one", "two", "three", "four"]) yield* llm.chat(question)
+      const { bytes, entries } = yield* cache.stats
+      expect(entries).toBe(2)
+      expect(bytes).toBeGreaterThan(4000)
+      expect(bytes).toBeLessThanOrEqual(6000)
+      const small = yield* around(Effect.succeed(answer("x".repeat(2000))), {}, { maxBytes: 1000 })
+      yield* small.llm.chat("?")
+      expect(yield* small.cache.stats).toMatchObject({ entries: 0, bytes: 0 })
+    })
+  )
+})
+
+describe("those who want no cache", () => {
+  it.effect("bypass it: nothing is looked up and nothing kept", () =>
+    Effect.gen(function* () {
+      const { cache, llm, times } = yield* around("yes")
+      yield* ResponseCache.bypass(llm.chat("?"))
+      yield* llm.chat("?")
+      yield* ResponseCache.bypass(llm.chat("?"))
+      expect(yield* times).toBe(3)
+      expect(yield* cache.stats).toMatchObject({ bypassed: 2, misses: 1, hits: 0, hitRate: 0 })
+    })
+  )
+
+  it.effect("or ask anew, and their answer takes the place of the old", () =>
+    Effect.gen(function* () {
+      const next = yield* scripted("old", "new")
+      const llm = yield* (yield* cacheOver()).middleware(next)
+      yield* llm.chat("?")
+      expect((yield* ResponseCache.refresh(llm.chat("?"))).text).toBe("new")
+      expect((yield* llm.chat("?")).text).toBe("new")
+    })
+  )
+
+  it.effect("or forget one answer, or all", () =>
+    Effect.gen(function* () {
+      const { cache, llm, times } = yield* around("yes")
+      yield* llm.chat("one")
+      yield* llm.chat("two")
+      yield* cache.invalidate(llm, "one")
+      yield* llm.chat("two")
+      expect(yield* times).toBe(2)
+      yield* llm.chat("one")
+      expect(yield* times).toBe(3)
+      yield* cache.clear
+      expect(yield* cache.stats).toMatchObject({ hits: 0, misses: 0, entries: 0, bytes: 0 })
+      yield* llm.chat("one")
+      expect(yield* times).toBe(4)
+    })
+  )
+
+  it.effect(
+    "an answer that was under way when all was forgotten is not kept, nor shared with those who come after",
+    () =>
+      Effect.gen(function* () {
+        const gate = yield* Deferred.make<void>()
+        const next = yield* scripted(Effect.as(Deferred.await(gate), answer("stale")), "new")
+        const cache = yield* cacheOver()
+        const llm = yield* cache.middleware(next)
+        const stale = yield* Effect.fork(llm.chat("?"))
+        yield* untilAsked(next, 1)
+        yield* cache.invalidate(llm, "?")
+        expect((yield* llm.chat("?")).text).toBe("new")
+        yield* Deferred.succeed(gate, undefined)
+        expect((yield* Fiber.join(stale)).text).toBe("stale")
+        expect((yield* llm.chat("?")).text).toBe("new")
+        yield* cache.clear
+        expect((yield* llm.chat("?")).cached).toBeUndefined()
+      })
+  )
+})
+
+const untilAsked = (
+  next: { readonly asked: Effect.Effect<ReadonlyArray<unknown>> },
+  times: number
+): Effect.Effect<void> =>
+  Effect.repeat(
+    Effect.zipRight(
+      Effect.promise(() => new Promise((resolve) => setImmediate(resolve))),
+      next.asked
+    ),
+    { until: (asked) => asked.length >= times }
+  )

@@ -1,0 +1,187 @@
+import { describe, expect, it } from "@effect/vitest"
+import { Deferred, Effect, Fiber, Ref, TestClock } from "effect"
+import * as CacheStore from "../src/CacheStore.js"
+import type { ChatResponse } from "../src/Chat.js"
+import { narrow } from "../src/internal/CallLimits.js"
+import type { LLMError } from "../src/LLMError.js"
+import * as LLMErrors from "../src/LLMError.js"
+import * as ResponseCache from "../src/ResponseCache.js"
+import * as Usage from "../src/Usage.js"
+import { answer, context, scripted, unavailable } from "./support/scripted.js"
+import { settled } from "./support/settled.js"
+
+/** An `LLM` whose calls end when they are told to, a cache around it, and how many calls have begun. */
+const held = Effect.gen(function* () {
+  const began = yield* Ref.make(0)
+  const ends: Array<Deferred.Deferred<ChatResponse, LLMError>> = []
+  const next = yield* scripted(
+    Effect.gen(function* () {
+      const end = yield* Deferred.make<ChatResponse, LLMError>()
+      ends.push(end)
+      yield* Ref.update(began, (count) => count + 1)
+      return yield* Deferred.await(end)
+    })
+  )
+  const cache = yield* Effect.provide(ResponseCache.make(), CacheStore.layerMemory())
+  const llm = yield* cache.middleware(next)
+  const end = (index: number, exit: Effect.Effect<ChatResponse, LLMError>) =>
+    Effect.suspend(() => {
+      const call = ends[index]
+      return call === undefined ? Effect.dieMessage(`no call ${index}`) : Deferred.complete(call, exit)
+    })
+  return { llm, cache, end, began: Ref.get(began) }
+})
+
+describe("equal requests at the same time", () => {
+  it.effect("are one call, whose consumption is counted once", () =>
+    Effect.gen(function* () {
+      const { began, cache, end, llm } = yield* held
+      const fibers = yield* Effect.forEach(Array.from({ length: 20 }), () => Effect.fork(llm.chat("?")))
+      yield* settled
+      expect(yield* began).toBe(1)
+      yield* end(0, Effect.succeed(answer("once")))
+      const answers = yield* Effect.forEach(fibers, Fiber.join)
+      expect(new Set(answers.map(({ text }) => text))).toEqual(new Set(["once"]))
+      expect(Usage.combineAll(answers.map(({ usage }) => usage))).toEqual(answer("once").usage)
+      expect(answers.flatMap(({ attempts }) => attempts)).toHaveLength(1)
+      expect(answers.filter(({ cached }) => cached?.source === "flight")).toHaveLength(19)
+      expect(yield* cache.stats).toMatchObject({ hits: 0, shared: 19, misses: 1, hitRate: 0.95 })
+    })
+  )
+
+  it.effect("go on when the first of them is interrupted: another takes its place", () =>
+    Effect.gen(function* () {
+      const { began, end, llm } = yield* held
+      const first = yield* Effect.fork(llm.chat("?"))
+      yield* settled
+      const others = yield* Effect.forEach(Array.from({ length: 5 }), () => Effect.fork(llm.chat("?")))
+      yield* settled
+      yield* Fiber.interrupt(first)
+      yield* settled
+      expect(yield* began).toBe(2)
+      yield* end(1, Effect.succeed(answer("yes")))
+      const answers = yield* Effect.forEach(others, Fiber.join)
+      expect(answers.map(({ text }) => text)).toEqual(["yes", "yes", "yes", "yes", "yes"])
+      expect(answers.filter(({ cached }) => cached === undefined)).toHaveLength(1)
+      expect((yield* llm.chat("?")).cached?.source).toBe("store")
+    })
+  )
+
+  it.effect("go on when one of those who wait is interrupted", () =>
+    Effect.gen(function* () {
+      const { began, end, llm } = yield* held
+      const [first, second, third] = yield* Effect.all([
+        Effect.fork(llm.chat("?")),
+        Effect.fork(llm.chat("?")),
+        Effect.fork(llm.chat("?"))
+      ])
+      yield* settled
+      yield* Fiber.interrupt(second)
+      yield* end(0, Effect.succeed(answer("yes")))
+      expect((yield* Fiber.join(first)).text).toBe("yes")
+      expect((yield* Fiber.join(third)).text).toBe("yes")
+      expect(yield* began).toBe(1)
+    })
+  )
+
+  it.effect("share a failure, and the attempts stand on one receipt", () =>
+    Effect.gen(function* () {
+      const { began, end, llm } = yield* held
+      const fibers = yield* Effect.forEach(Array.from({ length: 3 }), () => Effect.fork(Effect.flip(llm.chat("?"))))
+      yield* settled
+      yield* end(0, Effect.fail(unavailable))
+      const errors = yield* Effect.forEach(fibers, Fiber.join)
+      expect(errors.map(({ _tag }) => _tag)).toEqual(Array.from({ length: 3 }, () => "ProviderUnavailableError"))
+      expect(errors.flatMap(({ attempts }) => attempts)).toHaveLength(1)
+      expect(yield* began).toBe(1)
+      const again = yield* Effect.fork(llm.chat("?"))
+      yield* settled
+      expect(yield* began).toBe(2)
+      yield* Fiber.interrupt(again)
+    })
+  )
+
+  it.effect("share a defect too", () =>
+    Effect.gen(function* () {
+      const { end, llm } = yield* held
+      const fibers = yield* Effect.forEach([1, 2], () =>
+        Effect.fork(Effect.catchAllDefect(llm.chat("?"), Effect.succeed))
+      )
+      yield* settled
+      yield* end(0, Effect.die("broken"))
+      expect(yield* Effect.forEach(fibers, Fiber.join)).toEqual(["broken", "broken"])
+    })
+  )
+
+  it.effect("who has more time than the one whose time ran out tries again", () =>
+    Effect.gen(function* () {
+      const { began, end, llm } = yield* held
+      const late = new LLMErrors.TimeoutError({ ...context, phase: "total", message: "late" })
+      const hasty = yield* Effect.fork(Effect.flip(narrow(llm.chat("?"), { deadline: 10 })))
+      yield* settled
+      const alike = yield* Effect.fork(Effect.flip(narrow(llm.chat("?"), { deadline: 10 })))
+      const patient = yield* Effect.fork(llm.chat("?"))
+      yield* settled
+      yield* end(0, Effect.fail(late))
+      yield* settled
+      expect((yield* Fiber.join(hasty))._tag).toBe("TimeoutError")
+      expect((yield* Fiber.join(alike))._tag).toBe("TimeoutError")
+      expect(yield* began).toBe(2)
+      yield* end(1, Effect.succeed(answer("yes")))
+      expect((yield* Fiber.join(patient)).text).toBe("yes")
+    })
+  )
+
+  it.effect("that differ are calls of their own", () =>
+    Effect.gen(function* () {
+      const { began, end, llm } = yield* held
+      const one = yield* Effect.fork(llm.chat("one"))
+      yield* settled
+      const two = yield* Effect.fork(llm.chat("two"))
+      yield* settled
+      expect(yield* began).toBe(2)
+      yield* end(0, Effect.succeed(answer("1")))
+      yield* end(1, Effect.succeed(answer("2")))
+      expect([(yield* Fiber.join(one)).text, (yield* Fiber.join(two)).text]).toEqual(["1", "2"])
+    })
+  )
+
+  it.effect("however they come and are interrupted: none hangs, none is lost, and nobody asks while another does", () =>
+    Effect.gen(function* () {
+      const speaking = yield* Ref.make({ now: 0, most: 0, began: 0 })
+      const next = yield* scripted(
+        Effect.acquireUseRelease(
+          Ref.update(speaking, ({ began, most, now }) => ({
+            now: now + 1,
+            most: Math.max(most, now + 1),
+            began: began + 1
+          })),
+          () => Effect.as(Effect.sleep("100 millis"), answer("yes")),
+          () => Ref.update(speaking, (state) => ({ ...state, now: state.now - 1 }))
+        )
+      )
+      const cache = yield* Effect.provide(ResponseCache.make({ ttl: "150 millis" }), CacheStore.layerMemory())
+      const llm = yield* cache.middleware(next)
+      let asked = 0
+      for (let round = 0; round < 40; round++) {
+        const fibers = yield* Effect.forEach(Array.from({ length: 8 }), () => Effect.fork(llm.chat("?")))
+        yield* settled
+        yield* TestClock.adjust(`${(round * 37) % 130} millis`)
+        const doomed = fibers.filter((_, index) => (index * 7 + round) % 3 === 0)
+        yield* Fiber.interruptAll(doomed)
+        yield* settled
+        yield* TestClock.adjust("100 millis")
+        yield* settled
+        for (const fiber of fibers) {
+          if (doomed.includes(fiber)) continue
+          expect((yield* Fiber.join(fiber)).text).toBe("yes")
+          asked++
+        }
+      }
+      const { began, most, now } = yield* Ref.get(speaking)
+      expect(now).toBe(0)
+      expect(most).toBe(1)
+      expect(began).toBeLessThan(asked)
+    })
+  )
+})

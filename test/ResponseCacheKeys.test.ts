@@ -1,0 +1,206 @@
+import { NodeContext, NodeHttpClient } from "@effect/platform-node"
+import { describe, expect, it } from "@effect/vitest"
+import type { FastCheck } from "effect"
+import { Effect, Option } from "effect"
+import * as CacheStore from "../src/CacheStore.js"
+import type { ChatRequest } from "../src/Chat.js"
+import * as Chat from "../src/Chat.js"
+import * as EmbeddingCache from "../src/EmbeddingCache.js"
+import * as Key from "../src/internal/cacheKey.js"
+import * as KeyPool from "../src/KeyPool.js"
+import * as LLM from "../src/LLM.js"
+import * as ChatCompletionsClient from "../src/provider/ChatCompletionsClient.js"
+import * as RateLimiter from "../src/RateLimiter.js"
+import * as ResponseCache from "../src/ResponseCache.js"
+import { SimulatedProvider } from "../src/testing/index.js"
+import { chatRequest } from "./wire/generators.js"
+
+const info: LLM.ModelInfo = { provider: "test", model: "model", wire: "test", contextWindow: 1000 }
+
+const contentOf = (request: ChatRequest.Input, ignore: ReadonlyArray<Key.Ignorable> = []): string =>
+  Key.ofChat("", info, request, new Set(ignore))
+
+/** The same value with the fields of every object in another order, but for what is sent as it is. */
+const reversed = (value: unknown, sentAsItIs: ReadonlySet<string>): unknown =>
+  Array.isArray(value)
+    ? value.map((item: unknown) => reversed(item, sentAsItIs))
+    : typeof value === "object" && value !== null
+      ? Object.fromEntries(
+          Object.entries(value)
+            .reverse()
+            .map(([name, field]: [string, unknown]) => [
+              name,
+              sentAsItIs.has(name) ? field : reversed(field, sentAsItIs)
+            ])
+        )
+      : value
+
+const isRequest = (value: unknown): value is ChatRequest => typeof value === "object" && value !== null
+
+const request: FastCheck.Arbitrary<ChatRequest> = chatRequest("test")
+
+describe("the key of a request", () => {
+  it.prop("is the same for what says the same in another order of fields", [request], ([asked]) => {
+    const other = reversed(asked, new Set(["parameters", "schema", "extra"]))
+    expect(isRequest(other) && contentOf(other)).toBe(contentOf(asked))
+  })
+
+  it.prop("is another when any field is another's, or is left out", [request, request], ([one, other]) => {
+    const text = (value: unknown) => JSON.stringify(value)
+    for (const name of [
+      "messages",
+      "tools",
+      "toolChoice",
+      "parallelToolCalls",
+      "responseFormat",
+      "temperature",
+      "topP",
+      "maxTokens",
+      "stop",
+      "seed",
+      "reasoning",
+      "user",
+      "metadata",
+      "extra"
+    ] as const) {
+      if (text(one[name]) === text(other[name]) || other[name] === undefined) continue
+      const changed = { ...one, [name]: other[name] }
+      if (text(reversed(one[name], new Set())) === text(other[name])) continue
+      expect(contentOf(changed)).not.toBe(contentOf(one))
+      if (name === "messages") continue
+      const { [name]: _, ...without } = changed
+      expect(contentOf(without)).not.toBe(contentOf(changed))
+    }
+  })
+
+  it("is another for every difference that a model can see", () => {
+    const tool = (parameters: Record<string, unknown>): ChatRequest => ({
+      messages: [Chat.user("?")],
+      tools: [{ name: "search", parameters }]
+    })
+    const schema = (schema: Record<string, unknown>): ChatRequest => ({
+      messages: [Chat.user("?")],
+      responseFormat: { name: "answer", schema }
+    })
+    const extra = (extra: Record<string, unknown>): ChatRequest => ({ messages: [Chat.user("?")], extra })
+    const different: ReadonlyArray<ChatRequest.Input> = [
+      "?",
+      "? ",
+      "\ud800",
+      "\ud801",
+      "\ufffd",
+      { messages: [Chat.system("?")] },
+      { messages: [Chat.user("?"), Chat.user("?")] },
+      { messages: [{ role: "user", content: "?", name: "ann" }] },
+      { messages: [Chat.user("?")], model: "other" },
+      { messages: [Chat.user("?")], temperature: 0 },
+      { messages: [Chat.user("?")], temperature: 1 },
+      { messages: [Chat.user("?")], user: "ann" },
+      { messages: [Chat.user("?")], user: "bob" },
+      { messages: [Chat.user("?")], metadata: { cacheControl: "a" } },
+      { messages: [Chat.user("?")], metadata: { cacheControl: "b" } },
+      { messages: [Chat.user("?")], metadata: JSON.parse('{"__proto__":"a"}') },
+      { messages: [Chat.user("?")], stop: ["a", "b"] },
+      { messages: [Chat.user("?")], stop: ["b", "a"] },
+      { messages: [Chat.user("?")], stop: ["a,b"] },
+      // Models write the fields of an answer in the order of its schema.
+      schema({ properties: { why: {}, answer: {} } }),
+      schema({ properties: { answer: {}, why: {} } }),
+      tool({ properties: { a: {}, b: {} } }),
+      tool({ properties: { b: {}, a: {} } }),
+      tool({ properties: { cacheControl: {} } }),
+      extra({ top_k: 1 }),
+      extra({ top_k: 2 }),
+      extra({ cacheControl: 1 }),
+      extra({ cacheControl: 2 }),
+      { messages: [Chat.user("a"), Chat.assistant("b")] },
+      { messages: [Chat.user("a"), { role: "assistant", content: [{ type: "reasoning", text: "", signature: "s" }] }] },
+      { messages: [Chat.user("a"), { role: "assistant", content: [{ type: "reasoning", text: "", signature: "t" }] }] }
+    ]
+    expect(new Set(different.map((request) => contentOf(request))).size).toBe(different.length)
+  })
+
+  it("is the same with and without marks for the provider's own cache, and without what is to be ignored", () => {
+    const marked: ChatRequest = {
+      messages: [{ role: "user", content: [{ type: "text", text: "?", cacheControl: { ttl: "1h" } }] }],
+      tools: [{ name: "search", cacheControl: {} }]
+    }
+    const plain: ChatRequest = {
+      messages: [{ role: "user", content: [{ type: "text", text: "?" }] }],
+      tools: [{ name: "search" }]
+    }
+    expect(contentOf(marked)).toBe(contentOf(plain))
+    expect(contentOf({ ...plain, user: "ann", metadata: { a: "b" } }, ["user", "metadata"])).toBe(contentOf(plain))
+  })
+
+  it("takes what every request says from the LLM", () => {
+    const warm = { ...info, defaults: { temperature: 1 } }
+    const of = (info: LLM.ModelInfo, request: ChatRequest.Input) => Key.ofChat("", info, request, new Set())
+    const spelled: ChatRequest = { messages: [Chat.user("?")], temperature: 1 }
+    expect(of(warm, "?")).toBe(of(info, spelled))
+    expect(of(warm, "?")).not.toBe(of(info, "?"))
+    expect(of({ ...info, baseUrl: "https://a.example/v1/" }, "?")).toBe(
+      of({ ...info, baseUrl: "https://a.example/v1" }, "?")
+    )
+  })
+
+  it.effect("is the SHA-256 of its content", () =>
+    Effect.gen(function* () {
+      expect(yield* Key.digest("abc")).toEqual(
+        Option.some("ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad")
+      )
+    })
+  )
+})
+
+const canary = "sk-canary-77aa0c31-never-to-be-seen"
+
+describe("a secret", () => {
+  it.scopedLive("is neither in keys nor in values of a store", () =>
+    Effect.gen(function* () {
+      const provider = yield* SimulatedProvider.make()
+      const seen: Array<string> = []
+      const memory = yield* CacheStore.memory()
+      const store: CacheStore.Store = {
+        ...memory,
+        get: (key) =>
+          Effect.zipRight(
+            Effect.sync(() => seen.push(key)),
+            memory.get(key)
+          ),
+        set: (key, value, ttl) =>
+          Effect.zipRight(
+            Effect.sync(() => seen.push(key, value)),
+            memory.set(key, value, ttl)
+          )
+      }
+      const base = yield* LLM.make({ model: "simulated" }).pipe(
+        Effect.provide(
+          ChatCompletionsClient.layer({
+            provider: "simulated",
+            baseUrl: provider.baseUrl.replace("://", `://name:${canary}@`),
+            headers: { "x-secret": canary }
+          })
+        ),
+        Effect.provide(KeyPool.layer({ providerId: "simulated", keys: [canary] })),
+        Effect.provide(RateLimiter.unlimited)
+      )
+      expect(base.info.baseUrl).toBe(provider.baseUrl)
+      const responses = yield* Effect.provideService(
+        ResponseCache.make({ streams: true }),
+        CacheStore.CacheStore,
+        store
+      )
+      const vectors = yield* Effect.provideService(EmbeddingCache.make(), CacheStore.CacheStore, store)
+      const llm = yield* Effect.flatMap(responses.middleware(base), vectors.middleware)
+      const { keyId } = yield* llm.chat("?")
+      expect((yield* llm.chat("?")).cached?.source).toBe("store")
+      expect((yield* llm.embed("?")).cachedTexts).toBeUndefined()
+      expect((yield* llm.embed("?")).cachedTexts).toBe(1)
+      expect(seen).toHaveLength(8)
+      expect(seen.join("\n")).not.toContain(keyId)
+      expect(seen.join("\n")).not.toContain(canary)
+      expect(seen.join("\n")).not.toMatch(/"keyId":"[^"]/)
+    }).pipe(Effect.provide(NodeHttpClient.layerUndici), Effect.provide(NodeContext.layer))
+  )
+})

@@ -1,0 +1,118 @@
+import { describe, expect, it } from "@effect/vitest"
+import { Chunk, Effect, Stream } from "effect"
+import * as CacheStore from "../src/CacheStore.js"
+import * as ChatEvent from "../src/ChatEvent.js"
+import * as ResponseCache from "../src/ResponseCache.js"
+import { TestLLM } from "../src/testing/index.js"
+import * as Usage from "../src/Usage.js"
+import { answer, scripted, unavailable } from "./support/scripted.js"
+import { chatResponse } from "./wire/generators.js"
+
+const cacheWith = (options: ResponseCache.Options) =>
+  Effect.provide(ResponseCache.make(options), CacheStore.layerMemory())
+
+describe("streams", () => {
+  it.effect("pass the cache by, unless they are asked for", () =>
+    Effect.gen(function* () {
+      const next = yield* scripted("yes")
+      const cache = yield* cacheWith({})
+      const llm = yield* cache.middleware(next)
+      yield* llm.chat("?")
+      expect((yield* ChatEvent.collect(llm.chatStream("?"))).cached).toBeUndefined()
+      expect((yield* next.asked).length).toBe(2)
+    })
+  )
+
+  it.effect("are replayed with one Start and one Finish, from a stream or an answer", () =>
+    Effect.gen(function* () {
+      const whole = TestLLM.response({
+        text: "so it is",
+        reasoningParts: [{ type: "reasoning", text: "hm hm", signature: "sealed", provider: "test" }],
+        reasoning: "hm hm",
+        toolCalls: [{ id: "call_1", name: "search", arguments: '{"q": 1}' }],
+        usage: Usage.make({ inputTokens: 5, outputTokens: 7 })
+      })
+      const { calls, llm: next } = yield* TestLLM.make([TestLLM.answer(whole), TestLLM.answer(whole)])
+      const cache = yield* cacheWith({ streams: true })
+      const llm = yield* cache.middleware(next)
+      const live = yield* Stream.runCollect(llm.chatStream("streamed"))
+      expect(Chunk.size(live)).toBeGreaterThan(5)
+      yield* llm.chat("whole")
+      const { attempts: _, keyId: __, latency: ___, ...said } = whole
+      for (const question of ["streamed", "whole"]) {
+        const events = Chunk.toReadonlyArray(yield* Stream.runCollect(llm.chatStream(question)))
+        expect(events.filter(({ _tag }) => _tag === "Start" || _tag === "Finish")).toHaveLength(2)
+        expect([events[0]?._tag, events[events.length - 1]?._tag]).toEqual(["Start", "Finish"])
+        const replay = yield* ChatEvent.collect(Stream.fromIterable(events))
+        expect(replay).toMatchObject({ ...said, usage: Usage.empty, attempts: [], keyId: "" })
+        expect(replay.cached).toMatchObject({ source: "store", usage: whole.usage })
+        expect((yield* llm.chat(question)).cached?.source).toBe("store")
+      }
+      expect(yield* calls).toHaveLength(2)
+    })
+  )
+
+  it.effect("are not kept when they break, are cut off or are given up", () =>
+    Effect.gen(function* () {
+      const broken = Stream.concat(
+        Stream.fromIterable(ChatEvent.fromResponse(answer("half")).slice(0, 2)),
+        Stream.fail(unavailable)
+      )
+      const cut = Stream.fromIterable(ChatEvent.fromResponse({ ...answer("cut"), finishReason: "length" }))
+      const whole = Stream.rechunk(Stream.fromIterable(ChatEvent.fromResponse(answer("whole"))), 1)
+      const next = yield* scripted({ stream: broken }, { stream: cut }, { stream: whole }, "kept")
+      const cache = yield* cacheWith({ streams: true })
+      const llm = yield* cache.middleware(next)
+      expect(yield* Effect.flip(Stream.runDrain(llm.chatStream("?")))).toBe(unavailable)
+      yield* Stream.runDrain(llm.chatStream("?"))
+      expect(Chunk.size(yield* Stream.runCollect(Stream.take(llm.chatStream("?"), 2)))).toBe(2)
+      expect(yield* cache.stats).toMatchObject({ misses: 3, entries: 0 })
+      yield* Stream.runDrain(llm.chatStream("?"))
+      expect(yield* cache.stats).toMatchObject({ misses: 4, entries: 1 })
+    })
+  )
+
+  it.effect("are not kept when all was forgotten meanwhile", () =>
+    Effect.gen(function* () {
+      const next = yield* scripted({
+        stream: Stream.rechunk(Stream.fromIterable(ChatEvent.fromResponse(answer("whole"))), 1)
+      })
+      const cache = yield* cacheWith({ streams: true })
+      const llm = yield* cache.middleware(next)
+      yield* Stream.runForEach(llm.chatStream("?"), (event) =>
+        event._tag === "TextDelta" ? Effect.orDie(cache.clear) : Effect.void
+      )
+      expect(yield* cache.stats).toMatchObject({ entries: 0 })
+    })
+  )
+
+  it.effect("may bypass the cache", () =>
+    Effect.gen(function* () {
+      const next = yield* scripted("yes")
+      const cache = yield* cacheWith({ streams: true })
+      const llm = yield* cache.middleware(next)
+      for (let call = 0; call < 2; call++) {
+        yield* llm
+          .chatStream("?")
+          .pipe(Stream.provideService(ResponseCache.CacheWish, { mode: "bypass" }), Stream.runDrain)
+      }
+      expect(yield* cache.stats).toMatchObject({ bypassed: 2, entries: 0 })
+    })
+  )
+
+  it.effect.prop(
+    "a replay says what the stream said, whatever that was",
+    [chatResponse("test")],
+    ([whole]) =>
+      Effect.gen(function* () {
+        const next = yield* scripted({ stream: Stream.fromIterable(TestLLM.wordByWord(whole)) })
+        const cache = yield* cacheWith({ streams: true, accept: () => true })
+        const llm = yield* cache.middleware(next)
+        const live = yield* ChatEvent.collect(llm.chatStream("?"))
+        const { cached, ...replay } = yield* ChatEvent.collect(llm.chatStream("?"))
+        expect(replay).toEqual({ ...live, usage: Usage.empty, keyId: "", attempts: [], latency: 0 })
+        expect(cached?.usage).toEqual(live.usage)
+      }),
+    { fastCheck: { numRuns: 60 } }
+  )
+})
