@@ -3,6 +3,7 @@ import { Deferred, Effect, Fiber, TestClock } from "effect"
 import * as CacheStore from "../src/CacheStore.js"
 import * as Chat from "../src/Chat.js"
 import type * as LLM from "../src/LLM.js"
+import * as Pricing from "../src/Pricing.js"
 import * as ResponseCache from "../src/ResponseCache.js"
 import * as Usage from "../src/Usage.js"
 import { answer, scripted, unavailable } from "./support/scripted.js"
@@ -57,6 +58,18 @@ describe("the same request", () => {
       expect(hit).toEqual({ ...whole, usage: Usage.empty, latency: 0, keyId: "", attempts: [] })
       expect(cached?.usage).toEqual(whole.usage)
     })
+  )
+
+  it.effect("costs nothing the second time, wherever prices are put on it", () =>
+    Effect.gen(function* () {
+      const priced = yield* Effect.flatMap(scripted("Paris"), Pricing.make())
+      const cache = yield* cacheOver()
+      const inside = yield* cache.middleware(priced)
+      const outside = yield* Pricing.make()(inside)
+      expect((yield* inside.chat("?")).cost?.total).toBeGreaterThan(0)
+      expect((yield* inside.chat("?")).cost).toBe(undefined)
+      expect((yield* outside.chat("?")).cost?.total).toBe(0)
+    }).pipe(Effect.provide(Pricing.layer({ test: { "*": { input: 1, output: 2 } } })))
   )
 
   it.effect("is asked again where the models, tenants or places differ", () =>
