@@ -1,4 +1,5 @@
 /** What a stranger writes from the README alone: a pool, a fallback, a stream, and a mock. */
+import { Persistence } from "@effect/experimental"
 import { NodeHttpClient } from "@effect/platform-node"
 import { Console, Effect, Layer, Stream } from "effect"
 import {
@@ -7,11 +8,15 @@ import {
   Fallback,
   KeyPool,
   LLM,
+  Pricing,
   RateLimiter,
+  ResponseCache,
   ResponsesClient,
   TokenCounter
 } from "effect-llm"
 import * as RetryModule from "effect-llm/Retry"
+import { PersistenceStore } from "effect-llm/persistence"
+import { Prices } from "effect-llm/prices"
 import { SimulatedProvider, TestLLM } from "effect-llm/testing"
 import { GptTokenizer } from "effect-llm/tokenizer"
 import { ZhipuClient } from "effect-llm/zhipu"
@@ -57,6 +62,24 @@ const signed = Effect.gen(function* () {
   yield* ask.pipe(Effect.provide(zhipu), Effect.provide(NodeHttpClient.layerUndici))
 }).pipe(Effect.scoped)
 
+/** Paid for once, at the prices of a package, and kept in a store of Effect's. */
+const kept = Effect.gen(function* () {
+  const first = yield* LLM.chat("Hello?")
+  const second = yield* LLM.chat("Hello?")
+  yield* Console.log(`$${first.cost?.total}, then from the ${second.cached?.source}`)
+}).pipe(
+  Effect.provide(
+    TestLLM.layer([TestLLM.answer({ text: "Hello.", provider: "openai", model: "gpt-4o", attempts: [] })]).pipe(
+      LLM.withMiddleware(Pricing.make()),
+      LLM.withMiddleware(ResponseCache.middleware),
+      Layer.provide(ResponseCache.layer({ ttl: "1 day" })),
+      Layer.provide(PersistenceStore.layer("answers")),
+      Layer.provide(Persistence.layerMemory),
+      Layer.provide(Prices.layer())
+    )
+  )
+)
+
 /** This optional peer is not installed here: only who asks for it hears of that. */
 const withoutPeer = TokenCounter.count("Hello?", "gpt-4o").pipe(
   Effect.provide(GptTokenizer.layer()),
@@ -69,6 +92,7 @@ await Effect.runPromise(
     signed,
     Effect.provide(ask, TestLLM.layer(["mocked", "and streamed"])),
     Effect.provide(remembered, TestLLM.layer(["Hello."])),
+    kept,
     withoutPeer
   ])
 )
