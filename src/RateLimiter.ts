@@ -23,7 +23,7 @@
  *
  * @since 0.1.0
  */
-import { Clock, Context, Duration, Effect, Layer, Option, Ref, Schema, SortedMap, Order } from "effect"
+import { Clock, Context, Duration, Effect, Fiber, Layer, Option, Ref, Schema, SortedMap, Order } from "effect"
 import { now as nowOf } from "./internal/monotonic.js"
 import * as Bucket from "./internal/tokenBucket.js"
 import * as Line from "./internal/waitingLine.js"
@@ -232,6 +232,13 @@ export const make = (options: Options = {}): Effect.Effect<Service, InvalidLimit
       self: Line.Waiter,
       allowed: number
     ): Effect.Effect<void, RateLimitError> => {
+      const called = Effect.interruptible(self.nudge.await)
+      /** One fiber and not the two of a race, which may hang where it is interrupted before it has started them. */
+      const calledWithin = (millis: number): Effect.Effect<void> =>
+        Effect.flatMap(
+          Effect.fork(Effect.interruptible(Effect.zipRight(Effect.sleep(millis), self.nudge.open))),
+          (timer) => Effect.ensuring(called, Fiber.interrupt(timer))
+        )
       const turn: Effect.Effect<void, RateLimitError> = Effect.flatten(
         Ref.modify(state, (before): readonly [Effect.Effect<void, RateLimitError>, Line.State] => {
           const current = Line.refilled(before, nowOf(clock))
@@ -245,12 +252,11 @@ export const make = (options: Options = {}): Effect.Effect<Service, InvalidLimit
             return [Effect.fail(tooLong(wait, allowed)), current]
           }
           const first = Option.getOrUndefined(SortedMap.headOption(current.queue))
-          if (first !== undefined && first[0] !== ticket) return [again(self.nudge.await), current]
+          if (first !== undefined && first[0] !== ticket) return [again(called), current]
           const wait = Line.waitFor(current, self.requests, self.tokens)
           if (wait > 0) {
             // Timers tick in whole milliseconds: to wake a moment early would be to sleep again.
-            const sleep = Effect.sleep(Math.min(Math.ceil(wait), longestSleep))
-            return [again(Effect.raceFirst(sleep, self.nudge.await)), current]
+            return [again(calledWithin(Math.min(Math.ceil(wait), longestSleep))), current]
           }
           const next = {
             ...Line.granted(current, self.requests, self.tokens),
@@ -261,7 +267,7 @@ export const make = (options: Options = {}): Effect.Effect<Service, InvalidLimit
       )
       const again = (wait: Effect.Effect<void>): Effect.Effect<void, RateLimitError> =>
         Effect.zipRight(
-          Effect.onInterrupt(Effect.interruptible(wait), () => leave(ticket)),
+          Effect.onInterrupt(wait, () => leave(ticket)),
           Effect.zipRight(self.nudge.close, turn)
         )
       return turn

@@ -148,7 +148,7 @@ const inMemory = (exchange: Exchange, pieces: ReadonlyArray<Uint8Array>): Layer.
 
 /** Every position of a short body, and some of a long one. */
 const cuts = (body: Uint8Array): ReadonlyArray<number> => {
-  const step = body.length <= 512 ? 1 : Math.ceil(body.length / 32)
+  const step = body.length <= 512 ? 1 : Math.ceil(body.length / 16)
   return Array.from({ length: Math.floor(body.length / step) }, (_, index) => index * step)
 }
 
