@@ -3,10 +3,12 @@
  *
  * @since 0.1.0
  */
+export * as AccessLog from "./AccessLog.js"
 export * as ApiKey from "./ApiKey.js"
 export * as Attempt from "./Attempt.js"
 export * as Chat from "./Chat.js"
 export * as ChatEvent from "./ChatEvent.js"
+export * as Distribution from "./Distribution.js"
 export * as Embedding from "./Embedding.js"
 export * as ContextWindow from "./ContextWindow.js"
 export * as Conversation from "./Conversation.js"
@@ -16,6 +18,7 @@ export * as LLM from "./LLM.js"
 export * as LLMError from "./LLMError.js"
 export * as LLMFunction from "./LLMFunction.js"
 export * as Models from "./Models.js"
+export * as Prometheus from "./Prometheus.js"
 export * as ProviderClient from "./ProviderClient.js"
 export * as AnthropicClient from "./provider/AnthropicClient.js"
 export * as ChatCompletionsClient from "./provider/ChatCompletionsClient.js"
