@@ -82,13 +82,12 @@ export const ofKey = (info: ModelInfo, key: ApiKey): KeyMeters => {
   const attempts = countBy(keys.attempts, (outcome) => ({ ...labels, outcome }))
   const cooldowns = countBy(keys.cooldowns, (reason) => ({ ...labels, reason }))
   const limit = key.maxConcurrency ?? key.weight
-  let count = 0
+  // Read back instead of counted here: another `LLM` may use a key under the same name, as one does that takes over from another.
   const shift =
     (by: number): Count =>
     (added) => {
-      count += by
-      inFlight.unsafeUpdate(count, added)
-      loadFactor.unsafeUpdate(count / limit, added)
+      inFlight.unsafeModify(by, added)
+      loadFactor.unsafeUpdate(inFlight.unsafeValue(added).value / limit, added)
     }
   const leave = shift(-1)
   return {
