@@ -133,11 +133,13 @@ export const make = (
       )
 
     const look = Effect.gen(function* () {
-      if (same(yield* Ref.get(known), yield* reading)) return
-      const changed = yield* Effect.flatMap(reading, settled)
-      yield* gate.withPermits(1)(
-        Effect.flatMap(Ref.get(known), (before) => (same(before, changed) ? Effect.void : takeOver(changed)))
-      )
+      const seen = yield* reading
+      if (same(yield* Ref.get(known), seen)) return
+      const changed = yield* settled(seen)
+      // Read once more: meanwhile `reload` may have taken over what is newer.
+      yield* Effect.flatMap(Effect.zip(reading, Ref.get(known)), ([now, before]) =>
+        same(now, changed) && !same(now, before) ? takeOver(now) : Effect.void
+      ).pipe(gate.withPermits(1))
     })
 
     if (options.interval !== false) {
