@@ -279,10 +279,10 @@ describe("callbacks", () => {
       expect(Chunk.toReadonlyArray(yield* Queue.takeN(heard, 7))).toEqual([
         ["start", "one"],
         ["bad", "one"],
-        ["good", "one"],
+        ["key", "one"],
         ["ok 4", "one"],
         ["start", "two"],
-        ["good", "two"],
+        ["key", "two"],
         ["ok 4", "two"]
       ])
     })
