@@ -20,6 +20,7 @@ import {
 import * as ApiKey from "../src/ApiKey.js"
 import * as ChatEvent from "../src/ChatEvent.js"
 import type { Service } from "../src/LLM.js"
+import * as LLM from "../src/LLM.js"
 import * as Models from "../src/Models.js"
 import { SimulatedProvider } from "../src/testing/index.js"
 
@@ -167,6 +168,22 @@ describe("a changed file", () => {
       expect(yield* reload).toMatchObject({ added: ["acme/two"], removed: ["acme/one"] })
       expect(models.list.map(({ model }) => model)).toEqual(["two"])
       expect(yield* told).toHaveLength(1)
+    }).pipe(silently, environment)
+  )
+
+  it.scoped("moves the default, also under those who have it already", () =>
+    Effect.gen(function* () {
+      const two = [model("one", [key("a")]), model("two", [key("a")])]
+      const naming = (name: string) => JSON.stringify({ acme: two, $default: name, $aliases: { chosen: name } })
+      const { models, reload, write } = yield* reloading(naming("acme/one"), {
+        interval: false
+      })
+      const llm = yield* Effect.provide(LLM.LLM, Layer.provide(Models.layerLLM(), Layer.succeed(Models.Models, models)))
+      const chosen = yield* models.get("chosen")
+      expect([llm.info.model, chosen.info.model]).toEqual(["one", "one"])
+      yield* write(naming("acme/two"))
+      expect(yield* reload).toMatchObject({ kept: ["acme/one", "acme/two"] })
+      expect([llm.info.model, chosen.info.model]).toEqual(["two", "two"])
     }).pipe(silently, environment)
   )
 

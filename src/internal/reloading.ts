@@ -100,18 +100,15 @@ export const make = (
     const changes = yield* PubSub.sliding<Change>(kept)
     const gate = yield* Effect.makeSemaphore(1)
 
+    /** It waits for nothing, and nobody stops it half-way. */
     const takeOver = (read: Reading): Effect.Effect<Reloaded, ReloadError> =>
       Effect.gen(function* () {
         yield* Ref.set(known, read)
         const file = yield* parsed(read)
         const before = MutableRef.get(state)
         const { after, commit } = yield* planned(before, file, options)
-        yield* Effect.uninterruptible(
-          Effect.zipRight(
-            commit,
-            Effect.sync(() => MutableRef.set(state, after))
-          )
-        )
+        yield* commit
+        MutableRef.set(state, after)
         return difference(before, after, file.warnings)
       }).pipe(
         Effect.provide(context),
@@ -123,7 +120,8 @@ export const make = (
         ),
         Effect.tapError((error) => Effect.logWarning(`${path} has been refused: ${error.message}`)),
         Effect.tap((change) => changes.publish(change)),
-        Effect.tapError((error) => changes.publish({ _tag: "Refused", error }))
+        Effect.tapError((error) => changes.publish({ _tag: "Refused", error })),
+        Effect.uninterruptible
       )
 
     /** What the file says once it has said the same for a while. */
