@@ -27,6 +27,7 @@
  * @since 0.1.0
  */
 import type { HttpClient } from "@effect/platform"
+import type { Scope } from "effect"
 import { ConfigError, Context, Effect, Either, Layer, Option, Stream } from "effect"
 import type { ChatRequest, ChatResponse } from "./Chat.js"
 import type { ChatEvent } from "./ChatEvent.js"
@@ -85,6 +86,8 @@ export interface ModelInfo {
 export interface Status {
   readonly keys: Pool.PoolStatus
   readonly limiter: Limiter.LimiterStatus
+  /** What its calls took; absent where telemetry is off. */
+  readonly calls?: Telemetry.CallTimes
 }
 
 /**
@@ -318,15 +321,16 @@ export const layerConfig = (
   )
 
 /**
- * Puts a middleware around the `LLM` of a layer. The last one applied is the outermost.
+ * Puts a middleware around the `LLM` of a layer. The last one applied is the outermost. What a middleware keeps in a scope lives
+ * as long as the layer.
  *
  * @since 0.1.0
  * @category combinators
  */
 export const withMiddleware =
   <E2, R2>(middleware: Middleware<E2, R2>) =>
-  <E, R>(layer: Layer.Layer<LLM, E, R>): Layer.Layer<LLM, E | E2, R | R2> =>
-    Layer.flatMap(layer, (context) => Layer.effect(LLM, middleware(Context.get(context, LLM))))
+  <E, R>(layer: Layer.Layer<LLM, E, R>): Layer.Layer<LLM, E | E2, R | Exclude<R2, Scope.Scope>> =>
+    Layer.flatMap(layer, (context) => Layer.scoped(LLM, middleware(Context.get(context, LLM))))
 
 /**
  * Asks the `LLM` in context.

@@ -20,23 +20,21 @@
  * @since 0.1.0
  */
 import type { FileSystem, HttpClient } from "@effect/platform"
-import type { ConfigError } from "effect"
-import { Context, Effect, Layer, Option } from "effect"
+import type { ConfigError, Duration } from "effect"
+import { Context, Data, Effect, Layer, Option, Stream } from "effect"
+import * as Catalogue from "./internal/catalogue.js"
 import * as Environment from "./internal/environment.js"
-import type { Defaults } from "./internal/request.js"
+import * as Reload from "./internal/reloading.js"
+import * as Standing from "./internal/standing.js"
 import type { InvalidPoolError } from "./KeyPool.js"
-import * as KeyPool from "./KeyPool.js"
 import type { ModelInfo, Service as LLMService } from "./LLM.js"
 import * as LLM from "./LLM.js"
-import { ModelNotFoundError } from "./LLMError.js"
-import * as NamedClient from "./provider/named.js"
+import type { ModelNotFoundError } from "./LLMError.js"
 import type { Protocol } from "./provider/protocols.js"
-import { ownProtocol } from "./provider/protocols.js"
-import { ProviderClient } from "./ProviderClient.js"
-import type { ModelEntry, ProviderFile, ProviderFileError } from "./ProviderFile.js"
+import type { ProviderFile, ProviderFileError } from "./ProviderFile.js"
 import * as ProviderFiles from "./ProviderFile.js"
 import type { InvalidLimitError } from "./RateLimiter.js"
-import * as RateLimiter from "./RateLimiter.js"
+import type * as Telemetry from "./Telemetry.js"
 
 /**
  * @since 0.1.0
@@ -77,52 +75,9 @@ export interface Options {
    * Ollama have. @default "chat-completions"
    */
   readonly wire?: Protocol
+  /** Spans and metrics of every model; `false`: none. @default both */
+  readonly telemetry?: Telemetry.Options | false
 }
-
-/** What stands in the file wins over the environment. */
-const defaultsOf = (entry: ModelEntry, environment: Effect.Effect.Success<typeof Environment.defaults>): Defaults => {
-  const temperature = entry.temperature ?? Option.getOrUndefined(environment.temperature)
-  const maxTokens = Option.getOrUndefined(environment.maxTokens)
-  return {
-    ...(temperature === undefined ? {} : { temperature }),
-    ...(maxTokens === undefined ? {} : { maxTokens })
-  }
-}
-
-const build = (
-  entry: ModelEntry,
-  options: Options,
-  environment: Effect.Effect.Success<typeof Environment.defaults>
-): Effect.Effect<LLMService, InvalidPoolError | InvalidLimitError, HttpClient.HttpClient> =>
-  Effect.gen(function* () {
-    const own = ownProtocol(entry.preset ?? entry.provider, entry.baseUrl)
-    const wire = entry.wire ?? own ?? options.wire
-    const client = yield* NamedClient.make({
-      provider: entry.provider,
-      headers: entry.headers,
-      ...(wire === undefined ? {} : { wire }),
-      ...(entry.preset === undefined ? {} : { preset: entry.preset }),
-      ...(entry.baseUrl === undefined ? {} : { baseUrl: entry.baseUrl })
-    })
-    const pool = yield* KeyPool.make({ providerId: `${entry.provider}-${entry.model}`, keys: entry.keys })
-    const limiter = yield* RateLimiter.make({
-      capacity: entry.capacity,
-      refillRate: entry.refillRate,
-      ...(entry.tokensPerMinute === undefined ? {} : { tokensPerMinute: entry.tokensPerMinute })
-    })
-    const total = entry.timeout ?? Option.getOrUndefined(environment.timeout)
-    return yield* LLM.make({
-      model: entry.model,
-      contextWindow: entry.contextWindow,
-      defaults: defaultsOf(entry, environment),
-      retry: { attempts: entry.attempts, base: entry.retryDelay },
-      timeouts: total === undefined ? {} : { total }
-    }).pipe(
-      Effect.provideService(ProviderClient, client),
-      Effect.provideService(KeyPool.KeyPool, pool),
-      Effect.provideService(RateLimiter.RateLimiter, limiter)
-    )
-  })
 
 /**
  * @since 0.1.0
@@ -134,46 +89,11 @@ export const make = (
 ): Effect.Effect<Service, InvalidPoolError | InvalidLimitError | ConfigError.ConfigError, HttpClient.HttpClient> =>
   Effect.gen(function* () {
     const environment = yield* Environment.defaults
-    const services = yield* Effect.forEach(file.models, (entry) =>
-      Effect.map(build(entry, options, environment), (llm) => ({ entry, llm }))
+    const models = yield* Effect.forEach(file.models, (entry) =>
+      Effect.map(Standing.plan(entry, options, environment), ({ standing }) => standing)
     )
-    const idOf = ({ model, provider }: ModelEntry): string => `${provider}/${model}`
-    const ids = services.map(({ entry }) => idOf(entry))
-    const unknown = (name: string, message: string) =>
-      Effect.fail(new ModelNotFoundError({ provider: "", model: name, attempts: [], message }))
-
-    const find = (name: string): Effect.Effect<LLMService, ModelNotFoundError> => {
-      const id = file.aliases[name] ?? name
-      const exact = services.find(({ entry }) => idOf(entry) === id)
-      if (exact !== undefined) return Effect.succeed(exact.llm)
-      const [bare, ...others] = services.filter(({ entry }) => entry.model === id)
-      if (bare === undefined) return unknown(name, `No model is called "${name}". There are: ${ids.join(", ")}.`)
-      return others.length === 0
-        ? Effect.succeed(bare.llm)
-        : unknown(
-            name,
-            `Several models are called "${name}": ${[bare, ...others].map(({ entry }) => idOf(entry)).join(", ")}. Name one.`
-          )
-    }
-
-    const fallback = Option.getOrUndefined(Option.orElse(Option.fromNullable(file.default), () => environment.model))
-    return {
-      get: (name, model) => find(model === undefined ? name : `${name}/${model}`),
-      list: services.map(({ entry, llm }) => ({
-        ...llm.info,
-        aliases: Object.keys(file.aliases).filter((alias) => file.aliases[alias] === idOf(entry))
-      })),
-      default: Effect.suspend(() => {
-        const [only, ...others] = services
-        if (fallback !== undefined) return find(fallback)
-        return only !== undefined && others.length === 0
-          ? Effect.succeed(only.llm)
-          : unknown(
-              "",
-              `No default model. Set "$default" in the file or LLM_DEFAULT_MODEL to one of: ${ids.join(", ")}.`
-            )
-      })
-    }
+    const { chosen, find, list } = Catalogue.make(file, models, Option.getOrUndefined(environment.model))
+    return { get: (name, model) => find(Catalogue.nameOf(name, model)), list, default: Effect.suspend(chosen) }
   })
 
 /**
@@ -204,6 +124,127 @@ export const layerFile = (
     Models,
     Effect.flatMap(ProviderFiles.load(path), (file) => make(file, options))
   )
+
+// -------------------------------------------------------------------------------------
+// reloading
+// -------------------------------------------------------------------------------------
+
+/**
+ * Why a file was not taken over.
+ *
+ * @since 0.1.0
+ * @category reloading
+ */
+export type ReloadError = ProviderFileError | InvalidPoolError | InvalidLimitError | ConfigError.ConfigError
+
+/**
+ * What came of reading the file again. Models are named `provider/model`.
+ * - `Reloaded`: it is in force. `kept` are the models whose entries are as they were.
+ * - `Refused`: it is faulty, and everything is as it was before.
+ *
+ * @since 0.1.0
+ * @category reloading
+ */
+export type Change = Data.TaggedEnum<{
+  Reloaded: {
+    readonly added: ReadonlyArray<string>
+    readonly removed: ReadonlyArray<string>
+    readonly changed: ReadonlyArray<string>
+    readonly kept: ReadonlyArray<string>
+    /** Fields of the file that mean nothing here. */
+    readonly warnings: ReadonlyArray<string>
+  }
+  Refused: { readonly error: ReloadError }
+}>
+
+/**
+ * @since 0.1.0
+ * @category reloading
+ */
+export const Change = Data.taggedEnum<Change>()
+
+/**
+ * @since 0.1.0
+ * @category reloading
+ */
+export type Reloaded = Data.TaggedEnum.Value<Change, "Reloaded">
+
+/**
+ * @since 0.1.0
+ * @category reloading
+ */
+export interface Reloader {
+  /** Reads the file now, whether or not it has changed. Where it fails, everything is as it was before. */
+  readonly reload: Effect.Effect<Reloaded, ReloadError>
+  /** What comes of every reading from now on. A reader who is more than 64 changes behind loses the oldest. */
+  readonly changes: Stream.Stream<Change>
+}
+
+/**
+ * @since 0.1.0
+ * @category tags
+ */
+export class Reloading extends Context.Tag("effect-llm/Models/Reloading")<Reloading, Reloader>() {}
+
+/**
+ * @since 0.1.0
+ * @category reloading
+ */
+export interface ReloadOptions extends Options {
+  /** How often the file is looked at; `false`: only when `reload` is asked for. @default "1 second" */
+  readonly interval?: Duration.DurationInput | false
+  /** How long a changed file must stay as it is before it is read, lest half of it be read. @default "200 millis" */
+  readonly settle?: Duration.DurationInput
+}
+
+/**
+ * The models of the file at a path, as it is now: when it changes, so do they.
+ *
+ * What `get`, `default` and `layerLLM` give is not one model as it was but the name of one: every call goes to what stands under
+ * that name when it begins, and ends there whatever becomes of the file meanwhile. A call to a name that has gone is a
+ * `ModelNotFoundError`.
+ *
+ * A model whose entry has not changed goes on as it is. Of one whose entry has changed, the pool goes on: keys that rest go on
+ * resting, new keys are added, and those that are gone get no more calls; only another `base_url`, `type`, `preset` or `headers`
+ * begins anew. Limits that have changed begin with what is left under the old ones. Percentiles begin anew.
+ *
+ * The file is read every `interval` and compared, which also sees what notifications do not: files that are replaced by editors,
+ * mounted from a config map, or on a network drive. Environment variables that it names are read again when it changes, or by
+ * `reload`. A faulty file changes nothing; it is told in `changes` and in the log, once.
+ *
+ * @since 0.1.0
+ * @category layers
+ */
+export const layerReloading = (
+  path: string,
+  options: ReloadOptions = {}
+): Layer.Layer<Models | Reloading, ReloadError, HttpClient.HttpClient | FileSystem.FileSystem> =>
+  Layer.scopedContext(
+    Effect.map(Reload.make(path, options), ({ models, reloader }) =>
+      Context.make(Models, models).pipe(Context.add(Reloading, reloader))
+    )
+  )
+
+/**
+ * Reads the file of the `layerReloading` in context now.
+ *
+ * @since 0.1.0
+ * @category reloading
+ */
+export const reload: Effect.Effect<Reloaded, ReloadError, Reloading> = Effect.flatMap(
+  Reloading,
+  (reloading) => reloading.reload
+)
+
+/**
+ * What comes of every reading of the file from now on.
+ *
+ * @since 0.1.0
+ * @category reloading
+ */
+export const changes: Stream.Stream<Change, never, Reloading> = Stream.unwrap(
+  Effect.map(Reloading, (reloading) => reloading.changes)
+)
 
 /**
  * One of the models as the `LLM`: the one named, or the default.

@@ -157,6 +157,14 @@ export const parse = (text: string, file = "provider.json"): Effect.Effect<Provi
       })
   )
 
+/** @internal */
+export const read = (path: string): Effect.Effect<string, ProviderFileError, FileSystem.FileSystem> =>
+  Effect.flatMap(FileSystem.FileSystem, (fileSystem) =>
+    Effect.catchAll(fileSystem.readFileString(path), (error) =>
+      refuse(path, [{ path: "", message: `cannot be read: ${error.message}` }])
+    )
+  )
+
 /**
  * Reads a file.
  *
@@ -164,9 +172,4 @@ export const parse = (text: string, file = "provider.json"): Effect.Effect<Provi
  * @category decoding
  */
 export const load = (path: string): Effect.Effect<ProviderFile, ProviderFileError, FileSystem.FileSystem> =>
-  Effect.flatMap(FileSystem.FileSystem, (fileSystem) =>
-    Effect.matchEffect(fileSystem.readFileString(path), {
-      onFailure: (error) => refuse(path, [{ path: "", message: `cannot be read: ${error.message}` }]),
-      onSuccess: (text) => parse(text, path)
-    })
-  )
+  Effect.flatMap(read(path), (text) => parse(text, path))

@@ -7,7 +7,7 @@
  *
  * | metric | labels |
  * | --- | --- |
- * | `llm_requests_total` | provider, model, outcome (`ok`, `interrupted`, or the error's `_tag`) |
+ * | `llm_requests_total` | provider, model, outcome (`ok`, `interrupted`, `defect`, or the error's `_tag`) |
  * | `llm_request_duration_seconds` | provider, model |
  * | `llm_time_to_first_event_seconds` (streams) | provider, model |
  * | `llm_tokens_total` | provider, model, kind (`input`, `output`, `cached_input`, `cache_write`, `reasoning`) |
@@ -16,21 +16,45 @@
  * | `llm_cooldowns_total` | provider, model, key_id, reason (`RateLimited`, `OutOfQuota`, `Refused`) |
  * | `llm_wait_seconds` | provider, model, for (`limiter`, `pool`) |
  *
+ * Percentiles are kept beside them: `status` of an `LLM` has them as `calls`, and `percentiles` puts those of several together.
+ * `Prometheus` shows the metrics as text, `AccessLog` writes a line a call, and `onCall` calls back.
+ *
+ * @example
+ * ```ts
+ * import { Effect, Layer } from "effect"
+ * import { LLM, Telemetry } from "effect-llm"
+ *
+ * declare const OpenAI: Layer.Layer<LLM.LLM>
+ *
+ * const Counted = OpenAI.pipe(
+ *   LLM.withMiddleware(Telemetry.onCall({ onEnd: (call) => Effect.logDebug(`${call.model}: ${call.outcome}`) }))
+ * )
+ *
+ * const program = Effect.gen(function* () {
+ *   const llm = yield* LLM.LLM
+ *   yield* llm.chat("Hello")
+ *   const { latency } = yield* Telemetry.percentiles([llm])
+ *   return latency.p95
+ * }).pipe(Effect.provide(Counted))
+ * ```
+ *
  * @since 0.1.0
  */
-import { Effect, Exit, FiberId, Option } from "effect"
-import type { Chunk, Clock, Tracer } from "effect"
+import { Duration, Effect, Exit, FiberId, Option } from "effect"
+import type { Clock, Scope, Tracer } from "effect"
+import type * as AccessLog from "./AccessLog.js"
 import type { ApiKey } from "./ApiKey.js"
-import type { ChatRequest, ChatResponse } from "./Chat.js"
-import type { ChatEvent, Finish, Start } from "./ChatEvent.js"
-import type { EmbeddingRequest } from "./Embedding.js"
+import type { Attempt } from "./Attempt.js"
+import type { ChatRequest } from "./Chat.js"
+import * as Distribution from "./Distribution.js"
+import * as Aliases from "./internal/aliasMeters.js"
+import * as CallHooks from "./internal/callHooks.js"
 import type { AttemptProbe, Instruments, Outcome, Subject } from "./internal/instruments.js"
 import * as Meters from "./internal/meters.js"
-import type { Open, OpenStream } from "./internal/openStream.js"
-import { fromStream, toStream } from "./internal/openStream.js"
+import type { Answer, Begin } from "./internal/observed.js"
+import { observed, outcomeOf } from "./internal/observed.js"
 import * as Spans from "./internal/spans.js"
-import type { Middleware, ModelInfo } from "./LLM.js"
-import type { LLMError } from "./LLMError.js"
+import type { Middleware, ModelInfo, Service } from "./LLM.js"
 import type { Usage } from "./Usage.js"
 
 /**
@@ -42,6 +66,11 @@ export interface Options {
   readonly spans?: boolean
   /** @default true */
   readonly metrics?: boolean
+  /**
+   * Whether calls are also counted under the names that other libraries gave their metrics, for dashboards that have them; see
+   * `aliases`. @default false
+   */
+  readonly aliases?: boolean
 }
 
 /**
@@ -51,6 +80,18 @@ export interface Options {
  * @category metrics
  */
 export const metrics = Meters.metrics
+
+/**
+ * The metrics under other names that `Options.aliases` adds, without labels: those of llm-api-router, with the labels provider
+ * and model (`llm_router_requests_total`, `_requests_success`, `_requests_failed`, `_success_rate`, `_latency_ms`, and
+ * `_tokens_total` by `type`), and those of LLM-API-BalancedCall (`llm_requests_duration_seconds`; its `status` label is added
+ * to `llm_requests_total`, and `llm_load_factor` is ours too). Percentiles are of the last ten minutes, and of 1,000 calls at
+ * most.
+ *
+ * @since 0.1.0
+ * @category metrics
+ */
+export const aliases = Aliases.metrics
 
 // -------------------------------------------------------------------------------------
 // spans
@@ -77,40 +118,26 @@ const requestAttributes = (
   return attributes
 }
 
-interface Answered {
-  readonly id?: string
-  readonly model: string
-  readonly finishReason?: string
-  readonly usage: Usage
-  readonly attempts: number
-}
-
-const describeAnswer = (span: Tracer.Span, answer: Answered): void => {
-  if (answer.id) span.attribute("gen_ai.response.id", answer.id)
-  span.attribute("gen_ai.response.model", answer.model)
-  if (answer.finishReason !== undefined) span.attribute("gen_ai.response.finish_reasons", [answer.finishReason])
-  span.attribute("gen_ai.usage.input_tokens", answer.usage.inputTokens)
-  span.attribute("gen_ai.usage.output_tokens", answer.usage.outputTokens)
-  span.attribute("effect_llm.attempts", answer.attempts)
-}
-
 const describeUsage = (span: Tracer.Span, usage: Usage): void => {
   span.attribute("gen_ai.usage.input_tokens", usage.inputTokens)
   span.attribute("gen_ai.usage.output_tokens", usage.outputTokens)
 }
 
-const modelOf = (info: ModelInfo, request: ChatRequest.Input | EmbeddingRequest.Input): string =>
-  typeof request === "object" && "model" in request ? (request.model ?? info.model) : info.model
-
-const outcomeOf = <A>(exit: Exit.Exit<A, LLMError>): Outcome =>
-  Exit.match(exit, {
-    onSuccess: () => "ok",
-    onFailure: (cause) => (cause._tag === "Fail" ? cause.error._tag : "interrupted")
-  })
+const describeAnswer = (span: Tracer.Span, answer: Answer): void => {
+  if (answer.id) span.attribute("gen_ai.response.id", answer.id)
+  span.attribute("gen_ai.response.model", answer.model)
+  if (answer.finishReason !== undefined) span.attribute("gen_ai.response.finish_reasons", [answer.finishReason])
+  describeUsage(span, answer.usage)
+  span.attribute("effect_llm.attempts", answer.attempts.length)
+}
 
 // -------------------------------------------------------------------------------------
 // attempts
 // -------------------------------------------------------------------------------------
+
+/** How an attempt's span ends: what is told of its failure is the kind of it. */
+const exitOf = (outcome: Outcome): Exit.Exit<void, Outcome> =>
+  outcome === "ok" ? Exit.void : outcome === "interrupted" ? Exit.interrupt(FiberId.none) : Exit.fail(outcome)
 
 /** @internal */
 export const instruments = (info: ModelInfo, options: Options): Instruments => {
@@ -136,7 +163,7 @@ export const instruments = (info: ModelInfo, options: Options): Instruments => {
             Effect.sync(() => {
               if (outcome !== "ok") span.value.attribute("error.type", outcome)
               if (usage !== undefined) describeUsage(span.value, usage)
-              span.value.end(clock.unsafeCurrentTimeNanos(), Exit.void)
+              span.value.end(clock.unsafeCurrentTimeNanos(), exitOf(outcome))
             })
           )
     }
@@ -170,13 +197,15 @@ export const instruments = (info: ModelInfo, options: Options): Instruments => {
  * @category constructors
  */
 export const make = (options: Options = {}): Middleware => {
-  const { metrics: measured = true, spans = true } = options
+  const { aliases = false, metrics: measured = true, spans = true } = options
   return (next) => {
     const { info } = next
-    const told = measured ? Meters.ofCalls(info) : Meters.silent
+    const told = measured ? Meters.ofCalls(info, aliases) : Meters.silent
+    const others = measured && aliases ? Aliases.ofCalls(info) : Meters.silent
+    const latency = Distribution.unsafeMakeRecorder()
+    const timeToFirstEvent = Distribution.unsafeMakeRecorder()
 
-    /** What is told of one call from its beginning to its end; `end` counts once. */
-    const begin = (operation: Subject["operation"], model: string, request?: ChatRequest.Input) =>
+    const begin: Begin = ({ model, operation, request }) =>
       Effect.clockWith((clock) => {
         const span = spans
           ? Spans.make(`${operation} ${model}`, () => ({
@@ -184,90 +213,126 @@ export const make = (options: Options = {}): Middleware => {
             }))
           : Effect.succeedNone
         const startedAt = clock.unsafeCurrentTimeMillis()
-        return Effect.map(span, (span) => {
-          let over = false
-          const elapsed = () => (clock.unsafeCurrentTimeMillis() - startedAt) / 1000
-          return {
-            elapsed,
-            around: <A, E, R>(effect: Effect.Effect<A, E, R>) =>
-              Option.isNone(span) ? effect : Effect.withParentSpan(effect, span.value),
-            end: (exit: Exit.Exit<unknown, LLMError>, answer?: Answered) =>
-              Effect.suspend(() => {
-                if (over) return Effect.void
-                over = true
-                const outcome = outcomeOf(exit)
-                if (Option.isSome(span)) {
-                  if (answer !== undefined) describeAnswer(span.value, answer)
-                  if (outcome !== "ok") span.value.attribute("error.type", outcome)
-                  span.value.end(clock.unsafeCurrentTimeNanos(), exit)
-                }
-                return told.ended(outcome, elapsed(), answer?.usage)
-              })
-          }
-        })
+        const elapsed = () => clock.unsafeCurrentTimeMillis() - startedAt
+        return Effect.map(span, (span) => ({
+          around: (effect) => (Option.isNone(span) ? effect : Effect.withParentSpan(effect, span.value)),
+          opened: Effect.suspend(() => {
+            const millis = elapsed()
+            timeToFirstEvent.unsafeRecord(millis)
+            return told.began(millis / 1000)
+          }),
+          end: (exit, answer) =>
+            Effect.suspend(() => {
+              const outcome = outcomeOf(exit)
+              const millis = elapsed()
+              latency.unsafeRecord(millis)
+              if (Option.isSome(span)) {
+                if (answer !== undefined) describeAnswer(span.value, answer)
+                if (outcome !== "ok") span.value.attribute("error.type", outcome)
+                span.value.end(clock.unsafeCurrentTimeNanos(), exit)
+              }
+              const counted = told.ended(outcome, millis / 1000, answer?.usage)
+              return aliases ? Effect.zipRight(counted, others.ended(outcome, millis / 1000, answer?.usage)) : counted
+            })
+        }))
       })
 
-    /** Tells of a call that is answered whole. */
-    const whole = <A extends Pick<ChatResponse, "model" | "usage" | "attempts">>(
-      call: Effect.Effect<A, LLMError>,
-      began: ReturnType<typeof begin>
-    ): Effect.Effect<A, LLMError> =>
-      Effect.uninterruptibleMask((restore) =>
-        Effect.flatMap(began, ({ around, end }) =>
-          Effect.onExit(restore(around(call)), (exit) =>
-            end(exit, Exit.isSuccess(exit) ? { ...exit.value, attempts: exit.value.attempts.length } : undefined)
-          )
-        )
-      )
-
-    const openTold = (request: ChatRequest.Input): Open =>
-      Effect.uninterruptibleMask((restore) =>
-        Effect.flatMap(begin("chat", modelOf(info, request), request), (call) =>
-          Effect.zipRight(
-            Effect.addFinalizer(() => call.end(Exit.interrupt(FiberId.none))),
-            Effect.matchCauseEffect(restore(call.around(fromStream(next.chatStream(request)))), {
-              onFailure: (cause) => Effect.zipRight(call.end(Exit.failCause(cause)), Effect.failCause(cause)),
-              onSuccess: (opened) => {
-                let start: Start | undefined
-                const finished = (finish: Finish) =>
-                  call.end(Exit.void, {
-                    id: start?.id ?? "",
-                    model: start?.model ?? info.model,
-                    finishReason: finish.reason,
-                    usage: finish.usage,
-                    attempts: start?.attempts.length ?? 1
-                  })
-                const seen = (events: Chunk.Chunk<ChatEvent>): Effect.Effect<void> => {
-                  for (const event of events) {
-                    if (event._tag === "Start") start = event
-                    else if (event._tag === "Finish") return finished(event)
-                  }
-                  return Effect.void
-                }
-                const told: OpenStream = {
-                  first: opened.first,
-                  pull: Effect.matchEffect(opened.pull, {
-                    onSuccess: (events) => Effect.as(seen(events), events),
-                    onFailure: (end) =>
-                      Effect.zipRight(
-                        Option.match(end, { onNone: () => Effect.void, onSome: (error) => call.end(Exit.fail(error)) }),
-                        Effect.fail(end)
-                      )
-                  })
-                }
-                return Effect.as(Effect.zipRight(toldBegan(call.elapsed()), seen(opened.first)), told)
-              }
-            })
-          )
-        )
-      )
-    const toldBegan = told.began
-
     return Effect.succeed({
-      ...next,
-      chat: (request) => whole(next.chat(request), begin("chat", modelOf(info, request), request)),
-      embed: (request) => whole(next.embed(request), begin("embeddings", modelOf(info, request))),
-      chatStream: (request) => toStream(openTold(request))
+      ...observed(next, begin),
+      status: Effect.map(next.status, (status) => ({
+        ...status,
+        calls: { latency: latency.unsafeSnapshot(), timeToFirstEvent: timeToFirstEvent.unsafeSnapshot() }
+      }))
     })
   }
 }
+
+/**
+ * What the calls of an `LLM` took, in milliseconds. It is part of the `status` of one whose telemetry is on.
+ *
+ * @since 0.1.0
+ * @category percentiles
+ */
+export interface CallTimes {
+  /** From the call to its end, retries included, however it ended. */
+  readonly latency: Distribution.Distribution
+  /** From the call to a stream's first event. */
+  readonly timeToFirstEvent: Distribution.Distribution
+}
+
+/**
+ * The percentiles of all calls of these `LLM`s together, in milliseconds. Whole calls are in it that were made since each was
+ * built; of one whose telemetry is off there is nothing.
+ *
+ * @since 0.1.0
+ * @category percentiles
+ */
+export const percentiles = (
+  llms: Iterable<Service>
+): Effect.Effect<{ readonly latency: Distribution.Summary; readonly timeToFirstEvent: Distribution.Summary }> =>
+  Effect.map(
+    Effect.forEach(llms, ({ status }) => status),
+    (all) => {
+      const summary = (of: (calls: CallTimes) => Distribution.Distribution): Distribution.Summary =>
+        Distribution.summary(
+          Distribution.mergeAll(all.flatMap(({ calls }) => (calls === undefined ? [] : [of(calls)])))
+        )
+      return {
+        latency: summary((calls) => calls.latency),
+        timeToFirstEvent: summary((calls) => calls.timeToFirstEvent)
+      }
+    }
+  )
+
+// -------------------------------------------------------------------------------------
+// callbacks
+// -------------------------------------------------------------------------------------
+
+/**
+ * A call that begins.
+ *
+ * @since 0.1.0
+ * @category callbacks
+ */
+export type CallStarted = Pick<
+  AccessLog.Entry,
+  "requestId" | "label" | "operation" | "streamed" | "provider" | "model" | "startedAt"
+>
+
+/**
+ * @since 0.1.0
+ * @category callbacks
+ */
+export interface Hooks {
+  readonly onStart?: (call: CallStarted) => Effect.Effect<void>
+  /** Once for every request that was sent, when the call is over: it is told from the call's receipt. */
+  readonly onAttempt?: (attempt: Attempt, call: CallStarted) => Effect.Effect<void>
+  readonly onEnd?: (call: AccessLog.Entry) => Effect.Effect<void>
+}
+
+/**
+ * @since 0.1.0
+ * @category callbacks
+ */
+export interface HookOptions {
+  /** The most callbacks that wait for slow ones before them; further ones are dropped, and a warning says how many. @default 1024 */
+  readonly capacity?: number
+  /** The longest that one may take before it is given up, with a warning. @default "5 seconds" */
+  readonly timeout?: Duration.DurationInput
+}
+
+/**
+ * The middleware that calls back. Callbacks are run one after the other by a fiber of their own, in the order of what happened:
+ * no call waits for one, and what a callback dies of is a warning in the log and nothing else. When the scope closes, those that
+ * wait are still run for as long as `timeout`.
+ *
+ * @since 0.1.0
+ * @category callbacks
+ */
+export const onCall =
+  (hooks: Hooks, options: HookOptions = {}): Middleware<never, Scope.Scope> =>
+  (next) =>
+    CallHooks.around(next, hooks, {
+      capacity: options.capacity ?? 1024,
+      timeout: Duration.decode(options.timeout ?? "5 seconds")
+    })

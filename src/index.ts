@@ -3,12 +3,14 @@
  *
  * @since 0.1.0
  */
+export * as AccessLog from "./AccessLog.js"
 export * as ApiKey from "./ApiKey.js"
 export * as Attempt from "./Attempt.js"
 export * as Budget from "./Budget.js"
 export * as CacheStore from "./CacheStore.js"
 export * as Chat from "./Chat.js"
 export * as ChatEvent from "./ChatEvent.js"
+export * as Distribution from "./Distribution.js"
 export * as Embedding from "./Embedding.js"
 export * as ContextWindow from "./ContextWindow.js"
 export * as Conversation from "./Conversation.js"
@@ -22,6 +24,7 @@ export * as LLMError from "./LLMError.js"
 export * as LLMFunction from "./LLMFunction.js"
 export * as Models from "./Models.js"
 export * as Pricing from "./Pricing.js"
+export * as Prometheus from "./Prometheus.js"
 export * as ProviderClient from "./ProviderClient.js"
 export * as AnthropicClient from "./provider/AnthropicClient.js"
 export * as ChatCompletionsClient from "./provider/ChatCompletionsClient.js"

@@ -1,6 +1,7 @@
 import { describe, expect, it } from "@effect/vitest"
 import type { Tracer } from "effect"
-import { Chunk, Effect, Layer, Metric, MetricState, Option, Stream } from "effect"
+import { Chunk, Effect, Fiber, Layer, Logger, Metric, MetricState, Option, Queue, Ref, Stream, TestClock } from "effect"
+import * as AccessLog from "../src/AccessLog.js"
 import * as Chat from "../src/Chat.js"
 import * as ChatEvent from "../src/ChatEvent.js"
 import * as KeyPool from "../src/KeyPool.js"
@@ -8,7 +9,9 @@ import * as LLM from "../src/LLM.js"
 import * as LLMErrors from "../src/LLMError.js"
 import * as ProviderClient from "../src/ProviderClient.js"
 import * as RateLimiter from "../src/RateLimiter.js"
-import { answer, context } from "./support/scripted.js"
+import * as Telemetry from "../src/Telemetry.js"
+import * as Collector from "./support/collector.js"
+import { answer, context, scripted } from "./support/scripted.js"
 
 const refused = new LLMErrors.AuthenticationError({ ...context, status: 401, message: "wrong key" })
 
@@ -145,6 +148,203 @@ describe("spans", () => {
       expect(whole.spans[0]?.attributes.get("gen_ai.usage.output_tokens")).toBe(4)
       const given = yield* traced(Stream.runDrain(Stream.take(llm.chatStream("?"), 1)))
       expect(given.spans.every((span) => span.status._tag === "Ended")).toBe(true)
+    })
+  )
+})
+
+describe("traces", () => {
+  it.scopedLive("arrive at a collector as the protocol wants them, with attributes and parents", () =>
+    Effect.gen(function* () {
+      const collector = yield* Collector.make
+      const llm = yield* service("collected")
+      const request = { messages: [Chat.user("the secret of my life")], temperature: 0.5, stop: ["END"] }
+      yield* Collector.exporting(
+        Effect.withSpan(Effect.zipRight(llm.chat(request), Stream.runDrain(llm.chatStream("?"))), "web request"),
+        collector
+      )
+      const spans = yield* collector.spans
+      expect(spans.map(({ kind, name, status }) => [name, kind, status.code])).toEqual([
+        ["web request", 1, 1],
+        ["chat model", 1, 1],
+        ["attempt model", 3, 2],
+        ["attempt model", 3, 1],
+        ["chat model", 1, 1],
+        ["attempt model", 3, 1]
+      ])
+      const [outer, chat, refusal, attempt, stream, streamed] = spans
+      expect(new Set(spans.map(({ traceId }) => traceId)).size).toBe(1)
+      expect([outer, chat, refusal, attempt, stream, streamed].map((span) => span?.parentSpanId)).toEqual([
+        undefined,
+        outer?.spanId,
+        chat?.spanId,
+        chat?.spanId,
+        outer?.spanId,
+        stream?.spanId
+      ])
+      expect(Object.fromEntries(chat?.attributes.map(({ key, value }) => [key, value]) ?? [])).toMatchObject({
+        "gen_ai.operation.name": { stringValue: "chat" },
+        "gen_ai.provider.name": { stringValue: "collected" },
+        "gen_ai.request.model": { stringValue: "model" },
+        "gen_ai.request.temperature": { doubleValue: 0.5 },
+        "gen_ai.request.stop_sequences": { arrayValue: { values: [{ stringValue: "END" }] } },
+        "gen_ai.response.finish_reasons": { arrayValue: { values: [{ stringValue: "stop" }] } },
+        "gen_ai.usage.input_tokens": { intValue: 3 },
+        "gen_ai.usage.output_tokens": { intValue: 4 },
+        "effect_llm.attempts": { intValue: 2 }
+      })
+      expect(Object.fromEntries(refusal?.attributes.map(({ key, value }) => [key, value]) ?? [])).toMatchObject({
+        "error.type": { stringValue: "AuthenticationError" },
+        "effect_llm.key.id": { stringValue: "bad" }
+      })
+      for (const { endTimeUnixNano, startTimeUnixNano } of spans) {
+        expect(endTimeUnixNano).toBeGreaterThanOrEqual(startTimeUnixNano)
+      }
+      const told = spans.flatMap(({ attributes, name }) => [
+        name,
+        ...attributes.map(({ value }) =>
+          JSON.stringify(value, (_, it: unknown) => (typeof it === "bigint" ? String(it) : it))
+        )
+      ])
+      expect(told.join(" ")).not.toMatch(/secret|Hello/)
+    })
+  )
+})
+
+describe("percentiles", () => {
+  const after = (duration: number) => Effect.delay(Effect.succeed(answer("Hello")), duration)
+
+  it.effect("are those of the calls of one LLM, or of several together", () =>
+    Effect.gen(function* () {
+      const taking = (...durations: readonly [number, ...Array<number>]) =>
+        Effect.gen(function* () {
+          const [first, ...rest] = durations
+          const llm = yield* Effect.flatMap(scripted(after(first), ...rest.map(after)), Telemetry.make())
+          for (let call = 0; call < durations.length; call++) {
+            const fiber = yield* Effect.fork(
+              call === 0 ? Effect.asVoid(llm.chat("?")) : Stream.runDrain(llm.chatStream("?"))
+            )
+            yield* TestClock.adjust("10 seconds")
+            yield* Fiber.join(fiber)
+          }
+          return llm
+        })
+      const one = yield* taking(100, 200, 300)
+      const two = yield* taking(1000)
+      expect((yield* one.status).calls?.latency).toMatchObject({ count: 3, sum: 600, min: 100, max: 300 })
+      const { latency, timeToFirstEvent } = yield* Telemetry.percentiles([one, two])
+      expect(latency).toMatchObject({ count: 4, mean: 400, min: 100, max: 1000 })
+      expect(latency.p50 / 200).toBeCloseTo(1, 1)
+      expect(timeToFirstEvent).toMatchObject({ count: 2, min: 200, max: 300 })
+      const silent = yield* service("unmeasured", { telemetry: false })
+      expect((yield* silent.status).calls).toBeUndefined()
+      expect((yield* Telemetry.percentiles([silent])).latency.count).toBe(0)
+    })
+  )
+
+  it.effect("count what broke and what was given up as well, and tokens of what had arrived", () =>
+    Effect.gen(function* () {
+      const next = yield* scripted({
+        stream: Stream.concat(
+          Stream.take(Stream.rechunk(Stream.fromIterable(ChatEvent.fromResponse(answer("Hello"))), 1), 2),
+          Stream.fail(refused)
+        )
+      })
+      const llm = yield* Telemetry.make()({ ...next, info: { ...next.info, provider: "broken" } })
+      yield* Effect.flip(Stream.runDrain(llm.chatStream("?")))
+      yield* Stream.runDrain(Stream.take(llm.chatStream("?"), 2))
+      expect((yield* llm.status).calls?.latency.count).toBe(2)
+      expect(yield* valueOf("llm_requests_total", { provider: "broken", outcome: "interrupted" })).toEqual([1])
+      expect(yield* valueOf("llm_requests_total", { provider: "broken", outcome: "AuthenticationError" })).toEqual([1])
+      expect(yield* valueOf("llm_tokens_total", { provider: "broken", kind: "output" })).toEqual([2])
+    })
+  )
+})
+
+describe("callbacks", () => {
+  const silently = Effect.provide(Logger.remove(Logger.defaultLogger))
+
+  it.scoped("hear of a call's beginning, its attempts and its end, in this order", () =>
+    Effect.gen(function* () {
+      const heard = yield* Queue.unbounded<readonly [string, string]>()
+      const llm = yield* Effect.flatMap(
+        service("called"),
+        Telemetry.onCall({
+          onStart: ({ requestId }) => Queue.offer(heard, ["start", requestId]),
+          onAttempt: ({ keyId }, { requestId }) => Queue.offer(heard, [keyId, requestId]),
+          onEnd: ({ outcome, requestId, usage }) => Queue.offer(heard, [`${outcome} ${usage?.outputTokens}`, requestId])
+        })
+      )
+      yield* AccessLog.withRequestId(llm.chat("?"), "one")
+      yield* AccessLog.withRequestId(Stream.runDrain(llm.chatStream("?")), "two")
+      expect(Chunk.toReadonlyArray(yield* Queue.takeN(heard, 7))).toEqual([
+        ["start", "one"],
+        ["bad", "one"],
+        ["key", "one"],
+        ["ok 4", "one"],
+        ["start", "two"],
+        ["key", "two"],
+        ["ok 4", "two"]
+      ])
+    })
+  )
+
+  it.scoped("that die, or never end, are given up, and neither the call nor the next callback minds", () =>
+    Effect.gen(function* () {
+      const heard = yield* Queue.unbounded<string>()
+      const llm = yield* Effect.flatMap(
+        scripted("Hello"),
+        Telemetry.onCall(
+          {
+            onStart: () => {
+              throw new Error("bug")
+            },
+            onAttempt: () => Effect.uninterruptible(Effect.never),
+            onEnd: ({ outcome }) => Effect.zipRight(Queue.offer(heard, outcome), Effect.interrupt)
+          },
+          { timeout: "3 seconds" }
+        )
+      )
+      expect((yield* llm.chat("?")).text).toBe("Hello")
+      expect((yield* llm.chat("?")).text).toBe("Hello")
+      expect(yield* Queue.size(heard)).toBe(0)
+      yield* TestClock.adjust("3 seconds")
+      expect(Chunk.toReadonlyArray(yield* Queue.takeAll(heard))).toEqual(["ok"])
+      yield* TestClock.adjust("3 seconds")
+      expect(Chunk.toReadonlyArray(yield* Queue.takeAll(heard))).toEqual(["ok"])
+    }).pipe(silently)
+  )
+
+  it.scoped("that are too slow are dropped in the end, and a warning says how many", () =>
+    Effect.gen(function* () {
+      const warnings: Array<string> = []
+      const logger = Logger.make<unknown, void>(({ message }) => {
+        warnings.push(String(message))
+      })
+      yield* Effect.gen(function* () {
+        const ended = yield* Ref.make(0)
+        const onEnd = () =>
+          Effect.delay(
+            Ref.update(ended, (n) => n + 1),
+            "1 second"
+          )
+        const llm = yield* Effect.flatMap(scripted("Hello"), Telemetry.onCall({ onEnd }, { capacity: 4 }))
+        yield* Effect.repeatN(llm.chat("?"), 99)
+        yield* TestClock.adjust("1 minute")
+        const heard = yield* Ref.get(ended)
+        expect(heard).toBeGreaterThanOrEqual(4)
+        expect(heard).toBeLessThanOrEqual(5)
+        expect(warnings).toEqual([`${100 - heard} callbacks of calls were dropped: they are too slow`])
+      }).pipe(Effect.provide(Logger.replace(Logger.defaultLogger, logger)))
+    })
+  )
+
+  it.effect("that wait when the layer is released are still run", () =>
+    Effect.gen(function* () {
+      const ended = yield* Ref.make(0)
+      const onEnd = () => Ref.update(ended, (n) => n + 1)
+      const layer = Layer.effect(LLM.LLM, scripted("Hello")).pipe(LLM.withMiddleware(Telemetry.onCall({ onEnd })))
+      yield* Effect.provide(Effect.repeatN(LLM.chat("?"), 9), layer)
+      expect(yield* Ref.get(ended)).toBe(10)
     })
   )
 })

@@ -44,31 +44,31 @@ export const metrics = {
   wait: Metric.fromMetricKey(keys.wait)
 } as const
 
-type Labels = Readonly<Record<string, string>>
+export type Labels = Readonly<Record<string, string>>
 
 /** Puts labels on a metric's key. */
-const labelled = (labels: Labels) =>
+export const labelled = (labels: Labels) =>
   MetricKey.taggedWithLabels(Object.entries(labels).map(([label, value]) => MetricLabel.make(label, value)))
 
 /** Counts under the labels that the fiber adds to every metric. */
 type Count = (labels: ReadonlyArray<MetricLabel.MetricLabel>) => void
 
-const counted = (count: Count): Effect.Effect<void> =>
+export const counted = (count: Count): Effect.Effect<void> =>
   FiberRef.getWith(FiberRef.currentMetricLabels, (labels) => Effect.sync(() => count(labels)))
 
-/** A counter by the last of its labels, whose values are few but not known beforehand. */
-const countBy = (key: MetricKey.MetricKey.Counter<number>, labels: Labels, label: string) => {
+/** A counter by labels that follow from a word, of which there are few but not known beforehand. */
+const countBy = (key: MetricKey.MetricKey.Counter<number>, labelsOf: (word: string) => Labels) => {
   const counters = new Map<string, Metric.Metric.Counter<number>>()
   return (value: string): Metric.Metric.Counter<number> => {
     const known = counters.get(value)
     if (known !== undefined) return known
-    const created = Metric.fromMetricKey(labelled({ ...labels, [label]: value })(key))
+    const created = Metric.fromMetricKey(labelled(labelsOf(value))(key))
     counters.set(value, created)
     return created
   }
 }
 
-const labelsOf = ({ model, provider }: ModelInfo): Labels => ({ provider, model })
+export const labelsOf = ({ model, provider }: ModelInfo): Labels => ({ provider, model })
 
 export interface KeyMeters {
   readonly began: Effect.Effect<void>
@@ -79,16 +79,15 @@ export const ofKey = (info: ModelInfo, key: ApiKey): KeyMeters => {
   const labels = { ...labelsOf(info), key_id: key.id }
   const inFlight = Metric.fromMetricKey(labelled(labels)(keys.inFlight))
   const loadFactor = Metric.fromMetricKey(labelled(labels)(keys.loadFactor))
-  const attempts = countBy(keys.attempts, labels, "outcome")
-  const cooldowns = countBy(keys.cooldowns, labels, "reason")
+  const attempts = countBy(keys.attempts, (outcome) => ({ ...labels, outcome }))
+  const cooldowns = countBy(keys.cooldowns, (reason) => ({ ...labels, reason }))
   const limit = key.maxConcurrency ?? key.weight
-  let count = 0
+  // Read back instead of counted here: another `LLM` may use a key under the same name, as one does that takes over from another.
   const shift =
     (by: number): Count =>
     (added) => {
-      count += by
-      inFlight.unsafeUpdate(count, added)
-      loadFactor.unsafeUpdate(count / limit, added)
+      inFlight.unsafeModify(by, added)
+      loadFactor.unsafeUpdate(inFlight.unsafeValue(added).value / limit, added)
     }
   const leave = shift(-1)
   return {
@@ -117,9 +116,14 @@ export interface CallMeters {
   readonly began: (seconds: number) => Effect.Effect<void>
 }
 
-export const ofCalls = (info: ModelInfo): CallMeters => {
+/** `withStatus`: whether requests also have the label that others give them. */
+export const ofCalls = (info: ModelInfo, withStatus: boolean): CallMeters => {
   const labels = labelsOf(info)
-  const requests = countBy(keys.requests, labels, "outcome")
+  const requests = countBy(keys.requests, (outcome) => ({
+    ...labels,
+    outcome,
+    ...(withStatus ? { status: outcome === "ok" ? "success" : "error" } : {})
+  }))
   const duration = Metric.fromMetricKey(labelled(labels)(keys.duration))
   const timeToFirstEvent = Metric.fromMetricKey(labelled(labels)(keys.timeToFirstEvent))
   const tokens = (kind: string) => Metric.fromMetricKey(labelled({ ...labels, kind })(keys.tokens))

@@ -1,0 +1,200 @@
+/**
+ * How values are spread, in bounded memory: any percentile within one part in a hundred, however many values there were.
+ *
+ * It is a DDSketch (Masson, Rim, Lee: "DDSketch: a fast and fully-mergeable quantile sketch", VLDB 2019): values are counted
+ * in buckets that grow by 2 %. Distributions of several models or processes are merged without loss, and are plain JSON.
+ *
+ * @example
+ * ```ts
+ * import { Distribution } from "effect-llm"
+ *
+ * const here = Distribution.fromIterable([12, 15, 240])
+ * const there = Distribution.fromIterable([18, 900])
+ * const p95 = Distribution.quantile(Distribution.merge(here, there), 0.95)
+ * ```
+ *
+ * @since 0.1.0
+ */
+import { Option, Schema } from "effect"
+
+const Count = Schema.Int.pipe(Schema.nonNegative())
+
+/**
+ * Values, counted.
+ *
+ * @since 0.1.0
+ * @category model
+ */
+export const Distribution = Schema.Struct({
+  count: Count,
+  sum: Schema.Number,
+  /** The smallest value; 0 where there is none. */
+  min: Schema.Number,
+  /** The largest value; 0 where there is none. */
+  max: Schema.Number,
+  /** Buckets that are not empty, from the smallest values to the largest: their number and how many values they hold. */
+  buckets: Schema.Array(Schema.Tuple(Schema.Int, Count))
+}).annotations({ identifier: "Distribution" })
+
+/**
+ * @since 0.1.0
+ * @category model
+ */
+export type Distribution = typeof Distribution.Type
+
+/** How far a percentile may be from a value that was there. */
+const accuracy = 0.01
+
+const growth = (1 + accuracy) / (1 - accuracy)
+
+const logGrowth = Math.log(growth)
+
+/** What is nearer to zero counts as this, and what is beyond the largest as that: 2,500 buckets at most. */
+const smallest = 1e-9
+
+const largest = 1e12
+
+const bucketOf = (value: number): number =>
+  Math.ceil(Math.log(Math.min(Math.max(value, smallest), largest)) / logGrowth)
+
+const middleOf = (bucket: number): number => (2 * growth ** bucket) / (growth + 1)
+
+/**
+ * No values.
+ *
+ * @since 0.1.0
+ * @category monoid
+ */
+export const empty: Distribution = { count: 0, sum: 0, min: 0, max: 0, buckets: [] }
+
+/**
+ * Counts values as they come. It is for one fiber's thread of execution to write, and for anyone to read.
+ *
+ * @since 0.1.0
+ * @category recording
+ */
+export interface Recorder {
+  /** Counts a value. Values that are negative or no numbers are not counted. */
+  readonly unsafeRecord: (value: number) => void
+  /** All that was counted until now. */
+  readonly unsafeSnapshot: () => Distribution
+}
+
+/**
+ * @since 0.1.0
+ * @category recording
+ */
+export const unsafeMakeRecorder = (): Recorder => {
+  const buckets = new Map<number, number>()
+  let [count, sum, min, max] = [0, 0, Infinity, 0]
+  return {
+    unsafeRecord: (value) => {
+      if (!(value >= 0 && value < Infinity)) return
+      const bucket = bucketOf(value)
+      buckets.set(bucket, (buckets.get(bucket) ?? 0) + 1)
+      count += 1
+      sum += value
+      min = Math.min(min, value)
+      max = Math.max(max, value)
+    },
+    unsafeSnapshot: () =>
+      count === 0 ? empty : { count, sum, min, max, buckets: [...buckets].sort(([a], [b]) => a - b) }
+  }
+}
+
+/**
+ * The distribution of values. Those that are negative or no numbers are left out.
+ *
+ * @since 0.1.0
+ * @category constructors
+ */
+export const fromIterable = (values: Iterable<number>): Distribution => {
+  const recorder = unsafeMakeRecorder()
+  for (const value of values) recorder.unsafeRecord(value)
+  return recorder.unsafeSnapshot()
+}
+
+/**
+ * The values of both: a commutative monoid with `empty`.
+ *
+ * @since 0.1.0
+ * @category monoid
+ */
+export const merge = (self: Distribution, that: Distribution): Distribution => {
+  if (self.count === 0) return that
+  if (that.count === 0) return self
+  const buckets = new Map(self.buckets)
+  for (const [bucket, count] of that.buckets) buckets.set(bucket, (buckets.get(bucket) ?? 0) + count)
+  return {
+    count: self.count + that.count,
+    sum: self.sum + that.sum,
+    min: Math.min(self.min, that.min),
+    max: Math.max(self.max, that.max),
+    buckets: [...buckets].sort(([a], [b]) => a - b)
+  }
+}
+
+/**
+ * @since 0.1.0
+ * @category monoid
+ */
+export const mergeAll = (all: Iterable<Distribution>): Distribution => {
+  let merged = empty
+  for (const distribution of all) merged = merge(merged, distribution)
+  return merged
+}
+
+/**
+ * The value below which this share of all values lies: `quantile(latencies, 0.95)`. It is within 1 % of a value that was
+ * counted; 0 gives the smallest and 1 the largest. `None` where nothing was counted.
+ *
+ * @since 0.1.0
+ * @category reading
+ */
+export const quantile = (self: Distribution, share: number): Option.Option<number> => {
+  if (self.count === 0) return Option.none()
+  if (share <= 0) return Option.some(self.min)
+  if (share >= 1) return Option.some(self.max)
+  const rank = share * (self.count - 1)
+  let below = 0
+  for (const [bucket, count] of self.buckets) {
+    below += count
+    if (below > rank) return Option.some(Math.min(Math.max(middleOf(bucket), self.min), self.max))
+  }
+  return Option.some(self.max)
+}
+
+/**
+ * What a person looks at first, in the unit of the values; all are 0 where nothing was counted.
+ *
+ * @since 0.1.0
+ * @category model
+ */
+export interface Summary {
+  readonly count: number
+  readonly mean: number
+  readonly min: number
+  readonly p50: number
+  readonly p90: number
+  readonly p95: number
+  readonly p99: number
+  readonly max: number
+}
+
+/**
+ * @since 0.1.0
+ * @category reading
+ */
+export const summary = (self: Distribution): Summary => {
+  const at = (share: number): number => Option.getOrElse(quantile(self, share), () => 0)
+  return {
+    count: self.count,
+    mean: self.count === 0 ? 0 : self.sum / self.count,
+    min: self.min,
+    p50: at(0.5),
+    p90: at(0.9),
+    p95: at(0.95),
+    p99: at(0.99),
+    max: self.max
+  }
+}

@@ -1,0 +1,66 @@
+/** The models of a file by all the names they have. */
+import { Array as Arr, Either } from "effect"
+import type { Listed } from "../Models.js"
+import type { Service as LLMService } from "../LLM.js"
+import { ModelNotFoundError } from "../LLMError.js"
+import type { ModelEntry, ProviderFile } from "../ProviderFile.js"
+
+export type Found = Either.Either<LLMService, ModelNotFoundError>
+
+export interface Catalogue {
+  readonly find: (name: string) => Found
+  readonly list: ReadonlyArray<Listed>
+  /** The model that is meant where none is named. */
+  readonly chosen: () => Found
+}
+
+/** What a model is called throughout. */
+export const idOf = ({ model, provider }: ModelEntry): string => `${provider}/${model}`
+
+/** A name in one or in two words. */
+export const nameOf = (nameOrProvider: string, model?: string): string =>
+  model === undefined ? nameOrProvider : `${nameOrProvider}/${model}`
+
+const unknown = (name: string, message: string): Found =>
+  Either.left(new ModelNotFoundError({ provider: "", model: name, attempts: [], message }))
+
+/** `fallback` is the default where the file has none. */
+export const make = (
+  file: ProviderFile,
+  models: ReadonlyArray<{ readonly entry: ModelEntry; readonly llm: LLMService }>,
+  fallback: string | undefined
+): Catalogue => {
+  const byId = new Map(models.map(({ entry, llm }) => [idOf(entry), llm]))
+  const byModel = Arr.groupBy(models, ({ entry }) => entry.model)
+  const names = [...byId.keys()].join(", ")
+
+  const find = (name: string): Found => {
+    const id = file.aliases[name] ?? name
+    const exact = byId.get(id)
+    if (exact !== undefined) return Either.right(exact)
+    const [bare, ...others] = byModel[id] ?? []
+    if (bare === undefined) return unknown(name, `No model is called "${name}". There are: ${names}.`)
+    return others.length === 0
+      ? Either.right(bare.llm)
+      : unknown(
+          name,
+          `Several models are called "${name}": ${[bare, ...others].map(({ entry }) => idOf(entry)).join(", ")}. Name one.`
+        )
+  }
+
+  const chosen = file.default ?? fallback
+  const [only, ...others] = models
+  return {
+    find,
+    list: models.map(({ entry, llm }) => ({
+      ...llm.info,
+      aliases: Object.keys(file.aliases).filter((alias) => file.aliases[alias] === idOf(entry))
+    })),
+    chosen: () => {
+      if (chosen !== undefined) return find(chosen)
+      return only !== undefined && others.length === 0
+        ? Either.right(only.llm)
+        : unknown("", `No default model. Set "$default" in the file or LLM_DEFAULT_MODEL to one of: ${names}.`)
+    }
+  }
+}

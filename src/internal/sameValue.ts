@@ -1,0 +1,17 @@
+/** Whether two values of a file say the same: texts, numbers, lists, plain objects, and what knows by itself when it is equal. */
+import { Equal } from "effect"
+import { isRecord } from "../wire/json.js"
+
+export const sameValue = (self: unknown, that: unknown): boolean => {
+  if (Equal.equals(self, that)) return true
+  if (Equal.isEqual(self) || Equal.isEqual(that)) return false
+  if (Array.isArray(self)) {
+    return Array.isArray(that) && self.length === that.length && self.every((value, i) => sameValue(value, that[i]))
+  }
+  if (!isRecord(self) || !isRecord(that) || Array.isArray(that)) return false
+  const names = Object.keys(self)
+  return (
+    names.length === Object.keys(that).length &&
+    names.every((name) => Object.hasOwn(that, name) && sameValue(self[name], that[name]))
+  )
+}

@@ -1,0 +1,272 @@
+import { describe, expect, it } from "@effect/vitest"
+import {
+  Array as Arr,
+  Cause,
+  Effect,
+  Exit,
+  Fiber,
+  HashMap,
+  Layer,
+  Logger,
+  LogLevel,
+  Ref,
+  Stream,
+  TestClock
+} from "effect"
+import * as AccessLog from "../src/AccessLog.js"
+import * as Chat from "../src/Chat.js"
+import * as ChatEvent from "../src/ChatEvent.js"
+import { Label } from "../src/internal/label.js"
+import * as LLM from "../src/LLM.js"
+import type { Step } from "./support/scripted.js"
+import { answer, malformed, scripted } from "./support/scripted.js"
+
+interface Line {
+  readonly message: string
+  readonly level: string
+  readonly fields: Readonly<Record<string, unknown>>
+}
+
+/** The lines that an effect logs. */
+const logged = <A, E, R>(effect: Effect.Effect<A, E, R>) =>
+  Effect.gen(function* () {
+    const lines: Array<Line> = []
+    const logger = Logger.make<unknown, void>(({ annotations, logLevel, message }) => {
+      lines.push({
+        message: Arr.ensure(message).map(String).join(" "),
+        level: logLevel.label,
+        fields: Object.fromEntries(HashMap.toEntries(annotations))
+      })
+    })
+    const exit = yield* Effect.exit(Effect.provide(effect, Logger.replace(Logger.defaultLogger, logger)))
+    return { exit, lines }
+  })
+
+const calling = (options: AccessLog.Options, ...steps: readonly [Step, ...Array<Step>]) =>
+  Effect.flatMap(scripted(...steps), AccessLog.make(options))
+
+const only = <A>(all: ReadonlyArray<A>): A => {
+  const [first, ...rest] = all
+  if (first === undefined || rest.length > 0) throw new Error(`${all.length} instead of one`)
+  return first
+}
+
+const slow = Effect.delay(Effect.succeed(answer("Hello")), "120 millis")
+
+describe("a call", () => {
+  it.effect("is one line with all that one must know to find it, and nothing that was said", () =>
+    Effect.gen(function* () {
+      const llm = yield* calling({}, slow)
+      const { lines } = yield* logged(
+        Effect.fork(llm.chat({ messages: [Chat.user("the secret of my life")], temperature: 1 })).pipe(
+          Effect.tap(() => TestClock.adjust("1 second")),
+          Effect.flatMap((fiber) => fiber.await),
+          AccessLog.withRequestId("req-7"),
+          Effect.provideService(Label, "team-a")
+        )
+      )
+      const line = only(lines)
+      expect(line.level).toBe("INFO")
+      expect(line.message).toBe("llm call")
+      expect(line.fields).toEqual({
+        request_id: "req-7",
+        label: "team-a",
+        operation: "chat",
+        streamed: false,
+        provider: "test",
+        model: "model",
+        answered_by: "model",
+        key_id: "key",
+        attempts: 1,
+        outcome: "ok",
+        finish_reason: "stop",
+        input_tokens: 3,
+        output_tokens: 4,
+        cached_input_tokens: 0,
+        cache_write_tokens: 0,
+        reasoning_tokens: 0,
+        estimated: false,
+        latency_ms: 120
+      })
+      expect(JSON.stringify(lines)).not.toMatch(/secret|Hello/)
+    })
+  )
+
+  it.effect("that failed is a warning, with its error's class and status and none of its words", () =>
+    Effect.gen(function* () {
+      const llm = yield* calling({}, malformed)
+      const { exit, lines } = yield* logged(llm.chat("?"))
+      expect(Exit.isFailure(exit)).toBe(true)
+      expect(only(lines)).toMatchObject({
+        level: "WARN",
+        fields: { outcome: "MalformedResponseError", attempts: 1, key_id: "key" }
+      })
+      expect(JSON.stringify(lines)).not.toContain("html")
+    })
+  )
+
+  it.effect("that was given up, or died, is told as that", () =>
+    Effect.gen(function* () {
+      const llm = yield* calling({}, Effect.never, Effect.dieMessage("bug"))
+      const { lines } = yield* logged(
+        Effect.gen(function* () {
+          const fiber = yield* Effect.fork(llm.chat("?"))
+          yield* Effect.yieldNow()
+          yield* Fiber.interrupt(fiber)
+          yield* Effect.exit(llm.chat("?"))
+        })
+      )
+      expect(lines.map(({ fields, level }) => [level, fields["outcome"]])).toEqual([
+        ["INFO", "interrupted"],
+        ["WARN", "defect"]
+      ])
+    })
+  )
+
+  it.effect("that embeds is told too", () =>
+    Effect.gen(function* () {
+      const llm = yield* calling({}, "Hello")
+      const { lines } = yield* logged(llm.embed(["a", "b"]))
+      expect(only(lines).fields).toMatchObject({ operation: "embeddings", outcome: "ok", input_tokens: 3 })
+    })
+  )
+})
+
+describe("a stream", () => {
+  const paced = Stream.fromIterable(ChatEvent.fromResponse(answer("Hello there"))).pipe(
+    Stream.rechunk(1),
+    Stream.tap(() => Effect.sleep("10 millis"))
+  )
+
+  it.effect("is one line when it is over, with the time to its first event", () =>
+    Effect.gen(function* () {
+      const llm = yield* calling({}, { stream: paced })
+      const { lines } = yield* logged(
+        Effect.flatMap(Effect.fork(Stream.runDrain(llm.chatStream("?"))), (fiber) =>
+          Effect.zipRight(TestClock.adjust("1 second"), fiber.await)
+        )
+      )
+      expect(only(lines).fields).toMatchObject({
+        streamed: true,
+        outcome: "ok",
+        finish_reason: "stop",
+        output_tokens: 4,
+        time_to_first_event_ms: 10,
+        latency_ms: 30
+      })
+    })
+  )
+
+  it.effect("that was given up tells what had arrived, estimated", () =>
+    Effect.gen(function* () {
+      const long = answer("Hello there, this is a long answer")
+      const llm = yield* calling({}, { stream: Stream.rechunk(Stream.fromIterable(ChatEvent.fromResponse(long)), 1) })
+      const { lines } = yield* logged(Stream.runDrain(Stream.take(llm.chatStream("?"), 2)))
+      expect(only(lines).fields).toMatchObject({ outcome: "interrupted", key_id: "key", estimated: true })
+      expect(only(lines).fields["output_tokens"]).toBeGreaterThan(3)
+    })
+  )
+
+  it.effect("that broke tells the error", () =>
+    Effect.gen(function* () {
+      const broken = Stream.concat(
+        Stream.take(Stream.fromIterable(ChatEvent.fromResponse(answer("Hello"))), 2),
+        Stream.fail(malformed)
+      )
+      const llm = yield* calling({}, { stream: broken })
+      const { lines } = yield* logged(Stream.runDrain(llm.chatStream("?")))
+      expect(only(lines).fields).toMatchObject({ outcome: "MalformedResponseError", estimated: true })
+    })
+  )
+})
+
+describe("a line", () => {
+  it.effect("is JSON or text where that is asked for", () =>
+    Effect.gen(function* () {
+      const written = (format: "json" | "text") =>
+        Effect.gen(function* () {
+          const llm = yield* calling({ format, level: () => LogLevel.Debug }, "Hello")
+          const call = AccessLog.withRequestId(llm.chat({ messages: [Chat.user("?")], model: 'of "mine"\n' }), "r 1")
+          return only((yield* logged(Logger.withMinimumLogLevel(call, LogLevel.Debug))).lines)
+        })
+      const json = yield* written("json")
+      expect(json.level).toBe("DEBUG")
+      expect(JSON.parse(json.message)).toMatchObject({
+        started_at: "1970-01-01T00:00:00.000Z",
+        request_id: "r 1",
+        model: 'of "mine"\n',
+        outcome: "ok"
+      })
+      const text = (yield* written("text")).message
+      expect(
+        text.startsWith('request_id="r 1" operation=chat streamed=false provider=test model="of \\"mine\\"\\n"')
+      ).toBe(true)
+      expect(text).not.toContain("\n")
+    })
+  )
+
+  it.effect("is left out where it is not wanted", () =>
+    Effect.gen(function* () {
+      const llm = yield* calling({ filter: ({ outcome }) => outcome !== "ok" }, "Hello", malformed)
+      const { lines } = yield* logged(Effect.zipRight(llm.chat("?"), Effect.exit(llm.chat("?"))))
+      expect(only(lines).fields["outcome"]).toBe("MalformedResponseError")
+    })
+  )
+
+  it.effect("that cannot be written does not break the call", () =>
+    Effect.gen(function* () {
+      const llm = yield* calling({}, "Hello")
+      const broken = Logger.replace(
+        Logger.defaultLogger,
+        Logger.make(() => {
+          throw new Error("disk full")
+        })
+      )
+      expect((yield* Effect.provide(llm.chat("?"), broken)).text).toBe("Hello")
+      const odd = yield* calling(
+        {
+          level: () => {
+            throw new Error("bug")
+          }
+        },
+        "Hello"
+      )
+      const { exit, lines } = yield* logged(odd.chat("?"))
+      expect(Exit.isSuccess(exit)).toBe(true)
+      expect(only(lines).level).toBe("ERROR")
+    })
+  )
+})
+
+describe("a request id", () => {
+  it.effect("is made where none is given, another one each time, and is known within the call", () =>
+    Effect.gen(function* () {
+      const seen = yield* Ref.make<ReadonlyArray<string>>([])
+      const within = Effect.zipRight(
+        Effect.zipRight(
+          Effect.flatMap(AccessLog.requestId, (id) => Ref.update(seen, (ids) => [...ids, id])),
+          Effect.log("within")
+        ),
+        Effect.succeed(answer("Hello"))
+      )
+      const inner = yield* calling({}, within)
+      const llm = yield* AccessLog.make()(inner)
+      const { lines } = yield* logged(Effect.zipRight(llm.chat("?"), llm.chat("?")))
+      const ids = yield* Ref.get(seen)
+      expect(new Set(ids).size).toBe(2)
+      for (const id of ids) expect(id).toMatch(/^[0-9a-f]{28}$/)
+      // Of each call: what it logs itself, and what either of two access logs says of it.
+      expect(lines.map(({ fields }) => fields["request_id"])).toEqual(ids.flatMap((id) => [id, id, id]))
+      expect(yield* AccessLog.requestId).toBe("")
+    })
+  )
+
+  it.effect("belongs to a layer's calls as to any other", () =>
+    Effect.gen(function* () {
+      const layer = Layer.effect(LLM.LLM, scripted("Hello")).pipe(LLM.withMiddleware(AccessLog.make()))
+      const { exit, lines } = yield* logged(Effect.provide(AccessLog.withRequestId(LLM.chat("?"), "one"), layer))
+      expect(Exit.isSuccess(exit) ? exit.value.text : Cause.pretty(exit.cause)).toBe("Hello")
+      expect(only(lines).fields["request_id"]).toBe("one")
+    })
+  )
+})

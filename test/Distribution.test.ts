@@ -1,0 +1,63 @@
+import { describe, expect, it } from "@effect/vitest"
+import { FastCheck, Option, Schema } from "effect"
+import * as Distribution from "../src/Distribution.js"
+
+const values = FastCheck.array(FastCheck.double({ min: 0.001, max: 1e6, noNaN: true }), {
+  minLength: 1,
+  maxLength: 300
+})
+
+const share = FastCheck.double({ min: 0, max: 1, noNaN: true })
+
+const quantile = (self: Distribution.Distribution, at: number): number =>
+  Option.getOrThrow(Distribution.quantile(self, at))
+
+describe("a distribution", () => {
+  it.prop("knows any percentile within 1 % of a value that was there", [values, share], ([all, at]) => {
+    const sorted = all.toSorted((a, b) => a - b)
+    const exact = sorted[Math.floor(at * (sorted.length - 1))] ?? Number.NaN
+    expect(Math.abs(quantile(Distribution.fromIterable(all), at) - exact)).toBeLessThanOrEqual(exact * 0.01 + 1e-9)
+  })
+
+  it.prop(
+    "is the same, however its values were spread over parts",
+    [values, values, values, share],
+    ([a, b, c, at]) => {
+      const [x, y, z] = [a, b, c].map(Distribution.fromIterable)
+      if (x === undefined || y === undefined || z === undefined) throw new Error("there are three")
+      const parts = Distribution.merge(z, Distribution.merge(y, x))
+      const whole = Distribution.fromIterable([...a, ...b, ...c])
+      expect({ ...parts, sum: 0 }).toEqual({ ...whole, sum: 0 })
+      expect(parts.sum).toBeCloseTo(whole.sum, 3)
+      expect(quantile(parts, at)).toBe(quantile(whole, at))
+      expect(Distribution.merge(x, Distribution.empty)).toEqual(x)
+    }
+  )
+
+  it.prop("comes back from JSON as it was", [values], ([all]) => {
+    const self = Distribution.fromIterable(all)
+    const codec = Schema.parseJson(Distribution.Distribution)
+    expect(Schema.decodeSync(codec)(Schema.encodeSync(codec)(self))).toEqual(self)
+  })
+
+  it("does not grow with the number of its values", () => {
+    const recorder = Distribution.unsafeMakeRecorder()
+    for (let n = 0; n < 200_000; n++) recorder.unsafeRecord(((n * 7919) % 1_000_003) ** 2 / 1000)
+    const snapshot = recorder.unsafeSnapshot()
+    expect(snapshot.count).toBe(200_000)
+    expect(snapshot.buckets.length).toBeLessThan(2_500)
+  })
+
+  it("leaves out what is no time, and says nothing of nothing", () => {
+    const self = Distribution.fromIterable([Number.NaN, -1, Infinity])
+    expect(self).toEqual(Distribution.empty)
+    expect(Distribution.quantile(self, 0.5)).toEqual(Option.none())
+    expect(Distribution.summary(self)).toMatchObject({ count: 0, mean: 0, p99: 0 })
+    expect(Distribution.summary(Distribution.fromIterable([0, 10]))).toMatchObject({
+      count: 2,
+      mean: 5,
+      min: 0,
+      max: 10
+    })
+  })
+})

@@ -1,0 +1,371 @@
+import { FileSystem, HttpClient, HttpClientResponse } from "@effect/platform"
+import { SystemError } from "@effect/platform/Error"
+import { NodeContext, NodeHttpClient } from "@effect/platform-node"
+import { describe, expect, it } from "@effect/vitest"
+import {
+  Chunk,
+  ConfigProvider,
+  Context,
+  Effect,
+  Either,
+  Fiber,
+  Layer,
+  Logger,
+  Option,
+  Queue,
+  Ref,
+  Stream,
+  TestClock
+} from "effect"
+import * as ApiKey from "../src/ApiKey.js"
+import * as ChatEvent from "../src/ChatEvent.js"
+import type { Service } from "../src/LLM.js"
+import * as LLM from "../src/LLM.js"
+import * as Models from "../src/Models.js"
+import { SimulatedProvider } from "../src/testing/index.js"
+
+const environment = Effect.withConfigProvider(ConfigProvider.fromMap(new Map()))
+
+const model = (name: string, keys: ReadonlyArray<unknown>, more: object = {}) => ({
+  model_name: name,
+  api_keys: keys,
+  base_url: "http://acme.test/v1",
+  rate_limit_capacity: 100,
+  rate_limit_refill_rate: 100,
+  max_retries: 1,
+  ...more
+})
+
+const key = (id: string, more: object = {}) => ({ key: `sk-hidden-${id}`, id, ...more })
+
+const file = (...models: ReadonlyArray<object>): string => JSON.stringify({ acme: models })
+
+/** Answers every key but those that begin with `limited`, which must wait for ten minutes. */
+const answering = HttpClient.make((request) =>
+  Effect.succeed(
+    HttpClientResponse.fromWeb(
+      request,
+      request.headers["authorization"]?.includes("limited") === true
+        ? new Response("{}", { status: 429, headers: { "retry-after": "600" } })
+        : new Response(
+            JSON.stringify({
+              id: "1",
+              model: "answering",
+              choices: [{ index: 0, message: { role: "assistant", content: "Hello" }, finish_reason: "stop" }]
+            }),
+            { headers: { "content-type": "application/json" } }
+          )
+    )
+  )
+)
+
+/** A file in memory: absent while it is undefined. */
+const reloading = (first: string, options: Models.ReloadOptions = {}) =>
+  Effect.gen(function* () {
+    const content = yield* Ref.make<string | undefined>(first)
+    const fileSystem = FileSystem.layerNoop({
+      readFileString: (path) =>
+        Effect.flatMap(Ref.get(content), (text) =>
+          text === undefined
+            ? Effect.fail(
+                new SystemError({
+                  reason: "NotFound",
+                  module: "FileSystem",
+                  method: "readFileString",
+                  pathOrDescriptor: path
+                })
+              )
+            : Effect.succeed(text)
+        )
+    })
+    const context = yield* Layer.build(
+      Layer.provide(
+        Models.layerReloading("provider.json", options),
+        Layer.merge(fileSystem, Layer.succeed(HttpClient.HttpClient, answering))
+      )
+    )
+    const reloader = Context.get(context, Models.Reloading)
+    const told = yield* Queue.unbounded<Models.Change>()
+    yield* Effect.forkScoped(Stream.runForEach(reloader.changes, (change) => Queue.offer(told, change)))
+    yield* Effect.yieldNow()
+    return {
+      models: Context.get(context, Models.Models),
+      reload: reloader.reload,
+      write: (text: string | undefined) => Ref.set(content, text),
+      told: Effect.zipRight(TestClock.adjust(0), Effect.map(Queue.takeAll(told), Chunk.toReadonlyArray))
+    }
+  })
+
+const silently = Effect.provide(Logger.remove(Logger.defaultLogger))
+
+const keyStates = (llm: Service) =>
+  Effect.map(llm.status, ({ keys }) => Object.fromEntries(keys.keys.map(({ id, state }) => [id, state._tag])))
+
+describe("a changed file", () => {
+  it.scoped("is in force once it has stayed as it is for a moment", () =>
+    Effect.gen(function* () {
+      const { models, told, write } = yield* reloading(file(model("one", [key("a")])))
+      const one = yield* models.get("acme/one")
+      yield* write(file(model("one", [key("a")], { context_window: 5000 }), model("two", [key("a")])))
+      yield* TestClock.adjust("999 millis")
+      expect(one.info.contextWindow).toBe(200_000)
+      yield* TestClock.adjust("1 millis")
+      expect(yield* told).toEqual([])
+      yield* TestClock.adjust("200 millis")
+      expect(yield* told).toMatchObject([
+        { _tag: "Reloaded", added: ["acme/two"], changed: ["acme/one"], removed: [], kept: [] }
+      ])
+      expect(one.info.contextWindow).toBe(5000)
+      expect(models.list.map(({ model }) => model)).toEqual(["one", "two"])
+      expect((yield* (yield* models.get("two")).chat("?")).text).toBe("Hello")
+    }).pipe(silently, environment)
+  )
+
+  it.scoped("is not read while it is being written", () =>
+    Effect.gen(function* () {
+      const { models, told, write } = yield* reloading(file(model("one", [key("a")])))
+      const whole = file(model("one", [key("a")]), model("two", [key("b")]))
+      for (let end = 1; end < 40; end++) {
+        yield* write(whole.slice(0, end))
+        yield* TestClock.adjust("150 millis")
+      }
+      expect(yield* told).toEqual([])
+      yield* write(whole)
+      yield* TestClock.adjust("2 seconds")
+      expect(yield* told).toMatchObject([{ _tag: "Reloaded", added: ["acme/two"] }])
+      expect(models.list).toHaveLength(2)
+    }).pipe(silently, environment)
+  )
+
+  it.scoped("changes nothing where it is faulty or gone, and that is told once", () =>
+    Effect.gen(function* () {
+      const good = file(model("one", [key("a")]))
+      const { models, reload, told, write } = yield* reloading(good)
+      const one = yield* models.get("one")
+      for (const bad of ["{", file(model("one", [])), file(model("one", [key("a"), key("a")])), undefined]) {
+        yield* write(bad)
+        yield* TestClock.adjust("10 seconds")
+        const changes = yield* told
+        expect(changes).toMatchObject([{ _tag: "Refused" }])
+        expect(JSON.stringify(changes)).not.toContain("sk-hidden")
+        expect(Either.isLeft(yield* Effect.either(reload))).toBe(true)
+        expect(yield* told).toHaveLength(1)
+        expect((yield* one.chat("?")).text).toBe("Hello")
+        expect(models.list).toHaveLength(1)
+      }
+      yield* write(good)
+      yield* TestClock.adjust("10 seconds")
+      expect(yield* told).toMatchObject([{ _tag: "Reloaded", kept: ["acme/one"], changed: [] }])
+    }).pipe(silently, environment)
+  )
+
+  it.scoped("is looked at only when asked for, where there is no interval", () =>
+    Effect.gen(function* () {
+      const { models, reload, told, write } = yield* reloading(file(model("one", [key("a")])), { interval: false })
+      yield* write(file(model("two", [key("a")])))
+      yield* TestClock.adjust("1 hour")
+      expect(models.list.map(({ model }) => model)).toEqual(["one"])
+      expect(yield* reload).toMatchObject({ added: ["acme/two"], removed: ["acme/one"] })
+      expect(models.list.map(({ model }) => model)).toEqual(["two"])
+      expect(yield* told).toHaveLength(1)
+    }).pipe(silently, environment)
+  )
+
+  it.scoped("moves the default, also under those who have it already", () =>
+    Effect.gen(function* () {
+      const two = [model("one", [key("a")]), model("two", [key("a")])]
+      const naming = (name: string) => JSON.stringify({ acme: two, $default: name, $aliases: { chosen: name } })
+      const { models, reload, write } = yield* reloading(naming("acme/one"), {
+        interval: false
+      })
+      const llm = yield* Effect.provide(LLM.LLM, Layer.provide(Models.layerLLM(), Layer.succeed(Models.Models, models)))
+      const chosen = yield* models.get("chosen")
+      expect([llm.info.model, chosen.info.model]).toEqual(["one", "one"])
+      yield* write(naming("acme/two"))
+      expect(yield* reload).toMatchObject({ kept: ["acme/one", "acme/two"] })
+      expect([llm.info.model, chosen.info.model]).toEqual(["two", "two"])
+    }).pipe(silently, environment)
+  )
+
+  it.scoped("leaves names behind whose models are gone, which say so", () =>
+    Effect.gen(function* () {
+      const { models, reload, write } = yield* reloading(file(model("one", [key("a")])), { interval: false })
+      const one = yield* models.get("one")
+      yield* write(file(model("two", [key("a")])))
+      yield* reload
+      expect((yield* Effect.flip(one.chat("?")))._tag).toBe("ModelNotFoundError")
+      expect((yield* Effect.flip(Stream.runDrain(one.chatStream("?"))))._tag).toBe("ModelNotFoundError")
+      expect(one.info.model).toBe("one")
+      yield* write(file(model("one", [key("a")])))
+      yield* reload
+      expect((yield* one.chat("?")).text).toBe("Hello")
+    }).pipe(silently, environment)
+  )
+})
+
+describe("what a reload takes over", () => {
+  const limited = key("limited")
+
+  it.scoped("is everything of an entry that has not changed", () =>
+    Effect.gen(function* () {
+      const { models, reload, write } = yield* reloading(file(model("one", [limited, key("a")])), { interval: false })
+      const one = yield* models.get("one")
+      yield* one.chat("?")
+      const before = yield* one.status
+      yield* write(file(model("two", [key("b")]), model("one", [limited, key("a")])))
+      expect(yield* reload).toMatchObject({ kept: ["acme/one"] })
+      expect(yield* one.status).toEqual(before)
+      expect(yield* keyStates(one)).toEqual({ limited: "Cooling", a: "Ready" })
+    }).pipe(silently, environment)
+  )
+
+  it.scoped("is the health of its keys where other things have changed, and keys come, go and change weight", () =>
+    Effect.gen(function* () {
+      const { models, reload, write } = yield* reloading(file(model("one", [limited, key("a"), key("b")])), {
+        interval: false
+      })
+      const one = yield* models.get("one")
+      yield* one.chat("?")
+      yield* write(file(model("one", [key("c"), limited, key("a", { weight: 3 })], { timeout: 5, max_retries: 2 })))
+      expect(yield* reload).toMatchObject({ changed: ["acme/one"] })
+      expect(yield* keyStates(one)).toEqual({ limited: "Cooling", a: "Ready", c: "Ready" })
+      const { keys } = (yield* one.status).keys
+      expect(keys.map(({ id, served, weight }) => [id, served, weight])).toEqual([
+        ["limited", 1, 1],
+        ["a", 1, 3],
+        ["c", expect.any(Number), 1]
+      ])
+      expect((yield* one.chat("?")).attempts).toHaveLength(1)
+    }).pipe(silently, environment)
+  )
+
+  it.scoped("is the rest of a key whose own limits have changed, and not that of another secret under its id", () =>
+    Effect.gen(function* () {
+      const { models, reload, write } = yield* reloading(file(model("one", [limited, key("a")])), { interval: false })
+      const one = yield* models.get("one")
+      yield* one.chat("?")
+      yield* write(file(model("one", [{ ...limited, max_concurrency: 3 }, key("a")])))
+      yield* reload
+      expect(yield* keyStates(one)).toEqual({ limited: "Cooling", a: "Ready" })
+      const rest = (yield* one.status).keys.keys[0]?.state
+      expect(rest).toMatchObject({ until: 600_000 })
+      yield* write(file(model("one", [{ ...limited, key: "another" }, key("a")])))
+      yield* reload
+      expect(yield* keyStates(one)).toEqual({ limited: "Ready", a: "Ready" })
+    }).pipe(silently, environment)
+  )
+
+  it.scoped("is what is left under limits that have changed", () =>
+    Effect.gen(function* () {
+      const limits = (capacity: number) => ({ rate_limit_capacity: capacity, rate_limit_refill_rate: 0.001 })
+      const { models, reload, write } = yield* reloading(file(model("one", [key("a")], limits(5))), { interval: false })
+      const one = yield* models.get("one")
+      yield* Effect.repeatN(one.chat("?"), 2)
+      yield* write(file(model("one", [key("a")], limits(50))))
+      yield* reload
+      expect((yield* one.status).limiter).toMatchObject({ available: 2, capacity: 50 })
+    }).pipe(silently, environment)
+  )
+
+  it.scoped("is nothing where the provider is another", () =>
+    Effect.gen(function* () {
+      const { models, reload, write } = yield* reloading(file(model("one", [limited, key("a")])), { interval: false })
+      const one = yield* models.get("one")
+      yield* one.chat("?")
+      yield* write(file(model("one", [limited, key("a")], { base_url: "http://other.test/v1" })))
+      yield* reload
+      expect(yield* keyStates(one)).toEqual({ limited: "Ready", a: "Ready" })
+    }).pipe(silently, environment)
+  )
+})
+
+describe("calls over sockets", () => {
+  it.scopedLive("go on while the file changes under them, and none fails", () =>
+    Effect.gen(function* () {
+      const files = yield* FileSystem.FileSystem
+      const path = yield* files.makeTempFileScoped()
+      const pace = { latency: { min: "1 millis", max: "10 millis" }, tokenPace: "2 millis" } as const
+      const here = yield* SimulatedProvider.make(pace)
+      const there = yield* SimulatedProvider.make(pace)
+      const secret = (n: number) => `secret-${n}`
+      // The address, the keys, their weights and the limits are other ones every time.
+      const version = (n: number): string =>
+        file(
+          model("one", [secret(n), secret(n + 1), { key: secret(n + 2), weight: 1 + (n % 3) }], {
+            base_url: n % 4 < 2 ? here.baseUrl : there.baseUrl,
+            rate_limit_capacity: 100_000 + (n % 2),
+            max_retries: 1
+          }),
+          model("two", [secret(0)], { base_url: here.baseUrl, rate_limit_capacity: 100_000, max_retries: 1 })
+        )
+      const versions = 40
+      yield* files.writeFileString(path, version(0))
+      const context = yield* Layer.build(Models.layerReloading(path, { interval: "5 millis", settle: "1 millis" }))
+      const models = Context.get(context, Models.Models)
+      const { changes, reload } = Context.get(context, Models.Reloading)
+      const refusals = yield* Effect.fork(Stream.runHead(Stream.filter(changes, (change) => change._tag === "Refused")))
+      const one = yield* models.get("one")
+      const two = yield* models.get("two")
+      const over = yield* Ref.make(false)
+
+      const caller = (index: number) =>
+        Effect.gen(function* () {
+          const llm = index % 4 === 3 ? two : one
+          while (!(yield* Ref.get(over))) {
+            const answer =
+              index % 2 === 0 ? yield* llm.chat(`${index}`) : yield* ChatEvent.collect(llm.chatStream(`${index}`))
+            expect(answer.text).toContain(`${index}`)
+            expect(answer.attempts).toHaveLength(1)
+          }
+        })
+      const indices = Array.from({ length: 12 }, (_, index) => index)
+      const callers = yield* Effect.fork(Effect.forEach(indices, caller, { concurrency: "unbounded", discard: true }))
+      for (let n = 1; n < versions; n++) {
+        yield* files.writeFileString(`${path}.next`, version(n))
+        yield* files.rename(`${path}.next`, path)
+        if (n % 2 === 0) yield* reload
+        yield* Effect.sleep("12 millis")
+      }
+      yield* reload
+      yield* Effect.sleep("50 millis")
+      yield* Ref.set(over, true)
+      yield* Fiber.join(callers)
+      expect(Option.isNone(yield* Fiber.poll(refusals))).toBe(true)
+
+      const [first, second] = [yield* here.log, yield* there.log]
+      expect(first.length).toBeGreaterThan(20)
+      expect(second.length).toBeGreaterThan(20)
+      expect([...first, ...second].filter(({ status }) => status !== 200 && status !== 0)).toEqual([])
+      // The keys of the last version are the only ones in use now.
+      const last = yield* Effect.map(one.status, ({ keys }) => keys.keys.map(({ id }) => id))
+      expect(new Set(last)).toEqual(new Set([0, 1, 2].map((n) => ApiKey.make(secret(versions - 1 + n)).id)))
+      expect((yield* one.status).keys.keys.map(({ inFlight }) => inFlight)).toEqual([0, 0, 0])
+    }).pipe(Effect.provide(NodeHttpClient.layerUndici), Effect.provide(NodeContext.layer), silently, environment)
+  )
+
+  it.scopedLive("end where they began, with keys that get no more of them", () =>
+    Effect.gen(function* () {
+      const files = yield* FileSystem.FileSystem
+      const path = yield* files.makeTempFileScoped()
+      const provider = yield* SimulatedProvider.make({
+        answer: () => "one two three four five six",
+        tokenPace: "30 millis"
+      })
+      const version = (id: string) => file(model("one", [key(id)], { base_url: provider.baseUrl }))
+      yield* files.writeFileString(path, version("old"))
+      const context = yield* Layer.build(Models.layerReloading(path, { interval: false }))
+      const one = yield* Context.get(context, Models.Models).get("one")
+      const events = yield* Queue.unbounded<ChatEvent.ChatEvent>()
+      const running = yield* Effect.fork(
+        ChatEvent.collect(Stream.tap(one.chatStream("?"), (event) => Queue.offer(events, event)))
+      )
+      yield* Queue.take(events)
+      yield* files.writeFileString(path, version("new"))
+      yield* Context.get(context, Models.Reloading).reload
+      expect((yield* one.chat("?")).keyId).toBe("new")
+      const answer = yield* Fiber.join(running)
+      expect([answer.text, answer.keyId]).toEqual(["one two three four five six", "old"])
+      expect((yield* one.status).keys.keys.map(({ id }) => id)).toEqual(["new"])
+    }).pipe(Effect.provide(NodeHttpClient.layerUndici), Effect.provide(NodeContext.layer), silently, environment)
+  )
+})

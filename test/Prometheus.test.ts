@@ -1,0 +1,173 @@
+import { describe, expect, it } from "@effect/vitest"
+import type { MetricPair } from "effect"
+import { Effect, Metric, MetricBoundaries, MetricLabel, Stream } from "effect"
+import * as Prometheus from "../src/Prometheus.js"
+import * as Telemetry from "../src/Telemetry.js"
+import type { Family } from "./support/exposition.js"
+import { read } from "./support/exposition.js"
+import { malformed, scripted } from "./support/scripted.js"
+
+/** What the text says of metrics whose names begin so: others of the process are none of a test's business. */
+const shown = (prefix: string) =>
+  Effect.map(Metric.snapshot, (pairs) =>
+    read(Prometheus.render(pairs.filter(({ metricKey }) => metricKey.name.startsWith(prefix))))
+  )
+
+const family = (families: ReadonlyArray<Family>, name: string): Family => {
+  const found = families.find((family) => family.name === name)
+  if (found === undefined) throw new Error(`no family is called ${name}`)
+  return found
+}
+
+describe("the text", () => {
+  it.effect("shows every kind of metric as Prometheus reads it", () =>
+    Effect.gen(function* () {
+      yield* Metric.incrementBy(Metric.counter("kinds_total", { incremental: true, description: "Up only" }), 3)
+      yield* Metric.incrementBy(Metric.counter("kinds_balance"), -2)
+      yield* Metric.incrementBy(Metric.counter("kinds_large", { bigint: true, incremental: true }), 2n ** 60n)
+      yield* Metric.set(Metric.gauge("kinds_level"), Infinity)
+      yield* Metric.update(Metric.frequency("kinds_words", { description: "Said" }), "hello")
+      const histogram = Metric.histogram("kinds_seconds", MetricBoundaries.fromIterable([0.1, 1, 10]), "Took")
+      for (const value of [0.05, 0.5, 5, 50]) yield* Metric.update(histogram, value)
+      const summary = Metric.summary({
+        name: "kinds_ms",
+        maxAge: "1 day",
+        maxSize: 10,
+        error: 0,
+        quantiles: [0.5, 0.9]
+      })
+      for (const value of [1, 2, 3]) yield* Metric.update(summary, value)
+
+      const families = yield* shown("kinds_")
+      expect(families.map(({ name, type }) => [name, type]).toSorted()).toEqual([
+        ["kinds_balance", "gauge"],
+        ["kinds_large", "counter"],
+        ["kinds_level", "gauge"],
+        ["kinds_ms", "summary"],
+        ["kinds_seconds", "histogram"],
+        ["kinds_total", "counter"],
+        ["kinds_words", "counter"]
+      ])
+      const samples = (name: string) => family(families, name).samples
+      expect(family(families, "kinds_total").help).toBe("Up only")
+      expect(samples("kinds_total")).toEqual([{ name: "kinds_total", labels: {}, value: 3 }])
+      expect(samples("kinds_balance")[0]?.value).toBe(-2)
+      expect(samples("kinds_level")[0]?.value).toBe(Infinity)
+      expect(samples("kinds_words")).toEqual([{ name: "kinds_words", labels: { key: "hello" }, value: 1 }])
+      expect(samples("kinds_seconds").map(({ labels, name, value }) => [name, labels["le"], value])).toEqual([
+        ["kinds_seconds_bucket", "0.1", 1],
+        ["kinds_seconds_bucket", "1", 2],
+        ["kinds_seconds_bucket", "10", 3],
+        ["kinds_seconds_bucket", "+Inf", 4],
+        ["kinds_seconds_sum", undefined, 55.55],
+        ["kinds_seconds_count", undefined, 4]
+      ])
+      expect(samples("kinds_ms").map(({ labels, name }) => [name, labels["quantile"]])).toEqual([
+        ["kinds_ms", "0.5"],
+        ["kinds_ms", "0.9"],
+        ["kinds_ms_sum", undefined],
+        ["kinds_ms_count", undefined]
+      ])
+    })
+  )
+
+  it.effect("escapes what stands in labels and help, and mends names that cannot be", () =>
+    Effect.gen(function* () {
+      const odd = 'a "quoted" \\ back\\nslash\nand a line'
+      const counter = Metric.counter("odd.name-1", { incremental: true, description: odd })
+      yield* Metric.increment(
+        Metric.taggedWithLabels(
+          counter,
+          Object.entries({ "model name": odd, __name: "x", "1st": "y", key: "own" }).map(([label, value]) =>
+            MetricLabel.make(label, value)
+          )
+        )
+      )
+      yield* Metric.update(
+        Metric.histogram("odd_histogram", MetricBoundaries.fromIterable([1])).pipe(Metric.tagged("le", "mine")),
+        0
+      )
+      const families = yield* shown("odd")
+      expect(family(families, "odd_name_1").help).toBe(odd)
+      expect(family(families, "odd_name_1").samples[0]?.labels).toEqual({
+        model_name: odd,
+        _name: "x",
+        _1st: "y",
+        key: "own"
+      })
+      expect(family(families, "odd_histogram").samples[0]?.labels).toEqual({ exported_le: "mine", le: "1" })
+    })
+  )
+
+  it.effect("keeps apart what has one name and is of two kinds, and shows no series twice", () =>
+    Effect.gen(function* () {
+      yield* Metric.increment(Metric.counter("twofold", { incremental: true }))
+      yield* Metric.set(Metric.gauge("twofold"), 7)
+      const [first, second] = ["a.b", "a_b"].map((label) =>
+        Metric.gauge("twofold_label").pipe(Metric.tagged(label, "x"))
+      )
+      if (first === undefined || second === undefined) throw new Error("there are two")
+      yield* Metric.set(first, 1)
+      yield* Metric.set(second, 2)
+      const families = yield* shown("twofold")
+      expect(
+        families
+          .filter(({ name }) => name !== "twofold_label")
+          .map(({ type }) => type)
+          .toSorted()
+      ).toEqual(["counter", "gauge"])
+      expect(family(families, "twofold_label").samples).toHaveLength(1)
+    })
+  )
+
+  it("of nothing is empty", () => {
+    const none: ReadonlyArray<MetricPair.MetricPair.Untyped> = []
+    expect(Prometheus.render(none)).toBe("")
+  })
+
+  it.effect("of all metrics that there are can be read", () =>
+    Effect.gen(function* () {
+      const llm = yield* Effect.flatMap(scripted("Hello"), Telemetry.make())
+      yield* llm.chat("?")
+      const families = read(yield* Prometheus.text)
+      expect(family(families, "llm_requests_total").type).toBe("counter")
+      expect(family(families, "llm_request_duration_seconds").type).toBe("histogram")
+    })
+  )
+})
+
+describe("the names of other libraries", () => {
+  it.effect("are counted beside ours where that is asked for", () =>
+    Effect.gen(function* () {
+      const next = yield* scripted("Hello", "Hello", malformed, "Hello")
+      const llm = yield* Telemetry.make({ aliases: true })({ ...next, info: { ...next.info, provider: "aliased" } })
+      yield* llm.chat("?")
+      yield* Stream.runDrain(llm.chatStream("?"))
+      yield* Effect.flip(llm.chat("?"))
+      const families = yield* shown("llm_")
+      const of = (name: string) =>
+        family(families, name).samples.filter(({ labels }) => labels["provider"] === "aliased")
+      const value = (name: string) => of(name).map(({ value }) => value)
+      expect(value("llm_router_requests_total")).toEqual([3])
+      expect(value("llm_router_requests_success")).toEqual([2])
+      expect(value("llm_router_requests_failed")).toEqual([1])
+      expect(value("llm_router_success_rate")).toEqual([0.6667])
+      expect(of("llm_router_tokens_total").map(({ labels, value }) => [labels["type"], value])).toEqual([
+        ["prompt", 6],
+        ["completion", 8],
+        ["total", 14]
+      ])
+      for (const name of ["llm_router_latency_ms", "llm_requests_duration_seconds"]) {
+        expect(of(name).map(({ labels }) => labels["quantile"])).toEqual(["0.5", "0.95", "0.99", undefined, undefined])
+        expect(of(name).find((sample) => sample.name === `${name}_count`)?.value).toBe(3)
+      }
+      expect(of("llm_requests_total").map(({ labels, value }) => [labels["status"], labels["outcome"], value])).toEqual(
+        [
+          ["success", "ok", 2],
+          ["error", "MalformedResponseError", 1]
+        ]
+      )
+      expect(Object.keys(Telemetry.aliases)).toHaveLength(7)
+    })
+  )
+})

@@ -1,0 +1,131 @@
+import { describe, expect, it } from "@effect/vitest"
+import { Chunk, Effect, Metric, Schema, Stream } from "effect"
+import { readFileSync } from "node:fs"
+import * as Prometheus from "../src/Prometheus.js"
+import * as KeyPool from "../src/KeyPool.js"
+import * as LLM from "../src/LLM.js"
+import * as LLMErrors from "../src/LLMError.js"
+import * as ChatEvent from "../src/ChatEvent.js"
+import * as ProviderClient from "../src/ProviderClient.js"
+import * as RateLimiter from "../src/RateLimiter.js"
+import * as Telemetry from "../src/Telemetry.js"
+import { read } from "./support/exposition.js"
+import { answer, context } from "./support/scripted.js"
+
+const Panel = Schema.Struct({
+  id: Schema.Int,
+  title: Schema.NonEmptyString,
+  gridPos: Schema.Struct({ x: Schema.Int, y: Schema.Int, w: Schema.Int, h: Schema.Int }),
+  targets: Schema.NonEmptyArray(
+    Schema.Struct({ refId: Schema.String, expr: Schema.NonEmptyString, legendFormat: Schema.String })
+  )
+})
+
+const Dashboard = Schema.Struct({
+  uid: Schema.Literal("effect-llm"),
+  panels: Schema.NonEmptyArray(Panel),
+  templating: Schema.Struct({
+    list: Schema.Array(Schema.Struct({ name: Schema.String, definition: Schema.optional(Schema.String) }))
+  })
+})
+
+const dashboard = Schema.decodeUnknownSync(Schema.parseJson(Dashboard))(
+  readFileSync(new URL("../docs/grafana/effect-llm.json", import.meta.url), "utf8")
+)
+
+const refused = new LLMErrors.AuthenticationError({ ...context, status: 401, message: "wrong key" })
+
+/** The series of a program that has done everything that is measured: by name, with the labels they have. */
+const series = Effect.gen(function* () {
+  const provider = "charted"
+  const llm = yield* LLM.make({ model: "model" }).pipe(
+    Effect.provideService(ProviderClient.ProviderClient, {
+      provider,
+      wire: "test",
+      chat: (_, { key }) =>
+        key.id === "bad" ? Effect.fail(refused) : Effect.delay(Effect.succeed(answer("Hello")), "20 millis"),
+      chatStream: () => Stream.fromChunk(Chunk.fromIterable(ChatEvent.fromResponse(answer("Hello"))))
+    }),
+    Effect.provide(
+      KeyPool.layer({
+        providerId: provider,
+        keys: [
+          { key: "1", id: "bad", maxConcurrency: 1 },
+          { key: "2", id: "good", maxConcurrency: 1 }
+        ]
+      })
+    ),
+    Effect.provide(RateLimiter.unlimited)
+  )
+  yield* Effect.all([llm.chat("?"), llm.chat("?")], { concurrency: "unbounded" })
+  yield* Stream.runDrain(llm.chatStream("?"))
+  const pairs = yield* Metric.snapshot
+  const ours = pairs.filter(({ metricKey }) => metricKey.tags.some(({ value }) => value === provider))
+  const labels = new Map<string, ReadonlySet<string>>()
+  for (const { samples } of read(Prometheus.render(ours))) {
+    for (const { labels: own, name } of samples) {
+      labels.set(name, new Set([...(labels.get(name) ?? []), ...Object.keys(own)]))
+    }
+  }
+  return labels
+})
+
+const expressions = dashboard.panels.flatMap(({ targets }) => targets.map(({ expr }) => expr))
+
+/** The series that an expression names, with the labels that it asks of each. */
+const named = (expression: string) =>
+  [...expression.matchAll(/\b(llm_[a-z_]+)(?:\{([^}]*)\})?/g)].map(([, name = "", selector = ""]) => ({
+    name,
+    labels: [...selector.matchAll(/([a-z_]+)\s*(?:=~|!~|!=|=)/g)].map(([, label = ""]) => label)
+  }))
+
+describe("the dashboard", () => {
+  it.live("asks for series that there are, by labels that they have", () =>
+    Effect.gen(function* () {
+      const there = yield* series
+      for (const expression of [
+        ...expressions,
+        ...dashboard.templating.list.flatMap(({ definition }) => definition ?? [])
+      ]) {
+        const asked = named(expression)
+        expect(asked.length, expression).toBeGreaterThan(0)
+        for (const { labels, name } of asked) {
+          expect([...there.keys()], expression).toContain(name)
+          for (const label of labels) expect([...(there.get(name) ?? [])], expression).toContain(label)
+          for (const [, by = ""] of expression.matchAll(/ by \(([^)]*)\)/g)) {
+            for (const label of by.split(", ")) expect([...(there.get(name) ?? [])], expression).toContain(label)
+          }
+        }
+      }
+    })
+  )
+
+  it.live("shows every metric", () =>
+    Effect.gen(function* () {
+      const shown = new Set(expressions.flatMap(named).map(({ name }) => name))
+      const families = new Set([...(yield* series).keys()].map((name) => name.replace(/_(bucket|sum|count)$/, "")))
+      expect(families.size).toBe(Object.keys(Telemetry.metrics).length)
+      for (const family of families) {
+        expect(
+          [...shown].some((name) => name.replace(/_(bucket|sum|count)$/, "") === family),
+          family
+        ).toBe(true)
+      }
+    })
+  )
+
+  it("has panels that do not overlap, and legends by labels that are there", () => {
+    const cells = dashboard.panels.flatMap(({ gridPos: { h, w, x, y } }) =>
+      Array.from({ length: w * h }, (_, i) => `${x + (i % w)},${y + Math.floor(i / w)}`)
+    )
+    expect(new Set(cells).size).toBe(cells.length)
+    expect(new Set(dashboard.panels.map(({ id }) => id)).size).toBe(dashboard.panels.length)
+    for (const { targets } of dashboard.panels) {
+      for (const { expr, legendFormat } of targets) {
+        for (const [, label = ""] of legendFormat.matchAll(/\{\{(\w+)\}\}/g)) {
+          expect(expr).toMatch(new RegExp(` by \\([^)]*\\b${label}\\b`))
+        }
+      }
+    }
+  })
+})
