@@ -24,7 +24,7 @@ import { Effect, Either } from "effect"
 import type { ChatRequest } from "./Chat.js"
 import { fromStream, toStream } from "./internal/openStream.js"
 import { normalize } from "./internal/request.js"
-import * as RequestTokens from "./internal/requestTokens.js"
+import * as WindowFit from "./internal/windowFit.js"
 import type { Middleware, ModelInfo, Service } from "./LLM.js"
 import { ContextLengthError } from "./LLMError.js"
 import type { Count } from "./TokenCounter.js"
@@ -46,17 +46,10 @@ export interface Options {
   readonly tolerance?: number
 }
 
-/** What a request needs at the least, in tokens, if the count is too high by the tolerance. */
-const atLeast = ({ estimated, tokens }: Count, tolerance: number): number =>
-  estimated ? Math.floor(tokens * (1 - tolerance)) : tokens
-
-/** No token is shorter than a byte, and a UTF-16 unit has three bytes at the most. */
-const bytesPerUnit = 3
-
 const approximately = ({ estimated, tokens }: Count): string =>
   `${estimated ? "about " : ""}${tokens.toLocaleString("en-US")} tokens`
 
-const refusal = (info: ModelInfo, counted: Count, answer: number, window: number): ContextLengthError =>
+const refusal = (info: ModelInfo, { answer, counted }: WindowFit.Excess, window: number): ContextLengthError =>
   new ContextLengthError({
     provider: info.provider,
     model: info.model,
@@ -83,19 +76,17 @@ export const check =
   (next) =>
     Effect.map(TokenCounter, (counter): Service => {
       const { info } = next
-      const window = options.contextWindow ?? info.contextWindow
-      const tolerance = options.tolerance ?? 0.4
-
-      const judge = (request: ChatRequest): Effect.Effect<void, ContextLengthError> => {
-        const answer = request.maxTokens ?? options.reserve ?? 0
-        const texts = RequestTokens.textsOf(request).join("")
-        if (texts.length * bytesPerUnit + answer <= window) return Effect.void
-        return Effect.flatMap(counter.count(texts, info.model), (counted) =>
-          atLeast(counted, tolerance) + answer <= window
-            ? Effect.void
-            : Effect.fail(refusal(info, counted, answer, window))
-        )
+      const window: WindowFit.Window = {
+        model: info.model,
+        size: options.contextWindow ?? info.contextWindow,
+        reserve: options.reserve ?? 0,
+        tolerance: options.tolerance ?? 0.4
       }
+
+      const judge = (request: ChatRequest): Effect.Effect<void, ContextLengthError> =>
+        Effect.flatMap(WindowFit.excess(request, window, counter), (excess) =>
+          excess === undefined ? Effect.void : Effect.fail(refusal(info, excess, window.size))
+        )
 
       const fits = (input: ChatRequest.Input): Effect.Effect<void, ContextLengthError> =>
         Effect.suspend(() =>

@@ -60,7 +60,8 @@ export const defaultClasses: ReadonlyArray<Tag> = [
   "MalformedResponseError",
   "StreamInterruptedError",
   "UnsupportedError",
-  "KeyPoolExhaustedError"
+  "KeyPoolExhaustedError",
+  "BalanceExhaustedError"
 ]
 
 const handsOn = (on: Options["on"]): ((error: LLMError) => boolean) => {
