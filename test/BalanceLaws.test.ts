@@ -100,7 +100,7 @@ const call = FastCheck.record({
   interruptedAfter: FastCheck.option(FastCheck.integer({ min: 0, max: 4000 }), { nil: undefined })
 })
 
-const strategies = [
+const strategies: ReadonlyArray<Balance.Strategy | Balance.Sticky> = [
   Balance.leastLoaded,
   Balance.failover,
   Balance.random,
@@ -124,7 +124,7 @@ interface Scenario {
 const scenario: FastCheck.Arbitrary<Scenario> = FastCheck.record({
   turns: FastCheck.array(FastCheck.array(turn, { minLength: 1, maxLength: 5 }), { minLength: 1, maxLength: 4 }),
   calls: FastCheck.array(call, { minLength: 10, maxLength: 60, size: "max" }),
-  strategy: FastCheck.constantFrom<ReadonlyArray<Balance.Strategy | Balance.Sticky>>(...strategies),
+  strategy: FastCheck.constantFrom(...strategies),
   maxConcurrency: FastCheck.constantFrom(undefined, 1, 2),
   seed: FastCheck.integer()
 })
@@ -174,7 +174,8 @@ describe("under random failures and interruptions", () => {
           )
         )
       )
-      yield* pass(600_000)
+      // In many steps: a fiber that is in the middle of its own has set no timer yet.
+      for (let minute = 0; minute < 12; minute++) yield* pass(60_000)
       const exits = yield* Effect.forEach(fibers, (fiber) => fiber.poll)
       return { exits, self, seen: yield* Effect.forEach(witnesses, ({ witness }) => witness) }
     })
@@ -199,7 +200,7 @@ describe("under random failures and interruptions", () => {
         yield* Effect.withClock(expectPeace(outcome), clock)
         expect(outcome.seen.flatMap(({ faults }) => faults)).toEqual([])
       }),
-    { fastCheck: { numRuns: 100 } }
+    { fastCheck: { numRuns: 40 } }
   )
 
   it.effect.prop(
@@ -215,7 +216,7 @@ describe("under random failures and interruptions", () => {
         )
         yield* Effect.withClock(expectPeace(outcome), clock)
       }),
-    { fastCheck: { numRuns: 100 } }
+    { fastCheck: { numRuns: 40 } }
   )
 
   it.effect.prop(
