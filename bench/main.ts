@@ -5,6 +5,7 @@
  */
 import { fork } from "node:child_process"
 import { fileURLToPath } from "node:url"
+import { balances } from "./balance.js"
 import { importTimes } from "./imports.js"
 import { compare, print } from "./measure.js"
 import { all, chats, streams } from "./peers.js"
@@ -26,6 +27,8 @@ server.kill()
 
 print("A key leased and given back", await compare(poolLeases, { rounds: 5, times: 20_000 }), ["3 keys"])
 print("A permit taken", await compare(limiterTakes, { rounds: 5, times: 20_000 }), [])
+
+print("A call through a balance", await compare(balances, { rounds: 5, times: 5000 }), ["plain"])
 
 console.log("\nA frame of a stream decoded, in memory")
 console.log(

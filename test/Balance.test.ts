@@ -261,7 +261,7 @@ describe("a call that one deployment cannot answer", () => {
         answers: [
           { deployment: "a", error: "ProviderUnavailableError", message: "overloaded" },
           { deployment: "b", error: "RateLimitError", message: "slow down" },
-          { deployment: "blind", message: "not asked: it has not images" },
+          { deployment: "blind", message: "not asked: it lacks images" },
           { deployment: "off", message: "not asked: it is disabled" }
         ]
       })
@@ -336,7 +336,7 @@ describe("only those able to serve a request are asked", () => {
       expect((yield* self.chat({ messages: [Chat.user("short")], maxTokens: 200 })).text).toBe("large")
       const error = yield* Effect.flip(self.chat("a word ".repeat(20_000)))
       expect(error).toMatchObject({ _tag: "ContextLengthError", attempts: [] })
-      expect(error.message).toContain("s: it has not a context window of more than 100 tokens")
+      expect(error.message).toContain("s: it lacks a context window of more than 100 tokens")
     })
   )
 

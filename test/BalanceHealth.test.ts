@@ -171,6 +171,22 @@ describe("the circuit breaker", () => {
     })
   )
 
+  it.effect("those who wait for a probe that fails wait for the next one", () =>
+    Effect.gen(function* () {
+      const llm = yield* scripted(failing, Effect.delay(Effect.fail(failing), "2 seconds"), "ok")
+      const self = yield* Balance.make([{ llm, id: "a" }], { breaker: { failures: 1 }, maxWait: "1 minute" })
+      yield* call(self)
+      yield* TestClock.adjust("10 seconds")
+      const probe = yield* Effect.fork(call(self))
+      const waiting = yield* Effect.fork(self.chat("?"))
+      // The probe fails, and the next rest takes twenty seconds.
+      yield* TestClock.adjust("2 seconds")
+      expect((yield* Fiber.join(probe))._tag).toBe("Left")
+      yield* TestClock.adjust("20 seconds")
+      expect((yield* Fiber.join(waiting)).text).toBe("ok")
+    })
+  )
+
   it.effect("can be left out", () =>
     Effect.gen(function* () {
       const { asked, fails, self } = yield* alone({ breaker: false })

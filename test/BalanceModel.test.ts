@@ -3,6 +3,7 @@ import { Duration, FastCheck } from "effect"
 import * as Balance from "../src/Balance.js"
 import * as State from "../src/internal/balanceState.js"
 import type { Breaker } from "../src/internal/deployment.js"
+import * as FailureWindow from "../src/internal/failureWindow.js"
 import * as Fleets from "../src/internal/fleet.js"
 import type { Hold } from "../src/internal/pooledKey.js"
 
@@ -197,6 +198,8 @@ const run = (commands: ReadonlyArray<Command>): { readonly granted: number; read
         state = State.change(state, now, (fleet) => Fleets.disable(fleet, one.position))[1]
         break
     }
+    const counts = state.fleet.deployments.map(({ window }) => FailureWindow.counts(window, now))
+    expect(counts).toEqual(references.map(({ calls, failures }) => ({ calls, failures })))
     expect(state.fleet.deployments.map(({ load }) => load.inFlight)).toEqual(references.map(({ inFlight }) => inFlight))
   }
   return { granted, probes }

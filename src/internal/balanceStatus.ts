@@ -147,8 +147,7 @@ export const exhausted = (outcome: Outcome): Errors.BalanceExhaustedError => {
       deployment: deployment.load.id,
       ...(answer === undefined ? {} : { error: answer._tag }),
       message:
-        answer?.message ??
-        (lack === undefined ? excuse(deployment, fleet.now) : `not asked: it has not ${lack.feature}`)
+        answer?.message ?? (lack === undefined ? excuse(deployment, fleet.now) : `not asked: it lacks ${lack.feature}`)
     }
   })
   const wait = comesBackIn(outcome)
@@ -174,7 +173,7 @@ export const exhausted = (outcome: Outcome): Errors.BalanceExhaustedError => {
 /** The error of a request that no deployment is able to serve. */
 export const unable = (fleet: Fleet, info: ModelInfo, lacks: Lacks): LLMError => {
   const context = { provider: info.provider, model: info.model, attempts: [] }
-  const told = fleet.deployments.map(({ load }) => `${load.id}: it has not ${lacks.get(load.position)?.feature ?? ""}`)
+  const told = fleet.deployments.map(({ load }) => `${load.id}: it lacks ${lacks.get(load.position)?.feature ?? ""}`)
   const message = `No deployment can serve the request. ${listed(told)}`
   const reasons = [...lacks.values()]
   const feature = [...new Set(reasons.map((lack) => lack.feature))].join(", ")
