@@ -7,6 +7,7 @@ import { fork } from "node:child_process"
 import { fileURLToPath } from "node:url"
 import { hedgedCalls } from "./hedge.js"
 import { cacheHits } from "./cache.js"
+import { balances } from "./balance.js"
 import { importTimes } from "./imports.js"
 import { compare, print } from "./measure.js"
 import { moneyCosts } from "./money.js"
@@ -33,6 +34,8 @@ print("A permit taken", await compare(limiterTakes, { rounds: 5, times: 20_000 }
 print("An answer from the cache", await compare(cacheHits, { rounds: 5, times: 5000 }), ["SHA-256 of the request"])
 
 print("A call that is paid for", await compare(moneyCosts, { rounds: 5, times: 5000 }), ["a call"])
+
+print("A call through a balance", await compare(balances, { rounds: 5, times: 5000 }), ["plain"])
 
 console.log("\nA frame of a stream decoded, in memory")
 console.log(

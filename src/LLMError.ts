@@ -8,6 +8,7 @@
  * | `ProviderUnavailableError`, `NetworkError`, `TimeoutError` | no | yes |
  * | `MalformedResponseError` | no | yes, once |
  * | `StreamInterruptedError` | no | only where no event had been given out |
+ * | `BalanceExhaustedError` | no | where one of its deployments may answer later |
  * | all others | no | no |
  *
  * Messages say what happened and what to do; the provider's own words are kept in them, with secrets masked.
@@ -214,6 +215,31 @@ export class KeyPoolExhaustedError extends Schema.TaggedError<KeyPoolExhaustedEr
 }) {}
 
 /**
+ * No deployment of a `Balance` answered: each was asked in vain, was out of order for longer than the call may wait, or cannot
+ * serve such a request. `answers` says which, for each of them.
+ *
+ * @since 0.1.0
+ * @category errors
+ */
+export class BalanceExhaustedError extends Schema.TaggedError<BalanceExhaustedError>()("BalanceExhaustedError", {
+  ...common,
+  answers: Schema.Array(
+    Schema.Struct({
+      /** The id of the deployment. */
+      deployment: Schema.String,
+      /** The class of the error that it answered with; absent where it was not asked. */
+      error: optional(Schema.String),
+      /** What it said, or why it was not asked. */
+      message: Schema.String
+    })
+  ),
+  /** When the first of them may be asked again; absent where one may be at once, or none will be without help. */
+  retryAfter: optional(Schema.DurationFromMillis),
+  /** Whether one of them may answer later without anything being changed. */
+  retryable: Schema.Boolean
+}) {}
+
+/**
  * The money set aside for such calls is spent.
  *
  * @since 0.1.0
@@ -254,6 +280,7 @@ export const LLMError = Schema.Union(
   StreamInterruptedError,
   UnsupportedError,
   KeyPoolExhaustedError,
+  BalanceExhaustedError,
   BudgetExceededError
 )
 
@@ -300,6 +327,8 @@ export const isRetryable = (error: LLMError): boolean => {
       return error.partial === undefined
     case "StreamInterruptedError":
       return !error.begun
+    case "BalanceExhaustedError":
+      return error.retryable
     default:
       return false
   }

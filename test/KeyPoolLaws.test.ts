@@ -1,9 +1,9 @@
 /** What must hold however calls, interruptions, time and changes of the keys fall together. */
 import { describe, expect, it } from "@effect/vitest"
-import { Array, Cause, Clock, Duration, Effect, Exit, FastCheck, Fiber, Option, Ref, Scheduler } from "effect"
-import * as RandomDraw from "../src/internal/randomDraw.js"
+import { Array, Cause, Duration, Effect, Exit, FastCheck, Fiber, Option, Ref, Scheduler } from "effect"
 import * as KeyPool from "../src/KeyPool.js"
 import { AuthenticationError, isLLMError, QuotaExceededError, RateLimitError } from "../src/LLMError.js"
+import { makeClock, restless } from "./support/interleaving.js"
 
 const context = { provider: "acme", model: "m", message: "no", attempts: [] }
 
@@ -210,57 +210,6 @@ const run = (commands: ReadonlyArray<Command>, pass: (millis: number) => Effect.
     const exits = yield* Effect.forEach(fibers, (fiber) => fiber.poll)
     return { self, allowed, exits, witness }
   })
-
-/**
- * A clock that stands still until it is told otherwise. TestClock will not do here: a fiber that is interrupted in the middle
- * of its `sleep` keeps the lock that it holds.
- */
-const makeClock = () => {
-  let now = 0
-  const timers = new Map<() => void, number>()
-  const clock: Clock.Clock = {
-    [Clock.ClockTypeId]: Clock.ClockTypeId,
-    unsafeCurrentTimeMillis: () => now,
-    unsafeCurrentTimeNanos: () => BigInt(now) * 1_000_000n,
-    currentTimeMillis: Effect.sync(() => now),
-    currentTimeNanos: Effect.sync(() => BigInt(now) * 1_000_000n),
-    sleep: (duration) =>
-      Effect.async((resume) => {
-        const wake = () => resume(Effect.void)
-        timers.set(wake, now + Duration.toMillis(duration))
-        return Effect.sync(() => timers.delete(wake))
-      })
-  }
-  const pass = (millis: number) =>
-    Effect.gen(function* () {
-      const end = now + millis
-      for (;;) {
-        yield* Effect.replicateEffect(Effect.yieldNow(), 20)
-        const [wake, at] = [...timers].reduce(
-          (first, next) => (next[1] < first[1] ? next : first),
-          [() => {}, Infinity]
-        )
-        if (at > end) break
-        now = Math.max(now, at)
-        timers.delete(wake)
-        wake()
-      }
-      now = end
-    })
-  return { clock, pass }
-}
-
-/** Lets another fiber run at random steps, so that in time every order of steps comes up. A yield takes a dozen steps itself. */
-const restless = (seed: number): Scheduler.Scheduler => {
-  let draw = RandomDraw.next(seed)
-  return Scheduler.make(
-    (task) => Scheduler.defaultScheduler.scheduleTask(task, 0),
-    () => {
-      draw = RandomDraw.next(draw)
-      return RandomDraw.uniform(draw) < 0.03 ? 0 : false
-    }
-  )
-}
 
 /** Lets another fiber run once, after so many steps from when it was told to. */
 const pausing = () => {

@@ -21,6 +21,13 @@ const atLeast = ({ estimated, tokens }: Count, tolerance: number): number =>
 /** No token is shorter than a byte, and a UTF-16 unit has three bytes at the most. */
 const bytesPerUnit = 3
 
+/** The most tokens that the texts of a request and its answer may have, known without counting them. */
+export const bound = (request: ChatRequest, reserve: number): number => {
+  let units = 0
+  for (const text of RequestTokens.textsOf(request)) units += text.length
+  return units * bytesPerUnit + (request.maxTokens ?? reserve)
+}
+
 /** `None` where the request may fit: only what surely does not is counted as too long. */
 export const excess = (
   counter: Service,
@@ -29,10 +36,10 @@ export const excess = (
   window: number,
   options: Options
 ): Effect.Effect<Option.Option<Excess>> => {
-  const answer = request.maxTokens ?? options.reserve ?? 0
-  const texts = RequestTokens.textsOf(request).join("")
-  if (texts.length * bytesPerUnit + answer <= window) return Effect.succeedNone
-  return Effect.map(counter.count(texts, model), (counted) =>
-    atLeast(counted, options.tolerance ?? 0.4) + answer <= window ? Option.none() : Option.some({ counted, answer })
+  const { reserve = 0, tolerance = 0.4 } = options
+  if (bound(request, reserve) <= window) return Effect.succeedNone
+  const answer = request.maxTokens ?? reserve
+  return Effect.map(counter.count(RequestTokens.textsOf(request).join(""), model), (counted) =>
+    atLeast(counted, tolerance) + answer <= window ? Option.none() : Option.some({ counted, answer })
   )
 }

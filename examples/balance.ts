@@ -1,0 +1,53 @@
+/** Three deployments, one of which breaks down and comes back. Runs against simulated providers. */
+import { NodeHttpClient, NodeRuntime } from "@effect/platform-node"
+import { Console, Effect, Layer } from "effect"
+import { Balance, ChatCompletionsClient, KeyPool, LLM, RateLimiter } from "../src/index.js"
+import { SimulatedProvider } from "../src/testing/index.js"
+
+const deployment = (id: string, baseUrl: string) =>
+  LLM.layer({ model: "large", retry: false }).pipe(
+    Layer.provide(ChatCompletionsClient.layer({ provider: id, baseUrl })),
+    Layer.provide(KeyPool.layer({ providerId: id, keys: ["key"] })),
+    Layer.provide(RateLimiter.unlimited)
+  )
+
+const report = Effect.flatMap(Balance.Balance, (balance) =>
+  Effect.flatMap(
+    balance.deployments,
+    Effect.forEach(({ answered, failed, id, state }) =>
+      Console.log(`  ${id}: ${state._tag}, ${answered} answered, ${failed} failed`)
+    )
+  )
+)
+
+const program = Effect.gen(function* () {
+  const [east, west, reserve] = yield* Effect.all([
+    SimulatedProvider.make({ keys: [{ key: "key" }] }),
+    SimulatedProvider.make({ keys: [{ key: "key" }] }),
+    SimulatedProvider.make({ keys: [{ key: "key" }] })
+  ])
+  const balanced = Balance.layer(
+    [
+      { llm: deployment("east", east.baseUrl), id: "east", weight: 2 },
+      { llm: deployment("west", west.baseUrl), id: "west" },
+      { llm: deployment("reserve", reserve.baseUrl), id: "reserve", order: 1 }
+    ],
+    { breaker: { failures: 3, ratio: 0.25, rest: "500 millis" } }
+  )
+  yield* Effect.gen(function* () {
+    const questions = (count: number) => Effect.replicateEffect(LLM.chat("?"), count, { discard: true })
+    yield* questions(6)
+    yield* Console.log("Twice as many to the one with twice the weight:")
+    yield* report
+    yield* east.next(...Array.from({ length: 3 }, () => SimulatedProvider.status(500)))
+    yield* questions(12)
+    yield* Console.log("After three failures it is left alone:")
+    yield* report
+    yield* Effect.sleep("500 millis")
+    yield* questions(6)
+    yield* Console.log("And then one call finds that it is good again:")
+    yield* report
+  }).pipe(Effect.provide(balanced), Effect.provide(NodeHttpClient.layerUndici))
+}).pipe(Effect.scoped)
+
+NodeRuntime.runMain(program)

@@ -1,0 +1,480 @@
+/**
+ * One `LLM` over many deployments: models, providers, regions. Each call goes to the one that comes first by the strategy, of
+ * those that can serve it and are in good order; where that one fails, to the next.
+ *
+ * A deployment that keeps failing is left alone for a while, and then one call at a time finds out whether it is good again. A
+ * call that finds none in order waits for the first to come back, within its deadline. A stream is handed on only before its
+ * first event.
+ *
+ * @example
+ * ```ts
+ * import { Layer } from "effect"
+ * import { Balance, LLM } from "effect-llm"
+ *
+ * declare const Virginia: Layer.Layer<LLM.LLM>
+ * declare const Ireland: Layer.Layer<LLM.LLM>
+ * declare const DeepSeek: Layer.Layer<LLM.LLM>
+ *
+ * const Balanced = Balance.layer(
+ *   [
+ *     { llm: Virginia, weight: 2 },
+ *     { llm: Ireland },
+ *     // Asked only when neither of the others can.
+ *     { llm: DeepSeek, order: 1, capabilities: { images: false } }
+ *   ],
+ *   { strategy: Balance.leastLoaded }
+ * )
+ * ```
+ *
+ * @since 0.1.0
+ */
+import type { Array as Arr, Duration } from "effect"
+import { Context, Data, Effect, Layer, Option, Order, Schema } from "effect"
+import type { ChatRequest } from "./Chat.js"
+import * as BalanceService from "./internal/balanceService.js"
+import type { KeyState } from "./KeyPool.js"
+import * as KeyPool from "./KeyPool.js"
+import type { Service as LLMService } from "./LLM.js"
+import { LLM } from "./LLM.js"
+import type { LLMError } from "./LLMError.js"
+import * as Errors from "./LLMError.js"
+
+/**
+ * What a deployment can do; what is absent it can, as far as is known. A request that needs what a deployment lacks is not sent
+ * to it.
+ *
+ * @since 0.1.0
+ * @category model
+ */
+export interface Capabilities {
+  /** Answers at all, and not embeddings alone. @default true */
+  readonly chat?: boolean
+  /** Tools. @default true */
+  readonly tools?: boolean
+  /** Images in messages. @default true */
+  readonly images?: boolean
+  /** Recorded sound in messages. @default true */
+  readonly audio?: boolean
+  /** Documents in messages. @default true */
+  readonly files?: boolean
+  /** Answers that fit a JSON Schema (`responseFormat`). @default true */
+  readonly jsonSchema?: boolean
+  /**
+   * Embeddings, and of which family: vectors of different models mean nothing to each other, so that all texts go to the family
+   * of the first deployment that has any. @default the model's name
+   */
+  readonly embeddings?: boolean | string
+  /** The most tokens that a request and its answer may have together. @default the `contextWindow` of its `LLM` */
+  readonly contextWindow?: number
+}
+
+/**
+ * One of those that a call may go to.
+ *
+ * @since 0.1.0
+ * @category model
+ */
+export interface Deployment<L = LLMService> {
+  /**
+   * Where its calls go. It needs time limits of its own (as `LLM.layer` has them), or a call that hangs in it is never handed on;
+   * and few retries, for the next deployment is the better one.
+   */
+  readonly llm: L
+  /** What status and errors call it. @default provider and model, numbered where there are several */
+  readonly id?: string
+  /** Its share of the calls, in proportion to the other weights. @default 1 */
+  readonly weight?: number
+  /** Its group: those of the lowest order are asked for as long as one of them can be. @default 0 */
+  readonly order?: number
+  /** What its calls cost, in any unit, for the strategy `cost`. @default unknown, which is not cheap */
+  readonly cost?: number
+  /** The most calls in flight at once. @default unlimited */
+  readonly maxConcurrency?: number
+  readonly capabilities?: Capabilities
+}
+
+/**
+ * What a strategy sees of a deployment: what it sees of a key (`KeyPool.KeyState`), and what it costs and how it does.
+ *
+ * @since 0.1.0
+ * @category model
+ */
+export interface DeploymentState extends KeyState {
+  /** Its group. Groups come before every strategy. */
+  readonly order: number
+  /** What its calls cost; undefined where that is not known. */
+  readonly cost: number | undefined
+  /** How many of its latest calls failed, as far as the breaker's window reaches. */
+  readonly failures: number
+}
+
+/**
+ * Which deployment is asked: the first in this order of those that are ready. It must not depend on anything but the two states.
+ * Every strategy of a `KeyPool` is one.
+ *
+ * @since 0.1.0
+ * @category strategies
+ */
+export type Strategy = Order.Order<DeploymentState>
+
+export {
+  /**
+   * The order of the list, as long as each can be asked. See `order` for whole groups.
+   *
+   * @since 0.1.0
+   * @category strategies
+   */
+  failover,
+  /**
+   * The one that will answer first, by the moving average of its latencies: of whole answers, of streams until their first event.
+   *
+   * @since 0.1.0
+   * @category strategies
+   */
+  latency,
+  /**
+   * Fewest calls in flight for its weight; among equals, fewest served for its weight. The default.
+   *
+   * @since 0.1.0
+   * @category strategies
+   */
+  leastLoaded,
+  /**
+   * By lot, in proportion to the weights.
+   *
+   * @since 0.1.0
+   * @category strategies
+   */
+  random,
+  /**
+   * The one that has not been asked for the longest time, whatever its weight.
+   *
+   * @since 0.1.0
+   * @category strategies
+   */
+  roundRobin,
+  /**
+   * Calls in proportion to the weights, however long they take.
+   *
+   * @since 0.1.0
+   * @category strategies
+   */
+  weighted
+} from "./KeyPool.js"
+
+/**
+ * The cheapest; among equals the least loaded. One whose cost is not known comes last.
+ *
+ * @since 0.1.0
+ * @category strategies
+ */
+export const cost: Strategy = Order.combine(
+  Order.mapInput(Order.number, (deployment: DeploymentState) => deployment.cost ?? Infinity),
+  KeyPool.leastLoaded
+)
+
+/**
+ * A strategy by which calls of one kind go to one deployment, so that what its provider remembers of their prompts is there.
+ *
+ * @since 0.1.0
+ * @category strategies
+ */
+export interface Sticky {
+  readonly _tag: "Sticky"
+  readonly keyOf: (request: ChatRequest) => string | undefined
+  readonly bound: number
+  readonly otherwise: Strategy
+}
+
+/**
+ * Sends the requests with one key to one deployment, of those of the lowest order that can be asked: each key to the one that a
+ * hash of both ranks highest (rendezvous hashing), so that keys spread by the weights, and those of a deployment that is out go
+ * to others and come back with it, while no other key moves.
+ *
+ * A deployment that has `bound` times its share of all calls in flight gets no more: the key goes on to its next. Requests
+ * without a key, and embeddings, go by the strategy `otherwise`.
+ *
+ * @since 0.1.0
+ * @category strategies
+ */
+export const sticky = (
+  /** What binds requests together: a conversation, a user, a hash of the system prompt. */
+  keyOf: (request: ChatRequest) => string | undefined,
+  options: {
+    /** At least 1. The nearer it is, the more evenly calls spread, and the less they stick. @default 1.25 */
+    readonly bound?: number
+    /** @default `leastLoaded` */
+    readonly otherwise?: Strategy
+  } = {}
+): Sticky => ({
+  _tag: "Sticky",
+  keyOf,
+  bound: options.bound ?? 1.25,
+  otherwise: options.otherwise ?? KeyPool.leastLoaded
+})
+
+/**
+ * What a call says about the deployment that it went to:
+ * - `Served`: it works; an open circuit closes. `latency` is in milliseconds.
+ * - `Limited`: it rests for `retryAfter`, or longer each time. That is no fault.
+ * - `Overloaded`: it rests in the same way, and counts as failed.
+ * - `Failed`: it counts as failed; too many of those open the circuit.
+ * - `Down`: the circuit opens at once: no call would do better.
+ * - `Neutral`: nothing.
+ *
+ * @since 0.1.0
+ * @category verdicts
+ */
+export type Verdict = Data.TaggedEnum<{
+  Served: { readonly latency?: number }
+  Limited: { readonly retryAfter?: Duration.Duration }
+  Overloaded: { readonly retryAfter?: Duration.Duration }
+  Failed: {}
+  Down: { readonly retryAfter?: Duration.Duration }
+  Neutral: {}
+}>
+
+/**
+ * @since 0.1.0
+ * @category verdicts
+ */
+export const Verdict = Data.taggedEnum<Verdict>()
+
+const retryAfter = (error: LLMError): { readonly retryAfter?: Duration.Duration } =>
+  Option.match(Errors.retryAfter(error), { onNone: () => ({}), onSome: (retryAfter) => ({ retryAfter }) })
+
+/** Statuses by which providers say that they have too much to do, Anthropic with 529. */
+const isOverload = (error: Errors.ProviderUnavailableError): boolean =>
+  error.status === 503 || error.status === 529 || error.retryAfter !== undefined
+
+/**
+ * What an error says about the deployment:
+ *
+ * | error | verdict |
+ * | --- | --- |
+ * | `RateLimitError` of the provider | `Limited` |
+ * | `ProviderUnavailableError` with a Retry-After, or with status 503 or 529 | `Overloaded` |
+ * | any other `ProviderUnavailableError`, `NetworkError`, `TimeoutError`, `MalformedResponseError`, `StreamInterruptedError` | `Failed` |
+ * | `AuthenticationError`, `PermissionError`, `QuotaExceededError`, `KeyPoolExhaustedError` (no key of it is left), `ModelNotFoundError` unless the request named the model | `Down` |
+ * | all others, which speak of the request, the caller's own limits or the call's own deadline | `Neutral` |
+ *
+ * A `BalanceExhaustedError`, of a balance within the balance, is `Overloaded` where it says when one will be back, else `Failed`.
+ *
+ * @since 0.1.0
+ * @category verdicts
+ */
+export const verdictOf = (error: LLMError): Verdict => {
+  switch (error._tag) {
+    case "RateLimitError":
+      return error.source === "provider" ? Verdict.Limited(retryAfter(error)) : Verdict.Neutral()
+    case "ProviderUnavailableError":
+      return isOverload(error) ? Verdict.Overloaded(retryAfter(error)) : Verdict.Failed()
+    case "BalanceExhaustedError":
+      return error.retryAfter === undefined ? Verdict.Failed() : Verdict.Overloaded(retryAfter(error))
+    case "TimeoutError":
+      return error.phase === "total" ? Verdict.Neutral() : Verdict.Failed()
+    case "NetworkError":
+    case "MalformedResponseError":
+    case "StreamInterruptedError":
+      return Verdict.Failed()
+    case "AuthenticationError":
+    case "PermissionError":
+    case "QuotaExceededError":
+    case "KeyPoolExhaustedError":
+    case "ModelNotFoundError":
+      return Verdict.Down(retryAfter(error))
+    default:
+      return Verdict.Neutral()
+  }
+}
+
+/**
+ * Whether another deployment may answer what one failed to: after every error but those that speak of the request itself
+ * (`InvalidRequestError`), of its content (`ContentFilterError`), of the money, and of the call's own deadline.
+ *
+ * @since 0.1.0
+ * @category verdicts
+ */
+export const handsOn = (error: LLMError): boolean => {
+  switch (error._tag) {
+    case "InvalidRequestError":
+    case "ContentFilterError":
+    case "BudgetExceededError":
+      return false
+    case "TimeoutError":
+      return error.phase !== "total"
+    default:
+      return true
+  }
+}
+
+/**
+ * How a deployment is doing:
+ * - `Ready`: it may be asked.
+ * - `Busy`: it has as many calls in flight as it may have.
+ * - `Cooling`: it rests because it said that it has too much to do.
+ * - `Open`: it rests because too many calls failed.
+ * - `HalfOpen`: it has rested, and one call at a time finds out whether it is good again. `probing`: one is doing so.
+ * - `Disabled`: by hand.
+ *
+ * `until` is in milliseconds since the epoch.
+ *
+ * @since 0.1.0
+ * @category status
+ */
+export type State = Data.TaggedEnum<{
+  Ready: {}
+  Busy: {}
+  Cooling: { readonly remaining: Duration.Duration; readonly until: number }
+  Open: { readonly remaining: Duration.Duration; readonly until: number }
+  HalfOpen: { readonly probing: boolean }
+  Disabled: {}
+}>
+
+/**
+ * @since 0.1.0
+ * @category status
+ */
+export interface DeploymentStatus {
+  readonly id: string
+  readonly provider: string
+  readonly model: string
+  readonly weight: number
+  readonly order: number
+  readonly cost?: number
+  readonly maxConcurrency?: number
+  readonly state: State
+  /** Calls that are there now, streams until they end. */
+  readonly inFlight: number
+  /** The moving average of the time until it answers, of streams until their first event, in milliseconds; absent while unmeasured. */
+  readonly latency?: number
+  /** Calls that went to it. The next three say how those that told ended. */
+  readonly served: number
+  readonly answered: number
+  readonly failed: number
+  readonly limited: number
+  /** The calls that the breaker remembers, and how many of them failed. */
+  readonly window: { readonly calls: number; readonly failures: number }
+}
+
+/**
+ * An `LLM`, and what may be asked and done about its deployments. `info` is that of the first of them, with the largest context
+ * window of all; `status` tells of all keys and limiters, added up.
+ *
+ * @since 0.1.0
+ * @category model
+ */
+export interface Service extends LLMService {
+  /** How the deployments are doing, in the order of the list. */
+  readonly deployments: Effect.Effect<ReadonlyArray<DeploymentStatus>>
+  /** Makes a deployment ready again, whatever kept it from that, and says whether there is one of that id. */
+  readonly enable: (id: string) => Effect.Effect<boolean>
+  /** Takes a deployment out of use until it is enabled, and says whether there is one of that id. Its calls may end in peace. */
+  readonly disable: (id: string) => Effect.Effect<boolean>
+  /** Changes the weight of a deployment. */
+  readonly reweight: (id: string, weight: number) => Effect.Effect<void, InvalidBalanceError>
+}
+
+/**
+ * The balance behind an `LLM`.
+ *
+ * @since 0.1.0
+ * @category tags
+ */
+export class Balance extends Context.Tag("effect-llm/Balance")<Balance, Service>() {}
+
+/**
+ * A balance that cannot be made, or a change that cannot be made to it. All faults are told at once.
+ *
+ * @since 0.1.0
+ * @category errors
+ */
+export class InvalidBalanceError extends Schema.TaggedError<InvalidBalanceError>()("InvalidBalanceError", {
+  /** Each with its place, such as `deployments[2].weight: must be a positive number`. */
+  faults: Schema.Array(Schema.String)
+}) {
+  override get message(): string {
+    return `The balance cannot be as asked for: ${this.faults.join("; ")}`
+  }
+}
+
+/**
+ * When a deployment counts as out of order, and for how long.
+ *
+ * @since 0.1.0
+ * @category constructors
+ */
+export interface BreakerOptions {
+  /** How many calls must have failed within the window. @default 5 */
+  readonly failures?: number
+  /** Which share of all calls within the window they must be, from 0 to 1. @default 0.5 */
+  readonly ratio?: number
+  /** How long a call is remembered. @default "30 seconds" */
+  readonly window?: Duration.DurationInput
+  /** The first rest, after which one call at a time finds out whether the deployment is good again. @default "10 seconds" */
+  readonly rest?: Duration.DurationInput
+  /** How much longer each further rest is, with no success between them. @default 2 */
+  readonly factor?: number
+  /** The longest rest that this leads to. @default "5 minutes" */
+  readonly maxRest?: Duration.DurationInput
+}
+
+/**
+ * @since 0.1.0
+ * @category constructors
+ */
+export interface Options {
+  /** @default `leastLoaded` */
+  readonly strategy?: Strategy | Sticky
+  /** Which errors hand the call on to the next deployment. @default `handsOn` */
+  readonly on?: (error: LLMError) => boolean
+  /** What an error says about the deployment. @default `verdictOf` */
+  readonly verdict?: (error: LLMError) => Verdict
+  /** `false`: failures are counted and nothing comes of them, but rests after a Retry-After or an overload. @default `{}` */
+  readonly breaker?: BreakerOptions | false
+  /** How long a deployment rests that said it has too much to do, where it did not say how long: 1 s, doubling to 60 s. */
+  readonly cooldown?: Pick<KeyPool.CooldownOptions, "base" | "factor" | "max">
+  /** The longest that a deployment may sleep while another one is ready. @default "1 second" */
+  readonly patience?: Duration.DurationInput
+  /** The longest that a call may wait for a deployment to come back. @default "30 seconds" */
+  readonly maxWait?: Duration.DurationInput
+  /** The time in which a measured latency loses its weight in the average. @default "10 seconds" */
+  readonly latencyDecay?: Duration.DurationInput
+}
+
+/**
+ * One `LLM` over the given ones. It needs no scope: nothing runs in the background. Requests are counted with the `TokenCounter`
+ * in context, where it is doubtful whether they fit.
+ *
+ * @since 0.1.0
+ * @category constructors
+ */
+export const make = (
+  deployments: ReadonlyArray<Deployment>,
+  options: Options = {}
+): Effect.Effect<Service, InvalidBalanceError> =>
+  BalanceService.make(deployments, options, {
+    strategy: KeyPool.leastLoaded,
+    handsOn,
+    verdictOf,
+    invalid: (faults) => new InvalidBalanceError({ faults })
+  })
+
+/**
+ * One `LLM` over those of the given layers, each built once with keys, limits and retries of its own.
+ *
+ * @since 0.1.0
+ * @category layers
+ */
+export const layer = <E, R>(
+  deployments: Arr.NonEmptyReadonlyArray<Deployment<Layer.Layer<LLM, E, R>>>,
+  options: Options = {}
+): Layer.Layer<LLM | Balance, E | InvalidBalanceError, R> =>
+  Layer.scopedContext(
+    Effect.forEach(deployments, (deployment) =>
+      Effect.map(Layer.build(deployment.llm), (context) => ({ ...deployment, llm: Context.get(context, LLM) }))
+    ).pipe(
+      Effect.flatMap((built) => make(built, options)),
+      Effect.map((service) => Context.make(LLM, service).pipe(Context.add(Balance, service)))
+    )
+  )

@@ -1,0 +1,195 @@
+/**
+ * The deployments of a balance and the calls that wait for them, as one immutable value. Every function here is one step of
+ * it. All times are in milliseconds since the balance was made.
+ *
+ * Once a step is done, no deployment is ready that any waiting call could use. So a newcomer who finds one overtakes nobody.
+ */
+import type { Deferred } from "effect"
+import { HashMap, Option, Order, SortedMap } from "effect"
+import type { Fleet, Outlook, Wish as FleetWish } from "./fleet.js"
+import * as Fleets from "./fleet.js"
+import type { Hold } from "./pooledKey.js"
+
+/** Tells a waiting call to look again: rung as often as anybody likes, heard once. */
+export type Bell = Deferred.Deferred<void>
+
+export interface Wish extends FleetWish {
+  readonly deadline: number
+}
+
+export interface Granted {
+  readonly _tag: "Granted"
+  readonly hold: Hold
+  /** Whether another deployment that the call could use is ready too. */
+  readonly behind: boolean
+}
+
+export interface Denied {
+  readonly _tag: "Denied"
+}
+
+export interface Waiting {
+  readonly _tag: "Waiting"
+  readonly ticket: number
+  /** When to look again even if no bell rings. */
+  readonly until: number
+}
+
+/** A call that must wait has not been put in the line: it brought no bell. */
+export interface Unready {
+  readonly _tag: "Unready"
+}
+
+interface Waiter extends Wish {
+  readonly ticket: number
+  readonly bell: Bell
+  readonly until: number
+}
+
+export interface BalanceState {
+  readonly fleet: Fleet
+  /** Those who wait, by the order in which they came. */
+  readonly line: SortedMap.SortedMap<number, Waiter>
+  /** What those who waited got and have not fetched yet. */
+  readonly answers: HashMap.HashMap<number, Granted | Denied>
+  /** How many calls have ever waited. */
+  readonly tickets: number
+}
+
+/** What a step leads to, and the bells to be rung for it. */
+export interface Turn<A> {
+  readonly value: A
+  readonly bells: ReadonlyArray<Bell>
+}
+
+export type Step<A> = readonly [Turn<A>, BalanceState]
+
+export const make = (fleet: Fleet): BalanceState => ({
+  fleet,
+  line: SortedMap.empty(Order.number),
+  answers: HashMap.empty(),
+  tickets: 0
+})
+
+const withFleet = (state: BalanceState, fleet: Fleet): BalanceState => ({
+  fleet,
+  line: state.line,
+  answers: state.answers,
+  tickets: state.tickets
+})
+
+const unready: Unready = { _tag: "Unready" }
+
+const denied: Denied = { _tag: "Denied" }
+
+/** Asks for a deployment. */
+export const ask = (before: BalanceState, now: number, wish: Wish): Step<Granted | Denied | Unready> => {
+  const [bells, state] = settleDown(before, Fleets.advance(before.fleet, now))
+  const outlook = Fleets.outlook(state.fleet, wish)
+  const [granted, fleet] = take(state.fleet, outlook)
+  if (granted !== undefined) return [{ value: granted, bells }, withFleet(state, fleet)]
+  return [{ value: isHopeless(outlook, wish, fleet.now) ? denied : unready, bells }, state]
+}
+
+/** Asks for a deployment, and waits in line where none is ready. */
+export const queue = (before: BalanceState, now: number, wish: Wish, bell: Bell): Step<Granted | Denied | Waiting> => {
+  const [{ bells, value }, state] = ask(before, now, wish)
+  if (value._tag !== "Unready") return [{ value, bells }, state]
+  const ticket = state.tickets
+  return wait({ ...state, tickets: ticket + 1 }, wish, ticket, bell, bells)
+}
+
+/** A waiting call looks again, with a new bell for the next time. */
+export const look = (
+  before: BalanceState,
+  now: number,
+  ticket: number,
+  bell: Bell
+): Step<Granted | Denied | Waiting> => {
+  const [bells, state] = settleDown(before, Fleets.advance(before.fleet, now))
+  const answer = Option.getOrUndefined(HashMap.get(state.answers, ticket))
+  if (answer !== undefined) {
+    return [
+      { value: answer, bells },
+      { ...state, answers: HashMap.remove(state.answers, ticket) }
+    ]
+  }
+  const waiter = Option.getOrThrow(SortedMap.get(state.line, ticket))
+  return isHopeless(Fleets.outlook(state.fleet, waiter), waiter, state.fleet.now)
+    ? [
+        { value: denied, bells },
+        { ...state, line: SortedMap.remove(state.line, ticket) }
+      ]
+    : wait(state, waiter, ticket, bell, bells)
+}
+
+const wait = (
+  state: BalanceState,
+  { affinity, deadline, exclude }: Wish,
+  ticket: number,
+  bell: Bell,
+  bells: ReadonlyArray<Bell>
+): Step<Waiting> => {
+  const until = Math.min(deadline, Fleets.outlook(state.fleet, { exclude, affinity }).wakeAt)
+  const waiter: Waiter = { exclude, affinity, deadline, ticket, bell, until }
+  return [
+    { value: { _tag: "Waiting", ticket, until }, bells },
+    { ...state, line: SortedMap.set(state.line, ticket, waiter) }
+  ]
+}
+
+/** A waiting call gives up. If it has got a deployment already, that goes to the next. */
+export const giveUp = (before: BalanceState, now: number, ticket: number): Step<void> => {
+  const answer = Option.getOrUndefined(HashMap.get(before.answers, ticket))
+  const left = {
+    ...before,
+    line: SortedMap.remove(before.line, ticket),
+    answers: HashMap.remove(before.answers, ticket)
+  }
+  return change(left, now, (fleet) => (answer?._tag === "Granted" ? Fleets.withdraw(fleet, answer.hold) : fleet))
+}
+
+/** Changes the deployments. */
+export const change = (before: BalanceState, now: number, f: (fleet: Fleet) => Fleet): Step<void> => {
+  const [bells, state] = settleDown(before, f(Fleets.advance(before.fleet, now)))
+  return [{ value: undefined, bells }, state]
+}
+
+/** How many calls wait. */
+export const waiting = (state: BalanceState): number => SortedMap.size(state.line)
+
+const silent: ReadonlyArray<Bell> = []
+
+/** With the deployments as they are now, gives those who wait what they can get. */
+const settleDown = (before: BalanceState, fleet: Fleet): readonly [bells: ReadonlyArray<Bell>, state: BalanceState] => {
+  if (fleet === before.fleet) return [silent, before]
+  let state = withFleet(before, fleet)
+  if (fleet.changes === before.fleet.changes || SortedMap.size(before.line) === 0) return [silent, state]
+  const bells: Array<Bell> = []
+  for (const waiter of SortedMap.values(before.line)) {
+    const outlook = Fleets.outlook(state.fleet, waiter)
+    const [granted, next] = take(state.fleet, outlook)
+    const answer = granted ?? (isHopeless(outlook, waiter, next.now) ? denied : undefined)
+    if (answer !== undefined) {
+      state = {
+        fleet: next,
+        line: SortedMap.remove(state.line, waiter.ticket),
+        answers: HashMap.set(state.answers, waiter.ticket, answer),
+        tickets: state.tickets
+      }
+    }
+    // One who would look up too late must be told.
+    if (answer !== undefined || outlook.wakeAt < waiter.until) bells.push(waiter.bell)
+  }
+  return [bells, state]
+}
+
+const take = (fleet: Fleet, { ready, winner }: Outlook): readonly [Granted | undefined, Fleet] => {
+  if (winner === undefined) return [undefined, fleet]
+  const [hold, reserved] = Fleets.reserve(fleet, winner)
+  return [{ _tag: "Granted", hold, behind: ready > 1 }, reserved]
+}
+
+/** Whether no deployment will be ready in time, as far as that can be known. */
+const isHopeless = (outlook: Outlook, wish: Wish, now: number): boolean =>
+  wish.deadline <= now || (outlook.awaited === 0 && outlook.wakeAt > wish.deadline)

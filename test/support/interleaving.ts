@@ -1,0 +1,54 @@
+/** Time and turns of fibers in the hands of a test, so that it can try every order in which things may happen. */
+import { Clock, Duration, Effect, Scheduler } from "effect"
+import * as RandomDraw from "../../src/internal/randomDraw.js"
+
+/**
+ * A clock that stands still until it is told otherwise. TestClock will not do here: a fiber that is interrupted in the middle
+ * of its `sleep` keeps the lock that it holds.
+ */
+export const makeClock = () => {
+  let now = 0
+  const timers = new Map<() => void, number>()
+  const clock: Clock.Clock = {
+    [Clock.ClockTypeId]: Clock.ClockTypeId,
+    unsafeCurrentTimeMillis: () => now,
+    unsafeCurrentTimeNanos: () => BigInt(now) * 1_000_000n,
+    currentTimeMillis: Effect.sync(() => now),
+    currentTimeNanos: Effect.sync(() => BigInt(now) * 1_000_000n),
+    sleep: (duration) =>
+      Effect.async((resume) => {
+        const wake = () => resume(Effect.void)
+        timers.set(wake, now + Duration.toMillis(duration))
+        return Effect.sync(() => timers.delete(wake))
+      })
+  }
+  const pass = (millis: number) =>
+    Effect.gen(function* () {
+      const end = now + millis
+      for (;;) {
+        yield* Effect.replicateEffect(Effect.yieldNow(), 20)
+        const [wake, at] = [...timers].reduce(
+          (first, next) => (next[1] < first[1] ? next : first),
+          [() => {}, Infinity]
+        )
+        if (at > end) break
+        now = Math.max(now, at)
+        timers.delete(wake)
+        wake()
+      }
+      now = end
+    })
+  return { clock, pass }
+}
+
+/** Lets another fiber run at random steps, so that in time every order of steps comes up. A yield takes a dozen steps itself. */
+export const restless = (seed: number): Scheduler.Scheduler => {
+  let draw = RandomDraw.next(seed)
+  return Scheduler.make(
+    (task) => Scheduler.defaultScheduler.scheduleTask(task, 0),
+    () => {
+      draw = RandomDraw.next(draw)
+      return RandomDraw.uniform(draw) < 0.03 ? 0 : false
+    }
+  )
+}
