@@ -108,7 +108,10 @@ const build = (
     const limiter = yield* RateLimiter.make({
       capacity: entry.capacity,
       refillRate: entry.refillRate,
-      ...(entry.tokensPerMinute === undefined ? {} : { tokensPerMinute: entry.tokensPerMinute })
+      ...(entry.requestsPerMinute === undefined ? {} : { requestsPerMinute: entry.requestsPerMinute }),
+      ...(entry.requestsPerDay === undefined ? {} : { requestsPerDay: entry.requestsPerDay }),
+      ...(entry.tokensPerMinute === undefined ? {} : { tokensPerMinute: entry.tokensPerMinute }),
+      ...(entry.maxConcurrent === undefined ? {} : { maxConcurrent: entry.maxConcurrent })
     })
     const total = entry.timeout ?? Option.getOrUndefined(environment.timeout)
     return yield* LLM.make({

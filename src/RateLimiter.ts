@@ -27,7 +27,8 @@
  *
  * @since 0.1.0
  */
-import { Context, Data, Duration, Effect, Layer, Schema } from "effect"
+import type { Duration } from "effect"
+import { Context, Data, Effect, Layer, Schema } from "effect"
 import { dual } from "effect/Function"
 import * as Read from "./internal/limiterOptions.js"
 import * as LimiterService from "./internal/limiterService.js"

@@ -5,6 +5,7 @@
  */
 export * as ApiKey from "./ApiKey.js"
 export * as Attempt from "./Attempt.js"
+export * as Batch from "./Batch.js"
 export * as Chat from "./Chat.js"
 export * as ChatEvent from "./ChatEvent.js"
 export * as Embedding from "./Embedding.js"
