@@ -128,17 +128,17 @@ describe("a batch that was killed", () => {
     () =>
       Effect.gen(function* () {
         const { fileSystem, journal, path } = yield* inFile
-        yield* Batch.run(upTo(4), { task: scripted().task, journal })
+        yield* Batch.run(upTo(3), { task: scripted().task, journal })
         const whole = yield* fileSystem.readFile(path)
         for (let length = 0; length <= whole.length; length++) {
           const left = whole.slice(0, length)
           yield* fileSystem.writeFile(path, left)
           const known = new Set(recordedIn(new TextDecoder().decode(left)))
           const { asked, task } = scripted()
-          const { exits } = yield* Batch.run(upTo(4), { task, journal })
-          expect(exits).toEqual(doubled(4))
-          expect(sorted(asked.keys())).toEqual(upTo(4).filter((n) => !known.has(n)))
-          expect(sorted(recordedIn(yield* fileSystem.readFileString(path)))).toEqual(upTo(4))
+          const { exits } = yield* Batch.run(upTo(3), { task, journal })
+          expect(exits).toEqual(doubled(3))
+          expect(sorted(asked.keys())).toEqual(upTo(3).filter((n) => !known.has(n)))
+          expect(sorted(recordedIn(yield* fileSystem.readFileString(path)))).toEqual(upTo(3))
         }
       }).pipe(Effect.provide(NodeFileSystem.layer))
   )
@@ -192,13 +192,13 @@ describe("a batch that was killed", () => {
         yield* gone
         const known = new Set(recordedIn(yield* written))
         expect(known.size).toBeGreaterThanOrEqual(50)
-        expect(known.size).toBeLessThan(2000)
+        expect(known.size).toBeLessThan(800)
         const { asked, task } = scripted()
-        const { exits, progress } = yield* Batch.run(upTo(2000), { task, journal, concurrency: 64 })
-        expect(exits).toEqual(doubled(2000))
+        const { exits, progress } = yield* Batch.run(upTo(800), { task, journal, concurrency: 64 })
+        expect(exits).toEqual(doubled(800))
         expect(progress.resumed).toBe(known.size)
-        expect(asked.size).toBe(2000 - known.size)
-        expect(sorted(recordedIn(yield* written))).toEqual(upTo(2000))
+        expect(asked.size).toBe(800 - known.size)
+        expect(sorted(recordedIn(yield* written))).toEqual(upTo(800))
       }).pipe(Effect.withClock(realClock), Effect.provide(NodeFileSystem.layer)),
     30_000
   )

@@ -1,5 +1,5 @@
 /** The rim around who waits for a limiter: it reads the clock, takes one step at a time in a `Ref`, and wakes those concerned. */
-import { Clock, Duration, Effect, Option, Ref, SortedMap } from "effect"
+import { Clock, Duration, Effect, Fiber, Option, Ref, SortedMap } from "effect"
 import { RateLimitError } from "../LLMError.js"
 import type {
   BucketStatus,
@@ -125,12 +125,19 @@ export const make = (settings: Settings, priority: Effect.Effect<Priority>): Eff
       self: Line.Waiter,
       allowed: number
     ): Effect.Effect<void, RateLimitError> => {
-      // How long those in flight will be nobody knows, so where they count a wait can outlast what was reckoned.
-      const nudgedOr = (wait: number): Effect.Effect<void> =>
-        wait === Infinity
-          ? self.nudge.await
-          : // Timers tick in whole milliseconds: to wake a moment early would be to sleep again.
-            Effect.raceFirst(Effect.sleep(Math.min(Math.ceil(wait), longestSleep)), self.nudge.await)
+      /**
+       * Waits for a nudge, which comes by itself when it is time. A race would do the same with two fibers for one, and a fiber
+       * never ends that is interrupted after it has made those two and before it has started them.
+       */
+      const nudgedIn = (wait: number): Effect.Effect<void> => {
+        const nudged = Effect.interruptible(self.nudge.await)
+        if (wait === Infinity) return nudged
+        // Timers tick in whole milliseconds: to wake a moment early would be to sleep again.
+        const sleep = Effect.sleep(Math.min(Math.ceil(wait), longestSleep))
+        return Effect.flatMap(Effect.fork(Effect.interruptible(Effect.zipRight(sleep, self.nudge.open))), (timer) =>
+          Effect.ensuring(nudged, Fiber.interrupt(timer))
+        )
+      }
 
       const turn: Effect.Effect<void, RateLimitError> = Effect.flatten(
         Ref.modify(state, (before): readonly [Effect.Effect<void, RateLimitError>, State] => {
@@ -146,18 +153,19 @@ export const make = (settings: Settings, priority: Effect.Effect<Priority>): Eff
             const next = { ...Line.left(Line.granted(current, self), position), promised: current.promised }
             return [nudgeFirst(next), next]
           }
-          if (maxConcurrent === undefined) return [again(nudgedOr(wait)), current]
+          if (maxConcurrent === undefined) return [again(nudgedIn(wait)), current]
+          // How long those in flight will be nobody knows: a wait can outlast what was reckoned.
           const remaining = self.deadline - now
           if (remaining <= 0) {
             const next: State = Line.left(current, position)
             return [Effect.zipRight(nudgeFirst(next), Effect.fail(waitedEnough(allowed))), next]
           }
-          return [again(nudgedOr(wait === 0 ? remaining : Math.min(wait, remaining))), current]
+          return [again(nudgedIn(wait === 0 ? remaining : Math.min(wait, remaining))), current]
         })
       )
       const again = (wait: Effect.Effect<void>): Effect.Effect<void, RateLimitError> =>
         Effect.zipRight(
-          Effect.onInterrupt(Effect.interruptible(wait), () => leave(position)),
+          Effect.onInterrupt(wait, () => leave(position)),
           Effect.zipRight(self.nudge.close, turn)
         )
       return turn

@@ -8,7 +8,7 @@ const [path = ""] = process.argv.slice(2)
 
 const program = Effect.flatMap(Batch.journal(path), (journal) =>
   Batch.run(
-    Array.from({ length: 2000 }, (_, index) => index),
+    Array.from({ length: 800 }, (_, index) => index),
     { task: scripted({ takes: (request) => 1 + (request % 7) }).task, journal, concurrency: 4 }
   )
 )
