@@ -1,7 +1,7 @@
 import { FileSystem } from "@effect/platform"
 import { NodeFileSystem } from "@effect/platform-node"
 import { describe, expect, it } from "@effect/vitest"
-import { Clock, Effect, Exit, FastCheck, Fiber, Schema, Stream, TestClock } from "effect"
+import { Clock, Deferred, Effect, Exit, FastCheck, Fiber, ParseResult, Schema, Stream, TestClock } from "effect"
 import { spawn } from "node:child_process"
 import { fileURLToPath } from "node:url"
 import * as Batch from "../src/Batch.js"
@@ -141,6 +141,31 @@ describe("a batch that was killed", () => {
           expect(sorted(recordedIn(yield* fileSystem.readFileString(path)))).toEqual(upTo(3))
         }
       }).pipe(Effect.provide(NodeFileSystem.layer))
+  )
+
+  it.scoped("records an answer that has come, whoever interrupts meanwhile", () =>
+    Effect.gen(function* () {
+      const { fileSystem, journal, path } = yield* inFile
+      const begun = yield* Deferred.make<void>()
+      const writing = yield* Deferred.make<void>()
+      const slowly = Schema.transformOrFail(Schema.Number, Schema.Number, {
+        decode: ParseResult.succeed,
+        encode: (n) => Effect.as(Effect.zipRight(Deferred.succeed(begun, undefined), Deferred.await(writing)), n)
+      })
+      const task = Batch.makeTask({
+        name: "slow to write",
+        ask: (request: number) => Effect.succeed(request),
+        success: slowly,
+        failure: Schema.Never
+      })
+      const fiber = yield* Effect.fork(Batch.run(upTo(3), { task, journal, concurrency: 1 }))
+      yield* Deferred.await(begun)
+      const interrupting = yield* Effect.fork(Fiber.interrupt(fiber))
+      yield* Effect.repeatN(Effect.yieldNow(), 50)
+      yield* Deferred.succeed(writing, undefined)
+      yield* Fiber.join(interrupting)
+      expect(recordedIn(yield* fileSystem.readFileString(path))).toEqual([0])
+    }).pipe(Effect.provide(NodeFileSystem.layer))
   )
 
   it.scoped.prop(
