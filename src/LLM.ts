@@ -35,7 +35,9 @@ import type { EmbeddingRequest, EmbeddingResponse } from "./Embedding.js"
 import * as Attempts from "./internal/attempts.js"
 import * as Batches from "./internal/batches.js"
 import * as Environment from "./internal/environment.js"
+import * as Feedback from "./internal/feedback.js"
 import * as SilentInstruments from "./internal/instruments.js"
+import { countsTokens } from "./internal/limiterPerModel.js"
 import { heard } from "./internal/listeners.js"
 import { toStream } from "./internal/openStream.js"
 import type { Defaults } from "./internal/request.js"
@@ -199,7 +201,8 @@ export const make = (options: Options): Effect.Effect<Service, never, ProviderCl
       client,
       pool,
       limiter,
-      countsTokens: (yield* limiter.status).tokens !== undefined,
+      countsTokens: countsTokens(yield* limiter.status),
+      feedback: Feedback.make(limiter, pool),
       instruments: heard(
         options.telemetry === false ? SilentInstruments.none : Telemetry.instruments(info, options.telemetry ?? {}),
         info

@@ -51,11 +51,17 @@ export interface ModelEntry {
   readonly attempts: number
   /** `retry_delay`, in seconds in the file. @default 1 second */
   readonly retryDelay: Duration.Duration
-  /** `rate_limit_capacity`. @default 10 */
+  /** `rate_limit_capacity`. @default 10; where requests a minute or a day are limited, as many as those */
   readonly capacity: number
-  /** `rate_limit_refill_rate`, requests a second. @default 1 */
+  /** `rate_limit_refill_rate`, requests a second. @default 1; where requests a minute or a day are limited, as many of that */
   readonly refillRate: number
   readonly tokensPerMinute: number | undefined
+  /** `requests_per_minute`. */
+  readonly requestsPerMinute: number | undefined
+  /** `requests_per_day`. */
+  readonly requestsPerDay: number | undefined
+  /** `max_concurrency`: the most calls in flight. */
+  readonly maxConcurrent: number | undefined
   /** In tokens. @default 200000 */
   readonly contextWindow: number
   /** `timeout`: of a whole call, in seconds in the file. */

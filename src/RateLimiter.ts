@@ -1,10 +1,14 @@
 /**
- * How fast we may speak: a token bucket of requests, and one of tokens a minute.
+ * How fast we may speak: requests a second, a minute and a day, tokens a minute, and how many at once.
  *
  * A bucket starts full, holds `capacity` and is refilled by `refillRate` a second, so that over any time `t` no more than
- * `capacity + refillRate × t` is ever granted. Those who wait are served in the order they came, and since that makes every
- * wait known beforehand, one that would be longer than allowed fails at once instead of sleeping in vain; so does one that
- * becomes so because others used more tokens than they had reserved.
+ * `capacity + refillRate × t` is ever granted. `requestsPerMinute` and `requestsPerDay` hold over every minute and every day,
+ * wherever it begins. A call is granted what it needs of all of them together, or nothing.
+ *
+ * Those who wait are served in the order they came, and since that makes every wait known beforehand, one that would be longer
+ * than allowed fails at once instead of sleeping in vain; so does one that becomes so because others used more tokens than
+ * they had reserved. Only a call of low priority (`withPriority`), which others may pass, and one that waits for the end of
+ * others (`maxConcurrent`) cannot know: it fails as soon as it does.
  *
  * What older libraries call the rate limit status is `status` (`available`, `capacity`, `refillRate`), and their reset is
  * `reset`. Usual sizes: 20 at 3 a second for high throughput, 10 at 1 as a standard, 5 at 0.5 to be strict.
@@ -18,31 +22,123 @@
  *   const limiter = yield* RateLimiter.RateLimiter
  *   yield* limiter.take()
  *   return yield* limiter.status
- * }).pipe(Effect.provide(RateLimiter.layer({ capacity: 20, refillRate: 3 })))
+ * }).pipe(Effect.provide(RateLimiter.layer({ capacity: 20, refillRate: 3, requestsPerDay: 10_000, maxConcurrent: 8 })))
  * ```
  *
  * @since 0.1.0
  */
-import { Clock, Context, Duration, Effect, Fiber, Layer, Option, Ref, Schema, SortedMap, Order } from "effect"
-import { now as nowOf } from "./internal/monotonic.js"
-import * as Bucket from "./internal/tokenBucket.js"
-import * as Line from "./internal/waitingLine.js"
-import { RateLimitError } from "./LLMError.js"
+import type { Duration } from "effect"
+import { Context, Data, Effect, Layer, Schema } from "effect"
+import { dual } from "effect/Function"
+import * as Read from "./internal/limiterOptions.js"
+import * as LimiterService from "./internal/limiterService.js"
+import * as PerModel from "./internal/limiterPerModel.js"
+import type { RateLimitError } from "./LLMError.js"
+import type { RateLimits } from "./wire/RateLimitHeaders.js"
 
 /**
  * @since 0.1.0
  * @category model
  */
 export interface Options {
-  /** The most requests at once. @default 10 */
+  /**
+   * The most requests at once. @default 10; where requests a minute or a day are limited, as many as those; where `maxConcurrent`
+   * is the only limit on requests, not limited
+   */
   readonly capacity?: number
-  /** Requests a second. May be a fraction. @default 1 */
+  /**
+   * Requests a second. May be a fraction. @default 1; where requests a minute or a day are limited, what makes as many of that;
+   * where `maxConcurrent` is the only limit on requests, not limited
+   */
   readonly refillRate?: number
-  /** The longest that a caller may wait. @default "30 seconds" */
-  readonly maxWait?: Duration.DurationInput
+  /** The most requests in any minute. @default not limited */
+  readonly requestsPerMinute?: number
+  /** The most requests in any 24 hours. @default not limited */
+  readonly requestsPerDay?: number
   /** Tokens a minute, input and output together. @default not limited */
   readonly tokensPerMinute?: number
+  /**
+   * The most calls in flight: those that `reserve` or `limit` began and that are not over. `take` says nothing of its end and
+   * does not count. @default not limited
+   */
+  readonly maxConcurrent?: number
+  /** The longest that a caller may wait. @default "30 seconds" */
+  readonly maxWait?: Duration.DurationInput
+  /** What is different for callers of the priority "batch". */
+  readonly batch?: BatchOptions
+  /**
+   * Follows what the provider says, if the service is asked to `observe` it, as every `LLM` does: slower at once when it
+   * refuses, faster again step by step while it serves, and never faster than what its headers say is left would last.
+   * @default false
+   */
+  readonly adaptive?: boolean | AdaptiveOptions
 }
+
+/**
+ * @since 0.1.0
+ * @category model
+ */
+export interface BatchOptions {
+  /**
+   * How much later a call may come and still pass: those who come later than that stand behind, so that a busy limiter
+   * serves batches too. @default "30 seconds"
+   */
+  readonly aging?: Duration.DurationInput
+  /** The longest that such a caller may wait. @default "10 minutes" */
+  readonly maxWait?: Duration.DurationInput
+}
+
+/**
+ * Additive increase, multiplicative decrease: the pace is a share of the configured rates and of `maxConcurrent`, between
+ * `minimum` and 1.
+ *
+ * @since 0.1.0
+ * @category model
+ */
+export interface AdaptiveOptions {
+  /** What a refusal (429) leaves of the pace. @default 0.5 */
+  readonly decrease?: number
+  /** What is added to the pace by a call that is served. @default 0.05 */
+  readonly increase?: number
+  /** The time between one change and an increase. @default "1 second" */
+  readonly every?: Duration.DurationInput
+  /** The least that the pace comes to. @default 0.05 */
+  readonly minimum?: number
+}
+
+/**
+ * Who goes first: "interactive" calls, for which somebody waits, pass "batch" calls, which have time.
+ *
+ * @since 0.1.0
+ * @category priorities
+ */
+export type Priority = "interactive" | "batch"
+
+/**
+ * The priority of the calls of a fiber. A stream is given one with `Stream.provideService(RateLimiter.CurrentPriority, "batch")`.
+ *
+ * @since 0.1.0
+ * @category priorities
+ */
+export class CurrentPriority extends Context.Reference<CurrentPriority>()("effect-llm/RateLimiter/Priority", {
+  defaultValue: (): Priority => "interactive"
+}) {}
+
+/**
+ * Runs an effect whose calls wait at this priority.
+ *
+ * A batch call lets pass who comes up to `batch.aging` (30 seconds) later and stands before all who come after that, so it is
+ * never passed for ever. Calls of one priority are served in the order they came.
+ *
+ * @since 0.1.0
+ * @category priorities
+ */
+export const withPriority: {
+  (priority: Priority): <A, E, R>(effect: Effect.Effect<A, E, R>) => Effect.Effect<A, E, R>
+  <A, E, R>(effect: Effect.Effect<A, E, R>, priority: Priority): Effect.Effect<A, E, R>
+} = dual(2, <A, E, R>(effect: Effect.Effect<A, E, R>, priority: Priority): Effect.Effect<A, E, R> =>
+  Effect.provideService(effect, CurrentPriority, priority)
+)
 
 /**
  * @since 0.1.0
@@ -51,11 +147,36 @@ export interface Options {
 export interface WaitOptions {
   /** The longest that this caller may wait, where that is shorter than the limiter's own `maxWait`. */
   readonly maxWait?: Duration.DurationInput
+  /** Which model is asked. Matters to a limiter by `perModel` only. */
+  readonly model?: string
 }
+
+/**
+ * What a limiter may be told of the provider. `share` is the part of the whole that is spoken of: one divided by the number of
+ * accounts whose keys share the limiter.
+ *
+ * - `Headers`: what its headers say is left. Only heeded where they speak of the whole.
+ * - `Refused`: it refused a call (429) that had begun `elapsed` ago.
+ * - `Served`: it served a call.
+ *
+ * @since 0.1.0
+ * @category model
+ */
+export type Signal = Data.TaggedEnum<{
+  Headers: { readonly limits: RateLimits; readonly share: number }
+  Refused: { readonly elapsed: Duration.Duration; readonly share: number }
+  Served: {}
+}>
 
 /**
  * @since 0.1.0
  * @category model
+ */
+export const Signal = Data.taggedEnum<Signal>()
+
+/**
+ * @since 0.1.0
+ * @category status
  */
 export interface BucketStatus {
   /** What could be taken now. Below zero where more tokens were used than had been reserved. */
@@ -67,13 +188,33 @@ export interface BucketStatus {
 
 /**
  * @since 0.1.0
- * @category model
+ * @category status
+ */
+export interface WindowStatus {
+  /** What could be taken now. */
+  readonly available: number
+  readonly limit: number
+}
+
+/**
+ * @since 0.1.0
+ * @category status
  */
 export interface LimiterStatus extends BucketStatus {
   /** How many callers wait. */
   readonly waiting: number
   /** The bucket of tokens, where they are limited. `reserved`: estimates that are not settled yet. */
   readonly tokens?: BucketStatus & { readonly reserved: number }
+  /** Requests in the last minute, where they are limited. */
+  readonly minute?: WindowStatus
+  /** Requests in the last 24 hours, where they are limited. */
+  readonly day?: WindowStatus
+  /** Calls in flight, where they are limited. */
+  readonly concurrency?: { readonly inFlight: number; readonly limit: number }
+  /** The share of the configured rates that is used, where the limiter adapts. */
+  readonly pace?: number
+  /** The limiters of the models that have one of their own. */
+  readonly models?: Readonly<Record<string, LimiterStatus>>
 }
 
 /**
@@ -84,9 +225,9 @@ export interface LimiterStatus extends BucketStatus {
  */
 export interface Reservation {
   /**
-   * Replaces the estimate by the true usage, once: what was reserved too much is given back, what was too little is owed
-   * and waited out by those who come later. What is no number of tokens leaves the estimate as it is. The request itself
-   * stays spent.
+   * Says that the call is over, and replaces the estimate by the true usage, once: what was reserved too much is given back,
+   * what was too little is owed and waited out by those who come later. What is no number of tokens leaves the estimate as it
+   * is. The request itself stays spent.
    */
   readonly settle: (actualTokens: number) => Effect.Effect<void>
 }
@@ -100,10 +241,11 @@ export interface Service {
   readonly take: (n?: number, options?: WaitOptions) => Effect.Effect<void, RateLimitError>
   /** Takes `n` permits if they are there and nobody waits for them. */
   readonly tryTake: (n?: number) => Effect.Effect<boolean>
-  /** Runs an effect with one permit. */
+  /** Runs an effect with one permit, and with a place among those in flight. */
   readonly limit: <A, E, R>(effect: Effect.Effect<A, E, R>) => Effect.Effect<A, E | RateLimitError, R>
   /**
-   * Takes one permit and reserves an estimate of tokens, both or neither. Without a bucket of tokens: just the permit.
+   * Takes one permit, a place among those in flight, and reserves an estimate of tokens: all of it or nothing. Without a
+   * bucket of tokens: just the permit and the place.
    *
    * The caller must settle the reservation. Run this where the fiber cannot be interrupted, such as the first argument of
    * `Effect.acquireUseRelease`: the wait, and nothing else of it, is interruptible even there.
@@ -114,6 +256,8 @@ export interface Service {
   readonly reset: Effect.Effect<void>
   /** What a provider's headers say is left: lowers what is available, and never raises it. */
   readonly lower: (remaining: { readonly requests?: number; readonly tokens?: number }) => Effect.Effect<void>
+  /** Takes note of what the provider says. Absent where the limiter does not adapt. */
+  readonly observe?: (signal: Signal, model?: string) => Effect.Effect<void>
 }
 
 /**
@@ -136,29 +280,10 @@ export class InvalidLimitError extends Schema.TaggedError<InvalidLimitError>()("
   }
 }
 
-const refused = (message: string, retryAfter?: number): RateLimitError =>
-  new RateLimitError({
-    provider: "",
-    model: "",
-    attempts: [],
-    source: "limiter",
-    message,
-    ...(retryAfter === undefined ? {} : { retryAfter: Duration.millis(retryAfter) })
-  })
-
-/** JavaScript's timers run no longer, in milliseconds. */
-const longestSleep = 2 ** 31 - 1
-
-const isAmount = (n: number): boolean => Number.isFinite(n) && n > 0
-
-const faultsOf = (options: Required<Pick<Options, "capacity" | "refillRate">> & Options): ReadonlyArray<string> =>
-  [
-    ["capacity", options.capacity],
-    ["refillRate", options.refillRate],
-    ["tokensPerMinute", options.tokensPerMinute ?? 1]
-  ].flatMap(([name, value]) =>
-    typeof value === "number" && isAmount(value) ? [] : [`${name}: expected a positive number, actual ${value}`]
-  )
+const read = (options: Options, path: string) => {
+  const [settings, faults] = Read.read(options)
+  return { settings, faults: faults.map((fault) => `${path}${fault}`) }
+}
 
 /**
  * A limiter over no more than memory, for one process.
@@ -167,237 +292,49 @@ const faultsOf = (options: Required<Pick<Options, "capacity" | "refillRate">> & 
  * @category constructors
  */
 export const make = (options: Options = {}): Effect.Effect<Service, InvalidLimitError> =>
-  Effect.gen(function* () {
-    const { capacity = 10, refillRate = 1, tokensPerMinute } = options
-    const longestWait = Duration.toMillis(options.maxWait ?? "30 seconds")
-    const faults = faultsOf({ ...options, capacity, refillRate })
-    if (faults.length > 0) return yield* new InvalidLimitError({ faults })
+  Effect.suspend(() => {
+    const { faults, settings } = read(options, "")
+    return faults.length > 0
+      ? Effect.fail(new InvalidLimitError({ faults }))
+      : LimiterService.make(settings, CurrentPriority)
+  })
 
-    const start = yield* Clock.clockWith((clock) => Effect.sync(() => nowOf(clock)))
-    const state = yield* Ref.make<Line.State>({
-      requests: Bucket.full(capacity, refillRate, start),
-      tokens: tokensPerMinute === undefined ? undefined : Bucket.full(tokensPerMinute, tokensPerMinute / 60, start),
-      reserved: 0,
-      queue: SortedMap.empty(Order.number),
-      arrivals: 0,
-      promised: undefined
-    })
+/**
+ * @since 0.1.0
+ * @category model
+ */
+export interface PerModelOptions {
+  /** The limits of each model, by the name that is asked for. */
+  readonly models: Readonly<Record<string, Options>>
+  /** What all other models share. @default not limited */
+  readonly others?: Options
+}
 
-    const nudgeFirst = (current: Line.State): Effect.Effect<void> =>
-      Option.match(SortedMap.headOption(current.queue), {
-        onNone: () => Effect.void,
-        onSome: ([, waiter]) => Effect.asVoid(waiter.nudge.open)
-      })
-
-    const update = (f: (current: Line.State) => Line.State): Effect.Effect<void> =>
-      Clock.clockWith((clock) =>
-        Effect.flatten(
-          Ref.modify(state, (before) => {
-            const [after, leaving] = Line.evicted(f(Line.refilled(before, nowOf(clock))))
-            return [
-              Effect.zipRight(
-                Effect.forEach(leaving, (waiter) => waiter.nudge.open, { discard: true }),
-                nudgeFirst(after)
-              ),
-              after
-            ]
-          })
-        )
-      )
-
-    const leave = (ticket: number): Effect.Effect<void> =>
-      Effect.flatMap(
-        Ref.updateAndGet(state, (current) => ({
-          ...current,
-          queue: SortedMap.remove(current.queue, ticket),
-          promised: undefined
-        })),
-        nudgeFirst
-      )
-
-    const tooLong = (wait: number, allowed: number): RateLimitError =>
-      refused(
-        `The limit of ${capacity} requests and ${refillRate} a second${
-          tokensPerMinute === undefined ? "" : `, and ${tokensPerMinute} tokens a minute,`
-        } would make this call wait ${Duration.format(Duration.millis(wait))}, longer than the ${Duration.format(
-          Duration.millis(allowed)
-        )} allowed. Try again later, or raise the limit or maxWait.`,
-        wait
-      )
-
-    /** Waits for its turn, then for what it needs, then takes it. The taking cannot be interrupted, the waiting can. */
-    const stand = (
-      clock: Clock.Clock,
-      ticket: number,
-      self: Line.Waiter,
-      allowed: number
-    ): Effect.Effect<void, RateLimitError> => {
-      const called = Effect.interruptible(self.nudge.await)
-      /** One fiber and not the two of a race, which may hang where it is interrupted before it has started them. */
-      const calledWithin = (millis: number): Effect.Effect<void> =>
-        Effect.flatMap(
-          Effect.fork(Effect.interruptible(Effect.zipRight(Effect.sleep(millis), self.nudge.open))),
-          (timer) => Effect.ensuring(called, Fiber.interrupt(timer))
-        )
-      const turn: Effect.Effect<void, RateLimitError> = Effect.flatten(
-        Ref.modify(state, (before): readonly [Effect.Effect<void, RateLimitError>, Line.State] => {
-          const current = Line.refilled(before, nowOf(clock))
-          if (!SortedMap.has(current.queue, ticket)) {
-            const wait = Line.waitBehind(
-              current,
-              current.promised ?? Line.promisedBy(current),
-              self.requests,
-              self.tokens
-            )
-            return [Effect.fail(tooLong(wait, allowed)), current]
-          }
-          const first = Option.getOrUndefined(SortedMap.headOption(current.queue))
-          if (first !== undefined && first[0] !== ticket) return [again(called), current]
-          const wait = Line.waitFor(current, self.requests, self.tokens)
-          if (wait > 0) {
-            // Timers tick in whole milliseconds: to wake a moment early would be to sleep again.
-            return [again(calledWithin(Math.min(Math.ceil(wait), longestSleep))), current]
-          }
-          const next = {
-            ...Line.granted(current, self.requests, self.tokens),
-            queue: SortedMap.remove(current.queue, ticket)
-          }
-          return [nudgeFirst(next), next]
-        })
-      )
-      const again = (wait: Effect.Effect<void>): Effect.Effect<void, RateLimitError> =>
-        Effect.zipRight(
-          Effect.onInterrupt(wait, () => leave(ticket)),
-          Effect.zipRight(self.nudge.close, turn)
-        )
-      return turn
-    }
-
-    const acquire = (requests: number, tokens: number, wait: WaitOptions = {}): Effect.Effect<void, RateLimitError> =>
-      Clock.clockWith((clock) => {
-        const nudge = Effect.unsafeMakeLatch(false)
-        const allowed = Math.min(longestWait, wait.maxWait === undefined ? Infinity : Duration.toMillis(wait.maxWait))
-        return Effect.uninterruptible(
-          Effect.flatten(
-            Ref.modify(state, (before): readonly [Effect.Effect<void, RateLimitError>, Line.State] => {
-              const now = nowOf(clock)
-              const current = Line.refilled(before, now)
-              if (SortedMap.size(current.queue) === 0 && Line.waitFor(current, requests, tokens) === 0) {
-                return [Effect.void, Line.granted(current, requests, tokens)]
-              }
-              const promised =
-                SortedMap.size(current.queue) === 0 ? current : (current.promised ?? Line.promisedBy(current))
-              const needed = Line.waitBehind(current, promised, requests, tokens)
-              if (needed > allowed) return [Effect.fail(tooLong(needed, allowed)), { ...current, promised }]
-              const ticket = current.arrivals
-              const self: Line.Waiter = { requests, tokens, deadline: now + allowed, nudge }
-              return [
-                stand(clock, ticket, self, allowed),
-                {
-                  ...current,
-                  arrivals: ticket + 1,
-                  queue: SortedMap.set(current.queue, ticket, self),
-                  promised: Line.afterServing(promised, requests, tokens)
-                }
-              ]
-            })
-          )
-        )
-      })
-
-    const refuse = (n: number): RateLimitError | undefined =>
-      !isAmount(n)
-        ? refused(`A number of permits must be positive, not ${n}.`)
-        : n > capacity
-          ? refused(`${n} permits can never be had from a limiter with a capacity of ${capacity}. Raise the capacity.`)
-          : undefined
-
-    const take: Service["take"] = (n = 1, wait) => {
-      const refusal = refuse(n)
-      return refusal === undefined ? acquire(n, 0, wait) : Effect.fail(refusal)
-    }
-
-    const settled =
-      (estimate: number, actual: number) =>
-      (current: Line.State): Line.State =>
-        current.tokens === undefined
-          ? current
-          : {
-              ...current,
-              tokens: Bucket.taken(current.tokens, actual - estimate),
-              reserved: current.reserved - estimate
-            }
-
-    const reservation = (estimate: number): Reservation => {
-      let open = tokensPerMinute !== undefined
-      return {
-        settle: (actual) =>
-          Effect.uninterruptible(
-            Effect.suspend(() => {
-              if (!open) return Effect.void
-              open = false
-              return update(settled(estimate, Number.isFinite(actual) && actual >= 0 ? actual : estimate))
-            })
-          )
-      }
-    }
-
-    const reserve: Service["reserve"] = (tokens, wait) => {
-      const estimate = tokensPerMinute === undefined || !isAmount(tokens) ? 0 : tokens
-      return tokensPerMinute !== undefined && estimate > tokensPerMinute
-        ? Effect.fail(
-            refused(
-              `About ${Math.round(estimate)} tokens can never be had from a limit of ${tokensPerMinute} a minute. Shorten the request or raise tokensPerMinute.`
-            )
-          )
-        : Effect.map(acquire(1, estimate, wait), () => reservation(estimate))
-    }
-
-    const statusOf = (bucket: Bucket.Bucket): BucketStatus => ({
-      available: bucket.available,
-      capacity: bucket.capacity,
-      refillRate: bucket.rate * 1000
-    })
-
-    return {
-      take,
-      tryTake: (n = 1) =>
-        refuse(n) !== undefined
-          ? Effect.succeed(false)
-          : Clock.clockWith((clock) =>
-              Ref.modify(state, (before): readonly [boolean, Line.State] => {
-                const current = Line.refilled(before, nowOf(clock))
-                return SortedMap.size(current.queue) === 0 && Line.waitFor(current, n, 0) === 0
-                  ? [true, Line.granted(current, n, 0)]
-                  : [false, current]
-              })
+/**
+ * A limiter that has one of its own for each model, where one `LLM` or several are asked for different ones.
+ *
+ * @since 0.1.0
+ * @category constructors
+ */
+export const makePerModel = (options: PerModelOptions): Effect.Effect<Service, InvalidLimitError> =>
+  Effect.suspend(() => {
+    const models = Object.entries(options.models).map(([model, limits]) => ({
+      model,
+      ...read(limits, `models[${JSON.stringify(model)}].`)
+    }))
+    const others = options.others === undefined ? undefined : read(options.others, "others.")
+    const faults = [...models.flatMap((each) => each.faults), ...(others?.faults ?? [])]
+    return faults.length > 0
+      ? Effect.fail(new InvalidLimitError({ faults }))
+      : Effect.map(
+          Effect.all({
+            models: Effect.forEach(models, ({ model, settings }) =>
+              Effect.map(LimiterService.make(settings, CurrentPriority), (limiter) => [model, limiter] as const)
             ),
-      limit: (effect) => Effect.zipRight(take(), effect),
-      reserve,
-      status: Clock.clockWith((clock) =>
-        Effect.map(
-          Ref.updateAndGet(state, (current) => Line.refilled(current, nowOf(clock))),
-          (current): LimiterStatus => ({
-            ...statusOf(current.requests),
-            waiting: SortedMap.size(current.queue),
-            ...(current.tokens === undefined
-              ? {}
-              : { tokens: { ...statusOf(current.tokens), reserved: current.reserved } })
-          })
+            others: others === undefined ? Effect.succeed(free) : LimiterService.make(others.settings, CurrentPriority)
+          }),
+          (made) => PerModel.make(new Map(made.models), made.others)
         )
-      ),
-      reset: update((current) => ({
-        ...current,
-        requests: { ...current.requests, available: current.requests.capacity },
-        tokens: current.tokens === undefined ? undefined : { ...current.tokens, available: current.tokens.capacity }
-      })),
-      lower: ({ requests, tokens }) =>
-        update((current) => ({
-          ...current,
-          requests: Bucket.lowered(current.requests, requests),
-          tokens: current.tokens === undefined ? undefined : Bucket.lowered(current.tokens, tokens)
-        }))
-    }
   })
 
 /**
@@ -407,7 +344,24 @@ export const make = (options: Options = {}): Effect.Effect<Service, InvalidLimit
 export const layer = (options: Options = {}): Layer.Layer<RateLimiter, InvalidLimitError> =>
   Layer.effect(RateLimiter, make(options))
 
-const free: Reservation = { settle: () => Effect.void }
+/**
+ * @since 0.1.0
+ * @category layers
+ */
+export const perModel = (options: PerModelOptions): Layer.Layer<RateLimiter, InvalidLimitError> =>
+  Layer.effect(RateLimiter, makePerModel(options))
+
+const nothing: Reservation = { settle: () => Effect.void }
+
+const free: Service = {
+  take: () => Effect.void,
+  tryTake: () => Effect.succeed(true),
+  limit: (effect) => effect,
+  reserve: () => Effect.succeed(nothing),
+  status: Effect.succeed({ available: Infinity, capacity: Infinity, refillRate: Infinity, waiting: 0 }),
+  reset: Effect.void,
+  lower: () => Effect.void
+}
 
 /**
  * No limit at all, for those who leave it to the provider.
@@ -415,12 +369,4 @@ const free: Reservation = { settle: () => Effect.void }
  * @since 0.1.0
  * @category layers
  */
-export const unlimited: Layer.Layer<RateLimiter> = Layer.succeed(RateLimiter, {
-  take: () => Effect.void,
-  tryTake: () => Effect.succeed(true),
-  limit: (effect) => effect,
-  reserve: () => Effect.succeed(free),
-  status: Effect.succeed({ available: Infinity, capacity: Infinity, refillRate: Infinity, waiting: 0 }),
-  reset: Effect.void,
-  lower: () => Effect.void
-})
+export const unlimited: Layer.Layer<RateLimiter> = Layer.succeed(RateLimiter, free)

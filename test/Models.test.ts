@@ -22,6 +22,9 @@ const fileAt = (baseUrl: string, more: object = {}) =>
         base_url: baseUrl,
         rate_limit_capacity: 7,
         rate_limit_refill_rate: 2,
+        requests_per_minute: 60,
+        requests_per_day: 1000,
+        max_concurrency: 3,
         default_temperature: 0.3,
         aliases: ["smart"]
       },
@@ -108,6 +111,7 @@ describe("the models of a file", () => {
         ["b", 2]
       ])
       expect([limiter.capacity, limiter.refillRate]).toEqual([7, 2])
+      expect(limiter).toMatchObject({ minute: { limit: 60 }, day: { limit: 1000 }, concurrency: { limit: 3 } })
     }).pipe(Effect.provide(NodeHttpClient.layerUndici), environment())
   )
 

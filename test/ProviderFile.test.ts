@@ -73,6 +73,9 @@ describe("our own fields", () => {
               headers: { "x-team": "a" },
               timeout: 30,
               tokens_per_minute: 1000,
+              requests_per_minute: 120,
+              requests_per_day: 5000,
+              max_concurrency: 6,
               default_temperature: 0.2,
               model_weight: 1.5,
               aliases: ["cheap"]
@@ -89,6 +92,11 @@ describe("our own fields", () => {
         headers: { "x-team": "a" },
         timeout: Duration.seconds(30),
         tokensPerMinute: 1000,
+        requestsPerMinute: 120,
+        requestsPerDay: 5000,
+        maxConcurrent: 6,
+        capacity: 120,
+        refillRate: 2,
         temperature: 0.2,
         weight: 1.5
       })

@@ -15,6 +15,7 @@ import type { Call, Embeddings, Service as Client } from "../ProviderClient.js"
 import type * as RateLimiter from "../RateLimiter.js"
 import * as Usage from "../Usage.js"
 import { longestSleep } from "./CallLimits.js"
+import type { Feedback } from "./feedback.js"
 import type { ListedModel } from "../wire/Wire.js"
 import type { AttemptProbe, Instruments, Outcome, Subject } from "./instruments.js"
 import type { Open, OpenStream, Pull } from "./openStream.js"
@@ -28,6 +29,8 @@ export interface Dependencies {
   readonly instruments: Instruments
   /** Whether the limiter counts tokens: only then are they estimated beforehand. */
   readonly countsTokens: boolean
+  /** Tells the limiter what the provider says; absent where it does not want to know. */
+  readonly feedback: Feedback | undefined
 }
 
 /** A request on its way: what for, to which model, and what it is taken to cost before that is known. */
@@ -77,7 +80,7 @@ const take = (deps: Dependencies, errand: Errand, tried: ReadonlySet<string>): E
     const tokens = deps.countsTokens ? errand.estimate() : 0
     const longest = yield* longestSleep
     const askedAt = clock.unsafeCurrentTimeMillis()
-    const reservation = yield* deps.limiter.reserve(tokens, bounded(longest))
+    const reservation = yield* deps.limiter.reserve(tokens, { model: errand.model, ...bounded(longest) })
     const permittedAt = clock.unsafeCurrentTimeMillis()
     const lease = yield* Effect.onError(
       deps.pool.acquire({
@@ -91,15 +94,19 @@ const take = (deps: Dependencies, errand: Errand, tried: ReadonlySet<string>): E
     if (permittedAt > askedAt) yield* deps.instruments.waited("limiter", permittedAt - askedAt)
     if (startedAt > permittedAt) yield* deps.instruments.waited("pool", startedAt - permittedAt)
     const probe = yield* deps.instruments.attempt(lease.key, errand)
+    const { feedback } = deps
     let over = false
     return {
       call: {
         model: errand.model,
         key: lease.key,
-        onRateLimits: (limits) =>
-          limits.remainingRequests === 0 && limits.resetRequests !== undefined
-            ? deps.pool.rest(lease.key.id, limits.resetRequests)
-            : Effect.void
+        onRateLimits: (limits) => {
+          const resting =
+            limits.remainingRequests === 0 && limits.resetRequests !== undefined
+              ? deps.pool.rest(lease.key.id, limits.resetRequests)
+              : Effect.void
+          return feedback === undefined ? resting : Effect.zipRight(resting, feedback.headers(errand.model, limits))
+        }
       },
       probe,
       startedAt,
@@ -107,8 +114,14 @@ const take = (deps: Dependencies, errand: Errand, tried: ReadonlySet<string>): E
         Effect.suspend(() => {
           if (over) return Effect.void
           over = true
+          const settled = Effect.zipRight(lease.settle(verdict), reservation.settle(usage?.totalTokens ?? tokens))
           return Effect.zipRight(
-            Effect.zipRight(lease.settle(verdict), reservation.settle(usage?.totalTokens ?? tokens)),
+            feedback === undefined
+              ? settled
+              : Effect.zipRight(
+                  feedback.ended(errand.model, verdict, clock.unsafeCurrentTimeMillis() - startedAt),
+                  settled
+                ),
             probe.end(verdict, outcome, usage, answeredBy)
           )
         })

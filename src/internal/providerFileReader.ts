@@ -5,6 +5,7 @@ import type { ModelEntry, ProviderFile } from "../ProviderFile.js"
 import { hasBaseUrl, isKnown } from "../provider/presets.js"
 import { isProtocol, protocols, providerOf } from "../provider/protocols.js"
 import type { Json } from "../wire/json.js"
+import { rates } from "./limiterOptions.js"
 import { isRecord } from "../wire/json.js"
 
 export interface Fault {
@@ -29,6 +30,9 @@ const modelFields: ReadonlySet<string> = new Set([
   "headers",
   "timeout",
   "tokens_per_minute",
+  "requests_per_minute",
+  "requests_per_day",
+  "max_concurrency",
   "default_temperature",
   "model_weight",
   "aliases",
@@ -73,6 +77,24 @@ const optional = <K extends string, V>(key: K, value: V | undefined): { readonly
   const found: { [P in K]?: V } = {}
   if (value !== undefined) found[key] = value
   return found
+}
+
+/** A file that limits calls in flight alone limits requests as one that says nothing. */
+const limitsOf = (fields: ReturnType<typeof fieldsOf>) => {
+  const requestsPerMinute = fields.positive("requests_per_minute")
+  const requestsPerDay = fields.positive("requests_per_day")
+  return {
+    ...rates({
+      ...optional("capacity", fields.positive("rate_limit_capacity")),
+      ...optional("refillRate", fields.positive("rate_limit_refill_rate")),
+      ...optional("requestsPerMinute", requestsPerMinute),
+      ...optional("requestsPerDay", requestsPerDay)
+    }),
+    requestsPerMinute,
+    requestsPerDay,
+    tokensPerMinute: fields.positive("tokens_per_minute"),
+    maxConcurrent: fields.whole("max_concurrency")
+  }
 }
 
 export const readFile = (
@@ -183,9 +205,7 @@ export const readFile = (
       keys: readKeys(entry["api_keys"], fields.at("api_keys")),
       attempts: fields.whole("max_retries") ?? 5,
       retryDelay: seconds(fields.notNegative("retry_delay")) ?? Duration.seconds(1),
-      capacity: fields.positive("rate_limit_capacity") ?? 10,
-      refillRate: fields.positive("rate_limit_refill_rate") ?? 1,
-      tokensPerMinute: fields.positive("tokens_per_minute"),
+      ...limitsOf(fields),
       contextWindow: fields.whole("context_window") ?? 200_000,
       timeout: seconds(fields.positive("timeout")),
       temperature: fields.notNegative("default_temperature"),

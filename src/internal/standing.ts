@@ -60,6 +60,9 @@ const endpointOf = (entry: ModelEntry, options: Options): NamedClient.Named => {
 const limitsOf = (entry: ModelEntry): RateLimiter.Options => ({
   capacity: entry.capacity,
   refillRate: entry.refillRate,
+  ...(entry.requestsPerMinute === undefined ? {} : { requestsPerMinute: entry.requestsPerMinute }),
+  ...(entry.requestsPerDay === undefined ? {} : { requestsPerDay: entry.requestsPerDay }),
+  ...(entry.maxConcurrent === undefined ? {} : { maxConcurrent: entry.maxConcurrent }),
   ...(entry.tokensPerMinute === undefined ? {} : { tokensPerMinute: entry.tokensPerMinute })
 })
 

@@ -1,11 +1,30 @@
 /** Who waits for a limiter, and how long each of them will: data in, data out. Times are in milliseconds. */
 import type { Effect } from "effect"
-import { SortedMap } from "effect"
+import { Option, SortedMap } from "effect"
+import * as Window from "./slidingWindow.js"
 import * as Bucket from "./tokenBucket.js"
 
-export interface Waiter {
+/** What a caller asks for. */
+export interface Wish {
   readonly requests: number
   readonly tokens: number
+  /** Of those in flight; 1 for a call that says when it is over, else 0. */
+  readonly places: number
+}
+
+/**
+ * Where somebody stands in line: by `at`, then by number of arrival. A call that lets others pass stands where one would that
+ * came so much later. So the order within a priority is that of arrival, and nobody is passed for ever.
+ */
+export interface Position {
+  readonly at: number
+  readonly ticket: number
+}
+
+export const before = (self: Position, that: Position): boolean =>
+  self.at < that.at || (self.at === that.at && self.ticket < that.ticket)
+
+export interface Waiter extends Wish {
   /** When it has waited as long as it may. */
   readonly deadline: number
   /** Opened when something has happened that its wait depends on. */
@@ -15,73 +34,128 @@ export interface Waiter {
 export interface Buckets {
   readonly requests: Bucket.Bucket
   readonly tokens: Bucket.Bucket | undefined
+  /** Further limits on requests. */
+  readonly windows: ReadonlyArray<Window.SlidingWindow>
 }
 
 export interface State extends Buckets {
   readonly reserved: number
-  /** By number of arrival. Who is not in it any more, and was not served, would have waited too long. */
-  readonly queue: SortedMap.SortedMap<number, Waiter>
+  /** The most that may be in flight at once; infinite where that is not limited. */
+  readonly places: number
+  readonly inFlight: number
+  /** Who is not in it any more, and was not served, would have waited too long. */
+  readonly queue: SortedMap.SortedMap<Position, Waiter>
   readonly arrivals: number
   /** The buckets as they will be when all who wait have been served; absent where that must be reckoned anew. */
   readonly promised: Buckets | undefined
 }
 
-const bucketsAt = ({ requests, tokens }: Buckets, now: number): Buckets => ({
+const noWindows: ReadonlyArray<Window.SlidingWindow> = []
+
+const eachWindow = (
+  windows: ReadonlyArray<Window.SlidingWindow>,
+  f: (window: Window.SlidingWindow) => Window.SlidingWindow
+): ReadonlyArray<Window.SlidingWindow> => (windows.length === 0 ? noWindows : windows.map(f))
+
+const bucketsAt = ({ requests, tokens, windows }: Buckets, now: number): Buckets => ({
   requests: Bucket.refilled(requests, now),
-  tokens: tokens === undefined ? undefined : Bucket.refilled(tokens, now)
+  tokens: tokens === undefined ? undefined : Bucket.refilled(tokens, now),
+  windows: eachWindow(windows, (window) => Window.refilled(window, now))
 })
 
-export const refilled = (state: State, now: number): State => ({ ...state, ...bucketsAt(state, now) })
+export const refilled = <S extends State>(state: S, now: number): S => ({ ...state, ...bucketsAt(state, now) })
 
-export const waitFor = (buckets: Buckets, requests: number, tokens: number): number =>
-  Math.max(
+export const waitFor = (buckets: Buckets, { requests, tokens }: Wish): number => {
+  let wait = Math.max(
     Bucket.waitFor(buckets.requests, requests),
     buckets.tokens === undefined || tokens === 0 ? 0 : Bucket.waitFor(buckets.tokens, tokens)
   )
+  for (const window of buckets.windows) wait = Math.max(wait, Window.waitFor(window, requests))
+  return wait
+}
 
-const without = (buckets: Buckets, requests: number, tokens: number): Buckets => ({
+/** Whether a call must wait for another's end, however much is in the buckets. */
+export const isCrowded = (state: State, wish: Wish): boolean =>
+  wish.places > 0 && state.inFlight + wish.places > state.places
+
+const without = (buckets: Buckets, { requests, tokens }: Wish): Buckets => ({
   requests: Bucket.taken(buckets.requests, requests),
-  tokens: buckets.tokens === undefined ? undefined : Bucket.taken(buckets.tokens, tokens)
+  tokens: buckets.tokens === undefined ? undefined : Bucket.taken(buckets.tokens, tokens),
+  windows: eachWindow(buckets.windows, (window) => Window.taken(window, requests))
 })
 
 /** The buckets at the moment when this much is there, and when it has just been taken. */
-export const afterServing = (buckets: Buckets, requests: number, tokens: number): Buckets =>
-  without(bucketsAt(buckets, buckets.requests.updatedAt + waitFor(buckets, requests, tokens)), requests, tokens)
+const afterServing = (buckets: Buckets, wish: Wish): Buckets =>
+  without(bucketsAt(buckets, buckets.requests.updatedAt + waitFor(buckets, wish)), wish)
 
-/** The buckets when all who wait have been served, one after the other. */
-export const promisedBy = (state: State): Buckets => {
+/** The buckets when all who wait before `position` have been served, one after the other. */
+const promisedTo = (state: State, position: Position): Buckets => {
+  if (SortedMap.size(state.queue) === 0) return state
+  // How long those in flight will be is not known, so what was reckoned on their account does not last.
+  if (state.promised !== undefined && state.places === Infinity && isLast(state, position)) return state.promised
   let buckets: Buckets = state
-  for (const waiter of SortedMap.values(state.queue)) {
-    buckets = afterServing(buckets, waiter.requests, waiter.tokens)
+  for (const [ahead, waiter] of state.queue) {
+    if (before(position, ahead)) break
+    buckets = afterServing(buckets, waiter)
   }
   return buckets
 }
 
-/** How long one who comes now will wait, from the state's own time on. */
-export const waitBehind = (state: State, promised: Buckets, requests: number, tokens: number): number =>
-  Math.max(0, promised.requests.updatedAt - state.requests.updatedAt) + waitFor(promised, requests, tokens)
+const isLast = (state: State, position: Position): boolean =>
+  Option.match(SortedMap.lastOption(state.queue), {
+    onNone: () => true,
+    onSome: ([last]) => before(last, position)
+  })
 
-export const granted = (state: State, requests: number, tokens: number): State => ({
+/**
+ * How long one who stands at `position` will wait at least, from the state's own time on; exactly so long, but for those who
+ * may yet pass it and those who are waited for because they are in flight.
+ */
+export const waitAt = (state: State, position: Position, wish: Wish): number => {
+  const buckets = promisedTo(state, position)
+  return Math.max(0, buckets.requests.updatedAt - state.requests.updatedAt) + waitFor(buckets, wish)
+}
+
+/** The state with one more in line, without those behind it who would now wait longer than they may, and these. */
+export const joined = <S extends State>(
+  state: S,
+  position: Position,
+  waiter: Waiter
+): readonly [S, ReadonlyArray<Waiter>] => {
+  const next: S = { ...state, queue: SortedMap.set(state.queue, position, waiter) }
+  return isLast(state, position)
+    ? [{ ...next, promised: afterServing(promisedTo(state, position), waiter) }, []]
+    : evicted(next)
+}
+
+export const left = <S extends State>(state: S, position: Position): S => ({
   ...state,
-  ...without(state, requests, tokens),
-  reserved: state.tokens === undefined ? 0 : state.reserved + tokens
+  queue: SortedMap.remove(state.queue, position),
+  promised: undefined
+})
+
+export const granted = <S extends State>(state: S, wish: Wish): S => ({
+  ...state,
+  ...without(state, wish),
+  inFlight: state.inFlight + wish.places,
+  reserved: state.tokens === undefined ? 0 : state.reserved + wish.tokens
 })
 
 /** Shorter than any wait that matters: what sums of fractions may be off by, in milliseconds. */
-const slack = 1
+export const slack = 1
 
 /** The state without those who would wait longer than they may, and these. */
-export const evicted = (state: State): readonly [State, ReadonlyArray<Waiter>] => {
+export const evicted = <S extends State>(state: S): readonly [S, ReadonlyArray<Waiter>] => {
   const leaving: Array<Waiter> = []
   let { queue } = state
   let buckets: Buckets = state
-  for (const [ticket, waiter] of state.queue) {
-    const served = afterServing(buckets, waiter.requests, waiter.tokens)
+  for (const [position, waiter] of state.queue) {
+    const served = afterServing(buckets, waiter)
     if (served.requests.updatedAt <= waiter.deadline + slack) {
       buckets = served
     } else {
       leaving.push(waiter)
-      queue = SortedMap.remove(queue, ticket)
+      queue = SortedMap.remove(queue, position)
     }
   }
   return [{ ...state, queue, promised: buckets }, leaving]

@@ -1,0 +1,153 @@
+/**
+ * The journal of a batch: a line of JSON for the batch, and one for each request that is over. Lines are only ever appended,
+ * and each is on the disk before the next thing happens, so what a killed process leaves is a whole journal and at most one
+ * line that was not finished.
+ */
+import type { Error as PlatformError, FileSystem } from "@effect/platform"
+import type { Exit, ParseResult, Scope } from "effect"
+import { Effect, Option, Schema } from "effect"
+
+/**
+ * A journal that cannot be used:
+ * - `OtherBatch`: it belongs to other requests, or to another task.
+ * - `Corrupt`: it says what no journal says, before its last line.
+ * - `Unusable`: the file cannot be read or written.
+ * - `Unwritable`: a result or an error does not fit its schema.
+ *
+ * @since 0.1.0
+ * @category errors
+ */
+export class JournalError extends Schema.TaggedError<JournalError>()("BatchJournalError", {
+  path: Schema.String,
+  reason: Schema.Literal("OtherBatch", "Corrupt", "Unusable", "Unwritable"),
+  detail: Schema.String
+}) {
+  override get message(): string {
+    return `The journal ${this.path} cannot be used: ${this.detail}`
+  }
+}
+
+export interface Recorded<A, E> {
+  /** The fingerprint of the request. */
+  readonly request: string
+  readonly exit: Exit.Exit<A, E>
+}
+
+export interface Journal<A, E> {
+  /** By the place of the request in the batch. */
+  readonly recorded: ReadonlyMap<number, Recorded<A, E>>
+  /** Ends when the line is on the disk. It cannot be interrupted: half a line would be the end of the journal. */
+  readonly record: (index: number, entry: Recorded<A, E>) => Effect.Effect<void, JournalError>
+}
+
+/** How the results of a batch are written. */
+export interface Codec<A, E> {
+  readonly encode: (exit: Exit.Exit<A, E>) => Effect.Effect<unknown, ParseResult.ParseError>
+  readonly decode: (json: unknown) => Effect.Effect<Exit.Exit<A, E>, ParseResult.ParseError>
+}
+
+export const codec = <A, I, E, EI>(success: Schema.Schema<A, I>, failure: Schema.Schema<E, EI>): Codec<A, E> => {
+  const schema = Schema.Exit({ success, failure, defect: Schema.Defect })
+  return { encode: Schema.encode(schema), decode: Schema.decodeUnknown(schema) }
+}
+
+const Header = Schema.parseJson(Schema.Struct({ batch: Schema.String, version: Schema.Literal(1) }))
+
+const Line = Schema.parseJson(
+  Schema.Struct({ index: Schema.NonNegativeInt, request: Schema.String, exit: Schema.Unknown })
+)
+
+const encodeHeader = Schema.encode(Header)
+const decodeHeader = Schema.decodeUnknown(Header)
+const encodeLine = Schema.encode(Line)
+const decodeLine = Schema.decodeUnknown(Line)
+
+const newline = 10
+
+/** The finished lines of a file; the rest was being written when the process was killed. */
+const finishedLines = (bytes: Uint8Array): { readonly lines: ReadonlyArray<Uint8Array>; readonly length: number } => {
+  const lines: Array<Uint8Array> = []
+  let length = 0
+  for (;;) {
+    const end = bytes.indexOf(newline, length)
+    if (end === -1) return { lines, length }
+    lines.push(bytes.subarray(length, end))
+    length = end + 1
+  }
+}
+
+/**
+ * Opens a journal, or begins one. `batch` is the fingerprint of the batch. A journal of another batch, and one that says
+ * what no journal says, is refused and left as it is.
+ */
+export const open = <A, E>(
+  fileSystem: FileSystem.FileSystem,
+  path: string,
+  batch: string,
+  { decode, encode }: Codec<A, E>
+): Effect.Effect<Journal<A, E>, JournalError, Scope.Scope> =>
+  Effect.gen(function* () {
+    const unusable = (error: PlatformError.PlatformError) =>
+      new JournalError({ path, reason: "Unusable", detail: error.message })
+    const corrupt = (line: number) => (error: ParseResult.ParseError) =>
+      new JournalError({ path, reason: "Corrupt", detail: `line ${line}: ${error.message}` })
+    const otherBatch = (detail: string) => new JournalError({ path, reason: "OtherBatch", detail })
+
+    const found = yield* fileSystem.readFile(path).pipe(
+      Effect.map(Option.some),
+      Effect.catchTag("SystemError", (error) =>
+        error.reason === "NotFound" ? Effect.succeed(Option.none<Uint8Array>()) : Effect.fail(error)
+      ),
+      Effect.mapError(unusable)
+    )
+    const bytes = Option.getOrElse(found, () => new Uint8Array())
+    const { length, lines } = finishedLines(bytes)
+    const decoder = new TextDecoder()
+    const recorded = new Map<number, Recorded<A, E>>()
+    for (const [index, line] of lines.entries()) {
+      const text = decoder.decode(line)
+      if (index === 0) {
+        const header = yield* Effect.mapError(decodeHeader(text), corrupt(1))
+        if (header.batch !== batch) yield* Effect.fail(otherBatch(`it belongs to the batch ${header.batch}`))
+        continue
+      }
+      const entry = yield* Effect.mapError(decodeLine(text), corrupt(index + 1))
+      if (recorded.has(entry.index)) {
+        return yield* Effect.fail(
+          new JournalError({
+            path,
+            reason: "Corrupt",
+            detail: `line ${index + 1}: request ${entry.index} is there twice`
+          })
+        )
+      }
+      const exit = yield* Effect.mapError(decode(entry.exit), corrupt(index + 1))
+      recorded.set(entry.index, { request: entry.request, exit })
+    }
+    if (length < bytes.length) yield* Effect.mapError(fileSystem.truncate(path, length), unusable)
+
+    const file = yield* Effect.mapError(fileSystem.open(path, { flag: "a" }), unusable)
+    const turn = yield* Effect.makeSemaphore(1)
+    const encoder = new TextEncoder()
+    const append = (line: string): Effect.Effect<void, JournalError> =>
+      Effect.uninterruptible(
+        turn.withPermits(1)(
+          Effect.mapError(Effect.zipRight(file.writeAll(encoder.encode(`${line}\n`)), file.sync), unusable)
+        )
+      )
+    const unwritable = (error: ParseResult.ParseError) =>
+      new JournalError({ path, reason: "Unwritable", detail: error.message })
+
+    if (lines.length === 0) {
+      yield* Effect.flatMap(Effect.mapError(encodeHeader({ batch, version: 1 }), unwritable), append)
+    }
+    return {
+      recorded,
+      record: (index, { exit, request }) =>
+        encode(exit).pipe(
+          Effect.flatMap((encoded) => encodeLine({ index, request, exit: encoded })),
+          Effect.mapError(unwritable),
+          Effect.flatMap(append)
+        )
+    }
+  })

@@ -1,0 +1,219 @@
+/** A batch under way: passes over the requests, what is known of each, and how far it all is. */
+import type { Scope } from "effect"
+import {
+  Cause,
+  Chunk,
+  Clock,
+  Duration,
+  Effect,
+  Exit,
+  Fiber,
+  HashMap,
+  Option,
+  Ref,
+  Stream,
+  SubscriptionRef
+} from "effect"
+import type { Options, Progress, Running } from "../Batch.js"
+import { withPriority } from "../RateLimiter.js"
+import * as Journals from "./batchJournal.js"
+import { JournalError } from "./batchJournal.js"
+import { fingerprint } from "./fingerprint.js"
+
+interface Counts extends Pick<Progress, "succeeded" | "failed" | "resumed" | "toRetry" | "tokens" | "isOver"> {
+  readonly total: number | undefined
+  readonly startedAt: number
+}
+
+const progressAt = (counts: Counts, now: number): Progress => {
+  const { failed, isOver, resumed, startedAt, succeeded, toRetry, tokens, total } = counts
+  const done = succeeded + failed
+  const elapsed = Math.max(0, now - startedAt)
+  const rate = elapsed === 0 ? 0 : ((done - resumed) * 1000) / elapsed
+  return {
+    ...(total === undefined ? {} : { total }),
+    done,
+    succeeded,
+    failed,
+    resumed,
+    toRetry,
+    tokens,
+    elapsed: Duration.millis(elapsed),
+    rate,
+    ...(total === undefined || (rate === 0 && done < total)
+      ? {}
+      : { timeLeft: Duration.millis(done >= total ? 0 : ((total - done) * 1000) / rate) }),
+    isOver
+  }
+}
+
+interface Item<In> {
+  readonly index: number
+  readonly request: In
+}
+
+interface Failed<In, E> extends Item<In> {
+  readonly error: E
+}
+
+const isStream = <In, SE, SR>(
+  requests: Iterable<In> | Stream.Stream<In, SE, SR>
+): requests is Stream.Stream<In, SE, SR> => Stream.StreamTypeId in requests
+
+const isInterruption = <A, E>(exit: Exit.Exit<A, E>): boolean =>
+  Exit.isFailure(exit) && Cause.isInterruptedOnly(exit.cause)
+
+export const start = <In, A, E, R, SE = never, SR = never>(
+  requests: Iterable<In> | Stream.Stream<In, SE, SR>,
+  options: Options<In, A, E, R>
+): Effect.Effect<Running<A, E, JournalError | SE>, JournalError, R | SR | Scope.Scope> =>
+  Effect.gen(function* () {
+    const { retries = 1, task } = options
+    const concurrency = Math.max(1, options.concurrency ?? 8)
+    const list = isStream(requests) ? undefined : Array.from(requests)
+    const source: Stream.Stream<In, SE, SR> = isStream(requests) ? requests : Stream.fromIterable(list ?? [])
+    const identified = (request: In): string => fingerprint(task.identify(request))
+    const { journal } = options
+    const kept =
+      journal === undefined
+        ? undefined
+        : yield* Journals.open(
+            journal.fileSystem,
+            journal.path,
+            `${task.name}-${list === undefined ? "stream" : fingerprint(list.map(identified).join())}`,
+            task.codec
+          )
+
+    const startedAt = yield* Clock.currentTimeMillis
+    const counts = yield* SubscriptionRef.make<Counts>({
+      total: list?.length,
+      succeeded: 0,
+      failed: 0,
+      resumed: 0,
+      toRetry: 0,
+      tokens: 0,
+      startedAt,
+      isOver: false
+    })
+    const exits = yield* Ref.make(HashMap.empty<number, Exit.Exit<A, E>>())
+    const asked = yield* Ref.make(0)
+    const again = yield* Ref.make(Chunk.empty<Failed<In, E>>())
+
+    /** The request is over. */
+    const settle = (index: number, exit: Exit.Exit<A, E>, isKnown: boolean): Effect.Effect<void> =>
+      Effect.zipRight(
+        Ref.update(exits, HashMap.set(index, exit)),
+        SubscriptionRef.update(counts, (before) => ({
+          ...before,
+          resumed: before.resumed + (isKnown ? 1 : 0),
+          ...(Exit.isSuccess(exit)
+            ? { succeeded: before.succeeded + 1, tokens: before.tokens + task.tokensOf(exit.value) }
+            : { failed: before.failed + 1 })
+        }))
+      )
+
+    const postpone = (failed: Failed<In, E>): Effect.Effect<void> =>
+      Effect.zipRight(
+        Ref.update(again, Chunk.append(failed)),
+        SubscriptionRef.update(counts, (before) => ({ ...before, toRetry: before.toRetry + 1 }))
+      )
+
+    const conclude = (
+      item: Item<In>,
+      exit: Exit.Exit<A, E>,
+      isLastPass: boolean
+    ): Effect.Effect<void, JournalError> => {
+      const error = isLastPass || Exit.isSuccess(exit) ? Option.none() : Cause.failureOption(exit.cause)
+      if (Option.isSome(error) && task.isRetryable(error.value)) return postpone({ ...item, error: error.value })
+      const settled = settle(item.index, exit, false)
+      return kept === undefined
+        ? settled
+        : Effect.zipRight(kept.record(item.index, { request: identified(item.request), exit }), settled)
+    }
+
+    /** What has been answered is recorded, whoever interrupts; what has not is not. */
+    const ask = (item: Item<In>, isLastPass: boolean): Effect.Effect<void, JournalError, R> =>
+      Effect.uninterruptibleMask((restore) =>
+        Effect.flatMap(Effect.exit(restore(withPriority(task.ask(item.request), "batch"))), (exit) =>
+          // Where it is the batch that was interrupted, nothing comes after this.
+          isInterruption(exit)
+            ? Effect.zipRight(restore(Effect.yieldNow()), conclude(item, exit, isLastPass))
+            : conclude(item, exit, isLastPass)
+        )
+      )
+
+    const first = (item: Item<In>): Effect.Effect<void, JournalError, R> =>
+      Effect.zipRight(
+        Ref.update(asked, (count) => Math.max(count, item.index + 1)),
+        Effect.suspend(() => {
+          const known = kept?.recorded.get(item.index)
+          if (known === undefined) return ask(item, retries <= 0)
+          return known.request === identified(item.request)
+            ? settle(item.index, known.exit, true)
+            : Effect.fail(otherBatch(`its request ${item.index} is another`))
+        })
+      )
+
+    const otherBatch = (detail: string) =>
+      new JournalError({ path: options.journal?.path ?? "", reason: "OtherBatch", detail })
+
+    const longestWait = Duration.decode(options.maxRetryWait ?? "1 minute")
+    const pass = (left: number): Effect.Effect<void, JournalError, R> =>
+      Effect.flatMap(Ref.getAndSet(again, Chunk.empty()), (failed) => {
+        if (Chunk.isEmpty(failed)) return Effect.void
+        const wait = Chunk.reduce(failed, Duration.zero, (longest, { error }) =>
+          Duration.max(
+            longest,
+            Option.getOrElse(task.retryAfter(error), () => Duration.zero)
+          )
+        )
+        return Effect.sleep(Duration.min(wait, longestWait)).pipe(
+          Effect.zipRight(
+            Effect.forEach(
+              failed,
+              (item) =>
+                Effect.zipRight(
+                  SubscriptionRef.update(counts, (before) => ({ ...before, toRetry: before.toRetry - 1 })),
+                  ask(item, left <= 1)
+                ),
+              { concurrency, discard: true }
+            )
+          ),
+          Effect.zipRight(pass(left - 1))
+        )
+      })
+
+    const whole = Stream.runDrain(
+      Stream.mapEffect(Stream.zipWithIndex(source), ([request, index]) => first({ index, request }), {
+        concurrency,
+        unordered: true
+      })
+    ).pipe(
+      Effect.zipRight(Ref.get(asked)),
+      Effect.tap((total) => {
+        const beyond = [...(kept?.recorded.keys() ?? [])].find((index) => index >= total)
+        return beyond === undefined
+          ? SubscriptionRef.update(counts, (before) => ({ ...before, total }))
+          : Effect.fail(otherBatch(`it has a request ${beyond}, and there are ${total}`))
+      }),
+      Effect.zipRight(pass(retries)),
+      Effect.ensuring(SubscriptionRef.update(counts, (before) => ({ ...before, isOver: true })))
+    )
+
+    const now = (at: Counts) => Effect.map(Clock.currentTimeMillis, (time) => progressAt(at, time))
+    const fiber = yield* Effect.forkScoped(whole)
+    return {
+      progress: Stream.takeUntil(Stream.mapEffect(counts.changes, now), ({ isOver }) => isOver),
+      result: Effect.zipRight(
+        Fiber.join(fiber),
+        Effect.all({
+          exits: Effect.map(Ref.get(exits), (all) =>
+            Array.from(all)
+              .sort(([self], [that]) => self - that)
+              .map(([, exit]) => exit)
+          ),
+          progress: Effect.flatMap(SubscriptionRef.get(counts), now)
+        })
+      )
+    }
+  })

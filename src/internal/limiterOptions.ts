@@ -1,0 +1,80 @@
+/** What a limiter is given, checked: every fault is told. Times are in milliseconds. */
+import { Duration } from "effect"
+import type { Options } from "../RateLimiter.js"
+import * as Pacing from "./pacing.js"
+
+export interface Settings {
+  readonly capacity: number
+  readonly refillRate: number
+  readonly requestsPerMinute: number | undefined
+  readonly requestsPerDay: number | undefined
+  readonly tokensPerMinute: number | undefined
+  readonly maxConcurrent: number | undefined
+  readonly maxWait: number
+  readonly patience: number
+  readonly aging: number
+  readonly adaptive: Pacing.Settings | undefined
+}
+
+const secondsADay = 24 * 60 * 60
+
+type Rates = Pick<Options, "capacity" | "refillRate" | "requestsPerMinute" | "requestsPerDay" | "maxConcurrent">
+
+/** What the bucket of requests is where it is not said. A limit that is said in another way is meant instead of the usual one. */
+export const rates = (options: Rates): { readonly capacity: number; readonly refillRate: number } => {
+  const { capacity, refillRate, requestsPerDay, requestsPerMinute } = options
+  const usual =
+    options.maxConcurrent !== undefined && capacity === undefined && refillRate === undefined
+      ? { capacity: Infinity, refillRate: Infinity }
+      : { capacity: 10, refillRate: 1 }
+  const said =
+    requestsPerMinute !== undefined
+      ? { capacity: requestsPerMinute, refillRate: requestsPerMinute / 60 }
+      : requestsPerDay !== undefined
+        ? { capacity: requestsPerDay, refillRate: requestsPerDay / secondsADay }
+        : usual
+  return {
+    capacity: capacity ?? (refillRate === undefined ? said.capacity : usual.capacity),
+    refillRate: refillRate ?? said.refillRate
+  }
+}
+
+export const isAmount = (n: number): boolean => Number.isFinite(n) && n > 0
+
+export const read = (options: Options): readonly [Settings, ReadonlyArray<string>] => {
+  const { maxConcurrent, requestsPerDay, requestsPerMinute, tokensPerMinute } = options
+  const positive = {
+    capacity: options.capacity,
+    refillRate: options.refillRate,
+    requestsPerMinute,
+    requestsPerDay,
+    tokensPerMinute,
+    maxConcurrent
+  }
+  const [adaptive, unadaptable] =
+    options.adaptive === undefined || options.adaptive === false ? [undefined, []] : Pacing.settings(options.adaptive)
+  const settings = {
+    ...rates(options),
+    requestsPerMinute,
+    requestsPerDay,
+    tokensPerMinute,
+    maxConcurrent,
+    maxWait: Duration.toMillis(options.maxWait ?? "30 seconds"),
+    patience: Duration.toMillis(options.batch?.maxWait ?? "10 minutes"),
+    aging: Duration.toMillis(options.batch?.aging ?? "30 seconds"),
+    adaptive
+  }
+  const faults = Object.entries(positive).flatMap(([name, value]) =>
+    value === undefined || isAmount(value) ? [] : [`${name}: expected a positive number, actual ${value}`]
+  )
+  const fractions = maxConcurrent !== undefined && isAmount(maxConcurrent) && !Number.isInteger(maxConcurrent)
+  return [
+    settings,
+    [
+      ...faults,
+      ...(fractions ? [`maxConcurrent: expected a whole number, actual ${maxConcurrent}`] : []),
+      ...(settings.aging < Infinity ? [] : ["batch.aging: expected a finite duration"]),
+      ...unadaptable
+    ]
+  ]
+}

@@ -1,0 +1,36 @@
+/** Many limiters as one: each call goes to that of the model it asks. */
+import { Effect } from "effect"
+import type { LimiterStatus, Service, Signal } from "../RateLimiter.js"
+
+export const make = (models: ReadonlyMap<string, Service>, others: Service): Service => {
+  const of = (model: string | undefined): Service => (model === undefined ? undefined : models.get(model)) ?? others
+  const all = [...models.values(), others]
+  return {
+    take: (n, options) => of(options?.model).take(n, options),
+    tryTake: (n) => others.tryTake(n),
+    limit: (effect) => others.limit(effect),
+    reserve: (tokens, options) => of(options?.model).reserve(tokens, options),
+    status: Effect.map(
+      Effect.all({
+        others: others.status,
+        models: Effect.forEach(models, ([model, limiter]) =>
+          Effect.map(limiter.status, (status) => [model, status] as const)
+        )
+      }),
+      (status): LimiterStatus => ({
+        ...status.others,
+        waiting: status.models.reduce((sum, [, { waiting }]) => sum + waiting, status.others.waiting),
+        models: Object.fromEntries(status.models)
+      })
+    ),
+    reset: Effect.forEach(all, (limiter) => limiter.reset, { discard: true }),
+    lower: (remaining) => others.lower(remaining),
+    ...(all.some(({ observe }) => observe !== undefined)
+      ? { observe: (signal: Signal, model?: string) => of(model).observe?.(signal) ?? Effect.void }
+      : {})
+  }
+}
+
+/** Whether a limiter wants to know of tokens at all. */
+export const countsTokens = ({ models = {}, tokens }: LimiterStatus): boolean =>
+  tokens !== undefined || Object.values(models).some(countsTokens)

@@ -1,0 +1,357 @@
+/** The rim around who waits for a limiter: it reads the clock, takes one step at a time in a `Ref`, and wakes those concerned. */
+import { Clock, Duration, Effect, Fiber, Option, Ref, SortedMap } from "effect"
+import { RateLimitError } from "../LLMError.js"
+import type {
+  BucketStatus,
+  LimiterStatus,
+  Priority,
+  Reservation,
+  Service,
+  Signal,
+  WaitOptions
+} from "../RateLimiter.js"
+import type { Settings } from "./limiterOptions.js"
+import { isAmount } from "./limiterOptions.js"
+import { now as nowOf } from "./monotonic.js"
+import * as Pacing from "./pacing.js"
+import * as Window from "./slidingWindow.js"
+import * as Bucket from "./tokenBucket.js"
+import * as Line from "./waitingLine.js"
+
+interface State extends Line.State {
+  readonly pace: Pacing.Pace
+}
+
+const refused = (message: string, retryAfter?: number): RateLimitError =>
+  new RateLimitError({
+    provider: "",
+    model: "",
+    attempts: [],
+    source: "limiter",
+    message,
+    ...(retryAfter === undefined ? {} : { retryAfter: Duration.millis(retryAfter) })
+  })
+
+/** JavaScript's timers run no longer, in milliseconds. */
+const longestSleep = 2 ** 31 - 1
+
+const minute = 60_000
+const day = 24 * 60 * minute
+
+/** A limit as a person would say it. */
+const inWords = (settings: Settings): string =>
+  [
+    ...(settings.capacity === Infinity ? [] : [`${settings.capacity} requests and ${settings.refillRate} a second`]),
+    ...(settings.requestsPerMinute === undefined ? [] : [`${settings.requestsPerMinute} requests a minute`]),
+    ...(settings.requestsPerDay === undefined ? [] : [`${settings.requestsPerDay} requests a day`]),
+    ...(settings.tokensPerMinute === undefined ? [] : [`${settings.tokensPerMinute} tokens a minute`]),
+    ...(settings.maxConcurrent === undefined ? [] : [`${settings.maxConcurrent} at once`])
+  ].join(", and ")
+
+const began = (settings: Settings, now: number): State => {
+  const { requestsPerDay, requestsPerMinute, tokensPerMinute } = settings
+  return {
+    requests: Bucket.full(settings.capacity, settings.refillRate, now),
+    tokens: tokensPerMinute === undefined ? undefined : Bucket.full(tokensPerMinute, tokensPerMinute / 60, now),
+    windows: [
+      ...(requestsPerMinute === undefined ? [] : [Window.make(requestsPerMinute, minute, now)]),
+      ...(requestsPerDay === undefined ? [] : [Window.make(requestsPerDay, day, now)])
+    ],
+    reserved: 0,
+    places: settings.maxConcurrent ?? Infinity,
+    inFlight: 0,
+    queue: SortedMap.empty((self, that) => (self === that ? 0 : Line.before(self, that) ? -1 : 1)),
+    arrivals: 0,
+    promised: undefined,
+    pace: Pacing.full
+  }
+}
+
+export const make = (settings: Settings, priority: Effect.Effect<Priority>): Effect.Effect<Service> =>
+  Effect.gen(function* () {
+    const { adaptive, capacity, maxConcurrent, tokensPerMinute } = settings
+    const largest = Math.min(capacity, settings.requestsPerMinute ?? Infinity, settings.requestsPerDay ?? Infinity)
+    const start = yield* Effect.clockWith((clock) => Effect.sync(() => nowOf(clock)))
+    const state = yield* Ref.make(began(settings, start))
+
+    const nudgeFirst = (current: State): Effect.Effect<void> =>
+      Option.match(SortedMap.headOption(current.queue), {
+        onNone: () => Effect.void,
+        onSome: ([, waiter]) => Effect.asVoid(waiter.nudge.open)
+      })
+
+    const nudgeAll = (waiters: ReadonlyArray<Line.Waiter>): Effect.Effect<void> =>
+      waiters.length === 0 ? Effect.void : Effect.forEach(waiters, (waiter) => waiter.nudge.open, { discard: true })
+
+    const update = (f: (current: State, now: number) => State): Effect.Effect<void> =>
+      Clock.clockWith((clock) =>
+        Effect.flatten(
+          Ref.modify(state, (before) => {
+            const now = nowOf(clock)
+            const changed = f(Line.refilled(before, now), now)
+            const [after, leaving] = Line.evicted(changed)
+            return [Effect.zipRight(nudgeAll(leaving), nudgeFirst(after)), after]
+          })
+        )
+      )
+
+    const leave = (position: Line.Position): Effect.Effect<void> =>
+      Effect.flatMap(
+        Ref.updateAndGet(state, (current) => Line.left(current, position)),
+        nudgeFirst
+      )
+
+    const tooLong = (wait: number, allowed: number): RateLimitError =>
+      refused(
+        `The limit of ${inWords(settings)} would make this call wait ${Duration.format(
+          Duration.millis(wait)
+        )}, longer than the ${Duration.format(
+          Duration.millis(allowed)
+        )} allowed. Try again later, or raise the limit or maxWait.`,
+        wait
+      )
+
+    const waitedEnough = (allowed: number): RateLimitError =>
+      refused(
+        `The limit of ${inWords(settings)} made this call wait longer than the ${Duration.format(
+          Duration.millis(allowed)
+        )} allowed, and those in flight are not over. Try again later, or raise the limit or maxWait.`
+      )
+
+    /** Waits for its turn, then for what it needs, then takes it. The taking cannot be interrupted, the waiting can. */
+    const stand = (
+      clock: Clock.Clock,
+      position: Line.Position,
+      self: Line.Waiter,
+      allowed: number
+    ): Effect.Effect<void, RateLimitError> => {
+      /**
+       * Waits for a nudge, which comes by itself when it is time. A race would do the same with two fibers for one, and a fiber
+       * never ends that is interrupted after it has made those two and before it has started them.
+       */
+      const nudgedIn = (wait: number): Effect.Effect<void> => {
+        const nudged = Effect.interruptible(self.nudge.await)
+        if (wait === Infinity) return nudged
+        // Timers tick in whole milliseconds: to wake a moment early would be to sleep again.
+        const sleep = Effect.sleep(Math.min(Math.ceil(wait), longestSleep))
+        return Effect.flatMap(Effect.fork(Effect.interruptible(Effect.zipRight(sleep, self.nudge.open))), (timer) =>
+          Effect.ensuring(nudged, Fiber.interrupt(timer))
+        )
+      }
+
+      const turn: Effect.Effect<void, RateLimitError> = Effect.flatten(
+        Ref.modify(state, (before): readonly [Effect.Effect<void, RateLimitError>, State] => {
+          const now = nowOf(clock)
+          const current = Line.refilled(before, now)
+          if (!SortedMap.has(current.queue, position)) {
+            return [Effect.fail(tooLong(Line.waitAt(current, position, self), allowed)), current]
+          }
+          const head = Option.getOrUndefined(SortedMap.headOption(current.queue))
+          const isHead = head !== undefined && head[0] === position
+          const wait = isHead ? Line.waitFor(current, self) : Infinity
+          if (wait === 0 && !Line.isCrowded(current, self)) {
+            const next = { ...Line.left(Line.granted(current, self), position), promised: current.promised }
+            return [nudgeFirst(next), next]
+          }
+          if (maxConcurrent === undefined) return [again(nudgedIn(wait)), current]
+          // How long those in flight will be nobody knows: a wait can outlast what was reckoned.
+          const remaining = self.deadline - now
+          if (remaining <= 0) {
+            const next: State = Line.left(current, position)
+            return [Effect.zipRight(nudgeFirst(next), Effect.fail(waitedEnough(allowed))), next]
+          }
+          return [again(nudgedIn(wait === 0 ? remaining : Math.min(wait, remaining))), current]
+        })
+      )
+      const again = (wait: Effect.Effect<void>): Effect.Effect<void, RateLimitError> =>
+        Effect.zipRight(
+          Effect.onInterrupt(wait, () => leave(position)),
+          Effect.zipRight(self.nudge.close, turn)
+        )
+      return turn
+    }
+
+    const acquire = (wish: Line.Wish, wait: WaitOptions = {}): Effect.Effect<void, RateLimitError> =>
+      Effect.uninterruptible(
+        Effect.flatMap(priority, (rank) =>
+          Clock.clockWith((clock) => {
+            const nudge = Effect.unsafeMakeLatch(false)
+            const longest = rank === "batch" ? settings.patience : settings.maxWait
+            const allowed = Math.min(longest, wait.maxWait === undefined ? Infinity : Duration.toMillis(wait.maxWait))
+            return Effect.flatten(
+              Ref.modify(state, (before): readonly [Effect.Effect<void, RateLimitError>, State] => {
+                const now = nowOf(clock)
+                const current = Line.refilled(before, now)
+                if (isFree(current, wish)) return [Effect.void, Line.granted(current, wish)]
+                const position = {
+                  at: rank === "batch" ? now + settings.aging : now,
+                  ticket: current.arrivals
+                }
+                const needed = Line.waitAt(current, position, wish)
+                if (needed > allowed) return [Effect.fail(tooLong(needed, allowed)), current]
+                const self: Line.Waiter = { ...wish, deadline: now + allowed, nudge }
+                const [after, leaving] = Line.joined({ ...current, arrivals: current.arrivals + 1 }, position, self)
+                return [Effect.zipRight(nudgeAll(leaving), stand(clock, position, self, allowed)), after]
+              })
+            )
+          })
+        )
+      )
+
+    const refuse = (n: number): RateLimitError | undefined =>
+      !isAmount(n)
+        ? refused(`A number of permits must be positive, not ${n}.`)
+        : n > largest
+          ? refused(`${n} permits can never be had from a limiter with a capacity of ${largest}. Raise the capacity.`)
+          : undefined
+
+    const permits = (n: number): Line.Wish => ({ requests: n, tokens: 0, places: 0 })
+
+    const take: Service["take"] = (n = 1, wait) => {
+      const refusal = refuse(n)
+      return refusal === undefined ? acquire(permits(n), wait) : Effect.fail(refusal)
+    }
+
+    const settled =
+      (wish: Line.Wish, actual: number) =>
+      (current: State): State => ({
+        ...current,
+        inFlight: current.inFlight - wish.places,
+        ...(current.tokens === undefined
+          ? {}
+          : {
+              tokens: Bucket.taken(current.tokens, actual - wish.tokens),
+              reserved: current.reserved - wish.tokens
+            })
+      })
+
+    const reservation = (wish: Line.Wish): Reservation => {
+      let open = tokensPerMinute !== undefined || maxConcurrent !== undefined
+      return {
+        settle: (actual) =>
+          Effect.uninterruptible(
+            Effect.suspend(() => {
+              if (!open) return Effect.void
+              open = false
+              return update(settled(wish, Number.isFinite(actual) && actual >= 0 ? actual : wish.tokens))
+            })
+          )
+      }
+    }
+
+    const reserve: Service["reserve"] = (tokens, wait) => {
+      const estimate = tokensPerMinute === undefined || !isAmount(tokens) ? 0 : tokens
+      const wish: Line.Wish = { requests: 1, tokens: estimate, places: maxConcurrent === undefined ? 0 : 1 }
+      return tokensPerMinute !== undefined && estimate > tokensPerMinute
+        ? Effect.fail(
+            refused(
+              `About ${Math.round(estimate)} tokens can never be had from a limit of ${tokensPerMinute} a minute. Shorten the request or raise tokensPerMinute.`
+            )
+          )
+        : Effect.map(acquire(wish, wait), () => reservation(wish))
+    }
+
+    const paced = (current: State, pace: Pacing.Pace): State => {
+      if (pace.share === current.pace.share) return { ...current, pace }
+      // What had been saved up is part of what was too fast.
+      const kept = Math.min(1, pace.share / current.pace.share)
+      const at = (bucket: Bucket.Bucket, perSecond: number): Bucket.Bucket => ({
+        ...bucket,
+        rate: (perSecond / 1000) * pace.share,
+        available: bucket.available > 0 ? bucket.available * kept : bucket.available
+      })
+      return {
+        ...current,
+        pace,
+        places: maxConcurrent === undefined ? Infinity : Math.max(1, Math.floor(maxConcurrent * pace.share)),
+        requests: at(current.requests, settings.refillRate),
+        tokens: current.tokens === undefined ? undefined : at(current.tokens, current.tokens.capacity / 60)
+      }
+    }
+
+    const heed =
+      (signal: Signal, pacing: Pacing.Settings) =>
+      (current: State, now: number): State =>
+        signal._tag === "Headers"
+          ? {
+              ...current,
+              requests: Pacing.requestsLeft(current.requests, pacing, signal.limits),
+              tokens:
+                current.tokens === undefined ? undefined : Pacing.tokensLeft(current.tokens, pacing, signal.limits)
+            }
+          : paced(current, Pacing.after(current.pace, pacing, now, signal))
+
+    return {
+      take,
+      tryTake: (n = 1) =>
+        refuse(n) !== undefined
+          ? Effect.succeed(false)
+          : Clock.clockWith((clock) =>
+              Ref.modify(state, (before): readonly [boolean, State] => {
+                const current = Line.refilled(before, nowOf(clock))
+                return isFree(current, permits(n)) ? [true, Line.granted(current, permits(n))] : [false, current]
+              })
+            ),
+      limit: (effect) =>
+        maxConcurrent === undefined
+          ? Effect.zipRight(take(), effect)
+          : Effect.acquireUseRelease(
+              reserve(0),
+              () => effect,
+              (held) => held.settle(0)
+            ),
+      reserve,
+      status: Clock.clockWith((clock) =>
+        Effect.map(
+          Ref.updateAndGet(state, (current) => Line.refilled(current, nowOf(clock))),
+          (current) => statusOf(current, settings)
+        )
+      ),
+      reset: update((current) => ({
+        ...current,
+        requests: { ...current.requests, available: current.requests.capacity },
+        tokens: current.tokens === undefined ? undefined : { ...current.tokens, available: current.tokens.capacity },
+        windows: current.windows.map(Window.emptied)
+      })),
+      lower: ({ requests, tokens }) =>
+        update((current) => ({
+          ...current,
+          requests: Bucket.lowered(current.requests, requests),
+          tokens: current.tokens === undefined ? undefined : Bucket.lowered(current.tokens, tokens)
+        })),
+      ...(adaptive === undefined
+        ? {}
+        : {
+            observe: (signal: Signal) =>
+              Effect.flatMap(Ref.get(state), ({ pace }) =>
+                (signal._tag === "Served" && pace.share === 1) || (signal._tag === "Headers" && signal.share < 1)
+                  ? Effect.void
+                  : Effect.uninterruptible(update(heed(signal, adaptive)))
+              )
+          })
+    }
+  })
+
+const isFree = (state: State, wish: Line.Wish): boolean =>
+  SortedMap.size(state.queue) === 0 && !Line.isCrowded(state, wish) && Line.waitFor(state, wish) === 0
+
+const bucketStatus = (bucket: Bucket.Bucket): BucketStatus => ({
+  available: bucket.available,
+  capacity: bucket.capacity,
+  refillRate: Bucket.rateNow(bucket) * 1000
+})
+
+const statusOf = (state: State, settings: Settings): LimiterStatus => {
+  const windowStatus = ({ limit, used }: Window.SlidingWindow) => ({ available: limit - used, limit })
+  const minuteWindow = state.windows.find(({ duration }) => duration === minute)
+  const dayWindow = state.windows.find(({ duration }) => duration === day)
+  return {
+    ...bucketStatus(state.requests),
+    waiting: SortedMap.size(state.queue),
+    ...(state.tokens === undefined ? {} : { tokens: { ...bucketStatus(state.tokens), reserved: state.reserved } }),
+    ...(minuteWindow === undefined ? {} : { minute: windowStatus(minuteWindow) }),
+    ...(dayWindow === undefined ? {} : { day: windowStatus(dayWindow) }),
+    ...(settings.maxConcurrent === undefined ? {} : { concurrency: { inFlight: state.inFlight, limit: state.places } }),
+    ...(settings.adaptive === undefined ? {} : { pace: state.pace.share })
+  }
+}

@@ -1,0 +1,97 @@
+/**
+ * How a limiter follows what a provider says: slower at once when it refuses, faster step by step while it serves (AIMD), and
+ * never so fast that what it says is left would not last. Data in, data out; times are in milliseconds.
+ */
+import { Duration } from "effect"
+import type { AdaptiveOptions, Signal } from "../RateLimiter.js"
+import type { RateLimits } from "../wire/RateLimitHeaders.js"
+import type * as Bucket from "./tokenBucket.js"
+import * as Buckets from "./tokenBucket.js"
+
+export interface Settings {
+  readonly decrease: number
+  readonly increase: number
+  readonly every: number
+  readonly minimum: number
+}
+
+/** `share` is the part of the full rate that is used: 1 where the provider has no objection. */
+export interface Pace {
+  readonly share: number
+  /** When it was last made slower, and when it was last changed. */
+  readonly slowedAt: number
+  readonly changedAt: number
+}
+
+export const full: Pace = { share: 1, slowedAt: -Infinity, changedAt: -Infinity }
+
+const isShare = (value: number): boolean => value > 0 && value < 1
+
+/** The settings, and what is wrong with them. */
+export const settings = (options: true | AdaptiveOptions): readonly [Settings, ReadonlyArray<string>] => {
+  const given = options === true ? {} : options
+  const read: Settings = {
+    decrease: given.decrease ?? 0.5,
+    increase: given.increase ?? 0.05,
+    every: Duration.toMillis(given.every ?? "1 second"),
+    minimum: given.minimum ?? 0.05
+  }
+  const faults = (["decrease", "increase", "minimum"] as const).flatMap((name) =>
+    isShare(read[name]) ? [] : [`adaptive.${name}: expected a number between 0 and 1, actual ${read[name]}`]
+  )
+  return [read, faults]
+}
+
+/** The pace after a refusal of a call that began at `since`. Refusals of calls that began before it was slowed say nothing new. */
+export const slower = (pace: Pace, settings: Settings, now: number, since: number, share: number): Pace =>
+  since <= pace.slowedAt
+    ? pace
+    : {
+        share: Math.max(settings.minimum, pace.share * (1 - (1 - settings.decrease) * share)),
+        slowedAt: now,
+        changedAt: now
+      }
+
+/** The pace after a call that was served. */
+export const faster = (pace: Pace, settings: Settings, now: number): Pace =>
+  pace.share === 1 || now - pace.changedAt < settings.every
+    ? pace
+    : // Sums of fractions are inexact, and so close to the full pace is the full pace.
+      { ...pace, share: pace.share + settings.increase > 1 - 1e-9 ? 1 : pace.share + settings.increase, changedAt: now }
+
+export const after = (pace: Pace, settings: Settings, now: number, signal: Signal): Pace => {
+  switch (signal._tag) {
+    case "Refused":
+      return slower(pace, settings, now, now - Duration.toMillis(signal.elapsed), signal.share)
+    case "Served":
+      return faster(pace, settings, now)
+    case "Headers":
+      return pace
+  }
+}
+
+/**
+ * The bucket with no more in it than a provider says is left, and refilled until its reset no faster than that lasts. Where
+ * the provider fills a bucket of its own, this comes to rest at the true rate with half of it in reserve; where it counts
+ * from one reset to the next, what is left is spread over the time.
+ */
+const heeding = (
+  bucket: Bucket.Bucket,
+  settings: Settings,
+  remaining: number | undefined,
+  reset: Duration.Duration | undefined
+): Bucket.Bucket => {
+  if (remaining === undefined) return bucket
+  const lowered = Buckets.lowered(bucket, remaining)
+  const time = reset === undefined ? 0 : Duration.toMillis(reset)
+  if (!(time > 0 && time < Infinity)) return { ...lowered, lull: undefined }
+  const slowest = bucket.rate === Infinity ? 0 : bucket.rate * settings.minimum
+  const rate = Math.max(slowest, remaining / time)
+  return { ...lowered, lull: rate < bucket.rate && rate > 0 ? { until: bucket.updatedAt + time, rate } : undefined }
+}
+
+export const requestsLeft = (bucket: Bucket.Bucket, settings: Settings, limits: RateLimits): Bucket.Bucket =>
+  heeding(bucket, settings, limits.remainingRequests, limits.resetRequests)
+
+export const tokensLeft = (bucket: Bucket.Bucket, settings: Settings, limits: RateLimits): Bucket.Bucket =>
+  heeding(bucket, settings, limits.remainingTokens, limits.resetTokens)

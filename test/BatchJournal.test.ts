@@ -1,0 +1,230 @@
+import { FileSystem } from "@effect/platform"
+import { NodeFileSystem } from "@effect/platform-node"
+import { describe, expect, it } from "@effect/vitest"
+import { Clock, Deferred, Effect, Exit, FastCheck, Fiber, ParseResult, Schema, Stream, TestClock } from "effect"
+import { spawn } from "node:child_process"
+import { fileURLToPath } from "node:url"
+import * as Batch from "../src/Batch.js"
+import { Failed, scripted } from "./support/batchTask.js"
+
+const upTo = (length: number): ReadonlyArray<number> => Array.from({ length }, (_, index) => index)
+
+const doubled = (length: number) => upTo(length).map((n) => Exit.succeed(n * 2))
+
+const inFile = Effect.gen(function* () {
+  const fileSystem = yield* FileSystem.FileSystem
+  const path = `${yield* fileSystem.makeTempDirectoryScoped()}/journal.ndjson`
+  return { fileSystem, path, journal: yield* Batch.journal(path) }
+})
+
+/** Files and processes do not wait for a test's clock. */
+const realClock = Clock.make()
+
+const Line = Schema.parseJson(Schema.Struct({ index: Schema.Number }))
+
+/** The requests that the file has a result for, as often as it has. */
+const recordedIn = (text: string): ReadonlyArray<number> =>
+  text
+    .split("\n")
+    .slice(1, -1)
+    .map((line) => Schema.decodeUnknownSync(Line)(line).index)
+
+const sorted = (numbers: Iterable<number>): ReadonlyArray<number> => [...numbers].sort((self, that) => self - that)
+
+describe("a journal", () => {
+  it.scoped("is begun, and a run that is over is not begun again", () =>
+    Effect.gen(function* () {
+      const { fileSystem, journal, path } = yield* inFile
+      const first = yield* Batch.run(upTo(20), { task: scripted().task, journal })
+      expect(sorted(recordedIn(yield* fileSystem.readFileString(path)))).toEqual(upTo(20))
+      const { asked, task } = scripted()
+      const second = yield* Batch.run(upTo(20), { task, journal })
+      expect(asked.size).toBe(0)
+      expect(second.exits).toEqual(first.exits)
+      expect(second.progress).toMatchObject({ resumed: 20, succeeded: 20, rate: 0 })
+    }).pipe(Effect.provide(NodeFileSystem.layer))
+  )
+
+  it.scoped("keeps failures too, but no request that will be asked again", () =>
+    Effect.gen(function* () {
+      const { fileSystem, journal, path } = yield* inFile
+      const failing = scripted({
+        takes: (request) => (request < 2 ? 0 : 60_000),
+        fails: (request) => new Failed({ request, retryable: request === 0 })
+      })
+      const fiber = yield* Effect.fork(Batch.run(upTo(3), { task: failing.task, journal }))
+      yield* Effect.iterate(false, {
+        while: (written) => !written,
+        body: () =>
+          Effect.zipRight(
+            TestClock.adjust(0),
+            Effect.map(fileSystem.readFileString(path), (text) => recordedIn(text).length === 1)
+          ).pipe(Effect.orElseSucceed(() => false))
+      })
+      yield* Fiber.interrupt(fiber)
+      expect(recordedIn(yield* fileSystem.readFileString(path))).toEqual([1])
+      const { asked, task } = scripted()
+      const { exits } = yield* Batch.run(upTo(3), { task, journal })
+      expect([...asked.keys()]).toEqual([0, 2])
+      expect(exits[1]).toEqual(Exit.fail(new Failed({ request: 1, retryable: false })))
+    }).pipe(Effect.provide(NodeFileSystem.layer))
+  )
+
+  it.scoped("of another batch is refused, and left as it is", () =>
+    Effect.gen(function* () {
+      const { fileSystem, journal, path } = yield* inFile
+      yield* Batch.run([1, 2], { task: scripted().task, journal })
+      const before = yield* fileSystem.readFileString(path)
+      const other = { ...scripted().task, name: "treble" }
+      for (const refused of [
+        Batch.run([1, 3], { task: scripted().task, journal }),
+        Batch.run([1, 2, 3], { task: scripted().task, journal }),
+        Batch.run([1, 2], { task: other, journal }),
+        Batch.run(Stream.make(1, 2), { task: scripted().task, journal })
+      ]) {
+        expect(yield* Effect.flip(refused)).toMatchObject({ _tag: "BatchJournalError", reason: "OtherBatch", path })
+      }
+      expect(yield* fileSystem.readFileString(path)).toBe(before)
+    }).pipe(Effect.provide(NodeFileSystem.layer))
+  )
+
+  it.scoped("of another stream is refused at the request that differs", () =>
+    Effect.gen(function* () {
+      const { journal } = yield* inFile
+      const run = (...requests: ReadonlyArray<number>) =>
+        Batch.run(Stream.fromIterable(requests), { task: scripted().task, journal })
+      yield* run(1, 2)
+      expect((yield* run(1, 2, 3)).progress).toMatchObject({ resumed: 2, done: 3 })
+      for (const other of [run(1, 5, 3), run(1)]) {
+        expect(yield* Effect.flip(other)).toMatchObject({ reason: "OtherBatch" })
+      }
+    }).pipe(Effect.provide(NodeFileSystem.layer))
+  )
+
+  it.scoped("that says what no journal says is refused", () =>
+    Effect.gen(function* () {
+      const { fileSystem, journal, path } = yield* inFile
+      const { task } = scripted()
+      yield* Batch.run([1, 2], { task, journal })
+      const [header = "", first = "", second = ""] = (yield* fileSystem.readFileString(path)).split("\n")
+      for (const lines of [
+        ["shopping list"],
+        [header, first.slice(0, 20), second],
+        [header, first, first],
+        [header, first.replace("Success", "Fortune")]
+      ]) {
+        yield* fileSystem.writeFileString(path, `${lines.join("\n")}\n`)
+        expect(yield* Effect.flip(Batch.run([1, 2], { task, journal }))).toMatchObject({ reason: "Corrupt" })
+      }
+      const nowhere = yield* Batch.journal(`${path}/nowhere/journal`)
+      expect(yield* Effect.flip(Batch.run([1], { task, journal: nowhere }))).toMatchObject({ reason: "Unusable" })
+    }).pipe(Effect.provide(NodeFileSystem.layer))
+  )
+})
+
+describe("a batch that was killed", () => {
+  it.scoped(
+    "at any byte of its journal goes on, asks nothing twice that is recorded, and records each request once",
+    () =>
+      Effect.gen(function* () {
+        const { fileSystem, journal, path } = yield* inFile
+        yield* Batch.run(upTo(3), { task: scripted().task, journal })
+        const whole = yield* fileSystem.readFile(path)
+        for (let length = 0; length <= whole.length; length++) {
+          const left = whole.slice(0, length)
+          yield* fileSystem.writeFile(path, left)
+          const known = new Set(recordedIn(new TextDecoder().decode(left)))
+          const { asked, task } = scripted()
+          const { exits } = yield* Batch.run(upTo(3), { task, journal })
+          expect(exits).toEqual(doubled(3))
+          expect(sorted(asked.keys())).toEqual(upTo(3).filter((n) => !known.has(n)))
+          expect(sorted(recordedIn(yield* fileSystem.readFileString(path)))).toEqual(upTo(3))
+        }
+      }).pipe(Effect.provide(NodeFileSystem.layer))
+  )
+
+  it.scoped("records an answer that has come, whoever interrupts meanwhile", () =>
+    Effect.gen(function* () {
+      const { fileSystem, journal, path } = yield* inFile
+      const begun = yield* Deferred.make<void>()
+      const writing = yield* Deferred.make<void>()
+      const slowly = Schema.transformOrFail(Schema.Number, Schema.Number, {
+        decode: ParseResult.succeed,
+        encode: (n) => Effect.as(Effect.zipRight(Deferred.succeed(begun, undefined), Deferred.await(writing)), n)
+      })
+      const task = Batch.makeTask({
+        name: "slow to write",
+        ask: (request: number) => Effect.succeed(request),
+        success: slowly,
+        failure: Schema.Never
+      })
+      const fiber = yield* Effect.fork(Batch.run(upTo(3), { task, journal, concurrency: 1 }))
+      yield* Deferred.await(begun)
+      const interrupting = yield* Effect.fork(Fiber.interrupt(fiber))
+      yield* Effect.repeatN(Effect.yieldNow(), 50)
+      yield* Deferred.succeed(writing, undefined)
+      yield* Fiber.join(interrupting)
+      expect(recordedIn(yield* fileSystem.readFileString(path))).toEqual([0])
+    }).pipe(Effect.provide(NodeFileSystem.layer))
+  )
+
+  it.scoped.prop(
+    "by interruption at any time, again and again, ends with one result for each request, answered once",
+    { pauses: FastCheck.array(FastCheck.integer({ min: 0, max: 12 }), { maxLength: 5 }) },
+    ({ pauses }) =>
+      Effect.gen(function* () {
+        const { fileSystem, journal, path } = yield* inFile
+        const { answered, task } = scripted({
+          takes: (request) => request % 3,
+          fails: (request, time) =>
+            request % 5 === 0 && time === 1 ? new Failed({ request, retryable: true }) : undefined
+        })
+        const run = Batch.run(upTo(40), { task, journal, concurrency: 3 })
+        for (const pause of pauses) yield* Effect.timeoutOption(run, pause)
+        const { exits } = yield* run
+        expect(exits).toEqual(doubled(40))
+        expect(sorted(recordedIn(yield* fileSystem.readFileString(path)))).toEqual(upTo(40))
+        // What was answered is recorded, whoever interrupts.
+        expect(new Set(answered.values())).toEqual(new Set([1]))
+      }).pipe(Effect.withClock(realClock), Effect.provide(NodeFileSystem.layer)),
+    { fastCheck: { numRuns: 15 } }
+  )
+
+  it.scoped(
+    "as a process, with kill -9, goes on with what is on the disk",
+    () =>
+      Effect.gen(function* () {
+        const { fileSystem, journal, path } = yield* inFile
+        const child = yield* Effect.acquireRelease(
+          Effect.sync(() =>
+            spawn(
+              process.execPath,
+              ["--import", "tsx", fileURLToPath(new URL("support/batchChild.ts", import.meta.url)), path],
+              {
+                stdio: "ignore"
+              }
+            )
+          ),
+          (running) => Effect.sync(() => running.kill("SIGKILL"))
+        )
+        const gone = Effect.async<void>((resume) => {
+          if (child.exitCode !== null || child.signalCode !== null) resume(Effect.void)
+          else child.once("exit", () => resume(Effect.void))
+        })
+        const written = fileSystem.readFileString(path).pipe(Effect.orElseSucceed(() => ""))
+        yield* Effect.repeat(Effect.delay(written, 5), { until: (text) => text.split("\n").length > 60 })
+        child.kill("SIGKILL")
+        yield* gone
+        const known = new Set(recordedIn(yield* written))
+        expect(known.size).toBeGreaterThanOrEqual(50)
+        expect(known.size).toBeLessThan(800)
+        const { asked, task } = scripted()
+        const { exits, progress } = yield* Batch.run(upTo(800), { task, journal, concurrency: 64 })
+        expect(exits).toEqual(doubled(800))
+        expect(progress.resumed).toBe(known.size)
+        expect(asked.size).toBe(800 - known.size)
+        expect(sorted(recordedIn(yield* written))).toEqual(upTo(800))
+      }).pipe(Effect.withClock(realClock), Effect.provide(NodeFileSystem.layer)),
+    30_000
+  )
+})

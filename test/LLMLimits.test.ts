@@ -1,0 +1,133 @@
+import { describe, expect, it } from "@effect/vitest"
+import { Duration, Effect, Fiber, Layer, Ref, Stream, TestClock } from "effect"
+import * as ChatEvent from "../src/ChatEvent.js"
+import * as KeyPool from "../src/KeyPool.js"
+import * as LLM from "../src/LLM.js"
+import * as LLMErrors from "../src/LLMError.js"
+import * as ProviderClient from "../src/ProviderClient.js"
+import * as RateLimiter from "../src/RateLimiter.js"
+import type { RateLimits } from "../src/wire/RateLimitHeaders.js"
+import { answer, context } from "./support/scripted.js"
+
+/** An `LLM` whose provider answers after a second what `respond` says of the model, with these headers. */
+const serving = (
+  options: RateLimiter.Options | RateLimiter.PerModelOptions,
+  respond: (model: string) => { readonly headers?: RateLimits; readonly refuses?: boolean },
+  keys: ReadonlyArray<string> = ["one"]
+) => {
+  const ask = (call: ProviderClient.Call) =>
+    Effect.gen(function* () {
+      const { headers, refuses = false } = respond(call.model)
+      yield* Effect.sleep("1 second")
+      if (refuses) {
+        return yield* new LLMErrors.RateLimitError({
+          ...context,
+          status: 429,
+          source: "provider",
+          message: "slow down"
+        })
+      }
+      if (headers !== undefined) yield* call.onRateLimits?.(headers) ?? Effect.void
+      return answer("yes")
+    })
+  const client = Layer.succeed(ProviderClient.ProviderClient, {
+    provider: "test",
+    wire: "test",
+    chat: (_, call) => ask(call),
+    chatStream: (_, call) =>
+      Stream.unwrap(Effect.map(ask(call), (whole) => Stream.fromIterable(ChatEvent.fromResponse(whole))))
+  })
+  const limiter = "models" in options ? RateLimiter.perModel(options) : RateLimiter.layer(options)
+  return Effect.provide(
+    LLM.make({ model: "model", retry: false, timeouts: false }),
+    Layer.mergeAll(client, limiter, KeyPool.layer({ providerId: "test", keys }))
+  )
+}
+
+/** Runs an effect while time goes on. */
+const passing = <A, E, R>(effect: Effect.Effect<A, E, R>, time: Duration.DurationInput = "1 second") =>
+  Effect.flatMap(Effect.fork(effect), (fiber) => Effect.zipRight(TestClock.adjust(time), Fiber.join(fiber)))
+
+describe("an LLM over a limiter that adapts", () => {
+  it.effect("slows down when the provider refuses, and recovers while it serves", () =>
+    Effect.gen(function* () {
+      let refusing = true
+      const llm = yield* serving({ capacity: 10, refillRate: 2, adaptive: true }, () => ({ refuses: refusing }))
+      yield* Effect.flip(passing(llm.chat("?")))
+      expect((yield* llm.status).limiter).toMatchObject({ pace: 0.5, refillRate: 1 })
+      refusing = false
+      yield* TestClock.adjust("1 minute")
+      yield* passing(Stream.runDrain(llm.chatStream("?")))
+      yield* passing(llm.chat("?"))
+      expect((yield* llm.status).limiter.pace).toBeCloseTo(0.6)
+    })
+  )
+
+  it.effect("heeds the headers of its only account, and leaves those of one of several to the pool", () =>
+    Effect.gen(function* () {
+      const headers = { remainingRequests: 3, resetRequests: Duration.seconds(30) }
+      const alone = yield* serving({ capacity: 10, refillRate: 2, adaptive: true }, () => ({ headers }))
+      yield* passing(alone.chat("?"))
+      expect((yield* alone.status).limiter).toMatchObject({ available: 3, refillRate: 0.1 })
+      const several = yield* serving({ capacity: 10, refillRate: 2, adaptive: true }, () => ({ headers }), ["a", "b"])
+      yield* passing(several.chat("?"))
+      expect((yield* several.status).limiter).toMatchObject({ available: 10, refillRate: 2 })
+    })
+  )
+})
+
+describe("an LLM over a limiter", () => {
+  it.effect("has no more calls in flight than allowed, streams until their end", () =>
+    Effect.gen(function* () {
+      const llm = yield* serving({ maxConcurrent: 2 }, () => ({}))
+      const calls = yield* Effect.forEach([1, 2, 3], () => Effect.fork(Stream.runDrain(llm.chatStream("?"))))
+      yield* TestClock.adjust(0)
+      expect((yield* llm.status).limiter).toMatchObject({ waiting: 1, concurrency: { inFlight: 2 } })
+      yield* TestClock.adjust("1 second")
+      expect((yield* llm.status).limiter).toMatchObject({ waiting: 0, concurrency: { inFlight: 1 } })
+      yield* Fiber.interruptAll(calls)
+      expect((yield* llm.status).limiter.concurrency).toEqual({ inFlight: 0, limit: 2 })
+    })
+  )
+
+  it.effect("lets calls pass those of a batch, whole and streamed", () =>
+    Effect.gen(function* () {
+      const llm = yield* serving({ capacity: 1, refillRate: 1 }, () => ({}))
+      const order = yield* Ref.make<ReadonlyArray<string>>([])
+      const note = (name: string) => Ref.update(order, (before) => [...before, name])
+      yield* passing(llm.chat("?"), "1 second")
+      yield* Effect.fork(passing(llm.chat("?")))
+      yield* TestClock.adjust(0)
+      const calls = [
+        yield* Effect.fork(RateLimiter.withPriority("batch")(Effect.zipRight(llm.chat("?"), note("batch")))),
+        yield* Effect.fork(
+          Effect.zipRight(
+            Stream.runDrain(Stream.provideService(llm.chatStream("?"), RateLimiter.CurrentPriority, "batch")),
+            note("batch stream")
+          )
+        ),
+        yield* Effect.fork(Effect.zipRight(llm.chat("?"), note("call")))
+      ]
+      yield* TestClock.adjust("10 seconds")
+      yield* Fiber.joinAll(calls)
+      expect(yield* Ref.get(order)).toEqual(["call", "batch", "batch stream"])
+    })
+  )
+
+  it.effect("limits each model that is asked for by itself", () =>
+    Effect.gen(function* () {
+      const llm = yield* serving(
+        { models: { large: { capacity: 1, refillRate: 0.01, tokensPerMinute: 1000, adaptive: true } } },
+        (model) => ({ refuses: model === "large" })
+      )
+      const asking = (model: string) => llm.chat({ messages: [{ role: "user", content: "?" }], model })
+      expect((yield* Effect.flip(passing(asking("large")))).message).toBe("slow down")
+      expect(yield* Effect.flip(asking("large"))).toMatchObject({ source: "limiter", model: "large" })
+      // The key rests for a second.
+      yield* passing(asking("small"), "2 seconds")
+      const { available, models } = (yield* llm.status).limiter
+      expect(available).toBe(Infinity)
+      expect(models).toMatchObject({ large: { pace: 0.5, available: 0.015, tokens: { reserved: 0 } } })
+    })
+  )
+})

@@ -1,0 +1,131 @@
+import { describe, expect, it } from "@effect/vitest"
+import { Duration, Effect, TestClock } from "effect"
+import * as RateLimiter from "../src/RateLimiter.js"
+
+const { Signal } = RateLimiter
+
+const refused = (elapsed: Duration.DurationInput = "1 second", share = 1) =>
+  Signal.Refused({ elapsed: Duration.decode(elapsed), share })
+
+const make = (options: RateLimiter.Options = {}) =>
+  Effect.map(RateLimiter.make({ capacity: 10, refillRate: 10, adaptive: true, ...options }), (limiter) => ({
+    ...limiter,
+    tell: (signal: RateLimiter.Signal) => limiter.observe?.(signal) ?? Effect.dieMessage("does not adapt")
+  }))
+
+describe("a limiter that adapts", () => {
+  it.effect("slows down at once, and recovers step by step while it is served", () =>
+    Effect.gen(function* () {
+      const limiter = yield* make({ adaptive: { increase: 0.25 }, tokensPerMinute: 600, maxConcurrent: 8 })
+      yield* TestClock.adjust("1 minute")
+      yield* limiter.tell(refused())
+      expect(yield* limiter.status).toMatchObject({
+        pace: 0.5,
+        refillRate: 5,
+        available: 5,
+        tokens: { refillRate: 5, available: 300 },
+        concurrency: { limit: 4 }
+      })
+      yield* limiter.tell(Signal.Served())
+      expect((yield* limiter.status).pace).toBe(0.5)
+      const paces: Array<number | undefined> = []
+      for (let n = 0; n < 3; n++) {
+        yield* TestClock.adjust("1 second")
+        yield* limiter.tell(Signal.Served())
+        yield* limiter.tell(Signal.Served())
+        paces.push((yield* limiter.status).pace)
+      }
+      expect(paces).toEqual([0.75, 1, 1])
+      expect(yield* limiter.status).toMatchObject({ refillRate: 10, concurrency: { limit: 8 } })
+    })
+  )
+
+  it.effect("takes the refusals of calls that were under way together for one", () =>
+    Effect.gen(function* () {
+      const limiter = yield* make()
+      yield* TestClock.adjust("1 minute")
+      for (let n = 0; n < 5; n++) yield* limiter.tell(refused("2 seconds"))
+      expect((yield* limiter.status).pace).toBe(0.5)
+      yield* TestClock.adjust("3 seconds")
+      yield* limiter.tell(refused("2 seconds"))
+      expect((yield* limiter.status).pace).toBe(0.25)
+    })
+  )
+
+  it.effect("never comes to a stop", () =>
+    Effect.gen(function* () {
+      const limiter = yield* make({ maxConcurrent: 2 })
+      for (let n = 0; n < 50; n++) {
+        yield* TestClock.adjust("5 seconds")
+        yield* limiter.tell(refused())
+      }
+      expect(yield* limiter.status).toMatchObject({ pace: 0.05, concurrency: { limit: 1 } })
+      yield* TestClock.adjust("1 minute")
+      yield* limiter.take()
+    })
+  )
+
+  it.effect("slows down less where only one of several accounts was refused", () =>
+    Effect.gen(function* () {
+      const limiter = yield* make()
+      yield* TestClock.adjust("1 minute")
+      yield* limiter.tell(refused("1 second", 0.1))
+      expect((yield* limiter.status).pace).toBeCloseTo(0.95)
+    })
+  )
+
+  it.effect("lets nobody wait longer than allowed because of it", () =>
+    Effect.gen(function* () {
+      const limiter = yield* make({ capacity: 1, refillRate: 1, maxWait: "1500 millis" })
+      yield* limiter.take()
+      const waiting = yield* Effect.fork(Effect.flip(limiter.take()))
+      yield* TestClock.adjust(1)
+      yield* limiter.tell(refused("0 millis"))
+      expect((yield* waiting.await)._tag).toBe("Success")
+      expect((yield* limiter.status).waiting).toBe(0)
+    })
+  )
+
+  it.effect("makes what the headers say is left last until the reset", () =>
+    Effect.gen(function* () {
+      const limiter = yield* make({ tokensPerMinute: 60_000 })
+      const limits = {
+        remainingRequests: 4,
+        resetRequests: Duration.seconds(8),
+        remainingTokens: 1000,
+        resetTokens: Duration.seconds(10)
+      }
+      yield* limiter.tell(Signal.Headers({ limits, share: 0.5 }))
+      expect((yield* limiter.status).available).toBe(10)
+      yield* limiter.tell(Signal.Headers({ limits, share: 1 }))
+      expect(yield* limiter.status).toMatchObject({
+        available: 4,
+        refillRate: 0.5,
+        tokens: { available: 1000, refillRate: 100 }
+      })
+      yield* limiter.take(4)
+      const error = yield* Effect.flip(limiter.take(5, { maxWait: 0 }))
+      // Four in eight seconds, and the fifth a tenth of a second later, at the full rate again.
+      expect(error.retryAfter).toEqual(Duration.millis(8100))
+      yield* TestClock.adjust("8100 millis")
+      expect((yield* limiter.status).refillRate).toBe(10)
+      yield* limiter.take(5)
+    })
+  )
+
+  it.effect("does not heed anything unless it is asked to", () =>
+    Effect.gen(function* () {
+      const limiter = yield* RateLimiter.make({ capacity: 10 })
+      expect(limiter.observe).toBe(undefined)
+      expect(yield* limiter.status).not.toHaveProperty("pace")
+      const error = yield* Effect.flip(
+        RateLimiter.make({ adaptive: { decrease: 1, increase: 0, minimum: Number.NaN } })
+      )
+      expect(error.faults.map((fault) => fault.split(":")[0])).toEqual([
+        "adaptive.decrease",
+        "adaptive.increase",
+        "adaptive.minimum"
+      ])
+    })
+  )
+})

@@ -1,0 +1,16 @@
+/** A process that runs a batch with a journal, for a test that kills it. */
+import { NodeFileSystem } from "@effect/platform-node"
+import { Effect } from "effect"
+import * as Batch from "../../src/Batch.js"
+import { scripted } from "./batchTask.js"
+
+const [path = ""] = process.argv.slice(2)
+
+const program = Effect.flatMap(Batch.journal(path), (journal) =>
+  Batch.run(
+    Array.from({ length: 800 }, (_, index) => index),
+    { task: scripted({ takes: (request) => 1 + (request % 7) }).task, journal, concurrency: 4 }
+  )
+)
+
+Effect.runFork(Effect.provide(program, NodeFileSystem.layer))
