@@ -83,13 +83,14 @@ export const make = (settings: Settings, priority: Effect.Effect<Priority>): Eff
     const nudgeAll = (waiters: ReadonlyArray<Line.Waiter>): Effect.Effect<void> =>
       waiters.length === 0 ? Effect.void : Effect.forEach(waiters, (waiter) => waiter.nudge.open, { discard: true })
 
-    const update = (f: (current: State, now: number) => State): Effect.Effect<void> =>
+    /** `isLoss`: whether somebody may have to wait longer for it. All who wait are reckoned anew then. */
+    const update = (f: (current: State, now: number) => State, isLoss: boolean): Effect.Effect<void> =>
       Clock.clockWith((clock) =>
         Effect.flatten(
           Ref.modify(state, (before) => {
             const now = nowOf(clock)
             const changed = f(Line.refilled(before, now), now)
-            const [after, leaving] = Line.evicted(changed)
+            const [after, leaving] = isLoss ? Line.evicted(changed) : [changed, []]
             return [Effect.zipRight(nudgeAll(leaving), nudgeFirst(after)), after]
           })
         )
@@ -221,7 +222,8 @@ export const make = (settings: Settings, priority: Effect.Effect<Priority>): Eff
           ? {}
           : {
               tokens: Bucket.taken(current.tokens, actual - wish.tokens),
-              reserved: current.reserved - wish.tokens
+              reserved: current.reserved - wish.tokens,
+              promised: actual === wish.tokens ? current.promised : undefined
             })
       })
 
@@ -233,7 +235,8 @@ export const make = (settings: Settings, priority: Effect.Effect<Priority>): Eff
             Effect.suspend(() => {
               if (!open) return Effect.void
               open = false
-              return update(settled(wish, Number.isFinite(actual) && actual >= 0 ? actual : wish.tokens))
+              const spent = Number.isFinite(actual) && actual >= 0 ? actual : wish.tokens
+              return update(settled(wish, spent), tokensPerMinute !== undefined && spent > wish.tokens)
             })
           )
       }
@@ -307,18 +310,25 @@ export const make = (settings: Settings, priority: Effect.Effect<Priority>): Eff
           (current) => statusOf(current, settings)
         )
       ),
-      reset: update((current) => ({
-        ...current,
-        requests: { ...current.requests, available: current.requests.capacity },
-        tokens: current.tokens === undefined ? undefined : { ...current.tokens, available: current.tokens.capacity },
-        windows: current.windows.map(Window.emptied)
-      })),
-      lower: ({ requests, tokens }) =>
-        update((current) => ({
+      reset: update(
+        (current) => ({
           ...current,
-          requests: Bucket.lowered(current.requests, requests),
-          tokens: current.tokens === undefined ? undefined : Bucket.lowered(current.tokens, tokens)
-        })),
+          requests: { ...current.requests, available: current.requests.capacity },
+          tokens: current.tokens === undefined ? undefined : { ...current.tokens, available: current.tokens.capacity },
+          windows: current.windows.map(Window.emptied),
+          promised: undefined
+        }),
+        false
+      ),
+      lower: ({ requests, tokens }) =>
+        update(
+          (current) => ({
+            ...current,
+            requests: Bucket.lowered(current.requests, requests),
+            tokens: current.tokens === undefined ? undefined : Bucket.lowered(current.tokens, tokens)
+          }),
+          true
+        ),
       ...(adaptive === undefined
         ? {}
         : {
@@ -326,7 +336,7 @@ export const make = (settings: Settings, priority: Effect.Effect<Priority>): Eff
               Effect.flatMap(Ref.get(state), ({ pace }) =>
                 (signal._tag === "Served" && pace.share === 1) || (signal._tag === "Headers" && signal.share < 1)
                   ? Effect.void
-                  : Effect.uninterruptible(update(heed(signal, adaptive)))
+                  : Effect.uninterruptible(update(heed(signal, adaptive), true))
               )
           })
     }

@@ -91,8 +91,9 @@ const afterServing = (buckets: Buckets, wish: Wish): Buckets =>
 /** The buckets when all who wait before `position` have been served, one after the other. */
 const promisedTo = (state: State, position: Position): Buckets => {
   if (SortedMap.size(state.queue) === 0) return state
-  // How long those in flight will be is not known, so what was reckoned on their account does not last.
-  if (state.promised !== undefined && state.places === Infinity && isLast(state, position)) return state.promised
+  // Of those who wait for others in flight it says what it came to at the earliest, and time has passed since.
+  if (state.promised !== undefined && isLast(state, position))
+    return bucketsAt(state.promised, state.requests.updatedAt)
   let buckets: Buckets = state
   for (const [ahead, waiter] of state.queue) {
     if (before(position, ahead)) break
