@@ -25,88 +25,86 @@ const jargon = [
 ]
 
 describe("OpenAI's models", () => {
-  it.layer(both)((it) => {
-    it.effect("are counted as OpenAI's cookbook says that its API does", () =>
-      Effect.gen(function* () {
-        const request = { messages: jargon }
-        expect(yield* TokenCounter.count(request, "gpt-4o-2024-08-06")).toEqual({ tokens: 124, estimated: false })
-        expect(yield* TokenCounter.count(request, "gpt-4o-mini")).toEqual({ tokens: 124, estimated: false })
-        expect(yield* TokenCounter.count(request, "gpt-4-0613")).toEqual({ tokens: 129, estimated: false })
-        expect(yield* TokenCounter.count(request, "gpt-3.5-turbo")).toEqual({ tokens: 129, estimated: false })
-      })
-    )
-    it.effect("have tools counted by the same cookbook, as an estimate", () =>
-      Effect.gen(function* () {
-        const weather: Chat.ToolDefinition = {
-          name: "get_current_weather",
-          description: "Get the current weather in a given location",
-          parameters: {
-            type: "object",
-            properties: {
-              location: { type: "string", description: "The city and state, e.g. San Francisco, CA" },
-              unit: {
-                type: "string",
-                description: "The unit of temperature to return",
-                enum: ["celsius", "fahrenheit"]
-              }
-            },
-            required: ["location"]
-          }
+  it.effect("are counted as OpenAI's cookbook says that its API does", () =>
+    Effect.gen(function* () {
+      const request = { messages: jargon }
+      expect(yield* TokenCounter.count(request, "gpt-4o-2024-08-06")).toEqual({ tokens: 124, estimated: false })
+      expect(yield* TokenCounter.count(request, "gpt-4o-mini")).toEqual({ tokens: 124, estimated: false })
+      expect(yield* TokenCounter.count(request, "gpt-4-0613")).toEqual({ tokens: 129, estimated: false })
+      expect(yield* TokenCounter.count(request, "gpt-3.5-turbo")).toEqual({ tokens: 129, estimated: false })
+    }).pipe(Effect.provide(both))
+  )
+  it.effect("have tools counted by the same cookbook, as an estimate", () =>
+    Effect.gen(function* () {
+      const weather: Chat.ToolDefinition = {
+        name: "get_current_weather",
+        description: "Get the current weather in a given location",
+        parameters: {
+          type: "object",
+          properties: {
+            location: { type: "string", description: "The city and state, e.g. San Francisco, CA" },
+            unit: {
+              type: "string",
+              description: "The unit of temperature to return",
+              enum: ["celsius", "fahrenheit"]
+            }
+          },
+          required: ["location"]
         }
-        const messages = [
-          Chat.system("You are a helpful assistant that can answer to questions about the weather."),
-          Chat.user("What's the weather like in San Francisco?")
-        ]
-        expect(yield* TokenCounter.count({ messages, tools: [weather] }, "gpt-4o")).toEqual({
-          tokens: 101,
-          estimated: true
-        })
+      }
+      const messages = [
+        Chat.system("You are a helpful assistant that can answer to questions about the weather."),
+        Chat.user("What's the weather like in San Francisco?")
+      ]
+      expect(yield* TokenCounter.count({ messages, tools: [weather] }, "gpt-4o")).toEqual({
+        tokens: 101,
+        estimated: true
       })
-    )
-    it.effect("have exact texts, and a chat format that is only estimated where nobody has documented it", () =>
-      Effect.gen(function* () {
-        for (const model of ["gpt-5", "gpt-4.1-mini", "o3", "o4-mini", "gpt-oss-20b"]) {
-          expect(yield* TokenCounter.count("Hello, world!", model)).toEqual({ tokens: 4, estimated: false })
-          expect((yield* TokenCounter.count([Chat.user("Hello, world!")], model)).estimated).toBe(true)
-        }
-        expect(yield* TokenCounter.count("Hello, world!", "text-embedding-3-small")).toEqual({
-          tokens: 4,
-          estimated: false
-        })
+    }).pipe(Effect.provide(both))
+  )
+  it.effect("have exact texts, and a chat format that is only estimated where nobody has documented it", () =>
+    Effect.gen(function* () {
+      for (const model of ["gpt-5", "gpt-4.1-mini", "o3", "o4-mini", "gpt-oss-20b"]) {
+        expect(yield* TokenCounter.count("Hello, world!", model)).toEqual({ tokens: 4, estimated: false })
+        expect((yield* TokenCounter.count([Chat.user("Hello, world!")], model)).estimated).toBe(true)
+      }
+      expect(yield* TokenCounter.count("Hello, world!", "text-embedding-3-small")).toEqual({
+        tokens: 4,
+        estimated: false
       })
-    )
-    it.effect("are known when they were tuned, or bought at a gateway", () =>
-      Effect.gen(function* () {
-        for (const model of ["ft:gpt-4o-mini:acme::1", "openai/gpt-4o"]) {
-          expect(yield* TokenCounter.count({ messages: jargon }, model)).toEqual({ tokens: 124, estimated: false })
-        }
-      })
-    )
-    it.effect("read the names of special tokens as text", () =>
-      Effect.gen(function* () {
-        const { estimated, tokens } = yield* TokenCounter.count("<|endoftext|><|im_start|>", "gpt-4o")
-        expect(estimated).toBe(false)
-        expect(tokens).toBeGreaterThan(6)
-      })
-    )
-    it.effect.prop("take any text", [FastCheck.string({ unit: "binary" })], ([text]) =>
-      Effect.gen(function* () {
-        const { estimated, tokens } = yield* TokenCounter.count(text, "gpt-4o")
-        expect(estimated).toBe(false)
-        expect(tokens).toBeLessThanOrEqual(Buffer.byteLength(text))
-      })
-    )
-    it.effect("are counted in linear time, and say so where a long run had to be cut", () =>
-      Effect.gen(function* () {
-        // Uncut, this would take minutes.
-        const { estimated, tokens } = yield* TokenCounter.count("a".repeat(300_000), "gpt-4o")
-        expect(estimated).toBe(true)
-        expect(Math.abs(tokens - 37_500)).toBeLessThan(600)
-        const prose = yield* TokenCounter.count("A few words of it. ".repeat(10_000), "gpt-4o")
-        expect(prose).toEqual({ tokens: 60_001, estimated: false })
-      })
-    )
-  })
+    }).pipe(Effect.provide(both))
+  )
+  it.effect("are known when they were tuned, or bought at a gateway", () =>
+    Effect.gen(function* () {
+      for (const model of ["ft:gpt-4o-mini:acme::1", "openai/gpt-4o"]) {
+        expect(yield* TokenCounter.count({ messages: jargon }, model)).toEqual({ tokens: 124, estimated: false })
+      }
+    }).pipe(Effect.provide(both))
+  )
+  it.effect("read the names of special tokens as text", () =>
+    Effect.gen(function* () {
+      const { estimated, tokens } = yield* TokenCounter.count("<|endoftext|><|im_start|>", "gpt-4o")
+      expect(estimated).toBe(false)
+      expect(tokens).toBeGreaterThan(6)
+    }).pipe(Effect.provide(both))
+  )
+  it.effect.prop("take any text", [FastCheck.string({ unit: "binary" })], ([text]) =>
+    Effect.gen(function* () {
+      const { estimated, tokens } = yield* TokenCounter.count(text, "gpt-4o")
+      expect(estimated).toBe(false)
+      expect(tokens).toBeLessThanOrEqual(Buffer.byteLength(text))
+    }).pipe(Effect.provide(both))
+  )
+  it.effect("are counted in linear time, and say so where a long run had to be cut", () =>
+    Effect.gen(function* () {
+      // Uncut, this would take minutes.
+      const { estimated, tokens } = yield* TokenCounter.count("a".repeat(300_000), "gpt-4o")
+      expect(estimated).toBe(true)
+      expect(Math.abs(tokens - 37_500)).toBeLessThan(600)
+      const prose = yield* TokenCounter.count("A few words of it. ".repeat(10_000), "gpt-4o")
+      expect(prose).toEqual({ tokens: 60_001, estimated: false })
+    }).pipe(Effect.provide(both))
+  )
 })
 
 describe("other models", () => {
