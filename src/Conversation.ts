@@ -109,8 +109,11 @@ export interface Conversation<E = never, R = never> {
   readonly fork: Effect.Effect<Conversation<E, R>>
   /** Forgets everything but the system messages. An answer that is on its way is not recorded. */
   readonly clear: Effect.Effect<void>
-  /** What was said so far as JSON, for {@link restore}. */
-  readonly snapshot: Effect.Effect<string>
+  /**
+   * What was said so far as JSON, for {@link restore}. `ParseError` where a message is none that could be sent, such as an image
+   * whose URL is a path: it could not be read again either.
+   */
+  readonly snapshot: Effect.Effect<string, ParseResult.ParseError>
 }
 
 // -------------------------------------------------------------------------------------
@@ -270,8 +273,7 @@ export const make = <E = never, R = never>(options: Options<E, R> = {}): Effect.
       ),
       fork: Effect.flatMap(Ref.get(state), ({ messages }) => make({ ...rest, messages })),
       clear: Ref.update(state, ({ era, messages }) => ({ messages: messages.filter(isPinned), era: era + 1 })),
-      // What is typed as a message can be written; a message that cannot be is a defect of who added it.
-      snapshot: Effect.flatMap(Ref.get(state), ({ messages }) => Effect.orDie(write(messages)))
+      snapshot: Effect.flatMap(Ref.get(state), ({ messages }) => write(messages))
     }
     return conversation
   })
