@@ -138,13 +138,14 @@ export interface Options<Tools extends ReadonlyArray<Tool.Any>, Failing extends 
 }
 
 /**
- * What a loop over these tools fails with, beside `LLMError` and {@link RoundsExceededError}.
+ * What a loop over these tools fails with, beside `LLMError` and {@link RoundsExceededError}: what the handlers fail with, and
+ * `Tool.InvalidResultError` where one gives what its tool's schema refuses.
  *
  * @since 0.1.0
  * @category type-level
  */
 export type Failure<Tools extends ReadonlyArray<Tool.Any>, Failing extends OnFailure> = "fail" extends Failing
-  ? Tool.Failure<Tools[number]>
+  ? Tool.Failure<Tools[number]> | Tool.InvalidResultError
   : never
 
 /**
