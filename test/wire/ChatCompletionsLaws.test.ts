@@ -3,12 +3,11 @@ import { describe, expect, it } from "@effect/vitest"
 import { FastCheck } from "effect"
 import type { ChatRequest, ChatResponse } from "../../src/Chat.js"
 import * as ChatEvent from "../../src/ChatEvent.js"
-import * as Usage from "../../src/Usage.js"
 import * as ChatCompletions from "../../src/wire/ChatCompletions.js"
 import { records } from "../../src/wire/json.js"
 import { strictly } from "../../src/wire/strictSchema.js"
 import { chatRequest, chatResponse } from "./generators.js"
-import { collected, got, heard, interleaved, sent, source, whole, written } from "./roundTrips.js"
+import { collected, estimated, got, heard, interleaved, sent, whole, written } from "./roundTrips.js"
 
 const wire = ChatCompletions.make({ developerRole: "developer", history: "reasoning_details" })
 /** What a client asks that wants the usage and has declared the custom tools of the answer. */
@@ -36,14 +35,9 @@ describe("an answer that is written reads back", () => {
     expect(streamed(response, interleaved(ChatEvent.fromResponse(response), size))).toEqual(response)
   })
   it.prop("with an estimate where nobody counted", [answers], ([counted]) => {
-    const said = counted.reasoning + counted.text + counted.refusal
     const response: ChatResponse = {
       ...counted,
-      usage: Usage.make({
-        inputTokens: source.estimatedInputTokens,
-        outputTokens: Usage.estimateTokens(said + counted.toolCalls.map((call) => call.arguments).join("")),
-        estimated: true
-      })
+      usage: estimated(counted)
     }
     expect(whole(wire, response)).toEqual(response)
     expect(streamed(response)).toEqual(response)

@@ -2,6 +2,7 @@
 import { Either } from "effect"
 import type { ChatResponse, Message } from "../../src/Chat.js"
 import * as ChatEvent from "../../src/ChatEvent.js"
+import * as Usage from "../../src/Usage.js"
 import type { AnswerSource, Frame, Wire, WireEvent, WireFailure } from "../../src/wire/Wire.js"
 
 export const source: AnswerSource = { provider: "acme", model: "asked", estimatedInputTokens: 3 }
@@ -96,6 +97,14 @@ export const collected = (
     providerMetadata: said.finish.providerMetadata
   }
 }
+
+/** What is taken to be consumed by an answer where nobody counted. */
+export const estimated = ({ reasoning, refusal, text, toolCalls }: ChatResponse): Usage.Usage =>
+  Usage.make({
+    inputTokens: source.estimatedInputTokens,
+    outputTokens: Usage.estimateTokens(reasoning + text + refusal + toolCalls.map((call) => call.arguments).join("")),
+    estimated: true
+  })
 
 const pieces = (text: string, size: number): ReadonlyArray<string> =>
   text === ""
