@@ -42,11 +42,13 @@ export {
 } from "./conversation/strategy.js"
 
 /**
+ * How a conversation begins, and how much of it is remembered.
+ *
  * @since 0.1.0
  * @category model
  */
 export interface Options<E = never, R = never> {
-  /** What the model is told beforehand. It is never forgotten. */
+  /** What the model is told beforehand. It is never forgotten. @default nothing */
   readonly system?: string
   /** What was said already. @default [] */
   readonly messages?: ReadonlyArray<Chat.Message>
@@ -121,6 +123,8 @@ export interface Conversation<E = never, R = never> {
 // -------------------------------------------------------------------------------------
 
 /**
+ * How much of a history is kept, and what is given up.
+ *
  * @since 0.1.0
  * @category trimming
  */
@@ -193,6 +197,8 @@ const answerOf = (said: Answer): Chat.Message =>
   Chat.toMessage({ ...said, text: said.text === "" ? said.refusal : said.text })
 
 /**
+ * A conversation that knows nothing but what the options say. It needs no scope.
+ *
  * @since 0.1.0
  * @category constructors
  */

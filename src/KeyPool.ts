@@ -55,13 +55,15 @@ export interface Lease {
 }
 
 /**
+ * What one call wants of a pool.
+ *
  * @since 0.1.0
  * @category model
  */
 export interface LeaseOptions {
   /** Ids of keys that this call has tried already. @default none */
   readonly exclude?: ReadonlySet<string>
-  /** The longest this call may wait for a key, where that is shorter than the pool's own `maxWait`. */
+  /** The longest this call may wait for a key, where that is shorter than the pool's own. @default the pool's `maxWait` */
   readonly maxWait?: Duration.DurationInput
   /**
    * Whether to wait for a key that rests, or to fail at once where no key that could serve is ready or merely busy: what a call
@@ -80,6 +82,8 @@ export interface LeaseOptions {
 export type NoKeyError = RateLimitError | KeyPoolExhaustedError
 
 /**
+ * A pool: keys are taken for a call and given back with what the call says of them.
+ *
  * @since 0.1.0
  * @category model
  */
@@ -104,6 +108,7 @@ export interface Service {
     use: (key: ApiKey) => Effect.Effect<A, E, R>,
     options?: LeaseOptions
   ) => Effect.Effect<A, E | NoKeyError, R>
+  /** How the pool and each of its keys stand now. */
   readonly status: Effect.Effect<PoolStatus>
   /** The keys, in their order, for what is done to each of them, such as `check`. To speak with one, take a lease. */
   readonly keys: Effect.Effect<ReadonlyArray<ApiKey>>
@@ -146,6 +151,8 @@ export class InvalidPoolError extends Schema.TaggedError<InvalidPoolError>()("In
 }
 
 /**
+ * A key as it may be given: as it is, as the secret alone, or as the secret with `ApiKey.Options`.
+ *
  * @since 0.1.0
  * @category constructors
  */
@@ -175,6 +182,8 @@ export interface CooldownOptions {
 }
 
 /**
+ * Whose keys a pool has, which of them is used next, and how long a call waits.
+ *
  * @since 0.1.0
  * @category constructors
  */
@@ -186,6 +195,7 @@ export interface Options {
   readonly strategy?: Strategy
   /** The longest that a call may wait for a key. @default "30 seconds" */
   readonly maxWait?: Duration.DurationInput
+  /** How long keys rest. @default see `CooldownOptions` */
   readonly cooldown?: CooldownOptions
   /** The time in which a measured latency loses its weight in the average. @default "10 seconds" */
   readonly latencyDecay?: Duration.DurationInput
@@ -205,6 +215,8 @@ export const make = (options: Options): Effect.Effect<Service, InvalidPoolError>
   })
 
 /**
+ * A pool of keys as a layer. `InvalidPoolError` where it makes no sense; it tells every fault, and no secret.
+ *
  * @since 0.1.0
  * @category layers
  */

@@ -121,11 +121,13 @@ export type ParametersContext<P extends Parameters> = P extends Schema.Schema.Al
     : never
 
 /**
+ * What the model is told of a tool, and what the tool does.
+ *
  * @since 0.1.0
  * @category model
  */
 export interface Options<P extends Parameters, A, I, RS, E, R> {
-  /** What the tool does and when to call it: what the model decides by. */
+  /** What the tool does and when to call it: what the model decides by. @default nothing */
   readonly description?: string
   /** What the tool takes. @default nothing */
   readonly parameters?: P

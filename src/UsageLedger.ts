@@ -42,6 +42,8 @@ export * from "./usageLedger/labels.js"
 export * from "./usageLedger/totals.js"
 
 /**
+ * What was consumed so far, by group and in all.
+ *
  * @since 0.1.0
  * @category model
  */
@@ -53,11 +55,15 @@ export interface Snapshot {
 }
 
 /**
+ * A ledger: attempts are written to it, and it is read.
+ *
  * @since 0.1.0
  * @category model
  */
 export interface Service {
+  /** Writes down an attempt, at the prices of the moment when it ended. */
   readonly record: (attempt: Attempt) => Effect.Effect<void>
+  /** What was consumed since the ledger began, or was last reset. */
   readonly snapshot: Effect.Effect<Snapshot>
   /** Begins anew, and says what there was until now: nothing is lost or told twice between two resets. */
   readonly reset: Effect.Effect<Snapshot>
@@ -69,6 +75,8 @@ export interface Service {
 }
 
 /**
+ * How much a ledger keeps.
+ *
  * @since 0.1.0
  * @category model
  */
@@ -83,6 +91,8 @@ export interface Options {
 }
 
 /**
+ * The ledger that `UsageLedger.middleware` writes to.
+ *
  * @since 0.1.0
  * @category tags
  */
@@ -186,6 +196,8 @@ const costOf = (pricing: Pricing.Service, attempt: Attempt): { readonly cost?: C
       )
 
 /**
+ * A ledger in memory as a layer. Costs are those of the prices in context when it is built.
+ *
  * @since 0.1.0
  * @category layers
  */
@@ -236,6 +248,8 @@ export const cacheHit = (
 // -------------------------------------------------------------------------------------
 
 /**
+ * What the ledger in context says.
+ *
  * @since 0.1.0
  * @category accessors
  */
@@ -245,12 +259,16 @@ export const snapshot: Effect.Effect<Snapshot, never, UsageLedger> = Effect.flat
 )
 
 /**
+ * Begins the ledger in context anew, and says what it said until now.
+ *
  * @since 0.1.0
  * @category accessors
  */
 export const reset: Effect.Effect<Snapshot, never, UsageLedger> = Effect.flatMap(UsageLedger, (ledger) => ledger.reset)
 
 /**
+ * The entries of the ledger in context, from now on.
+ *
  * @since 0.1.0
  * @category accessors
  */

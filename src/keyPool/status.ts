@@ -10,6 +10,8 @@ import type { Data, Duration } from "effect"
 export type Reason = "rate-limited" | "resting" | "out-of-quota" | "refused" | "by-hand"
 
 /**
+ * A time in which a key is not used.
+ *
  * @since 0.1.0
  * @category status
  */
@@ -30,12 +32,15 @@ export interface Rest {
 export type State = Data.TaggedEnum<{ Ready: {}; Busy: {}; Cooling: Rest; Disabled: Rest }>
 
 /**
+ * How a key stands, without its secret.
+ *
  * @since 0.1.0
  * @category status
  */
 export interface KeyStatus {
   readonly id: string
   readonly weight: number
+  /** As the key was given; each absent where the key has no such limit. */
   readonly maxConcurrency?: number
   readonly requestsPerSecond?: number
   readonly quotaGroup?: string
@@ -56,6 +61,8 @@ export interface KeyStatus {
 }
 
 /**
+ * How a pool stands: what a dashboard needs.
+ *
  * @since 0.1.0
  * @category status
  */

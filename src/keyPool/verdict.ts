@@ -23,6 +23,8 @@ export type Verdict = Data.TaggedEnum<{
 }>
 
 /**
+ * Makes verdicts, such as `Verdict.Served({ latency: 120 })`, and tells them apart.
+ *
  * @since 0.1.0
  * @category verdicts
  */

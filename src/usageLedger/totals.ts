@@ -55,6 +55,8 @@ export const empty: Totals = {
 }
 
 /**
+ * Two totals as one.
+ *
  * @since 0.1.0
  * @category monoid
  */
@@ -68,6 +70,8 @@ export const combine = (self: Totals, that: Totals): Totals => ({
 })
 
 /**
+ * Totals as one; of none: `empty`.
+ *
  * @since 0.1.0
  * @category monoid
  */
