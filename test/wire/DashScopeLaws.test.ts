@@ -136,8 +136,15 @@ const supported = (message: Message): Message => {
   }
 }
 
-const requests = chatRequest("acme").map(({ toolChoice, ...request }): ChatRequest => ({
+/** Names that say of a model that it sees or hears. */
+const seeingNames: ReadonlyArray<string> = ["asr", "audio", "ocr", "omni", "qvq", "vl"]
+
+const requests = FastCheck.tuple(
+  chatRequest("acme"),
+  FastCheck.nat(29).map((at) => seeingNames[at])
+).map(([{ toolChoice, ...request }, seeing]): ChatRequest => ({
   ...request,
+  ...(seeing === undefined ? {} : { model: seeing }),
   messages: request.messages.map(supported),
   ...(toolChoice === undefined || toolChoice === "required" ? {} : { toolChoice })
 }))
@@ -203,6 +210,7 @@ const heardRequest = (request: ChatRequest, service: Service): ChatRequest => {
 const isMedia = (part: { readonly type: string }): boolean => part.type !== "text" && part.type !== "reasoning"
 
 const needsEyes = (request: ChatRequest): boolean =>
+  (request.model !== undefined && seeingNames.includes(request.model)) ||
   request.messages.some((message) => typeof message.content !== "string" && message.content.some(isMedia))
 
 describe("a request that is written reads back", () => {
