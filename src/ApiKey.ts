@@ -35,6 +35,8 @@ export const ApiKey = Schema.Struct({
 export type ApiKey = typeof ApiKey.Type
 
 /**
+ * What a key is called, how much of the load it takes, and what its provider allows it.
+ *
  * @since 0.1.0
  * @category constructors
  */

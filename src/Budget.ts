@@ -53,6 +53,8 @@ export type {
 }
 
 /**
+ * How much may be spent: in US dollars, at the prices in use, or in tokens of input and output.
+ *
  * @since 0.1.0
  * @category model
  */
@@ -67,6 +69,7 @@ export type Limit = { readonly dollars: number } | { readonly tokens: number }
 export interface Options {
   /** Tells it apart from others, in errors, in `status` and in the store. Without `/`. @default "budget-1", "budget-2" … */
   readonly name?: string
+  /** The most that may be spent in a period. */
   readonly limit: Limit
   /** When money is there again. @default "forever" */
   readonly period?: Period
@@ -85,6 +88,8 @@ export interface Options {
 }
 
 /**
+ * What all budgets of one `Budget` have in common.
+ *
  * @since 0.1.0
  * @category model
  */
@@ -119,16 +124,21 @@ export interface Status {
 }
 
 /**
+ * Budgets that act together: a call must fit into all of those that it falls under.
+ *
  * @since 0.1.0
  * @category model
  */
 export interface Service {
+  /** Sets aside before a call what it may cost, and settles after it; a call that does not fit is a `BudgetExceededError`. */
   readonly middleware: Middleware
   /** Every budget as it stands; those for each label as far as they were used. */
   readonly status: Effect.Effect<ReadonlyArray<Status>>
 }
 
 /**
+ * The budgets that `Budget.middleware` holds an `LLM` to.
+ *
  * @since 0.1.0
  * @category tags
  */
@@ -161,12 +171,16 @@ export class InvalidBudgetError extends Schema.TaggedError<InvalidBudgetError>()
 export type Claim = Accounts.Claim
 
 /**
+ * A claim whose call is over, and what it came to.
+ *
  * @since 0.1.0
  * @category store
  */
 export type Settlement = Accounts.Settlement
 
 /**
+ * How an account stands against the limit of a claim, in whole numbers as claims have them.
+ *
  * @since 0.1.0
  * @category store
  */
@@ -191,6 +205,7 @@ export interface Store {
   readonly reserve: (claims: ReadonlyArray<Claim>) => Effect.Effect<Option.Option<Standing>>
   /** Gives back what was claimed and takes what was spent, in the period that it is now. Says what changed, in order. */
   readonly settle: (settlements: ReadonlyArray<Settlement>) => Effect.Effect<ReadonlyArray<Change>>
+  /** How an account stands now against a limit. */
   readonly standing: (account: Pick<Claim, "account" | "limit">) => Effect.Effect<Standing>
   /** The names of the accounts that were used. */
   readonly accounts: Effect.Effect<ReadonlyArray<string>>
@@ -361,6 +376,8 @@ const accountsOf = ({ name, scope }: BudgetRule, used: ReadonlyArray<string>): R
   scope === "each-label" ? used.filter((account) => account.startsWith(`${name}/`)) : [name]
 
 /**
+ * The budgets as a layer. `InvalidBudgetError` where one of them makes no sense; it tells every fault.
+ *
  * @since 0.1.0
  * @category layers
  */

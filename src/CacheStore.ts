@@ -23,6 +23,8 @@ import { Context, Effect, Layer, Option, Schema } from "effect"
 import * as LruMap from "./internal/lruMap.js"
 
 /**
+ * What keeps texts under keys. All of its failures are `CacheStoreError`s, which the caches count and get over.
+ *
  * @since 0.1.0
  * @category model
  */
@@ -35,6 +37,7 @@ export interface Store {
     value: string,
     ttl: Option.Option<Duration.Duration>
   ) => Effect.Effect<void, CacheStoreError>
+  /** Removes the value under a key; does nothing where there is none. */
   readonly remove: (key: string) => Effect.Effect<void, CacheStoreError>
   /** Removes everything that the store holds. */
   readonly clear: Effect.Effect<void, CacheStoreError>
@@ -45,6 +48,8 @@ export interface Store {
 }
 
 /**
+ * How much a store holds.
+ *
  * @since 0.1.0
  * @category model
  */
@@ -72,12 +77,16 @@ export class CacheStoreError extends Schema.TaggedError<CacheStoreError>()("Cach
 }
 
 /**
+ * The store that `ResponseCache` and `EmbeddingCache` keep their values in.
+ *
  * @since 0.1.0
  * @category tags
  */
 export class CacheStore extends Context.Tag("effect-llm/CacheStore")<CacheStore, Store>() {}
 
 /**
+ * How much a store in memory may hold.
+ *
  * @since 0.1.0
  * @category model
  */
@@ -141,6 +150,8 @@ export const fromKeyValueStore = (values: KeyValueStore.KeyValueStore): Store =>
 }
 
 /**
+ * A store in memory, of its own for each time the layer is built.
+ *
  * @since 0.1.0
  * @category layers
  */
@@ -148,6 +159,8 @@ export const layerMemory = (options: MemoryOptions = {}): Layer.Layer<CacheStore
   Layer.effect(CacheStore, memory(options))
 
 /**
+ * A store over the `KeyValueStore` in context. See {@link fromKeyValueStore}.
+ *
  * @since 0.1.0
  * @category layers
  */

@@ -179,6 +179,8 @@ export const Finish = Schema.TaggedStruct("Finish", {
 export type Finish = typeof Finish.Type
 
 /**
+ * One event of a stream. A stream that succeeds ends with exactly one `Finish`.
+ *
  * @since 0.1.0
  * @category model
  */

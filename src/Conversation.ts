@@ -42,11 +42,13 @@ export {
 } from "./conversation/strategy.js"
 
 /**
+ * How a conversation begins, and how much of it is remembered.
+ *
  * @since 0.1.0
  * @category model
  */
 export interface Options<E = never, R = never> {
-  /** What the model is told beforehand. It is never forgotten. */
+  /** What the model is told beforehand. It is never forgotten. @default nothing */
   readonly system?: string
   /** What was said already. @default [] */
   readonly messages?: ReadonlyArray<Chat.Message>
@@ -109,8 +111,11 @@ export interface Conversation<E = never, R = never> {
   readonly fork: Effect.Effect<Conversation<E, R>>
   /** Forgets everything but the system messages. An answer that is on its way is not recorded. */
   readonly clear: Effect.Effect<void>
-  /** What was said so far as JSON, for {@link restore}. */
-  readonly snapshot: Effect.Effect<string>
+  /**
+   * What was said so far as JSON, for {@link restore}. `ParseError` where a message is none that could be sent, such as an image
+   * whose URL is a path: it could not be read again either.
+   */
+  readonly snapshot: Effect.Effect<string, ParseResult.ParseError>
 }
 
 // -------------------------------------------------------------------------------------
@@ -118,6 +123,8 @@ export interface Conversation<E = never, R = never> {
 // -------------------------------------------------------------------------------------
 
 /**
+ * How much of a history is kept, and what is given up.
+ *
  * @since 0.1.0
  * @category trimming
  */
@@ -190,6 +197,8 @@ const answerOf = (said: Answer): Chat.Message =>
   Chat.toMessage({ ...said, text: said.text === "" ? said.refusal : said.text })
 
 /**
+ * A conversation that knows nothing but what the options say. It needs no scope.
+ *
  * @since 0.1.0
  * @category constructors
  */
@@ -270,8 +279,7 @@ export const make = <E = never, R = never>(options: Options<E, R> = {}): Effect.
       ),
       fork: Effect.flatMap(Ref.get(state), ({ messages }) => make({ ...rest, messages })),
       clear: Ref.update(state, ({ era, messages }) => ({ messages: messages.filter(isPinned), era: era + 1 })),
-      // What is typed as a message can be written; a message that cannot be is a defect of who added it.
-      snapshot: Effect.flatMap(Ref.get(state), ({ messages }) => Effect.orDie(write(messages)))
+      snapshot: Effect.flatMap(Ref.get(state), ({ messages }) => write(messages))
     }
     return conversation
   })

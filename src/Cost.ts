@@ -98,6 +98,8 @@ export const make = (parts: Partial<Omit<Cost, "total">>): Cost => {
 }
 
 /**
+ * Two costs as one, part by part.
+ *
  * @since 0.1.0
  * @category monoid
  */
@@ -112,6 +114,8 @@ export const combine = (self: Cost, that: Cost): Cost => ({
 })
 
 /**
+ * Costs as one, part by part; of none: nothing.
+ *
  * @since 0.1.0
  * @category monoid
  */

@@ -64,6 +64,8 @@ export const EmbeddingRequest = Schema.Struct({
 export type EmbeddingRequest = typeof EmbeddingRequest.Type
 
 /**
+ * What goes with the schema of the same name.
+ *
  * @since 0.1.0
  * @category request
  */

@@ -40,6 +40,8 @@ import { CacheWish } from "./ResponseCache.js"
 import * as Usage from "./Usage.js"
 
 /**
+ * How long vectors are kept and how exactly, and what a slow or broken store may cost.
+ *
  * @since 0.1.0
  * @category model
  */
@@ -61,6 +63,8 @@ export interface Options {
 }
 
 /**
+ * How much the cache has saved.
+ *
  * @since 0.1.0
  * @category model
  */
@@ -80,6 +84,8 @@ export interface Stats {
 }
 
 /**
+ * A cache of vectors.
+ *
  * @since 0.1.0
  * @category model
  */
@@ -98,6 +104,8 @@ export interface Service {
 }
 
 /**
+ * The cache whose middleware is around an `LLM`, to ask it for its `stats` and to clear it.
+ *
  * @since 0.1.0
  * @category tags
  */
@@ -288,6 +296,8 @@ export const make = (options: Options = {}): Effect.Effect<Service, never, Cache
   })
 
 /**
+ * A cache over the store in context.
+ *
  * @since 0.1.0
  * @category layers
  */

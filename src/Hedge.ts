@@ -30,6 +30,8 @@ import type { Middleware, Service } from "./LLM.js"
 import type { LLMError } from "./LLMError.js"
 
 /**
+ * When a second request is made, and how many of them there may be.
+ *
  * @since 0.1.0
  * @category model
  */

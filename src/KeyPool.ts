@@ -26,237 +26,21 @@
  * @since 0.1.0
  */
 import type { Duration, Redacted, Scope } from "effect"
-import { Context, Data, Effect, Layer, Option, Order, Schema } from "effect"
+import { Context, Effect, Layer, Schema } from "effect"
 import type { ApiKey, Options as ApiKeyOptions } from "./ApiKey.js"
 import * as KeyCheck from "./internal/keyCheck.js"
 import * as PoolService from "./internal/poolService.js"
-import type { KeyPoolExhaustedError, RateLimitError } from "./LLMError.js"
-import * as Errors from "./LLMError.js"
+import type { PoolStatus } from "./keyPool/status.js"
+import type { Strategy } from "./keyPool/strategy.js"
+import { leastLoaded } from "./keyPool/strategy.js"
+import type { Verdict } from "./keyPool/verdict.js"
+import { verdictOf } from "./keyPool/verdict.js"
+import type { InvalidRequestError, KeyPoolExhaustedError, RateLimitError, UnsupportedError } from "./LLMError.js"
 import type { ProviderClient } from "./ProviderClient.js"
 
-/**
- * What a strategy sees of a key.
- *
- * @since 0.1.0
- * @category model
- */
-export interface KeyState {
-  readonly id: string
-  /** Its place in the list of keys; keys that are added come last. */
-  readonly position: number
-  readonly weight: number
-  /** Calls that have the key now. */
-  readonly inFlight: number
-  /** Calls that were given the key. A key that has been away counts as if it had done its share meanwhile. */
-  readonly served: number
-  /** The most calls that may have the key at once. */
-  readonly maxConcurrency: number | undefined
-  /** The moving average of the time that its calls take, in milliseconds; undefined while unmeasured. */
-  readonly latency: number | undefined
-  /** When that was last measured, since the pool was made, in time constants of the average. */
-  readonly measuredAt: number
-  /** The number of the last call that was given the key, counted over the pool; 0 where none was. */
-  readonly lastServed: number
-  /** When the key is next drawn by lot: the arrivals of a Poisson process whose rate is the weight. */
-  readonly ticket: number
-}
-
-/**
- * Which key may speak next: the first in this order of those that are ready. It must not depend on anything but the two states.
- *
- * @since 0.1.0
- * @category strategies
- */
-export type Strategy = Order.Order<KeyState>
-
-const by = (score: (key: KeyState) => number): Strategy => Order.mapInput(Order.number, score)
-
-/**
- * The order of the list: the first key for as long as it is ready, then the second.
- *
- * @since 0.1.0
- * @category strategies
- */
-export const failover: Strategy = by((key) => key.position)
-
-/**
- * Calls in proportion to the weights, however long they take.
- *
- * @since 0.1.0
- * @category strategies
- */
-export const weighted: Strategy = Order.combine(
-  by((key) => key.served / key.weight),
-  failover
-)
-
-/**
- * Fewest calls in flight for its weight; among equals, fewest served for its weight; then list order. The default, and what
- * other libraries call the least-loaded key.
- *
- * @since 0.1.0
- * @category strategies
- */
-export const leastLoaded: Strategy = Order.combine(
-  by((key) => key.inFlight / key.weight),
-  weighted
-)
-
-/**
- * The key that has not been used for the longest time, whatever its weight.
- *
- * @since 0.1.0
- * @category strategies
- */
-export const roundRobin: Strategy = Order.combine(
-  by((key) => key.lastServed),
-  failover
-)
-
-/** Averages fade at one pace while nothing is measured, so a slow key is tried again and no two change places meanwhile. */
-const fadedCost = (key: KeyState): number =>
-  key.latency === undefined
-    ? key.inFlight === 0
-      ? -Infinity
-      : Infinity
-    : Math.log((Math.max(key.latency, 0.001) * (key.inFlight + 1)) / key.weight) + key.measuredAt
-
-/**
- * The key that will answer first: average latency × (calls in flight + 1) / weight, the average being that of peak EWMA: it
- * rises at once and falls slowly, also while the key is not used, so that a key which was slow is tried again. An unmeasured
- * key comes first while idle and last while its first call is under way.
- *
- * @since 0.1.0
- * @category strategies
- */
-export const latency: Strategy = Order.combine(by(fadedCost), leastLoaded)
-
-/**
- * By lot, in proportion to the weights, each call independent of the others.
- *
- * @since 0.1.0
- * @category strategies
- */
-export const random: Strategy = Order.combine(
-  by((key) => key.ticket),
-  failover
-)
-
-/**
- * What a call says about the key it used:
- * - `Served`: it works. `latency` is what the call took, in milliseconds.
- * - `RateLimited`: it rests for `retryAfter`, or longer each time.
- * - `OutOfQuota`: it rests for `retryAfter` or an hour; then one call at a time finds out whether it is good again.
- * - `Refused`: it is disabled for five minutes; then one call at a time finds out whether it is good again.
- * - `Neutral`: nothing.
- *
- * @since 0.1.0
- * @category verdicts
- */
-export type Verdict = Data.TaggedEnum<{
-  Served: { readonly latency?: number }
-  RateLimited: { readonly retryAfter?: Duration.Duration }
-  OutOfQuota: { readonly retryAfter?: Duration.Duration }
-  Refused: {}
-  Neutral: {}
-}>
-
-/**
- * @since 0.1.0
- * @category verdicts
- */
-export const Verdict = Data.taggedEnum<Verdict>()
-
-/**
- * What a failure says about the key: a provider's `RateLimitError`, `QuotaExceededError`, and `AuthenticationError` or
- * `PermissionError` speak of it, all else does not.
- *
- * @since 0.1.0
- * @category verdicts
- */
-export const verdictOf = (error: unknown): Verdict => {
-  if (!Errors.isLLMError(error)) return Verdict.Neutral()
-  switch (error._tag) {
-    case "RateLimitError":
-      return error.source === "provider" ? Verdict.RateLimited(retryAfter(error)) : Verdict.Neutral()
-    case "QuotaExceededError":
-      return Verdict.OutOfQuota(retryAfter(error))
-    case "AuthenticationError":
-    case "PermissionError":
-      return Verdict.Refused()
-    default:
-      return Verdict.Neutral()
-  }
-}
-
-const retryAfter = (error: Errors.LLMError): { readonly retryAfter?: Duration.Duration } =>
-  Option.match(Errors.retryAfter(error), { onNone: () => ({}), onSome: (retryAfter) => ({ retryAfter }) })
-
-/**
- * Why a key is not used.
- *
- * @since 0.1.0
- * @category status
- */
-export type Reason = "rate-limited" | "resting" | "out-of-quota" | "refused" | "by-hand"
-
-/**
- * @since 0.1.0
- * @category status
- */
-export interface Rest {
-  readonly reason: Reason
-  /** How long it lasts; infinite where it ends by `enable` alone. */
-  readonly remaining: Duration.Duration
-  /** When it ends, in milliseconds since the epoch; absent where it ends by `enable` alone. */
-  readonly until?: number
-}
-
-/**
- * `Busy` is at its `maxConcurrency` or `requestsPerSecond`, or is being tried after a rest.
- *
- * @since 0.1.0
- * @category status
- */
-export type State = Data.TaggedEnum<{ Ready: {}; Busy: {}; Cooling: Rest; Disabled: Rest }>
-
-/**
- * @since 0.1.0
- * @category status
- */
-export interface KeyStatus {
-  readonly id: string
-  readonly weight: number
-  readonly maxConcurrency?: number
-  readonly requestsPerSecond?: number
-  readonly quotaGroup?: string
-  readonly state: State
-  /** Whether the key, once it is rested, must first show with one call at a time that it is good again. */
-  readonly halfOpen: boolean
-  readonly inFlight: number
-  /** Calls in flight for `maxConcurrency`, or for the weight where there is no such limit. */
-  readonly loadFactor: number
-  /** The moving average of the time that its calls take, in milliseconds; absent while unmeasured. */
-  readonly latency?: number
-  /** Calls that were given the key. The next four say how those that told ended. */
-  readonly served: number
-  readonly succeeded: number
-  readonly rateLimited: number
-  readonly outOfQuota: number
-  readonly refused: number
-}
-
-/**
- * @since 0.1.0
- * @category status
- */
-export interface PoolStatus {
-  readonly providerId: string
-  /** By their place in the list. */
-  readonly keys: ReadonlyArray<KeyStatus>
-  /** Calls that wait for a key. */
-  readonly waiting: number
-}
+export * from "./keyPool/status.js"
+export * from "./keyPool/strategy.js"
+export * from "./keyPool/verdict.js"
 
 /**
  * A key in the hands of a call.
@@ -271,13 +55,15 @@ export interface Lease {
 }
 
 /**
+ * What one call wants of a pool.
+ *
  * @since 0.1.0
  * @category model
  */
 export interface LeaseOptions {
   /** Ids of keys that this call has tried already. @default none */
   readonly exclude?: ReadonlySet<string>
-  /** The longest this call may wait for a key, where that is shorter than the pool's own `maxWait`. */
+  /** The longest this call may wait for a key, where that is shorter than the pool's own. @default the pool's `maxWait` */
   readonly maxWait?: Duration.DurationInput
   /**
    * Whether to wait for a key that rests, or to fail at once where no key that could serve is ready or merely busy: what a call
@@ -296,6 +82,8 @@ export interface LeaseOptions {
 export type NoKeyError = RateLimitError | KeyPoolExhaustedError
 
 /**
+ * A pool: keys are taken for a call and given back with what the call says of them.
+ *
  * @since 0.1.0
  * @category model
  */
@@ -320,6 +108,7 @@ export interface Service {
     use: (key: ApiKey) => Effect.Effect<A, E, R>,
     options?: LeaseOptions
   ) => Effect.Effect<A, E | NoKeyError, R>
+  /** How the pool and each of its keys stand now. */
   readonly status: Effect.Effect<PoolStatus>
   /** The keys, in their order, for what is done to each of them, such as `check`. To speak with one, take a lease. */
   readonly keys: Effect.Effect<ReadonlyArray<ApiKey>>
@@ -362,6 +151,8 @@ export class InvalidPoolError extends Schema.TaggedError<InvalidPoolError>()("In
 }
 
 /**
+ * A key as it may be given: as it is, as the secret alone, or as the secret with `ApiKey.Options`.
+ *
  * @since 0.1.0
  * @category constructors
  */
@@ -391,6 +182,8 @@ export interface CooldownOptions {
 }
 
 /**
+ * Whose keys a pool has, which of them is used next, and how long a call waits.
+ *
  * @since 0.1.0
  * @category constructors
  */
@@ -402,6 +195,7 @@ export interface Options {
   readonly strategy?: Strategy
   /** The longest that a call may wait for a key. @default "30 seconds" */
   readonly maxWait?: Duration.DurationInput
+  /** How long keys rest. @default see `CooldownOptions` */
   readonly cooldown?: CooldownOptions
   /** The time in which a measured latency loses its weight in the average. @default "10 seconds" */
   readonly latencyDecay?: Duration.DurationInput
@@ -421,6 +215,8 @@ export const make = (options: Options): Effect.Effect<Service, InvalidPoolError>
   })
 
 /**
+ * A pool of keys as a layer. `InvalidPoolError` where it makes no sense; it tells every fault, and no secret.
+ *
  * @since 0.1.0
  * @category layers
  */
@@ -456,6 +252,6 @@ export const check = (
   options: KeyCheck.CheckOptions = {}
 ): Effect.Effect<
   ReadonlyArray<KeyCheck.CheckedKey>,
-  Errors.UnsupportedError | Errors.InvalidRequestError,
+  UnsupportedError | InvalidRequestError,
   KeyPool | ProviderClient
 > => Effect.flatMap(KeyPool, (pool) => KeyCheck.check(pool, options))

@@ -386,8 +386,9 @@ export const text = <E, R>(stream: Stream.Stream<ChatEvent, E, R>): Stream.Strea
  * Asks the `LLM` in context, runs the tools that the model calls, and asks again with their results, until it answers without
  * a call.
  *
- * Fails with what the handlers fail with (unless `onFailure` is `"report"`), and with `RoundsExceededError` where the model
- * does not come to an end in `maxRounds`. See `ToolLoop` for the rest.
+ * Fails with what the handlers fail with, and with `Tool.InvalidResultError` where one gives what its schema refuses (unless
+ * `onFailure` is `"report"`); and with `RoundsExceededError` where the model does not come to an end in `maxRounds`. See
+ * `ToolLoop` for the rest.
  *
  * @since 0.1.0
  * @category tools

@@ -28,6 +28,8 @@ import { InvalidRequestError } from "./LLMError.js"
 import * as StructuredOutput from "./StructuredOutput.js"
 
 /**
+ * What a function takes and gives, and what the model is told to do.
+ *
  * @since 0.1.0
  * @category model
  */

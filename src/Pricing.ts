@@ -40,6 +40,7 @@ import type { Usage } from "./Usage.js"
  * @category model
  */
 export interface Rates {
+  /** Input that is neither read from nor written to a cache. */
   readonly input: number
   /** Absent for models that say nothing, such as those of embeddings: output of theirs has no known price. */
   readonly output?: number
@@ -67,6 +68,8 @@ export interface Price extends Rates {
 }
 
 /**
+ * The rates of long requests.
+ *
  * @since 0.1.0
  * @category model
  */
@@ -89,10 +92,13 @@ export interface Subject {
 }
 
 /**
+ * What is known of prices. Where it is none, the price is unknown, and not nothing.
+ *
  * @since 0.1.0
  * @category model
  */
 export interface Service {
+  /** The price of a model at a moment; none where it is not known. */
   readonly priceOf: (subject: Subject) => Option.Option<Price>
 }
 
@@ -156,6 +162,8 @@ const among = (models: Models | undefined, model: string): Price | undefined =>
   models?.exact.get(model) ?? models?.prefixes.find(([prefix]) => model.startsWith(prefix))?.[1]
 
 /**
+ * Prices from a table: those of the provider first, then those under `*`; an exact name before the longest prefix.
+ *
  * @since 0.1.0
  * @category constructors
  */

@@ -71,6 +71,8 @@ export interface Call {
 }
 
 /**
+ * One request at a time, with the key that it is given.
+ *
  * @since 0.1.0
  * @category model
  */

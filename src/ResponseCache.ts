@@ -53,6 +53,8 @@ import type { LLMError } from "./LLMError.js"
 import * as Errors from "./LLMError.js"
 
 /**
+ * Which answers are kept and for how long, and what a slow or broken store may cost.
+ *
  * @since 0.1.0
  * @category model
  */
@@ -82,6 +84,8 @@ export interface Options {
 }
 
 /**
+ * How much the cache has saved.
+ *
  * @since 0.1.0
  * @category model
  */
@@ -105,6 +109,8 @@ export interface Stats {
 }
 
 /**
+ * A cache of answers.
+ *
  * @since 0.1.0
  * @category model
  */
@@ -123,6 +129,8 @@ export interface Service {
 }
 
 /**
+ * The cache whose middleware is around an `LLM`, to ask it for its `stats` and to clear it.
+ *
  * @since 0.1.0
  * @category tags
  */
@@ -373,6 +381,8 @@ export const make = (options: Options = {}): Effect.Effect<Service, never, Cache
   })
 
 /**
+ * A cache over the store in context.
+ *
  * @since 0.1.0
  * @category layers
  */

@@ -29,6 +29,8 @@ import * as Errors from "./LLMError.js"
 import { MalformedResponseError } from "./LLMError.js"
 
 /**
+ * How often a call is tried, and how long is waited between.
+ *
  * @since 0.1.0
  * @category model
  */

@@ -54,6 +54,8 @@ import { isRecord } from "./wire/json.js"
 export type Mode = "auto" | "native" | "tool" | "prompt"
 
 /**
+ * What value is asked for, and in which way.
+ *
  * @since 0.1.0
  * @category model
  */
@@ -73,6 +75,8 @@ export interface Options<A, I, R> {
 }
 
 /**
+ * The value, and what it took.
+ *
  * @since 0.1.0
  * @category model
  */

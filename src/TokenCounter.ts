@@ -25,6 +25,8 @@ import * as RequestTokens from "./internal/requestTokens.js"
 import * as Usage from "./Usage.js"
 
 /**
+ * How many tokens, and how sure that is.
+ *
  * @since 0.1.0
  * @category model
  */
@@ -47,6 +49,8 @@ export interface Count {
 export type Input = string | ReadonlyArray<Message> | Pick<ChatRequest, "messages" | "tools" | "responseFormat">
 
 /**
+ * Counts tokens before a call. It never fails: what it does not know it estimates.
+ *
  * @since 0.1.0
  * @category model
  */
@@ -62,6 +66,7 @@ export interface Service {
  * @category model
  */
 export interface Tokenizer {
+  /** The tokens of a text, as it stands. */
   readonly text: (text: string) => Count
   /** Whether the model is known to put four tokens around a message and three before its answer. @default false */
   readonly knownChatFormat?: boolean
@@ -132,6 +137,8 @@ export class TokenCounter extends Context.Reference<TokenCounter>()("effect-llm/
 }) {}
 
 /**
+ * A counter with these tokenizers; a model without one is estimated.
+ *
  * @since 0.1.0
  * @category layers
  */

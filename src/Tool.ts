@@ -19,8 +19,9 @@
  * @since 0.1.0
  */
 import type { ParseResult } from "effect"
-import { Effect, Schema } from "effect"
+import { Effect, flow, Schema } from "effect"
 import type { ToolDefinition } from "./Chat.js"
+import { faultsOf, summary } from "./internal/faults.js"
 import * as Generated from "./internal/generated.js"
 import { isObjectSchema, jsonSchemaOf } from "./internal/jsonSchema.js"
 import type { Arguments } from "./ToolArguments.js"
@@ -41,7 +42,25 @@ export interface Tool<out Name extends string, in Args, out A, out E = never, ou
    * Decodes the arguments of one call and gives the effect that runs the handler and encodes its result as the text that the
    * model reads.
    */
-  readonly prepare: (args: Arguments) => Effect.Effect<Effect.Effect<string, E, R>, ParseResult.ParseError, R>
+  readonly prepare: (
+    args: Arguments
+  ) => Effect.Effect<Effect.Effect<string, E | InvalidResultError, R>, ParseResult.ParseError, R>
+}
+
+/**
+ * A handler gave what cannot be told to the model: its `success` schema refuses it, or it is no JSON. The tool is to be mended.
+ *
+ * @since 0.1.0
+ * @category errors
+ */
+export class InvalidResultError extends Schema.TaggedError<InvalidResultError>()("InvalidResultError", {
+  tool: Schema.String,
+  /** Where and why, such as `items[2].price: Expected number, actual "?"`. */
+  fault: Schema.String
+}) {
+  override get message(): string {
+    return `The result of ${this.tool} cannot be told to the model. ${this.fault}`
+  }
 }
 
 /**
@@ -102,11 +121,13 @@ export type ParametersContext<P extends Parameters> = P extends Schema.Schema.Al
     : never
 
 /**
+ * What the model is told of a tool, and what the tool does.
+ *
  * @since 0.1.0
  * @category model
  */
 export interface Options<P extends Parameters, A, I, RS, E, R> {
-  /** What the tool does and when to call it: what the model decides by. */
+  /** What the tool does and when to call it: what the model decides by. @default nothing */
   readonly description?: string
   /** What the tool takes. @default nothing */
   readonly parameters?: P
@@ -128,14 +149,11 @@ function schemaOf(parameters: Parameters = {}): Schema.Schema.All {
   return isFields(parameters) ? Schema.Struct(parameters) : parameters
 }
 
-/** The text that the model reads. */
-const written = (value: unknown): string => (typeof value === "string" ? value : (JSON.stringify(value) ?? "null"))
-
 /**
  * A tool from its description and its handler.
  *
- * What the model writes is not trusted: arguments that do not decode never reach the handler. What the handler gives is: a
- * result that `success` cannot encode is a defect.
+ * Neither side is trusted: arguments that do not decode never reach the handler, and a result that `success` cannot encode, or
+ * that is no JSON, is an {@link InvalidResultError} and never reaches the model.
  *
  * @throws where the parameters are no object, or hold what JSON Schema has no word for and no `jsonSchema` annotation says.
  * @since 0.1.0
@@ -158,8 +176,19 @@ export const make = <
   const parameters = jsonSchemaOf(schema)
   if (!isObjectSchema(parameters)) throw new TypeError(`The parameters of the tool ${name} are no object.`)
   const decode = Generated.decoder(schema)
-  const encode: (result: A) => Effect.Effect<unknown, never, RS> =
-    success === undefined ? Effect.succeed : (result) => Effect.orDie(Schema.encode(success)(result))
+  const invalid = (fault: string): InvalidResultError => new InvalidResultError({ tool: name, fault })
+  const encode: (result: A) => Effect.Effect<unknown, InvalidResultError, RS> =
+    success === undefined
+      ? Effect.succeed
+      : flow(
+          Schema.encode(success),
+          Effect.mapError(({ issue }) => invalid(summary(faultsOf(issue))))
+        )
+  /** The text that the model reads. */
+  const write = (value: unknown): Effect.Effect<string, InvalidResultError> =>
+    typeof value === "string"
+      ? Effect.succeed(value)
+      : Effect.try({ try: () => JSON.stringify(value) ?? "null", catch: (cause) => invalid(`It is no JSON. ${cause}`) })
   return {
     name,
     definition: {
@@ -170,7 +199,7 @@ export const make = <
     },
     handler,
     prepare: (args) =>
-      Effect.map(decode(args), (decoded) => Effect.map(Effect.flatMap(handler(decoded), encode), written))
+      Effect.map(decode(args), (decoded) => handler(decoded).pipe(Effect.flatMap(encode), Effect.flatMap(write)))
   }
 }
 

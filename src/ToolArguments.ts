@@ -33,6 +33,8 @@ export class InvalidArgumentsError extends Schema.TaggedError<InvalidArgumentsEr
 }
 
 /**
+ * Arguments that were parsed, and not decoded yet.
+ *
  * @since 0.1.0
  * @category model
  */

@@ -76,6 +76,8 @@ export interface Round {
 }
 
 /**
+ * How a loop ended.
+ *
  * @since 0.1.0
  * @category model
  */
@@ -115,10 +117,13 @@ export type Event =
 export type OnFailure = "fail" | "report"
 
 /**
+ * Which tools there are, and how far the loop may go.
+ *
  * @since 0.1.0
  * @category model
  */
 export interface Options<Tools extends ReadonlyArray<Tool.Any>, Failing extends OnFailure = "fail"> {
+  /** The tools whose handlers are run, told to the model before those of the request. */
   readonly tools: Tools
   /** How often the model is asked at most. @default 8 */
   readonly maxRounds?: number
@@ -138,13 +143,14 @@ export interface Options<Tools extends ReadonlyArray<Tool.Any>, Failing extends 
 }
 
 /**
- * What a loop over these tools fails with, beside `LLMError` and {@link RoundsExceededError}.
+ * What a loop over these tools fails with, beside `LLMError` and {@link RoundsExceededError}: what the handlers fail with, and
+ * `Tool.InvalidResultError` where one gives what its tool's schema refuses.
  *
  * @since 0.1.0
  * @category type-level
  */
 export type Failure<Tools extends ReadonlyArray<Tool.Any>, Failing extends OnFailure> = "fail" extends Failing
-  ? Tool.Failure<Tools[number]>
+  ? Tool.Failure<Tools[number]> | Tool.InvalidResultError
   : never
 
 /**

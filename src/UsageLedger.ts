@@ -24,90 +24,26 @@
  * @since 0.1.0
  */
 import { Clock, Context, Effect, HashMap, Layer, Option, PubSub, Ref, Stream } from "effect"
-import { dual } from "effect/Function"
 import type { Cost } from "./Cost.js"
 import * as Costs from "./Cost.js"
-import { Label } from "./internal/label.js"
 import type { Ended, Listener } from "./internal/listeners.js"
 import { listening, tellOf } from "./internal/listeners.js"
 import { fromStream, toStream } from "./internal/openStream.js"
 import type { Middleware, Service as LLMService } from "./LLM.js"
 import * as Pricing from "./Pricing.js"
 import * as Usage from "./Usage.js"
+import type { Attempt, Entry } from "./usageLedger/entries.js"
+import { cacheHitOutcome } from "./usageLedger/entries.js"
+import type { Group, Totals } from "./usageLedger/totals.js"
+import { combine, combineAll, ofEntry } from "./usageLedger/totals.js"
+
+export type { Attempt, Entry } from "./usageLedger/entries.js"
+export * from "./usageLedger/labels.js"
+export * from "./usageLedger/totals.js"
 
 /**
- * An attempt that is over.
+ * What was consumed so far, by group and in all.
  *
- * @since 0.1.0
- * @category model
- */
-export interface Attempt {
-  readonly operation: "chat" | "embeddings"
-  readonly provider: string
-  /** The model that was asked. */
-  readonly model: string
-  /** The model that says it answered, in the provider's words; the one that was asked where nobody says. */
-  readonly answeredBy: string
-  /** The id (never the secret) of the key. */
-  readonly keyId: string
-  /** See {@link label}; empty where there was none. */
-  readonly label: string
-  /** `ok`, `interrupted`, `cache-hit`, or the `_tag` of the error. */
-  readonly outcome: string
-  readonly usage: Usage.Usage
-  /** In milliseconds since the epoch. */
-  readonly startedAt: number
-  readonly endedAt: number
-}
-
-/**
- * A line of the ledger.
- *
- * @since 0.1.0
- * @category model
- */
-export interface Entry extends Attempt {
-  /** Counts from 1, without gaps: a reader who fell behind sees what it missed. */
-  readonly number: number
-  /** Absent where the price is not known. */
-  readonly cost?: Cost
-}
-
-/**
- * Entries, added up.
- *
- * @since 0.1.0
- * @category model
- */
-export interface Totals {
-  /** Requests that were sent. */
-  readonly attempts: number
-  /** Those that were answered. */
-  readonly succeeded: number
-  /** Answers that came from a cache; they are no attempts and cost nothing. */
-  readonly cacheHits: number
-  readonly usage: Usage.Usage
-  /** Of all whose price is known. */
-  readonly cost: Cost
-  /** What was consumed at a price that is not known, and is therefore not in `cost`. */
-  readonly unpriced: Usage.Usage
-}
-
-/**
- * Whose totals they are.
- *
- * @since 0.1.0
- * @category model
- */
-export interface Group {
-  readonly provider: string
-  readonly model: string
-  readonly keyId: string
-  readonly label: string
-  readonly totals: Totals
-}
-
-/**
  * @since 0.1.0
  * @category model
  */
@@ -119,11 +55,15 @@ export interface Snapshot {
 }
 
 /**
+ * A ledger: attempts are written to it, and it is read.
+ *
  * @since 0.1.0
  * @category model
  */
 export interface Service {
+  /** Writes down an attempt, at the prices of the moment when it ended. */
   readonly record: (attempt: Attempt) => Effect.Effect<void>
+  /** What was consumed since the ledger began, or was last reset. */
   readonly snapshot: Effect.Effect<Snapshot>
   /** Begins anew, and says what there was until now: nothing is lost or told twice between two resets. */
   readonly reset: Effect.Effect<Snapshot>
@@ -135,6 +75,8 @@ export interface Service {
 }
 
 /**
+ * How much a ledger keeps.
+ *
  * @since 0.1.0
  * @category model
  */
@@ -149,84 +91,12 @@ export interface Options {
 }
 
 /**
+ * The ledger that `UsageLedger.middleware` writes to.
+ *
  * @since 0.1.0
  * @category tags
  */
 export class UsageLedger extends Context.Tag("effect-llm/UsageLedger")<UsageLedger, Service>() {}
-
-// -------------------------------------------------------------------------------------
-// totals
-// -------------------------------------------------------------------------------------
-
-/**
- * Nothing: the identity of `combine`.
- *
- * @since 0.1.0
- * @category monoid
- */
-export const empty: Totals = {
-  attempts: 0,
-  succeeded: 0,
-  cacheHits: 0,
-  usage: Usage.empty,
-  cost: Costs.free,
-  unpriced: Usage.empty
-}
-
-/**
- * @since 0.1.0
- * @category monoid
- */
-export const combine = (self: Totals, that: Totals): Totals => ({
-  attempts: self.attempts + that.attempts,
-  succeeded: self.succeeded + that.succeeded,
-  cacheHits: self.cacheHits + that.cacheHits,
-  usage: Usage.combine(self.usage, that.usage),
-  cost: Costs.combine(self.cost, that.cost),
-  unpriced: Usage.combine(self.unpriced, that.unpriced)
-})
-
-/**
- * @since 0.1.0
- * @category monoid
- */
-export const combineAll = (all: Iterable<Totals>): Totals => {
-  let sum = empty
-  for (const totals of all) sum = combine(sum, totals)
-  return sum
-}
-
-const cacheHitOutcome = "cache-hit"
-
-/**
- * One entry as totals.
- *
- * @since 0.1.0
- * @category monoid
- */
-export const ofEntry = ({ cost, outcome, usage }: Pick<Entry, "cost" | "outcome" | "usage">): Totals => ({
-  attempts: outcome === cacheHitOutcome ? 0 : 1,
-  succeeded: outcome === "ok" ? 1 : 0,
-  cacheHits: outcome === cacheHitOutcome ? 1 : 0,
-  usage,
-  cost: cost ?? Costs.free,
-  unpriced: cost === undefined ? usage : Usage.empty
-})
-
-/**
- * The totals of each provider, model, key or label.
- *
- * @since 0.1.0
- * @category accessors
- */
-export const totalsBy = (
-  groups: ReadonlyArray<Group>,
-  field: "provider" | "model" | "keyId" | "label"
-): ReadonlyMap<string, Totals> => {
-  const sums = new Map<string, Totals>()
-  for (const group of groups) sums.set(group[field], combine(sums.get(group[field]) ?? empty, group.totals))
-  return sums
-}
 
 // -------------------------------------------------------------------------------------
 // the ledger
@@ -326,6 +196,8 @@ const costOf = (pricing: Pricing.Service, attempt: Attempt): { readonly cost?: C
       )
 
 /**
+ * A ledger in memory as a layer. Costs are those of the prices in context when it is built.
+ *
  * @since 0.1.0
  * @category layers
  */
@@ -372,60 +244,12 @@ export const cacheHit = (
   })
 
 // -------------------------------------------------------------------------------------
-// labels
-// -------------------------------------------------------------------------------------
-
-/**
- * Names whom an effect's calls are counted for: a team, a customer, a feature. The innermost label counts. `Budget` knows the
- * same labels.
- *
- * @since 0.1.0
- * @category labels
- */
-export const label: {
-  (label: string): <A, E, R>(effect: Effect.Effect<A, E, R>) => Effect.Effect<A, E, R>
-  <A, E, R>(effect: Effect.Effect<A, E, R>, label: string): Effect.Effect<A, E, R>
-} = dual(2, <A, E, R>(effect: Effect.Effect<A, E, R>, label: string): Effect.Effect<A, E, R> =>
-  Effect.provideService(effect, Label, label)
-)
-
-/**
- * The same for a stream.
- *
- * @since 0.1.0
- * @category labels
- */
-export const labelStream: {
-  (label: string): <A, E, R>(stream: Stream.Stream<A, E, R>) => Stream.Stream<A, E, R>
-  <A, E, R>(stream: Stream.Stream<A, E, R>, label: string): Stream.Stream<A, E, R>
-} = dual(2, <A, E, R>(stream: Stream.Stream<A, E, R>, label: string): Stream.Stream<A, E, R> =>
-  Stream.provideService(stream, Label, label)
-)
-
-/**
- * An `LLM` all of whose calls have a label, unless they have one already.
- *
- * @since 0.1.0
- * @category labels
- */
-export const labelled =
-  (name: string): Middleware =>
-  (next) => {
-    const named = <A, E, R>(effect: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> =>
-      Effect.flatMap(Label, (current) => (current === "" ? label(effect, name) : effect))
-    return Effect.succeed<LLMService>({
-      ...next,
-      chat: (request) => named(next.chat(request)),
-      embed: (request) => named(next.embed(request)),
-      chatStream: (request) => toStream(named(fromStream(next.chatStream(request))))
-    })
-  }
-
-// -------------------------------------------------------------------------------------
 // accessors
 // -------------------------------------------------------------------------------------
 
 /**
+ * What the ledger in context says.
+ *
  * @since 0.1.0
  * @category accessors
  */
@@ -435,12 +259,16 @@ export const snapshot: Effect.Effect<Snapshot, never, UsageLedger> = Effect.flat
 )
 
 /**
+ * Begins the ledger in context anew, and says what it said until now.
+ *
  * @since 0.1.0
  * @category accessors
  */
 export const reset: Effect.Effect<Snapshot, never, UsageLedger> = Effect.flatMap(UsageLedger, (ledger) => ledger.reset)
 
 /**
+ * The entries of the ledger in context, from now on.
+ *
  * @since 0.1.0
  * @category accessors
  */

@@ -315,6 +315,16 @@ describe("a snapshot", () => {
       expect(yield* restored.messages).toEqual(messages)
     })
   )
+
+  it.effect("fails where a message could not be read again", () =>
+    Effect.gen(function* () {
+      const conversation = yield* Conversation.make({ messages: [Chat.user([Chat.image("cat.png")])] })
+      const error = yield* Effect.flip(conversation.snapshot)
+      expect(error._tag).toBe("ParseError")
+      expect(error.message).toContain("cat.png")
+    })
+  )
+
   it.effect("that is none is refused", () =>
     Effect.gen(function* () {
       for (const wrong of ["", "{}", '[{"role":"robot","content":"hi"}]']) {

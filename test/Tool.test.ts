@@ -1,5 +1,5 @@
 import { describe, expect, expectTypeOf, it } from "@effect/vitest"
-import { Cause, Context, Effect, Exit, Schema } from "effect"
+import { Context, Effect, Schema } from "effect"
 import * as Tool from "../src/Tool.js"
 
 const unused = () => Effect.succeed("unused")
@@ -176,11 +176,24 @@ describe("a call", () => {
     })
   )
 
-  it.effect("dies of a result that its own schema refuses", () =>
+  it.effect("fails with a result that its own schema refuses, and says where", () =>
     Effect.gen(function* () {
-      const tool = Tool.make("t", { success: Schema.Int, handler: () => Effect.succeed(0.5) })
-      const exit = yield* Effect.exit(told(tool, {}))
-      expect(Exit.isFailure(exit) && Cause.isDie(exit.cause)).toBe(true)
+      const tool = Tool.make("t", {
+        success: Schema.Struct({ items: Schema.Array(Schema.Int) }),
+        handler: () => Effect.succeed({ items: [1, 0.5] })
+      })
+      const error = yield* Effect.flip(told(tool, {}))
+      expect(error).toMatchObject({ _tag: "InvalidResultError", tool: "t" })
+      expect(error.message).toContain("items[1]: Expected an integer, actual 0.5")
+    })
+  )
+
+  it.effect("fails with a result that is no JSON", () =>
+    Effect.gen(function* () {
+      const tool = Tool.make("t", { success: Schema.Unknown, handler: () => Effect.succeed({ big: 1n }) })
+      const error = yield* Effect.flip(told(tool, {}))
+      expect(error).toBeInstanceOf(Tool.InvalidResultError)
+      expect(error.message).toContain("BigInt")
     })
   )
 })

@@ -243,6 +243,20 @@ describe.each(["runTools", "runToolsStream"] as const)("%s", (way) => {
       )
     )
 
+    it.effect("by giving what its schema refuses fails the loop, or is reported", () =>
+      Effect.gen(function* () {
+        const wrong = Tool.make("weather", { success: Schema.Int, handler: () => Effect.succeed(0.5) })
+        const outcome = yield* run("Go", { tools: [wrong, add] }).pipe(
+          Effect.as("answered"),
+          Effect.catchTag("InvalidResultError", (error) => Effect.succeed(error.tool))
+        )
+        expect(outcome).toBe("weather")
+        const { rounds } = yield* run("Go", { tools: [wrong, add], onFailure: "report" })
+        expect(rounds[0]?.executions[0]?.result.isError).toBe(true)
+        expect(rounds[0]?.executions[0]?.result.content).toContain("Expected an integer")
+      }).pipe(Effect.provide(TestLLM.layer([...script.slice(0, 1), ...script])))
+    )
+
     it.effect("interrupts those beside it", () =>
       Effect.gen(function* () {
         const running = yield* Deferred.make<void>()
@@ -533,11 +547,19 @@ describe("types", () => {
   it("of the handlers' errors and requirements are gathered", () => {
     const failing = LLM.runTools("Go", { tools: [down, lost, add] })
     expectTypeOf(failing).toEqualTypeOf<
-      Effect.Effect<ToolLoop.Result, LLMError | ToolLoop.RoundsExceededError | Down | Lost, LLM.LLM | Database>
+      Effect.Effect<
+        ToolLoop.Result,
+        LLMError | ToolLoop.RoundsExceededError | Tool.InvalidResultError | Down | Lost,
+        LLM.LLM | Database
+      >
     >()
     const streaming = LLM.runToolsStream("Go", { tools: [down, lost, add] })
     expectTypeOf(streaming).toEqualTypeOf<
-      Stream.Stream<ToolLoop.Event, LLMError | ToolLoop.RoundsExceededError | Down | Lost, LLM.LLM | Database>
+      Stream.Stream<
+        ToolLoop.Event,
+        LLMError | ToolLoop.RoundsExceededError | Tool.InvalidResultError | Down | Lost,
+        LLM.LLM | Database
+      >
     >()
   })
 
@@ -548,13 +570,13 @@ describe("types", () => {
     >()
     const either = (onFailure: ToolLoop.OnFailure) => LLM.runTools("Go", { tools: [down], onFailure })
     expectTypeOf<Effect.Effect.Error<ReturnType<typeof either>>>().toEqualTypeOf<
-      LLMError | ToolLoop.RoundsExceededError | Down
+      LLMError | ToolLoop.RoundsExceededError | Tool.InvalidResultError | Down
     >()
   })
 
   it("need nothing but an `LLM` where the handlers need nothing", () => {
     expectTypeOf(LLM.runTools("Go", { tools: [add] })).toEqualTypeOf<
-      Effect.Effect<ToolLoop.Result, LLMError | ToolLoop.RoundsExceededError, LLM.LLM>
+      Effect.Effect<ToolLoop.Result, LLMError | ToolLoop.RoundsExceededError | Tool.InvalidResultError, LLM.LLM>
     >()
   })
 })

@@ -115,6 +115,8 @@ export const dropToolOutputs: Strategy = ({ budget, turn, turns }) =>
   })
 
 /**
+ * How a history is summarised, and how much of it is not.
+ *
  * @since 0.1.0
  * @category strategies
  */

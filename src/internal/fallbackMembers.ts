@@ -17,7 +17,7 @@ export interface Member {
   /** Whether it takes what waiting would mend, so that those before it need not wait. */
   readonly sparesWaiting: boolean
   readonly lacks: ReadonlySet<Feature>
-  /** The models that it stands in for; undefined: any. */
+  /** The models that it stands in for; undefined where it does for every one. */
   readonly standsInFor: ReadonlySet<string> | undefined
   /** What it calls the models of the others. */
   readonly models: Readonly<Record<string, string>>

@@ -55,6 +55,8 @@ export const make = (name: string): Effect.Effect<Store, never, Persistence.Back
   })
 
 /**
+ * The store with this name as a layer. See {@link make}.
+ *
  * @since 0.1.0
  * @category layers
  */

@@ -25,6 +25,8 @@ import type { Layer } from "effect"
 import * as Pricing from "../Pricing.js"
 
 /**
+ * How names of your own are found in the package of prices.
+ *
  * @since 0.1.0
  * @category model
  */

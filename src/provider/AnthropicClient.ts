@@ -48,6 +48,8 @@ import { resolve } from "./preset.js"
 export type Options = Preset<Dialect>
 
 /**
+ * The client of a provider that speaks Anthropic Messages.
+ *
  * @since 0.1.0
  * @category tags
  */
@@ -70,6 +72,8 @@ const versioned = (options: Options): Options => {
 }
 
 /**
+ * A client for the provider of the options; for Anthropic where they name none.
+ *
  * @since 0.1.0
  * @category constructors
  */

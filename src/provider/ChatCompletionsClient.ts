@@ -35,6 +35,8 @@ import { resolve } from "./preset.js"
 export type Options = Preset<Dialect>
 
 /**
+ * The client of a provider that speaks Chat Completions.
+ *
  * @since 0.1.0
  * @category tags
  */
@@ -52,6 +54,8 @@ export class ChatCompletionsClient extends Context.Tag("effect-llm/ChatCompletio
 export const presets = Presets.presets
 
 /**
+ * A client for the provider of the options; for OpenAI where they name none.
+ *
  * @since 0.1.0
  * @category constructors
  */

@@ -36,6 +36,8 @@ import { resolve } from "./preset.js"
 export type Options = Preset<Dialect>
 
 /**
+ * The client of a provider that speaks DashScope's own protocol.
+ *
  * @since 0.1.0
  * @category tags
  */
@@ -50,6 +52,8 @@ export class DashScopeClient extends Context.Tag("effect-llm/DashScopeClient")<D
 export const presets = Presets.presets
 
 /**
+ * A client for the provider of the options; for DashScope in Beijing where they name none.
+ *
  * @since 0.1.0
  * @category constructors
  */

@@ -61,6 +61,8 @@ export const presets = {
 } as const satisfies Record<string, Options>
 
 /**
+ * A client that embeds. Its `chat` and `chatStream` fail with `UnsupportedError`.
+ *
  * @since 0.1.0
  * @category constructors
  */

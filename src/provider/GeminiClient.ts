@@ -51,6 +51,8 @@ import { resolve } from "./preset.js"
 export type Options = Preset<Dialect>
 
 /**
+ * The client of a provider that speaks Gemini's own protocol.
+ *
  * @since 0.1.0
  * @category tags
  */
@@ -65,6 +67,8 @@ export class GeminiClient extends Context.Tag("effect-llm/GeminiClient")<GeminiC
 export const presets = Presets.presets
 
 /**
+ * A client for the provider of the options; for Gemini where they name none.
+ *
  * @since 0.1.0
  * @category constructors
  */

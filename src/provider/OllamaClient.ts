@@ -45,6 +45,8 @@ import { resolve } from "./preset.js"
 export type Options = Preset<Dialect>
 
 /**
+ * The client of a provider that speaks Ollama's own protocol.
+ *
  * @since 0.1.0
  * @category tags
  */
@@ -59,6 +61,8 @@ export class OllamaClient extends Context.Tag("effect-llm/OllamaClient")<OllamaC
 export const presets = Presets.presets
 
 /**
+ * A client for the provider of the options; for an Ollama on this machine where they name none.
+ *
  * @since 0.1.0
  * @category constructors
  */

@@ -34,6 +34,8 @@ import { resolve } from "./preset.js"
 export type Options = Preset<Dialect>
 
 /**
+ * The client of a provider that speaks OpenAI's Responses.
+ *
  * @since 0.1.0
  * @category tags
  */
@@ -48,6 +50,8 @@ export class ResponsesClient extends Context.Tag("effect-llm/ResponsesClient")<R
 export const presets = Presets.presets
 
 /**
+ * A client for the provider of the options; for OpenAI where they name none.
+ *
  * @since 0.1.0
  * @category constructors
  */

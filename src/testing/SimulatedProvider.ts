@@ -85,6 +85,8 @@ export type Fault = Data.TaggedEnum<{
 const Fault = Data.taggedEnum<Fault>()
 
 /**
+ * An error of this status, with a message and a code of the provider's; `retryAfter` is sent as the header.
+ *
  * @since 0.1.0
  * @category faults
  */
@@ -94,30 +96,40 @@ export const status = (
 ): Fault => Fault.Status({ status, ...options })
 
 /**
+ * The connection is reset after so many events. @default 0: before any byte of an answer
+ *
  * @since 0.1.0
  * @category faults
  */
 export const reset = (after = 0): Fault => Fault.Reset({ after })
 
 /**
+ * The answer ends in good order after so many events, before it is complete. @default 0
+ *
  * @since 0.1.0
  * @category faults
  */
 export const truncate = (after = 0): Fault => Fault.Truncate({ after })
 
 /**
+ * A page of HTML with status 200.
+ *
  * @since 0.1.0
  * @category faults
  */
 export const garbage: Fault = Fault.Garbage()
 
 /**
+ * An event that is no JSON, after so many that are. @default 0
+ *
  * @since 0.1.0
  * @category faults
  */
 export const brokenEvent = (after = 0): Fault => Fault.BrokenEvent({ after })
 
 /**
+ * An error event after so many others, or a whole answer that is an error with status 200. @default 0
+ *
  * @since 0.1.0
  * @category faults
  */
@@ -125,30 +137,40 @@ export const errorEvent = (after = 0, options: { readonly message?: string; read
   Fault.ErrorEvent({ after, ...options })
 
 /**
+ * Nothing more comes after so many events, and nothing is closed. @default 0: not even headers
+ *
  * @since 0.1.0
  * @category faults
  */
 export const hang = (after = 0): Fault => Fault.Hang({ after })
 
 /**
+ * Every byte of the answer is sent alone.
+ *
  * @since 0.1.0
  * @category faults
  */
 export const drip: Fault = Fault.Drip()
 
 /**
+ * The provider counts no tokens.
+ *
  * @since 0.1.0
  * @category faults
  */
 export const noUsage: Fault = Fault.NoUsage()
 
 /**
+ * The stream is complete, but its connection is never closed.
+ *
  * @since 0.1.0
  * @category faults
  */
 export const neverClose: Fault = Fault.NeverClose()
 
 /**
+ * A request with `stream_options` is refused with a 400, as older servers do.
+ *
  * @since 0.1.0
  * @category faults
  */
@@ -165,6 +187,8 @@ export type Delay =
   | { readonly min: Duration.DurationInput; readonly max: Duration.DurationInput }
 
 /**
+ * Which keys the provider knows, what it answers and how fast, and what goes wrong.
+ *
  * @since 0.1.0
  * @category model
  */
@@ -212,6 +236,8 @@ export interface Exchange {
 }
 
 /**
+ * A provider that runs: where it is, what it shall do wrong next, and what it has seen.
+ *
  * @since 0.1.0
  * @category model
  */
@@ -231,6 +257,8 @@ export interface Service {
 }
 
 /**
+ * The provider that a test speaks to.
+ *
  * @since 0.1.0
  * @category tags
  */
@@ -307,6 +335,8 @@ export const make = (options: Options = {}): Effect.Effect<Service, never, Scope
   })
 
 /**
+ * A provider on a free port of the loopback interface, for as long as the layer is in use.
+ *
  * @since 0.1.0
  * @category layers
  */

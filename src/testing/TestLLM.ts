@@ -45,6 +45,8 @@ import * as Usage from "../Usage.js"
 export type Step = string | Scripted
 
 /**
+ * A step of a script, as `answer`, `failure`, `stream`, `delayed` and `never` make them.
+ *
  * @since 0.1.0
  * @category model
  */
@@ -77,12 +79,15 @@ export interface Call {
 }
 
 /**
+ * What a scripted `LLM` does at the end of its script, and what it says of itself.
+ *
  * @since 0.1.0
  * @category model
  */
 export interface Options {
   /** Begin again at the end of the script. @default false: a further call fails and says so */
   readonly loop?: boolean
+  /** What the `LLM` says of itself. @default the model `test` of the provider `test` */
   readonly info?: Partial<ModelInfo>
   /** The vector of a text. @default how often each of `a` to `h` is in it: equal texts have equal vectors */
   readonly embedding?: (text: string) => ReadonlyArray<number>

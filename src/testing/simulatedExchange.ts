@@ -1,6 +1,6 @@
 /** One request to the simulated provider and its answer, faults included. */
 import { parsed } from "../wire/json.js"
-import { Duration, Effect, Either, Hash, Random, Redacted, Ref } from "effect"
+import { Deferred, Duration, Effect, Either, Fiber, Hash, Random, Redacted, Ref } from "effect"
 import type { IncomingMessage, ServerResponse } from "node:http"
 import * as ApiKey from "../ApiKey.js"
 import type { ChatRequest, ChatResponse } from "../Chat.js"
@@ -167,6 +167,8 @@ const sendPiece = (response: ServerResponse, piece: string, fault: Fault | undef
 
 type Ending = Pick<Exchange, "outcome" | "events">
 
+const aborted: Ending = { outcome: "aborted", events: 0 }
+
 /** Sends the pieces up to where the fault strikes, and then what the fault is. */
 const sendAll = (
   response: ServerResponse,
@@ -213,6 +215,21 @@ const secretOf = ({ headers }: IncomingMessage): string => {
   const apiKey = headers["api-key"] ?? headers["x-api-key"] ?? headers["x-goog-api-key"]
   return typeof apiKey === "string" ? apiKey : (headers.authorization ?? "").replace(/^Bearer /, "")
 }
+
+/**
+ * Answers until the client leaves. Not a race: a fiber never ends that is interrupted after it has made a race's two fibers and
+ * before it has started them.
+ */
+const whileClientStays = (response: ServerResponse, answer: Effect.Effect<Ending>): Effect.Effect<Ending> =>
+  Effect.uninterruptibleMask((restore) =>
+    Effect.gen(function* () {
+      const ending = yield* Deferred.make<Ending>()
+      const answering = yield* Effect.fork(Effect.intoDeferred(restore(answer), ending))
+      const left = Effect.zipRight(clientLeaves(response), Deferred.succeed(ending, aborted))
+      const watching = yield* Effect.fork(restore(left))
+      return yield* Effect.ensuring(restore(Deferred.await(ending)), Fiber.interruptAll([answering, watching]))
+    })
+  )
 
 /** Serves one request to its end, or until the client leaves, and tells what became of it. */
 export const serve = (
@@ -362,10 +379,7 @@ export const serve = (
       return yield* converse(wire, decoded.right.request, decoded.right.stream, rawOf(body))
     })
 
-    const ending = yield* Effect.raceFirst(
-      answered,
-      Effect.as(clientLeaves(response), { outcome: "aborted" as const, events: 0 })
-    )
+    const ending = yield* whileClientStays(response, answered)
     return {
       ...ending,
       keyId: secret === "" ? "" : ApiKey.fingerprint(Redacted.make(secret)),

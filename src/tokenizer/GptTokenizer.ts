@@ -28,6 +28,8 @@ import * as TokenCounter from "../TokenCounter.js"
 export type Encoding = "o200k_base" | "cl100k_base"
 
 /**
+ * Which encodings are loaded, and for which models.
+ *
  * @since 0.1.0
  * @category model
  */
@@ -169,6 +171,8 @@ export const make = ({ encodings = ["o200k_base"], models = {} }: Options = {}):
   })
 
 /**
+ * The counter as a layer. `EncodingUnavailableError` where an encoding cannot be loaded.
+ *
  * @since 0.1.0
  * @category layers
  */

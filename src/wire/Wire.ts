@@ -86,6 +86,8 @@ export interface Peer {
 }
 
 /**
+ * Whose answer is read, and what is taken for its input where nobody counts.
+ *
  * @since 0.1.0
  * @category model
  */
@@ -303,6 +305,8 @@ export interface Wire extends ClientWire, ServerWire {
 }
 
 /**
+ * A failure to read what stands at a path, with the first 200 characters of it.
+ *
  * @since 0.1.0
  * @category constructors
  */

@@ -53,3 +53,14 @@ export const kept = (from: Json, fields: ReadonlyArray<string>): Record<string, 
   for (const field of fields) if (from[field] !== undefined && from[field] !== null) found[field] = from[field]
   return found
 }
+
+/** The fields that are there and not null: many clients send `null` for what they leave open. */
+export const present = (fields: Json): Json =>
+  Object.fromEntries(Object.entries(fields).filter(([, value]) => value !== undefined && value !== null))
+
+/** The fields, where there are some. */
+export const nonEmpty = (fields: Json): Json | undefined => (Object.keys(fields).length === 0 ? undefined : fields)
+
+/** The value as it is, where it is an object with more than these fields. */
+export const beyond = (value: unknown, said: ReadonlyArray<string>): unknown =>
+  isRecord(value) && Object.keys(present(value)).some((field) => !said.includes(field)) ? value : undefined

@@ -2,12 +2,14 @@
 import type { ChatEvent } from "../ChatEvent.js"
 import * as Events from "../ChatEvent.js"
 import * as Usage from "../Usage.js"
+import type { Json } from "./json.js"
 import type { WireEvent, WireResponse } from "./Wire.js"
 
-/** `events` are all there are, `Finish` included. */
+/** `events` are all there are, `Finish` included; `further` is what a stream does not tell. */
 export const wholeAnswer = (
   head: { readonly id: string; readonly model: string },
-  events: ReadonlyArray<WireEvent>
+  events: ReadonlyArray<WireEvent>,
+  further: Json = {}
 ): WireResponse => {
   const said = events.reduce((collected, event: ChatEvent) => Events.append(collected, event), Events.nothing)
   return {
@@ -21,6 +23,6 @@ export const wholeAnswer = (
     finishReason: said.finish?.reason ?? "other",
     rawFinishReason: said.finish?.rawReason ?? "",
     usage: said.finish?.usage ?? Usage.empty,
-    providerMetadata: said.finish?.providerMetadata ?? {}
+    providerMetadata: { ...said.finish?.providerMetadata, ...further }
   }
 }

@@ -51,6 +51,8 @@ export interface Options extends Preset<Dialect> {
 }
 
 /**
+ * The client of Zhipu or Z.ai.
+ *
  * @since 0.1.0
  * @category tags
  */

@@ -1,7 +1,8 @@
 import { describe, expect, it } from "@effect/vitest"
-import * as ChatEvent from "../../src/ChatEvent.js"
 import * as Anthropic from "../../src/wire/Anthropic.js"
-import type { Frame, WireEvent, WireFailure } from "../../src/wire/Wire.js"
+import type { Frame, WireEvent } from "../../src/wire/Wire.js"
+import type { Told } from "./roundTrips.js"
+import { fold, tell as tellAs } from "./roundTrips.js"
 
 const wire = Anthropic.make()
 const source = { provider: "acme", model: "claude-asked", estimatedInputTokens: 7 }
@@ -10,30 +11,9 @@ type Json = Readonly<Record<string, unknown>>
 
 const frame = (event: Json): Frame => ({ event: String(event["type"]), data: JSON.stringify(event) })
 
-interface Told {
-  readonly out: ReadonlyArray<WireEvent>
-  readonly failure: WireFailure | undefined
-  readonly state: string
-  readonly id: string
-  readonly model: string
-}
-
-/** Reads frames as the client does: up to a failure or the end. */
-const tell = (frames: ReadonlyArray<Frame>): Told => {
-  const decoder = wire.decodeStream(source)
-  const out: Array<WireEvent> = []
-  let failure: WireFailure | undefined
-  for (const next of frames) {
-    failure = decoder.push(next, out)
-    if (failure !== undefined || decoder.state === "done") break
-  }
-  if (failure === undefined && decoder.state !== "done") failure = decoder.end(out)
-  return { out, failure, state: decoder.state, id: decoder.id, model: decoder.model }
-}
+const tell = (frames: ReadonlyArray<Frame>): Told => tellAs(wire, frames, source)
 
 const told = (...stream: ReadonlyArray<Json>): Told => tell(stream.map(frame))
-
-const fold = (out: ReadonlyArray<WireEvent>) => out.reduce(ChatEvent.append, ChatEvent.nothing)
 
 const start = (usage: Json = { input_tokens: 5, output_tokens: 1 }): Json => ({
   type: "message_start",

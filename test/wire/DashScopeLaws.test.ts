@@ -7,7 +7,7 @@ import * as ChatEvent from "../../src/ChatEvent.js"
 import * as Usage from "../../src/Usage.js"
 import * as DashScope from "../../src/wire/DashScope.js"
 import { chatRequest, chatResponse } from "./generators.js"
-import { collected, dribbled, got, sent, source, whole, written } from "./roundTrips.js"
+import { collected, dribbled, estimated, got, sent, source, whole, written } from "./roundTrips.js"
 
 const wire = DashScope.make()
 
@@ -100,18 +100,13 @@ describe("an answer that is written reads back", () => {
   )
   it.prop("with an estimate where nobody counted", [answers], ([counted]) => {
     const { usage: _, ...providerMetadata } = counted.providerMetadata
-    const said = counted.reasoning + counted.text + counted.refusal
     const response: ChatResponse = { ...counted, providerMetadata, usage: { ...Usage.empty, estimated: true } }
-    const estimated: ChatResponse = {
+    const expected: ChatResponse = {
       ...sayable(response),
-      usage: Usage.make({
-        inputTokens: source.estimatedInputTokens,
-        outputTokens: Usage.estimateTokens(said + counted.toolCalls.map((call) => call.arguments).join("")),
-        estimated: true
-      })
+      usage: estimated(counted)
     }
-    expect(whole(wire, response)).toEqual(estimated)
-    expect(collected(wire, written(wire, ChatEvent.fromResponse(response), incrementally), response)).toEqual(estimated)
+    expect(whole(wire, response)).toEqual(expected)
+    expect(collected(wire, written(wire, ChatEvent.fromResponse(response), incrementally), response)).toEqual(expected)
   })
 })
 
@@ -141,8 +136,15 @@ const supported = (message: Message): Message => {
   }
 }
 
-const requests = chatRequest("acme").map(({ toolChoice, ...request }): ChatRequest => ({
+/** Names that say of a model that it sees or hears. */
+const seeingNames: ReadonlyArray<string> = ["asr", "audio", "ocr", "omni", "qvq", "vl"]
+
+const requests = FastCheck.tuple(
+  chatRequest("acme"),
+  FastCheck.nat(29).map((at) => seeingNames[at])
+).map(([{ toolChoice, ...request }, seeing]): ChatRequest => ({
   ...request,
+  ...(seeing === undefined ? {} : { model: seeing }),
   messages: request.messages.map(supported),
   ...(toolChoice === undefined || toolChoice === "required" ? {} : { toolChoice })
 }))
@@ -208,6 +210,7 @@ const heardRequest = (request: ChatRequest, service: Service): ChatRequest => {
 const isMedia = (part: { readonly type: string }): boolean => part.type !== "text" && part.type !== "reasoning"
 
 const needsEyes = (request: ChatRequest): boolean =>
+  (request.model !== undefined && seeingNames.includes(request.model)) ||
   request.messages.some((message) => typeof message.content !== "string" && message.content.some(isMedia))
 
 describe("a request that is written reads back", () => {

@@ -7,7 +7,7 @@ import * as ChatEvent from "../../src/ChatEvent.js"
 import * as Usage from "../../src/Usage.js"
 import * as Ollama from "../../src/wire/Ollama.js"
 import { chatRequest, chatResponse } from "./generators.js"
-import { collected, dribbled, got, sent, source, whole, written } from "./roundTrips.js"
+import { collected, dribbled, estimated, got, sent, whole, written } from "./roundTrips.js"
 
 const wire = Ollama.make()
 
@@ -77,18 +77,13 @@ describe("an answer that is written reads back", () => {
     }
   )
   it.prop("with an estimate where nobody counted", [answers], ([counted]) => {
-    const said = counted.reasoning + counted.text + counted.refusal
     const response: ChatResponse = { ...counted, usage: { ...Usage.empty, estimated: true } }
-    const estimated: ChatResponse = {
+    const expected: ChatResponse = {
       ...sayable(response),
-      usage: Usage.make({
-        inputTokens: source.estimatedInputTokens,
-        outputTokens: Usage.estimateTokens(said + counted.toolCalls.map((call) => call.arguments).join("")),
-        estimated: true
-      })
+      usage: estimated(counted)
     }
-    expect(whole(wire, response)).toEqual(estimated)
-    expect(collected(wire, written(wire, ChatEvent.fromResponse(response)), response)).toEqual(estimated)
+    expect(whole(wire, response)).toEqual(expected)
+    expect(collected(wire, written(wire, ChatEvent.fromResponse(response)), response)).toEqual(expected)
   })
 })
 

@@ -1,34 +1,8 @@
 import { describe, expect, it } from "@effect/vitest"
 import type * as LLMError from "../../src/LLMError.js"
-import type { ErrorAnswer, ErrorSource } from "../../src/wire/ProviderError.js"
+import type { ErrorAnswer } from "../../src/wire/ProviderError.js"
 import { classify } from "../../src/wire/ProviderError.js"
-
-const now = Date.parse("2026-03-01T12:00:00Z")
-
-const source = (provider = "somebody"): ErrorSource => ({
-  provider,
-  model: "some-model",
-  keyId: "key-1",
-  now,
-  mask: (text) => text.replaceAll("planted-canary", "***")
-})
-
-const answered = (status: number, body: unknown, headers: Record<string, string> = {}): ErrorAnswer => ({
-  status,
-  headers,
-  body
-})
-
-const inBand = (body: unknown, headers: Record<string, string> = {}): ErrorAnswer => ({
-  status: 200,
-  headers,
-  body,
-  inBand: true
-})
-
-const openAi = (message: string, code: string | number | null, type: string | null = null) => ({
-  error: { message, type, param: null, code }
-})
+import { answered, inBand, openAi, source } from "./errorAnswers.js"
 
 const tagOf = (answer: ErrorAnswer, provider?: string): string => classify(answer, source(provider))._tag
 

@@ -1,35 +1,9 @@
 import { describe, expect, it } from "@effect/vitest"
 import { Duration, FastCheck as fc, Option } from "effect"
 import * as LLMError from "../../src/LLMError.js"
-import type { ErrorAnswer, ErrorSource } from "../../src/wire/ProviderError.js"
+import type { ErrorAnswer } from "../../src/wire/ProviderError.js"
 import { classify } from "../../src/wire/ProviderError.js"
-
-const now = Date.parse("2026-03-01T12:00:00Z")
-
-const source = (provider = "somebody"): ErrorSource => ({
-  provider,
-  model: "some-model",
-  keyId: "key-1",
-  now,
-  mask: (text) => text.replaceAll("planted-canary", "***")
-})
-
-const answered = (status: number, body: unknown, headers: Record<string, string> = {}): ErrorAnswer => ({
-  status,
-  headers,
-  body
-})
-
-const inBand = (body: unknown, headers: Record<string, string> = {}): ErrorAnswer => ({
-  status: 200,
-  headers,
-  body,
-  inBand: true
-})
-
-const openAi = (message: string, code: string | number | null, type: string | null = null) => ({
-  error: { message, type, param: null, code }
-})
+import { answered, inBand, openAi, source } from "./errorAnswers.js"
 
 describe("the provider's words are found in every shape", () => {
   it.each<readonly [string, unknown]>([

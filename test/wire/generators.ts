@@ -178,15 +178,19 @@ export const chatRequest = (provider: string): FastCheck.Arbitrary<ChatRequest> 
 // -------------------------------------------------------------------------------------
 
 /** Counts that nest as `Usage` promises. */
-const usage = FastCheck.tuple(FastCheck.nat(1000), FastCheck.nat(1000), FastCheck.nat(1000), FastCheck.nat(1000)).map(
-  ([cached, written, thought, said]) =>
-    Usage.make({
-      inputTokens: cached + written + 1,
-      outputTokens: thought + said,
-      cachedInputTokens: cached,
-      cacheWriteTokens: written,
-      reasoningTokens: thought
-    })
+export const usage = FastCheck.tuple(
+  FastCheck.nat(1000),
+  FastCheck.nat(1000),
+  FastCheck.nat(1000),
+  FastCheck.nat(1000)
+).map(([cached, written, thought, said]) =>
+  Usage.make({
+    inputTokens: cached + written + 1,
+    outputTokens: thought + said,
+    cachedInputTokens: cached,
+    cacheWriteTokens: written,
+    reasoningTokens: thought
+  })
 )
 
 interface Ending {

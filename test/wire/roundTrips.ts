@@ -1,7 +1,8 @@
 /** Through a wire and back, for laws that hold of any wire. */
 import { Either } from "effect"
-import type { ChatResponse } from "../../src/Chat.js"
+import type { ChatResponse, Message } from "../../src/Chat.js"
 import * as ChatEvent from "../../src/ChatEvent.js"
+import * as Usage from "../../src/Usage.js"
 import type { AnswerSource, Frame, Wire, WireEvent, WireFailure } from "../../src/wire/Wire.js"
 
 export const source: AnswerSource = { provider: "acme", model: "asked", estimatedInputTokens: 3 }
@@ -38,16 +39,48 @@ export const read = (
   return { events, failure: decoder.end(events) }
 }
 
-/** The answer that a client collects of a stream. */
-export const collected = (wire: Wire, frames: ReadonlyArray<Frame>, of: ChatResponse): ChatResponse => {
+/** What a client reads of a stream: up to a failure or the end. */
+export interface Told {
+  readonly out: ReadonlyArray<WireEvent>
+  readonly failure: WireFailure | undefined
+  readonly state: string
+  readonly id: string
+  readonly model: string
+}
+
+export const tell = (wire: Wire, frames: ReadonlyArray<Frame>, of: AnswerSource = source): Told => {
+  const decoder = wire.decodeStream(of)
+  const out: Array<WireEvent> = []
+  let failure: WireFailure | undefined
+  for (const next of frames) {
+    failure = decoder.push(next, out)
+    if (failure !== undefined || decoder.state === "done") break
+  }
+  if (failure === undefined && decoder.state !== "done") failure = decoder.end(out)
+  return { out, failure, state: decoder.state, id: decoder.id, model: decoder.model }
+}
+
+export const fold = (events: ReadonlyArray<ChatEvent.ChatEvent>) => events.reduce(ChatEvent.append, ChatEvent.nothing)
+
+/**
+ * The answer that a client collects of a stream. What only the client knows is as in `of`. A stream ends with words of its
+ * protocol, or else with its connection.
+ */
+export const collected = (
+  wire: Wire,
+  frames: ReadonlyArray<Frame>,
+  of: ChatResponse,
+  ending: "words" | "connection" = "connection"
+): ChatResponse => {
   const decoder = wire.decodeStream(source)
   const out: Array<WireEvent> = []
   for (const frame of frames) {
     const failure = decoder.push(frame, out)
     if (failure !== undefined) throw new Error(JSON.stringify(failure))
   }
-  decoder.end(out)
-  const said = out.reduce((all, event: ChatEvent.ChatEvent) => ChatEvent.append(all, event), ChatEvent.nothing)
+  const failure = ending === "words" ? undefined : decoder.end(out)
+  if (failure !== undefined) throw new Error(JSON.stringify(failure))
+  const said = fold(out)
   if (said.finish === undefined || decoder.state !== "done") throw new Error("the stream has no end")
   return {
     ...of,
@@ -65,17 +98,33 @@ export const collected = (wire: Wire, frames: ReadonlyArray<Frame>, of: ChatResp
   }
 }
 
+/** What is taken to be consumed by an answer where nobody counted. */
+export const estimated = ({ reasoning, refusal, text, toolCalls }: ChatResponse): Usage.Usage =>
+  Usage.make({
+    inputTokens: source.estimatedInputTokens,
+    outputTokens: Usage.estimateTokens(reasoning + text + refusal + toolCalls.map((call) => call.arguments).join("")),
+    estimated: true
+  })
+
 const pieces = (text: string, size: number): ReadonlyArray<string> =>
   text === ""
     ? [""]
     : Array.from({ length: Math.ceil(text.length / size) }, (_, at) => text.slice(at * size, (at + 1) * size))
 
+/** One event in pieces; a thought is signed at its end. */
 const broken = (event: ChatEvent.ChatEvent, size: number): ReadonlyArray<ChatEvent.ChatEvent> => {
   switch (event._tag) {
     case "TextDelta":
     case "RefusalDelta":
-    case "ReasoningDelta":
       return pieces(event.text, size).map((text): ChatEvent.ChatEvent => Object.assign({}, event, { text }))
+    case "ReasoningDelta": {
+      const { signature, ...rest } = event
+      const told = pieces(event.text, size)
+      const seal = signature === undefined ? {} : { signature }
+      return told.map((text, at): ChatEvent.ChatEvent =>
+        Object.assign({}, rest, { text }, at === told.length - 1 ? seal : {})
+      )
+    }
     case "ToolCallDelta":
       return pieces(event.argumentsDelta, size).map((argumentsDelta): ChatEvent.ChatEvent =>
         Object.assign({}, event, { argumentsDelta })
@@ -90,6 +139,40 @@ export const dribbled = (
   events: ReadonlyArray<ChatEvent.ChatEvent>,
   size: number
 ): ReadonlyArray<ChatEvent.ChatEvent> => events.flatMap((event) => broken(event, size))
+
+/** The same, with the pieces of parallel calls in turns. */
+export const interleaved = (
+  events: ReadonlyArray<ChatEvent.ChatEvent>,
+  size: number
+): ReadonlyArray<ChatEvent.ChatEvent> => {
+  const isCall = (event: ChatEvent.ChatEvent) => event._tag === "ToolCallDelta"
+  const calls = events.filter(isCall).map((event) => broken(event, size))
+  const longest = Math.max(0, ...calls.map((call) => call.length))
+  const turns = Array.from({ length: longest }, (_, at) => calls.flatMap((call) => call.slice(at, at + 1))).flat()
+  const others = dribbled(
+    events.filter((event) => !isCall(event)),
+    size
+  )
+  const end = others.findIndex((event) => event._tag === "ToolCallEnd" || event._tag === "Finish")
+  return [...others.slice(0, end), ...turns, ...others.slice(end)]
+}
+
+/** A text in two pieces, of which the second may be empty. */
+export const halves = (text: string): ReadonlyArray<string> => {
+  const middle = Math.ceil(text.length / 2)
+  return [text.slice(0, middle), text.slice(middle)]
+}
+
+/** A message as a server reads it: who thought is not told. */
+export const heard = (message: Message): Message => {
+  if (message.role !== "assistant" || typeof message.content === "string") return message
+  const content = message.content.map((part) => {
+    if (part.type === "text") return part
+    const { provider: _, ...thought } = part
+    return thought
+  })
+  return { ...message, content }
+}
 
 export const written = (
   wire: Wire,

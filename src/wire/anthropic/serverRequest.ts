@@ -1,18 +1,13 @@
 /** A server reads a request. */
-import { Either, ParseResult } from "effect"
+import { Either } from "effect"
 import type { ChatRequest } from "../../Chat.js"
-import * as Chat from "../../Chat.js"
 import type { Json } from "../json.js"
-import { isRecord, kept, record, string } from "../json.js"
+import { beyond, isRecord, kept, nonEmpty, present, record, string } from "../json.js"
+import type { Words } from "../servedRequest.js"
+import { servedRequest, spelledFrom, valueAt } from "../servedRequest.js"
 import type { Address, WireFailure } from "../Wire.js"
 import { malformed } from "../Wire.js"
 import { readMark, readMessages } from "./serverContent.js"
-
-/** The fields given, without those that are absent. */
-const present = (fields: Json): Json =>
-  Object.fromEntries(Object.entries(fields).filter(([, value]) => value !== undefined && value !== null))
-
-const nonEmpty = (fields: Json): Json | undefined => (Object.keys(fields).length === 0 ? undefined : fields)
 
 // -------------------------------------------------------------------------------------
 // settings
@@ -78,15 +73,11 @@ const readFormat = (format: Json | undefined): Json | undefined => {
   return schema === undefined ? undefined : { name: string(schema, "title") || "response", schema }
 }
 
-/** The field as it is, where it holds more than these. */
-const beyond = (value: unknown, said: ReadonlyArray<string>): unknown =>
-  isRecord(value) && Object.keys(present(value)).some((field) => !said.includes(field)) ? value : undefined
-
 // -------------------------------------------------------------------------------------
 // faults
 // -------------------------------------------------------------------------------------
 
-const words: Readonly<Record<string, string>> = {
+const words: Words = {
   maxTokens: "max_tokens",
   parallelToolCalls: "tool_choice.disable_parallel_tool_use",
   parameters: "input_schema",
@@ -100,25 +91,7 @@ const words: Readonly<Record<string, string>> = {
   user: "metadata.user_id"
 }
 
-const render = (steps: ReadonlyArray<PropertyKey>): string =>
-  steps
-    .map((step) => (typeof step === "number" ? `[${step}]` : `.${words[String(step)] ?? String(step)}`))
-    .filter((step) => step !== ".")
-    .join("")
-
-/** A path of ours in the terms of the protocol. */
-const wirePath = (path: ReadonlyArray<PropertyKey>, sources: ReadonlyArray<string>): string => {
-  const [field, index, ...steps] = path
-  return field === "messages" ? `${sources[Number(index)] ?? "messages"}${render(steps)}` : render(path).slice(1)
-}
-
-const valueAt = (value: unknown, path: ReadonlyArray<PropertyKey>): unknown =>
-  path.reduce<unknown>(
-    (inner, step) => (typeof inner === "object" && inner !== null ? Reflect.get(inner, step) : undefined),
-    value
-  )
-
-const validate = ParseResult.validateEither(Chat.ChatRequest)
+const wirePath = spelledFrom(words, "messages")
 
 /** Google Vertex names the model in the path: `…/models/{model}:rawPredict`, or `:streamRawPredict`. */
 const modelAt = (address: Address | undefined): string | undefined => {
@@ -196,23 +169,9 @@ export const decodeRequest = (
         })
       )
     })
-    return Either.mapBoth(validate(candidate), {
-      onLeft: (issue) => {
-        const faults = ParseResult.ArrayFormatter.formatIssueSync(issue)
-        // Of the alternatives that a union tried, the one that got furthest is the one that was meant.
-        const path = faults.reduce<ReadonlyArray<PropertyKey>>(
-          (furthest, fault) => (fault.path.length > furthest.length ? fault.path : furthest),
-          []
-        )
-        return malformed(
-          wirePath(
-            path,
-            drafts.map((draft) => draft.path)
-          ),
-          valueAt(candidate, path) ?? null
-        )
-      },
-      onRight: (request) => ({ request, stream: stream === true })
-    })
+    const sources = drafts.map((draft) => draft.path)
+    return servedRequest(candidate, stream === true, (path) =>
+      malformed(wirePath(path, sources), valueAt(candidate, path) ?? null)
+    )
   })
 }

@@ -6,6 +6,7 @@ import { callBlock } from "./calls.js"
 import { encodeStopReason } from "./stopReason.js"
 import { thoughtBlock } from "./thoughts.js"
 import { encodeUsage } from "./usage.js"
+import type { Wire } from "../Wire.js"
 
 /** What else was said of the answer as a whole. */
 export const furtherFields = (metadata: Json): Json => {
@@ -58,12 +59,7 @@ const types: Readonly<Record<number, string>> = {
   529: "overloaded_error"
 }
 
-export const encodeError = (error: {
-  readonly status: number
-  readonly message: string
-  readonly code?: string
-  readonly type?: string
-}): Record<string, unknown> => ({
+export const encodeError: Wire["encodeError"] = (error) => ({
   type: "error",
   error: {
     type: error.type ?? types[error.status] ?? (error.status >= 500 ? "api_error" : "invalid_request_error"),

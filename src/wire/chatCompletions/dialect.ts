@@ -118,8 +118,8 @@ export interface Dialect {
    */
   readonly jsonObject: boolean
   /**
-   * Whether an answer can be held to a JSON Schema. Where it cannot (DeepSeek, "JSON Output": any JSON object at most), a
-   * request with a schema is `Unsupported`, so that none is lost unheard; `LLM.object` then finds another way. @default true
+   * Whether an answer can be held to a JSON Schema. Where it cannot (DeepSeek, "JSON Output": at most to be some JSON object),
+   * a request with a schema is `Unsupported`, so that none is lost unheard; `LLM.object` then finds another way. @default true
    */
   readonly jsonSchema: boolean
   /** How the provider's embeddings deviate; `false` where it has none. @default as OpenAI's, 256 texts a request, as numbers */

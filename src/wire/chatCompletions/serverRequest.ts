@@ -1,18 +1,16 @@
 /** A server reads a question. OpenAI, API reference: chat/create. */
-import { Either, ParseResult } from "effect"
+import { Either } from "effect"
 import type { ChatRequest } from "../../Chat.js"
 import * as Chat from "../../Chat.js"
 import * as Events from "../../ChatEvent.js"
 import type { Json } from "../json.js"
-import { array, isRecord, record, records, string } from "../json.js"
+import { array, isRecord, present, record, records, string } from "../json.js"
+import type { Words } from "../servedRequest.js"
+import { servedRequest, spelled, valueAt } from "../servedRequest.js"
 import type { WireFailure } from "../Wire.js"
 import { malformed } from "../Wire.js"
 import { decodeCalls } from "./calls.js"
 import { readContent, thoughtReader } from "./thoughts.js"
-
-/** The fields that are there. */
-const present = (fields: Json): Json =>
-  Object.fromEntries(Object.entries(fields).filter(([, value]) => value !== undefined && value !== null))
 
 const optional = (name: string, fields: Json): Json => (Object.keys(fields).length === 0 ? {} : { [name]: fields })
 
@@ -217,7 +215,7 @@ const known: ReadonlySet<string> = new Set([
 // -------------------------------------------------------------------------------------
 
 /** The protocol's own words for what stands in a vocabulary of other words. */
-const words: Readonly<Record<string, string>> = {
+const words: Words = {
   toolCallId: "tool_call_id",
   toolCalls: "tool_calls",
   toolChoice: "tool_choice",
@@ -243,37 +241,14 @@ const urls: Readonly<Record<string, string>> = {
   file: "file.file_data"
 }
 
-/** What stands at a path, where anything does. */
-const at = (value: unknown, path: ReadonlyArray<PropertyKey>): unknown =>
-  path.reduce<unknown>((inner, step) => {
-    if (Array.isArray(inner)) return inner[Number(step)]
-    return isRecord(inner) ? inner[String(step)] : undefined
-  }, value)
-
 const wirePath = (path: ReadonlyArray<PropertyKey>, body: Json): string => {
   const last = path.at(-1)
-  const part = last === "url" ? at(body, path.slice(0, -1)) : undefined
+  const part = last === "url" ? valueAt(body, path.slice(0, -1)) : undefined
   const url = isRecord(part) ? urls[string(part, "type") ?? ""] : undefined
   const steps = url === undefined ? path : [...path.slice(0, -1), url]
-  const plain = steps
-    .map((step, index) =>
-      typeof step === "number" ? `[${step}]` : `${index === 0 ? "" : "."}${words[String(step)] ?? String(step)}`
-    )
-    .join("")
+  const plain = spelled(steps, words).slice(1)
   return between.reduce((told, [place, word]) => told.replace(place, word), plain)
 }
-
-const fault = (issue: ParseResult.ParseIssue, body: Json): WireFailure => {
-  const faults = ParseResult.ArrayFormatter.formatIssueSync(issue)
-  // Of the alternatives that a union tried, the one that got furthest is the one that was meant.
-  const furthest = faults.reduce<ParseResult.ArrayFormatterIssue | undefined>(
-    (best, each) => (best === undefined || each.path.length > best.path.length ? each : best),
-    undefined
-  )
-  return malformed(wirePath(furthest?.path ?? [], body), furthest?.message ?? "")
-}
-
-const validate = ParseResult.validateEither(Chat.ChatRequest)
 
 export const decodeRequest = (
   body: unknown
@@ -311,8 +286,5 @@ export const decodeRequest = (
     }),
     ...optional("extra", extra)
   }
-  return Either.mapBoth(validate(candidate), {
-    onLeft: (issue) => fault(issue, body),
-    onRight: (request) => ({ request, stream: body["stream"] === true })
-  })
+  return servedRequest(candidate, body["stream"] === true, (path, message) => malformed(wirePath(path, body), message))
 }

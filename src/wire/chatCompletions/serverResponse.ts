@@ -3,7 +3,7 @@ import type { ChatResponse, ReasoningPart } from "../../Chat.js"
 import type { ChatEvent, Finish, ReasoningDelta, ToolCallDelta, ToolCallEnd } from "../../ChatEvent.js"
 import type { Json } from "../json.js"
 import { record, records, string } from "../json.js"
-import type { Frame, StreamEncoder } from "../Wire.js"
+import type { Frame, StreamEncoder, Wire } from "../Wire.js"
 import { encodeCall } from "./calls.js"
 import type { Dialect } from "./dialect.js"
 import { encodeFinishReason } from "./finishReason.js"
@@ -180,12 +180,7 @@ export const encodeStream =
     }
   }
 
-export const encodeError = (error: {
-  readonly status: number
-  readonly message: string
-  readonly code?: string
-  readonly type?: string
-}): Record<string, unknown> => ({
+export const encodeError: Wire["encodeError"] = (error) => ({
   error: {
     message: error.message,
     type: error.type ?? (error.status >= 500 ? "server_error" : "invalid_request_error"),

@@ -30,9 +30,8 @@ export const decodeResponse = (body: unknown, source: AnswerSource): Either.Eith
     events
   )
   answer.finish(events)
-  const whole = wholeAnswer({ id: answer.id(), model: answer.model() }, events)
   const others = choices.filter((other) => other !== choice)
   return Either.right(
-    others.length === 0 ? whole : { ...whole, providerMetadata: { ...whole.providerMetadata, choices: others } }
+    wholeAnswer({ id: answer.id(), model: answer.model() }, events, others.length === 0 ? {} : { choices: others })
   )
 }

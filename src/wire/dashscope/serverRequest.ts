@@ -1,17 +1,14 @@
 /** A server reads a question. alibabacloud.com/help/en/model-studio/qwen-api-via-dashscope */
-import { Either, ParseResult } from "effect"
+import { Either } from "effect"
 import type { ChatRequest } from "../../Chat.js"
 import * as Chat from "../../Chat.js"
 import { decodeCalls } from "../chatCompletions/calls.js"
 import type { Json } from "../json.js"
-import { array, isRecord, kept, record, records, string } from "../json.js"
+import { array, isRecord, kept, nonEmpty, present, record, records, string } from "../json.js"
+import type { Words } from "../servedRequest.js"
+import { servedRequest, spelled } from "../servedRequest.js"
 import type { Address, WireFailure } from "../Wire.js"
 import { malformed } from "../Wire.js"
-
-const present = (fields: Json): Json =>
-  Object.fromEntries(Object.entries(fields).filter(([, value]) => value !== undefined && value !== null))
-
-const nonEmpty = (fields: Json): Json | undefined => (Object.keys(fields).length === 0 ? undefined : fields)
 
 // -------------------------------------------------------------------------------------
 // messages
@@ -113,7 +110,7 @@ const readThinking = (enabled: unknown, budget: unknown): unknown => {
 // faults
 // -------------------------------------------------------------------------------------
 
-const words: Readonly<Record<string, string>> = {
+const words: Words = {
   maxTokens: "max_tokens",
   parallelToolCalls: "parallel_tool_calls",
   reasoning: "enable_thinking",
@@ -126,23 +123,12 @@ const words: Readonly<Record<string, string>> = {
 
 const wirePath = (path: ReadonlyArray<PropertyKey>): string => {
   const place = path[0] === "messages" ? "input" : path[0] === "model" ? "" : "parameters"
-  const steps = path.map((step) => (typeof step === "number" ? `[${step}]` : `.${words[String(step)] ?? String(step)}`))
-  return `${place}${steps.join("")}`.replace(/^\./, "")
-}
-
-const fault = (issue: ParseResult.ParseIssue): WireFailure => {
-  // Of the alternatives that a union tried, the one that got furthest is the one that was meant.
-  const furthest = ParseResult.ArrayFormatter.formatIssueSync(issue).reduce<
-    ParseResult.ArrayFormatterIssue | undefined
-  >((best, each) => (best === undefined || each.path.length > best.path.length ? each : best), undefined)
-  return malformed(wirePath(furthest?.path ?? []), furthest?.message ?? "")
+  return `${place}${spelled(path, words)}`.replace(/^\./, "")
 }
 
 /** A stream is asked for in a header, by either of two. */
 const wantsStream = (headers: Address["headers"]): boolean =>
   headers["x-dashscope-sse"] === "enable" || String(headers["accept"] ?? "").includes("text/event-stream")
-
-const validate = ParseResult.validateEither(Chat.ChatRequest)
 
 export const decodeRequest = (
   body: unknown,
@@ -187,8 +173,7 @@ export const decodeRequest = (
     reasoning: readThinking(enabled, budget),
     extra: nonEmpty(present({ ...beyond, tools: others.length === 0 ? undefined : others }))
   })
-  return Either.mapBoth(validate(candidate), {
-    onLeft: fault,
-    onRight: (request) => ({ request, stream: wantsStream(address?.headers ?? {}) })
-  })
+  return servedRequest(candidate, wantsStream(address?.headers ?? {}), (path, message) =>
+    malformed(wirePath(path), message)
+  )
 }

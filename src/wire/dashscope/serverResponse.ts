@@ -7,7 +7,7 @@ import { encodeFinishReason } from "../chatCompletions/finishReason.js"
 import { pick } from "../chatCompletions/metadata.js"
 import type { Json } from "../json.js"
 import { record, records } from "../json.js"
-import type { Frame, StreamEncoder } from "../Wire.js"
+import type { Frame, StreamEncoder, Wire } from "../Wire.js"
 import { choiceFields, messageFields, outputFields } from "./answer.js"
 import { encodeUsage } from "./usage.js"
 
@@ -176,11 +176,7 @@ const codes: Readonly<Record<number, string>> = {
   429: "Throttling"
 }
 
-export const encodeError = (error: {
-  readonly status: number
-  readonly message: string
-  readonly code?: string
-}): Record<string, unknown> => ({
+export const encodeError: Wire["encodeError"] = (error) => ({
   code: error.code ?? codes[error.status] ?? (error.status >= 500 ? "InternalError" : "InvalidParameter"),
   message: error.message,
   request_id: ""

@@ -1,9 +1,8 @@
 /** The client reads a whole answer: a stream of one piece, or all pieces of a stream in a list. */
 import { Either } from "effect"
-import type { ChatEvent } from "../../ChatEvent.js"
-import * as Events from "../../ChatEvent.js"
 import type { Json } from "../json.js"
 import { isRecord, records } from "../json.js"
+import { wholeAnswer } from "../wholeAnswer.js"
 import type { AnswerSource, WireEvent, WireFailure, WireResponse } from "../Wire.js"
 import { malformed } from "../Wire.js"
 import { answerReader } from "./answer.js"
@@ -36,18 +35,7 @@ export const decodeResponse = (body: unknown, source: AnswerSource): Either.Eith
   if (candidates === 0) return Either.left(malformed("candidates", body))
   if (Array.isArray(body) && !answer.stopped()) return Either.left({ _tag: "Truncated" })
   answer.finish(events)
-  const said = events.reduce((collected, event: ChatEvent) => Events.append(collected, event), Events.nothing)
-  return Either.right({
-    id: answer.id(),
-    model: answer.model(),
-    text: said.text,
-    reasoning: said.reasoningParts.map((part) => part.text).join(""),
-    reasoningParts: said.reasoningParts,
-    refusal: "",
-    toolCalls: said.toolCalls,
-    finishReason: said.finish?.reason ?? "other",
-    rawFinishReason: said.finish?.rawReason ?? "",
-    usage: answer.usage(),
-    providerMetadata: { ...said.finish?.providerMetadata, ...(others.length === 0 ? {} : { candidates: others }) }
-  })
+  return Either.right(
+    wholeAnswer({ id: answer.id(), model: answer.model() }, events, others.length === 0 ? {} : { candidates: others })
+  )
 }

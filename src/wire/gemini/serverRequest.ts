@@ -1,21 +1,15 @@
 /** A server reads a request. */
-import { Either, ParseResult } from "effect"
+import { Either } from "effect"
 import type { ChatRequest } from "../../Chat.js"
-import * as Chat from "../../Chat.js"
 import type { Json } from "../json.js"
-import { isRecord, record, records, string } from "../json.js"
+import { isRecord, nonEmpty, present, record, records, string } from "../json.js"
+import { servedRequest, spelled } from "../servedRequest.js"
 import type { Address, WireFailure } from "../Wire.js"
 import { malformed } from "../Wire.js"
 import { askedAt } from "./address.js"
 import { named } from "./names.js"
 import { fromOpenApi } from "./schema.js"
 import { messagesOf } from "./serverContents.js"
-
-/** The fields that are there: clients send `null` for what they leave open. */
-const present = (fields: Json): Json =>
-  Object.fromEntries(Object.entries(fields).filter(([, value]) => value !== undefined && value !== null))
-
-const nonEmpty = (fields: Json): Json | undefined => (Object.keys(fields).length === 0 ? undefined : fields)
 
 const fieldsOf = (from: Json, field: string): Json => present(named(record(from, field) ?? {}))
 
@@ -127,23 +121,9 @@ const words: ReadonlyArray<readonly [RegExp, string]> = [
 
 const wirePath = (path: ReadonlyArray<PropertyKey>, sources: ReadonlyArray<string>): string => {
   if (path[0] === "messages") return sources[Number(path[1])] ?? "contents"
-  const plain = path
-    .map((step, index) => (typeof step === "number" ? `[${step}]` : `${index === 0 ? "" : "."}${String(step)}`))
-    .join("")
+  const plain = spelled(path, {}).slice(1)
   return words.reduce((told, [place, word]) => told.replace(place, word), plain)
 }
-
-const fault = (issue: ParseResult.ParseIssue, sources: ReadonlyArray<string>): WireFailure => {
-  const faults = ParseResult.ArrayFormatter.formatIssueSync(issue)
-  // Of the alternatives that a union tried, the one that got furthest is the one that was meant.
-  const furthest = faults.reduce<ParseResult.ArrayFormatterIssue | undefined>(
-    (best, each) => (best === undefined || each.path.length > best.path.length ? each : best),
-    undefined
-  )
-  return malformed(wirePath(furthest?.path ?? [], sources), furthest?.message ?? "")
-}
-
-const validate = ParseResult.validateEither(Chat.ChatRequest)
 
 export const decodeRequest = (
   from: unknown,
@@ -185,13 +165,9 @@ export const decodeRequest = (
         })
       )
     })
-    return Either.mapBoth(validate(candidate), {
-      onLeft: (issue) =>
-        fault(
-          issue,
-          drafts.map(({ path }) => path)
-        ),
-      onRight: (request) => ({ request, stream: asked?.stream ?? false })
-    })
+    const sources = drafts.map(({ path }) => path)
+    return servedRequest(candidate, asked?.stream ?? false, (path, message) =>
+      malformed(wirePath(path, sources), message)
+    )
   })
 }

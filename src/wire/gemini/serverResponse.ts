@@ -4,7 +4,7 @@ import type { ChatEvent, Finish } from "../../ChatEvent.js"
 import * as Chat from "../../Chat.js"
 import type { Json } from "../json.js"
 import { record, records } from "../json.js"
-import type { Frame, StreamEncoder } from "../Wire.js"
+import type { Frame, StreamEncoder, Wire } from "../Wire.js"
 import { encodeFinishReason } from "./finishReason.js"
 import { bodyFields, candidateFields } from "./metadata.js"
 import { partsOf, partWriter } from "./partWriter.js"
@@ -117,12 +117,7 @@ const reasons: Readonly<Record<string, string>> = {
   rate_limit_exceeded: "RATE_LIMIT_EXCEEDED"
 }
 
-export const encodeError = (error: {
-  readonly status: number
-  readonly message: string
-  readonly code?: string
-  readonly type?: string
-}): Record<string, unknown> => ({
+export const encodeError: Wire["encodeError"] = (error) => ({
   error: {
     code: error.status,
     message: error.message,

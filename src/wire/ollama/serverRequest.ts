@@ -1,16 +1,13 @@
 /** A server reads a question. docs.ollama.com/api/chat */
-import { Either, ParseResult } from "effect"
+import { Either } from "effect"
 import type { ChatRequest } from "../../Chat.js"
 import * as Chat from "../../Chat.js"
 import type { Json } from "../json.js"
-import { array, isRecord, kept, record, string } from "../json.js"
+import { array, isRecord, kept, nonEmpty, present, record, string } from "../json.js"
+import type { Words } from "../servedRequest.js"
+import { servedRequest, spelled } from "../servedRequest.js"
 import type { WireFailure } from "../Wire.js"
 import { malformed } from "../Wire.js"
-
-const present = (fields: Json): Json =>
-  Object.fromEntries(Object.entries(fields).filter(([, value]) => value !== undefined && value !== null))
-
-const nonEmpty = (fields: Json): Json | undefined => (Object.keys(fields).length === 0 ? undefined : fields)
 
 // -------------------------------------------------------------------------------------
 // messages
@@ -158,7 +155,7 @@ const readOptions = (options: Json): { readonly ours: Json; readonly further: Js
 // faults
 // -------------------------------------------------------------------------------------
 
-const words: Readonly<Record<string, string>> = {
+const words: Words = {
   maxTokens: "options.num_predict",
   reasoning: "think",
   responseFormat: "format",
@@ -171,22 +168,7 @@ const words: Readonly<Record<string, string>> = {
   url: "images"
 }
 
-const wirePath = (path: ReadonlyArray<PropertyKey>): string =>
-  path
-    .map((step, index) =>
-      typeof step === "number" ? `[${step}]` : `${index === 0 ? "" : "."}${words[String(step)] ?? String(step)}`
-    )
-    .join("")
-
-const fault = (issue: ParseResult.ParseIssue): WireFailure => {
-  // Of the alternatives that a union tried, the one that got furthest is the one that was meant.
-  const furthest = ParseResult.ArrayFormatter.formatIssueSync(issue).reduce<
-    ParseResult.ArrayFormatterIssue | undefined
-  >((best, each) => (best === undefined || each.path.length > best.path.length ? each : best), undefined)
-  return malformed(wirePath(furthest?.path ?? []), furthest?.message ?? "")
-}
-
-const validate = ParseResult.validateEither(Chat.ChatRequest)
+const wirePath = (path: ReadonlyArray<PropertyKey>): string => spelled(path, words).slice(1)
 
 export const decodeRequest = (
   body: unknown
@@ -212,8 +194,5 @@ export const decodeRequest = (
       })
     )
   })
-  return Either.mapBoth(validate(candidate), {
-    onLeft: fault,
-    onRight: (request) => ({ request, stream: stream !== false })
-  })
+  return servedRequest(candidate, stream !== false, (path, message) => malformed(wirePath(path), message))
 }

@@ -4,7 +4,7 @@ import type { ChatEvent, Finish } from "../../ChatEvent.js"
 import type { Usage } from "../../Usage.js"
 import type { Json } from "../json.js"
 import { isRecord, parsed } from "../json.js"
-import type { Frame, StreamEncoder } from "../Wire.js"
+import type { Frame, StreamEncoder, Wire } from "../Wire.js"
 import { decodeReason, gathered } from "./answer.js"
 
 /** Nobody's clock. */
@@ -119,4 +119,4 @@ export const encodeStream = (): StreamEncoder => {
   }
 }
 
-export const encodeError = (error: { readonly message: string }): Record<string, unknown> => ({ error: error.message })
+export const encodeError: Wire["encodeError"] = (error) => ({ error: error.message })

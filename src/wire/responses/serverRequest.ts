@@ -1,16 +1,13 @@
 /** A server reads a request. */
-import { Either, ParseResult } from "effect"
+import { Either } from "effect"
 import type { ChatRequest } from "../../Chat.js"
-import * as Chat from "../../Chat.js"
 import type { Json } from "../json.js"
-import { isRecord, kept, record } from "../json.js"
+import { beyond, isRecord, kept, nonEmpty, present, record } from "../json.js"
+import type { Words } from "../servedRequest.js"
+import { servedRequest, spelledFrom, valueAt } from "../servedRequest.js"
 import type { WireFailure } from "../Wire.js"
 import { malformed } from "../Wire.js"
 import { messagesOf } from "./serverInput.js"
-
-/** The fields given, without those that are absent: many clients send `null` for these. */
-const present = (fields: Json): Json =>
-  Object.fromEntries(Object.entries(fields).filter(([, value]) => value !== undefined && value !== null))
 
 const isFunction = (tool: unknown): tool is Json => isRecord(tool) && tool["type"] === "function"
 
@@ -35,13 +32,7 @@ const format = (text: Json): unknown => {
   }
 }
 
-/** The fields of `wanted` that the vocabulary has no word for make the whole of it worth keeping. */
-const beyond = (wanted: unknown, said: ReadonlyArray<string>): unknown =>
-  isRecord(wanted) && Object.keys(present(wanted)).some((field) => !said.includes(field)) ? wanted : undefined
-
-const nonEmpty = (fields: Json): Json | undefined => (Object.keys(fields).length === 0 ? undefined : fields)
-
-const wireNames: Readonly<Record<string, string>> = {
+const words: Words = {
   maxTokens: "max_output_tokens",
   parallelToolCalls: "parallel_tool_calls",
   responseFormat: "text.format",
@@ -52,25 +43,7 @@ const wireNames: Readonly<Record<string, string>> = {
   url: ""
 }
 
-const render = (steps: ReadonlyArray<PropertyKey>): string =>
-  steps
-    .map((step) => (typeof step === "number" ? `[${step}]` : `.${wireNames[String(step)] ?? String(step)}`))
-    .filter((step) => step !== ".")
-    .join("")
-
-/** A path of ours in the terms of the protocol. */
-const wirePath = (path: ReadonlyArray<PropertyKey>, sources: ReadonlyArray<string>): string => {
-  const [field, index, ...steps] = path
-  return field === "messages" ? `${sources[Number(index)] ?? "input"}${render(steps)}` : render(path).slice(1)
-}
-
-const valueAt = (value: unknown, path: ReadonlyArray<PropertyKey>): unknown =>
-  path.reduce<unknown>(
-    (inner, step) => (typeof inner === "object" && inner !== null ? Reflect.get(inner, step) : undefined),
-    value
-  )
-
-const validate = ParseResult.validateEither(Chat.ChatRequest)
+const wirePath = spelledFrom(words, "input")
 
 export const decodeRequest = (
   body: unknown
@@ -126,23 +99,9 @@ export const decodeRequest = (
         })
       )
     })
-    return Either.mapBoth(validate(candidate), {
-      onLeft: (issue) => {
-        const faults = ParseResult.ArrayFormatter.formatIssueSync(issue)
-        // Of the alternatives that a union tried, the one that got furthest is the one that was meant.
-        const path = faults.reduce<ReadonlyArray<PropertyKey>>(
-          (furthest, fault) => (fault.path.length > furthest.length ? fault.path : furthest),
-          []
-        )
-        return malformed(
-          wirePath(
-            path,
-            drafts.map((draft) => draft.path)
-          ),
-          valueAt(candidate, path) ?? null
-        )
-      },
-      onRight: (request) => ({ request, stream: stream === true })
-    })
+    const sources = drafts.map((draft) => draft.path)
+    return servedRequest(candidate, stream === true, (path) =>
+      malformed(wirePath(path, sources), valueAt(candidate, path) ?? null)
+    )
   })
 }

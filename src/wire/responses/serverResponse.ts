@@ -4,6 +4,7 @@ import type { Usage } from "../../Usage.js"
 import type { Json } from "../json.js"
 import { isRecord } from "../json.js"
 import { callItem, reasoningItem, runs } from "./input.js"
+import type { Wire } from "../Wire.js"
 
 /** What tells the items of an answer apart from those of others: the answer's id without its kind. */
 export const stem = (id: string): string => id.replace(/^resp_/, "")
@@ -139,12 +140,7 @@ export const encodeResponse = (response: ChatResponse): Record<string, unknown> 
 const typeOf = (status: number): string =>
   status === 429 ? "rate_limit_exceeded" : status >= 500 ? "server_error" : "invalid_request_error"
 
-export const encodeError = (error: {
-  readonly status: number
-  readonly message: string
-  readonly code?: string
-  readonly type?: string
-}): Record<string, unknown> => ({
+export const encodeError: Wire["encodeError"] = (error) => ({
   error: {
     message: error.message,
     type: error.type ?? typeOf(error.status),

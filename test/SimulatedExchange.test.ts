@@ -1,0 +1,44 @@
+import { expect, it } from "@effect/vitest"
+import { Duration, Effect, Fiber, FiberId, Option, Ref, Scheduler } from "effect"
+import { IncomingMessage, ServerResponse } from "node:http"
+import { Socket } from "node:net"
+import type { SimulatedProvider } from "../src/testing/index.js"
+import { serve } from "../src/testing/simulatedExchange.js"
+
+/** A request whose body never comes. */
+const served = Effect.gen(function* () {
+  const provider = {
+    options: {},
+    queue: yield* Ref.make<ReadonlyArray<SimulatedProvider.Fault | undefined>>([]),
+    starts: yield* Ref.make<ReadonlyMap<string, ReadonlyArray<number>>>(new Map()),
+    count: yield* Ref.make(0)
+  }
+  const request = new IncomingMessage(new Socket())
+  return yield* serve(provider, request, new ServerResponse(request))
+})
+
+it.live("an exchange that is interrupted at any step whatever ends", () =>
+  Effect.gen(function* () {
+    const hung: Array<number> = []
+    let isBeyond = false
+    let step = 0
+    while (!isBeyond) {
+      let left = ++step
+      const pausing = Scheduler.make(
+        (task) => Scheduler.defaultScheduler.scheduleTask(task, 0),
+        () => (--left === 0 ? 0 : false)
+      )
+      const fiber = yield* Effect.forkDaemon(Effect.withScheduler(served, pausing))
+      yield* Effect.iterate(0, {
+        while: (turns) => left > 0 && turns < 50,
+        body: (turns) => Effect.as(Effect.yieldNow(), turns + 1)
+      })
+      isBeyond = left > 0
+      // At once: a fiber that interrupts would let this one take another step.
+      fiber.unsafeInterruptAsFork(FiberId.none)
+      if (Option.isNone(yield* Effect.timeoutOption(Fiber.await(fiber), Duration.millis(200)))) hung.push(step)
+    }
+    expect(hung).toEqual([])
+    expect(step).toBeGreaterThan(30)
+  })
+)
