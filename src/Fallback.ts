@@ -163,7 +163,8 @@ export const defaultClasses: ReadonlyArray<Tag> = [
   "MalformedResponseError",
   "StreamInterruptedError",
   "UnsupportedError",
-  "KeyPoolExhaustedError"
+  "KeyPoolExhaustedError",
+  "SharedStateError"
 ]
 
 /**

@@ -30,7 +30,7 @@ import { Context, Data, Effect, Layer, Option, Order, Schema } from "effect"
 import type { ApiKey, Options as ApiKeyOptions } from "./ApiKey.js"
 import * as KeyCheck from "./internal/keyCheck.js"
 import * as PoolService from "./internal/poolService.js"
-import type { KeyPoolExhaustedError, RateLimitError } from "./LLMError.js"
+import type { KeyPoolExhaustedError, RateLimitError, SharedStateError } from "./LLMError.js"
 import * as Errors from "./LLMError.js"
 import type { ProviderClient } from "./ProviderClient.js"
 
@@ -254,8 +254,10 @@ export interface PoolStatus {
   readonly providerId: string
   /** By their place in the list. */
   readonly keys: ReadonlyArray<KeyStatus>
-  /** Calls that wait for a key. */
+  /** Calls that wait for a key; of a pool that is shared, those of this process. */
   readonly waiting: number
+  /** Whether what is shared with other processes is out of reach; absent where nothing is shared. */
+  readonly degraded?: boolean
 }
 
 /**
@@ -288,12 +290,13 @@ export interface LeaseOptions {
 
 /**
  * Why there is no key: `RateLimitError` where keys are busy or rest after a rate limit, `KeyPoolExhaustedError` where all that
- * could serve are disabled, refused, out of quota or gone. `retryAfter` says when one may be ready, where that is known.
+ * could serve are disabled, refused, out of quota or gone. `retryAfter` says when one may be ready, where that is known. Of a
+ * pool that is shared by processes also `SharedStateError`, where what they share is out of reach.
  *
  * @since 0.1.0
  * @category model
  */
-export type NoKeyError = RateLimitError | KeyPoolExhaustedError
+export type NoKeyError = RateLimitError | KeyPoolExhaustedError | SharedStateError
 
 /**
  * @since 0.1.0

@@ -4,3 +4,4 @@
  * @since 0.1.0
  */
 export * as Redis from "./Redis.js"
+export * as RedisKeyPool from "./RedisKeyPool.js"
