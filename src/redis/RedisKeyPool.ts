@@ -22,13 +22,13 @@
  * @since 0.1.0
  */
 import type { Scope } from "effect"
-import { Duration, Effect, Layer, Option } from "effect"
-import type { InvalidPoolError, Service } from "../KeyPool.js"
-import * as KeyPool from "../KeyPool.js"
-import * as PoolService from "./keyPool/service.js"
-import type { Steps } from "./keyPool/steps.js"
+import type { Duration, Effect } from "effect"
+import { Layer } from "effect"
+import type { InvalidPoolError, Options as PoolOptions, Service } from "../KeyPool.js"
+import { KeyPool } from "../KeyPool.js"
+import * as Pool from "./keyPool/pool.js"
 import { steps } from "./keyPool/steps.js"
-import { Redis } from "./Redis.js"
+import type { Redis } from "./Redis.js"
 
 /**
  * The strategies of `KeyPool`, by name. One of your own cannot be: the choice is made in Redis.
@@ -37,15 +37,6 @@ import { Redis } from "./Redis.js"
  * @category model
  */
 export type Strategy = "least-loaded" | "weighted" | "round-robin" | "latency" | "random" | "failover"
-
-const strategies: Readonly<Record<Strategy, KeyPool.Strategy>> = {
-  "least-loaded": KeyPool.leastLoaded,
-  weighted: KeyPool.weighted,
-  "round-robin": KeyPool.roundRobin,
-  latency: KeyPool.latency,
-  random: KeyPool.random,
-  failover: KeyPool.failover
-}
 
 /**
  * What a pool does while Redis is away.
@@ -64,7 +55,7 @@ export type WhenAway = "fail" | { readonly share: number }
  * @since 0.1.0
  * @category model
  */
-export interface Options extends Omit<KeyPool.Options, "strategy"> {
+export interface Options extends Omit<PoolOptions, "strategy"> {
   /** @default "least-loaded" */
   readonly strategy?: Strategy
   /** How long after the end of a process the keys it held are free again, at the latest. @default "30 seconds" */
@@ -88,33 +79,7 @@ export interface Options extends Omit<KeyPool.Options, "strategy"> {
  * @category constructors
  */
 export const make = (options: Options): Effect.Effect<Service, InvalidPoolError, Redis | Scope.Scope> =>
-  makeWith(options, steps)
-
-/** With steps by another clock, for tests. */
-export const makeWith = (
-  { leaseTime, pollInterval, strategy = "least-loaded", whenAway = { share: 0.25 }, ...options }: Options,
-  steps: Steps
-): Effect.Effect<Service, InvalidPoolError, Redis | Scope.Scope> =>
-  Effect.flatMap(Redis, (redis) => {
-    const faults: Array<string> = []
-    const millis = (name: string, input: Duration.DurationInput): number => {
-      const decoded = Option.getOrElse(Option.map(Duration.decodeUnknown(input), Duration.toMillis), () => 0)
-      if (!(decoded > 0 && decoded < Infinity)) faults.push(`${name}: must be a positive and finite duration`)
-      return decoded
-    }
-    const share = whenAway === "fail" ? undefined : whenAway.share
-    if (share !== undefined && !(share > 0 && share <= 1)) faults.push("whenAway.share: must be above 0 and at most 1")
-    if (strategies[strategy] === undefined)
-      faults.push(`strategy: must be one of ${Object.keys(strategies).join(", ")}`)
-    const times = {
-      leaseTime: millis("leaseTime", leaseTime ?? "30 seconds"),
-      pollInterval: millis("pollInterval", pollInterval ?? "50 millis")
-    }
-    return PoolService.make(
-      { ...options, strategy: strategies[strategy] },
-      { redis, steps, strategy, share, faults, ...times }
-    )
-  })
+  Pool.make(options, steps)
 
 /**
  * The pool, in place of the one in memory.
@@ -122,5 +87,5 @@ export const makeWith = (
  * @since 0.1.0
  * @category layers
  */
-export const layer = (options: Options): Layer.Layer<KeyPool.KeyPool, InvalidPoolError, Redis> =>
-  Layer.scoped(KeyPool.KeyPool, make(options))
+export const layer = (options: Options): Layer.Layer<KeyPool, InvalidPoolError, Redis> =>
+  Layer.scoped(KeyPool, make(options))
