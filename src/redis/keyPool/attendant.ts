@@ -61,6 +61,8 @@ export const make = ({
   Effect.gen(function* () {
     const line = yield* Ref.make(Line.empty)
     const bell = yield* Effect.makeLatch(false)
+    /** Open but while a round is under way. */
+    const idle = yield* Effect.makeLatch(true)
     const here = crypto.randomUUID()
 
     const answered = (waiter: Waiter, exit: Exit.Exit<Grant, NoKeyError | RedisError>): Effect.Effect<boolean> =>
@@ -129,24 +131,39 @@ export const make = ({
       return next
     })
 
-    const failed = (error: RedisError): Effect.Effect<number> =>
+    const fail = (error: RedisError): Effect.Effect<void> =>
       Effect.flatMap(Ref.get(line), (now) =>
-        Effect.as(
-          Effect.forEach(Line.all(now), (waiter) => answered(waiter, Exit.fail(error)), { discard: true }),
-          Infinity
-        )
+        Effect.forEach(Line.all(now), (waiter) => answered(waiter, Exit.fail(error)), { discard: true })
+      )
+
+    const isWarned = yield* Ref.make(false)
+
+    /** That Redis is away is told elsewhere; what a script does wrong it does wrong for every call. */
+    const failed = (error: RedisError): Effect.Effect<number> =>
+      fail(error).pipe(
+        Effect.zipRight(error.reason === "script" ? Ref.getAndSet(isWarned, true) : Effect.succeed(true)),
+        Effect.flatMap((isTold) =>
+          isTold ? Effect.void : Effect.logError(`No keys for ${providerId}: ${error.message}`)
+        ),
+        Effect.as(Infinity)
       )
 
     const attend = Effect.forever(
-      Effect.flatMap(Effect.uninterruptible(Effect.zipRight(bell.close, Effect.catchAll(round, failed))), (pause) =>
-        pause === Infinity
-          ? bell.await
-          : Effect.timeoutOption(bell.await, Math.min(Math.ceil(Math.max(0, pause)), longestTimer))
+      Effect.flatMap(
+        Effect.uninterruptible(
+          Effect.zipRight(
+            Effect.zipRight(bell.close, idle.close),
+            Effect.zipLeft(Effect.catchAll(round, failed), idle.open)
+          )
+        ),
+        (pause) =>
+          pause === Infinity
+            ? bell.await
+            : Effect.timeoutOption(bell.await, Math.min(Math.ceil(Math.max(0, pause)), longestTimer))
       )
     )
-    yield* Effect.acquireRelease(Effect.void, () =>
-      failed(new RedisError({ reason: "connection", script: "key pool: acquire", detail: "the pool is closed" }))
-    )
+    const closed = new RedisError({ reason: "connection", script: "key pool: acquire", detail: "the pool is closed" })
+    yield* Effect.addFinalizer(() => Effect.zipRight(Ref.update(line, Line.closed), fail(closed)))
     yield* Effect.forkScoped(attend)
 
     const ring = Effect.flatMap(Ref.get(line), (now) => (Line.size(now) === 0 ? Effect.void : bell.open))
@@ -167,13 +184,16 @@ export const make = ({
         )
       )
 
-    /** Who goes leaves the line, or gives back what it got in the same moment. */
+    /**
+     * Who goes leaves the line, or gives back what it got in the same moment. It goes when the round is over that may ask for it
+     * just now, so that no key is in its hands any more.
+     */
     const leave = (waiter: Waiter): Effect.Effect<void> =>
       Effect.flatMap(
         Ref.modify(line, (now) => Line.leave(now, waiter)),
         (isThere) =>
           isThere
-            ? Effect.void
+            ? idle.await
             : Effect.matchEffect(Deferred.await(waiter.answer), {
                 onSuccess: (grant) => Effect.zipRight(ledger.withdraw(grant), ring),
                 onFailure: () => Effect.void
@@ -186,7 +206,7 @@ export const make = ({
       take: (options, interruptibly) =>
         Effect.flatMap(join(options), (waiter) =>
           Effect.zipRight(
-            bell.open,
+            Effect.flatMap(Ref.get(line), ({ isClosed }) => (isClosed ? fail(closed) : bell.open)),
             Effect.onInterrupt(interruptibly(Deferred.await(waiter.answer)), () => leave(waiter))
           )
         )

@@ -21,9 +21,11 @@ export interface Line {
   readonly tickets: number
   /** How many of these have been asked for at least once. */
   readonly asked: number
+  /** Whether nobody serves it any more. */
+  readonly isClosed: boolean
 }
 
-export const empty: Line = { waiters: SortedMap.empty(Order.number), tickets: 0, asked: 0 }
+export const empty: Line = { waiters: SortedMap.empty(Order.number), tickets: 0, asked: 0, isClosed: false }
 
 export const size = (line: Line): number => SortedMap.size(line.waiters)
 
@@ -41,6 +43,8 @@ export const leave = (line: Line, waiter: Waiter): readonly [boolean, Line] =>
 
 /** All have been asked for who are there. */
 export const asked = (line: Line): Line => ({ ...line, asked: line.tickets })
+
+export const closed = (line: Line): Line => ({ ...line, isClosed: true })
 
 export const all = (line: Line): ReadonlyArray<Waiter> => Array.from(SortedMap.values(line.waiters))
 

@@ -61,7 +61,7 @@ export const make = (
     yield* Effect.ignore(shared.register)
 
     const heartbeat = Effect.zipRight(Effect.ignore(Effect.flatMap(ledger.report, spare.learn)), attendant.ring)
-    yield* Effect.forkScoped(Effect.forever(Effect.zipRight(heartbeat, Effect.sleep(leaseTime / 3))))
+    yield* Effect.forkScoped(Effect.forever(Effect.zipRight(heartbeat, Effect.sleep(Math.min(leaseTime / 3, 60_000)))))
     yield* Effect.forkScoped(
       redis.changes.pipe(
         Stream.drop(1),
