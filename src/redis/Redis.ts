@@ -151,7 +151,7 @@ const terms = (options: CommonOptions) => {
   }
 }
 
-const canary = script({
+const writes = script({
   name: "probe",
   // A Redis that cannot write is of no use.
   lua: `redis.call("SET", KEYS[1], "1", "PX", 1000) return 1`,
@@ -190,7 +190,7 @@ const over = (connection: Connection.Connection, options: CommonOptions): Effect
     }
 
     const availability = yield* Availabilities.make({
-      probe: send(canary, [key("probe", "0", "canary")], []),
+      probe: send(writes, [key("probe", "0", "written")], []),
       lost: connection.lost,
       probeInterval
     })

@@ -4,7 +4,7 @@
  * for all who wait, and as soon as this process itself gave one back or a key is known to be ready.
  */
 import type { Scope } from "effect"
-import { Array, Deferred, Duration, Effect, Exit, Random, Ref } from "effect"
+import { Array, Cause, Deferred, Duration, Effect, Exit, Option, Random, Ref } from "effect"
 import * as Monotonic from "../../internal/monotonic.js"
 import { denial } from "../../internal/poolStatus.js"
 import type { LeaseOptions, NoKeyError } from "../../KeyPool.js"
@@ -49,6 +49,10 @@ const calm = 1000
 const longestTimer = 2 ** 31 - 1
 
 const isGrant = (answer: Answer): answer is Extract<Answer, { readonly key: string }> => "key" in answer
+
+/** Those who wait must hear of a fault of this module too: nobody else will answer them. */
+const unexpected = (cause: Cause.Cause<unknown>): RedisError =>
+  new RedisError({ reason: "script", script: "key pool: acquire", detail: Cause.pretty(cause) })
 
 export const make = ({
   ledger,
@@ -153,7 +157,12 @@ export const make = ({
         Effect.uninterruptible(
           Effect.zipRight(
             Effect.zipRight(bell.close, idle.close),
-            Effect.zipLeft(Effect.catchAll(round, failed), idle.open)
+            Effect.zipLeft(
+              Effect.catchAllCause(round, (cause) =>
+                failed(Option.getOrElse(Cause.failureOption(cause), () => unexpected(cause)))
+              ),
+              idle.open
+            )
           )
         ),
         (pause) =>
