@@ -1,9 +1,12 @@
 import { describe, expect, it } from "@effect/vitest"
 import { Deferred, Duration, Effect, Fiber, Ref } from "effect"
+import { Cluster } from "ioredis"
 import * as KeyPool from "../../src/KeyPool.js"
 import * as LLMError from "../../src/LLMError.js"
+import * as Redis from "../../src/redis/Redis.js"
+import * as RedisKeyPool from "../../src/redis/RedisKeyPool.js"
 import { acquire, ids, inFlight, key, pool, settleAll } from "../support/redisPool.js"
-import { redisServer } from "../support/redisServer.js"
+import { redisCluster, redisServer } from "../support/redisServer.js"
 
 const { Neutral, OutOfQuota, RateLimited, Refused, Served } = KeyPool.Verdict
 
@@ -164,6 +167,31 @@ describe("what processes share", () => {
       expect(ids(yield* acquire(one, 2))).toEqual(["c", "c"])
       yield* settleAll(yield* acquire(one, 1), OutOfQuota({}))
       expect((yield* two.status).keys[2]).toMatchObject({ state: { reason: "out-of-quota" }, halfOpen: true })
+    })
+  )
+})
+
+describe("a cluster", () => {
+  it.scopedLive("has all of a pool in one slot", () =>
+    Effect.gen(function* () {
+      const server = yield* redisCluster
+      const cluster = yield* Effect.acquireRelease(
+        Effect.sync(() => new Cluster([{ host: "127.0.0.1", port: server.port }], { enableOfflineQueue: false })),
+        (cluster) => Effect.sync(() => cluster.disconnect())
+      )
+      yield* Effect.async<void>((resume) => void cluster.once("ready", () => resume(Effect.void)))
+      const redis = yield* Redis.fromClient(cluster)
+      expect(yield* redis.status).toBe("up")
+      const self = yield* Effect.provideService(
+        RedisKeyPool.make({
+          providerId: "test",
+          keys: [key("a", { quotaGroup: "g", requestsPerSecond: 9 }), key("b")]
+        }),
+        Redis.Redis,
+        redis
+      )
+      yield* settleAll(yield* acquire(self, 2), RateLimited({}))
+      expect((yield* self.status).keys.map(({ rateLimited }) => rateLimited)).toEqual([1, 1])
     })
   )
 })

@@ -5,7 +5,10 @@ import { Redis as Client } from "ioredis"
 import type { ChildProcess } from "node:child_process"
 import { spawn } from "node:child_process"
 import { once } from "node:events"
+import { mkdtemp, rm } from "node:fs/promises"
 import { createServer } from "node:net"
+import { tmpdir } from "node:os"
+import { join } from "node:path"
 
 export interface RedisServer {
   readonly url: string
@@ -38,11 +41,11 @@ const freePort = Effect.promise(
     })
 )
 
-const spawned = (port: number): Effect.Effect<ChildProcess> =>
+const spawned = (port: number, settings: ReadonlyArray<string>): Effect.Effect<ChildProcess> =>
   Effect.async((resume) => {
     const child = spawn(
       "redis-server",
-      ["--port", String(port), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no"],
+      ["--port", String(port), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no", ...settings],
       {
         stdio: "ignore"
       }
@@ -59,35 +62,53 @@ const killed = (child: ChildProcess): Effect.Effect<void> =>
     await exited
   })
 
-export const redisServer: Effect.Effect<RedisServer, never, Scope.Scope> = Effect.gen(function* () {
-  const port = yield* freePort
-  const ref = yield* Effect.acquireRelease(Effect.flatMap(spawned(port), Ref.make), (ref) =>
-    Effect.flatMap(Ref.get(ref), killed)
+const make = (settings: ReadonlyArray<string>): Effect.Effect<RedisServer, never, Scope.Scope> =>
+  Effect.gen(function* () {
+    const port = yield* freePort
+    const ref = yield* Effect.acquireRelease(Effect.flatMap(spawned(port, settings), Ref.make), (ref) =>
+      Effect.flatMap(Ref.get(ref), killed)
+    )
+    const client = yield* Effect.acquireRelease(
+      Effect.sync(() => {
+        const client = new Client({ port, host: "127.0.0.1", retryStrategy: () => 10, maxRetriesPerRequest: null })
+        client.on("error", () => undefined)
+        return client
+      }),
+      (client) => Effect.sync(() => client.disconnect())
+    )
+    const answers = Effect.retry(
+      Effect.tryPromise(() => client.ping()),
+      { schedule: Schedule.spaced("10 millis"), times: 500 }
+    ).pipe(Effect.orDie, Effect.asVoid)
+    yield* answers
+    const signal = (name: NodeJS.Signals) => Effect.map(Ref.get(ref), (child) => void child.kill(name))
+    return {
+      url: `redis://127.0.0.1:${port}`,
+      port,
+      client,
+      kill: Effect.flatMap(Ref.get(ref), killed),
+      start: Effect.zipRight(
+        Effect.flatMap(spawned(port, settings), (child) => Ref.set(ref, child)),
+        answers
+      ),
+      freeze: signal("SIGSTOP"),
+      thaw: signal("SIGCONT")
+    }
+  })
+
+export const redisServer: Effect.Effect<RedisServer, never, Scope.Scope> = make([])
+
+/** A cluster of one node, which keeps its rules: a script may use no keys but those of one slot. */
+export const redisCluster: Effect.Effect<RedisServer, never, Scope.Scope> = Effect.gen(function* () {
+  const folder = yield* Effect.acquireRelease(
+    Effect.promise(() => mkdtemp(join(tmpdir(), "effect-llm-"))),
+    (folder) => Effect.promise(() => rm(folder, { recursive: true, force: true }))
   )
-  const client = yield* Effect.acquireRelease(
-    Effect.sync(() => {
-      const client = new Client({ port, host: "127.0.0.1", retryStrategy: () => 10, maxRetriesPerRequest: null })
-      client.on("error", () => undefined)
-      return client
-    }),
-    (client) => Effect.sync(() => client.disconnect())
+  const server = yield* make(["--cluster-enabled", "yes", "--cluster-announce-ip", "127.0.0.1", "--dir", folder])
+  yield* Effect.promise(() => server.client.call("CLUSTER", "ADDSLOTSRANGE", "0", "16383"))
+  yield* Effect.repeat(
+    Effect.promise(() => server.client.call("CLUSTER", "INFO")),
+    { until: (info) => String(info).includes("cluster_state:ok"), schedule: Schedule.spaced("20 millis") }
   )
-  const answers = Effect.retry(
-    Effect.tryPromise(() => client.ping()),
-    { schedule: Schedule.spaced("10 millis"), times: 500 }
-  ).pipe(Effect.orDie, Effect.asVoid)
-  yield* answers
-  const signal = (name: NodeJS.Signals) => Effect.map(Ref.get(ref), (child) => void child.kill(name))
-  return {
-    url: `redis://127.0.0.1:${port}`,
-    port,
-    client,
-    kill: Effect.flatMap(Ref.get(ref), killed),
-    start: Effect.zipRight(
-      Effect.flatMap(spawned(port), (child) => Ref.set(ref, child)),
-      answers
-    ),
-    freeze: signal("SIGSTOP"),
-    thaw: signal("SIGCONT")
-  }
+  return server
 })
