@@ -142,14 +142,11 @@ export interface Options extends CommonOptions {
   readonly ioredis?: RedisOptions
 }
 
-const terms = (options: CommonOptions) => {
-  const probeInterval = Duration.decode(options.probeInterval ?? "1 second")
-  return {
-    prefix: options.prefix ?? "effect-llm:",
-    timeout: Duration.toMillis(options.timeout ?? "1 second"),
-    probeInterval
-  }
-}
+/** A timer that was set to more than this would go off at once. */
+const longestTimer = 2 ** 31 - 1
+
+const millis = (timeout: Duration.DurationInput = "1 second"): number =>
+  Math.min(Duration.toMillis(timeout), longestTimer)
 
 const writes = script({
   name: "probe",
@@ -160,7 +157,8 @@ const writes = script({
 
 const over = (connection: Connection.Connection, options: CommonOptions): Effect.Effect<Service, never, Scope.Scope> =>
   Effect.gen(function* () {
-    const { prefix, probeInterval, timeout } = terms(options)
+    const { prefix = "effect-llm:", probeInterval = "1 second" } = options
+    const timeout = millis(options.timeout)
     const key: Service["key"] = (kind, name, part) => `${prefix}{${kind}:${name.replace(/[{}]/g, "_")}}:${part}`
 
     const send = <A>(script: Script<A>, keys: ReadonlyArray<string>, args: ReadonlyArray<string | number>) => {
@@ -192,7 +190,7 @@ const over = (connection: Connection.Connection, options: CommonOptions): Effect
     const availability = yield* Availabilities.make({
       probe: send(writes, [key("probe", "0", "written")], []),
       lost: connection.lost,
-      probeInterval
+      probeInterval: Duration.decode(probeInterval)
     })
 
     return {
@@ -218,9 +216,8 @@ const over = (connection: Connection.Connection, options: CommonOptions): Effect
  * @category constructors
  */
 export const make = (options: Options = {}): Effect.Effect<Service, never, Scope.Scope> =>
-  Effect.flatMap(
-    Connection.open(options.url, options.ioredis ?? {}, Duration.toMillis(options.timeout ?? "1 second")),
-    (connection) => over(connection, options)
+  Effect.flatMap(Connection.open(options.url, options.ioredis ?? {}, millis(options.timeout)), (connection) =>
+    over(connection, options)
   )
 
 /**

@@ -83,7 +83,7 @@ const unheard = (): void => undefined
 const ours = (options: RedisOptions, timeout: number): RedisOptions => ({
   connectTimeout: timeout,
   // A connection that has gone silent is given up for a new one.
-  socketTimeout: 3 * timeout,
+  socketTimeout: Math.min(3 * timeout, 2 ** 31 - 1),
   retryStrategy: (times) => Math.min(50 * 2 ** Math.min(times, 10), 1000),
   // The node is no longer the one that takes writes: the next connection may find the one that does.
   reconnectOnError: (error) => error.message.startsWith("READONLY"),

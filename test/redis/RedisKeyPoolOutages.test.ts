@@ -102,7 +102,9 @@ describe("a Redis that is killed", () => {
         yield* becomes(redis, "up")
         // It has forgotten everything, and learns of the calls in flight that it gave keys to.
         yield* eventually(Effect.map(inFlight(self), (calls) => calls === 2))
-        expect((yield* self.status).degraded).toBe(false)
+        const after = yield* self.status
+        expect(after.degraded).toBe(false)
+        expect(after.keys.map(({ state }) => state._tag)).toEqual(["Ready", "Ready", "Disabled", "Cooling"])
         yield* settleAll([...others, ...during], Neutral())
         expect(yield* inFlight(self)).toBe(0)
         expect(ids(yield* acquire(self, 2)).length).toBe(2)

@@ -238,6 +238,9 @@ local function configured(key, settings)
   key.group = settings.quotaGroup
 end
 
+local resting = {}
+for _, key in ipairs(request.resting) do resting[key.key] = key end
+
 for _, settings in ipairs(request.keys) do
   local key = keyOf(settings.id)
   if not key then
@@ -248,6 +251,11 @@ for _, settings in ipairs(request.keys) do
       disabled = false, restUntil = 0, reason = "resting", restedAt = -1, strikes = 0, isAway = false
     }
     keys[settings.id] = key
+    local known = resting[settings.id]
+    if known then
+      key.disabled = known.disabled
+      key.restUntil = known.rest > 0 and now + known.rest or 0
+    end
   end
   configured(key, settings)
   put(settings.id, key)

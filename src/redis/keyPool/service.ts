@@ -52,9 +52,18 @@ export const make = (
     const { maxWait, ...remedies } = settings.value
     const roster = yield* Ref.make(admitted.value)
     const keys = Ref.get(roster)
-    const shared = Sharing.make({ redis, steps, providerId, strategy, leaseTime, remedies: finiteAll(remedies), keys })
-    const ledger = yield* Ledgers.make(shared)
     const spare = yield* Spares.make(options, admitted.value, share ?? 1)
+    const shared = Sharing.make({
+      redis,
+      steps,
+      providerId,
+      strategy,
+      leaseTime,
+      remedies: finiteAll(remedies),
+      keys,
+      resting: spare.resting
+    })
+    const ledger = yield* Ledgers.make(shared)
     const attendant = yield* Attendants.make({ redis, shared, ledger, providerId, maxWait, pollInterval })
 
     // A Redis that is away now learns of the keys by the first step that does not find them.
@@ -69,24 +78,34 @@ export const make = (
       )
     )
 
-    const leaseOf = (grant: Grant): Effect.Effect<Lease, InvalidPoolError> =>
-      Effect.flatMap(keys, (keys) => {
-        const key = keys.find(({ id }) => id === grant.key)
-        // It was removed between the question and the answer.
-        if (key === undefined) return Effect.zipRight(ledger.withdraw(grant), Effect.fail(invalid([])))
-        let isOver = false
-        return Effect.succeed({
-          key,
-          settle: (verdict) =>
-            Effect.uninterruptible(
-              Effect.suspend(() => {
-                if (isOver) return Effect.void
-                isOver = true
-                return Effect.zipRight(ledger.end(grant, verdict), attendant.ring)
-              })
-            )
+    const leaseOf = (grant: Grant, key: ApiKey): Lease => {
+      let isOver = false
+      return {
+        key,
+        settle: (verdict) =>
+          Effect.uninterruptible(
+            Effect.suspend(() => {
+              if (isOver) return Effect.void
+              isOver = true
+              return Effect.zipRight(ledger.end(grant, verdict), attendant.ring)
+            })
+          )
+      }
+    }
+
+    /** A key of the pool that is shared; none where this process has removed it between the question and the answer. */
+    const sharedLease = (
+      options: LeaseOptions | undefined,
+      interruptibly: Interruptibly
+    ): Effect.Effect<Option.Option<Lease>, NoKeyError | RedisError> =>
+      Effect.flatMap(attendant.take(options, interruptibly), (grant) =>
+        Effect.flatMap(keys, (keys) => {
+          const key = keys.find(({ id }) => id === grant.key)
+          return key === undefined
+            ? Effect.as(ledger.withdraw(grant), Option.none())
+            : Effect.succeedSome(leaseOf(grant, key))
         })
-      })
+      )
 
     /** A key of the pool of this process alone. Its scope is closed where the call gets none, and else never. */
     const spareLease = (options: LeaseOptions, interruptibly: Interruptibly): Effect.Effect<Lease, NoKeyError> =>
@@ -123,12 +142,13 @@ export const make = (
     ): Effect.Effect<Lease, NoKeyError> =>
       Effect.flatMap(Effect.clock, (clock) => {
         const startedAt = Monotonic.now(clock)
-        return attendant.take(options, interruptibly).pipe(
-          Effect.flatMap(leaseOf),
-          Effect.catchTags({
-            RedisError: (error) => withoutRedis(error, options, Monotonic.now(clock) - startedAt, interruptibly),
-            InvalidPoolError: () => obtain(options, interruptibly)
-          })
+        return sharedLease(options, interruptibly).pipe(
+          Effect.flatMap(
+            Option.match({ onNone: () => obtain(options, interruptibly), onSome: (lease) => Effect.succeed(lease) })
+          ),
+          Effect.catchTag("RedisError", (error) =>
+            withoutRedis(error, options, Monotonic.now(clock) - startedAt, interruptibly)
+          )
         )
       })
 

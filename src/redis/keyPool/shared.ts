@@ -28,18 +28,20 @@ interface Terms {
   readonly remedies: Remedies
   /** The keys of this process. */
   readonly keys: Effect.Effect<ReadonlyArray<ApiKey>>
+  /** Which of them did not speak when Redis was last heard of: it is told where it has forgotten. */
+  readonly resting: Effect.Effect<ReadonlyArray<Resting>>
 }
 
 const seeds = Random.nextIntBetween(0, 2 ** 31 - 1)
 
-export const make = ({ keys, leaseTime, providerId, redis, remedies, steps, strategy }: Terms): Shared => {
+export const make = ({ keys, leaseTime, providerId, redis, remedies, resting, steps, strategy }: Terms): Shared => {
   const names = [redis.key("pool", providerId, "state"), redis.key("pool", providerId, "leases")]
 
   const run = <R extends Request, A>(step: Step<R, A>, request: (seed: number) => R): Effect.Effect<A, RedisError> =>
     Effect.flatMap(seeds, (seed) => redis.run(step.script, names, step.args(request(seed))))
 
-  const register = Effect.flatMap(keys, (keys) =>
-    run(steps.register, (seed) => ({ seed, keys: keys.map(({ value: _, ...settings }) => settings) }))
+  const register = Effect.flatMap(Effect.zip(keys, resting), ([keys, resting]) =>
+    run(steps.register, (seed) => ({ seed, keys: keys.map(({ value: _, ...settings }) => settings), resting }))
   )
 
   const known = <R extends Request, A>(

@@ -101,6 +101,8 @@ export interface RegisterRequest extends Request {
     readonly requestsPerSecond?: number
     readonly quotaGroup?: string
   }>
+  /** How those of them were that Redis has forgotten. */
+  readonly resting: ReadonlyArray<Resting>
 }
 
 export interface SettleRequest extends Request {
