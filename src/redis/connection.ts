@@ -54,7 +54,8 @@ const refused = (error: unknown): NoReply => {
 export const reply = <A>(ask: () => Promise<A>, timeout: number): Effect.Effect<A, NoReply> =>
   Effect.async((resume) => {
     const late: NoReply = { reason: "timeout", code: "", detail: `no reply within ${timeout} ms` }
-    const timer = setTimeout(() => resume(Effect.fail(late)), timeout)
+    // A process that was busy itself for so long must first read what has come meanwhile, which is what it does in between.
+    const timer = setTimeout(() => setImmediate(() => resume(Effect.fail(late))), timeout)
     const answered = (exit: Effect.Effect<A, NoReply>) => {
       clearTimeout(timer)
       resume(exit)

@@ -208,7 +208,7 @@ describe("waiting", () => {
       expect((yield* two.status).waiting).toBe(1)
       yield* held.settle(Neutral())
       const [took] = yield* Effect.timed(Fiber.join(waiting))
-      expect(Duration.toMillis(took)).toBeLessThan(150)
+      expect(Duration.toMillis(took)).toBeLessThan(1000)
     })
   )
 
@@ -248,7 +248,7 @@ describe("waiting", () => {
       const [took, error] = yield* Effect.timed(Effect.flip(self.acquire({ maxWait: "80 millis" })))
       expect(error._tag).toBe("RateLimitError")
       expect(Duration.toMillis(took)).toBeGreaterThanOrEqual(75)
-      expect(Duration.toMillis(took)).toBeLessThan(250)
+      expect(Duration.toMillis(took)).toBeLessThan(1000)
       const inVain = yield* Effect.fork(Effect.flip(self.acquire()))
       yield* Effect.sleep("20 millis")
       yield* self.disable("a")
@@ -256,23 +256,33 @@ describe("waiting", () => {
     })
   )
 
-  it.scopedLive("no lease outlives its call, whenever that is interrupted", () =>
+  it.scopedLive("no lease outlives its call, whenever that is interrupted, and no cap is exceeded", () =>
     Effect.gen(function* () {
       const server = yield* redisServer
       // Leases that are lost would not come back before the test is over.
       const keys = [key("a", { maxConcurrency: 2 }), key("b", { maxConcurrency: 1 })]
       const options = { leaseTime: "1 minute", pollInterval: "3 millis" } as const
       const pools = yield* Effect.all([pool(server, keys, options), pool(server, keys, options)])
+      const inUse = new Map<string, number>()
+      const most = new Map<string, number>()
       const random = (below: number) => Math.floor(Math.random() * below)
       const call = Effect.suspend(() => {
         const self = pools[random(2)] ?? pools[0]
-        const use = Effect.sleep(Duration.millis(random(4)))
+        const use = (id: string) =>
+          Effect.ensuring(
+            Effect.suspend(() => {
+              inUse.set(id, (inUse.get(id) ?? 0) + 1)
+              most.set(id, Math.max(most.get(id) ?? 0, inUse.get(id) ?? 0))
+              return Effect.sleep(Duration.millis(random(4)))
+            }),
+            Effect.sync(() => inUse.set(id, (inUse.get(id) ?? 0) - 1))
+          )
         const held =
           random(2) === 0
-            ? self.withKey(() => use)
+            ? self.withKey(({ id }) => use(id))
             : Effect.acquireUseRelease(
                 self.acquire(),
-                () => use,
+                ({ key }) => use(key.id),
                 ({ settle }) => settle(Neutral())
               )
         return Effect.flatMap(Effect.fork(held), (fiber) =>
@@ -288,6 +298,12 @@ describe("waiting", () => {
         expect(yield* Effect.all(pools.map(inFlight))).toEqual([0, 0])
         expect((yield* pools[0].status).waiting).toBe(0)
       }
+      expect(most).toEqual(
+        new Map([
+          ["a", 2],
+          ["b", 1]
+        ])
+      )
     })
   )
 

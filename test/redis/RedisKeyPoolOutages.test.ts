@@ -62,7 +62,7 @@ describe("a process that is killed", () => {
       yield* Effect.sync(() => child.kill("SIGKILL"))
       const [took, taken] = yield* Effect.timed(Fiber.join(waiting))
       expect(ids(taken)).toEqual(["a", "a"])
-      expect(Duration.toMillis(took)).toBeLessThan(600)
+      expect(Duration.toMillis(took)).toBeLessThan(1500)
       yield* settleAll(taken, Neutral())
       expect(yield* inFlight(self)).toBe(0)
     })
@@ -75,7 +75,10 @@ describe("a Redis that is killed", () => {
       Effect.gen(function* () {
         const server = yield* redisServer
         const keys = [key("a", { maxConcurrency: 8 }), key("b", { maxConcurrency: 2 }), key("c"), key("d")]
-        const { pool: self, redis } = yield* processOf(server, keys, { whenAway: { share: 0.25 } })
+        const { pool: self, redis } = yield* processOf(server, keys, {
+          leaseTime: "300 millis",
+          whenAway: { share: 0.25 }
+        })
         yield* self.disable("c")
         yield* self.rest("d", "1 minute")
         const before = yield* acquire(self, 3)
@@ -124,11 +127,9 @@ describe("a Redis that is killed", () => {
         yield* server.kill
         const error = yield* Fiber.join(waiting)
         expect(error).toMatchObject({ _tag: "SharedStateError", provider: "test", reason: "connection" })
-        for (let call = 0; call < 10; call++) {
-          const [took, error] = yield* Effect.timed(Effect.flip(self.acquire()))
-          expect(error._tag).toBe("SharedStateError")
-          expect(Duration.toMillis(took)).toBeLessThan(50)
-        }
+        const [took, errors] = yield* Effect.timed(Effect.replicateEffect(Effect.flip(self.acquire()), 20))
+        expect(errors.every(({ _tag }) => _tag === "SharedStateError")).toBe(true)
+        expect(Duration.toMillis(took)).toBeLessThan(1000)
         yield* held.settle(Neutral())
         yield* server.start
         yield* becomes(redis, "up")
@@ -170,10 +171,10 @@ describe("a Redis that hangs", () => {
         const calls = yield* Effect.forEach([1, 2, 3], () => Effect.fork(Effect.timed(Effect.flip(self.acquire()))))
         for (const [took, error] of yield* Effect.forEach(calls, Fiber.join)) {
           expect(error._tag).toBe("SharedStateError")
-          expect(Duration.toMillis(took)).toBeLessThan(500)
+          expect(Duration.toMillis(took)).toBeLessThan(1500)
         }
-        const [took] = yield* Effect.timed(Effect.flip(self.acquire()))
-        expect(Duration.toMillis(took)).toBeLessThan(50)
+        const [took] = yield* Effect.timed(Effect.replicateEffect(Effect.flip(self.acquire()), 20))
+        expect(Duration.toMillis(took)).toBeLessThan(1000)
         yield* server.thaw
         yield* becomes(redis, "up")
         // The lease that was granted when nobody listened any more would else last for a minute.
@@ -181,7 +182,7 @@ describe("a Redis that hangs", () => {
         const lease = yield* self.acquire()
         yield* server.freeze
         const [settling] = yield* Effect.timed(lease.settle(Neutral()))
-        expect(Duration.toMillis(settling)).toBeLessThan(500)
+        expect(Duration.toMillis(settling)).toBeLessThan(1500)
         yield* server.thaw
         yield* eventually(Effect.map(leases(server), (count) => count === 0))
       })
@@ -195,10 +196,10 @@ describe("a Redis that hangs", () => {
         const self = yield* pool(server, [key("a", { maxConcurrency: 4 })])
         yield* server.freeze
         const [took] = yield* Effect.timed(self.acquire())
-        expect(Duration.toMillis(took)).toBeLessThan(500)
-        const [next, error] = yield* Effect.timed(Effect.flip(self.acquire(atOnce)))
-        expect(error._tag).toBe("RateLimitError")
-        expect(Duration.toMillis(next)).toBeLessThan(50)
+        expect(Duration.toMillis(took)).toBeLessThan(1500)
+        const [next, errors] = yield* Effect.timed(Effect.replicateEffect(Effect.flip(self.acquire(atOnce)), 20))
+        expect(errors.every(({ _tag }) => _tag === "RateLimitError")).toBe(true)
+        expect(Duration.toMillis(next)).toBeLessThan(1000)
       })
     )
   )

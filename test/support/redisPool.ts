@@ -11,15 +11,15 @@ export interface Process {
   readonly pool: KeyPool.Service
 }
 
-/** A pool with a connection of its own, and every time so short that a test need not wait. */
+/** A pool with a connection of its own, and times so short that a test need not wait long. */
 export const process = (
   server: RedisServer,
   keys: ReadonlyArray<KeyPool.KeyInput>,
   options: Partial<RedisKeyPool.Options> = {}
 ): Effect.Effect<Process, KeyPool.InvalidPoolError, Scope.Scope> =>
   Effect.gen(function* () {
-    const redis = yield* Redis.make({ url: server.url, timeout: "200 millis", probeInterval: "50 millis" })
-    const all = { providerId: "test", keys, leaseTime: "300 millis", pollInterval: "10 millis", ...options } as const
+    const redis = yield* Redis.make({ url: server.url, timeout: "400 millis", probeInterval: "50 millis" })
+    const all = { providerId: "test", keys, leaseTime: "3 seconds", pollInterval: "10 millis", ...options } as const
     return { redis, pool: yield* Effect.provideService(RedisKeyPool.make(all), Redis.Redis, redis) }
   })
 

@@ -5,6 +5,7 @@ import type { Verdict } from "../../KeyPool.js"
 import type { Script } from "../Redis.js"
 import * as Redis from "../Redis.js"
 import * as Lua from "./lua.js"
+import { redisTime } from "./luaKeys.js"
 
 /** What one call asks for. */
 export interface Wish {
@@ -160,4 +161,4 @@ export const make = (clock: string): Steps => {
 }
 
 /** By Redis's own clock. */
-export const steps: Steps = make(Lua.redisTime)
+export const steps: Steps = make(redisTime)
