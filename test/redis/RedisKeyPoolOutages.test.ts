@@ -167,6 +167,8 @@ describe("a Redis that hangs", () => {
         const server = yield* redisServer
         const options = { leaseTime: "1 minute", whenAway: "fail" } as const
         const { pool: self, redis } = yield* processOf(server, [key("a", { maxConcurrency: 1 })], options)
+        // Redis knows the scripts: what is sent while it hangs will be done.
+        yield* self.withKey(() => Effect.void)
         yield* server.freeze
         const calls = yield* Effect.forEach([1, 2, 3], () => Effect.fork(Effect.timed(Effect.flip(self.acquire()))))
         for (const [took, error] of yield* Effect.forEach(calls, Fiber.join)) {
