@@ -1,11 +1,24 @@
-import { defineConfig } from "vitest/config"
+import { spawnSync } from "node:child_process"
+import { defaultExclude, defineConfig } from "vitest/config"
+
+/** What some tests need beside Node. */
+const programs = [{ program: "redis-server", tests: "test/redis/**", install: "apt-get install redis-server" }]
+
+/** A machine without such a program passes the rest and is told so; where everything must be tested, it fails. */
+const missing = programs.filter(({ program }) => spawnSync("which", [program]).status !== 0)
+for (const { install, program, tests } of missing) {
+  const notice = `${program} is not installed: ${tests} is left out (${install}).`
+  if (process.env["TEST_EVERYTHING"] !== undefined) throw new Error(notice)
+  console.warn(notice)
+}
 
 export default defineConfig({
   test: {
     include: ["test/**/*.test.ts"],
+    exclude: [...defaultExclude, ...missing.map(({ tests }) => tests)],
     testTimeout: 20_000,
-    // The modules are loaded once a worker instead of once a file: half of the time. No test keeps anything in them,
-    // and none uses `layer` of @effect/vitest: it would change `it` for all files that come after.
+    // The modules are loaded once a worker instead of once a file: half of the time. No test keeps anything in them, and
+    // none uses `layer` of @effect/vitest: it would change `it` for all files that come after.
     isolate: false
   }
 })

@@ -35,7 +35,13 @@ import type { Strategy } from "./keyPool/strategy.js"
 import { leastLoaded } from "./keyPool/strategy.js"
 import type { Verdict } from "./keyPool/verdict.js"
 import { verdictOf } from "./keyPool/verdict.js"
-import type { InvalidRequestError, KeyPoolExhaustedError, RateLimitError, UnsupportedError } from "./LLMError.js"
+import type {
+  InvalidRequestError,
+  KeyPoolExhaustedError,
+  RateLimitError,
+  SharedStateError,
+  UnsupportedError
+} from "./LLMError.js"
 import type { ProviderClient } from "./ProviderClient.js"
 
 export * from "./keyPool/status.js"
@@ -74,12 +80,13 @@ export interface LeaseOptions {
 
 /**
  * Why there is no key: `RateLimitError` where keys are busy or rest after a rate limit, `KeyPoolExhaustedError` where all that
- * could serve are disabled, refused, out of quota or gone. `retryAfter` says when one may be ready, where that is known.
+ * could serve are disabled, refused, out of quota or gone. `retryAfter` says when one may be ready, where that is known. Of a
+ * pool that is shared by processes also `SharedStateError`, where what they share is out of reach.
  *
  * @since 0.1.0
  * @category model
  */
-export type NoKeyError = RateLimitError | KeyPoolExhaustedError
+export type NoKeyError = RateLimitError | KeyPoolExhaustedError | SharedStateError
 
 /**
  * A pool: keys are taken for a call and given back with what the call says of them.

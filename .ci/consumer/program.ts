@@ -17,6 +17,7 @@ import {
 import * as RetryModule from "effect-llm/Retry"
 import { PersistenceStore } from "effect-llm/persistence"
 import { Prices } from "effect-llm/prices"
+import { Redis, RedisKeyPool } from "effect-llm/redis"
 import { SimulatedProvider, TestLLM } from "effect-llm/testing"
 import { GptTokenizer } from "effect-llm/tokenizer"
 import { ZhipuClient } from "effect-llm/zhipu"
@@ -61,6 +62,12 @@ const signed = Effect.gen(function* () {
   )
   yield* ask.pipe(Effect.provide(zhipu), Effect.provide(NodeHttpClient.layerUndici))
 }).pipe(Effect.scoped)
+
+/** What many processes share; it is not built, for there need be no Redis. */
+export const shared: Layer.Layer<KeyPool.KeyPool, KeyPool.InvalidPoolError> = RedisKeyPool.layer({
+  providerId: "openai",
+  keys: [{ key: "sk-one", maxConcurrency: 8 }]
+}).pipe(Layer.provide(Redis.layer({ url: "redis://localhost:6379" })))
 
 /** Paid for once, at the prices of a package, and kept in a store of Effect's. */
 const kept = Effect.gen(function* () {

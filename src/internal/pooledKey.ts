@@ -247,7 +247,9 @@ const averaged = (key: PooledKey, sample: number, measuredAt: number): number =>
     : sample + (key.latency - sample) * Math.exp(key.measuredAt - measuredAt)
 
 /** A Retry-After of nothing says nothing. */
-const wait = (verdict: Extract<Verdict, { readonly _tag: "RateLimited" | "OutOfQuota" }>): number | undefined => {
+export const wait = (
+  verdict: Extract<Verdict, { readonly _tag: "RateLimited" | "OutOfQuota" }>
+): number | undefined => {
   const millis = verdict.retryAfter === undefined ? 0 : toMillis(verdict.retryAfter)
   return millis > 0 ? millis : undefined
 }

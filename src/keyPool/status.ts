@@ -70,6 +70,8 @@ export interface PoolStatus {
   readonly providerId: string
   /** By their place in the list. */
   readonly keys: ReadonlyArray<KeyStatus>
-  /** Calls that wait for a key. */
+  /** Calls that wait for a key; of a pool that is shared, those of this process. */
   readonly waiting: number
+  /** Whether what is shared with other processes is out of reach; absent where nothing is shared. */
+  readonly degraded?: boolean
 }

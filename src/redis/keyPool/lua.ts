@@ -1,0 +1,253 @@
+/** The steps of a pool in Lua. */
+import { health, keys } from "./luaKeys.js"
+
+/** Makes the keys known, or changes what is known of them to what their processes say now. */
+export const register = `${keys}
+local function configured(key, settings)
+  key.maxConcurrency = settings.maxConcurrency
+  -- A weight that was changed by hand stays until another is configured.
+  if key.configuredWeight ~= settings.weight then
+    key.served = key.served / key.weight * settings.weight
+    key.weight = settings.weight
+    key.configuredWeight = settings.weight
+  end
+  if key.rate ~= settings.requestsPerSecond then
+    key.rate = settings.requestsPerSecond
+    key.starts = 0
+    key.oldest = nil
+  end
+  key.group = settings.quotaGroup
+end
+
+local resting = {}
+for _, key in ipairs(request.resting) do resting[key.key] = key end
+
+for _, settings in ipairs(request.keys) do
+  local key = keyOf(settings.id)
+  if not key then
+    key = {
+      inFlight = 0, weight = settings.weight, configuredWeight = settings.weight,
+      served = pool.served * settings.weight, ticket = pool.ticket + exponential() / settings.weight,
+      lastServed = 0, measuredAt = 0, starts = 0, calls = 0, succeeded = 0, rateLimited = 0, outOfQuota = 0, refused = 0,
+      disabled = false, restUntil = 0, reason = "resting", restedAt = -1, strikes = 0, isAway = false
+    }
+    keys[settings.id] = key
+    local known = resting[settings.id]
+    if known then
+      key.disabled = known.disabled
+      key.restUntil = known.rest > 0 and now + known.rest or 0
+    end
+  end
+  configured(key, settings)
+  put(settings.id, key)
+  if settings.quotaGroup then
+    local field = "group:" .. settings.quotaGroup
+    local packed = redis.call("HGET", KEYS[1], field)
+    local members = packed and cmsgpack.unpack(packed) or {}
+    members[settings.id] = true
+    redis.call("HSET", KEYS[1], field, cmsgpack.pack(members))
+  end
+end
+isPoolChanged = true
+save()
+return 1
+`
+
+/** Gives keys to calls, in the order in which they are named. */
+export const acquire = `${keys}
+if not fetch(request.ids) then return false end
+
+local function fadedCost(key)
+  if not key.latency then return key.inFlight == 0 and -math.huge or math.huge end
+  return math.log(math.max(key.latency, 0.001) * (key.inFlight + 1) / key.weight) + key.measuredAt
+end
+
+local scores = {
+  ["failover"] = function() return 0, 0, 0 end,
+  ["weighted"] = function(key) return key.served / key.weight, 0, 0 end,
+  ["least-loaded"] = function(key) return key.inFlight / key.weight, key.served / key.weight, 0 end,
+  ["round-robin"] = function(key) return key.lastServed, 0, 0 end,
+  ["latency"] = function(key) return fadedCost(key), key.inFlight / key.weight, key.served / key.weight end,
+  ["random"] = function(key) return key.ticket, 0, 0 end
+}
+local score = scores[request.strategy]
+
+local function reserve(id, key)
+  pool.sequence = pool.sequence + 1
+  pool.served = key.served / key.weight
+  pool.ticket = key.ticket
+  isPoolChanged = true
+  key.inFlight = key.inFlight + 1
+  key.served = key.served + 1
+  key.lastServed = pool.sequence
+  key.ticket = key.ticket + exponential() / key.weight
+  key.calls = key.calls + 1
+  if key.halfOpen then key.probe = pool.sequence end
+  if key.rate then
+    -- The slot after the latest start holds the one that is so many starts ago.
+    local limit = math.max(1, math.floor(key.rate))
+    local slots = "starts:" .. id .. ":"
+    redis.call("HSET", KEYS[1], slots .. key.starts % limit, string.format("%.17g", now))
+    key.starts = key.starts + 1
+    key.oldest = key.starts >= limit and tonumber(redis.call("HGET", KEYS[1], slots .. key.starts % limit)) or nil
+  end
+  put(id, key)
+end
+
+local function look(excluded)
+  local seen = { busy = 0, limited = 0, awaited = 0 }
+  local soonest, winner, first, second, third
+  for _, id in ipairs(request.ids) do
+    if not excluded[id] then
+      local key = keys[id]
+      local is = standing(key)
+      if is == "ready" then
+        local a, b, c = score(key)
+        if not winner or a < first or (a == first and (b < second or (b == second and c < third))) then
+          winner, first, second, third = id, a, b, c
+        end
+      end
+      if is == "capped" or is == "probing" then seen.awaited = seen.awaited + 1 end
+      if is == "capped" or is == "paced" then seen.busy = seen.busy + 1 end
+      if is == "limited" then seen.limited = seen.limited + 1 end
+      local at = wakeAt(key, is)
+      if at and (not soonest or at < soonest) then soonest = at end
+    end
+  end
+  if soonest then seen.readyIn = soonest - now end
+  return winner, seen
+end
+
+local replies = {}
+local nothing
+for i, wish in ipairs(request.wishes) do
+  local excluded = {}
+  for _, id in ipairs(wish.exclude) do excluded[id] = true end
+  local isPlain = next(excluded) == nil
+  if isPlain and nothing then
+    replies[i] = nothing
+  else
+    local winner, seen = look(excluded)
+    if winner then
+      reserve(winner, keys[winner])
+      redis.call("ZADD", KEYS[2], string.format("%.0f", now + request.leaseTime),
+        wish.lease .. ":" .. string.format("%d", pool.sequence) .. ":" .. winner)
+      replies[i] = cjson.encode({ key = winner, sequence = pool.sequence })
+    else
+      replies[i] = cjson.encode(seen)
+      if isPlain then nothing = replies[i] end
+    end
+  end
+end
+save()
+return replies
+`
+
+/** Takes keys back from calls with what they say about them. A lease that is not there has been settled, or given up for lost. */
+export const settle = `${keys}${health}
+-- Of a lease whose reply was lost only its name is known.
+local byLease
+local function found(lease)
+  if not byLease then
+    byLease = {}
+    for _, member in ipairs(redis.call("ZRANGE", KEYS[2], 0, -1)) do byLease[string.match(member, "^[^:]*")] = member end
+  end
+  return byLease[lease]
+end
+
+local settled = 0
+for _, ending in ipairs(request.endings) do
+  local member = ending.key and ending.lease .. ":" .. string.format("%d", ending.sequence) .. ":" .. ending.key
+    or found(ending.lease)
+  if member and redis.call("ZREM", KEYS[2], member) == 1 then
+    local sequence, id = parts(member)
+    ending.sequence = sequence
+    settled = settled + 1
+    local key = keyOf(id)
+    if key then
+      local isKin = key.group and (ending.verdict == "RateLimited" or ending.verdict == "OutOfQuota"
+        or (ending.verdict == "Served" and suffers(key)))
+      settle(key, ending)
+      put(id, key)
+      local members = isKin and redis.call("HGET", KEYS[1], "group:" .. key.group)
+      if members then
+        for kin, _ in pairs(cmsgpack.unpack(members)) do
+          local relative = kin ~= id and keyOf(kin)
+          if relative and relative.group == key.group then
+            settleKin(relative, ending)
+            put(kin, relative)
+          end
+        end
+      end
+    end
+  end
+end
+save()
+return settled
+`
+
+/** Says that calls go on, also to a Redis that has forgotten them, and tells which keys do not speak. */
+export const renew = `${keys}
+if not fetch(request.ids) then return false end
+for _, member in ipairs(request.members) do
+  if not redis.call("ZSCORE", KEYS[2], member) then
+    local sequence, id = parts(member)
+    local key = keyOf(id)
+    if key then
+      key.inFlight = key.inFlight + 1
+      put(id, key)
+    end
+    if sequence > pool.sequence then
+      pool.sequence = sequence
+      isPoolChanged = true
+    end
+  end
+  redis.call("ZADD", KEYS[2], string.format("%.0f", now + request.leaseTime), member)
+end
+save()
+local resting = {}
+for _, id in ipairs(request.ids) do
+  local key = keys[id]
+  if key.disabled or key.restUntil > now then
+    resting[#resting + 1] = cjson.encode({ key = id, disabled = key.disabled, rest = math.max(0, key.restUntil - now) })
+  end
+end
+return resting
+`
+
+/** Changes a key by hand. */
+export const change = `${keys}
+local key = keyOf(request.key)
+if not key then return false end
+if request.change == "enable" then
+  key.disabled, key.restUntil, key.reason, key.strikes, key.halfOpen, key.probe = false, 0, "resting", 0, nil, nil
+elseif request.change == "disable" then
+  key.disabled = true
+elseif request.change == "rest" then
+  if now + request.amount > key.restUntil then key.restUntil, key.reason = now + request.amount, "resting" end
+elseif request.change == "reweight" then
+  key.served = key.served / key.weight * request.amount
+  key.ticket = pool.ticket + exponential() / request.amount
+  key.weight = request.amount
+end
+put(request.key, key)
+save()
+return 1
+`
+
+/** How the keys are. */
+export const status = `${keys}
+if not fetch(request.ids) then return false end
+save()
+local all = {}
+for i, id in ipairs(request.ids) do
+  local key = keys[id]
+  all[i] = cjson.encode({
+    standing = standing(key), reason = key.reason, rest = key.restUntil - now, restUntil = key.restUntil,
+    isHalfOpen = key.halfOpen ~= nil, weight = key.weight, inFlight = key.inFlight, latency = key.latency,
+    served = key.calls, succeeded = key.succeeded, rateLimited = key.rateLimited, outOfQuota = key.outOfQuota,
+    refused = key.refused
+  })
+end
+return all
+`

@@ -1,0 +1,48 @@
+/** What the pool tells of its keys, with ids and never with secrets. */
+import { Duration } from "effect"
+import type { ApiKey } from "../../ApiKey.js"
+import type { KeyStatus, State } from "../../KeyPool.js"
+import type { KeyReport } from "./steps.js"
+import { forever } from "./steps.js"
+
+export const statusOf = (key: ApiKey, report: KeyReport): KeyStatus => {
+  const { maxConcurrency, quotaGroup, requestsPerSecond } = key
+  const { inFlight, latency, outOfQuota, rateLimited, refused, served, succeeded, weight } = report
+  return {
+    id: key.id,
+    weight,
+    ...(maxConcurrency === undefined ? {} : { maxConcurrency }),
+    ...(requestsPerSecond === undefined ? {} : { requestsPerSecond }),
+    ...(quotaGroup === undefined ? {} : { quotaGroup }),
+    state: stateOf(report),
+    halfOpen: report.isHalfOpen,
+    inFlight,
+    loadFactor: inFlight / (maxConcurrency ?? weight),
+    ...(latency === undefined ? {} : { latency }),
+    served,
+    succeeded,
+    rateLimited,
+    outOfQuota,
+    refused
+  }
+}
+
+const stateOf = ({ reason, rest, restUntil, standing }: KeyReport): State => {
+  const resting =
+    restUntil < forever
+      ? { remaining: Duration.millis(rest), until: Math.ceil(restUntil) }
+      : { remaining: Duration.infinity }
+  switch (standing) {
+    case "ready":
+      return { _tag: "Ready" }
+    case "capped":
+    case "paced":
+    case "probing":
+      return { _tag: "Busy" }
+    case "limited":
+    case "broken":
+      return { _tag: reason === "refused" ? "Disabled" : "Cooling", reason, ...resting }
+    case "disabled":
+      return { _tag: "Disabled", reason: "by-hand", remaining: Duration.infinity }
+  }
+}

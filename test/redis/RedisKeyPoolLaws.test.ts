@@ -1,0 +1,211 @@
+/** The pool in Redis against the one in memory: whatever is done to both, they give the same keys for the same reasons. */
+import { describe, expect, it } from "@effect/vitest"
+import { Clock, Duration, Effect, FastCheck, Runtime, TestClock } from "effect"
+import type { Scope } from "effect"
+import * as KeyPool from "../../src/KeyPool.js"
+import * as Pool from "../../src/redis/keyPool/pool.js"
+import * as Steps from "../../src/redis/keyPool/steps.js"
+import * as Redis from "../../src/redis/Redis.js"
+import type { Strategy } from "../../src/redis/RedisKeyPool.js"
+import type { RedisServer } from "../support/redisServer.js"
+import { redisServer } from "../support/redisServer.js"
+
+/** All but "random", which is a matter of chance in both. */
+const strategies = {
+  "least-loaded": KeyPool.leastLoaded,
+  weighted: KeyPool.weighted,
+  "round-robin": KeyPool.roundRobin,
+  latency: KeyPool.latency,
+  failover: KeyPool.failover
+} satisfies Partial<Record<Strategy, KeyPool.Strategy>>
+
+const isStrategy = (name: string): name is keyof typeof strategies => name in strategies
+
+/** A clock that the test turns, in place of Redis's own. The tests' keys have no other use for this name. */
+const turned = Steps.make(`local now = tonumber(redis.call("GET", "clock"))`)
+
+type Action =
+  | { readonly _tag: "Acquire"; readonly exclude: ReadonlyArray<string>; readonly patient: boolean }
+  | { readonly _tag: "Settle"; readonly which: number; readonly verdict: KeyPool.Verdict }
+  | { readonly _tag: "Wait"; readonly millis: number }
+  | { readonly _tag: "Change"; readonly id: string; readonly change: "enable" | "disable" }
+  | { readonly _tag: "Rest"; readonly id: string; readonly millis: number }
+  | { readonly _tag: "Reweight"; readonly id: string; readonly weight: number }
+
+const ids = ["a", "b", "c", "d"]
+
+const id = FastCheck.constantFrom(...ids)
+
+const verdict: FastCheck.Arbitrary<KeyPool.Verdict> = FastCheck.oneof(
+  {
+    weight: 4,
+    arbitrary: FastCheck.integer({ min: 1, max: 500 }).map((latency) => KeyPool.Verdict.Served({ latency }))
+  },
+  { weight: 1, arbitrary: FastCheck.constant(KeyPool.Verdict.Served({})) },
+  { weight: 2, arbitrary: FastCheck.constant(KeyPool.Verdict.RateLimited({})) },
+  {
+    weight: 1,
+    arbitrary: FastCheck.integer({ min: 0, max: 9_000 }).map((millis) =>
+      KeyPool.Verdict.RateLimited({ retryAfter: Duration.millis(millis) })
+    )
+  },
+  { weight: 1, arbitrary: FastCheck.constant(KeyPool.Verdict.OutOfQuota({})) },
+  { weight: 1, arbitrary: FastCheck.constant(KeyPool.Verdict.Refused()) },
+  { weight: 1, arbitrary: FastCheck.constant(KeyPool.Verdict.Neutral()) }
+)
+
+const action: FastCheck.Arbitrary<Action> = FastCheck.oneof(
+  {
+    weight: 8,
+    arbitrary: FastCheck.record({
+      _tag: FastCheck.constant("Acquire" as const),
+      exclude: FastCheck.subarray(ids, { maxLength: 2 }),
+      patient: FastCheck.boolean()
+    })
+  },
+  {
+    weight: 6,
+    arbitrary: FastCheck.record({ _tag: FastCheck.constant("Settle" as const), which: FastCheck.nat(7), verdict })
+  },
+  {
+    weight: 4,
+    arbitrary: FastCheck.record({
+      _tag: FastCheck.constant("Wait" as const),
+      millis: FastCheck.constantFrom(1, 250, 500, 1_000, 2_500, 10_000)
+    })
+  },
+  {
+    weight: 1,
+    arbitrary: FastCheck.record({
+      _tag: FastCheck.constant("Change" as const),
+      id,
+      change: FastCheck.constantFrom("enable" as const, "disable" as const)
+    })
+  },
+  {
+    weight: 1,
+    arbitrary: FastCheck.record({
+      _tag: FastCheck.constant("Rest" as const),
+      id,
+      millis: FastCheck.constantFrom(500, 5_000)
+    })
+  },
+  {
+    weight: 1,
+    arbitrary: FastCheck.record({
+      _tag: FastCheck.constant("Reweight" as const),
+      id,
+      weight: FastCheck.integer({ min: 1, max: 4 })
+    })
+  }
+)
+
+const keys = FastCheck.tuple(
+  ...ids.map((id) =>
+    FastCheck.record(
+      {
+        id: FastCheck.constant(id),
+        key: FastCheck.constant(`sk-${id}`),
+        weight: FastCheck.integer({ min: 1, max: 3 }),
+        maxConcurrency: FastCheck.integer({ min: 1, max: 3 }),
+        requestsPerSecond: FastCheck.constantFrom(0.5, 1, 2, 4),
+        quotaGroup: FastCheck.constantFrom("one", "two")
+      },
+      { requiredKeys: ["id", "key", "weight"] }
+    )
+  )
+)
+
+/** What a person can see of a pool, but for the moment at which a rest ends, which clocks tell in their own way. */
+const seen = ({ keys }: KeyPool.PoolStatus) =>
+  keys.map(({ latency, state, ...key }) => ({
+    ...key,
+    state: state._tag,
+    reason: "reason" in state ? state.reason : undefined,
+    remaining: "remaining" in state ? Math.round(Duration.toMillis(state.remaining)) : undefined,
+    latency: latency === undefined ? undefined : Math.round(latency * 1e6)
+  }))
+
+const side = (pool: KeyPool.Service) => {
+  const open: Array<KeyPool.Lease> = []
+  return (action: Action): Effect.Effect<unknown> => {
+    switch (action._tag) {
+      case "Acquire": {
+        const cooling = action.patient ? ("wait" as const) : ("fail" as const)
+        return pool.acquire({ exclude: new Set(action.exclude), maxWait: 0, cooling }).pipe(
+          Effect.map((lease) => {
+            open.push(lease)
+            return lease.key.id
+          }),
+          Effect.catchAll((error) => Effect.succeed(`${error._tag}: ${error.message}`))
+        )
+      }
+      case "Settle": {
+        const [lease] = open.splice(open.length === 0 ? 0 : action.which % open.length, 1)
+        return lease === undefined ? Effect.void : lease.settle(action.verdict)
+      }
+      case "Wait":
+        return Effect.void
+      case "Change":
+        return pool[action.change](action.id)
+      case "Rest":
+        return pool.rest(action.id, action.millis)
+      case "Reweight":
+        return Effect.orDie(pool.reweight(action.id, action.weight))
+    }
+  }
+}
+
+const agree = (
+  server: RedisServer,
+  redis: Redis.Service,
+  name: string,
+  strategy: keyof typeof strategies,
+  inputs: ReadonlyArray<KeyPool.KeyInput>,
+  actions: ReadonlyArray<Action>
+): Effect.Effect<void, KeyPool.InvalidPoolError, Scope.Scope> =>
+  Effect.gen(function* () {
+    const turn = Effect.flatMap(Clock.currentTimeMillis, (now) =>
+      Effect.promise(() => server.client.set("clock", String(1_000_000 + now)))
+    )
+    yield* turn
+    // Short enough for what comes after them to be seen.
+    const cooldown = { max: "8 seconds", quota: "5 seconds", refused: "2 seconds" } as const
+    const options = { providerId: name, keys: inputs, cooldown }
+    const memory = yield* KeyPool.make({ ...options, strategy: strategies[strategy] })
+    const shared = yield* Effect.provideService(
+      Pool.make({ ...options, strategy, leaseTime: "1000 days" }, turned),
+      Redis.Redis,
+      redis
+    )
+    const [inMemory, inRedis] = [side(memory), side(shared)]
+    for (const [index, action] of actions.entries()) {
+      if (action._tag === "Wait") {
+        yield* TestClock.adjust(action.millis)
+        yield* turn
+      }
+      expect([index, yield* inRedis(action)]).toEqual([index, yield* inMemory(action)])
+    }
+    expect(seen(yield* shared.status)).toEqual(seen(yield* memory.status))
+  })
+
+describe("RedisKeyPool is KeyPool", () => {
+  for (const strategy of Object.keys(strategies).filter(isStrategy)) {
+    it.scoped(strategy, () =>
+      Effect.gen(function* () {
+        const server = yield* redisServer
+        const redis = yield* Redis.make({ url: server.url })
+        const runtime = yield* Effect.runtime<never>()
+        let runs = 0
+        yield* Effect.promise(() =>
+          FastCheck.assert(
+            FastCheck.asyncProperty(keys, FastCheck.array(action, { minLength: 20, maxLength: 80 }), (keys, actions) =>
+              Runtime.runPromise(runtime)(Effect.scoped(agree(server, redis, `run-${runs++}`, strategy, keys, actions)))
+            ),
+            { numRuns: 18 }
+          )
+        )
+      })
+    )
+  }
+})

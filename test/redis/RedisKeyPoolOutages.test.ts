@@ -1,0 +1,239 @@
+/** What happens to the pool when a process, or Redis itself, goes away. */
+import { describe, expect, it } from "@effect/vitest"
+import { Duration, Effect, Fiber, Logger, LogLevel, Stream } from "effect"
+import type { Scope } from "effect"
+import type { ChildProcess } from "node:child_process"
+import { spawn } from "node:child_process"
+import { fileURLToPath } from "node:url"
+import { inspect } from "node:util"
+import * as KeyPool from "../../src/KeyPool.js"
+import type * as Redis from "../../src/redis/Redis.js"
+import { acquire, ids, inFlight, key, pool, process as processOf, settleAll } from "../support/redisPool.js"
+import type { RedisServer } from "../support/redisServer.js"
+import { redisServer } from "../support/redisServer.js"
+
+const { Neutral, Served } = KeyPool.Verdict
+
+const atOnce = { maxWait: 0 }
+
+const becomes = (redis: Redis.Service, availability: Redis.Availability) =>
+  redis.changes.pipe(
+    Stream.takeUntil((now) => now === availability),
+    Stream.runDrain,
+    Effect.timeout("5 seconds"),
+    Effect.orDie
+  )
+
+/** Looks until it is so. */
+const eventually = (isSo: Effect.Effect<boolean>, within: Duration.DurationInput = "3 seconds") =>
+  Effect.repeat(Effect.zipLeft(isSo, Effect.sleep("5 millis")), { until: (so) => so }).pipe(
+    Effect.timeout(within),
+    Effect.orDie
+  )
+
+const quietly = Effect.provide(Logger.minimumLogLevel(LogLevel.None))
+
+const leases = (server: RedisServer) => Effect.promise(() => server.client.zcard("effect-llm:{pool:test}:leases"))
+
+/** A process of its own that holds keys of this pool. */
+const holder = (server: RedisServer, times: number): Effect.Effect<ChildProcess, never, Scope.Scope> =>
+  Effect.acquireRelease(
+    Effect.async<ChildProcess>((resume) => {
+      const path = fileURLToPath(new URL("../support/keyHolder.ts", import.meta.url))
+      const child = spawn(process.execPath, ["--import", "tsx", path, server.url, String(times)], {
+        stdio: ["ignore", "pipe", "inherit"]
+      })
+      child.once("exit", (code) => resume(Effect.die(new Error(`the child ended with ${code}`))))
+      child.stdout.once("data", () => resume(Effect.succeed(child)))
+    }),
+    (child) => Effect.sync(() => child.kill("SIGKILL"))
+  )
+
+describe("a process that is killed", () => {
+  it.scopedLive("keeps its keys for as long as it lives, and gives them back within the lease time", () =>
+    Effect.gen(function* () {
+      const server = yield* redisServer
+      const self = yield* pool(server, [key("a", { maxConcurrency: 2 })])
+      const child = yield* holder(server, 2)
+      // Twice the lease time: it renews them.
+      yield* Effect.sleep("600 millis")
+      expect((yield* Effect.flip(self.acquire(atOnce)))._tag).toBe("RateLimitError")
+      const waiting = yield* Effect.fork(acquire(self, 2))
+      yield* Effect.sync(() => child.kill("SIGKILL"))
+      const [took, taken] = yield* Effect.timed(Fiber.join(waiting))
+      expect(ids(taken)).toEqual(["a", "a"])
+      expect(Duration.toMillis(took)).toBeLessThan(1500)
+      yield* settleAll(taken, Neutral())
+      expect(yield* inFlight(self)).toBe(0)
+    })
+  )
+})
+
+describe("a Redis that is killed", () => {
+  it.scopedLive("whenAway is a share: calls go on with it, and all is shared again once Redis is back", () =>
+    quietly(
+      Effect.gen(function* () {
+        const server = yield* redisServer
+        const keys = [key("a", { maxConcurrency: 8 }), key("b", { maxConcurrency: 2 }), key("c"), key("d")]
+        const { pool: self, redis } = yield* processOf(server, keys, {
+          leaseTime: "300 millis",
+          whenAway: { share: 0.25 }
+        })
+        yield* self.disable("c")
+        yield* self.rest("d", "1 minute")
+        const before = yield* acquire(self, 3)
+        yield* Effect.sleep("150 millis")
+
+        yield* server.kill
+        yield* becomes(redis, "away")
+        const during = yield* acquire(self, 3)
+        expect(ids(during).toSorted()).toEqual(["a", "a", "b"])
+        expect((yield* Effect.flip(self.acquire(atOnce)))._tag).toBe("RateLimitError")
+        const degraded = yield* self.status
+        expect(degraded.degraded).toBe(true)
+        expect(degraded.keys.map(({ maxConcurrency, state }) => [maxConcurrency, state._tag])).toEqual([
+          [2, "Busy"],
+          [1, "Busy"],
+          [undefined, "Disabled"],
+          [undefined, "Cooling"]
+        ])
+        // What ends meanwhile was begun with Redis, and it is told of that later.
+        const [first, ...others] = before
+        yield* first?.settle(Served({ latency: 3 })) ?? Effect.void
+
+        yield* server.start
+        yield* becomes(redis, "up")
+        // It has forgotten everything, and learns of the calls in flight that it gave keys to.
+        yield* eventually(Effect.map(inFlight(self), (calls) => calls === 2))
+        const after = yield* self.status
+        expect(after.degraded).toBe(false)
+        expect(after.keys.map(({ state }) => state._tag)).toEqual(["Ready", "Ready", "Disabled", "Cooling"])
+        yield* settleAll([...others, ...during], Neutral())
+        expect(yield* inFlight(self)).toBe(0)
+        expect(ids(yield* acquire(self, 2)).length).toBe(2)
+        expect(yield* inFlight(self)).toBe(2)
+      })
+    )
+  )
+
+  it.scopedLive("whenAway is fail: calls fail at once, also those that wait, and no longer once Redis is back", () =>
+    quietly(
+      Effect.gen(function* () {
+        const server = yield* redisServer
+        const { pool: self, redis } = yield* processOf(server, [key("a", { maxConcurrency: 1 })], { whenAway: "fail" })
+        const held = yield* self.acquire()
+        const waiting = yield* Effect.fork(Effect.flip(self.acquire()))
+        yield* Effect.sleep("30 millis")
+        yield* server.kill
+        const error = yield* Fiber.join(waiting)
+        expect(error).toMatchObject({ _tag: "SharedStateError", provider: "test", reason: "connection" })
+        const [took, errors] = yield* Effect.timed(Effect.replicateEffect(Effect.flip(self.acquire()), 20))
+        expect(errors.every(({ _tag }) => _tag === "SharedStateError")).toBe(true)
+        expect(Duration.toMillis(took)).toBeLessThan(1000)
+        yield* held.settle(Neutral())
+        yield* server.start
+        yield* becomes(redis, "up")
+        expect(ids(yield* acquire(self, 1))).toEqual(["a"])
+      })
+    )
+  )
+
+  it.scopedLive("changes by hand are made for this process at once, and for the others when Redis is back", () =>
+    quietly(
+      Effect.gen(function* () {
+        const server = yield* redisServer
+        const keys = [key("a"), key("b")]
+        const { pool: one, redis } = yield* processOf(server, keys)
+        const two = yield* pool(server, keys)
+        yield* server.kill
+        yield* becomes(redis, "away")
+        expect(yield* one.disable("a")).toBe(true)
+        expect(ids(yield* acquire(one, 2))).toEqual(["b", "b"])
+        yield* server.start
+        const isDisabled = Effect.map(
+          two.status,
+          ({ degraded, keys }) => degraded === false && keys[0]?.state._tag === "Disabled"
+        )
+        yield* eventually(isDisabled)
+      })
+    )
+  )
+})
+
+describe("a Redis that hangs", () => {
+  it.scopedLive("holds up one call for the time limit, and the next not at all; what it then grants nobody keeps", () =>
+    quietly(
+      Effect.gen(function* () {
+        const server = yield* redisServer
+        const options = { leaseTime: "1 minute", whenAway: "fail" } as const
+        const { pool: self, redis } = yield* processOf(server, [key("a", { maxConcurrency: 1 })], options)
+        // Redis knows the scripts: what is sent while it hangs will be done.
+        yield* self.withKey(() => Effect.void)
+        yield* server.freeze
+        const calls = yield* Effect.forEach([1, 2, 3], () => Effect.fork(Effect.timed(Effect.flip(self.acquire()))))
+        for (const [took, error] of yield* Effect.forEach(calls, Fiber.join)) {
+          expect(error._tag).toBe("SharedStateError")
+          expect(Duration.toMillis(took)).toBeLessThan(1500)
+        }
+        const [took] = yield* Effect.timed(Effect.replicateEffect(Effect.flip(self.acquire()), 20))
+        expect(Duration.toMillis(took)).toBeLessThan(1000)
+        yield* server.thaw
+        yield* becomes(redis, "up")
+        // The lease that was granted when nobody listened any more would else last for a minute.
+        yield* eventually(Effect.map(leases(server), (count) => count === 0))
+        const lease = yield* self.acquire()
+        yield* server.freeze
+        const [settling] = yield* Effect.timed(lease.settle(Neutral()))
+        expect(Duration.toMillis(settling)).toBeLessThan(1500)
+        yield* server.thaw
+        yield* eventually(Effect.map(leases(server), (count) => count === 0))
+      })
+    )
+  )
+
+  it.scopedLive("a share is given after the time limit, then at once", () =>
+    quietly(
+      Effect.gen(function* () {
+        const server = yield* redisServer
+        const self = yield* pool(server, [key("a", { maxConcurrency: 4 })])
+        yield* server.freeze
+        const [took] = yield* Effect.timed(self.acquire())
+        expect(Duration.toMillis(took)).toBeLessThan(1500)
+        const [next, errors] = yield* Effect.timed(Effect.replicateEffect(Effect.flip(self.acquire(atOnce)), 20))
+        expect(errors.every(({ _tag }) => _tag === "RateLimitError")).toBe(true)
+        expect(Duration.toMillis(next)).toBeLessThan(1000)
+      })
+    )
+  )
+})
+
+describe("secrets", () => {
+  it.scopedLive("none is in any key or value of Redis, in a status or in an error", () =>
+    Effect.gen(function* () {
+      const server = yield* redisServer
+      const keys = [key("a", { maxConcurrency: 1, requestsPerSecond: 50, quotaGroup: "g" }), "sk-canary-without-id"]
+      const self = yield* pool(server, keys)
+      yield* self.add("sk-canary-added")
+      yield* settleAll(yield* acquire(self, 2), KeyPool.Verdict.RateLimited({}))
+      yield* self.acquire()
+      const others = new Set((yield* self.keys).map(({ id }) => id))
+      const error = yield* Effect.flip(self.acquire({ ...atOnce, exclude: others }))
+      const seen: Array<unknown> = [yield* self.status, self, error]
+      const client = server.client
+      for (const name of yield* Effect.promise(() => client.keys("*"))) {
+        seen.push(name)
+        const type = yield* Effect.promise(() => client.type(name))
+        seen.push(
+          yield* Effect.promise((): Promise<unknown> =>
+            type === "hash" ? client.hgetall(name) : type === "zset" ? client.zrange(name, 0, -1) : client.get(name)
+          )
+        )
+      }
+      expect(seen.length).toBeGreaterThan(7)
+      expect(inspect(seen, { depth: Infinity })).not.toContain("canary")
+      for (const name of yield* Effect.promise(() => client.keys("*pool*"))) {
+        expect(yield* Effect.promise(() => client.pttl(name))).toBeGreaterThan(0)
+      }
+    })
+  )
+})

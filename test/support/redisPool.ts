@@ -1,0 +1,39 @@
+/** Pools in one Redis, as several processes would have them. */
+import { Effect } from "effect"
+import type { Scope } from "effect"
+import type * as KeyPool from "../../src/KeyPool.js"
+import * as Redis from "../../src/redis/Redis.js"
+import * as RedisKeyPool from "../../src/redis/RedisKeyPool.js"
+import type { RedisServer } from "./redisServer.js"
+
+export interface Process {
+  readonly redis: Redis.Service
+  readonly pool: KeyPool.Service
+}
+
+/** A pool with a connection of its own, and times so short that a test need not wait long. */
+export const process = (
+  server: RedisServer,
+  keys: ReadonlyArray<KeyPool.KeyInput>,
+  options: Partial<RedisKeyPool.Options> = {}
+): Effect.Effect<Process, KeyPool.InvalidPoolError, Scope.Scope> =>
+  Effect.gen(function* () {
+    const redis = yield* Redis.make({ url: server.url, timeout: "400 millis", probeInterval: "50 millis" })
+    const all = { providerId: "test", keys, leaseTime: "3 seconds", pollInterval: "10 millis", ...options } as const
+    return { redis, pool: yield* Effect.provideService(RedisKeyPool.make(all), Redis.Redis, redis) }
+  })
+
+export const pool = (...args: Parameters<typeof process>) => Effect.map(process(...args), ({ pool }) => pool)
+
+export const key = (id: string, options: object = {}) => ({ key: `sk-canary-${id}`, id, ...options })
+
+export const acquire = (pool: KeyPool.Service, times: number, options?: KeyPool.LeaseOptions) =>
+  Effect.all(Array.from({ length: times }, () => pool.acquire(options)))
+
+export const settleAll = (leases: ReadonlyArray<KeyPool.Lease>, verdict: KeyPool.Verdict) =>
+  Effect.forEach(leases, ({ settle }) => settle(verdict), { discard: true })
+
+export const ids = (leases: ReadonlyArray<KeyPool.Lease>) => leases.map((lease) => lease.key.id)
+
+export const inFlight = (pool: KeyPool.Service) =>
+  Effect.map(pool.status, ({ keys }) => keys.reduce((sum, key) => sum + key.inFlight, 0))
