@@ -149,7 +149,8 @@ export const slack = 1
 export const evicted = <S extends State>(state: S): readonly [S, ReadonlyArray<Waiter>] => {
   const leaving: Array<Waiter> = []
   let { queue } = state
-  let buckets: Buckets = state
+  // Not the state itself: it would keep the one before it alive, and that the one before.
+  let buckets: Buckets = { requests: state.requests, tokens: state.tokens, windows: state.windows }
   for (const [position, waiter] of state.queue) {
     const served = afterServing(buckets, waiter)
     if (served.requests.updatedAt <= waiter.deadline + slack) {

@@ -1,0 +1,19 @@
+/** A short run of what `npm run chaos` does for longer, with the providers in this process. */
+import { describe, expect, it } from "@effect/vitest"
+import { Effect } from "effect"
+import * as Provider from "./chaos/provider.js"
+import { run } from "./chaos/run.js"
+
+describe("through storms, with one deployment well at a time, and for a while none", () => {
+  it.live(
+    "every call ends in time, in an answer or a typed error, and nothing is lost, left behind or counted twice",
+    () => {
+      const plan = { calls: 500, seed: 1 }
+      return Effect.map(run({ plan, providers: Provider.make(plan), concurrency: 32 }), ({ broken, outcomes }) => {
+        expect(broken).toEqual([])
+        expect(outcomes.get("nobody is left")?.has("answered")).toBe(false)
+      })
+    },
+    60_000
+  )
+})

@@ -1,0 +1,242 @@
+/** The callers' side of a chaos run: one `LLM` over all deployments, with everything around it, and those who ask it. */
+import type { HttpClient } from "@effect/platform"
+import type { Layer, Scope } from "effect"
+import { Cause, Chunk, Clock, Effect, Exit, Option, Stream } from "effect"
+import { inspect } from "node:util"
+import * as Balance from "../../src/Balance.js"
+import * as Budget from "../../src/Budget.js"
+import type { ChatResponse } from "../../src/Chat.js"
+import * as ChatEvent from "../../src/ChatEvent.js"
+import * as Fallback from "../../src/Fallback.js"
+import * as KeyPool from "../../src/KeyPool.js"
+import * as LLM from "../../src/LLM.js"
+import type { LLMError } from "../../src/LLMError.js"
+import * as Errors from "../../src/LLMError.js"
+import * as AnthropicClient from "../../src/provider/AnthropicClient.js"
+import * as ChatCompletionsClient from "../../src/provider/ChatCompletionsClient.js"
+import * as GeminiClient from "../../src/provider/GeminiClient.js"
+import * as OllamaClient from "../../src/provider/OllamaClient.js"
+import * as ResponsesClient from "../../src/provider/ResponsesClient.js"
+import type * as ProviderClient from "../../src/ProviderClient.js"
+import * as RateLimiter from "../../src/RateLimiter.js"
+import * as Retry from "../../src/Retry.js"
+import * as Timeouts from "../../src/Timeouts.js"
+import * as Usage from "../../src/Usage.js"
+import * as UsageLedger from "../../src/UsageLedger.js"
+import type { Providers } from "./provider.js"
+import type { Records } from "./records.js"
+import type { Deployment, Manner, Plan } from "./scenario.js"
+import {
+  answerTo,
+  deadlineOf,
+  deadlines,
+  deployments,
+  keysOf,
+  mannerOf,
+  question,
+  secretMark,
+  told
+} from "./scenario.js"
+
+/** What a busy machine may add to the time that a call takes, in milliseconds. */
+export const margin = 3000
+
+/** How many members give the parts of an answer whose stream is continued, at the most. */
+export const members = 3
+
+type ClientLayer = (endpoint: {
+  readonly provider: string
+  readonly baseUrl: string
+}) => Layer.Layer<ProviderClient.ProviderClient, never, HttpClient.HttpClient>
+
+const clients: Readonly<Record<Deployment, ClientLayer>> = {
+  "chat-completions": ChatCompletionsClient.layer,
+  responses: ResponsesClient.layer,
+  anthropic: AnthropicClient.layer,
+  gemini: GeminiClient.layer,
+  ollama: OllamaClient.layer
+}
+
+/** Different limits, so that some calls wait for a permit, for a place or for a key. */
+const limits: Readonly<Record<Deployment, RateLimiter.Options>> = {
+  "chat-completions": { capacity: 500, refillRate: 5000, maxConcurrent: 48 },
+  responses: { capacity: 100, refillRate: 3000 },
+  anthropic: { capacity: 500, refillRate: 5000, adaptive: { minimum: 0.5, every: "50 millis" } },
+  gemini: { capacity: 500, refillRate: 5000, tokensPerMinute: 1e9 },
+  ollama: { capacity: 500, refillRate: 5000 }
+}
+
+const deploymentAt = (deployment: Deployment, baseUrl: string) =>
+  LLM.make({
+    model: "chaos",
+    retry: { attempts: 2, base: "20 millis" },
+    timeouts: { response: "2.5 seconds", firstEvent: "2.5 seconds", idle: "2 seconds", total: "6 seconds" }
+  }).pipe(
+    Effect.provide(clients[deployment]({ provider: `chaos-${deployment}`, baseUrl })),
+    Effect.provide(
+      KeyPool.layer({
+        providerId: `chaos-${deployment}`,
+        keys: keysOf(deployment).map(({ key }, index) => (index === 1 ? { key, maxConcurrency: 8 } : key)),
+        cooldown: { base: "50 millis", max: "200 millis", quota: "500 millis", refused: "400 millis" }
+      })
+    ),
+    Effect.provide(RateLimiter.layer(limits[deployment]))
+  )
+
+/** The ledger, told to the records too. Labels are the numbers of calls there; a ledger that kept them would grow. */
+const witnessed = (ledger: UsageLedger.Service, records: Records): UsageLedger.Service => ({
+  ...ledger,
+  record: (attempt) =>
+    Effect.zipRight(
+      Effect.sync(() => records.attempt(attempt)),
+      ledger.record({ ...attempt, label: "" })
+    )
+})
+
+export interface Callers {
+  /** Makes a call, and notes down how it ended. */
+  readonly call: (call: number) => Effect.Effect<void>
+  readonly balance: Balance.Service
+  readonly llms: ReadonlyArray<LLM.Service>
+  readonly budget: Budget.Service
+  readonly ledger: UsageLedger.Service
+}
+
+/** Everything that an error can be made to say. */
+const said = (error: LLMError): string => `${String(error)} ${error.stack ?? ""} ${JSON.stringify(error)}`
+
+/** The same and what is hidden in it, which takes long to find. */
+const deeplySaid = (error: LLMError): string => inspect(error, { depth: 8, showHidden: true })
+
+export const make = (
+  plan: Plan,
+  providers: Providers,
+  records: Records
+): Effect.Effect<Callers, never, HttpClient.HttpClient | Scope.Scope> =>
+  Effect.gen(function* () {
+    const llms = yield* Effect.forEach(deployments, (deployment) =>
+      deploymentAt(deployment, providers.baseUrl(deployment))
+    )
+    const balance = yield* Balance.make(
+      llms.map((llm, index) => ({ llm, weight: 1 + (index % 2) })),
+      {
+        breaker: { failures: 5, window: "1 second", rest: "60 millis", maxRest: "300 millis" },
+        cooldown: { base: "40 millis", max: "200 millis" },
+        // Longer than a call may take that finds out whether a deployment is well again, and meets silence.
+        maxWait: "7 seconds",
+        patience: "300 millis"
+      }
+    )
+    const ledger = yield* UsageLedger.make()
+    const budget = yield* Budget.make([
+      { name: "tokens", limit: { tokens: 1e9 } },
+      { name: "of the hour", limit: { tokens: 1e9 }, period: { rolling: "1 hour" } }
+    ])
+    const continuing = yield* Fallback.make(
+      Array.from({ length: members - 1 }, () => balance),
+      { continueStreams: true }
+    )(balance)
+    const around = (llm: LLM.Service, total: number): Effect.Effect<LLM.Service> =>
+      Retry.make({ attempts: 5, base: "60 millis" })(llm).pipe(
+        Effect.flatMap(Timeouts.make({ total })),
+        Effect.flatMap(UsageLedger.middleware),
+        Effect.flatMap(budget.middleware),
+        Effect.provideService(UsageLedger.UsageLedger, witnessed(ledger, records))
+      )
+    const within = (total: number) =>
+      Effect.all({
+        whole: around(balance, total),
+        stream: around(balance, total),
+        continued: around(continuing, total)
+      })
+    const patient = yield* within(deadlines.long)
+    const hurried = yield* within(deadlines.short)
+
+    let failures = 0
+    const lookThrough = (call: number, error: LLMError): void => {
+      failures++
+      if (said(error).includes(secretMark) || (failures % 50 === 1 && deeplySaid(error).includes(secretMark))) {
+        records.complain(`call ${call}: its ${error._tag} has a secret in it`)
+      }
+      if (error.provider === "" || error.model === "" || error.message === "") {
+        records.complain(`call ${call}: its ${error._tag} does not say whose it is`)
+      }
+    }
+
+    const check = (call: number, { attempts, provider, text, usage }: ChatResponse, isContinued: boolean): void => {
+      const complain = (what: string) => records.complain(`call ${call}: ${what}`)
+      if (text !== answerTo(call)) complain(`"${text}" is not "${answerTo(call)}"`)
+      if (!provider.startsWith("chaos-")) complain(`an answer of "${provider}"`)
+      if (attempts.length === 0 || attempts.at(-1)?.error !== undefined) complain("its receipt does not end well")
+      const { inputTokens, outputTokens } = told(call)
+      if (!isContinued && (usage.inputTokens !== inputTokens || usage.outputTokens !== outputTokens)) {
+        complain(`${usage.inputTokens} and ${usage.outputTokens} tokens`)
+      }
+    }
+
+    const checkStream = (call: number, events: Chunk.Chunk<ChatEvent.ChatEvent>): Effect.Effect<void, LLMError> => {
+      const all = Chunk.toReadonlyArray(events)
+      const finishes = all.filter((event) => event._tag === "Finish").length
+      if (all[0]?._tag !== "Start" || all.at(-1)?._tag !== "Finish" || finishes !== 1) {
+        records.complain(`call ${call}: its stream is ${all.map((event) => event._tag).join(" ")}`)
+      }
+      const isContinued = all.some((event) => event._tag === "Continued")
+      return Effect.map(ChatEvent.collect(Stream.fromChunk(events)), (response) => check(call, response, isContinued))
+    }
+
+    const asked = (call: number, { asks, does, millis }: Manner): Effect.Effect<"answered" | "left", LLMError> => {
+      const llm = (deadlineOf(plan, call) === deadlines.short ? hurried : patient)[asks]
+      if (asks === "whole") {
+        return Effect.as(
+          Effect.map(llm.chat(question(call)), (response) => check(call, response, false)),
+          "answered" as const
+        )
+      }
+      const stream = llm.chatStream(question(call))
+      if (does === "first") return Effect.as(Stream.runDrain(Stream.take(stream, 1)), "left" as const)
+      const consumed = does === "slow" ? Stream.tap(stream, () => Effect.sleep(millis)) : stream
+      return Effect.as(
+        Effect.flatMap(Stream.runCollect(consumed), (events) => checkStream(call, events)),
+        "answered" as const
+      )
+    }
+
+    const reasonOf = ({ attempts, message }: LLMError): string =>
+      `${message} [${attempts.map(({ duration, error, provider }) => `${provider} ${error} ${duration} ms`).join(", ")}]`
+
+    const begun = (error: LLMError): boolean =>
+      error._tag === "StreamInterruptedError" ? error.begun : "partial" in error && error.partial !== undefined
+
+    const call = (call: number): Effect.Effect<void> => {
+      const manner = mannerOf(plan, call)
+      const asking = UsageLedger.label(asked(call, manner), `${call}`)
+      const left = Effect.map(
+        Effect.timeoutOption(asking, manner.millis),
+        Option.getOrElse(() => "left" as const)
+      )
+      return Effect.gen(function* () {
+        const startedAt = yield* Clock.currentTimeMillis
+        const exit = yield* Effect.exit(manner.does === "leaves" ? left : asking)
+        const took = (yield* Clock.currentTimeMillis) - startedAt
+        if (Exit.isSuccess(exit)) return records.end(call, { outcome: exit.value, took, begun: false })
+        const error = Option.getOrUndefined(Cause.failureOption(exit.cause))
+        if (error === undefined || !Errors.isLLMError(error)) {
+          records.complain(`call ${call}: ${Cause.pretty(exit.cause).slice(0, 500)}`)
+          return records.end(call, { outcome: "defect", took, begun: false })
+        }
+        lookThrough(call, error)
+        const ended = { outcome: error._tag, took, begun: begun(error) }
+        // What nobody answers where nobody is well needs no reason.
+        const isStrange = !ended.begun && deadlineOf(plan, call) === deadlines.long
+        return records.end(call, isStrange ? { ...ended, reason: reasonOf(error) } : ended)
+      })
+    }
+    return { call, balance, llms, budget, ledger }
+  }).pipe(Effect.orDie)
+
+/** What all of the calls have consumed, as the ledger adds it up. */
+export const consumed = (attempts: ReadonlyArray<{ readonly inputTokens: number; readonly outputTokens: number }>) =>
+  Usage.make({
+    inputTokens: attempts.reduce((sum, attempt) => sum + attempt.inputTokens, 0),
+    outputTokens: attempts.reduce((sum, attempt) => sum + attempt.outputTokens, 0)
+  })

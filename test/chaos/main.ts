@@ -1,0 +1,71 @@
+/**
+ * Twenty thousand calls through storms: `npm run chaos`, or `npm run chaos -- <seed> <calls> <at once>`. The providers run in
+ * a process of their own, so that the heap that is looked at is the library's.
+ */
+import { NodeRuntime } from "@effect/platform-node"
+import { Effect } from "effect"
+import { fileURLToPath } from "node:url"
+import * as Provider from "./provider.js"
+import type { Heap, Report } from "./run.js"
+import { run } from "./run.js"
+
+const [seed = `${Date.now() % 1_000_000}`, calls = "20000", atOnce = "48"] = process.argv.slice(2)
+const plan = { seed: Number(seed), calls: Number(calls) }
+
+/**
+ * How much the heap may grow from the first thousand calls to the last, for each call between. Nothing is kept of any; what
+ * grows a little is what V8 compiles, and idle sockets.
+ */
+const allowed = { bytes: 512, objects: 0.5 }
+
+const growth = (heap: ReadonlyArray<Heap>): ReadonlyArray<string> => {
+  const first = heap[0]
+  const last = heap.at(-1)
+  if (first === undefined || last === undefined) return ["the heap was not measured: run node with --expose-gc"]
+  const calls = Math.max(10_000, last.calls - first.calls)
+  const bytes = (last.bytes - first.bytes) / calls
+  const objects = (last.objects - first.objects) / calls
+  return [
+    ...(bytes > allowed.bytes ? [`the heap grew by ${bytes.toFixed(0)} bytes a call`] : []),
+    ...(objects > allowed.objects ? [`the heap grew by ${objects.toFixed(2)} objects a call`] : [])
+  ]
+}
+
+const counts = (all: ReadonlyMap<string, number>): string =>
+  [...all]
+    .toSorted(([, one], [, other]) => other - one)
+    .map(([word, count]) => `${count} ${word}`)
+    .join(", ")
+
+const print = (report: Report): void => {
+  const { attempts, gaps, heap, longest, millis, outcomes, requests } = report
+  console.log(`${plan.calls} calls with seed ${plan.seed}: ${(millis / 1000).toFixed(1)} s, the longest ${longest} ms`)
+  for (const [phase, ended] of outcomes) console.log(`  ${phase}: ${counts(ended)}`)
+  console.log(`  attempts: ${counts(attempts)}`)
+  console.log(
+    `  ${requests} requests arrived, ${gaps.neverArrived} were given up before; ${gaps.crossed} answers were whole when their callers had left`
+  )
+  for (const { bytes, calls, objects } of heap) {
+    console.log(`  heap after ${calls} calls: ${(bytes / 2 ** 20).toFixed(1)} MiB, ${objects} objects`)
+  }
+}
+
+const program = Effect.gen(function* () {
+  const report = yield* run({
+    plan,
+    concurrency: Number(atOnce),
+    providers: Provider.forked(fileURLToPath(new URL("providerProcess.js", import.meta.url)), plan),
+    ...(globalThis.gc === undefined ? {} : { gc: globalThis.gc })
+  })
+  yield* Effect.sync(() => print(report))
+  const broken = [...report.broken, ...growth(report.heap)]
+  if (broken.length > 0) {
+    yield* Effect.sync(() => {
+      for (const promise of broken.slice(0, 40)) console.error(`broken: ${promise}`)
+      console.error(`${broken.length} promises are broken. Once more: npm run chaos -- ${plan.seed} ${plan.calls}`)
+      process.exitCode = 1
+    })
+  }
+})
+
+NodeRuntime.runMain(program)
