@@ -1,9 +1,11 @@
 import { describe, expect, it } from "@effect/vitest"
 import { Effect, Metric, MetricBoundaries, MetricKey, MetricLabel, MetricPair, MetricState, Stream } from "effect"
+import { spawnSync } from "node:child_process"
 import * as Prometheus from "../src/Prometheus.js"
 import * as Telemetry from "../src/Telemetry.js"
 import type { Family } from "./support/exposition.js"
 import { read } from "./support/exposition.js"
+import { meteredCalls } from "./support/meteredCalls.js"
 import { malformed, scripted } from "./support/scripted.js"
 
 /** What the text says of metrics whose names begin so: others of the process are none of a test's business. */
@@ -126,6 +128,25 @@ describe("the text", () => {
       const families = read(yield* Prometheus.text)
       expect(family(families, "llm_requests_total").type).toBe("counter")
       expect(family(families, "llm_request_duration_seconds").type).toBe("histogram")
+    })
+  )
+})
+
+/** What promtool has to say of the text; `undefined` where it is not installed. */
+const complaintsOfPromtool = (text: string): ReadonlyArray<string> | undefined => {
+  const { error, stderr, stdout } = spawnSync("promtool", ["check", "metrics"], { input: text, encoding: "utf8" })
+  return error === undefined ? `${stdout}${stderr}`.split("\n").filter((line) => line !== "") : undefined
+}
+
+describe("the text of calls", () => {
+  it.effect("is good to promtool, but for names that other libraries chose", () =>
+    Effect.gen(function* () {
+      yield* meteredCalls({ aliases: true })
+      const text = yield* Effect.map(Metric.snapshot, (pairs) =>
+        Prometheus.render(pairs.filter(({ metricKey }) => metricKey.name.startsWith("llm_")))
+      )
+      expect(new Set(read(text).map(({ type }) => type))).toEqual(new Set(["counter", "gauge", "histogram", "summary"]))
+      expect((complaintsOfPromtool(text) ?? []).filter((line) => !line.startsWith("llm_router_"))).toEqual([])
     })
   )
 })
