@@ -2,7 +2,7 @@
  * The way of one call through a balance: a deployment that can serve it, and another one where that fails. What was taken is
  * given back exactly once, whatever happens.
  */
-import { Cause, Chunk, Effect, Either, Exit, Option, Random, Scope } from "effect"
+import { Cause, Chunk, Clock, Effect, Either, Exit, Option, Random, Scope } from "effect"
 import * as Attempt from "../Attempt.js"
 import type { Deployment, InvalidBalanceError, Options, Service, Verdict } from "../Balance.js"
 import type { ChatRequest } from "../Chat.js"
@@ -10,6 +10,7 @@ import type { EmbeddingRequest } from "../Embedding.js"
 import type { ModelInfo, Service as LLMService } from "../LLM.js"
 import type { LLMError } from "../LLMError.js"
 import * as Errors from "../LLMError.js"
+import { Pricing } from "../Pricing.js"
 import { TokenCounter } from "../TokenCounter.js"
 import type { Lacks } from "./abilities.js"
 import * as Abilities from "./abilities.js"
@@ -19,6 +20,7 @@ import type { Lease, Rim } from "./balanceRim.js"
 import * as Rims from "./balanceRim.js"
 import * as State from "./balanceState.js"
 import * as Status from "./balanceStatus.js"
+import { blendedPrice } from "./blendedPrice.js"
 import { longestSleep, narrow } from "./CallLimits.js"
 import type { Fleet } from "./fleet.js"
 import * as Fleets from "./fleet.js"
@@ -32,7 +34,7 @@ export const make = (
   terms: Terms
 ): Effect.Effect<Service, InvalidBalanceError> =>
   Effect.gen(function* () {
-    const [admitted, faults] = Admission.admit(deployments, options, terms)
+    const [admitted, faults] = Admission.admit(yield* priced(deployments), options, terms)
     const [first] = deployments
     if (faults.length > 0 || first === undefined) return yield* Effect.fail(terms.invalid(faults))
     const able = deployments.map(({ capabilities = {}, llm, order = 0 }) => ({
@@ -55,6 +57,20 @@ export const make = (
       invalid: terms.invalid
     })
   })
+
+/** A deployment without a cost of its own has that of its model, where the price of that is known. */
+const priced = (deployments: ReadonlyArray<Deployment>): Effect.Effect<ReadonlyArray<Deployment>> =>
+  Effect.zipWith(Pricing, Clock.currentTimeMillis, (service, at) =>
+    deployments.map((deployment) => {
+      const { model, provider } = deployment.llm.info
+      return deployment.cost === undefined
+        ? Option.match(blendedPrice(service, { provider, model, at }), {
+            onNone: () => deployment,
+            onSome: (cost) => ({ ...deployment, cost })
+          })
+        : deployment
+    })
+  )
 
 interface Parts extends Pick<Terms, "handsOn" | "verdictOf" | "invalid"> {
   readonly deployments: ReadonlyArray<LLMService>
