@@ -12,6 +12,7 @@ import type { LLMError } from "../LLMError.js"
 import * as Errors from "../LLMError.js"
 import { Pricing } from "../Pricing.js"
 import { TokenCounter } from "../TokenCounter.js"
+import { isWeight, wrongWeight } from "./admission.js"
 import type { Lacks } from "./abilities.js"
 import * as Abilities from "./abilities.js"
 import type { Admitted, Terms } from "./balanceAdmission.js"
@@ -292,11 +293,11 @@ const serve = (parts: Parts): Service => {
     enable: (id) => changed(id, Fleets.enable),
     disable: (id) => changed(id, Fleets.disable),
     reweight: (id, weight) =>
-      Admission.isWeight(weight)
+      isWeight(weight)
         ? Effect.flatMap(
             changed(id, (fleet, position) => Fleets.reweight(fleet, position, weight)),
             (found) => (found ? Effect.void : Effect.fail(parts.invalid([`id: the balance has no deployment "${id}"`])))
           )
-        : Effect.suspend(() => Effect.fail(parts.invalid([Admission.wrongWeight])))
+        : Effect.suspend(() => Effect.fail(parts.invalid([wrongWeight])))
   }
 }

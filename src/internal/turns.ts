@@ -4,6 +4,7 @@
  */
 import type { Clock } from "effect"
 import { Deferred, Effect, Fiber, Ref } from "effect"
+import { longestTimer } from "./monotonic.js"
 
 /** Tells a waiting call to look again: rung as often as anybody likes, heard once. */
 export type Bell = Deferred.Deferred<void>
@@ -70,9 +71,6 @@ export interface Rim<S> {
   ) => Effect.Effect<B, E, R>
   readonly ref: Ref.Ref<S>
 }
-
-/** A timer that was set to more than this would never go off. */
-const longestTimer = 2 ** 31 - 1
 
 const isWaiting = (answer: Answer): answer is Waiting => answer._tag === "Waiting"
 
