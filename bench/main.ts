@@ -5,14 +5,11 @@
  */
 import { fork } from "node:child_process"
 import { fileURLToPath } from "node:url"
-import { hedgedCalls } from "./hedge.js"
-import { cacheHits } from "./cache.js"
-import { balances } from "./balance.js"
 import { importTimes } from "./imports.js"
-import { compare, print } from "./measure.js"
-import { moneyCosts } from "./money.js"
+import { compare, print, printAdded } from "./measure.js"
 import { all, chats, streams } from "./peers.js"
 import { limiterTakes, poolLeases } from "./pieces.js"
+import { production } from "./production.js"
 import { bundleSizes } from "./size.js"
 import { wireCosts } from "./wires.js"
 
@@ -29,13 +26,9 @@ for (const peer of peers) await peer.close()
 server.kill()
 
 print("A key leased and given back", await compare(poolLeases, { rounds: 5, times: 20_000 }), ["3 keys"])
-print("A call hedged, in memory", await compare(hedgedCalls, { rounds: 5, times: 2000 }), ["chat"])
 print("A permit taken", await compare(limiterTakes, { rounds: 5, times: 20_000 }), [])
-print("An answer from the cache", await compare(cacheHits, { rounds: 5, times: 5000 }), ["SHA-256 of the request"])
 
-print("A call that is paid for", await compare(moneyCosts, { rounds: 5, times: 5000 }), ["a call"])
-
-print("A call through a balance", await compare(balances, { rounds: 5, times: 5000 }), ["plain"])
+await printAdded("What production adds to a call, in memory", production, { rounds: 5, times: 2000 })
 
 console.log("\nA frame of a stream decoded, in memory")
 console.log(

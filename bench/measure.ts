@@ -56,3 +56,37 @@ export const print = (title: string, results: ReadonlyArray<Result>, baselines: 
     )
   }
 }
+
+/** Something plain, and the same with more to it. */
+export interface Group {
+  readonly plain: Contestant
+  readonly others: ReadonlyArray<Contestant>
+}
+
+/** Measures each group in one go, and says what each of the others adds to what is plain. */
+export const printAdded = async (
+  title: string,
+  groups: ReadonlyArray<Group>,
+  options: { readonly rounds: number; readonly times: number }
+): Promise<void> => {
+  const row = (cells: ReadonlyArray<string>): void =>
+    console.log(cells.map((cell, column) => (column === 0 ? cell.padEnd(44) : cell.padStart(18))).join(""))
+  console.log(`\n${title}`)
+  row(["", "CPU µs", "wall µs", "CPU µs added", "CPU ÷ plain"])
+  for (const { others, plain } of groups) {
+    const [base, ...rest] = await compare([plain, ...others], options)
+    if (base === undefined) continue
+    row([base.name, base.cpu.toFixed(1), base.wall.toFixed(1), "", ""])
+    for (const { cpu, name, wall } of rest) {
+      const added = cpu - base.cpu
+      const sign = added < 0 ? "−" : "+"
+      row([
+        `  ${name}`,
+        cpu.toFixed(1),
+        wall.toFixed(1),
+        sign + Math.abs(added).toFixed(1),
+        (cpu / base.cpu).toFixed(2)
+      ])
+    }
+  }
+}

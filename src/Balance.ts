@@ -86,7 +86,12 @@ export interface Deployment<L = LLMService> {
   readonly weight?: number
   /** Its group: those of the lowest order are asked for as long as one of them can be. @default 0 */
   readonly order?: number
-  /** What its calls cost, in any unit, for the strategy `cost`. @default unknown, which is not cheap */
+  /**
+   * What its calls cost, for the strategy `cost`; in a unit of your own where every deployment has it.
+   *
+   * @default dollars a million tokens, three of input to one of output (of embeddings: input alone), by the `Pricing` in context
+   * when the balance is made; where that knows no price, unknown, which is not cheap
+   */
   readonly cost?: number
   /** The most calls in flight at once. @default unlimited */
   readonly maxConcurrency?: number
@@ -102,7 +107,7 @@ export interface Deployment<L = LLMService> {
 export interface DeploymentState extends KeyState {
   /** Its group. Groups come before every strategy. */
   readonly order: number
-  /** What its calls cost; undefined where that is not known. */
+  /** What its calls cost, as it was given or by its price; undefined where that is not known. */
   readonly cost: number | undefined
   /** How many of its latest calls failed, as far as the breaker's window reaches. */
   readonly failures: number
@@ -444,7 +449,7 @@ export interface Options {
 
 /**
  * One `LLM` over the given ones. It needs no scope: nothing runs in the background. Requests are counted with the `TokenCounter`
- * in context, where it is doubtful whether they fit.
+ * in context, where it is doubtful whether they fit; deployments without a `cost` are priced by the `Pricing` in context.
  *
  * @since 0.1.0
  * @category constructors

@@ -125,7 +125,7 @@ export const embed: Task<EmbeddingRequest.Input, EmbeddingResponse, Errors.LLMEr
 })
 
 /**
- * A file that keeps what is done, a line of JSON for each request that is over.
+ * A file that keeps what is done, a line of JSON for each request that is over. Of several for one request, the last counts.
  *
  * @since 0.1.0
  * @category journal
@@ -165,6 +165,15 @@ export interface Options<In, A, E, R> {
   readonly concurrency?: number
   /** Where what is done is kept. @default nowhere */
   readonly journal?: Journal
+  /**
+   * Which requests are asked that the journal has a failure of; what it has an answer to is never asked again.
+   * - `"retryable"`: those whose failure time may mend, as it has had time. Others stand as they are.
+   * - `"failed"`: all of them, for instance with keys or a budget that have been seen to.
+   * - `"unfinished"`: none.
+   *
+   * @default "retryable"
+   */
+  readonly resume?: "retryable" | "failed" | "unfinished"
   /** How often those that failed in a way that time may mend are asked again, when all others are over. @default 1 */
   readonly retries?: number
   /** The longest wait before they are, where their errors say to wait. @default "1 minute" */
@@ -184,7 +193,7 @@ export interface Progress {
   readonly done: number
   readonly succeeded: number
   readonly failed: number
-  /** Those of `done` that the journal knew. */
+  /** Those of `done` that the journal knew and that were not asked again. */
   readonly resumed: number
   /** Requests that failed and will be asked again. */
   readonly toRetry: number

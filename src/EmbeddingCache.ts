@@ -33,6 +33,7 @@ import * as Core from "./internal/cacheCore.js"
 import type { KeptVector } from "./internal/cacheEntry.js"
 import * as Entry from "./internal/cacheEntry.js"
 import * as Key from "./internal/cacheKey.js"
+import { digest } from "./internal/digest.js"
 import { normalizeEmbedding } from "./internal/request.js"
 import type { Middleware, ModelInfo, Service as LLMService } from "./LLM.js"
 import type { LLMError } from "./LLMError.js"
@@ -174,7 +175,7 @@ export const make = (options: Options = {}): Effect.Effect<Service, never, Cache
           onNone: () => Effect.succeedNone,
           onSome: (contentOf) =>
             Effect.map(
-              Effect.forEach(request.input, (text) => Key.digest(contentOf(text))),
+              Effect.forEach(request.input, (text) => digest(contentOf(text))),
               Option.all
             )
         })

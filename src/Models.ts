@@ -22,10 +22,12 @@
 import type { FileSystem, HttpClient } from "@effect/platform"
 import type { ConfigError, Duration } from "effect"
 import { Context, Data, Effect, Layer, Option, Stream } from "effect"
+import type { Service as Balanced } from "./Balance.js"
 import * as Catalogue from "./internal/catalogue.js"
 import * as Environment from "./internal/environment.js"
 import * as Reload from "./internal/reloading.js"
 import * as Standing from "./internal/standing.js"
+import * as StandingGroup from "./internal/standingGroup.js"
 import type { InvalidPoolError } from "./KeyPool.js"
 import type { ModelInfo, Service as LLMService } from "./LLM.js"
 import * as LLM from "./LLM.js"
@@ -37,12 +39,19 @@ import type { InvalidLimitError } from "./RateLimiter.js"
 import type * as Telemetry from "./Telemetry.js"
 
 /**
+ * A model, or a group of them. What is said of a group is what its `Balance` says: it is that of the first of its members, with
+ * the largest context window of all.
+ *
  * @since 0.1.0
  * @category model
  */
 export interface Listed extends ModelInfo {
-  /** Other names of the model. */
+  /** What `get` finds it by: `provider/model`, or the name of the group. */
+  readonly name: string
+  /** Other names of it. */
   readonly aliases: ReadonlyArray<string>
+  /** The names of the models of a group. */
+  readonly members?: ReadonlyArray<string>
 }
 
 /**
@@ -51,9 +60,12 @@ export interface Listed extends ModelInfo {
  */
 export interface Service {
   /**
-   * A model by `provider/model`, by an alias, or by its bare name where only one provider has it; or by provider and model.
+   * A model by `provider/model`, by an alias, or by its bare name where only one provider has it; or by provider and model. A
+   * group by its name, or by an alias.
    */
   readonly get: (nameOrProvider: string, model?: string) => Effect.Effect<LLMService, ModelNotFoundError>
+  /** The balance of a group, to see and manage its deployments; their ids are `provider/model`. */
+  readonly group: (name: string) => Effect.Effect<Balanced, ModelNotFoundError>
   readonly list: ReadonlyArray<Listed>
   /** `LLM_DEFAULT_MODEL` or the file's `$default`, else the only model there is. */
   readonly default: Effect.Effect<LLMService, ModelNotFoundError>
@@ -89,11 +101,23 @@ export const make = (
 ): Effect.Effect<Service, InvalidPoolError | InvalidLimitError | ConfigError.ConfigError, HttpClient.HttpClient> =>
   Effect.gen(function* () {
     const environment = yield* Environment.defaults
-    const models = yield* Effect.forEach(file.models, (entry) =>
-      Effect.map(Standing.plan(entry, options, environment), ({ standing }) => standing)
+    const plans = yield* Effect.forEach(file.models, (entry) => Standing.plan(entry, options, environment))
+    const models = new Map(plans.map(({ standing }) => [Catalogue.idOf(standing.entry), standing]))
+    const groups = yield* Effect.forEach(file.groups, (entry) =>
+      StandingGroup.plan(entry, models, (model) => models.get(model)?.llm)
     )
-    const { chosen, find, list } = Catalogue.make(file, models, Option.getOrUndefined(environment.model))
-    return { get: (name, model) => find(Catalogue.nameOf(name, model)), list, default: Effect.suspend(chosen) }
+    const { chosen, find, findGroup, list } = Catalogue.make(
+      file,
+      [...models.values()],
+      groups.map(({ standing }) => standing),
+      Option.getOrUndefined(environment.model)
+    )
+    return {
+      get: (name, model) => find(Catalogue.nameOf(name, model)),
+      group: findGroup,
+      list,
+      default: Effect.suspend(chosen)
+    }
   })
 
 /**
@@ -138,8 +162,8 @@ export const layerFile = (
 export type ReloadError = ProviderFileError | InvalidPoolError | InvalidLimitError | ConfigError.ConfigError
 
 /**
- * What came of reading the file again. Models are named `provider/model`.
- * - `Reloaded`: it is in force. `kept` are the models whose entries are as they were.
+ * What came of reading the file again. Models are named `provider/model`, groups by their names.
+ * - `Reloaded`: it is in force. `kept` are the models whose entries are as they were, and the groups that go on.
  * - `Refused`: it is faulty, and everything is as it was before.
  *
  * @since 0.1.0
@@ -207,6 +231,9 @@ export interface ReloadOptions extends Options {
  * A model whose entry has not changed goes on as it is. Of one whose entry has changed, the pool goes on: keys that rest go on
  * resting, new keys are added, and those that are gone get no more calls; only another `base_url`, `type`, `preset` or `headers`
  * begins anew. Limits that have changed begin with what is left under the old ones. Percentiles begin anew.
+ *
+ * A group goes on, with all that it knows of its members, while it has the same members in the same way and each of them has the
+ * same place, protocol, defaults and context window. A member with other keys or limits is asked again at once.
  *
  * The file is read every `interval` and compared, which also sees what notifications do not: files that are replaced by editors,
  * mounted from a config map, or on a network drive. Environment variables that it names are read again when it changes, or by

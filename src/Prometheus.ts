@@ -1,6 +1,9 @@
 /**
  * The metrics of a program, those of this library among them, as the text that Prometheus scrapes.
  *
+ * It is written straight from Effect's metrics, because on the way through those of OpenTelemetry a summary becomes three
+ * counters, and the Prometheus exporter there needs Node 22.15.
+ *
  * It shows whatever Effect's metrics hold, under the names and labels they have. What cannot stand in the text is changed as
  * little as it takes: signs that a name must not have become `_`, label values and help texts are escaped.
  *

@@ -12,8 +12,10 @@
  *       "rate_limit_refill_rate": 3.0
  *     }
  *   ],
- *   "$default": "openai/gpt-4o",
- *   "$aliases": { "smart": "openai/gpt-4o" }
+ *   "deepseek": [{ "model_name": "deepseek-chat", "api_keys": ["${DEEPSEEK_API_KEY}"] }],
+ *   "$groups": { "sturdy": { "strategy": "failover", "members": ["openai/gpt-4o", "deepseek/deepseek-chat"] } },
+ *   "$aliases": { "smart": "openai/gpt-4o" },
+ *   "$default": "sturdy"
  * }
  * ```
  *
@@ -26,7 +28,7 @@ import { FileSystem } from "@effect/platform"
 import type { Duration } from "effect"
 import { Config, Effect, Option, Schema } from "effect"
 import type * as ApiKey from "./ApiKey.js"
-import type { Fault } from "./internal/providerFileReader.js"
+import type { Fault } from "./internal/fileFields.js"
 import { readFile } from "./internal/providerFileReader.js"
 import type { Protocol } from "./provider/protocols.js"
 
@@ -73,14 +75,56 @@ export interface ModelEntry {
 }
 
 /**
+ * The strategies of `Balance` that have a name in the file.
+ *
+ * @since 0.1.0
+ * @category model
+ */
+export type GroupStrategy = "least-loaded" | "weighted" | "round-robin" | "latency" | "cost" | "failover" | "random"
+
+/**
+ * One of the models of a group.
+ *
+ * @since 0.1.0
+ * @category model
+ */
+export interface GroupMember {
+  /** `provider/model`. */
+  readonly model: string
+  /** Its share of the calls. @default the `model_weight` of the model */
+  readonly weight: number
+  /** Those of the lowest order are asked for as long as one of them can be. @default 0 */
+  readonly order: number
+  /** For the strategy `cost`. @default its price */
+  readonly cost?: number
+  /** `max_concurrency`: the most calls that the group has in flight there. */
+  readonly maxConcurrency?: number
+}
+
+/**
+ * Models that serve as one: a `Balance` over them.
+ *
+ * @since 0.1.0
+ * @category model
+ */
+export interface GroupEntry {
+  readonly name: string
+  /** @default "least-loaded" */
+  readonly strategy: GroupStrategy
+  readonly members: ReadonlyArray<GroupMember>
+}
+
+/**
  * @since 0.1.0
  * @category model
  */
 export interface ProviderFile {
   readonly models: ReadonlyArray<ModelEntry>
-  /** Other names: each stands for `provider/model`. */
+  /** `$groups`. */
+  readonly groups: ReadonlyArray<GroupEntry>
+  /** Other names: each stands for `provider/model`, or for a group. */
   readonly aliases: Readonly<Record<string, string>>
-  /** `provider/model`, or an alias. */
+  /** `provider/model`, a group, or an alias. */
   readonly default: string | undefined
   /** Fields that mean nothing here, each with its place. */
   readonly warnings: ReadonlyArray<string>

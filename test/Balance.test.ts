@@ -6,6 +6,7 @@ import * as ChatEvent from "../src/ChatEvent.js"
 import * as Fallback from "../src/Fallback.js"
 import * as LLM from "../src/LLM.js"
 import * as LLMErrors from "../src/LLMError.js"
+import * as Pricing from "../src/Pricing.js"
 import * as Retry from "../src/Retry.js"
 import * as Timeouts from "../src/Timeouts.js"
 import type { Scripted, Step } from "./support/scripted.js"
@@ -67,6 +68,43 @@ describe("strategies", () => {
       yield* self.disable("b")
       expect(yield* texts(self, 1)).toEqual(["unknown"])
     })
+  )
+
+  it.effect(
+    "cost takes the price of the model where a deployment has none of its own, and input alone of one that says nothing",
+    () =>
+      Effect.gen(function* () {
+        const models = ["unpriced", "dear", "cheap", "vectors"]
+        const deployments = yield* Effect.forEach(models, (model) =>
+          Effect.map(scripted(model, unavailable), (llm) => ({ llm: named(llm, { model }), id: model }))
+        )
+        const self = yield* Balance.make(
+          deployments.map((one) => (one.id === "vectors" ? { ...one, capabilities: { chat: false } } : one)),
+          { strategy: Balance.cost, breaker: { failures: 1, rest: "1 hour" } }
+        )
+        expect((yield* self.deployments).map(({ cost, id }) => [id, cost])).toEqual([
+          ["unpriced", undefined],
+          ["dear", 6.5],
+          ["cheap", 4],
+          ["vectors", 0.02]
+        ])
+        // Each answers once and then fails.
+        expect(yield* texts(self, 3)).toEqual(["cheap", "dear", "unpriced"])
+
+        const own = deployments.map((one) => ({ ...one, cost: one.id === "dear" ? 0 : 9 }))
+        const overruled = yield* Balance.make(own, { strategy: Balance.cost })
+        expect((yield* overruled.deployments).map(({ cost }) => cost)).toEqual([9, 0, 9, 9])
+      }).pipe(
+        Effect.provide(
+          Pricing.layer({
+            test: {
+              dear: { input: 2, output: 20 },
+              cheap: { input: 4, output: 4, tiers: [{ above: 1000, input: 99, output: 99 }] },
+              vectors: { input: 0.02 }
+            }
+          })
+        )
+      )
   )
 
   it.effect("of one's own are one line", () =>

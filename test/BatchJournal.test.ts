@@ -22,6 +22,10 @@ const realClock = Clock.make()
 
 const Line = Schema.parseJson(Schema.Struct({ index: Schema.Number }))
 
+const Outcome = Schema.parseJson(
+  Schema.Struct({ index: Schema.Number, exit: Schema.Struct({ _tag: Schema.Literal("Success", "Failure") }) })
+)
+
 /** The requests that the file has a result for, as often as it has. */
 const recordedIn = (text: string): ReadonlyArray<number> =>
   text
@@ -29,7 +33,22 @@ const recordedIn = (text: string): ReadonlyArray<number> =>
     .slice(1, -1)
     .map((line) => Schema.decodeUnknownSync(Line)(line).index)
 
+/** Whether the last line of each request is an answer. Dies where there is a line after an answer. */
+const outcomesIn = (text: string): ReadonlyMap<number, boolean> => {
+  const outcomes = new Map<number, boolean>()
+  for (const line of text.split("\n").slice(1, -1)) {
+    const { exit, index } = Schema.decodeUnknownSync(Outcome)(line)
+    if (outcomes.get(index) === true) throw new Error(`request ${index} was recorded after its answer`)
+    outcomes.set(index, exit._tag === "Success")
+  }
+  return outcomes
+}
+
 const sorted = (numbers: Iterable<number>): ReadonlyArray<number> => [...numbers].sort((self, that) => self - that)
+
+/** The line of an answer as one of a failure. */
+const failure = (line: string): string =>
+  line.replace(/"exit":.*$/, '"exit":{"_tag":"Failure","cause":{"_tag":"Empty"}}}')
 
 describe("a journal", () => {
   it.scoped("is begun, and a run that is over is not begun again", () =>
@@ -67,6 +86,39 @@ describe("a journal", () => {
       const { exits } = yield* Batch.run(upTo(3), { task, journal })
       expect([...asked.keys()]).toEqual([0, 2])
       expect(exits[1]).toEqual(Exit.fail(new Failed({ request: 1, retryable: false })))
+    }).pipe(Effect.provide(NodeFileSystem.layer))
+  )
+
+  it.scoped("has one final result for each request, whatever failures are asked again", () =>
+    Effect.gen(function* () {
+      const { fileSystem, journal, path } = yield* inFile
+      const failing = scripted({ fails: (request) => new Failed({ request, retryable: request === 1 }) })
+      const failed = (request: number) => Exit.fail(new Failed({ request, retryable: request === 1 }))
+      const broken = yield* Batch.run(upTo(3), { task: failing.task, journal })
+      expect(broken.exits).toEqual(upTo(3).map(failed))
+
+      const untouched = scripted()
+      const replayed = yield* Batch.run(upTo(3), { task: untouched.task, journal, resume: "unfinished" })
+      expect(replayed.exits).toEqual(broken.exits)
+      expect(replayed.progress).toMatchObject({ resumed: 3, failed: 3 })
+      expect(untouched.asked.size).toBe(0)
+
+      const later = scripted()
+      const mended = yield* Batch.run(upTo(3), { task: later.task, journal })
+      expect([...later.asked.keys()]).toEqual([1])
+      expect(mended.exits).toEqual([failed(0), Exit.succeed(2), failed(2)])
+      expect(mended.progress).toMatchObject({ done: 3, resumed: 2, succeeded: 1, failed: 2 })
+
+      const still = scripted({ fails: (request) => new Failed({ request, retryable: false }) })
+      yield* Batch.run(upTo(3), { task: still.task, journal, resume: "failed", concurrency: 1 })
+      expect([...still.asked.keys()]).toEqual([0, 2])
+
+      const last = scripted()
+      const { exits, progress } = yield* Batch.run(upTo(3), { task: last.task, journal, resume: "failed" })
+      expect([...last.asked.keys()]).toEqual([0, 2])
+      expect(exits).toEqual(doubled(3))
+      expect(progress).toMatchObject({ done: 3, resumed: 1, succeeded: 3, failed: 0 })
+      expect(outcomesIn(yield* fileSystem.readFileString(path))).toEqual(new Map(upTo(3).map((n) => [n, true])))
     }).pipe(Effect.provide(NodeFileSystem.layer))
   )
 
@@ -111,6 +163,7 @@ describe("a journal", () => {
         ["shopping list"],
         [header, first.slice(0, 20), second],
         [header, first, first],
+        [header, failure(first), failure(second).replace('"index":1', '"index":0')],
         [header, first.replace("Success", "Fortune")]
       ]) {
         yield* fileSystem.writeFileString(path, `${lines.join("\n")}\n`)
@@ -128,17 +181,17 @@ describe("a batch that was killed", () => {
     () =>
       Effect.gen(function* () {
         const { fileSystem, journal, path } = yield* inFile
-        yield* Batch.run(upTo(3), { task: scripted().task, journal })
+        yield* Batch.run(upTo(2), { task: scripted().task, journal })
         const whole = yield* fileSystem.readFile(path)
         for (let length = 0; length <= whole.length; length++) {
           const left = whole.slice(0, length)
           yield* fileSystem.writeFile(path, left)
           const known = new Set(recordedIn(new TextDecoder().decode(left)))
           const { asked, task } = scripted()
-          const { exits } = yield* Batch.run(upTo(3), { task, journal })
-          expect(exits).toEqual(doubled(3))
-          expect(sorted(asked.keys())).toEqual(upTo(3).filter((n) => !known.has(n)))
-          expect(sorted(recordedIn(yield* fileSystem.readFileString(path)))).toEqual(upTo(3))
+          const { exits } = yield* Batch.run(upTo(2), { task, journal })
+          expect(exits).toEqual(doubled(2))
+          expect(sorted(asked.keys())).toEqual(upTo(2).filter((n) => !known.has(n)))
+          expect(sorted(recordedIn(yield* fileSystem.readFileString(path)))).toEqual(upTo(2))
         }
       }).pipe(Effect.provide(NodeFileSystem.layer))
   )
@@ -190,6 +243,29 @@ describe("a batch that was killed", () => {
     { fastCheck: { numRuns: 15 } }
   )
 
+  it.scoped.prop(
+    "and whose failures are asked again ends with one answer for each, and asks for no answer twice",
+    { pauses: FastCheck.array(FastCheck.integer({ min: 0, max: 12 }), { maxLength: 5 }) },
+    ({ pauses }) =>
+      Effect.gen(function* () {
+        const { fileSystem, journal, path } = yield* inFile
+        let isBroken = true
+        const { answered, task } = scripted({
+          takes: (request) => request % 3,
+          fails: (request) => (isBroken && request % 4 === 0 ? new Failed({ request, retryable: false }) : undefined)
+        })
+        const run = Batch.run(upTo(40), { task, journal, concurrency: 3, resume: "failed" })
+        for (const pause of pauses) yield* Effect.timeoutOption(run, pause)
+        isBroken = false
+        for (const pause of pauses) yield* Effect.timeoutOption(run, pause)
+        const { exits } = yield* run
+        expect(exits).toEqual(doubled(40))
+        expect(outcomesIn(yield* fileSystem.readFileString(path))).toEqual(new Map(upTo(40).map((n) => [n, true])))
+        expect(new Set(answered.values())).toEqual(new Set([1]))
+      }).pipe(Effect.withClock(realClock), Effect.provide(NodeFileSystem.layer)),
+    { fastCheck: { numRuns: 8 } }
+  )
+
   it.scoped(
     "as a process, with kill -9, goes on with what is on the disk",
     () =>
@@ -215,15 +291,18 @@ describe("a batch that was killed", () => {
         yield* Effect.repeat(Effect.delay(written, 5), { until: (text) => text.split("\n").length > 60 })
         child.kill("SIGKILL")
         yield* gone
-        const known = new Set(recordedIn(yield* written))
-        expect(known.size).toBeGreaterThanOrEqual(50)
-        expect(known.size).toBeLessThan(800)
+        const left = outcomesIn(yield* written)
+        const known = [...left].filter(([, isAnswered]) => isAnswered)
+        expect(known.length).toBeGreaterThanOrEqual(40)
+        expect(known.length).toBeLessThan(left.size)
+        expect(left.size).toBeLessThan(800)
         const { asked, task } = scripted()
-        const { exits, progress } = yield* Batch.run(upTo(800), { task, journal, concurrency: 64 })
+        const { exits, progress } = yield* Batch.run(upTo(800), { task, journal, concurrency: 64, resume: "failed" })
         expect(exits).toEqual(doubled(800))
-        expect(progress.resumed).toBe(known.size)
-        expect(asked.size).toBe(800 - known.size)
-        expect(sorted(recordedIn(yield* written))).toEqual(upTo(800))
+        expect(progress.resumed).toBe(known.length)
+        expect(asked.size).toBe(800 - known.length)
+        expect(sorted(outcomesIn(yield* written).keys())).toEqual(upTo(800))
+        expect(new Set(outcomesIn(yield* written).values())).toEqual(new Set([true]))
       }).pipe(Effect.withClock(realClock), Effect.provide(NodeFileSystem.layer)),
     30_000
   )

@@ -8,6 +8,7 @@ import * as ApiKey from "../src/ApiKey.js"
 import * as Ring from "../src/internal/keyRing.js"
 import type { Hold } from "../src/internal/pooledKey.js"
 import * as Pool from "../src/internal/poolState.js"
+import type { Bell } from "../src/internal/turns.js"
 import * as KeyPool from "../src/KeyPool.js"
 
 const remedies = { base: 1_000, factor: 2, max: 60_000, quota: 3_600_000, refused: 300_000, latencyDecay: 10_000 }
@@ -108,11 +109,11 @@ const judge = (
 interface Waiter {
   readonly ticket: number
   readonly wish: Pool.Wish
-  bell: Pool.Bell
+  bell: Bell
   until: number
 }
 
-const makeBell = (): Pool.Bell => Deferred.unsafeMake(FiberId.none)
+const makeBell = (): Bell => Deferred.unsafeMake(FiberId.none)
 
 /** The state under test and the model, side by side. */
 const sideBySide = (options: ReadonlyArray<ApiKey.Options>, strategy: KeyPool.Strategy) => {
@@ -123,7 +124,7 @@ const sideBySide = (options: ReadonlyArray<ApiKey.Options>, strategy: KeyPool.St
   const models = new Map(keys.map((key) => [key.id, modelKey(key)]))
   const calls: Array<ModelCall> = []
   let line: Array<Waiter> = []
-  const rung = new Set<Pool.Bell>()
+  const rung = new Set<Bell>()
 
   const taken = <A>([{ bells, value }, next]: Pool.Step<A>): A => {
     state = next

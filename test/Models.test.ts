@@ -124,6 +124,63 @@ describe("the models of a file", () => {
     }).pipe(Effect.provide(NodeHttpClient.layerUndici), environment())
   )
 
+  it.scopedLive("serve as one in groups, which have names as models have", () =>
+    Effect.gen(function* () {
+      const models = yield* modelsAt("http://127.0.0.1:1", {
+        $groups: {
+          sturdy: { strategy: "failover", members: ["acme/small", { model: "smart", order: 1, max_concurrency: 2 }] },
+          small: { members: ["acme/small", { model: "other/small", weight: 2 }] }
+        },
+        $aliases: { any: "small" },
+        $default: "any"
+      })
+      expect(models.list.slice(3)).toMatchObject([
+        { name: "sturdy", aliases: [], members: ["acme/small", "acme/large"], provider: "acme", model: "small" },
+        { name: "small", aliases: ["any"], members: ["acme/small", "other/small"] }
+      ])
+      expect(models.list.slice(0, 3).map(({ members, name }) => [name, members])).toEqual([
+        ["acme/large", undefined],
+        ["acme/small", undefined],
+        ["other/small", undefined]
+      ])
+      const deployments = (name: string) => Effect.flatMap(models.group(name), (group) => group.deployments)
+      expect(yield* deployments("any")).toMatchObject([
+        { id: "acme/small", weight: 1, order: 0 },
+        { id: "other/small", weight: 2, order: 0 }
+      ])
+      expect(yield* deployments("sturdy")).toMatchObject([
+        { id: "acme/small", order: 0 },
+        { id: "acme/large", order: 1, maxConcurrency: 2 }
+      ])
+      expect((yield* Effect.flip(models.group("acme/large"))).message).toBe('No group is called "acme/large".')
+      // A group comes before the models whose bare name it bears.
+      expect(yield* models.get("small")).toBe(yield* models.group("small"))
+      expect(yield* models.default).toBe(yield* models.group("small"))
+    }).pipe(Effect.provide(NodeHttpClient.layerUndici), environment())
+  )
+
+  it.scopedLive("in a group answer for each other over sockets", () =>
+    Effect.gen(function* () {
+      const provider = yield* SimulatedProvider.make({ keys: [{ key: "b", revoked: true }, { key: "c" }] })
+      const entry = { model_name: "m", base_url: provider.baseUrl }
+      const file = yield* ProviderFile.parse(
+        JSON.stringify({
+          one: [{ ...entry, api_keys: ["b"] }],
+          two: [{ ...entry, api_keys: ["c"] }],
+          $groups: { pair: { strategy: "failover", members: ["one/m", "two/m"] } }
+        })
+      )
+      const pair = yield* Effect.flatMap(Models.make(file), (models) => models.group("pair"))
+      const { attempts, provider: answeredBy } = yield* pair.chat("?")
+      expect(answeredBy).toBe("two")
+      expect(attempts.map(({ error, provider }) => [provider, error])).toEqual([
+        ["one", "AuthenticationError"],
+        ["two", undefined]
+      ])
+      expect((yield* pair.deployments).map(({ state }) => state._tag)).toEqual(["Open", "Ready"])
+    }).pipe(Effect.provide(NodeHttpClient.layerUndici), environment())
+  )
+
   it.scopedLive("answer over sockets, in both protocols from one file, with the nearest settings", () =>
     Effect.gen(function* () {
       const asked = yield* Ref.make<ReadonlyArray<unknown>>([])

@@ -18,6 +18,7 @@ import {
   TestClock
 } from "effect"
 import * as ApiKey from "../src/ApiKey.js"
+import type * as Balance from "../src/Balance.js"
 import * as ChatEvent from "../src/ChatEvent.js"
 import type { Service } from "../src/LLM.js"
 import * as LLM from "../src/LLM.js"
@@ -275,6 +276,93 @@ describe("what a reload takes over", () => {
       yield* write(file(model("one", [limited, key("a")], { base_url: "http://other.test/v1" })))
       yield* reload
       expect(yield* keyStates(one)).toEqual({ limited: "Ready", a: "Ready" })
+    }).pipe(silently, environment)
+  )
+})
+
+describe("a group that is reloaded", () => {
+  const out = key("limited")
+
+  const grouped = (members: ReadonlyArray<unknown>, ...models: ReadonlyArray<object>): string =>
+    JSON.stringify({ acme: models, $groups: { pair: { strategy: "failover", members } } })
+
+  const stateOf = (pair: Balance.Service) =>
+    Effect.map(pair.deployments, (deployments) =>
+      Object.fromEntries(deployments.map(({ id, state }) => [id, state._tag]))
+    )
+
+  const begin = (first: string) =>
+    Effect.gen(function* () {
+      const { models, reload, write } = yield* reloading(first, { interval: false })
+      const pair = yield* models.group("pair")
+      expect((yield* pair.chat("?")).attempts.map(({ keyId }) => keyId)).toEqual(["limited", "b"])
+      expect(yield* stateOf(pair)).toMatchObject({ "acme/one": "Cooling", "acme/two": "Ready" })
+      return { models, pair, after: (text: string) => Effect.zipRight(write(text), reload) }
+    })
+
+  const both = ["acme/one", "acme/two"]
+
+  it.scoped("knows what it knew where nothing of it has changed", () =>
+    Effect.gen(function* () {
+      const { after, pair } = yield* begin(grouped(both, model("one", [out]), model("two", [key("b")])))
+      expect(
+        yield* after(grouped(both, model("one", [out]), model("three", [key("c")]), model("two", [key("b")])))
+      ).toMatchObject({ added: ["acme/three"], changed: [], kept: ["acme/one", "acme/two", "pair"] })
+      expect(yield* stateOf(pair)).toEqual({ "acme/one": "Cooling", "acme/two": "Ready" })
+      expect((yield* pair.chat("?")).attempts.map(({ keyId }) => keyId)).toEqual(["b"])
+    }).pipe(silently, environment)
+  )
+
+  it.scoped(
+    "goes on where the keys of a member are others, and asks them, and leaves alone who was taken out by hand",
+    () =>
+      Effect.gen(function* () {
+        const { after, pair } = yield* begin(
+          grouped([...both, "acme/three"], model("one", [out]), model("two", [key("b")]), model("three", [out]))
+        )
+        yield* pair.disable("acme/three")
+        expect(
+          yield* after(
+            grouped(
+              [...both, "acme/three"],
+              model("one", [key("a")]),
+              model("two", [key("b")]),
+              model("three", [key("c")])
+            )
+          )
+        ).toMatchObject({ changed: ["acme/one", "acme/three"], kept: ["acme/two", "pair"] })
+        expect(yield* stateOf(pair)).toEqual({ "acme/one": "Ready", "acme/two": "Ready", "acme/three": "Disabled" })
+        expect((yield* pair.chat("?")).attempts.map(({ keyId }) => keyId)).toEqual(["a"])
+        expect((yield* pair.deployments).map(({ served }) => served)).toEqual([2, 1, 0])
+      }).pipe(silently, environment)
+  )
+
+  it.scoped("begins anew where it is another, or a member is in another place", () =>
+    Effect.gen(function* () {
+      const { after, models, pair } = yield* begin(grouped(both, model("one", [out]), model("two", [key("b")])))
+      const elsewhere = model("one", [out], { base_url: "http://other.test/v1" })
+      expect(yield* after(grouped(both, elsewhere, model("two", [key("b")])))).toMatchObject({
+        changed: ["acme/one", "pair"],
+        kept: ["acme/two"]
+      })
+      expect(yield* stateOf(pair)).toEqual({ "acme/one": "Ready", "acme/two": "Ready" })
+      yield* after(grouped(["acme/two"], elsewhere, model("two", [key("b")])))
+      expect(yield* stateOf(pair)).toEqual({ "acme/two": "Ready" })
+      expect((yield* pair.chat("?")).attempts.map(({ keyId }) => keyId)).toEqual(["b"])
+      expect(models.list.at(-1)).toMatchObject({ name: "pair", members: ["acme/two"] })
+    }).pipe(silently, environment)
+  )
+
+  it.scoped("is gone where the file has it no more, and comes", () =>
+    Effect.gen(function* () {
+      const { after, models, pair } = yield* begin(grouped(both, model("one", [out]), model("two", [key("b")])))
+      expect(yield* after(file(model("one", [out]), model("two", [key("b")])))).toMatchObject({ removed: ["pair"] })
+      expect(yield* Effect.flip(pair.chat("?"))).toMatchObject({ _tag: "ModelNotFoundError", model: "pair" })
+      expect(yield* Effect.flip(models.group("pair"))).toMatchObject({ _tag: "ModelNotFoundError" })
+      expect(yield* after(grouped(["acme/two"], model("one", [out]), model("two", [key("b")])))).toMatchObject({
+        added: ["pair"]
+      })
+      expect((yield* pair.chat("?")).text).toBe("Hello")
     }).pipe(silently, environment)
   )
 })

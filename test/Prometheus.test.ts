@@ -1,10 +1,11 @@
 import { describe, expect, it } from "@effect/vitest"
-import type { MetricPair } from "effect"
-import { Effect, Metric, MetricBoundaries, MetricLabel, Stream } from "effect"
+import { Effect, Metric, MetricBoundaries, MetricKey, MetricLabel, MetricPair, MetricState, Stream } from "effect"
+import { spawnSync } from "node:child_process"
 import * as Prometheus from "../src/Prometheus.js"
 import * as Telemetry from "../src/Telemetry.js"
 import type { Family } from "./support/exposition.js"
 import { read } from "./support/exposition.js"
+import { meteredCalls } from "./support/meteredCalls.js"
 import { malformed, scripted } from "./support/scripted.js"
 
 /** What the text says of metrics whose names begin so: others of the process are none of a test's business. */
@@ -99,26 +100,21 @@ describe("the text", () => {
     })
   )
 
-  it.effect("keeps apart what has one name and is of two kinds, and shows no series twice", () =>
-    Effect.gen(function* () {
-      yield* Metric.increment(Metric.counter("twofold", { incremental: true }))
-      yield* Metric.set(Metric.gauge("twofold"), 7)
-      const [first, second] = ["a.b", "a_b"].map((label) =>
-        Metric.gauge("twofold_label").pipe(Metric.tagged(label, "x"))
-      )
-      if (first === undefined || second === undefined) throw new Error("there are two")
-      yield* Metric.set(first, 1)
-      yield* Metric.set(second, 2)
-      const families = yield* shown("twofold")
-      expect(
-        families
-          .filter(({ name }) => name !== "twofold_label")
-          .map(({ type }) => type)
-          .toSorted()
-      ).toEqual(["counter", "gauge"])
-      expect(family(families, "twofold_label").samples).toHaveLength(1)
-    })
-  )
+  it("keeps apart what has one name and is of two kinds, and shows no series twice", () => {
+    const families = read(
+      Prometheus.render([
+        MetricPair.unsafeMake(MetricKey.counter("twofold", { incremental: true }), MetricState.counter(1)),
+        MetricPair.unsafeMake(MetricKey.gauge("twofold"), MetricState.gauge(7)),
+        MetricPair.unsafeMake(MetricKey.tagged(MetricKey.gauge("labelled"), "a.b", "x"), MetricState.gauge(1)),
+        MetricPair.unsafeMake(MetricKey.tagged(MetricKey.gauge("labelled"), "a_b", "x"), MetricState.gauge(2))
+      ])
+    )
+    expect(families.map(({ name, samples, type }) => [name, type, samples.map(({ value }) => value)])).toEqual([
+      ["twofold", "counter", [1]],
+      ["twofold_gauge", "gauge", [7]],
+      ["labelled", "gauge", [2]]
+    ])
+  })
 
   it("of nothing is empty", () => {
     const none: ReadonlyArray<MetricPair.MetricPair.Untyped> = []
@@ -132,6 +128,25 @@ describe("the text", () => {
       const families = read(yield* Prometheus.text)
       expect(family(families, "llm_requests_total").type).toBe("counter")
       expect(family(families, "llm_request_duration_seconds").type).toBe("histogram")
+    })
+  )
+})
+
+/** What promtool has to say of the text; `undefined` where it is not installed. */
+const complaintsOfPromtool = (text: string): ReadonlyArray<string> | undefined => {
+  const { error, stderr, stdout } = spawnSync("promtool", ["check", "metrics"], { input: text, encoding: "utf8" })
+  return error === undefined ? `${stdout}${stderr}`.split("\n").filter((line) => line !== "") : undefined
+}
+
+describe("the text of calls", () => {
+  it.effect("is good to promtool, but for names that other libraries chose", () =>
+    Effect.gen(function* () {
+      yield* meteredCalls({ aliases: true })
+      const text = yield* Effect.map(Metric.snapshot, (pairs) =>
+        Prometheus.render(pairs.filter(({ metricKey }) => metricKey.name.startsWith("llm_")))
+      )
+      expect(new Set(read(text).map(({ type }) => type))).toEqual(new Set(["counter", "gauge", "histogram", "summary"]))
+      expect((complaintsOfPromtool(text) ?? []).filter((line) => !line.startsWith("llm_router_"))).toEqual([])
     })
   )
 })

@@ -111,6 +111,54 @@ describe("our own fields", () => {
     })
   )
 
+  it.effect("make groups of models, with the weights that those have", () =>
+    Effect.gen(function* () {
+      const file = yield* ProviderFile.parse(
+        JSON.stringify({
+          x: [
+            { ...model, model_name: "one", model_weight: 3 },
+            { ...model, model_name: "two", aliases: ["second"] }
+          ],
+          $groups: {
+            plain: { members: ["x/one", "second"], comment: "mine" },
+            exact: {
+              strategy: "cost",
+              members: [
+                { model: "x/${WHICH}", weight: 2, order: 1, cost: 0, max_concurrency: 4 },
+                { model: "x/one", note: "also mine" }
+              ]
+            }
+          },
+          $aliases: { fast: "plain" },
+          $default: "exact"
+        })
+      )
+      expect(file.groups).toEqual([
+        {
+          name: "plain",
+          strategy: "least-loaded",
+          members: [
+            { model: "x/one", weight: 3, order: 0 },
+            { model: "x/two", weight: 1, order: 0 }
+          ]
+        },
+        {
+          name: "exact",
+          strategy: "cost",
+          members: [
+            { model: "x/two", weight: 2, order: 1, cost: 0, maxConcurrency: 4 },
+            { model: "x/one", weight: 3, order: 0 }
+          ]
+        }
+      ])
+      expect(file.default).toBe("exact")
+      expect(file.warnings).toEqual([
+        "$groups.plain.comment: unknown field",
+        "$groups.exact.members[1].note: unknown field"
+      ])
+    }).pipe(withEnvironment({ WHICH: "two" }))
+  )
+
   it.effect("take variables of the environment, and a dollar for itself", () =>
     Effect.gen(function* () {
       const file = yield* ProviderFile.parse(
@@ -170,7 +218,62 @@ describe("faults", () => {
         "b[5]: expected an object",
         '$aliases.x: "x" stands for two models',
         '$aliases.x: "b/other" is no model of this file',
-        "$default: is no model and no alias of this file"
+        "$default: is no model, no group and no alias of this file"
+      ])
+    }).pipe(withEnvironment({}))
+  )
+
+  it.effect("of groups are told in the same way", () =>
+    Effect.gen(function* () {
+      expect(
+        yield* faultsOf({
+          x: [{ ...model, aliases: ["fast"] }],
+          $groups: {
+            fast: { members: ["x/m"] },
+            "x/m": { members: ["x/m"] },
+            list: ["x/m"],
+            none: {},
+            empty: { members: [], strategy: "best" },
+            wrong: {
+              strategy: 1,
+              members: [
+                "x/other",
+                "fast",
+                "x/m",
+                { model: "none" },
+                { weight: 0 },
+                5,
+                { model: "x/${NOT_SET}", order: -1, cost: "dear", max_concurrency: 0.5 }
+              ]
+            }
+          },
+          $aliases: { gone: "nothing" }
+        })
+      ).toEqual([
+        '$groups.fast: "fast" is an alias already',
+        '$groups.x/m: "x/m" is a model already',
+        '$groups.list: expected an object such as { "members": ["openai/gpt-4o-mini"] }',
+        "$groups.none.members: is missing",
+        '$groups.empty.strategy: expected one of "least-loaded", "weighted", "round-robin", "latency", "cost", "failover", "random"',
+        "$groups.empty.members: expected a list with at least one model",
+        "$groups.wrong.strategy: expected a text",
+        '$groups.wrong.members[0]: "x/other" is no model of this file',
+        '$groups.wrong.members[2]: "x/m" is there already',
+        '$groups.wrong.members[3].model: "none" is a group, and members are models',
+        "$groups.wrong.members[4].model: is missing",
+        '$groups.wrong.members[5]: expected a model, or an object such as { "model": "openai/gpt-4o", "weight": 2 }',
+        "$groups.wrong.members[6].model: names an environment variable that is not set",
+        '$aliases.gone: "nothing" is no model of this file'
+      ])
+      expect(yield* faultsOf({ x: [model], $groups: ["x/m"] })).toEqual([
+        '$groups: expected an object such as { "fast": { "members": ["openai/gpt-4o-mini"] } }'
+      ])
+      const wrong = { model: "x/m", weight: 0, order: -1, cost: "dear", max_concurrency: 0.5 }
+      expect(yield* faultsOf({ x: [model], $groups: { one: { members: [wrong] } } })).toEqual([
+        "$groups.one.members[0].weight: expected a positive number",
+        "$groups.one.members[0].order: expected a number that is not negative",
+        "$groups.one.members[0].cost: expected a number that is not negative",
+        "$groups.one.members[0].max_concurrency: expected a positive whole number"
       ])
     }).pipe(withEnvironment({}))
   )

@@ -1,3 +1,5 @@
+import * as Otlp from "@effect/opentelemetry/Otlp"
+import { NodeHttpClient } from "@effect/platform-node"
 import { describe, expect, it } from "@effect/vitest"
 import type { Tracer } from "effect"
 import { Chunk, Effect, Fiber, Layer, Logger, Metric, MetricState, Option, Queue, Ref, Stream, TestClock } from "effect"
@@ -152,60 +154,81 @@ describe("spans", () => {
   )
 })
 
-describe("traces", () => {
-  it.scopedLive("arrive at a collector as the protocol wants them, with attributes and parents", () =>
+describe("what OTLP takes to a collector", () => {
+  it.scopedLive("is every span with its parent, every metric and the log, and nothing of what was said", () =>
     Effect.gen(function* () {
       const collector = yield* Collector.make
       const llm = yield* service("collected")
       const request = { messages: [Chat.user("the secret of my life")], temperature: 0.5, stop: ["END"] }
-      yield* Collector.exporting(
-        Effect.withSpan(Effect.zipRight(llm.chat(request), Stream.runDrain(llm.chatStream("?"))), "web request"),
-        collector
+      yield* Effect.zipRight(llm.chat(request), Stream.runDrain(llm.chatStream("?"))).pipe(
+        Effect.zipRight(Effect.log("two answers")),
+        Effect.withSpan("web request"),
+        Effect.provide(
+          Otlp.layerJson({
+            baseUrl: collector.url,
+            resource: { serviceName: "the service of a test" },
+            replaceLogger: Logger.defaultLogger
+          }).pipe(Layer.provide(NodeHttpClient.layerUndici))
+        )
       )
+      expect(yield* collector.services).toEqual(new Set(["the service of a test"]))
+      expect(yield* collector.logs).toEqual(["two answers"])
+      expect(yield* collector.said).not.toMatch(/secret|Hello/)
+
       const spans = yield* collector.spans
       expect(spans.map(({ kind, name, status }) => [name, kind, status.code])).toEqual([
-        ["web request", 1, 1],
-        ["chat model", 1, 1],
         ["attempt model", 3, 2],
         ["attempt model", 3, 1],
         ["chat model", 1, 1],
-        ["attempt model", 3, 1]
+        ["attempt model", 3, 1],
+        ["chat model", 1, 1],
+        ["web request", 1, 1]
       ])
-      const [outer, chat, refusal, attempt, stream, streamed] = spans
+      const [refusal, attempt, chat, streamed, stream, outer] = spans
       expect(new Set(spans.map(({ traceId }) => traceId)).size).toBe(1)
-      expect([outer, chat, refusal, attempt, stream, streamed].map((span) => span?.parentSpanId)).toEqual([
-        undefined,
-        outer?.spanId,
+      expect([refusal, attempt, chat, streamed, stream, outer].map((span) => span?.parentSpanId)).toEqual([
         chat?.spanId,
         chat?.spanId,
         outer?.spanId,
-        stream?.spanId
+        stream?.spanId,
+        outer?.spanId,
+        undefined
       ])
-      expect(Object.fromEntries(chat?.attributes.map(({ key, value }) => [key, value]) ?? [])).toMatchObject({
-        "gen_ai.operation.name": { stringValue: "chat" },
-        "gen_ai.provider.name": { stringValue: "collected" },
-        "gen_ai.request.model": { stringValue: "model" },
-        "gen_ai.request.temperature": { doubleValue: 0.5 },
-        "gen_ai.request.stop_sequences": { arrayValue: { values: [{ stringValue: "END" }] } },
-        "gen_ai.response.finish_reasons": { arrayValue: { values: [{ stringValue: "stop" }] } },
-        "gen_ai.usage.input_tokens": { intValue: 3 },
-        "gen_ai.usage.output_tokens": { intValue: 4 },
-        "effect_llm.attempts": { intValue: 2 }
+      expect(refusal?.status.message).toBe("AuthenticationError")
+      expect(Collector.attributesOf(chat?.attributes ?? [])).toEqual({
+        "gen_ai.operation.name": "chat",
+        "gen_ai.provider.name": "collected",
+        "gen_ai.request.model": "model",
+        "gen_ai.request.temperature": 0.5,
+        "gen_ai.request.stop_sequences": { values: [{ stringValue: "END" }] },
+        "gen_ai.response.id": "answer",
+        "gen_ai.response.model": "model",
+        "gen_ai.response.finish_reasons": { values: [{ stringValue: "stop" }] },
+        "gen_ai.usage.input_tokens": 3,
+        "gen_ai.usage.output_tokens": 4,
+        "effect_llm.attempts": 2
       })
-      expect(Object.fromEntries(refusal?.attributes.map(({ key, value }) => [key, value]) ?? [])).toMatchObject({
-        "error.type": { stringValue: "AuthenticationError" },
-        "effect_llm.key.id": { stringValue: "bad" }
+      expect(Collector.attributesOf(refusal?.attributes ?? [])).toMatchObject({
+        "error.type": "AuthenticationError",
+        "effect_llm.key.id": "bad"
       })
       for (const { endTimeUnixNano, startTimeUnixNano } of spans) {
         expect(endTimeUnixNano).toBeGreaterThanOrEqual(startTimeUnixNano)
       }
-      const told = spans.flatMap(({ attributes, name }) => [
-        name,
-        ...attributes.map(({ value }) =>
-          JSON.stringify(value, (_, it: unknown) => (typeof it === "bigint" ? String(it) : it))
-        )
-      ])
-      expect(told.join(" ")).not.toMatch(/secret|Hello/)
+
+      const metrics = (yield* collector.metrics).filter(({ attributes }) => attributes["provider"] === "collected")
+      const counted = (name: string, labels: Readonly<Record<string, string>>) =>
+        metrics
+          .filter((series) => series.name === name)
+          .filter(({ attributes }) => Object.entries(labels).every(([label, value]) => attributes[label] === value))
+          .map(({ kind, value }) => [kind, value])
+      expect(counted("llm_requests_total", { outcome: "ok" })).toEqual([["counter", 2]])
+      expect(counted("llm_attempts_total", { key_id: "good" })).toEqual([["counter", 2]])
+      expect(counted("llm_attempts_total", { key_id: "bad" })).toEqual([["counter", 1]])
+      expect(counted("llm_tokens_total", { kind: "output" })).toEqual([["counter", 8]])
+      expect(counted("llm_in_flight", { key_id: "good" })).toEqual([["gauge", 0]])
+      expect(counted("llm_request_duration_seconds", {})).toEqual([["histogram", 2]])
+      expect(counted("llm_time_to_first_event_seconds", {})).toEqual([["histogram", 1]])
     })
   )
 })

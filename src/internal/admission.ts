@@ -1,8 +1,9 @@
 /** What a pool is given, checked: every fault is told with its place, none with a secret. */
-import { Duration, Option, Predicate, Redacted } from "effect"
+import { Predicate, Redacted } from "effect"
 import * as ApiKeys from "../ApiKey.js"
 import type { ApiKey } from "../ApiKey.js"
 import type { KeyInput, Options } from "../KeyPool.js"
+import * as Checks from "./checks.js"
 import type { Remedies } from "./pooledKey.js"
 
 /** What is right of what was given, and what is wrong. */
@@ -16,37 +17,18 @@ export interface Settings extends Remedies {
   readonly maxWait: number
 }
 
-interface Kind {
-  readonly name: string
-  readonly includes: (millis: number) => boolean
-}
-
-const anyLength: Kind = { name: "possible", includes: (millis) => millis >= 0 }
-
-const positive: Kind = { name: "positive", includes: (millis) => millis > 0 }
-
-const finite: Kind = { name: "positive and finite", includes: (millis) => millis > 0 && millis < Infinity }
-
 export const settings = (options: Options): Admission<Settings> => {
-  const faults: Array<string> = []
-  const millis = (path: string, input: Duration.DurationInput, kind: Kind): number => {
-    const decoded = Option.map(Duration.decodeUnknown(input), Duration.toMillis)
-    // Effect reads a negative number, and one that is none, as no time at all.
-    const isNumber = typeof input !== "number" || input >= 0
-    if (!isNumber || !Option.exists(decoded, kind.includes)) faults.push(`${path}: must be a ${kind.name} duration`)
-    return Option.getOrElse(decoded, () => 0)
-  }
+  const { factor: growth, faults, millis } = Checks.make()
   const { cooldown = {} } = options
-  const factor = cooldown.factor ?? 2
-  if (!(factor >= 1 && factor < Infinity)) faults.push("cooldown.factor: must be a number of at least 1")
+  const factor = growth("cooldown.factor", cooldown.factor)
   const value = {
-    maxWait: millis("maxWait", options.maxWait ?? "30 seconds", anyLength),
-    base: millis("cooldown.base", cooldown.base ?? "1 second", positive),
+    maxWait: millis("maxWait", options.maxWait ?? "30 seconds", Checks.anyLength),
+    base: millis("cooldown.base", cooldown.base ?? "1 second", Checks.positive),
     factor,
-    max: millis("cooldown.max", cooldown.max ?? "60 seconds", positive),
-    quota: millis("cooldown.quota", cooldown.quota ?? "1 hour", positive),
-    refused: millis("cooldown.refused", cooldown.refused ?? "5 minutes", positive),
-    latencyDecay: millis("latencyDecay", options.latencyDecay ?? "10 seconds", finite)
+    max: millis("cooldown.max", cooldown.max ?? "60 seconds", Checks.positive),
+    quota: millis("cooldown.quota", cooldown.quota ?? "1 hour", Checks.positive),
+    refused: millis("cooldown.refused", cooldown.refused ?? "5 minutes", Checks.positive),
+    latencyDecay: millis("latencyDecay", options.latencyDecay ?? "10 seconds", Checks.finite)
   }
   return { value, faults }
 }

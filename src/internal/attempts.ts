@@ -21,6 +21,7 @@ import type { AttemptProbe, Instruments, Outcome, Subject } from "./instruments.
 import type { Open, OpenStream, Pull } from "./openStream.js"
 import { fromStream, isolated, withEarlierAttempts } from "./openStream.js"
 import { estimateInput } from "./request.js"
+import { wordsOf } from "./words.js"
 
 export interface Dependencies {
   readonly client: Client
@@ -294,19 +295,6 @@ export const listModels = (
       })
     )
   return from(new Set())
-}
-
-const wordsOf = (event: ChatEvent): string => {
-  switch (event._tag) {
-    case "TextDelta":
-    case "ReasoningDelta":
-    case "RefusalDelta":
-      return event.text
-    case "ToolCallDelta":
-      return event.argumentsDelta
-    default:
-      return ""
-  }
 }
 
 /** Hands the stream on unchanged, gives the key back with its last event, and knows what was consumed if it is given up. */

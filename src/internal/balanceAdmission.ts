@@ -1,7 +1,9 @@
 /** What a balance is given, checked: every fault is told with its place. */
-import { Duration, Option, Order } from "effect"
+import { Order } from "effect"
 import type { Deployment, InvalidBalanceError, Options, Strategy, Verdict } from "../Balance.js"
 import type { LLMError } from "../LLMError.js"
+import { isWeight, wrongWeight } from "./admission.js"
+import * as Checks from "./checks.js"
 import type { Breaker, Settings } from "./deployment.js"
 import type { Rules } from "./fleet.js"
 import type { Remedies } from "./pooledKey.js"
@@ -27,10 +29,6 @@ export interface Admitted {
   readonly affinityOf: ((request: ChatRequest) => number | undefined) | undefined
 }
 
-export const wrongWeight = "weight: must be a positive number"
-
-export const isWeight = (weight: number): boolean => weight > 0 && weight < Infinity
-
 /** Ids by provider and model, numbered where there are several of them. */
 const ids = (deployments: ReadonlyArray<Deployment>): ReadonlyArray<string> => {
   const seen = new Map<string, number>()
@@ -51,24 +49,7 @@ export const admit = (
   options: Options,
   terms: Terms
 ): readonly [Admitted, faults: ReadonlyArray<string>] => {
-  const faults: Array<string> = []
-  const millis = (path: string, input: Duration.DurationInput, positive = true): number => {
-    const decoded = Option.map(Duration.decodeUnknown(input), Duration.toMillis)
-    const isRight = (value: number) => (positive ? value > 0 && value < Infinity : value >= 0)
-    // Effect reads a negative number, and one that is none, as no time at all.
-    const isNumber = typeof input !== "number" || input >= 0
-    if (!isNumber || !Option.exists(decoded, isRight)) {
-      faults.push(`${path}: must be a ${positive ? "positive and finite" : "possible"} duration`)
-    }
-    return Option.getOrElse(decoded, () => 0)
-  }
-  const number = (path: string, value: number, isRight: boolean, kind: string): number => {
-    if (!isRight) faults.push(`${path}: must be ${kind}`)
-    return value
-  }
-  const factor = (path: string, value = 2): number =>
-    number(path, value, value >= 1 && value < Infinity, "a number of at least 1")
-
+  const { factor, faults, millis, number } = Checks.make()
   const names = ids(deployments)
   const settings = deployments.map((deployment, index): Settings => {
     const path = `deployments[${index}]`
@@ -96,10 +77,10 @@ export const admit = (
   const breaker: Breaker = {
     failures: number("breaker.failures", failures, Number.isInteger(failures) && failures > 0, "a positive integer"),
     ratio: number("breaker.ratio", ratio, ratio >= 0 && ratio <= 1, "a number from 0 to 1"),
-    window: millis("breaker.window", given.window ?? "30 seconds"),
-    base: millis("breaker.rest", given.rest ?? "10 seconds"),
+    window: millis("breaker.window", given.window ?? "30 seconds", Checks.finite),
+    base: millis("breaker.rest", given.rest ?? "10 seconds", Checks.finite),
     factor: factor("breaker.factor", given.factor),
-    max: millis("breaker.maxRest", given.maxRest ?? "5 minutes")
+    max: millis("breaker.maxRest", given.maxRest ?? "5 minutes", Checks.finite)
   }
   const sticky = typeof strategy === "function" ? undefined : strategy
   const bound = sticky?.bound ?? 1
@@ -111,16 +92,16 @@ export const admit = (
       breaker: options.breaker === false ? undefined : breaker
     },
     remedies: {
-      base: millis("cooldown.base", cooldown.base ?? "1 second"),
+      base: millis("cooldown.base", cooldown.base ?? "1 second", Checks.finite),
       factor: factor("cooldown.factor", cooldown.factor),
-      max: millis("cooldown.max", cooldown.max ?? "60 seconds"),
+      max: millis("cooldown.max", cooldown.max ?? "60 seconds", Checks.finite),
       quota: breaker.base,
       refused: breaker.base,
-      latencyDecay: millis("latencyDecay", options.latencyDecay ?? "10 seconds")
+      latencyDecay: millis("latencyDecay", options.latencyDecay ?? "10 seconds", Checks.finite)
     },
     window: breaker.window,
-    maxWait: millis("maxWait", options.maxWait ?? "30 seconds", false),
-    patience: millis("patience", options.patience ?? "1 second", false),
+    maxWait: millis("maxWait", options.maxWait ?? "30 seconds", Checks.anyLength),
+    patience: millis("patience", options.patience ?? "1 second", Checks.anyLength),
     affinityOf:
       sticky === undefined
         ? undefined

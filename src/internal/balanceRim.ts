@@ -1,11 +1,11 @@
-/** The rim around the state of a balance: it reads the clock, takes one step at a time in a `Ref`, and rings bells. */
-import type { Clock } from "effect"
-import { Deferred, Effect, Fiber, Ref } from "effect"
+/** The rim around the state of a balance: leases of deployments, each given back exactly once. */
+import { Effect, Ref } from "effect"
 import type { Verdict } from "../Balance.js"
-import type { BalanceState, Bell, Denied, Granted, Step, Waiting, Wish } from "./balanceState.js"
+import type { BalanceState, Denied, Granted, Wish } from "./balanceState.js"
 import * as State from "./balanceState.js"
 import type { Fleet } from "./fleet.js"
 import * as Fleets from "./fleet.js"
+import * as Turns from "./turns.js"
 
 /** A deployment in the hands of a call. */
 export interface Lease {
@@ -31,57 +31,11 @@ export interface Rim {
   readonly now: Effect.Effect<{ readonly state: BalanceState; readonly epoch: number }>
 }
 
-/** A timer that was set to more than this would never go off. */
-const longestTimer = 2 ** 31 - 1
+export const make = (fleet: Fleet): Effect.Effect<Rim> => Effect.map(Turns.make(State.make(fleet)), serve)
 
-export const make = (fleet: Fleet): Effect.Effect<Rim> =>
-  Effect.map(Effect.zip(Ref.make(State.make(fleet)), Effect.clock), ([ref, clock]) =>
-    serve(ref, clock.unsafeCurrentTimeNanos())
-  )
-
-const serve = (ref: Ref.Ref<BalanceState>, origin: bigint): Rim => {
-  /** In milliseconds since the balance was made; it never runs backwards. */
-  const timeOf = (clock: Clock.Clock): number => Number(clock.unsafeCurrentTimeNanos() - origin) / 1e6
-
-  /** Takes a step. Must not be interrupted: a bell that is not rung is a call that waits in vain. */
-  const step = <A>(take: (state: BalanceState, now: number) => Step<A>): Effect.Effect<A> =>
-    Effect.clockWith((clock) =>
-      Effect.flatMap(
-        Ref.modify(ref, (state) => take(state, timeOf(clock))),
-        ({ bells, value }) => (bells.length === 0 ? Effect.succeed(value) : Effect.as(sound(bells), value))
-      )
-    )
-
+const serve = ({ attend, ref, step, timeOf }: Turns.Rim<BalanceState>): Rim => {
   const change = (f: (fleet: Fleet) => Fleet): Effect.Effect<void> =>
-    Effect.uninterruptible(step((state, now) => State.change(state, now, f)))
-
-  const attend = (
-    look: (state: BalanceState, now: number, bell: Bell) => Step<Granted | Denied | Waiting>
-  ): Effect.Effect<Granted | Denied> =>
-    Effect.flatMap(Deferred.make<void>(), (bell) =>
-      Effect.flatMap(
-        step((state, now) => look(state, now, bell)),
-        (answer) => (answer._tag === "Waiting" ? wait(answer, bell) : Effect.succeed(answer))
-      )
-    )
-
-  const wait = ({ ticket, until }: Waiting, bell: Bell): Effect.Effect<Granted | Denied> =>
-    Effect.zipRight(
-      Effect.onError(heard(bell, until), () => step((state, now) => State.giveUp(state, now, ticket))),
-      attend((state, now, bell) => State.look(state, now, ticket, bell))
-    )
-
-  /** Waits for the bell, which rings by itself when it is time. */
-  const heard = (bell: Bell, until: number): Effect.Effect<void> =>
-    until === Infinity
-      ? Effect.interruptible(Deferred.await(bell))
-      : Effect.clockWith((clock) => {
-          const millis = Math.min(Math.ceil(until - timeOf(clock)), longestTimer)
-          const alarm = Effect.zipRight(Effect.sleep(millis), Deferred.succeed(bell, undefined))
-          return Effect.flatMap(Effect.fork(Effect.interruptible(alarm)), (timer) =>
-            Effect.ensuring(Effect.interruptible(Deferred.await(bell)), Fiber.interrupt(timer))
-          )
-        })
+    Effect.uninterruptible(step((state, now) => State.change(state, now, f), Effect.succeed))
 
   const lease = ({ behind, hold }: Granted): Effect.Effect<Lease, Denied> =>
     Effect.sync(() => {
@@ -109,14 +63,23 @@ const serve = (ref: Ref.Ref<BalanceState>, origin: bigint): Rim => {
         affinity: wish.affinity,
         deadline: now + longest
       })
+      const conclude = (answer: Granted | Denied): Effect.Effect<Lease, Denied> =>
+        answer._tag === "Granted" ? lease(answer) : Effect.fail(answer)
       return Effect.uninterruptible(
-        step((state, now) => State.ask(state, now, wishAt(now))).pipe(
-          Effect.flatMap((answer) =>
+        step(
+          (state, now) => State.ask(state, now, wishAt(now)),
+          (answer) =>
             answer._tag === "Unready"
-              ? attend((state, now, bell) => State.queue(state, now, wishAt(now), bell))
-              : Effect.succeed(answer)
-          ),
-          Effect.flatMap((answer) => (answer._tag === "Granted" ? lease(answer) : Effect.fail(answer)))
+              ? attend<Granted | Denied, Lease, Denied, never>(
+                  {
+                    join: (state, now, bell) => State.queue(state, now, wishAt(now), bell),
+                    look: State.look,
+                    giveUp: State.giveUp
+                  },
+                  Effect.interruptible,
+                  conclude
+                )
+              : conclude(answer)
         )
       )
     },
@@ -130,6 +93,3 @@ const serve = (ref: Ref.Ref<BalanceState>, origin: bigint): Rim => {
     )
   }
 }
-
-const sound = (bells: ReadonlyArray<Bell>): Effect.Effect<void> =>
-  Effect.forEach(bells, (bell) => Deferred.succeed(bell, undefined), { discard: true })

@@ -2,7 +2,7 @@
  * The way of one call through a balance: a deployment that can serve it, and another one where that fails. What was taken is
  * given back exactly once, whatever happens.
  */
-import { Cause, Chunk, Effect, Either, Exit, Option, Random, Scope } from "effect"
+import { Cause, Chunk, Clock, Effect, Either, Exit, Option, Random, Scope } from "effect"
 import * as Attempt from "../Attempt.js"
 import type { Deployment, InvalidBalanceError, Options, Service, Verdict } from "../Balance.js"
 import type { ChatRequest } from "../Chat.js"
@@ -10,7 +10,9 @@ import type { EmbeddingRequest } from "../Embedding.js"
 import type { ModelInfo, Service as LLMService } from "../LLM.js"
 import type { LLMError } from "../LLMError.js"
 import * as Errors from "../LLMError.js"
+import { Pricing } from "../Pricing.js"
 import { TokenCounter } from "../TokenCounter.js"
+import { isWeight, wrongWeight } from "./admission.js"
 import type { Lacks } from "./abilities.js"
 import * as Abilities from "./abilities.js"
 import type { Admitted, Terms } from "./balanceAdmission.js"
@@ -19,6 +21,7 @@ import type { Lease, Rim } from "./balanceRim.js"
 import * as Rims from "./balanceRim.js"
 import * as State from "./balanceState.js"
 import * as Status from "./balanceStatus.js"
+import { blendedPrice } from "./blendedPrice.js"
 import { longestSleep, narrow } from "./CallLimits.js"
 import type { Fleet } from "./fleet.js"
 import * as Fleets from "./fleet.js"
@@ -32,7 +35,7 @@ export const make = (
   terms: Terms
 ): Effect.Effect<Service, InvalidBalanceError> =>
   Effect.gen(function* () {
-    const [admitted, faults] = Admission.admit(deployments, options, terms)
+    const [admitted, faults] = Admission.admit(yield* priced(deployments), options, terms)
     const [first] = deployments
     if (faults.length > 0 || first === undefined) return yield* Effect.fail(terms.invalid(faults))
     const able = deployments.map(({ capabilities = {}, llm, order = 0 }) => ({
@@ -55,6 +58,20 @@ export const make = (
       invalid: terms.invalid
     })
   })
+
+/** A deployment without a cost of its own has that of its model, where the price of that is known. */
+const priced = (deployments: ReadonlyArray<Deployment>): Effect.Effect<ReadonlyArray<Deployment>> =>
+  Effect.zipWith(Pricing, Clock.currentTimeMillis, (service, at) =>
+    deployments.map((deployment) => {
+      const { model, provider } = deployment.llm.info
+      return deployment.cost === undefined
+        ? Option.match(blendedPrice(service, { provider, model, at }), {
+            onNone: () => deployment,
+            onSome: (cost) => ({ ...deployment, cost })
+          })
+        : deployment
+    })
+  )
 
 interface Parts extends Pick<Terms, "handsOn" | "verdictOf" | "invalid"> {
   readonly deployments: ReadonlyArray<LLMService>
@@ -276,11 +293,11 @@ const serve = (parts: Parts): Service => {
     enable: (id) => changed(id, Fleets.enable),
     disable: (id) => changed(id, Fleets.disable),
     reweight: (id, weight) =>
-      Admission.isWeight(weight)
+      isWeight(weight)
         ? Effect.flatMap(
             changed(id, (fleet, position) => Fleets.reweight(fleet, position, weight)),
             (found) => (found ? Effect.void : Effect.fail(parts.invalid([`id: the balance has no deployment "${id}"`])))
           )
-        : Effect.suspend(() => Effect.fail(parts.invalid([Admission.wrongWeight])))
+        : Effect.suspend(() => Effect.fail(parts.invalid([wrongWeight])))
   }
 }

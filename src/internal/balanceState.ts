@@ -4,14 +4,12 @@
  *
  * Once a step is done, no deployment is ready that any waiting call could use. So a newcomer who finds one overtakes nobody.
  */
-import type { Deferred } from "effect"
 import { HashMap, Option, Order, SortedMap } from "effect"
 import type { Fleet, Outlook, Wish as FleetWish } from "./fleet.js"
 import * as Fleets from "./fleet.js"
 import type { Hold } from "./pooledKey.js"
-
-/** Tells a waiting call to look again: rung as often as anybody likes, heard once. */
-export type Bell = Deferred.Deferred<void>
+import type { Bell, Step as StepOf, Unready, Waiting } from "./turns.js"
+import { silent, unready } from "./turns.js"
 
 export interface Wish extends FleetWish {
   readonly deadline: number
@@ -26,18 +24,6 @@ export interface Granted {
 
 export interface Denied {
   readonly _tag: "Denied"
-}
-
-export interface Waiting {
-  readonly _tag: "Waiting"
-  readonly ticket: number
-  /** When to look again even if no bell rings. */
-  readonly until: number
-}
-
-/** A call that must wait has not been put in the line: it brought no bell. */
-export interface Unready {
-  readonly _tag: "Unready"
 }
 
 interface Waiter extends Wish {
@@ -56,13 +42,7 @@ export interface BalanceState {
   readonly tickets: number
 }
 
-/** What a step leads to, and the bells to be rung for it. */
-export interface Turn<A> {
-  readonly value: A
-  readonly bells: ReadonlyArray<Bell>
-}
-
-export type Step<A> = readonly [Turn<A>, BalanceState]
+export type Step<A> = StepOf<A, BalanceState>
 
 export const make = (fleet: Fleet): BalanceState => ({
   fleet,
@@ -77,8 +57,6 @@ const withFleet = (state: BalanceState, fleet: Fleet): BalanceState => ({
   answers: state.answers,
   tickets: state.tickets
 })
-
-const unready: Unready = { _tag: "Unready" }
 
 const denied: Denied = { _tag: "Denied" }
 
@@ -157,8 +135,6 @@ export const change = (before: BalanceState, now: number, f: (fleet: Fleet) => F
 
 /** How many calls wait. */
 export const waiting = (state: BalanceState): number => SortedMap.size(state.line)
-
-const silent: ReadonlyArray<Bell> = []
 
 /** With the deployments as they are now, gives those who wait what they can get. */
 const settleDown = (before: BalanceState, fleet: Fleet): readonly [bells: ReadonlyArray<Bell>, state: BalanceState] => {

@@ -1,11 +1,11 @@
 /**
- * The journal of a batch: a line of JSON for the batch, and one for each request that is over. Lines are only ever appended,
- * and each is on the disk before the next thing happens, so what a killed process leaves is a whole journal and at most one
- * line that was not finished.
+ * The journal of a batch: a line of JSON for the batch, and one for each request that is over. A request that failed may have
+ * another line later, which counts in its place. Lines are only ever appended, and each is on the disk before the next thing
+ * happens, so what a killed process leaves is a whole journal and at most one line that was not finished.
  */
 import type { Error as PlatformError, FileSystem } from "@effect/platform"
-import type { Exit, ParseResult, Scope } from "effect"
-import { Effect, Option, Schema } from "effect"
+import type { ParseResult, Scope } from "effect"
+import { Effect, Exit, Option, Schema } from "effect"
 
 /**
  * A journal that cannot be used:
@@ -28,7 +28,7 @@ export class JournalError extends Schema.TaggedError<JournalError>()("BatchJourn
 }
 
 export interface Recorded<A, E> {
-  /** The fingerprint of the request. */
+  /** The digest of the request. */
   readonly request: string
   readonly exit: Exit.Exit<A, E>
 }
@@ -77,7 +77,7 @@ const finishedLines = (bytes: Uint8Array): { readonly lines: ReadonlyArray<Uint8
 }
 
 /**
- * Opens a journal, or begins one. `batch` is the fingerprint of the batch. A journal of another batch, and one that says
+ * Opens a journal, or begins one. `batch` is the name of the batch. A journal of another batch, and one that says
  * what no journal says, is refused and left as it is.
  */
 export const open = <A, E>(
@@ -112,12 +112,13 @@ export const open = <A, E>(
         continue
       }
       const entry = yield* Effect.mapError(decodeLine(text), corrupt(index + 1))
-      if (recorded.has(entry.index)) {
+      const earlier = recorded.get(entry.index)
+      if (earlier !== undefined && (Exit.isSuccess(earlier.exit) || earlier.request !== entry.request)) {
         return yield* Effect.fail(
           new JournalError({
             path,
             reason: "Corrupt",
-            detail: `line ${index + 1}: request ${entry.index} is there twice`
+            detail: `line ${index + 1}: request ${entry.index} is there already`
           })
         )
       }

@@ -18,7 +18,7 @@ import type { Options, Progress, Running } from "../Batch.js"
 import { withPriority } from "../RateLimiter.js"
 import * as Journals from "./batchJournal.js"
 import { JournalError } from "./batchJournal.js"
-import { fingerprint } from "./fingerprint.js"
+import { digest } from "./digest.js"
 
 interface Counts extends Pick<Progress, "succeeded" | "failed" | "resumed" | "toRetry" | "tokens" | "isOver"> {
   readonly total: number | undefined
@@ -50,6 +50,8 @@ const progressAt = (counts: Counts, now: number): Progress => {
 interface Item<In> {
   readonly index: number
   readonly request: In
+  /** What the journal calls it; empty where there is none. */
+  readonly identity: string
 }
 
 interface Failed<In, E> extends Item<In> {
@@ -68,19 +70,30 @@ export const start = <In, A, E, R, SE = never, SR = never>(
   options: Options<In, A, E, R>
 ): Effect.Effect<Running<A, E, JournalError | SE>, JournalError, R | SR | Scope.Scope> =>
   Effect.gen(function* () {
-    const { retries = 1, task } = options
+    const { journal, resume = "retryable", retries = 1, task } = options
     const concurrency = Math.max(1, options.concurrency ?? 8)
     const list = isStream(requests) ? undefined : Array.from(requests)
     const source: Stream.Stream<In, SE, SR> = isStream(requests) ? requests : Stream.fromIterable(list ?? [])
-    const identified = (request: In): string => fingerprint(task.identify(request))
-    const { journal } = options
+    const refusal = (reason: JournalError["reason"], detail: string) =>
+      new JournalError({ path: journal?.path ?? "", reason, detail })
+    const named = (text: string): Effect.Effect<string, JournalError> =>
+      Effect.flatMap(
+        digest(text),
+        Option.match({
+          onNone: () =>
+            Effect.fail(refusal("Unusable", "requests are told apart by SHA-256, and there is no Web Crypto")),
+          onSome: Effect.succeed
+        })
+      )
+    const identityOf = (request: In) => (journal === undefined ? Effect.succeed("") : named(task.identify(request)))
+    const identities = list === undefined ? undefined : yield* Effect.forEach(list, identityOf)
     const kept =
       journal === undefined
         ? undefined
         : yield* Journals.open(
             journal.fileSystem,
             journal.path,
-            `${task.name}-${list === undefined ? "stream" : fingerprint(list.map(identified).join())}`,
+            `${task.name}-${identities === undefined ? "stream" : yield* named(identities.join())}`,
             task.codec
           )
 
@@ -128,7 +141,7 @@ export const start = <In, A, E, R, SE = never, SR = never>(
       const settled = settle(item.index, exit, false)
       return kept === undefined
         ? settled
-        : Effect.zipRight(kept.record(item.index, { request: identified(item.request), exit }), settled)
+        : Effect.zipRight(kept.record(item.index, { request: item.identity, exit }), settled)
     }
 
     /** What has been answered is recorded, whoever interrupts; what has not is not. */
@@ -142,20 +155,24 @@ export const start = <In, A, E, R, SE = never, SR = never>(
         )
       )
 
-    const first = (item: Item<In>): Effect.Effect<void, JournalError, R> =>
-      Effect.zipRight(
-        Ref.update(asked, (count) => Math.max(count, item.index + 1)),
-        Effect.suspend(() => {
-          const known = kept?.recorded.get(item.index)
-          if (known === undefined) return ask(item, retries <= 0)
-          return known.request === identified(item.request)
-            ? settle(item.index, known.exit, true)
-            : Effect.fail(otherBatch(`its request ${item.index} is another`))
-        })
-      )
+    /** Whether what the journal knows of a request is its last word. */
+    const stands = (exit: Exit.Exit<A, E>): boolean => {
+      if (Exit.isSuccess(exit) || resume === "unfinished") return true
+      return resume === "retryable" && !Option.exists(Cause.failureOption(exit.cause), task.isRetryable)
+    }
 
-    const otherBatch = (detail: string) =>
-      new JournalError({ path: options.journal?.path ?? "", reason: "OtherBatch", detail })
+    const first = (index: number, request: In): Effect.Effect<void, JournalError, R> =>
+      Effect.gen(function* () {
+        yield* Ref.update(asked, (count) => Math.max(count, index + 1))
+        const identity = identities?.[index] ?? (yield* identityOf(request))
+        const known = kept?.recorded.get(index)
+        if (known !== undefined && known.request !== identity) {
+          return yield* refusal("OtherBatch", `its request ${index} is another`)
+        }
+        return yield* known !== undefined && stands(known.exit)
+          ? settle(index, known.exit, true)
+          : ask({ index, request, identity }, retries <= 0)
+      })
 
     const longestWait = Duration.decode(options.maxRetryWait ?? "1 minute")
     const pass = (left: number): Effect.Effect<void, JournalError, R> =>
@@ -184,7 +201,7 @@ export const start = <In, A, E, R, SE = never, SR = never>(
       })
 
     const whole = Stream.runDrain(
-      Stream.mapEffect(Stream.zipWithIndex(source), ([request, index]) => first({ index, request }), {
+      Stream.mapEffect(Stream.zipWithIndex(source), ([request, index]) => first(index, request), {
         concurrency,
         unordered: true
       })
@@ -194,7 +211,7 @@ export const start = <In, A, E, R, SE = never, SR = never>(
         const beyond = [...(kept?.recorded.keys() ?? [])].find((index) => index >= total)
         return beyond === undefined
           ? SubscriptionRef.update(counts, (before) => ({ ...before, total }))
-          : Effect.fail(otherBatch(`it has a request ${beyond}, and there are ${total}`))
+          : Effect.fail(refusal("OtherBatch", `it has a request ${beyond}, and there are ${total}`))
       }),
       Effect.zipRight(pass(retries)),
       Effect.ensuring(SubscriptionRef.update(counts, (before) => ({ ...before, isOver: true })))

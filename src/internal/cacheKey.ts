@@ -5,8 +5,6 @@
  * how vectors travel. The order of the vocabulary's own fields does not count, since wires write them in an order of their
  * own. JSON Schemas and `extra` are sent as they are, and models follow the order of a schema's properties: there it counts.
  */
-import type { Option } from "effect"
-import { Effect, Encoding } from "effect"
 import type { ChatRequest } from "../Chat.js"
 import * as Chat from "../Chat.js"
 import type { EmbeddingRequest } from "../Embedding.js"
@@ -73,14 +71,3 @@ export const ofEmbedding = (scope: string, info: ModelInfo, request: EmbeddingRe
   const common = canonical({ place: place("embedding", scope, info, model), asked })
   return (text) => `${common}${JSON.stringify(text)}`
 }
-
-const encoder = new TextEncoder()
-
-/** SHA-256 by Web Crypto, in hexadecimal; none where there is no Web Crypto (an insecure page). */
-export const digest = (text: string): Effect.Effect<Option.Option<string>> =>
-  Effect.option(
-    Effect.map(
-      Effect.tryPromise(() => crypto.subtle.digest("SHA-256", encoder.encode(text))),
-      (bytes) => Encoding.encodeHex(new Uint8Array(bytes))
-    )
-  )

@@ -7,6 +7,7 @@ import * as Usage from "../Usage.js"
 import type { Core, Ticket } from "./cacheCore.js"
 import * as Entry from "./cacheEntry.js"
 import * as Key from "./cacheKey.js"
+import { digest } from "./digest.js"
 
 /** An answer on its way to whoever waits for it. */
 export interface Brought {
@@ -52,7 +53,7 @@ export const make = (core: Core, { accept, ignore, scope }: AnswersOptions): Ans
     Effect.suspend(() =>
       Option.match(Option.liftThrowable(Key.ofChat)(scope, info, request, ignore), {
         onNone: () => Effect.succeedNone,
-        onSome: Key.digest
+        onSome: digest
       })
     ),
   find: (key, clock) =>

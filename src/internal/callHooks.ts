@@ -4,17 +4,10 @@
  */
 import type { Duration, Scope } from "effect"
 import { Cause, Effect, Fiber, Mailbox } from "effect"
-import type { Attempt } from "../Attempt.js"
 import type { Service } from "../LLM.js"
-import type { Ended, Started } from "./callRecord.js"
+import type { Hooks } from "../Telemetry.js"
 import * as CallRecord from "./callRecord.js"
 import { observed } from "./observed.js"
-
-export interface Hooks {
-  readonly onStart?: ((call: Started) => Effect.Effect<void>) | undefined
-  readonly onAttempt?: ((attempt: Attempt, call: Started) => Effect.Effect<void>) | undefined
-  readonly onEnd?: ((call: Ended) => Effect.Effect<void>) | undefined
-}
 
 export interface Terms {
   readonly capacity: number

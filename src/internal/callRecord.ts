@@ -1,11 +1,10 @@
 /** What is written down of a call: everything that one must know to find it again, and nothing that was said in it. */
 import type { Exit } from "effect"
 import { Context, Effect, Option, Random } from "effect"
-import type { Attempt } from "../Attempt.js"
+import type { Entry } from "../AccessLog.js"
 import type { ModelInfo } from "../LLM.js"
 import type { LLMError } from "../LLMError.js"
-import type { Usage } from "../Usage.js"
-import type { Outcome } from "./instruments.js"
+import type { CallStarted } from "../Telemetry.js"
 import { Label } from "./label.js"
 import type { Answer, Call } from "./observed.js"
 import { errorOf, outcomeOf } from "./observed.js"
@@ -14,31 +13,6 @@ import { errorOf, outcomeOf } from "./observed.js"
 export class RequestId extends Context.Reference<RequestId>()("effect-llm/RequestId", {
   defaultValue: (): string => ""
 }) {}
-
-/** What is known of a call when it begins. */
-export interface Started {
-  readonly requestId: string
-  readonly label: string
-  readonly operation: "chat" | "embeddings"
-  readonly streamed: boolean
-  readonly provider: string
-  readonly model: string
-  readonly startedAt: number
-}
-
-/** What is known of it when it is over. */
-export interface Ended extends Started {
-  readonly answeredBy: string
-  readonly keyId: string
-  readonly attempts: ReadonlyArray<Attempt>
-  readonly outcome: Outcome
-  readonly status?: number
-  readonly finishReason?: string
-  readonly usage?: Usage
-  readonly latency: number
-  readonly timeToFirstEvent?: number
-  readonly traceId?: string
-}
 
 const hexadecimal = (n: number): string => n.toString(16).padStart(14, "0")
 
@@ -59,18 +33,18 @@ const traceId: Effect.Effect<string | undefined> = Effect.map(Effect.option(Effe
 
 /** A call whose record is being kept. */
 export interface Recording {
-  readonly started: Started
+  readonly started: CallStarted
   /** Whatever the call does knows it by the same id. */
   readonly identified: <A, E, R>(effect: Effect.Effect<A, E, R>) => Effect.Effect<A, E, R>
   readonly opened: Effect.Effect<void>
-  readonly ended: (exit: Exit.Exit<unknown, LLMError>, answer: Answer | undefined) => Ended
+  readonly ended: (exit: Exit.Exit<unknown, LLMError>, answer: Answer | undefined) => Entry
 }
 
 export const record = (info: ModelInfo, { model, operation, streamed }: Call): Effect.Effect<Recording> =>
   Effect.map(Effect.all([requestId, Label, traceId, Effect.clock]), ([requestId, label, traceId, clock]) => {
     const startedAt = clock.unsafeCurrentTimeMillis()
     const elapsed = (): number => clock.unsafeCurrentTimeMillis() - startedAt
-    const started: Started = { requestId, label, operation, streamed, provider: info.provider, model, startedAt }
+    const started: CallStarted = { requestId, label, operation, streamed, provider: info.provider, model, startedAt }
     let timeToFirstEvent: number | undefined
     return {
       started,

@@ -1,14 +1,16 @@
-/** The models of a file by all the names they have. */
+/** The models and groups of a file by all the names they have. */
 import { Array as Arr, Either } from "effect"
+import type { Service as Balanced } from "../Balance.js"
 import type { Listed } from "../Models.js"
 import type { Service as LLMService } from "../LLM.js"
 import { ModelNotFoundError } from "../LLMError.js"
-import type { ModelEntry, ProviderFile } from "../ProviderFile.js"
+import type { GroupEntry, ModelEntry, ProviderFile } from "../ProviderFile.js"
 
-export type Found = Either.Either<LLMService, ModelNotFoundError>
+export type Found<A = LLMService> = Either.Either<A, ModelNotFoundError>
 
 export interface Catalogue {
   readonly find: (name: string) => Found
+  readonly findGroup: (name: string) => Found<Balanced>
   readonly list: ReadonlyArray<Listed>
   /** The model that is meant where none is named. */
   readonly chosen: () => Found
@@ -21,22 +23,28 @@ export const idOf = ({ model, provider }: ModelEntry): string => `${provider}/${
 export const nameOf = (nameOrProvider: string, model?: string): string =>
   model === undefined ? nameOrProvider : `${nameOrProvider}/${model}`
 
-const unknown = (name: string, message: string): Found =>
-  Either.left(new ModelNotFoundError({ provider: "", model: name, attempts: [], message }))
+const nothing = (name: string, message: string): ModelNotFoundError =>
+  new ModelNotFoundError({ provider: "", model: name, attempts: [], message })
+
+const unknown = (name: string, message: string): Found => Either.left(nothing(name, message))
 
 /** `fallback` is the default where the file has none. */
 export const make = (
   file: ProviderFile,
   models: ReadonlyArray<{ readonly entry: ModelEntry; readonly llm: LLMService }>,
+  groups: ReadonlyArray<{ readonly entry: GroupEntry; readonly balance: Balanced }>,
   fallback: string | undefined
 ): Catalogue => {
   const byId = new Map(models.map(({ entry, llm }) => [idOf(entry), llm]))
   const byModel = Arr.groupBy(models, ({ entry }) => entry.model)
-  const names = [...byId.keys()].join(", ")
+  const byGroup = new Map(groups.map(({ balance, entry }) => [entry.name, balance]))
+  const names = [...byId.keys(), ...byGroup.keys()].join(", ")
+  const meant = (name: string): string => file.aliases[name] ?? name
+  const aliasesOf = (id: string) => Object.keys(file.aliases).filter((alias) => file.aliases[alias] === id)
 
   const find = (name: string): Found => {
-    const id = file.aliases[name] ?? name
-    const exact = byId.get(id)
+    const id = meant(name)
+    const exact = byId.get(id) ?? byGroup.get(id)
     if (exact !== undefined) return Either.right(exact)
     const [bare, ...others] = byModel[id] ?? []
     if (bare === undefined) return unknown(name, `No model is called "${name}". There are: ${names}.`)
@@ -52,10 +60,17 @@ export const make = (
   const [only, ...others] = models
   return {
     find,
-    list: models.map(({ entry, llm }) => ({
-      ...llm.info,
-      aliases: Object.keys(file.aliases).filter((alias) => file.aliases[alias] === idOf(entry))
-    })),
+    findGroup: (name) =>
+      Either.fromNullable(byGroup.get(meant(name)), () => nothing(name, `No group is called "${name}".`)),
+    list: [
+      ...models.map(({ entry, llm }) => ({ ...llm.info, name: idOf(entry), aliases: aliasesOf(idOf(entry)) })),
+      ...groups.map(({ balance, entry: { members, name } }) => ({
+        ...balance.info,
+        name,
+        aliases: aliasesOf(name),
+        members: members.map(({ model }) => model)
+      }))
+    ],
     chosen: () => {
       if (chosen !== undefined) return find(chosen)
       return only !== undefined && others.length === 0

@@ -12,7 +12,7 @@ import type {
 } from "../RateLimiter.js"
 import type { Settings } from "./limiterOptions.js"
 import { isAmount } from "./limiterOptions.js"
-import { now as nowOf } from "./monotonic.js"
+import { longestTimer, now as nowOf } from "./monotonic.js"
 import * as Pacing from "./pacing.js"
 import * as Window from "./slidingWindow.js"
 import * as Bucket from "./tokenBucket.js"
@@ -31,9 +31,6 @@ const refused = (message: string, retryAfter?: number): RateLimitError =>
     message,
     ...(retryAfter === undefined ? {} : { retryAfter: Duration.millis(retryAfter) })
   })
-
-/** JavaScript's timers run no longer, in milliseconds. */
-const longestSleep = 2 ** 31 - 1
 
 const minute = 60_000
 const day = 24 * 60 * minute
@@ -134,7 +131,7 @@ export const make = (settings: Settings, priority: Effect.Effect<Priority>): Eff
         const nudged = Effect.interruptible(self.nudge.await)
         if (wait === Infinity) return nudged
         // Timers tick in whole milliseconds: to wake a moment early would be to sleep again.
-        const sleep = Effect.sleep(Math.min(Math.ceil(wait), longestSleep))
+        const sleep = Effect.sleep(Math.min(Math.ceil(wait), longestTimer))
         return Effect.flatMap(Effect.fork(Effect.interruptible(Effect.zipRight(sleep, self.nudge.open))), (timer) =>
           Effect.ensuring(nudged, Fiber.interrupt(timer))
         )

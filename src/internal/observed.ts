@@ -15,6 +15,7 @@ import type { Outcome } from "./instruments.js"
 import type { Open, OpenStream } from "./openStream.js"
 import { fromStream, toStream } from "./openStream.js"
 import { estimateInput } from "./request.js"
+import { wordsOf } from "./words.js"
 
 export interface Call {
   /** The word of the OpenTelemetry conventions for it. */
@@ -63,20 +64,6 @@ export const outcomeOf = (exit: Exit.Exit<unknown, LLMError>): Outcome =>
 /** The error a call ended with, where it was one. */
 export const errorOf = (exit: Exit.Exit<unknown, LLMError>): LLMError | undefined =>
   Exit.isFailure(exit) ? Option.getOrUndefined(Cause.failureOption(exit.cause)) : undefined
-
-/** The words of an event, which cost tokens. */
-const wordsOf = (event: ChatEvent): string => {
-  switch (event._tag) {
-    case "TextDelta":
-    case "ReasoningDelta":
-    case "RefusalDelta":
-      return event.text
-    case "ToolCallDelta":
-      return event.argumentsDelta
-    default:
-      return ""
-  }
-}
 
 const inputTokens = (request: ChatRequest.Input): number =>
   typeof request === "string" ? Usage.estimateTokens(request) : estimateInput(request)

@@ -1,6 +1,5 @@
-/** The rim around the state of a pool: it reads the clock, takes one step at a time in a `Ref`, and rings bells. */
-import type { Clock } from "effect"
-import { Cause, Deferred, Duration, Effect, Either, Fiber, Option, Random, Ref } from "effect"
+/** A pool of keys as a service: steps of its state, and leases that are given back exactly once. */
+import { Cause, Duration, Effect, Either, Option, Random, Ref } from "effect"
 import type {
   InvalidPoolError,
   KeyInput,
@@ -16,9 +15,11 @@ import * as Admission from "./admission.js"
 import type { KeyRing } from "./keyRing.js"
 import * as Ring from "./keyRing.js"
 import type { Hold } from "./pooledKey.js"
-import type { Bell, Denied, Granted, PoolState, Step, Waiting, Wish } from "./poolState.js"
+import type { Denied, Granted, PoolState, Wish } from "./poolState.js"
 import * as Pool from "./poolState.js"
 import { denial, status } from "./poolStatus.js"
+import type { Interruptibly, Rim } from "./turns.js"
+import * as Turns from "./turns.js"
 
 /** What the public module brings. */
 interface Terms {
@@ -38,39 +39,20 @@ export const make = (options: Options, terms: Terms): Effect.Effect<Service, Inv
     ]
     if (faults.length > 0) return yield* Effect.fail(terms.invalid(faults))
     const seed = yield* Random.nextInt
-    const ref = yield* Ref.make(Pool.make(Ring.make(keys.value, terms.strategy, settings.value, seed)))
-    const clock = yield* Effect.clock
-    return serve(options.providerId, settings.value.maxWait, terms, ref, clock.unsafeCurrentTimeNanos())
+    const rim = yield* Turns.make(Pool.make(Ring.make(keys.value, terms.strategy, settings.value, seed)))
+    return serve(options.providerId, settings.value.maxWait, terms, rim)
   })
-
-type Interruptibly = <A, E, R>(effect: Effect.Effect<A, E, R>) => Effect.Effect<A, E, R>
-
-/** A timer that was set to more than this would never go off. */
-const longestTimer = 2 ** 31 - 1
 
 const noKey: ReadonlySet<string> = new Set()
 
 const neutral: Verdict = { _tag: "Neutral" }
 
-const serve = (providerId: string, maxWait: number, terms: Terms, ref: Ref.Ref<PoolState>, origin: bigint): Service => {
-  /** In milliseconds since the pool was made; it never runs backwards. */
-  const timeOf = (clock: Clock.Clock): number => Number(clock.unsafeCurrentTimeNanos() - origin) / 1e6
-
-  /**
-   * Takes a step, and goes on with what it leads to. Must not be interrupted: a bell that is not rung is a call that waits in
-   * vain.
-   */
-  const step = <A, B, E, R>(
-    take: (state: PoolState, now: number) => Step<A>,
-    next: (value: A) => Effect.Effect<B, E, R>
-  ): Effect.Effect<B, E, R> =>
-    Effect.clockWith((clock) =>
-      Effect.flatMap(
-        Ref.modify(ref, (state) => take(state, timeOf(clock))),
-        ({ bells, value }) => (bells.length === 0 ? next(value) : Effect.zipRight(sound(bells), next(value)))
-      )
-    )
-
+const serve = (
+  providerId: string,
+  maxWait: number,
+  terms: Terms,
+  { attend, ref, step, timeOf }: Rim<PoolState>
+): Service => {
   /** Gets a key, by waiting if need be, and goes on with it. */
   const obtain = <A, E, R>(
     options: LeaseOptions | undefined,
@@ -84,22 +66,6 @@ const serve = (providerId: string, maxWait: number, terms: Terms, ref: Ref.Ref<P
       patient: options?.cooling !== "fail"
     })
 
-    const attend = (look: (state: PoolState, now: number, bell: Bell) => Step<Granted | Denied | Waiting>) =>
-      Effect.flatMap(Deferred.make<void>(), (bell): Effect.Effect<A, E | NoKeyError, R> =>
-        step(
-          (state, now) => look(state, now, bell),
-          (answer) => (answer._tag === "Waiting" ? wait(answer, bell) : conclude(answer))
-        )
-      )
-
-    const wait = ({ ticket, until }: Waiting, bell: Bell) =>
-      Effect.zipRight(
-        Effect.onError(heard(bell, until, interruptibly), () =>
-          step((state, now) => Pool.giveUp(state, now, ticket), Effect.succeed)
-        ),
-        attend((state, now, bell) => Pool.look(state, now, ticket, bell))
-      )
-
     const conclude = (answer: Granted | Denied): Effect.Effect<A, E | NoKeyError, R> =>
       answer._tag === "Granted" ? next(answer.hold) : Effect.fail(denial(providerId, answer))
 
@@ -107,25 +73,18 @@ const serve = (providerId: string, maxWait: number, terms: Terms, ref: Ref.Ref<P
       (state, now) => Pool.ask(state, now, wishAt(now)),
       (answer) =>
         answer._tag === "Unready"
-          ? attend((state, now, bell) => Pool.queue(state, now, wishAt(now), bell))
+          ? attend<Granted | Denied, A, E | NoKeyError, R>(
+              {
+                join: (state, now, bell) => Pool.queue(state, now, wishAt(now), bell),
+                look: Pool.look,
+                giveUp: Pool.giveUp
+              },
+              interruptibly,
+              conclude
+            )
           : conclude(answer)
     )
   }
-
-  /**
-   * Waits for the bell, which rings by itself when it is time. A race would do the same with two fibers for one, and a fiber
-   * never ends that is interrupted after it has made those two and before it has started them.
-   */
-  const heard = (bell: Bell, until: number, interruptibly: Interruptibly): Effect.Effect<void> =>
-    until === Infinity
-      ? interruptibly(Deferred.await(bell))
-      : Effect.clockWith((clock) => {
-          const millis = Math.min(Math.ceil(until - timeOf(clock)), longestTimer)
-          const alarm = Effect.zipRight(Effect.sleep(millis), Deferred.succeed(bell, undefined))
-          return Effect.flatMap(Effect.fork(Effect.interruptible(alarm)), (timer) =>
-            Effect.ensuring(interruptibly(Deferred.await(bell)), Fiber.interrupt(timer))
-          )
-        })
 
   const giveBack = <A, E>(
     hold: Hold,
@@ -218,6 +177,3 @@ const added = (ring: KeyRing, input: KeyInput): readonly [Either.Either<string, 
     ? [Either.left(faults), ring]
     : [Either.right(key.id), Ring.add(ring, key)]
 }
-
-const sound = (bells: ReadonlyArray<Bell>): Effect.Effect<void> =>
-  Effect.forEach(bells, (bell) => Deferred.succeed(bell, undefined), { discard: true })

@@ -5,15 +5,13 @@
  *
  * Once a step is done, no key is ready that any waiting call could use. So a newcomer who finds a key overtakes nobody.
  */
-import type { Deferred } from "effect"
 import { Data, HashMap, Option, Order, SortedMap } from "effect"
 import type { Verdict } from "../KeyPool.js"
 import type { KeyRing, Outlook } from "./keyRing.js"
 import * as Ring from "./keyRing.js"
 import type { Hold } from "./pooledKey.js"
-
-/** Tells a waiting call to look again: rung as often as anybody likes, heard once. */
-export type Bell = Deferred.Deferred<void>
+import type { Bell, Step as StepOf, Unready, Waiting } from "./turns.js"
+import { silent, unready } from "./turns.js"
 
 /** What a call asks for. */
 export interface Wish {
@@ -38,18 +36,6 @@ export interface Denied {
   readonly limited: number
   /** How long until time alone makes a key ready; undefined where it will not. */
   readonly readyIn: number | undefined
-}
-
-export interface Waiting {
-  readonly _tag: "Waiting"
-  readonly ticket: number
-  /** When to look again even if no bell rings. */
-  readonly until: number
-}
-
-/** A call that must wait has not been put in the line: it brought no bell. */
-export interface Unready {
-  readonly _tag: "Unready"
 }
 
 interface Waiter extends Wish {
@@ -77,13 +63,7 @@ export interface PoolState {
   readonly watch: { readonly ticket: number; readonly at: number } | undefined
 }
 
-/** What a step leads to, and the bells to be rung for it. */
-export interface Turn<A> {
-  readonly value: A
-  readonly bells: ReadonlyArray<Bell>
-}
-
-export type Step<A> = readonly [Turn<A>, PoolState]
+export type Step<A> = StepOf<A, PoolState>
 
 export const make = (ring: KeyRing): PoolState => ({
   ring,
@@ -94,8 +74,6 @@ export const make = (ring: KeyRing): PoolState => ({
   tickets: 0,
   watch: undefined
 })
-
-const silent: ReadonlyArray<Bell> = []
 
 /** Asks for a key. */
 export const ask = (before: PoolState, now: number, wish: Wish): Step<Granted | Denied | Unready> => {
@@ -109,8 +87,6 @@ export const ask = (before: PoolState, now: number, wish: Wish): Step<Granted | 
     ? [{ value: denied(outlook, state.ring.now), bells }, state]
     : [{ value: unready, bells }, state]
 }
-
-const unready: Unready = { _tag: "Unready" }
 
 /** Asks for a key, and waits in line where none is ready. */
 export const queue = (before: PoolState, now: number, wish: Wish, bell: Bell): Step<Granted | Denied | Waiting> => {

@@ -1,20 +1,15 @@
 /** Reads the parsed text of a provider file, and gathers all that is wrong with it. */
 import { Duration } from "effect"
 import * as ApiKey from "../ApiKey.js"
-import type { ModelEntry, ProviderFile } from "../ProviderFile.js"
+import type { GroupEntry, ModelEntry, ProviderFile } from "../ProviderFile.js"
 import { hasBaseUrl, isKnown } from "../provider/presets.js"
 import { isProtocol, protocols, providerOf } from "../provider/protocols.js"
 import type { Json } from "../wire/json.js"
-import { rates } from "./limiterOptions.js"
 import { isRecord } from "../wire/json.js"
-
-export interface Fault {
-  readonly path: string
-  readonly message: string
-}
-
-/** Replaces variables in a text; nothing where one of them is missing. */
-type Expand = (text: string) => string | undefined
+import type { Expand, Fault, Fields } from "./fileFields.js"
+import { fieldsOf, optional } from "./fileFields.js"
+import { rates } from "./limiterOptions.js"
+import { readGroups, unknownModel } from "./providerFileGroups.js"
 
 const modelFields: ReadonlySet<string> = new Set([
   "model_name",
@@ -39,48 +34,11 @@ const modelFields: ReadonlySet<string> = new Set([
   "price"
 ])
 
-/** Checked access to the fields of one object: what is wrong is noted, and a default stands in for it. */
-const fieldsOf = (from: Json, path: string, note: (path: string, message: string) => void, expand: Expand) => {
-  const at = (field: string) => `${path}.${field}`
-  const number = (field: string, wanted: (value: number) => boolean, expected: string): number | undefined => {
-    const value = from[field]
-    if (value === undefined || value === null) return undefined
-    if (typeof value === "number" && Number.isFinite(value) && wanted(value)) return value
-    note(at(field), `expected ${expected}`)
-    return undefined
-  }
-  return {
-    at,
-    text: (field: string): string | undefined => {
-      const value = from[field]
-      if (value === undefined || value === null) return undefined
-      if (typeof value !== "string") {
-        note(at(field), "expected a text")
-        return undefined
-      }
-      const expanded = expand(value)
-      if (expanded === undefined) note(at(field), missingVariable)
-      return expanded
-    },
-    positive: (field: string) => number(field, (value) => value > 0, "a positive number"),
-    whole: (field: string) => number(field, (value) => value > 0 && Number.isInteger(value), "a positive whole number"),
-    notNegative: (field: string) => number(field, (value) => value >= 0, "a number that is not negative")
-  }
-}
-
-const missingVariable = "names an environment variable that is not set"
-
 const seconds = (value: number | undefined): Duration.Duration | undefined =>
   value === undefined ? undefined : Duration.seconds(value)
 
-const optional = <K extends string, V>(key: K, value: V | undefined): { readonly [P in K]?: V } => {
-  const found: { [P in K]?: V } = {}
-  if (value !== undefined) found[key] = value
-  return found
-}
-
 /** A file that limits calls in flight alone limits requests as one that says nothing. */
-const limitsOf = (fields: ReturnType<typeof fieldsOf>) => {
+const limitsOf = (fields: Fields) => {
   const requestsPerMinute = fields.positive("requests_per_minute")
   const requestsPerDay = fields.positive("requests_per_day")
   return {
@@ -229,6 +187,8 @@ export const readFile = (
     }
   }
 
+  let groups: ReadonlyArray<GroupEntry> = []
+  const isGroup = (name: string): boolean => groups.some((group) => group.name === name)
   const isModel = (name: string): boolean => models.some(({ model, provider }) => `${provider}/${model}` === name)
 
   if (!isRecord(json)) {
@@ -243,14 +203,16 @@ export const readFile = (
       }
     }
     if (json["$aliases"] !== undefined) readAliases(json["$aliases"])
+    groups = readGroups(json["$groups"], { models, aliases, note, warn: (warning) => warnings.push(warning), expand })
     for (const [alias, target] of Object.entries(aliases)) {
-      if (!isModel(target)) note(`$aliases.${alias}`, `"${target}" is no model of this file`)
+      if (!isModel(target) && !isGroup(target)) note(`$aliases.${alias}`, unknownModel(target))
     }
   }
   const given = isRecord(json) ? json["$default"] : undefined
   const chosen = typeof given === "string" ? given : undefined
-  if (given !== undefined && (chosen === undefined || !(isModel(chosen) || aliases[chosen] !== undefined))) {
-    note("$default", "is no model and no alias of this file")
+  const isThere = (name: string): boolean => isModel(name) || isGroup(name) || aliases[name] !== undefined
+  if (given !== undefined && (chosen === undefined || !isThere(chosen))) {
+    note("$default", "is no model, no group and no alias of this file")
   }
-  return { value: { models, aliases, default: chosen, warnings }, faults }
+  return { value: { models, groups, aliases, default: chosen, warnings }, faults }
 }

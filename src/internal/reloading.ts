@@ -2,6 +2,7 @@
 import type { FileSystem, HttpClient } from "@effect/platform"
 import type { Scope } from "effect"
 import { Duration, Effect, Either, MutableRef, Option, PubSub, Ref, Stream } from "effect"
+import type { Service as Balanced } from "../Balance.js"
 import type { Service as LLMService } from "../LLM.js"
 import type { Change, ReloadError, Reloaded, Reloader, ReloadOptions, Service } from "../Models.js"
 import type { ProviderFile } from "../ProviderFile.js"
@@ -10,10 +11,23 @@ import * as Catalogue from "./catalogue.js"
 import * as Environment from "./environment.js"
 import { fromStream, toStream } from "./openStream.js"
 import * as Standing from "./standing.js"
+import * as StandingGroup from "./standingGroup.js"
 
 interface State {
-  readonly standing: ReadonlyMap<string, Standing.Standing>
+  readonly models: ReadonlyMap<string, Standing.Standing>
+  readonly groups: ReadonlyMap<string, StandingGroup.StandingGroup>
   readonly catalogue: Catalogue.Catalogue
+}
+
+const unread: State = {
+  models: new Map(),
+  groups: new Map(),
+  catalogue: Catalogue.make(
+    { models: [], groups: [], aliases: {}, default: undefined, warnings: [] },
+    [],
+    [],
+    undefined
+  )
 }
 
 /** What a reading came to: a text, or the fault that there is none. */
@@ -30,35 +44,56 @@ const same = (self: Reading, that: Reading): boolean =>
 /** The most changes that wait for a slow reader. */
 const kept = 64
 
-/** Plans what the file says over what stands, all of it or nothing. Nothing is touched until the plan is committed. */
+/**
+ * Plans what the file says over what stands, all of it or nothing. Nothing is touched until the plan is committed. `follow` is
+ * where the calls of groups go: to a model as it stands when they are made.
+ */
 const planned = (
-  before: State | undefined,
+  before: State,
   file: ProviderFile,
-  options: ReloadOptions
+  options: ReloadOptions,
+  follow: (model: Standing.Standing) => LLMService
 ): Effect.Effect<{ readonly after: State; readonly commit: Effect.Effect<void> }, ReloadError, HttpClient.HttpClient> =>
   Effect.gen(function* () {
     const environment = yield* Environment.defaults
     const plans = yield* Effect.forEach(file.models, (entry) =>
-      Standing.plan(entry, options, environment, before?.standing.get(Catalogue.idOf(entry)))
+      Standing.plan(entry, options, environment, before.models.get(Catalogue.idOf(entry)))
     )
-    const models = plans.map(({ standing }) => standing)
+    const models = new Map(plans.map(({ standing }) => [Catalogue.idOf(standing.entry), standing]))
+    const member = (name: string): LLMService | undefined => {
+      const model = models.get(name)
+      return model === undefined ? undefined : follow(model)
+    }
+    const groupPlans = yield* Effect.forEach(file.groups, (entry) =>
+      StandingGroup.plan(entry, models, member, before.groups.get(entry.name))
+    )
+    const groups = groupPlans.map(({ standing }) => standing)
     return {
       after: {
-        standing: new Map(models.map((model) => [Catalogue.idOf(model.entry), model])),
-        catalogue: Catalogue.make(file, models, Option.getOrUndefined(environment.model))
+        models,
+        groups: new Map(groups.map((group) => [group.entry.name, group])),
+        catalogue: Catalogue.make(file, [...models.values()], groups, Option.getOrUndefined(environment.model))
       },
-      commit: Effect.forEach(plans, ({ commit }) => commit, { discard: true })
+      commit: Effect.forEach([...plans, ...groupPlans], ({ commit }) => commit, { discard: true })
     }
   })
 
+/** What stands under each name, as something that is the same for as long as it goes on. */
+const standingIn = ({ groups, models }: State): ReadonlyMap<string, Standing.Standing | Balanced> =>
+  new Map<string, Standing.Standing | Balanced>([
+    ...models,
+    ...Array.from(groups, ([name, { balance }]) => [name, balance] as const)
+  ])
+
 const difference = (before: State, after: State, warnings: ReadonlyArray<string>): Reloaded => {
-  const names = [...after.standing.keys()]
-  const isKept = (name: string) => after.standing.get(name) === before.standing.get(name)
+  const [old, young] = [standingIn(before), standingIn(after)]
+  const names = [...young.keys()]
+  const isKept = (name: string) => young.get(name) === old.get(name)
   return {
     _tag: "Reloaded",
-    added: names.filter((name) => !before.standing.has(name)),
-    removed: [...before.standing.keys()].filter((name) => !after.standing.has(name)),
-    changed: names.filter((name) => before.standing.has(name) && !isKept(name)),
+    added: names.filter((name) => !old.has(name)),
+    removed: [...old.keys()].filter((name) => !young.has(name)),
+    changed: names.filter((name) => old.has(name) && !isKept(name)),
     kept: names.filter(isKept),
     warnings
   }
@@ -66,18 +101,39 @@ const difference = (before: State, after: State, warnings: ReadonlyArray<string>
 
 /** Every call goes to what is found when it begins. Where nothing is any more, `last` still tells of itself. */
 const following = (find: () => Catalogue.Found, last: LLMService): LLMService => {
-  const current = Effect.suspend(find)
   const latest = (): LLMService => Either.getOrElse(find(), () => last)
+  return {
+    ...calls(find, latest),
+    get info() {
+      return latest().info
+    }
+  }
+}
+
+/** All of that but `info`. */
+const calls = (find: () => Catalogue.Found, latest: () => LLMService): Omit<LLMService, "info"> => {
+  const current = Effect.suspend(find)
   return {
     chat: (request) => Effect.flatMap(current, (llm) => llm.chat(request)),
     chatStream: (request) => toStream(Effect.flatMap(current, (llm) => fromStream(llm.chatStream(request)))),
     embed: (request) => Effect.flatMap(current, (llm) => llm.embed(request)),
     listModels: Effect.flatMap(current, (llm) => llm.listModels),
+    status: Effect.suspend(() => latest().status),
+    resetRateLimit: Effect.suspend(() => latest().resetRateLimit)
+  }
+}
+
+const followingGroup = (find: () => Catalogue.Found<Balanced>, last: Balanced): Balanced => {
+  const latest = (): Balanced => Either.getOrElse(find(), () => last)
+  return {
+    ...calls(find, latest),
     get info() {
       return latest().info
     },
-    status: Effect.suspend(() => latest().status),
-    resetRateLimit: Effect.suspend(() => latest().resetRateLimit)
+    deployments: Effect.suspend(() => latest().deployments),
+    enable: (id) => Effect.suspend(() => latest().enable(id)),
+    disable: (id) => Effect.suspend(() => latest().disable(id)),
+    reweight: (id, weight) => Effect.suspend(() => latest().reweight(id, weight))
   }
 }
 
@@ -96,7 +152,14 @@ export const make = (
     const known = yield* Ref.make(first)
     const provider = yield* Effect.configProviderWith(Effect.succeed)
     const parsed = (read: Reading) => Effect.flatMap(read, (text) => ProviderFiles.parse(text, path))
-    const state = MutableRef.make((yield* planned(undefined, yield* parsed(first), options)).after)
+    const state = MutableRef.make(unread)
+    /** A group knows its members as they were when it was made, and asks them as they are. */
+    const member = (model: Standing.Standing): LLMService => {
+      const name = Catalogue.idOf(model.entry)
+      const latest = () => MutableRef.get(state).models.get(name)?.llm ?? model.llm
+      return { ...calls(() => Either.right(latest()), latest), info: model.llm.info }
+    }
+    MutableRef.set(state, (yield* planned(unread, yield* parsed(first), options, member)).after)
     const changes = yield* PubSub.sliding<Change>(kept)
     const gate = yield* Effect.makeSemaphore(1)
 
@@ -106,7 +169,7 @@ export const make = (
         yield* Ref.set(known, read)
         const file = yield* parsed(read)
         const before = MutableRef.get(state)
-        const { after, commit } = yield* planned(before, file, options)
+        const { after, commit } = yield* planned(before, file, options, member)
         yield* commit
         MutableRef.set(state, after)
         return difference(before, after, file.warnings)
@@ -156,6 +219,10 @@ export const make = (
     return {
       models: {
         get: (name, model) => follow(() => catalogue().find(Catalogue.nameOf(name, model))),
+        group: (name) => {
+          const find = () => catalogue().findGroup(name)
+          return Effect.map(Effect.suspend(find), (found) => followingGroup(find, found))
+        },
         get list() {
           return catalogue().list
         },

@@ -1,11 +1,9 @@
-/** Time limits of whole answers. */
+/** Time limits of whole answers. One that is longer than any timer is none. */
 import type { Exit } from "effect"
 import { Clock, Context, DefaultServices, Effect, Fiber } from "effect"
+import { longestTimer } from "./monotonic.js"
 
 const realClock = Context.get(DefaultServices.liveServices, Clock.Clock)
-
-/** JavaScript's timers run no longer, in milliseconds. What is limited to more has no limit. */
-const longestTimer = 2 ** 31 - 1
 
 /** How the fiber ended; undefined where the time ran out before. */
 const ended = <A, E>(fiber: Fiber.RuntimeFiber<A, E>, millis: number): Effect.Effect<Exit.Exit<A, E> | undefined> =>

@@ -1,15 +1,20 @@
-/** A process that runs a batch with a journal, for a test that kills it. */
+/** A process that runs a batch with a journal, for a test that kills it. Each tenth request fails for good. */
 import { NodeFileSystem } from "@effect/platform-node"
 import { Effect } from "effect"
 import * as Batch from "../../src/Batch.js"
-import { scripted } from "./batchTask.js"
+import { Failed, scripted } from "./batchTask.js"
 
 const [path = ""] = process.argv.slice(2)
+
+const { task } = scripted({
+  takes: (request) => 1 + (request % 7),
+  fails: (request) => (request % 10 === 3 ? new Failed({ request, retryable: false }) : undefined)
+})
 
 const program = Effect.flatMap(Batch.journal(path), (journal) =>
   Batch.run(
     Array.from({ length: 800 }, (_, index) => index),
-    { task: scripted({ takes: (request) => 1 + (request % 7) }).task, journal, concurrency: 4 }
+    { task, journal, concurrency: 4 }
   )
 )
 

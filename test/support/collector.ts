@@ -1,15 +1,22 @@
-/** A collector of traces on loopback that takes OTLP over HTTP in JSON, and what sends it the spans of a tracer. */
+/** A collector on loopback that takes OTLP over HTTP in JSON: traces, metrics and logs. */
 import type { Scope } from "effect"
-import { Cause, Effect, Exit, Layer, Option, Schema, Tracer } from "effect"
+import { Effect, Schema } from "effect"
 import { createServer } from "node:http"
+
+/** Source: opentelemetry-proto, "JSON Protobuf Encoding": 64-bit integers are decimal texts, and numbers are accepted too. */
+const Int64 = Schema.Union(Schema.Int, Schema.NumberFromString)
 
 const Value = Schema.Union(
   Schema.Struct({ stringValue: Schema.String }),
   Schema.Struct({ boolValue: Schema.Boolean }),
-  Schema.Struct({ intValue: Schema.NumberFromString }),
+  Schema.Struct({ intValue: Int64 }),
   Schema.Struct({ doubleValue: Schema.Number }),
   Schema.Struct({ arrayValue: Schema.Struct({ values: Schema.Array(Schema.Struct({ stringValue: Schema.String })) }) })
 )
+
+const Attributes = Schema.Array(Schema.Struct({ key: Schema.NonEmptyString, value: Value }))
+
+const Resource = Schema.Struct({ attributes: Attributes })
 
 const hexadecimal = (digits: number) => Schema.String.pipe(Schema.pattern(new RegExp(`^[0-9a-f]{${digits}}$`)))
 
@@ -21,38 +28,146 @@ const Span = Schema.Struct({
   kind: Schema.Literal(1, 2, 3, 4, 5),
   startTimeUnixNano: Schema.BigInt,
   endTimeUnixNano: Schema.BigInt,
-  attributes: Schema.Array(Schema.Struct({ key: Schema.NonEmptyString, value: Value })),
+  attributes: Attributes,
   status: Schema.Struct({ code: Schema.Literal(0, 1, 2), message: Schema.optional(Schema.String) })
 })
+
+export type Span = typeof Span.Type
 
 const Traces = Schema.parseJson(
   Schema.Struct({
     resourceSpans: Schema.Array(
-      Schema.Struct({ scopeSpans: Schema.Array(Schema.Struct({ spans: Schema.Array(Span) })) })
+      Schema.Struct({
+        resource: Resource,
+        scopeSpans: Schema.Array(Schema.Struct({ spans: Schema.Array(Span) }))
+      })
     )
   })
 )
 
-export type Received = typeof Span.Type
+/** JSON has no infinite numbers: a gauge of another test may hold one. */
+const Numbers = Schema.Struct({
+  dataPoints: Schema.Array(
+    Schema.Struct({
+      attributes: Attributes,
+      asDouble: Schema.optional(Schema.NullOr(Schema.Number)),
+      asInt: Schema.optional(Int64)
+    })
+  )
+})
 
-export interface Collector {
-  readonly url: string
-  /** The spans that have arrived; dies of a message that is not as the protocol wants it. */
-  readonly spans: Effect.Effect<ReadonlyArray<Received>>
+const Histogram = Schema.Struct({
+  dataPoints: Schema.Array(
+    Schema.Struct({
+      attributes: Attributes,
+      count: Int64,
+      bucketCounts: Schema.Array(Int64),
+      explicitBounds: Schema.Array(Schema.Number)
+    })
+  )
+})
+
+const Metric = Schema.Struct({
+  name: Schema.NonEmptyString,
+  sum: Schema.optional(Schema.extend(Numbers, Schema.Struct({ isMonotonic: Schema.Boolean }))),
+  gauge: Schema.optional(Numbers),
+  histogram: Schema.optional(Histogram)
+})
+
+const Metrics = Schema.parseJson(
+  Schema.Struct({
+    resourceMetrics: Schema.Array(
+      Schema.Struct({
+        resource: Resource,
+        scopeMetrics: Schema.Array(Schema.Struct({ metrics: Schema.Array(Metric) }))
+      })
+    )
+  })
+)
+
+const Logs = Schema.parseJson(
+  Schema.Struct({
+    resourceLogs: Schema.Array(
+      Schema.Struct({
+        resource: Resource,
+        scopeLogs: Schema.Array(
+          Schema.Struct({
+            logRecords: Schema.Array(
+              Schema.Struct({ severityText: Schema.String, body: Value, attributes: Attributes })
+            )
+          })
+        )
+      })
+    )
+  })
+)
+
+/** A series of a metric: what its last export says of it. */
+export interface Series {
+  readonly name: string
+  readonly kind: "counter" | "gauge" | "histogram"
+  readonly attributes: Readonly<Record<string, unknown>>
+  /** Of a histogram, how many values it holds. */
+  readonly value: number
 }
 
-/** Source: opentelemetry-specification, OTLP/HTTP: POST to `/v1/traces`, answered with 200 and an empty object. */
+/** Attributes by name, each as the value that it is on the wire. */
+export const attributesOf = (attributes: typeof Attributes.Type): Readonly<Record<string, unknown>> =>
+  Object.fromEntries(attributes.map(({ key, value }) => [key, Object.values(value)[0]]))
+
+/** What has arrived. Reading it dies of a message that is not as the protocol wants it. */
+export interface Collector {
+  readonly url: string
+  /** In the order in which they ended. */
+  readonly spans: Effect.Effect<ReadonlyArray<Span>>
+  readonly metrics: Effect.Effect<ReadonlyArray<Series>>
+  /** The texts of the logs. */
+  readonly logs: Effect.Effect<ReadonlyArray<unknown>>
+  /** The names of the services that told of themselves. */
+  readonly services: Effect.Effect<ReadonlySet<unknown>>
+  /** Traces and logs as they came. */
+  readonly said: Effect.Effect<string>
+}
+
+const seriesOf = ({ gauge, histogram, name, sum }: typeof Metric.Type): ReadonlyArray<Series> => [
+  ...[sum, gauge].flatMap((numbers) =>
+    (numbers?.dataPoints ?? []).map(({ asDouble, asInt, attributes }): Series => ({
+      name,
+      kind: sum?.isMonotonic === true ? "counter" : "gauge",
+      attributes: attributesOf(attributes),
+      value: asInt ?? asDouble ?? Number.NaN
+    }))
+  ),
+  ...(histogram?.dataPoints ?? []).map(({ attributes, bucketCounts, count, explicitBounds }): Series => ({
+    name,
+    kind: "histogram",
+    attributes: attributesOf(attributes),
+    // Source: opentelemetry-proto, metrics.proto, HistogramDataPoint: one bucket more than bounds, and `count` is their sum.
+    value:
+      bucketCounts.length === explicitBounds.length + 1 && bucketCounts.reduce((sum, it) => sum + it, 0) === count
+        ? count
+        : Number.NaN
+  }))
+]
+
+/** Source: opentelemetry-proto, "OTLP/HTTP": POST to `/v1/<signal>`, answered with 200 and an empty object. */
 export const make: Effect.Effect<Collector, never, Scope.Scope> = Effect.gen(function* () {
-  const bodies: Array<string> = []
+  const bodies: { readonly [Path in "/v1/traces" | "/v1/metrics" | "/v1/logs"]: Array<string> } = {
+    "/v1/traces": [],
+    "/v1/metrics": [],
+    "/v1/logs": []
+  }
   const server = yield* Effect.acquireRelease(
     Effect.async<ReturnType<typeof createServer>>((resume) => {
       const created = createServer((request, response) => {
-        let body = ""
-        request.on("data", (data: Buffer) => (body += data.toString()))
+        const chunks: Array<Buffer> = []
+        request.on("data", (data: Buffer) => chunks.push(data))
         request.on("end", () => {
-          const isTrace = request.method === "POST" && request.url === "/v1/traces"
-          if (isTrace) bodies.push(body)
-          response.writeHead(isTrace ? 200 : 404, { "content-type": "application/json" }).end("{}")
+          const { method, url } = request
+          const isJson = request.headers["content-type"]?.startsWith("application/json") === true
+          const isWanted = method === "POST" && (url === "/v1/traces" || url === "/v1/metrics" || url === "/v1/logs")
+          if (isWanted && isJson) bodies[url].push(Buffer.concat(chunks).toString())
+          response.writeHead(isWanted && isJson ? 200 : 404, { "content-type": "application/json" }).end("{}")
         })
       })
       created.listen(0, "127.0.0.1", () => resume(Effect.succeed(created)))
@@ -65,68 +180,46 @@ export const make: Effect.Effect<Collector, never, Scope.Scope> = Effect.gen(fun
   )
   const address = server.address()
   const port = typeof address === "object" && address !== null ? address.port : 0
+
+  const traces = Effect.orDie(
+    Effect.suspend(() => Effect.forEach([...bodies["/v1/traces"]], (body) => Schema.decode(Traces)(body)))
+  )
+  const metrics = Effect.orDie(
+    Effect.suspend(() => Effect.forEach(bodies["/v1/metrics"].slice(-1), (body) => Schema.decode(Metrics)(body)))
+  )
+  const logs = Effect.orDie(
+    Effect.suspend(() => Effect.forEach([...bodies["/v1/logs"]], (body) => Schema.decode(Logs)(body)))
+  )
   return {
     url: `http://127.0.0.1:${port}`,
-    spans: Effect.suspend(() => Effect.forEach([...bodies], (body) => Schema.decode(Traces)(body))).pipe(
-      Effect.orDie,
-      Effect.map((all) =>
-        all.flatMap(({ resourceSpans }) =>
-          resourceSpans.flatMap(({ scopeSpans }) => scopeSpans.flatMap(({ spans }) => spans))
+    spans: Effect.map(traces, (all) =>
+      all.flatMap(({ resourceSpans }) =>
+        resourceSpans.flatMap(({ scopeSpans }) => scopeSpans.flatMap(({ spans }) => spans))
+      )
+    ),
+    metrics: Effect.map(metrics, (all) =>
+      all.flatMap(({ resourceMetrics }) =>
+        resourceMetrics.flatMap(({ scopeMetrics }) => scopeMetrics.flatMap(({ metrics }) => metrics.flatMap(seriesOf)))
+      )
+    ),
+    logs: Effect.map(logs, (all) =>
+      all.flatMap(({ resourceLogs }) =>
+        resourceLogs.flatMap(({ scopeLogs }) =>
+          scopeLogs.flatMap(({ logRecords }) => logRecords.map(({ body }) => Object.values(body)[0]))
         )
       )
-    )
+    ),
+    services: Effect.map(
+      Effect.all([traces, metrics, logs]),
+      ([traces, metrics, logs]) =>
+        new Set(
+          [
+            ...traces.flatMap(({ resourceSpans }) => resourceSpans),
+            ...metrics.flatMap(({ resourceMetrics }) => resourceMetrics),
+            ...logs.flatMap(({ resourceLogs }) => resourceLogs)
+          ].map(({ resource }) => attributesOf(resource.attributes)["service.name"])
+        )
+    ),
+    said: Effect.sync(() => [...bodies["/v1/traces"], ...bodies["/v1/logs"]].join("\n"))
   }
 })
-
-const valueOf = (value: unknown): unknown => {
-  if (typeof value === "boolean") return { boolValue: value }
-  if (typeof value === "number") return Number.isInteger(value) ? { intValue: String(value) } : { doubleValue: value }
-  return Array.isArray(value) ? { arrayValue: { values: value.map(valueOf) } } : { stringValue: value }
-}
-
-const kinds: Readonly<Record<Tracer.SpanKind, number>> = { internal: 1, server: 2, client: 3, producer: 4, consumer: 5 }
-
-const statusOf = (exit: Exit.Exit<unknown, unknown>) =>
-  Exit.isSuccess(exit) || Cause.isInterruptedOnly(exit.cause)
-    ? { code: 1 }
-    : { code: 2, message: Cause.prettyErrors(exit.cause)[0]?.message }
-
-const encoded = (span: Tracer.Span) => {
-  const { status } = span
-  if (status._tag !== "Ended") throw new Error(`${span.name} has not ended`)
-  return {
-    traceId: span.traceId,
-    spanId: span.spanId,
-    parentSpanId: Option.getOrUndefined(Option.map(span.parent, ({ spanId }) => spanId)),
-    name: span.name,
-    kind: kinds[span.kind],
-    startTimeUnixNano: String(status.startTime),
-    endTimeUnixNano: String(status.endTime),
-    attributes: Array.from(span.attributes, ([key, value]) => ({ key, value: valueOf(value) })),
-    status: statusOf(status.exit)
-  }
-}
-
-/** Runs an effect, and sends the collector every span that was made meanwhile. */
-export const exporting = <A, E, R>(effect: Effect.Effect<A, E, R>, { url }: Collector): Effect.Effect<A, E, R> =>
-  Effect.gen(function* () {
-    const spans: Array<Tracer.Span> = []
-    const native = yield* Effect.tracer
-    const recording = Tracer.make({
-      context: native.context,
-      span: (...options) => {
-        const span = native.span(...options)
-        spans.push(span)
-        return span
-      }
-    })
-    const result = yield* Effect.provide(effect, Layer.setTracer(recording))
-    yield* Effect.promise(() =>
-      fetch(`${url}/v1/traces`, {
-        method: "POST",
-        headers: { "content-type": "application/json" },
-        body: JSON.stringify({ resourceSpans: [{ scopeSpans: [{ spans: spans.map(encoded) }] }] })
-      })
-    )
-    return result
-  })

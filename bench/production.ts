@@ -1,0 +1,128 @@
+/** What each thing that production needs adds to a call, over an `LLM` whose provider answers at once from memory. */
+import { Effect, Layer, Stream } from "effect"
+import * as Balance from "../src/Balance.js"
+import * as Budget from "../src/Budget.js"
+import * as CacheStore from "../src/CacheStore.js"
+import type { ChatResponse } from "../src/Chat.js"
+import * as Chat from "../src/Chat.js"
+import * as ChatEvent from "../src/ChatEvent.js"
+import * as Hedge from "../src/Hedge.js"
+import * as KeyPool from "../src/KeyPool.js"
+import * as LLM from "../src/LLM.js"
+import * as Pricing from "../src/Pricing.js"
+import * as ProviderClient from "../src/ProviderClient.js"
+import * as RateLimiter from "../src/RateLimiter.js"
+import * as ResponseCache from "../src/ResponseCache.js"
+import * as Usage from "../src/Usage.js"
+import * as UsageLedger from "../src/UsageLedger.js"
+import type { Contestant, Group } from "./measure.js"
+
+const request = {
+  messages: [Chat.system("A few hundred words of instructions. ".repeat(60)), Chat.user("The capital of France?")],
+  maxTokens: 10
+}
+
+const response: ChatResponse = {
+  id: "answer",
+  provider: "bench",
+  model: "model",
+  text: "Paris.",
+  reasoning: "",
+  reasoningParts: [],
+  refusal: "",
+  toolCalls: [],
+  finishReason: "stop",
+  rawFinishReason: "stop",
+  usage: Usage.make({ inputTokens: 10, outputTokens: 5 }),
+  latency: 1,
+  keyId: "0",
+  attempts: [{ provider: "bench", model: "model", keyId: "0", duration: 1 }],
+  providerMetadata: {}
+}
+
+const over = (client: Pick<ProviderClient.Service, "chat" | "chatStream">): Effect.Effect<LLM.Service> =>
+  LLM.make({ model: "model", telemetry: false, timeouts: false, retry: false }).pipe(
+    Effect.provide(Layer.succeed(ProviderClient.ProviderClient, { provider: "bench", wire: "bench", ...client })),
+    Effect.provide(KeyPool.layer({ providerId: "bench", keys: ["key"] })),
+    Effect.provide(RateLimiter.unlimited),
+    Effect.orDie
+  )
+
+const plain = over({
+  chat: () => Effect.succeed(response),
+  chatStream: () => Stream.fromIterable(ChatEvent.fromResponse(response))
+})
+
+const silent = over({ chat: () => Effect.never, chatStream: () => Stream.never })
+
+const balance = (count: number, options: Balance.Options = {}) =>
+  Effect.flatMap(plain, (llm) =>
+    Balance.make(
+      Array.from({ length: count }, (_, index) => ({ llm, id: `${index}` })),
+      options
+    )
+  )
+
+const budgets: ReadonlyArray<Budget.Options> = [
+  { name: "all", limit: { dollars: 1e6 }, period: "day" },
+  { name: "team", limit: { tokens: 1e12 }, period: { rolling: "1 hour" }, scope: "each-label" }
+]
+
+const budgeted = (rules: ReadonlyArray<Budget.Options>) =>
+  Effect.flatMap(Effect.zip(plain, Budget.make(rules)), ([llm, budget]) => budget.middleware(llm))
+
+const cached = Effect.flatMap(Effect.zip(plain, ResponseCache.make()), ([llm, cache]) => cache.middleware(llm)).pipe(
+  Effect.provide(CacheStore.layerMemory())
+)
+
+const hedged = Effect.flatMap(plain, (llm) => Hedge.make([llm])(llm))
+
+/** The first never answers, and the second is asked at once. */
+const askedTwice = Effect.flatMap(Effect.zip(plain, silent), ([llm, hanging]) =>
+  Hedge.make([llm], { after: 0, maxShare: 1 })(hanging)
+)
+
+const asking =
+  (call: (llm: LLM.Service) => Effect.Effect<unknown, unknown>) =>
+  (name: string, made: Effect.Effect<LLM.Service, unknown>): Contestant => {
+    const llm = Effect.runSync(
+      Effect.provide(made, Pricing.layer({ bench: { model: { input: 1, cachedInput: 0.1, output: 4 } } }))
+    )
+    return {
+      name,
+      run: async (times) => {
+        await Effect.runPromise(Effect.repeatN(call(llm), times - 1))
+        return times
+      }
+    }
+  }
+
+const chat = asking((llm) => llm.chat(request))
+
+const stream = asking((llm) => Stream.runDrain(llm.chatStream(request)))
+
+export const production: ReadonlyArray<Group> = [
+  {
+    plain: chat("a call", plain),
+    others: [
+      chat("from the cache", cached),
+      chat(
+        "not from the cache",
+        Effect.map(cached, (llm) => ({ ...llm, chat: (input) => ResponseCache.bypass(llm.chat(input)) }))
+      ),
+      chat("balanced over 3", balance(3)),
+      chat("balanced over 100", balance(100)),
+      chat("balanced over 100, sticky", balance(100, { strategy: Balance.sticky(() => "a conversation") })),
+      chat("hedged", hedged),
+      chat("hedged, and asked twice", askedTwice),
+      chat("with its price", Effect.flatMap(plain, Pricing.make())),
+      chat("with a ledger", Effect.provide(Effect.flatMap(plain, UsageLedger.middleware), UsageLedger.layer())),
+      chat("within a budget", budgeted(budgets.slice(0, 1))),
+      chat("within two budgets", budgeted(budgets))
+    ]
+  },
+  {
+    plain: stream("a stream", plain),
+    others: [stream("balanced over 100", balance(100)), stream("hedged", hedged)]
+  }
+]

@@ -1,0 +1,112 @@
+/** Reads the groups of a provider file: models of it that serve as one. */
+import type { GroupEntry, GroupMember, GroupStrategy, ModelEntry } from "../ProviderFile.js"
+import { isRecord } from "../wire/json.js"
+import type { Expand, Note } from "./fileFields.js"
+import { fieldsOf, optional } from "./fileFields.js"
+
+const strategies: ReadonlyArray<GroupStrategy> = [
+  "least-loaded",
+  "weighted",
+  "round-robin",
+  "latency",
+  "cost",
+  "failover",
+  "random"
+]
+
+const isStrategy = (text: string): text is GroupStrategy => strategies.some((strategy) => strategy === text)
+
+const groupFields: ReadonlySet<string> = new Set(["strategy", "members"])
+
+const memberFields: ReadonlySet<string> = new Set(["model", "weight", "order", "cost", "max_concurrency"])
+
+/** What of the file the groups are about. */
+export interface Context {
+  readonly models: ReadonlyArray<ModelEntry>
+  readonly aliases: Readonly<Record<string, string>>
+  readonly note: Note
+  readonly warn: (warning: string) => void
+  readonly expand: Expand
+}
+
+export const readGroups = (given: unknown, context: Context): ReadonlyArray<GroupEntry> => {
+  const { aliases, expand, models, note, warn } = context
+  if (given === undefined) return []
+  if (!isRecord(given)) {
+    note("$groups", 'expected an object such as { "fast": { "members": ["openai/gpt-4o-mini"] } }')
+    return []
+  }
+  const byId = new Map(models.map((entry) => [`${entry.provider}/${entry.model}`, entry]))
+
+  const readMember = (member: unknown, path: string): ReadonlyArray<GroupMember> => {
+    const isText = typeof member === "string"
+    if (!isText && !isRecord(member)) {
+      note(path, 'expected a model, or an object such as { "model": "openai/gpt-4o", "weight": 2 }')
+      return []
+    }
+    const from = isText ? { model: member } : member
+    for (const field of Object.keys(from)) {
+      if (!memberFields.has(field)) warn(`${path}.${field}: unknown field`)
+    }
+    const fields = fieldsOf(from, path, (at, message) => note(isText ? path : at, message), expand)
+    const at = isText ? path : fields.at("model")
+    const name = fields.text("model")
+    if (name === undefined) {
+      if (!isText && member["model"] === undefined) note(at, "is missing")
+      return []
+    }
+    const id = aliases[name] ?? name
+    const entry = byId.get(id)
+    if (entry === undefined) {
+      note(at, Object.hasOwn(given, id) ? `"${name}" is a group, and members are models` : unknownModel(name))
+      return []
+    }
+    return [
+      {
+        model: id,
+        weight: fields.positive("weight") ?? entry.weight,
+        order: fields.notNegative("order") ?? 0,
+        ...optional("cost", fields.notNegative("cost")),
+        ...optional("maxConcurrency", fields.whole("max_concurrency"))
+      }
+    ]
+  }
+
+  const readMembers = (members: unknown, path: string): ReadonlyArray<GroupMember> => {
+    if (!Array.isArray(members) || members.length === 0) {
+      note(path, members === undefined ? "is missing" : "expected a list with at least one model")
+      return []
+    }
+    const seen = new Set<string>()
+    return members.flatMap((member: unknown, index) => {
+      const at = `${path}[${index}]`
+      const read = readMember(member, at)
+      for (const { model } of read) {
+        if (seen.has(model)) note(at, `"${model}" is there already`)
+        seen.add(model)
+      }
+      return read
+    })
+  }
+
+  return Object.entries(given).flatMap(([name, group]) => {
+    const path = `$groups.${name}`
+    if (name === "") note(path, "has no name")
+    if (byId.has(name)) note(path, `"${name}" is a model already`)
+    if (Object.hasOwn(aliases, name)) note(path, `"${name}" is an alias already`)
+    if (!isRecord(group)) {
+      note(path, 'expected an object such as { "members": ["openai/gpt-4o-mini"] }')
+      return []
+    }
+    for (const field of Object.keys(group)) if (!groupFields.has(field)) warn(`${path}.${field}: unknown field`)
+    const strategy = fieldsOf(group, path, note, expand).text("strategy") ?? "least-loaded"
+    if (!isStrategy(strategy)) {
+      note(`${path}.strategy`, `expected one of ${strategies.map((one) => `"${one}"`).join(", ")}`)
+    }
+    const members = readMembers(group["members"], `${path}.members`)
+    return [{ name, strategy: isStrategy(strategy) ? strategy : "least-loaded", members }]
+  })
+}
+
+/** What is said of a name that stands for nothing in the file. */
+export const unknownModel = (name: string): string => `"${name}" is no model of this file`

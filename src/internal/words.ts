@@ -1,0 +1,15 @@
+import type { ChatEvent } from "../ChatEvent.js"
+
+/** The words of an event, which cost tokens. */
+export const wordsOf = (event: ChatEvent): string => {
+  switch (event._tag) {
+    case "TextDelta":
+    case "ReasoningDelta":
+    case "RefusalDelta":
+      return event.text
+    case "ToolCallDelta":
+      return event.argumentsDelta
+    default:
+      return ""
+  }
+}
