@@ -18,6 +18,8 @@
 import { Duration, Effect } from "effect"
 import type { ChatRequest } from "./Chat.js"
 import * as Events from "./ChatEvent.js"
+import type { AttemptWatch } from "./internal/attemptWatch.js"
+import * as Watches from "./internal/attemptWatch.js"
 import { CallLimits, narrow } from "./internal/CallLimits.js"
 import type { Open } from "./internal/openStream.js"
 import { fromStream, isolated, toStream } from "./internal/openStream.js"
@@ -95,16 +97,24 @@ export const make = (options: Options): Middleware => {
   const idle = millis(options.idle)
 
   return (next) => {
-    const expired = (phase: TimeoutError["phase"], limit: number, said?: Events.Collected): LLMError => {
+    /** Called before what takes too long is interrupted. */
+    const expired = (
+      phase: TimeoutError["phase"],
+      limit: number,
+      now: number,
+      watch: AttemptWatch,
+      said?: Events.Collected
+    ): LLMError => {
       const { model, provider } = next.info
+      const { held } = watch
+      const attempts = Watches.cut(watch, now)
       return new TimeoutError({
-        provider,
-        model,
-        attempts:
-          said?.start?.attempts ??
-          (phase === "total" ? [] : [{ provider, model, keyId: "", error: "TimeoutError", duration: limit }]),
+        provider: held?.provider ?? provider,
+        model: held?.model ?? model,
+        attempts,
         phase,
         message: `${sentences[phase]} within ${Duration.format(Duration.millis(Math.ceil(limit)))}.`,
+        ...(held === undefined ? {} : { keyId: held.keyId }),
         ...(said?.start === undefined
           ? {}
           : {
@@ -120,6 +130,7 @@ export const make = (options: Options): Middleware => {
     /** Runs an effect until the limit of this layer or the deadline of the call, with one timer for both. */
     const limited = <A, R>(
       effect: Effect.Effect<A, LLMError, R>,
+      watch: AttemptWatch,
       phase: "response" | "first-event",
       limit: number
     ): Effect.Effect<A, LLMError, R> =>
@@ -128,32 +139,43 @@ export const make = (options: Options): Middleware => {
         const allowed = tighter(phase, limit, Math.min(outer.deadline - now, total))
         if (allowed.millis === Infinity) return effect
         return within(total === Infinity ? effect : narrow(effect, { deadline: now + total }), allowed.millis, () =>
-          expired(allowed.phase, allowed.millis)
+          expired(allowed.phase, allowed.millis, clock.unsafeCurrentTimeMillis(), watch)
         )
       })
 
-    const watchedStream = (request: ChatRequest.Input): Open => {
-      const open = limited(isolated(fromStream(next.chatStream(request))), "first-event", firstEvent)
-      return Effect.flatMap(Effect.zip(CallLimits, Effect.clock), ([outer, clock]) => {
-        const now = clock.unsafeCurrentTimeMillis()
-        const deadline = Math.min(outer.deadline, now + total)
-        return idle === Infinity && deadline === Infinity
-          ? open
-          : Effect.flatMap(open, (opened) =>
-              watched(opened, {
-                idle,
-                deadline,
-                expired: (phase, said) => expired(phase, phase === "idle" ? idle : deadline - now, said)
-              })
-            )
+    const whole = <A>(effect: Effect.Effect<A, LLMError>): Effect.Effect<A, LLMError> =>
+      Watches.watching((watch) => limited(effect, watch, "response", response))
+
+    const watchedStream = (request: ChatRequest.Input): Open =>
+      Watches.watching((watch) => {
+        const open = limited(isolated(fromStream(next.chatStream(request))), watch, "first-event", firstEvent)
+        return Effect.flatMap(Effect.zip(CallLimits, Effect.clock), ([outer, clock]) => {
+          const now = clock.unsafeCurrentTimeMillis()
+          const deadline = Math.min(outer.deadline, now + total)
+          return idle === Infinity && deadline === Infinity
+            ? open
+            : Effect.flatMap(open, (opened) =>
+                watched(opened, {
+                  idle,
+                  deadline,
+                  expired: (phase, said) =>
+                    expired(
+                      phase,
+                      phase === "idle" ? idle : deadline - now,
+                      clock.unsafeCurrentTimeMillis(),
+                      watch,
+                      said
+                    )
+                })
+              )
+        })
       })
-    }
 
     return Effect.succeed<Service>({
       ...next,
-      chat: (request) => limited(next.chat(request), "response", response),
-      embed: (request) => limited(next.embed(request), "response", response),
-      listModels: limited(next.listModels, "response", response),
+      chat: (request) => whole(next.chat(request)),
+      embed: (request) => whole(next.embed(request)),
+      listModels: whole(next.listModels),
       chatStream: (request) => toStream(watchedStream(request))
     })
   }

@@ -14,6 +14,8 @@ import type { EmbeddingRequest, EmbeddingResponse } from "../Embedding.js"
 import type { Call, Embeddings, Service as Client } from "../ProviderClient.js"
 import type * as RateLimiter from "../RateLimiter.js"
 import * as Usage from "../Usage.js"
+import type { AttemptWatch } from "./attemptWatch.js"
+import * as Watches from "./attemptWatch.js"
 import { longestSleep } from "./CallLimits.js"
 import type { Feedback } from "./feedback.js"
 import type { ListedModel } from "../wire/Wire.js"
@@ -45,6 +47,7 @@ interface Hold {
   readonly call: Call
   readonly probe: AttemptProbe
   readonly startedAt: number
+  readonly watch: AttemptWatch | undefined
   readonly end: (
     verdict: KeyPool.Verdict,
     outcome: Outcome,
@@ -92,6 +95,8 @@ const take = (deps: Dependencies, errand: Errand, tried: ReadonlySet<string>): E
       () => reservation.settle(0)
     )
     const startedAt = clock.unsafeCurrentTimeMillis()
+    const watch = yield* Watches.CurrentWatch
+    Watches.began(watch, { provider: deps.client.provider, model: errand.model, keyId: lease.key.id, startedAt })
     if (permittedAt > askedAt) yield* deps.instruments.waited("limiter", permittedAt - askedAt)
     if (startedAt > permittedAt) yield* deps.instruments.waited("pool", startedAt - permittedAt)
     const probe = yield* deps.instruments.attempt(lease.key, errand)
@@ -111,10 +116,12 @@ const take = (deps: Dependencies, errand: Errand, tried: ReadonlySet<string>): E
       },
       probe,
       startedAt,
+      watch,
       end: (verdict, outcome, usage, answeredBy) =>
         Effect.suspend(() => {
           if (over) return Effect.void
           over = true
+          Watches.ended(watch)
           const settled = Effect.zipRight(lease.settle(verdict), reservation.settle(usage?.totalTokens ?? tokens))
           return Effect.zipRight(
             feedback === undefined
@@ -187,19 +194,21 @@ const rotate = <A, R>(
 }
 
 /** The receipt of an attempt that failed stands on its error from here on. */
-const receipt = (deps: Dependencies, hold: Hold, now: number, error: LLMError): LLMError =>
-  Errors.amend(error, {
-    attempts: [
-      {
-        provider: deps.client.provider,
-        model: hold.call.model,
-        keyId: hold.call.key.id,
-        error: error._tag,
-        ...(error.status === undefined ? {} : { status: error.status }),
-        duration: now - hold.startedAt
-      }
-    ]
-  })
+const receipt = (deps: Dependencies, hold: Hold, now: number, error: LLMError): LLMError => {
+  const attempt: Attempt.Attempt = {
+    provider: deps.client.provider,
+    model: hold.call.model,
+    keyId: hold.call.key.id,
+    error: error._tag,
+    ...(error.status === undefined ? {} : { status: error.status }),
+    duration: now - hold.startedAt
+  }
+  Watches.failed(hold.watch, attempt)
+  return Errors.amend(error, { attempts: [attempt] })
+}
+
+/** How an attempt ended that nobody heard the end of: its time was up, or its caller left. */
+const cutOrLeft = (hold: Hold): Outcome => (Watches.isCut(hold.watch) ? "TimeoutError" : "interrupted")
 
 /** Whether nothing was sent, or the provider refused before it did any work. Otherwise the estimate stands. */
 const consumedNothing = (error: LLMError): boolean =>
@@ -227,7 +236,7 @@ const settledByExit = <A, R>(
         onSuccess,
         onFailure: (cause) =>
           Option.match(Cause.failureOption(cause), {
-            onNone: () => hold.end(KeyPool.Verdict.Neutral(), "interrupted"),
+            onNone: () => hold.end(KeyPool.Verdict.Neutral(), cutOrLeft(hold)),
             onSome: (error) => failed(hold, error)
           })
       })
@@ -327,7 +336,7 @@ const tracked = (hold: Hold, request: ChatRequest, opened: OpenStream, latency: 
   })
   return {
     opened: Effect.map(pass(opened.first), (first): OpenStream => ({ first, pull })),
-    abandoned: Effect.suspend(() => hold.end(KeyPool.Verdict.Neutral(), "interrupted", soFar(), answeredBy))
+    abandoned: Effect.suspend(() => hold.end(KeyPool.Verdict.Neutral(), cutOrLeft(hold), soFar(), answeredBy))
   }
 }
 
@@ -338,7 +347,7 @@ export const chatStream = (deps: Dependencies, request: ChatRequest, model: stri
     chatting(request, model),
     (hold, restore) =>
       Effect.flatMap(Effect.scope, (scope) => {
-        let abandoned: Effect.Effect<void> = Effect.suspend(() => hold.end(KeyPool.Verdict.Neutral(), "interrupted"))
+        let abandoned: Effect.Effect<void> = Effect.suspend(() => hold.end(KeyPool.Verdict.Neutral(), cutOrLeft(hold)))
         // Before the connection's own finalizer, so that it runs after it: a key is given back when its socket is closed.
         return Effect.zipRight(
           Scope.addFinalizer(

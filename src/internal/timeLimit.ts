@@ -39,25 +39,25 @@ export const endedWithin = <A, E>(
 
 /**
  * What `Effect.timeoutFail` does, for a third of its cost where the clock is the real one: a timer instead of a fiber that
- * sleeps. Every call pays it.
+ * sleeps. Every call pays it. `onTimeout` is asked for the error before the effect is interrupted.
  */
 export const within = <A, E, R>(
   effect: Effect.Effect<A, E, R>,
   millis: number,
   onTimeout: () => E
 ): Effect.Effect<A, E, R> =>
-  Effect.clockWith((clock) => {
-    if (millis > longestTimer) return effect
-    if (clock !== realClock) return Effect.timeoutFail(effect, { duration: millis, onTimeout })
-    return Effect.uninterruptibleMask((restore) =>
-      Effect.flatMap(Effect.forkDaemon(restore(effect)), (fiber) =>
-        Effect.flatMap(
-          Effect.onInterrupt(restore(ended(fiber, millis)), () => Fiber.interrupt(fiber)),
-          (exit) =>
-            exit === undefined
-              ? Effect.zipRight(Fiber.interrupt(fiber), Effect.failSync(onTimeout))
-              : Effect.zipRight(fiber.inheritAll, exit)
+  millis > longestTimer
+    ? effect
+    : Effect.uninterruptibleMask((restore) =>
+        Effect.flatMap(Effect.forkDaemon(restore(effect)), (fiber) =>
+          Effect.flatMap(
+            Effect.onInterrupt(restore(endedWithin(fiber, millis)), () => Fiber.interrupt(fiber)),
+            (exit) =>
+              exit === undefined
+                ? Effect.flatMap(Effect.sync(onTimeout), (error) =>
+                    Effect.zipRight(Fiber.interrupt(fiber), Effect.fail(error))
+                  )
+                : Effect.zipRight(fiber.inheritAll, exit)
+          )
         )
       )
-    )
-  })

@@ -1,0 +1,116 @@
+import { describe, expect, it } from "@effect/vitest"
+import type { Duration } from "effect"
+import { Effect, Exit, Fiber, Layer, Stream, TestClock } from "effect"
+import type { ApiKey } from "../src/ApiKey.js"
+import * as ChatEvent from "../src/ChatEvent.js"
+import * as KeyPool from "../src/KeyPool.js"
+import * as LLM from "../src/LLM.js"
+import * as LLMErrors from "../src/LLMError.js"
+import * as ProviderClient from "../src/ProviderClient.js"
+import * as RateLimiter from "../src/RateLimiter.js"
+import * as Timeouts from "../src/Timeouts.js"
+import { listening } from "../src/internal/listeners.js"
+import { answer, context } from "./support/scripted.js"
+
+const refused = new LLMErrors.AuthenticationError({ ...context, status: 401, message: "wrong key" })
+
+/** A provider that refuses the first key and is silent to the second, after so many events. */
+const silent = (events = 0) =>
+  Layer.succeed(ProviderClient.ProviderClient, {
+    provider: "test",
+    wire: "test",
+    chat: (_, { key }) => (key.id === "one" ? Effect.fail(refused) : Effect.never),
+    chatStream: (_, { key }: { readonly key: ApiKey }) =>
+      key.id === "one"
+        ? Stream.fail(refused)
+        : Stream.concat(Stream.fromIterable(ChatEvent.fromResponse(answer("Hello")).slice(0, events)), Stream.never)
+  })
+
+const keys = KeyPool.layer({
+  providerId: "test",
+  keys: ["one", "two"].map((id) => ({ key: id, id })),
+  strategy: KeyPool.failover
+})
+
+const make = (provider: ReturnType<typeof silent>, options: Omit<LLM.Options, "model">) =>
+  LLM.make({ model: "model", retry: false, ...options }).pipe(
+    Effect.provide(Layer.mergeAll(provider, keys, RateLimiter.unlimited))
+  )
+
+/** Runs an effect for so long, and tells how it ended and, by key, how its attempts did, as the ledger hears of them. */
+const after = <A, R>(duration: Duration.DurationInput, effect: Effect.Effect<A, LLMErrors.LLMError, R>) =>
+  Effect.gen(function* () {
+    const attempts: Array<readonly [keyId: string, outcome: string]> = []
+    const heard = listening(effect, {
+      owner: attempts,
+      heard: ({ keyId, outcome }) => Effect.sync(() => void attempts.push([keyId, outcome]))
+    })
+    const fiber = yield* Effect.fork(Effect.flip(heard))
+    yield* TestClock.adjust(duration)
+    const exit = yield* Fiber.interrupt(fiber)
+    return { error: Exit.isSuccess(exit) ? exit.value : undefined, attempts }
+  })
+
+const receipt = (error: LLMErrors.LLMError | undefined) => error?.attempts.map(({ error, keyId }) => [keyId, error])
+
+const both = [
+  ["one", "AuthenticationError"],
+  ["two", "TimeoutError"]
+]
+
+describe("an attempt that is cut short", () => {
+  it.effect("is a TimeoutError in the ledger and in the receipt, with its key and what was tried before", () =>
+    Effect.gen(function* () {
+      const llm = yield* make(silent(), { timeouts: { response: "10 seconds" } })
+      const { attempts, error } = yield* after("10 seconds", llm.chat("?"))
+      expect(receipt(error)).toEqual(both)
+      expect(attempts).toEqual(both)
+    })
+  )
+
+  it.effect("by the deadline of the whole call too", () =>
+    Effect.gen(function* () {
+      const llm = yield* make(silent(), { timeouts: { total: "10 seconds" } })
+      const { attempts, error } = yield* after("10 seconds", llm.chat("?"))
+      expect(receipt(error)).toEqual(both)
+      expect(attempts).toEqual(both)
+    })
+  )
+
+  it.effect("by a limit further out too, which tells of every try below it", () =>
+    Effect.gen(function* () {
+      const inner = yield* make(silent(), { timeouts: { response: "4 seconds" }, retry: { attempts: 9, jitter: 0 } })
+      const llm = yield* Timeouts.make({ response: "6 seconds" })(inner)
+      const { attempts, error } = yield* after("6 seconds", llm.chat("?"))
+      expect(receipt(error)).toEqual([...both, ["two", "TimeoutError"]])
+      expect(error?.attempts.map(({ duration }) => duration)).toEqual([0, 4000, 1000])
+      expect(attempts).toEqual([...both, ["two", "TimeoutError"]])
+    })
+  )
+
+  for (const [phase, events] of [
+    ["firstEvent", 0],
+    ["idle", 2]
+  ] as const) {
+    it.effect(`is one of a stream as well (${phase})`, () =>
+      Effect.gen(function* () {
+        const llm = yield* make(silent(events), { timeouts: { [phase]: "10 seconds" } })
+        const { attempts, error } = yield* after("10 seconds", Stream.runDrain(llm.chatStream("?")))
+        expect(error?._tag).toBe("TimeoutError")
+        expect(receipt(error)).toEqual(both)
+        expect(attempts).toEqual(both)
+      })
+    )
+  }
+})
+
+describe("an attempt whose caller leaves", () => {
+  it.effect("is interrupted, whatever limits there are", () =>
+    Effect.gen(function* () {
+      const llm = yield* make(silent(), { timeouts: { response: "10 seconds" } })
+      const { attempts, error } = yield* after("5 seconds", llm.chat("?"))
+      expect(error).toBeUndefined()
+      expect(attempts).toEqual([both[0], ["two", "interrupted"]])
+    })
+  )
+})
