@@ -6,14 +6,19 @@ import { Cause, Console, Effect, Exit, Layer, Option } from "effect"
 import packageJson from "../../package.json" with { type: "json" }
 import { ask } from "./ask.js"
 import { chat } from "./chat.js"
+import { config } from "./configCheck.js"
+import { embed } from "./embed.js"
 import { CliFailure, exitCodes } from "./failure.js"
+import { keys } from "./keysCheck.js"
+import { models } from "./models.js"
 import { Screen } from "./Screen.js"
+import { simulate } from "./simulate.js"
 import { harmless, ofError, withoutStyle } from "./style.js"
 import type { Typist } from "./Typist.js"
 
 const root = Command.make("effect-llm").pipe(
   Command.withDescription("Large language models from the terminal."),
-  Command.withSubcommands([ask, chat])
+  Command.withSubcommands([ask, chat, embed, models, keys, config, simulate])
 )
 
 const cli = Command.run(root, { name: "effect-llm", version: packageJson.version, executable: "effect-llm" })

@@ -7,7 +7,7 @@ import { ofCall, unusable } from "./failure.js"
 import * as JsonSchemaFile from "./jsonSchemaFile.js"
 import * as Material from "./material.js"
 import * as Shared from "./options.js"
-import { Screen } from "./Screen.js"
+import { printJson } from "./output.js"
 import { llm as llmOf } from "./source.js"
 import { show, speak, tellFootnote } from "./speaking.js"
 
@@ -31,10 +31,6 @@ const options = {
 
 const encodeResponse = Schema.encode(Chat.ChatResponse)
 
-/** JSON for people who read it, and for programs alike. */
-const print = (json: unknown): Effect.Effect<void, never, Screen> =>
-  Effect.flatMap(Screen, (screen) => screen.write(`${JSON.stringify(json, undefined, 2)}\n`))
-
 export const ask = Command.make("ask", options, (given) =>
   Effect.gen(function* () {
     const input = yield* Material.piped
@@ -55,12 +51,12 @@ export const ask = Command.make("ask", options, (given) =>
         ofCall
       )
       const { cost, model, provider } = response
-      yield* print(given.json ? { value, provider, model, usage, ...(cost === undefined ? {} : { cost }) } : value)
+      yield* printJson(given.json ? { value, provider, model, usage, ...(cost === undefined ? {} : { cost }) } : value)
       return yield* tellFootnote(response)
     }
     if (given.json) {
       const response = yield* Effect.mapError(llm.chat(request), ofCall)
-      return yield* Effect.flatMap(Effect.orDie(encodeResponse(response)), print)
+      return yield* Effect.flatMap(Effect.orDie(encodeResponse(response)), printJson)
     }
     const response = given.noStream
       ? yield* Effect.tap(Effect.mapError(llm.chat(request), ofCall), (response) => show(response, given))

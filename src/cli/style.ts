@@ -2,20 +2,19 @@
 import { Ansi } from "@effect/printer-ansi"
 import type { Service } from "./Screen.js"
 
-/** The sequences that begin each style. */
-const sequences = {
-  bold: Ansi.stringify(Ansi.bold),
-  italic: Ansi.stringify(Ansi.italicized),
-  underlined: Ansi.stringify(Ansi.underlined),
-  struck: Ansi.stringify(Ansi.strikethrough),
-  dim: Ansi.stringify(Ansi.blackBright),
-  red: Ansi.stringify(Ansi.red),
-  green: Ansi.stringify(Ansi.green),
-  yellow: Ansi.stringify(Ansi.yellow),
-  cyan: Ansi.stringify(Ansi.cyan)
-} as const
+const ansi = {
+  bold: Ansi.bold,
+  italic: Ansi.italicized,
+  underlined: Ansi.underlined,
+  struck: Ansi.strikethrough,
+  dim: Ansi.blackBright,
+  red: Ansi.red,
+  green: Ansi.green,
+  yellow: Ansi.yellow,
+  cyan: Ansi.cyan
+}
 
-export type Look = keyof typeof sequences
+export type Look = keyof typeof ansi
 
 /** Ends every style (ECMA-48, SGR 0). */
 const plain = "\u001b[0m"
@@ -24,7 +23,9 @@ const plain = "\u001b[0m"
 export type Style = (text: string, ...looks: ReadonlyArray<Look>) => string
 
 export const coloured: Style = (text, ...looks) =>
-  text === "" || looks.length === 0 ? text : `${looks.map((look) => sequences[look]).join("")}${text}${plain}`
+  text === "" || looks.length === 0
+    ? text
+    : `${Ansi.stringify(looks.map((look) => ansi[look]).reduce(Ansi.combine))}${text}${plain}`
 
 export const uncoloured: Style = (text) => text
 
