@@ -5,6 +5,8 @@ import type { HttpClient } from "@effect/platform"
 import { Cause, Console, Effect, Exit, Layer, Option } from "effect"
 import packageJson from "../../package.json" with { type: "json" }
 import { ask } from "./ask.js"
+import { batch } from "./batch.js"
+import { bench } from "./bench.js"
 import { chat } from "./chat.js"
 import { config } from "./configCheck.js"
 import { embed } from "./embed.js"
@@ -18,7 +20,7 @@ import type { Typist } from "./Typist.js"
 
 const root = Command.make("effect-llm").pipe(
   Command.withDescription("Large language models from the terminal."),
-  Command.withSubcommands([ask, chat, embed, models, keys, config, simulate])
+  Command.withSubcommands([ask, chat, embed, batch, bench, models, keys, config, simulate])
 )
 
 const cli = Command.run(root, { name: "effect-llm", version: packageJson.version, executable: "effect-llm" })
