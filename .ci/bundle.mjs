@@ -23,7 +23,9 @@ const { metafile } = await build({
   // Its data is worth what its version is: the one that is installed, or none.
   external: ["@pydantic/genai-prices"],
   // Packages in the older format ask for Node's own modules by `require`.
-  banner: { js: 'import{createRequire as $createRequire}from"node:module";const require=$createRequire(import.meta.url);' }
+  banner: {
+    js: 'import{createRequire as $createRequire}from"node:module";const require=$createRequire(import.meta.url);'
+  }
 })
 
 const folderOf = (path) => /^.*node_modules\/(?:@[^/]+\/)?[^/]+(?=\/)/.exec(path)?.[0]

@@ -6,6 +6,7 @@ import * as StructuredOutput from "../StructuredOutput.js"
 import { ofCall, unusable } from "./failure.js"
 import * as JsonSchemaFile from "./jsonSchemaFile.js"
 import * as Material from "./material.js"
+import * as Help from "./help.js"
 import * as Shared from "./options.js"
 import { printJson } from "./output.js"
 import { llm as llmOf } from "./source.js"
@@ -30,6 +31,8 @@ const options = {
 }
 
 const encodeResponse = Schema.encode(Chat.ChatResponse)
+
+const summary = "Asks one question and prints the answer."
 
 export const ask = Command.make("ask", options, (given) =>
   Effect.gen(function* () {
@@ -63,15 +66,11 @@ export const ask = Command.make("ask", options, (given) =>
       : yield* Effect.mapError(speak(llm.chatStream(request), given), ofCall)
     yield* tellFootnote(response)
   })
-).pipe(
-  Command.withDescription(
-    [
-      "Asks one question and prints the answer.",
-      "",
-      '  effect-llm ask "What is the capital of France?"',
-      "  git diff | effect-llm ask Write a commit message for this change",
-      "  effect-llm ask --file report.pdf --file chart.png What changed since last year",
-      '  effect-llm ask --schema invoice.schema.json --file invoice.txt "Read this invoice" | jq .total'
-    ].join("\n")
-  )
-)
+).pipe(Command.withDescription(summary))
+
+export const page = Help.page(["ask"], summary, ask, [
+  'effect-llm ask "What is the capital of France?"',
+  "git diff | effect-llm ask Write a commit message for this change",
+  "effect-llm ask --file report.pdf --file chart.png What changed since last year",
+  'effect-llm ask --schema invoice.schema.json --file invoice.txt "Read this invoice" | jq .total'
+])

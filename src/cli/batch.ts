@@ -9,6 +9,7 @@ import * as BatchInput from "./batchInput.js"
 import * as BatchOutput from "./batchOutput.js"
 import { CliFailure, exitCodes, unusable } from "./failure.js"
 import { withoutFailures } from "./journal.js"
+import * as Help from "./help.js"
 import * as Shared from "./options.js"
 import { printJson } from "./output.js"
 import * as ProgressBar from "./progressBar.js"
@@ -86,6 +87,9 @@ const summaryLines = (summary: BatchOutput.Summary, output: string): string =>
 const cannot = (path: string, what: string) => (error: { readonly message: string }) =>
   unusable(`${path} cannot be ${what}: ${error.message}`)
 
+const summary =
+  "Asks every line of a file, so many at once, and writes an answer or an error for each, in their order. What is stopped or killed goes on where it was when the same command is given again."
+
 export const batch = Command.make("batch", options, (given) =>
   Effect.gen(function* () {
     const screen = yield* Screen
@@ -143,10 +147,9 @@ export const batch = Command.make("batch", options, (given) =>
 
     // Under another name first: whoever sees the file sees the whole of it.
     const draft = `${output}.part`
-    yield* fileSystem.writeFileString(draft, BatchOutput.lines(items, exits)).pipe(
-      Effect.zipRight(fileSystem.rename(draft, output)),
-      Effect.mapError(cannot(output, "written"))
-    )
+    yield* fileSystem
+      .writeFileString(draft, BatchOutput.lines(items, exits))
+      .pipe(Effect.zipRight(fileSystem.rename(draft, output)), Effect.mapError(cannot(output, "written")))
     const summary = BatchOutput.summary(exits)
     if (given.json) yield* printJson(summary)
     else yield* screen.tell(`${summaryLines(summary, output)}\n`)
@@ -158,14 +161,9 @@ export const batch = Command.make("batch", options, (given) =>
     }
     yield* Effect.mapError(fileSystem.remove(path), cannot(path, "removed"))
   })
-).pipe(
-  Command.withDescription(
-    [
-      "Asks every line of a file, so many at once, and writes an answer or an error for each, in their order. What is stopped or",
-      "killed goes on where it was when the same command is given again.",
-      "",
-      "  effect-llm batch questions.jsonl answers.jsonl --concurrency 16",
-      "  effect-llm batch questions.jsonl answers.jsonl --retry-failed"
-    ].join("\n")
-  )
-)
+).pipe(Command.withDescription(summary))
+
+export const page = Help.page(["batch"], summary, batch, [
+  "effect-llm batch questions.jsonl answers.jsonl --concurrency 16",
+  "effect-llm batch questions.jsonl answers.jsonl --retry-failed"
+])

@@ -70,7 +70,8 @@ const ofOpenAI = (id: string | undefined, { body, url }: Json): Read => {
 }
 
 const ofJson = (json: unknown): Read => {
-  if (typeof json === "string") return json === "" ? Either.left("the text is empty") : prompted(undefined, { prompt: json })
+  if (typeof json === "string")
+    return json === "" ? Either.left("the text is empty") : prompted(undefined, { prompt: json })
   if (!isRecord(json)) return Either.left('expected a text, or an object such as { "prompt": … }')
   const id = idOf(json)
   const { custom_id: _, id: __, ...rest } = json

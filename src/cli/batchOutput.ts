@@ -62,7 +62,11 @@ export const summary = (exits: ReadonlyArray<Answered>): Summary => {
     if (Exit.isSuccess(exit)) continue
     const error = errorOf(exit.cause)
     const known = errors.get(error.class)
-    errors.set(error.class, { class: error.class, count: (known?.count ?? 0) + 1, example: known?.example ?? error.message })
+    errors.set(error.class, {
+      class: error.class,
+      count: (known?.count ?? 0) + 1,
+      example: known?.example ?? error.message
+    })
   }
   return {
     requests: exits.length,

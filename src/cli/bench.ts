@@ -9,6 +9,7 @@ import type * as LLM from "../LLM.js"
 import type { LLMError } from "../LLMError.js"
 import * as Usage from "../Usage.js"
 import { CliFailure, exitCodes, unusable } from "./failure.js"
+import * as Help from "./help.js"
 import * as Shared from "./options.js"
 import { printJson, printTable } from "./output.js"
 import { Screen } from "./Screen.js"
@@ -63,9 +64,7 @@ const sample = (llm: LLM.Service, request: ChatRequest.Input, whole: boolean): E
             firstAt = at
           })
         : Effect.void
-    const response = yield* whole
-      ? llm.chat(request)
-      : ChatEvent.collect(Stream.tap(llm.chatStream(request), heard))
+    const response = yield* whole ? llm.chat(request) : ChatEvent.collect(Stream.tap(llm.chatStream(request), heard))
     const latency = (yield* now) - startedAt
     return { latency, firstToken: firstAt === undefined ? undefined : firstAt - startedAt, response }
   })
@@ -193,6 +192,9 @@ const withoutLimits = (source: Source.Source): Source.Source => ({
   }
 })
 
+const summary =
+  "Measures a model: requests a second by the clock on the wall, percentiles of the time to the whole answer and to the first token, tokens a second, and errors by class. It costs what the requests cost."
+
 export const bench = Command.make("bench", options, (given) =>
   Effect.gen(function* () {
     const { concurrency, json, noStream, prompt, requests, unlimited } = given
@@ -215,14 +217,9 @@ export const bench = Command.make("bench", options, (given) =>
     yield* json ? printJson(report) : show(report)
     if (report.failed > 0) return yield* new CliFailure({ exitCode: exitCodes.failed, message: "" })
   })
-).pipe(
-  Command.withDescription(
-    [
-      "Measures a model: requests a second by the clock on the wall, percentiles of the time to the whole answer and to the first",
-      "token, tokens a second, and errors by class. It costs what the requests cost.",
-      "",
-      "  effect-llm bench --model openai/gpt-4o-mini --requests 50 --concurrency 8",
-      "  effect-llm bench --unlimited --json > before.json"
-    ].join("\n")
-  )
-)
+).pipe(Command.withDescription(summary))
+
+export const page = Help.page(["bench"], summary, bench, [
+  "effect-llm bench --model openai/gpt-4o-mini --requests 50 --concurrency 8",
+  "effect-llm bench --unlimited --json > before.json"
+])

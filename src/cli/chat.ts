@@ -9,6 +9,7 @@ import { textOf } from "../Chat.js"
 import * as LLM from "../LLM.js"
 import type { CliFailure } from "./failure.js"
 import { ofCall, unusable } from "./failure.js"
+import * as Help from "./help.js"
 import * as Shared from "./options.js"
 import { Screen } from "./Screen.js"
 import * as Source from "./source.js"
@@ -79,6 +80,8 @@ const commandOf = (text: string): Option.Option<readonly [name: string, rest: st
 
 type Environment = Screen | FileSystem.FileSystem
 
+const summary = "Talks with a model. /help inside tells what else it understands."
+
 export const chat = Command.make("chat", options, (given) =>
   Effect.gen(function* () {
     const screen = yield* Screen
@@ -124,8 +127,9 @@ export const chat = Command.make("chat", options, (given) =>
           ? screen.write(`${models.list.map(({ model, provider }) => `${provider}/${model}`).join("\n")}\n`)
           : Effect.gen(function* () {
               const wanted = { config: given.config, model: Option.some(name) }
-              const chosen =
-                source.isFile ? yield* Source.choose(source, models, wanted.model) : yield* Source.llm(wanted)
+              const chosen = source.isFile
+                ? yield* Source.choose(source, models, wanted.model)
+                : yield* Source.llm(wanted)
               yield* Ref.update(talk, (before) => ({ ...before, llm: chosen }))
               yield* note(`Now with ${chosen.info.provider}/${chosen.info.model}.`)
             }),
@@ -189,14 +193,10 @@ export const chat = Command.make("chat", options, (given) =>
     }
     yield* turn("")
   }).pipe(Effect.scoped)
-).pipe(
-  Command.withDescription(
-    [
-      "Talks with a model. /help inside tells what else it understands.",
-      "",
-      "  effect-llm chat",
-      "  effect-llm chat --model anthropic/claude-sonnet-4-5 --system 'Answer in one sentence.'",
-      "  effect-llm chat --load yesterday.json"
-    ].join("\n")
-  )
-)
+).pipe(Command.withDescription(summary))
+
+export const page = Help.page(["chat"], summary, chat, [
+  "effect-llm chat",
+  "effect-llm chat --model anthropic/claude-sonnet-4-5 --system 'Answer in one sentence.'",
+  "effect-llm chat --load yesterday.json"
+])

@@ -17,9 +17,7 @@ export interface Standing {
 }
 
 /** The client and the keys of each entry. */
-export const ofSource = ({
-  file
-}: Source): Effect.Effect<ReadonlyArray<Standing>, CliFailure, HttpClient.HttpClient> =>
+export const ofSource = ({ file }: Source): Effect.Effect<ReadonlyArray<Standing>, CliFailure, HttpClient.HttpClient> =>
   Effect.forEach(file.models, (entry) =>
     Effect.gen(function* () {
       const client = yield* NamedClient.make(endpointOf(entry, {}))

@@ -3,6 +3,7 @@ import { Args, Command } from "@effect/cli"
 import { Effect, Option } from "effect"
 import * as Configuration from "./configuration.js"
 import { CliFailure, exitCodes, unusable } from "./failure.js"
+import * as Help from "./help.js"
 import * as Shared from "./options.js"
 import { printJson } from "./output.js"
 import { Screen } from "./Screen.js"
@@ -15,12 +16,16 @@ const options = {
   json: Shared.json
 }
 
+const summary =
+  "Checks a configuration file and tells all faults at once, each with its line and column, none with a secret."
+
 const check = Command.make("check", options, ({ config, json, path }) =>
   Effect.gen(function* () {
     const screen = yield* Screen
     const style = ofOutput(screen)
     const found = yield* findFile(Option.orElse(path, () => config))
-    if (Option.isNone(found)) return yield* unusable("There is no file to check. Try: effect-llm config check provider.json")
+    if (Option.isNone(found))
+      return yield* unusable("There is no file to check. Try: effect-llm config check provider.json")
     const { faults, file, warnings } = yield* Configuration.load(found.value)
     if (json) {
       yield* printJson({ file: found.value, ok: faults.length === 0, faults, warnings })
@@ -37,16 +42,12 @@ const check = Command.make("check", options, ({ config, json, path }) =>
     }
     if (faults.length > 0) return yield* new CliFailure({ exitCode: exitCodes.unusable, message: "" })
   })
-).pipe(
-  Command.withDescription(
-    [
-      "Checks a configuration file and tells all faults at once, each with its line and column, none with a secret.",
-      "",
-      "  effect-llm config check",
-      "  effect-llm config check provider.yaml --json"
-    ].join("\n")
-  )
-)
+).pipe(Command.withDescription(summary))
+
+export const page = Help.page(["config", "check"], summary, check, [
+  "effect-llm config check",
+  "effect-llm config check provider.yaml --json"
+])
 
 export const config = Command.make("config").pipe(
   Command.withDescription("Checks configuration files."),

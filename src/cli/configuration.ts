@@ -107,9 +107,11 @@ export const parse = (text: string, path: string): Effect.Effect<Read> => {
     prettyErrors: false,
     ...(yaml ? { merge: true } : { schema: "json", strict: true })
   })
-  const broken = document.errors.map(
-    (error): Fault => ({ path: "", message: complaintOf(error.message), ...placeOf(lines, error.pos[0]) })
-  )
+  const broken = document.errors.map((error): Fault => ({
+    path: "",
+    message: complaintOf(error.message),
+    ...placeOf(lines, error.pos[0])
+  }))
   const place = (fault: { readonly path: string; readonly message: string }): Fault => ({
     ...fault,
     ...positionOf(fault.path, document, lines)
@@ -117,7 +119,7 @@ export const parse = (text: string, path: string): Effect.Effect<Read> => {
   const placed = (error: ProviderFileError): Read => ({
     file: undefined,
     faults: error.faults.map(place).sort(byPlace),
-    warnings: []
+    warnings: error.warnings.map(warningOf).map(place)
   })
   const judged = (json: string): Effect.Effect<Read> =>
     Effect.match(ProviderFiles.parse(json, path), {
@@ -143,8 +145,7 @@ const warningOf = (warning: string): Fault => {
   return { path: warning.slice(0, end), message: warning.slice(end + 2) }
 }
 
-const byPlace = (a: Fault, b: Fault): number =>
-  (a.line ?? 0) - (b.line ?? 0) || (a.column ?? 0) - (b.column ?? 0)
+const byPlace = (a: Fault, b: Fault): number => (a.line ?? 0) - (b.line ?? 0) || (a.column ?? 0) - (b.column ?? 0)
 
 /** Reads a file. */
 export const load = (path: string): Effect.Effect<Read, CliFailure, FileSystem.FileSystem> =>

@@ -4,6 +4,7 @@ import { Effect, Option } from "effect"
 import type { EmbeddingRequest } from "../Embedding.js"
 import { ofCall, unusable } from "./failure.js"
 import * as Material from "./material.js"
+import * as Help from "./help.js"
 import * as Shared from "./options.js"
 import { printTable } from "./output.js"
 import { Screen } from "./Screen.js"
@@ -27,6 +28,8 @@ const options = {
 
 /** How many numbers of a vector a person is shown. */
 const shown = 5
+
+const summary = "Turns texts into vectors. Piped on, or with --json, it prints one JSON object with all numbers."
 
 export const embed = Command.make("embed", options, (given) =>
   Effect.gen(function* () {
@@ -54,7 +57,12 @@ export const embed = Command.make("embed", options, (given) =>
       embeddings.map((vector, index) => [
         { text: (input[index] ?? "").slice(0, 30) },
         { text: String(vector.length), right: true },
-        { text: `${vector.slice(0, shown).map((number) => number.toFixed(4)).join(" ")}${vector.length > shown ? " …" : ""}` }
+        {
+          text: `${vector
+            .slice(0, shown)
+            .map((number) => number.toFixed(4))
+            .join(" ")}${vector.length > shown ? " …" : ""}`
+        }
       ])
     )
     const facts = [
@@ -65,13 +73,9 @@ export const embed = Command.make("embed", options, (given) =>
     ]
     yield* screen.tell(`${ofError(screen)(facts.join(" · "), "dim")}\n`)
   })
-).pipe(
-  Command.withDescription(
-    [
-      "Turns texts into vectors. Piped on, or with --json, it prints one JSON object with all numbers.",
-      "",
-      '  effect-llm embed --model openai/text-embedding-3-small "A text" "Another text"',
-      "  cut -f2 titles.tsv | effect-llm embed -m openai/text-embedding-3-small > vectors.json"
-    ].join("\n")
-  )
-)
+).pipe(Command.withDescription(summary))
+
+export const page = Help.page(["embed"], summary, embed, [
+  'effect-llm embed --model openai/text-embedding-3-small "A text" "Another text"',
+  "cut -f2 titles.tsv | effect-llm embed -m openai/text-embedding-3-small > vectors.json"
+])

@@ -14,7 +14,14 @@ import type { InvalidLimitError } from "../RateLimiter.js"
  * - 130, 143: it was interrupted, or terminated.
  * - 141: nobody reads its output any more.
  */
-export const exitCodes = { ok: 0, failed: 1, unusable: 2, interrupted: 130, outputClosed: 141, terminated: 143 } as const
+export const exitCodes = {
+  ok: 0,
+  failed: 1,
+  unusable: 2,
+  interrupted: 130,
+  outputClosed: 141,
+  terminated: 143
+} as const
 
 export type FailureCode = typeof exitCodes.failed | typeof exitCodes.unusable
 

@@ -49,4 +49,3 @@ export const load = (path: string): Effect.Effect<SchemaFile, CliFailure, FileSy
     const title = json["title"]
     return { schema, name: typeof title === "string" ? title : (/([^/\\]+?)(?:\.\w+)*$/.exec(path)?.[1] ?? "answer") }
   })
-

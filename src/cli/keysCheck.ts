@@ -5,6 +5,7 @@ import * as KeyPool from "../KeyPool.js"
 import { ProviderClient } from "../ProviderClient.js"
 import * as Clients from "./clients.js"
 import { CliFailure, exitCodes, ofCall } from "./failure.js"
+import * as Help from "./help.js"
 import * as Shared from "./options.js"
 import { printJson, printTable } from "./output.js"
 import { find } from "./source.js"
@@ -14,7 +15,9 @@ import type { Look } from "./style.js"
 const options = {
   ...Shared.configFile,
   ask: Options.boolean("ask").pipe(
-    Options.withDescription("Ask each model for a few tokens with each key: only this tells whether there is credit left.")
+    Options.withDescription(
+      "Ask each model for a few tokens with each key: only this tells whether there is credit left."
+    )
   ),
   json: Shared.json
 }
@@ -31,6 +34,8 @@ const looks: Readonly<Record<KeyPool.Condition, Look>> = {
 
 /** A key that may speak, if not at this moment, is not refused. */
 const isFine = (condition: KeyPool.Condition): boolean => condition === "works" || condition === "rate-limited"
+
+const summary = "Tries every key and says which work: ids, never keys. The exit code is 1 where one does not."
 
 const check = Command.make("check", options, ({ ask, config, json }) =>
   Effect.gen(function* () {
@@ -76,18 +81,11 @@ const check = Command.make("check", options, ({ ask, config, json }) =>
       return yield* new CliFailure({ exitCode: exitCodes.failed, message: "" })
     }
   })
-).pipe(
-  Command.withDescription(
-    [
-      "Tries every key and says which work: ids, never keys. The exit code is 1 where one does not.",
-      "",
-      "  effect-llm keys check",
-      "  effect-llm keys check --ask --json"
-    ].join("\n")
-  )
-)
+).pipe(Command.withDescription(summary))
 
-export const keys = Command.make("keys").pipe(
-  Command.withDescription("Checks keys."),
-  Command.withSubcommands([check])
-)
+export const page = Help.page(["keys", "check"], summary, check, [
+  "effect-llm keys check",
+  "effect-llm keys check --ask --json"
+])
+
+export const keys = Command.make("keys").pipe(Command.withDescription("Checks keys."), Command.withSubcommands([check]))

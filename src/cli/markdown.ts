@@ -133,13 +133,7 @@ interface Inline {
 }
 
 /** The certain part of a line, and what is held back of it; nothing is where the line `isWhole`. */
-const inline = (
-  text: string,
-  before: string,
-  isWhole: boolean,
-  style: Style,
-  looks: ReadonlyArray<Look>
-): Inline => {
+const inline = (text: string, before: string, isWhole: boolean, style: Style, looks: ReadonlyArray<Look>): Inline => {
   let shown = ""
   let rest = text
   let last = before

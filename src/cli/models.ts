@@ -4,6 +4,7 @@ import { Effect, Option } from "effect"
 import type { ListedModel } from "../wire/Wire.js"
 import * as Clients from "./clients.js"
 import { CliFailure, exitCodes, ofCall } from "./failure.js"
+import * as Help from "./help.js"
 import * as Shared from "./options.js"
 import { printJson, printTable } from "./output.js"
 import { Screen } from "./Screen.js"
@@ -14,7 +15,9 @@ import { harmless, ofError } from "./style.js"
 const options = {
   ...Shared.configFile,
   remote: Options.boolean("remote").pipe(
-    Options.withDescription("Ask the providers what they offer, one request each, instead of listing what is configured.")
+    Options.withDescription(
+      "Ask the providers what they offer, one request each, instead of listing what is configured."
+    )
   ),
   json: Shared.json
 }
@@ -130,18 +133,13 @@ const showRemote = (source: Source, json: boolean) =>
     if (failures.length > 0) return yield* new CliFailure({ exitCode: exitCodes.failed, message: "" })
   })
 
+const summary = "Lists the models that are configured, with their aliases, or those that the providers offer."
+
 export const models = Command.make("models", options, ({ config, json, remote }) =>
   Effect.gen(function* () {
     const source = yield* Sources.find({ config, model: Option.none() })
     yield* remote ? showRemote(source, json) : showConfigured(source, json)
   })
-).pipe(
-  Command.withDescription(
-    [
-      "Lists the models that are configured, with their aliases, or those that the providers offer.",
-      "",
-      "  effect-llm models",
-      "  effect-llm models --remote --json"
-    ].join("\n")
-  )
-)
+).pipe(Command.withDescription(summary))
+
+export const page = Help.page(["models"], summary, models, ["effect-llm models", "effect-llm models --remote --json"])

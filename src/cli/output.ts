@@ -26,9 +26,11 @@ export const printTable = (
   Effect.flatMap(Screen, (screen) => {
     const style = ofOutput(screen)
     const cells = rows.map((row) => row.map((cell) => ({ ...cell, text: harmless(cell.text) })))
-    const header = names.map(
-      (text, column): Cell => ({ text, looks: ["dim"], right: cells[0]?.[column]?.right ?? false })
-    )
+    const header = names.map((text, column): Cell => ({
+      text,
+      looks: ["dim"],
+      right: cells[0]?.[column]?.right ?? false
+    }))
     const all = [header, ...cells]
     const widths = names.map((_, column) => Math.max(...all.map((row) => row[column]?.text.length ?? 0)))
     const lineOf = (row: ReadonlyArray<Cell>): string =>

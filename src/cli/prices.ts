@@ -6,6 +6,9 @@ import type { Pricing } from "../Pricing.js"
 export const layer: Layer.Layer<never> | Layer.Layer<Pricing> = Layer.unwrapEffect(
   Effect.match(
     Effect.tryPromise(() => import("../prices/index.js")),
-    { onFailure: () => Layer.empty, onSuccess: ({ Prices }): Layer.Layer<never> | Layer.Layer<Pricing> => Prices.layer() }
+    {
+      onFailure: () => Layer.empty,
+      onSuccess: ({ Prices }): Layer.Layer<never> | Layer.Layer<Pricing> => Prices.layer()
+    }
   )
 )

@@ -7,6 +7,7 @@ import { unusable } from "./failure.js"
 import { printJson } from "./output.js"
 import { Screen } from "./Screen.js"
 import { ofError } from "./style.js"
+import * as Help from "./help.js"
 import * as Shared from "./options.js"
 
 const options = {
@@ -16,7 +17,9 @@ const options = {
     Options.withDefault(0)
   ),
   key: Options.text("key").pipe(
-    Options.withDescription("A key that is known; any other gets a 401. Without it every key is good. May be repeated."),
+    Options.withDescription(
+      "A key that is known; any other gets a 401. Without it every key is good. May be repeated."
+    ),
     Options.repeated
   ),
   latency: Options.text("latency").pipe(
@@ -74,7 +77,8 @@ const shareOf = (text: string): Either.Either<Share, CliFailure> => {
 
 const delayOf = (name: string, text: string): Either.Either<SimulatedProvider.Delay, CliFailure> => {
   const [, least, most] = /^(\d+)(?:-(\d+))?$/.exec(text) ?? []
-  if (least === undefined) return Either.left(unusable(`--${name} ${text}: expected milliseconds, such as 200 or 100-400.`))
+  if (least === undefined)
+    return Either.left(unusable(`--${name} ${text}: expected milliseconds, such as 200 or 100-400.`))
   return Either.right(most === undefined ? Number(least) : { min: Number(least), max: Number(most) })
 }
 
@@ -94,6 +98,9 @@ const fileFor = (baseUrl: string, keys: ReadonlyArray<string>) => ({
     }
   ]
 })
+
+const summary =
+  "Starts a provider on this machine that speaks every protocol, costs nothing and fails on demand. Its base URL is the first line it prints."
 
 export const simulate = Command.make("simulate", options, (given) =>
   Effect.gen(function* () {
@@ -125,14 +132,9 @@ export const simulate = Command.make("simulate", options, (given) =>
     }
     return yield* Effect.never
   }).pipe(Effect.scoped)
-).pipe(
-  Command.withDescription(
-    [
-      "Starts a provider on this machine that speaks every protocol, costs nothing and fails on demand. Its base URL is the",
-      "first line it prints.",
-      "",
-      "  effect-llm simulate --port 8080 --latency 100-400 --pace 20",
-      "  effect-llm simulate --key good --fault 429@0.1 --fault reset@0.02"
-    ].join("\n")
-  )
-)
+).pipe(Command.withDescription(summary))
+
+export const page = Help.page(["simulate"], summary, simulate, [
+  "effect-llm simulate --port 8080 --latency 100-400 --pace 20",
+  "effect-llm simulate --key good --fault 429@0.1 --fault reset@0.02"
+])

@@ -4,7 +4,7 @@ import type { HttpClient } from "@effect/platform"
 import { Config, Duration, Effect, Option } from "effect"
 import * as ApiKey from "../ApiKey.js"
 import * as Environment from "../internal/environment.js"
-import * as LLM from "../LLM.js"
+import type * as LLM from "../LLM.js"
 import * as Models from "../Models.js"
 import * as Pricing from "../Pricing.js"
 import { isKnown, isLocal, names } from "../provider/presets.js"
@@ -131,7 +131,9 @@ const fromEnvironment = (model: Option.Option<string>): Effect.Effect<Source, Cl
     const provider = Option.flatMapNullable(asked, (asked) => asked.provider).pipe(
       Option.orElse(() =>
         Option.fromNullable(
-          withKeys.length === 1 ? withKeys[0]?.provider : withKeys.find(({ provider }) => provider === "openai")?.provider
+          withKeys.length === 1
+            ? withKeys[0]?.provider
+            : withKeys.find(({ provider }) => provider === "openai")?.provider
         )
       ),
       Option.getOrUndefined
@@ -144,12 +146,7 @@ const fromEnvironment = (model: Option.Option<string>): Effect.Effect<Source, Cl
     const entries = yield* Effect.forEach([...withKeys, ...own], ({ keys, provider: name }) =>
       Effect.map(Effect.mapError(Environment.baseUrl(name), ofConfiguration), (baseUrl) => {
         const wanted = name === provider ? Option.getOrUndefined(asked)?.model : undefined
-        return entryOf(
-          name,
-          wanted ?? (name === "openai" ? "gpt-4o-mini" : ""),
-          Option.getOrUndefined(baseUrl),
-          keys
-        )
+        return entryOf(name, wanted ?? (name === "openai" ? "gpt-4o-mini" : ""), Option.getOrUndefined(baseUrl), keys)
       })
     )
     if (provider !== undefined && entries.every((entry) => entry.provider !== provider)) {
@@ -175,10 +172,7 @@ const fromEnvironment = (model: Option.Option<string>): Effect.Effect<Source, Cl
 // -------------------------------------------------------------------------------------
 
 export const find = ({ config, model }: Wanted): Effect.Effect<Source, CliFailure, FileSystem.FileSystem> =>
-  Effect.flatMap(
-    findFile(config),
-    Option.match({ onNone: () => fromEnvironment(model), onSome: fromFile })
-  )
+  Effect.flatMap(findFile(config), Option.match({ onNone: () => fromEnvironment(model), onSome: fromFile }))
 
 /** The models of a source by their names. */
 export const models = (
