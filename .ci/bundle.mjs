@@ -1,12 +1,16 @@
 // Bundles the command line into dist/cli, with everything that it needs, so that `npx effect-llm` works where nothing else is
 // installed and starts without looking for modules. What is bundled is named with its license beside it.
+//
+// usage: node .ci/bundle.mjs [folder]
 import { build } from "esbuild"
 import { readdirSync, readFileSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
 
+const folder = process.argv[2] ?? "dist/cli"
+
 const { metafile } = await build({
   entryPoints: ["src/cli/effect-llm.ts"],
-  outdir: "dist/cli",
+  outdir: folder,
   bundle: true,
   // Parts that few commands need are files of their own, loaded when they are.
   splitting: true,
@@ -36,10 +40,10 @@ const bundled = Object.values(metafile.outputs).flatMap(({ inputs }) =>
 
 const packages = [...new Set(bundled.map(folderOf))].filter(Boolean).sort()
 
-const notice = (folder) => {
-  const { license, name, version } = JSON.parse(readFileSync(join(folder, "package.json"), "utf8"))
-  const file = readdirSync(folder).find((file) => /^licen[cs]e/i.test(file))
-  return `${name} ${version} (${license})\n\n${file === undefined ? "" : readFileSync(join(folder, file), "utf8").trim()}\n`
+const notice = (home) => {
+  const { license, name, version } = JSON.parse(readFileSync(join(home, "package.json"), "utf8"))
+  const file = readdirSync(home).find((file) => /^licen[cs]e/i.test(file))
+  return `${name} ${version} (${license})\n\n${file === undefined ? "" : readFileSync(join(home, file), "utf8").trim()}\n`
 }
 
-writeFileSync("dist/cli/LICENSES.txt", packages.map(notice).join(`\n${"-".repeat(80)}\n\n`))
+writeFileSync(join(folder, "LICENSES.txt"), packages.map(notice).join(`\n${"-".repeat(80)}\n\n`))

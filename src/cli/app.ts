@@ -15,6 +15,7 @@ import { CliFailure, exitCodes, unusable } from "./failure.js"
 import * as Help from "./help.js"
 import * as KeysCheck from "./keysCheck.js"
 import * as Models from "./models.js"
+import type { Service } from "./Screen.js"
 import { Screen } from "./Screen.js"
 import * as Simulate from "./simulate.js"
 import { harmless, ofError, withoutStyle } from "./style.js"
@@ -41,12 +42,11 @@ const cli = Command.run(root, { name: "effect-llm", version: packageJson.version
 export type Environment = Screen | Typist | HttpClient.HttpClient | CliApp.CliApp.Environment
 
 /** The one sentence, or the lines, of why it did not work. */
+const complaint = (screen: Service, message: string): Effect.Effect<void> =>
+  message === "" ? Effect.void : screen.tell(`${ofError(screen)("effect-llm:", "bold", "red")} ${harmless(message)}\n`)
+
 const complain = (message: string): Effect.Effect<void, never, Screen> =>
-  Effect.flatMap(Screen, (screen) => {
-    if (message === "") return Effect.void
-    const style = ofError(screen)
-    return screen.tell(`${style("effect-llm:", "bold", "red")} ${harmless(message)}\n`)
-  })
+  Effect.flatMap(Screen, (screen) => complaint(screen, message))
 
 /** What the parser of the command line prints goes the way of everything else, and without colours where none are wanted. */
 const throughScreen = <A, E, R>(effect: Effect.Effect<A, E, R>): Effect.Effect<A, E, R | Screen> =>
@@ -60,7 +60,7 @@ const throughScreen = <A, E, R>(effect: Effect.Effect<A, E, R>): Effect.Effect<A
     return yield* Effect.withConsole(effect, {
       ...console,
       log: (...shown) => screen.write(lines(shown, screen.outputIsTerminal && screen.wantsColour)),
-      error: (...shown) => complain(withoutStyle(lines(shown, true)).trimEnd())
+      error: (...shown) => complaint(screen, lines(shown, false).trimEnd())
     })
   })
 
