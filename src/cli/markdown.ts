@@ -22,7 +22,7 @@ export interface State {
 export const initial: State = { fence: "", looks: [], begun: false, before: "", held: "" }
 
 /** What a line may begin with while its kind is not known yet: it may become a heading, a list, a quotation, a rule, a fence. */
-const undecided = /^ {0,12}(?:#{1,6}|[-*+]|\d{1,9}[.)]?|>|`{1,2}|~{1,2}|[-*_ ]{2,})? ?$/
+const undecided = /^ *(?:#{1,6}|[-*+]|\d{1,9}[.)]?|>|`{1,2}|~{1,2}|[-*_ ]+)? *$/
 
 const fenceLine = /^ {0,3}(`{3,}|~{3,})/
 const heading = /^ {0,3}#{1,6} +/

@@ -323,6 +323,7 @@ export const listen = (options: ListenOptions = {}): Effect.Effect<Service, Port
           socket.on("close", () => sockets.delete(socket))
         })
         const { port = 0 } = options
+        if (!(port >= 0 && port <= 65_535)) return resume(Effect.fail(new PortError({ port, reason: "no such port" })))
         created.once("error", (error) =>
           resume(Effect.fail(new PortError({ port, reason: "code" in error ? String(error.code) : error.name })))
         )

@@ -5,8 +5,7 @@ import type { Style } from "../../src/cli/style.js"
 import { coloured, harmless, uncoloured, withoutStyle } from "../../src/cli/style.js"
 
 /** Styles that can be read. */
-const tagged: Style = (text, ...looks) =>
-  text === "" || looks.length === 0 ? text : `<${looks.join(" ")}>${text}</>`
+const tagged: Style = (text, ...looks) => (text === "" || looks.length === 0 ? text : `<${looks.join(" ")}>${text}</>`)
 
 const shown = (pieces: ReadonlyArray<string>, style: Style): string => {
   let state = Markdown.initial
@@ -35,7 +34,10 @@ const seen = (text: string): ReadonlyArray<readonly [character: string, looks: s
 
 describe("Markdown is shown as such", () => {
   it.each([
-    ["**bold** and *italic*, __bold__ and _italic_", "<bold>bold</> and <italic>italic</>, <bold>bold</> and <italic>italic</>"],
+    [
+      "**bold** and *italic*, __bold__ and _italic_",
+      "<bold>bold</> and <italic>italic</>, <bold>bold</> and <italic>italic</>"
+    ],
     ["***both***", "<bold italic>both</>"],
     ["~~gone~~", "<struck>gone</>"],
     ["`a*b*c` and ``a ` b``", "<cyan>a*b*c</> and <cyan>a ` b</>"],
@@ -75,7 +77,27 @@ describe("what is no Markdown is left as it is", () => {
 
 describe("a text looks the same however it is cut", () => {
   const piece = fc.constantFrom(
-    ...["*", "**", "***", "_", "__", "~~", "~", "`", "``", "```", "#", "## ", "- ", "1. ", "> ", "---", "[a](b)", "[", "]"],
+    ...[
+      "*",
+      "**",
+      "***",
+      "_",
+      "__",
+      "~~",
+      "~",
+      "`",
+      "``",
+      "```",
+      "#",
+      "## ",
+      "- ",
+      "1. ",
+      "> ",
+      "---",
+      "[a](b)",
+      "[",
+      "]"
+    ],
     ...["(", ")", "!", "\\", "\n", "\n\n", " ", "word", "snake_case", "a", "é", "世界", "ts", "."]
   )
   const text = fc.array(piece, { maxLength: 24 }).map((pieces) => pieces.join(""))
