@@ -3,7 +3,7 @@ import { CliConfig, Command, ValidationError } from "@effect/cli"
 import type { CliApp } from "@effect/cli"
 import type { HttpClient } from "@effect/platform"
 import type { QuitException } from "@effect/platform/Terminal"
-import { Effect } from "effect"
+import { Effect, Logger } from "effect"
 import packageJson from "../../package.json" with { type: "json" }
 import * as Ask from "./ask.js"
 import * as Batch from "./batch.js"
@@ -112,6 +112,9 @@ const optionsOf = (argv: ReadonlyArray<string>): ReadonlyArray<string> => {
   return end === -1 ? words : words.slice(0, end)
 }
 
+/** The standard output is for what was asked for. */
+const logsBesideTheOutput = Logger.replace(Logger.defaultLogger, Logger.withConsoleError(Logger.stringLogger))
+
 /** Runs a command line, `process.argv` or alike, and gives its exit code. Only an interruption is none. */
 export const run = (argv: ReadonlyArray<string>): Effect.Effect<number, never, Environment> =>
   Effect.suspend((): Effect.Effect<void, CliFailure | ValidationError.ValidationError | QuitException, Environment> => {
@@ -120,6 +123,7 @@ export const run = (argv: ReadonlyArray<string>): Effect.Effect<number, never, E
     return unknown === undefined ? (helpOf(words) ?? cli(argv)) : Effect.fail(unknown)
   }).pipe(
     throughScreen,
+    Effect.provide(logsBesideTheOutput),
     Effect.provide(CliConfig.layer({ showBuiltIns: false })),
     Effect.as(exitCodes.ok),
     Effect.catchAll((error) =>

@@ -5,6 +5,8 @@ import * as Cost from "../Cost.js"
 import type { LLMError } from "../LLMError.js"
 import * as Usage from "../Usage.js"
 import type { Item } from "./batchInput.js"
+import type { Tally } from "./tally.js"
+import { tally } from "./tally.js"
 
 export type Answered = Exit.Exit<ChatResponse, LLMError>
 
@@ -47,8 +49,7 @@ export interface Summary {
   readonly requests: number
   readonly succeeded: number
   readonly failed: number
-  /** How many failed by each class of error, the most frequent first. */
-  readonly errors: ReadonlyArray<{ readonly class: string; readonly count: number; readonly example: string }>
+  readonly errors: ReadonlyArray<Tally>
   readonly usage: Usage.Usage
   /** In dollars; absent where no answer has a price. */
   readonly cost?: number
@@ -57,22 +58,11 @@ export interface Summary {
 export const summary = (exits: ReadonlyArray<Answered>): Summary => {
   const answers = exits.flatMap((exit) => (Exit.isSuccess(exit) ? [exit.value] : []))
   const costs = answers.flatMap(({ cost }) => (cost === undefined ? [] : [cost]))
-  const errors = new Map<string, { class: string; count: number; example: string }>()
-  for (const exit of exits) {
-    if (Exit.isSuccess(exit)) continue
-    const error = errorOf(exit.cause)
-    const known = errors.get(error.class)
-    errors.set(error.class, {
-      class: error.class,
-      count: (known?.count ?? 0) + 1,
-      example: known?.example ?? error.message
-    })
-  }
   return {
     requests: exits.length,
     succeeded: answers.length,
     failed: exits.length - answers.length,
-    errors: [...errors.values()].sort((a, b) => b.count - a.count),
+    errors: tally(exits.flatMap((exit) => (Exit.isFailure(exit) ? [errorOf(exit.cause)] : []))),
     usage: Usage.combineAll(answers.map(({ usage }) => usage)),
     ...(costs.length === 0 ? {} : { cost: Cost.combineAll(costs).total })
   }

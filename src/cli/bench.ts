@@ -16,6 +16,8 @@ import { Screen } from "./Screen.js"
 import * as Source from "./source.js"
 import { money, seconds } from "./speaking.js"
 import { harmless, ofError } from "./style.js"
+import type { Tally } from "./tally.js"
+import { tally } from "./tally.js"
 
 const options = {
   ...Shared.source,
@@ -85,7 +87,7 @@ export interface Report {
   readonly firstToken?: Distribution.Summary
   readonly usage: Usage.Usage
   readonly cost?: number
-  readonly errors: ReadonlyArray<{ readonly class: string; readonly count: number; readonly example: string }>
+  readonly errors: ReadonlyArray<Tally>
 }
 
 const reportOf = (
@@ -98,13 +100,6 @@ const reportOf = (
   const first = samples.flatMap(({ firstToken }) => (firstToken === undefined ? [] : [firstToken]))
   const costs = samples.flatMap(({ response: { cost } }) => (cost === undefined ? [] : [cost]))
   const usage = Usage.combineAll(samples.map(({ response }) => response.usage))
-  const errors = new Map<string, { class: string; count: number; example: string }>()
-  for (const outcome of outcomes) {
-    if (Either.isRight(outcome)) continue
-    const { _tag, message } = outcome.left
-    const known = errors.get(_tag)
-    errors.set(_tag, { class: _tag, count: (known?.count ?? 0) + 1, example: known?.example ?? message })
-  }
   const perSecond = (count: number): number => (elapsed === 0 ? 0 : (count * 1000) / elapsed)
   return {
     provider,
@@ -120,7 +115,11 @@ const reportOf = (
     ...(first.length === 0 ? {} : { firstToken: Distribution.summary(Distribution.fromIterable(first)) }),
     usage,
     ...(costs.length === 0 ? {} : { cost: Cost.combineAll(costs).total }),
-    errors: [...errors.values()].sort((a, b) => b.count - a.count)
+    errors: tally(
+      outcomes.flatMap((outcome) =>
+        Either.isLeft(outcome) ? [{ class: outcome.left._tag, message: outcome.left.message }] : []
+      )
+    )
   }
 }
 

@@ -110,7 +110,8 @@ export const chat = Command.make("chat", options, (given) =>
           : speak(conversation.stream(text, request), given)
         const outcome = yield* Effect.raceFirst(
           Effect.map(Effect.either(Effect.provideService(spoken, LLM.LLM, llm)), Option.some),
-          Effect.as(typist.interruption, Option.none())
+          // Where nobody types there is nobody who only wants the answer to stop.
+          screen.inputIsTerminal ? Effect.as(typist.interruption, Option.none()) : Effect.never
         )
         yield* Option.match(outcome, {
           onNone: () => note("Stopped. The question and what there was of its answer are not remembered."),

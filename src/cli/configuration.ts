@@ -90,11 +90,8 @@ const placeOf = (lines: LineCounter, offset: number): Partial<Position> => {
   return line === 0 ? {} : { line, column: col }
 }
 
-/** What the parser complains of, without the lines of the file that it quotes: a key may stand in them. */
-const complaintOf = (message: string): string => {
-  const [first = ""] = message.split("\n")
-  return first.replace(/ at line \d+, column \d+:?$/, "").replace(/:$/, "")
-}
+/** What the parser complains of, by its code: its own words may quote the file, and a key with it. */
+const complaintOf = (code: string): string => code.toLowerCase().replaceAll("_", " ")
 
 const isYaml = (path: string): boolean => /\.ya?ml$/i.test(path)
 
@@ -108,14 +105,10 @@ export const parse = (text: string, path: string): Effect.Effect<Read> => {
     ...(yaml ? { merge: true } : { schema: "json", strict: true })
   })
   const broken = document.errors.map((error): Fault => ({
-    path: "",
-    message: complaintOf(error.message),
-    ...placeOf(lines, error.pos[0])
-  }))
-  const place = (fault: { readonly path: string; readonly message: string }): Fault => ({
-    ...fault,
-    ...positionOf(fault.path, document, lines)
-  })
+      path: "",
+      message: `not valid ${yaml ? "YAML" : "JSON"}: ${complaintOf(error.code)}`,
+      ...placeOf(lines, error.pos[0])
+    })
   const placed = (error: ProviderFileError): Read => ({
     file: undefined,
     faults: error.faults.map(place).sort(byPlace),
@@ -128,13 +121,20 @@ export const parse = (text: string, path: string): Effect.Effect<Read> => {
     })
   if (yaml) {
     if (broken.length > 0) return Effect.succeed({ file: undefined, faults: broken, warnings: [] })
-    const value: unknown = document.toJS()
-    return judged(JSON.stringify(isRecord(value) ? value : null))
+    return Effect.matchEffect(
+      Effect.try((): unknown => document.toJS()),
+      {
+        // It refuses to unfold aliases without end.
+        onFailure: () =>
+          Effect.succeed({ file: undefined, faults: [{ path: "", message: "too many aliases" }], warnings: [] }),
+        onSuccess: (value) => judged(JSON.stringify(isRecord(value) ? value : null))
+      }
+    )
   }
   // The parser of YAML also takes what is no JSON; where JSON's own disagrees, its word counts and the other's place helps.
   return Effect.map(judged(text), (read) =>
     read.faults.length > 0 && read.faults.every(({ path }) => path === "") && broken.length > 0
-      ? { ...read, faults: broken.map((fault) => ({ ...fault, message: `not valid JSON: ${fault.message}` })) }
+      ? { ...read, faults: broken }
       : read
   )
 }

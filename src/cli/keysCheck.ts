@@ -50,6 +50,12 @@ const check = Command.make("check", options, ({ ask, config, json }) =>
         return KeyPool.check({ ask: asks, ...(entry.model === "" ? {} : { model: entry.model }) }).pipe(
           Effect.provideService(KeyPool.KeyPool, pool),
           Effect.provideService(ProviderClient, client),
+          // Where nothing can be found out, that is what there is to tell of each key.
+          Effect.catchTag("UnsupportedError", (error) =>
+            Effect.map(pool.keys, (keys) =>
+              keys.map(({ id }): KeyPool.CheckedKey => ({ id, condition: "unknown", error, duration: 0 }))
+            )
+          ),
           Effect.mapError(ofCall),
           Effect.map((keys) => keys.map((key) => ({ name, key })))
         )

@@ -70,7 +70,7 @@ openai:
       expect(faults[0]).toMatch(/^provider\.json:2:\d+: not valid JSON/)
       expect(faults.join("")).not.toContain("sk-")
       const yaml = yield* lines("openai:\n  - model_name: [sk-secret\n", "provider.yml")
-      expect(yaml.faults[0]).toMatch(/^provider\.yml:\d+:\d+: /)
+      expect(yaml.faults[0]).toMatch(/^provider\.yml:\d+:\d+: not valid YAML: [a-z ]+$/)
       expect(yaml.faults.join("")).not.toContain("sk-")
     })
   )
@@ -82,6 +82,16 @@ openai:
       expect((yield* lines("# nothing\n", "provider.yaml")).faults).toEqual([
         "provider.yaml: expected an object of providers"
       ])
+    })
+  )
+})
+
+describe("a file that would fill the memory", () => {
+  it.effect("is refused", () =>
+    Effect.gen(function* () {
+      const doubled = Array.from({ length: 40 }, (_, index) => `a${index + 1}: &a${index + 1} [*a${index}, *a${index}]`)
+      const { faults } = yield* lines(["a0: &a0 [x]", ...doubled].join("\n"), "provider.yaml")
+      expect(faults).toEqual(["provider.yaml: too many aliases"])
     })
   )
 })

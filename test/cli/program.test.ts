@@ -71,6 +71,19 @@ describe("the program", () => {
     })
   )
 
+  it.scopedLive("chats through a pipe", () =>
+    Effect.gen(function* () {
+      const provider = yield* SimulatedProvider.make()
+      expect(yield* ended(["chat"], environment(provider), "one\ntwo\n/history")).toEqual({
+        code: 0,
+        out:
+          "You said: one\nYou said: two\n" +
+          "user: one\nassistant: You said: one\nuser: two\nassistant: You said: two\n",
+        err: ""
+      })
+    })
+  )
+
   it.scopedLive("says its version, in less than it takes to look away", () =>
     Effect.gen(function* () {
       const { version } = JSON.parse(readFileSync("package.json", "utf8"))
@@ -151,8 +164,17 @@ const terminal = (words: ReadonlyArray<string>, env: Readonly<Record<string, str
     Effect.sync(() => {
       const quoted = ["node", program, ...words].map((word) => `'${word}'`).join(" ")
       const variables = Object.entries(env).flatMap(([name, value]) => ["-e", `${name}=${value}`])
+      const size = ["-x", "100", "-y", "30"]
       const [pane = ""] = tmux(
-        ...["new-session", "-d", "-P", "-F", "#{pane_id}", "-x", "100", "-y", "30", "-c", folder, ...variables],
+        "new-session",
+        "-d",
+        "-P",
+        "-F",
+        "#{pane_id}",
+        ...size,
+        "-c",
+        folder,
+        ...variables,
         `${quoted}; echo "ended with $?"; sleep 60`
       ).split("\n")
       return {

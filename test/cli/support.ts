@@ -5,7 +5,7 @@ import { ConfigProvider, Effect, Layer, Queue, Ref, Stream } from "effect"
 import { run } from "../../src/cli/app.js"
 import { Screen } from "../../src/cli/Screen.js"
 import { Line, Typist } from "../../src/cli/Typist.js"
-import { SimulatedProvider } from "../../src/testing/index.js"
+import type { SimulatedProvider } from "../../src/testing/index.js"
 
 export interface Options {
   readonly env?: Readonly<Record<string, string>>
