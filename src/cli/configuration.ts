@@ -8,6 +8,7 @@ import * as ProviderFiles from "../ProviderFile.js"
 import { isRecord } from "../wire/json.js"
 import type { CliFailure } from "./failure.js"
 import { unusable } from "./failure.js"
+import * as JsonSyntax from "./jsonSyntax.js"
 
 /** Where something stands; both from 1. */
 export interface Position {
@@ -102,13 +103,19 @@ export const parse = (text: string, path: string): Effect.Effect<Read> => {
   const document = parseDocument(text, {
     lineCounter: lines,
     prettyErrors: false,
-    ...(yaml ? { merge: true } : { schema: "json", strict: true })
+    ...(yaml ? { merge: true } : { schema: "json" })
   })
   const broken = document.errors.map((error): Fault => ({
-      path: "",
-      message: `not valid ${yaml ? "YAML" : "JSON"}: ${complaintOf(error.code)}`,
-      ...placeOf(lines, error.pos[0])
-    })
+    path: "",
+    message: yaml ? `not valid YAML: ${complaintOf(error.code)}` : complaintOf(error.code),
+    ...placeOf(lines, error.pos[0])
+  }))
+  const place = (fault: { readonly path: string; readonly message: string }): Fault => ({
+    ...fault,
+    ...positionOf(fault.path, document, lines)
+  })
+  // JSON lets the last of two win, and says nothing.
+  const duplicates = yaml ? [] : broken.filter(({ message }) => message === "duplicate key")
   const placed = (error: ProviderFileError): Read => ({
     file: undefined,
     faults: error.faults.map(place).sort(byPlace),
@@ -117,7 +124,7 @@ export const parse = (text: string, path: string): Effect.Effect<Read> => {
   const judged = (json: string): Effect.Effect<Read> =>
     Effect.match(ProviderFiles.parse(json, path), {
       onFailure: placed,
-      onSuccess: (file) => ({ file, faults: [], warnings: file.warnings.map(warningOf).map(place) })
+      onSuccess: (file) => ({ file, faults: [], warnings: [...duplicates, ...file.warnings.map(warningOf).map(place)] })
     })
   if (yaml) {
     if (broken.length > 0) return Effect.succeed({ file: undefined, faults: broken, warnings: [] })
@@ -131,12 +138,14 @@ export const parse = (text: string, path: string): Effect.Effect<Read> => {
       }
     )
   }
-  // The parser of YAML also takes what is no JSON; where JSON's own disagrees, its word counts and the other's place helps.
-  return Effect.map(judged(text), (read) =>
-    read.faults.length > 0 && read.faults.every(({ path }) => path === "") && broken.length > 0
-      ? { ...read, faults: broken }
-      : read
-  )
+  const end = JsonSyntax.faultOf(text)
+  return end === undefined
+    ? judged(text)
+    : Effect.succeed({
+        file: undefined,
+        faults: [{ path: "", message: "not valid JSON", ...placeOf(lines, end) }],
+        warnings: []
+      })
 }
 
 /** `openai[0].modle_name: unknown field` */

@@ -438,6 +438,40 @@ describe("simulate", () => {
   )
 })
 
+describe("no key is ever shown", () => {
+  it.scopedLive("by any command, well or ill, and whatever is logged", () =>
+    Effect.gen(function* () {
+      const { config, folder } = yield* fileOf(yield* SimulatedProvider.make({ keys: [{ key: "another" }] }))
+      const broken = `${folder}/broken.json`
+      yield* write(broken, (yield* read(config)).replace(/,/g, " "))
+      const misplaced = `${folder}/misplaced.yaml`
+      yield* write(misplaced, `openai:\n  - model_name: [${canary}]\n    api_keys: {a: ${canary}}\n    ${canary}: 1\n`)
+      yield* write(`${folder}/in.jsonl`, '"Hello"\n')
+      const commands = [
+        ["ask", "Hello"],
+        ["ask", "--no-stream", "--json", "Hello"],
+        ["embed", "Hello"],
+        ["models", "--remote"],
+        ["models", "--json"],
+        ["keys", "check"],
+        ["keys", "check", "--ask", "--json"],
+        ["config", "check", "--json"],
+        ["bench", "-n", "1"],
+        ["batch", `${folder}/in.jsonl`, `${folder}/out.jsonl`, "--overwrite"]
+      ]
+      for (const file of [config, broken, misplaced]) {
+        for (const words of commands) {
+          const { err, out } = yield* ran([...words, "--config", file, "--log-level", "all"])
+          const told = `${out}${err}`.replaceAll(`openai[0].${canary}`, "")
+          expect({ words, file, isShown: told.includes(canary) }).toEqual({ words, file, isShown: false })
+        }
+      }
+      expect(yield* read(`${folder}/out.jsonl`)).not.toContain(canary)
+      expect(yield* read(`${folder}/out.jsonl.journal`)).not.toContain(canary)
+    })
+  )
+})
+
 describe("--help", () => {
   it.live.each([
     ["ask"],

@@ -1,6 +1,7 @@
 import { describe, expect, it } from "@effect/vitest"
-import { ConfigProvider, Effect } from "effect"
+import { ConfigProvider, Effect, Either, FastCheck as fc } from "effect"
 import * as Configuration from "../../src/cli/configuration.js"
+import * as JsonSyntax from "../../src/cli/jsonSyntax.js"
 
 const lines = (text: string, path: string, env: ReadonlyArray<readonly [string, string]> = []) =>
   Configuration.parse(text, path).pipe(
@@ -67,7 +68,7 @@ openai:
     Effect.gen(function* () {
       const broken = '{\n  "openai": [{ "api_keys": ["sk-secret" "sk-other"] }]\n}'
       const { faults } = yield* lines(broken, "provider.json")
-      expect(faults[0]).toMatch(/^provider\.json:2:\d+: not valid JSON/)
+      expect(faults[0]).toBe("provider.json:2:41: not valid JSON")
       expect(faults.join("")).not.toContain("sk-")
       const yaml = yield* lines("openai:\n  - model_name: [sk-secret\n", "provider.yml")
       expect(yaml.faults[0]).toMatch(/^provider\.yml:\d+:\d+: not valid YAML: [a-z ]+$/)
@@ -75,15 +76,55 @@ openai:
     })
   )
 
+  it.effect("a section that is there twice, of which JSON takes the last and says nothing", () =>
+    Effect.gen(function* () {
+      const section = '"openai": [{ "model_name": "gpt-4o", "api_keys": ["k"] }]'
+      expect(yield* lines(`{\n${section},\n${section}\n}`, "provider.json")).toEqual({
+        faults: [],
+        warnings: ["provider.json:3:1: duplicate key"]
+      })
+    })
+  )
+
   it.effect("what only YAML takes is no JSON", () =>
     Effect.gen(function* () {
       expect((yield* lines("{ openai: [] }", "provider.json")).faults).toHaveLength(1)
+      expect((yield* lines('{\n  "openai": [7,]\n}', "provider.json")).faults).toEqual([
+        "provider.json:2:16: not valid JSON"
+      ])
       expect((yield* lines("", "provider.json")).faults).toHaveLength(1)
       expect((yield* lines("# nothing\n", "provider.yaml")).faults).toEqual([
         "provider.yaml: expected an object of providers"
       ])
     })
   )
+})
+
+describe("JSON ends where JSON.parse says it does", () => {
+  const piece = fc.constantFrom(
+    ...'{}[],:" \n-+.eE019\\u/abtruefalsn'.split(""),
+    '"a"',
+    '{"a":',
+    "true",
+    "null",
+    "[1,2]"
+  )
+  const text = fc.oneof(
+    fc.array(piece, { maxLength: 12 }).map((pieces) => pieces.join("")),
+    fc.json(),
+    fc.tuple(fc.json(), fc.nat(30), piece).map(([json, at, piece]) => json.slice(0, at) + piece + json.slice(at))
+  )
+
+  it.prop("for any text", [text], ([text]) => {
+    const isJson = Either.isRight(Either.try((): unknown => JSON.parse(text)))
+    expect(JsonSyntax.faultOf(text) === undefined).toBe(isJson)
+  })
+
+  it.prop("and what stands before the place could have gone on", [fc.json(), fc.nat(30)], ([json, at]) => {
+    const end = Math.min(at, json.length - 1)
+    expect(JsonSyntax.faultOf(`${json.slice(0, end)}\u0000${json.slice(end)}`)).toBeGreaterThanOrEqual(0)
+    expect(JsonSyntax.faultOf(`${json}?`)).toBe(json.length)
+  })
 })
 
 describe("a file that would fill the memory", () => {

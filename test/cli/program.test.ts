@@ -178,7 +178,11 @@ const terminal = (words: ReadonlyArray<string>, env: Readonly<Record<string, str
         `${quoted}; echo "ended with $?"; sleep 60`
       ).split("\n")
       return {
-        screen: Effect.sync(() => tmux("capture-pane", "-p", "-t", pane)),
+        // To look takes a process, and this one has a provider to run.
+        screen: Effect.delay(
+          Effect.sync(() => tmux("capture-pane", "-p", "-t", pane)),
+          50
+        ),
         type: (...keys: ReadonlyArray<string>) => Effect.sync(() => tmux("send-keys", "-t", pane, ...keys)),
         pane
       }
