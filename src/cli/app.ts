@@ -3,7 +3,7 @@ import { CliConfig, Command, ValidationError } from "@effect/cli"
 import type { CliApp } from "@effect/cli"
 import type { HttpClient } from "@effect/platform"
 import type { QuitException } from "@effect/platform/Terminal"
-import { Effect, Logger } from "effect"
+import { Effect, FiberSet, Layer, Logger } from "effect"
 import packageJson from "../../package.json" with { type: "json" }
 import * as Ask from "./ask.js"
 import * as Batch from "./batch.js"
@@ -113,7 +113,19 @@ const optionsOf = (argv: ReadonlyArray<string>): ReadonlyArray<string> => {
 }
 
 /** The standard output is for what was asked for. */
-const logsBesideTheOutput = Logger.replace(Logger.defaultLogger, Logger.withConsoleError(Logger.stringLogger))
+const logsBesideTheOutput: Layer.Layer<never, never, Screen> = Layer.unwrapScoped(
+  Effect.gen(function* () {
+    const screen = yield* Screen
+    const run = yield* FiberSet.makeRuntime<never>()
+    const told = Logger.map(Logger.stringLogger, (line) => {
+      run(
+        screen.tell(`${harmless(line)}
+`)
+      )
+    })
+    return Logger.replace(Logger.defaultLogger, told)
+  })
+)
 
 /** Runs a command line, `process.argv` or alike, and gives its exit code. Only an interruption is none. */
 export const run = (argv: ReadonlyArray<string>): Effect.Effect<number, never, Environment> =>

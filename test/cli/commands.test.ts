@@ -459,13 +459,16 @@ describe("no key is ever shown", () => {
         ["bench", "-n", "1"],
         ["batch", `${folder}/in.jsonl`, `${folder}/out.jsonl`, "--overwrite"]
       ]
+      let logged = 0
       for (const file of [config, broken, misplaced]) {
         for (const words of commands) {
           const { err, out } = yield* ran([...words, "--config", file, "--log-level", "all"])
           const told = `${out}${err}`.replaceAll(`openai[0].${canary}`, "")
+          logged += err.split("level=").length - 1
           expect({ words, file, isShown: told.includes(canary) }).toEqual({ words, file, isShown: false })
         }
       }
+      expect(logged).toBeGreaterThan(0)
       expect(yield* read(`${folder}/out.jsonl`)).not.toContain(canary)
       expect(yield* read(`${folder}/out.jsonl.journal`)).not.toContain(canary)
     })
