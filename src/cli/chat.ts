@@ -169,30 +169,44 @@ export const chat = Command.make("chat", options, (given) =>
         })
     }
 
-    /** One line and what comes of it; whether there is to be another. */
-    const turn = (earlier: string): Effect.Effect<void, CliFailure, Environment | HttpClient.HttpClient> =>
+    const command = (name: string, rest: string): Effect.Effect<void, never, Environment | HttpClient.HttpClient> => {
+      const run = Object.hasOwn(commands, name) ? commands[name] : undefined
+      return run === undefined
+        ? complain(unusable(`There is no /${name}. /help tells what there is.`))
+        : Effect.catchAll(run(rest), complain)
+    }
+
+    const over = Option.none<string>()
+    const anew = Option.some("")
+
+    /** One line and what comes of it: the beginning of the next one, if there is to be one. */
+    const turn = (earlier: string): Effect.Effect<Option.Option<string>, never, Environment | HttpClient.HttpClient> =>
       Effect.gen(function* () {
         const line = yield* typist.line(earlier === "" ? `${style("›", "bold", "cyan")} ` : "  ")
-        if (line._tag === "Interrupted" && earlier !== "") return yield* Effect.zipRight(screen.write("\n"), turn(""))
-        if (line._tag !== "Typed") return yield* screen.inputIsTerminal ? screen.write("\n") : Effect.void
-        if (line.text.endsWith("\\")) return yield* turn(`${earlier}${line.text.slice(0, -1)}\n`)
+        if (line._tag !== "Typed") {
+          if (screen.inputIsTerminal) yield* screen.write("\n")
+          return line._tag === "Interrupted" && earlier !== "" ? anew : over
+        }
+        if (line.text.endsWith("\\")) return Option.some(`${earlier}${line.text.slice(0, -1)}\n`)
         const text = `${earlier}${line.text}`.trim()
-        const command = commandOf(text)
-        if (Option.isSome(command)) {
-          const [name, rest] = command.value
-          if (name === "exit" || name === "quit") return
-          const run = Object.hasOwn(commands, name) ? commands[name] : undefined
-          yield* run === undefined
-            ? complain(unusable(`There is no /${name}. /help tells what there is.`))
-            : Effect.catchAll(run(rest), complain)
-        } else if (text !== "") yield* answer(text)
-        return yield* turn("")
+        const said = commandOf(text)
+        if (Option.isNone(said)) {
+          if (text !== "") yield* answer(text)
+          return anew
+        }
+        const [name, rest] = said.value
+        if (name === "exit" || name === "quit") return over
+        yield* command(name, rest)
+        return anew
       })
 
     if (screen.inputIsTerminal) {
       yield* note(`${llm.info.provider}/${llm.info.model} · /help for help, Ctrl-D to leave`)
     }
-    yield* turn("")
+    yield* Effect.iterate<Option.Option<string>, Environment | HttpClient.HttpClient, never>(anew, {
+      while: Option.isSome,
+      body: (earlier) => turn(Option.getOrElse(earlier, () => ""))
+    })
   }).pipe(Effect.scoped)
 ).pipe(Command.withDescription(summary))
 

@@ -14,15 +14,11 @@ const writeTo = (stream: NodeJS.WriteStream, text: string): Effect.Effect<void> 
   })
 
 /** Whether something was put into the standard input. What is neither a pipe nor a file, such as /dev/null, holds nothing. */
-const holdsInput = Effect.sync(() => {
-  try {
-    const found = fstatSync(0)
-    return found.isFIFO() || found.isFile() || found.isSocket()
-  } catch {
-    // A process may be started without a standard input.
-    return false
-  }
-})
+const holdsInput = Effect.try(() => fstatSync(0)).pipe(
+  Effect.map((found) => found.isFIFO() || found.isFile() || found.isSocket()),
+  // A process may be started without a standard input.
+  Effect.orElseSucceed(() => false)
+)
 
 export const screen: Layer.Layer<Screen> = Layer.scoped(
   Screen,
@@ -113,23 +109,16 @@ export const typist: Layer.Layer<Typist> = Layer.succeed(
       reader.pause()
       if (isTerminal) stdin.setRawMode(false)
     })
-    const ended = Effect.map(
-      Effect.sync(() => "closed" in reader && reader.closed === true),
-      (isOver) => (isOver ? Option.some(Line.Ended()) : Option.none())
-    )
+    const next = (prompt: string): Effect.Effect<Line> =>
+      Effect.ensuring(Effect.zipRight(listen(prompt), lines.take), rest)
+    const isOver = Effect.sync(() => "closed" in reader && reader.closed === true)
     return {
       line: (prompt) =>
-        Effect.flatMap(Queue.poll(lines), (ahead) =>
-          Option.match(ahead, {
+        Effect.flatMap(
+          Queue.poll(lines),
+          Option.match({
             onSome: (line) => Effect.succeed(line),
-            onNone: () =>
-              Effect.flatMap(
-                ended,
-                Option.match({
-                  onSome: (line) => Effect.succeed(line),
-                  onNone: () => Effect.ensuring(Effect.zipRight(listen(prompt), Queue.take(lines)), rest)
-                })
-              )
+            onNone: () => Effect.if(isOver, { onTrue: () => Effect.succeed(Line.Ended()), onFalse: () => next(prompt) })
           })
         ),
       interruption
