@@ -16,12 +16,13 @@ export const seconds = (millis: number): string =>
   millis < 1000 ? `${Math.round(millis)} ms` : `${(millis / 1000).toFixed(1)} s`
 
 /** `openai/gpt-4o · 12 + 40 tokens · $0.0004 · 1.2 s` */
-export const footnote = ({ cost, latency, model, provider, usage }: ChatResponse): string =>
+export const footnote = ({ cost, finishReason, latency, model, provider, usage }: ChatResponse): string =>
   [
     harmless(`${provider}/${model}`),
     `${usage.estimated ? "about " : ""}${usage.inputTokens} + ${usage.outputTokens} tokens`,
     ...(cost === undefined ? [] : [money(cost.total)]),
-    seconds(latency)
+    seconds(latency),
+    ...(finishReason === "length" ? ["cut off at its token limit"] : [])
   ].join(" · ")
 
 /** What an answer took, for a person who watches. */

@@ -42,6 +42,15 @@ describe("ask", () => {
     })
   )
 
+  it.scopedLive("says where an answer was cut off", () =>
+    Effect.gen(function* () {
+      const provider = yield* SimulatedProvider.make({ answer: () => ({ text: "Once upon", finishReason: "length" }) })
+      const { config } = yield* fileOf(provider)
+      const { err } = yield* ran(["ask", "-c", config, "Tell me"], { terminal: true, colour: false })
+      expect(err).toMatch(/· cut off at its token limit\n$/)
+    })
+  )
+
   it.scopedLive("takes what is piped in, files, images, a system message and settings", () =>
     Effect.gen(function* () {
       const provider = yield* SimulatedProvider.make()
