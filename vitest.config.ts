@@ -2,7 +2,10 @@ import { spawnSync } from "node:child_process"
 import { defaultExclude, defineConfig } from "vitest/config"
 
 /** What some tests need beside Node. */
-const programs = [{ program: "redis-server", tests: "test/redis/**", install: "apt-get install redis-server" }]
+const programs = [
+  { program: "redis-server", tests: "test/redis/**", install: "apt-get install redis-server" },
+  { program: "tmux", tests: "test/cli/terminal.test.ts", install: "apt-get install tmux" }
+]
 
 /** A machine without such a program passes the rest and is told so; where everything must be tested, it fails. */
 const missing = programs.filter(({ program }) => spawnSync("which", [program]).status !== 0)

@@ -138,7 +138,9 @@ export interface ProviderFile {
  */
 export class ProviderFileError extends Schema.TaggedError<ProviderFileError>()("ProviderFileError", {
   file: Schema.String,
-  faults: Schema.Array(Schema.Struct({ path: Schema.String, message: Schema.String }))
+  faults: Schema.Array(Schema.Struct({ path: Schema.String, message: Schema.String })),
+  /** Fields that mean nothing here, each with its place: a misspelt one is often behind one that is missing. */
+  warnings: Schema.optionalWith(Schema.Array(Schema.String), { default: () => [] })
 }) {
   override get message(): string {
     return `${this.file} cannot be used. ${this.faults
@@ -172,7 +174,8 @@ const positionOf = (text: string, cause: unknown): string => {
   return ` at line ${lines.length}, column ${(lines[lines.length - 1]?.length ?? 0) + 1}`
 }
 
-const refuse = (file: string, faults: ReadonlyArray<Fault>) => Effect.fail(new ProviderFileError({ file, faults }))
+const refuse = (file: string, faults: ReadonlyArray<Fault>, warnings: ReadonlyArray<string> = []) =>
+  Effect.fail(new ProviderFileError({ file, faults, warnings }))
 
 /**
  * Reads a file's text. `file` is what errors call it.
@@ -203,7 +206,7 @@ export const parse = (text: string, file = "provider.json"): Effect.Effect<Provi
           return missing ? undefined : expanded
         }
         const { faults, value } = readFile(json, expand)
-        return faults.length > 0 ? refuse(file, faults) : Effect.succeed(value)
+        return faults.length > 0 ? refuse(file, faults, value.warnings) : Effect.succeed(value)
       })
   )
 

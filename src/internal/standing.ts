@@ -45,7 +45,8 @@ const defaultsOf = (entry: ModelEntry, environment: Surroundings): Defaults => {
   }
 }
 
-const endpointOf = (entry: ModelEntry, options: Options): NamedClient.Named => {
+/** Where a model is, and in which protocol it is spoken to. */
+export const endpointOf = (entry: ModelEntry, options: Options): NamedClient.Named => {
   const own = ownProtocol(entry.preset ?? entry.provider, entry.baseUrl)
   const wire = entry.wire ?? own ?? options.wire
   return {

@@ -35,3 +35,14 @@ export const hasBaseUrl = (provider: string, protocol: Protocol | undefined): bo
   const spoken: ReadonlyArray<Protocol> = own === undefined ? ["chat-completions", "responses"] : [own]
   return spoken.some((candidate) => Boolean(named(candidate, provider)?.baseUrl))
 }
+
+/** All providers that have a preset, each once. */
+export const names: ReadonlyArray<string> = [
+  ...new Set(Object.values(presets).flatMap((places) => Object.values(places).map(({ provider }) => provider)))
+]
+
+/** Whether the preset of a provider is a server on the same machine, which looks at no key. */
+export const isLocal = (provider: string): boolean =>
+  Object.values(presets).some((places) =>
+    Object.values(places).some((place) => place.provider === provider && place.baseUrl.startsWith("http://localhost"))
+  )

@@ -21,7 +21,7 @@
  * @since 0.1.0
  */
 import type { Duration, Scope } from "effect"
-import { Context, Data, Effect, FiberSet, Layer, Ref } from "effect"
+import { Context, Data, Effect, FiberSet, Layer, Ref, Schema } from "effect"
 import type { IncomingMessage, ServerResponse } from "node:http"
 import { createServer } from "node:http"
 import type { Socket } from "node:net"
@@ -267,6 +267,31 @@ export class SimulatedProvider extends Context.Tag("effect-llm/testing/Simulated
   Service
 >() {}
 
+/**
+ * The port is not to be had: another program listens there, or it may not be listened to.
+ *
+ * @since 0.1.0
+ * @category errors
+ */
+export class PortError extends Schema.TaggedError<PortError>()("PortError", {
+  port: Schema.Number,
+  /** In the words of the system, such as `EADDRINUSE`. */
+  reason: Schema.String
+}) {
+  override get message(): string {
+    return `Port ${this.port} cannot be listened to (${this.reason}). Take another one.`
+  }
+}
+
+/**
+ * @since 0.1.0
+ * @category model
+ */
+export interface ListenOptions extends Options {
+  /** Where it listens on the loopback interface. @default 0: any port that is free */
+  readonly port?: number
+}
+
 const portOf = (address: unknown): number =>
   typeof address === "object" && address !== null && "port" in address && typeof address.port === "number"
     ? address.port
@@ -279,6 +304,16 @@ const portOf = (address: unknown): number =>
  * @category constructors
  */
 export const make = (options: Options = {}): Effect.Effect<Service, never, Scope.Scope> =>
+  // A free port is there.
+  Effect.orDie(listen(options))
+
+/**
+ * Starts a provider on a port of the loopback interface. It stops with the scope, and cuts what is still open.
+ *
+ * @since 0.1.0
+ * @category constructors
+ */
+export const listen = (options: ListenOptions = {}): Effect.Effect<Service, PortError, Scope.Scope> =>
   Effect.gen(function* () {
     const queue = yield* Ref.make<ReadonlyArray<Fault | undefined>>([])
     const log = yield* Ref.make<ReadonlyArray<Exchange>>([])
@@ -307,7 +342,7 @@ export const make = (options: Options = {}): Effect.Effect<Service, never, Scope
 
     const run = yield* FiberSet.makeRuntime<never>()
     const server = yield* Effect.acquireRelease(
-      Effect.async<ReturnType<typeof createServer>>((resume) => {
+      Effect.async<ReturnType<typeof createServer>, PortError>((resume) => {
         const created = createServer((request, response) => {
           run(exchange(request, response))
         })
@@ -315,7 +350,12 @@ export const make = (options: Options = {}): Effect.Effect<Service, never, Scope
           sockets.add(socket)
           socket.on("close", () => sockets.delete(socket))
         })
-        created.listen(0, "127.0.0.1", () => resume(Effect.succeed(created)))
+        const { port = 0 } = options
+        if (!(port >= 0 && port <= 65_535)) return resume(Effect.fail(new PortError({ port, reason: "no such port" })))
+        created.once("error", (error) =>
+          resume(Effect.fail(new PortError({ port, reason: "code" in error ? String(error.code) : error.name })))
+        )
+        created.listen(port, "127.0.0.1", () => resume(Effect.succeed(created)))
       }),
       (created) =>
         Effect.async<void>((resume) => {

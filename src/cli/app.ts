@@ -1,0 +1,154 @@
+/** The command `effect-llm` with all its subcommands, as an effect that gives the exit code. */
+import { CliConfig, Command, ValidationError } from "@effect/cli"
+import type { CliApp } from "@effect/cli"
+import type { HttpClient } from "@effect/platform"
+import type { QuitException } from "@effect/platform/Terminal"
+import { Effect, FiberSet, Layer, Logger } from "effect"
+import packageJson from "../../package.json" with { type: "json" }
+import * as Ask from "./ask.js"
+import * as Batch from "./batch.js"
+import * as Bench from "./bench.js"
+import * as Chat from "./chat.js"
+import * as ConfigCheck from "./configCheck.js"
+import * as Embed from "./embed.js"
+import { CliFailure, exitCodes, unusable } from "./failure.js"
+import * as Help from "./help.js"
+import * as KeysCheck from "./keysCheck.js"
+import * as Models from "./models.js"
+import type { Service } from "./Screen.js"
+import { Screen } from "./Screen.js"
+import * as Simulate from "./simulate.js"
+import { harmless, ofError, withoutStyle } from "./style.js"
+import type { Typist } from "./Typist.js"
+
+const root = Command.make("effect-llm").pipe(
+  Command.withSubcommands([
+    Ask.ask,
+    Chat.chat,
+    Batch.batch,
+    Embed.embed,
+    Models.models,
+    KeysCheck.keys,
+    ConfigCheck.config,
+    Bench.bench,
+    Simulate.simulate
+  ])
+)
+
+const pages = [Ask, Chat, Batch, Embed, Models, KeysCheck, ConfigCheck, Bench, Simulate].map(({ page }) => page)
+
+const cli = Command.run(root, { name: "effect-llm", version: packageJson.version, executable: "effect-llm" })
+
+export type Environment = Screen | Typist | HttpClient.HttpClient | CliApp.CliApp.Environment
+
+/** The one sentence, or the lines, of why it did not work. */
+const complaint = (screen: Service, message: string): Effect.Effect<void> =>
+  message === "" ? Effect.void : screen.tell(`${ofError(screen)("effect-llm:", "bold", "red")} ${harmless(message)}\n`)
+
+const complain = (message: string): Effect.Effect<void, never, Screen> =>
+  Effect.flatMap(Screen, (screen) => complaint(screen, message))
+
+/** What the parser of the command line prints goes the way of everything else, and without colours where none are wanted. */
+const throughScreen = <A, E, R>(effect: Effect.Effect<A, E, R>): Effect.Effect<A, E, R | Screen> =>
+  Effect.gen(function* () {
+    const screen = yield* Screen
+    const console = yield* Effect.console
+    const lines = (shown: ReadonlyArray<unknown>, isStyled: boolean): string => {
+      const text = shown.map(String).join(" ").trimEnd()
+      return `${isStyled ? text : withoutStyle(text)}\n`
+    }
+    return yield* Effect.withConsole(effect, {
+      ...console,
+      log: (...shown) => screen.write(lines(shown, screen.outputIsTerminal && screen.wantsColour)),
+      error: (...shown) => complaint(screen, lines(shown, false).trimEnd())
+    })
+  })
+
+// -------------------------------------------------------------------------------------
+// what the parser would pass over
+// -------------------------------------------------------------------------------------
+
+/** What everyone understands, and is no option of a command. */
+const everywhere: ReadonlySet<string> = new Set(["--help", "--version", "--completions", "--log-level", "--wizard"])
+
+const begins = (words: ReadonlyArray<string>, path: ReadonlyArray<string>): boolean =>
+  path.every((word, index) => words[index] === word)
+
+/** The page that is asked for: of a command, or of all; none where something is to be done. */
+const helpOf = (words: ReadonlyArray<string>): Effect.Effect<void, never, Screen> | undefined => {
+  const asked = words.includes("--help") || words.includes("-h")
+  const page = pages.find(({ path }) => begins(words, path))
+  const group = pages.filter(({ path }) => path.length > 1 && path[0] === words[0])
+  if (page !== undefined) return asked ? Help.show(page) : undefined
+  if (group.length > 0) return words.length === 1 || asked ? Help.showAll(group) : undefined
+  return words.length === 0 || asked ? Help.showAll(pages) : undefined
+}
+
+/** The parser takes an option that it does not know for a word of the text. */
+const unknownOption = (words: ReadonlyArray<string>): CliFailure | undefined => {
+  const page = pages.find(({ path }) => begins(words, path))
+  if (page === undefined) return undefined
+  for (const word of words) {
+    const [name = ""] = word.split("=")
+    if (!/^-(?:-.+|[a-z])$/i.test(name) || page.names.has(name) || everywhere.has(name)) continue
+    const command = ["effect-llm", ...page.path].join(" ")
+    return unusable(
+      `${command} has no option ${name}. "${command} --help" tells which it has; a text that begins so goes behind "--".`
+    )
+  }
+  return undefined
+}
+
+/** The parser has told what it does not understand; this is what to do. */
+const pointToHelp = (words: ReadonlyArray<string>): Effect.Effect<void, never, Screen> => {
+  const path = pages.find(({ path }) => begins(words, path))?.path ?? []
+  return Effect.flatMap(Screen, (screen) => screen.tell(`Try: ${["effect-llm", ...path, "--help"].join(" ")}\n`))
+}
+
+/** The words before a `--` that ends the options. */
+const optionsOf = (argv: ReadonlyArray<string>): ReadonlyArray<string> => {
+  const words = argv.slice(2)
+  const end = words.indexOf("--")
+  return end === -1 ? words : words.slice(0, end)
+}
+
+/** The standard output is for what was asked for. */
+const logsBesideTheOutput: Layer.Layer<never, never, Screen> = Layer.unwrapScoped(
+  Effect.gen(function* () {
+    const screen = yield* Screen
+    const run = yield* FiberSet.makeRuntime<never>()
+    const told = Logger.map(Logger.stringLogger, (line) => {
+      run(
+        screen.tell(`${harmless(line)}
+`)
+      )
+    })
+    return Logger.replace(Logger.defaultLogger, told)
+  })
+)
+
+/** Runs a command line, `process.argv` or alike, and gives its exit code. Only an interruption is none. */
+export const run = (argv: ReadonlyArray<string>): Effect.Effect<number, never, Environment> =>
+  Effect.suspend((): Effect.Effect<void, CliFailure | ValidationError.ValidationError | QuitException, Environment> => {
+    const words = optionsOf(argv)
+    const unknown = unknownOption(words)
+    return unknown === undefined ? (helpOf(words) ?? cli(argv)) : Effect.fail(unknown)
+  }).pipe(
+    throughScreen,
+    Effect.provide(logsBesideTheOutput),
+    Effect.provide(CliConfig.layer({ showBuiltIns: false })),
+    Effect.as(exitCodes.ok),
+    Effect.catchAll((error) =>
+      error instanceof CliFailure
+        ? Effect.as(complain(error.message), error.exitCode)
+        : ValidationError.isValidationError(error)
+          ? Effect.as(pointToHelp(optionsOf(argv)), exitCodes.unusable)
+          : Effect.succeed(exitCodes.interrupted)
+    ),
+    Effect.catchAllDefect((defect) =>
+      Effect.as(
+        complain(`This should not happen, please report it: ${defect instanceof Error ? defect.message : "no error"}`),
+        exitCodes.failed
+      )
+    )
+  )

@@ -1,0 +1,169 @@
+/** `effect-llm batch`: many questions from a file, and their answers in another. */
+import { Args, Command, Options } from "@effect/cli"
+import { FileSystem } from "@effect/platform"
+import { Duration, Effect, Fiber, Option, Ref, Schedule, Stream } from "effect"
+import * as Batch from "../Batch.js"
+import { addDollars } from "../Cost.js"
+import * as LLM from "../LLM.js"
+import * as BatchInput from "./batchInput.js"
+import * as BatchOutput from "./batchOutput.js"
+import { CliFailure, exitCodes, unusable } from "./failure.js"
+import { withoutFailures } from "./journal.js"
+import * as Help from "./help.js"
+import * as Shared from "./options.js"
+import { printJson } from "./output.js"
+import * as ProgressBar from "./progressBar.js"
+import { Screen } from "./Screen.js"
+import * as Source from "./source.js"
+import { money } from "./speaking.js"
+import { harmless, ofError } from "./style.js"
+
+const options = {
+  input: Args.text({ name: "in.jsonl" }).pipe(
+    Args.withDescription(
+      'A request a line: a text, {"prompt", "system"?}, {"messages"} with the rest of a request, or a line of OpenAI\'s ' +
+        "Batch API."
+    )
+  ),
+  output: Args.text({ name: "out.jsonl" }).pipe(Args.withDescription("A result a line, in the order of the requests.")),
+  ...Shared.source,
+  ...Shared.request,
+  concurrency: Options.integer("concurrency").pipe(
+    Options.withAlias("n"),
+    Options.withDescription("The most requests under way at once."),
+    Options.withDefault(8)
+  ),
+  journal: Options.text("journal").pipe(
+    Options.withPseudoName("file"),
+    Options.withDescription("Where what is done is kept until all is. Without it: out.jsonl.journal."),
+    Options.optional
+  ),
+  retryFailed: Options.boolean("retry-failed").pipe(
+    Options.withDescription("Ask again what the journal says has failed.")
+  ),
+  overwrite: Options.boolean("overwrite").pipe(
+    Options.withDescription("Begin anew where the output is there and no journal is.")
+  ),
+  json: Shared.json
+}
+
+/** How often the bar is drawn, and how often a line is written where there is no terminal. */
+const drawn = Duration.millis(100)
+const written = Duration.seconds(30)
+
+const eraseLine = "\r\u001b[K"
+
+/** Tells how far the batch is until it is over, or is given up. */
+const watch = (progress: Stream.Stream<Batch.Progress>, dollars: Ref.Ref<number | undefined>) =>
+  Effect.gen(function* () {
+    const screen = yield* Screen
+    const style = ofError(screen)
+    const latest = yield* Ref.make<Option.Option<Batch.Progress>>(Option.none())
+    const tell = Effect.gen(function* () {
+      const known = yield* Ref.get(latest)
+      if (Option.isNone(known)) return
+      const spent = yield* Ref.get(dollars)
+      const line = ProgressBar.line(known.value, spent, yield* screen.columns, style)
+      yield* screen.tell(
+        screen.errorIsTerminal ? `${eraseLine}${line}` : `${ProgressBar.facts(known.value, spent).join(" · ")}\n`
+      )
+    })
+    const every = screen.errorIsTerminal ? drawn : written
+    const telling = yield* Effect.fork(Effect.delay(Effect.repeat(tell, Schedule.spaced(every)), every))
+    yield* Stream.runForEach(progress, (now) => Ref.set(latest, Option.some(now))).pipe(
+      Effect.zipRight(Fiber.interrupt(telling)),
+      Effect.zipRight(screen.errorIsTerminal ? tell : Effect.void),
+      Effect.ensuring(screen.errorIsTerminal ? screen.tell("\n") : Effect.void)
+    )
+  })
+
+const summaryLines = (summary: BatchOutput.Summary, output: string): string =>
+  [
+    `${summary.succeeded} of ${summary.requests} answered, in ${output} · ${ProgressBar.amount(summary.usage.totalTokens)} tokens` +
+      (summary.cost === undefined ? "" : ` · ${money(summary.cost)}`),
+    ...summary.errors.map(({ class: name, count, example }) => `${count} × ${name}: ${harmless(example)}`)
+  ].join("\n")
+
+const cannot = (path: string, what: string) => (error: { readonly message: string }) =>
+  unusable(`${path} cannot be ${what}: ${error.message}`)
+
+const summary =
+  "Asks every line of a file, so many at once, and writes an answer or an error for each, in their order. What is stopped or killed goes on where it was when the same command is given again."
+
+export const batch = Command.make("batch", options, (given) =>
+  Effect.gen(function* () {
+    const screen = yield* Screen
+    const fileSystem = yield* FileSystem.FileSystem
+    const { input, output } = given
+    const path = Option.getOrElse(given.journal, () => `${output}.journal`)
+    const items = yield* Effect.flatMap(
+      Effect.mapError(fileSystem.readFileString(input), cannot(input, "read")),
+      (text) => BatchInput.read(text, input)
+    )
+    const exists = (path: string) => Effect.mapError(fileSystem.exists(path), cannot(path, "read"))
+    if ((yield* exists(output)) && !(yield* exists(path)) && !given.overwrite) {
+      return yield* unusable(`${output} is there already. Name another file, or begin anew with --overwrite.`)
+    }
+    if (given.retryFailed) yield* withoutFailures(path)
+    const llm = yield* Source.llm(given)
+    const rest = Shared.requestOf(given)
+    const journal = yield* Batch.journal(path)
+    const dollars = yield* Ref.make<number | undefined>(undefined)
+
+    const task: typeof Batch.chat = {
+      ...Batch.chat,
+      ask: (request) =>
+        Effect.tap(Batch.chat.ask(request), ({ cost }) =>
+          cost === undefined ? Effect.void : Ref.update(dollars, (before) => addDollars(before ?? 0, cost.total))
+        )
+    }
+    // The model is a part of each request, lest a journal be gone on with by another one.
+    const { model } = llm.info
+    const requests = items.map(({ request }) =>
+      Option.isSome(given.model) ? { ...rest, ...request, model } : { model, ...rest, ...request }
+    )
+    const run = Effect.scoped(
+      Effect.gen(function* () {
+        const { progress, result } = yield* Batch.start(requests, { task, journal, concurrency: given.concurrency })
+        const watching = yield* Effect.fork(watch(progress, dollars))
+        const finished = yield* Effect.onInterrupt(result, () => Fiber.interrupt(watching))
+        yield* Fiber.await(watching)
+        return finished
+      })
+    )
+    const { exits } = yield* run.pipe(
+      Effect.provideService(LLM.LLM, llm),
+      Effect.onInterrupt(() =>
+        screen.tell(`Stopped. What is done is in ${path}: the same command goes on from there.\n`)
+      ),
+      Effect.mapError(({ message, reason }) =>
+        unusable(
+          reason === "OtherBatch"
+            ? `${path} belongs to other requests. Name another --journal, or remove it to begin anew.`
+            : message
+        )
+      )
+    )
+
+    // Under another name first: whoever sees the file sees the whole of it.
+    const draft = `${output}.part`
+    yield* fileSystem
+      .writeFileString(draft, BatchOutput.lines(items, exits))
+      .pipe(Effect.zipRight(fileSystem.rename(draft, output)), Effect.mapError(cannot(output, "written")))
+    const summary = BatchOutput.summary(exits)
+    if (given.json) yield* printJson(summary)
+    else yield* screen.tell(`${summaryLines(summary, output)}\n`)
+    if (summary.failed > 0) {
+      return yield* new CliFailure({
+        exitCode: exitCodes.failed,
+        message: `${summary.failed} of ${summary.requests} failed. The same command with --retry-failed asks them again.`
+      })
+    }
+    yield* Effect.mapError(fileSystem.remove(path), cannot(path, "removed"))
+  })
+).pipe(Command.withDescription(summary))
+
+export const page = Help.page(["batch"], summary, batch, [
+  "effect-llm batch questions.jsonl answers.jsonl --concurrency 16",
+  "effect-llm batch questions.jsonl answers.jsonl --retry-failed"
+])

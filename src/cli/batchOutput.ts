@@ -1,0 +1,69 @@
+/** The results of a batch, a line of JSON for each request, in their order; and what they come to. */
+import { Cause, Exit, Option } from "effect"
+import type { ChatResponse } from "../Chat.js"
+import * as Cost from "../Cost.js"
+import type { LLMError } from "../LLMError.js"
+import * as Usage from "../Usage.js"
+import type { Item } from "./batchInput.js"
+import type { Tally } from "./tally.js"
+import { tally } from "./tally.js"
+
+export type Answered = Exit.Exit<ChatResponse, LLMError>
+
+const errorOf = (cause: Cause.Cause<LLMError>) =>
+  Option.match(Cause.failureOption(cause), {
+    onNone: () => ({ class: "Defect", message: "This should not happen, please report it." }),
+    onSome: ({ _tag, message, status }) => ({ class: _tag, message, ...(status === undefined ? {} : { status }) })
+  })
+
+/** `{ "index", "id"?, "text", … }`, or `{ "index", "id"?, "error": { "class", "message", "status"? } }` */
+const lineOf = (index: number, { id }: Item, exit: Answered): string =>
+  JSON.stringify({
+    index,
+    ...(id === undefined ? {} : { id }),
+    ...Exit.match(exit, {
+      onFailure: (cause) => ({ error: errorOf(cause) }),
+      onSuccess: ({ cost, finishReason, model, provider, reasoning, refusal, text, toolCalls, usage }) => ({
+        text,
+        ...(reasoning === "" ? {} : { reasoning }),
+        ...(refusal === "" ? {} : { refusal }),
+        ...(toolCalls.length === 0 ? {} : { toolCalls }),
+        finishReason,
+        provider,
+        model,
+        usage,
+        ...(cost === undefined ? {} : { cost: cost.total })
+      })
+    })
+  })
+
+export const lines = (items: ReadonlyArray<Item>, exits: ReadonlyArray<Answered>): string =>
+  items
+    .flatMap((item, index) => {
+      const exit = exits[index]
+      return exit === undefined ? [] : [`${lineOf(index, item, exit)}\n`]
+    })
+    .join("")
+
+export interface Summary {
+  readonly requests: number
+  readonly succeeded: number
+  readonly failed: number
+  readonly errors: ReadonlyArray<Tally>
+  readonly usage: Usage.Usage
+  /** In dollars; absent where no answer has a price. */
+  readonly cost?: number
+}
+
+export const summary = (exits: ReadonlyArray<Answered>): Summary => {
+  const answers = exits.flatMap((exit) => (Exit.isSuccess(exit) ? [exit.value] : []))
+  const costs = answers.flatMap(({ cost }) => (cost === undefined ? [] : [cost]))
+  return {
+    requests: exits.length,
+    succeeded: answers.length,
+    failed: exits.length - answers.length,
+    errors: tally(exits.flatMap((exit) => (Exit.isFailure(exit) ? [errorOf(exit.cause)] : []))),
+    usage: Usage.combineAll(answers.map(({ usage }) => usage)),
+    ...(costs.length === 0 ? {} : { cost: Cost.combineAll(costs).total })
+  }
+}

@@ -1,0 +1,224 @@
+/** `effect-llm bench`: how fast a model answers, and how many at once. */
+import { Command, Options } from "@effect/cli"
+import { Clock, Effect, Either, Stream } from "effect"
+import type { ChatRequest, ChatResponse } from "../Chat.js"
+import * as ChatEvent from "../ChatEvent.js"
+import * as Cost from "../Cost.js"
+import * as Distribution from "../Distribution.js"
+import type * as LLM from "../LLM.js"
+import type { LLMError } from "../LLMError.js"
+import * as Usage from "../Usage.js"
+import { CliFailure, exitCodes, unusable } from "./failure.js"
+import * as Help from "./help.js"
+import * as Shared from "./options.js"
+import { printJson, printTable } from "./output.js"
+import { Screen } from "./Screen.js"
+import * as Source from "./source.js"
+import { money, seconds } from "./speaking.js"
+import { harmless, ofError } from "./style.js"
+import type { Tally } from "./tally.js"
+import { tally } from "./tally.js"
+
+const options = {
+  ...Shared.source,
+  ...Shared.request,
+  requests: Options.integer("requests").pipe(
+    Options.withAlias("n"),
+    Options.withDescription("How many requests."),
+    Options.withDefault(20)
+  ),
+  concurrency: Options.integer("concurrency").pipe(
+    Options.withDescription("The most requests under way at once."),
+    Options.withDefault(4)
+  ),
+  prompt: Options.text("prompt").pipe(
+    Options.withDescription("What is asked."),
+    Options.withDefault("Count from 1 to 20, in words.")
+  ),
+  noStream: Options.boolean("no-stream").pipe(
+    Options.withDescription("Ask for whole answers; there is then no time to the first token.")
+  ),
+  unlimited: Options.boolean("unlimited").pipe(
+    Options.withDescription("Leave out the limits of the file: measure the provider, and not them.")
+  ),
+  json: Shared.json
+}
+
+interface Sample {
+  /** In milliseconds. */
+  readonly latency: number
+  readonly firstToken: number | undefined
+  readonly response: ChatResponse
+}
+
+const now = Effect.map(Clock.currentTimeNanos, (nanos) => Number(nanos) / 1e6)
+
+const isSpoken = (event: ChatEvent.ChatEvent): boolean =>
+  event._tag === "TextDelta" || event._tag === "ReasoningDelta" || event._tag === "ToolCallDelta"
+
+const sample = (llm: LLM.Service, request: ChatRequest.Input, whole: boolean): Effect.Effect<Sample, LLMError> =>
+  Effect.gen(function* () {
+    const startedAt = yield* now
+    let firstAt: number | undefined
+    const heard = (event: ChatEvent.ChatEvent) =>
+      firstAt === undefined && isSpoken(event)
+        ? Effect.map(now, (at) => {
+            firstAt = at
+          })
+        : Effect.void
+    const response = yield* whole ? llm.chat(request) : ChatEvent.collect(Stream.tap(llm.chatStream(request), heard))
+    const latency = (yield* now) - startedAt
+    return { latency, firstToken: firstAt === undefined ? undefined : firstAt - startedAt, response }
+  })
+
+export interface Report {
+  readonly provider: string
+  readonly model: string
+  readonly requests: number
+  readonly concurrency: number
+  readonly succeeded: number
+  readonly failed: number
+  /** From the first request to the end of the last, in milliseconds. */
+  readonly elapsed: number
+  readonly requestsPerSecond: number
+  readonly outputTokensPerSecond: number
+  /** In milliseconds. */
+  readonly latency: Distribution.Summary
+  readonly firstToken?: Distribution.Summary
+  readonly usage: Usage.Usage
+  readonly cost?: number
+  readonly errors: ReadonlyArray<Tally>
+}
+
+const reportOf = (
+  { model, provider }: LLM.ModelInfo,
+  concurrency: number,
+  outcomes: ReadonlyArray<Either.Either<Sample, LLMError>>,
+  elapsed: number
+): Report => {
+  const samples = outcomes.flatMap((outcome) => (Either.isRight(outcome) ? [outcome.right] : []))
+  const first = samples.flatMap(({ firstToken }) => (firstToken === undefined ? [] : [firstToken]))
+  const costs = samples.flatMap(({ response: { cost } }) => (cost === undefined ? [] : [cost]))
+  const usage = Usage.combineAll(samples.map(({ response }) => response.usage))
+  const perSecond = (count: number): number => (elapsed === 0 ? 0 : (count * 1000) / elapsed)
+  return {
+    provider,
+    model,
+    requests: outcomes.length,
+    concurrency,
+    succeeded: samples.length,
+    failed: outcomes.length - samples.length,
+    elapsed,
+    requestsPerSecond: perSecond(samples.length),
+    outputTokensPerSecond: perSecond(usage.outputTokens),
+    latency: Distribution.summary(Distribution.fromIterable(samples.map(({ latency }) => latency))),
+    ...(first.length === 0 ? {} : { firstToken: Distribution.summary(Distribution.fromIterable(first)) }),
+    usage,
+    ...(costs.length === 0 ? {} : { cost: Cost.combineAll(costs).total }),
+    errors: tally(
+      outcomes.flatMap((outcome) =>
+        Either.isLeft(outcome) ? [{ class: outcome.left._tag, message: outcome.left.message }] : []
+      )
+    )
+  }
+}
+
+const percentiles = ["mean", "min", "p50", "p90", "p95", "p99", "max"] as const
+
+const show = (report: Report): Effect.Effect<void, never, Screen> =>
+  Effect.gen(function* () {
+    const screen = yield* Screen
+    const row = (name: string, summary: Distribution.Summary) => [
+      { text: name },
+      ...percentiles.map((percentile) => ({ text: seconds(summary[percentile]), right: true }))
+    ]
+    const facts = [
+      `${harmless(`${report.provider}/${report.model}`)}`,
+      `${report.succeeded} of ${report.requests} answered, ${report.concurrency} at once, in ${seconds(report.elapsed)}`,
+      `${report.requestsPerSecond.toFixed(2)} requests/s`,
+      `${report.outputTokensPerSecond.toFixed(1)} output tokens/s`,
+      ...(report.cost === undefined ? [] : [money(report.cost)])
+    ]
+    yield* screen.write(`${facts.join("\n")}\n\n`)
+    yield* printTable(
+      ["", ...percentiles],
+      [
+        row("whole answer", report.latency),
+        ...(report.firstToken === undefined ? [] : [row("first token", report.firstToken)])
+      ]
+    )
+    if (report.errors.length > 0) {
+      yield* screen.write("\n")
+      yield* printTable(
+        ["count", "error", "such as"],
+        report.errors.map(({ class: name, count, example }) => [
+          { text: String(count), right: true },
+          { text: name, looks: ["red"] },
+          { text: example }
+        ])
+      )
+    }
+  })
+
+/** Draws how many are done, where a person watches. */
+const counter = (total: number) =>
+  Effect.map(Screen, (screen) => {
+    let done = 0
+    return Effect.suspend(() => {
+      done += 1
+      return screen.errorIsTerminal
+        ? screen.tell(`\r\u001b[K${done === total ? "" : ofError(screen)(`${done}/${total}`, "dim")}`)
+        : Effect.void
+    })
+  })
+
+const asFastAsAsked = 1_000_000
+
+/** The same models without their limits. */
+const withoutLimits = (source: Source.Source): Source.Source => ({
+  ...source,
+  file: {
+    ...source.file,
+    models: source.file.models.map((entry) => ({
+      ...entry,
+      capacity: asFastAsAsked,
+      refillRate: asFastAsAsked,
+      requestsPerMinute: undefined,
+      requestsPerDay: undefined,
+      tokensPerMinute: undefined,
+      maxConcurrent: undefined
+    }))
+  }
+})
+
+const summary =
+  "Measures a model: requests a second by the clock on the wall, percentiles of the time to the whole answer and to the first token, tokens a second, and errors by class. It costs what the requests cost."
+
+export const bench = Command.make("bench", options, (given) =>
+  Effect.gen(function* () {
+    const { concurrency, json, noStream, prompt, requests, unlimited } = given
+    if (requests < 1 || concurrency < 1) return yield* unusable("--requests and --concurrency are at least 1.")
+    const found = yield* Source.find(given)
+    const source = unlimited ? withoutLimits(found) : found
+    const llm = yield* Source.choose(source, yield* Source.models(source), given.model)
+    const request: ChatRequest.Input = {
+      ...Shared.requestOf(given),
+      messages: [{ role: "user", content: prompt }]
+    }
+    const counted = yield* counter(requests)
+    const startedAt = yield* now
+    const outcomes = yield* Effect.replicateEffect(
+      Effect.ensuring(Effect.either(sample(llm, request, noStream)), counted),
+      requests,
+      { concurrency }
+    )
+    const report = reportOf(llm.info, concurrency, outcomes, (yield* now) - startedAt)
+    yield* json ? printJson(report) : show(report)
+    if (report.failed > 0) return yield* new CliFailure({ exitCode: exitCodes.failed, message: "" })
+  })
+).pipe(Command.withDescription(summary))
+
+export const page = Help.page(["bench"], summary, bench, [
+  "effect-llm bench --model openai/gpt-4o-mini --requests 50 --concurrency 8",
+  "effect-llm bench --unlimited --json > before.json"
+])

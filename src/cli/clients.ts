@@ -1,0 +1,30 @@
+/** The providers behind a source, for what is asked of a provider and not of a model: lists, and checks of keys. */
+import type { HttpClient } from "@effect/platform"
+import { Effect } from "effect"
+import { endpointOf } from "../internal/standing.js"
+import * as KeyPool from "../KeyPool.js"
+import * as NamedClient from "../provider/named.js"
+import type { ModelEntry } from "../ProviderFile.js"
+import type { Service as Client } from "../ProviderClient.js"
+import type { CliFailure } from "./failure.js"
+import { ofConfiguration } from "./failure.js"
+import type { Source } from "./source.js"
+
+export interface Standing {
+  readonly entry: ModelEntry
+  readonly client: Client
+  readonly pool: KeyPool.Service
+}
+
+/** The client and the keys of each entry. */
+export const ofSource = ({ file }: Source): Effect.Effect<ReadonlyArray<Standing>, CliFailure, HttpClient.HttpClient> =>
+  Effect.forEach(file.models, (entry) =>
+    Effect.gen(function* () {
+      const client = yield* NamedClient.make(endpointOf(entry, {}))
+      const pool = yield* Effect.mapError(
+        KeyPool.make({ providerId: entry.provider, keys: entry.keys }),
+        ofConfiguration
+      )
+      return { entry, client, pool }
+    })
+  )

@@ -1,0 +1,176 @@
+/** A configuration file in JSON or YAML, with the place of everything in it. */
+import { FileSystem } from "@effect/platform"
+import { Effect } from "effect"
+import type { Document } from "yaml"
+import { isAlias, isMap, isScalar, isSeq, LineCounter, parseDocument } from "yaml"
+import type { ProviderFile, ProviderFileError } from "../ProviderFile.js"
+import * as ProviderFiles from "../ProviderFile.js"
+import { isRecord } from "../wire/json.js"
+import type { CliFailure } from "./failure.js"
+import { unusable } from "./failure.js"
+import * as JsonSyntax from "./jsonSyntax.js"
+
+/** Where something stands; both from 1. */
+export interface Position {
+  readonly line: number
+  readonly column: number
+}
+
+export interface Fault extends Partial<Position> {
+  /** Such as `openai[0].api_keys`; empty where the file as a whole is meant. */
+  readonly path: string
+  readonly message: string
+}
+
+export interface Read {
+  /** Absent where there are faults. */
+  readonly file: ProviderFile | undefined
+  readonly faults: ReadonlyArray<Fault>
+  readonly warnings: ReadonlyArray<Fault>
+}
+
+/** `openai[0].api_keys` as the steps that lead there. Names may hold dots: the longest that is there is meant. */
+const stepsOf = (path: string, document: Document.Parsed): ReadonlyArray<string | number> => {
+  const steps: Array<string | number> = []
+  let rest = path
+  let node: unknown = document.contents
+  while (rest !== "") {
+    const index = /^\[(\d+)\]\.?/.exec(rest)
+    if (index !== null) {
+      steps.push(Number(index[1]))
+      rest = rest.slice(index[0].length)
+    } else {
+      const keys = isMap(node) ? node.items.map(({ key }) => String(isScalar(key) ? key.value : key)) : []
+      const fits = (key: string) => rest === key || rest.startsWith(`${key}.`) || rest.startsWith(`${key}[`)
+      const key = keys.filter(fits).sort((a, b) => b.length - a.length)[0] ?? /^[^.[]+/.exec(rest)?.[0] ?? rest
+      steps.push(key)
+      rest = rest.slice(key.length).replace(/^\./, "")
+    }
+    const last = steps[steps.length - 1]
+    node = childOf(node, last, document)?.value
+  }
+  return steps
+}
+
+interface Child {
+  /** Where it is said: its name where it has one, else itself. */
+  readonly at: number | undefined
+  readonly value: unknown
+}
+
+const offsetOf = (node: unknown): number | undefined =>
+  isScalar(node) || isMap(node) || isSeq(node) || isAlias(node) ? (node.range?.[0] ?? undefined) : undefined
+
+const childOf = (node: unknown, step: string | number | undefined, document: Document.Parsed): Child | undefined => {
+  const meant = isAlias(node) ? node.resolve(document) : node
+  if (isSeq(meant) && typeof step === "number") {
+    const value = meant.items[step]
+    return value === undefined ? undefined : { at: offsetOf(value), value }
+  }
+  const pair = isMap(meant)
+    ? meant.items.find(({ key }) => String(isScalar(key) ? key.value : key) === String(step))
+    : undefined
+  return pair === undefined ? undefined : { at: offsetOf(pair.key), value: pair.value }
+}
+
+/** Where a path leads; where it leads nowhere, as with a field that is missing, the nearest thing above it. */
+const positionOf = (path: string, document: Document.Parsed, lines: LineCounter): Partial<Position> => {
+  let node: unknown = document.contents
+  let at = offsetOf(node)
+  for (const step of stepsOf(path, document)) {
+    const child = childOf(node, step, document)
+    if (child === undefined) break
+    at = child.at ?? at
+    node = child.value
+  }
+  return at === undefined ? {} : placeOf(lines, at)
+}
+
+const placeOf = (lines: LineCounter, offset: number): Partial<Position> => {
+  const { col, line } = lines.linePos(offset)
+  return line === 0 ? {} : { line, column: col }
+}
+
+/** What the parser complains of, by its code: its own words may quote the file, and a key with it. */
+const complaintOf = (code: string): string => code.toLowerCase().replaceAll("_", " ")
+
+const isYaml = (path: string): boolean => /\.ya?ml$/i.test(path)
+
+/** Reads a text as a file at that path: YAML by its name, else JSON. `${NAME}` is replaced from the environment. */
+export const parse = (text: string, path: string): Effect.Effect<Read> => {
+  const lines = new LineCounter()
+  const yaml = isYaml(path)
+  const document = parseDocument(text, {
+    lineCounter: lines,
+    prettyErrors: false,
+    ...(yaml ? { merge: true } : { schema: "json" })
+  })
+  const broken = document.errors.map((error): Fault => ({
+    path: "",
+    message: yaml ? `not valid YAML: ${complaintOf(error.code)}` : complaintOf(error.code),
+    ...placeOf(lines, error.pos[0])
+  }))
+  const place = (fault: { readonly path: string; readonly message: string }): Fault => ({
+    ...fault,
+    ...positionOf(fault.path, document, lines)
+  })
+  // JSON lets the last of two win, and says nothing.
+  const duplicates = yaml ? [] : broken.filter(({ message }) => message === "duplicate key")
+  const placed = (error: ProviderFileError): Read => ({
+    file: undefined,
+    faults: error.faults.map(place).sort(byPlace),
+    warnings: error.warnings.map(warningOf).map(place)
+  })
+  const judged = (json: string): Effect.Effect<Read> =>
+    Effect.match(ProviderFiles.parse(json, path), {
+      onFailure: placed,
+      onSuccess: (file) => ({ file, faults: [], warnings: [...duplicates, ...file.warnings.map(warningOf).map(place)] })
+    })
+  if (yaml) {
+    if (broken.length > 0) return Effect.succeed({ file: undefined, faults: broken, warnings: [] })
+    return Effect.matchEffect(
+      Effect.try((): unknown => document.toJS()),
+      {
+        // It refuses to unfold aliases without end.
+        onFailure: () =>
+          Effect.succeed({ file: undefined, faults: [{ path: "", message: "too many aliases" }], warnings: [] }),
+        onSuccess: (value) => judged(JSON.stringify(isRecord(value) ? value : null))
+      }
+    )
+  }
+  const end = JsonSyntax.faultOf(text)
+  return end === undefined
+    ? judged(text)
+    : Effect.succeed({
+        file: undefined,
+        faults: [{ path: "", message: "not valid JSON", ...placeOf(lines, end) }],
+        warnings: []
+      })
+}
+
+/** `openai[0].modle_name: unknown field` */
+const warningOf = (warning: string): Fault => {
+  const end = warning.lastIndexOf(": ")
+  return { path: warning.slice(0, end), message: warning.slice(end + 2) }
+}
+
+const byPlace = (a: Fault, b: Fault): number => (a.line ?? 0) - (b.line ?? 0) || (a.column ?? 0) - (b.column ?? 0)
+
+/** Reads a file. */
+export const load = (path: string): Effect.Effect<Read, CliFailure, FileSystem.FileSystem> =>
+  Effect.flatMap(FileSystem.FileSystem, (fileSystem) =>
+    fileSystem.readFileString(path).pipe(
+      Effect.mapError((error) =>
+        unusable(
+          error._tag === "SystemError" && error.reason === "NotFound"
+            ? `${path} is not there.`
+            : `${path} cannot be read: ${error.message}`
+        )
+      ),
+      Effect.flatMap((text) => parse(text, path))
+    )
+  )
+
+/** `provider.json:3:5: openai[0].api_keys: is missing`, as compilers write it, so that editors can follow. */
+export const lineOf = (file: string, { column, line, message, path }: Fault): string =>
+  [`${file}${line === undefined ? "" : `:${line}:${column}`}`, ...(path === "" ? [] : [path]), message].join(": ")

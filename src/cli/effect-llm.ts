@@ -1,0 +1,45 @@
+#!/usr/bin/env node
+/** The program: the command line of this process, on its terminal, with its exit code. */
+import * as NodeFileSystem from "@effect/platform-node/NodeFileSystem"
+import * as NodeHttpClient from "@effect/platform-node/NodeHttpClient"
+import * as NodePath from "@effect/platform-node/NodePath"
+import * as NodeTerminal from "@effect/platform-node/NodeTerminal"
+import { makeRunMain } from "@effect/platform/Runtime"
+import { Effect, Exit, Layer } from "effect"
+import { run } from "./app.js"
+import { exitCodes } from "./failure.js"
+import * as Terminal from "./terminal.js"
+
+const surroundings = Layer.mergeAll(
+  Terminal.screen,
+  Terminal.typist,
+  NodeFileSystem.layer,
+  NodePath.layer,
+  NodeTerminal.layer,
+  NodeHttpClient.layerUndici
+)
+
+/**
+ * Ctrl-C stops the program unless somebody else waits for it; the second one does not wait for what is being put in order.
+ * Written anew because the usual one ends with 0 when it is interrupted, and takes every Ctrl-C for itself.
+ */
+const runMain = makeRunMain(({ fiber, teardown }) => {
+  let stoppedBy: number | undefined
+  const stop = (code: number) => {
+    if (stoppedBy !== undefined) process.exit(code)
+    stoppedBy = code
+    fiber.unsafeInterruptAsFork(fiber.id())
+  }
+  process.on("SIGINT", () => {
+    if (!Terminal.isClaimed()) stop(exitCodes.interrupted)
+  })
+  process.on("SIGTERM", () => stop(exitCodes.terminated))
+  fiber.addObserver((exit) => teardown(exit, (code) => process.exit(stoppedBy ?? code)))
+})
+
+runMain({
+  disableErrorReporting: true,
+  disablePrettyLogger: true,
+  teardown: (exit, onExit) =>
+    onExit(Exit.isSuccess(exit) && typeof exit.value === "number" ? exit.value : exitCodes.outputClosed)
+})(Effect.provide(run(process.argv), surroundings))

@@ -1,0 +1,81 @@
+/** `effect-llm embed`: texts as vectors. */
+import { Command, Options } from "@effect/cli"
+import { Effect, Option } from "effect"
+import type { EmbeddingRequest } from "../Embedding.js"
+import { ofCall, unusable } from "./failure.js"
+import * as Material from "./material.js"
+import * as Help from "./help.js"
+import * as Shared from "./options.js"
+import { printTable } from "./output.js"
+import { Screen } from "./Screen.js"
+import * as Source from "./source.js"
+import { money, seconds } from "./speaking.js"
+import { ofError } from "./style.js"
+
+const options = {
+  texts: Shared.words("text", "The texts, each in quotes. Without any: the lines that are piped in."),
+  ...Shared.source,
+  dimensions: Options.integer("dimensions").pipe(
+    Options.withDescription("How many numbers a vector has, for models that can shorten them."),
+    Options.optional
+  ),
+  purpose: Options.choice("purpose", ["query", "document", "similarity", "classification", "clustering"] as const).pipe(
+    Options.withDescription("What the vectors are for, for models that want to know."),
+    Options.optional
+  ),
+  json: Shared.json
+}
+
+/** How many numbers of a vector a person is shown. */
+const shown = 5
+
+const summary = "Turns texts into vectors. Piped on, or with --json, it prints one JSON object with all numbers."
+
+export const embed = Command.make("embed", options, (given) =>
+  Effect.gen(function* () {
+    const screen = yield* Screen
+    const input =
+      given.texts.length > 0
+        ? given.texts
+        : (yield* Material.piped).split("\n").flatMap((line) => (line.trim() === "" ? [] : [line.trimEnd()]))
+    if (input.length === 0) return yield* unusable('There is no text. Try: effect-llm embed "A text" "Another text"')
+    const llm = yield* Source.llm(given)
+    const request: EmbeddingRequest.Input = {
+      input,
+      ...Option.match(given.dimensions, { onNone: () => ({}), onSome: (dimensions) => ({ dimensions }) }),
+      ...Option.match(given.purpose, { onNone: () => ({}), onSome: (purpose) => ({ purpose }) })
+    }
+    const { cost, embeddings, latency, model, provider, usage } = yield* Effect.mapError(llm.embed(request), ofCall)
+    // A program is better served with vectors than with a table.
+    if (given.json || !screen.outputIsTerminal) {
+      return yield* screen.write(
+        `${JSON.stringify({ provider, model, embeddings, usage, ...(cost === undefined ? {} : { cost }) })}\n`
+      )
+    }
+    yield* printTable(
+      ["text", "numbers", "vector"],
+      embeddings.map((vector, index) => [
+        { text: (input[index] ?? "").slice(0, 30) },
+        { text: String(vector.length), right: true },
+        {
+          text: `${vector
+            .slice(0, shown)
+            .map((number) => number.toFixed(4))
+            .join(" ")}${vector.length > shown ? " …" : ""}`
+        }
+      ])
+    )
+    const facts = [
+      `${provider}/${model}`,
+      `${usage.inputTokens} tokens`,
+      ...(cost === undefined ? [] : [money(cost.total)]),
+      seconds(latency)
+    ]
+    yield* screen.tell(`${ofError(screen)(facts.join(" · "), "dim")}\n`)
+  })
+).pipe(Command.withDescription(summary))
+
+export const page = Help.page(["embed"], summary, embed, [
+  'effect-llm embed --model openai/text-embedding-3-small "A text" "Another text"',
+  "cut -f2 titles.tsv | effect-llm embed -m openai/text-embedding-3-small > vectors.json"
+])

@@ -1,0 +1,204 @@
+/** What `--help` says: what a command does, how it is typed, and examples before everything else. */
+import { CliConfig, Command, HelpDoc } from "@effect/cli"
+import type { Usage } from "@effect/cli"
+import { Effect } from "effect"
+import { Screen } from "./Screen.js"
+import type { Style } from "./style.js"
+import { ofOutput, withoutStyle } from "./style.js"
+
+export interface Page {
+  /** The words behind `effect-llm`. */
+  readonly path: ReadonlyArray<string>
+  readonly summary: string
+  readonly examples: ReadonlyArray<string>
+  readonly arguments: ReadonlyArray<Entry>
+  readonly options: ReadonlyArray<Entry>
+  /** The names of the options, with their dashes. */
+  readonly names: ReadonlySet<string>
+}
+
+interface Entry {
+  readonly name: string
+  readonly text: string
+}
+
+const textOf = (doc: HelpDoc.HelpDoc): string => withoutStyle(HelpDoc.toAnsiText(doc)).trim()
+
+/** What the parser says of every option by itself, and a person need not be told. */
+const idle = new Set([
+  "A user-defined piece of text.",
+  "A floating point number.",
+  "An integer.",
+  "A true or false value.",
+  "This setting is optional.",
+  "This option may be repeated zero or more times.",
+  "This argument may be repeated zero or more times."
+])
+
+const paragraphsOf = (doc: HelpDoc.HelpDoc): ReadonlyArray<string> =>
+  doc._tag === "Sequence" ? [...paragraphsOf(doc.left), ...paragraphsOf(doc.right)] : [textOf(doc)]
+
+const entryOf = (name: HelpDoc.HelpDoc, doc: HelpDoc.HelpDoc): Entry => ({
+  name: textOf(name).replace(/^\((.*?)\)(\.\.\.)?$/, "$1"),
+  text: paragraphsOf(doc)
+    .filter((paragraph) => paragraph !== "" && !idle.has(paragraph) && !paragraph.startsWith("One of the following"))
+    .join(" ")
+})
+
+/** The lists of a command's help, by the headers that they stand under. */
+const listsOf = (doc: HelpDoc.HelpDoc): ReadonlyMap<string, ReadonlyArray<Entry>> => {
+  const lists = new Map<string, ReadonlyArray<Entry>>()
+  let header = ""
+  const walk = (doc: HelpDoc.HelpDoc): void => {
+    switch (doc._tag) {
+      case "Sequence":
+        walk(doc.left)
+        walk(doc.right)
+        return
+      case "Header":
+        header = textOf(doc)
+        return
+      case "DescriptionList":
+        lists.set(header, [
+          ...(lists.get(header) ?? []),
+          ...doc.definitions.map(([name, text]) => entryOf(HelpDoc.p(name), text))
+        ])
+        return
+      default:
+    }
+  }
+  walk(doc)
+  return lists
+}
+
+const namesOf = (usage: Usage.Usage): ReadonlyArray<string> => {
+  switch (usage._tag) {
+    case "Named":
+      return usage.names
+    case "Optional":
+    case "Repeated":
+      return namesOf(usage.usage)
+    case "Alternation":
+    case "Concat":
+      return [...namesOf(usage.left), ...namesOf(usage.right)]
+    default:
+      return []
+  }
+}
+
+export const page = <Name extends string, R, E, A>(
+  path: ReadonlyArray<string>,
+  summary: string,
+  command: Command.Command<Name, R, E, A>,
+  examples: ReadonlyArray<string>
+): Page => {
+  const lists = listsOf(Command.getHelp(command, CliConfig.make({ showBuiltIns: false })))
+  return {
+    path,
+    summary,
+    examples,
+    arguments: lists.get("ARGUMENTS") ?? [],
+    options: lists.get("OPTIONS") ?? [],
+    names: new Set(namesOf(Command.getUsage(command)).filter((name) => name.startsWith("-")))
+  }
+}
+
+// -------------------------------------------------------------------------------------
+// printing
+// -------------------------------------------------------------------------------------
+
+/** Words in lines of that width. */
+const wrap = (text: string, width: number): ReadonlyArray<string> =>
+  text.split(" ").reduce<ReadonlyArray<string>>((lines, word) => {
+    const last = lines[lines.length - 1]
+    if (last === undefined) return [word]
+    const longer = `${last} ${word}`
+    return longer.length > width ? [...lines, word] : [...lines.slice(0, -1), longer]
+  }, [])
+
+/** No line is longer: nobody reads lines as long as some terminals are wide. */
+const widest = 110
+
+const entries = (all: ReadonlyArray<Entry>, columns: number, style: Style): string => {
+  const left = Math.min(28, Math.max(...all.map(({ name }) => name.length))) + 2
+  return all
+    .map(({ name, text }) => {
+      const lines = wrap(text, Math.max(20, columns - left - 2))
+      const shown = style(name, "cyan")
+      const rest = lines.map((line) => `${" ".repeat(left + 2)}${line}\n`)
+      return name.length + 2 > left
+        ? `  ${shown}\n${rest.join("")}`
+        : `  ${shown}${" ".repeat(left - name.length)}${lines[0] ?? ""}\n${rest.slice(1).join("")}`
+    })
+    .join("")
+}
+
+const section = (title: string, body: string, style: Style): string =>
+  body === "" ? "" : `\n${style(title, "bold")}\n${body}`
+
+const usageOf = ({ arguments: given, options, path }: Page): string =>
+  ["effect-llm", ...path, ...(options.length > 0 ? ["[options]"] : []), ...given.map(({ name }) => name)].join(" ")
+
+const examplesOf = (examples: ReadonlyArray<string>): string => examples.map((line) => `  ${line}\n`).join("")
+
+const exits = [
+  { name: "0", text: "All is well." },
+  { name: "1", text: "A call failed, or some of many did, or a key was refused." },
+  { name: "2", text: "The command line, the configuration or an input cannot be used; nothing was asked." },
+  { name: "130", text: "Ctrl-C." }
+]
+
+/** The page of a command. */
+export const show = (page: Page): Effect.Effect<void, never, Screen> =>
+  Effect.gen(function* () {
+    const screen = yield* Screen
+    const style = ofOutput(screen)
+    const columns = Math.min(widest, yield* screen.columns)
+    yield* screen.write(
+      `${wrap(page.summary, columns).join("\n")}\n` +
+        section("Usage", `  ${usageOf(page)}\n`, style) +
+        section("Examples", examplesOf(page.examples), style) +
+        section("Arguments", page.arguments.length === 0 ? "" : entries(page.arguments, columns, style), style) +
+        section("Options", page.options.length === 0 ? "" : entries(page.options, columns, style), style)
+    )
+  })
+
+/** The page of `effect-llm` itself. */
+export const showAll = (pages: ReadonlyArray<Page>): Effect.Effect<void, never, Screen> =>
+  Effect.gen(function* () {
+    const screen = yield* Screen
+    const style = ofOutput(screen)
+    const columns = Math.min(widest, yield* screen.columns)
+    const list = pages.map(({ path, summary }) => ({ name: path.join(" "), text: summary }))
+    yield* screen.write(
+      `Asks large language models from the terminal: one key or many, any provider, one file that says which.\n` +
+        section("Usage", "  effect-llm <command> [options]\n", style) +
+        section(
+          "Examples",
+          examplesOf([
+            "export OPENAI_API_KEY=sk-…",
+            'effect-llm ask "What is the capital of France?"',
+            "effect-llm chat --model anthropic/claude-sonnet-4-5",
+            "effect-llm batch questions.jsonl answers.jsonl",
+            "effect-llm config check provider.json"
+          ]),
+          style
+        ) +
+        section("Commands", entries(list, columns, style), style) +
+        section(
+          "Everywhere",
+          entries(
+            [
+              { name: "-h, --help", text: "What a command does, with examples." },
+              { name: "--version", text: "Which version this is." },
+              { name: "--completions shell", text: "A script of completions for bash, zsh, fish or sh." },
+              { name: "--log-level level", text: "What is logged, on the standard error: debug, info, warning, none." }
+            ],
+            columns,
+            style
+          ),
+          style
+        ) +
+        section("Exit codes", entries(exits, columns, style), style)
+    )
+  })

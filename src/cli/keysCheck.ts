@@ -1,0 +1,97 @@
+/** `effect-llm keys check`: which keys work. */
+import { Command, Options } from "@effect/cli"
+import { Effect, Option } from "effect"
+import * as KeyPool from "../KeyPool.js"
+import { ProviderClient } from "../ProviderClient.js"
+import * as Clients from "./clients.js"
+import { CliFailure, exitCodes, ofCall } from "./failure.js"
+import * as Help from "./help.js"
+import * as Shared from "./options.js"
+import { printJson, printTable } from "./output.js"
+import { find } from "./source.js"
+import { seconds } from "./speaking.js"
+import type { Look } from "./style.js"
+
+const options = {
+  ...Shared.configFile,
+  ask: Options.boolean("ask").pipe(
+    Options.withDescription(
+      "Ask each model for a few tokens with each key: only this tells whether there is credit left."
+    )
+  ),
+  json: Shared.json
+}
+
+const looks: Readonly<Record<KeyPool.Condition, Look>> = {
+  works: "green",
+  "rate-limited": "yellow",
+  unknown: "yellow",
+  revoked: "red",
+  forbidden: "red",
+  "over-quota": "red",
+  "lacks-model": "red"
+}
+
+/** A key that may speak, if not at this moment, is not refused. */
+const isFine = (condition: KeyPool.Condition): boolean => condition === "works" || condition === "rate-limited"
+
+const summary = "Tries every key and says which work: ids, never keys. The exit code is 1 where one does not."
+
+const check = Command.make("check", options, ({ ask, config, json }) =>
+  Effect.gen(function* () {
+    const source = yield* find({ config, model: Option.none() })
+    const standing = yield* Clients.ofSource(source)
+    const checked = yield* Effect.forEach(
+      standing,
+      ({ client, entry, pool }) => {
+        const name = entry.model === "" ? entry.provider : `${entry.provider}/${entry.model}`
+        // A provider that cannot list its models can only be asked.
+        const asks = (ask || client.listModels === undefined) && entry.model !== ""
+        return KeyPool.check({ ask: asks, ...(entry.model === "" ? {} : { model: entry.model }) }).pipe(
+          Effect.provideService(KeyPool.KeyPool, pool),
+          Effect.provideService(ProviderClient, client),
+          // Where nothing can be found out, that is what there is to tell of each key.
+          Effect.catchTag("UnsupportedError", (error) =>
+            Effect.map(pool.keys, (keys) =>
+              keys.map(({ id }): KeyPool.CheckedKey => ({ id, condition: "unknown", error, duration: 0 }))
+            )
+          ),
+          Effect.mapError(ofCall),
+          Effect.map((keys) => keys.map((key) => ({ name, key })))
+        )
+      },
+      { concurrency: 4 }
+    )
+    const rows = checked.flat()
+    yield* json
+      ? printJson(
+          rows.map(({ key: { condition, duration, error, id }, name }) => ({
+            model: name,
+            key: id,
+            condition,
+            duration: Math.round(duration),
+            ...(error === undefined ? {} : { error: error.message })
+          }))
+        )
+      : printTable(
+          ["model", "key", "state", "took", "why"],
+          rows.map(({ key: { condition, duration, error, id }, name }) => [
+            { text: name },
+            { text: id },
+            { text: condition, looks: [looks[condition]] },
+            { text: seconds(duration), right: true },
+            { text: error?.message ?? "" }
+          ])
+        )
+    if (rows.some(({ key }) => !isFine(key.condition))) {
+      return yield* new CliFailure({ exitCode: exitCodes.failed, message: "" })
+    }
+  })
+).pipe(Command.withDescription(summary))
+
+export const page = Help.page(["keys", "check"], summary, check, [
+  "effect-llm keys check",
+  "effect-llm keys check --ask --json"
+])
+
+export const keys = Command.make("keys").pipe(Command.withDescription("Checks keys."), Command.withSubcommands([check]))

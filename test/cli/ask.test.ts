@@ -1,0 +1,247 @@
+import { describe, expect, it } from "@effect/vitest"
+import { Effect, Encoding } from "effect"
+import { SimulatedProvider } from "../../src/testing/index.js"
+import { canary, fileOf, ran, write } from "./support.js"
+
+const escape = "\u001b["
+
+describe("ask", () => {
+  it.scopedLive("prints the answer, and nothing but it, into a pipe", () =>
+    Effect.gen(function* () {
+      const provider = yield* SimulatedProvider.make({ answer: () => "**Paris**, of course." })
+      const { config } = yield* fileOf(provider)
+      expect(yield* ran(["ask", "-c", config, "What", "is", "the", "capital?"])).toEqual({
+        code: 0,
+        out: "**Paris**, of course.\n",
+        err: ""
+      })
+      const named = yield* ran(["ask", "Hello"], { env: { EFFECT_LLM_CONFIG: config } })
+      expect(named.out).toBe("**Paris**, of course.\n")
+      const [exchange] = yield* provider.log
+      expect(exchange?.stream).toBe(true)
+      expect(exchange?.body).toMatchObject({
+        model: "gpt-4o",
+        messages: [{ role: "user", content: "What is the capital?" }]
+      })
+    })
+  )
+
+  it.scopedLive("on a terminal reads Markdown, and tells what it took", () =>
+    Effect.gen(function* () {
+      const provider = yield* SimulatedProvider.make({ answer: () => "**Paris**\u001b]0;owned\u0007" })
+      const { config } = yield* fileOf(provider)
+      const onTerminal = yield* ran(["ask", "-c", config, "Where?"], { terminal: true })
+      expect(onTerminal.out).toContain("Paris")
+      expect(onTerminal.out).not.toContain("*")
+      expect(onTerminal.out).toContain(escape)
+      expect(onTerminal.out).not.toContain("\u001b]")
+      expect(onTerminal.err).toMatch(/openai\/gpt-4o · \d+ \+ \d+ tokens · .* m?s/)
+      const withoutColours = yield* ran(["ask", "-c", config, "Where?"], { terminal: true, colour: false })
+      expect(`${withoutColours.out}${withoutColours.err}`).not.toContain("\u001b")
+      expect(withoutColours.out).toContain("**Paris**")
+    })
+  )
+
+  it.scopedLive("says where an answer was cut off", () =>
+    Effect.gen(function* () {
+      const provider = yield* SimulatedProvider.make({ answer: () => ({ text: "Once upon", finishReason: "length" }) })
+      const { config } = yield* fileOf(provider)
+      const { err } = yield* ran(["ask", "-c", config, "Tell me"], { terminal: true, colour: false })
+      expect(err).toMatch(/· cut off at its token limit\n$/)
+    })
+  )
+
+  it.scopedLive("takes what is piped in, files, images, a system message and settings", () =>
+    Effect.gen(function* () {
+      const provider = yield* SimulatedProvider.make()
+      const { config, folder } = yield* fileOf(provider)
+      yield* write(`${folder}/notes.txt`, "some notes")
+      yield* write(`${folder}/dot.png`, "no real image")
+      const words = [
+        "ask",
+        "-c",
+        config,
+        "-m",
+        "gpt-4o-mini",
+        "--system",
+        "Be brief.",
+        "-t",
+        "0.5",
+        "--max-tokens",
+        "9"
+      ]
+      const { code } = yield* ran(
+        [...words, "--file", `${folder}/notes.txt`, "-f", `${folder}/dot.png`, "--no-stream", "Summarise"],
+        { input: "piped in\n" }
+      )
+      expect(code).toBe(0)
+      const [exchange] = yield* provider.log
+      expect(exchange?.body).toMatchObject({
+        model: "gpt-4o-mini",
+        temperature: 0.5,
+        messages: [
+          { role: "system", content: "Be brief." },
+          {
+            role: "user",
+            content: [
+              { type: "text", text: `<file name="${folder}/notes.txt">\nsome notes\n</file>` },
+              { image_url: { url: `data:image/png;base64,${Encoding.encodeBase64("no real image")}` } },
+              { type: "text", text: "Summarise\n\npiped in" }
+            ]
+          }
+        ]
+      })
+      expect(exchange?.stream).toBe(false)
+    })
+  )
+
+  it.scopedLive("gives the whole answer as JSON", () =>
+    Effect.gen(function* () {
+      const provider = yield* SimulatedProvider.make({ answer: () => "Paris" })
+      const { config } = yield* fileOf(provider)
+      const { code, out } = yield* ran(["ask", "-c", config, "--json", "Where?"])
+      expect(code).toBe(0)
+      expect(JSON.parse(out)).toMatchObject({ text: "Paris", provider: "openai", usage: { estimated: false } })
+    })
+  )
+
+  it.scopedLive("holds the answer to a JSON Schema, and shows the model once what is wrong", () =>
+    Effect.gen(function* () {
+      const answers = ['{"total":"a lot"}', '{"total":12}', '{"total":-1}', '{"total":-1}']
+      const provider = yield* SimulatedProvider.make({ answer: () => answers.shift() ?? "" })
+      const { config, folder } = yield* fileOf(provider)
+      const schema = {
+        title: "Invoice",
+        type: "object",
+        properties: { total: { type: "number", minimum: 0 } },
+        required: ["total"],
+        additionalProperties: false
+      }
+      yield* write(`${folder}/invoice.json`, JSON.stringify(schema))
+      const words = ["ask", "-c", config, "--schema", `${folder}/invoice.json`, "Read", "it"]
+      const good = yield* ran(words)
+      expect(JSON.parse(good.out)).toEqual({ total: 12 })
+      const [first] = yield* provider.log
+      expect(first?.body).toMatchObject({ response_format: { json_schema: { name: "Invoice" } } })
+      const bad = yield* ran(words)
+      expect(bad).toMatchObject({ code: 1, out: "" })
+      expect(bad.err).toContain("total")
+      expect(yield* ran(["ask", "-c", config, "--schema", "/nowhere.json", "Read"])).toMatchObject({ code: 2 })
+    })
+  )
+
+  it.scopedLive("thoughts are told beside the answer when they are asked for", () =>
+    Effect.gen(function* () {
+      const provider = yield* SimulatedProvider.make({
+        answer: () => ({
+          text: "42",
+          reasoning: "6 times 7",
+          reasoningParts: [{ type: "reasoning", text: "6 times 7" }]
+        })
+      })
+      const { config } = yield* fileOf(provider)
+      expect(yield* ran(["ask", "-c", config, "Why?"])).toEqual({ code: 0, out: "42\n", err: "" })
+      expect(yield* ran(["ask", "-c", config, "--thoughts", "Why?"])).toEqual({
+        code: 0,
+        out: "42\n",
+        err: "6 times 7\n"
+      })
+    })
+  )
+})
+
+const unusable: ReadonlyArray<readonly [words: ReadonlyArray<string>, complaint: RegExp]> = [
+  [["ask"], /There is no question/],
+  [["ask", "--nope", "Hello"], /has no option --nope/],
+  [["ask", "-z", "Hello"], /has no option -z/],
+  [["ask", "--temperature", "hot", "Hello"], /Try: effect-llm ask --help/],
+  [["ask", "--config", "/nowhere/provider.json", "Hello"], /\/nowhere\/provider\.json is not there/],
+  [["ask", "--file", "/nowhere/notes.txt", "Hello"], /\/nowhere\/notes\.txt is not there/],
+  [["batch", "/nowhere/in.jsonl", "/nowhere/out.jsonl"], /in\.jsonl cannot be read/],
+  [["asks", "Hello"], /ask/],
+  [["simulate", "--fault", "nonsense"], /--fault nonsense: expected/],
+  [["simulate", "--latency", "fast"], /--latency fast: expected/],
+  [["simulate", "--port", "99999999"], /99999999/]
+]
+
+describe("what goes wrong is one sentence, and the exit code says what kind", () => {
+  it.scopedLive("1: the call failed", () =>
+    Effect.gen(function* () {
+      const provider = yield* SimulatedProvider.make({ keys: [{ key: "another" }] })
+      const { config } = yield* fileOf(provider)
+      const { code, err, out } = yield* ran(["ask", "-c", config, "Hello"])
+      expect({ code, out }).toEqual({ code: 1, out: "" })
+      expect(err).toMatch(/^effect-llm: .*keys check" shows which keys work\.\n$/)
+    })
+  )
+
+  it.scopedLive("1: a stream broke, and what there was of it stands on a line of its own", () =>
+    Effect.gen(function* () {
+      const provider = yield* SimulatedProvider.make({
+        answer: () => "one two three four",
+        faults: () => SimulatedProvider.truncate(3)
+      })
+      const { config } = yield* fileOf(provider)
+      const { code, err, out } = yield* ran(["ask", "-c", config, "Hello"])
+      expect(code).toBe(1)
+      expect(out).toMatch(/^one.*\n$/)
+      expect(err.trim().split("\n")).toHaveLength(1)
+    })
+  )
+
+  it.live("2: nothing is configured", () =>
+    Effect.gen(function* () {
+      const { code, err } = yield* ran(["ask", "Hello"])
+      expect(code).toBe(2)
+      expect(err).toMatch(/^effect-llm: No model is configured: .*OPENAI_API_KEY.*--config\.\n$/)
+    })
+  )
+
+  it.live.each(unusable)("2: %j", ([words, complaint]) =>
+    Effect.gen(function* () {
+      const { code, err, out } = yield* ran(words, { input: "" })
+      expect(code).toBe(2)
+      expect(out).toBe("")
+      expect(err).toMatch(complaint)
+      expect(err).toMatch(/^effect-llm: /)
+      expect(err).not.toMatch(/\n\s+at /)
+    })
+  )
+
+  it.live("a text that begins with dashes goes behind --", () =>
+    Effect.gen(function* () {
+      const { err } = yield* ran(["ask", "--", "--nope"])
+      expect(err).toContain("No model is configured")
+    })
+  )
+})
+
+describe("models from the environment", () => {
+  it.scopedLive("by the name of the provider in front of the model's", () =>
+    Effect.gen(function* () {
+      const provider = yield* SimulatedProvider.make({ answer: ({ model }) => `I am ${model}` })
+      const env = {
+        OPENAI_API_KEY: canary,
+        OPENAI_BASE_URL: provider.baseUrl,
+        GROQ_API_KEY: canary,
+        GROQ_BASE_URL: provider.baseUrl
+      }
+      expect((yield* ran(["ask", "Who?"], { env })).out).toBe("I am gpt-4o-mini\n")
+      expect((yield* ran(["ask", "-m", "openai/gpt-4o", "Who?"], { env })).out).toBe("I am gpt-4o\n")
+      expect((yield* ran(["ask", "-m", "groq/meta-llama/llama-4", "Who?"], { env })).out).toBe(
+        "I am meta-llama/llama-4\n"
+      )
+      expect((yield* ran(["ask", "Who?"], { env: { ...env, LLM_DEFAULT_MODEL: "groq/x" } })).out).toBe("I am x\n")
+    })
+  )
+
+  it.live("or a sentence that says which key is missing, or that no model is named", () =>
+    Effect.gen(function* () {
+      const env = { ANTHROPIC_API_KEY: canary }
+      expect((yield* ran(["ask", "Who?"], { env })).err).toContain("Say which model with --model, such as anthropic/")
+      expect((yield* ran(["ask", "-m", "openai/gpt-4o", "Who?"], { env })).err).toContain(
+        "There is no key of openai. Set OPENAI_API_KEY"
+      )
+    })
+  )
+})

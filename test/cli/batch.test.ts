@@ -1,0 +1,207 @@
+import { describe, expect, it } from "@effect/vitest"
+import { Duration, Effect, Fiber, Ref } from "effect"
+import type { Progress } from "../../src/Batch.js"
+import * as BatchInput from "../../src/cli/batchInput.js"
+import * as ProgressBar from "../../src/cli/progressBar.js"
+import { uncoloured } from "../../src/cli/style.js"
+import { SimulatedProvider } from "../../src/testing/index.js"
+import { eventually, exists, fileOf, prepare, ran, read, write } from "./support.js"
+
+const jsonLines = (text: string): ReadonlyArray<Record<string, unknown>> =>
+  text
+    .trimEnd()
+    .split("\n")
+    .map((line) => JSON.parse(line))
+
+const questions = (count: number): string =>
+  Array.from(
+    { length: count },
+    (_, index) => `${JSON.stringify({ id: `q${index}`, prompt: `question ${index}` })}\n`
+  ).join("")
+
+describe("the lines of a batch", () => {
+  it.effect("are texts, prompts, requests, or OpenAI's", () =>
+    Effect.gen(function* () {
+      const lines = [
+        "Hello",
+        { prompt: "Hello", system: "Be brief.", temperature: 0.5, id: 7 },
+        { custom_id: "a", messages: [{ role: "user", content: "Hello" }], maxTokens: 5 },
+        {
+          custom_id: "b",
+          method: "POST",
+          url: "/v1/chat/completions",
+          body: { model: "gpt-4o", messages: [{ role: "user", content: "Hello" }], max_completion_tokens: 5 }
+        },
+        { custom_id: "c", url: "/v1/responses", body: { model: "gpt-4o", input: "Hello" } }
+      ]
+      const items = yield* BatchInput.read(`${lines.map((line) => JSON.stringify(line)).join("\n")}\n\n`, "in.jsonl")
+      const hello = { role: "user", content: "Hello" }
+      expect(items.map(({ id }) => id)).toEqual([undefined, "7", "a", "b", "c"])
+      expect(items.map(({ request }) => request)).toMatchObject([
+        { messages: [hello] },
+        { messages: [{ role: "system", content: "Be brief." }, hello], temperature: 0.5 },
+        { messages: [hello], maxTokens: 5 },
+        { messages: [hello], model: "gpt-4o", maxTokens: 5 },
+        { messages: [hello], model: "gpt-4o" }
+      ])
+    })
+  )
+
+  it.effect("that are none are told all at once, each with its number", () =>
+    Effect.gen(function* () {
+      const text = [
+        '"good"',
+        "{",
+        "7",
+        '{"prompt":7}',
+        '{"messages":[]}',
+        '{"body":{},"url":"/v1/x"}',
+        '{"prompt":"a","temprature":1}'
+      ]
+      const { exitCode, message } = yield* Effect.flip(BatchInput.read(text.join("\n"), "in.jsonl"))
+      expect(exitCode).toBe(2)
+      expect(message.match(/in\.jsonl:\d+/g)).toEqual([2, 3, 4, 5, 6, 7].map((line) => `in.jsonl:${line}`))
+      const many = yield* Effect.flip(BatchInput.read("{\n".repeat(50), "in.jsonl"))
+      expect(many.message).toContain("and 40 more")
+      expect((yield* Effect.flip(BatchInput.read("\n", "in.jsonl"))).message).toContain("holds no request")
+    })
+  )
+})
+
+describe("batch", () => {
+  it.scopedLive("writes an answer a line, in the order of the requests, and leaves no journal", () =>
+    Effect.gen(function* () {
+      const provider = yield* SimulatedProvider.make({ latency: { min: 0, max: "20 millis" } })
+      const { config, folder } = yield* fileOf(provider)
+      yield* write(`${folder}/in.jsonl`, questions(30))
+      const words = ["batch", "-c", config, `${folder}/in.jsonl`, `${folder}/out.jsonl`]
+      const { code, err, out } = yield* ran(words)
+      expect({ code, out }).toEqual({ code: 0, out: "" })
+      expect(err).toContain("30 of 30 answered")
+      const lines = jsonLines(yield* read(`${folder}/out.jsonl`))
+      expect(lines.map(({ id, index, text }) => ({ id, index, text }))).toEqual(
+        lines.map((_, index) => ({ id: `q${index}`, index, text: `You said: question ${index}` }))
+      )
+      expect(lines).toHaveLength(30)
+      expect(yield* exists(`${folder}/out.jsonl.journal`)).toBe(false)
+      // What is there is not overwritten unasked, and paid for again.
+      const again = yield* ran(words)
+      expect(again.code).toBe(2)
+      expect(again.err).toContain("--overwrite")
+      expect(yield* provider.log).toHaveLength(30)
+      expect((yield* ran([...words, "--overwrite"])).code).toBe(0)
+    })
+  )
+
+  it.scopedLive("tells errors by class, and asks again only what failed", () =>
+    Effect.gen(function* () {
+      const provider = yield* SimulatedProvider.make({
+        faults: (index) =>
+          index < 3 ? SimulatedProvider.status(400, index === 1 ? { code: "context_length_exceeded" } : {}) : undefined
+      })
+      const { config, folder } = yield* fileOf(provider)
+      yield* write(`${folder}/in.jsonl`, questions(8))
+      const words = ["batch", "-c", config, "-n", "1", `${folder}/in.jsonl`, `${folder}/out.jsonl`]
+      const first = yield* ran([...words, "--json"])
+      expect(first.code).toBe(1)
+      expect(first.err).toContain("--retry-failed")
+      expect(JSON.parse(first.out)).toMatchObject({
+        requests: 8,
+        failed: 3,
+        errors: [
+          { class: "InvalidRequestError", count: 2 },
+          { class: "ContextLengthError", count: 1 }
+        ]
+      })
+      const lines = jsonLines(yield* read(`${folder}/out.jsonl`))
+      expect(lines.filter(({ error }) => error !== undefined)).toHaveLength(3)
+      // Once more, nothing is asked; with --retry-failed, what failed is.
+      expect((yield* ran(words)).code).toBe(1)
+      expect(yield* provider.log).toHaveLength(8)
+      expect((yield* ran([...words, "--retry-failed"])).code).toBe(0)
+      expect(yield* provider.log).toHaveLength(11)
+      expect(jsonLines(yield* read(`${folder}/out.jsonl`)).every(({ text }) => typeof text === "string")).toBe(true)
+    })
+  )
+
+  it.scopedLive("interrupted, goes on where it was", () =>
+    Effect.gen(function* () {
+      const provider = yield* SimulatedProvider.make({ latency: "10 millis" })
+      const { config, folder } = yield* fileOf(provider)
+      yield* write(`${folder}/in.jsonl`, questions(40))
+      const words = ["batch", "-c", config, "-n", "4", `${folder}/in.jsonl`, `${folder}/out.jsonl`]
+      const program = yield* prepare(words)
+      const running = yield* Effect.fork(program.result)
+      yield* eventually(provider.log, (log) => log.length >= 8)
+      yield* Fiber.interrupt(running)
+      expect(yield* Ref.get(program.err)).toContain("the same command goes on from there")
+      expect(yield* exists(`${folder}/out.jsonl`)).toBe(false)
+      expect((yield* ran(words)).code).toBe(0)
+      const complete = (yield* provider.log).filter(({ outcome }) => outcome === "complete")
+      // What had been answered is not asked again; what was under way may have been answered unheard.
+      expect(complete.length).toBeGreaterThanOrEqual(40)
+      expect(complete.length).toBeLessThanOrEqual(44)
+      expect(jsonLines(yield* read(`${folder}/out.jsonl`))).toHaveLength(40)
+    })
+  )
+
+  it.scopedLive("a journal of other requests is refused, and left as it is", () =>
+    Effect.gen(function* () {
+      const provider = yield* SimulatedProvider.make({ faults: () => SimulatedProvider.status(400) })
+      const { config, folder } = yield* fileOf(provider)
+      yield* write(`${folder}/in.jsonl`, questions(2))
+      const words = ["batch", "-c", config, `${folder}/in.jsonl`, `${folder}/out.jsonl`]
+      yield* ran(words)
+      const journal = yield* read(`${folder}/out.jsonl.journal`)
+      const other = yield* ran([...words, "--temperature", "1"])
+      expect(other).toMatchObject({ code: 2 })
+      expect(other.err).toContain("belongs to other requests")
+      expect(yield* read(`${folder}/out.jsonl.journal`)).toBe(journal)
+      expect(yield* provider.log).toHaveLength(2)
+    })
+  )
+})
+
+const progress: Progress = {
+  total: 1000,
+  done: 412,
+  succeeded: 409,
+  failed: 3,
+  resumed: 0,
+  toRetry: 2,
+  tokens: 84_210,
+  elapsed: Duration.seconds(33),
+  rate: 12.34,
+  timeLeft: Duration.seconds(47.2),
+  isOver: false
+}
+
+describe("the progress bar", () => {
+  it("says how far, how fast, for how much and how long", () => {
+    expect(ProgressBar.line(progress, 0.1234, 130, uncoloured)).toBe(
+      `${"█".repeat(12)}${"░".repeat(18)}  41 % · 412/1000 · 3 failed · 2 to be asked again · 12.3/s · 84.2k tokens · $0.123 · 0:48 left`
+    )
+  })
+
+  it("never wraps", () => {
+    for (let columns = 1; columns < 140; columns++)
+      expect(ProgressBar.line(progress, 1, columns, uncoloured).length).toBeLessThan(Math.max(2, columns))
+  })
+
+  it("writes times and amounts as people do", () => {
+    expect([0, 59.2, 61, 7384].map((seconds) => ProgressBar.clock(Duration.seconds(seconds)))).toEqual([
+      "0:00",
+      "1:00",
+      "1:01",
+      "2:03:04"
+    ])
+    expect([0, 999, 1000, 999_949, 999_950, 1_250_000].map(ProgressBar.amount)).toEqual([
+      "0",
+      "999",
+      "1.0k",
+      "999.9k",
+      "1.0M",
+      "1.3M"
+    ])
+  })
+})

@@ -1,0 +1,25 @@
+/** The program as it is shipped: the bundle, made for the tests of a file and removed when they are over. */
+import { afterAll, beforeAll } from "@effect/vitest"
+import { spawnSync } from "node:child_process"
+import { mkdtempSync, rmSync } from "node:fs"
+import { tmpdir } from "node:os"
+import { join } from "node:path"
+import type { SimulatedProvider } from "../../src/testing/index.js"
+import { canary } from "./support.js"
+
+/** Where the program is, and a folder to work in. To be called once, at the head of the file. */
+export const bundled = (): { readonly folder: string; readonly program: string } => {
+  const folder = mkdtempSync(join(tmpdir(), "effect-llm-program-"))
+  beforeAll(() => {
+    const { status, stderr } = spawnSync("node", [".ci/bundle.mjs", join(folder, "cli")], { encoding: "utf8" })
+    if (status !== 0) throw new Error(`The program cannot be bundled: ${stderr}`)
+  }, 60_000)
+  afterAll(() => rmSync(folder, { recursive: true, force: true }))
+  return { folder, program: join(folder, "cli", "effect-llm.js") }
+}
+
+export const environment = (provider: SimulatedProvider.Service) => ({
+  PATH: process.env["PATH"] ?? "",
+  OPENAI_API_KEY: canary,
+  OPENAI_BASE_URL: provider.baseUrl
+})

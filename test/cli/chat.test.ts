@@ -1,0 +1,93 @@
+import { describe, expect, it } from "@effect/vitest"
+import { Effect, Fiber, Queue, Ref } from "effect"
+import { Line } from "../../src/cli/Typist.js"
+import { SimulatedProvider } from "../../src/testing/index.js"
+import { eventually, fileOf, prepare, ran } from "./support.js"
+
+describe("chat", () => {
+  it.scopedLive("remembers, forgets, changes the model, saves and loads", () =>
+    Effect.gen(function* () {
+      const provider = yield* SimulatedProvider.make({
+        answer: ({ messages, model }) => `${model} has heard ${messages.length}`
+      })
+      const { config, folder } = yield* fileOf(provider)
+      const saved = `${folder}/talk.json`
+      const first = yield* ran(["chat", "-c", config, "--system", "Be brief."], {
+        typed: [
+          "one",
+          "two \\",
+          "lines",
+          "/model gpt-4o-mini",
+          "three",
+          `/save ${saved}`,
+          "/clear",
+          "four",
+          "/exit",
+          "no"
+        ]
+      })
+      expect(first.code).toBe(0)
+      expect(first.out).toBe(
+        "gpt-4o has heard 2\ngpt-4o has heard 4\ngpt-4o-mini has heard 6\ngpt-4o-mini has heard 2\n"
+      )
+      expect((yield* provider.log)[1]?.body).toMatchObject({ messages: [{}, {}, {}, { content: "two \nlines" }] })
+      const second = yield* ran(["chat", "-c", config, "--load", saved], { typed: ["five", "/history"] })
+      expect(second.out).toMatch(/^gpt-4o has heard 8\nsystem: Be brief\.\nuser: one\n/)
+    })
+  )
+
+  it.scopedLive("goes on after what went wrong", () =>
+    Effect.gen(function* () {
+      const provider = yield* SimulatedProvider.make({ answer: ({ messages }) => `heard ${messages.length}` })
+      const { config } = yield* fileOf(provider)
+      yield* provider.next(SimulatedProvider.status(400))
+      const { code, err, out } = yield* ran(["chat", "-c", config], {
+        typed: ["one", "/nope", "/constructor", "/model nope", "/load /nowhere", "/save", "two"]
+      })
+      expect({ code, out }).toEqual({ code: 0, out: "heard 1\n\n" })
+      for (const complaint of [
+        "There is no /nope",
+        "There is no /constructor",
+        '"nope"',
+        "/nowhere is not",
+        "/save <file>"
+      ])
+        expect(err).toContain(complaint)
+    })
+  )
+
+  it.scopedLive("Ctrl-C stops the answer and not the program, and the key is given back", () =>
+    Effect.gen(function* () {
+      const provider = yield* SimulatedProvider.make({
+        answer: ({ messages }) => `heard ${messages.length} and more and more and more`,
+        tokenPace: "30 millis"
+      })
+      const { config } = yield* fileOf(provider)
+      const presses = yield* Queue.unbounded<void>()
+      const program = yield* prepare(["chat", "-c", config], {
+        typed: ["one", "two"],
+        interruption: Queue.take(presses)
+      })
+      const running = yield* Effect.fork(program.result)
+      yield* eventually(Ref.get(program.out), (out) => out.includes("and"))
+      yield* presses.offer(undefined)
+      const { code, err } = yield* Fiber.join(running)
+      expect(code).toBe(0)
+      expect(err).toContain("Stopped.")
+      const log = yield* eventually(provider.log, (log) => log.length === 2)
+      expect(log.map(({ outcome }) => outcome)).toEqual(["aborted", "complete"])
+      // What was stopped is not remembered.
+      expect(log[1]?.body).toMatchObject({ messages: [{ content: "two" }] })
+    })
+  )
+
+  it.scopedLive("leaves at Ctrl-C and at Ctrl-D", () =>
+    Effect.gen(function* () {
+      const provider = yield* SimulatedProvider.make()
+      const { config } = yield* fileOf(provider)
+      expect((yield* ran(["chat", "-c", config], { typed: [Line.Interrupted(), "no"] })).code).toBe(0)
+      expect((yield* ran(["chat", "-c", config])).code).toBe(0)
+      expect(yield* provider.log).toEqual([])
+    })
+  )
+})

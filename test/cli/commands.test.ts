@@ -1,0 +1,231 @@
+import { describe, expect, it } from "@effect/vitest"
+import { Effect, Fiber, Ref } from "effect"
+import { SimulatedProvider } from "../../src/testing/index.js"
+import { canary, eventually, exists, fileOf, prepare, ran, read, write } from "./support.js"
+
+describe("models, keys, files", () => {
+  it.scopedLive("models lists what is configured, and what there is", () =>
+    Effect.gen(function* () {
+      const provider = yield* SimulatedProvider.make({ models: ["gpt-4o", "gpt-5"] })
+      const { config } = yield* fileOf(provider, { $aliases: { smart: "openai/gpt-4o" }, $default: "smart" })
+      const configured = yield* ran(["models", "-c", config])
+      expect(configured.out).toMatch(/openai\/gpt-4o +smart +1 +200,000 +default\n/)
+      const asJson = JSON.parse((yield* ran(["models", "-c", config, "--json"])).out)
+      expect(asJson.models[0]).toMatchObject({ name: "openai/gpt-4o", aliases: ["smart"], isDefault: true })
+      expect((yield* ran(["models", "-c", config, "--remote"])).out).toContain("openai/gpt-5")
+      // Both models are at the same place, which is asked once.
+      expect(yield* provider.log).toHaveLength(1)
+    })
+  )
+
+  it.scopedLive("models lists groups with their members, and asks one by its name", () =>
+    Effect.gen(function* () {
+      const provider = yield* SimulatedProvider.make()
+      const { config } = yield* fileOf(provider, {
+        $groups: { fast: { strategy: "weighted", members: ["openai/gpt-4o", "openai/gpt-4o-mini"] } },
+        $default: "fast"
+      })
+      expect((yield* ran(["models", "-c", config])).out).toMatch(
+        /fast +weighted +openai\/gpt-4o, openai\/gpt-4o-mini +default\n/
+      )
+      expect(JSON.parse((yield* ran(["models", "-c", config, "--json"])).out).groups).toEqual([
+        {
+          name: "fast",
+          aliases: [],
+          isDefault: true,
+          strategy: "weighted",
+          members: ["openai/gpt-4o", "openai/gpt-4o-mini"]
+        }
+      ])
+      expect((yield* ran(["ask", "-c", config, "Hello"])).out).toBe("You said: Hello\n")
+    })
+  )
+
+  it.scopedLive("keys check says which work, and ends with 1 where one is refused", () =>
+    Effect.gen(function* () {
+      const provider = yield* SimulatedProvider.make({
+        keys: [{ key: canary }, { key: `${canary}-old`, revoked: true }],
+        models: ["gpt-4o", "gpt-4o-mini"]
+      })
+      const { config } = yield* fileOf(provider)
+      const good = yield* ran(["keys", "check", "-c", config])
+      expect(good).toMatchObject({ code: 0, err: "" })
+      expect(good.out).toMatch(/openai\/gpt-4o +\S+ +works/)
+      yield* write(config, (yield* read(config)).replace(`"${canary}"`, `"${canary}", "${canary}-old"`))
+      const bad = yield* ran(["keys", "check", "-c", config, "--json"])
+      expect(bad.code).toBe(1)
+      expect(JSON.parse(bad.out).map(({ condition }: { readonly condition: string }) => condition)).toEqual([
+        "works",
+        "revoked",
+        "works"
+      ])
+      expect(`${good.out}${bad.out}${bad.err}`).not.toContain(canary)
+    })
+  )
+
+  it.scopedLive("config check tells all faults, and ends with 2", () =>
+    Effect.gen(function* () {
+      const provider = yield* SimulatedProvider.make()
+      const { config } = yield* fileOf(provider)
+      expect(yield* ran(["config", "check", config])).toMatchObject({ code: 0, out: `ok ${config}: 2 models\n` })
+      yield* write(config, '{ "openai": [{ "api_keys": [] }] }')
+      const { code, out } = yield* ran(["config", "check", config])
+      expect(code).toBe(2)
+      expect(out).toBe(
+        `error ${config}:1:14: openai[0].model_name: is missing\n` +
+          `error ${config}:1:16: openai[0].api_keys: expected at least one key\n`
+      )
+      const asJson = yield* ran(["config", "check", "--json", "--config", config])
+      expect(JSON.parse(asJson.out)).toMatchObject({ ok: false, faults: [{ line: 1, column: 14 }, { column: 16 }] })
+    })
+  )
+})
+
+describe("embed", () => {
+  it.scopedLive("prints vectors into a pipe, and their beginnings for a person", () =>
+    Effect.gen(function* () {
+      const provider = yield* SimulatedProvider.make()
+      const { config } = yield* fileOf(provider)
+      const piped = yield* ran(["embed", "-c", config], { input: "one\n\ntwo\n" })
+      expect(JSON.parse(piped.out).embeddings).toHaveLength(2)
+      const { out } = yield* ran(["embed", "-c", config, "one"], { terminal: true, colour: false })
+      expect(out).toMatch(/one +\d+ +(-?0\.\d{4} ){5}…/)
+    })
+  )
+})
+
+describe("bench", () => {
+  it.scopedLive("counts what was answered, and how fast, and what was not", () =>
+    Effect.gen(function* () {
+      const provider = yield* SimulatedProvider.make({
+        latency: "20 millis",
+        tokenPace: "2 millis",
+        faults: (index) => (index === 3 ? SimulatedProvider.status(400) : undefined)
+      })
+      const { config } = yield* fileOf(provider)
+      const { code, out } = yield* ran(["bench", "-c", config, "-n", "8", "--concurrency", "2", "--json"])
+      const report = JSON.parse(out)
+      expect(code).toBe(1)
+      expect(report).toMatchObject({
+        requests: 8,
+        succeeded: 7,
+        failed: 1,
+        errors: [{ class: "InvalidRequestError", count: 1 }]
+      })
+      expect(report.requestsPerSecond).toBeCloseTo((7 * 1000) / report.elapsed, 6)
+      expect(report.elapsed).toBeGreaterThanOrEqual(4 * 20)
+      expect(report.firstToken.min).toBeGreaterThanOrEqual(19)
+      expect(report.latency.p50).toBeGreaterThan(report.firstToken.p50)
+      const { out: table } = yield* ran(["bench", "-c", config, "-n", "2", "--no-stream"])
+      expect(table).toContain("2 of 2 answered")
+      expect(table).not.toContain("first token")
+    })
+  )
+})
+
+describe("simulate", () => {
+  it.scopedLive("starts a provider and says how to use it", () =>
+    Effect.gen(function* () {
+      const program = yield* prepare(["simulate", "--key", "good", "--fault", "503@0.5", "--answer", "Yes", "--json"])
+      const running = yield* Effect.fork(program.result)
+      const out = yield* eventually(Ref.get(program.out), (out) => out !== "")
+      const { file } = JSON.parse(out)
+      const { config } = yield* fileOf(yield* SimulatedProvider.make())
+      yield* write(config, JSON.stringify(file))
+      // Every second request fails, and the call tries again.
+      expect(yield* ran(["ask", "-c", config, "Really?"])).toEqual({ code: 0, out: "Yes\n", err: "" })
+      yield* Fiber.interrupt(running)
+      expect(yield* exists(config)).toBe(true)
+    })
+  )
+})
+
+describe("no key is ever shown", () => {
+  it.scopedLive("by any command, well or ill, and whatever is logged", () =>
+    Effect.gen(function* () {
+      const { config, folder } = yield* fileOf(yield* SimulatedProvider.make({ keys: [{ key: "another" }] }))
+      const broken = `${folder}/broken.json`
+      yield* write(broken, (yield* read(config)).replace(/,/g, " "))
+      const misplaced = `${folder}/misplaced.yaml`
+      yield* write(misplaced, `openai:\n  - model_name: [${canary}]\n    api_keys: {a: ${canary}}\n    ${canary}: 1\n`)
+      yield* write(`${folder}/in.jsonl`, '"Hello"\n')
+      const commands = [
+        ["ask", "Hello"],
+        ["ask", "--no-stream", "--json", "Hello"],
+        ["embed", "Hello"],
+        ["models", "--remote"],
+        ["models", "--json"],
+        ["keys", "check"],
+        ["keys", "check", "--ask", "--json"],
+        ["config", "check", "--json"],
+        ["bench", "-n", "1"],
+        ["batch", `${folder}/in.jsonl`, `${folder}/out.jsonl`, "--overwrite"]
+      ]
+      let logged = 0
+      for (const file of [config, broken, misplaced]) {
+        for (const words of commands) {
+          const { err, out } = yield* ran([...words, "--config", file, "--log-level", "all"])
+          const told = `${out}${err}`.replaceAll(`openai[0].${canary}`, "")
+          logged += err.split("level=").length - 1
+          expect({ words, file, isShown: told.includes(canary) }).toEqual({ words, file, isShown: false })
+        }
+      }
+      expect(logged).toBeGreaterThan(0)
+      expect(yield* read(`${folder}/out.jsonl`)).not.toContain(canary)
+      expect(yield* read(`${folder}/out.jsonl.journal`)).not.toContain(canary)
+    })
+  )
+})
+
+describe("--help", () => {
+  it.live.each([
+    ["ask"],
+    ["chat"],
+    ["batch"],
+    ["embed"],
+    ["models"],
+    ["keys", "check"],
+    ["config", "check"],
+    ["bench"],
+    ["simulate"]
+  ])("%s teaches with examples", (path) =>
+    Effect.gen(function* () {
+      const { code, out } = yield* ran([...path, "--help"])
+      expect(code).toBe(0)
+      expect(out).toContain(`Usage\n  effect-llm ${path.join(" ")}`)
+      expect(out).toContain("\nExamples\n")
+      expect(out).not.toContain("\u001b")
+      for (const line of out.split("\n")) expect(line.length).toBeLessThanOrEqual(110)
+    })
+  )
+
+  it.live("of all lists every command, and the exit codes", () =>
+    Effect.gen(function* () {
+      const { out } = yield* ran([])
+      for (const command of [
+        "ask",
+        "chat",
+        "batch",
+        "embed",
+        "models",
+        "keys check",
+        "config check",
+        "bench",
+        "simulate"
+      ])
+        expect(out).toMatch(new RegExp(`\n  ${command} +[A-Z]`))
+      expect(out).toContain("130  Ctrl-C.")
+      expect((yield* ran(["keys"])).out).toContain("keys check")
+    })
+  )
+
+  it.live("completions know the commands", () =>
+    Effect.gen(function* () {
+      for (const shell of ["bash", "zsh", "fish", "sh"]) {
+        const { code, out } = yield* ran(["--completions", shell])
+        expect({ shell, code }).toEqual({ shell, code: 0 })
+        expect(out).toContain("batch")
+      }
+    })
+  )
+})

@@ -1,0 +1,156 @@
+import { describe, expect, it } from "@effect/vitest"
+import { ConfigProvider, Effect, Either, FastCheck as fc } from "effect"
+import * as Configuration from "../../src/cli/configuration.js"
+import * as JsonSyntax from "../../src/cli/jsonSyntax.js"
+
+const lines = (text: string, path: string, env: ReadonlyArray<readonly [string, string]> = []) =>
+  Configuration.parse(text, path).pipe(
+    Effect.map(({ faults, warnings }) => ({
+      faults: faults.map((fault) => Configuration.lineOf(path, fault)),
+      warnings: warnings.map((fault) => Configuration.lineOf(path, fault))
+    })),
+    Effect.withConfigProvider(ConfigProvider.fromMap(new Map(env)))
+  )
+
+const json = `{
+  "openai": [
+    {
+      "modle_name": "gpt-4o",
+      "api_keys": ["\${NOT_SET}", 7, { "weight": 2 }],
+      "retry_delay": "soon"
+    },
+    { "model_name": "two", "api_keys": [] }
+  ],
+  "dots.and[brackets]": [{ "model_name": "three", "api_keys": ["k"] }],
+  "$default": "nobody"
+}
+`
+
+describe("every fault has its place", () => {
+  it.effect("in JSON, a field that is missing at the object that lacks it", () =>
+    Effect.gen(function* () {
+      expect(yield* lines(json, "provider.json")).toEqual({
+        faults: [
+          "provider.json:3:5: openai[0].model_name: is missing",
+          "provider.json:5:20: openai[0].api_keys[0]: names an environment variable that is not set",
+          'provider.json:5:34: openai[0].api_keys[1]: expected a key, or an object such as { "key": …, "weight": 2 }',
+          "provider.json:5:37: openai[0].api_keys[2].key: is missing",
+          "provider.json:6:7: openai[0].retry_delay: expected a number that is not negative",
+          "provider.json:8:28: openai[1].api_keys: expected at least one key",
+          "provider.json:10:26: dots.and[brackets][0].base_url: is missing",
+          "provider.json:11:3: $default: is no model, no group and no alias of this file"
+        ],
+        warnings: ["provider.json:4:7: openai[0].modle_name: unknown field"]
+      })
+    })
+  )
+
+  it.effect("in YAML, through anchors and aliases", () =>
+    Effect.gen(function* () {
+      const yaml = `keys: &keys
+  weight: 2
+openai:
+  - model_name: gpt-4o
+    api_keys:
+      - \${KEY}
+      - *keys
+    timeout: -1
+`
+      expect((yield* lines(yaml, "provider.yaml", [["KEY", "sk-one"]])).faults).toEqual([
+        "provider.yaml:1:1: keys: expected a list of models",
+        "provider.yaml:7:9: openai[0].api_keys[1].key: is missing",
+        "provider.yaml:8:5: openai[0].timeout: expected a positive number"
+      ])
+    })
+  )
+
+  it.effect("a text that cannot be parsed, without the lines that it stands in", () =>
+    Effect.gen(function* () {
+      const broken = '{\n  "openai": [{ "api_keys": ["sk-secret" "sk-other"] }]\n}'
+      const { faults } = yield* lines(broken, "provider.json")
+      expect(faults[0]).toBe("provider.json:2:41: not valid JSON")
+      expect(faults.join("")).not.toContain("sk-")
+      const yaml = yield* lines("openai:\n  - model_name: [sk-secret\n", "provider.yml")
+      expect(yaml.faults[0]).toMatch(/^provider\.yml:\d+:\d+: not valid YAML: [a-z ]+$/)
+      expect(yaml.faults.join("")).not.toContain("sk-")
+    })
+  )
+
+  it.effect("a section that is there twice, of which JSON takes the last and says nothing", () =>
+    Effect.gen(function* () {
+      const section = '"openai": [{ "model_name": "gpt-4o", "api_keys": ["k"] }]'
+      expect(yield* lines(`{\n${section},\n${section}\n}`, "provider.json")).toEqual({
+        faults: [],
+        warnings: ["provider.json:3:1: duplicate key"]
+      })
+    })
+  )
+
+  it.effect("what only YAML takes is no JSON", () =>
+    Effect.gen(function* () {
+      expect((yield* lines("{ openai: [] }", "provider.json")).faults).toHaveLength(1)
+      expect((yield* lines('{\n  "openai": [7,]\n}', "provider.json")).faults).toEqual([
+        "provider.json:2:16: not valid JSON"
+      ])
+      expect((yield* lines("", "provider.json")).faults).toHaveLength(1)
+      expect((yield* lines("# nothing\n", "provider.yaml")).faults).toEqual([
+        "provider.yaml: expected an object of providers"
+      ])
+    })
+  )
+})
+
+describe("JSON ends where JSON.parse says it does", () => {
+  const piece = fc.constantFrom(
+    ...'{}[],:" \n-+.eE019\\u/abtruefalsn'.split(""),
+    '"a"',
+    '{"a":',
+    "true",
+    "null",
+    "[1,2]"
+  )
+  const text = fc.oneof(
+    fc.array(piece, { maxLength: 12 }).map((pieces) => pieces.join("")),
+    fc.json(),
+    fc.tuple(fc.json(), fc.nat(30), piece).map(([json, at, piece]) => json.slice(0, at) + piece + json.slice(at))
+  )
+
+  it.prop("for any text", [text], ([text]) => {
+    const isJson = Either.isRight(Either.try((): unknown => JSON.parse(text)))
+    expect(JsonSyntax.faultOf(text) === undefined).toBe(isJson)
+  })
+
+  it.prop("and what stands before the place could have gone on", [fc.json(), fc.nat(30)], ([json, at]) => {
+    const end = Math.min(at, json.length - 1)
+    expect(JsonSyntax.faultOf(`${json.slice(0, end)}\u0000${json.slice(end)}`)).toBeGreaterThanOrEqual(0)
+    expect(JsonSyntax.faultOf(`${json}?`)).toBe(json.length)
+  })
+})
+
+describe("a file that would fill the memory", () => {
+  it.effect("is refused", () =>
+    Effect.gen(function* () {
+      const doubled = Array.from({ length: 40 }, (_, index) => `a${index + 1}: &a${index + 1} [*a${index}, *a${index}]`)
+      const { faults } = yield* lines(["a0: &a0 [x]", ...doubled].join("\n"), "provider.yaml")
+      expect(faults).toEqual(["provider.yaml: too many aliases"])
+    })
+  )
+})
+
+describe("a good file is read", () => {
+  it.effect("the same from JSON and from YAML", () =>
+    Effect.gen(function* () {
+      const fromJson = yield* Configuration.parse(
+        '{ "openai": [{ "model_name": "gpt-4o", "api_keys": ["k"] }], "$aliases": { "smart": "openai/gpt-4o" } }',
+        "a.json"
+      )
+      const fromYaml = yield* Configuration.parse(
+        'openai:\n  - model_name: gpt-4o\n    api_keys: [k]\n$aliases: { smart: "openai/gpt-4o" }\n',
+        "a.yaml"
+      )
+      expect(fromJson.file?.aliases).toEqual({ smart: "openai/gpt-4o" })
+      expect(fromYaml.file?.models.map(({ model }) => model)).toEqual(["gpt-4o"])
+      expect(JSON.stringify(fromYaml.file)).toBe(JSON.stringify(fromJson.file))
+    })
+  )
+})

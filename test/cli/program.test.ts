@@ -1,0 +1,131 @@
+/**
+ * The program as it is shipped: the bundle, in processes of its own.
+ */
+import { describe, expect, it } from "@effect/vitest"
+import { Effect } from "effect"
+import { spawn } from "node:child_process"
+import { existsSync, readFileSync, writeFileSync } from "node:fs"
+import { join } from "node:path"
+import { SimulatedProvider } from "../../src/testing/index.js"
+import { bundled, environment } from "./bundle.js"
+import { canary, eventually } from "./support.js"
+
+const { folder, program } = bundled()
+
+interface Ended {
+  readonly code: number | null
+  readonly out: string
+  readonly err: string
+}
+
+/** A process that has been started. */
+const started = (words: ReadonlyArray<string>, env: Readonly<Record<string, string>>, input?: string) =>
+  Effect.acquireRelease(
+    Effect.sync(() => {
+      const child = spawn("node", [program, ...words], { env, cwd: folder, stdio: "pipe" })
+      let [out, err] = ["", ""]
+      child.stdout.on("data", (chunk) => (out += String(chunk)))
+      child.stderr.on("data", (chunk) => (err += String(chunk)))
+      child.stdin.end(input ?? "")
+      const ended = new Promise<Ended>((resolve) => child.on("close", (code) => resolve({ code, out, err })))
+      return { child, ended: Effect.promise(() => ended), out: Effect.sync(() => out) }
+    }),
+    ({ child }) => Effect.sync(() => child.kill("SIGKILL"))
+  )
+
+const ended = (words: ReadonlyArray<string>, env: Readonly<Record<string, string>>, input?: string) =>
+  Effect.flatMap(started(words, env, input), ({ ended }) => ended)
+
+describe("the program", () => {
+  it.scopedLive("asks, with nothing beside it, and shows no key", () =>
+    Effect.gen(function* () {
+      const provider = yield* SimulatedProvider.make()
+      expect(yield* ended(["ask", "Hello"], environment(provider))).toEqual({
+        code: 0,
+        out: "You said: Hello\n",
+        err: ""
+      })
+      expect((yield* ended(["ask"], environment(provider), "from a pipe")).out).toBe("You said: from a pipe\n")
+      const { code, err } = yield* ended(["ask", "Hello"], { PATH: process.env["PATH"] ?? "" })
+      expect({ code, err }).toMatchObject({
+        code: 2,
+        err: expect.stringMatching(/^effect-llm: No model is configured/)
+      })
+      const all = yield* ended(["keys", "check", "--log-level", "all"], environment(provider))
+      expect(`${all.out}${all.err}`).not.toContain(canary)
+    })
+  )
+
+  it.scopedLive("chats through a pipe", () =>
+    Effect.gen(function* () {
+      const provider = yield* SimulatedProvider.make()
+      expect(yield* ended(["chat"], environment(provider), "one\ntwo\n/history")).toEqual({
+        code: 0,
+        out:
+          "You said: one\nYou said: two\n" +
+          "user: one\nassistant: You said: one\nuser: two\nassistant: You said: two\n",
+        err: ""
+      })
+    })
+  )
+
+  it.scopedLive("says its version, in less than it takes to look away", () =>
+    Effect.gen(function* () {
+      const { version } = JSON.parse(readFileSync("package.json", "utf8"))
+      const startedAt = performance.now()
+      const { code, out } = yield* ended(["--version"], {})
+      expect({ code, out }).toEqual({ code: 0, out: `${version}\n` })
+      // A third of a second where nothing else runs.
+      expect(performance.now() - startedAt).toBeLessThan(5000)
+    })
+  )
+
+  it.scopedLive("Ctrl-C ends it with 130, and SIGTERM with 143; what it had asked is given up", () =>
+    Effect.gen(function* () {
+      const provider = yield* SimulatedProvider.make({ faults: () => SimulatedProvider.hang() })
+      for (const [signal, code] of [
+        ["SIGINT", 130],
+        ["SIGTERM", 143]
+      ] as const) {
+        const running = yield* started(["ask", "Hello"], environment(provider))
+        yield* eventually(provider.inFlight, (inFlight) => inFlight === 1)
+        running.child.kill(signal)
+        expect((yield* running.ended).code).toBe(code)
+        yield* eventually(provider.inFlight, (inFlight) => inFlight === 0)
+      }
+    })
+  )
+
+  it.scopedLive("ends quietly when nobody reads on", () =>
+    Effect.gen(function* () {
+      const provider = yield* SimulatedProvider.make({ answer: () => "word ".repeat(200), tokenPace: "2 millis" })
+      const running = yield* started(["ask", "Hello"], environment(provider))
+      yield* eventually(running.out, (out) => out !== "")
+      running.child.stdout.destroy()
+      const { code, err } = yield* running.ended
+      expect({ code, err }).toEqual({ code: 141, err: "" })
+    })
+  )
+
+  it.scopedLive("killed in the middle of a batch, asks nothing twice that was answered", () =>
+    Effect.gen(function* () {
+      const provider = yield* SimulatedProvider.make({ latency: "10 millis" })
+      const [input, output] = [join(folder, "in.jsonl"), join(folder, "out.jsonl")]
+      writeFileSync(input, Array.from({ length: 60 }, (_, index) => `"question ${index}"\n`).join(""))
+      const words = ["batch", "--concurrency", "4", input, output]
+      const first = yield* started(words, environment(provider))
+      yield* eventually(provider.log, (log) => log.length >= 12)
+      first.child.kill("SIGKILL")
+      yield* first.ended
+      const recorded = readFileSync(`${output}.journal`, "utf8").trimEnd().split("\n").length - 1
+      const before = (yield* provider.log).length
+      const { code, err } = yield* ended(words, environment(provider))
+      expect(code).toBe(0)
+      expect(err).toContain("60 of 60 answered")
+      yield* eventually(provider.inFlight, (inFlight) => inFlight === 0)
+      expect((yield* provider.log).length - before).toBeLessThanOrEqual(60 - recorded + 4)
+      expect(readFileSync(output, "utf8").trimEnd().split("\n")).toHaveLength(60)
+      expect(existsSync(`${output}.journal`)).toBe(false)
+    })
+  )
+})

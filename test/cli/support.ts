@@ -1,0 +1,126 @@
+/** Runs command lines in this process: with a recording for a screen, a script for a keyboard, and no environment but the given. */
+import { NodeFileSystem, NodeHttpClient, NodePath, NodeTerminal } from "@effect/platform-node"
+import { FileSystem } from "@effect/platform"
+import { ConfigProvider, Effect, Layer, Queue, Ref, Stream } from "effect"
+import { run } from "../../src/cli/app.js"
+import { Screen } from "../../src/cli/Screen.js"
+import { Line, Typist } from "../../src/cli/Typist.js"
+import type { SimulatedProvider } from "../../src/testing/index.js"
+
+export interface Options {
+  readonly env?: Readonly<Record<string, string>>
+  /** What is piped in. @default nothing: a terminal */
+  readonly input?: string
+  /** Whether output and errors go to a terminal. @default false */
+  readonly terminal?: boolean
+  /** @default as on a terminal */
+  readonly colour?: boolean
+  /** What is typed, a line each; then Ctrl-D. */
+  readonly typed?: ReadonlyArray<string | Line>
+  /** When Ctrl-C is pressed while an answer comes. */
+  readonly interruption?: Effect.Effect<void>
+}
+
+export interface Ran {
+  readonly code: number
+  readonly out: string
+  readonly err: string
+}
+
+/** What a program under way has written until now. */
+export interface Running {
+  readonly out: Ref.Ref<string>
+  readonly err: Ref.Ref<string>
+  readonly result: Effect.Effect<Ran>
+}
+
+export const prepare = (words: ReadonlyArray<string>, options: Options = {}): Effect.Effect<Running> =>
+  Effect.gen(function* () {
+    const { colour = true, env = {}, input, interruption = Effect.never, terminal = false, typed = [] } = options
+    const out = yield* Ref.make("")
+    const err = yield* Ref.make("")
+    const lines = yield* Queue.unbounded<Line>()
+    yield* lines.offerAll([
+      ...typed.map((line) => (typeof line === "string" ? Line.Typed({ text: line }) : line)),
+      Line.Ended()
+    ])
+    const surroundings = Layer.mergeAll(
+      Layer.succeed(Screen, {
+        write: (text) => Ref.update(out, (before) => before + text),
+        tell: (text) => Ref.update(err, (before) => before + text),
+        outputIsTerminal: terminal,
+        errorIsTerminal: terminal,
+        inputIsTerminal: input === undefined,
+        wantsColour: colour,
+        columns: Effect.succeed(100),
+        input: input === undefined ? Stream.empty : Stream.encodeText(Stream.make(input))
+      }),
+      Layer.succeed(Typist, Effect.succeed({ line: () => Queue.take(lines), interruption })),
+      NodeFileSystem.layer,
+      NodePath.layer,
+      NodeTerminal.layer,
+      NodeHttpClient.layerUndici
+    )
+    const result = Effect.gen(function* () {
+      const code = yield* run(["node", "effect-llm", ...words])
+      return { code, out: yield* Ref.get(out), err: yield* Ref.get(err) }
+    }).pipe(
+      Effect.provide(surroundings),
+      Effect.withConfigProvider(ConfigProvider.fromMap(new Map(Object.entries(env))))
+    )
+    return { out, err, result }
+  })
+
+export const ran = (words: ReadonlyArray<string>, options: Options = {}): Effect.Effect<Ran> =>
+  Effect.flatMap(prepare(words, options), ({ result }) => result)
+
+/** A key that must not turn up anywhere. */
+export const canary = "sk-canary-5f0b1d7e"
+
+/** A file of models at a simulated provider, in a folder of its own. */
+export const fileOf = (provider: SimulatedProvider.Service, more: Readonly<Record<string, unknown>> = {}) =>
+  Effect.gen(function* () {
+    const fileSystem = yield* FileSystem.FileSystem
+    const folder = yield* fileSystem.makeTempDirectoryScoped({ prefix: "effect-llm-" })
+    const entry = (model: string) => ({
+      model_name: model,
+      api_keys: [canary],
+      base_url: provider.baseUrl,
+      max_retries: 1,
+      rate_limit_capacity: 1000,
+      rate_limit_refill_rate: 1000
+    })
+    const config = `${folder}/provider.json`
+    const content = { openai: [entry("gpt-4o"), entry("gpt-4o-mini")], $default: "openai/gpt-4o", ...more }
+    yield* fileSystem.writeFileString(config, JSON.stringify(content, undefined, 2))
+    return { folder, config }
+  }).pipe(Effect.provide(NodeFileSystem.layer))
+
+export const read = (path: string) =>
+  Effect.flatMap(FileSystem.FileSystem, (fileSystem) => fileSystem.readFileString(path)).pipe(
+    Effect.provide(NodeFileSystem.layer)
+  )
+
+export const write = (path: string, text: string) =>
+  Effect.flatMap(FileSystem.FileSystem, (fileSystem) => fileSystem.writeFileString(path, text)).pipe(
+    Effect.provide(NodeFileSystem.layer)
+  )
+
+export const exists = (path: string) =>
+  Effect.flatMap(FileSystem.FileSystem, (fileSystem) => fileSystem.exists(path)).pipe(
+    Effect.provide(NodeFileSystem.layer)
+  )
+
+/** Looks every few milliseconds until it is as it should be. */
+export const eventually = <A, E, R>(
+  look: Effect.Effect<A, E, R>,
+  isSo: (found: A) => boolean
+): Effect.Effect<A, E, R> =>
+  Effect.flatMap(look, (found) =>
+    isSo(found)
+      ? Effect.succeed(found)
+      : Effect.delay(
+          Effect.suspend(() => eventually(look, isSo)),
+          5
+        )
+  )

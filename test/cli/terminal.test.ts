@@ -1,0 +1,117 @@
+/** The program as it is shipped, in a terminal (tmux) where a person would see and type. */
+import { describe, expect, it } from "@effect/vitest"
+import { Effect } from "effect"
+import { spawnSync } from "node:child_process"
+import { writeFileSync } from "node:fs"
+import { join } from "node:path"
+import { SimulatedProvider } from "../../src/testing/index.js"
+import { bundled, environment } from "./bundle.js"
+import { eventually } from "./support.js"
+
+const { folder, program } = bundled()
+
+const tmux = (...words: ReadonlyArray<string>): string => {
+  const { error, status, stderr, stdout } = spawnSync("tmux", ["-L", `effect-llm-${process.pid}`, ...words], {
+    encoding: "utf8"
+  })
+  if (error !== undefined) throw new Error("These tests need tmux: apt-get install tmux.")
+  if (status !== 0) throw new Error(`tmux ${words.join(" ")}: ${stderr}`)
+  return stdout
+}
+
+/** A terminal of 100 by 30 in which the program runs; it stays when the program has ended, to be looked at. */
+const terminal = (words: ReadonlyArray<string>, env: Readonly<Record<string, string>>) =>
+  Effect.acquireRelease(
+    Effect.sync(() => {
+      const quoted = ["node", program, ...words].map((word) => `'${word}'`).join(" ")
+      const variables = Object.entries(env).flatMap(([name, value]) => ["-e", `${name}=${value}`])
+      const size = ["-x", "100", "-y", "30"]
+      const [pane = ""] = tmux(
+        "new-session",
+        "-d",
+        "-P",
+        "-F",
+        "#{pane_id}",
+        ...size,
+        "-c",
+        folder,
+        ...variables,
+        `${quoted}; echo "ended with $?"; sleep 60`
+      ).split("\n")
+      return {
+        // To look takes a process, and this one has a provider to run.
+        screen: Effect.delay(
+          Effect.sync(() => tmux("capture-pane", "-p", "-t", pane)),
+          50
+        ),
+        type: (...keys: ReadonlyArray<string>) => Effect.sync(() => tmux("send-keys", "-t", pane, ...keys)),
+        pane
+      }
+    }),
+    ({ pane }) => Effect.sync(() => tmux("kill-pane", "-t", pane))
+  )
+
+/** The prompt is there, and nothing behind it: what is typed is for the program. */
+const isPrompt = (shown: string): boolean => shown.trimEnd().endsWith("›")
+
+describe("in a terminal", () => {
+  it.scopedLive("chat: Ctrl-C stops the answer and not the program; at the prompt it leaves", () =>
+    Effect.gen(function* () {
+      const provider = yield* SimulatedProvider.make({
+        answer: ({ messages }) => `**heard ${messages.length}** ${"and more ".repeat(40)}`,
+        tokenPace: "20 millis"
+      })
+      const { screen, type } = yield* terminal(["chat"], environment(provider))
+      yield* eventually(screen, isPrompt)
+      yield* type("one", "Enter")
+      yield* eventually(screen, (shown) => shown.includes("heard 1 and more"))
+      yield* type("C-c")
+      yield* eventually(screen, (shown) => shown.includes("Stopped.") && isPrompt(shown))
+      yield* eventually(provider.inFlight, (inFlight) => inFlight === 0)
+      yield* type("/model openai/gpt-4o", "Enter")
+      yield* eventually(screen, (shown) => shown.includes("Now with openai/gpt-4o.") && isPrompt(shown))
+      yield* type("two", "Enter")
+      const shown = yield* eventually(screen, (shown) => shown.split("heard 1").length === 3)
+      expect(shown).not.toContain("**")
+      yield* type("C-c")
+      yield* eventually(screen, (shown) => shown.split("Stopped.").length === 3 && isPrompt(shown))
+      yield* type("C-c")
+      yield* eventually(screen, (shown) => shown.includes("ended with 0"))
+      expect((yield* provider.log).map(({ outcome }) => outcome)).toEqual(["aborted", "aborted"])
+    })
+  )
+
+  it.scopedLive("chat: what is typed ahead is not lost, and Ctrl-D leaves", () =>
+    Effect.gen(function* () {
+      const provider = yield* SimulatedProvider.make({ latency: "200 millis" })
+      const { screen, type } = yield* terminal(["chat"], environment(provider))
+      yield* eventually(screen, isPrompt)
+      yield* type("one", "Enter", "two", "Enter")
+      yield* eventually(screen, (shown) => shown.includes("You said: two") && isPrompt(shown))
+      yield* type("C-d")
+      yield* eventually(screen, (shown) => shown.includes("ended with 0"))
+    })
+  )
+
+  it.scopedLive("batch: the bar is drawn in one line; Ctrl-C leaves what is done, and it goes on from there", () =>
+    Effect.gen(function* () {
+      const provider = yield* SimulatedProvider.make({ latency: "50 millis" })
+      writeFileSync(join(folder, "many.jsonl"), Array.from({ length: 120 }, (_, index) => `"q ${index}"\n`).join(""))
+      const words = ["batch", "many.jsonl", "answers.jsonl", "--concurrency", "4"]
+      const first = yield* terminal(words, environment(provider))
+      const bar = /█+░+ +\d+ % · \d+\/120 · .*\/s · .* tokens · \d+:\d\d left/
+      const drawn = yield* eventually(first.screen, (shown) => bar.test(shown))
+      expect(drawn.match(/120/g)).toHaveLength(1)
+      yield* first.type("C-c")
+      const stopped = yield* eventually(first.screen, (shown) => shown.includes("ended with"))
+      expect(stopped).toContain("ended with 130")
+      expect(stopped).toContain("answers.jsonl.journal")
+      const second = yield* terminal(words, environment(provider))
+      const over = yield* eventually(second.screen, (shown) => shown.includes("ended with"))
+      expect(over).toContain("100 % · 120/120")
+      expect(over).toContain("120 of 120 answered")
+      expect(over).toContain("ended with 0")
+      expect((yield* provider.log).filter(({ outcome }) => outcome === "complete").length).toBeLessThanOrEqual(124)
+    })
+  )
+})
