@@ -1,0 +1,262 @@
+/**
+ * What several processes share, held in Redis: the foundation of the pools, limits and budgets of `effect-llm/redis`.
+ *
+ * It runs Lua scripts, each of which is one step that nobody comes between, and by Redis's clock. A Redis that cannot be
+ * reached never holds a call up: its first command fails within `timeout`, from then on the availability is `"away"` and every
+ * command fails at once, and a probe in the background finds out when it is back.
+ *
+ * @example
+ * ```ts
+ * import { Layer } from "effect"
+ * import { Redis, RedisKeyPool } from "effect-llm/redis"
+ *
+ * const keys = RedisKeyPool.layer({ providerId: "openai", keys: [{ key: "sk-one", maxConcurrency: 8 }] }).pipe(
+ *   Layer.provide(Redis.layer({ url: "redis://localhost:6379" }))
+ * )
+ * ```
+ *
+ * @since 0.1.0
+ */
+import type { ConfigError, Redacted, Scope, Stream } from "effect"
+import { Config, Context, Duration, Effect, Layer, Option, ParseResult, Schema } from "effect"
+import type { Cluster, Redis as Client, RedisOptions } from "ioredis"
+import * as Availabilities from "./availability.js"
+import * as Connection from "./connection.js"
+import * as Sha from "./sha.js"
+
+/**
+ * Whether Redis does what it is asked.
+ *
+ * @since 0.1.0
+ * @category model
+ */
+export type Availability = "up" | "away"
+
+/**
+ * A command that Redis did not do, or of which that is not known.
+ *
+ * - `connection`: it cannot be reached, or takes no writes now (loading, a replica, out of memory, no permission).
+ * - `timeout`: it did not answer in time. What was asked may be done nevertheless.
+ * - `script`: the script failed, or its reply has another shape than it should.
+ *
+ * @since 0.1.0
+ * @category errors
+ */
+export class RedisError extends Schema.TaggedError<RedisError>()("RedisError", {
+  reason: Schema.Literal("connection", "timeout", "script"),
+  /** The name of the script. */
+  script: Schema.String,
+  detail: Schema.String
+}) {
+  override get message(): string {
+    return `Redis (${this.reason}, script "${this.script}"): ${this.detail}`
+  }
+}
+
+/**
+ * A step in Lua, and what it replies. It must take the time from `redis.call("TIME")` alone, and write to `KEYS` alone.
+ *
+ * @since 0.1.0
+ * @category model
+ */
+export interface Script<A> {
+  readonly name: string
+  readonly lua: string
+  /** Under which Redis has it, once it has been run. */
+  readonly sha: string
+  readonly decode: (reply: unknown) => Effect.Effect<A, ParseResult.ParseError>
+}
+
+/**
+ * Make it once, where the module is loaded.
+ *
+ * @since 0.1.0
+ * @category constructors
+ */
+export const script = <A, I>(options: {
+  readonly name: string
+  readonly lua: string
+  /** What Redis replies: numbers are whole, tables arrays, and `nil` is `null`. */
+  readonly reply: Schema.Schema<A, I>
+}): Script<A> => ({
+  name: options.name,
+  lua: options.lua,
+  sha: Sha.sha1(options.lua),
+  decode: Schema.decodeUnknown(options.reply)
+})
+
+/**
+ * @since 0.1.0
+ * @category model
+ */
+export interface Service {
+  /**
+   * Runs a script, in one round trip. It fails within the timeout, and at once while Redis is away. It may be part of what
+   * cannot be interrupted.
+   */
+  readonly run: <A>(
+    script: Script<A>,
+    keys: ReadonlyArray<string>,
+    args: ReadonlyArray<string | number>
+  ) => Effect.Effect<A, RedisError>
+  /**
+   * The name of a key: `effect-llm:{pool:openai}:leases`. What is in braces (`kind` and `name`) decides on which node of a
+   * cluster the key is, so that all parts of one thing may be used by one script.
+   */
+  readonly key: (kind: string, name: string, part: string) => string
+  readonly status: Effect.Effect<Availability>
+  /** How it stands, and then every change. */
+  readonly changes: Stream.Stream<Availability>
+}
+
+/**
+ * @since 0.1.0
+ * @category tags
+ */
+export class Redis extends Context.Tag("effect-llm/redis/Redis")<Redis, Service>() {}
+
+/**
+ * @since 0.1.0
+ * @category model
+ */
+export interface CommonOptions {
+  /** What the names of all keys begin with. @default "effect-llm:" */
+  readonly prefix?: string
+  /** How long a command may take. @default "1 second" */
+  readonly timeout?: Duration.DurationInput
+  /** The longest time between two probes while Redis is away; the first comes after a tenth of it. @default "1 second" */
+  readonly probeInterval?: Duration.DurationInput
+}
+
+/**
+ * @since 0.1.0
+ * @category model
+ */
+export interface Options extends CommonOptions {
+  /** Such as `redis://:password@host:6379/0`, or `rediss://` with TLS. @default that of `ioredis`: localhost, 6379 */
+  readonly url?: string | Redacted.Redacted<string>
+  /**
+   * What else `ioredis` is to know. That nothing waits for a lost connection, and that nothing is sent twice, is decided here
+   * and cannot be changed.
+   */
+  readonly ioredis?: RedisOptions
+}
+
+const terms = (options: CommonOptions) => {
+  const probeInterval = Duration.decode(options.probeInterval ?? "1 second")
+  return {
+    prefix: options.prefix ?? "effect-llm:",
+    timeout: Duration.toMillis(options.timeout ?? "1 second"),
+    probeInterval
+  }
+}
+
+const canary = script({
+  name: "probe",
+  // A Redis that cannot write is of no use.
+  lua: `redis.call("SET", KEYS[1], "1", "PX", 1000) return 1`,
+  reply: Schema.Literal(1)
+})
+
+const over = (connection: Connection.Connection, options: CommonOptions): Effect.Effect<Service, never, Scope.Scope> =>
+  Effect.gen(function* () {
+    const { prefix, probeInterval, timeout } = terms(options)
+    const key: Service["key"] = (kind, name, part) => `${prefix}{${kind}:${name.replace(/[{}]/g, "_")}}:${part}`
+
+    const send = <A>(script: Script<A>, keys: ReadonlyArray<string>, args: ReadonlyArray<string | number>) => {
+      const evaluated = (known: boolean) =>
+        Connection.reply(() => connection.evaluate(known ? script.sha : script.lua, known, keys, args), timeout)
+      const replied = Effect.catchIf(
+        evaluated(true),
+        ({ code }) => code === "NOSCRIPT",
+        () => evaluated(false)
+      )
+      return replied.pipe(
+        Effect.mapError(
+          ({ detail, reason }) => new RedisError({ reason, script: script.name, detail: connection.masked(detail) })
+        ),
+        Effect.flatMap((reply) =>
+          Effect.mapError(
+            script.decode(reply),
+            (error) =>
+              new RedisError({
+                reason: "script",
+                script: script.name,
+                detail: ParseResult.TreeFormatter.formatErrorSync(error)
+              })
+          )
+        )
+      )
+    }
+
+    const availability = yield* Availabilities.make({
+      probe: send(canary, [key("probe", "0", "canary")], []),
+      lost: connection.lost,
+      probeInterval
+    })
+
+    return {
+      key,
+      status: availability.status,
+      changes: availability.changes,
+      run: (script, keys, args) =>
+        Effect.flatMap(availability.status, (status) =>
+          status === "away"
+            ? Effect.fail(new RedisError({ reason: "connection", script: script.name, detail: "it is away" }))
+            : Effect.tapError(send(script, keys, args), (error) =>
+                error.reason === "script" ? Effect.void : availability.failed(error)
+              )
+        )
+    }
+  })
+
+/**
+ * A connection of its own, which is closed with the scope. It waits for Redis for `timeout` at most: where Redis is not there
+ * yet, it is `"away"` until it is.
+ *
+ * @since 0.1.0
+ * @category constructors
+ */
+export const make = (options: Options = {}): Effect.Effect<Service, never, Scope.Scope> =>
+  Effect.flatMap(
+    Connection.open(options.url, options.ioredis ?? {}, Duration.toMillis(options.timeout ?? "1 second")),
+    (connection) => over(connection, options)
+  )
+
+/**
+ * Over a client of your own, which is not closed. Give it `enableOfflineQueue: false`, `maxRetriesPerRequest: 0` and
+ * `autoResendUnfulfilledCommands: false`, lest a step be taken long after its call has given up, or twice.
+ *
+ * @since 0.1.0
+ * @category constructors
+ */
+export const fromClient = (
+  client: Client | Cluster,
+  options: CommonOptions = {}
+): Effect.Effect<Service, never, Scope.Scope> => Effect.suspend(() => over(Connection.borrow(client), options))
+
+/**
+ * @since 0.1.0
+ * @category layers
+ */
+export const layer = (options: Options = {}): Layer.Layer<Redis> => Layer.scoped(Redis, make(options))
+
+/**
+ * As `layer`, with the URL from a variable.
+ *
+ * @since 0.1.0
+ * @category layers
+ */
+export const layerConfig = (
+  options: Omit<Options, "url"> & {
+    /** @default `REDIS_URL`; where it is not set, what `ioredis` takes by default */
+    readonly url?: Config.Config<Redacted.Redacted<string>>
+  } = {}
+): Layer.Layer<Redis, ConfigError.ConfigError> =>
+  Layer.scoped(
+    Redis,
+    Effect.flatMap(Config.option(options.url ?? Config.redacted("REDIS_URL")), (url) => {
+      const { url: _, ...rest } = options
+      return make(Option.match(url, { onNone: () => rest, onSome: (url) => ({ ...rest, url }) }))
+    })
+  )

@@ -1,0 +1,6 @@
+/**
+ * Pools of keys whose caps, loads and rests many processes share, in Redis. Needs the optional peer dependency `ioredis`.
+ *
+ * @since 0.1.0
+ */
+export * as Redis from "./Redis.js"

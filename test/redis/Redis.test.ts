@@ -1,0 +1,133 @@
+import { describe, expect, it } from "@effect/vitest"
+import { Chunk, Duration, Effect, Fiber, Logger, Redacted, Schema, Stream } from "effect"
+import { inspect } from "node:util"
+import * as Redis from "../../src/redis/Redis.js"
+import { redisServer } from "../support/redisServer.js"
+
+const count = Redis.script({
+  name: "count",
+  lua: `return redis.call("INCRBY", KEYS[1], ARGV[1])`,
+  reply: Schema.Number
+})
+
+const broken = Redis.script({ name: "broken", lua: `return redis.call("INCR", "a", "b")`, reply: Schema.Number })
+
+const misread = Redis.script({ name: "misread", lua: `return {"one", 2}`, reply: Schema.Tuple(Schema.Number) })
+
+const quick: Redis.CommonOptions = { timeout: "150 millis", probeInterval: "50 millis" }
+
+const becomes = (redis: Redis.Service, availability: Redis.Availability) =>
+  redis.changes.pipe(
+    Stream.takeUntil((now) => now === availability),
+    Stream.runDrain,
+    Effect.timeout("5 seconds"),
+    Effect.orDie
+  )
+
+/** What is logged meanwhile, instead of being printed. */
+const logged = <A, E, R>(effect: (lines: Array<string>) => Effect.Effect<A, E, R>) =>
+  Effect.suspend(() => {
+    const lines: Array<string> = []
+    const logger = Logger.make(({ message }) => void lines.push(String(message)))
+    return Effect.provide(effect(lines), Logger.replace(Logger.defaultLogger, logger))
+  })
+
+describe("Redis", () => {
+  it.scopedLive("runs a script by its hash, and tells one that it does not know", () =>
+    Effect.gen(function* () {
+      const server = yield* redisServer
+      const redis = yield* Redis.make({ url: server.url, ...quick })
+      const key = redis.key("count", "a{b}", "value")
+      expect(key).toBe("effect-llm:{count:a_b_}:value")
+      expect(yield* redis.run(count, [key], [2])).toBe(2)
+      yield* Effect.promise(() => server.client.script("FLUSH"))
+      expect(yield* redis.run(count, [key], ["3"])).toBe(5)
+    })
+  )
+
+  it.scopedLive("a script that fails, or replies what it should not, is an error that does not make Redis away", () =>
+    Effect.gen(function* () {
+      const server = yield* redisServer
+      const redis = yield* Redis.make({ url: server.url, ...quick })
+      expect(yield* Effect.flip(redis.run(broken, ["k"], []))).toMatchObject({ reason: "script", script: "broken" })
+      expect(yield* Effect.flip(redis.run(misread, ["k"], []))).toMatchObject({ reason: "script", script: "misread" })
+      expect(yield* redis.status).toBe("up")
+    })
+  )
+
+  it.scopedLive(
+    "a hanging Redis is away after one timeout, then at once, and is found again; each is logged once",
+    () =>
+      logged((lines) =>
+        Effect.gen(function* () {
+          const server = yield* redisServer
+          const redis = yield* Redis.make({ url: server.url, ...quick })
+          const seen = yield* Effect.fork(Stream.runCollect(Stream.take(redis.changes, 3)))
+          yield* server.freeze
+          const [first, error] = yield* Effect.timed(Effect.flip(redis.run(count, ["k"], [1])))
+          expect(error.reason).toBe("timeout")
+          expect(Duration.toMillis(first)).toBeGreaterThan(100)
+          expect(Duration.toMillis(first)).toBeLessThan(1000)
+          for (let call = 0; call < 20; call++) {
+            const [next, away] = yield* Effect.timed(Effect.flip(redis.run(count, ["k"], [1])))
+            expect(away.reason).toBe("connection")
+            expect(Duration.toMillis(next)).toBeLessThan(50)
+          }
+          yield* server.thaw
+          yield* becomes(redis, "up")
+          expect(yield* redis.run(count, ["other"], [1])).toBe(1)
+          expect(Chunk.toReadonlyArray(yield* Fiber.join(seen))).toEqual(["up", "away", "up"])
+          expect(lines).toEqual(["Redis is away: no reply within 150 ms", "Redis is back"])
+        })
+      )
+  )
+
+  it.scopedLive("one that is killed is away by itself, and found again when it is there", () =>
+    logged(() =>
+      Effect.gen(function* () {
+        const server = yield* redisServer
+        const redis = yield* Redis.make({ url: server.url, ...quick })
+        yield* server.kill
+        yield* becomes(redis, "away")
+        expect((yield* Effect.flip(redis.run(count, ["k"], [1]))).reason).toBe("connection")
+        yield* server.start
+        yield* becomes(redis, "up")
+        expect(yield* redis.run(count, ["k"], [1])).toBe(1)
+      })
+    )
+  )
+
+  it.scopedLive("one that is not there at the start holds nothing up, and no secret of its URL is told", () =>
+    logged((lines) =>
+      Effect.gen(function* () {
+        const server = yield* redisServer
+        yield* server.kill
+        const url = Redacted.make(server.url.replace("//", "//user:p%40ss-canary@"))
+        const redis = yield* Redis.make({ url, ...quick })
+        expect(yield* redis.status).toBe("away")
+        const error = yield* Effect.flip(redis.run(count, ["k"], [1]))
+        yield* server.start
+        yield* Effect.promise(() => server.client.call("ACL", "SETUSER", "user", "on", ">other", "~*", "+@all"))
+        yield* Effect.sleep("200 millis")
+        expect(yield* redis.status).toBe("away")
+        yield* Effect.promise(() => server.client.call("ACL", "SETUSER", "user", "on", ">p@ss-canary", "~*", "+@all"))
+        yield* becomes(redis, "up")
+        for (const text of [String(error), JSON.stringify(error), inspect(error), ...lines])
+          expect(text).not.toContain("canary")
+      })
+    )
+  )
+
+  it.scopedLive("a client of one's own stays open", () =>
+    Effect.gen(function* () {
+      const server = yield* redisServer
+      const answer = yield* Effect.scoped(
+        Effect.flatMap(Redis.fromClient(server.client, { prefix: "mine:" }), (redis) =>
+          redis.run(count, [redis.key("count", "a", "value")], [7])
+        )
+      )
+      expect(answer).toBe(7)
+      expect(yield* Effect.promise(() => server.client.get("mine:{count:a}:value"))).toBe("7")
+    })
+  )
+})
