@@ -164,7 +164,8 @@ export const defaultClasses: ReadonlyArray<Tag> = [
   "StreamInterruptedError",
   "UnsupportedError",
   "KeyPoolExhaustedError",
-  "BalanceExhaustedError"
+  "BalanceExhaustedError",
+  "SharedStateError"
 ]
 
 /**

@@ -5,7 +5,7 @@
  * | --- | --- | --- |
  * | `RateLimitError` | yes, where the provider said so | yes, honouring `retryAfter` |
  * | `QuotaExceededError`, `AuthenticationError`, `PermissionError` | yes | no |
- * | `ProviderUnavailableError`, `NetworkError`, `TimeoutError` | no | yes |
+ * | `ProviderUnavailableError`, `NetworkError`, `TimeoutError`, `SharedStateError` | no | yes |
  * | `MalformedResponseError` | no | yes, once |
  * | `StreamInterruptedError` | no | only where no event had been given out |
  * | `BalanceExhaustedError` | no | where one of its deployments may answer later |
@@ -261,6 +261,19 @@ export class BudgetExceededError extends Schema.TaggedError<BudgetExceededError>
 }) {}
 
 /**
+ * What several processes share (the state of keys, limits, budgets) is out of reach, and the call was not to go on without it.
+ * The provider was not asked. A deployment that shares nothing, or shares it elsewhere, may still answer.
+ *
+ * @since 0.1.0
+ * @category errors
+ */
+export class SharedStateError extends Schema.TaggedError<SharedStateError>()("SharedStateError", {
+  ...common,
+  /** Whether it cannot be reached, does not answer, or answers what makes no sense. */
+  reason: Schema.Literal("connection", "timeout", "script")
+}) {}
+
+/**
  * @since 0.1.0
  * @category model
  */
@@ -281,7 +294,8 @@ export const LLMError = Schema.Union(
   UnsupportedError,
   KeyPoolExhaustedError,
   BalanceExhaustedError,
-  BudgetExceededError
+  BudgetExceededError,
+  SharedStateError
 )
 
 /**
@@ -319,6 +333,7 @@ export const isRetryable = (error: LLMError): boolean => {
     case "ProviderUnavailableError":
       return error.shouldRetry ?? true
     case "NetworkError":
+    case "SharedStateError":
       return true
     case "TimeoutError":
       // A stream that had begun is never begun again, and nothing is left of a call whose total time is up.
