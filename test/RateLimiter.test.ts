@@ -118,7 +118,7 @@ describe("a bucket of requests", () => {
 
   it.effect("that makes no sense is refused, with every fault", () =>
     Effect.gen(function* () {
-      const error = yield* refusal(RateLimiter.make({ capacity: 0, refillRate: Number.NaN, tokensPerMinute: -1 }))
+      const error = yield* Effect.flip(RateLimiter.make({ capacity: 0, refillRate: Number.NaN, tokensPerMinute: -1 }))
       expect(error.faults.map((fault) => fault.split(":")[0])).toEqual(["capacity", "refillRate", "tokensPerMinute"])
     })
   )

@@ -119,7 +119,7 @@ describe("a limiter that adapts", () => {
       const limiter = yield* RateLimiter.make({ capacity: 10 })
       expect(limiter.observe).toBe(undefined)
       expect(yield* limiter.status).not.toHaveProperty("pace")
-      const error = yield* refusal(
+      const error = yield* Effect.flip(
         RateLimiter.make({ adaptive: { decrease: 1, increase: 0, minimum: Number.NaN } })
       )
       expect(error.faults.map((fault) => fault.split(":")[0])).toEqual([

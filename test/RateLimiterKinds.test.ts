@@ -347,7 +347,7 @@ describe("a limiter per model", () => {
 
   it.effect("names the model whose limits make no sense", () =>
     Effect.gen(function* () {
-      const error = yield* refusal(
+      const error = yield* Effect.flip(
         RateLimiter.makePerModel({ models: { large: { maxConcurrent: 0.5 } }, others: { requestsPerDay: -1 } })
       )
       expect(error.faults).toEqual([
