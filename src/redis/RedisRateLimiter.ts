@@ -33,13 +33,14 @@
  *
  * @since 0.1.0
  */
-import type { Scope } from "effect"
-import { Duration, Effect, Layer, Option } from "effect"
+import type { Duration, Scope } from "effect"
+import { Effect, Layer } from "effect"
 import * as Read from "../internal/limiterOptions.js"
 import type { Options as LimiterOptions, Service } from "../RateLimiter.js"
 import { CurrentPriority, InvalidLimitError, RateLimiter } from "../RateLimiter.js"
 import * as LimiterService from "./rateLimiter/service.js"
 import { Redis } from "./Redis.js"
+import * as Terms from "./terms.js"
 
 /**
  * What a limiter does while Redis is away.
@@ -78,16 +79,10 @@ export interface Options extends LimiterOptions {
  */
 export const make = (options: Options): Effect.Effect<Service, InvalidLimitError, Redis | Scope.Scope> =>
   Effect.flatMap(Redis, (redis) => {
-    const { leaseTime: lease = "30 seconds", name, whenAway, ...limits } = options
-    const [settings, wrong] = Read.read(limits)
-    const faults = [...wrong]
-    const leaseTime = Option.getOrElse(Option.map(Duration.decodeUnknown(lease), Duration.toMillis), () => 0)
-    if (!(leaseTime > 0 && leaseTime < Infinity)) faults.push("leaseTime: expected a positive and finite duration")
-    if (name === "") faults.push("name: must not be empty")
-    const share = whenAway === undefined ? "even" : whenAway === "fail" ? undefined : whenAway.share
-    if (typeof share === "number" && !(share > 0 && share <= 1)) {
-      faults.push(`whenAway.share: expected a number above 0 and at most 1, actual ${share}`)
-    }
+    const { leaseTime: _lease, name, whenAway: _whenAway, ...limits } = options
+    const { faults: wrong, leaseTime, share } = Terms.read(options)
+    const [settings, senseless] = Read.read(limits)
+    const faults = [...wrong, ...senseless]
     return faults.length > 0
       ? Effect.fail(new InvalidLimitError({ faults }))
       : LimiterService.make({ redis, name, settings, leaseTime, share, priority: CurrentPriority })

@@ -5,3 +5,4 @@
  */
 export * as Redis from "./Redis.js"
 export * as RedisRateLimiter from "./RedisRateLimiter.js"
+export * as RedisBudgetStore from "./RedisBudgetStore.js"
