@@ -17,7 +17,10 @@ local trillion = 1000000000000
 
 local function normal(high, low)
   local carry = math.floor(low / trillion)
-  return { high + carry, low - carry * trillion }
+  local rest = low - carry * trillion
+  -- A quotient just below a whole number is rounded to it.
+  if rest < 0 then return { high + carry - 1, rest + trillion } end
+  return { high + carry, rest }
 end
 local function amount(number) return normal(0, number) end
 local function plus(a, b) return normal(a[1] + b[1], a[2] + b[2]) end

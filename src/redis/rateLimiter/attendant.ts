@@ -68,7 +68,16 @@ export const make = ({ contact, refusals, steps }: Terms): Effect.Effect<Attenda
           Effect.tapError((error) =>
             error.reason === "timeout" ? contact.later((epoch) => steps.withdraw(epoch, asking)) : Effect.void
           ),
-          Effect.flatMap((reply) => Effect.as(contact.learn(reply), reply.answers))
+          Effect.tap(contact.learn),
+          Effect.map(({ answers }) => answers),
+          Effect.tap((answers) =>
+            Effect.forEach(
+              answers,
+              ({ tag, wait }, index) =>
+                tag === "granted" ? contact.granted(asking[index]?.requests ?? 0, wait) : Effect.void,
+              { discard: true }
+            )
+          )
         )
       )
 

@@ -1,21 +1,27 @@
 /** What a process knows of the state that it shares, and what it still has to tell Redis. */
 import type { Scope } from "effect"
-import { Duration, Effect, HashMap, Ref, Stream } from "effect"
+import { Duration, Effect, HashMap, List, Ref, Stream } from "effect"
+import * as Monotonic from "../../internal/monotonic.js"
+import * as Window from "../../internal/slidingWindow.js"
 import * as Outbox from "../outbox.js"
 import type * as Redis from "../Redis.js"
-import type { Amount, Epoch, Held, Steps } from "./steps.js"
+import type { Amount, Ends, Epoch, Held, Limits, Steps } from "./steps.js"
 
 interface Known {
   readonly epoch: Epoch
   readonly pace: number
   /** Of how many processes it is one; absent where that was never heard. */
   readonly processes: number | undefined
+  /** Whether it is another state than the one that was known, which is lost. */
+  readonly isNew: boolean
 }
 
 export interface Contact {
   readonly known: Effect.Effect<Known>
   /** Takes note of what a reply says. */
   readonly learn: (reply: { readonly epoch: Epoch; readonly pace: number }) => Effect.Effect<void>
+  /** So many requests were let through, after a wait. */
+  readonly granted: (requests: number, wait: number) => Effect.Effect<void>
   readonly hold: (held: Held) => Effect.Effect<void>
   readonly release: (id: string) => Effect.Effect<void>
   /** The calls in flight of this process. */
@@ -37,36 +43,80 @@ const plus = (self: Amount, that: Amount): Amount => ({
   tokens: self.tokens + that.tokens
 })
 
+/** What this process was granted in the last minute and day, as far as these are limited. */
+interface Recent {
+  readonly minute: Window.SlidingWindow | undefined
+  readonly day: Window.SlidingWindow | undefined
+}
+
+const windowOf = (window: Limits["minute"]): Window.SlidingWindow | undefined =>
+  window === undefined ? undefined : Window.make(window.limit, window.duration, 0)
+
+const takenAt = (
+  window: Window.SlidingWindow | undefined,
+  now: number,
+  wait: number,
+  amount: number
+): Window.SlidingWindow | undefined =>
+  window === undefined
+    ? undefined
+    : { ...Window.taken({ ...Window.refilled(window, now), updatedAt: now + wait }, amount), updatedAt: now }
+
+const endsOf = (window: Window.SlidingWindow | undefined, now: number): Ends =>
+  window === undefined
+    ? []
+    : [...window.older, ...List.reverse(window.newer)].map(
+        ({ amount, expiresAt }) => [expiresAt - now, amount] as const
+      )
+
 export const make = (
   redis: Redis.Service,
   steps: Steps,
+  limits: Limits,
   leaseTime: number
 ): Effect.Effect<Contact, never, Scope.Scope> =>
   Effect.gen(function* () {
-    const known = yield* Ref.make<Known>({ epoch: "", pace: 1, processes: undefined })
+    const known = yield* Ref.make<Known>({ epoch: "", pace: 1, processes: undefined, isNew: false })
     const held = yield* Ref.make(HashMap.empty<string, Held>())
     const outbox = yield* Outbox.make("A rate limiter")
     const missed = yield* Ref.make(nothing)
+    const recent = yield* Ref.make<Recent>({ minute: windowOf(limits.minute), day: windowOf(limits.day) })
     const bell = yield* Effect.makeLatch(true)
 
     const learn: Contact["learn"] = ({ epoch, pace }) =>
       Effect.flatMap(
-        Ref.modify(known, (before) => [
-          before.epoch !== "" && before.epoch !== epoch,
-          before.epoch === epoch && before.pace === pace ? before : { ...before, epoch, pace }
-        ]),
+        Ref.modify(known, (before) => {
+          const isLost = before.epoch !== "" && before.epoch !== epoch
+          const isSame = before.epoch === epoch && before.pace === pace
+          return [isLost, isSame ? before : { ...before, epoch, pace, isNew: before.isNew || isLost }]
+        }),
         // It has forgotten which calls are in flight.
         (isNew) => (isNew ? bell.open : Effect.void)
       )
 
     const sent = (message: Message) => Effect.flatMap(Ref.get(known), ({ epoch }) => message(epoch))
 
-    const renew = Effect.flatMap(Effect.all([Ref.get(known), Ref.get(held), Ref.getAndSet(missed, nothing)]), (all) => {
-      const [{ epoch }, leases, amount] = all
-      return Effect.flatMap(
-        Effect.tapError(steps.renew(epoch, Array.from(HashMap.values(leases)), amount), (error) =>
+    /** What Redis has forgotten. */
+    const recalled = Effect.flatMap(Effect.clock, (clock) =>
+      Effect.map(Ref.get(recent), ({ day, minute }) => {
+        const now = Monotonic.now(clock)
+        return { minute: endsOf(minute, now), day: endsOf(day, now) }
+      })
+    )
+
+    const renew = Effect.gen(function* () {
+      const { epoch, isNew } = yield* Ref.get(known)
+      const leases = Array.from(HashMap.values(yield* Ref.get(held)))
+      const amount = yield* Ref.getAndSet(missed, nothing)
+      const forgotten = isNew ? yield* recalled : undefined
+      yield* Ref.update(known, (before) => ({ ...before, isNew: false }))
+      yield* Effect.flatMap(
+        Effect.tapError(steps.renew(epoch, leases, amount, forgotten), (error) =>
           // What timed out may have been done, and is not done twice: the next who come pay for it at most.
-          error.reason === "timeout" ? Effect.void : Ref.update(missed, (more) => plus(amount, more))
+          Effect.zipRight(
+            Ref.update(known, (before) => ({ ...before, isNew: before.isNew || isNew })),
+            error.reason === "timeout" ? Effect.void : Ref.update(missed, (more) => plus(amount, more))
+          )
         ),
         (reply) =>
           Effect.zipRight(
@@ -99,6 +149,16 @@ export const make = (
     return {
       known: Ref.get(known),
       learn,
+      granted: (requests, wait) =>
+        limits.minute === undefined && limits.day === undefined
+          ? Effect.void
+          : Effect.flatMap(Effect.clock, (clock) => {
+              const now = Monotonic.now(clock)
+              return Ref.update(recent, ({ day, minute }) => ({
+                minute: takenAt(minute, now, wait, requests),
+                day: takenAt(day, now, wait, requests)
+              }))
+            }),
       hold: (lease) => Ref.update(held, HashMap.set(lease.id, lease)),
       release: (id) => Ref.update(held, HashMap.remove(id)),
       inFlight: Effect.map(Ref.get(held), HashMap.size),

@@ -27,6 +27,8 @@ else
   state = { at = now, r = isLost and 0 or limits.capacity or 0, t = isLost and 0 or limits.tokens or 0,
     pace = 1, slowed = -1, changed = -1, minute = 0, day = 0, epoch = now, sequence = 0 }
   redis.call("DEL", BOOKED, MINUTE, DAY)
+  -- Until the others have said what they hold and what they had, nobody is let through.
+  if isLost then state.hushed = now + request.hush end
 end
 
 local function gained(kind, rate, from, to)
@@ -237,7 +239,7 @@ for i, wish in ipairs(request.wishes) do
   elseif wait > 0 and not wish.books then
     answers[i] = { tag = "busy", wait = math.min(wait, 1e15) }
     break
-  elseif wish.places > 0 and places() - redis.call("ZCARD", LEASES) <= ahead(now - wish.waited) then
+  elseif (state.hushed or 0) > now or wish.places > 0 and places() - redis.call("ZCARD", LEASES) <= ahead(now - wish.waited) then
     answers[i] = { tag = "crowded", wait = wait }
     isWaiting = true
     local since = string.format("%.3f", now - wish.waited)
@@ -321,6 +323,27 @@ end
 redis.call("ZREMRANGEBYSCORE", PROCESSES, "-inf", string.format("%.3f", now))
 redis.call("ZADD", PROCESSES, till, request.process)
 keep(PROCESSES, math.ceil(request.leaseTime))
+local function recall(key, field, window, ends)
+  if not window or not ends or #ends == 0 then return end
+  local all = {}
+  for _, entry in ipairs(redis.call("LRANGE", key, 0, -1)) do
+    local till, held = parts(entry)
+    all[#all + 1] = { till, held }
+  end
+  for _, entry in ipairs(ends) do
+    if entry[1] > 0 then
+      all[#all + 1] = { now + entry[1], entry[2] }
+      state[field] = state[field] + entry[2]
+    end
+  end
+  table.sort(all, function(a, b) return a[1] < b[1] end)
+  redis.call("DEL", key)
+  for _, entry in ipairs(all) do redis.call("RPUSH", key, string.format("%.3f:%.17g", entry[1], entry[2])) end
+end
+if request.recalled then
+  recall(MINUTE, "minute", limits.minute, request.recalled.minute)
+  recall(DAY, "day", limits.day, request.recalled.day)
+end
 local missed = request.missed
 if missed.requests > 0 then
   spend(state, missed.requests, missed.tokens)

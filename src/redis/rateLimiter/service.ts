@@ -50,7 +50,7 @@ export const make = (terms: Terms): Effect.Effect<Service, never, Scope.Scope> =
     const limits = Steps.limitsOf(settings)
     const pacing = settings.adaptive
     const steps = Steps.make({ redis, name, process, limits, pacing, leaseTime, fresh: Attendants.fresh })
-    const contact = yield* Contacts.make(redis, steps, leaseTime)
+    const contact = yield* Contacts.make(redis, steps, limits, leaseTime)
     const attendant = yield* Attendants.make({ steps, contact, refusals })
     const spare = yield* Ref.make(Option.none<Spares.Spare>())
     const calls = yield* Ref.make(0)
@@ -140,7 +140,8 @@ export const make = (terms: Terms): Effect.Effect<Service, never, Scope.Scope> =
       Effect.flatMap(Ref.get(spare), Option.match({ onNone: () => Effect.void, onSome: ({ ended }) => ended }))
     )
 
-    const shared = (wish: Wish): Reservation => {
+    /** `also` is done with what was used. */
+    const shared = (wish: Wish, also: (tokens: number) => Effect.Effect<void>): Reservation => {
       let open = wish.settles
       return {
         settle: (tokens) =>
@@ -150,7 +151,7 @@ export const make = (terms: Terms): Effect.Effect<Service, never, Scope.Scope> =
               open = false
               const actual = Number.isFinite(tokens) && tokens >= 0 ? tokens : wish.tokens
               const told = contact.tell((epoch) => steps.settle(epoch, [{ id: wish.id, tokens: wish.tokens, actual }]))
-              return Effect.zipRight(contact.release(wish.id), Effect.zipRight(told, ended))
+              return Effect.zipRight(contact.release(wish.id), Effect.zipRight(told, also(actual)))
             })
           )
       }
@@ -175,7 +176,17 @@ export const make = (terms: Terms): Effect.Effect<Service, never, Scope.Scope> =
         return refusal === undefined
           ? Effect.flatMap(
               wishFor({ requests: 1, tokens, places: maxConcurrent === undefined ? 0 : 1, settles }),
-              (wish) => acquire(wish, options, shared(wish), ({ limiter }, rest) => limiter.reserve(tokens, rest))
+              (wish) =>
+                acquire(
+                  wish,
+                  options,
+                  shared(wish, () => ended),
+                  ({ limiter }, rest) =>
+                    Effect.flatMap(limiter.reserve(tokens, rest), ({ settle }) =>
+                      // Redis hears of it when it is back.
+                      Effect.as(wish.settles ? contact.hold(wish) : Effect.void, shared(wish, settle))
+                    )
+                )
             )
           : Effect.fail(refusal)
       })

@@ -76,6 +76,14 @@ export interface Amount {
   readonly tokens: number
 }
 
+/** For how long each grant still counts, and how much of it. */
+export type Ends = ReadonlyArray<readonly [number, number]>
+
+export interface Recalled {
+  readonly minute: Ends
+  readonly day: Ends
+}
+
 export type Adjustment =
   | { readonly change: "reset" | "served" }
   | { readonly change: "lower"; readonly requests?: number; readonly tokens?: number }
@@ -120,6 +128,12 @@ const entries = 1000
  * than it is long, so that it holds in the provider's eyes too.
  */
 const journey = 500
+
+/**
+ * A state that is lost is made anew by those who knew of it: each of them finds out that Redis is back, and says what it holds and
+ * had, within this time.
+ */
+const hush = 1500
 
 const windowOf = (limit: number, length: number): Window => {
   const duration = length + journey
@@ -167,7 +181,13 @@ export interface Steps {
   ) => Run<typeof Acquired.Type>
   readonly settle: (epoch: Epoch, endings: ReadonlyArray<Ending>) => Run<number>
   readonly withdraw: (epoch: Epoch, wishes: ReadonlyArray<Wish>) => Run<number>
-  readonly renew: (epoch: Epoch, held: ReadonlyArray<Held>, missed: Amount) => Run<typeof Renewed.Type>
+  readonly renew: (
+    epoch: Epoch,
+    held: ReadonlyArray<Held>,
+    missed: Amount,
+    /** What was granted to this process, where Redis has forgotten it. */
+    recalled: Recalled | undefined
+  ) => Run<typeof Renewed.Type>
   readonly leave: (epoch: Epoch, held: ReadonlyArray<Held>) => Run<number>
   readonly status: (epoch: Epoch) => Run<Status>
   readonly adjust: (epoch: Epoch, adjustment: Adjustment) => Run<typeof Adjusted.Type>
@@ -189,12 +209,13 @@ const parts = ["state", "booked", "minute", "day", "leases", "processes", "line"
 export const make = ({ fresh, leaseTime, limits, name, pacing, process, redis }: Terms): Steps => {
   const keys = parts.map((part) => redis.key("limit", name, part))
   const run = <A>(step: Redis.Script<A>, epoch: Epoch, request: object): Run<A> =>
-    redis.run(step, keys, [JSON.stringify({ limits, process, leaseTime, epoch, ...request })])
+    redis.run(step, keys, [JSON.stringify({ limits, process, leaseTime, hush, epoch, ...request })])
   return {
     acquire: (epoch, wishes, isWhole) => run(acquire, epoch, { wishes, fresh, mayWait: isWhole }),
     settle: (epoch, endings) => run(settle, epoch, { endings }),
     withdraw: (epoch, wishes) => run(withdraw, epoch, { wishes }),
-    renew: (epoch, held, missed) => run(renew, epoch, { held, missed }),
+    renew: (epoch, held, missed, recalled) =>
+      run(renew, epoch, { held, missed, ...(recalled === undefined ? {} : { recalled }) }),
     leave: (epoch, held) => run(leave, epoch, { held }),
     status: (epoch) => run(status, epoch, {}),
     adjust: (epoch, adjustment) => run(adjust, epoch, { pacing, ...adjustment })
