@@ -2,7 +2,7 @@
  * A process of its own that makes calls through what is shared in Redis, for tests and for `npm run chaos:redis`. It is told what to
  * do as JSON, and says on its output what came of it: a line when it begins, and one with the counts when it is over.
  */
-import { NodeHttpClient } from "@effect/platform-node"
+import * as NodeHttpClient from "@effect/platform-node/NodeHttpClient"
 import { Effect, Layer, Schema } from "effect"
 import * as KeyPool from "../../src/KeyPool.js"
 import * as LLM from "../../src/LLM.js"

@@ -59,13 +59,20 @@ const program = Effect.gen(function* () {
   yield* victim.kill
   const killedAt = performance.now()
   yield* Console.log(`one is killed (${since(start)}), ${provider.arrivals.length} calls so far`)
-  // Whatever the others do, those places are not in flight at the provider.
-  const returned = Effect.repeat(
-    Effect.zipWith(watching.status, provider.inFlight, ({ concurrency }, seen) => (concurrency?.inFlight ?? 0) - seen),
-    { until: (lost) => lost <= 2, schedule: Schedule.spaced("50 millis") }
-  )
-  yield* returned
+  // Its leases are those of the one that is registered no more.
+  const registered = (from: number | string) =>
+    Effect.promise(() => server.client.zrangebyscore(redis.key("limit", "chaos", "processes"), from, "+inf"))
+  const before = yield* registered("-inf")
+  yield* Effect.repeat(registered(Date.now()), {
+    until: (now) => now.length < before.length,
+    schedule: Schedule.spaced("50 millis")
+  })
   const leased = performance.now() - killedAt
+  const alive = yield* registered(Date.now())
+  const leases = yield* Effect.promise(() =>
+    server.client.zrangebyscore(redis.key("limit", "chaos", "leases"), Date.now(), "+inf")
+  )
+  const orphans = leases.filter((lease) => !alive.some((process) => lease.startsWith(process)))
 
   const reports = yield* Effect.forEach(others, ({ report }) => report)
   yield* Console.log(`all calls are over (${since(start)}), ${provider.arrivals.length} reached the provider`)
@@ -90,6 +97,7 @@ const program = Effect.gen(function* () {
     leased <= limits.leaseTime + 1000,
     `the places of the one that was killed are free after ${leased.toFixed(0)} ms`
   )
+  yield* must(orphans.length === 0, "none of them is held any longer")
   yield* must(duringOutage > 0, `${duringOutage} calls went on while Redis was away`)
   yield* must(answered === (processes - 1) * calls, `${answered} calls answered, none lost (${failures})`)
   yield* must(concurrency?.inFlight === 0, "no place is held any more, not even by the one that was killed")

@@ -112,26 +112,28 @@ export const make = (terms: Terms): Effect.Effect<Service, never, Scope.Scope> =
       otherwise: (spare: Spares.Spare, rest: WaitOptions) => Effect.Effect<A, LimitError>
     ): Effect.Effect<A, LimitError> =>
       Effect.uninterruptible(
-        Effect.gen(function* () {
-          const clock = yield* Effect.clock
+        Effect.flatMap(Effect.zip(priority, Effect.clock), ([rank, clock]) => {
           const startedAt = Monotonic.now(clock)
-          const rank = yield* priority
           const most = rank === "batch" ? settings.patience : settings.maxWait
           const allowed = Math.min(most, options?.maxWait === undefined ? Infinity : Duration.toMillis(options.maxWait))
-          const caller = { wish, allowed, aging: rank === "batch" ? settings.aging : 0 }
-          return yield* Effect.matchEffect(attendant.take(caller), {
-            onFailure: (error) =>
-              isLimitError(error)
-                ? Effect.fail(error)
-                : without(error, (spare) =>
-                    Effect.zipLeft(
-                      otherwise(spare, { maxWait: Math.max(0, allowed - (Monotonic.now(clock) - startedAt)) }),
-                      contact.missed(wish)
-                    )
-                  ),
-            onSuccess: ({ wait }) =>
-              Effect.as(Effect.zipRight(wish.settles ? contact.hold(wish) : Effect.void, slept(wish, wait)), granted)
-          })
+          const rest = () => Math.max(0, allowed - (Monotonic.now(clock) - startedAt))
+          const caller = { wish, aging: rank === "batch" ? settings.aging : 0 }
+
+          const alone = (error: Redis.RedisError): Effect.Effect<A, LimitError> =>
+            without(error, (spare) =>
+              Effect.flatMap(
+                spare.until(Effect.zipLeft(otherwise(spare, { maxWait: rest() }), contact.missed(wish))),
+                Option.match({ onNone: () => ask, onSome: Effect.succeed })
+              )
+            )
+          const ask: Effect.Effect<A, LimitError> = Effect.suspend(() =>
+            Effect.matchEffect(attendant.take({ ...caller, allowed: rest() }), {
+              onFailure: (error) => (isLimitError(error) ? Effect.fail(error) : alone(error)),
+              onSuccess: ({ wait }) =>
+                Effect.as(Effect.zipRight(wish.settles ? contact.hold(wish) : Effect.void, slept(wish, wait)), granted)
+            })
+          )
+          return ask
         })
       )
 
@@ -223,7 +225,12 @@ export const make = (terms: Terms): Effect.Effect<Service, never, Scope.Scope> =
 
     yield* Effect.forkScoped(
       Stream.runForEach(redis.changes, (availability) =>
-        availability === "up" ? Ref.set(spare, Option.none()) : Effect.void
+        availability === "up"
+          ? Effect.flatMap(
+              Ref.getAndSet(spare, Option.none()),
+              Option.match({ onNone: () => Effect.void, onSome: ({ retire }) => retire })
+            )
+          : Effect.void
       )
     )
 

@@ -1,5 +1,5 @@
 /** The limiter of this process alone, for as long as Redis is away: a share of each limit. */
-import { Effect, Ref } from "effect"
+import { Effect, Exit, Fiber, Option, Ref } from "effect"
 import type { Settings } from "../../internal/limiterOptions.js"
 import * as LimiterService from "../../internal/limiterService.js"
 import type { Priority, Reservation, Service } from "../../RateLimiter.js"
@@ -8,6 +8,10 @@ export interface Spare {
   readonly limiter: Service
   /** A call that was in flight before Redis was away is over. */
   readonly ended: Effect.Effect<void>
+  /** Redis is back: who still waits here is to wait there. */
+  readonly retire: Effect.Effect<void>
+  /** What a call gets of it; nothing, where Redis is back before. */
+  readonly until: <A, E>(taken: Effect.Effect<A, E>) => Effect.Effect<Option.Option<A>, E>
 }
 
 const part = (limit: number | undefined, share: number): number | undefined =>
@@ -42,9 +46,22 @@ export const make = (
       })
     }
     yield* limiter.lower({ requests: 0, tokens: 0 })
+    const retired = yield* Effect.makeLatch(false)
     const left = yield* Ref.make<ReadonlyArray<Reservation>>(taken)
     return {
       limiter,
+      retire: Effect.asVoid(retired.open),
+      until: (taken) =>
+        Effect.gen(function* () {
+          const fiber = yield* Effect.fork(taken)
+          const end = Effect.raceFirst(Effect.asVoid(Fiber.await(fiber)), retired.await)
+          const waited = yield* Effect.exit(Effect.interruptible(end))
+          const exit = yield* Fiber.interrupt(fiber)
+          // What was granted in the last moment is had.
+          if (Exit.isSuccess(exit)) return Option.some(exit.value)
+          if (!Exit.isInterrupted(exit)) return yield* Effect.failCause(exit.cause)
+          return Exit.isSuccess(waited) ? Option.none() : yield* Effect.interrupt
+        }),
       ended: Effect.flatten(
         Ref.modify(left, ([first, ...rest]) => [first === undefined ? Effect.void : first.settle(0), rest])
       )
