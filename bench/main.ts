@@ -13,6 +13,7 @@ import { compare, print } from "./measure.js"
 import { moneyCosts } from "./money.js"
 import { all, chats, streams } from "./peers.js"
 import { limiterTakes, poolLeases } from "./pieces.js"
+import { withRedis } from "./redis.js"
 import { bundleSizes } from "./size.js"
 import { wireCosts } from "./wires.js"
 
@@ -36,6 +37,10 @@ print("An answer from the cache", await compare(cacheHits, { rounds: 5, times: 5
 print("A call that is paid for", await compare(moneyCosts, { rounds: 5, times: 5000 }), ["a call"])
 
 print("A call through a balance", await compare(balances, { rounds: 5, times: 5000 }), ["plain"])
+
+await withRedis(async (contestants) =>
+  print("A permit that processes share", await compare(contestants, { rounds: 5, times: 2000 }), ["a bare round trip"])
+)
 
 console.log("\nA frame of a stream decoded, in memory")
 console.log(

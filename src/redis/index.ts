@@ -6,3 +6,4 @@
 export * as Redis from "./Redis.js"
 export * as RedisRateLimiter from "./RedisRateLimiter.js"
 export * as RedisBudgetStore from "./RedisBudgetStore.js"
+export * as RedisCacheStore from "./RedisCacheStore.js"

@@ -260,7 +260,7 @@ for i, wish in ipairs(request.wishes) do
     advance(taken, at)
     spend(taken, wish.requests, wish.tokens)
     if wish.places > 0 or wish.settles then
-      redis.call("ZADD", LEASES, string.format("%.3f", now + wait + request.leaseTime), string.format("%s:%.17g", wish.id, wish.tokens))
+      redis.call("ZADD", LEASES, string.format("%.3f", now + request.leaseTime), string.format("%s:%.17g", wish.id, wish.tokens))
     end
   end
 end

@@ -208,8 +208,10 @@ const parts = ["state", "booked", "minute", "day", "leases", "processes", "line"
 
 export const make = ({ fresh, leaseTime, limits, name, pacing, process, redis }: Terms): Steps => {
   const keys = parts.map((part) => redis.key("limit", name, part))
+  // What every request says the same is written once.
+  const fixed = `${JSON.stringify({ limits, process, leaseTime, hush }).slice(0, -1)},`
   const run = <A>(step: Redis.Script<A>, epoch: Epoch, request: object): Run<A> =>
-    redis.run(step, keys, [JSON.stringify({ limits, process, leaseTime, hush, epoch, ...request })])
+    redis.run(step, keys, [`${fixed}${JSON.stringify({ epoch, ...request }).slice(1)}`])
   return {
     acquire: (epoch, wishes, isWhole) => run(acquire, epoch, { wishes, fresh, mayWait: isWhole }),
     settle: (epoch, endings) => run(settle, epoch, { endings }),
