@@ -173,6 +173,25 @@ describe("a limiter that processes share", () => {
     })
   )
 
+  it.scopedLive("interactive calls pass batch calls of other processes to a place too, however long one may wait", () =>
+    Effect.gen(function* () {
+      const { url } = yield* redisServer
+      const options = { maxConcurrent: 1, maxWait: Duration.infinity, batch: { maxWait: Duration.infinity } }
+      const one = yield* peer(url, options)
+      const two = yield* peer(url, options)
+      const order: Array<string> = []
+      const said = (what: string) => Effect.sync(() => void order.push(what))
+      const held = yield* one.reserve(0)
+      const batch = yield* Effect.fork(RateLimiter.withPriority(one.limit(said("batch")), "batch"))
+      yield* Effect.sleep("60 millis")
+      const call = yield* Effect.fork(two.limit(said("call")))
+      yield* Effect.sleep("60 millis")
+      yield* held.settle(0)
+      yield* Fiber.joinAll([batch, call])
+      expect(order).toEqual(["call", "batch"])
+    })
+  )
+
   it.scopedLive("a refusal that one process hears of slows all of them", () =>
     Effect.gen(function* () {
       const { url } = yield* redisServer

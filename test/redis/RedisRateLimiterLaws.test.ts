@@ -4,7 +4,7 @@ import { Effect, FastCheck, Fiber, Logger, LogLevel } from "effect"
 import * as Redis from "../../src/redis/Redis.js"
 import * as RedisRateLimiter from "../../src/redis/RedisRateLimiter.js"
 import { redisServer } from "../support/redisServer.js"
-import { caller, witness } from "./crowd.js"
+import { caller, program, witness } from "./crowd.js"
 
 const quick: Redis.CommonOptions = { timeout: "300 millis", probeInterval: "50 millis" }
 
@@ -125,7 +125,7 @@ describe("a process that is killed", () => {
           Redis.Redis,
           redis
         )
-        const child = yield* caller({
+        const child = yield* caller(yield* program, {
           redis: url,
           provider: provider.baseUrl,
           calls: 2,

@@ -9,7 +9,7 @@ import * as RedisRateLimiter from "../../src/redis/RedisRateLimiter.js"
 import { redisServer } from "../support/redisServer.js"
 import type { Orders } from "./caller.js"
 import type { Report } from "./crowd.js"
-import { caller, mostWithin, witness } from "./crowd.js"
+import { caller, mostWithin, program, witness } from "./crowd.js"
 
 const processes = 4
 const calls = 2000
@@ -31,13 +31,14 @@ const must = (holds: boolean, promise: string) =>
 
 const since = (start: number) => `${((performance.now() - start) / 1000).toFixed(1)} s`
 
-const program = Effect.gen(function* () {
+const chaos = Effect.gen(function* () {
   const server = yield* redisServer
   const provider = yield* witness({ min: "20 millis", max: "120 millis" })
   const orders: Orders = { redis: server.url, provider: provider.baseUrl, calls, concurrency: 40, limits, timeout: 500 }
   const redis = yield* Redis.make({ url: server.url, probeInterval: 100 })
+  const path = yield* program
   const start = performance.now()
-  const children = yield* Effect.forEach(Array.from({ length: processes }), () => caller(orders))
+  const children = yield* Effect.forEach(Array.from({ length: processes }), () => caller(path, orders))
   yield* Effect.forEach(children, ({ begun }) => begun)
   yield* Console.log(`${processes} processes begin (${since(start)})`)
 
@@ -105,7 +106,7 @@ const program = Effect.gen(function* () {
 })
 
 Effect.runFork(
-  Effect.scoped(program).pipe(
+  Effect.scoped(chaos).pipe(
     Effect.tapErrorCause((cause) =>
       Effect.zipRight(
         Console.error(String(cause)),

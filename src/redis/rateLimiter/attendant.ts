@@ -40,6 +40,9 @@ interface Terms {
 /** How many calls are asked for in one step, which holds Redis up for others. */
 const together = 32
 
+/** JSON has no infinity. In milliseconds. */
+const forever = 1e15
+
 /** How long until those who wait for a place ask again, in milliseconds. */
 const shortest = 20
 const longest = 40
@@ -57,8 +60,8 @@ export const make = ({ contact, refusals, steps }: Terms): Effect.Effect<Attenda
 
     const asking = (waiter: Waiter, now: number): Asking => ({
       ...waiter.wish,
-      allowed: Math.max(0, Line.deadline(waiter) - now),
-      waited: now - waiter.arrivedAt,
+      allowed: Math.min(Math.max(0, Line.deadline(waiter) - now), forever),
+      waited: now - waiter.position.at,
       books: Line.books(waiter, now)
     })
 

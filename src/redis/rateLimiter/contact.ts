@@ -12,8 +12,10 @@ interface Known {
   readonly pace: number
   /** Of how many processes it is one; absent where that was never heard. */
   readonly processes: number | undefined
-  /** Whether it is another state than the one that was known, which is lost. */
-  readonly isNew: boolean
+  /** The state that knows all that this process was granted. */
+  readonly told: Epoch
+  /** Whether Redis was heard of when it was last told that this process goes on. */
+  readonly isSteady: boolean
 }
 
 export interface Contact {
@@ -76,7 +78,7 @@ export const make = (
   leaseTime: number
 ): Effect.Effect<Contact, never, Scope.Scope> =>
   Effect.gen(function* () {
-    const known = yield* Ref.make<Known>({ epoch: "", pace: 1, processes: undefined, isNew: false })
+    const known = yield* Ref.make<Known>({ epoch: "", pace: 1, processes: undefined, told: "", isSteady: false })
     const held = yield* Ref.make(HashMap.empty<string, Held>())
     const outbox = yield* Outbox.make("A rate limiter")
     const missed = yield* Ref.make(nothing)
@@ -88,7 +90,7 @@ export const make = (
         Ref.modify(known, (before) => {
           const isLost = before.epoch !== "" && before.epoch !== epoch
           const isSame = before.epoch === epoch && before.pace === pace
-          return [isLost, isSame ? before : { ...before, epoch, pace, isNew: before.isNew || isLost }]
+          return [isLost, isSame ? before : { ...before, epoch, pace }]
         }),
         // It has forgotten which calls are in flight.
         (isNew) => (isNew ? bell.open : Effect.void)
@@ -96,7 +98,18 @@ export const make = (
 
     const sent = (message: Message) => Effect.flatMap(Ref.get(known), ({ epoch }) => message(epoch))
 
-    /** What Redis has forgotten. */
+    const granted: Contact["granted"] = (requests, wait) =>
+      limits.minute === undefined && limits.day === undefined
+        ? Effect.void
+        : Effect.flatMap(Effect.clock, (clock) => {
+            const now = Monotonic.now(clock)
+            return Ref.update(recent, ({ day, minute }) => ({
+              minute: takenAt(minute, now, wait, requests),
+              day: takenAt(day, now, wait, requests)
+            }))
+          })
+
+    /** All that still counts. */
     const recalled = Effect.flatMap(Effect.clock, (clock) =>
       Effect.map(Ref.get(recent), ({ day, minute }) => {
         const now = Monotonic.now(clock)
@@ -105,25 +118,24 @@ export const make = (
     )
 
     const renew = Effect.gen(function* () {
-      const { epoch, isNew } = yield* Ref.get(known)
+      const { epoch, isSteady, told } = yield* Ref.get(known)
       const leases = Array.from(HashMap.values(yield* Ref.get(held)))
       const amount = yield* Ref.getAndSet(missed, nothing)
-      const forgotten = isNew ? yield* recalled : undefined
-      yield* Ref.update(known, (before) => ({ ...before, isNew: false }))
-      yield* Effect.flatMap(
-        Effect.tapError(steps.renew(epoch, leases, amount, forgotten), (error) =>
-          // What timed out may have been done, and is not done twice: the next who come pay for it at most.
-          Effect.zipRight(
-            Ref.update(known, (before) => ({ ...before, isNew: before.isNew || isNew })),
-            error.reason === "timeout" ? Effect.void : Ref.update(missed, (more) => plus(amount, more))
-          )
-        ),
-        (reply) =>
-          Effect.zipRight(
-            Ref.update(known, (before) => ({ ...before, processes: reply.processes })),
-            learn(reply)
-          )
+      const past = isSteady && epoch === told ? undefined : yield* recalled
+      const reply = yield* Effect.tapError(steps.renew(epoch, leases, amount, past, told), () =>
+        // What is not known to be counted is counted twice rather than not at all.
+        Effect.zipRight(
+          Ref.update(known, (before) => ({ ...before, isSteady: false })),
+          Ref.update(missed, (more) => plus(amount, more))
+        )
       )
+      yield* Ref.update(known, (before) => ({
+        ...before,
+        isSteady: true,
+        processes: reply.processes,
+        told: past === undefined ? before.told : reply.epoch
+      }))
+      yield* learn(reply)
     })
 
     const beat = Effect.uninterruptible(
@@ -149,21 +161,16 @@ export const make = (
     return {
       known: Ref.get(known),
       learn,
-      granted: (requests, wait) =>
-        limits.minute === undefined && limits.day === undefined
-          ? Effect.void
-          : Effect.flatMap(Effect.clock, (clock) => {
-              const now = Monotonic.now(clock)
-              return Ref.update(recent, ({ day, minute }) => ({
-                minute: takenAt(minute, now, wait, requests),
-                day: takenAt(day, now, wait, requests)
-              }))
-            }),
+      granted,
       hold: (lease) => Ref.update(held, HashMap.set(lease.id, lease)),
       release: (id) => Ref.update(held, HashMap.remove(id)),
       inFlight: Effect.map(Ref.get(held), HashMap.size),
       tell: (message) => outbox.tell(sent(message)),
       later: (message) => outbox.later(sent(message)),
-      missed: (amount) => Ref.update(missed, (before) => plus(before, amount))
+      missed: (amount) =>
+        Effect.zipRight(
+          granted(amount.requests, 0),
+          Ref.update(missed, (before) => plus(before, amount))
+        )
     }
   })

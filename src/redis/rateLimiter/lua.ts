@@ -187,7 +187,7 @@ end
 local function places() return math.max(1, math.floor(limits.places * state.pace)) end
 
 local function save()
-  local lasting = math.max(60000, limits.lasting)
+  local lasting = math.max(60000, limits.lasting, 2 * request.leaseTime)
   if limits.capacity and state.r < 0 then lasting = lasting - state.r / limits.rate end
   if limits.tokens and state.t < 0 then lasting = lasting - state.t / limits.tokenRate end
   lasting = string.format("%.0f", lasting + math.max(0, (state.ahead and state.ahead.at or now) - now))
@@ -340,15 +340,19 @@ local function recall(key, field, window, ends)
   redis.call("DEL", key)
   for _, entry in ipairs(all) do redis.call("RPUSH", key, string.format("%.3f:%.17g", entry[1], entry[2])) end
 end
-if request.recalled then
+-- What was let through is in what the process recalls, and where nothing was forgotten it is only what Redis did not hear of.
+local missed = request.missed
+local moment = math.max(now, state.ahead and state.ahead.at or now)
+local isForgotten = request.recalled and request.told ~= "" and request.told ~= string.format("%.3f", state.epoch)
+if isForgotten then
   recall(MINUTE, "minute", limits.minute, request.recalled.minute)
   recall(DAY, "day", limits.day, request.recalled.day)
+elseif missed.requests > 0 then
+  if limits.minute then windowTake(MINUTE, "minute", limits.minute, missed.requests, moment) end
+  if limits.day then windowTake(DAY, "day", limits.day, missed.requests, moment) end
 end
-local missed = request.missed
 if missed.requests > 0 then
   spend(state, missed.requests, missed.tokens)
-  if limits.minute then windowTake(MINUTE, "minute", limits.minute, missed.requests, math.max(now, state.ahead and state.ahead.at or now)) end
-  if limits.day then windowTake(DAY, "day", limits.day, missed.requests, math.max(now, state.ahead and state.ahead.at or now)) end
   reckon()
 end
 local lasting = save()

@@ -41,6 +41,14 @@ const outOfReach = (name: string, error: Redis.RedisError): SharedStateError =>
 /** JavaScript's timers run no longer, in milliseconds. */
 const longestSleep = 2 ** 31 - 1
 
+const sleepFor = (millis: number): Effect.Effect<void> =>
+  millis <= longestSleep
+    ? Effect.sleep(millis)
+    : Effect.zipRight(
+        Effect.sleep(longestSleep),
+        Effect.suspend(() => sleepFor(millis - longestSleep))
+      )
+
 export const make = (terms: Terms): Effect.Effect<Service, never, Scope.Scope> =>
   Effect.gen(function* () {
     const { leaseTime, name, priority, redis, settings } = terms
@@ -94,9 +102,7 @@ export const make = (terms: Terms): Effect.Effect<Service, never, Scope.Scope> =
     const slept = (wish: Wish, wait: number): Effect.Effect<void> =>
       wait <= 0
         ? Effect.void
-        : Effect.onInterrupt(Effect.interruptible(Effect.sleep(Math.min(Math.ceil(wait), longestSleep))), () =>
-            withdraw(wish)
-          )
+        : Effect.onInterrupt(Effect.interruptible(sleepFor(Math.ceil(wait))), () => withdraw(wish))
 
     const wishFor = (wish: Omit<Wish, "id">): Effect.Effect<Wish> =>
       Effect.map(

@@ -22,7 +22,7 @@ export interface Wish {
 export interface Asking extends Wish {
   /** The longest that it may still wait. */
   readonly allowed: number
-  /** How long it has waited. */
+  /** How long it has stood in line; below zero for one that still lets others pass. */
   readonly waited: number
   /** Whether it takes a moment in the future, or lets others pass. */
   readonly books: boolean
@@ -185,8 +185,9 @@ export interface Steps {
     epoch: Epoch,
     held: ReadonlyArray<Held>,
     missed: Amount,
-    /** What was granted to this process, where Redis has forgotten it. */
-    recalled: Recalled | undefined
+    /** What was let through by this process, for a state that is another than the one it has been `told` to. */
+    recalled: Recalled | undefined,
+    told: Epoch
   ) => Run<typeof Renewed.Type>
   readonly leave: (epoch: Epoch, held: ReadonlyArray<Held>) => Run<number>
   readonly status: (epoch: Epoch) => Run<Status>
@@ -216,8 +217,8 @@ export const make = ({ fresh, leaseTime, limits, name, pacing, process, redis }:
     acquire: (epoch, wishes, isWhole) => run(acquire, epoch, { wishes, fresh, mayWait: isWhole }),
     settle: (epoch, endings) => run(settle, epoch, { endings }),
     withdraw: (epoch, wishes) => run(withdraw, epoch, { wishes }),
-    renew: (epoch, held, missed, recalled) =>
-      run(renew, epoch, { held, missed, ...(recalled === undefined ? {} : { recalled }) }),
+    renew: (epoch, held, missed, recalled, told) =>
+      run(renew, epoch, { held, missed, told, ...(recalled === undefined ? {} : { recalled }) }),
     leave: (epoch, held) => run(leave, epoch, { held }),
     status: (epoch) => run(status, epoch, {}),
     adjust: (epoch, adjustment) => run(adjust, epoch, { pacing, ...adjustment })
