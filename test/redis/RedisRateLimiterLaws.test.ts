@@ -1,6 +1,6 @@
 /** Whatever calls do, in however many processes, and whenever they are interrupted: no limit is passed and nothing is lost. */
 import { describe, expect, it } from "@effect/vitest"
-import { Effect, FastCheck, Fiber, Logger, LogLevel } from "effect"
+import { Effect, FastCheck, Fiber, Logger, LogLevel, Schedule } from "effect"
 import * as Redis from "../../src/redis/Redis.js"
 import * as RedisRateLimiter from "../../src/redis/RedisRateLimiter.js"
 import { redisServer } from "../support/redisServer.js"
@@ -134,7 +134,10 @@ describe("a process that is killed", () => {
           timeout: 500
         })
         yield* child.begun
-        yield* Effect.repeat(provider.inFlight, { until: (count) => count === 2 })
+        yield* Effect.repeat(provider.inFlight, {
+          until: (count) => count === 2,
+          schedule: Schedule.spaced("10 millis")
+        })
         // Its heartbeat keeps them for longer than a lease.
         yield* Effect.sleep("1200 millis")
         expect((yield* here.status).concurrency).toEqual({ inFlight: 2, limit: 2 })
