@@ -1,11 +1,17 @@
+import * as NodeHttpClient from "@effect/platform-node/NodeHttpClient"
 import { describe, expect, it } from "@effect/vitest"
-import { Deferred, Duration, Effect, Fiber, Logger, LogLevel, Option } from "effect"
+import { Deferred, Duration, Effect, Fiber, Layer, Logger, LogLevel, Option } from "effect"
+import * as Fallback from "../../src/Fallback.js"
+import * as KeyPool from "../../src/KeyPool.js"
+import * as LLM from "../../src/LLM.js"
 import * as LLMError from "../../src/LLMError.js"
+import * as ChatCompletionsClient from "../../src/provider/ChatCompletionsClient.js"
 import type { Service } from "../../src/RateLimiter.js"
 import * as RateLimiter from "../../src/RateLimiter.js"
 import * as Redis from "../../src/redis/Redis.js"
 import * as RedisRateLimiter from "../../src/redis/RedisRateLimiter.js"
 import { redisServer } from "../support/redisServer.js"
+import { witness } from "./crowd.js"
 
 const quick: Redis.CommonOptions = { timeout: "200 millis", probeInterval: "50 millis" }
 
@@ -229,6 +235,34 @@ describe("without Redis", () => {
         Effect.catchAll(() => Effect.zipRight(Effect.sleep("300 millis"), one.take()))
       )
       expect((yield* one.status).degraded).toBe(false)
+    }).pipe(Effect.provide(quiet))
+  )
+
+  it.scopedLive("a call ends with that error, which names its provider, and a fallback takes over", () =>
+    Effect.gen(function* () {
+      const server = yield* redisServer
+      const limiter = yield* peer(server.url, { capacity: 5, refillRate: 1, whenAway: "fail" })
+      const provider = yield* witness(0)
+      const over = (limiter: Service) =>
+        LLM.make({ model: "simulated", retry: false }).pipe(
+          Effect.provideService(RateLimiter.RateLimiter, limiter),
+          Effect.provide(
+            Layer.merge(
+              ChatCompletionsClient.layer({ provider: "simulated", baseUrl: provider.baseUrl }),
+              KeyPool.layer({ providerId: "simulated", keys: ["sk-one"] })
+            )
+          ),
+          Effect.provide(NodeHttpClient.layer)
+        )
+      const shared = yield* over(limiter)
+      yield* server.freeze
+      const error = yield* Effect.flip(shared.chat("hello"))
+      expect(error).toMatchObject({ _tag: "SharedStateError", provider: "simulated", model: "simulated" })
+      expect(provider.arrivals).toEqual([])
+      const alone = yield* over(yield* RateLimiter.make())
+      const llm = yield* Fallback.make([alone])(shared)
+      expect((yield* llm.chat("hello")).text).toContain("hello")
+      yield* server.thaw
     }).pipe(Effect.provide(quiet))
   )
 
