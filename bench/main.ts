@@ -10,6 +10,7 @@ import { compare, print, printAdded } from "./measure.js"
 import { all, chats, streams } from "./peers.js"
 import { limiterTakes, poolLeases } from "./pieces.js"
 import { production } from "./production.js"
+import { withRedis } from "./redis.js"
 import { bundleSizes } from "./size.js"
 import { wireCosts } from "./wires.js"
 
@@ -29,6 +30,10 @@ print("A key leased and given back", await compare(poolLeases, { rounds: 5, time
 print("A permit taken", await compare(limiterTakes, { rounds: 5, times: 20_000 }), [])
 
 await printAdded("What production adds to a call, in memory", production, { rounds: 5, times: 2000 })
+
+await withRedis(async (contestants) =>
+  print("What processes share", await compare(contestants, { rounds: 5, times: 2000 }), ["a bare round trip"])
+)
 
 console.log("\nA frame of a stream decoded, in memory")
 console.log(

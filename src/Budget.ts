@@ -33,6 +33,7 @@ import type { CalendarUnit, Period } from "./internal/budgetPeriod.js"
 import { dollar } from "./internal/budgetTab.js"
 import { estimateInput } from "./internal/request.js"
 import type { Middleware, ModelInfo } from "./LLM.js"
+import type { SharedStateError } from "./LLMError.js"
 import * as Pricing from "./Pricing.js"
 import * as Usage from "./Usage.js"
 
@@ -201,9 +202,15 @@ export type Change = Accounts.Change
  * @category store
  */
 export interface Store {
-  /** Reserves all claims (of different accounts), or none and says how the account stands that has no room. */
-  readonly reserve: (claims: ReadonlyArray<Claim>) => Effect.Effect<Option.Option<Standing>>
-  /** Gives back what was claimed and takes what was spent, in the period that it is now. Says what changed, in order. */
+  /**
+   * Reserves all claims (of different accounts), or none and says how the account stands that has no room. Books that processes
+   * share may be out of reach.
+   */
+  readonly reserve: (claims: ReadonlyArray<Claim>) => Effect.Effect<Option.Option<Standing>, SharedStateError>
+  /**
+   * Gives back what was claimed and takes what was spent, in the period that it is now. Says what changed, in order. Books that
+   * are out of reach are told later.
+   */
   readonly settle: (settlements: ReadonlyArray<Settlement>) => Effect.Effect<ReadonlyArray<Change>>
   /** How an account stands now against a limit. */
   readonly standing: (account: Pick<Claim, "account" | "limit">) => Effect.Effect<Standing>

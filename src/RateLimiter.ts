@@ -33,7 +33,7 @@ import { dual } from "effect/Function"
 import * as Read from "./internal/limiterOptions.js"
 import * as LimiterService from "./internal/limiterService.js"
 import * as PerModel from "./internal/limiterPerModel.js"
-import type { RateLimitError } from "./LLMError.js"
+import type { RateLimitError, SharedStateError } from "./LLMError.js"
 import type { RateLimits } from "./wire/RateLimitHeaders.js"
 
 /**
@@ -201,7 +201,7 @@ export interface WindowStatus {
  * @category status
  */
 export interface LimiterStatus extends BucketStatus {
-  /** How many callers wait. */
+  /** How many callers wait; of a limiter that is shared, of all processes as far as their time is set. */
   readonly waiting: number
   /** The bucket of tokens, where they are limited. `reserved`: estimates that are not settled yet. */
   readonly tokens?: BucketStatus & { readonly reserved: number }
@@ -213,6 +213,8 @@ export interface LimiterStatus extends BucketStatus {
   readonly concurrency?: { readonly inFlight: number; readonly limit: number }
   /** The share of the configured rates that is used, where the limiter adapts. */
   readonly pace?: number
+  /** Whether what is shared with other processes is out of reach; absent where nothing is shared. */
+  readonly degraded?: boolean
   /** The limiters of the models that have one of their own. */
   readonly models?: Readonly<Record<string, LimiterStatus>>
 }
@@ -233,16 +235,25 @@ export interface Reservation {
 }
 
 /**
+ * Why a call was not let through: `RateLimitError` where it would wait, or has waited, longer than it may; of a limiter that
+ * processes share also `SharedStateError`, where what they share is out of reach.
+ *
+ * @since 0.1.0
+ * @category model
+ */
+export type LimitError = RateLimitError | SharedStateError
+
+/**
  * @since 0.1.0
  * @category model
  */
 export interface Service {
   /** Takes `n` permits (1 unless given), waiting in line if need be. Interrupting the wait costs nothing. */
-  readonly take: (n?: number, options?: WaitOptions) => Effect.Effect<void, RateLimitError>
+  readonly take: (n?: number, options?: WaitOptions) => Effect.Effect<void, LimitError>
   /** Takes `n` permits if they are there and nobody waits for them. */
   readonly tryTake: (n?: number) => Effect.Effect<boolean>
   /** Runs an effect with one permit, and with a place among those in flight. */
-  readonly limit: <A, E, R>(effect: Effect.Effect<A, E, R>) => Effect.Effect<A, E | RateLimitError, R>
+  readonly limit: <A, E, R>(effect: Effect.Effect<A, E, R>) => Effect.Effect<A, E | LimitError, R>
   /**
    * Takes one permit, a place among those in flight, and reserves an estimate of tokens: all of it or nothing. Without a
    * bucket of tokens: just the permit and the place.
@@ -250,7 +261,7 @@ export interface Service {
    * The caller must settle the reservation. Run this where the fiber cannot be interrupted, such as the first argument of
    * `Effect.acquireUseRelease`: the wait, and nothing else of it, is interruptible even there.
    */
-  readonly reserve: (tokens: number, options?: WaitOptions) => Effect.Effect<Reservation, RateLimitError>
+  readonly reserve: (tokens: number, options?: WaitOptions) => Effect.Effect<Reservation, LimitError>
   readonly status: Effect.Effect<LimiterStatus>
   /** Fills the buckets. */
   readonly reset: Effect.Effect<void>

@@ -1,9 +1,10 @@
 import { describe, expect, it } from "@effect/vitest"
 import { Duration, Effect, FastCheck, Fiber, Ref, TestClock } from "effect"
 import * as RateLimiter from "../src/RateLimiter.js"
+import { refusal } from "./support/refusal.js"
 
 const waitOf = (limiter: RateLimiter.Service, n = 1) =>
-  Effect.map(Effect.flip(limiter.take(n, { maxWait: 0 })), (error) => error.retryAfter)
+  Effect.map(refusal(limiter.take(n, { maxWait: 0 })), (error) => error.retryAfter)
 
 describe("a bucket of requests", () => {
   it.effect("starts full, and then gives what is put back", () =>
@@ -46,7 +47,7 @@ describe("a bucket of requests", () => {
       yield* limiter.take()
       const first = yield* Effect.fork(limiter.take())
       yield* Effect.yieldNow()
-      const error = yield* Effect.flip(limiter.take())
+      const error = yield* refusal(limiter.take())
       expect([error.source, error.retryAfter]).toEqual(["limiter", Duration.seconds(20)])
       yield* TestClock.adjust("10 seconds")
       yield* Fiber.join(first)
@@ -85,7 +86,7 @@ describe("a bucket of requests", () => {
     Effect.gen(function* () {
       const limiter = yield* RateLimiter.make({ capacity: 2 })
       for (const n of [3, 0, -1, Number.NaN, Infinity]) {
-        const error = yield* Effect.flip(limiter.take(n))
+        const error = yield* refusal(limiter.take(n))
         expect([error._tag, error.retryAfter]).toEqual(["RateLimitError", undefined])
         expect(yield* limiter.tryTake(n)).toBe(false)
       }
@@ -142,7 +143,7 @@ describe("a bucket of tokens", () => {
       const limiter = yield* make
       const reservation = yield* limiter.reserve(600)
       yield* reservation.settle(700)
-      const error = yield* Effect.flip(limiter.reserve(10, { maxWait: 0 }))
+      const error = yield* refusal(limiter.reserve(10, { maxWait: 0 }))
       // 100 owed and 10 wanted, at 10 a second.
       expect(error.retryAfter).toEqual(Duration.seconds(11))
     })
@@ -152,7 +153,7 @@ describe("a bucket of tokens", () => {
     Effect.gen(function* () {
       const limiter = yield* make
       yield* limiter.reserve(600)
-      yield* Effect.flip(limiter.reserve(1, { maxWait: 0 }))
+      yield* refusal(limiter.reserve(1, { maxWait: 0 }))
       expect((yield* limiter.status).available).toBe(99)
     })
   )
@@ -160,7 +161,7 @@ describe("a bucket of tokens", () => {
   it.effect("refuses at once what is more than a whole minute's", () =>
     Effect.gen(function* () {
       const limiter = yield* make
-      expect((yield* Effect.flip(limiter.reserve(601))).retryAfter).toBe(undefined)
+      expect((yield* refusal(limiter.reserve(601))).retryAfter).toBe(undefined)
     })
   )
 })
@@ -211,7 +212,7 @@ describe("a wait that turns out longer than was promised", () => {
       const second = yield* Effect.fork(limiter.reserve(1))
       yield* TestClock.adjust(0)
       // The head is served after 10 seconds and empties the bucket of requests, the second one second later.
-      const third = yield* Effect.flip(limiter.take(1, { maxWait: 0 }))
+      const third = yield* refusal(limiter.take(1, { maxWait: 0 }))
       expect(third.retryAfter).toEqual(Duration.seconds(12))
       yield* TestClock.adjust("11 seconds")
       yield* Fiber.join(Fiber.zip(head, second))

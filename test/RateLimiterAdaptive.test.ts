@@ -1,6 +1,7 @@
 import { describe, expect, it } from "@effect/vitest"
 import { Duration, Effect, TestClock } from "effect"
 import * as RateLimiter from "../src/RateLimiter.js"
+import { refusal } from "./support/refusal.js"
 
 const { Signal } = RateLimiter
 
@@ -78,7 +79,7 @@ describe("a limiter that adapts", () => {
     Effect.gen(function* () {
       const limiter = yield* make({ capacity: 1, refillRate: 1, maxWait: "1500 millis" })
       yield* limiter.take()
-      const waiting = yield* Effect.fork(Effect.flip(limiter.take()))
+      const waiting = yield* Effect.fork(refusal(limiter.take()))
       yield* TestClock.adjust(1)
       yield* limiter.tell(refused("0 millis"))
       expect((yield* waiting.await)._tag).toBe("Success")
@@ -104,7 +105,7 @@ describe("a limiter that adapts", () => {
         tokens: { available: 1000, refillRate: 100 }
       })
       yield* limiter.take(4)
-      const error = yield* Effect.flip(limiter.take(5, { maxWait: 0 }))
+      const error = yield* refusal(limiter.take(5, { maxWait: 0 }))
       // Four in eight seconds, and the fifth a tenth of a second later, at the full rate again.
       expect(error.retryAfter).toEqual(Duration.millis(8100))
       yield* TestClock.adjust("8100 millis")

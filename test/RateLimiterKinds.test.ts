@@ -1,9 +1,10 @@
 import { describe, expect, it } from "@effect/vitest"
 import { Deferred, Duration, Effect, Exit, FastCheck, Fiber, Ref, TestClock } from "effect"
 import * as RateLimiter from "../src/RateLimiter.js"
+import { refusal } from "./support/refusal.js"
 
 const retryAfterOf = (limiter: RateLimiter.Service) =>
-  Effect.map(Effect.flip(limiter.take(1, { maxWait: 0 })), (error) => error.retryAfter)
+  Effect.map(refusal(limiter.take(1, { maxWait: 0 })), (error) => error.retryAfter)
 
 describe("requests a minute and a day", () => {
   it.effect("hold over every minute, wherever it begins, with the exact wait", () =>
@@ -32,7 +33,7 @@ describe("requests a minute and a day", () => {
       })
       yield* limiter.take(49)
       yield* limiter.reserve(500)
-      yield* Effect.flip(limiter.reserve(10))
+      yield* refusal(limiter.reserve(10))
       expect(yield* limiter.status).toMatchObject({
         available: 50,
         minute: { available: 0 },
@@ -50,7 +51,7 @@ describe("requests a minute and a day", () => {
   it.effect("refuse more than they ever give", () =>
     Effect.gen(function* () {
       const limiter = yield* RateLimiter.make({ capacity: 10, requestsPerMinute: 5 })
-      expect((yield* Effect.flip(limiter.take(6))).retryAfter).toBe(undefined)
+      expect((yield* refusal(limiter.take(6))).retryAfter).toBe(undefined)
     })
   )
 
@@ -89,7 +90,7 @@ describe("requests a minute and a day", () => {
           if (yield* limiter.tryTake(size)) {
             grants.push(now)
           } else {
-            const { retryAfter = Duration.infinity } = yield* Effect.flip(limiter.take(size, { maxWait: 0 }))
+            const { retryAfter = Duration.infinity } = yield* refusal(limiter.take(size, { maxWait: 0 }))
             const wait = Duration.toMillis(retryAfter)
             yield* TestClock.adjust(Math.ceil(wait))
             now += Math.ceil(wait)
@@ -129,9 +130,9 @@ describe("calls in flight", () => {
     Effect.gen(function* () {
       const limiter = yield* RateLimiter.make({ maxConcurrent: 1, maxWait: "5 seconds" })
       const held = yield* limiter.reserve(0)
-      const waiting = yield* Effect.fork(Effect.flip(limiter.reserve(0)))
-      const behind = yield* Effect.fork(Effect.flip(limiter.take()))
-      const impatient = yield* Effect.fork(Effect.flip(limiter.reserve(0, { maxWait: 0 })))
+      const waiting = yield* Effect.fork(refusal(limiter.reserve(0)))
+      const behind = yield* Effect.fork(refusal(limiter.take()))
+      const impatient = yield* Effect.fork(refusal(limiter.reserve(0, { maxWait: 0 })))
       yield* TestClock.adjust(0)
       expect((yield* Fiber.join(impatient)).source).toBe("limiter")
       yield* TestClock.adjust("4999 millis")
@@ -228,7 +229,7 @@ describe("priorities", () => {
       const fibers = yield* Effect.forEach(Array.from({ length: 20 }), () => Effect.fork(batch(limiter.take())))
       yield* TestClock.adjust(0)
       expect(yield* retryAfterOf(limiter)).toEqual(Duration.seconds(1))
-      const batched = yield* Effect.flip(batch(limiter.take(1, { maxWait: 0 })))
+      const batched = yield* refusal(batch(limiter.take(1, { maxWait: 0 })))
       expect(batched.retryAfter).toEqual(Duration.seconds(21))
       yield* Fiber.interruptAll(fibers)
     })
@@ -238,7 +239,7 @@ describe("priorities", () => {
     Effect.gen(function* () {
       const limiter = yield* RateLimiter.make({ capacity: 1, refillRate: 1 })
       yield* limiter.take()
-      const passed = yield* Effect.fork(Effect.flip(batch(limiter.take(1, { maxWait: "2 seconds" }))))
+      const passed = yield* Effect.fork(refusal(batch(limiter.take(1, { maxWait: "2 seconds" }))))
       const callers = yield* Effect.forEach([1, 2], () => Effect.fork(limiter.take()))
       yield* TestClock.adjust(0)
       expect((yield* Fiber.join(passed)).retryAfter).toEqual(Duration.seconds(3))

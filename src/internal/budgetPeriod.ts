@@ -19,7 +19,7 @@ export interface Slice {
 }
 
 /** A rolling period moves on in so many steps: what was spent counts for the period, and for at most this share of it longer. */
-const steps = 60
+export const steps = 60
 
 const ofCalendar = (unit: CalendarUnit, timeZone: DateTime.TimeZone, now: number): Slice => {
   const moment = DateTime.setZone(DateTime.unsafeMake(now), timeZone)

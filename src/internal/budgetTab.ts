@@ -6,7 +6,8 @@ import { Clock, Duration, Effect, Option } from "effect"
 import type { BudgetRule, Store } from "../Budget.js"
 import type { Cost } from "../Cost.js"
 import type { ModelInfo } from "../LLM.js"
-import { BudgetExceededError } from "../LLMError.js"
+import type { SharedStateError } from "../LLMError.js"
+import { BudgetExceededError, amend } from "../LLMError.js"
 import * as Pricing from "../Pricing.js"
 import type { Usage } from "../Usage.js"
 import type { Change, Claim, Standing } from "./budgetAccounts.js"
@@ -134,12 +135,16 @@ const entriesOf = (deps: Dependencies, call: Call, now: number): ReadonlyArray<E
 }
 
 /** Sets aside what the call is taken to cost, in all budgets that apply at once, or refuses the call. */
-export const open = (deps: Dependencies, call: Call): Effect.Effect<Tab, BudgetExceededError> =>
+export const open = (deps: Dependencies, call: Call): Effect.Effect<Tab, BudgetExceededError | SharedStateError> =>
   Effect.flatMap(Clock.currentTimeMillis, (now) => {
     const entries = entriesOf(deps, call, now)
     if ("message" in entries) return Effect.fail(entries)
     const claims = entries.map(({ claim }) => claim)
-    return Effect.flatMap(deps.store.reserve(claims), (refusal) => {
+    const { info, model } = call
+    const reserved = Effect.mapError(deps.store.reserve(claims), (error) =>
+      amend(error, { provider: info.provider, model })
+    )
+    return Effect.flatMap(reserved, (refusal) => {
       if (Option.isNone(refusal)) return Effect.succeed(tabOf(deps, entries))
       const refused = entries.find(({ claim }) => claim.account === refusal.value.account)
       return refused === undefined

@@ -1,6 +1,6 @@
 /** The rim around who waits for a limiter: it reads the clock, takes one step at a time in a `Ref`, and wakes those concerned. */
 import { Clock, Duration, Effect, Fiber, Option, Ref, SortedMap } from "effect"
-import { RateLimitError } from "../LLMError.js"
+import type { RateLimitError } from "../LLMError.js"
 import type {
   BucketStatus,
   LimiterStatus,
@@ -12,6 +12,7 @@ import type {
 } from "../RateLimiter.js"
 import type { Settings } from "./limiterOptions.js"
 import { isAmount } from "./limiterOptions.js"
+import * as Refusals from "./limiterRefusals.js"
 import { longestTimer, now as nowOf } from "./monotonic.js"
 import * as Pacing from "./pacing.js"
 import * as Window from "./slidingWindow.js"
@@ -22,28 +23,8 @@ interface State extends Line.State {
   readonly pace: Pacing.Pace
 }
 
-const refused = (message: string, retryAfter?: number): RateLimitError =>
-  new RateLimitError({
-    provider: "",
-    model: "",
-    attempts: [],
-    source: "limiter",
-    message,
-    ...(retryAfter === undefined ? {} : { retryAfter: Duration.millis(retryAfter) })
-  })
-
 const minute = 60_000
 const day = 24 * 60 * minute
-
-/** A limit as a person would say it. */
-const inWords = (settings: Settings): string =>
-  [
-    ...(settings.capacity === Infinity ? [] : [`${settings.capacity} requests and ${settings.refillRate} a second`]),
-    ...(settings.requestsPerMinute === undefined ? [] : [`${settings.requestsPerMinute} requests a minute`]),
-    ...(settings.requestsPerDay === undefined ? [] : [`${settings.requestsPerDay} requests a day`]),
-    ...(settings.tokensPerMinute === undefined ? [] : [`${settings.tokensPerMinute} tokens a minute`]),
-    ...(settings.maxConcurrent === undefined ? [] : [`${settings.maxConcurrent} at once`])
-  ].join(", and ")
 
 const began = (settings: Settings, now: number): State => {
   const { requestsPerDay, requestsPerMinute, tokensPerMinute } = settings
@@ -66,8 +47,8 @@ const began = (settings: Settings, now: number): State => {
 
 export const make = (settings: Settings, priority: Effect.Effect<Priority>): Effect.Effect<Service> =>
   Effect.gen(function* () {
-    const { adaptive, capacity, maxConcurrent, tokensPerMinute } = settings
-    const largest = Math.min(capacity, settings.requestsPerMinute ?? Infinity, settings.requestsPerDay ?? Infinity)
+    const { adaptive, maxConcurrent, tokensPerMinute } = settings
+    const refusals = Refusals.make(settings)
     const start = yield* Effect.clockWith((clock) => Effect.sync(() => nowOf(clock)))
     const state = yield* Ref.make(began(settings, start))
 
@@ -99,23 +80,6 @@ export const make = (settings: Settings, priority: Effect.Effect<Priority>): Eff
         nudgeFirst
       )
 
-    const tooLong = (wait: number, allowed: number): RateLimitError =>
-      refused(
-        `The limit of ${inWords(settings)} would make this call wait ${Duration.format(
-          Duration.millis(wait)
-        )}, longer than the ${Duration.format(
-          Duration.millis(allowed)
-        )} allowed. Try again later, or raise the limit or maxWait.`,
-        wait
-      )
-
-    const waitedEnough = (allowed: number): RateLimitError =>
-      refused(
-        `The limit of ${inWords(settings)} made this call wait longer than the ${Duration.format(
-          Duration.millis(allowed)
-        )} allowed, and those in flight are not over. Try again later, or raise the limit or maxWait.`
-      )
-
     /** Waits for its turn, then for what it needs, then takes it. The taking cannot be interrupted, the waiting can. */
     const stand = (
       clock: Clock.Clock,
@@ -142,7 +106,7 @@ export const make = (settings: Settings, priority: Effect.Effect<Priority>): Eff
           const now = nowOf(clock)
           const current = Line.refilled(before, now)
           if (!SortedMap.has(current.queue, position)) {
-            return [Effect.fail(tooLong(Line.waitAt(current, position, self), allowed)), current]
+            return [Effect.fail(refusals.tooLong(Line.waitAt(current, position, self), allowed)), current]
           }
           const head = Option.getOrUndefined(SortedMap.headOption(current.queue))
           const isHead = head !== undefined && head[0] === position
@@ -156,7 +120,7 @@ export const make = (settings: Settings, priority: Effect.Effect<Priority>): Eff
           const remaining = self.deadline - now
           if (remaining <= 0) {
             const next: State = Line.left(current, position)
-            return [Effect.zipRight(nudgeFirst(next), Effect.fail(waitedEnough(allowed))), next]
+            return [Effect.zipRight(nudgeFirst(next), Effect.fail(refusals.waitedEnough(allowed))), next]
           }
           return [again(nudgedIn(wait === 0 ? remaining : Math.min(wait, remaining))), current]
         })
@@ -186,7 +150,7 @@ export const make = (settings: Settings, priority: Effect.Effect<Priority>): Eff
                   ticket: current.arrivals
                 }
                 const needed = Line.waitAt(current, position, wish)
-                if (needed > allowed) return [Effect.fail(tooLong(needed, allowed)), current]
+                if (needed > allowed) return [Effect.fail(refusals.tooLong(needed, allowed)), current]
                 const self: Line.Waiter = { ...wish, deadline: now + allowed, nudge }
                 const [after, leaving] = Line.joined({ ...current, arrivals: current.arrivals + 1 }, position, self)
                 return [Effect.zipRight(nudgeAll(leaving), stand(clock, position, self, allowed)), after]
@@ -196,17 +160,10 @@ export const make = (settings: Settings, priority: Effect.Effect<Priority>): Eff
         )
       )
 
-    const refuse = (n: number): RateLimitError | undefined =>
-      !isAmount(n)
-        ? refused(`A number of permits must be positive, not ${n}.`)
-        : n > largest
-          ? refused(`${n} permits can never be had from a limiter with a capacity of ${largest}. Raise the capacity.`)
-          : undefined
-
     const permits = (n: number): Line.Wish => ({ requests: n, tokens: 0, places: 0 })
 
     const take: Service["take"] = (n = 1, wait) => {
-      const refusal = refuse(n)
+      const refusal = refusals.ofPermits(n)
       return refusal === undefined ? acquire(permits(n), wait) : Effect.fail(refusal)
     }
 
@@ -242,13 +199,8 @@ export const make = (settings: Settings, priority: Effect.Effect<Priority>): Eff
     const reserve: Service["reserve"] = (tokens, wait) => {
       const estimate = tokensPerMinute === undefined || !isAmount(tokens) ? 0 : tokens
       const wish: Line.Wish = { requests: 1, tokens: estimate, places: maxConcurrent === undefined ? 0 : 1 }
-      return tokensPerMinute !== undefined && estimate > tokensPerMinute
-        ? Effect.fail(
-            refused(
-              `About ${Math.round(estimate)} tokens can never be had from a limit of ${tokensPerMinute} a minute. Shorten the request or raise tokensPerMinute.`
-            )
-          )
-        : Effect.map(acquire(wish, wait), () => reservation(wish))
+      const refusal = refusals.ofTokens(estimate)
+      return refusal !== undefined ? Effect.fail(refusal) : Effect.map(acquire(wish, wait), () => reservation(wish))
     }
 
     const paced = (current: State, pace: Pacing.Pace): State => {
@@ -284,7 +236,7 @@ export const make = (settings: Settings, priority: Effect.Effect<Priority>): Eff
     return {
       take,
       tryTake: (n = 1) =>
-        refuse(n) !== undefined
+        refusals.ofPermits(n) !== undefined
           ? Effect.succeed(false)
           : Clock.clockWith((clock) =>
               Ref.modify(state, (before): readonly [boolean, State] => {

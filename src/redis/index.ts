@@ -1,7 +1,10 @@
 /**
- * Pools of keys whose caps, loads and rests many processes share, in Redis. Needs the optional peer dependency `ioredis`.
+ * Pools, limits and budgets that many processes share, in Redis. Needs the optional peer dependency `ioredis`.
  *
  * @since 0.1.0
  */
 export * as Redis from "./Redis.js"
 export * as RedisKeyPool from "./RedisKeyPool.js"
+export * as RedisRateLimiter from "./RedisRateLimiter.js"
+export * as RedisBudgetStore from "./RedisBudgetStore.js"
+export * as RedisCacheStore from "./RedisCacheStore.js"

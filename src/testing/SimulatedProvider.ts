@@ -21,7 +21,7 @@
  * @since 0.1.0
  */
 import type { Duration, Scope } from "effect"
-import { Context, Data, Effect, FiberSet, Layer, Ref, Schema } from "effect"
+import { Chunk, Context, Data, Effect, FiberSet, Layer, Ref, Schema } from "effect"
 import type { IncomingMessage, ServerResponse } from "node:http"
 import { createServer } from "node:http"
 import type { Socket } from "node:net"
@@ -231,6 +231,8 @@ export interface Exchange {
   readonly events: number
   /** `complete`: all was sent. `faulted`: what was asked to go wrong did. `aborted`: the client left before the end. */
   readonly outcome: "complete" | "faulted" | "aborted"
+  /** When it came, in milliseconds since the epoch. */
+  readonly startedAt: number
   /** Until the end, or until the client was seen to leave, in milliseconds. */
   readonly duration: number
 }
@@ -316,7 +318,7 @@ export const make = (options: Options = {}): Effect.Effect<Service, never, Scope
 export const listen = (options: ListenOptions = {}): Effect.Effect<Service, PortError, Scope.Scope> =>
   Effect.gen(function* () {
     const queue = yield* Ref.make<ReadonlyArray<Fault | undefined>>([])
-    const log = yield* Ref.make<ReadonlyArray<Exchange>>([])
+    const log = yield* Ref.make(Chunk.empty<Exchange>())
     const busy = yield* Ref.make(0)
     const starts = yield* Ref.make<ReadonlyMap<string, ReadonlyArray<number>>>(new Map())
     const count = yield* Ref.make(0)
@@ -331,7 +333,7 @@ export const listen = (options: ListenOptions = {}): Effect.Effect<Service, Port
         ),
         () =>
           Effect.flatMap(serve({ options, queue, starts, count }, request, response), (done) =>
-            Ref.update(log, (before) => [...before, done])
+            Ref.update(log, Chunk.append(done))
           ),
         () =>
           Effect.zipRight(
@@ -367,7 +369,7 @@ export const listen = (options: ListenOptions = {}): Effect.Effect<Service, Port
     return {
       baseUrl: `http://127.0.0.1:${portOf(server.address())}/v1`,
       next: (...faults) => Ref.update(queue, (before) => [...before, ...faults]),
-      log: Ref.get(log),
+      log: Effect.map(Ref.get(log), Chunk.toReadonlyArray),
       inFlight: Ref.get(busy),
       openConnections: Effect.sync(() => sockets.size),
       busyConnections: Effect.sync(() => busySockets.size)

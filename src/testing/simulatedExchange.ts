@@ -387,6 +387,7 @@ export const serve = (
       body,
       stream: streamed,
       status: sent,
+      startedAt,
       duration: clock.unsafeCurrentTimeMillis() - startedAt
     }
   })

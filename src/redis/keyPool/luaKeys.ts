@@ -7,12 +7,6 @@
  * `<lease>:<sequence>:<key>`, by the time at which they are given up for lost. Times are in milliseconds since the epoch.
  */
 
-/** The time as Redis has it, the only clock that all processes share. */
-export const redisTime = `
-local time = redis.call("TIME")
-local now = time[1] * 1000 + time[2] / 1000
-`
-
 /** Reads the request, gives up lost leases, and has what a step does with keys. It ends with `save`. */
 export const keys = `
 local request = cjson.decode(ARGV[1])

@@ -5,7 +5,7 @@ import type { Verdict } from "../../KeyPool.js"
 import type { Script } from "../Redis.js"
 import * as Redis from "../Redis.js"
 import * as Lua from "./lua.js"
-import { redisTime } from "./luaKeys.js"
+import { redisTime } from "../luaTime.js"
 
 /** What one call asks for. */
 export interface Wish {

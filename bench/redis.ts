@@ -1,0 +1,95 @@
+/** What a permit and a lease cost that processes share, against a bare round trip to the same Redis. */
+import { Effect, Exit, Scope } from "effect"
+import { Redis as Client } from "ioredis"
+import { spawn } from "node:child_process"
+import { once } from "node:events"
+import { createServer } from "node:net"
+import type { Service } from "../src/RateLimiter.js"
+import { Verdict } from "../src/KeyPool.js"
+import * as Redis from "../src/redis/Redis.js"
+import * as RedisKeyPool from "../src/redis/RedisKeyPool.js"
+import * as RedisRateLimiter from "../src/redis/RedisRateLimiter.js"
+import type { Contestant } from "./measure.js"
+
+const freePort = async (): Promise<number> => {
+  const server = createServer().listen(0, "127.0.0.1")
+  await once(server, "listening")
+  const address = server.address()
+  await new Promise((done) => server.close(done))
+  return typeof address === "object" && address !== null ? address.port : 0
+}
+
+const repeated = (name: string, once: Effect.Effect<unknown, unknown>): Contestant => ({
+  name,
+  run: async (times) => {
+    await Effect.runPromise(Effect.repeatN(once, times - 1))
+    return times
+  }
+})
+
+const huge = 1e9
+
+/** The contestants, for as long as `use` takes; none where there is no `redis-server`. */
+export const withRedis = async (use: (contestants: ReadonlyArray<Contestant>) => Promise<void>): Promise<void> => {
+  const port = await freePort()
+  const server = spawn("redis-server", ["--port", String(port), "--bind", "127.0.0.1", "--save", ""], {
+    stdio: "ignore"
+  })
+  const isThere = await Promise.race([
+    once(server, "spawn").then(() => true),
+    once(server, "error").then(() => false)
+  ]).catch(() => false)
+  if (!isThere) {
+    console.log("\nredis-server is not installed: nothing that is shared through it was measured")
+    return
+  }
+  const client = new Client({ port, host: "127.0.0.1", retryStrategy: () => 20, maxRetriesPerRequest: null })
+  client.on("error", () => undefined)
+  await client.ping()
+  const scope = Effect.runSync(Scope.make())
+  const limiter = (name: string, options: Omit<RedisRateLimiter.Options, "name">): Promise<Service> =>
+    Effect.runPromise(
+      Effect.flatMap(Redis.make({ url: `redis://127.0.0.1:${port}` }), (redis) =>
+        Effect.provideService(RedisRateLimiter.make({ name, ...options }), Redis.Redis, redis)
+      ).pipe(Scope.extend(scope))
+    )
+  const bucket = await limiter("bucket", { capacity: huge, refillRate: huge })
+  const all = await limiter("all", {
+    capacity: huge,
+    refillRate: huge,
+    requestsPerMinute: huge,
+    tokensPerMinute: huge,
+    maxConcurrent: 100
+  })
+  const pool = await Effect.runPromise(
+    Effect.flatMap(Redis.make({ url: `redis://127.0.0.1:${port}` }), (redis) =>
+      Effect.provideService(
+        RedisKeyPool.make({ providerId: "bench", keys: ["sk-one", "sk-two", "sk-three"] }),
+        Redis.Redis,
+        redis
+      )
+    ).pipe(Scope.extend(scope))
+  )
+  await use([
+    repeated(
+      "a bare round trip",
+      Effect.promise(() => client.get("key"))
+    ),
+    repeated(
+      "a bare script",
+      Effect.promise(() => client.eval("return redis.call('INCR', KEYS[1])", 1, "key"))
+    ),
+    repeated("a permit", bucket.take()),
+    repeated(
+      "a permit, tokens and a place, settled",
+      Effect.flatMap(all.reserve(100), ({ settle }) => settle(80))
+    ),
+    repeated(
+      "a lease of a key, given back",
+      Effect.flatMap(pool.acquire(), ({ settle }) => settle(Verdict.Served({ latency: 5 })))
+    )
+  ])
+  await Effect.runPromise(Scope.close(scope, Exit.void))
+  client.disconnect()
+  server.kill("SIGKILL")
+}

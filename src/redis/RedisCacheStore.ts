@@ -1,0 +1,133 @@
+/**
+ * The store of caches in Redis, on the connection that pools and limits use: while Redis is away it fails at once, so that calls go
+ * on without it as if nothing had been kept.
+ *
+ * `PersistenceStore` of `effect-llm/persistence` over the Redis of `@effect/experimental` does as well for a cache alone. That one
+ * has a connection of its own, waits for one that is lost, does not tell its size, and clears by looking through all keys of Redis.
+ *
+ * @example
+ * ```ts
+ * import { Layer } from "effect"
+ * import { ResponseCache } from "effect-llm"
+ * import { Redis, RedisCacheStore } from "effect-llm/redis"
+ *
+ * const Cache = ResponseCache.layer({ ttl: "1 day" }).pipe(
+ *   Layer.provide(RedisCacheStore.layer({ name: "answers" })),
+ *   Layer.provide(Redis.layer({ url: "redis://localhost:6379" }))
+ * )
+ * ```
+ *
+ * @since 0.1.0
+ */
+import { Duration, Effect, Layer, Option, Schema } from "effect"
+import type { Store } from "../CacheStore.js"
+import { CacheStore, CacheStoreError } from "../CacheStore.js"
+import { redisTime } from "./luaTime.js"
+import type { Script, Service } from "./Redis.js"
+import { Redis, script } from "./Redis.js"
+
+/**
+ * @since 0.1.0
+ * @category model
+ */
+export interface Options {
+  /** Two names share nothing. All that is under one name is on one node of a cluster. */
+  readonly name: string
+}
+
+/** The first key is the index: the names of what is kept, by their end. */
+const steps = {
+  get: script({
+    name: "cache: get",
+    lua: `return redis.call("GET", KEYS[1])`,
+    reply: Schema.NullOr(Schema.String)
+  }),
+  set: script({
+    name: "cache: set",
+    lua: `${redisTime}
+local ttl = tonumber(ARGV[3])
+if ttl == 0 then
+  redis.call("SET", KEYS[2], ARGV[2])
+  redis.call("ZADD", KEYS[1], "+inf", ARGV[1])
+else
+  redis.call("SET", KEYS[2], ARGV[2], "PX", ttl)
+  redis.call("ZADD", KEYS[1], string.format("%.3f", now + ttl), ARGV[1])
+end
+-- What has expired is forgotten here too, a few at a time.
+for _, name in ipairs(redis.call("ZRANGEBYSCORE", KEYS[1], "-inf", string.format("%.3f", now), "LIMIT", 0, 4)) do
+  redis.call("ZREM", KEYS[1], name)
+end
+return 1`,
+    reply: Schema.Number
+  }),
+  remove: script({
+    name: "cache: remove",
+    lua: `
+for i, name in ipairs(ARGV) do
+  redis.call("DEL", KEYS[i + 1])
+  redis.call("ZREM", KEYS[1], name)
+end
+return #ARGV`,
+    reply: Schema.Number
+  }),
+  some: script({
+    name: "cache: some",
+    lua: `return redis.call("ZRANGE", KEYS[1], 0, 999)`,
+    reply: Schema.Array(Schema.String)
+  }),
+  size: script({
+    name: "cache: size",
+    lua: `${redisTime}
+redis.call("ZREMRANGEBYSCORE", KEYS[1], "-inf", string.format("%.3f", now))
+return redis.call("ZCARD", KEYS[1])`,
+    reply: Schema.Number
+  })
+}
+
+const storeOver = (redis: Service, { name }: Options): Store => {
+  const index = redis.key("cache", name, "index")
+  const value = (key: string): string => redis.key("cache", name, `value:${key}`)
+  const run = <A>(
+    operation: CacheStoreError["operation"],
+    step: Script<A>,
+    keys: ReadonlyArray<string>,
+    args: ReadonlyArray<string | number> = []
+  ): Effect.Effect<A, CacheStoreError> =>
+    Effect.mapError(
+      redis.run(step, keys, args),
+      (cause) => new CacheStoreError({ operation, detail: cause.message, cause })
+    )
+  const removeAll = (operation: CacheStoreError["operation"], names: ReadonlyArray<string>) =>
+    run(operation, steps.remove, [index, ...names.map(value)], names)
+  const clear: Store["clear"] = Effect.flatMap(run("clear", steps.some, [index]), (names) =>
+    names.length === 0 ? Effect.void : Effect.zipRight(removeAll("clear", names), clear)
+  )
+  return {
+    get: (key) => Effect.map(run("get", steps.get, [value(key)]), Option.fromNullable),
+    set: (key, text, ttl) => {
+      const millis = Option.match(ttl, { onNone: () => Infinity, onSome: Duration.toMillis })
+      return millis < 1
+        ? Effect.void
+        : Effect.asVoid(
+            run("set", steps.set, [index, value(key)], [key, text, millis === Infinity ? 0 : Math.round(millis)])
+          )
+    },
+    remove: (key) => Effect.asVoid(removeAll("remove", [key])),
+    clear,
+    size: Effect.map(run("size", steps.size, [index]), (entries) => ({ entries }))
+  }
+}
+
+/**
+ * @since 0.1.0
+ * @category constructors
+ */
+export const make = (options: Options): Effect.Effect<Store, never, Redis> =>
+  Effect.map(Redis, (redis) => storeOver(redis, options))
+
+/**
+ * @since 0.1.0
+ * @category layers
+ */
+export const layer = (options: Options): Layer.Layer<CacheStore, never, Redis> =>
+  Layer.effect(CacheStore, make(options))

@@ -1,0 +1,165 @@
+import { describe, expect, it } from "@effect/vitest"
+import { DateTime, Duration, Effect, Exit, Logger, LogLevel, Option, Random, Scope } from "effect"
+import type { Claim, Settlement, Store } from "../../src/Budget.js"
+import * as Budget from "../../src/Budget.js"
+import * as Redis from "../../src/redis/Redis.js"
+import * as RedisBudgetStore from "../../src/redis/RedisBudgetStore.js"
+import { redisServer } from "../support/redisServer.js"
+
+const quick: Redis.CommonOptions = { timeout: "200 millis", probeInterval: "50 millis" }
+
+/** A process of its own, as far as Redis can tell. */
+const peer = (url: string, options: Partial<RedisBudgetStore.Options> = {}) =>
+  Effect.flatMap(Redis.make({ url, ...quick }), (redis) =>
+    Effect.provideService(RedisBudgetStore.make({ name: "test", ...options }), Redis.Redis, redis)
+  )
+
+const quiet = Logger.minimumLogLevel(LogLevel.None)
+
+const claim = (amount: number, options: Partial<Claim> = {}): Claim => ({
+  account: "all",
+  limit: 1000,
+  period: "forever",
+  amount,
+  ...options
+})
+
+const whole = (claim: Claim): Settlement => ({ claim, spent: claim.amount, unpriced: 0 })
+
+const stands = (store: Store, account = "all", limit = 1000) =>
+  Effect.map(store.standing({ account, limit }), ({ reserved, spent }) => ({ reserved, spent }))
+
+describe("a store of budgets that processes share", () => {
+  it.scopedLive("says of any calls what a store in memory says", () =>
+    Effect.gen(function* () {
+      const { url } = yield* redisServer
+      const peers = [yield* peer(url), yield* peer(url), yield* peer(url)]
+      const memory = yield* Budget.makeStore
+      const open: Array<readonly [Store, ReadonlyArray<Claim>]> = []
+      const draw = Random.nextIntBetween
+      for (let step = 0; step < 400; step++) {
+        const store = peers[yield* draw(0, peers.length)] ?? memory
+        if (open.length > 0 && (yield* Random.nextBoolean)) {
+          const [[owner, claims] = [store, []]] = open.splice(yield* draw(0, open.length), 1)
+          const settlements = yield* Effect.forEach(claims, (claim) =>
+            Effect.map(draw(0, 2 * claim.amount + 2), (spent) => ({ claim, spent, unpriced: spent % 3 }))
+          )
+          const changes = yield* owner.settle(settlements)
+          expect(changes).toEqual(yield* memory.settle(settlements))
+        } else {
+          // Above 2^53 for one of them.
+          const claims = [
+            claim(yield* draw(0, 9), { account: "a", limit: 300 }),
+            claim(yield* draw(1, 1e9), { account: "b/{x}", limit: 6e16 })
+          ].slice(0, yield* draw(1, 3))
+          const refusal = yield* store.reserve(claims)
+          expect(refusal).toEqual(yield* memory.reserve(claims))
+          if (Option.isNone(refusal)) open.push([store, claims])
+        }
+      }
+      for (const account of ["a", "b/{x}"]) {
+        expect(yield* stands(peers[0] ?? memory, account, 300)).toEqual(yield* stands(memory, account, 300))
+      }
+    }).pipe(Effect.withRandom(Random.make("books")))
+  )
+
+  it.scopedLive("sums are exact above 2^53", () =>
+    Effect.gen(function* () {
+      const { url } = yield* redisServer
+      const store = yield* peer(url)
+      const large = claim(2 ** 53 - 2, { limit: 2 ** 60 })
+      yield* store.settle([whole(large)])
+      for (let n = 0; n < 3; n++) yield* store.settle([{ claim: claim(0, { limit: 2 ** 60 }), spent: 1, unpriced: 0 }])
+      // 2^53 + 1 has no number of its own; that the three were counted shows below a power of two.
+      yield* store.settle([{ claim: claim(0, { limit: 2 ** 60 }), spent: 1, unpriced: 0 }])
+      expect((yield* stands(store, "all", 2 ** 60)).spent).toBe(2 ** 53 + 2)
+    })
+  )
+
+  it.scopedLive("periods of the calendar are chosen by Redis's time, whatever the clock of the process says", () =>
+    Effect.gen(function* () {
+      const { url } = yield* redisServer
+      const wrong = yield* peer(url)
+      const right = yield* peer(url)
+      const period = { calendar: "day", timeZone: DateTime.zoneUnsafeMakeNamed("Asia/Kolkata") } as const
+      const daily = claim(7, { period })
+      const real = yield* Effect.clock
+      const slow = { ...real, currentTimeMillis: Effect.succeed(Date.UTC(2001, 1, 3)) }
+      yield* Effect.withClock(wrong.settle([whole(daily)]), slow)
+      const standing = yield* right.standing(daily)
+      const midnight = DateTime.unsafeMakeZoned(Date.now(), { timeZone: "Asia/Kolkata" }).pipe(
+        DateTime.startOf("day"),
+        DateTime.add({ days: 1 }),
+        DateTime.toEpochMillis
+      )
+      expect([standing.spent, standing.resetsAt]).toEqual([7, midnight])
+      const rolling = claim(3, { account: "rolling", period: { rolling: "300 millis" } })
+      yield* right.settle([whole(rolling)])
+      expect((yield* stands(wrong, "rolling")).spent).toBe(3)
+      yield* Effect.sleep("320 millis")
+      expect((yield* stands(wrong, "rolling")).spent).toBe(0)
+    })
+  )
+
+  it.scopedLive("what a process that is gone had set aside is free after its lease, what it spent is not", () =>
+    Effect.gen(function* () {
+      const { url } = yield* redisServer
+      const other = yield* peer(url)
+      const scope = yield* Scope.make()
+      const redis = yield* Redis.make({ url, ...quick })
+      // Its heartbeat fails from now on, and it does not say farewell.
+      let gone = false
+      const mortal: Redis.Service = {
+        ...redis,
+        run: (script, keys, args) =>
+          gone
+            ? Effect.fail(new Redis.RedisError({ reason: "connection", script: "", detail: "killed" }))
+            : redis.run(script, keys, args)
+      }
+      const killed = yield* RedisBudgetStore.make({ name: "test", leaseTime: "300 millis" }).pipe(
+        Effect.provideService(Redis.Redis, mortal),
+        Scope.extend(scope)
+      )
+      yield* killed.reserve([claim(600)])
+      yield* killed.settle([{ claim: claim(100), spent: 50, unpriced: 0 }])
+      yield* Effect.sleep("400 millis")
+      expect(yield* stands(other)).toEqual({ reserved: 500, spent: 50 })
+      gone = true
+      expect(Option.isSome(yield* other.reserve([claim(600)]))).toBe(true)
+      yield* Effect.sleep("400 millis")
+      expect(yield* stands(other)).toEqual({ reserved: 0, spent: 50 })
+      expect(Option.isNone(yield* other.reserve([claim(600)]))).toBe(true)
+      yield* Scope.close(scope, Exit.void)
+    }).pipe(Effect.provide(quiet))
+  )
+
+  it.scopedLive(
+    "without Redis each process spends its share of what was left, and all of it is in the books after",
+    () =>
+      Effect.gen(function* () {
+        const server = yield* redisServer
+        const one = yield* peer(server.url, { whenAway: { share: 0.5 } })
+        const two = yield* peer(server.url, { whenAway: "fail" })
+        const before = claim(100)
+        yield* one.reserve([before])
+        yield* one.settle([{ claim: before, spent: 200, unpriced: 0 }])
+        const open = claim(10)
+        yield* one.reserve([open])
+        yield* server.freeze
+        const [elapsed, error] = yield* Effect.timed(Effect.flip(two.reserve([claim(1)])))
+        expect(error).toMatchObject({ _tag: "SharedStateError" })
+        expect(Duration.toMillis(elapsed)).toBeLessThan(600)
+        // Half of the 800 that were left.
+        expect(Option.isNone(yield* one.reserve([claim(300)]))).toBe(true)
+        expect(Option.getOrUndefined(yield* one.reserve([claim(150)]))).toMatchObject({ spent: 200, reserved: 300 })
+        yield* one.settle([whole(open)])
+        yield* one.settle([{ claim: claim(300), spent: 250, unpriced: 0 }])
+        expect(Option.isNone(yield* one.reserve([claim(20)]))).toBe(true)
+        yield* server.thaw
+        yield* Effect.sleep("400 millis")
+        expect(yield* stands(two)).toEqual({ reserved: 20, spent: 460 })
+        yield* one.settle([whole(claim(20))])
+        expect(yield* stands(two)).toEqual({ reserved: 0, spent: 480 })
+      }).pipe(Effect.provide(quiet))
+  )
+})

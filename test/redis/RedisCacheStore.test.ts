@@ -1,0 +1,68 @@
+import * as PersistenceRedis from "@effect/experimental/Persistence/Redis"
+import { describe, expect, it } from "@effect/vitest"
+import { Duration, Effect, Layer, Logger, LogLevel, Option } from "effect"
+import * as CacheStore from "../../src/CacheStore.js"
+import { PersistenceStore } from "../../src/persistence/index.js"
+import * as Redis from "../../src/redis/Redis.js"
+import * as RedisCacheStore from "../../src/redis/RedisCacheStore.js"
+import * as ResponseCache from "../../src/ResponseCache.js"
+import { redisServer } from "../support/redisServer.js"
+import { scripted } from "../support/scripted.js"
+
+const ttl = Option.some(Duration.millis(150))
+
+describe("a store in Redis", () => {
+  it.scopedLive("gives back what was put until it expires, removes it, forgets all, and counts", () =>
+    Effect.gen(function* () {
+      const server = yield* redisServer
+      const own = Layer.provide(RedisCacheStore.layer({ name: "answers" }), Redis.layer({ url: server.url }))
+      const effects = Layer.provide(PersistenceStore.layer("answers"), PersistenceRedis.layer({ port: server.port }))
+      yield* Effect.promise(() => server.client.set("another", "stays"))
+      for (const layer of [own, effects]) {
+        yield* Effect.gen(function* () {
+          const { clear, get, remove, set, size } = yield* CacheStore.CacheStore
+          expect(yield* get("a")).toEqual(Option.none())
+          yield* set("a", "ä 1", ttl)
+          yield* set("a", "ä 2", ttl)
+          yield* set("b", "3", Option.none())
+          expect(yield* get("a")).toEqual(Option.some("ä 2"))
+          if (size !== undefined) expect(yield* size).toEqual({ entries: 2 })
+          yield* Effect.sleep("160 millis")
+          expect(yield* get("a")).toEqual(Option.none())
+          expect(yield* get("b")).toEqual(Option.some("3"))
+          if (size !== undefined) expect(yield* size).toEqual({ entries: 1 })
+          yield* remove("b")
+          yield* remove("b")
+          expect(yield* get("b")).toEqual(Option.none())
+          for (let n = 0; n < 20; n++) yield* set(`k${n}`, "4", Option.none())
+          yield* clear
+          expect(yield* get("k7")).toEqual(Option.none())
+        }).pipe(Effect.provide(layer))
+      }
+      const left = yield* Effect.promise(() => server.client.keys("*"))
+      expect(left.filter((name) => !name.includes("{probe:"))).toEqual(["another"])
+    })
+  )
+
+  it.scopedLive("that is away holds no call up and fails none, and gives what it had when it is back", () =>
+    Effect.gen(function* () {
+      const server = yield* redisServer
+      const redis = yield* Redis.make({ url: server.url, timeout: "150 millis", probeInterval: "50 millis" })
+      const store = yield* Effect.provideService(RedisCacheStore.make({ name: "answers" }), Redis.Redis, redis)
+      const next = yield* scripted("it is")
+      const cached = Effect.provideService(ResponseCache.make(), CacheStore.CacheStore, store)
+      const llm = yield* (yield* cached).middleware(next)
+      yield* llm.chat("kept")
+      expect((yield* llm.chat("kept")).cached).toMatchObject({ source: "store" })
+      yield* server.freeze
+      const [elapsed, during] = yield* Effect.timed(llm.chat("kept"))
+      expect([during.text, during.cached]).toEqual(["it is", undefined])
+      expect(Duration.toMillis(elapsed)).toBeLessThan(1500)
+      expect(yield* Effect.flip(store.get("kept"))).toMatchObject({ _tag: "CacheStoreError", operation: "get" })
+      yield* server.thaw
+      yield* Effect.sleep("200 millis")
+      const after = yield* (yield* cached).middleware(next)
+      expect((yield* after.chat("kept")).cached).toMatchObject({ source: "store" })
+    }).pipe(Effect.provide(Logger.minimumLogLevel(LogLevel.None)))
+  )
+})

@@ -1,0 +1,286 @@
+import * as NodeHttpClient from "@effect/platform-node/NodeHttpClient"
+import { describe, expect, it } from "@effect/vitest"
+import { Deferred, Duration, Effect, Fiber, Layer, Logger, LogLevel, Option } from "effect"
+import * as Fallback from "../../src/Fallback.js"
+import * as KeyPool from "../../src/KeyPool.js"
+import * as LLM from "../../src/LLM.js"
+import * as LLMError from "../../src/LLMError.js"
+import * as ChatCompletionsClient from "../../src/provider/ChatCompletionsClient.js"
+import type { Service } from "../../src/RateLimiter.js"
+import * as RateLimiter from "../../src/RateLimiter.js"
+import * as Redis from "../../src/redis/Redis.js"
+import * as RedisRateLimiter from "../../src/redis/RedisRateLimiter.js"
+import { redisServer } from "../support/redisServer.js"
+import { witness } from "./crowd.js"
+
+const quick: Redis.CommonOptions = { timeout: "200 millis", probeInterval: "50 millis" }
+
+/** A process of its own, as far as Redis can tell. */
+const peer = (url: string, options: Omit<RedisRateLimiter.Options, "name">) =>
+  Effect.flatMap(Redis.make({ url, ...quick }), (redis) =>
+    Effect.provideService(RedisRateLimiter.make({ name: "test", ...options }), Redis.Redis, redis)
+  )
+
+const quiet = Logger.minimumLogLevel(LogLevel.None)
+
+const waitFor = <A, R>(effect: Effect.Effect<A, RateLimiter.LimitError, R>) =>
+  Effect.map(Effect.flip(effect), (error) => Option.map(LLMError.retryAfter(error), Duration.toMillis))
+
+const refusedFor = (limiter: Service, n = 1) =>
+  Effect.map(waitFor(limiter.take(n, { maxWait: 0 })), (wait) => Option.getOrElse(wait, () => 0))
+
+const about = (actual: number, expected: number, tolerance = 100) => {
+  expect(actual).toBeGreaterThan(expected - tolerance)
+  expect(actual).toBeLessThanOrEqual(expected + 1)
+}
+
+describe("a limiter that processes share", () => {
+  it.scopedLive("has one bucket, which is refilled by Redis's time", () =>
+    Effect.gen(function* () {
+      const { url } = yield* redisServer
+      const one = yield* peer(url, { capacity: 3, refillRate: 10 })
+      const two = yield* peer(url, { capacity: 3, refillRate: 10 })
+      yield* one.take(2)
+      expect(yield* two.tryTake()).toBe(true)
+      expect(yield* one.tryTake()).toBe(false)
+      about(yield* refusedFor(two), 100, 50)
+      const [elapsed] = yield* Effect.timed(Effect.all([one.take(), two.take(), one.take()], { concurrency: 3 }))
+      about(Duration.toMillis(elapsed), 330, 80)
+    })
+  )
+
+  it.scopedLive("refuses at once what would wait longer than allowed, and what can never be had", () =>
+    Effect.gen(function* () {
+      const { url } = yield* redisServer
+      const one = yield* peer(url, { capacity: 1, refillRate: 0.1, maxWait: "2 seconds" })
+      yield* one.take()
+      const [elapsed, error] = yield* Effect.timed(Effect.flip(one.take()))
+      expect(error).toMatchObject({ _tag: "RateLimitError", source: "limiter" })
+      about(
+        Option.getOrElse(Option.map(LLMError.retryAfter(error), Duration.toMillis), () => 0),
+        10_000
+      )
+      expect(Duration.toMillis(elapsed)).toBeLessThan(200)
+      expect(yield* waitFor(one.take(2))).toEqual(Option.none())
+    })
+  )
+
+  it.scopedLive("counts the requests of every minute, and those of a day", () =>
+    Effect.gen(function* () {
+      const { url } = yield* redisServer
+      const one = yield* peer(url, { requestsPerMinute: 3, capacity: 100, refillRate: 100 })
+      const two = yield* peer(url, { requestsPerMinute: 3, capacity: 100, refillRate: 100 })
+      yield* one.take()
+      yield* two.take(2)
+      about(yield* refusedFor(one), 60_500)
+      expect((yield* two.status).minute).toEqual({ available: 0, limit: 3 })
+    })
+  )
+
+  it.scopedLive("reserves tokens, and settles them once", () =>
+    Effect.gen(function* () {
+      const { url } = yield* redisServer
+      const one = yield* peer(url, { capacity: 100, refillRate: 100, tokensPerMinute: 600 })
+      const two = yield* peer(url, { capacity: 100, refillRate: 100, tokensPerMinute: 600 })
+      const held = yield* one.reserve(600)
+      const error = yield* Effect.flip(two.reserve(100, { maxWait: "1 second" }))
+      about(
+        Option.getOrElse(Option.map(LLMError.retryAfter(error), Duration.toMillis), () => 0),
+        10_000
+      )
+      expect((yield* two.status).tokens?.reserved).toBe(600)
+      yield* held.settle(100)
+      yield* held.settle(0)
+      const status = yield* two.status
+      expect(status.tokens?.reserved).toBe(0)
+      about(status.tokens?.available ?? 0, 510, 11)
+      const owed = yield* two.reserve(500)
+      yield* owed.settle(700)
+      expect((yield* one.status).tokens?.available).toBeLessThan(-180)
+    })
+  )
+
+  it.scopedLive("has so many places, which are free when calls end", () =>
+    Effect.gen(function* () {
+      const { url } = yield* redisServer
+      const one = yield* peer(url, { maxConcurrent: 2 })
+      const two = yield* peer(url, { maxConcurrent: 2 })
+      const first = yield* one.reserve(0)
+      const second = yield* two.reserve(0)
+      expect(yield* Effect.flip(one.reserve(0, { maxWait: "50 millis" }))).toMatchObject({ source: "limiter" })
+      const third = yield* Effect.fork(one.reserve(0))
+      yield* Effect.sleep("60 millis")
+      expect((yield* one.status).concurrency).toEqual({ inFlight: 2, limit: 2 })
+      yield* second.settle(0)
+      const [elapsed, place] = yield* Effect.timed(Fiber.join(third))
+      expect(Duration.toMillis(elapsed)).toBeLessThan(150)
+      yield* place.settle(0)
+      yield* first.settle(0)
+      expect((yield* two.status).concurrency).toEqual({ inFlight: 0, limit: 2 })
+    })
+  )
+
+  it.scopedLive("those who wait go in the order in which they came, of whichever process they are", () =>
+    Effect.gen(function* () {
+      const { url } = yield* redisServer
+      const one = yield* peer(url, { maxConcurrent: 1 })
+      const two = yield* peer(url, { maxConcurrent: 1 })
+      const order: Array<number> = []
+      const gate = yield* Deferred.make<void>()
+      const call = (limiter: Service, n: number) =>
+        Effect.fork(
+          limiter.limit(
+            Effect.zipRight(
+              n === 0 ? Deferred.await(gate) : Effect.void,
+              Effect.sync(() => void order.push(n))
+            )
+          )
+        )
+      const fibers: Array<Fiber.Fiber<void, RateLimiter.LimitError>> = []
+      for (const [n, limiter] of [one, one, two, one, two].entries()) {
+        fibers.push(yield* call(limiter, n))
+        yield* Effect.sleep("45 millis")
+      }
+      yield* Deferred.succeed(gate, undefined)
+      yield* Fiber.joinAll(fibers)
+      expect(order).toEqual([0, 1, 2, 3, 4])
+    })
+  )
+
+  it.scopedLive("who gives up gives back what it was promised", () =>
+    Effect.gen(function* () {
+      const { url } = yield* redisServer
+      const one = yield* peer(url, { capacity: 2, refillRate: 1, requestsPerMinute: 4 })
+      yield* one.take(2)
+      const waiting = yield* Effect.forEach([1, 2], () =>
+        Effect.zipLeft(Effect.fork(one.take()), Effect.sleep("20 millis"))
+      )
+      expect((yield* one.status).waiting).toBe(2)
+      about(yield* refusedFor(one), 60_500)
+      yield* Fiber.interruptAll(waiting)
+      expect((yield* one.status).waiting).toBe(0)
+      about(yield* refusedFor(one), 1000)
+    })
+  )
+
+  it.scopedLive("interactive calls pass batch calls of other processes", () =>
+    Effect.gen(function* () {
+      const { url } = yield* redisServer
+      const one = yield* peer(url, { capacity: 1, refillRate: 5 })
+      const two = yield* peer(url, { capacity: 1, refillRate: 5 })
+      const order: Array<string> = []
+      const said = (what: string) => Effect.sync(() => void order.push(what))
+      yield* one.take()
+      const batch = yield* Effect.fork(Effect.zipRight(RateLimiter.withPriority(one.take(), "batch"), said("batch")))
+      yield* Effect.sleep("20 millis")
+      const others = yield* Effect.forEach([1, 2], (n) => Effect.fork(Effect.zipRight(two.take(), said(`call ${n}`))))
+      yield* Fiber.joinAll([batch, ...others])
+      expect(order).toEqual(["call 1", "call 2", "batch"])
+    })
+  )
+
+  it.scopedLive("interactive calls pass batch calls of other processes to a place too, however long one may wait", () =>
+    Effect.gen(function* () {
+      const { url } = yield* redisServer
+      const options = { maxConcurrent: 1, maxWait: Duration.infinity, batch: { maxWait: Duration.infinity } }
+      const one = yield* peer(url, options)
+      const two = yield* peer(url, options)
+      const order: Array<string> = []
+      const said = (what: string) => Effect.sync(() => void order.push(what))
+      const held = yield* one.reserve(0)
+      const batch = yield* Effect.fork(RateLimiter.withPriority(one.limit(said("batch")), "batch"))
+      yield* Effect.sleep("60 millis")
+      const call = yield* Effect.fork(two.limit(said("call")))
+      yield* Effect.sleep("60 millis")
+      yield* held.settle(0)
+      yield* Fiber.joinAll([batch, call])
+      expect(order).toEqual(["call", "batch"])
+    })
+  )
+
+  it.scopedLive("a refusal that one process hears of slows all of them", () =>
+    Effect.gen(function* () {
+      const { url } = yield* redisServer
+      const options = {
+        capacity: 10,
+        refillRate: 10,
+        maxConcurrent: 8,
+        adaptive: { every: "50 millis", increase: 0.25 }
+      } as const
+      const one = yield* peer(url, options)
+      const two = yield* peer(url, options)
+      yield* one.observe?.(RateLimiter.Signal.Refused({ elapsed: Duration.zero, share: 1 })) ?? Effect.void
+      expect(yield* two.status).toMatchObject({ pace: 0.5, refillRate: 5, concurrency: { limit: 4 } })
+      yield* two.take()
+      yield* Effect.sleep("60 millis")
+      yield* two.observe?.(RateLimiter.Signal.Served()) ?? Effect.void
+      expect((yield* one.status).pace).toBe(0.75)
+    })
+  )
+})
+
+describe("without Redis", () => {
+  it.scopedLive("fails with an error of its own, in the time that a command may take, and recovers by itself", () =>
+    Effect.gen(function* () {
+      const server = yield* redisServer
+      const one = yield* peer(server.url, { capacity: 5, refillRate: 1, whenAway: "fail" })
+      yield* one.take()
+      yield* server.freeze
+      const [elapsed, error] = yield* Effect.timed(Effect.flip(one.take()))
+      expect(error).toMatchObject({ _tag: "SharedStateError", reason: "timeout" })
+      expect(Duration.toMillis(elapsed)).toBeLessThan(600)
+      expect((yield* one.status).degraded).toBe(true)
+      yield* server.thaw
+      yield* Effect.retry(one.take(), { times: 100, schedule: undefined }).pipe(
+        Effect.catchAll(() => Effect.zipRight(Effect.sleep("300 millis"), one.take()))
+      )
+      expect((yield* one.status).degraded).toBe(false)
+    }).pipe(Effect.provide(quiet))
+  )
+
+  it.scopedLive("a call ends with that error, which names its provider, and a fallback takes over", () =>
+    Effect.gen(function* () {
+      const server = yield* redisServer
+      const limiter = yield* peer(server.url, { capacity: 5, refillRate: 1, whenAway: "fail" })
+      const provider = yield* witness(0)
+      const over = (limiter: Service) =>
+        LLM.make({ model: "simulated", retry: false }).pipe(
+          Effect.provideService(RateLimiter.RateLimiter, limiter),
+          Effect.provide(
+            Layer.merge(
+              ChatCompletionsClient.layer({ provider: "simulated", baseUrl: provider.baseUrl }),
+              KeyPool.layer({ providerId: "simulated", keys: ["sk-one"] })
+            )
+          ),
+          Effect.provide(NodeHttpClient.layer)
+        )
+      const shared = yield* over(limiter)
+      yield* server.freeze
+      const error = yield* Effect.flip(shared.chat("hello"))
+      expect(error).toMatchObject({ _tag: "SharedStateError", provider: "simulated", model: "simulated" })
+      expect(provider.arrivals).toEqual([])
+      const alone = yield* over(yield* RateLimiter.make())
+      const llm = yield* Fallback.make([alone])(shared)
+      expect((yield* llm.chat("hello")).text).toContain("hello")
+      yield* server.thaw
+    }).pipe(Effect.provide(quiet))
+  )
+
+  it.scopedLive("goes on with its share, and what it let through is counted when Redis is back", () =>
+    Effect.gen(function* () {
+      const server = yield* redisServer
+      const options = { requestsPerMinute: 40, capacity: 40, refillRate: 40, maxConcurrent: 4 }
+      const one = yield* peer(server.url, options)
+      const two = yield* peer(server.url, options)
+      yield* one.take()
+      yield* server.freeze
+      const places = yield* Effect.forEach([1, 2], () => two.reserve(0))
+      expect(yield* Effect.flip(two.reserve(0, { maxWait: "50 millis" }))).toMatchObject({ _tag: "RateLimitError" })
+      yield* server.thaw
+      yield* Effect.sleep("300 millis")
+      // One before, two without Redis, and one that may have been granted and whose reply came too late.
+      expect((yield* one.status).minute?.available).toBe(36)
+      yield* Effect.forEach(places, (place) => place.settle(0))
+    }).pipe(Effect.provide(quiet))
+  )
+})
