@@ -30,10 +30,7 @@ const refusing = <A, R>(
   Effect.catchAll(effect, (error) => Effect.flatMap(problemOf(error), Effect.fail))
 
 /** Runs a route for the one whose key was sent: counted as under way, and under the caller's label. */
-export const identified = (
-  { access, running }: Surroundings,
-  route: (caller: Caller) => Handler
-): Handler =>
+export const identified = ({ access, running }: Surroundings, route: (caller: Caller) => Handler): Handler =>
   Effect.gen(function* () {
     yield* running.admit
     const { headers } = yield* HttpServerRequest.HttpServerRequest

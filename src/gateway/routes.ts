@@ -7,7 +7,9 @@ import { HttpRouter, HttpServerRequest } from "@effect/platform"
 import type { Scope } from "effect"
 import { Effect } from "effect"
 import type { ServerWire } from "../wire/Wire.js"
+import * as Admin from "./admin.js"
 import * as Chat from "./chat.js"
+import * as CountTokens from "./countTokens.js"
 import * as Embeddings from "./embeddings.js"
 import * as Models from "./models.js"
 import * as Problem from "./problem.js"
@@ -53,9 +55,20 @@ const openai = (surroundings: Surroundings): ReadonlyArray<Route> => [
   { method: "GET", path: "/v1/models/*", handler: Models.get(surroundings), encodeError: openaiError }
 ]
 
-const anthropic = (surroundings: Surroundings): ReadonlyArray<Route> => [asked(surroundings, Protocol.anthropic)]
+const anthropic = (surroundings: Surroundings): ReadonlyArray<Route> => [
+  asked(surroundings, Protocol.anthropic),
+  {
+    method: "POST",
+    path: "/v1/messages/count_tokens",
+    handler: CountTokens.handler(surroundings),
+    encodeError: Protocol.anthropic.wire.encodeError
+  }
+]
 
-const lists = [openai, anthropic]
+const admin = (surroundings: Surroundings): ReadonlyArray<Route> =>
+  Admin.routes(surroundings).map((route) => ({ ...route, encodeError: openaiError }))
+
+const lists = [openai, anthropic, admin]
 
 /** Whoever asks for what is not there is told in the words of the protocol whose paths it looks like. */
 const nowhere = Effect.map(HttpServerRequest.HttpServerRequest, ({ method, url }) => {

@@ -5,7 +5,7 @@
  */
 import { Either } from "effect"
 import type { ChatRequest } from "../Chat.js"
-import * as Problem from "./problem.js"
+import type * as Problem from "./problem.js"
 import type { Protocol } from "./protocol.js"
 
 /** Without these the answer would be one to another question. */
