@@ -1,7 +1,7 @@
 /** A gateway on a free port of the loopback interface, in front of simulated providers. */
 import { HttpServer } from "@effect/platform"
 import { NodeHttpClient } from "@effect/platform-node"
-import { Context, Effect, Layer } from "effect"
+import { Context, Effect, Layer, Logger, LogLevel } from "effect"
 import { Access, Gateway, GatewayServer } from "../../../src/gateway/index.js"
 import * as Models from "../../../src/Models.js"
 import * as ProviderFile from "../../../src/ProviderFile.js"
@@ -56,6 +56,7 @@ export interface Settings {
   readonly access?: Access.Options
   readonly gateway?: Gateway.Options
   readonly server?: GatewayServer.Options
+  readonly logLevel?: LogLevel.LogLevel
 }
 
 export const start = (settings: Settings = {}) =>
@@ -68,7 +69,7 @@ export const start = (settings: Settings = {}) =>
       Layer.provideMerge(Models.layer(file, { telemetry: false })),
       Layer.provide(NodeHttpClient.layerUndici)
     )
-    const context = yield* Layer.build(live)
+    const context = yield* Logger.withMinimumLogLevel(Layer.build(live), settings.logLevel ?? LogLevel.None)
     const { address } = Context.get(context, HttpServer.HttpServer)
     const url = address._tag === "TcpAddress" ? `http://127.0.0.1:${address.port}` : ""
     return { url, provider, models: Context.get(context, Models.Models) } satisfies Running
