@@ -104,8 +104,7 @@ export const bytes = <A>(
 /** No cache keeps it, and no proxy gathers it (nginx: `X-Accel-Buffering`) or packs it (`no-transform`). */
 const headers = {
   "cache-control": "no-cache, no-transform",
-  "x-accel-buffering": "no",
-  connection: "keep-alive"
+  "x-accel-buffering": "no"
 }
 
 export const response = (

@@ -45,7 +45,7 @@ describe.each(pairs)("ai by %s in front of %s", (...pair) => {
   it.scopedLive("generates and streams text", () =>
     Effect.gen(function* () {
       const { streamed, usage, whole } = yield* withModel(pair, async (model) => {
-        const whole = await generateText({ model, prompt: "Hello", maxRetries: 0 })
+        const whole = await generateText({ model, prompt: "Hello", maxRetries: 0, maxOutputTokens: 100 })
         let streamed = ""
         const stream = streamText({ model, prompt: "Hello", maxRetries: 0 })
         for await (const piece of stream.textStream) streamed += piece
@@ -86,19 +86,24 @@ describe.each(pairs)("ai by %s in front of %s", (...pair) => {
     })
   )
 
-  it.scopedLive("generates an object", () =>
+  // It asks by a tool, of which Anthropic's protocol can say that only one call is wanted. Gemini has no word for that.
+  const isUnsupported = pair[0] === "messages" && pair[1] === "gemini"
+
+  it.scopedLive(isUnsupported ? "is told that its way to an object is not supported" : "generates an object", () =>
     Effect.gen(function* () {
       const object = yield* withModel(
         pair,
-        async (model) =>
-          (await generateObject({ model, prompt: "A city", maxRetries: 0, schema: z.object({ name: z.string() }) }))
-            .object,
+        (model) =>
+          generateObject({ model, prompt: "A city", maxRetries: 0, schema: z.object({ name: z.string() }) }).then(
+            ({ object }) => object,
+            (error: unknown) => error
+          ),
         ({ tools }) =>
           tools === undefined
             ? '{"name":"Oslo"}'
             : { text: "", toolCalls: [{ id: "call_1", name: tools[0]?.name ?? "", arguments: '{"name":"Oslo"}' }] }
       )
-      expect(object).toEqual({ name: "Oslo" })
+      expect(object).toMatchObject(isUnsupported ? { statusCode: 400 } : { name: "Oslo" })
     })
   )
 })
