@@ -64,6 +64,10 @@ export const make: Effect.Effect<Running> = Effect.gen(function* () {
     )
   )
 
+  /** It runs in finalisers, which are not interruptible, and there a limit of time would have no effect. */
+  const wait = (most: Duration.DurationInput) =>
+    Effect.timeoutOption(Effect.interruptible(Deferred.await(idle)), most)
+
   return {
     admit: Effect.acquireRelease(enter, () => leave),
     onDeadline: (tell) =>
@@ -76,11 +80,11 @@ export const make: Effect.Effect<Running> = Effect.gen(function* () {
     status: Effect.map(Ref.get(state), ({ inFlight, shuttingDown }) => ({ inFlight, shuttingDown })),
     drain: (grace) =>
       close.pipe(
-        Effect.zipRight(Effect.timeoutOption(Deferred.await(idle), grace)),
+        Effect.zipRight(wait(grace)),
         Effect.flatMap((ended) =>
           ended._tag === "Some"
             ? Effect.void
-            : Effect.zipRight(timeIsUp, Effect.asVoid(Effect.timeoutOption(Deferred.await(idle), lastWords)))
+            : Effect.zipRight(timeIsUp, Effect.asVoid(wait(lastWords)))
         )
       )
   }
