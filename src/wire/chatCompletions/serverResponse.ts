@@ -13,7 +13,7 @@ import { encodeUsage } from "./usage.js"
 
 /** What else was said of the answer as a whole. `choices` and an `error` would be read as something else. */
 const further = (metadata: Json): Json => {
-  const elsewhere = new Set([...choiceFields, ...messageFields, "choices", "error"])
+  const elsewhere = new Set([...choiceFields, ...messageFields, "choice", "choices", "error", "message", "usage"])
   return Object.fromEntries(Object.entries(metadata).filter(([field]) => !elsewhere.has(field)))
 }
 
@@ -63,15 +63,17 @@ export const encodeResponse =
             refusal: refusal === "" ? null : refusal,
             ...besideContent(response.reasoning, response.reasoningParts.map(encodeDetail), manner),
             ...(toolCalls.length === 0 ? {} : { tool_calls: toolCalls.map(encodeCall) }),
-            ...pick(metadata, messageFields)
+            ...pick(metadata, messageFields),
+            ...record(metadata, "message")
           },
           logprobs: null,
           ...pick(metadata, choiceFields),
+          ...record(metadata, "choice"),
           finish_reason: encodeFinishReason(response.finishReason, response.rawFinishReason, toolCalls.length > 0)
         },
         ...records(metadata, "choices")
       ],
-      ...(response.usage.estimated ? {} : { usage: encodeUsage(response.usage) })
+      ...(response.usage.estimated ? {} : { usage: encodeUsage(response.usage, record(metadata, "usage")) })
     }
   }
 
@@ -83,6 +85,9 @@ const customTools = (request: Json): ReadonlySet<string> =>
       .map((tool) => string(record(tool, "custom") ?? {}, "name") ?? "")
   )
 
+/** Stands where a text will; no id and no model has it in its name. */
+const placeholder = "\u0000text"
+
 /** The chunks that say what the events say. `request` tells whether the client wants the usage, and which tools are custom. */
 export const encodeStream =
   (manner: Manner) =>
@@ -93,6 +98,7 @@ export const encodeStream =
     const told = new Map<number, string>()
     /** What was said of each thought beside its text: it stands on every piece. */
     const thoughts = new Map<number, Pick<ReasoningPart, "id" | "format">>()
+    let frameOfText: ReadonlyArray<string> | undefined
     let head: Json = { object: "chat.completion.chunk", created: createdAt }
 
     const frame = (body: Json): Frame => ({ data: JSON.stringify({ ...head, ...body }) })
@@ -103,6 +109,13 @@ export const encodeStream =
         choices: [{ index: 0, delta, logprobs: null, finish_reason: null, ...choice }],
         ...(wantsUsage ? { usage: null } : {})
       })
+
+    /** A chunk of text: nearly all of a stream. Only the text differs, so the rest is written once. */
+    const textChunk = (text: string): Frame => {
+      frameOfText ??= chunk({ content: placeholder }).data.split(JSON.stringify(placeholder))
+      const [before = "", after = ""] = frameOfText
+      return { data: before + JSON.stringify(text) + after }
+    }
 
     const thought = (event: ReasoningDelta): Frame => {
       const { _tag, index, provider: _, signature, text, ...known } = event
@@ -146,11 +159,13 @@ export const encodeStream =
       const reason = encodeFinishReason(event.reason, event.rawReason, told.size > 0)
       return [
         chunk(
-          pick(metadata, messageFields),
-          { ...pick(metadata, choiceFields), finish_reason: reason },
+          { ...pick(metadata, messageFields), ...record(metadata, "message") },
+          { ...pick(metadata, choiceFields), ...record(metadata, "choice"), finish_reason: reason },
           { ...further(metadata), ...head }
         ),
-        ...(wantsUsage && !usage.estimated ? [frame({ choices: [], usage: encodeUsage(usage) })] : []),
+        ...(wantsUsage && !usage.estimated
+          ? [frame({ choices: [], usage: encodeUsage(usage, record(metadata, "usage")) })]
+          : []),
         { data: "[DONE]" }
       ]
     }
@@ -160,9 +175,10 @@ export const encodeStream =
         switch (event._tag) {
           case "Start":
             head = { id: event.id, ...head, model: event.model }
+            frameOfText = undefined
             return [chunk({ role: "assistant", content: "", refusal: null })]
           case "TextDelta":
-            return [chunk({ content: event.text })]
+            return [textChunk(event.text)]
           case "ReasoningDelta":
             return [thought(event)]
           case "RefusalDelta":
