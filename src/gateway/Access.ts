@@ -155,9 +155,12 @@ const keyOf = ({ key, ...settings }: KeyOptions, createdAt: DateTime.Utc): Virtu
 
 const validate = Schema.is(VirtualKeys.VirtualKey)
 
+const ofNothing = Digest.of(Redacted.make(""))
+
 const faultsOf = (keys: ReadonlyArray<VirtualKey>): ReadonlyArray<string> => {
   const hashes = keys.map(({ hash }) => hash)
   return keys.flatMap((key, index) => [
+    ...(key.hash === ofNothing ? [`keys[${index}]: the secret is empty`] : []),
     ...(validate(key) ? [] : [`keys[${index}]: is not as a key must be`]),
     ...(hashes.indexOf(key.hash) < index
       ? [`keys[${index}]: the same secret as keys[${hashes.indexOf(key.hash)}]`]

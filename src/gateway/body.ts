@@ -74,6 +74,8 @@ export const read = (
   limit: number
 ): Effect.Effect<Record<string, unknown>, Problem.Problem, HttpServerRequest.HttpServerRequest> =>
   Effect.flatMap(HttpServerRequest.HttpServerRequest, (request) => {
+    const encoding = request.headers["content-encoding"] ?? "identity"
+    if (encoding !== "identity") return Effect.fail(Problem.unreadable(encoding))
     if (announced(request) > limit) return Effect.fail(Problem.tooLarge(limit))
     const { source } = request
     return Effect.flatMap(

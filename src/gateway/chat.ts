@@ -111,7 +111,7 @@ const respond = <A>(
   Effect.flatMap(Effect.timeoutOption(source.await, keepAlive), (soon) =>
     Option.isSome(soon) && Exit.isFailure(soon.value)
       ? Effect.fail(Streaming.problemOf(source, soon.value.cause))
-      : Effect.succeed(Streaming.response(Streaming.bytes(source, writer, keepAlive), headers))
+      : Effect.map(Streaming.bytes(source, writer, keepAlive), (body) => Streaming.response(body, headers))
   )
 
 const streamed = (question: Question): Handler =>

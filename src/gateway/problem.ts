@@ -1,6 +1,6 @@
 /** What the gateway answers where it cannot answer: one table from errors to statuses, codes and words. */
 import { HttpServerResponse } from "@effect/platform"
-import { Duration, Option } from "effect"
+import { Duration, Effect, Option } from "effect"
 import type { LLMError, Tag } from "../LLMError.js"
 import * as Errors from "../LLMError.js"
 import type { ServedError, ServerWire, WireFailure } from "../wire/Wire.js"
@@ -11,6 +11,8 @@ export interface Problem extends ServedError {
   /** Told as `x-should-retry`, which the official clients obey: false where trying again cannot help. */
   readonly shouldRetry?: boolean
   readonly headers?: Readonly<Record<string, string>>
+  /** What is for the operator: in the log, under the id of the request. */
+  readonly error?: LLMError
 }
 
 /** One row of the table. */
@@ -86,6 +88,7 @@ export const ofError = (error: LLMError): Problem => {
   return {
     status,
     code,
+    error,
     ...(type === undefined ? {} : { type }),
     message: Option.match(wait, {
       onNone: () => words,
@@ -162,6 +165,12 @@ export const notFound = (method: string, path: string): Problem => ({
   message: `There is nothing at ${method} ${path.slice(0, 200)}.`
 })
 
+export const unreadable = (encoding: string): Problem => ({
+  status: 415,
+  code: "unsupported_encoding",
+  message: `A body is read as it is, and not as '${encoding.slice(0, 100)}'.`
+})
+
 export const internal: Problem = {
   status: 500,
   code: "internal_error",
@@ -174,6 +183,12 @@ export const shuttingDown: Problem = {
   message: "The gateway is shutting down. Ask another one, or again in a moment.",
   headers: { connection: "close" }
 }
+
+/** Tells the operator what the client is not told: that a provider or our account with it is at fault. */
+export const logged = ({ code = "", error, status }: Problem): Effect.Effect<void> =>
+  error === undefined || status < 500
+    ? Effect.void
+    : Effect.annotateLogs(Effect.logWarning(`${error._tag}: ${error.message}`), { status, code })
 
 /** What only headers say. */
 const headersOf = ({ headers, retryAfter, shouldRetry }: Problem): Readonly<Record<string, string>> => ({

@@ -29,7 +29,7 @@ interface Route {
 /** A route's failures in the words of its protocol. A defect is told in the log, and to the client that there was one. */
 const answered = ({ encodeError, handler }: Route): HttpApp.Default<never, HttpRouter.RouteContext | Scope.Scope> =>
   handler.pipe(
-    Effect.catchAll((problem) => Effect.succeed(Problem.response(encodeError, problem))),
+    Effect.catchAll((problem) => Effect.as(Problem.logged(problem), Problem.response(encodeError, problem))),
     Effect.catchAllDefect((defect) =>
       Effect.as(Effect.logError("a request died", defect), Problem.response(encodeError, Problem.internal))
     )

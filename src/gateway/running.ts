@@ -65,8 +65,7 @@ export const make: Effect.Effect<Running> = Effect.gen(function* () {
   )
 
   /** It runs in finalisers, which are not interruptible, and there a limit of time would have no effect. */
-  const wait = (most: Duration.DurationInput) =>
-    Effect.timeoutOption(Effect.interruptible(Deferred.await(idle)), most)
+  const wait = (most: Duration.DurationInput) => Effect.timeoutOption(Effect.interruptible(Deferred.await(idle)), most)
 
   return {
     admit: Effect.acquireRelease(enter, () => leave),
@@ -82,9 +81,7 @@ export const make: Effect.Effect<Running> = Effect.gen(function* () {
       close.pipe(
         Effect.zipRight(wait(grace)),
         Effect.flatMap((ended) =>
-          ended._tag === "Some"
-            ? Effect.void
-            : Effect.zipRight(timeIsUp, Effect.asVoid(wait(lastWords)))
+          ended._tag === "Some" ? Effect.void : Effect.zipRight(timeIsUp, Effect.asVoid(wait(lastWords)))
         )
       )
   }

@@ -4,7 +4,7 @@
  */
 import { HttpServerResponse } from "@effect/platform"
 import type { Duration } from "effect"
-import { Cause, Chunk, Effect, Exit, Option, Stream } from "effect"
+import { Cause, Chunk, Effect, Exit, FiberRef, Option, Stream } from "effect"
 import type { LLMError } from "../LLMError.js"
 import * as Framing from "../wire/Framing.js"
 import type { Frame } from "../wire/Wire.js"
@@ -48,29 +48,44 @@ export const problemOf = (source: Pick<Source<unknown>, "isCut">, cause: Cause.C
   return Option.isSome(failure) ? Problem.ofError(failure.value) : Problem.internal
 }
 
-const logged = (cause: Cause.Cause<LLMError>): Effect.Effect<void> =>
-  Cause.isInterruptedOnly(cause)
-    ? Effect.void
-    : Option.isSome(Cause.failureOption(cause))
-      ? Effect.logDebug("a stream failed", cause)
-      : Effect.logError("a stream died", cause)
+const logged = (problem: Problem.Problem, cause: Cause.Cause<LLMError>): Effect.Effect<void> =>
+  Option.match(Cause.dieOption(cause), {
+    onNone: () => Problem.logged(problem),
+    onSome: (defect) => Effect.logError("a stream died", defect)
+  })
 
-/** The bytes of a stream whose beginning may still be awaited. */
+/** The bytes of a stream whose beginning may still be awaited. What goes wrong in it is logged as of the request it is for. */
 export const bytes = <A>(
   source: Source<A>,
   writer: Writer<A>,
   keepAlive: Duration.Duration
+): Effect.Effect<Stream.Stream<Uint8Array>> =>
+  Effect.map(Effect.logAnnotations, (annotations) =>
+    written(source, writer, keepAlive, (log) => Effect.locally(log, FiberRef.currentLogAnnotations, annotations))
+  )
+
+const written = <A>(
+  source: Source<A>,
+  writer: Writer<A>,
+  keepAlive: Duration.Duration,
+  annotated: (log: Effect.Effect<void>) => Effect.Effect<void>
 ): Stream.Stream<Uint8Array> => {
   let next: Bytes
 
   const failed = (cause: Cause.Cause<LLMError>): Bytes => {
     next = end
-    return Effect.as(logged(cause), Chunk.of(bytesOf(writer.fail(problemOf(source, cause)))))
+    const problem = problemOf(source, cause)
+    return Effect.as(annotated(logged(problem, cause)), Chunk.of(bytesOf(writer.fail(problem))))
   }
 
   const given = (events: Chunk.Chunk<A>): Bytes => {
     const frames: Array<Frame> = []
-    for (const event of events) for (const frame of writer.push(event)) frames.push(frame)
+    try {
+      for (const event of events) for (const frame of writer.push(event)) frames.push(frame)
+    } catch (defect) {
+      // The client is told, as of any other failure.
+      return failed(Cause.die(defect))
+    }
     next = pulling
     return frames.length === 0 ? pulling : Effect.succeed(Chunk.of(bytesOf(frames)))
   }

@@ -202,13 +202,15 @@ describe("access", () => {
             { key: "sk-twice" },
             { key: "sk-twice" },
             { key: { sha256: "nonsense" } },
-            { key: "sk-b", rateLimit: { requestsPerMinute: -1 } }
+            { key: "sk-b", rateLimit: { requestsPerMinute: -1 } },
+            { key: "" }
           ]
         })
       )
       expect(error.message).toContain("keys[1]")
       expect(error.message).toContain("keys[2]")
       expect(error.message).toContain("keys[3]")
+      expect(error.message).toContain("keys[4]: the secret is empty")
       expect(error.message).not.toContain("sk-twice")
     })
   )

@@ -4,7 +4,8 @@ import { Effect, Logger, LogLevel } from "effect"
 import { request } from "node:http"
 import { connect } from "node:net"
 import { AccessLog } from "../../src/index.js"
-import { start } from "./support/gateway.js"
+import { SimulatedProvider } from "../../src/testing/index.js"
+import { canary, start } from "./support/gateway.js"
 import type { Spoken } from "./support/http.js"
 import { paths, post, question, send } from "./support/http.js"
 
@@ -69,6 +70,32 @@ describe("every answer", () => {
   )
 })
 
+describe("the operator", () => {
+  for (const stream of [false, true]) {
+    it.scopedLive(
+      `is told in the log what a client is not told${stream ? ", in the middle of a stream too" : ""}`,
+      () =>
+        Effect.gen(function* () {
+          const lines: Array<string> = []
+          const logger = Logger.map(Logger.logfmtLogger, (line) => {
+            lines.push(line)
+          })
+          const { provider, url } = yield* start({
+            logLevel: LogLevel.Warning,
+            provider: { answer: () => "one two three four five" }
+          }).pipe(Effect.provide(Logger.replace(Logger.defaultLogger, logger)))
+          yield* provider.next(stream ? SimulatedProvider.truncate(4) : SimulatedProvider.status(401))
+          const { text } = yield* post(`${url}/v1/chat/completions`, { ...chat, stream }, { "x-request-id": "mine-7" })
+          const line = lines.find((line) => line.includes("mine-7")) ?? ""
+          expect(line).toContain(stream ? "StreamInterruptedError" : "AuthenticationError")
+          expect(line).toContain("level=WARN")
+          expect(line).not.toContain(canary)
+          expect(text).not.toContain("simulated")
+        })
+    )
+  }
+})
+
 describe("pages of other origins", () => {
   it.scopedLive("may ask where the gateway says so, and hear of failures too", () =>
     Effect.gen(function* () {
@@ -121,6 +148,14 @@ describe("a body", () => {
       })
     )
   }
+
+  it.scopedLive("that is packed is a 415", () =>
+    Effect.gen(function* () {
+      const { url } = yield* start()
+      const { status } = yield* post(`${url}/v1/chat/completions`, chat, { "content-encoding": "gzip" })
+      expect(status).toBe(415)
+    })
+  )
 
   it.scopedLive("that takes too long is a 408, and its connection is closed", () =>
     Effect.gen(function* () {
