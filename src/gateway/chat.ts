@@ -108,11 +108,15 @@ const respond = <A>(
   source: Streaming.Source<A>,
   writer: Streaming.Writer<A>
 ): Effect.Effect<HttpServerResponse.HttpServerResponse, Problem.Problem> =>
-  Effect.flatMap(Effect.timeoutOption(source.await, keepAlive), (soon) =>
-    Option.isSome(soon) && Exit.isFailure(soon.value)
-      ? Effect.fail(Streaming.problemOf(source, soon.value.cause))
-      : Effect.map(Streaming.bytes(source, writer, keepAlive), (body) => Streaming.response(body, headers))
-  )
+  Effect.flatMap(Effect.timeoutOption(source.await, keepAlive), (soon) => {
+    if (Option.isSome(soon) && Exit.isFailure(soon.value)) {
+      return Effect.fail(Streaming.problemOf(source, soon.value.cause))
+    }
+    const begun = Option.flatMap(soon, (exit) => (Exit.isSuccess(exit) ? Option.some(exit.value) : Option.none()))
+    return Effect.map(Streaming.bytes(source, writer, { begun, keepAlive }), (body) =>
+      Streaming.response(body, headers)
+    )
+  })
 
 const streamed = (question: Question): Handler =>
   Effect.gen(function* () {

@@ -54,20 +54,29 @@ const logged = (problem: Problem.Problem, cause: Cause.Cause<LLMError>): Effect.
     onSome: (defect) => Effect.logError("a stream died", defect)
   })
 
+interface Beginning<A> {
+  /** The first events, where they are there already. */
+  readonly begun: Option.Option<Chunk.Chunk<A>>
+  /** How often a comment is sent until they are. */
+  readonly keepAlive: Duration.Duration
+}
+
 /** The bytes of a stream whose beginning may still be awaited. What goes wrong in it is logged as of the request it is for. */
 export const bytes = <A>(
   source: Source<A>,
   writer: Writer<A>,
-  keepAlive: Duration.Duration
+  { begun, keepAlive }: Beginning<A>
 ): Effect.Effect<Stream.Stream<Uint8Array>> =>
   Effect.map(Effect.logAnnotations, (annotations) =>
-    written(source, writer, keepAlive, (log) => Effect.locally(log, FiberRef.currentLogAnnotations, annotations))
+    written(source, writer, { begun, keepAlive }, (log) =>
+      Effect.locally(log, FiberRef.currentLogAnnotations, annotations)
+    )
   )
 
 const written = <A>(
   source: Source<A>,
   writer: Writer<A>,
-  keepAlive: Duration.Duration,
+  { begun, keepAlive }: Beginning<A>,
   annotated: (log: Effect.Effect<void>) => Effect.Effect<void>
 ): Stream.Stream<Uint8Array> => {
   let next: Bytes
@@ -112,7 +121,7 @@ const written = <A>(
     return Exit.match(exit.value, { onSuccess: given, onFailure: failed })
   })
 
-  next = beginning
+  next = Option.match(begun, { onNone: () => beginning, onSome: (first) => Effect.suspend(() => given(first)) })
   return Stream.repeatEffectChunkOption(Effect.suspend(() => next))
 }
 

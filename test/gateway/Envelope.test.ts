@@ -90,7 +90,7 @@ describe("the operator", () => {
           expect(line).toContain(stream ? "StreamInterruptedError" : "AuthenticationError")
           expect(line).toContain("level=WARN")
           expect(line).not.toContain(canary)
-          expect(text).not.toContain("simulated")
+          expect(text).not.toContain("Simulated")
         })
     )
   }
