@@ -183,7 +183,8 @@ interface Known {
  * Access by the keys in the `AccessStore` in context, or else in memory of its own.
  *
  * Budgets keep their books in the `BudgetStore` in context, and in dollars go by the prices in context. The rates of a key hold
- * for each gateway by itself.
+ * for each gateway by itself. Keys of the options are put into the store at each start, so that one of them which is revoked
+ * comes back with the next.
  *
  * @since 0.1.0
  * @category constructors
@@ -230,19 +231,17 @@ export const make = (options: Options = {}): Effect.Effect<Service, InvalidAcces
       })
 
     yield* Effect.forEach(configured, (key) => Effect.zipRight(callerOf(key), store.put(key)), { discard: true })
-    const isOpen = admin === undefined && (yield* store.list).length === 0
+    // Who has a store means to have keys, though there may be none yet.
+    const isOpen = admin === undefined && configured.length === 0 && Option.isNone(shared)
 
-    const isAdministration = (secret: Redacted.Redacted<string>): boolean =>
-      admin !== undefined && Digest.equal(Digest.of(secret), admin)
+    const isAdministration = (hash: string): boolean => admin !== undefined && Digest.equal(hash, admin)
 
     const denied = (reason: AccessDeniedError["reason"]) => Effect.fail(new AccessDeniedError({ reason }))
 
-    const keyBehind = (secret: Redacted.Redacted<string>) => {
-      const hash = Digest.of(secret)
-      return Effect.flatMap(store.find(hash), (found) =>
+    const keyBehind = (hash: string) =>
+      Effect.flatMap(store.find(hash), (found) =>
         Option.isSome(found) && Digest.equal(found.value.hash, hash) ? Effect.succeed(found.value) : denied("unknown")
       )
-    }
 
     const current = (key: VirtualKey) =>
       key.expiresAt === undefined
@@ -256,9 +255,10 @@ export const make = (options: Options = {}): Effect.Effect<Service, InvalidAcces
       caller: (secret) => {
         if (isOpen) return Effect.succeed(everything(""))
         if (Option.isNone(secret)) return denied("missing")
-        return isAdministration(secret.value)
+        const hash = Digest.of(secret.value)
+        return isAdministration(hash)
           ? Effect.succeed(administration)
-          : keyBehind(secret.value).pipe(
+          : keyBehind(hash).pipe(
               Effect.flatMap(current),
               // It was checked when it was made.
               Effect.flatMap((key) => Effect.orDie(callerOf(key)))
@@ -266,7 +266,7 @@ export const make = (options: Options = {}): Effect.Effect<Service, InvalidAcces
       },
       administrator: (secret) => {
         if (Option.isNone(secret)) return denied("missing")
-        return isAdministration(secret.value) ? Effect.void : denied("forbidden")
+        return isAdministration(Digest.of(secret.value)) ? Effect.void : denied("forbidden")
       },
       list: store.list,
       create: (settings) =>

@@ -55,11 +55,9 @@ const withoutCount = ({ extra, ...request }: ChatRequest): ChatRequest => {
 
 const whole = (question: Question): Handler => {
   const { body, count, createdAt, headers, llm, protocol, request, surroundings } = question
-  const answers = Effect.forEach(
-    Array.from({ length: count }),
-    () => Effect.mapError(llm.chat(request), Problem.ofError),
-    { concurrency: "unbounded" }
-  )
+  const answer = Effect.mapError(llm.chat(request), Problem.ofError)
+  const answers =
+    count === 1 ? Effect.map(answer, Array.of) : Effect.replicateEffect(answer, count, { concurrency: "unbounded" })
   return Effect.map(surroundings.running.withinDeadline(answers), (responses) =>
     HttpServerResponse.unsafeJson(Choices.encode(protocol.wire, responses, { request: body, createdAt }), { headers })
   )

@@ -6,13 +6,13 @@ import { randomUUID } from "node:crypto"
 import * as AccessLog from "../AccessLog.js"
 
 /** What OWASP's "REST Security Cheat Sheet" asks of answers that are not for browsers. A page of ours says otherwise itself. */
-const security: Readonly<Record<string, string>> = {
+const security = Headers.fromInput({
   "x-content-type-options": "nosniff",
   "x-frame-options": "DENY",
   "referrer-policy": "no-referrer",
   "content-security-policy": "default-src 'none'; frame-ancestors 'none'",
   "cache-control": "no-store"
-}
+})
 
 /** An id that may be repeated in headers and logs as it is. */
 const isGoodId = (id: string): boolean => /^[\w.:/+=-]{1,128}$/.test(id)
@@ -30,9 +30,7 @@ export const identified = <E, R>(app: HttpApp.Default<E, R>): HttpApp.Default<E,
 
 /** Headers that the answer has not set itself. */
 export const secured = <E, R>(app: HttpApp.Default<E, R>): HttpApp.Default<E, R> =>
-  Effect.map(app, (response) =>
-    HttpServerResponse.setHeaders(response, Headers.merge(Headers.fromInput(security), response.headers))
-  )
+  Effect.map(app, (response) => HttpServerResponse.setHeaders(response, Headers.merge(security, response.headers)))
 
 /** Which pages of other origins may ask. */
 export type Cors = NonNullable<Parameters<typeof HttpMiddleware.cors>[0]>

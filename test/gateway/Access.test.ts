@@ -162,8 +162,6 @@ describe("access", () => {
       expect((yield* Access.make({ adminToken: "t" })).isOpen).toBe(false)
       expect((yield* Access.make({ keys: [{ key: "k" }] })).isOpen).toBe(false)
       const store = yield* AccessStore.memory
-      const shared = Access.make({ adminToken: "t" }).pipe(Effect.provideService(AccessStore.AccessStore, store))
-      yield* Effect.flatMap(shared, (access) => access.create({}))
       const other = yield* Access.make().pipe(Effect.provideService(AccessStore.AccessStore, store))
       expect(other.isOpen).toBe(false)
     })

@@ -47,7 +47,7 @@ describe.each(pairs)("ai by %s in front of %s", (...pair) => {
       const { streamed, usage, whole } = yield* withModel(pair, async (model) => {
         const whole = await generateText({ model, prompt: "Hello", maxRetries: 0, maxOutputTokens: 100 })
         let streamed = ""
-        const stream = streamText({ model, prompt: "Hello", maxRetries: 0 })
+        const stream = streamText({ model, prompt: "Hello", maxRetries: 0, maxOutputTokens: 100 })
         for await (const piece of stream.textStream) streamed += piece
         return { whole: whole.text, streamed, usage: await stream.usage }
       })
@@ -66,6 +66,7 @@ describe.each(pairs)("ai by %s in front of %s", (...pair) => {
             model,
             prompt: "What time is it?",
             maxRetries: 0,
+            maxOutputTokens: 100,
             stopWhen: stepCountIs(3),
             tools: {
               clock: tool({
@@ -94,7 +95,13 @@ describe.each(pairs)("ai by %s in front of %s", (...pair) => {
       const object = yield* withModel(
         pair,
         (model) =>
-          generateObject({ model, prompt: "A city", maxRetries: 0, schema: z.object({ name: z.string() }) }).then(
+          generateObject({
+            model,
+            prompt: "A city",
+            maxRetries: 0,
+            maxOutputTokens: 100,
+            schema: z.object({ name: z.string() })
+          }).then(
             ({ object }) => object,
             (error: unknown) => error
           ),

@@ -198,7 +198,7 @@ const flood = (total: number) =>
 describe("a client that does not read", () => {
   it.scopedLive("stops its provider, and loses nothing when it reads on", () =>
     Effect.gen(function* () {
-      const total = 32 * 1024 * 1024
+      const total = 24 * 1024 * 1024
       const upstream = yield* flood(total)
       const running = yield* start({ entry: { base_url: upstream.url } })
       const body = JSON.stringify(question("chat completions", "openai/large", { stream: true }))
