@@ -1,5 +1,14 @@
 /**
- * Where virtual keys are kept: in memory, or with several gateways in a store that they share.
+ * Where virtual keys are kept: in memory, or with several gateways in a store that they share. An `Access` takes the store in
+ * context, and without one keeps its keys to itself.
+ *
+ * @example
+ * ```ts
+ * import { Layer } from "effect"
+ * import { Access, AccessStore } from "effect-llm/gateway"
+ *
+ * const Keys = Access.layer({ adminToken: "a long random text" }).pipe(Layer.provide(AccessStore.layerMemory))
+ * ```
  *
  * @since 0.1.0
  */

@@ -1,6 +1,17 @@
 /**
  * The HTTP server of a gateway on Node, with limits on what clients may keep open.
  *
+ * @example
+ * ```ts
+ * import { Layer } from "effect"
+ * import { Access, Gateway, GatewayServer } from "effect-llm/gateway"
+ *
+ * const Served = Gateway.layer().pipe(
+ *   Layer.provide(GatewayServer.layer({ host: "0.0.0.0", port: 8080, headersTimeout: "5 seconds" })),
+ *   Layer.provide(Access.layerConfig())
+ * )
+ * ```
+ *
  * @since 0.1.0
  */
 import type { HttpServer } from "@effect/platform"

@@ -1,5 +1,14 @@
 /**
- * A key of the gateway's own, and what may be done with it.
+ * A key of the gateway's own, and what may be done with it: what `Access` keeps, and what `POST /admin/keys` takes.
+ *
+ * @example
+ * ```ts
+ * import { VirtualKey } from "effect-llm/gateway"
+ *
+ * const settings: VirtualKey.Settings = { label: "team-a", models: ["openai/*"], budget: { dollars: 20, period: "day" } }
+ *
+ * const mayAsk = VirtualKey.allows(settings, ["openai/gpt-4o"])
+ * ```
  *
  * @since 0.1.0
  */

@@ -232,8 +232,11 @@ describe("headers", () => {
         (sockets) => Effect.sync(() => sockets.forEach((socket) => socket.destroy()))
       )
       yield* isWell(gateway, [])
-      yield* Effect.sleep("1700 millis")
-      expect(sockets.filter((socket) => !socket.destroyed).length).toBe(0)
+      const open = Effect.sync(() => sockets.filter((socket) => !socket.destroyed).length)
+      yield* Effect.retry(
+        Effect.filterOrFail(open, (count) => count === 0),
+        Schedule.intersect(Schedule.spaced("100 millis"), Schedule.recurs(80))
+      )
     })
   )
 })

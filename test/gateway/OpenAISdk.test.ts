@@ -8,7 +8,7 @@ import { z } from "zod"
 import type { ChatResponse } from "../../src/Chat.js"
 import { SimulatedProvider } from "../../src/testing/index.js"
 import type { Running, Upstream } from "./support/gateway.js"
-import { start } from "./support/gateway.js"
+import { nothingIsLeft, start } from "./support/gateway.js"
 
 const clientOf = ({ url }: Running) => new OpenAI({ apiKey: "anything", baseURL: `${url}/v1`, maxRetries: 0 })
 
@@ -199,8 +199,7 @@ describe.each(upstreams)("openai in front of %s", (upstream) => {
         const stream = await clientOf(gateway).chat.completions.create({ model, messages: [...hello], stream: true })
         for await (const chunk of stream) if (chunk.choices[0]?.delta.content) break
       })
-      yield* Effect.sleep("700 millis")
-      expect(yield* gateway.provider.inFlight).toBe(0)
+      yield* nothingIsLeft(gateway)
       expect((yield* gateway.provider.log).map(({ outcome }) => outcome)).toEqual(["aborted"])
     })
   )

@@ -1,7 +1,7 @@
 /** A gateway on a free port of the loopback interface, in front of simulated providers. */
 import { HttpServer } from "@effect/platform"
 import { NodeHttpClient } from "@effect/platform-node"
-import { Context, Effect, Layer, Logger, LogLevel } from "effect"
+import { Context, Effect, Layer, Logger, LogLevel, Schedule } from "effect"
 import { Access, Gateway, GatewayServer } from "../../../src/gateway/index.js"
 import * as Models from "../../../src/Models.js"
 import * as ProviderFile from "../../../src/ProviderFile.js"
@@ -74,3 +74,12 @@ export const start = (settings: Settings = {}) =>
     const url = address._tag === "TcpAddress" ? `http://127.0.0.1:${address.port}` : ""
     return { url, provider, models: Context.get(context, Models.Models) } satisfies Running
   })
+
+/** Within a second the provider has seen its client leave, and the key is free. */
+export const nothingIsLeft = ({ models, provider }: Running) =>
+  Effect.gen(function* () {
+    const llm = yield* models.get("openai/large")
+    const { keys } = yield* llm.status
+    const busy = (yield* provider.inFlight) + keys.keys.reduce((sum, { inFlight }) => sum + inFlight, keys.waiting)
+    return yield* busy === 0 ? Effect.void : Effect.fail(`${busy} are left`)
+  }).pipe(Effect.retry(Schedule.intersect(Schedule.spaced("20 millis"), Schedule.recurs(50))))
