@@ -4,6 +4,7 @@ import { Effect } from "effect"
 import { createServer } from "node:http"
 import type { AddressInfo } from "node:net"
 import { connect } from "node:net"
+import * as UsageLedger from "../../src/UsageLedger.js"
 import { SimulatedProvider } from "../../src/testing/index.js"
 import { nothingIsLeft, start } from "./support/gateway.js"
 import type { Spoken } from "./support/http.js"
@@ -12,7 +13,7 @@ import { paths, post, question } from "./support/http.js"
 const spoken = Object.keys(paths) as ReadonlyArray<Spoken>
 
 /** Asks, and leaves as soon as `when` of what has arrived. */
-const leave = (url: string, body: unknown, when: (text: string) => boolean, after: number) =>
+const leave = (url: string, body: unknown, when: (text: string) => boolean, after: number, key = "any") =>
   Effect.promise(async () => {
     const controller = new AbortController()
     const timer = setTimeout(() => controller.abort(), after)
@@ -20,7 +21,7 @@ const leave = (url: string, body: unknown, when: (text: string) => boolean, afte
     try {
       const response = await fetch(url, {
         method: "POST",
-        headers: { "content-type": "application/json" },
+        headers: { "content-type": "application/json", authorization: `Bearer ${key}` },
         body: JSON.stringify(body),
         signal: controller.signal
       })
@@ -74,6 +75,30 @@ describe.each(spoken)("a client of %s that leaves", (spoken) => {
       })
       yield* nothingIsLeft(running)
       expect(yield* running.provider.log).toHaveLength(1)
+    })
+  )
+})
+
+describe("what a client used that has left", () => {
+  it.scopedLive("is counted under its label, as an estimate of what had arrived", () =>
+    Effect.gen(function* () {
+      const ledger = yield* UsageLedger.make()
+      const running = yield* start({
+        access: { keys: [{ key: "sk-a", label: "team-a" }] },
+        gateway: {
+          around: (llm) => Effect.provideService(UsageLedger.middleware(llm), UsageLedger.UsageLedger, ledger)
+        },
+        provider: { answer: () => "one two three four five six seven" }
+      })
+      yield* running.provider.next(SimulatedProvider.hang(5))
+      const body = question("chat completions", "fast", { stream: true })
+      yield* leave(`${running.url}/v1/chat/completions`, body, (text) => text.includes("three"), 5000, "sk-a")
+      yield* nothingIsLeft(running)
+      const { groups } = yield* ledger.snapshot
+      const totals = UsageLedger.totalsBy(groups, "label").get("team-a")
+      expect(totals?.attempts).toBe(1)
+      expect(totals?.usage.outputTokens).toBeGreaterThan(0)
+      expect(totals?.usage.estimated).toBe(true)
     })
   )
 })
