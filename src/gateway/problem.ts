@@ -19,7 +19,6 @@ export interface Problem extends ServedError {
 interface Row {
   readonly status: number
   readonly code: string
-  readonly type?: string
   /**
    * What the client is told. `"its own"`: the words of the error, which speak of the request. All else is for the operator (which
    * account, which host, how much others have spent) and stands in the log.
@@ -82,14 +81,13 @@ const retriedUnasked = (status: number): boolean => status >= 500 || status === 
 
 /** An error of a call, as it is told to the one who asked for the call. */
 export const ofError = (error: LLMError): Problem => {
-  const { code, says, status, type } = table[error._tag]
+  const { code, says, status } = table[error._tag]
   const wait = Option.filter(Errors.retryAfter(error), Duration.isFinite)
   const words = says === "its own" ? error.message : says
   return {
     status,
     code,
     error,
-    ...(type === undefined ? {} : { type }),
     message: Option.match(wait, {
       onNone: () => words,
       onSome: (wait) => `${words} Try again in ${inSeconds(wait)} seconds.`
