@@ -106,6 +106,9 @@ const following = (find: () => Catalogue.Found, last: LLMService): LLMService =>
     ...calls(find, latest),
     get info() {
       return latest().info
+    },
+    get pool() {
+      return latest().pool
     }
   }
 }

@@ -1,13 +1,15 @@
 /** One request to the simulated provider and its answer, faults included. */
 import { parsed } from "../wire/json.js"
-import { Deferred, Duration, Effect, Either, Fiber, Hash, Random, Redacted, Ref } from "effect"
+import { Duration, Effect, Either, Hash, Random, Redacted, Ref } from "effect"
 import type { IncomingMessage, ServerResponse } from "node:http"
 import * as ApiKey from "../ApiKey.js"
+import { firstOf } from "../internal/firstOf.js"
 import type { ChatRequest, ChatResponse } from "../Chat.js"
 import { textOf } from "../Chat.js"
 import { estimateInput } from "../internal/request.js"
 import * as Usage from "../Usage.js"
-import type { ServedEmbeddingsWire, Frame, Wire, WireFailure } from "../wire/Wire.js"
+import * as Framing from "../wire/Framing.js"
+import type { ServedEmbeddingsWire, Wire, WireFailure } from "../wire/Wire.js"
 import { chatAt, embeddingsAt, modelsAt } from "./personalities.js"
 import type { Delay, Exchange, Fault, Options, SimulatedKey } from "./SimulatedProvider.js"
 import { response as wholeResponse, wordByWord } from "./TestLLM.js"
@@ -150,9 +152,6 @@ const vectorOf = (text: string, dimensions: number): ReadonlyArray<number> => {
   return vector.map((value) => Math.fround(value / length))
 }
 
-const frameText = (wire: Wire, { data, event }: Frame): string =>
-  wire.framing === "ndjson" ? `${data}\n` : `${event === undefined ? "" : `event: ${event}\n`}data: ${data}\n\n`
-
 /** What there is to send: pieces, how each is sent, and what happens at the end. */
 interface Sending {
   readonly pieces: ReadonlyArray<string>
@@ -215,21 +214,6 @@ const secretOf = ({ headers }: IncomingMessage): string => {
   const apiKey = headers["api-key"] ?? headers["x-api-key"] ?? headers["x-goog-api-key"]
   return typeof apiKey === "string" ? apiKey : (headers.authorization ?? "").replace(/^Bearer /, "")
 }
-
-/**
- * Answers until the client leaves. Not a race: a fiber never ends that is interrupted after it has made a race's two fibers and
- * before it has started them.
- */
-const whileClientStays = (response: ServerResponse, answer: Effect.Effect<Ending>): Effect.Effect<Ending> =>
-  Effect.uninterruptibleMask((restore) =>
-    Effect.gen(function* () {
-      const ending = yield* Deferred.make<Ending>()
-      const answering = yield* Effect.fork(Effect.intoDeferred(restore(answer), ending))
-      const left = Effect.zipRight(clientLeaves(response), Deferred.succeed(ending, aborted))
-      const watching = yield* Effect.fork(restore(left))
-      return yield* Effect.ensuring(restore(Deferred.await(ending)), Fiber.interruptAll([answering, watching]))
-    })
-  )
 
 /** Serves one request to its end, or until the client leaves, and tells what became of it. */
 export const serve = (
@@ -350,11 +334,11 @@ export const serve = (
         const encoder = wire.encodeStream(fault?._tag === "NoUsage" ? {} : raw)
         const pieces = wordByWord(answer)
           .flatMap((event) => encoder.push(event))
-          .map((frame) => frameText(wire, frame))
+          .map((frame) => Framing.render(wire.framing, frame))
         return yield* sendAll(
           response,
           { pieces, pace: delay(provider.options.tokenPace), fault },
-          frameText(wire, { event: "error", data: error })
+          Framing.render(wire.framing, { event: "error", data: error })
         )
       })
 
@@ -379,7 +363,7 @@ export const serve = (
       return yield* converse(wire, decoded.right.request, decoded.right.stream, rawOf(body))
     })
 
-    const ending = yield* whileClientStays(response, answered)
+    const ending = yield* firstOf(answered, Effect.as(clientLeaves(response), aborted))
     return {
       ...ending,
       keyId: secret === "" ? "" : ApiKey.fingerprint(Redacted.make(secret)),

@@ -7,9 +7,9 @@ import type { AnswerSource, WireEvent } from "../Wire.js"
 import { estimatedUsage } from "../Wire.js"
 import { callReader } from "./calls.js"
 import { decodeFinishReason, isFailure } from "./finishReason.js"
-import { bodyFields, choiceFields, gather, keep, messageFields } from "./metadata.js"
+import { bodyFields, choiceFields, gather, gatherOthers, keep, keepOthers, messageFields } from "./metadata.js"
 import { readContent, thoughtReader } from "./thoughts.js"
-import { decodeUsage } from "./usage.js"
+import { decodeUsage, furtherUsage } from "./usage.js"
 
 /** MiniMax says how it went beside every answer ("Error Codes"): 0 is well. */
 const isFailed = (outcome: Json | undefined): boolean => ((outcome && number(outcome, "status_code")) ?? 0) !== 0
@@ -37,6 +37,8 @@ export const answerReader = (source: AnswerSource) => {
   let model = ""
   let rawReason: string | undefined
   let usage: Usage | undefined
+  /** What is counted beside that. */
+  let furtherCounts: Json | undefined
   /** All that was said, for an estimate where nobody counts. */
   let said = ""
   const metadata: Record<string, unknown> = {}
@@ -78,6 +80,7 @@ export const answerReader = (source: AnswerSource) => {
     }
     readCalls(message, out)
     gather(metadata, message, messageFields)
+    gatherOthers(metadata, message, "message")
   }
 
   const readChoice = (choice: Json, out: Array<WireEvent>): void => {
@@ -85,6 +88,7 @@ export const answerReader = (source: AnswerSource) => {
     const message = record(choice, "delta") ?? (said === "" ? record(choice, "message") : undefined)
     if (message !== undefined) readMessage(message, out)
     gather(metadata, choice, choiceFields)
+    gatherOthers(metadata, choice, "choice")
     rawReason = string(choice, "finish_reason") || rawReason
   }
 
@@ -104,6 +108,8 @@ export const answerReader = (source: AnswerSource) => {
       // Running totals: the last one counts.
       usage = decodeUsage(chunk) ?? usage
       keep(metadata, chunk, bodyFields)
+      keepOthers(metadata, chunk)
+      furtherCounts = furtherUsage(chunk) ?? furtherCounts
       for (const choice of array(chunk, "choices") ?? []) {
         if (isRecord(choice) && (number(choice, "index") ?? 0) === 0) readChoice(choice, out)
       }
@@ -121,7 +127,7 @@ export const answerReader = (source: AnswerSource) => {
         rawReason: rawReason ?? "",
         usage: usage ?? estimatedUsage(source, said),
         latency: 0,
-        providerMetadata: metadata
+        providerMetadata: furtherCounts === undefined ? metadata : { ...metadata, usage: furtherCounts }
       })
     }
   }

@@ -29,6 +29,41 @@ export const choiceFields = ["logprobs", "content_filter_results", "native_finis
 /** Said of the message: put together from pieces. */
 export const messageFields = ["annotations", "audio", "executed_tools", "images"]
 
+/**
+ * What is read of an answer, of a choice and of a message, or means nothing beyond its piece: ids and names of objects, and the
+ * padding of chunks (`obfuscation` at OpenAI). All else that is said there is kept too, so that a server which hands the answer on
+ * loses nothing: of the answer by its name, of a choice under `choice`, of a message under `message`.
+ */
+const read = {
+  body: new Set([
+    ...bodyFields,
+    "id",
+    "object",
+    "created",
+    "model",
+    "choices",
+    "usage",
+    "error",
+    "base_resp",
+    "obfuscation",
+    "padding"
+  ]),
+  choice: new Set([...choiceFields, "index", "delta", "message", "finish_reason", "usage", "error", "text"]),
+  message: new Set([
+    ...messageFields,
+    "role",
+    "content",
+    "refusal",
+    "tool_calls",
+    "function_call",
+    "reasoning",
+    "reasoning_content",
+    "reasoning_text",
+    "reasoning_details",
+    "reasoning_opaque"
+  ])
+}
+
 /** Texts that are told in pieces (OpenAI, "Audio and speech"). */
 const toldInPieces = new Set(["data", "transcript"])
 
@@ -74,6 +109,18 @@ export const keep = (into: Record<string, unknown>, from: Json, fields: Readonly
 /** Keeps what is said, together with what was said before. */
 export const gather = (into: Record<string, unknown>, from: Json, fields: ReadonlyArray<string>): void => {
   for (const field of fields) if (!isEmpty(from[field])) into[field] = merged(into[field], from[field], field)
+}
+
+/** Keeps what is said of the answer that there is no list of, over what was said before. */
+export const keepOthers = (into: Record<string, unknown>, body: Json): void => {
+  for (const field in body) if (!read.body.has(field) && !isEmpty(body[field])) into[field] = body[field]
+}
+
+/** The same of a choice or a message: together with what was said before, and under its own name. */
+export const gatherOthers = (into: Record<string, unknown>, from: Json, of: "choice" | "message"): void => {
+  for (const field in from) {
+    if (!read[of].has(field) && !isEmpty(from[field])) into[of] = merged(into[of] ?? {}, { [field]: from[field] }, of)
+  }
 }
 
 /** What was kept, for those of these names that are there. */

@@ -3,7 +3,7 @@ import type { ChatResponse, ReasoningPart } from "../../Chat.js"
 import type { ChatEvent, Finish, ReasoningDelta, ToolCallDelta, ToolCallEnd } from "../../ChatEvent.js"
 import type { Json } from "../json.js"
 import { record, records, string } from "../json.js"
-import type { Frame, StreamEncoder, Wire } from "../Wire.js"
+import type { Frame, Served, ServedError, StreamEncoder } from "../Wire.js"
 import { encodeCall } from "./calls.js"
 import type { Dialect } from "./dialect.js"
 import { encodeFinishReason } from "./finishReason.js"
@@ -13,7 +13,7 @@ import { encodeUsage } from "./usage.js"
 
 /** What else was said of the answer as a whole. `choices` and an `error` would be read as something else. */
 const further = (metadata: Json): Json => {
-  const elsewhere = new Set([...choiceFields, ...messageFields, "choices", "error"])
+  const elsewhere = new Set([...choiceFields, ...messageFields, "choice", "choices", "error", "message", "usage"])
   return Object.fromEntries(Object.entries(metadata).filter(([field]) => !elsewhere.has(field)))
 }
 
@@ -46,13 +46,13 @@ const contentOf = ({ reasoningParts, refusal, text, toolCalls }: ChatResponse, {
 
 export const encodeResponse =
   (manner: Manner) =>
-  (response: ChatResponse): Record<string, unknown> => {
+  (response: ChatResponse, { createdAt = 0 }: Served = {}): Record<string, unknown> => {
     const { providerMetadata: metadata, refusal, toolCalls } = response
     return {
       ...further(metadata),
       id: response.id,
       object: "chat.completion",
-      created: 0,
+      created: createdAt,
       model: response.model,
       choices: [
         {
@@ -63,15 +63,17 @@ export const encodeResponse =
             refusal: refusal === "" ? null : refusal,
             ...besideContent(response.reasoning, response.reasoningParts.map(encodeDetail), manner),
             ...(toolCalls.length === 0 ? {} : { tool_calls: toolCalls.map(encodeCall) }),
-            ...pick(metadata, messageFields)
+            ...pick(metadata, messageFields),
+            ...record(metadata, "message")
           },
           logprobs: null,
           ...pick(metadata, choiceFields),
+          ...record(metadata, "choice"),
           finish_reason: encodeFinishReason(response.finishReason, response.rawFinishReason, toolCalls.length > 0)
         },
         ...records(metadata, "choices")
       ],
-      ...(response.usage.estimated ? {} : { usage: encodeUsage(response.usage) })
+      ...(response.usage.estimated ? {} : { usage: encodeUsage(response.usage, record(metadata, "usage")) })
     }
   }
 
@@ -83,17 +85,21 @@ const customTools = (request: Json): ReadonlySet<string> =>
       .map((tool) => string(record(tool, "custom") ?? {}, "name") ?? "")
   )
 
+/** Stands where a text will; no id and no model has it in its name. */
+const placeholder = "\u0000text"
+
 /** The chunks that say what the events say. `request` tells whether the client wants the usage, and which tools are custom. */
 export const encodeStream =
   (manner: Manner) =>
-  (request: Json): StreamEncoder => {
+  (request: Json, createdAt = 0): StreamEncoder => {
     const wantsUsage = !manner.streamUsage || record(request, "stream_options")?.["include_usage"] === true
     const custom = customTools(request)
     /** How much of the arguments of each call has been told. */
     const told = new Map<number, string>()
     /** What was said of each thought beside its text: it stands on every piece. */
     const thoughts = new Map<number, Pick<ReasoningPart, "id" | "format">>()
-    let head: Json = { object: "chat.completion.chunk", created: 0 }
+    let frameOfText: ReadonlyArray<string> | undefined
+    let head: Json = { object: "chat.completion.chunk", created: createdAt }
 
     const frame = (body: Json): Frame => ({ data: JSON.stringify({ ...head, ...body }) })
 
@@ -103,6 +109,13 @@ export const encodeStream =
         choices: [{ index: 0, delta, logprobs: null, finish_reason: null, ...choice }],
         ...(wantsUsage ? { usage: null } : {})
       })
+
+    /** A chunk of text: nearly all of a stream. Only the text differs, so the rest is written once. */
+    const textChunk = (text: string): Frame => {
+      frameOfText ??= chunk({ content: placeholder }).data.split(JSON.stringify(placeholder))
+      const [before = "", after = ""] = frameOfText
+      return { data: before + JSON.stringify(text) + after }
+    }
 
     const thought = (event: ReasoningDelta): Frame => {
       const { _tag, index, provider: _, signature, text, ...known } = event
@@ -146,11 +159,13 @@ export const encodeStream =
       const reason = encodeFinishReason(event.reason, event.rawReason, told.size > 0)
       return [
         chunk(
-          pick(metadata, messageFields),
-          { ...pick(metadata, choiceFields), finish_reason: reason },
+          { ...pick(metadata, messageFields), ...record(metadata, "message") },
+          { ...pick(metadata, choiceFields), ...record(metadata, "choice"), finish_reason: reason },
           { ...further(metadata), ...head }
         ),
-        ...(wantsUsage && !usage.estimated ? [frame({ choices: [], usage: encodeUsage(usage) })] : []),
+        ...(wantsUsage && !usage.estimated
+          ? [frame({ choices: [], usage: encodeUsage(usage, record(metadata, "usage")) })]
+          : []),
         { data: "[DONE]" }
       ]
     }
@@ -160,9 +175,10 @@ export const encodeStream =
         switch (event._tag) {
           case "Start":
             head = { id: event.id, ...head, model: event.model }
+            frameOfText = undefined
             return [chunk({ role: "assistant", content: "", refusal: null })]
           case "TextDelta":
-            return [chunk({ content: event.text })]
+            return [textChunk(event.text)]
           case "ReasoningDelta":
             return [thought(event)]
           case "RefusalDelta":
@@ -176,15 +192,17 @@ export const encodeStream =
           case "Finish":
             return finish(event)
         }
-      }
+      },
+      // Without [DONE], which says that the answer is whole.
+      fail: (error) => [{ data: JSON.stringify(encodeError(error)) }]
     }
   }
 
-export const encodeError: Wire["encodeError"] = (error) => ({
+export const encodeError = (error: ServedError): Record<string, unknown> => ({
   error: {
     message: error.message,
     type: error.type ?? (error.status >= 500 ? "server_error" : "invalid_request_error"),
-    param: null,
+    param: error.param ?? null,
     code: error.code ?? null
   }
 })

@@ -1,0 +1,27 @@
+/**
+ * A gateway for the models of a file: `EFFECT_LLM_MASTER_KEY=… npx tsx examples/gateway.ts provider.json`. Ctrl-C or SIGTERM ends
+ * it, when what is under way has ended.
+ */
+import { NodeContext, NodeHttpClient, NodeRuntime } from "@effect/platform-node"
+import { Config, Effect, Layer } from "effect"
+import { AccessLog, Models } from "../src/index.js"
+import { Access, Gateway, GatewayServer } from "../src/gateway/index.js"
+
+const settings = Config.all({
+  host: Config.withDefault(Config.string("HOST"), "127.0.0.1"),
+  port: Config.withDefault(Config.integer("PORT"), 8080),
+  grace: Config.withDefault(Config.duration("GRACE"), "30 seconds")
+})
+
+const live = Layer.unwrapEffect(
+  Effect.map(settings, ({ grace, host, port }) =>
+    Gateway.layer({ grace, around: AccessLog.make() }).pipe(
+      Layer.provide(GatewayServer.layer({ host, port })),
+      Layer.provide(Access.layerConfig()),
+      Layer.provide(Models.layerFile(process.argv[2] ?? "provider.json")),
+      Layer.provide(Layer.merge(NodeContext.layer, NodeHttpClient.layerUndici))
+    )
+  )
+)
+
+NodeRuntime.runMain(Layer.launch(live))

@@ -1,0 +1,60 @@
+/** What all routes share. */
+import type { HttpRouter, HttpServerRequest, HttpServerResponse } from "@effect/platform"
+import type { Duration, Scope } from "effect"
+import { Effect } from "effect"
+import type { Service as LLMService } from "../LLM.js"
+import type { Service as ModelsService } from "../Models.js"
+import type { Caller, Service as AccessService } from "./Access.js"
+import * as Problem from "./problem.js"
+import type { Running } from "./running.js"
+
+export interface Surroundings {
+  readonly models: ModelsService
+  readonly access: AccessService
+  readonly running: Running
+  /** What is put around every model that is asked. */
+  readonly around: (llm: LLMService) => Effect.Effect<LLMService>
+  readonly maxBodySize: number
+  readonly keepAlive: Duration.Duration
+  readonly maxChoices: number
+}
+
+/** A route before its failures have been put into words. */
+export type Handler = Effect.Effect<
+  HttpServerResponse.HttpServerResponse,
+  Problem.Problem,
+  HttpServerRequest.HttpServerRequest | HttpRouter.RouteContext | Scope.Scope
+>
+
+/**
+ * The names by which a model may be allowed. Those of a group are its own: who may ask its first member may not ask the others
+ * by it.
+ */
+export const namesOf = (
+  models: ModelsService,
+  name: string | undefined,
+  { model, provider }: LLMService["info"]
+): ReadonlyArray<string> => {
+  const own = [...(name === undefined ? [] : [name]), `${provider}/${model}`, model]
+  const groups = models.list.filter(({ members }) => members !== undefined)
+  // Nobody says whether the default is a group.
+  if (name === undefined) return groups.length === 0 ? own : []
+  const group = groups.find((listed) => listed.name === name || listed.aliases.includes(name))
+  return group === undefined ? own : [name, group.name]
+}
+
+/** A model for this client, by any name that it has; the default where none is named. */
+export const modelFor = (
+  { around, models }: Surroundings,
+  caller: Caller,
+  name: string | undefined
+): Effect.Effect<LLMService, Problem.Problem> => {
+  const found = Effect.mapError(name === undefined ? models.default : models.get(name), () =>
+    name === undefined ? Problem.invalid("You must provide a model.", "model") : Problem.unknownModel(name)
+  )
+  return Effect.flatMap(found, (llm) =>
+    caller.allows(namesOf(models, name, llm.info))
+      ? Effect.flatMap(around(llm), caller.around)
+      : Effect.fail(Problem.unknownModel(name ?? llm.info.model))
+  )
+}

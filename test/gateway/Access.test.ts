@@ -1,0 +1,302 @@
+/** Who is let in: keys, their models, limits, budgets and end; and the administration. */
+import { describe, expect, it } from "@effect/vitest"
+import { ConfigProvider, DateTime, Effect, Layer, Logger, LogLevel, Option, Redacted, TestClock } from "effect"
+import { Access, AccessStore, Gateway, GatewayServer } from "../../src/gateway/index.js"
+import * as Models from "../../src/Models.js"
+import * as UsageLedger from "../../src/UsageLedger.js"
+import { start } from "./support/gateway.js"
+import type { Spoken } from "./support/http.js"
+import { paths, post, question, send } from "./support/http.js"
+
+const bearer = (key: string) => ({ authorization: `Bearer ${key}` })
+
+const ask = (url: string, key: string, model = "openai/large", spoken: Spoken = "chat completions") =>
+  post(url + paths[spoken], question(spoken, model), bearer(key))
+
+const some = (secret: string) => Option.some(Redacted.make(secret))
+
+describe("a key", () => {
+  const access = { keys: [{ key: "sk-a", label: "team-a" }] }
+
+  it.scopedLive("opens every route by either header, and no other does", () =>
+    Effect.gen(function* () {
+      const { url } = yield* start({ access })
+      for (const spoken of Object.keys(paths) as ReadonlyArray<Spoken>) {
+        const asked = (headers: Readonly<Record<string, string>>) =>
+          Effect.map(post(url + paths[spoken], question(spoken, "openai/large"), headers), ({ status }) => status)
+        expect(yield* asked(bearer("sk-a"))).toBe(200)
+        expect(yield* asked({ "x-api-key": "sk-a" })).toBe(200)
+        expect(yield* asked({})).toBe(401)
+        expect(yield* asked(bearer("sk-b"))).toBe(401)
+        expect(yield* asked(bearer(""))).toBe(401)
+        expect(yield* asked({ authorization: "Basic sk-a" })).toBe(401)
+        expect(yield* asked({ "x-api-key": "sk-a x" })).toBe(401)
+      }
+      const { headers, json } = yield* ask(url, "nonsense")
+      expect(headers.get("www-authenticate")).toBe("Bearer")
+      expect(json).toMatchObject({ error: { code: "invalid_api_key", type: "authentication_error" } })
+      expect((yield* send(`${url}/v1/models`)).status).toBe(401)
+      expect((yield* post(`${url}/v1/embeddings`, { model: "openai/large", input: "x" })).status).toBe(401)
+      expect((yield* post(`${url}/v1/messages/count_tokens`, question("messages", "openai/large"))).status).toBe(401)
+    })
+  )
+
+  it.scopedLive("asks its own models by any of their names, and neither sees nor hears of others", () =>
+    Effect.gen(function* () {
+      const { provider, url } = yield* start({
+        access: {
+          keys: [
+            { key: "sk-a", models: ["openai/*"] },
+            { key: "sk-b", models: ["fast", "gem*"] }
+          ]
+        }
+      })
+      expect((yield* ask(url, "sk-a", "openai/large")).status).toBe(200)
+      // An alias of what it may ask.
+      expect((yield* ask(url, "sk-a", "fast")).status).toBe(200)
+      expect((yield* ask(url, "sk-b", "fast")).status).toBe(200)
+      // The same model, by a name that it was not given.
+      expect((yield* ask(url, "sk-b", "openai/large")).status).toBe(404)
+      expect((yield* ask(url, "sk-b", "gemini/large")).status).toBe(200)
+      const [hidden, missing] = [yield* ask(url, "sk-a", "gemini/large"), yield* ask(url, "sk-a", "gemini/nothing")]
+      expect(hidden.status).toBe(404)
+      expect(hidden.text.replaceAll("large", "nothing")).toBe(missing.text)
+      expect(missing.text).not.toContain("anthropic")
+      const { json } = yield* send(`${url}/v1/models`, { headers: bearer("sk-a") })
+      expect(json).toMatchObject({ data: [{ id: "openai/large" }, { id: "fast" }] })
+      expect((yield* send(`${url}/v1/models/gemini/large`, { headers: bearer("sk-a") })).status).toBe(404)
+      expect(yield* provider.log).toHaveLength(4)
+    })
+  )
+
+  it.scopedLive("is counted under its label", () =>
+    Effect.gen(function* () {
+      const ledger = yield* UsageLedger.make()
+      const { url } = yield* start({
+        access: { keys: [{ key: "sk-a", label: "team-a" }, { key: "sk-b" }] },
+        gateway: {
+          around: (llm) => Effect.provideService(UsageLedger.middleware(llm), UsageLedger.UsageLedger, ledger)
+        }
+      })
+      yield* ask(url, "sk-a")
+      yield* post(`${url}/v1/chat/completions`, question("chat completions", "fast", { stream: true }), bearer("sk-a"))
+      yield* ask(url, "sk-b")
+      const { groups } = yield* ledger.snapshot
+      const byLabel = UsageLedger.totalsBy(groups, "label")
+      expect(byLabel.get("team-a")?.attempts).toBe(2)
+      expect([...byLabel.keys()].filter((label) => /^key-[0-9a-f]{12}$/.test(label))).toHaveLength(1)
+    })
+  )
+
+  it.scopedLive("that is used too often is a 429 with the time to wait, and others are not held up", () =>
+    Effect.gen(function* () {
+      const { provider, url } = yield* start({
+        access: { keys: [{ key: "sk-a", rateLimit: { requestsPerMinute: 2 } }, { key: "sk-b" }] }
+      })
+      expect((yield* ask(url, "sk-a")).status).toBe(200)
+      expect((yield* ask(url, "sk-a")).status).toBe(200)
+      const third = yield* ask(url, "sk-a")
+      expect(third.status).toBe(429)
+      expect(Number(third.headers.get("retry-after"))).toBeGreaterThan(0)
+      expect(third.json).toMatchObject({ error: { code: "rate_limit_exceeded" } })
+      const streamed = yield* post(
+        `${url}/v1/messages`,
+        question("messages", "openai/large", { stream: true }),
+        bearer("sk-a")
+      )
+      expect(streamed.status).toBe(429)
+      expect((yield* ask(url, "sk-b")).status).toBe(200)
+      expect(yield* provider.log).toHaveLength(3)
+    })
+  )
+
+  it.scopedLive("has a place among those under way again when its call is over, whole or streamed", () =>
+    Effect.gen(function* () {
+      const { url } = yield* start({
+        access: { keys: [{ key: "sk-a", rateLimit: { maxConcurrent: 1 } }] },
+        provider: { latency: "150 millis" }
+      })
+      const streamed = post(
+        `${url}/v1/chat/completions`,
+        question("chat completions", "openai/large", { stream: true }),
+        bearer("sk-a")
+      )
+      const both = yield* Effect.all([ask(url, "sk-a"), streamed], { concurrency: 2 })
+      expect(both.map(({ status }) => status).sort()).toEqual([200, 429])
+      expect((yield* streamed).status).toBe(200)
+      expect((yield* ask(url, "sk-a")).status).toBe(200)
+    })
+  )
+
+  it.scopedLive("whose budget is spent is a 402", () =>
+    Effect.gen(function* () {
+      const { provider, url } = yield* start({
+        access: { keys: [{ key: "sk-a", budget: { tokens: 1500 } }] },
+        provider: { answer: () => "word ".repeat(600) }
+      })
+      expect((yield* ask(url, "sk-a")).status).toBe(200)
+      const second = yield* ask(url, "sk-a")
+      expect(second.status).toBe(402)
+      expect(second.json).toMatchObject({ error: { code: "budget_exceeded" } })
+      expect(yield* provider.log).toHaveLength(1)
+    })
+  )
+})
+
+describe("access", () => {
+  const expiring = (at: number) => ({ keys: [{ key: "sk-a", expiresAt: DateTime.unsafeMake(at) }] })
+
+  it.effect("ends when the key expires, to the millisecond", () =>
+    Effect.gen(function* () {
+      const access = yield* Access.make(expiring(1000))
+      yield* TestClock.setTime(999)
+      expect((yield* access.caller(some("sk-a"))).id).toMatch(/^key-/)
+      yield* TestClock.setTime(1000)
+      expect(yield* Effect.flip(access.caller(some("sk-a")))).toMatchObject({ reason: "expired" })
+    })
+  )
+
+  it.effect("is open only where there is neither a key nor a token", () =>
+    Effect.gen(function* () {
+      expect((yield* Access.make()).isOpen).toBe(true)
+      expect((yield* Access.make({ adminToken: "t" })).isOpen).toBe(false)
+      expect((yield* Access.make({ keys: [{ key: "k" }] })).isOpen).toBe(false)
+      const store = yield* AccessStore.memory
+      const other = yield* Access.make().pipe(Effect.provideService(AccessStore.AccessStore, store))
+      expect(other.isOpen).toBe(false)
+    })
+  )
+
+  it.effect("keeps the digest of a key and never the key", () =>
+    Effect.gen(function* () {
+      const store = yield* AccessStore.memory
+      const access = yield* Access.make({ adminToken: "admin-secret", keys: [{ key: "sk-configured" }] }).pipe(
+        Effect.provideService(AccessStore.AccessStore, store)
+      )
+      const { key, secret } = yield* access.create({ label: "x" })
+      const kept = JSON.stringify(yield* store.list)
+      expect(kept).not.toContain("sk-configured")
+      expect(kept).not.toContain(Redacted.value(secret))
+      expect(key.hash).toMatch(/^[0-9a-f]{64}$/)
+      expect(Redacted.value(secret).length).toBeGreaterThan(43)
+      expect((yield* access.caller(Option.some(secret))).label).toBe("x")
+    })
+  )
+
+  it.effect("takes a key by its digest alone", () =>
+    Effect.gen(function* () {
+      const one = yield* Access.make({ keys: [{ key: "sk-a" }] })
+      const [kept] = yield* one.list
+      const other = yield* Access.make({ keys: [{ key: { sha256: (kept?.hash ?? "").toUpperCase() } }] })
+      expect((yield* other.caller(some("sk-a"))).id).toBe(kept?.id)
+    })
+  )
+
+  it.effect("refuses keys that make no sense, all at once and without their secrets", () =>
+    Effect.gen(function* () {
+      const error = yield* Effect.flip(
+        Access.make({
+          keys: [
+            { key: "sk-twice" },
+            { key: "sk-twice" },
+            { key: { sha256: "nonsense" } },
+            { key: "sk-b", rateLimit: { requestsPerMinute: -1 } },
+            { key: "" }
+          ]
+        })
+      )
+      expect(error.message).toContain("keys[1]")
+      expect(error.message).toContain("keys[2]")
+      expect(error.message).toContain("keys[3]")
+      expect(error.message).toContain("keys[4]: the secret is empty")
+      expect(error.message).not.toContain("sk-twice")
+    })
+  )
+
+  it.effect("forgets a key that is revoked", () =>
+    Effect.gen(function* () {
+      const access = yield* Access.make({ adminToken: "t" })
+      const { key, secret } = yield* access.create({})
+      expect(yield* access.revoke(key.id)).toBe(true)
+      expect(yield* access.revoke(key.id)).toBe(false)
+      expect(yield* Effect.flip(access.caller(Option.some(secret)))).toMatchObject({ reason: "unknown" })
+    })
+  )
+
+  it.effect("comes from the environment", () =>
+    Effect.gen(function* () {
+      const access = yield* Effect.provide(
+        Access.Access,
+        Access.layerConfig().pipe(
+          Layer.provide(
+            Layer.setConfigProvider(
+              ConfigProvider.fromMap(
+                new Map([
+                  ["EFFECT_LLM_MASTER_KEY", "master"],
+                  ["EFFECT_LLM_GATEWAY_KEYS", "team-a=sk-a, sk-b"]
+                ])
+              )
+            )
+          )
+        )
+      )
+      expect((yield* access.caller(some("sk-a"))).label).toBe("team-a")
+      expect((yield* access.caller(some("sk-b"))).label).toMatch(/^key-/)
+      expect((yield* access.caller(some("master"))).label).toBe("admin")
+      yield* access.administrator(some("master"))
+      expect(yield* Effect.flip(access.administrator(some("sk-a")))).toMatchObject({ reason: "forbidden" })
+      expect(yield* Effect.flip(access.administrator(Option.none()))).toMatchObject({ reason: "missing" })
+    })
+  )
+})
+
+describe("a gateway without keys", () => {
+  const models = Layer.succeed(Models.Models, {
+    get: () => Effect.dieMessage("not asked"),
+    group: () => Effect.dieMessage("not asked"),
+    list: [],
+    default: Effect.dieMessage("not asked")
+  })
+
+  const launched = (host: string, access: Access.Options) =>
+    Layer.launch(
+      Gateway.layer().pipe(
+        Layer.provide(GatewayServer.layer({ host, port: 0 })),
+        Layer.provide(Layer.merge(models, Access.layer(access)))
+      )
+    ).pipe(Logger.withMinimumLogLevel(LogLevel.None), Effect.timeoutOption("150 millis"), Effect.either)
+
+  it.live("does not listen where others could reach it, and one with keys does", () =>
+    Effect.gen(function* () {
+      const refused = yield* launched("0.0.0.0", {})
+      expect(refused).toMatchObject({ _tag: "Left", left: { _tag: "InsecureAddressError", address: "0.0.0.0" } })
+      expect((yield* launched("0.0.0.0", { keys: [{ key: "sk-a" }] }))._tag).toBe("Right")
+      expect((yield* launched("127.0.0.1", {}))._tag).toBe("Right")
+    })
+  )
+
+  it.scopedLive("answers programs, and no pages of others", () =>
+    Effect.gen(function* () {
+      const { provider, url } = yield* start()
+      const asked = (headers: Readonly<Record<string, string>>) =>
+        Effect.map(
+          post(`${url}/v1/chat/completions`, question("chat completions", "fast"), headers),
+          ({ status }) => status
+        )
+      expect(yield* asked({})).toBe(200)
+      expect(yield* asked({ origin: "http://localhost:5173" })).toBe(200)
+      expect(yield* asked({ origin: "https://evil.example" })).toBe(403)
+      expect(yield* asked({ origin: "https://localhost.evil.example" })).toBe(403)
+      expect(yield* asked({ origin: "null" })).toBe(403)
+      expect(yield* provider.log).toHaveLength(2)
+    })
+  )
+
+  it.scopedLive("has no administration", () =>
+    Effect.gen(function* () {
+      const { url } = yield* start()
+      expect((yield* send(`${url}/admin/status`)).status).toBe(401)
+      expect((yield* send(`${url}/admin/status`, { headers: bearer("anything") })).status).toBe(403)
+    })
+  )
+})

@@ -1,0 +1,142 @@
+/** What the administration may see and do. */
+import { describe, expect, it } from "@effect/vitest"
+import { Context, Effect, Layer } from "effect"
+import * as CacheStore from "../../src/CacheStore.js"
+import * as ResponseCache from "../../src/ResponseCache.js"
+import type { Running } from "./support/gateway.js"
+import { canary, start } from "./support/gateway.js"
+import { post, question, send } from "./support/http.js"
+
+const admin = { authorization: "Bearer admin-token" }
+
+const access = { adminToken: "admin-token", keys: [{ key: "sk-a", label: "team-a" }] }
+
+const get = ({ url }: Running, path: string, headers: Readonly<Record<string, string>> = admin) =>
+  send(url + path, { headers })
+
+const act = ({ url }: Running, path: string, body: unknown) => post(url + path, body, admin)
+
+const chat = ({ url }: Running, key: string) =>
+  post(`${url}/v1/chat/completions`, question("chat completions", "fast"), { authorization: `Bearer ${key}` })
+
+const keyIn = (json: unknown): Record<string, unknown> => {
+  const { keys } = json as { readonly keys: ReadonlyArray<Record<string, unknown>> }
+  return keys[0] ?? {}
+}
+
+describe("the administration", () => {
+  it.scopedLive("is for its token alone", () =>
+    Effect.gen(function* () {
+      const gateway = yield* start({ access })
+      for (const path of ["/admin/status", "/admin/keys", "/admin/pools"]) {
+        expect((yield* get(gateway, path)).status).toBe(200)
+        expect((yield* get(gateway, path, {})).status).toBe(401)
+        expect((yield* get(gateway, path, { authorization: "Bearer sk-a" })).status).toBe(403)
+        expect((yield* get(gateway, path, { authorization: "Bearer admin-toke" })).status).toBe(403)
+      }
+    })
+  )
+
+  it.scopedLive("makes keys that work, lists them without their secrets, and revokes them", () =>
+    Effect.gen(function* () {
+      const gateway = yield* start({ access })
+      const created = yield* act(gateway, "/admin/keys", {
+        label: "team-b",
+        models: ["fast"],
+        rateLimit: { requestsPerMinute: 100 },
+        budget: { tokens: 1_000_000, period: "day" },
+        expiresAt: "2999-01-01T00:00:00.000Z"
+      })
+      expect(created.status).toBe(201)
+      const { id, key } = created.json as { readonly id: string; readonly key: string }
+      expect((yield* chat(gateway, key)).status).toBe(200)
+      const { json, text } = yield* get(gateway, "/admin/keys")
+      expect(json).toMatchObject({ keys: [{ label: "team-a" }, { id, label: "team-b", models: ["fast"] }] })
+      expect(text).not.toContain(key)
+      expect(text).not.toContain("hash")
+      const revoked = () => send(`${gateway.url}/admin/keys/${id}`, { method: "DELETE", headers: admin })
+      expect((yield* revoked()).status).toBe(204)
+      expect((yield* revoked()).status).toBe(404)
+      expect((yield* chat(gateway, key)).status).toBe(401)
+    })
+  )
+
+  it.scopedLive("answers what makes no sense with a 422 that names the field, and what is no JSON with a 400", () =>
+    Effect.gen(function* () {
+      const gateway = yield* start({ access })
+      for (const [body, field] of [
+        [{ budget: { dollars: -1 } }, "budget"],
+        [{ lable: "x" }, "lable"],
+        [{ expiresAt: "tomorrow" }, "expiresAt"],
+        [{ models: "openai" }, "models"]
+      ] as const) {
+        const { json, status } = yield* act(gateway, "/admin/keys", body)
+        expect(status).toBe(422)
+        expect(JSON.stringify(json)).toContain(field)
+      }
+      const broken = yield* send(`${gateway.url}/admin/keys`, { method: "POST", headers: admin, body: "{" })
+      expect(broken.status).toBe(400)
+      expect((yield* act(gateway, "/admin/pools/cool", { model: "fast", key: "x", seconds: 0 })).status).toBe(422)
+    })
+  )
+
+  it.scopedLive("shows what is under way and how every model stands, by ids and never by secrets", () =>
+    Effect.gen(function* () {
+      const gateway = yield* start({ access })
+      yield* chat(gateway, "sk-a")
+      const { json, text } = yield* get(gateway, "/admin/status")
+      expect(json).toMatchObject({
+        inFlight: 0,
+        shuttingDown: false,
+        models: expect.arrayContaining([
+          expect.objectContaining({
+            id: "openai/large",
+            aliases: ["fast"],
+            keys: [expect.objectContaining({ state: "ready", served: 1, succeeded: 1 })]
+          })
+        ])
+      })
+      expect(text).not.toContain(canary)
+    })
+  )
+
+  it.scopedLive("takes a provider's key out of use, lets it rest, weighs it, and brings it back", () =>
+    Effect.gen(function* () {
+      const gateway = yield* start({ access })
+      const { json } = yield* get(gateway, "/admin/pools")
+      const { models } = json as { readonly models: ReadonlyArray<{ readonly id: string; readonly keys: unknown }> }
+      const key = keyIn(models.find(({ id }) => id === "openai/large"))["id"]
+      const which = { model: "fast", key }
+      expect(keyIn((yield* act(gateway, "/admin/pools/disable", which)).json)).toMatchObject({
+        state: "disabled",
+        reason: "by-hand"
+      })
+      expect((yield* chat(gateway, "sk-a")).status).toBe(503)
+      expect(keyIn((yield* act(gateway, "/admin/pools/enable", which)).json)).toMatchObject({ state: "ready" })
+      expect((yield* chat(gateway, "sk-a")).status).toBe(200)
+      const cooled = keyIn((yield* act(gateway, "/admin/pools/cool", { ...which, seconds: 60 })).json)
+      expect(cooled["state"]).toBe("cooling")
+      expect(Number(cooled["until"]) - Date.now()).toBeGreaterThan(50_000)
+      const reweighted = keyIn((yield* act(gateway, "/admin/pools/reweight", { ...which, weight: 3 })).json)
+      expect(reweighted["weight"]).toBe(3)
+      expect((yield* act(gateway, "/admin/pools/disable", { model: "fast", key: "key-none" })).status).toBe(404)
+      expect((yield* act(gateway, "/admin/pools/disable", { model: "none", key })).status).toBe(404)
+    })
+  )
+
+  it.scopedLive("clears the caches that there are", () =>
+    Effect.gen(function* () {
+      const none = yield* start({ access })
+      expect((yield* act(none, "/admin/caches/clear", {})).status).toBe(404)
+      const context = yield* Layer.build(ResponseCache.layer().pipe(Layer.provide(CacheStore.layerMemory())))
+      const cache = Context.get(context, ResponseCache.ResponseCache)
+      const gateway = yield* start({ access, gateway: { around: cache.middleware } }).pipe(Effect.provide(context))
+      yield* chat(gateway, "sk-a")
+      yield* chat(gateway, "sk-a")
+      expect(yield* gateway.provider.log).toHaveLength(1)
+      expect((yield* act(gateway, "/admin/caches/clear", {})).json).toEqual({ cleared: ["responses"] })
+      yield* chat(gateway, "sk-a")
+      expect(yield* gateway.provider.log).toHaveLength(2)
+    })
+  )
+})

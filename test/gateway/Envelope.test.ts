@@ -1,0 +1,191 @@
+/** What every answer has: ids, headers that keep browsers from making more of it, and limits on what is read. */
+import { describe, expect, it } from "@effect/vitest"
+import { Effect, Logger, LogLevel } from "effect"
+import { request } from "node:http"
+import { connect } from "node:net"
+import { AccessLog } from "../../src/index.js"
+import { SimulatedProvider } from "../../src/testing/index.js"
+import { canary, start } from "./support/gateway.js"
+import type { Spoken } from "./support/http.js"
+import { paths, post, question, send } from "./support/http.js"
+
+const chat = question("chat completions", "fast")
+
+describe("every answer", () => {
+  it.scopedLive("has security headers, whatever it says", () =>
+    Effect.gen(function* () {
+      const { url } = yield* start({ access: { keys: [{ key: "sk-a" }] } })
+      const authorization = "Bearer sk-a"
+      const answers = yield* Effect.all([
+        post(`${url}/v1/chat/completions`, chat, { authorization }),
+        post(`${url}/v1/chat/completions`, chat),
+        send(`${url}/nowhere`),
+        send(`${url}/admin/status`)
+      ])
+      expect(answers.map(({ status }) => status)).toEqual([200, 401, 404, 401])
+      for (const { headers } of answers) {
+        expect(headers.get("x-content-type-options")).toBe("nosniff")
+        expect(headers.get("x-frame-options")).toBe("DENY")
+        expect(headers.get("cache-control")).toBe("no-store")
+        expect(headers.get("content-security-policy")).toContain("default-src 'none'")
+        expect(headers.get("access-control-allow-origin")).toBeNull()
+        expect(headers.get("x-powered-by")).toBeNull()
+      }
+    })
+  )
+
+  it.scopedLive("has the client's own id, or a new one where it sends none or one that is no id", () =>
+    Effect.gen(function* () {
+      const { url } = yield* start()
+      const idFor = (headers: Readonly<Record<string, string>>) =>
+        Effect.map(post(`${url}/v1/chat/completions`, chat, headers), (answer) => answer.headers.get("x-request-id"))
+      expect(yield* idFor({ "x-request-id": "mine-7" })).toBe("mine-7")
+      const generated = yield* idFor({})
+      expect(generated).toMatch(/^req_[0-9a-f]{32}$/)
+      expect(yield* idFor({})).not.toBe(generated)
+      for (const id of ["a b", "x".repeat(129), "<script>", "a,b"]) {
+        expect(yield* idFor({ "x-request-id": id })).toMatch(/^req_/)
+      }
+    })
+  )
+
+  it.scopedLive("is known to the access log by the same id", () =>
+    Effect.gen(function* () {
+      const lines: Array<string> = []
+      const logger = Logger.make(({ message }) => {
+        lines.push(String(message))
+      })
+      const { url } = yield* start({
+        gateway: { around: AccessLog.make({ format: "json" }) },
+        logLevel: LogLevel.Info
+      }).pipe(Effect.provide(Logger.replace(Logger.defaultLogger, logger)))
+      for (const stream of [false, true]) {
+        yield* post(`${url}/v1/chat/completions`, { ...chat, stream }, { "x-request-id": `mine-${stream}` })
+      }
+      const ids = lines
+        .filter((line) => line.startsWith("{"))
+        .map((line) => (JSON.parse(line) as { request_id: string }).request_id)
+      expect(ids).toEqual(["mine-false", "mine-true"])
+    })
+  )
+})
+
+describe("the operator", () => {
+  for (const stream of [false, true]) {
+    it.scopedLive(
+      `is told in the log what a client is not told${stream ? ", in the middle of a stream too" : ""}`,
+      () =>
+        Effect.gen(function* () {
+          const lines: Array<string> = []
+          const logger = Logger.map(Logger.logfmtLogger, (line) => {
+            lines.push(line)
+          })
+          const { provider, url } = yield* start({
+            logLevel: LogLevel.Warning,
+            provider: { answer: () => "one two three four five" }
+          }).pipe(Effect.provide(Logger.replace(Logger.defaultLogger, logger)))
+          yield* provider.next(stream ? SimulatedProvider.truncate(4) : SimulatedProvider.status(401))
+          const { text } = yield* post(`${url}/v1/chat/completions`, { ...chat, stream }, { "x-request-id": "mine-7" })
+          const line = lines.find((line) => line.includes("mine-7")) ?? ""
+          expect(line).toContain(stream ? "StreamInterruptedError" : "AuthenticationError")
+          expect(line).toContain("level=WARN")
+          expect(line).not.toContain(canary)
+          expect(text).not.toContain("Simulated")
+        })
+    )
+  }
+})
+
+describe("pages of other origins", () => {
+  it.scopedLive("may ask where the gateway says so, and hear of failures too", () =>
+    Effect.gen(function* () {
+      const { url } = yield* start({
+        access: { keys: [{ key: "sk-a" }] },
+        gateway: { cors: { allowedOrigins: ["https://app.example"] } }
+      })
+      const preflight = yield* send(`${url}/v1/chat/completions`, {
+        method: "OPTIONS",
+        headers: { origin: "https://app.example", "access-control-request-method": "POST" }
+      })
+      expect(preflight.status).toBe(204)
+      expect(preflight.headers.get("access-control-allow-origin")).toBe("https://app.example")
+      const refused = yield* post(`${url}/v1/chat/completions`, chat, { origin: "https://app.example" })
+      expect(refused.status).toBe(401)
+      expect(refused.headers.get("access-control-allow-origin")).toBe("https://app.example")
+    })
+  )
+})
+
+describe("a body", () => {
+  const limit = 10_000
+
+  for (const spoken of Object.keys(paths) as ReadonlyArray<Spoken>) {
+    it.scopedLive(`that is too large is a 413 by ${spoken}, whether its length was said or not`, () =>
+      Effect.gen(function* () {
+        const { provider, url } = yield* start({ gateway: { maxBodySize: limit } })
+        const body = (length: number) => {
+          const text = JSON.stringify(question(spoken, "fast", { user: "" }))
+          return spoken === "messages"
+            ? JSON.stringify(question(spoken, "fast", { system: "x".repeat(length) }))
+            : text.replace('"user":""', `"user":"${"x".repeat(length)}"`)
+        }
+        const said = yield* send(url + paths[spoken], { method: "POST", body: body(limit) })
+        expect(said.status).toBe(413)
+        expect(said.headers.get("connection")).toBe("close")
+        expect(JSON.stringify(said.json)).toContain("error")
+        const unsaid = yield* Effect.async<number>((resume) => {
+          const asking = request(url + paths[spoken], { method: "POST" }, (response) => {
+            response.resume()
+            resume(Effect.succeed(response.statusCode ?? 0))
+          })
+          asking.on("error", () => {})
+          for (let sent = 0; sent < 50; sent++) asking.write("x".repeat(1000))
+          asking.end()
+        })
+        expect(unsaid).toBe(413)
+        expect((yield* send(url + paths[spoken], { method: "POST", body: body(limit / 2) })).status).toBe(200)
+        expect(yield* provider.log).toHaveLength(1)
+      })
+    )
+  }
+
+  it.scopedLive("that is packed is a 415", () =>
+    Effect.gen(function* () {
+      const { url } = yield* start()
+      const { status } = yield* post(`${url}/v1/chat/completions`, chat, { "content-encoding": "gzip" })
+      expect(status).toBe(415)
+    })
+  )
+
+  it.scopedLive("that takes too long is a 408, and its connection is closed", () =>
+    Effect.gen(function* () {
+      const { url } = yield* start({ server: { requestTimeout: "300 millis", headersTimeout: "200 millis" } })
+      const answer = yield* Effect.async<string>((resume) => {
+        let text = ""
+        const socket = connect(Number(new URL(url).port), "127.0.0.1")
+        socket.on("data", (piece) => {
+          text += piece.toString()
+        })
+        socket.on("close", () => resume(Effect.succeed(text)))
+        socket.write("POST /v1/chat/completions HTTP/1.1\r\nhost: 127.0.0.1\r\ncontent-length: 100\r\n\r\n{")
+      })
+      expect(answer).toMatch(/^HTTP\/1\.1 408/)
+    })
+  )
+
+  it.scopedLive("is not waited for behind headers that do not end", () =>
+    Effect.gen(function* () {
+      const { url } = yield* start({ server: { headersTimeout: "200 millis" } })
+      const answer = yield* Effect.async<string>((resume) => {
+        let text = ""
+        const socket = connect(Number(new URL(url).port), "127.0.0.1")
+        socket.on("data", (piece) => {
+          text += piece.toString()
+        })
+        socket.on("close", () => resume(Effect.succeed(text)))
+        socket.write("POST /v1/chat/completions HTTP/1.1\r\nhost: 127.0.0.1\r\nx-slow: ")
+      })
+      expect(answer).toMatch(/^HTTP\/1\.1 408/)
+    })
+  )
+})

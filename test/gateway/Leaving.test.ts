@@ -1,0 +1,268 @@
+/** Clients that leave, clients that do not read, and clients that wait. */
+import { describe, expect, it } from "@effect/vitest"
+import { Effect } from "effect"
+import { createServer } from "node:http"
+import type { AddressInfo } from "node:net"
+import { connect } from "node:net"
+import * as UsageLedger from "../../src/UsageLedger.js"
+import { SimulatedProvider } from "../../src/testing/index.js"
+import { nothingIsLeft, start } from "./support/gateway.js"
+import type { Spoken } from "./support/http.js"
+import { paths, post, question } from "./support/http.js"
+
+const spoken = Object.keys(paths) as ReadonlyArray<Spoken>
+
+/** Asks, and leaves as soon as `when` of what has arrived. */
+const leave = (url: string, body: unknown, when: (text: string) => boolean, after: number, key = "any") =>
+  Effect.promise(async () => {
+    const controller = new AbortController()
+    const timer = setTimeout(() => controller.abort(), after)
+    let text = ""
+    try {
+      const response = await fetch(url, {
+        method: "POST",
+        headers: { "content-type": "application/json", authorization: `Bearer ${key}` },
+        body: JSON.stringify(body),
+        signal: controller.signal
+      })
+      const decoder = new TextDecoder()
+      for await (const piece of response.body ?? []) {
+        text += decoder.decode(piece as Uint8Array)
+        if (when(text)) controller.abort()
+      }
+    } catch {
+      // That is what leaving looks like from here.
+    }
+    clearTimeout(timer)
+    return text
+  })
+
+describe.each(spoken)("a client of %s that leaves", (spoken) => {
+  const phases = [
+    ["while it waits for a whole answer", { stream: false }, SimulatedProvider.hang()],
+    ["before the first event of its stream", { stream: true }, SimulatedProvider.hang()],
+    ["while its stream lives on comments", { stream: true, keepAlive: "20 millis" }, SimulatedProvider.hang()],
+    ["in the middle of its stream", { stream: true }, SimulatedProvider.hang(5)]
+  ] as const
+
+  for (const [when, { stream, ...gateway }, fault] of phases) {
+    it.scopedLive(`${when} ends the call and gives the key back`, () =>
+      Effect.gen(function* () {
+        const running = yield* start({ gateway, provider: { answer: () => "one two three four five six seven" } })
+        yield* running.provider.next(fault)
+        const body = question(spoken, "openai/large", { stream })
+        const text = yield* leave(running.url + paths[spoken], body, () => false, 200)
+        expect(text.includes("keep-alive")).toBe("keepAlive" in gateway)
+        expect(text.includes("two")).toBe(fault._tag === "Hang" && fault.after > 0)
+        yield* nothingIsLeft(running)
+        expect((yield* running.provider.log).map(({ outcome }) => outcome)).toEqual(["aborted"])
+        // The key serves the next one.
+        expect((yield* post(running.url + paths[spoken], question(spoken, "openai/large"))).status).toBe(200)
+      })
+    )
+  }
+
+  it.scopedLive("while it waits for a key leaves the line", () =>
+    Effect.gen(function* () {
+      const running = yield* start({
+        entry: { api_keys: [{ key: "canary-upstream-secret-7f3a", max_concurrency: 1 }] }
+      })
+      yield* running.provider.next(SimulatedProvider.hang())
+      const url = running.url + paths[spoken]
+      const body = question(spoken, "openai/large", { stream: true })
+      yield* Effect.all([leave(url, body, () => false, 400), leave(url, body, () => false, 200)], {
+        concurrency: "unbounded"
+      })
+      yield* nothingIsLeft(running)
+      expect(yield* running.provider.log).toHaveLength(1)
+    })
+  )
+})
+
+describe("what a client used that has left", () => {
+  it.scopedLive("is counted under its label, as an estimate of what had arrived", () =>
+    Effect.gen(function* () {
+      const ledger = yield* UsageLedger.make()
+      const running = yield* start({
+        access: { keys: [{ key: "sk-a", label: "team-a" }] },
+        gateway: {
+          around: (llm) => Effect.provideService(UsageLedger.middleware(llm), UsageLedger.UsageLedger, ledger)
+        },
+        provider: { answer: () => "one two three four five six seven" }
+      })
+      yield* running.provider.next(SimulatedProvider.hang(5))
+      const body = question("chat completions", "fast", { stream: true })
+      yield* leave(`${running.url}/v1/chat/completions`, body, (text) => text.includes("three"), 5000, "sk-a")
+      yield* nothingIsLeft(running)
+      const { groups } = yield* ledger.snapshot
+      const totals = UsageLedger.totalsBy(groups, "label").get("team-a")
+      expect(totals?.attempts).toBe(1)
+      expect(totals?.usage.outputTokens).toBeGreaterThan(0)
+      expect(totals?.usage.estimated).toBe(true)
+    })
+  )
+})
+
+describe("several answers", () => {
+  it.scopedLive("are all given up when their client leaves", () =>
+    Effect.gen(function* () {
+      const running = yield* start({ provider: { tokenPace: "100 millis", answer: () => "one two three four five" } })
+      const body = question("chat completions", "openai/large", { stream: true, n: 3 })
+      yield* leave(`${running.url}/v1/chat/completions`, body, (text) => text.includes("one"), 2000)
+      yield* nothingIsLeft(running)
+      expect((yield* running.provider.log).map(({ outcome }) => outcome)).toEqual(["aborted", "aborted", "aborted"])
+    })
+  )
+
+  it.scopedLive("fail together, and give up those that are still under way", () =>
+    Effect.gen(function* () {
+      const running = yield* start()
+      yield* running.provider.next(SimulatedProvider.hang(), SimulatedProvider.status(500), SimulatedProvider.hang())
+      const body = question("chat completions", "openai/large", { n: 3 })
+      const { status } = yield* post(`${running.url}/v1/chat/completions`, body)
+      expect(status).toBe(503)
+      yield* nothingIsLeft(running)
+    })
+  )
+})
+
+describe("a client that waits", () => {
+  it.scopedLive("sees comments, and then the answer", () =>
+    Effect.gen(function* () {
+      const running = yield* start({ gateway: { keepAlive: "30 millis" }, provider: { latency: "200 millis" } })
+      const { headers, text } = yield* post(
+        `${running.url}/v1/chat/completions`,
+        question("chat completions", "openai/large", { stream: true })
+      )
+      expect(headers.get("content-type")).toBe("text/event-stream; charset=utf-8")
+      expect(headers.get("cache-control")).toBe("no-cache, no-transform")
+      expect(headers.get("x-accel-buffering")).toBe("no")
+      const comments = text.split("\n\n").filter((event) => event === ": keep-alive")
+      expect(comments.length).toBeGreaterThanOrEqual(2)
+      expect(text.startsWith(": keep-alive\n\n")).toBe(true)
+      expect(text.trimEnd().endsWith("data: [DONE]")).toBe(true)
+    })
+  )
+
+  for (const [what, fault, provider] of [
+    ["before its first event", SimulatedProvider.truncate(), { latency: "100 millis" }],
+    ["in its middle", SimulatedProvider.truncate(5), {}]
+  ] as const) {
+    for (const protocol of spoken) {
+      it.scopedLive(`is told by ${protocol} of a failure ${what}, in the stream`, () =>
+        Effect.gen(function* () {
+          const running = yield* start({
+            gateway: { keepAlive: "30 millis" },
+            provider: { answer: () => "one two three four five six seven", ...provider }
+          })
+          yield* running.provider.next(fault)
+          const { status, text } = yield* post(
+            running.url + paths[protocol],
+            question(protocol, "openai/large", { stream: true })
+          )
+          expect(status).toBe(200)
+          expect(text).toMatch(/"(?:stream_interrupted|malformed_response)"|"api_error"/)
+          expect(text).not.toMatch(/\[DONE\]|message_stop|response\.completed/)
+        })
+      )
+    }
+  }
+})
+
+/** An upstream that sends as fast as it may, and counts. */
+const flood = (total: number) =>
+  Effect.acquireRelease(
+    Effect.async<{ readonly url: string; readonly sent: () => number; readonly close: () => void }>((resume) => {
+      let sent = 0
+      const chunk = (text: string) =>
+        `data: ${JSON.stringify({ id: "x", object: "chat.completion.chunk", created: 1, model: "m", choices: [{ index: 0, delta: { content: text }, finish_reason: null }] })}\n\n`
+      const piece = chunk("x".repeat(16_000))
+      const server = createServer((request, response) => {
+        request.resume()
+        response.writeHead(200, { "content-type": "text/event-stream" })
+        const more = (): void => {
+          while (sent < total) {
+            sent += piece.length
+            if (!response.write(piece)) {
+              response.once("drain", more)
+              return
+            }
+          }
+          response.end(
+            `data: ${JSON.stringify({ id: "x", object: "chat.completion.chunk", created: 1, model: "m", choices: [{ index: 0, delta: {}, finish_reason: "stop" }] })}\n\ndata: [DONE]\n\n`
+          )
+        }
+        more()
+      })
+      server.listen(0, "127.0.0.1", () =>
+        resume(
+          Effect.succeed({
+            url: `http://127.0.0.1:${(server.address() as AddressInfo).port}/v1`,
+            sent: () => sent,
+            close: () => {
+              server.closeAllConnections()
+              server.close()
+            }
+          })
+        )
+      )
+    }),
+    ({ close }) => Effect.sync(close)
+  )
+
+/** What a count comes to, once it has stood still for half a second. */
+const stillness = (count: () => number): Effect.Effect<number> =>
+  Effect.flatMap(Effect.sync(count), (before) =>
+    Effect.flatMap(Effect.delay(Effect.sync(count), "500 millis"), (after) =>
+      after === before && after > 0 ? Effect.succeed(after) : stillness(count)
+    )
+  )
+
+describe("a client that does not read", () => {
+  it.scopedLive("stops its provider, and loses nothing when it reads on", () =>
+    Effect.gen(function* () {
+      const total = 24 * 1024 * 1024
+      const upstream = yield* flood(total)
+      const running = yield* start({ entry: { base_url: upstream.url } })
+      const body = JSON.stringify(question("chat completions", "openai/large", { stream: true }))
+      const { port } = new URL(running.url)
+      const socket = connect(Number(port), "127.0.0.1")
+      socket.pause()
+      socket.write(
+        `POST /v1/chat/completions HTTP/1.1\r\nhost: 127.0.0.1\r\nconnection: close\r\ncontent-type: application/json\r\ncontent-length: ${body.length}\r\n\r\n${body}`
+      )
+      const first = yield* stillness(upstream.sent)
+      // It has come to a stand, with what the sockets on the way hold.
+      expect(first).toBeGreaterThan(0)
+      expect(first).toBeLessThan(total / 2)
+      const received = yield* Effect.async<number>((resume) => {
+        let size = 0
+        let tail = ""
+        socket.on("data", (piece) => {
+          size += piece.length
+          tail = (tail + piece.toString("latin1")).slice(-200)
+        })
+        socket.on("end", () => resume(Effect.succeed(tail.includes("[DONE]") ? size : 0)))
+        socket.resume()
+      })
+      expect(received).toBeGreaterThan(total * 0.95)
+    })
+  )
+
+  it.scopedLive("is cut off when it is still for too long, and its key is free", () =>
+    Effect.gen(function* () {
+      const upstream = yield* flood(64 * 1024 * 1024)
+      const running = yield* start({ entry: { base_url: upstream.url }, server: { idleTimeout: "300 millis" } })
+      const body = JSON.stringify(question("chat completions", "openai/large", { stream: true }))
+      const socket = connect(Number(new URL(running.url).port), "127.0.0.1")
+      socket.on("error", () => {})
+      socket.pause()
+      socket.write(
+        `POST /v1/chat/completions HTTP/1.1\r\nhost: 127.0.0.1\r\ncontent-type: application/json\r\ncontent-length: ${body.length}\r\n\r\n${body}`
+      )
+      yield* Effect.sleep("1200 millis")
+      yield* nothingIsLeft(running)
+      socket.destroy()
+    })
+  )
+})

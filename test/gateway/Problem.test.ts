@@ -1,0 +1,160 @@
+/** What clients are told of every way a call can fail. */
+import { describe, expect, it } from "@effect/vitest"
+import { Duration } from "effect"
+import * as Problem from "../../src/gateway/problem.js"
+import * as Protocol from "../../src/gateway/protocol.js"
+import type { LLMError, Tag } from "../../src/LLMError.js"
+import * as Errors from "../../src/LLMError.js"
+import * as Usage from "../../src/Usage.js"
+
+const secret = "organization org-secret at internal.example"
+
+const about = { provider: "p", model: "m", attempts: [], message: secret }
+
+const partial = { id: "", model: "", text: "", reasoning: "", toolCalls: [], usage: Usage.empty }
+
+const wait = { retryAfter: Duration.millis(1500) }
+
+/** One of each class, and what it becomes: status, code, whether the provider's words are told, `x-should-retry`. */
+const table: { readonly [T in Tag]: readonly [LLMError, number, string, boolean, boolean | undefined] } = {
+  RateLimitError: [
+    new Errors.RateLimitError({ ...about, source: "provider" }),
+    429,
+    "rate_limit_exceeded",
+    false,
+    undefined
+  ],
+  QuotaExceededError: [new Errors.QuotaExceededError(about), 503, "upstream_quota_exceeded", false, false],
+  AuthenticationError: [new Errors.AuthenticationError(about), 502, "upstream_authentication_failed", false, false],
+  PermissionError: [new Errors.PermissionError(about), 502, "upstream_permission_denied", false, false],
+  ModelNotFoundError: [new Errors.ModelNotFoundError(about), 404, "model_not_found", false, undefined],
+  ContextLengthError: [new Errors.ContextLengthError(about), 400, "context_length_exceeded", true, undefined],
+  ContentFilterError: [new Errors.ContentFilterError(about), 400, "content_filter", true, undefined],
+  InvalidRequestError: [
+    new Errors.InvalidRequestError({ ...about, field: "messages[0].role" }),
+    400,
+    "invalid_request",
+    true,
+    undefined
+  ],
+  ProviderUnavailableError: [new Errors.ProviderUnavailableError(about), 503, "provider_unavailable", false, undefined],
+  NetworkError: [new Errors.NetworkError(about), 502, "provider_unreachable", false, undefined],
+  TimeoutError: [new Errors.TimeoutError({ ...about, phase: "total" }), 504, "timeout", false, false],
+  MalformedResponseError: [
+    new Errors.MalformedResponseError({ ...about, path: "", excerpt: secret }),
+    502,
+    "malformed_response",
+    false,
+    undefined
+  ],
+  StreamInterruptedError: [
+    new Errors.StreamInterruptedError({ ...about, begun: true, partial }),
+    502,
+    "stream_interrupted",
+    false,
+    false
+  ],
+  UnsupportedError: [
+    new Errors.UnsupportedError({ ...about, feature: "embeddings" }),
+    400,
+    "unsupported",
+    true,
+    undefined
+  ],
+  KeyPoolExhaustedError: [new Errors.KeyPoolExhaustedError(about), 503, "no_key_available", false, false],
+  BalanceExhaustedError: [
+    new Errors.BalanceExhaustedError({ ...about, answers: [], retryable: false }),
+    503,
+    "no_deployment_available",
+    false,
+    false
+  ],
+  SharedStateError: [
+    new Errors.SharedStateError({ ...about, reason: "timeout" }),
+    503,
+    "shared_state_unavailable",
+    false,
+    undefined
+  ],
+  BudgetExceededError: [new Errors.BudgetExceededError(about), 402, "budget_exceeded", false, undefined]
+}
+
+describe("every class of error has its status, its code and its words", () => {
+  it("and none is left out", () => {
+    expect(Object.keys(table).sort()).toEqual(Errors.LLMError.members.map((member) => member._tag).sort())
+  })
+
+  it.each(Object.entries(table))("%s", (_, [error, status, code, own, shouldRetry]) => {
+    const problem = Problem.ofError(error)
+    expect(problem).toMatchObject({ status, code })
+    expect(problem.shouldRetry).toBe(shouldRetry)
+    expect(problem.message.includes(secret)).toBe(own)
+    expect(problem.message.length).toBeGreaterThan(10)
+  })
+})
+
+describe("a failure in words", () => {
+  const limited = Problem.ofError(new Errors.RateLimitError({ ...about, source: "limiter", ...wait }))
+
+  it("says when to come again, in seconds that are enough and in milliseconds", () => {
+    const { headers, status } = Problem.response(Protocol.chatCompletions.wire.encodeError, limited)
+    expect(status).toBe(429)
+    expect(headers["retry-after"]).toBe("2")
+    expect(headers["retry-after-ms"]).toBe("1500")
+    expect(headers["x-should-retry"]).toBeUndefined()
+    expect(limited.message).toContain("2 seconds")
+  })
+
+  it("does not speak of a wait without an end", () => {
+    const { retryAfter } = Problem.ofError(
+      new Errors.KeyPoolExhaustedError({ ...about, retryAfter: Duration.infinity })
+    )
+    expect(retryAfter).toBeUndefined()
+  })
+
+  const invalid = Problem.ofError(new Errors.InvalidRequestError({ ...about, field: "temperature" }))
+
+  it("is OpenAI's error object, with the field at fault", () => {
+    for (const { wire } of [Protocol.chatCompletions, Protocol.responses]) {
+      expect(wire.encodeError(Problem.told(invalid))).toEqual({
+        error: { message: secret, type: "invalid_request_error", param: "temperature", code: "invalid_request" }
+      })
+    }
+  })
+
+  it("is Anthropic's error object", () => {
+    expect(Protocol.anthropic.wire.encodeError(Problem.told(limited))).toEqual({
+      type: "error",
+      error: { type: "rate_limit_error", message: limited.message }
+    })
+    expect(
+      Protocol.anthropic.wire.encodeError(Problem.told(Problem.ofError(table.BudgetExceededError[0])))
+    ).toMatchObject({ error: { type: "billing_error" } })
+  })
+
+  it("ends a stream in each protocol's own way, and never as if it were whole", () => {
+    const frames = [Protocol.chatCompletions, Protocol.responses, Protocol.anthropic].map(({ wire }) =>
+      wire.encodeStream({}).fail(Problem.told(limited))
+    )
+    const [chat, responses, anthropic] = frames.map(([frame]) => ({
+      event: frame?.event,
+      body: JSON.parse(frame?.data ?? "") as unknown
+    }))
+    expect(frames.every((frames) => frames.length === 1)).toBe(true)
+    expect(chat).toMatchObject({ event: undefined, body: { error: { code: "rate_limit_exceeded" } } })
+    expect(responses).toMatchObject({
+      event: "error",
+      body: { type: "error", code: "rate_limit_exceeded", sequence_number: 0, param: null }
+    })
+    expect(anthropic).toMatchObject({ event: "error", body: { type: "error", error: { type: "rate_limit_error" } } })
+  })
+
+  it("is read as a failure by our own clients", () => {
+    const source = { provider: "p", model: "m", estimatedInputTokens: 1 }
+    for (const { wire } of [Protocol.chatCompletions, Protocol.responses, Protocol.anthropic]) {
+      const [frame] = wire.encodeStream({}).fail(Problem.told(limited))
+      const failure = frame && wire.decodeStream(source).push(frame, [])
+      expect(failure?._tag).toBe("Reported")
+    }
+  })
+})

@@ -1,0 +1,59 @@
+/** Which models a key may ask. */
+import { describe, expect, it } from "@effect/vitest"
+import { FastCheck } from "effect"
+import { VirtualKey } from "../../src/gateway/index.js"
+
+const word = FastCheck.stringMatching(/^[a-z0-9/.+-]{0,8}$/)
+
+describe("a pattern", () => {
+  it.each([
+    ["openai/*", "openai/gpt-4o", true],
+    ["openai/*", "openai", false],
+    ["openai/*", "azure/openai/gpt", false],
+    ["*", "", true],
+    ["*mini", "gpt-4o-mini", true],
+    ["gpt-*-mini", "gpt-4o-mini", true],
+    ["gpt-*-mini", "gpt-mini", false],
+    ["a*a", "a", false],
+    ["gpt.4", "gpt-4", false],
+    ["", "anything", false],
+    ["**", "x", true],
+    ["a**b", "ab", true]
+  ])("%s on %s is %s", (pattern, name, expected) => {
+    expect(VirtualKey.allows({ models: [pattern] }, [name])).toBe(expected)
+  })
+
+  it.prop("without a star is its own name and no other", [word, word], ([one, other]) => {
+    expect(VirtualKey.allows({ models: [one] }, [other])).toBe(one === other)
+  })
+
+  it.prop(
+    "fits whatever its stars are filled with",
+    [FastCheck.array(word, { minLength: 2 }), word],
+    ([pieces, fill]) => {
+      expect(VirtualKey.allows({ models: [pieces.join("*")] }, [pieces.join(fill)])).toBe(true)
+    }
+  )
+
+  it.prop(
+    "is what a regular expression would be",
+    [FastCheck.array(word, { minLength: 1 }), word],
+    ([pieces, name]) => {
+      const escaped = pieces.map((piece) => piece.replace(/[.+/-]/g, "\\$&"))
+      expect(VirtualKey.allows({ models: [pieces.join("*")] }, [name])).toBe(
+        new RegExp(`^${escaped.join(".*")}$`).test(name)
+      )
+    }
+  )
+
+  it("is not needed: a key without any asks all models, and one with an empty list none", () => {
+    expect(VirtualKey.allows({}, ["any"])).toBe(true)
+    expect(VirtualKey.allows({ models: [] }, ["any"])).toBe(false)
+  })
+
+  it("takes no longer than it should on a name that is made to take long", () => {
+    const started = performance.now()
+    expect(VirtualKey.allows({ models: ["a*".repeat(50) + "b"] }, ["a".repeat(100_000)])).toBe(false)
+    expect(performance.now() - started).toBeLessThan(200)
+  })
+})

@@ -1,0 +1,99 @@
+/** What every server's side of a wire has in common. */
+import { describe, expect, it } from "@effect/vitest"
+import { Anthropic, ChatCompletions, DashScope, Gemini, Ollama, Responses } from "../../src/index.js"
+import * as Framing from "../../src/wire/Framing.js"
+import type { Frame, WireEvent } from "../../src/wire/Wire.js"
+
+const wires = [ChatCompletions, Responses, Anthropic, Gemini, Ollama, DashScope].map(({ make }) => make())
+
+const source = { provider: "p", model: "m", estimatedInputTokens: 1 }
+
+const start = { _tag: "Start", id: "answer", provider: "p", model: "m", keyId: "", attempts: [] } as const
+
+describe.each(wires.map((wire) => [wire.name, wire] as const))("a stream of %s that fails", (_, wire) => {
+  it("is a failure to its reader, after as much as was said, and never whole", () => {
+    const encoder = wire.encodeStream({})
+    const frames = [
+      ...encoder.push(start),
+      ...encoder.push({ _tag: "TextDelta", text: "Hello" }),
+      ...encoder.fail({ status: 503, message: "It broke.", code: "broken" })
+    ]
+    const decoder = wire.decodeStream(source)
+    const out: Array<WireEvent> = []
+    const failures = frames.map((frame) => decoder.push(frame, out))
+    expect(failures.slice(0, -1).every((failure) => failure === undefined)).toBe(true)
+    expect(failures.at(-1)?._tag).toBe("Reported")
+    expect(JSON.stringify(failures.at(-1))).toContain("It broke.")
+    expect(out).toEqual([{ _tag: "TextDelta", text: "Hello" }])
+  })
+})
+
+describe("what a server says of its time", () => {
+  const answer = {
+    id: "answer",
+    provider: "p",
+    model: "m",
+    text: "Hello",
+    reasoning: "",
+    reasoningParts: [],
+    refusal: "",
+    toolCalls: [],
+    finishReason: "stop" as const,
+    rawFinishReason: "stop",
+    usage: {
+      inputTokens: 1,
+      outputTokens: 1,
+      totalTokens: 2,
+      cachedInputTokens: 0,
+      cacheWriteTokens: 0,
+      cacheWrite1hTokens: 0,
+      reasoningTokens: 0,
+      estimated: false
+    },
+    latency: 0,
+    keyId: "",
+    attempts: [],
+    providerMetadata: {}
+  }
+
+  it("stands in whole answers and in streams", () => {
+    expect(ChatCompletions.make().encodeResponse(answer, { createdAt: 7 })).toMatchObject({ created: 7 })
+    expect(ChatCompletions.make().encodeStream({}, 7).push(start)[0]?.data).toContain('"created":7')
+    expect(Responses.make().encodeResponse(answer, { createdAt: 7, request: { store: false } })).toMatchObject({
+      created_at: 7,
+      store: false
+    })
+    expect(Responses.make().encodeStream({}, 7).push(start)[0]?.data).toContain('"created_at":7')
+  })
+})
+
+describe("a frame as it goes over the network", () => {
+  it.each(["sse", "ndjson"] as const)("is read as it was, by %s", (framing) => {
+    const frames: ReadonlyArray<Frame> =
+      framing === "sse" ? [{ event: "a", data: "{}" }, { data: "[DONE]" }] : [{ data: "{}" }, { data: "[1]" }]
+    const out: Array<Frame> = []
+    Framing.make(framing).push(
+      new TextEncoder().encode(frames.map((frame) => Framing.render(framing, frame)).join("")),
+      out
+    )
+    expect(out).toEqual(frames)
+  })
+})
+
+describe("text in Chat Completions", () => {
+  it("is written as it is, whatever it holds", () => {
+    const encoder = ChatCompletions.make().encodeStream({ stream_options: { include_usage: true } })
+    encoder.push({ ...start, id: 'i"d', model: "text" })
+    for (const text of ["Hello", '"\\\n', "\u0000text", "🙂", "\u2028", ""]) {
+      const [frame] = encoder.push({ _tag: "TextDelta", text })
+      expect(JSON.parse(frame?.data ?? "")).toEqual({
+        id: 'i"d',
+        object: "chat.completion.chunk",
+        created: 0,
+        model: "text",
+        choices: [{ index: 0, delta: { content: text }, logprobs: null, finish_reason: null }],
+        usage: null
+      })
+    }
+  })
+})
