@@ -33,7 +33,9 @@ import * as Envelope from "./envelope.js"
 import * as Loopback from "./loopback.js"
 import * as Routes from "./routes.js"
 import * as Runnings from "./running.js"
+import type { Surroundings } from "./surroundings.js"
 import { InsecureAddressError } from "./GatewayServer.js"
+import * as SimpleRoutes from "./simple/routes.js"
 
 /**
  * @since 0.1.0
@@ -58,9 +60,19 @@ export interface Options<R = never> {
   readonly maxChoices?: number
   /** Which web pages of other origins may ask. @default none */
   readonly cors?: Envelope.Cors
+  /** The simple API under `/llm`: see `SimpleOptions`. `false`: it is not there, and neither are `/health` and `/ready`. */
+  readonly simple?: SimpleOptions | false
   /** Further routes, beside those of the gateway. They are not guarded by its keys. @default none */
   readonly routers?: ReadonlyArray<Routes.Router>
 }
+
+/**
+ * The API of LLM-API-BalancedCall: `POST /llm/chat`, `/llm/chat/stream`, and what tells of load and health.
+ *
+ * @since 0.1.0
+ * @category model
+ */
+export type SimpleOptions = SimpleRoutes.Options
 
 /**
  * A gateway that is not served yet.
@@ -101,18 +113,17 @@ export const make = <R = never>(options: Options<R> = {}): Effect.Effect<Gateway
     const context = yield* Effect.context<R>()
     const { around } = options
     const running = yield* Runnings.make
-    const app = Routes.make(
-      {
-        models: yield* Models,
-        access: yield* Access,
-        running,
-        around: around === undefined ? Effect.succeed : (llm) => Effect.provide(around(llm), context),
-        maxBodySize: Number(FileSystem.Size(options.maxBodySize ?? 32 * mebibyte)),
-        keepAlive: Duration.decode(options.keepAlive ?? "15 seconds"),
-        maxChoices: options.maxChoices ?? 128
-      },
-      options.routers ?? []
-    )
+    const surroundings: Surroundings = {
+      models: yield* Models,
+      access: yield* Access,
+      running,
+      around: around === undefined ? Effect.succeed : (llm) => Effect.provide(around(llm), context),
+      maxBodySize: Number(FileSystem.Size(options.maxBodySize ?? 32 * mebibyte)),
+      keepAlive: Duration.decode(options.keepAlive ?? "15 seconds"),
+      maxChoices: options.maxChoices ?? 128
+    }
+    const simple = options.simple === false ? [] : yield* SimpleRoutes.make(surroundings, options.simple ?? {})
+    const app = Routes.make(surroundings, simple, options.routers ?? [])
     return {
       app: Envelope.shared(options.cors)(Envelope.secured(Envelope.identified(app))),
       status: running.status,

@@ -14,11 +14,12 @@ import * as Embeddings from "./embeddings.js"
 import * as Models from "./models.js"
 import * as Problem from "./problem.js"
 import * as Protocol from "./protocol.js"
+import { encodeError as encodeSimpleError } from "./simple/error.js"
 import type { Handler, Surroundings } from "./surroundings.js"
 
 export type Router = HttpRouter.HttpRouter<never, Scope.Scope>
 
-interface Route {
+export interface Route {
   readonly method: HttpMethod.HttpMethod
   readonly path: HttpRouter.PathInput
   readonly handler: Handler
@@ -70,18 +71,24 @@ const admin = (surroundings: Surroundings): ReadonlyArray<Route> =>
 
 const lists = [openai, anthropic, admin]
 
-/** Whoever asks for what is not there is told in the words of the protocol whose paths it looks like. */
+/** In the words of the protocol whose paths it looks like. */
+const errorAt = (path: string): ServerWire["encodeError"] => {
+  if (path.startsWith("/llm/")) return encodeSimpleError
+  return path.startsWith(Protocol.anthropic.path) ? Protocol.anthropic.wire.encodeError : openaiError
+}
+
+/** Whoever asks for what is not there is told so. */
 const nowhere = Effect.map(HttpServerRequest.HttpServerRequest, ({ method, url }) => {
   const path = url.split("?")[0] ?? ""
-  const protocol = path.startsWith(Protocol.anthropic.path) ? Protocol.anthropic : Protocol.chatCompletions
-  return Problem.response(protocol.wire.encodeError, Problem.notFound(method, path))
+  return Problem.response(errorAt(path), Problem.notFound(method, path))
 })
 
-/** All routes, and `further` ones. */
+/** All routes: those of the protocols and of the administration, those `beside` them, and `further` ones. */
 export const make = (
   surroundings: Surroundings,
+  beside: ReadonlyArray<Route>,
   further: ReadonlyArray<Router>
 ): HttpApp.Default<never, Scope.Scope> => {
-  const own = routerOf(lists.flatMap((list) => list(surroundings)))
+  const own = routerOf([...lists.flatMap((list) => list(surroundings)), ...beside])
   return Effect.catchTag(HttpRouter.concatAll(own, ...further), "RouteNotFound", () => nowhere)
 }

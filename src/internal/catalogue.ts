@@ -54,7 +54,8 @@ export const make = (
     find,
     list: models.map(({ entry, llm }) => ({
       ...llm.info,
-      aliases: Object.keys(file.aliases).filter((alias) => file.aliases[alias] === idOf(entry))
+      aliases: Object.keys(file.aliases).filter((alias) => file.aliases[alias] === idOf(entry)),
+      weight: entry.weight
     })),
     chosen: () => {
       if (chosen !== undefined) return find(chosen)
