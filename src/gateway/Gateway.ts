@@ -31,9 +31,11 @@ import { Models } from "../Models.js"
 import { Access } from "./Access.js"
 import * as Envelope from "./envelope.js"
 import * as Loopback from "./loopback.js"
+import type * as Metrics from "./metrics.js"
 import * as Routes from "./routes.js"
 import * as Runnings from "./running.js"
 import type { Surroundings } from "./surroundings.js"
+import * as Tracing from "./tracing.js"
 import { InsecureAddressError } from "./GatewayServer.js"
 import * as SimpleRoutes from "./simple/routes.js"
 
@@ -62,6 +64,8 @@ export interface Options<R = never> {
   readonly cors?: Envelope.Cors
   /** The simple API under `/llm`: see `SimpleOptions`. `false`: it is not there, and neither are `/health` and `/ready`. */
   readonly simple?: SimpleOptions | false
+  /** `/metrics` for Prometheus. `false`: it is not there. @default for programs on this machine, and the administration */
+  readonly metrics?: MetricsOptions | false
   /** Further routes, beside those of the gateway. They are not guarded by its keys. @default none */
   readonly routers?: ReadonlyArray<Routes.Router>
 }
@@ -73,6 +77,14 @@ export interface Options<R = never> {
  * @category model
  */
 export type SimpleOptions = SimpleRoutes.Options
+
+/**
+ * Who may read `/metrics`.
+ *
+ * @since 0.1.0
+ * @category model
+ */
+export type MetricsOptions = Metrics.Options
 
 /**
  * A gateway that is not served yet.
@@ -122,8 +134,11 @@ export const make = <R = never>(options: Options<R> = {}): Effect.Effect<Gateway
       keepAlive: Duration.decode(options.keepAlive ?? "15 seconds"),
       maxChoices: options.maxChoices ?? 128
     }
-    const simple = options.simple === false ? [] : yield* SimpleRoutes.make(surroundings, options.simple ?? {})
-    const app = Routes.make(surroundings, simple, options.routers ?? [])
+    const beside = [
+      ...(options.simple === false ? [] : yield* SimpleRoutes.make(surroundings, options.simple ?? {})),
+      ...(options.metrics === false ? [] : [Routes.metrics(surroundings, options.metrics ?? {})])
+    ]
+    const app = Routes.make(surroundings, beside, options.routers ?? [])
     return {
       app: Envelope.shared(options.cors)(Envelope.secured(Envelope.identified(app))),
       status: running.status,
@@ -168,7 +183,7 @@ export const layer = <R = never>(
         )
       }
       const gateway = yield* make(options)
-      yield* server.serve(gateway.app)
+      yield* Tracing.traced(server.serve(gateway.app))
       // Closed before the server is: what is under way ends first.
       yield* Effect.addFinalizer(() => gateway.drain)
       yield* Effect.logInfo(`The gateway answers at ${address}`)

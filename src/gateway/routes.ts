@@ -11,6 +11,7 @@ import * as Admin from "./admin.js"
 import * as Chat from "./chat.js"
 import * as CountTokens from "./countTokens.js"
 import * as Embeddings from "./embeddings.js"
+import * as Metrics from "./metrics.js"
 import * as Models from "./models.js"
 import * as Problem from "./problem.js"
 import * as Protocol from "./protocol.js"
@@ -68,6 +69,13 @@ const anthropic = (surroundings: Surroundings): ReadonlyArray<Route> => [
 
 const admin = (surroundings: Surroundings): ReadonlyArray<Route> =>
   Admin.routes(surroundings).map((route) => ({ ...route, encodeError: openaiError }))
+
+export const metrics = (surroundings: Surroundings, options: Metrics.Options): Route => ({
+  method: "GET",
+  path: "/metrics",
+  handler: Metrics.handler(surroundings, options),
+  encodeError: openaiError
+})
 
 const lists = [openai, anthropic, admin]
 

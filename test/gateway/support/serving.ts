@@ -13,10 +13,15 @@ export interface Settings {
   readonly access?: Access.Options
   readonly gateway?: Gateway.Options
   readonly models?: Models.Options
+  /** Where its log goes. @default nowhere */
+  readonly logger?: Layer.Layer<never>
 }
 
-export const serve = ({ access = {}, file, gateway = {}, models = { telemetry: false }, provider = {} }: Settings) =>
+const silent = Logger.minimumLogLevel(LogLevel.None)
+
+export const serve = (settings: Settings) =>
   Effect.gen(function* () {
+    const { access = {}, file, gateway = {}, logger = silent, models = { telemetry: false }, provider = {} } = settings
     const simulated = yield* SimulatedProvider.make(provider)
     const read = yield* ProviderFile.parse(JSON.stringify(file(simulated.baseUrl)), "test.json")
     const live = Gateway.layer(gateway).pipe(
@@ -25,7 +30,7 @@ export const serve = ({ access = {}, file, gateway = {}, models = { telemetry: f
       Layer.provideMerge(Models.layer(read, models)),
       Layer.provide(NodeHttpClient.layerUndici)
     )
-    const context = yield* Logger.withMinimumLogLevel(Layer.build(live), LogLevel.None)
+    const context = yield* Layer.build(Layer.provide(live, logger))
     const { address } = Context.get(context, HttpServer.HttpServer)
     const url = address._tag === "TcpAddress" ? `http://127.0.0.1:${address.port}` : ""
     return { url, provider: simulated, models: Context.get(context, Models.Models) }
