@@ -6,7 +6,8 @@ import { createServer } from "node:http"
 const Value = Schema.Union(
   Schema.Struct({ stringValue: Schema.String }),
   Schema.Struct({ boolValue: Schema.Boolean }),
-  Schema.Struct({ intValue: Schema.NumberFromString }),
+  // ProtoJSON: a 64-bit number is written as a text, and read as a number, too.
+  Schema.Struct({ intValue: Schema.Union(Schema.NumberFromString, Schema.Int) }),
   Schema.Struct({ doubleValue: Schema.Number }),
   Schema.Struct({ arrayValue: Schema.Struct({ values: Schema.Array(Schema.Struct({ stringValue: Schema.String })) }) })
 )
