@@ -66,6 +66,8 @@ export interface Options<R = never> {
   readonly simple?: SimpleOptions | false
   /** `/metrics` for Prometheus. `false`: it is not there. @default for programs on this machine, and the administration */
   readonly metrics?: MetricsOptions | false
+  /** Whether `/openapi.json` and `/docs` describe the gateway. @default true */
+  readonly documents?: boolean
   /** Further routes, beside those of the gateway. They are not guarded by its keys. @default none */
   readonly routers?: ReadonlyArray<Routes.Router>
 }
@@ -136,6 +138,7 @@ export const make = <R = never>(options: Options<R> = {}): Effect.Effect<Gateway
     }
     const beside = [
       ...(options.simple === false ? [] : yield* SimpleRoutes.make(surroundings, options.simple ?? {})),
+      ...(options.documents === false ? [] : yield* Routes.documents),
       ...(options.metrics === false ? [] : [Routes.metrics(surroundings, options.metrics ?? {})])
     ]
     const app = Routes.make(surroundings, beside, options.routers ?? [])

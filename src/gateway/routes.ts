@@ -10,6 +10,7 @@ import type { ServerWire } from "../wire/Wire.js"
 import * as Admin from "./admin.js"
 import * as Chat from "./chat.js"
 import * as CountTokens from "./countTokens.js"
+import * as Documents from "./documents.js"
 import * as Embeddings from "./embeddings.js"
 import * as Metrics from "./metrics.js"
 import * as Models from "./models.js"
@@ -76,6 +77,10 @@ export const metrics = (surroundings: Surroundings, options: Metrics.Options): R
   handler: Metrics.handler(surroundings, options),
   encodeError: openaiError
 })
+
+export const documents: Effect.Effect<ReadonlyArray<Route>> = Effect.map(Documents.make, (routes) =>
+  routes.map((route) => ({ ...route, encodeError: openaiError }))
+)
 
 const lists = [openai, anthropic, admin]
 
