@@ -44,7 +44,7 @@ export interface Listed extends ModelInfo {
   /** Other names of the model. */
   readonly aliases: ReadonlyArray<string>
   /** Its share where several models serve as one (`model_weight`). @default 1 */
-  readonly weight: number
+  readonly weight?: number
 }
 
 /**

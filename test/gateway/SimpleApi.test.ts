@@ -196,6 +196,21 @@ describe("POST /llm/chat/stream", () => {
     })
   )
 
+  it.scopedLive("tells calls of tools before the end, and comments while the model thinks", () =>
+    Effect.gen(function* () {
+      const toolCalls = [{ id: "call-a", name: "clock", arguments: "{}" }]
+      const { url } = yield* serve({
+        file,
+        provider: { latency: "150 millis", answer: () => ({ text: "Let me see.", toolCalls }) },
+        gateway: { keepAlive: "40 millis" }
+      })
+      const { text } = yield* readOut(`${url}/llm/chat/stream`, { accept: "text/event-stream" })
+      expect(text.startsWith(": keep-alive\n\n")).toBe(true)
+      const call = { id: "call-a", type: "function", function: { name: "clock", arguments: "{}" } }
+      expect(text.endsWith(`data: ${JSON.stringify({ tool_calls: [call] })}\n\ndata: [DONE]\n\n`)).toBe(true)
+    })
+  )
+
   it.scopedLive("never ends a text in good order that is not whole", () =>
     Effect.gen(function* () {
       const { provider, url } = yield* serve({ file, provider: { answer: () => ({ text: "one two three four" }) } })

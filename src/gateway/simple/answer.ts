@@ -1,12 +1,14 @@
 /** Answers of the simple API: `{"result"}`, the text itself as it is written, or server-sent events. */
 import { HttpServerRequest, HttpServerResponse } from "@effect/platform"
 import { NodeHttpServerRequest } from "@effect/platform-node"
+import type { Duration } from "effect"
 import { Cause, Chunk, Effect, Exit, Option, Stream } from "effect"
 import { IncomingMessage } from "node:http"
 import type { ChatResponse, ToolCall } from "../../Chat.js"
 import type { ChatEvent } from "../../ChatEvent.js"
+import type { LLMError } from "../../LLMError.js"
 import { encodeCall } from "../../wire/chatCompletions/calls.js"
-import type { Frame } from "../../wire/Wire.js"
+import * as Framing from "../../wire/Framing.js"
 import * as Opening from "../opening.js"
 import * as Problem from "../problem.js"
 import * as Streaming from "../streaming.js"
@@ -61,95 +63,138 @@ const opened = ({ running }: Surroundings, { llm, request }: Question) =>
 const textOf = (event: ChatEvent): string =>
   event._tag === "TextDelta" || event._tag === "RefusalDelta" ? event.text : ""
 
-const encoder = new TextEncoder()
-
-const bytesOf = (events: Chunk.Chunk<ChatEvent>): Chunk.Chunk<Uint8Array> => {
-  let text = ""
-  for (const event of events) text += textOf(event)
-  return text === "" ? Chunk.empty() : Chunk.of(encoder.encode(text))
+/** How a stream is written. There is one for each. */
+interface Manner {
+  readonly contentType: string
+  readonly write: (events: Chunk.Chunk<ChatEvent>) => string
+  /** The last words of a stream that fails. */
+  readonly fail: (problem: Problem.Problem) => Effect.Effect<string>
+  /** What is said while the beginning is awaited; absent where nothing can be, and headers wait for it. */
+  readonly comment?: string
 }
 
-/** A text has no word for its own failure: it must not end as if it were whole, and so its connection is broken off. */
-const broken = (request: HttpServerRequest.HttpServerRequest): Effect.Effect<void> =>
-  Effect.sync(() => {
-    if (request.source instanceof IncomingMessage) NodeHttpServerRequest.toServerResponse(request).destroy()
+type Bytes = Effect.Effect<Chunk.Chunk<Uint8Array>, Option.Option<never>>
+
+const end: Bytes = Effect.fail(Option.none())
+
+const encoder = new TextEncoder()
+
+const bytesOf = (text: string): Chunk.Chunk<Uint8Array> =>
+  text === "" ? Chunk.empty() : Chunk.of(encoder.encode(text))
+
+const written = (
+  source: Streaming.Source<ChatEvent>,
+  begun: Option.Option<Chunk.Chunk<ChatEvent>>,
+  { comment = "", fail, write }: Manner,
+  keepAlive: Duration.Duration
+): Stream.Stream<Uint8Array> => {
+  let next: Bytes
+
+  const given = (events: Chunk.Chunk<ChatEvent>): Bytes => {
+    next = pulling
+    return Effect.succeed(bytesOf(write(events)))
+  }
+
+  const failed = (cause: Cause.Cause<LLMError>): Bytes => {
+    next = end
+    return Effect.zipRight(
+      Cause.isDie(cause) ? Effect.logError("a stream died", cause) : Effect.logDebug("a stream failed", cause),
+      Effect.map(fail(Streaming.problemOf(source, cause)), bytesOf)
+    )
+  }
+
+  const pulling: Bytes = Effect.matchCauseEffect(source.pull, {
+    onSuccess: given,
+    onFailure: (cause): Bytes => {
+      const failure = Cause.failureOption(cause)
+      if (!source.isCut() && Option.isSome(failure) && Option.isNone(failure.value)) return end
+      // The client has left: there is nobody to tell.
+      if (!source.isCut() && Cause.isInterruptedOnly(cause)) return Effect.interrupt
+      return failed(
+        Cause.flatMap(cause, (error) => Option.match(error, { onNone: () => Cause.empty, onSome: Cause.fail }))
+      )
+    }
   })
 
-const pieces = (
-  request: HttpServerRequest.HttpServerRequest,
-  first: Chunk.Chunk<ChatEvent>,
-  source: Streaming.Source<ChatEvent>
-): Stream.Stream<Uint8Array> => {
-  let isFirst = true
-  const next: Effect.Effect<Chunk.Chunk<Uint8Array>, Option.Option<never>> = Effect.suspend(() => {
-    if (isFirst) {
-      isFirst = false
-      return Effect.succeed(bytesOf(first))
-    }
-    return Effect.matchCauseEffect(source.pull, {
-      onSuccess: (events) => Effect.succeed(bytesOf(events)),
-      onFailure: (cause) => {
-        const failure = Cause.failureOption(cause)
-        if (!source.isCut() && Option.isSome(failure) && Option.isNone(failure.value)) return Effect.fail(Option.none())
-        if (!source.isCut() && Cause.isInterruptedOnly(cause)) return Effect.interrupt
-        return broken(request).pipe(
-          Effect.zipRight(Effect.logDebug("a stream failed", cause)),
-          Effect.zipRight(Effect.fail(Option.none()))
-        )
-      }
+  const beginning: Bytes = Effect.flatMap(Effect.timeoutOption(source.await, keepAlive), (soon) =>
+    Option.match(soon, {
+      onNone: () => Effect.succeed(bytesOf(comment)),
+      onSome: (exit) => Exit.match(exit, { onSuccess: given, onFailure: failed })
     })
-  })
-  return Stream.repeatEffectChunkOption(next)
+  )
+
+  next = Option.match(begun, { onNone: () => beginning, onSome: (first) => Effect.suspend(() => given(first)) })
+  return Stream.repeatEffectChunkOption(Effect.suspend(() => next))
 }
 
 /** No proxy gathers it (nginx: `X-Accel-Buffering`) or packs it (`no-transform`). */
 const unbuffered = { "cache-control": "no-cache, no-transform", "x-accel-buffering": "no" }
 
-/** The text as it is written, nothing around it. Headers wait for its beginning, so that what fails before has its status. */
-const plain = (surroundings: Surroundings, question: Question): Handler =>
+/** What fails before the headers are sent has its own status. */
+const respond = (surroundings: Surroundings, question: Question, manner: Manner): Handler =>
   Effect.gen(function* () {
-    const request = yield* HttpServerRequest.HttpServerRequest
+    const { keepAlive } = surroundings
     const source = yield* opened(surroundings, question)
-    const exit = yield* source.await
-    if (Exit.isFailure(exit)) return yield* Effect.fail(Streaming.problemOf(source, exit.cause))
-    return HttpServerResponse.stream(pieces(request, exit.value, source), {
-      contentType: "text/plain; charset=utf-8",
+    const soon =
+      manner.comment === undefined
+        ? Option.some(yield* source.await)
+        : yield* Effect.timeoutOption(source.await, keepAlive)
+    if (Option.isSome(soon) && Exit.isFailure(soon.value)) {
+      return yield* Effect.fail(Streaming.problemOf(source, soon.value.cause))
+    }
+    const begun = Option.flatMap(soon, (exit) => (Exit.isSuccess(exit) ? Option.some(exit.value) : Option.none()))
+    return HttpServerResponse.stream(written(source, begun, manner, keepAlive), {
+      contentType: manner.contentType,
       headers: { ...unbuffered, ...question.headers }
     })
   })
 
+/** The text itself. It has no word for its own failure and must not end as if it were whole: its connection is broken off. */
+const plain = (request: HttpServerRequest.HttpServerRequest): Manner => ({
+  contentType: "text/plain; charset=utf-8",
+  write: (events) => {
+    let text = ""
+    for (const event of events) text += textOf(event)
+    return text
+  },
+  fail: () =>
+    Effect.sync(() => {
+      if (request.source instanceof IncomingMessage) NodeHttpServerRequest.toServerResponse(request).destroy()
+      return ""
+    })
+})
+
 /** `{"result"}` for each piece, `{"tool_calls"}` where there are any, `{"error"}` at a failure; `[DONE]` at the end. */
-const writer = (): Streaming.Writer<ChatEvent> => {
+const events = (): Manner => {
   const toolCalls: Array<ToolCall> = []
-  const frame = (body: unknown): Frame => ({ data: JSON.stringify(body) })
+  const told = (body: unknown): string => Framing.render("sse", { data: JSON.stringify(body) })
+  const written = (event: ChatEvent): string => {
+    if (event._tag === "ToolCallEnd") toolCalls.push(event.call)
+    if (event._tag === "Finish") {
+      return `${toolCalls.length === 0 ? "" : told(calls(toolCalls))}${Framing.render("sse", { data: "[DONE]" })}`
+    }
+    const text = textOf(event)
+    return text === "" ? "" : told({ result: text })
+  }
   return {
-    push: (event) => {
-      if (event._tag === "ToolCallEnd") toolCalls.push(event.call)
-      if (event._tag === "Finish") {
-        return [...(toolCalls.length === 0 ? [] : [frame(calls(toolCalls))]), { data: "[DONE]" }]
-      }
-      const text = textOf(event)
-      return text === "" ? [] : [frame({ result: text })]
+    contentType: "text/event-stream; charset=utf-8",
+    write: (all) => {
+      let text = ""
+      for (const event of all) text += written(event)
+      return text
     },
-    fail: ({ message }) => [{ event: "error", data: JSON.stringify({ error: message }) }]
+    fail: ({ message }) =>
+      Effect.succeed(Framing.render("sse", { event: "error", data: JSON.stringify({ error: message }) })),
+    comment: ": keep-alive\n\n"
   }
 }
 
-const events = (surroundings: Surroundings, question: Question): Handler =>
-  Effect.gen(function* () {
-    const { keepAlive } = surroundings
-    const source = yield* opened(surroundings, question)
-    const soon = yield* Effect.timeoutOption(source.await, keepAlive)
-    if (Option.isSome(soon) && Exit.isFailure(soon.value)) {
-      return yield* Effect.fail(Streaming.problemOf(source, soon.value.cause))
-    }
-    return Streaming.response(Streaming.bytes(source, writer(), keepAlive), question.headers)
-  })
-
 /** The text itself, or events for whoever asks for them. */
 export const streamed = (surroundings: Surroundings, question: Question): Handler =>
-  Effect.flatMap(HttpServerRequest.HttpServerRequest, ({ headers }) =>
-    (headers["accept"] ?? "").includes("text/event-stream")
-      ? events(surroundings, question)
-      : plain(surroundings, question)
+  Effect.flatMap(HttpServerRequest.HttpServerRequest, (request) =>
+    respond(
+      surroundings,
+      question,
+      (request.headers["accept"] ?? "").includes("text/event-stream") ? events() : plain(request)
+    )
   )

@@ -41,7 +41,7 @@ export const unnamed = (surroundings: Surroundings, named: string | undefined): 
     const balance = (list: ReadonlyArray<Listed>): Effect.Effect<LLMService, Problem.Problem> => {
       if (list.length === 0) return Effect.fail(Problem.invalid("You must provide a model.", "model"))
       return Effect.forEach(list, (model) =>
-        Effect.map(models.get(nameOf(model)), (llm) => ({ llm, id: nameOf(model), weight: model.weight }))
+        Effect.map(models.get(nameOf(model)), (llm) => ({ llm, id: nameOf(model), weight: model.weight ?? 1 }))
       ).pipe(
         Effect.flatMap((deployments) => Balance.make(deployments)),
         Effect.catchAll((error) =>

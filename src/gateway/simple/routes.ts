@@ -40,7 +40,7 @@ const loads = ({ models }: Surroundings, caller: Caller) =>
     if (!caller.allows([name, model, ...aliases])) return Effect.succeed([])
     // A model that has just gone has no load.
     return Effect.map(Effect.option(Effect.flatMap(models.get(name), ({ status }) => status)), (status) =>
-      Option.toArray(Option.map(status, (status) => [name, Load.ofModel(status, weight)] as const))
+      Option.toArray(Option.map(status, (status) => [name, Load.ofModel(status, weight ?? 1)] as const))
     )
   }).pipe(Effect.map((all) => all.flat()))
 
