@@ -68,7 +68,10 @@ export interface Options<R = never> {
   readonly metrics?: MetricsOptions | false
   /** Whether `/openapi.json` and `/docs` describe the gateway. @default true */
   readonly documents?: boolean
-  /** Further routes, beside those of the gateway. They are not guarded by its keys. @default none */
+  /**
+   * Further routes, beside those of the gateway. They are not guarded by its keys. One at `/ready`, `/docs` or the like is in the
+   * place of the gateway's own. @default none
+   */
   readonly routers?: ReadonlyArray<Routes.Router>
 }
 

@@ -96,12 +96,18 @@ const nowhere = Effect.map(HttpServerRequest.HttpServerRequest, ({ method, url }
   return Problem.response(errorAt(path), Problem.notFound(method, path))
 })
 
+/** What `further` routes say of a path of those `beside` the protocols, such as `/ready` or `/docs`, is what counts. */
+const without = (further: ReadonlyArray<Router>, beside: ReadonlyArray<Route>): ReadonlyArray<Route> => {
+  const taken = new Set(further.flatMap(({ routes }) => Array.from(routes, ({ method, path }) => `${method} ${path}`)))
+  return beside.filter(({ method, path }) => !taken.has(`${method} ${path}`) && !taken.has(`* ${path}`))
+}
+
 /** All routes: those of the protocols and of the administration, those `beside` them, and `further` ones. */
 export const make = (
   surroundings: Surroundings,
   beside: ReadonlyArray<Route>,
   further: ReadonlyArray<Router>
 ): HttpApp.Default<never, Scope.Scope> => {
-  const own = routerOf([...lists.flatMap((list) => list(surroundings)), ...beside])
+  const own = routerOf([...lists.flatMap((list) => list(surroundings)), ...without(further, beside)])
   return Effect.catchTag(HttpRouter.concatAll(own, ...further), "RouteNotFound", () => nowhere)
 }

@@ -1,4 +1,5 @@
 /** What the gateway says of itself is true: read by a strict reader, and compared with what it answers. */
+import { HttpRouter, HttpServerResponse } from "@effect/platform"
 import { describe, expect, it } from "@effect/vitest"
 import { Effect, Schema } from "effect"
 import { KeyLoad, SimpleAnswer, SimpleError, SystemCapacity, SystemLoad, Health } from "../../src/gateway/api.js"
@@ -116,6 +117,17 @@ describe("/openapi.json", () => {
       yield* fits(SimpleError, yield* get("/llm/key-load/m/none"))
       const messages = [{ role: "user", content: "Hello" }]
       yield* fits(SimpleAnswer, yield* post(`${url}/llm/chat`, { messages }, admin))
+    })
+  )
+})
+
+describe("further routes", () => {
+  it.scopedLive("are in the place of those that describe the gateway", () =>
+    Effect.gen(function* () {
+      const mine = HttpRouter.empty.pipe(HttpRouter.get("/docs", HttpServerResponse.text("mine")))
+      const { url } = yield* serve({ file, gateway: { routers: [mine] } })
+      expect((yield* send(`${url}/docs`)).text).toBe("mine")
+      expect((yield* send(`${url}/openapi.json`)).status).toBe(200)
     })
   )
 })
