@@ -11,6 +11,7 @@ import * as Protocol from "../protocol.js"
 import type { Surroundings } from "../surroundings.js"
 import { modelFor } from "../surroundings.js"
 import * as Translation from "../translation.js"
+import { distinct, nameOf } from "./names.js"
 
 export interface Question {
   readonly llm: LLMService
@@ -27,8 +28,6 @@ interface Known {
   /** By the names of the models that are balanced. */
   readonly balanced: ReadonlyMap<string, LLMService>
 }
-
-const nameOf = ({ model, provider }: Listed): string => `${provider}/${model}`
 
 /**
  * The model that is `named` for it, or else the default of the file, or else all that the caller may ask, balanced by their
@@ -52,7 +51,7 @@ export const unnamed = (surroundings: Surroundings, named: string | undefined): 
 
     const balanced = (caller: Caller): Effect.Effect<LLMService, Problem.Problem> => {
       const all = models.list
-      const list = all.filter((model) => caller.allows([nameOf(model), model.model, ...model.aliases]))
+      const list = distinct(all).filter((model) => caller.allows([nameOf(model), model.model, ...model.aliases]))
       const names = JSON.stringify(list.map(nameOf))
       return Effect.flatMap(Ref.get(known), (before) => {
         const found = before.list === all ? before.balanced.get(names) : undefined

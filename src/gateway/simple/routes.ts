@@ -10,6 +10,7 @@ import type { Handler, Surroundings } from "../surroundings.js"
 import * as Answer from "./answer.js"
 import { encodeError } from "./error.js"
 import * as Load from "./load.js"
+import { distinct, nameOf } from "./names.js"
 import * as Question from "./question.js"
 
 /** What the gateway's options say of this API. */
@@ -35,8 +36,9 @@ const noModel = (name: string): Problem.Problem => notFound(`Model ${name.slice(
 
 /** Every model that the caller may ask, by its full name, with what it is at. */
 const loads = ({ models }: Surroundings, caller: Caller) =>
-  Effect.forEach(models.list, ({ aliases, model, provider, weight }) => {
-    const name = `${provider}/${model}`
+  Effect.forEach(distinct(models.list), (listed) => {
+    const { aliases, model, weight } = listed
+    const name = nameOf(listed)
     if (!caller.allows([name, model, ...aliases])) return Effect.succeed([])
     // A model that has just gone has no load.
     return Effect.map(Effect.option(Effect.flatMap(models.get(name), ({ status }) => status)), (status) =>
@@ -104,7 +106,7 @@ const keyLoad = (surroundings: Surroundings): Handler =>
 const models = (surroundings: Surroundings): Handler =>
   Callers.administrating(
     surroundings,
-    Effect.sync(() => json({ models: surroundings.models.list.map(({ model, provider }) => `${provider}/${model}`) }))
+    Effect.sync(() => json({ models: distinct(surroundings.models.list).map(nameOf) }))
   )
 
 const keys = (status: Status) => ({
