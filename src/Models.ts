@@ -52,6 +52,8 @@ export interface Listed extends ModelInfo {
   readonly aliases: ReadonlyArray<string>
   /** The names of the models of a group. */
   readonly members?: ReadonlyArray<string>
+  /** Its share where several models serve as one (`model_weight`). @default 1 */
+  readonly weight?: number
 }
 
 /**

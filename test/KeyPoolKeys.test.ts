@@ -160,6 +160,7 @@ describe("status", () => {
             requestsPerSecond: 100,
             quotaGroup: "org",
             inFlight: 1,
+            recentStarts: 1,
             loadFactor: 0.5,
             served: 1
           }

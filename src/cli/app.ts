@@ -17,6 +17,7 @@ import * as KeysCheck from "./keysCheck.js"
 import * as Models from "./models.js"
 import type { Service } from "./Screen.js"
 import { Screen } from "./Screen.js"
+import * as Serve from "./serve.js"
 import * as Simulate from "./simulate.js"
 import { harmless, ofError, withoutStyle } from "./style.js"
 import type { Typist } from "./Typist.js"
@@ -31,11 +32,12 @@ const root = Command.make("effect-llm").pipe(
     KeysCheck.keys,
     ConfigCheck.config,
     Bench.bench,
+    Serve.serve,
     Simulate.simulate
   ])
 )
 
-const pages = [Ask, Chat, Batch, Embed, Models, KeysCheck, ConfigCheck, Bench, Simulate].map(({ page }) => page)
+const pages = [Ask, Chat, Batch, Embed, Models, KeysCheck, ConfigCheck, Bench, Serve, Simulate].map(({ page }) => page)
 
 const cli = Command.run(root, { name: "effect-llm", version: packageJson.version, executable: "effect-llm" })
 

@@ -31,9 +31,11 @@ const runMain = makeRunMain(({ fiber, teardown }) => {
     fiber.unsafeInterruptAsFork(fiber.id())
   }
   process.on("SIGINT", () => {
-    if (!Terminal.isClaimed()) stop(exitCodes.interrupted)
+    if (!Terminal.isClaimed("SIGINT")) stop(exitCodes.interrupted)
   })
-  process.on("SIGTERM", () => stop(exitCodes.terminated))
+  process.on("SIGTERM", () => {
+    if (!Terminal.isClaimed("SIGTERM")) stop(exitCodes.terminated)
+  })
   fiber.addObserver((exit) => teardown(exit, (code) => process.exit(stoppedBy ?? code)))
 })
 

@@ -72,8 +72,8 @@ const interruption: Effect.Effect<void> = Effect.async((resume) => {
   return Effect.sync(() => process.off("SIGINT", heard))
 })
 
-/** Whether somebody else than the program itself waits for Ctrl-C. */
-export const isClaimed = (): boolean => process.listenerCount("SIGINT") > 1
+/** Whether somebody else than the program itself waits for the signal. */
+export const isClaimed = (signal: "SIGINT" | "SIGTERM"): boolean => process.listenerCount(signal) > 1
 
 /**
  * One reader for the whole life of the program, lest lines that were typed or pasted ahead be lost. Between two prompts the

@@ -31,9 +31,13 @@ import { Models } from "../Models.js"
 import { Access } from "./Access.js"
 import * as Envelope from "./envelope.js"
 import * as Loopback from "./loopback.js"
+import type * as Metrics from "./metrics.js"
 import * as Routes from "./routes.js"
 import * as Runnings from "./running.js"
+import type { Surroundings } from "./surroundings.js"
+import * as Tracing from "./tracing.js"
 import { InsecureAddressError } from "./GatewayServer.js"
+import * as SimpleRoutes from "./simple/routes.js"
 
 /**
  * @since 0.1.0
@@ -58,9 +62,34 @@ export interface Options<R = never> {
   readonly maxChoices?: number
   /** Which web pages of other origins may ask. @default none */
   readonly cors?: Envelope.Cors
-  /** Further routes, beside those of the gateway. They are not guarded by its keys. @default none */
+  /** The simple API under `/llm`: see `SimpleOptions`. `false`: it is not there, and neither are `/health` and `/ready`. */
+  readonly simple?: SimpleOptions | false
+  /** `/metrics` for Prometheus. `false`: it is not there. @default for programs on this machine, and the administration */
+  readonly metrics?: MetricsOptions | false
+  /** Whether `/openapi.json` and `/docs` describe the gateway. @default true */
+  readonly documents?: boolean
+  /**
+   * Further routes, beside those of the gateway. They are not guarded by its keys. One at `/ready`, `/docs` or the like is in the
+   * place of the gateway's own. @default none
+   */
   readonly routers?: ReadonlyArray<Routes.Router>
 }
+
+/**
+ * The API of LLM-API-BalancedCall: `POST /llm/chat`, `/llm/chat/stream`, and what tells of load and health.
+ *
+ * @since 0.1.0
+ * @category model
+ */
+export type SimpleOptions = SimpleRoutes.Options
+
+/**
+ * Who may read `/metrics`.
+ *
+ * @since 0.1.0
+ * @category model
+ */
+export type MetricsOptions = Metrics.Options
 
 /**
  * A gateway that is not served yet.
@@ -101,18 +130,21 @@ export const make = <R = never>(options: Options<R> = {}): Effect.Effect<Gateway
     const context = yield* Effect.context<R>()
     const { around } = options
     const running = yield* Runnings.make
-    const app = Routes.make(
-      {
-        models: yield* Models,
-        access: yield* Access,
-        running,
-        around: around === undefined ? Effect.succeed : (llm) => Effect.provide(around(llm), context),
-        maxBodySize: Number(FileSystem.Size(options.maxBodySize ?? 32 * mebibyte)),
-        keepAlive: Duration.decode(options.keepAlive ?? "15 seconds"),
-        maxChoices: options.maxChoices ?? 128
-      },
-      options.routers ?? []
-    )
+    const surroundings: Surroundings = {
+      models: yield* Models,
+      access: yield* Access,
+      running,
+      around: around === undefined ? Effect.succeed : (llm) => Effect.provide(around(llm), context),
+      maxBodySize: Number(FileSystem.Size(options.maxBodySize ?? 32 * mebibyte)),
+      keepAlive: Duration.decode(options.keepAlive ?? "15 seconds"),
+      maxChoices: options.maxChoices ?? 128
+    }
+    const beside = [
+      ...(options.simple === false ? [] : yield* SimpleRoutes.make(surroundings, options.simple ?? {})),
+      ...(options.documents === false ? [] : yield* Routes.documents),
+      ...(options.metrics === false ? [] : [Routes.metrics(surroundings, options.metrics ?? {})])
+    ]
+    const app = Routes.make(surroundings, beside, options.routers ?? [])
     return {
       app: Envelope.shared(options.cors)(Envelope.secured(Envelope.identified(app))),
       status: running.status,
@@ -157,7 +189,7 @@ export const layer = <R = never>(
         )
       }
       const gateway = yield* make(options)
-      yield* server.serve(gateway.app)
+      yield* Tracing.traced(server.serve(gateway.app))
       // Closed before the server is: what is under way ends first.
       yield* Effect.addFinalizer(() => gateway.drain)
       yield* Effect.logInfo(`The gateway answers at ${address}`)

@@ -9,6 +9,7 @@ import * as Body from "./body.js"
 import * as Callers from "./callers.js"
 import * as Problem from "./problem.js"
 import type { Handler, Surroundings } from "./surroundings.js"
+import { single } from "./surroundings.js"
 import * as VirtualKeys from "./VirtualKey.js"
 
 /** The body, decoded. What is JSON but not as it should be is a 422. */
@@ -84,19 +85,17 @@ const keysOf = ({ keys }: LLMStatus["keys"]) =>
   }))
 
 const statusOf = ({ models }: Surroundings) =>
-  Effect.forEach(
-    models.list.filter(({ members }) => members === undefined),
-    ({ aliases, name }) =>
-      Effect.map(
-        Effect.option(Effect.flatMap(models.get(name), ({ status }) => status)),
-        Option.map(({ keys, limiter }) => ({
-          id: name,
-          aliases,
-          keys: keysOf(keys),
-          waiting: keys.waiting,
-          limiter
-        }))
-      )
+  Effect.forEach(single(models.list), ({ aliases, name }) =>
+    Effect.map(
+      Effect.option(Effect.flatMap(models.get(name), ({ status }) => status)),
+      Option.map(({ keys, limiter }) => ({
+        id: name,
+        aliases,
+        keys: keysOf(keys),
+        waiting: keys.waiting,
+        limiter
+      }))
+    )
   ).pipe(Effect.map((all) => all.flatMap(Option.toArray)))
 
 /** Groups with how their members are doing. */

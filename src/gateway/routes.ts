@@ -10,15 +10,18 @@ import type { ServerWire } from "../wire/Wire.js"
 import * as Admin from "./admin.js"
 import * as Chat from "./chat.js"
 import * as CountTokens from "./countTokens.js"
+import * as Documents from "./documents.js"
 import * as Embeddings from "./embeddings.js"
+import * as Metrics from "./metrics.js"
 import * as Models from "./models.js"
 import * as Problem from "./problem.js"
 import * as Protocol from "./protocol.js"
+import { encodeError as encodeSimpleError } from "./simple/error.js"
 import type { Handler, Surroundings } from "./surroundings.js"
 
 export type Router = HttpRouter.HttpRouter<never, Scope.Scope>
 
-interface Route {
+export interface Route {
   readonly method: HttpMethod.HttpMethod
   readonly path: HttpRouter.PathInput
   readonly handler: Handler
@@ -68,20 +71,43 @@ const anthropic = (surroundings: Surroundings): ReadonlyArray<Route> => [
 const admin = (surroundings: Surroundings): ReadonlyArray<Route> =>
   Admin.routes(surroundings).map((route) => ({ ...route, encodeError: openaiError }))
 
-const lists = [openai, anthropic, admin]
-
-/** Whoever asks for what is not there is told in the words of the protocol whose paths it looks like. */
-const nowhere = Effect.map(HttpServerRequest.HttpServerRequest, ({ method, url }) => {
-  const path = url.split("?")[0] ?? ""
-  const protocol = path.startsWith(Protocol.anthropic.path) ? Protocol.anthropic : Protocol.chatCompletions
-  return Problem.response(protocol.wire.encodeError, Problem.notFound(method, path))
+export const metrics = (surroundings: Surroundings, options: Metrics.Options): Route => ({
+  method: "GET",
+  path: "/metrics",
+  handler: Metrics.handler(surroundings, options),
+  encodeError: openaiError
 })
 
-/** All routes, and `further` ones. */
+export const documents: Effect.Effect<ReadonlyArray<Route>> = Effect.map(Documents.make, (routes) =>
+  routes.map((route) => ({ ...route, encodeError: openaiError }))
+)
+
+const lists = [openai, anthropic, admin]
+
+/** In the words of the protocol whose paths it looks like. */
+const errorAt = (path: string): ServerWire["encodeError"] => {
+  if (path.startsWith("/llm/")) return encodeSimpleError
+  return path.startsWith(Protocol.anthropic.path) ? Protocol.anthropic.wire.encodeError : openaiError
+}
+
+/** Whoever asks for what is not there is told so. */
+const nowhere = Effect.map(HttpServerRequest.HttpServerRequest, ({ method, url }) => {
+  const path = url.split("?")[0] ?? ""
+  return Problem.response(errorAt(path), Problem.notFound(method, path))
+})
+
+/** What `further` routes say of a path of those `beside` the protocols, such as `/ready` or `/docs`, is what counts. */
+const without = (further: ReadonlyArray<Router>, beside: ReadonlyArray<Route>): ReadonlyArray<Route> => {
+  const taken = new Set(further.flatMap(({ routes }) => Array.from(routes, ({ method, path }) => `${method} ${path}`)))
+  return beside.filter(({ method, path }) => !taken.has(`${method} ${path}`) && !taken.has(`* ${path}`))
+}
+
+/** All routes: those of the protocols and of the administration, those `beside` them, and `further` ones. */
 export const make = (
   surroundings: Surroundings,
+  beside: ReadonlyArray<Route>,
   further: ReadonlyArray<Router>
 ): HttpApp.Default<never, Scope.Scope> => {
-  const own = routerOf(lists.flatMap((list) => list(surroundings)))
+  const own = routerOf([...lists.flatMap((list) => list(surroundings)), ...without(further, beside)])
   return Effect.catchTag(HttpRouter.concatAll(own, ...further), "RouteNotFound", () => nowhere)
 }

@@ -26,6 +26,10 @@ export type Handler = Effect.Effect<
   HttpServerRequest.HttpServerRequest | HttpRouter.RouteContext | Scope.Scope
 >
 
+/** The models without the groups of them. */
+export const single = (list: ModelsService["list"]): ModelsService["list"] =>
+  list.filter(({ members }) => members === undefined)
+
 /**
  * The names by which a model may be allowed. Those of a group are its own: who may ask its first member may not ask the others
  * by it.

@@ -63,7 +63,12 @@ export const make = (
     findGroup: (name) =>
       Either.fromNullable(byGroup.get(meant(name)), () => nothing(name, `No group is called "${name}".`)),
     list: [
-      ...models.map(({ entry, llm }) => ({ ...llm.info, name: idOf(entry), aliases: aliasesOf(idOf(entry)) })),
+      ...models.map(({ entry, llm }) => ({
+        ...llm.info,
+        name: idOf(entry),
+        aliases: aliasesOf(idOf(entry)),
+        weight: entry.weight
+      })),
       ...groups.map(({ balance, entry: { members, name } }) => ({
         ...balance.info,
         name,

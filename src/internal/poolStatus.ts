@@ -6,6 +6,7 @@ import * as Ring from "./keyRing.js"
 import type { KeyRing } from "./keyRing.js"
 import type { PooledKey } from "./pooledKey.js"
 import type { Denied } from "./poolState.js"
+import * as StartWindow from "./startWindow.js"
 
 /** `epoch` is the wall-clock time at which the ring's time was 0. */
 export const status = (providerId: string, ring: KeyRing, waiting: number, epoch: number): PoolStatus => ({
@@ -26,6 +27,7 @@ const statusOf = (key: PooledKey, now: number, epoch: number): KeyStatus => {
     state: stateOf(key, now, epoch),
     halfOpen: key.health.halfOpen !== undefined,
     inFlight,
+    ...(key.starts === undefined ? {} : { recentStarts: StartWindow.count(key.starts, now) }),
     loadFactor: inFlight / (maxConcurrency ?? weight),
     ...(latency === undefined ? {} : { latency }),
     served: key.calls,

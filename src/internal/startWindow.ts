@@ -24,6 +24,12 @@ export const make = (requestsPerSecond: number): StartWindow => {
 export const opensAt = (window: StartWindow): number =>
   window.size === window.limit && List.isCons(window.older) ? window.older.head + window.duration : -Infinity
 
+/** How many of the starts still count, `now` being in the unit and from the origin of the recorded times. */
+export const count = (window: StartWindow, now: number): number => {
+  const isRecent = (start: number): boolean => start + window.duration > now
+  return List.size(List.filter(window.older, isRecent)) + List.size(List.filter(window.newer, isRecent))
+}
+
 /** Records a start. */
 export const record = (window: StartWindow, now: number): StartWindow => {
   const full = window.size === window.limit

@@ -48,6 +48,8 @@ export interface KeyStatus {
   /** Whether the key, once it is rested, must first show with one call at a time that it is good again. */
   readonly halfOpen: boolean
   readonly inFlight: number
+  /** Calls that were started so lately that they count towards `requestsPerSecond`; absent where there is no such limit. */
+  readonly recentStarts?: number
   /** Calls in flight for `maxConcurrency`, or for the weight where there is no such limit. */
   readonly loadFactor: number
   /** The moving average of the time that its calls take, in milliseconds; absent while unmeasured. */

@@ -1,0 +1,136 @@
+/**
+ * A gateway as a program of its own: models that follow their file, keys from the environment, metrics, traces and a log, until a
+ * signal ends it. It speaks for the whole process.
+ *
+ * | signal | what it does |
+ * | --- | --- |
+ * | SIGTERM, SIGINT | No new requests; what is under way ends, or is told at the end of the grace. The program ends well. |
+ * | SIGHUP | The file of models is read again. A faulty one changes nothing, and is told in the log. |
+ */
+import * as OtlpSerialization from "@effect/opentelemetry/OtlpSerialization"
+import * as OtlpTracer from "@effect/opentelemetry/OtlpTracer"
+import type { FileSystem, HttpClient, HttpServerError } from "@effect/platform"
+import type { ConfigError, Scope } from "effect"
+import { Effect, Fiber, FiberRef, HashSet, Layer, Logger, Redacted, Stream } from "effect"
+import * as AccessLog from "../../AccessLog.js"
+import type { ReloadError } from "../../Models.js"
+import * as Models from "../../Models.js"
+import type { InvalidAccessError } from "../../gateway/Access.js"
+import * as Access from "../../gateway/Access.js"
+import type { AccessStoreError } from "../../gateway/AccessStore.js"
+import * as Gateway from "../../gateway/Gateway.js"
+import type { InsecureAddressError } from "../../gateway/GatewayServer.js"
+import * as GatewayServer from "../../gateway/GatewayServer.js"
+import type { Options, Settings, Traces } from "./settings.js"
+import * as Settled from "./settings.js"
+
+export type { Options } from "./settings.js"
+
+/** Why it does not serve. */
+export type ServeError =
+  | ConfigError.ConfigError
+  | ReloadError
+  | InvalidAccessError
+  | AccessStoreError
+  | InsecureAddressError
+  | HttpServerError.ServeError
+
+// -------------------------------------------------------------------------------------
+// signals
+// -------------------------------------------------------------------------------------
+
+/** Every signal of this name that the process is sent, for as long as somebody listens; it does nothing else meanwhile. */
+const signals = (name: "SIGTERM" | "SIGINT" | "SIGHUP"): Stream.Stream<string> =>
+  Stream.asyncPush((emit) =>
+    Effect.acquireRelease(
+      Effect.sync(() => {
+        const heard = (): void => {
+          emit.single(name)
+        }
+        process.on(name, heard)
+        return heard
+      }),
+      (heard) => Effect.sync(() => process.off(name, heard))
+    )
+  )
+
+/**
+ * Waits for the first signal to stop. Those after it change nothing: wrappers send them twice, the grace has an end, and SIGKILL
+ * waits for nobody.
+ */
+const stopping: Effect.Effect<Fiber.Fiber<void>, never, Scope.Scope> = Effect.gen(function* () {
+  const first = yield* Effect.makeLatch()
+  yield* Stream.merge(signals("SIGTERM"), signals("SIGINT")).pipe(
+    Stream.runForEach((name) => Effect.zipRight(Effect.logInfo(`${name}: shutting down`), first.open)),
+    Effect.forkScoped
+  )
+  return yield* Effect.fork(first.await)
+})
+
+const reloading: Effect.Effect<void, never, Models.Reloading | Scope.Scope> = Effect.asVoid(
+  Effect.forkScoped(
+    // What came of it is in the log already.
+    Stream.runForEach(signals("SIGHUP"), () => Effect.ignore(Models.reload))
+  )
+)
+
+// -------------------------------------------------------------------------------------
+// layers
+// -------------------------------------------------------------------------------------
+
+const exporter = ({ headers, serviceName, url }: Traces): Layer.Layer<never, never, HttpClient.HttpClient> =>
+  OtlpTracer.layer({ url, headers: Redacted.value(headers), resource: { serviceName } }).pipe(
+    Layer.provide(OtlpSerialization.layerJson)
+  )
+
+const loggers = {
+  json: Logger.withConsoleLog(Logger.jsonLogger),
+  text: Logger.withConsoleLog(Logger.logfmtLogger),
+  pretty: Logger.prettyLogger()
+} as const
+
+const optionsOf = (settings: Settings): Gateway.Options => ({
+  grace: settings.grace,
+  simple: {
+    details: settings.details,
+    ...(settings.simpleModel === undefined ? {} : { model: settings.simpleModel })
+  },
+  metrics:
+    settings.metrics === "off"
+      ? false
+      : {
+          readers: settings.metrics,
+          ...(settings.metricsToken === undefined ? {} : { token: settings.metricsToken })
+        },
+  ...(settings.accessLog ? { around: AccessLog.make() } : {}),
+  ...(settings.corsOrigins.length === 0
+    ? {}
+    : { cors: { allowedOrigins: settings.corsOrigins, exposedHeaders: ["x-request-id", "retry-after"] } })
+})
+
+const live = (settings: Settings) => {
+  const { config, host, port, reloadInterval, traces } = settings
+  return Layer.merge(Gateway.layer(optionsOf(settings)), Layer.scopedDiscard(reloading)).pipe(
+    Layer.provide(GatewayServer.layer({ host, port })),
+    Layer.provide(Access.layerConfig()),
+    Layer.provide(Models.layerReloading(config, { interval: reloadInterval })),
+    Layer.provide(traces === undefined ? Layer.empty : exporter(traces))
+  )
+}
+
+/** Serves until the process is told to stop, and succeeds when all is over. */
+export const run = (
+  options: Options = {}
+): Effect.Effect<void, ServeError, HttpClient.HttpClient | FileSystem.FileSystem> =>
+  Effect.flatMap(Settled.read(options, process.stdout.isTTY === true), (settings) =>
+    Effect.scoped(
+      Effect.gen(function* () {
+        const stopped = yield* stopping
+        yield* Effect.raceFirst(Effect.zipRight(Layer.build(live(settings)), Effect.never), Fiber.join(stopped))
+      })
+    ).pipe(
+      // The log of a program that serves is its output.
+      Effect.locally(FiberRef.currentLoggers, HashSet.make(loggers[settings.logFormat])),
+      Effect.provide(Logger.minimumLogLevel(settings.logLevel))
+    )
+  )

@@ -1,0 +1,143 @@
+/** What a gateway that runs as a program is told: by its command line, else by the environment, else by nobody. */
+import type { ConfigError } from "effect"
+import { Config, Duration, Effect, LogLevel, Option, Redacted } from "effect"
+
+/** What may be said in code or on a command line, and wins over the environment. */
+export interface Options {
+  /** The file of models. `EFFECT_LLM_CONFIG` @default "provider.json" */
+  readonly config?: string
+  /** Where it listens. `EFFECT_LLM_HOST` @default "127.0.0.1" */
+  readonly host?: string
+  /** 0: any that is free. `EFFECT_LLM_PORT` @default 8080 */
+  readonly port?: number
+  /** How long what is under way may go on at a shutdown. `EFFECT_LLM_GRACE` @default "30 seconds" */
+  readonly grace?: Duration.DurationInput
+  /** How often the file is looked at; `false`: at SIGHUP alone. `EFFECT_LLM_RELOAD_INTERVAL`, or `never` @default "1 second" */
+  readonly reloadInterval?: Duration.DurationInput | false
+  /** Whose web pages may ask: origins, or `*`. `EFFECT_LLM_CORS_ORIGINS`, with commas between them @default none */
+  readonly corsOrigins?: ReadonlyArray<string>
+  /** Who may read `/metrics` without a token. `EFFECT_LLM_METRICS` @default "loopback" */
+  readonly metrics?: "loopback" | "everyone" | "off"
+  /** Whether there is a line for each call. `EFFECT_LLM_ACCESS_LOG` @default true */
+  readonly accessLog?: boolean
+  /** `EFFECT_LLM_LOG_FORMAT` @default "pretty" on a terminal, else "json" */
+  readonly logFormat?: "json" | "text" | "pretty"
+  /** `EFFECT_LLM_LOG_LEVEL` @default information */
+  readonly logLevel?: LogLevel.LogLevel
+  /** Whether `/llm` lists models and keys for the administration. `EFFECT_LLM_DETAILS` @default false */
+  readonly details?: boolean
+  /** The model of those who ask `/llm` and name none. `EFFECT_LLM_SIMPLE_MODEL` @default that of the file, or else all */
+  readonly simpleModel?: string
+}
+
+/** Where traces are sent: OpenTelemetry, "OpenTelemetry Protocol Exporter", its environment variables. */
+export interface Traces {
+  readonly url: string
+  readonly headers: Redacted.Redacted<Readonly<Record<string, string>>>
+  readonly serviceName: string
+}
+
+export interface Settings {
+  readonly config: string
+  readonly host: string
+  readonly port: number
+  readonly grace: Duration.Duration
+  readonly reloadInterval: Duration.Duration | false
+  readonly corsOrigins: ReadonlyArray<string>
+  readonly metrics: "loopback" | "everyone" | "off"
+  readonly metricsToken: Redacted.Redacted<string> | undefined
+  readonly accessLog: boolean
+  readonly logFormat: "json" | "text" | "pretty"
+  readonly logLevel: LogLevel.LogLevel
+  readonly details: boolean
+  readonly simpleModel: string | undefined
+  readonly traces: Traces | undefined
+}
+
+const texts = (name: string): Config.Config<ReadonlyArray<string>> =>
+  Config.map(Config.withDefault(Config.string(name), ""), (text) =>
+    text
+      .split(",")
+      .map((each) => each.trim())
+      .filter((each) => each !== "")
+  )
+
+const optional = <A>(config: Config.Config<A>): Config.Config<A | undefined> =>
+  Config.map(Config.option(config), Option.getOrUndefined)
+
+/** `Config.port` does not know 0. */
+const port = (name: string): Config.Config<number> =>
+  Config.validate(Config.integer(name), {
+    message: "Expected a port, from 0 to 65535",
+    validation: (number) => number >= 0 && number <= 65_535
+  })
+
+const intervalOrNever = (name: string): Config.Config<Duration.Duration | false> =>
+  Config.literal("never")(name).pipe(
+    Config.map((): Duration.Duration | false => false),
+    Config.orElse(() => Config.duration(name))
+  )
+
+/** `name=value` with commas between them, as in W3C Baggage. */
+const headersIn = (text: string): Readonly<Record<string, string>> =>
+  Object.fromEntries(
+    text.split(",").flatMap((entry) => {
+      const [, name, value] = /^\s*([^=\s]+)\s*=\s*(.*?)\s*$/.exec(entry) ?? []
+      return name === undefined || value === undefined ? [] : [[name.toLowerCase(), value]]
+    })
+  )
+
+const traces: Config.Config<Traces | undefined> = Config.map(
+  Config.all({
+    disabled: Config.withDefault(Config.boolean("OTEL_SDK_DISABLED"), false),
+    all: optional(Config.nonEmptyString("OTEL_EXPORTER_OTLP_ENDPOINT")),
+    own: optional(Config.nonEmptyString("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT")),
+    headers: Config.withDefault(Config.redacted("OTEL_EXPORTER_OTLP_HEADERS"), Redacted.make("")),
+    serviceName: Config.withDefault(Config.nonEmptyString("OTEL_SERVICE_NAME"), "effect-llm")
+  }),
+  ({ all, disabled, headers, own, serviceName }) => {
+    const url = own ?? (all === undefined ? undefined : `${all.replace(/\/$/, "")}/v1/traces`)
+    return disabled || url === undefined
+      ? undefined
+      : { url, headers: Redacted.make(headersIn(Redacted.value(headers))), serviceName }
+  }
+)
+
+const environment = Config.all({
+  config: Config.withDefault(Config.nonEmptyString("EFFECT_LLM_CONFIG"), "provider.json"),
+  host: Config.withDefault(Config.nonEmptyString("EFFECT_LLM_HOST"), "127.0.0.1"),
+  port: Config.withDefault(port("EFFECT_LLM_PORT"), 8080),
+  grace: Config.withDefault(Config.duration("EFFECT_LLM_GRACE"), Duration.seconds(30)),
+  reloadInterval: Config.withDefault(intervalOrNever("EFFECT_LLM_RELOAD_INTERVAL"), Duration.seconds(1)),
+  corsOrigins: texts("EFFECT_LLM_CORS_ORIGINS"),
+  metrics: Config.withDefault(Config.literal("loopback", "everyone", "off")("EFFECT_LLM_METRICS"), "loopback" as const),
+  metricsToken: optional(Config.redacted(Config.nonEmptyString("EFFECT_LLM_METRICS_TOKEN"))),
+  accessLog: Config.withDefault(Config.boolean("EFFECT_LLM_ACCESS_LOG"), true),
+  logFormat: optional(Config.literal("json", "text", "pretty")("EFFECT_LLM_LOG_FORMAT")),
+  logLevel: Config.withDefault(Config.logLevel("EFFECT_LLM_LOG_LEVEL"), LogLevel.Info),
+  details: Config.withDefault(Config.boolean("EFFECT_LLM_DETAILS"), false),
+  simpleModel: optional(Config.nonEmptyString("EFFECT_LLM_SIMPLE_MODEL")),
+  traces
+})
+
+/** All that is to be known, with the defaults. `isTerminal`: somebody reads the log as it is written. */
+export const read = (options: Options, isTerminal: boolean): Effect.Effect<Settings, ConfigError.ConfigError> =>
+  Effect.map(environment, (said): Settings => {
+    const interval = options.reloadInterval ?? said.reloadInterval
+    return {
+      config: options.config ?? said.config,
+      host: options.host ?? said.host,
+      port: options.port ?? said.port,
+      grace: Duration.decode(options.grace ?? said.grace),
+      reloadInterval: interval === false ? false : Duration.decode(interval),
+      corsOrigins: options.corsOrigins ?? said.corsOrigins,
+      metrics: options.metrics ?? said.metrics,
+      metricsToken: said.metricsToken,
+      accessLog: options.accessLog ?? said.accessLog,
+      logFormat: options.logFormat ?? said.logFormat ?? (isTerminal ? "pretty" : "json"),
+      logLevel: options.logLevel ?? said.logLevel,
+      details: options.details ?? said.details,
+      simpleModel: options.simpleModel ?? said.simpleModel,
+      traces: said.traces
+    }
+  })

@@ -1,0 +1,67 @@
+/** `effect-llm serve`: the gateway, until a signal ends it. */
+import { Command, Options } from "@effect/cli"
+import { Effect, Option } from "effect"
+import type { ServeError } from "./gateway/program.js"
+import type { CliFailure } from "./failure.js"
+import { ofConfiguration, unusable } from "./failure.js"
+import * as Help from "./help.js"
+
+const options = {
+  config: Options.text("config").pipe(
+    Options.withAlias("c"),
+    Options.withPseudoName("file"),
+    Options.withDescription(
+      "The file of models, in JSON; it is read again when it changes. Without it: EFFECT_LLM_CONFIG, or provider.json."
+    ),
+    Options.optional
+  ),
+  host: Options.text("host").pipe(
+    Options.withDescription("Where it listens. Without it: EFFECT_LLM_HOST, or 127.0.0.1."),
+    Options.optional
+  ),
+  port: Options.integer("port").pipe(
+    Options.withAlias("p"),
+    Options.withDescription("The port; 0 for any that is free. Without it: EFFECT_LLM_PORT, or 8080."),
+    Options.optional
+  )
+}
+
+/** Why it does not serve, and what to do. */
+const failureOf = (error: ServeError): CliFailure => {
+  switch (error._tag) {
+    case "ServeError":
+      return unusable(`The gateway cannot listen: ${error.message}. Is the port taken? Say another with --port.`)
+    case "InsecureAddressError":
+    case "InvalidAccessError":
+    case "AccessStoreError":
+      return unusable(error.message)
+    default:
+      return ofConfiguration(error)
+  }
+}
+
+const summary =
+  "Serves the models over HTTP, as OpenAI's and Anthropic's APIs. Keys of its own come from EFFECT_LLM_GATEWAY_KEYS and " +
+  "EFFECT_LLM_MASTER_KEY; without any it answers this machine only."
+
+export const serve = Command.make("serve", options, ({ config, host, port }) =>
+  // A program that does not serve has no use for a server.
+  Effect.flatMap(
+    Effect.promise(() => import("./gateway/program.js")),
+    ({ run }) =>
+      Effect.mapError(
+        run({
+          ...(Option.isSome(config) ? { config: config.value } : {}),
+          ...(Option.isSome(host) ? { host: host.value } : {}),
+          ...(Option.isSome(port) ? { port: port.value } : {})
+        }),
+        failureOf
+      )
+  )
+).pipe(Command.withDescription(summary))
+
+export const page = Help.page(["serve"], summary, serve, [
+  "effect-llm serve --config provider.json --port 8080",
+  "EFFECT_LLM_GATEWAY_KEYS=team-a=sk-a,team-b=sk-b effect-llm serve --host 0.0.0.0",
+  "kill -HUP <pid>   # reads the file again"
+])

@@ -1,0 +1,290 @@
+/**
+ * What the gateway answers, as data: the document that describes it is made of this. What is OpenAI's or Anthropic's is described as
+ * far as the gateway itself looks at it; their own documents say the rest.
+ */
+import {
+  HttpApi,
+  HttpApiEndpoint,
+  HttpApiGroup,
+  HttpApiMiddleware,
+  HttpApiSchema,
+  HttpApiSecurity,
+  OpenApi
+} from "@effect/platform"
+import { Schema } from "effect"
+import * as VirtualKeys from "./VirtualKey.js"
+
+const optional = <A, I, R>(schema: Schema.Schema<A, I, R>) => Schema.optionalWith(schema, { exact: true })
+
+/** An object of which some fields are known, and others may be there. */
+const open = <Fields extends Schema.Struct.Fields>(fields: Fields, identifier: string, description: string) =>
+  Schema.Struct(fields, Schema.Record({ key: Schema.String, value: Schema.Unknown })).annotations({
+    identifier,
+    description
+  })
+
+const Objects = Schema.Array(Schema.Record({ key: Schema.String, value: Schema.Unknown }))
+
+// -------------------------------------------------------------------------------------
+// access and errors
+// -------------------------------------------------------------------------------------
+
+/** A key of the gateway's own, as OpenAI's or Anthropic's clients send one. */
+class Caller extends HttpApiMiddleware.Tag<Caller>()("effect-llm/gateway/CallerKey", {
+  security: {
+    key: HttpApiSecurity.bearer,
+    anthropicKey: HttpApiSecurity.apiKey({ key: "x-api-key", in: "header" })
+  }
+}) {}
+
+/** The token of the administration. */
+class Administration extends HttpApiMiddleware.Tag<Administration>()("effect-llm/gateway/AdministrationToken", {
+  security: { administration: HttpApiSecurity.bearer }
+}) {}
+
+const OpenAIError = Schema.Struct({
+  error: open(
+    {
+      message: Schema.String,
+      type: Schema.String,
+      code: Schema.NullOr(Schema.String),
+      param: Schema.NullOr(Schema.String)
+    },
+    "OpenAIErrorDetail",
+    "What went wrong."
+  )
+}).annotations({ identifier: "OpenAIError", description: "An error as OpenAI tells it." })
+
+const AnthropicError = Schema.Struct({
+  type: Schema.Literal("error"),
+  error: open({ type: Schema.String, message: Schema.String }, "AnthropicErrorDetail", "What went wrong.")
+}).annotations({ identifier: "AnthropicError", description: "An error as Anthropic tells it." })
+
+export const SimpleError = Schema.Struct({ error: Schema.String }).annotations({
+  identifier: "SimpleError",
+  description: "An error of the simple API."
+})
+
+// -------------------------------------------------------------------------------------
+// the simple API
+// -------------------------------------------------------------------------------------
+
+const KeyShare = {
+  key: Schema.String.annotations({ description: "The id of the key; never the key." }),
+  weight: Schema.Number
+}
+
+const KeyInUse = Schema.Struct({ ...KeyShare, current: Schema.Number }).annotations({ identifier: "KeyInUse" })
+
+const Max = Schema.NullOr(Schema.Number).annotations({ description: "null: not limited" })
+
+export const ModelLoad = Schema.Struct({
+  type: Schema.Literal("concurrency", "qps"),
+  current: Schema.Number,
+  max: Max,
+  weight: Schema.Number,
+  keys: Schema.Array(KeyInUse)
+}).annotations({ identifier: "ModelLoad" })
+
+export const KeyLoad = Schema.Struct({ ...KeyShare, current: Schema.Number, max: Max }).annotations({
+  identifier: "KeyLoad"
+})
+
+export const SystemLoad = Schema.Struct({ load_percent: Schema.Number }).annotations({ identifier: "SystemLoad" })
+
+export const SystemCapacity = Schema.Struct({
+  total_max: Schema.Struct({ concurrency: Schema.Number, qps: Schema.Number }),
+  details: Schema.Record({ key: Schema.String, value: ModelLoad })
+}).annotations({ identifier: "SystemCapacity" })
+
+export const Health = Schema.Struct({
+  status: Schema.String,
+  timestamp: Schema.String.pipe(Schema.pattern(/^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ$/))
+}).annotations({ identifier: "Health" })
+
+const SimpleQuestion = open(
+  { messages: Objects, tools: optional(Objects), model: optional(Schema.String) },
+  "SimpleQuestion",
+  "Messages, and whatever else Chat Completions knows. Without a model, the gateway chooses."
+)
+
+export const SimpleAnswer = Schema.Struct({
+  result: Schema.NullOr(Schema.String),
+  tool_calls: optional(Objects)
+}).annotations({ identifier: "SimpleAnswer", description: "`result` is null where the model only calls tools." })
+
+const model = Schema.Struct({ model: Schema.String })
+
+const simple = HttpApiGroup.make("simple")
+  .add(HttpApiEndpoint.post("simpleChat", "/llm/chat").setPayload(SimpleQuestion).addSuccess(SimpleAnswer))
+  .add(
+    HttpApiEndpoint.post("simpleChatStream", "/llm/chat/stream")
+      .setPayload(SimpleQuestion)
+      .addSuccess(HttpApiSchema.Text())
+      .annotate(
+        OpenApi.Description,
+        'The text as it is written. With `Accept: text/event-stream`: events of `{"result"}`, then `[DONE]`.'
+      )
+  )
+  .add(HttpApiEndpoint.get("systemLoad", "/llm/system-load").addSuccess(SystemLoad))
+  .add(HttpApiEndpoint.get("systemCapacity", "/llm/system-capacity").addSuccess(SystemCapacity))
+  .add(
+    HttpApiEndpoint.get("keyLoad", "/llm/key-load/:model/:keyId")
+      .setPath(Schema.Struct({ model: Schema.String, keyId: Schema.String }))
+      .addSuccess(KeyLoad)
+  )
+  .middleware(Caller)
+  .annotate(OpenApi.Title, "Simple API")
+  .annotate(OpenApi.Description, "That of LLM-API-BalancedCall.")
+
+const details = HttpApiGroup.make("details")
+  .add(HttpApiEndpoint.get("modelLoad", "/llm/model-load/:model").setPath(model).addSuccess(ModelLoad))
+  .add(
+    HttpApiEndpoint.get("simpleModels", "/llm/models").addSuccess(
+      Schema.Struct({ models: Schema.Array(Schema.String) }).annotations({ identifier: "ModelNames" })
+    )
+  )
+  .add(
+    HttpApiEndpoint.get("keys", "/llm/keys/:model")
+      .setPath(model)
+      .addSuccess(
+        Schema.Struct({ keys: Schema.Array(Schema.Struct(KeyShare)) }).annotations({ identifier: "KeyShares" })
+      )
+  )
+  .middleware(Administration)
+  .annotate(OpenApi.Title, "Simple API: models and keys")
+  .annotate(OpenApi.Description, "Only where the gateway is told to have them.")
+
+// -------------------------------------------------------------------------------------
+// the protocols
+// -------------------------------------------------------------------------------------
+
+const asked = (identifier: string, where: string) =>
+  open(
+    { model: optional(Schema.String), stream: optional(Schema.Boolean) },
+    identifier,
+    `As in ${where}. With \`stream\` the answer is \`text/event-stream\`. Without a model: the default of the gateway.`
+  )
+
+const answered = (identifier: string, where: string) => open({}, identifier, `As in ${where}.`)
+
+const openai = HttpApiGroup.make("openai")
+  .add(
+    HttpApiEndpoint.post("chatCompletions", "/v1/chat/completions")
+      .setPayload(asked("ChatCompletionsQuestion", "OpenAI's API reference, chat/create"))
+      .addSuccess(answered("ChatCompletionsAnswer", "OpenAI's API reference, chat/object"))
+  )
+  .add(
+    HttpApiEndpoint.post("responses", "/v1/responses")
+      .setPayload(asked("ResponsesQuestion", "OpenAI's API reference, responses/create"))
+      .addSuccess(answered("ResponsesAnswer", "OpenAI's API reference, responses/object"))
+  )
+  .add(
+    HttpApiEndpoint.post("embeddings", "/v1/embeddings")
+      .setPayload(
+        open(
+          { model: optional(Schema.String), input: Schema.Union(Schema.String, Schema.Array(Schema.String)) },
+          "EmbeddingsQuestion",
+          "As in OpenAI's API reference, embeddings/create."
+        )
+      )
+      .addSuccess(answered("EmbeddingsAnswer", "OpenAI's API reference, embeddings/object"))
+  )
+  .add(
+    HttpApiEndpoint.get("listModels", "/v1/models").addSuccess(
+      answered("ModelList", "OpenAI's, or for its clients Anthropic's, API reference")
+    )
+  )
+  .add(
+    HttpApiEndpoint.get("getModel", "/v1/models/:id")
+      .setPath(Schema.Struct({ id: Schema.String }))
+      .addSuccess(answered("ModelDescription", "OpenAI's, or for its clients Anthropic's, API reference"))
+  )
+  .middleware(Caller)
+  .annotate(OpenApi.Title, "OpenAI's API")
+
+const anthropic = HttpApiGroup.make("anthropic")
+  .add(
+    HttpApiEndpoint.post("messages", "/v1/messages")
+      .setPayload(asked("MessagesQuestion", "Anthropic's API reference, messages"))
+      .addSuccess(answered("MessagesAnswer", "Anthropic's API reference, messages"))
+  )
+  .add(
+    HttpApiEndpoint.post("countTokens", "/v1/messages/count_tokens")
+      .setPayload(asked("CountTokensQuestion", "Anthropic's API reference, messages-count-tokens"))
+      .addSuccess(Schema.Struct({ input_tokens: Schema.Int }).annotations({ identifier: "TokenCount" }))
+  )
+  .middleware(Caller)
+  .annotate(OpenApi.Title, "Anthropic's API")
+
+// -------------------------------------------------------------------------------------
+// administration and operations
+// -------------------------------------------------------------------------------------
+
+const Administered = answered("Administered", "the gateway's documentation")
+
+const Key = { model: Schema.NonEmptyString, key: Schema.NonEmptyString }
+
+const admin = HttpApiGroup.make("admin")
+  .add(HttpApiEndpoint.get("status", "/admin/status").addSuccess(Administered))
+  .add(HttpApiEndpoint.get("listKeys", "/admin/keys").addSuccess(Administered))
+  .add(
+    HttpApiEndpoint.post("createKey", "/admin/keys")
+      .setPayload(VirtualKeys.Settings.annotations({ identifier: "KeySettings" }))
+      .addSuccess(Administered, { status: 201 })
+  )
+  .add(HttpApiEndpoint.del("revokeKey", "/admin/keys/:id").setPath(Schema.Struct({ id: Schema.String })))
+  .add(HttpApiEndpoint.get("pools", "/admin/pools").addSuccess(Administered))
+  .add(
+    HttpApiEndpoint.post("disableKey", "/admin/pools/disable").setPayload(Schema.Struct(Key)).addSuccess(Administered)
+  )
+  .add(HttpApiEndpoint.post("enableKey", "/admin/pools/enable").setPayload(Schema.Struct(Key)).addSuccess(Administered))
+  .add(
+    HttpApiEndpoint.post("coolKey", "/admin/pools/cool")
+      .setPayload(Schema.Struct({ ...Key, seconds: Schema.Positive }))
+      .addSuccess(Administered)
+  )
+  .add(
+    HttpApiEndpoint.post("reweightKey", "/admin/pools/reweight")
+      .setPayload(Schema.Struct({ ...Key, weight: Schema.Positive }))
+      .addSuccess(Administered)
+  )
+  .add(HttpApiEndpoint.post("clearCaches", "/admin/caches/clear").addSuccess(Administered))
+  .middleware(Administration)
+  .annotate(OpenApi.Title, "Administration")
+
+const operations = HttpApiGroup.make("operations")
+  .add(HttpApiEndpoint.get("health", "/health").addSuccess(Health))
+  .add(HttpApiEndpoint.get("simpleHealth", "/llm/health").addSuccess(Health))
+  .add(
+    HttpApiEndpoint.get("ready", "/ready")
+      .addSuccess(Health)
+      .addError(Health.annotations(HttpApiSchema.annotations({ status: 503, description: "No new requests." })))
+  )
+  .add(
+    HttpApiEndpoint.get("metrics", "/metrics")
+      .addSuccess(HttpApiSchema.Text())
+      .annotate(OpenApi.Description, "Prometheus' text. For this machine, the administration, or the token for it.")
+  )
+  .add(
+    HttpApiEndpoint.get("openapi", "/openapi.json").addSuccess(answered("Document", "the OpenAPI specification, 3.1"))
+  )
+  .add(HttpApiEndpoint.get("docs", "/docs").addSuccess(HttpApiSchema.Text({ contentType: "text/html" })))
+  .annotate(OpenApi.Title, "Operations")
+
+/** All of it. */
+export const api = HttpApi.make("effect-llm")
+  .add(openai)
+  .add(anthropic)
+  .add(simple)
+  .add(details)
+  .add(admin)
+  .add(operations)
+  .annotate(HttpApi.AdditionalSchemas, [OpenAIError, AnthropicError, SimpleError])
+  .annotate(OpenApi.Title, "effect-llm gateway")
+  .annotate(OpenApi.Version, "0.1.0")
+  .annotate(
+    OpenApi.Description,
+    "The models of effect-llm over HTTP, as OpenAI's API, as Anthropic's, and as a simple one of its own. Every answer has an " +
+      "`x-request-id`: the client's own, or a new one."
+  )

@@ -1,0 +1,42 @@
+/** `/metrics`: what Prometheus scrapes, and who may read it. */
+import { HttpServerRequest, HttpServerResponse } from "@effect/platform"
+import { Effect, Option, Redacted } from "effect"
+import * as Prometheus from "../Prometheus.js"
+import * as Callers from "./callers.js"
+import * as Digest from "./digest.js"
+import * as Loopback from "./loopback.js"
+import type { Handler, Surroundings } from "./surroundings.js"
+
+export interface Options {
+  /**
+   * Who may read without a token. The figures name models and ids of keys, and say how much is used and spent. What comes through
+   * a proxy is not from this machine, wherever the proxy is. @default "loopback"
+   */
+  readonly readers?: "loopback" | "everyone"
+  /** What else opens `/metrics`, and nothing but that, beside the token of the administration. @default nothing */
+  readonly token?: string | Redacted.Redacted<string>
+}
+
+/** What proxies add. */
+const forwarding = ["forwarded", "x-forwarded-for", "x-real-ip", "via"]
+
+const isLocal = ({ headers, remoteAddress }: HttpServerRequest.HttpServerRequest): boolean =>
+  Option.exists(remoteAddress, Loopback.isLoopback) &&
+  Loopback.isOwnPage(headers) &&
+  forwarding.every((name) => headers[name] === undefined)
+
+const show: Handler = Effect.map(Prometheus.text, (text) =>
+  HttpServerResponse.text(text, { contentType: Prometheus.contentType })
+)
+
+export const handler = (surroundings: Surroundings, { readers = "loopback", token }: Options): Handler => {
+  const digest = token === undefined ? undefined : Digest.of(Redacted.isRedacted(token) ? token : Redacted.make(token))
+  const administration = Callers.administrating(surroundings, show)
+  return Effect.flatMap(HttpServerRequest.HttpServerRequest, (request) => {
+    if (readers === "everyone" || isLocal(request)) return show
+    const isReader =
+      digest !== undefined &&
+      Option.exists(Callers.secretOf(request.headers), (secret) => Digest.equal(Digest.of(secret), digest))
+    return isReader ? show : administration
+  })
+}

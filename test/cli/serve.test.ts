@@ -1,0 +1,220 @@
+/** The gateway as a real process: what signals do to it, and to those it is talking to. */
+import { NodeFileSystem } from "@effect/platform-node"
+import { FileSystem } from "@effect/platform"
+import { describe, expect, it } from "@effect/vitest"
+import { Deferred, Effect, Schedule } from "effect"
+import { spawn } from "node:child_process"
+import { SimulatedProvider } from "../../src/testing/index.js"
+import * as Collector from "../support/collector.js"
+import { post, send } from "../gateway/support/http.js"
+import { bundled } from "./bundle.js"
+
+const { program } = bundled()
+
+const fileOf = (baseUrl: string, ...names: ReadonlyArray<string>): string =>
+  JSON.stringify({
+    tested: names.map((model_name) => ({
+      model_name,
+      base_url: baseUrl,
+      api_keys: ["canary-served-1be4"],
+      rate_limit_capacity: 1000,
+      rate_limit_refill_rate: 1000,
+      max_retries: 1
+    }))
+  })
+
+const until = <A>(effect: Effect.Effect<A>, isSo: (value: A) => boolean): Effect.Effect<A> =>
+  Effect.retry(
+    Effect.filterOrFail(effect, isSo),
+    Schedule.intersect(Schedule.spaced("20 millis"), Schedule.recurs(700))
+  ).pipe(Effect.orDie)
+
+/** A process that serves, once it says so. */
+const started = (environment: Readonly<Record<string, string>>) =>
+  Effect.gen(function* () {
+    let output = ""
+    const exited = yield* Deferred.make<number | string>()
+    const running = yield* Effect.acquireRelease(
+      Effect.sync(() => {
+        const created = spawn(process.execPath, [program, "serve"], {
+          env: { PATH: process.env["PATH"], EFFECT_LLM_PORT: "0", EFFECT_LLM_LOG_FORMAT: "json", ...environment },
+          stdio: ["ignore", "pipe", "pipe"]
+        })
+        created.stdout.on("data", (data: Buffer) => (output += data.toString()))
+        created.stderr.on("data", (data: Buffer) => (output += data.toString()))
+        created.on("exit", (code, signal) => Deferred.unsafeDone(exited, Effect.succeed(code ?? signal ?? "")))
+        return created
+      }),
+      (created) => Effect.sync(() => created.kill("SIGKILL"))
+    )
+    const said = Effect.sync(() => output)
+    const address = /The gateway answers at (http:\/\/[\d.:]+)/
+    const log = yield* until(said, (text) => address.test(text) || running.exitCode !== null)
+    return {
+      url: address.exec(log)?.[1] ?? "",
+      said,
+      kill: (signal: "SIGTERM" | "SIGHUP" | "SIGKILL" | "SIGINT") => Effect.sync(() => running.kill(signal)),
+      exited: Deferred.await(exited)
+    }
+  })
+
+const folder = Effect.flatMap(FileSystem.FileSystem, (files) => files.makeTempDirectoryScoped())
+
+/** A provider, the file that names it, and a process that serves it. */
+const served = (environment: Readonly<Record<string, string>> = {}, options: SimulatedProvider.Options = {}) =>
+  Effect.gen(function* () {
+    const files = yield* FileSystem.FileSystem
+    const provider = yield* SimulatedProvider.make(options)
+    const config = `${yield* folder}/provider.json`
+    const write = (...names: ReadonlyArray<string>) => files.writeFileString(config, fileOf(provider.baseUrl, ...names))
+    yield* write("m")
+    const settings = { EFFECT_LLM_CONFIG: config, EFFECT_LLM_RELOAD_INTERVAL: "never", ...environment }
+    return { provider, config, write, settings, gateway: yield* started(settings) }
+  })
+
+const body = { model: "m", messages: [{ role: "user", content: "Hello" }] }
+
+interface Reading {
+  text: string
+  isOver: boolean
+  isWhole: boolean
+}
+
+/** Begins to read a stream, and returns at its first words. */
+const reading = (url: string) =>
+  Effect.gen(function* () {
+    const seen: Reading = { text: "", isOver: false, isWhole: false }
+    yield* Effect.forkScoped(
+      Effect.promise(async () => {
+        try {
+          const init = { method: "POST", body: JSON.stringify({ ...body, stream: true }) }
+          const response = await fetch(`${url}/v1/chat/completions`, init)
+          for await (const piece of response.body ?? []) seen.text += new TextDecoder().decode(piece)
+          seen.isWhole = true
+        } catch {
+          seen.isWhole = false
+        }
+        seen.isOver = true
+      })
+    )
+    yield* until(
+      Effect.sync(() => seen.text),
+      (text) => text.includes('"content"')
+    )
+    return seen
+  })
+
+const over = (seen: Reading) =>
+  until(
+    Effect.sync(() => seen.isOver),
+    (isOver) => isOver
+  )
+
+const isUnreachable = (url: string) =>
+  Effect.promise(() =>
+    fetch(`${url}/ready`).then(
+      ({ status }) => status === 503,
+      () => true
+    )
+  )
+
+const words = { answer: () => "a few words that take their time to be said", tokenPace: "60 millis" } as const
+
+const models = (url: string) => Effect.map(send(`${url}/v1/models`), ({ text }) => text)
+
+describe("a gateway as a program", () => {
+  it.scopedLive("loses no running stream at SIGTERM, takes nothing new, and ends with 0", () =>
+    Effect.gen(function* () {
+      const { gateway } = yield* served({}, words)
+      const streams = yield* Effect.all([reading(gateway.url), reading(gateway.url)], { concurrency: 2 })
+      yield* gateway.kill("SIGTERM")
+      yield* gateway.kill("SIGTERM")
+      yield* until(isUnreachable(gateway.url), (isSo) => isSo)
+      expect(streams.map(({ isOver }) => isOver)).toEqual([false, false])
+      expect(yield* gateway.exited).toBe(0)
+      for (const stream of streams) {
+        yield* over(stream)
+        expect(stream.isWhole).toBe(true)
+        expect(stream.text.endsWith("data: [DONE]\n\n")).toBe(true)
+      }
+      const log = yield* gateway.said
+      expect(log).toContain("SIGTERM: shutting down")
+      expect(log.split("\n").filter((line) => line.includes("llm call"))).toHaveLength(2)
+      expect(log).not.toContain("canary")
+    }).pipe(Effect.provide(NodeFileSystem.layer))
+  )
+
+  it.scopedLive("tells the streams that are not over when the grace is, and ends with 0", () =>
+    Effect.gen(function* () {
+      const { gateway, provider } = yield* served({ EFFECT_LLM_GRACE: "300 millis" }, words)
+      yield* provider.next(SimulatedProvider.hang(4))
+      const stream = yield* reading(gateway.url)
+      yield* gateway.kill("SIGINT")
+      expect(yield* gateway.exited).toBe(0)
+      yield* over(stream)
+      expect(stream.text).toContain("shutting_down")
+      expect(stream.text).not.toContain("[DONE]")
+    }).pipe(Effect.provide(NodeFileSystem.layer))
+  )
+
+  it.scopedLive("reads its file again at SIGHUP, and keeps the old one where the new one is faulty", () =>
+    Effect.gen(function* () {
+      const { config, gateway, write } = yield* served()
+      expect(yield* models(gateway.url)).not.toContain("tested/n")
+      yield* write("m", "n")
+      yield* gateway.kill("SIGHUP")
+      yield* until(models(gateway.url), (text) => text.includes("tested/n"))
+      const files = yield* FileSystem.FileSystem
+      yield* files.writeFileString(config, "{")
+      yield* gateway.kill("SIGHUP")
+      yield* until(gateway.said, (log) => log.includes("has been refused"))
+      expect(yield* models(gateway.url)).toContain("tested/n")
+      expect((yield* post(`${gateway.url}/llm/chat`, body)).json).toEqual({ result: "You said: Hello" })
+    }).pipe(Effect.provide(NodeFileSystem.layer))
+  )
+
+  it.scopedLive("follows its file without being told, and serves at once after kill -9 on the same port", () =>
+    Effect.gen(function* () {
+      const { gateway, settings, write } = yield* served({ EFFECT_LLM_RELOAD_INTERVAL: "50 millis" }, words)
+      yield* write("m", "o")
+      yield* until(models(gateway.url), (text) => text.includes("tested/o"))
+      const stream = yield* reading(gateway.url)
+      yield* gateway.kill("SIGKILL")
+      expect(yield* gateway.exited).toBe("SIGKILL")
+      yield* over(stream)
+      const again = yield* started({ ...settings, EFFECT_LLM_PORT: new URL(gateway.url).port })
+      expect(again.url).toBe(gateway.url)
+      expect((yield* post(`${again.url}/llm/chat`, body)).status).toBe(200)
+    }).pipe(Effect.provide(NodeFileSystem.layer))
+  )
+
+  it.scopedLive("sends its spans to a collector before it ends, below the client's", () =>
+    Effect.gen(function* () {
+      const collector = yield* Collector.make
+      const { gateway } = yield* served({ OTEL_EXPORTER_OTLP_ENDPOINT: collector.url })
+      const traceId = "0af7651916cd43dd8448eb211c80319c"
+      yield* post(`${gateway.url}/llm/chat`, body, { traceparent: `00-${traceId}-b7ad6b7169203331-01` })
+      yield* gateway.kill("SIGTERM")
+      expect(yield* gateway.exited).toBe(0)
+      const spans = (yield* collector.spans).filter((span) => span.traceId === traceId)
+      const request = spans.find(({ parentSpanId }) => parentSpanId === "b7ad6b7169203331")
+      expect(spans.filter(({ parentSpanId }) => parentSpanId === request?.spanId).map(({ name }) => name)).toEqual([
+        "chat m"
+      ])
+    }).pipe(Effect.provide(NodeFileSystem.layer))
+  )
+
+  it.scopedLive("says why it does not serve, and ends with 2", () =>
+    Effect.gen(function* () {
+      const gateway = yield* started({ EFFECT_LLM_CONFIG: `${yield* folder}/none.json` })
+      expect(yield* gateway.exited).toBe(2)
+      expect(yield* gateway.said).toContain("none.json")
+      const config = `${yield* folder}/provider.json`
+      const files = yield* FileSystem.FileSystem
+      yield* files.writeFileString(config, fileOf("http://127.0.0.1:1", "m"))
+      const open = yield* started({ EFFECT_LLM_CONFIG: config, EFFECT_LLM_HOST: "0.0.0.0" })
+      expect(yield* open.exited).toBe(2)
+      expect(yield* open.said).toContain("Configure a key")
+    }).pipe(Effect.provide(NodeFileSystem.layer))
+  )
+})

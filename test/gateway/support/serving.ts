@@ -1,0 +1,37 @@
+/** A gateway on a free port of the loopback interface, with the models of a file of the test's own. */
+import { HttpServer } from "@effect/platform"
+import { NodeHttpClient } from "@effect/platform-node"
+import { Context, Effect, Layer, Logger, LogLevel } from "effect"
+import { Access, Gateway, GatewayServer } from "../../../src/gateway/index.js"
+import * as Models from "../../../src/Models.js"
+import * as ProviderFile from "../../../src/ProviderFile.js"
+import { SimulatedProvider } from "../../../src/testing/index.js"
+
+export interface Settings {
+  readonly file: (baseUrl: string) => unknown
+  readonly provider?: SimulatedProvider.Options
+  readonly access?: Access.Options
+  readonly gateway?: Gateway.Options
+  readonly models?: Models.Options
+  /** Where its log goes. @default nowhere */
+  readonly logger?: Layer.Layer<never>
+}
+
+const silent = Logger.minimumLogLevel(LogLevel.None)
+
+export const serve = (settings: Settings) =>
+  Effect.gen(function* () {
+    const { access = {}, file, gateway = {}, logger = silent, models = { telemetry: false }, provider = {} } = settings
+    const simulated = yield* SimulatedProvider.make(provider)
+    const read = yield* ProviderFile.parse(JSON.stringify(file(simulated.baseUrl)), "test.json")
+    const live = Gateway.layer(gateway).pipe(
+      Layer.provideMerge(GatewayServer.layer({ port: 0 })),
+      Layer.provideMerge(Access.layer(access)),
+      Layer.provideMerge(Models.layer(read, models)),
+      Layer.provide(NodeHttpClient.layerUndici)
+    )
+    const context = yield* Layer.build(Layer.provide(live, logger))
+    const { address } = Context.get(context, HttpServer.HttpServer)
+    const url = address._tag === "TcpAddress" ? `http://127.0.0.1:${address.port}` : ""
+    return { url, provider: simulated, models: Context.get(context, Models.Models) }
+  })
