@@ -113,6 +113,8 @@ export interface Service {
   readonly status: Effect.Effect<Status>
   /** Fills the limiter's buckets. */
   readonly resetRateLimit: Effect.Effect<void>
+  /** The keys that it speaks with, to be administered: not for making calls. Absent where there are several pools, or none. */
+  readonly pool?: Pool.Service | undefined
 }
 
 /**
@@ -239,7 +241,8 @@ export const make = (options: Options): Effect.Effect<Service, never, ProviderCl
       listModels: listModels === undefined ? unsupported("list of models") : Attempts.listModels(deps, listModels),
       info,
       status: Effect.all({ keys: pool.status, limiter: limiter.status }),
-      resetRateLimit: limiter.reset
+      resetRateLimit: limiter.reset,
+      pool
     }
     const { total, ...each }: Timeouts.Options =
       options.timeouts === false ? {} : { ...Timeouts.defaults, ...options.timeouts }

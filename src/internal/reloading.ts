@@ -77,7 +77,10 @@ const following = (find: () => Catalogue.Found, last: LLMService): LLMService =>
       return latest().info
     },
     status: Effect.suspend(() => latest().status),
-    resetRateLimit: Effect.suspend(() => latest().resetRateLimit)
+    resetRateLimit: Effect.suspend(() => latest().resetRateLimit),
+    get pool() {
+      return latest().pool
+    }
   }
 }
 

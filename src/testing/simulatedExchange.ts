@@ -7,7 +7,8 @@ import type { ChatRequest, ChatResponse } from "../Chat.js"
 import { textOf } from "../Chat.js"
 import { estimateInput } from "../internal/request.js"
 import * as Usage from "../Usage.js"
-import type { ServedEmbeddingsWire, Frame, Wire, WireFailure } from "../wire/Wire.js"
+import * as Framing from "../wire/Framing.js"
+import type { ServedEmbeddingsWire, Wire, WireFailure } from "../wire/Wire.js"
 import { chatAt, embeddingsAt, modelsAt } from "./personalities.js"
 import type { Delay, Exchange, Fault, Options, SimulatedKey } from "./SimulatedProvider.js"
 import { response as wholeResponse, wordByWord } from "./TestLLM.js"
@@ -149,9 +150,6 @@ const vectorOf = (text: string, dimensions: number): ReadonlyArray<number> => {
   const length = Math.hypot(...vector)
   return vector.map((value) => Math.fround(value / length))
 }
-
-const frameText = (wire: Wire, { data, event }: Frame): string =>
-  wire.framing === "ndjson" ? `${data}\n` : `${event === undefined ? "" : `event: ${event}\n`}data: ${data}\n\n`
 
 /** What there is to send: pieces, how each is sent, and what happens at the end. */
 interface Sending {
@@ -333,11 +331,11 @@ export const serve = (
         const encoder = wire.encodeStream(fault?._tag === "NoUsage" ? {} : raw)
         const pieces = wordByWord(answer)
           .flatMap((event) => encoder.push(event))
-          .map((frame) => frameText(wire, frame))
+          .map((frame) => Framing.render(wire.framing, frame))
         return yield* sendAll(
           response,
           { pieces, pace: delay(provider.options.tokenPace), fault },
-          frameText(wire, { event: "error", data: error })
+          Framing.render(wire.framing, { event: "error", data: error })
         )
       })
 

@@ -100,3 +100,12 @@ export const ndjson = (): Framer => {
  * @category constructors
  */
 export const make = (framing: "sse" | "ndjson"): Framer => (framing === "sse" ? sse() : ndjson())
+
+/**
+ * A frame as it goes over the network. The data of a frame is JSON or a single word: it has no line breaks.
+ *
+ * @since 0.1.0
+ * @category rendering
+ */
+export const render = (framing: "sse" | "ndjson", { data, event }: Frame): string =>
+  framing === "ndjson" ? `${data}\n` : `${event === undefined ? "" : `event: ${event}\n`}data: ${data}\n\n`

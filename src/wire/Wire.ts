@@ -144,6 +144,36 @@ export interface StreamDecoder {
 export interface StreamEncoder {
   /** The frames that say what the event says; none where the protocol has no word for it. */
   readonly push: (event: ChatEvent) => ReadonlyArray<Frame>
+  /** The frames that say that the stream has failed and that nothing follows. */
+  readonly fail: (error: ServedError) => ReadonlyArray<Frame>
+}
+
+/**
+ * What went wrong, as a server tells it.
+ *
+ * @since 0.1.0
+ * @category model
+ */
+export interface ServedError {
+  readonly status: number
+  readonly message: string
+  readonly code?: string
+  readonly type?: string
+  /** The field of the request that is at fault, for protocols that name it. */
+  readonly param?: string
+}
+
+/**
+ * What a server tells beside the answer, for protocols that tell it.
+ *
+ * @since 0.1.0
+ * @category model
+ */
+export interface Served {
+  /** What the client asked for, where the answer repeats it. @default `{}` */
+  readonly request?: Record<string, unknown>
+  /** When the answer was made, in seconds since the epoch: a wire has no clock. @default 0 */
+  readonly createdAt?: number
 }
 
 /**
@@ -280,16 +310,11 @@ export interface ServerWire {
     address?: Address
   ) => Either.Either<{ readonly request: ChatRequest; readonly stream: boolean }, WireFailure>
   /** Writes a whole answer. */
-  readonly encodeResponse: (response: ChatResponse) => Record<string, unknown>
-  /** Writes a stream. `request` is what the client asked for: some frames depend on it. */
-  readonly encodeStream: (request: Record<string, unknown>) => StreamEncoder
+  readonly encodeResponse: (response: ChatResponse, served?: Served) => Record<string, unknown>
+  /** Writes a stream. `request` is what the client asked for: some frames depend on it. `createdAt` is that of `Served`. */
+  readonly encodeStream: (request: Record<string, unknown>, createdAt?: number) => StreamEncoder
   /** Writes an error. */
-  readonly encodeError: (error: {
-    readonly status: number
-    readonly message: string
-    readonly code?: string
-    readonly type?: string
-  }) => Record<string, unknown>
+  readonly encodeError: (error: ServedError) => Record<string, unknown>
 }
 
 /**

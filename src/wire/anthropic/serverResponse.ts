@@ -5,6 +5,7 @@ import { array, record } from "../json.js"
 import { callBlock } from "./calls.js"
 import { encodeStopReason } from "./stopReason.js"
 import { thoughtBlock } from "./thoughts.js"
+import type { ServedError } from "../Wire.js"
 import { encodeUsage } from "./usage.js"
 
 /** What else was said of the answer as a whole. */
@@ -58,12 +59,7 @@ const types: Readonly<Record<number, string>> = {
   529: "overloaded_error"
 }
 
-export const encodeError = (error: {
-  readonly status: number
-  readonly message: string
-  readonly code?: string
-  readonly type?: string
-}): Record<string, unknown> => ({
+export const encodeError = (error: ServedError): Record<string, unknown> => ({
   type: "error",
   error: {
     type: error.type ?? types[error.status] ?? (error.status >= 500 ? "api_error" : "invalid_request_error"),

@@ -5,7 +5,7 @@ import type { Json } from "../json.js"
 import { array, isRecord } from "../json.js"
 import type { Frame, StreamEncoder } from "../Wire.js"
 import { callId } from "./calls.js"
-import { furtherBlocks, furtherFields, furtherUsage } from "./serverResponse.js"
+import { encodeError, furtherBlocks, furtherFields, furtherUsage } from "./serverResponse.js"
 import { encodeStopReason } from "./stopReason.js"
 import { sealed, thoughtBlock } from "./thoughts.js"
 import { encodeUsage } from "./usage.js"
@@ -174,6 +174,7 @@ export const encodeStream = (): StreamEncoder => {
       read(event)
       flush()
       return frames
-    }
+    },
+    fail: (error) => [{ event: "error", data: JSON.stringify(encodeError(error)) }]
   }
 }

@@ -3,7 +3,7 @@ import type { ChatResponse, ReasoningPart } from "../../Chat.js"
 import type { ChatEvent, Finish, ReasoningDelta, ToolCallDelta, ToolCallEnd } from "../../ChatEvent.js"
 import type { Json } from "../json.js"
 import { record, records, string } from "../json.js"
-import type { Frame, StreamEncoder } from "../Wire.js"
+import type { Frame, Served, ServedError, StreamEncoder } from "../Wire.js"
 import { encodeCall } from "./calls.js"
 import type { Dialect } from "./dialect.js"
 import { encodeFinishReason } from "./finishReason.js"
@@ -46,13 +46,13 @@ const contentOf = ({ reasoningParts, refusal, text, toolCalls }: ChatResponse, {
 
 export const encodeResponse =
   (manner: Manner) =>
-  (response: ChatResponse): Record<string, unknown> => {
+  (response: ChatResponse, { createdAt = 0 }: Served = {}): Record<string, unknown> => {
     const { providerMetadata: metadata, refusal, toolCalls } = response
     return {
       ...further(metadata),
       id: response.id,
       object: "chat.completion",
-      created: 0,
+      created: createdAt,
       model: response.model,
       choices: [
         {
@@ -86,14 +86,14 @@ const customTools = (request: Json): ReadonlySet<string> =>
 /** The chunks that say what the events say. `request` tells whether the client wants the usage, and which tools are custom. */
 export const encodeStream =
   (manner: Manner) =>
-  (request: Json): StreamEncoder => {
+  (request: Json, createdAt = 0): StreamEncoder => {
     const wantsUsage = !manner.streamUsage || record(request, "stream_options")?.["include_usage"] === true
     const custom = customTools(request)
     /** How much of the arguments of each call has been told. */
     const told = new Map<number, string>()
     /** What was said of each thought beside its text: it stands on every piece. */
     const thoughts = new Map<number, Pick<ReasoningPart, "id" | "format">>()
-    let head: Json = { object: "chat.completion.chunk", created: 0 }
+    let head: Json = { object: "chat.completion.chunk", created: createdAt }
 
     const frame = (body: Json): Frame => ({ data: JSON.stringify({ ...head, ...body }) })
 
@@ -176,20 +176,17 @@ export const encodeStream =
           case "Finish":
             return finish(event)
         }
-      }
+      },
+      // Without [DONE], which says that the answer is whole.
+      fail: (error) => [{ data: JSON.stringify(encodeError(error)) }]
     }
   }
 
-export const encodeError = (error: {
-  readonly status: number
-  readonly message: string
-  readonly code?: string
-  readonly type?: string
-}): Record<string, unknown> => ({
+export const encodeError = (error: ServedError): Record<string, unknown> => ({
   error: {
     message: error.message,
     type: error.type ?? (error.status >= 500 ? "server_error" : "invalid_request_error"),
-    param: null,
+    param: error.param ?? null,
     code: error.code ?? null
   }
 })

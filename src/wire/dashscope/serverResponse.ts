@@ -7,7 +7,7 @@ import { encodeFinishReason } from "../chatCompletions/finishReason.js"
 import { pick } from "../chatCompletions/metadata.js"
 import type { Json } from "../json.js"
 import { record, records } from "../json.js"
-import type { Frame, StreamEncoder } from "../Wire.js"
+import type { Frame, ServedError, StreamEncoder } from "../Wire.js"
 import { choiceFields, messageFields, outputFields } from "./answer.js"
 import { encodeUsage } from "./usage.js"
 
@@ -165,7 +165,8 @@ export const encodeStream = (request: Json): StreamEncoder => {
         case "Finish":
           return [finish(event)]
       }
-    }
+    },
+    fail: (error) => [{ event: "error", data: JSON.stringify(encodeError(error)) }]
   }
 }
 
@@ -176,11 +177,7 @@ const codes: Readonly<Record<number, string>> = {
   429: "Throttling"
 }
 
-export const encodeError = (error: {
-  readonly status: number
-  readonly message: string
-  readonly code?: string
-}): Record<string, unknown> => ({
+export const encodeError = (error: ServedError): Record<string, unknown> => ({
   code: error.code ?? codes[error.status] ?? (error.status >= 500 ? "InternalError" : "InvalidParameter"),
   message: error.message,
   request_id: ""

@@ -4,7 +4,7 @@ import type { ChatEvent, Finish } from "../../ChatEvent.js"
 import * as Chat from "../../Chat.js"
 import type { Json } from "../json.js"
 import { record, records } from "../json.js"
-import type { Frame, StreamEncoder } from "../Wire.js"
+import type { Frame, ServedError, StreamEncoder } from "../Wire.js"
 import { encodeFinishReason } from "./finishReason.js"
 import { bodyFields, candidateFields } from "./metadata.js"
 import { partsOf, partWriter } from "./partWriter.js"
@@ -89,7 +89,8 @@ export const encodeStream = (): StreamEncoder => {
         case "Finish":
           return [finish(event)]
       }
-    }
+    },
+    fail: (error) => [{ data: JSON.stringify(encodeError(error)) }]
   }
 }
 
@@ -117,12 +118,7 @@ const reasons: Readonly<Record<string, string>> = {
   rate_limit_exceeded: "RATE_LIMIT_EXCEEDED"
 }
 
-export const encodeError = (error: {
-  readonly status: number
-  readonly message: string
-  readonly code?: string
-  readonly type?: string
-}): Record<string, unknown> => ({
+export const encodeError = (error: ServedError): Record<string, unknown> => ({
   error: {
     code: error.status,
     message: error.message,

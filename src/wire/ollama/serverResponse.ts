@@ -115,7 +115,8 @@ export const encodeStream = (): StreamEncoder => {
         case "Finish":
           return [finish(event)]
       }
-    }
+    },
+    fail: (error) => [{ data: JSON.stringify(encodeError(error)) }]
   }
 }
 

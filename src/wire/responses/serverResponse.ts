@@ -3,6 +3,7 @@ import type { ChatResponse, FinishReason, ReasoningPart, ToolCall } from "../../
 import type { Usage } from "../../Usage.js"
 import type { Json } from "../json.js"
 import { isRecord } from "../json.js"
+import type { Served, ServedError } from "../Wire.js"
 import { callItem, reasoningItem, runs } from "./input.js"
 
 /** What tells the items of an answer apart from those of others: the answer's id without its kind. */
@@ -80,10 +81,10 @@ export const ending = (
   }
 }
 
-/** The answer's own object, which repeats what was asked. `created_at` is zero: a wire has no clock. */
-export const responseObject = (request: Json, fields: Json): Record<string, unknown> => ({
+/** The answer's own object, which repeats what was asked. */
+export const responseObject = (request: Json, createdAt: number, fields: Json): Record<string, unknown> => ({
   object: "response",
-  created_at: 0,
+  created_at: createdAt,
   error: null,
   incomplete_details: null,
   instructions: request["instructions"] ?? null,
@@ -113,7 +114,10 @@ export const furtherFields = (metadata: Json): Json => {
 
 const isReasoning = (part: { readonly type: string }): part is ReasoningPart => part.type === "reasoning"
 
-export const encodeResponse = (response: ChatResponse): Record<string, unknown> => {
+export const encodeResponse = (
+  response: ChatResponse,
+  { createdAt = 0, request = {} }: Served = {}
+): Record<string, unknown> => {
   const { id, providerMetadata: metadata } = response
   const suffix = stem(id)
   const thoughts = runs(response.reasoningParts).map((run, index) =>
@@ -123,32 +127,24 @@ export const encodeResponse = (response: ChatResponse): Record<string, unknown> 
   const calls = response.toolCalls.map((call, index) => toolCallItem(`fc_${suffix}_${index}`, call))
   return {
     ...furtherFields(metadata),
-    ...responseObject(
-      {},
-      {
-        id,
-        model: response.model,
-        ...ending(response.finishReason, response.rawFinishReason),
-        output: [...thoughts, ...said, ...calls, ...furtherItems(metadata)],
-        usage: encodeUsage(response.usage, metadata)
-      }
-    )
+    ...responseObject(request, createdAt, {
+      id,
+      model: response.model,
+      ...ending(response.finishReason, response.rawFinishReason),
+      output: [...thoughts, ...said, ...calls, ...furtherItems(metadata)],
+      usage: encodeUsage(response.usage, metadata)
+    })
   }
 }
 
 const typeOf = (status: number): string =>
   status === 429 ? "rate_limit_exceeded" : status >= 500 ? "server_error" : "invalid_request_error"
 
-export const encodeError = (error: {
-  readonly status: number
-  readonly message: string
-  readonly code?: string
-  readonly type?: string
-}): Record<string, unknown> => ({
+export const encodeError = (error: ServedError): Record<string, unknown> => ({
   error: {
     message: error.message,
     type: error.type ?? typeOf(error.status),
-    param: null,
+    param: error.param ?? null,
     code: error.code ?? null
   }
 })

@@ -60,7 +60,7 @@ const customTools = (request: Json): ReadonlySet<string> =>
       .map((tool) => string(tool, "name") ?? "")
   )
 
-export const encodeStream = (request: Record<string, unknown>): StreamEncoder => {
+export const encodeStream = (request: Record<string, unknown>, createdAt = 0): StreamEncoder => {
   const custom = customTools(request)
   const items: Array<Message | Thought | Call> = []
   const calls = new Map<number, Placed<Call>>()
@@ -75,7 +75,7 @@ export const encodeStream = (request: Record<string, unknown>): StreamEncoder =>
     frames.push({ event: type, data: JSON.stringify({ type, sequence_number: sequence++, ...fields }) })
   }
 
-  const response = (fields: Json): Json => responseObject(request, { ...answer, ...fields })
+  const response = (fields: Json): Json => responseObject(request, createdAt, { ...answer, ...fields })
 
   const place = <A extends Message | Thought | Call>(item: A, added: Json): Placed<A> => {
     const position = items.push(item) - 1
@@ -318,6 +318,12 @@ export const encodeStream = (request: Record<string, unknown>): StreamEncoder =>
     push: (event) => {
       frames = []
       read(event)
+      return frames
+    },
+    // OpenAI, API reference: responses-streaming/error.
+    fail: ({ code, message, param }) => {
+      frames = []
+      send("error", { code: code ?? null, message, param: param ?? null })
       return frames
     }
   }

@@ -1,0 +1,70 @@
+/**
+ * Where virtual keys are kept: in memory, or with several gateways in a store that they share.
+ *
+ * @since 0.1.0
+ */
+import { Context, Effect, Layer, Option, Ref, Schema } from "effect"
+import type { VirtualKey } from "./VirtualKey.js"
+
+/**
+ * @since 0.1.0
+ * @category model
+ */
+export interface Store {
+  /** The key whose secret has this SHA-256. */
+  readonly find: (hash: string) => Effect.Effect<Option.Option<VirtualKey>, AccessStoreError>
+  /** All keys, oldest first. */
+  readonly list: Effect.Effect<ReadonlyArray<VirtualKey>, AccessStoreError>
+  /** Adds a key, or puts it in the place of the one with its hash. */
+  readonly put: (key: VirtualKey) => Effect.Effect<void, AccessStoreError>
+  /** Removes a key by its id, and says whether it was there. */
+  readonly remove: (id: string) => Effect.Effect<boolean, AccessStoreError>
+}
+
+/**
+ * A store could not do what it was asked to.
+ *
+ * @since 0.1.0
+ * @category errors
+ */
+export class AccessStoreError extends Schema.TaggedError<AccessStoreError>()("AccessStoreError", {
+  /** What happened, in the store's words. */
+  detail: Schema.String,
+  cause: Schema.optionalWith(Schema.Defect, { exact: true })
+}) {
+  override get message(): string {
+    return `The store of the gateway's keys failed: ${this.detail}`
+  }
+}
+
+/**
+ * @since 0.1.0
+ * @category tags
+ */
+export class AccessStore extends Context.Tag("effect-llm/gateway/AccessStore")<AccessStore, Store>() {}
+
+/**
+ * A store in memory.
+ *
+ * @since 0.1.0
+ * @category constructors
+ */
+export const memory: Effect.Effect<Store> = Effect.map(
+  Ref.make<ReadonlyMap<string, VirtualKey>>(new Map()),
+  (keys): Store => ({
+    find: (hash) => Effect.map(Ref.get(keys), (all) => Option.fromNullable(all.get(hash))),
+    list: Effect.map(Ref.get(keys), (all) => [...all.values()]),
+    put: (key) => Ref.update(keys, (all) => new Map(all).set(key.hash, key)),
+    remove: (id) =>
+      Ref.modify(keys, (all) => {
+        const others = new Map([...all].filter(([, key]) => key.id !== id))
+        return [others.size < all.size, others]
+      })
+  })
+)
+
+/**
+ * @since 0.1.0
+ * @category layers
+ */
+export const layerMemory: Layer.Layer<AccessStore> = Layer.effect(AccessStore, memory)

@@ -1,0 +1,165 @@
+/**
+ * The models of this library over HTTP, for programs in any language: as OpenAI's API (`/v1/chat/completions`, `/v1/responses`,
+ * `/v1/embeddings`, `/v1/models`) and as Anthropic's (`/v1/messages`), whoever is asked behind them. It routes nothing by itself:
+ * pools, limits, retries, fallbacks and caches are those of the `Models` that it serves.
+ *
+ * @example
+ * ```ts
+ * import { NodeContext, NodeHttpClient, NodeRuntime } from "@effect/platform-node"
+ * import { Layer } from "effect"
+ * import { Models } from "effect-llm"
+ * import { Access, Gateway, GatewayServer } from "effect-llm/gateway"
+ *
+ * const Live = Gateway.layer({ grace: "1 minute" }).pipe(
+ *   Layer.provide(GatewayServer.layer({ port: 8080 })),
+ *   Layer.provide(Access.layerConfig()),
+ *   Layer.provide(Models.layerFile("provider.json")),
+ *   Layer.provide(Layer.merge(NodeContext.layer, NodeHttpClient.layerUndici))
+ * )
+ *
+ * NodeRuntime.runMain(Layer.launch(Live))
+ * ```
+ *
+ * @since 0.1.0
+ */
+import type { HttpApp } from "@effect/platform"
+import { FileSystem, HttpServer } from "@effect/platform"
+import type { Scope } from "effect"
+import { Duration, Effect, Layer } from "effect"
+import type { Middleware } from "../LLM.js"
+import { Models } from "../Models.js"
+import { Access } from "./Access.js"
+import * as Envelope from "./envelope.js"
+import * as Loopback from "./loopback.js"
+import * as Routes from "./routes.js"
+import * as Runnings from "./running.js"
+import { InsecureAddressError } from "./GatewayServer.js"
+
+/**
+ * @since 0.1.0
+ * @category model
+ */
+export interface Options<R = never> {
+  /**
+   * What is put around every model for every call, such as an `AccessLog`, a `UsageLedger.middleware`, a `Budget.middleware` or a
+   * `ResponseCache.middleware`. It is applied at every call, so what it keeps belongs in a service. @default nothing
+   */
+  readonly around?: Middleware<never, R>
+  /** The largest body that is read. What is larger is a 413. @default "32 MiB" */
+  readonly maxBodySize?: FileSystem.SizeInput
+  /**
+   * How long a stream waits for its first event before its headers are sent, and how often a comment is sent from then on until
+   * that comes. What fails before that fails with its own status, and what fails later with an event. @default "15 seconds"
+   */
+  readonly keepAlive?: Duration.DurationInput
+  /** How long what is under way may go on when the gateway shuts down. @default "30 seconds" */
+  readonly grace?: Duration.DurationInput
+  /** The most answers to one question (`n` of Chat Completions), each of which is a call. @default 128 */
+  readonly maxChoices?: number
+  /** Which web pages of other origins may ask. @default none */
+  readonly cors?: Envelope.Cors
+  /** Further routes, beside those of the gateway. They are not guarded by its keys. @default none */
+  readonly routers?: ReadonlyArray<Routes.Router>
+}
+
+/**
+ * A gateway that is not served yet.
+ *
+ * @since 0.1.0
+ * @category model
+ */
+export interface Gateway {
+  readonly app: HttpApp.Default<never, Scope.Scope>
+  /** What is under way. */
+  readonly status: Effect.Effect<Status>
+  /**
+   * Refuses new requests, waits for those under way, and ends what is still there after `grace`, telling the clients so. For a
+   * server of your own; `layer` does it by itself.
+   */
+  readonly drain: Effect.Effect<void>
+}
+
+/**
+ * @since 0.1.0
+ * @category model
+ */
+export interface Status {
+  readonly inFlight: number
+  readonly shuttingDown: boolean
+}
+
+const mebibyte = 1024 * 1024
+
+/**
+ * A gateway to be served in your own way.
+ *
+ * @since 0.1.0
+ * @category constructors
+ */
+export const make = <R = never>(options: Options<R> = {}): Effect.Effect<Gateway, never, Models | Access | R> =>
+  Effect.gen(function* () {
+    const context = yield* Effect.context<R>()
+    const { around } = options
+    const running = yield* Runnings.make
+    const app = Routes.make(
+      {
+        models: yield* Models,
+        access: yield* Access,
+        running,
+        around: around === undefined ? Effect.succeed : (llm) => Effect.provide(around(llm), context),
+        maxBodySize: Number(FileSystem.Size(options.maxBodySize ?? 32 * mebibyte)),
+        keepAlive: Duration.decode(options.keepAlive ?? "15 seconds"),
+        maxChoices: options.maxChoices ?? 128
+      },
+      options.routers ?? []
+    )
+    return {
+      app: Envelope.shared(options.cors)(Envelope.secured(Envelope.identified(app))),
+      status: running.status,
+      drain: running.drain(options.grace ?? "30 seconds")
+    }
+  })
+
+/**
+ * The gateway as an app, to be mounted in a server of your own.
+ *
+ * @since 0.1.0
+ * @category constructors
+ */
+export const app = <R = never>(
+  options: Options<R> = {}
+): Effect.Effect<HttpApp.Default<never, Scope.Scope>, never, Models | Access | R> =>
+  Effect.map(make(options), (gateway) => gateway.app)
+
+/**
+ * Serves the gateway with the server in context, `GatewayServer.layer` for example. Where the layer is closed, it drains first.
+ *
+ * Where no key is configured, it answers on the loopback interface only: it warns of that in the log, and fails where the server
+ * listens elsewhere.
+ *
+ * @since 0.1.0
+ * @category layers
+ */
+export const layer = <R = never>(
+  options: Options<R> = {}
+): Layer.Layer<never, InsecureAddressError, Models | Access | HttpServer.HttpServer | R> =>
+  Layer.scopedDiscard(
+    Effect.gen(function* () {
+      const { isOpen } = yield* Access
+      const server = yield* HttpServer.HttpServer
+      const address = HttpServer.formatAddress(server.address)
+      if (isOpen) {
+        if (server.address._tag === "TcpAddress" && !Loopback.isLoopback(server.address.hostname)) {
+          return yield* new InsecureAddressError({ address: server.address.hostname })
+        }
+        yield* Effect.logWarning(
+          `No key is configured: whoever can reach ${address} may use the gateway, so it answers on this machine only.`
+        )
+      }
+      const gateway = yield* make(options)
+      yield* server.serve(gateway.app)
+      // Closed before the server is: what is under way ends first.
+      yield* Effect.addFinalizer(() => gateway.drain)
+      yield* Effect.logInfo(`The gateway answers at ${address}`)
+    })
+  )

@@ -1,0 +1,96 @@
+/**
+ * The HTTP server of a gateway on Node, with limits on what clients may keep open.
+ *
+ * @since 0.1.0
+ */
+import type { HttpServer } from "@effect/platform"
+import { HttpServer as Servers } from "@effect/platform"
+import type { HttpServerError } from "@effect/platform"
+import { NodeHttpServer } from "@effect/platform-node"
+import { Duration, Effect, Layer, Schema } from "effect"
+import type { Server } from "node:http"
+import { createServer } from "node:http"
+import { Access } from "./Access.js"
+import * as Loopback from "./loopback.js"
+
+/**
+ * @since 0.1.0
+ * @category model
+ */
+export interface Options {
+  /** @default "127.0.0.1" */
+  readonly host?: string
+  /** 0: any that is free. @default 8080 */
+  readonly port?: number
+  /** How long a client may take to send its headers. @default "10 seconds" */
+  readonly headersTimeout?: Duration.DurationInput
+  /** How long a client may take to send its whole request. @default "2 minutes" */
+  readonly requestTimeout?: Duration.DurationInput
+  /** How long a connection may stay open between two requests. @default "65 seconds" */
+  readonly keepAliveTimeout?: Duration.DurationInput
+  /**
+   * How long a connection may be still in the middle of a request, nothing being read or written: a client that does not read its
+   * answer, or a model that thinks. @default "10 minutes"
+   */
+  readonly idleTimeout?: Duration.DurationInput
+  /** The most bytes of headers. @default 16384 */
+  readonly maxHeaderSize?: number
+}
+
+/**
+ * No key is configured, so the gateway may listen where only its own machine can reach it.
+ *
+ * @since 0.1.0
+ * @category errors
+ */
+export class InsecureAddressError extends Schema.TaggedError<InsecureAddressError>()("InsecureAddressError", {
+  address: Schema.String
+}) {
+  override get message(): string {
+    return `The gateway does not listen at ${this.address} without keys: others could use it. Configure a key (EFFECT_LLM_MASTER_KEY, for example), or listen at 127.0.0.1.`
+  }
+}
+
+const millis = (duration: Duration.DurationInput): number => Duration.toMillis(duration)
+
+const serverOf = (options: Options): Server => {
+  const server = createServer({
+    headersTimeout: millis(options.headersTimeout ?? "10 seconds"),
+    requestTimeout: millis(options.requestTimeout ?? "2 minutes"),
+    keepAliveTimeout: millis(options.keepAliveTimeout ?? "65 seconds"),
+    maxHeaderSize: options.maxHeaderSize ?? 16 * 1024,
+    // How often the limits above are looked at.
+    connectionsCheckingInterval: 1000
+  })
+  server.timeout = millis(options.idleTimeout ?? "10 minutes")
+  return server
+}
+
+/** Ends what is still open: after a gateway has drained, that is idle or was told that its time is up. */
+const closed = (server: Server): Effect.Effect<void> =>
+  Effect.async((resume) => {
+    server.close(() => resume(Effect.void))
+    server.closeAllConnections()
+  })
+
+/**
+ * A server that listens. It does not where no key is configured and others could reach it.
+ *
+ * @since 0.1.0
+ * @category layers
+ */
+export const layer = (
+  options: Options = {}
+): Layer.Layer<HttpServer.HttpServer, HttpServerError.ServeError | InsecureAddressError, Access> =>
+  Layer.scoped(
+    Servers.HttpServer,
+    Effect.gen(function* () {
+      const { host = "127.0.0.1", port = 8080 } = options
+      const { isOpen } = yield* Access
+      if (isOpen && !Loopback.isLoopback(host)) return yield* new InsecureAddressError({ address: host })
+      const server = serverOf(options)
+      const listening = yield* NodeHttpServer.make(() => server, { host, port })
+      yield* Effect.addFinalizer(() => closed(server))
+      return listening
+    })
+  )

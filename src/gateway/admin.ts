@@ -1,0 +1,205 @@
+/** What the administration may see and do, as JSON under `/admin`. */
+import { HttpRouter, HttpServerResponse } from "@effect/platform"
+import { DateTime, Effect, Option, ParseResult, Redacted, Schema } from "effect"
+import { EmbeddingCache } from "../EmbeddingCache.js"
+import type { Service as KeyPool } from "../KeyPool.js"
+import type { Status as LLMStatus } from "../LLM.js"
+import { ResponseCache } from "../ResponseCache.js"
+import * as Body from "./body.js"
+import * as Callers from "./callers.js"
+import * as Problem from "./problem.js"
+import type { Handler, Surroundings } from "./surroundings.js"
+import * as VirtualKeys from "./VirtualKey.js"
+
+/** The body, decoded. What is JSON but not as it should be is a 422. */
+const bodyAs = <A, I>(schema: Schema.Schema<A, I>) => {
+  const decode = Schema.decodeUnknown(schema, { onExcessProperty: "error", errors: "all" })
+  return (surroundings: Surroundings) =>
+    Effect.flatMap(Body.read(surroundings.maxBodySize), (body) =>
+      Effect.mapError(decode(body), (error): Problem.Problem => {
+        const faults = ParseResult.ArrayFormatter.formatErrorSync(error)
+        return {
+          status: 422,
+          code: "invalid_request",
+          message: faults.map(({ message, path }) => `${path.join(".") || "body"}: ${message}`).join("; ")
+        }
+      })
+    )
+}
+
+const json = (body: unknown, status = 200) => HttpServerResponse.unsafeJson(body, { status })
+
+// -------------------------------------------------------------------------------------
+// virtual keys
+// -------------------------------------------------------------------------------------
+
+const storeFailed = (error: Error): Effect.Effect<never, Problem.Problem> =>
+  Effect.zipRight(Effect.logError("the gateway's keys could not be reached", error), Effect.fail(Problem.internal))
+
+/** As it is shown: without its hash, which is nobody's business. */
+const shown = ({ hash: _, ...key }: VirtualKeys.VirtualKey) => ({
+  ...key,
+  createdAt: DateTime.formatIso(key.createdAt),
+  ...(key.expiresAt === undefined ? {} : { expiresAt: DateTime.formatIso(key.expiresAt) })
+})
+
+const listKeys = ({ access }: Surroundings): Handler =>
+  Effect.map(Effect.catchAll(access.list, storeFailed), (keys) => json({ keys: keys.map(shown) }))
+
+const settings = bodyAs(VirtualKeys.Settings)
+
+const createKey = (surroundings: Surroundings): Handler =>
+  Effect.flatMap(settings(surroundings), (wanted) =>
+    surroundings.access.create(wanted).pipe(
+      Effect.catchTag("InvalidAccessError", ({ message }) =>
+        Effect.fail<Problem.Problem>({ status: 422, code: "invalid_request", message })
+      ),
+      Effect.catchTag("AccessStoreError", storeFailed),
+      // The one time that the secret is told.
+      Effect.map(({ key, secret }) => json({ ...shown(key), key: Redacted.value(secret) }, 201))
+    )
+  )
+
+const revokeKey = ({ access }: Surroundings): Handler =>
+  Effect.gen(function* () {
+    const { params } = yield* HttpRouter.RouteContext
+    const id = params["id"] ?? ""
+    return (yield* Effect.catchAll(access.revoke(id), storeFailed))
+      ? HttpServerResponse.empty({ status: 204 })
+      : yield* Effect.fail(missing(`There is no key '${id.slice(0, 100)}'.`))
+  })
+
+const missing = (message: string): Problem.Problem => ({ status: 404, code: "not_found", message })
+
+// -------------------------------------------------------------------------------------
+// models and their keys
+// -------------------------------------------------------------------------------------
+
+/** Times are milliseconds, and what has no end is `null`. */
+const keysOf = ({ keys }: LLMStatus["keys"]) =>
+  keys.map(({ state, ...key }) => ({
+    ...key,
+    state: state._tag.toLowerCase(),
+    ...("reason" in state ? { reason: state.reason, until: state.until ?? null } : {})
+  }))
+
+const statusOf = (surroundings: Surroundings) =>
+  Effect.forEach(surroundings.models.list, ({ aliases, model, provider }) =>
+    Effect.map(
+      Effect.option(Effect.flatMap(surroundings.models.get(provider, model), ({ status }) => status)),
+      Option.map(({ keys, limiter }) => ({
+        id: `${provider}/${model}`,
+        aliases,
+        keys: keysOf(keys),
+        waiting: keys.waiting,
+        limiter
+      }))
+    )
+  ).pipe(Effect.map((all) => all.flatMap(Option.toArray)))
+
+const status = (surroundings: Surroundings): Handler =>
+  Effect.gen(function* () {
+    const { inFlight, shuttingDown } = yield* surroundings.running.status
+    return json({ inFlight, shuttingDown, models: yield* statusOf(surroundings) })
+  })
+
+const pools = (surroundings: Surroundings): Handler =>
+  Effect.map(statusOf(surroundings), (models) => json({ models: models.map(({ id, keys }) => ({ id, keys })) }))
+
+const Which = { model: Schema.NonEmptyString, key: Schema.NonEmptyString }
+
+const Amount = Schema.Number.pipe(Schema.finite(), Schema.positive())
+
+/** The pool of a model, where it has the key. */
+const poolWith = (
+  { models }: Surroundings,
+  { key, model }: { readonly key: string; readonly model: string }
+): Effect.Effect<KeyPool, Problem.Problem> =>
+  Effect.flatMap(
+    Effect.mapError(models.get(model), () => Problem.unknownModel(model)),
+    ({ pool }) =>
+      pool === undefined
+        ? Effect.fail(missing(`'${model}' has no pool of its own.`))
+        : Effect.flatMap(pool.status, ({ keys }) =>
+            keys.some(({ id }) => id === key)
+              ? Effect.succeed(pool)
+              : Effect.fail(missing(`'${model}' has no key '${key}'.`))
+          )
+  )
+
+/** Does something to a key of a model, and shows how its pool stands then. */
+const onKey = <A extends { readonly model: string; readonly key: string }, I>(
+  schema: Schema.Schema<A, I>,
+  act: (pool: KeyPool, wanted: A) => Effect.Effect<unknown, Problem.Problem>
+): ((surroundings: Surroundings) => Handler) => {
+  const body = bodyAs(schema)
+  return (surroundings) =>
+    Effect.gen(function* () {
+      const wanted = yield* body(surroundings)
+      const pool = yield* poolWith(surroundings, wanted)
+      yield* act(pool, wanted)
+      return json({ keys: keysOf(yield* pool.status) })
+    })
+}
+
+const disable = onKey(Schema.Struct(Which), (pool, { key }) => pool.disable(key))
+
+const enable = onKey(Schema.Struct(Which), (pool, { key }) => pool.enable(key))
+
+const cool = onKey(Schema.Struct({ ...Which, seconds: Amount }), (pool, { key, seconds }) =>
+  pool.rest(key, `${seconds} seconds`)
+)
+
+const reweight = onKey(Schema.Struct({ ...Which, weight: Amount }), (pool, { key, weight }) =>
+  Effect.mapError(pool.reweight(key, weight), ({ message }): Problem.Problem => ({
+    status: 422,
+    code: "invalid_request",
+    message
+  }))
+)
+
+// -------------------------------------------------------------------------------------
+// caches
+// -------------------------------------------------------------------------------------
+
+/** Clears the caches in context, and says which there were. */
+const clearCaches: Handler = Effect.gen(function* () {
+  const answers = yield* Effect.serviceOption(ResponseCache)
+  const vectors = yield* Effect.serviceOption(EmbeddingCache)
+  const clearing = [
+    ...Option.toArray(Option.map(answers, ({ clear }) => ["responses", clear] as const)),
+    ...Option.toArray(Option.map(vectors, ({ clear }) => ["embeddings", clear] as const))
+  ]
+  if (clearing.length === 0) return yield* Effect.fail(missing("No cache is configured."))
+  yield* Effect.catchAll(
+    Effect.forEach(clearing, ([, clear]) => clear, { discard: true }),
+    (error) => Effect.zipRight(Effect.logError("a cache could not be cleared", error), Effect.fail(Problem.internal))
+  )
+  return json({ cleared: clearing.map(([name]) => name) })
+})
+
+// -------------------------------------------------------------------------------------
+// routes
+// -------------------------------------------------------------------------------------
+
+interface AdminRoute {
+  readonly method: "GET" | "POST" | "DELETE"
+  readonly path: `/admin/${string}`
+  readonly handler: Handler
+}
+
+export const routes = (surroundings: Surroundings): ReadonlyArray<AdminRoute> =>
+  (
+    [
+      { method: "GET", path: "/admin/status", handler: status(surroundings) },
+      { method: "GET", path: "/admin/keys", handler: listKeys(surroundings) },
+      { method: "POST", path: "/admin/keys", handler: createKey(surroundings) },
+      { method: "DELETE", path: "/admin/keys/:id", handler: revokeKey(surroundings) },
+      { method: "GET", path: "/admin/pools", handler: pools(surroundings) },
+      { method: "POST", path: "/admin/pools/disable", handler: disable(surroundings) },
+      { method: "POST", path: "/admin/pools/enable", handler: enable(surroundings) },
+      { method: "POST", path: "/admin/pools/cool", handler: cool(surroundings) },
+      { method: "POST", path: "/admin/pools/reweight", handler: reweight(surroundings) },
+      { method: "POST", path: "/admin/caches/clear", handler: clearCaches }
+    ] satisfies ReadonlyArray<AdminRoute>
+  ).map((route) => ({ ...route, handler: Callers.administrating(surroundings, route.handler) }))

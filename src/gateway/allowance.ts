@@ -1,0 +1,87 @@
+/** What a key may consume: its limits and its budget, as middleware around every model that it asks. */
+import { Effect, Either, Exit } from "effect"
+import * as Budget from "../Budget.js"
+import type { ChatRequest } from "../Chat.js"
+import type { Open, OpenStream } from "../internal/openStream.js"
+import { fromStream, toStream } from "../internal/openStream.js"
+import { estimateInput, normalize } from "../internal/request.js"
+import type { Middleware, Service as LLMService } from "../LLM.js"
+import type { RateLimitError } from "../LLMError.js"
+import * as RateLimiter from "../RateLimiter.js"
+import type { Usage } from "../Usage.js"
+import type { VirtualKey } from "./VirtualKey.js"
+
+/** Where only something else is limited, requests are not. */
+const unlimited = { capacity: 1e9, refillRate: 1e9 } as const
+
+const usualOutput = 1000
+
+/** What a call will use, as far as one can tell. A request that is not valid will be refused further on. */
+const expected = (input: ChatRequest.Input): number =>
+  Either.match(normalize(input), {
+    onLeft: () => 0,
+    onRight: (request) => estimateInput(request) + (request.maxTokens ?? usualOutput)
+  })
+
+/** One call with a reservation, which is settled for what the call has used, or for the estimate where that is not known. */
+const reserved = <A extends { readonly usage: Usage }, E>(
+  limiter: RateLimiter.Service,
+  tokens: number,
+  call: Effect.Effect<A, E>
+): Effect.Effect<A, E | RateLimitError> =>
+  Effect.acquireUseRelease(
+    limiter.reserve(tokens),
+    () => call,
+    (reservation, exit) => reservation.settle(Exit.isSuccess(exit) ? exit.value.usage.totalTokens : tokens)
+  )
+
+const reservedStream = (limiter: RateLimiter.Service, tokens: number, open: Open): Open =>
+  Effect.suspend(() => {
+    let used = tokens
+    const seen = (events: OpenStream["first"]): OpenStream["first"] => {
+      for (const event of events) if (event._tag === "Finish") used = event.usage.totalTokens
+      return events
+    }
+    return Effect.zipRight(
+      Effect.acquireRelease(limiter.reserve(tokens), (reservation) => Effect.suspend(() => reservation.settle(used))),
+      Effect.map(open, ({ first, pull }) => ({ first: seen(first), pull: Effect.map(pull, seen) }))
+    )
+  })
+
+const limiting =
+  (limiter: RateLimiter.Service): Middleware =>
+  (next) =>
+    Effect.succeed<LLMService>({
+      ...next,
+      chat: (request) => reserved(limiter, expected(request), next.chat(request)),
+      embed: (request) => reserved(limiter, 0, next.embed(request)),
+      chatStream: (request) =>
+        toStream(reservedStream(limiter, expected(request), fromStream(next.chatStream(request))))
+    })
+
+/** Budgets of one key, over the prices and the books in context. */
+const budgetOf = ({ budget, id }: VirtualKey): Effect.Effect<Middleware | undefined, Budget.InvalidBudgetError> => {
+  if (budget === undefined) return Effect.succeed(undefined)
+  const { period, ...limit } = budget
+  return Effect.map(
+    Budget.make({ name: id, limit, ...(period === undefined ? {} : { period }) }),
+    ({ middleware }) => middleware
+  )
+}
+
+const limitsOf = ({ rateLimit }: VirtualKey): Effect.Effect<Middleware | undefined, RateLimiter.InvalidLimitError> => {
+  if (rateLimit === undefined || Object.keys(rateLimit).length === 0) return Effect.succeed(undefined)
+  const limitsRequests = rateLimit.requestsPerMinute !== undefined || rateLimit.requestsPerDay !== undefined
+  return Effect.map(RateLimiter.make({ ...(limitsRequests ? {} : unlimited), ...rateLimit, maxWait: 0 }), limiting)
+}
+
+const unchanged: Middleware = Effect.succeed
+
+/** The middleware of a key: its limits outside, so that a call which comes too early claims nothing of the budget. */
+export const make = (
+  key: VirtualKey
+): Effect.Effect<Middleware, Budget.InvalidBudgetError | RateLimiter.InvalidLimitError> =>
+  Effect.map(Effect.all([budgetOf(key), limitsOf(key)]), ([budget, limits]): Middleware => {
+    if (budget === undefined && limits === undefined) return unchanged
+    return (next) => Effect.flatMap((budget ?? unchanged)(next), limits ?? unchanged)
+  })

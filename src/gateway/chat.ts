@@ -1,0 +1,155 @@
+/** A question in any protocol, asked of any model, answered whole or as a stream. */
+import { HttpServerResponse } from "@effect/platform"
+import { Clock, Effect, Exit, Option } from "effect"
+import type { ChatRequest } from "../Chat.js"
+import type { ChatEvent } from "../ChatEvent.js"
+import type { Pull } from "../internal/openStream.js"
+import { end } from "../internal/openStream.js"
+import type { Service as LLMService } from "../LLM.js"
+import { number } from "../wire/json.js"
+import * as Body from "./body.js"
+import * as Choices from "./choices.js"
+import * as Callers from "./callers.js"
+import * as Opening from "./opening.js"
+import * as Problem from "./problem.js"
+import type { Protocol } from "./protocol.js"
+import * as Streaming from "./streaming.js"
+import type { Handler, Surroundings } from "./surroundings.js"
+import { modelFor } from "./surroundings.js"
+import * as Translation from "./translation.js"
+
+/** A question that is ready to be asked. */
+export interface Question {
+  readonly surroundings: Surroundings
+  readonly protocol: Protocol
+  readonly llm: LLMService
+  readonly request: ChatRequest
+  /** As the client wrote it. */
+  readonly body: Record<string, unknown>
+  /** How many answers are wanted. */
+  readonly count: number
+  /** In seconds since the epoch. */
+  readonly createdAt: number
+  /** Headers of the answer. */
+  readonly headers: Readonly<Record<string, string>>
+}
+
+const seconds = Effect.map(Clock.currentTimeMillis, (now) => Math.floor(now / 1000))
+
+/** How many answers are wanted; only one of the protocols can say. */
+const countOf = (body: Record<string, unknown>, most: number): Effect.Effect<number, Problem.Problem> => {
+  const wanted = body["n"]
+  if (wanted === undefined || wanted === null) return Effect.succeed(1)
+  const count = number(body, "n") ?? 0
+  return Number.isInteger(count) && count >= 1 && count <= most
+    ? Effect.succeed(count)
+    : Effect.fail(Problem.invalid(`Invalid value for 'n': expected a whole number from 1 to ${most}.`, "n"))
+}
+
+/** `n` is answered here, and no provider is asked for more than one. */
+const withoutCount = ({ extra, ...request }: ChatRequest): ChatRequest => {
+  if (extra === undefined) return request
+  const { n: _, ...others } = extra
+  return Object.keys(others).length === 0 ? request : { ...request, extra: others }
+}
+
+const whole = (question: Question): Handler => {
+  const { body, count, createdAt, headers, llm, protocol, request, surroundings } = question
+  const answers = Effect.forEach(
+    Array.from({ length: count }),
+    () => Effect.mapError(llm.chat(request), Problem.ofError),
+    { concurrency: "unbounded" }
+  )
+  return Effect.map(surroundings.running.withinDeadline(answers), (responses) =>
+    HttpServerResponse.unsafeJson(Choices.encode(protocol.wire, responses, { request: body, createdAt }), { headers })
+  )
+}
+
+/** Opens as many streams as there are to be answers. At the deadline they are closed, and say so. */
+const openings = ({ count, llm, request, surroundings }: Question) =>
+  Effect.gen(function* () {
+    let cut = false
+    const all = yield* Effect.forEach(Array.from({ length: count }), () => Opening.begin(llm.chatStream(request)))
+    yield* surroundings.running.onDeadline(
+      Effect.suspend(() => {
+        cut = true
+        return Effect.forEach(all, ({ close }) => close, { discard: true, concurrency: "unbounded" })
+      })
+    )
+    return { all, isCut: () => cut }
+  })
+
+const one = (opening: Opening.Opening, isCut: () => boolean): Streaming.Source<ChatEvent> => {
+  let pull: Pull = end
+  return {
+    await: Effect.map(
+      opening.await,
+      Exit.map((opened) => {
+        pull = opened.pull
+        return opened.first
+      })
+    ),
+    pull: Effect.suspend(() => pull),
+    isCut
+  }
+}
+
+const writerOf = ({ body, createdAt, protocol }: Question): Streaming.Writer<ChatEvent> => {
+  const { fail, push } = protocol.wire.encodeStream(body, createdAt)
+  return { push, fail: (problem) => fail(Problem.told(problem)) }
+}
+
+/**
+ * A call that fails soon is told by its status. One that takes longer than that has its headers sent, lives on comments, and
+ * tells of a failure in its stream.
+ */
+const respond = <A>(
+  { headers, surroundings: { keepAlive } }: Question,
+  source: Streaming.Source<A>,
+  writer: Streaming.Writer<A>
+): Effect.Effect<HttpServerResponse.HttpServerResponse, Problem.Problem> =>
+  Effect.flatMap(Effect.timeoutOption(source.await, keepAlive), (soon) =>
+    Option.isSome(soon) && Exit.isFailure(soon.value)
+      ? Effect.fail(Streaming.problemOf(source, soon.value.cause))
+      : Effect.succeed(Streaming.response(Streaming.bytes(source, writer, keepAlive), headers))
+  )
+
+const streamed = (question: Question): Handler =>
+  Effect.gen(function* () {
+    const { all, isCut } = yield* openings(question)
+    const [first, ...others] = all
+    if (first !== undefined && others.length === 0)
+      return yield* respond(question, one(first, isCut), writerOf(question))
+    const { body, count, createdAt, protocol } = question
+    const source = yield* Choices.merged(all, isCut)
+    return yield* respond(question, source, Choices.writer(protocol.wire, body, count, createdAt))
+  })
+
+/** The route of a protocol. */
+export const handler = (surroundings: Surroundings, protocol: Protocol): Handler =>
+  Callers.identified(surroundings, (caller) =>
+    Effect.gen(function* () {
+      const body = yield* Body.read(surroundings.maxBodySize)
+      const decoded = yield* Effect.mapError(protocol.wire.decodeRequest(body), Problem.ofFailure)
+      const { model, ...asked } = decoded.request
+      const llm = yield* modelFor(surroundings, caller, model)
+      const isChatCompletions = protocol.wire.name === "chat-completions"
+      const count = isChatCompletions ? yield* countOf(body, surroundings.maxChoices) : 1
+      const { dropped, request } = yield* Translation.translate(
+        isChatCompletions ? withoutCount(asked) : asked,
+        protocol,
+        llm.info.wire
+      )
+      const question: Question = {
+        surroundings,
+        protocol,
+        llm,
+        request,
+        body,
+        count,
+        createdAt: yield* seconds,
+        headers: Translation.header(dropped)
+      }
+      return yield* decoded.stream ? streamed(question) : whole(question)
+    })
+  )

@@ -1,0 +1,22 @@
+/** How long a request is, before it is sent. Anthropic, API reference: messages/count_tokens. */
+import { HttpServerResponse } from "@effect/platform"
+import { Effect } from "effect"
+import * as TokenCounter from "../TokenCounter.js"
+import * as Body from "./body.js"
+import * as Callers from "./callers.js"
+import * as Problem from "./problem.js"
+import * as Protocol from "./protocol.js"
+import type { Handler, Surroundings } from "./surroundings.js"
+import { modelFor } from "./surroundings.js"
+
+/** Counted by the `TokenCounter` in context: no provider is asked. */
+export const handler = (surroundings: Surroundings): Handler =>
+  Callers.identified(surroundings, (caller) =>
+    Effect.gen(function* () {
+      const body = yield* Body.read(surroundings.maxBodySize)
+      const { request } = yield* Effect.mapError(Protocol.anthropic.wire.decodeRequest(body), Problem.ofFailure)
+      const { info } = yield* modelFor(surroundings, caller, request.model)
+      const { tokens } = yield* TokenCounter.count(request, info.model)
+      return HttpServerResponse.unsafeJson({ input_tokens: tokens })
+    })
+  )

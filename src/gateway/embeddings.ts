@@ -1,0 +1,27 @@
+/** Vectors for texts. */
+import { HttpServerResponse } from "@effect/platform"
+import { Effect } from "effect"
+import * as OpenAI from "../wire/embeddings/openai.js"
+import * as Body from "./body.js"
+import * as Callers from "./callers.js"
+import * as Problem from "./problem.js"
+import type { Handler, Surroundings } from "./surroundings.js"
+import { modelFor } from "./surroundings.js"
+
+const wire = OpenAI.make()
+
+/** The wires whose embeddings are asked for in OpenAI's own words: there further fields go through as they are. */
+const openai: ReadonlySet<string> = new Set(["chat-completions", "responses"])
+
+export const handler = (surroundings: Surroundings): Handler =>
+  Callers.identified(surroundings, (caller) =>
+    Effect.gen(function* () {
+      const body = yield* Body.read(surroundings.maxBodySize)
+      const { model, ...asked } = yield* Effect.mapError(wire.decodeRequest(body), Problem.ofFailure)
+      const llm = yield* modelFor(surroundings, caller, model)
+      const { extra, ...known } = asked
+      const request = extra !== undefined && openai.has(llm.info.wire) ? asked : known
+      const answer = yield* surroundings.running.withinDeadline(Effect.mapError(llm.embed(request), Problem.ofError))
+      return HttpServerResponse.unsafeJson(wire.encodeResponse(answer, body))
+    })
+  )

@@ -1,0 +1,10 @@
+/**
+ * The models of this library over HTTP: OpenAI's and Anthropic's APIs, with keys of the gateway's own.
+ *
+ * @since 0.1.0
+ */
+export * as Access from "./Access.js"
+export * as AccessStore from "./AccessStore.js"
+export * as Gateway from "./Gateway.js"
+export * as GatewayServer from "./GatewayServer.js"
+export * as VirtualKey from "./VirtualKey.js"

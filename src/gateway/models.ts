@@ -1,0 +1,78 @@
+/** The models that a client may ask, as OpenAI and Anthropic list them. */
+import { HttpRouter, HttpServerRequest, HttpServerResponse } from "@effect/platform"
+import { Effect } from "effect"
+import type { Listed } from "../Models.js"
+import type { Caller } from "./Access.js"
+import * as Callers from "./callers.js"
+import * as Problem from "./problem.js"
+import type { Handler, Surroundings } from "./surroundings.js"
+
+interface Entry {
+  readonly id: string
+  readonly owner: string
+  readonly contextWindow: number
+}
+
+/** Every model by its full name and by its aliases, as far as the client may ask it. */
+const entriesFor = (list: ReadonlyArray<Listed>, caller: Caller): ReadonlyArray<Entry> =>
+  list.flatMap(({ aliases, contextWindow, model, provider }) => {
+    const name = `${provider}/${model}`
+    return [name, ...aliases]
+      .filter((id) => caller.allows([id, name, model]))
+      .map((id) => ({ id, owner: provider, contextWindow }))
+  })
+
+/** OpenAI, API reference: models/object. The size of the window is a word of others. */
+const openai = ({ contextWindow, id, owner }: Entry) => ({
+  id,
+  object: "model",
+  created: 0,
+  owned_by: owner,
+  context_window: contextWindow
+})
+
+/** Anthropic, API reference: models/list. */
+const anthropic = ({ id }: Entry) => ({
+  type: "model",
+  id,
+  display_name: id,
+  created_at: "1970-01-01T00:00:00Z"
+})
+
+/** Both list their models at the same path: Anthropic's clients say their version. */
+const speaksAnthropic = Effect.map(
+  HttpServerRequest.HttpServerRequest,
+  ({ headers }) => headers["anthropic-version"] !== undefined
+)
+
+export const list = (surroundings: Surroundings): Handler =>
+  Callers.identified(surroundings, (caller) =>
+    Effect.map(speaksAnthropic, (isAnthropic) => {
+      const entries = entriesFor(surroundings.models.list, caller)
+      return HttpServerResponse.unsafeJson(
+        isAnthropic
+          ? {
+              data: entries.map(anthropic),
+              has_more: false,
+              first_id: entries[0]?.id ?? null,
+              last_id: entries.at(-1)?.id ?? null
+            }
+          : { object: "list", data: entries.map(openai) }
+      )
+    })
+  )
+
+/** One model, by any name that a request may have for it. */
+export const get = (surroundings: Surroundings): Handler =>
+  Callers.identified(surroundings, (caller) =>
+    Effect.gen(function* () {
+      const { params } = yield* HttpRouter.RouteContext
+      const id = params["*"] ?? ""
+      const { info } = yield* Effect.mapError(surroundings.models.get(id), () => Problem.unknownModel(id))
+      if (!caller.allows([id, `${info.provider}/${info.model}`, info.model])) {
+        return yield* Effect.fail(Problem.unknownModel(id))
+      }
+      const entry = { id, owner: info.provider, contextWindow: info.contextWindow }
+      return HttpServerResponse.unsafeJson((yield* speaksAnthropic) ? anthropic(entry) : openai(entry))
+    })
+  )

@@ -1,0 +1,293 @@
+/** The official `openai` package against the gateway, over sockets, whoever is asked behind it. */
+import { describe, expect, it } from "@effect/vitest"
+import type { Scope } from "effect"
+import { Effect } from "effect"
+import OpenAI from "openai"
+import { zodResponseFormat } from "openai/helpers/zod"
+import { z } from "zod"
+import type { ChatResponse } from "../../src/Chat.js"
+import { SimulatedProvider } from "../../src/testing/index.js"
+import type { Running, Upstream } from "./support/gateway.js"
+import { start } from "./support/gateway.js"
+
+const clientOf = ({ url }: Running) => new OpenAI({ apiKey: "anything", baseURL: `${url}/v1`, maxRetries: 0 })
+
+const upstreams: ReadonlyArray<Upstream> = ["openai", "anthropic", "gemini", "responses"]
+
+const hello = [{ role: "user", content: "Hello" }] as const
+
+const calls = [
+  { id: "call-a", name: "clock", arguments: '{"zone":"UTC"}' },
+  { id: "call-b", name: "weather", arguments: '{"city":"Oslo"}' }
+]
+
+const tools = ["clock", "weather"].map((name) => ({
+  type: "function" as const,
+  function: { name, parameters: { type: "object", properties: {} } }
+}))
+
+/** Runs one case with a client of a gateway whose provider gives this answer. */
+const withClient = <A>(
+  use: (client: OpenAI, gateway: Running) => Promise<A>,
+  answer?: Partial<ChatResponse>
+): Effect.Effect<A, unknown, Scope.Scope> =>
+  Effect.gen(function* () {
+    const gateway = yield* start(answer === undefined ? {} : { provider: { answer: () => answer } })
+    return yield* Effect.promise(() => use(clientOf(gateway), gateway))
+  })
+
+describe.each(upstreams)("openai in front of %s", (upstream) => {
+  const model = `${upstream}/large`
+
+  it.scopedLive("chats", () =>
+    Effect.gen(function* () {
+      const answer = yield* withClient((client) => client.chat.completions.create({ model, messages: [...hello] }))
+      expect(answer.object).toBe("chat.completion")
+      expect(answer.choices).toMatchObject([
+        { index: 0, finish_reason: "stop", message: { role: "assistant", content: "You said: Hello" } }
+      ])
+      expect(answer.usage?.total_tokens).toBe(
+        (answer.usage?.prompt_tokens ?? 0) + (answer.usage?.completion_tokens ?? 0)
+      )
+      expect(Math.abs(answer.created - Date.now() / 1000)).toBeLessThan(60)
+    })
+  )
+
+  it.scopedLive("streams, with usage where it is asked for", () =>
+    Effect.gen(function* () {
+      const { ends, text, usages } = yield* withClient(async (client) => {
+        const stream = await client.chat.completions.create({
+          model,
+          messages: [...hello],
+          stream: true,
+          stream_options: { include_usage: true }
+        })
+        let text = ""
+        const ends: Array<string> = []
+        const usages: Array<number> = []
+        for await (const chunk of stream) {
+          text += chunk.choices[0]?.delta.content ?? ""
+          if (chunk.choices[0]?.finish_reason) ends.push(chunk.choices[0].finish_reason)
+          if (chunk.usage) usages.push(chunk.usage.total_tokens)
+        }
+        return { text, ends, usages }
+      })
+      expect(text).toBe("You said: Hello")
+      expect(ends).toEqual(["stop"])
+      expect(usages).toHaveLength(1)
+      expect(usages[0]).toBeGreaterThan(0)
+    })
+  )
+
+  it.scopedLive("hands tool calls on, whole and streamed, and their results back", () =>
+    Effect.gen(function* () {
+      const answer = { text: "", toolCalls: calls }
+      const [whole, streamed] = yield* withClient(
+        async (client) => [
+          await client.chat.completions.create({ model, messages: [...hello], tools }),
+          await client.chat.completions.stream({ model, messages: [...hello], tools }).finalChatCompletion()
+        ],
+        answer
+      )
+      for (const completion of [whole, streamed]) {
+        const called = completion?.choices[0]?.message.tool_calls ?? []
+        expect(called.map((call) => call.type === "function" && call.function.name)).toEqual(["clock", "weather"])
+        expect(
+          called.map((call) =>
+            call.type === "function" ? (JSON.parse(call.function.arguments) as unknown) : undefined
+          )
+        ).toEqual([{ zone: "UTC" }, { city: "Oslo" }])
+        expect(completion?.choices[0]?.finish_reason).toBe("tool_calls")
+      }
+      const message = whole?.choices[0]?.message
+      if (message === undefined) return expect.fail("no message")
+      const next = yield* withClient((client) =>
+        client.chat.completions.create({
+          model,
+          tools,
+          messages: [
+            ...hello,
+            message,
+            ...(message.tool_calls ?? []).map((call) => ({
+              role: "tool" as const,
+              tool_call_id: call.id,
+              content: "result"
+            }))
+          ]
+        })
+      )
+      expect(next.choices[0]?.message.content).toContain("You said:")
+    })
+  )
+
+  it.scopedLive("answers in a schema", () =>
+    Effect.gen(function* () {
+      const City = z.object({ name: z.string(), inhabitants: z.number() })
+      const parsed = yield* withClient(
+        (client) =>
+          client.chat.completions.parse({
+            model,
+            messages: [...hello],
+            response_format: zodResponseFormat(City, "city")
+          }),
+        { text: '{"name":"Oslo","inhabitants":709037}' }
+      )
+      expect(parsed.choices[0]?.message.parsed).toEqual({ name: "Oslo", inhabitants: 709_037 })
+    })
+  )
+
+  it.scopedLive("answers n times, by as many calls", () =>
+    Effect.gen(function* () {
+      const { asked, chunks, whole } = yield* withClient(async (client, { provider }) => {
+        const whole = await client.chat.completions.create({ model, messages: [...hello], n: 3 })
+        const stream = await client.chat.completions.create({
+          model,
+          messages: [...hello],
+          n: 2,
+          stream: true,
+          stream_options: { include_usage: true }
+        })
+        const chunks = []
+        for await (const chunk of stream) chunks.push(chunk)
+        return { whole, chunks, asked: await Effect.runPromise(provider.log) }
+      })
+      expect(asked).toHaveLength(5)
+      expect(asked.every(({ body }) => !JSON.stringify(body).includes('"n":'))).toBe(true)
+      expect(whole.choices.map(({ index, message }) => [index, message.content])).toEqual(
+        [0, 1, 2].map((index) => [index, "You said: Hello"])
+      )
+      expect(new Set(chunks.map(({ id }) => id)).size).toBe(1)
+      const textOf = (index: number) =>
+        chunks
+          .flatMap(({ choices }) => choices)
+          .filter((choice) => choice.index === index)
+          .map(({ delta }) => delta.content ?? "")
+          .join("")
+      expect([textOf(0), textOf(1)]).toEqual(["You said: Hello", "You said: Hello"])
+      const usages = chunks.flatMap(({ usage }) => (usage ? [usage.total_tokens] : []))
+      expect(usages).toEqual([((whole.usage?.total_tokens ?? 0) / 3) * 2])
+      expect(chunks.at(-1)?.usage).toBeTruthy()
+    })
+  )
+
+  it.scopedLive("answers by the Responses API, whole and streamed", () =>
+    Effect.gen(function* () {
+      const { events, whole } = yield* withClient(async (client) => {
+        const whole = await client.responses.create({ model, input: "Hello" })
+        const events = []
+        for await (const event of await client.responses.create({ model, input: "Hello", stream: true })) {
+          events.push(event)
+        }
+        return { whole, events }
+      })
+      expect(whole.output_text).toBe("You said: Hello")
+      expect(whole.status).toBe("completed")
+      expect(Math.abs(whole.created_at - Date.now() / 1000)).toBeLessThan(60)
+      expect(events.map((event) => (event.type === "response.output_text.delta" ? event.delta : "")).join("")).toBe(
+        "You said: Hello"
+      )
+      expect(events[0]?.type).toBe("response.created")
+      expect(events.at(-1)?.type).toBe("response.completed")
+      expect(events.map((event) => event.sequence_number)).toEqual(events.map((_, index) => index))
+    })
+  )
+
+  it.scopedLive("an abort in the middle of a stream ends the call of the provider", () =>
+    Effect.gen(function* () {
+      const gateway = yield* start({ provider: { tokenPace: "50 millis", answer: () => "word ".repeat(200) } })
+      yield* Effect.promise(async () => {
+        const stream = await clientOf(gateway).chat.completions.create({ model, messages: [...hello], stream: true })
+        for await (const chunk of stream) if (chunk.choices[0]?.delta.content) break
+      })
+      yield* Effect.sleep("700 millis")
+      expect(yield* gateway.provider.inFlight).toBe(0)
+      expect((yield* gateway.provider.log).map(({ outcome }) => outcome)).toEqual(["aborted"])
+    })
+  )
+})
+
+describe("openai in front of what has embeddings", () => {
+  for (const upstream of ["openai", "gemini"] as const) {
+    it.scopedLive(`embeds by ${upstream}`, () =>
+      Effect.gen(function* () {
+        const { data, usage } = yield* withClient((client) =>
+          client.embeddings.create({ model: `${upstream}/large`, input: ["a cat", "a dog"], dimensions: 16 })
+        )
+        expect(data.map(({ embedding, index }) => [index, embedding.length])).toEqual([
+          [0, 16],
+          [1, 16]
+        ])
+        expect(data[0]?.embedding).not.toEqual(data[1]?.embedding)
+        expect(usage.total_tokens).toBeGreaterThan(0)
+      })
+    )
+  }
+
+  it.scopedLive("says that Anthropic has none", () =>
+    Effect.gen(function* () {
+      const error = yield* withClient((client) =>
+        client.embeddings.create({ model: "anthropic/large", input: "a cat" }).catch((error: unknown) => error)
+      )
+      expect(error).toBeInstanceOf(OpenAI.BadRequestError)
+    })
+  )
+})
+
+describe("models", () => {
+  it.scopedLive("are listed by their names and aliases, and one is found by any of them", () =>
+    Effect.gen(function* () {
+      const { ids, one, alias } = yield* withClient(async (client) => {
+        const ids = []
+        for await (const model of client.models.list()) ids.push(model.id)
+        return { ids, one: await client.models.retrieve("gemini/large"), alias: await client.models.retrieve("fast") }
+      })
+      expect(ids.sort()).toEqual(["anthropic/large", "fast", "gemini/large", "openai/large", "responses/large"])
+      expect(one).toMatchObject({ id: "gemini/large", object: "model", owned_by: "gemini" })
+      expect(alias).toMatchObject({ id: "fast", owned_by: "openai" })
+    })
+  )
+
+  it.scopedLive("that are not there are a 404", () =>
+    Effect.gen(function* () {
+      const errors = yield* withClient((client) =>
+        Promise.all([
+          client.models.retrieve("no/such/model").catch((error: unknown) => error),
+          client.chat.completions.create({ model: "nothing", messages: [...hello] }).catch((error: unknown) => error)
+        ])
+      )
+      for (const error of errors) {
+        expect(error).toBeInstanceOf(OpenAI.NotFoundError)
+        expect(error).toMatchObject({ code: "model_not_found" })
+      }
+    })
+  )
+})
+
+describe("failures are the classes of the client", () => {
+  const cases = [
+    [429, OpenAI.RateLimitError, 429],
+    [401, OpenAI.InternalServerError, 502],
+    [403, OpenAI.InternalServerError, 502],
+    [400, OpenAI.BadRequestError, 400],
+    [500, OpenAI.InternalServerError, 503],
+    [529, OpenAI.InternalServerError, 503]
+  ] as const
+
+  for (const [status, Class, told] of cases) {
+    for (const stream of [false, true]) {
+      it.scopedLive(`a provider's ${status} is a ${told}${stream ? ", streamed" : ""}`, () =>
+        Effect.gen(function* () {
+          const gateway = yield* start()
+          yield* gateway.provider.next(SimulatedProvider.status(status, { retryAfter: "7 seconds" }))
+          const error = yield* Effect.promise(() =>
+            clientOf(gateway)
+              .chat.completions.create({ model: "openai/large", messages: [...hello], stream })
+              .catch((error: unknown) => error)
+          )
+          expect(error).toBeInstanceOf(Class)
+          expect(error).toMatchObject({ status: told })
+        })
+      )
+    }
+  }
+})

@@ -1,0 +1,76 @@
+/** A gateway on a free port of the loopback interface, in front of simulated providers. */
+import { HttpServer } from "@effect/platform"
+import { NodeHttpClient } from "@effect/platform-node"
+import { Context, Effect, Layer, Logger, LogLevel } from "effect"
+import { Access, Gateway, GatewayServer } from "../../../src/gateway/index.js"
+import * as Models from "../../../src/Models.js"
+import * as ProviderFile from "../../../src/ProviderFile.js"
+import { SimulatedProvider } from "../../../src/testing/index.js"
+
+/** The personalities of the simulated provider that stand behind the gateway, by the protocol that it speaks to them. */
+export const upstreams = {
+  openai: { type: "chat-completions", path: "/v1" },
+  anthropic: { type: "anthropic-messages", path: "/v1" },
+  gemini: { type: "gemini", path: "/v1beta" },
+  responses: { type: "responses", path: "/v1" }
+} as const
+
+export type Upstream = keyof typeof upstreams
+
+/** The secret of the provider. It must never be seen on the side of the clients. */
+export const canary = "canary-upstream-secret-7f3a"
+
+const at = (baseUrl: string, upstream: Upstream): string => baseUrl.replace(/\/v1$/, upstreams[upstream].path)
+
+/** A file with one model for each personality, all of them the same provider's. */
+export const providerJson = (baseUrl: string, fields: Readonly<Record<string, unknown>> = {}): unknown => ({
+  ...Object.fromEntries(
+    (Object.keys(upstreams) as ReadonlyArray<Upstream>).map((upstream) => [
+      upstream,
+      [
+        {
+          model_name: "large",
+          type: upstreams[upstream].type,
+          api_keys: [canary],
+          base_url: at(baseUrl, upstream),
+          rate_limit_capacity: 1000,
+          rate_limit_refill_rate: 1000,
+          max_retries: 1,
+          ...fields
+        }
+      ]
+    ])
+  ),
+  $aliases: { fast: "openai/large" }
+})
+
+export interface Running {
+  readonly url: string
+  readonly provider: SimulatedProvider.Service
+  readonly models: Models.Service
+}
+
+export interface Settings {
+  readonly provider?: SimulatedProvider.Options
+  readonly entry?: Readonly<Record<string, unknown>>
+  readonly access?: Access.Options
+  readonly gateway?: Gateway.Options
+  readonly server?: GatewayServer.Options
+  readonly logLevel?: LogLevel.LogLevel
+}
+
+export const start = (settings: Settings = {}) =>
+  Effect.gen(function* () {
+    const provider = yield* SimulatedProvider.make({ keys: [{ key: canary }], ...settings.provider })
+    const file = yield* ProviderFile.parse(JSON.stringify(providerJson(provider.baseUrl, settings.entry)), "test.json")
+    const live = Gateway.layer(settings.gateway).pipe(
+      Layer.provideMerge(GatewayServer.layer({ port: 0, ...settings.server })),
+      Layer.provideMerge(Access.layer(settings.access ?? {})),
+      Layer.provideMerge(Models.layer(file, { telemetry: false })),
+      Layer.provide(NodeHttpClient.layerUndici)
+    )
+    const context = yield* Logger.withMinimumLogLevel(Layer.build(live), settings.logLevel ?? LogLevel.None)
+    const { address } = Context.get(context, HttpServer.HttpServer)
+    const url = address._tag === "TcpAddress" ? `http://127.0.0.1:${address.port}` : ""
+    return { url, provider, models: Context.get(context, Models.Models) } satisfies Running
+  })
