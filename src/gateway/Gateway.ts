@@ -25,10 +25,11 @@
 import type { HttpApp } from "@effect/platform"
 import { FileSystem, HttpServer } from "@effect/platform"
 import type { Scope } from "effect"
-import { Duration, Effect, Layer } from "effect"
+import { Duration, Effect, Layer, Option } from "effect"
 import type { Middleware } from "../LLM.js"
 import { Models } from "../Models.js"
 import { Access } from "./Access.js"
+import { Dashboard } from "./dashboard/Dashboard.js"
 import * as Envelope from "./envelope.js"
 import * as Loopback from "./loopback.js"
 import * as Routes from "./routes.js"
@@ -91,7 +92,7 @@ export interface Status {
 const mebibyte = 1024 * 1024
 
 /**
- * A gateway to be served in your own way.
+ * A gateway to be served in your own way. It serves the `Dashboard` in context, where there is one.
  *
  * @since 0.1.0
  * @category constructors
@@ -99,19 +100,24 @@ const mebibyte = 1024 * 1024
 export const make = <R = never>(options: Options<R> = {}): Effect.Effect<Gateway, never, Models | Access | R> =>
   Effect.gen(function* () {
     const context = yield* Effect.context<R>()
-    const { around } = options
+    const { around = Effect.succeed } = options
+    const dashboard = yield* Effect.serviceOption(Dashboard)
+    const seen: Middleware = Option.match(dashboard, {
+      onNone: () => Effect.succeed,
+      onSome: ({ middleware }) => middleware
+    })
     const running = yield* Runnings.make
     const app = Routes.make(
       {
         models: yield* Models,
         access: yield* Access,
         running,
-        around: around === undefined ? Effect.succeed : (llm) => Effect.provide(around(llm), context),
+        around: (llm) => Effect.flatMap(Effect.provide(around(llm), context), seen),
         maxBodySize: Number(FileSystem.Size(options.maxBodySize ?? 32 * mebibyte)),
         keepAlive: Duration.decode(options.keepAlive ?? "15 seconds"),
         maxChoices: options.maxChoices ?? 128
       },
-      options.routers ?? []
+      [...Option.toArray(dashboard).map(({ router }) => router), ...(options.routers ?? [])]
     )
     return {
       app: Envelope.shared(options.cors)(Envelope.secured(Envelope.identified(app))),
