@@ -1,5 +1,5 @@
 /** The page, its files and its events. The files are for everybody, what they show is for the administration. */
-import { HttpRouter, HttpServerRequest } from "@effect/platform"
+import { HttpRouter, HttpServerRequest, HttpServerResponse } from "@effect/platform"
 import { Effect, Stream } from "effect"
 import * as Framing from "../../wire/Framing.js"
 import type { Service as AccessService } from "../Access.js"
@@ -43,6 +43,10 @@ const events = (access: AccessService, snapshots: Stream.Stream<Snapshot>): Hand
     )
   )
 
+/** What a page must have to see them, so that it need not try. */
+const terms = ({ isOpen }: AccessService): Handler =>
+  Effect.succeed(HttpServerResponse.unsafeJson({ token: isOpen ? "none" : "required" }))
+
 const answered = (handler: Handler) =>
   Effect.catchAll(handler, (problem) => Effect.succeed(Problem.response(chatCompletions.wire.encodeError, problem)))
 
@@ -65,6 +69,7 @@ export const make = (
     (assets) =>
       HttpRouter.fromIterable([
         ...assets,
+        HttpRouter.makeRoute("GET", "/dashboard/access", answered(terms(access))),
         HttpRouter.makeRoute("GET", "/dashboard/events", answered(events(access, snapshots)))
       ])
   )

@@ -87,6 +87,8 @@ const Model = Schema.Struct({
   /** Requests in each of the last 60 minutes, the current one last. */
   minutes: Schema.Array(Count),
   levels: Schema.Array(Level),
+  /** Whether its keys are a pool that can be acted on, and not those of several. */
+  hasPool: Schema.Boolean,
   keys: Schema.Array(Key),
   /** Where the calls go, where the model is a balanced group. */
   deployments: Schema.Array(Deployment)

@@ -100,6 +100,7 @@ const modelOf = (listed: Listed, llm: LLMService, totals: Totals): Effect.Effect
     ...totals,
     waiting: keys.waiting,
     levels: levelsOf(limiter.models?.[listed.model] ?? limiter),
+    hasPool: llm.pool !== undefined,
     keys: keys.keys.map(keyOf),
     deployments
   }))

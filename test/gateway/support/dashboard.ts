@@ -72,9 +72,11 @@ export interface Settings {
   readonly page: URL
   readonly provider?: SimulatedProvider.Options
   readonly access?: Access.Options
+  /** @default any that is free */
+  readonly port?: number
 }
 
-export const start = ({ access = { adminToken }, page, provider: options }: Settings) =>
+export const start = ({ access = { adminToken }, page, port = 0, provider: options }: Settings) =>
   Effect.gen(function* () {
     const provider = yield* SimulatedProvider.make(options)
     const file = yield* ProviderFile.parse(
@@ -98,7 +100,7 @@ export const start = ({ access = { adminToken }, page, provider: options }: Sett
       Layer.provideMerge(Dashboard.layer({ page })),
       Layer.provideMerge(Layer.merge(budgets, ResponseCache.layer())),
       Layer.provideMerge(CacheStore.layerMemory()),
-      Layer.provideMerge(GatewayServer.layer({ port: 0 })),
+      Layer.provideMerge(GatewayServer.layer({ port })),
       Layer.provideMerge(Access.layer(access)),
       Layer.provideMerge(Layer.effect(Models.Models, modelsWithGroup(file))),
       Layer.provide(Pricing.layer({ openai: { "gpt-large": { input: 250, output: 1000 } } })),

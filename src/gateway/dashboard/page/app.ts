@@ -111,6 +111,15 @@ const announce = (before: Snapshot, after: Snapshot): void => {
 // listening
 // -------------------------------------------------------------------------------------
 
+const signedOut = (problem: string): void => {
+  latest = undefined
+  show(signOut, false)
+  view("signed-out")
+  connected("connecting", "Signed out")
+  write(the("sign-in-problem", HTMLParagraphElement), problem)
+  the("token", HTMLInputElement).focus()
+}
+
 let isFirst = true
 
 const stream = Stream.make({
@@ -124,23 +133,31 @@ const stream = Stream.make({
     if (latest !== undefined) announce(latest, snapshot)
     latest = snapshot
     show(signOut, snapshot.mayAct)
+    const isNew = document.documentElement.dataset["view"] === "signed-out"
     view("live")
+    // What had the focus is gone.
+    if (isNew) the("figures", HTMLElement).focus({ preventScroll: true })
     connected("live", "Live")
     render()
   },
   lost: () => connected("lost", "Connection lost, trying again"),
-  refused: (_, message) => {
-    const problem = token === null ? "" : message
-    sessionStorage.removeItem(tokenName)
+  refused: (message) => {
     token = null
-    latest = undefined
-    show(signOut, false)
-    view("signed-out")
-    connected("connecting", "Signed out")
-    write(the("sign-in-problem", HTMLParagraphElement), problem)
-    the("token", HTMLInputElement).focus()
+    sessionStorage.removeItem(tokenName)
+    signedOut(message)
   }
 })
+
+/** Looks at once where that is allowed; otherwise asks for the token, of which nothing is known in a new tab. */
+const begin = (): void => {
+  if (token !== null) stream.start(token)
+  else {
+    void Stream.needsToken().then((needed) => {
+      if (needed) signedOut("")
+      else stream.start(null)
+    })
+  }
+}
 
 // -------------------------------------------------------------------------------------
 // what somebody does
@@ -184,4 +201,4 @@ document.addEventListener("visibilitychange", () => {
 })
 
 Theme.mount(the("theme", HTMLFieldSetElement), charts.recolour)
-stream.start(token)
+begin()

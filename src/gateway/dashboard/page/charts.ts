@@ -24,6 +24,8 @@ interface Plan {
   readonly title: string
   readonly kind: "bars" | "lines"
   readonly format: (value: number) => string
+  /** The top of the scale where there is nothing. */
+  readonly least: number
   readonly draw: (figures: Figures, minutes: number, now: number, width: number) => Drawing
 }
 
@@ -94,6 +96,7 @@ const plans: ReadonlyArray<Plan> = [
     title: "Requests",
     kind: "bars",
     format: Format.count,
+    least: 4,
     draw: bars((columns) => [
       { name: "answered", colour: "--chart-1", values: columns.map(total(({ outcomes }) => outcomes["ok"] ?? 0)) },
       {
@@ -108,12 +111,19 @@ const plans: ReadonlyArray<Plan> = [
       }
     ])
   },
-  { title: "Latency", kind: "lines", format: Format.duration, draw: percentilesOf("latency") },
-  { title: "Time to first token", kind: "lines", format: Format.duration, draw: percentilesOf("firstEvent") },
+  { title: "Latency", kind: "lines", format: Format.duration, least: 1000, draw: percentilesOf("latency") },
+  {
+    title: "Time to first token",
+    kind: "lines",
+    format: Format.duration,
+    least: 1000,
+    draw: percentilesOf("firstEvent")
+  },
   {
     title: "Tokens",
     kind: "bars",
     format: Format.count,
+    least: 100,
     draw: bars((columns) => [
       { name: "input", colour: "--chart-1", values: columns.map(total((bucket) => bucket.inputTokens)) },
       { name: "output", colour: "--chart-2", values: columns.map(total((bucket) => bucket.outputTokens)) }
@@ -123,11 +133,12 @@ const plans: ReadonlyArray<Plan> = [
     title: "Cost",
     kind: "bars",
     format: Format.dollars,
+    least: 0.01,
     draw: bars((columns) => [
       { name: "dollars", colour: "--chart-5", values: columns.map(total((bucket) => bucket.cost)) }
     ])
   },
-  { title: "Errors by class", kind: "bars", format: Format.count, draw: bars(errorLines) }
+  { title: "Errors by class", kind: "bars", format: Format.count, least: 4, draw: bars(errorLines) }
 ]
 
 /** A canvas knows no custom properties: this asks the style sheet what they are now. */
@@ -141,6 +152,9 @@ const colours = (): ((name: string) => string) => {
 }
 
 const height = 150
+
+/** Between the lines of a scale that counts. */
+const wholes = Array.from({ length: 12 }, (_, power) => [1, 2, 5].map((n) => n * 10 ** power)).flat()
 
 /** Each line upon those before it, so that what is highest is drawn first. */
 const stacked = (lines: ReadonlyArray<Line>): ReadonlyArray<Line> => {
@@ -170,6 +184,11 @@ const make = (plan: Plan, colour: (name: string) => string) => {
   let plot: uPlot | undefined
   let drawn = ""
 
+  const whole = (values: Line["values"]): number | null | undefined =>
+    plan.kind === "bars"
+      ? values.reduce<number>((sum, value) => sum + (value ?? 0), 0)
+      : values.findLast((value) => value !== null)
+
   const entries = each<readonly [Line, string]>(
     legend,
     ([{ name }]) => name,
@@ -183,11 +202,11 @@ const make = (plan: Plan, colour: (name: string) => string) => {
     }
   )
 
-  /** The values under the pointer, or else the last ones. */
+  /** The values under the pointer; or else what bars amount to, and where lines are. */
   const tell = (): void => {
     const at = plot?.cursor.idx
     const valueOf = ({ values }: Line): string => {
-      const value = at === null || at === undefined ? values.findLast((value) => value !== null) : values[at]
+      const value = at === null || at === undefined ? whole(values) : values[at]
       return value === null || value === undefined ? "–" : plan.format(value)
     }
     entries(drawing.lines.map((line) => [line, valueOf(line)]))
@@ -214,6 +233,9 @@ const make = (plan: Plan, colour: (name: string) => string) => {
         }
   }
 
+  /** Half of the room of a bar. */
+  const margin = (): number => ((drawing.times[1] ?? 0) - (drawing.times[0] ?? 0)) / 2
+
   const axis = (): uPlot.Axis => ({
     stroke: colour("--muted"),
     font: "11px system-ui, sans-serif",
@@ -226,7 +248,7 @@ const make = (plan: Plan, colour: (name: string) => string) => {
       {
         width: Math.max(120, box.clientWidth),
         height,
-        padding: [8, 6, 0, 0],
+        padding: [8, 18, 0, 0],
         legend: { show: false },
         cursor: {
           y: false,
@@ -234,7 +256,13 @@ const make = (plan: Plan, colour: (name: string) => string) => {
           sync: { key: "time" },
           points: { show: plan.kind === "lines" }
         },
-        scales: { x: { time: true }, y: { range: (_, __, max) => [0, max > 0 ? max * 1.1 : 1] } },
+        scales: {
+          x: {
+            time: true,
+            range: (_, from, to) => (plan.kind === "bars" ? [from - margin(), to + margin()] : [from, to])
+          },
+          y: { range: (_, __, max) => [0, max > 0 ? max * 1.1 : plan.least] }
+        },
         axes: [
           {
             ...axis(),
@@ -243,7 +271,13 @@ const make = (plan: Plan, colour: (name: string) => string) => {
             space: 64,
             values: (_, all) => all.map((at) => Format.clock(at * 1000))
           },
-          { ...axis(), size: 54, space: 34, values: (_, all) => all.map((value) => plan.format(value)) }
+          {
+            ...axis(),
+            size: 54,
+            space: 34,
+            values: (_, all) => all.map((value) => plan.format(value)),
+            ...(plan.format === Format.count ? { incrs: wholes } : {})
+          }
         ],
         series: [{}, ...lines.map(series)],
         hooks: { setCursor: [tell] }
@@ -275,10 +309,10 @@ const make = (plan: Plan, colour: (name: string) => string) => {
       drawing = next
       paint()
       const told = drawing.lines.map(({ name, values }) => {
-        const last = values.findLast((value) => value !== null)
-        return `${name} ${last === undefined || last === null ? "none" : plan.format(last)}`
+        const value = whole(values)
+        return `${name} ${value === undefined || value === null ? "none" : plan.format(value)}`
       })
-      attribute(box, "aria-label", `${plan.title} over time. Last: ${told.join(", ") || "nothing"}.`)
+      attribute(box, "aria-label", `${plan.title} over time: ${told.join(", ") || "nothing"}.`)
     },
     recolour: (): void => {
       drawn = "\n"

@@ -49,6 +49,16 @@ export interface View<A> {
   readonly update: (value: A) => void
 }
 
+/** Numbers those that are there more than once, such as one key of two deployments. */
+const distinct = (keys: ReadonlyArray<string>): ReadonlyArray<string> => {
+  const seen = new Map<string, number>()
+  return keys.map((key) => {
+    const before = seen.get(key) ?? 0
+    seen.set(key, before + 1)
+    return before === 0 ? key : `${key}\n${before}`
+  })
+}
+
 /** The children of a node, one for each value: they stay the same nodes, with their focus, for as long as their keys are there. */
 export const each = <A>(
   parent: Element,
@@ -57,14 +67,15 @@ export const each = <A>(
 ): ((values: ReadonlyArray<A>) => void) => {
   const views = new Map<string, View<A>>()
   return (values) => {
-    const keys = new Set(values.map(keyOf))
+    const keys = distinct(values.map(keyOf))
+    const kept = new Set(keys)
     for (const [key, { node }] of views) {
-      if (keys.has(key)) continue
+      if (kept.has(key)) continue
       node.remove()
       views.delete(key)
     }
     values.forEach((value, index) => {
-      const key = keyOf(value)
+      const key = keys[index] ?? ""
       const known = views.get(key)
       const view = known ?? make(value)
       if (known === undefined) views.set(key, view)

@@ -26,7 +26,7 @@ export const span = (millis: number): string => {
 export const dollars = (amount: number): string => {
   if (amount === 0) return "$0"
   if (amount < 0.0001) return "<$0.0001"
-  if (amount < 1) return `$${amount.toFixed(4)}`
+  if (amount < 0.1) return `$${String(Number(amount.toPrecision(2)))}`
   return amount < 10_000 ? `$${amount.toFixed(2)}` : `$${compact.format(amount)}`
 }
 

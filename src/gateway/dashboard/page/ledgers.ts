@@ -33,7 +33,8 @@ export const mountBudgets = (parent: Element): ((budgets: ReadonlyArray<Budget>,
         const share = limit > 0 ? spent / limit : 1
         const details = [
           ...(reserved > 0 ? [`${amount(reserved)} set aside`] : []),
-          resetsAt === undefined ? "for good" : `frees up in ${Format.span(resetsAt - now)}`
+          ...(resetsAt === undefined ? [] : [`frees up in ${Format.span(resetsAt - now)}`]),
+          ...(spent === 0 && reserved === 0 ? ["nothing spent yet"] : [])
         ]
         made.set(
           share,

@@ -85,7 +85,7 @@ const load = (label: string) => {
 
 const keyColumns = ["Key", "State", "Load", "Served", "Limited", "Latency", "Weight"]
 
-const keyView = (model: string, key: Key, { actions, mayAct, now }: Context): View<Key> => {
+const keyView = (model: string, key: Key, acts: () => boolean, { actions, now }: Context): View<Key> => {
   const state = badge()
   const bar = load(`Load of key ${key.id}`)
   const cells = { served: cell("Served"), limited: cell("Limited"), latency: cell("Latency"), weight: cell("Weight") }
@@ -142,7 +142,7 @@ const keyView = (model: string, key: Key, { actions, mayAct, now }: Context): Vi
       show(disable, key.state !== "disabled")
       show(enable, rests)
       if (hadFocus && changed) (key.state === "disabled" ? enable : disable).focus()
-      show(acting, mayAct())
+      show(acting, acts())
     }
   }
 }
@@ -241,6 +241,8 @@ const figureView = ([name]: readonly [string, string]): View<readonly [string, s
 
 const modelView = (first: Model, context: Context): View<Model> => {
   const { id } = first
+  let latest = first
+  const acts = (): boolean => latest.hasPool && context.mayAct()
   const slash = id.indexOf("/")
   const title = `model-${id}`
   const aliases = element("ul", { class: "aliases", "aria-label": "Also known as" })
@@ -286,7 +288,7 @@ const modelView = (first: Model, context: Context): View<Model> => {
   const updateKeys = each<Key>(
     keyRows,
     ({ id }) => id,
-    (key) => keyView(id, key, context)
+    (key) => keyView(id, key, acts, context)
   )
   const updateDeployments = each<Deployment>(
     deploymentRows,
@@ -296,6 +298,7 @@ const modelView = (first: Model, context: Context): View<Model> => {
   return {
     node,
     update: (model) => {
+      latest = model
       updateAliases(model.aliases)
       show(aliases, model.aliases.length > 0)
       spark.set(model.minutes)
@@ -306,7 +309,7 @@ const modelView = (first: Model, context: Context): View<Model> => {
       show(deployments, model.deployments.length > 0)
       updateKeys(model.keys)
       show(keys, model.keys.length > 0)
-      show(actionColumn, context.mayAct())
+      show(actionColumn, acts())
     }
   }
 }

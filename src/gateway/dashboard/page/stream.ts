@@ -7,7 +7,7 @@ export interface Watcher {
   /** The connection is gone, and is tried again soon. */
   readonly lost: () => void
   /** Nobody is let in with this token, or without one. */
-  readonly refused: (status: number, message: string) => void
+  readonly refused: (message: string) => void
 }
 
 export interface Watch {
@@ -28,6 +28,17 @@ export const messageOf = async (response: Response): Promise<string> => {
     return body.error?.message ?? response.statusText
   } catch {
     return response.statusText
+  }
+}
+
+/** Whether nobody is let in without a token; so it is taken to be where the gateway does not say. */
+export const needsToken = async (): Promise<boolean> => {
+  try {
+    const response = await fetch("dashboard/access", { cache: "no-store" })
+    const { token }: { readonly token?: string } = await response.json()
+    return token !== "none"
+  } catch {
+    return true
   }
 }
 
@@ -64,7 +75,7 @@ export const make = (watcher: Watcher): Watch => {
         cache: "no-store"
       })
       if (response.status === 401 || response.status === 403) {
-        watcher.refused(response.status, await messageOf(response))
+        watcher.refused(await messageOf(response))
         return
       }
       if (!response.ok || response.body === null) throw new Error(`status ${response.status}`)
