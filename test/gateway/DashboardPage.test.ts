@@ -78,8 +78,7 @@ const models = ["openai/gpt-large", "fast", "deepseek/deepseek-chat", "anything"
 const load = (url: string, howMany: number) =>
   Effect.forEach(
     Array.from({ length: howMany }, (_, index) => index),
-    (index) =>
-      ask(url, models[index % models.length] ?? "fast", index % 3 > 0, `question ${index % 150} of many words`),
+    (index) => ask(url, models[index % models.length] ?? "fast", index % 3 > 0, `question ${index % 30} of many words`),
     { concurrency: 8, discard: true }
   )
 
@@ -182,6 +181,8 @@ describe.skipIf(found === undefined && !isRequired)("the page of the dashboard",
               .waitFor()
           )
           expect(yield* step(() => large.getByRole("table").getByRole("row").count())).toBe(4)
+          yield* Effect.fork(load(url, 400))
+          yield* Effect.sleep("1 second")
           for (const [name, width] of [
             ["desktop", 1440],
             ["phone", 400]

@@ -169,6 +169,15 @@ const stacked = (lines: ReadonlyArray<Line>): ReadonlyArray<Line> => {
 
 const translucent = (colour: string): string => colour.replace(/^rgb\((.*)\)$/, "rgba($1, 0.12)")
 
+/** Where there is one value and none beside it, a line has nothing to go to: it is a point. */
+const alone: uPlot.Series.Points.Filter = (plot, series) => {
+  const values = plot.data[series] ?? []
+  const isThere = (index: number): boolean => values[index] !== null && values[index] !== undefined
+  return Array.from(values, (_, index) => index).filter(
+    (index) => isThere(index) && !isThere(index - 1) && !isThere(index + 1)
+  )
+}
+
 const make = (plan: Plan, colour: (name: string) => string) => {
   const legend = element("ul", { class: "legend" })
   const box = element("div", { class: "plot", role: "img" })
@@ -228,7 +237,7 @@ const make = (plan: Plan, colour: (name: string) => string) => {
           label: line.name,
           stroke,
           width: 2,
-          points: { size: 5, fill: stroke, width: 0 },
+          points: { show: false, size: 5, fill: stroke, width: 0, filter: alone },
           ...(line.name === "p50" ? { fill: translucent(stroke) } : {})
         }
   }
