@@ -1,5 +1,5 @@
 import { describe, expect, it } from "@effect/vitest"
-import { Duration, Effect, Exit, Fiber, Schema, Scope, Stream } from "effect"
+import { Duration, Effect, Exit, Fiber, Schedule, Schema, Scope, Stream } from "effect"
 import { readFileSync } from "node:fs"
 import { request } from "node:http"
 import { Dashboard } from "../../src/gateway/index.js"
@@ -68,6 +68,13 @@ const ask = (url: string, model: string, fields: object = {}, signal?: AbortSign
     await response.text()
     return response.status
   })
+
+/** The first snapshot of which something is true. */
+const until = (dashboard: Dashboard.Service, isIt: (snapshot: Dashboard.Snapshot) => boolean) =>
+  Effect.repeat(dashboard.snapshot, { until: isIt, schedule: Schedule.spaced("20 millis") }).pipe(
+    Effect.zipRight(dashboard.snapshot),
+    Effect.timeout("5 seconds")
+  )
 
 const outcomes = (snapshot: Dashboard.Snapshot): Readonly<Record<string, number>> => {
   const all: Record<string, number> = {}
@@ -262,16 +269,12 @@ describe("the figures", () => {
       const left = yield* Effect.fork(
         Effect.promise(() => Effect.runPromiseExit(ask(url, "openai/gpt-large", {}, controller.signal)))
       )
-      yield* Effect.repeat(dashboard.snapshot, { until: ({ inFlight }) => inFlight === 1, schedule: undefined }).pipe(
-        Effect.timeout("3 seconds")
-      )
+      yield* until(dashboard, ({ inFlight }) => inFlight === 1)
       const during = modelOf(yield* dashboard.snapshot, "openai/gpt-large")
       expect(during.inFlight).toBe(1)
       controller.abort()
       yield* Fiber.join(left)
-      const after = yield* Effect.repeat(dashboard.snapshot, { until: ({ inFlight }) => inFlight === 0 }).pipe(
-        Effect.timeout("3 seconds")
-      )
+      const after = yield* until(dashboard, ({ inFlight }) => inFlight === 0)
       expect(outcomes(after)).toEqual({ interrupted: 1 })
       const { failed, latency, requests } = modelOf(after, "openai/gpt-large")
       expect([requests, failed, latency]).toEqual([1, 0, undefined])
