@@ -1,8 +1,11 @@
 import { describe, expect, it } from "@effect/vitest"
-import { Duration, Effect, Exit, Fiber, Schedule, Schema, Scope, Stream } from "effect"
+import { Duration, Effect, Exit, Fiber, Ref, Schedule, Schema, Scope, Stream, TestClock } from "effect"
 import { readFileSync } from "node:fs"
 import { request } from "node:http"
-import { Dashboard } from "../../src/gateway/index.js"
+import * as Series from "../../src/gateway/dashboard/series.js"
+import { Access, Dashboard } from "../../src/gateway/index.js"
+import { ModelNotFoundError } from "../../src/LLMError.js"
+import { Models } from "../../src/Models.js"
 import { SimulatedProvider } from "../../src/testing/index.js"
 import { adminToken, builtPage, canary, start } from "./support/dashboard.js"
 
@@ -302,13 +305,84 @@ describe("the figures", () => {
     })
   )
 
-  it.scopedLive("are put together only while somebody looks", () =>
+  it.scoped("are put together only while somebody looks", () =>
     Effect.gen(function* () {
-      const { dashboard } = yield* start({ page: noPage })
-      const all = yield* Stream.runCollect(Stream.take(dashboard.snapshots, 2))
-      expect([...all].map(({ models }) => models.length)).toEqual([4, 4])
+      const asked = yield* Ref.make(0)
+      const info = { provider: "openai", model: "large", wire: "chat-completions", contextWindow: 1000 }
+      const nobody = new ModelNotFoundError({ provider: "openai", model: "large", attempts: [], message: "gone" })
+      const models = Models.of({
+        list: [{ ...info, aliases: [] }],
+        get: () =>
+          Effect.zipRight(
+            Ref.update(asked, (n) => n + 1),
+            Effect.fail(nobody)
+          ),
+        default: Effect.fail(nobody)
+      })
+      const { snapshots } = yield* Dashboard.make().pipe(
+        Effect.provideService(Models, models),
+        Effect.provide(Access.layer({ adminToken }))
+      )
+      yield* TestClock.adjust("1 minute")
+      expect(yield* Ref.get(asked)).toBe(0)
+      const looking = yield* Effect.fork(Stream.runDrain(snapshots))
+      yield* TestClock.adjust("3500 millis")
+      expect(yield* Ref.get(asked)).toBe(4)
+      yield* Fiber.interrupt(looking)
+      yield* TestClock.adjust("1 minute")
+      expect(yield* Ref.get(asked)).toBe(4)
     })
   )
+})
+
+describe("the last hour", () => {
+  const minute = 60_000
+  const call = { model: "m", outcome: "ok", latency: 100, timeToFirstEvent: 10 }
+
+  const withCalls = (times: ReadonlyArray<number>): Series.Series => {
+    const series = Series.unsafeMake()
+    for (const at of times) {
+      series.unsafeBegan("m")
+      series.unsafeEnded(call, at)
+    }
+    return series
+  }
+
+  it("is all that is kept, however long it goes on", () => {
+    const now = 30_000 * minute
+    const series = withCalls(Array.from({ length: 3 * 3600 }, (_, second) => now - 3 * 60 * minute + second * 1000))
+    const last = now - 1
+    expect(series.unsafeBuckets(0, last)).toHaveLength(360)
+    expect(series.unsafeTotals("m", last).requests).toBe(3600)
+    expect(series.unsafeTotals("m", last).minutes).toEqual(Array.from({ length: 60 }, () => 60))
+    expect(series.unsafeInFlight()).toBe(0)
+  })
+
+  it("is not shown when it is over, though nothing new came", () => {
+    const series = withCalls([0])
+    expect(series.unsafeTotals("m", 59 * minute).requests).toBe(1)
+    const later = 61 * minute
+    expect(series.unsafeBuckets(0, later)).toEqual([])
+    expect(series.unsafeTimes(60, later)).toEqual({})
+    expect(series.unsafeTotals("m", later)).toMatchObject({ requests: 0, minutes: Array.from({ length: 60 }, () => 0) })
+  })
+
+  it("says again only what may have changed", () => {
+    const series = withCalls([1000, 15_000, 25_000, 26_000])
+    expect(series.unsafeBuckets(15_500, 27_000).map(({ at, outcomes }) => [at, outcomes])).toEqual([
+      [10_000, { ok: 1 }],
+      [20_000, { ok: 2 }]
+    ])
+  })
+
+  it("measures each window by itself", () => {
+    const series = Series.unsafeMake()
+    series.unsafeEnded({ ...call, latency: 1000 }, minute)
+    series.unsafeEnded({ ...call, latency: 1000 }, minute)
+    series.unsafeEnded({ ...call, latency: 10 }, 30 * minute)
+    expect(series.unsafeTimes(5, 30 * minute).latency?.p99).toBeCloseTo(10, 0)
+    expect(series.unsafeTimes(60, 30 * minute).latency?.p50).toBeGreaterThan(900)
+  })
 })
 
 describe("the colours", () => {
