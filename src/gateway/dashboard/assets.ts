@@ -25,7 +25,7 @@ const load = (url: URL): Effect.Effect<Asset, Error> =>
     const plain = yield* calledBack((callback) => readFile(fileURLToPath(url), callback))
     const packed = yield* calledBack((callback) => gzip(plain, { level: 9 }, callback))
     return { plain, packed, tag: `"${createHash("sha256").update(plain).digest("base64url").slice(0, 22)}"` }
-  })
+  }).pipe(Effect.tapError((error) => Effect.logWarning("the page of the dashboard cannot be read", error)))
 
 /**
  * Nothing but our own files, and no script or style within the page itself. Text that a script makes never becomes markup
@@ -72,7 +72,5 @@ export const make = (
         contentType,
         headers: { ...headersOf(asset), ...(packs ? { "content-encoding": "gzip" } : {}) }
       })
-    }).pipe(
-      Effect.catchAll((error) => Effect.as(Effect.logWarning("the dashboard's page cannot be read", error), missing))
-    )
+    }).pipe(Effect.orElseSucceed(() => missing))
   )

@@ -48,6 +48,15 @@ const models = Models.mount(the("model-list", HTMLDivElement), {
 const budgets = Ledgers.mountBudgets(the("budget-list", HTMLDivElement))
 const caches = Ledgers.mountCaches(the("cache-list", HTMLDivElement))
 
+/** Every key once: those of a group are mostly those of models that stand beside it, of the same pools. */
+const keysOf = ({ models }: Snapshot): ReadonlyArray<{ readonly name: string; readonly key: Key }> => {
+  const own = models.filter(({ hasPool }) => hasPool)
+  const known = new Set(own.flatMap(({ keys }) => keys.map(({ id }) => id)))
+  return models.flatMap(({ hasPool, id, keys }) =>
+    keys.filter((key) => hasPool || !known.has(key.id)).map((key) => ({ name: `${key.id} of ${id}`, key }))
+  )
+}
+
 /** In how many states the keys are: `12 ready, 1 cooling`. */
 const summaryOf = (keys: ReadonlyArray<Key>): string =>
   (["ready", "busy", "cooling", "disabled"] as const)
@@ -64,7 +73,7 @@ const render = (): void => {
   table(figures, at)
   charts.update(figures, minutes, at, snapshot.width)
   const shown = models(snapshot.models, wanted)
-  const keys = snapshot.models.flatMap((model) => model.keys)
+  const keys = keysOf(snapshot).map(({ key }) => key)
   write(
     the("models-summary", HTMLParagraphElement),
     `${snapshot.models.length} models · keys: ${summaryOf(keys) || "none"}`
@@ -87,7 +96,7 @@ const render = (): void => {
 // -------------------------------------------------------------------------------------
 
 const statesOf = (snapshot: Snapshot): ReadonlyMap<string, string> =>
-  new Map(snapshot.models.flatMap(({ id, keys }) => keys.map((key) => [`${key.id} of ${id}`, key.state] as const)))
+  new Map(keysOf(snapshot).map(({ key, name }) => [name, key.state]))
 
 /** Busy and ready change all the time, and nobody needs to hear of that. */
 const isNews = (state: string | undefined): boolean => state === "cooling" || state === "disabled"
@@ -98,12 +107,11 @@ const announce = (before: Snapshot, after: Snapshot): void => {
     ([key, state]) => were.has(key) && were.get(key) !== state && (isNews(state) || isNews(were.get(key)))
   )
   if (news.length === 0) return
-  const [first] = news
   write(
     announcer,
     news.length > 3
       ? `${news.length} keys have changed their state.`
-      : news.map(([key, state]) => `Key ${key} is ${state}.`).join(" ") || String(first)
+      : news.map(([key, state]) => `Key ${key} is ${state}.`).join(" ")
   )
 }
 

@@ -277,7 +277,7 @@ const make = (plan: Plan, colour: (name: string) => string) => {
             ...axis(),
             grid: { show: false },
             size: 26,
-            space: 64,
+            space: 46,
             values: (_, all) => all.map((at) => Format.clock(at * 1000))
           },
           {
