@@ -26,7 +26,7 @@ import type { HttpApp } from "@effect/platform"
 import { FileSystem, HttpServer } from "@effect/platform"
 import type { Scope } from "effect"
 import { Duration, Effect, Layer, Option } from "effect"
-import type { Middleware } from "../LLM.js"
+import type { Middleware, Service as LLMService } from "../LLM.js"
 import { Models } from "../Models.js"
 import { Access } from "./Access.js"
 import { Dashboard } from "./dashboard/Dashboard.js"
@@ -100,19 +100,22 @@ const mebibyte = 1024 * 1024
 export const make = <R = never>(options: Options<R> = {}): Effect.Effect<Gateway, never, Models | Access | R> =>
   Effect.gen(function* () {
     const context = yield* Effect.context<R>()
-    const { around = Effect.succeed } = options
+    const { around } = options
     const dashboard = yield* Effect.serviceOption(Dashboard)
-    const seen: Middleware = Option.match(dashboard, {
-      onNone: () => Effect.succeed,
-      onSome: ({ middleware }) => middleware
-    })
+    const given: Middleware = around === undefined ? Effect.succeed : (llm) => Effect.provide(around(llm), context)
     const running = yield* Runnings.make
     const app = Routes.make(
       {
         models: yield* Models,
         access: yield* Access,
         running,
-        around: (llm) => Effect.flatMap(Effect.provide(around(llm), context), seen),
+        around: Option.match(dashboard, {
+          onNone: () => given,
+          onSome:
+            ({ middleware }) =>
+            (llm: LLMService) =>
+              Effect.flatMap(given(llm), middleware)
+        }),
         maxBodySize: Number(FileSystem.Size(options.maxBodySize ?? 32 * mebibyte)),
         keepAlive: Duration.decode(options.keepAlive ?? "15 seconds"),
         maxChoices: options.maxChoices ?? 128
