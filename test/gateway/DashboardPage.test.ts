@@ -262,10 +262,10 @@ describe.skipIf(found === undefined && !isRequired)("the page of the dashboard",
 
           yield* ask(url, "openai/gpt-large", false, "the same")
           yield* ask(url, "openai/gpt-large", false, "the same")
-          yield* step(() => page.getByText("1 hits · 1 misses · 1 kept").waitFor())
+          yield* step(() => page.getByText("1 from the cache · 1 asked for · 1 kept").waitFor())
           yield* step(() => page.getByRole("button", { name: "Clear caches" }).press("Enter"))
           yield* press("Tab", "Enter")
-          yield* step(() => page.getByText("0 hits · 0 misses · 0 kept").waitFor())
+          yield* step(() => page.getByText("0 from the cache · 0 asked for · 0 kept").waitFor())
           expect(complaints).toEqual([])
         })
       ),

@@ -76,7 +76,7 @@ const render = (): void => {
   const keys = keysOf(snapshot).map(({ key }) => key)
   write(
     the("models-summary", HTMLParagraphElement),
-    `${snapshot.models.length} models · keys: ${summaryOf(keys) || "none"}`
+    `${snapshot.models.length === 1 ? "1 model" : `${snapshot.models.length} models`} · keys: ${summaryOf(keys) || "none"}`
   )
   show(the("no-models", HTMLParagraphElement), shown === 0)
   show(the("open-notice", HTMLParagraphElement), !mayAct)

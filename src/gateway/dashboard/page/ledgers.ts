@@ -63,10 +63,10 @@ export const mountCaches = (parent: Element): ((caches: ReadonlyArray<Cache>) =>
         node: made.node,
         update: ({ entries, hitRate, hits, misses, storeFailures }) => {
           const details = [
-            `${Format.count(hits)} hits`,
-            `${Format.count(misses)} misses`,
+            `${Format.count(hits)} from the cache`,
+            `${Format.count(misses)} asked for`,
             ...(entries === undefined ? [] : [`${Format.count(entries)} kept`]),
-            ...(storeFailures > 0 ? [`the store failed ${Format.count(storeFailures)} times`] : [])
+            ...(storeFailures > 0 ? [`failures of the store: ${Format.count(storeFailures)}`] : [])
           ]
           made.set(hitRate, `${Format.percent(hitRate)} hits`, details.join(" · "), storeFailures > 0 ? "warn" : "good")
         }
