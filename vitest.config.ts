@@ -4,7 +4,8 @@ import { defaultExclude, defineConfig } from "vitest/config"
 /** What some tests need beside Node. */
 const programs = [
   { program: "redis-server", tests: "test/redis/**", install: "apt-get install redis-server" },
-  { program: "tmux", tests: "test/cli/terminal.test.ts", install: "apt-get install tmux" }
+  { program: "tmux", tests: "test/cli/terminal.test.ts", install: "apt-get install tmux" },
+  { program: "chromium", tests: "test/gateway/DashboardPage.test.ts", install: "apt-get install chromium" }
 ]
 
 /** A machine without such a program passes the rest and is told so; where everything must be tested, it fails. */

@@ -25,10 +25,11 @@
 import type { HttpApp } from "@effect/platform"
 import { FileSystem, HttpServer } from "@effect/platform"
 import type { Scope } from "effect"
-import { Duration, Effect, Layer } from "effect"
-import type { Middleware } from "../LLM.js"
+import { Duration, Effect, Layer, Option } from "effect"
+import type { Middleware, Service as LLMService } from "../LLM.js"
 import { Models } from "../Models.js"
 import { Access } from "./Access.js"
+import { Dashboard } from "./dashboard/Dashboard.js"
 import * as Envelope from "./envelope.js"
 import * as Loopback from "./loopback.js"
 import type * as Metrics from "./metrics.js"
@@ -120,7 +121,7 @@ export interface Status {
 const mebibyte = 1024 * 1024
 
 /**
- * A gateway to be served in your own way.
+ * A gateway to be served in your own way. It serves the `Dashboard` in context, where there is one.
  *
  * @since 0.1.0
  * @category constructors
@@ -129,12 +130,20 @@ export const make = <R = never>(options: Options<R> = {}): Effect.Effect<Gateway
   Effect.gen(function* () {
     const context = yield* Effect.context<R>()
     const { around } = options
+    const dashboard = yield* Effect.serviceOption(Dashboard)
+    const given: Middleware = around === undefined ? Effect.succeed : (llm) => Effect.provide(around(llm), context)
     const running = yield* Runnings.make
     const surroundings: Surroundings = {
       models: yield* Models,
       access: yield* Access,
       running,
-      around: around === undefined ? Effect.succeed : (llm) => Effect.provide(around(llm), context),
+      around: Option.match(dashboard, {
+        onNone: () => given,
+        onSome:
+          ({ watch }) =>
+          (llm: LLMService, name: string) =>
+            Effect.flatMap(given(llm), watch(name))
+      }),
       maxBodySize: Number(FileSystem.Size(options.maxBodySize ?? 32 * mebibyte)),
       keepAlive: Duration.decode(options.keepAlive ?? "15 seconds"),
       maxChoices: options.maxChoices ?? 128
@@ -144,7 +153,10 @@ export const make = <R = never>(options: Options<R> = {}): Effect.Effect<Gateway
       ...(options.documents === false ? [] : yield* Routes.documents),
       ...(options.metrics === false ? [] : [Routes.metrics(surroundings, options.metrics ?? {})])
     ]
-    const app = Routes.make(surroundings, beside, options.routers ?? [])
+    const app = Routes.make(surroundings, beside, [
+      ...Option.toArray(dashboard).map(({ router }) => router),
+      ...(options.routers ?? [])
+    ])
     return {
       app: Envelope.shared(options.cors)(Envelope.secured(Envelope.identified(app))),
       status: running.status,

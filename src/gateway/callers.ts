@@ -40,7 +40,7 @@ export const identified = ({ access, running }: Surroundings, route: (caller: Ca
   })
 
 /** Runs a route for the administration alone. */
-export const administrating = ({ access }: Surroundings, route: Handler): Handler =>
+export const administrating = ({ access }: Pick<Surroundings, "access">, route: Handler): Handler =>
   Effect.flatMap(HttpServerRequest.HttpServerRequest, ({ headers }) =>
     Effect.zipRight(refusing(access.administrator(secretOf(headers))), route)
   )

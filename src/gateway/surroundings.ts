@@ -12,8 +12,8 @@ export interface Surroundings {
   readonly models: ModelsService
   readonly access: AccessService
   readonly running: Running
-  /** What is put around every model that is asked. */
-  readonly around: (llm: LLMService) => Effect.Effect<LLMService>
+  /** What is put around every model that is asked, which is listed under this name. */
+  readonly around: (llm: LLMService, name: string) => Effect.Effect<LLMService>
   readonly maxBodySize: number
   readonly keepAlive: Duration.Duration
   readonly maxChoices: number
@@ -47,6 +47,14 @@ export const namesOf = (
   return group === undefined ? own : [name, group.name]
 }
 
+/** What a model is called in the list, whatever name it was asked by. */
+const listedName = (models: ModelsService, name: string | undefined, info: LLMService["info"]): string => {
+  const own = `${info.provider}/${info.model}`
+  return name === undefined || name === own
+    ? own
+    : (models.list.find((listed) => listed.name === name || listed.aliases.includes(name))?.name ?? own)
+}
+
 /** A model for this client, by any name that it has; the default where none is named. */
 export const modelFor = (
   { around, models }: Surroundings,
@@ -58,7 +66,7 @@ export const modelFor = (
   )
   return Effect.flatMap(found, (llm) =>
     caller.allows(namesOf(models, name, llm.info))
-      ? Effect.flatMap(around(llm), caller.around)
+      ? Effect.flatMap(around(llm, listedName(models, name, llm.info)), caller.around)
       : Effect.fail(Problem.unknownModel(name ?? llm.info.model))
   )
 }

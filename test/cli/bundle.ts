@@ -11,8 +11,13 @@ import { canary } from "./support.js"
 export const bundled = (): { readonly folder: string; readonly program: string } => {
   const folder = mkdtempSync(join(tmpdir(), "effect-llm-program-"))
   beforeAll(() => {
-    const { status, stderr } = spawnSync("node", [".ci/bundle.mjs", join(folder, "cli")], { encoding: "utf8" })
-    if (status !== 0) throw new Error(`The program cannot be bundled: ${stderr}`)
+    for (const [script, place] of [
+      [".ci/bundle.mjs", "cli"],
+      [".ci/page.mjs", "gateway/dashboard/page"]
+    ] as const) {
+      const { status, stderr } = spawnSync("node", [script, join(folder, place)], { encoding: "utf8" })
+      if (status !== 0) throw new Error(`The program cannot be built: ${stderr}`)
+    }
   }, 60_000)
   afterAll(() => rmSync(folder, { recursive: true, force: true }))
   return { folder, program: join(folder, "cli", "effect-llm.js") }

@@ -204,6 +204,15 @@ describe("a gateway as a program", () => {
     }).pipe(Effect.provide(NodeFileSystem.layer))
   )
 
+  it.scopedLive("shows its dashboard", () =>
+    Effect.gen(function* () {
+      const { gateway } = yield* served({})
+      const page = yield* send(`${gateway.url}/`)
+      expect([page.status, page.headers.get("content-type")]).toEqual([200, "text/html; charset=utf-8"])
+      expect((yield* send(`${gateway.url}/dashboard/app.js`)).status).toBe(200)
+    }).pipe(Effect.provide(NodeFileSystem.layer))
+  )
+
   it.scopedLive("says why it does not serve, and ends with 2", () =>
     Effect.gen(function* () {
       const gateway = yield* started({ EFFECT_LLM_CONFIG: `${yield* folder}/none.json` })

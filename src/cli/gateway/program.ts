@@ -18,6 +18,7 @@ import * as Models from "../../Models.js"
 import type { InvalidAccessError } from "../../gateway/Access.js"
 import * as Access from "../../gateway/Access.js"
 import type { AccessStoreError } from "../../gateway/AccessStore.js"
+import * as Dashboard from "../../gateway/dashboard/Dashboard.js"
 import * as Gateway from "../../gateway/Gateway.js"
 import type { InsecureAddressError } from "../../gateway/GatewayServer.js"
 import * as GatewayServer from "../../gateway/GatewayServer.js"
@@ -108,9 +109,13 @@ const optionsOf = (settings: Settings): Gateway.Options => ({
     : { cors: { allowedOrigins: settings.corsOrigins, exposedHeaders: ["x-request-id", "retry-after"] } })
 })
 
+/** Where the build puts it: the program is a part in `dist/cli/parts`. */
+const page = new URL("../../gateway/dashboard/page/", import.meta.url)
+
 const live = (settings: Settings) => {
   const { config, host, port, reloadInterval, traces } = settings
   return Layer.merge(Gateway.layer(optionsOf(settings)), Layer.scopedDiscard(reloading)).pipe(
+    Layer.provide(Dashboard.layer({ page })),
     Layer.provide(GatewayServer.layer({ host, port })),
     Layer.provide(Access.layerConfig()),
     Layer.provide(Models.layerReloading(config, { interval: reloadInterval })),

@@ -71,9 +71,14 @@ export const unnamed = (surroundings: Surroundings, named: string | undefined): 
         : Effect.flatMap(Effect.option(models.default), (chosen) =>
             Option.isSome(chosen)
               ? modelFor(surroundings, caller, undefined)
-              : Effect.flatMap(balanced(caller), (llm) => Effect.flatMap(surroundings.around(llm), caller.around))
+              : Effect.flatMap(balanced(caller), (llm) =>
+                  Effect.flatMap(surroundings.around(llm, everyone), caller.around)
+                )
           )
   })
+
+/** What is asked where no model is named is in no list. */
+const everyone = "every model"
 
 const missing = Problem.invalid("Missing required field 'messages'", "messages")
 

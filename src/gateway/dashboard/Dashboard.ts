@@ -1,0 +1,201 @@
+/**
+ * A page that a person looks at: what goes through the gateway and how its models, keys, limits, budgets and caches stand, live.
+ * Where it is in context, a gateway serves it at `/`.
+ *
+ * Whoever has the token of the administration may look, and act on keys and caches. Where no key is configured at all, whoever is on
+ * this machine may look, and nobody acts. Neither prompts nor answers nor secrets are told.
+ *
+ * The budgets and caches in the context of the layer are shown, and costs go by the prices there. The last hour is kept in memory;
+ * a page costs something only while somebody looks at it.
+ *
+ * @example
+ * ```ts
+ * import { NodeContext, NodeHttpClient, NodeRuntime } from "@effect/platform-node"
+ * import { Layer } from "effect"
+ * import { Models } from "effect-llm"
+ * import { Access, Dashboard, Gateway, GatewayServer } from "effect-llm/gateway"
+ *
+ * const Live = Gateway.layer().pipe(
+ *   Layer.provide(Dashboard.layer()),
+ *   Layer.provide(GatewayServer.layer({ port: 8080 })),
+ *   Layer.provide(Access.layerConfig()),
+ *   Layer.provide(Models.layerFile("provider.json")),
+ *   Layer.provide(Layer.merge(NodeContext.layer, NodeHttpClient.layerUndici))
+ * )
+ *
+ * NodeRuntime.runMain(Layer.launch(Live))
+ * ```
+ *
+ * @since 0.1.0
+ */
+import { Clock, Context, Effect, Layer, Option, Stream } from "effect"
+import * as Budgets from "../../Budget.js"
+import * as EmbeddingCache from "../../EmbeddingCache.js"
+import type { Listener } from "../../internal/listeners.js"
+import { listening } from "../../internal/listeners.js"
+import type { Begin } from "../../internal/observed.js"
+import { observed, outcomeOf } from "../../internal/observed.js"
+import { fromStream, toStream } from "../../internal/openStream.js"
+import type { Middleware, Service as LLMService } from "../../LLM.js"
+import { Models } from "../../Models.js"
+import * as Pricing from "../../Pricing.js"
+import * as ResponseCache from "../../ResponseCache.js"
+import { Access } from "../Access.js"
+import type { Router } from "../routes.js"
+import * as Assets from "./assets.js"
+import * as Routes from "./routes.js"
+import * as Series from "./series.js"
+import * as Snapshots from "./snapshot.js"
+import * as Standing from "./standing.js"
+
+/**
+ * How everything stands, as JSON.
+ *
+ * @since 0.1.0
+ * @category model
+ */
+export const Snapshot = Snapshots.Snapshot
+
+/**
+ * @since 0.1.0
+ * @category model
+ */
+export type Snapshot = typeof Snapshot.Type
+
+/**
+ * @since 0.1.0
+ * @category model
+ */
+export interface Service {
+  /** Lets the dashboard see the calls of the model that is listed under this name. A gateway puts it around each by itself. */
+  readonly watch: (name: string) => Middleware
+  /** How everything stands, with the figures of the last hour. */
+  readonly snapshot: Effect.Effect<Snapshot>
+  /** The same at once, and again every second with only those figures that may have changed. Made while it is read. */
+  readonly snapshots: Stream.Stream<Snapshot>
+  /** The page, what belongs to it, and its events. A gateway serves it by itself. */
+  readonly router: Router
+}
+
+/**
+ * @since 0.1.0
+ * @category tags
+ */
+export class Dashboard extends Context.Tag("effect-llm/gateway/Dashboard")<Dashboard, Service>() {}
+
+/**
+ * @since 0.1.0
+ * @category constructors
+ */
+export interface Options {
+  /** The folder of the page's files, as a URL that ends in a slash. @default that of this package */
+  readonly page?: URL
+}
+
+/** The lengths of time, in minutes, that a page can show. */
+const windows = [5, 15, 60]
+
+/**
+ * @since 0.1.0
+ * @category constructors
+ */
+export const make = (options: Options = {}): Effect.Effect<Service, never, Models | Access> =>
+  Effect.gen(function* () {
+    const models = yield* Models
+    const access = yield* Access
+    const pricing = yield* Pricing.Pricing
+    const budget = yield* Effect.serviceOption(Budgets.Budget)
+    const responses = yield* Effect.serviceOption(ResponseCache.ResponseCache)
+    const embeddings = yield* Effect.serviceOption(EmbeddingCache.EmbeddingCache)
+    const clock = yield* Effect.clock
+    const startedAt = yield* Clock.currentTimeMillis
+    const series = Series.unsafeMake()
+
+    const listener = (model: string): Listener => ({
+      owner: series,
+      heard: ({ answeredBy, endedAt, model: asked, provider, usage }) =>
+        Effect.sync(() => {
+          if (usage.totalTokens === 0) return
+          const cost = Pricing.costAt(pricing, usage, { provider, model: answeredBy, asked }, endedAt)
+          series.unsafeConsumed(
+            {
+              model,
+              inputTokens: usage.inputTokens,
+              outputTokens: usage.outputTokens,
+              cost: Option.getOrUndefined(Option.map(cost, ({ total }) => total))
+            },
+            endedAt
+          )
+        })
+    })
+
+    const watching =
+      (model: string): Begin =>
+      () =>
+        Effect.sync(() => {
+          const begun = clock.unsafeCurrentTimeMillis()
+          let timeToFirstEvent: number | undefined
+          series.unsafeBegan(model)
+          return {
+            around: (effect) => effect,
+            opened: Effect.sync(() => {
+              timeToFirstEvent = clock.unsafeCurrentTimeMillis() - begun
+            }),
+            end: (exit) =>
+              Effect.sync(() => {
+                const now = clock.unsafeCurrentTimeMillis()
+                series.unsafeEnded({ model, outcome: outcomeOf(exit), latency: now - begun, timeToFirstEvent }, now)
+              })
+          }
+        })
+
+    const watched = (name: string, next: LLMService): LLMService => {
+      const ear = listener(name)
+      return observed(
+        {
+          ...next,
+          chat: (request) => listening(next.chat(request), ear),
+          embed: (request) => listening(next.embed(request), ear),
+          chatStream: (request) => toStream(listening(fromStream(next.chatStream(request)), ear))
+        },
+        watching(name)
+      )
+    }
+
+    const since = (start: number): Effect.Effect<Snapshot> =>
+      Effect.gen(function* () {
+        const at = clock.unsafeCurrentTimeMillis()
+        return {
+          at,
+          startedAt,
+          width: Series.width,
+          mayAct: !access.isOpen,
+          inFlight: series.unsafeInFlight(),
+          buckets: series.unsafeBuckets(start, at),
+          windows: windows.map((minutes) => ({ minutes, ...series.unsafeTimes(minutes, at) })),
+          models: yield* Standing.models(models, (id) => series.unsafeTotals(id, at)),
+          budgets: yield* Standing.budgets(budget),
+          caches: yield* Standing.caches(responses, embeddings)
+        }
+      })
+
+    const snapshots = Stream.unfoldEffect<number | undefined, Snapshot, never, never>(undefined, (last) =>
+      Effect.map(last === undefined ? since(0) : Effect.delay(since(last), "1 second"), (snapshot) =>
+        Option.some([snapshot, snapshot.at])
+      )
+    )
+
+    return {
+      watch: (name) => (next) => Effect.succeed(watched(name, next)),
+      snapshot: since(0),
+      snapshots,
+      router: yield* Routes.make(access, snapshots, options.page ?? Assets.built)
+    }
+  })
+
+/**
+ * @since 0.1.0
+ * @category layers
+ */
+export const layer = (options: Options = {}): Layer.Layer<Dashboard, never, Models | Access> =>
+  Layer.effect(Dashboard, make(options))

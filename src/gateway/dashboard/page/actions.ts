@@ -1,0 +1,110 @@
+/** What the administration does from here, each by one request to `/admin`. */
+import { element, show, the, write } from "./dom.js"
+import { authorized, messageOf } from "./stream.js"
+
+export interface Actions {
+  readonly disable: (model: string, key: string) => Promise<void>
+  readonly enable: (model: string, key: string) => Promise<void>
+  readonly cool: (model: string, key: string) => Promise<void>
+  readonly reweight: (model: string, key: string, weight: number) => Promise<void>
+  readonly clearCaches: () => Promise<void>
+}
+
+/** Says shortly, at the edge of the page, what came of something. */
+export const toast = (text: string, mood: "good" | "bad" = "good"): void => {
+  const toasts = the("toasts", HTMLDivElement)
+  const node = element("p", { class: "toast", "data-mood": mood }, text)
+  toasts.append(node)
+  while (toasts.children.length > 3) toasts.firstElementChild?.remove()
+  window.setTimeout(() => node.remove(), mood === "good" ? 4000 : 8000)
+}
+
+interface Question {
+  readonly title: string
+  readonly text: string
+  readonly confirm: string
+  readonly field?: { readonly label: string; readonly value: number; readonly min: number; readonly step: string }
+}
+
+/** Asks before something is done. Nothing where it is cancelled; without a field, zero where it is confirmed. */
+const ask = ({ confirm, field, text, title }: Question): Promise<number | undefined> => {
+  const dialog = the("dialog", HTMLDialogElement)
+  const form = the("dialog-form", HTMLFormElement)
+  const input = the("dialog-input", HTMLInputElement)
+  const cancel = the("dialog-cancel", HTMLButtonElement)
+  write(the("dialog-title", HTMLHeadingElement), title)
+  write(the("dialog-text", HTMLParagraphElement), text)
+  write(the("dialog-confirm", HTMLButtonElement), confirm)
+  show(the("dialog-field", HTMLDivElement), field !== undefined)
+  input.required = field !== undefined
+  input.disabled = field === undefined
+  if (field !== undefined) {
+    write(the("dialog-label", HTMLLabelElement), field.label)
+    input.min = String(field.min)
+    input.step = field.step
+    input.value = String(field.value)
+  }
+  return new Promise((resolve) => {
+    const done = new AbortController()
+    let answer: number | undefined
+    const { signal } = done
+    form.addEventListener("submit", () => (answer = field === undefined ? 0 : input.valueAsNumber), { signal })
+    cancel.addEventListener("click", () => dialog.close(), { signal })
+    dialog.addEventListener(
+      "close",
+      () => {
+        done.abort()
+        resolve(answer)
+      },
+      { signal }
+    )
+    dialog.showModal()
+    if (field !== undefined) input.select()
+  })
+}
+
+export const make = (token: () => string | null): Actions => {
+  const post = async (path: string, body: object, done: string): Promise<void> => {
+    try {
+      const response = await fetch(`admin/${path}`, {
+        method: "POST",
+        headers: { ...authorized(token()), "content-type": "application/json" },
+        body: JSON.stringify(body)
+      })
+      if (response.ok) toast(done)
+      else toast(await messageOf(response), "bad")
+    } catch {
+      toast("The gateway cannot be reached.", "bad")
+    }
+  }
+  return {
+    disable: (model, key) => post("pools/disable", { model, key }, `${key} is disabled`),
+    enable: (model, key) => post("pools/enable", { model, key }, `${key} is enabled`),
+    cool: async (model, key) => {
+      const seconds = await ask({
+        title: "Let the key rest",
+        text: `${key} of ${model} gets no calls for a while. Those under way end in peace.`,
+        confirm: "Let it rest",
+        field: { label: "Seconds", value: 60, min: 1, step: "1" }
+      })
+      if (seconds !== undefined) await post("pools/cool", { model, key, seconds }, `${key} rests for ${seconds} s`)
+    },
+    reweight: async (model, key, current) => {
+      const weight = await ask({
+        title: "Change the weight",
+        text: `A key of weight 2 gets twice the calls of one of weight 1. This is ${key} of ${model}.`,
+        confirm: "Change",
+        field: { label: "Weight", value: current, min: 0.01, step: "any" }
+      })
+      if (weight !== undefined) await post("pools/reweight", { model, key, weight }, `${key} has weight ${weight}`)
+    },
+    clearCaches: async () => {
+      const answer = await ask({
+        title: "Clear the caches?",
+        text: "All answers and vectors that are kept are forgotten, and the providers are asked again.",
+        confirm: "Clear"
+      })
+      if (answer !== undefined) await post("caches/clear", {}, "The caches are empty")
+    }
+  }
+}

@@ -1,0 +1,110 @@
+/** Little more than the DOM itself: elements are made once, and afterwards only what differs is written. */
+
+export type Attributes = Readonly<Record<string, string>>
+
+export const element = <Tag extends keyof HTMLElementTagNameMap>(
+  tag: Tag,
+  attributes: Attributes = {},
+  ...children: ReadonlyArray<Node | string>
+): HTMLElementTagNameMap[Tag] => {
+  const made = document.createElement(tag)
+  for (const [name, value] of Object.entries(attributes)) made.setAttribute(name, value)
+  made.append(...children)
+  return made
+}
+
+export const graphic = <Tag extends keyof SVGElementTagNameMap>(
+  tag: Tag,
+  attributes: Attributes = {},
+  ...children: ReadonlyArray<Node>
+): SVGElementTagNameMap[Tag] => {
+  const made = document.createElementNS("http://www.w3.org/2000/svg", tag)
+  for (const [name, value] of Object.entries(attributes)) made.setAttribute(name, value)
+  made.append(...children)
+  return made
+}
+
+/** What the page has of this id. The page is ours, so it is there. */
+export const the = <A extends Element>(id: string, kind: new () => A): A => {
+  const found = document.getElementById(id)
+  if (found instanceof kind) return found
+  throw new Error(`the page has no ${id}`)
+}
+
+export const write = (node: Node, text: string): void => {
+  if (node.textContent !== text) node.textContent = text
+}
+
+export const attribute = (node: Element, name: string, value: string): void => {
+  if (node.getAttribute(name) !== value) node.setAttribute(name, value)
+}
+
+export const show = (node: HTMLElement, visible: boolean): void => {
+  if (node.hidden === visible) node.hidden = !visible
+}
+
+/** What stands for a value on the page. */
+export interface View<A> {
+  readonly node: HTMLElement
+  readonly update: (value: A) => void
+}
+
+/** Numbers those that are there more than once, such as one key of two deployments. */
+const distinct = (keys: ReadonlyArray<string>): ReadonlyArray<string> => {
+  const seen = new Map<string, number>()
+  return keys.map((key) => {
+    const before = seen.get(key) ?? 0
+    seen.set(key, before + 1)
+    return before === 0 ? key : `${key}\n${before}`
+  })
+}
+
+/** The children of a node, one for each value: they stay the same nodes, with their focus, for as long as their keys are there. */
+export const each = <A>(
+  parent: Element,
+  keyOf: (value: A) => string,
+  make: (value: A) => View<A>
+): ((values: ReadonlyArray<A>) => void) => {
+  const views = new Map<string, View<A>>()
+  return (values) => {
+    const keys = distinct(values.map(keyOf))
+    const kept = new Set(keys)
+    for (const [key, { node }] of views) {
+      if (kept.has(key)) continue
+      node.remove()
+      views.delete(key)
+    }
+    values.forEach((value, index) => {
+      const key = keys[index] ?? ""
+      const known = views.get(key)
+      const view = known ?? make(value)
+      if (known === undefined) views.set(key, view)
+      if (parent.children[index] !== view.node) parent.insertBefore(view.node, parent.children[index] ?? null)
+      view.update(value)
+    })
+  }
+}
+
+/** A bar that says how much of something there is. */
+export const meter = (
+  label: string
+): { readonly node: HTMLElement; readonly set: (share: number, text: string) => void } => {
+  const node = element("div", {
+    class: "meter",
+    role: "meter",
+    "aria-label": label,
+    "aria-valuemin": "0",
+    "aria-valuemax": "100"
+  })
+  const fill = element("i")
+  node.append(fill)
+  return {
+    node,
+    set: (share, text) => {
+      const percent = String(Math.round(Math.min(1, Math.max(0, share)) * 100))
+      attribute(node, "aria-valuenow", percent)
+      attribute(node, "aria-valuetext", text)
+      if (fill.style.inlineSize !== `${percent}%`) fill.style.inlineSize = `${percent}%`
+    }
+  }
+}

@@ -1,0 +1,75 @@
+/** The figures of the last hour, as far as the page has been told. */
+import type { Bucket, Snapshot } from "../snapshot.js"
+
+/** Calls that ended so were not failed by anybody. */
+const fine: ReadonlySet<string> = new Set(["ok", "interrupted"])
+
+export const requestsIn = ({ outcomes }: Bucket): number => Object.values(outcomes).reduce((sum, n) => sum + n, 0)
+
+export const errorsIn = ({ outcomes }: Bucket): ReadonlyArray<readonly [string, number]> =>
+  Object.entries(outcomes).filter(([outcome]) => !fine.has(outcome))
+
+export interface Sums {
+  requests: number
+  failed: number
+  inputTokens: number
+  outputTokens: number
+  cost: number
+  unpricedTokens: number
+}
+
+export const sumOf = (buckets: ReadonlyArray<Bucket>): Readonly<Sums> => {
+  const sums: Sums = { requests: 0, failed: 0, inputTokens: 0, outputTokens: 0, cost: 0, unpricedTokens: 0 }
+  for (const bucket of buckets) {
+    sums.requests += requestsIn(bucket)
+    for (const [, n] of errorsIn(bucket)) sums.failed += n
+    sums.inputTokens += bucket.inputTokens
+    sums.outputTokens += bucket.outputTokens
+    sums.cost += bucket.cost
+    sums.unpricedTokens += bucket.unpricedTokens
+  }
+  return sums
+}
+
+export interface Figures {
+  readonly clear: () => void
+  readonly add: (snapshot: Snapshot) => void
+  /** Those that begin within a stretch of time, the oldest first. */
+  readonly between: (from: number, to: number) => ReadonlyArray<Bucket>
+  /** Equal steps up to now, each with the buckets in it. */
+  readonly steps: (
+    step: number,
+    howMany: number,
+    now: number
+  ) => ReadonlyArray<readonly [number, ReadonlyArray<Bucket>]>
+}
+
+const hour = 3_600_000
+
+export const make = (): Figures => {
+  const kept = new Map<number, Bucket>()
+  const between = (from: number, to: number): ReadonlyArray<Bucket> =>
+    [...kept.values()].filter(({ at }) => at >= from && at < to).sort((a, b) => a.at - b.at)
+  return {
+    clear: () => kept.clear(),
+    add: ({ at: now, buckets, width }) => {
+      for (const bucket of buckets) kept.set(bucket.at, bucket)
+      for (const at of kept.keys()) if (at < now - hour - width) kept.delete(at)
+    },
+    between,
+    steps: (step, howMany, now) => {
+      const last = Math.floor(now / step) * step
+      const within = new Map<number, Array<Bucket>>()
+      for (const bucket of between(last - (howMany - 1) * step, Infinity)) {
+        const start = Math.floor(bucket.at / step) * step
+        const known = within.get(start)
+        if (known === undefined) within.set(start, [bucket])
+        else known.push(bucket)
+      }
+      return Array.from({ length: howMany }, (_, index) => {
+        const start = last - (howMany - 1 - index) * step
+        return [start, within.get(start) ?? []]
+      })
+    }
+  }
+}

@@ -1,0 +1,75 @@
+/** Budgets and caches. */
+import type { Budget, Cache } from "../snapshot.js"
+import { attribute, each, element, meter, write } from "./dom.js"
+import * as Format from "./format.js"
+
+const entry = (name: string, label: string) => {
+  const bar = meter(label)
+  const figure = element("b")
+  const more = element("span", { class: "more" })
+  return {
+    node: element("div", { class: "entry" }, element("span", { class: "name" }, name), figure, bar.node, more),
+    set: (share: number, text: string, details: string, mood: string): void => {
+      bar.set(share, text)
+      attribute(bar.node, "data-mood", mood)
+      write(figure, text)
+      write(more, details)
+    }
+  }
+}
+
+const nameOf = ({ budget, label }: Budget): string =>
+  label === undefined ? budget : `${budget} · ${label === "" ? "without a label" : label}`
+
+export const mountBudgets = (parent: Element): ((budgets: ReadonlyArray<Budget>, now: number) => void) => {
+  let now = 0
+  const update = each<Budget>(parent, nameOf, (budget) => {
+    const name = nameOf(budget)
+    const made = entry(name, `Spent of the budget ${name}`)
+    return {
+      node: made.node,
+      update: ({ limit, reserved, resetsAt, spent, unit }) => {
+        const amount = unit === "dollars" ? Format.dollars : Format.count
+        const share = limit > 0 ? spent / limit : 1
+        const details = [
+          ...(reserved > 0 ? [`${amount(reserved)} set aside`] : []),
+          ...(resetsAt === undefined ? [] : [`frees up in ${Format.span(resetsAt - now)}`]),
+          ...(spent === 0 && reserved === 0 ? ["nothing spent yet"] : [])
+        ]
+        made.set(
+          share,
+          `${amount(spent)} of ${amount(limit)}`,
+          details.join(" · "),
+          share >= 0.9 ? "bad" : share >= 0.7 ? "warn" : "good"
+        )
+      }
+    }
+  })
+  return (budgets, at) => {
+    now = at
+    update(budgets)
+  }
+}
+
+const cacheNames = { responses: "Answers", embeddings: "Vectors" }
+
+export const mountCaches = (parent: Element): ((caches: ReadonlyArray<Cache>) => void) =>
+  each<Cache>(
+    parent,
+    ({ name }) => name,
+    ({ name }) => {
+      const made = entry(cacheNames[name], `Hit rate: ${cacheNames[name]}`)
+      return {
+        node: made.node,
+        update: ({ entries, hitRate, hits, misses, storeFailures }) => {
+          const details = [
+            `${Format.count(hits)} from the cache`,
+            `${Format.count(misses)} asked for`,
+            ...(entries === undefined ? [] : [`${Format.count(entries)} kept`]),
+            ...(storeFailures > 0 ? [`failures of the store: ${Format.count(storeFailures)}`] : [])
+          ]
+          made.set(hitRate, `${Format.percent(hitRate)} hits`, details.join(" · "), storeFailures > 0 ? "warn" : "good")
+        }
+      }
+    }
+  )

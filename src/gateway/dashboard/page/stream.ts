@@ -1,0 +1,115 @@
+/** The events of the gateway, for as long as somebody looks at the page. */
+import type { Snapshot } from "../snapshot.js"
+
+export interface Watcher {
+  readonly connected: () => void
+  readonly snapshot: (snapshot: Snapshot) => void
+  /** The connection is gone, and is tried again soon. */
+  readonly lost: () => void
+  /** Nobody is let in with this token, or without one. */
+  readonly refused: (message: string) => void
+}
+
+export interface Watch {
+  readonly start: (token: string | null) => void
+  readonly stop: () => void
+}
+
+/** A gateway that says nothing for so long is gone: it speaks every second. */
+const patience = 6000
+
+export const authorized = (token: string | null): HeadersInit =>
+  token === null ? {} : { authorization: `Bearer ${token}` }
+
+/** What an error of the gateway says. */
+export const messageOf = async (response: Response): Promise<string> => {
+  try {
+    const body: { readonly error?: { readonly message?: string } } = await response.json()
+    return body.error?.message ?? response.statusText
+  } catch {
+    return response.statusText
+  }
+}
+
+/** Whether nobody is let in without a token; so it is taken to be where the gateway does not say. */
+export const needsToken = async (): Promise<boolean> => {
+  try {
+    const response = await fetch("dashboard/access", { cache: "no-store" })
+    const { token }: { readonly token?: string } = await response.json()
+    return token !== "none"
+  } catch {
+    return true
+  }
+}
+
+/** Gives the data of each event, until the stream ends. */
+const read = async (body: ReadableStream<Uint8Array>, event: (data: string) => void): Promise<void> => {
+  const reader = body.getReader()
+  const decoder = new TextDecoder()
+  let held = ""
+  for (;;) {
+    const { done, value } = await reader.read()
+    if (done) return
+    const parts = (held + decoder.decode(value, { stream: true })).split("\n\n")
+    held = parts.pop() ?? ""
+    for (const part of parts) {
+      const data = part.split("\n").flatMap((line) => (line.startsWith("data: ") ? [line.slice(6)] : []))
+      if (data.length > 0) event(data.join("\n"))
+    }
+  }
+}
+
+export const make = (watcher: Watcher): Watch => {
+  let current: AbortController | undefined
+  let retry: number | undefined
+  let failures = 0
+
+  const connect = async (token: string | null): Promise<void> => {
+    const controller = new AbortController()
+    current = controller
+    let alarm = window.setTimeout(() => controller.abort(), patience)
+    try {
+      const response = await fetch("dashboard/events", {
+        headers: authorized(token),
+        signal: controller.signal,
+        cache: "no-store"
+      })
+      if (response.status === 401 || response.status === 403) {
+        watcher.refused(await messageOf(response))
+        return
+      }
+      if (!response.ok || response.body === null) throw new Error(`status ${response.status}`)
+      watcher.connected()
+      await read(response.body, (data) => {
+        window.clearTimeout(alarm)
+        alarm = window.setTimeout(() => controller.abort(), patience)
+        failures = 0
+        watcher.snapshot(JSON.parse(data))
+      })
+    } catch {
+      // Whatever broke, the connection is gone, and the page says so below.
+    } finally {
+      window.clearTimeout(alarm)
+    }
+    if (current !== controller) return
+    failures += 1
+    watcher.lost()
+    retry = window.setTimeout(() => void connect(token), Math.min(10_000, 500 * 2 ** failures))
+  }
+
+  const stop = (): void => {
+    window.clearTimeout(retry)
+    const before = current
+    current = undefined
+    before?.abort()
+  }
+
+  return {
+    start: (token) => {
+      stop()
+      failures = 0
+      void connect(token)
+    },
+    stop
+  }
+}

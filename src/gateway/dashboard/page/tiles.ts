@@ -1,0 +1,109 @@
+/** The six figures that one looks at first, and the same minute by minute as a table. */
+import type { Percentiles, Snapshot } from "../snapshot.js"
+import { attribute, each, element, write } from "./dom.js"
+import type { Figures } from "./figures.js"
+import { sumOf } from "./figures.js"
+import * as Format from "./format.js"
+
+interface Tile {
+  readonly name: string
+  readonly value: string
+  readonly more: string
+  readonly mood?: "bad" | "good"
+}
+
+const slowest = (name: string, times: Percentiles | undefined): Tile =>
+  times === undefined
+    ? { name, value: "–", more: "nothing measured" }
+    : {
+        name,
+        value: Format.duration(times.p95),
+        more: `p50 ${Format.duration(times.p50)} · p99 ${Format.duration(times.p99)}`
+      }
+
+const tilesOf = (snapshot: Snapshot, figures: Figures, minutes: number): ReadonlyArray<Tile> => {
+  const { at, inFlight, windows } = snapshot
+  const sums = sumOf(figures.between(at - minutes * 60_000, Infinity))
+  const lately = sumOf(figures.between(at - 60_000, Infinity))
+  const window = windows.find((window) => window.minutes === minutes)
+  const share = sums.requests === 0 ? 0 : sums.failed / sums.requests
+  const unpriced =
+    sums.unpricedTokens > 0 ? `${Format.count(sums.unpricedTokens)} tokens unpriced` : "all tokens priced"
+  return [
+    {
+      name: "Requests",
+      value: Format.count(sums.requests),
+      more: `${Format.count(lately.requests)} in the last minute · ${inFlight} now`
+    },
+    {
+      name: "Errors",
+      value: Format.percent(share),
+      more: `${Format.count(sums.failed)} failed`,
+      ...(share >= 0.05 ? { mood: "bad" as const } : {})
+    },
+    slowest("Latency p95", window?.latency),
+    slowest("First token p95", window?.firstEvent),
+    {
+      name: "Tokens",
+      value: Format.count(sums.inputTokens + sums.outputTokens),
+      more: `${Format.count(sums.inputTokens)} in · ${Format.count(sums.outputTokens)} out`
+    },
+    { name: "Cost", value: Format.dollars(sums.cost), more: unpriced }
+  ]
+}
+
+export const mount = (parent: Element): ((snapshot: Snapshot, figures: Figures, minutes: number) => void) => {
+  const update = each<Tile>(
+    parent,
+    ({ name }) => name,
+    ({ name }) => {
+      const value = element("dd", { class: "value" })
+      const more = element("dd", { class: "more" })
+      const node = element("div", { class: "card tile" }, element("dt", {}, name), value, more)
+      return {
+        node,
+        update: (tile) => {
+          write(value, tile.value)
+          write(more, tile.more)
+          attribute(node, "data-mood", tile.mood ?? "")
+        }
+      }
+    }
+  )
+  return (snapshot, figures, minutes) => update(tilesOf(snapshot, figures, minutes))
+}
+
+/** Percentiles of a minute: the worst of its parts. */
+const worst = (all: ReadonlyArray<Percentiles | undefined>): string => {
+  const known = all.flatMap((times) => (times === undefined ? [] : [times.p95]))
+  return known.length === 0 ? "–" : Format.duration(Math.max(...known))
+}
+
+export const mountTable = (parent: Element): ((figures: Figures, now: number) => void) => {
+  const update = each<ReadonlyArray<string>>(
+    parent,
+    ([minute]) => minute ?? "",
+    ([minute, ...cells]) => {
+      const nodes = cells.map(() => element("td"))
+      return {
+        node: element("tr", {}, element("th", { scope: "row" }, minute ?? ""), ...nodes),
+        update: ([, ...values]) => values.forEach((value, index) => nodes[index] && write(nodes[index], value))
+      }
+    }
+  )
+  return (figures, now) =>
+    update(
+      figures.steps(60_000, 10, now).map(([start, buckets]) => {
+        const { cost, failed, inputTokens, outputTokens, requests } = sumOf(buckets)
+        return [
+          Format.clock(start),
+          Format.count(requests),
+          Format.count(failed),
+          Format.count(inputTokens + outputTokens),
+          Format.dollars(cost),
+          worst(buckets.map(({ latency }) => latency)),
+          worst(buckets.map(({ firstEvent }) => firstEvent))
+        ]
+      })
+    )
+}

@@ -1,0 +1,75 @@
+/** The page, its files and its events. The files are for everybody, what they show is for the administration. */
+import { HttpRouter, HttpServerRequest, HttpServerResponse } from "@effect/platform"
+import { Effect, Stream } from "effect"
+import * as Framing from "../../wire/Framing.js"
+import type { Service as AccessService } from "../Access.js"
+import * as Callers from "../callers.js"
+import * as Loopback from "../loopback.js"
+import * as Problem from "../problem.js"
+import { chatCompletions } from "../protocol.js"
+import type { Router } from "../routes.js"
+import { response as streamed } from "../streaming.js"
+import type { Handler } from "../surroundings.js"
+import * as Assets from "./assets.js"
+import type { Snapshot } from "./snapshot.js"
+
+const foreign = Problem.forbidden(
+  "A gateway without keys shows its dashboard on its own machine alone. Configure a token."
+)
+
+/** With the token of the administration; where no key is configured at all, on this machine. */
+const looking = (access: AccessService, route: Handler): Handler =>
+  access.isOpen
+    ? Effect.flatMap(HttpServerRequest.HttpServerRequest, ({ headers }) =>
+        Loopback.isOwnPage(headers) ? route : Effect.fail(foreign)
+      )
+    : Callers.administrating({ access }, route)
+
+const encoder = new TextEncoder()
+
+/**
+ * Server-sent events, each a whole `Snapshot`. The page reads them with `fetch` rather than an `EventSource`, which cannot send a
+ * token: it is sent as by every other client, so there is no cookie that another page could make use of.
+ */
+const events = (access: AccessService, snapshots: Stream.Stream<Snapshot>): Handler =>
+  looking(
+    access,
+    Effect.sync(() =>
+      streamed(
+        Stream.map(snapshots, (snapshot) =>
+          encoder.encode(Framing.render("sse", { event: "snapshot", data: JSON.stringify(snapshot) }))
+        )
+      )
+    )
+  )
+
+/** What a page must have to see them, so that it need not try. */
+const terms = ({ isOpen }: AccessService): Handler =>
+  Effect.succeed(HttpServerResponse.unsafeJson({ token: isOpen ? "none" : "required" }))
+
+const answered = (handler: Handler) =>
+  Effect.catchAll(handler, (problem) => Effect.succeed(Problem.response(chatCompletions.wire.encodeError, problem)))
+
+const files = [
+  { path: "/", name: "index.html", type: "text/html; charset=utf-8" },
+  { path: "/dashboard/app.js", name: "app.js", type: "text/javascript; charset=utf-8" },
+  { path: "/dashboard/app.css", name: "app.css", type: "text/css; charset=utf-8" },
+  { path: "/dashboard/icon.svg", name: "icon.svg", type: "image/svg+xml" }
+] as const
+
+export const make = (
+  access: AccessService,
+  snapshots: Stream.Stream<Snapshot>,
+  directory: URL
+): Effect.Effect<Router> =>
+  Effect.map(
+    Effect.forEach(files, ({ name, path, type }) =>
+      Effect.map(Assets.make(directory, name, type), (asset) => HttpRouter.makeRoute("GET", path, asset))
+    ),
+    (assets) =>
+      HttpRouter.fromIterable([
+        ...assets,
+        HttpRouter.makeRoute("GET", "/dashboard/access", answered(terms(access))),
+        HttpRouter.makeRoute("GET", "/dashboard/events", answered(events(access, snapshots)))
+      ])
+  )

@@ -1,0 +1,207 @@
+/**
+ * What happened within the last hour, in bounded memory: stretches of ten seconds for everything, of minutes for each model.
+ * Nothing runs in the background: what is too old goes when something new comes, and is not shown in the meantime.
+ */
+import * as Costs from "../../Cost.js"
+import * as Distribution from "../../Distribution.js"
+import type { Bucket, Percentiles, Times } from "./snapshot.js"
+
+/** A call that is over. Times are in milliseconds. */
+export interface Call {
+  readonly model: string
+  readonly outcome: string
+  readonly latency: number
+  readonly timeToFirstEvent: number | undefined
+}
+
+/** What an attempt consumed. */
+export interface Consumption {
+  readonly model: string
+  readonly inputTokens: number
+  readonly outputTokens: number
+  /** In dollars; absent where the price is not known. */
+  readonly cost: number | undefined
+}
+
+/** What is known of a model. */
+export interface Totals extends Times {
+  readonly inFlight: number
+  readonly requests: number
+  readonly failed: number
+  readonly inputTokens: number
+  readonly outputTokens: number
+  readonly cost: number
+  /** Requests in each of the last 60 minutes, the current one last. */
+  readonly minutes: ReadonlyArray<number>
+}
+
+/** For one thread of execution to write. `now` is in milliseconds since the epoch. */
+export interface Series {
+  readonly unsafeBegan: (model: string) => void
+  readonly unsafeEnded: (call: Call, now: number) => void
+  readonly unsafeConsumed: (consumption: Consumption, now: number) => void
+  readonly unsafeInFlight: () => number
+  /** Buckets that may have changed since a time, the oldest first. */
+  readonly unsafeBuckets: (since: number, now: number) => ReadonlyArray<Bucket>
+  readonly unsafeTotals: (model: string, now: number) => Totals
+  /** The percentiles of the last so many minutes. */
+  readonly unsafeTimes: (minutes: number, now: number) => Times
+}
+
+/** The length of a bucket, in milliseconds. */
+export const width = 10_000
+
+const minute = 60_000
+
+const hour = 60 * minute
+
+/** Calls that ended in one of these were not failed by anybody. */
+const fine: ReadonlySet<string> = new Set(["ok", "interrupted"])
+
+interface Recorders {
+  readonly latency: Distribution.Recorder
+  readonly firstEvent: Distribution.Recorder
+}
+
+const recorders = (): Recorders => ({
+  latency: Distribution.unsafeMakeRecorder(),
+  firstEvent: Distribution.unsafeMakeRecorder()
+})
+
+const counts = () => ({ inputTokens: 0, outputTokens: 0, cost: 0, unpricedTokens: 0 })
+
+type Counts = ReturnType<typeof counts>
+
+/** The last stretches of time in which there was something. */
+const ring = <A>(step: number, length: number, make: () => A) => {
+  const kept = new Map<number, A>()
+  const oldest = (now: number): number => Math.floor(now / step) - length + 1
+  return {
+    at: (now: number): A => {
+      const number = Math.floor(now / step)
+      const known = kept.get(number)
+      if (known !== undefined) return known
+      const made = make()
+      kept.set(number, made)
+      for (const other of kept.keys()) if (other < oldest(now)) kept.delete(other)
+      return made
+    },
+    /** Those that end after `since`, with their beginnings. */
+    since: (since: number, now: number): ReadonlyArray<readonly [start: number, value: A]> => {
+      const first = Math.max(oldest(now), Math.floor(since / step))
+      return [...kept]
+        .filter(([number]) => number >= first)
+        .sort(([a], [b]) => a - b)
+        .map(([number, value]) => [number * step, value])
+    }
+  }
+}
+
+const percentiles = (all: ReadonlyArray<Distribution.Recorder>): Percentiles | undefined => {
+  const merged = Distribution.mergeAll(all.map((recorder) => recorder.unsafeSnapshot()))
+  if (merged.count === 0) return undefined
+  const { p50, p95, p99 } = Distribution.summary(merged)
+  return { p50, p95, p99 }
+}
+
+const timesOf = (all: ReadonlyArray<Recorders>): Times => {
+  const latency = percentiles(all.map((each) => each.latency))
+  const firstEvent = percentiles(all.map((each) => each.firstEvent))
+  return { ...(latency === undefined ? {} : { latency }), ...(firstEvent === undefined ? {} : { firstEvent }) }
+}
+
+const add = (to: Counts, { cost, inputTokens, outputTokens }: Consumption): void => {
+  to.inputTokens += inputTokens
+  to.outputTokens += outputTokens
+  if (cost === undefined) to.unpricedTokens += inputTokens + outputTokens
+  else to.cost = Costs.addDollars(to.cost, cost)
+}
+
+const measure = (to: Recorders, { latency, timeToFirstEvent }: Call): void => {
+  to.latency.unsafeRecord(latency)
+  if (timeToFirstEvent !== undefined) to.firstEvent.unsafeRecord(timeToFirstEvent)
+}
+
+const ofModel = () => ({
+  inFlight: 0,
+  minutes: ring(minute, 60, () => ({ ...counts(), requests: 0, failed: 0 })),
+  // Percentiles are dearer to keep than counts.
+  times: ring(10 * minute, 6, recorders)
+})
+
+export const unsafeMake = (): Series => {
+  const all = ring(width, hour / width, () => ({ ...counts(), ...recorders(), outcomes: new Map<string, number>() }))
+  const minutes = ring(minute, 60, recorders)
+  const models = new Map<string, ReturnType<typeof ofModel>>()
+  let inFlight = 0
+
+  const modelOf = (id: string) => {
+    const known = models.get(id)
+    if (known !== undefined) return known
+    const made = ofModel()
+    models.set(id, made)
+    return made
+  }
+
+  return {
+    unsafeBegan: (model) => {
+      inFlight += 1
+      modelOf(model).inFlight += 1
+    },
+    unsafeEnded: (call, now) => {
+      const model = modelOf(call.model)
+      const { outcomes, ...times } = all.at(now)
+      const { outcome } = call
+      inFlight -= 1
+      model.inFlight -= 1
+      outcomes.set(outcome, (outcomes.get(outcome) ?? 0) + 1)
+      const inMinute = model.minutes.at(now)
+      inMinute.requests += 1
+      if (!fine.has(outcome)) inMinute.failed += 1
+      // How long it took until somebody left says nothing about the model.
+      if (outcome === "interrupted") return
+      measure(times, call)
+      measure(minutes.at(now), call)
+      measure(model.times.at(now), call)
+    },
+    unsafeConsumed: (consumption, now) => {
+      add(all.at(now), consumption)
+      add(modelOf(consumption.model).minutes.at(now), consumption)
+    },
+    unsafeInFlight: () => inFlight,
+    unsafeBuckets: (since, now) =>
+      all.since(since, now).map(([at, bucket]) => ({
+        at,
+        outcomes: Object.fromEntries(bucket.outcomes),
+        inputTokens: bucket.inputTokens,
+        outputTokens: bucket.outputTokens,
+        cost: bucket.cost,
+        unpricedTokens: bucket.unpricedTokens,
+        ...timesOf([bucket])
+      })),
+    unsafeTotals: (id, now) => {
+      const model = models.get(id)
+      const within = new Map(model?.minutes.since(0, now))
+      const last = Math.floor(now / minute) * minute
+      const totals = { ...counts(), requests: 0, failed: 0 }
+      for (const each of within.values()) {
+        totals.requests += each.requests
+        totals.failed += each.failed
+        totals.inputTokens += each.inputTokens
+        totals.outputTokens += each.outputTokens
+        totals.cost = Costs.addDollars(totals.cost, each.cost)
+      }
+      return {
+        inFlight: model?.inFlight ?? 0,
+        requests: totals.requests,
+        failed: totals.failed,
+        inputTokens: totals.inputTokens,
+        outputTokens: totals.outputTokens,
+        cost: totals.cost,
+        minutes: Array.from({ length: 60 }, (_, index) => within.get(last - (59 - index) * minute)?.requests ?? 0),
+        ...timesOf((model?.times.since(0, now) ?? []).map(([, times]) => times))
+      }
+    },
+    unsafeTimes: (length, now) => timesOf(minutes.since(now - length * minute + 1, now).map(([, times]) => times))
+  }
+}

@@ -1,0 +1,390 @@
+import { describe, expect, it } from "@effect/vitest"
+import { Duration, Effect, Exit, Fiber, Ref, Schedule, Schema, Scope, Stream, TestClock } from "effect"
+import { request } from "node:http"
+import * as Series from "../../src/gateway/dashboard/series.js"
+import { Access, Dashboard } from "../../src/gateway/index.js"
+import { ModelNotFoundError } from "../../src/LLMError.js"
+import { Models } from "../../src/Models.js"
+import { SimulatedProvider } from "../../src/testing/index.js"
+import { adminToken, builtPage, canary, start } from "./support/dashboard.js"
+
+const authorization = { authorization: `Bearer ${adminToken}` }
+
+const decode = Schema.decodeUnknownSync(Schema.parseJson(Dashboard.Snapshot), { onExcessProperty: "error" })
+
+/** No page is built where only the events are of interest. */
+const noPage = new URL("./nowhere/", import.meta.url)
+
+interface Answer {
+  readonly status: number
+  readonly headers: NodeJS.Dict<string | ReadonlyArray<string>>
+  readonly body: Buffer
+}
+
+/** A request with exactly these headers, and an answer as it came. */
+const get = (url: string, headers: Readonly<Record<string, string>> = {}): Effect.Effect<Answer, Error> =>
+  Effect.async((resume) => {
+    const sent = request(url, { headers, agent: false }, (response) => {
+      const parts: Array<Buffer> = []
+      response.on("data", (part: Buffer) => parts.push(part))
+      response.on("end", () =>
+        resume(
+          Effect.succeed({ status: response.statusCode ?? 0, headers: response.headers, body: Buffer.concat(parts) })
+        )
+      )
+    })
+    sent.on("error", (error) => resume(Effect.fail(error)))
+    sent.end()
+    return Effect.sync(() => sent.destroy())
+  })
+
+/** The first events, as they were sent. */
+const events = (url: string, howMany: number, headers: Readonly<Record<string, string>> = authorization) =>
+  Effect.acquireUseRelease(
+    Effect.sync(() => new AbortController()),
+    ({ signal }) =>
+      Effect.promise(async () => {
+        const response = await fetch(`${url}/dashboard/events`, { headers, signal })
+        let text = ""
+        const decoder = new TextDecoder()
+        for await (const part of response.body ?? []) {
+          text += decoder.decode(part, { stream: true })
+          if (text.split("\n\n").length > howMany) break
+        }
+        return text
+          .split("\n\n")
+          .slice(0, howMany)
+          .map((event) => event.replace("event: snapshot\ndata: ", ""))
+      }),
+    (controller) => Effect.sync(() => controller.abort())
+  )
+
+const ask = (url: string, model: string, fields: object = {}, signal?: AbortSignal) =>
+  Effect.promise(async () => {
+    const response = await fetch(`${url}/v1/chat/completions`, {
+      method: "POST",
+      headers: { ...authorization, "content-type": "application/json" },
+      body: JSON.stringify({ model, messages: [{ role: "user", content: "Hello" }], ...fields }),
+      ...(signal === undefined ? {} : { signal })
+    })
+    await response.text()
+    return response.status
+  })
+
+/** The first snapshot of which something is true. */
+const until = (dashboard: Dashboard.Service, isIt: (snapshot: Dashboard.Snapshot) => boolean) =>
+  Effect.repeat(dashboard.snapshot, { until: isIt, schedule: Schedule.spaced("20 millis") }).pipe(
+    Effect.zipRight(dashboard.snapshot),
+    Effect.timeout("5 seconds")
+  )
+
+const outcomes = (snapshot: Dashboard.Snapshot): Readonly<Record<string, number>> => {
+  const all: Record<string, number> = {}
+  for (const bucket of snapshot.buckets) {
+    for (const [name, n] of Object.entries(bucket.outcomes)) all[name] = (all[name] ?? 0) + n
+  }
+  return all
+}
+
+const modelOf = (snapshot: Dashboard.Snapshot, id: string) => {
+  const model = snapshot.models.find((model) => model.id === id)
+  if (model === undefined) throw new Error(`there is no ${id}`)
+  return model
+}
+
+describe("the page", () => {
+  it.scopedLive("weighs less than 150 kB, packed", () =>
+    Effect.gen(function* () {
+      const { url } = yield* start({ page: yield* builtPage })
+      const paths = ["/", "/dashboard/app.js", "/dashboard/app.css", "/dashboard/icon.svg"]
+      const answers = yield* Effect.forEach(paths, (path) => get(`${url}${path}`, { "accept-encoding": "gzip, br" }))
+      expect(answers.map(({ status }) => status)).toEqual([200, 200, 200, 200])
+      expect(answers.map(({ headers }) => headers["content-encoding"])).toEqual(["gzip", "gzip", "gzip", "gzip"])
+      const weight = answers.reduce((sum, { body }) => sum + body.length, 0)
+      expect(weight).toBeGreaterThan(10_000)
+      expect(weight).toBeLessThan(150_000)
+    })
+  )
+
+  it.scopedLive("lets the browser load and run nothing but its own files", () =>
+    Effect.gen(function* () {
+      const { url } = yield* start({ page: yield* builtPage })
+      const { body, headers } = yield* get(url)
+      const policy = String(headers["content-security-policy"]).split("; ")
+      expect(policy).toContain("default-src 'none'")
+      expect(policy).toContain("script-src 'self'")
+      expect(policy).toContain("style-src 'self'")
+      expect(policy).toContain("frame-ancestors 'none'")
+      expect(policy.join()).not.toMatch(/unsafe|https?:|\*/)
+      expect(headers["x-content-type-options"]).toBe("nosniff")
+      const html = body.toString()
+      expect(html).not.toMatch(/<style|\sstyle=|\son\w+=|<script(?![^>]*\ssrc=)/)
+      expect(html).not.toMatch(/(?:src|href)="(?:https?:)?\/\//)
+    })
+  )
+
+  it.scopedLive("is not sent again where the browser has it", () =>
+    Effect.gen(function* () {
+      const { url } = yield* start({ page: yield* builtPage })
+      const first = yield* get(`${url}/dashboard/app.js`)
+      const again = yield* get(`${url}/dashboard/app.js`, { "if-none-match": String(first.headers["etag"]) })
+      expect([again.status, again.body.length]).toEqual([304, 0])
+    })
+  )
+
+  it.scopedLive("says that it was not built, and the gateway goes on", () =>
+    Effect.gen(function* () {
+      const { url } = yield* start({ page: noPage })
+      expect((yield* get(url)).status).toBe(503)
+      expect(yield* ask(url, "fast")).toBe(200)
+    })
+  )
+})
+
+describe("who may look", () => {
+  it.scopedLive("is the administration, and no key", () =>
+    Effect.gen(function* () {
+      const { url } = yield* start({ page: noPage, access: { adminToken, keys: [{ key: "sk-team" }] } })
+      const statuses = yield* Effect.forEach(
+        [{}, { authorization: "Bearer sk-team" }, { authorization: "Bearer no" }],
+        (headers) => Effect.map(get(`${url}/dashboard/events`, headers), ({ status }) => status)
+      )
+      expect(statuses).toEqual([401, 403, 403])
+      const [first] = yield* events(url, 1)
+      expect(decode(first).mayAct).toBe(true)
+      expect((yield* get(`${url}/dashboard/access`)).body.toString()).toBe('{"token":"required"}')
+    })
+  )
+
+  it.scopedLive("is nobody where there are keys and no token", () =>
+    Effect.gen(function* () {
+      const { url } = yield* start({ page: noPage, access: { keys: [{ key: "sk-team" }] } })
+      expect((yield* get(`${url}/dashboard/events`, { authorization: "Bearer sk-team" })).status).toBe(403)
+    })
+  )
+
+  it.scopedLive("is this machine where there is no key at all, and no page of others", () =>
+    Effect.gen(function* () {
+      const { url } = yield* start({ page: noPage, access: {} })
+      const [first] = yield* events(url, 1, {})
+      expect(decode(first).mayAct).toBe(false)
+      const foreign = [{ origin: "https://evil.example" }, { host: "evil.example" }]
+      const statuses = yield* Effect.forEach(foreign, (headers) =>
+        Effect.map(get(`${url}/dashboard/events`, headers), ({ status }) => status)
+      )
+      expect(statuses).toEqual([403, 403])
+      expect((yield* get(`${url}/dashboard/access`)).body.toString()).toBe('{"token":"none"}')
+    })
+  )
+})
+
+describe("the events", () => {
+  it.scopedLive("tell everything at once, and from then on what has changed", () =>
+    Effect.gen(function* () {
+      const { provider, url } = yield* start({ page: noPage })
+      yield* provider.next(SimulatedProvider.status(400))
+      expect(yield* ask(url, "openai/gpt-large")).toBe(400)
+      expect(yield* ask(url, "openai/gpt-large")).toBe(200)
+      const sent = yield* Effect.fork(events(url, 3))
+      yield* Effect.sleep("300 millis")
+      expect(yield* ask(url, "fast", { stream: true })).toBe(200)
+      const [first, second] = (yield* Fiber.join(sent)).map((text) => decode(text))
+      if (first === undefined || second === undefined) throw new Error("there are no events")
+      expect(outcomes(first)).toEqual({ ok: 1, InvalidRequestError: 1 })
+      expect(second.at - first.at).toBeGreaterThanOrEqual(1000)
+      expect(modelOf(second, "openai/gpt-small").requests).toBe(1)
+      expect(modelOf(second, "openai/gpt-small").firstEvent?.p50).toBeGreaterThanOrEqual(0)
+      expect(modelOf(second, "openai/gpt-large").firstEvent).toBeUndefined()
+      expect(modelOf(second, "balanced").deployments.map(({ id }) => id)).toEqual([
+        "openai/gpt-large",
+        "deepseek/deepseek-chat"
+      ])
+    })
+  )
+
+  it.scopedLive("have ids and no secrets in them", () =>
+    Effect.gen(function* () {
+      const { url } = yield* start({
+        page: noPage,
+        access: { adminToken, keys: [{ key: "sk-secret-of-a-team", label: "team" }] }
+      })
+      yield* ask(url, "openai/gpt-large")
+      const [first = ""] = yield* events(url, 1)
+      const keys = decode(first).models.flatMap((model) => model.keys)
+      // Those of the group are shown at its members.
+      expect(keys).toHaveLength(6)
+      for (const secret of [canary, adminToken, "sk-secret", "127.0.0.1"]) expect(first).not.toContain(secret)
+    })
+  )
+
+  it.scopedLive("do not hold up a gateway that shuts down", () =>
+    Effect.gen(function* () {
+      const scope = yield* Scope.make()
+      const { url } = yield* Scope.extend(start({ page: noPage }), scope)
+      const watching = yield* Effect.fork(Effect.exit(events(url, 1000)))
+      yield* Effect.sleep("300 millis")
+      const [took] = yield* Effect.timed(Scope.close(scope, Exit.void))
+      expect(Duration.toMillis(took)).toBeLessThan(2000)
+      yield* Fiber.interrupt(watching)
+    })
+  )
+})
+
+describe("the figures", () => {
+  it.scopedLive("count calls as they ended, and what all attempts consumed", () =>
+    Effect.gen(function* () {
+      const { dashboard, provider, url } = yield* start({ page: noPage })
+      yield* provider.next(SimulatedProvider.status(400), SimulatedProvider.garbage)
+      const statuses = yield* Effect.forEach([1, 2, 3, 4], (number) =>
+        ask(url, "openai/gpt-large", { messages: [{ role: "user", content: `number ${number}` }] })
+      )
+      expect(statuses[0]).toBe(400)
+      const snapshot = yield* dashboard.snapshot
+      const { failed, inputTokens, latency, minutes, outputTokens, requests } = modelOf(snapshot, "openai/gpt-large")
+      expect([requests, failed, minutes.at(-1)]).toEqual([4, statuses.filter((status) => status !== 200).length, 4])
+      expect(Object.values(outcomes(snapshot)).reduce((sum, n) => sum + n, 0)).toBe(4)
+      expect(latency?.p99).toBeGreaterThanOrEqual(latency?.p50 ?? Infinity)
+      const [all] = snapshot.buckets.slice(-1)
+      expect(all).toMatchObject({ inputTokens, outputTokens, unpricedTokens: 0 })
+      // Dollars for a million tokens, as the prices of the test have it.
+      expect(all?.cost).toBeCloseTo((inputTokens * 250 + outputTokens * 1000) / 1e6, 9)
+      expect(all?.cost).toBeGreaterThan(0)
+    })
+  )
+
+  it.scopedLive("know that what came from a cache consumed nothing", () =>
+    Effect.gen(function* () {
+      const { dashboard, url } = yield* start({ page: noPage })
+      yield* ask(url, "openai/gpt-large")
+      const before = modelOf(yield* dashboard.snapshot, "openai/gpt-large")
+      yield* ask(url, "openai/gpt-large")
+      const snapshot = yield* dashboard.snapshot
+      const after = modelOf(snapshot, "openai/gpt-large")
+      expect([after.requests, after.inputTokens, after.cost]).toEqual([2, before.inputTokens, before.cost])
+      expect(snapshot.caches).toMatchObject([{ name: "responses", hits: 1, misses: 1, hitRate: 0.5 }])
+      const [dollars, tokens] = snapshot.budgets
+      expect(dollars).toMatchObject({ budget: "everything", unit: "dollars", limit: 5, reserved: 0 })
+      expect(tokens?.spent).toBe(after.inputTokens + after.outputTokens)
+    })
+  )
+
+  it.scopedLive("see calls while they are there, and clients that leave", () =>
+    Effect.gen(function* () {
+      const { dashboard, url } = yield* start({ page: noPage, provider: { latency: "5 seconds" } })
+      const controller = new AbortController()
+      const left = yield* Effect.fork(
+        Effect.promise(() => Effect.runPromiseExit(ask(url, "openai/gpt-large", {}, controller.signal)))
+      )
+      yield* until(dashboard, ({ inFlight }) => inFlight === 1)
+      const during = modelOf(yield* dashboard.snapshot, "openai/gpt-large")
+      expect(during.inFlight).toBe(1)
+      controller.abort()
+      yield* Fiber.join(left)
+      const after = yield* until(dashboard, ({ inFlight }) => inFlight === 0)
+      expect(outcomes(after)).toEqual({ interrupted: 1 })
+      const { failed, latency, requests } = modelOf(after, "openai/gpt-large")
+      expect([requests, failed, latency]).toEqual([1, 0, undefined])
+    })
+  )
+
+  it.scopedLive("say how keys stand, and why", () =>
+    Effect.gen(function* () {
+      const { dashboard, models } = yield* start({ page: noPage })
+      const { pool } = yield* models.get("openai/gpt-large")
+      if (pool === undefined) throw new Error("there is no pool")
+      const [first, second] = (yield* pool.status).keys.map(({ id }) => id)
+      yield* pool.disable(first ?? "")
+      yield* pool.rest(second ?? "", "1 minute")
+      const snapshot = yield* dashboard.snapshot
+      const { hasPool, keys, levels } = modelOf(snapshot, "openai/gpt-large")
+      expect(keys.map(({ reason, state }) => [state, reason])).toEqual([
+        ["disabled", "by-hand"],
+        ["cooling", "resting"],
+        ["ready", undefined]
+      ])
+      expect((keys[1]?.until ?? 0) - snapshot.at).toBeGreaterThan(50_000)
+      expect(levels).toEqual([{ name: "requests", available: 200, limit: 200 }])
+      expect([hasPool, modelOf(snapshot, "balanced").hasPool]).toEqual([true, false])
+    })
+  )
+
+  it.scoped("are put together only while somebody looks", () =>
+    Effect.gen(function* () {
+      const asked = yield* Ref.make(0)
+      const info = { provider: "openai", model: "large", wire: "chat-completions", contextWindow: 1000 }
+      const nobody = new ModelNotFoundError({ provider: "openai", model: "large", attempts: [], message: "gone" })
+      const models = Models.of({
+        list: [{ ...info, name: "openai/large", aliases: [] }],
+        group: () => Effect.fail(nobody),
+        get: () =>
+          Effect.zipRight(
+            Ref.update(asked, (n) => n + 1),
+            Effect.fail(nobody)
+          ),
+        default: Effect.fail(nobody)
+      })
+      const { snapshots } = yield* Dashboard.make().pipe(
+        Effect.provideService(Models, models),
+        Effect.provide(Access.layer({ adminToken }))
+      )
+      yield* TestClock.adjust("1 minute")
+      expect(yield* Ref.get(asked)).toBe(0)
+      const looking = yield* Effect.fork(Stream.runDrain(snapshots))
+      yield* TestClock.adjust("3500 millis")
+      expect(yield* Ref.get(asked)).toBe(4)
+      yield* Fiber.interrupt(looking)
+      yield* TestClock.adjust("1 minute")
+      expect(yield* Ref.get(asked)).toBe(4)
+    })
+  )
+})
+
+describe("the last hour", () => {
+  const minute = 60_000
+  const call = { model: "m", outcome: "ok", latency: 100, timeToFirstEvent: 10 }
+
+  const withCalls = (times: ReadonlyArray<number>): Series.Series => {
+    const series = Series.unsafeMake()
+    for (const at of times) {
+      series.unsafeBegan("m")
+      series.unsafeEnded(call, at)
+    }
+    return series
+  }
+
+  it("is all that is kept, however long it goes on", () => {
+    const now = 30_000 * minute
+    const series = withCalls(Array.from({ length: 3 * 3600 }, (_, second) => now - 3 * 60 * minute + second * 1000))
+    const last = now - 1
+    expect(series.unsafeBuckets(0, last)).toHaveLength(360)
+    expect(series.unsafeTotals("m", last).requests).toBe(3600)
+    expect(series.unsafeTotals("m", last).minutes).toEqual(Array.from({ length: 60 }, () => 60))
+    expect(series.unsafeInFlight()).toBe(0)
+  })
+
+  it("is not shown when it is over, though nothing new came", () => {
+    const series = withCalls([0])
+    expect(series.unsafeTotals("m", 59 * minute).requests).toBe(1)
+    const later = 61 * minute
+    expect(series.unsafeBuckets(0, later)).toEqual([])
+    expect(series.unsafeTimes(60, later)).toEqual({})
+    expect(series.unsafeTotals("m", later)).toMatchObject({ requests: 0, minutes: Array.from({ length: 60 }, () => 0) })
+  })
+
+  it("says again only what may have changed", () => {
+    const series = withCalls([1000, 15_000, 25_000, 26_000])
+    expect(series.unsafeBuckets(15_500, 27_000).map(({ at, outcomes }) => [at, outcomes])).toEqual([
+      [10_000, { ok: 1 }],
+      [20_000, { ok: 2 }]
+    ])
+  })
+
+  it("measures each window by itself", () => {
+    const series = Series.unsafeMake()
+    series.unsafeEnded({ ...call, latency: 1000 }, minute)
+    series.unsafeEnded({ ...call, latency: 1000 }, minute)
+    series.unsafeEnded({ ...call, latency: 10 }, 30 * minute)
+    expect(series.unsafeTimes(5, 30 * minute).latency?.p99).toBeCloseTo(10, 0)
+    expect(series.unsafeTimes(60, 30 * minute).latency?.p50).toBeGreaterThan(900)
+  })
+})
