@@ -229,6 +229,17 @@ export const make = (options: Options): Effect.Effect<Service, InvalidPoolError>
  */
 export const layer = (options: Options): Layer.Layer<KeyPool, InvalidPoolError> => Layer.effect(KeyPool, make(options))
 
+/**
+ * How the pools of a configuration (`Models`) are made, by the default strategy: in memory, unless another way is in context, such
+ * as that of `effect-llm/redis`.
+ *
+ * @since 0.1.0
+ * @category references
+ */
+export class Maker extends Context.Reference<Maker>()("effect-llm/KeyPool/Maker", {
+  defaultValue: (): ((options: Omit<Options, "strategy">) => Effect.Effect<Service, InvalidPoolError>) => make
+}) {}
+
 export {
   /**
    * @since 0.1.0

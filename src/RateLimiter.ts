@@ -356,6 +356,18 @@ export const layer = (options: Options = {}): Layer.Layer<RateLimiter, InvalidLi
   Layer.effect(RateLimiter, make(options))
 
 /**
+ * How the limiters of a configuration (`Models`, the keys of a gateway) are made, each under a name: in memory, unless another way
+ * is in context, such as that of `effect-llm/redis`.
+ *
+ * @since 0.1.0
+ * @category references
+ */
+export class Maker extends Context.Reference<Maker>()("effect-llm/RateLimiter/Maker", {
+  defaultValue: (): ((name: string, options: Options) => Effect.Effect<Service, InvalidLimitError>) => (_, options) =>
+    make(options)
+}) {}
+
+/**
  * @since 0.1.0
  * @category layers
  */

@@ -33,6 +33,7 @@ const failureOf = (error: ServeError): CliFailure => {
       return unusable(`The gateway cannot listen: ${error.message}. Is the port taken? Say another with --port.`)
     case "InsecureAddressError":
     case "InvalidAccessError":
+    case "InvalidBudgetError":
     case "AccessStoreError":
       return unusable(error.message)
     default:

@@ -68,10 +68,17 @@ const budgetOf = ({ budget, id }: VirtualKey): Effect.Effect<Middleware | undefi
   )
 }
 
-const limitsOf = ({ rateLimit }: VirtualKey): Effect.Effect<Middleware | undefined, RateLimiter.InvalidLimitError> => {
+const limitsOf = ({
+  id,
+  rateLimit
+}: VirtualKey): Effect.Effect<Middleware | undefined, RateLimiter.InvalidLimitError> => {
   if (rateLimit === undefined || Object.keys(rateLimit).length === 0) return Effect.succeed(undefined)
   const limitsRequests = rateLimit.requestsPerMinute !== undefined || rateLimit.requestsPerDay !== undefined
-  return Effect.map(RateLimiter.make({ ...(limitsRequests ? {} : unlimited), ...rateLimit, maxWait: 0 }), limiting)
+  const limits = { ...(limitsRequests ? {} : unlimited), ...rateLimit, maxWait: 0 }
+  return Effect.map(
+    Effect.flatMap(RateLimiter.Maker, (make) => make(id, limits)),
+    limiting
+  )
 }
 
 const unchanged: Middleware = Effect.succeed

@@ -58,6 +58,9 @@ export const endpointOf = (entry: ModelEntry, options: Options): NamedClient.Nam
   }
 }
 
+/** What the pool and the limiter of a model are called. */
+const nameOf = ({ model, provider }: ModelEntry): string => `${provider}-${model}`
+
 const limitsOf = (entry: ModelEntry): RateLimiter.Options => ({
   capacity: entry.capacity,
   refillRate: entry.refillRate,
@@ -115,23 +118,30 @@ const planPool = (
   entry: ModelEntry,
   previous: Standing | undefined,
   isSameEndpoint: boolean
-): Effect.Effect<PlannedPool, InvalidPoolError> =>
-  Effect.map(KeyPool.make({ providerId: `${entry.provider}-${entry.model}`, keys: entry.keys }), (created) => {
-    if (previous === undefined || !isSameEndpoint) return { pool: created, commit: Effect.void }
-    const before = byId(previous.entry.keys)
-    const kept = entry.keys.filter(({ id }) => before.has(id))
-    // A pool can add, remove and reweight its keys, but not put another secret or another limit under an id that it has.
-    return kept.every((key) => sameValue({ ...before.get(key.id), weight: key.weight }, key))
-      ? { pool: previous.pool, commit: edit(previous.pool, previous.entry.keys, entry.keys) }
-      : {
-          pool: created,
-          commit: carryOver(
-            previous.pool,
-            created,
-            new Set(kept.filter(({ id, value }) => sameValue(before.get(id)?.value, value)).map(({ id }) => id))
-          )
-        }
-  })
+): Effect.Effect<PlannedPool, InvalidPoolError> => {
+  const options = { providerId: nameOf(entry), keys: entry.keys }
+  const created = Effect.flatMap(KeyPool.Maker, (make) => make(options))
+  if (previous === undefined || !isSameEndpoint) {
+    return Effect.map(created, (pool) => ({ pool, commit: Effect.void }))
+  }
+  const before = byId(previous.entry.keys)
+  const kept = entry.keys.filter(({ id }) => before.has(id))
+  // A pool can add, remove and reweight its keys, but not put another secret or another limit under an id that it has.
+  return kept.every((key) => sameValue({ ...before.get(key.id), weight: key.weight }, key))
+    ? // Made in memory, to be told of faults before anything is changed.
+      Effect.as(KeyPool.make(options), {
+        pool: previous.pool,
+        commit: edit(previous.pool, previous.entry.keys, entry.keys)
+      })
+    : Effect.map(created, (pool) => ({
+        pool,
+        commit: carryOver(
+          previous.pool,
+          pool,
+          new Set(kept.filter(({ id, value }) => sameValue(before.get(id)?.value, value)).map(({ id }) => id))
+        )
+      }))
+}
 
 // -------------------------------------------------------------------------------------
 // limits
@@ -151,7 +161,8 @@ const planLimiter = (
   if (previous !== undefined && isSameEndpoint && sameValue(limits, limitsOf(previous.entry))) {
     return Effect.succeed({ limiter: previous.limiter, commit: Effect.void })
   }
-  return Effect.map(RateLimiter.make(limits), (limiter) => ({
+  const created = Effect.flatMap(RateLimiter.Maker, (make) => make(nameOf(entry), limits))
+  return Effect.map(created, (limiter) => ({
     limiter,
     // What has been used up is used up under the new limits too.
     commit:

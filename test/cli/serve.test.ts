@@ -2,12 +2,12 @@
 import { NodeFileSystem } from "@effect/platform-node"
 import { FileSystem } from "@effect/platform"
 import { describe, expect, it } from "@effect/vitest"
-import { Deferred, Effect, Schedule } from "effect"
-import { spawn } from "node:child_process"
+import { Effect } from "effect"
 import { SimulatedProvider } from "../../src/testing/index.js"
 import * as Collector from "../support/collector.js"
 import { post, send } from "../gateway/support/http.js"
 import { bundled } from "./bundle.js"
+import { serving, until } from "./serving.js"
 
 const { program } = bundled()
 
@@ -23,40 +23,7 @@ const fileOf = (baseUrl: string, ...names: ReadonlyArray<string>): string =>
     }))
   })
 
-const until = <A>(effect: Effect.Effect<A>, isSo: (value: A) => boolean): Effect.Effect<A> =>
-  Effect.retry(
-    Effect.filterOrFail(effect, isSo),
-    Schedule.intersect(Schedule.spaced("20 millis"), Schedule.recurs(700))
-  ).pipe(Effect.orDie)
-
-/** A process that serves, once it says so. */
-const started = (environment: Readonly<Record<string, string>>) =>
-  Effect.gen(function* () {
-    let output = ""
-    const exited = yield* Deferred.make<number | string>()
-    const running = yield* Effect.acquireRelease(
-      Effect.sync(() => {
-        const created = spawn(process.execPath, [program, "serve"], {
-          env: { PATH: process.env["PATH"], EFFECT_LLM_PORT: "0", EFFECT_LLM_LOG_FORMAT: "json", ...environment },
-          stdio: ["ignore", "pipe", "pipe"]
-        })
-        created.stdout.on("data", (data: Buffer) => (output += data.toString()))
-        created.stderr.on("data", (data: Buffer) => (output += data.toString()))
-        created.on("exit", (code, signal) => Deferred.unsafeDone(exited, Effect.succeed(code ?? signal ?? "")))
-        return created
-      }),
-      (created) => Effect.sync(() => created.kill("SIGKILL"))
-    )
-    const said = Effect.sync(() => output)
-    const address = /The gateway answers at (http:\/\/[\d.:]+)/
-    const log = yield* until(said, (text) => address.test(text) || running.exitCode !== null)
-    return {
-      url: address.exec(log)?.[1] ?? "",
-      said,
-      kill: (signal: "SIGTERM" | "SIGHUP" | "SIGKILL" | "SIGINT") => Effect.sync(() => running.kill(signal)),
-      exited: Deferred.await(exited)
-    }
-  })
+const started = serving(program)
 
 const folder = Effect.flatMap(FileSystem.FileSystem, (files) => files.makeTempDirectoryScoped())
 

@@ -14,7 +14,10 @@ import type { ConfigError, Scope } from "effect"
 import { Effect, Fiber, FiberRef, HashSet, Layer, Logger, Redacted, Stream } from "effect"
 import * as AccessLog from "../../AccessLog.js"
 import type { ReloadError } from "../../Models.js"
+import type { InvalidBudgetError } from "../../Budget.js"
 import * as Models from "../../Models.js"
+import * as Redis from "../../redis/Redis.js"
+import * as RedisSharing from "../../redis/RedisSharing.js"
 import type { InvalidAccessError } from "../../gateway/Access.js"
 import * as Access from "../../gateway/Access.js"
 import type { AccessStoreError } from "../../gateway/AccessStore.js"
@@ -32,6 +35,7 @@ export type ServeError =
   | ConfigError.ConfigError
   | ReloadError
   | InvalidAccessError
+  | InvalidBudgetError
   | AccessStoreError
   | InsecureAddressError
   | HttpServerError.ServeError
@@ -109,16 +113,21 @@ const optionsOf = (settings: Settings): Gateway.Options => ({
     : { cors: { allowedOrigins: settings.corsOrigins, exposedHeaders: ["x-request-id", "retry-after"] } })
 })
 
+/** What several gateways share: keys, limits, and the books of budgets. */
+const shared = (url: Redacted.Redacted<string>): Layer.Layer<never, InvalidBudgetError> =>
+  Layer.provide(RedisSharing.layer(), Redis.layer({ url }))
+
 /** Where the build puts it: the program is a part in `dist/cli/parts`. */
 const page = new URL("../../gateway/dashboard/page/", import.meta.url)
 
 const live = (settings: Settings) => {
-  const { config, host, port, reloadInterval, traces } = settings
+  const { config, host, port, redis, reloadInterval, traces } = settings
   return Layer.merge(Gateway.layer(optionsOf(settings)), Layer.scopedDiscard(reloading)).pipe(
     Layer.provide(Dashboard.layer({ page })),
     Layer.provide(GatewayServer.layer({ host, port })),
     Layer.provide(Access.layerConfig()),
     Layer.provide(Models.layerReloading(config, { interval: reloadInterval })),
+    Layer.provide(redis === undefined ? Layer.empty : shared(redis)),
     Layer.provide(traces === undefined ? Layer.empty : exporter(traces))
   )
 }

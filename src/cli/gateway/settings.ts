@@ -52,6 +52,8 @@ export interface Settings {
   readonly details: boolean
   readonly simpleModel: string | undefined
   readonly traces: Traces | undefined
+  /** The Redis through which several gateways share everything: `REDIS_URL`. @default none */
+  readonly redis: Redacted.Redacted<string> | undefined
 }
 
 const texts = (name: string): Config.Config<ReadonlyArray<string>> =>
@@ -117,6 +119,7 @@ const environment = Config.all({
   logLevel: Config.withDefault(Config.logLevel("EFFECT_LLM_LOG_LEVEL"), LogLevel.Info),
   details: Config.withDefault(Config.boolean("EFFECT_LLM_DETAILS"), false),
   simpleModel: optional(Config.nonEmptyString("EFFECT_LLM_SIMPLE_MODEL")),
+  redis: optional(Config.redacted(Config.nonEmptyString("REDIS_URL"))),
   traces
 })
 
@@ -138,6 +141,7 @@ export const read = (options: Options, isTerminal: boolean): Effect.Effect<Setti
       logLevel: options.logLevel ?? said.logLevel,
       details: options.details ?? said.details,
       simpleModel: options.simpleModel ?? said.simpleModel,
-      traces: said.traces
+      traces: said.traces,
+      redis: said.redis
     }
   })

@@ -1,0 +1,123 @@
+import { NodeHttpClient } from "@effect/platform-node"
+import { describe, expect, it } from "@effect/vitest"
+import { Context, Effect, Either, Layer, Option, Redacted } from "effect"
+import * as Access from "../../src/gateway/Access.js"
+import type * as LLM from "../../src/LLM.js"
+import * as Models from "../../src/Models.js"
+import * as ProviderFile from "../../src/ProviderFile.js"
+import * as Redis from "../../src/redis/Redis.js"
+import * as RedisSharing from "../../src/redis/RedisSharing.js"
+import { SimulatedProvider } from "../../src/testing/index.js"
+import { redisServer } from "../support/redisServer.js"
+import { scripted } from "../support/scripted.js"
+import { witness } from "./crowd.js"
+
+const file = (baseUrl: string, fields: Readonly<Record<string, unknown>>) =>
+  ProviderFile.parse(
+    JSON.stringify({
+      openai: [
+        {
+          model_name: "m",
+          base_url: baseUrl,
+          api_keys: ["sk-one"],
+          max_retries: 1,
+          rate_limit_capacity: 1000,
+          rate_limit_refill_rate: 1000,
+          ...fields
+        }
+      ]
+    }),
+    "test.json"
+  )
+
+/** What one of several processes has: a connection of its own, and its own of everything. */
+const process = <A, E>(url: string, layer: Layer.Layer<A, E>) =>
+  Effect.map(
+    Layer.build(layer.pipe(Layer.provide(RedisSharing.layer()), Layer.provide(Redis.layer({ url })))),
+    (context) => context
+  )
+
+const models = (url: string, file: ProviderFile.ProviderFile) =>
+  Effect.flatMap(
+    process(url, Layer.provide(Models.layer(file, { telemetry: false }), NodeHttpClient.layerUndici)),
+    (context) => Context.get(context, Models.Models).get("openai/m")
+  )
+
+const chats = (llms: ReadonlyArray<LLM.Service>, times: number) =>
+  Effect.forEach(
+    Array.from({ length: times }, (_, index) => llms[index % llms.length]),
+    (llm) => (llm === undefined ? Effect.dieMessage("nobody") : Effect.either(llm.chat("?"))),
+    { concurrency: "unbounded" }
+  )
+
+describe("the models of several processes", () => {
+  it.scopedLive("have what their keys may do at once together", () =>
+    Effect.gen(function* () {
+      const { url } = yield* redisServer
+      const provider = yield* witness("20 millis")
+      const read = yield* file(provider.baseUrl, { api_keys: [{ key: "sk-one", max_concurrency: 2 }] })
+      const llms = [yield* models(url, read), yield* models(url, read)]
+      const answers = yield* chats(llms, 12)
+      expect(answers.every(Either.isRight)).toBe(true)
+      expect(provider.mostInFlight()).toBe(2)
+    })
+  )
+
+  it.scopedLive("have their limits together", () =>
+    Effect.gen(function* () {
+      const { url } = yield* redisServer
+      const provider = yield* SimulatedProvider.make()
+      const read = yield* file(provider.baseUrl, { rate_limit_capacity: 3, rate_limit_refill_rate: 0.001 })
+      const answers = yield* chats([yield* models(url, read), yield* models(url, read)], 8)
+      expect(answers.filter(Either.isRight)).toHaveLength(3)
+      expect(yield* provider.log).toHaveLength(3)
+    })
+  )
+
+  it.scopedLive("know which keys are disabled", () =>
+    Effect.gen(function* () {
+      const { url } = yield* redisServer
+      const provider = yield* SimulatedProvider.make()
+      const read = yield* file(provider.baseUrl, {})
+      const [here, there] = [yield* models(url, read), yield* models(url, read)]
+      const [key] = (yield* here.status).keys.keys
+      yield* here.pool?.disable(key?.id ?? "") ?? Effect.void
+      expect((yield* Effect.flip(there.chat("?")))._tag).toBe("KeyPoolExhaustedError")
+    })
+  )
+})
+
+describe("the keys of several gateways", () => {
+  it.scopedLive("have their limits and their budgets together", () =>
+    Effect.gen(function* () {
+      const { url } = yield* redisServer
+      const secret = "sk-team"
+      const access = Access.layer({
+        keys: [
+          { key: secret, rateLimit: { requestsPerMinute: 3 } },
+          { key: "sk-other", budget: { tokens: 30, period: "day" } }
+        ]
+      })
+      const gateways = [yield* process(url, access), yield* process(url, access)].map((context) =>
+        Context.get(context, Access.Access)
+      )
+      const ask = (index: number, secret: string) =>
+        Effect.gen(function* () {
+          const gateway = gateways[index % 2]
+          if (gateway === undefined) return "nobody"
+          const caller = yield* gateway.caller(Option.some(Redacted.make(secret)))
+          const llm = yield* Effect.flatMap(scripted("Hello"), caller.around)
+          return yield* Effect.match(llm.chat({ messages: [{ role: "user", content: "?" }], maxTokens: 10 }), {
+            onFailure: ({ _tag }) => _tag,
+            onSuccess: () => "ok"
+          })
+        })
+      const limited = yield* Effect.forEach([0, 1, 2, 3], (index) => ask(index, secret))
+      expect(limited).toEqual(["ok", "ok", "ok", "RateLimitError"])
+      // A call has 7 tokens, and sets aside more.
+      const paid = yield* Effect.forEach([0, 1, 2, 3, 4], (index) => ask(index, "sk-other"))
+      expect(paid.filter((outcome) => outcome === "ok").length).toBeLessThan(5)
+      expect(paid.at(-1)).toBe("BudgetExceededError")
+    })
+  )
+})
