@@ -4,6 +4,7 @@ import { defaultExclude, defineConfig } from "vitest/config"
 /** What some tests need beside Node. */
 const programs = [
   { program: "redis-server", tests: "test/redis/**", install: "apt-get install redis-server" },
+  { program: "curl", tests: "test/gateway/Curl.test.ts", install: "apt-get install curl" },
   { program: "tmux", tests: "test/cli/terminal.test.ts", install: "apt-get install tmux" },
   { program: "chromium", tests: "test/gateway/DashboardPage.test.ts", install: "apt-get install chromium" }
 ]

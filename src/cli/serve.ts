@@ -15,6 +15,13 @@ const options = {
     ),
     Options.optional
   ),
+  keys: Options.text("keys").pipe(
+    Options.withPseudoName("file"),
+    Options.withDescription(
+      "The file of the clients' keys, in JSON: what each may ask, spend and until when. Without it: EFFECT_LLM_KEYS_FILE."
+    ),
+    Options.optional
+  ),
   host: Options.text("host").pipe(
     Options.withDescription("Where it listens. Without it: EFFECT_LLM_HOST, or 127.0.0.1."),
     Options.optional
@@ -45,7 +52,7 @@ const summary =
   "Serves the models over HTTP, as OpenAI's and Anthropic's APIs. Keys of its own come from EFFECT_LLM_GATEWAY_KEYS and " +
   "EFFECT_LLM_MASTER_KEY; without any it answers this machine only."
 
-export const serve = Command.make("serve", options, ({ config, host, port }) =>
+export const serve = Command.make("serve", options, ({ config, host, keys, port }) =>
   // A program that does not serve has no use for a server.
   Effect.flatMap(
     Effect.promise(() => import("./gateway/program.js")),
@@ -53,6 +60,7 @@ export const serve = Command.make("serve", options, ({ config, host, port }) =>
       Effect.mapError(
         run({
           ...(Option.isSome(config) ? { config: config.value } : {}),
+          ...(Option.isSome(keys) ? { keys: keys.value } : {}),
           ...(Option.isSome(host) ? { host: host.value } : {}),
           ...(Option.isSome(port) ? { port: port.value } : {})
         }),

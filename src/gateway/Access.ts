@@ -20,7 +20,8 @@
  * @since 0.1.0
  */
 import type { ConfigError } from "effect"
-import { Config, Context, DateTime, Effect, Layer, Option, Redacted, Ref, Schema } from "effect"
+import { FileSystem } from "@effect/platform"
+import { Config, Context, DateTime, Effect, Layer, Option, ParseResult, Redacted, Ref, Schema } from "effect"
 import { sameValue } from "../internal/sameValue.js"
 import type { Middleware } from "../LLM.js"
 import type { AccessStoreError } from "./AccessStore.js"
@@ -318,6 +319,65 @@ export const layerConfig = (
         keys: [...(options.keys ?? []), ...Option.match(listed, { onNone: () => [], onSome: keysIn })]
       })
     })
+  )
+
+const File = Schema.parseJson(
+  Schema.Array(
+    Schema.Union(
+      Schema.Struct({ ...VirtualKeys.Settings.fields, key: Schema.Redacted(Schema.NonEmptyString) }),
+      Schema.Struct({ ...VirtualKeys.Settings.fields, sha256: VirtualKeys.VirtualKey.fields.hash })
+    )
+  )
+)
+
+const decodeFile = Schema.decode(File, { onExcessProperty: "error", errors: "all" })
+
+/** Where and why, without the words of the parser, which quote the file and a secret with it. */
+const faultsIn = ({ issue }: ParseResult.ParseError): ReadonlyArray<string> => [
+  ...new Set(
+    ParseResult.ArrayFormatter.formatIssueSync(issue).map(({ path }) =>
+      path.length === 0
+        ? "is not a list of keys in JSON"
+        : `${path.map((step) => (typeof step === "number" ? `[${step}]` : `.${String(step)}`)).join("")}: is not as it must be`
+    )
+  )
+]
+
+/**
+ * The keys of a file: a list in JSON, each with its `key` or the `sha256` of it, and what may be done with it.
+ *
+ * ```json
+ * [
+ *   { "sha256": "0f…", "label": "team-a", "models": ["openai/*"], "budget": { "dollars": 20, "period": "day" } },
+ *   { "key": "sk-…", "label": "team-b", "rateLimit": { "requestsPerMinute": 60 }, "expiresAt": "2030-01-01T00:00:00Z" }
+ * ]
+ * ```
+ *
+ * @since 0.1.0
+ * @category constructors
+ */
+export const readKeys = (
+  path: string
+): Effect.Effect<ReadonlyArray<KeyOptions>, InvalidAccessError, FileSystem.FileSystem> =>
+  Effect.flatMap(FileSystem.FileSystem, (files) =>
+    Effect.mapError(
+      files.readFileString(path),
+      ({ message }) => new InvalidAccessError({ faults: [`${path} cannot be read: ${message}`] })
+    )
+  ).pipe(
+    Effect.flatMap((text) =>
+      Effect.mapError(
+        decodeFile(text),
+        (error) => new InvalidAccessError({ faults: faultsIn(error).map((fault) => `${path}: ${fault}`) })
+      )
+    ),
+    Effect.map((keys) =>
+      keys.map((entry): KeyOptions => {
+        if ("key" in entry) return entry
+        const { sha256, ...settings } = entry
+        return { ...settings, key: { sha256 } }
+      })
+    )
   )
 
 const keysIn = (text: Redacted.Redacted<string>): ReadonlyArray<KeyOptions> =>

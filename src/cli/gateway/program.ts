@@ -117,6 +117,12 @@ const optionsOf = (settings: Settings): Gateway.Options => ({
 const shared = (url: Redacted.Redacted<string>): Layer.Layer<never, InvalidBudgetError> =>
   Layer.provide(RedisSharing.layer(), Redis.layer({ url }))
 
+/** Keys of the file and of the environment together. */
+const accessOf = ({ keys }: Settings) =>
+  Layer.unwrapEffect(
+    Effect.map(keys === undefined ? Effect.succeed([]) : Access.readKeys(keys), (keys) => Access.layerConfig({ keys }))
+  )
+
 /** Where the build puts it: the program is a part in `dist/cli/parts`. */
 const page = new URL("../../gateway/dashboard/page/", import.meta.url)
 
@@ -125,7 +131,7 @@ const live = (settings: Settings) => {
   return Layer.merge(Gateway.layer(optionsOf(settings)), Layer.scopedDiscard(reloading)).pipe(
     Layer.provide(Dashboard.layer({ page })),
     Layer.provide(GatewayServer.layer({ host, port })),
-    Layer.provide(Access.layerConfig()),
+    Layer.provide(accessOf(settings)),
     Layer.provide(Models.layerReloading(config, { interval: reloadInterval })),
     Layer.provide(redis === undefined ? Layer.empty : shared(redis)),
     Layer.provide(traces === undefined ? Layer.empty : exporter(traces))

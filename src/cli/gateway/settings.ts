@@ -6,6 +6,8 @@ import { Config, Duration, Effect, LogLevel, Option, Redacted } from "effect"
 export interface Options {
   /** The file of models. `EFFECT_LLM_CONFIG` @default "provider.json" */
   readonly config?: string
+  /** The file of the clients' keys. `EFFECT_LLM_KEYS_FILE` @default none */
+  readonly keys?: string
   /** Where it listens. `EFFECT_LLM_HOST` @default "127.0.0.1" */
   readonly host?: string
   /** 0: any that is free. `EFFECT_LLM_PORT` @default 8080 */
@@ -39,6 +41,7 @@ export interface Traces {
 
 export interface Settings {
   readonly config: string
+  readonly keys: string | undefined
   readonly host: string
   readonly port: number
   readonly grace: Duration.Duration
@@ -107,6 +110,7 @@ const traces: Config.Config<Traces | undefined> = Config.map(
 
 const environment = Config.all({
   config: Config.withDefault(Config.nonEmptyString("EFFECT_LLM_CONFIG"), "provider.json"),
+  keys: optional(Config.nonEmptyString("EFFECT_LLM_KEYS_FILE")),
   host: Config.withDefault(Config.nonEmptyString("EFFECT_LLM_HOST"), "127.0.0.1"),
   port: Config.withDefault(port("EFFECT_LLM_PORT"), 8080),
   grace: Config.withDefault(Config.duration("EFFECT_LLM_GRACE"), Duration.seconds(30)),
@@ -129,6 +133,7 @@ export const read = (options: Options, isTerminal: boolean): Effect.Effect<Setti
     const interval = options.reloadInterval ?? said.reloadInterval
     return {
       config: options.config ?? said.config,
+      keys: options.keys ?? said.keys,
       host: options.host ?? said.host,
       port: options.port ?? said.port,
       grace: Duration.decode(options.grace ?? said.grace),
