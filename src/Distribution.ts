@@ -1,5 +1,5 @@
 /**
- * How values are spread, in bounded memory: any percentile within one part in a hundred, however many values there were.
+ * How values are spread, in bounded memory: every percentile within one part in a hundred, however many values there were.
  *
  * It is a DDSketch (Masson, Rim, Lee: "DDSketch: a fast and fully-mergeable quantile sketch", VLDB 2019): values are counted
  * in buckets that grow by 2 %. Distributions of several models or processes are merged without loss, and are plain JSON.

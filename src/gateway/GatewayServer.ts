@@ -31,7 +31,7 @@ import * as Loopback from "./loopback.js"
 export interface Options {
   /** @default "127.0.0.1" */
   readonly host?: string
-  /** 0: any that is free. @default 8080 */
+  /** 0: one that is free. @default 8080 */
   readonly port?: number
   /** How long a client may take to send its headers. @default "10 seconds" */
   readonly headersTimeout?: Duration.DurationInput

@@ -290,7 +290,7 @@ export class PortError extends Schema.TaggedError<PortError>()("PortError", {
  * @category model
  */
 export interface ListenOptions extends Options {
-  /** Where it listens on the loopback interface. @default 0: any port that is free */
+  /** Where it listens on the loopback interface. @default 0: a port that is free */
   readonly port?: number
 }
 

@@ -10,7 +10,7 @@ export interface Options {
   readonly keys?: string
   /** Where it listens. `EFFECT_LLM_HOST` @default "127.0.0.1" */
   readonly host?: string
-  /** 0: any that is free. `EFFECT_LLM_PORT` @default 8080 */
+  /** 0: one that is free. `EFFECT_LLM_PORT` @default 8080 */
   readonly port?: number
   /** How long what is under way may go on at a shutdown. `EFFECT_LLM_GRACE` @default "30 seconds" */
   readonly grace?: Duration.DurationInput
