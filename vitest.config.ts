@@ -1,4 +1,5 @@
 import { spawnSync } from "node:child_process"
+import { availableParallelism } from "node:os"
 import { defaultExclude, defineConfig } from "vitest/config"
 
 /** What some tests need beside Node. */
@@ -22,6 +23,9 @@ export default defineConfig({
     include: ["test/**/*.test.ts"],
     exclude: [...defaultExclude, ...missing.map(({ tests }) => tests)],
     testTimeout: 20_000,
+    // Many tests wait for processes and sockets: on a small machine one worker would wait with them.
+    maxWorkers: Math.max(2, availableParallelism() - 1),
+    minWorkers: 1,
     // The modules are loaded once a worker instead of once a file: half of the time. No test keeps anything in them, and
     // none uses `layer` of @effect/vitest: it would change `it` for all files that come after.
     isolate: false

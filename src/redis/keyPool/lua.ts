@@ -239,12 +239,26 @@ return 1
 export const status = `${keys}
 if not fetch(request.ids) then return false end
 save()
+
+-- Starts that still count towards the rate; of the latest, as many are kept as may be.
+local function recentStarts(id, key)
+  if not key.rate then return nil end
+  local limit = math.max(1, math.floor(key.rate))
+  local count = 0
+  for slot = 0, math.min(key.starts, limit) - 1 do
+    local start = tonumber(redis.call("HGET", KEYS[1], "starts:" .. id .. ":" .. slot))
+    if start and start + duration(key) > now then count = count + 1 end
+  end
+  return count
+end
+
 local all = {}
 for i, id in ipairs(request.ids) do
   local key = keys[id]
   all[i] = cjson.encode({
     standing = standing(key), reason = key.reason, rest = key.restUntil - now, restUntil = key.restUntil,
     isHalfOpen = key.halfOpen ~= nil, weight = key.weight, inFlight = key.inFlight, latency = key.latency,
+    recentStarts = recentStarts(id, key),
     served = key.calls, succeeded = key.succeeded, rateLimited = key.rateLimited, outOfQuota = key.outOfQuota,
     refused = key.refused
   })

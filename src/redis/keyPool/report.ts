@@ -7,7 +7,7 @@ import { forever } from "./steps.js"
 
 export const statusOf = (key: ApiKey, report: KeyReport): KeyStatus => {
   const { maxConcurrency, quotaGroup, requestsPerSecond } = key
-  const { inFlight, latency, outOfQuota, rateLimited, refused, served, succeeded, weight } = report
+  const { inFlight, latency, outOfQuota, rateLimited, recentStarts, refused, served, succeeded, weight } = report
   return {
     id: key.id,
     weight,
@@ -17,6 +17,7 @@ export const statusOf = (key: ApiKey, report: KeyReport): KeyStatus => {
     state: stateOf(report),
     halfOpen: report.isHalfOpen,
     inFlight,
+    ...(recentStarts === undefined ? {} : { recentStarts }),
     loadFactor: inFlight / (maxConcurrency ?? weight),
     ...(latency === undefined ? {} : { latency }),
     served,

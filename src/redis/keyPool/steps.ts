@@ -65,6 +65,7 @@ const KeyReport = Schema.parseJson(
     isHalfOpen: Schema.Boolean,
     weight: Schema.Number,
     inFlight: Schema.Number,
+    recentStarts: Schema.optionalWith(Schema.Number, { exact: true }),
     latency: Schema.optionalWith(Schema.Number, { exact: true }),
     served: Schema.Number,
     succeeded: Schema.Number,
