@@ -37,7 +37,8 @@ export const probed = (known: Known, id: string, author: string, clock: Clock.Cl
   const notice = known.notices.get(id)
   const holder = known.probes.get(id)
   const rest = notice === undefined || notice.state === "Closed" ? 0 : notice.until - Monotonic.now(clock)
-  if (rest > 0) return [{ _tag: "Refused", again: Duration.millis(rest) }, known]
+  // Less than a millisecond is a matter of rounding.
+  if (rest >= 1) return [{ _tag: "Refused", again: Duration.millis(Math.ceil(rest)) }, known]
   if (holder !== undefined && holder !== author) return [{ _tag: "Refused", again: Duration.millis(soon) }, known]
   return [{ _tag: "Granted" }, { ...known, probes: new Map(known.probes).set(id, author) }]
 }

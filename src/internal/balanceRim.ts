@@ -129,7 +129,12 @@ const serve = (
         : Effect.zipRight(
             changeThen(
               position,
-              (fleet) => Fleets.postpone(fleet, granted.hold, fleet.now + Duration.toMillis(permission.again)),
+              (fleet) =>
+                Fleets.postpone(
+                  fleet,
+                  granted.hold,
+                  fleet.now + Math.max(briefest, Duration.toMillis(permission.again))
+                ),
               // That is not its own news.
               () => Effect.void
             ),
@@ -178,5 +183,8 @@ const serve = (
     )
   }
 }
+
+/** In milliseconds: what may be asked again at once would be asked for ever. */
+const briefest = 1
 
 const unheard: Effect.Effect<State.Notices> = Effect.succeed(new Map())
