@@ -143,35 +143,36 @@ const serve = (
     )
   }
 
-  const acquire = (wish: Fleets.Wish, deadlineAt: (now: number) => number): Effect.Effect<Lease, Denied> =>
-    Effect.suspend(() => {
-      let deadline = 0
-      const wishAt = (now: number): Wish => {
-        deadline = deadlineAt(now)
-        return { exclude: wish.exclude, affinity: wish.affinity, deadline }
-      }
-      const again = Effect.suspend(() => acquire(wish, () => deadline))
-      const conclude = (answer: Granted | Denied): Effect.Effect<Lease, Denied> =>
-        answer._tag === "Granted" ? admitted(answer, again) : Effect.fail(answer)
-      return step(
-        (state, now) => State.ask(state, now, wishAt(now)),
-        (answer) =>
-          answer._tag === "Unready"
-            ? attend<Granted | Denied, Lease, Denied, never>(
-                {
-                  join: (state, now, bell) => State.queue(state, now, wishAt(now), bell),
-                  look: State.look,
-                  giveUp: State.giveUp
-                },
-                Effect.interruptible,
-                conclude
-              )
-            : conclude(answer)
-      )
-    })
+  const acquire = (wish: Wish): Effect.Effect<Lease, Denied> => {
+    const conclude = (answer: Granted | Denied): Effect.Effect<Lease, Denied> =>
+      answer._tag === "Granted"
+        ? admitted(
+            answer,
+            Effect.suspend(() => acquire(wish))
+          )
+        : Effect.fail(answer)
+    return step(
+      (state, now) => State.ask(state, now, wish),
+      (answer) =>
+        answer._tag === "Unready"
+          ? attend<Granted | Denied, Lease, Denied, never>(
+              {
+                join: (state, now, bell) => State.queue(state, now, wish, bell),
+                look: State.look,
+                giveUp: State.giveUp
+              },
+              Effect.interruptible,
+              conclude
+            )
+          : conclude(answer)
+    )
+  }
 
   return {
-    acquire: (wish, longest) => Effect.uninterruptible(acquire(wish, (now) => now + longest)),
+    acquire: ({ affinity, exclude }, longest) =>
+      Effect.uninterruptible(
+        Effect.clockWith((clock) => acquire({ exclude, affinity, deadline: timeOf(clock) + longest }))
+      ),
     change,
     now: Effect.clockWith((clock) =>
       Effect.zipWith(Ref.get(ref), company?.health.notices ?? unheard, (told, notices) => {
