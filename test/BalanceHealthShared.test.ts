@@ -1,10 +1,12 @@
 import { describe, expect, it } from "@effect/vitest"
-import { Array, Duration, Effect, Fiber, Ref, Stream, TestClock } from "effect"
+import { Array, Duration, Effect, FastCheck, Fiber, Option, Random, Ref, Stream, TestClock } from "effect"
 import * as Balance from "../src/Balance.js"
 import * as BalanceHealth from "../src/BalanceHealth.js"
 import * as Healths from "../src/internal/balanceHealth.js"
 import * as Fleets from "../src/internal/fleet.js"
+import * as ChatEvent from "../src/ChatEvent.js"
 import * as LLMErrors from "../src/LLMError.js"
+import { makeClock, restless } from "./support/interleaving.js"
 import { answer, context, rateLimited, scripted } from "./support/scripted.js"
 
 const failing = new LLMErrors.ProviderUnavailableError({ ...context, status: 500, message: "boom" })
@@ -161,6 +163,110 @@ describe("balances that tell each other of their deployments", () => {
       yield* Effect.exit(call(self))
       expect((yield* call(self))._tag).toBe("Right")
       expect(yield* Ref.get(proved)).toBe(4)
+    })
+  )
+})
+
+describe("whatever fails and is interrupted, at whatever step others come between", () => {
+  const call = FastCheck.record({
+    peer: FastCheck.nat(2),
+    streams: FastCheck.boolean(),
+    fails: FastCheck.boolean(),
+    at: FastCheck.integer({ min: 0, max: 3000 }),
+    millis: FastCheck.integer({ min: 1, max: 300 }),
+    interruptedAfter: FastCheck.option(FastCheck.integer({ min: 0, max: 300 }), { nil: undefined })
+  })
+
+  /** A store that takes its time for a probe, and counts those who have it. */
+  const watched = Effect.gen(function* () {
+    const inner = yield* BalanceHealth.memory
+    const probes = yield* Ref.make({ held: 0, most: 0, granted: 0, refused: 0 })
+    const health: BalanceHealth.Service = {
+      ...inner,
+      probe: (id, author) =>
+        Effect.gen(function* () {
+          const permission = yield* inner.probe(id, author)
+          yield* Ref.update(probes, (before) => {
+            if (permission._tag === "Refused") return { ...before, refused: before.refused + 1 }
+            const held = before.held + 1
+            return { ...before, held, most: Math.max(before.most, held), granted: before.granted + 1 }
+          })
+          yield* Effect.sleep(yield* Random.nextIntBetween(0, 20))
+          return permission
+        }),
+      proved: (...args) =>
+        Effect.zipRight(
+          Ref.update(probes, (before) => ({ ...before, held: before.held - 1 })),
+          inner.proved(...args)
+        )
+    }
+    return { health, probes: Ref.get(probes) }
+  })
+
+  const run = (calls: ReadonlyArray<typeof call extends FastCheck.Arbitrary<infer A> ? A : never>, seed: number) => {
+    const { clock, pass } = makeClock()
+    return Effect.gen(function* () {
+      const { health, probes } = yield* watched
+      const base = yield* scripted("base")
+      const peers = yield* Effect.forEach([0, 1, 2], (peer) => {
+        const turns = calls.filter((one) => one.peer === peer)
+        let made = 0
+        const taken = Effect.suspend(() => {
+          const { fails, millis } = turns[made++ % turns.length] ?? { fails: false, millis: 1 }
+          return Effect.zipRight(Effect.sleep(millis), fails ? Effect.fail(failing) : Effect.succeed(answer("ok")))
+        })
+        const llm = {
+          ...base,
+          chat: () => taken,
+          chatStream: () =>
+            Stream.flatMap(Stream.fromEffect(taken), (whole) => Stream.fromIterable(ChatEvent.fromResponse(whole)))
+        }
+        return Effect.provideService(
+          Balance.make([{ llm, id: "a" }], {
+            maxWait: "1 second",
+            breaker: { failures: 1, rest: "50 millis", maxRest: "200 millis" }
+          }),
+          BalanceHealth.BalanceHealth,
+          health
+        )
+      })
+      const fibers = yield* Effect.forEach(calls, ({ at, interruptedAfter, peer, streams }) => {
+        const self = peers[peer]
+        if (self === undefined) return Effect.dieMessage("no such peer")
+        const spoken = streams ? Stream.runDrain(self.chatStream("?")) : Effect.asVoid(self.chat("?"))
+        return Effect.fork(
+          Effect.flatMap(Effect.fork(Effect.zipRight(Effect.sleep(at), spoken)), (fiber) =>
+            interruptedAfter === undefined
+              ? Effect.asVoid(Fiber.await(fiber))
+              : Effect.zipRight(Effect.sleep(at + interruptedAfter), Effect.asVoid(Fiber.interrupt(fiber)))
+          )
+        )
+      })
+      for (let second = 0; second < 10; second++) yield* pass(1000)
+      const ended = yield* Effect.forEach(fibers, ({ poll }) => poll)
+      return { ended, probes: yield* probes, statuses: yield* Effect.forEach(peers, ({ deployments }) => deployments) }
+    }).pipe(Effect.withScheduler(restless(seed)), Effect.withClock(clock), Effect.withRandom(Random.make(seed)))
+  }
+
+  it.effect("no lease and no probe outlives its call, and no two balances probe at once", () =>
+    Effect.gen(function* () {
+      const all = { granted: 0, refused: 0 }
+      const cases = FastCheck.sample(
+        FastCheck.tuple(FastCheck.array(call, { minLength: 20, maxLength: 60, size: "max" }), FastCheck.integer()),
+        { numRuns: 60, seed: 11 }
+      )
+      for (const [calls, seed] of cases) {
+        const { ended, probes, statuses } = yield* run(calls, seed)
+        expect(ended.filter(Option.isNone)).toEqual([])
+        expect(statuses.flat().map(({ inFlight }) => inFlight)).toEqual([0, 0, 0])
+        expect(probes.held).toBe(0)
+        expect(probes.most).toBeLessThanOrEqual(1)
+        all.granted += probes.granted
+        all.refused += probes.refused
+      }
+      // The law means something.
+      expect(all.granted).toBeGreaterThan(200)
+      expect(all.refused).toBeGreaterThan(50)
     })
   )
 })
