@@ -168,7 +168,16 @@ describe("balances that tell each other of their deployments", () => {
 })
 
 describe("whatever fails and is interrupted, at whatever step others come between", () => {
-  const call = FastCheck.record({
+  interface Call {
+    readonly peer: number
+    readonly streams: boolean
+    readonly fails: boolean
+    readonly at: number
+    readonly millis: number
+    readonly interruptedAfter: number | undefined
+  }
+
+  const randomCall: FastCheck.Arbitrary<Call> = FastCheck.record({
     peer: FastCheck.nat(2),
     streams: FastCheck.boolean(),
     fails: FastCheck.boolean(),
@@ -203,7 +212,7 @@ describe("whatever fails and is interrupted, at whatever step others come betwee
     return { health, probes: Ref.get(probes) }
   })
 
-  const run = (calls: ReadonlyArray<typeof call extends FastCheck.Arbitrary<infer A> ? A : never>, seed: number) => {
+  const run = (calls: ReadonlyArray<Call>, seed: number) => {
     const { clock, pass } = makeClock()
     return Effect.gen(function* () {
       const { health, probes } = yield* watched
@@ -252,8 +261,11 @@ describe("whatever fails and is interrupted, at whatever step others come betwee
     Effect.gen(function* () {
       const all = { granted: 0, refused: 0 }
       const cases = FastCheck.sample(
-        FastCheck.tuple(FastCheck.array(call, { minLength: 20, maxLength: 60, size: "max" }), FastCheck.integer()),
-        { numRuns: 60, seed: 11 }
+        FastCheck.tuple(
+          FastCheck.array(randomCall, { minLength: 20, maxLength: 60, size: "max" }),
+          FastCheck.integer()
+        ),
+        { numRuns: 30, seed: 11 }
       )
       for (const [calls, seed] of cases) {
         const { ended, probes, statuses } = yield* run(calls, seed)
@@ -265,7 +277,7 @@ describe("whatever fails and is interrupted, at whatever step others come betwee
         all.refused += probes.refused
       }
       // The law means something.
-      expect(all.granted).toBeGreaterThan(200)
+      expect(all.granted).toBeGreaterThan(100)
       expect(all.refused).toBeGreaterThan(50)
     })
   )
