@@ -9,7 +9,7 @@ import * as LLMErrors from "../../src/LLMError.js"
 import * as Redis from "../../src/redis/Redis.js"
 import * as RedisBalanceHealth from "../../src/redis/RedisBalanceHealth.js"
 import type { RedisServer } from "../support/redisServer.js"
-import { redisServer } from "../support/redisServer.js"
+import { redisCluster, redisServer } from "../support/redisServer.js"
 import { answer, context, rateLimited, scripted } from "../support/scripted.js"
 
 const failing = new LLMErrors.ProviderUnavailableError({ ...context, status: 500, message: "boom" })
@@ -215,6 +215,24 @@ describe("the health of deployments that processes share", () => {
       yield* comes(probesIn(server), (probes) => probes === 0)
       yield* a.works
       yield* Effect.forEach(peers, (self) => self.chat("?"))
+    })
+  )
+})
+
+describe("in a cluster", () => {
+  it.scopedLive("no step uses keys of two slots", () =>
+    Effect.gen(function* () {
+      const server = yield* redisCluster
+      const a = yield* provider
+      const one = yield* peer(server, a)
+      const other = yield* peer(server, a)
+      yield* a.fails(failing)
+      yield* Effect.replicateEffect(call(one), 2)
+      yield* becomes(other, "Open")
+      yield* a.works
+      yield* becomes(one, "HalfOpen")
+      yield* one.chat("?")
+      yield* becomes(other, "Ready")
     })
   )
 })
