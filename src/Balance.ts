@@ -80,7 +80,11 @@ export interface Deployment<L = LLMService> {
    * and few retries, for the next deployment is the better one.
    */
   readonly llm: L
-  /** What status and errors call it. @default provider and model, numbered where there are several */
+  /**
+   * What status and errors call it, and by what other balances know it where there is a `BalanceHealth`.
+   *
+   * @default provider and model, numbered where there are several
+   */
   readonly id?: string
   /** Its share of the calls, in proportion to the other weights. @default 1 */
   readonly weight?: number
@@ -449,7 +453,8 @@ export interface Options {
 
 /**
  * One `LLM` over the given ones. It needs no scope: nothing runs in the background. Requests are counted with the `TokenCounter`
- * in context, where it is doubtful whether they fit; deployments without a `cost` are priced by the `Pricing` in context.
+ * in context, where it is doubtful whether they fit; deployments without a `cost` are priced by the `Pricing` in context; what it
+ * finds out about deployments it shares with others through the `BalanceHealth` in context.
  *
  * @since 0.1.0
  * @category constructors

@@ -2,7 +2,7 @@ import { describe, expect, it } from "@effect/vitest"
 import { Duration, FastCheck } from "effect"
 import * as Balance from "../src/Balance.js"
 import * as State from "../src/internal/balanceState.js"
-import type { Breaker } from "../src/internal/deployment.js"
+import type { Breaker, News } from "../src/internal/deployment.js"
 import * as FailureWindow from "../src/internal/failureWindow.js"
 import * as Fleets from "../src/internal/fleet.js"
 import type { Hold } from "../src/internal/pooledKey.js"
@@ -104,6 +104,22 @@ const enable = (self: Reference, sequence: number): void => {
   Object.assign(self, { ...fresh(), inFlight, restedAt, openedAt: sequence })
 }
 
+/** What others say of it. */
+const hear = (self: Reference, { openings, state, until }: News, sequence: number): void => {
+  if (state === "Closed") {
+    if (!self.halfOpen) return
+    Object.assign(self, { halfOpen: false, probe: undefined, openings: 0, restUntil: -Infinity })
+    return forget(self)
+  }
+  self.restUntil = Math.max(self.restUntil, until)
+  self.restedAt = sequence
+  if (state === "Cooling") return
+  self.halfOpen = true
+  self.openings = Math.max(self.openings, openings)
+  self.openedAt = sequence
+  forget(self)
+}
+
 const { Down, Failed, Limited, Neutral, Served } = Balance.Verdict
 
 type Command =
@@ -111,6 +127,8 @@ type Command =
   | { readonly _tag: "End"; readonly which: number; readonly verdict: Balance.Verdict }
   | { readonly _tag: "Pass"; readonly millis: number }
   | { readonly _tag: "Enable" | "Disable"; readonly position: number }
+  | { readonly _tag: "Hear"; readonly position: number; readonly state: News["state"]; readonly rest: number }
+  | { readonly _tag: "Postpone"; readonly which: number; readonly millis: number }
 
 const position = FastCheck.constantFrom(...positions)
 
@@ -147,11 +165,35 @@ const command: FastCheck.Arbitrary<Command> = FastCheck.oneof(
       millis
     }))
   },
+  {
+    weight: 1,
+    arbitrary: FastCheck.record({
+      _tag: FastCheck.constant("Hear" as const),
+      position,
+      state: FastCheck.constantFrom<News["state"]>("Open", "Cooling", "Closed"),
+      rest: FastCheck.integer({ min: -1000, max: 30_000 })
+    })
+  },
+  {
+    weight: 2,
+    arbitrary: FastCheck.record({
+      _tag: FastCheck.constant("Postpone" as const),
+      which: FastCheck.nat(20),
+      millis: FastCheck.integer({ min: 1, max: 5000 })
+    })
+  },
   { weight: 1, arbitrary: position.map((position): Command => ({ _tag: "Disable", position })) },
   { weight: 1, arbitrary: position.map((position): Command => ({ _tag: "Enable", position })) }
 )
 
-const run = (commands: ReadonlyArray<Command>): { readonly granted: number; readonly probes: number } => {
+interface Counted {
+  readonly granted: number
+  readonly probes: number
+  readonly heard: number
+  readonly postponed: number
+}
+
+const run = (commands: ReadonlyArray<Command>): Counted => {
   const references = positions.map(fresh)
   const settings = positions.map((index) => ({ id: `${index}`, weight: 1, order: 0, cost: undefined, maxConcurrency }))
   const remedies = { base: 1000, factor: 2, max: 60_000, quota: 1, refused: 1, latencyDecay: 1 }
@@ -160,6 +202,8 @@ const run = (commands: ReadonlyArray<Command>): { readonly granted: number; read
   let now = 0
   let granted = 0
   let probes = 0
+  let heard = 0
+  let postponed = 0
   const held: Array<Hold> = []
   const of = (position: number): Reference => references[position] ?? fresh()
 
@@ -189,6 +233,28 @@ const run = (commands: ReadonlyArray<Command>): { readonly granted: number; read
       case "Pass":
         now += one.millis
         break
+      case "Hear": {
+        const news = { state: one.state, until: now + one.rest, openings: 2 }
+        hear(of(one.position), news, state.fleet.sequence)
+        heard++
+        const notices = new Map([[`${one.position}`, { ...news, author: "another" }]])
+        state = State.hear(state, now, notices, "this", 0)[1]
+        break
+      }
+      case "Postpone": {
+        // A probe that another balance makes instead.
+        const probing = held.filter((hold) => Fleets.isProbe(state.fleet, hold))
+        const hold = probing[one.which % Math.max(1, probing.length)]
+        if (hold === undefined) break
+        held.splice(held.indexOf(hold), 1)
+        const reference = of(hold.position)
+        reference.inFlight--
+        reference.probe = undefined
+        reference.restUntil = Math.max(reference.restUntil, now + one.millis)
+        postponed++
+        state = State.change(state, now, (fleet) => Fleets.postpone(fleet, hold, now + one.millis))[1]
+        break
+      }
       case "Enable":
         enable(of(one.position), state.fleet.sequence)
         state = State.change(state, now, (fleet) => Fleets.enable(fleet, one.position))[1]
@@ -202,23 +268,29 @@ const run = (commands: ReadonlyArray<Command>): { readonly granted: number; read
     expect(counts).toEqual(references.map(({ calls, failures }) => ({ calls, failures })))
     expect(state.fleet.deployments.map(({ load }) => load.inFlight)).toEqual(references.map(({ inFlight }) => inFlight))
   }
-  return { granted, probes }
+  return { granted, probes, heard, postponed }
 }
 
 describe("whatever happens, in whatever order", () => {
   it("the deployment that is asked is the one that a simple reference names", () => {
     let granted = 0
     let probes = 0
+    let heard = 0
+    let postponed = 0
     FastCheck.assert(
       FastCheck.property(FastCheck.array(command, { minLength: 60, maxLength: 120, size: "max" }), (commands) => {
         const counts = run(commands)
         granted += counts.granted
         probes += counts.probes
+        heard += counts.heard
+        postponed += counts.postponed
       }),
       { numRuns: 300 }
     )
     // The law means something: circuits were opened, and probed.
     expect(granted).toBeGreaterThan(2000)
     expect(probes).toBeGreaterThan(100)
+    expect(heard).toBeGreaterThan(500)
+    expect(postponed).toBeGreaterThan(50)
   })
 })

@@ -184,8 +184,8 @@ interface Known {
  * Access by the keys in the `AccessStore` in context, or else in memory of its own.
  *
  * Budgets keep their books in the `BudgetStore` in context, and in dollars go by the prices in context. The rates of a key hold
- * for each gateway by itself. Keys of the options are put into the store at each start, so that one of them which is revoked
- * comes back with the next.
+ * for each gateway by itself. Keys of the options are put into the store at each start. One of them that was revoked comes back
+ * with the next start where the store is in memory, and not in a store that remembers it, such as that in Redis.
  *
  * @since 0.1.0
  * @category constructors

@@ -24,7 +24,7 @@ export interface Store {
   readonly find: (hash: string) => Effect.Effect<Option.Option<VirtualKey>, AccessStoreError>
   /** All keys, oldest first. */
   readonly list: Effect.Effect<ReadonlyArray<VirtualKey>, AccessStoreError>
-  /** Adds a key, or puts it in the place of the one with its hash. */
+  /** Adds a key, or puts it in the place of the one with its hash. A store that remembers which it removed leaves those out. */
   readonly put: (key: VirtualKey) => Effect.Effect<void, AccessStoreError>
   /** Removes a key by its id, and says whether it was there. */
   readonly remove: (id: string) => Effect.Effect<boolean, AccessStoreError>

@@ -35,7 +35,7 @@ const json = (body: unknown, status = 200) => HttpServerResponse.unsafeJson(body
 // -------------------------------------------------------------------------------------
 
 const storeFailed = (error: Error): Effect.Effect<never, Problem.Problem> =>
-  Effect.zipRight(Effect.logError("the gateway's keys could not be reached", error), Effect.fail(Problem.internal))
+  Effect.zipRight(Effect.logError("the gateway's keys could not be reached", error), Effect.fail(Problem.keysAway))
 
 /** As it is shown: without its hash, which is nobody's business. */
 const shown = ({ hash: _, ...key }: VirtualKeys.VirtualKey) => ({
@@ -198,7 +198,7 @@ const clearCaches: Handler = Effect.gen(function* () {
   if (clearing.length === 0) return yield* Effect.fail(missing("No cache is configured."))
   yield* Effect.catchAll(
     Effect.forEach(clearing, ([, clear]) => clear, { discard: true }),
-    (error) => Effect.zipRight(Effect.logError("a cache could not be cleared", error), Effect.fail(Problem.internal))
+    (error) => Effect.zipRight(Effect.logError("a cache could not be cleared", error), Effect.fail(Problem.keysAway))
   )
   return json({ cleared: clearing.map(([name]) => name) })
 })

@@ -18,7 +18,7 @@ export const secretOf = (headers: Headers): Option.Option<Redacted.Redacted<stri
 }
 
 const problemOf = (error: AccessDeniedError | AccessStoreError): Effect.Effect<Problem.Problem> => {
-  if (error._tag === "AccessStoreError") return Effect.as(Effect.logError(error.message, error.cause), Problem.internal)
+  if (error._tag === "AccessStoreError") return Effect.as(Effect.logError(error.message, error.cause), Problem.keysAway)
   return Effect.succeed(
     error.reason === "forbidden" ? Problem.forbidden(error.message) : Problem.unauthenticated(error.message)
   )

@@ -187,6 +187,14 @@ export const shuttingDown: Problem = {
   headers: { connection: "close" }
 }
 
+/** Whose key it is cannot be told. Nothing was done, and in a moment it may be. */
+export const keysAway: Problem = {
+  status: 503,
+  code: "keys_unavailable",
+  message: "The gateway cannot reach its keys.",
+  retryAfter: Duration.seconds(1)
+}
+
 /** Tells the operator what the client is not told: that a provider or our account with it is at fault. */
 export const logged = ({ code = "", error, status }: Problem): Effect.Effect<void> =>
   error === undefined || status < 500

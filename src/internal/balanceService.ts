@@ -252,7 +252,7 @@ const serve = (parts: Parts): Service => {
     return position < 0
       ? Effect.succeed(false)
       : Effect.as(
-          rim.change((fleet) => f(fleet, position)),
+          rim.change(position, (fleet) => f(fleet, position)),
           true
         )
   }

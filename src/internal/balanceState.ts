@@ -5,10 +5,12 @@
  * Once a step is done, no deployment is ready that any waiting call could use. So a newcomer who finds one overtakes nobody.
  */
 import { HashMap, Option, Order, SortedMap } from "effect"
+import type { Notice } from "../BalanceHealth.js"
+import type { News } from "./deployment.js"
 import type { Fleet, Outlook, Wish as FleetWish } from "./fleet.js"
 import * as Fleets from "./fleet.js"
 import type { Hold } from "./pooledKey.js"
-import type { Bell, Step as StepOf, Unready, Waiting } from "./turns.js"
+import type { Bell, Step as StepOf, Turn, Unready, Waiting } from "./turns.js"
 import { silent, unready } from "./turns.js"
 
 export interface Wish extends FleetWish {
@@ -20,6 +22,8 @@ export interface Granted {
   readonly hold: Hold
   /** Whether another deployment that the call could use is ready too. */
   readonly behind: boolean
+  /** Whether the call finds out if the deployment is good again. */
+  readonly probes: boolean
 }
 
 export interface Denied {
@@ -40,7 +44,11 @@ export interface BalanceState {
   readonly answers: HashMap.HashMap<number, Granted | Denied>
   /** How many calls have ever waited. */
   readonly tickets: number
+  /** What others have said of the deployments, as far as it has been heard. */
+  readonly heard: Notices
 }
+
+export type Notices = ReadonlyMap<string, Notice>
 
 export type Step<A> = StepOf<A, BalanceState>
 
@@ -48,14 +56,16 @@ export const make = (fleet: Fleet): BalanceState => ({
   fleet,
   line: SortedMap.empty(Order.number),
   answers: HashMap.empty(),
-  tickets: 0
+  tickets: 0,
+  heard: new Map()
 })
 
 const withFleet = (state: BalanceState, fleet: Fleet): BalanceState => ({
   fleet,
   line: state.line,
   answers: state.answers,
-  tickets: state.tickets
+  tickets: state.tickets,
+  heard: state.heard
 })
 
 const denied: Denied = { _tag: "Denied" }
@@ -133,6 +143,40 @@ export const change = (before: BalanceState, now: number, f: (fleet: Fleet) => F
   return [{ value: undefined, bells }, state]
 }
 
+/** Changes one deployment, and says what others should know of it. */
+export const changeOne = (
+  before: BalanceState,
+  now: number,
+  position: number,
+  f: (fleet: Fleet) => Fleet
+): Step<News | undefined> => {
+  const [{ bells: early }, current] = change(before, now, (fleet) => fleet)
+  const fleet = f(current.fleet)
+  const [bells, state] = settleDown(current, fleet)
+  return [{ value: Fleets.news(current.fleet, fleet, position), bells: [...early, ...bells] }, state]
+}
+
+/** Hears what others say of the deployments, but for `author` itself. Their time was 0 at `origin` of the notices' time. */
+export const hear = (
+  before: BalanceState,
+  now: number,
+  notices: Notices,
+  author: string,
+  origin: number
+): Step<void> => {
+  if (notices === before.heard) return [unheard, before]
+  const [turn, state] = change(before, now, (fleet) =>
+    fleet.deployments.reduce((later, { load: { id, position } }) => {
+      const notice = notices.get(id)
+      if (notice === undefined || notice === before.heard.get(id) || notice.author === author) return later
+      return Fleets.hear(later, position, { ...notice, until: notice.until - origin })
+    }, fleet)
+  )
+  return [turn, { ...state, heard: notices }]
+}
+
+const unheard: Turn<void> = { value: undefined, bells: silent }
+
 /** How many calls wait. */
 export const waiting = (state: BalanceState): number => SortedMap.size(state.line)
 
@@ -151,7 +195,8 @@ const settleDown = (before: BalanceState, fleet: Fleet): readonly [bells: Readon
         fleet: next,
         line: SortedMap.remove(state.line, waiter.ticket),
         answers: HashMap.set(state.answers, waiter.ticket, answer),
-        tickets: state.tickets
+        tickets: state.tickets,
+        heard: state.heard
       }
     }
     // One who would look up too late must be told.
@@ -163,7 +208,7 @@ const settleDown = (before: BalanceState, fleet: Fleet): readonly [bells: Readon
 const take = (fleet: Fleet, { ready, winner }: Outlook): readonly [Granted | undefined, Fleet] => {
   if (winner === undefined) return [undefined, fleet]
   const [hold, reserved] = Fleets.reserve(fleet, winner)
-  return [{ _tag: "Granted", hold, behind: ready > 1 }, reserved]
+  return [{ _tag: "Granted", hold, behind: ready > 1, probes: Fleets.isProbe(reserved, hold) }, reserved]
 }
 
 /** Whether no deployment will be ready in time, as far as that can be known. */

@@ -5,6 +5,7 @@
 import { Duration, Redacted } from "effect"
 import * as ApiKey from "../ApiKey.js"
 import type { DeploymentState, Verdict } from "../Balance.js"
+import type { Notice } from "../BalanceHealth.js"
 import * as FailureWindow from "./failureWindow.js"
 import type { Hold, Moment, Pace, PooledKey } from "./pooledKey.js"
 import * as PooledKeys from "./pooledKey.js"
@@ -235,6 +236,43 @@ export const enable = (deployment: Deployment, sequence: number): Deployment =>
     openedAt: sequence,
     ...forgotten(deployment)
   })
+
+/** What a call, or a hand, has changed of it that others should know. `until` is in the fleet's time. */
+export type News = Pick<Notice, "state" | "until" | "openings">
+
+export const news = (before: Deployment, after: Deployment): News | undefined => {
+  const { openings } = after
+  const until = after.load.health.restUntil
+  const rests = until > before.load.health.restUntil
+  if (isOpen(after)) return rests || openings > before.openings ? { state: "Open", until, openings } : undefined
+  if (isOpen(before)) return { state: "Closed", until: 0, openings: 0 }
+  return rests ? { state: "Cooling", until, openings } : undefined
+}
+
+/** Hears from others how it does. Calls that are under way tell nothing new then. */
+export const heard = (deployment: Deployment, { openings, state, until }: News, sequence: number): Deployment => {
+  const { load } = deployment
+  switch (state) {
+    case "Closed":
+      return isOpen(deployment)
+        ? revised(deployment, PooledKeys.absolved(load), { openings: 0, ...forgotten(deployment) })
+        : deployment
+    case "Cooling":
+      return revised(deployment, PooledKeys.restedBy(load, until, "rate-limited", sequence), nothing)
+    case "Open":
+      return revised(deployment, PooledKeys.restedBy(load, until, "out-of-quota", sequence), {
+        openings: Math.max(openings, deployment.openings),
+        openedAt: sequence,
+        ...forgotten(deployment)
+      })
+  }
+}
+
+/** Takes it back from a call that was not made, since another one finds out whether it is good again. */
+export const postponed = (deployment: Deployment, hold: Hold, until: number): Deployment => {
+  const { load } = withdraw(deployment, hold)
+  return revised(deployment, PooledKeys.rest(load, until, load.health.reason), nothing)
+}
 
 export const disable = (deployment: Deployment): Deployment =>
   revised(deployment, PooledKeys.disable(deployment.load), nothing)

@@ -147,6 +147,26 @@ export const answered = (fleet: Fleet, hold: Hold, latency: number | undefined):
 export const withdraw = (fleet: Fleet, hold: Hold): Fleet =>
   change(fleet, hold.position, (deployment) => Deployments.withdraw(deployment, hold))
 
+/** Takes a deployment back from a call that was not made, since another one finds out whether it is good again. */
+export const postpone = (fleet: Fleet, hold: Hold, until: number): Fleet =>
+  change(fleet, hold.position, (deployment) => Deployments.postponed(deployment, hold, until))
+
+/** Hears from others how a deployment does. Without a breaker no circuit opens. */
+export const hear = (fleet: Fleet, position: number, news: Deployments.News): Fleet =>
+  news.state === "Open" && fleet.rules.breaker === undefined
+    ? fleet
+    : change(fleet, position, (deployment) => Deployments.heard(deployment, news, fleet.sequence))
+
+/** What others should know of a deployment after a change. */
+export const news = (before: Fleet, after: Fleet, position: number): Deployments.News | undefined => {
+  const [was, is] = [before.deployments[position], after.deployments[position]]
+  return was === undefined || is === undefined || was === is ? undefined : Deployments.news(was, is)
+}
+
+/** Whether a call is the one that finds out whether its deployment is good again. */
+export const isProbe = (fleet: Fleet, { position, sequence }: Hold): boolean =>
+  fleet.deployments[position]?.load.health.probe === sequence
+
 export const enable = (fleet: Fleet, position: number): Fleet =>
   change(fleet, position, (deployment) => Deployments.enable(deployment, fleet.sequence))
 

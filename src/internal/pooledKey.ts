@@ -218,6 +218,17 @@ export const withdraw = (key: PooledKey, hold: Hold): PooledKey => revised(relea
 export const rest = (key: PooledKey, until: number, reason: Reason): PooledKey =>
   until > key.health.restUntil ? revised(key, { health: { ...key.health, restUntil: until, reason } }) : key
 
+/** Rests the key for what is known from elsewhere. After anything but a rate limit it has to prove itself. */
+export const restedBy = (
+  key: PooledKey,
+  until: number,
+  reason: "rate-limited" | "out-of-quota",
+  sequence: number
+): PooledKey => {
+  const halfOpen = key.health.halfOpen ?? (reason === "rate-limited" ? undefined : reason)
+  return rest(revised(key, { health: { ...key.health, halfOpen, restedAt: sequence } }), until, reason)
+}
+
 /** Whether the call began after the key's latest rest did, so that its end is news. */
 const isNews = (health: Health, hold: Hold): boolean => hold.sequence > health.restedAt
 
@@ -320,6 +331,19 @@ export const settleKin = (key: PooledKey, hold: Hold, verdict: Verdict, moment: 
 /** Forgets all that was held against the key. */
 export const enable = (key: PooledKey): PooledKey =>
   revised(key, { health: { ...healthy, restedAt: key.health.restedAt } })
+
+/** Ends its rest, and it need not prove itself. */
+export const absolved = (key: PooledKey): PooledKey =>
+  revised(key, {
+    health: {
+      ...key.health,
+      restUntil: -Infinity,
+      reason: "resting",
+      strikes: 0,
+      halfOpen: undefined,
+      probe: undefined
+    }
+  })
 
 export const disable = (key: PooledKey): PooledKey => revised(key, { health: { ...key.health, disabled: true } })
 

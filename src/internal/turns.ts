@@ -52,6 +52,8 @@ export type Interruptibly = <A, E, R>(effect: Effect.Effect<A, E, R>) => Effect.
 export interface Rim<S> {
   /** In milliseconds since the rim was made; it never runs backwards. */
   readonly timeOf: (clock: Clock.Clock) => number
+  /** When the rim was made, in milliseconds of the clock. */
+  readonly origin: number
   /**
    * Takes a step, and goes on with what it leads to. Must not be interrupted: a bell that is not rung is a call that waits in
    * vain.
@@ -74,19 +76,38 @@ export interface Rim<S> {
 
 const isWaiting = (answer: Answer): answer is Waiting => answer._tag === "Waiting"
 
-export const make = <S>(first: S): Effect.Effect<Rim<S>> =>
-  Effect.zipWith(Ref.make(first), Effect.clock, (ref, clock) => around(ref, clock.unsafeCurrentTimeNanos()))
+/** A step that goes before every other: what has come from outside since the last one. */
+export type Outside<S> = Effect.Effect<(state: S, now: number) => Step<void, S>>
 
-const around = <S>(ref: Ref.Ref<S>, origin: bigint): Rim<S> => {
+export const make = <S>(first: S, outside?: (origin: number) => Outside<S>): Effect.Effect<Rim<S>> =>
+  Effect.zipWith(Ref.make(first), Effect.clock, (ref, clock) => {
+    const start = clock.unsafeCurrentTimeNanos()
+    const origin = Number(start) / 1e6
+    return { ...around(ref, start, outside?.(origin)), origin }
+  })
+
+const around = <S>(ref: Ref.Ref<S>, origin: bigint, outside: Outside<S> | undefined): Omit<Rim<S>, "origin"> => {
   const timeOf = (clock: Clock.Clock): number => Number(clock.unsafeCurrentTimeNanos() - origin) / 1e6
 
-  const step: Rim<S>["step"] = (take, next) =>
+  const plain: Rim<S>["step"] = (take, next) =>
     Effect.clockWith((clock) =>
       Effect.flatMap(
         Ref.modify(ref, (state) => take(state, timeOf(clock))),
         ({ bells, value }) => (bells.length === 0 ? next(value) : Effect.zipRight(sound(bells), next(value)))
       )
     )
+
+  const step: Rim<S>["step"] =
+    outside === undefined
+      ? plain
+      : (take, next) =>
+          Effect.flatMap(outside, (prepare) =>
+            plain((state, now) => {
+              const [{ bells: early }, prepared] = prepare(state, now)
+              const [{ bells, value }, after] = take(prepared, now)
+              return [{ value, bells: early.length === 0 ? bells : [...early, ...bells] }, after]
+            }, next)
+          )
 
   /**
    * Waits for the bell, which rings by itself when it is time. A race would do the same with two fibers for one, and a fiber

@@ -1,7 +1,8 @@
 /** Groups of the configuration, by the gateway. */
 import { describe, expect, it } from "@effect/vitest"
 import { Effect } from "effect"
-import type { Running } from "./support/gateway.js"
+import * as BalanceHealth from "../../src/BalanceHealth.js"
+import type { Running, Settings } from "./support/gateway.js"
 import { start } from "./support/gateway.js"
 import { post, question, send } from "./support/http.js"
 
@@ -73,6 +74,23 @@ describe("a group", () => {
           }
         ]
       })
+    })
+  )
+
+  it.scopedLive("hears from another gateway which of its members are out of order, and does not ask them", () =>
+    Effect.gen(function* () {
+      const health = yield* BalanceHealth.memory
+      const gateway = (members: ReadonlyArray<string>, settings: Settings = {}) =>
+        Effect.provideService(
+          start({ access, sections: { $groups: { everywhere: { strategy: "failover", members } } }, ...settings }),
+          BalanceHealth.BalanceHealth,
+          health
+        )
+      const one = yield* gateway(["openai/large"], { provider: { keys: [{ key: "another" }] } })
+      const other = yield* gateway(["openai/large", "anthropic/large"])
+      expect((yield* ask(one, "everywhere", "sk-all")).status).toBe(503)
+      expect((yield* ask(other, "everywhere", "sk-all")).status).toBe(200)
+      expect((yield* other.provider.log).map(({ path }) => path)).toEqual(["/v1/messages"])
     })
   )
 })

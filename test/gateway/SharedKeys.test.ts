@@ -1,0 +1,67 @@
+/** Two gateways whose keys are in one Redis. */
+import { describe, expect, it } from "@effect/vitest"
+import { Effect, Logger, LogLevel, Schedule } from "effect"
+import { AccessStore } from "../../src/gateway/index.js"
+import * as Redis from "../../src/redis/Redis.js"
+import * as RedisAccessStore from "../../src/redis/RedisAccessStore.js"
+import { redisServer } from "../support/redisServer.js"
+import type { Running } from "./support/gateway.js"
+import { start } from "./support/gateway.js"
+import { post, question, send } from "./support/http.js"
+
+const admin = { authorization: "Bearer admin-token" }
+
+const chat = ({ url }: Running, key: unknown) =>
+  post(`${url}/v1/chat/completions`, question("chat completions", "fast"), { authorization: `Bearer ${String(key)}` })
+
+const gateway = (url: string) =>
+  Effect.flatMap(Redis.make({ url, timeout: "300 millis", probeInterval: "50 millis" }), (redis) =>
+    start({ access: { adminToken: "admin-token" } }).pipe(
+      Effect.provideServiceEffect(
+        AccessStore.AccessStore,
+        Effect.provideService(RedisAccessStore.make({ name: "gateways", cacheTime: "50 millis" }), Redis.Redis, redis)
+      )
+    )
+  )
+
+describe("gateways behind one Redis", () => {
+  it.scopedLive("take each other's keys, and none that one of them has revoked", () =>
+    Effect.gen(function* () {
+      const server = yield* redisServer
+      const one = yield* gateway(server.url)
+      const other = yield* gateway(server.url)
+      const { json, status } = yield* post(`${one.url}/admin/keys`, { label: "team-a" }, admin)
+      expect(status).toBe(201)
+      const { id, key } = json as { readonly id: string; readonly key: string }
+      expect((yield* chat(other, key)).status).toBe(200)
+      expect((yield* chat(one, key)).status).toBe(200)
+
+      const revoked = yield* send(`${other.url}/admin/keys/${id}`, { method: "DELETE", headers: admin })
+      expect(revoked.status).toBe(204)
+      expect((yield* chat(other, key)).status).toBe(401)
+      yield* Effect.retry(
+        Effect.filterOrFail(chat(one, key), ({ status }) => status === 401),
+        Schedule.intersect(Schedule.spaced("20 millis"), Schedule.recurs(50))
+      )
+    })
+  )
+
+  it.scopedLive("go on with the keys that they know while Redis is away, and say of others that they cannot tell", () =>
+    Effect.gen(function* () {
+      const server = yield* redisServer
+      const one = yield* gateway(server.url)
+      const { json } = yield* post(`${one.url}/admin/keys`, { label: "team-a" }, admin)
+      const { key } = json as { readonly key: string }
+      expect((yield* chat(one, key)).status).toBe(200)
+      yield* server.kill
+      yield* Effect.sleep("100 millis")
+      expect((yield* chat(one, key)).status).toBe(200)
+      const unknown = yield* chat(one, "sk-unknown")
+      expect(unknown.status).toBe(503)
+      expect(unknown.headers.get("retry-after")).toBe("1")
+      expect(unknown.text).not.toContain("sk-unknown")
+      expect((yield* post(`${one.url}/admin/keys`, {}, admin)).status).toBe(503)
+      expect((yield* chat(one, "admin-token")).status).toBe(200)
+    }).pipe(Logger.withMinimumLogLevel(LogLevel.None))
+  )
+})

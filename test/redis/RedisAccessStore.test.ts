@@ -1,0 +1,128 @@
+import { describe, expect, it } from "@effect/vitest"
+import { DateTime, Effect, Either, Logger, LogLevel, Option, Redacted, Schedule } from "effect"
+import { createHash } from "node:crypto"
+import { Access, AccessStore } from "../../src/gateway/index.js"
+import type { VirtualKey } from "../../src/gateway/VirtualKey.js"
+import * as Redis from "../../src/redis/Redis.js"
+import * as RedisAccessStore from "../../src/redis/RedisAccessStore.js"
+import type { RedisServer } from "../support/redisServer.js"
+import { redisCluster, redisServer } from "../support/redisServer.js"
+
+const quiet = Logger.withMinimumLogLevel(LogLevel.None)
+
+/** A store of a gateway of its own, as far as Redis can tell. */
+const peer = ({ url }: RedisServer, options: Partial<RedisAccessStore.Options> = {}) =>
+  Effect.gen(function* () {
+    const redis = yield* Redis.make({ url, timeout: "200 millis", probeInterval: "50 millis" })
+    const all = { name: "test", cacheTime: "30 millis", ...options } as const
+    return yield* Effect.provideService(RedisAccessStore.make(all), Redis.Redis, redis)
+  })
+
+const hashOf = (secret: string) => createHash("sha256").update(secret).digest("hex")
+
+const key = (secret: string, second: number, settings: Partial<VirtualKey> = {}): VirtualKey => ({
+  id: `key-${secret}`,
+  hash: hashOf(secret),
+  createdAt: DateTime.unsafeMake(second * 1000),
+  ...settings
+})
+
+const full = key("b", 2, {
+  label: "Équipe {b}",
+  models: [],
+  budget: { dollars: 0.1, period: "day" },
+  rateLimit: { requestsPerMinute: 60, tokensPerMinute: 9_007_199_254_740_991 },
+  expiresAt: DateTime.unsafeMake("2999-01-01")
+})
+
+const isGone = (store: AccessStore.Store, secret: string) =>
+  Effect.retry(
+    Effect.filterOrFail(store.find(hashOf(secret)), Option.isNone, () => "it is still good"),
+    Schedule.intersect(Schedule.spaced("10 millis"), Schedule.recurs(100))
+  )
+
+describe("keys that gateways share", () => {
+  it.scopedLive("are what they were when they were put, at all of them", () =>
+    Effect.gen(function* () {
+      // A cluster keeps its rules: no step uses keys of two slots.
+      const server = yield* redisCluster
+      const [one, other] = [yield* peer(server), yield* peer(server)]
+      expect(yield* other.find(full.hash)).toEqual(Option.none())
+      yield* one.put(full)
+      yield* one.put(key("a", 1))
+      expect(yield* other.find(full.hash)).toEqual(Option.some(full))
+      expect(yield* other.list).toEqual([key("a", 1), full])
+      // What is put again is as it is now, and as old as it was.
+      yield* other.put({ ...full, label: "new", createdAt: DateTime.unsafeMake(9000) })
+      yield* Effect.sleep("40 millis")
+      expect(yield* one.find(full.hash)).toEqual(Option.some({ ...full, label: "new" }))
+      expect(yield* one.remove(full.id)).toBe(true)
+    })
+  )
+
+  it.scopedLive("are good nowhere soon after one was revoked, and stay so for good", () =>
+    Effect.gen(function* () {
+      const server = yield* redisServer
+      const [one, other] = [yield* peer(server, { cacheTime: "1 minute" }), yield* peer(server)]
+      yield* one.put(key("a", 1))
+      yield* one.find(hashOf("a"))
+      yield* other.find(hashOf("a"))
+      expect(yield* one.remove("key-a")).toBe(true)
+      expect(yield* one.remove("key-a")).toBe(false)
+      // At once where it was revoked.
+      expect(yield* one.find(hashOf("a"))).toEqual(Option.none())
+      yield* isGone(other, "a")
+      // A gateway that has it configured starts anew.
+      const access = Access.make({ keys: [{ key: "a" }, { key: "c" }] })
+      const again = yield* Effect.provideService(access, AccessStore.AccessStore, yield* peer(server))
+      expect((yield* Effect.either(again.caller(Option.some(Redacted.make("a")))))._tag).toBe("Left")
+      expect((yield* again.list).map(({ hash }) => hash)).toEqual([hashOf("c")])
+    }).pipe(quiet)
+  )
+
+  it.scopedLive("cost no round trip while they are remembered", () =>
+    Effect.gen(function* () {
+      const server = yield* redisServer
+      const store = yield* peer(server, { cacheTime: "1 minute" })
+      yield* store.put(key("a", 1))
+      const commands = Effect.promise(async () => {
+        const info = await server.client.info("commandstats")
+        return [...info.matchAll(/cmdstat_evalsha:calls=(\d+)/g)].reduce((sum, [, calls]) => sum + Number(calls), 0)
+      })
+      yield* store.find(hashOf("a"))
+      const before = yield* commands
+      yield* Effect.replicateEffect(store.find(hashOf("a")), 100)
+      expect(yield* commands).toBe(before)
+    })
+  )
+})
+
+describe("while Redis is away", () => {
+  it.scopedLive("a key that is known is good for the keepTime, and others cannot be told", () =>
+    Effect.gen(function* () {
+      const server = yield* redisServer
+      const store = yield* peer(server, { keepTime: "600 millis" })
+      yield* store.put(key("a", 1))
+      yield* store.find(hashOf("a"))
+      yield* server.kill
+      yield* Effect.sleep("100 millis")
+      expect(yield* store.find(hashOf("a"))).toEqual(Option.some(key("a", 1)))
+      expect(yield* Effect.flip(store.find(hashOf("b")))).toBeInstanceOf(AccessStore.AccessStoreError)
+      expect(yield* Effect.flip(store.remove("key-a"))).toBeInstanceOf(AccessStore.AccessStoreError)
+      expect(yield* Effect.flip(store.list)).toBeInstanceOf(AccessStore.AccessStoreError)
+      yield* Effect.sleep("600 millis")
+      expect(Either.isLeft(yield* Effect.either(store.find(hashOf("a"))))).toBe(true)
+    }).pipe(quiet)
+  )
+
+  it.scopedLive("what is no key is told, and not taken for one", () =>
+    Effect.gen(function* () {
+      const server = yield* redisServer
+      const store = yield* peer(server)
+      yield* store.put(key("a", 1))
+      yield* Effect.promise(() => server.client.hset("effect-llm:{access:test}:keys", hashOf("a"), `{"id":1}`))
+      const error = yield* Effect.flip(store.find(hashOf("a")))
+      expect(error.message).toContain("not as a key must be")
+    })
+  )
+})

@@ -1,0 +1,362 @@
+import { describe, expect, it } from "@effect/vitest"
+import { Duration, Effect, Fiber, Logger, LogLevel, Option, Random, Ref, Schedule } from "effect"
+import { spawn } from "node:child_process"
+import { fileURLToPath } from "node:url"
+import * as Balance from "../../src/Balance.js"
+import * as BalanceHealth from "../../src/BalanceHealth.js"
+import type { LLMError } from "../../src/LLMError.js"
+import * as LLMErrors from "../../src/LLMError.js"
+import * as Redis from "../../src/redis/Redis.js"
+import * as RedisBalanceHealth from "../../src/redis/RedisBalanceHealth.js"
+import type { RedisServer } from "../support/redisServer.js"
+import { redisCluster, redisServer } from "../support/redisServer.js"
+import { answer, context, rateLimited, scripted } from "../support/scripted.js"
+
+const failing = new LLMErrors.ProviderUnavailableError({ ...context, status: 500, message: "boom" })
+
+/** What stands behind one id, for whichever process asks it. */
+const provider = Effect.gen(function* () {
+  const error = yield* Ref.make<LLMError | undefined>(undefined)
+  const calls = yield* Ref.make({ now: 0, most: 0, all: 0 })
+  const gate = yield* Effect.makeLatch(true)
+  const entered = Ref.update(calls, ({ all, most, now }) => ({
+    now: now + 1,
+    most: Math.max(most, now + 1),
+    all: all + 1
+  }))
+  const left = Ref.update(calls, (before) => ({ ...before, now: before.now - 1 }))
+  const llm = yield* scripted(
+    Effect.acquireUseRelease(
+      entered,
+      () =>
+        Effect.zipRight(
+          gate.await,
+          Effect.flatMap(Ref.get(error), (failure) =>
+            failure === undefined ? Effect.succeed(answer("ok")) : Effect.fail(failure)
+          )
+        ),
+      () => left
+    )
+  )
+  return {
+    llm,
+    gate,
+    fails: (failure: LLMError) => Ref.set(error, failure),
+    works: Ref.set(error, undefined),
+    /** Counts from now on. */
+    begins: Ref.update(calls, ({ now }) => ({ now, most: now, all: 0 })),
+    calls: Ref.get(calls)
+  }
+})
+
+type Provider = Effect.Effect.Success<typeof provider>
+
+const pollInterval = 40
+
+const terms: RedisBalanceHealth.Options = { name: "test", pollInterval, leaseTime: 400 }
+
+/** A balance of a process of its own, as far as Redis can tell. */
+const peer = ({ url }: RedisServer, { llm }: Provider, options: Balance.Options = {}) =>
+  Effect.gen(function* () {
+    const redis = yield* Redis.make({ url, timeout: "200 millis", probeInterval: "50 millis" })
+    const health = yield* Effect.provideService(RedisBalanceHealth.make(terms), Redis.Redis, redis)
+    const all: Balance.Options = { maxWait: 0, breaker: { failures: 2, rest: "400 millis" }, ...options }
+    return yield* Effect.provideService(Balance.make([{ llm, id: "a" }], all), BalanceHealth.BalanceHealth, health)
+  })
+
+const stateOf = (self: Balance.Service) =>
+  Effect.map(self.deployments, ([deployment]) => deployment?.state ?? { _tag: "Disabled" as const })
+
+const call = (self: Balance.Service) => Effect.either(self.chat("?"))
+
+/** Fails where it has not come so within a second, which is many polls. */
+const comes = <A>(effect: Effect.Effect<A>, isSo: (value: A) => boolean) =>
+  Effect.retry(
+    Effect.flatMap(effect, (value) => (isSo(value) ? Effect.succeed(value) : Effect.fail(value))),
+    Schedule.intersect(Schedule.spaced("5 millis"), Schedule.recurs(200))
+  )
+
+const becomes = (self: Balance.Service, tag: Balance.State["_tag"]) => comes(stateOf(self), ({ _tag }) => _tag === tag)
+
+const probesIn = ({ client }: RedisServer) => Effect.promise(() => client.hlen("effect-llm:{health:test}:probes"))
+
+describe("the health of deployments that processes share", () => {
+  it.scopedLive("a circuit that one opens is open in the other, which has made no call", () =>
+    Effect.gen(function* () {
+      const server = yield* redisServer
+      const a = yield* provider
+      const one = yield* peer(server, a, { breaker: { failures: 2, rest: "1 minute" } })
+      const other = yield* peer(server, a)
+      yield* a.fails(failing)
+      yield* Effect.replicateEffect(call(one), 2)
+      yield* becomes(other, "Open")
+      yield* a.begins
+      expect((yield* call(other))._tag).toBe("Left")
+      expect((yield* a.calls).all).toBe(0)
+      // Who comes later hears of it too.
+      const third = yield* peer(server, a)
+      const state = yield* stateOf(third)
+      expect(state._tag).toBe("Open")
+      if (state._tag === "Open") expect(Duration.toMillis(state.remaining)).toBeGreaterThan(50_000)
+    })
+  )
+
+  it.scopedLive("of all processes one call finds out whether it is good again, and a success closes all", () =>
+    Effect.gen(function* () {
+      const server = yield* redisServer
+      const a = yield* provider
+      const peers = yield* Effect.replicateEffect(peer(server, a, { maxWait: "5 seconds" }), 5)
+      const [first] = peers
+      if (first === undefined) return
+      yield* a.fails(failing)
+      yield* Effect.replicateEffect(call(first), 2)
+      yield* Effect.forEach(peers, (self) => becomes(self, "Open"))
+      yield* a.works
+      yield* a.begins
+      yield* a.gate.close
+      const all = yield* Effect.fork(
+        Effect.forEach(peers, (self) => Effect.replicateEffect(self.chat("?"), 4), { concurrency: "unbounded" })
+      )
+      yield* comes(a.calls, ({ now }) => now === 1)
+      // Longer than the lease of the probe, which is renewed.
+      yield* Effect.sleep("600 millis")
+      expect(yield* a.calls).toEqual({ now: 1, most: 1, all: 1 })
+      yield* a.gate.open
+      expect((yield* Fiber.join(all)).flat()).toHaveLength(20)
+      yield* Effect.forEach(peers, (self) => becomes(self, "Ready"))
+      yield* comes(probesIn(server), (probes) => probes === 0)
+    })
+  )
+
+  it.scopedLive("a probe that fails opens all of them again, for longer", () =>
+    Effect.gen(function* () {
+      const server = yield* redisServer
+      const a = yield* provider
+      const options: Balance.Options = { breaker: { failures: 2, rest: "100 millis", factor: 100 } }
+      const one = yield* peer(server, a, options)
+      const other = yield* peer(server, a, options)
+      yield* a.fails(failing)
+      yield* Effect.replicateEffect(call(one), 2)
+      yield* becomes(other, "HalfOpen")
+      yield* call(other)
+      const state = yield* comes(stateOf(one), ({ _tag }) => _tag === "Open")
+      expect(state._tag === "Open" ? Duration.toMillis(state.remaining) : 0).toBeGreaterThan(5000)
+    })
+  )
+
+  it.scopedLive("a Retry-After rests all of them", () =>
+    Effect.gen(function* () {
+      const server = yield* redisServer
+      const a = yield* provider
+      const one = yield* peer(server, a)
+      const other = yield* peer(server, a)
+      yield* a.fails(rateLimited(60_000))
+      yield* call(one)
+      const state = yield* becomes(other, "Cooling")
+      expect(state._tag === "Cooling" ? Duration.toMillis(state.remaining) : 0).toBeGreaterThan(50_000)
+    })
+  )
+
+  it.scopedLive("one that is enabled by hand is closed in all", () =>
+    Effect.gen(function* () {
+      const server = yield* redisServer
+      const a = yield* provider
+      const options: Balance.Options = { breaker: { failures: 1, rest: "1 minute" } }
+      const one = yield* peer(server, a, options)
+      const other = yield* peer(server, a, options)
+      yield* a.fails(failing)
+      yield* call(one)
+      yield* becomes(other, "Open")
+      yield* other.enable("a")
+      yield* becomes(one, "Ready")
+    })
+  )
+
+  it.scopedLive("an interrupted probe leaves another process to find out", () =>
+    Effect.gen(function* () {
+      const server = yield* redisServer
+      const a = yield* provider
+      const one = yield* peer(server, a)
+      const other = yield* peer(server, a)
+      yield* a.fails(failing)
+      yield* Effect.replicateEffect(call(one), 2)
+      yield* becomes(other, "Open")
+      yield* a.works
+      yield* becomes(one, "HalfOpen")
+      yield* a.gate.close
+      const probe = yield* Effect.fork(call(one))
+      yield* comes(a.calls, ({ now }) => now === 1)
+      yield* becomes(other, "HalfOpen")
+      expect((yield* call(other))._tag).toBe("Left")
+      yield* Fiber.interrupt(probe)
+      yield* a.gate.open
+      yield* comes(call(other), ({ _tag }) => _tag === "Right")
+    })
+  )
+
+  it.scopedLive("whatever is interrupted when, no lease and no probe outlives its call", () =>
+    Effect.gen(function* () {
+      const server = yield* redisServer
+      const a = yield* provider
+      const options: Balance.Options = {
+        maxWait: "2 seconds",
+        breaker: { failures: 1, rest: "5 millis", maxRest: "5 millis" }
+      }
+      const peers = yield* Effect.replicateEffect(peer(server, a, options), 3)
+      for (let round = 0; round < 40; round++) {
+        yield* (yield* Random.nextBoolean) ? a.works : a.fails(failing)
+        const fibers = yield* Effect.forEach(peers, (self) => Effect.replicateEffect(Effect.fork(call(self)), 3))
+        yield* Effect.sleep(yield* Random.nextIntBetween(0, 12))
+        yield* Effect.forEach(fibers.flat(), Fiber.interrupt, { concurrency: "unbounded" })
+        for (const self of peers) expect((yield* self.deployments)[0]?.inFlight).toBe(0)
+      }
+      expect((yield* a.calls).all).toBeGreaterThan(20)
+      expect((yield* a.calls).now).toBe(0)
+      yield* comes(probesIn(server), (probes) => probes === 0)
+      yield* a.works
+      yield* Effect.forEach(peers, (self) => self.chat("?"))
+    })
+  )
+})
+
+describe("in a cluster", () => {
+  it.scopedLive("no step uses keys of two slots", () =>
+    Effect.gen(function* () {
+      const server = yield* redisCluster
+      const a = yield* provider
+      const one = yield* peer(server, a)
+      const other = yield* peer(server, a)
+      yield* a.fails(failing)
+      yield* Effect.replicateEffect(call(one), 2)
+      yield* becomes(other, "Open")
+      yield* a.works
+      yield* becomes(one, "HalfOpen")
+      yield* one.chat("?")
+      yield* becomes(other, "Ready")
+    })
+  )
+})
+
+describe("while Redis is away", () => {
+  it.scopedLive("calls go on, each process with what it knows; and what one found out is told when Redis is back", () =>
+    Effect.gen(function* () {
+      const lines = yield* Ref.make(0)
+      const counting = Logger.replace(
+        Logger.defaultLogger,
+        Logger.make(() => Effect.runSync(Ref.update(lines, (before) => before + 1)))
+      )
+      const server = yield* redisServer
+      const a = yield* provider
+      const options: Balance.Options = { breaker: { failures: 2, rest: "1 minute" } }
+      yield* Effect.gen(function* () {
+        const one = yield* peer(server, a, options)
+        const other = yield* peer(server, a, options)
+        yield* server.kill
+        yield* a.fails(failing)
+        const [time] = yield* Effect.timed(Effect.replicateEffect(call(one), 3))
+        expect(Duration.toMillis(time)).toBeLessThan(150)
+        yield* Effect.sleep("200 millis")
+        expect((yield* stateOf(one))._tag).toBe("Open")
+        expect((yield* stateOf(other))._tag).toBe("Ready")
+        yield* a.works
+        expect((yield* call(other))._tag).toBe("Right")
+        yield* server.start
+        yield* becomes(other, "Open")
+      }).pipe(Effect.provide(counting))
+      // Away and back, for each of the two.
+      expect(yield* Ref.get(lines)).toBeLessThanOrEqual(4)
+    })
+  )
+
+  it.scopedLive(
+    "each process finds out for itself, and a Redis that does not answer holds a probe up for its timeout alone",
+    () =>
+      Effect.gen(function* () {
+        const server = yield* redisServer
+        const a = yield* provider
+        const one = yield* peer(server, a)
+        yield* a.fails(failing)
+        yield* Effect.replicateEffect(call(one), 2)
+        yield* a.works
+        yield* becomes(one, "HalfOpen")
+        yield* Effect.sleep(pollInterval)
+        yield* Effect.acquireUseRelease(
+          server.freeze,
+          () =>
+            Effect.gen(function* () {
+              const [time, answered] = yield* Effect.timed(call(one))
+              expect(answered._tag).toBe("Right")
+              expect(Duration.toMillis(time)).toBeLessThan(600)
+              expect((yield* stateOf(one))._tag).toBe("Ready")
+            }),
+          () => server.thaw
+        )
+      }).pipe(Logger.withMinimumLogLevel(LogLevel.None))
+  )
+
+  it.scopedLive("a Redis that has lost everything closes nothing", () =>
+    Effect.gen(function* () {
+      const server = yield* redisServer
+      const a = yield* provider
+      const options: Balance.Options = { breaker: { failures: 2, rest: "1 minute" } }
+      const one = yield* peer(server, a, options)
+      const other = yield* peer(server, a, options)
+      yield* a.fails(failing)
+      yield* Effect.replicateEffect(call(one), 2)
+      yield* becomes(other, "Open")
+      yield* Effect.promise(() => server.client.flushall())
+      yield* Effect.sleep(4 * pollInterval)
+      expect((yield* stateOf(one))._tag).toBe("Open")
+      expect((yield* stateOf(other))._tag).toBe("Open")
+    })
+  )
+})
+
+describe("a process that is killed", () => {
+  it.scopedLive("has told the others, and its probe is free after the lease", () =>
+    Effect.gen(function* () {
+      const server = yield* redisServer
+      const a = yield* provider
+      const path = fileURLToPath(new URL("../support/probeHolder.ts", import.meta.url))
+      const child = yield* Effect.acquireRelease(
+        Effect.sync(() =>
+          spawn(process.execPath, ["--import", "tsx", path, server.url], { stdio: ["ignore", "pipe", "inherit"] })
+        ),
+        (child) => Effect.sync(() => void child.kill("SIGKILL"))
+      )
+      const line = Effect.async<string>((resume) => {
+        child.stdout.once("data", (data: Buffer) => resume(Effect.succeed(String(data).trim())))
+      })
+      // It opens the circuit, waits until it may find out, and hangs in the call that does.
+      expect(yield* line).toBe("probing")
+      const one = yield* peer(server, a)
+      expect((yield* stateOf(one))._tag).toBe("HalfOpen")
+      expect((yield* call(one))._tag).toBe("Left")
+      yield* Effect.sleep("500 millis")
+      expect(yield* probesIn(server)).toBe(1)
+      child.kill("SIGKILL")
+      expect(
+        Option.isSome(
+          yield* Effect.timeoutOption(
+            comes(call(one), ({ _tag }) => _tag === "Right"),
+            "3 seconds"
+          )
+        )
+      ).toBe(true)
+    })
+  )
+})
+
+describe("options that make no sense", () => {
+  it.scopedLive("are told all at once", () =>
+    Effect.gen(function* () {
+      const { url } = yield* redisServer
+      const error = yield* Effect.flip(
+        RedisBalanceHealth.make({ name: "", pollInterval: "20 seconds" }).pipe(
+          Effect.provideServiceEffect(Redis.Redis, Redis.make({ url }))
+        )
+      )
+      expect(error.faults).toEqual(["name: must not be empty", "leaseTime: expected more than the pollInterval"])
+    })
+  )
+})

@@ -1,0 +1,27 @@
+/** A process that opens a circuit, and hangs in the call that finds out whether the deployment is good again: probeHolder.ts <url>. */
+import { Console, Effect } from "effect"
+import * as Balance from "../../src/Balance.js"
+import * as BalanceHealth from "../../src/BalanceHealth.js"
+import * as LLMErrors from "../../src/LLMError.js"
+import * as Redis from "../../src/redis/Redis.js"
+import * as RedisBalanceHealth from "../../src/redis/RedisBalanceHealth.js"
+import { context, scripted } from "./scripted.js"
+
+const [, , url = ""] = process.argv
+
+const program = Effect.gen(function* () {
+  const failing = new LLMErrors.ProviderUnavailableError({ ...context, status: 500, message: "boom" })
+  const llm = yield* scripted(failing, Effect.zipRight(Console.log("probing"), Effect.never))
+  const self = yield* Balance.make([{ llm, id: "a" }], { breaker: { failures: 1, rest: "50 millis" } })
+  yield* Effect.ignore(self.chat("?"))
+  yield* self.chat("?")
+}).pipe(
+  Effect.provideServiceEffect(
+    BalanceHealth.BalanceHealth,
+    RedisBalanceHealth.make({ name: "test", pollInterval: 40, leaseTime: 400 })
+  ),
+  Effect.provideServiceEffect(Redis.Redis, Redis.make({ url })),
+  Effect.scoped
+)
+
+await Effect.runPromise(program)
