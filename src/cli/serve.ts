@@ -41,6 +41,7 @@ const failureOf = (error: ServeError): CliFailure => {
     case "InsecureAddressError":
     case "InvalidAccessError":
     case "InvalidBudgetError":
+    case "InvalidBalanceHealthError":
     case "AccessStoreError":
       return unusable(error.message)
     default:

@@ -1,6 +1,7 @@
 /**
- * Everything that a configuration makes, shared by all processes that run with it: the pools and the limits of `Models`, those of
- * a gateway's keys, and the books of budgets. Nothing of the program changes but this layer.
+ * Everything that a configuration makes, shared by all processes that run with it: the pools and the limits of `Models`, how the
+ * members of its groups are doing, the limits of a gateway's keys, and the books of budgets. Nothing of the program changes but
+ * this layer.
  *
  * @example
  * ```ts
@@ -20,10 +21,12 @@
  */
 import type { Duration, Scope } from "effect"
 import { Effect, Layer } from "effect"
+import type { BalanceHealth } from "../BalanceHealth.js"
 import type { BudgetStore, InvalidBudgetError } from "../Budget.js"
 import * as KeyPool from "../KeyPool.js"
 import * as RateLimiter from "../RateLimiter.js"
 import type { Redis } from "./Redis.js"
+import * as RedisBalanceHealth from "./RedisBalanceHealth.js"
 import * as RedisBudgetStore from "./RedisBudgetStore.js"
 import * as RedisKeyPool from "./RedisKeyPool.js"
 import * as RedisRateLimiter from "./RedisRateLimiter.js"
@@ -33,7 +36,7 @@ import * as RedisRateLimiter from "./RedisRateLimiter.js"
  * @category model
  */
 export interface Options {
-  /** What the books of budgets are called. @default "budgets" */
+  /** What the books of budgets and the health of groups are called. @default "shared" */
   readonly name?: string
   /** How long after the end of a process what it held is free again, at the latest. @default "30 seconds" */
   readonly leaseTime?: Duration.DurationInput
@@ -48,9 +51,9 @@ export interface Options {
  * @since 0.1.0
  * @category layers
  */
-export const layer = ({ name = "budgets", ...terms }: Options = {}): Layer.Layer<
-  KeyPool.Maker | RateLimiter.Maker | BudgetStore,
-  InvalidBudgetError,
+export const layer = ({ name = "shared", ...terms }: Options = {}): Layer.Layer<
+  KeyPool.Maker | RateLimiter.Maker | BudgetStore | BalanceHealth,
+  InvalidBudgetError | RedisBalanceHealth.InvalidBalanceHealthError,
   Redis
 > =>
   Layer.mergeAll(
@@ -68,5 +71,6 @@ export const layer = ({ name = "budgets", ...terms }: Options = {}): Layer.Layer
         (context) => (name, options) => Effect.provide(RedisRateLimiter.make({ ...options, ...terms, name }), context)
       )
     ),
-    RedisBudgetStore.layer({ name, ...terms })
+    RedisBudgetStore.layer({ name, ...terms }),
+    RedisBalanceHealth.layer({ name })
   )

@@ -4,8 +4,9 @@ import { NodeFileSystem } from "@effect/platform-node"
 import { describe, expect, it } from "@effect/vitest"
 import { Effect } from "effect"
 import { bundled } from "../cli/bundle.js"
-import { serving } from "../cli/serving.js"
-import { post } from "../gateway/support/http.js"
+import { SimulatedProvider } from "../../src/testing/index.js"
+import { serving, until } from "../cli/serving.js"
+import { post, send } from "../gateway/support/http.js"
 import { redisServer } from "../support/redisServer.js"
 import { witness } from "./crowd.js"
 
@@ -13,27 +14,27 @@ const { program } = bundled()
 
 const started = serving(program)
 
+const question = { model: "m", messages: [{ role: "user", content: "Hello" }] }
+
+/** A file with a model whose one key may be used twice at once. */
+const fileFor = (baseUrl: string) =>
+  Effect.gen(function* () {
+    const files = yield* FileSystem.FileSystem
+    const path = `${yield* files.makeTempDirectoryScoped()}/provider.json`
+    const model = { model_name: "m", base_url: baseUrl, api_keys: [{ key: "sk-one", max_concurrency: 2 }] }
+    yield* files.writeFileString(
+      path,
+      JSON.stringify({ tested: [{ ...model, rate_limit_capacity: 1000, rate_limit_refill_rate: 1000 }] })
+    )
+    return path
+  })
+
 describe("gateways that are given one Redis", () => {
   it.scopedLive("keep one truth of their keys", () =>
     Effect.gen(function* () {
-      const files = yield* FileSystem.FileSystem
       const { url } = yield* redisServer
       const provider = yield* witness("30 millis")
-      const config = `${yield* files.makeTempDirectoryScoped()}/provider.json`
-      yield* files.writeFileString(
-        config,
-        JSON.stringify({
-          tested: [
-            {
-              model_name: "m",
-              base_url: provider.baseUrl,
-              api_keys: [{ key: "sk-one", max_concurrency: 2 }],
-              rate_limit_capacity: 1000,
-              rate_limit_refill_rate: 1000
-            }
-          ]
-        })
-      )
+      const config = yield* fileFor(provider.baseUrl)
       const gateways = yield* Effect.all(
         [1, 2, 3].map(() => started({ EFFECT_LLM_CONFIG: config, REDIS_URL: url })),
         {
@@ -42,14 +43,31 @@ describe("gateways that are given one Redis", () => {
       )
       const statuses = yield* Effect.forEach(
         Array.from({ length: 18 }, (_, index) => gateways[index % 3]?.url ?? ""),
-        (url) =>
-          post(`${url}/v1/chat/completions`, { model: "m", messages: [{ role: "user", content: "Hello" }] }).pipe(
-            Effect.map(({ status }) => status)
-          ),
+        (url) => Effect.map(post(`${url}/v1/chat/completions`, question), ({ status }) => status),
         { concurrency: "unbounded" }
       )
       expect(new Set(statuses)).toEqual(new Set([200]))
       expect(provider.mostInFlight()).toBe(2)
+    }).pipe(Effect.provide(NodeFileSystem.layer))
+  )
+
+  it.scopedLive("know the keys of clients that were made and revoked at one of them", () =>
+    Effect.gen(function* () {
+      const { url } = yield* redisServer
+      const provider = yield* SimulatedProvider.make()
+      const config = yield* fileFor(provider.baseUrl)
+      const settings = { EFFECT_LLM_CONFIG: config, REDIS_URL: url, EFFECT_LLM_MASTER_KEY: "master" }
+      const [here, there] = yield* Effect.all([started(settings), started(settings)], { concurrency: 2 })
+      const admin = { authorization: "Bearer master" }
+      const { json } = yield* post(`${here.url}/admin/keys`, { label: "team" }, admin)
+      const { id, key } = json as { readonly id: string; readonly key: string }
+      const asked = Effect.map(
+        post(`${there.url}/v1/chat/completions`, question, { authorization: `Bearer ${key}` }),
+        ({ status }) => status
+      )
+      expect(yield* asked).toBe(200)
+      yield* send(`${here.url}/admin/keys/${id}`, { method: "DELETE", headers: admin })
+      expect(yield* until(asked, (status) => status !== 200)).toBe(401)
     }).pipe(Effect.provide(NodeFileSystem.layer))
   )
 })

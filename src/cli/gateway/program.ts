@@ -11,12 +11,12 @@ import * as OtlpSerialization from "@effect/opentelemetry/OtlpSerialization"
 import * as OtlpTracer from "@effect/opentelemetry/OtlpTracer"
 import type { FileSystem, HttpClient, HttpServerError } from "@effect/platform"
 import type { ConfigError, Scope } from "effect"
-import { Effect, Fiber, FiberRef, HashSet, Layer, Logger, Redacted, Stream } from "effect"
+import { Config, Effect, Fiber, FiberRef, HashSet, Layer, Logger, Option, Redacted, Stream } from "effect"
 import * as AccessLog from "../../AccessLog.js"
 import type { ReloadError } from "../../Models.js"
-import type { InvalidBudgetError } from "../../Budget.js"
 import * as Models from "../../Models.js"
 import * as Redis from "../../redis/Redis.js"
+import * as RedisAccessStore from "../../redis/RedisAccessStore.js"
 import * as RedisSharing from "../../redis/RedisSharing.js"
 import type { InvalidAccessError } from "../../gateway/Access.js"
 import * as Access from "../../gateway/Access.js"
@@ -30,12 +30,14 @@ import * as Settled from "./settings.js"
 
 export type { Options } from "./settings.js"
 
+type SharingError = Layer.Layer.Error<ReturnType<typeof RedisSharing.layer>> | ConfigError.ConfigError
+
 /** Why it does not serve. */
 export type ServeError =
   | ConfigError.ConfigError
   | ReloadError
   | InvalidAccessError
-  | InvalidBudgetError
+  | SharingError
   | AccessStoreError
   | InsecureAddressError
   | HttpServerError.ServeError
@@ -113,9 +115,21 @@ const optionsOf = (settings: Settings): Gateway.Options => ({
     : { cors: { allowedOrigins: settings.corsOrigins, exposedHeaders: ["x-request-id", "retry-after"] } })
 })
 
-/** What several gateways share: keys, limits, and the books of budgets. */
-const shared = (url: Redacted.Redacted<string>): Layer.Layer<never, InvalidBudgetError> =>
-  Layer.provide(RedisSharing.layer(), Redis.layer({ url }))
+/**
+ * What several gateways share: keys, limits, health, the books of budgets, and the keys of clients where somebody may make and
+ * revoke some.
+ */
+const shared = (url: Redacted.Redacted<string>): Layer.Layer<never, SharingError> =>
+  Layer.unwrapEffect(
+    Effect.map(Config.option(Config.redacted("EFFECT_LLM_MASTER_KEY")), (admin) =>
+      Layer.provide(
+        Option.isSome(admin)
+          ? Layer.merge(RedisSharing.layer(), RedisAccessStore.layer({ name: "gateway" }))
+          : RedisSharing.layer(),
+        Redis.layer({ url })
+      )
+    )
+  )
 
 /** Keys of the file and of the environment together. */
 const accessOf = ({ keys }: Settings) =>
