@@ -29,15 +29,21 @@
  * @since 0.1.0
  */
 import type { Array as Arr, Duration } from "effect"
-import { Context, Data, Effect, Layer, Option, Order, Schema } from "effect"
-import type { ChatRequest } from "./Chat.js"
+import { Context, Effect, Layer, Schema } from "effect"
+import type { DeploymentStatus } from "./balance/status.js"
+import type { Sticky, Strategy } from "./balance/strategy.js"
+import { leastLoaded } from "./balance/strategy.js"
+import type { Verdict } from "./balance/verdict.js"
+import { handsOn, verdictOf } from "./balance/verdict.js"
 import * as BalanceService from "./internal/balanceService.js"
-import type { KeyState } from "./KeyPool.js"
-import * as KeyPool from "./KeyPool.js"
+import type { CooldownOptions } from "./KeyPool.js"
 import type { Service as LLMService } from "./LLM.js"
 import { LLM } from "./LLM.js"
 import type { LLMError } from "./LLMError.js"
-import * as Errors from "./LLMError.js"
+
+export * from "./balance/status.js"
+export * from "./balance/strategy.js"
+export * from "./balance/verdict.js"
 
 /**
  * What a deployment can do; what is absent it can, as far as is known. A request that needs what a deployment lacks is not sent
@@ -100,270 +106,6 @@ export interface Deployment<L = LLMService> {
   /** The most calls in flight at once. @default unlimited */
   readonly maxConcurrency?: number
   readonly capabilities?: Capabilities
-}
-
-/**
- * What a strategy sees of a deployment: what it sees of a key (`KeyPool.KeyState`), and what it costs and how it does.
- *
- * @since 0.1.0
- * @category model
- */
-export interface DeploymentState extends KeyState {
-  /** Its group. Groups come before every strategy. */
-  readonly order: number
-  /** What its calls cost, as it was given or by its price; undefined where that is not known. */
-  readonly cost: number | undefined
-  /** How many of its latest calls failed, as far as the breaker's window reaches. */
-  readonly failures: number
-}
-
-/**
- * Which deployment is asked: the first in this order of those that are ready. It must not depend on anything but the two states.
- * Every strategy of a `KeyPool` is one.
- *
- * @since 0.1.0
- * @category strategies
- */
-export type Strategy = Order.Order<DeploymentState>
-
-export {
-  /**
-   * The order of the list, as long as each can be asked. See `order` for whole groups.
-   *
-   * @since 0.1.0
-   * @category strategies
-   */
-  failover,
-  /**
-   * The one that will answer first, by the moving average of its latencies: of whole answers, of streams until their first event.
-   *
-   * @since 0.1.0
-   * @category strategies
-   */
-  latency,
-  /**
-   * Fewest calls in flight for its weight; among equals, fewest served for its weight. The default.
-   *
-   * @since 0.1.0
-   * @category strategies
-   */
-  leastLoaded,
-  /**
-   * By lot, in proportion to the weights.
-   *
-   * @since 0.1.0
-   * @category strategies
-   */
-  random,
-  /**
-   * The one that has not been asked for the longest time, whatever its weight.
-   *
-   * @since 0.1.0
-   * @category strategies
-   */
-  roundRobin,
-  /**
-   * Calls in proportion to the weights, however long they take.
-   *
-   * @since 0.1.0
-   * @category strategies
-   */
-  weighted
-} from "./KeyPool.js"
-
-/**
- * The cheapest; among equals the least loaded. One whose cost is not known comes last.
- *
- * @since 0.1.0
- * @category strategies
- */
-export const cost: Strategy = Order.combine(
-  Order.mapInput(Order.number, (deployment: DeploymentState) => deployment.cost ?? Infinity),
-  KeyPool.leastLoaded
-)
-
-/**
- * A strategy by which calls of one kind go to one deployment, so that what its provider remembers of their prompts is there.
- *
- * @since 0.1.0
- * @category strategies
- */
-export interface Sticky {
-  readonly _tag: "Sticky"
-  readonly keyOf: (request: ChatRequest) => string | undefined
-  readonly bound: number
-  readonly otherwise: Strategy
-}
-
-/**
- * Sends the requests with one key to one deployment, of those of the lowest order that can be asked: each key to the one that a
- * hash of both ranks highest (rendezvous hashing), so that keys spread by the weights, and those of a deployment that is out go
- * to others and come back with it, while no other key moves.
- *
- * A deployment that has `bound` times its share of all calls in flight gets no more: the key goes on to its next. Requests
- * without a key, and embeddings, go by the strategy `otherwise`.
- *
- * @since 0.1.0
- * @category strategies
- */
-export const sticky = (
-  /** What binds requests together: a conversation, a user, a hash of the system prompt. */
-  keyOf: (request: ChatRequest) => string | undefined,
-  options: {
-    /** At least 1. The nearer it is, the more evenly calls spread, and the less they stick. @default 1.25 */
-    readonly bound?: number
-    /** @default `leastLoaded` */
-    readonly otherwise?: Strategy
-  } = {}
-): Sticky => ({
-  _tag: "Sticky",
-  keyOf,
-  bound: options.bound ?? 1.25,
-  otherwise: options.otherwise ?? KeyPool.leastLoaded
-})
-
-/**
- * What a call says about the deployment that it went to:
- * - `Served`: it works; an open circuit closes. `latency` is in milliseconds.
- * - `Limited`: it rests for `retryAfter`, or longer each time. That is no fault.
- * - `Overloaded`: it rests in the same way, and counts as failed.
- * - `Failed`: it counts as failed; too many of those open the circuit.
- * - `Down`: the circuit opens at once: no call would do better.
- * - `Neutral`: nothing.
- *
- * @since 0.1.0
- * @category verdicts
- */
-export type Verdict = Data.TaggedEnum<{
-  Served: { readonly latency?: number }
-  Limited: { readonly retryAfter?: Duration.Duration }
-  Overloaded: { readonly retryAfter?: Duration.Duration }
-  Failed: {}
-  Down: { readonly retryAfter?: Duration.Duration }
-  Neutral: {}
-}>
-
-/**
- * @since 0.1.0
- * @category verdicts
- */
-export const Verdict = Data.taggedEnum<Verdict>()
-
-const retryAfter = (error: LLMError): { readonly retryAfter?: Duration.Duration } =>
-  Option.match(Errors.retryAfter(error), { onNone: () => ({}), onSome: (retryAfter) => ({ retryAfter }) })
-
-/** Statuses by which providers say that they have too much to do, Anthropic with 529. */
-const isOverload = (error: Errors.ProviderUnavailableError): boolean =>
-  error.status === 503 || error.status === 529 || error.retryAfter !== undefined
-
-/**
- * What an error says about the deployment:
- *
- * | error | verdict |
- * | --- | --- |
- * | `RateLimitError` of the provider | `Limited` |
- * | `ProviderUnavailableError` with a Retry-After, or with status 503 or 529 | `Overloaded` |
- * | any other `ProviderUnavailableError`, `NetworkError`, `TimeoutError`, `MalformedResponseError`, `StreamInterruptedError` | `Failed` |
- * | `AuthenticationError`, `PermissionError`, `QuotaExceededError`, `KeyPoolExhaustedError` (no key of it is left), `ModelNotFoundError` unless the request named the model | `Down` |
- * | all others, which speak of the request, the caller's own limits or the call's own deadline | `Neutral` |
- *
- * A `BalanceExhaustedError`, of a balance within the balance, is `Overloaded` where it says when one will be back, else `Failed`.
- *
- * @since 0.1.0
- * @category verdicts
- */
-export const verdictOf = (error: LLMError): Verdict => {
-  switch (error._tag) {
-    case "RateLimitError":
-      return error.source === "provider" ? Verdict.Limited(retryAfter(error)) : Verdict.Neutral()
-    case "ProviderUnavailableError":
-      return isOverload(error) ? Verdict.Overloaded(retryAfter(error)) : Verdict.Failed()
-    case "BalanceExhaustedError":
-      return error.retryAfter === undefined ? Verdict.Failed() : Verdict.Overloaded(retryAfter(error))
-    case "TimeoutError":
-      return error.phase === "total" ? Verdict.Neutral() : Verdict.Failed()
-    case "NetworkError":
-    case "MalformedResponseError":
-    case "StreamInterruptedError":
-      return Verdict.Failed()
-    case "AuthenticationError":
-    case "PermissionError":
-    case "QuotaExceededError":
-    case "KeyPoolExhaustedError":
-    case "ModelNotFoundError":
-      return Verdict.Down(retryAfter(error))
-    default:
-      return Verdict.Neutral()
-  }
-}
-
-/**
- * Whether another deployment may answer what one failed to: after every error but those that speak of the request itself
- * (`InvalidRequestError`), of its content (`ContentFilterError`), of the money, and of the call's own deadline.
- *
- * @since 0.1.0
- * @category verdicts
- */
-export const handsOn = (error: LLMError): boolean => {
-  switch (error._tag) {
-    case "InvalidRequestError":
-    case "ContentFilterError":
-    case "BudgetExceededError":
-      return false
-    case "TimeoutError":
-      return error.phase !== "total"
-    default:
-      return true
-  }
-}
-
-/**
- * How a deployment is doing:
- * - `Ready`: it may be asked.
- * - `Busy`: it has as many calls in flight as it may have.
- * - `Cooling`: it rests because it said that it has too much to do.
- * - `Open`: it rests because too many calls failed.
- * - `HalfOpen`: it has rested, and one call at a time finds out whether it is good again. `probing`: one is doing so.
- * - `Disabled`: by hand.
- *
- * `until` is in milliseconds since the epoch.
- *
- * @since 0.1.0
- * @category status
- */
-export type State = Data.TaggedEnum<{
-  Ready: {}
-  Busy: {}
-  Cooling: { readonly remaining: Duration.Duration; readonly until: number }
-  Open: { readonly remaining: Duration.Duration; readonly until: number }
-  HalfOpen: { readonly probing: boolean }
-  Disabled: {}
-}>
-
-/**
- * @since 0.1.0
- * @category status
- */
-export interface DeploymentStatus {
-  readonly id: string
-  readonly provider: string
-  readonly model: string
-  readonly weight: number
-  readonly order: number
-  readonly cost?: number
-  readonly maxConcurrency?: number
-  readonly state: State
-  /** Calls that are there now, streams until they end. */
-  readonly inFlight: number
-  /** The moving average of the time until it answers, of streams until their first event, in milliseconds; absent while unmeasured. */
-  readonly latency?: number
-  /** Calls that went to it. The next three say how those that told ended. */
-  readonly served: number
-  readonly answered: number
-  readonly failed: number
-  readonly limited: number
-  /** The calls that the breaker remembers, and how many of them failed. */
-  readonly window: { readonly calls: number; readonly failures: number }
 }
 
 /**
@@ -442,7 +184,7 @@ export interface Options {
   /** `false`: failures are counted and nothing comes of them, but rests after a Retry-After or an overload. @default `{}` */
   readonly breaker?: BreakerOptions | false
   /** How long a deployment rests that said it has too much to do, where it did not say how long: 1 s, doubling to 60 s. */
-  readonly cooldown?: Pick<KeyPool.CooldownOptions, "base" | "factor" | "max">
+  readonly cooldown?: Pick<CooldownOptions, "base" | "factor" | "max">
   /** The longest that a deployment may sleep while another one is ready. @default "1 second" */
   readonly patience?: Duration.DurationInput
   /** The longest that a call may wait for a deployment to come back. @default "30 seconds" */
@@ -464,7 +206,7 @@ export const make = (
   options: Options = {}
 ): Effect.Effect<Service, InvalidBalanceError> =>
   BalanceService.make(deployments, options, {
-    strategy: KeyPool.leastLoaded,
+    strategy: leastLoaded,
     handsOn,
     verdictOf,
     invalid: (faults) => new InvalidBalanceError({ faults })

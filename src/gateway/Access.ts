@@ -184,7 +184,7 @@ interface Known {
  * Access by the keys in the `AccessStore` in context, or else in memory of its own.
  *
  * Budgets keep their books in the `BudgetStore` in context, and in dollars go by the prices in context. The rates of a key hold
- * for each gateway by itself. Keys of the options are put into the store at each start. One of them that was revoked comes back
+ * for each gateway by itself, or for all of them where the `RateLimiter.Maker` in context shares what it makes. Keys of the options are put into the store at each start. One of them that was revoked comes back
  * with the next start where the store is in memory, and not in a store that remembers it, such as that in Redis.
  *
  * @since 0.1.0
