@@ -33,6 +33,7 @@ import * as Envelope from "./envelope.js"
 import * as Loopback from "./loopback.js"
 import * as Routes from "./routes.js"
 import * as Runnings from "./running.js"
+import * as Unheard from "./unheard.js"
 import { InsecureAddressError } from "./GatewayServer.js"
 
 /**
@@ -114,7 +115,7 @@ export const make = <R = never>(options: Options<R> = {}): Effect.Effect<Gateway
       options.routers ?? []
     )
     return {
-      app: Envelope.shared(options.cors)(Envelope.secured(Envelope.identified(app))),
+      app: Envelope.shared(options.cors)(Envelope.wrapped(app)),
       status: running.status,
       drain: running.drain(options.grace ?? "30 seconds")
     }
@@ -157,7 +158,7 @@ export const layer = <R = never>(
         )
       }
       const gateway = yield* make(options)
-      yield* server.serve(gateway.app)
+      yield* Unheard.untraced(server.serve(gateway.app))
       // Closed before the server is: what is under way ends first.
       yield* Effect.addFinalizer(() => gateway.drain)
       yield* Effect.logInfo(`The gateway answers at ${address}`)

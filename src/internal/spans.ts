@@ -3,6 +3,9 @@ import { Context, DefaultServices, Effect, Option, Tracer } from "effect"
 
 const silentTracer = Context.get(DefaultServices.liveServices, Tracer.Tracer)
 
+/** Whether no tracer has been installed. */
+export const isSilent: Effect.Effect<boolean> = Effect.tracerWith((tracer) => Effect.succeed(tracer === silentTracer))
+
 /**
  * A span, where a tracer has been installed. Effect's own one tells nobody, and to make a span for it costs as much as all
  * else that a call does in memory.
