@@ -158,7 +158,7 @@ export const make = <R = never>(options: Options<R> = {}): Effect.Effect<Gateway
       ...(options.routers ?? [])
     ])
     return {
-      app: Envelope.shared(options.cors)(Envelope.secured(Envelope.identified(app))),
+      app: Envelope.shared(options.cors)(Envelope.wrapped(app)),
       status: running.status,
       drain: running.drain(options.grace ?? "30 seconds")
     }

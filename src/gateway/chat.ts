@@ -1,5 +1,5 @@
 /** A question in any protocol, asked of any model, answered whole or as a stream. */
-import { HttpServerResponse } from "@effect/platform"
+import type { HttpServerResponse } from "@effect/platform"
 import { Clock, Effect, Exit, Option } from "effect"
 import type { ChatRequest } from "../Chat.js"
 import type { ChatEvent } from "../ChatEvent.js"
@@ -7,6 +7,7 @@ import type { Pull } from "../internal/openStream.js"
 import { end } from "../internal/openStream.js"
 import type { Service as LLMService } from "../LLM.js"
 import { number } from "../wire/json.js"
+import * as Answer from "./answer.js"
 import * as Body from "./body.js"
 import * as Choices from "./choices.js"
 import * as Callers from "./callers.js"
@@ -59,7 +60,7 @@ const whole = (question: Question): Handler => {
   const answers =
     count === 1 ? Effect.map(answer, Array.of) : Effect.replicateEffect(answer, count, { concurrency: "unbounded" })
   return Effect.map(surroundings.running.withinDeadline(answers), (responses) =>
-    HttpServerResponse.unsafeJson(Choices.encode(protocol.wire, responses, { request: body, createdAt }), { headers })
+    Answer.json(Choices.encode(protocol.wire, responses, { request: body, createdAt }), { headers })
   )
 }
 

@@ -1,7 +1,7 @@
 /** How long a request is, before it is sent. Anthropic, API reference: messages/count_tokens. */
-import { HttpServerResponse } from "@effect/platform"
 import { Effect } from "effect"
 import * as TokenCounter from "../TokenCounter.js"
+import * as Answer from "./answer.js"
 import * as Body from "./body.js"
 import * as Callers from "./callers.js"
 import * as Problem from "./problem.js"
@@ -17,6 +17,6 @@ export const handler = (surroundings: Surroundings): Handler =>
       const { request } = yield* Effect.mapError(Protocol.anthropic.wire.decodeRequest(body), Problem.ofFailure)
       const { info } = yield* modelFor(surroundings, caller, request.model)
       const { tokens } = yield* TokenCounter.count(request, info.model)
-      return HttpServerResponse.unsafeJson({ input_tokens: tokens })
+      return Answer.json({ input_tokens: tokens })
     })
   )

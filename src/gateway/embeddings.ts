@@ -1,7 +1,7 @@
 /** Vectors for texts. */
-import { HttpServerResponse } from "@effect/platform"
 import { Effect } from "effect"
 import * as OpenAI from "../wire/embeddings/openai.js"
+import * as Answer from "./answer.js"
 import * as Body from "./body.js"
 import * as Callers from "./callers.js"
 import * as Problem from "./problem.js"
@@ -22,6 +22,6 @@ export const handler = (surroundings: Surroundings): Handler =>
       const { extra, ...known } = asked
       const request = extra !== undefined && openai.has(llm.info.wire) ? asked : known
       const answer = yield* surroundings.running.withinDeadline(Effect.mapError(llm.embed(request), Problem.ofError))
-      return HttpServerResponse.unsafeJson(wire.encodeResponse(answer, body))
+      return Answer.json(wire.encodeResponse(answer, body))
     })
   )

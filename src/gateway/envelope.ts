@@ -17,20 +17,21 @@ const security = Headers.fromInput({
 /** An id that may be repeated in headers and logs as it is. */
 const isGoodId = (id: string): boolean => /^[\w.:/+=-]{1,128}$/.test(id)
 
-/** The client's own id for its request, or a new one, told in the answer and known to the access log. */
-export const identified = <E, R>(app: HttpApp.Default<E, R>): HttpApp.Default<E, R> =>
+/**
+ * The client's own id for its request, or a new one, told in the answer and known to the access log; and the headers above, where
+ * the answer has not set them itself.
+ */
+export const wrapped = <E, R>(app: HttpApp.Default<E, R>): HttpApp.Default<E, R> =>
   Effect.flatMap(HttpServerRequest.HttpServerRequest, ({ headers }) => {
     const given = headers["x-request-id"]
     const id = given !== undefined && isGoodId(given) ? given : `req_${randomUUID().replaceAll("-", "")}`
-    return Effect.map(
-      Effect.annotateLogs(AccessLog.withRequestId(app, id), "request_id", id),
-      HttpServerResponse.setHeader("x-request-id", id)
+    return Effect.map(Effect.annotateLogs(AccessLog.withRequestId(app, id), "request_id", id), (response) =>
+      HttpServerResponse.setHeaders(
+        response,
+        Headers.unsafeFromRecord({ ...security, ...response.headers, "x-request-id": id })
+      )
     )
   })
-
-/** Headers that the answer has not set itself. */
-export const secured = <E, R>(app: HttpApp.Default<E, R>): HttpApp.Default<E, R> =>
-  Effect.map(app, (response) => HttpServerResponse.setHeaders(response, Headers.merge(security, response.headers)))
 
 /** Which pages of other origins may ask. */
 export type Cors = NonNullable<Parameters<typeof HttpMiddleware.cors>[0]>

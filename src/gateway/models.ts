@@ -1,7 +1,8 @@
 /** The models that a client may ask, as OpenAI and Anthropic list them. */
-import { HttpRouter, HttpServerRequest, HttpServerResponse } from "@effect/platform"
+import { HttpRouter, HttpServerRequest } from "@effect/platform"
 import { Effect } from "effect"
 import type { Listed } from "../Models.js"
+import * as Answer from "./answer.js"
 import type { Caller } from "./Access.js"
 import * as Callers from "./callers.js"
 import * as Problem from "./problem.js"
@@ -49,7 +50,7 @@ export const list = (surroundings: Surroundings): Handler =>
   Callers.identified(surroundings, (caller) =>
     Effect.map(speaksAnthropic, (isAnthropic) => {
       const entries = entriesFor(surroundings.models.list, caller)
-      return HttpServerResponse.unsafeJson(
+      return Answer.json(
         isAnthropic
           ? {
               data: entries.map(anthropic),
@@ -73,6 +74,6 @@ export const get = (surroundings: Surroundings): Handler =>
         return yield* Effect.fail(Problem.unknownModel(id))
       }
       const entry = { id, owner: info.provider, contextWindow: info.contextWindow }
-      return HttpServerResponse.unsafeJson((yield* speaksAnthropic) ? anthropic(entry) : openai(entry))
+      return Answer.json((yield* speaksAnthropic) ? anthropic(entry) : openai(entry))
     })
   )

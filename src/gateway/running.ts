@@ -1,7 +1,7 @@
 /** What is under way, and how it comes to an end. */
 import type { Duration } from "effect"
-import { Deferred, Effect, Ref, type Scope } from "effect"
-import { firstOf } from "../internal/firstOf.js"
+import type { Exit, Scope } from "effect"
+import { Deferred, Effect, Fiber, Ref } from "effect"
 import * as Problem from "./problem.js"
 
 export interface Running {
@@ -22,23 +22,53 @@ export interface Running {
 interface State {
   readonly inFlight: number
   readonly shuttingDown: boolean
-  /** What is to be done at the deadline. */
-  readonly told: ReadonlySet<Effect.Effect<void>>
 }
 
 /** How long those who were told that the time is up may take to say so to their clients. */
 const lastWords = "2 seconds"
 
-const without = (all: ReadonlySet<Effect.Effect<void>>, one: Effect.Effect<void>) => {
-  const others = new Set(all)
-  others.delete(one)
-  return others
+/** What is to be done at the deadline. Every request is here for a while, so it is neither copied nor awaited by fibers. */
+const makeDeadline = () => {
+  const told = new Set<Effect.Effect<void>>()
+  let isOver = false
+  return {
+    isOver: () => isOver,
+    add: (tell: Effect.Effect<void>) => void told.add(tell),
+    remove: (tell: Effect.Effect<void>) => void told.delete(tell),
+    pass: Effect.suspend(() => {
+      isOver = true
+      return Effect.forEach([...told], (tell) => tell, { discard: true, concurrency: "unbounded" })
+    })
+  }
 }
 
+type Deadline = ReturnType<typeof makeDeadline>
+
+/** How the fiber ended; undefined where the deadline came before. */
+const ended = <A, E>(fiber: Fiber.RuntimeFiber<A, E>, deadline: Deadline): Effect.Effect<Exit.Exit<A, E> | undefined> =>
+  Effect.async((resume) => {
+    const stop = (): void => {
+      deadline.remove(tell)
+      fiber.removeObserver(observer)
+    }
+    const tell = Effect.sync(() => {
+      stop()
+      resume(Effect.succeed(undefined))
+    })
+    const observer = (exit: Exit.Exit<A, E>): void => {
+      deadline.remove(tell)
+      resume(Effect.succeed(exit))
+    }
+    if (deadline.isOver()) return resume(Effect.succeed(undefined))
+    deadline.add(tell)
+    fiber.addObserver(observer)
+    return Effect.sync(stop)
+  })
+
 export const make: Effect.Effect<Running> = Effect.gen(function* () {
-  const state = yield* Ref.make<State>({ inFlight: 0, shuttingDown: false, told: new Set() })
+  const state = yield* Ref.make<State>({ inFlight: 0, shuttingDown: false })
   const idle = yield* Deferred.make<void>()
-  const deadline = yield* Deferred.make<void>()
+  const deadline = makeDeadline()
 
   const enter = Effect.flatten(
     Ref.modify(state, (before): readonly [Effect.Effect<void, Problem.Problem>, State] =>
@@ -58,13 +88,6 @@ export const make: Effect.Effect<Running> = Effect.gen(function* () {
     ({ inFlight }) => (inFlight === 0 ? Deferred.succeed(idle, undefined) : Effect.void)
   )
 
-  const timeIsUp = Effect.zipRight(
-    Deferred.succeed(deadline, undefined),
-    Effect.flatMap(Ref.get(state), ({ told }) =>
-      Effect.forEach(told, (tell) => tell, { discard: true, concurrency: "unbounded" })
-    )
-  )
-
   /** It runs in finalisers, which are not interruptible, and there a limit of time would have no effect. */
   const wait = (most: Duration.DurationInput) => Effect.timeoutOption(Effect.interruptible(Deferred.await(idle)), most)
 
@@ -72,17 +95,28 @@ export const make: Effect.Effect<Running> = Effect.gen(function* () {
     admit: Effect.acquireRelease(enter, () => leave),
     onDeadline: (tell) =>
       Effect.acquireRelease(
-        Ref.update(state, (before) => ({ ...before, told: new Set(before.told).add(tell) })),
-        () => Ref.update(state, (before) => ({ ...before, told: without(before.told, tell) }))
+        Effect.suspend(() => {
+          if (deadline.isOver()) return tell
+          deadline.add(tell)
+          return Effect.void
+        }),
+        () => Effect.sync(() => deadline.remove(tell))
       ),
     withinDeadline: (effect) =>
-      firstOf(effect, Effect.zipRight(Deferred.await(deadline), Effect.fail(Problem.shuttingDown))),
+      Effect.uninterruptibleMask((restore) =>
+        Effect.flatMap(Effect.forkDaemon(restore(effect)), (fiber) =>
+          Effect.flatMap(
+            Effect.onInterrupt(restore(ended(fiber, deadline)), () => Fiber.interrupt(fiber)),
+            (exit) => exit ?? Effect.zipRight(Fiber.interrupt(fiber), Effect.fail(Problem.shuttingDown))
+          )
+        )
+      ),
     status: Effect.map(Ref.get(state), ({ inFlight, shuttingDown }) => ({ inFlight, shuttingDown })),
     drain: (grace) =>
       close.pipe(
         Effect.zipRight(wait(grace)),
         Effect.flatMap((ended) =>
-          ended._tag === "Some" ? Effect.void : Effect.zipRight(timeIsUp, Effect.asVoid(wait(lastWords)))
+          ended._tag === "Some" ? Effect.void : Effect.zipRight(deadline.pass, Effect.asVoid(wait(lastWords)))
         )
       )
   }

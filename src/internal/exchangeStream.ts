@@ -205,6 +205,12 @@ export const chatStream = (transport: Transport, wire: ClientWire, request: Chat
     // A server that has no streams, or that has only an error to report, answers with plain JSON; a proxy with a page.
     const contentType = exchange.response.headers["content-type"] ?? ""
     if (/\/json|text\/html/i.test(contentType)) return whole(exchange, wire)
-    const bytes = Stream.mapError(exchange.response.stream, (error) => unanswered(transport, exchange.call, error))
-    return Effect.flatMap(Stream.toPull(bytes), (pull) => begin(events(exchange, wire, pull), exchange))
+    return Effect.flatMap(Stream.toPull(exchange.response.stream), (pull) => {
+      // Of the pull and not of the stream: an operator of a stream costs as much as all the rest of a network chunk.
+      const bytes = Effect.mapError(
+        pull,
+        Option.map((error) => unanswered(transport, exchange.call, error))
+      )
+      return begin(events(exchange, wire, bytes), exchange)
+    })
   })

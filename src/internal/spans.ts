@@ -2,7 +2,10 @@
 import { Context, DefaultServices, Effect, Option, Tracer } from "effect"
 
 /** Effect's own tracer, which tells nobody. */
-export const silentTracer = Context.get(DefaultServices.liveServices, Tracer.Tracer)
+const silentTracer = Context.get(DefaultServices.liveServices, Tracer.Tracer)
+
+/** Whether no tracer has been installed. */
+export const isSilent: Effect.Effect<boolean> = Effect.tracerWith((tracer) => Effect.succeed(tracer === silentTracer))
 
 /**
  * A span, where a tracer has been installed. To make one for a tracer that tells nobody costs as much as all else that a call
