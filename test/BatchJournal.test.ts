@@ -3,8 +3,8 @@ import { NodeFileSystem } from "@effect/platform-node"
 import { describe, expect, it } from "@effect/vitest"
 import { Clock, Deferred, Effect, Exit, FastCheck, Fiber, ParseResult, Schema, Stream, TestClock } from "effect"
 import { spawn } from "node:child_process"
-import { fileURLToPath } from "node:url"
 import * as Batch from "../src/Batch.js"
+import { compiled } from "./support/compiled.js"
 import { Failed, scripted } from "./support/batchTask.js"
 
 const upTo = (length: number): ReadonlyArray<number> => Array.from({ length }, (_, index) => index)
@@ -271,15 +271,12 @@ describe("a batch that was killed", () => {
     () =>
       Effect.gen(function* () {
         const { fileSystem, journal, path } = yield* inFile
+        const program = yield* compiled(new URL("support/batchChild.ts", import.meta.url))
         const child = yield* Effect.acquireRelease(
           Effect.sync(() =>
-            spawn(
-              process.execPath,
-              ["--import", "tsx", fileURLToPath(new URL("support/batchChild.ts", import.meta.url)), path],
-              {
-                stdio: "ignore"
-              }
-            )
+            spawn(process.execPath, [program, path], {
+              stdio: "ignore"
+            })
           ),
           (running) => Effect.sync(() => running.kill("SIGKILL"))
         )

@@ -6,8 +6,8 @@ import type { Scope } from "effect"
 import { Effect } from "effect"
 import type { ChildProcess } from "node:child_process"
 import { spawn } from "node:child_process"
-import { fileURLToPath } from "node:url"
 import { SimulatedProvider } from "../../src/testing/index.js"
+import { compiled } from "../support/compiled.js"
 import { canary, providerJson } from "./support/gateway.js"
 import type { Answer } from "./support/http.js"
 import { post, question } from "./support/http.js"
@@ -19,8 +19,6 @@ interface Process {
   readonly output: () => string
 }
 
-const main = fileURLToPath(new URL("../../examples/gateway.ts", import.meta.url))
-
 /** The example, in a process of its own. */
 const launch = (
   provider: SimulatedProvider.Service,
@@ -30,9 +28,10 @@ const launch = (
     const fileSystem = yield* FileSystem.FileSystem
     const path = `${yield* fileSystem.makeTempDirectoryScoped()}/provider.json`
     yield* fileSystem.writeFileString(path, JSON.stringify(providerJson(provider.baseUrl)))
+    const main = yield* compiled(new URL("../../examples/gateway.ts", import.meta.url))
     const child = yield* Effect.acquireRelease(
       Effect.sync(() =>
-        spawn(process.execPath, ["--import", "tsx", main, path], {
+        spawn(process.execPath, [main, path], {
           stdio: ["ignore", "pipe", "pipe"],
           env: { ...process.env, PORT: "0", ...environment }
         })

@@ -1,13 +1,13 @@
 import { describe, expect, it } from "@effect/vitest"
 import { Duration, Effect, Fiber, Logger, LogLevel, Option, Random, Ref, Schedule } from "effect"
 import { spawn } from "node:child_process"
-import { fileURLToPath } from "node:url"
 import * as Balance from "../../src/Balance.js"
 import * as BalanceHealth from "../../src/BalanceHealth.js"
 import type { LLMError } from "../../src/LLMError.js"
 import * as LLMErrors from "../../src/LLMError.js"
 import * as Redis from "../../src/redis/Redis.js"
 import * as RedisBalanceHealth from "../../src/redis/RedisBalanceHealth.js"
+import { compiled } from "../support/compiled.js"
 import type { RedisServer } from "../support/redisServer.js"
 import { redisCluster, redisServer } from "../support/redisServer.js"
 import { answer, context, rateLimited, scripted } from "../support/scripted.js"
@@ -317,11 +317,9 @@ describe("a process that is killed", () => {
     Effect.gen(function* () {
       const server = yield* redisServer
       const a = yield* provider
-      const path = fileURLToPath(new URL("../support/probeHolder.ts", import.meta.url))
+      const path = yield* compiled(new URL("../support/probeHolder.ts", import.meta.url))
       const child = yield* Effect.acquireRelease(
-        Effect.sync(() =>
-          spawn(process.execPath, ["--import", "tsx", path, server.url], { stdio: ["ignore", "pipe", "inherit"] })
-        ),
+        Effect.sync(() => spawn(process.execPath, [path, server.url], { stdio: ["ignore", "pipe", "inherit"] })),
         (child) => Effect.sync(() => void child.kill("SIGKILL"))
       )
       const line = Effect.async<string>((resume) => {

@@ -4,12 +4,12 @@ import { Duration, Effect, Fiber, Logger, LogLevel, Stream } from "effect"
 import type { Scope } from "effect"
 import type { ChildProcess } from "node:child_process"
 import { spawn } from "node:child_process"
-import { fileURLToPath } from "node:url"
 import { inspect } from "node:util"
 import * as KeyPool from "../../src/KeyPool.js"
 import type * as Redis from "../../src/redis/Redis.js"
 import { acquire, ids, inFlight, key, pool, process as processOf, settleAll } from "../support/redisPool.js"
 import type { RedisServer } from "../support/redisServer.js"
+import { compiled } from "../support/compiled.js"
 import { redisServer } from "../support/redisServer.js"
 
 const { Neutral, Served } = KeyPool.Verdict
@@ -37,16 +37,17 @@ const leases = (server: RedisServer) => Effect.promise(() => server.client.zcard
 
 /** A process of its own that holds keys of this pool. */
 const holder = (server: RedisServer, times: number): Effect.Effect<ChildProcess, never, Scope.Scope> =>
-  Effect.acquireRelease(
-    Effect.async<ChildProcess>((resume) => {
-      const path = fileURLToPath(new URL("../support/keyHolder.ts", import.meta.url))
-      const child = spawn(process.execPath, ["--import", "tsx", path, server.url, String(times)], {
-        stdio: ["ignore", "pipe", "inherit"]
-      })
-      child.once("exit", (code) => resume(Effect.die(new Error(`the child ended with ${code}`))))
-      child.stdout.once("data", () => resume(Effect.succeed(child)))
-    }),
-    (child) => Effect.sync(() => child.kill("SIGKILL"))
+  Effect.flatMap(compiled(new URL("../support/keyHolder.ts", import.meta.url)), (path) =>
+    Effect.acquireRelease(
+      Effect.async<ChildProcess>((resume) => {
+        const child = spawn(process.execPath, [path, server.url, String(times)], {
+          stdio: ["ignore", "pipe", "inherit"]
+        })
+        child.once("exit", (code) => resume(Effect.die(new Error(`the child ended with ${code}`))))
+        child.stdout.once("data", () => resume(Effect.succeed(child)))
+      }),
+      (child) => Effect.sync(() => child.kill("SIGKILL"))
+    )
   )
 
 describe("a process that is killed", () => {

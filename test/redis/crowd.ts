@@ -3,13 +3,9 @@ import { Deferred, Effect, Schema } from "effect"
 import type { Scope } from "effect"
 import { spawn } from "node:child_process"
 import type { ChildProcess } from "node:child_process"
-import { mkdtemp, rm } from "node:fs/promises"
-import { tmpdir } from "node:os"
-import { join } from "node:path"
-import { build } from "esbuild"
 import { createInterface } from "node:readline"
-import { fileURLToPath } from "node:url"
 import * as SimulatedProvider from "../../src/testing/SimulatedProvider.js"
+import { compiled } from "../support/compiled.js"
 import type { Orders } from "./caller.js"
 
 const Line = Schema.parseJson(
@@ -29,25 +25,8 @@ export interface Caller {
   readonly kill: Effect.Effect<void>
 }
 
-/** The program of a caller, compiled: to begin it is then a matter of a fraction of a second. */
-export const program: Effect.Effect<string, never, Scope.Scope> = Effect.gen(function* () {
-  const folder = yield* Effect.acquireRelease(
-    Effect.promise(() => mkdtemp(join(tmpdir(), "effect-llm-"))),
-    (folder) => Effect.promise(() => rm(folder, { recursive: true, force: true }))
-  )
-  const outfile = join(folder, "caller.cjs")
-  yield* Effect.promise(() =>
-    build({
-      entryPoints: [fileURLToPath(new URL("caller.ts", import.meta.url))],
-      bundle: true,
-      platform: "node",
-      format: "cjs",
-      logLevel: "error",
-      outfile
-    })
-  )
-  return outfile
-})
+/** The program of a caller. */
+export const program: Effect.Effect<string, never, Scope.Scope> = compiled(new URL("caller.ts", import.meta.url))
 
 export const caller = (program: string, orders: Orders): Effect.Effect<Caller, never, Scope.Scope> =>
   Effect.gen(function* () {
