@@ -8,7 +8,7 @@
 FROM node:22-alpine AS build
 WORKDIR /build
 COPY package.json package-lock.json .npmrc ./
-RUN npm ci --ignore-scripts
+RUN npm install --ignore-scripts --no-fund --no-audit
 COPY . .
 RUN npm run build
 
@@ -17,6 +17,7 @@ FROM node:22-alpine
 WORKDIR /opt/effect-llm
 COPY --from=build /build/package.json /build/LICENSE ./
 COPY --from=build /build/dist/cli ./dist/cli
+COPY --from=build /build/dist/gateway/dashboard/page ./dist/gateway/dashboard/page
 COPY --from=build /build/node_modules/@pydantic/genai-prices ./node_modules/@pydantic/genai-prices
 ENV NODE_ENV=production \
     EFFECT_LLM_CONFIG=/etc/effect-llm/provider.json \

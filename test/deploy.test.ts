@@ -40,6 +40,13 @@ const read = new Set(
 )
 
 describe("deployment", () => {
+  it("puts into the image what the build makes for the program, the page of the dashboard included", () => {
+    for (const part of ["dist/cli", "dist/gateway/dashboard/page"]) {
+      expect(text("Dockerfile")).toContain(`COPY --from=build /build/${part} ./${part}\n`)
+      expect(text("package.json")).toContain(part === "dist/cli" ? "dist/cli/effect-llm.js" : part)
+    }
+  })
+
   it("sets variables that the gateway reads", () => {
     for (const path of ["Dockerfile", "deploy/compose.yaml", "deploy/effect-llm.service", "docs/deployment.md"]) {
       const named = [...text(path).matchAll(/EFFECT_LLM_[A-Z_]+/g)].map(([found]) => found)
