@@ -3,7 +3,7 @@ import { Command, Options } from "@effect/cli"
 import { Effect, Option, Schema } from "effect"
 import * as Chat from "../Chat.js"
 import * as StructuredOutput from "../StructuredOutput.js"
-import { ofCall, unusable } from "./failure.js"
+import { failed, ofCall, unusable } from "./failure.js"
 import * as JsonSchemaFile from "./jsonSchemaFile.js"
 import * as Material from "./material.js"
 import * as Help from "./help.js"
@@ -59,7 +59,10 @@ export const ask = Command.make("ask", options, (given) =>
     }
     if (given.json) {
       const response = yield* Effect.mapError(llm.chat(request), ofCall)
-      return yield* Effect.flatMap(Effect.orDie(encodeResponse(response)), printJson)
+      const written = Effect.mapError(encodeResponse(response), ({ message }) =>
+        failed(`The answer cannot be written as JSON. ${message}`)
+      )
+      return yield* Effect.flatMap(written, printJson)
     }
     const response = given.noStream
       ? yield* Effect.tap(Effect.mapError(llm.chat(request), ofCall), (response) => show(response, given))

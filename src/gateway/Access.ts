@@ -261,8 +261,10 @@ export const make = (options: Options = {}): Effect.Effect<Service, InvalidAcces
           ? Effect.succeed(administration)
           : keyBehind(hash).pipe(
               Effect.flatMap(current),
-              // It was checked when it was made.
-              Effect.flatMap((key) => Effect.orDie(callerOf(key)))
+              // It was checked when it was made, but the store may have it from another version.
+              Effect.flatMap((key) =>
+                Effect.mapError(callerOf(key), ({ message }) => new Stores.AccessStoreError({ detail: message }))
+              )
             )
       },
       administrator: (secret) => {

@@ -1,0 +1,25 @@
+/** Keys that a store has from elsewhere. */
+import { describe, expect, it } from "@effect/vitest"
+import { DateTime, Effect, Option, Redacted } from "effect"
+import { Access, AccessStore } from "../../src/gateway/index.js"
+import * as Digest from "../../src/gateway/digest.js"
+
+describe("a key whose limits make no sense", () => {
+  it.effect("is a fault of the store, told as such, and no defect", () =>
+    Effect.gen(function* () {
+      const secret = Redacted.make("sk-from-elsewhere")
+      const hash = Digest.of(secret)
+      const store = yield* AccessStore.memory
+      yield* store.put({
+        id: "key",
+        hash,
+        createdAt: yield* DateTime.now,
+        budget: { dollars: -1 }
+      })
+      const access = yield* Effect.provideService(Access.make(), AccessStore.AccessStore, store)
+      const error = yield* Effect.flip(access.caller(Option.some(secret)))
+      expect(error._tag).toBe("AccessStoreError")
+      expect(error.message).toContain("the limit must be more than nothing")
+    })
+  )
+})
