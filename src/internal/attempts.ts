@@ -97,9 +97,17 @@ const take = (deps: Dependencies, errand: Errand, tried: ReadonlySet<string>): E
     const startedAt = clock.unsafeCurrentTimeMillis()
     const watch = yield* Watches.CurrentWatch
     Watches.began(watch, { provider: deps.client.provider, model: errand.model, keyId: lease.key.id, startedAt })
-    if (permittedAt > askedAt) yield* deps.instruments.waited("limiter", permittedAt - askedAt)
-    if (startedAt > permittedAt) yield* deps.instruments.waited("pool", startedAt - permittedAt)
-    const probe = yield* deps.instruments.attempt(lease.key, errand)
+    const probe = yield* Effect.onError(
+      Effect.zipRight(
+        told(deps, permittedAt - askedAt, startedAt - permittedAt),
+        deps.instruments.attempt(lease.key, errand)
+      ),
+      // Who is told may be a tracer of the user's own, which may die: the call does, too, but keeps nothing.
+      () => {
+        Watches.ended(watch)
+        return Effect.ensuring(lease.settle(KeyPool.Verdict.Neutral()), reservation.settle(0))
+      }
+    )
     const { feedback } = deps
     let over = false
     return {
@@ -122,11 +130,12 @@ const take = (deps: Dependencies, errand: Errand, tried: ReadonlySet<string>): E
           if (over) return Effect.void
           over = true
           Watches.ended(watch)
-          const settled = Effect.zipRight(lease.settle(verdict), reservation.settle(usage?.totalTokens ?? tokens))
-          return Effect.zipRight(
+          // Whatever one of them dies of, the next is done.
+          const settled = Effect.ensuring(lease.settle(verdict), reservation.settle(usage?.totalTokens ?? tokens))
+          return Effect.ensuring(
             feedback === undefined
               ? settled
-              : Effect.zipRight(
+              : Effect.ensuring(
                   feedback.ended(errand.model, verdict, clock.unsafeCurrentTimeMillis() - startedAt),
                   settled
                 ),
@@ -135,6 +144,13 @@ const take = (deps: Dependencies, errand: Errand, tried: ReadonlySet<string>): E
         })
     }
   })
+
+/** Tells how long the call waited, in milliseconds, for a permit and for a key. */
+const told = ({ instruments }: Dependencies, forPermit: number, forKey: number): Effect.Effect<void> =>
+  Effect.zipRight(
+    forPermit > 0 ? instruments.waited("limiter", forPermit) : Effect.void,
+    forKey > 0 ? instruments.waited("pool", forKey) : Effect.void
+  )
 
 const bounded = (longest: number): { readonly maxWait?: Duration.Duration } =>
   Number.isFinite(longest) ? { maxWait: Duration.millis(Math.max(0, longest)) } : {}

@@ -98,19 +98,23 @@ const carryOver = (from: KeyPool.Service, to: KeyPool.Service, ids: ReadonlySet<
     )
   )
 
-/** The keys have been checked as those of a pool already: a change that is refused even so is a fault of this module. */
-const edit = (pool: KeyPool.Service, before: ReadonlyArray<ApiKey>, after: ReadonlyArray<ApiKey>) => {
-  const [old, young] = [byId(before), byId(after)]
-  const added = after.filter(({ id }) => !old.has(id))
-  const reweighted = after.filter(({ id, weight }) => old.has(id) && old.get(id)?.weight !== weight)
-  const removed = before.filter(({ id }) => !young.has(id))
-  // The new ones first: a pool that is without keys for a moment would refuse a call.
-  return Effect.forEach(added, pool.add, { discard: true }).pipe(
-    Effect.zipRight(Effect.forEach(reweighted, ({ id, weight }) => pool.reweight(id, weight), { discard: true })),
-    Effect.zipRight(Effect.forEach(removed, ({ id }) => pool.remove(id), { discard: true })),
-    Effect.orDie
-  )
-}
+/**
+ * The keys have been checked as those of a pool already: a change that is refused even so is a fault of this module. Which are to
+ * be added the pool itself says, since somebody may have added or removed some by hand.
+ */
+const edit = (pool: KeyPool.Service, before: ReadonlyArray<ApiKey>, after: ReadonlyArray<ApiKey>) =>
+  Effect.flatMap(pool.keys, (keys) => {
+    const [old, present, young] = [byId(before), byId(keys), byId(after)]
+    const added = after.filter(({ id }) => !present.has(id))
+    const reweighted = after.filter(({ id, weight }) => present.has(id) && old.get(id)?.weight !== weight)
+    const removed = before.filter(({ id }) => !young.has(id))
+    // The new ones first: a pool that is without keys for a moment would refuse a call.
+    return Effect.forEach(added, pool.add, { discard: true }).pipe(
+      Effect.zipRight(Effect.forEach(reweighted, ({ id, weight }) => pool.reweight(id, weight), { discard: true })),
+      Effect.zipRight(Effect.forEach(removed, ({ id }) => pool.remove(id), { discard: true })),
+      Effect.orDie
+    )
+  })
 
 const byId = (keys: ReadonlyArray<ApiKey>): ReadonlyMap<string, ApiKey> => new Map(keys.map((key) => [key.id, key]))
 

@@ -1,0 +1,78 @@
+import { describe, expect, it } from "@effect/vitest"
+import { Effect, Exit, Layer, Stream, Tracer } from "effect"
+import * as ChatEvent from "../src/ChatEvent.js"
+import * as KeyPool from "../src/KeyPool.js"
+import * as LLM from "../src/LLM.js"
+import * as ProviderClient from "../src/ProviderClient.js"
+import * as RateLimiter from "../src/RateLimiter.js"
+import { answer } from "./support/scripted.js"
+
+const client = Layer.succeed(ProviderClient.ProviderClient, {
+  provider: "test",
+  wire: "test",
+  chat: () => Effect.succeed(answer("Hello")),
+  chatStream: () => Stream.fromIterable(ChatEvent.fromResponse(answer("Hello")))
+})
+
+const limits = RateLimiter.layer({ maxConcurrent: 4, tokensPerMinute: 1000 })
+
+const make = (pool: Layer.Layer<KeyPool.KeyPool, KeyPool.InvalidPoolError>) =>
+  Effect.provide(
+    LLM.make({ model: "model", retry: false, timeouts: { response: "1 minute" } }),
+    Layer.mergeAll(client, pool, limits)
+  )
+
+const keys = KeyPool.layer({ providerId: "test", keys: ["one"] })
+
+const held = ({ status }: LLM.Service) =>
+  Effect.map(status, ({ keys, limiter }) => ({
+    keys: keys.keys.reduce((sum, { inFlight }) => sum + inFlight, 0),
+    places: limiter.concurrency?.inFlight,
+    tokens: limiter.tokens?.reserved
+  }))
+
+const nothing = { keys: 0, places: 0, tokens: 0 }
+
+describe("nothing is kept", () => {
+  it.effect("by a call whose tracer dies", () =>
+    Effect.gen(function* () {
+      const llm = yield* make(keys)
+      const native = yield* Effect.tracer
+      // The span of the call is made, that of its attempt is not.
+      const dying = Tracer.make({
+        context: native.context,
+        span: (name, ...rest) => {
+          if (name.startsWith("attempt")) throw new Error("the tracer is broken")
+          return native.span(name, ...rest)
+        }
+      })
+      expect(Exit.isFailure(yield* Effect.exit(Effect.withTracer(llm.chat("?"), dying)))).toBe(true)
+      expect(yield* held(llm)).toEqual(nothing)
+      const streamed = Stream.runDrain(llm.chatStream("?"))
+      expect(Exit.isFailure(yield* Effect.exit(Effect.withTracer(streamed, dying)))).toBe(true)
+      expect(yield* held(llm)).toEqual(nothing)
+    })
+  )
+
+  it.effect("of the limiter by a call whose pool dies of taking its key back", () =>
+    Effect.gen(function* () {
+      const broken = Layer.effect(
+        KeyPool.KeyPool,
+        Effect.map(KeyPool.make({ providerId: "test", keys: ["one"] }), (pool) => ({
+          ...pool,
+          acquire: (options?: KeyPool.LeaseOptions) =>
+            Effect.map(pool.acquire(options), (lease) => ({
+              ...lease,
+              settle: (verdict: KeyPool.Verdict) =>
+                Effect.zipRight(lease.settle(verdict), Effect.dieMessage("the pool is broken"))
+            }))
+        }))
+      )
+      const llm = yield* make(broken)
+      yield* Effect.exit(llm.chat("?"))
+      expect(yield* held(llm)).toEqual(nothing)
+      yield* Effect.exit(Stream.runDrain(llm.chatStream("?")))
+      expect(yield* held(llm)).toEqual(nothing)
+    })
+  )
+})
