@@ -240,6 +240,29 @@ describe("what a reload takes over", () => {
     }).pipe(silently, environment)
   )
 
+  it.scoped(
+    "is a key that somebody has added by hand before the file names it, and one that was removed comes back",
+    () =>
+      Effect.gen(function* () {
+        const { models, reload, write } = yield* reloading(file(model("one", [key("a"), key("b")])), {
+          interval: false
+        })
+        const one = yield* models.get("one")
+        yield* one.pool?.add({ key: "sk-hidden-c", id: "c" }) ?? Effect.void
+        yield* one.pool?.remove("b") ?? Effect.void
+        yield* write(file(model("one", [key("a"), key("b"), key("c", { weight: 2 })])))
+        expect(yield* reload).toMatchObject({ changed: ["acme/one"] })
+        const { keys } = (yield* one.status).keys
+        expect(new Map(keys.map(({ id, weight }) => [id, weight]))).toEqual(
+          new Map([
+            ["a", 1],
+            ["b", 1],
+            ["c", 2]
+          ])
+        )
+      }).pipe(silently, environment)
+  )
+
   it.scoped("is the rest of a key whose own limits have changed, and not that of another secret under its id", () =>
     Effect.gen(function* () {
       const { models, reload, write } = yield* reloading(file(model("one", [limited, key("a")])), { interval: false })
