@@ -1,10 +1,8 @@
 /** A question in any protocol, asked of any model, answered whole or as a stream. */
-import type { HttpServerResponse } from "@effect/platform"
-import { Clock, Effect, Exit, Option } from "effect"
+import { Clock, Effect } from "effect"
 import type { ChatRequest } from "../Chat.js"
-import type { ChatEvent } from "../ChatEvent.js"
-import type { Pull } from "../internal/openStream.js"
-import { end } from "../internal/openStream.js"
+import { fromStream } from "../internal/openStream.js"
+import { Relaying } from "../internal/relay.js"
 import type { Service as LLMService } from "../LLM.js"
 import { number } from "../wire/json.js"
 import * as Answer from "./answer.js"
@@ -14,6 +12,7 @@ import * as Callers from "./callers.js"
 import * as Opening from "./opening.js"
 import * as Problem from "./problem.js"
 import type { Protocol } from "./protocol.js"
+import * as Relayed from "./relaying.js"
 import * as Streaming from "./streaming.js"
 import type { Handler, Surroundings } from "./surroundings.js"
 import { modelFor } from "./surroundings.js"
@@ -65,10 +64,13 @@ const whole = (question: Question): Handler => {
 }
 
 /** Opens as many streams as there are to be answers. At the deadline they are closed, and say so. */
-const openings = ({ count, llm, request, surroundings }: Question) =>
+const openings = ({ count, llm, protocol, request, surroundings }: Question) =>
   Effect.gen(function* () {
     let cut = false
-    const all = yield* Effect.forEach(Array.from({ length: count }), () => Opening.begin(llm.chatStream(request)))
+    const open = fromStream(llm.chatStream(request))
+    // Frames of several answers go nowhere: they are told as those of one.
+    const wanted = count === 1 ? Effect.provideService(open, Relaying, protocol.wire.name) : open
+    const all = yield* Effect.replicateEffect(Opening.begin(wanted), count)
     yield* surroundings.running.onDeadline(
       Effect.suspend(() => {
         cut = true
@@ -78,54 +80,18 @@ const openings = ({ count, llm, request, surroundings }: Question) =>
     return { all, isCut: () => cut }
   })
 
-const one = (opening: Opening.Opening, isCut: () => boolean): Streaming.Source<ChatEvent> => {
-  let pull: Pull = end
-  return {
-    await: Effect.map(
-      opening.await,
-      Exit.map((opened) => {
-        pull = opened.pull
-        return opened.first
-      })
-    ),
-    pull: Effect.suspend(() => pull),
-    isCut
-  }
-}
-
-const writerOf = ({ body, createdAt, protocol }: Question): Streaming.Writer<ChatEvent> => {
-  const { fail, push } = protocol.wire.encodeStream(body, createdAt)
-  return { push, fail: (problem) => fail(Problem.told(problem)) }
-}
-
-/**
- * A call that fails soon is told by its status. One that takes longer than that has its headers sent, lives on comments, and
- * tells of a failure in its stream.
- */
-const respond = <A>(
-  { headers, surroundings: { keepAlive } }: Question,
-  source: Streaming.Source<A>,
-  writer: Streaming.Writer<A>
-): Effect.Effect<HttpServerResponse.HttpServerResponse, Problem.Problem> =>
-  Effect.flatMap(Effect.timeoutOption(source.await, keepAlive), (soon) => {
-    if (Option.isSome(soon) && Exit.isFailure(soon.value)) {
-      return Effect.fail(Streaming.problemOf(source, soon.value.cause))
-    }
-    const begun = Option.flatMap(soon, (exit) => (Exit.isSuccess(exit) ? Option.some(exit.value) : Option.none()))
-    return Effect.map(Streaming.bytes(source, writer, { begun, keepAlive }), (body) =>
-      Streaming.response(body, headers)
-    )
-  })
-
 const streamed = (question: Question): Handler =>
   Effect.gen(function* () {
+    const { body, count, createdAt, headers, protocol, surroundings } = question
     const { all, isCut } = yield* openings(question)
     const [first, ...others] = all
-    if (first !== undefined && others.length === 0)
-      return yield* respond(question, one(first, isCut), writerOf(question))
-    const { body, count, createdAt, protocol } = question
+    if (first !== undefined && others.length === 0) {
+      const manner = Relayed.manner(protocol, body, createdAt)
+      return yield* Streaming.respond(Streaming.sourceOf(first, isCut), manner, surroundings.keepAlive, headers)
+    }
     const source = yield* Choices.merged(all, isCut)
-    return yield* respond(question, source, Choices.writer(protocol.wire, body, count, createdAt))
+    const manner = Choices.manner(protocol.wire, body, count, createdAt)
+    return yield* Streaming.respond(source, manner, surroundings.keepAlive, headers)
   })
 
 /** The route of a protocol. */

@@ -1,14 +1,16 @@
 /** Several answers to one question (`n`), by as many calls. OpenAI, API reference: chat/create. */
-import { Chunk, Effect, Option, Scope, Stream } from "effect"
+import { Chunk, Effect, Exit, Option, Scope, Stream } from "effect"
 import type { ChatResponse } from "../Chat.js"
 import type { ChatEvent } from "../ChatEvent.js"
 import * as Usage from "../Usage.js"
 import { encodeUsage } from "../wire/chatCompletions/usage.js"
 import { isRecord, parsed, record, records, string } from "../wire/json.js"
 import type { Frame, Served, ServerWire } from "../wire/Wire.js"
+import type { OpenStream } from "../internal/openStream.js"
 import type { Opening } from "./opening.js"
 import * as Problem from "./problem.js"
-import type { Source, Writer } from "./streaming.js"
+import type { Manner, Source } from "./streaming.js"
+import { rendered, sse } from "./streaming.js"
 
 /** The answers as one: every choice by its index, and what all of them consumed. */
 export const encode = (
@@ -43,42 +45,45 @@ export const merged = (
 ): Effect.Effect<Source<Said>, never, Scope.Scope> =>
   Effect.map(Effect.scope, (scope) => {
     let pull: Source<Said>["pull"] = Effect.fail(Option.none())
-    const begun = Effect.forEach(openings, (opening, index) =>
-      Effect.map(Effect.flatten(opening.await), (opened) => ({
-        first: Chunk.map(opened.first, saidBy(index)),
-        rest: Stream.repeatEffectChunkOption(Effect.map(opened.pull, Chunk.map(saidBy(index))))
-      }))
-    )
-    return {
-      await: Effect.exit(
-        Effect.flatMap(begun, (all) =>
-          Effect.map(
-            // A buffer of one chunk: what the client has not taken yet is not gathered here.
-            Stream.toPull(
-              Stream.mergeAll(
-                all.map(({ rest }) => rest),
-                { concurrency: all.length, bufferSize: 1 }
-              )
+    /** A buffer of one chunk: what the client has not taken yet is not gathered here. */
+    const merging = (streams: ReadonlyArray<OpenStream>) =>
+      Effect.map(
+        Stream.toPull(
+          Stream.mergeAll(
+            streams.map(({ pull }, index) =>
+              Stream.repeatEffectChunkOption(Effect.map(pull, Chunk.map(saidBy(index))))
             ),
-            (merged): Chunk.Chunk<Said> => {
-              pull = merged
-              return Chunk.flatten(Chunk.fromIterable(all.map(({ first }) => first)))
-            }
+            { concurrency: streams.length, bufferSize: 1 }
           )
-        ).pipe(Effect.provideService(Scope.Scope, scope))
-      ),
+        ),
+        (merged): Chunk.Chunk<Said> => {
+          pull = merged
+          return Chunk.flatten(Chunk.fromIterable(streams.map(({ first }, index) => Chunk.map(first, saidBy(index)))))
+        }
+      )
+    return {
+      begun: (millis) =>
+        Effect.flatMap(
+          Effect.forEach(openings, (opening) => opening.begun(millis), { concurrency: "unbounded" }),
+          (exits) => {
+            const known = exits.filter((exit) => exit !== undefined)
+            return known.length < exits.length && known.every(Exit.isSuccess)
+              ? Effect.succeed(undefined)
+              : Effect.exit(Effect.flatMap(Effect.all(known), merging))
+          }
+        ).pipe(Effect.provideService(Scope.Scope, scope)),
       pull: Effect.suspend(() => pull),
       isCut
     }
   })
 
 /** Writes them as one stream: the id of the first, every choice by its index, the usage of all at the end. */
-export const writer = (
+export const manner = (
   wire: ServerWire,
   body: Record<string, unknown>,
   count: number,
   createdAt: number
-): Writer<Said> => {
+): Manner<Said> => {
   const wantsUsage = record(body, "stream_options")?.["include_usage"] === true
   const encoders = Array.from({ length: count }, () => wire.encodeStream(body, createdAt))
   let usage = Usage.empty
@@ -105,14 +110,17 @@ export const writer = (
     { data: "[DONE]" }
   ]
 
+  const framesOf = ({ event, index }: Said): ReadonlyArray<Frame> => {
+    const frames = (encoders[index]?.push(event) ?? []).flatMap((frame) => indexed(index, frame))
+    if (event._tag !== "Finish") return frames
+    usage = Usage.combine(usage, event.usage)
+    open -= 1
+    return open === 0 ? [...frames, ...last()] : frames
+  }
+
   return {
-    push: ({ event, index }) => {
-      const frames = (encoders[index]?.push(event) ?? []).flatMap((frame) => indexed(index, frame))
-      if (event._tag !== "Finish") return frames
-      usage = Usage.combine(usage, event.usage)
-      open -= 1
-      return open === 0 ? [...frames, ...last()] : frames
-    },
-    fail: (problem) => encoders[0]?.fail(Problem.told(problem)) ?? []
+    ...sse,
+    write: (said) => rendered(Array.from(said).flatMap(framesOf)),
+    fail: (problem) => Effect.sync(() => rendered(encoders[0]?.fail(Problem.told(problem)) ?? []))
   }
 }

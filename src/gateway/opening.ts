@@ -1,14 +1,15 @@
 /** Streams of an `LLM` that are opened and read in the background, so that something else can be told meanwhile. */
-import type { Chunk, Scope as Scopes, Stream } from "effect"
-import { Deferred, Effect, Exit, Fiber, Option, Scope } from "effect"
+import type { Chunk, Scope as Scopes } from "effect"
+import { Effect, Exit, Fiber, Option, Scope } from "effect"
 import type { ChatEvent } from "../ChatEvent.js"
-import type { OpenStream, Pull } from "../internal/openStream.js"
-import { fromStream } from "../internal/openStream.js"
+import type { Open, OpenStream, Pull } from "../internal/openStream.js"
+import type { Signal } from "../internal/timeLimit.js"
+import { heardWithin } from "../internal/timeLimit.js"
 import type { LLMError } from "../LLMError.js"
 
 export interface Opening {
-  /** How the opening ended; waits for it. */
-  readonly await: Effect.Effect<Exit.Exit<OpenStream, LLMError>>
+  /** How the opening ended; undefined where it takes longer than so many milliseconds. */
+  readonly begun: (millis: number) => Effect.Effect<Exit.Exit<OpenStream, LLMError> | undefined>
   /** Ends the stream, whatever it is doing. Whoever waits for it is told that it has ended. */
   readonly close: Effect.Effect<void>
 }
@@ -60,38 +61,54 @@ const handover = () => {
 
 const over: Pulled = Exit.fail(Option.none())
 
+/** Something that is told once, and remembered. */
+const announcement = <A>() => {
+  const listeners = new Set<(told: A) => void>()
+  let said: { readonly told: A } | undefined
+  const signal: Signal<A> = (listener) => {
+    if (said === undefined) listeners.add(listener)
+    else listener(said.told)
+    return () => void listeners.delete(listener)
+  }
+  const tell = (told: A): void => {
+    if (said !== undefined) return
+    said = { told }
+    for (const listener of listeners) listener(told)
+    listeners.clear()
+  }
+  return { signal, tell }
+}
+
 /**
  * Begins to open a stream. It is closed with the scope, whether it was open by then or not; its opening is waited for before what
  * it holds is given back, lest something be taken after that. What the call was begun with (its label, the id of its request, its
  * span) holds for all of it.
  */
-export const begin = (stream: Stream.Stream<ChatEvent, LLMError>): Effect.Effect<Opening, never, Scopes.Scope> =>
+export const begin = (open: Open): Effect.Effect<Opening, never, Scopes.Scope> =>
   Effect.acquireRelease(
     Effect.gen(function* () {
       const inner = yield* Scope.make()
-      const begun = yield* Deferred.make<Exit.Exit<OpenStream, LLMError>>()
+      const { signal, tell } = announcement<Exit.Exit<OpenStream, LLMError>>()
       const { give, room, take } = handover()
       const read = (pull: Pull): Effect.Effect<void> =>
         Effect.flatMap(Effect.exit(pull), (pulled) => {
           give(pulled)
           return Exit.isFailure(pulled) ? Effect.void : Effect.flatMap(room, () => read(pull))
         })
-      const open = Effect.flatMap(Effect.exit(Scope.extend(fromStream(stream), inner)), (exit) =>
-        Effect.zipRight(
-          Deferred.succeed(
-            begun,
-            Exit.map(exit, ({ first }) => ({ first, pull: take }))
-          ),
-          Exit.isSuccess(exit) ? read(exit.value.pull) : Effect.void
-        )
-      )
-      const fiber = yield* Effect.forkDaemon(Effect.interruptible(open))
+      const opening = Effect.flatMap(Effect.exit(Scope.extend(open, inner)), (exit) => {
+        tell(Exit.map(exit, ({ first }) => ({ first, pull: take })))
+        return Exit.isSuccess(exit) ? read(exit.value.pull) : Effect.void
+      })
+      const fiber = yield* Effect.forkDaemon(Effect.interruptible(opening))
       return {
-        await: Deferred.await(begun),
-        close: Fiber.interrupt(fiber).pipe(
-          Effect.zipRight(Effect.sync(() => give(over))),
-          Effect.zipRight(Deferred.succeed(begun, Exit.interrupt(fiber.id()))),
-          Effect.zipRight(Scope.close(inner, Exit.void))
+        begun: (millis) => heardWithin(signal, millis),
+        close: Effect.zipRight(
+          Fiber.interrupt(fiber),
+          Effect.suspend(() => {
+            give(over)
+            tell(Exit.interrupt(fiber.id()))
+            return Scope.close(inner, Exit.void)
+          })
         )
       }
     }),

@@ -3,28 +3,34 @@ import * as Anthropic from "../wire/Anthropic.js"
 import * as ChatCompletions from "../wire/ChatCompletions.js"
 import * as Responses from "../wire/Responses.js"
 import type { Wire } from "../wire/Wire.js"
+import * as Relaying from "./relaying.js"
 
 export interface Protocol {
   readonly path: `/${string}`
   readonly wire: Wire
   /** Fields of a request that mean nothing where another protocol is spoken to the provider, and are not missed there. */
   readonly own: ReadonlySet<string>
+  /** How its streams go through where the provider speaks it, too. */
+  readonly relaying: Relaying.Relaying
 }
 
 export const chatCompletions: Protocol = {
   path: "/v1/chat/completions",
   wire: ChatCompletions.make({ streamUsage: true }),
-  own: new Set(["n"])
+  own: new Set(["n"]),
+  relaying: Relaying.chatCompletions
 }
 
 export const responses: Protocol = {
   path: "/v1/responses",
   wire: Responses.make(),
-  own: new Set(["store", "include", "truncation"])
+  own: new Set(["store", "include", "truncation"]),
+  relaying: Relaying.responses
 }
 
 export const anthropic: Protocol = {
   path: "/v1/messages",
   wire: Anthropic.make(),
-  own: new Set(["betas"])
+  own: new Set(["betas"]),
+  relaying: Relaying.anthropic
 }

@@ -3,46 +3,65 @@
  * so that a slow client slows its provider down and nothing is gathered here.
  */
 import { HttpServerResponse } from "@effect/platform"
-import type { Duration } from "effect"
-import { Cause, Chunk, Effect, Exit, FiberRef, Option, Stream } from "effect"
+import { Cause, Chunk, Duration, Effect, Exit, FiberRef, Option, Stream } from "effect"
+import type { ChatEvent } from "../ChatEvent.js"
+import { end as ended } from "../internal/openStream.js"
 import type { LLMError } from "../LLMError.js"
 import * as Framing from "../wire/Framing.js"
 import type { Frame } from "../wire/Wire.js"
+import type { Opening } from "./opening.js"
 import * as Problem from "./problem.js"
 
 /** What is said to the client, as it is read from the provider. */
 export interface Source<A> {
-  /** How the beginning went; waits for it. */
-  readonly await: Effect.Effect<Exit.Exit<Chunk.Chunk<A>, LLMError>>
+  /** How the beginning went; undefined where it takes longer than so many milliseconds. */
+  readonly begun: (millis: number) => Effect.Effect<Exit.Exit<Chunk.Chunk<A>, LLMError> | undefined>
   /** What follows. Fails with `None` at the end. */
   readonly pull: Effect.Effect<Chunk.Chunk<A>, Option.Option<LLMError>>
   /** Whether the gateway has ended it, by closing what it is read from. */
   readonly isCut: () => boolean
 }
 
-/** How it is written. */
-export interface Writer<A> {
-  readonly push: (event: A) => ReadonlyArray<Frame>
-  readonly fail: (problem: Problem.Problem) => ReadonlyArray<Frame>
+/** How a stream is written. There is one for each. */
+export interface Manner<A> {
+  readonly contentType: string
+  readonly write: (events: Chunk.Chunk<A>) => string
+  /** The last words of a stream that fails. */
+  readonly fail: (problem: Problem.Problem) => Effect.Effect<string>
+  /** What is said while the beginning is awaited; absent where nothing can be, and headers wait for it. */
+  readonly comment?: string
 }
 
-/** A comment: clients and proxies see life, and no event. */
-const comment = ": keep-alive\n\n"
+/** The manner of server-sent events. A comment shows life to clients and proxies, and is no event. */
+export const sse = { contentType: "text/event-stream; charset=utf-8", comment: ": keep-alive\n\n" }
 
-const encoder = new TextEncoder()
-
-const bytesOf = (frames: ReadonlyArray<Frame>): Uint8Array => {
+export const rendered = (frames: ReadonlyArray<Frame>): string => {
   let text = ""
   for (const frame of frames) text += Framing.render("sse", frame)
-  return encoder.encode(text)
+  return text
 }
 
-type Bytes = Effect.Effect<Chunk.Chunk<Uint8Array>, Option.Option<never>>
-
-const end: Bytes = Effect.fail(Option.none())
+/** A stream that is opened and read in the background. */
+export const sourceOf = (opening: Opening, isCut: () => boolean): Source<ChatEvent> => {
+  let pull = ended
+  return {
+    begun: (millis) =>
+      Effect.map(
+        opening.begun(millis),
+        (exit) =>
+          exit &&
+          Exit.map(exit, (opened) => {
+            pull = opened.pull
+            return opened.first
+          })
+      ),
+    pull: Effect.suspend(() => pull),
+    isCut
+  }
+}
 
 /** What a failure in the middle says; the client sees it in the stream, since its status was sent long ago. */
-export const problemOf = (source: Pick<Source<unknown>, "isCut">, cause: Cause.Cause<LLMError>): Problem.Problem => {
+const problemOf = (source: Pick<Source<unknown>, "isCut">, cause: Cause.Cause<LLMError>): Problem.Problem => {
   if (source.isCut()) return Problem.shuttingDown
   const failure = Cause.failureOption(cause)
   return Option.isSome(failure) ? Problem.ofError(failure.value) : Problem.internal
@@ -54,29 +73,21 @@ const logged = (problem: Problem.Problem, cause: Cause.Cause<LLMError>): Effect.
     onSome: (defect) => Effect.logError("a stream died", defect)
   })
 
-interface Beginning<A> {
-  /** The first events, where they are there already. */
-  readonly begun: Option.Option<Chunk.Chunk<A>>
-  /** How often a comment is sent until they are. */
-  readonly keepAlive: Duration.Duration
-}
+const encoder = new TextEncoder()
 
-/** The bytes of a stream whose beginning may still be awaited. What goes wrong in it is logged as of the request it is for. */
-export const bytes = <A>(
-  source: Source<A>,
-  writer: Writer<A>,
-  { begun, keepAlive }: Beginning<A>
-): Effect.Effect<Stream.Stream<Uint8Array>> =>
-  Effect.map(Effect.logAnnotations, (annotations) =>
-    written(source, writer, { begun, keepAlive }, (log) =>
-      Effect.locally(log, FiberRef.currentLogAnnotations, annotations)
-    )
-  )
+const bytesOf = (text: string): Chunk.Chunk<Uint8Array> =>
+  text === "" ? Chunk.empty() : Chunk.of(encoder.encode(text))
 
+type Bytes = Effect.Effect<Chunk.Chunk<Uint8Array>, Option.Option<never>>
+
+const end: Bytes = Effect.fail(Option.none())
+
+/** The bytes of a stream of which the first events are there, or are still awaited. */
 const written = <A>(
   source: Source<A>,
-  writer: Writer<A>,
-  { begun, keepAlive }: Beginning<A>,
+  { comment = "", fail, write }: Manner<A>,
+  begun: Chunk.Chunk<A> | undefined,
+  keepAlive: number,
   annotated: (log: Effect.Effect<void>) => Effect.Effect<void>
 ): Stream.Stream<Uint8Array> => {
   let next: Bytes
@@ -84,19 +95,19 @@ const written = <A>(
   const failed = (cause: Cause.Cause<LLMError>): Bytes => {
     next = end
     const problem = problemOf(source, cause)
-    return Effect.as(annotated(logged(problem, cause)), Chunk.of(bytesOf(writer.fail(problem))))
+    return Effect.zipRight(annotated(logged(problem, cause)), Effect.map(fail(problem), bytesOf))
   }
 
   const given = (events: Chunk.Chunk<A>): Bytes => {
-    const frames: Array<Frame> = []
+    let text: string
     try {
-      for (const event of events) for (const frame of writer.push(event)) frames.push(frame)
+      text = write(events)
     } catch (defect) {
       // The client is told, as of any other failure.
       return failed(Cause.die(defect))
     }
     next = pulling
-    return frames.length === 0 ? pulling : Effect.succeed(Chunk.of(bytesOf(frames)))
+    return text === "" ? pulling : Effect.succeed(bytesOf(text))
   }
 
   const pulling: Bytes = Effect.suspend(() =>
@@ -116,26 +127,45 @@ const written = <A>(
         })
   )
 
-  const beginning: Bytes = Effect.flatMap(Effect.timeoutOption(source.await, keepAlive), (exit) => {
-    if (Option.isNone(exit)) return Effect.succeed(Chunk.of(encoder.encode(comment)))
-    return Exit.match(exit.value, { onSuccess: given, onFailure: failed })
-  })
+  const beginning: Bytes = Effect.flatMap(source.begun(keepAlive), (exit) =>
+    exit === undefined ? Effect.succeed(bytesOf(comment)) : Exit.match(exit, { onSuccess: given, onFailure: failed })
+  )
 
-  next = Option.match(begun, { onNone: () => beginning, onSome: (first) => Effect.suspend(() => given(first)) })
+  next = begun === undefined ? beginning : Effect.suspend(() => given(begun))
   return Stream.repeatEffectChunkOption(Effect.suspend(() => next))
 }
 
 /** No cache keeps it, and no proxy gathers it (nginx: `X-Accel-Buffering`) or packs it (`no-transform`). */
-const headers = {
-  "cache-control": "no-cache, no-transform",
-  "x-accel-buffering": "no"
-}
+const unbuffered = { "cache-control": "no-cache, no-transform", "x-accel-buffering": "no" }
 
 export const response = (
   body: Stream.Stream<Uint8Array>,
-  further: Readonly<Record<string, string>> = {}
+  contentType: string,
+  headers: Readonly<Record<string, string>> = {}
 ): HttpServerResponse.HttpServerResponse =>
-  HttpServerResponse.stream(body, {
-    contentType: "text/event-stream; charset=utf-8",
-    headers: { ...headers, ...further }
+  HttpServerResponse.stream(body, { contentType, headers: { ...unbuffered, ...headers } })
+
+/**
+ * A call that fails soon is told by its status. One that takes longer than `keepAlive` has its headers sent, lives on comments,
+ * and tells of a failure in its stream. What goes wrong in it is logged as of the request it is for.
+ */
+export const respond = <A>(
+  source: Source<A>,
+  manner: Manner<A>,
+  keepAlive: Duration.Duration,
+  headers: Readonly<Record<string, string>>
+): Effect.Effect<HttpServerResponse.HttpServerResponse, Problem.Problem> => {
+  const millis = Duration.toMillis(keepAlive)
+  return Effect.flatMap(source.begun(manner.comment === undefined ? Infinity : millis), (exit) => {
+    if (exit !== undefined && Exit.isFailure(exit)) return Effect.fail(problemOf(source, exit.cause))
+    return Effect.map(Effect.logAnnotations, (annotations) =>
+      response(
+        written(source, manner, exit?.value, millis, (log) =>
+          Effect.locally(log, FiberRef.currentLogAnnotations, annotations)
+        ),
+        manner.contentType,
+        headers
+      )
+    )
   })
+}

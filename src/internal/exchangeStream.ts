@@ -12,6 +12,7 @@ import { malformed } from "../wire/Wire.js"
 import { parseWhole, readWhole } from "./exchange.js"
 import type { Open, OpenStream, Pull } from "./openStream.js"
 import { end } from "./openStream.js"
+import { carrying, Relaying } from "./relay.js"
 import type { Exchange, Transport } from "./transport.js"
 import { sendStream, unanswered, unreadable } from "./transport.js"
 
@@ -21,11 +22,12 @@ const usageGrace = Duration.seconds(1)
 /** How long a connection may take to end after its last event, so that it can be used again. */
 const closingGrace = Duration.millis(100)
 
-/** Reads the events of one stream, a network chunk at a time. */
+/** Reads the events of one stream, a network chunk at a time; `relays`: the frames go with them. */
 const events = (
   exchange: Exchange,
   wire: ClientWire,
-  bytes: Effect.Effect<Chunk.Chunk<Uint8Array>, Option.Option<LLMError>>
+  bytes: Effect.Effect<Chunk.Chunk<Uint8Array>, Option.Option<LLMError>>,
+  relays: boolean
 ): Pull => {
   const { call, clock, source } = exchange
   const framer = Framing.make(wire.framing)
@@ -37,6 +39,8 @@ const events = (
   let finished = false
   let framesSeen = false
   let beginning = ""
+  /** Frames that were read and have not been given out with events yet. */
+  let passed: Array<Frame> = []
   /** The answer where it is one JSON text instead of events, and nothing said so. */
   let unframed: { text: string; readonly decoder: TextDecoder } | undefined
 
@@ -66,7 +70,12 @@ const events = (
     for (const event of decoded) out.push(event._tag === "Finish" ? { ...event, latency: elapsed() } : event)
     for (const event of out) said = Events.append(said, event)
     if (wireFailure !== undefined) failure = fail(wireFailure)
-    if (out.length > 0) return Effect.succeed(Chunk.unsafeFromArray(out))
+    if (out.length > 0) {
+      if (!relays) return Effect.succeed(Chunk.unsafeFromArray(out))
+      const frames = passed
+      passed = []
+      return Effect.succeed(carrying(wire.name, frames, out))
+    }
     return failure === undefined ? next : Effect.fail(Option.some(failure))
   }
 
@@ -74,7 +83,9 @@ const events = (
   const pushed = (frame: Frame, decoded: Array<WireEvent>): WireFailure | undefined => {
     framesSeen = true
     try {
-      return decoder.push(frame, decoded)
+      const wireFailure = decoder.push(frame, decoded)
+      if (relays && wireFailure === undefined) passed.push(frame)
+      return wireFailure
     } catch {
       return malformed("", frame.data)
     }
@@ -205,12 +216,12 @@ export const chatStream = (transport: Transport, wire: ClientWire, request: Chat
     // A server that has no streams, or that has only an error to report, answers with plain JSON; a proxy with a page.
     const contentType = exchange.response.headers["content-type"] ?? ""
     if (/\/json|text\/html/i.test(contentType)) return whole(exchange, wire)
-    return Effect.flatMap(Stream.toPull(exchange.response.stream), (pull) => {
+    return Effect.flatMap(Effect.zip(Stream.toPull(exchange.response.stream), Relaying), ([pull, relayed]) => {
       // Of the pull and not of the stream: an operator of a stream costs as much as all the rest of a network chunk.
       const bytes = Effect.mapError(
         pull,
         Option.map((error) => unanswered(transport, exchange.call, error))
       )
-      return begin(events(exchange, wire, bytes), exchange)
+      return begin(events(exchange, wire, bytes, relayed === wire.name), exchange)
     })
   })

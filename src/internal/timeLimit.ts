@@ -5,37 +5,46 @@ import { longestTimer } from "./monotonic.js"
 
 const realClock = Context.get(DefaultServices.liveServices, Clock.Clock)
 
-/** How the fiber ended; undefined where the time ran out before. */
-const ended = <A, E>(fiber: Fiber.RuntimeFiber<A, E>, millis: number): Effect.Effect<Exit.Exit<A, E> | undefined> =>
+/** Something that happens once. Whoever listens is told, at once where it has happened; the answer is how to stop listening. */
+export type Signal<A> = (listener: (told: A) => void) => () => void
+
+const heard = <A>(signal: Signal<A>): Effect.Effect<A> =>
+  Effect.async((resume) => Effect.sync(signal((told) => resume(Effect.succeed(told)))))
+
+const heardBeforeTimer = <A>(signal: Signal<A>, millis: number): Effect.Effect<A | undefined> =>
   Effect.async((resume) => {
     const timer = setTimeout(() => resume(Effect.succeed(undefined)), millis)
-    const observer = (exit: Exit.Exit<A, E>) => {
+    const stop = signal((told) => {
       clearTimeout(timer)
-      resume(Effect.succeed(exit))
-    }
-    fiber.addObserver(observer)
+      resume(Effect.succeed(told))
+    })
     return Effect.sync(() => {
       clearTimeout(timer)
-      fiber.removeObserver(observer)
+      stop()
     })
   })
+
+/**
+ * What is told in this time; undefined where nothing is. A timer where the clock is the real one, and no fiber that sleeps.
+ */
+export const heardWithin = <A>(signal: Signal<A>, millis: number): Effect.Effect<A | undefined> =>
+  Effect.clockWith((clock) =>
+    millis > longestTimer
+      ? heard(signal)
+      : clock === realClock
+        ? heardBeforeTimer(signal, millis)
+        : Effect.timeoutTo(heard(signal), { duration: millis, onSuccess: (told) => told, onTimeout: () => undefined })
+  )
 
 /** How a fiber ends in this time; undefined where it does not. The fiber runs on. */
 export const endedWithin = <A, E>(
   fiber: Fiber.RuntimeFiber<A, E>,
   millis: number
 ): Effect.Effect<Exit.Exit<A, E> | undefined> =>
-  Effect.clockWith((clock) =>
-    millis > longestTimer
-      ? Fiber.await(fiber)
-      : clock === realClock
-        ? ended(fiber, millis)
-        : Effect.timeoutTo(Fiber.await(fiber), {
-            duration: millis,
-            onSuccess: (exit) => exit,
-            onTimeout: () => undefined
-          })
-  )
+  heardWithin((listener: (exit: Exit.Exit<A, E>) => void) => {
+    fiber.addObserver(listener)
+    return () => fiber.removeObserver(listener)
+  }, millis)
 
 /**
  * What `Effect.timeoutFail` does, for a third of its cost where the clock is the real one: a timer instead of a fiber that

@@ -8,7 +8,7 @@ import * as Loopback from "../loopback.js"
 import * as Problem from "../problem.js"
 import { chatCompletions } from "../protocol.js"
 import type { Router } from "../routes.js"
-import { response as streamed } from "../streaming.js"
+import * as Streaming from "../streaming.js"
 import type { Handler } from "../surroundings.js"
 import * as Assets from "./assets.js"
 import type { Snapshot } from "./snapshot.js"
@@ -35,10 +35,11 @@ const events = (access: AccessService, snapshots: Stream.Stream<Snapshot>): Hand
   looking(
     access,
     Effect.sync(() =>
-      streamed(
+      Streaming.response(
         Stream.map(snapshots, (snapshot) =>
           encoder.encode(Framing.render("sse", { event: "snapshot", data: JSON.stringify(snapshot) }))
-        )
+        ),
+        Streaming.sse.contentType
       )
     )
   )

@@ -1,0 +1,115 @@
+/**
+ * A streamed answer whose provider speaks the client's protocol goes through as it came, frame by frame: nothing is lost that the
+ * vocabulary has no word for, and nothing is written twice. It has been read all the same, for usage, limits and errors.
+ *
+ * From the first event on that did not come so, or came otherwise (another provider goes on, or a layer of one's own has changed
+ * the words), all is written here.
+ */
+import { Chunk, Effect } from "effect"
+import type { ChatEvent } from "../ChatEvent.js"
+import { relayOf } from "../internal/relay.js"
+import { isRecord, parsed, record } from "../wire/json.js"
+import type { Frame } from "../wire/Wire.js"
+import * as Problem from "./problem.js"
+import type { Protocol } from "./protocol.js"
+import type { Manner } from "./streaming.js"
+import { rendered, sse } from "./streaming.js"
+
+/** How a protocol goes through. */
+export interface Relaying {
+  /** Whether what came as these events is as our own clients are to get it. */
+  readonly takes: (event: ChatEvent) => boolean
+  /** Whether this client is to have this frame; `body` is what it asked. */
+  readonly keeps: (frame: Frame, body: Record<string, unknown>) => boolean
+  /** What says that the answer is whole, where the last frame does not. */
+  readonly ending: (last: Frame | undefined) => ReadonlyArray<Frame>
+}
+
+const done = "[DONE]"
+
+/** Usage in a chunk of its own, for which every provider is asked, and of the clients only some have asked. */
+const isUsage = ({ data }: Frame): boolean => {
+  if (!/"choices":\s*\[\s*\]/.test(data)) return false
+  const chunk = parsed(data)
+  return isRecord(chunk) && record(chunk, "usage") !== undefined
+}
+
+/**
+ * Providers tell thoughts in many ways and calls of tools in pieces that are often broken, so these are written here, whole and in
+ * one manner. OpenAI, API reference: chat/streaming (`stream_options.include_usage`, `[DONE]`).
+ */
+export const chatCompletions: Relaying = {
+  takes: ({ _tag }) => _tag !== "ReasoningDelta" && _tag !== "ToolCallDelta" && _tag !== "ToolCallEnd",
+  keeps: (frame, body) => record(body, "stream_options")?.["include_usage"] === true || !isUsage(frame),
+  ending: (last) => (last?.data.startsWith(done) === true ? [] : [{ data: done }])
+}
+
+/** Anthropic, "Streaming Messages": `message_stop` is the last event. */
+export const anthropic: Relaying = {
+  takes: () => true,
+  keeps: () => true,
+  ending: (last) => {
+    const event = last === undefined ? undefined : parsed(last.data)
+    return isRecord(event) && event["type"] === "message_stop"
+      ? []
+      : [{ event: "message_stop", data: JSON.stringify({ type: "message_stop" }) }]
+  }
+}
+
+/** An answer in Responses is only whole with its last event, in which all of it is told again. */
+export const responses: Relaying = { takes: () => true, keeps: () => true, ending: () => [] }
+
+/** The pieces of one text, thought or call as one piece; undefined where they are not of the same. */
+const joined = (before: ChatEvent | undefined, event: ChatEvent): ChatEvent | undefined => {
+  if (before?._tag === "TextDelta" && event._tag === "TextDelta") return { ...before, text: before.text + event.text }
+  if (before?._tag === "RefusalDelta" && event._tag === "RefusalDelta") {
+    return { ...before, text: before.text + event.text }
+  }
+  if (before?._tag === "ReasoningDelta" && event._tag === "ReasoningDelta" && before.index === event.index) {
+    return { ...before, ...event, text: before.text + event.text }
+  }
+  return before?._tag === "ToolCallDelta" && event._tag === "ToolCallDelta" && before.index === event.index
+    ? { ...before, argumentsDelta: before.argumentsDelta + event.argumentsDelta }
+    : undefined
+}
+
+/** Writes a stream to a client that speaks this protocol. */
+export const manner = (
+  { relaying, wire }: Protocol,
+  body: Record<string, unknown>,
+  createdAt: number
+): Manner<ChatEvent> => {
+  const encoder = wire.encodeStream(body, createdAt)
+  /** What went through, for the encoder to go on from; undefined once it has begun to write. */
+  let through: Array<ChatEvent> | undefined = []
+
+  const remember = (events: Array<ChatEvent>, event: ChatEvent): void => {
+    const whole = joined(events.at(-1), event)
+    if (whole === undefined) events.push(event)
+    else events[events.length - 1] = whole
+  }
+
+  /** The encoder, as if it had written all that went through. */
+  const takingOver = () => {
+    for (const event of through ?? []) encoder.push(event)
+    through = undefined
+    return encoder
+  }
+
+  const write = (events: Chunk.Chunk<ChatEvent>): ReadonlyArray<Frame> => {
+    const relay = through === undefined ? undefined : relayOf(wire.name, events)
+    if (through === undefined || relay === undefined || !relay.events.every(relaying.takes)) {
+      const { push } = takingOver()
+      return Chunk.toReadonlyArray(events).flatMap((event) => push(event))
+    }
+    for (const event of events) remember(through, event)
+    const frames = relay.frames.filter((frame) => relaying.keeps(frame, body))
+    return Chunk.unsafeLast(events)._tag === "Finish" ? [...frames, ...relaying.ending(frames.at(-1))] : frames
+  }
+
+  return {
+    ...sse,
+    write: (events) => rendered(write(events)),
+    fail: (problem) => Effect.sync(() => rendered(takingOver().fail(Problem.told(problem))))
+  }
+}

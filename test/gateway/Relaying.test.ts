@@ -1,0 +1,339 @@
+/** Streams whose provider speaks the client's protocol: what arrives is what was sent, unless something lies between. */
+import { describe, expect, it } from "@effect/vitest"
+import { Chunk, Effect, FastCheck, Stream } from "effect"
+import type { ChatEvent } from "../../src/ChatEvent.js"
+import { chatCompletions } from "../../src/gateway/protocol.js"
+import * as Cost from "../../src/Cost.js"
+import * as Relaying from "../../src/gateway/relaying.js"
+import { carrying, relayOf } from "../../src/internal/relay.js"
+import type { Middleware } from "../../src/LLM.js"
+import * as Usage from "../../src/Usage.js"
+import type { Frame } from "../../src/wire/Wire.js"
+import type { Settings, Upstream } from "./support/gateway.js"
+import { start } from "./support/gateway.js"
+import type { Spoken } from "./support/http.js"
+import { paths, post, question } from "./support/http.js"
+import { answering, chunksOf, sse } from "./support/upstream.js"
+
+const head = { id: "chatcmpl-1", object: "chat.completion.chunk", created: 7, model: "large-2" }
+
+const chunk = (delta: unknown, choice: object = {}, body: object = {}) => ({
+  ...head,
+  ...body,
+  choices: [{ index: 0, delta, finish_reason: null, ...choice }]
+})
+
+const usage = { prompt_tokens: 5, completion_tokens: 2, total_tokens: 7, of_vendor: { cached: true } }
+
+/** As the provider sends it, with more than the vocabulary has words for. */
+const told = [
+  chunk({ role: "assistant", content: "" }, {}, { system_fingerprint: "fp" }),
+  chunk({ content: "Hello" }, { logprobs: { content: [{ token: "Hello", logprob: -0.1 }] } }),
+  chunk({ content: ", world", of_vendor: [1] }),
+  chunk({}, { finish_reason: "stop" }, { obfuscation: "x1" }),
+  { ...head, choices: [], usage }
+]
+
+/** Asks a provider that answers so, through a gateway, for a stream. */
+const streamed = (
+  spoken: Spoken,
+  upstream: Upstream,
+  answer: string,
+  fields: object = {},
+  gateway: Settings["gateway"] = {}
+) =>
+  Effect.gen(function* () {
+    const { origin } = yield* answering("text/event-stream", answer)
+    const { url } = yield* start({ entry: { base_url: `${origin}/v1` }, gateway })
+    const asked = { stream: true, ...fields }
+    return (yield* post(url + paths[spoken], question(spoken, `${upstream}/large`, asked))).text
+  })
+
+const withUsage = { stream_options: { include_usage: true } }
+
+const textOf = (chunks: ReadonlyArray<Record<string, unknown>>): string =>
+  chunks
+    .map(
+      ({ choices }) => (choices as ReadonlyArray<{ readonly delta: { readonly content?: string } }>)[0]?.delta.content
+    )
+    .join("")
+
+describe("a stream in the provider's own protocol", () => {
+  it.scopedLive("arrives frame by frame as it was sent", () =>
+    Effect.gen(function* () {
+      const text = yield* streamed("chat completions", "openai", sse([...told, "[DONE]"]), withUsage)
+      expect(text).toBe(sse([...told, "[DONE]"]))
+    })
+  )
+
+  it.scopedLive("has no chunk for the usage where the client did not ask for one", () =>
+    Effect.gen(function* () {
+      const text = yield* streamed("chat completions", "openai", sse([...told, "[DONE]"]))
+      expect(text).toBe(sse([...told.slice(0, -1), "[DONE]"]))
+    })
+  )
+
+  it.scopedLive("ends as its protocol says, also where the provider forgot to", () =>
+    Effect.gen(function* () {
+      expect(yield* streamed("chat completions", "openai", sse(told), withUsage)).toBe(sse([...told, "[DONE]"]))
+    })
+  )
+
+  const events = (list: ReadonlyArray<{ readonly type: string }>): string =>
+    list.map((event) => `event: ${event.type}\ndata: ${JSON.stringify(event)}\n\n`).join("")
+
+  const message = { id: "msg_1", type: "message", role: "assistant", model: "claude", content: [], of_vendor: 1 }
+
+  const blocks = [
+    { type: "message_start", message: { ...message, usage: { input_tokens: 5, output_tokens: 1 } } },
+    { type: "ping" },
+    {
+      type: "content_block_start",
+      index: 0,
+      content_block: { type: "server_tool_use", id: "srvtoolu_1", name: "web_search", input: {} }
+    },
+    { type: "content_block_stop", index: 0 },
+    { type: "content_block_start", index: 1, content_block: { type: "text", text: "" } },
+    { type: "content_block_delta", index: 1, delta: { type: "text_delta", text: "Hello" } },
+    { type: "content_block_delta", index: 1, delta: { type: "citations_delta", citation: { cited_text: "x" } } },
+    { type: "content_block_stop", index: 1 },
+    {
+      type: "message_delta",
+      delta: { stop_reason: "end_turn", stop_sequence: null, container: { id: "c" } },
+      usage: { output_tokens: 2, server_tool_use: { web_search_requests: 1 } }
+    }
+  ]
+
+  const stop = { type: "message_stop" }
+
+  it.scopedLive("arrives so by Messages, blocks of the provider's own tools and citations among it", () =>
+    Effect.gen(function* () {
+      expect(yield* streamed("messages", "anthropic", events([...blocks, stop]))).toBe(events([...blocks, stop]))
+      expect(yield* streamed("messages", "anthropic", events(blocks))).toBe(events([...blocks, stop]))
+    })
+  )
+
+  it.scopedLive("arrives so by Responses, items that nobody knows among it", () =>
+    Effect.gen(function* () {
+      const response = { id: "resp_1", object: "response", model: "large-2", status: "in_progress", output: [] }
+      const item = { type: "message", id: "msg_1", role: "assistant", content: [], status: "in_progress" }
+      const part = { type: "output_text", text: "Hello", annotations: [] }
+      const whole = { ...item, status: "completed", content: [part] }
+      const steps = [
+        { type: "response.created", sequence_number: 0, response },
+        {
+          type: "response.output_item.added",
+          sequence_number: 1,
+          output_index: 0,
+          item: { type: "of_vendor", id: "x" }
+        },
+        {
+          type: "response.output_item.done",
+          sequence_number: 2,
+          output_index: 0,
+          item: { type: "of_vendor", id: "x" }
+        },
+        { type: "response.output_item.added", sequence_number: 3, output_index: 1, item },
+        {
+          type: "response.output_text.delta",
+          sequence_number: 4,
+          item_id: "msg_1",
+          output_index: 1,
+          content_index: 0,
+          delta: "Hello",
+          obfuscation: "x"
+        },
+        { type: "response.output_item.done", sequence_number: 5, output_index: 1, item: whole },
+        {
+          type: "response.completed",
+          sequence_number: 6,
+          response: {
+            ...response,
+            status: "completed",
+            output: [whole],
+            usage: { input_tokens: 5, output_tokens: 2, total_tokens: 7 }
+          }
+        }
+      ]
+      expect(yield* streamed("responses", "responses", events(steps))).toBe(events(steps))
+    })
+  )
+
+  it.scopedLive("is written anew by another protocol", () =>
+    Effect.gen(function* () {
+      const text = yield* streamed("messages", "openai", sse([...told, "[DONE]"]))
+      expect(text).toContain("event: message_start")
+      expect(text).not.toContain("chat.completion.chunk")
+    })
+  )
+
+  it.scopedLive("is written anew from a call of a tool on, whose pieces arrive whole however they were sent", () =>
+    Effect.gen(function* () {
+      const text = yield* streamed(
+        "chat completions",
+        "openai",
+        sse([
+          ...told.slice(0, 3),
+          // A second name, and no id: as some send them.
+          chunk({
+            tool_calls: [{ index: 0, id: "call_1", type: "function", function: { name: "look", arguments: "" } }]
+          }),
+          chunk({ tool_calls: [{ index: 0, function: { name: "look", arguments: '{"at":1}' } }] }),
+          chunk({}, { finish_reason: "tool_calls" }),
+          "[DONE]"
+        ])
+      )
+      const chunks = chunksOf(text)
+      expect(JSON.stringify(chunks).match(/"name":"look"/g)).toHaveLength(1)
+      expect(chunks.at(-1)).toMatchObject({ choices: [{ finish_reason: "tool_calls" }] })
+      expect(textOf(chunks)).toBe("Hello, world")
+      expect(text.endsWith("data: [DONE]\n\n")).toBe(true)
+    })
+  )
+
+  const changing =
+    (change: (event: ChatEvent) => ReadonlyArray<ChatEvent>): Middleware =>
+    (next) =>
+      Effect.succeed({
+        ...next,
+        chatStream: (request) => Stream.mapConcat(next.chatStream(request), change)
+      })
+
+  it.scopedLive("tells what a layer between has made of the words, and nothing of what they were", () =>
+    Effect.gen(function* () {
+      const around = changing((event) =>
+        event._tag === "TextDelta" ? [{ ...event, text: event.text.replace("world", "***") }] : [event]
+      )
+      const text = yield* streamed("chat completions", "openai", sse([...told, "[DONE]"]), {}, { around })
+      expect(text).not.toContain("world")
+      expect(textOf(chunksOf(text))).toBe("Hello, ***")
+    })
+  )
+
+  it.scopedLive("says nothing of the words that a layer between has dropped", () =>
+    Effect.gen(function* () {
+      const around = changing((event) => (event._tag === "TextDelta" && event.text === "Hello" ? [] : [event]))
+      const text = yield* streamed("chat completions", "openai", sse([...told, "[DONE]"]), {}, { around })
+      expect(textOf(chunksOf(text))).toBe(", world")
+    })
+  )
+
+  it.scopedLive("says so where it breaks off, after all that had come", () =>
+    Effect.gen(function* () {
+      const text = yield* streamed("chat completions", "openai", sse(told.slice(0, 3)))
+      expect(text.startsWith(sse(told.slice(0, 3)))).toBe(true)
+      expect(chunksOf(text).at(-1)).toMatchObject({ error: { code: expect.any(String) } })
+      expect(text).not.toContain("[DONE]")
+    })
+  )
+})
+
+describe("frames", () => {
+  const texts = FastCheck.array(FastCheck.string({ minLength: 1 }), { minLength: 1, maxLength: 8 })
+
+  const delta = (text: string): ChatEvent => ({ _tag: "TextDelta", text })
+
+  const frameOf = (text: string): Frame => ({ data: JSON.stringify(chunk({ content: text })) })
+
+  const finish: ChatEvent = {
+    _tag: "Finish",
+    reason: "stop",
+    rawReason: "stop",
+    usage: Usage.empty,
+    latency: 1,
+    providerMetadata: {}
+  }
+
+  it.prop(
+    "say what the events say, whatever lies between drops, repeats or changes, and however it cuts them",
+    {
+      texts,
+      fates: FastCheck.array(FastCheck.constantFrom("keep", "copy", "drop", "repeat", "change"), {
+        minLength: 8,
+        maxLength: 8
+      }),
+      cuts: FastCheck.array(FastCheck.nat(3), { minLength: 9, maxLength: 9 })
+    },
+    ({ cuts, fates, texts }) => {
+      // Two by two, as they came over the network.
+      const read: Array<ChatEvent> = []
+      for (let at = 0; at < texts.length; at += 2) {
+        const pair = texts.slice(at, at + 2)
+        read.push(...carrying("chat-completions", pair.map(frameOf), pair.map(delta)))
+      }
+      const changed = read.flatMap((event, index): ReadonlyArray<ChatEvent> => {
+        if (event._tag !== "TextDelta") return [event]
+        switch (fates[index]) {
+          case "copy":
+            return [{ ...event }]
+          case "drop":
+            return []
+          case "repeat":
+            return [event, event]
+          case "change":
+            return [{ ...event, text: `<${event.text}>` }]
+          default:
+            return [event]
+        }
+      })
+      const { write } = Relaying.manner(chatCompletions, {}, 0)
+      let text = ""
+      const all = [...changed, finish]
+      for (let at = 0, turn = 0; at < all.length; turn++) {
+        const size = 1 + (cuts[turn % cuts.length] ?? 0)
+        text += write(Chunk.fromIterable(all.slice(at, at + size)))
+        at += size
+      }
+      const expected = changed.map((event) => (event._tag === "TextDelta" ? event.text : "")).join("")
+      expect(textOf(chunksOf(text))).toBe(expected)
+    }
+  )
+
+  it("give way to frames of our own in the middle, which go on from where they were", () => {
+    const call = { index: 0, id: "call_1", name: "look" }
+    const { write } = Relaying.manner(chatCompletions, {}, 0)
+    const beginning = write(
+      carrying(
+        "chat-completions",
+        [{ data: JSON.stringify(told[0]) }, frameOf("Hi")],
+        [
+          { _tag: "Start", id: "chatcmpl-1", provider: "openai", model: "large-2", keyId: "k", attempts: [] },
+          delta("Hi")
+        ]
+      )
+    )
+    const rest = write(
+      carrying(
+        "chat-completions",
+        [{ data: "broken" }],
+        [
+          { _tag: "ToolCallDelta", ...call, argumentsDelta: "{}" },
+          { _tag: "ToolCallEnd", index: 0, call: { id: "call_1", name: "look", arguments: "{}" } },
+          finish
+        ]
+      )
+    )
+    expect(beginning).toBe(sse([told[0], chunk({ content: "Hi" })]))
+    expect(rest).not.toContain("broken")
+    const [first, ...others] = chunksOf(rest)
+    expect(first).toMatchObject({
+      id: "chatcmpl-1",
+      model: "large-2",
+      choices: [{ delta: { tool_calls: [{ id: "call_1", function: { name: "look", arguments: "{}" } }] } }]
+    })
+    expect(others).toHaveLength(1)
+  })
+
+  it("hold with a receipt that was added to their events, and with no other change", () => {
+    const [first, last] = carrying("chat-completions", [frameOf("Hi")], [delta("Hi"), finish])
+    if (first === undefined || last?._tag !== "Finish") throw new Error("there are two")
+    const priced: ChatEvent = { ...last, cost: Cost.make({ input: 0.002 }) }
+    expect(relayOf("chat-completions", Chunk.make(first, priced))?.frames).toEqual([frameOf("Hi")])
+    expect(relayOf("chat-completions", Chunk.make({ ...first }, last))?.frames).toEqual([frameOf("Hi")])
+    expect(relayOf("responses", Chunk.make(first, last))).toBeUndefined()
+    expect(relayOf("chat-completions", Chunk.make(first))).toBeUndefined()
+    expect(
+      relayOf("chat-completions", Chunk.make<[ChatEvent, ChatEvent]>(first, { ...last, reason: "length" }))
+    ).toBeUndefined()
+  })
+})
