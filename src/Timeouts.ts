@@ -22,7 +22,7 @@ import type { AttemptWatch } from "./internal/attemptWatch.js"
 import * as Watches from "./internal/attemptWatch.js"
 import { CallLimits, narrow } from "./internal/CallLimits.js"
 import type { Open } from "./internal/openStream.js"
-import { fromStream, isolated, toStream } from "./internal/openStream.js"
+import { fromStream, toStream } from "./internal/openStream.js"
 import { within } from "./internal/timeLimit.js"
 import { watched } from "./internal/watchdog.js"
 import type { Middleware, Service } from "./LLM.js"
@@ -81,7 +81,7 @@ interface Allowance<Phase> {
   readonly millis: number
 }
 
-const tighter = <Phase>(phase: Phase, limit: number, left: number): Allowance<Phase> =>
+const tighter = <const Phase>(phase: Phase, limit: number, left: number): Allowance<Phase> =>
   left <= limit ? { phase: "total", millis: left } : { phase, millis: limit }
 
 /**
@@ -128,48 +128,42 @@ export const make = (options: Options): Middleware => {
     }
 
     /** Runs an effect until the limit of this layer or the deadline of the call, with one timer for both. */
-    const limited = <A, R>(
-      effect: Effect.Effect<A, LLMError, R>,
-      watch: AttemptWatch,
-      phase: "response" | "first-event",
-      limit: number
-    ): Effect.Effect<A, LLMError, R> =>
-      Effect.flatMap(Effect.zip(CallLimits, Effect.clock), ([outer, clock]) => {
-        const now = clock.unsafeCurrentTimeMillis()
-        const allowed = tighter(phase, limit, Math.min(outer.deadline - now, total))
-        if (allowed.millis === Infinity) return effect
-        return within(total === Infinity ? effect : narrow(effect, { deadline: now + total }), allowed.millis, () =>
-          expired(allowed.phase, allowed.millis, clock.unsafeCurrentTimeMillis(), watch)
-        )
-      })
-
     const whole = <A>(effect: Effect.Effect<A, LLMError>): Effect.Effect<A, LLMError> =>
-      Watches.watching((watch) => limited(effect, watch, "response", response))
+      Watches.watching((watch) =>
+        Effect.flatMap(Effect.zip(CallLimits, Effect.clock), ([outer, clock]) => {
+          const now = clock.unsafeCurrentTimeMillis()
+          const allowed = tighter("response", response, Math.min(outer.deadline - now, total))
+          if (allowed.millis === Infinity) return effect
+          return within(total === Infinity ? effect : narrow(effect, { deadline: now + total }), allowed.millis, () =>
+            expired(allowed.phase, allowed.millis, clock.unsafeCurrentTimeMillis(), watch)
+          )
+        })
+      )
 
     const watchedStream = (request: ChatRequest.Input): Open =>
-      Watches.watching((watch) => {
-        const open = limited(isolated(fromStream(next.chatStream(request))), watch, "first-event", firstEvent)
-        return Effect.flatMap(Effect.zip(CallLimits, Effect.clock), ([outer, clock]) => {
+      Watches.watching((watch) =>
+        Effect.flatMap(Effect.zip(CallLimits, Effect.clock), ([outer, clock]) => {
           const now = clock.unsafeCurrentTimeMillis()
           const deadline = Math.min(outer.deadline, now + total)
-          return idle === Infinity && deadline === Infinity
+          const opening = tighter("first-event", firstEvent, deadline - now)
+          const stream = fromStream(next.chatStream(request))
+          const open = total === Infinity ? stream : narrow(stream, { deadline: now + total })
+          const limits = {
+            opening,
+            idle: { phase: "idle", millis: idle },
+            total: { phase: "total", millis: deadline - now }
+          } as const
+          return opening.millis === Infinity && idle === Infinity
             ? open
-            : Effect.flatMap(open, (opened) =>
-                watched(opened, {
-                  idle,
-                  deadline,
-                  expired: (phase, said) =>
-                    expired(
-                      phase,
-                      phase === "idle" ? idle : deadline - now,
-                      clock.unsafeCurrentTimeMillis(),
-                      watch,
-                      said
-                    )
-                })
-              )
+            : watched(open, {
+                opening: opening.millis,
+                idle,
+                deadline,
+                expired: (limit, said) =>
+                  expired(limits[limit].phase, limits[limit].millis, clock.unsafeCurrentTimeMillis(), watch, said)
+              })
         })
-      })
+      )
 
     return Effect.succeed<Service>({
       ...next,

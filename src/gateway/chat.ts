@@ -9,7 +9,6 @@ import * as Answer from "./answer.js"
 import * as Body from "./body.js"
 import * as Choices from "./choices.js"
 import * as Callers from "./callers.js"
-import * as Opening from "./opening.js"
 import * as Problem from "./problem.js"
 import type { Protocol } from "./protocol.js"
 import * as Relayed from "./relaying.js"
@@ -70,7 +69,7 @@ const openings = ({ count, llm, protocol, request, surroundings }: Question) =>
     const open = fromStream(llm.chatStream(request))
     // Frames of several answers go nowhere: they are told as those of one.
     const wanted = count === 1 ? Effect.provideService(open, Relaying, protocol.wire.name) : open
-    const all = yield* Effect.replicateEffect(Opening.begin(wanted), count)
+    const all = yield* Effect.replicateEffect(Streaming.begin(wanted), count)
     yield* surroundings.running.onDeadline(
       Effect.suspend(() => {
         cut = true

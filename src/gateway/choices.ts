@@ -7,7 +7,7 @@ import { encodeUsage } from "../wire/chatCompletions/usage.js"
 import { isRecord, parsed, record, records, string } from "../wire/json.js"
 import type { Frame, Served, ServerWire } from "../wire/Wire.js"
 import type { OpenStream } from "../internal/openStream.js"
-import type { Opening } from "./opening.js"
+import type { BackgroundStream } from "../internal/backgroundStream.js"
 import * as Problem from "./problem.js"
 import type { Manner, Source } from "./streaming.js"
 import { rendered, sse } from "./streaming.js"
@@ -40,7 +40,7 @@ const saidBy =
 
 /** All of the streams as one, each event as it comes. It has begun when all of them have. */
 export const merged = (
-  openings: ReadonlyArray<Opening>,
+  openings: ReadonlyArray<BackgroundStream>,
   isCut: () => boolean
 ): Effect.Effect<Source<Said>, never, Scope.Scope> =>
   Effect.map(Effect.scope, (scope) => {

@@ -3,13 +3,16 @@
  * so that a slow client slows its provider down and nothing is gathered here.
  */
 import { HttpServerResponse } from "@effect/platform"
+import type { Scope } from "effect"
 import { Cause, Chunk, Duration, Effect, Exit, FiberRef, Option, Stream } from "effect"
 import type { ChatEvent } from "../ChatEvent.js"
+import * as Background from "../internal/backgroundStream.js"
+import type { BackgroundStream } from "../internal/backgroundStream.js"
 import { end as ended } from "../internal/openStream.js"
+import type { Open } from "../internal/openStream.js"
 import type { LLMError } from "../LLMError.js"
 import * as Framing from "../wire/Framing.js"
 import type { Frame } from "../wire/Wire.js"
-import type { Opening } from "./opening.js"
 import * as Problem from "./problem.js"
 
 /** What is said to the client, as it is read from the provider. */
@@ -41,8 +44,12 @@ export const rendered = (frames: ReadonlyArray<Frame>): string => {
   return text
 }
 
-/** A stream that is opened and read in the background. */
-export const sourceOf = (opening: Opening, isCut: () => boolean): Source<ChatEvent> => {
+/** Begins to open a stream, to be closed with the scope whether it is open by then or not. */
+export const begin = (open: Open): Effect.Effect<BackgroundStream, never, Scope.Scope> =>
+  Effect.acquireRelease(Background.begin(open), ({ close }) => close)
+
+/** What is told of a stream that is opened and read in the background. */
+export const sourceOf = (opening: BackgroundStream, isCut: () => boolean): Source<ChatEvent> => {
   let pull = ended
   return {
     begun: (millis) =>

@@ -1,5 +1,5 @@
 /** A question and its answer as a stream. */
-import { Chunk, Duration, Effect, Either, Option, Stream } from "effect"
+import { Chunk, Effect, Either, Option, Stream } from "effect"
 import type { ChatRequest } from "../Chat.js"
 import type { ChatEvent } from "../ChatEvent.js"
 import * as Events from "../ChatEvent.js"
@@ -13,14 +13,15 @@ import { parseWhole, readWhole } from "./exchange.js"
 import type { Open, OpenStream, Pull } from "./openStream.js"
 import { end } from "./openStream.js"
 import { carrying, Relaying } from "./relay.js"
+import { withinOr } from "./timeLimit.js"
 import type { Exchange, Transport } from "./transport.js"
 import { sendStream, unanswered, unreadable } from "./transport.js"
 
-/** How long a model that has stopped may take to send its usage, as some do and others never will. */
-const usageGrace = Duration.seconds(1)
+/** How long a model that has stopped may take to send its usage, as some do and others never will, in milliseconds. */
+const usageGrace = 1000
 
-/** How long a connection may take to end after its last event, so that it can be used again. */
-const closingGrace = Duration.millis(100)
+/** How long a connection may take to end after its last event, so that it can be used again, in milliseconds. */
+const closingGrace = 100
 
 /** Reads the events of one stream, a network chunk at a time; `relays`: the frames go with them. */
 const events = (
@@ -174,26 +175,21 @@ const events = (
   })
 
   const readUntil = (deadline: number): Pull =>
-    Effect.flatten(
-      Effect.timeoutTo(read, {
-        duration: Duration.millis(Math.max(0, deadline - clock.unsafeCurrentTimeMillis())),
-        onSuccess: (chunk): Pull => Effect.succeed(chunk),
-        onTimeout: () => ended
-      })
-    )
+    withinOr(read, Math.max(0, deadline - clock.unsafeCurrentTimeMillis()), () => ended)
 
   /** The answer is whole. What follows is only read so that the connection can be used again, if it ends soon. */
-  const drained: Pull = Effect.zipRight(
-    Effect.ignore(
-      Effect.timeoutTo(Effect.forever(bytes), { duration: closingGrace, onSuccess: () => {}, onTimeout: () => {} })
-    ),
-    end
+  const drained: Pull = Effect.matchEffect(
+    withinOr(Effect.forever(bytes), closingGrace, () => end),
+    {
+      onSuccess: () => end,
+      onFailure: () => end
+    }
   )
 
   const next: Pull = Effect.suspend(() => {
     if (failure !== undefined) return Effect.fail(Option.some(failure))
     if (decoder.state === "done") return drained
-    return finishingSince === undefined ? read : readUntil(finishingSince + Duration.toMillis(usageGrace))
+    return finishingSince === undefined ? read : readUntil(finishingSince + usageGrace)
   })
   return next
 }

@@ -47,26 +47,59 @@ export const endedWithin = <A, E>(
   }, millis)
 
 /**
- * What `Effect.timeoutFail` does, for a third of its cost where the clock is the real one: a timer instead of a fiber that
- * sleeps. Every call pays it. `onTimeout` is asked for the error before the effect is interrupted.
+ * Looks, and looks again after as many milliseconds as the look gives, until it gives none. The answer ends it. A timer where the
+ * clock is the real one, and no fiber that sleeps.
  */
-export const within = <A, E, R>(
+export const lookingAgain = (look: () => number | undefined): Effect.Effect<Effect.Effect<void>> =>
+  Effect.clockWith((clock) => {
+    if (clock !== realClock) {
+      const looking: Effect.Effect<void> = Effect.suspend(() => {
+        const millis = look()
+        return millis === undefined ? Effect.void : Effect.zipRight(Effect.sleep(millis), looking)
+      })
+      return Effect.map(Effect.forkDaemon(Effect.interruptible(looking)), (fiber) =>
+        Effect.asVoid(Fiber.interrupt(fiber))
+      )
+    }
+    return Effect.sync(() => {
+      let timer: ReturnType<typeof setTimeout> | undefined
+      const again = (): void => {
+        const millis = look()
+        timer = millis === undefined ? undefined : setTimeout(again, Math.min(millis, longestTimer))
+      }
+      again()
+      return Effect.sync(() => clearTimeout(timer))
+    })
+  })
+
+/**
+ * What `Effect.timeoutTo` does, for a third of its cost where the clock is the real one: a timer instead of a fiber that sleeps.
+ * Every call pays it. `onTimeout` is asked what to do instead before the effect is interrupted.
+ */
+export const withinOr = <A, E, R, B, E2, R2>(
   effect: Effect.Effect<A, E, R>,
   millis: number,
-  onTimeout: () => E
-): Effect.Effect<A, E, R> =>
+  onTimeout: () => Effect.Effect<B, E2, R2>
+): Effect.Effect<A | B, E | E2, R | R2> =>
   millis > longestTimer
     ? effect
     : Effect.uninterruptibleMask((restore) =>
         Effect.flatMap(Effect.forkDaemon(restore(effect)), (fiber) =>
           Effect.flatMap(
             Effect.onInterrupt(restore(endedWithin(fiber, millis)), () => Fiber.interrupt(fiber)),
-            (exit) =>
+            (exit): Effect.Effect<A | B, E | E2, R | R2> =>
               exit === undefined
-                ? Effect.flatMap(Effect.sync(onTimeout), (error) =>
-                    Effect.zipRight(Fiber.interrupt(fiber), Effect.fail(error))
+                ? Effect.flatMap(Effect.sync(onTimeout), (instead) =>
+                    Effect.zipRight(Fiber.interrupt(fiber), restore(instead))
                   )
                 : Effect.zipRight(fiber.inheritAll, exit)
           )
         )
       )
+
+/** The effect, or the failure that it takes longer. `onTimeout` is asked for the error before the effect is interrupted. */
+export const within = <A, E, R>(
+  effect: Effect.Effect<A, E, R>,
+  millis: number,
+  onTimeout: () => E
+): Effect.Effect<A, E, R> => withinOr(effect, millis, () => Effect.fail(onTimeout()))

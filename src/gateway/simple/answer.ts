@@ -8,7 +8,6 @@ import type { ChatEvent } from "../../ChatEvent.js"
 import { fromStream } from "../../internal/openStream.js"
 import { encodeCall } from "../../wire/chatCompletions/calls.js"
 import * as Framing from "../../wire/Framing.js"
-import * as Opening from "../opening.js"
 import * as Problem from "../problem.js"
 import * as Streaming from "../streaming.js"
 import type { Handler, Surroundings } from "../surroundings.js"
@@ -37,7 +36,7 @@ export const whole = ({ running }: Surroundings, { headers, llm, request }: Ques
 const opened = ({ running }: Surroundings, { llm, request }: Question) =>
   Effect.gen(function* () {
     let cut = false
-    const opening = yield* Opening.begin(fromStream(llm.chatStream(request)))
+    const opening = yield* Streaming.begin(fromStream(llm.chatStream(request)))
     yield* running.onDeadline(
       Effect.suspend(() => {
         cut = true
