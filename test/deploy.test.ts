@@ -60,6 +60,21 @@ describe("deployment", () => {
     for (const name of read) expect(documented).toContain(`\`${name}\``)
   })
 
+  it("tells to set every variable that nothing starts without", () => {
+    const needed = [
+      ...[...text("deploy/compose.yaml").matchAll(/\$\{([A-Z_]+):\?/g)].map(([, name]) => name),
+      ...[...text("deploy/provider.example.json").matchAll(/\$\{([A-Z_]+)\}/g)].map(([, name]) => name)
+    ]
+    expect(needed).toContain("OPENAI_API_KEY")
+    for (const path of ["deploy/compose.yaml", "docs/deployment.md"]) {
+      for (const name of needed) expect(text(path)).toContain(`export ${name}=`)
+    }
+  })
+
+  it("gives Prometheus a token that it can read, also where Compose leaves the secret to root", () => {
+    expect(text("deploy/compose.yaml")).toMatch(/source: metrics_token\n(?: +#[^\n]*\n)* +mode: 0444\n/)
+  })
+
   it.effect("mounts what is there", () =>
     Effect.gen(function* () {
       const { services, volumes } = yield* compose
