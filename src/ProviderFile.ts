@@ -219,10 +219,13 @@ export const read = (path: string): Effect.Effect<string, ProviderFileError, Fil
   )
 
 /**
- * Reads a file.
+ * Reads a file. `parsed` makes it of its text, for files in another form than JSON.
  *
  * @since 0.1.0
  * @category decoding
  */
-export const load = (path: string): Effect.Effect<ProviderFile, ProviderFileError, FileSystem.FileSystem> =>
-  Effect.flatMap(read(path), (text) => parse(text, path))
+export const load = (
+  path: string,
+  parsed: (text: string, path: string) => Effect.Effect<ProviderFile, ProviderFileError> = parse
+): Effect.Effect<ProviderFile, ProviderFileError, FileSystem.FileSystem> =>
+  Effect.flatMap(read(path), (text) => parsed(text, path))
