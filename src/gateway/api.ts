@@ -168,6 +168,11 @@ const asked = (identifier: string, where: string) =>
 
 const answered = (identifier: string, where: string) => open({}, identifier, `As in ${where}.`)
 
+const tokens = Schema.Array(Schema.Int)
+
+/** A text or several, or the tokens of one or of several. */
+const embeddable = Schema.Union(Schema.String, Schema.Array(Schema.String), tokens, Schema.Array(tokens))
+
 const openai = HttpApiGroup.make("openai")
   .add(
     HttpApiEndpoint.post("chatCompletions", "/v1/chat/completions")
@@ -183,7 +188,7 @@ const openai = HttpApiGroup.make("openai")
     HttpApiEndpoint.post("embeddings", "/v1/embeddings")
       .setPayload(
         open(
-          { model: optional(Schema.String), input: Schema.Union(Schema.String, Schema.Array(Schema.String)) },
+          { model: optional(Schema.String), input: embeddable },
           "EmbeddingsQuestion",
           "As in OpenAI's API reference, embeddings/create."
         )
