@@ -230,6 +230,9 @@ const Administered = answered("Administered", "the gateway's documentation")
 
 const Key = { model: Schema.NonEmptyString, key: Schema.NonEmptyString }
 
+/** Of a group, by the ids of `/admin/status`. */
+const Deployment = { model: Schema.NonEmptyString, deployment: Schema.NonEmptyString }
+
 const admin = HttpApiGroup.make("admin")
   .add(HttpApiEndpoint.get("status", "/admin/status").addSuccess(Administered))
   .add(HttpApiEndpoint.get("listKeys", "/admin/keys").addSuccess(Administered))
@@ -252,6 +255,21 @@ const admin = HttpApiGroup.make("admin")
   .add(
     HttpApiEndpoint.post("reweightKey", "/admin/pools/reweight")
       .setPayload(Schema.Struct({ ...Key, weight: Schema.Positive }))
+      .addSuccess(Administered)
+  )
+  .add(
+    HttpApiEndpoint.post("disableDeployment", "/admin/deployments/disable")
+      .setPayload(Schema.Struct(Deployment))
+      .addSuccess(Administered)
+  )
+  .add(
+    HttpApiEndpoint.post("enableDeployment", "/admin/deployments/enable")
+      .setPayload(Schema.Struct(Deployment))
+      .addSuccess(Administered)
+  )
+  .add(
+    HttpApiEndpoint.post("reweightDeployment", "/admin/deployments/reweight")
+      .setPayload(Schema.Struct({ ...Deployment, weight: Schema.Positive }))
       .addSuccess(Administered)
   )
   .add(HttpApiEndpoint.post("clearCaches", "/admin/caches/clear").addSuccess(Administered))
