@@ -214,7 +214,15 @@ export const parse = (text: string, file = "provider.json"): Effect.Effect<Provi
 export const read = (path: string): Effect.Effect<string, ProviderFileError, FileSystem.FileSystem> =>
   Effect.flatMap(FileSystem.FileSystem, (fileSystem) =>
     Effect.catchAll(fileSystem.readFileString(path), (error) =>
-      refuse(path, [{ path: "", message: `cannot be read: ${error.message}` }])
+      refuse(path, [
+        {
+          path: "",
+          message:
+            error._tag === "SystemError" && error.reason === "NotFound"
+              ? "there is no such file"
+              : `cannot be read: ${error.message}`
+        }
+      ])
     )
   )
 

@@ -58,11 +58,16 @@ const summary =
 export const serve = Command.make("serve", options, ({ config, host, keys, port }) =>
   Effect.gen(function* () {
     const found = yield* findFile(config)
+    if (Option.isNone(found)) {
+      return yield* unusable(
+        "There is no provider.json or provider.yaml here. Name a file with --config, or in EFFECT_LLM_CONFIG."
+      )
+    }
     // A program that does not serve has no use for a server.
     const { run } = yield* Effect.promise(() => import("./gateway/program.js"))
     yield* Effect.mapError(
       run({
-        ...(Option.isSome(found) ? { config: found.value } : {}),
+        config: found.value,
         ...(Option.isSome(keys) ? { keys: keys.value } : {}),
         ...(Option.isSome(host) ? { host: host.value } : {}),
         ...(Option.isSome(port) ? { port: port.value } : {})

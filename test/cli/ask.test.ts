@@ -171,6 +171,8 @@ const unusable: ReadonlyArray<readonly [words: ReadonlyArray<string>, complaint:
   [["ask", "--config", "/nowhere/provider.json", "Hello"], /\/nowhere\/provider\.json is not there/],
   [["ask", "--file", "/nowhere/notes.txt", "Hello"], /\/nowhere\/notes\.txt is not there/],
   [["batch", "/nowhere/in.jsonl", "/nowhere/out.jsonl"], /in\.jsonl cannot be read/],
+  [["serve"], /no provider\.json or provider\.yaml here\. Name a file with --config/],
+  [["serve", "-c", "/nowhere/provider.yaml"], /\/nowhere\/provider\.yaml cannot be used\. there is no such file\n$/],
   [["asks", "Hello"], /ask/],
   [["simulate", "--fault", "nonsense"], /--fault nonsense: expected/],
   [["simulate", "--latency", "fast"], /--latency fast: expected/],
