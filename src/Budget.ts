@@ -364,7 +364,7 @@ export const make = (
     )
     return {
       middleware: around({ owner: rules, rules, store, pricing, changed: warned }, settings.estimate ?? usual),
-      status: Effect.flatMap(store.accounts, (used) =>
+      status: Effect.flatMap(rules.some(isForEachLabel) ? store.accounts : Effect.succeed([]), (used) =>
         Effect.map(
           Effect.forEach(rules, (rule) =>
             Effect.forEach(accountsOf(rule, used), (account) =>
@@ -379,8 +379,10 @@ export const make = (
 
 const isList = (budgets: Options | ReadonlyArray<Options>): budgets is ReadonlyArray<Options> => Array.isArray(budgets)
 
-const accountsOf = ({ name, scope }: BudgetRule, used: ReadonlyArray<string>): ReadonlyArray<string> =>
-  scope === "each-label" ? used.filter((account) => account.startsWith(`${name}/`)) : [name]
+const isForEachLabel = ({ scope }: BudgetRule): boolean => scope === "each-label"
+
+const accountsOf = (rule: BudgetRule, used: ReadonlyArray<string>): ReadonlyArray<string> =>
+  isForEachLabel(rule) ? used.filter((account) => account.startsWith(`${rule.name}/`)) : [rule.name]
 
 /**
  * The budgets as a layer. `InvalidBudgetError` where one of them makes no sense; it tells every fault.

@@ -36,6 +36,39 @@ export const Purpose = Schema.Literal("query", "document", "similarity", "classi
  */
 export type Purpose = typeof Purpose.Type
 
+const isTokens = (value: unknown): value is ReadonlyArray<number> =>
+  Array.isArray(value) && value.length > 0 && value.every((token) => Number.isInteger(token) && token >= 0)
+
+/**
+ * A text as the tokens that the model's own tokenizer makes of it. OpenAI's embeddings take them, as do some of those who follow
+ * them; elsewhere they are an `UnsupportedError`.
+ *
+ * @since 0.1.0
+ * @category request
+ */
+// There may be a million of them: declared, and not an array of integers, so that each costs a comparison.
+export const Tokens = Schema.declare(isTokens, { identifier: "EmbeddingTokens" })
+
+/**
+ * @since 0.1.0
+ * @category request
+ */
+export type Tokens = typeof Tokens.Type
+
+/**
+ * What has a vector: a text, or the tokens of one.
+ *
+ * @since 0.1.0
+ * @category request
+ */
+export const Embeddable = Schema.Union(Schema.String, Tokens)
+
+/**
+ * @since 0.1.0
+ * @category request
+ */
+export type Embeddable = typeof Embeddable.Type
+
 /**
  * Texts to embed. However many there are, they are sent in as many requests as the provider's limits ask for.
  *
@@ -43,7 +76,7 @@ export type Purpose = typeof Purpose.Type
  * @category request
  */
 export const EmbeddingRequest = Schema.Struct({
-  input: Schema.Array(Schema.String).pipe(Schema.minItems(1)),
+  input: Schema.Array(Embeddable).pipe(Schema.minItems(1)),
   /** Overrides the model of the `LLM` for this request. */
   model: Schema.optionalWith(Schema.NonEmptyString, { exact: true }),
   /** How many numbers a vector has, for models that can shorten them. */

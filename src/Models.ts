@@ -95,6 +95,18 @@ export interface Options {
 
 /**
  * @since 0.1.0
+ * @category model
+ */
+export interface FileOptions extends Options {
+  /**
+   * Makes a file of its text; `path` is what errors call it. For files in another form than JSON, such as YAML.
+   * @default ProviderFile.parse
+   */
+  readonly parse?: (text: string, path: string) => Effect.Effect<ProviderFile, ProviderFileError>
+}
+
+/**
+ * @since 0.1.0
  * @category constructors
  */
 export const make = (
@@ -140,7 +152,7 @@ export const layer = (
  */
 export const layerFile = (
   path: string,
-  options: Options = {}
+  options: FileOptions = {}
 ): Layer.Layer<
   Models,
   ProviderFileError | InvalidPoolError | InvalidLimitError | ConfigError.ConfigError,
@@ -148,7 +160,7 @@ export const layerFile = (
 > =>
   Layer.effect(
     Models,
-    Effect.flatMap(ProviderFiles.load(path), (file) => make(file, options))
+    Effect.flatMap(ProviderFiles.load(path, options.parse), (file) => make(file, options))
   )
 
 // -------------------------------------------------------------------------------------
@@ -216,7 +228,7 @@ export class Reloading extends Context.Tag("effect-llm/Models/Reloading")<Reload
  * @since 0.1.0
  * @category reloading
  */
-export interface ReloadOptions extends Options {
+export interface ReloadOptions extends FileOptions {
   /** How often the file is looked at; `false`: only when `reload` is asked for. @default "1 second" */
   readonly interval?: Duration.DurationInput | false
   /** How long a changed file must stay as it is before it is read, lest half of it be read. @default "200 millis" */

@@ -214,15 +214,26 @@ export const parse = (text: string, file = "provider.json"): Effect.Effect<Provi
 export const read = (path: string): Effect.Effect<string, ProviderFileError, FileSystem.FileSystem> =>
   Effect.flatMap(FileSystem.FileSystem, (fileSystem) =>
     Effect.catchAll(fileSystem.readFileString(path), (error) =>
-      refuse(path, [{ path: "", message: `cannot be read: ${error.message}` }])
+      refuse(path, [
+        {
+          path: "",
+          message:
+            error._tag === "SystemError" && error.reason === "NotFound"
+              ? "there is no such file"
+              : `cannot be read: ${error.message}`
+        }
+      ])
     )
   )
 
 /**
- * Reads a file.
+ * Reads a file. `parsed` makes it of its text, for files in another form than JSON.
  *
  * @since 0.1.0
  * @category decoding
  */
-export const load = (path: string): Effect.Effect<ProviderFile, ProviderFileError, FileSystem.FileSystem> =>
-  Effect.flatMap(read(path), (text) => parse(text, path))
+export const load = (
+  path: string,
+  parsed: (text: string, path: string) => Effect.Effect<ProviderFile, ProviderFileError> = parse
+): Effect.Effect<ProviderFile, ProviderFileError, FileSystem.FileSystem> =>
+  Effect.flatMap(read(path), (text) => parsed(text, path))

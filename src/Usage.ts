@@ -123,10 +123,10 @@ export const combineAll = (usages: Iterable<Usage>): Usage => {
 export const estimateTokens: (text: string) => number = TextTokens.estimate
 
 /**
- * A rough count of the tokens in several texts.
+ * A rough count of the tokens in several texts. Those that are tokens already are counted.
  *
  * @since 0.1.0
  * @category estimates
  */
-export const estimateAll = (texts: ReadonlyArray<string>): number =>
-  texts.reduce((sum, text) => sum + estimateTokens(text), 0)
+export const estimateAll = (texts: ReadonlyArray<string | ReadonlyArray<number>>): number =>
+  texts.reduce<number>((sum, text) => sum + (typeof text === "string" ? estimateTokens(text) : text.length), 0)

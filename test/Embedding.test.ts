@@ -1,7 +1,7 @@
 import { NodeHttpClient } from "@effect/platform-node"
 import { describe, expect, it } from "@effect/vitest"
 import { Duration, Effect, FastCheck, Layer } from "effect"
-import type { EmbeddingResponse } from "../src/Embedding.js"
+import type { Embeddable, EmbeddingResponse } from "../src/Embedding.js"
 import * as Fallback from "../src/Fallback.js"
 import * as Batches from "../src/internal/batches.js"
 import * as KeyPool from "../src/KeyPool.js"
@@ -77,6 +77,24 @@ describe("embeddings over sockets", () => {
       expect(error).toMatchObject({ _tag: "InvalidRequestError", field: "input", provider: "simulated" })
       expect(yield* Effect.flip(llm.embed({ input: ["a"], dimensions: -1 }))).toMatchObject({ field: "dimensions" })
       expect(yield* provider.log).toHaveLength(0)
+    }).pipe(Effect.provide(NodeHttpClient.layerUndici))
+  )
+
+  it.scopedLive("come of tokens too, which are sent as they are, and counted", () =>
+    Effect.gen(function* () {
+      const provider = yield* SimulatedProvider.make({})
+      const llm = yield* served(provider, 2)
+      const { attempts, embeddings, usage } = yield* llm.embed({ input: [[9906, 1917], [15339], [1, 2, 3]] })
+      expect(embeddings).toHaveLength(3)
+      expect(attempts).toHaveLength(2)
+      expect(usage.inputTokens).toBe(6)
+      expect((yield* provider.log).map(({ body }) => body)).toMatchObject([
+        { input: [[9906, 1917], [15339]] },
+        { input: [[1, 2, 3]] }
+      ])
+      for (const wrong of [[], [1.5], [-1]]) {
+        expect(yield* Effect.flip(llm.embed({ input: [wrong] }))).toMatchObject({ _tag: "InvalidRequestError" })
+      }
     }).pipe(Effect.provide(NodeHttpClient.layerUndici))
   )
 
@@ -172,7 +190,7 @@ describe("batches", () => {
     Effect.gen(function* () {
       let running = 0
       let most = 0
-      const slow = (input: ReadonlyArray<string>): Effect.Effect<EmbeddingResponse, LLMErrors.LLMError> =>
+      const slow = (input: ReadonlyArray<Embeddable>): Effect.Effect<EmbeddingResponse, LLMErrors.LLMError> =>
         Effect.acquireUseRelease(
           Effect.sync(() => {
             running++

@@ -1,7 +1,7 @@
 import { describe, expect, it } from "@effect/vitest"
 import { Effect, FastCheck, Ref, TestClock } from "effect"
 import * as CacheStore from "../src/CacheStore.js"
-import type { EmbeddingRequest, EmbeddingResponse } from "../src/Embedding.js"
+import type { Embeddable, EmbeddingRequest, EmbeddingResponse } from "../src/Embedding.js"
 import * as EmbeddingCache from "../src/EmbeddingCache.js"
 import { normalizeEmbedding } from "../src/internal/request.js"
 import type { LLMError } from "../src/LLMError.js"
@@ -9,9 +9,9 @@ import * as ResponseCache from "../src/ResponseCache.js"
 import * as Usage from "../src/Usage.js"
 import { scripted, unavailable } from "./support/scripted.js"
 
-const vectorOf = (text: string): ReadonlyArray<number> => [text.length, 0.1, text.charCodeAt(0) / 3]
+const vectorOf = (text: Embeddable): ReadonlyArray<number> => [text.length, 0.1, String(text).charCodeAt(0) / 3]
 
-const answerTo = (texts: ReadonlyArray<string>): EmbeddingResponse => ({
+const answerTo = (texts: ReadonlyArray<Embeddable>): EmbeddingResponse => ({
   provider: "test",
   model: "model",
   embeddings: texts.map(vectorOf),
@@ -29,7 +29,7 @@ const around = (
   memory: CacheStore.MemoryOptions = {}
 ) =>
   Effect.gen(function* () {
-    const asked = yield* Ref.make<ReadonlyArray<ReadonlyArray<string>>>([])
+    const asked = yield* Ref.make<ReadonlyArray<ReadonlyArray<Embeddable>>>([])
     const next = {
       ...(yield* scripted("unused")),
       embed: (input: EmbeddingRequest.Input) =>
@@ -106,6 +106,17 @@ describe("of the texts of a request", () => {
       // How vectors travel, and for whom, does not change them.
       yield* llm.embed({ input: ["a"], encoding: "float", user: "ann" })
       expect((yield* asked).length).toBe(variants.length)
+    })
+  )
+
+  it.effect("tokens are known by what they are, and are no text", () =>
+    Effect.gen(function* () {
+      const { asked, llm } = yield* around()
+      yield* llm.embed({ input: [[7, 8], "[7,8]"] })
+      const again = yield* llm.embed({ input: ["[7,8]", [8, 7], [7, 8]] })
+      expect(again.embeddings).toEqual(answerTo(["[7,8]", [8, 7], [7, 8]]).embeddings)
+      expect(again.cachedTexts).toBe(2)
+      expect(yield* asked).toEqual([[[7, 8], "[7,8]"], [[8, 7]]])
     })
   )
 

@@ -214,6 +214,17 @@ describe("the models of a file", () => {
     )
   )
 
+  it.scopedLive("is read in another form by who knows it", () =>
+    Effect.gen(function* () {
+      const path = yield* Effect.flatMap(FileSystem.FileSystem, (files) => files.makeTempFileScoped())
+      yield* Effect.flatMap(FileSystem.FileSystem, (files) => files.writeFileString(path, "large"))
+      const parse = (text: string, path: string) =>
+        ProviderFile.parse(fileAt("http://acme.test/v1").replace(/large/g, `${text}r`), path)
+      const { list } = yield* Effect.provide(Models.Models, Models.layerFile(path, { parse }))
+      expect(list.map(({ model }) => model)).toContain("larger")
+    }).pipe(Effect.provide(NodeHttpClient.layerUndici), Effect.provide(NodeContext.layer), environment())
+  )
+
   it.scopedLive("cannot be had from a file that is not there", () =>
     Effect.gen(function* () {
       const error = yield* Effect.flip(Effect.provide(Models.Models, Models.layerFile("no-such-file.json")))

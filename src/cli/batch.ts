@@ -7,6 +7,7 @@ import { addDollars } from "../Cost.js"
 import * as LLM from "../LLM.js"
 import * as BatchInput from "./batchInput.js"
 import * as BatchOutput from "./batchOutput.js"
+import * as BatchTask from "./batchTask.js"
 import { CliFailure, exitCodes, unusable } from "./failure.js"
 import { withoutFailures } from "./journal.js"
 import * as Help from "./help.js"
@@ -88,7 +89,7 @@ const cannot = (path: string, what: string) => (error: { readonly message: strin
   unusable(`${path} cannot be ${what}: ${error.message}`)
 
 const summary =
-  "Asks every line of a file, so many at once, and writes an answer or an error for each, in their order. What is stopped or killed goes on where it was when the same command is given again."
+  "Asks every line of a file, so many at once, and writes an answer, vectors or an error for each, in their order. What is stopped or killed goes on where it was when the same command is given again."
 
 export const batch = Command.make("batch", options, (given) =>
   Effect.gen(function* () {
@@ -110,18 +111,17 @@ export const batch = Command.make("batch", options, (given) =>
     const journal = yield* Batch.journal(path)
     const dollars = yield* Ref.make<number | undefined>(undefined)
 
-    const task: typeof Batch.chat = {
-      ...Batch.chat,
-      ask: (request) =>
-        Effect.tap(Batch.chat.ask(request), ({ cost }) =>
-          cost === undefined ? Effect.void : Ref.update(dollars, (before) => addDollars(before ?? 0, cost.total))
-        )
-    }
+    const task = BatchTask.make(({ cost }) =>
+      cost === undefined ? Effect.void : Ref.update(dollars, (before) => addDollars(before ?? 0, cost.total))
+    )
     // The model is a part of each request, lest a journal be gone on with by another one.
     const { model } = llm.info
-    const requests = items.map(({ request }) =>
-      Option.isSome(given.model) ? { ...rest, ...request, model } : { model, ...rest, ...request }
-    )
+    const requests = items.map(({ request }) => ({
+      model,
+      ...(BatchTask.isEmbedding(request) ? {} : rest),
+      ...request,
+      ...(Option.isSome(given.model) ? { model } : {})
+    }))
     const run = Effect.scoped(
       Effect.gen(function* () {
         const { progress, result } = yield* Batch.start(requests, { task, journal, concurrency: given.concurrency })

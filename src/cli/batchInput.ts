@@ -1,18 +1,21 @@
 /** The requests of a batch, a line of JSON each. */
 import { Effect, Either, ParseResult, Schema } from "effect"
 import * as Chat from "../Chat.js"
+import { EmbeddingRequest } from "../Embedding.js"
 import * as ChatCompletions from "../wire/ChatCompletions.js"
+import * as Embeddings from "../wire/embeddings/openai.js"
 import type { Json } from "../wire/json.js"
 import { isRecord } from "../wire/json.js"
 import * as Responses from "../wire/Responses.js"
-import type { ServerWire, WireFailure } from "../wire/Wire.js"
+import type { ServedEmbeddingsWire, ServerWire, WireFailure } from "../wire/Wire.js"
+import type { Asked } from "./batchTask.js"
 import type { CliFailure } from "./failure.js"
 import { unusable } from "./failure.js"
 
 export interface Item {
   /** `custom_id` or `id` of the line, where it has one. */
   readonly id: string | undefined
-  readonly request: typeof Chat.ChatRequest.Encoded
+  readonly request: Asked
 }
 
 type Read = Either.Either<Item, string>
@@ -20,15 +23,20 @@ type Read = Either.Either<Item, string>
 const decodeRequest = Schema.decodeUnknownEither(Chat.ChatRequest, { errors: "all", onExcessProperty: "error" })
 const encodeRequest = Schema.encodeSync(Chat.ChatRequest)
 
+const decodeEmbedding = Schema.decodeUnknownEither(EmbeddingRequest, { errors: "all" })
+
 const idOf = (line: Json): string | undefined => {
   const id = line["custom_id"] ?? line["id"]
   return typeof id === "string" || typeof id === "number" ? String(id) : undefined
 }
 
+const faultOf = (error: ParseResult.ParseError): string =>
+  ParseResult.ArrayFormatter.formatErrorSync(error)[0]?.message ?? "it is no request"
+
 /** A line in our own words. */
 const ownRequest = (id: string | undefined, json: Json): Read =>
   Either.mapBoth(decodeRequest(json), {
-    onLeft: (error) => ParseResult.ArrayFormatter.formatErrorSync(error)[0]?.message ?? "it is no request",
+    onLeft: faultOf,
     onRight: (request) => ({ id, request: encodeRequest(request) })
   })
 
@@ -41,10 +49,22 @@ const prompted = (id: string | undefined, { prompt, system, ...rest }: Json): Re
         messages: [...(system === undefined ? [] : [Chat.system(system)]), Chat.user(prompt)]
       })
 
-const wires: Readonly<Record<string, ServerWire>> = {
-  "/v1/chat/completions": ChatCompletions.make(),
-  "/v1/responses": Responses.make()
-}
+type Reader = (body: unknown) => Either.Either<Asked, string>
+
+const chat =
+  (wire: ServerWire): Reader =>
+  (body) =>
+    Either.mapBoth(wire.decodeRequest(body), {
+      onLeft: complaintOf,
+      onRight: ({ request }) => encodeRequest(request)
+    })
+
+const embeddings =
+  (wire: ServedEmbeddingsWire): Reader =>
+  (body) =>
+    Either.flatMap(Either.mapLeft(wire.decodeRequest(body), complaintOf), (request) =>
+      Either.mapLeft(decodeEmbedding(request), faultOf)
+    )
 
 const complaintOf = (failure: WireFailure): string => {
   switch (failure._tag) {
@@ -57,16 +77,19 @@ const complaintOf = (failure: WireFailure): string => {
   }
 }
 
+const readers: Readonly<Record<string, Reader>> = {
+  "/v1/chat/completions": chat(ChatCompletions.make()),
+  "/v1/responses": chat(Responses.make()),
+  "/v1/embeddings": embeddings(Embeddings.make())
+}
+
 /** A line of OpenAI's Batch API: `{ "custom_id", "method", "url", "body" }` (API reference, "The request input object"). */
 const ofOpenAI = (id: string | undefined, { body, url }: Json): Read => {
   const place = typeof url === "string" ? url : "/v1/chat/completions"
-  const wire = Object.hasOwn(wires, place) ? wires[place] : undefined
-  return wire === undefined
-    ? Either.left(`expected the url ${Object.keys(wires).join(" or ")}`)
-    : Either.mapBoth(wire.decodeRequest(body), {
-        onLeft: complaintOf,
-        onRight: ({ request }) => ({ id, request: encodeRequest(request) })
-      })
+  const reader = Object.hasOwn(readers, place) ? readers[place] : undefined
+  return reader === undefined
+    ? Either.left(`expected the url ${Object.keys(readers).join(" or ")}`)
+    : Either.map(reader(body), (request) => ({ id, request }))
 }
 
 const ofJson = (json: unknown): Read => {

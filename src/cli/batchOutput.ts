@@ -1,14 +1,14 @@
 /** The results of a batch, a line of JSON for each request, in their order; and what they come to. */
 import { Cause, Exit, Option } from "effect"
-import type { ChatResponse } from "../Chat.js"
 import * as Cost from "../Cost.js"
 import type { LLMError } from "../LLMError.js"
 import * as Usage from "../Usage.js"
 import type { Item } from "./batchInput.js"
+import type { Answer } from "./batchTask.js"
 import type { Tally } from "./tally.js"
 import { tally } from "./tally.js"
 
-export type Answered = Exit.Exit<ChatResponse, LLMError>
+export type Answered = Exit.Exit<Answer, LLMError>
 
 const errorOf = (cause: Cause.Cause<LLMError>) =>
   Option.match(Cause.failureOption(cause), {
@@ -16,23 +16,32 @@ const errorOf = (cause: Cause.Cause<LLMError>) =>
     onSome: ({ _tag, message, status }) => ({ class: _tag, message, ...(status === undefined ? {} : { status }) })
   })
 
-/** `{ "index", "id"?, "text", … }`, or `{ "index", "id"?, "error": { "class", "message", "status"? } }` */
+/** What is said of an answer, or of vectors. */
+const contentOf = (answer: Answer) => {
+  if ("embeddings" in answer) return { embeddings: answer.embeddings }
+  const { finishReason, reasoning, refusal, text, toolCalls } = answer
+  return {
+    text,
+    ...(reasoning === "" ? {} : { reasoning }),
+    ...(refusal === "" ? {} : { refusal }),
+    ...(toolCalls.length === 0 ? {} : { toolCalls }),
+    finishReason
+  }
+}
+
+/** `{ "index", "id"?, "text", … }`, `{ "index", "id"?, "embeddings", … }`, or `{ "index", "id"?, "error": { "class", "message", "status"? } }` */
 const lineOf = (index: number, { id }: Item, exit: Answered): string =>
   JSON.stringify({
     index,
     ...(id === undefined ? {} : { id }),
     ...Exit.match(exit, {
       onFailure: (cause) => ({ error: errorOf(cause) }),
-      onSuccess: ({ cost, finishReason, model, provider, reasoning, refusal, text, toolCalls, usage }) => ({
-        text,
-        ...(reasoning === "" ? {} : { reasoning }),
-        ...(refusal === "" ? {} : { refusal }),
-        ...(toolCalls.length === 0 ? {} : { toolCalls }),
-        finishReason,
-        provider,
-        model,
-        usage,
-        ...(cost === undefined ? {} : { cost: cost.total })
+      onSuccess: (answer) => ({
+        ...contentOf(answer),
+        provider: answer.provider,
+        model: answer.model,
+        usage: answer.usage,
+        ...(answer.cost === undefined ? {} : { cost: answer.cost.total })
       })
     })
   })

@@ -3,7 +3,8 @@ import { FileSystem } from "@effect/platform"
 import { Effect } from "effect"
 import type { Document } from "yaml"
 import { isAlias, isMap, isScalar, isSeq, LineCounter, parseDocument } from "yaml"
-import type { ProviderFile, ProviderFileError } from "../ProviderFile.js"
+import type { ProviderFile } from "../ProviderFile.js"
+import { ProviderFileError } from "../ProviderFile.js"
 import * as ProviderFiles from "../ProviderFile.js"
 import { isRecord } from "../wire/json.js"
 import type { CliFailure } from "./failure.js"
@@ -155,6 +156,26 @@ const warningOf = (warning: string): Fault => {
 }
 
 const byPlace = (a: Fault, b: Fault): number => (a.line ?? 0) - (b.line ?? 0) || (a.column ?? 0) - (b.column ?? 0)
+
+/** `is missing (line 3, column 5)` */
+const withPlace = ({ column, line, message }: Fault): string =>
+  line === undefined ? message : `${message} (line ${line}, column ${column})`
+
+/** As `parse`, for `Models` that read a file themselves. */
+export const parseFile = (text: string, path: string): Effect.Effect<ProviderFile, ProviderFileError> =>
+  Effect.flatMap(parse(text, path), ({ faults, file, warnings }) =>
+    file === undefined
+      ? Effect.fail(
+          new ProviderFileError({
+            file: path,
+            faults: faults.map((fault) => ({ path: fault.path, message: withPlace(fault) })),
+            warnings: warnings.map((warning) =>
+              [warning.path, withPlace(warning)].filter((part) => part !== "").join(": ")
+            )
+          })
+        )
+      : Effect.succeed(file)
+  )
 
 /** Reads a file. */
 export const load = (path: string): Effect.Effect<Read, CliFailure, FileSystem.FileSystem> =>

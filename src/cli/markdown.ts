@@ -1,8 +1,9 @@
 /**
  * Markdown for a terminal, as it is written: what is certain is shown at once, and held back is only what the rest of a line
  * may still turn into something else, such as a star that may open an emphasis. However a text is cut into pieces, it looks
- * the same.
+ * the same. A table is held back as a whole: how wide its columns are is known at its end.
  */
+import * as Table from "./markdownTable.js"
 import type { Look, Style } from "./style.js"
 
 /** What is known of the text until now. */
@@ -15,11 +16,13 @@ export interface State {
   readonly begun: boolean
   /** The last character that was shown of the line; empty at its beginning. */
   readonly before: string
-  /** What is held back. */
+  /** What is held back of the line. */
   readonly held: string
+  /** The lines before it that are a table, or may become one. */
+  readonly table: Table.Table
 }
 
-export const initial: State = { fence: "", looks: [], begun: false, before: "", held: "" }
+export const initial: State = { fence: "", looks: [], begun: false, before: "", held: "", table: Table.none }
 
 /** What a line may begin with while its kind is not known yet: it may become a heading, a list, a quotation, a rule, a fence. */
 const undecided = /^ *(?:#{1,6}|[-*+]|\d{1,9}[.)]?|>|`{1,2}|~{1,2}|[-*_ ]+)? *$/
@@ -201,13 +204,59 @@ const advance = (state: State, line: string, isWhole: boolean, style: Style): re
   return [{ ...state, begun: true, looks: opening.looks, before, held }, `${opening.shown}${shown}`]
 }
 
-/** Takes the next piece of a text: what is known then, and what of it can be shown. */
-export const push = (state: State, piece: string, style: Style): readonly [State, string] => {
+// -------------------------------------------------------------------------------------
+// tables
+// -------------------------------------------------------------------------------------
+
+const cell: Table.Show = (text, style, ...looks) => inline(text, "", true, style, looks).shown
+
+const asWritten = (lines: ReadonlyArray<string>, style: Style): string =>
+  lines.map((line) => `${advance(initial, line, true, style)[1]}\n`).join("")
+
+/** A table that is over; what has not become one, as any other lines. */
+const settled = (table: Table.Table, style: Style): string =>
+  Table.isTable(table) ? `${Table.render(table, style, cell)}\n` : asWritten(table.lines, style)
+
+/** A whole line that begins with a bar. What is no table, or one that does not fit, is shown as it was written. */
+const grown = (table: Table.Table, line: string, style: Style, columns: number): readonly [Table.Table, string] => {
+  const more = Table.grown(table, line, columns, cell)
+  if (more !== undefined) return [more, ""]
+  if (table.lines.length !== 1) return [Table.none, asWritten([...table.lines, line], style)]
+  // It may be the first of another one.
+  const [rest, shown] = grown(Table.none, line, style, columns)
+  return [rest, `${asWritten(table.lines, style)}${shown}`]
+}
+
+const mayBeRow = ({ begun, fence }: State, line: string): boolean => !begun && fence === "" && Table.isRow(line)
+
+// -------------------------------------------------------------------------------------
+// pieces
+// -------------------------------------------------------------------------------------
+
+/**
+ * Takes the next piece of a text: what is known then, and what of it can be shown. `columns`: how wide a table may be.
+ */
+export const push = (state: State, piece: string, style: Style, columns = Infinity): readonly [State, string] => {
   const lines = `${state.held}${piece}`.split("\n")
   let current: State = { ...state, held: "" }
   let shown = ""
   for (const [index, line] of lines.entries()) {
     const isWhole = index < lines.length - 1
+    if (mayBeRow(current, line)) {
+      const [table, text] = isWhole ? grown(current.table, line, style, columns) : [current.table, ""]
+      shown += text
+      current = { ...current, held: isWhole ? "" : line, table }
+      continue
+    }
+    if (current.table !== Table.none) {
+      // It may still be a row.
+      if (!isWhole && /^ {0,3}$/.test(line)) {
+        current = { ...current, held: line }
+        continue
+      }
+      shown += settled(current.table, style)
+      current = { ...current, table: Table.none }
+    }
     const wasFence = current.fence
     const isRest = current.begun && current.fence !== ""
     const [next, text] =
@@ -226,8 +275,12 @@ export const push = (state: State, piece: string, style: Style): readonly [State
 }
 
 /** What was held back, now that no more comes. */
-export const end = (state: State, style: Style): string => {
-  if (state.held === "") return ""
-  const [, shown] = advance({ ...state, held: "" }, state.held, true, style)
-  return shown
+export const end = (state: State, style: Style, columns = Infinity): string => {
+  const { held, table } = state
+  if (mayBeRow(state, held)) {
+    const [last, shown] = grown(table, held, style, columns)
+    return `${shown}${settled(last, style)}`.slice(0, -1)
+  }
+  const [, rest] = held === "" ? [state, ""] : advance({ ...state, held: "" }, held, true, style)
+  return `${settled(table, style)}${rest}`
 }

@@ -5,13 +5,15 @@ import type { ServeError } from "./gateway/program.js"
 import type { CliFailure } from "./failure.js"
 import { ofConfiguration, unusable } from "./failure.js"
 import * as Help from "./help.js"
+import { findFile } from "./source.js"
 
 const options = {
   config: Options.text("config").pipe(
     Options.withAlias("c"),
     Options.withPseudoName("file"),
     Options.withDescription(
-      "The file of models, in JSON; it is read again when it changes. Without it: EFFECT_LLM_CONFIG, or provider.json."
+      "The file of models, in JSON or YAML; it is read again when it changes. Without it: EFFECT_LLM_CONFIG, " +
+        "provider.json or provider.yaml."
     ),
     Options.optional
   ),
@@ -54,20 +56,25 @@ const summary =
   "EFFECT_LLM_MASTER_KEY; without any it answers this machine only."
 
 export const serve = Command.make("serve", options, ({ config, host, keys, port }) =>
-  // A program that does not serve has no use for a server.
-  Effect.flatMap(
-    Effect.promise(() => import("./gateway/program.js")),
-    ({ run }) =>
-      Effect.mapError(
-        run({
-          ...(Option.isSome(config) ? { config: config.value } : {}),
-          ...(Option.isSome(keys) ? { keys: keys.value } : {}),
-          ...(Option.isSome(host) ? { host: host.value } : {}),
-          ...(Option.isSome(port) ? { port: port.value } : {})
-        }),
-        failureOf
+  Effect.gen(function* () {
+    const found = yield* findFile(config)
+    if (Option.isNone(found)) {
+      return yield* unusable(
+        "There is no provider.json or provider.yaml here. Name a file with --config, or in EFFECT_LLM_CONFIG."
       )
-  )
+    }
+    // A program that does not serve has no use for a server.
+    const { run } = yield* Effect.promise(() => import("./gateway/program.js"))
+    yield* Effect.mapError(
+      run({
+        config: found.value,
+        ...(Option.isSome(keys) ? { keys: keys.value } : {}),
+        ...(Option.isSome(host) ? { host: host.value } : {}),
+        ...(Option.isSome(port) ? { port: port.value } : {})
+      }),
+      failureOf
+    )
+  })
 ).pipe(Command.withDescription(summary))
 
 export const page = Help.page(["serve"], summary, serve, [

@@ -38,7 +38,8 @@ interface Voice {
   readonly ends: Effect.Effect<void>
 }
 
-const voice = (screen: Service): Voice => {
+/** `columns`: how wide the terminal is. */
+const voice = (screen: Service, columns: number): Voice => {
   const style = ofOutput(screen)
   const dim = ofError(screen)
   const isForPeople = screen.outputIsTerminal && screen.wantsColour
@@ -55,7 +56,7 @@ const voice = (screen: Service): Voice => {
     if (spoken === "") return Effect.void
     lastText = spoken
     if (!isForPeople) return Effect.zipRight(endsThought, screen.write(spoken))
-    const [next, shown] = Markdown.push(markdown, spoken, style)
+    const [next, shown] = Markdown.push(markdown, spoken, style, columns)
     markdown = next
     return Effect.zipRight(endsThought, shown === "" ? Effect.void : screen.write(shown))
   }
@@ -68,12 +69,16 @@ const voice = (screen: Service): Voice => {
         return screen.tell(dim(screen.errorIsTerminal ? harmless(text) : text, "dim"))
       }),
     ends: Effect.suspend(() => {
-      const rest = isForPeople ? Markdown.end(markdown, style) : ""
+      const rest = isForPeople ? Markdown.end(markdown, style, columns) : ""
       const line = lastText.endsWith("\n") ? "" : "\n"
       return Effect.zipRight(endsThought, rest === "" && line === "" ? Effect.void : screen.write(`${rest}${line}`))
     })
   }
 }
+
+const voiceHere: Effect.Effect<Voice, never, Screen> = Effect.flatMap(Screen, (screen) =>
+  Effect.map(screen.columns, (columns) => voice(screen, columns))
+)
 
 export interface Options {
   /** Whether thoughts are told, on the standard error. */
@@ -88,8 +93,7 @@ export const speak = <E, R>(
   events: Stream.Stream<ChatEvent.ChatEvent, E, R>,
   { thoughts }: Options
 ): Effect.Effect<ChatResponse, E | StreamInterruptedError, R | Screen> =>
-  Effect.flatMap(Screen, (screen) => {
-    const { ends, says, thinks } = voice(screen)
+  Effect.flatMap(voiceHere, ({ ends, says, thinks }) => {
     const heard = (event: ChatEvent.ChatEvent): Effect.Effect<void> => {
       switch (event._tag) {
         case "TextDelta":
@@ -106,8 +110,7 @@ export const speak = <E, R>(
 
 /** A whole answer, shown as its stream would be. */
 export const show = (response: ChatResponse, { thoughts }: Options): Effect.Effect<void, never, Screen> =>
-  Effect.flatMap(Screen, (screen) => {
-    const { ends, says, thinks } = voice(screen)
+  Effect.flatMap(voiceHere, ({ ends, says, thinks }) => {
     return Effect.ensuring(
       Effect.zipRight(
         thoughts ? thinks(response.reasoning) : Effect.void,

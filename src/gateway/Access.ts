@@ -21,7 +21,8 @@
  */
 import type { ConfigError } from "effect"
 import { FileSystem } from "@effect/platform"
-import { Config, Context, DateTime, Effect, Layer, Option, ParseResult, Redacted, Ref, Schema } from "effect"
+import { Config, Context, DateTime, Effect, Layer, Option, Redacted, Ref, Schema } from "effect"
+import type { Status as BudgetStatus } from "../Budget.js"
 import { sameValue } from "../internal/sameValue.js"
 import type { Middleware } from "../LLM.js"
 import type { AccessStoreError } from "./AccessStore.js"
@@ -30,6 +31,7 @@ import * as Allowance from "./allowance.js"
 import * as Digest from "./digest.js"
 import type { Settings, VirtualKey } from "./VirtualKey.js"
 import * as VirtualKeys from "./VirtualKey.js"
+import * as WrittenKeys from "./writtenKeys.js"
 
 /**
  * Who makes a request.
@@ -49,6 +51,17 @@ export interface Caller {
 }
 
 /**
+ * How the budget of a key stands.
+ *
+ * @since 0.1.0
+ * @category model
+ */
+export interface KeyBudget {
+  readonly key: VirtualKey
+  readonly status: BudgetStatus
+}
+
+/**
  * @since 0.1.0
  * @category model
  */
@@ -63,6 +76,8 @@ export interface Service {
   readonly administrator: (secret: Option.Option<Redacted.Redacted<string>>) => Effect.Effect<void, AccessDeniedError>
   /** All keys that are not revoked, expired ones included. */
   readonly list: Effect.Effect<ReadonlyArray<VirtualKey>, AccessStoreError>
+  /** The budgets of all keys that are good. Where the store is away, of those that were used here. */
+  readonly budgets: Effect.Effect<ReadonlyArray<KeyBudget>>
   /** Makes a new key. Its secret is told here and never again. */
   readonly create: (
     settings: Settings
@@ -178,6 +193,7 @@ const administration = everything("admin")
 interface Known {
   readonly key: VirtualKey
   readonly caller: Caller
+  readonly budgets: Effect.Effect<ReadonlyArray<BudgetStatus>>
 }
 
 /**
@@ -203,16 +219,17 @@ export const make = (options: Options = {}): Effect.Effect<Service, InvalidAcces
     const inUse = yield* Ref.make<ReadonlyMap<string, Known>>(new Map())
 
     /** Limits go on as they stand for as long as the key says the same. */
-    const callerOf = (key: VirtualKey): Effect.Effect<Caller, InvalidAccessError> =>
+    const knownOf = (key: VirtualKey): Effect.Effect<Known, InvalidAccessError> =>
       Effect.flatMap(Ref.get(inUse), (all) => {
         const known = all.get(key.id)
-        if (known !== undefined && sameValue(known.key, key)) return Effect.succeed(known.caller)
+        if (known !== undefined && sameValue(known.key, key)) return Effect.succeed(known)
         return Allowance.make(key).pipe(
           Effect.provide(context),
           Effect.mapError((error) => new InvalidAccessError({ faults: [error.message] })),
-          Effect.flatMap((around) => {
+          Effect.flatMap(({ around, budgets }) => {
             const made: Known = {
               key,
+              budgets,
               caller: {
                 id: key.id,
                 label: key.label ?? key.id,
@@ -221,15 +238,17 @@ export const make = (options: Options = {}): Effect.Effect<Service, InvalidAcces
               }
             }
             // Another request may have been first: there is one limiter for each key.
-            return Ref.modify(inUse, (all): readonly [Caller, ReadonlyMap<string, Known>] => {
+            return Ref.modify(inUse, (all): readonly [Known, ReadonlyMap<string, Known>] => {
               const other = all.get(key.id)
               return other !== undefined && sameValue(other.key, key)
-                ? [other.caller, all]
-                : [made.caller, new Map(all).set(key.id, made)]
+                ? [other, all]
+                : [made, new Map(all).set(key.id, made)]
             })
           })
         )
       })
+
+    const callerOf = (key: VirtualKey) => Effect.map(knownOf(key), ({ caller }) => caller)
 
     yield* Effect.forEach(configured, (key) => Effect.zipRight(callerOf(key), store.put(key)), { discard: true })
     // Who has a store means to have keys, though there may be none yet.
@@ -251,8 +270,27 @@ export const make = (options: Options = {}): Effect.Effect<Service, InvalidAcces
             isGood ? Effect.succeed(key) : denied("expired")
           )
 
+    const budgetsOf = (key: VirtualKey): Effect.Effect<ReadonlyArray<KeyBudget>> =>
+      Effect.flatMap(current(key), knownOf).pipe(
+        Effect.flatMap(({ budgets }) => Effect.map(budgets, (all) => all.map((status) => ({ key, status })))),
+        // Whoever comes with such a key is told what is wrong with it.
+        Effect.orElseSucceed(() => [])
+      )
+
     return {
       isOpen,
+      budgets: Effect.orElse(store.list, () =>
+        Effect.map(Ref.get(inUse), (all) => Array.from(all.values(), ({ key }) => key))
+      ).pipe(
+        Effect.flatMap((keys) =>
+          Effect.forEach(
+            keys.filter(({ budget }) => budget !== undefined),
+            budgetsOf,
+            { concurrency: 16 }
+          )
+        ),
+        Effect.map((all) => all.flat())
+      ),
       caller: (secret) => {
         if (isOpen) return Effect.succeed(everything(""))
         if (Option.isNone(secret)) return denied("missing")
@@ -318,32 +356,10 @@ export const layerConfig = (
       return yield* make({
         ...options,
         ...(Option.isSome(adminToken) ? { adminToken: adminToken.value } : {}),
-        keys: [...(options.keys ?? []), ...Option.match(listed, { onNone: () => [], onSome: keysIn })]
+        keys: [...(options.keys ?? []), ...Option.match(listed, { onNone: () => [], onSome: WrittenKeys.ofVariable })]
       })
     })
   )
-
-const File = Schema.parseJson(
-  Schema.Array(
-    Schema.Union(
-      Schema.Struct({ ...VirtualKeys.Settings.fields, key: Schema.Redacted(Schema.NonEmptyString) }),
-      Schema.Struct({ ...VirtualKeys.Settings.fields, sha256: VirtualKeys.VirtualKey.fields.hash })
-    )
-  )
-)
-
-const decodeFile = Schema.decode(File, { onExcessProperty: "error", errors: "all" })
-
-/** Where and why, without the words of the parser, which quote the file and a secret with it. */
-const faultsIn = ({ issue }: ParseResult.ParseError): ReadonlyArray<string> => [
-  ...new Set(
-    ParseResult.ArrayFormatter.formatIssueSync(issue).map(({ path }) =>
-      path.length === 0
-        ? "is not a list of keys in JSON"
-        : `${path.map((step) => (typeof step === "number" ? `[${step}]` : `.${String(step)}`)).join("")}: is not as it must be`
-    )
-  )
-]
 
 /**
  * The keys of a file: a list in JSON, each with its `key` or the `sha256` of it, and what may be done with it.
@@ -369,27 +385,8 @@ export const readKeys = (
   ).pipe(
     Effect.flatMap((text) =>
       Effect.mapError(
-        decodeFile(text),
-        (error) => new InvalidAccessError({ faults: faultsIn(error).map((fault) => `${path}: ${fault}`) })
+        WrittenKeys.ofFile(text),
+        (faults) => new InvalidAccessError({ faults: faults.map((fault) => `${path}: ${fault}`) })
       )
-    ),
-    Effect.map((keys) =>
-      keys.map((entry): KeyOptions => {
-        if ("key" in entry) return entry
-        const { sha256, ...settings } = entry
-        return { ...settings, key: { sha256 } }
-      })
     )
   )
-
-const keysIn = (text: Redacted.Redacted<string>): ReadonlyArray<KeyOptions> =>
-  Redacted.value(text)
-    .split(",")
-    .map((entry) => entry.trim())
-    .filter((entry) => entry !== "")
-    .map((entry) => {
-      const [, label, secret] = /^([^=]+)=(.+)$/.exec(entry) ?? []
-      return label === undefined || secret === undefined
-        ? { key: Redacted.make(entry) }
-        : { key: Redacted.make(secret), label }
-    })

@@ -1,6 +1,7 @@
 /** What the administration may see and do, as JSON under `/admin`. */
 import { HttpRouter, HttpServerResponse } from "@effect/platform"
 import { DateTime, Effect, Option, ParseResult, Redacted, Schema } from "effect"
+import type { DeploymentStatus, Service as Balance } from "../Balance.js"
 import { EmbeddingCache } from "../EmbeddingCache.js"
 import type { Service as KeyPool } from "../KeyPool.js"
 import type { Status as LLMStatus } from "../LLM.js"
@@ -98,6 +99,13 @@ const statusOf = ({ models }: Surroundings) =>
     )
   ).pipe(Effect.map((all) => all.flatMap(Option.toArray)))
 
+const deploymentsOf = (deployments: ReadonlyArray<DeploymentStatus>) =>
+  deployments.map(({ state, ...deployment }) => ({
+    ...deployment,
+    state: state._tag.toLowerCase(),
+    ...("until" in state ? { until: state.until } : {})
+  }))
+
 /** Groups with how their members are doing. */
 const groupsOf = ({ models }: Surroundings) =>
   Effect.forEach(
@@ -108,11 +116,7 @@ const groupsOf = ({ models }: Surroundings) =>
         Option.map((deployments) => ({
           id: name,
           aliases,
-          deployments: deployments.map(({ state, ...deployment }) => ({
-            ...deployment,
-            state: state._tag.toLowerCase(),
-            ...("until" in state ? { until: state.until } : {})
-          }))
+          deployments: deploymentsOf(deployments)
         }))
       )
   ).pipe(Effect.map((all) => all.flatMap(Option.toArray)))
@@ -175,12 +179,51 @@ const cool = onKey(Schema.Struct({ ...Which, seconds: Amount }), (pool, { key, s
   pool.rest(key, `${seconds} seconds`)
 )
 
+const senseless = ({ message }: Error): Problem.Problem => ({ status: 422, code: "invalid_request", message })
+
 const reweight = onKey(Schema.Struct({ ...Which, weight: Amount }), (pool, { key, weight }) =>
-  Effect.mapError(pool.reweight(key, weight), ({ message }): Problem.Problem => ({
-    status: 422,
-    code: "invalid_request",
-    message
-  }))
+  Effect.mapError(pool.reweight(key, weight), senseless)
+)
+
+// -------------------------------------------------------------------------------------
+// groups and their deployments
+// -------------------------------------------------------------------------------------
+
+const Where = { model: Schema.NonEmptyString, deployment: Schema.NonEmptyString }
+
+/** The balance of a group, where it has the deployment. */
+const balanceWith = (
+  { models }: Surroundings,
+  { deployment, model }: { readonly deployment: string; readonly model: string }
+): Effect.Effect<Balance, Problem.Problem> =>
+  Effect.gen(function* () {
+    const balance = yield* Effect.mapError(models.group(model), () => missing(`There is no group '${model}'.`))
+    const known = (yield* balance.deployments).some(({ id }) => id === deployment)
+    return known ? balance : yield* Effect.fail(missing(`'${model}' has no deployment '${deployment}'.`))
+  })
+
+/** Does something to a deployment of a group, and shows how all of them stand then. */
+const onDeployment = <A extends { readonly model: string; readonly deployment: string }, I>(
+  schema: Schema.Schema<A, I>,
+  act: (balance: Balance, wanted: A) => Effect.Effect<unknown, Problem.Problem>
+): ((surroundings: Surroundings) => Handler) => {
+  const body = bodyAs(schema)
+  return (surroundings) =>
+    Effect.gen(function* () {
+      const wanted = yield* body(surroundings)
+      const balance = yield* balanceWith(surroundings, wanted)
+      yield* act(balance, wanted)
+      return json({ deployments: deploymentsOf(yield* balance.deployments) })
+    })
+}
+
+const disableDeployment = onDeployment(Schema.Struct(Where), (balance, { deployment }) => balance.disable(deployment))
+
+const enableDeployment = onDeployment(Schema.Struct(Where), (balance, { deployment }) => balance.enable(deployment))
+
+const reweightDeployment = onDeployment(
+  Schema.Struct({ ...Where, weight: Amount }),
+  (balance, { deployment, weight }) => Effect.mapError(balance.reweight(deployment, weight), senseless)
 )
 
 // -------------------------------------------------------------------------------------
@@ -225,6 +268,9 @@ export const routes = (surroundings: Surroundings): ReadonlyArray<AdminRoute> =>
       { method: "POST", path: "/admin/pools/enable", handler: enable(surroundings) },
       { method: "POST", path: "/admin/pools/cool", handler: cool(surroundings) },
       { method: "POST", path: "/admin/pools/reweight", handler: reweight(surroundings) },
+      { method: "POST", path: "/admin/deployments/disable", handler: disableDeployment(surroundings) },
+      { method: "POST", path: "/admin/deployments/enable", handler: enableDeployment(surroundings) },
+      { method: "POST", path: "/admin/deployments/reweight", handler: reweightDeployment(surroundings) },
       { method: "POST", path: "/admin/caches/clear", handler: clearCaches }
     ] satisfies ReadonlyArray<AdminRoute>
   ).map((route) => ({ ...route, handler: Callers.administrating(surroundings, route.handler) }))

@@ -1,4 +1,4 @@
-/** What a key may consume: its limits and its budget, as middleware around every model that it asks. */
+/** What a key may consume: its limits and its budget, around every model that it asks. */
 import { Effect, Either, Exit } from "effect"
 import * as Budget from "../Budget.js"
 import type { ChatRequest } from "../Chat.js"
@@ -59,13 +59,10 @@ const limiting =
     })
 
 /** Budgets of one key, over the prices and the books in context. */
-const budgetOf = ({ budget, id }: VirtualKey): Effect.Effect<Middleware | undefined, Budget.InvalidBudgetError> => {
+const budgetOf = ({ budget, id }: VirtualKey): Effect.Effect<Budget.Service | undefined, Budget.InvalidBudgetError> => {
   if (budget === undefined) return Effect.succeed(undefined)
   const { period, ...limit } = budget
-  return Effect.map(
-    Budget.make({ name: id, limit, ...(period === undefined ? {} : { period }) }),
-    ({ middleware }) => middleware
-  )
+  return Budget.make({ name: id, limit, ...(period === undefined ? {} : { period }) })
 }
 
 const limitsOf = ({
@@ -83,11 +80,20 @@ const limitsOf = ({
 
 const unchanged: Middleware = Effect.succeed
 
-/** The middleware of a key: its limits outside, so that a call which comes too early claims nothing of the budget. */
+export interface Allowance {
+  /** The limits outside, so that a call which comes too early claims nothing of the budget. */
+  readonly around: Middleware
+  /** How the budget stands; empty where there is none. */
+  readonly budgets: Effect.Effect<ReadonlyArray<Budget.Status>>
+}
+
 export const make = (
   key: VirtualKey
-): Effect.Effect<Middleware, Budget.InvalidBudgetError | RateLimiter.InvalidLimitError> =>
-  Effect.map(Effect.all([budgetOf(key), limitsOf(key)]), ([budget, limits]): Middleware => {
-    if (budget === undefined && limits === undefined) return unchanged
-    return (next) => Effect.flatMap((budget ?? unchanged)(next), limits ?? unchanged)
-  })
+): Effect.Effect<Allowance, Budget.InvalidBudgetError | RateLimiter.InvalidLimitError> =>
+  Effect.map(Effect.all([budgetOf(key), limitsOf(key)]), ([budget, limits]): Allowance => ({
+    around:
+      budget === undefined && limits === undefined
+        ? unchanged
+        : (next) => Effect.flatMap((budget?.middleware ?? unchanged)(next), limits ?? unchanged),
+    budgets: budget?.status ?? Effect.succeed([])
+  }))

@@ -168,6 +168,11 @@ const asked = (identifier: string, where: string) =>
 
 const answered = (identifier: string, where: string) => open({}, identifier, `As in ${where}.`)
 
+const tokens = Schema.Array(Schema.Int)
+
+/** A text or several, or the tokens of one or of several. */
+const embeddable = Schema.Union(Schema.String, Schema.Array(Schema.String), tokens, Schema.Array(tokens))
+
 const openai = HttpApiGroup.make("openai")
   .add(
     HttpApiEndpoint.post("chatCompletions", "/v1/chat/completions")
@@ -183,7 +188,7 @@ const openai = HttpApiGroup.make("openai")
     HttpApiEndpoint.post("embeddings", "/v1/embeddings")
       .setPayload(
         open(
-          { model: optional(Schema.String), input: Schema.Union(Schema.String, Schema.Array(Schema.String)) },
+          { model: optional(Schema.String), input: embeddable },
           "EmbeddingsQuestion",
           "As in OpenAI's API reference, embeddings/create."
         )
@@ -225,6 +230,9 @@ const Administered = answered("Administered", "the gateway's documentation")
 
 const Key = { model: Schema.NonEmptyString, key: Schema.NonEmptyString }
 
+/** Of a group, by the ids of `/admin/status`. */
+const Deployment = { model: Schema.NonEmptyString, deployment: Schema.NonEmptyString }
+
 const admin = HttpApiGroup.make("admin")
   .add(HttpApiEndpoint.get("status", "/admin/status").addSuccess(Administered))
   .add(HttpApiEndpoint.get("listKeys", "/admin/keys").addSuccess(Administered))
@@ -247,6 +255,21 @@ const admin = HttpApiGroup.make("admin")
   .add(
     HttpApiEndpoint.post("reweightKey", "/admin/pools/reweight")
       .setPayload(Schema.Struct({ ...Key, weight: Schema.Positive }))
+      .addSuccess(Administered)
+  )
+  .add(
+    HttpApiEndpoint.post("disableDeployment", "/admin/deployments/disable")
+      .setPayload(Schema.Struct(Deployment))
+      .addSuccess(Administered)
+  )
+  .add(
+    HttpApiEndpoint.post("enableDeployment", "/admin/deployments/enable")
+      .setPayload(Schema.Struct(Deployment))
+      .addSuccess(Administered)
+  )
+  .add(
+    HttpApiEndpoint.post("reweightDeployment", "/admin/deployments/reweight")
+      .setPayload(Schema.Struct({ ...Deployment, weight: Schema.Positive }))
       .addSuccess(Administered)
   )
   .add(HttpApiEndpoint.post("clearCaches", "/admin/caches/clear").addSuccess(Administered))

@@ -168,6 +168,19 @@ export const notFound = (method: string, path: string): Problem => ({
   message: `There is nothing at ${method} ${path.slice(0, 200)}.`
 })
 
+/** `allow` is RFC 9110, 15.5.6: which methods there are. */
+export const methodNotAllowed = (
+  method: string,
+  path: string,
+  methods: ReadonlyArray<string>,
+  allow: string
+): Problem => ({
+  status: 405,
+  code: "method_not_allowed",
+  message: `${path.slice(0, 200)} does not take ${method}. Send ${methods.join(" or ")}.`,
+  headers: { allow }
+})
+
 export const unreadable = (encoding: string): Problem => ({
   status: 415,
   code: "unsupported_encoding",

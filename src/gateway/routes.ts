@@ -12,6 +12,7 @@ import * as Chat from "./chat.js"
 import * as CountTokens from "./countTokens.js"
 import * as Documents from "./documents.js"
 import * as Embeddings from "./embeddings.js"
+import * as Methods from "./methods.js"
 import * as Metrics from "./metrics.js"
 import * as Models from "./models.js"
 import * as Problem from "./problem.js"
@@ -109,5 +110,6 @@ export const make = (
   further: ReadonlyArray<Router>
 ): HttpApp.Default<never, Scope.Scope> => {
   const own = routerOf([...lists.flatMap((list) => list(surroundings)), ...without(further, beside)])
-  return Effect.catchTag(HttpRouter.concatAll(own, ...further), "RouteNotFound", () => nowhere)
+  const refused = Effect.catchTag(Methods.refusing([own, ...further], errorAt), "RouteNotFound", () => nowhere)
+  return Effect.catchTag(HttpRouter.concatAll(own, ...further), "RouteNotFound", () => refused)
 }

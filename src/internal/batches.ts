@@ -1,7 +1,7 @@
 /** Many texts in requests that a provider takes, and the answers as one. */
 import { Clock, Effect } from "effect"
 import * as Attempt from "../Attempt.js"
-import type { EmbeddingRequest, EmbeddingResponse } from "../Embedding.js"
+import type { Embeddable, EmbeddingRequest, EmbeddingResponse } from "../Embedding.js"
 import type { LLMError } from "../LLMError.js"
 import * as Usage from "../Usage.js"
 
@@ -11,13 +11,16 @@ export interface Limits {
 }
 
 /** The texts in order, in as few batches as the limits allow. A text that is too long by itself goes alone. */
-export const split = (texts: ReadonlyArray<string>, limits: Limits): ReadonlyArray<ReadonlyArray<string>> => {
+export const split = <A extends Embeddable>(
+  texts: ReadonlyArray<A>,
+  limits: Limits
+): ReadonlyArray<ReadonlyArray<A>> => {
   const maxTokens = limits.maxBatchTokens ?? Infinity
-  const batches: Array<Array<string>> = []
-  let open: Array<string> = []
+  const batches: Array<Array<A>> = []
+  let open: Array<A> = []
   let tokens = 0
   for (const text of texts) {
-    const size = maxTokens === Infinity ? 0 : Usage.estimateTokens(text)
+    const size = maxTokens === Infinity ? 0 : Usage.estimateAll([text])
     if (open.length > 0 && (open.length >= limits.maxBatch || tokens + size > maxTokens)) {
       batches.push(open)
       open = []

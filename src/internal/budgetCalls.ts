@@ -4,6 +4,7 @@ import type { Chunk } from "effect"
 import type { Attempt } from "../Attempt.js"
 import type { ChatRequest } from "../Chat.js"
 import type { ChatEvent } from "../ChatEvent.js"
+import type { EmbeddingRequest } from "../Embedding.js"
 import type { Middleware, ModelInfo, Service } from "../LLM.js"
 import type { LLMError } from "../LLMError.js"
 import * as Pricing from "../Pricing.js"
@@ -118,7 +119,7 @@ export const around =
       })
 
     const ofChat = (request: ChatRequest) => estimate(request, info)
-    const ofTexts = ({ input }: { readonly input: ReadonlyArray<string> }) =>
+    const ofTexts = ({ input }: Pick<EmbeddingRequest, "input">) =>
       Usage.make({ inputTokens: Usage.estimateAll(input), estimated: true })
 
     return Effect.succeed<Service>({

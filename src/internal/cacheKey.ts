@@ -7,7 +7,7 @@
  */
 import type { ChatRequest } from "../Chat.js"
 import * as Chat from "../Chat.js"
-import type { EmbeddingRequest } from "../Embedding.js"
+import type { Embeddable, EmbeddingRequest } from "../Embedding.js"
 import type { ModelInfo } from "../LLM.js"
 
 /** Fields of a request that a cache may be told to overlook. */
@@ -65,7 +65,11 @@ export const ofChat = (
 }
 
 /** What is asked for one text of an embedding, as one text. */
-export const ofEmbedding = (scope: string, info: ModelInfo, request: EmbeddingRequest): ((text: string) => string) => {
+export const ofEmbedding = (
+  scope: string,
+  info: ModelInfo,
+  request: EmbeddingRequest
+): ((text: Embeddable) => string) => {
   const { encoding: _, extra, input: __, model, user: ___, ...rest } = request
   const asked = { ...rest, extra: verbatim(extra) }
   const common = canonical({ place: place("embedding", scope, info, model), asked })

@@ -154,7 +154,8 @@ export const make = (
     const first = yield* reading
     const known = yield* Ref.make(first)
     const provider = yield* Effect.configProviderWith(Effect.succeed)
-    const parsed = (read: Reading) => Effect.flatMap(read, (text) => ProviderFiles.parse(text, path))
+    const parse = options.parse ?? ProviderFiles.parse
+    const parsed = (read: Reading) => Effect.flatMap(read, (text) => parse(text, path))
     const state = MutableRef.make(unread)
     /** A group knows its members as they were when it was made, and asks them as they are. */
     const member = (model: Standing.Standing): LLMService => {

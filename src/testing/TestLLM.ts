@@ -89,7 +89,7 @@ export interface Options {
   readonly loop?: boolean
   /** What the `LLM` says of itself. @default the model `test` of the provider `test` */
   readonly info?: Partial<ModelInfo>
-  /** The vector of a text. @default how often each of `a` to `h` is in it: equal texts have equal vectors */
+  /** The vector of a text; tokens are numbers with spaces between them. @default how often each of `a` to `h` is in it: equal texts have equal vectors */
   readonly embedding?: (text: string) => ReadonlyArray<number>
 }
 
@@ -284,7 +284,7 @@ export const makeHandler = (
         Effect.map(normalizeEmbedding(input), (request) => ({
           provider: "test",
           model: "test",
-          embeddings: request.input.map(embedding),
+          embeddings: request.input.map((one) => embedding(typeof one === "string" ? one : one.join(" "))),
           usage: Usage.make({ inputTokens: Usage.estimateAll(request.input) }),
           latency: 0,
           attempts: [{ provider: "test", model: "test", keyId: "test", duration: 0 }]

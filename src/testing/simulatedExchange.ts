@@ -275,7 +275,7 @@ export const serve = (
         yield* delay(provider.options.latency)
         const answer = {
           model: model ?? "simulated",
-          embeddings: input.map((text) => vectorOf(text, dimensions ?? 8)),
+          embeddings: input.map((one) => vectorOf(String(one), dimensions ?? 8)),
           usage: Usage.make({ inputTokens: Usage.estimateAll(input) })
         }
         return yield* give(wire.encodeResponse(answer, rawOf(body)))

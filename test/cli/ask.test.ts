@@ -1,5 +1,6 @@
 import { describe, expect, it } from "@effect/vitest"
 import { Effect, Encoding } from "effect"
+import { withoutStyle } from "../../src/cli/style.js"
 import { SimulatedProvider } from "../../src/testing/index.js"
 import { canary, fileOf, ran, write } from "./support.js"
 
@@ -39,6 +40,18 @@ describe("ask", () => {
       const withoutColours = yield* ran(["ask", "-c", config, "Where?"], { terminal: true, colour: false })
       expect(`${withoutColours.out}${withoutColours.err}`).not.toContain("\u001b")
       expect(withoutColours.out).toContain("**Paris**")
+    })
+  )
+
+  it.scopedLive("on a terminal shows tables in columns where they fit, and elsewhere byte by byte", () =>
+    Effect.gen(function* () {
+      const table = "| City | People |\n|:--|--:|\n| Oslo | 700000 |\n"
+      const long = `| ${"x".repeat(100)} | y |\n|---|---|\n`
+      const provider = yield* SimulatedProvider.make({ answer: () => `${table}\n${long}` })
+      const { config } = yield* fileOf(provider)
+      const onTerminal = yield* ran(["ask", "-c", config, "Where?"], { terminal: true })
+      expect(withoutStyle(onTerminal.out)).toBe(`City │ People\n─────┼───────\nOslo │ 700000\n\n${long}`)
+      expect((yield* ran(["ask", "-c", config, "Where?"])).out).toBe(`${table}\n${long}`)
     })
   )
 
@@ -158,6 +171,8 @@ const unusable: ReadonlyArray<readonly [words: ReadonlyArray<string>, complaint:
   [["ask", "--config", "/nowhere/provider.json", "Hello"], /\/nowhere\/provider\.json is not there/],
   [["ask", "--file", "/nowhere/notes.txt", "Hello"], /\/nowhere\/notes\.txt is not there/],
   [["batch", "/nowhere/in.jsonl", "/nowhere/out.jsonl"], /in\.jsonl cannot be read/],
+  [["serve"], /no provider\.json or provider\.yaml here\. Name a file with --config/],
+  [["serve", "-c", "/nowhere/provider.yaml"], /\/nowhere\/provider\.yaml cannot be used\. there is no such file\n$/],
   [["asks", "Hello"], /ask/],
   [["simulate", "--fault", "nonsense"], /--fault nonsense: expected/],
   [["simulate", "--latency", "fast"], /--latency fast: expected/],

@@ -32,17 +32,19 @@ describe("the lines of a batch", () => {
           url: "/v1/chat/completions",
           body: { model: "gpt-4o", messages: [{ role: "user", content: "Hello" }], max_completion_tokens: 5 }
         },
-        { custom_id: "c", url: "/v1/responses", body: { model: "gpt-4o", input: "Hello" } }
+        { custom_id: "c", url: "/v1/responses", body: { model: "gpt-4o", input: "Hello" } },
+        { custom_id: "d", url: "/v1/embeddings", body: { model: "vectors", input: "Hello", dimensions: 4 } }
       ]
       const items = yield* BatchInput.read(`${lines.map((line) => JSON.stringify(line)).join("\n")}\n\n`, "in.jsonl")
       const hello = { role: "user", content: "Hello" }
-      expect(items.map(({ id }) => id)).toEqual([undefined, "7", "a", "b", "c"])
+      expect(items.map(({ id }) => id)).toEqual([undefined, "7", "a", "b", "c", "d"])
       expect(items.map(({ request }) => request)).toMatchObject([
         { messages: [hello] },
         { messages: [{ role: "system", content: "Be brief." }, hello], temperature: 0.5 },
         { messages: [hello], maxTokens: 5 },
         { messages: [hello], model: "gpt-4o", maxTokens: 5 },
-        { messages: [hello], model: "gpt-4o" }
+        { messages: [hello], model: "gpt-4o" },
+        { input: ["Hello"], model: "vectors", dimensions: 4 }
       ])
     })
   )
@@ -56,11 +58,13 @@ describe("the lines of a batch", () => {
         '{"prompt":7}',
         '{"messages":[]}',
         '{"body":{},"url":"/v1/x"}',
-        '{"prompt":"a","temprature":1}'
+        '{"prompt":"a","temprature":1}',
+        '{"body":{"input":[]},"url":"/v1/embeddings"}',
+        '{"body":{"input":"a","dimensions":-1},"url":"/v1/embeddings"}'
       ]
       const { exitCode, message } = yield* Effect.flip(BatchInput.read(text.join("\n"), "in.jsonl"))
       expect(exitCode).toBe(2)
-      expect(message.match(/in\.jsonl:\d+/g)).toEqual([2, 3, 4, 5, 6, 7].map((line) => `in.jsonl:${line}`))
+      expect(message.match(/in\.jsonl:\d+/g)).toEqual([2, 3, 4, 5, 6, 7, 8, 9].map((line) => `in.jsonl:${line}`))
       const many = yield* Effect.flip(BatchInput.read("{\n".repeat(50), "in.jsonl"))
       expect(many.message).toContain("and 40 more")
       expect((yield* Effect.flip(BatchInput.read("\n", "in.jsonl"))).message).toContain("holds no request")
@@ -121,6 +125,59 @@ describe("batch", () => {
       expect((yield* ran([...words, "--retry-failed"])).code).toBe(0)
       expect(yield* provider.log).toHaveLength(11)
       expect(jsonLines(yield* read(`${folder}/out.jsonl`)).every(({ text }) => typeof text === "string")).toBe(true)
+    })
+  )
+
+  it.scopedLive("asks for vectors beside answers, with the same journal and summary", () =>
+    Effect.gen(function* () {
+      const provider = yield* SimulatedProvider.make()
+      yield* provider.next(SimulatedProvider.status(400))
+      const { config, folder } = yield* fileOf(provider)
+      const line = (id: string, body: object, url = "/v1/embeddings") =>
+        `${JSON.stringify({ custom_id: id, method: "POST", url, body })}\n`
+      yield* write(
+        `${folder}/in.jsonl`,
+        line("a", { model: "text-embedding-3-small", input: ["a cat", "a dog"], dimensions: 4 }) +
+          line("b", { input: "a bird" }) +
+          line("c", { input: [9906, 1917], encoding_format: "base64" }) +
+          line("d", { model: "gpt-4o", messages: [{ role: "user", content: "Hello" }] }, "/v1/chat/completions")
+      )
+      const words = [
+        "batch",
+        "-c",
+        config,
+        "-n",
+        "1",
+        "--temperature",
+        "0",
+        `${folder}/in.jsonl`,
+        `${folder}/out.jsonl`
+      ]
+      const first = yield* ran([...words, "--json"])
+      expect(first.code).toBe(1)
+      expect(JSON.parse(first.out)).toMatchObject({
+        requests: 4,
+        succeeded: 3,
+        errors: [{ class: "InvalidRequestError", count: 1 }]
+      })
+      expect(yield* exists(`${folder}/out.jsonl.journal`)).toBe(true)
+      const again = yield* ran([...words, "--retry-failed"])
+      expect(again.err).toContain("4 of 4 answered")
+      expect((yield* provider.log).map(({ body }) => body)).toMatchObject([
+        { model: "text-embedding-3-small", input: ["a cat", "a dog"] },
+        { model: "gpt-4o", input: ["a bird"] },
+        { model: "gpt-4o", input: [[9906, 1917]] },
+        { model: "gpt-4o", messages: [{ content: "Hello" }], temperature: 0 },
+        { model: "text-embedding-3-small", input: ["a cat", "a dog"] }
+      ])
+      const vector = (dimensions: number) => Array.from({ length: dimensions }, () => expect.any(Number))
+      expect(jsonLines(yield* read(`${folder}/out.jsonl`))).toMatchObject([
+        { index: 0, id: "a", embeddings: [vector(4), vector(4)], provider: "openai", usage: {} },
+        { index: 1, id: "b", embeddings: [vector(8)] },
+        { index: 2, id: "c", embeddings: [vector(8)] },
+        { index: 3, id: "d", text: "You said: Hello" }
+      ])
+      expect(yield* exists(`${folder}/out.jsonl.journal`)).toBe(false)
     })
   )
 

@@ -137,6 +137,24 @@ describe("a file that would fill the memory", () => {
   )
 })
 
+describe("a file for models that follow it", () => {
+  it.effect("is the file, or an error whose faults and warnings have their places", () =>
+    Effect.gen(function* () {
+      const yaml = (more: string) => `openai:\n  - model_name: gpt-4o\n    api_keys: [k]\n${more}`
+      const file = yield* Configuration.parseFile(yaml(""), "a.yml")
+      expect(file.models.map(({ model }) => model)).toEqual(["gpt-4o"])
+      const error = yield* Effect.flip(Configuration.parseFile(yaml("    timout: 3\n    timeout: soon\n"), "a.yml"))
+      expect(error.message).toBe(
+        "a.yml cannot be used. openai[0].timeout: expected a positive number (line 5, column 5)"
+      )
+      expect(error.warnings).toEqual(["openai[0].timout: unknown field (line 4, column 5)"])
+      expect((yield* Effect.flip(Configuration.parseFile("{", "a.json"))).message).toBe(
+        "a.json cannot be used. not valid JSON (line 1, column 2)"
+      )
+    })
+  )
+})
+
 describe("a good file is read", () => {
   it.effect("the same from JSON and from YAML", () =>
     Effect.gen(function* () {

@@ -7,15 +7,15 @@ import { coloured, harmless, uncoloured, withoutStyle } from "../../src/cli/styl
 /** Styles that can be read. */
 const tagged: Style = (text, ...looks) => (text === "" || looks.length === 0 ? text : `<${looks.join(" ")}>${text}</>`)
 
-const shown = (pieces: ReadonlyArray<string>, style: Style): string => {
+const shown = (pieces: ReadonlyArray<string>, style: Style, columns = 40): string => {
   let state = Markdown.initial
   let text = ""
   for (const piece of pieces) {
-    const [next, more] = Markdown.push(state, piece, style)
+    const [next, more] = Markdown.push(state, piece, style, columns)
     state = next
     text += more
   }
-  return text + Markdown.end(state, style)
+  return text + Markdown.end(state, style, columns)
 }
 
 const whole = (text: string): string => shown([text], tagged)
@@ -51,6 +51,79 @@ describe("Markdown is shown as such", () => {
     ["~~~\n```\n~~~", "<cyan>```</>\n"]
   ])("%j", (text, expected) => {
     expect(whole(text)).toBe(expected)
+  })
+})
+
+describe("a table", () => {
+  const plain = (text: string, columns?: number): string => shown([text], uncoloured, columns)
+
+  it("stands in columns, each as wide as its widest cell and aligned as it says", () => {
+    expect(
+      plain(
+        [
+          "Prices:",
+          "| Fruit | Price | Note |",
+          "|:------|------:|:----:|",
+          "| Apple | 1.2 | ok |",
+          "| Dragon fruit | 12.25 | **rare** |",
+          "",
+          "That is all."
+        ].join("\n")
+      )
+    ).toBe(
+      [
+        "Prices:",
+        "Fruit        │ Price │ Note",
+        "─────────────┼───────┼─────",
+        "Apple        │   1.2 │  ok",
+        "Dragon fruit │ 12.25 │ rare",
+        "",
+        "That is all."
+      ].join("\n")
+    )
+  })
+
+  it("has its names in bold, and Markdown in its cells", () => {
+    expect(whole("| a | b |\n| - | - |\n| `x` | [y](u) |\n")).toBe(
+      "<bold>a</><dim> │ </><bold>b</>\n<dim>──┼──────</>\n<cyan>x</><dim> │ </><underlined>y</><dim> (u)</>\n"
+    )
+  })
+
+  it("counts the columns that characters take, and not the characters", () => {
+    expect(plain("| 名前 | n |\n|--|--|\n| é | 1 |\n| e\u0301 | 2 |\n| 👍🏽 | 3 |")).toBe(
+      "名前 │ n\n─────┼──\né    │ 1\ne\u0301    │ 2\n👍🏽   │ 3"
+    )
+  })
+
+  it("may lack cells, have more of them than names, and bars in them", () => {
+    expect(plain("| a | b |\n|---|---|\n| 1 |\n| x\\|y | 2 | 3")).toBe(
+      "a   │ b │ \n────┼───┼──\n1   │   │ \nx|y │ 2 │ 3"
+    )
+  })
+
+  it("that is wider than the terminal is shown as it was written, row by row", () => {
+    const table = `| a | b |\n|---|---|\n| ${"long ".repeat(8)}| x |\n| 1 | 2 |\nend`
+    expect(plain(table)).toBe(table)
+    expect(plain(table, 80)).toContain("─┼─")
+  })
+
+  it.each([
+    "| no table |",
+    "|",
+    "| a | b |\n| c | d |\nend",
+    "| a | b |\n|---|\n",
+    "| a | b |\n|---|--x|\n| 1 | 2 |",
+    "x\n    | a |\n    |---|\n"
+  ])("is not %j", (text) => {
+    expect(plain(text)).toBe(text)
+  })
+
+  it("is code between fences", () => {
+    expect(plain("```\n| a |\n|---|\n```\n")).toBe("| a |\n|---|\n")
+  })
+
+  it("may begin with the second of two lines with bars", () => {
+    expect(plain("| x | y | z |\n| a | b |\n|---|---|\n")).toBe("| x | y | z |\na │ b\n──┼──\n")
   })
 })
 
@@ -109,7 +182,12 @@ describe("a text looks the same however it is cut", () => {
     "é",
     "世界",
     "ts",
-    "."
+    ".",
+    "|",
+    "\n| a",
+    " | ",
+    "\n|---|:-:|\n",
+    "\n|-|"
   )
   const text = fc.array(piece, { maxLength: 24 }).map((pieces) => pieces.join(""))
 

@@ -155,6 +155,41 @@ describe("a gateway as a program", () => {
     }).pipe(Effect.provide(NodeFileSystem.layer))
   )
 
+  it.scopedLive("reads YAML, at the start, at SIGHUP and when it changes, and says where a fault is", () =>
+    Effect.gen(function* () {
+      const files = yield* FileSystem.FileSystem
+      const provider = yield* SimulatedProvider.make()
+      const config = `${yield* folder}/provider.yaml`
+      const yamlOf = (...names: ReadonlyArray<string>) =>
+        [
+          "tested: # who answers",
+          ...names.flatMap((name) => [
+            `  - model_name: ${name}`,
+            `    base_url: ${provider.baseUrl}`,
+            "    api_keys: [canary-served-1be4]"
+          ])
+        ].join("\n")
+      yield* files.writeFileString(config, yamlOf("m"))
+      const settings = { EFFECT_LLM_CONFIG: config, EFFECT_LLM_RELOAD_INTERVAL: "never" }
+      const told = yield* started(settings)
+      expect((yield* post(`${told.url}/llm/chat`, body)).json).toEqual({ result: "You said: Hello" })
+      const watching = yield* started({ ...settings, EFFECT_LLM_RELOAD_INTERVAL: "50 millis" })
+      yield* files.writeFileString(config, yamlOf("m", "n"))
+      yield* until(models(watching.url), (text) => text.includes("tested/n"))
+      expect(yield* models(told.url)).not.toContain("tested/n")
+      yield* told.kill("SIGHUP")
+      yield* until(models(told.url), (text) => text.includes("tested/n"))
+      yield* files.writeFileString(
+        config,
+        "tested:\n  - modle_name: m\n    api_keys: [k]\n    base_url: http://there\n"
+      )
+      yield* told.kill("SIGHUP")
+      const log = yield* until(told.said, (log) => log.includes("has been refused"))
+      expect(log).toContain("tested[0].model_name: is missing (line 2, column 5)")
+      expect(yield* models(told.url)).toContain("tested/n")
+    }).pipe(Effect.provide(NodeFileSystem.layer))
+  )
+
   it.scopedLive("sends its spans to a collector before it ends, below the client's", () =>
     Effect.gen(function* () {
       const collector = yield* Collector.make

@@ -1,6 +1,6 @@
 /** Who is let in: keys, their models, limits, budgets and end; and the administration. */
 import { describe, expect, it } from "@effect/vitest"
-import { ConfigProvider, DateTime, Effect, Layer, Logger, LogLevel, Option, Redacted, TestClock } from "effect"
+import { ConfigProvider, DateTime, Effect, Layer, Logger, LogLevel, Option, Redacted, Ref, TestClock } from "effect"
 import { Access, AccessStore, Gateway, GatewayServer } from "../../src/gateway/index.js"
 import * as Models from "../../src/Models.js"
 import * as UsageLedger from "../../src/UsageLedger.js"
@@ -125,6 +125,50 @@ describe("a key", () => {
       expect(both.map(({ status }) => status).sort()).toEqual([200, 429])
       expect((yield* streamed).status).toBe(200)
       expect((yield* ask(url, "sk-a")).status).toBe(200)
+    })
+  )
+
+  it.scoped("tells how its budget stands, by its name and for as long as it is good", () =>
+    Effect.gen(function* () {
+      const access = yield* Access.make({
+        keys: [
+          { key: "sk-a", label: "team-a", budget: { tokens: 1500, period: "day" } },
+          { key: "sk-b", budget: { dollars: 2 }, expiresAt: DateTime.unsafeMake(60_000) },
+          { key: "sk-c" }
+        ]
+      })
+      const standing = Effect.map(access.budgets, (all) =>
+        all.map(({ key, status }) => [key.label, key.budget, status.spent, status.limit, status.unit])
+      )
+      expect(yield* standing).toEqual([
+        ["team-a", { tokens: 1500, period: "day" }, 0, 1500, "tokens"],
+        [undefined, { dollars: 2 }, 0, 2, "dollars"]
+      ])
+      yield* TestClock.adjust("1 minute")
+      const { key } = yield* access.create({ label: "team-d", budget: { tokens: 10 } })
+      expect((yield* standing).map(([label]) => label)).toEqual(["team-a", "team-d"])
+      yield* access.revoke(key.id)
+      expect((yield* standing).map(([label]) => label)).toEqual(["team-a"])
+    })
+  )
+
+  it.scoped("tells of its budget where it was used, while the store is away", () =>
+    Effect.gen(function* () {
+      const memory = yield* AccessStore.memory
+      const isAway = yield* Ref.make(false)
+      const store = AccessStore.AccessStore.of({
+        ...memory,
+        list: Effect.flatMap(Ref.get(isAway), (away) =>
+          away ? Effect.fail(new AccessStore.AccessStoreError({ detail: "away" })) : memory.list
+        )
+      })
+      const access = yield* Effect.provideService(
+        Access.make({ keys: [{ key: "sk-a", label: "team-a", budget: { tokens: 1500 } }] }),
+        AccessStore.AccessStore,
+        store
+      )
+      yield* Ref.set(isAway, true)
+      expect((yield* access.budgets).map(({ key }) => key.label)).toEqual(["team-a"])
     })
   )
 

@@ -124,6 +124,45 @@ describe("the administration", () => {
     })
   )
 
+  it.scopedLive("takes a deployment of a group out of use, weighs it, and brings it back", () =>
+    Effect.gen(function* () {
+      const members = ["openai/large", "gemini/large"]
+      const gateway = yield* start({
+        access,
+        sections: { $groups: { both: { strategy: "failover", members } }, $aliases: { any: "both" } }
+      })
+      const which = { model: "any", deployment: "openai/large" }
+      const disabled = yield* act(gateway, "/admin/deployments/disable", which)
+      expect(disabled.json).toMatchObject({
+        deployments: [
+          { id: "openai/large", state: "disabled" },
+          { id: "gemini/large", state: "ready" }
+        ]
+      })
+      yield* post(`${gateway.url}/v1/chat/completions`, question("chat completions", "both"), admin)
+      expect((yield* gateway.provider.log).map(({ path }) => path)).toEqual([
+        expect.stringContaining("generateContent")
+      ])
+      const weighed = yield* act(gateway, "/admin/deployments/reweight", { ...which, weight: 3 })
+      expect(weighed.json).toMatchObject({ deployments: [{ weight: 3, state: "disabled" }, { weight: 1 }] })
+      const enabled = yield* act(gateway, "/admin/deployments/enable", { ...which, model: "both" })
+      expect(enabled.json).toMatchObject({ deployments: [{ state: "ready" }, { state: "ready" }] })
+      expect(disabled.text + weighed.text + enabled.text).not.toContain(canary)
+
+      const refused = (body: object, action = "disable") =>
+        Effect.map(act(gateway, `/admin/deployments/${action}`, body), ({ json, status }) => [status, json])
+      expect(yield* refused({ ...which, model: "openai/large" })).toEqual([
+        404,
+        { error: expect.objectContaining({ message: "There is no group 'openai/large'." }) }
+      ])
+      expect(yield* refused({ ...which, deployment: "none" })).toEqual([
+        404,
+        { error: expect.objectContaining({ message: "'any' has no deployment 'none'." }) }
+      ])
+      expect((yield* refused({ ...which, weight: -1 }, "reweight"))[0]).toBe(422)
+    })
+  )
+
   it.scopedLive("clears the caches that there are", () =>
     Effect.gen(function* () {
       const none = yield* start({ access })

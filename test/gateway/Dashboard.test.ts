@@ -268,6 +268,43 @@ describe("the figures", () => {
     })
   )
 
+  it.scopedLive("show the budgets of the gateway's keys beside the others, by their names", () =>
+    Effect.gen(function* () {
+      const { dashboard, url } = yield* start({
+        page: noPage,
+        access: {
+          adminToken,
+          keys: [
+            { key: "sk-secret-of-a-team", label: "team-a", budget: { tokens: 5000, period: "week" } },
+            { key: "sk-secret-of-nobody", budget: { dollars: 3 } },
+            { key: "sk-secret-without-limit", label: "team-c" }
+          ]
+        }
+      })
+      yield* Effect.promise(() =>
+        fetch(`${url}/v1/chat/completions`, {
+          method: "POST",
+          headers: { authorization: "Bearer sk-secret-of-a-team" },
+          body: JSON.stringify({ model: "openai/gpt-large", messages: [{ role: "user", content: "Hello" }] })
+        }).then((response) => response.text())
+      )
+      const { budgets, models } = yield* dashboard.snapshot
+      const { inputTokens, outputTokens } = models[0] ?? { inputTokens: 0, outputTokens: 0 }
+      const id = budgets[3]?.key
+      expect(budgets.map(({ budget }) => budget)).toEqual(["everything", "tokens", "team-a", id])
+      expect(budgets[2]).toMatchObject({
+        key: expect.stringMatching(/^key-/),
+        unit: "tokens",
+        limit: 5000,
+        spent: inputTokens + outputTokens,
+        period: "week"
+      })
+      expect(budgets[2]?.resetsAt).toBeGreaterThan(Date.now())
+      expect(budgets[3]).toMatchObject({ unit: "dollars", limit: 3, spent: 0, period: "forever" })
+      expect(JSON.stringify(budgets)).not.toContain("sk-secret")
+    })
+  )
+
   it.scopedLive("see calls while they are there, and clients that leave", () =>
     Effect.gen(function* () {
       const { dashboard, url } = yield* start({ page: noPage, provider: { latency: "5 seconds" } })

@@ -143,57 +143,78 @@ describe("the page of the dashboard", () => {
   it.scopedLive(
     "shows what happens while it happens, and looks as it should",
     () =>
-      looking(({ complaints, page, url }) =>
-        Effect.gen(function* () {
-          mkdirSync(pictures, { recursive: true })
-          const picture = (name: string) =>
-            step(() => page.screenshot({ path: `${pictures}${name}.png`, fullPage: true }))
-          yield* step(() => page.getByLabel("Admin token").waitFor())
-          yield* picture("sign-in")
-          yield* step(() => signIn(page))
-          yield* step(() => live(page))
-          expect(yield* step(() => tile(page, "Requests"))).toBe("0")
-          expect(yield* step(() => tile(page, "First token p95"))).toBe("–")
-          yield* picture("empty")
-          const calls = yield* Effect.fork(load(url, 130))
-          yield* step(() => page.waitForFunction(() => Number(document.querySelector(".tile .value")?.textContent) > 5))
-          const early = Number(yield* step(() => tile(page, "Requests")))
-          yield* Fiber.join(calls)
-          yield* step(() => page.waitForFunction(() => document.querySelector(".tile .value")?.textContent === "130"))
-          expect(early).toBeLessThan(130)
-          expect(yield* step(() => tile(page, "First token p95"))).toMatch(/^[\d.]+ m?s$/)
-          expect(yield* step(() => tile(page, "Latency p95"))).toMatch(/^[\d.]+ m?s$/)
-          expect(yield* step(() => tile(page, "Cost"))).toMatch(/^\$\d/)
-          expect(yield* step(() => tile(page, "Errors"))).toMatch(/^\d+(\.\d)?%$/)
-          const large = modelNamed(page, "openai/gpt-large")
-          yield* step(() =>
-            page
-              .getByText(/cooling/)
-              .first()
-              .waitFor()
-          )
-          expect(yield* step(() => large.getByRole("table").getByRole("row").count())).toBe(4)
-          yield* Effect.fork(load(url, 400))
-          yield* Effect.sleep("1 second")
-          for (const [name, width] of [
-            ["desktop", 1440],
-            ["phone", 400]
-          ] as const) {
-            for (const colorScheme of ["light", "dark"] as const) {
-              yield* step(() => page.setViewportSize({ width, height: 1000 }))
-              yield* step(() => page.emulateMedia({ colorScheme }))
-              yield* Effect.sleep("300 millis")
-              yield* picture(`${name}-${colorScheme}`)
-              // Nothing is wider than the page.
-              expect(yield* step(() => page.evaluate(() => document.documentElement.scrollWidth))).toBe(width)
-              expect(yield* step(() => unnamed(page))).toEqual([])
+      looking(
+        ({ complaints, page, url }) =>
+          Effect.gen(function* () {
+            mkdirSync(pictures, { recursive: true })
+            const picture = (name: string) =>
+              step(() => page.screenshot({ path: `${pictures}${name}.png`, fullPage: true }))
+            yield* step(() => page.getByLabel("Admin token").waitFor())
+            yield* picture("sign-in")
+            yield* step(() => signIn(page))
+            yield* step(() => live(page))
+            expect(yield* step(() => tile(page, "Requests"))).toBe("0")
+            expect(yield* step(() => tile(page, "First token p95"))).toBe("–")
+            yield* picture("empty")
+            const calls = yield* Effect.fork(load(url, 130))
+            yield* step(() =>
+              page.waitForFunction(() => Number(document.querySelector(".tile .value")?.textContent) > 5)
+            )
+            const early = Number(yield* step(() => tile(page, "Requests")))
+            yield* Fiber.join(calls)
+            yield* step(() => page.waitForFunction(() => document.querySelector(".tile .value")?.textContent === "130"))
+            expect(early).toBeLessThan(130)
+            expect(yield* step(() => tile(page, "First token p95"))).toMatch(/^[\d.]+ m?s$/)
+            expect(yield* step(() => tile(page, "Latency p95"))).toMatch(/^[\d.]+ m?s$/)
+            expect(yield* step(() => tile(page, "Cost"))).toMatch(/^\$\d/)
+            expect(yield* step(() => tile(page, "Errors"))).toMatch(/^\d+(\.\d)?%$/)
+            const large = modelNamed(page, "openai/gpt-large")
+            yield* step(() =>
+              page
+                .getByText(/cooling/)
+                .first()
+                .waitFor()
+            )
+            expect(yield* step(() => large.getByRole("table").getByRole("row").count())).toBe(4)
+            yield* Effect.fork(load(url, 400))
+            yield* Effect.sleep("1 second")
+            for (const [name, width] of [
+              ["desktop", 1440],
+              ["phone", 400]
+            ] as const) {
+              for (const colorScheme of ["light", "dark"] as const) {
+                yield* step(() => page.setViewportSize({ width, height: 1000 }))
+                yield* step(() => page.emulateMedia({ colorScheme }))
+                yield* Effect.sleep("300 millis")
+                yield* picture(`${name}-${colorScheme}`)
+                // Nothing is wider than the page.
+                expect(yield* step(() => page.evaluate(() => document.documentElement.scrollWidth))).toBe(width)
+                expect(yield* step(() => unnamed(page))).toEqual([])
+              }
             }
+            // Laid out as cards, the tables are tables still.
+            expect(yield* step(() => large.getByRole("table").getByRole("row").count())).toBe(4)
+            const budgets = page.locator("#budgets .entry")
+            expect(yield* step(() => budgets.locator(".name").allInnerTexts())).toEqual([
+              "everything",
+              "tokens",
+              "Key team-a",
+              "Key team-b"
+            ])
+            expect(yield* step(() => budgets.nth(2).locator("b").innerText())).toBe("0 of 2M tokens a day")
+            const html = yield* step(() => page.content())
+            for (const secret of [canary, "sk-team"]) expect(html).not.toContain(secret)
+            expect(complaints).toEqual([])
+          }),
+        {
+          access: {
+            adminToken,
+            keys: [
+              { key: "sk-team-a", label: "team-a", budget: { tokens: 2_000_000, period: "day" } },
+              { key: "sk-team-b", label: "team-b", budget: { dollars: 20 } }
+            ]
           }
-          // Laid out as cards, the tables are tables still.
-          expect(yield* step(() => large.getByRole("table").getByRole("row").count())).toBe(4)
-          expect(yield* step(() => page.content())).not.toContain(canary)
-          expect(complaints).toEqual([])
-        })
+        }
       ),
     60_000
   )
@@ -258,6 +279,44 @@ describe("the page of the dashboard", () => {
           yield* step(() => page.getByRole("button", { name: "Clear caches" }).press("Enter"))
           yield* press("Tab", "Enter")
           yield* step(() => page.getByText("0 from the cache · 0 asked for · 0 kept").waitFor())
+          expect(complaints).toEqual([])
+        })
+      ),
+    60_000
+  )
+
+  it.scopedLive(
+    "acts on the deployments of a group, by the keyboard alone",
+    () =>
+      looking(({ complaints, page }) =>
+        Effect.gen(function* () {
+          yield* step(() => signIn(page))
+          yield* step(() => live(page))
+          const group = modelNamed(page, "balanced")
+          const row = group.getByRole("row", { name: /deepseek/ })
+          const said = (text: RegExp) => step(() => row.getByRole("cell").first().getByText(text).waitFor())
+          const focused = () =>
+            step(() => page.evaluate(() => document.activeElement?.getAttribute("aria-label") ?? ""))
+          const of = "deployment deepseek/deepseek-chat of balanced"
+          yield* step(() => group.getByRole("button", { name: `Disable ${of}` }).press("Enter"))
+          yield* said(/disabled/)
+          yield* step(() =>
+            page
+              .locator("#announcer", { hasText: "Deployment deepseek/deepseek-chat of balanced is disabled." })
+              .waitFor({ state: "attached" })
+          )
+          expect(yield* focused()).toBe(`Enable ${of}`)
+          yield* step(() => page.screenshot({ path: `${pictures}deployments.png` }))
+          yield* step(() => page.keyboard.press("Enter"))
+          yield* said(/ready/)
+          expect(yield* focused()).toBe(`Disable ${of}`)
+          yield* step(() => page.keyboard.press("Tab"))
+          yield* step(() => page.keyboard.press("Enter"))
+          yield* step(() => page.getByRole("dialog", { name: "Change the weight" }).waitFor())
+          expect(yield* step(() => unnamed(page))).toEqual([])
+          yield* step(() => page.keyboard.type("2.5"))
+          yield* step(() => page.keyboard.press("Enter"))
+          yield* step(() => row.getByRole("cell", { name: "2.5 (order 1)" }).waitFor())
           expect(complaints).toEqual([])
         })
       ),

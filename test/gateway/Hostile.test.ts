@@ -182,7 +182,7 @@ describe("paths", () => {
       const gateway = yield* start({ access })
       for (const method of ["GET", "PUT", "DELETE", "PATCH"]) {
         const { status } = yield* send(`${gateway.url}/v1/chat/completions`, { method, headers: { authorization } })
-        expect([404, 405]).toContain(status)
+        expect(status).toBe(405)
       }
     })
   )

@@ -1,7 +1,7 @@
 /** The official `openai` package against the gateway, over sockets, whoever is asked behind it. */
 import { describe, expect, it } from "@effect/vitest"
 import type { Scope } from "effect"
-import { Effect } from "effect"
+import { Effect, Schema } from "effect"
 import OpenAI from "openai"
 import { zodResponseFormat } from "openai/helpers/zod"
 import { z } from "zod"
@@ -9,6 +9,7 @@ import type { ChatResponse } from "../../src/Chat.js"
 import { SimulatedProvider } from "../../src/testing/index.js"
 import type { Running, Upstream } from "./support/gateway.js"
 import { nothingIsLeft, start } from "./support/gateway.js"
+import { post } from "./support/http.js"
 
 const clientOf = ({ url }: Running) => new OpenAI({ apiKey: "anything", baseURL: `${url}/v1`, maxRetries: 0 })
 
@@ -205,6 +206,10 @@ describe.each(upstreams)("openai in front of %s", (upstream) => {
   )
 })
 
+const Vectors = Schema.Struct({
+  data: Schema.Tuple(Schema.Struct({ embedding: Schema.Union(Schema.String, Schema.Array(Schema.Number)) }))
+})
+
 describe("openai in front of what has embeddings", () => {
   for (const upstream of ["openai", "gemini"] as const) {
     it.scopedLive(`embeds by ${upstream}`, () =>
@@ -221,6 +226,51 @@ describe("openai in front of what has embeddings", () => {
       })
     )
   }
+
+  it.scopedLive("embeds tokens, of one text or of several, as LangChain sends them", () =>
+    Effect.gen(function* () {
+      const gateway = yield* start()
+      const client = clientOf(gateway)
+      const embed = (input: Array<number> | Array<Array<number>>) =>
+        Effect.promise(() => client.embeddings.create({ model: "openai/large", input }))
+      const one = yield* embed([9906, 1917])
+      const several = yield* embed([[9906, 1917], [15339]])
+      expect(several.data.map(({ embedding }) => embedding.length)).toEqual([8, 8])
+      expect(several.data[0]?.embedding).toEqual(one.data[0]?.embedding)
+      expect(several.usage.prompt_tokens).toBe(3)
+      expect((yield* gateway.provider.log).map(({ body }) => body)).toMatchObject([
+        { input: [[9906, 1917]] },
+        { input: [[9906, 1917], [15339]] }
+      ])
+    })
+  )
+
+  it.scopedLive("says that Gemini embeds texts and no tokens", () =>
+    Effect.gen(function* () {
+      const error = yield* withClient((client) =>
+        client.embeddings.create({ model: "gemini/large", input: [9906] }).catch((error: unknown) => error)
+      )
+      expect(error).toBeInstanceOf(OpenAI.BadRequestError)
+      expect(error).toMatchObject({ code: "unsupported" })
+      expect(String(error)).toContain("gemini (gemini) has no embeddings of token arrays, only of texts.")
+    })
+  )
+
+  it.scopedLive("gives the same vector as numbers and as base64", () =>
+    Effect.gen(function* () {
+      const { url } = yield* start()
+      const ask = (fields: Readonly<Record<string, string>>) =>
+        Effect.map(
+          post(`${url}/v1/embeddings`, { model: "openai/large", input: "a cat", ...fields }),
+          ({ json }) => Schema.decodeUnknownSync(Vectors)(json).data[0].embedding
+        )
+      const bytes = Buffer.from(String(yield* ask({ encoding_format: "base64" })), "base64")
+      const numbers = Array.from({ length: bytes.length / 4 }, (_, index) => bytes.readFloatLE(index * 4))
+      expect(yield* ask({})).toEqual(numbers)
+      expect(yield* ask({ encoding_format: "float" })).toEqual(numbers)
+      expect(numbers).toHaveLength(8)
+    })
+  )
 
   it.scopedLive("says that Anthropic has none", () =>
     Effect.gen(function* () {

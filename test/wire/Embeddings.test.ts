@@ -39,6 +39,33 @@ const answers = (count: number) =>
     inputTokens: FastCheck.nat(1000)
   })
 
+describe("tokens", () => {
+  const input = [[9906, 1917], [15339]]
+
+  it("are written and read in OpenAI's words, those of one text too", () => {
+    const wire = OpenAI.make()
+    const written = Either.getOrThrow(wire.encodeRequest({ input }, peer))
+    expect(written.body.input).toEqual(input)
+    const read = (input: unknown) => Either.map(wire.decodeRequest({ input }), (request) => request.input)
+    expect(read(input)).toEqual(Either.right(input))
+    expect(read([9906, 1917])).toEqual(Either.right([[9906, 1917]]))
+    expect(read(["a", "b"])).toEqual(Either.right(["a", "b"]))
+    for (const wrong of [[], [[]], [["a"]], ["a", [1]], [1, [2]], [1.5], [-1], 7, {}, null]) {
+      expect(read(wrong)).toMatchObject({ _tag: "Left", left: { _tag: "Malformed", path: "input" } })
+    }
+  })
+
+  it("are told to be unsupported by all others", () => {
+    for (const [name, wire] of Object.entries(wires)) {
+      if (name === "openai") continue
+      expect([name, wire.encodeRequest({ input }, peer)]).toEqual([
+        name,
+        Either.left({ _tag: "Unsupported", feature: "embeddings of token arrays, only of texts" })
+      ])
+    }
+  })
+})
+
 describe.each(Object.entries(wires))("%s", (name, wire) => {
   it.prop("writes requests that a server reads as they were", { request: requests }, ({ request }) => {
     const written = Either.getOrThrow(wire.encodeRequest(request, peer))

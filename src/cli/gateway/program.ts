@@ -25,6 +25,7 @@ import * as Dashboard from "../../gateway/dashboard/Dashboard.js"
 import * as Gateway from "../../gateway/Gateway.js"
 import type { InsecureAddressError } from "../../gateway/GatewayServer.js"
 import * as GatewayServer from "../../gateway/GatewayServer.js"
+import { parseFile } from "../configuration.js"
 import type { Options, Settings, Traces } from "./settings.js"
 import * as Settled from "./settings.js"
 
@@ -146,7 +147,7 @@ const live = (settings: Settings) => {
     Layer.provide(Dashboard.layer({ page })),
     Layer.provide(GatewayServer.layer({ host, port })),
     Layer.provide(accessOf(settings)),
-    Layer.provide(Models.layerReloading(config, { interval: reloadInterval })),
+    Layer.provide(Models.layerReloading(config, { interval: reloadInterval, parse: parseFile })),
     Layer.provide(redis === undefined ? Layer.empty : shared(redis)),
     Layer.provide(traces === undefined ? Layer.empty : exporter(traces))
   )

@@ -4,7 +4,7 @@ import { Config, Duration, Effect, LogLevel, Option, Redacted } from "effect"
 
 /** What may be said in code or on a command line, and wins over the environment. */
 export interface Options {
-  /** The file of models. `EFFECT_LLM_CONFIG` @default "provider.json" */
+  /** The file of models, in JSON or YAML. `EFFECT_LLM_CONFIG` @default "provider.json" */
   readonly config?: string
   /** The file of the clients' keys. `EFFECT_LLM_KEYS_FILE` @default none */
   readonly keys?: string

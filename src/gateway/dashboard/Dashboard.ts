@@ -2,10 +2,10 @@
  * A page that a person looks at: what goes through the gateway and how its models, keys, limits, budgets and caches stand, live.
  * Where it is in context, a gateway serves it at `/`.
  *
- * Whoever has the token of the administration may look, and act on keys and caches. Where no key is configured at all, whoever is on
+ * Whoever has the token of the administration may look, and act on keys, deployments and caches. Where no key is configured at all, whoever is on
  * this machine may look, and nobody acts. Neither prompts nor answers nor secrets are told.
  *
- * The budgets and caches in the context of the layer are shown, and costs go by the prices there. The last hour is kept in memory;
+ * The budgets and caches in the context of the layer are shown, with the budgets of the gateway's keys, and costs go by the prices there. The last hour is kept in memory;
  * a page costs something only while somebody looks at it.
  *
  * @example
@@ -174,7 +174,7 @@ export const make = (options: Options = {}): Effect.Effect<Service, never, Model
           buckets: series.unsafeBuckets(start, at),
           windows: windows.map((minutes) => ({ minutes, ...series.unsafeTimes(minutes, at) })),
           models: yield* Standing.models(models, (id) => series.unsafeTotals(id, at)),
-          budgets: yield* Standing.budgets(budget),
+          budgets: yield* Standing.budgets(budget, access),
           caches: yield* Standing.caches(responses, embeddings)
         }
       })

@@ -97,6 +97,10 @@ const Model = Schema.Struct({
 const Budget = Schema.Struct({
   budget: Schema.String,
   label: optional(Schema.String),
+  /** The id of the gateway's key that it is the budget of; `budget` is then what that is called. */
+  key: optional(Schema.String),
+  /** The unit of the calendar that it begins anew with, or `forever`; absent where nobody says. */
+  period: optional(Schema.String),
   unit: Schema.Literal("dollars", "tokens"),
   limit: Schema.Number,
   spent: Schema.Number,

@@ -9,6 +9,7 @@ import type { ModelNotFoundError } from "../../LLMError.js"
 import type { Listed, Service as ModelsService } from "../../Models.js"
 import type { LimiterStatus } from "../../RateLimiter.js"
 import type * as ResponseCache from "../../ResponseCache.js"
+import type { KeyBudget, Service as AccessService } from "../Access.js"
 import type { Totals } from "./series.js"
 import type { Budget, Cache, Deployment, Key, Level, Model } from "./snapshot.js"
 
@@ -140,11 +141,24 @@ const budgetOf = ({ budget, label, limit, reserved, resetsAt, spent, unit }: Bud
   ...(Option.isSome(resetsAt) ? { resetsAt: resetsAt.value } : {})
 })
 
-export const budgets = (service: Option.Option<Budgets.Service>): Effect.Effect<ReadonlyArray<Budget>> =>
-  Option.match(service, {
-    onNone: () => Effect.succeed([]),
-    onSome: ({ status }) => Effect.map(status, (all) => all.map(budgetOf))
-  })
+/** By the name of the key, and never by what opens anything. */
+const budgetOfKey = ({ key, status }: KeyBudget): Budget => ({
+  ...budgetOf(status),
+  budget: key.label ?? key.id,
+  key: key.id,
+  period: key.budget?.period ?? "forever"
+})
+
+/** Those in context, and those of the gateway's keys. */
+export const budgets = (
+  service: Option.Option<Budgets.Service>,
+  access: AccessService
+): Effect.Effect<ReadonlyArray<Budget>> =>
+  Effect.zipWith(
+    Option.match(service, { onNone: () => Effect.succeed([]), onSome: ({ status }) => status }),
+    access.budgets,
+    (all, ofKeys) => [...all.map(budgetOf), ...ofKeys.map(budgetOfKey)]
+  )
 
 interface Stats {
   readonly hits: number

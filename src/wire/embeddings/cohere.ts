@@ -5,6 +5,7 @@ import { array, isRecord, number, record, string, tokens } from "../json.js"
 import type { ServedEmbeddingsWire } from "../Wire.js"
 import { malformed } from "../Wire.js"
 import { read, reported } from "./answer.js"
+import { textsOf } from "./texts.js"
 import * as Vector from "./vector.js"
 
 const inputTypes: Readonly<Record<Purpose, string>> = {
@@ -25,18 +26,18 @@ const purposes: Readonly<Record<string, Purpose>> = {
 export const cohere: ServedEmbeddingsWire = {
   maxBatch: 96,
   encodeRequest: (request, { model }) =>
-    Either.right({
+    Either.map(textsOf(request), (texts) => ({
       path: "/embed",
       body: {
         model: request.model ?? model,
-        texts: request.input,
+        texts,
         // It must be said, and documents are what most texts are.
         input_type: inputTypes[request.purpose ?? "document"],
         embedding_types: [request.encoding ?? "float"],
         ...(request.dimensions === undefined ? {} : { output_dimension: request.dimensions }),
         ...request.extra
       }
-    }),
+    })),
   decodeResponse: (body, source) => {
     if (!isRecord(body)) return Either.left(malformed("", body))
     const byType = record(body, "embeddings") ?? {}

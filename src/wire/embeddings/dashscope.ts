@@ -4,17 +4,18 @@ import { array, isRecord, number, record, records, string, tokens } from "../jso
 import type { ServedEmbeddingsWire } from "../Wire.js"
 import { malformed } from "../Wire.js"
 import { read, reported } from "./answer.js"
+import { textsOf } from "./texts.js"
 
 export const dashscope: ServedEmbeddingsWire = {
   // text-embedding-v3 and v4; the older ones take 25.
   maxBatch: 10,
   encodeRequest: (request, { model }) => {
     const { parameters: extraParameters, ...extra } = request.extra ?? {}
-    return Either.right({
+    return Either.map(textsOf(request), (texts) => ({
       path: "/services/embeddings/text-embedding/text-embedding",
       body: {
         model: request.model ?? model,
-        input: { texts: request.input },
+        input: { texts },
         parameters: {
           ...(request.dimensions === undefined ? {} : { dimension: request.dimensions }),
           ...(request.purpose === "query" || request.purpose === "document" ? { text_type: request.purpose } : {}),
@@ -22,7 +23,7 @@ export const dashscope: ServedEmbeddingsWire = {
         },
         ...extra
       }
-    })
+    }))
   },
   decodeResponse: (body, source) => {
     if (!isRecord(body)) return Either.left(malformed("", body))

@@ -9,6 +9,7 @@ import { array, isRecord, number, record, records, string, tokens } from "../jso
 import type { ServedEmbeddingsWire, WireRequest } from "../Wire.js"
 import { malformed } from "../Wire.js"
 import { read, reported } from "./answer.js"
+import { textsOf } from "./texts.js"
 
 const taskTypes: Readonly<Record<Purpose, string>> = {
   query: "RETRIEVAL_QUERY",
@@ -29,10 +30,12 @@ const purposes: Readonly<Record<string, Purpose>> = {
 /** With or without the collection that it belongs to. */
 const qualified = (model: string): string => (model.includes("/") ? model : `models/${model}`)
 
-const batched = (request: EmbeddingRequest, model: string): WireRequest => ({
+type Write = (texts: ReadonlyArray<string>, request: EmbeddingRequest, model: string) => WireRequest
+
+const batched: Write = (texts, request, model) => ({
   path: `/${qualified(model)}:batchEmbedContents`,
   body: {
-    requests: request.input.map((text) => ({
+    requests: texts.map((text) => ({
       model: qualified(model),
       content: { parts: [{ text }] },
       ...(request.purpose === undefined ? {} : { taskType: taskTypes[request.purpose] }),
@@ -42,10 +45,10 @@ const batched = (request: EmbeddingRequest, model: string): WireRequest => ({
   }
 })
 
-const predicted = (request: EmbeddingRequest, model: string): WireRequest => ({
+const predicted: Write = (texts, request, model) => ({
   path: `/${qualified(model)}:predict`,
   body: {
-    instances: request.input.map((content) => ({
+    instances: texts.map((content) => ({
       content,
       ...(request.purpose === undefined ? {} : { task_type: taskTypes[request.purpose] })
     })),
@@ -116,7 +119,9 @@ export const gemini = (spoken: "batchEmbedContents" | "predict" = "batchEmbedCon
   // Gemini API, "Batch embedding": at most 100; Vertex AI, "Text embeddings API": at most 250 texts and 20,000 tokens.
   ...(spoken === "predict" ? { maxBatch: 250, maxBatchTokens: 20_000 } : { maxBatch: 100 }),
   encodeRequest: (request, { model }) =>
-    Either.right((spoken === "predict" ? predicted : batched)(request, request.model ?? model)),
+    Either.map(textsOf(request), (texts) =>
+      (spoken === "predict" ? predicted : batched)(texts, request, request.model ?? model)
+    ),
   decodeResponse,
   decodeRequest,
   encodeResponse: ({ embeddings, usage }, request) =>

@@ -4,20 +4,21 @@ import { array, isRecord, number, string, tokens } from "../json.js"
 import type { ServedEmbeddingsWire } from "../Wire.js"
 import { malformed } from "../Wire.js"
 import { read, reported } from "./answer.js"
+import { textsOf } from "./texts.js"
 
 export const ollama: ServedEmbeddingsWire = {
   // It has no limit of its own; this keeps one request from holding up a small machine for long.
   maxBatch: 256,
   encodeRequest: (request, { model }) =>
-    Either.right({
+    Either.map(textsOf(request), (input) => ({
       path: "/api/embed",
       body: {
         model: request.model ?? model,
-        input: request.input,
+        input,
         ...(request.dimensions === undefined ? {} : { dimensions: request.dimensions }),
         ...request.extra
       }
-    }),
+    })),
   decodeResponse: (body, source) => {
     if (!isRecord(body)) return Either.left(malformed("", body))
     if (body.error !== undefined) return reported(body)

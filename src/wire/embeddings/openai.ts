@@ -1,6 +1,7 @@
 /** OpenAI's embeddings (API reference, embeddings/create), and those who follow it. */
-import { Either } from "effect"
-import type { EmbeddingRequest } from "../../Embedding.js"
+import { Either, Predicate, Schema } from "effect"
+import type { Embeddable, EmbeddingRequest } from "../../Embedding.js"
+import { Tokens } from "../../Embedding.js"
 import { saysError } from "../inBand.js"
 import { array, isRecord, number, record, records, string, tokens } from "../json.js"
 import type { Json } from "../json.js"
@@ -86,19 +87,23 @@ const decodeResponse: ServedEmbeddingsWire["decodeResponse"] = (body, source) =>
   )
 }
 
-const texts = (input: unknown): ReadonlyArray<string> | undefined => {
-  if (typeof input === "string") return [input]
-  return Array.isArray(input) && input.length > 0 && input.every((text): text is string => typeof text === "string")
-    ? input
-    : undefined
+const isTokens = Schema.is(Tokens)
+
+/** A text or several, or the tokens of one or of several. */
+const embeddables = (input: unknown): ReadonlyArray<Embeddable> | undefined => {
+  if (typeof input === "string" || isTokens(input)) return [input]
+  if (!Array.isArray(input) || input.length === 0) return undefined
+  return input.every(Predicate.isString) || input.every(isTokens) ? input : undefined
 }
+
+const wanted = "expected a text, a list of texts, or the tokens of one text or of several"
 
 const known: ReadonlySet<string> = new Set(["model", "input", "dimensions", "encoding_format", "user"])
 
 const decodeRequest = (body: unknown): Either.Either<EmbeddingRequest, WireFailure> => {
   if (!isRecord(body)) return Either.left(malformed("", body))
-  const input = texts(body.input)
-  if (input === undefined) return Either.left(malformed("input", body.input))
+  const input = embeddables(body.input)
+  if (input === undefined) return Either.left(malformed("input", wanted))
   const model = string(body, "model")
   const dimensions = number(body, "dimensions")
   const user = string(body, "user")

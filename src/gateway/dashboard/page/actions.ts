@@ -3,6 +3,11 @@ import { element, show, the, write } from "./dom.js"
 import { authorized, messageOf } from "./stream.js"
 
 export interface Actions {
+  readonly deployments: {
+    readonly disable: (group: string, deployment: string) => Promise<void>
+    readonly enable: (group: string, deployment: string) => Promise<void>
+    readonly reweight: (group: string, deployment: string, weight: number) => Promise<void>
+  }
   readonly disable: (model: string, key: string) => Promise<void>
   readonly enable: (model: string, key: string) => Promise<void>
   readonly cool: (model: string, key: string) => Promise<void>
@@ -77,7 +82,28 @@ export const make = (token: () => string | null): Actions => {
       toast("The gateway cannot be reached.", "bad")
     }
   }
+  /** The new weight, where one was given. */
+  const weighed = (text: string, value: number): Promise<number | undefined> =>
+    ask({
+      title: "Change the weight",
+      text,
+      confirm: "Change",
+      field: { label: "Weight", value, min: 0.01, step: "any" }
+    })
+  const onDeployment = (act: string, model: string, deployment: string, done: string, more: object = {}) =>
+    post(`deployments/${act}`, { model, deployment, ...more }, `${deployment} ${done}`)
   return {
+    deployments: {
+      disable: (group, id) => onDeployment("disable", group, id, `of ${group} is disabled`),
+      enable: (group, id) => onDeployment("enable", group, id, `of ${group} is enabled`),
+      reweight: async (group, id, current) => {
+        const weight = await weighed(
+          `A deployment of weight 2 gets twice the calls of one of weight 1, where the group goes by weights. This is ${id} of ${group}.`,
+          current
+        )
+        if (weight !== undefined) await onDeployment("reweight", group, id, `has weight ${weight}`, { weight })
+      }
+    },
     disable: (model, key) => post("pools/disable", { model, key }, `${key} is disabled`),
     enable: (model, key) => post("pools/enable", { model, key }, `${key} is enabled`),
     cool: async (model, key) => {
@@ -90,12 +116,10 @@ export const make = (token: () => string | null): Actions => {
       if (seconds !== undefined) await post("pools/cool", { model, key, seconds }, `${key} rests for ${seconds} s`)
     },
     reweight: async (model, key, current) => {
-      const weight = await ask({
-        title: "Change the weight",
-        text: `A key of weight 2 gets twice the calls of one of weight 1. This is ${key} of ${model}.`,
-        confirm: "Change",
-        field: { label: "Weight", value: current, min: 0.01, step: "any" }
-      })
+      const weight = await weighed(
+        `A key of weight 2 gets twice the calls of one of weight 1. This is ${key} of ${model}.`,
+        current
+      )
       if (weight !== undefined) await post("pools/reweight", { model, key, weight }, `${key} has weight ${weight}`)
     },
     clearCaches: async () => {

@@ -96,22 +96,27 @@ const render = (): void => {
 // -------------------------------------------------------------------------------------
 
 const statesOf = (snapshot: Snapshot): ReadonlyMap<string, string> =>
-  new Map(keysOf(snapshot).map(({ key, name }) => [name, key.state]))
+  new Map([
+    ...keysOf(snapshot).map(({ key, name }) => [`Key ${name}`, key.state] as const),
+    ...snapshot.models.flatMap(({ deployments, id: group }) =>
+      deployments.map(({ id, state }) => [`Deployment ${id} of ${group}`, state] as const)
+    )
+  ])
 
 /** Busy and ready change all the time, and nobody needs to hear of that. */
-const isNews = (state: string | undefined): boolean => state === "cooling" || state === "disabled"
+const isNews = (state: string | undefined): boolean => state === "cooling" || state === "disabled" || state === "open"
 
 const announce = (before: Snapshot, after: Snapshot): void => {
   const were = statesOf(before)
   const news = [...statesOf(after)].filter(
-    ([key, state]) => were.has(key) && were.get(key) !== state && (isNews(state) || isNews(were.get(key)))
+    ([name, state]) => were.has(name) && were.get(name) !== state && (isNews(state) || isNews(were.get(name)))
   )
   if (news.length === 0) return
   write(
     announcer,
     news.length > 3
-      ? `${news.length} keys have changed their state.`
-      : news.map(([key, state]) => `Key ${key} is ${state}.`).join(" ")
+      ? `${news.length} keys and deployments have changed their state.`
+      : news.map(([name, state]) => `${name} is ${state}.`).join(" ")
   )
 }
 

@@ -18,33 +18,45 @@ const entry = (name: string, label: string) => {
   }
 }
 
-const nameOf = ({ budget, label }: Budget): string =>
-  label === undefined ? budget : `${budget} · ${label === "" ? "without a label" : label}`
+const nameOf = ({ budget, key, label }: Budget): string => {
+  if (key !== undefined) return `Key ${budget}`
+  return label === undefined ? budget : `${budget} · ${label === "" ? "without a label" : label}`
+}
+
+/** `a day`; nothing where nobody says. */
+const periodOf = ({ period }: Budget): string =>
+  period === undefined ? "" : period === "forever" ? " in all" : ` ${period === "hour" ? "an" : "a"} ${period}`
 
 export const mountBudgets = (parent: Element): ((budgets: ReadonlyArray<Budget>, now: number) => void) => {
   let now = 0
-  const update = each<Budget>(parent, nameOf, (budget) => {
-    const name = nameOf(budget)
-    const made = entry(name, `Spent of the budget ${name}`)
-    return {
-      node: made.node,
-      update: ({ limit, reserved, resetsAt, spent, unit }) => {
-        const amount = unit === "dollars" ? Format.dollars : Format.count
-        const share = limit > 0 ? spent / limit : 1
-        const details = [
-          ...(reserved > 0 ? [`${amount(reserved)} set aside`] : []),
-          ...(resetsAt === undefined ? [] : [`frees up in ${Format.span(resetsAt - now)}`]),
-          ...(spent === 0 && reserved === 0 ? ["nothing spent yet"] : [])
-        ]
-        made.set(
-          share,
-          `${amount(spent)} of ${amount(limit)}`,
-          details.join(" · "),
-          share >= 0.9 ? "bad" : share >= 0.7 ? "warn" : "good"
-        )
+  const update = each<Budget>(
+    parent,
+    (budget) => `${budget.key ?? ""} ${nameOf(budget)}`,
+    (budget) => {
+      const name = nameOf(budget)
+      const made = entry(name, `Spent of the budget ${name}`)
+      return {
+        node: made.node,
+        update: (budget) => {
+          const { key, limit, reserved, resetsAt, spent, unit } = budget
+          const amount = unit === "dollars" ? Format.dollars : Format.count
+          const share = limit > 0 ? spent / limit : 1
+          const details = [
+            ...(key === undefined || key === budget.budget ? [] : [key]),
+            ...(reserved > 0 ? [`${amount(reserved)} set aside`] : []),
+            ...(resetsAt === undefined ? [] : [`frees up in ${Format.span(resetsAt - now)}`]),
+            ...(spent === 0 && reserved === 0 ? ["nothing spent yet"] : [])
+          ]
+          made.set(
+            share,
+            `${amount(spent)} of ${amount(limit)}${unit === "tokens" ? " tokens" : ""}${periodOf(budget)}`,
+            details.join(" · "),
+            share >= 0.9 ? "bad" : share >= 0.7 ? "warn" : "good"
+          )
+        }
       }
     }
-  })
+  )
   return (budgets, at) => {
     now = at
     update(budgets)

@@ -1,185 +1,10 @@
 /** The models, each with what was asked of it, its limits, its deployments and its keys. */
 import type { Deployment, Key, Level, Model } from "../snapshot.js"
-import type { Actions } from "./actions.js"
 import type { View } from "./dom.js"
 import { attribute, each, element, graphic, meter, show, write } from "./dom.js"
 import * as Format from "./format.js"
-
-/** What a view needs besides its value. */
-export interface Context {
-  readonly now: () => number
-  readonly mayAct: () => boolean
-  readonly actions: Actions
-}
-
-// -------------------------------------------------------------------------------------
-// tables
-// -------------------------------------------------------------------------------------
-
-/** A cell says its column's name by itself where there is no room for columns. Roles stay, however it is laid out. */
-const cell = (column: string, ...children: ReadonlyArray<Node | string>): HTMLTableCellElement =>
-  element("td", { role: "cell", "data-column": column }, ...children)
-
-const table = (caption: string, columns: ReadonlyArray<string>, body: HTMLTableSectionElement): HTMLTableElement =>
-  element(
-    "table",
-    { role: "table" },
-    element("caption", { class: "hidden" }, caption),
-    element(
-      "thead",
-      { role: "rowgroup" },
-      element(
-        "tr",
-        { role: "row" },
-        ...columns.map((name) => element("th", { scope: "col", role: "columnheader" }, name))
-      )
-    ),
-    body
-  )
-
-const rows = (): HTMLTableSectionElement => element("tbody", { role: "rowgroup" })
-
-const reasons: Readonly<Record<string, string>> = {
-  "rate-limited": "rate limited",
-  resting: "resting",
-  "out-of-quota": "out of quota",
-  refused: "refused by the provider",
-  "by-hand": "by hand"
-}
-
-/** The state and, where it is not in order, why and for how long. */
-const badge = () => {
-  const word = element("b")
-  const why = element("span")
-  const node = element("span", { class: "badge" }, element("i", { "aria-hidden": "true" }), word, why)
-  return {
-    node,
-    set: (state: string, until: number | undefined, reason: string | undefined, now: number): void => {
-      attribute(node, "data-state", state)
-      write(word, state)
-      const left = until === undefined ? [] : [Format.span(until - now)]
-      write(
-        why,
-        [...left, ...(reason === undefined ? [] : [reasons[reason] ?? reason])].map((part) => ` · ${part}`).join("")
-      )
-    }
-  }
-}
-
-const load = (label: string) => {
-  const bar = meter(label)
-  const text = element("span")
-  return {
-    node: element("div", { class: "load" }, bar.node, text),
-    set: (inFlight: number, most: number | undefined): void => {
-      const told = most === undefined ? `${inFlight} now` : `${inFlight} of ${Format.count(most)}`
-      bar.set(most === undefined ? Math.min(1, inFlight / 10) : inFlight / most, told)
-      write(text, told)
-    }
-  }
-}
-
-// -------------------------------------------------------------------------------------
-// keys
-// -------------------------------------------------------------------------------------
-
-const keyColumns = ["Key", "State", "Load", "Served", "Limited", "Latency", "Weight"]
-
-const keyView = (model: string, key: Key, acts: () => boolean, { actions, now }: Context): View<Key> => {
-  const state = badge()
-  const bar = load(`Load of key ${key.id}`)
-  const cells = { served: cell("Served"), limited: cell("Limited"), latency: cell("Latency"), weight: cell("Weight") }
-  const button = (name: string, act: () => void): HTMLButtonElement => {
-    const made = element(
-      "button",
-      { type: "button", class: "small", "aria-label": `${name} key ${key.id} of ${model}` },
-      name
-    )
-    made.addEventListener("click", act)
-    return made
-  }
-  let latest = key
-  const disable = button("Disable", () => void actions.disable(model, key.id))
-  const enable = button("Enable", () => void actions.enable(model, key.id))
-  const acting = cell(
-    "Actions",
-    element(
-      "div",
-      { class: "actions" },
-      disable,
-      enable,
-      button("Cool", () => void actions.cool(model, key.id)),
-      button("Weight", () => void actions.reweight(model, key.id, latest.weight))
-    )
-  )
-  acting.className = "acting"
-  const node = element(
-    "tr",
-    { role: "row" },
-    element("th", { scope: "row", role: "rowheader" }, element("code", {}, key.id)),
-    cell("State", state.node),
-    cell("Load", bar.node),
-    cells.served,
-    cells.limited,
-    cells.latency,
-    cells.weight,
-    acting
-  )
-  return {
-    node,
-    update: (key) => {
-      latest = key
-      state.set(key.state, key.until, key.reason, now())
-      bar.set(key.inFlight, key.maxConcurrency)
-      write(cells.served, Format.count(key.served))
-      write(cells.limited, Format.count(key.rateLimited + key.outOfQuota + key.refused))
-      write(cells.latency, key.latency === undefined ? "–" : Format.duration(key.latency))
-      write(cells.weight, Format.count(key.weight))
-      const rests = key.state === "disabled" || key.state === "cooling"
-      // The one of the two that has the focus hands it on to the other.
-      const hadFocus = document.activeElement === disable || document.activeElement === enable
-      const changed = disable.hidden !== (key.state === "disabled")
-      show(disable, key.state !== "disabled")
-      show(enable, rests)
-      if (hadFocus && changed) (key.state === "disabled" ? enable : disable).focus()
-      show(acting, acts())
-    }
-  }
-}
-
-// -------------------------------------------------------------------------------------
-// deployments
-// -------------------------------------------------------------------------------------
-
-const deploymentView = ({ id, model, provider }: Deployment, { now }: Context): View<Deployment> => {
-  const state = badge()
-  const bar = load(`Load of deployment ${id}`)
-  const cells = { served: cell("Served"), failed: cell("Failed"), latency: cell("Latency"), weight: cell("Weight") }
-  return {
-    node: element(
-      "tr",
-      { role: "row" },
-      element("th", { scope: "row", role: "rowheader", title: `${provider}/${model}` }, element("code", {}, id)),
-      cell("State", state.node),
-      cell("Load", bar.node),
-      cells.served,
-      cells.failed,
-      cells.latency,
-      cells.weight
-    ),
-    update: (deployment) => {
-      state.set(deployment.state, deployment.until, undefined, now())
-      bar.set(deployment.inFlight, deployment.maxConcurrency)
-      write(cells.served, Format.count(deployment.served))
-      write(cells.failed, Format.count(deployment.failed))
-      write(cells.latency, deployment.latency === undefined ? "–" : Format.duration(deployment.latency))
-      write(
-        cells.weight,
-        `${Format.count(deployment.weight)}${deployment.order === 0 ? "" : ` (order ${deployment.order})`}`
-      )
-    }
-  }
-}
+import type { Context } from "./rows.js"
+import { actionColumn, deploymentColumns, deploymentView, keyColumns, keyView, rows, table } from "./rows.js"
 
 // -------------------------------------------------------------------------------------
 // models
@@ -251,14 +76,12 @@ const modelView = (first: Model, context: Context): View<Model> => {
   const levels = element("ul", { class: "levels", "aria-label": "Limits" })
   const keyRows = rows()
   const deploymentRows = rows()
-  const actionColumn = element("th", { scope: "col", role: "columnheader", class: "acting" }, "Actions")
+  const keyActions = actionColumn()
+  const deploymentActions = actionColumn()
   const keys = table(`Keys of ${id}`, keyColumns, keyRows)
-  keys.tHead?.rows[0]?.append(actionColumn)
-  const deployments = table(
-    `Deployments of ${id}`,
-    ["Deployment", "State", "Load", "Served", "Failed", "Latency", "Weight"],
-    deploymentRows
-  )
+  keys.tHead?.rows[0]?.append(keyActions)
+  const deployments = table(`Deployments of ${id}`, deploymentColumns, deploymentRows)
+  deployments.tHead?.rows[0]?.append(deploymentActions)
   const node = element(
     "article",
     { class: "card model", "aria-labelledby": title },
@@ -293,7 +116,7 @@ const modelView = (first: Model, context: Context): View<Model> => {
   const updateDeployments = each<Deployment>(
     deploymentRows,
     ({ id }) => id,
-    (each) => deploymentView(each, context)
+    (deployment) => deploymentView(id, deployment, context)
   )
   return {
     node,
@@ -309,7 +132,8 @@ const modelView = (first: Model, context: Context): View<Model> => {
       show(deployments, model.deployments.length > 0)
       updateKeys(model.keys)
       show(keys, model.keys.length > 0)
-      show(actionColumn, acts())
+      show(keyActions, acts())
+      show(deploymentActions, context.mayAct())
     }
   }
 }

@@ -1,0 +1,9 @@
+/** The texts of a request, for protocols that embed nothing else. */
+import { Either } from "effect"
+import type { EmbeddingRequest } from "../../Embedding.js"
+import type { WireFailure } from "../Wire.js"
+
+export const textsOf = ({ input }: EmbeddingRequest): Either.Either<ReadonlyArray<string>, WireFailure> =>
+  input.every((one) => typeof one === "string")
+    ? Either.right(input)
+    : Either.left({ _tag: "Unsupported", feature: "embeddings of token arrays, only of texts" })
