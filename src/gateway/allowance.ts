@@ -1,5 +1,6 @@
 /** What a key may consume: its limits and its budget, around every model that it asks. */
 import { Effect, Either, Exit } from "effect"
+import { held } from "../internal/holding.js"
 import * as Budget from "../Budget.js"
 import type { ChatRequest } from "../Chat.js"
 import type { Open, OpenStream } from "../internal/openStream.js"
@@ -42,7 +43,7 @@ const reservedStream = (limiter: RateLimiter.Service, tokens: number, open: Open
       return events
     }
     return Effect.zipRight(
-      Effect.acquireRelease(limiter.reserve(tokens), (reservation) => Effect.suspend(() => reservation.settle(used))),
+      held(limiter.reserve(tokens), (reservation) => Effect.suspend(() => reservation.settle(used))),
       Effect.map(open, ({ first, pull }) => ({ first: seen(first), pull: Effect.map(pull, seen) }))
     )
   })

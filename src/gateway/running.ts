@@ -2,6 +2,7 @@
 import type { Duration } from "effect"
 import type { Exit, Scope } from "effect"
 import { Deferred, Effect, Fiber, Ref } from "effect"
+import { held } from "../internal/holding.js"
 import * as Problem from "./problem.js"
 
 export interface Running {
@@ -92,9 +93,9 @@ export const make: Effect.Effect<Running> = Effect.gen(function* () {
   const wait = (most: Duration.DurationInput) => Effect.timeoutOption(Effect.interruptible(Deferred.await(idle)), most)
 
   return {
-    admit: Effect.acquireRelease(enter, () => leave),
+    admit: held(enter, () => leave),
     onDeadline: (tell) =>
-      Effect.acquireRelease(
+      held(
         Effect.suspend(() => {
           if (deadline.isOver()) return tell
           deadline.add(tell)
