@@ -33,6 +33,7 @@
  */
 import * as Dialects from "./anthropic/dialect.js"
 import type * as Models from "./anthropic/models.js"
+import { native } from "./anthropic/native.js"
 import { encodeRequest, withoutRefused } from "./anthropic/request.js"
 import { decodeResponse } from "./anthropic/response.js"
 import { decodeRequest } from "./anthropic/serverRequest.js"
@@ -81,7 +82,7 @@ export const anthropic: Dialect = Dialects.anthropic
  * @category constructors
  */
 export const make = (dialect: Partial<Dialect> = {}): Wire => ({
-  name: "anthropic-messages",
+  name: native.wire,
   framing: "sse",
   // A server that names the model in its path has no list beside it.
   ...(dialect.path?.includes("{model}") === true ? {} : { models: Listing.anthropic }),

@@ -25,6 +25,7 @@
  * @since 0.1.0
  */
 import * as Dialects from "./responses/dialect.js"
+import { native } from "./responses/native.js"
 import { encodeRequest, withoutRefused } from "./responses/request.js"
 import { decodeResponse } from "./responses/response.js"
 import { decodeRequest } from "./responses/serverRequest.js"
@@ -58,7 +59,7 @@ export const openai: Dialect = Dialects.openai
  * @category constructors
  */
 export const make = (dialect: Partial<Dialect> = {}): Wire => ({
-  name: "responses",
+  name: native.wire,
   framing: "sse",
   ...(dialect.embeddings === false ? {} : { embeddings: OpenAIEmbeddings.make(dialect.embeddings) }),
   models: Listing.openai,

@@ -261,12 +261,21 @@ const requests: FastCheck.Arbitrary<ChatRequest> = FastCheck.record(
 /** Thoughts that are neither sealed nor open are only good where answers are kept. */
 const keeping = Responses.make({ store: true, sealedReasoning: false })
 
+const instructs = ({ role }: Message): boolean => role === "system" || role === "developer"
+
+/** What stands in an item or is defined in this protocol is known to. */
+const own = { native: { responses: {} } }
+
 describe("whatever the request", () => {
   it.prop("a server reads what a client meant", [requests, FastCheck.boolean()], ([request, streamed]) => {
     const { body } = got(keeping.encodeRequest(request, { provider: "acme", model: "m", stream: streamed }))
-    const messages = request.messages.map(heard)
+    const start = request.messages.findIndex((message) => !instructs(message))
+    const messages = request.messages
+      .map(heard("responses"))
+      .map((message, index) => (index > start && instructs(message) ? { ...message, ...own } : message))
+    const tools = request.tools === undefined ? {} : { tools: request.tools.map((tool) => ({ ...tool, ...own })) }
     expect(got(keeping.decodeRequest(sent(body)))).toEqual({
-      request: { model: "m", ...request, messages, extra: { store: true, ...request.extra } },
+      request: { model: "m", ...request, ...tools, messages, extra: { store: true, ...request.extra } },
       stream: streamed
     })
   })

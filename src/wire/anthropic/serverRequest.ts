@@ -3,11 +3,13 @@ import { Either } from "effect"
 import type { ChatRequest } from "../../Chat.js"
 import type { Json } from "../json.js"
 import { beyond, isRecord, kept, nonEmpty, present, record, string } from "../json.js"
+import { known } from "../native.js"
 import type { Words } from "../servedRequest.js"
 import { servedRequest, spelledFrom, valueAt } from "../servedRequest.js"
 import type { Address, WireFailure } from "../Wire.js"
 import { malformed } from "../Wire.js"
-import { readMark, readMessages } from "./serverContent.js"
+import { native } from "./native.js"
+import { furtherMark, readMark, readMessages } from "./serverContent.js"
 
 // -------------------------------------------------------------------------------------
 // settings
@@ -17,10 +19,13 @@ import { readMark, readMessages } from "./serverContent.js"
 const isCustom = (tool: unknown): tool is Json =>
   isRecord(tool) && (tool["type"] === undefined || tool["type"] === null || tool["type"] === "custom")
 
+const toolFields = known(["type", "name", "description", "input_schema", "strict", "cache_control"])
+
 const readTool = (tool: Json): Json => ({
   ...kept(tool, ["name", "description", "strict"]),
   ...present({ parameters: tool["input_schema"] }),
-  ...readMark(tool)
+  ...readMark(tool),
+  ...native.read(tool, toolFields, furtherMark(tool))
 })
 
 const choices: ReadonlyMap<unknown, string> = new Map([

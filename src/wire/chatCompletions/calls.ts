@@ -4,7 +4,9 @@ import type { ToolCall } from "../../Chat.js"
 import type { ToolCallDelta } from "../../ChatEvent.js"
 import type { Json } from "../json.js"
 import { isRecord, number, record, string } from "../json.js"
+import { known } from "../native.js"
 import type { Dialect } from "./dialect.js"
+import { native } from "./native.js"
 
 /** One call, or a piece of one: a function with its arguments, or a custom tool with its input. */
 const readPiece = (piece: Json) => {
@@ -118,11 +120,13 @@ export const callReader = () => {
 export const numbered = (calls: ReadonlyArray<Json>): ReadonlyArray<Json> =>
   calls.map((call, index): Json => Object.assign({}, call, { index }))
 
-/** Calls that are whole from the beginning. */
+const callFields = known(["id", "type", "index"], { function: ["name", "arguments"], custom: ["name", "input"] })
+
+/** Calls that are whole from the beginning, all of which have names. */
 export const decodeCalls = (calls: ReadonlyArray<Json>): ReadonlyArray<ToolCall> => {
   const reader = callReader()
   for (const call of numbered(calls)) reader.read(call)
-  return reader.whole().map(({ call }) => call)
+  return reader.whole().map(({ call, index }) => ({ ...call, ...native.read(calls[index] ?? {}, callFields) }))
 }
 
 /** The id as the provider takes it: the same for the same call, wherever it stands. */
@@ -132,7 +136,10 @@ export const callId = (id: string, wanted: Dialect["callIds"]): string => {
   return `${digits(id)}${digits(`${id}#`)}`.slice(0, 9)
 }
 
-export const encodeCall = (call: ToolCall): Json =>
+/** A call in the words that other protocols have too. */
+export const plainCall = (call: ToolCall): Json =>
   call.type === "custom"
     ? { id: call.id, type: "custom", custom: { name: call.name, input: call.arguments } }
     : { id: call.id, type: "function", function: { name: call.name, arguments: call.arguments } }
+
+export const encodeCall = (call: ToolCall): Json => native.written(plainCall(call), call)
