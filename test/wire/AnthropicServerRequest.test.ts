@@ -261,7 +261,7 @@ describe("a server reads a request", () => {
     expect(path({ tools: [{ name: "" }] })).toBe("tools[0].name")
     expect(path({ stream: "yes" })).toBe("stream")
   })
-  it.each<readonly [string, { readonly role: string; readonly content: ReadonlyArray<Json> }]>([
+  it.each<readonly [string, { readonly role: string; readonly content: readonly [Json] }]>([
     ["content block server_tool_use", { role: "assistant", content: [{ type: "server_tool_use" }] }],
     ["content block search_result", { role: "user", content: [{ type: "search_result" }] }],
     ["image by file id", { role: "user", content: [{ type: "image", source: { type: "file", file_id: "f" } }] }],
@@ -276,9 +276,9 @@ describe("a server reads a request", () => {
     ]
   ])("and keeps as it is what only this protocol has: %s", (_, message) => {
     const [block] = message.content
-    expect(messages(question, message)[1]).toEqual({
-      role: message.role,
-      content: [{ type: "native", ...own(block ?? {}) }]
-    })
+    expect(messages(question, message)).toEqual([
+      question,
+      { role: message.role, content: [{ type: "native", ...own(block) }] }
+    ])
   })
 })
