@@ -32,7 +32,7 @@ const withinOf = (value: unknown, inner: ReadonlySet<string>): Json | undefined 
 }
 
 /** The fields that the vocabulary has no words for; nothing where there are none, which is nearly always. */
-const beyondOf = (from: Json, words: Known): Record<string, unknown> | undefined => {
+export const beyondOf = (from: Json, words: Known): Record<string, unknown> | undefined => {
   let found: Record<string, unknown> | undefined
   for (const field in from) {
     const value = from[field]
@@ -47,7 +47,7 @@ const beyondOf = (from: Json, words: Known): Record<string, unknown> | undefined
 const nothing: Json = {}
 
 /** Both, and of objects that both have, the fields of both. */
-const over = (written: Json, fields: Json): Json => {
+export const over = (written: Json, fields: Json): Json => {
   const all: Record<string, unknown> = { ...written }
   for (const [field, value] of Object.entries(fields)) {
     const before = all[field]

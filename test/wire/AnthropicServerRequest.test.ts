@@ -2,7 +2,7 @@ import { describe, expect, it } from "@effect/vitest"
 import { Either } from "effect"
 import type { ChatRequest } from "../../src/Chat.js"
 import * as Anthropic from "../../src/wire/Anthropic.js"
-import type { WireFailure } from "../../src/wire/Wire.js"
+import type { Address, WireFailure } from "../../src/wire/Wire.js"
 
 const wire = Anthropic.make()
 
@@ -235,6 +235,16 @@ describe("a server reads a request", () => {
       name: "response",
       schema: {}
     })
+  })
+  it("with the betas that its headers and its body ask for", () => {
+    const headers = { "anthropic-beta": ["a-1, b-1", "c-1"] }
+    const betas = (fields: Json, address?: Address) =>
+      Either.getOrThrow(wire.decodeRequest(asked(fields), address)).request.extra
+    expect(betas({}, { path: "/v1/messages", headers })).toEqual({ betas: ["a-1", "b-1", "c-1"] })
+    expect(betas({ betas: ["d-1"] }, { path: "/v1/messages", headers: { "anthropic-beta": "a-1" } })).toEqual({
+      betas: ["d-1", "a-1"]
+    })
+    expect(betas({}, { path: "/v1/messages", headers: {} })).toBeUndefined()
   })
   it("and says where it is not of the protocol", () => {
     const path = (fields: Json) => {

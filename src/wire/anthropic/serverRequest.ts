@@ -112,6 +112,14 @@ const decodedName = (name: string): string => {
   }
 }
 
+/** Betas are asked for in a header; Anthropic's own libraries put them there. */
+const betasOf = (address: Address | undefined, asked: unknown): unknown => {
+  const header = address?.headers["anthropic-beta"]
+  if (header === undefined) return asked
+  const named = (typeof header === "string" ? [header] : header).flatMap((each) => each.split(","))
+  return [...(Array.isArray(asked) ? asked : []), ...named.map((beta) => beta.trim()).filter((beta) => beta !== "")]
+}
+
 export const decodeRequest = (
   body: unknown,
   address?: Address
@@ -166,6 +174,7 @@ export const decodeRequest = (
       extra: nonEmpty(
         present({
           ...unknown,
+          betas: betasOf(address, unknown["betas"]),
           tools: hosted.length === 0 ? undefined : hosted,
           tool_choice: chosen === undefined ? choice : undefined,
           thinking: thought !== undefined && isBeyond(thought) ? thought : undefined,

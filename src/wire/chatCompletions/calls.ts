@@ -4,7 +4,7 @@ import type { ToolCall } from "../../Chat.js"
 import type { ToolCallDelta } from "../../ChatEvent.js"
 import type { Json } from "../json.js"
 import { isRecord, number, record, string } from "../json.js"
-import { known } from "../native.js"
+import { beyondOf, known } from "../native.js"
 import type { Dialect } from "./dialect.js"
 import { native } from "./native.js"
 
@@ -22,6 +22,11 @@ const readPiece = (piece: Json) => {
     signature: string(record(record(piece, "extra_content") ?? {}, "google") ?? {}, "thought_signature") ?? ""
   }
 }
+
+const callFields = known(["id", "type", "index"], { function: ["name", "arguments"], custom: ["name", "input"] })
+
+/** What is said of a call beside it. */
+export const furtherOfCall = (call: Json): Json | undefined => beyondOf(call, callFields)
 
 interface OpenCall {
   /** Its place among the calls that have a name, in the order in which they got it. */
@@ -119,8 +124,6 @@ export const callReader = () => {
 /** Whole calls, told apart by their place alone: nothing that two of them share makes them one. */
 export const numbered = (calls: ReadonlyArray<Json>): ReadonlyArray<Json> =>
   calls.map((call, index): Json => Object.assign({}, call, { index }))
-
-const callFields = known(["id", "type", "index"], { function: ["name", "arguments"], custom: ["name", "input"] })
 
 /** Calls that are whole from the beginning, all of which have names. */
 export const decodeCalls = (calls: ReadonlyArray<Json>): ReadonlyArray<ToolCall> => {
