@@ -11,23 +11,25 @@ interface Bearer {
 }
 
 /** The fields of an object that the vocabulary has words for; of an object in one of them, those of its fields. */
-export type Known = ReadonlyMap<string, ReadonlySet<string> | undefined>
+export type Known = ReadonlyMap<string, true | ReadonlySet<string>>
 
 export const known = (
   fields: ReadonlyArray<string>,
   within: Readonly<Record<string, ReadonlyArray<string>>> = {}
 ): Known =>
-  new Map<string, ReadonlySet<string> | undefined>([
-    ...fields.map((field): readonly [string, undefined] => [field, undefined]),
+  new Map<string, true | ReadonlySet<string>>([
+    ...fields.map((field): readonly [string, true] => [field, true]),
     ...Object.entries(within).map(([field, inner]): readonly [string, ReadonlySet<string>] => [field, new Set(inner)])
   ])
-
-const isSaid = (value: unknown): boolean => value !== undefined && value !== null
 
 const withinOf = (value: unknown, inner: ReadonlySet<string>): Json | undefined => {
   if (!isRecord(value)) return undefined
   let found: Record<string, unknown> | undefined
-  for (const field in value) if (!inner.has(field) && isSaid(value[field])) (found ??= {})[field] = value[field]
+  for (const field in value) {
+    if (inner.has(field)) continue
+    const said = value[field]
+    if (said !== undefined && said !== null) (found ??= {})[field] = said
+  }
   return found
 }
 
@@ -35,11 +37,11 @@ const withinOf = (value: unknown, inner: ReadonlySet<string>): Json | undefined 
 export const beyondOf = (from: Json, words: Known): Record<string, unknown> | undefined => {
   let found: Record<string, unknown> | undefined
   for (const field in from) {
+    const word = words.get(field)
+    if (word === true) continue
     const value = from[field]
-    if (!isSaid(value)) continue
-    const inner = words.get(field)
-    const beyond = inner !== undefined ? withinOf(value, inner) : words.has(field) ? undefined : value
-    if (beyond !== undefined) (found ??= {})[field] = beyond
+    const beyond = word === undefined ? value : withinOf(value, word)
+    if (beyond !== undefined && beyond !== null) (found ??= {})[field] = beyond
   }
   return found
 }

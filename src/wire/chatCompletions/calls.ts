@@ -129,7 +129,10 @@ export const numbered = (calls: ReadonlyArray<Json>): ReadonlyArray<Json> =>
 export const decodeCalls = (calls: ReadonlyArray<Json>): ReadonlyArray<ToolCall> => {
   const reader = callReader()
   for (const call of numbered(calls)) reader.read(call)
-  return reader.whole().map(({ call, index }) => ({ ...call, ...native.read(calls[index] ?? {}, callFields) }))
+  return reader.whole().map(({ call, index }) => {
+    const further = furtherOfCall(calls[index] ?? {})
+    return further === undefined ? call : { ...call, ...native.said(further) }
+  })
 }
 
 /** The id as the provider takes it: the same for the same call, wherever it stands. */

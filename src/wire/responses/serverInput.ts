@@ -2,7 +2,7 @@
 import { Either } from "effect"
 import type { AssistantPart } from "../../Chat.js"
 import type { Json } from "../json.js"
-import { isRecord, kept, nonEmpty, record, string } from "../json.js"
+import { isRecord, kept, record, string } from "../json.js"
 import { known } from "../native.js"
 import type { WireFailure } from "../Wire.js"
 import { malformed } from "../Wire.js"
@@ -42,14 +42,11 @@ const audioFields = known(["type"], { input_audio: ["data", "format"] })
 const details: ReadonlySet<unknown> = new Set(["low", "high", "auto"])
 
 /** The sources of a text and what was likely of it, where there is any of that. */
-const besideText = (value: Json): Json | undefined =>
-  nonEmpty(
-    Object.fromEntries(
-      ["annotations", "logprobs"]
-        .map((field): readonly [string, unknown] => [field, value[field]])
-        .filter(([, list]) => Array.isArray(list) && list.length > 0)
-    )
-  )
+const besideText = ({ annotations, logprobs }: Json): Json | undefined => {
+  const isCited = Array.isArray(annotations) && annotations.length > 0
+  const isWeighed = Array.isArray(logprobs) && logprobs.length > 0
+  return isCited || isWeighed ? { ...(isCited ? { annotations } : {}), ...(isWeighed ? { logprobs } : {}) } : undefined
+}
 
 /** An image; one of an upload only this protocol can name. */
 const image = (value: Json, path: string): Read<Json> => {
