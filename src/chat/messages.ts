@@ -1,7 +1,7 @@
 /** Who says what in a conversation. Public by way of `Chat`. */
 import { Schema } from "effect"
-import { NonEmptyId } from "./fields.js"
-import { AssistantPart, CacheControl, FilePart, ImagePart, TextPart, UserPart } from "./parts.js"
+import { native, NonEmptyId } from "./fields.js"
+import { AssistantPart, CacheControl, FilePart, ImagePart, NativePart, TextPart, UserPart } from "./parts.js"
 import { ToolCall } from "./tools.js"
 
 const SystemContent = Schema.Union(Schema.String, Schema.Array(TextPart))
@@ -14,7 +14,8 @@ const SystemContent = Schema.Union(Schema.String, Schema.Array(TextPart))
  */
 export const SystemMessage = Schema.Struct({
   role: Schema.Literal("system"),
-  content: SystemContent
+  content: SystemContent,
+  native
 }).annotations({ identifier: "SystemMessage" })
 
 /**
@@ -31,7 +32,8 @@ export type SystemMessage = typeof SystemMessage.Type
  */
 export const DeveloperMessage = Schema.Struct({
   role: Schema.Literal("developer"),
-  content: SystemContent
+  content: SystemContent,
+  native
 }).annotations({ identifier: "DeveloperMessage" })
 
 /**
@@ -49,7 +51,8 @@ export type DeveloperMessage = typeof DeveloperMessage.Type
 export const UserMessage = Schema.Struct({
   role: Schema.Literal("user"),
   content: Schema.Union(Schema.String, Schema.Array(UserPart)),
-  name: Schema.optionalWith(Schema.String, { exact: true })
+  name: Schema.optionalWith(Schema.String, { exact: true }),
+  native
 }).annotations({ identifier: "UserMessage" })
 
 /**
@@ -67,7 +70,8 @@ export type UserMessage = typeof UserMessage.Type
 export const AssistantMessage = Schema.Struct({
   role: Schema.Literal("assistant"),
   content: Schema.Union(Schema.String, Schema.Array(AssistantPart)),
-  toolCalls: Schema.optionalWith(Schema.Array(ToolCall), { exact: true })
+  toolCalls: Schema.optionalWith(Schema.Array(ToolCall), { exact: true }),
+  native
 }).annotations({ identifier: "AssistantMessage" })
 
 /**
@@ -85,10 +89,11 @@ export type AssistantMessage = typeof AssistantMessage.Type
 export const ToolMessage = Schema.Struct({
   role: Schema.Literal("tool"),
   toolCallId: NonEmptyId,
-  content: Schema.Union(Schema.String, Schema.Array(Schema.Union(TextPart, ImagePart, FilePart))),
+  content: Schema.Union(Schema.String, Schema.Array(Schema.Union(TextPart, ImagePart, FilePart, NativePart))),
   /** The tool failed. Providers that have a mark for it get it; the others read the content alone. */
   isError: Schema.optionalWith(Schema.Boolean, { exact: true }),
-  cacheControl: Schema.optionalWith(CacheControl, { exact: true })
+  cacheControl: Schema.optionalWith(CacheControl, { exact: true }),
+  native
 }).annotations({ identifier: "ToolMessage" })
 
 /**

@@ -1,6 +1,7 @@
 /** What a message may hold. Public by way of `Chat`. */
 import { Encoding, Schema } from "effect"
-import { MediaUrl, NonEmptyId } from "./fields.js"
+import * as Fields from "./fields.js"
+import { MediaUrl, native, NonEmptyId } from "./fields.js"
 
 /**
  * A mark: the provider shall remember the prompt up to and with what bears it, so that the next request with the same
@@ -21,6 +22,21 @@ export const CacheControl = Schema.Struct({
  */
 export type CacheControl = typeof CacheControl.Type
 
+/**
+ * What is said in the words of one protocol, where the vocabulary has none: fields by the name of the wire whose words they are,
+ * such as `{ "chat-completions": { prefix: true } }`. That wire writes them, over whatever the vocabulary says, and no other does.
+ *
+ * @since 0.1.0
+ * @category parts
+ */
+export const Native = Fields.Native
+
+/**
+ * @since 0.1.0
+ * @category parts
+ */
+export type Native = typeof Native.Type
+
 const cacheControl = Schema.optionalWith(CacheControl, { exact: true })
 
 /**
@@ -32,7 +48,8 @@ const cacheControl = Schema.optionalWith(CacheControl, { exact: true })
 export const TextPart = Schema.Struct({
   type: Schema.Literal("text"),
   text: Schema.String,
-  cacheControl
+  cacheControl,
+  native
 }).annotations({ identifier: "TextPart" })
 
 /**
@@ -52,7 +69,8 @@ export const ImagePart = Schema.Struct({
   url: MediaUrl,
   /** How closely the model looks; the provider's default where absent. */
   detail: Schema.optionalWith(Schema.Literal("low", "high", "auto"), { exact: true }),
-  cacheControl
+  cacheControl,
+  native
 }).annotations({ identifier: "ImagePart" })
 
 /**
@@ -69,7 +87,8 @@ export type ImagePart = typeof ImagePart.Type
  */
 export const AudioPart = Schema.Struct({
   type: Schema.Literal("audio"),
-  url: MediaUrl
+  url: MediaUrl,
+  native
 }).annotations({ identifier: "AudioPart" })
 
 /**
@@ -90,7 +109,8 @@ export const FilePart = Schema.Struct({
   url: Schema.optionalWith(MediaUrl, { exact: true }),
   fileId: Schema.optionalWith(NonEmptyId, { exact: true }),
   filename: Schema.optionalWith(Schema.String, { exact: true }),
-  cacheControl
+  cacheControl,
+  native
 }).pipe(
   Schema.filter((part) => (part.url === undefined) !== (part.fileId === undefined) || "expected one of url and fileId"),
   Schema.annotations({ identifier: "FilePart" })
@@ -122,7 +142,8 @@ export const ReasoningPart = Schema.Struct({
   /** The provider's own word for the kind of thought, such as `reasoning.summary`. */
   format: Schema.optionalWith(Schema.String, { exact: true }),
   /** The provider that thought it. */
-  provider: Schema.optionalWith(Schema.String, { exact: true })
+  provider: Schema.optionalWith(Schema.String, { exact: true }),
+  native
 }).annotations({ identifier: "ReasoningPart" })
 
 /**
@@ -132,12 +153,29 @@ export const ReasoningPart = Schema.Struct({
 export type ReasoningPart = typeof ReasoningPart.Type
 
 /**
+ * A part that only one protocol has, as it stands there. Where another is spoken, a request with one is `Unsupported`.
+ *
+ * @since 0.1.0
+ * @category parts
+ */
+export const NativePart = Schema.Struct({
+  type: Schema.Literal("native"),
+  native: Native
+}).annotations({ identifier: "NativePart" })
+
+/**
+ * @since 0.1.0
+ * @category parts
+ */
+export type NativePart = typeof NativePart.Type
+
+/**
  * What a message of the user may hold.
  *
  * @since 0.1.0
  * @category parts
  */
-export const UserPart = Schema.Union(TextPart, ImagePart, AudioPart, FilePart)
+export const UserPart = Schema.Union(TextPart, ImagePart, AudioPart, FilePart, NativePart)
 
 /**
  * @since 0.1.0
@@ -151,7 +189,7 @@ export type UserPart = typeof UserPart.Type
  * @since 0.1.0
  * @category parts
  */
-export const AssistantPart = Schema.Union(TextPart, ReasoningPart)
+export const AssistantPart = Schema.Union(TextPart, ReasoningPart, NativePart)
 
 /**
  * @since 0.1.0

@@ -76,7 +76,7 @@ export const ChatRequest = Schema.Struct({
   metadata: Schema.optionalWith(Schema.Record({ key: Schema.String, value: Schema.String }), { exact: true }),
   /**
    * Fields sent to the provider as they are, over whatever the vocabulary says. `tools` is appended instead: that is how
-   * a provider's own tools (web search and the like) are asked for.
+   * a provider's own tools (web search and the like) are asked for. A field that is `undefined` is not sent.
    */
   extra: Schema.optionalWith(JsonObject, { exact: true })
 }).annotations({ identifier: "ChatRequest" })

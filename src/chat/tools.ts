@@ -1,6 +1,6 @@
 /** Functions that the model may ask to have called. Public by way of `Chat`. */
 import { Schema } from "effect"
-import { JsonObject, NonEmptyId } from "./fields.js"
+import { JsonObject, native, NonEmptyId } from "./fields.js"
 import { CacheControl } from "./parts.js"
 
 /**
@@ -16,7 +16,8 @@ export const ToolDefinition = Schema.Struct({
   parameters: Schema.optionalWith(JsonObject, { exact: true }),
   /** Ask the provider to hold the model to the schema exactly. The provider's default where absent. */
   strict: Schema.optionalWith(Schema.Boolean, { exact: true }),
-  cacheControl: Schema.optionalWith(CacheControl, { exact: true })
+  cacheControl: Schema.optionalWith(CacheControl, { exact: true }),
+  native
 }).annotations({ identifier: "ToolDefinition" })
 
 /**
@@ -39,7 +40,8 @@ export const ToolCall = Schema.Struct({
   name: Schema.NonEmptyString,
   arguments: Schema.String,
   /** `custom`: `arguments` is free text, as some providers let a tool take. Absent: a function with JSON arguments. */
-  type: Schema.optionalWith(Schema.Literal("custom"), { exact: true })
+  type: Schema.optionalWith(Schema.Literal("custom"), { exact: true }),
+  native
 }).annotations({ identifier: "ToolCall" })
 
 /**

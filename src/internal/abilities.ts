@@ -43,7 +43,8 @@ export const featuresOf = (request: ChatRequest): ReadonlySet<Feature> => {
   if (typeof request.responseFormat === "object") features.add("jsonSchema")
   for (const { content } of request.messages) {
     if (typeof content === "string") continue
-    for (const { type } of content) if (type !== "text" && type !== "reasoning") features.add(media[type])
+    for (const { type } of content)
+      if (type !== "text" && type !== "reasoning" && type !== "native") features.add(media[type])
   }
   return features
 }

@@ -22,6 +22,18 @@ const perToolCall = 3
 /** The beginning of the answer, which the model is handed. */
 const perAnswer = 3
 
+const sum = <A>(items: ReadonlyArray<A>, tokens: (item: A) => number): number => {
+  let total = 0
+  for (const item of items) total += tokens(item)
+  return total
+}
+
+/** The words in what the vocabulary does not look into: a text without a blank is an id, an address or bytes. */
+const ofJson = (value: unknown, text: CountText): number => {
+  if (typeof value === "string") return value.includes(" ") ? text(value) : 0
+  return typeof value === "object" && value !== null ? sum(Object.values(value), (inner) => ofJson(inner, text)) : 0
+}
+
 const ofPart = (part: UserPart | AssistantPart, text: CountText): number => {
   switch (part.type) {
     case "text":
@@ -33,13 +45,9 @@ const ofPart = (part: UserPart | AssistantPart, text: CountText): number => {
       return MediaTokens.ofAudio(part)
     case "file":
       return MediaTokens.ofFile(part)
+    case "native":
+      return ofJson(part.native, text)
   }
-}
-
-const sum = <A>(items: ReadonlyArray<A>, tokens: (item: A) => number): number => {
-  let total = 0
-  for (const item of items) total += tokens(item)
-  return total
 }
 
 const ofToolCall = (call: ToolCall, text: CountText): number => perToolCall + text(call.name) + text(call.arguments)

@@ -323,7 +323,8 @@ export const serve = (
           "cache-control": "no-cache"
         })
         if (!stream) {
-          const whole = fault?._tag === "ErrorEvent" ? error : JSON.stringify(wire.encodeResponse(answer))
+          const whole =
+            fault?._tag === "ErrorEvent" ? error : JSON.stringify(wire.encodeResponse(answer, { request: raw }))
           const pieces = fault === undefined || fault._tag === "ErrorEvent" ? [whole] : half(whole)
           return yield* sendAll(
             response,

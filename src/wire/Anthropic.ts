@@ -19,7 +19,8 @@
  *   An `anthropic-beta` among the headers of the client takes the place of both.
  * - What an answer says beside the vocabulary is in `providerMetadata`: `blocks` (those of tools that the provider ran
  *   itself, such as `server_tool_use`), `citations` (the sources of the text), what `usage` says beyond the counts,
- *   `stop_sequence`, `stop_details`, `container` and the like.
+ *   `stop_sequence`, `stop_details`, `container` and the like; and `content`, all blocks as they came, where they cannot be
+ *   written again from the rest.
  *
  * @example
  * ```ts
@@ -33,6 +34,7 @@
  */
 import * as Dialects from "./anthropic/dialect.js"
 import type * as Models from "./anthropic/models.js"
+import { native } from "./anthropic/native.js"
 import { encodeRequest, withoutRefused } from "./anthropic/request.js"
 import { decodeResponse } from "./anthropic/response.js"
 import { decodeRequest } from "./anthropic/serverRequest.js"
@@ -81,7 +83,7 @@ export const anthropic: Dialect = Dialects.anthropic
  * @category constructors
  */
 export const make = (dialect: Partial<Dialect> = {}): Wire => ({
-  name: "anthropic-messages",
+  name: native.wire,
   framing: "sse",
   // A server that names the model in its path has no list beside it.
   ...(dialect.path?.includes("{model}") === true ? {} : { models: Listing.anthropic }),

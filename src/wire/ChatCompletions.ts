@@ -12,6 +12,7 @@
  */
 import type { Dialect, Effort } from "./chatCompletions/dialect.js"
 import { common } from "./chatCompletions/dialect.js"
+import { native } from "./chatCompletions/native.js"
 import { encodeRequest, withoutRefused } from "./chatCompletions/request.js"
 import { decodeResponse } from "./chatCompletions/response.js"
 import { decodeRequest } from "./chatCompletions/serverRequest.js"
@@ -48,7 +49,7 @@ export {
 export const make = (dialect: Partial<Dialect> = {}): Wire => {
   const spoken: Dialect = { ...common, ...dialect }
   return {
-    name: "chat-completions",
+    name: native.wire,
     framing: "sse",
     ...(spoken.embeddings === false ? {} : { embeddings: OpenAIEmbeddings.make(spoken.embeddings) }),
     ...(spoken.models ? { models: Listing.openai } : {}),

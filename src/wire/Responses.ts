@@ -12,7 +12,8 @@
  *   rather than sent without it. `reasoning.budgetTokens` is only for providers that count; it is left out elsewhere.
  * - What an answer says beside the vocabulary is in `providerMetadata`: `items` (those of tools that the provider ran
  *   itself, such as `web_search_call`), `annotations` (the sources of the text), `logprobs`, what `usage` says beyond the
- *   counts, and every field of the answer that does not repeat the request, such as `service_tier`.
+ *   counts, and every field of the answer that does not repeat the request, such as `service_tier`; and under `response` what a
+ *   server needs to give the same answer again: its items as they came, and the settings as the provider took them.
  *
  * @example
  * ```ts
@@ -25,6 +26,7 @@
  * @since 0.1.0
  */
 import * as Dialects from "./responses/dialect.js"
+import { native } from "./responses/native.js"
 import { encodeRequest, withoutRefused } from "./responses/request.js"
 import { decodeResponse } from "./responses/response.js"
 import { decodeRequest } from "./responses/serverRequest.js"
@@ -58,7 +60,7 @@ export const openai: Dialect = Dialects.openai
  * @category constructors
  */
 export const make = (dialect: Partial<Dialect> = {}): Wire => ({
-  name: "responses",
+  name: native.wire,
   framing: "sse",
   ...(dialect.embeddings === false ? {} : { embeddings: OpenAIEmbeddings.make(dialect.embeddings) }),
   models: Listing.openai,

@@ -148,9 +148,9 @@ const choices = FastCheck.record(
 const seen = (message: Message): Message => {
   if (message.role !== "assistant" || typeof message.content === "string") return message
   const content = message.content.map((each) => {
-    if (each.type === "text") return each
+    if (each.type !== "reasoning") return each
     const { provider: _, ...rest } = each
-    return rest
+    return { ...rest, native: { "anthropic-messages": {} } }
   })
   return { ...message, content }
 }

@@ -2,7 +2,7 @@ import { describe, expect, it } from "@effect/vitest"
 import { Either } from "effect"
 import type { ChatRequest } from "../../src/Chat.js"
 import * as Anthropic from "../../src/wire/Anthropic.js"
-import type { WireFailure } from "../../src/wire/Wire.js"
+import type { Address, WireFailure } from "../../src/wire/Wire.js"
 
 const wire = Anthropic.make()
 
@@ -19,6 +19,9 @@ const failure = (body: unknown): WireFailure | undefined =>
   Either.match(wire.decodeRequest(body), { onLeft: (left) => left, onRight: () => undefined })
 
 const messages = (...turns: ReadonlyArray<Json>): unknown => read({ messages: turns }).messages
+
+/** What only this protocol says of it. */
+const own = (fields: Record<string, unknown>) => ({ native: { "anthropic-messages": fields } })
 
 describe("a server reads a request", () => {
   it("with everything that it says", () => {
@@ -105,7 +108,7 @@ describe("a server reads a request", () => {
           { type: "file", url: "data:application/pdf;base64,AAAA", filename: "a.pdf" },
           { type: "file", url: "https://example.com/a.pdf" },
           { type: "file", url: "data:text/plain;base64,R3LDvMOfZQ==" },
-          { type: "file", fileId: "file_1" }
+          { type: "file", fileId: "file_1", ...own({ citations: { enabled: false } }) }
         ]
       }
     ])
@@ -145,8 +148,8 @@ describe("a server reads a request", () => {
       {
         role: "assistant",
         content: [
-          { type: "reasoning", text: "Hm.", signature: "sig" },
-          { type: "reasoning", text: "", signature: "sealed", format: "redacted_thinking" },
+          { type: "reasoning", text: "Hm.", signature: "sig", ...own({}) },
+          { type: "reasoning", text: "", signature: "sealed", format: "redacted_thinking", ...own({}) },
           { type: "text", text: "Let me see." }
         ],
         toolCalls: [
@@ -158,7 +161,7 @@ describe("a server reads a request", () => {
       { role: "tool", toolCallId: "toolu_2", content: [{ type: "text", text: "late" }], isError: true },
       { role: "tool", toolCallId: "toolu_3", content: "" },
       { role: "user", content: [{ type: "text", text: "Hurry!" }] },
-      { role: "assistant", content: "It is" }
+      { role: "assistant", content: [{ type: "text", text: "It is" }] }
     ])
   })
   it("with the client's tools, and leaves the provider's own to it", () => {
@@ -233,6 +236,16 @@ describe("a server reads a request", () => {
       schema: {}
     })
   })
+  it("with the betas that its headers and its body ask for", () => {
+    const headers = { "anthropic-beta": ["a-1, b-1", "c-1"] }
+    const betas = (fields: Json, address?: Address) =>
+      Either.getOrThrow(wire.decodeRequest(asked(fields), address)).request.extra
+    expect(betas({}, { path: "/v1/messages", headers })).toEqual({ betas: ["a-1", "b-1", "c-1"] })
+    expect(betas({ betas: ["d-1"] }, { path: "/v1/messages", headers: { "anthropic-beta": "a-1" } })).toEqual({
+      betas: ["d-1", "a-1"]
+    })
+    expect(betas({}, { path: "/v1/messages", headers: {} })).toBeUndefined()
+  })
   it("and says where it is not of the protocol", () => {
     const path = (fields: Json) => {
       const found = failure(asked(fields))
@@ -258,7 +271,7 @@ describe("a server reads a request", () => {
     expect(path({ tools: [{ name: "" }] })).toBe("tools[0].name")
     expect(path({ stream: "yes" })).toBe("stream")
   })
-  it.each([
+  it.each<readonly [string, { readonly role: string; readonly content: readonly [Json] }]>([
     ["content block server_tool_use", { role: "assistant", content: [{ type: "server_tool_use" }] }],
     ["content block search_result", { role: "user", content: [{ type: "search_result" }] }],
     ["image by file id", { role: "user", content: [{ type: "image", source: { type: "file", file_id: "f" } }] }],
@@ -271,7 +284,11 @@ describe("a server reads a request", () => {
       "context of a document",
       { role: "user", content: [{ type: "document", context: "Old.", source: { type: "url" } }] }
     ]
-  ])("and says where the vocabulary has no word for it: %s", (feature, message) => {
-    expect(failure(asked({ messages: [message] }))).toEqual({ _tag: "Unsupported", feature })
+  ])("and keeps as it is what only this protocol has: %s", (_, message) => {
+    const [block] = message.content
+    expect(messages(question, message)).toEqual([
+      question,
+      { role: message.role, content: [{ type: "native", ...own(block) }] }
+    ])
   })
 })

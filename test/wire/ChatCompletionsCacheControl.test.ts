@@ -98,6 +98,20 @@ describe("marks for the cache", () => {
     const odd = { type: "text", text: "x", cache_control: { type: "ephemeral", ttl: "2h" } }
     expect(
       Either.getOrThrow(ChatCompletions.make().decodeRequest({ messages: [{ role: "user", content: [odd] }] })).request
-    ).toEqual({ messages: [{ role: "user", content: [{ type: "text", text: "x", cacheControl: {} }] }] })
+    ).toEqual({
+      messages: [
+        {
+          role: "user",
+          content: [
+            {
+              type: "text",
+              text: "x",
+              cacheControl: {},
+              native: { "chat-completions": { cache_control: odd.cache_control } }
+            }
+          ]
+        }
+      ]
+    })
   })
 })

@@ -77,7 +77,11 @@ const strict = ({ responseFormat, tools, ...request }: ChatRequest): ChatRequest
 describe("a request that is written reads back", () => {
   it.prop("in full", [chatRequest("acme"), FastCheck.boolean()], ([request, stream]) => {
     const { body } = got(wire.encodeRequest(request, { provider: "acme", model: "asked", stream }))
-    const expected: ChatRequest = { model: "asked", ...strict(request), messages: request.messages.map(heard) }
+    const expected: ChatRequest = {
+      model: "asked",
+      ...strict(request),
+      messages: request.messages.map(heard("chat-completions"))
+    }
     expect(got(wire.decodeRequest(sent(body)))).toEqual({ request: expected, stream })
   })
 })

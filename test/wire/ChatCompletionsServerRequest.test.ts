@@ -22,6 +22,9 @@ const fault = (body: unknown): unknown =>
 
 const faultIn = (body: Record<string, unknown>) => fault({ model: "m", messages: hello, ...body })
 
+/** What only this protocol says of it. */
+const own = (fields: Record<string, unknown>) => ({ native: { "chat-completions": fields } })
+
 describe("a server reads a request", () => {
   it("and whether a stream is wanted", () => {
     expect(decoded({ model: "m", messages: hello })).toEqual({
@@ -78,14 +81,14 @@ describe("messages", () => {
   it("may be of every role", () => {
     expect(
       messages(
-        { role: "system", content: "One.", name: "ignored" },
+        { role: "system", content: "One.", name: "Sys" },
         { role: "developer", content: [{ type: "text", text: "Two." }] },
         { role: "user", content: "Hello", name: "Ann" },
         { role: "assistant", content: "Hi." },
         { role: "tool", tool_call_id: "c", content: "done" }
       )
     ).toEqual([
-      Chat.system("One."),
+      { ...Chat.system("One."), ...own({ name: "Sys" }) },
       { role: "developer", content: [Chat.text("Two.")] },
       { role: "user", content: "Hello", name: "Ann" },
       Chat.assistant("Hi."),
@@ -143,14 +146,14 @@ describe("messages", () => {
         { id: "a", name: "f", arguments: "{}" },
         { id: "b", name: "g", arguments: "free", type: "custom" }
       ]),
-      { role: "assistant", content: [{ type: "reasoning", text: "Hm." }, Chat.text("x")] },
+      { role: "assistant", content: [{ type: "reasoning", text: "Hm.", ...own({}) }, Chat.text("x")] },
       {
         role: "assistant",
-        content: [{ type: "reasoning", text: "", signature: "enc", format: "reasoning.encrypted/f1" }]
+        content: [{ type: "reasoning", text: "", signature: "enc", format: "reasoning.encrypted/f1", ...own({}) }]
       },
-      { role: "assistant", content: [{ type: "reasoning", text: "Hm." }, Chat.text("x")] },
-      Chat.assistant("No."),
-      Chat.assistant("No.")
+      { role: "assistant", content: [{ type: "reasoning", text: "Hm.", ...own({}) }, Chat.text("x")] },
+      { ...Chat.assistant("No."), ...own({ content: null, refusal: "No." }) },
+      { role: "assistant", content: [{ ...Chat.text("No."), ...own({ type: "refusal", refusal: "No." }) }] }
     ])
   })
 })

@@ -72,7 +72,13 @@ describe("a server writes an answer", () => {
       expect(encodeResponse(thoughtful)["choices"]).toEqual([
         {
           index: 0,
-          message: { role: "assistant", refusal: null, ...message },
+          // Clients look for it under either name; a stream tells it once.
+          message: {
+            role: "assistant",
+            refusal: null,
+            ...message,
+            ...(history === "none" ? { reasoning: "Hm." } : {})
+          },
           logprobs: null,
           finish_reason: "stop"
         }

@@ -295,7 +295,7 @@ describe("whatever the request", () => {
   it.prop("a server reads what a client meant", [requests, FastCheck.boolean()], ([request, stream]) => {
     const { body, path } = got(wire.encodeRequest(request, { provider: "acme", model: "asked", stream }))
     expect(got(wire.decodeRequest(sent(body), { path, headers: {} }))).toEqual({
-      request: { model: "asked", ...request, messages: request.messages.map(heard) },
+      request: { model: "asked", ...request, messages: request.messages.map(heard()) },
       stream
     })
   })

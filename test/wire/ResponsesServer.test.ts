@@ -19,10 +19,12 @@ const failure = (body: unknown): unknown =>
 
 const fault = (body: Record<string, unknown>) => failure({ model: "m", input: "Hello", ...body })
 
+const own = (fields: Record<string, unknown>) => ({ native: { responses: fields } })
+
 describe("a server reads a request", () => {
   it("whose input is a text", () => {
     expect(decoded({ model: "m", input: "Hello", stream: true })).toEqual({
-      request: { model: "m", messages: [Chat.user("Hello")] },
+      request: { model: "m", messages: [Chat.user("Hello")], extra: {} },
       stream: true
     })
     expect(decoded({ input: "Hello", stream: null, temperature: null, tools: null }).stream).toBe(false)
@@ -42,12 +44,12 @@ describe("a server reads a request", () => {
         { role: "assistant", content: [{ type: "refusal", refusal: "No." }] }
       ])
     ).toEqual([
-      Chat.system("One."),
-      { role: "developer", content: [Chat.text("Two.")] },
+      { ...Chat.system("One."), ...own({}) },
+      { role: "developer", content: [Chat.text("Two.")], ...own({}) },
       Chat.user("Hello"),
       Chat.assistant("Hi."),
       Chat.assistant("There."),
-      Chat.assistant("No.")
+      { role: "assistant", content: [{ ...Chat.text("No."), ...own({ type: "refusal", refusal: "No." }) }] }
     ])
   })
   it("with parts of every kind", () => {
@@ -92,7 +94,7 @@ describe("a server reads a request", () => {
       {
         role: "assistant",
         content: [
-          { type: "reasoning", text: "Hm.", id: "rs_1", format: "reasoning.summary", signature: "sealed" },
+          { type: "reasoning", text: "Hm.", id: "rs_1", format: "reasoning.summary", signature: "sealed", ...own({}) },
           Chat.text("I call.")
         ],
         toolCalls: [
@@ -130,8 +132,9 @@ describe("a server reads a request", () => {
       metadata: { a: "b" },
       reasoning: { effort: "low", summary: "auto" },
       responseFormat: { name: "n", schema: {}, strict: true },
-      tools: [{ name: "f", parameters: { type: "object" } }],
-      toolChoice: { name: "f" }
+      tools: [{ name: "f", parameters: { type: "object" }, ...own({}) }],
+      toolChoice: { name: "f" },
+      extra: {}
     })
     expect(request({ text: { format: { type: "json_object" } } }).responseFormat).toBe("json")
     expect(request({ tool_choice: "required" }).toolChoice).toBe("required")
@@ -153,7 +156,7 @@ describe("a server reads a request", () => {
     ).toEqual({
       model: "m",
       messages: [Chat.user("Hello")],
-      tools: [{ name: "f" }],
+      tools: [{ name: "f", ...own({}) }],
       responseFormat: "text",
       extra: {
         store: true,
@@ -164,6 +167,27 @@ describe("a server reads a request", () => {
         reasoning: { effort: "max" }
       }
     })
+  })
+})
+
+describe("what only this protocol can say", () => {
+  const item = (fields: Record<string, unknown>) => messages([fields])[0]
+  it("is kept with what it is said of", () => {
+    const upload = { type: "input_image", file_id: "file_1" }
+    expect(item({ role: "user", status: "completed", content: [upload] })).toEqual({
+      role: "user",
+      content: [{ type: "native", ...own(upload) }],
+      ...own({ status: "completed" })
+    })
+    expect(item({ type: "function_call", id: "fc_1", call_id: "c", name: "f", arguments: "{}" })).toEqual(
+      Chat.assistant("", [{ id: "c", name: "f", arguments: "{}", ...own({ id: "fc_1" }) }])
+    )
+  })
+  it("is a part of a turn where the model did it, and stands between turns where it was given", () => {
+    const search = { type: "web_search_call", id: "ws_1" }
+    expect(item(search)).toEqual({ role: "assistant", content: [{ type: "native", ...own({ item: search }) }] })
+    const reference = { type: "item_reference", id: "rs_1" }
+    expect(item(reference)).toEqual({ role: "user", content: [{ type: "native", ...own({ item: reference }) }] })
   })
 })
 
@@ -191,7 +215,7 @@ describe("a faulty request is refused at its fault", () => {
     expect(item({ role: "robot", content: "x" })).toMatchObject(malformed("input[1].role"))
     expect(item({ role: "user" })).toMatchObject(malformed("input[1].content"))
     expect(item({ type: 1 })).toMatchObject(malformed("input[1].type"))
-    expect(item({ role: "user", content: [{ type: "smell" }] })).toMatchObject(malformed("input[1].content[0].type"))
+    expect(item({ role: "user", content: [{ type: 1 }] })).toMatchObject(malformed("input[1].content[0].type"))
     expect(item({ role: "user", content: [{ type: "input_text" }] })).toMatchObject(
       malformed("input[1].content[0].text")
     )
@@ -203,16 +227,6 @@ describe("a faulty request is refused at its fault", () => {
     )
     expect(item({ type: "function_call_output", output: "x" })).toMatchObject(malformed("input[1].call_id"))
     expect(item({ type: "function_call", call_id: "c", arguments: "{}" })).toMatchObject({ _tag: "Malformed" })
-  })
-  it("with the name of what the vocabulary cannot say", () => {
-    expect(item({ type: "item_reference", id: "x" })).toEqual({
-      _tag: "Unsupported",
-      feature: "input item item_reference"
-    })
-    expect(item({ role: "user", content: [{ type: "input_image", file_id: "file_1" }] })).toEqual({
-      _tag: "Unsupported",
-      feature: "image by file id"
-    })
   })
 })
 

@@ -163,16 +163,18 @@ export const halves = (text: string): ReadonlyArray<string> => {
   return [text.slice(0, middle), text.slice(middle)]
 }
 
-/** A message as a server reads it: who thought is not told. */
-export const heard = (message: Message): Message => {
-  if (message.role !== "assistant" || typeof message.content === "string") return message
-  const content = message.content.map((part) => {
-    if (part.type === "text") return part
-    const { provider: _, ...thought } = part
-    return thought
-  })
-  return { ...message, content }
-}
+/** A message as a server reads it: who thought is not told, but in whose protocol where the wire has words of its own. */
+export const heard =
+  (wire?: string) =>
+  (message: Message): Message => {
+    if (message.role !== "assistant" || typeof message.content === "string") return message
+    const content = message.content.map((part) => {
+      if (part.type !== "reasoning") return part
+      const { provider: _, ...thought } = part
+      return wire === undefined ? thought : { ...thought, native: { [wire]: {} } }
+    })
+    return { ...message, content }
+  }
 
 export const written = (
   wire: Wire,

@@ -2,6 +2,8 @@
 import type { ToolCall } from "../../Chat.js"
 import type { Json } from "../json.js"
 import { isRecord, parsed } from "../json.js"
+import { known } from "../native.js"
+import { native } from "./native.js"
 
 /** The arguments as an object; a text that is none, as it may come from other providers or a cut, in the field `input`. */
 export const inputOf = (call: ToolCall): Json => {
@@ -14,9 +16,10 @@ export const inputOf = (call: ToolCall): Json => {
 export const callId = (id: string): string => id.replace(/[^a-zA-Z0-9_-]/g, "_")
 
 /** A call, as the client sends it back and as a server writes it. */
-export const callBlock = (call: ToolCall): Json => ({
-  type: "tool_use",
-  id: callId(call.id),
-  name: call.name,
-  input: inputOf(call)
-})
+export const callBlock = (call: ToolCall): Json =>
+  native.written({ type: "tool_use", id: callId(call.id), name: call.name, input: inputOf(call) }, call)
+
+const callFields = known(["type", "id", "name", "input"])
+
+/** What is said of a call beside it. */
+export const furtherOfCall = (block: Json): Json => native.read(block, callFields)

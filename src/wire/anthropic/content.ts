@@ -1,8 +1,10 @@
 /** Parts of messages as content blocks. Anthropic, "Messages" API reference; "Vision", "PDF support", "Files API". */
 import { Either, Encoding } from "effect"
-import type { CacheControl, FilePart, ImagePart, TextPart, UserPart } from "../../Chat.js"
+import type { AudioPart, CacheControl, FilePart, ImagePart, NativePart, TextPart, UserPart } from "../../Chat.js"
 import type { Json } from "../json.js"
 import type { WireFailure } from "../Wire.js"
+
+import { native } from "./native.js"
 
 export type Encoded<A> = Either.Either<A, WireFailure>
 
@@ -12,11 +14,11 @@ export const unsupported = (feature: string): Encoded<never> => Either.left({ _t
 export const cacheMark = (cacheControl: CacheControl | undefined): Json =>
   cacheControl === undefined ? {} : { cache_control: { type: "ephemeral", ...cacheControl } }
 
-export const textBlock = ({ cacheControl, text }: TextPart): Json => ({
-  type: "text",
-  text,
-  ...cacheMark(cacheControl)
-})
+export const textBlock = (part: TextPart): Json =>
+  native.written({ type: "text", text: part.text, ...cacheMark(part.cacheControl) }, part)
+
+/** A block as it was read. */
+export const nativeBlock = (part: NativePart): Json => native.of(part) ?? {}
 
 /** The media type and the data of a `data:` URL. */
 const dataOf = (url: string) => {
@@ -79,16 +81,25 @@ const documentBlock = (part: FilePart): Encoded<Json> =>
     ...cacheMark(part.cacheControl)
   }))
 
-/** A part of what the user says or a tool returns. */
-export const block = (part: UserPart): Encoded<Json> => {
+const mediaBlock = (part: ImagePart | FilePart | AudioPart): Encoded<Json> => {
   switch (part.type) {
-    case "text":
-      return Either.right(textBlock(part))
     case "image":
       return imageBlock(part)
     case "file":
       return documentBlock(part)
     case "audio":
       return unsupported("audio input")
+  }
+}
+
+/** A part of what the user says or a tool returns. */
+export const block = (part: UserPart): Encoded<Json> => {
+  switch (part.type) {
+    case "text":
+      return Either.right(textBlock(part))
+    case "native":
+      return Either.right(nativeBlock(part))
+    default:
+      return Either.map(mediaBlock(part), (written) => native.written(written, part))
   }
 }

@@ -16,8 +16,9 @@ import type { Json } from "../json.js"
 import { string } from "../json.js"
 import { callBlock, callId } from "./calls.js"
 import type { Encoded } from "./content.js"
-import { block, cacheMark, textBlock, unsupported } from "./content.js"
-import { thoughtBlock } from "./thoughts.js"
+import { block, cacheMark, nativeBlock, textBlock, unsupported } from "./content.js"
+import { native } from "./native.js"
+import { isThought, thoughtBlock } from "./thoughts.js"
 
 /** For whom a conversation is written. */
 export interface Context {
@@ -75,38 +76,51 @@ const toolPiece = (message: ToolMessage): Encoded<Piece> =>
     role: "user",
     blocks: [],
     results: [
-      {
-        type: "tool_result",
-        tool_use_id: callId(message.toolCallId),
-        ...content,
-        ...(message.isError === undefined ? {} : { is_error: message.isError }),
-        ...cacheMark(message.cacheControl)
-      }
+      native.written(
+        {
+          type: "tool_result",
+          tool_use_id: callId(message.toolCallId),
+          ...content,
+          ...(message.isError === undefined ? {} : { is_error: message.isError }),
+          ...cacheMark(message.cacheControl)
+        },
+        message
+      )
     ],
     plain: false
   }))
 
-const isThought = (part: AssistantPart): part is ReasoningPart => part.type === "reasoning"
+/** Whether a thought goes back: only to the provider that thought it, or in whose protocol it was told. */
+const isOwn = (part: ReasoningPart, context: Context): boolean =>
+  (part.provider === context.provider || (part.provider === undefined && native.of(part) !== undefined)) &&
+  (part.signature !== undefined || (context.unsignedThoughts && part.text !== ""))
 
-const isText = (part: AssistantPart): part is TextPart => part.type === "text"
+const partBlocks = (part: AssistantPart, context: Context): ReadonlyArray<Json> => {
+  switch (part.type) {
+    case "text":
+      return [textBlock(part)].filter(said)
+    case "reasoning":
+      return isOwn(part, context) ? [thoughtBlock(part)] : []
+    case "native":
+      return [nativeBlock(part)]
+  }
+}
 
-/** Thoughts go back only to the provider that thought them, and only before what followed from them. */
+/** Thoughts stand before what was said; among blocks of tools that the provider ran itself everything stays where it was. */
+const inOrder = (parts: ReadonlyArray<AssistantPart>): ReadonlyArray<AssistantPart> =>
+  parts.some((part) => part.type === "native")
+    ? parts
+    : [...parts.filter(({ type }) => type === "reasoning"), ...parts.filter(({ type }) => type !== "reasoning")]
+
+/** Thoughts go back only before what followed from them. */
 const assistantPiece = (message: AssistantMessage, context: Context): Piece => {
   const { content } = message
   const plain = typeof content === "string"
-  const spoken = texts(plain ? content : content.filter(isText))
+  const spoken = plain ? texts(content) : inOrder(content).flatMap((part) => partBlocks(part, context))
   const calls = (message.toolCalls ?? []).map(callBlock)
-  const thoughts = plain
-    ? []
-    : content.filter(
-        (part): part is ReasoningPart =>
-          isThought(part) &&
-          part.provider === context.provider &&
-          (part.signature !== undefined || (context.unsignedThoughts && part.text !== ""))
-      )
   return {
     role: "assistant",
-    blocks: spoken.length === 0 && calls.length === 0 ? [] : [...thoughts.map(thoughtBlock), ...spoken, ...calls],
+    blocks: spoken.every(isThought) && calls.length === 0 ? [] : [...spoken, ...calls],
     results: [],
     plain: plain && calls.length === 0
   }

@@ -10,26 +10,29 @@ import { conversation } from "./conversation.js"
 import type { Dialect } from "./dialect.js"
 import { traitsOf } from "./dialect.js"
 import { outputSchema } from "./schema.js"
+import { native } from "./native.js"
 import { thinkingOf } from "./thinking.js"
+import { isThought } from "./thoughts.js"
 
 const optional = (name: string, value: unknown): Json => (value === undefined ? {} : { [name]: value })
 
 /** What a request asks for that the protocol has no word for. */
 const beyond = (request: ChatRequest): string | undefined =>
-  request.seed !== undefined ? "seed" : request.metadata !== undefined ? "metadata" : undefined
+  request.seed !== undefined ? "seed" : request.metadata !== undefined ? "metadata" : native.lacking(request)
 
 /** A strict tool whose schema cannot be closed is sent as it is, and not strict. */
 const tool = (definition: ToolDefinition): Json => {
   const { cacheControl, description, name, parameters = { properties: {} }, strict } = definition
   const schema = { type: "object", ...parameters }
   const closed = strict === true ? outputSchema(schema) : undefined
-  return {
+  const written = {
     name,
     ...optional("description", description),
     input_schema: closed ?? schema,
     ...optional("strict", strict === undefined ? undefined : closed !== undefined),
     ...cacheMark(cacheControl)
   }
+  return native.written(written, definition)
 }
 
 const choices = { auto: "auto", none: "none", required: "any" } as const
@@ -59,8 +62,7 @@ const formatOf = (format: ResponseFormat | undefined, dialect: Dialect): Encoded
 const isMidway = (messages: ReadonlyArray<Json>): boolean => {
   const [before, last] = messages.filter(({ role }) => role !== "system").slice(-2)
   const awaited = last !== undefined && records(last, "content").some(({ type }) => type === "tool_result")
-  const first = before === undefined ? undefined : records(before, "content")[0]
-  return awaited && first?.["type"] !== "thinking" && first?.["type"] !== "redacted_thinking"
+  return awaited && !(before !== undefined && isThought(records(before, "content")[0]))
 }
 
 const filesBeta = "files-api-2025-04-14"
@@ -143,9 +145,6 @@ const withoutSystemTurns = (request: WireRequest): WireRequest | undefined => {
   const system = [request.body["system"], ...further.map(({ content }) => content)].flatMap(systemBlocks)
   return { ...request, body: { ...request.body, system, messages: messages.filter(({ role }) => role !== "system") } }
 }
-
-const isThought = (block: unknown): boolean =>
-  isRecord(block) && (block["type"] === "thinking" || block["type"] === "redacted_thinking")
 
 /** In the middle of a turn a budget for thinking wants the thoughts back, so there it goes with them. */
 const withoutThoughts = (request: WireRequest): WireRequest | undefined => {

@@ -1,10 +1,12 @@
 /** A server reads messages. */
 import { Either, Encoding } from "effect"
 import type { Json } from "../json.js"
-import { isRecord, kept, record, string } from "../json.js"
+import { isRecord, present, record, string } from "../json.js"
+import { known } from "../native.js"
 import type { WireFailure } from "../Wire.js"
 import { malformed } from "../Wire.js"
-import { unsupported } from "./content.js"
+import { furtherOfCall } from "./calls.js"
+import { native } from "./native.js"
 import { readThought } from "./thoughts.js"
 
 type Read<A> = Either.Either<A, WireFailure>
@@ -15,30 +17,53 @@ export interface Draft {
   readonly message: Json
 }
 
+const ttls: ReadonlySet<unknown> = new Set(["5m", "1h"])
+
 /** The mark that the prompt shall be remembered, in our words. */
 export const readMark = (from: Json): Json => {
   const mark = record(from, "cache_control")
-  return mark === undefined ? {} : { cacheControl: kept(mark, ["ttl"]) }
+  if (mark === undefined) return {}
+  const ttl = mark["ttl"]
+  return { cacheControl: ttls.has(ttl) ? { ttl } : {} }
 }
 
+/** A mark of another kind, as it is. */
+export const furtherMark = (from: Json): Json | undefined => {
+  const mark = record(from, "cache_control")
+  const isKnown =
+    mark === undefined ||
+    Object.entries(present(mark)).every(
+      ([field, value]) => (field === "type" && value === "ephemeral") || (field === "ttl" && ttls.has(value))
+    )
+  return isKnown ? undefined : { cache_control: mark }
+}
+
+const imageFields = known(["type", "cache_control"], { source: ["type", "url", "media_type", "data"] })
+
+/** An image; one of an upload only this protocol can name. */
 const readImage = (block: Json, path: string): Read<Json> => {
   const source = record(block, "source") ?? {}
+  const image = (url: unknown): Read<Json> =>
+    Either.right({
+      type: "image",
+      url,
+      ...readMark(block),
+      ...native.read(block, imageFields, furtherMark(block))
+    })
   switch (source["type"]) {
     case "url":
-      return Either.right({ type: "image", url: source["url"], ...readMark(block) })
-    case "base64": {
-      const url = `data:${string(source, "media_type") ?? ""};base64,${string(source, "data") ?? ""}`
-      return Either.right({ type: "image", url, ...readMark(block) })
-    }
+      return image(source["url"])
+    case "base64":
+      return image(`data:${string(source, "media_type") ?? ""};base64,${string(source, "data") ?? ""}`)
     case "file":
-      return unsupported("image by file id")
+      return Either.right(native.part(block))
     default:
       return Either.left(malformed(`${path}.source.type`, source["type"]))
   }
 }
 
-/** Where a document is, as fields of a file part. */
-const readSource = (source: Json, path: string): Read<Json> => {
+/** Where a document is, as fields of a file part; nothing where only this protocol can say it. */
+const readSource = (source: Json, path: string): Read<Json | undefined> => {
   switch (source["type"]) {
     case "url":
       return Either.right({ url: source["url"] })
@@ -51,24 +76,47 @@ const readSource = (source: Json, path: string): Read<Json> => {
     case "file":
       return Either.right({ fileId: source["file_id"] })
     case "content":
-      return unsupported("document of content blocks")
+      return Either.right(undefined)
     default:
       return Either.left(malformed(`${path}.source.type`, source["type"]))
   }
 }
 
-const readDocument = (block: Json, path: string): Read<Json> => {
-  if (record(block, "citations")?.["enabled"] === true) return unsupported("citations of a document")
-  if (typeof block["context"] === "string" && block["context"] !== "") return unsupported("context of a document")
-  return Either.map(readSource(record(block, "source") ?? {}, path), (source) => ({
-    type: "file",
-    ...source,
-    ...(block["title"] === undefined || block["title"] === null ? {} : { filename: block["title"] }),
-    ...readMark(block)
-  }))
-}
+const documentFields = known(["type", "title", "cache_control"], {
+  source: ["type", "url", "media_type", "data", "file_id"]
+})
 
-const readText = (block: Json): Json => ({ type: "text", text: block["text"], ...readMark(block) })
+/** Without its context, or asked for no citations, it would be another document. */
+const isMore = (block: Json): boolean =>
+  record(block, "citations")?.["enabled"] === true || Boolean(string(block, "context"))
+
+const readDocument = (block: Json, path: string): Read<Json> =>
+  Either.map(readSource(record(block, "source") ?? {}, path), (source) =>
+    source === undefined || isMore(block)
+      ? native.part(block)
+      : {
+          type: "file",
+          ...source,
+          ...present({ filename: block["title"] }),
+          ...readMark(block),
+          ...native.read(block, documentFields, furtherMark(block))
+        }
+  )
+
+const textFields = known(["type", "text", "cache_control"])
+
+const readText = (block: Json): Json => ({
+  type: "text",
+  text: block["text"],
+  ...readMark(block),
+  ...native.read(block, textFields, furtherMark(block))
+})
+
+/** A block that there is no word for: of a tool that the provider runs itself, or of a kind yet to come. */
+const readOther = (block: Json, path: string): Read<Json> =>
+  typeof block["type"] === "string"
+    ? Either.right(native.part(block))
+    : Either.left(malformed(`${path}.type`, block["type"]))
 
 /** A part of what the user says or a tool returns. */
 const readPart = (block: unknown, path: string): Read<Json> => {
@@ -81,9 +129,7 @@ const readPart = (block: unknown, path: string): Read<Json> => {
     case "document":
       return readDocument(block, path)
     default:
-      return typeof block["type"] === "string"
-        ? unsupported(`content block ${block["type"]}`)
-        : Either.left(malformed(`${path}.type`, block["type"]))
+      return readOther(block, path)
   }
 }
 
@@ -91,6 +137,8 @@ const readParts = (content: unknown, path: string): Read<unknown> =>
   Array.isArray(content)
     ? Either.all(content.map((block, index) => readPart(block, `${path}[${index}]`)))
     : Either.right(content)
+
+const resultFields = known(["type", "tool_use_id", "content", "is_error", "cache_control"])
 
 const readResult = (block: Json, path: string): Read<Draft> =>
   Either.map(readParts(block["content"] ?? "", `${path}.content`), (content) => ({
@@ -100,7 +148,8 @@ const readResult = (block: Json, path: string): Read<Draft> =>
       toolCallId: block["tool_use_id"],
       content,
       ...(typeof block["is_error"] === "boolean" ? { isError: block["is_error"] } : {}),
-      ...readMark(block)
+      ...readMark(block),
+      ...native.read(block, resultFields, furtherMark(block))
     }
   }))
 
@@ -134,8 +183,19 @@ const readUser = (content: ReadonlyArray<unknown>, path: string): Read<ReadonlyA
 const readCall = (block: Json): Json => ({
   id: block["id"],
   name: block["name"],
-  arguments: JSON.stringify(block["input"] ?? {})
+  arguments: JSON.stringify(block["input"] ?? {}),
+  ...furtherOfCall(block)
 })
+
+const thoughtFields = known(["type", "thinking", "signature", "data"])
+
+/** A thought that goes back to where this protocol is spoken: whoever hands it on does not know who thought it. */
+const readReasoning = (block: Json): ReadonlyArray<Json> => {
+  const thought = readThought(block)
+  return thought === undefined
+    ? []
+    : [{ type: "reasoning", ...thought, ...native.said({}), ...native.read(block, thoughtFields) }]
+}
 
 const readAssistant = (content: ReadonlyArray<unknown>, path: string): Read<Draft> =>
   Either.gen(function* () {
@@ -149,22 +209,19 @@ const readAssistant = (content: ReadonlyArray<unknown>, path: string): Read<Draf
           parts.push(readText(block))
           break
         case "thinking":
-        case "redacted_thinking": {
-          const thought = readThought(block)
-          if (thought !== undefined) parts.push({ type: "reasoning", ...thought })
+        case "redacted_thinking":
+          parts.push(...readReasoning(block))
           break
-        }
         case "tool_use":
           calls.push(readCall(block))
           break
         default:
-          return yield* typeof block["type"] === "string"
-            ? unsupported(`content block ${block["type"]}`)
-            : Either.left(malformed(`${at}.type`, block["type"]))
+          parts.push(yield* readOther(block, at))
       }
     }
     const [only] = parts
-    const plain = parts.length === 1 && only?.["type"] === "text" && only["cacheControl"] === undefined
+    // With calls a text is written as a block in any case.
+    const plain = calls.length > 0 && parts.length === 1 && only?.["type"] === "text" && Object.keys(only).length === 2
     return {
       path,
       message: {

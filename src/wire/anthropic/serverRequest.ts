@@ -3,11 +3,13 @@ import { Either } from "effect"
 import type { ChatRequest } from "../../Chat.js"
 import type { Json } from "../json.js"
 import { beyond, isRecord, kept, nonEmpty, present, record, string } from "../json.js"
+import { known } from "../native.js"
 import type { Words } from "../servedRequest.js"
 import { servedRequest, spelledFrom, valueAt } from "../servedRequest.js"
 import type { Address, WireFailure } from "../Wire.js"
 import { malformed } from "../Wire.js"
-import { readMark, readMessages } from "./serverContent.js"
+import { native } from "./native.js"
+import { furtherMark, readMark, readMessages } from "./serverContent.js"
 
 // -------------------------------------------------------------------------------------
 // settings
@@ -17,10 +19,13 @@ import { readMark, readMessages } from "./serverContent.js"
 const isCustom = (tool: unknown): tool is Json =>
   isRecord(tool) && (tool["type"] === undefined || tool["type"] === null || tool["type"] === "custom")
 
+const toolFields = known(["type", "name", "description", "input_schema", "strict", "cache_control"])
+
 const readTool = (tool: Json): Json => ({
   ...kept(tool, ["name", "description", "strict"]),
   ...present({ parameters: tool["input_schema"] }),
-  ...readMark(tool)
+  ...readMark(tool),
+  ...native.read(tool, toolFields, furtherMark(tool))
 })
 
 const choices: ReadonlyMap<unknown, string> = new Map([
@@ -107,6 +112,14 @@ const decodedName = (name: string): string => {
   }
 }
 
+/** Betas are asked for in a header; Anthropic's own libraries put them there. */
+const betasOf = (address: Address | undefined, asked: unknown): unknown => {
+  const header = address?.headers["anthropic-beta"]
+  if (header === undefined) return asked
+  const named = (typeof header === "string" ? [header] : header).flatMap((each) => each.split(","))
+  return [...(Array.isArray(asked) ? asked : []), ...named.map((beta) => beta.trim()).filter((beta) => beta !== "")]
+}
+
 export const decodeRequest = (
   body: unknown,
   address?: Address
@@ -161,6 +174,7 @@ export const decodeRequest = (
       extra: nonEmpty(
         present({
           ...unknown,
+          betas: betasOf(address, unknown["betas"]),
           tools: hosted.length === 0 ? undefined : hosted,
           tool_choice: chosen === undefined ? choice : undefined,
           thinking: thought !== undefined && isBeyond(thought) ? thought : undefined,

@@ -1,10 +1,15 @@
 /** Thoughts as blocks. Anthropic, "Thinking": they are signed, go back unchanged, and may be sealed. */
 import type { ReasoningPart } from "../../Chat.js"
 import type { Json } from "../json.js"
-import { string } from "../json.js"
+import { isRecord, string } from "../json.js"
+import { native } from "./native.js"
 
 /** The format of a thought of which only the sealed form is told. */
 export const sealed = "redacted_thinking"
+
+/** Whether a block is a thought. */
+export const isThought = (block: unknown): boolean =>
+  isRecord(block) && (block["type"] === "thinking" || block["type"] === sealed)
 
 type Thought = Omit<ReasoningPart, "type">
 
@@ -20,6 +25,9 @@ export const readThought = (block: Json): Thought | undefined => {
 }
 
 export const thoughtBlock = (thought: Thought): Json =>
-  thought.format === sealed
-    ? { type: sealed, data: thought.signature ?? "" }
-    : { type: "thinking", thinking: thought.text, signature: thought.signature ?? "" }
+  native.written(
+    thought.format === sealed
+      ? { type: sealed, data: thought.signature ?? "" }
+      : { type: "thinking", thinking: thought.text, signature: thought.signature ?? "" },
+    thought
+  )

@@ -7,7 +7,16 @@ import type { AnswerSource, WireEvent } from "../Wire.js"
 import { estimatedUsage } from "../Wire.js"
 import { callReader } from "./calls.js"
 import { decodeFinishReason, isFailure } from "./finishReason.js"
-import { bodyFields, choiceFields, gather, gatherOthers, keep, keepOthers, messageFields } from "./metadata.js"
+import {
+  bodyFields,
+  choiceFields,
+  gather,
+  gatherCall,
+  gatherOthers,
+  keep,
+  keepOthers,
+  messageFields
+} from "./metadata.js"
 import { readContent, thoughtReader } from "./thoughts.js"
 import { decodeUsage, furtherUsage } from "./usage.js"
 
@@ -54,10 +63,11 @@ export const answerReader = (source: AnswerSource) => {
   }
 
   const readCalls = (message: Json, out: Array<WireEvent>): void => {
-    for (const piece of array(message, "tool_calls") ?? []) {
+    for (const [position, piece] of (array(message, "tool_calls") ?? []).entries()) {
       if (!isRecord(piece)) continue
       modernCalls = true
       readCall(piece, out)
+      gatherCall(metadata, piece, number(piece, "index") ?? position)
     }
     const legacy = record(message, "function_call")
     if (legacy !== undefined && !modernCalls) readCall({ index: 0, function: legacy }, out)

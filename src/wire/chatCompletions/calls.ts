@@ -4,7 +4,9 @@ import type { ToolCall } from "../../Chat.js"
 import type { ToolCallDelta } from "../../ChatEvent.js"
 import type { Json } from "../json.js"
 import { isRecord, number, record, string } from "../json.js"
+import { beyondOf, known } from "../native.js"
 import type { Dialect } from "./dialect.js"
+import { native } from "./native.js"
 
 /** One call, or a piece of one: a function with its arguments, or a custom tool with its input. */
 const readPiece = (piece: Json) => {
@@ -20,6 +22,11 @@ const readPiece = (piece: Json) => {
     signature: string(record(record(piece, "extra_content") ?? {}, "google") ?? {}, "thought_signature") ?? ""
   }
 }
+
+const callFields = known(["id", "type", "index"], { function: ["name", "arguments"], custom: ["name", "input"] })
+
+/** What is said of a call beside it. */
+export const furtherOfCall = (call: Json): Json | undefined => beyondOf(call, callFields)
 
 interface OpenCall {
   /** Its place among the calls that have a name, in the order in which they got it. */
@@ -118,11 +125,14 @@ export const callReader = () => {
 export const numbered = (calls: ReadonlyArray<Json>): ReadonlyArray<Json> =>
   calls.map((call, index): Json => Object.assign({}, call, { index }))
 
-/** Calls that are whole from the beginning. */
+/** Calls that are whole from the beginning, all of which have names. */
 export const decodeCalls = (calls: ReadonlyArray<Json>): ReadonlyArray<ToolCall> => {
   const reader = callReader()
   for (const call of numbered(calls)) reader.read(call)
-  return reader.whole().map(({ call }) => call)
+  return reader.whole().map(({ call, index }) => {
+    const further = furtherOfCall(calls[index] ?? {})
+    return further === undefined ? call : { ...call, ...native.said(further) }
+  })
 }
 
 /** The id as the provider takes it: the same for the same call, wherever it stands. */
@@ -132,7 +142,10 @@ export const callId = (id: string, wanted: Dialect["callIds"]): string => {
   return `${digits(id)}${digits(`${id}#`)}`.slice(0, 9)
 }
 
-export const encodeCall = (call: ToolCall): Json =>
+/** A call in the words that other protocols have too. */
+export const plainCall = (call: ToolCall): Json =>
   call.type === "custom"
     ? { id: call.id, type: "custom", custom: { name: call.name, input: call.arguments } }
     : { id: call.id, type: "function", function: { name: call.name, arguments: call.arguments } }
+
+export const encodeCall = (call: ToolCall): Json => native.written(plainCall(call), call)

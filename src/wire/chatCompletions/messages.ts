@@ -2,9 +2,11 @@
 import { Array as Arr, Either } from "effect"
 import type {
   AssistantMessage,
+  AssistantPart,
   CacheControl,
   FilePart,
   Message,
+  NativePart,
   ReasoningPart,
   TextPart,
   ToolCall,
@@ -17,6 +19,7 @@ import type { Peer, WireFailure } from "../Wire.js"
 import { callId, encodeCall } from "./calls.js"
 import type { Dialect } from "./dialect.js"
 import { named, unsupported } from "./fields.js"
+import { native } from "./native.js"
 import { callMark, encodeDetail, encodePart } from "./thoughts.js"
 import { alternating } from "./turns.js"
 
@@ -45,16 +48,18 @@ const filePart = (part: FilePart): Either.Either<Json, WireFailure> => {
     : unsupported("file by URL")
 }
 
-const textPart = (part: TextPart, dialect: Dialect): Json => ({
+const plainText = ({ cacheControl, text }: TextPart, dialect: Dialect): Json => ({
   type: "text",
-  text: part.text,
-  ...cacheMark(part.cacheControl, dialect)
+  text,
+  ...cacheMark(cacheControl, dialect)
 })
 
-const userPart = (part: UserPart, dialect: Dialect): Either.Either<Json, WireFailure> => {
+const nativePart = (part: NativePart): Json => native.of(part) ?? {}
+
+const knownPart = (part: Exclude<UserPart, NativePart>, dialect: Dialect): Either.Either<Json, WireFailure> => {
   switch (part.type) {
     case "text":
-      return Either.right(textPart(part, dialect))
+      return Either.right(plainText(part, dialect))
     case "image":
       return Either.right({
         type: "image_url",
@@ -74,6 +79,11 @@ const userPart = (part: UserPart, dialect: Dialect): Either.Either<Json, WireFai
   }
 }
 
+const userPart = (part: UserPart, dialect: Dialect): Either.Either<Json, WireFailure> =>
+  part.type === "native"
+    ? Either.right(nativePart(part))
+    : Either.map(knownPart(part, dialect), (written) => native.written(written, part))
+
 const content = (
   parts: string | ReadonlyArray<UserPart>,
   dialect: Dialect
@@ -84,15 +94,28 @@ const content = (
 // what the model said before
 // -------------------------------------------------------------------------------------
 
+/** Whether the provider thought it, or whoever says so knows the protocol alone. */
+const isOwn = (part: ReasoningPart, peer: Peer): boolean =>
+  part.provider === peer.provider || (part.provider === undefined && native.of(part) !== undefined)
+
 /** The thoughts as this provider may see them: of others' only the text, since the rest means nothing to it. */
 const visible = (thoughts: ReadonlyArray<ReasoningPart>, peer: Peer): ReadonlyArray<ReasoningPart> =>
   thoughts
-    .map((part): ReasoningPart => (part.provider === peer.provider ? part : { type: "reasoning", text: part.text }))
+    .map((part): ReasoningPart => (isOwn(part, peer) ? part : { type: "reasoning", text: part.text }))
     .filter((part) => part.text !== "" || part.signature !== undefined)
 
 const isThought = (part: { readonly type: string }): part is ReasoningPart => part.type === "reasoning"
 
-const isText = (part: { readonly type: string }): part is TextPart => part.type === "text"
+/** What was said, thoughts apart. */
+const isSaid = (part: AssistantPart): part is TextPart | NativePart => part.type !== "reasoning"
+
+/** Whether it says more than its text. */
+const isMore = (part: TextPart | NativePart, dialect: Dialect): boolean =>
+  native.of(part) !== undefined ||
+  (dialect.cacheControl !== "none" && part.type === "text" && part.cacheControl !== undefined)
+
+const saidPart = (part: TextPart | NativePart, dialect: Dialect): Json =>
+  part.type === "native" ? nativePart(part) : native.written(plainText(part, dialect), part)
 
 /** The thoughts as a part of the message, under the dialect's name for them. */
 const history = (parts: ReadonlyArray<ReasoningPart>, peer: Peer, dialect: Dialect): Json => {
@@ -103,7 +126,7 @@ const history = (parts: ReadonlyArray<ReasoningPart>, peer: Peer, dialect: Diale
     }
     case "reasoning_details": {
       const own = visible(
-        parts.filter((part) => part.provider === peer.provider),
+        parts.filter((part) => isOwn(part, peer)),
         peer
       )
       return own.length === 0 ? {} : { reasoning_details: own.map(encodeDetail) }
@@ -127,21 +150,26 @@ const assistant = (message: AssistantMessage, peer: Peer, dialect: Dialect): Jso
     typeof message.content === "string" ? [] : message.content.filter(isThought),
     (part) => part.format === callMark && part.provider === peer.provider
   )
-  const texts = typeof message.content === "string" ? [] : message.content.filter(isText)
+  const parts = typeof message.content === "string" ? [] : message.content.filter(isSaid)
   const said = textOf(message.content)
   const calls = message.toolCalls ?? []
   const thinking = dialect.history === "thinking-parts" ? visible(thoughts, peer) : []
-  const marked = dialect.cacheControl !== "none" && texts.some((part) => part.cacheControl !== undefined)
-  const parts = [
-    ...thinking.map(encodePart),
-    ...(marked ? texts : said === "" ? [] : [text(said)]).map((part) => textPart(part, dialect))
-  ]
-  return {
-    role: "assistant",
-    content: thinking.length > 0 || marked ? parts : said === "" && calls.length > 0 ? null : said,
-    ...history(thoughts, peer, dialect),
-    ...(calls.length > 0 ? { tool_calls: calls.map((call) => signedCall(call, marks, dialect)) } : {})
-  }
+  const marked = parts.some((part) => isMore(part, dialect))
+  const told = marked ? parts : said === "" ? [] : [text(said)]
+  return native.written(
+    {
+      role: "assistant",
+      content:
+        thinking.length > 0 || marked
+          ? [...thinking.map(encodePart), ...told.map((part) => saidPart(part, dialect))]
+          : said === "" && calls.length > 0
+            ? null
+            : said,
+      ...history(thoughts, peer, dialect),
+      ...(calls.length > 0 ? { tool_calls: calls.map((call) => signedCall(call, marks, dialect)) } : {})
+    },
+    message
+  )
 }
 
 // -------------------------------------------------------------------------------------
@@ -152,31 +180,28 @@ const assistant = (message: AssistantMessage, peer: Peer, dialect: Dialect): Jso
 const result = ({ cacheControl, content }: ToolMessage, dialect: Dialect): ToolMessage["content"] => {
   if (cacheControl === undefined || dialect.cacheControl === "none") return content
   const parts = typeof content === "string" ? [text(content)] : content
-  return parts.map((part, index) => (index === parts.length - 1 ? { ...part, cacheControl } : part))
+  return parts.map((part, index) =>
+    index === parts.length - 1 && part.type !== "native" ? { ...part, cacheControl } : part
+  )
 }
 
 const encodeMessage = (message: Message, peer: Peer, dialect: Dialect): Either.Either<Json, WireFailure> => {
   switch (message.role) {
     case "system":
     case "developer":
-      return Either.map(content(message.content, dialect), (content) => ({
-        role: message.role === "system" ? "system" : dialect.developerRole,
-        content
-      }))
+      return Either.map(content(message.content, dialect), (content) =>
+        native.written({ role: message.role === "system" ? "system" : dialect.developerRole, content }, message)
+      )
     case "user":
-      return Either.map(content(message.content, dialect), (content) => ({
-        role: "user",
-        content,
-        ...named("name", message.name)
-      }))
+      return Either.map(content(message.content, dialect), (content) =>
+        native.written({ role: "user", content, ...named("name", message.name) }, message)
+      )
     case "assistant":
       return Either.right(assistant(message, peer, dialect))
     case "tool":
-      return Either.map(content(result(message, dialect), dialect), (content) => ({
-        role: "tool",
-        tool_call_id: callId(message.toolCallId, dialect.callIds),
-        content
-      }))
+      return Either.map(content(result(message, dialect), dialect), (content) =>
+        native.written({ role: "tool", tool_call_id: callId(message.toolCallId, dialect.callIds), content }, message)
+      )
   }
 }
 

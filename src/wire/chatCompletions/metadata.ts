@@ -1,6 +1,7 @@
 /** What providers say beside the answer, kept in their own words. */
 import type { Json } from "../json.js"
-import { isRecord } from "../json.js"
+import { isRecord, number, record, records } from "../json.js"
+import { furtherOfCall } from "./calls.js"
 
 /** Said of the answer as a whole: the last word counts. */
 export const bodyFields = [
@@ -11,8 +12,6 @@ export const bodyFields = [
   "images",
   "related_questions",
   "search_results",
-  "images",
-  "related_questions",
   "videos",
   // Zhipu: what its search found, and how its filter judged.
   "web_search",
@@ -123,6 +122,23 @@ export const gatherOthers = (into: Record<string, unknown>, from: Json, of: "cho
   }
 }
 
+/** What is said of a call beside it, under `message.tool_calls` at its index: not on the call, which may go to others. */
+export const gatherCall = (into: Record<string, unknown>, call: Json, index: number): void => {
+  const fields = furtherOfCall(call)
+  if (fields === undefined) return
+  into["message"] = merged(into["message"] ?? {}, { tool_calls: [{ index, ...fields }] }, "message")
+}
+
 /** What was kept, for those of these names that are there. */
 export const pick = (metadata: Json, fields: ReadonlyArray<string>): Json =>
   Object.fromEntries(fields.filter((field) => field in metadata).map((field) => [field, metadata[field]]))
+
+/** What was said of the message beside its calls, and of each call by its index. */
+export const ofMessage = (metadata: Json): { readonly fields: Json; readonly calls: ReadonlyMap<number, Json> } => {
+  const { tool_calls: _, ...fields } = record(metadata, "message") ?? {}
+  const noted = records(record(metadata, "message") ?? {}, "tool_calls")
+  return {
+    fields: { ...pick(metadata, messageFields), ...fields },
+    calls: new Map(noted.map(({ index, ...call }) => [number({ index }, "index") ?? -1, call]))
+  }
+}

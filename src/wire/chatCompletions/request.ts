@@ -7,6 +7,7 @@ import { strictly } from "../strictSchema.js"
 import type { Peer, WireFailure, WireRequest } from "../Wire.js"
 import type { Dialect } from "./dialect.js"
 import { named, unsupported } from "./fields.js"
+import { native } from "./native.js"
 import { encodeMessages } from "./messages.js"
 import { isThinking, reasoning } from "./reasoning.js"
 
@@ -22,6 +23,8 @@ const lacking = (request: ChatRequest, dialect: Dialect): string | undefined => 
     return "name of a user message"
   }
   if (tools.length > 0 && !dialect.tools) return "tools"
+  const foreign = native.lacking(request)
+  if (foreign !== undefined) return foreign
   if (!mustCall(request) || dialect.toolChoices === "all") return undefined
   if (dialect.toolChoices === "auto") return "tool calls that must be made"
   return request.reasoning !== undefined && isThinking(request.reasoning)
@@ -29,12 +32,14 @@ const lacking = (request: ChatRequest, dialect: Dialect): string | undefined => 
     : undefined
 }
 
-const tool = ({ description, name, parameters = { type: "object", properties: {} }, strict }: ToolDefinition): Json => {
+const tool = (definition: ToolDefinition): Json => {
+  const { description, name, parameters = { type: "object", properties: {} }, strict } = definition
   const held = strictly(parameters, strict)
-  return {
+  const written = {
     type: "function",
     function: { name, ...named("description", description), parameters: held.schema, ...named("strict", held.strict) }
   }
+  return native.written(written, definition)
 }
 
 const choiceOf = (choice: ChatRequest["toolChoice"], dialect: Dialect): unknown =>

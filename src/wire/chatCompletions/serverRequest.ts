@@ -1,120 +1,23 @@
 /** A server reads a question. OpenAI, API reference: chat/create. */
 import { Either } from "effect"
 import type { ChatRequest } from "../../Chat.js"
-import * as Chat from "../../Chat.js"
-import * as Events from "../../ChatEvent.js"
 import type { Json } from "../json.js"
-import { array, isRecord, present, record, records, string } from "../json.js"
+import { array, beyond, isRecord, nonEmpty, present, record, string } from "../json.js"
+import { known } from "../native.js"
 import type { Words } from "../servedRequest.js"
 import { servedRequest, spelled, valueAt } from "../servedRequest.js"
 import type { WireFailure } from "../Wire.js"
 import { malformed } from "../Wire.js"
-import { decodeCalls } from "./calls.js"
-import { readContent, thoughtReader } from "./thoughts.js"
-
-const optional = (name: string, fields: Json): Json => (Object.keys(fields).length === 0 ? {} : { [name]: fields })
-
-// -------------------------------------------------------------------------------------
-// messages
-// -------------------------------------------------------------------------------------
-
-/** The media type of what is called `mp3`. */
-const audioTypes: Readonly<Record<string, string>> = { mp3: "mpeg" }
-
-const readAudio = (audio: Json): unknown => {
-  const format = string(audio, "format")
-  const data = string(audio, "data")
-  return format === undefined || data === undefined
-    ? undefined
-    : `data:audio/${audioTypes[format] ?? format};base64,${data}`
-}
-
-/** A mark for the cache, without a time that we have no word for. */
-const readMark = (part: Json): Json => {
-  const mark = record(part, "cache_control")
-  if (mark === undefined) return {}
-  const ttl = mark["ttl"]
-  return { cacheControl: ttl === "5m" || ttl === "1h" ? { ttl } : {} }
-}
-
-const readPart = (part: unknown): unknown => {
-  if (!isRecord(part)) return part
-  switch (part["type"]) {
-    case "text":
-      return { type: "text", text: part["text"], ...readMark(part) }
-    case "image_url": {
-      // Moonshot allows the URL alone.
-      const image = record(part, "image_url") ?? { url: part["image_url"] }
-      return { type: "image", url: image["url"], ...present({ detail: image["detail"] }), ...readMark(part) }
-    }
-    case "input_audio":
-      return { type: "audio", url: readAudio(record(part, "input_audio") ?? {}) }
-    case "file": {
-      const file = record(part, "file") ?? {}
-      return {
-        type: "file",
-        ...present({ url: file["file_data"], fileId: file["file_id"], filename: file["filename"] }),
-        ...readMark(part)
-      }
-    }
-    default:
-      return part
-  }
-}
-
-const readParts = (content: unknown): unknown => (Array.isArray(content) ? content.map(readPart) : content)
-
-/** What a model says in declining is what it said. */
-const refusalOf = (message: Json): string =>
-  [message, ...records(message, "content")].map((part) => string(part, "refusal") ?? "").join("")
-
-const readAssistant = (message: Json): unknown => {
-  const content = message["content"] ?? ""
-  const said = readContent(message)
-  const text = said.text + refusalOf(message)
-  const thoughts = thoughtReader(undefined)
-    .read(message, said)
-    .reduce((collected, delta) => Events.append(collected, delta), Events.nothing).reasoningParts
-  const legible = typeof content === "string" || Array.isArray(content)
-  const calls = message["tool_calls"] ?? []
-  return {
-    role: "assistant",
-    content: !legible
-      ? content
-      : thoughts.length === 0
-        ? text
-        : [...thoughts, ...(text === "" ? [] : [Chat.text(text)])],
-    ...(Array.isArray(calls)
-      ? calls.length === 0
-        ? {}
-        : { toolCalls: calls.every(isCall) ? decodeCalls(records(message, "tool_calls")) : calls }
-      : { toolCalls: calls })
-  }
-}
-
-/** A call that has a name, as every whole one must. */
-const isCall = (call: unknown): boolean =>
-  isRecord(call) && Boolean(string(record(call, "function") ?? record(call, "custom") ?? {}, "name"))
-
-const readMessage = (message: unknown): unknown => {
-  if (!isRecord(message)) return message
-  switch (message["role"]) {
-    case "assistant":
-      return readAssistant(message)
-    case "tool":
-      return { role: "tool", toolCallId: message["tool_call_id"], content: readParts(message["content"]) }
-    case "user":
-      return { role: "user", content: readParts(message["content"]), ...present({ name: message["name"] }) }
-    default:
-      return { role: message["role"], content: readParts(message["content"]) }
-  }
-}
+import { native } from "./native.js"
+import { readMessage } from "./serverMessages.js"
 
 // -------------------------------------------------------------------------------------
 // settings
 // -------------------------------------------------------------------------------------
 
 const isFunction = (tool: unknown): tool is Json => isRecord(tool) && tool["type"] === "function"
+
+const definitionFields = known(["type"], { function: ["name", "description", "parameters", "strict"] })
 
 const readTool = (tool: Json): unknown => {
   const definition = record(tool, "function") ?? {}
@@ -124,7 +27,8 @@ const readTool = (tool: Json): unknown => {
       description: definition["description"],
       parameters: definition["parameters"],
       strict: definition["strict"]
-    })
+    }),
+    ...native.read(tool, definitionFields)
   }
 }
 
@@ -149,6 +53,8 @@ const readToolChoice = (choice: unknown): Setting => {
   return choice["type"] === "function" ? { ours: { name: record(choice, "function")?.["name"] } } : { further: choice }
 }
 
+const schemaFields = ["name", "description", "schema", "strict"]
+
 const readFormat = (format: unknown): Setting => {
   if (!isRecord(format)) return { ours: format }
   switch (format["type"]) {
@@ -158,9 +64,9 @@ const readFormat = (format: unknown): Setting => {
       return { ours: "json" }
     case "json_schema": {
       const schema = record(format, "json_schema")
-      return schema !== undefined && schema["schema"] === undefined
-        ? { further: format }
-        : { ours: present(schema ?? {}) }
+      if (schema !== undefined && schema["schema"] === undefined) return { further: format }
+      const isMore = (beyond(format, ["type", "json_schema"]) ?? beyond(schema, schemaFields)) !== undefined
+      return { ours: present(schema ?? {}), ...(isMore ? { further: format } : {}) }
     }
     default:
       return { further: format }
@@ -184,8 +90,15 @@ const readReasoning = (body: Json): Setting & { readonly thinking?: unknown } =>
   }
 }
 
+/** What is wished of the stream. Its usage is asked for in any case, and told to a client who wants it. */
+const streamOptions = (wished: unknown): unknown => {
+  if (!isRecord(wished)) return undefined
+  const { include_usage: _, ...others } = wished
+  return nonEmpty(others)
+}
+
 /** The fields that the vocabulary has words for. All others go through as they are. */
-const known: ReadonlySet<string> = new Set([
+const spoken: ReadonlySet<string> = new Set([
   "messages",
   "model",
   "tools",
@@ -260,10 +173,11 @@ export const decodeRequest = (
   const format = readFormat(body["response_format"])
   const reasoning = readReasoning(body)
   const extra = present({
-    ...Object.fromEntries(Object.entries(body).filter(([field]) => !known.has(field))),
+    ...Object.fromEntries(Object.entries(body).filter(([field]) => !spoken.has(field))),
     tools: tools.further,
     tool_choice: toolChoice.further,
     response_format: format.further,
+    stream_options: streamOptions(body["stream_options"]),
     reasoning: reasoning.further,
     thinking: reasoning.thinking
   })
@@ -284,7 +198,7 @@ export const decodeRequest = (
       user: body["user"],
       metadata: body["metadata"]
     }),
-    ...optional("extra", extra)
+    ...present({ extra: nonEmpty(extra) })
   }
   return servedRequest(candidate, body["stream"] === true, (path, message) => malformed(wirePath(path, body), message))
 }

@@ -3,19 +3,31 @@ import type { ChatResponse, ReasoningPart } from "../../Chat.js"
 import type { ChatEvent, Finish, ReasoningDelta, ToolCallDelta, ToolCallEnd } from "../../ChatEvent.js"
 import type { Json } from "../json.js"
 import { record, records, string } from "../json.js"
+import { over } from "../native.js"
 import type { Frame, Served, ServedError, StreamEncoder } from "../Wire.js"
 import { encodeCall } from "./calls.js"
 import type { Dialect } from "./dialect.js"
 import { encodeFinishReason } from "./finishReason.js"
-import { choiceFields, messageFields, pick } from "./metadata.js"
+import { choiceFields, messageFields, ofMessage, pick } from "./metadata.js"
 import { encodeDetail, encodePart } from "./thoughts.js"
 import { encodeUsage } from "./usage.js"
 
-/** What else was said of the answer as a whole. `choices` and an `error` would be read as something else. */
-const further = (metadata: Json): Json => {
-  const elsewhere = new Set([...choiceFields, ...messageFields, "choice", "choices", "error", "message", "usage"])
-  return Object.fromEntries(Object.entries(metadata).filter(([field]) => !elsewhere.has(field)))
-}
+/** What is written elsewhere, would be read as something else, or repeats the answer in another protocol's words. */
+const elsewhere: ReadonlySet<string> = new Set([
+  ...choiceFields,
+  ...messageFields,
+  "choice",
+  "choices",
+  "content",
+  "error",
+  "message",
+  "response",
+  "usage"
+])
+
+/** What else was said of the answer as a whole. */
+const further = (metadata: Json): Json =>
+  Object.fromEntries(Object.entries(metadata).filter(([field]) => !elsewhere.has(field)))
 
 /** How a server deviates: it tells thoughts where it wants to see them again. */
 type Manner = Pick<Dialect, "history" | "streamUsage">
@@ -48,6 +60,7 @@ export const encodeResponse =
   (manner: Manner) =>
   (response: ChatResponse, { createdAt = 0 }: Served = {}): Record<string, unknown> => {
     const { providerMetadata: metadata, refusal, toolCalls } = response
+    const beside = ofMessage(metadata)
     return {
       ...further(metadata),
       id: response.id,
@@ -62,9 +75,11 @@ export const encodeResponse =
             content: contentOf(response, manner),
             refusal: refusal === "" ? null : refusal,
             ...besideContent(response.reasoning, response.reasoningParts.map(encodeDetail), manner),
-            ...(toolCalls.length === 0 ? {} : { tool_calls: toolCalls.map(encodeCall) }),
-            ...pick(metadata, messageFields),
-            ...record(metadata, "message")
+            ...(manner.history === "none" ? field("reasoning", response.reasoning) : {}),
+            ...(toolCalls.length === 0
+              ? {}
+              : { tool_calls: toolCalls.map((call, index) => over(encodeCall(call), beside.calls.get(index) ?? {})) }),
+            ...beside.fields
           },
           logprobs: null,
           ...pick(metadata, choiceFields),

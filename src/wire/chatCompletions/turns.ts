@@ -15,10 +15,20 @@ const joined = <Part>(
     ? [one, other].filter((words) => words !== "").join("\n\n")
     : [...partsOf(one, part), ...partsOf(other, part)]
 
+/** What either says in the words of protocols. */
+const joinedNative = (one: Message, other: Message): Pick<Message, "native"> => {
+  const all = { ...one.native, ...other.native }
+  const wires = Object.keys(all)
+  return wires.length === 0
+    ? {}
+    : { native: Object.fromEntries(wires.map((wire) => [wire, { ...one.native?.[wire], ...other.native?.[wire] }])) }
+}
+
 const joinedUser = (one: UserMessage, other: UserMessage): UserMessage => ({
   role: "user",
   content: joined<UserPart>(one.content, other.content, text),
-  ...(one.name === undefined || one.name !== other.name ? {} : { name: one.name })
+  ...(one.name === undefined || one.name !== other.name ? {} : { name: one.name }),
+  ...joinedNative(one, other)
 })
 
 const joinedAssistant = (one: AssistantMessage, other: AssistantMessage): AssistantMessage => {
@@ -26,7 +36,8 @@ const joinedAssistant = (one: AssistantMessage, other: AssistantMessage): Assist
   return {
     role: "assistant",
     content: joined<AssistantPart>(one.content, other.content, text),
-    ...(toolCalls.length === 0 ? {} : { toolCalls })
+    ...(toolCalls.length === 0 ? {} : { toolCalls }),
+    ...joinedNative(one, other)
   }
 }
 

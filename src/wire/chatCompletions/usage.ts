@@ -2,6 +2,7 @@
 import * as Usage from "../../Usage.js"
 import type { Json } from "../json.js"
 import { array, isRecord, record, tokens } from "../json.js"
+import { beyondOf, known, over } from "../native.js"
 
 /**
  * The counts under every provider's own names: cached input in `prompt_tokens_details` (OpenAI), as
@@ -56,45 +57,26 @@ export const decodeUsage = (body: Json): Usage.Usage | undefined =>
   readUsage(usageOfChoice(body)) ??
   readUsage(record(record(body, "x_groq") ?? {}, "usage"))
 
-/** What `encodeUsage` writes, by the place where it stands. */
-const counted: Readonly<Record<string, ReadonlySet<string>>> = {
-  prompt_tokens_details: new Set(["cached_tokens", "cache_write_tokens"]),
-  completion_tokens_details: new Set(["reasoning_tokens"])
-}
-
-const totals: ReadonlySet<string> = new Set(["prompt_tokens", "completion_tokens", "total_tokens"])
-
-const isNothing = (value: unknown): boolean => value === null || value === undefined || value === 0
-
-const others = (from: Json, known: ReadonlySet<string>): ReadonlyArray<readonly [string, unknown]> =>
-  Object.entries(from).filter(([field, value]) => !known.has(field) && !isNothing(value))
+const counted = known(["prompt_tokens", "completion_tokens", "total_tokens"], {
+  prompt_tokens_details: ["cached_tokens", "cache_write_tokens"],
+  completion_tokens_details: ["reasoning_tokens"]
+})
 
 /** What is counted beside that: sounds, predictions, searches, cost …; nothing where there is no more. */
 export const furtherUsage = (body: Json): Json | undefined => {
   const usage = record(body, "usage")
-  if (usage === undefined) return undefined
-  const fields = others(usage, totals).flatMap(([field, value]): ReadonlyArray<readonly [string, unknown]> => {
-    const known = counted[field]
-    if (known === undefined || !isRecord(value)) return [[field, value]]
-    const details = others(value, known)
-    return details.length === 0 ? [] : [[field, Object.fromEntries(details)]]
-  })
-  return fields.length === 0 ? undefined : Object.fromEntries(fields)
+  return usage === undefined ? undefined : beyondOf(usage, counted)
 }
 
 /** `further`: what was counted beside that. */
-export const encodeUsage = (usage: Usage.Usage, further: Json = {}): Json => ({
-  ...further,
-  prompt_tokens: usage.inputTokens,
-  completion_tokens: usage.outputTokens,
-  total_tokens: usage.totalTokens,
-  prompt_tokens_details: {
-    ...record(further, "prompt_tokens_details"),
-    cached_tokens: usage.cachedInputTokens,
-    cache_write_tokens: usage.cacheWriteTokens
-  },
-  completion_tokens_details: {
-    ...record(further, "completion_tokens_details"),
-    reasoning_tokens: usage.reasoningTokens
-  }
-})
+export const encodeUsage = (usage: Usage.Usage, further: Json = {}): Json =>
+  over(
+    {
+      prompt_tokens: usage.inputTokens,
+      completion_tokens: usage.outputTokens,
+      total_tokens: usage.totalTokens,
+      prompt_tokens_details: { cached_tokens: usage.cachedInputTokens, cache_write_tokens: usage.cacheWriteTokens },
+      completion_tokens_details: { reasoning_tokens: usage.reasoningTokens }
+    },
+    further
+  )

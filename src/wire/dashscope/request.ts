@@ -13,9 +13,10 @@ import type {
   UserPart
 } from "../../Chat.js"
 import { text, textOf } from "../../Chat.js"
-import { encodeCall } from "../chatCompletions/calls.js"
+import { plainCall } from "../chatCompletions/calls.js"
 import type { Json } from "../json.js"
 import { isRecord } from "../json.js"
+import { foreign, lacking } from "../native.js"
 import type { Peer, WireFailure, WireRequest } from "../Wire.js"
 import type { Dialect } from "./dialect.js"
 
@@ -71,6 +72,8 @@ const mediaPart = (part: UserPart): Encoded<Json> => {
       return Either.right({ audio: part.url })
     case "file":
       return filePart(part)
+    case "native":
+      return unsupported(foreign)
   }
 }
 
@@ -100,7 +103,7 @@ const assistant = (message: AssistantMessage, service: Service): Encoded<Json> =
     role: "assistant",
     content: encoded,
     ...(thoughts === "" ? {} : { reasoning_content: thoughts }),
-    ...(calls.length === 0 ? {} : { tool_calls: calls.map((call, index) => ({ ...encodeCall(call), index })) })
+    ...(calls.length === 0 ? {} : { tool_calls: calls.map((call, index) => ({ ...plainCall(call), index })) })
   }))
 }
 
@@ -180,6 +183,8 @@ export const encodeRequest =
   (dialect: Dialect) =>
   (request: ChatRequest, { model: fallback, stream }: Peer & { readonly stream: boolean }): Encoded<WireRequest> => {
     if (request.toolChoice === "required") return unsupported("tool choice required")
+    const lacks = lacking(request)
+    if (lacks !== undefined) return unsupported(lacks)
     const model = request.model ?? fallback
     const service = serviceOf(request, model, dialect)
     return Either.map(

@@ -6,6 +6,7 @@ import type {
   FilePart,
   ImagePart,
   Message,
+  NativePart,
   ToolMessage,
   UserMessage,
   UserPart
@@ -13,6 +14,7 @@ import type {
 import * as Chat from "../../Chat.js"
 import type { Json } from "../json.js"
 import { record } from "../json.js"
+import { foreign } from "../native.js"
 import type { WireFailure } from "../Wire.js"
 import { malformed } from "../Wire.js"
 import { isBeforeGemini3, wantsSignatures } from "./address.js"
@@ -69,7 +71,8 @@ const fileData = (fileUri: string, mimeType: string | undefined): Json => ({
 
 const base64Data = /^data:([^;,]*)[^,]*;base64,([\s\S]*)$/i
 
-const mediaPart = (part: ImagePart | AudioPart | FilePart): Written<Json> => {
+const mediaPart = (part: ImagePart | AudioPart | FilePart | NativePart): Written<Json> => {
+  if (part.type === "native") return unsupported(foreign)
   const name = part.type === "file" ? part.filename : undefined
   const url = part.url ?? (part.type === "file" ? part.fileId : undefined) ?? ""
   const [, mimeType, data] = base64Data.exec(url) ?? []
@@ -107,7 +110,9 @@ const excused = (parts: ReadonlyArray<Json>, model: string): ReadonlyArray<Json>
 /** Thoughts of other providers mean nothing here, and are not sent. */
 const model = (message: AssistantMessage, context: Context): Json => {
   const parts = typeof message.content === "string" ? [Chat.text(message.content)] : message.content
-  const own = parts.filter((part) => part.type === "text" || part.provider === context.provider)
+  const own = parts.filter(
+    (part) => part.type === "text" || (part.type === "reasoning" && part.provider === context.provider)
+  )
   const written = partsOf(own, message.toolCalls ?? [], { callIds: !isBeforeGemini3(context.model) })
   return { role: "model", parts: written.length === 0 ? [{ text: "" }] : excused(written, context.model) }
 }

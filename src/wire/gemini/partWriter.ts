@@ -134,7 +134,10 @@ export const partsOf = (
 ): ReadonlyArray<Json> => {
   const writer = partWriter(options)
   return [
-    ...content.flatMap((part) => (part.type === "text" ? writer.text(part.text) : writer.thought(part))),
+    ...content.flatMap((part) => {
+      if (part.type === "text") return writer.text(part.text)
+      return part.type === "reasoning" ? writer.thought(part) : []
+    }),
     ...calls.flatMap(writer.call),
     ...writer.end()
   ]

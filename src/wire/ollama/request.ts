@@ -14,6 +14,7 @@ import type {
 import { textOf } from "../../Chat.js"
 import type { Json } from "../json.js"
 import { isRecord, parsed } from "../json.js"
+import { foreign, lacking } from "../native.js"
 import type { Peer, WireFailure, WireRequest } from "../Wire.js"
 import type { Dialect } from "./dialect.js"
 
@@ -40,6 +41,7 @@ const images = (content: string | ReadonlyArray<UserPart>): Encoded<Json> => {
   for (const part of content) {
     if (part.type === "audio") return unsupported("audio input")
     if (part.type === "file") return unsupported("file input")
+    if (part.type === "native") return unsupported(foreign)
     if (part.type === "text") continue
     const encoded = image(part.url)
     if (Either.isLeft(encoded)) return Either.left(encoded.left)
@@ -150,7 +152,7 @@ const encodeOptions = (request: ChatRequest, dialect: Dialect): Json => {
 export const encodeRequest =
   (dialect: Dialect) =>
   (request: ChatRequest, { model: fallback, stream }: Peer & { readonly stream: boolean }): Encoded<WireRequest> => {
-    const missing = unsupportedChoice(request)
+    const missing = unsupportedChoice(request) ?? lacking(request)
     if (missing !== undefined) return unsupported(missing)
     const names = new Map<string, string>()
     return Either.map(Either.all(request.messages.map((message) => encodeMessage(message, names))), (messages) => {

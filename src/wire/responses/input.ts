@@ -2,20 +2,28 @@
 import type {
   AssistantMessage,
   AssistantPart,
+  AudioPart,
   ChatRequest,
+  DeveloperMessage,
   FilePart,
   ImagePart,
   Message,
+  NativePart,
   ReasoningPart,
+  SystemMessage,
   TextPart,
   ToolCall,
   ToolMessage,
+  UserMessage,
   UserPart
 } from "../../Chat.js"
 import * as Chat from "../../Chat.js"
+import type { Json } from "../json.js"
+import { isRecord } from "../json.js"
 import type { Dialect } from "./dialect.js"
+import { native } from "./native.js"
 
-export type Item = Readonly<Record<string, unknown>>
+export type Item = Json
 
 /** For whom items are written. */
 export interface Context {
@@ -58,7 +66,13 @@ const inputFile = (part: FilePart): Item => {
       }
 }
 
-const inputPart = (part: UserPart): Item => {
+const inputAudio = (part: AudioPart): Item => {
+  const { base64, mediaType } = dataOf(part.url) ?? { base64: "", mediaType: "" }
+  const format = soundFormats[mediaType] ?? mediaType.split("/")[1] ?? mediaType
+  return { type: "input_audio", input_audio: { data: base64, format } }
+}
+
+const knownPart = (part: Exclude<UserPart, NativePart>): Item => {
   switch (part.type) {
     case "text":
       return { type: "input_text", text: part.text }
@@ -66,21 +80,32 @@ const inputPart = (part: UserPart): Item => {
       return inputImage(part)
     case "file":
       return inputFile(part)
-    case "audio": {
-      const { base64, mediaType } = dataOf(part.url) ?? { base64: "", mediaType: "" }
-      const format = soundFormats[mediaType] ?? mediaType.split("/")[1] ?? mediaType
-      return { type: "input_audio", input_audio: { data: base64, format } }
-    }
+    case "audio":
+      return inputAudio(part)
   }
 }
 
-const outputText = (part: TextPart): Item => ({ type: "output_text", text: part.text, annotations: [] })
+const nativePart = (part: NativePart): Item => native.of(part) ?? {}
 
-const assistantItem = (texts: ReadonlyArray<TextPart>, dialect: Dialect, position: string): Item => ({
+const inputPart = (part: UserPart): Item =>
+  part.type === "native" ? nativePart(part) : native.written(knownPart(part), part)
+
+/** The item that a part is, where it is one. */
+const itemOf = (part: AssistantPart | UserPart): Item | undefined => {
+  const item = part.type === "native" ? native.of(part)?.["item"] : undefined
+  return isRecord(item) ? item : undefined
+}
+
+const outputPart = (part: TextPart | NativePart): Item =>
+  part.type === "native"
+    ? nativePart(part)
+    : native.written({ type: "output_text", text: part.text, annotations: [] }, part)
+
+const assistantItem = (parts: ReadonlyArray<TextPart | NativePart>, dialect: Dialect, position: string): Item => ({
   type: "message",
   role: "assistant",
   ...(dialect.messageIds ? { id: `msg_${position}`, status: "completed" } : {}),
-  content: texts.map(outputText)
+  content: parts.map(outputPart)
 })
 
 /** Thoughts with the same id are the pieces of one item. */
@@ -90,13 +115,14 @@ export const reasoningItem = (parts: ReadonlyArray<ReasoningPart>): Item => {
   const shown = parts.filter((part) => part.text !== "")
   const content = shown.filter((part) => part.format === "reasoning.text")
   const summary = shown.filter((part) => part.format !== "reasoning.text")
-  return {
+  const item = {
     type: "reasoning",
     ...(id === undefined ? {} : { id }),
     summary: summary.map(({ text }) => ({ type: "summary_text", text })),
     ...(content.length === 0 ? {} : { content: content.map(({ text }) => ({ type: "reasoning_text", text })) }),
     ...(sealed === undefined ? {} : { encrypted_content: sealed })
   }
+  return parts[0] === undefined ? item : native.written(item, parts[0])
 }
 
 /** Whether the peer can make something of a thought: it is sealed or open, or kept where its id finds it. */
@@ -109,14 +135,25 @@ const isReadable = (parts: ReadonlyArray<ReasoningPart>, context: Context): bool
   )
 
 export const callItem = (call: ToolCall): Item =>
-  call.type === "custom"
-    ? { type: "custom_tool_call", call_id: call.id, name: call.name, input: call.arguments }
-    : {
-        type: "function_call",
-        call_id: call.id,
-        name: call.name,
-        arguments: call.arguments === "" ? "{}" : call.arguments
-      }
+  native.written(
+    call.type === "custom"
+      ? { type: "custom_tool_call", call_id: call.id, name: call.name, input: call.arguments }
+      : {
+          type: "function_call",
+          call_id: call.id,
+          name: call.name,
+          arguments: call.arguments === "" ? "{}" : call.arguments
+        },
+    call
+  )
+
+/** Whether both parts are of one item. */
+const goesOn = (last: AssistantPart, part: AssistantPart): boolean => {
+  if (itemOf(last) !== undefined || itemOf(part) !== undefined) return false
+  return part.type === "reasoning"
+    ? last.type === "reasoning" && last.id === part.id && last.signature === undefined
+    : last.type !== "reasoning"
+}
 
 /** Neighbours that go into one item: texts, and the pieces of one thought. */
 export const runs = (parts: ReadonlyArray<AssistantPart>): ReadonlyArray<ReadonlyArray<AssistantPart>> => {
@@ -124,20 +161,21 @@ export const runs = (parts: ReadonlyArray<AssistantPart>): ReadonlyArray<Readonl
   for (const part of parts) {
     const run = result[result.length - 1]
     const last = run?.[run.length - 1]
-    const together =
-      last !== undefined &&
-      (part.type === "text"
-        ? last.type === "text"
-        : last.type === "reasoning" && last.id === part.id && last.signature === undefined)
-    if (together && run !== undefined) run.push(part)
+    if (run !== undefined && last !== undefined && goesOn(last, part)) run.push(part)
     else result.push([part])
   }
   return result
 }
 
-const isText = (part: AssistantPart): part is TextPart => part.type === "text"
+const isSaid = (part: AssistantPart): part is TextPart | NativePart => part.type !== "reasoning"
 
 const isReasoning = (part: AssistantPart): part is ReasoningPart => part.type === "reasoning"
+
+/** Whether the provider thought it, or whoever says so knows the protocol alone. */
+const isOwn = (part: AssistantPart, context: Context): boolean =>
+  part.type !== "reasoning" ||
+  part.provider === context.provider ||
+  (part.provider === undefined && native.of(part) !== undefined)
 
 /**
  * Thoughts go back only to the provider that thought them, and only before what followed from them: the API refuses one
@@ -146,28 +184,55 @@ const isReasoning = (part: AssistantPart): part is ReasoningPart => part.type ==
 const assistantItems = (message: AssistantMessage, position: number, context: Context): ReadonlyArray<Item> => {
   const parts = typeof message.content === "string" ? [Chat.text(message.content)] : message.content
   const calls = (message.toolCalls ?? []).map(callItem)
-  const said = parts.filter((part) => part.type !== "text" || part.text !== "")
-  const hasText = said.some(isText)
-  if (!hasText && calls.length === 0) return [assistantItem([Chat.text("")], context.dialect, `${position}`)]
-  const own = said.filter((part) => part.type === "text" || part.provider === context.provider)
-  const items = runs(own).flatMap((run, index) => {
+  const said = parts.filter((part) => part.type !== "text" || part.text !== "" || native.of(part) !== undefined)
+  const messageItem = (texts: ReadonlyArray<TextPart | NativePart>, at: string): Item =>
+    native.written(assistantItem(texts, context.dialect, at), message)
+  if (!said.some(isSaid) && calls.length === 0 && native.of(message) === undefined) {
+    return [assistantItem([Chat.text("")], context.dialect, `${position}`)]
+  }
+  const own = said.filter((part) => isOwn(part, context))
+  const items = runs(own).flatMap((run, index): ReadonlyArray<Item> => {
+    const item = run[0] === undefined ? undefined : itemOf(run[0])
+    if (item !== undefined) return [item]
     const thoughts = run.filter(isReasoning)
-    return thoughts.length === 0
-      ? [assistantItem(run.filter(isText), context.dialect, `${position}_${index}`)]
-      : isReadable(thoughts, context)
-        ? [reasoningItem(thoughts)]
-        : []
+    if (thoughts.length === 0) return [messageItem(run.filter(isSaid), `${position}_${index}`)]
+    return isReadable(thoughts, context) ? [reasoningItem(thoughts)] : []
   })
   return [...items, ...calls]
 }
 
-const toolItem = (message: ToolMessage, customCalls: ReadonlySet<string>): Item => ({
-  type: customCalls.has(message.toolCallId) ? "custom_tool_call_output" : "function_call_output",
-  call_id: message.toolCallId,
-  output: typeof message.content === "string" ? message.content : message.content.map(inputPart)
-})
+const toolItem = (message: ToolMessage, customCalls: ReadonlySet<string>): Item =>
+  native.written(
+    {
+      type: customCalls.has(message.toolCallId) ? "custom_tool_call_output" : "function_call_output",
+      call_id: message.toolCallId,
+      output: typeof message.content === "string" ? message.content : message.content.map(inputPart)
+    },
+    message
+  )
 
-const isInstruction = (message: Message): boolean => message.role === "system" || message.role === "developer"
+/** What the user says, or an item that the vocabulary has no word for. */
+const userItem = (message: UserMessage): Item => {
+  const { content } = message
+  if (typeof content === "string") return native.written({ type: "message", role: "user", content }, message)
+  const [only] = content
+  const item = only === undefined ? undefined : itemOf(only)
+  return item ?? native.written({ type: "message", role: "user", content: content.map(inputPart) }, message)
+}
+
+/** An instruction that keeps its place: its words alone, but in parts where they were said so in this protocol. */
+const instructionItem = (message: SystemMessage | DeveloperMessage): Item => {
+  const { content, role } = message
+  const isParts = native.of(message) !== undefined && typeof content !== "string"
+  return native.written(
+    { type: "message", role, content: isParts ? content.map(inputPart) : Chat.textOf(content) },
+    message
+  )
+}
+
+/** One that was read from an item stays one. */
+const isInstruction = (message: Message): boolean =>
+  (message.role === "system" || message.role === "developer") && native.of(message) === undefined
 
 /** How many messages at the beginning are instructions; none where nothing else would remain to be asked. */
 const leading = (messages: ReadonlyArray<Message>): number =>
@@ -197,15 +262,9 @@ export const conversation = (
     switch (message.role) {
       case "system":
       case "developer":
-        return [{ type: "message", role: message.role, content: Chat.textOf(message.content) }]
+        return [instructionItem(message)]
       case "user":
-        return [
-          {
-            type: "message",
-            role: "user",
-            content: typeof message.content === "string" ? message.content : message.content.map(inputPart)
-          }
-        ]
+        return [userItem(message)]
       case "assistant":
         return assistantItems(message, position, context)
       case "tool":

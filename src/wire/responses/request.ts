@@ -1,15 +1,19 @@
 /** The client writes a request. */
 import { Either } from "effect"
 import type { ChatRequest, ResponseFormat, ToolChoice, ToolDefinition } from "../../Chat.js"
+import type { Json } from "../json.js"
 import type { Peer, WireFailure, WireRequest } from "../Wire.js"
 import type { Dialect } from "./dialect.js"
 import { conversation, dataOf } from "./input.js"
 import { strictly } from "../strictSchema.js"
+import { native } from "./native.js"
 
 /** What a request asks for that the protocol has no word for. */
 const unsupported = (request: ChatRequest, dialect: Dialect): string | undefined => {
   if (request.stop !== undefined && request.stop.length > 0) return "stop"
   if (request.seed !== undefined) return "seed"
+  const foreign = native.lacking(request)
+  if (foreign !== undefined) return foreign
   for (const message of request.messages) {
     if (message.role !== "user") continue
     if (message.name !== undefined) return "name of a user message"
@@ -26,16 +30,19 @@ const unsupported = (request: ChatRequest, dialect: Dialect): string | undefined
 /** A function that takes nothing. */
 const noParameters = { type: "object", properties: {}, required: [], additionalProperties: false }
 
-const functionTool = (tool: ToolDefinition, dialect: Dialect): Record<string, unknown> => {
+/** Of a tool that was defined in this protocol nothing is decided here. */
+const functionTool = (tool: ToolDefinition, dialect: Dialect): Json => {
   const { description, name, parameters = noParameters } = tool
-  const { schema, strict } = strictly(parameters, tool.strict ?? dialect.strictTools)
-  return {
+  const usual = native.of(tool) === undefined ? dialect.strictTools : undefined
+  const { schema, ...held } = strictly(parameters, tool.strict ?? usual)
+  const written = {
     type: "function",
     name,
     ...(description === undefined ? {} : { description }),
     parameters: schema,
-    strict
+    ...held
   }
+  return native.written(written, tool)
 }
 
 const toolsOf = (request: ChatRequest, dialect: Dialect): unknown => {
@@ -88,7 +95,7 @@ export const encodeRequest =
     const { tools: _, stream: __, ...extra } = request.extra ?? {}
     const reasoning = request.reasoning === undefined ? {} : reasoningOf(request.reasoning, dialect)
     const asksSealed = dialect.sealedReasoning && reasoning["effort"] !== "none" && !thoughtless.test(model)
-    const stored = (extra["store"] ?? dialect.store) !== false
+    const stored = ("store" in extra ? extra["store"] : dialect.store) !== false
     return Either.right({
       path: "/responses",
       body: {

@@ -3,15 +3,24 @@ import { Either } from "effect"
 import type { ChatRequest } from "../../Chat.js"
 import type { Json } from "../json.js"
 import { beyond, isRecord, kept, nonEmpty, present, record } from "../json.js"
+import { known } from "../native.js"
 import type { Words } from "../servedRequest.js"
 import { servedRequest, spelledFrom, valueAt } from "../servedRequest.js"
 import type { WireFailure } from "../Wire.js"
 import { malformed } from "../Wire.js"
+import { native } from "./native.js"
 import { messagesOf } from "./serverInput.js"
 
 const isFunction = (tool: unknown): tool is Json => isRecord(tool) && tool["type"] === "function"
 
-const definition = (tool: Json): Json => kept(tool, ["name", "description", "parameters", "strict"])
+const toolFields = known(["type", "name", "description", "parameters", "strict"])
+
+/** That it was defined in this protocol counts: what is not said of it has its meaning here. */
+const definition = (tool: Json): Json => ({
+  ...kept(tool, ["name", "description", "parameters", "strict"]),
+  ...native.said({}),
+  ...native.read(tool, toolFields)
+})
 
 const modes: ReadonlySet<unknown> = new Set(["auto", "none", "required"])
 
@@ -31,6 +40,21 @@ const format = (text: Json): unknown => {
       return undefined
   }
 }
+
+const formatFields = ["type", "name", "schema", "description", "strict"]
+
+/** All of it, where there is more in it than we have words for. */
+const furtherText = (text: unknown): unknown => {
+  const wanted = isRecord(text) ? text["format"] : undefined
+  const isMore =
+    isRecord(text) && isRecord(wanted) && (format(text) === undefined || isRecord(beyond(wanted, formatFields)))
+  return isMore ? text : beyond(text, ["format"])
+}
+
+const efforts: ReadonlySet<unknown> = new Set(["none", "minimal", "low", "medium", "high", "xhigh"])
+
+/** What our side of the protocol says unless it is told otherwise, and what a client leaves to the provider. */
+const unsaid: Json = { store: undefined, include: undefined }
 
 const words: Words = {
   maxTokens: "max_output_tokens",
@@ -74,7 +98,7 @@ export const decodeRequest = (
     const listed: ReadonlyArray<unknown> = Array.isArray(tools) ? tools : []
     const hosted = listed.filter((tool) => !isFunction(tool))
     const wanted = isRecord(reasoning) ? kept(reasoning, ["effort", "summary"]) : {}
-    const knownEffort = wanted["effort"] !== "max"
+    const knownEffort = wanted["effort"] === undefined || efforts.has(wanted["effort"])
     const chosen = choice(toolChoice)
     const candidate = present({
       model,
@@ -89,15 +113,16 @@ export const decodeRequest = (
       reasoning: knownEffort ? nonEmpty(wanted) : undefined,
       user,
       metadata: isRecord(metadata) ? nonEmpty(metadata) : metadata,
-      extra: nonEmpty(
-        present({
+      extra: {
+        ...unsaid,
+        ...present({
           ...unknown,
           tools: hosted.length === 0 ? undefined : hosted,
           tool_choice: chosen === undefined ? toolChoice : undefined,
-          text: beyond(text, ["format"]),
+          text: furtherText(text),
           reasoning: knownEffort ? beyond(reasoning, ["effort", "summary"]) : reasoning
         })
-      )
+      }
     })
     const sources = drafts.map((draft) => draft.path)
     return servedRequest(candidate, stream === true, (path) =>
