@@ -1,4 +1,5 @@
 /** A question in any protocol, asked of any model, answered whole or as a stream. */
+import { HttpServerRequest } from "@effect/platform"
 import { Clock, Effect } from "effect"
 import type { ChatRequest } from "../Chat.js"
 import { fromStream } from "../internal/openStream.js"
@@ -56,10 +57,16 @@ const whole = (question: Question): Handler => {
   const { body, count, createdAt, headers, llm, protocol, request, surroundings } = question
   const answer = Effect.mapError(llm.chat(request), Problem.ofError)
   const answers =
-    count === 1 ? Effect.map(answer, Array.of) : Effect.replicateEffect(answer, count, { concurrency: "unbounded" })
-  return Effect.map(surroundings.running.withinDeadline(answers), (responses) =>
-    Answer.json(Choices.encode(protocol.wire, responses, { request: body, createdAt }), { headers })
-  )
+    count === 1
+      ? Effect.map(Effect.provideService(answer, Relaying, protocol.wire.name), Array.of)
+      : Effect.replicateEffect(answer, count, { concurrency: "unbounded" })
+  return Effect.map(surroundings.running.withinDeadline(answers), (responses) => {
+    const [only] = responses
+    const text = only === undefined ? undefined : Relayed.textOf(protocol, only)
+    return text === undefined
+      ? Answer.json(Choices.encode(protocol.wire, responses, { request: body, createdAt }), { headers })
+      : Answer.text(text, { headers })
+  })
 }
 
 /** Opens as many streams as there are to be answers. At the deadline they are closed, and say so. */
@@ -67,7 +74,7 @@ const openings = ({ count, llm, protocol, request, surroundings }: Question) =>
   Effect.gen(function* () {
     let cut = false
     const open = fromStream(llm.chatStream(request))
-    // Frames of several answers go nowhere: they are told as those of one.
+    // What several providers send goes nowhere: several answers are told as one.
     const wanted = count === 1 ? Effect.provideService(open, Relaying, protocol.wire.name) : open
     const all = yield* Effect.replicateEffect(Streaming.begin(wanted), count)
     yield* surroundings.running.onDeadline(
@@ -98,7 +105,11 @@ export const handler = (surroundings: Surroundings, protocol: Protocol): Handler
   Callers.identified(surroundings, (caller) =>
     Effect.gen(function* () {
       const body = yield* Body.read(surroundings.maxBodySize)
-      const decoded = yield* Effect.mapError(protocol.wire.decodeRequest(body), Problem.ofFailure)
+      const { headers } = yield* HttpServerRequest.HttpServerRequest
+      const decoded = yield* Effect.mapError(
+        protocol.wire.decodeRequest(body, { path: protocol.path, headers }),
+        Problem.ofFailure
+      )
       const { model, ...asked } = decoded.request
       const llm = yield* modelFor(surroundings, caller, model)
       const isChatCompletions = protocol.wire.name === "chat-completions"

@@ -1,13 +1,14 @@
 /**
- * A streamed answer whose provider speaks the client's protocol goes through as it came, frame by frame: nothing is lost that the
+ * An answer whose provider speaks the client's protocol goes through as it came, a stream frame by frame: nothing is lost that the
  * vocabulary has no word for, and nothing is written twice. It has been read all the same, for usage, limits and errors.
  *
- * From the first event on that did not come so, or came otherwise (another provider goes on, or a layer of one's own has changed
- * the words), all is written here.
+ * An answer that did not come so, or that a layer of one's own has changed since, is written here; a stream from the first event on
+ * of which that is true, or with which another provider goes on.
  */
 import { Chunk, Effect } from "effect"
+import type { ChatResponse } from "../Chat.js"
 import type { ChatEvent } from "../ChatEvent.js"
-import { relayOf } from "../internal/relay.js"
+import * as Relay from "../internal/relay.js"
 import { isRecord, parsed, record } from "../wire/json.js"
 import type { Frame } from "../wire/Wire.js"
 import * as Problem from "./problem.js"
@@ -17,8 +18,8 @@ import { rendered, sse } from "./streaming.js"
 
 /** How a protocol goes through. */
 export interface Relaying {
-  /** Whether what came as these events is as our own clients are to get it. */
-  readonly takes: (event: ChatEvent) => boolean
+  /** Whether thoughts and calls of tools come as our clients are to get them. */
+  readonly isExact: boolean
   /** Whether this client is to have this frame; `body` is what it asked. */
   readonly keeps: (frame: Frame, body: Record<string, unknown>) => boolean
   /** What says that the answer is whole, where the last frame does not. */
@@ -39,14 +40,14 @@ const isUsage = ({ data }: Frame): boolean => {
  * one manner. OpenAI, API reference: chat/streaming (`stream_options.include_usage`, `[DONE]`).
  */
 export const chatCompletions: Relaying = {
-  takes: ({ _tag }) => _tag !== "ReasoningDelta" && _tag !== "ToolCallDelta" && _tag !== "ToolCallEnd",
+  isExact: false,
   keeps: (frame, body) => record(body, "stream_options")?.["include_usage"] === true || !isUsage(frame),
   ending: (last) => (last?.data.startsWith(done) === true ? [] : [{ data: done }])
 }
 
 /** Anthropic, "Streaming Messages": `message_stop` is the last event. */
 export const anthropic: Relaying = {
-  takes: () => true,
+  isExact: true,
   keeps: () => true,
   ending: (last) => {
     const event = last === undefined ? undefined : parsed(last.data)
@@ -57,7 +58,16 @@ export const anthropic: Relaying = {
 }
 
 /** An answer in Responses is only whole with its last event, in which all of it is told again. */
-export const responses: Relaying = { takes: () => true, keeps: () => true, ending: () => [] }
+export const responses: Relaying = { isExact: true, keeps: () => true, ending: () => [] }
+
+const isWords = ({ _tag }: ChatEvent): boolean =>
+  _tag !== "ReasoningDelta" && _tag !== "ToolCallDelta" && _tag !== "ToolCallEnd"
+
+/** The text of a whole answer for a client that speaks this protocol; undefined where it is to be written. */
+export const textOf = ({ relaying, wire }: Protocol, response: ChatResponse): string | undefined =>
+  relaying.isExact || (response.reasoningParts.length === 0 && response.toolCalls.length === 0)
+    ? Relay.textOf(wire.name, response)
+    : undefined
 
 /** The pieces of one text, thought or call as one piece; undefined where they are not of the same. */
 const joined = (before: ChatEvent | undefined, event: ChatEvent): ChatEvent | undefined => {
@@ -97,8 +107,8 @@ export const manner = (
   }
 
   const write = (events: Chunk.Chunk<ChatEvent>): ReadonlyArray<Frame> => {
-    const relay = through === undefined ? undefined : relayOf(wire.name, events)
-    if (through === undefined || relay === undefined || !relay.events.every(relaying.takes)) {
+    const relay = through === undefined ? undefined : Relay.relayOf(wire.name, events)
+    if (through === undefined || relay === undefined || !(relaying.isExact || relay.events.every(isWords))) {
       const { push } = takingOver()
       return Chunk.toReadonlyArray(events).flatMap((event) => push(event))
     }

@@ -9,6 +9,7 @@ import type { Call } from "../ProviderClient.js"
 import * as Usage from "../Usage.js"
 import type { EmbeddingsWire, ListedModel, ModelsWire, ClientWire, WireFailure } from "../wire/Wire.js"
 import { malformed } from "../wire/Wire.js"
+import { carryingText, Relaying } from "./relay.js"
 import type { Exchange, Transport } from "./transport.js"
 import { fetch, sendEncoded, sendWhole, unanswered, unreadable } from "./transport.js"
 
@@ -55,7 +56,10 @@ export const parseWhole = (exchange: Exchange, wire: ClientWire, text: string): 
 
 /** Reads the answer of a chat to the end. */
 export const readWhole = (exchange: Exchange, wire: ClientWire): Effect.Effect<ChatResponse, LLMError> =>
-  Effect.flatMap(text(exchange), (text) => parseWhole(exchange, wire, text))
+  Effect.flatMap(Effect.zip(text(exchange), Relaying), ([text, relayed]) => {
+    const answer = parseWhole(exchange, wire, text)
+    return relayed === wire.name ? Either.map(answer, (read) => carryingText(wire.name, text, read)) : answer
+  })
 
 export const chat = (
   transport: Transport,

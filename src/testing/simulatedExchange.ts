@@ -1,6 +1,6 @@
 /** One request to the simulated provider and its answer, faults included. */
 import { parsed } from "../wire/json.js"
-import { Duration, Effect, Either, Hash, Random, Redacted, Ref } from "effect"
+import { Clock, Duration, Effect, Either, Hash, Random, Redacted, Ref } from "effect"
 import type { IncomingMessage, ServerResponse } from "node:http"
 import * as ApiKey from "../ApiKey.js"
 import { firstOf } from "../internal/firstOf.js"
@@ -310,6 +310,7 @@ export const serve = (
           response.write("<html><body>This is not the API you are looking for.</body></html>")
           return yield* Effect.as(finish(response), { outcome: "faulted" as const, events: 0 })
         }
+        const createdAt = Math.floor((yield* Clock.currentTimeMillis) / 1000)
         const answer = answerTo(provider, asked, index, fault?._tag === "NoUsage")
         const error = JSON.stringify(
           wire.encodeError({
@@ -324,7 +325,9 @@ export const serve = (
         })
         if (!stream) {
           const whole =
-            fault?._tag === "ErrorEvent" ? error : JSON.stringify(wire.encodeResponse(answer, { request: raw }))
+            fault?._tag === "ErrorEvent"
+              ? error
+              : JSON.stringify(wire.encodeResponse(answer, { request: raw, createdAt }))
           const pieces = fault === undefined || fault._tag === "ErrorEvent" ? [whole] : half(whole)
           return yield* sendAll(
             response,
@@ -332,7 +335,7 @@ export const serve = (
             ""
           )
         }
-        const encoder = wire.encodeStream(fault?._tag === "NoUsage" ? {} : raw)
+        const encoder = wire.encodeStream(fault?._tag === "NoUsage" ? {} : raw, createdAt)
         const pieces = wordByWord(answer)
           .flatMap((event) => encoder.push(event))
           .map((frame) => Framing.render(wire.framing, frame))

@@ -19,8 +19,7 @@
  *   An `anthropic-beta` among the headers of the client takes the place of both.
  * - What an answer says beside the vocabulary is in `providerMetadata`: `blocks` (those of tools that the provider ran
  *   itself, such as `server_tool_use`), `citations` (the sources of the text), what `usage` says beyond the counts,
- *   `stop_sequence`, `stop_details`, `container` and the like; and `content`, all blocks as they came, where they cannot be
- *   written again from the rest.
+ *   `stop_sequence`, `stop_details`, `container` and the like.
  *
  * @example
  * ```ts

@@ -12,8 +12,7 @@
  *   rather than sent without it. `reasoning.budgetTokens` is only for providers that count; it is left out elsewhere.
  * - What an answer says beside the vocabulary is in `providerMetadata`: `items` (those of tools that the provider ran
  *   itself, such as `web_search_call`), `annotations` (the sources of the text), `logprobs`, what `usage` says beyond the
- *   counts, and every field of the answer that does not repeat the request, such as `service_tier`; and under `response` what a
- *   server needs to give the same answer again: its items as they came, and the settings as the provider took them.
+ *   counts, and every field of the answer that does not repeat the request, such as `service_tier`.
  *
  * @example
  * ```ts

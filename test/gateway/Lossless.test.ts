@@ -42,6 +42,21 @@ describe("a request reaches a provider of the same protocol as the client wrote 
     })
   )
 
+  it.scopedLive("with the betas that the client asks for in a header, as Anthropic's own libraries do", () =>
+    Effect.gen(function* () {
+      const upstream = yield* answering("application/json", JSON.stringify(answers.messages))
+      const { url } = yield* start({ entry: { base_url: `${upstream.origin}/v1` } })
+      const ask = (model: string) =>
+        post(`${url}${paths.messages}`, question("messages", model), { "anthropic-beta": "files-api-2025-04-14, next" })
+      const { status } = yield* ask("anthropic/large")
+      expect(status).toBe(200)
+      expect(upstream.headers[0]?.["anthropic-beta"]).toBe("files-api-2025-04-14,next")
+      expect(upstream.asked[0]).not.toHaveProperty("betas")
+      yield* ask("openai/large")
+      expect(upstream.headers[1]).not.toHaveProperty("anthropic-beta")
+    })
+  )
+
   /** What may be written in more ways than one is written in one, which means the same. */
   const restated: ReadonlyArray<readonly [string, Spoken, string, object, object]> = [
     ["nothing is left open with null", "chat completions", "openai", { stop: null, vendor: null, n: null }, {}],

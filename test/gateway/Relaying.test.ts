@@ -228,6 +228,57 @@ describe("a stream in the provider's own protocol", () => {
   )
 })
 
+describe("a whole answer in the provider's own protocol", () => {
+  const answer = {
+    id: "chatcmpl-1",
+    object: "chat.completion",
+    created: 7,
+    model: "large-2",
+    choices: [{ index: 0, message: { role: "assistant", content: "Hello", of_vendor: null }, finish_reason: "stop" }],
+    usage
+  }
+
+  /** Spaces and all. */
+  const sent = JSON.stringify(answer, null, 2)
+
+  const told = (gateway: Settings["gateway"] = {}, fields: object = {}) =>
+    Effect.gen(function* () {
+      const { origin } = yield* answering("application/json", sent)
+      const { url } = yield* start({ entry: { base_url: `${origin}/v1` }, gateway })
+      return (yield* post(url + paths["chat completions"], question("chat completions", "openai/large", { ...fields })))
+        .text
+    })
+
+  it.scopedLive("arrives as it was sent", () =>
+    Effect.gen(function* () {
+      expect(yield* told()).toBe(sent)
+    })
+  )
+
+  it.scopedLive("says what a layer between has made of the words, and nothing of what they were", () =>
+    Effect.gen(function* () {
+      const around: Middleware = (next) =>
+        Effect.succeed({
+          ...next,
+          chat: (request) => Effect.map(next.chat(request), (response) => ({ ...response, text: "***" }))
+        })
+      const text = yield* told({ around })
+      expect(text).not.toContain("Hello")
+      expect(JSON.parse(text)).toMatchObject({ choices: [{ message: { content: "***" } }] })
+    })
+  )
+
+  it.scopedLive("is one of several where the client wants several", () =>
+    Effect.gen(function* () {
+      const text = yield* told({}, { n: 2 })
+      expect(JSON.parse(text)).toMatchObject({
+        choices: [{ index: 0 }, { index: 1 }],
+        usage: { prompt_tokens: 10, completion_tokens: 4 }
+      })
+    })
+  )
+})
+
 describe("frames", () => {
   const texts = FastCheck.array(FastCheck.string({ minLength: 1 }), { minLength: 1, maxLength: 8 })
 

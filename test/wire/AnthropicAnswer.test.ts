@@ -202,10 +202,6 @@ describe("what else is said", () => {
     expect(answer.text).toBe("It says rain.")
     expect(answer.providerMetadata).toEqual({
       citations: [citation],
-      content: [
-        { type: "text", text: "It says ", citations: null },
-        { type: "text", text: "rain.", citations: [citation] }
-      ],
       container: { id: "container_1" },
       context_management: { applied_edits: [] }
     })

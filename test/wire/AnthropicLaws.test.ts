@@ -77,15 +77,9 @@ const answers = drafts(objects).map(answerOf)
 
 const cutAnswers = drafts(words).map(answerOf)
 
-/**
- * The answer that a client collects of a stream in these events. What tools of the provider did is known at the end of a stream
- * alone, and told there: that order is all that `content` says of it.
- */
-const streamed = (answer: ChatResponse, events = ChatEvent.fromResponse(answer)): ChatResponse => {
-  const read = collected(wire, written(wire, events), answer, "words")
-  const { content: _, ...providerMetadata } = read.providerMetadata
-  return { ...read, providerMetadata }
-}
+/** The answer that a client collects of a stream in these events. */
+const streamed = (answer: ChatResponse, events = ChatEvent.fromResponse(answer)): ChatResponse =>
+  collected(wire, written(wire, events), answer, "words")
 
 /** What every reader of the protocol may rely on: blocks count up, and one is closed before the next is opened. */
 const isInOrder = (frames: ReadonlyArray<Frame>): boolean => {

@@ -7,27 +7,20 @@ import * as Usage from "../../Usage.js"
 import { saysError } from "../inBand.js"
 import type { Json } from "../json.js"
 import { array, isRecord, number, parsed, record, string } from "../json.js"
-import type { Known } from "../native.js"
-import { beyondOf, known } from "../native.js"
 import type { AnswerSource, WireEvent, WireFailure } from "../Wire.js"
 import { estimatedUsage, malformed } from "../Wire.js"
 import { readStopReason } from "./stopReason.js"
-import { readThought, sealed } from "./thoughts.js"
+import { readThought } from "./thoughts.js"
 import { furtherUsage, readUsage } from "./usage.js"
 
 type Out = Array<WireEvent>
 
 interface TextBlock {
   readonly kind: "text"
-  readonly start: Json
-  text: string
-  readonly citations: Array<unknown>
 }
 
 interface ThoughtBlock {
   readonly kind: "thought"
-  readonly start: Json
-  text: string
   /** Its place among the thoughts that say something, once it does. */
   index: number | undefined
   signature: string
@@ -35,7 +28,6 @@ interface ThoughtBlock {
 
 interface CallBlock {
   readonly kind: "call"
-  readonly start: Json
   readonly index: number
   readonly id: string
   readonly name: string
@@ -80,55 +72,6 @@ const whole = ({ id, input, name, pieces }: CallBlock): ToolCall => {
 const finished = ({ block, input }: OtherBlock): Json =>
   input === "" ? block : { ...block, input: parsed(input) ?? input }
 
-/** What the vocabulary says of blocks, by their kinds. */
-const words: Readonly<Record<Exclude<Block["kind"], "other">, Known>> = {
-  text: known(["type", "text", "citations"]),
-  thought: known(["type", "thinking", "signature", "data"]),
-  call: known(["type", "id", "name", "input"])
-}
-
-/** Thoughts, what the provider's own tools did, one text, calls: in this order a server writes what the vocabulary says. */
-const places: Readonly<Record<Block["kind"], number>> = { thought: 0, other: 1, text: 2, call: 3 }
-
-/** Whether all that the blocks say can be written again from what the vocabulary says. */
-const isUsual = (blocks: ReadonlyArray<Block>): boolean =>
-  blocks.every((block, index) => {
-    const before = blocks[index - 1]
-    return (
-      (block.kind === "other" || beyondOf(block.start, words[block.kind]) === undefined) &&
-      (before === undefined ||
-        places[before.kind] < places[block.kind] ||
-        (before.kind === block.kind && block.kind !== "text"))
-    )
-  })
-
-/** The protocol's own servers open blocks in which nothing is said. */
-const saysMore = (block: Block): boolean =>
-  block.kind === "text"
-    ? block.text !== "" || block.citations.length > 0
-    : block.kind !== "thought" || block.index !== undefined
-
-/** A block as it is when all of it was told. */
-const wholeBlock = (block: Block): Json => {
-  switch (block.kind) {
-    case "text": {
-      const { citations, start, text } = block
-      return { ...start, text, ...(citations.length === 0 ? {} : { citations }) }
-    }
-    case "thought":
-      return block.start["type"] === sealed
-        ? block.start
-        : { ...block.start, thinking: block.text, signature: block.signature }
-    case "call":
-      return {
-        ...block.start,
-        input: block.pieces === "" ? (block.input ?? {}) : (parsed(block.pieces) ?? block.pieces)
-      }
-    case "other":
-      return finished(block)
-  }
-}
-
 /** The reader of one answer. */
 export const answerReader = (source: AnswerSource) => {
   let id = ""
@@ -143,12 +86,11 @@ export const answerReader = (source: AnswerSource) => {
   let metadata: Json = {}
   const blocks = new Map<number, Block>()
   const calls: Array<CallBlock> = []
-  /** All blocks, in the order in which they began. */
-  const order: Array<Block> = []
+  const others: Array<OtherBlock> = []
+  const citations: Array<unknown> = []
 
-  const say = (block: TextBlock, text: string, out: Out): void => {
+  const say = (text: string, out: Out): void => {
     if (text === "") return
-    block.text += text
     said += text
     out.push({ _tag: "TextDelta", text })
   }
@@ -159,7 +101,6 @@ export const answerReader = (source: AnswerSource) => {
     const { signature = "", ...rest } = thought
     block.index ??= thoughts++
     block.signature += signature
-    block.text += thought.text
     said += thought.text
     out.push({
       _tag: "ReasoningDelta",
@@ -192,7 +133,6 @@ export const answerReader = (source: AnswerSource) => {
     const input = block["input"]
     const call: CallBlock = {
       kind: "call",
-      start: block,
       index,
       id: string(block, "id") || `call_${index}`,
       name,
@@ -206,33 +146,24 @@ export const answerReader = (source: AnswerSource) => {
 
   const open = (block: Json, position: number, out: Out): Block | WireFailure => {
     switch (block["type"]) {
-      case "text": {
-        const text: TextBlock = {
-          kind: "text",
-          start: block,
-          text: "",
-          citations: [...(array(block, "citations") ?? [])]
-        }
-        say(text, string(block, "text") ?? "", out)
-        return text
-      }
+      case "text":
+        say(string(block, "text") ?? "", out)
+        citations.push(...(array(block, "citations") ?? []))
+        return { kind: "text" }
       case "thinking":
       case "redacted_thinking": {
-        const thought: ThoughtBlock = { kind: "thought", start: block, text: "", index: undefined, signature: "" }
+        const thought: ThoughtBlock = { kind: "thought", index: undefined, signature: "" }
         think(thought, block, out)
         return thought
       }
       case "tool_use":
         return openCall(block, position)
-      default:
-        return { kind: "other", block, input: "" }
+      default: {
+        const other: OtherBlock = { kind: "other", block, input: "" }
+        others.push(other)
+        return other
+      }
     }
-  }
-
-  const begun = (position: number, block: Block): Block => {
-    blocks.set(position, block)
-    order.push(block)
-    return block
   }
 
   /** The block that a delta belongs to; where its beginning was not told, it is of the delta's kind. */
@@ -241,16 +172,18 @@ export const answerReader = (source: AnswerSource) => {
     if (known !== undefined) return known
     const type = kinds.get(delta["type"])
     const opened = type === undefined ? undefined : open({ type }, position, out)
-    return opened === undefined || "_tag" in opened ? undefined : begun(position, opened)
+    if (opened === undefined || "_tag" in opened) return undefined
+    blocks.set(position, opened)
+    return opened
   }
 
   const readDelta = (block: Block, delta: Json, out: Out): void => {
     switch (delta["type"]) {
       case "text_delta":
-        if (block.kind === "text") say(block, string(delta, "text") ?? "", out)
+        if (block.kind === "text") say(string(delta, "text") ?? "", out)
         return
       case "citations_delta":
-        if (block.kind === "text" && !isEmpty(delta["citation"])) block.citations.push(delta["citation"])
+        if (!isEmpty(delta["citation"])) citations.push(delta["citation"])
         return
       case "thinking_delta":
       case "signature_delta":
@@ -289,15 +222,11 @@ export const answerReader = (source: AnswerSource) => {
 
   const providerMetadata = (): Json => {
     const further = furtherUsage(counts)
-    const spoken = order.filter(saysMore)
-    const citations = spoken.flatMap((block) => (block.kind === "text" ? block.citations : []))
-    const others = spoken.filter((block) => block.kind === "other")
     return {
       ...metadata,
       ...(Object.keys(further).length === 0 ? {} : { usage: further }),
       ...(citations.length === 0 ? {} : { citations }),
-      ...(others.length === 0 ? {} : { blocks: others.map(finished) }),
-      ...(isUsual(spoken) ? {} : { content: spoken.map(wholeBlock) })
+      ...(others.length === 0 ? {} : { blocks: others.map(finished) })
     }
   }
 
@@ -309,7 +238,7 @@ export const answerReader = (source: AnswerSource) => {
   const blockStart = (position: number, block: Json, out: Out): WireFailure | undefined => {
     const opened = open(block, position, out)
     if ("_tag" in opened) return opened
-    begun(position, opened)
+    blocks.set(position, opened)
     return undefined
   }
 

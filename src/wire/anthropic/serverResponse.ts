@@ -1,7 +1,7 @@
 /** A server writes a whole answer, or an error. */
 import type { ChatResponse } from "../../Chat.js"
 import type { Json } from "../json.js"
-import { array, record, records, string } from "../json.js"
+import { array, record } from "../json.js"
 import { callBlock } from "./calls.js"
 import { encodeStopReason } from "./stopReason.js"
 import { thoughtBlock } from "./thoughts.js"
@@ -10,7 +10,7 @@ import { encodeUsage } from "./usage.js"
 
 /** What else was said of the answer as a whole. */
 export const furtherFields = (metadata: Json): Json => {
-  const { blocks: _, citations: __, content: ___, error: ____, response: _____, usage: ______, ...fields } = metadata
+  const { blocks: _, citations: __, content: ___, error: ____, usage: _____, ...fields } = metadata
   return fields
 }
 
@@ -25,33 +25,9 @@ const textBlock = (text: string, citations: ReadonlyArray<unknown>): Json => ({
   ...(citations.length === 0 ? {} : { citations })
 })
 
-const rebuilt = ({
-  providerMetadata,
-  reasoningParts,
-  refusal,
-  text,
-  toolCalls
-}: ChatResponse): ReadonlyArray<unknown> => [
-  ...reasoningParts.map(thoughtBlock),
-  ...furtherBlocks(providerMetadata),
-  ...(text === "" ? [] : [textBlock(text, array(providerMetadata, "citations") ?? [])]),
-  ...(refusal === "" ? [] : [textBlock(refusal, [])]),
-  ...toolCalls.map(callBlock)
-]
-
-/** All blocks as they came, while they say what the answer says: whoever changed it since has the last word. */
-const asTheyCame = ({ providerMetadata, text, toolCalls }: ChatResponse): ReadonlyArray<Json> | undefined => {
-  const blocks = records(providerMetadata, "content")
-  const said = blocks.map((block) => (block["type"] === "text" ? (string(block, "text") ?? "") : "")).join("")
-  const called = blocks.filter(({ type }) => type === "tool_use").map(({ id }) => id)
-  const isSame =
-    said === text && called.length === toolCalls.length && called.every((id, index) => id === toolCalls[index]?.id)
-  return blocks.length > 0 && isSame ? blocks : undefined
-}
-
 /** The protocol has no word for a refusal but the reason: what was said is text. */
 export const encodeResponse = (response: ChatResponse): Record<string, unknown> => {
-  const { providerMetadata: metadata, toolCalls } = response
+  const { providerMetadata: metadata, refusal, text, toolCalls } = response
   return {
     stop_sequence: null,
     ...furtherFields(metadata),
@@ -59,7 +35,13 @@ export const encodeResponse = (response: ChatResponse): Record<string, unknown> 
     type: "message",
     role: "assistant",
     model: response.model,
-    content: asTheyCame(response) ?? rebuilt(response),
+    content: [
+      ...response.reasoningParts.map(thoughtBlock),
+      ...furtherBlocks(metadata),
+      ...(text === "" ? [] : [textBlock(text, array(metadata, "citations") ?? [])]),
+      ...(refusal === "" ? [] : [textBlock(refusal, [])]),
+      ...toolCalls.map(callBlock)
+    ],
     stop_reason: encodeStopReason(response.finishReason, response.rawFinishReason, toolCalls.length > 0),
     usage: encodeUsage(response.usage, furtherUsage(metadata))
   }

@@ -5,7 +5,6 @@ import * as Usage from "../../Usage.js"
 import { saysError } from "../inBand.js"
 import type { Json } from "../json.js"
 import { isRecord, record, string, tokens } from "../json.js"
-import { beyondOf, known } from "../native.js"
 import type { AnswerSource, WireFailure, WireResponse } from "../Wire.js"
 import { estimatedUsage, malformed } from "../Wire.js"
 import { outputMetadata, readOutput } from "./output.js"
@@ -32,10 +31,13 @@ export const stopOf = (response: Json, hasCalls: boolean): Stop => {
   return { reason: complete ? (hasCalls ? "tool-calls" : "stop") : "other", raw: status }
 }
 
-const counted = known(["input_tokens", "output_tokens", "total_tokens"], {
-  input_tokens_details: ["cached_tokens", "cache_write_tokens"],
-  output_tokens_details: ["reasoning_tokens"]
-})
+const counted: ReadonlySet<string> = new Set([
+  "input_tokens",
+  "input_tokens_details",
+  "output_tokens",
+  "output_tokens_details",
+  "total_tokens"
+])
 
 /** The provider's counts, where it sent any. */
 export const usageOf = (response: Json): Usage.Usage | undefined => {
@@ -56,33 +58,26 @@ export const usageOf = (response: Json): Usage.Usage | undefined => {
   })
 }
 
-/** What the vocabulary says, and what a client knows by heart: it has just said so. */
-const said: ReadonlySet<string> = new Set([
+/** What the vocabulary says, what only repeats the request, and the provider's clock. */
+const known: ReadonlySet<string> = new Set([
+  "background",
+  "completed_at",
+  "conversation",
   "created_at",
   "error",
+  "frequency_penalty",
   "id",
+  "include",
   "incomplete_details",
   "input",
   "instructions",
+  "max_output_tokens",
+  "max_tool_calls",
   "metadata",
   "model",
   "object",
   "output",
   "output_text",
-  "status",
-  "tools",
-  "usage"
-])
-
-/** How the answer was made: what was asked for, as the provider took it. */
-const settings: ReadonlySet<string> = new Set([
-  "background",
-  "completed_at",
-  "conversation",
-  "frequency_penalty",
-  "include",
-  "max_output_tokens",
-  "max_tool_calls",
   "parallel_tool_calls",
   "presence_penalty",
   "previous_response_id",
@@ -92,34 +87,29 @@ const settings: ReadonlySet<string> = new Set([
   "prompt_cache_retention",
   "reasoning",
   "safety_identifier",
+  "status",
   "store",
   "temperature",
   "text",
   "tool_choice",
+  "tools",
   "top_logprobs",
   "top_p",
   "truncation",
+  "usage",
   "user"
 ])
 
-const isSaid = (value: unknown): boolean => value !== undefined && value !== null
-
-/**
- * What else the answer says: service tier, moderation, cost … beside what its items say. Under `response` what a server needs to
- * give the same answer again: the settings, and the items with their ids.
- */
+/** What else the answer says: service tier, moderation, cost … beside what its items say. */
 export const metadataOf = (response: Json, items: ReadonlyArray<unknown>): Json => {
-  const beyond: Record<string, unknown> = {}
-  const again: Record<string, unknown> = {}
-  for (const [field, value] of Object.entries(response)) {
-    if (!said.has(field) && isSaid(value)) (settings.has(field) ? again : beyond)[field] = value
-  }
-  const usage = beyondOf(record(response, "usage") ?? {}, counted)
+  const further = Object.entries(response).filter(([field, value]) => !known.has(field) && value != null)
+  const usage = Object.entries(record(response, "usage") ?? {}).filter(
+    ([field, value]) => !counted.has(field) && value != null
+  )
   return {
-    ...beyond,
-    ...(usage === undefined ? {} : { usage }),
-    ...outputMetadata(items),
-    response: { ...again, output: items }
+    ...Object.fromEntries(further),
+    ...(usage.length === 0 ? {} : { usage: Object.fromEntries(usage) }),
+    ...outputMetadata(items)
   }
 }
 
@@ -157,14 +147,14 @@ export const decodeResponse = (body: unknown, source: AnswerSource): Either.Eith
       reasoning,
       finishReason: stop.reason,
       rawFinishReason: stop.raw,
-      usage: usageOf(body) ?? estimatedUsage(source, allOf(reasoning, output)),
+      usage: usageOf(body) ?? estimatedUsage(source, said(reasoning, output)),
       providerMetadata: metadataOf(body, items)
     }
   })
 }
 
 /** All that the model wrote, to be counted where the provider counts nothing. */
-const allOf = (
+const said = (
   reasoning: string,
   output: {
     readonly text: string

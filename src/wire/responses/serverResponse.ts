@@ -1,13 +1,10 @@
 /** A server writes a whole answer, or an error. */
-import { Either } from "effect"
 import type { ChatResponse, FinishReason, ReasoningPart, ToolCall } from "../../Chat.js"
 import type { Usage } from "../../Usage.js"
 import type { Json } from "../json.js"
-import { record } from "../json.js"
-import { over } from "../native.js"
+import { isRecord } from "../json.js"
 import type { Served, ServedError } from "../Wire.js"
 import { callItem, reasoningItem, runs } from "./input.js"
-import { readOutput } from "./output.js"
 
 /** What tells the items of an answer apart from those of others: the answer's id without its kind. */
 export const stem = (id: string): string => id.replace(/^resp_/, "")
@@ -53,17 +50,14 @@ export const toolCallItem = (id: string, call: ToolCall, status: "completed" | "
 /** Items of tools that the provider has run itself, as they came. */
 export const furtherItems = (metadata: Json): ReadonlyArray<unknown> => list(metadata["items"])
 
-export const encodeUsage = (usage: Usage, metadata: Json): Json =>
-  over(
-    {
-      input_tokens: usage.inputTokens,
-      input_tokens_details: { cached_tokens: usage.cachedInputTokens, cache_write_tokens: usage.cacheWriteTokens },
-      output_tokens: usage.outputTokens,
-      output_tokens_details: { reasoning_tokens: usage.reasoningTokens },
-      total_tokens: usage.totalTokens
-    },
-    record(metadata, "usage") ?? {}
-  )
+export const encodeUsage = (usage: Usage, metadata: Json): Json => ({
+  ...(isRecord(metadata["usage"]) ? metadata["usage"] : {}),
+  input_tokens: usage.inputTokens,
+  input_tokens_details: { cached_tokens: usage.cachedInputTokens, cache_write_tokens: usage.cacheWriteTokens },
+  output_tokens: usage.outputTokens,
+  output_tokens_details: { reasoning_tokens: usage.reasoningTokens },
+  total_tokens: usage.totalTokens
+})
 
 /** Of the reasons that the protocol has no word for, those that are a status of their own. */
 const statuses: ReadonlySet<string> = new Set(["cancelled", "in_progress", "queued"])
@@ -114,62 +108,30 @@ export const responseObject = (request: Json, createdAt: number, fields: Json): 
 
 /** What the provider said further, which stands beside the answer, not in its items. */
 export const furtherFields = (metadata: Json): Json => {
-  const {
-    annotations: _,
-    content: __,
-    items: ___,
-    logprobs: ____,
-    response: _____,
-    usage: ______,
-    ...fields
-  } = metadata
+  const { annotations: _, items: __, logprobs: ___, usage: ____, ...fields } = metadata
   return fields
 }
 
 const isReasoning = (part: { readonly type: string }): part is ReasoningPart => part.type === "reasoning"
 
-/** The items that say what the vocabulary says, with the ids that a stream of them gives them too. */
-const rebuilt = (response: ChatResponse): ReadonlyArray<unknown> => {
-  const { providerMetadata: metadata, reasoningParts, refusal, text, toolCalls } = response
-  const thoughts = runs(reasoningParts).map((run) => run.filter(isReasoning))
-  const isSilent = text === "" && refusal === ""
-  const position = (before: number): string => `${stem(response.id)}_${before}`
-  const first = thoughts.length + (isSilent ? 0 : 1)
-  return [
-    ...thoughts.map((run, index) => thoughtItem(`rs_${position(index)}`, run)),
-    ...(isSilent ? [] : [messageItem(`msg_${position(thoughts.length)}`, response, metadata)]),
-    ...toolCalls.map((call, index) => toolCallItem(`fc_${position(first + index)}`, call)),
-    ...furtherItems(metadata)
-  ]
-}
-
-/** The items as they came, while they say what the answer says: whoever changed it since has the last word. */
-const asTheyCame = (
-  items: ReadonlyArray<unknown> | undefined,
-  { provider, text, toolCalls }: ChatResponse
-): ReadonlyArray<unknown> | undefined => {
-  const told = items === undefined ? undefined : Either.getOrUndefined(readOutput(items, provider))
-  const isSame =
-    told?.text === text &&
-    told.toolCalls.length === toolCalls.length &&
-    told.toolCalls.every((call, index) => call.id === toolCalls[index]?.id)
-  return isSame ? items : undefined
-}
-
 export const encodeResponse = (
   response: ChatResponse,
   { createdAt = 0, request = {} }: Served = {}
 ): Record<string, unknown> => {
-  const { providerMetadata: metadata } = response
-  const { output, ...settings } = record(metadata, "response") ?? {}
+  const { id, providerMetadata: metadata } = response
+  const suffix = stem(id)
+  const thoughts = runs(response.reasoningParts).map((run, index) =>
+    thoughtItem(`rs_${suffix}_${index}`, run.filter(isReasoning))
+  )
+  const said = response.text === "" && response.refusal === "" ? [] : [messageItem(`msg_${suffix}`, response, metadata)]
+  const calls = response.toolCalls.map((call, index) => toolCallItem(`fc_${suffix}_${index}`, call))
   return {
     ...furtherFields(metadata),
     ...responseObject(request, createdAt, {
-      ...settings,
-      id: response.id,
+      id,
       model: response.model,
       ...ending(response.finishReason, response.rawFinishReason),
-      output: asTheyCame(Array.isArray(output) ? output : undefined, response) ?? rebuilt(response),
+      output: [...thoughts, ...said, ...calls, ...furtherItems(metadata)],
       usage: encodeUsage(response.usage, metadata)
     })
   }
