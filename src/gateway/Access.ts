@@ -21,7 +21,8 @@
  */
 import type { ConfigError } from "effect"
 import { FileSystem } from "@effect/platform"
-import { Config, Context, DateTime, Effect, Layer, Option, Redacted, Ref, Schema } from "effect"
+import type { Redacted } from "effect"
+import { Config, Context, DateTime, Effect, Layer, Option, Ref, Schema } from "effect"
 import type { Status as BudgetStatus } from "../Budget.js"
 import { sameValue } from "../internal/sameValue.js"
 import type { Middleware } from "../LLM.js"
@@ -29,6 +30,7 @@ import type { AccessStoreError } from "./AccessStore.js"
 import * as Stores from "./AccessStore.js"
 import * as Allowance from "./allowance.js"
 import * as Digest from "./digest.js"
+import * as Secrets from "./secrets.js"
 import type { Settings, VirtualKey } from "./VirtualKey.js"
 import * as VirtualKeys from "./VirtualKey.js"
 import * as WrittenKeys from "./writtenKeys.js"
@@ -158,30 +160,23 @@ export interface Options {
   readonly adminToken?: string | Redacted.Redacted<string>
 }
 
-const redacted = (secret: string | Redacted.Redacted<string>): Redacted.Redacted<string> =>
-  Redacted.isRedacted(secret) ? secret : Redacted.make(secret)
-
-const digestOf = (key: KeyOptions["key"]): string =>
-  typeof key === "object" && "sha256" in key ? key.sha256.toLowerCase() : Digest.of(redacted(key))
-
 const keyOf = ({ key, ...settings }: KeyOptions, createdAt: DateTime.Utc): VirtualKey => {
-  const hash = digestOf(key)
+  const hash = Secrets.digestOf(key)
   return { ...settings, id: Digest.idOf(hash), hash, createdAt }
 }
 
 const validate = Schema.is(VirtualKeys.VirtualKey)
 
-const ofNothing = Digest.of(Redacted.make(""))
-
-const faultsOf = (keys: ReadonlyArray<VirtualKey>): ReadonlyArray<string> => {
+const faultsOf = (given: ReadonlyArray<KeyOptions>, keys: ReadonlyArray<VirtualKey>): ReadonlyArray<string> => {
   const hashes = keys.map(({ hash }) => hash)
-  return keys.flatMap((key, index) => [
-    ...(key.hash === ofNothing ? [`keys[${index}]: the secret is empty`] : []),
+  const secrets = given.flatMap(({ key }, index) => Secrets.faultsOf(`keys[${index}]`, key))
+  const others = keys.flatMap((key, index) => [
     ...(validate(key) ? [] : [`keys[${index}]: is not as a key must be`]),
     ...(hashes.indexOf(key.hash) < index
       ? [`keys[${index}]: the same secret as keys[${hashes.indexOf(key.hash)}]`]
       : [])
   ])
+  return [...secrets, ...others]
 }
 
 /** Whoever asks a gateway without keys, and the administration. */
@@ -212,10 +207,14 @@ export const make = (options: Options = {}): Effect.Effect<Service, InvalidAcces
     const shared = yield* Effect.serviceOption(Stores.AccessStore)
     const store = Option.isSome(shared) ? shared.value : yield* Stores.memory
     const now = yield* DateTime.now
-    const configured = (options.keys ?? []).map((key) => keyOf(key, now))
-    const faults = faultsOf(configured)
+    const { adminToken, keys = [] } = options
+    const configured = keys.map((key) => keyOf(key, now))
+    const faults = [
+      ...faultsOf(keys, configured),
+      ...(adminToken === undefined ? [] : Secrets.faultsOf("adminToken", adminToken))
+    ]
     if (faults.length > 0) return yield* new InvalidAccessError({ faults })
-    const admin = options.adminToken === undefined ? undefined : Digest.of(redacted(options.adminToken))
+    const admin = adminToken === undefined ? undefined : Secrets.digestOf(adminToken)
     const inUse = yield* Ref.make<ReadonlyMap<string, Known>>(new Map())
 
     /** Limits go on as they stand for as long as the key says the same. */

@@ -257,6 +257,24 @@ describe("access", () => {
     })
   )
 
+  it.effect("does not begin with secrets that no client could send in a header", () =>
+    Effect.gen(function* () {
+      const error = yield* Effect.flip(
+        Access.make({ keys: [{ key: "sk-good" }, { key: "two words" }, { key: "clé" }], adminToken: "a long text" })
+      )
+      expect(error).toMatchObject({
+        faults: [
+          "keys[1]: the secret has a character that no header can carry, such as a space",
+          "keys[2]: the secret has a character that no header can carry, such as a space",
+          "adminToken: the secret has a character that no header can carry, such as a space"
+        ]
+      })
+      expect(yield* Effect.flip(Access.make({ adminToken: "" }))).toMatchObject({
+        faults: ["adminToken: the secret is empty"]
+      })
+    })
+  )
+
   it.effect("forgets a key that is revoked", () =>
     Effect.gen(function* () {
       const access = yield* Access.make({ adminToken: "t" })
