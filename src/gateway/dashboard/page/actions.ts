@@ -31,6 +31,9 @@ interface Question {
   readonly field?: { readonly label: string; readonly value: number; readonly min: number; readonly step: string }
 }
 
+/** How often has been asked. */
+let questions = 0
+
 /** Asks before something is done. Nothing where it is cancelled; without a field, zero where it is confirmed. */
 const ask = ({ confirm, field, text, title }: Question): Promise<number | undefined> => {
   const dialog = the("dialog", HTMLDialogElement)
@@ -53,11 +56,14 @@ const ask = ({ confirm, field, text, title }: Question): Promise<number | undefi
     const done = new AbortController()
     let answer: number | undefined
     const { signal } = done
+    const question = ++questions
     form.addEventListener("submit", () => (answer = field === undefined ? 0 : input.valueAsNumber), { signal })
     cancel.addEventListener("click", () => dialog.close(), { signal })
     dialog.addEventListener(
       "close",
       () => {
+        // The browser tells late that a dialog was closed: by then it may be open again, for the next question.
+        if (dialog.open && question === questions) return
         done.abort()
         resolve(answer)
       },
