@@ -67,7 +67,7 @@ const isRunning = (fiber: Fiber.RuntimeFiber<unknown, unknown>) => Effect.map(Fi
 const outcome = <A>(effect: Effect.Effect<A, LLMError>) =>
   Effect.map(Effect.either(effect), (result) => (Either.isRight(result) ? "ok" : result.left._tag))
 
-describe.each(wires)("%s over sockets", (wire) => {
+describe.concurrent.each(wires)("%s over sockets", (wire) => {
   const answer = { text: "It is twelve o'clock, more or less.", reasoningParts: [] }
 
   it.scopedLive("a chat and a stream say the same", () =>

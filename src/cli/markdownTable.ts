@@ -1,7 +1,7 @@
 /** Tables of Markdown (GitHub Flavored Markdown Spec, "Tables"), those whose lines begin with a bar, in columns of a terminal. */
+import stringWidth from "string-width"
 import type { Look, Style } from "./style.js"
 import { uncoloured } from "./style.js"
-import { widthOf } from "./textWidth.js"
 
 /** Lines that are a table, or may become one when the next is there. */
 export interface Table {
@@ -43,7 +43,7 @@ export const grown = (table: Table, line: string, columns: number, show: Show): 
   const cells = cellsOf(line)
   const isSecond = table.rows.length === 1
   if (isSecond && (cells.length !== table.rows[0]?.length || !isDelimiters(cells))) return undefined
-  const wanted = isSecond ? [] : cells.map((cell) => widthOf(show(cell, uncoloured)))
+  const wanted = isSecond ? [] : cells.map((cell) => stringWidth(show(cell, uncoloured)))
   const next: Table = {
     lines: [...table.lines, line],
     rows: [...table.rows, cells],
@@ -78,7 +78,7 @@ export const render = ({ rows, widths }: Table, style: Style, show: Show): strin
     widths
       .map((width, index) => {
         const cell = cells[index] ?? ""
-        const [before, after] = padding(width - widthOf(show(cell, uncoloured)), alignmentOf(delimiters[index]))
+        const [before, after] = padding(width - stringWidth(show(cell, uncoloured)), alignmentOf(delimiters[index]))
         const isLast = index === widths.length - 1
         return `${" ".repeat(before)}${show(cell, style, ...looks)}${isLast ? "" : " ".repeat(after)}`
       })

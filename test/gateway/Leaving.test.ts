@@ -37,7 +37,7 @@ const leave = (url: string, body: unknown, when: (text: string) => boolean, afte
     return text
   })
 
-describe.each(spoken)("a client of %s that leaves", (spoken) => {
+describe.concurrent.each(spoken)("a client of %s that leaves", (spoken) => {
   const phases = [
     ["while it waits for a whole answer", { stream: false }, SimulatedProvider.hang()],
     ["before the first event of its stream", { stream: true }, SimulatedProvider.hang()],
@@ -79,7 +79,7 @@ describe.each(spoken)("a client of %s that leaves", (spoken) => {
   )
 })
 
-describe("what a client used that has left", () => {
+describe.concurrent("what a client used that has left", () => {
   it.scopedLive("is counted under its label, as an estimate of what had arrived", () =>
     Effect.gen(function* () {
       const ledger = yield* UsageLedger.make()
@@ -103,7 +103,7 @@ describe("what a client used that has left", () => {
   )
 })
 
-describe("several answers", () => {
+describe.concurrent("several answers", () => {
   it.scopedLive("are all given up when their client leaves", () =>
     Effect.gen(function* () {
       const running = yield* start({ provider: { tokenPace: "100 millis", answer: () => "one two three four five" } })
@@ -126,7 +126,7 @@ describe("several answers", () => {
   )
 })
 
-describe("a client that waits", () => {
+describe.concurrent("a client that waits", () => {
   it.scopedLive("sees comments, and then the answer", () =>
     Effect.gen(function* () {
       const running = yield* start({ gateway: { keepAlive: "30 millis" }, provider: { latency: "200 millis" } })
@@ -218,7 +218,7 @@ const stillness = (count: () => number): Effect.Effect<number> =>
     )
   )
 
-describe("a client that does not read", () => {
+describe.concurrent("a client that does not read", () => {
   it.scopedLive("stops its provider, and loses nothing when it reads on", () =>
     Effect.gen(function* () {
       const total = 24 * 1024 * 1024

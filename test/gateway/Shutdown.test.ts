@@ -67,7 +67,7 @@ const terminate = ({ child }: Process) =>
     Effect.sleep("150 millis")
   )
 
-describe("a gateway that is told to end", () => {
+describe.concurrent("a gateway that is told to end", () => {
   it.scopedLive(
     "takes nothing new, lets what is under way come to its end, and exits with 0",
     () =>
