@@ -6,7 +6,7 @@ import type { ChatRequest, Native, NativePart } from "../Chat.js"
 import type { Json } from "./json.js"
 import { isRecord } from "./json.js"
 
-interface Bearer {
+export interface Bearer {
   readonly native?: Native
 }
 

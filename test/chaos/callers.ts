@@ -226,8 +226,8 @@ export const make = (
         }
         lookThrough(call, error)
         const ended = { outcome: error._tag, took, begun: begun(error) }
-        // What nobody answers where nobody is well needs no reason.
-        const isStrange = !ended.begun && deadlineOf(plan, call) === deadlines.long
+        // What nobody answers where nobody is well needs no reason, nor a stream that breaks where nobody goes on.
+        const isStrange = (!ended.begun || manner.asks === "continued") && deadlineOf(plan, call) === deadlines.long
         return records.end(call, isStrange ? { ...ended, reason: reasonOf(error) } : ended)
       })
     }

@@ -56,7 +56,7 @@ const columns = 6
 
 /** More complaints than this say no more, nor do more reasons. */
 const mostComplaints = 50
-const mostReasons = 50
+const mostReasons = 1000
 
 export const make = (calls: number): Records => {
   const words = makeWords()
