@@ -7,6 +7,7 @@ import * as Callers from "./callers.js"
 import * as Problem from "./problem.js"
 import type { Handler, Surroundings } from "./surroundings.js"
 import { modelFor } from "./surroundings.js"
+import * as Translation from "./translation.js"
 
 const wire = OpenAI.make()
 
@@ -19,9 +20,12 @@ export const handler = (surroundings: Surroundings): Handler =>
       const body = yield* Body.read(surroundings.maxBodySize)
       const { model, ...asked } = yield* Effect.mapError(wire.decodeRequest(body), Problem.ofFailure)
       const llm = yield* modelFor(surroundings, caller, model)
-      const { extra, ...known } = asked
-      const request = extra !== undefined && openai.has(llm.info.wire) ? asked : known
-      const answer = yield* surroundings.running.withinDeadline(Effect.mapError(llm.embed(request), Problem.ofError))
-      return Answer.json(wire.encodeResponse(answer, body))
+      const { extra = {}, ...known } = asked
+      const goesThrough = openai.has(llm.info.wire)
+      const embedded = Effect.mapError(llm.embed(goesThrough ? asked : known), Problem.ofError)
+      const answer = yield* surroundings.running.withinDeadline(embedded)
+      return Answer.json(wire.encodeResponse(answer, body), {
+        headers: Translation.header(goesThrough ? [] : Object.keys(extra))
+      })
     })
   )

@@ -252,3 +252,21 @@ describe("one protocol in and another out", () => {
     })
   )
 })
+
+describe("a question for vectors", () => {
+  it.scopedLive(
+    "keeps its further fields where the provider embeds in the same words, and tells of them elsewhere",
+    () =>
+      Effect.gen(function* () {
+        const { provider, url } = yield* start()
+        const ask = (model: string) => post(`${url}/v1/embeddings`, { model, input: "a cat", input_type: "query" })
+        const same = yield* ask("openai/large")
+        expect(same.status).toBe(200)
+        expect(same.headers.get("x-effect-llm-dropped")).toBeNull()
+        expect((yield* provider.log).map(({ body }) => body)).toMatchObject([{ input: ["a cat"], input_type: "query" }])
+        const other = yield* ask("gemini/large")
+        expect(other.status).toBe(200)
+        expect(other.headers.get("x-effect-llm-dropped")).toBe("input_type")
+      })
+  )
+})
