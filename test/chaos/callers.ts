@@ -1,11 +1,12 @@
 /** The callers' side of a chaos run: one `LLM` over all deployments, with everything around it, and those who ask it. */
 import type { HttpClient } from "@effect/platform"
 import type { Layer, Scope } from "effect"
-import { Cause, Chunk, Clock, Effect, Exit, Option, Stream } from "effect"
+import { Array as Arr, Cause, Chunk, Clock, Effect, Exit, Option, Stream } from "effect"
 import { inspect } from "node:util"
 import * as Balance from "../../src/Balance.js"
 import * as Budget from "../../src/Budget.js"
 import type { ChatResponse } from "../../src/Chat.js"
+import { textOf } from "../../src/Chat.js"
 import * as ChatEvent from "../../src/ChatEvent.js"
 import * as Fallback from "../../src/Fallback.js"
 import * as KeyPool from "../../src/KeyPool.js"
@@ -28,6 +29,7 @@ import type { Records } from "./records.js"
 import type { Deployment, Manner, Plan } from "./scenario.js"
 import {
   answerTo,
+  callOf,
   deadlineOf,
   deadlines,
   deployments,
@@ -93,6 +95,17 @@ const witnessed = (ledger: UsageLedger.Service, records: Records): UsageLedger.S
     )
 })
 
+/** A member that notes down that it is asked for a stream. */
+const noted = (llm: LLM.Service, place: number, records: Records): LLM.Service => ({
+  ...llm,
+  chatStream: (request) => {
+    const { messages } = typeof request === "string" ? { messages: [{ content: request }] } : request
+    const [first] = messages
+    records.asks(first === undefined ? -1 : callOf(textOf(first.content)), place)
+    return llm.chatStream(request)
+  }
+})
+
 export interface Callers {
   /** Makes a call, and notes down how it ended. */
   readonly call: (call: number) => Effect.Effect<void>
@@ -132,10 +145,8 @@ export const make = (
       { name: "tokens", limit: { tokens: 1e9 } },
       { name: "of the hour", limit: { tokens: 1e9 }, period: { rolling: "1 hour" } }
     ])
-    const continuing = yield* Fallback.make(
-      Array.from({ length: members - 1 }, () => balance),
-      { continueStreams: true }
-    )(balance)
+    const [first, ...others] = Arr.makeBy(members, (place) => noted(balance, place, records))
+    const continuing = yield* Fallback.make(others, { continueStreams: true })(first)
     const around = (llm: LLM.Service, total: number): Effect.Effect<LLM.Service> =>
       Retry.make({ attempts: 5, base: "60 millis" })(llm).pipe(
         Effect.flatMap(Timeouts.make({ total })),

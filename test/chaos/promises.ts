@@ -86,9 +86,9 @@ const compared = (attempts: ReadonlyArray<Attempt>, seen: ReadonlyArray<Seen>) =
   return { faults, neverArrived, crossed }
 }
 
-/** Of how many streams of a call the providers know that they broke in the middle. */
-const breaks = (seen: ReadonlyArray<Seen>): number =>
-  seen.filter(({ outcome, status, stream }) => stream && status === 200 && outcome !== "complete").length
+/** Whether the providers know of a stream of a call that it broke in the middle. */
+const hasBroken = (seen: ReadonlyArray<Seen>): boolean =>
+  seen.some(({ outcome, status, stream }) => stream && status === 200 && outcome !== "complete")
 
 const rightTokens = ({ call, estimated, inputTokens, outcome, outputTokens }: Attempt): boolean => {
   if (outcome !== "ok") return true
@@ -110,7 +110,7 @@ const faultsOfCall = (
   const manner = mannerOf(plan, call)
   if (ended === undefined) return [`call ${call} has no end`]
   const faults: Array<string> = []
-  const { begun, outcome, reason = "", took } = ended
+  const { begun, member, outcome, reason = "", took } = ended
   if (took > deadlineOf(plan, call) + margin) faults.push(`call ${call} took ${took} ms`)
   if (outcome === "left" && manner.does !== "leaves" && manner.does !== "first") {
     faults.push(`call ${call} was left by nobody`)
@@ -119,9 +119,9 @@ const faultsOfCall = (
   if (phase.well === undefined) {
     if (outcome === "answered") faults.push(`call ${call} was answered by nobody`)
   } else if (outcome !== "answered" && outcome !== "left") {
-    // Nobody can take back the beginning of a stream that breaks; where it is continued, each member must have broken it.
-    const parts = manner.asks === "continued" ? members : 1
-    if (!begun || manner.asks === "whole" || breaks(seen) < parts) {
+    // Nobody can take back the beginning of a stream that breaks; where it is continued, nobody may be left to go on.
+    const someoneIsLeft = manner.asks === "continued" && member < members - 1
+    if (!begun || manner.asks === "whole" || !hasBroken(seen) || someoneIsLeft) {
       faults.push(
         `call ${call} (${phase.name}, ${manner.asks}): ${outcome}, although one deployment was well: ${reason}`
       )

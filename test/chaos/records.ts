@@ -30,6 +30,8 @@ export interface Ended {
   readonly begun: boolean
   /** What its error said; only kept of some. */
   readonly reason?: string
+  /** The place of the member of the `Fallback` that was asked last; -1 where there is no such member. */
+  readonly member: number
 }
 
 /** An attempt as the ledger heard of it. */
@@ -43,7 +45,9 @@ export interface Attempt {
 }
 
 export interface Records {
-  readonly end: (call: number, ended: Ended) => void
+  readonly end: (call: number, ended: Omit<Ended, "member">) => void
+  /** A member of the `Fallback` is asked. */
+  readonly asks: (call: number, member: number) => void
   readonly attempt: (attempt: UsageLedger.Attempt) => void
   /** Says that something is not as it should be. */
   readonly complain: (complaint: string) => void
@@ -61,6 +65,7 @@ const mostReasons = 1000
 export const make = (calls: number): Records => {
   const words = makeWords()
   const ends = new Int32Array(calls * 3).fill(-1)
+  const members = new Int8Array(calls).fill(-1)
   const mostAttempts = calls * 20
   const rows = new Int32Array(mostAttempts * columns)
   const complaints: Array<string> = []
@@ -75,6 +80,9 @@ export const make = (calls: number): Records => {
       if (reason !== undefined && reasons.size < mostReasons) reasons.set(call, reason)
       if (ends[call * 3] !== -1) complain(`call ${call} ended twice`)
       ends.set([words.numberOf(outcome), Math.round(took), begun ? 1 : 0], call * 3)
+    },
+    asks: (call, member) => {
+      members[call] = member
     },
     attempt: ({ keyId, label, outcome, usage }) => {
       if (count >= mostAttempts) return complain("there are too many attempts")
@@ -97,7 +105,13 @@ export const make = (calls: number): Records => {
       const reason = reasons.get(call)
       return outcome === -1
         ? undefined
-        : { outcome: words.wordOf(outcome), took, begun: begun === 1, ...(reason === undefined ? {} : { reason }) }
+        : {
+            outcome: words.wordOf(outcome),
+            took,
+            begun: begun === 1,
+            member: members[call] ?? -1,
+            ...(reason === undefined ? {} : { reason })
+          }
     },
     attempts: () =>
       Array.from({ length: count }, (_, row) => {
