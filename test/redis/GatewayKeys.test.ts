@@ -5,9 +5,9 @@ import { AccessStore } from "../../src/gateway/index.js"
 import * as Redis from "../../src/redis/Redis.js"
 import * as RedisAccessStore from "../../src/redis/RedisAccessStore.js"
 import { redisServer } from "../support/redisServer.js"
-import type { Running } from "./support/gateway.js"
-import { start } from "./support/gateway.js"
-import { post, question, send } from "./support/http.js"
+import type { Running } from "../gateway/support/gateway.js"
+import { start } from "../gateway/support/gateway.js"
+import { post, question, send } from "../gateway/support/http.js"
 
 const admin = { authorization: "Bearer admin-token" }
 
