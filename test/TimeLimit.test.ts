@@ -1,6 +1,6 @@
 import { describe, expect, it } from "@effect/vitest"
 import { Effect, Exit, Fiber, FiberRef, Ref } from "effect"
-import { within } from "../src/internal/timeLimit.js"
+import { heardWithin, within } from "../src/internal/timeLimit.js"
 
 const forever = (stopped: Ref.Ref<boolean>) => Effect.onInterrupt(Effect.never, () => Ref.set(stopped, true))
 
@@ -42,6 +42,24 @@ describe("a limit under the real clock", () => {
   it.live("longer than timers can run is none", () =>
     Effect.gen(function* () {
       expect(yield* within(Effect.delay(Effect.succeed(1), 5), 2 ** 40, () => "too long")).toBe(1)
+    })
+  )
+})
+
+describe("what is told in time", () => {
+  it.live("has no listener left, whether it was told or not", () =>
+    Effect.gen(function* () {
+      const listeners = new Set<(told: string) => void>()
+      const signal = (listener: (told: string) => void) => {
+        listeners.add(listener)
+        return () => void listeners.delete(listener)
+      }
+      expect(yield* heardWithin(signal, 1)).toBeUndefined()
+      expect(listeners.size).toBe(0)
+      const fiber = yield* Effect.fork(heardWithin(signal, 60_000))
+      while (listeners.size === 0) yield* Effect.yieldNow()
+      yield* Fiber.interrupt(fiber)
+      expect(listeners.size).toBe(0)
     })
   )
 })

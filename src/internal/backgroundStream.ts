@@ -2,7 +2,7 @@
  * Streams that are opened and read by a fiber of their own, so that whoever waits for them can be told something else: that time
  * is up, that the gateway is shutting down. Much cheaper than a race for each chunk.
  */
-import type { Chunk } from "effect"
+import type { Cause, Chunk } from "effect"
 import { Effect, Exit, Fiber, Option, Scope } from "effect"
 import type { ChatEvent } from "../ChatEvent.js"
 import type { LLMError } from "../LLMError.js"
@@ -83,7 +83,7 @@ export interface BackgroundStream {
   /** How the opening ended; undefined where it takes longer than so many milliseconds. */
   readonly begun: (millis: number) => Effect.Effect<Exit.Exit<OpenStream, LLMError> | undefined>
   /** Whoever waits for more, or asks later, is told this instead, unless the stream has ended before. */
-  readonly fail: (error: LLMError) => void
+  readonly end: (cause: Cause.Cause<Option.Option<LLMError>>) => void
   readonly isOver: () => boolean
   /**
    * Ends the stream, whatever it is doing, and gives back what it holds. Whoever waits for it is told that it has ended. Its opening
@@ -133,7 +133,7 @@ export const begin = (open: Open, observer?: Observer): Effect.Effect<Background
 
     return Effect.map(Effect.forkDaemon(Effect.interruptible(opening)), (fiber): BackgroundStream => ({
       begun: (millis) => heardWithin(signal, millis),
-      fail: (error) => give(Exit.fail(Option.some(error))),
+      end: (cause) => give(Exit.failCause(cause)),
       isOver,
       close: Effect.zipRight(
         Fiber.interrupt(fiber),

@@ -40,8 +40,10 @@ const events = (
   let finished = false
   let framesSeen = false
   let beginning = ""
-  /** Frames that were read and have not been given out with events yet. */
-  let passed: Array<Frame> = []
+  /** Frames that were read and have not been given out with events yet; absent where they are not wanted. */
+  let passed: Array<Frame> | undefined = relays ? [] : undefined
+  /** Their characters. */
+  let passedLength = 0
   /** The answer where it is one JSON text instead of events, and nothing said so. */
   let unframed: { text: string; readonly decoder: TextDecoder } | undefined
 
@@ -72,12 +74,21 @@ const events = (
     for (const event of out) said = Events.append(said, event)
     if (wireFailure !== undefined) failure = fail(wireFailure)
     if (out.length > 0) {
-      if (!relays) return Effect.succeed(Chunk.unsafeFromArray(out))
+      if (passed === undefined) return Effect.succeed(Chunk.unsafeFromArray(out))
       const frames = passed
       passed = []
+      passedLength = 0
       return Effect.succeed(carrying(wire.name, frames, out))
     }
     return failure === undefined ? next : Effect.fail(Option.some(failure))
+  }
+
+  /** Keeps a frame for the events that it belongs to. Those that never come to an event are not gathered without bound. */
+  const pass = (frame: Frame): void => {
+    if (passed === undefined) return
+    passed.push(frame)
+    passedLength += frame.data.length
+    if (passedLength > Framing.maxFrameLength) passed = undefined
   }
 
   /** A wire of a user's own may throw where ours would tell. */
@@ -85,7 +96,7 @@ const events = (
     framesSeen = true
     try {
       const wireFailure = decoder.push(frame, decoded)
-      if (relays && wireFailure === undefined) passed.push(frame)
+      if (wireFailure === undefined) pass(frame)
       return wireFailure
     } catch {
       return malformed("", frame.data)

@@ -13,7 +13,10 @@ const heard = <A>(signal: Signal<A>): Effect.Effect<A> =>
 
 const heardBeforeTimer = <A>(signal: Signal<A>, millis: number): Effect.Effect<A | undefined> =>
   Effect.async((resume) => {
-    const timer = setTimeout(() => resume(Effect.succeed(undefined)), millis)
+    const timer = setTimeout(() => {
+      stop()
+      resume(Effect.succeed(undefined))
+    }, millis)
     const stop = signal((told) => {
       clearTimeout(timer)
       resume(Effect.succeed(told))

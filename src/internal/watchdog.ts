@@ -2,7 +2,7 @@
  * Time limits of a stream. One fiber opens and pulls and one timer keeps the time, whatever the number of events: racing every
  * pull against a timer costs ten times as much as the pull itself.
  */
-import { Chunk, Effect, Exit, Scope } from "effect"
+import { Cause, Chunk, Effect, Exit, Option, Scope } from "effect"
 import * as Events from "../ChatEvent.js"
 import type { LLMError } from "../LLMError.js"
 import * as Background from "./backgroundStream.js"
@@ -40,13 +40,18 @@ export const watched = (open: Open, watch: Watch): Open =>
 
       /** How long nothing can run out, in milliseconds; nothing where something has, or the stream has ended. */
       const timeLeft =
-        ({ fail, isOver }: Background.BackgroundStream) =>
+        ({ end, isOver }: Background.BackgroundStream) =>
         (): number | undefined => {
           if (isOver()) return undefined
           const now = clock.unsafeCurrentTimeMillis()
           const idleUntil = (waitingSince ?? now) + watch.idle
           if (now < watch.deadline && now < idleUntil) return Math.min(idleUntil, watch.deadline) - now
-          fail(watch.expired(now >= watch.deadline ? "total" : "idle", said))
+          try {
+            end(Cause.fail(Option.some(watch.expired(now >= watch.deadline ? "total" : "idle", said))))
+          } catch (defect) {
+            // A timer calls, and no fiber: what is thrown to it ends the process.
+            end(Cause.die(defect))
+          }
           return undefined
         }
 

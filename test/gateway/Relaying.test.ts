@@ -113,6 +113,20 @@ describe("a stream in the provider's own protocol", () => {
     })
   )
 
+  it.scopedLive("does not gather without bound what comes before the first word, and is written here then", () =>
+    Effect.gen(function* () {
+      const ping = { type: "ping", of_vendor: "x".repeat(1024 * 1024) }
+      const text = yield* streamed(
+        "messages",
+        "anthropic",
+        events([...blocks.slice(0, 1), ...Array.from({ length: 33 }, () => ping), ...blocks.slice(1), stop])
+      )
+      expect(text.length).toBeLessThan(10_000)
+      expect(text).toContain("Hello")
+      expect(text.endsWith(events([stop]))).toBe(true)
+    })
+  )
+
   it.scopedLive("arrives so by Responses, items that nobody knows among it", () =>
     Effect.gen(function* () {
       const response = { id: "resp_1", object: "response", model: "large-2", status: "in_progress", output: [] }
