@@ -1,8 +1,9 @@
-/** Limits that run out on a timer of Node's, outside of any fiber. */
+/** Streams whose limits are kept: by a timer of Node's, outside of any fiber. */
 import { expect, it } from "@effect/vitest"
-import { Chunk, Effect, Exit, Option } from "effect"
+import { Cause, Chunk, Effect, Exit, Option } from "effect"
 import type { OpenStream } from "../src/internal/openStream.js"
 import { watched } from "../src/internal/watchdog.js"
+import { unavailable } from "./support/scripted.js"
 
 it.scopedLive("a limit that fails to say what ran out ends its own stream, and not the process", () =>
   Effect.gen(function* () {
@@ -31,5 +32,18 @@ it.scopedLive("a limit that fails to say what ran out ends its own stream, and n
       )
     ).toContain("no words")
     expect(isClosed).toBe(true)
+  })
+)
+
+it.scopedLive("an opening that fails says why, also where what it gives back dies", () =>
+  Effect.gen(function* () {
+    const holding = Effect.acquireRelease(Effect.void, () => Effect.die("a finaliser of one's own"))
+    const limits = { opening: 60_000, idle: 60_000, deadline: Infinity, expired: () => unavailable }
+    const failed = yield* Effect.exit(watched(Effect.zipRight(holding, Effect.fail(unavailable)), limits))
+    const late = yield* Effect.exit(watched(Effect.zipRight(holding, Effect.never), { ...limits, opening: 5 }))
+    for (const exit of [failed, late]) {
+      const error = Option.flatMap(Exit.causeOption(exit), Cause.failureOption)
+      expect(Option.getOrUndefined(error)?._tag).toBe("ProviderUnavailableError")
+    }
   })
 )

@@ -62,10 +62,10 @@ export const watched = (open: Open, watch: Watch): Open =>
             if (exit === undefined) {
               return Effect.flatMap(
                 Effect.sync(() => watch.expired("opening", said)),
-                (error) => Effect.zipRight(stream.close, Effect.fail(error))
+                (error) => Effect.ensuring(Effect.fail(error), stream.close)
               )
             }
-            if (Exit.isFailure(exit)) return Effect.zipRight(stream.close, exit)
+            if (Exit.isFailure(exit)) return Effect.ensuring(exit, stream.close)
             return Effect.flatMap(lookingAgain(timeLeft(stream)), (stop) =>
               Effect.as(Scope.addFinalizer(scope, Effect.zipRight(stop, stream.close)), exit.value)
             )
