@@ -274,3 +274,54 @@ describe("layers", () => {
     })
   )
 })
+
+describe("a fallback", () => {
+  it.effect("prefers a larger window over one of the same size for a request that is too long", () =>
+    Effect.gen(function* () {
+      const same = yield* sized(1000, "same")
+      const larger = yield* sized(2000, "larger")
+      const llm = yield* Fallback.make([same, larger])(yield* sized(1000, tooLong))
+      expect((yield* llm.chat("?")).text).toBe("larger")
+      expect(yield* askedOften(same, larger)).toEqual([0, 1])
+    })
+  )
+
+  it.effect("never goes back to a window as small as one that was too small before", () =>
+    Effect.gen(function* () {
+      const small = yield* sized(1000, "small")
+      const middle = yield* sized(2000, "middle")
+      const large = yield* sized(4000, unavailable)
+      // The largest window is asked first and fails of something else: what was too long for 3,000 tokens is so for 1,000.
+      const llm = yield* Fallback.make([large, small, middle])(yield* sized(3000, tooLong))
+      expect((yield* Effect.flip(llm.chat("?")))._tag).toBe("ProviderUnavailableError")
+      expect(yield* askedOften(large, small, middle)).toEqual([1, 0, 0])
+    })
+  )
+
+  it.effect("hands on a time limit of one request, and never that of the whole call", () =>
+    Effect.gen(function* () {
+      const failing = (phase: LLMErrors.TimeoutError["phase"]) =>
+        received(new LLMErrors.TimeoutError({ ...context, phase, message: "too late" }))
+      for (const on of [undefined, ["TimeoutError"] as const, ["general"] as const]) {
+        const second = yield* scripted("second")
+        const options = on === undefined ? {} : { on }
+        for (const phase of ["connect", "response", "first-event", "idle"] as const) {
+          const llm = yield* Fallback.make([second], options)(yield* scripted(failing(phase)))
+          expect((yield* llm.chat("?")).text).toBe("second")
+        }
+        const llm = yield* Fallback.make([second], options)(yield* scripted(failing("total")))
+        expect(yield* Effect.flip(llm.chat("?"))).toMatchObject({ _tag: "TimeoutError", phase: "total" })
+        expect(yield* askedOften(second)).toEqual([4])
+      }
+    })
+  )
+
+  it.effect("does not wait for a long Retry-After while a member that a predicate chooses stands behind", () =>
+    Effect.gen(function* () {
+      const patient = yield* Retry.make()(yield* scripted(rateLimited(30_000)))
+      const llm = yield* Fallback.make([yield* scripted("second")], { on: LLMErrors.isRetryable })(patient)
+      // The clock stands still: nothing can sleep.
+      expect((yield* llm.chat("?")).text).toBe("second")
+    })
+  )
+})

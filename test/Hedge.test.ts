@@ -1,6 +1,19 @@
 import { NodeHttpClient } from "@effect/platform-node"
 import { describe, expect, it } from "@effect/vitest"
-import { Cause, Deferred, Duration, Effect, Exit, Fiber, Ref, Schedule, Stream, TestClock } from "effect"
+import {
+  Array as Arr,
+  Cause,
+  Deferred,
+  Duration,
+  Effect,
+  Exit,
+  Fiber,
+  FiberRef,
+  Ref,
+  Schedule,
+  Stream,
+  TestClock
+} from "effect"
 import * as Chat from "../src/Chat.js"
 import * as ChatEvent from "../src/ChatEvent.js"
 import * as Hedge from "../src/Hedge.js"
@@ -9,6 +22,7 @@ import * as LLM from "../src/LLM.js"
 import * as ChatCompletionsClient from "../src/provider/ChatCompletionsClient.js"
 import * as RateLimiter from "../src/RateLimiter.js"
 import { SimulatedProvider } from "../src/testing/index.js"
+import type { Step } from "./support/scripted.js"
 import { answer, invalid, scripted, unavailable } from "./support/scripted.js"
 
 const slow = (text: string, delay: Duration.DurationInput) => Effect.delay(Effect.succeed(answer(text)), delay)
@@ -276,6 +290,101 @@ describe("nobody is asked", () => {
       yield* Fiber.interrupt(fiber)
       yield* TestClock.adjust("1 minute")
       expect(yield* Deferred.isDone(asked)).toBe(false)
+    })
+  )
+})
+
+describe("a hedged call", () => {
+  /** What the 21st call does after twenty calls of `first` and `second`: when the second request is made, in milliseconds. */
+  const hedgedAt = (
+    measured: ReadonlyArray<readonly [first: Step, second: Step]>,
+    options: Hedge.Options = { floor: "1 second", maxShare: 1 }
+  ) =>
+    Effect.gen(function* () {
+      const [head, ...rest] = measured
+      if (head === undefined) return yield* Effect.dieMessage("no calls to measure")
+      const first = yield* scripted(head[0], ...rest.map(([step]) => step), Effect.never)
+      const second = yield* scripted(head[1], ...rest.map(([, step]) => step), "last")
+      const llm = yield* Hedge.make([second], options)(first)
+      for (const _ of measured) yield* Effect.exit(later(llm.chat("?")))
+      return (yield* later(llm.chat("?"))).attempts[0]?.duration
+    })
+
+  const repeat = (times: number, first: Step, second: Step) =>
+    Array.from({ length: times }, (): readonly [Step, Step] => [first, second])
+
+  it.effect("measures the time of the first request when the second one wins", () =>
+    Effect.gen(function* () {
+      expect(yield* hedgedAt(repeat(20, Effect.never, slow("second", "100 millis")))).toBe(1100)
+    })
+  )
+
+  it.effect("measures the first request when it answers after the second has failed", () =>
+    Effect.gen(function* () {
+      expect(yield* hedgedAt(repeat(20, slow("first", "5 seconds"), unavailable))).toBe(5000)
+    })
+  )
+
+  it.effect("measures nothing when the first request fails and the second one answers", () =>
+    Effect.gen(function* () {
+      const failing = Effect.delay(Effect.fail(unavailable), "2 seconds")
+      expect(yield* hedgedAt(repeat(20, failing, slow("second", "4 seconds")))).toBe(1000)
+    })
+  )
+
+  it.effect("measures nothing when the first request fails before there is a second", () =>
+    Effect.gen(function* () {
+      const answers = repeat(20, slow("first", "3 seconds"), Effect.never)
+      // More failures than are remembered: counted as quick answers, they would bring the delay down to the floor.
+      expect(yield* hedgedAt([...answers, ...repeat(100, unavailable, "last")])).toBe(3000)
+    })
+  )
+
+  it.scoped("keeps the fiber-local state that the winner has set, be it the first or the second request", () =>
+    Effect.gen(function* () {
+      const state = yield* FiberRef.make("none")
+      const setting = (name: string, delay: Duration.DurationInput) =>
+        Effect.zipRight(Effect.zipRight(Effect.sleep(delay), FiberRef.set(state, name)), Effect.succeed(answer(name)))
+      const stateAfter = (first: Duration.DurationInput, second: Duration.DurationInput) =>
+        Effect.gen(function* () {
+          const llm = yield* Hedge.make(
+            [yield* scripted(setting("second", second))],
+            soon
+          )(yield* scripted(setting("first", first)))
+          return yield* later(Effect.zipRight(llm.chat("?"), FiberRef.get(state)))
+        })
+      expect(yield* stateAfter("10 millis", "1 hour")).toBe("first")
+      expect(yield* stateAfter("2 seconds", "1 hour")).toBe("first")
+      expect(yield* stateAfter("1 hour", "1 second")).toBe("second")
+    })
+  )
+
+  it.effect("closes a stream that opens after the other one has won, before the first event is given out", () =>
+    Effect.gen(function* () {
+      const open = yield* Ref.make<ReadonlyArray<string>>([])
+      /** Cannot be interrupted while it opens: the loser opens all the same. */
+      const streaming = (name: string, delay: Duration.DurationInput): Step => ({
+        stream: Stream.unwrapScoped(
+          Effect.as(
+            Effect.acquireRelease(Effect.delay(Ref.update(open, Arr.append(name)), delay), () =>
+              Ref.update(
+                open,
+                Arr.filter((other) => other !== name)
+              )
+            ),
+            Stream.fromIterable(ChatEvent.fromResponse(answer(name)))
+          )
+        )
+      })
+      const llm = yield* Hedge.make(
+        [yield* scripted(streaming("second", "4 seconds"))],
+        soon
+      )(yield* scripted(streaming("first", "2 seconds")))
+      const seen = Stream.runFoldEffect(llm.chatStream("?"), new Set<string>(), (all, _) =>
+        Effect.map(Ref.get(open), (names) => all.add(names.join()))
+      )
+      expect([...(yield* later(seen))]).toEqual(["first"])
+      expect(yield* Ref.get(open)).toEqual([])
     })
   )
 })

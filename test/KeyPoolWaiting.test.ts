@@ -2,6 +2,7 @@ import { describe, expect, it } from "@effect/vitest"
 import { Array, Clock, Duration, Effect, Exit, Fiber, Ref, TestClock } from "effect"
 import type * as ApiKey from "../src/ApiKey.js"
 import * as KeyPool from "../src/KeyPool.js"
+import { collectGarbage } from "./support/garbage.js"
 
 const { Neutral, OutOfQuota, RateLimited, Refused, Served } = KeyPool.Verdict
 
@@ -410,6 +411,53 @@ describe("a call that gives up while waiting", () => {
       expect(yield* waiting(self)).toBe(1)
       yield* Fiber.interrupt(fiber)
       expect(yield* waiting(self)).toBe(0)
+    })
+  )
+})
+
+describe("a key that was removed", () => {
+  /** A pool whose first key was removed after `use` has waited for it, and a reference to that key that does not keep it. */
+  const removedAfter = (use: (self: KeyPool.Service, lease: KeyPool.Lease) => Effect.Effect<unknown>) =>
+    Effect.gen(function* () {
+      const self = yield* pool()
+      const lease = yield* self.acquire()
+      const key = new WeakRef(lease.key)
+      yield* use(self, lease)
+      yield* self.remove("k0")
+      yield* Effect.orDie(self.add({ key: "sk-1", id: "k1" }))
+      return { self, key }
+    })
+
+  it.effect("is not kept in memory by a call that had waited for it", () =>
+    Effect.gen(function* () {
+      const { key, self } = yield* removedAfter((self, lease) =>
+        Effect.gen(function* () {
+          const waiter = yield* Effect.fork(self.acquire())
+          yield* settled
+          yield* lease.settle(Neutral())
+          const next = yield* Effect.orDie(Fiber.join(waiter))
+          yield* next.settle(Neutral())
+        })
+      )
+      yield* collectGarbage
+      expect(key.deref()).toBe(undefined)
+      expect((yield* self.status).keys.map(({ id }) => id)).toEqual(["k1"])
+    })
+  )
+
+  it.effect("is not kept in memory by a call that gave up at the moment it got it", () =>
+    Effect.gen(function* () {
+      const { key, self } = yield* removedAfter((self, lease) =>
+        Effect.gen(function* () {
+          const waiter = yield* Effect.fork(self.acquire())
+          yield* settled
+          yield* Effect.zipRight(lease.settle(Neutral()), Fiber.interrupt(waiter))
+          expect(yield* inFlight(self)).toEqual([0])
+        })
+      )
+      yield* collectGarbage
+      expect(key.deref()).toBe(undefined)
+      expect((yield* self.status).keys.map(({ id }) => id)).toEqual(["k1"])
     })
   )
 })

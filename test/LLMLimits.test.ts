@@ -131,3 +131,97 @@ describe("an LLM over a limiter", () => {
     })
   )
 })
+
+describe("a call that the provider refuses without doing any work", () => {
+  const failures = {
+    ModelNotFoundError: new LLMErrors.ModelNotFoundError({ ...context, status: 404, message: "no such model" }),
+    InvalidRequestError: new LLMErrors.InvalidRequestError({ ...context, status: 400, message: "bad" }),
+    UnsupportedError: new LLMErrors.UnsupportedError({ ...context, feature: "tools", message: "no tools" }),
+    AuthenticationError: new LLMErrors.AuthenticationError({ ...context, status: 401, message: "wrong key" })
+  }
+
+  /** The tokens that are left after a call that fails like that. */
+  const left = (failure: LLMErrors.LLMError, ask: (llm: LLM.Service) => Effect.Effect<unknown, LLMErrors.LLMError>) =>
+    Effect.gen(function* () {
+      const limiter = yield* RateLimiter.make({ tokensPerMinute: 6000 })
+      const llm = yield* LLM.make({ model: "model", retry: false, timeouts: false }).pipe(
+        Effect.provideService(RateLimiter.RateLimiter, limiter),
+        Effect.provideService(ProviderClient.ProviderClient, {
+          provider: "test",
+          wire: "test",
+          chat: () => Effect.fail(failure),
+          chatStream: () => Stream.fail(failure)
+        }),
+        Effect.provide(KeyPool.layer({ providerId: "test", keys: ["one"] }))
+      )
+      yield* Effect.flip(ask(llm))
+      return (yield* limiter.status).tokens?.available
+    })
+
+  it.effect.each(Object.values(failures))("spends no tokens: $_tag", (failure) =>
+    Effect.gen(function* () {
+      expect(yield* left(failure, (llm) => llm.chat("?"))).toBe(6000)
+      expect(yield* left(failure, (llm) => Stream.runDrain(llm.chatStream("?")))).toBe(6000)
+    })
+  )
+
+  it.effect("spends its estimate where the provider may have worked: ProviderUnavailableError", () =>
+    Effect.gen(function* () {
+      const failure = new LLMErrors.ProviderUnavailableError({ ...context, status: 500, message: "down" })
+      expect(yield* left(failure, (llm) => llm.chat("?"))).toBeLessThan(6000)
+    })
+  )
+})
+
+describe("key failover", () => {
+  it.effect("takes another ready key at once, and does not wait for one that cools", () =>
+    Effect.gen(function* () {
+      const asked: Array<string> = []
+      const slowDown = (retryAfter: Duration.DurationInput) =>
+        new LLMErrors.RateLimitError({
+          ...context,
+          status: 429,
+          source: "provider",
+          message: "slow down",
+          retryAfter: Duration.decode(retryAfter)
+        })
+      const ask = (call: ProviderClient.Call) =>
+        Effect.suspend(() => {
+          asked.push(call.key.id)
+          return Effect.fail(slowDown(call.key.id === "one" ? "5 seconds" : "8 seconds"))
+        })
+      const llm = yield* LLM.make({ model: "model", retry: false, timeouts: false }).pipe(
+        Effect.provideService(ProviderClient.ProviderClient, {
+          provider: "test",
+          wire: "test",
+          chat: (_, call) => ask(call),
+          chatStream: (_, call) => Stream.fromEffect(ask(call)),
+          listModels: ask
+        }),
+        Effect.provide(
+          Layer.merge(
+            RateLimiter.unlimited,
+            KeyPool.layer({
+              providerId: "test",
+              keys: [
+                { id: "one", key: "sk-one" },
+                { id: "two", key: "sk-two" }
+              ]
+            })
+          )
+        )
+      )
+      // The clock stands still: nothing can wait.
+      const error = yield* Effect.flip(llm.chat("?"))
+      expect(asked).toEqual(["one", "two"])
+      expect(error).toMatchObject({ _tag: "RateLimitError", retryAfter: Duration.seconds(5) })
+      yield* TestClock.adjust("6 seconds")
+      expect((yield* Effect.flip(Stream.runDrain(llm.chatStream("?")))).attempts.map(({ keyId }) => keyId)).toEqual([
+        "one"
+      ])
+      yield* TestClock.adjust("6 seconds")
+      yield* Effect.flip(llm.listModels)
+      expect(asked).toEqual(["one", "two", "one", "two", "one"])
+    })
+  )
+})

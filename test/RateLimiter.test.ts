@@ -298,3 +298,35 @@ describe("laws", () => {
     { fastCheck: { numRuns: 60 } }
   )
 })
+
+describe("a bucket of tokens", () => {
+  it.effect("never holds more than its capacity when tokens are given back", () =>
+    Effect.gen(function* () {
+      const limiter = yield* RateLimiter.make({ tokensPerMinute: 600 })
+      const reservation = yield* limiter.reserve(600)
+      yield* TestClock.adjust("1 minute")
+      yield* reservation.settle(0)
+      expect((yield* limiter.status).tokens?.available).toBe(600)
+    })
+  )
+
+  it.effect("is lowered to nothing at the least, whatever a provider says is left", () =>
+    Effect.gen(function* () {
+      const limiter = yield* RateLimiter.make({ capacity: 10, refillRate: 1, tokensPerMinute: 600 })
+      yield* limiter.lower({ requests: -5, tokens: -5 })
+      expect(yield* limiter.status).toMatchObject({ available: 0, tokens: { available: 0 } })
+    })
+  )
+
+  it.effect("keeps what is owed when it is lowered", () =>
+    Effect.gen(function* () {
+      const limiter = yield* RateLimiter.make({ tokensPerMinute: 600 })
+      const reservation = yield* limiter.reserve(600)
+      yield* reservation.settle(700)
+      for (const tokens of [5, 0, -5, -1000]) {
+        yield* limiter.lower({ tokens })
+        expect((yield* limiter.status).tokens?.available).toBe(-100)
+      }
+    })
+  )
+})

@@ -130,3 +130,37 @@ describe("a limiter that adapts", () => {
     })
   )
 })
+
+describe("a limiter that is slowed by headers and by refusals", () => {
+  /** 80 requests are left for the next ten seconds: 8 a second, where 10 are configured. */
+  const headers = Signal.Headers({
+    limits: { remainingRequests: 80, resetRequests: Duration.seconds(10) },
+    share: 1
+  })
+
+  it.effect("refills at the pace of the headers until their reset, and at its own again after it", () =>
+    Effect.gen(function* () {
+      const limiter = yield* make({ capacity: 100 })
+      yield* limiter.tell(headers)
+      yield* limiter.take(80)
+      yield* TestClock.adjust("5 seconds")
+      expect(yield* limiter.status).toMatchObject({ available: 40, refillRate: 8 })
+      yield* TestClock.adjust("6 seconds")
+      expect(yield* limiter.status).toMatchObject({ available: 90, refillRate: 10 })
+    })
+  )
+
+  it.effect("refills at the slower of both rates, and tells the wait by it", () =>
+    Effect.gen(function* () {
+      const limiter = yield* make({ capacity: 100 })
+      yield* TestClock.adjust("1 minute")
+      yield* limiter.tell(headers)
+      yield* limiter.tell(refused())
+      expect(yield* limiter.status).toMatchObject({ pace: 0.5, refillRate: 5, available: 40 })
+      yield* TestClock.adjust("2 seconds")
+      expect((yield* limiter.status).available).toBe(50)
+      yield* limiter.take(50)
+      expect((yield* refusal(limiter.take(10, { maxWait: 0 }))).retryAfter).toEqual(Duration.seconds(2))
+    })
+  )
+})
