@@ -13,22 +13,13 @@ import { compare, withProvider } from "./matrix/exchange.js"
 import { bestWay, nameOf, providers } from "./matrix/providers.js"
 import { ada, scenarios } from "./matrix/scenarios.js"
 
-/** All that is looked at below, once for all tests. */
-const findings = Effect.runSync(
-  Effect.cached(
-    Effect.forEach(
-      providers,
-      (provider) => Effect.map(withProvider(provider), (exchanges) => [provider, exchanges] as const),
-      { concurrency: 4 }
-    ).pipe(Effect.scoped, Effect.provide(NodeHttpClient.layerUndici))
-  )
-)
+/** The exchanges with each provider, made once by the first test that needs them. A failure is of that provider alone. */
+const findings = providers.map((provider) => {
+  const exchanges = withProvider(provider).pipe(Effect.scoped, Effect.provide(NodeHttpClient.layerUndici))
+  return { provider, exchanges: Effect.runSync(Effect.cached(exchanges)) }
+})
 
-for (const provider of providers) {
-  const exchanges = Effect.flatMap(findings, (all) =>
-    Effect.fromNullable(all.find(([found]) => found === provider)?.[1])
-  )
-
+for (const { exchanges, provider } of findings) {
   describe(nameOf(provider), () => {
     for (const scenario of scenarios) {
       it.live(scenario.name, () =>
@@ -71,7 +62,11 @@ describe("documents", () => {
   ] as const)("%s says what was found", ([path, name, write]) =>
     Effect.gen(function* () {
       const files = yield* FileSystem.FileSystem
-      const wanted = write(yield* findings)
+      const wanted = write(
+        yield* Effect.forEach(findings, ({ exchanges, provider }) =>
+          Effect.map(exchanges, (found) => [provider, found] as const)
+        )
+      )
       const document = yield* files.readFileString(path)
       const written = yield* section(document, name)
       if (yield* Config.withDefault(Config.boolean("UPDATE_MATRIX"), false)) {

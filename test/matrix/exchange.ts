@@ -59,7 +59,7 @@ export const withProvider = (
       }
     })
     const client = yield* provider.at(server.baseUrl)
-    const llm = yield* LLM.make({ model: provider.model, retry: false, telemetry: false }).pipe(
+    const llm = yield* LLM.make({ model: provider.model, retry: false, telemetry: false, timeouts: false }).pipe(
       Effect.provideService(ProviderClient, client),
       Effect.provideServiceEffect(
         KeyPool.KeyPool,
