@@ -3,7 +3,7 @@ import { NodeHttpClient } from "@effect/platform-node"
 import { describe, expect, it } from "@effect/vitest"
 import type { HttpClient } from "@effect/platform"
 import type { Layer } from "effect"
-import { Duration, Effect, Either, Fiber, Option, Random, Schedule, Stream, Supervisor } from "effect"
+import { Duration, Effect, Either, Fiber, Option, Random, Stream, Supervisor } from "effect"
 import * as ChatEvent from "../src/ChatEvent.js"
 import * as KeyPool from "../src/KeyPool.js"
 import * as LLM from "../src/LLM.js"
@@ -14,6 +14,7 @@ import * as ResponsesClient from "../src/provider/ResponsesClient.js"
 import type * as ProviderClient from "../src/ProviderClient.js"
 import * as RateLimiter from "../src/RateLimiter.js"
 import { SimulatedProvider } from "../src/testing/index.js"
+import { eventually } from "./support/eventually.js"
 
 const wires = ["chat-completions", "responses", "anthropic-messages"] as const
 
@@ -46,6 +47,10 @@ const llmAt = (
     Effect.provide(RateLimiter.unlimited)
   )
 
+/** The usual time limits, which no machine is too slow for. */
+const once: Omit<LLM.Options, "model"> = { retry: false }
+
+/** For calls that are to run out of time. */
 const quick: Omit<LLM.Options, "model"> = {
   retry: false,
   timeouts: { response: "400 millis", firstEvent: "400 millis", idle: "400 millis" }
@@ -56,10 +61,7 @@ const nothingIsLeft = (llm: LLM.Service, provider: SimulatedProvider.Service) =>
   Effect.gen(function* () {
     const { keys } = yield* llm.status
     expect(keys.keys.map((key) => key.inFlight).concat(keys.waiting)).toEqual([...keys.keys.map(() => 0), 0])
-    yield* Effect.retry(
-      Effect.filterOrFail(provider.busyConnections, (count) => count === 0),
-      Schedule.intersect(Schedule.spaced("10 millis"), Schedule.recurs(100))
-    )
+    yield* eventually(Effect.map(provider.busyConnections, (count) => count === 0))
   })
 
 const isRunning = (fiber: Fiber.RuntimeFiber<unknown, unknown>) => Effect.map(Fiber.poll(fiber), Option.isNone)
@@ -116,10 +118,11 @@ describe.concurrent.each(wires)("%s over sockets", (wire) => {
     it.scopedLive(`${what} is ${whole} whole and ${streamed} streamed, and leaves nothing behind`, () =>
       Effect.gen(function* () {
         const provider = yield* SimulatedProvider.make({ answer: () => answer })
-        const llm = yield* llmAt(provider.baseUrl, quick, wire)
+        const options = fault._tag === "Hang" ? quick : once
+        const llm = yield* llmAt(provider.baseUrl, options, wire)
         yield* provider.next(fault)
         expect(yield* outcome(llm.chat("?"))).toBe(whole)
-        const again = yield* llmAt(provider.baseUrl, quick, wire)
+        const again = yield* llmAt(provider.baseUrl, options, wire)
         yield* provider.next(fault)
         expect(yield* outcome(ChatEvent.collect(again.chatStream("?")))).toBe(streamed)
         yield* nothingIsLeft(again, provider)
@@ -130,7 +133,7 @@ describe.concurrent.each(wires)("%s over sockets", (wire) => {
   it.scopedLive("what had arrived before a stream broke is not lost", () =>
     Effect.gen(function* () {
       const provider = yield* SimulatedProvider.make({ answer: () => answer })
-      const llm = yield* llmAt(provider.baseUrl, quick, wire)
+      const llm = yield* llmAt(provider.baseUrl, { retry: false, timeouts: { idle: "1 second" } }, wire)
       for (const fault of [S.reset(5), S.truncate(5), S.hang(5), S.brokenEvent(5)]) {
         yield* provider.next(fault)
         const error = yield* Effect.flip(ChatEvent.collect(llm.chatStream("?")))
@@ -143,16 +146,17 @@ describe.concurrent.each(wires)("%s over sockets", (wire) => {
 
   it.scopedLive("a client that leaves closes its connection at once, and gives back its key first", () =>
     Effect.gen(function* () {
-      const provider = yield* SimulatedProvider.make({ answer: () => answer, tokenPace: "20 millis" })
+      const provider = yield* SimulatedProvider.make({
+        // Too long to be over before the client leaves, however late that is.
+        answer: () => "word ".repeat(10_000),
+        tokenPace: "10 millis"
+      })
       const llm = yield* llmAt(provider.baseUrl, {}, wire)
       yield* Stream.runDrain(Stream.take(llm.chatStream("?"), 2))
       yield* nothingIsLeft(llm, provider)
       yield* provider.next(S.hang())
       const hanging = yield* Effect.fork(llm.chat("?"))
-      yield* Effect.retry(
-        Effect.filterOrFail(provider.inFlight, (count) => count === 1),
-        Schedule.spaced("5 millis")
-      )
+      yield* eventually(Effect.map(provider.inFlight, (count) => count === 1))
       yield* Fiber.interrupt(hanging)
       yield* nothingIsLeft(llm, provider)
       expect((yield* provider.log).map((exchange) => exchange.outcome)).toEqual(["aborted", "aborted"])
@@ -162,7 +166,7 @@ describe.concurrent.each(wires)("%s over sockets", (wire) => {
   it.scopedLive("a server that never closes its stream keeps nobody waiting", () =>
     Effect.gen(function* () {
       const provider = yield* SimulatedProvider.make({ answer: () => answer })
-      const llm = yield* llmAt(provider.baseUrl, quick, wire)
+      const llm = yield* llmAt(provider.baseUrl, once, wire)
       yield* provider.next(S.neverClose)
       expect((yield* ChatEvent.collect(llm.chatStream("?"))).text).toBe(answer.text)
       yield* nothingIsLeft(llm, provider)
@@ -174,7 +178,7 @@ describe("chat-completions alone", () => {
   it.scopedLive("a server that refuses stream_options is asked without them, and from then on", () =>
     Effect.gen(function* () {
       const provider = yield* SimulatedProvider.make({ faults: () => SimulatedProvider.refuseStreamOptions })
-      const llm = yield* llmAt(provider.baseUrl, quick)
+      const llm = yield* llmAt(provider.baseUrl, once)
       for (let call = 0; call < 3; call++) {
         // Unasked, the server does not count.
         expect((yield* ChatEvent.collect(llm.chatStream("?"))).usage.estimated).toBe(true)
@@ -192,7 +196,7 @@ describe("chat-completions alone", () => {
       const [took, answer] = yield* Effect.timed(ChatEvent.collect(llm.chatStream("?")))
       expect([answer.text, answer.finishReason, answer.usage.estimated]).toEqual(["Hi", "stop", true])
       expect(Duration.toMillis(took)).toBeGreaterThan(900)
-      expect(Duration.toMillis(took)).toBeLessThan(3000)
+      expect(Duration.toMillis(took)).toBeLessThan(20_000)
       yield* nothingIsLeft(llm, provider)
     }).pipe(Effect.provide(NodeHttpClient.layerUndici))
   )
@@ -209,12 +213,7 @@ describe("keys over sockets", () => {
           { key: "empty", outOfQuota: true }
         ]
       })
-      const llm = yield* llmAt(provider.baseUrl, { retry: false }, "chat-completions", [
-        "empty",
-        "revoked",
-        "limited",
-        "good"
-      ])
+      const llm = yield* llmAt(provider.baseUrl, once, "chat-completions", ["empty", "revoked", "limited", "good"])
       const answers = yield* Effect.forEach(Array.from({ length: 30 }), () => outcome(llm.chat("?")))
       expect(new Set(answers)).toEqual(new Set(["ok"]))
       const statuses = (yield* provider.log).map((exchange) => exchange.status)
@@ -274,7 +273,6 @@ describe("keys over sockets", () => {
         expect(yield* provider.inFlight).toBe(0)
         const running = yield* Effect.flatMap(supervisor.value, Effect.filter(isRunning))
         expect(running).toEqual([])
-      }).pipe(Effect.provide(NodeHttpClient.layerUndici), Effect.timeout(Duration.seconds(55))),
-    60_000
+      }).pipe(Effect.provide(NodeHttpClient.layerUndici))
   )
 })
