@@ -223,7 +223,7 @@ describe("keys over sockets", () => {
   )
 
   it.scopedLive(
-    "thousands of calls and streams with random faults and interruptions leave no key, socket, request or fiber behind",
+    "a thousand calls and streams with random faults and interruptions leave no key, socket, request or fiber behind",
     () =>
       Effect.gen(function* () {
         const S = SimulatedProvider
@@ -256,7 +256,7 @@ describe("keys over sockets", () => {
             : Stream.runDrain(index % 3 === 0 ? Stream.take(llm.chatStream("?"), 2) : llm.chatStream("?"))
         const supervisor = yield* Supervisor.track
         const results = yield* Effect.forEach(
-          Array.from({ length: 2000 }, (_, index) => index),
+          Array.from({ length: 1000 }, (_, index) => index),
           (index) =>
             Effect.gen(function* () {
               const fiber = yield* Effect.fork(Effect.either(call(index)))
@@ -268,11 +268,11 @@ describe("keys over sockets", () => {
             }),
           { concurrency: 48 }
         ).pipe(Effect.supervised(supervisor))
-        expect(results).toHaveLength(2000)
+        expect(results).toHaveLength(1000)
         yield* nothingIsLeft(llm, provider)
-        expect(yield* provider.inFlight).toBe(0)
-        const running = yield* Effect.flatMap(supervisor.value, Effect.filter(isRunning))
-        expect(running).toEqual([])
+        yield* eventually(Effect.map(provider.inFlight, (count) => count === 0))
+        const running = Effect.flatMap(supervisor.value, Effect.filter(isRunning))
+        yield* eventually(Effect.map(running, (fibers) => fibers.length === 0))
       }).pipe(Effect.provide(NodeHttpClient.layerUndici))
   )
 })
