@@ -7,13 +7,14 @@ import { Failed, scripted } from "./batchTask.js"
 const [path = ""] = process.argv.slice(2)
 
 const { task } = scripted({
-  takes: (request) => 1 + (request % 7),
+  // It has as good as stopped when it is killed, however late that is.
+  takes: (request) => (request < 100 ? 1 + (request % 7) : 400),
   fails: (request) => (request % 10 === 3 ? new Failed({ request, retryable: false }) : undefined)
 })
 
 const program = Effect.flatMap(Batch.journal(path), (journal) =>
   Batch.run(
-    Array.from({ length: 800 }, (_, index) => index),
+    Array.from({ length: 200 }, (_, index) => index),
     { task, journal, concurrency: 4 }
   )
 )
