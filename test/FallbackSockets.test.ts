@@ -1,7 +1,7 @@
 /** Streams that go on elsewhere, over real sockets and in every protocol. */
 import { NodeHttpClient } from "@effect/platform-node"
 import { describe, expect, it } from "@effect/vitest"
-import { Effect, Either, Schedule, Stream } from "effect"
+import { Effect, Either, Stream } from "effect"
 import * as Chat from "../src/Chat.js"
 import * as ChatEvent from "../src/ChatEvent.js"
 import * as Fallback from "../src/Fallback.js"
@@ -13,6 +13,7 @@ import * as Usage from "../src/Usage.js"
 import * as UsageLedger from "../src/UsageLedger.js"
 import type { Protocol } from "./conformance/protocols.js"
 import { protocols } from "./conformance/protocols.js"
+import { eventually } from "./support/eventually.js"
 
 const text = "It is twelve o'clock, more or less, and all is well."
 
@@ -65,10 +66,7 @@ describe("a stream that breaks in one protocol", () => {
       for (const { status } of [first, second]) {
         expect((yield* status).keys.keys.map((key) => key.inFlight)).toEqual([0])
       }
-      yield* Effect.retry(
-        Effect.filterOrFail(provider.busyConnections, (count) => count === 0),
-        Schedule.intersect(Schedule.spaced("10 millis"), Schedule.recurs(100))
-      )
+      yield* eventually(Effect.map(provider.busyConnections, (count) => count === 0))
     }).pipe(Effect.provide(NodeHttpClient.layerUndici))
   )
 })

@@ -24,6 +24,7 @@ import type { Service } from "../src/LLM.js"
 import * as LLM from "../src/LLM.js"
 import * as Models from "../src/Models.js"
 import { SimulatedProvider } from "../src/testing/index.js"
+import { eventually } from "./support/eventually.js"
 
 const environment = Effect.withConfigProvider(ConfigProvider.fromMap(new Map()))
 
@@ -409,7 +410,7 @@ describe("calls over sockets", () => {
           }),
           model("two", [secret(0)], { base_url: here.baseUrl, rate_limit_capacity: 100_000, max_retries: 1 })
         )
-      const versions = 40
+      const versions = 24
       yield* files.writeFileString(path, version(0))
       const context = yield* Layer.build(Models.layerReloading(path, { interval: "5 millis", settle: "1 millis" }))
       const models = Context.get(context, Models.Models)
@@ -418,6 +419,7 @@ describe("calls over sockets", () => {
       const one = yield* models.get("one")
       const two = yield* models.get("two")
       const over = yield* Ref.make(false)
+      const answered = yield* Ref.make(0)
 
       const caller = (index: number) =>
         Effect.gen(function* () {
@@ -427,18 +429,23 @@ describe("calls over sockets", () => {
               index % 2 === 0 ? yield* llm.chat(`${index}`) : yield* ChatEvent.collect(llm.chatStream(`${index}`))
             expect(answer.text).toContain(`${index}`)
             expect(answer.attempts).toHaveLength(1)
+            yield* Ref.update(answered, (count) => count + 1)
           }
         })
-      const indices = Array.from({ length: 12 }, (_, index) => index)
+      const indices = Array.from({ length: 8 }, (_, index) => index)
       const callers = yield* Effect.fork(Effect.forEach(indices, caller, { concurrency: "unbounded", discard: true }))
+      const moreAnswers = (more: number) =>
+        Effect.flatMap(Ref.get(answered), (before) =>
+          eventually(Effect.map(Ref.get(answered), (count) => count >= before + more))
+        )
       for (let n = 1; n < versions; n++) {
         yield* files.writeFileString(`${path}.next`, version(n))
         yield* files.rename(`${path}.next`, path)
         if (n % 2 === 0) yield* reload
-        yield* Effect.sleep("12 millis")
+        yield* Effect.raceFirst(moreAnswers(4), Fiber.join(callers))
       }
       yield* reload
-      yield* Effect.sleep("50 millis")
+      yield* Effect.raceFirst(moreAnswers(16), Fiber.join(callers))
       yield* Ref.set(over, true)
       yield* Fiber.join(callers)
       expect(Option.isNone(yield* Fiber.poll(refusals))).toBe(true)

@@ -3,7 +3,7 @@ import type { HttpClient } from "@effect/platform"
 import { NodeHttpClient } from "@effect/platform-node"
 import { describe, expect, it } from "@effect/vitest"
 import type { Layer } from "effect"
-import { Deferred, Effect, Fiber, Option, Schedule, Schema, Stream } from "effect"
+import { Deferred, Effect, Fiber, Option, Schema, Stream } from "effect"
 import type { ChatRequest } from "../src/Chat.js"
 import * as Chat from "../src/Chat.js"
 import * as KeyPool from "../src/KeyPool.js"
@@ -17,6 +17,7 @@ import { SimulatedProvider } from "../src/testing/index.js"
 import * as Tool from "../src/Tool.js"
 import * as ToolLoop from "../src/ToolLoop.js"
 import * as Usage from "../src/Usage.js"
+import { eventually } from "./support/eventually.js"
 
 const llmAt = (
   client: Layer.Layer<ProviderClient.ProviderClient, never, HttpClient.HttpClient>,
@@ -122,10 +123,7 @@ describe.each([
       yield* Deferred.await(started)
       yield* Fiber.interrupt(fiber)
       yield* Deferred.await(interrupted)
-      yield* Effect.retry(
-        Effect.filterOrFail(provider.busyConnections, (count) => count === 0),
-        Schedule.intersect(Schedule.spaced("10 millis"), Schedule.recurs(100))
-      )
+      yield* eventually(Effect.map(provider.busyConnections, (count) => count === 0))
       expect((yield* llm.status).keys.keys.map((key) => key.inFlight)).toEqual([0])
     }).pipe(Effect.provide(NodeHttpClient.layerUndici))
   )
