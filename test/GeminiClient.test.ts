@@ -2,7 +2,7 @@
 import { HttpClient, HttpClientResponse } from "@effect/platform"
 import { NodeHttpClient } from "@effect/platform-node"
 import { describe, expect, it } from "@effect/vitest"
-import { ConfigProvider, Effect, Either, Layer, Ref, Stream } from "effect"
+import { ConfigProvider, Deferred, Effect, Either, Fiber, Layer, Ref, Stream, TestClock } from "effect"
 import * as ApiKey from "../src/ApiKey.js"
 import type { ChatRequest, ReasoningPart } from "../src/Chat.js"
 import * as Chat from "../src/Chat.js"
@@ -235,22 +235,28 @@ describe("a stream", () => {
       expect([answer.id, answer.text, answer.finishReason]).toEqual(["r1", "Hello, Hello", "stop"])
     })
   )
-  it.live("that says too early that it has stopped is read to its end", () =>
+  it.effect("that says too early that it has stopped is read to its end", () =>
     Effect.gen(function* () {
       const piece = (parts: ReadonlyArray<object>, finishReason?: string) =>
         `data: ${JSON.stringify({ ...hello, candidates: [{ content: { parts }, finishReason }] })}\n\n`
+      const isRead = yield* Deferred.make<void>()
+      const goesOn = yield* Deferred.make<void>()
+      const last = Effect.zipRight(Deferred.succeed(isRead, undefined), Deferred.await(goesOn))
       const body = Stream.concat(
         Stream.make(piece([], "STOP"), piece([{ text: "Hello, " }])),
-        // Longer than the usage of a model that has stopped is waited for.
-        Stream.fromEffect(Effect.delay(Effect.succeed(piece([{ text: "world" }], "STOP")), "1200 millis"))
+        Stream.fromEffect(Effect.as(last, piece([{ text: "world" }], "STOP")))
       ).pipe(Stream.encodeText, Stream.toReadableStream())
       const client = HttpClient.make((request) =>
         Effect.succeed(
           HttpClientResponse.fromWeb(request, new Response(body, { headers: { "content-type": "text/event-stream" } }))
         )
       )
-      const answer = yield* Effect.provideService(once(undefined, true), HttpClient.HttpClient, client)
-      expect(answer.text).toBe("Hello, world")
+      const fiber = yield* Effect.fork(Effect.provideService(once(undefined, true), HttpClient.HttpClient, client))
+      yield* Deferred.await(isRead)
+      // Longer than the usage of a model that has stopped is waited for.
+      yield* TestClock.adjust("1200 millis")
+      yield* Deferred.succeed(goesOn, undefined)
+      expect((yield* Fiber.join(fiber)).text).toBe("Hello, world")
     })
   )
   it.effect("of a prompt that is blocked fails before its first event", () =>

@@ -303,6 +303,7 @@ describe("nothing that a provider sends makes it throw", () => {
     const started = performance.now()
     classify(answered(429, `<p>${part.repeat(times)}`), source())
     classify(answered(400, { error: { message: part.repeat(times), code: part.repeat(times) } }), source())
-    expect(performance.now() - started).toBeLessThan(1000)
+    // Milliseconds in linear time, minutes in quadratic time.
+    expect(performance.now() - started).toBeLessThan(20_000)
   })
 })
