@@ -1,10 +1,11 @@
 import { describe, expect, it } from "@effect/vitest"
-import { Effect, Exit, FastCheck as fc, Fiber, Ref, Stream, TestClock } from "effect"
+import { Effect, Exit, FastCheck as fc, Fiber, Ref, Stream } from "effect"
 import type { Duration } from "effect"
 import * as ChatEvent from "../src/ChatEvent.js"
 import * as Hedge from "../src/Hedge.js"
 import * as Percentile from "../src/internal/runningPercentile.js"
 import type { LLMError } from "../src/LLMError.js"
+import { makeClock } from "./support/interleaving.js"
 import { answer, scripted, unavailable } from "./support/scripted.js"
 
 /** How long an answer takes in milliseconds, and whether it is one. */
@@ -71,8 +72,9 @@ describe("for any two deployments, and whenever the caller gives up", () => {
   it.effect.prop(
     "there is exactly one answer, nobody is left running, and the share is never exceeded",
     [fc.array(trial, { minLength: 1, maxLength: 12 }), fc.double({ min: 0, max: 1, noNaN: true })],
-    ([trials, maxShare]) =>
-      Effect.gen(function* () {
+    ([trials, maxShare]) => {
+      const { clock, pass } = makeClock()
+      return Effect.gen(function* () {
         const first = yield* deployment(
           "first",
           trials.map((one) => one.first)
@@ -84,7 +86,7 @@ describe("for any two deployments, and whenever the caller gives up", () => {
         const llm = yield* Hedge.make([second.llm], { after, maxShare })(first.llm)
         for (const [index, { first: own, patience, streamed }] of trials.entries()) {
           const fiber = yield* Effect.fork(streamed ? ChatEvent.collect(llm.chatStream("?")) : llm.chat("?"))
-          yield* TestClock.adjust(patience)
+          yield* pass(patience)
           const gaveUp = (yield* fiber.status)._tag !== "Done"
           const exit = yield* Fiber.interrupt(fiber)
           expect([yield* first.inside, yield* second.inside]).toEqual([0, 0])
@@ -96,7 +98,8 @@ describe("for any two deployments, and whenever the caller gives up", () => {
             expect(exit.value.attempts.filter(({ error }) => error === undefined)).toHaveLength(1)
           } else expect(own.fails).toBe(true)
         }
-      }),
+      }).pipe(Effect.withClock(clock))
+    },
     { fastCheck: { numRuns: 40 } }
   )
 })

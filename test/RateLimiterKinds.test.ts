@@ -1,6 +1,7 @@
 import { describe, expect, it } from "@effect/vitest"
 import { Deferred, Duration, Effect, Exit, FastCheck, Fiber, Ref, TestClock } from "effect"
 import * as RateLimiter from "../src/RateLimiter.js"
+import { makeClock } from "./support/interleaving.js"
 import { refusal } from "./support/refusal.js"
 
 const retryAfterOf = (limiter: RateLimiter.Service) =>
@@ -78,21 +79,22 @@ describe("requests a minute and a day", () => {
       limit: FastCheck.constantFrom(2, 7, 1500),
       gaps: FastCheck.array(FastCheck.integer({ min: 0, max: 20_000 }), { minLength: 5, maxLength: 40 })
     },
-    ({ gaps, limit }) =>
-      Effect.gen(function* () {
+    ({ gaps, limit }) => {
+      const { clock, pass } = makeClock()
+      return Effect.gen(function* () {
         const size = limit === 1500 ? 500 : 1
         const limiter = yield* RateLimiter.make({ capacity: 1e6, refillRate: 1e6, requestsPerMinute: limit })
         const grants: Array<number> = []
         let now = 0
         for (const gap of gaps) {
           now += gap
-          yield* TestClock.adjust(gap)
+          yield* pass(gap)
           if (yield* limiter.tryTake(size)) {
             grants.push(now)
           } else {
             const { retryAfter = Duration.infinity } = yield* refusal(limiter.take(size, { maxWait: 0 }))
             const wait = Duration.toMillis(retryAfter)
-            yield* TestClock.adjust(Math.ceil(wait))
+            yield* pass(Math.ceil(wait))
             now += Math.ceil(wait)
             expect(yield* limiter.tryTake(size)).toBe(true)
             grants.push(now)
@@ -102,7 +104,8 @@ describe("requests a minute and a day", () => {
           const within = grants.filter((at) => at >= first && at < first + 60_000).length
           expect(within * size).toBeLessThanOrEqual(limit)
         }
-      }),
+      }).pipe(Effect.withClock(clock))
+    },
     { fastCheck: { numRuns: 30 } }
   )
 })
@@ -158,8 +161,9 @@ describe("calls in flight", () => {
       ),
       maxConcurrent: FastCheck.integer({ min: 1, max: 3 })
     },
-    ({ calls, maxConcurrent }) =>
-      Effect.gen(function* () {
+    ({ calls, maxConcurrent }) => {
+      const { clock, pass } = makeClock()
+      return Effect.gen(function* () {
         const limiter = yield* RateLimiter.make({ maxConcurrent, tokensPerMinute: 1e6, capacity: 8, refillRate: 20 })
         let inFlight = 0
         let most = 0
@@ -183,7 +187,7 @@ describe("calls in flight", () => {
             return fiber
           })
         )
-        yield* TestClock.adjust("10 seconds")
+        yield* pass(10_000)
         yield* Effect.forEach(fibers, Fiber.await)
         expect(most).toBeLessThanOrEqual(maxConcurrent)
         expect(yield* limiter.status).toMatchObject({
@@ -192,7 +196,8 @@ describe("calls in flight", () => {
           concurrency: { inFlight: 0 },
           tokens: { available: 1e6, reserved: 0 }
         })
-      }),
+      }).pipe(Effect.withClock(clock))
+    },
     { fastCheck: { numRuns: 25 } }
   )
 })
@@ -278,8 +283,9 @@ describe("priorities", () => {
         { minLength: 1, maxLength: 24, selector: ({ at }) => at }
       )
     },
-    ({ calls }) =>
-      Effect.gen(function* () {
+    ({ calls }) => {
+      const { clock, pass } = makeClock()
+      return Effect.gen(function* () {
         const limiter = yield* RateLimiter.make({
           capacity: 2,
           refillRate: 1,
@@ -303,7 +309,7 @@ describe("priorities", () => {
             return fiber
           })
         )
-        yield* TestClock.adjust("40 seconds")
+        yield* pass(40_000)
         const exits = yield* Effect.forEach(fibers, Fiber.await)
         expect(exits.filter(Exit.isSuccess)).toHaveLength(grants.length)
         for (const [from, first] of grants.entries()) {
@@ -320,7 +326,8 @@ describe("priorities", () => {
           waiting: 0,
           minute: { available: 40 - grants.length }
         })
-      }),
+      }).pipe(Effect.withClock(clock))
+    },
     { fastCheck: { numRuns: 25 } }
   )
 })
