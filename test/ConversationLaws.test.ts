@@ -131,13 +131,18 @@ const law = (
     name: string
   ) => Effect.Effect<void, LLMError>
 ) =>
-  it.effect.prop(promise, [histories, shares], ([history, share]) =>
-    Effect.forEach(
-      strategies,
-      ([name, strategy]) =>
-        Effect.flatMap(cut(history, share, strategy), (cut) => holds({ history, ...cut }, strategy, name)),
-      { discard: true }
-    )
+  it.effect.prop(
+    promise,
+    [histories, shares],
+    ([history, share]) =>
+      Effect.forEach(
+        strategies,
+        ([name, strategy]) =>
+          Effect.flatMap(cut(history, share, strategy), (cut) => holds({ history, ...cut }, strategy, name)),
+        { discard: true }
+      ),
+    // Seven strategies each.
+    { fastCheck: { numRuns: 40 } }
   )
 
 describe("within a budget, whatever the strategy,", () => {
