@@ -71,7 +71,8 @@ const after = 10
 describe("for any two deployments, and whenever the caller gives up", () => {
   it.effect.prop(
     "there is exactly one answer, nobody is left running, and the share is never exceeded",
-    [fc.array(trial, { minLength: 1, maxLength: 12 }), fc.double({ min: 0, max: 1, noNaN: true })],
+    // Doubles are mostly too near to zero for a second request.
+    [fc.array(trial, { minLength: 1, maxLength: 12 }), fc.nat({ max: 100 }).map((percent) => percent / 100)],
     ([trials, maxShare]) => {
       const { clock, pass } = makeClock()
       return Effect.gen(function* () {
