@@ -167,7 +167,9 @@ describe("what OTLP takes to a collector", () => {
           Otlp.layerJson({
             baseUrl: collector.url,
             resource: { serviceName: "the service of a test" },
-            replaceLogger: Logger.defaultLogger
+            replaceLogger: Logger.defaultLogger,
+            // What is exported at the end is all that is looked at.
+            shutdownTimeout: "1 hour"
           }).pipe(Layer.provide(NodeHttpClient.layerUndici))
         )
       )

@@ -4,7 +4,7 @@ import { heardWithin, within } from "../src/internal/timeLimit.js"
 
 const forever = (stopped: Ref.Ref<boolean>) => Effect.onInterrupt(Effect.never, () => Ref.set(stopped, true))
 
-/** Timers that run, of all there are in this process. */
+/** Timers that run, of all there are in this process. Those of other tests may end at any time. */
 const timers = Effect.sync(() => process.getActiveResourcesInfo().filter((kind) => kind === "Timeout").length)
 
 describe("a limit under the real clock", () => {
@@ -24,7 +24,7 @@ describe("a limit under the real clock", () => {
       expect(yield* FiberRef.get(ref)).toBe("set")
       expect(yield* Effect.flip(within(Effect.fail("its own"), 60_000, () => "too long"))).toBe("its own")
       expect(yield* Effect.exit(within(Effect.die("a defect"), 60_000, () => "too long"))).toEqual(Exit.die("a defect"))
-      expect(yield* timers).toBe(before)
+      expect(yield* timers).toBeLessThanOrEqual(before)
     })
   )
 
@@ -35,7 +35,8 @@ describe("a limit under the real clock", () => {
       const fiber = yield* Effect.fork(within(forever(stopped), 60_000, () => "too long"))
       yield* Effect.yieldNow()
       yield* Fiber.interrupt(fiber)
-      expect([yield* Ref.get(stopped), yield* timers]).toEqual([true, before])
+      expect(yield* Ref.get(stopped)).toBe(true)
+      expect(yield* timers).toBeLessThanOrEqual(before)
     })
   )
 

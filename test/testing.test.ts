@@ -144,7 +144,7 @@ describe("SimulatedProvider", () => {
     Effect.gen(function* () {
       const provider = yield* SimulatedProvider.make({
         keys: [
-          { key: "limited", limit: { requests: 2, per: "10 seconds" } },
+          { key: "limited", limit: { requests: 2, per: "1 hour" } },
           { key: "revoked", revoked: true },
           { key: "empty", outOfQuota: true }
         ]
@@ -154,8 +154,8 @@ describe("SimulatedProvider", () => {
       )
       expect(statuses.map(({ status }) => status)).toEqual([200, 200, 429, 401, 429, 401])
       const wait = Number(statuses[2]?.headers["retry-after"])
-      expect(wait).toBeGreaterThan(9)
-      expect(wait).toBeLessThanOrEqual(10)
+      expect(wait).toBeGreaterThan(3000)
+      expect(wait).toBeLessThanOrEqual(3600)
       expect(statuses[4]?.text).toContain("insufficient_quota")
       const log = yield* provider.log
       expect(log[0]?.keyId).toBe(ApiKey.make("limited").id)
