@@ -6,52 +6,46 @@ import type { AddressInfo } from "node:net"
 import { connect } from "node:net"
 import * as UsageLedger from "../../src/UsageLedger.js"
 import { SimulatedProvider } from "../../src/testing/index.js"
-import { nothingIsLeft, start } from "./support/gateway.js"
+import { eventually } from "../support/eventually.js"
+import type { Gate, Running } from "./support/gateway.js"
+import { makeGate, nothingIsLeft, start } from "./support/gateway.js"
 import type { Spoken } from "./support/http.js"
-import { paths, post, question } from "./support/http.js"
+import { paths, post, question, reading } from "./support/http.js"
 
 const spoken = Object.keys(paths) as ReadonlyArray<Spoken>
 
-/** Asks, and leaves as soon as `when` of what has arrived. */
-const leave = (url: string, body: unknown, when: (text: string) => boolean, after: number, key = "any") =>
-  Effect.promise(async () => {
-    const controller = new AbortController()
-    const timer = setTimeout(() => controller.abort(), after)
-    let text = ""
-    try {
-      const response = await fetch(url, {
-        method: "POST",
-        headers: { "content-type": "application/json", authorization: `Bearer ${key}` },
-        body: JSON.stringify(body),
-        signal: controller.signal
-      })
-      const decoder = new TextDecoder()
-      for await (const piece of response.body ?? []) {
-        text += decoder.decode(piece as Uint8Array)
-        if (when(text)) controller.abort()
-      }
-    } catch {
-      // That is what leaving looks like from here.
-    }
-    clearTimeout(timer)
-    return text
+/** Asks, leaves when all of that has arrived and the provider is answering, and tells what had arrived by then. */
+const leave = (
+  running: Running,
+  path: string,
+  body: unknown,
+  mark: string,
+  headers?: Readonly<Record<string, string>>
+) =>
+  Effect.gen(function* () {
+    const client = yield* reading(running.url + path, body, headers)
+    yield* eventually(
+      Effect.zipWith(client.text, running.provider.inFlight, (text, requests) => requests > 0 && text.includes(mark))
+    )
+    yield* client.leave
+    return (yield* client.ended).text
   })
 
 describe.concurrent.each(spoken)("a client of %s that leaves", (spoken) => {
   const phases = [
-    ["while it waits for a whole answer", { stream: false }, SimulatedProvider.hang()],
-    ["before the first event of its stream", { stream: true }, SimulatedProvider.hang()],
-    ["while its stream lives on comments", { stream: true, keepAlive: "20 millis" }, SimulatedProvider.hang()],
-    ["in the middle of its stream", { stream: true }, SimulatedProvider.hang(5)]
+    ["while it waits for a whole answer", { stream: false }, SimulatedProvider.hang(), ""],
+    ["before the first event of its stream", { stream: true }, SimulatedProvider.hang(), ""],
+    ["while its stream lives on comments", { stream: true, keepAlive: "20 millis" }, SimulatedProvider.hang(), "alive"],
+    ["in the middle of its stream", { stream: true }, SimulatedProvider.hang(5), "two"]
   ] as const
 
-  for (const [when, { stream, ...gateway }, fault] of phases) {
+  for (const [when, { stream, ...gateway }, fault, mark] of phases) {
     it.scopedLive(`${when} ends the call and gives the key back`, () =>
       Effect.gen(function* () {
         const running = yield* start({ gateway, provider: { answer: () => "one two three four five six seven" } })
         yield* running.provider.next(fault)
         const body = question(spoken, "openai/large", { stream })
-        const text = yield* leave(running.url + paths[spoken], body, () => false, 200)
+        const text = yield* leave(running, paths[spoken], body, mark)
         expect(text.includes("keep-alive")).toBe("keepAlive" in gateway)
         expect(text.includes("two")).toBe(fault._tag === "Hang" && fault.after > 0)
         yield* nothingIsLeft(running)
@@ -70,9 +64,16 @@ describe.concurrent.each(spoken)("a client of %s that leaves", (spoken) => {
       yield* running.provider.next(SimulatedProvider.hang())
       const url = running.url + paths[spoken]
       const body = question(spoken, "openai/large", { stream: true })
-      yield* Effect.all([leave(url, body, () => false, 400), leave(url, body, () => false, 200)], {
-        concurrency: "unbounded"
-      })
+      const { status } = yield* running.models.get("openai/large")
+      const waiting = (count: number) => eventually(Effect.map(status, ({ keys }) => keys.waiting === count))
+      const holder = yield* reading(url, body)
+      yield* eventually(Effect.map(running.provider.inFlight, (requests) => requests === 1))
+      const waiter = yield* reading(url, body)
+      yield* waiting(1)
+      yield* waiter.leave
+      yield* waiting(0)
+      expect(yield* running.provider.inFlight).toBe(1)
+      yield* holder.leave
       yield* nothingIsLeft(running)
       expect(yield* running.provider.log).toHaveLength(1)
     })
@@ -92,7 +93,7 @@ describe.concurrent("what a client used that has left", () => {
       })
       yield* running.provider.next(SimulatedProvider.hang(5))
       const body = question("chat completions", "fast", { stream: true })
-      yield* leave(`${running.url}/v1/chat/completions`, body, (text) => text.includes("three"), 5000, "sk-a")
+      yield* leave(running, "/v1/chat/completions", body, "three", { authorization: "Bearer sk-a" })
       yield* nothingIsLeft(running)
       const { groups } = yield* ledger.snapshot
       const totals = UsageLedger.totalsBy(groups, "label").get("team-a")
@@ -106,9 +107,10 @@ describe.concurrent("what a client used that has left", () => {
 describe.concurrent("several answers", () => {
   it.scopedLive("are all given up when their client leaves", () =>
     Effect.gen(function* () {
-      const running = yield* start({ provider: { tokenPace: "100 millis", answer: () => "one two three four five" } })
+      const running = yield* start({ provider: { answer: () => "one two three four five" } })
+      yield* running.provider.next(SimulatedProvider.hang(3), SimulatedProvider.hang(3), SimulatedProvider.hang(3))
       const body = question("chat completions", "openai/large", { stream: true, n: 3 })
-      yield* leave(`${running.url}/v1/chat/completions`, body, (text) => text.includes("one"), 2000)
+      yield* leave(running, "/v1/chat/completions", body, "one")
       yield* nothingIsLeft(running)
       expect((yield* running.provider.log).map(({ outcome }) => outcome)).toEqual(["aborted", "aborted", "aborted"])
     })
@@ -126,40 +128,47 @@ describe.concurrent("several answers", () => {
   )
 })
 
+const commentsIn = (text: string) => text.split("\n\n").filter((event) => event === ": keep-alive").length
+
+/** Asks for a stream that lives on comments, and lets its call go on when the second has arrived. */
+const afterComments = (running: Running, protocol: Spoken, gate: Gate) =>
+  Effect.gen(function* () {
+    const body = question(protocol, "openai/large", { stream: true })
+    const client = yield* reading(running.url + paths[protocol], body)
+    yield* eventually(Effect.map(client.text, (text) => commentsIn(text) >= 2))
+    yield* gate.open
+    return yield* client.ended
+  })
+
 describe.concurrent("a client that waits", () => {
   it.scopedLive("sees comments, and then the answer", () =>
     Effect.gen(function* () {
-      const running = yield* start({ gateway: { keepAlive: "30 millis" }, provider: { latency: "200 millis" } })
-      const { headers, text } = yield* post(
-        `${running.url}/v1/chat/completions`,
-        question("chat completions", "openai/large", { stream: true })
-      )
+      const gate = yield* makeGate
+      const running = yield* start({ gateway: { keepAlive: "30 millis", around: gate.around } })
+      const { headers, text } = yield* afterComments(running, "chat completions", gate)
       expect(headers.get("content-type")).toBe("text/event-stream; charset=utf-8")
       expect(headers.get("cache-control")).toBe("no-cache, no-transform")
       expect(headers.get("x-accel-buffering")).toBe("no")
-      const comments = text.split("\n\n").filter((event) => event === ": keep-alive")
-      expect(comments.length).toBeGreaterThanOrEqual(2)
+      expect(commentsIn(text)).toBeGreaterThanOrEqual(2)
       expect(text.startsWith(": keep-alive\n\n")).toBe(true)
       expect(text.trimEnd().endsWith("data: [DONE]")).toBe(true)
     })
   )
 
-  for (const [what, fault, provider] of [
-    ["before its first event", SimulatedProvider.truncate(), { latency: "100 millis" }],
-    ["in its middle", SimulatedProvider.truncate(5), {}]
+  for (const [what, fault] of [
+    ["before its first event", SimulatedProvider.truncate()],
+    ["in its middle", SimulatedProvider.truncate(5)]
   ] as const) {
     for (const protocol of spoken) {
       it.scopedLive(`is told by ${protocol} of a failure ${what}, in the stream`, () =>
         Effect.gen(function* () {
+          const gate = yield* makeGate
           const running = yield* start({
-            gateway: { keepAlive: "30 millis" },
-            provider: { answer: () => "one two three four five six seven", ...provider }
+            gateway: { keepAlive: "30 millis", around: gate.around },
+            provider: { answer: () => "one two three four five six seven" }
           })
           yield* running.provider.next(fault)
-          const { status, text } = yield* post(
-            running.url + paths[protocol],
-            question(protocol, "openai/large", { stream: true })
-          )
+          const { status, text } = yield* afterComments(running, protocol, gate)
           expect(status).toBe(200)
           expect(text).toMatch(/"(?:stream_interrupted|malformed_response)"|"api_error"/)
           expect(text).not.toMatch(/\[DONE\]|message_stop|response\.completed/)
@@ -252,7 +261,7 @@ describe.concurrent("a client that does not read", () => {
   it.scopedLive("is cut off when it is still for too long, and its key is free", () =>
     Effect.gen(function* () {
       const upstream = yield* flood(64 * 1024 * 1024)
-      const running = yield* start({ entry: { base_url: upstream.url }, server: { idleTimeout: "300 millis" } })
+      const running = yield* start({ entry: { base_url: upstream.url }, server: { idleTimeout: "1 second" } })
       const body = JSON.stringify(question("chat completions", "openai/large", { stream: true }))
       const socket = connect(Number(new URL(running.url).port), "127.0.0.1")
       socket.on("error", () => {})
@@ -260,7 +269,7 @@ describe.concurrent("a client that does not read", () => {
       socket.write(
         `POST /v1/chat/completions HTTP/1.1\r\nhost: 127.0.0.1\r\ncontent-type: application/json\r\ncontent-length: ${body.length}\r\n\r\n${body}`
       )
-      yield* Effect.sleep("1200 millis")
+      yield* eventually(Effect.sync(() => upstream.sent() > 0))
       yield* nothingIsLeft(running)
       socket.destroy()
     })

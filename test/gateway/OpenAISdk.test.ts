@@ -195,7 +195,8 @@ describe.each(upstreams)("openai in front of %s", (upstream) => {
 
   it.scopedLive("an abort in the middle of a stream ends the call of the provider", () =>
     Effect.gen(function* () {
-      const gateway = yield* start({ provider: { tokenPace: "50 millis", answer: () => "word ".repeat(200) } })
+      const gateway = yield* start({ provider: { answer: () => "word ".repeat(20) } })
+      yield* gateway.provider.next(SimulatedProvider.hang(10))
       yield* Effect.promise(async () => {
         const stream = await clientOf(gateway).chat.completions.create({ model, messages: [...hello], stream: true })
         for await (const chunk of stream) if (chunk.choices[0]?.delta.content) break

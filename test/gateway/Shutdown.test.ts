@@ -1,16 +1,17 @@
 /** A real process that is told to end. */
 import { FileSystem } from "@effect/platform"
 import { NodeFileSystem } from "@effect/platform-node"
-import { describe, expect, it } from "@effect/vitest"
-import type { Scope } from "effect"
-import { Effect } from "effect"
+import { afterAll, describe, expect, it } from "@effect/vitest"
+import { Effect, Exit, Scope } from "effect"
 import type { ChildProcess } from "node:child_process"
 import { spawn } from "node:child_process"
 import { SimulatedProvider } from "../../src/testing/index.js"
 import { compiled } from "../support/compiled.js"
+import { eventually } from "../support/eventually.js"
 import { canary, providerJson } from "./support/gateway.js"
 import type { Answer } from "./support/http.js"
-import { post, question } from "./support/http.js"
+import { post, question, reading, send } from "./support/http.js"
+import { holding } from "./support/upstream.js"
 
 interface Process {
   readonly url: string
@@ -19,16 +20,24 @@ interface Process {
   readonly output: () => string
 }
 
+/** The example, compiled once for all tests. */
+const shared = Effect.runSync(Scope.make())
+const program = Effect.runSync(
+  Effect.cached(Scope.extend(compiled(new URL("../../examples/gateway.ts", import.meta.url)), shared))
+)
+
+afterAll(() => Effect.runPromise(Scope.close(shared, Exit.void)))
+
 /** The example, in a process of its own. */
 const launch = (
-  provider: SimulatedProvider.Service,
+  baseUrl: string,
   environment: Readonly<Record<string, string>>
 ): Effect.Effect<Process, unknown, Scope.Scope> =>
   Effect.gen(function* () {
     const fileSystem = yield* FileSystem.FileSystem
     const path = `${yield* fileSystem.makeTempDirectoryScoped()}/provider.json`
-    yield* fileSystem.writeFileString(path, JSON.stringify(providerJson(provider.baseUrl)))
-    const main = yield* compiled(new URL("../../examples/gateway.ts", import.meta.url))
+    yield* fileSystem.writeFileString(path, JSON.stringify(providerJson(baseUrl)))
+    const main = yield* program
     const child = yield* Effect.acquireRelease(
       Effect.sync(() =>
         spawn(process.execPath, [main, path], {
@@ -56,93 +65,89 @@ const launch = (
     return { url, child, exitCode, output: () => output }
   }).pipe(Effect.provide(NodeFileSystem.layer))
 
+const path = "/v1/chat/completions"
+
 const key = { authorization: "Bearer master" }
 
-const ask = ({ url }: Process, fields: Readonly<Record<string, unknown>> = {}): Effect.Effect<Answer> =>
-  post(`${url}/v1/chat/completions`, question("chat completions", "fast", fields), key)
+const asking = (fields: Readonly<Record<string, unknown>> = {}) => question("chat completions", "fast", fields)
 
-const terminate = ({ child }: Process) =>
+const ask = ({ url }: Process): Effect.Effect<Answer> => post(url + path, asking(), key)
+
+/** Asks the process, and reads what comes while other things happen. */
+const client = ({ url }: Process, fields: Readonly<Record<string, unknown>> = {}) =>
+  reading(url + path, asking(fields), key)
+
+/** Returns when the process has begun to shut down. */
+const terminate = ({ child, url }: Process) =>
   Effect.zipRight(
     Effect.sync(() => child.kill("SIGTERM")),
-    Effect.sleep("150 millis")
+    eventually(Effect.map(send(`${url}/ready`), ({ status }) => status === 503))
   )
 
 describe.concurrent("a gateway that is told to end", () => {
-  it.scopedLive(
-    "takes nothing new, lets what is under way come to its end, and exits with 0",
-    () =>
-      Effect.gen(function* () {
-        const provider = yield* SimulatedProvider.make({
-          keys: [{ key: canary }],
-          answer: () => "one two three four five six seven eight nine ten",
-          tokenPace: "200 millis",
-          latency: "100 millis"
-        })
-        const gateway = yield* launch(provider, { EFFECT_LLM_MASTER_KEY: "master" })
-        const streaming = yield* Effect.fork(ask(gateway, { stream: true }))
-        const waiting = yield* Effect.fork(ask(gateway))
-        yield* Effect.sleep("300 millis")
-        yield* terminate(gateway)
-        const refused = yield* ask(gateway)
-        expect(refused.status).toBe(503)
-        expect(refused.headers.get("connection")).toBe("close")
-        expect(refused.json).toMatchObject({ error: { code: "shutting_down" } })
-        const streamed = yield* streaming
-        expect(streamed.text).toContain("ten")
-        expect(streamed.text.trimEnd().endsWith("[DONE]")).toBe(true)
-        expect((yield* waiting).status).toBe(200)
-        expect(yield* gateway.exitCode).toBe(0)
-        expect(yield* provider.log).toHaveLength(2)
-        expect(gateway.output()).not.toContain(canary)
-        expect(gateway.output()).not.toContain("master")
-      }),
-    20_000
+  it.scopedLive("takes nothing new, lets what is under way come to its end, and exits with 0", () =>
+    Effect.gen(function* () {
+      const latch = yield* Effect.makeLatch()
+      const upstream = yield* holding(latch)
+      const gateway = yield* launch(`${upstream.origin}/v1`, { EFFECT_LLM_MASTER_KEY: "master", GRACE: "10 minutes" })
+      const streaming = yield* client(gateway, { stream: true })
+      const waiting = yield* client(gateway)
+      yield* eventually(Effect.map(streaming.text, (text) => text.includes("one") && upstream.asked.length === 2))
+      yield* terminate(gateway)
+      const refused = yield* ask(gateway)
+      expect(refused.status).toBe(503)
+      expect(refused.headers.get("connection")).toBe("close")
+      expect(refused.json).toMatchObject({ error: { code: "shutting_down" } })
+      yield* latch.open
+      const streamed = yield* streaming.ended
+      expect(streamed.text).toContain("two")
+      expect(streamed.text.trimEnd().endsWith("[DONE]")).toBe(true)
+      expect((yield* waiting.ended).status).toBe(200)
+      expect(yield* gateway.exitCode).toBe(0)
+      expect(upstream.asked).toHaveLength(2)
+      expect(gateway.output()).not.toContain(canary)
+      expect(gateway.output()).not.toContain("master")
+    })
   )
 
-  it.scopedLive(
-    "tells those who are not done by then that the time is up",
-    () =>
-      Effect.gen(function* () {
-        const provider = yield* SimulatedProvider.make({
-          keys: [{ key: canary }],
-          answer: () => "one two three four five six seven"
-        })
-        const gateway = yield* launch(provider, { EFFECT_LLM_MASTER_KEY: "master", GRACE: "300 millis" })
-        yield* provider.next(SimulatedProvider.hang(5))
-        const stalled = yield* Effect.fork(ask(gateway, { stream: true }))
-        yield* Effect.sleep("200 millis")
-        yield* provider.next(SimulatedProvider.hang(), SimulatedProvider.hang())
-        const unopened = yield* Effect.fork(ask(gateway, { stream: true }))
-        const waiting = yield* Effect.fork(ask(gateway))
-        yield* Effect.sleep("200 millis")
-        yield* terminate(gateway)
-        const { text } = yield* stalled
-        expect(text).toContain("two")
-        expect(text).toContain("shutting_down")
-        expect(text).not.toContain("[DONE]")
-        for (const fiber of [unopened, waiting]) {
-          const answer = yield* fiber
-          expect(answer.status).toBe(503)
-          expect(answer.json).toMatchObject({ error: { code: "shutting_down" } })
-        }
-        expect(yield* gateway.exitCode).toBe(0)
-      }),
-    20_000
+  it.scopedLive("tells those who are not done by then that the time is up", () =>
+    Effect.gen(function* () {
+      const provider = yield* SimulatedProvider.make({
+        keys: [{ key: canary }],
+        answer: () => "one two three four five six seven"
+      })
+      const gateway = yield* launch(provider.baseUrl, { EFFECT_LLM_MASTER_KEY: "master", GRACE: "300 millis" })
+      yield* provider.next(SimulatedProvider.hang(5))
+      const stalled = yield* client(gateway, { stream: true })
+      yield* eventually(Effect.map(stalled.text, (text) => text.includes("two")))
+      yield* provider.next(SimulatedProvider.hang(), SimulatedProvider.hang())
+      const unopened = yield* client(gateway, { stream: true })
+      const waiting = yield* client(gateway)
+      yield* eventually(Effect.map(provider.inFlight, (requests) => requests === 3))
+      gateway.child.kill("SIGTERM")
+      const { text } = yield* stalled.ended
+      expect(text).toContain("shutting_down")
+      expect(text).not.toContain("[DONE]")
+      for (const { ended } of [unopened, waiting]) {
+        const answer = yield* ended
+        expect(answer.status).toBe(503)
+        expect(JSON.parse(answer.text)).toMatchObject({ error: { code: "shutting_down" } })
+      }
+      expect(yield* gateway.exitCode).toBe(0)
+    })
   )
 
-  it.scopedLive(
-    "or is killed, and serves at once when it is started again",
-    () =>
-      Effect.gen(function* () {
-        const provider = yield* SimulatedProvider.make({ keys: [{ key: canary }] })
-        const first = yield* launch(provider, { EFFECT_LLM_MASTER_KEY: "master" })
-        expect((yield* ask(first)).status).toBe(200)
-        first.child.kill("SIGKILL")
-        yield* first.exitCode
-        const second = yield* launch(provider, { EFFECT_LLM_MASTER_KEY: "master", PORT: new URL(first.url).port })
-        expect(second.url).toBe(first.url)
-        expect((yield* ask(second)).status).toBe(200)
-      }),
-    20_000
+  it.scopedLive("or is killed, and serves at once when it is started again", () =>
+    Effect.gen(function* () {
+      const provider = yield* SimulatedProvider.make({ keys: [{ key: canary }] })
+      const first = yield* launch(provider.baseUrl, { EFFECT_LLM_MASTER_KEY: "master" })
+      expect((yield* ask(first)).status).toBe(200)
+      first.child.kill("SIGKILL")
+      yield* first.exitCode
+      const port = new URL(first.url).port
+      const second = yield* launch(provider.baseUrl, { EFFECT_LLM_MASTER_KEY: "master", PORT: port })
+      expect(second.url).toBe(first.url)
+      expect((yield* ask(second)).status).toBe(200)
+    })
   )
 })

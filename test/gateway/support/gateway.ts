@@ -1,11 +1,13 @@
 /** A gateway on a free port of the loopback interface, in front of simulated providers. */
 import { HttpServer } from "@effect/platform"
 import { NodeHttpClient } from "@effect/platform-node"
-import { Context, Effect, Layer, Logger, LogLevel, Schedule } from "effect"
+import { Context, Effect, Layer, Logger, LogLevel, Stream } from "effect"
 import { Access, Gateway, GatewayServer } from "../../../src/gateway/index.js"
+import type { Middleware } from "../../../src/LLM.js"
 import * as Models from "../../../src/Models.js"
 import * as ProviderFile from "../../../src/ProviderFile.js"
 import { SimulatedProvider } from "../../../src/testing/index.js"
+import { eventually } from "../../support/eventually.js"
 
 /** The personalities of the simulated provider that stand behind the gateway, by the protocol that it speaks to them. */
 export const upstreams = {
@@ -85,11 +87,45 @@ export const start = (settings: Settings = {}) =>
     return { url, provider, models: Context.get(context, Models.Models) } satisfies Running
   })
 
-/** Within a second the provider has seen its client leave, and the key is free. */
+/** Waits until no request is open at the provider, no key is in use, and no call waits for one. */
 export const nothingIsLeft = ({ models, provider }: Running) =>
-  Effect.gen(function* () {
-    const llm = yield* models.get("openai/large")
-    const { keys } = yield* llm.status
-    const busy = (yield* provider.inFlight) + keys.keys.reduce((sum, { inFlight }) => sum + inFlight, keys.waiting)
-    return yield* busy === 0 ? Effect.void : Effect.fail(`${busy} are left`)
-  }).pipe(Effect.retry(Schedule.intersect(Schedule.spaced("20 millis"), Schedule.recurs(50))))
+  Effect.flatMap(models.get("openai/large"), (llm) =>
+    eventually(
+      Effect.zipWith(
+        provider.inFlight,
+        llm.status,
+        (requests, { keys }) =>
+          requests + keys.waiting + keys.keys.reduce((sum, { inFlight }) => sum + inFlight, 0) === 0
+      )
+    )
+  )
+
+export interface Gate {
+  /** Makes calls wait before they ask their model, until the gate is open. */
+  readonly around: Middleware
+  /** How many calls wait. */
+  readonly waiting: Effect.Effect<number>
+  readonly open: Effect.Effect<void>
+  readonly close: Effect.Effect<void>
+}
+
+/** A gate that is closed. */
+export const makeGate: Effect.Effect<Gate> = Effect.map(Effect.makeLatch(), (latch) => {
+  let waiting = 0
+  const pass = Effect.acquireUseRelease(
+    Effect.sync(() => void waiting++),
+    () => latch.await,
+    () => Effect.sync(() => void waiting--)
+  )
+  return {
+    around: (next) =>
+      Effect.succeed({
+        ...next,
+        chat: (request) => Effect.zipRight(pass, next.chat(request)),
+        chatStream: (request) => Stream.unwrap(Effect.as(pass, next.chatStream(request)))
+      }),
+    waiting: Effect.sync(() => waiting),
+    open: Effect.asVoid(latch.open),
+    close: Effect.asVoid(latch.close)
+  }
+})

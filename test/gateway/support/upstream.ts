@@ -1,6 +1,7 @@
-/** A provider that gives one answer to whatever it is asked, and remembers what that was. */
+/** Providers with an answer of the test's own, which remember what they were asked. */
+import type { Scope } from "effect"
 import { Effect } from "effect"
-import type { IncomingHttpHeaders } from "node:http"
+import type { IncomingHttpHeaders, ServerResponse } from "node:http"
 import { createServer } from "node:http"
 
 export interface Upstream {
@@ -9,7 +10,10 @@ export interface Upstream {
   readonly headers: ReadonlyArray<IncomingHttpHeaders>
 }
 
-export const answering = (contentType: string, answer: string) =>
+type Respond = (body: unknown, response: ServerResponse) => void
+
+/** Listens on the loopback interface for as long as the scope is open. */
+const listening = (respond: Respond): Effect.Effect<Upstream, never, Scope.Scope> =>
   Effect.acquireRelease(
     Effect.async<Upstream & { readonly close: () => void }>((resume) => {
       const asked: Array<unknown> = []
@@ -20,19 +24,55 @@ export const answering = (contentType: string, answer: string) =>
           text += piece.toString()
         })
         request.on("end", () => {
-          asked.push(JSON.parse(text))
+          const body: unknown = JSON.parse(text)
+          asked.push(body)
           headers.push(request.headers)
-          response.writeHead(200, { "content-type": contentType }).end(answer)
+          respond(body, response)
         })
       })
+      const close = (): void => {
+        server.close()
+        server.closeAllConnections()
+      }
       server.listen(0, "127.0.0.1", () => {
         const address = server.address()
         const port = typeof address === "object" && address !== null ? address.port : 0
-        resume(Effect.succeed({ origin: `http://127.0.0.1:${port}`, asked, headers, close: () => server.close() }))
+        resume(Effect.succeed({ origin: `http://127.0.0.1:${port}`, asked, headers, close }))
       })
     }),
     ({ close }) => Effect.sync(close)
   )
+
+export const answering = (contentType: string, answer: string) =>
+  listening((_, response) => {
+    response.writeHead(200, { "content-type": contentType }).end(answer)
+  })
+
+/**
+ * Speaks Chat Completions. A stream begins with "one" at once; its end, and a whole answer, come when the latch is open.
+ */
+export const holding = (latch: Effect.Latch) =>
+  listening((body, response) => {
+    const isStream = typeof body === "object" && body !== null && "stream" in body && body.stream === true
+    const head = { id: "held", created: 1, model: "held" }
+    const chunk = (delta: object, finish_reason: string | null) => ({
+      ...head,
+      object: "chat.completion.chunk",
+      choices: [{ index: 0, delta, finish_reason }]
+    })
+    if (isStream) {
+      response.writeHead(200, { "content-type": "text/event-stream" })
+      response.write(sse([chunk({ role: "assistant", content: "one" }, null)]))
+    }
+    const message = { role: "assistant", content: "one two" }
+    const whole = { ...head, object: "chat.completion", choices: [{ index: 0, message, finish_reason: "stop" }] }
+    const end = Effect.sync(() =>
+      isStream
+        ? response.end(sse([chunk({ content: " two" }, null), chunk({}, "stop"), "[DONE]"]))
+        : response.writeHead(200, { "content-type": "application/json" }).end(JSON.stringify(whole))
+    )
+    Effect.runFork(Effect.zipRight(latch.await, end))
+  })
 
 export const sse = (events: ReadonlyArray<unknown>): string =>
   events.map((event) => `data: ${typeof event === "string" ? event : JSON.stringify(event)}\n\n`).join("")
