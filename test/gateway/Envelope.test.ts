@@ -116,7 +116,7 @@ describe("pages of other origins", () => {
   )
 })
 
-describe("a body", () => {
+describe.concurrent("a body", () => {
   const limit = 10_000
 
   for (const spoken of Object.keys(paths) as ReadonlyArray<Spoken>) {

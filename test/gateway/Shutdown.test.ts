@@ -1,13 +1,15 @@
 /** A real process that is told to end. */
 import { FileSystem } from "@effect/platform"
 import { NodeFileSystem } from "@effect/platform-node"
-import { afterAll, describe, expect, it } from "@effect/vitest"
-import { Effect, Exit, Scope } from "effect"
+import { describe, expect, it } from "@effect/vitest"
+import type { Scope } from "effect"
+import { Effect } from "effect"
 import type { ChildProcess } from "node:child_process"
 import { spawn } from "node:child_process"
 import { SimulatedProvider } from "../../src/testing/index.js"
 import { compiled } from "../support/compiled.js"
 import { eventually } from "../support/eventually.js"
+import { once } from "../support/once.js"
 import { canary, providerJson } from "./support/gateway.js"
 import type { Answer } from "./support/http.js"
 import { post, question, reading, send } from "./support/http.js"
@@ -20,13 +22,7 @@ interface Process {
   readonly output: () => string
 }
 
-/** The example, compiled once for all tests. */
-const shared = Effect.runSync(Scope.make())
-const program = Effect.runSync(
-  Effect.cached(Scope.extend(compiled(new URL("../../examples/gateway.ts", import.meta.url)), shared))
-)
-
-afterAll(() => Effect.runPromise(Scope.close(shared, Exit.void)))
+const program = once(compiled(new URL("../../examples/gateway.ts", import.meta.url)))
 
 /** The example, in a process of its own. */
 const launch = (

@@ -1,8 +1,10 @@
 /** The simple API over sockets, route by route and field by field. */
 import { describe, expect, it } from "@effect/vitest"
-import { Effect, Fiber, Schedule } from "effect"
+import { Effect, Fiber } from "effect"
 import { SimulatedProvider } from "../../src/testing/index.js"
-import { post, send } from "./support/http.js"
+import { eventually, until } from "../support/eventually.js"
+import { makeGate } from "./support/gateway.js"
+import { post, reading, send } from "./support/http.js"
 import { serve } from "./support/serving.js"
 
 const secrets = ["canary-one-91c2", "canary-two-44e0", "canary-three-07ab"] as const
@@ -58,12 +60,6 @@ const readOut = (url: string, headers: Readonly<Record<string, string>> = {}) =>
     }
     return { status: response.status, type: response.headers.get("content-type"), text, isWhole }
   })
-
-const until = <A>(effect: Effect.Effect<A>, isSo: (value: A) => boolean) =>
-  Effect.retry(
-    Effect.filterOrFail(effect, isSo),
-    Schedule.intersect(Schedule.spaced("10 millis"), Schedule.recurs(200))
-  )
 
 describe("POST /llm/chat", () => {
   it.scopedLive("answers with the result and nothing else", () =>
@@ -137,7 +133,7 @@ describe("POST /llm/chat", () => {
     })
   )
 
-  it.scopedLive("tells of the provider's failures by their status, with the time to wait", () =>
+  it.scoped("tells of the provider's failures by their status, with the time to wait", () =>
     Effect.gen(function* () {
       const { provider, url } = yield* serve({ file })
       yield* provider.next(SimulatedProvider.status(429, { retryAfter: "7 seconds" }))
@@ -199,12 +195,16 @@ describe("POST /llm/chat/stream", () => {
   it.scopedLive("tells calls of tools before the end, and comments while the model thinks", () =>
     Effect.gen(function* () {
       const toolCalls = [{ id: "call-a", name: "clock", arguments: "{}" }]
+      const gate = yield* makeGate
       const { url } = yield* serve({
         file,
-        provider: { latency: "150 millis", answer: () => ({ text: "Let me see.", toolCalls }) },
-        gateway: { keepAlive: "40 millis" }
+        provider: { answer: () => ({ text: "Let me see.", toolCalls }) },
+        gateway: { keepAlive: "40 millis", around: gate.around }
       })
-      const { text } = yield* readOut(`${url}/llm/chat/stream`, { accept: "text/event-stream" })
+      const client = yield* reading(`${url}/llm/chat/stream`, { messages }, { accept: "text/event-stream" })
+      yield* eventually(Effect.map(client.text, (text) => text.includes(": keep-alive")))
+      yield* gate.open
+      const { text } = yield* client.ended
       expect(text.startsWith(": keep-alive\n\n")).toBe(true)
       const call = { id: "call-a", type: "function", function: { name: "clock", arguments: "{}" } }
       expect(text.endsWith(`data: ${JSON.stringify({ tool_calls: [call] })}\n\ndata: [DONE]\n\n`)).toBe(true)
@@ -247,7 +247,10 @@ describe("POST /llm/chat/stream", () => {
 })
 
 describe("what tells of load", () => {
-  /** A gateway with calls under way: two on one model, three that were started a moment ago on the other. */
+  /**
+   * A gateway with calls under way: two on one model, three that were started a moment ago on the other. The clock of these tests
+   * stands still, so that a moment does not pass.
+   */
   const loaded = Effect.gen(function* () {
     const gateway = yield* serve({
       file,
@@ -278,7 +281,7 @@ describe("what tells of load", () => {
 
   const spark = { type: "qps", current: 3, max: 4, weight: 1, keys: [{ key: "keyA", weight: 1, current: 3 }] }
 
-  it.scopedLive("says what the documentation says, field by field, and never a secret", () =>
+  it.scoped("says what the documentation says, field by field, and never a secret", () =>
     Effect.gen(function* () {
       const { url } = yield* loaded
       const get = (path: string, headers: Readonly<Record<string, string>> = admin) =>
@@ -316,7 +319,7 @@ describe("what tells of load", () => {
     })
   )
 
-  it.scopedLive("answers for what is not there with 404, and never repeats what may be a secret", () =>
+  it.scoped("answers for what is not there with 404, and never repeats what may be a secret", () =>
     Effect.gen(function* () {
       const { url } = yield* loaded
       const told = (path: string) =>
@@ -328,7 +331,7 @@ describe("what tells of load", () => {
     })
   )
 
-  it.scopedLive("lists models and keys for the administration alone, and only where that is wanted", () =>
+  it.scoped("lists models and keys for the administration alone, and only where that is wanted", () =>
     Effect.gen(function* () {
       const details = ["/llm/models", "/llm/model-load/glm", "/llm/keys/glm"]
       const statuses = (url: string, headers: Readonly<Record<string, string>>) =>
@@ -341,7 +344,7 @@ describe("what tells of load", () => {
     })
   )
 
-  it.scopedLive("measures keys without limits by the bucket of their model, and says so of what has none", () =>
+  it.scoped("measures keys without limits by the bucket of their model, and says so of what has none", () =>
     Effect.gen(function* () {
       const { url } = yield* serve({
         file: (baseUrl) => ({

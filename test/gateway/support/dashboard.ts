@@ -1,6 +1,7 @@
 /** A gateway with a dashboard, and with everything that a dashboard can show. */
 import { HttpServer } from "@effect/platform"
 import { NodeHttpClient } from "@effect/platform-node"
+import type { Duration } from "effect"
 import { Context, Effect, Layer, Logger, LogLevel } from "effect"
 import { execFile } from "node:child_process"
 import { mkdtempSync, rmSync } from "node:fs"
@@ -53,9 +54,11 @@ export interface Settings {
   readonly access?: Access.Options
   /** @default any that is free */
   readonly port?: number
+  /** How long the gateway waits for calls under way when it shuts down. @default "30 seconds" */
+  readonly grace?: Duration.DurationInput
 }
 
-export const start = ({ access = { adminToken }, page, port = 0, provider: options }: Settings) =>
+export const start = ({ access = { adminToken }, grace = "30 seconds", page, port = 0, provider: options }: Settings) =>
   Effect.gen(function* () {
     const provider = yield* SimulatedProvider.make(options)
     const file = yield* ProviderFile.parse(
@@ -83,7 +86,7 @@ export const start = ({ access = { adminToken }, page, port = 0, provider: optio
     ])
     const around: Gateway.Options<Budget.Budget | ResponseCache.ResponseCache>["around"] = (llm) =>
       Effect.flatMap(Budget.middleware(llm), ResponseCache.middleware)
-    const live = Gateway.layer({ around }).pipe(
+    const live = Gateway.layer({ around, grace }).pipe(
       Layer.provideMerge(Dashboard.layer({ page })),
       Layer.provideMerge(Layer.merge(budgets, ResponseCache.layer())),
       Layer.provideMerge(CacheStore.layerMemory()),
