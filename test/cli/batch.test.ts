@@ -5,7 +5,8 @@ import * as BatchInput from "../../src/cli/batchInput.js"
 import * as ProgressBar from "../../src/cli/progressBar.js"
 import { uncoloured } from "../../src/cli/style.js"
 import { SimulatedProvider } from "../../src/testing/index.js"
-import { eventually, exists, fileOf, prepare, ran, read, write } from "./support.js"
+import { until } from "../support/eventually.js"
+import { exists, fileOf, prepare, ran, read, write } from "./support.js"
 
 const jsonLines = (text: string): ReadonlyArray<Record<string, unknown>> =>
   text
@@ -183,14 +184,18 @@ describe("batch", () => {
 
   it.scopedLive("interrupted, goes on where it was", () =>
     Effect.gen(function* () {
-      const provider = yield* SimulatedProvider.make({ latency: "10 millis" })
+      let isInterrupted = false
+      const provider = yield* SimulatedProvider.make({
+        faults: (index) => (index >= 12 && !isInterrupted ? SimulatedProvider.hang() : undefined)
+      })
       const { config, folder } = yield* fileOf(provider)
       yield* write(`${folder}/in.jsonl`, questions(40))
       const words = ["batch", "-c", config, "-n", "4", `${folder}/in.jsonl`, `${folder}/out.jsonl`]
       const program = yield* prepare(words)
       const running = yield* Effect.fork(program.result)
-      yield* eventually(provider.log, (log) => log.length >= 8)
+      yield* until(provider.log, (log) => log.length === 12)
       yield* Fiber.interrupt(running)
+      isInterrupted = true
       expect(yield* Ref.get(program.err)).toContain("the same command goes on from there")
       expect(yield* exists(`${folder}/out.jsonl`)).toBe(false)
       expect((yield* ran(words)).code).toBe(0)

@@ -18,7 +18,7 @@ export const bundled = (): { readonly folder: string; readonly program: string }
       const { status, stderr } = spawnSync("node", [script, join(folder, place)], { encoding: "utf8" })
       if (status !== 0) throw new Error(`The program cannot be built: ${stderr}`)
     }
-  }, 60_000)
+  })
   afterAll(() => rmSync(folder, { recursive: true, force: true }))
   return { folder, program: join(folder, "cli", "effect-llm.js") }
 }

@@ -2,7 +2,8 @@ import { describe, expect, it } from "@effect/vitest"
 import { Effect, Fiber, Queue, Ref } from "effect"
 import { Line } from "../../src/cli/Typist.js"
 import { SimulatedProvider } from "../../src/testing/index.js"
-import { eventually, fileOf, prepare, ran } from "./support.js"
+import { until } from "../support/eventually.js"
+import { fileOf, prepare, ran } from "./support.js"
 
 describe("chat", () => {
   it.scopedLive("remembers, forgets, changes the model, saves and loads", () =>
@@ -59,9 +60,9 @@ describe("chat", () => {
   it.scopedLive("Ctrl-C stops the answer and not the program, and the key is given back", () =>
     Effect.gen(function* () {
       const provider = yield* SimulatedProvider.make({
-        answer: ({ messages }) => `heard ${messages.length} and more and more and more`,
-        tokenPace: "30 millis"
+        answer: ({ messages }) => `heard ${messages.length} and more and more and more`
       })
+      yield* provider.next(SimulatedProvider.hang(6))
       const { config } = yield* fileOf(provider)
       const presses = yield* Queue.unbounded<void>()
       const program = yield* prepare(["chat", "-c", config], {
@@ -69,12 +70,12 @@ describe("chat", () => {
         interruption: Queue.take(presses)
       })
       const running = yield* Effect.fork(program.result)
-      yield* eventually(Ref.get(program.out), (out) => out.includes("and"))
+      yield* until(Ref.get(program.out), (out) => out.includes("and"))
       yield* presses.offer(undefined)
       const { code, err } = yield* Fiber.join(running)
       expect(code).toBe(0)
       expect(err).toContain("Stopped.")
-      const log = yield* eventually(provider.log, (log) => log.length === 2)
+      const log = yield* until(provider.log, (log) => log.length === 2)
       expect(log.map(({ outcome }) => outcome)).toEqual(["aborted", "complete"])
       // What was stopped is not remembered.
       expect(log[1]?.body).toMatchObject({ messages: [{ content: "two" }] })

@@ -8,7 +8,8 @@ import { existsSync, readFileSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
 import { SimulatedProvider } from "../../src/testing/index.js"
 import { bundled, environment } from "./bundle.js"
-import { canary, eventually } from "./support.js"
+import { until } from "../support/eventually.js"
+import { canary } from "./support.js"
 
 const { folder, program } = bundled()
 
@@ -35,6 +36,11 @@ const started = (words: ReadonlyArray<string>, env: Readonly<Record<string, stri
 
 const ended = (words: ReadonlyArray<string>, env: Readonly<Record<string, string>>, input?: string) =>
   Effect.flatMap(started(words, env, input), ({ ended }) => ended)
+
+/** A module with which a process writes the time of processors that it has used, in microseconds, to stderr when it exits. */
+const tellingCpuTime = `data:text/javascript,${encodeURIComponent(
+  "process.on('exit', () => process.stderr.write(JSON.stringify(process.cpuUsage())))"
+)}`
 
 describe("the program", () => {
   it.scopedLive("asks, with nothing beside it, and shows no key", () =>
@@ -72,11 +78,11 @@ describe("the program", () => {
   it.scopedLive("says its version, in less than it takes to look away", () =>
     Effect.gen(function* () {
       const { version } = JSON.parse(readFileSync("package.json", "utf8"))
-      const startedAt = performance.now()
-      const { code, out } = yield* ended(["--version"], {})
+      const { code, err, out } = yield* ended(["--version"], { NODE_OPTIONS: `--import=${tellingCpuTime}` })
       expect({ code, out }).toEqual({ code: 0, out: `${version}\n` })
-      // A third of a second where nothing else runs.
-      expect(performance.now() - startedAt).toBeLessThan(5000)
+      const { system, user } = JSON.parse(err)
+      // A third of a second, and somewhat more where others use the same caches.
+      expect((system + user) / 1e6).toBeLessThan(3)
     })
   )
 
@@ -88,19 +94,19 @@ describe("the program", () => {
         ["SIGTERM", 143]
       ] as const) {
         const running = yield* started(["ask", "Hello"], environment(provider))
-        yield* eventually(provider.inFlight, (inFlight) => inFlight === 1)
+        yield* until(provider.inFlight, (inFlight) => inFlight === 1)
         running.child.kill(signal)
         expect((yield* running.ended).code).toBe(code)
-        yield* eventually(provider.inFlight, (inFlight) => inFlight === 0)
+        yield* until(provider.inFlight, (inFlight) => inFlight === 0)
       }
     })
   )
 
   it.scopedLive("ends quietly when nobody reads on", () =>
     Effect.gen(function* () {
-      const provider = yield* SimulatedProvider.make({ answer: () => "word ".repeat(200), tokenPace: "2 millis" })
+      const provider = yield* SimulatedProvider.make({ answer: () => "word ".repeat(50_000), tokenPace: "2 millis" })
       const running = yield* started(["ask", "Hello"], environment(provider))
-      yield* eventually(running.out, (out) => out !== "")
+      yield* until(running.out, (out) => out !== "")
       running.child.stdout.destroy()
       const { code, err } = yield* running.ended
       expect({ code, err }).toEqual({ code: 141, err: "" })
@@ -109,21 +115,25 @@ describe("the program", () => {
 
   it.scopedLive("killed in the middle of a batch, asks nothing twice that was answered", () =>
     Effect.gen(function* () {
-      const provider = yield* SimulatedProvider.make({ latency: "10 millis" })
+      let isKilled = false
+      const provider = yield* SimulatedProvider.make({
+        faults: (index) => (index >= 16 && !isKilled ? SimulatedProvider.hang() : undefined)
+      })
       const [input, output] = [join(folder, "in.jsonl"), join(folder, "out.jsonl")]
       writeFileSync(input, Array.from({ length: 60 }, (_, index) => `"question ${index}"\n`).join(""))
       const words = ["batch", "--concurrency", "4", input, output]
       const first = yield* started(words, environment(provider))
-      yield* eventually(provider.log, (log) => log.length >= 12)
+      yield* until(provider.log, (log) => log.length >= 12)
       first.child.kill("SIGKILL")
       yield* first.ended
+      isKilled = true
+      yield* until(provider.inFlight, (inFlight) => inFlight === 0)
       const recorded = readFileSync(`${output}.journal`, "utf8").trimEnd().split("\n").length - 1
       const before = (yield* provider.log).length
       const { code, err } = yield* ended(words, environment(provider))
       expect(code).toBe(0)
       expect(err).toContain("60 of 60 answered")
-      yield* eventually(provider.inFlight, (inFlight) => inFlight === 0)
-      expect((yield* provider.log).length - before).toBeLessThanOrEqual(60 - recorded + 4)
+      expect((yield* provider.log).length - before).toBe(60 - recorded)
       expect(readFileSync(output, "utf8").trimEnd().split("\n")).toHaveLength(60)
       expect(existsSync(`${output}.journal`)).toBe(false)
     })

@@ -5,9 +5,11 @@ import { describe, expect, it } from "@effect/vitest"
 import { Effect } from "effect"
 import { SimulatedProvider } from "../../src/testing/index.js"
 import * as Collector from "../support/collector.js"
-import { post, send } from "../gateway/support/http.js"
+import { eventually, until } from "../support/eventually.js"
+import { post, reading, send } from "../gateway/support/http.js"
+import { holding } from "../gateway/support/upstream.js"
 import { bundled } from "./bundle.js"
-import { serving, until } from "./serving.js"
+import { serving } from "./serving.js"
 
 const { program } = bundled()
 
@@ -27,55 +29,33 @@ const started = serving(program)
 
 const folder = Effect.flatMap(FileSystem.FileSystem, (files) => files.makeTempDirectoryScoped())
 
-/** A provider, the file that names it, and a process that serves it. */
-const served = (environment: Readonly<Record<string, string>> = {}, options: SimulatedProvider.Options = {}) =>
+/** The file that names the provider, and a process that serves it. */
+const servedAt = (baseUrl: string, environment: Readonly<Record<string, string>> = {}) =>
   Effect.gen(function* () {
     const files = yield* FileSystem.FileSystem
-    const provider = yield* SimulatedProvider.make(options)
     const config = `${yield* folder}/provider.json`
-    const write = (...names: ReadonlyArray<string>) => files.writeFileString(config, fileOf(provider.baseUrl, ...names))
+    const write = (...names: ReadonlyArray<string>) => files.writeFileString(config, fileOf(baseUrl, ...names))
     yield* write("m")
     const settings = { EFFECT_LLM_CONFIG: config, EFFECT_LLM_RELOAD_INTERVAL: "never", ...environment }
-    return { provider, config, write, settings, gateway: yield* started(settings) }
+    return { config, write, settings, gateway: yield* started(settings) }
+  })
+
+/** The same with a provider. */
+const served = (environment: Readonly<Record<string, string>> = {}, options: SimulatedProvider.Options = {}) =>
+  Effect.gen(function* () {
+    const provider = yield* SimulatedProvider.make(options)
+    return { provider, ...(yield* servedAt(provider.baseUrl, environment)) }
   })
 
 const body = { model: "m", messages: [{ role: "user", content: "Hello" }] }
 
-interface Reading {
-  text: string
-  isOver: boolean
-  isWhole: boolean
-}
-
 /** Begins to read a stream, and returns at its first words. */
-const reading = (url: string) =>
+const streaming = (url: string) =>
   Effect.gen(function* () {
-    const seen: Reading = { text: "", isOver: false, isWhole: false }
-    yield* Effect.forkScoped(
-      Effect.promise(async () => {
-        try {
-          const init = { method: "POST", body: JSON.stringify({ ...body, stream: true }) }
-          const response = await fetch(`${url}/v1/chat/completions`, init)
-          for await (const piece of response.body ?? []) seen.text += new TextDecoder().decode(piece)
-          seen.isWhole = true
-        } catch {
-          seen.isWhole = false
-        }
-        seen.isOver = true
-      })
-    )
-    yield* until(
-      Effect.sync(() => seen.text),
-      (text) => text.includes('"content"')
-    )
-    return seen
+    const client = yield* reading(`${url}/v1/chat/completions`, { ...body, stream: true })
+    yield* until(client.text, (text) => text.includes('"content"'))
+    return client
   })
-
-const over = (seen: Reading) =>
-  until(
-    Effect.sync(() => seen.isOver),
-    (isOver) => isOver
-  )
 
 const isUnreachable = (url: string) =>
   Effect.promise(() =>
@@ -85,24 +65,25 @@ const isUnreachable = (url: string) =>
     )
   )
 
-const words = { answer: () => "a few words that take their time to be said", tokenPace: "60 millis" } as const
-
 const models = (url: string) => Effect.map(send(`${url}/v1/models`), ({ text }) => text)
 
 describe("a gateway as a program", () => {
   it.scopedLive("loses no running stream at SIGTERM, takes nothing new, and ends with 0", () =>
     Effect.gen(function* () {
-      const { gateway } = yield* served({}, words)
-      const streams = yield* Effect.all([reading(gateway.url), reading(gateway.url)], { concurrency: 2 })
+      const latch = yield* Effect.makeLatch()
+      const { origin } = yield* holding(latch)
+      const { gateway } = yield* servedAt(`${origin}/v1`, { EFFECT_LLM_GRACE: "10 minutes" })
+      const streams = yield* Effect.all([streaming(gateway.url), streaming(gateway.url)], { concurrency: 2 })
       yield* gateway.kill("SIGTERM")
       yield* gateway.kill("SIGTERM")
-      yield* until(isUnreachable(gateway.url), (isSo) => isSo)
-      expect(streams.map(({ isOver }) => isOver)).toEqual([false, false])
+      yield* eventually(isUnreachable(gateway.url))
+      expect(yield* Effect.forEach(streams, ({ isOver }) => isOver)).toEqual([false, false])
+      yield* latch.open
       expect(yield* gateway.exited).toBe(0)
       for (const stream of streams) {
-        yield* over(stream)
-        expect(stream.isWhole).toBe(true)
-        expect(stream.text.endsWith("data: [DONE]\n\n")).toBe(true)
+        const { isWhole, text } = yield* stream.ended
+        expect(isWhole).toBe(true)
+        expect(text.endsWith("data: [DONE]\n\n")).toBe(true)
       }
       const log = yield* gateway.said
       expect(log).toContain("SIGTERM: shutting down")
@@ -113,14 +94,14 @@ describe("a gateway as a program", () => {
 
   it.scopedLive("tells the streams that are not over when the grace is, and ends with 0", () =>
     Effect.gen(function* () {
-      const { gateway, provider } = yield* served({ EFFECT_LLM_GRACE: "300 millis" }, words)
+      const { gateway, provider } = yield* served({ EFFECT_LLM_GRACE: "300 millis" })
       yield* provider.next(SimulatedProvider.hang(4))
-      const stream = yield* reading(gateway.url)
+      const stream = yield* streaming(gateway.url)
       yield* gateway.kill("SIGINT")
       expect(yield* gateway.exited).toBe(0)
-      yield* over(stream)
-      expect(stream.text).toContain("shutting_down")
-      expect(stream.text).not.toContain("[DONE]")
+      const { text } = yield* stream.ended
+      expect(text).toContain("shutting_down")
+      expect(text).not.toContain("[DONE]")
     }).pipe(Effect.provide(NodeFileSystem.layer))
   )
 
@@ -142,13 +123,18 @@ describe("a gateway as a program", () => {
 
   it.scopedLive("follows its file without being told, and serves at once after kill -9 on the same port", () =>
     Effect.gen(function* () {
-      const { gateway, settings, write } = yield* served({ EFFECT_LLM_RELOAD_INTERVAL: "50 millis" }, words)
+      const { gateway, settings, write } = yield* served(
+        { EFFECT_LLM_RELOAD_INTERVAL: "50 millis" },
+        {
+          faults: (index) => (index === 0 ? SimulatedProvider.hang(4) : undefined)
+        }
+      )
       yield* write("m", "o")
       yield* until(models(gateway.url), (text) => text.includes("tested/o"))
-      const stream = yield* reading(gateway.url)
+      const stream = yield* streaming(gateway.url)
       yield* gateway.kill("SIGKILL")
       expect(yield* gateway.exited).toBe("SIGKILL")
-      yield* over(stream)
+      expect((yield* stream.ended).isWhole).toBe(false)
       const again = yield* started({ ...settings, EFFECT_LLM_PORT: new URL(gateway.url).port })
       expect(again.url).toBe(gateway.url)
       expect((yield* post(`${again.url}/llm/chat`, body)).status).toBe(200)

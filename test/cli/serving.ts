@@ -1,12 +1,9 @@
 /** `effect-llm serve` in processes of its own. */
-import { Deferred, Effect, Schedule } from "effect"
+import { Deferred, Effect } from "effect"
 import { spawn } from "node:child_process"
+import { until } from "../support/eventually.js"
 
-export const until = <A>(effect: Effect.Effect<A>, isSo: (value: A) => boolean): Effect.Effect<A> =>
-  Effect.retry(
-    Effect.filterOrFail(effect, isSo),
-    Schedule.intersect(Schedule.spaced("20 millis"), Schedule.recurs(700))
-  ).pipe(Effect.orDie)
+export { until }
 
 /** A process that serves, once it says so. */
 export const serving = (program: string) => (environment: Readonly<Record<string, string>>) =>

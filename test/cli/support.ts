@@ -110,17 +110,3 @@ export const exists = (path: string) =>
   Effect.flatMap(FileSystem.FileSystem, (fileSystem) => fileSystem.exists(path)).pipe(
     Effect.provide(NodeFileSystem.layer)
   )
-
-/** Looks every few milliseconds until it is as it should be. */
-export const eventually = <A, E, R>(
-  look: Effect.Effect<A, E, R>,
-  isSo: (found: A) => boolean
-): Effect.Effect<A, E, R> =>
-  Effect.flatMap(look, (found) =>
-    isSo(found)
-      ? Effect.succeed(found)
-      : Effect.delay(
-          Effect.suspend(() => eventually(look, isSo)),
-          5
-        )
-  )

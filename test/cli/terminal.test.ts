@@ -6,7 +6,7 @@ import { writeFileSync } from "node:fs"
 import { join } from "node:path"
 import { SimulatedProvider } from "../../src/testing/index.js"
 import { bundled, environment } from "./bundle.js"
-import { eventually } from "./support.js"
+import { until } from "../support/eventually.js"
 
 const { folder, program } = bundled()
 
@@ -36,7 +36,7 @@ const terminal = (words: ReadonlyArray<string>, env: Readonly<Record<string, str
         "-c",
         folder,
         ...variables,
-        `${quoted}; echo "ended with $?"; sleep 60`
+        `${quoted}; echo "ended with $?"; sleep 600`
       ).split("\n")
       return {
         // To look takes a process, and this one has a provider to run.
@@ -59,24 +59,24 @@ describe("in a terminal", () => {
     Effect.gen(function* () {
       const provider = yield* SimulatedProvider.make({
         answer: ({ messages }) => `**heard ${messages.length}** ${"and more ".repeat(40)}`,
-        tokenPace: "20 millis"
+        faults: () => SimulatedProvider.hang(20)
       })
       const { screen, type } = yield* terminal(["chat"], environment(provider))
-      yield* eventually(screen, isPrompt)
+      yield* until(screen, isPrompt)
       yield* type("one", "Enter")
-      yield* eventually(screen, (shown) => shown.includes("heard 1 and more"))
+      yield* until(screen, (shown) => shown.includes("heard 1 and more"))
       yield* type("C-c")
-      yield* eventually(screen, (shown) => shown.includes("Stopped.") && isPrompt(shown))
-      yield* eventually(provider.inFlight, (inFlight) => inFlight === 0)
+      yield* until(screen, (shown) => shown.includes("Stopped.") && isPrompt(shown))
+      yield* until(provider.inFlight, (inFlight) => inFlight === 0)
       yield* type("/model openai/gpt-4o", "Enter")
-      yield* eventually(screen, (shown) => shown.includes("Now with openai/gpt-4o.") && isPrompt(shown))
+      yield* until(screen, (shown) => shown.includes("Now with openai/gpt-4o.") && isPrompt(shown))
       yield* type("two", "Enter")
-      const shown = yield* eventually(screen, (shown) => shown.split("heard 1").length === 3)
+      const shown = yield* until(screen, (shown) => shown.split("heard 1").length === 3)
       expect(shown).not.toContain("**")
       yield* type("C-c")
-      yield* eventually(screen, (shown) => shown.split("Stopped.").length === 3 && isPrompt(shown))
+      yield* until(screen, (shown) => shown.split("Stopped.").length === 3 && isPrompt(shown))
       yield* type("C-c")
-      yield* eventually(screen, (shown) => shown.includes("ended with 0"))
+      yield* until(screen, (shown) => shown.includes("ended with 0"))
       expect((yield* provider.log).map(({ outcome }) => outcome)).toEqual(["aborted", "aborted"])
     })
   )
@@ -85,29 +85,34 @@ describe("in a terminal", () => {
     Effect.gen(function* () {
       const provider = yield* SimulatedProvider.make({ latency: "200 millis" })
       const { screen, type } = yield* terminal(["chat"], environment(provider))
-      yield* eventually(screen, isPrompt)
+      yield* until(screen, isPrompt)
       yield* type("one", "Enter", "two", "Enter")
-      yield* eventually(screen, (shown) => shown.includes("You said: two") && isPrompt(shown))
+      yield* until(screen, (shown) => shown.includes("You said: two") && isPrompt(shown))
       yield* type("C-d")
-      yield* eventually(screen, (shown) => shown.includes("ended with 0"))
+      yield* until(screen, (shown) => shown.includes("ended with 0"))
     })
   )
 
   it.scopedLive("batch: the bar is drawn in one line; Ctrl-C leaves what is done, and it goes on from there", () =>
     Effect.gen(function* () {
-      const provider = yield* SimulatedProvider.make({ latency: "50 millis" })
+      let isStopped = false
+      const provider = yield* SimulatedProvider.make({
+        latency: "5 millis",
+        faults: (index) => (index >= 40 && !isStopped ? SimulatedProvider.hang() : undefined)
+      })
       writeFileSync(join(folder, "many.jsonl"), Array.from({ length: 120 }, (_, index) => `"q ${index}"\n`).join(""))
       const words = ["batch", "many.jsonl", "answers.jsonl", "--concurrency", "4"]
       const first = yield* terminal(words, environment(provider))
       const bar = /█+░+ +\d+ % · \d+\/120 · .*\/s · .* tokens · \d+:\d\d left/
-      const drawn = yield* eventually(first.screen, (shown) => bar.test(shown))
+      const drawn = yield* until(first.screen, (shown) => bar.test(shown))
       expect(drawn.match(/120/g)).toHaveLength(1)
       yield* first.type("C-c")
-      const stopped = yield* eventually(first.screen, (shown) => shown.includes("ended with"))
+      const stopped = yield* until(first.screen, (shown) => shown.includes("ended with"))
       expect(stopped).toContain("ended with 130")
       expect(stopped).toContain("answers.jsonl.journal")
+      isStopped = true
       const second = yield* terminal(words, environment(provider))
-      const over = yield* eventually(second.screen, (shown) => shown.includes("ended with"))
+      const over = yield* until(second.screen, (shown) => shown.includes("ended with"))
       expect(over).toContain("100 % · 120/120")
       expect(over).toContain("120 of 120 answered")
       expect(over).toContain("ended with 0")
