@@ -41,7 +41,7 @@ import {
 } from "./scenario.js"
 
 /** What a busy machine may add to the time that a call takes, in milliseconds. */
-export const margin = 3000
+export const margin = 10_000
 
 /** How many members give the parts of an answer whose stream is continued, at the most. */
 export const members = 3

@@ -35,10 +35,10 @@ export interface Report extends Findings {
   readonly heap: ReadonlyArray<Heap>
 }
 
-/** Until it is so, for two seconds. */
+/** Until it is so, for thirty seconds at most. */
 const soon = <A>(effect: Effect.Effect<A>, isSo: (value: A) => boolean): Effect.Effect<A> =>
   Effect.repeat(effect, {
-    schedule: Schedule.intersect(Schedule.spaced("10 millis"), Schedule.recurs(200)),
+    schedule: Schedule.intersect(Schedule.spaced("10 millis"), Schedule.recurs(3000)),
     until: isSo
   }).pipe(Effect.zipRight(effect))
 

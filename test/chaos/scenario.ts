@@ -48,11 +48,14 @@ export const phaseOf = ({ calls }: Plan, call: number): Phase => {
   throw new Error(`there is no call ${call} of ${calls}`)
 }
 
-/** The most that a call may take, in milliseconds. Where nobody can answer, nobody needs to wait for long to see it. */
+/**
+ * The most that a call may take, in milliseconds. Where nobody can answer, nobody needs to wait for long to see it; elsewhere the
+ * deadline leaves room for all attempts on a busy machine.
+ */
 export const deadlineOf = (plan: Plan, call: number): number =>
   phaseOf(plan, call).well === undefined ? deadlines.short : deadlines.long
 
-export const deadlines = { short: 3000, long: 20_000 }
+export const deadlines = { short: 3000, long: 60_000 }
 
 /** Draws for one purpose, the same ones each time. */
 const dice = (...about: ReadonlyArray<number>): (() => number) => {
