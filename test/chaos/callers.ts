@@ -72,7 +72,7 @@ const deploymentAt = (deployment: Deployment, baseUrl: string) =>
   LLM.make({
     model: "chaos",
     retry: { attempts: 2, base: "20 millis" },
-    timeouts: { response: "2.5 seconds", firstEvent: "2.5 seconds", idle: "2 seconds", total: "6 seconds" }
+    timeouts: { response: "5 seconds", firstEvent: "5 seconds", idle: "5 seconds", total: "12 seconds" }
   }).pipe(
     Effect.provide(clients[deployment]({ provider: `chaos-${deployment}`, baseUrl })),
     Effect.provide(
@@ -136,7 +136,7 @@ export const make = (
         breaker: { failures: 5, window: "1 second", rest: "60 millis", maxRest: "300 millis" },
         cooldown: { base: "40 millis", max: "200 millis" },
         // Longer than a call may take that finds out whether a deployment is well again, and meets silence.
-        maxWait: "7 seconds",
+        maxWait: "14 seconds",
         patience: "300 millis"
       }
     )

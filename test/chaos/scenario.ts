@@ -55,7 +55,7 @@ export const phaseOf = ({ calls }: Plan, call: number): Phase => {
 export const deadlineOf = (plan: Plan, call: number): number =>
   phaseOf(plan, call).well === undefined ? deadlines.short : deadlines.long
 
-export const deadlines = { short: 3000, long: 60_000 }
+export const deadlines = { short: 3000, long: 100_000 }
 
 /** Draws for one purpose, the same ones each time. */
 const dice = (...about: ReadonlyArray<number>): (() => number) => {
