@@ -233,8 +233,8 @@ describe("the events", () => {
       const scope = yield* Scope.make()
       const { url } = yield* Scope.extend(start({ page: noPage, grace: "1 hour" }), scope)
       yield* firstEvent(url)
-      // Takes an hour if it waits for who looks.
-      yield* Scope.close(scope, Exit.void)
+      // Takes an hour if it waits for who looks. Disconnected: what does not end cannot be interrupted either.
+      yield* Scope.close(scope, Exit.void).pipe(Effect.disconnect, Effect.timeout("1 minute"))
     })
   )
 })

@@ -390,8 +390,8 @@ describe.concurrent("the page of the dashboard", () => {
       const { page: seen } = yield* opened(url)
       yield* step(() => signIn(seen))
       yield* step(() => live(seen))
-      // Takes an hour if it waits for who looks.
-      yield* Scope.close(first, Exit.void)
+      // Takes an hour if it waits for who looks. Disconnected: what does not end cannot be interrupted either.
+      yield* Scope.close(first, Exit.void).pipe(Effect.disconnect, Effect.timeout("1 minute"))
       yield* step(() => seen.locator("#connection[data-state=lost]").waitFor())
       yield* start({ page: built, port: Number(new URL(url).port) })
       yield* step(() => live(seen))
