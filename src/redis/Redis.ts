@@ -101,7 +101,8 @@ export interface Service {
   ) => Effect.Effect<A, RedisError>
   /**
    * The name of a key: `effect-llm:{pool:openai}:leases`. What is in braces (`kind` and `name`) decides on which node of a
-   * cluster the key is, so that all parts of one thing may be used by one script.
+   * cluster the key is, so that all parts of one thing may be used by one script. Different arguments give different keys: `{`,
+   * `}` and `%` in them are escaped as `%7b`, `%7d` and `%25`, and so is `:` in `kind` as `%3a`.
    */
   readonly key: (kind: string, name: string, part: string) => string
   readonly status: Effect.Effect<Availability>
@@ -155,11 +156,19 @@ const writes = script({
   reply: Schema.Literal(1)
 })
 
+/**
+ * Keeps different texts different, and leaves no brace in them that would end a hash tag. Unpaired surrogates are escaped too, because
+ * they have no UTF-8 encoding: all of them would be sent as the same replacement character.
+ */
+const escaped = (text: string): string =>
+  text.replace(/[%{}]|\p{Surrogate}/gu, (character) => `%${character.charCodeAt(0).toString(16)}`)
+
 const over = (connection: Connection.Connection, options: CommonOptions): Effect.Effect<Service, never, Scope.Scope> =>
   Effect.gen(function* () {
     const { prefix = "effect-llm:", probeInterval = "1 second" } = options
     const timeout = millis(options.timeout)
-    const key: Service["key"] = (kind, name, part) => `${prefix}{${kind}:${name.replace(/[{}]/g, "_")}}:${part}`
+    const key: Service["key"] = (kind, name, part) =>
+      `${prefix}{${escaped(kind).replaceAll(":", "%3a")}:${escaped(name)}}:${escaped(part)}`
 
     const send = <A>(script: Script<A>, keys: ReadonlyArray<string>, args: ReadonlyArray<string | number>) => {
       const evaluated = (known: boolean) =>

@@ -38,10 +38,30 @@ describe("Redis", () => {
       const server = yield* redisServer
       const redis = yield* Redis.make({ url: server.url, ...quick })
       const key = redis.key("count", "a{b}", "value")
-      expect(key).toBe("effect-llm:{count:a_b_}:value")
+      expect(key).toBe("effect-llm:{count:a%7bb%7d}:value")
       expect(yield* redis.run(count, [key], [2])).toBe(2)
       yield* Effect.promise(() => server.client.script("FLUSH"))
       expect(yield* redis.run(count, [key], ["3"])).toBe(5)
+    })
+  )
+
+  it.scopedLive("gives different names different keys, and keeps all parts of one name in one slot of a cluster", () =>
+    Effect.gen(function* () {
+      const server = yield* redisServer
+      const redis = yield* Redis.make({ url: server.url, ...quick })
+      // Braces, separators, escapes of both, and halves of surrogate pairs: all that could be mistaken for another.
+      const units = ["a", "_", ":", "%", "{", "}", "%25", "%3a", "%7b", "%7d", "%d800", "\ud800", "\udc00", "\u{1f600}"]
+      const texts = ["", ...units, ...units.map((unit) => `a${unit}`), "a:a", "}:a", "{}", "a:%7b"]
+      const names = texts.flatMap((kind) => texts.map((name) => ({ kind, name })))
+      // As Redis has them.
+      const bytes = (key: string) => Buffer.from(key).toString("latin1")
+      const keys = names.map(({ kind, name }) => texts.map((part) => bytes(redis.key(kind, name, part))))
+      expect(new Set(keys.flat()).size).toBe(texts.length ** 3)
+      // Redis cluster specification, "hash tags": from the first brace to the next closing one, if anything is between them.
+      const hashTag = (key: string) => /^[^{]*\{([^}]+)\}/.exec(key)?.[1] ?? key
+      const tags = keys.map((parts) => new Set(parts.map(hashTag)))
+      expect(tags.every(({ size }) => size === 1)).toBe(true)
+      expect(new Set(tags.flatMap((tag) => [...tag])).size).toBe(names.length)
     })
   )
 

@@ -49,6 +49,20 @@ describe("a limiter that processes share", () => {
     })
   )
 
+  it.scopedLive("does not share its limits with a limiter whose name differs only in braces", () =>
+    Effect.gen(function* () {
+      const { url } = yield* redisServer
+      const redis = yield* Redis.make({ url, ...quick })
+      const named = (name: string) =>
+        Effect.provideService(RedisRateLimiter.make({ name, capacity: 1, refillRate: 0.001 }), Redis.Redis, redis)
+      for (const name of ["t{1}", "t_1_", "t%7b1%7d"]) {
+        const limiter = yield* named(name)
+        expect(yield* limiter.tryTake()).toBe(true)
+        expect(yield* limiter.tryTake()).toBe(false)
+      }
+    })
+  )
+
   it.scopedLive("refuses at once what would wait longer than allowed, and what can never be had", () =>
     Effect.gen(function* () {
       const { url } = yield* redisServer
