@@ -58,8 +58,8 @@ export const endpointOf = (entry: ModelEntry, options: Options): NamedClient.Nam
   }
 }
 
-/** What the pool and the limiter of a model are called. */
-const nameOf = ({ model, provider }: ModelEntry): string => `${provider}-${model}`
+/** What the pool and the limiter of a model are called: as unique as the name of the model, since shared state is kept under it. */
+const nameOf = ({ model, provider }: ModelEntry): string => `${provider}/${model}`
 
 const limitsOf = (entry: ModelEntry): RateLimiter.Options => ({
   capacity: entry.capacity,

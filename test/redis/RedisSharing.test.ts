@@ -74,6 +74,35 @@ describe("the models of several processes", () => {
     })
   )
 
+  it.scopedLive(
+    "do not share the limits of a model whose provider and model name, joined by a hyphen, read the same",
+    () =>
+      Effect.gen(function* () {
+        const { url } = yield* redisServer
+        const provider = yield* SimulatedProvider.make()
+        const entry = (model: string) => ({
+          model_name: model,
+          base_url: provider.baseUrl,
+          api_keys: ["sk-one"],
+          max_retries: 1,
+          rate_limit_capacity: 1,
+          rate_limit_refill_rate: 0.001
+        })
+        const read = yield* ProviderFile.parse(
+          JSON.stringify({ acme: [entry("eu-large")], "acme-eu": [entry("large")] }),
+          "test.json"
+        )
+        const context = yield* process(
+          url,
+          Layer.provide(Models.layer(read, { telemetry: false }), NodeHttpClient.layerUndici)
+        )
+        for (const name of ["acme/eu-large", "acme-eu/large"]) {
+          const llm = yield* Context.get(context, Models.Models).get(name)
+          expect(Either.isRight(yield* Effect.either(llm.chat("?")))).toBe(true)
+        }
+      })
+  )
+
   it.scopedLive("know which keys are disabled", () =>
     Effect.gen(function* () {
       const { url } = yield* redisServer
