@@ -35,7 +35,7 @@ export type Availability = "up" | "away"
 /**
  * A command that Redis did not do, or of which that is not known.
  *
- * - `connection`: it cannot be reached, or takes no writes now (loading, a replica, out of memory, no permission).
+ * - `connection`: it cannot be reached, refuses the login, or takes no writes now (loading, a replica, out of memory, no permission).
  * - `timeout`: it did not answer in time. What was asked may be done nevertheless.
  * - `script`: the script failed, or its reply has another shape than it should.
  *
@@ -179,9 +179,10 @@ const over = (connection: Connection.Connection, options: CommonOptions): Effect
         () => evaluated(false)
       )
       return replied.pipe(
-        Effect.mapError(
-          ({ detail, reason }) => new RedisError({ reason, script: script.name, detail: connection.masked(detail) })
-        ),
+        Effect.mapError(({ detail, reason }) => {
+          const why = reason === "connection" ? (connection.refusal() ?? detail) : detail
+          return new RedisError({ reason, script: script.name, detail: connection.masked(why) })
+        }),
         Effect.flatMap((reply) =>
           Effect.mapError(
             script.decode(reply),
@@ -199,6 +200,7 @@ const over = (connection: Connection.Connection, options: CommonOptions): Effect
     const availability = yield* Availabilities.make({
       probe: send(writes, [key("probe", "0", "written")], []),
       lost: connection.lost,
+      refusal: connection.refusal,
       probeInterval: Duration.decode(probeInterval)
     })
 
@@ -209,7 +211,13 @@ const over = (connection: Connection.Connection, options: CommonOptions): Effect
       run: (script, keys, args) =>
         Effect.flatMap(availability.status, (status) =>
           status === "away"
-            ? Effect.fail(new RedisError({ reason: "connection", script: script.name, detail: "it is away" }))
+            ? Effect.fail(
+                new RedisError({
+                  reason: "connection",
+                  script: script.name,
+                  detail: connection.refusal() ?? "it is away"
+                })
+              )
             : Effect.tapError(send(script, keys, args), (error) =>
                 error.reason === "script" ? Effect.void : availability.failed(error)
               )

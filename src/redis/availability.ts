@@ -1,6 +1,6 @@
 /** Whether Redis is there: told by the commands that fail, and by a probe once they have. */
 import type { Scope, Stream } from "effect"
-import { Duration, Effect, Schedule, SubscriptionRef } from "effect"
+import { Duration, Effect, Ref, Schedule, SubscriptionRef } from "effect"
 import type { Availability, RedisError } from "./Redis.js"
 
 interface Terms {
@@ -8,6 +8,8 @@ interface Terms {
   readonly probe: Effect.Effect<unknown, RedisError>
   /** Ends when the connection breaks. */
   readonly lost: Effect.Effect<string>
+  /** Why Redis refuses the login, for as long as it does. */
+  readonly refusal: () => string | undefined
   readonly probeInterval: Duration.Duration
 }
 
@@ -24,20 +26,27 @@ export const make = (terms: Terms): Effect.Effect<Availabilities, never, Scope.S
     const ref = yield* SubscriptionRef.make<Availability>("up")
     const away = yield* Effect.makeLatch(false)
 
-    const leave = (why: string): Effect.Effect<void> =>
-      Effect.flatMap(SubscriptionRef.get(ref), (before) =>
-        before === "away"
-          ? Effect.void
-          : Effect.zipRight(
-              SubscriptionRef.set(ref, "away"),
-              Effect.zipRight(away.open, Effect.logWarning(`Redis is away: ${why}`))
-            )
-      )
+    // A refused login is often known only after the connection is lost, and each attempt to connect finds it again.
+    const named = yield* Ref.make<string | undefined>(undefined)
 
-    const back = Effect.zipRight(
-      away.close,
-      Effect.zipRight(SubscriptionRef.set(ref, "up"), Effect.logInfo("Redis is back"))
-    )
+    const leave = (why: string): Effect.Effect<void> =>
+      Effect.gen(function* () {
+        const refusal = terms.refusal()
+        const isNews = (yield* Ref.getAndSet(named, refusal)) !== refusal && refusal !== undefined
+        const before = yield* SubscriptionRef.get(ref)
+        if (before === "up") {
+          yield* SubscriptionRef.set(ref, "away")
+          yield* away.open
+        }
+        if (before === "up" || isNews) yield* Effect.logWarning(`Redis is away: ${refusal ?? why}`)
+      })
+
+    const back = Effect.gen(function* () {
+      yield* away.close
+      yield* Ref.set(named, undefined)
+      yield* SubscriptionRef.set(ref, "up")
+      yield* Effect.logInfo("Redis is back")
+    })
 
     const longest = terms.probeInterval
     const pauses = Schedule.exponential(Duration.times(longest, 0.1)).pipe(
@@ -45,10 +54,11 @@ export const make = (terms: Terms): Effect.Effect<Availabilities, never, Scope.S
       Schedule.jittered
     )
 
-    yield* Effect.catchAll(terms.probe, (error) => leave(error.detail))
+    const probe = Effect.tapError(terms.probe, (error) => leave(error.detail))
+    yield* Effect.ignore(probe)
     yield* Effect.forkScoped(
       Effect.forever(
-        Effect.zipRight(away.await, Effect.zipRight(Effect.retry(terms.probe, pauses), Effect.uninterruptible(back)))
+        Effect.zipRight(away.await, Effect.zipRight(Effect.retry(probe, pauses), Effect.uninterruptible(back)))
       )
     )
     yield* Effect.forkScoped(Effect.forever(Effect.flatMap(terms.lost, leave)))

@@ -14,6 +14,8 @@ export interface Connection {
   ) => Promise<unknown>
   /** Ends when the connection breaks. */
   readonly lost: Effect.Effect<string>
+  /** Why Redis refuses the login, and what to do, for as long as it does. */
+  readonly refusal: () => string | undefined
   /** The text without what is secret of the connection. */
   readonly masked: (text: string) => string
 }
@@ -42,32 +44,64 @@ const useless: ReadonlySet<string> = new Set([
   "WRONGPASS"
 ])
 
+/** From `acl.c` and `server.c` of Redis; Redis 5 and earlier say "ERR invalid password". */
+const isLoginRefused = (detail: string): boolean => /^(NOAUTH|WRONGPASS|ERR invalid password)\b/.test(detail)
+
+const adviceOnLogin = (detail: string): string =>
+  `the login is refused: ${detail.replace(/\.?$/, ".")} Set the right user name and password in the URL ` +
+  "(redis://user:password@host:6379) or in the options of the client."
+
 const refused = (error: unknown): NoReply => {
   const detail = error instanceof Error ? error.message : String(error)
   // What Redis itself answers is a `ReplyError`; all else is of the connection.
   if (!(error instanceof Error && error.name === "ReplyError")) return { reason: "connection", code: "", detail }
   const code = /^[A-Z]+(?= )/.exec(detail)?.[0] ?? ""
-  return { reason: useless.has(code) ? "connection" : "script", code, detail }
+  return {
+    reason: useless.has(code) ? "connection" : "script",
+    code,
+    detail: isLoginRefused(detail) ? adviceOnLogin(detail) : detail
+  }
+}
+
+/**
+ * Runs `expired` after so many milliseconds, unless it is cancelled before. A process that was busy itself for so long first reads
+ * what has come meanwhile.
+ */
+const deadline = (millis: number, expired: () => void): (() => void) => {
+  let isCancelled = false
+  const timer = setTimeout(() => {
+    setImmediate(() => {
+      if (!isCancelled) expired()
+    })
+  }, millis)
+  return () => {
+    isCancelled = true
+    clearTimeout(timer)
+  }
 }
 
 /** Waits so many milliseconds for a reply, and no longer, also where it cannot be interrupted. */
 export const reply = <A>(ask: () => Promise<A>, timeout: number): Effect.Effect<A, NoReply> =>
   Effect.async((resume) => {
     const late: NoReply = { reason: "timeout", code: "", detail: `no reply within ${timeout} ms` }
-    // A process that was busy itself for so long must first read what has come meanwhile, which is what it does in between.
-    const timer = setTimeout(() => setImmediate(() => resume(Effect.fail(late))), timeout)
+    const cancel = deadline(timeout, () => resume(Effect.fail(late)))
     const answered = (exit: Effect.Effect<A, NoReply>) => {
-      clearTimeout(timer)
+      cancel()
       resume(exit)
     }
     ask().then(
       (value) => answered(Effect.succeed(value)),
       (error: unknown) => answered(Effect.fail(refused(error)))
     )
-    return Effect.sync(() => clearTimeout(timer))
+    return Effect.sync(cancel)
   })
 
-const connection = (client: Client | Cluster, secrets: ReadonlyArray<string>): Connection => ({
+const connection = (
+  client: Client | Cluster,
+  secrets: ReadonlyArray<string>,
+  refusal: Connection["refusal"]
+): Connection => ({
+  refusal,
   evaluate: (script, known, keys, args) =>
     known ? client.evalsha(script, keys.length, ...keys, ...args) : client.eval(script, keys.length, ...keys, ...args),
   lost: Effect.async((resume) => {
@@ -78,13 +112,9 @@ const connection = (client: Client | Cluster, secrets: ReadonlyArray<string>): C
   masked: (text) => secrets.reduce((masked, secret) => masked.replaceAll(secret, "<redacted>"), text)
 })
 
-/** `ioredis` prints errors that nobody listens to. Each of them fails a command too, or is told by the loss of the connection. */
-const unheard = (): void => undefined
-
-const ours = (options: RedisOptions, timeout: number): RedisOptions => ({
+/** Without `socketTimeout`: its timer is of the client and not of the socket, and would close the connection that comes after. */
+const ours = ({ socketTimeout: _, ...options }: RedisOptions, timeout: number): RedisOptions => ({
   connectTimeout: timeout,
-  // A connection that has gone silent is given up for a new one.
-  socketTimeout: Math.min(3 * timeout, 2 ** 31 - 1),
   retryStrategy: (times) => Math.min(50 * 2 ** Math.min(times, 10), 1000),
   // The node is no longer the one that takes writes: the next connection may find the one that does.
   reconnectOnError: (error) => error.message.startsWith("READONLY"),
@@ -109,6 +139,41 @@ const decoded = (text: string): string => {
   }
 }
 
+/**
+ * Gives a connection up for a new one where the handshake or a command has no reply within `limit` milliseconds. Each timer closes the
+ * socket that it was started for, and no other.
+ */
+const vigilant = (client: Client, limit: number, evaluate: Connection["evaluate"]): Connection["evaluate"] => {
+  const watch = () => {
+    const { stream } = client
+    return deadline(limit, () => stream.destroy())
+  }
+  client.on("connect", () => {
+    const cancel = watch()
+    client.once("ready", cancel)
+    client.once("close", () => {
+      client.off("ready", cancel)
+      cancel()
+    })
+  })
+  return (...command) => evaluate(...command).finally(watch())
+}
+
+/**
+ * The login that Redis refuses, until it is accepted. `ioredis` only emits it, and fails commands with what follows from it. Other
+ * errors that it emits fail a command too, or are told by the loss of the connection; it would print them if nobody listened.
+ */
+const refusalOf = (client: Client): Connection["refusal"] => {
+  let refusal: string | undefined
+  client.on("error", ({ message }) => {
+    if (isLoginRefused(message)) refusal = adviceOnLogin(message)
+  })
+  client.on("ready", () => {
+    refusal = undefined
+  })
+  return () => refusal
+}
+
 /** A connection that is closed with the scope. It is tried for `timeout` milliseconds at most before this returns. */
 export const open = (
   from: string | Redacted.Redacted<string> | undefined,
@@ -120,16 +185,16 @@ export const open = (
     const client = yield* Effect.acquireRelease(
       Effect.sync(() => {
         const all = ours(options, timeout)
-        const client = url === undefined ? new Client(all) : new Client(url, all)
-        client.on("error", unheard)
-        return client
+        return url === undefined ? new Client(all) : new Client(url, all)
       }),
       (client) => Effect.sync(() => client.disconnect())
     )
+    const self = connection(client, secretsOf(url, options), refusalOf(client))
+    const evaluate = vigilant(client, options.socketTimeout ?? Math.min(3 * timeout, 2 ** 31 - 1), self.evaluate)
     // Whether it is there is for the first probe to say.
     yield* Effect.ignore(reply(() => client.connect(), timeout))
-    return connection(client, secretsOf(url, options))
+    return { ...self, evaluate }
   })
 
 /** A connection that is somebody else's, who hears of its errors himself. */
-export const borrow = (client: Client | Cluster): Connection => connection(client, [])
+export const borrow = (client: Client | Cluster): Connection => connection(client, [], () => undefined)

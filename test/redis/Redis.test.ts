@@ -1,7 +1,11 @@
 import { describe, expect, it } from "@effect/vitest"
 import { Chunk, Duration, Effect, Fiber, Logger, Redacted, Schema, Stream } from "effect"
+import type { Socket } from "node:net"
+import { connect, createServer } from "node:net"
 import { inspect } from "node:util"
 import * as Redis from "../../src/redis/Redis.js"
+import { eventually } from "../support/eventually.js"
+import type { RedisServer } from "../support/redisServer.js"
 import { redisServer } from "../support/redisServer.js"
 
 const count = Redis.script({
@@ -19,9 +23,7 @@ const quick: Redis.CommonOptions = { timeout: "150 millis", probeInterval: "50 m
 const becomes = (redis: Redis.Service, availability: Redis.Availability) =>
   redis.changes.pipe(
     Stream.takeUntil((now) => now === availability),
-    Stream.runDrain,
-    Effect.timeout("5 seconds"),
-    Effect.orDie
+    Stream.runDrain
   )
 
 /** What is logged meanwhile, instead of being printed. */
@@ -30,6 +32,38 @@ const logged = <A, E, R>(effect: (lines: Array<string>) => Effect.Effect<A, E, R
     const lines: Array<string> = []
     const logger = Logger.make(({ message }) => void lines.push(String(message)))
     return Effect.provide(effect(lines), Logger.replace(Logger.defaultLogger, logger))
+  })
+
+/** How many connections a server has accepted since it was started. */
+const connections = ({ client }: RedisServer) =>
+  Effect.promise(async () => Number(/total_connections_received:(\d+)/.exec(await client.info("stats"))?.[1]))
+
+/** Stands before a server, and passes nothing on from the moment at which a connection is muted. The first one is muted from the start. */
+const mutable = (server: RedisServer) =>
+  Effect.gen(function* () {
+    const sockets: Array<readonly [Socket, Socket]> = []
+    const mute = () => {
+      for (const [here, there] of sockets) here.unpipe(there).resume()
+    }
+    const proxy = createServer((here) => {
+      const there = connect(server.port, "127.0.0.1")
+      for (const socket of [here, there]) socket.on("error", () => undefined)
+      here.on("close", () => there.destroy())
+      there.pipe(here)
+      here.pipe(there)
+      if (sockets.push([here, there]) === 1) mute()
+    })
+    yield* Effect.acquireRelease(
+      Effect.async<void>((resume) => void proxy.listen(0, "127.0.0.1", () => resume(Effect.void))),
+      () =>
+        Effect.sync(() => {
+          proxy.close()
+          for (const [here] of sockets) here.destroy()
+        })
+    )
+    const address = proxy.address()
+    const port = typeof address === "object" && address !== null ? address.port : 0
+    return { url: `redis://127.0.0.1:${port}`, mute: Effect.sync(mute), count: () => sockets.length }
   })
 
 describe("Redis", () => {
@@ -134,6 +168,90 @@ describe("Redis", () => {
         yield* becomes(redis, "up")
         for (const text of [String(error), JSON.stringify(error), inspect(error), ...lines])
           expect(text).not.toContain("canary")
+      })
+    )
+  )
+
+  it.scopedLive("keeps a new connection although a command of the connection before it was never answered", () =>
+    logged(() =>
+      Effect.gen(function* () {
+        const server = yield* redisServer
+        // A connection is given up where a command has no reply for three timeouts.
+        const redis = yield* Redis.make({ url: server.url, timeout: "200 millis", probeInterval: "50 millis" })
+        yield* server.freeze
+        expect((yield* Effect.flip(redis.run(count, ["k"], [1]))).reason).toBe("timeout")
+        yield* server.kill
+        yield* server.start
+        yield* becomes(redis, "up")
+        const before = yield* connections(server)
+        yield* Effect.sleep("700 millis")
+        expect(yield* connections(server)).toBe(before)
+        expect(yield* redis.status).toBe("up")
+      })
+    )
+  )
+
+  it.scopedLive("gives a connection up for a new one when nothing comes from it, during the handshake or later", () =>
+    logged(() =>
+      Effect.gen(function* () {
+        const proxy = yield* mutable(yield* redisServer)
+        const redis = yield* Redis.make({ url: proxy.url, ...quick })
+        expect(yield* redis.status).toBe("away")
+        yield* becomes(redis, "up")
+        const before = proxy.count()
+        expect(before).toBeGreaterThan(1)
+        yield* proxy.mute
+        expect((yield* Effect.flip(redis.run(count, ["k"], [1]))).reason).toBe("timeout")
+        yield* becomes(redis, "up")
+        expect(proxy.count()).toBeGreaterThan(before)
+      })
+    )
+  )
+
+  for (const [word, user] of [
+    ["NOAUTH", ""],
+    ["WRONGPASS", ":wrong-canary@"]
+  ] as const) {
+    it.scopedLive(`names a login that Redis refuses with ${word}, says what to do, and logs it once`, () =>
+      logged((lines) =>
+        Effect.gen(function* () {
+          const server = yield* redisServer
+          yield* Effect.promise(() => server.client.config("SET", "requirepass", "right"))
+          const before = yield* connections(server)
+          const redis = yield* Redis.make({ url: server.url.replace("//", `//${user}`), ...quick })
+          expect(yield* redis.status).toBe("away")
+          // It tries to connect again and again.
+          yield* eventually(Effect.map(connections(server), (now) => now > before + 3))
+          const error = yield* Effect.flip(redis.run(count, ["k"], [1]))
+          expect(error.message).toContain(word)
+          expect(error.message).toContain("Set the right user name and password")
+          const named = lines.filter((line) => line.includes(word))
+          expect(named).toHaveLength(1)
+          expect(named[0]).toContain("Set the right user name and password")
+          expect(inspect([lines, error])).not.toContain("canary")
+          yield* Effect.promise(() => server.client.config("SET", "requirepass", user === "" ? "" : "wrong-canary"))
+          yield* becomes(redis, "up")
+          expect(yield* redis.run(count, ["k"], [1])).toBe(1)
+          yield* server.kill
+          yield* becomes(redis, "away")
+          expect((yield* Effect.flip(redis.run(count, ["k"], [1]))).message).not.toContain("login")
+        })
+      )
+    )
+  }
+
+  it.scopedLive("names a password that was changed while it was connected", () =>
+    logged((lines) =>
+      Effect.gen(function* () {
+        const server = yield* redisServer
+        const redis = yield* Redis.make({ url: server.url, ...quick })
+        yield* Effect.promise(() => server.client.config("SET", "requirepass", "new"))
+        yield* Effect.promise(() => server.client.call("CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes"))
+        yield* becomes(redis, "away")
+        yield* eventually(Effect.sync(() => lines.some((line) => line.includes("NOAUTH"))))
+        const before = yield* connections(server)
+        yield* eventually(Effect.map(connections(server), (now) => now > before + 2))
+        expect(lines.filter((line) => line.includes("NOAUTH"))).toHaveLength(1)
       })
     )
   )
