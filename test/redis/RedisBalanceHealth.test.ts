@@ -1,5 +1,5 @@
 import { describe, expect, it } from "@effect/vitest"
-import { Duration, Effect, Fiber, Logger, LogLevel, Option, Random, Ref, Schedule } from "effect"
+import { Duration, Effect, Fiber, Logger, LogLevel, Random, Ref } from "effect"
 import { spawn } from "node:child_process"
 import * as Balance from "../../src/Balance.js"
 import * as BalanceHealth from "../../src/BalanceHealth.js"
@@ -7,6 +7,7 @@ import type { LLMError } from "../../src/LLMError.js"
 import * as LLMErrors from "../../src/LLMError.js"
 import * as Redis from "../../src/redis/Redis.js"
 import * as RedisBalanceHealth from "../../src/redis/RedisBalanceHealth.js"
+import { eventually } from "../support/eventually.js"
 import { compiled } from "../support/compiled.js"
 import type { RedisServer } from "../support/redisServer.js"
 import { redisCluster, redisServer } from "../support/redisServer.js"
@@ -53,14 +54,19 @@ type Provider = Effect.Effect.Success<typeof provider>
 
 const pollInterval = 40
 
-const terms: RedisBalanceHealth.Options = { name: "test", pollInterval, leaseTime: 400 }
+const terms: RedisBalanceHealth.Options = { name: "test", pollInterval, leaseTime: "1 minute" }
 
 /** A balance of a process of its own, as far as Redis can tell. */
-const peer = ({ url }: RedisServer, { llm }: Provider, options: Balance.Options = {}) =>
+const peer = (
+  { url }: RedisServer,
+  { llm }: Provider,
+  options: Balance.Options = {},
+  timeout: Duration.DurationInput = "1 minute"
+) =>
   Effect.gen(function* () {
-    const redis = yield* Redis.make({ url, timeout: "200 millis", probeInterval: "50 millis" })
+    const redis = yield* Redis.make({ url, timeout, probeInterval: "50 millis" })
     const health = yield* Effect.provideService(RedisBalanceHealth.make(terms), Redis.Redis, redis)
-    const all: Balance.Options = { maxWait: 0, breaker: { failures: 2, rest: "400 millis" }, ...options }
+    const all: Balance.Options = { maxWait: 0, breaker: { failures: 2, rest: "100 millis" }, ...options }
     return yield* Effect.provideService(Balance.make([{ llm, id: "a" }], all), BalanceHealth.BalanceHealth, health)
   })
 
@@ -69,18 +75,27 @@ const stateOf = (self: Balance.Service) =>
 
 const call = (self: Balance.Service) => Effect.either(self.chat("?"))
 
-/** Fails where it has not come so within a second, which is many polls. */
-const comes = <A>(effect: Effect.Effect<A>, isSo: (value: A) => boolean) =>
-  Effect.retry(
-    Effect.flatMap(effect, (value) => (isSo(value) ? Effect.succeed(value) : Effect.fail(value))),
-    Schedule.intersect(Schedule.spaced("5 millis"), Schedule.recurs(200))
-  )
+const comes = <A>(effect: Effect.Effect<A>, isSo: (value: A) => boolean) => eventually(Effect.map(effect, isSo))
 
 const becomes = (self: Balance.Service, tag: Balance.State["_tag"]) => comes(stateOf(self), ({ _tag }) => _tag === tag)
 
+/** Hears that the circuit was opened; by the time that a test looks its rest may be over. */
+const hears = (self: Balance.Service) => comes(stateOf(self), ({ _tag }) => _tag === "Open" || _tag === "HalfOpen")
+
+/** When the lease of the only probe ends, by Redis's clock. */
+const leaseEnd = ({ client }: RedisServer) =>
+  Effect.promise(async () => {
+    const [probe = ""] = await client.hvals("effect-llm:{health:test}:probes")
+    return Number(/"till":([\d.e+]+)/.exec(probe)?.[1])
+  })
+
+/** The lease of the only probe ends later than when this begins. */
+const renewed = (server: RedisServer) =>
+  Effect.flatMap(leaseEnd(server), (before) => comes(leaseEnd(server), (now) => now > before))
+
 const probesIn = ({ client }: RedisServer) => Effect.promise(() => client.hlen("effect-llm:{health:test}:probes"))
 
-describe("the health of deployments that processes share", () => {
+describe.concurrent("the health of deployments that processes share", () => {
   it.scopedLive("a circuit that one opens is open in the other, which has made no call", () =>
     Effect.gen(function* () {
       const server = yield* redisServer
@@ -105,12 +120,12 @@ describe("the health of deployments that processes share", () => {
     Effect.gen(function* () {
       const server = yield* redisServer
       const a = yield* provider
-      const peers = yield* Effect.replicateEffect(peer(server, a, { maxWait: "5 seconds" }), 5)
+      const peers = yield* Effect.replicateEffect(peer(server, a, { maxWait: "1 minute" }), 5)
       const [first] = peers
       if (first === undefined) return
       yield* a.fails(failing)
       yield* Effect.replicateEffect(call(first), 2)
-      yield* Effect.forEach(peers, (self) => becomes(self, "Open"))
+      yield* Effect.forEach(peers, hears)
       yield* a.works
       yield* a.begins
       yield* a.gate.close
@@ -118,8 +133,8 @@ describe("the health of deployments that processes share", () => {
         Effect.forEach(peers, (self) => Effect.replicateEffect(self.chat("?"), 4), { concurrency: "unbounded" })
       )
       yield* comes(a.calls, ({ now }) => now === 1)
-      // Longer than the lease of the probe, which is renewed.
-      yield* Effect.sleep("600 millis")
+      yield* renewed(server)
+      yield* renewed(server)
       expect(yield* a.calls).toEqual({ now: 1, most: 1, all: 1 })
       yield* a.gate.open
       expect((yield* Fiber.join(all)).flat()).toHaveLength(20)
@@ -132,14 +147,15 @@ describe("the health of deployments that processes share", () => {
     Effect.gen(function* () {
       const server = yield* redisServer
       const a = yield* provider
-      const options: Balance.Options = { breaker: { failures: 2, rest: "100 millis", factor: 100 } }
+      const options: Balance.Options = { breaker: { failures: 2, rest: "100 millis", factor: 600 } }
       const one = yield* peer(server, a, options)
       const other = yield* peer(server, a, options)
       yield* a.fails(failing)
       yield* Effect.replicateEffect(call(one), 2)
       yield* becomes(other, "HalfOpen")
       yield* call(other)
-      const state = yield* comes(stateOf(one), ({ _tag }) => _tag === "Open")
+      yield* becomes(one, "Open")
+      const state = yield* stateOf(one)
       expect(state._tag === "Open" ? Duration.toMillis(state.remaining) : 0).toBeGreaterThan(5000)
     })
   )
@@ -152,7 +168,8 @@ describe("the health of deployments that processes share", () => {
       const other = yield* peer(server, a)
       yield* a.fails(rateLimited(60_000))
       yield* call(one)
-      const state = yield* becomes(other, "Cooling")
+      yield* becomes(other, "Cooling")
+      const state = yield* stateOf(other)
       expect(state._tag === "Cooling" ? Duration.toMillis(state.remaining) : 0).toBeGreaterThan(50_000)
     })
   )
@@ -180,7 +197,7 @@ describe("the health of deployments that processes share", () => {
       const other = yield* peer(server, a)
       yield* a.fails(failing)
       yield* Effect.replicateEffect(call(one), 2)
-      yield* becomes(other, "Open")
+      yield* hears(other)
       yield* a.works
       yield* becomes(one, "HalfOpen")
       yield* a.gate.close
@@ -199,18 +216,17 @@ describe("the health of deployments that processes share", () => {
       const server = yield* redisServer
       const a = yield* provider
       const options: Balance.Options = {
-        maxWait: "2 seconds",
+        maxWait: "1 minute",
         breaker: { failures: 1, rest: "5 millis", maxRest: "5 millis" }
       }
       const peers = yield* Effect.replicateEffect(peer(server, a, options), 3)
-      for (let round = 0; round < 40; round++) {
+      for (let round = 0; round < 30 || (yield* a.calls).all <= 20; round++) {
         yield* (yield* Random.nextBoolean) ? a.works : a.fails(failing)
         const fibers = yield* Effect.forEach(peers, (self) => Effect.replicateEffect(Effect.fork(call(self)), 3))
         yield* Effect.sleep(yield* Random.nextIntBetween(0, 12))
         yield* Effect.forEach(fibers.flat(), Fiber.interrupt, { concurrency: "unbounded" })
         for (const self of peers) expect((yield* self.deployments)[0]?.inFlight).toBe(0)
       }
-      expect((yield* a.calls).all).toBeGreaterThan(20)
       expect((yield* a.calls).now).toBe(0)
       yield* comes(probesIn(server), (probes) => probes === 0)
       yield* a.works
@@ -219,7 +235,7 @@ describe("the health of deployments that processes share", () => {
   )
 })
 
-describe("in a cluster", () => {
+describe.concurrent("in a cluster", () => {
   it.scopedLive("no step uses keys of two slots", () =>
     Effect.gen(function* () {
       const server = yield* redisCluster
@@ -228,7 +244,7 @@ describe("in a cluster", () => {
       const other = yield* peer(server, a)
       yield* a.fails(failing)
       yield* Effect.replicateEffect(call(one), 2)
-      yield* becomes(other, "Open")
+      yield* hears(other)
       yield* a.works
       yield* becomes(one, "HalfOpen")
       yield* one.chat("?")
@@ -237,7 +253,7 @@ describe("in a cluster", () => {
   )
 })
 
-describe("while Redis is away", () => {
+describe.concurrent("while Redis is away", () => {
   it.scopedLive("calls go on, each process with what it knows; and what one found out is told when Redis is back", () =>
     Effect.gen(function* () {
       const lines = yield* Ref.make(0)
@@ -253,9 +269,9 @@ describe("while Redis is away", () => {
         const other = yield* peer(server, a, options)
         yield* server.kill
         yield* a.fails(failing)
-        const [time] = yield* Effect.timed(Effect.replicateEffect(call(one), 3))
-        expect(Duration.toMillis(time)).toBeLessThan(150)
-        yield* Effect.sleep("200 millis")
+        yield* Effect.replicateEffect(call(one), 3)
+        // Some polls.
+        yield* Effect.sleep(4 * pollInterval)
         expect((yield* stateOf(one))._tag).toBe("Open")
         expect((yield* stateOf(other))._tag).toBe("Ready")
         yield* a.works
@@ -274,7 +290,8 @@ describe("while Redis is away", () => {
       Effect.gen(function* () {
         const server = yield* redisServer
         const a = yield* provider
-        const one = yield* peer(server, a)
+        const timeout = 500
+        const one = yield* peer(server, a, {}, timeout)
         yield* a.fails(failing)
         yield* Effect.replicateEffect(call(one), 2)
         yield* a.works
@@ -286,7 +303,7 @@ describe("while Redis is away", () => {
             Effect.gen(function* () {
               const [time, answered] = yield* Effect.timed(call(one))
               expect(answered._tag).toBe("Right")
-              expect(Duration.toMillis(time)).toBeLessThan(600)
+              expect(Duration.toMillis(time)).toBeLessThan(10 * timeout)
               expect((yield* stateOf(one))._tag).toBe("Ready")
             }),
           () => server.thaw
@@ -312,7 +329,7 @@ describe("while Redis is away", () => {
   )
 })
 
-describe("a process that is killed", () => {
+describe.concurrent("a process that is killed", () => {
   it.scopedLive("has told the others, and its probe is free after the lease", () =>
     Effect.gen(function* () {
       const server = yield* redisServer
@@ -330,22 +347,15 @@ describe("a process that is killed", () => {
       const one = yield* peer(server, a)
       expect((yield* stateOf(one))._tag).toBe("HalfOpen")
       expect((yield* call(one))._tag).toBe("Left")
-      yield* Effect.sleep("500 millis")
+      yield* renewed(server)
       expect(yield* probesIn(server)).toBe(1)
       child.kill("SIGKILL")
-      expect(
-        Option.isSome(
-          yield* Effect.timeoutOption(
-            comes(call(one), ({ _tag }) => _tag === "Right"),
-            "3 seconds"
-          )
-        )
-      ).toBe(true)
+      yield* comes(call(one), ({ _tag }) => _tag === "Right")
     })
   )
 })
 
-describe("options that make no sense", () => {
+describe.concurrent("options that make no sense", () => {
   it.scopedLive("are told all at once", () =>
     Effect.gen(function* () {
       const { url } = yield* redisServer

@@ -33,7 +33,9 @@ const file = (baseUrl: string, fields: Readonly<Record<string, unknown>>) =>
 /** What one of several processes has: a connection of its own, and its own of everything. */
 const process = <A, E>(url: string, layer: Layer.Layer<A, E>) =>
   Effect.map(
-    Layer.build(layer.pipe(Layer.provide(RedisSharing.layer()), Layer.provide(Redis.layer({ url })))),
+    Layer.build(
+      layer.pipe(Layer.provide(RedisSharing.layer()), Layer.provide(Redis.layer({ url, timeout: "1 minute" })))
+    ),
     (context) => context
   )
 
@@ -50,11 +52,11 @@ const chats = (llms: ReadonlyArray<LLM.Service>, times: number) =>
     { concurrency: "unbounded" }
   )
 
-describe("the models of several processes", () => {
+describe.concurrent("the models of several processes", () => {
   it.scopedLive("have what their keys may do at once together", () =>
     Effect.gen(function* () {
       const { url } = yield* redisServer
-      const provider = yield* witness("20 millis")
+      const provider = yield* witness("50 millis")
       const read = yield* file(provider.baseUrl, { api_keys: [{ key: "sk-one", max_concurrency: 2 }] })
       const llms = [yield* models(url, read), yield* models(url, read)]
       const answers = yield* chats(llms, 12)
@@ -116,7 +118,7 @@ describe("the models of several processes", () => {
   )
 })
 
-describe("the keys of several gateways", () => {
+describe.concurrent("the keys of several gateways", () => {
   it.scopedLive("have their limits and their budgets together", () =>
     Effect.gen(function* () {
       const { url } = yield* redisServer

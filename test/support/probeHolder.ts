@@ -18,7 +18,7 @@ const program = Effect.gen(function* () {
 }).pipe(
   Effect.provideServiceEffect(
     BalanceHealth.BalanceHealth,
-    RedisBalanceHealth.make({ name: "test", pollInterval: 40, leaseTime: 400 })
+    RedisBalanceHealth.make({ name: "test", pollInterval: 40, leaseTime: 1500 })
   ),
   Effect.provideServiceEffect(Redis.Redis, Redis.make({ url })),
   Effect.scoped

@@ -28,18 +28,16 @@ const howToInstall =
   "redis-server is not installed, and these tests speak with a real one. Install it (apt-get install redis-server, or " +
   "brew install redis) and run them again."
 
-const freePort = Effect.promise(
-  () =>
-    new Promise<number>((resolve, reject) => {
-      const server = createServer()
-      server.once("error", reject)
-      server.listen(0, "127.0.0.1", () => {
-        const address = server.address()
-        const port = typeof address === "object" && address !== null ? address.port : 0
-        server.close(() => resolve(port))
-      })
-    })
-)
+/**
+ * A port below those that the system gives to outgoing connections: a client that tries to reach a server which is stopped could
+ * else be given the port itself.
+ */
+const freePort = Effect.async<number, Error>((resume) => {
+  const server = createServer()
+  const port = 10_000 + Math.floor(Math.random() * 20_000)
+  server.once("error", (error) => resume(Effect.fail(error)))
+  server.listen(port, "127.0.0.1", () => server.close(() => resume(Effect.succeed(port))))
+}).pipe(Effect.retry({ times: 100 }), Effect.orDie)
 
 const spawned = (port: number, settings: ReadonlyArray<string>): Effect.Effect<ChildProcess> =>
   Effect.async((resume) => {
@@ -78,7 +76,7 @@ const make = (settings: ReadonlyArray<string>): Effect.Effect<RedisServer, never
     )
     const answers = Effect.retry(
       Effect.tryPromise(() => client.ping()),
-      { schedule: Schedule.spaced("10 millis"), times: 500 }
+      Schedule.spaced("10 millis")
     ).pipe(Effect.orDie, Effect.asVoid)
     yield* answers
     const signal = (name: NodeJS.Signals) => Effect.map(Ref.get(ref), (child) => void child.kill(name))
