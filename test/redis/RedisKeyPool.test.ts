@@ -5,7 +5,7 @@ import * as KeyPool from "../../src/KeyPool.js"
 import * as LLMError from "../../src/LLMError.js"
 import * as Redis from "../../src/redis/Redis.js"
 import * as RedisKeyPool from "../../src/redis/RedisKeyPool.js"
-import { acquire, ids, inFlight, key, pool, settleAll } from "../support/redisPool.js"
+import { acquire, ids, inFlight, key, pool, settleAll, waits } from "../support/redisPool.js"
 import { redisCluster, redisServer } from "../support/redisServer.js"
 
 const { Neutral, OutOfQuota, RateLimited, Refused, Served } = KeyPool.Verdict
@@ -21,7 +21,7 @@ const rateLimit = new LLMError.RateLimitError({
   retryAfter: Duration.seconds(20)
 })
 
-describe("a pool in Redis", () => {
+describe.concurrent("a pool in Redis", () => {
   it.scopedLive("gives keys by load and weight, and takes them back once", () =>
     Effect.gen(function* () {
       const server = yield* redisServer
@@ -119,7 +119,7 @@ describe("a pool in Redis", () => {
   )
 })
 
-describe("what processes share", () => {
+describe.concurrent("what processes share", () => {
   it.scopedLive("caps, loads and weights", () =>
     Effect.gen(function* () {
       const server = yield* redisServer
@@ -136,14 +136,14 @@ describe("what processes share", () => {
   it.scopedLive("calls a second", () =>
     Effect.gen(function* () {
       const server = yield* redisServer
-      const keys = [key("a", { requestsPerSecond: 4 })]
+      // One call every 100 seconds.
+      const keys = [key("a", { requestsPerSecond: 0.01 })]
       const [one, two] = yield* Effect.all([pool(server, keys), pool(server, keys)])
-      yield* acquire(one, 2)
-      yield* acquire(two, 2)
+      yield* acquire(one, 1)
       const error = yield* Effect.flip(two.acquire(atOnce))
       expect(error._tag).toBe("RateLimitError")
-      expect(Duration.toMillis(error.retryAfter ?? 0)).toBeGreaterThan(500)
-      expect(Duration.toMillis(error.retryAfter ?? 0)).toBeLessThanOrEqual(1000)
+      expect(Duration.toSeconds(error.retryAfter ?? 0)).toBeGreaterThan(50)
+      expect(Duration.toSeconds(error.retryAfter ?? 0)).toBeLessThanOrEqual(100)
     })
   )
 
@@ -151,7 +151,7 @@ describe("what processes share", () => {
     Effect.gen(function* () {
       const server = yield* redisServer
       const keys = [key("a", { quotaGroup: "g" }), key("b", { quotaGroup: "g" }), key("c")]
-      const options = { strategy: "failover", cooldown: { refused: "100 millis" } } as const
+      const options = { strategy: "failover", cooldown: { refused: "2 seconds" } } as const
       const [one, two] = yield* Effect.all([pool(server, keys, options), pool(server, keys, options)])
       yield* settleAll(yield* acquire(one, 1), RateLimited({ retryAfter: Duration.minutes(1) }))
       yield* settleAll(yield* acquire(one, 1), Refused())
@@ -171,7 +171,7 @@ describe("what processes share", () => {
   )
 })
 
-describe("a cluster", () => {
+describe.concurrent("a cluster", () => {
   it.scopedLive("has all of a pool in one slot", () =>
     Effect.gen(function* () {
       const server = yield* redisCluster
@@ -180,7 +180,7 @@ describe("a cluster", () => {
         (cluster) => Effect.sync(() => cluster.disconnect())
       )
       yield* Effect.async<void>((resume) => void cluster.once("ready", () => resume(Effect.void)))
-      const redis = yield* Redis.fromClient(cluster)
+      const redis = yield* Redis.fromClient(cluster, { timeout: "1 minute" })
       expect(yield* redis.status).toBe("up")
       const self = yield* Effect.provideService(
         RedisKeyPool.make({
@@ -196,7 +196,7 @@ describe("a cluster", () => {
   )
 })
 
-describe("waiting", () => {
+describe.concurrent("waiting", () => {
   it.scopedLive("one that waits gets what another process gives back", () =>
     Effect.gen(function* () {
       const server = yield* redisServer
@@ -204,11 +204,9 @@ describe("waiting", () => {
       const [one, two] = yield* Effect.all([pool(server, keys), pool(server, keys)])
       const held = yield* one.acquire()
       const waiting = yield* Effect.fork(two.acquire())
-      yield* Effect.sleep("30 millis")
-      expect((yield* two.status).waiting).toBe(1)
+      yield* waits(two, 1)
       yield* held.settle(Neutral())
-      const [took] = yield* Effect.timed(Fiber.join(waiting))
-      expect(Duration.toMillis(took)).toBeLessThan(1000)
+      expect((yield* Fiber.join(waiting)).key.id).toBe("a")
     })
   )
 
@@ -228,7 +226,7 @@ describe("waiting", () => {
         const fibers = yield* Effect.forEach([0, 1, 2, 3, 4], (index) =>
           Effect.zipLeft(
             Effect.fork(wait(index, index === 0 ? { exclude: new Set(["a"]) } : {})),
-            Effect.sleep("5 millis")
+            waits(self, index + 1)
           )
         )
         yield* leases[0]?.settle(Neutral()) ?? Effect.void
@@ -243,14 +241,14 @@ describe("waiting", () => {
   it.scopedLive("no longer than it may, and not at all in vain", () =>
     Effect.gen(function* () {
       const server = yield* redisServer
-      const self = yield* pool(server, [key("a", { maxConcurrency: 1 })], { maxWait: "10 seconds" })
+      const self = yield* pool(server, [key("a", { maxConcurrency: 1 })], { maxWait: "1 minute" })
       yield* self.acquire()
       const [took, error] = yield* Effect.timed(Effect.flip(self.acquire({ maxWait: "80 millis" })))
       expect(error._tag).toBe("RateLimitError")
       expect(Duration.toMillis(took)).toBeGreaterThanOrEqual(75)
-      expect(Duration.toMillis(took)).toBeLessThan(1000)
+      expect(Duration.toSeconds(took)).toBeLessThan(30)
       const inVain = yield* Effect.fork(Effect.flip(self.acquire()))
-      yield* Effect.sleep("20 millis")
+      yield* waits(self, 1)
       yield* self.disable("a")
       expect((yield* Fiber.join(inVain))._tag).toBe("KeyPoolExhaustedError")
     })
@@ -289,7 +287,8 @@ describe("waiting", () => {
           Effect.zipRight(Effect.sleep(Duration.millis(random(8))), Fiber.interrupt(fiber))
         )
       })
-      for (let round = 0; round < 12; round++) {
+      const isEnough = () => most.get("a") === 2 && most.get("b") === 1
+      for (let round = 0; round < 12 || !isEnough(); round++) {
         yield* Effect.all(
           Array.from({ length: 25 }, () => call),
           { concurrency: "unbounded" }
@@ -322,7 +321,7 @@ describe("waiting", () => {
       const self = yield* Deferred.await(made)
       yield* self.acquire()
       const waiting = yield* Effect.fork(Effect.flip(self.acquire()))
-      yield* Effect.sleep("20 millis")
+      yield* waits(self, 1)
       yield* Deferred.succeed(closing, undefined)
       expect((yield* Fiber.join(waiting))._tag).toBe("SharedStateError")
       expect((yield* Effect.flip(self.acquire()))._tag).toBe("SharedStateError")

@@ -189,12 +189,12 @@ const agree = (
     expect(seen(yield* shared.status)).toEqual(seen(yield* memory.status))
   })
 
-describe("RedisKeyPool is KeyPool", () => {
+describe.concurrent("RedisKeyPool is KeyPool", () => {
   for (const strategy of Object.keys(strategies).filter(isStrategy)) {
     it.scoped(strategy, () =>
       Effect.gen(function* () {
         const server = yield* redisServer
-        const redis = yield* Redis.make({ url: server.url })
+        const redis = yield* Redis.make({ url: server.url, timeout: "1 minute" })
         const runtime = yield* Effect.runtime<never>()
         let runs = 0
         yield* Effect.promise(() =>

@@ -9,7 +9,7 @@ const hold = Effect.gen(function* () {
   const pool = yield* RedisKeyPool.make({
     providerId: "test",
     keys: [{ key: "sk-canary-a", id: "a", maxConcurrency: 2 }],
-    leaseTime: "300 millis"
+    leaseTime: "1500 millis"
   })
   yield* Effect.forEach(Array.from({ length: Number(times) }), () => pool.acquire())
   yield* Effect.sync(() => process.stdout.write("holding\n"))

@@ -1,9 +1,11 @@
 /** Pools in one Redis, as several processes would have them. */
+import type { Duration } from "effect"
 import { Effect } from "effect"
 import type { Scope } from "effect"
 import type * as KeyPool from "../../src/KeyPool.js"
 import * as Redis from "../../src/redis/Redis.js"
 import * as RedisKeyPool from "../../src/redis/RedisKeyPool.js"
+import { eventually } from "./eventually.js"
 import type { RedisServer } from "./redisServer.js"
 
 export interface Process {
@@ -11,15 +13,20 @@ export interface Process {
   readonly pool: KeyPool.Service
 }
 
-/** A pool with a connection of its own, and times so short that a test need not wait long. */
+export interface Options extends Partial<RedisKeyPool.Options> {
+  /** How long a command may take. @default "1 minute" */
+  readonly timeout?: Duration.DurationInput
+}
+
+/** A pool with a connection of its own, which looks often for what other processes give back. */
 export const process = (
   server: RedisServer,
   keys: ReadonlyArray<KeyPool.KeyInput>,
-  options: Partial<RedisKeyPool.Options> = {}
+  { timeout = "1 minute", ...options }: Options = {}
 ): Effect.Effect<Process, KeyPool.InvalidPoolError, Scope.Scope> =>
   Effect.gen(function* () {
-    const redis = yield* Redis.make({ url: server.url, timeout: "400 millis", probeInterval: "50 millis" })
-    const all = { providerId: "test", keys, leaseTime: "3 seconds", pollInterval: "10 millis", ...options } as const
+    const redis = yield* Redis.make({ url: server.url, timeout, probeInterval: "50 millis" })
+    const all = { providerId: "test", keys, leaseTime: "1 minute", pollInterval: "10 millis", ...options } as const
     return { redis, pool: yield* Effect.provideService(RedisKeyPool.make(all), Redis.Redis, redis) }
   })
 
@@ -34,6 +41,10 @@ export const settleAll = (leases: ReadonlyArray<KeyPool.Lease>, verdict: KeyPool
   Effect.forEach(leases, ({ settle }) => settle(verdict), { discard: true })
 
 export const ids = (leases: ReadonlyArray<KeyPool.Lease>) => leases.map((lease) => lease.key.id)
+
+/** So many calls wait for keys. */
+export const waits = (pool: KeyPool.Service, calls: number) =>
+  eventually(Effect.map(pool.status, ({ waiting }) => waiting === calls))
 
 export const inFlight = (pool: KeyPool.Service) =>
   Effect.map(pool.status, ({ keys }) => keys.reduce((sum, key) => sum + key.inFlight, 0))
