@@ -265,7 +265,7 @@ describe("whatever fails and is interrupted, at whatever step others come betwee
           FastCheck.array(randomCall, { minLength: 20, maxLength: 60, size: "max" }),
           FastCheck.integer()
         ),
-        { numRuns: 30, seed: 11 }
+        { numRuns: 20, seed: 11 }
       )
       for (const [calls, seed] of cases) {
         const { ended, probes, statuses } = yield* run(calls, seed)

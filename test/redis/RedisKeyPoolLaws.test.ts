@@ -202,7 +202,7 @@ describe.concurrent("RedisKeyPool is KeyPool", () => {
             FastCheck.asyncProperty(keys, FastCheck.array(action, { minLength: 20, maxLength: 80 }), (keys, actions) =>
               Runtime.runPromise(runtime)(Effect.scoped(agree(server, redis, `run-${runs++}`, strategy, keys, actions)))
             ),
-            { numRuns: 18 }
+            { numRuns: 12 }
           )
         )
       })
