@@ -15,10 +15,24 @@
  *
  * @since 0.1.0
  */
-import { Option, Schema } from "effect"
+import { Option, Predicate, Schema } from "effect"
 import type { Duration } from "effect"
 import { Attempt } from "./Attempt.js"
 import { PartialResponse } from "./Chat.js"
+
+/**
+ * Marks every error class of this module, so that another error with the same `_tag` is not taken for one of them.
+ *
+ * @since 0.2.0
+ * @category type ids
+ */
+export const TypeId: unique symbol = Symbol.for("effect-llm/LLMError")
+
+/**
+ * @since 0.2.0
+ * @category type ids
+ */
+export type TypeId = typeof TypeId
 
 const optional = <A, I, R>(schema: Schema.Schema<A, I, R>) => Schema.optionalWith(schema, { exact: true })
 
@@ -312,14 +326,17 @@ export type LLMError = typeof LLMError.Type
  */
 export type Tag = LLMError["_tag"]
 
-const tags: ReadonlySet<string> = new Set(LLMError.members.map((member) => member._tag))
+// On the prototype and not a field, so that errors print, encode and compare as before.
+for (const { prototype } of LLMError.members) Object.defineProperty(prototype, TypeId, { value: TypeId })
 
 /**
+ * Whether a value is an error of this module. Decided by `TypeId`: an error of your own with the `_tag` `PermissionError`, say,
+ * is none.
+ *
  * @since 0.1.0
  * @category guards
  */
-export const isLLMError = (u: unknown): u is LLMError =>
-  u instanceof Error && "_tag" in u && typeof u._tag === "string" && tags.has(u._tag)
+export const isLLMError = (u: unknown): u is LLMError => Predicate.hasProperty(u, TypeId)
 
 /**
  * Whether the same request may succeed later without anything being changed. A provider that says `x-should-retry: false`

@@ -1,0 +1,62 @@
+import { describe, expect, it } from "@effect/vitest"
+import { Cause, Data, Effect, Exit, Schema } from "effect"
+import * as KeyPool from "../src/KeyPool.js"
+import * as LLMError from "../src/LLMError.js"
+
+/** An error of a user's own program that happens to have the name of one of ours. */
+class PermissionError extends Data.TaggedError("PermissionError")<{ readonly message: string }> {}
+
+const ours = new LLMError.PermissionError({
+  provider: "acme",
+  model: "m",
+  message: "The key may not use this model.",
+  attempts: []
+})
+
+describe("LLMError.isLLMError", () => {
+  it("does not take a user's error with the tag of one of the library's classes for an LLMError", () => {
+    expect(LLMError.isLLMError(new PermissionError({ message: "This user may not read the file." }))).toBe(false)
+    expect(LLMError.isLLMError(Object.assign(new Error("x"), { _tag: "RateLimitError" }))).toBe(false)
+    expect(LLMError.isLLMError({ _tag: "RateLimitError" })).toBe(false)
+    expect(LLMError.isLLMError(null)).toBe(false)
+  })
+
+  it("knows every error class of the library, amended and decoded errors too", () => {
+    for (const member of LLMError.LLMError.members) expect(LLMError.TypeId in member.prototype).toBe(true)
+    const decoded = Schema.decodeUnknownSync(LLMError.LLMError)(Schema.encodeSync(LLMError.LLMError)(ours))
+    for (const error of [ours, decoded, LLMError.amend(ours, { provider: "other" })]) {
+      expect(LLMError.isLLMError(error)).toBe(true)
+      expect(error).toBeInstanceOf(LLMError.PermissionError)
+    }
+  })
+
+  it("knows an error that another copy of the library made", () => {
+    expect(LLMError.TypeId).toBe(Symbol.for("effect-llm/LLMError"))
+  })
+
+  it("keeps the type id out of what is printed and encoded", () => {
+    expect(Object.getOwnPropertySymbols({ ...ours })).not.toContain(LLMError.TypeId)
+    expect(JSON.stringify(ours)).not.toContain("effect-llm/LLMError")
+  })
+})
+
+describe("KeyPool.withKey", () => {
+  const statesAfter = (error: LLMError.LLMError | PermissionError) =>
+    Effect.gen(function* () {
+      const pool = yield* KeyPool.make({ providerId: "acme", keys: ["sk-one", "sk-two"] })
+      const exit = yield* Effect.exit(pool.withKey(() => Effect.fail(error)))
+      expect(Exit.isFailure(exit) && Cause.squash(exit.cause)).toBe(error)
+      const { keys } = yield* pool.status
+      return keys.map((key) => key.state._tag).toSorted()
+    })
+
+  it.effect("leaves a key in use when the work fails with a PermissionError of the user's own", () =>
+    Effect.gen(function* () {
+      expect(yield* statesAfter(new PermissionError({ message: "This user may not read the file." }))).toEqual([
+        "Ready",
+        "Ready"
+      ])
+      expect(yield* statesAfter(ours)).toEqual(["Disabled", "Ready"])
+    })
+  )
+})
