@@ -203,6 +203,7 @@ export const make = (options: Options): Effect.Effect<Service, never, ProviderCl
       client,
       pool,
       limiter,
+      contextWindow: info.contextWindow,
       countsTokens: countsTokens(yield* limiter.status),
       feedback: Feedback.make(limiter, pool),
       instruments: heard(

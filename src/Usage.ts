@@ -15,6 +15,9 @@ const Tokens = Schema.Number.pipe(Schema.nonNegative())
  * `reasoningTokens`, whatever the provider's own way of counting. `totalTokens` is the provider's total where it sends
  * one, else input plus output.
  *
+ * Counts are whole numbers from 0 on. A provider's count that is none, or is more than one call can have consumed, is replaced by
+ * an estimate, and `estimated` is true.
+ *
  * @since 0.1.0
  * @category model
  */
@@ -30,7 +33,7 @@ export const Usage = Schema.Struct({
   cacheWrite1hTokens: Schema.optionalWith(Tokens, { exact: true }),
   /** The part of the output that the model spent on thinking. */
   reasoningTokens: Tokens,
-  /** True where the provider sent no counts and these were estimated from the length of the text. */
+  /** True where the provider sent no counts, or impossible ones, and some of these are estimates. */
   estimated: Schema.Boolean
 }).annotations({ identifier: "Usage" })
 
@@ -107,6 +110,74 @@ export const combineAll = (usages: Iterable<Usage>): Usage => {
   let total = empty
   for (const usage of usages) total = combine(total, usage)
   return total
+}
+
+/**
+ * The largest count of tokens that is believed of one call: 50 million, several times the largest context window there is, since
+ * a provider's own tools make a model read its context more than once.
+ *
+ * @since 0.2.0
+ * @category estimates
+ */
+export const maxTokens = 50_000_000
+
+/**
+ * Whether a value is a count of tokens that one call can have consumed: a whole number from 0 to `maxTokens`.
+ *
+ * @since 0.2.0
+ * @category guards
+ */
+export const isTokens = (value: unknown): value is number => isCount(value, maxTokens)
+
+const isCount = (value: unknown, most: number): value is number =>
+  typeof value === "number" && Number.isInteger(value) && value >= 0 && value <= most
+
+/**
+ * A usage that nobody has vouched for, with estimates in the place of input and output that are no whole numbers from 0 to the
+ * most that is possible (`most`, and never more than `maxTokens`). Where one of them was replaced, the total is their sum and
+ * `estimated` is true. Counts of a part (cached, written to a cache, thoughts) are cut to the count they are a part of, or are
+ * zero where they are no whole numbers. The same object where nothing is wrong with it.
+ *
+ * @since 0.2.0
+ * @category estimates
+ */
+export const checked = (
+  usage: Usage,
+  estimate: () => Pick<Usage, "inputTokens" | "outputTokens">,
+  most: Partial<Pick<Usage, "inputTokens" | "outputTokens">> = {}
+): Usage => {
+  const mostInput = Math.min(most.inputTokens ?? maxTokens, maxTokens)
+  const mostOutput = Math.min(most.outputTokens ?? maxTokens, maxTokens)
+  const isInput = isCount(usage.inputTokens, mostInput)
+  const isOutput = isCount(usage.outputTokens, mostOutput)
+  // A zero beside a count that is none says nothing: most providers leave out both or tell both.
+  const hasInput = isInput && (isOutput || usage.inputTokens > 0)
+  const hasOutput = isOutput && (isInput || usage.outputTokens > 0)
+  const estimates = hasInput && hasOutput ? usage : estimate()
+  const inputTokens = hasInput ? usage.inputTokens : estimates.inputTokens
+  const outputTokens = hasOutput ? usage.outputTokens : estimates.outputTokens
+  const hasTotal = hasInput && hasOutput && isCount(usage.totalTokens, mostInput + mostOutput)
+  const partOf = (whole: number, part: number | undefined): number => (isTokens(part) ? Math.min(part, whole) : 0)
+  const cachedInputTokens = partOf(inputTokens, usage.cachedInputTokens)
+  const cacheWriteTokens = partOf(inputTokens - cachedInputTokens, usage.cacheWriteTokens)
+  const cacheWrite1hTokens = partOf(cacheWriteTokens, usage.cacheWrite1hTokens)
+  const reasoningTokens = partOf(outputTokens, usage.reasoningTokens)
+  return hasTotal &&
+    cachedInputTokens === usage.cachedInputTokens &&
+    cacheWriteTokens === usage.cacheWriteTokens &&
+    cacheWrite1hTokens === (usage.cacheWrite1hTokens ?? 0) &&
+    reasoningTokens === usage.reasoningTokens
+    ? usage
+    : {
+        inputTokens,
+        outputTokens,
+        totalTokens: hasTotal ? usage.totalTokens : inputTokens + outputTokens,
+        cachedInputTokens,
+        cacheWriteTokens,
+        reasoningTokens,
+        estimated: usage.estimated || !hasInput || !hasOutput,
+        ...keptLong(cacheWrite1hTokens)
+      }
 }
 
 /**

@@ -157,9 +157,11 @@ export const make = ({ capacity = 1024, maxGroups = 10_000 }: Options = {}): Eff
       Ref.make<State>({ since, written: 0, groups: HashMap.empty() })
     )
     return {
-      record: (attempt) =>
+      record: (ended) =>
         Effect.uninterruptible(
           Effect.suspend(() => {
+            // What is written down is never taken back: one count that is no number would spoil the sums for ever.
+            const attempt = { ...ended, usage: Usage.checked(ended.usage, () => Usage.empty) }
             const cost = costOf(pricing, attempt)
             return Effect.flatMap(
               Ref.modify(state, (before): readonly [Entry, State] => {

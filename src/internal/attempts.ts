@@ -2,11 +2,11 @@
  * The way of one call to an answer: permission from the limiter, a key from the pool, the request, and another key at once
  * where the provider refused this one. What was taken is given back exactly once, whatever happens.
  */
-import { Cause, Duration, Effect, Either, Exit, Option, Scope } from "effect"
-import type { Chunk } from "effect"
+import { Cause, Chunk, Duration, Effect, Either, Exit, Option, Scope } from "effect"
 import * as Attempt from "../Attempt.js"
 import type { ChatRequest, ChatResponse } from "../Chat.js"
 import type { ChatEvent } from "../ChatEvent.js"
+import * as Events from "../ChatEvent.js"
 import * as KeyPool from "../KeyPool.js"
 import type { LLMError } from "../LLMError.js"
 import * as Errors from "../LLMError.js"
@@ -29,6 +29,8 @@ export interface Dependencies {
   readonly client: Client
   readonly pool: KeyPool.Service
   readonly limiter: RateLimiter.Service
+  /** The most tokens that a request and its answer may have together, as far as that is known. */
+  readonly contextWindow: number
   readonly instruments: Instruments
   /** Whether the limiter counts tokens: only then are they estimated beforehand. */
   readonly countsTokens: boolean
@@ -266,25 +268,57 @@ interface Answer {
   readonly attempts: ReadonlyArray<Attempt.Attempt>
 }
 
+/** How many times its context window a model is believed to read in one call: tools of the provider's make it read more than once. */
+const mostReadings = 16
+
+/** The longest answers that models give, in tokens: a provider may count thoughts beside `maxTokens`, or `extra` replace it. */
+const longestAnswer = 131_072
+
+/** The most tokens that a chat can have consumed. Tokenizers differ, so that twice what was asked for is still believed. */
+const mostOf = ({ contextWindow }: Dependencies, { maxTokens = Infinity }: ChatRequest) => {
+  const inputTokens = mostReadings * contextWindow
+  return { inputTokens, outputTokens: Math.min(inputTokens, 2 * maxTokens + longestAnswer) }
+}
+
+/** What a client says was consumed by a chat, as far as it can be believed. `said` is all that the model wrote. */
+const believed = (deps: Dependencies, request: ChatRequest, usage: Usage.Usage, said: () => string): Usage.Usage =>
+  Usage.checked(
+    usage,
+    () => ({ inputTokens: estimateInput(request), outputTokens: Usage.estimateTokens(said()) }),
+    mostOf(deps, request)
+  )
+
+/** The same answer with this usage: the same object where it is the one that it has. */
+const withUsage = <A extends Answer>(answer: A, usage: Usage.Usage): A =>
+  usage === answer.usage ? answer : { ...answer, usage }
+
 /** Asks for a whole answer of any kind. */
 const answered = <A extends Answer>(
   deps: Dependencies,
   errand: Errand,
-  ask: (call: Call) => Effect.Effect<A, LLMError>
+  ask: (call: Call) => Effect.Effect<A, LLMError>,
+  usageOf: (response: A) => Usage.Usage
 ): Effect.Effect<A, LLMError> =>
   rotate(
     deps,
     errand,
-    (hold, restore) =>
-      settledByExit(deps, hold, restore(ask(hold.call)), (response) =>
+    (hold, restore) => {
+      const asked = Effect.map(ask(hold.call), (response) => withUsage(response, usageOf(response)))
+      return settledByExit(deps, hold, restore(asked), (response) =>
         hold.end(KeyPool.Verdict.Served({ latency: response.latency }), "ok", response.usage, response.model)
-      ),
+      )
+    },
     Attempt.withEarlier
   )
 
 /** Asks for a whole answer. */
 export const chat = (deps: Dependencies, request: ChatRequest, model: string): Effect.Effect<ChatResponse, LLMError> =>
-  answered(deps, chatting(request, model), (call) => deps.client.chat(request, call))
+  answered(
+    deps,
+    chatting(request, model),
+    (call) => deps.client.chat(request, call),
+    (response) => believed(deps, request, response.usage, () => Events.fromResponse(response).map(wordsOf).join(""))
+  )
 
 /** Embeds as many texts as one request may have. */
 export const embed = (
@@ -293,7 +327,12 @@ export const embed = (
   request: EmbeddingRequest,
   model: string
 ): Effect.Effect<EmbeddingResponse, LLMError> =>
-  answered(deps, embedding(request, model), (call) => embeddings.embed(request, call))
+  answered(
+    deps,
+    embedding(request, model),
+    (call) => embeddings.embed(request, call),
+    ({ usage }) => Usage.checked(usage, () => ({ inputTokens: Usage.estimateAll(request.input), outputTokens: 0 }))
+  )
 
 /** Lists the models that the first key which works may ask. It is no work for a model: the limiter is not asked. */
 export const listModels = (
@@ -323,7 +362,7 @@ export const listModels = (
 }
 
 /** Hands the stream on unchanged, gives the key back with its last event, and knows what was consumed if it is given up. */
-const tracked = (hold: Hold, request: ChatRequest, opened: OpenStream, latency: number) => {
+const tracked = (deps: Dependencies, hold: Hold, request: ChatRequest, opened: OpenStream, latency: number) => {
   let said = ""
   let answeredBy: string | undefined
   const soFar = (): Usage.Usage =>
@@ -333,7 +372,10 @@ const tracked = (hold: Hold, request: ChatRequest, opened: OpenStream, latency: 
     for (const event of events) {
       if (event._tag === "Start") answeredBy = event.model
       else if (event._tag === "Finish") {
-        return Effect.as(hold.end(KeyPool.Verdict.Served({ latency }), "ok", event.usage, answeredBy), events)
+        const usage = believed(deps, request, event.usage, () => said)
+        const told =
+          usage === event.usage ? events : Chunk.map(events, (other) => (other === event ? { ...event, usage } : other))
+        return Effect.as(hold.end(KeyPool.Verdict.Served({ latency }), "ok", usage, answeredBy), told)
       }
       said += wordsOf(event)
     }
@@ -379,7 +421,7 @@ export const chatStream = (deps: Dependencies, request: ChatRequest, model: stri
             ),
             (opened) =>
               Effect.clockWith((clock) => {
-                const stream = tracked(hold, request, opened, clock.unsafeCurrentTimeMillis() - hold.startedAt)
+                const stream = tracked(deps, hold, request, opened, clock.unsafeCurrentTimeMillis() - hold.startedAt)
                 abandoned = stream.abandoned
                 return stream.opened
               })

@@ -9,7 +9,7 @@ import type { ModelInfo } from "../LLM.js"
 import type { SharedStateError } from "../LLMError.js"
 import { BudgetExceededError, amend } from "../LLMError.js"
 import * as Pricing from "../Pricing.js"
-import type { Usage } from "../Usage.js"
+import * as Usage from "../Usage.js"
 import type { Change, Claim, Standing } from "./budgetAccounts.js"
 import type { Listener } from "./listeners.js"
 
@@ -28,13 +28,13 @@ export interface Call {
   readonly info: ModelInfo
   readonly model: string
   readonly label: string
-  readonly estimate: Usage
+  readonly estimate: Usage.Usage
 }
 
 export interface Tab {
   readonly listener: Listener
   /** The end of the call, with the usage that its answer tells, for an `LLM` whose attempts nobody heard. */
-  readonly settle: (usage: Usage | undefined, by: Pricing.Answerer) => Effect.Effect<void>
+  readonly settle: (usage: Usage.Usage | undefined, by: Pricing.Answerer) => Effect.Effect<void>
 }
 
 interface Entry {
@@ -52,7 +52,7 @@ const nothing: Consumed = { tokens: 0, dollars: 0, unpriced: 0 }
 
 const amountOf = (cost: Cost): number => Math.round(cost.total * dollar)
 
-const consumedBy = (pricing: Pricing.Service, usage: Usage, by: Pricing.Answerer, at: number): Consumed =>
+const consumedBy = (pricing: Pricing.Service, usage: Usage.Usage, by: Pricing.Answerer, at: number): Consumed =>
   usage.totalTokens === 0
     ? nothing
     : Option.match(Pricing.costAt(pricing, usage, by, at), {
@@ -145,7 +145,7 @@ export const open = (deps: Dependencies, call: Call): Effect.Effect<Tab, BudgetE
       amend(error, { provider: info.provider, model })
     )
     return Effect.flatMap(reserved, (refusal) => {
-      if (Option.isNone(refusal)) return Effect.succeed(tabOf(deps, entries))
+      if (Option.isNone(refusal)) return Effect.succeed(tabOf(deps, entries, call.estimate))
       const refused = entries.find(({ claim }) => claim.account === refusal.value.account)
       return refused === undefined
         ? Effect.dieMessage(`The store refused a claim on "${refusal.value.account}" that nobody made.`)
@@ -153,7 +153,7 @@ export const open = (deps: Dependencies, call: Call): Effect.Effect<Tab, BudgetE
     })
   })
 
-const tabOf = (deps: Dependencies, entries: ReadonlyArray<Entry>): Tab => {
+const tabOf = (deps: Dependencies, entries: ReadonlyArray<Entry>, estimate: Usage.Usage): Tab => {
   let consumed = nothing
   let heardAny = false
   let over = false
@@ -188,9 +188,10 @@ const tabOf = (deps: Dependencies, entries: ReadonlyArray<Entry>): Tab => {
         Effect.flatMap(Clock.currentTimeMillis, (now) => {
           if (over) return Effect.void
           over = true
-          const total =
-            heardAny || usage === undefined ? consumed : add(consumed, consumedBy(deps.pricing, usage, by, now))
-          return charge(entries, total)
+          if (heardAny || usage === undefined) return charge(entries, consumed)
+          // The counts of an `LLM` of another make may be anything, and what is once spent stays spent.
+          const believed = Usage.checked(usage, () => estimate)
+          return charge(entries, add(consumed, consumedBy(deps.pricing, believed, by, now)))
         })
       )
   }

@@ -1,6 +1,6 @@
 /** A question and its answer as a stream. */
 import { Chunk, Effect, Either, Option, Stream } from "effect"
-import type { ChatRequest } from "../Chat.js"
+import type { ChatRequest, PartialResponse } from "../Chat.js"
 import type { ChatEvent } from "../ChatEvent.js"
 import * as Events from "../ChatEvent.js"
 import type { LLMError } from "../LLMError.js"
@@ -8,7 +8,7 @@ import { StreamInterruptedError } from "../LLMError.js"
 import type { Call } from "../ProviderClient.js"
 import * as Framing from "../wire/Framing.js"
 import type { Frame, ClientWire, WireEvent, WireFailure } from "../wire/Wire.js"
-import { malformed } from "../wire/Wire.js"
+import { malformed, usageOf } from "../wire/Wire.js"
 import { parseWhole, readWhole } from "./exchange.js"
 import type { Open, OpenStream, Pull } from "./openStream.js"
 import { end } from "./openStream.js"
@@ -64,8 +64,11 @@ const events = (
     ]
   })
 
+  /** What has arrived. The counts of a wire of a user's own may be anything. */
+  const partial = (): PartialResponse => Events.toPartial(said, usageOf(decoder.usage, source, said.text))
+
   const fail = (wireFailure: WireFailure): LLMError =>
-    unreadable(exchange, wireFailure, said.start === undefined ? undefined : Events.toPartial(said, decoder.usage))
+    unreadable(exchange, wireFailure, said.start === undefined ? undefined : partial())
 
   /** Gives out what was decoded, with `Start` before the very first event, and keeps a failure for the next pull. */
   const give = (decoded: ReadonlyArray<WireEvent>, wireFailure: WireFailure | undefined): Pull => {
@@ -175,7 +178,7 @@ const events = (
                   message: `${error.message} The answer was not complete.`,
                   attempts: [],
                   begun: true,
-                  partial: Events.toPartial(said, decoder.usage)
+                  partial: partial()
                 })
           )
         )

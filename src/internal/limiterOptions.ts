@@ -1,6 +1,7 @@
 /** What a limiter is given, checked: every fault is told. Times are in milliseconds. */
 import { Duration } from "effect"
 import type { Options } from "../RateLimiter.js"
+import { maxTokens } from "../Usage.js"
 import * as Pacing from "./pacing.js"
 
 export interface Settings {
@@ -38,6 +39,9 @@ export const rates = (options: Rates): { readonly capacity: number; readonly ref
     refillRate: refillRate ?? said.refillRate
   }
 }
+
+/** Whether one call can have used so many tokens. */
+export const isUsed = (tokens: number): boolean => tokens >= 0 && tokens <= maxTokens
 
 export const isAmount = (n: number): boolean => Number.isFinite(n) && n > 0
 

@@ -4,6 +4,11 @@ import { RateLimitError } from "../LLMError.js"
 import type { Settings } from "./limiterOptions.js"
 import { isAmount } from "./limiterOptions.js"
 
+/** A wait of more than this is told as one without end: Effect cannot write a longer one in words. */
+const longest = Number.MAX_SAFE_INTEGER
+
+const lasting = (millis: number): Duration.Duration => (millis > longest ? Duration.infinity : Duration.millis(millis))
+
 const refused = (message: string, retryAfter?: number): RateLimitError =>
   new RateLimitError({
     provider: "",
@@ -11,7 +16,7 @@ const refused = (message: string, retryAfter?: number): RateLimitError =>
     attempts: [],
     source: "limiter",
     message,
-    ...(retryAfter === undefined ? {} : { retryAfter: Duration.millis(retryAfter) })
+    ...(retryAfter === undefined ? {} : { retryAfter: lasting(retryAfter) })
   })
 
 /** A limit as a person would say it. */
@@ -36,7 +41,7 @@ export const make = (settings: Settings): Refusals => {
   const { capacity, requestsPerDay, requestsPerMinute, tokensPerMinute } = settings
   const largest = Math.min(capacity, requestsPerMinute ?? Infinity, requestsPerDay ?? Infinity)
   const limit = inWords(settings)
-  const inTime = (millis: number): string => Duration.format(Duration.millis(millis))
+  const inTime = (millis: number): string => Duration.format(lasting(millis))
   return {
     tooLong: (wait, allowed) =>
       refused(

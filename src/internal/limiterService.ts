@@ -11,7 +11,7 @@ import type {
   WaitOptions
 } from "../RateLimiter.js"
 import type { Settings } from "./limiterOptions.js"
-import { isAmount } from "./limiterOptions.js"
+import { isAmount, isUsed } from "./limiterOptions.js"
 import * as Refusals from "./limiterRefusals.js"
 import { longestTimer, now as nowOf } from "./monotonic.js"
 import * as Pacing from "./pacing.js"
@@ -189,7 +189,7 @@ export const make = (settings: Settings, priority: Effect.Effect<Priority>): Eff
             Effect.suspend(() => {
               if (!open) return Effect.void
               open = false
-              const spent = Number.isFinite(actual) && actual >= 0 ? actual : wish.tokens
+              const spent = isUsed(actual) ? actual : wish.tokens
               return update(settled(wish, spent), tokensPerMinute !== undefined && spent > wish.tokens)
             })
           )

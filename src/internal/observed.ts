@@ -68,13 +68,19 @@ export const errorOf = (exit: Exit.Exit<unknown, LLMError>): LLMError | undefine
 const inputTokens = (request: ChatRequest.Input): number =>
   typeof request === "string" ? Usage.estimateTokens(request) : estimateInput(request)
 
+/** The counts of an `LLM` of another make may be anything: those that are no numbers of tokens are left out. */
+const believed = <A extends Answer>(answer: A): A => {
+  const usage = Usage.checked(answer.usage, () => Usage.empty)
+  return usage === answer.usage ? answer : { ...answer, usage }
+}
+
 const whole = <A extends Answer>(
   began: Effect.Effect<Watch>,
   call: Effect.Effect<A, LLMError>
 ): Effect.Effect<A, LLMError> =>
   Effect.uninterruptibleMask((restore) =>
     Effect.flatMap(began, ({ around, end }) =>
-      Effect.onExit(restore(around(call)), (exit) => end(exit, Exit.isSuccess(exit) ? exit.value : undefined))
+      Effect.onExit(restore(around(call)), (exit) => end(exit, Exit.isSuccess(exit) ? believed(exit.value) : undefined))
     )
   )
 
@@ -86,7 +92,7 @@ const follow = (request: ChatRequest.Input, end: Watch["end"]) => {
   const once = (exit: Exit.Exit<unknown, LLMError>, answer: Answer | undefined): Effect.Effect<void> => {
     if (over) return Effect.void
     over = true
-    return end(exit, answer)
+    return end(exit, answer && believed(answer))
   }
   const soFar = (): Answer | undefined =>
     start && {

@@ -342,6 +342,16 @@ export const malformed = (path: string, found: unknown): WireFailure => ({
 })
 
 /**
+ * What a provider counted, as far as it can be believed (`Usage.checked`); what was consumed as `estimatedUsage` has it where it
+ * counted nothing. `output` is all that the model wrote.
+ *
+ * @since 0.2.0
+ * @category constructors
+ */
+export const usageOf = (counts: Usage.Usage | undefined, source: AnswerSource, output: string): Usage.Usage =>
+  counts === undefined ? estimatedUsage(source, output) : Usage.checked(counts, () => estimatedUsage(source, output))
+
+/**
  * What was consumed, judged by the length of what was said, for providers that do not count.
  *
  * @since 0.1.0

@@ -1,5 +1,7 @@
 /** Checked access to JSON that nobody has vouched for. Nothing here throws, and nothing trusts. */
 
+import * as Usage from "../Usage.js"
+
 export type Json = Readonly<Record<string, unknown>>
 
 /** The value that a text stands for; undefined where it is no JSON. */
@@ -32,10 +34,14 @@ export const number = (from: Json, field: string): number | undefined => {
   return typeof value === "number" && Number.isFinite(value) ? value : undefined
 }
 
-/** The field where it is a number of tokens. */
+/**
+ * The field where it is a number of tokens; NaN where it is something that no number of tokens can be, such as a fraction or
+ * 1e308. `Wire.usageOf` puts an estimate in its place, as NaN makes every sum that it is a part of NaN too.
+ */
 export const tokens = (from: Json, field: string): number | undefined => {
-  const value = number(from, field)
-  return value !== undefined && value >= 0 ? value : undefined
+  const value = from[field]
+  if (value === undefined || value === null) return undefined
+  return Usage.isTokens(value) ? value : Number.NaN
 }
 
 /** The field where it is an array. */

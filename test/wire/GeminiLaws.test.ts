@@ -111,12 +111,18 @@ const endings: ReadonlyArray<readonly [string, FinishReason]> = [
 ]
 
 const usage = FastCheck.record({
-  inputTokens: FastCheck.nat(1000),
+  uncached: FastCheck.nat(1000),
   said: FastCheck.nat(1000),
   totalTokens: FastCheck.nat(3000),
   cachedInputTokens: FastCheck.nat(1000),
   reasoningTokens: FastCheck.nat(1000)
-}).map(({ said, ...counts }) => Usage.make({ ...counts, outputTokens: said + counts.reasoningTokens }))
+}).map(({ said, uncached, ...counts }) =>
+  Usage.make({
+    ...counts,
+    inputTokens: uncached + counts.cachedInputTokens,
+    outputTokens: said + counts.reasoningTokens
+  })
+)
 
 const answers: FastCheck.Arbitrary<ChatResponse> = FastCheck.record({
   id: name,

@@ -49,13 +49,19 @@ const toolCalls: FastCheck.Arbitrary<ReadonlyArray<ToolCall>> = FastCheck.array(
 )
 
 const usage = FastCheck.record({
-  inputTokens: FastCheck.nat(1000),
-  outputTokens: FastCheck.nat(1000),
+  uncached: FastCheck.nat(1000),
+  said: FastCheck.nat(1000),
   totalTokens: FastCheck.nat(3000),
   cachedInputTokens: FastCheck.nat(1000),
   cacheWriteTokens: FastCheck.nat(1000),
   reasoningTokens: FastCheck.nat(1000)
-}).map(Usage.make)
+}).map(({ said, uncached, ...counts }) =>
+  Usage.make({
+    ...counts,
+    inputTokens: uncached + counts.cachedInputTokens + counts.cacheWriteTokens,
+    outputTokens: said + counts.reasoningTokens
+  })
+)
 
 const ways = ["completed", "max_output_tokens", "content_filter", "in_progress", "pause_turn"] as const
 

@@ -2,7 +2,7 @@
 import type { Scope } from "effect"
 import { Duration, Effect, Option, Ref, Stream } from "effect"
 import type { Settings } from "../../internal/limiterOptions.js"
-import { isAmount } from "../../internal/limiterOptions.js"
+import { isAmount, isUsed } from "../../internal/limiterOptions.js"
 import * as Refusals from "../../internal/limiterRefusals.js"
 import * as Monotonic from "../../internal/monotonic.js"
 import { SharedStateError } from "../../LLMError.js"
@@ -157,7 +157,7 @@ export const make = (terms: Terms): Effect.Effect<Service, never, Scope.Scope> =
             Effect.suspend(() => {
               if (!open) return Effect.void
               open = false
-              const actual = Number.isFinite(tokens) && tokens >= 0 ? tokens : wish.tokens
+              const actual = isUsed(tokens) ? tokens : wish.tokens
               const told = contact.tell((epoch) => steps.settle(epoch, [{ id: wish.id, tokens: wish.tokens, actual }]))
               return Effect.zipRight(contact.release(wish.id), Effect.zipRight(told, also(actual)))
             })

@@ -8,7 +8,7 @@ import { saysError } from "../inBand.js"
 import type { Json } from "../json.js"
 import { array, isRecord, number, parsed, record, string } from "../json.js"
 import type { AnswerSource, WireEvent, WireFailure } from "../Wire.js"
-import { estimatedUsage, malformed } from "../Wire.js"
+import { estimatedUsage, malformed, usageOf } from "../Wire.js"
 import { readStopReason } from "./stopReason.js"
 import { readThought } from "./thoughts.js"
 import { furtherUsage, readUsage } from "./usage.js"
@@ -207,9 +207,9 @@ export const answerReader = (source: AnswerSource) => {
   }
 
   const usage = (): Usage.Usage => {
-    const known = readUsage(counts)
-    const estimate = estimatedUsage(source, said + calls.map((call) => whole(call).arguments).join(""))
-    if (known === undefined) return estimate
+    const written = said + calls.map((call) => whole(call).arguments).join("")
+    const known = usageOf(readUsage(counts), source, written)
+    const estimate = estimatedUsage(source, written)
     return counted
       ? known
       : Usage.make({

@@ -4,7 +4,7 @@ import { isFault, saysError } from "../inBand.js"
 import type { Json } from "../json.js"
 import { array, isRecord, number, record, string } from "../json.js"
 import type { AnswerSource, WireEvent } from "../Wire.js"
-import { estimatedUsage } from "../Wire.js"
+import { usageOf } from "../Wire.js"
 import { callReader } from "./calls.js"
 import { decodeFinishReason, isFailure } from "./finishReason.js"
 import {
@@ -106,7 +106,7 @@ export const answerReader = (source: AnswerSource) => {
     /** The first that is not empty, as of the model. */
     id: () => id,
     model: () => model || source.model,
-    usage: () => usage ?? estimatedUsage(source, said),
+    usage: () => usageOf(usage, source, said),
     /** Whether the provider has sent its counts. */
     counted: () => usage !== undefined,
     /** Whether the model has said why it stopped. */
@@ -135,7 +135,7 @@ export const answerReader = (source: AnswerSource) => {
         _tag: "Finish",
         reason: decodeFinishReason(rawReason ?? "", whole.length > 0),
         rawReason: rawReason ?? "",
-        usage: usage ?? estimatedUsage(source, said),
+        usage: usageOf(usage, source, said),
         latency: 0,
         providerMetadata: furtherCounts === undefined ? metadata : { ...metadata, usage: furtherCounts }
       })

@@ -5,9 +5,9 @@ import { decodeFinishReason } from "../chatCompletions/finishReason.js"
 import { gather } from "../chatCompletions/metadata.js"
 import { saysError } from "../inBand.js"
 import type { Json } from "../json.js"
-import { isRecord, kept, number, record, records, string, tokens } from "../json.js"
+import { isRecord, kept, number, record, records, string } from "../json.js"
 import type { AnswerSource, WireEvent } from "../Wire.js"
-import { estimatedUsage } from "../Wire.js"
+import { usageOf } from "../Wire.js"
 import type { Evidence } from "./pieces.js"
 import { pieceReader } from "./pieces.js"
 import { beyondCounts, decodeUsage, hasCounts } from "./usage.js"
@@ -110,12 +110,12 @@ export const answerReader = (source: AnswerSource) => {
   const readCounts = (body: Json): boolean | undefined => {
     const before = written
     const found = record(body, "usage")
-    written = found === undefined ? undefined : tokens(found, "output_tokens")
+    written = found === undefined ? undefined : number(found, "output_tokens")
     if (found !== undefined && hasCounts(found)) counts = found
     return before === undefined || written === undefined ? undefined : written > before
   }
 
-  const usage = (): Usage => (counts === undefined ? estimatedUsage(source, said) : decodeUsage(counts))
+  const usage = (): Usage => usageOf(counts && decodeUsage(counts), source, said)
 
   return {
     id: () => id,

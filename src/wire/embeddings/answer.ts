@@ -2,7 +2,7 @@
 import { Either } from "effect"
 import * as Usage from "../../Usage.js"
 import type { AnswerSource, WireEmbeddings, WireFailure } from "../Wire.js"
-import { estimatedUsage, malformed } from "../Wire.js"
+import { malformed, usageOf } from "../Wire.js"
 import * as Vector from "./vector.js"
 
 export type Source = AnswerSource & { readonly count: number; readonly dimensions?: number | undefined }
@@ -32,13 +32,16 @@ export const read = (found: Found, source: Source): Either.Either<WireEmbeddings
   return Either.right({
     model: found.model || source.model,
     embeddings,
-    usage:
+    usage: usageOf(
       inputTokens === undefined
-        ? estimatedUsage(source, "")
+        ? undefined
         : Usage.make({
             inputTokens,
             ...(found.totalTokens === undefined ? {} : { totalTokens: found.totalTokens })
-          })
+          }),
+      source,
+      ""
+    )
   })
 }
 

@@ -7,7 +7,7 @@ import { isFault, saysError } from "../inBand.js"
 import type { Json } from "../json.js"
 import { array, isRecord, record, records, string } from "../json.js"
 import type { AnswerSource, WireEvent, WireFailure } from "../Wire.js"
-import { estimatedUsage, malformed } from "../Wire.js"
+import { malformed, usageOf } from "../Wire.js"
 import { decodeFinishReason } from "./finishReason.js"
 import { gather } from "./metadata.js"
 import { partReader } from "./partReader.js"
@@ -48,7 +48,7 @@ export const answerReader = (source: AnswerSource): AnswerReader => {
   const metadata: Record<string, unknown> = {}
   const parts = partReader(source.provider, (index) => (id === "" ? `call_${index}` : `call_${id}_${index}`))
 
-  const usage = (): Usage => decodeUsage(counts) ?? estimatedUsage(source, parts.written())
+  const usage = (): Usage => usageOf(decodeUsage(counts), source, parts.written())
 
   /** Whether a piece counts what was consumed so far. */
   const count = (body: Json): boolean => {

@@ -5,7 +5,7 @@ import { saysError } from "../inBand.js"
 import type { Json } from "../json.js"
 import { array, isRecord, kept, record, string, tokens } from "../json.js"
 import type { AnswerSource, WireEvent, WireFailure } from "../Wire.js"
-import { estimatedUsage, malformed } from "../Wire.js"
+import { malformed, usageOf } from "../Wire.js"
 
 /** Said once, at the end: nanoseconds, and for cloud models who really answered. */
 const fields = [
@@ -78,7 +78,7 @@ export const answerReader = (source: AnswerSource) => {
 
   return {
     model: () => model || source.model,
-    usage: () => usage ?? estimatedUsage(source, said),
+    usage: () => usageOf(usage, source, said),
     done: () => done,
     /** Reads a line: of `/api/chat`, or of the older `/api/generate`, which has the answer's words beside the rest. */
     read: (line: Json, out: Array<WireEvent>): WireFailure | undefined => {
@@ -109,7 +109,7 @@ export const answerReader = (source: AnswerSource) => {
         _tag: "Finish",
         reason: decodeReason(rawReason, done, calls > 0),
         rawReason,
-        usage: usage ?? estimatedUsage(source, said),
+        usage: usageOf(usage, source, said),
         latency: 0,
         providerMetadata: metadata
       })

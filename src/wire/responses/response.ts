@@ -6,7 +6,7 @@ import { saysError } from "../inBand.js"
 import type { Json } from "../json.js"
 import { isRecord, record, string, tokens } from "../json.js"
 import type { AnswerSource, WireFailure, WireResponse } from "../Wire.js"
-import { estimatedUsage, malformed } from "../Wire.js"
+import { malformed, usageOf } from "../Wire.js"
 import { outputMetadata, readOutput } from "./output.js"
 
 /** Why the model stopped, in our word and the provider's own. */
@@ -40,17 +40,18 @@ const counted: ReadonlySet<string> = new Set([
 ])
 
 /** The provider's counts, where it sent any. */
-export const usageOf = (response: Json): Usage.Usage | undefined => {
+export const decodeUsage = (response: Json): Usage.Usage | undefined => {
   const usage = record(response, "usage")
-  if (usage === undefined || (usage["input_tokens"] === undefined && usage["output_tokens"] === undefined)) {
-    return undefined
-  }
+  if (usage === undefined) return undefined
+  const read = tokens(usage, "input_tokens")
+  const written = tokens(usage, "output_tokens")
+  if (read === undefined && written === undefined) return undefined
   const input = record(usage, "input_tokens_details") ?? {}
   const output = record(usage, "output_tokens_details") ?? {}
   const total = tokens(usage, "total_tokens")
   return Usage.make({
-    inputTokens: tokens(usage, "input_tokens") ?? 0,
-    outputTokens: tokens(usage, "output_tokens") ?? 0,
+    inputTokens: read ?? 0,
+    outputTokens: written ?? 0,
     ...(total === undefined ? {} : { totalTokens: total }),
     cachedInputTokens: tokens(input, "cached_tokens") ?? 0,
     cacheWriteTokens: tokens(input, "cache_write_tokens") ?? 0,
@@ -147,7 +148,7 @@ export const decodeResponse = (body: unknown, source: AnswerSource): Either.Eith
       reasoning,
       finishReason: stop.reason,
       rawFinishReason: stop.raw,
-      usage: usageOf(body) ?? estimatedUsage(source, said(reasoning, output)),
+      usage: usageOf(decodeUsage(body), source, said(reasoning, output)),
       providerMetadata: metadataOf(body, items)
     }
   })

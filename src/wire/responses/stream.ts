@@ -3,9 +3,9 @@ import { Either } from "effect"
 import type { Json } from "../json.js"
 import { array, isRecord, parsed, record, string } from "../json.js"
 import type { AnswerSource, Frame, StreamDecoder, WireEvent, WireFailure } from "../Wire.js"
-import { estimatedUsage, malformed } from "../Wire.js"
+import { malformed, usageOf } from "../Wire.js"
 import { readOutput } from "./output.js"
-import { metadataOf, reportedBy, stopOf, usageOf } from "./response.js"
+import { decodeUsage, metadataOf, reportedBy, stopOf } from "./response.js"
 import type { State } from "./streamState.js"
 import * as Said from "./streamState.js"
 
@@ -47,7 +47,7 @@ const ends =
     const unnamed = Said.endCalls(state, out)
     if (unnamed !== undefined) return unnamed
     const stop = stopOf(response, state.calls.length > 0)
-    state.usage = usageOf(response) ?? estimatedUsage(state.source, spent(state))
+    state.usage = usageOf(decodeUsage(response), state.source, spent(state))
     state.done = true
     out.push({
       _tag: "Finish",
@@ -180,7 +180,7 @@ export const decodeStream = (source: AnswerSource): StreamDecoder => {
       return state.done ? "done" : "open"
     },
     get usage() {
-      return state.usage ?? estimatedUsage(source, spent(state))
+      return usageOf(state.usage, source, spent(state))
     },
     push: (frame: Frame, out) => {
       if (state.done || frame.data.trim() === "") return undefined
