@@ -60,15 +60,22 @@ export interface Options {
  * @category constructors
  */
 export const fingerprint = (value: Redacted.Redacted<string>): string =>
-  `key-${(Hash.string(Redacted.value(value)) >>> 0).toString(16).padStart(8, "0")}`
+  `key-${(Hash.string(String(Redacted.value(value))) >>> 0).toString(16).padStart(8, "0")}`
+
+/** Without the white space around it, which is no part of a header's value (RFC 9110, section 5.5): a file ends with a newline. */
+const trimmed = (secret: Redacted.Redacted<string>): Redacted.Redacted<string> => {
+  const text: unknown = Redacted.value(secret)
+  return typeof text === "string" && text !== text.trim() ? Redacted.make(text.trim()) : secret
+}
 
 /**
- * A key from a secret. Nothing is checked here: a pool refuses keys with a weight or limit that makes no sense.
+ * A key from a secret, without the white space around it. Nothing is checked here: a pool refuses keys that no HTTP header can
+ * carry, and those with a weight or limit that makes no sense.
  *
  * @since 0.1.0
  * @category constructors
  */
 export const make = (value: string | Redacted.Redacted<string>, options: Options = {}): ApiKey => {
-  const secret = typeof value === "string" ? Redacted.make(value) : value
+  const secret = trimmed(Redacted.isRedacted(value) ? value : Redacted.make(value))
   return { ...options, id: options.id ?? fingerprint(secret), value: secret, weight: options.weight ?? 1 }
 }

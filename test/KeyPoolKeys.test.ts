@@ -315,3 +315,88 @@ describe("rest, disable and enable", () => {
     })
   )
 })
+
+describe("a secret that no HTTP header can carry", () => {
+  const faultsOf = (keys: ReadonlyArray<KeyPool.KeyInput>) =>
+    Effect.map(Effect.flip(pool({ keys })), ({ faults }) => faults)
+
+  it.effect("is used without the white space around it that a file or a form adds", () =>
+    Effect.gen(function* () {
+      const whole = "sk-whole"
+      for (const key of [`${whole}\n`, `${whole}\r\n`, ` ${whole}\t`]) {
+        for (const input of [
+          key,
+          Redacted.make(key),
+          { key },
+          ApiKey.make(key),
+          { id: "k0", value: Redacted.make(key), weight: 1 }
+        ]) {
+          const self = yield* pool({ keys: [input] })
+          const [only] = yield* self.keys
+          expect(only === undefined ? "" : Redacted.value(only.value)).toBe(whole)
+        }
+      }
+      expect(yield* faultsOf([whole, `${whole}\n`])).toEqual(["keys[1]: is the same secret as keys[0]"])
+    })
+  )
+
+  it.effect("is refused when the pool is made, with the id of the key and without the secret", () =>
+    Effect.gen(function* () {
+      for (const character of ["\u0000", "\n", "\r", "\u001b", "\u007f", "\u0100", "\u201c", "😀"]) {
+        const error = yield* Effect.flip(
+          pool({ keys: ["sk-fine", { key: `sk-canary${character}sk-rest`, id: "spare" }] })
+        )
+        expect(error).toMatchObject({ _tag: "InvalidPoolError" })
+        expect(error.faults).toHaveLength(1)
+        expect(error.message).toContain('keys[1] ("spare"): must be a key that an HTTP header can carry')
+        expect(error.message + inspect(error)).not.toMatch(/canary|rest/)
+      }
+      expect((yield* faultsOf(["sk-\u0000"]))[0]).toContain("U+0000")
+      yield* pool({ keys: ["sk-~!\t \u0080\u00ff"] })
+    })
+  )
+
+  it.effect("is refused when it is added later", () =>
+    Effect.gen(function* () {
+      const self = yield* pool()
+      const error = yield* Effect.flip(self.add({ key: "sk-\u0000", id: "later" }))
+      expect(error.message).toContain('key ("later"): must be a key that an HTTP header can carry')
+      expect(yield* self.add("sk-later\n")).toBe(ApiKey.fingerprint(Redacted.make("sk-later")))
+    })
+  )
+})
+
+describe("what plain JavaScript gives for a key", () => {
+  it.effect("is refused with a typed error where it is no text", () =>
+    Effect.gen(function* () {
+      const given: ReadonlyArray<KeyPool.KeyInput> = JSON.parse(
+        '[42, null, { "key": 42 }, { "value": true }, {}, [], true]'
+      )
+      const error = yield* Effect.flip(pool({ keys: given }))
+      expect(error.faults).toEqual([
+        "keys[0]: must be an API key; this is of the type number",
+        "keys[1]: must be an API key; this is missing",
+        "keys[2]: must be an API key; this is of the type number",
+        "keys[3]: must be an API key; this is of the type boolean",
+        "keys[4]: must be an API key; this is of the type object",
+        "keys[5]: must be an API key; this is of the type object",
+        "keys[6]: must be an API key; this is of the type boolean"
+      ])
+      const keys: ReadonlyArray<KeyPool.KeyInput> = JSON.parse('"sk-1"')
+      expect((yield* Effect.flip(pool({ keys }))).faults).toEqual(["keys: must be a list of keys"])
+      const self = yield* pool()
+      expect(yield* Effect.flip(self.add(JSON.parse("42")))).toMatchObject({ _tag: "InvalidPoolError" })
+    })
+  )
+
+  it.effect("is refused by the pool and not by the constructor of the key", () =>
+    Effect.gen(function* () {
+      const key = ApiKey.make(JSON.parse("42"))
+      expect((yield* Effect.flip(pool({ keys: [key] }))).faults).toEqual([
+        "keys[0]: must be an API key; this is of the type number"
+      ])
+      const named: KeyPool.KeyInput = { key: "sk-1", id: JSON.parse("7") }
+      expect((yield* Effect.flip(pool({ keys: [named] }))).faults).toEqual(["keys[0].id: must not be empty"])
+    })
+  )
+})

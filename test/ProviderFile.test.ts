@@ -173,6 +173,15 @@ describe("our own fields", () => {
 })
 
 describe("faults", () => {
+  it.effect("tell of a key that no HTTP header can carry, by its place and without the secret", () =>
+    Effect.gen(function* () {
+      const faults = yield* faultsOf({ b: [{ ...model, api_keys: ["sk-canary\u0000", "sk-fine\n"] }] })
+      expect(faults).toHaveLength(1)
+      expect(faults[0]).toMatch(/^b\[0\]\.api_keys\[0\]: must be a key that an HTTP header can carry/)
+      expect(faults[0]).not.toContain("canary")
+    })
+  )
+
   it.effect("are told all at once, each with its place", () =>
     Effect.gen(function* () {
       expect(

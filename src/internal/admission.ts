@@ -33,6 +33,14 @@ export const settings = (options: Options): Admission<Settings> => {
   return { value, faults }
 }
 
+/** The keys of a pool that is made: at least one. */
+export const allKeys = (inputs: ReadonlyArray<KeyInput>): Admission<ReadonlyArray<ApiKey>> => {
+  if (!Array.isArray(inputs)) return { value: [], faults: ["keys: must be a list of keys"] }
+  return inputs.length === 0
+    ? { value: [], faults: ["keys: must have at least one key"] }
+    : keys(inputs, [], (index) => `keys[${index}]`)
+}
+
 /** Keys that may join those which are `present`. `path` names the place of each. */
 export const keys = (
   inputs: ReadonlyArray<KeyInput>,
@@ -47,7 +55,7 @@ export const keys = (
     const here = path(index)
     const key = read(input)
     if (key === undefined) {
-      faults.push(`${here}: must be an API key; this is ${Predicate.isNullable(input) ? "missing" : "empty"}`)
+      faults.push(`${here}: must be an API key; this is ${kindOf(input)}`)
       continue
     }
     const secret = Redacted.value(key.value)
@@ -58,16 +66,30 @@ export const keys = (
     const taken = byId.get(named.id)
     if (taken !== undefined && twin === undefined) faults.push(`${here}.id: is the id of ${taken} too`)
     byId.set(named.id, here)
+    const unsendable = headerFault(secret)
+    if (unsendable !== undefined) faults.push(`${here} ("${named.id}"): ${unsendable}`)
     faults.push(...wrongWith(key).map((fault) => `${here}.${fault}`))
     admitted.push(named)
   }
   return { value: admitted, faults }
 }
 
+/** What was given instead of a key. It may come from plain JavaScript, whatever its type says. */
+const kindOf = (input: unknown): string => {
+  const secret = Predicate.hasProperty(input, "key")
+    ? input.key
+    : Predicate.hasProperty(input, "value")
+      ? input.value
+      : input
+  const text = Redacted.isRedacted(secret) ? Redacted.value(secret) : secret
+  if (Predicate.isNullable(text)) return "missing"
+  return typeof text === "string" ? "empty" : `of the type ${typeof text}`
+}
+
 const read = (input: KeyInput): ApiKey | undefined => {
-  if (Predicate.isNullable(input)) return undefined
   if (typeof input === "string" || Redacted.isRedacted(input)) return keyOf(input)
-  if ("value" in input) return isSecret(input.value) ? input : undefined
+  if (!Predicate.isObject(input)) return undefined
+  if ("value" in input) return keyOf(input.value, input)
   const { key, ...options } = input
   return keyOf(key, options)
 }
@@ -79,6 +101,17 @@ const keyOf = (secret: string | Redacted.Redacted<string>, options?: ApiKeys.Opt
 const isSecret = (secret: unknown): boolean => {
   const text = Redacted.isRedacted(secret) ? Redacted.value(secret) : secret
   return typeof text === "string" && text.trim() !== ""
+}
+
+/** All but what the value of a header may have (RFC 9110, section 5.5): visible ASCII, spaces, tabs, and the bytes above ASCII. */
+const notInHeaders = /[^\t\x20-\x7e\x80-\xff]/u
+
+/** Why no HTTP header can carry a secret, without the secret; undefined where one can. */
+export const headerFault = (secret: string): string | undefined => {
+  const found = notInHeaders.exec(secret.trim())
+  if (found === null) return undefined
+  const code = (found[0].codePointAt(0) ?? 0).toString(16).toUpperCase().padStart(4, "0")
+  return `must be a key that an HTTP header can carry; this has the character U+${code}, which none can. Copy the key anew`
 }
 
 /** Two secrets may have one fingerprint; a name that was given stays as it is. */
@@ -93,10 +126,12 @@ export const isWeight = (weight: number): boolean => Number.isFinite(weight) && 
 
 export const wrongWeight = "weight: must be a positive number"
 
+const isName = (name: unknown): boolean => typeof name === "string" && name !== ""
+
 const wrongWith = (key: ApiKey): ReadonlyArray<string> => {
   const { maxConcurrency, requestsPerSecond } = key
   const faults: Array<string> = []
-  if (key.id === "") faults.push("id: must not be empty")
+  if (!isName(key.id)) faults.push("id: must not be empty")
   if (!isWeight(key.weight)) faults.push(wrongWeight)
   if (maxConcurrency !== undefined && !(Number.isSafeInteger(maxConcurrency) && maxConcurrency > 0)) {
     faults.push("maxConcurrency: must be a positive whole number")
@@ -104,6 +139,6 @@ const wrongWith = (key: ApiKey): ReadonlyArray<string> => {
   if (requestsPerSecond !== undefined && !isWeight(requestsPerSecond)) {
     faults.push("requestsPerSecond: must be a positive number")
   }
-  if (key.quotaGroup === "") faults.push("quotaGroup: must not be empty")
+  if (key.quotaGroup !== undefined && !isName(key.quotaGroup)) faults.push("quotaGroup: must not be empty")
   return faults
 }

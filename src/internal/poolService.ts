@@ -31,12 +31,8 @@ interface Terms {
 export const make = (options: Options, terms: Terms): Effect.Effect<Service, InvalidPoolError> =>
   Effect.gen(function* () {
     const settings = Admission.settings(options)
-    const keys = Admission.keys(options.keys, [], (index) => `keys[${index}]`)
-    const faults = [
-      ...(options.keys.length === 0 ? ["keys: must have at least one key"] : []),
-      ...keys.faults,
-      ...settings.faults
-    ]
+    const keys = Admission.allKeys(options.keys)
+    const faults = [...keys.faults, ...settings.faults]
     if (faults.length > 0) return yield* Effect.fail(terms.invalid(faults))
     const seed = yield* Random.nextInt
     const rim = yield* Turns.make(Pool.make(Ring.make(keys.value, terms.strategy, settings.value, seed)))

@@ -6,6 +6,7 @@ import { hasBaseUrl, isKnown } from "../provider/presets.js"
 import { isProtocol, protocols, providerOf } from "../provider/protocols.js"
 import type { Json } from "../wire/json.js"
 import { isRecord } from "../wire/json.js"
+import { headerFault } from "./admission.js"
 import type { Expand, Fault, Fields } from "./fileFields.js"
 import { fieldsOf, optional } from "./fileFields.js"
 import { rates } from "./limiterOptions.js"
@@ -83,6 +84,8 @@ export const readFile = (
       note(path, "is empty")
       return []
     }
+    const unsendable = headerFault(secret)
+    if (unsendable !== undefined) note(path, unsendable)
     return [
       ApiKey.make(secret, {
         ...optional("id", fields.text("id")),

@@ -40,13 +40,8 @@ export const make = (
     const { providerId } = options
     const invalid = (faults: ReadonlyArray<string>) => new InvalidPoolError({ providerId, faults })
     const settings = Admission.settings(options)
-    const admitted = Admission.keys(options.keys, [], (index) => `keys[${index}]`)
-    const all = [
-      ...(options.keys.length === 0 ? ["keys: must have at least one key"] : []),
-      ...admitted.faults,
-      ...settings.faults,
-      ...faults
-    ]
+    const admitted = Admission.allKeys(options.keys)
+    const all = [...admitted.faults, ...settings.faults, ...faults]
     if (all.length > 0) return yield* invalid(all)
 
     const { maxWait, ...remedies } = settings.value
