@@ -21,6 +21,7 @@
 import { Effect, Schema } from "effect"
 import type { ChatRequest } from "./Chat.js"
 import * as Chat from "./Chat.js"
+import * as Depth from "./internal/depth.js"
 import { faultsOf, summary } from "./internal/faults.js"
 import { LLM } from "./LLM.js"
 import type { LLMError } from "./LLMError.js"
@@ -76,17 +77,24 @@ export const make = <In, InI, InR, Out, OutI, OutR>({
   const encode = Schema.encode(input, { errors: "all" })
   const generate = StructuredOutput.make({ ...options, schema: output, name })
   return (value) =>
-    Effect.flatMap(LLM, (llm) =>
-      encode(value).pipe(
+    Effect.flatMap(LLM, (llm) => {
+      const invalid = (field: string, fault: string): InvalidRequestError =>
+        new InvalidRequestError({
+          provider: llm.info.provider,
+          model: llm.info.model,
+          attempts: [],
+          field,
+          message: `The input of ${name} is not valid. ${fault}`
+        })
+      const path = Depth.tooDeep(value)
+      if (path !== undefined) {
+        const field = Depth.fieldOf(path)
+        return Effect.fail(invalid(field, `${field}: ${Depth.fault}`))
+      }
+      return encode(value).pipe(
         Effect.mapError(({ issue }) => {
           const faults = faultsOf(issue)
-          return new InvalidRequestError({
-            provider: llm.info.provider,
-            model: llm.info.model,
-            attempts: [],
-            field: faults[0]?.path ?? "",
-            message: `The input of ${name} is not valid. ${summary(faults)}`
-          })
+          return invalid(faults[0]?.path ?? "", summary(faults))
         }),
         Effect.map((encoded): ChatRequest.Input =>
           typeof prompt === "function"
@@ -101,5 +109,5 @@ export const make = <In, InI, InR, Out, OutI, OutR>({
         Effect.flatMap((request) => generate(llm, request)),
         Effect.map((result) => result.value)
       )
-    )
+    })
 }

@@ -24,10 +24,12 @@ import type { ParseResult, Schema } from "effect"
 import { Effect, Iterable, Option, SchemaAST } from "effect"
 import type { ChatRequest, ChatResponse, Message } from "./Chat.js"
 import * as Chat from "./Chat.js"
+import { isTooDeep } from "./internal/depth.js"
 import { faultsOf, summary } from "./internal/faults.js"
 import * as Generated from "./internal/generated.js"
 import type { JsonSchema } from "./internal/jsonSchema.js"
 import { isObjectSchema, jsonSchemaOf } from "./internal/jsonSchema.js"
+import { asObject } from "./internal/request.js"
 import type { Service } from "./LLM.js"
 import type { LLMError } from "./LLMError.js"
 import { ContentFilterError, MalformedResponseError } from "./LLMError.js"
@@ -94,7 +96,8 @@ type Asked = Exclude<ChatRequest.Input, string>
 // finding the value
 // -------------------------------------------------------------------------------------
 
-const parse = Option.liftThrowable((text: string): unknown => JSON.parse(text))
+const parse = (text: string): Option.Option<unknown> =>
+  Option.filter(Option.liftThrowable((): unknown => JSON.parse(text))(), (value) => !isTooDeep(text, value))
 
 /** From the first opening bracket to the last closing one. */
 const bracketed = (text: string, open: string, close: string): ReadonlyArray<string> => {
@@ -333,7 +336,7 @@ export const make = <A, I, R>(
         })
       })
 
-    const request: Asked = typeof input === "string" ? { messages: [Chat.user(input)] } : input
+    const request: Asked = asObject(input)
     switch (mode) {
       case "native":
         return ask(native, request)

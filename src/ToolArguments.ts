@@ -14,7 +14,7 @@
  */
 import { Either, Schema } from "effect"
 import type { ToolCall } from "./Chat.js"
-import { isRecord } from "./wire/json.js"
+import { isRecord, parsed } from "./wire/json.js"
 
 /**
  * Arguments that are no JSON object, as happens where an answer hit its token limit.
@@ -41,12 +41,8 @@ export class InvalidArgumentsError extends Schema.TaggedError<InvalidArgumentsEr
 export type Arguments = Readonly<Record<string, unknown>>
 
 const asObject = (text: string): Arguments | undefined => {
-  try {
-    const value: unknown = JSON.parse(text)
-    return isRecord(value) ? value : undefined
-  } catch {
-    return undefined
-  }
+  const value = parsed(text)
+  return isRecord(value) ? value : undefined
 }
 
 /**

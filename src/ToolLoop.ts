@@ -35,6 +35,7 @@ import type { ChatResponse, Message, ToolCall, ToolMessage } from "./Chat.js"
 import * as Chat from "./Chat.js"
 import * as Events from "./ChatEvent.js"
 import type { ChatEvent } from "./ChatEvent.js"
+import { asObject } from "./internal/request.js"
 import type { Settings } from "./internal/toolExecution.js"
 import { execute } from "./internal/toolExecution.js"
 import type { Service } from "./LLM.js"
@@ -187,7 +188,7 @@ interface Plan extends Settings {
 }
 
 const planOf = (input: Chat.ChatRequest.Input, options: Options<ReadonlyArray<Tool.Any>, OnFailure>): Plan => {
-  const request: Asked = typeof input === "string" ? { messages: [Chat.user(input)] } : input
+  const request: Asked = asObject(input)
   const handlers = new Map(options.tools.map((tool) => [tool.name, tool]))
   const plain = (request.tools ?? []).filter(({ name }) => !handlers.has(name))
   const definitions = [...options.tools.map((tool) => tool.definition), ...plain]

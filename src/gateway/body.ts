@@ -2,6 +2,7 @@
 import { HttpServerRequest } from "@effect/platform"
 import { Chunk, Effect, Either, Stream } from "effect"
 import { IncomingMessage } from "node:http"
+import * as Depth from "../internal/depth.js"
 import { isRecord } from "../wire/json.js"
 import * as Problem from "./problem.js"
 
@@ -60,8 +61,15 @@ const parse = (bytes: Uint8Array): Either.Either<Record<string, unknown>, Proble
       try: (): unknown => JSON.parse(new TextDecoder("utf-8", { fatal: true }).decode(bytes)),
       catch: () => Problem.invalid("The body is not JSON in UTF-8.")
     }),
-    (body) =>
-      isRecord(body) ? Either.right({ ...body }) : Either.left(Problem.invalid("The body is not a JSON object."))
+    (body) => {
+      if (!isRecord(body)) return Either.left(Problem.invalid("The body is not a JSON object."))
+      const path = Depth.tooDeep(body)
+      return path === undefined
+        ? Either.right({ ...body })
+        : Either.left(
+            Problem.invalid(`Invalid value for '${Depth.fieldOf(path)}': ${Depth.fault}.`, Depth.fieldOf(path))
+          )
+    }
   )
 }
 

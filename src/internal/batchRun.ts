@@ -85,7 +85,17 @@ export const start = <In, A, E, R, SE = never, SR = never>(
           onSome: Effect.succeed
         })
       )
-    const identityOf = (request: In) => (journal === undefined ? Effect.succeed("") : named(task.identify(request)))
+    const identified = (request: In): Effect.Effect<string, JournalError> =>
+      Effect.try({
+        try: () => task.identify(request),
+        catch: (cause) =>
+          refusal(
+            "Unusable",
+            `a request has no identity: ${cause instanceof Error ? cause.message : String(cause)}. Give the task an \`identify\` of its own`
+          )
+      })
+    const identityOf = (request: In) =>
+      journal === undefined ? Effect.succeed("") : Effect.flatMap(identified(request), named)
     const identities = list === undefined ? undefined : yield* Effect.forEach(list, identityOf)
     const kept =
       journal === undefined

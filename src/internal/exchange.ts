@@ -8,6 +8,7 @@ import type { LLMError } from "../LLMError.js"
 import type { Call } from "../ProviderClient.js"
 import * as Usage from "../Usage.js"
 import type { EmbeddingsWire, ListedModel, ModelsWire, ClientWire, WireFailure } from "../wire/Wire.js"
+import { parsed } from "../wire/json.js"
 import { malformed } from "../wire/Wire.js"
 import { carryingText, Relaying } from "./relay.js"
 import type { Exchange, Transport } from "./transport.js"
@@ -19,7 +20,10 @@ const parse = <A>(
   decode: (body: unknown) => Either.Either<A, WireFailure>
 ): Either.Either<A, LLMError> =>
   Either.mapLeft(
-    Either.flatMap(Either.try({ try: (): unknown => JSON.parse(text), catch: () => malformed("", text) }), decode),
+    Either.flatMap(
+      Either.fromNullable(parsed(text), () => malformed("", text)),
+      decode
+    ),
     (failure) => unreadable(exchange, failure)
   )
 

@@ -11,7 +11,7 @@ export interface Fault {
 /** The most of a faulty value that is told: enough to find it, too little to spill a prompt into a log. */
 const maxTold = 160
 
-const pathOf = (steps: ReadonlyArray<PropertyKey>): string =>
+export const pathOf = (steps: ReadonlyArray<PropertyKey>): string =>
   steps
     .map((step, index) => (typeof step === "number" ? `[${step}]` : `${index === 0 ? "" : "."}${String(step)}`))
     .join("")

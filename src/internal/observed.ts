@@ -3,7 +3,7 @@
  * streamed, answered, failed or given up. Telemetry, the access log and callbacks are watches and nothing more.
  */
 import type { Chunk } from "effect"
-import { Cause, Effect, Exit, FiberId, Option } from "effect"
+import { Cause, Effect, Exit, FiberId, Option, Predicate } from "effect"
 import type { Attempt } from "../Attempt.js"
 import type { ChatRequest } from "../Chat.js"
 import type { ChatEvent, Start } from "../ChatEvent.js"
@@ -147,7 +147,7 @@ const opening = (began: Effect.Effect<Watch>, next: Service, request: ChatReques
 /** The same service, whose calls are watched. */
 export const observed = (next: Service, begin: Begin): Service => {
   const modelOf = (request: ChatRequest.Input | EmbeddingRequest.Input): string =>
-    typeof request === "object" && "model" in request ? (request.model ?? next.info.model) : next.info.model
+    Predicate.hasProperty(request, "model") && typeof request.model === "string" ? request.model : next.info.model
   const chatting = (request: ChatRequest.Input, streamed: boolean): Effect.Effect<Watch> =>
     begin({ operation: "chat", model: modelOf(request), request, streamed })
   return {

@@ -4,6 +4,7 @@
  */
 import { Predicate } from "effect"
 import type { AssistantPart, ChatRequest, Message, ToolCall, ToolDefinition, UserPart } from "../Chat.js"
+import * as Depth from "./depth.js"
 import * as MediaTokens from "./mediaTokens.js"
 
 export type CountText = (text: string) => number
@@ -29,9 +30,11 @@ const sum = <A>(items: ReadonlyArray<A>, tokens: (item: A) => number): number =>
 }
 
 /** The words in what the vocabulary does not look into: a text without a blank is an id, an address or bytes. */
-const ofJson = (value: unknown, text: CountText): number => {
+const ofJson = (value: unknown, text: CountText, left = Depth.most): number => {
   if (typeof value === "string") return value.includes(" ") ? text(value) : 0
-  return typeof value === "object" && value !== null ? sum(Object.values(value), (inner) => ofJson(inner, text)) : 0
+  return typeof value === "object" && value !== null && left > 0
+    ? sum(Object.values(value), (inner) => ofJson(inner, text, left - 1))
+    : 0
 }
 
 const ofPart = (part: UserPart | AssistantPart, text: CountText): number => {
@@ -83,20 +86,22 @@ const words = (value: unknown): string =>
 
 const withoutPeriod = (description: unknown): string => words(description).replace(/\.$/, "")
 
-const ofSchemas = (schemas: unknown, text: CountText): number =>
+const ofSchemas = (schemas: unknown, text: CountText, left: number): number =>
   Predicate.isRecord(schemas)
-    ? sum(Object.values(schemas), (schema) => ofSchema(schema, text))
+    ? sum(Object.values(schemas), (schema) => ofSchema(schema, text, left))
     : Array.isArray(schemas)
-      ? sum(schemas, (schema: unknown) => ofSchema(schema, text))
+      ? sum(schemas, (schema: unknown) => ofSchema(schema, text, left))
       : 0
 
-const ofSchema = (schema: unknown, text: CountText): number => {
-  if (!Predicate.isRecord(schema)) return 0
+/** A request with schemas that are nested more deeply is refused; counting it must not run out of stack before that. */
+const ofSchema = (schema: unknown, text: CountText, above = Depth.most): number => {
+  if (!Predicate.isRecord(schema) || above === 0) return 0
+  const left = above - 1
   const { properties } = schema
   const named = Predicate.isRecord(properties) ? Object.entries(properties) : []
   return (
     (named.length === 0 ? 0 : perProperties) +
-    sum(named, ([name, property]) => perProperty + text(line(name, property)) + ofSchema(property, text)) +
+    sum(named, ([name, property]) => perProperty + text(line(name, property)) + ofSchema(property, text, left)) +
     (Array.isArray(schema.enum)
       ? perEnum +
         sum(
@@ -104,12 +109,12 @@ const ofSchema = (schema: unknown, text: CountText): number => {
           (value: unknown) => perEnumValue + text(typeof value === "string" ? value : (JSON.stringify(value) ?? ""))
         )
       : 0) +
-    ofSchema(schema.items, text) +
-    ofSchemas(schema.anyOf, text) +
-    ofSchemas(schema.oneOf, text) +
-    ofSchemas(schema.allOf, text) +
-    ofSchemas(schema.$defs, text) +
-    ofSchemas(schema.definitions, text)
+    ofSchema(schema.items, text, left) +
+    ofSchemas(schema.anyOf, text, left) +
+    ofSchemas(schema.oneOf, text, left) +
+    ofSchemas(schema.allOf, text, left) +
+    ofSchemas(schema.$defs, text, left) +
+    ofSchemas(schema.definitions, text, left)
   )
 }
 

@@ -1,13 +1,15 @@
 /** Checked access to JSON that nobody has vouched for. Nothing here throws, and nothing trusts. */
 
+import { isTooDeep } from "../internal/depth.js"
 import * as Usage from "../Usage.js"
 
 export type Json = Readonly<Record<string, unknown>>
 
-/** The value that a text stands for; undefined where it is no JSON. */
+/** The value that a text stands for; undefined where it is no JSON, or is nested too deeply to be worked with. */
 export const parsed = (text: string): unknown => {
   try {
-    return JSON.parse(text)
+    const value: unknown = JSON.parse(text)
+    return isTooDeep(text, value) ? undefined : value
   } catch {
     return undefined
   }

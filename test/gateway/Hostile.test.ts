@@ -32,6 +32,45 @@ const access = { adminToken: "admin-token", keys: [{ key: "sk-a", label: "a", mo
 
 const authorization = "Bearer sk-a"
 
+/** A schema of objects in objects, and the text of such a value. */
+const nested = (depth: number): { readonly schema: string; readonly value: string } => ({
+  schema: `${'{"type":"object","properties":{"a":'.repeat(depth)}{"type":"string"}${"}}".repeat(depth)}`,
+  value: `${'{"a":'.repeat(depth)}1${"}".repeat(depth)}`
+})
+
+/** Requests that hold something nested deeply in each place that the protocol has for it. */
+const deepRequests = (spoken: Spoken, depth: number): ReadonlyArray<readonly [string, string]> => {
+  const { schema, value } = nested(depth)
+  const tools = {
+    "chat completions": `[{"type":"function","function":{"name":"f","parameters":${schema}}}]`,
+    responses: `[{"type":"function","name":"f","parameters":${schema}}]`,
+    messages: `[{"name":"f","input_schema":${schema}}]`
+  }[spoken]
+  const format = {
+    "chat completions": `{"response_format":{"type":"json_schema","json_schema":{"name":"r","schema":${schema}}}}`,
+    responses: `{"text":{"format":{"type":"json_schema","name":"r","schema":${schema}}}}`,
+    messages: `{"output_config":{"format":{"type":"json_schema","schema":${schema}}}}`
+  }[spoken]
+  const args = JSON.stringify(value)
+  const call = {
+    "chat completions": `{"messages":[{"role":"user","content":"?"},{"role":"assistant","tool_calls":[{"id":"a","type":"function","function":{"name":"f","arguments":${args}}}]},{"role":"tool","tool_call_id":"a","content":"x"}]}`,
+    responses: `{"input":[{"type":"function_call","call_id":"a","name":"f","arguments":${args}},{"type":"function_call_output","call_id":"a","output":"x"}]}`,
+    messages: `{"messages":[{"role":"user","content":"?"},{"role":"assistant","content":[{"type":"tool_use","id":"a","name":"f","input":${value}}]},{"role":"user","content":[{"type":"tool_result","tool_use_id":"a","content":"x"}]}]}`
+  }[spoken]
+  const content =
+    spoken === "responses"
+      ? `{"input":[{"role":"user","content":${value}}]}`
+      : `{"messages":[{"role":"user","content":${value}}]}`
+  const base = JSON.stringify(question(spoken, "openai/large")).slice(0, -1)
+  return [
+    ["metadata", `${base},"metadata":{"a":${value}}}`],
+    ["the schema of a tool", `${base},"tools":${tools}}`],
+    ["the schema of the answer", `${base},${format.slice(1)}`],
+    ["the arguments of an earlier call", `${base},${call.slice(1)}`],
+    ["the content of a message", `${base},${content.slice(1)}`]
+  ]
+}
+
 /** It still answers, holds nothing, and has said nothing that it should not. */
 const isWell = ({ provider, url }: Running, said: ReadonlyArray<string>) =>
   Effect.gen(function* () {
@@ -97,6 +136,27 @@ describe.concurrent.each(spoken)("a body by %s", (spoken) => {
       }
       yield* isWell(gateway, said)
       expect(yield* gateway.provider.log).toHaveLength(1)
+    })
+  )
+
+  it.scopedLive("that nests anything deeper than can be worked with is a 400", () =>
+    Effect.gen(function* () {
+      const gateway = yield* start({ access })
+      const said: Array<string> = []
+      for (const depth of [1000, 20_000]) {
+        for (const [where, body] of deepRequests(spoken, depth)) {
+          const { json, status, text } = yield* send(gateway.url + paths[spoken], {
+            method: "POST",
+            headers: { authorization },
+            body
+          })
+          expect(status, where).toBe(400)
+          expect(json, where).toMatchObject({ error: { type: "invalid_request_error" } })
+          expect(text, where).toContain("nested deeper than")
+          said.push(text)
+        }
+      }
+      yield* isWell(gateway, said)
     })
   )
 

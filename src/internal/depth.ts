@@ -1,0 +1,47 @@
+/**
+ * A bound on how deeply data is nested: what walks through it or writes it as JSON recurses, and would run out of stack.
+ */
+import { pathOf } from "./faults.js"
+
+type Path = ReadonlyArray<string | number>
+
+/** Several times the depth of any schema that a provider takes, and far from the end of any stack. */
+export const most = 500
+
+export const fault = `is nested deeper than ${most} levels, or contains itself; make it flatter`
+
+/** The field that holds what is nested too deeply, such as `metadata` or `tools[0].parameters`. */
+export const fieldOf = (path: Path): string => pathOf(typeof path[1] === "number" ? path.slice(0, 3) : path.slice(0, 1))
+
+/** Whether the value of a JSON text is nested too deeply. A short text cannot be: each level takes two characters. */
+export const isTooDeep = (text: string, value: unknown): boolean =>
+  text.length > 2 * most && tooDeep(value) !== undefined
+
+/** Whether a text is JSON that is nested too deeply. */
+export const isTooDeepText = (text: string): boolean => {
+  if (text.length <= 2 * most) return false
+  try {
+    return tooDeep(JSON.parse(text)) !== undefined
+  } catch {
+    return false
+  }
+}
+
+/** Where something is nested too deeply; undefined where nothing is. */
+export const tooDeep = (value: unknown, left = most): Path | undefined => {
+  if (typeof value !== "object" || value === null) return undefined
+  if (left === 0) return []
+  if (Array.isArray(value)) {
+    // Not by `entries`: embeddings are long arrays of numbers.
+    for (let index = 0; index < value.length; index++) {
+      const path = typeof value[index] === "object" ? tooDeep(value[index], left - 1) : undefined
+      if (path !== undefined) return [index, ...path]
+    }
+    return undefined
+  }
+  for (const [name, inner] of Object.entries(value)) {
+    const path = tooDeep(inner, left - 1)
+    if (path !== undefined) return [name, ...path]
+  }
+  return undefined
+}
