@@ -9,6 +9,7 @@ import type { Call } from "../ProviderClient.js"
 import * as Framing from "../wire/Framing.js"
 import type { Frame, ClientWire, WireEvent, WireFailure } from "../wire/Wire.js"
 import { malformed, usageOf } from "../wire/Wire.js"
+import { parsed } from "../wire/json.js"
 import { parseWhole, readWhole } from "./exchange.js"
 import type { Open, OpenStream, Pull } from "./openStream.js"
 import { end } from "./openStream.js"
@@ -22,6 +23,24 @@ const usageGrace = 1000
 
 /** How long a connection may take to end after its last event, so that it can be used again, in milliseconds. */
 const closingGrace = 100
+
+/** How an event of a stream begins. https://html.spec.whatwg.org/multipage/server-sent-events.html#parsing-an-event-stream */
+const sseFields = ["data:", "event:", "id:", "retry:", ":"]
+
+/** Whether text that holds no whole frame is the beginning of one, and not a page or a message in its place. */
+const beginsFrame = (framing: ClientWire["framing"], text: string): boolean => {
+  const beginning = text.replace(/^\uFEFF/, "").trimStart()
+  return framing === "ndjson"
+    ? beginning === "" || beginning.startsWith("{")
+    : sseFields.some((field) => beginning.startsWith(field) || field.startsWith(beginning))
+}
+
+/** Whether the event is a piece of what the model writes. */
+const isDelta = ({ _tag }: WireEvent): boolean =>
+  _tag === "TextDelta" || _tag === "RefusalDelta" || _tag === "ReasoningDelta" || _tag === "ToolCallDelta"
+
+/** Whether the end of the stream has cut the frame's JSON text off. */
+const isCutOff = ({ data }: Frame): boolean => /^\s*[[{]/.test(data) && parsed(data) === undefined
 
 /** Reads the events of one stream, a network chunk at a time; `relays`: the frames go with them. */
 const events = (
@@ -37,6 +56,8 @@ const events = (
   let said = Events.nothing
   let failure: LLMError | undefined
   let finishingSince: number | undefined
+  /** Whether the model has written more after its finish signal: then the signal is not taken for the end. */
+  let wentOn = false
   let finished = false
   let framesSeen = false
   let beginning = ""
@@ -70,12 +91,30 @@ const events = (
   const fail = (wireFailure: WireFailure): LLMError =>
     unreadable(exchange, wireFailure, said.start === undefined ? undefined : partial())
 
+  /** The connection broke before the finish signal. */
+  const interrupted = (error: LLMError): LLMError =>
+    new StreamInterruptedError({
+      provider: error.provider,
+      model: error.model,
+      keyId: call.key.id,
+      status: exchange.response.status,
+      ...("code" in error && error.code !== undefined ? { code: error.code } : {}),
+      message: `${error.message} The answer was not complete.`,
+      attempts: [],
+      begun: said.start !== undefined,
+      partial: partial()
+    })
+
   /** Gives out what was decoded, with `Start` before the very first event, and keeps a failure for the next pull. */
-  const give = (decoded: ReadonlyArray<WireEvent>, wireFailure: WireFailure | undefined): Pull => {
+  const give = (
+    decoded: ReadonlyArray<WireEvent>,
+    wireFailure: WireFailure | undefined,
+    errorOf: (wireFailure: WireFailure) => LLMError = fail
+  ): Pull => {
     const out: Array<ChatEvent> = said.start === undefined && decoded.length > 0 ? [start()] : []
     for (const event of decoded) out.push(event._tag === "Finish" ? { ...event, latency: elapsed() } : event)
     for (const event of out) said = Events.append(said, event)
-    if (wireFailure !== undefined) failure = fail(wireFailure)
+    if (wireFailure !== undefined) failure = errorOf(wireFailure)
     if (out.length > 0) {
       if (passed === undefined) return Effect.succeed(Chunk.unsafeFromArray(out))
       const frames = passed
@@ -106,6 +145,10 @@ const events = (
     }
   }
 
+  /** What breaks after the finish signal does not matter: the answer is complete, and its usage is estimated if need be. */
+  const afterFinish = (wireFailure: WireFailure | undefined, decoded: Array<WireEvent>): WireFailure | undefined =>
+    wireFailure !== undefined && decoder.state === "finishing" ? decoder.end(decoded) : wireFailure
+
   const decode = (frames: ReadonlyArray<Frame>, within: boolean): Pull => {
     const decoded: Array<WireEvent> = []
     let wireFailure: WireFailure | undefined
@@ -114,9 +157,11 @@ const events = (
       if (wireFailure !== undefined || decoder.state === "done") break
     }
     if (!within) wireFailure ??= malformed("", `an event of more than ${Framing.maxFrameLength} characters`)
-    // Some take back that they have stopped, by going on.
-    finishingSince = decoder.state === "finishing" ? (finishingSince ?? clock.unsafeCurrentTimeMillis()) : undefined
-    return give(decoded, wireFailure)
+    if (decoder.state === "finishing") {
+      wentOn ||= finishingSince !== undefined && decoded.some(isDelta)
+      finishingSince ??= clock.unsafeCurrentTimeMillis()
+    } else finishingSince = undefined
+    return give(decoded, afterFinish(wireFailure, decoded))
   }
 
   const received = (chunk: Chunk.Chunk<Uint8Array>): Pull => {
@@ -144,52 +189,47 @@ const events = (
       }
     })
 
-  const ended = Effect.suspend((): Pull => {
-    if (finished) return end
-    if (unframed !== undefined && !framesSeen) return endedWhole(unframed.text + unframed.decoder.decode())
-    const frames: Array<Frame> = []
-    framer.end(frames)
-    const decoded: Array<WireEvent> = []
-    let wireFailure: WireFailure | undefined
-    for (const frame of frames) {
-      if (decoder.state === "done") break
-      wireFailure = pushed(frame, decoded)
-      if (wireFailure !== undefined) break
-    }
-    if (wireFailure === undefined && decoder.state !== "done") {
-      wireFailure =
-        framesSeen || beginning.trim() === "" ? decoder.end(decoded) : malformed("", beginning.slice(0, 200))
-    }
-    return decoded.length === 0 && wireFailure === undefined ? end : give(decoded, wireFailure)
-  })
-
-  const broken = (error: LLMError): Pull =>
-    // The model had said its last word: what broke was only the way to its usage.
-    decoder.state === "finishing"
-      ? ended
-      : Effect.fail(
-          Option.some(
-            said.start === undefined || error._tag !== "NetworkError"
-              ? error
-              : new StreamInterruptedError({
-                  provider: error.provider,
-                  model: error.model,
-                  keyId: call.key.id,
-                  message: `${error.message} The answer was not complete.`,
-                  attempts: [],
-                  begun: true,
-                  partial: partial()
-                })
-          )
-        )
+  /** The stream is over: at its end, at the end of the usage grace, or because the connection broke. */
+  const ended = (error?: LLMError): Pull =>
+    Effect.suspend((): Pull => {
+      if (finished) return end
+      if (error === undefined && unframed !== undefined && !framesSeen) {
+        return endedWhole(unframed.text + unframed.decoder.decode())
+      }
+      const frames: Array<Frame> = []
+      framer.end(frames)
+      const decoded: Array<WireEvent> = []
+      let wireFailure: WireFailure | undefined
+      for (const frame of frames) {
+        if (decoder.state === "done" || isCutOff(frame)) break
+        wireFailure = pushed(frame, decoded)
+        if (wireFailure !== undefined) break
+      }
+      wireFailure = afterFinish(wireFailure, decoded)
+      if (wireFailure === undefined && decoder.state !== "done") {
+        wireFailure =
+          error !== undefined || framesSeen || beginsFrame(wire.framing, beginning)
+            ? decoder.end(decoded)
+            : malformed("", beginning.slice(0, 200))
+      }
+      if (decoded.length === 0 && wireFailure === undefined) return end
+      return give(decoded, wireFailure, error === undefined ? fail : () => interrupted(error))
+    })
 
   const read = Effect.matchEffect(bytes, {
-    onFailure: Option.match({ onNone: () => ended, onSome: broken }),
+    onFailure: Option.match({ onNone: () => ended(), onSome: ended }),
     onSuccess: received
   })
 
+  /** Only the reading is timed: what is read is decoded outside of the limit, so that it is decoded once. */
   const readUntil = (deadline: number): Pull =>
-    withinOr(read, Math.max(0, deadline - clock.unsafeCurrentTimeMillis()), () => ended)
+    Effect.matchEffect(
+      withinOr(Effect.asSome(bytes), Math.max(0, deadline - clock.unsafeCurrentTimeMillis()), () => Effect.succeedNone),
+      {
+        onFailure: Option.match({ onNone: () => ended(), onSome: ended }),
+        onSuccess: Option.match({ onNone: () => ended(), onSome: received })
+      }
+    )
 
   /** The answer is whole. What follows is only read so that the connection can be used again, if it ends soon. */
   const drained: Pull = Effect.matchEffect(
@@ -203,7 +243,7 @@ const events = (
   const next: Pull = Effect.suspend(() => {
     if (failure !== undefined) return Effect.fail(Option.some(failure))
     if (decoder.state === "done") return drained
-    return finishingSince === undefined ? read : readUntil(finishingSince + usageGrace)
+    return finishingSince === undefined || wentOn ? read : readUntil(finishingSince + usageGrace)
   })
   return next
 }

@@ -18,7 +18,11 @@ const asking = (response: ChatResponse): Record<string, unknown> => ({
     .map(({ name }) => ({ type: "custom", custom: { name } }))
 })
 
-const answers = chatResponse("acme")
+/** An answer without a reason is written with one. */
+const answers = chatResponse("acme").map((response) => ({
+  ...response,
+  rawFinishReason: response.rawFinishReason || "other"
+}))
 
 /** The answer that a client collects of a stream in these events. */
 const streamed = (response: ChatResponse, events = ChatEvent.fromResponse(response)): ChatResponse =>

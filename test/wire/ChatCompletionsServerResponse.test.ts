@@ -104,7 +104,7 @@ describe("a server writes an answer", () => {
     expect(reason("tool-calls", "tool_use")).toMatchObject([{ finish_reason: "tool_calls" }])
     expect(reason("content-filter", "SAFETY")).toMatchObject([{ finish_reason: "content_filter" }])
     expect(reason("other", "pause_turn")).toMatchObject([{ finish_reason: "pause_turn" }])
-    expect(reason("other", "")).toMatchObject([{ finish_reason: null }])
+    expect(reason("other", "")).toMatchObject([{ finish_reason: "other" }])
   })
   it("with what else was said in its place, and nothing that would be read as something else", () => {
     const metadata = {

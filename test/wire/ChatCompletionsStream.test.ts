@@ -174,11 +174,14 @@ describe("the end of a stream", () => {
     expect(read([text("a"), stop, empty, counted]).states).toEqual(["open", "finishing", "finishing", "done"])
     expect(said([text("a"), stop, empty, counted]).finish.usage).toEqual(usage)
   })
-  it("may lack [DONE], or the reason, but not both", () => {
+  it("is the finish_reason, or [DONE] after counts in the last chunk alone", () => {
     expect(said([text("a"), stop]).finish.reason).toBe("stop")
-    expect(said([text("a"), done]).finish).toMatchObject({ reason: "other", rawReason: "" })
+    expect(said([text("a"), counted, done]).finish).toMatchObject({ reason: "other", rawReason: "" })
     const call = chunk({ tool_calls: [{ index: 0, id: "a", function: { name: "f", arguments: "{}" } }] })
-    expect(said([call, done]).finish).toMatchObject({ reason: "tool-calls", rawReason: "" })
+    expect(said([call, counted, done]).finish).toMatchObject({ reason: "tool-calls", rawReason: "" })
+    expect(read([text("a"), done])).toMatchObject({ failure: { _tag: "Truncated" } })
+    expect(read([text("a"), counted, text("b"), done])).toMatchObject({ failure: { _tag: "Truncated" } })
+    expect(read([done])).toMatchObject({ failure: { _tag: "Truncated" } })
     expect(read([text("a"), chunk({}, { finish_reason: "" })])).toMatchObject({ failure: { _tag: "Truncated" } })
     expect(read([])).toMatchObject({ failure: { _tag: "Truncated" } })
   })

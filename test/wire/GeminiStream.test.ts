@@ -127,11 +127,14 @@ describe("a stream", () => {
     expect(told.states).toEqual(["finishing", "open", "finishing", "done"])
     expect(said(told).text).toBe("Hello")
   })
-  it("waits for its end where it has not been counted", () => {
+  it("is finishing from its finishReason on, also where it has not been counted", () => {
     expect(tell(piece([{ text: "Hello" }], { finishReason: "STOP" }))).toMatchObject({
       failure: undefined,
-      states: ["open", "done"]
+      states: ["finishing", "done"]
     })
+  })
+  it("is cut off where text without a finishReason follows the last one", () => {
+    expect(tell(piece([], { finishReason: "STOP" }), piece([{ text: "Hello" }])).failure).toEqual({ _tag: "Truncated" })
   })
   it("is not troubled by blank frames and marks of other protocols", () => {
     expect(said(tell("", " ", piece([{ text: "Hello" }]), last(), "[DONE]")).finish?.reason).toBe("stop")

@@ -252,8 +252,6 @@ export const answerReader = (source: AnswerSource) => {
     id: () => id,
     model: () => model || source.model,
     usage,
-    /** Whether the model has said why it stopped. */
-    stopped: () => rawReason !== undefined,
     /** The answer without what it says. */
     begin: (message: Json): void => {
       id ||= string(message, "id") ?? ""
@@ -277,13 +275,17 @@ export const answerReader = (source: AnswerSource) => {
       if (block !== undefined) readDelta(block, delta, out)
     },
     blockStop,
-    /** How the answer ended. Its counts are running totals: they take the place of the earlier ones. */
-    messageDelta: (event: Json): void => {
+    /**
+     * How the answer ended. Its counts are running totals: they take the place of the earlier ones. True: it has the reason why
+     * the model stopped.
+     */
+    messageDelta: (event: Json): boolean => {
       const delta = record(event, "delta") ?? {}
       rawReason = string(delta, "stop_reason") || rawReason
       metadata = { ...metadata, ...told(event, deltaEventFields), ...told(delta, messageFields) }
       count(event)
       counted ||= number(record(event, "usage") ?? {}, "output_tokens") !== undefined
+      return Boolean(string(delta, "stop_reason"))
     },
     /** Gives out what is owed at the end. */
     finish: (out: Out): void => {

@@ -38,8 +38,7 @@ export const decodeStream = (source: AnswerSource): StreamDecoder => {
       case "content_block_stop":
         return answer.blockStop(position, out) ?? undefined
       case "message_delta":
-        answer.messageDelta(event)
-        if (answer.stopped()) state = "finishing"
+        if (answer.messageDelta(event)) state = "finishing"
         return undefined
       case "message_stop":
         return finish(out)
@@ -67,7 +66,7 @@ export const decodeStream = (source: AnswerSource): StreamDecoder => {
     push: ({ data, event: name }: Frame, out) => {
       if (state === "done" || data.trim() === "") return undefined
       // The end of other protocols, which some proxies add.
-      if (data.trim() === "[DONE]") return answer.stopped() ? finish(out) : { _tag: "Truncated" }
+      if (data.trim() === "[DONE]") return state === "finishing" ? finish(out) : { _tag: "Truncated" }
       const event = parsed(data)
       if (name === "error") return { _tag: "Reported", body: event ?? data }
       if (!isRecord(event)) return malformed("", data)
@@ -75,7 +74,7 @@ export const decodeStream = (source: AnswerSource): StreamDecoder => {
     },
     end: (out) => {
       if (state === "done") return undefined
-      return answer.stopped() ? finish(out) : { _tag: "Truncated" }
+      return state === "finishing" ? finish(out) : { _tag: "Truncated" }
     }
   }
 }

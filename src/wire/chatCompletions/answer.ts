@@ -46,6 +46,9 @@ export const answerReader = (source: AnswerSource) => {
   let model = ""
   let rawReason: string | undefined
   let usage: Usage | undefined
+  /** How many chunks had counts. */
+  let countedChunks = 0
+  let lastChunkCounts = false
   /** What is counted beside that. */
   let furtherCounts: Json | undefined
   /** All that was said, for an estimate where nobody counts. */
@@ -54,6 +57,8 @@ export const answerReader = (source: AnswerSource) => {
   const thoughts = thoughtReader(source.provider)
   const calls = callReader()
   let modernCalls = false
+  /** Whether each choice after the first has given its reason to stop. */
+  const furtherChoices = new Map<number, boolean>()
 
   const readCall = (piece: Json, out: Array<WireEvent>): void => {
     const delta = calls.read(piece)
@@ -109,19 +114,30 @@ export const answerReader = (source: AnswerSource) => {
     usage: () => usageOf(usage, source, said),
     /** Whether the provider has sent its counts. */
     counted: () => usage !== undefined,
-    /** Whether the model has said why it stopped. */
-    stopped: () => rawReason !== undefined,
-    /** Reads a chunk. Further choices are passed over. */
+    /** Whether every choice has its `finish_reason`. */
+    stopped: () => rawReason !== undefined && [...furtherChoices.values()].every(Boolean),
+    /**
+     * Whether the last chunk has counts and no other has. Some servers (Snowflake Cortex, some behind OpenRouter) never send a
+     * `finish_reason` and send the counts last. Running totals say nothing of the end.
+     */
+    closed: () => lastChunkCounts && countedChunks === 1,
+    /** Reads a chunk. Of further choices only the `finish_reason` is read. */
     read: (chunk: Json, out: Array<WireEvent>): void => {
       id ||= string(chunk, "id") ?? ""
       model ||= string(chunk, "model") ?? ""
       // Running totals: the last one counts.
-      usage = decodeUsage(chunk) ?? usage
+      const counts = decodeUsage(chunk)
+      lastChunkCounts = counts !== undefined
+      if (lastChunkCounts) countedChunks++
+      usage = counts ?? usage
       keep(metadata, chunk, bodyFields)
       keepOthers(metadata, chunk)
       furtherCounts = furtherUsage(chunk) ?? furtherCounts
       for (const choice of array(chunk, "choices") ?? []) {
-        if (isRecord(choice) && (number(choice, "index") ?? 0) === 0) readChoice(choice, out)
+        if (!isRecord(choice)) continue
+        const index = number(choice, "index") ?? 0
+        if (index === 0) readChoice(choice, out)
+        else furtherChoices.set(index, furtherChoices.get(index) === true || Boolean(string(choice, "finish_reason")))
       }
     },
     /** Gives out what is owed at the end. */

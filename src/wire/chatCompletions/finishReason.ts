@@ -44,6 +44,9 @@ const words: Readonly<Record<FinishReason, string | null>> = {
 
 const openAI = new Set(["stop", "length", "tool_calls", "function_call", "content_filter"])
 
-/** OpenAI's word for it, the one that was read where it is one of them; where there is none, what the provider said. */
-export const encodeFinishReason = (reason: FinishReason, raw: string, hasCalls: boolean): string | null =>
-  (openAI.has(raw) && decodeFinishReason(raw, hasCalls) === reason ? raw : words[reason]) ?? (raw || null)
+/**
+ * OpenAI's word for it, the one that was read where it is one of them; where there is none, what the provider said. Never empty:
+ * a stream without a reason reads as one that was cut off.
+ */
+export const encodeFinishReason = (reason: FinishReason, raw: string, hasCalls: boolean): string =>
+  (openAI.has(raw) && decodeFinishReason(raw, hasCalls) === reason ? raw : words[reason]) ?? (raw || "other")

@@ -30,7 +30,7 @@ export const decodeStream = (source: AnswerSource): StreamDecoder => {
     push: (frame: Frame, out: Array<WireEvent>): WireFailure | undefined => {
       const { data, event } = frame
       if (state === "done") return undefined
-      if (data.startsWith("[DONE]")) return finish(out)
+      if (data.startsWith("[DONE]")) return answer.stopped() || answer.closed() ? finish(out) : { _tag: "Truncated" }
       // Some keep a connection alive with a word of their own, such as `:keepalive:`.
       if (data === "" || data.startsWith(":")) return undefined
       const chunk = parsed(data)

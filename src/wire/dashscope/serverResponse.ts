@@ -34,8 +34,7 @@ export const encodeResponse = (response: ChatResponse): Record<string, unknown> 
       choices: [
         {
           index: 0,
-          finish_reason:
-            encodeFinishReason(response.finishReason, response.rawFinishReason, toolCalls.length > 0) ?? "other",
+          finish_reason: encodeFinishReason(response.finishReason, response.rawFinishReason, toolCalls.length > 0),
           message: {
             role: "assistant",
             // What a model says in declining is what it said.
@@ -136,7 +135,7 @@ export const encodeStream = (request: Json): StreamEncoder => {
       },
       {
         ...pick(metadata, choiceFields),
-        finish_reason: encodeFinishReason(reason, rawReason, calls.size > 0) ?? "other"
+        finish_reason: encodeFinishReason(reason, rawReason, calls.size > 0)
       },
       pick(metadata, outputFields),
       counts(usage, metadata)

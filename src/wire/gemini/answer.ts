@@ -16,10 +16,11 @@ import { decodeUsage, furtherUsage, isCounted } from "./usage.js"
 export interface AnswerReader {
   readonly id: () => string
   readonly model: () => string
-  /** Whether the model has said why it stopped. Some servers say so in every piece, and some in an empty first one. */
+  /**
+   * Whether the model has said why it stopped and has written nothing since. Some servers say so in every piece, and some in an
+   * empty first one.
+   */
   readonly stopped: () => boolean
-  /** Whether it has said so in the last piece, with its counts: nothing is known to follow. */
-  readonly complete: () => boolean
   readonly usage: () => Usage
   /** Reads a piece, and appends what it says. */
   readonly read: (piece: unknown, out: Array<WireEvent>) => WireFailure | undefined
@@ -43,35 +44,34 @@ export const answerReader = (source: AnswerSource): AnswerReader => {
   let reason = ""
   /** The last counts, and all that was said with any. */
   let counts: Json = {}
-  let complete = false
+  let stopped = false
   const counted: Record<string, unknown> = {}
   const metadata: Record<string, unknown> = {}
   const parts = partReader(source.provider, (index) => (id === "" ? `call_${index}` : `call_${id}_${index}`))
 
   const usage = (): Usage => usageOf(decodeUsage(counts), source, parts.written())
 
-  /** Whether a piece counts what was consumed so far. */
-  const count = (body: Json): boolean => {
+  const count = (body: Json): void => {
     const told = record(body, "usageMetadata")
-    if (told === undefined) return false
+    if (told === undefined) return
     Object.assign(counted, told)
-    const has = isCounted(told)
-    if (has) counts = told
-    return has
+    if (isCounted(told)) counts = told
   }
 
   const say = (candidate: Json, out: Array<WireEvent>): WireFailure | undefined => {
     const content = record(candidate, "content") ?? {}
+    const before = out.length
     const failure = parts.read(array(content, "parts") ?? [], "candidates[0].content.parts", out)
-    reason = string(candidate, "finishReason") || reason
+    const given = string(candidate, "finishReason") ?? ""
+    reason = given || reason
+    stopped = given !== "" || (stopped && out.length === before)
     return failure
   }
 
   return {
     id: () => id,
     model: () => model,
-    stopped: () => reason !== "",
-    complete: () => complete,
+    stopped: () => stopped,
     usage,
     read: (piece, out) => {
       if (!isRecord(piece)) return malformed("", piece)
@@ -82,7 +82,7 @@ export const answerReader = (source: AnswerSource): AnswerReader => {
       }
       id ||= string(piece, "responseId") ?? ""
       model = string(piece, "modelVersion") || model
-      const has = count(piece)
+      count(piece)
       const candidates = records(piece, "candidates")
       const candidate = candidates.find(isFirst)
       if (candidates.length === 0) {
@@ -91,7 +91,6 @@ export const answerReader = (source: AnswerSource): AnswerReader => {
       }
       gather(metadata, piece, candidate ?? {})
       if (candidate === undefined) return undefined
-      complete = has && Boolean(string(candidate, "finishReason"))
       return say(candidate, out)
     },
     finish: (out) => {

@@ -15,7 +15,7 @@ export const decodeStream = (source: AnswerSource): StreamDecoder => {
       return answer.model()
     },
     get state() {
-      return done ? "done" : answer.complete() ? "finishing" : "open"
+      return done ? "done" : answer.stopped() ? "finishing" : "open"
     },
     get usage() {
       return answer.usage()
