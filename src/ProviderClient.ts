@@ -11,6 +11,7 @@ import type { ApiKey } from "./ApiKey.js"
 import type { ChatRequest, ChatResponse } from "./Chat.js"
 import type { ChatEvent } from "./ChatEvent.js"
 import type { EmbeddingRequest, EmbeddingResponse } from "./Embedding.js"
+import { shownUrl } from "./internal/endpointSecrets.js"
 import { chat, embed, listModels } from "./internal/exchange.js"
 import { chatStream } from "./internal/exchangeStream.js"
 import * as Transport from "./internal/transport.js"
@@ -28,13 +29,22 @@ import type { ClientWire, EmbeddingsWire, ListedModel, ModelsWire } from "./wire
 export interface Endpoint {
   /** The name of the provider, as it stands in answers, errors and metrics. */
   readonly provider: string
-  /** Up to and without the path that the wire appends, such as `https://api.openai.com/v1`. */
+  /**
+   * Up to and without the path that the wire appends, such as `https://api.openai.com/v1`. A query in it is sent behind the path.
+   * User info and the values of the query are masked in errors, and left out where the URL is shown.
+   */
   readonly baseUrl: string
   /** The header that carries the key. @default `{ header: "authorization", prefix: "Bearer " }` */
   readonly auth?: Auth
-  /** Sent with every request. */
+  /**
+   * Sent with every request. Values of six characters and more are masked in errors, but for headers that carry no secrets, such
+   * as `user-agent`, `anthropic-beta`, `openai-organization` or `x-title`.
+   */
   readonly headers?: Readonly<Record<string, string>>
-  /** Appended to every URL, such as Azure's `api-version`. */
+  /**
+   * Appended to every URL, such as Azure's `api-version`. Values of six characters and more are masked in errors, but for fields
+   * that carry no secrets, such as `api-version`, `region` or `model`.
+   */
   readonly query?: Readonly<Record<string, string>>
 }
 
@@ -81,7 +91,7 @@ export interface Service {
   readonly provider: string
   /** The name of the wire. */
   readonly wire: string
-  /** Where the provider is, without credentials: what sets apart answers of the same model in different places. */
+  /** Where the provider is, without user info and the values of its query: what sets apart answers of the same model in different places. */
   readonly baseUrl?: string
   /** Asks and waits for the whole answer. Interruption aborts the request. */
   readonly chat: (request: ChatRequest, call: Call) => Effect.Effect<ChatResponse, LLMError>
@@ -122,7 +132,7 @@ export const make = (wire: ClientWire, endpoint: Endpoint): Effect.Effect<Servic
   Effect.map(transportTo(endpoint, wire.name), (transport) => ({
     provider: endpoint.provider,
     wire: wire.name,
-    baseUrl: withoutCredentials(endpoint.baseUrl),
+    baseUrl: shownUrl(endpoint.baseUrl),
     chat: (request, call) => chat(transport, wire, request, call),
     chatStream: (request, call) => toStream(chatStream(transport, wire, request, call)),
     ...embedding(transport, wire.embeddings),
@@ -142,15 +152,12 @@ export const makeEmbeddings = (
   Effect.map(transportTo(endpoint, wire.name), (transport) => ({
     provider: endpoint.provider,
     wire: wire.name,
-    baseUrl: withoutCredentials(endpoint.baseUrl),
+    baseUrl: shownUrl(endpoint.baseUrl),
     chat: (_, call) => Effect.fail(Transport.unsupported(transport, call, "chat")),
     chatStream: (_, call) => Stream.fail(Transport.unsupported(transport, call, "chat")),
     ...embedding(transport, wire.embeddings),
     ...listing(transport, wire.models)
   }))
-
-/** A URL may carry a name and a password before its host. */
-const withoutCredentials = (baseUrl: string): string => baseUrl.replace(/^([a-z][a-z0-9+.-]*:\/\/)[^/?#]*@/i, "$1")
 
 const transportTo = (endpoint: Endpoint, protocol: string) =>
   Effect.flatMap(HttpClient.HttpClient, (http) => Transport.make(protocol, endpoint, http))

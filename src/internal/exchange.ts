@@ -12,7 +12,7 @@ import { parsed } from "../wire/json.js"
 import { malformed } from "../wire/Wire.js"
 import { carryingText, Relaying } from "./relay.js"
 import type { Exchange, Transport } from "./transport.js"
-import { fetch, sendEncoded, sendWhole, unanswered, unreadable } from "./transport.js"
+import { fetch, maskedJson, sendEncoded, sendWhole, unanswered, unreadable } from "./transport.js"
 
 const parse = <A>(
   exchange: Exchange,
@@ -112,10 +112,13 @@ export const listModels = (
     page: number
   ): Effect.Effect<ReadonlyArray<ListedModel>, LLMError> =>
     Effect.flatMap(fetch(transport, { path: wire.path, query }, call), (exchange) =>
-      Effect.flatMap(read(exchange, wire.decodeResponse), ({ models, next }) => {
-        const all = [...earlier, ...models]
-        return next === undefined || page >= mostPages ? Effect.succeed(all) : from(next, all, page + 1)
-      })
+      Effect.flatMap(
+        read(exchange, (body) => wire.decodeResponse(maskedJson(exchange, body))),
+        ({ models, next }) => {
+          const all = [...earlier, ...models]
+          return next === undefined || page >= mostPages ? Effect.succeed(all) : from(next, all, page + 1)
+        }
+      )
     )
   return from(wire.query ?? {}, [], 1)
 }

@@ -18,6 +18,7 @@ import type { Auth, Call, Endpoint } from "../ProviderClient.js"
 import * as Usage from "../Usage.js"
 import { classify } from "../wire/ProviderError.js"
 import { rateLimits } from "../wire/RateLimitHeaders.js"
+import * as Secrets from "./endpointSecrets.js"
 import { estimateInput } from "./request.js"
 import type { AnswerSource, ClientWire, WireFailure, WireRequest } from "../wire/Wire.js"
 
@@ -31,13 +32,22 @@ export interface Transport {
   readonly scopedHttp: HttpClient.HttpClient.With<HttpClientError.HttpClientError, Scope.Scope>
   /** Complaints of this server about parts of a request that it can be spared from now on. */
   readonly refused: Ref.Ref<ReadonlyArray<string>>
+  /** What is masked of the endpoint: the credentials of its URL, and the values of its headers and query. */
+  readonly secrets: ReadonlyArray<string>
 }
 
 export const make = (protocol: string, endpoint: Endpoint, client: HttpClient.HttpClient): Effect.Effect<Transport> =>
   Effect.map(Ref.make<ReadonlyArray<string>>([]), (refused) => {
     // An attempt has a span of its own, and a provider has no use for our trace ids.
     const http = HttpClient.withTracerDisabledWhen(client, () => true)
-    return { protocol, endpoint, http, scopedHttp: HttpClient.withScope(http), refused }
+    return {
+      protocol,
+      endpoint,
+      http,
+      scopedHttp: HttpClient.withScope(http),
+      refused,
+      secrets: Secrets.ofEndpoint(endpoint)
+    }
   })
 
 /** A call with all that must not be seen of it. */
@@ -63,23 +73,19 @@ const where = (transport: Transport, call: Call) => ({
   attempts: []
 })
 
-/** Shorter than any real secret: to mask it would spoil words and hide nothing. */
-const shortestSecret = 6
+/** A text of a provider or an HTTP client without the secrets of the endpoint and of the call. */
+const masked = (transport: Transport, { key, token }: SecretCall, text: string): string =>
+  Secrets.masked(text, secretsOf(transport, key, token))
 
-/** Without the secret, also where it is cut off at the end, as excerpts are. */
-const withoutSecret = (text: string, secret: string): string => {
-  if (secret.length < shortestSecret) return text
-  const rest = text.replaceAll(secret, "***")
-  for (let length = secret.length - 1; length >= shortestSecret; length--) {
-    if (rest.endsWith(secret.slice(0, length))) return `${rest.slice(0, -length)}***`
-  }
-  return rest
-}
+const secretsOf = ({ secrets }: Transport, key: Call["key"], token: SecretCall["token"]): ReadonlyArray<string> => [
+  ...secrets,
+  Redacted.value(key.value),
+  ...(token === undefined ? [] : [Redacted.value(token)])
+]
 
-const masked = ({ key, token }: SecretCall, text: string): string => {
-  const rest = withoutSecret(text, Redacted.value(key.value))
-  return token === undefined ? rest : withoutSecret(rest, Redacted.value(token))
-}
+/** JSON of a provider without the secrets of the endpoint and of the call. */
+export const maskedJson = ({ call: { key, token }, transport }: Exchange, json: unknown): unknown =>
+  Secrets.maskedJson(json, secretsOf(transport, key, token))
 
 /** The innermost cause says what happened, and its code what kind of thing: `ECONNREFUSED`, `UND_ERR_SOCKET` … */
 const innermost = (cause: unknown): { readonly code: string; readonly message: string } => {
@@ -102,7 +108,7 @@ export const unanswered = (
   error: HttpClientError.HttpClientError
 ): LLMError => {
   const context = where(transport, call)
-  const { baseUrl } = transport.endpoint
+  const baseUrl = Secrets.shownUrl(transport.endpoint.baseUrl)
   if (error._tag === "RequestError" && error.reason === "InvalidUrl") {
     return new InvalidRequestError({
       ...context,
@@ -111,7 +117,7 @@ export const unanswered = (
     })
   }
   const { code, message } = innermost(error.cause)
-  const detail = masked(call, code === "" || message.includes(code) ? message : `${message} (${code})`)
+  const detail = masked(transport, call, code === "" || message.includes(code) ? message : `${message} (${code})`)
   return connectCodes.has(code)
     ? new TimeoutError({
         ...context,
@@ -134,10 +140,10 @@ export const unreadable = (exchange: Exchange, failure: WireFailure, partial?: P
       return new MalformedResponseError({
         ...context,
         path: failure.path,
-        excerpt: masked(call, failure.excerpt),
+        excerpt: masked(transport, call, failure.excerpt),
         message: `${context.provider} sent an answer that is not of the ${transport.protocol} protocol${
           failure.path === "" ? "" : ` at ${failure.path}`
-        }: ${masked(call, failure.excerpt)}`,
+        }: ${masked(transport, call, failure.excerpt)}`,
         ...(partial === undefined ? {} : { partial })
       })
     case "Unsupported":
@@ -157,7 +163,7 @@ export const unreadable = (exchange: Exchange, failure: WireFailure, partial?: P
           model: call.model,
           keyId: call.key.id,
           now: clock.unsafeCurrentTimeMillis(),
-          mask: (text) => masked(call, text)
+          mask: (text) => masked(transport, call, text)
         }
       )
       return partial === undefined
@@ -208,9 +214,12 @@ interface Message extends Omit<WireRequest, "body"> {
   readonly body?: string
 }
 
+/** The query of the base URL stays behind the path. */
 const urlOf = (endpoint: Endpoint, { path, query }: Message): string => {
+  const [base = "", inUrl = ""] = (endpoint.baseUrl.split("#", 1)[0] ?? "").split(/\?(.*)/s)
   const search = new URLSearchParams({ ...query, ...endpoint.query }).toString()
-  return `${endpoint.baseUrl.replace(/\/+$/, "")}${path}${search === "" ? "" : `?${search}`}`
+  const whole = [inUrl, search].filter((part) => part !== "").join("&")
+  return `${base.replace(/\/+$/, "")}${path}${whole === "" ? "" : `?${whole}`}`
 }
 
 const bearer: Auth = { header: "authorization", prefix: "Bearer " }
@@ -248,7 +257,7 @@ const rejected = (exchange: Exchange): Effect.Effect<LLMError> =>
           model: exchange.call.model,
           keyId: exchange.call.key.id,
           now: exchange.clock.unsafeCurrentTimeMillis(),
-          mask: (words) => masked(exchange.call, words)
+          mask: (words) => masked(exchange.transport, exchange.call, words)
         }
       )
   )

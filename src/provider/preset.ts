@@ -1,4 +1,5 @@
 /** What clients for a protocol have in common: a provider as data, and a base URL alone where that says enough. */
+import { shownUrl } from "../internal/endpointSecrets.js"
 import type { Endpoint } from "../ProviderClient.js"
 
 /** A provider: where it is, and how it deviates from the protocol. */
@@ -9,7 +10,7 @@ export interface Preset<Dialect> extends Partial<Endpoint> {
 const withoutSlash = (url: string): string => url.replace(/\/+$/, "")
 
 /** What a provider without a name is called: the host that it is reached at. */
-const hostOf = (baseUrl: string): string => /^[a-z]+:\/\/([^/?#]+)/i.exec(baseUrl)?.[1] ?? baseUrl
+const hostOf = (baseUrl: string): string => /^[a-z]+:\/\/([^/?#]+)/i.exec(shownUrl(baseUrl))?.[1] ?? shownUrl(baseUrl)
 
 /**
  * The whole of an endpoint: what the options leave open is as in the preset with this base URL, and where there is none, as
