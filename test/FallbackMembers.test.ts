@@ -325,3 +325,30 @@ describe("a fallback", () => {
     })
   )
 })
+
+describe("the names that a member has for models", () => {
+  const inherited = ["constructor", "__proto__", "toString", "hasOwnProperty"]
+
+  it.effect("are not looked up in what every object inherits", () =>
+    Effect.gen(function* () {
+      for (const model of inherited) {
+        const second = yield* scripted("second")
+        const llm = yield* Fallback.make([{ llm: second, models: { large: "huge" } }])(yield* scripted(unavailable))
+        expect((yield* llm.chat({ model, messages: [Chat.user("?")] })).text).toBe("second")
+        yield* ChatEvent.collect(llm.chatStream({ model, messages: [Chat.user("?")] }))
+        expect(yield* second.asked).toEqual([{ messages: [Chat.user("?")] }, { messages: [Chat.user("?")] }])
+      }
+    })
+  )
+  it.effect("may be those of what every object inherits", () =>
+    Effect.gen(function* () {
+      for (const model of inherited) {
+        const second = yield* scripted("second")
+        const models = Object.fromEntries([[model, "huge"]])
+        const llm = yield* Fallback.make([{ llm: second, models }])(yield* scripted(unavailable))
+        yield* llm.chat({ model, messages: [Chat.user("?")] })
+        expect(yield* second.asked).toEqual([{ model: "huge", messages: [Chat.user("?")] }])
+      }
+    })
+  )
+})

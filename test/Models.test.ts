@@ -38,6 +38,25 @@ const modelsAt = (baseUrl: string, more?: object, options?: Models.Options) =>
   Effect.flatMap(ProviderFile.parse(fileAt(baseUrl, more)), (file) => Models.make(file, options))
 
 describe("the models of a file", () => {
+  it.scopedLive("may be asked for by names that every object inherits, and have such names and aliases", () =>
+    Effect.gen(function* () {
+      const names = ["constructor", "__proto__", "toString"]
+      const models = yield* modelsAt("http://127.0.0.1:1")
+      for (const name of names) {
+        expect((yield* Effect.flip(models.get(name)))._tag).toBe("ModelNotFoundError")
+        const model = { model_name: name, api_keys: ["a"], base_url: "http://127.0.0.1:1" }
+        const file = JSON.stringify({ acme: [model] })
+        const named = yield* Effect.flatMap(ProviderFile.parse(file), (parsed) => Models.make(parsed))
+        expect((yield* named.get(name)).info.model).toBe(name)
+        const aliased = yield* modelsAt("http://127.0.0.1:1", {
+          $aliases: Object.fromEntries([[name, "acme/large"]]),
+          $default: name
+        })
+        expect((yield* aliased.get(name)).info.model).toBe("large")
+      }
+    }).pipe(environment(), Effect.provide(NodeHttpClient.layerUndici))
+  )
+
   it.scopedLive("are found by provider and name, by alias, and by a bare name that is unique", () =>
     Effect.gen(function* () {
       const models = yield* modelsAt("http://127.0.0.1:1")

@@ -1,5 +1,5 @@
 /** The models and groups of a file by all the names they have. */
-import { Array as Arr, Either } from "effect"
+import { Either } from "effect"
 import type { Service as Balanced } from "../Balance.js"
 import type { Listed } from "../Models.js"
 import type { Service as LLMService } from "../LLM.js"
@@ -36,17 +36,19 @@ export const make = (
   fallback: string | undefined
 ): Catalogue => {
   const byId = new Map(models.map(({ entry, llm }) => [idOf(entry), llm]))
-  const byModel = Arr.groupBy(models, ({ entry }) => entry.model)
+  const byModel = new Map<string, ReadonlyArray<(typeof models)[number]>>()
+  for (const each of models) byModel.set(each.entry.model, [...(byModel.get(each.entry.model) ?? []), each])
   const byGroup = new Map(groups.map(({ balance, entry }) => [entry.name, balance]))
   const names = [...byId.keys(), ...byGroup.keys()].join(", ")
-  const meant = (name: string): string => file.aliases[name] ?? name
+  const aliases = new Map(Object.entries(file.aliases))
+  const meant = (name: string): string => aliases.get(name) ?? name
   const aliasesOf = (id: string) => Object.keys(file.aliases).filter((alias) => file.aliases[alias] === id)
 
   const find = (name: string): Found => {
     const id = meant(name)
     const exact = byId.get(id) ?? byGroup.get(id)
     if (exact !== undefined) return Either.right(exact)
-    const [bare, ...others] = byModel[id] ?? []
+    const [bare, ...others] = byModel.get(id) ?? []
     if (bare === undefined) return unknown(name, `No model is called "${name}". There are: ${names}.`)
     return others.length === 0
       ? Either.right(bare.llm)

@@ -242,13 +242,17 @@ const modelOf = (request: ChatRequest.Input): string | undefined =>
 const embeddingModelOf = (request: EmbeddingRequest.Input): string | undefined =>
   typeof request === "string" || !("input" in request) ? undefined : request.model
 
+/** What a member calls a model. A model may have the name of a field that every object inherits, such as `constructor`. */
+const nameAt = ({ models }: Member, model: string): string | undefined =>
+  Object.hasOwn(models, model) ? models[model] : undefined
+
 const renamed = <A extends { readonly model?: string }>(
   request: A,
   member: Member,
   info: ModelInfo
 ): Omit<A, "model"> & { readonly model?: string } => {
   const { model: _, ...rest } = request
-  const model = member.models[request.model ?? info.model]
+  const model = nameAt(member, request.model ?? info.model)
   return model === undefined ? rest : { ...rest, model }
 }
 
@@ -256,7 +260,7 @@ const renamed = <A extends { readonly model?: string }>(
 export const chatFor = (member: Member, request: ChatRequest.Input, info: ModelInfo): ChatRequest.Input => {
   if (member.isFirst) return request
   if (typeof request !== "string") return renamed(request, member, info)
-  const model = member.models[info.model]
+  const model = nameAt(member, info.model)
   return model === undefined ? request : { messages: [{ role: "user", content: request }], model }
 }
 
@@ -267,6 +271,6 @@ export const embeddingFor = (
 ): EmbeddingRequest.Input => {
   if (member.isFirst) return request
   if (typeof request !== "string" && "input" in request) return renamed(request, member, info)
-  const model = member.models[info.model]
+  const model = nameAt(member, info.model)
   return model === undefined ? request : { input: typeof request === "string" ? [request] : request, model }
 }

@@ -63,7 +63,8 @@ export const readFile = (
   const faults: Array<Fault> = []
   const warnings: Array<string> = []
   const models: Array<ModelEntry> = []
-  const aliases: Record<string, string> = {}
+  // Without a prototype: an alias may have the name of a field that every object inherits, such as `constructor`.
+  const aliases: Record<string, string> = Object.create(null)
   const note = (path: string, message: string): void => {
     faults.push({ path, message })
   }
