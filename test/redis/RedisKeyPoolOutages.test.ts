@@ -226,7 +226,8 @@ describe.concurrent("secrets", () => {
           )
         )
       }
-      expect(seen.length).toBeGreaterThan(7)
+      // The three above, and the names and values of the pool's two keys; that of the probe of Redis may have expired.
+      expect(seen.length).toBeGreaterThanOrEqual(7)
       expect(inspect(seen, { depth: Infinity })).not.toContain("canary")
       for (const name of yield* Effect.promise(() => client.keys("*pool*"))) {
         expect(yield* Effect.promise(() => client.pttl(name))).toBeGreaterThan(0)
