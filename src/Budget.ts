@@ -27,6 +27,7 @@
  */
 import { Context, Effect, Layer, Option, Ref, Schema } from "effect"
 import type { ChatRequest } from "./Chat.js"
+import * as Checks from "./internal/checks.js"
 import * as Accounts from "./internal/budgetAccounts.js"
 import { around } from "./internal/budgetCalls.js"
 import type { CalendarUnit, Period } from "./internal/budgetPeriod.js"
@@ -302,7 +303,13 @@ const faultsOf = (budgets: ReadonlyArray<Options>, rules: ReadonlyArray<BudgetRu
       warnAt === undefined || (warnAt > 0 && warnAt <= 1)
         ? []
         : [`"${names[index] ?? ""}": warnAt is a share between 0 and 1`]
-    )
+    ),
+    ...rules.flatMap(({ name, period }) => {
+      if (typeof period === "string" || !("rolling" in period)) return []
+      const { faults, millis } = Checks.make()
+      millis(`"${name}": period.rolling`, period.rolling, Checks.finite)
+      return faults
+    })
   ]
 }
 

@@ -20,6 +20,7 @@
 import { KeyValueStore } from "@effect/platform"
 import type { Clock, Duration } from "effect"
 import { Context, Effect, Layer, Option, Schema } from "effect"
+import * as Checks from "./internal/checks.js"
 import * as LruMap from "./internal/lruMap.js"
 
 /**
@@ -101,12 +102,18 @@ export interface MemoryOptions {
  * A store in memory. Of what does not fit, that goes first which was not used for the longest time; a value that does not
  * fit by itself is not kept.
  *
+ * @throws TypeError where an option makes no sense
  * @since 0.1.0
  * @category constructors
  */
-export const memory = (options: MemoryOptions = {}): Effect.Effect<Store> =>
-  Effect.sync(() => {
-    const values = LruMap.make(options.maxEntries ?? 1000, options.maxBytes ?? 64 * 1024 * 1024)
+export const memory = (options: MemoryOptions = {}): Effect.Effect<Store> => {
+  const { maxBytes = 64 * 1024 * 1024, maxEntries = 1000 } = options
+  Checks.valid("CacheStore", ({ number }) => {
+    number("maxEntries", maxEntries, maxEntries >= 0, "a number of at least 0")
+    number("maxBytes", maxBytes, maxBytes >= 0, "a number of at least 0")
+  })
+  return Effect.sync(() => {
+    const values = LruMap.make(maxEntries, maxBytes)
     const at = <A>(use: (now: number) => A): Effect.Effect<A> =>
       Effect.map(Effect.clock, (clock: Clock.Clock) => use(clock.unsafeCurrentTimeMillis()))
     return {
@@ -121,6 +128,7 @@ export const memory = (options: MemoryOptions = {}): Effect.Effect<Store> =>
       immediate: true
     }
   })
+}
 
 /**
  * A store over a `KeyValueStore` of `@effect/platform`: a directory of files, the browser's storage, or another.

@@ -22,6 +22,7 @@
  */
 import { Effect, Either, Option } from "effect"
 import type { ChatRequest } from "./Chat.js"
+import * as Checks from "./internal/checks.js"
 import * as ContextFit from "./internal/contextFit.js"
 import { fromStream, toStream } from "./internal/openStream.js"
 import { normalize } from "./internal/request.js"
@@ -71,9 +72,13 @@ const refusal = (info: ModelInfo, { answer, counted }: ContextFit.Excess, window
  * @since 0.1.0
  * @category constructors
  */
-export const check =
-  (options: Options = {}): Middleware =>
-  (next) =>
+export const check = (options: Options = {}): Middleware => {
+  Checks.valid("ContextWindow", (checks) => {
+    const { contextWindow = 1 } = options
+    checks.number("contextWindow", contextWindow, contextWindow > 0, "a positive number")
+    ContextFit.check(checks, options, "")
+  })
+  return (next) =>
     Effect.map(TokenCounter, (counter): Service => {
       const { info } = next
       const window = options.contextWindow ?? info.contextWindow
@@ -103,3 +108,4 @@ export const check =
         chatStream: (request) => toStream(Effect.zipRight(fits(request), fromStream(next.chatStream(request))))
       }
     })
+}

@@ -18,6 +18,7 @@
  */
 import { Array as Arr, Effect, Ref, Schema, Stream } from "effect"
 import type { ParseResult } from "effect"
+import * as Checks from "./internal/checks.js"
 import type { ChatRequest, ChatResponse } from "./Chat.js"
 import * as Chat from "./Chat.js"
 import type { ChatEvent } from "./ChatEvent.js"
@@ -137,6 +138,11 @@ export interface TrimOptions<E = never, R = never> {
   readonly strategy?: Strategy<E, R>
 }
 
+const checkBudget = (budget = Infinity): void =>
+  Checks.valid("Conversation", ({ number }) => {
+    number("budget", budget, budget >= 0, "a number of at least 0")
+  })
+
 /** What a strategy chose, and behind it the turn that is being asked, if it has forgotten that. */
 const withLast = (chosen: ReadonlyArray<Turn>, asked: Turn): ReadonlyArray<Turn> =>
   chosen[chosen.length - 1]?.messages.some((message) => asked.messages.includes(message)) === true
@@ -155,8 +161,9 @@ const withLast = (chosen: ReadonlyArray<Turn>, asked: Turn): ReadonlyArray<Turn>
 export const trim = <E = never, R = never>(
   messages: ReadonlyArray<Chat.Message>,
   options: TrimOptions<E, R>
-): Effect.Effect<ReadonlyArray<Chat.Message>, E, R> =>
-  options.budget === Infinity
+): Effect.Effect<ReadonlyArray<Chat.Message>, E, R> => {
+  checkBudget(options.budget)
+  return options.budget === Infinity
     ? Effect.succeed(messages)
     : Effect.gen(function* () {
         const counter = yield* TokenCounter
@@ -175,6 +182,7 @@ export const trim = <E = never, R = never>(
           kept.flatMap((turn) => turn.messages)
         )
       })
+}
 
 // -------------------------------------------------------------------------------------
 // conversations
@@ -202,8 +210,9 @@ const answerOf = (said: Answer): Chat.Message =>
  * @since 0.1.0
  * @category constructors
  */
-export const make = <E = never, R = never>(options: Options<E, R> = {}): Effect.Effect<Conversation<E, R>> =>
-  Effect.gen(function* () {
+export const make = <E = never, R = never>(options: Options<E, R> = {}): Effect.Effect<Conversation<E, R>> => {
+  checkBudget(options.budget)
+  return Effect.gen(function* () {
     const { system, messages: earlier = [], ...rest } = options
     const state = yield* Ref.make<State>({
       messages: system === undefined ? earlier : [Chat.system(system), ...earlier],
@@ -283,6 +292,7 @@ export const make = <E = never, R = never>(options: Options<E, R> = {}): Effect.
     }
     return conversation
   })
+}
 
 // -------------------------------------------------------------------------------------
 // storing

@@ -160,11 +160,13 @@ const instead = (first: EmbeddingResponse, second: EmbeddingResponse): Embedding
 /**
  * A cache over the store in context.
  *
+ * @throws TypeError where an option makes no sense
  * @since 0.1.0
  * @category constructors
  */
-export const make = (options: Options = {}): Effect.Effect<Service, never, CacheStore> =>
-  Effect.gen(function* () {
+export const make = (options: Options = {}): Effect.Effect<Service, never, CacheStore> => {
+  Core.check("EmbeddingCache", options)
+  return Effect.gen(function* () {
     const core = yield* Core.make(yield* CacheStore, "EmbeddingCache", options)
     const single = options.precision === "single"
 
@@ -295,6 +297,7 @@ export const make = (options: Options = {}): Effect.Effect<Service, never, Cache
         })
     }
   })
+}
 
 /**
  * A cache over the store in context.

@@ -20,12 +20,14 @@
  *
  * @since 0.1.0
  */
-import type { Array as Arr } from "effect"
-import { Context, Duration, Effect, Layer } from "effect"
+import type { Array as Arr, Duration } from "effect"
+import { Context, Effect, Layer } from "effect"
 import * as Attempt from "./Attempt.js"
 import type { ChatResponse } from "./Chat.js"
 import type * as ContextWindow from "./ContextWindow.js"
 import type { EmbeddingResponse } from "./Embedding.js"
+import * as Checks from "./internal/checks.js"
+import * as ContextFit from "./internal/contextFit.js"
 import * as Members from "./internal/fallbackMembers.js"
 import type { Member as Prepared } from "./internal/fallbackMembers.js"
 import * as Streams from "./internal/fallbackStream.js"
@@ -214,12 +216,14 @@ const promptOf = (continuing: Options["continueStreams"]): Streams.Options["prom
  * @since 0.1.0
  * @category constructors
  */
-export const make =
-  (fallbacks: ReadonlyArray<Service | Member>, options: Options = {}): Middleware =>
-  (next) =>
+export const make = (fallbacks: ReadonlyArray<Service | Member>, options: Options = {}): Middleware => {
+  const patience = Checks.valid("Fallback", (checks) => {
+    if (typeof options.fit === "object") ContextFit.check(checks, options.fit, "fit.")
+    return checks.millis("patience", options.patience ?? "1 second", Checks.anyLength)
+  })
+  return (next) =>
     Effect.map(TokenCounter, (counter): Service => {
       const { info } = next
-      const patience = Duration.toMillis(options.patience ?? "1 second")
       const filteredAnswers = options.filteredAnswers ?? false
       const fit = options.fit === true ? {} : options.fit === false ? undefined : options.fit
       const line = Members.selection(prepared(next, fallbacks, options), info, counter, fit)
@@ -247,6 +251,7 @@ export const make =
         chatStream: (request) => toStream(Effect.flatMap(line.chat(request), (members) => openStream(members, request)))
       }
     })
+}
 
 /**
  * A layer to hand calls to, with what is said of its `LLM`.

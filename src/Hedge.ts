@@ -17,9 +17,10 @@
  *
  * @since 0.1.0
  */
-import { Duration, Effect, Ref } from "effect"
-import type { Scope } from "effect"
+import { Effect, Ref } from "effect"
+import type { Duration, Scope } from "effect"
 import * as Attempt from "./Attempt.js"
+import * as Checks from "./internal/checks.js"
 import { hedged } from "./internal/hedgedCall.js"
 import { fromStream, toStream, withEarlierAttempts } from "./internal/openStream.js"
 import type { OwnedStream } from "./internal/ownedStream.js"
@@ -68,12 +69,27 @@ interface Timing {
   readonly measured: (millis: number) => Effect.Effect<void>
 }
 
-const timingOf = (options: Options): Effect.Effect<Timing> => {
-  const { after = "p95" } = options
-  if (after !== "p95") {
-    return Effect.succeed({ after: Effect.succeed(Duration.toMillis(after)), measured: () => Effect.void })
-  }
-  const floor = Duration.toMillis(options.floor ?? "2 seconds")
+interface Settings {
+  /** In milliseconds, like `floor`. */
+  readonly after: number | "p95"
+  readonly floor: number
+  readonly maxShare: number
+  readonly burst: number
+}
+
+const settingsOf = (options: Options): Settings =>
+  Checks.valid("Hedge", ({ millis, number }) => {
+    const { after = "p95", burst = 10, maxShare = 0.1 } = options
+    return {
+      after: after === "p95" ? after : millis("after", after, Checks.anyLength),
+      floor: millis("floor", options.floor ?? "2 seconds", Checks.anyLength),
+      maxShare: number("maxShare", maxShare, Checks.isShare(maxShare), "a number from 0 to 1"),
+      burst: number("burst", burst, burst >= 0, "a number of at least 0")
+    }
+  })
+
+const timingOf = ({ after, floor }: Settings): Effect.Effect<Timing> => {
+  if (after !== "p95") return Effect.succeed({ after: Effect.succeed(after), measured: () => Effect.void })
   return Effect.map(Ref.make(Percentile.none), (samples) => ({
     after: Effect.map(Ref.get(samples), (now) =>
       now.recent.length < enough ? floor : Math.max(floor, Percentile.at(now, 0.95) ?? floor)
@@ -83,16 +99,13 @@ const timingOf = (options: Options): Effect.Effect<Timing> => {
 }
 
 /** Every call adds its share of an extra request; an extra request takes a whole one. */
-const allowanceOf = (options: Options) => {
-  const share = options.maxShare ?? 0.1
-  const burst = options.burst ?? 10
-  return Effect.map(Ref.make(0), (saved) => ({
-    earn: Ref.update(saved, (before) => Math.min(burst, before + share)),
+const allowanceOf = ({ burst, maxShare }: Settings) =>
+  Effect.map(Ref.make(0), (saved) => ({
+    earn: Ref.update(saved, (before) => Math.min(burst, before + maxShare)),
     spend: Ref.modify(saved, (before): readonly [boolean, number] =>
       before >= 1 - rounding ? [true, Math.max(0, before - 1)] : [false, before]
     )
   }))
-}
 
 /**
  * The middleware: the `LLM` it is applied to, with the others beside it, which take the second requests in turn. Where there
@@ -104,19 +117,20 @@ const allowanceOf = (options: Options) => {
  *
  * A model that a request names is the first one's: others answer with their own.
  *
+ * @throws TypeError where an option makes no sense
  * @since 0.1.0
  * @category constructors
  */
-export const make =
-  (others: ReadonlyArray<Service>, options: Options = {}): Middleware =>
-  (next) =>
+export const make = (others: ReadonlyArray<Service>, options: Options = {}): Middleware => {
+  const settings = settingsOf(options)
+  return (next) =>
     Effect.gen(function* () {
       const timings = yield* Effect.all({
-        chat: timingOf(options),
-        stream: timingOf(options),
-        embed: timingOf(options)
+        chat: timingOf(settings),
+        stream: timingOf(settings),
+        embed: timingOf(settings)
       })
-      const allowance = yield* allowanceOf(options)
+      const allowance = yield* allowanceOf(settings)
       const turn = yield* Ref.make(0)
       const another = Effect.map(
         Ref.getAndUpdate(turn, (before) => (others.length === 0 ? 0 : (before + 1) % others.length)),
@@ -177,3 +191,4 @@ export const make =
           )
       }
     })
+}

@@ -34,6 +34,7 @@ import type { ChatEvent } from "./ChatEvent.js"
 import type { EmbeddingRequest, EmbeddingResponse } from "./Embedding.js"
 import * as Attempts from "./internal/attempts.js"
 import * as Batches from "./internal/batches.js"
+import * as Checks from "./internal/checks.js"
 import * as Environment from "./internal/environment.js"
 import * as Feedback from "./internal/feedback.js"
 import * as SilentInstruments from "./internal/instruments.js"
@@ -177,17 +178,40 @@ const located = <A>(result: Either.Either<A, LLMError>, { model, provider }: Mod
 const applyAll = (service: Service, middleware: ReadonlyArray<Middleware>): Effect.Effect<Service> =>
   Effect.reduce(middleware, service, (next, around) => around(next))
 
+/** What the options say of tries and time, checked. */
+const policiesOf = (options: Omit<Options, "model">) => {
+  const { contextWindow = 1, embeddingConcurrency = 4 } = options
+  Checks.valid("LLM", ({ number }) => {
+    number("contextWindow", contextWindow, contextWindow > 0, "a positive number")
+    number(
+      "embeddingConcurrency",
+      embeddingConcurrency,
+      Checks.isWhole(embeddingConcurrency, 1),
+      "a whole number of at least 1"
+    )
+  })
+  const { total, ...each }: Timeouts.Options =
+    options.timeouts === false ? {} : { ...Timeouts.defaults, ...options.timeouts }
+  return {
+    tries: [Timeouts.make(each), ...(options.retry === false ? [] : [Retry.make(options.retry)])],
+    embeddingConcurrency,
+    call: total === undefined ? [] : [Timeouts.underDeadline(total)]
+  }
+}
+
 /**
  * An `LLM` over the client, pool and limiter in context.
  *
  * From the inside out: rotation over the keys, the limits of each try (`response`, `firstEvent`, `idle`), retries, the
  * limit of the whole call (`total`), telemetry.
  *
+ * @throws TypeError where an option makes no sense, such as attempts or a time limit that are no number
  * @since 0.1.0
  * @category constructors
  */
-export const make = (options: Options): Effect.Effect<Service, never, ProviderClient | KeyPool | RateLimiter> =>
-  Effect.gen(function* () {
+export const make = (options: Options): Effect.Effect<Service, never, ProviderClient | KeyPool | RateLimiter> => {
+  const policies = policiesOf(options)
+  return Effect.gen(function* () {
     const client = yield* ProviderClient
     const pool = yield* KeyPool
     const limiter = yield* RateLimiter
@@ -245,16 +269,14 @@ export const make = (options: Options): Effect.Effect<Service, never, ProviderCl
       resetRateLimit: limiter.reset,
       pool
     }
-    const { total, ...each }: Timeouts.Options =
-      options.timeouts === false ? {} : { ...Timeouts.defaults, ...options.timeouts }
     return yield* applyAll(base, [
-      Timeouts.make(each),
-      ...(options.retry === false ? [] : [Retry.make(options.retry)]),
-      inBatches(client, options.embeddingConcurrency ?? 4),
-      ...(total === undefined ? [] : [Timeouts.underDeadline(total)]),
+      ...policies.tries,
+      inBatches(client, policies.embeddingConcurrency),
+      ...policies.call,
       ...(options.telemetry === false ? [] : [Telemetry.make(options.telemetry)])
     ])
   })
+}
 
 /**
  * @since 0.1.0
@@ -289,8 +311,9 @@ export interface ConfigOptions extends Omit<Options, "model"> {
  */
 export const layerConfig = (
   options: ConfigOptions = {}
-): Layer.Layer<LLM, ConfigError.ConfigError | Pool.InvalidPoolError, HttpClient.HttpClient> =>
-  Layer.effect(
+): Layer.Layer<LLM, ConfigError.ConfigError | Pool.InvalidPoolError, HttpClient.HttpClient> => {
+  policiesOf(options)
+  return Layer.effect(
     LLM,
     Effect.gen(function* () {
       const { model, provider = "openai", wire, ...rest } = options
@@ -326,6 +349,7 @@ export const layerConfig = (
       )
     })
   )
+}
 
 /**
  * Puts a middleware around the `LLM` of a layer. The last one applied is the outermost. What a middleware keeps in a scope lives

@@ -219,11 +219,13 @@ const isWanted = (options: Options, request: ChatRequest.Input): boolean =>
 /**
  * A cache over the store in context.
  *
+ * @throws TypeError where an option makes no sense
  * @since 0.1.0
  * @category constructors
  */
-export const make = (options: Options = {}): Effect.Effect<Service, never, CacheStore> =>
-  Effect.gen(function* () {
+export const make = (options: Options = {}): Effect.Effect<Service, never, CacheStore> => {
+  Core.check("ResponseCache", options)
+  return Effect.gen(function* () {
     const core = yield* Core.make(yield* CacheStore, "ResponseCache", options)
     const flights: Flights.Flights<Answers.Brought, LLMError> = new Map()
     const { find, keep, keyOf } = Answers.make(core, {
@@ -379,6 +381,7 @@ export const make = (options: Options = {}): Effect.Effect<Service, never, Cache
         )
     }
   })
+}
 
 /**
  * A cache over the store in context.

@@ -21,6 +21,7 @@ import * as Attempt from "./Attempt.js"
 import type { ChatResponse } from "./Chat.js"
 import type { ChatEvent, Start } from "./ChatEvent.js"
 import { longestSleep } from "./internal/CallLimits.js"
+import * as Checks from "./internal/checks.js"
 import type { Open, OpenStream } from "./internal/openStream.js"
 import { fromStream, isolated, toStream, withEarlierAttempts } from "./internal/openStream.js"
 import type { Middleware } from "./LLM.js"
@@ -63,19 +64,24 @@ interface Policy {
   readonly when: (error: LLMError) => boolean
 }
 
-const policyOf = (options: Options): Policy => ({
-  attempts: options.attempts ?? 5,
-  base: Duration.toMillis(options.base ?? "1 second"),
-  factor: options.factor ?? 2,
-  maxDelay: Duration.toMillis(options.maxDelay ?? "60 seconds"),
-  jitter: options.jitter ?? 1,
-  when: options.when ?? Errors.isRetryable
-})
+const policyOf = (options: Options): Policy =>
+  Checks.valid("Retry", ({ factor, millis, number }) => {
+    const { attempts = 5, jitter = 1 } = options
+    return {
+      attempts: number("attempts", attempts, Checks.isWhole(attempts, 1), "a whole number of at least 1"),
+      base: millis("base", options.base ?? "1 second", Checks.anyLength),
+      factor: factor("factor", options.factor),
+      maxDelay: millis("maxDelay", options.maxDelay ?? "60 seconds", Checks.anyLength),
+      jitter: number("jitter", jitter, Checks.isShare(jitter), "a number from 0 to 1"),
+      when: options.when ?? Errors.isRetryable
+    }
+  })
 
 /**
  * How long to wait before the next try, in milliseconds: `retryAfter` where the error names one, else the backoff after
  * `failures` failures (1 for the first) with the given random draw from [0, 1).
  *
+ * @throws TypeError where an option makes no sense
  * @since 0.1.0
  * @category decisions
  */
@@ -173,6 +179,7 @@ const isStart = (event: ChatEvent): event is Start => event._tag === "Start"
 /**
  * The middleware. Defaults: 5 attempts in all, 1 s base, factor 2, full jitter, 60 s cap; Retry-After wins.
  *
+ * @throws TypeError where an option makes no sense, such as attempts that are no whole number of at least 1
  * @since 0.1.0
  * @category constructors
  */

@@ -47,6 +47,7 @@ import type { ApiKey } from "./ApiKey.js"
 import type { Attempt } from "./Attempt.js"
 import type { ChatRequest } from "./Chat.js"
 import * as Distribution from "./Distribution.js"
+import * as Checks from "./internal/checks.js"
 import * as Aliases from "./internal/aliasMeters.js"
 import * as CallHooks from "./internal/callHooks.js"
 import type { AttemptProbe, Instruments, Outcome, Subject } from "./internal/instruments.js"
@@ -329,10 +330,13 @@ export interface HookOptions {
  * @since 0.1.0
  * @category callbacks
  */
-export const onCall =
-  (hooks: Hooks, options: HookOptions = {}): Middleware<never, Scope.Scope> =>
-  (next) =>
-    CallHooks.around(next, hooks, {
-      capacity: options.capacity ?? 1024,
-      timeout: Duration.decode(options.timeout ?? "5 seconds")
-    })
+export const onCall = (hooks: Hooks, options: HookOptions = {}): Middleware<never, Scope.Scope> => {
+  const settings = Checks.valid("Telemetry.onCall", ({ millis, number }) => {
+    const { capacity = 1024 } = options
+    return {
+      capacity: number("capacity", capacity, Number.isInteger(capacity) && capacity > 0, "a positive whole number"),
+      timeout: Duration.millis(millis("timeout", options.timeout ?? "5 seconds", Checks.positive))
+    }
+  })
+  return (next) => CallHooks.around(next, hooks, settings)
+}

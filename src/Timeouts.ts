@@ -20,6 +20,7 @@ import type { ChatRequest } from "./Chat.js"
 import * as Events from "./ChatEvent.js"
 import type { AttemptWatch } from "./internal/attemptWatch.js"
 import * as Watches from "./internal/attemptWatch.js"
+import * as Checks from "./internal/checks.js"
 import { CallLimits, narrow } from "./internal/CallLimits.js"
 import type { Open } from "./internal/openStream.js"
 import { fromStream, toStream } from "./internal/openStream.js"
@@ -64,8 +65,18 @@ export const defaults: Required<Options> = {
   idle: "2 minutes"
 }
 
-const millis = (duration: Duration.DurationInput | undefined): number =>
-  duration === undefined ? Infinity : Duration.toMillis(duration)
+const limits = ["total", "response", "firstEvent", "idle"] as const
+
+/** In milliseconds; infinite where there is no limit. */
+const millisOf = (options: Options): Readonly<Record<(typeof limits)[number], number>> =>
+  Checks.valid("Timeouts", ({ millis }) => {
+    const read = { total: Infinity, response: Infinity, firstEvent: Infinity, idle: Infinity }
+    for (const limit of limits) {
+      const given = options[limit]
+      if (given !== undefined) read[limit] = millis(limit, given, Checks.positive)
+    }
+    return read
+  })
 
 const sentences: Record<TimeoutError["phase"], string> = {
   connect: "There was no connection",
@@ -87,14 +98,12 @@ const tighter = <const Phase>(phase: Phase, limit: number, left: number): Allowa
 /**
  * The middleware.
  *
+ * @throws TypeError where a limit is no positive length of time
  * @since 0.1.0
  * @category constructors
  */
 export const make = (options: Options): Middleware => {
-  const total = millis(options.total)
-  const response = millis(options.response)
-  const firstEvent = millis(options.firstEvent)
-  const idle = millis(options.idle)
+  const { firstEvent, idle, response, total } = millisOf(options)
 
   return (next) => {
     /** Called before what takes too long is interrupted. */
@@ -181,10 +190,9 @@ export const make = (options: Options): Middleware => {
  *
  * @internal
  */
-export const underDeadline =
-  (total: Duration.DurationInput): Middleware =>
-  (next) => {
-    const allowed = Duration.toMillis(total)
+export const underDeadline = (total: Duration.DurationInput): Middleware => {
+  const { total: allowed } = millisOf({ total })
+  return (next) => {
     const bounded = <A, R>(effect: Effect.Effect<A, LLMError, R>): Effect.Effect<A, LLMError, R> =>
       Effect.clockWith((clock) => narrow(effect, { deadline: clock.unsafeCurrentTimeMillis() + allowed }))
     return Effect.succeed<Service>({
@@ -195,3 +203,4 @@ export const underDeadline =
       chatStream: (request) => toStream(bounded(fromStream(next.chatStream(request))))
     })
   }
+}

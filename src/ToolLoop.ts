@@ -35,6 +35,7 @@ import type { ChatResponse, Message, ToolCall, ToolMessage } from "./Chat.js"
 import * as Chat from "./Chat.js"
 import * as Events from "./ChatEvent.js"
 import type { ChatEvent } from "./ChatEvent.js"
+import * as Checks from "./internal/checks.js"
 import { asObject } from "./internal/request.js"
 import type { Settings } from "./internal/toolExecution.js"
 import { execute } from "./internal/toolExecution.js"
@@ -187,6 +188,14 @@ interface Plan extends Settings {
   readonly isForeign: (call: ToolCall) => boolean
 }
 
+const check = ({ concurrency = "unbounded", maxRounds = 8 }: Options<ReadonlyArray<Tool.Any>, OnFailure>): void =>
+  Checks.valid("ToolLoop", ({ number }) => {
+    number("maxRounds", maxRounds, Checks.isWhole(maxRounds, 1), "a whole number of at least 1")
+    if (typeof concurrency === "number") {
+      number("concurrency", concurrency, Checks.isWhole(concurrency, 1), "a whole number of at least 1")
+    }
+  })
+
 const planOf = (input: Chat.ChatRequest.Input, options: Options<ReadonlyArray<Tool.Any>, OnFailure>): Plan => {
   const request: Asked = asObject(input)
   const handlers = new Map(options.tools.map((tool) => [tool.name, tool]))
@@ -283,6 +292,7 @@ export function run(
   request: Chat.ChatRequest.Input,
   options: Options<ReadonlyArray<Tool.Any>, OnFailure>
 ): Effect.Effect<Result, unknown, unknown> {
+  check(options)
   return Effect.suspend(() => loop({ ask: llm.chat, notify: () => Effect.void }, planOf(request, options)))
 }
 
@@ -305,6 +315,7 @@ export function stream(
   request: Chat.ChatRequest.Input,
   options: Options<ReadonlyArray<Tool.Any>, OnFailure>
 ): Stream.Stream<Event, unknown, unknown> {
+  check(options)
   return Stream.unwrapScoped(
     Effect.gen(function* () {
       const mailbox = yield* Mailbox.make<Event, unknown>(eventsAhead)

@@ -26,6 +26,7 @@
 import { Clock, Context, Effect, HashMap, Layer, Option, PubSub, Ref, Stream } from "effect"
 import type { Cost } from "./Cost.js"
 import * as Costs from "./Cost.js"
+import * as Checks from "./internal/checks.js"
 import type { Ended, Listener } from "./internal/listeners.js"
 import { listening, tellOf } from "./internal/listeners.js"
 import { fromStream, toStream } from "./internal/openStream.js"
@@ -146,11 +147,16 @@ const shown = (state: State): Snapshot => {
 /**
  * A ledger in memory. Costs are those of the prices in context.
  *
+ * @throws TypeError where an option makes no sense
  * @since 0.1.0
  * @category constructors
  */
-export const make = ({ capacity = 1024, maxGroups = 10_000 }: Options = {}): Effect.Effect<Service> =>
-  Effect.gen(function* () {
+export const make = ({ capacity = 1024, maxGroups = 10_000 }: Options = {}): Effect.Effect<Service> => {
+  Checks.valid("UsageLedger", ({ number }) => {
+    number("capacity", capacity, Number.isInteger(capacity) && capacity >= 0, "a finite whole number of at least 0")
+    number("maxGroups", maxGroups, Checks.isWhole(maxGroups, 0), "a whole number of at least 0")
+  })
+  return Effect.gen(function* () {
     const pricing = yield* Pricing.Pricing
     const readers = yield* PubSub.sliding<Entry>(Math.max(1, capacity))
     const state = yield* Effect.flatMap(Clock.currentTimeMillis, (since) =>
@@ -182,6 +188,7 @@ export const make = ({ capacity = 1024, maxGroups = 10_000 }: Options = {}): Eff
       entries: Stream.fromPubSub(readers)
     }
   })
+}
 
 /** What costs nothing whoever sells it needs no price. */
 const costOf = (pricing: Pricing.Service, attempt: Attempt): { readonly cost?: Cost } =>

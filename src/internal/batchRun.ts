@@ -16,6 +16,7 @@ import {
 } from "effect"
 import type { Options, Progress, Running } from "../Batch.js"
 import { withPriority } from "../RateLimiter.js"
+import * as Checks from "./checks.js"
 import * as Journals from "./batchJournal.js"
 import { JournalError } from "./batchJournal.js"
 import { digest } from "./digest.js"
@@ -68,10 +69,14 @@ const isInterruption = <A, E>(exit: Exit.Exit<A, E>): boolean =>
 export const start = <In, A, E, R, SE = never, SR = never>(
   requests: Iterable<In> | Stream.Stream<In, SE, SR>,
   options: Options<In, A, E, R>
-): Effect.Effect<Running<A, E, JournalError | SE>, JournalError, R | SR | Scope.Scope> =>
-  Effect.gen(function* () {
-    const { journal, resume = "retryable", retries = 1, task } = options
-    const concurrency = Math.max(1, options.concurrency ?? 8)
+): Effect.Effect<Running<A, E, JournalError | SE>, JournalError, R | SR | Scope.Scope> => {
+  const { concurrency = 8, journal, resume = "retryable", retries = 1, task } = options
+  const longestWait = Checks.valid("Batch", ({ millis, number }) => {
+    number("concurrency", concurrency, Checks.isWhole(concurrency, 1), "a whole number of at least 1")
+    number("retries", retries, Checks.isWhole(retries, 0), "a whole number of at least 0")
+    return Duration.millis(millis("maxRetryWait", options.maxRetryWait ?? "1 minute", Checks.anyLength))
+  })
+  return Effect.gen(function* () {
     const list = isStream(requests) ? undefined : Array.from(requests)
     const source: Stream.Stream<In, SE, SR> = isStream(requests) ? requests : Stream.fromIterable(list ?? [])
     const refusal = (reason: JournalError["reason"], detail: string) =>
@@ -184,7 +189,6 @@ export const start = <In, A, E, R, SE = never, SR = never>(
           : ask({ index, request, identity }, retries <= 0)
       })
 
-    const longestWait = Duration.decode(options.maxRetryWait ?? "1 minute")
     const pass = (left: number): Effect.Effect<void, JournalError, R> =>
       Effect.flatMap(Ref.getAndSet(again, Chunk.empty()), (failed) => {
         if (Chunk.isEmpty(failed)) return Effect.void
@@ -244,3 +248,4 @@ export const start = <In, A, E, R, SE = never, SR = never>(
       )
     }
   })
+}

@@ -78,11 +78,15 @@ const said = (rule: BudgetRule, amount: number): string =>
 
 const inUnit = (rule: BudgetRule, amount: number): number => (rule.unit === "dollars" ? amount / dollar : amount)
 
+/** The last moment that a date can be (ECMA-262, "Time Values and Time Range"): what ends later never does. */
+const latest = 8.64e15
+
 const denied = (call: Call, { claim, rule }: Entry, standing: Standing, now: number): BudgetExceededError => {
   const { limit, reserved, resetsAt, spent } = standing
-  const resets = Number.isFinite(resetsAt)
-    ? ` Some of it is free again at ${new Date(resetsAt).toISOString()}.`
-    : " It is not renewed by itself."
+  const resets =
+    resetsAt <= latest
+      ? ` Some of it is free again at ${new Date(resetsAt).toISOString()}.`
+      : " It is not renewed by itself."
   return new BudgetExceededError({
     provider: call.info.provider,
     model: call.model,
@@ -92,7 +96,7 @@ const denied = (call: Call, { claim, rule }: Entry, standing: Standing, now: num
     limit: inUnit(rule, limit),
     spent: inUnit(rule, spent),
     reserved: inUnit(rule, reserved),
-    ...(Number.isFinite(resetsAt) ? { retryAfter: Duration.millis(Math.max(0, resetsAt - now)) } : {}),
+    ...(resetsAt <= latest ? { retryAfter: Duration.millis(Math.max(0, resetsAt - now)) } : {}),
     message:
       `The budget "${claim.account}" of ${said(rule, limit)} has no room for about ${said(rule, claim.amount)}:` +
       ` ${said(rule, spent)} are spent and ${said(rule, reserved)} are set aside for calls under way.${resets}`

@@ -1,6 +1,7 @@
 /** What every cache has: a guarded store, counts, and writes that a `clear` in between makes void. */
 import { Duration, Effect, Option, Ref } from "effect"
 import type { CacheStoreError, Store } from "../CacheStore.js"
+import * as Checks from "./checks.js"
 import * as GuardedStore from "./guardedStore.js"
 
 export interface CoreOptions {
@@ -54,6 +55,15 @@ const none: Counts = { hits: 0, shared: 0, misses: 0, bypassed: 0 }
 
 /** How many operations of one call the store is asked for at once. */
 const concurrency = 32
+
+/** Throws where the options of a cache make no sense. */
+export const check = (name: string, options: CoreOptions): void =>
+  Checks.valid(name, ({ millis }) => {
+    for (const field of ["ttl", "storeTimeout", "storeRest"] as const) {
+      const given = options[field]
+      if (given !== undefined) millis(field, given, Checks.anyLength)
+    }
+  })
 
 export const make = (store: Store, name: string, options: CoreOptions): Effect.Effect<Core> =>
   Effect.gen(function* () {

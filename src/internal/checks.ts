@@ -22,6 +22,25 @@ export interface Checks {
   readonly factor: (path: string, value: number | undefined) => number
 }
 
+/** A whole number of at least this much, or no end. */
+export const isWhole = (value: number, least: number): boolean =>
+  (Number.isInteger(value) || value === Infinity) && value >= least
+
+/** A number from 0 to 1. */
+export const isShare = (value: number): boolean => value >= 0 && value <= 1
+
+/**
+ * Reads the options of a constructor that has no error to fail with, and throws where they make no sense.
+ *
+ * @throws TypeError which tells every fault with its place
+ */
+export const valid = <A>(what: string, read: (checks: Checks) => A): A => {
+  const checks = make()
+  const options = read(checks)
+  if (checks.faults.length > 0) throw new TypeError(`The options of ${what} are not valid. ${checks.faults.join("; ")}`)
+  return options
+}
+
 export const make = (): Checks => {
   const faults: Array<string> = []
   const number: Checks["number"] = (path, value, isRight, kind) => {
@@ -33,8 +52,10 @@ export const make = (): Checks => {
     millis: (path, input, kind) => {
       const decoded = Option.map(Duration.decodeUnknown(input), Duration.toMillis)
       // Effect reads a negative number, and one that is none, as no time at all.
-      const isNumber = typeof input !== "number" || input >= 0
-      if (!isNumber || !Option.exists(decoded, kind.includes)) faults.push(`${path}: must be a ${kind.name} duration`)
+      const isNumber = (typeof input !== "number" && typeof input !== "bigint") || input >= 0
+      const isNegative = typeof input === "string" && input.trim().startsWith("-")
+      if (!isNumber || isNegative || !Option.exists(decoded, kind.includes))
+        faults.push(`${path}: must be a ${kind.name} duration`)
       return Option.getOrElse(decoded, () => 0)
     },
     number,

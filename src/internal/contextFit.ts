@@ -3,9 +3,16 @@ import { Effect, Option } from "effect"
 import type { ChatRequest } from "../Chat.js"
 import type { Options as ContextWindow } from "../ContextWindow.js"
 import type { Count, Service } from "../TokenCounter.js"
+import type { Checks } from "./checks.js"
+import { isShare } from "./checks.js"
 import * as RequestTokens from "./requestTokens.js"
 
 export type Options = Pick<ContextWindow, "reserve" | "tolerance">
+
+export const check = ({ number }: Checks, { reserve = 0, tolerance = 0.4 }: Options, path: string): void => {
+  number(`${path}reserve`, reserve, reserve >= 0, "a number of at least 0")
+  number(`${path}tolerance`, tolerance, isShare(tolerance), "a number from 0 to 1")
+}
 
 /** What does not fit. */
 export interface Excess {

@@ -1,7 +1,7 @@
 /** What a limiter is given, checked: every fault is told. Times are in milliseconds. */
-import { Duration } from "effect"
 import type { Options } from "../RateLimiter.js"
 import { maxTokens } from "../Usage.js"
+import * as Checks from "./checks.js"
 import * as Pacing from "./pacing.js"
 
 export interface Settings {
@@ -57,15 +57,16 @@ export const read = (options: Options): readonly [Settings, ReadonlyArray<string
   }
   const [adaptive, unadaptable] =
     options.adaptive === undefined || options.adaptive === false ? [undefined, []] : Pacing.settings(options.adaptive)
+  const { faults: lengths, millis } = Checks.make()
   const settings = {
     ...rates(options),
     requestsPerMinute,
     requestsPerDay,
     tokensPerMinute,
     maxConcurrent,
-    maxWait: Duration.toMillis(options.maxWait ?? "30 seconds"),
-    patience: Duration.toMillis(options.batch?.maxWait ?? "10 minutes"),
-    aging: Duration.toMillis(options.batch?.aging ?? "30 seconds"),
+    maxWait: millis("maxWait", options.maxWait ?? "30 seconds", Checks.anyLength),
+    patience: millis("batch.maxWait", options.batch?.maxWait ?? "10 minutes", Checks.anyLength),
+    aging: millis("batch.aging", options.batch?.aging ?? "30 seconds", Checks.anyLength),
     adaptive
   }
   const faults = Object.entries(positive).flatMap(([name, value]) =>
@@ -77,6 +78,7 @@ export const read = (options: Options): readonly [Settings, ReadonlyArray<string
     [
       ...faults,
       ...(fractions ? [`maxConcurrent: expected a whole number, actual ${maxConcurrent}`] : []),
+      ...lengths,
       ...(settings.aging < Infinity ? [] : ["batch.aging: expected a finite duration"]),
       ...unadaptable
     ]

@@ -5,6 +5,7 @@
 import { Duration } from "effect"
 import type { AdaptiveOptions, Signal } from "../RateLimiter.js"
 import type { RateLimits } from "../wire/RateLimitHeaders.js"
+import * as Checks from "./checks.js"
 import type * as Bucket from "./tokenBucket.js"
 import * as Buckets from "./tokenBucket.js"
 
@@ -30,16 +31,17 @@ const isShare = (value: number): boolean => value > 0 && value < 1
 /** The settings, and what is wrong with them. */
 export const settings = (options: true | AdaptiveOptions): readonly [Settings, ReadonlyArray<string>] => {
   const given = options === true ? {} : options
+  const { faults: lengths, millis } = Checks.make()
   const read: Settings = {
     decrease: given.decrease ?? 0.5,
     increase: given.increase ?? 0.05,
-    every: Duration.toMillis(given.every ?? "1 second"),
+    every: millis("adaptive.every", given.every ?? "1 second", Checks.anyLength),
     minimum: given.minimum ?? 0.05
   }
   const faults = (["decrease", "increase", "minimum"] as const).flatMap((name) =>
     isShare(read[name]) ? [] : [`adaptive.${name}: expected a number between 0 and 1, actual ${read[name]}`]
   )
-  return [read, faults]
+  return [read, [...faults, ...lengths]]
 }
 
 /** The pace after a refusal of a call that began at `since`. Refusals of calls that began before it was slowed say nothing new. */

@@ -1,0 +1,154 @@
+import { describe, expect, it } from "@effect/vitest"
+import type { Duration } from "effect"
+import { Effect, Stream } from "effect"
+import * as Batch from "../src/Batch.js"
+import * as Budget from "../src/Budget.js"
+import * as CacheStore from "../src/CacheStore.js"
+import * as ContextWindow from "../src/ContextWindow.js"
+import * as Conversation from "../src/Conversation.js"
+import * as EmbeddingCache from "../src/EmbeddingCache.js"
+import * as Fallback from "../src/Fallback.js"
+import * as Hedge from "../src/Hedge.js"
+import * as LLM from "../src/LLM.js"
+import * as RateLimiter from "../src/RateLimiter.js"
+import * as ResponseCache from "../src/ResponseCache.js"
+import * as Retry from "../src/Retry.js"
+import * as Telemetry from "../src/Telemetry.js"
+import * as Timeouts from "../src/Timeouts.js"
+import * as ToolLoop from "../src/ToolLoop.js"
+import * as UsageLedger from "../src/UsageLedger.js"
+import { scripted } from "./support/scripted.js"
+
+/** What is no length of time, though Effect reads most of these as none at all. */
+const noLengths: ReadonlyArray<Duration.DurationInput> = [
+  Number.NaN,
+  -1,
+  "-1 seconds",
+  -1n,
+  JSON.parse('"soon"'),
+  JSON.parse("true")
+]
+
+const noCounts: ReadonlyArray<number> = [Number.NaN, -1, 0.5, Number.NEGATIVE_INFINITY, JSON.parse('"3"')]
+
+/** Constructors that throw, by the place of the fault. */
+const throwing: ReadonlyArray<
+  readonly [place: string, values: ReadonlyArray<unknown>, make: (value: never) => unknown]
+> = [
+  ["attempts", [...noCounts, 0], (attempts: number) => Retry.make({ attempts })],
+  ["base", noLengths, (base: Duration.DurationInput) => Retry.make({ base })],
+  ["maxDelay", noLengths, (maxDelay: Duration.DurationInput) => Retry.make({ maxDelay })],
+  ["factor", [Number.NaN, 0, 0.5, -2, Infinity], (factor: number) => Retry.make({ factor })],
+  ["jitter", [Number.NaN, -0.1, 1.1], (jitter: number) => Retry.make({ jitter })],
+  ["total", [...noLengths, 0], (total: Duration.DurationInput) => Timeouts.make({ total })],
+  ["response", [...noLengths, 0], (response: Duration.DurationInput) => Timeouts.make({ response })],
+  ["firstEvent", [...noLengths, 0], (firstEvent: Duration.DurationInput) => Timeouts.make({ firstEvent })],
+  ["idle", [...noLengths, 0], (idle: Duration.DurationInput) => Timeouts.make({ idle })],
+  ["after", noLengths, (after: Duration.DurationInput) => Hedge.make([], { after })],
+  ["floor", noLengths, (floor: Duration.DurationInput) => Hedge.make([], { floor })],
+  ["maxShare", [Number.NaN, -0.1, 1.1], (maxShare: number) => Hedge.make([], { maxShare })],
+  ["burst", [Number.NaN, -1], (burst: number) => Hedge.make([], { burst })],
+  ["patience", noLengths, (patience: Duration.DurationInput) => Fallback.make([], { patience })],
+  ["fit.tolerance", [Number.NaN, 2], (tolerance: number) => Fallback.make([], { fit: { tolerance } })],
+  ["attempts", [...noCounts, 0], (attempts: number) => LLM.make({ model: "m", retry: { attempts } })],
+  ["total", noLengths, (total: Duration.DurationInput) => LLM.layer({ model: "m", timeouts: { total } })],
+  ["idle", noLengths, (idle: Duration.DurationInput) => LLM.layerConfig({ timeouts: { idle } })],
+  ["contextWindow", [Number.NaN, 0, -1], (contextWindow: number) => LLM.make({ model: "m", contextWindow })],
+  [
+    "embeddingConcurrency",
+    [...noCounts, 0],
+    (embeddingConcurrency: number) => LLM.make({ model: "m", embeddingConcurrency })
+  ],
+  ["contextWindow", [Number.NaN, 0, -1], (contextWindow: number) => ContextWindow.check({ contextWindow })],
+  ["reserve", [Number.NaN, -1], (reserve: number) => ContextWindow.check({ reserve })],
+  ["tolerance", [Number.NaN, -0.1, 1.1], (tolerance: number) => ContextWindow.check({ tolerance })],
+  ["ttl", noLengths, (ttl: Duration.DurationInput) => ResponseCache.make({ ttl })],
+  ["storeTimeout", noLengths, (storeTimeout: Duration.DurationInput) => ResponseCache.layer({ storeTimeout })],
+  ["storeRest", noLengths, (storeRest: Duration.DurationInput) => EmbeddingCache.make({ storeRest })],
+  ["maxEntries", [Number.NaN, -1], (maxEntries: number) => CacheStore.layerMemory({ maxEntries })],
+  ["maxBytes", [Number.NaN, -1], (maxBytes: number) => CacheStore.memory({ maxBytes })],
+  ["capacity", [...noCounts, Infinity], (capacity: number) => UsageLedger.make({ capacity })],
+  ["maxGroups", noCounts, (maxGroups: number) => UsageLedger.layer({ maxGroups })],
+  ["capacity", [...noCounts, 0], (capacity: number) => Telemetry.onCall({}, { capacity })],
+  ["timeout", [...noLengths, 0], (timeout: Duration.DurationInput) => Telemetry.onCall({}, { timeout })],
+  ["budget", [Number.NaN, -1], (budget: number) => Conversation.make({ budget })],
+  ["budget", [Number.NaN, -1], (budget: number) => Conversation.trim([], { budget })],
+  ["concurrency", [...noCounts, 0], (concurrency: number) => Batch.run([], { task: Batch.chat, concurrency })],
+  ["retries", noCounts, (retries: number) => Batch.start([], { task: Batch.chat, retries })],
+  [
+    "maxRetryWait",
+    noLengths,
+    (maxRetryWait: Duration.DurationInput) => Batch.run([], { task: Batch.chat, maxRetryWait })
+  ]
+]
+
+describe("options that make no sense are refused at construction", () => {
+  it("by constructors without an error, which throw and name the place", () => {
+    for (const [place, values, make] of throwing) {
+      for (const value of values) {
+        // Each row has values of what its constructor takes, or of what plain JavaScript might give it.
+        expect(() => Reflect.apply(make, undefined, [value]), `${place} ${String(value)}`).toThrow(
+          new RegExp(`^The options of [A-Z][\\w.]+ are not valid\\. ${place}: must be `)
+        )
+      }
+    }
+  })
+
+  it.effect("by a tool loop before the model is asked", () =>
+    Effect.gen(function* () {
+      const llm = yield* scripted("yes")
+      for (const maxRounds of [...noCounts, 0]) {
+        expect(() => ToolLoop.run(llm, "?", { tools: [], maxRounds })).toThrow("maxRounds: must be")
+        expect(() => ToolLoop.stream(llm, "?", { tools: [], maxRounds })).toThrow("maxRounds: must be")
+      }
+      expect(() => ToolLoop.run(llm, "?", { tools: [], concurrency: Number.NaN })).toThrow("concurrency: must be")
+      expect(yield* llm.asked).toEqual([])
+    })
+  )
+
+  it("with all faults at once", () => {
+    expect(() => Retry.make({ attempts: Number.NaN, base: -1, jitter: 7 })).toThrow(
+      "The options of Retry are not valid. attempts: must be a whole number of at least 1; base: must be a possible duration; jitter: must be a number from 0 to 1"
+    )
+  })
+
+  it.effect("by limiters and budgets, which fail with their own errors", () =>
+    Effect.gen(function* () {
+      for (const length of noLengths) {
+        for (const options of [
+          { maxWait: length },
+          { batch: { maxWait: length } },
+          { batch: { aging: length } },
+          { adaptive: { every: length } }
+        ]) {
+          expect(yield* Effect.flip(RateLimiter.make(options))).toMatchObject({
+            _tag: "InvalidLimitError",
+            faults: [expect.stringMatching(/: must be a possible duration$/)]
+          })
+        }
+        expect(yield* Effect.flip(Budget.make({ limit: { tokens: 1 }, period: { rolling: length } }))).toMatchObject({
+          _tag: "InvalidBudgetError"
+        })
+      }
+    })
+  )
+
+  it.effect("and those at the edges of what makes sense are taken", () =>
+    Effect.gen(function* () {
+      const llm = yield* scripted("yes")
+      for (const middleware of [
+        Retry.make({ attempts: Infinity, base: 0, factor: 1, maxDelay: Infinity, jitter: 0 }),
+        Timeouts.make({ total: Infinity, response: "1 millis" }),
+        Hedge.make([], { after: 0, maxShare: 1, burst: 0 }),
+        Fallback.make([], { patience: 0 }),
+        ContextWindow.check({ reserve: 0, tolerance: 1 })
+      ]) {
+        const over = yield* middleware(llm)
+        expect((yield* over.chat("?")).text).toBe("yes")
+        expect(yield* Stream.runCount(over.chatStream("?"))).toBeGreaterThan(0)
+      }
+      yield* Conversation.make({ budget: Infinity })
+      yield* RateLimiter.make({ maxWait: Infinity })
+    })
+  )
+})
