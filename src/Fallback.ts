@@ -147,7 +147,8 @@ export interface Options {
 
 /**
  * What another model may well answer: every class but those that speak of the request itself (`InvalidRequestError`), of
- * its content (`ContentFilterError`), of the money, of the call's own deadline, and of streams that had begun.
+ * its content (`ContentFilterError`), of the money, of the call's own deadline, and of streams that had begun. A condition with
+ * `RateLimitError` also takes the `InvalidRequestError` of a limiter that is too small for the request (`limit_too_small`).
  *
  * @since 0.1.0
  * @category decisions

@@ -33,7 +33,7 @@ import { dual } from "effect/Function"
 import * as Read from "./internal/limiterOptions.js"
 import * as LimiterService from "./internal/limiterService.js"
 import * as PerModel from "./internal/limiterPerModel.js"
-import type { RateLimitError, SharedStateError } from "./LLMError.js"
+import type { InvalidRequestError, RateLimitError, SharedStateError } from "./LLMError.js"
 import type { RateLimits } from "./wire/RateLimitHeaders.js"
 
 /**
@@ -235,13 +235,14 @@ export interface Reservation {
 }
 
 /**
- * Why a call was not let through: `RateLimitError` where it would wait, or has waited, longer than it may; of a limiter that
- * processes share also `SharedStateError`, where what they share is out of reach.
+ * Why a call was not let through: `RateLimitError` where it would wait, or has waited, longer than it may; `InvalidRequestError`
+ * with the code `limit_too_small` where no wait would let it pass, because it needs more than the limit ever allows at once; of a
+ * limiter that processes share also `SharedStateError`, where what they share is out of reach.
  *
  * @since 0.1.0
  * @category model
  */
-export type LimitError = RateLimitError | SharedStateError
+export type LimitError = RateLimitError | InvalidRequestError | SharedStateError
 
 /**
  * @since 0.1.0

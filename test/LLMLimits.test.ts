@@ -1,13 +1,15 @@
 import { describe, expect, it } from "@effect/vitest"
 import { Duration, Effect, Fiber, Layer, Ref, Stream, TestClock } from "effect"
+import * as Balance from "../src/Balance.js"
 import * as ChatEvent from "../src/ChatEvent.js"
+import * as Fallback from "../src/Fallback.js"
 import * as KeyPool from "../src/KeyPool.js"
 import * as LLM from "../src/LLM.js"
 import * as LLMErrors from "../src/LLMError.js"
 import * as ProviderClient from "../src/ProviderClient.js"
 import * as RateLimiter from "../src/RateLimiter.js"
 import type { RateLimits } from "../src/wire/RateLimitHeaders.js"
-import { answer, context } from "./support/scripted.js"
+import { answer, context, scripted } from "./support/scripted.js"
 
 /** An `LLM` whose provider answers after a second what `respond` says of the model, with these headers. */
 const serving = (
@@ -222,6 +224,77 @@ describe("key failover", () => {
       yield* TestClock.adjust("6 seconds")
       yield* Effect.flip(llm.listModels)
       expect(asked).toEqual(["one", "two", "one", "two", "one"])
+    })
+  )
+})
+
+describe("a request that needs more tokens than its limiter ever has at once", () => {
+  const large = "word ".repeat(2000)
+
+  const limited = (retry: LLM.Options["retry"] = {}) =>
+    Effect.gen(function* () {
+      const asked = yield* Ref.make(0)
+      const client = Layer.succeed(ProviderClient.ProviderClient, {
+        provider: "test",
+        wire: "test",
+        chat: () =>
+          Effect.as(
+            Ref.update(asked, (count) => count + 1),
+            answer("yes")
+          ),
+        chatStream: () => Stream.fromIterable(ChatEvent.fromResponse(answer("yes")))
+      })
+      const llm = yield* Effect.provide(
+        LLM.make({ model: "small", retry: retry ?? {} }),
+        Layer.mergeAll(
+          client,
+          RateLimiter.layer({ tokensPerMinute: 1000 }),
+          KeyPool.layer({ providerId: "test", keys: ["one"] })
+        )
+      )
+      return { llm, asked }
+    })
+
+  it.effect("fails at once with an InvalidRequestError, without a wait or a retry", () =>
+    Effect.gen(function* () {
+      let failures = 0
+      const { asked, llm } = yield* limited({
+        when: (error) => {
+          failures++
+          return LLMErrors.isRetryable(error)
+        }
+      })
+      // Under a clock that stands still, a wait would never end.
+      for (const call of [Effect.asVoid(llm.chat(large)), Stream.runDrain(llm.chatStream(large))]) {
+        const error = yield* Effect.flip(call)
+        expect(error).toMatchObject({
+          _tag: "InvalidRequestError",
+          code: "limit_too_small",
+          model: "small",
+          attempts: []
+        })
+        expect(error.message).toContain("Shorten the request or raise tokensPerMinute.")
+      }
+      expect([failures, yield* Ref.get(asked)]).toEqual([2, 0])
+      expect((yield* llm.status).limiter.tokens).toMatchObject({ available: 1000, reserved: 0 })
+      expect((yield* llm.chat("short")).text).toBe("yes")
+    })
+  )
+
+  it.effect("is handed on by a fallback whose members take rate limits, and by a balance", () =>
+    Effect.gen(function* () {
+      const { llm } = yield* limited()
+      const wide = yield* scripted("other")
+      const other = { ...wide, info: { ...wide.info, contextWindow: 200_000 } }
+      const handed = yield* Fallback.make([other])(llm)
+      expect((yield* handed.chat(large)).text).toBe("other")
+      const reluctant = yield* Fallback.make([other], { on: ["NetworkError"] })(llm)
+      expect((yield* Effect.flip(reluctant.chat(large)))._tag).toBe("InvalidRequestError")
+      const balanced = yield* Balance.make([
+        { id: "small", llm, order: 0 },
+        { id: "large", llm: other, order: 1 }
+      ])
+      expect((yield* balanced.chat(large)).text).toBe("other")
     })
   )
 })

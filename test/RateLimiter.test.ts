@@ -83,12 +83,14 @@ describe("a bucket of requests", () => {
     })
   )
 
-  it.effect("refuses what it can never give, and what is no number", () =>
+  it.effect("refuses more permits than its capacity, and what is no number, as an invalid request", () =>
     Effect.gen(function* () {
       const limiter = yield* RateLimiter.make({ capacity: 2 })
       for (const n of [3, 0, -1, Number.NaN, Infinity]) {
-        const error = yield* refusal(limiter.take(n))
-        expect([error._tag, error.retryAfter]).toEqual(["RateLimitError", undefined])
+        expect(yield* Effect.flip(limiter.take(n))).toMatchObject({
+          _tag: "InvalidRequestError",
+          code: "limit_too_small"
+        })
         expect(yield* limiter.tryTake(n)).toBe(false)
       }
       expect((yield* limiter.status).available).toBe(2)
@@ -162,7 +164,7 @@ describe("a bucket of tokens", () => {
   it.effect("refuses at once what is more than a whole minute's", () =>
     Effect.gen(function* () {
       const limiter = yield* make
-      expect((yield* refusal(limiter.reserve(601))).retryAfter).toBe(undefined)
+      expect((yield* Effect.flip(limiter.reserve(601)))._tag).toBe("InvalidRequestError")
     })
   )
 })

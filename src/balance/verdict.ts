@@ -2,6 +2,7 @@
 import type { Duration } from "effect"
 import { Data, Option } from "effect"
 import type { LLMError } from "../LLMError.js"
+import { isBeyondLimit } from "../internal/limiterRefusals.js"
 import * as Errors from "../LLMError.js"
 
 /**
@@ -81,7 +82,7 @@ export const verdictOf = (error: LLMError): Verdict => {
 
 /**
  * Whether another deployment may answer what one failed to: after every error but those that speak of the request itself
- * (`InvalidRequestError`), of its content (`ContentFilterError`), of the money, and of the call's own deadline.
+ * (`InvalidRequestError`, unless the limiter of the deployment alone is too small for it), of its content (`ContentFilterError`), of the money, and of the call's own deadline.
  *
  * @since 0.1.0
  * @category verdicts
@@ -89,6 +90,7 @@ export const verdictOf = (error: LLMError): Verdict => {
 export const handsOn = (error: LLMError): boolean => {
   switch (error._tag) {
     case "InvalidRequestError":
+      return isBeyondLimit(error)
     case "ContentFilterError":
     case "BudgetExceededError":
       return false

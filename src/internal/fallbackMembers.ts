@@ -9,6 +9,7 @@ import type { LLMError, Tag } from "../LLMError.js"
 import { ContextLengthError, UnsupportedError } from "../LLMError.js"
 import type * as TokenCounter from "../TokenCounter.js"
 import * as ContextFit from "./contextFit.js"
+import { isBeyondLimit } from "./limiterRefusals.js"
 import { normalize } from "./request.js"
 
 export interface Member {
@@ -68,7 +69,9 @@ export const accepting = (
   if (typeof condition === "function") return { takes: condition, sparesWaiting: true }
   const classes = classesOf(condition, kinds)
   return {
-    takes: (error) => classes.has(decisive(error)) && !(error._tag === "TimeoutError" && error.phase === "total"),
+    takes: (error) =>
+      (classes.has(decisive(error)) || (isBeyondLimit(error) && classes.has("RateLimitError"))) &&
+      !(error._tag === "TimeoutError" && error.phase === "total"),
     sparesWaiting: waitingClasses.some((tag) => classes.has(tag))
   }
 }

@@ -1,6 +1,7 @@
 /** What a limiter says to those it does not let through. Times are in milliseconds. */
 import { Duration } from "effect"
-import { RateLimitError } from "../LLMError.js"
+import type { LLMError } from "../LLMError.js"
+import { InvalidRequestError, RateLimitError } from "../LLMError.js"
 import type { Settings } from "./limiterOptions.js"
 import { isAmount } from "./limiterOptions.js"
 
@@ -19,6 +20,16 @@ const refused = (message: string, retryAfter?: number): RateLimitError =>
     ...(retryAfter === undefined ? {} : { retryAfter: lasting(retryAfter) })
   })
 
+const beyondLimit = "limit_too_small"
+
+/** No wait lets it pass, so it is not retried. */
+const neverPasses = (message: string): InvalidRequestError =>
+  new InvalidRequestError({ provider: "", model: "", attempts: [], code: beyondLimit, message })
+
+/** Whether the request is larger than our own limit ever lets pass. The limit of another model may be larger. */
+export const isBeyondLimit = (error: LLMError): boolean =>
+  error._tag === "InvalidRequestError" && error.code === beyondLimit
+
 /** A limit as a person would say it. */
 const inWords = (settings: Settings): string =>
   [
@@ -33,8 +44,8 @@ export interface Refusals {
   readonly tooLong: (wait: number, allowed: number) => RateLimitError
   readonly waitedEnough: (allowed: number) => RateLimitError
   /** Absent where so many may be had. */
-  readonly ofPermits: (n: number) => RateLimitError | undefined
-  readonly ofTokens: (estimate: number) => RateLimitError | undefined
+  readonly ofPermits: (n: number) => InvalidRequestError | undefined
+  readonly ofTokens: (estimate: number) => InvalidRequestError | undefined
 }
 
 export const make = (settings: Settings): Refusals => {
@@ -54,13 +65,15 @@ export const make = (settings: Settings): Refusals => {
       ),
     ofPermits: (n) =>
       !isAmount(n)
-        ? refused(`A number of permits must be positive, not ${n}.`)
+        ? neverPasses(`A number of permits must be positive, not ${n}.`)
         : n > largest
-          ? refused(`${n} permits can never be had from a limiter with a capacity of ${largest}. Raise the capacity.`)
+          ? neverPasses(
+              `${n} permits can never be had from a limiter with a capacity of ${largest}. Raise the capacity.`
+            )
           : undefined,
     ofTokens: (estimate) =>
       tokensPerMinute !== undefined && estimate > tokensPerMinute
-        ? refused(
+        ? neverPasses(
             `About ${Math.round(estimate)} tokens can never be had from a limit of ${tokensPerMinute} a minute. Shorten the request or raise tokensPerMinute.`
           )
         : undefined

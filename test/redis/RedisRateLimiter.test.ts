@@ -101,7 +101,10 @@ describe.concurrent("a limiter that processes share", () => {
         yield* elapsedSince
       )
       expect(Duration.toSeconds(elapsed)).toBeLessThan(20)
-      expect(yield* waitFor(one.take(2))).toEqual(Option.none())
+      const tokens = yield* peer(server.url, { capacity: 100, refillRate: 100, tokensPerMinute: 600 })
+      for (const never of [one.take(2), tokens.reserve(601)]) {
+        expect(yield* Effect.flip(never)).toMatchObject({ _tag: "InvalidRequestError", code: "limit_too_small" })
+      }
     })
   )
 

@@ -29,13 +29,17 @@ export interface Terms {
 /** Where it is not known of how many processes this is one. */
 const usualShare = 0.25
 
-const outOfReach = (name: string, error: Redis.RedisError): SharedStateError =>
+const outOfReach = (
+  name: string,
+  error: Redis.RedisError,
+  consequence = "and by its policy no call passes without it."
+): SharedStateError =>
   new SharedStateError({
     provider: "",
     model: "",
     attempts: [],
     reason: error.reason,
-    message: `The rate limit "${name}" is shared through Redis, which is out of reach, and by its policy no call passes without it. ${error.message}`
+    message: `The rate limit "${name}" is shared through Redis, which is out of reach, ${consequence} ${error.message}`
   })
 
 /** JavaScript's timers run no longer, in milliseconds. */
@@ -130,6 +134,17 @@ export const make = (terms: Terms): Effect.Effect<Service, never, Scope.Scope> =
               Effect.flatMap(
                 spare.until(Effect.zipLeft(otherwise(spare, { maxWait: rest() }), contact.missed(wish))),
                 Option.match({ onNone: () => ask, onSome: Effect.succeed })
+              )
+            ).pipe(
+              // What is more than this process's share may pass when Redis is back.
+              Effect.catchTag("InvalidRequestError", () =>
+                Effect.fail(
+                  outOfReach(
+                    name,
+                    error,
+                    "and the share of this process is too small for this request. Try again when it is back."
+                  )
+                )
               )
             )
           const ask: Effect.Effect<A, LimitError> = Effect.suspend(() =>
