@@ -96,7 +96,7 @@ const tighter = <const Phase>(phase: Phase, limit: number, left: number): Allowa
   left <= limit ? { phase: "total", millis: left } : { phase, millis: limit }
 
 /**
- * The middleware.
+ * The middleware. Without any limit it is the `LLM` itself, at no cost.
  *
  * @throws TypeError where a limit is no positive length of time
  * @since 0.1.0
@@ -104,6 +104,9 @@ const tighter = <const Phase>(phase: Phase, limit: number, left: number): Allowa
  */
 export const make = (options: Options): Middleware => {
   const { firstEvent, idle, response, total } = millisOf(options)
+
+  // Without a limit there is nothing to do, and nothing to pay for.
+  if (Math.min(total, response, firstEvent, idle) === Infinity) return Effect.succeed
 
   return (next) => {
     /** Called before what takes too long is interrupted. */

@@ -1,0 +1,65 @@
+/** What time limits cost, in steps of the fiber: exact, and the same on every machine. */
+import { describe, expect, it } from "@effect/vitest"
+import { Effect, Layer, Scheduler, Stream } from "effect"
+import * as ChatEvent from "../src/ChatEvent.js"
+import * as KeyPool from "../src/KeyPool.js"
+import * as LLM from "../src/LLM.js"
+import * as ProviderClient from "../src/ProviderClient.js"
+import * as RateLimiter from "../src/RateLimiter.js"
+import * as Timeouts from "../src/Timeouts.js"
+import { answer, scripted } from "./support/scripted.js"
+
+/** How many steps the effect takes: a scheduler is asked once a step whether the fiber shall yield. */
+const stepsOf = <A, E>(effect: Effect.Effect<A, E>): Effect.Effect<number, E> =>
+  Effect.suspend(() => {
+    let steps = 0
+    const scheduler: Scheduler.Scheduler = {
+      shouldYield: () => {
+        steps++
+        return false
+      },
+      scheduleTask: (task, priority) => Scheduler.defaultScheduler.scheduleTask(task, priority)
+    }
+    return Effect.map(Effect.withScheduler(effect, scheduler), () => steps)
+  })
+
+const client = Layer.succeed(ProviderClient.ProviderClient, {
+  provider: "test",
+  wire: "test",
+  chat: () => Effect.succeed(answer("yes")),
+  chatStream: () => Stream.fromIterable(ChatEvent.fromResponse(answer("yes")))
+})
+
+const llmWith = (timeouts: LLM.Options["timeouts"]) =>
+  Effect.provide(
+    LLM.make({ model: "model", retry: false, telemetry: false, ...(timeouts === undefined ? {} : { timeouts }) }),
+    Layer.mergeAll(client, RateLimiter.unlimited, KeyPool.layer({ providerId: "test", keys: ["one"] }))
+  )
+
+const steps = (llm: LLM.Service) =>
+  Effect.all({ chat: stepsOf(llm.chat("?")), stream: stepsOf(Stream.runDrain(llm.chatStream("?"))) })
+
+describe("timeouts", () => {
+  it.live("that are false cost no step, whole and streamed", () =>
+    Effect.gen(function* () {
+      const without = yield* llmWith(false)
+      // Warms up what is made once.
+      yield* steps(without)
+      const bare = yield* steps(without)
+      /** One more layer of no limits: were it not free, two would cost more than one. */
+      const layered = yield* Timeouts.make({})(without)
+      expect(yield* steps(layered)).toEqual(bare)
+      const limited = yield* steps(yield* llmWith({}))
+      expect(limited.chat).toBeGreaterThan(bare.chat)
+      expect(limited.stream).toBeGreaterThan(bare.stream)
+    })
+  )
+
+  it.effect("without any limit are the LLM itself", () =>
+    Effect.gen(function* () {
+      const llm = yield* scripted("yes")
+      expect(yield* Timeouts.make({})(llm)).toBe(llm)
+      expect(yield* Timeouts.make({ idle: "1 second" })(llm)).not.toBe(llm)
+    })
+  )
+})
