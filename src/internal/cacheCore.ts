@@ -65,8 +65,9 @@ export const check = (name: string, options: CoreOptions): void =>
     }
   })
 
-export const make = (store: Store, name: string, options: CoreOptions): Effect.Effect<Core> =>
+export const make = (given: Store, name: string, options: CoreOptions): Effect.Effect<Core> =>
   Effect.gen(function* () {
+    const store = GuardedStore.checked(given)
     const guard = yield* GuardedStore.make(store, {
       name,
       timeout: Duration.toMillis(options.storeTimeout ?? "500 millis"),

@@ -3,12 +3,56 @@
  * failed is left alone for a while. Then one operation at a time finds out whether it is back.
  */
 import type { Clock } from "effect"
-import { Cause, Effect, Ref } from "effect"
+import { Cause, Effect, Option, Ref } from "effect"
 import type { Store } from "../CacheStore.js"
 import { CacheStoreError } from "../CacheStore.js"
 import * as Monotonic from "./monotonic.js"
 
 type Operation = CacheStoreError["operation"]
+
+const errorOf =
+  (operation: Operation) =>
+  (cause: unknown): CacheStoreError =>
+    new CacheStoreError({ operation, detail: cause instanceof Error ? cause.message : String(cause), cause })
+
+/** Runs an operation of a store. What it throws, dies of or returns in place of an effect is a `CacheStoreError`. */
+const attempted = <A>(
+  operation: Operation,
+  run: () => Effect.Effect<A, CacheStoreError>
+): Effect.Effect<A, CacheStoreError> =>
+  Effect.try({
+    try: () => {
+      const effect = run()
+      if (!Effect.isEffect(effect)) throw new Error("it returned something else than an Effect")
+      return effect
+    },
+    catch: errorOf(operation)
+  }).pipe(
+    Effect.flatten,
+    // The caller's own interruption does not come here: what does is an operation that interrupts itself.
+    Effect.catchAllCause((cause) => {
+      const error = Cause.squash(cause)
+      return Effect.fail(error instanceof CacheStoreError ? error : errorOf(operation)(error))
+    })
+  )
+
+const isText = (value: unknown): value is Option.Option<string> =>
+  Option.isOption(value) && (Option.isNone(value) || typeof value.value === "string")
+
+/** The same store, all of whose failures are `CacheStoreError`s, whatever it does. */
+export const checked = (store: Store): Store => ({
+  get: (key) =>
+    Effect.filterOrFail(
+      attempted("get", () => store.get(key)),
+      isText,
+      () => new CacheStoreError({ operation: "get", detail: "it gave something else than an Option of a text" })
+    ),
+  set: (key, value, ttl) => attempted("set", () => store.set(key, value, ttl)),
+  remove: (key) => attempted("remove", () => store.remove(key)),
+  clear: attempted("clear", () => store.clear),
+  ...(store.size === undefined ? {} : { size: attempted("size", () => store.size ?? Effect.never) }),
+  ...(store.immediate === undefined ? {} : { immediate: store.immediate })
+})
 
 export interface GuardOptions {
   /** Whose store it is, for the log. */
@@ -117,7 +161,10 @@ export const make = (store: Store, { name, rest, timeout }: GuardOptions): Effec
     return {
       attempt:
         store.immediate === true
-          ? (_, operation, otherwise) => Effect.orElseSucceed(operation, () => otherwise)
+          ? (_, operation, otherwise) =>
+              Effect.catchAll(operation, (error) =>
+                Effect.clockWith((clock) => Effect.as(failed(clock, Cause.fail(error)), otherwise))
+              )
           : watched,
       failures: Effect.map(Ref.get(ref), ({ failures }) => failures)
     }
