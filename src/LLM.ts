@@ -47,6 +47,8 @@ import * as Pool from "./KeyPool.js"
 import { KeyPool } from "./KeyPool.js"
 import type { LLMError } from "./LLMError.js"
 import * as Errors from "./LLMError.js"
+import type { Price } from "./Pricing.js"
+import * as Pricing from "./Pricing.js"
 import * as NamedClient from "./provider/named.js"
 import type { Service as Client } from "./ProviderClient.js"
 import type { Protocol } from "./provider/protocols.js"
@@ -78,6 +80,13 @@ export interface ModelInfo {
   readonly baseUrl?: string
   /** What every request says unless it says otherwise itself. */
   readonly defaults?: Defaults
+  /**
+   * What the model costs, in dollars a million tokens, where its configuration says so. It wins over the prices in context, but not
+   * over `Pricing` around a call. It does not hold for another model that a request names.
+   *
+   * @since 0.2.0
+   */
+  readonly price?: Price
 }
 
 /**
@@ -143,6 +152,13 @@ export interface Options {
   readonly contextWindow?: number
   /** What every request says unless it says otherwise itself, such as a temperature. */
   readonly defaults?: Defaults
+  /**
+   * What the model costs, in dollars a million tokens: every answer then has a `cost`, and ledgers, budgets and the strategy `cost`
+   * of a balance go by it. It wins over the prices in context. @default the prices in context, for those who ask for them
+   *
+   * @since 0.2.0
+   */
+  readonly price?: Price
   /** How failed calls are tried again; `false`: not at all. @default `{}`, see `Retry.Options` */
   readonly retry?: Retry.Options | false
   /** The time limits that differ from the defaults; `false`: none at all. @default `Timeouts.defaults` */
@@ -203,7 +219,7 @@ const policiesOf = (options: Omit<Options, "model">) => {
  * An `LLM` over the client, pool and limiter in context.
  *
  * From the inside out: rotation over the keys, the limits of each try (`response`, `firstEvent`, `idle`), retries, the
- * limit of the whole call (`total`), telemetry.
+ * limit of the whole call (`total`), telemetry, the cost where there is a `price`.
  *
  * @throws TypeError where an option makes no sense, such as attempts or a time limit that are no number
  * @since 0.1.0
@@ -221,7 +237,8 @@ export const make = (options: Options): Effect.Effect<Service, never, ProviderCl
       wire: client.wire,
       contextWindow: options.contextWindow ?? 200_000,
       ...(client.baseUrl === undefined ? {} : { baseUrl: client.baseUrl }),
-      ...(options.defaults === undefined ? {} : { defaults: options.defaults })
+      ...(options.defaults === undefined ? {} : { defaults: options.defaults }),
+      ...(options.price === undefined ? {} : { price: options.price })
     }
     const deps: Attempts.Dependencies = {
       client,
@@ -273,7 +290,8 @@ export const make = (options: Options): Effect.Effect<Service, never, ProviderCl
       ...policies.tries,
       inBatches(client, policies.embeddingConcurrency),
       ...policies.call,
-      ...(options.telemetry === false ? [] : [Telemetry.make(options.telemetry)])
+      ...(options.telemetry === false ? [] : [Telemetry.make(options.telemetry)]),
+      ...(options.price === undefined ? [] : [Pricing.make()])
     ])
   })
 }

@@ -261,6 +261,12 @@ export class BalanceExhaustedError extends Schema.TaggedError<BalanceExhaustedEr
  */
 export class BudgetExceededError extends Schema.TaggedError<BudgetExceededError>()("BudgetExceededError", {
   ...common,
+  /**
+   * `spent`: the budget has no room for the call. `unknown-price`: the budget is in dollars, and the price of the model is not known.
+   *
+   * @since 0.2.0
+   */
+  reason: optional(Schema.Literal("spent", "unknown-price")),
   /** Which budget it was. */
   budget: optional(Schema.String),
   /** What the amounts count. */

@@ -28,9 +28,10 @@ import type { Attempt } from "./Attempt.js"
 import type { ChatEvent } from "./ChatEvent.js"
 import type { Cost } from "./Cost.js"
 import * as Costs from "./Cost.js"
+import type { Ended } from "./internal/listeners.js"
 import type { Open } from "./internal/openStream.js"
 import { fromStream, toStream } from "./internal/openStream.js"
-import type { Middleware } from "./LLM.js"
+import type { Middleware, ModelInfo } from "./LLM.js"
 import type { Usage } from "./Usage.js"
 
 /**
@@ -89,6 +90,13 @@ export interface Subject {
   readonly model: string
   /** When, in milliseconds since the epoch: prices change, and some differ by the hour. */
   readonly at: number
+  /**
+   * The price that applies where this service says nothing: that of the model's own configuration, or of the prices in context
+   * where the model was made. A list of public prices, such as that of `effect-llm/prices`, gives it back instead of its own.
+   *
+   * @since 0.2.0
+   */
+  readonly configured?: Price
 }
 
 /**
@@ -112,6 +120,9 @@ export const unknown: Service = { priceOf: () => Option.none() }
 
 /**
  * The prices in use: none, unless a layer says otherwise.
+ *
+ * Prices around a call win over those in context where its `LLM`, budget, ledger or dashboard was made, and over a price in
+ * `provider.json`: `call.pipe(Effect.provide(Pricing.layer({ … })))`, and `Stream.provideLayer` for a stream.
  *
  * @since 0.1.0
  * @category tags
@@ -259,6 +270,12 @@ export interface Answerer {
   readonly provider: string
   readonly model: string
   readonly asked?: string
+  /**
+   * The price in the configuration of the model that was asked (`ModelInfo.price`). It wins over the prices of a service.
+   *
+   * @since 0.2.0
+   */
+  readonly price?: Price
 }
 
 /**
@@ -267,14 +284,45 @@ export interface Answerer {
  * @since 0.1.0
  * @category costs
  */
-export const costAt = (service: Service, usage: Usage, by: Answerer, at: number): Option.Option<Cost> => {
+export const costAt = (service: Service, usage: Usage, by: Answerer, at: number): Option.Option<Cost> =>
+  costWithin(service, service, usage, by, at)
+
+/**
+ * What a usage costs in a call: by the prices in context of the call, else by the price of the model's own configuration, else by
+ * the prices in context where it was made.
+ *
+ * @internal
+ */
+export const costWithin = (
+  called: Service,
+  made: Service,
+  usage: Usage,
+  by: Answerer,
+  at: number
+): Option.Option<Cost> => Option.flatMap(priceWithin(called, made, by, at), (price) => cost(price, usage))
+
+const priceWithin = (called: Service, made: Service, by: Answerer, at: number): Option.Option<Price> => {
   const { asked, model, provider } = by
-  const price = service.priceOf({ provider, model, at })
-  const known =
-    asked === undefined || asked === model
-      ? price
-      : Option.orElse(price, () => service.priceOf({ provider, model: asked, at }))
-  return Option.flatMap(known, (price) => cost(price, usage))
+  const names = asked === undefined || asked === model ? [model] : [model, asked]
+  const configured =
+    by.price === undefined ? firstSome(names, (model) => made.priceOf({ provider, model, at })) : Option.some(by.price)
+  if (called === made || called === unknown) return configured
+  const standing = Option.getOrUndefined(configured)
+  const overriding = firstSome(names, (model) =>
+    Option.filter(
+      called.priceOf({ provider, model, at, ...(standing === undefined ? {} : { configured: standing }) }),
+      (price) => price !== standing
+    )
+  )
+  return Option.orElse(overriding, () => configured)
+}
+
+const firstSome = <A>(names: ReadonlyArray<string>, find: (name: string) => Option.Option<A>): Option.Option<A> => {
+  for (const name of names) {
+    const found = find(name)
+    if (Option.isSome(found)) return found
+  }
+  return Option.none()
 }
 
 /**
@@ -287,6 +335,27 @@ export const costOf = (usage: Usage, by: Answerer): Effect.Effect<Option.Option<
   Effect.flatMap(Pricing, (service) =>
     Effect.clockWith((clock) => Effect.sync(() => costAt(service, usage, by, clock.unsafeCurrentTimeMillis())))
   )
+
+/**
+ * The same with the price of the model's own configuration, which holds for what it was asked itself, and for no other model of its
+ * provider.
+ *
+ * @internal
+ */
+export const withOwnPrice = ({ model, price, provider }: ModelInfo, by: Answerer): Answerer =>
+  price !== undefined && by.provider === provider && (by.asked ?? by.model) === model ? { ...by, price } : by
+
+/**
+ * Who answered an attempt that is over.
+ *
+ * @internal
+ */
+export const answererOfAttempt = ({ answeredBy, model, price, provider }: Ended): Answerer => ({
+  provider,
+  model: answeredBy,
+  asked: model,
+  ...(price === undefined ? {} : { price })
+})
 
 // -------------------------------------------------------------------------------------
 // the middleware
@@ -311,7 +380,8 @@ export const answererOf = ({ attempts, model, provider }: Answer): Answerer => {
 
 /**
  * The middleware: every answer, and every stream's `Finish`, says what it cost by the prices in context. `cost` is absent
- * where the price is not known.
+ * where the price is not known. A cost that an answer has already stays: that of a model with a price of its own in
+ * `provider.json`.
  *
  * It is the cost of the answer, as its `usage` is: what failed attempts before it have cost, the `UsageLedger` knows.
  *
@@ -319,14 +389,26 @@ export const answererOf = ({ attempts, model, provider }: Answer): Answerer => {
  * @category constructors
  */
 export const make = (): Middleware => (next) =>
-  Effect.zipWith(Pricing, Effect.clock, (service, clock) => {
-    const priced = <A extends { readonly usage: Usage }>(answer: A, by: Answer): A =>
-      Option.match(costAt(service, answer.usage, answererOf(by), clock.unsafeCurrentTimeMillis()), {
-        onNone: () => answer,
-        onSome: (cost) => ({ ...answer, cost })
-      })
+  Effect.zipWith(Pricing, Effect.clock, (made, clock) => {
+    const priced = <A extends { readonly usage: Usage; readonly cost?: Cost }>(
+      called: Service,
+      answer: A,
+      by: Answer
+    ): A =>
+      answer.cost !== undefined
+        ? answer
+        : Option.match(
+            costWithin(
+              called,
+              made,
+              answer.usage,
+              withOwnPrice(next.info, answererOf(by)),
+              clock.unsafeCurrentTimeMillis()
+            ),
+            { onNone: () => answer, onSome: (cost) => ({ ...answer, cost }) }
+          )
 
-    const opened = (open: Open): Open =>
+    const opened = (called: Service, open: Open): Open =>
       Effect.map(open, ({ first, pull }) => {
         let start: Answer = { ...next.info, attempts: [] }
         const told = (events: Chunk.Chunk<ChatEvent>): Chunk.Chunk<ChatEvent> => {
@@ -336,7 +418,7 @@ export const make = (): Middleware => (next) =>
             else if (event._tag === "Finish") finished = true
           }
           return finished
-            ? Chunk.map(events, (event) => (event._tag === "Finish" ? priced(event, start) : event))
+            ? Chunk.map(events, (event) => (event._tag === "Finish" ? priced(called, event, start) : event))
             : events
         }
         return { first: told(first), pull: Effect.map(pull, told) }
@@ -344,8 +426,15 @@ export const make = (): Middleware => (next) =>
 
     return {
       ...next,
-      chat: (request) => Effect.map(next.chat(request), (response) => priced(response, response)),
-      embed: (request) => Effect.map(next.embed(request), (response) => priced(response, response)),
-      chatStream: (request) => toStream(opened(fromStream(next.chatStream(request))))
+      chat: (request) =>
+        Effect.flatMap(Pricing, (called) =>
+          Effect.map(next.chat(request), (response) => priced(called, response, response))
+        ),
+      embed: (request) =>
+        Effect.flatMap(Pricing, (called) =>
+          Effect.map(next.embed(request), (response) => priced(called, response, response))
+        ),
+      chatStream: (request) =>
+        toStream(Effect.flatMap(Pricing, (called) => opened(called, fromStream(next.chatStream(request)))))
     }
   })

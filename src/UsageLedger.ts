@@ -165,10 +165,10 @@ export const make = ({ capacity = 1024, maxGroups = 10_000 }: Options = {}): Eff
     return {
       record: (ended) =>
         Effect.uninterruptible(
-          Effect.suspend(() => {
+          Effect.flatMap(Pricing.Pricing, (called) => {
             // What is written down is never taken back: one count that is no number would spoil the sums for ever.
             const attempt = { ...ended, usage: Usage.checked(ended.usage, () => Usage.empty) }
-            const cost = costOf(pricing, attempt)
+            const cost = costOf(called, pricing, attempt)
             return Effect.flatMap(
               Ref.modify(state, (before): readonly [Entry, State] => {
                 const entry = { ...attempt, number: before.written + 1, ...cost }
@@ -191,16 +191,11 @@ export const make = ({ capacity = 1024, maxGroups = 10_000 }: Options = {}): Eff
 }
 
 /** What costs nothing whoever sells it needs no price. */
-const costOf = (pricing: Pricing.Service, attempt: Attempt): { readonly cost?: Cost } =>
+const costOf = (called: Pricing.Service, made: Pricing.Service, attempt: Attempt): { readonly cost?: Cost } =>
   attempt.usage.totalTokens === 0
     ? { cost: Costs.free }
     : Option.match(
-        Pricing.costAt(
-          pricing,
-          attempt.usage,
-          { provider: attempt.provider, model: attempt.answeredBy, asked: attempt.model },
-          attempt.endedAt
-        ),
+        Pricing.costWithin(called, made, attempt.usage, Pricing.answererOfAttempt(attempt), attempt.endedAt),
         { onNone: () => ({}), onSome: (cost) => ({ cost }) }
       )
 

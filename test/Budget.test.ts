@@ -228,7 +228,9 @@ describe("a price that nobody knows", () => {
     Effect.gen(function* () {
       const dollars = yield* limited({ limit: { dollars: 1 } })
       const error = yield* denied(dollars.llm.chat(request))
-      expect(error.message).toContain("nobody knows what model of test costs")
+      expect(error.reason).toBe("unknown-price")
+      expect(error.message).toContain("the price of test/model is not known")
+      expect(error.message).toContain('Set its "price" in provider.json')
       const tokens = yield* limited({ limit: { tokens: 100 } })
       expect((yield* tokens.llm.chat(request)).text).toBe("hello")
     })

@@ -1,11 +1,15 @@
 import { describe, expect, it } from "@effect/vitest"
 import { Effect, FastCheck, Layer, Option, Schema, Stream } from "effect"
+import * as Budget from "../src/Budget.js"
 import * as Chat from "../src/Chat.js"
 import * as ChatEvent from "../src/ChatEvent.js"
 import * as Cost from "../src/Cost.js"
+import type * as LLM from "../src/LLM.js"
 import * as Pricing from "../src/Pricing.js"
 import { Prices } from "../src/prices/index.js"
 import * as Usage from "../src/Usage.js"
+import * as UsageLedger from "../src/UsageLedger.js"
+import { llmOver } from "./support/metered.js"
 import { answer, scripted } from "./support/scripted.js"
 
 const dollars = FastCheck.nat(2_000_000_000).map((amount) => amount / 1e12)
@@ -194,6 +198,128 @@ describe("an answer says what it cost", () => {
         Pricing.make()
       ).pipe(Effect.provide(Pricing.layer({ test: { model: { input: 1, output: 10 } } })))
       expect((yield* llm.chat("?")).cost).toEqual(paid)
+    })
+  )
+})
+
+/** Three tokens of input and four of output, by a model that names another version of itself in its answer. */
+const dated = (model: string) => ({
+  ...answer("hello"),
+  model: `${model}-2024-01-01`,
+  attempts: [{ provider: "test", model, keyId: "key", duration: 5 }]
+})
+
+/** An LLM that tells its cost, with a ledger and a budget around it; all of them are made with the prices in context. */
+const metered = (options: Partial<LLM.Options> = {}) =>
+  Effect.gen(function* () {
+    const answered = dated(options.model ?? "model")
+    const ledger = yield* UsageLedger.make()
+    const budget = yield* Budget.make({ limit: { dollars: 1 } })
+    const llm = yield* llmOver(
+      { chat: () => Effect.succeed(answered), stream: () => Stream.fromIterable(ChatEvent.fromResponse(answered)) },
+      options
+    ).pipe(
+      Effect.flatMap(Pricing.make()),
+      Effect.flatMap((llm) => Effect.provideService(UsageLedger.middleware(llm), UsageLedger.UsageLedger, ledger)),
+      Effect.flatMap(budget.middleware)
+    )
+    /** The dollars of everything since the last time, by the ledger and by the budget. */
+    const books = Effect.map(Effect.zip(ledger.reset, budget.status), ([{ total }, [status]]) => [
+      total.cost.total,
+      status?.spent
+    ])
+    return { llm, books }
+  })
+
+/** What the answer costs at a rate for input and ten times that for output. */
+const costAtRate = (input: number) => Cost.make({ input: (3 * input) / million, output: (40 * input) / million })
+
+const at = (input: number) => Pricing.layer({ test: { model: { input, output: 10 * input } } })
+
+describe("prices around a call", () => {
+  it.effect("win over those with which the LLM, its ledger and its budget were made, for that call alone", () =>
+    Effect.gen(function* () {
+      const { books, llm } = yield* Effect.provide(metered(), at(1))
+      expect((yield* Effect.provide(llm.chat("?"), at(3))).cost).toEqual(costAtRate(3))
+      expect(yield* books).toEqual([0.000129, 0.000129])
+      const { cost } = yield* ChatEvent.collect(Stream.provideLayer(llm.chatStream("?"), at(5)))
+      expect(cost).toEqual(costAtRate(5))
+      expect(yield* books).toEqual([0.000215, 0.000344])
+      expect((yield* llm.chat("?")).cost).toEqual(costAtRate(1))
+      expect(yield* books).toEqual([0.000043, 0.000387])
+    })
+  )
+
+  it.effect("let a budget in dollars admit a call whose price was unknown without them", () =>
+    Effect.gen(function* () {
+      const { llm } = yield* metered()
+      expect(yield* Effect.flip(llm.chat("?"))).toMatchObject({ reason: "unknown-price" })
+      expect((yield* Effect.provide(llm.chat("?"), at(2))).cost).toEqual(costAtRate(2))
+    })
+  )
+
+  it.effect("say nothing of other models, which keep their own prices", () =>
+    Effect.gen(function* () {
+      const { llm } = yield* Effect.provide(metered(), at(1))
+      const others = Pricing.layer({ test: { another: { input: 9, output: 9 } } })
+      expect((yield* Effect.provide(llm.chat("?"), others)).cost).toEqual(costAtRate(1))
+    })
+  )
+
+  it.effect("do not win where they are a list of public prices and another price is known", () =>
+    Effect.gen(function* () {
+      const list = Prices.layer({ providers: { test: "openai" } })
+      const model = "gpt-4o"
+      const { llm: configured } = yield* metered({ model, price: { input: 4, output: 40 } })
+      expect((yield* Effect.provide(configured.chat("?"), list)).cost).toEqual(costAtRate(4))
+      const agreed = Pricing.layer({ test: { "*": { input: 5, output: 50 } } })
+      const { llm: made } = yield* Effect.provide(metered({ model }), agreed)
+      expect((yield* Effect.provide(made.chat("?"), list)).cost).toEqual(costAtRate(5))
+      expect((yield* Effect.provide(made.chat("?"), Layer.provide(at(3), list))).cost).toEqual(costAtRate(5))
+      const own = Pricing.layer({ test: { "gpt-4o": { input: 3, output: 30 } } })
+      expect((yield* Effect.provide(made.chat("?"), Layer.provide(own, list))).cost).toEqual(costAtRate(3))
+      const { llm: unpriced } = yield* metered({ model })
+      expect((yield* Effect.provide(unpriced.chat("?"), list)).cost?.total).toBeGreaterThan(0)
+    })
+  )
+})
+
+describe("the price in a model's configuration", () => {
+  const configured = { price: { input: 4, output: 40 } }
+
+  it.effect("is what its answers cost, to its ledger and its budget too, whatever the prices in context are", () =>
+    Effect.gen(function* () {
+      for (const prices of [Layer.empty, at(1)]) {
+        const { books, llm } = yield* Effect.provide(metered(configured), prices)
+        expect((yield* llm.chat("?")).cost).toEqual(costAtRate(4))
+        expect(yield* books).toEqual([0.000172, 0.000172])
+        expect((yield* ChatEvent.collect(llm.chatStream("?"))).cost).toEqual(costAtRate(4))
+        expect(yield* books).toEqual([0.000172, 0.000344])
+      }
+    })
+  )
+
+  it.effect("yields to prices around a call", () =>
+    Effect.gen(function* () {
+      const { books, llm } = yield* metered(configured)
+      expect((yield* Effect.provide(llm.chat("?"), at(3))).cost).toEqual(costAtRate(3))
+      expect(yield* books).toEqual([0.000129, 0.000129])
+    })
+  )
+
+  it.effect("makes every answer say its cost, without a middleware", () =>
+    Effect.gen(function* () {
+      const llm = yield* llmOver({ chat: () => Effect.succeed(dated("model")) }, configured)
+      expect((yield* llm.chat("?")).cost).toEqual(costAtRate(4))
+      expect(llm.info.price).toEqual(configured.price)
+    })
+  )
+
+  it.effect("does not hold for another model that a request names", () =>
+    Effect.gen(function* () {
+      const { llm } = yield* metered(configured)
+      const error = yield* Effect.flip(llm.chat({ model: "another", messages: [Chat.user("?")] }))
+      expect(error).toMatchObject({ _tag: "BudgetExceededError", reason: "unknown-price", model: "another" })
     })
   )
 })

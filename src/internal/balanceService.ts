@@ -63,9 +63,8 @@ export const make = (
 const priced = (deployments: ReadonlyArray<Deployment>): Effect.Effect<ReadonlyArray<Deployment>> =>
   Effect.zipWith(Pricing, Clock.currentTimeMillis, (service, at) =>
     deployments.map((deployment) => {
-      const { model, provider } = deployment.llm.info
       return deployment.cost === undefined
-        ? Option.match(blendedPrice(service, { provider, model, at }), {
+        ? Option.match(blendedPrice(service, deployment.llm.info, at), {
             onNone: () => deployment,
             onSome: (cost) => ({ ...deployment, cost })
           })

@@ -1,5 +1,6 @@
 /** What a model costs at large, to compare it with others. */
 import { Option } from "effect"
+import type { ModelInfo } from "../LLM.js"
 import * as Pricing from "../Pricing.js"
 import * as Usage from "../Usage.js"
 
@@ -10,8 +11,13 @@ const mixed = Usage.make({ inputTokens: 750, outputTokens: 250 })
 const heard = Usage.make({ inputTokens: 1000, outputTokens: 0 })
 
 /** Dollars a million tokens, three of input to one of output. */
-export const blendedPrice = (service: Pricing.Service, subject: Pricing.Subject): Option.Option<number> =>
-  service.priceOf(subject).pipe(
+export const blendedPrice = (
+  service: Pricing.Service,
+  { model, price, provider }: ModelInfo,
+  at: number
+): Option.Option<number> =>
+  Option.fromNullable(price).pipe(
+    Option.orElse(() => service.priceOf({ provider, model, at })),
     Option.flatMap((price) => Pricing.cost(price, price.output === undefined ? heard : mixed)),
     Option.map(({ total }) => total * 1000)
   )

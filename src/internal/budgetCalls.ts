@@ -43,7 +43,7 @@ const whole = <A extends Answer>(
       Effect.onExit(
         restore(listening(call, tab.listener)),
         Exit.match({
-          onSuccess: (answer) => tab.settle(answer.usage, Pricing.answererOf(answer)),
+          onSuccess: (answer) => tab.settle(answer.usage, Pricing.withOwnPrice(info, Pricing.answererOf(answer))),
           onFailure: (cause) => settleFailure(tab, info, cause)
         })
       )
@@ -57,10 +57,10 @@ interface Ending {
 }
 
 /** The same stream, which settles with its last event. After a failure the attempts below it may still have to tell of it. */
-const watched = (opened: OpenStream, tab: Tab, ending: Ending): Effect.Effect<OpenStream> => {
+const watched = (info: ModelInfo, opened: OpenStream, tab: Tab, ending: Ending): Effect.Effect<OpenStream> => {
   const seen = (events: Chunk.Chunk<ChatEvent>): Effect.Effect<Chunk.Chunk<ChatEvent>> => {
     for (const event of events) {
-      if (event._tag === "Start") ending.by = Pricing.answererOf(event)
+      if (event._tag === "Start") ending.by = Pricing.withOwnPrice(info, Pricing.answererOf(event))
       else if (event._tag === "Finish") return Effect.as(tab.settle(event.usage, ending.by), events)
     }
     return Effect.succeed(events)
@@ -88,7 +88,7 @@ const streamed = (info: ModelInfo, call: Open, open: OpenTab): Open =>
               ending.partial = partialOf(error)
             })
           ),
-          (opened) => watched(opened, tab, ending)
+          (opened) => watched(info, opened, tab, ending)
         )
       )
     })

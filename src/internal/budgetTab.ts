@@ -52,10 +52,13 @@ const nothing: Consumed = { tokens: 0, dollars: 0, unpriced: 0 }
 
 const amountOf = (cost: Cost): number => Math.round(cost.total * dollar)
 
-const consumedBy = (pricing: Pricing.Service, usage: Usage.Usage, by: Pricing.Answerer, at: number): Consumed =>
+/** What a usage costs, by the prices that the call has. */
+type CostOf = (usage: Usage.Usage, by: Pricing.Answerer, at: number) => Option.Option<Cost>
+
+const consumedBy = (costOf: CostOf, usage: Usage.Usage, by: Pricing.Answerer, at: number): Consumed =>
   usage.totalTokens === 0
     ? nothing
-    : Option.match(Pricing.costAt(pricing, usage, by, at), {
+    : Option.match(costOf(usage, by, at), {
         onNone: () => ({ tokens: usage.totalTokens, dollars: 0, unpriced: usage.totalTokens }),
         onSome: (cost) => ({ tokens: usage.totalTokens, dollars: amountOf(cost), unpriced: 0 })
       })
@@ -91,6 +94,7 @@ const denied = (call: Call, { claim, rule }: Entry, standing: Standing, now: num
     provider: call.info.provider,
     model: call.model,
     attempts: [],
+    reason: "spent",
     budget: rule.name,
     unit: rule.unit,
     limit: inUnit(rule, limit),
@@ -111,9 +115,11 @@ const priceless = (call: Call, rule: BudgetRule): BudgetExceededError =>
     budget: rule.name,
     unit: rule.unit,
     limit: inUnit(rule, rule.limit),
+    reason: "unknown-price",
     message:
-      `The budget "${rule.name}" is in dollars, and nobody knows what ${call.model} of ${call.info.provider} costs.` +
-      ' Give its price with `Pricing.layer`, or let such calls pass with `unknownPrice: "count-tokens"`.'
+      `The budget "${rule.name}" is in dollars and the price of ${call.info.provider}/${call.model} is not known, so the call` +
+      ' was not sent. Set its "price" in provider.json or give it with `Pricing.layer`, or count the tokens of such calls' +
+      ' instead with `unknownPrice: "count-tokens"`.'
   })
 
 const accountOf = (rule: BudgetRule, label: string): string =>
@@ -123,9 +129,14 @@ const applies = (rule: BudgetRule, label: string): boolean =>
   typeof rule.scope === "string" || rule.scope.label === label
 
 /** What each budget that applies has to set aside; or the first that cannot know it. */
-const entriesOf = (deps: Dependencies, call: Call, now: number): ReadonlyArray<Entry> | BudgetExceededError => {
-  const by = { provider: call.info.provider, model: call.model }
-  const cost = Pricing.costAt(deps.pricing, call.estimate, by, now)
+const entriesOf = (
+  deps: Dependencies,
+  costOf: CostOf,
+  call: Call,
+  now: number
+): ReadonlyArray<Entry> | BudgetExceededError => {
+  const by = Pricing.withOwnPrice(call.info, { provider: call.info.provider, model: call.model })
+  const cost = costOf(call.estimate, by, now)
   const entries: Array<Entry> = []
   for (const rule of deps.rules) {
     if (!applies(rule, call.label)) continue
@@ -140,8 +151,9 @@ const entriesOf = (deps: Dependencies, call: Call, now: number): ReadonlyArray<E
 
 /** Sets aside what the call is taken to cost, in all budgets that apply at once, or refuses the call. */
 export const open = (deps: Dependencies, call: Call): Effect.Effect<Tab, BudgetExceededError | SharedStateError> =>
-  Effect.flatMap(Clock.currentTimeMillis, (now) => {
-    const entries = entriesOf(deps, call, now)
+  Effect.flatMap(Effect.zip(Clock.currentTimeMillis, Pricing.Pricing), ([now, called]) => {
+    const costOf: CostOf = (usage, by, at) => Pricing.costWithin(called, deps.pricing, usage, by, at)
+    const entries = entriesOf(deps, costOf, call, now)
     if ("message" in entries) return Effect.fail(entries)
     const claims = entries.map(({ claim }) => claim)
     const { info, model } = call
@@ -149,7 +161,7 @@ export const open = (deps: Dependencies, call: Call): Effect.Effect<Tab, BudgetE
       amend(error, { provider: info.provider, model })
     )
     return Effect.flatMap(reserved, (refusal) => {
-      if (Option.isNone(refusal)) return Effect.succeed(tabOf(deps, entries, call.estimate))
+      if (Option.isNone(refusal)) return Effect.succeed(tabOf(deps, costOf, entries, call.estimate))
       const refused = entries.find(({ claim }) => claim.account === refusal.value.account)
       return refused === undefined
         ? Effect.dieMessage(`The store refused a claim on "${refusal.value.account}" that nobody made.`)
@@ -157,7 +169,7 @@ export const open = (deps: Dependencies, call: Call): Effect.Effect<Tab, BudgetE
     })
   })
 
-const tabOf = (deps: Dependencies, entries: ReadonlyArray<Entry>, estimate: Usage.Usage): Tab => {
+const tabOf = (deps: Dependencies, costOf: CostOf, entries: ReadonlyArray<Entry>, estimate: Usage.Usage): Tab => {
   let consumed = nothing
   let heardAny = false
   let over = false
@@ -180,8 +192,7 @@ const tabOf = (deps: Dependencies, entries: ReadonlyArray<Entry>, estimate: Usag
       heard: (attempt) =>
         Effect.suspend(() => {
           heardAny = true
-          const by = { provider: attempt.provider, model: attempt.answeredBy, asked: attempt.model }
-          const more = consumedBy(deps.pricing, attempt.usage, by, attempt.endedAt)
+          const more = consumedBy(costOf, attempt.usage, Pricing.answererOfAttempt(attempt), attempt.endedAt)
           if (over) return charge(entries.map(withoutClaim), more)
           consumed = add(consumed, more)
           return Effect.void
@@ -195,7 +206,7 @@ const tabOf = (deps: Dependencies, entries: ReadonlyArray<Entry>, estimate: Usag
           if (heardAny || usage === undefined) return charge(entries, consumed)
           // The counts of an `LLM` of another make may be anything, and what is once spent stays spent.
           const believed = Usage.checked(usage, () => estimate)
-          return charge(entries, add(consumed, consumedBy(deps.pricing, believed, by, now)))
+          return charge(entries, add(consumed, consumedBy(costOf, believed, by, now)))
         })
       )
   }

@@ -4,6 +4,7 @@
  */
 import { Clock, Context, Effect } from "effect"
 import type { ModelInfo } from "../LLM.js"
+import type { Price } from "../Pricing.js"
 import * as Usage from "../Usage.js"
 import type { Instruments, Outcome, Subject } from "./instruments.js"
 import { Label } from "./label.js"
@@ -21,6 +22,8 @@ export interface Ended {
   readonly outcome: Outcome
   /** What it consumed: as the provider told, else estimated. */
   readonly usage: Usage.Usage
+  /** What the model that was asked costs, where its configuration says so. */
+  readonly price?: Price
   /** In milliseconds since the epoch. */
   readonly startedAt: number
   readonly endedAt: number
@@ -82,7 +85,7 @@ const consumed = (usage: Usage.Usage | undefined, outcome: Outcome, subject: Sub
   (readAtLeast.has(outcome) ? Usage.make({ inputTokens: subject.inputTokens(), estimated: true }) : Usage.empty)
 
 /** Instruments that also tell the listeners of the call. */
-export const heard = (instruments: Instruments, { provider }: ModelInfo): Instruments => ({
+export const heard = (instruments: Instruments, { model, price, provider }: ModelInfo): Instruments => ({
   ...instruments,
   attempt: (key, subject) =>
     Effect.flatMap(Listeners, (listeners) =>
@@ -108,6 +111,7 @@ export const heard = (instruments: Instruments, { provider }: ModelInfo): Instru
                         label,
                         outcome,
                         usage: consumed(usage, outcome, subject),
+                        ...(price === undefined || subject.model !== model ? {} : { price }),
                         startedAt,
                         endedAt: clock.unsafeCurrentTimeMillis()
                       })

@@ -138,7 +138,8 @@ export const make = ({ providers = {} }: Options = {}): Pricing.Service => {
   const idOf = named(providers)
   const kept = new Map<string, Kept>()
   return {
-    priceOf: ({ at, model: name, provider }) => {
+    priceOf: ({ at, configured, model: name, provider }) => {
+      if (configured !== undefined) return Option.some(configured)
       const key = `${provider} ${name}`
       const known = kept.get(key)
       if (known !== undefined && at < known.until && at >= known.until - 60_000) return known.price

@@ -113,10 +113,11 @@ export const make = (options: Options = {}): Effect.Effect<Service, never, Model
 
     const listener = (model: string): Listener => ({
       owner: series,
-      heard: ({ answeredBy, endedAt, model: asked, provider, usage }) =>
-        Effect.sync(() => {
+      heard: (attempt) =>
+        Effect.map(Pricing.Pricing, (called) => {
+          const { endedAt, usage } = attempt
           if (usage.totalTokens === 0) return
-          const cost = Pricing.costAt(pricing, usage, { provider, model: answeredBy, asked }, endedAt)
+          const cost = Pricing.costWithin(called, pricing, usage, Pricing.answererOfAttempt(attempt), endedAt)
           series.unsafeConsumed(
             {
               model,
