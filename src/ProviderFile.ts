@@ -30,6 +30,7 @@ import { Config, Effect, Option, Schema } from "effect"
 import type * as ApiKey from "./ApiKey.js"
 import type { Fault } from "./internal/fileFields.js"
 import { readFile } from "./internal/providerFileReader.js"
+import type { Price } from "./Pricing.js"
 import type { Protocol } from "./provider/protocols.js"
 
 /**
@@ -72,6 +73,12 @@ export interface ModelEntry {
   readonly temperature: number | undefined
   /** `model_weight`: its share where several models serve as one. @default 1 */
   readonly weight: number
+  /**
+   * `price`, in dollars a million tokens. It wins over the prices in context. @default the prices in context
+   *
+   * @since 0.2.0
+   */
+  readonly price?: Price
 }
 
 /**

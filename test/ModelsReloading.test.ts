@@ -23,6 +23,7 @@ import * as ChatEvent from "../src/ChatEvent.js"
 import type { Service } from "../src/LLM.js"
 import * as LLM from "../src/LLM.js"
 import * as Models from "../src/Models.js"
+import * as Pricing from "../src/Pricing.js"
 import { SimulatedProvider } from "../src/testing/index.js"
 import { eventually } from "./support/eventually.js"
 
@@ -485,5 +486,69 @@ describe("calls over sockets", () => {
       expect([answer.text, answer.keyId]).toEqual(["one two three four five six", "old"])
       expect((yield* one.status).keys.keys.map(({ id }) => id)).toEqual(["new"])
     }).pipe(Effect.provide(NodeHttpClient.layerUndici), Effect.provide(NodeContext.layer), silently, environment)
+  )
+})
+
+describe("the price of a model in the file", () => {
+  const priced = (one: object | undefined, two: object, strategy = "cost") =>
+    JSON.stringify({
+      acme: [model("one", [key("a")], one === undefined ? {} : { price: one })],
+      other: [model("two", [key("b")], { price: two })],
+      $groups: { both: { strategy, members: ["acme/one", "other/two"] } }
+    })
+
+  const providerOf = (llm: Service) => Effect.map(llm.chat("?"), ({ provider }) => provider)
+
+  it.scoped("is what its answers cost, from the first call on after it has changed", () =>
+    Effect.gen(function* () {
+      const { models, reload, write } = yield* reloading(priced({ input: 0, output: 0, request: 1 }, { input: 1 }))
+      const one = yield* models.get("acme/one")
+      expect((yield* one.chat("?")).cost?.total).toBe(1)
+      yield* write(priced({ input: 0, output: 0, request: 2 }, { input: 1 }))
+      expect((yield* reload).changed).toContain("acme/one")
+      expect((yield* one.chat("?")).cost?.total).toBe(2)
+      yield* write(priced(undefined, { input: 1 }))
+      yield* reload
+      expect("cost" in (yield* one.chat("?"))).toBe(false)
+    }).pipe(environment, silently)
+  )
+
+  it.scoped("holds for the member of a group that answers", () =>
+    Effect.gen(function* () {
+      const fee = (request: number) => ({ input: 0, output: 0, request })
+      const { models } = yield* reloading(priced(fee(1), fee(2), "round-robin"))
+      const both = yield* models.get("both")
+      const answers = yield* Effect.all([both.chat("?"), both.chat("?")])
+      expect(new Map(answers.map(({ cost, provider }) => [provider, cost?.total]))).toEqual(
+        new Map([
+          ["acme", 1],
+          ["other", 2]
+        ])
+      )
+    }).pipe(environment, silently)
+  )
+
+  it.scoped("decides whom a group with the strategy cost asks, also after it has changed", () =>
+    Effect.gen(function* () {
+      const { models, reload, write } = yield* reloading(priced({ input: 1, output: 1 }, { input: 2, output: 2 }))
+      const both = yield* models.get("both")
+      expect(yield* providerOf(both)).toBe("acme")
+      yield* write(priced({ input: 3, output: 3 }, { input: 2, output: 2 }))
+      yield* reload
+      expect(yield* providerOf(both)).toBe("other")
+    }).pipe(environment, silently)
+  )
+
+  it.scoped("wins over the prices in context where the models were made", () =>
+    Effect.gen(function* () {
+      const { models } = yield* Effect.provide(
+        reloading(priced({ input: 0, output: 0, request: 1 }, { input: 2, output: 2 })),
+        Pricing.layer({ "*": { "*": { input: 9, output: 9 } } })
+      )
+      expect((yield* Effect.flatMap(models.get("acme/one"), (llm) => llm.chat("?"))).cost?.total).toBe(1)
+      const { deployments } = yield* models.group("both")
+      // A million tokens in requests of a thousand each.
+      expect((yield* deployments).map(({ cost }) => cost)).toEqual([1000, 2])
+    }).pipe(environment, silently)
   )
 })

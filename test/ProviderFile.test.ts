@@ -316,3 +316,76 @@ describe("faults", () => {
     })
   )
 })
+
+describe("the price of a model", () => {
+  const withPrice = (price: unknown) => ({ acme: [{ ...model, price }] })
+
+  it.effect("is read in dollars a million tokens, with all rates, a fee a request and tiers", () =>
+    Effect.gen(function* () {
+      const { models, warnings } = yield* ProviderFile.parse(
+        JSON.stringify(
+          withPrice({
+            input: 3,
+            output: 15,
+            cached_input: 0.3,
+            cache_write: 3.75,
+            cache_write_1h: 6,
+            reasoning: 20,
+            request: 0.01,
+            tiers: [{ above: 200_000, input: 6, output: 22.5, cached_input: 0.6 }]
+          })
+        )
+      )
+      expect(warnings).toEqual([])
+      expect(models[0]?.price).toEqual({
+        input: 3,
+        output: 15,
+        cachedInput: 0.3,
+        cacheWrite: 3.75,
+        cacheWrite1h: 6,
+        reasoning: 20,
+        request: 0.01,
+        tiers: [{ above: 200_000, input: 6, output: 22.5, cachedInput: 0.6 }]
+      })
+    })
+  )
+
+  it.effect("is absent where the file gives none, and may be input alone, or nothing", () =>
+    Effect.gen(function* () {
+      const priceOf = (price: unknown) =>
+        Effect.map(ProviderFile.parse(JSON.stringify(withPrice(price))), ({ models }) => models[0]?.price)
+      expect(yield* priceOf(undefined)).toBe(undefined)
+      expect(yield* priceOf(null)).toBe(undefined)
+      expect(yield* priceOf({ input: 0.02 })).toEqual({ input: 0.02 })
+      expect(yield* priceOf({ input: 0, output: 0 })).toEqual({ input: 0, output: 0 })
+    })
+  )
+
+  it.effect("names every fault with its path, and warns of fields that mean nothing", () =>
+    Effect.gen(function* () {
+      expect(yield* faultsOf(withPrice(3))).toEqual([
+        'acme[0].price: expected dollars a million tokens, such as { "input": 2.5, "output": 10 }'
+      ])
+      expect(
+        yield* faultsOf(
+          withPrice({ output: -1, request: "free", tiers: [{ input: 1 }, 5, { above: -1, input: null }] })
+        )
+      ).toEqual([
+        "acme[0].price.input: is missing",
+        "acme[0].price.output: expected a number that is not negative",
+        "acme[0].price.request: expected a number that is not negative",
+        "acme[0].price.tiers[0].above: is missing",
+        'acme[0].price.tiers[1]: expected an object such as { "above": 200000, "input": 5, "output": 15 }',
+        "acme[0].price.tiers[2].above: expected a number that is not negative",
+        "acme[0].price.tiers[2].input: is missing"
+      ])
+      expect(yield* faultsOf(withPrice({ input: 1, tiers: {} }))).toEqual([
+        "acme[0].price.tiers: expected a list of tiers"
+      ])
+      const { warnings } = yield* ProviderFile.parse(
+        JSON.stringify(withPrice({ input: 1, ouput: 2, tiers: [{ above: 1, input: 2, request: 1 }] }))
+      )
+      expect(warnings).toEqual(["acme[0].price.ouput: unknown field", "acme[0].price.tiers[0].request: unknown field"])
+    })
+  )
+})

@@ -11,6 +11,7 @@ import type { Expand, Fault, Fields } from "./fileFields.js"
 import { fieldsOf, optional } from "./fileFields.js"
 import { rates } from "./limiterOptions.js"
 import { readGroups, unknownModel } from "./providerFileGroups.js"
+import { readPrice } from "./providerFilePrice.js"
 
 const modelFields: ReadonlySet<string> = new Set([
   "model_name",
@@ -67,6 +68,9 @@ export const readFile = (
   const aliases: Record<string, string> = Object.create(null)
   const note = (path: string, message: string): void => {
     faults.push({ path, message })
+  }
+  const warn = (warning: string): void => {
+    warnings.push(warning)
   }
 
   const readKey = (key: unknown, path: string): ReadonlyArray<ApiKey.ApiKey> => {
@@ -171,7 +175,8 @@ export const readFile = (
       contextWindow: fields.whole("context_window") ?? 200_000,
       timeout: seconds(fields.positive("timeout")),
       temperature: fields.notNegative("default_temperature"),
-      weight: fields.positive("model_weight") ?? 1
+      weight: fields.positive("model_weight") ?? 1,
+      ...optional("price", readPrice(entry["price"], fields.at("price"), { note, warn, expand }))
     })
   }
 
@@ -207,7 +212,7 @@ export const readFile = (
       }
     }
     if (json["$aliases"] !== undefined) readAliases(json["$aliases"])
-    groups = readGroups(json["$groups"], { models, aliases, note, warn: (warning) => warnings.push(warning), expand })
+    groups = readGroups(json["$groups"], { models, aliases, note, warn, expand })
     for (const [alias, target] of Object.entries(aliases)) {
       if (!isModel(target) && !isGroup(target)) note(`$aliases.${alias}`, unknownModel(target))
     }

@@ -205,6 +205,7 @@ export const plan = (
       defaults: defaultsOf(entry, environment),
       retry: { attempts: entry.attempts, base: entry.retryDelay },
       timeouts: total === undefined ? {} : { total },
+      ...(entry.price === undefined ? {} : { price: entry.price }),
       ...(options.telemetry === undefined ? {} : { telemetry: options.telemetry })
     }).pipe(
       Effect.provideService(ProviderClient, client),
