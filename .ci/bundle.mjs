@@ -24,8 +24,6 @@ const { metafile } = await build({
   legalComments: "none",
   metafile: true,
   logLevel: "warning",
-  // Its data is worth what its version is: the one that is installed, or none.
-  external: ["@pydantic/genai-prices"],
   // Packages in the older format ask for Node's own modules by `require`.
   banner: {
     js: 'import{createRequire as $createRequire}from"node:module";const require=$createRequire(import.meta.url);'

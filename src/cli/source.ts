@@ -183,7 +183,7 @@ export const models = (
   Models.make(
     { ...file, models: file.models.filter(({ model }) => model !== "") },
     { telemetry: false, ...options }
-  ).pipe(Effect.mapError(ofConfiguration))
+  ).pipe(Effect.mapError(ofConfiguration), Effect.provide(Prices.layer))
 
 /** The model that is asked, with the price of each answer where one is known. */
 export const choose = (

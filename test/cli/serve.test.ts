@@ -2,7 +2,8 @@
 import { NodeFileSystem } from "@effect/platform-node"
 import { FileSystem } from "@effect/platform"
 import { describe, expect, it } from "@effect/vitest"
-import { Effect } from "effect"
+import { Effect, Schema } from "effect"
+import { Dashboard } from "../../src/gateway/index.js"
 import { SimulatedProvider } from "../../src/testing/index.js"
 import * as Collector from "../support/collector.js"
 import { eventually, until } from "../support/eventually.js"
@@ -213,5 +214,86 @@ describe("a gateway as a program", () => {
       expect(yield* open.exited).toBe(2)
       expect(yield* open.said).toContain("Configure a key")
     }).pipe(Effect.provide(NodeFileSystem.layer))
+  )
+})
+
+const adminToken = "the-token-of-the-administration"
+
+/** The figures that the dashboard shows, read once. */
+const figures = (url: string) =>
+  Effect.promise(async () => {
+    const response = await fetch(`${url}/dashboard/events`, { headers: { authorization: `Bearer ${adminToken}` } })
+    let text = ""
+    for await (const piece of response.body ?? []) {
+      text += new TextDecoder().decode(piece)
+      const data = /^data: (.*)\n\n/m.exec(text)?.[1]
+      if (data !== undefined) return Schema.decodeUnknownSync(Schema.parseJson(Dashboard.Snapshot))(data)
+    }
+    throw new Error("The dashboard sent no figures.")
+  })
+
+/** Dollars a million tokens: ten cents a token, so that a few calls spend a budget. */
+const dear = { input: 100_000, output: 100_000 }
+
+const priced = (environment: Readonly<Record<string, string>> = {}) =>
+  Effect.gen(function* () {
+    const files = yield* FileSystem.FileSystem
+    const provider = yield* SimulatedProvider.make()
+    const home = yield* folder
+    const entry = (model_name: string, price?: object) => ({
+      model_name,
+      base_url: provider.baseUrl,
+      api_keys: ["canary-served-1be4"],
+      max_retries: 1,
+      ...(price === undefined ? {} : { price })
+    })
+    const write = (price?: object) =>
+      files.writeFileString(
+        `${home}/provider.json`,
+        JSON.stringify({ openai: [entry("gpt-4o-mini")], tested: [entry("m", dear), entry("custom", price)] })
+      )
+    yield* write()
+    yield* files.writeFileString(
+      `${home}/keys.json`,
+      JSON.stringify([
+        { key: "sk-dollars", label: "team-a", budget: { dollars: 3 } },
+        { key: "sk-tokens", label: "team-b", budget: { tokens: 1_000_000 } }
+      ])
+    )
+    const gateway = yield* started({
+      EFFECT_LLM_CONFIG: `${home}/provider.json`,
+      EFFECT_LLM_KEYS_FILE: `${home}/keys.json`,
+      EFFECT_LLM_MASTER_KEY: adminToken,
+      EFFECT_LLM_RELOAD_INTERVAL: "never",
+      ...environment
+    })
+    const ask = (key: string, model: string) =>
+      post(`${gateway.url}/v1/chat/completions`, { ...body, model, max_tokens: 5 }, { authorization: `Bearer ${key}` })
+    return { gateway, ask, write }
+  })
+
+describe("prices in a gateway as a program", () => {
+  it.scopedLive(
+    "serves a key with a budget in dollars, shows what it costs, and refuses it once the budget is spent",
+    () =>
+      Effect.gen(function* () {
+        const { ask, gateway } = yield* priced()
+        expect((yield* ask("sk-dollars", "openai/gpt-4o-mini")).status).toBe(200)
+        const first = yield* ask("sk-dollars", "tested/m")
+        expect(first.status).toBe(200)
+        let refused = yield* ask("sk-dollars", "tested/m")
+        for (let call = 0; call < 40 && refused.status === 200; call++) refused = yield* ask("sk-dollars", "tested/m")
+        expect(refused.status).toBe(402)
+        expect(refused.json).toMatchObject({ error: { code: "budget_exceeded" } })
+        const { buckets, budgets, models } = yield* figures(gateway.url)
+        const spent = budgets.find(({ budget }) => budget === "team-a")?.spent ?? 0
+        expect(spent).toBeGreaterThan(0.1)
+        expect(spent).toBeLessThanOrEqual(3)
+        const costs = new Map(models.map(({ cost, id }) => [id, cost]))
+        expect(costs.get("openai/gpt-4o-mini")).toBeGreaterThan(0)
+        expect((costs.get("openai/gpt-4o-mini") ?? 0) + (costs.get("tested/m") ?? 0)).toBeCloseTo(spent, 9)
+        expect(buckets.reduce((sum, { cost }) => sum + cost, 0)).toBeCloseTo(spent, 9)
+        expect(buckets.reduce((sum, { unpricedTokens }) => sum + unpricedTokens, 0)).toBe(0)
+      }).pipe(Effect.provide(NodeFileSystem.layer))
   )
 })

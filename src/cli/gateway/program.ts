@@ -26,6 +26,7 @@ import * as Gateway from "../../gateway/Gateway.js"
 import type { InsecureAddressError } from "../../gateway/GatewayServer.js"
 import * as GatewayServer from "../../gateway/GatewayServer.js"
 import { parseFile } from "../configuration.js"
+import * as Prices from "../prices.js"
 import type { Options, Settings, Traces } from "./settings.js"
 import * as Settled from "./settings.js"
 
@@ -149,6 +150,7 @@ const live = (settings: Settings) => {
     Layer.provide(accessOf(settings)),
     Layer.provide(Models.layerReloading(config, { interval: reloadInterval, parse: parseFile })),
     Layer.provide(redis === undefined ? Layer.empty : shared(redis)),
+    Layer.provide(Prices.layer),
     Layer.provide(traces === undefined ? Layer.empty : exporter(traces))
   )
 }
