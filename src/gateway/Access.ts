@@ -26,6 +26,7 @@ import { Config, Context, DateTime, Effect, Layer, Option, Ref, Schema } from "e
 import type { Status as BudgetStatus } from "../Budget.js"
 import { sameValue } from "../internal/sameValue.js"
 import type { Middleware } from "../LLM.js"
+import type { LLMError } from "../LLMError.js"
 import type { AccessStoreError } from "./AccessStore.js"
 import * as Stores from "./AccessStore.js"
 import * as Allowance from "./allowance.js"
@@ -184,6 +185,21 @@ const everything = (id: string): Caller => ({ id, label: id, allows: () => true,
 
 const administration = everything("admin")
 
+/** Logs a price that is missing for a budget in dollars, once for each model. */
+const priceReporter = (): ((error: LLMError) => Effect.Effect<void>) => {
+  const reported = new Set<string>()
+  return (error) =>
+    Effect.suspend(() => {
+      if (error._tag !== "BudgetExceededError" || error.reason !== "unknown-price") return Effect.void
+      const name = `${error.provider}/${error.model}`
+      if (reported.has(name)) return Effect.void
+      reported.add(name)
+      return Effect.logWarning(
+        `The price of ${name} is not known, so keys with a budget in dollars cannot use it. Set its "price" in provider.json.`
+      )
+    })
+}
+
 /** A key in use, with its limits as they stand. */
 interface Known {
   readonly key: VirtualKey
@@ -194,7 +210,9 @@ interface Known {
 /**
  * Access by the keys in the `AccessStore` in context, or else in memory of its own.
  *
- * Budgets keep their books in the `BudgetStore` in context, and in dollars go by the prices in context. The rates of a key hold
+ * Budgets keep their books in the `BudgetStore` in context, and in dollars go by the prices in context and those of the models
+ * themselves. A call to a model without a known price is refused where the budget of the key is in dollars (`BudgetExceededError`
+ * with the reason `unknown-price`); the log names each such model once. The rates of a key hold
  * for each gateway by itself, or for all of them where the `RateLimiter.Maker` in context shares what it makes. Keys of the options are put into the store at each start. One of them that was revoked comes back
  * with the next start where the store is in memory, and not in a store that remembers it, such as that in Redis.
  *
@@ -216,13 +234,14 @@ export const make = (options: Options = {}): Effect.Effect<Service, InvalidAcces
     if (faults.length > 0) return yield* new InvalidAccessError({ faults })
     const admin = adminToken === undefined ? undefined : Secrets.digestOf(adminToken)
     const inUse = yield* Ref.make<ReadonlyMap<string, Known>>(new Map())
+    const reportPrice = priceReporter()
 
     /** Limits go on as they stand for as long as the key says the same. */
     const knownOf = (key: VirtualKey): Effect.Effect<Known, InvalidAccessError> =>
       Effect.flatMap(Ref.get(inUse), (all) => {
         const known = all.get(key.id)
         if (known !== undefined && sameValue(known.key, key)) return Effect.succeed(known)
-        return Allowance.make(key).pipe(
+        return Allowance.make(key, reportPrice).pipe(
           Effect.provide(context),
           Effect.mapError((error) => new InvalidAccessError({ faults: [error.message] })),
           Effect.flatMap(({ around, budgets }) => {

@@ -7,6 +7,7 @@ import type { Open, OpenStream } from "../internal/openStream.js"
 import { fromStream, toStream } from "../internal/openStream.js"
 import { estimateInput, normalize } from "../internal/request.js"
 import type { Middleware, Service as LLMService } from "../LLM.js"
+import type { LLMError } from "../LLMError.js"
 import * as RateLimiter from "../RateLimiter.js"
 import type { Usage } from "../Usage.js"
 import type { VirtualKey } from "./VirtualKey.js"
@@ -79,6 +80,17 @@ const limitsOf = ({
   )
 }
 
+/** Hands every error of a call on, before the call fails with it. */
+const reporting =
+  (report: (error: LLMError) => Effect.Effect<void>): Middleware =>
+  (next) =>
+    Effect.succeed<LLMService>({
+      ...next,
+      chat: (request) => Effect.tapError(next.chat(request), report),
+      embed: (request) => Effect.tapError(next.embed(request), report),
+      chatStream: (request) => toStream(Effect.tapError(fromStream(next.chatStream(request)), report))
+    })
+
 const unchanged: Middleware = Effect.succeed
 
 export interface Allowance {
@@ -88,13 +100,22 @@ export interface Allowance {
   readonly budgets: Effect.Effect<ReadonlyArray<Budget.Status>>
 }
 
+/** `report` is given the errors of calls that a budget in dollars applies to. */
 export const make = (
-  key: VirtualKey
+  key: VirtualKey,
+  report: (error: LLMError) => Effect.Effect<void>
 ): Effect.Effect<Allowance, Budget.InvalidBudgetError | RateLimiter.InvalidLimitError> =>
-  Effect.map(Effect.all([budgetOf(key), limitsOf(key)]), ([budget, limits]): Allowance => ({
-    around:
-      budget === undefined && limits === undefined
-        ? unchanged
-        : (next) => Effect.flatMap((budget?.middleware ?? unchanged)(next), limits ?? unchanged),
-    budgets: budget?.status ?? Effect.succeed([])
-  }))
+  Effect.map(Effect.all([budgetOf(key), limitsOf(key)]), ([budget, limits]): Allowance => {
+    const reported = key.budget !== undefined && "dollars" in key.budget ? reporting(report) : unchanged
+    return {
+      around:
+        budget === undefined && limits === undefined
+          ? unchanged
+          : (next) =>
+              (budget?.middleware ?? unchanged)(next).pipe(
+                Effect.flatMap(reported),
+                Effect.flatMap(limits ?? unchanged)
+              ),
+      budgets: budget?.status ?? Effect.succeed([])
+    }
+  })

@@ -10,7 +10,7 @@ type Operation = OpenApi.OpenAPISpecOperation
 const failures: Readonly<Record<string, string>> = {
   400: "The request cannot be read, or the model cannot do what it asks.",
   401: "No key, or none that is good.",
-  402: "The budget is spent.",
+  402: "The budget is spent, or is in dollars and the price of the model is not known.",
   404: "No such model, or not for this key.",
   413: "The body is too large.",
   429: "Too many requests. Retry-After says when to come again.",

@@ -1,6 +1,6 @@
 /** What the gateway answers where it cannot answer: one table from errors to statuses, codes and words. */
 import { HttpServerResponse } from "@effect/platform"
-import { Duration, Effect, Option } from "effect"
+import { Duration, Effect, Metric, Option } from "effect"
 import type { LLMError, Tag } from "../LLMError.js"
 import * as Errors from "../LLMError.js"
 import type { ServedError, ServerWire, WireFailure } from "../wire/Wire.js"
@@ -84,9 +84,21 @@ const inSeconds = (wait: Duration.Duration): number => Math.ceil(Duration.toSeco
 /** Statuses at which the official clients try again by themselves. */
 const retriedUnasked = (status: number): boolean => status >= 500 || status === 429 || status === 408 || status === 409
 
+/** The client may know which model has no price: it has named it. */
+const unpriced = ({ model, provider }: LLMError): Row => ({
+  status: 402,
+  code: "price_unknown",
+  says:
+    `The budget for this call is in dollars and the price of '${provider}/${model}' is not known, so the call was not sent.` +
+    ` The operator of the gateway can set the "price" of this model in provider.json.`
+})
+
+const rowOf = (error: LLMError): Row =>
+  error._tag === "BudgetExceededError" && error.reason === "unknown-price" ? unpriced(error) : table[error._tag]
+
 /** An error of a call, as it is told to the one who asked for the call. */
 export const ofError = (error: LLMError): Problem => {
-  const { code, says, status } = table[error._tag]
+  const { code, says, status } = rowOf(error)
   const wait = Option.filter(Errors.retryAfter(error), Duration.isFinite)
   const words = says === "its own" ? error.message : says
   return {
@@ -208,11 +220,25 @@ export const keysAway: Problem = {
   retryAfter: Duration.seconds(1)
 }
 
-/** Tells the operator what the client is not told: that a provider or our account with it is at fault. */
-export const logged = ({ code = "", error, status }: Problem): Effect.Effect<void> =>
-  error === undefined || status < 500
-    ? Effect.void
-    : Effect.annotateLogs(Effect.logWarning(`${error._tag}: ${error.message}`), { status, code })
+const errors = Metric.counter("llm_gateway_errors_total", {
+  description: "Requests that the gateway answered with an error, by status and code",
+  incremental: true
+})
+
+/** Codes are words of the gateway's own, so there are few. */
+const counted = ({ code = "", status }: Problem): Effect.Effect<void> =>
+  errors.pipe(Metric.tagged("status", String(status)), Metric.tagged("code", code), Metric.update(1))
+
+/** Counts it, and tells the operator what the client is not told: that a provider or our account with it is at fault. */
+export const logged = (problem: Problem): Effect.Effect<void> => {
+  const { code = "", error, status } = problem
+  return error === undefined || status < 500
+    ? counted(problem)
+    : Effect.zipRight(
+        counted(problem),
+        Effect.annotateLogs(Effect.logWarning(`${error._tag}: ${error.message}`), { status, code })
+      )
+}
 
 /** What only headers say. */
 const headersOf = ({ headers, retryAfter, shouldRetry }: Problem): Readonly<Record<string, string>> => ({

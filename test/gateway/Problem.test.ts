@@ -94,6 +94,15 @@ describe("every class of error has its status, its code and its words", () => {
 })
 
 describe("a failure in words", () => {
+  it("names the model whose price is not known and what to set, and not the budget as spent", () => {
+    const problem = Problem.ofError(new Errors.BudgetExceededError({ ...about, reason: "unknown-price" }))
+    expect(problem).toMatchObject({ status: 402, code: "price_unknown" })
+    expect(problem.message).toContain("the price of 'p/m' is not known")
+    expect(problem.message).toContain("provider.json")
+    expect(problem.message).not.toContain("spent")
+    expect(problem.message).not.toContain(secret)
+  })
+
   const limited = Problem.ofError(new Errors.RateLimitError({ ...about, source: "limiter", ...wait }))
 
   it("says when to come again, in seconds that are enough and in milliseconds", () => {
