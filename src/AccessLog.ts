@@ -22,6 +22,7 @@
 import { Effect, LogLevel } from "effect"
 import { dual } from "effect/Function"
 import type { Attempt } from "./Attempt.js"
+import type { Cost } from "./Cost.js"
 import * as CallRecord from "./internal/callRecord.js"
 import { observed } from "./internal/observed.js"
 import type { Middleware } from "./LLM.js"
@@ -55,6 +56,12 @@ export interface Entry {
   readonly finishReason?: string
   /** Of a stream that broke or was given up it is an estimate of what had arrived. */
   readonly usage?: Usage
+  /**
+   * What the answer cost; absent where no price is known, or nothing inside of the log puts a cost on answers (`Pricing.make`).
+   *
+   * @since 0.2.0
+   */
+  readonly cost?: Cost
   /** Since the epoch. */
   readonly startedAt: number
   readonly latency: number
@@ -141,6 +148,7 @@ export const fields = (entry: Entry): Readonly<Record<string, string | number | 
     cache_write_tokens: usage?.cacheWriteTokens,
     reasoning_tokens: usage?.reasoningTokens,
     estimated: usage?.estimated,
+    cost_dollars: entry.cost?.total,
     latency_ms: millis(entry.latency),
     time_to_first_event_ms: entry.timeToFirstEvent === undefined ? undefined : millis(entry.timeToFirstEvent),
     trace_id: entry.traceId

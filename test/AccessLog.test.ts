@@ -18,6 +18,7 @@ import * as Chat from "../src/Chat.js"
 import * as ChatEvent from "../src/ChatEvent.js"
 import { Label } from "../src/internal/label.js"
 import * as LLM from "../src/LLM.js"
+import * as Pricing from "../src/Pricing.js"
 import type { Step } from "./support/scripted.js"
 import { answer, malformed, scripted } from "./support/scripted.js"
 
@@ -181,6 +182,17 @@ describe("a stream", () => {
 })
 
 describe("a line", () => {
+  it.effect("says what the answer cost in dollars, whole and streamed, where its price is known", () =>
+    Effect.gen(function* () {
+      const priced = yield* Effect.flatMap(scripted("Hello"), Pricing.make()).pipe(
+        Effect.flatMap(AccessLog.make()),
+        Effect.provide(Pricing.layer({ test: { model: { input: 1, output: 10 } } }))
+      )
+      const { lines } = yield* logged(Effect.zipRight(priced.chat("?"), Stream.runDrain(priced.chatStream("?"))))
+      expect(lines.map(({ fields }) => fields["cost_dollars"])).toEqual([0.000043, 0.000043])
+    })
+  )
+
   it.effect("is JSON or text where that is asked for", () =>
     Effect.gen(function* () {
       const written = (format: "json" | "text") =>

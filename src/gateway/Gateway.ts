@@ -46,10 +46,17 @@ import * as SimpleRoutes from "./simple/routes.js"
  */
 export interface Options<R = never> {
   /**
-   * What is put around every model for every call, such as an `AccessLog`, a `UsageLedger.middleware`, a `Budget.middleware` or a
+   * What is put around every model for every call, such as a `UsageLedger.middleware`, a `Budget.middleware` or a
    * `ResponseCache.middleware`. It is applied at every call, so what it keeps belongs in a service. @default nothing
    */
   readonly around?: Middleware<never, R>
+  /**
+   * What sees every call as the client does, such as an `AccessLog`: it is outside of the limits and the budget of the client's key,
+   * so it also sees the calls that these refuse. It is applied at every call. @default nothing
+   *
+   * @since 0.2.0
+   */
+  readonly observe?: Middleware<never, R>
   /** The largest body that is read. What is larger is a 413. @default "32 MiB" */
   readonly maxBodySize?: FileSystem.SizeInput
   /**
@@ -129,20 +136,22 @@ const mebibyte = 1024 * 1024
 export const make = <R = never>(options: Options<R> = {}): Effect.Effect<Gateway, never, Models | Access | R> =>
   Effect.gen(function* () {
     const context = yield* Effect.context<R>()
-    const { around } = options
+    const given = (middleware: Middleware<never, R> | undefined): Middleware =>
+      middleware === undefined ? Effect.succeed : (llm) => Effect.provide(middleware(llm), context)
+    const observe = given(options.observe)
     const dashboard = yield* Effect.serviceOption(Dashboard)
-    const given: Middleware = around === undefined ? Effect.succeed : (llm) => Effect.provide(around(llm), context)
     const running = yield* Runnings.make
     const surroundings: Surroundings = {
       models: yield* Models,
       access: yield* Access,
       running,
-      around: Option.match(dashboard, {
-        onNone: () => given,
+      around: given(options.around),
+      observe: Option.match(dashboard, {
+        onNone: () => observe,
         onSome:
           ({ watch }) =>
           (llm: LLMService, name: string) =>
-            Effect.flatMap(given(llm), watch(name))
+            Effect.flatMap(observe(llm), watch(name))
       }),
       maxBodySize: Number(FileSystem.Size(options.maxBodySize ?? 32 * mebibyte)),
       keepAlive: Duration.decode(options.keepAlive ?? "15 seconds"),

@@ -2,7 +2,7 @@
 import type { HttpRouter, HttpServerRequest, HttpServerResponse } from "@effect/platform"
 import type { Duration, Scope } from "effect"
 import { Effect } from "effect"
-import type { Service as LLMService } from "../LLM.js"
+import type { Middleware, Service as LLMService } from "../LLM.js"
 import type { Service as ModelsService } from "../Models.js"
 import type { Caller, Service as AccessService } from "./Access.js"
 import * as Problem from "./problem.js"
@@ -12,8 +12,10 @@ export interface Surroundings {
   readonly models: ModelsService
   readonly access: AccessService
   readonly running: Running
-  /** What is put around every model that is asked, which is listed under this name. */
-  readonly around: (llm: LLMService, name: string) => Effect.Effect<LLMService>
+  /** What is put around every model that is asked. */
+  readonly around: Middleware
+  /** What sees the calls of every model as the client does, outside of the limits of its key. */
+  readonly observe: (llm: LLMService, name: string) => Effect.Effect<LLMService>
   readonly maxBodySize: number
   readonly keepAlive: Duration.Duration
   readonly maxChoices: number
@@ -55,18 +57,31 @@ const listedName = (models: ModelsService, name: string | undefined, info: LLMSe
     : (models.list.find((listed) => listed.name === name || listed.aliases.includes(name))?.name ?? own)
 }
 
+/** A model within the limits of this client, where every call to it is seen; `name` is the one that it is listed under. */
+export const surrounded = (
+  { around, observe }: Surroundings,
+  caller: Caller,
+  llm: LLMService,
+  name: string
+): Effect.Effect<LLMService> =>
+  around(llm).pipe(
+    Effect.flatMap(caller.around),
+    Effect.flatMap((limited) => observe(limited, name))
+  )
+
 /** A model for this client, by any name that it has; the default where none is named. */
 export const modelFor = (
-  { around, models }: Surroundings,
+  surroundings: Surroundings,
   caller: Caller,
   name: string | undefined
 ): Effect.Effect<LLMService, Problem.Problem> => {
+  const { models } = surroundings
   const found = Effect.mapError(name === undefined ? models.default : models.get(name), () =>
     name === undefined ? Problem.invalid("You must provide a model.", "model") : Problem.unknownModel(name)
   )
   return Effect.flatMap(found, (llm) =>
     caller.allows(namesOf(models, name, llm.info))
-      ? Effect.flatMap(around(llm, listedName(models, name, llm.info)), caller.around)
+      ? surrounded(surroundings, caller, llm, listedName(models, name, llm.info))
       : Effect.fail(Problem.unknownModel(name ?? llm.info.model))
   )
 }

@@ -67,6 +67,7 @@ export const record = (info: ModelInfo, { model, operation, streamed }: Call): E
           ...(status === undefined ? {} : { status }),
           ...(answer?.finishReason === undefined ? {} : { finishReason: answer.finishReason }),
           ...(answer === undefined ? {} : { usage: answer.usage }),
+          ...(answer?.cost === undefined ? {} : { cost: answer.cost }),
           latency: elapsed(),
           ...(timeToFirstEvent === undefined ? {} : { timeToFirstEvent }),
           ...(traceId === undefined ? {} : { traceId })

@@ -7,6 +7,7 @@ import { Cause, Effect, Exit, FiberId, Option, Predicate } from "effect"
 import type { Attempt } from "../Attempt.js"
 import type { ChatRequest } from "../Chat.js"
 import type { ChatEvent, Start } from "../ChatEvent.js"
+import type { Cost } from "../Cost.js"
 import type { EmbeddingRequest } from "../Embedding.js"
 import type { Service } from "../LLM.js"
 import type { LLMError } from "../LLMError.js"
@@ -37,6 +38,7 @@ export interface Answer {
   readonly id?: string
   readonly keyId?: string
   readonly finishReason?: string
+  readonly cost?: Cost
 }
 
 export interface Watch {
@@ -108,7 +110,11 @@ const follow = (request: ChatRequest.Input, end: Watch["end"]) => {
       for (const event of events) {
         if (event._tag === "Start") start = event
         else if (event._tag === "Finish") {
-          return once(Exit.void, start && { ...start, usage: event.usage, finishReason: event.reason })
+          const { cost, reason, usage } = event
+          return once(
+            Exit.void,
+            start && { ...start, usage, finishReason: reason, ...(cost === undefined ? {} : { cost }) }
+          )
         } else said += wordsOf(event)
       }
       return Effect.void

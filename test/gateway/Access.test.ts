@@ -13,6 +13,7 @@ import {
   Ref,
   TestClock
 } from "effect"
+import * as AccessLog from "../../src/AccessLog.js"
 import { Access, AccessStore, Gateway, GatewayServer } from "../../src/gateway/index.js"
 import * as Models from "../../src/Models.js"
 import * as UsageLedger from "../../src/UsageLedger.js"
@@ -206,6 +207,68 @@ describe("a key", () => {
       expect(second.status).toBe(402)
       expect(second.json).toMatchObject({ error: { code: "budget_exceeded" } })
       expect(yield* provider.log).toHaveLength(1)
+    })
+  )
+})
+
+describe("a key with a budget in dollars", () => {
+  /** A gateway that keeps the entries of its access log. */
+  const logging = (entry: Readonly<Record<string, unknown>>, keys: ReadonlyArray<Access.KeyOptions>) => {
+    const entries: Array<AccessLog.Entry> = []
+    const observe = AccessLog.make({
+      filter: (entry) => {
+        entries.push(entry)
+        return false
+      }
+    })
+    return Effect.map(start({ access: { keys }, entry, gateway: { observe } }), (gateway) => ({ ...gateway, entries }))
+  }
+
+  const dollars = { key: "sk-a", budget: { dollars: 1 } }
+
+  it.scopedLive("is told which model has no price and what to do, whole and streamed, in each protocol", () =>
+    Effect.gen(function* () {
+      const { entries, provider, url } = yield* logging({}, [dollars])
+      for (const spoken of ["chat completions", "responses", "messages"] as const) {
+        for (const stream of [false, true]) {
+          const refused = yield* post(
+            `${url}${paths[spoken]}`,
+            question(spoken, "openai/large", { stream }),
+            bearer("sk-a")
+          )
+          expect(refused.status).toBe(402)
+          expect(refused.text).toContain("the price of 'openai/large' is not known")
+          expect(refused.text).toContain("provider.json")
+        }
+      }
+      expect(yield* provider.log).toHaveLength(0)
+      expect(entries.map(({ outcome, streamed }) => [outcome, streamed])).toEqual(
+        Array.from({ length: 6 }, (_, index) => ["BudgetExceededError", index % 2 === 1])
+      )
+    })
+  )
+
+  it.scopedLive("is served where the model has a price, and pays by it", () =>
+    Effect.gen(function* () {
+      const price = { input: 0, output: 0, request: 0.4 }
+      const { entries, url } = yield* logging({ price }, [dollars])
+      const asked = [yield* ask(url, "sk-a"), yield* ask(url, "sk-a"), yield* ask(url, "sk-a")]
+      expect(asked.map(({ status }) => status)).toEqual([200, 200, 402])
+      expect(asked[2]?.json).toMatchObject({ error: { code: "budget_exceeded" } })
+      expect(entries.map(({ cost, outcome }) => [outcome, cost?.total])).toEqual([
+        ["ok", 0.4],
+        ["ok", 0.4],
+        ["BudgetExceededError", undefined]
+      ])
+    })
+  )
+
+  it.scopedLive("leaves calls that its rate limit refuses in the access log too", () =>
+    Effect.gen(function* () {
+      const { entries, url } = yield* logging({}, [{ key: "sk-a", rateLimit: { requestsPerMinute: 1 } }])
+      expect((yield* ask(url, "sk-a")).status).toBe(200)
+      expect((yield* ask(url, "sk-a")).status).toBe(429)
+      expect(entries.map(({ outcome }) => outcome)).toEqual(["ok", "RateLimitError"])
     })
   )
 })

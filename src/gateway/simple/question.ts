@@ -9,7 +9,7 @@ import * as Body from "../body.js"
 import * as Problem from "../problem.js"
 import * as Protocol from "../protocol.js"
 import type { Surroundings } from "../surroundings.js"
-import { modelFor, single } from "../surroundings.js"
+import { modelFor, single, surrounded } from "../surroundings.js"
 import * as Translation from "../translation.js"
 
 export interface Question {
@@ -71,9 +71,7 @@ export const unnamed = (surroundings: Surroundings, named: string | undefined): 
         : Effect.flatMap(Effect.option(models.default), (chosen) =>
             Option.isSome(chosen)
               ? modelFor(surroundings, caller, undefined)
-              : Effect.flatMap(balanced(caller), (llm) =>
-                  Effect.flatMap(surroundings.around(llm, everyone), caller.around)
-                )
+              : Effect.flatMap(balanced(caller), (llm) => surrounded(surroundings, caller, llm, everyone))
           )
   })
 
