@@ -18,7 +18,6 @@ WORKDIR /opt/effect-llm
 COPY --from=build /build/package.json /build/LICENSE ./
 COPY --from=build /build/dist/cli ./dist/cli
 COPY --from=build /build/dist/gateway/dashboard/page ./dist/gateway/dashboard/page
-COPY --from=build /build/node_modules/@pydantic/genai-prices ./node_modules/@pydantic/genai-prices
 ENV NODE_ENV=production \
     EFFECT_LLM_CONFIG=/etc/effect-llm/provider.json \
     EFFECT_LLM_HOST=0.0.0.0 \

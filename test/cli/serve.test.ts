@@ -235,7 +235,7 @@ const figures = (url: string) =>
 /** Dollars a million tokens: ten cents a token, so that a few calls spend a budget. */
 const dear = { input: 100_000, output: 100_000 }
 
-const priced = (environment: Readonly<Record<string, string>> = {}) =>
+const priced = (environment: Readonly<Record<string, string>> = {}, custom?: object) =>
   Effect.gen(function* () {
     const files = yield* FileSystem.FileSystem
     const provider = yield* SimulatedProvider.make()
@@ -252,7 +252,7 @@ const priced = (environment: Readonly<Record<string, string>> = {}) =>
         `${home}/provider.json`,
         JSON.stringify({ openai: [entry("gpt-4o-mini")], tested: [entry("m", dear), entry("custom", price)] })
       )
-    yield* write()
+    yield* write(custom)
     yield* files.writeFileString(
       `${home}/keys.json`,
       JSON.stringify([
@@ -294,6 +294,61 @@ describe("prices in a gateway as a program", () => {
         expect((costs.get("openai/gpt-4o-mini") ?? 0) + (costs.get("tested/m") ?? 0)).toBeCloseTo(spent, 9)
         expect(buckets.reduce((sum, { cost }) => sum + cost, 0)).toBeCloseTo(spent, 9)
         expect(buckets.reduce((sum, { unpricedTokens }) => sum + unpricedTokens, 0)).toBe(0)
+        expect(buckets.reduce((sum, { outcomes }) => sum + (outcomes["BudgetExceededError"] ?? 0), 0)).toBe(1)
+        const calls = (yield* gateway.said).split("\n").filter((line) => line.includes("llm call"))
+        expect(calls.filter((line) => line.includes('"outcome":"BudgetExceededError"'))).toHaveLength(1)
+        expect(calls.filter((line) => line.includes('"cost_dollars":'))).toHaveLength(calls.length - 1)
+        expect((yield* send(`${gateway.url}/metrics`)).text).toMatch(
+          /^llm_gateway_errors_total\{(?=.*code="budget_exceeded")(?=.*status="402").*\} 1$/m
+        )
       }).pipe(Effect.provide(NodeFileSystem.layer))
+  )
+
+  it.scopedLive(
+    "names a missing price to keys with a budget in dollars and once in the log, until the file gives one",
+    () =>
+      Effect.gen(function* () {
+        const { ask, gateway, write } = yield* priced()
+        for (let call = 0; call < 2; call++) {
+          const refused = yield* ask("sk-dollars", "tested/custom")
+          expect(refused.status).toBe(402)
+          expect(refused.json).toMatchObject({ error: { code: "price_unknown" } })
+          expect(refused.text).toContain("the price of 'tested/custom' is not known")
+          expect(refused.text).toContain("provider.json")
+        }
+        expect((yield* ask("sk-tokens", "tested/custom")).status).toBe(200)
+        const warning = "The price of tested/custom is not known"
+        expect((yield* gateway.said).split(warning)).toHaveLength(2)
+        const { budgets, buckets, models } = yield* figures(gateway.url)
+        expect(budgets.find(({ budget }) => budget === "team-a")?.spent).toBe(0)
+        expect(models.find(({ id }) => id === "tested/custom")).toMatchObject({ requests: 3, failed: 2, cost: 0 })
+        expect(buckets.reduce((sum, { unpricedTokens }) => sum + unpricedTokens, 0)).toBeGreaterThan(0)
+        expect((yield* send(`${gateway.url}/metrics`)).text).toMatch(
+          /^llm_gateway_errors_total\{(?=.*code="price_unknown")(?=.*status="402").*\} 2$/m
+        )
+        yield* write({ input: 1, output: 1 })
+        yield* gateway.kill("SIGHUP")
+        yield* until(gateway.said, (log) => log.includes("has been reloaded"))
+        expect((yield* ask("sk-dollars", "tested/custom")).status).toBe(200)
+      }).pipe(Effect.provide(NodeFileSystem.layer))
+  )
+
+  it.scopedLive("are required of every model where the configuration says so, at the start and at a reload", () =>
+    Effect.gen(function* () {
+      const { gateway: refused } = yield* priced({ EFFECT_LLM_REQUIRE_PRICES: "true" })
+      expect(yield* refused.exited).toBe(2)
+      const log = yield* refused.said
+      expect(log).toContain("tested[1].price")
+      expect(log).not.toContain("tested[0].price")
+      expect(log).not.toContain("openai[0].price")
+      const required = { EFFECT_LLM_REQUIRE_PRICES: "true" }
+      const { ask, gateway, write } = yield* priced(required, { input: 1, output: 1 })
+      expect((yield* ask("sk-dollars", "tested/custom")).status).toBe(200)
+      yield* write()
+      yield* gateway.kill("SIGHUP")
+      yield* until(gateway.said, (log) => log.includes("has been refused"))
+      expect(yield* gateway.said).toContain("tested[1].price")
+      expect((yield* ask("sk-dollars", "tested/custom")).status).toBe(200)
+    }).pipe(Effect.provide(NodeFileSystem.layer))
   )
 })

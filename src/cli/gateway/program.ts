@@ -25,8 +25,10 @@ import * as Dashboard from "../../gateway/dashboard/Dashboard.js"
 import * as Gateway from "../../gateway/Gateway.js"
 import type { InsecureAddressError } from "../../gateway/GatewayServer.js"
 import * as GatewayServer from "../../gateway/GatewayServer.js"
+import * as Pricing from "../../Pricing.js"
 import { parseFile } from "../configuration.js"
 import * as Prices from "../prices.js"
+import { parsePriced } from "./requiredPrices.js"
 import type { Options, Settings, Traces } from "./settings.js"
 import * as Settled from "./settings.js"
 
@@ -111,7 +113,9 @@ const optionsOf = (settings: Settings): Gateway.Options => ({
           readers: settings.metrics,
           ...(settings.metricsToken === undefined ? {} : { token: settings.metricsToken })
         },
-  ...(settings.accessLog ? { around: AccessLog.make() } : {}),
+  // So that the access log says what a call has cost.
+  around: Pricing.make(),
+  ...(settings.accessLog ? { observe: AccessLog.make() } : {}),
   ...(settings.corsOrigins.length === 0
     ? {}
     : { cors: { allowedOrigins: settings.corsOrigins, exposedHeaders: ["x-request-id", "retry-after"] } })
@@ -133,6 +137,9 @@ const shared = (url: Redacted.Redacted<string>): Layer.Layer<never, SharingError
     )
   )
 
+/** Reads the file of models, and refuses one with models whose price is not known where all must have one. */
+const parseOf = ({ requirePrices }: Settings): typeof parseFile => (requirePrices ? parsePriced : parseFile)
+
 /** Keys of the file and of the environment together. */
 const accessOf = ({ keys }: Settings) =>
   Layer.unwrapEffect(
@@ -148,7 +155,7 @@ const live = (settings: Settings) => {
     Layer.provide(Dashboard.layer({ page })),
     Layer.provide(GatewayServer.layer({ host, port })),
     Layer.provide(accessOf(settings)),
-    Layer.provide(Models.layerReloading(config, { interval: reloadInterval, parse: parseFile })),
+    Layer.provide(Models.layerReloading(config, { interval: reloadInterval, parse: parseOf(settings) })),
     Layer.provide(redis === undefined ? Layer.empty : shared(redis)),
     Layer.provide(Prices.layer),
     Layer.provide(traces === undefined ? Layer.empty : exporter(traces))

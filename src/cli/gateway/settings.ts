@@ -30,6 +30,11 @@ export interface Options {
   readonly details?: boolean
   /** The model of those who ask `/llm` and name none. `EFFECT_LLM_SIMPLE_MODEL` @default that of the file, or else all */
   readonly simpleModel?: string
+  /**
+   * Whether every model must have a known price: without one the file is refused, at the start and when it is read again. Else a
+   * model without a price is refused to keys with a budget in dollars. `EFFECT_LLM_REQUIRE_PRICES` @default false
+   */
+  readonly requirePrices?: boolean
 }
 
 /** Where traces are sent: OpenTelemetry, "OpenTelemetry Protocol Exporter", its environment variables. */
@@ -54,6 +59,7 @@ export interface Settings {
   readonly logLevel: LogLevel.LogLevel
   readonly details: boolean
   readonly simpleModel: string | undefined
+  readonly requirePrices: boolean
   readonly traces: Traces | undefined
   /** The Redis through which several gateways share everything: `REDIS_URL`. @default none */
   readonly redis: Redacted.Redacted<string> | undefined
@@ -123,6 +129,7 @@ const environment = Config.all({
   logLevel: Config.withDefault(Config.logLevel("EFFECT_LLM_LOG_LEVEL"), LogLevel.Info),
   details: Config.withDefault(Config.boolean("EFFECT_LLM_DETAILS"), false),
   simpleModel: optional(Config.nonEmptyString("EFFECT_LLM_SIMPLE_MODEL")),
+  requirePrices: Config.withDefault(Config.boolean("EFFECT_LLM_REQUIRE_PRICES"), false),
   redis: optional(Config.redacted(Config.nonEmptyString("REDIS_URL"))),
   traces
 })
@@ -146,6 +153,7 @@ export const read = (options: Options, isTerminal: boolean): Effect.Effect<Setti
       logLevel: options.logLevel ?? said.logLevel,
       details: options.details ?? said.details,
       simpleModel: options.simpleModel ?? said.simpleModel,
+      requirePrices: options.requirePrices ?? said.requirePrices,
       traces: said.traces,
       redis: said.redis
     }
