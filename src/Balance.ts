@@ -99,8 +99,8 @@ export interface Deployment<L = LLMService> {
   /**
    * What its calls cost, for the strategy `cost`; in a unit of your own where every deployment has it.
    *
-   * @default dollars a million tokens, three of input to one of output (of embeddings: input alone), by the `Pricing` in context
-   * when the balance is made; where that knows no price, unknown, which is not cheap
+   * @default dollars a million tokens, three of input to one of output (of embeddings: input alone), by the `price` of the
+   * `LLM`, else by the `Pricing` in context when the balance is made; where neither knows a price, unknown, which is not cheap
    */
   readonly cost?: number
   /** The most calls in flight at once. @default unlimited */
@@ -195,7 +195,7 @@ export interface Options {
 
 /**
  * One `LLM` over the given ones. It needs no scope: nothing runs in the background. Requests are counted with the `TokenCounter`
- * in context, where it is doubtful whether they fit; deployments without a `cost` are priced by the `Pricing` in context; what it
+ * in context, where it is doubtful whether they fit; deployments without a `cost` are priced by their `LLM` or the `Pricing` in context; what it
  * finds out about deployments it shares with others through the `BalanceHealth` in context.
  *
  * @since 0.1.0
