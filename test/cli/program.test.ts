@@ -2,7 +2,7 @@
  * The program as it is shipped: the bundle, in processes of its own.
  */
 import { describe, expect, it } from "@effect/vitest"
-import { Effect } from "effect"
+import { Effect, Schema } from "effect"
 import { spawn } from "node:child_process"
 import { existsSync, readFileSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
@@ -136,6 +136,69 @@ describe("the program", () => {
       expect((yield* provider.log).length - before).toBe(60 - recorded)
       expect(readFileSync(output, "utf8").trimEnd().split("\n")).toHaveLength(60)
       expect(existsSync(`${output}.journal`)).toBe(false)
+    })
+  )
+})
+
+describe("the program with the prices that it is shipped with", () => {
+  const Priced = Schema.parseJson(
+    Schema.Struct({ model: Schema.String, cost: Schema.Struct({ total: Schema.Number }) })
+  )
+
+  const decode = Schema.decodeUnknownSync(Priced)
+
+  const ask = (provider: SimulatedProvider.Service, ...words: ReadonlyArray<string>) =>
+    Effect.map(ended(["ask", "Hello", "--json", ...words], environment(provider)), ({ out }) => decode(out))
+
+  it.scopedLive("says what an answer, embeddings and a batch cost by the public prices", () =>
+    Effect.gen(function* () {
+      const provider = yield* SimulatedProvider.make()
+      const [questions, answers] = [join(folder, "priced.jsonl"), join(folder, "priced-answers.jsonl")]
+      writeFileSync(questions, '"Hello"\n')
+      const [asked, embedded, batch] = yield* Effect.all(
+        [
+          ask(provider),
+          ended(["embed", "Hello", "--model", "text-embedding-3-small"], environment(provider)),
+          ended(["batch", questions, answers], environment(provider))
+        ],
+        { concurrency: 3 }
+      )
+      expect(asked.cost.total).toBeGreaterThan(0)
+      expect(embedded).toMatchObject({ code: 0, out: expect.stringContaining('"cost":{') })
+      expect(batch.code).toBe(0)
+      expect(readFileSync(answers, "utf8")).toContain('"cost":')
+    })
+  )
+
+  it.scopedLive("goes by the price of the file instead, and asks the cheapest of a group", () =>
+    Effect.gen(function* () {
+      const provider = yield* SimulatedProvider.make()
+      const entry = (model_name: string, price?: object) => ({
+        model_name,
+        base_url: provider.baseUrl,
+        api_keys: [canary],
+        ...(price === undefined ? {} : { price })
+      })
+      const group = (...members: ReadonlyArray<string>) => ({ strategy: "cost", members })
+      const path = join(folder, "priced.json")
+      writeFileSync(
+        path,
+        JSON.stringify({
+          openai: [entry("gpt-4o"), entry("gpt-4o-mini"), entry("gpt-4.1", { input: 0, output: 0, request: 0.5 })],
+          own: [entry("free", { input: 0, output: 0 })],
+          $groups: {
+            public: group("openai/gpt-4o", "openai/gpt-4o-mini"),
+            mixed: group("openai/gpt-4o", "openai/gpt-4o-mini", "own/free")
+          }
+        })
+      )
+      const of = (model: string) => ask(provider, "--config", path, "--model", model)
+      const answers = yield* Effect.all([of("openai/gpt-4.1"), of("public"), of("mixed")], { concurrency: 3 })
+      expect(answers).toMatchObject([
+        { model: "gpt-4.1", cost: { total: 0.5 } },
+        { model: "gpt-4o-mini" },
+        { model: "free", cost: { total: 0 } }
+      ])
     })
   )
 })
