@@ -517,7 +517,9 @@ describe("the price of a model in the file", () => {
     Effect.gen(function* () {
       const fee = (request: number) => ({ input: 0, output: 0, request })
       const { models } = yield* reloading(priced(fee(1), fee(2), "round-robin"))
-      const both = yield* models.get("both")
+      const both = yield* Effect.flatMap(models.get("both"), Pricing.make()).pipe(
+        Effect.provide(Pricing.layer({ "*": { "*": { input: 9, output: 9 } } }))
+      )
       const answers = yield* Effect.all([both.chat("?"), both.chat("?")])
       expect(new Map(answers.map(({ cost, provider }) => [provider, cost?.total]))).toEqual(
         new Map([

@@ -318,8 +318,15 @@ describe("the price in a model's configuration", () => {
   it.effect("does not hold for another model that a request names", () =>
     Effect.gen(function* () {
       const { llm } = yield* metered(configured)
-      const error = yield* Effect.flip(llm.chat({ model: "another", messages: [Chat.user("?")] }))
+      const another = { model: "another", messages: [Chat.user("?")] }
+      const error = yield* Effect.flip(llm.chat(another))
       expect(error).toMatchObject({ _tag: "BudgetExceededError", reason: "unknown-price", model: "another" })
+      const ledger = yield* UsageLedger.make()
+      const unlimited = yield* llmOver({ chat: () => Effect.succeed(dated("another")) }, configured).pipe(
+        Effect.flatMap((llm) => Effect.provideService(UsageLedger.middleware(llm), UsageLedger.UsageLedger, ledger))
+      )
+      expect("cost" in (yield* unlimited.chat(another))).toBe(false)
+      expect((yield* ledger.snapshot).total.unpriced.totalTokens).toBe(7)
     })
   )
 })

@@ -250,7 +250,10 @@ const priced = (environment: Readonly<Record<string, string>> = {}, custom?: obj
     const write = (price?: object) =>
       files.writeFileString(
         `${home}/provider.json`,
-        JSON.stringify({ openai: [entry("gpt-4o-mini")], tested: [entry("m", dear), entry("custom", price)] })
+        JSON.stringify({
+          openai: [entry("gpt-4o-mini")],
+          tested: [entry("m", dear), entry("custom", price), entry("other", price)]
+        })
       )
     yield* write(custom)
     yield* files.writeFileString(
@@ -267,8 +270,12 @@ const priced = (environment: Readonly<Record<string, string>> = {}, custom?: obj
       EFFECT_LLM_RELOAD_INTERVAL: "never",
       ...environment
     })
-    const ask = (key: string, model: string) =>
-      post(`${gateway.url}/v1/chat/completions`, { ...body, model, max_tokens: 5 }, { authorization: `Bearer ${key}` })
+    const ask = (key: string, model: string, fields: object = {}) =>
+      post(
+        `${gateway.url}/v1/chat/completions`,
+        { ...body, model, max_tokens: 5, ...fields },
+        { authorization: `Bearer ${key}` }
+      )
     return { gateway, ask, write }
   })
 
@@ -310,21 +317,23 @@ describe("prices in a gateway as a program", () => {
       Effect.gen(function* () {
         const { ask, gateway, write } = yield* priced()
         for (let call = 0; call < 2; call++) {
-          const refused = yield* ask("sk-dollars", "tested/custom")
+          const refused = yield* ask("sk-dollars", "tested/custom", { stream: true })
           expect(refused.status).toBe(402)
           expect(refused.json).toMatchObject({ error: { code: "price_unknown" } })
           expect(refused.text).toContain("the price of 'tested/custom' is not known")
           expect(refused.text).toContain("provider.json")
         }
         expect((yield* ask("sk-tokens", "tested/custom")).status).toBe(200)
-        const warning = "The price of tested/custom is not known"
-        expect((yield* gateway.said).split(warning)).toHaveLength(2)
+        expect((yield* ask("sk-dollars", "tested/other")).json).toMatchObject({ error: { code: "price_unknown" } })
+        for (const model of ["tested/custom", "tested/other"]) {
+          expect((yield* gateway.said).split(`The price of ${model} is not known`)).toHaveLength(2)
+        }
         const { budgets, buckets, models } = yield* figures(gateway.url)
         expect(budgets.find(({ budget }) => budget === "team-a")?.spent).toBe(0)
         expect(models.find(({ id }) => id === "tested/custom")).toMatchObject({ requests: 3, failed: 2, cost: 0 })
         expect(buckets.reduce((sum, { unpricedTokens }) => sum + unpricedTokens, 0)).toBeGreaterThan(0)
         expect((yield* send(`${gateway.url}/metrics`)).text).toMatch(
-          /^llm_gateway_errors_total\{(?=.*code="price_unknown")(?=.*status="402").*\} 2$/m
+          /^llm_gateway_errors_total\{(?=.*code="price_unknown")(?=.*status="402").*\} 3$/m
         )
         yield* write({ input: 1, output: 1 })
         yield* gateway.kill("SIGHUP")
