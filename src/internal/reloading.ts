@@ -2,6 +2,7 @@
 import type { FileSystem, HttpClient } from "@effect/platform"
 import type { Scope } from "effect"
 import { Duration, Effect, Either, MutableRef, Option, PubSub, Ref, Stream } from "effect"
+import { inBackground } from "./background.js"
 import type { Service as Balanced } from "../Balance.js"
 import type { Service as LLMService } from "../LLM.js"
 import type { Change, ReloadError, Reloaded, Reloader, ReloadOptions, Service } from "../Models.js"
@@ -208,7 +209,7 @@ export const make = (
     })
 
     if (options.interval !== false) {
-      yield* Effect.forkScoped(
+      yield* inBackground(
         Effect.forever(
           // A refusal has been told; a defect must not be the end of looking.
           Effect.catchAllCause(Effect.ignore(look), (cause) =>

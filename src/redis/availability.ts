@@ -1,6 +1,7 @@
 /** Whether Redis is there: told by the commands that fail, and by a probe once they have. */
 import type { Scope, Stream } from "effect"
 import { Duration, Effect, Ref, Schedule, SubscriptionRef } from "effect"
+import { inBackground } from "../internal/background.js"
 import type { Availability, RedisError } from "./Redis.js"
 
 interface Terms {
@@ -56,12 +57,12 @@ export const make = (terms: Terms): Effect.Effect<Availabilities, never, Scope.S
 
     const probe = Effect.tapError(terms.probe, (error) => leave(error.detail))
     yield* Effect.ignore(probe)
-    yield* Effect.forkScoped(
+    yield* inBackground(
       Effect.forever(
         Effect.zipRight(away.await, Effect.zipRight(Effect.retry(probe, pauses), Effect.uninterruptible(back)))
       )
     )
-    yield* Effect.forkScoped(Effect.forever(Effect.flatMap(terms.lost, leave)))
+    yield* inBackground(Effect.forever(Effect.flatMap(terms.lost, leave)))
 
     return {
       status: SubscriptionRef.get(ref),

@@ -122,7 +122,8 @@ const ours = ({ socketTimeout: _, ...options }: RedisOptions, timeout: number): 
   lazyConnect: true,
   enableOfflineQueue: false,
   maxRetriesPerRequest: 0,
-  autoResendUnfulfilledCommands: false
+  autoResendUnfulfilledCommands: false,
+  disconnectTimeout: 0
 })
 
 const secretsOf = (url: string | undefined, options: RedisOptions): ReadonlyArray<string> => {
@@ -143,10 +144,11 @@ const decoded = (text: string): string => {
  * Gives a connection up for a new one where the handshake or a command has no reply within `limit` milliseconds. Each timer closes the
  * socket that it was started for, and no other.
  */
-const vigilant = (client: Client, limit: number, evaluate: Connection["evaluate"]): Connection["evaluate"] => {
+const withReplyLimit = (client: Client, limit: number, evaluate: Connection["evaluate"]): Connection["evaluate"] => {
   const watch = () => {
-    const { stream } = client
-    return deadline(limit, () => stream.destroy())
+    // Absent for as long as no connection has been tried, as with a sentinel that is not found.
+    const stream: Client["stream"] | undefined = client.stream
+    return deadline(limit, () => stream?.destroy())
   }
   client.on("connect", () => {
     const cancel = watch()
@@ -174,6 +176,16 @@ const refusalOf = (client: Client): Connection["refusal"] => {
   return () => refusal
 }
 
+/**
+ * Disconnects, and leaves no timer of `ioredis` behind. All commands are answered or given up by then, so a socket whose other end
+ * does not close it is destroyed at once (`disconnectTimeout`), by a timer that fires before the one that is set after it here.
+ */
+const closed = (client: Client): Effect.Effect<void> =>
+  Effect.async((resume) => {
+    client.disconnect()
+    setTimeout(() => resume(Effect.void), 0)
+  })
+
 /** A connection that is closed with the scope. It is tried for `timeout` milliseconds at most before this returns. */
 export const open = (
   from: string | Redacted.Redacted<string> | undefined,
@@ -187,10 +199,10 @@ export const open = (
         const all = ours(options, timeout)
         return url === undefined ? new Client(all) : new Client(url, all)
       }),
-      (client) => Effect.sync(() => client.disconnect())
+      closed
     )
     const self = connection(client, secretsOf(url, options), refusalOf(client))
-    const evaluate = vigilant(client, options.socketTimeout ?? Math.min(3 * timeout, 2 ** 31 - 1), self.evaluate)
+    const evaluate = withReplyLimit(client, options.socketTimeout ?? Math.min(3 * timeout, 2 ** 31 - 1), self.evaluate)
     // Whether it is there is for the first probe to say.
     yield* Effect.ignore(reply(() => client.connect(), timeout))
     return { ...self, evaluate }

@@ -1,6 +1,7 @@
 /** The books that processes share, and what is done while they are out of reach. */
 import type { Scope } from "effect"
 import { Clock, Duration, Effect, HashMap, HashSet, Option, Ref, Stream } from "effect"
+import { inBackground } from "../../internal/background.js"
 import type { Change, Settlement, Store } from "../../Budget.js"
 import * as Accounts from "../../internal/budgetAccounts.js"
 import type { Claim, Standing } from "../../internal/budgetAccounts.js"
@@ -239,12 +240,12 @@ export const make = ({ leaseTime, name, redis, share }: Terms): Effect.Effect<St
     )
     yield* Effect.ignore(beat)
     yield* Effect.addFinalizer(() => Effect.ignore(Effect.zipRight(outbox.flush, steps.leave)))
-    yield* Effect.forkScoped(
+    yield* inBackground(
       Effect.forever(
         Effect.zipRight(Effect.timeoutOption(bell.await, Duration.millis(leaseTime / 3)), Effect.ignore(beat))
       )
     )
-    yield* Effect.forkScoped(
+    yield* inBackground(
       Stream.runForEach(redis.changes, (availability) => (availability === "up" ? bell.open : Effect.void))
     )
 

@@ -4,6 +4,7 @@
  */
 import type { Scope } from "effect"
 import { Chunk, Duration, Effect, HashMap, Option, Ref, Schema } from "effect"
+import { inBackground } from "../../internal/background.js"
 import type { Notice, Permission, Service } from "../../BalanceHealth.js"
 import * as Monotonic from "../../internal/monotonic.js"
 import type * as Redis from "../Redis.js"
@@ -135,7 +136,7 @@ export const make = ({ pollInterval, steps }: Terms): Effect.Effect<Service, nev
         exchange
       )
     )
-    yield* Effect.forkScoped(
+    yield* inBackground(
       Effect.forever(
         Effect.zipRight(
           Effect.timeoutOption(bell.await, Duration.millis(pollInterval)),

@@ -5,6 +5,7 @@
  */
 import type { Scope } from "effect"
 import { Array, Cause, Deferred, Duration, Effect, Exit, Option, Random, Ref } from "effect"
+import { inBackground } from "../../internal/background.js"
 import * as Monotonic from "../../internal/monotonic.js"
 import { denial } from "../../internal/poolStatus.js"
 import type { LeaseOptions, NoKeyError } from "../../KeyPool.js"
@@ -173,7 +174,7 @@ export const make = ({
     )
     const closed = new RedisError({ reason: "connection", script: "key pool: acquire", detail: "the pool is closed" })
     yield* Effect.addFinalizer(() => Effect.zipRight(Ref.update(line, Line.closed), fail(closed)))
-    yield* Effect.forkScoped(attend)
+    yield* inBackground(attend)
 
     const ring = Effect.flatMap(Ref.get(line), (now) => (Line.size(now) === 0 ? Effect.void : bell.open))
 

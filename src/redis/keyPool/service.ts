@@ -1,6 +1,7 @@
 /** The rim of the pool in Redis: the calls, the changes by hand, and what is done while Redis is away. */
 import type { Scope } from "effect"
 import { Cause, Duration, Effect, Exit, Option, Ref, Scope as Scopes, Stream } from "effect"
+import { inBackground } from "../../internal/background.js"
 import type { ApiKey } from "../../ApiKey.js"
 import * as Admission from "../../internal/admission.js"
 import type { Remedies } from "../../internal/pooledKey.js"
@@ -65,8 +66,8 @@ export const make = (
     yield* Effect.ignore(shared.register)
 
     const heartbeat = Effect.zipRight(Effect.ignore(Effect.flatMap(ledger.report, spare.learn)), attendant.ring)
-    yield* Effect.forkScoped(Effect.forever(Effect.zipRight(heartbeat, Effect.sleep(Math.min(leaseTime / 3, 60_000)))))
-    yield* Effect.forkScoped(
+    yield* inBackground(Effect.forever(Effect.zipRight(heartbeat, Effect.sleep(Math.min(leaseTime / 3, 60_000)))))
+    yield* inBackground(
       redis.changes.pipe(
         Stream.drop(1),
         Stream.runForEach((now) => (now === "up" ? heartbeat : Effect.void))

@@ -5,6 +5,7 @@
  */
 import type { Scope } from "effect"
 import { Deferred, Effect, Exit, Random, Ref } from "effect"
+import { inBackground } from "../../internal/background.js"
 import type { Refusals } from "../../internal/limiterRefusals.js"
 import * as Monotonic from "../../internal/monotonic.js"
 import type { RateLimitError } from "../../LLMError.js"
@@ -156,7 +157,7 @@ export const make = ({ contact, refusals, steps }: Terms): Effect.Effect<Attenda
     yield* Effect.addFinalizer(() =>
       failed(new RedisError({ reason: "connection", script: "rate limiter: acquire", detail: "the limiter is closed" }))
     )
-    yield* Effect.forkScoped(
+    yield* inBackground(
       Effect.forever(
         Effect.flatMap(Effect.uninterruptible(Effect.zipRight(bell.close, Effect.catchAll(round, failed))), (pause) =>
           pause === Infinity ? bell.await : Effect.timeoutOption(bell.await, Math.ceil(pause))

@@ -1,6 +1,7 @@
 /** What a process knows of the state that it shares, and what it still has to tell Redis. */
 import type { Scope } from "effect"
 import { Duration, Effect, HashMap, List, Ref, Stream } from "effect"
+import { inBackground } from "../../internal/background.js"
 import * as Monotonic from "../../internal/monotonic.js"
 import * as Window from "../../internal/slidingWindow.js"
 import * as Outbox from "../outbox.js"
@@ -148,11 +149,11 @@ export const make = (
         Effect.ignore(Effect.zipRight(outbox.flush, steps.leave(epoch, Array.from(HashMap.values(leases)))))
       )
     )
-    yield* Effect.forkScoped(
+    yield* inBackground(
       Effect.forever(Effect.zipRight(Effect.timeoutOption(bell.await, Duration.millis(leaseTime / 3)), beat))
     )
     // As soon as Redis is back.
-    yield* Effect.forkScoped(
+    yield* inBackground(
       Stream.runForEach(Stream.changes(redis.changes), (availability) =>
         availability === "up" ? bell.open : Effect.void
       )

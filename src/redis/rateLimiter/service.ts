@@ -1,6 +1,7 @@
 /** The rim around a limiter in Redis: who is let through by it, what they still have to tell, and what is done without it. */
 import type { Scope } from "effect"
 import { Duration, Effect, Option, Ref, Stream } from "effect"
+import { inBackground } from "../../internal/background.js"
 import type { Settings } from "../../internal/limiterOptions.js"
 import { isAmount, isUsed } from "../../internal/limiterOptions.js"
 import * as Refusals from "../../internal/limiterRefusals.js"
@@ -244,7 +245,7 @@ export const make = (terms: Terms): Effect.Effect<Service, never, Scope.Scope> =
       return statusOf(settings, status, waiting + waitingAlone, degraded)
     })
 
-    yield* Effect.forkScoped(
+    yield* inBackground(
       Stream.runForEach(redis.changes, (availability) =>
         availability === "up"
           ? Effect.flatMap(

@@ -1,0 +1,121 @@
+/** What is left of the shared layers once they are closed: nothing that keeps a process alive. */
+import { FileSystem, HttpClient, HttpClientResponse } from "@effect/platform"
+import { NodeFileSystem } from "@effect/platform-node"
+import { describe, expect, it } from "@effect/vitest"
+import { Context, Effect, Exit, Layer, Logger, LogLevel, Option, Redacted, Scope } from "effect"
+import * as Access from "../../src/gateway/Access.js"
+import * as Models from "../../src/Models.js"
+import * as Redis from "../../src/redis/Redis.js"
+import * as RedisAccessStore from "../../src/redis/RedisAccessStore.js"
+import * as RedisSharing from "../../src/redis/RedisSharing.js"
+import type { RedisServer } from "../support/redisServer.js"
+import { redisServer } from "../support/redisServer.js"
+import { timers } from "../support/timers.js"
+
+const answering = HttpClient.make((request) =>
+  Effect.succeed(
+    HttpClientResponse.fromWeb(
+      request,
+      Response.json({
+        id: "1",
+        model: "m",
+        choices: [{ index: 0, message: { role: "assistant", content: "Hello" }, finish_reason: "stop" }]
+      })
+    )
+  )
+)
+
+const model = (model_name: string, rate_limit_capacity: number) => ({
+  model_name,
+  rate_limit_capacity,
+  base_url: "http://acme.test/v1",
+  api_keys: ["sk-one"],
+  max_concurrent: 4,
+  rate_limit_refill_rate: 100
+})
+
+const timeout = "300 millis"
+
+/** Everything that `effect-llm serve` shares through Redis, built, used, reloaded twice, and used again. */
+const used = (url: string, scope: Scope.Scope, before: Effect.Effect<void>) =>
+  Effect.gen(function* () {
+    const files = yield* FileSystem.FileSystem
+    const path = `${yield* files.makeTempDirectoryScoped()}/provider.json`
+    const write = (...models: ReadonlyArray<object>) => files.writeFileString(path, JSON.stringify({ acme: models }))
+    yield* write(model("one", 100), model("two", 100))
+    const redis = Redis.layer({ url, timeout, probeInterval: "50 millis" })
+    const shared = Layer.merge(RedisSharing.layer(), RedisAccessStore.layer({ name: "test" }))
+    const context = yield* Layer.merge(Models.layerReloading(path), Access.layer({ adminToken: "admin" })).pipe(
+      Layer.provide(shared),
+      Layer.provide(redis),
+      Layer.provide(Layer.succeed(HttpClient.HttpClient, answering)),
+      Layer.buildWithScope(scope)
+    )
+    const models = Context.get(context, Models.Models)
+    const { reload } = Context.get(context, Models.Reloading)
+    const chat = Effect.flatMap(models.get("acme/one"), (llm) => Effect.exit(llm.chat("?")))
+    yield* chat
+    yield* write(model("one", 50))
+    yield* reload
+    yield* write(model("one", 50), model("two", 100))
+    yield* reload
+    yield* chat
+    yield* Effect.exit(Context.get(context, Access.Access).caller(Option.some(Redacted.make("sk-unknown"))))
+    yield* before
+    yield* chat
+  }).pipe(Effect.provide(NodeFileSystem.layer))
+
+/** Lets the timers fire that are due, which a scheduler sets to go on after the current task. */
+const due = Effect.sleep("5 millis")
+
+/** The timers that are left when all of it has been closed. */
+const left = (before: (server: RedisServer) => Effect.Effect<void>) =>
+  Effect.gen(function* () {
+    const server = yield* redisServer
+    // It has timers of its own while it looks for its server.
+    yield* Effect.sync(() => server.client.disconnect())
+    const alive = yield* timers
+    const scope = yield* Scope.make()
+    yield* used(server.url, scope, before(server))
+    expect(alive().length).toBeGreaterThan(0)
+    yield* Scope.close(scope, Exit.void)
+    yield* due
+    return alive()
+  }).pipe(Effect.scoped, Logger.withMinimumLogLevel(LogLevel.None))
+
+describe("layers that share through Redis", () => {
+  it.live("leave no timer behind when they are closed after reloads that replaced limiters and pools", () =>
+    Effect.map(
+      left(() => Effect.void),
+      (timers) => expect(timers).toEqual([])
+    )
+  )
+
+  it.live("leave no timer behind when they are closed while Redis accepts connections and answers nothing", () =>
+    Effect.map(
+      left((server) => server.freeze),
+      (timers) => expect(timers).toEqual([])
+    )
+  )
+
+  it.live("leave no timer behind when they are closed while Redis is gone", () =>
+    Effect.map(
+      left((server) => server.kill),
+      (timers) => expect(timers).toEqual([])
+    )
+  )
+
+  it.live("leave no timer behind when they are closed and Redis was never there", () =>
+    Effect.gen(function* () {
+      const server = yield* redisServer
+      yield* Effect.sync(() => server.client.disconnect())
+      yield* server.kill
+      const alive = yield* timers
+      const scope = yield* Scope.make()
+      yield* used(server.url, scope, Effect.void)
+      yield* Scope.close(scope, Exit.void)
+      yield* due
+      expect(alive()).toEqual([])
+    }).pipe(Effect.scoped, Logger.withMinimumLogLevel(LogLevel.None))
+  )
+})
