@@ -178,7 +178,7 @@ export type ReloadError = ProviderFileError | InvalidPoolError | InvalidLimitErr
 /**
  * What came of reading the file again. Models are named `provider/model`, groups by their names.
  * - `Reloaded`: it is in force. `kept` are the models whose entries are as they were, and the groups that go on.
- * - `Refused`: it is faulty, and everything is as it was before.
+ * - `Refused`: it is faulty or has no models, and everything is as it was before.
  *
  * @since 0.1.0
  * @category reloading
@@ -251,7 +251,8 @@ export interface ReloadOptions extends FileOptions {
  *
  * The file is read every `interval` and compared, which also sees what notifications do not: files that are replaced by editors,
  * mounted from a config map, or on a network drive. Environment variables that it names are read again when it changes, or by
- * `reload`. A faulty file changes nothing; it is told in `changes` and in the log, once.
+ * `reload`. A faulty file changes nothing; it is told in `changes` and in the log, once. A file that has no models (any more) is
+ * refused like a faulty one, with a `ProviderFileError`.
  *
  * @since 0.1.0
  * @category layers

@@ -162,6 +162,23 @@ describe("a changed file", () => {
     }).pipe(silently, environment)
   )
 
+  it.scoped("is refused by a reload where it leaves no model, and the models stay", () =>
+    Effect.gen(function* () {
+      const { models, reload, told, write } = yield* reloading(file(model("one", [key("a")])))
+      for (const empty of ["{}", file(), JSON.stringify({ $aliases: {} })]) {
+        yield* write(empty)
+        yield* TestClock.adjust("10 seconds")
+        expect(yield* told).toMatchObject([{ _tag: "Refused" }])
+        const error = yield* Effect.flip(reload)
+        expect(error._tag).toBe("ProviderFileError")
+        expect(error.message).toContain("it has no models")
+        expect(yield* told).toHaveLength(1)
+        expect(models.list.map(({ model }) => model)).toEqual(["one"])
+        expect((yield* (yield* models.get("one")).chat("?")).text).toBe("Hello")
+      }
+    }).pipe(silently, environment)
+  )
+
   it.scoped("is looked at only when asked for, where there is no interval", () =>
     Effect.gen(function* () {
       const { models, reload, told, write } = yield* reloading(file(model("one", [key("a")])), { interval: false })

@@ -1,8 +1,7 @@
 /** Models that change with their file, under calls that do not notice. */
 import type { FileSystem, HttpClient } from "@effect/platform"
 import type { Scope } from "effect"
-import { Duration, Effect, Either, MutableRef, Option, PubSub, Ref, Stream } from "effect"
-import { inBackground } from "./background.js"
+import { Effect, Either, MutableRef, Option, PubSub, Stream } from "effect"
 import type { Service as Balanced } from "../Balance.js"
 import type { Service as LLMService } from "../LLM.js"
 import type { Change, ReloadError, Reloaded, Reloader, ReloadOptions, Service } from "../Models.js"
@@ -10,6 +9,7 @@ import type { ProviderFile } from "../ProviderFile.js"
 import * as ProviderFiles from "../ProviderFile.js"
 import * as Catalogue from "./catalogue.js"
 import * as Environment from "./environment.js"
+import * as FileReload from "./fileReload.js"
 import { fromStream, toStream } from "./openStream.js"
 import * as Standing from "./standing.js"
 import * as StandingGroup from "./standingGroup.js"
@@ -31,16 +31,18 @@ const unread: State = {
   )
 }
 
-/** What a reading came to: a text, or the fault that there is none. */
-type Reading = Effect.Effect.Success<ReturnType<typeof readingOf>>
-
-const readingOf = (path: string) => Effect.either(ProviderFiles.read(path))
-
-/** A file that cannot be read is as it was, for as long as the reason is the same. */
-const same = (self: Reading, that: Reading): boolean =>
-  self._tag === "Right"
-    ? that._tag === "Right" && self.right === that.right
-    : that._tag === "Left" && self.left.message === that.left.message
+/** A file that is emptied by mistake must not take every model out of service. */
+const withoutModels = ({ warnings }: ProviderFile, path: string): ProviderFiles.ProviderFileError =>
+  new ProviderFiles.ProviderFileError({
+    file: path,
+    faults: [
+      {
+        path: "",
+        message: "it has no models, so the previous ones stay in service. List at least one model, or stop the process."
+      }
+    ],
+    warnings
+  })
 
 /** The most changes that wait for a slow reader. */
 const kept = 64
@@ -151,12 +153,10 @@ export const make = (
 > =>
   Effect.gen(function* () {
     const context = yield* Effect.context<HttpClient.HttpClient | FileSystem.FileSystem>()
-    const reading = Effect.provide(readingOf(path), context)
-    const first = yield* reading
-    const known = yield* Ref.make(first)
+    const read = Effect.provide(ProviderFiles.read(path), context)
+    const first = yield* Effect.either(read)
     const provider = yield* Effect.configProviderWith(Effect.succeed)
     const parse = options.parse ?? ProviderFiles.parse
-    const parsed = (read: Reading) => Effect.flatMap(read, (text) => parse(text, path))
     const state = MutableRef.make(unread)
     /** A group knows its members as they were when it was made, and asks them as they are. */
     const member = (model: Standing.Standing): LLMService => {
@@ -164,60 +164,32 @@ export const make = (
       const latest = () => MutableRef.get(state).models.get(name)?.llm ?? model.llm
       return { ...calls(() => Either.right(latest()), latest), info: model.llm.info }
     }
+    const parsed = (read: FileReload.Reading<ReloadError>) => Effect.flatMap(read, (text) => parse(text, path))
     MutableRef.set(state, (yield* planned(unread, yield* parsed(first), options, member)).after)
     const changes = yield* PubSub.sliding<Change>(kept)
-    const gate = yield* Effect.makeSemaphore(1)
 
-    /** It waits for nothing, and nobody stops it half-way. */
-    const takeOver = (read: Reading): Effect.Effect<Reloaded, ReloadError> =>
-      Effect.gen(function* () {
-        yield* Ref.set(known, read)
-        const file = yield* parsed(read)
-        const before = MutableRef.get(state)
-        const { after, commit } = yield* planned(before, file, options, member)
-        yield* commit
-        MutableRef.set(state, after)
-        return difference(before, after, file.warnings)
-      }).pipe(
-        Effect.provide(context),
-        Effect.withConfigProvider(provider),
-        Effect.tap((change) =>
-          Effect.logInfo(`${path} has been reloaded`).pipe(
-            Effect.annotateLogs({ added: change.added, removed: change.removed, changed: change.changed })
-          )
-        ),
-        Effect.tapError((error) => Effect.logWarning(`${path} has been refused: ${error.message}`)),
-        Effect.tap((change) => changes.publish(change)),
-        Effect.tapError((error) => changes.publish({ _tag: "Refused", error })),
-        Effect.uninterruptible
-      )
-
-    /** What the file says once it has said the same for a while. */
-    const settled = (read: Reading): Effect.Effect<Reading> =>
-      Effect.flatMap(Effect.delay(reading, options.settle ?? "200 millis"), (next) =>
-        same(read, next) ? Effect.succeed(next) : settled(next)
-      )
-
-    const look = Effect.gen(function* () {
-      const seen = yield* reading
-      if (same(yield* Ref.get(known), seen)) return
-      const changed = yield* settled(seen)
-      // Read once more: meanwhile `reload` may have taken over what is newer.
-      yield* Effect.flatMap(Effect.zip(reading, Ref.get(known)), ([now, before]) =>
-        same(now, changed) && !same(now, before) ? takeOver(now) : Effect.void
-      ).pipe(gate.withPermits(1))
-    })
-
-    if (options.interval !== false) {
-      yield* inBackground(
-        Effect.forever(
-          // A refusal has been told; a defect must not be the end of looking.
-          Effect.catchAllCause(Effect.ignore(look), (cause) =>
-            Effect.logError(`${path} cannot be looked at`, cause)
-          ).pipe(Effect.delay(options.interval ?? Duration.seconds(1)))
+    const reload = yield* FileReload.make<Reloaded, ReloadError>(first, {
+      ...options,
+      path,
+      read,
+      takeOver: (read) =>
+        Effect.gen(function* () {
+          const file = yield* parsed(read)
+          if (file.models.length === 0) return yield* withoutModels(file, path)
+          const before = MutableRef.get(state)
+          const { after, commit } = yield* planned(before, file, options, member)
+          yield* commit
+          MutableRef.set(state, after)
+          return difference(before, after, file.warnings)
+        }).pipe(
+          Effect.provide(context),
+          Effect.withConfigProvider(provider),
+          Effect.tapBoth({
+            onSuccess: (change) => changes.publish(change),
+            onFailure: (error) => changes.publish({ _tag: "Refused", error })
+          })
         )
-      )
-    }
+    })
 
     const catalogue = (): Catalogue.Catalogue => MutableRef.get(state).catalogue
     const follow = (find: () => Catalogue.Found) => Effect.map(Effect.suspend(find), (found) => following(find, found))
@@ -234,7 +206,7 @@ export const make = (
         default: follow(() => catalogue().chosen())
       },
       reloader: {
-        reload: gate.withPermits(1)(Effect.flatMap(reading, takeOver)),
+        reload,
         changes: Stream.fromPubSub(changes)
       }
     }
