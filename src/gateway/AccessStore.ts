@@ -52,22 +52,37 @@ export class AccessStoreError extends Schema.TaggedError<AccessStoreError>()("Ac
  */
 export class AccessStore extends Context.Tag("effect-llm/gateway/AccessStore")<AccessStore, Store>() {}
 
+interface Memory {
+  readonly keys: ReadonlyMap<string, VirtualKey>
+  /** The hashes of keys that were removed. */
+  readonly removed: ReadonlySet<string>
+}
+
 /**
- * A store in memory.
+ * A store in memory. It remembers which keys it removed, so that a reload does not bring them back.
  *
  * @since 0.1.0
  * @category constructors
  */
 export const memory: Effect.Effect<Store> = Effect.map(
-  Ref.make<ReadonlyMap<string, VirtualKey>>(new Map()),
-  (keys): Store => ({
-    find: (hash) => Effect.map(Ref.get(keys), (all) => Option.fromNullable(all.get(hash))),
-    list: Effect.map(Ref.get(keys), (all) => [...all.values()]),
-    put: (key) => Ref.update(keys, (all) => new Map(all).set(key.hash, key)),
+  Ref.make<Memory>({ keys: new Map(), removed: new Set() }),
+  (state): Store => ({
+    find: (hash) => Effect.map(Ref.get(state), ({ keys }) => Option.fromNullable(keys.get(hash))),
+    list: Effect.map(Ref.get(state), ({ keys }) => [...keys.values()]),
+    put: (key) =>
+      Ref.update(state, ({ keys, removed }) =>
+        removed.has(key.hash) ? { keys, removed } : { keys: new Map(keys).set(key.hash, key), removed }
+      ),
     remove: (id) =>
-      Ref.modify(keys, (all) => {
-        const others = new Map([...all].filter(([, key]) => key.id !== id))
-        return [others.size < all.size, others]
+      Ref.modify(state, ({ keys, removed }): readonly [boolean, Memory] => {
+        const hashes = [...keys.values()].filter((key) => key.id === id).map(({ hash }) => hash)
+        return [
+          hashes.length > 0,
+          {
+            keys: new Map([...keys].filter(([, key]) => key.id !== id)),
+            removed: new Set([...removed, ...hashes])
+          }
+        ]
       })
   })
 )

@@ -95,7 +95,12 @@ export const VirtualKey = Schema.Struct({
   id: Schema.NonEmptyString,
   /** The SHA-256 of the secret, in hexadecimal digits. */
   hash: Schema.String.pipe(Schema.pattern(/^[0-9a-f]{64}$/)),
-  createdAt: Schema.DateTimeUtc
+  createdAt: Schema.DateTimeUtc,
+  /**
+   * Whether the key comes from the configuration of a gateway, such as its file of keys, and was not made by the administration.
+   * It is good only at gateways that have it configured now, whatever is in the store. @default false
+   */
+  configured: optional(Schema.Boolean)
 }).annotations({ identifier: "VirtualKey" })
 
 /**

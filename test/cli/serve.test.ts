@@ -122,6 +122,38 @@ describe("a gateway as a program", () => {
     }).pipe(Effect.provide(NodeFileSystem.layer))
   )
 
+  it.scopedLive(
+    "reads its file of keys again at SIGHUP and when it changes, and keeps the keys where it is faulty",
+    () =>
+      Effect.gen(function* () {
+        const files = yield* FileSystem.FileSystem
+        const keys = `${yield* folder}/keys.json`
+        const write = (...secrets: ReadonlyArray<string>) =>
+          files.writeFileString(keys, JSON.stringify(secrets.map((key) => ({ key }))))
+        yield* write("sk-one")
+        const { gateway, settings } = yield* served({ EFFECT_LLM_KEYS_FILE: keys })
+        const watching = yield* started({ ...settings, EFFECT_LLM_RELOAD_INTERVAL: "50 millis" })
+        const status = (url: string, key: string) =>
+          Effect.map(
+            send(`${url}/v1/models`, { headers: { authorization: `Bearer ${key}` } }),
+            (answer) => answer.status
+          )
+        expect(yield* status(gateway.url, "sk-one")).toBe(200)
+        expect(yield* status(gateway.url, "sk-two")).toBe(401)
+        yield* write("sk-two")
+        yield* until(status(watching.url, "sk-one"), (code) => code === 401)
+        expect(yield* status(watching.url, "sk-two")).toBe(200)
+        expect(yield* status(gateway.url, "sk-one")).toBe(200)
+        yield* gateway.kill("SIGHUP")
+        yield* until(status(gateway.url, "sk-one"), (code) => code === 401)
+        expect(yield* status(gateway.url, "sk-two")).toBe(200)
+        yield* files.writeFileString(keys, "{")
+        yield* gateway.kill("SIGHUP")
+        yield* until(gateway.said, (log) => log.includes("keys.json has been refused"))
+        expect(yield* status(gateway.url, "sk-two")).toBe(200)
+      }).pipe(Effect.provide(NodeFileSystem.layer))
+  )
+
   it.scopedLive("follows its file without being told, and serves at once after kill -9 on the same port", () =>
     Effect.gen(function* () {
       const { gateway, settings, write } = yield* served(

@@ -1,10 +1,13 @@
 /** The keys of clients in a file. */
 import { FileSystem } from "@effect/platform"
+import { SystemError } from "@effect/platform/Error"
 import { NodeFileSystem } from "@effect/platform-node"
 import { describe, expect, it } from "@effect/vitest"
-import { DateTime, Effect, Option, Redacted } from "effect"
+import { ConfigProvider, Context, DateTime, Effect, Layer, Logger, Option, Redacted, Ref, TestClock } from "effect"
 import { createHash } from "node:crypto"
 import * as Access from "../../src/gateway/Access.js"
+import * as AccessStore from "../../src/gateway/AccessStore.js"
+import { scripted } from "../support/scripted.js"
 
 const inFile = (text: string) =>
   Effect.gen(function* () {
@@ -56,5 +59,170 @@ describe("a file of keys", () => {
       const missing = yield* Effect.flip(Access.readKeys("/nowhere/keys.json"))
       expect(missing.message).toContain("/nowhere/keys.json cannot be read")
     }).pipe(Effect.provide(NodeFileSystem.layer))
+  )
+})
+
+/** A file of keys in memory, and the access that follows it. The file is absent while it is undefined. */
+const following = (first: ReadonlyArray<object>, options: Access.ReloadOptions = {}) =>
+  Effect.gen(function* () {
+    const content = yield* Ref.make<string | undefined>(JSON.stringify(first))
+    const log = yield* Ref.make("")
+    const files = FileSystem.layerNoop({
+      readFileString: (path) =>
+        Effect.flatMap(Ref.get(content), (text) =>
+          text === undefined
+            ? Effect.fail(
+                new SystemError({
+                  reason: "NotFound",
+                  module: "FileSystem",
+                  method: "readFileString",
+                  pathOrDescriptor: path
+                })
+              )
+            : Effect.succeed(text)
+        )
+    })
+    const logger = Logger.replace(
+      Logger.defaultLogger,
+      Logger.make(({ message }) => Effect.runSync(Ref.update(log, (text) => `${text}${String(message)}\n`)))
+    )
+    const context = yield* Layer.build(
+      Access.layerReloading("keys.json", options).pipe(Layer.provide(files), Layer.provide(logger))
+    )
+    const access = Context.get(context, Access.Access)
+    const isGood = (secret: string) =>
+      Effect.map(Effect.either(access.caller(Option.some(Redacted.make(secret)))), ({ _tag }) => _tag === "Right")
+    return {
+      access,
+      isGood,
+      log: Ref.get(log),
+      reload: Context.get(context, Access.Reloading).reload,
+      writeText: (text: string | undefined) => Ref.set(content, text),
+      write: (keys: ReadonlyArray<object>) => Ref.set(content, JSON.stringify(keys))
+    }
+  })
+
+const environment = Effect.withConfigProvider(ConfigProvider.fromMap(new Map()))
+
+const [one, two] = [
+  { key: "sk-canary-one", label: "one" },
+  { key: "sk-canary-two", label: "two" }
+]
+
+describe("a file of keys that changes", () => {
+  it.scoped("makes a key good that is added to it, and refuses one that is removed from it", () =>
+    Effect.gen(function* () {
+      const { access, isGood, log, write } = yield* following([one])
+      expect([yield* isGood(one.key), yield* isGood(two.key)]).toEqual([true, false])
+      yield* write([two])
+      yield* TestClock.adjust("10 seconds")
+      expect([yield* isGood(one.key), yield* isGood(two.key)]).toEqual([false, true])
+      expect((yield* access.list).map(({ label }) => label)).toEqual(["two"])
+      expect(yield* log).toContain("keys.json has been reloaded")
+      expect(yield* log).not.toContain("canary")
+    }).pipe(environment)
+  )
+
+  it.scoped("is read at once when it is asked for, and never by itself where there is no interval", () =>
+    Effect.gen(function* () {
+      const { isGood, reload, write } = yield* following([one], { interval: false })
+      yield* write([two])
+      yield* TestClock.adjust("1 hour")
+      expect(yield* isGood(one.key)).toBe(true)
+      const { added, changed, removed } = yield* reload
+      expect([added.length, changed.length, removed.length]).toEqual([1, 0, 1])
+      expect(yield* isGood(one.key)).toBe(false)
+    }).pipe(environment)
+  )
+
+  it.scoped("changes nothing where it is faulty or gone, and the log says what is wrong without a secret", () =>
+    Effect.gen(function* () {
+      const { isGood, log, reload, writeText } = yield* following([one], { interval: false })
+      for (const [text, fault] of [
+        ["{", "keys.json: is not a list of keys in JSON"],
+        [JSON.stringify([two, { ...one, rateLimit: { requestsPerMinute: -1 } }]), "keys.json: [1].rateLimit"],
+        [JSON.stringify([two, two]), "keys[1]: the same secret as keys[0]"],
+        [undefined, "keys.json cannot be read"]
+      ] as const) {
+        yield* writeText(text)
+        expect((yield* Effect.flip(reload)).message).toContain(fault)
+        expect(yield* log).toContain(fault)
+        expect([yield* isGood(one.key), yield* isGood(two.key)]).toEqual([true, false])
+      }
+      expect(yield* log).toContain("keys.json has been refused")
+      expect(yield* log).not.toContain("canary")
+    }).pipe(environment)
+  )
+
+  it.scoped("leaves the keys alone that the administration made or revoked", () =>
+    Effect.gen(function* () {
+      const { access, isGood, reload, write } = yield* following([one, two], { interval: false })
+      const { secret } = yield* access.create({ label: "made" })
+      const [first] = yield* access.list
+      expect(yield* access.revoke(first?.id ?? "")).toBe(true)
+      yield* write([{ ...one, label: "renamed" }])
+      yield* reload
+      expect(yield* isGood(Redacted.value(secret))).toBe(true)
+      expect([yield* isGood(one.key), yield* isGood(two.key)]).toEqual([false, false])
+      expect((yield* access.list).map(({ label }) => label)).toEqual(["made"])
+    }).pipe(environment)
+  )
+
+  it.scoped("keeps the limits of a key whose entry is the same, and begins anew with those that are others", () =>
+    Effect.gen(function* () {
+      const limited = (requestsPerMinute: number) => ({ ...one, rateLimit: { requestsPerMinute } })
+      const { access, reload, write } = yield* following([limited(1)], { interval: false })
+      const ask = Effect.gen(function* () {
+        const caller = yield* access.caller(Option.some(Redacted.make(one.key)))
+        const llm = yield* Effect.flatMap(scripted("Hello"), caller.around)
+        return yield* Effect.match(llm.chat("?"), { onFailure: ({ _tag }) => _tag, onSuccess: () => "ok" })
+      })
+      expect([yield* ask, yield* ask]).toEqual(["ok", "RateLimitError"])
+      yield* write([limited(1), two])
+      expect((yield* reload).changed).toEqual([])
+      expect(yield* ask).toBe("RateLimitError")
+      yield* write([limited(2)])
+      expect((yield* reload).changed).toHaveLength(1)
+      expect([yield* ask, yield* ask, yield* ask]).toEqual(["ok", "ok", "RateLimitError"])
+    }).pipe(environment)
+  )
+
+  it.scoped("never opens the gateway, though it has no keys any more", () =>
+    Effect.gen(function* () {
+      const { access, isGood, reload, write } = yield* following([one], { interval: false })
+      yield* write([])
+      yield* reload
+      expect(access.isOpen).toBe(false)
+      expect(yield* isGood(one.key)).toBe(false)
+      expect((yield* Effect.flip(access.caller(Option.none())))._tag).toBe("AccessDeniedError")
+      const empty = yield* following([])
+      expect(empty.access.isOpen).toBe(false)
+    }).pipe(environment)
+  )
+
+  it.scoped("takes keys out of use also while the store is away, and puts new ones there when they are used", () =>
+    Effect.gen(function* () {
+      const isAway = yield* Ref.make(false)
+      const memory = yield* AccessStore.memory
+      const store: AccessStore.Store = {
+        ...memory,
+        put: (key) =>
+          Effect.flatMap(Ref.get(isAway), (isAway) =>
+            isAway ? Effect.fail(new AccessStore.AccessStoreError({ detail: "away" })) : memory.put(key)
+          )
+      }
+      const { isGood, log, reload, write } = yield* Effect.provideService(
+        following([one], { interval: false }),
+        AccessStore.AccessStore,
+        store
+      )
+      yield* Ref.set(isAway, true)
+      yield* write([two])
+      yield* reload
+      expect([yield* isGood(one.key), yield* isGood(two.key)]).toEqual([false, false])
+      expect(yield* log).toContain("New keys are not in the store yet")
+      yield* Ref.set(isAway, false)
+      expect([yield* isGood(one.key), yield* isGood(two.key)]).toEqual([false, true])
+    }).pipe(environment)
   )
 })

@@ -78,6 +78,29 @@ describe.concurrent("keys that gateways share", () => {
     }).pipe(quiet)
   )
 
+  it.scopedLive("are good only where they are configured, whichever gateway has put them into Redis", () =>
+    Effect.gen(function* () {
+      const server = yield* redisServer
+      const gateway = (...keys: ReadonlyArray<string>) =>
+        Effect.provideServiceEffect(
+          Access.make({ adminToken: "admin", keys: keys.map((key) => ({ key })) }),
+          AccessStore.AccessStore,
+          peer(server)
+        )
+      const isGood = (access: Access.Service, secret: string) =>
+        Effect.map(Effect.either(access.caller(Option.some(Redacted.make(secret)))), Either.isRight)
+      // It goes on with what it was started with.
+      const old = yield* gateway("removed", "kept")
+      const young = yield* gateway("kept")
+      expect([yield* isGood(old, "kept"), yield* isGood(young, "kept")]).toEqual([true, true])
+      expect([yield* isGood(old, "removed"), yield* isGood(young, "removed")]).toEqual([true, false])
+      expect((yield* young.list).map(({ hash }) => hash)).toEqual([hashOf("kept")])
+      const { secret } = yield* old.create({ label: "made" })
+      expect(yield* isGood(young, Redacted.value(secret))).toBe(true)
+      expect(yield* isGood(yield* gateway(), Redacted.value(secret))).toBe(true)
+    })
+  )
+
   it.scopedLive("cost no round trip while they are remembered", () =>
     Effect.gen(function* () {
       const server = yield* redisServer

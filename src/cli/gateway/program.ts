@@ -5,7 +5,7 @@
  * | signal | what it does |
  * | --- | --- |
  * | SIGTERM, SIGINT | No new requests; what is under way ends, or is told at the end of the grace. The program ends well. |
- * | SIGHUP | The file of models is read again. A faulty one changes nothing, and is told in the log. |
+ * | SIGHUP | The file of models and that of keys are read again. A faulty one changes nothing, and is told in the log. |
  */
 import * as OtlpSerialization from "@effect/opentelemetry/OtlpSerialization"
 import * as OtlpTracer from "@effect/opentelemetry/OtlpTracer"
@@ -78,12 +78,15 @@ const stopping: Effect.Effect<Fiber.Fiber<void>, never, Scope.Scope> = Effect.ge
   return yield* Effect.fork(first.await)
 })
 
-const reloading: Effect.Effect<void, never, Models.Reloading | Scope.Scope> = Effect.asVoid(
-  Effect.forkScoped(
-    // What came of it is in the log already.
-    Stream.runForEach(signals("SIGHUP"), () => Effect.ignore(Models.reload))
+const reloading: Effect.Effect<void, never, Models.Reloading | Scope.Scope> = Effect.gen(function* () {
+  const keys = yield* Effect.serviceOption(Access.Reloading)
+  // What came of it is in the log already.
+  const reload = Effect.zipRight(
+    Effect.ignore(Models.reload),
+    Option.match(keys, { onNone: () => Effect.void, onSome: ({ reload }) => Effect.ignore(reload) })
   )
-)
+  yield* Effect.forkScoped(Stream.runForEach(signals("SIGHUP"), () => reload))
+})
 
 // -------------------------------------------------------------------------------------
 // layers
@@ -141,17 +144,17 @@ const shared = (url: Redacted.Redacted<string>): Layer.Layer<never, SharingError
 const parseOf = ({ requirePrices }: Settings): typeof parseFile => (requirePrices ? parsePriced : parseFile)
 
 /** Keys of the file and of the environment together. */
-const accessOf = ({ keys }: Settings) =>
-  Layer.unwrapEffect(
-    Effect.map(keys === undefined ? Effect.succeed([]) : Access.readKeys(keys), (keys) => Access.layerConfig({ keys }))
-  )
+const accessOf = ({ keys, reloadInterval }: Settings) =>
+  keys === undefined ? Access.layerConfig() : Access.layerReloading(keys, { interval: reloadInterval })
 
 /** Where the build puts it: the program is a part in `dist/cli/parts`. */
 const page = new URL("../../gateway/dashboard/page/", import.meta.url)
 
 const live = (settings: Settings) => {
   const { config, host, port, redis, reloadInterval, traces } = settings
-  return Layer.merge(Gateway.layer(optionsOf(settings)), Layer.scopedDiscard(reloading)).pipe(
+  return Gateway.layer(optionsOf(settings)).pipe(
+    // A gateway that answers hears SIGHUP already, which would end it otherwise.
+    Layer.provide(Layer.scopedDiscard(reloading)),
     Layer.provide(Dashboard.layer({ page })),
     Layer.provide(GatewayServer.layer({ host, port })),
     Layer.provide(accessOf(settings)),
