@@ -334,7 +334,7 @@ const configurable = (
         return difference
       })
 
-    const unheard = ({ message }: AccessStoreError): Effect.Effect<void> =>
+    const notStored = ({ message }: AccessStoreError): Effect.Effect<void> =>
       Effect.logWarning(`New keys are not in the store yet, and are put there when they are first used. ${message}`)
 
     const adminFaults = adminToken === undefined ? [] : Secrets.faultsOf("adminToken", adminToken)
@@ -431,7 +431,7 @@ const configurable = (
           Effect.zipRight(storeAll, store.remove(id))
         )
     }
-    return { access, configure, store: Effect.catchAll(storeAll, unheard) }
+    return { access, configure, store: Effect.catchAll(storeAll, notStored) }
   })
 
 /**

@@ -8,6 +8,7 @@ import { SimulatedProvider } from "../../src/testing/index.js"
 import { serving } from "../cli/serving.js"
 import { post, send } from "../gateway/support/http.js"
 import { eventually } from "../support/eventually.js"
+import type { RedisServer } from "../support/redisServer.js"
 import { redisServer } from "../support/redisServer.js"
 import { witness } from "./crowd.js"
 
@@ -68,6 +69,94 @@ describe.concurrent("gateways that are given one Redis", () => {
       yield* send(`${here.url}/admin/keys/${id}`, { method: "DELETE", headers: admin })
       yield* eventually(Effect.map(asked, (status) => status !== 200))
       expect(yield* asked).toBe(401)
+    }).pipe(Effect.provide(NodeFileSystem.layer))
+  )
+})
+
+/** A gateway whose model's limit has changed, and whose other model was taken out and put back. */
+const reloaded = (baseUrl: string, redis: string) =>
+  Effect.gen(function* () {
+    const files = yield* FileSystem.FileSystem
+    const path = `${yield* files.makeTempDirectoryScoped()}/provider.json`
+    const model = (model_name: string, rate_limit_capacity: number) => ({
+      model_name,
+      rate_limit_capacity,
+      base_url: baseUrl,
+      api_keys: ["sk-one"],
+      rate_limit_refill_rate: 1000,
+      max_retries: 1
+    })
+    const write = (...models: ReadonlyArray<object>) => files.writeFileString(path, JSON.stringify({ tested: models }))
+    yield* write(model("m", 1000), model("n", 1000))
+    const gateway = yield* started({
+      EFFECT_LLM_CONFIG: path,
+      EFFECT_LLM_RELOAD_INTERVAL: "never",
+      EFFECT_LLM_GRACE: "300 millis",
+      REDIS_URL: redis
+    })
+    const count = Effect.map(gateway.said, (log) => log.split("has been reloaded").length - 1)
+    const reload = (times: number) =>
+      Effect.zipRight(
+        gateway.kill("SIGHUP"),
+        until(count, (reloads) => reloads === times)
+      )
+    yield* write(model("m", 500))
+    yield* reload(1)
+    yield* write(model("m", 500), model("n", 1000))
+    yield* reload(2)
+    return gateway
+  })
+
+/** Begins a stream that its provider never ends, and returns at its first words. */
+const hanging = (provider: SimulatedProvider.Service, url: string) =>
+  Effect.gen(function* () {
+    yield* provider.next(SimulatedProvider.hang(4))
+    const body = JSON.stringify({ ...question, stream: true })
+    const response = yield* Effect.promise(() => fetch(`${url}/v1/chat/completions`, { method: "POST", body }))
+    const reader = response.body?.getReader()
+    yield* Effect.promise(async () => reader?.read())
+  })
+
+describe("a gateway with Redis that was reloaded", () => {
+  it.scopedLive("ends by itself at SIGTERM", () =>
+    Effect.gen(function* () {
+      const { url } = yield* redisServer
+      const provider = yield* SimulatedProvider.make()
+      const gateway = yield* reloaded(provider.baseUrl, url)
+      expect((yield* post(`${gateway.url}/v1/chat/completions`, question)).status).toBe(200)
+      yield* gateway.kill("SIGTERM")
+      expect(yield* gateway.exited).toBe(0)
+      expect(yield* gateway.said).not.toContain("takes longer than it may")
+    }).pipe(Effect.provide(NodeFileSystem.layer))
+  )
+
+  for (const [state, change] of [
+    ["answers nothing", (server: RedisServer) => server.freeze],
+    ["is gone", (server: RedisServer) => server.kill]
+  ] as const) {
+    it.scopedLive(`ends at SIGINT and a signal after it while a call hangs and Redis ${state}`, () =>
+      Effect.gen(function* () {
+        const server = yield* redisServer
+        const provider = yield* SimulatedProvider.make()
+        const gateway = yield* reloaded(provider.baseUrl, server.url)
+        yield* hanging(provider, gateway.url)
+        yield* change(server)
+        yield* gateway.kill("SIGINT")
+        yield* gateway.kill("SIGTERM")
+        expect(yield* gateway.exited).toBe(0)
+      }).pipe(Effect.provide(NodeFileSystem.layer))
+    )
+  }
+
+  it.scopedLive("ends at SIGTERM where Redis was never there", () =>
+    Effect.gen(function* () {
+      const server = yield* redisServer
+      yield* server.kill
+      const provider = yield* SimulatedProvider.make()
+      const gateway = yield* reloaded(provider.baseUrl, server.url)
+      yield* hanging(provider, gateway.url)
+      yield* gateway.kill("SIGTERM")
+      expect(yield* gateway.exited).toBe(0)
     }).pipe(Effect.provide(NodeFileSystem.layer))
   )
 })

@@ -4,13 +4,13 @@
  *
  * | signal | what it does |
  * | --- | --- |
- * | SIGTERM, SIGINT | No new requests; what is under way ends, or is told at the end of the grace. The program ends well. |
+ * | SIGTERM, SIGINT | No new requests; what is under way ends, or is told at the end of the grace. The program ends well, two seconds after the grace at the latest. |
  * | SIGHUP | The file of models and that of keys are read again. A faulty one changes nothing, and is told in the log. |
  */
 import * as OtlpSerialization from "@effect/opentelemetry/OtlpSerialization"
 import * as OtlpTracer from "@effect/opentelemetry/OtlpTracer"
 import type { FileSystem, HttpClient, HttpServerError } from "@effect/platform"
-import type { ConfigError, Scope } from "effect"
+import type { ConfigError, Duration, Scope } from "effect"
 import { Config, Effect, Fiber, FiberRef, HashSet, Layer, Logger, Option, Redacted, Stream } from "effect"
 import * as AccessLog from "../../AccessLog.js"
 import type { ReloadError } from "../../Models.js"
@@ -29,6 +29,8 @@ import * as Pricing from "../../Pricing.js"
 import { parseFile } from "../configuration.js"
 import * as Prices from "../prices.js"
 import { parsePriced } from "./requiredPrices.js"
+import { exitCodes } from "../failure.js"
+import * as LastResort from "./lastResort.js"
 import type { Options, Settings, Traces } from "./settings.js"
 import * as Settled from "./settings.js"
 
@@ -69,14 +71,20 @@ const signals = (name: "SIGTERM" | "SIGINT" | "SIGHUP"): Stream.Stream<string> =
  * Waits for the first signal to stop. Those after it change nothing: wrappers send them twice, the grace has an end, and SIGKILL
  * waits for nobody.
  */
-const stopping: Effect.Effect<Fiber.Fiber<void>, never, Scope.Scope> = Effect.gen(function* () {
-  const first = yield* Effect.makeLatch()
-  yield* Stream.merge(signals("SIGTERM"), signals("SIGINT")).pipe(
-    Stream.runForEach((name) => Effect.zipRight(Effect.logInfo(`${name}: shutting down`), first.open)),
-    Effect.forkScoped
-  )
-  return yield* Effect.fork(first.await)
-})
+const stopping = (grace: Duration.Duration): Effect.Effect<Fiber.Fiber<void>, never, Scope.Scope> =>
+  Effect.gen(function* () {
+    const first = yield* Effect.makeLatch()
+    const startLastResort = yield* LastResort.make(
+      grace,
+      Effect.sync(() => process.exit(exitCodes.ok))
+    )
+    yield* Effect.fork(Effect.zipRight(first.await, startLastResort))
+    yield* Stream.merge(signals("SIGTERM"), signals("SIGINT")).pipe(
+      Stream.runForEach((name) => Effect.zipRight(Effect.logInfo(`${name}: shutting down`), first.open)),
+      Effect.forkScoped
+    )
+    return yield* Effect.fork(first.await)
+  })
 
 const reloading: Effect.Effect<void, never, Models.Reloading | Scope.Scope> = Effect.gen(function* () {
   const keys = yield* Effect.serviceOption(Access.Reloading)
@@ -93,9 +101,13 @@ const reloading: Effect.Effect<void, never, Models.Reloading | Scope.Scope> = Ef
 // -------------------------------------------------------------------------------------
 
 const exporter = ({ headers, serviceName, url }: Traces): Layer.Layer<never, never, HttpClient.HttpClient> =>
-  OtlpTracer.layer({ url, headers: Redacted.value(headers), resource: { serviceName } }).pipe(
-    Layer.provide(OtlpSerialization.layerJson)
-  )
+  OtlpTracer.layer({
+    url,
+    headers: Redacted.value(headers),
+    resource: { serviceName },
+    // A collector that does not answer must not hold up the end of the process.
+    shutdownTimeout: "1 second"
+  }).pipe(Layer.provide(OtlpSerialization.layerJson))
 
 const loggers = {
   json: Logger.withConsoleLog(Logger.jsonLogger),
@@ -172,7 +184,7 @@ export const run = (
   Effect.flatMap(Settled.read(options, process.stdout.isTTY === true), (settings) =>
     Effect.scoped(
       Effect.gen(function* () {
-        const stopped = yield* stopping
+        const stopped = yield* stopping(settings.grace)
         yield* Effect.raceFirst(Effect.zipRight(Layer.build(live(settings)), Effect.never), Fiber.join(stopped))
       })
     ).pipe(
