@@ -20,7 +20,8 @@ const options = {
   keys: Options.text("keys").pipe(
     Options.withPseudoName("file"),
     Options.withDescription(
-      "The file of the clients' keys, in JSON: what each may ask, spend and until when. Without it: EFFECT_LLM_KEYS_FILE."
+      "The file of the clients' keys, in JSON: what each may ask, spend and until when; it is read again when it changes. " +
+        "Without it: EFFECT_LLM_KEYS_FILE."
     ),
     Options.optional
   ),
@@ -80,5 +81,5 @@ export const serve = Command.make("serve", options, ({ config, host, keys, port 
 export const page = Help.page(["serve"], summary, serve, [
   "effect-llm serve --config provider.json --port 8080",
   "EFFECT_LLM_GATEWAY_KEYS=team-a=sk-a,team-b=sk-b effect-llm serve --host 0.0.0.0",
-  "kill -HUP <pid>   # reads the file again"
+  "kill -HUP <pid>   # reads the files again"
 ])

@@ -504,7 +504,7 @@ const keysIn = (text: string, path: string): Effect.Effect<ReadonlyArray<KeyOpti
   )
 
 /**
- * The keys of a file: a list in JSON, each with its `key` or the `sha256` of it, and what may be done with it.
+ * The keys of a file as it is now (`layerReloading` follows it): a list in JSON, each with its `key` or the `sha256` of it, and what may be done with it.
  *
  * ```json
  * [

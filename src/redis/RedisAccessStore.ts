@@ -2,7 +2,8 @@
  * The virtual keys of gateways in Redis: one that is made at one of them is good at all, and one that is revoked is good at none
  * within the `cacheTime`.
  *
- * A key that was revoked is so for good: also where a gateway has it among its configured keys and starts anew. What is kept is
+ * A key that was revoked is so for good: also where a gateway has it among its configured keys and starts anew. A configured key is
+ * good only at gateways that have it configured, whichever of them has put it here. What is kept is
  * not the secrets but their SHA-256. Nothing expires by itself, so give Redis the policy `noeviction` and a disk.
  *
  * @example

@@ -3,8 +3,6 @@ import { Deferred, Effect } from "effect"
 import { spawn } from "node:child_process"
 import { until } from "../support/eventually.js"
 
-export { until }
-
 /** A process that serves, once it says so. */
 export const serving = (program: string) => (environment: Readonly<Record<string, string>>) =>
   Effect.gen(function* () {

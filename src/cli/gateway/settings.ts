@@ -14,7 +14,7 @@ export interface Options {
   readonly port?: number
   /** How long what is under way may go on at a shutdown. `EFFECT_LLM_GRACE` @default "30 seconds" */
   readonly grace?: Duration.DurationInput
-  /** How often the file is looked at; `false`: at SIGHUP alone. `EFFECT_LLM_RELOAD_INTERVAL`, or `never` @default "1 second" */
+  /** How often the files of models and of keys are looked at; `false`: at SIGHUP alone. `EFFECT_LLM_RELOAD_INTERVAL`, or `never` @default "1 second" */
   readonly reloadInterval?: Duration.DurationInput | false
   /** Whose web pages may ask: origins, or `*`. `EFFECT_LLM_CORS_ORIGINS`, with commas between them @default none */
   readonly corsOrigins?: ReadonlyArray<string>
