@@ -26,7 +26,7 @@ interface State {
 }
 
 /** How long those who were told that the time is up may take to say so to their clients. */
-const lastWords = "1 second"
+const lastWords = "1500 millis"
 
 /** What is to be done at the deadline. Every request is here for a while, so it is neither copied nor awaited by fibers. */
 const makeDeadline = () => {

@@ -3,10 +3,10 @@ import type { Scope } from "effect"
 import { Duration, Effect, FiberSet } from "effect"
 
 /** How long a shutdown may take beyond the grace: clients are told, what is shared is given back, and spans are sent. */
-const afterwards = Duration.millis(1500)
+const afterwards = Duration.millis(1750)
 
 /**
- * The effect with which a shutdown begins: from then on `exit` runs at the end of `grace` and one and a half seconds, unless the
+ * The effect with which a shutdown begins: from then on `exit` runs 1.75 seconds after the end of `grace`, unless the
  * scope has been closed before. Open that scope before everything that the shutdown closes.
  */
 export const make = (
