@@ -6,6 +6,7 @@ import * as Chat from "../../src/Chat.js"
 import * as ChatEvent from "../../src/ChatEvent.js"
 import * as Usage from "../../src/Usage.js"
 import * as Responses from "../../src/wire/Responses.js"
+import type { Frame } from "../../src/wire/Wire.js"
 import { collected, got, halves, heard, sent, whole, written } from "./roundTrips.js"
 
 const wire = Responses.make({ store: undefined, sealedReasoning: false })
@@ -168,6 +169,42 @@ describe("whatever the answer", () => {
     const wholes = frames.filter(({ event }) => event?.endsWith(".delta") !== true)
     expect(collected(wire, frames.slice(-1), answer, "words")).toEqual(answer)
     expect(collected(wire, wholes, answer, "words")).toEqual(answer)
+  })
+})
+
+/** The frames of a server that names and numbers items and parts in its own way: one for pieces, one for wholes, one for items. */
+const renumbered = (frames: ReadonlyArray<Frame>, shifts: ReadonlyArray<number>): ReadonlyArray<Frame> =>
+  frames.map(({ data, event = "" }) => {
+    const [ofDeltas = 0, ofWholes = 0, ofItems = 0] = shifts
+    const isItem = event.startsWith("response.output_item.")
+    const shift = event.endsWith(".delta") ? ofDeltas : isItem ? ofItems : ofWholes
+    const fields = JSON.parse(data)
+    const moved = (field: string) => (typeof fields[field] === "number" ? { [field]: fields[field] + 7 * shift } : {})
+    const id = typeof fields.item_id === "string" ? { item_id: `${fields.item_id}${"'".repeat(shift)}` } : {}
+    const item = isItem ? { item: { ...fields.item, id: `${fields.item.id}${"'".repeat(shift)}` } } : {}
+    return {
+      event,
+      data: JSON.stringify({
+        ...fields,
+        ...moved("output_index"),
+        ...moved("content_index"),
+        ...moved("summary_index"),
+        ...id,
+        ...item
+      })
+    }
+  })
+
+const textsOf = ({ reasoning, refusal, text, toolCalls }: ChatResponse) => ({ reasoning, refusal, text, toolCalls })
+
+describe("however a server numbers and names items and parts", () => {
+  const shifts = FastCheck.array(FastCheck.nat(2), { minLength: 3, maxLength: 3 })
+  it.prop("nothing is lost and nothing comes twice", [answers, shifts], ([answer, by]) => {
+    const frames = written(wire, ChatEvent.fromResponse(answer))
+    const read = collected(wire, renumbered(frames, by), answer, "words")
+    expect(textsOf(read)).toEqual(textsOf(answer))
+    const wholes = frames.filter(({ event }) => event?.endsWith(".delta") !== true)
+    expect(textsOf(collected(wire, renumbered(wholes, by), answer, "words"))).toEqual(textsOf(answer))
   })
 })
 

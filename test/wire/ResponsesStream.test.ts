@@ -254,6 +254,279 @@ describe("what no piece has said is said by what repeats it whole", () => {
   })
 })
 
+describe("text is given out once", () => {
+  const where = (fields: Json = {}) => ({ item_id: "msg_1", output_index: 0, content_index: 0, ...fields })
+  const textDone = (text: string, at: Json) => ({ type: "response.output_text.done", ...at, text })
+  const partDone = (text: string, at: Json) => ({
+    type: "response.content_part.done",
+    ...at,
+    part: { type: "output_text", text, annotations: [] }
+  })
+  const named = (id: string, ...texts: ReadonlyArray<string>) => ({ ...message(...texts), id })
+  const texts = (out: ReadonlyArray<WireEvent>) => fold(out).text
+
+  it.each([
+    ["counts content_index over all items, as vLLM does", { content_index: 1 }, {}],
+    ["counts content_index from 1", { content_index: 1 }, { content_index: 1 }],
+    ["numbers the part otherwise when it is done", {}, { content_index: 3 }],
+    ["names another output_index when it is done", {}, { output_index: 4 }],
+    ["names another item when it is done", {}, { item_id: "msg_9" }],
+    ["names another item and output_index when it is done", {}, { item_id: "msg_9", output_index: 4 }],
+    ["names no item in deltas", { item_id: "" }, { item_id: "msg_1" }],
+    ["numbers everything otherwise", { content_index: 2 }, { content_index: 5, item_id: "msg_9", output_index: 4 }]
+  ])("by a server that %s", (_, inDeltas, whenDone) => {
+    const at = where(whenDone)
+    const item = named(at.item_id, "Hello you")
+    const deltas = [delta("Hello", where(inDeltas)), delta(" you", where(inDeltas))]
+    const ends = [textDone("Hello you", at), partDone("Hello you", at), done(at.output_index, item)]
+    for (const events of [ends, ends.slice(0, 1), ends.slice(1, 2), ends.slice(2), []]) {
+      for (const output of [[], [item], [named("msg_last", "Hello you")], [named("a", "Hello"), named("b", " you")]]) {
+        expect(texts(told(created, ...deltas, ...events, completed({ output })).out)).toBe("Hello you")
+      }
+    }
+    for (const events of [ends, ends.slice(0, 1), ends.slice(1, 2), ends.slice(2)]) {
+      expect(texts(told(created, delta("Hel", where(inDeltas)), ...events, completed()).out)).toBe("Hello you")
+      expect(texts(told(created, ...events, completed()).out)).toBe("Hello you")
+    }
+  })
+
+  it("by a server that numbers the pieces of one part", () => {
+    const pieces = [delta("Hel", where()), delta("lo", where({ content_index: 1 }))]
+    const at = where()
+    const out = (...ends: ReadonlyArray<Json>) => texts(told(created, ...pieces, ...ends, completed()).out)
+    expect(out(done(0, message("Hello")))).toBe("Hello")
+    expect(out(textDone("Hello", at), partDone("Hello", at), done(0, message("Hello")))).toBe("Hello")
+  })
+
+  it("by a server that names another item in every delta", () => {
+    const pieces = [
+      delta("Hel", where({ item_id: "x1", output_index: 1 })),
+      delta("lo", where({ item_id: "x2", output_index: 2 }))
+    ]
+    expect(texts(told(created, ...pieces, done(3, named("x3", "Hello you")), completed()).out)).toBe("Hello you")
+    const laughs = ["Ha", "Ha"].map((text, at) => delta(text, where({ item_id: `x${at}`, output_index: at })))
+    const at = where({ item_id: "x3", output_index: 3 })
+    const ends = [textDone("HaHa", at), partDone("HaHa", at), done(3, named("x3", "HaHa"))]
+    expect(texts(told(created, ...laughs, ...ends, completed({ output: [message("HaHa")] })).out)).toBe("HaHa")
+  })
+
+  it("by a server whose finished items share one output_index, and the text of each is given out", () => {
+    const output = [named("msg_1", "One."), named("msg_2", "Two.")]
+    const items = output.map((item) => done(0, item))
+    expect(texts(told(created, ...items).out)).toBe("One.Two.")
+    expect(texts(told(created, ...items, completed()).out)).toBe("One.Two.")
+    expect(texts(told(created, delta("One.", where({ content_index: 1 })), ...items, completed()).out)).toBe("One.Two.")
+    expect(texts(told(created, ...items, completed({ output })).out)).toBe("One.Two.")
+    const [, two] = items
+    expect(texts(told(created, ...items.slice(0, 1), completed({ output })).out)).toBe("One.Two.")
+    expect(texts(told(created, ...(two === undefined ? [] : [two]), completed({ output })).out)).toBe("Two.One.")
+  })
+
+  it("by a server whose unannounced items share one output_index, or one id", () => {
+    for (const ids of [
+      ["msg_1", "msg_2"],
+      ["msg_1", "msg_1"],
+      ["", ""]
+    ]) {
+      const stream = ids.flatMap((id, index) => {
+        const text = index === 0 ? "One." : "Two."
+        const at = where({ item_id: id })
+        return [delta(text, at), textDone(text, at), partDone(text, at), done(0, named(id, text))]
+      })
+      expect(texts(told(created, ...stream, completed()).out)).toBe("One.Two.")
+      expect(texts(told(created, ...stream, ...stream.slice(-2), completed()).out)).toBe("One.Two.")
+    }
+  })
+
+  it("also where parts with text of the same beginning follow each other", () => {
+    const item = message("Ha", "Haha")
+    const second = where({ content_index: 1 })
+    const streamed = [delta("Ha", where()), textDone("Ha", where()), delta("Ha", second), delta("ha", second)]
+    expect(texts(told(created, ...streamed, textDone("Haha", second), done(0, item), completed()).out)).toBe("HaHaha")
+    expect(
+      texts(told(created, delta("Ha", where()), textDone("Ha", where()), textDone("Haha", second), completed()).out)
+    ).toBe("HaHaha")
+  })
+
+  it("where a refusal stands before the text, or between texts", () => {
+    const item = {
+      ...message(),
+      content: [
+        { type: "output_text", text: "A" },
+        { type: "refusal", refusal: "No." },
+        { type: "output_text", text: "B" }
+      ]
+    }
+    const refusal = { type: "response.refusal.delta", ...where({ content_index: 7 }), delta: "No." }
+    const { out } = told(
+      created,
+      delta("A", where({ content_index: 6 })),
+      refusal,
+      delta("B", where({ content_index: 8 })),
+      done(0, item),
+      completed({ output: [item] })
+    )
+    expect(fold(out)).toMatchObject({ text: "AB", refusal: "No." })
+  })
+
+  it("and what the last event says beside it is added, wherever it stands there", () => {
+    const streamed = [delta("Two.", where({ item_id: "msg_2", output_index: 1 })), done(1, named("msg_2", "Two."))]
+    const output = [named("msg_1", "One."), named("msg_2", "Two."), named("msg_3", "Three.")]
+    expect(texts(told(created, ...streamed, completed({ output })).out)).toBe("Two.One.Three.")
+  })
+
+  it("and stays as it was given out where the finished item has another text", () => {
+    const streamed = [delta("Hello ", where()), done(0, message("Hello")), completed({ output: [message("Hullo")] })]
+    expect(texts(told(created, ...streamed).out)).toBe("Hello ")
+  })
+})
+
+describe("reasoning is given out once", () => {
+  const thinking = (index: number, id: string, output_index: number) => ({
+    item_id: id,
+    output_index,
+    content_index: index
+  })
+  const thought = (id: string, text: string) => ({
+    id,
+    type: "reasoning",
+    summary: [],
+    content: [{ type: "reasoning_text", text }]
+  })
+  const parts = (out: ReadonlyArray<WireEvent>) => fold(out).reasoningParts.map((part) => part.text)
+
+  it("by a server that counts content_index over all items, and names other items at the end", () => {
+    const { out } = told(
+      created,
+      added(0, { id: "rs_1", type: "reasoning", summary: [] }),
+      { type: "response.reasoning_text.delta", ...thinking(0, "rs_1", 0), delta: "Hm." },
+      { type: "response.reasoning_text.done", ...thinking(0, "rs_1", 1), text: "Hm." },
+      done(1, thought("rs_1", "Hm.")),
+      added(1, { id: "rs_2", type: "reasoning", summary: [] }),
+      { type: "response.reasoning_text.delta", ...thinking(1, "rs_2", 1), delta: "Oh." },
+      { type: "response.reasoning_text.done", ...thinking(2, "rs_9", 7), text: "Oh." },
+      {
+        type: "response.reasoning_part.done",
+        ...thinking(1, "rs_2", 1),
+        part: { type: "reasoning_text", text: "Oh." }
+      },
+      done(2, thought("rs_3", "Oh.")),
+      completed({ output: [thought("rs_a", "Hm."), thought("rs_b", "Oh.")] })
+    )
+    expect(parts(out)).toEqual(["Hm.", "Oh."])
+  })
+
+  it("by a server that names another item in every delta", () => {
+    const laughs = [0, 1].map((index) => ({
+      type: "response.reasoning_text.delta",
+      ...thinking(index, `rs_${index}`, index),
+      delta: "Ha"
+    }))
+    const ends = [
+      { type: "response.reasoning_text.done", ...thinking(3, "rs_3", 3), text: "HaHa" },
+      done(3, thought("rs_3", "HaHa"))
+    ]
+    const { out } = told(created, ...laughs, ...ends, completed({ output: [thought("rs_4", "HaHa")] }))
+    expect(parts(out).join("")).toBe("HaHa")
+  })
+
+  it("where the last event lists more of it than the stream, and in another place", () => {
+    const streamed = [
+      { type: "response.reasoning_text.delta", ...thinking(0, "rs_2", 1), delta: "Two." },
+      done(1, thought("rs_2", "Two."))
+    ]
+    const output = [thought("rs_1", "One."), { ...thought("rs_2", "Two."), encrypted_content: "sealed" }]
+    const { out } = told(created, ...streamed, completed({ output }))
+    expect(fold(out).reasoningParts).toMatchObject([
+      { text: "Two.", id: "rs_2", signature: "sealed" },
+      { text: "One.", id: "rs_1" }
+    ])
+  })
+})
+
+describe("a call is given out once", () => {
+  it("by a server that names another item or output_index when it is done", () => {
+    const ends = { type: "response.function_call_arguments.done", output_index: 3, arguments: '{"a":1}' }
+    const item = { ...call(0, '{"a":1}'), id: "fc_9" }
+    for (const events of [
+      [{ ...ends, item_id: "fc_9" }, done(3, item)],
+      [done(3, item)],
+      [{ ...ends, item_id: "call_0" }]
+    ]) {
+      for (const output of [[], [item]]) {
+        const { failure, out } = told(created, added(0, call(0)), argument(0, '{"a"'), ...events, completed({ output }))
+        expect(failure).toBeUndefined()
+        expect(fold(out).toolCalls).toEqual([{ id: "call_0", name: "f0", arguments: '{"a":1}' }])
+      }
+    }
+  })
+
+  it("and two calls with one position or one id are two", () => {
+    const one = { ...call(0, '{"a":1}'), call_id: "call" }
+    const two = { ...call(1, '{"b":2}'), call_id: "call" }
+    const args = (...stream: ReadonlyArray<Json>) =>
+      fold(told(created, ...stream).out).toolCalls.map((found) => found.arguments)
+    expect(args(done(0, one), done(0, two))).toEqual(['{"a":1}', '{"b":2}'])
+    expect(args(done(0, one), done(0, one), done(1, two))).toEqual(['{"a":1}', '{"b":2}'])
+    const unannounced = { ...argument(1, '{"b":2}'), output_index: 0 }
+    expect(
+      args(added(0, call(0)), argument(0, '{"a":1}'), done(0, call(0, '{"a":1}')), unannounced, done(0, two))
+    ).toEqual(['{"a":1}', '{"b":2}'])
+  })
+
+  it("by a server that names another item in its deltas", () => {
+    const elsewhere = { ...argument(5, '{"a":1}'), output_index: 5 }
+    const { failure, out } = told(created, added(0, call(0)), elsewhere, done(0, call(0, '{"a":1}')), completed())
+    expect(failure).toBeUndefined()
+    expect(fold(out).toolCalls).toEqual([{ id: "call_0", name: "f0", arguments: '{"a":1}' }])
+  })
+
+  it("by a server that names a call by its call_id, or renames it when it is done", () => {
+    const both = [added(0, call(0)), added(1, call(1))]
+    const byCallId = { ...argument(0, '{"a"'), item_id: "call_0", output_index: 7 }
+    const calls = (...stream: ReadonlyArray<Json>) =>
+      fold(told(created, ...both, ...stream).out).toolCalls.map((found) => [found.name, found.arguments])
+    expect(calls(byCallId, done(7, { ...call(0, '{"a":1}'), id: "x" }), done(1, call(1, "{}")))).toEqual([
+      ["f0", '{"a":1}'],
+      ["f1", "{}"]
+    ])
+    const renamed = done(7, { ...call(0, '{"a":1}'), id: "x", call_id: "y" })
+    expect(calls(argument(0, '{"a"'), renamed, done(1, call(1, "{}")))).toEqual([
+      ["f0", '{"a":1}'],
+      ["f1", "{}"]
+    ])
+  })
+
+  it("where only the last event has the arguments, in another order", () => {
+    const output = [call(1, '{"b":1}'), call(0, '{"a":1}')]
+    const { out } = told(created, added(0, call(0)), added(1, call(1)), completed({ output }))
+    expect(fold(out).toolCalls.map((found) => [found.name, found.arguments])).toEqual([
+      ["f0", '{"a":1}'],
+      ["f1", '{"b":1}']
+    ])
+  })
+
+  it("where the last event lists the calls in another order, or with other ids", () => {
+    const streamed = [added(0, call(0)), added(1, call(1)), done(0, call(0, "{}")), done(1, call(1, '{"b":1}'))]
+    const toolCalls = [
+      { id: "call_0", name: "f0", arguments: "{}" },
+      { id: "call_1", name: "f1", arguments: '{"b":1}' }
+    ]
+    const listed = (...output: ReadonlyArray<Json>) =>
+      fold(told(created, ...streamed, completed({ output })).out).toolCalls
+    expect(listed(call(1, '{"b":1}'), call(0, "{}"))).toEqual(toolCalls)
+    expect(listed(call(2, "{}"), call(1, '{"b":1}'), call(0, "{}"))).toEqual([
+      ...toolCalls,
+      { id: "call_2", name: "f2", arguments: "{}" }
+    ])
+    const renamed = [
+      { ...call(0, "{}"), call_id: "x" },
+      { ...call(1, '{"b":1}'), call_id: "y" }
+    ]
+    expect(listed(...renamed)).toEqual(toolCalls)
+  })
+})
+
 describe("an item is found", () => {
   it("by its place, where ids change from event to event", () => {
     const { out } = told(

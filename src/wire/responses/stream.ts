@@ -24,7 +24,9 @@ const begins: Read = (state, event) => note(state, record(event, "response") ?? 
 /** What was said belongs to no item that ended: the last event of an answer tells all of them, or none. */
 const itemsOf = (state: State, response: Json): ReadonlyArray<unknown> => {
   const listed = array(response, "output") ?? []
-  return listed.length > 0 ? listed : [...state.finished].sort(([one], [other]) => one - other).map(([, item]) => item)
+  return listed.length > 0
+    ? listed
+    : [...state.finished.values()].sort((one, other) => one.position - other.position).map(({ item }) => item)
 }
 
 const spent = (state: State): string =>
@@ -43,7 +45,7 @@ const ends =
     const items = itemsOf(state, response)
     const output = readOutput(items, state.source.provider)
     if (Either.isLeft(output)) return output.left
-    Said.answerDone(state, output.right, out)
+    Said.answerDone(state, items, output.right, out)
     const unnamed = Said.endCalls(state, out)
     if (unnamed !== undefined) return unnamed
     const stop = stopOf(response, state.calls.length > 0)
@@ -71,23 +73,25 @@ const partDone: Read = (state, event, out) => {
   const text = string(part, "text") ?? ""
   switch (part["type"]) {
     case "refusal":
-      return Said.spoken(state, event, "refusal", string(part, "refusal") ?? "", out)
+      return Said.finishPart(state, event, "refusal", string(part, "refusal") ?? "", out)
     case "reasoning_text":
-      return Said.thought(state, event, "content", text, out)
+      return Said.finishPart(state, event, "content", text, out)
     case "summary_text":
-      return Said.thought(state, event, "summary", text, out)
+      return Said.finishPart(state, event, "summary", text, out)
     case "output_text":
-      return Said.spoken(state, event, "text", text, out)
+      return Said.finishPart(state, event, "text", text, out)
     default:
       return undefined
   }
 }
 
-const text: Read = (state, event, out) => Said.speak(state, event, "text", delta(event), out)
-const content: Read = (state, event, out) => Said.think(state, event, "content", delta(event), out)
-const contentDone: Read = (state, event, out) => Said.thought(state, event, "content", string(event, "text") ?? "", out)
-const summary: Read = (state, event, out) => Said.think(state, event, "summary", delta(event), out)
-const summaryDone: Read = (state, event, out) => Said.thought(state, event, "summary", string(event, "text") ?? "", out)
+const text: Read = (state, event, out) => Said.addDelta(state, event, "text", delta(event), out)
+const content: Read = (state, event, out) => Said.addDelta(state, event, "content", delta(event), out)
+const contentDone: Read = (state, event, out) =>
+  Said.finishPart(state, event, "content", string(event, "text") ?? "", out)
+const summary: Read = (state, event, out) => Said.addDelta(state, event, "summary", delta(event), out)
+const summaryDone: Read = (state, event, out) =>
+  Said.finishPart(state, event, "summary", string(event, "text") ?? "", out)
 const argument: Read = (state, event, out) => Said.argue(state, event, delta(event), out)
 
 /** Says nothing that a later event does not say, or that an answer has room for. */
@@ -118,13 +122,13 @@ export const events: ReadonlyMap<string, Read> = new Map<string, Read>([
   ["response.output_text.delta", text],
   [
     "response.output_text.done",
-    (state, event, out) => Said.spoken(state, event, "text", string(event, "text") ?? "", out)
+    (state, event, out) => Said.finishPart(state, event, "text", string(event, "text") ?? "", out)
   ],
   ["response.output_text.annotation.added", passedOver],
-  ["response.refusal.delta", (state, event, out) => Said.speak(state, event, "refusal", delta(event), out)],
+  ["response.refusal.delta", (state, event, out) => Said.addDelta(state, event, "refusal", delta(event), out)],
   [
     "response.refusal.done",
-    (state, event, out) => Said.spoken(state, event, "refusal", string(event, "refusal") ?? "", out)
+    (state, event, out) => Said.finishPart(state, event, "refusal", string(event, "refusal") ?? "", out)
   ],
 
   ["response.reasoning_text.delta", content],
