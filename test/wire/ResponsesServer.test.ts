@@ -372,6 +372,26 @@ describe("a server writes a stream", () => {
     expect(data[8].item).toMatchObject({ id: "rs_1", encrypted_content: "sealed", summary: [{ text: "Hm." }] })
     expect(data.at(-1).response.output).toEqual([data[8].item, data[15].item, data[20].item])
   })
+  it("in which every content_index names the same part in deltas and in the finished item", () => {
+    const said = [
+      { _tag: "RefusalDelta", text: "No, " },
+      { _tag: "RefusalDelta", text: "but " },
+      { _tag: "TextDelta", text: "see " },
+      { _tag: "TextDelta", text: "this" },
+      { _tag: "RefusalDelta", text: " alone." },
+      { _tag: "TextDelta", text: " Bye." }
+    ] as const
+    const data = written([start, ...said, finish]).map((frame) => JSON.parse(frame.data))
+    const streamed = new Map<number, string>()
+    for (const { content_index, delta } of data.filter(({ type }) => type.endsWith(".delta"))) {
+      streamed.set(content_index, (streamed.get(content_index) ?? "") + delta)
+    }
+    const expected = ["No, but ", "see this", " alone.", " Bye."]
+    expect([...streamed.values()]).toEqual(expected)
+    const item = data.find(({ type }) => type === "response.output_item.done").item
+    expect(item.content.map((part: Record<string, string>) => part["text"] ?? part["refusal"])).toEqual(expected)
+    expect(data.at(-1).response.output).toEqual([item])
+  })
   it("with the pieces of a thought in one item, and each sealed thought in one of its own", () => {
     const piece = (index: number, fields: { readonly id?: string; readonly signature?: string }): ChatEvent => ({
       _tag: "ReasoningDelta",

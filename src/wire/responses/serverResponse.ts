@@ -9,22 +9,30 @@ import { callItem, reasoningItem, runs } from "./input.js"
 /** What tells the items of an answer apart from those of others: the answer's id without its kind. */
 export const stem = (id: string): string => id.replace(/^resp_/, "")
 
-/** What the model said, as its item. */
+/** A part of a message. */
+export interface SaidPart {
+  readonly voice: "text" | "refusal"
+  readonly text: string
+}
+
+/** What the model said, as its item: the parts in their order. What `metadata` says of the text is on the first of its parts. */
 export const messageItem = (
   id: string,
-  said: { readonly text: string; readonly refusal: string },
+  parts: ReadonlyArray<SaidPart>,
   metadata: Json,
   status: "completed" | "in_progress" = "completed"
-): Json => ({
-  id,
-  type: "message",
-  role: "assistant",
-  status,
-  content: [
-    ...(said.text === "" ? [] : [textPart(said.text, metadata)]),
-    ...(said.refusal === "" ? [] : [refusalPart(said.refusal)])
-  ]
-})
+): Json => {
+  const first = parts.find(({ voice }) => voice === "text")
+  return {
+    id,
+    type: "message",
+    role: "assistant",
+    status,
+    content: parts.map((part) =>
+      part.voice === "refusal" ? refusalPart(part.text) : textPart(part.text, part === first ? metadata : {})
+    )
+  }
+}
 
 const list = (value: unknown): ReadonlyArray<unknown> => (Array.isArray(value) ? value : [])
 
@@ -123,7 +131,10 @@ export const encodeResponse = (
   const thoughts = runs(response.reasoningParts).map((run, index) =>
     thoughtItem(`rs_${suffix}_${index}`, run.filter(isReasoning))
   )
-  const said = response.text === "" && response.refusal === "" ? [] : [messageItem(`msg_${suffix}`, response, metadata)]
+  const parts = (["text", "refusal"] as const)
+    .map((voice): SaidPart => ({ voice, text: response[voice] }))
+    .filter(({ text }) => text !== "")
+  const said = parts.length === 0 ? [] : [messageItem(`msg_${suffix}`, parts, metadata)]
   const calls = response.toolCalls.map((call, index) => toolCallItem(`fc_${suffix}_${index}`, call))
   return {
     ...furtherFields(metadata),

@@ -23,11 +23,10 @@ type Voice = "text" | "refusal"
 interface Message {
   readonly kind: "message"
   readonly id: string
-  text: string
-  refusal: string
-  /** The part that is being told, and its place among the parts. */
-  open: { readonly voice: Voice; readonly index: number; text: string } | undefined
-  parts: number
+  /** In the order in which they began. */
+  readonly parts: Array<{ readonly voice: Voice; text: string }>
+  /** Whether the last of the parts may go on. */
+  open: boolean
 }
 
 interface Thought {
@@ -86,7 +85,7 @@ export const encodeStream = (request: Record<string, unknown>, createdAt = 0): S
   const whole = (item: Message | Thought | Call): Json => {
     switch (item.kind) {
       case "message":
-        return messageItem(item.id, item, {})
+        return messageItem(item.id, item.parts, {})
       case "reasoning":
         return thoughtItem(item.id, item.parts)
       case "call":
@@ -107,21 +106,22 @@ export const encodeStream = (request: Record<string, unknown>, createdAt = 0): S
   // ---------------------------------------------------------------------------------
 
   const endPart = (placed: Placed<Message>): void => {
-    const { open } = placed.item
-    if (open === undefined) return
-    const where = { ...at(placed), content_index: open.index }
-    if (open.voice === "text") send("response.output_text.done", { ...where, text: open.text, logprobs: [] })
-    else send("response.refusal.done", { ...where, refusal: open.text })
-    send("response.content_part.done", { ...where, part: partOf(open.voice, open.text) })
-    placed.item.open = undefined
+    const { open, parts } = placed.item
+    const last = parts.at(-1)
+    if (!open || last === undefined) return
+    const where = { ...at(placed), content_index: parts.length - 1 }
+    if (last.voice === "text") send("response.output_text.done", { ...where, text: last.text, logprobs: [] })
+    else send("response.refusal.done", { ...where, refusal: last.text })
+    send("response.content_part.done", { ...where, part: partOf(last.voice, last.text) })
+    placed.item.open = false
   }
 
   const openMessage = (): Placed<Message> => {
     if (current?.item.kind === "message") return { item: current.item, position: current.position }
     close()
     const id = `msg_${stem(answer.id)}_${items.length}`
-    const item: Message = { kind: "message", id, text: "", refusal: "", open: undefined, parts: 0 }
-    const placed = place(item, messageItem(id, item, {}, "in_progress"))
+    const item: Message = { kind: "message", id, parts: [], open: false }
+    const placed = place(item, messageItem(id, item.parts, {}, "in_progress"))
     current = placed
     return placed
   }
@@ -130,14 +130,17 @@ export const encodeStream = (request: Record<string, unknown>, createdAt = 0): S
     if (text === "") return
     const placed = openMessage()
     const { item } = placed
-    if (item.open?.voice !== voice) {
-      endPart(placed)
-      item.open = { voice, index: item.parts++, text: "" }
-      send("response.content_part.added", { ...at(placed), content_index: item.open.index, part: partOf(voice, "") })
+    const before = item.parts.at(-1)
+    const goesOn = item.open && before?.voice === voice
+    if (!goesOn) endPart(placed)
+    const part = goesOn ? before : { voice, text: "" }
+    if (!goesOn) {
+      item.open = true
+      const content_index = item.parts.push(part) - 1
+      send("response.content_part.added", { ...at(placed), content_index, part: partOf(voice, "") })
     }
-    item.open.text += text
-    item[voice] += text
-    const where = { ...at(placed), content_index: item.open.index, delta: text }
+    part.text += text
+    const where = { ...at(placed), content_index: item.parts.length - 1, delta: text }
     if (voice === "text") send("response.output_text.delta", { ...where, logprobs: [] })
     else send("response.refusal.delta", where)
   }
@@ -280,7 +283,9 @@ export const encodeStream = (request: Record<string, unknown>, createdAt = 0): S
     close()
     for (const placed of calls.values()) endCall(placed, placed.item.call)
     const how = ending(reason, rawReason)
-    const told = items.map((item) => (item.kind === "message" ? messageItem(item.id, item, metadata) : whole(item)))
+    const told = items.map((item) =>
+      item.kind === "message" ? messageItem(item.id, item.parts, metadata) : whole(item)
+    )
     send(how.status === "incomplete" ? "response.incomplete" : "response.completed", {
       response: {
         ...furtherFields(metadata),
