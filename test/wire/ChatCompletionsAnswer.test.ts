@@ -163,6 +163,23 @@ describe("tool calls", () => {
       rawFinishReason: "tool_calls"
     })
   })
+  it("keep their name and arguments beside the empty form of the other kind", () => {
+    const empty = { name: "", input: "" }
+    const free = { id: "b", type: "custom", custom: { name: "g", input: "free" } }
+    const toolCalls = [
+      { id: "a", name: "f", arguments: '{"x":1}' },
+      { id: "b", name: "g", arguments: "free", type: "custom" }
+    ]
+    for (const custom of [empty, {}, { name: null, input: null }, null]) {
+      for (const fn of [{ name: "", arguments: "" }, {}, null]) {
+        const calls = [
+          { ...call("a", "f", '{"x":1}'), custom },
+          { ...free, function: fn }
+        ]
+        expect(read({ content: null, tool_calls: calls }).toolCalls).toEqual(toolCalls)
+      }
+    }
+  })
   it("have arguments and an id in any case", () => {
     const calls = [call("", "f", ""), call(null, "g", undefined), call("c", "h", { x: 1 })]
     expect(read({ tool_calls: calls }).toolCalls).toEqual([

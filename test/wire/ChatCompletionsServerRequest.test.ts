@@ -115,6 +115,18 @@ describe("messages", () => {
       ])
     ])
   })
+  it("of the model keep the name and arguments of a call beside the empty form of the other kind", () => {
+    const toolCalls = [
+      { id: "a", type: "function", function: { name: "f", arguments: "{}" }, custom: { name: "", input: "" } },
+      { id: "b", type: "custom", custom: { name: "g", input: "free" }, function: { name: "", arguments: "" } }
+    ]
+    expect(messages({ role: "assistant", content: null, tool_calls: toolCalls })).toEqual([
+      Chat.assistant("", [
+        { id: "a", name: "f", arguments: "{}" },
+        { id: "b", name: "g", arguments: "free", type: "custom" }
+      ])
+    ])
+  })
   it("of the model may hold calls, thoughts and refusals", () => {
     expect(
       messages(

@@ -379,6 +379,31 @@ describe("tool calls", () => {
     const frames = [...pieces(piece({ index: 0, id: "a" }, "f", '{"x":')), chunk({}, { finish_reason: "length" })]
     expect(said(frames)).toMatchObject({ toolCalls: [{ arguments: '{"x":' }], finish: { reason: "length" } })
   })
+  it("keep their name and arguments beside the empty form of the other kind", () => {
+    const both = (fields: object, fn: object, custom: object) => ({ index: 0, ...fields, function: fn, custom })
+    const empty = { name: "", input: "" }
+    const pieces = [
+      both({ id: "a", type: "function" }, { name: "f", arguments: "" }, empty),
+      both({}, { arguments: '{"x"' }, empty),
+      both({ type: "" }, { name: "", arguments: ":1}" }, {})
+    ]
+    const found = [{ id: "a", name: "f", arguments: '{"x":1}' }]
+    expect(calls(...pieces)).toEqual(found)
+    expect(calls(...pieces, { index: 0, custom: empty })).toEqual(found)
+    const none = { name: "", arguments: "" }
+    expect(
+      calls(
+        both({ id: "b", type: "custom" }, none, { name: "g" }),
+        both({}, none, { input: "free" }),
+        both({}, none, {})
+      )
+    ).toEqual([{ id: "b", name: "g", arguments: "free", type: "custom" }])
+  })
+  it("are of the kind that a later piece shows, where the first names none", () => {
+    expect(calls({ index: 0, id: "b" }, { index: 0, custom: { name: "g", input: "free" } })).toEqual([
+      { id: "b", name: "g", arguments: "free", type: "custom" }
+    ])
+  })
   it("may be custom, or the one function call of old", () => {
     const custom = (fields: object, body: object) => ({ index: 0, ...fields, custom: body })
     expect(calls(custom({ id: "a", type: "custom" }, { name: "g", input: "fr" }), custom({}, { input: "ee" }))).toEqual(

@@ -8,17 +8,27 @@ import { beyondOf, known } from "../native.js"
 import type { Dialect } from "./dialect.js"
 import { native } from "./native.js"
 
+/**
+ * What a call says, and whether it is one of a custom tool: `custom` counts if it has a name or an input, since Snowflake Cortex
+ * sends an empty one beside `function`.
+ */
+export const callBody = (call: Json): { readonly custom: boolean; readonly body: Json } => {
+  const custom = record(call, "custom")
+  return custom !== undefined && (Boolean(custom["name"]) || Boolean(custom["input"]))
+    ? { custom: true, body: custom }
+    : { custom: false, body: record(call, "function") ?? {} }
+}
+
 /** One call, or a piece of one: a function with its arguments, or a custom tool with its input. */
 const readPiece = (piece: Json) => {
-  const custom = record(piece, "custom")
-  const body = custom ?? record(piece, "function") ?? {}
+  const { body, custom } = callBody(piece)
   const args = body["arguments"]
   return {
     id: string(piece, "id") ?? "",
     name: string(body, "name") ?? "",
     // Arguments are a text; some send the object itself.
-    args: string(body, custom === undefined ? "arguments" : "input") ?? (isRecord(args) ? JSON.stringify(args) : ""),
-    custom: custom !== undefined,
+    args: string(body, custom ? "input" : "arguments") ?? (isRecord(args) ? JSON.stringify(args) : ""),
+    custom,
     signature: string(record(record(piece, "extra_content") ?? {}, "google") ?? {}, "thought_signature") ?? ""
   }
 }
@@ -105,6 +115,7 @@ export const callReader = () => {
       const call = (index === undefined ? withoutIndex(id, name) : atIndex(index, id, name)) ?? open(custom)
       if (index !== undefined) byIndex.set(index, call)
       call.id ||= id
+      if (call.name === "") call.custom ||= custom
       call.signature ||= signature
       if (call.name === "" && name !== "") {
         call.name = name

@@ -4,7 +4,7 @@ import * as Events from "../../ChatEvent.js"
 import type { Json } from "../json.js"
 import { isRecord, nonEmpty, present, record, records, string } from "../json.js"
 import { known } from "../native.js"
-import { decodeCalls } from "./calls.js"
+import { callBody, decodeCalls } from "./calls.js"
 import { native } from "./native.js"
 import { readContent, thoughtReader } from "./thoughts.js"
 
@@ -171,8 +171,7 @@ const readAssistant = (message: Json): unknown => {
 }
 
 /** A call that has a name, as every whole one must. */
-const isCall = (call: unknown): boolean =>
-  isRecord(call) && Boolean(string(record(call, "function") ?? record(call, "custom") ?? {}, "name"))
+const isCall = (call: unknown): boolean => isRecord(call) && Boolean(string(callBody(call).body, "name"))
 
 const toolFields = known(["role", "tool_call_id", "content"])
 
