@@ -1,6 +1,7 @@
+import { HttpClient, HttpClientResponse } from "@effect/platform"
 import { NodeHttpClient } from "@effect/platform-node"
 import { describe, expect, it } from "@effect/vitest"
-import { Duration, Effect, FastCheck, Layer } from "effect"
+import { Duration, Effect, Encoding, FastCheck, Layer } from "effect"
 import type { Embeddable, EmbeddingResponse } from "../src/Embedding.js"
 import * as Fallback from "../src/Fallback.js"
 import * as Batches from "../src/internal/batches.js"
@@ -8,6 +9,7 @@ import * as KeyPool from "../src/KeyPool.js"
 import * as LLM from "../src/LLM.js"
 import * as LLMErrors from "../src/LLMError.js"
 import * as ChatCompletionsClient from "../src/provider/ChatCompletionsClient.js"
+import * as EmbeddingsClient from "../src/provider/EmbeddingsClient.js"
 import * as ResponsesClient from "../src/provider/ResponsesClient.js"
 import * as ProviderClient from "../src/ProviderClient.js"
 import * as RateLimiter from "../src/RateLimiter.js"
@@ -108,6 +110,44 @@ describe("embeddings over sockets", () => {
       expect((yield* llm.listModels).map(({ id }) => id)).toEqual(["one", "two"])
       expect((yield* llm.status).keys.keys.map(({ state }) => state._tag)).toEqual(["Disabled", "Ready"])
     }).pipe(Effect.provide(NodeHttpClient.layerUndici))
+  )
+})
+
+describe("numbers of other types than float", () => {
+  /** Embeds through a provider that answers with these bytes, in base64. */
+  const embedded = (bytes: ReadonlyArray<number>, extra: Record<string, unknown>) =>
+    Effect.gen(function* () {
+      const llm = yield* LLM.make({ model: "vectors", retry: { attempts: 1 } })
+      return yield* llm.embed({ input: ["text"], extra })
+    }).pipe(
+      Effect.provide(EmbeddingsClient.layer(EmbeddingsClient.presets.voyage)),
+      Effect.provide(KeyPool.layer({ providerId: "voyage", keys: ["key-one"] })),
+      Effect.provide(RateLimiter.unlimited),
+      Effect.provideService(
+        HttpClient.HttpClient,
+        HttpClient.make((request) =>
+          Effect.succeed(
+            HttpClientResponse.fromWeb(
+              request,
+              new Response(JSON.stringify({ data: [{ embedding: Encoding.encodeBase64(Uint8Array.from(bytes)) }] }))
+            )
+          )
+        )
+      )
+    )
+
+  it.effect("are read as the type that the request names", () =>
+    Effect.gen(function* () {
+      const { embeddings } = yield* embedded([1, 255, 0, 128], { output_dtype: "int8" })
+      expect(embeddings).toEqual([[1, -1, 0, -128]])
+    })
+  )
+
+  it.effect("fail the call where they are of none that the request asks for", () =>
+    Effect.gen(function* () {
+      const error = yield* Effect.flip(embedded([1, 255, 0, 128], { output_dtype: "int8", output_dimension: 8 }))
+      expect(error).toMatchObject({ _tag: "MalformedResponseError", path: "data[0]" })
+    })
   )
 })
 

@@ -80,16 +80,18 @@ export const embed = (
   request: EmbeddingRequest,
   call: Call
 ): Effect.Effect<EmbeddingResponse, LLMError> => {
+  const peer = { provider: transport.endpoint.provider, model: call.model }
+  const encoded = wire.encodeRequest(request, peer)
   const source = {
-    provider: transport.endpoint.provider,
-    model: call.model,
+    ...peer,
     count: request.input.length,
     dimensions: request.dimensions,
+    request: Either.getOrUndefined(encoded)?.body,
     get estimatedInputTokens() {
       return Usage.estimateAll(request.input)
     }
   }
-  return Effect.flatMap(sendEncoded(transport, wire.encodeRequest(request, source), call, source), (exchange) =>
+  return Effect.flatMap(sendEncoded(transport, encoded, call, source), (exchange) =>
     Effect.map(
       read(exchange, (body) => wire.decodeResponse(body, source)),
       (answer) => ({ ...answer, ...known(exchange) })

@@ -204,10 +204,17 @@ export interface EmbeddingsWire {
   readonly maxBatchTokens?: number
   /** The client writes a request. */
   readonly encodeRequest: (request: EmbeddingRequest, peer: Peer) => Either.Either<WireRequest, WireFailure>
-  /** The client reads an answer, already parsed from JSON, to this many texts. */
+  /**
+   * The client reads an answer, already parsed from JSON, to this many texts. `request` is the body that was sent: some of it decides
+   * how vectors are written.
+   */
   readonly decodeResponse: (
     body: unknown,
-    source: AnswerSource & { readonly count: number; readonly dimensions?: number | undefined }
+    source: AnswerSource & {
+      readonly count: number
+      readonly dimensions?: number | undefined
+      readonly request?: Readonly<Record<string, unknown>> | undefined
+    }
   ) => Either.Either<WireEmbeddings, WireFailure>
 }
 

@@ -1,5 +1,6 @@
 import { describe, expect, it } from "@effect/vitest"
 import { Either, FastCheck } from "effect"
+import * as EmbeddingsClient from "../../src/provider/EmbeddingsClient.js"
 import { cohere } from "../../src/wire/embeddings/cohere.js"
 import { dashscope } from "../../src/wire/embeddings/dashscope.js"
 import { gemini } from "../../src/wire/embeddings/gemini.js"
@@ -149,6 +150,102 @@ describe("OpenAI's embeddings", () => {
       input_type: "query",
       truncation: false
     })
+  })
+})
+
+describe("vectors that are no floats", () => {
+  const voyage = EmbeddingsClient.presets.voyage.embeddings
+  const base64 = (...bytes: ReadonlyArray<number>) => Buffer.from(bytes).toString("base64")
+  const eight = base64(1, 255, 128, 127, 0, 3, 4, 5)
+  const signed = [1, -1, -128, 127, 0, 3, 4, 5]
+  const unsigned = [1, 255, 128, 127, 0, 3, 4, 5]
+
+  /** What is read of an answer to a request with these fields. */
+  const read = (embedding: unknown, extra: EmbeddingRequest["extra"], dimensions?: number, wire = voyage) => {
+    const asked = {
+      input: ["a"],
+      ...(extra === undefined ? {} : { extra }),
+      ...(dimensions === undefined ? {} : { dimensions })
+    }
+    const { body } = Either.getOrThrow(wire.encodeRequest(asked, peer))
+    const answer = wire.decodeResponse({ data: [{ embedding }] }, { ...source, count: 1, dimensions, request: body })
+    return Either.map(answer, ({ embeddings }) => embeddings[0])
+  }
+
+  it.each([
+    ["int8", signed, 8],
+    ["uint8", unsigned, 8],
+    ["binary", signed, 64],
+    ["ubinary", unsigned, 64]
+  ] as const)("are read as the %s that output_dtype asks for", (output_dtype, vector, dimensions) => {
+    expect(read(eight, { output_dtype })).toEqual(Either.right(vector))
+    expect(read(eight, { output_dtype }, dimensions)).toEqual(Either.right(vector))
+    expect(read(eight, { output_dtype, output_dimension: dimensions })).toEqual(Either.right(vector))
+    expect(read(vector, { output_dtype })).toEqual(Either.right(vector))
+    expect(read(eight, { output_dtype }, 2)).toMatchObject({ left: { _tag: "Malformed", path: "data[0]" } })
+  })
+
+  it("are read as what the encoding asks for", () => {
+    const wire = EmbeddingsClient.openai()
+    expect(read(eight, { encoding_format: "base64_int8" }, undefined, wire)).toEqual(Either.right(signed))
+    expect(read(eight, { encoding_format: "base64_binary" }, undefined, wire)).toEqual(Either.right(unsigned))
+    expect(read([1, -1], { embedding_type: "binary" }, undefined, wire)).toEqual(Either.right([1, -1]))
+  })
+
+  it("are read by their length where only the dimensions are known", () => {
+    const wire = EmbeddingsClient.openai()
+    expect(read(eight, undefined, 8, wire)).toEqual(Either.right(signed))
+    expect(read(eight, undefined, 64, wire)).toEqual(Either.right(unsigned))
+    expect(read(eight, { dimensions: 8 }, undefined, wire)).toEqual(Either.right(signed))
+    expect(read(eight, undefined, 2)).toMatchObject({ right: { length: 2 } })
+  })
+
+  it("are an error where nothing tells what they are", () => {
+    const failure = read(eight, undefined, undefined, EmbeddingsClient.openai())
+    expect(failure).toMatchObject({ left: { _tag: "Malformed", path: "data[0]" } })
+    expect(JSON.stringify(failure)).toContain("of no type that the request names")
+    expect(read(base64(1, 2, 3, 4, 5), undefined)).toMatchObject({ left: { _tag: "Malformed" } })
+  })
+
+  it("are taken by the name that Cohere gives them", () => {
+    const { embeddings } = EmbeddingsClient.presets.cohere
+    for (const type of ["int8", "uint8", "binary", "ubinary"]) {
+      const answer = embeddings.decodeResponse({ embeddings: { [type]: [signed] } }, { ...source, count: 1 })
+      expect(Either.map(answer, (found) => found.embeddings)).toEqual(Either.right([signed]))
+    }
+    const floats = Buffer.from(Float32Array.from([0.5, -2]).buffer).toString("base64")
+    const request = { embedding_types: ["base64"] }
+    expect(
+      embeddings.decodeResponse({ embeddings: { base64: [floats] } }, { ...source, count: 1, request })
+    ).toMatchObject({ right: { embeddings: [[0.5, -2]] } })
+  })
+
+  it("are written by a server as they were asked for, and as numbers where the type cannot hold them", () => {
+    const wire = EmbeddingsClient.openai()
+    const write = (vector: ReadonlyArray<number>, request: Record<string, unknown>) => {
+      const body = wire.encodeResponse({ model: "m", embeddings: [vector], usage: Usage.empty }, request)
+      return JSON.parse(JSON.stringify(body)).data[0].embedding
+    }
+    const asked = (type: string) => ({ encoding_format: "base64", output_dtype: type })
+    expect(write(signed, asked("int8"))).toBe(eight)
+    expect(write(signed, asked("binary"))).toBe(eight)
+    expect(write(unsigned, asked("uint8"))).toBe(eight)
+    expect(write(unsigned, asked("ubinary"))).toBe(eight)
+    expect(write(signed, { encoding_format: "base64_int8" })).toBe(eight)
+    expect(write(signed, { output_dtype: "int8" })).toEqual(signed)
+    expect(write([0.5, 1], asked("int8"))).toEqual([0.5, 1])
+    expect(write(unsigned, asked("int8"))).toEqual(unsigned)
+    expect(write(signed, asked("uint8"))).toEqual(signed)
+  })
+
+  it("are asked for in the client's own words by a server that passes them on", () => {
+    const wire = EmbeddingsClient.openai()
+    const decoded = (encoding_format: unknown) =>
+      Either.getOrThrow(wire.decodeRequest({ input: "a", encoding_format, output_dtype: "int8" }))
+    expect(decoded("base64_int8").extra).toEqual({ encoding_format: "base64_int8", output_dtype: "int8" })
+    for (const format of ["float", "base64", null, undefined]) {
+      expect(decoded(format).extra).toEqual({ output_dtype: "int8" })
+    }
   })
 })
 

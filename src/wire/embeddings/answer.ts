@@ -1,11 +1,11 @@
 /** What answers with vectors have in common, whoever sends them. */
 import { Either } from "effect"
 import * as Usage from "../../Usage.js"
-import type { AnswerSource, WireEmbeddings, WireFailure } from "../Wire.js"
+import type { AnswerSource, EmbeddingsWire, WireEmbeddings, WireFailure } from "../Wire.js"
 import { malformed, usageOf } from "../Wire.js"
 import * as Vector from "./vector.js"
 
-export type Source = AnswerSource & { readonly count: number; readonly dimensions?: number | undefined }
+export type Source = Parameters<EmbeddingsWire["decodeResponse"]>[1]
 
 export interface Found {
   readonly model?: string | undefined
@@ -15,29 +15,39 @@ export interface Found {
   readonly path: string
   readonly inputTokens?: number | undefined
   readonly totalTokens?: number | undefined
+  /** How base64 is to be read. @default as the request asked for it */
+  readonly asked?: Vector.Asked
 }
 
+/** What is no vector: as it is, but of base64 its length, and what to do about it. */
+const described = (value: unknown): unknown =>
+  typeof value === "string"
+    ? `${value.length} characters of base64 whose numbers are of no type that the request names or its dimensions show. ` +
+      `Ask for numbers (encoding: "float"), or say the dimensions.`
+    : value
+
 /** A vector for every text, or what is wrong. */
-export const read = (found: Found, source: Source): Either.Either<WireEmbeddings, WireFailure> => {
-  if (found.vectors.length !== source.count) {
-    return Either.left(malformed(found.path, `${found.vectors.length} vectors for ${source.count} texts`))
+export const read = (answer: Found, source: Source): Either.Either<WireEmbeddings, WireFailure> => {
+  const asked = answer.asked ?? (source.request === undefined ? undefined : Vector.askedBy(source.request))
+  if (answer.vectors.length !== source.count) {
+    return Either.left(malformed(answer.path, `${answer.vectors.length} vectors for ${source.count} texts`))
   }
   const embeddings: Array<ReadonlyArray<number>> = []
-  for (const [index, value] of found.vectors.entries()) {
-    const vector = Vector.decode(value, source.dimensions)
-    if (vector === undefined) return Either.left(malformed(`${found.path}[${index}]`, value))
+  for (const [index, value] of answer.vectors.entries()) {
+    const vector = Vector.decode(value, source.dimensions ?? asked?.dimensions, asked)
+    if (vector === undefined) return Either.left(malformed(`${answer.path}[${index}]`, described(value)))
     embeddings.push(vector)
   }
-  const inputTokens = found.inputTokens ?? found.totalTokens
+  const inputTokens = answer.inputTokens ?? answer.totalTokens
   return Either.right({
-    model: found.model || source.model,
+    model: answer.model || source.model,
     embeddings,
     usage: usageOf(
       inputTokens === undefined
         ? undefined
         : Usage.make({
             inputTokens,
-            ...(found.totalTokens === undefined ? {} : { totalTokens: found.totalTokens })
+            ...(answer.totalTokens === undefined ? {} : { totalTokens: answer.totalTokens })
           }),
       source,
       ""

@@ -23,6 +23,9 @@ const purposes: Readonly<Record<string, Purpose>> = {
   clustering: "clustering"
 }
 
+/** In the order in which they are taken where an answer has several; `base64` is of floats. */
+const embeddingTypes = ["float", "base64", "int8", "uint8", "binary", "ubinary"] as const
+
 export const cohere: ServedEmbeddingsWire = {
   maxBatch: 96,
   encodeRequest: (request, { model }) =>
@@ -41,7 +44,9 @@ export const cohere: ServedEmbeddingsWire = {
   decodeResponse: (body, source) => {
     if (!isRecord(body)) return Either.left(malformed("", body))
     const byType = record(body, "embeddings") ?? {}
-    const vectors = array(byType, "float") ?? array(byType, "base64") ?? array(body, "embeddings")
+    const vectors =
+      embeddingTypes.map((type) => array(byType, type)).find((found) => found !== undefined) ??
+      array(body, "embeddings")
     if (vectors === undefined) {
       return string(body, "message") ? reported(body) : Either.left(malformed("embeddings", body.embeddings))
     }
@@ -49,6 +54,7 @@ export const cohere: ServedEmbeddingsWire = {
       {
         vectors,
         path: "embeddings",
+        asked: { type: "float", base64: true },
         inputTokens: tokens(record(record(body, "meta") ?? {}, "billed_units") ?? {}, "input_tokens")
       },
       source

@@ -108,7 +108,10 @@ const decodeRequest = (body: unknown): Either.Either<EmbeddingRequest, WireFailu
   const dimensions = number(body, "dimensions")
   const user = string(body, "user")
   const encoding = body.encoding_format
-  const extra = Object.fromEntries(Object.entries(body).filter(([field]) => !known.has(field)))
+  const isKnownEncoding = encoding === undefined || encoding === null || encoding === "float" || encoding === "base64"
+  const extra = Object.fromEntries(
+    Object.entries(body).filter(([field]) => !known.has(field) || (field === "encoding_format" && !isKnownEncoding))
+  )
   return Either.right({
     input,
     ...(model === undefined ? {} : { model }),
@@ -124,7 +127,7 @@ const encodeResponse: ServedEmbeddingsWire["encodeResponse"] = ({ embeddings, mo
   data: embeddings.map((vector, index) => ({
     object: "embedding",
     index,
-    embedding: request.encoding_format === "base64" ? Vector.toBase64(vector) : vector
+    embedding: Vector.encode(vector, Vector.askedBy(request))
   })),
   model,
   usage: { prompt_tokens: usage.inputTokens, total_tokens: usage.totalTokens }
