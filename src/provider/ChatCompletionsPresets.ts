@@ -76,7 +76,7 @@ export const presets = {
   openrouter: {
     provider: "openrouter",
     baseUrl: "https://openrouter.ai/api/v1",
-    dialect: { reasoning: "object", history: "reasoning_details", cacheControl: "ttl" }
+    dialect: { reasoning: "object", history: "reasoning_details", cacheControl: "ttl", toolImages: true }
   },
   /** https://docs.x.ai/docs/api-reference#chat-completions, and "Reasoning" there. Its models that think refuse stop texts. */
   xai: {
@@ -108,6 +108,7 @@ export const presets = {
       efforts: { minimal: "high", low: "high", medium: "high", xhigh: "high" },
       history: "thinking-parts",
       callIds: "nine-characters",
+      toolImages: true,
       toolChoiceRequired: "any",
       seedField: "random_seed",
       names: false,

@@ -230,6 +230,20 @@ describe("thinking is asked for in the words", () => {
   })
 })
 
+describe("images that a tool returned", () => {
+  it("stay in the result where the provider documents them there, and follow it elsewhere", () => {
+    const result: Chat.Message = { role: "tool", toolCallId: "a", content: [Chat.image("https://example.com/a.png")] }
+    const rolesOf = (preset: Provider) => {
+      const { messages } = body(preset, { messages: [result] })
+      return Array.isArray(messages) ? messages.map(({ role }) => role) : []
+    }
+    for (const preset of [presets.mistral, presets.openrouter]) expect(rolesOf(preset)).toEqual(["tool"])
+    for (const preset of [presets.openai, presets.azure, presets.vllm, presets.groq]) {
+      expect(rolesOf(preset)).toEqual(["tool", "user"])
+    }
+  })
+})
+
 describe("a call that must be made", () => {
   const unthinking = [presets.deepseek, presets.moonshot]
 

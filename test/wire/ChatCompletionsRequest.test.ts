@@ -181,6 +181,97 @@ describe("messages", () => {
       { role: "tool", tool_call_id: "call_2", content: [{ type: "text", text: "no" }] }
     ])
   })
+  describe("of tools that returned images", () => {
+    const pixel = Chat.image("data:image/png;base64,AAAA")
+    const calls = [
+      { id: "call_1", name: "photo", arguments: "{}" },
+      { id: "call_2", name: "clock", arguments: "{}" },
+      { id: "call_3", name: "chart", arguments: "{}" }
+    ]
+    const pdf = Chat.file("data:application/pdf;base64,CCCC", { filename: "a.pdf" })
+    const conversation: ReadonlyArray<Message> = [
+      Chat.user("Look."),
+      Chat.assistant("", calls),
+      { role: "tool", toolCallId: "call_1", content: [Chat.text("Here."), pixel] },
+      Chat.toolResult("call_2", "Noon."),
+      { role: "tool", toolCallId: "call_3", content: [pixel, pdf] },
+      Chat.user("What is it?")
+    ]
+    const image = { type: "image_url", image_url: { url: pixel.url } }
+    const file = { type: "file", file: { filename: "a.pdf", file_data: pdf.url } }
+    const labelled = (id: string, name: string) => ({
+      type: "text",
+      text: `Attachments of the result of tool call ${id} (${name}):`
+    })
+    const attached = { type: "text", text: "The attachments of this result are in the next user message." }
+
+    it("have text alone, and the images follow the last result as one user message, each under its call", () => {
+      expect(messages(conversation)).toEqual([
+        { role: "user", content: "Look." },
+        { role: "assistant", content: null, tool_calls: [{}, {}, {}].map(() => expect.anything()) },
+        { role: "tool", tool_call_id: "call_1", content: [{ type: "text", text: "Here." }, attached] },
+        { role: "tool", tool_call_id: "call_2", content: "Noon." },
+        { role: "tool", tool_call_id: "call_3", content: [attached] },
+        {
+          role: "user",
+          content: [labelled("call_1", "photo"), image, labelled("call_3", "chart"), image, file]
+        },
+        { role: "user", content: "What is it?" }
+      ])
+    })
+    it("have them behind the results also at the end, and once for each run of results", () => {
+      const again = conversation.slice(1, 5)
+      const roles = (list: ReadonlyArray<Message>) => body({ messages: list })["messages"]
+      expect(roles([...conversation.slice(0, 5), ...again])).toMatchObject(
+        ["user", "assistant", "tool", "tool", "tool", "user", "assistant", "tool", "tool", "tool", "user"].map(
+          (role) => ({ role })
+        )
+      )
+    })
+    it("name the tool of the nearest call before, where ids come again", () => {
+      const [call] = calls
+      const later = [Chat.assistant("", [{ id: "call_1", name: "scan", arguments: "{}" }]), ...conversation.slice(2, 3)]
+      const written = messages([
+        Chat.assistant("", call === undefined ? [] : [call]),
+        ...conversation.slice(2, 3),
+        ...later
+      ])
+      const labels = (Array.isArray(written) ? written : []).flatMap(({ content, role }) =>
+        role === "user" ? [content[0].text] : []
+      )
+      expect(labels).toEqual([labelled("call_1", "photo").text, labelled("call_1", "scan").text])
+    })
+    it("name the call alone where no call has that id, and mark the last part for the cache", () => {
+      const result = { role: "tool", toolCallId: "x", content: [pixel], cacheControl: {} } as const
+      expect(messages([result], { cacheControl: "plain" })).toEqual([
+        { role: "tool", tool_call_id: "x", content: [{ ...attached, cache_control: { type: "ephemeral" } }] },
+        {
+          role: "user",
+          content: [{ type: "text", text: "Attachments of the result of tool call x:" }, image]
+        }
+      ])
+    })
+    it("name calls by the ids that the provider takes, and join the user's next words where it wants turns", () => {
+      const written = messages(conversation, { callIds: "nine-characters", alternate: true })
+      const [, , first, , , user] = Array.isArray(written) ? written : []
+      expect(user.content[0].text).toContain(`tool call ${first.tool_call_id} (photo)`)
+      expect(user.content.at(-1)).toEqual({ type: "text", text: "What is it?" })
+    })
+    it("keep them where the dialect takes them there", () => {
+      expect(messages(conversation.slice(2, 3), { toolImages: true })).toEqual([
+        { role: "tool", tool_call_id: "call_1", content: [{ type: "text", text: "Here." }, image] }
+      ])
+    })
+    it("keep parts that are of this protocol as they came", () => {
+      const own = {
+        type: "native" as const,
+        native: { "chat-completions": { type: "image_url", image_url: { url: "x" } } }
+      }
+      expect(messages([{ role: "tool", toolCallId: "x", content: [own] }])).toEqual([
+        { role: "tool", tool_call_id: "x", content: [{ type: "image_url", image_url: { url: "x" } }] }
+      ])
+    })
+  })
   it("carry what the model said and called, with no content where it said nothing", () => {
     const call = { id: "call_1", name: "f", arguments: "{}" }
     const free = { id: "call_2", name: "g", arguments: "free text", type: "custom" as const }

@@ -103,6 +103,13 @@ export interface Dialect {
    * provider gave them: they are replaced, calls and results alike. @default "any"
    */
   readonly callIds: "any" | "nine-characters"
+  /**
+   * Whether the result of a tool may hold images and files. OpenAI takes text alone there (API reference, chat/create), so they follow
+   * the results in a user message. Mistral and OpenRouter document parts of any kind there, and Mistral refuses a user message behind a
+   * result. @default false
+   * @since 0.2.0
+   */
+  readonly toolImages: boolean
   /** The word for "call at least one tool": Mistral says `any` (API reference, chat). @default "required" */
   readonly toolChoiceRequired: "required" | "any"
   /** Mistral calls it `random_seed` (API reference, chat). @default "seed" */
@@ -148,6 +155,7 @@ export const common: Dialect = {
   tools: true,
   toolChoices: "all",
   callIds: "any",
+  toolImages: false,
   toolChoiceRequired: "required",
   seedField: "seed",
   userField: "user",

@@ -16,6 +16,7 @@ import type {
 import { text, textOf } from "../../Chat.js"
 import type { Json } from "../json.js"
 import type { Peer, WireFailure } from "../Wire.js"
+import { apart } from "./attachments.js"
 import { callId, encodeCall } from "./calls.js"
 import type { Dialect } from "./dialect.js"
 import { named, unsupported } from "./fields.js"
@@ -209,7 +210,9 @@ export const encodeMessages = (
   messages: ReadonlyArray<Message>,
   peer: Peer,
   dialect: Dialect
-): Either.Either<ReadonlyArray<Json>, WireFailure> =>
-  Either.all(
-    (dialect.alternate ? alternating(messages) : messages).map((message) => encodeMessage(message, peer, dialect))
+): Either.Either<ReadonlyArray<Json>, WireFailure> => {
+  const told = dialect.toolImages ? messages : apart(messages, (id) => callId(id, dialect.callIds))
+  return Either.all(
+    (dialect.alternate ? alternating(told) : told).map((message) => encodeMessage(message, peer, dialect))
   )
+}
