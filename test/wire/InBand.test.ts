@@ -142,3 +142,51 @@ describe("a reason to stop that is the provider's own failure", () => {
     }
   )
 })
+
+/** `ResponseErrorCode` of OpenAI's specification, and what it sends beside it. */
+const responseCodes: Readonly<Record<string, LLMError.Tag>> = {
+  server_error: "ProviderUnavailableError",
+  vector_store_timeout: "ProviderUnavailableError",
+  rate_limit_exceeded: "RateLimitError",
+  invalid_prompt: "ContentFilterError",
+  bio_policy: "ContentFilterError",
+  cyber_policy: "ContentFilterError",
+  misalignment_policy_violation: "ContentFilterError",
+  image_content_policy_violation: "ContentFilterError",
+  data_residency_mismatch: "InvalidRequestError",
+  invalid_image: "InvalidRequestError",
+  invalid_image_format: "InvalidRequestError",
+  invalid_base64_image: "InvalidRequestError",
+  invalid_image_url: "InvalidRequestError",
+  image_too_large: "InvalidRequestError",
+  image_too_small: "InvalidRequestError",
+  image_parse_error: "InvalidRequestError",
+  invalid_image_mode: "InvalidRequestError",
+  image_file_too_large: "InvalidRequestError",
+  unsupported_image_media_type: "InvalidRequestError",
+  empty_image_file: "InvalidRequestError",
+  failed_to_download_image: "InvalidRequestError",
+  image_file_not_found: "InvalidRequestError"
+}
+
+describe("the error code of a failed response", () => {
+  const wire = Responses.make()
+  const pushed = (event: unknown) => wire.decodeStream(source).push({ data: JSON.stringify(event) }, [])
+
+  it.each(Object.entries(responseCodes))(
+    "%s is a %s, whole, in the last event and in an event of its own",
+    (code, tag) => {
+      const error = { code, message: "Sorry." }
+      const response = { id: "r", status: "failed", output: [], error }
+      expect(meaning(Either.getOrUndefined(Either.flip(wire.decodeResponse(response, source))))).toBe(tag)
+      expect(meaning(pushed({ type: "response.failed", response }))).toBe(tag)
+      expect(meaning(pushed({ type: "error", ...error, param: null }))).toBe(tag)
+    }
+  )
+
+  it.each(["bio_policy", "misalignment_policy_violation"])("%s means the same under the status 403", (code) => {
+    const body = { error: { type: "invalid_request_error", code, message: "This request was blocked." } }
+    const about = { provider: "openai", model: "m", keyId: "key-1", now: 0, mask: (text: string) => text }
+    expect(classify({ status: 403, headers: {}, body }, about)._tag).toBe("ContentFilterError")
+  })
+})

@@ -122,6 +122,10 @@ export const codes: ReadonlyArray<Rule> = [
         "content_policy_violation",
         "image_content_policy_violation",
         "moderation_blocked",
+        // OpenAI, Responses (ResponseErrorCode of its specification), in answers and at 400 and 403
+        "bio_policy",
+        "cyber_policy",
+        "misalignment_policy_violation",
         // Azure OpenAI (learn.microsoft.com, "content filtering"), Moonshot
         "content_filter",
         "ResponsibleAIPolicyViolation",
@@ -237,6 +241,7 @@ export const codes: ReadonlyArray<Rule> = [
         "unknown_parameter",
         "unsupported_parameter",
         "invalid_function_parameters",
+        "data_residency_mismatch", // Responses: what the request refers to is kept in another region
         "OperationNotSupported" // Azure OpenAI
       ]
     },
@@ -285,6 +290,8 @@ export const vague: ReadonlyArray<Rule> = [
         "request_too_large",
         // Responses, in a stream (platform.openai.com/docs/api-reference/responses/object, error.code)
         "invalid_image*",
+        "invalid_base64_image",
+        "failed_to_download_image",
         "image_*",
         "unsupported_image_media_type",
         "empty_image_file"
