@@ -1,6 +1,7 @@
 import { describe, expect, it } from "@effect/vitest"
 import { Either } from "effect"
 import * as Gemini from "../../src/wire/Gemini.js"
+import { classify } from "../../src/wire/ProviderError.js"
 import type { WireFailure, WireResponse } from "../../src/wire/Wire.js"
 
 const wire = Gemini.make()
@@ -142,11 +143,6 @@ describe("the reason to stop", () => {
     ["IMAGE_PROHIBITED_CONTENT", "content-filter"],
     ["IMAGE_RECITATION", "content-filter"],
     ["MODEL_ARMOR", "content-filter"],
-    ["MALFORMED_FUNCTION_CALL", "other"],
-    ["UNEXPECTED_TOOL_CALL", "other"],
-    ["TOO_MANY_TOOL_CALLS", "other"],
-    ["MISSING_THOUGHT_SIGNATURE", "other"],
-    ["MALFORMED_RESPONSE", "other"],
     ["NO_IMAGE", "other"],
     ["IMAGE_OTHER", "other"],
     ["OTHER", "other"],
@@ -162,6 +158,33 @@ describe("the reason to stop", () => {
     expect(reason("STOP")).toBe("tool-calls")
     expect(reason("MAX_TOKENS")).toBe("length")
     expect(reason("UNEXPECTED_TOOL_CALL")).toBe("other")
+  })
+  it.each(["MALFORMED_FUNCTION_CALL", "UNEXPECTED_TOOL_CALL", "TOO_MANY_TOOL_CALLS", "MALFORMED_RESPONSE"])(
+    "%s is a malformed answer where no call can be read, with Gemini's own words",
+    (finishReason) => {
+      const malformed = { _tag: "Malformed", path: "candidates[0].finishReason", excerpt: finishReason }
+      expect(failure(answer([], { finishReason }))).toEqual(malformed)
+      expect(failure(answer([{ text: "Let me look." }], { finishReason }))).toEqual(malformed)
+      expect(failure(answer([], { finishReason, finishMessage: "print(default_api" }))).toEqual({
+        ...malformed,
+        excerpt: `${finishReason}: print(default_api`
+      })
+      expect(read(answer([{ functionCall: { name: "clock" } }], { finishReason }))).toMatchObject({
+        toolCalls: [{ name: "clock" }],
+        finishReason: "other",
+        rawFinishReason: finishReason
+      })
+    }
+  )
+  it("MISSING_THOUGHT_SIGNATURE is a fault of the request", () => {
+    const found = failure(answer([], { finishReason: "MISSING_THOUGHT_SIGNATURE", finishMessage: "at position 2" }))
+    expect(found).toEqual({
+      _tag: "Reported",
+      body: { error: { code: "MISSING_THOUGHT_SIGNATURE", message: "MISSING_THOUGHT_SIGNATURE: at position 2" } }
+    })
+    const about = { provider: "gemini", model: "m", keyId: "key-1", now: 0, mask: (text: string) => text }
+    const body = found?._tag === "Reported" ? found.body : undefined
+    expect(classify({ status: 200, headers: {}, body, inBand: true }, about)._tag).toBe("InvalidRequestError")
   })
 })
 

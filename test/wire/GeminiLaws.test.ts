@@ -107,7 +107,7 @@ const endings: ReadonlyArray<readonly [string, FinishReason]> = [
   ["STOP", "stop"],
   ["MAX_TOKENS", "length"],
   ["RECITATION", "content-filter"],
-  ["MALFORMED_FUNCTION_CALL", "other"]
+  ["IMAGE_OTHER", "other"]
 ]
 
 const usage = FastCheck.record({

@@ -241,6 +241,8 @@ describe("a server writes", () => {
     expect(reason("length", "length")).toMatchObject([{ finishReason: "MAX_TOKENS" }])
     expect(reason("content-filter", "RECITATION")).toMatchObject([{ finishReason: "RECITATION" }])
     expect(reason("other", "pause_turn")).toMatchObject([{ finishReason: "OTHER" }])
+    expect(reason("other", "IMAGE_OTHER")).toMatchObject([{ finishReason: "IMAGE_OTHER" }])
+    expect(reason("other", "MALFORMED_FUNCTION_CALL")).toMatchObject([{ finishReason: "OTHER" }])
   })
   it("no counts that nobody made, and a refusal as a text", () => {
     const estimated = { ...answer, usage: { ...answer.usage, estimated: true }, text: "", refusal: "I will not." }

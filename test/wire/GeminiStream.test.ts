@@ -46,6 +46,24 @@ const usageMetadata = { promptTokenCount: 5, candidatesTokenCount: 3, totalToken
 const last = (parts: ReadonlyArray<object> = [{ text: "" }]) =>
   piece(parts, { finishReason: "STOP" }, { usageMetadata })
 
+describe("a stream whose model called no tool as it should", () => {
+  it.each(["MALFORMED_FUNCTION_CALL", "UNEXPECTED_TOOL_CALL", "TOO_MANY_TOOL_CALLS", "MALFORMED_RESPONSE"])(
+    "fails with %s, after what it said before",
+    (finishReason) => {
+      const malformed = { _tag: "Malformed", path: "candidates[0].finishReason", excerpt: finishReason }
+      const empty = { candidates: [{ finishReason, index: 0 }], usageMetadata }
+      expect(tell(empty)).toMatchObject({ out: [], failure: malformed })
+      expect(tell(piece([{ text: "Well." }]), empty)).toMatchObject({
+        out: [{ _tag: "TextDelta", text: "Well." }],
+        failure: malformed
+      })
+      const called = tell(piece([{ functionCall: { name: "clock", args: {} } }]), empty)
+      expect(called.failure).toBeUndefined()
+      expect(said(called)).toMatchObject({ toolCalls: [{ name: "clock" }], finish: { rawReason: finishReason } })
+    }
+  )
+})
+
 describe("a stream", () => {
   it("says text and thoughts as they come, and ends with its reason", () => {
     const told = tell(

@@ -1,7 +1,7 @@
 /** What answers with vectors have in common, whoever sends them. */
 import { Either } from "effect"
 import * as Usage from "../../Usage.js"
-import type { AnswerSource, EmbeddingsWire, WireEmbeddings, WireFailure } from "../Wire.js"
+import type { EmbeddingsWire, WireEmbeddings, WireFailure } from "../Wire.js"
 import { malformed, usageOf } from "../Wire.js"
 import * as Vector from "./vector.js"
 

@@ -8,7 +8,7 @@ import type { Json } from "../json.js"
 import { array, isRecord, record, records, string } from "../json.js"
 import type { AnswerSource, WireEvent, WireFailure } from "../Wire.js"
 import { malformed, usageOf } from "../Wire.js"
-import { decodeFinishReason } from "./finishReason.js"
+import { decodeFinishReason, failureOf } from "./finishReason.js"
 import { gather } from "./metadata.js"
 import { partReader } from "./partReader.js"
 import { decodeUsage, furtherUsage, isCounted } from "./usage.js"
@@ -64,8 +64,10 @@ export const answerReader = (source: AnswerSource): AnswerReader => {
     const failure = parts.read(array(content, "parts") ?? [], "candidates[0].content.parts", out)
     const given = string(candidate, "finishReason") ?? ""
     reason = given || reason
-    stopped = given !== "" || (stopped && out.length === before)
-    return failure
+    const failed = failure ?? (parts.calls() > 0 ? undefined : failureOf(candidate, "candidates[0]"))
+    // A finish reason that is a failure is no finish signal, after which the stream would be a success.
+    stopped = failed === undefined && (given !== "" || (stopped && out.length === before))
+    return failed
   }
 
   return {

@@ -241,6 +241,7 @@ export const codes: ReadonlyArray<Rule> = [
         "unknown_parameter",
         "unsupported_parameter",
         "invalid_function_parameters",
+        "MISSING_THOUGHT_SIGNATURE", // Gemini, as the reason why an answer ended
         "data_residency_mismatch", // Responses: what the request refers to is kept in another region
         "OperationNotSupported" // Azure OpenAI
       ]
