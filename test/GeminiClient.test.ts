@@ -259,6 +259,24 @@ describe("a stream", () => {
       expect((yield* Fiber.join(fiber)).text).toBe("Hello, world")
     })
   )
+  it.live("whose model writes a call that Gemini cannot read is asked for once more, and then fails", () =>
+    Effect.gen(function* () {
+      const { asked, layer } = yield* answering({
+        candidates: [{ finishReason: "MALFORMED_FUNCTION_CALL", finishMessage: "Malformed function call: f(" }]
+      })
+      const llm = yield* Effect.provide(llmAt("https://gemini.example", { retry: { attempts: 9, base: 1 } }), layer)
+      for (const call of [llm.chat("?"), ChatEvent.collect(llm.chatStream("?"))]) {
+        const error = yield* Effect.flip(call)
+        expect(error).toMatchObject({
+          _tag: "MalformedResponseError",
+          path: "candidates[0].finishReason",
+          excerpt: "MALFORMED_FUNCTION_CALL: Malformed function call: f("
+        })
+        expect(error.attempts).toHaveLength(2)
+      }
+      expect(yield* asked).toHaveLength(4)
+    })
+  )
   it.effect("of a prompt that is blocked fails before its first event", () =>
     Effect.gen(function* () {
       const { layer } = yield* answering({ promptFeedback: { blockReason: "SAFETY" } })

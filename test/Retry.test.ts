@@ -60,6 +60,33 @@ describe("what is tried again", () => {
     })
   )
 
+  it.effect(
+    "an answer that cannot be read is asked for once more in a call, whatever else fails and however many attempts there are",
+    () =>
+      Effect.gen(function* () {
+        const streamOf = (error: LLMErrors.LLMError) => ({ stream: Stream.fail(error) })
+        for (const failures of [
+          [malformed, malformed, malformed],
+          [malformed, unavailable, malformed, malformed],
+          [unavailable, malformed, unavailable, malformed, malformed]
+        ]) {
+          const whole = yield* scripted(...failures)
+          const streamed = yield* scripted(...failures.map(streamOf))
+          const policy = Retry.make({ attempts: 20 })
+          const asked = yield* policy(whole)
+          const opened = yield* policy(streamed)
+          expect((yield* Effect.flip(soon(asked.chat("?"))))._tag).toBe("MalformedResponseError")
+          expect((yield* Effect.flip(soon(Stream.runDrain(opened.chatStream("?")))))._tag).toBe(
+            "MalformedResponseError"
+          )
+          expect([(yield* whole.asked).length, (yield* streamed.asked).length]).toEqual([
+            failures.length - 1,
+            failures.length - 1
+          ])
+        }
+      })
+  )
+
   it.effect("an empty answer is, where asked for", () =>
     Effect.gen(function* () {
       const next = yield* scripted("", "", "", "words")
