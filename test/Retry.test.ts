@@ -65,13 +65,14 @@ describe("what is tried again", () => {
     () =>
       Effect.gen(function* () {
         const streamOf = (error: LLMErrors.LLMError) => ({ stream: Stream.fail(error) })
-        for (const failures of [
+        const scenarios: ReadonlyArray<readonly [LLMErrors.LLMError, ...ReadonlyArray<LLMErrors.LLMError>]> = [
           [malformed, malformed, malformed],
           [malformed, unavailable, malformed, malformed],
           [unavailable, malformed, unavailable, malformed, malformed]
-        ]) {
-          const whole = yield* scripted(...failures)
-          const streamed = yield* scripted(...failures.map(streamOf))
+        ]
+        for (const [first, ...others] of scenarios) {
+          const whole = yield* scripted(first, ...others)
+          const streamed = yield* scripted(streamOf(first), ...others.map(streamOf))
           const policy = Retry.make({ attempts: 20 })
           const asked = yield* policy(whole)
           const opened = yield* policy(streamed)
@@ -79,10 +80,7 @@ describe("what is tried again", () => {
           expect((yield* Effect.flip(soon(Stream.runDrain(opened.chatStream("?")))))._tag).toBe(
             "MalformedResponseError"
           )
-          expect([(yield* whole.asked).length, (yield* streamed.asked).length]).toEqual([
-            failures.length - 1,
-            failures.length - 1
-          ])
+          expect([(yield* whole.asked).length, (yield* streamed.asked).length]).toEqual([others.length, others.length])
         }
       })
   )

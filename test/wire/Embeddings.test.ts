@@ -156,9 +156,10 @@ describe("OpenAI's embeddings", () => {
 describe("vectors that are no floats", () => {
   const voyage = EmbeddingsClient.presets.voyage.embeddings
   const base64 = (...bytes: ReadonlyArray<number>) => Buffer.from(bytes).toString("base64")
-  const eight = base64(1, 255, 128, 127, 0, 3, 4, 5)
+  const eightBytes = [1, 255, 128, 127, 0, 3, 4, 5]
+  const eight = base64(...eightBytes)
   const signed = [1, -1, -128, 127, 0, 3, 4, 5]
-  const unsigned = [1, 255, 128, 127, 0, 3, 4, 5]
+  const unsigned = eightBytes
 
   /** What is read of an answer to a request with these fields. */
   const read = (embedding: unknown, extra: EmbeddingRequest["extra"], dimensions?: number, wire = voyage) => {
@@ -201,10 +202,20 @@ describe("vectors that are no floats", () => {
   })
 
   it("are an error where nothing tells what they are", () => {
+    for (const wire of [voyage, EmbeddingsClient.openai()]) {
+      expect(read(base64(...eightBytes, ...eightBytes), undefined, undefined, wire)).toMatchObject({ _tag: "Left" })
+    }
     const failure = read(eight, undefined, undefined, EmbeddingsClient.openai())
     expect(failure).toMatchObject({ left: { _tag: "Malformed", path: "data[0]" } })
     expect(JSON.stringify(failure)).toContain("of no type that the request names")
     expect(read(base64(1, 2, 3, 4, 5), undefined)).toMatchObject({ left: { _tag: "Malformed" } })
+  })
+
+  it("do not keep floats from being read where the request names no type and no dimensions", () => {
+    const floats = Buffer.from(Float32Array.from([0.5, -0.25, 100]).buffer).toString("base64")
+    for (const wire of [voyage, EmbeddingsClient.openai()]) {
+      expect(read(floats, undefined, undefined, wire)).toEqual(Either.right([0.5, -0.25, 100]))
+    }
   })
 
   it("are taken by the name that Cohere gives them", () => {

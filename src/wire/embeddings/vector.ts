@@ -20,7 +20,7 @@ const formats: Readonly<Record<string, NumberType>> = { base64_int8: "int8", bas
 export interface Asked {
   /** The type that it names, where it names one. */
   readonly type?: NumberType | undefined
-  /** Whether it wants base64, which by itself means floats of 4 bytes (OpenAI, API reference: embeddings/create). */
+  /** Whether it wants base64. */
   readonly base64: boolean
   /** How many numbers it wants. */
   readonly dimensions?: number | undefined
@@ -50,6 +50,16 @@ const areDoubles = (view: DataView): boolean => {
   return true
 }
 
+/** No model writes larger numbers. Bytes of other types, read as floats, are as good as never all smaller. */
+const mostOfAFloat = 1e6
+
+const areFloats = (view: DataView): boolean => {
+  if (view.byteLength % 4 !== 0) return false
+  for (let at = 0; at < view.byteLength; at += 4)
+    if (!(Math.abs(view.getFloat32(at, true)) < mostOfAFloat)) return false
+  return true
+}
+
 type Layout = Exclude<NumberType, "float"> | "float32" | "float64"
 
 /** Bytes of a number. */
@@ -66,7 +76,8 @@ const floats: ReadonlyArray<Layout> = ["float32", "float64"]
 
 /**
  * How the bytes are to be read: as the type that was asked for, where the length fits it; else by the length that the number of
- * dimensions asks for; else as floats, where floats are what base64 means. Nothing where none of this tells.
+ * dimensions asks for; else as floats, which base64 means by itself (OpenAI, API reference: embeddings/create), unless the numbers are
+ * none. Nothing where none of this tells.
  */
 const layoutOf = (view: DataView, dimensions: number | undefined, asked: Asked): Layout | undefined => {
   const { type } = asked
@@ -76,7 +87,7 @@ const layoutOf = (view: DataView, dimensions: number | undefined, asked: Asked):
   if (fitting !== undefined && dimensions !== undefined) return fitting
   if (type !== undefined && type !== "float") return dimensions === undefined ? type : undefined
   if (areDoubles(view)) return "float64"
-  return (type === "float" || asked.base64) && view.byteLength % 4 === 0 ? "float32" : undefined
+  return (type === "float" ? view.byteLength % 4 === 0 : areFloats(view)) ? "float32" : undefined
 }
 
 const readers: Readonly<Record<Layout, (view: DataView, at: number) => number>> = {
