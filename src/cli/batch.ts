@@ -1,7 +1,7 @@
 /** `effect-llm batch`: many questions from a file, and their answers in another. */
 import { Args, Command, Options } from "@effect/cli"
 import { FileSystem } from "@effect/platform"
-import { Duration, Effect, Fiber, Option, Ref, Schedule, Stream } from "effect"
+import { Duration, Effect, Fiber, Option, Ref, Schedule, Schema, Stream } from "effect"
 import * as Batch from "../Batch.js"
 import { addDollars } from "../Cost.js"
 import * as LLM from "../LLM.js"
@@ -32,6 +32,7 @@ const options = {
   concurrency: Options.integer("concurrency").pipe(
     Options.withAlias("n"),
     Options.withDescription("The most requests under way at once."),
+    Options.withSchema(Schema.Number.pipe(Schema.positive({ message: () => "--concurrency must be at least 1" }))),
     Options.withDefault(8)
   ),
   journal: Options.text("journal").pipe(

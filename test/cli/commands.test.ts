@@ -231,3 +231,16 @@ describe("--help", () => {
     })
   )
 })
+
+describe("batch", () => {
+  it.live("refuses a concurrency below 1 as a wrong option, before anything is asked", () =>
+    Effect.gen(function* () {
+      for (const concurrency of ["0", "-3"]) {
+        const { code, err } = yield* ran(["batch", "--concurrency", concurrency, "in.jsonl", "out.jsonl"])
+        expect(code).toBe(2)
+        expect(err).toContain("--concurrency must be at least 1")
+        expect(err).not.toContain("should not happen")
+      }
+    })
+  )
+})
