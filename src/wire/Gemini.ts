@@ -18,6 +18,8 @@
  * - What an answer says beside the vocabulary is in `providerMetadata`: `groundingMetadata`, `citationMetadata`,
  *   `safetyRatings` and so on as they come, `parts` of other kinds (code that was run, media), what `usage` says beyond the
  *   counts (such as `toolUsePromptTokenCount`), and other `candidates`.
+ * - An answer without calls that ends with `MALFORMED_FUNCTION_CALL`, `UNEXPECTED_TOOL_CALL`, `TOO_MANY_TOOL_CALLS` or
+ *   `MALFORMED_RESPONSE` is `Malformed`; one that ends with `MISSING_THOUGHT_SIGNATURE` is an `InvalidRequestError`.
  *
  * @example
  * ```ts
