@@ -1,6 +1,7 @@
 import { NodeHttpClient } from "@effect/platform-node"
 import { describe, expect, it } from "@effect/vitest"
-import { Array as Arr, Cause, Deferred, Duration, Effect, Exit, Fiber, FiberRef, Ref, Stream, TestClock } from "effect"
+import type { Duration } from "effect"
+import { Array as Arr, Cause, Deferred, Effect, Exit, Fiber, FiberRef, Ref, Stream, TestClock } from "effect"
 import * as Chat from "../src/Chat.js"
 import * as ChatEvent from "../src/ChatEvent.js"
 import * as Hedge from "../src/Hedge.js"

@@ -103,7 +103,7 @@ describe("in a terminal", () => {
       writeFileSync(join(folder, "many.jsonl"), Array.from({ length: 120 }, (_, index) => `"q ${index}"\n`).join(""))
       const words = ["batch", "many.jsonl", "answers.jsonl", "--concurrency", "4"]
       const first = yield* terminal(words, environment(provider))
-      const bar = /█+░+ +\d+ % · \d+\/120 · .*\/s · .* tokens · \d+:\d\d left/
+      const bar = /█+░+ +\d+ % · \d+\/120 · .*\/s · .* tokens · \$[\d.]+ · \d+:\d\d left/
       const drawn = yield* until(first.screen, (shown) => bar.test(shown))
       expect(drawn.match(/120/g)).toHaveLength(1)
       yield* first.type("C-c")
