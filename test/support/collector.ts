@@ -3,8 +3,14 @@ import type { Scope } from "effect"
 import { Effect, Schema } from "effect"
 import { createServer } from "node:http"
 
-/** Source: opentelemetry-proto, "JSON Protobuf Encoding": 64-bit integers are decimal texts, and numbers are accepted too. */
-const Int64 = Schema.Union(Schema.Int, Schema.NumberFromString)
+/**
+ * Source: opentelemetry-proto, "JSON Protobuf Encoding": 64-bit integers are decimal texts, and numbers are accepted too. A counter of
+ * another test may be beyond the safe integers.
+ */
+const Int64 = Schema.Union(
+  Schema.Number.pipe(Schema.filter((number) => Number.isInteger(number))),
+  Schema.NumberFromString
+)
 
 const Value = Schema.Union(
   Schema.Struct({ stringValue: Schema.String }),
