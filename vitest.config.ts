@@ -25,8 +25,8 @@ export default defineConfig({
     // Ends a test that hangs, also on a machine that is busy with much else. No test is about this limit.
     testTimeout: 180_000,
     hookTimeout: 180_000,
-    // Many tests wait for processes and sockets: on a small machine one worker would wait with them.
-    maxWorkers: Math.max(2, availableParallelism() - 1),
+    // Many tests wait for processes and sockets: one worker more than processors uses the time in which the others wait.
+    maxWorkers: availableParallelism() + 1,
     minWorkers: 1,
     // The modules are loaded once a worker instead of once a file: half of the time. No test keeps anything in them, and
     // none uses `layer` of @effect/vitest: it would change `it` for all files that come after.
