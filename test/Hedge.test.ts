@@ -342,36 +342,53 @@ describe("a hedged call", () => {
     })
   )
 
-  it.effect("closes a stream that opens with or after the winner, before the first event is given out", () =>
+  const opening = (open: Ref.Ref<ReadonlyArray<string>>, name: string, ready: Effect.Effect<void>): Step => ({
+    // Cannot be interrupted while it opens: the loser opens all the same.
+    stream: Stream.unwrapScoped(
+      Effect.as(
+        Effect.acquireRelease(Effect.zipRight(ready, Ref.update(open, Arr.append(name))), () =>
+          Ref.update(
+            open,
+            Arr.filter((other) => other !== name)
+          )
+        ),
+        Stream.fromIterable(ChatEvent.fromResponse(answer(name)))
+      )
+    )
+  })
+
+  /** What is open at each event that the consumer of a hedged stream is given. */
+  const openAtEvents = (llm: LLM.Service, open: Ref.Ref<ReadonlyArray<string>>) =>
+    Stream.runFoldEffect(llm.chatStream("?"), new Set<string>(), (all, _) =>
+      Effect.map(Ref.get(open), (names) => all.add(names.join()))
+    )
+
+  it.effect("closes a stream that opens after the winner, before the first event is given out", () =>
     Effect.gen(function* () {
       const open = yield* Ref.make<ReadonlyArray<string>>([])
-      /** Cannot be interrupted while it opens: the loser opens all the same. */
-      const streaming = (name: string, delay: Duration.DurationInput): Step => ({
-        stream: Stream.unwrapScoped(
-          Effect.as(
-            Effect.acquireRelease(Effect.delay(Ref.update(open, Arr.append(name)), delay), () =>
-              Ref.update(
-                open,
-                Arr.filter((other) => other !== name)
-              )
-            ),
-            Stream.fromIterable(ChatEvent.fromResponse(answer(name)))
-          )
-        )
-      })
-      // The second request begins after one second: both streams open at once, or the second one later.
-      for (const delay of ["1 second", "4 seconds"] as const) {
-        const llm = yield* Hedge.make(
-          [yield* scripted(streaming("second", delay))],
-          soon
-        )(yield* scripted(streaming("first", "2 seconds")))
-        const seen = Stream.runFoldEffect(llm.chatStream("?"), new Set<string>(), (all, _) =>
-          Effect.map(Ref.get(open), (names) => all.add(names.join()))
-        )
-        const [held] = [...(yield* later(seen))]
-        expect(["first", "second"]).toContain(held)
-        expect(yield* Ref.get(open)).toEqual([])
-      }
+      const llm = yield* Hedge.make(
+        [yield* scripted(opening(open, "second", Effect.sleep("4 seconds")))],
+        soon
+      )(yield* scripted(opening(open, "first", Effect.sleep("2 seconds"))))
+      expect([...(yield* later(openAtEvents(llm, open)))]).toEqual(["first"])
+      expect(yield* Ref.get(open)).toEqual([])
+    })
+  )
+
+  it.effect("closes a stream that opens together with the winner, before the first event is given out", () =>
+    Effect.gen(function* () {
+      const open = yield* Ref.make<ReadonlyArray<string>>([])
+      const gate = yield* Effect.makeLatch(false)
+      const llm = yield* Hedge.make(
+        [yield* scripted(opening(open, "second", gate.await))],
+        soon
+      )(yield* scripted(opening(open, "first", gate.await)))
+      const events = yield* Effect.fork(openAtEvents(llm, open))
+      // The second request begins after one second.
+      yield* TestClock.adjust("1 second")
+      yield* gate.open
+      expect([...(yield* Fiber.join(events))]).toEqual(["first"])
+      expect(yield* Ref.get(open)).toEqual([])
     })
   )
 })
