@@ -159,7 +159,8 @@ export const make = (options: Options): Middleware => {
           const deadline = Math.min(outer.deadline, now + total)
           const opening = tighter("first-event", firstEvent, deadline - now)
           const stream = fromStream(next.chatStream(request))
-          const open = total === Infinity ? stream : narrow(stream, { deadline: now + total })
+          const open =
+            total === Infinity && idle === Infinity ? stream : narrow(stream, { deadline: now + total, idle })
           const limits = {
             opening,
             idle: { phase: "idle", millis: idle },

@@ -6,6 +6,7 @@ import * as ApiKey from "../src/ApiKey.js"
 import * as Chat from "../src/Chat.js"
 import * as ChatEvent from "../src/ChatEvent.js"
 import * as ProviderClient from "../src/ProviderClient.js"
+import * as Timeouts from "../src/Timeouts.js"
 import * as Anthropic from "../src/wire/Anthropic.js"
 import * as ChatCompletions from "../src/wire/ChatCompletions.js"
 import * as DashScope from "../src/wire/DashScope.js"
@@ -13,6 +14,7 @@ import * as Gemini from "../src/wire/Gemini.js"
 import * as Ollama from "../src/wire/Ollama.js"
 import * as Responses from "../src/wire/Responses.js"
 import type { ClientWire } from "../src/wire/Wire.js"
+import { scripted } from "./support/scripted.js"
 
 /** What the server does after its last byte. */
 type End = "close" | "reset" | "stay open"
@@ -297,6 +299,31 @@ describe("the usage grace of one second", () => {
       expect(elapsed).toBeLessThanOrEqual(1200)
     })
   )
+})
+
+describe("a time limit that is shorter than the usage grace", () => {
+  for (const { frames, name, signal, wire } of scripts) {
+    it.effect.each([{ idle: 300 }, { total: 300 }, { idle: 300, total: 500 }])(
+      `does not fail an answer whose connection stays open after its finish signal: ${name}, %o`,
+      (limits) =>
+        Effect.gen(function* () {
+          const separator = wire.framing === "sse" ? "\n\n" : "\n"
+          const text = frames
+            .slice(0, signal + 1)
+            .map((frame) => `${frame}${separator}`)
+            .join("")
+          const events = yield* answering(wire, () => body([encoder.encode(text)], "stay open"))
+          const llm = yield* Timeouts.make(limits)({ ...(yield* scripted("unused")), chatStream: () => events })
+          const call = yield* Effect.fork(ChatEvent.collect(llm.chatStream("?")))
+          const settle = Effect.promise(() => new Promise((resolve) => setTimeout(resolve, 0)))
+          for (let passed = 0; passed < 1000; passed += 50) {
+            yield* Effect.repeatN(settle, 3)
+            yield* TestClock.adjust(50)
+          }
+          expect((yield* Fiber.join(call)).text).toBe("Grüße")
+        })
+    )
+  }
 })
 
 describe("a Chat Completions stream", () => {

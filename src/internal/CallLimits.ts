@@ -11,9 +11,11 @@ export interface Limits {
   readonly deadline: number
   /** The longest that anything may sleep while another member of a fallback stands ready, in milliseconds. */
   readonly patience: number
+  /** How long a stream may be silent before it is given up, in milliseconds. */
+  readonly idle: number
 }
 
-const unlimited: Limits = { deadline: Infinity, patience: Infinity }
+const unlimited: Limits = { deadline: Infinity, patience: Infinity, idle: Infinity }
 
 export class CallLimits extends Context.Reference<CallLimits>()("effect-llm/CallLimits", {
   defaultValue: (): Limits => unlimited
@@ -24,7 +26,8 @@ export const narrow = <A, E, R>(effect: Effect.Effect<A, E, R>, limits: Partial<
   Effect.flatMap(CallLimits, (outer) =>
     Effect.provideService(effect, CallLimits, {
       deadline: Math.min(outer.deadline, limits.deadline ?? Infinity),
-      patience: Math.min(outer.patience, limits.patience ?? Infinity)
+      patience: Math.min(outer.patience, limits.patience ?? Infinity),
+      idle: Math.min(outer.idle, limits.idle ?? Infinity)
     })
   )
 

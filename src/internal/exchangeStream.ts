@@ -13,6 +13,8 @@ import { parsed } from "../wire/json.js"
 import { parseWhole, readWhole } from "./exchange.js"
 import type { Open, OpenStream, Pull } from "./openStream.js"
 import { end } from "./openStream.js"
+import type { Limits } from "./CallLimits.js"
+import { CallLimits } from "./CallLimits.js"
 import { carrying, Relaying } from "./relay.js"
 import { withinOr } from "./timeLimit.js"
 import type { Exchange, Transport } from "./transport.js"
@@ -47,7 +49,8 @@ const events = (
   exchange: Exchange,
   wire: ClientWire,
   bytes: Effect.Effect<Chunk.Chunk<Uint8Array>, Option.Option<LLMError>>,
-  relays: boolean
+  relays: boolean,
+  limits: Limits
 ): Pull => {
   const { call, clock, source } = exchange
   const framer = Framing.make(wire.framing)
@@ -55,7 +58,10 @@ const events = (
   const elapsed = () => clock.unsafeCurrentTimeMillis() - exchange.sentAt
   let said = Events.nothing
   let failure: LLMError | undefined
-  let finishingSince: number | undefined
+  /** When the consumer asked for the events that are being read. */
+  let askedAt = exchange.sentAt
+  /** Until when the usage is waited for; undefined before the finish signal. */
+  let finishingUntil: number | undefined
   /** Whether the model has written more after its finish signal: then the signal is not taken for the end. */
   let wentOn = false
   let finished = false
@@ -67,6 +73,10 @@ const events = (
   let passedLength = 0
   /** The answer where it is one JSON text instead of events, and nothing said so. */
   let unframed: { text: string; readonly decoder: TextDecoder } | undefined
+
+  /** How long a complete answer may wait for what follows it: no limit of the call, which would fail it, runs out meanwhile. */
+  const graceAt = (now: number, grace: number): number =>
+    Math.max(0, Math.min(grace, (askedAt + limits.idle - now) / 2, (limits.deadline - now) / 2))
 
   const start = (): ChatEvent => ({
     _tag: "Start",
@@ -158,9 +168,10 @@ const events = (
     }
     if (!within) wireFailure ??= malformed("", `an event of more than ${Framing.maxFrameLength} characters`)
     if (decoder.state === "finishing") {
-      wentOn ||= finishingSince !== undefined && decoded.some(isDelta)
-      finishingSince ??= clock.unsafeCurrentTimeMillis()
-    } else finishingSince = undefined
+      const now = clock.unsafeCurrentTimeMillis()
+      wentOn ||= finishingUntil !== undefined && decoded.some(isDelta)
+      finishingUntil ??= now + graceAt(now, usageGrace)
+    } else finishingUntil = undefined
     return give(decoded, afterFinish(wireFailure, decoded))
   }
 
@@ -232,20 +243,25 @@ const events = (
     )
 
   /** The answer is whole. What follows is only read so that the connection can be used again, if it ends soon. */
-  const drained: Pull = Effect.matchEffect(
-    withinOr(Effect.forever(bytes), closingGrace, () => end),
-    {
-      onSuccess: () => end,
-      onFailure: () => end
-    }
+  const drained: Pull = Effect.suspend(() =>
+    Effect.matchEffect(
+      withinOr(Effect.forever(bytes), graceAt(clock.unsafeCurrentTimeMillis(), closingGrace), () => end),
+      {
+        onSuccess: () => end,
+        onFailure: () => end
+      }
+    )
   )
 
   const next: Pull = Effect.suspend(() => {
     if (failure !== undefined) return Effect.fail(Option.some(failure))
     if (decoder.state === "done") return drained
-    return finishingSince === undefined || wentOn ? read : readUntil(finishingSince + usageGrace)
+    return finishingUntil === undefined || wentOn ? read : readUntil(finishingUntil)
   })
-  return next
+  return Effect.suspend(() => {
+    askedAt = clock.unsafeCurrentTimeMillis()
+    return next
+  })
 }
 
 const whole = (exchange: Exchange, wire: ClientWire): Effect.Effect<OpenStream, LLMError> =>
@@ -266,12 +282,15 @@ export const chatStream = (transport: Transport, wire: ClientWire, request: Chat
     // A server that has no streams, or that has only an error to report, answers with plain JSON; a proxy with a page.
     const contentType = exchange.response.headers["content-type"] ?? ""
     if (/\/json|text\/html/i.test(contentType)) return whole(exchange, wire)
-    return Effect.flatMap(Effect.zip(Stream.toPull(exchange.response.stream), Relaying), ([pull, relayed]) => {
-      // Of the pull and not of the stream: an operator of a stream costs as much as all the rest of a network chunk.
-      const bytes = Effect.mapError(
-        pull,
-        Option.map((error) => unanswered(transport, exchange.call, error))
-      )
-      return begin(events(exchange, wire, bytes, relayed === wire.name), exchange)
-    })
+    return Effect.flatMap(
+      Effect.all([Stream.toPull(exchange.response.stream), Relaying, CallLimits]),
+      ([pull, relayed, limits]) => {
+        // Of the pull and not of the stream: an operator of a stream costs as much as all the rest of a network chunk.
+        const bytes = Effect.mapError(
+          pull,
+          Option.map((error) => unanswered(transport, exchange.call, error))
+        )
+        return begin(events(exchange, wire, bytes, relayed === wire.name, limits), exchange)
+      }
+    )
   })
