@@ -11,7 +11,7 @@ import * as OtlpSerialization from "@effect/opentelemetry/OtlpSerialization"
 import * as OtlpTracer from "@effect/opentelemetry/OtlpTracer"
 import type { FileSystem, HttpClient, HttpServerError } from "@effect/platform"
 import type { ConfigError, Duration, Scope } from "effect"
-import { Config, Effect, Fiber, FiberRef, HashSet, Layer, Logger, Option, Redacted, Stream } from "effect"
+import { Config, Effect, Fiber, FiberRef, HashSet, Layer, Logger, Option, Queue, Redacted } from "effect"
 import * as AccessLog from "../../AccessLog.js"
 import type { ReloadError } from "../../Models.js"
 import * as Models from "../../Models.js"
@@ -52,20 +52,22 @@ export type ServeError =
 // signals
 // -------------------------------------------------------------------------------------
 
-/** Every signal of this name that the process is sent, for as long as somebody listens; it does nothing else meanwhile. */
-const signals = (name: "SIGTERM" | "SIGINT" | "SIGHUP"): Stream.Stream<string> =>
-  Stream.asyncPush((emit) =>
-    Effect.acquireRelease(
-      Effect.sync(() => {
-        const heard = (): void => {
-          emit.single(name)
-        }
-        process.on(name, heard)
-        return heard
-      }),
-      (heard) => Effect.sync(() => process.off(name, heard))
+type Signal = "SIGTERM" | "SIGINT" | "SIGHUP"
+
+/** The signals of these names that the process is sent until the scope closes, from the moment on that this succeeds. */
+const signals = (...names: ReadonlyArray<Signal>): Effect.Effect<Queue.Dequeue<Signal>, never, Scope.Scope> =>
+  Effect.flatMap(Queue.unbounded<Signal>(), (queue) => {
+    const onSignal = (name: Signal): void => {
+      queue.unsafeOffer(name)
+    }
+    return Effect.as(
+      Effect.acquireRelease(
+        Effect.sync(() => names.forEach((name) => process.on(name, onSignal))),
+        () => Effect.sync(() => names.forEach((name) => process.off(name, onSignal)))
+      ),
+      queue
     )
-  )
+  })
 
 /**
  * Waits for the first signal to stop. Those after it change nothing: wrappers send them twice, the grace has an end, and SIGKILL
@@ -79,8 +81,10 @@ const stopping = (grace: Duration.Duration): Effect.Effect<Fiber.Fiber<void>, ne
       Effect.sync(() => process.exit(exitCodes.ok))
     )
     yield* Effect.fork(Effect.zipRight(first.await, startLastResort))
-    yield* Stream.merge(signals("SIGTERM"), signals("SIGINT")).pipe(
-      Stream.runForEach((name) => Effect.zipRight(Effect.logInfo(`${name}: shutting down`), first.open)),
+    const received = yield* signals("SIGTERM", "SIGINT")
+    yield* Queue.take(received).pipe(
+      Effect.flatMap((name) => Effect.zipRight(Effect.logInfo(`${name}: shutting down`), first.open)),
+      Effect.forever,
       Effect.forkScoped
     )
     return yield* Effect.fork(first.await)
@@ -93,7 +97,8 @@ const reloading: Effect.Effect<void, never, Models.Reloading | Scope.Scope> = Ef
     Effect.ignore(Models.reload),
     Option.match(keys, { onNone: () => Effect.void, onSome: ({ reload }) => Effect.ignore(reload) })
   )
-  yield* Effect.forkScoped(Stream.runForEach(signals("SIGHUP"), () => reload))
+  const received = yield* signals("SIGHUP")
+  yield* Effect.forkScoped(Effect.forever(Effect.zipRight(Queue.take(received), reload)))
 })
 
 // -------------------------------------------------------------------------------------
