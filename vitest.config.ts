@@ -18,6 +18,8 @@ for (const { install, program, tests } of missing) {
   console.warn(notice)
 }
 
+const workers = availableParallelism() + 1
+
 export default defineConfig({
   test: {
     include: ["test/**/*.test.ts"],
@@ -26,8 +28,9 @@ export default defineConfig({
     testTimeout: 180_000,
     hookTimeout: 180_000,
     // Many tests wait for processes and sockets: one worker more than processors uses the time in which the others wait.
-    maxWorkers: availableParallelism() + 1,
-    minWorkers: 1,
+    // As many at least: a worker that is removed as idle while the run ends is removed twice, which fails a green run (tinypool 1.1).
+    maxWorkers: workers,
+    minWorkers: workers,
     // The modules are loaded once a worker instead of once a file: half of the time. No test keeps anything in them, and
     // none uses `layer` of @effect/vitest: it would change `it` for all files that come after.
     isolate: false
