@@ -1,24 +1,24 @@
 /** Why a model stopped, in the words of OpenAI (API reference, chat/object) and of those who have their own. */
 import type { FinishReason } from "../../Chat.js"
 
-const reasons: Readonly<Record<string, FinishReason>> = {
-  stop: "stop",
-  length: "length",
-  tool_calls: "tool-calls",
-  function_call: "tool-calls",
-  content_filter: "content-filter",
+const reasons: ReadonlyMap<string, FinishReason> = new Map([
+  ["stop", "stop"],
+  ["length", "length"],
+  ["tool_calls", "tool-calls"],
+  ["function_call", "tool-calls"],
+  ["content_filter", "content-filter"],
   // Together: the token that ends a text.
-  eos: "stop",
+  ["eos", "stop"],
   // Proxies that pass on Anthropic's words.
-  end_turn: "stop",
-  max_tokens: "length",
-  tool_use: "tool-calls",
+  ["end_turn", "stop"],
+  ["max_tokens", "length"],
+  ["tool_use", "tool-calls"],
   // Mistral.
-  model_length: "length",
+  ["model_length", "length"],
   // Z.ai.
-  model_context_window_exceeded: "length",
-  sensitive: "content-filter"
-}
+  ["model_context_window_exceeded", "length"],
+  ["sensitive", "content-filter"]
+])
 
 /**
  * Not the model stopped but the provider failed: DeepSeek ("Create Chat Completion", `finish_reason`), Z.ai (API reference, chat),
@@ -30,7 +30,7 @@ export const isFailure = (raw: string): boolean => failures.has(raw)
 
 /** Providers that say `stop`, or nothing, with tool calls mean the calls. */
 export const decodeFinishReason = (raw: string, hasCalls: boolean): FinishReason => {
-  const reason = reasons[raw] ?? "other"
+  const reason = reasons.get(raw) ?? "other"
   return hasCalls && (reason === "stop" || raw === "") ? "tool-calls" : reason
 }
 

@@ -6,20 +6,20 @@ import type { WireFailure } from "../Wire.js"
 import { malformed as malformedAt } from "../Wire.js"
 
 /** All others say that something went wrong that is neither the length nor the content (`OTHER`, `NO_IMAGE`, `IMAGE_OTHER` …). */
-const reasons: Readonly<Record<string, FinishReason>> = {
-  STOP: "stop",
-  MAX_TOKENS: "length",
-  SAFETY: "content-filter",
-  RECITATION: "content-filter",
-  LANGUAGE: "content-filter",
-  BLOCKLIST: "content-filter",
-  PROHIBITED_CONTENT: "content-filter",
-  SPII: "content-filter",
-  MODEL_ARMOR: "content-filter",
-  IMAGE_SAFETY: "content-filter",
-  IMAGE_PROHIBITED_CONTENT: "content-filter",
-  IMAGE_RECITATION: "content-filter"
-}
+const reasons: ReadonlyMap<string, FinishReason> = new Map([
+  ["STOP", "stop"],
+  ["MAX_TOKENS", "length"],
+  ["SAFETY", "content-filter"],
+  ["RECITATION", "content-filter"],
+  ["LANGUAGE", "content-filter"],
+  ["BLOCKLIST", "content-filter"],
+  ["PROHIBITED_CONTENT", "content-filter"],
+  ["SPII", "content-filter"],
+  ["MODEL_ARMOR", "content-filter"],
+  ["IMAGE_SAFETY", "content-filter"],
+  ["IMAGE_PROHIBITED_CONTENT", "content-filter"],
+  ["IMAGE_RECITATION", "content-filter"]
+])
 
 /** The model wrote no call or answer that Gemini can read. Where there is a call nevertheless, the answer stands. */
 const malformed: ReadonlySet<string> = new Set([
@@ -44,7 +44,7 @@ export const failureOf = (candidate: Json, path: string): WireFailure | undefine
 
 /** Calls have no reason of their own: the model stops. */
 export const decodeFinishReason = (raw: string, hasCalls: boolean): FinishReason => {
-  const reason = reasons[raw] ?? "other"
+  const reason = reasons.get(raw) ?? "other"
   return hasCalls && (reason === "stop" || raw === "") ? "tool-calls" : reason
 }
 

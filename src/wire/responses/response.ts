@@ -15,17 +15,17 @@ export interface Stop {
   readonly raw: string
 }
 
-const incompleteReasons: Readonly<Record<string, FinishReason>> = {
-  max_output_tokens: "length",
-  content_filter: "content-filter"
-}
+const incompleteReasons: ReadonlyMap<string, FinishReason> = new Map([
+  ["max_output_tokens", "length"],
+  ["content_filter", "content-filter"]
+])
 
 /** An answer that is `queued`, `in_progress` or `cancelled` has no better name than `other`. */
 export const stopOf = (response: Json, hasCalls: boolean): Stop => {
   const status = string(response, "status") ?? ""
   if (status === "incomplete") {
     const raw = string(record(response, "incomplete_details") ?? {}, "reason") || status
-    return { reason: incompleteReasons[raw] ?? "other", raw }
+    return { reason: incompleteReasons.get(raw) ?? "other", raw }
   }
   const complete = status === "completed" || status === ""
   return { reason: complete ? (hasCalls ? "tool-calls" : "stop") : "other", raw: status }

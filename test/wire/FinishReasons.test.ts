@@ -1,0 +1,33 @@
+/** Words for the end of an answer that no provider's documents have. */
+import { describe, expect, it } from "@effect/vitest"
+import * as ChatCompletions from "../../src/wire/ChatCompletions.js"
+import * as Gemini from "../../src/wire/Gemini.js"
+import * as Responses from "../../src/wire/Responses.js"
+import { got, source } from "./roundTrips.js"
+
+const answers = {
+  "Chat Completions": (reason: string) =>
+    ChatCompletions.make().decodeResponse(
+      { choices: [{ index: 0, message: { content: "a" }, finish_reason: reason }] },
+      source
+    ),
+  Gemini: (reason: string) =>
+    Gemini.make().decodeResponse(
+      { candidates: [{ content: { parts: [{ text: "a" }] }, finishReason: reason }] },
+      source
+    ),
+  Responses: (reason: string) =>
+    Responses.make().decodeResponse(
+      { id: "r", status: "incomplete", incomplete_details: { reason }, output: [] },
+      source
+    )
+}
+
+describe.each(Object.entries(answers))("a finish reason of %s", (_, answer) => {
+  it.each(["constructor", "toString", "__proto__", "unheard_of"])(
+    'is "other" where it is not known, also where every object has a field of its name: %s',
+    (reason) => {
+      expect(got(answer(reason))).toMatchObject({ finishReason: "other", rawFinishReason: reason })
+    }
+  )
+})
