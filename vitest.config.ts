@@ -24,6 +24,7 @@ export default defineConfig({
   test: {
     include: ["test/**/*.test.ts"],
     exclude: [...defaultExclude, ...missing.map(({ tests }) => tests)],
+    setupFiles: ["test/support/eventLoop.ts"],
     // Ends a test that hangs, also on a machine that is busy with much else. No test is about this limit.
     testTimeout: 180_000,
     hookTimeout: 180_000,

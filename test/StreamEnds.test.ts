@@ -172,6 +172,11 @@ const faultOf = (script: Script, cut: number, end: End, chunked: (bytes: Uint8Ar
     return outcome === expected ? undefined : `${end} after ${cut} of ${signalEnd(script)} bytes: ${outcome}`
   })
 
+/** A turn of the event loop, in which a worker of the tests reads what it was sent. */
+const turn = Effect.async<void>((resume) => {
+  setImmediate(() => resume(Effect.void))
+})
+
 const faultsOf = (
   script: Script,
   cuts: ReadonlyArray<number>,
@@ -179,7 +184,7 @@ const faultsOf = (
 ) =>
   Effect.map(
     Effect.forEach(cuts, (cut) =>
-      Effect.all([faultOf(script, cut, "close", chunked), faultOf(script, cut, "reset", chunked)])
+      Effect.zipLeft(Effect.all([faultOf(script, cut, "close", chunked), faultOf(script, cut, "reset", chunked)]), turn)
     ),
     (faults) => faults.flat().filter((fault) => fault !== undefined)
   )
