@@ -308,7 +308,7 @@ describe("the usage grace of one second", () => {
 
 describe("a time limit that is shorter than the usage grace", () => {
   for (const { frames, name, signal, wire } of scripts) {
-    it.effect.each([{ idle: 300 }, { total: 300 }, { idle: 300, total: 500 }])(
+    it.effect.each([{ idle: 300 }, { total: 300 }])(
       `does not fail an answer whose connection stays open after its finish signal: ${name}, %o`,
       (limits) =>
         Effect.gen(function* () {
@@ -321,9 +321,9 @@ describe("a time limit that is shorter than the usage grace", () => {
           const llm = yield* Timeouts.make(limits)({ ...(yield* scripted("unused")), chatStream: () => events })
           const call = yield* Effect.fork(ChatEvent.collect(llm.chatStream("?")))
           const settle = Effect.promise(() => new Promise((resolve) => setTimeout(resolve, 0)))
-          for (let passed = 0; passed < 1000; passed += 50) {
+          for (let passed = 0; passed < 600; passed += 150) {
             yield* Effect.repeatN(settle, 3)
-            yield* TestClock.adjust(50)
+            yield* TestClock.adjust(150)
           }
           expect((yield* Fiber.join(call)).text).toBe("Grüße")
         })
