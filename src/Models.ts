@@ -251,8 +251,8 @@ export interface ReloadOptions extends FileOptions {
  *
  * The file is read every `interval` and compared, which also sees what notifications do not: files that are replaced by editors,
  * mounted from a config map, or on a network drive. Environment variables that it names are read again when it changes, or by
- * `reload`. A faulty file changes nothing; it is told in `changes` and in the log, once. A file that has no models (any more) is
- * refused like a faulty one, with a `ProviderFileError`.
+ * `reload`. A faulty file changes nothing; it is told in `changes` and in the log, once. A file without models is refused like a
+ * faulty one, with a `ProviderFileError`.
  *
  * @since 0.1.0
  * @category layers

@@ -133,10 +133,10 @@ const isCount = (value: unknown, most: number): value is number =>
   typeof value === "number" && Number.isInteger(value) && value >= 0 && value <= most
 
 /**
- * A usage that nobody has vouched for, with estimates in the place of input and output that are no whole numbers from 0 to the
- * most that is possible (`most`, and never more than `maxTokens`). Where one of them was replaced, the total is their sum and
- * `estimated` is true. Counts of a part (cached, written to a cache, thoughts) are cut to the count they are a part of, or are
- * zero where they are no whole numbers. The same object where nothing is wrong with it.
+ * Replaces impossible counts of a usage. Input and output that are no whole numbers from 0 to `most` (at most `maxTokens`) become
+ * the estimates; the total is then their sum, and `estimated` is true. Counts of a part (cached, written to a cache, reasoning)
+ * are cut to the count that they are a part of, and are zero where they are no whole numbers. Returns the same object where
+ * every count is possible.
  *
  * @since 0.2.0
  * @category estimates
