@@ -30,11 +30,11 @@ const howToInstall =
 
 /**
  * A port below those that the system gives to outgoing connections: a client that tries to reach a server which is stopped could
- * else be given the port itself.
+ * else be given the port itself. A cluster listens on the port that is ten thousand higher too, which is none of these.
  */
 const freePort = Effect.async<number, Error>((resume) => {
   const server = createServer()
-  const port = 10_000 + Math.floor(Math.random() * 20_000)
+  const port = 10_000 + Math.floor(Math.random() * 10_000)
   server.once("error", (error) => resume(Effect.fail(error)))
   server.listen(port, "127.0.0.1", () => server.close(() => resume(Effect.succeed(port))))
 }).pipe(Effect.retry({ times: 100 }), Effect.orDie)
@@ -60,7 +60,19 @@ const killed = (child: ChildProcess): Effect.Effect<void> =>
     await exited
   })
 
-const make = (settings: ReadonlyArray<string>): Effect.Effect<RedisServer, never, Scope.Scope> =>
+/** Waits until this process answers, and not another test's on the same port; fails where it has ended, as with a port that is taken. */
+const answers = (child: ChildProcess, client: Client): Effect.Effect<void, Error> =>
+  Effect.tryPromise(() => client.info("server")).pipe(
+    Effect.timeout("1 second"),
+    Effect.map((info) => info.includes(`process_id:${child.pid}\r\n`)),
+    Effect.orElseSucceed(() => false),
+    Effect.flatMap((isThis) =>
+      isThis || child.exitCode === null ? Effect.succeed(isThis) : Effect.fail(new Error("redis-server has ended."))
+    ),
+    Effect.repeat({ until: (isThis) => isThis, schedule: Schedule.spaced("10 millis") })
+  )
+
+const started = (settings: ReadonlyArray<string>) =>
   Effect.gen(function* () {
     const port = yield* freePort
     const ref = yield* Effect.acquireRelease(Effect.flatMap(spawned(port, settings), Ref.make), (ref) =>
@@ -74,20 +86,23 @@ const make = (settings: ReadonlyArray<string>): Effect.Effect<RedisServer, never
       }),
       (client) => Effect.sync(() => client.disconnect())
     )
-    const answers = Effect.retry(
-      Effect.tryPromise(() => client.ping()),
-      Schedule.spaced("10 millis")
-    ).pipe(Effect.orDie, Effect.asVoid)
-    yield* answers
+    const running = Effect.flatMap(Ref.get(ref), (child) => answers(child, client))
+    yield* running
+    return { port, ref, client, running }
+  })
+
+const make = (settings: ReadonlyArray<string>): Effect.Effect<RedisServer, never, Scope.Scope> =>
+  Effect.gen(function* () {
+    const { client, port, ref, running } = yield* Effect.orDie(Effect.retry(started(settings), { times: 5 }))
     const signal = (name: NodeJS.Signals) => Effect.map(Ref.get(ref), (child) => void child.kill(name))
     return {
       url: `redis://127.0.0.1:${port}`,
       port,
       client,
       kill: Effect.flatMap(Ref.get(ref), killed),
-      start: Effect.zipRight(
-        Effect.flatMap(spawned(port, settings), (child) => Ref.set(ref, child)),
-        answers
+      start: Effect.flatMap(spawned(port, settings), (child) => Ref.set(ref, child)).pipe(
+        Effect.zipRight(running),
+        Effect.orDie
       ),
       freeze: signal("SIGSTOP"),
       thaw: signal("SIGCONT")
