@@ -4,7 +4,7 @@ import * as RandomDraw from "../../src/internal/randomDraw.js"
 
 /**
  * A clock that stands still until it is told otherwise. TestClock will not do here: a fiber that is interrupted in the middle
- * of its `sleep` keeps the lock that it holds.
+ * of its `sleep` keeps the lock that it holds. Its timers tick in whole milliseconds, one at least, as those of Node do.
  */
 export const makeClock = () => {
   let now = 0
@@ -18,7 +18,7 @@ export const makeClock = () => {
     sleep: (duration) =>
       Effect.async((resume) => {
         const wake = () => resume(Effect.void)
-        timers.set(wake, now + Duration.toMillis(duration))
+        timers.set(wake, now + Math.max(1, Math.trunc(Duration.toMillis(duration))))
         return Effect.sync(() => timers.delete(wake))
       })
   }
