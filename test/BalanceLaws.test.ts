@@ -200,7 +200,7 @@ describe("under random failures and interruptions", () => {
         yield* Effect.withClock(expectPeace(outcome), clock)
         expect(outcome.seen.flatMap(({ faults }) => faults)).toEqual([])
       }),
-    { fastCheck: { numRuns: 25 } }
+    { fastCheck: { numRuns: 15 } }
   )
 
   it.effect.prop(
@@ -216,7 +216,7 @@ describe("under random failures and interruptions", () => {
         )
         yield* Effect.withClock(expectPeace(outcome), clock)
       }),
-    { fastCheck: { numRuns: 25 } }
+    { fastCheck: { numRuns: 15 } }
   )
 
   it.effect.prop(

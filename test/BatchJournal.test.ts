@@ -257,7 +257,7 @@ describe("a batch that was killed", () => {
         // What was answered is recorded, whoever interrupts.
         expect(new Set(answered.values())).toEqual(new Set([1]))
       }).pipe(Effect.withClock(realClock), Effect.provide(withoutSync)),
-    { fastCheck: { numRuns: 15 } }
+    { fastCheck: { numRuns: 8 } }
   )
 
   it.scoped.prop(
@@ -280,7 +280,7 @@ describe("a batch that was killed", () => {
         expect(outcomesIn(yield* fileSystem.readFileString(path))).toEqual(new Map(upTo(40).map((n) => [n, true])))
         expect(new Set(answered.values())).toEqual(new Set([1]))
       }).pipe(Effect.withClock(realClock), Effect.provide(withoutSync)),
-    { fastCheck: { numRuns: 8 } }
+    { fastCheck: { numRuns: 5 } }
   )
 
   it.scoped("as a process, with kill -9, goes on with what is on the disk", () =>

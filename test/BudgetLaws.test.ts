@@ -114,7 +114,7 @@ type Look = (statuses: ReadonlyArray<Budget.Status>) => void
 
 const prices = Pricing.layer({ test: { model: { input: 3, output: 7 } } })
 
-const runs = { fastCheck: { numRuns: 40 } }
+const runs = { fastCheck: { numRuns: 25 } }
 
 const exactly = (dollars: number): number => Math.round(dollars * 1e12)
 

@@ -86,7 +86,7 @@ describe("of the texts of a request", () => {
         const all = (yield* asked).flat()
         expect(all.length).toBe(new Set(batches.flat()).size)
       }),
-    { fastCheck: { numRuns: 40 } }
+    { fastCheck: { numRuns: 25 } }
   )
 
   it.effect("none is known that was asked for otherwise", () =>

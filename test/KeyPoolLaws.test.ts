@@ -232,7 +232,7 @@ const pausing = () => {
   return { scheduler, after, reached }
 }
 
-const settings = { fastCheck: { numRuns: 150 } }
+const settings = { fastCheck: { numRuns: 100 } }
 
 describe("however calls, interruptions, time and changes fall together", () => {
   it.effect.prop(

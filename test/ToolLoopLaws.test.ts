@@ -68,48 +68,56 @@ const scripted = (script: ReadonlyArray<ChatResponse>) =>
   )
 
 describe("a loop", () => {
-  it.effect.prop("ends in the same way whole and streamed", [answers, settings], ([script, options]) =>
-    Effect.gen(function* () {
-      const whole = yield* Effect.either(ToolLoop.run(yield* scripted(script), request, { tools, ...options }))
-      const events: Array<ToolLoop.Event> = []
-      const streamed = yield* Effect.either(
-        Stream.runForEachChunk(ToolLoop.stream(yield* scripted(script), request, { tools, ...options }), (chunk) =>
-          Effect.sync(() => events.push(...Chunk.toReadonlyArray(chunk)))
+  it.effect.prop(
+    "ends in the same way whole and streamed",
+    [answers, settings],
+    ([script, options]) =>
+      Effect.gen(function* () {
+        const whole = yield* Effect.either(ToolLoop.run(yield* scripted(script), request, { tools, ...options }))
+        const events: Array<ToolLoop.Event> = []
+        const streamed = yield* Effect.either(
+          Stream.runForEachChunk(ToolLoop.stream(yield* scripted(script), request, { tools, ...options }), (chunk) =>
+            Effect.sync(() => events.push(...Chunk.toReadonlyArray(chunk)))
+          )
         )
-      )
-      const last = events.at(-1)
-      if (Either.isLeft(whole)) {
-        expect(streamed).toEqual(whole)
-        expect(last?._tag).not.toBe("Finish")
-      } else {
-        expect(last?._tag === "Finish" && withoutTime(last.result)).toEqual(withoutTime(whole.right))
-        expect(events.flatMap((event) => (event._tag === "RoundEnd" ? [event.done] : []))).toEqual(
-          last?._tag === "Finish" ? last.result.rounds : []
-        )
-      }
-    })
+        const last = events.at(-1)
+        if (Either.isLeft(whole)) {
+          expect(streamed).toEqual(whole)
+          expect(last?._tag).not.toBe("Finish")
+        } else {
+          expect(last?._tag === "Finish" && withoutTime(last.result)).toEqual(withoutTime(whole.right))
+          expect(events.flatMap((event) => (event._tag === "RoundEnd" ? [event.done] : []))).toEqual(
+            last?._tag === "Finish" ? last.result.rounds : []
+          )
+        }
+      }),
+    { fastCheck: { numRuns: 50 } }
   )
 
-  it.effect.prop("answers every call once, in order, and adds up", [answers, settings], ([script, options]) =>
-    Effect.gen(function* () {
-      const { messages, pending, usage } = yield* ToolLoop.run(yield* scripted(script), request, {
-        tools,
-        ...options,
-        onFailure: "report"
-      }).pipe(
-        Effect.catchTag("RoundsExceededError", ({ messages, usage }) =>
-          Effect.succeed({ messages, pending: [], usage })
+  it.effect.prop(
+    "answers every call once, in order, and adds up",
+    [answers, settings],
+    ([script, options]) =>
+      Effect.gen(function* () {
+        const { messages, pending, usage } = yield* ToolLoop.run(yield* scripted(script), request, {
+          tools,
+          ...options,
+          onFailure: "report"
+        }).pipe(
+          Effect.catchTag("RoundsExceededError", ({ messages, usage }) =>
+            Effect.succeed({ messages, pending: [], usage })
+          )
         )
-      )
-      const asked = messages.flatMap((message) => (message.role === "assistant" ? (message.toolCalls ?? []) : []))
-      const answered = messages.flatMap((message) => (message.role === "tool" ? [message.toolCallId] : []))
-      const isForeign = ({ name }: ToolCall) => name === "foreign"
-      expect(answered).toEqual(asked.filter((call) => !isForeign(call)).map(({ id }) => id))
-      expect(asked.filter(isForeign).map(({ id }) => id)).toEqual(pending.map(({ id }) => id))
-      const said = messages.filter((message) => message.role === "assistant").length
-      expect(said).toBeLessThanOrEqual(options.maxRounds)
-      const given = Array.from({ length: said }, (_, round) => script[round % script.length]?.usage ?? Usage.empty)
-      expect(usage).toEqual(Usage.combineAll(given))
-    })
+        const asked = messages.flatMap((message) => (message.role === "assistant" ? (message.toolCalls ?? []) : []))
+        const answered = messages.flatMap((message) => (message.role === "tool" ? [message.toolCallId] : []))
+        const isForeign = ({ name }: ToolCall) => name === "foreign"
+        expect(answered).toEqual(asked.filter((call) => !isForeign(call)).map(({ id }) => id))
+        expect(asked.filter(isForeign).map(({ id }) => id)).toEqual(pending.map(({ id }) => id))
+        const said = messages.filter((message) => message.role === "assistant").length
+        expect(said).toBeLessThanOrEqual(options.maxRounds)
+        const given = Array.from({ length: said }, (_, round) => script[round % script.length]?.usage ?? Usage.empty)
+        expect(usage).toEqual(Usage.combineAll(given))
+      }),
+    { fastCheck: { numRuns: 50 } }
   )
 })

@@ -120,7 +120,7 @@ const replaying = (exchange: Exchange) =>
   )
 
 const dribbled = (body: Uint8Array): ReadonlyArray<Uint8Array> => {
-  const size = Math.ceil(body.length / 1024)
+  const size = Math.ceil(body.length / 256)
   return Array.from({ length: Math.ceil(body.length / size) }, (_, index) =>
     body.subarray(index * size, (index + 1) * size)
   )
@@ -154,7 +154,7 @@ const inMemory = (exchange: Exchange, pieces: () => ReadonlyArray<Uint8Array>): 
  */
 const cuts = ({ body, status, streaming }: Exchange): ReadonlyArray<number> => {
   const isStream = streaming && status < 400
-  const step = isStream && body.length <= 512 ? 1 : Math.ceil(body.length / (isStream ? 8 : 4))
+  const step = isStream && body.length <= 256 ? 1 : Math.ceil(body.length / (isStream ? 8 : 4))
   const even = Array.from({ length: Math.floor(body.length / step) }, (_, index) => index * step)
   const continuation = body.findIndex((byte) => (byte & 0b1100_0000) === 0b1000_0000)
   return continuation < 0 ? even : [...even, continuation]

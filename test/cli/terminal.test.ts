@@ -42,7 +42,7 @@ const terminal = (words: ReadonlyArray<string>, env: Readonly<Record<string, str
         // To look takes a process, and this one has a provider to run.
         screen: Effect.delay(
           Effect.sync(() => tmux("capture-pane", "-p", "-t", pane)),
-          50
+          150
         ),
         type: (...keys: ReadonlyArray<string>) => Effect.sync(() => tmux("send-keys", "-t", pane, ...keys)),
         pane
