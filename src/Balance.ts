@@ -39,7 +39,7 @@ import * as BalanceService from "./internal/balanceService.js"
 import type { CooldownOptions } from "./KeyPool.js"
 import type { Service as LLMService } from "./LLM.js"
 import { LLM } from "./LLM.js"
-import type { LLMError } from "./LLMError.js"
+import type { LLMError } from "./vocabulary/LLMError.js"
 
 export * from "./balance/status.js"
 export * from "./balance/strategy.js"

@@ -23,16 +23,16 @@
 import { FileSystem } from "@effect/platform"
 import type { Duration, Exit, Schema, Scope, Stream } from "effect"
 import { Effect, Option } from "effect"
-import type { ChatRequest } from "./Chat.js"
-import { ChatResponse } from "./Chat.js"
-import type { EmbeddingRequest } from "./Embedding.js"
-import { EmbeddingResponse } from "./Embedding.js"
+import type { ChatRequest } from "./vocabulary/Chat.js"
+import { ChatResponse } from "./vocabulary/Chat.js"
+import type { EmbeddingRequest } from "./vocabulary/Embedding.js"
+import { EmbeddingResponse } from "./vocabulary/Embedding.js"
 import type { Codec } from "./internal/batchJournal.js"
 import * as Journals from "./internal/batchJournal.js"
 import type { JournalError } from "./internal/batchJournal.js"
 import * as BatchRun from "./internal/batchRun.js"
 import * as LLM from "./LLM.js"
-import * as Errors from "./LLMError.js"
+import * as Errors from "./vocabulary/LLMError.js"
 
 /**
  * What is done with each request. `chat` and `embed` are tasks; `makeTask` makes others.

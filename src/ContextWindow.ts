@@ -21,13 +21,13 @@
  * @since 0.1.0
  */
 import { Effect, Either, Option } from "effect"
-import type { ChatRequest } from "./Chat.js"
+import type { ChatRequest } from "./vocabulary/Chat.js"
 import * as Checks from "./internal/checks.js"
 import * as ContextFit from "./internal/contextFit.js"
 import { fromStream, toStream } from "./internal/openStream.js"
 import { normalize } from "./internal/request.js"
 import type { Middleware, ModelInfo, Service } from "./LLM.js"
-import { ContextLengthError } from "./LLMError.js"
+import { ContextLengthError } from "./vocabulary/LLMError.js"
 import type { Count } from "./TokenCounter.js"
 import { TokenCounter } from "./TokenCounter.js"
 

@@ -27,8 +27,8 @@
 import { Array as Arr, Context, Duration, Effect, Either, Layer, Option } from "effect"
 import type { CacheStoreError } from "./CacheStore.js"
 import { CacheStore } from "./CacheStore.js"
-import type { EmbeddingRequest, EmbeddingResponse } from "./Embedding.js"
-import * as Attempt from "./Attempt.js"
+import type { EmbeddingRequest, EmbeddingResponse } from "./vocabulary/Embedding.js"
+import * as Attempt from "./vocabulary/Attempt.js"
 import * as Core from "./internal/cacheCore.js"
 import type { KeptVector } from "./internal/cacheEntry.js"
 import * as Entry from "./internal/cacheEntry.js"
@@ -36,9 +36,9 @@ import * as Key from "./internal/cacheKey.js"
 import { digest } from "./internal/digest.js"
 import { normalizeEmbedding } from "./internal/request.js"
 import type { Middleware, ModelInfo, Service as LLMService } from "./LLM.js"
-import type { LLMError } from "./LLMError.js"
+import type { LLMError } from "./vocabulary/LLMError.js"
 import { CacheWish } from "./ResponseCache.js"
-import * as Usage from "./Usage.js"
+import * as Usage from "./vocabulary/Usage.js"
 
 /**
  * How long vectors are kept and how exactly, and what a slow or broken store may cost.

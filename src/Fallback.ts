@@ -22,10 +22,10 @@
  */
 import type { Array as Arr, Duration } from "effect"
 import { Context, Effect, Layer } from "effect"
-import * as Attempt from "./Attempt.js"
-import type { ChatResponse } from "./Chat.js"
+import * as Attempt from "./vocabulary/Attempt.js"
+import type { ChatResponse } from "./vocabulary/Chat.js"
 import type * as ContextWindow from "./ContextWindow.js"
-import type { EmbeddingResponse } from "./Embedding.js"
+import type { EmbeddingResponse } from "./vocabulary/Embedding.js"
 import * as Checks from "./internal/checks.js"
 import * as ContextFit from "./internal/contextFit.js"
 import * as Members from "./internal/fallbackMembers.js"
@@ -35,7 +35,7 @@ import * as Turns from "./internal/fallbackTurns.js"
 import { toStream } from "./internal/openStream.js"
 import type { Middleware, ModelInfo, Service } from "./LLM.js"
 import { LLM } from "./LLM.js"
-import type { LLMError, Tag } from "./LLMError.js"
+import type { LLMError, Tag } from "./vocabulary/LLMError.js"
 import { TokenCounter } from "./TokenCounter.js"
 
 /**

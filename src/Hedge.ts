@@ -19,7 +19,7 @@
  */
 import { Effect, Ref } from "effect"
 import type { Duration, Scope } from "effect"
-import * as Attempt from "./Attempt.js"
+import * as Attempt from "./vocabulary/Attempt.js"
 import * as Checks from "./internal/checks.js"
 import { hedged } from "./internal/hedgedCall.js"
 import { fromStream, toStream, withEarlierAttempts } from "./internal/openStream.js"
@@ -28,7 +28,7 @@ import { owned } from "./internal/ownedStream.js"
 import * as Requests from "./internal/requestModel.js"
 import * as Percentile from "./internal/runningPercentile.js"
 import type { Middleware, Service } from "./LLM.js"
-import type { LLMError } from "./LLMError.js"
+import type { LLMError } from "./vocabulary/LLMError.js"
 
 /**
  * When a second request is made, and how many of them there may be.

@@ -27,7 +27,7 @@
  */
 import type { Duration, Redacted, Scope } from "effect"
 import { Context, Effect, Layer, Schema } from "effect"
-import type { ApiKey, Options as ApiKeyOptions } from "./ApiKey.js"
+import type { ApiKey, Options as ApiKeyOptions } from "./vocabulary/ApiKey.js"
 import * as KeyCheck from "./internal/keyCheck.js"
 import * as PoolService from "./internal/poolService.js"
 import type { PoolStatus } from "./keyPool/status.js"
@@ -41,7 +41,7 @@ import type {
   RateLimitError,
   SharedStateError,
   UnsupportedError
-} from "./LLMError.js"
+} from "./vocabulary/LLMError.js"
 import type { ProviderClient } from "./ProviderClient.js"
 
 export * from "./keyPool/status.js"

@@ -27,7 +27,7 @@
 import { FileSystem } from "@effect/platform"
 import type { Duration } from "effect"
 import { Config, Effect, Option, Schema } from "effect"
-import type * as ApiKey from "./ApiKey.js"
+import type * as ApiKey from "./vocabulary/ApiKey.js"
 import type { Fault } from "./internal/fileFields.js"
 import { readFile } from "./internal/providerFileReader.js"
 import type { Price } from "./Pricing.js"

@@ -33,7 +33,7 @@ import { dual } from "effect/Function"
 import * as Read from "./internal/limiterOptions.js"
 import * as LimiterService from "./internal/limiterService.js"
 import * as PerModel from "./internal/limiterPerModel.js"
-import type { InvalidRequestError, RateLimitError, SharedStateError } from "./LLMError.js"
+import type { InvalidRequestError, RateLimitError, SharedStateError } from "./vocabulary/LLMError.js"
 import type { RateLimits } from "./wire/RateLimitHeaders.js"
 
 /**

@@ -22,8 +22,8 @@
  */
 import type { ParseResult, Schema } from "effect"
 import { Effect, Iterable, Option, SchemaAST } from "effect"
-import type { ChatRequest, ChatResponse, Message } from "./Chat.js"
-import * as Chat from "./Chat.js"
+import type { ChatRequest, ChatResponse, Message } from "./vocabulary/Chat.js"
+import * as Chat from "./vocabulary/Chat.js"
 import { isTooDeep } from "./internal/depth.js"
 import { faultsOf, summary } from "./internal/faults.js"
 import * as Generated from "./internal/generated.js"
@@ -31,9 +31,9 @@ import type { JsonSchema } from "./internal/jsonSchema.js"
 import { isObjectSchema, jsonSchemaOf } from "./internal/jsonSchema.js"
 import { asObject } from "./internal/request.js"
 import type { Service } from "./LLM.js"
-import type { LLMError } from "./LLMError.js"
-import { ContentFilterError, MalformedResponseError } from "./LLMError.js"
-import * as Usage from "./Usage.js"
+import type { LLMError } from "./vocabulary/LLMError.js"
+import { ContentFilterError, MalformedResponseError } from "./vocabulary/LLMError.js"
+import * as Usage from "./vocabulary/Usage.js"
 import { isRecord } from "./wire/json.js"
 
 // -------------------------------------------------------------------------------------

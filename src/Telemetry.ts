@@ -43,9 +43,9 @@
 import { Duration, Effect, Exit, FiberId, Option } from "effect"
 import type { Clock, Scope, Tracer } from "effect"
 import type * as AccessLog from "./AccessLog.js"
-import type { ApiKey } from "./ApiKey.js"
-import type { Attempt } from "./Attempt.js"
-import type { ChatRequest } from "./Chat.js"
+import type { ApiKey } from "./vocabulary/ApiKey.js"
+import type { Attempt } from "./vocabulary/Attempt.js"
+import type { ChatRequest } from "./vocabulary/Chat.js"
 import * as Distribution from "./Distribution.js"
 import * as Checks from "./internal/checks.js"
 import * as Aliases from "./internal/aliasMeters.js"
@@ -56,7 +56,7 @@ import type { Answer, Begin } from "./internal/observed.js"
 import { observed, outcomeOf } from "./internal/observed.js"
 import * as Spans from "./internal/spans.js"
 import type { Middleware, ModelInfo, Service } from "./LLM.js"
-import type { Usage } from "./Usage.js"
+import type { Usage } from "./vocabulary/Usage.js"
 
 /**
  * @since 0.1.0

@@ -16,8 +16,8 @@
  * @since 0.1.0
  */
 import { Duration, Effect } from "effect"
-import type { ChatRequest } from "./Chat.js"
-import * as Events from "./ChatEvent.js"
+import type { ChatRequest } from "./vocabulary/Chat.js"
+import * as Events from "./vocabulary/ChatEvent.js"
 import type { AttemptWatch } from "./internal/attemptWatch.js"
 import * as Watches from "./internal/attemptWatch.js"
 import * as Checks from "./internal/checks.js"
@@ -27,9 +27,9 @@ import { fromStream, toStream } from "./internal/openStream.js"
 import { within } from "./internal/timeLimit.js"
 import { watched } from "./internal/watchdog.js"
 import type { Middleware, Service } from "./LLM.js"
-import type { LLMError } from "./LLMError.js"
-import { TimeoutError } from "./LLMError.js"
-import * as Usage from "./Usage.js"
+import type { LLMError } from "./vocabulary/LLMError.js"
+import { TimeoutError } from "./vocabulary/LLMError.js"
+import * as Usage from "./vocabulary/Usage.js"
 
 /**
  * Each limit is off where it is absent.

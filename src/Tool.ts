@@ -20,7 +20,7 @@
  */
 import type { ParseResult } from "effect"
 import { Effect, flow, Schema } from "effect"
-import type { ToolDefinition } from "./Chat.js"
+import type { ToolDefinition } from "./vocabulary/Chat.js"
 import { faultsOf, summary } from "./internal/faults.js"
 import * as Generated from "./internal/generated.js"
 import { isObjectSchema, jsonSchemaOf } from "./internal/jsonSchema.js"

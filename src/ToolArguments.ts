@@ -13,7 +13,7 @@
  * @since 0.1.0
  */
 import { Either, Schema } from "effect"
-import type { ToolCall } from "./Chat.js"
+import type { ToolCall } from "./vocabulary/Chat.js"
 import { isRecord, parsed } from "./wire/json.js"
 
 /**

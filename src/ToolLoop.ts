@@ -31,19 +31,19 @@
  */
 import type { Types } from "effect"
 import { Array as Arr, Chunk, Effect, Mailbox, Schema, Stream } from "effect"
-import type { ChatResponse, Message, ToolCall, ToolMessage } from "./Chat.js"
-import * as Chat from "./Chat.js"
-import * as Events from "./ChatEvent.js"
-import type { ChatEvent } from "./ChatEvent.js"
+import type { ChatResponse, Message, ToolCall, ToolMessage } from "./vocabulary/Chat.js"
+import * as Chat from "./vocabulary/Chat.js"
+import * as Events from "./vocabulary/ChatEvent.js"
+import type { ChatEvent } from "./vocabulary/ChatEvent.js"
 import * as Checks from "./internal/checks.js"
 import { asObject } from "./internal/request.js"
 import type { Settings } from "./internal/toolExecution.js"
 import { execute } from "./internal/toolExecution.js"
 import type { Service } from "./LLM.js"
-import type { LLMError } from "./LLMError.js"
+import type { LLMError } from "./vocabulary/LLMError.js"
 import type * as Tool from "./Tool.js"
 import type { Arguments } from "./ToolArguments.js"
-import * as Usage from "./Usage.js"
+import * as Usage from "./vocabulary/Usage.js"
 
 // -------------------------------------------------------------------------------------
 // model

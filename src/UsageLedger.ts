@@ -24,15 +24,15 @@
  * @since 0.1.0
  */
 import { Clock, Context, Effect, HashMap, Layer, Option, PubSub, Ref, Stream } from "effect"
-import type { Cost } from "./Cost.js"
-import * as Costs from "./Cost.js"
+import type { Cost } from "./vocabulary/Cost.js"
+import * as Costs from "./vocabulary/Cost.js"
 import * as Checks from "./internal/checks.js"
 import type { Ended, Listener } from "./internal/listeners.js"
 import { listening, tellOf } from "./internal/listeners.js"
 import { fromStream, toStream } from "./internal/openStream.js"
 import type { Middleware, Service as LLMService } from "./LLM.js"
 import * as Pricing from "./Pricing.js"
-import * as Usage from "./Usage.js"
+import * as Usage from "./vocabulary/Usage.js"
 import type { Attempt, Entry } from "./usageLedger/entries.js"
 import { cacheHitOutcome } from "./usageLedger/entries.js"
 import type { Group, Totals } from "./usageLedger/totals.js"

@@ -14,8 +14,8 @@ import {
   TestClock
 } from "effect"
 import * as AccessLog from "../src/AccessLog.js"
-import * as Chat from "../src/Chat.js"
-import * as ChatEvent from "../src/ChatEvent.js"
+import * as Chat from "../src/vocabulary/Chat.js"
+import * as ChatEvent from "../src/vocabulary/ChatEvent.js"
 import { Label } from "../src/internal/label.js"
 import * as LLM from "../src/LLM.js"
 import * as Pricing from "../src/Pricing.js"

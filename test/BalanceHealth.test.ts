@@ -2,8 +2,8 @@ import { describe, expect, it } from "@effect/vitest"
 import { Array, Duration, Effect, Fiber, Ref, TestClock } from "effect"
 import * as Balance from "../src/Balance.js"
 import type * as LLM from "../src/LLM.js"
-import type { LLMError } from "../src/LLMError.js"
-import * as LLMErrors from "../src/LLMError.js"
+import type { LLMError } from "../src/vocabulary/LLMError.js"
+import * as LLMErrors from "../src/vocabulary/LLMError.js"
 import { answer, context, invalid, rateLimited, scripted, unavailable } from "./support/scripted.js"
 
 const failing = new LLMErrors.ProviderUnavailableError({ ...context, status: 500, message: "boom" })

@@ -2,7 +2,7 @@
 import { describe, expect, it } from "@effect/vitest"
 import { Effect, Logger, LogLevel, Option, TestClock } from "effect"
 import * as CacheStore from "../src/CacheStore.js"
-import * as ChatEvent from "../src/ChatEvent.js"
+import * as ChatEvent from "../src/vocabulary/ChatEvent.js"
 import * as EmbeddingCache from "../src/EmbeddingCache.js"
 import * as ResponseCache from "../src/ResponseCache.js"
 import { scripted } from "./support/scripted.js"

@@ -1,9 +1,9 @@
 import { describe, expect, it } from "@effect/vitest"
 import { Effect } from "effect"
-import * as Chat from "../src/Chat.js"
+import * as Chat from "../src/vocabulary/Chat.js"
 import * as Conversation from "../src/Conversation.js"
 import type * as LLM from "../src/LLM.js"
-import { NetworkError } from "../src/LLMError.js"
+import { NetworkError } from "../src/vocabulary/LLMError.js"
 import * as TestLLM from "../src/testing/TestLLM.js"
 import * as TokenCounter from "../src/TokenCounter.js"
 

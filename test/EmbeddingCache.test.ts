@@ -1,12 +1,12 @@
 import { describe, expect, it } from "@effect/vitest"
 import { Effect, FastCheck, Ref, TestClock } from "effect"
 import * as CacheStore from "../src/CacheStore.js"
-import type { Embeddable, EmbeddingRequest, EmbeddingResponse } from "../src/Embedding.js"
+import type { Embeddable, EmbeddingRequest, EmbeddingResponse } from "../src/vocabulary/Embedding.js"
 import * as EmbeddingCache from "../src/EmbeddingCache.js"
 import { normalizeEmbedding } from "../src/internal/request.js"
-import type { LLMError } from "../src/LLMError.js"
+import type { LLMError } from "../src/vocabulary/LLMError.js"
 import * as ResponseCache from "../src/ResponseCache.js"
-import * as Usage from "../src/Usage.js"
+import * as Usage from "../src/vocabulary/Usage.js"
 import { scripted, unavailable } from "./support/scripted.js"
 
 const vectorOf = (text: Embeddable): ReadonlyArray<number> => [text.length, 0.1, String(text).charCodeAt(0) / 3]

@@ -2,7 +2,7 @@
 import { HttpClient, HttpClientResponse } from "@effect/platform"
 import { describe, expect, it } from "@effect/vitest"
 import { Effect, Fiber, Layer, TestClock } from "effect"
-import * as ChatEvent from "../src/ChatEvent.js"
+import * as ChatEvent from "../src/vocabulary/ChatEvent.js"
 import * as KeyPool from "../src/KeyPool.js"
 import * as LLM from "../src/LLM.js"
 import type { ProviderClient } from "../src/ProviderClient.js"

@@ -1,6 +1,6 @@
 import { describe, expect, it } from "@effect/vitest"
 import { Effect, FastCheck } from "effect"
-import * as Chat from "../src/Chat.js"
+import * as Chat from "../src/vocabulary/Chat.js"
 import * as TokenCounter from "../src/TokenCounter.js"
 import { GptTokenizer } from "../src/tokenizer/index.js"
 

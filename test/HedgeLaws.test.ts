@@ -1,10 +1,10 @@
 import { describe, expect, it } from "@effect/vitest"
 import { Effect, Exit, FastCheck as fc, Fiber, Ref, Stream } from "effect"
 import type { Duration } from "effect"
-import * as ChatEvent from "../src/ChatEvent.js"
+import * as ChatEvent from "../src/vocabulary/ChatEvent.js"
 import * as Hedge from "../src/Hedge.js"
 import * as Percentile from "../src/internal/runningPercentile.js"
-import type { LLMError } from "../src/LLMError.js"
+import type { LLMError } from "../src/vocabulary/LLMError.js"
 import { makeClock } from "./support/interleaving.js"
 import { answer, scripted, unavailable } from "./support/scripted.js"
 

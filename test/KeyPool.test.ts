@@ -1,7 +1,7 @@
 import { describe, expect, it } from "@effect/vitest"
 import type { Exit } from "effect"
 import { Array, Duration, Effect, Fiber, Order, Random, TestClock } from "effect"
-import type * as ApiKey from "../src/ApiKey.js"
+import type * as ApiKey from "../src/vocabulary/ApiKey.js"
 import * as KeyPool from "../src/KeyPool.js"
 import {
   AuthenticationError,
@@ -9,7 +9,7 @@ import {
   PermissionError,
   QuotaExceededError,
   RateLimitError
-} from "../src/LLMError.js"
+} from "../src/vocabulary/LLMError.js"
 import { makeClock } from "./support/interleaving.js"
 
 const context = { provider: "acme", model: "m", message: "no", attempts: [] }

@@ -4,7 +4,7 @@
  */
 import { describe, expect, it } from "@effect/vitest"
 import { Deferred, Duration, FastCheck, FiberId } from "effect"
-import * as ApiKey from "../src/ApiKey.js"
+import * as ApiKey from "../src/vocabulary/ApiKey.js"
 import * as Ring from "../src/internal/keyRing.js"
 import type { Hold } from "../src/internal/pooledKey.js"
 import * as Pool from "../src/internal/poolState.js"

@@ -1,6 +1,6 @@
 import { describe, expect, it } from "@effect/vitest"
 import { Effect, Exit, Layer, Stream, Tracer } from "effect"
-import * as ChatEvent from "../src/ChatEvent.js"
+import * as ChatEvent from "../src/vocabulary/ChatEvent.js"
 import * as KeyPool from "../src/KeyPool.js"
 import * as LLM from "../src/LLM.js"
 import * as ProviderClient from "../src/ProviderClient.js"

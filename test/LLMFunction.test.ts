@@ -1,8 +1,8 @@
 import { describe, expect, expectTypeOf, it } from "@effect/vitest"
 import { Effect, Schema } from "effect"
-import * as Chat from "../src/Chat.js"
+import * as Chat from "../src/vocabulary/Chat.js"
 import type * as LLM from "../src/LLM.js"
-import type { LLMError } from "../src/LLMError.js"
+import type { LLMError } from "../src/vocabulary/LLMError.js"
 import * as LLMFunction from "../src/LLMFunction.js"
 import { TestLLM } from "../src/testing/index.js"
 

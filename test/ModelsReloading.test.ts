@@ -17,9 +17,9 @@ import {
   Stream,
   TestClock
 } from "effect"
-import * as ApiKey from "../src/ApiKey.js"
+import * as ApiKey from "../src/vocabulary/ApiKey.js"
 import type * as Balance from "../src/Balance.js"
-import * as ChatEvent from "../src/ChatEvent.js"
+import * as ChatEvent from "../src/vocabulary/ChatEvent.js"
 import type { Service } from "../src/LLM.js"
 import * as LLM from "../src/LLM.js"
 import * as Models from "../src/Models.js"

@@ -1,11 +1,11 @@
 import { describe, expect, it } from "@effect/vitest"
 import { Deferred, Effect, Fiber, TestClock } from "effect"
 import * as CacheStore from "../src/CacheStore.js"
-import * as Chat from "../src/Chat.js"
+import * as Chat from "../src/vocabulary/Chat.js"
 import type * as LLM from "../src/LLM.js"
 import * as Pricing from "../src/Pricing.js"
 import * as ResponseCache from "../src/ResponseCache.js"
-import * as Usage from "../src/Usage.js"
+import * as Usage from "../src/vocabulary/Usage.js"
 import { answer, scripted, unavailable } from "./support/scripted.js"
 import type { Step } from "./support/scripted.js"
 

@@ -1,13 +1,13 @@
 import { describe, expect, expectTypeOf, it } from "@effect/vitest"
 import { Context, Effect, Schema } from "effect"
-import type { ChatRequest } from "../src/Chat.js"
-import * as Chat from "../src/Chat.js"
+import type { ChatRequest } from "../src/vocabulary/Chat.js"
+import * as Chat from "../src/vocabulary/Chat.js"
 import * as LLM from "../src/LLM.js"
-import type { LLMError } from "../src/LLMError.js"
-import { UnsupportedError } from "../src/LLMError.js"
+import type { LLMError } from "../src/vocabulary/LLMError.js"
+import { UnsupportedError } from "../src/vocabulary/LLMError.js"
 import type * as StructuredOutput from "../src/StructuredOutput.js"
 import { TestLLM } from "../src/testing/index.js"
-import * as Usage from "../src/Usage.js"
+import * as Usage from "../src/vocabulary/Usage.js"
 import { unavailable } from "./support/scripted.js"
 
 const Order = Schema.Struct({

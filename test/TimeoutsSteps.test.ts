@@ -1,7 +1,7 @@
 /** What time limits cost, in steps of the fiber: exact, and the same on every machine. */
 import { describe, expect, it } from "@effect/vitest"
 import { Effect, Layer, Scheduler, Stream } from "effect"
-import * as ChatEvent from "../src/ChatEvent.js"
+import * as ChatEvent from "../src/vocabulary/ChatEvent.js"
 import * as KeyPool from "../src/KeyPool.js"
 import * as LLM from "../src/LLM.js"
 import * as ProviderClient from "../src/ProviderClient.js"

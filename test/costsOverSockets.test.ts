@@ -9,7 +9,7 @@ import * as Pricing from "../src/Pricing.js"
 import * as ChatCompletionsClient from "../src/provider/ChatCompletionsClient.js"
 import * as RateLimiter from "../src/RateLimiter.js"
 import { SimulatedProvider } from "../src/testing/index.js"
-import * as Usage from "../src/Usage.js"
+import * as Usage from "../src/vocabulary/Usage.js"
 import * as UsageLedger from "../src/UsageLedger.js"
 import { eventually } from "./support/eventually.js"
 

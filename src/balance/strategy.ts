@@ -1,6 +1,6 @@
 /** Which deployment of a balance is asked. */
 import { Order } from "effect"
-import type { ChatRequest } from "../Chat.js"
+import type { ChatRequest } from "../vocabulary/Chat.js"
 import type { KeyState } from "../KeyPool.js"
 import * as KeyPool from "../KeyPool.js"
 

@@ -1,9 +1,9 @@
 /** What a call says about the deployment that it went to, and whether another one may answer. */
 import type { Duration } from "effect"
 import { Data, Option } from "effect"
-import type { LLMError } from "../LLMError.js"
+import type { LLMError } from "../vocabulary/LLMError.js"
 import { isBeyondLimit } from "../internal/limiterRefusals.js"
-import * as Errors from "../LLMError.js"
+import * as Errors from "../vocabulary/LLMError.js"
 
 /**
  * What a call says about the deployment that it went to:

@@ -1,7 +1,7 @@
 /** `effect-llm ask`: one question, one answer. */
 import { Command, Options } from "@effect/cli"
 import { Effect, Option, Schema } from "effect"
-import * as Chat from "../Chat.js"
+import * as Chat from "../vocabulary/Chat.js"
 import * as StructuredOutput from "../StructuredOutput.js"
 import { failed, ofCall, unusable } from "./failure.js"
 import * as JsonSchemaFile from "./jsonSchemaFile.js"

@@ -1,7 +1,7 @@
 /** The requests of a batch, a line of JSON each. */
 import { Effect, Either, ParseResult, Schema } from "effect"
-import * as Chat from "../Chat.js"
-import { EmbeddingRequest } from "../Embedding.js"
+import * as Chat from "../vocabulary/Chat.js"
+import { EmbeddingRequest } from "../vocabulary/Embedding.js"
 import * as ChatCompletions from "../wire/ChatCompletions.js"
 import * as Embeddings from "../wire/embeddings/openai.js"
 import type { Json } from "../wire/json.js"

@@ -1,7 +1,7 @@
 /** `effect-llm embed`: texts as vectors. */
 import { Command, Options } from "@effect/cli"
 import { Effect, Option } from "effect"
-import type { EmbeddingRequest } from "../Embedding.js"
+import type { EmbeddingRequest } from "../vocabulary/Embedding.js"
 import { ofCall, unusable } from "./failure.js"
 import * as Material from "./material.js"
 import * as Help from "./help.js"

@@ -2,7 +2,7 @@
 import type { ConfigError } from "effect"
 import { Data } from "effect"
 import type { InvalidPoolError } from "../KeyPool.js"
-import type { LLMError } from "../LLMError.js"
+import type { LLMError } from "../vocabulary/LLMError.js"
 import type { ProviderFileError } from "../ProviderFile.js"
 import type { InvalidLimitError } from "../RateLimiter.js"
 

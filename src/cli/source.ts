@@ -2,7 +2,7 @@
 import { FileSystem } from "@effect/platform"
 import type { HttpClient } from "@effect/platform"
 import { Config, Duration, Effect, Option } from "effect"
-import * as ApiKey from "../ApiKey.js"
+import * as ApiKey from "../vocabulary/ApiKey.js"
 import * as Environment from "../internal/environment.js"
 import type * as LLM from "../LLM.js"
 import * as Models from "../Models.js"

@@ -1,9 +1,9 @@
 /** An answer as it is written, for a person or for a pipe. */
 import { Effect, Stream } from "effect"
-import type { ChatResponse } from "../Chat.js"
-import * as ChatEvent from "../ChatEvent.js"
+import type { ChatResponse } from "../vocabulary/Chat.js"
+import * as ChatEvent from "../vocabulary/ChatEvent.js"
 import * as Markdown from "./markdown.js"
-import type { StreamInterruptedError } from "../LLMError.js"
+import type { StreamInterruptedError } from "../vocabulary/LLMError.js"
 import type { Service } from "./Screen.js"
 import { Screen } from "./Screen.js"
 import { harmless, ofError, ofOutput } from "./style.js"

@@ -2,14 +2,14 @@
 import { Effect, Either, Exit } from "effect"
 import { held } from "../internal/holding.js"
 import * as Budget from "../Budget.js"
-import type { ChatRequest } from "../Chat.js"
+import type { ChatRequest } from "../vocabulary/Chat.js"
 import type { Open, OpenStream } from "../internal/openStream.js"
 import { fromStream, toStream } from "../internal/openStream.js"
 import { estimateInput, normalize } from "../internal/request.js"
 import type { Middleware, Service as LLMService } from "../LLM.js"
-import type { LLMError } from "../LLMError.js"
+import type { LLMError } from "../vocabulary/LLMError.js"
 import * as RateLimiter from "../RateLimiter.js"
-import type { Usage } from "../Usage.js"
+import type { Usage } from "../vocabulary/Usage.js"
 import type { VirtualKey } from "./VirtualKey.js"
 
 /** Where only something else is limited, requests are not. */

@@ -1,7 +1,7 @@
 /** A question in any protocol, asked of any model, answered whole or as a stream. */
 import { HttpServerRequest } from "@effect/platform"
 import { Clock, Effect } from "effect"
-import type { ChatRequest } from "../Chat.js"
+import type { ChatRequest } from "../vocabulary/Chat.js"
 import { fromStream } from "../internal/openStream.js"
 import { Relaying } from "../internal/relay.js"
 import type { Service as LLMService } from "../LLM.js"

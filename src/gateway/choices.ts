@@ -1,8 +1,8 @@
 /** Several answers to one question (`n`), by as many calls. OpenAI, API reference: chat/create. */
 import { Chunk, Effect, Exit, Option, Scope, Stream } from "effect"
-import type { ChatResponse } from "../Chat.js"
-import type { ChatEvent } from "../ChatEvent.js"
-import * as Usage from "../Usage.js"
+import type { ChatResponse } from "../vocabulary/Chat.js"
+import type { ChatEvent } from "../vocabulary/ChatEvent.js"
+import * as Usage from "../vocabulary/Usage.js"
 import { encodeUsage } from "../wire/chatCompletions/usage.js"
 import { isRecord, parsed, record, records, string } from "../wire/json.js"
 import type { Frame, Served, ServerWire } from "../wire/Wire.js"

@@ -6,8 +6,8 @@
  * of which that is true, or with which another provider goes on.
  */
 import { Chunk, Effect } from "effect"
-import type { ChatResponse } from "../Chat.js"
-import type { ChatEvent } from "../ChatEvent.js"
+import type { ChatResponse } from "../vocabulary/Chat.js"
+import type { ChatEvent } from "../vocabulary/ChatEvent.js"
 import * as Relay from "../internal/relay.js"
 import { isRecord, parsed, record } from "../wire/json.js"
 import type { Frame } from "../wire/Wire.js"

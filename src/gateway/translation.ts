@@ -4,7 +4,7 @@
  * change what is asked are refused, and of the others the client is told that they were left out.
  */
 import { Either } from "effect"
-import type { ChatRequest, Native } from "../Chat.js"
+import type { ChatRequest, Native } from "../vocabulary/Chat.js"
 import type { Json } from "../wire/json.js"
 import { record, string } from "../wire/json.js"
 import type * as Problem from "./problem.js"

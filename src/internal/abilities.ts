@@ -1,7 +1,7 @@
 /** What a request asks of a deployment, and whether a deployment is known to lack it. */
 import { Array, Effect, Option, Order } from "effect"
 import type { Capabilities } from "../Balance.js"
-import type { ChatRequest } from "../Chat.js"
+import type { ChatRequest } from "../vocabulary/Chat.js"
 import type { Service as Counter } from "../TokenCounter.js"
 import * as ContextFit from "./contextFit.js"
 

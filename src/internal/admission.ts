@@ -1,7 +1,7 @@
 /** What a pool is given, checked: every fault is told with its place, none with a secret. */
 import { Predicate, Redacted } from "effect"
-import * as ApiKeys from "../ApiKey.js"
-import type { ApiKey } from "../ApiKey.js"
+import * as ApiKeys from "../vocabulary/ApiKey.js"
+import type { ApiKey } from "../vocabulary/ApiKey.js"
 import type { KeyInput, Options } from "../KeyPool.js"
 import * as Checks from "./checks.js"
 import type { Remedies } from "./pooledKey.js"

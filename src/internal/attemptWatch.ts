@@ -3,8 +3,8 @@
  * its time is up says so here first, so that it is written down as what it is and not as a caller who left.
  */
 import { Context, Effect } from "effect"
-import type { Attempt } from "../Attempt.js"
-import * as Attempts from "../Attempt.js"
+import type { Attempt } from "../vocabulary/Attempt.js"
+import * as Attempts from "../vocabulary/Attempt.js"
 
 /** An attempt under way. */
 interface Held extends Omit<Attempt, "duration" | "error" | "status"> {

@@ -4,8 +4,8 @@
  */
 import type { Cause, Chunk } from "effect"
 import { Effect, Exit, Fiber, Option, Scope } from "effect"
-import type { ChatEvent } from "../ChatEvent.js"
-import type { LLMError } from "../LLMError.js"
+import type { ChatEvent } from "../vocabulary/ChatEvent.js"
+import type { LLMError } from "../vocabulary/LLMError.js"
 import type { Open, OpenStream, Pull } from "./openStream.js"
 import type { Signal } from "./timeLimit.js"
 import { heardWithin } from "./timeLimit.js"

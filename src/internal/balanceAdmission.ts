@@ -1,14 +1,14 @@
 /** What a balance is given, checked: every fault is told with its place. */
 import { Order } from "effect"
 import type { Deployment, InvalidBalanceError, Options, Strategy, Verdict } from "../Balance.js"
-import type { LLMError } from "../LLMError.js"
+import type { LLMError } from "../vocabulary/LLMError.js"
 import { isWeight, wrongWeight } from "./admission.js"
 import * as Checks from "./checks.js"
 import type { Breaker, Settings } from "./deployment.js"
 import type { Rules } from "./fleet.js"
 import type { Remedies } from "./pooledKey.js"
 import * as Rendezvous from "./rendezvous.js"
-import type { ChatRequest } from "../Chat.js"
+import type { ChatRequest } from "../vocabulary/Chat.js"
 
 /** What the public module brings. */
 export interface Terms {

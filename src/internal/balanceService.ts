@@ -3,13 +3,13 @@
  * given back exactly once, whatever happens.
  */
 import { Cause, Chunk, Clock, Effect, Either, Exit, Option, Random, Scope } from "effect"
-import * as Attempt from "../Attempt.js"
+import * as Attempt from "../vocabulary/Attempt.js"
 import type { Deployment, InvalidBalanceError, Options, Service, Verdict } from "../Balance.js"
-import type { ChatRequest } from "../Chat.js"
-import type { EmbeddingRequest } from "../Embedding.js"
+import type { ChatRequest } from "../vocabulary/Chat.js"
+import type { EmbeddingRequest } from "../vocabulary/Embedding.js"
 import type { ModelInfo, Service as LLMService } from "../LLM.js"
-import type { LLMError } from "../LLMError.js"
-import * as Errors from "../LLMError.js"
+import type { LLMError } from "../vocabulary/LLMError.js"
+import * as Errors from "../vocabulary/LLMError.js"
 import { Pricing } from "../Pricing.js"
 import { TokenCounter } from "../TokenCounter.js"
 import { isWeight, wrongWeight } from "./admission.js"

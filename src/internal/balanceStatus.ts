@@ -1,10 +1,10 @@
 /** What a balance tells of its deployments, and why none of them answered. */
 import { Duration } from "effect"
-import type { Attempt } from "../Attempt.js"
+import type { Attempt } from "../vocabulary/Attempt.js"
 import type { DeploymentStatus, State } from "../Balance.js"
 import type { ModelInfo, Status } from "../LLM.js"
-import type { LLMError } from "../LLMError.js"
-import * as Errors from "../LLMError.js"
+import type { LLMError } from "../vocabulary/LLMError.js"
+import * as Errors from "../vocabulary/LLMError.js"
 import type { Lacks } from "./abilities.js"
 import type { Deployment } from "./deployment.js"
 import * as Deployments from "./deployment.js"

@@ -1,9 +1,9 @@
 /** Many texts in requests that a provider takes, and the answers as one. */
 import { Clock, Effect } from "effect"
-import * as Attempt from "../Attempt.js"
-import type { Embeddable, EmbeddingRequest, EmbeddingResponse } from "../Embedding.js"
-import type { LLMError } from "../LLMError.js"
-import * as Usage from "../Usage.js"
+import * as Attempt from "../vocabulary/Attempt.js"
+import type { Embeddable, EmbeddingRequest, EmbeddingResponse } from "../vocabulary/Embedding.js"
+import type { LLMError } from "../vocabulary/LLMError.js"
+import * as Usage from "../vocabulary/Usage.js"
 
 export interface Limits {
   readonly maxBatch: number

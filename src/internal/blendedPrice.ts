@@ -2,7 +2,7 @@
 import { Option } from "effect"
 import type { ModelInfo } from "../LLM.js"
 import * as Pricing from "../Pricing.js"
-import * as Usage from "../Usage.js"
+import * as Usage from "../vocabulary/Usage.js"
 
 /** A short request, so that no rate for long ones applies. */
 const mixed = Usage.make({ inputTokens: 750, outputTokens: 250 })

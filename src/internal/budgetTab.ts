@@ -4,12 +4,12 @@
  */
 import { Clock, Duration, Effect, Option } from "effect"
 import type { BudgetRule, Store } from "../Budget.js"
-import type { Cost } from "../Cost.js"
+import type { Cost } from "../vocabulary/Cost.js"
 import type { ModelInfo } from "../LLM.js"
-import type { SharedStateError } from "../LLMError.js"
-import { BudgetExceededError, amend } from "../LLMError.js"
+import type { SharedStateError } from "../vocabulary/LLMError.js"
+import { BudgetExceededError, amend } from "../vocabulary/LLMError.js"
 import * as Pricing from "../Pricing.js"
-import * as Usage from "../Usage.js"
+import * as Usage from "../vocabulary/Usage.js"
 import type { Change, Claim, Standing } from "./budgetAccounts.js"
 import type { Listener } from "./listeners.js"
 

@@ -1,7 +1,7 @@
 /** What a cache writes into its store, and how it reads it again. What cannot be read is not there. */
 import { Either, Encoding, Option, Schema } from "effect"
-import type { ChatResponse } from "../Chat.js"
-import * as Chat from "../Chat.js"
+import type { ChatResponse } from "../vocabulary/Chat.js"
+import * as Chat from "../vocabulary/Chat.js"
 
 const Times = {
   /** Milliseconds since the epoch. */

@@ -5,9 +5,9 @@
  * how vectors travel. The order of the vocabulary's own fields does not count, since wires write them in an order of their
  * own. JSON Schemas and `extra` are sent as they are, and models follow the order of a schema's properties: there it counts.
  */
-import type { ChatRequest } from "../Chat.js"
-import * as Chat from "../Chat.js"
-import type { Embeddable, EmbeddingRequest } from "../Embedding.js"
+import type { ChatRequest } from "../vocabulary/Chat.js"
+import * as Chat from "../vocabulary/Chat.js"
+import type { Embeddable, EmbeddingRequest } from "../vocabulary/Embedding.js"
 import type { ModelInfo } from "../LLM.js"
 
 /** Fields of a request that a cache may be told to overlook. */

@@ -1,9 +1,9 @@
 /** Answers in a cache: under which key, how they are found and kept, and how they look to a call that asked nobody. */
 import type { Clock } from "effect"
 import { Effect, Option } from "effect"
-import type { Cached, ChatRequest, ChatResponse } from "../Chat.js"
+import type { Cached, ChatRequest, ChatResponse } from "../vocabulary/Chat.js"
 import type { ModelInfo } from "../LLM.js"
-import * as Usage from "../Usage.js"
+import * as Usage from "../vocabulary/Usage.js"
 import type { Core, Ticket } from "./cacheCore.js"
 import * as Entry from "./cacheEntry.js"
 import * as Key from "./cacheKey.js"

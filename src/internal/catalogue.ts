@@ -3,7 +3,7 @@ import { Either } from "effect"
 import type { Service as Balanced } from "../Balance.js"
 import type { Listed } from "../Models.js"
 import type { Service as LLMService } from "../LLM.js"
-import { ModelNotFoundError } from "../LLMError.js"
+import { ModelNotFoundError } from "../vocabulary/LLMError.js"
 import type { GroupEntry, ModelEntry, ProviderFile } from "../ProviderFile.js"
 
 export type Found<A = LLMService> = Either.Either<A, ModelNotFoundError>

@@ -1,6 +1,6 @@
 /** Whether a request can fit into a context window, as far as that can be known before it is sent. */
 import { Effect, Option } from "effect"
-import type { ChatRequest } from "../Chat.js"
+import type { ChatRequest } from "../vocabulary/Chat.js"
 import type { Options as ContextWindow } from "../ContextWindow.js"
 import type { Count, Service } from "../TokenCounter.js"
 import type { Checks } from "./checks.js"

@@ -3,7 +3,7 @@
  * circuit breaker, which decides when so many calls have failed that the deployment counts as out of order.
  */
 import { Duration, Redacted } from "effect"
-import * as ApiKey from "../ApiKey.js"
+import * as ApiKey from "../vocabulary/ApiKey.js"
 import type { DeploymentState, Verdict } from "../Balance.js"
 import type { Notice } from "../BalanceHealth.js"
 import * as FailureWindow from "./failureWindow.js"

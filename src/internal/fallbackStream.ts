@@ -1,8 +1,8 @@
 /** Streams of a `Fallback`: handed on before their first event, and where it is wished, continued after it. */
 import type { Array as Arr, Scope } from "effect"
 import { Effect, Option } from "effect"
-import type { ChatRequest } from "../Chat.js"
-import type { LLMError } from "../LLMError.js"
+import type { ChatRequest } from "../vocabulary/Chat.js"
+import type { LLMError } from "../vocabulary/LLMError.js"
 import type { ModelInfo } from "../LLM.js"
 import * as Continuation from "./continuation.js"
 import type { Member } from "./fallbackMembers.js"

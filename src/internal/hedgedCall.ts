@@ -1,8 +1,8 @@
 /** Two of a kind: the second is begun when the first takes too long, the quicker one wins, and the other one is undone. */
 import { Cause, Effect, Exit, Fiber, Option } from "effect"
-import * as Attempt from "../Attempt.js"
-import type { LLMError } from "../LLMError.js"
-import * as Errors from "../LLMError.js"
+import * as Attempt from "../vocabulary/Attempt.js"
+import type { LLMError } from "../vocabulary/LLMError.js"
+import * as Errors from "../vocabulary/LLMError.js"
 import type { ModelInfo } from "../LLM.js"
 import * as Monotonic from "./monotonic.js"
 import { endedWithin } from "./timeLimit.js"

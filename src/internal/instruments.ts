@@ -1,9 +1,9 @@
 /** Where a call tells what it does, for whoever listens. `Telemetry` listens; without it nothing is told and nothing is paid. */
 import { Effect } from "effect"
-import type { ApiKey } from "../ApiKey.js"
-import type { ChatRequest } from "../Chat.js"
+import type { ApiKey } from "../vocabulary/ApiKey.js"
+import type { ChatRequest } from "../vocabulary/Chat.js"
 import type { Verdict } from "../KeyPool.js"
-import type { Usage } from "../Usage.js"
+import type { Usage } from "../vocabulary/Usage.js"
 
 /** How an attempt ended: `ok`, `interrupted`, or the `_tag` of its error. */
 export type Outcome = string

@@ -1,11 +1,11 @@
 /** Tries the keys of a pool, one request each. */
 import type { Types } from "effect"
 import { Effect } from "effect"
-import type { ApiKey } from "../ApiKey.js"
-import * as Chat from "../Chat.js"
+import type { ApiKey } from "../vocabulary/ApiKey.js"
+import * as Chat from "../vocabulary/Chat.js"
 import type { Service } from "../KeyPool.js"
-import type { LLMError, Tag } from "../LLMError.js"
-import { InvalidRequestError, UnsupportedError } from "../LLMError.js"
+import type { LLMError, Tag } from "../vocabulary/LLMError.js"
+import { InvalidRequestError, UnsupportedError } from "../vocabulary/LLMError.js"
 import { ProviderClient } from "../ProviderClient.js"
 import * as Monotonic from "./monotonic.js"
 

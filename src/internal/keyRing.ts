@@ -1,6 +1,6 @@
 /** The keys of a pool and which of them comes next. It knows nothing of those who wait. */
 import { Array, HashMap, Option, Order } from "effect"
-import type { ApiKey } from "../ApiKey.js"
+import type { ApiKey } from "../vocabulary/ApiKey.js"
 import type { Reason, Strategy, Verdict } from "../KeyPool.js"
 import type { Hold, Moment, PooledKey, Remedies } from "./pooledKey.js"
 import * as PooledKeys from "./pooledKey.js"

@@ -1,6 +1,6 @@
 /** What a limiter is given, checked: every fault is told. Times are in milliseconds. */
 import type { Options } from "../RateLimiter.js"
-import { maxTokens } from "../Usage.js"
+import { maxTokens } from "../vocabulary/Usage.js"
 import * as Checks from "./checks.js"
 import * as Pacing from "./pacing.js"
 

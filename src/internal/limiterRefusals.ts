@@ -1,7 +1,7 @@
 /** What a limiter says to those it does not let through. Times are in milliseconds. */
 import { Duration } from "effect"
-import type { LLMError } from "../LLMError.js"
-import { InvalidRequestError, RateLimitError } from "../LLMError.js"
+import type { LLMError } from "../vocabulary/LLMError.js"
+import { InvalidRequestError, RateLimitError } from "../vocabulary/LLMError.js"
 import type { Settings } from "./limiterOptions.js"
 import { isAmount } from "./limiterOptions.js"
 

@@ -1,6 +1,6 @@
 /** The rim around who waits for a limiter: it reads the clock, takes one step at a time in a `Ref`, and wakes those concerned. */
 import { Clock, Duration, Effect, Fiber, Option, Ref, SortedMap } from "effect"
-import type { RateLimitError } from "../LLMError.js"
+import type { RateLimitError } from "../vocabulary/LLMError.js"
 import type {
   BucketStatus,
   LimiterStatus,

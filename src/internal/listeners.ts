@@ -5,7 +5,7 @@
 import { Clock, Context, Effect } from "effect"
 import type { ModelInfo } from "../LLM.js"
 import type { Price } from "../Pricing.js"
-import * as Usage from "../Usage.js"
+import * as Usage from "../vocabulary/Usage.js"
 import type { Instruments, Outcome, Subject } from "./instruments.js"
 import { Label } from "./label.js"
 

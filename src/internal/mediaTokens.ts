@@ -1,6 +1,6 @@
 /** About what an image, a sound or a file counts: by the rules that providers document, which differ. */
 import { Either, Encoding } from "effect"
-import type { AudioPart, FilePart, ImagePart } from "../Chat.js"
+import type { AudioPart, FilePart, ImagePart } from "../vocabulary/Chat.js"
 
 const base64Bytes = /^data:([^;,]*)[^,]*;base64,/i
 

@@ -3,10 +3,10 @@
  * count, and a label given with `Metric.tagged` is paid for at every count. What is counted at the same moment is one effect.
  */
 import { Effect, FiberRef, Metric, MetricBoundaries, MetricKey, MetricLabel } from "effect"
-import type { ApiKey } from "../ApiKey.js"
+import type { ApiKey } from "../vocabulary/ApiKey.js"
 import type { Verdict } from "../KeyPool.js"
 import type { ModelInfo } from "../LLM.js"
-import type { Usage } from "../Usage.js"
+import type { Usage } from "../vocabulary/Usage.js"
 import type { Outcome } from "./instruments.js"
 
 /** From 5 ms to about 11 minutes. */

@@ -6,9 +6,9 @@
  * stream nothing once it is open: a pull is handed up unchanged.
  */
 import { Chunk, Effect, Exit, Option, Predicate, Scope, Stream } from "effect"
-import * as Attempt from "../Attempt.js"
-import type { ChatEvent } from "../ChatEvent.js"
-import type { LLMError } from "../LLMError.js"
+import * as Attempt from "../vocabulary/Attempt.js"
+import type { ChatEvent } from "../vocabulary/ChatEvent.js"
+import type { LLMError } from "../vocabulary/LLMError.js"
 
 /** The next events; fails with `None` at the end. Never an empty chunk. */
 export type Pull = Effect.Effect<Chunk.Chunk<ChatEvent>, Option.Option<LLMError>>

@@ -1,6 +1,6 @@
 /** Streams that can be ended before the call that opened them is over: because another one was quicker, or goes on. */
 import { Effect, Exit, Scope } from "effect"
-import type { LLMError } from "../LLMError.js"
+import type { LLMError } from "../vocabulary/LLMError.js"
 import type { Open, OpenStream } from "./openStream.js"
 
 export interface OwnedStream {

@@ -1,7 +1,7 @@
 /** What a pool tells of itself, with ids and never with secrets. */
 import { Duration } from "effect"
 import type { KeyStatus, PoolStatus, State } from "../KeyPool.js"
-import { KeyPoolExhaustedError, RateLimitError } from "../LLMError.js"
+import { KeyPoolExhaustedError, RateLimitError } from "../vocabulary/LLMError.js"
 import * as Ring from "./keyRing.js"
 import type { KeyRing } from "./keyRing.js"
 import type { PooledKey } from "./pooledKey.js"

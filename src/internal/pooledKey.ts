@@ -3,7 +3,7 @@
  * pool was made.
  */
 import { toMillis } from "effect/Duration"
-import type { ApiKey } from "../ApiKey.js"
+import type { ApiKey } from "../vocabulary/ApiKey.js"
 import type { KeyState, Reason, Verdict } from "../KeyPool.js"
 import * as StartWindow from "./startWindow.js"
 

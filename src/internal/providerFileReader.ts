@@ -1,6 +1,6 @@
 /** Reads the parsed text of a provider file, and gathers all that is wrong with it. */
 import { Duration } from "effect"
-import * as ApiKey from "../ApiKey.js"
+import * as ApiKey from "../vocabulary/ApiKey.js"
 import type { GroupEntry, ModelEntry, ProviderFile } from "../ProviderFile.js"
 import { hasBaseUrl, isKnown } from "../provider/presets.js"
 import { isProtocol, protocols, providerOf } from "../provider/protocols.js"

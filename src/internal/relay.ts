@@ -6,8 +6,8 @@
  * change them and knows nothing of this: what was sent holds only for exactly what it was read as.
  */
 import { Chunk, Context, Predicate } from "effect"
-import type { ChatResponse } from "../Chat.js"
-import type { ChatEvent } from "../ChatEvent.js"
+import type { ChatResponse } from "../vocabulary/Chat.js"
+import type { ChatEvent } from "../vocabulary/ChatEvent.js"
 import type { Frame } from "../wire/Wire.js"
 
 /** The name of the wire in which what is sent is wanted. */

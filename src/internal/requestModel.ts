@@ -1,6 +1,6 @@
 /** The model that a request names, for those who have never heard of it. */
-import type { ChatRequest } from "../Chat.js"
-import type { EmbeddingRequest } from "../Embedding.js"
+import type { ChatRequest } from "../vocabulary/Chat.js"
+import type { EmbeddingRequest } from "../vocabulary/Embedding.js"
 
 const without = <A extends { readonly model?: string }>({ model: _, ...rest }: A): Omit<A, "model"> => rest
 

@@ -3,7 +3,7 @@
  * that a provider has written down, for every model. How a text is counted is the caller's choice: by a tokenizer, or roughly.
  */
 import { Predicate } from "effect"
-import type { AssistantPart, ChatRequest, Message, ToolCall, ToolDefinition, UserPart } from "../Chat.js"
+import type { AssistantPart, ChatRequest, Message, ToolCall, ToolDefinition, UserPart } from "../vocabulary/Chat.js"
 import * as Depth from "./depth.js"
 import * as MediaTokens from "./mediaTokens.js"
 

@@ -4,7 +4,7 @@
  */
 import type { HttpClient } from "@effect/platform"
 import { Duration, Effect, Option } from "effect"
-import type { ApiKey } from "../ApiKey.js"
+import type { ApiKey } from "../vocabulary/ApiKey.js"
 import type { InvalidPoolError, KeyStatus } from "../KeyPool.js"
 import * as KeyPool from "../KeyPool.js"
 import * as LLM from "../LLM.js"

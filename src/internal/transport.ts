@@ -4,8 +4,8 @@ import type { HttpClientError, HttpClientResponse } from "@effect/platform"
 import { HttpClient, HttpClientRequest } from "@effect/platform"
 import type { Clock, Scope } from "effect"
 import { Effect, Either, Predicate, Redacted, Ref } from "effect"
-import type { ChatRequest, PartialResponse } from "../Chat.js"
-import type { LLMError } from "../LLMError.js"
+import type { ChatRequest, PartialResponse } from "../vocabulary/Chat.js"
+import type { LLMError } from "../vocabulary/LLMError.js"
 import {
   InvalidRequestError,
   MalformedResponseError,
@@ -13,9 +13,9 @@ import {
   StreamInterruptedError,
   TimeoutError,
   UnsupportedError
-} from "../LLMError.js"
+} from "../vocabulary/LLMError.js"
 import type { Auth, Call, Endpoint } from "../ProviderClient.js"
-import * as Usage from "../Usage.js"
+import * as Usage from "../vocabulary/Usage.js"
 import { classify } from "../wire/ProviderError.js"
 import { rateLimits } from "../wire/RateLimitHeaders.js"
 import * as Secrets from "./endpointSecrets.js"

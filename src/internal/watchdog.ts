@@ -3,8 +3,8 @@
  * pull against a timer costs ten times as much as the pull itself.
  */
 import { Cause, Chunk, Effect, Exit, Option, Scope } from "effect"
-import * as Events from "../ChatEvent.js"
-import type { LLMError } from "../LLMError.js"
+import * as Events from "../vocabulary/ChatEvent.js"
+import type { LLMError } from "../vocabulary/LLMError.js"
 import * as Background from "./backgroundStream.js"
 import type { Open } from "./openStream.js"
 import { lookingAgain } from "./timeLimit.js"

@@ -1,4 +1,4 @@
-import type { ChatEvent } from "../ChatEvent.js"
+import type { ChatEvent } from "../vocabulary/ChatEvent.js"
 
 /** The words of an event, which cost tokens. */
 export const wordsOf = (event: ChatEvent): string => {

@@ -1,7 +1,7 @@
 /** What calls say about the keys they used. Public by way of `KeyPool`. */
 import type { Duration } from "effect"
 import { Data, Option } from "effect"
-import * as Errors from "../LLMError.js"
+import * as Errors from "../vocabulary/LLMError.js"
 
 /**
  * What a call says about the key it used:

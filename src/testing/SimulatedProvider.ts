@@ -25,7 +25,7 @@ import { Chunk, Context, Data, Effect, FiberSet, Layer, Ref, Schema } from "effe
 import type { IncomingMessage, ServerResponse } from "node:http"
 import { createServer } from "node:http"
 import type { Socket } from "node:net"
-import type { ChatRequest, ChatResponse } from "../Chat.js"
+import type { ChatRequest, ChatResponse } from "../vocabulary/Chat.js"
 import type { Dialect } from "../wire/ChatCompletions.js"
 import { serve } from "./simulatedExchange.js"
 

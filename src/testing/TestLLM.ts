@@ -25,15 +25,15 @@
  * @since 0.1.0
  */
 import { Chunk, Context, Data, Duration, Effect, Layer, Option, Ref, Stream } from "effect"
-import type { ChatRequest, ChatResponse } from "../Chat.js"
-import type { ChatEvent } from "../ChatEvent.js"
-import * as Events from "../ChatEvent.js"
+import type { ChatRequest, ChatResponse } from "../vocabulary/Chat.js"
+import type { ChatEvent } from "../vocabulary/ChatEvent.js"
+import * as Events from "../vocabulary/ChatEvent.js"
 import { normalize, normalizeEmbedding } from "../internal/request.js"
 import type { ModelInfo, Service } from "../LLM.js"
 import { LLM } from "../LLM.js"
-import type { LLMError } from "../LLMError.js"
-import { InvalidRequestError } from "../LLMError.js"
-import * as Usage from "../Usage.js"
+import type { LLMError } from "../vocabulary/LLMError.js"
+import { InvalidRequestError } from "../vocabulary/LLMError.js"
+import * as Usage from "../vocabulary/Usage.js"
 
 /**
  * What one call does. A bare string is an answer of this text. The same step serves `chat` and `chatStream`: an answer is

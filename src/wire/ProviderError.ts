@@ -22,8 +22,8 @@
  * @since 0.1.0
  */
 import { Duration } from "effect"
-import type { LLMError } from "../LLMError.js"
-import * as Errors from "../LLMError.js"
+import type { LLMError } from "../vocabulary/LLMError.js"
+import * as Errors from "../vocabulary/LLMError.js"
 import type { ErrorAnswer, ErrorReport } from "./providerError/answer.js"
 import { read } from "./providerError/answer.js"
 import type { Verdict } from "./providerError/rule.js"

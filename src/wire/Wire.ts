@@ -7,10 +7,10 @@
  * @since 0.1.0
  */
 import type { Either } from "effect"
-import type { ChatRequest, ChatResponse } from "../Chat.js"
-import type { ChatEvent } from "../ChatEvent.js"
-import type { EmbeddingRequest } from "../Embedding.js"
-import * as Usage from "../Usage.js"
+import type { ChatRequest, ChatResponse } from "../vocabulary/Chat.js"
+import type { ChatEvent } from "../vocabulary/ChatEvent.js"
+import type { EmbeddingRequest } from "../vocabulary/Embedding.js"
+import * as Usage from "../vocabulary/Usage.js"
 
 /**
  * One message of a stream: an SSE event, or a line of NDJSON.

@@ -1,7 +1,7 @@
 /** Checked access to JSON that nobody has vouched for. Nothing here throws, and nothing trusts. */
 
 import { isTooDeep } from "../internal/depth.js"
-import * as Usage from "../Usage.js"
+import * as Usage from "../vocabulary/Usage.js"
 
 export type Json = Readonly<Record<string, unknown>>
 

@@ -2,7 +2,7 @@
  * What only one protocol has a word for, inside of messages and tools: its server's side reads it, its client's side writes it, and
  * every other wire leaves its fields alone and refuses its parts.
  */
-import type { ChatRequest, Native, NativePart } from "../Chat.js"
+import type { ChatRequest, Native, NativePart } from "../vocabulary/Chat.js"
 import type { Json } from "./json.js"
 import { isRecord } from "./json.js"
 

@@ -1,6 +1,6 @@
 /** The last step of every server: what it has read of a request is checked, and a fault in it told in the protocol's words. */
 import { Either, ParseResult } from "effect"
-import { ChatRequest } from "../Chat.js"
+import { ChatRequest } from "../vocabulary/Chat.js"
 import type { WireFailure } from "./Wire.js"
 
 type Path = ReadonlyArray<PropertyKey>

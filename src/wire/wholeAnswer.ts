@@ -1,7 +1,7 @@
 /** A whole answer from the events that say it, for wires whose one reader reads both ways of answering. */
-import type { ChatEvent } from "../ChatEvent.js"
-import * as Events from "../ChatEvent.js"
-import * as Usage from "../Usage.js"
+import type { ChatEvent } from "../vocabulary/ChatEvent.js"
+import * as Events from "../vocabulary/ChatEvent.js"
+import * as Usage from "../vocabulary/Usage.js"
 import type { Json } from "./json.js"
 import type { WireEvent, WireResponse } from "./Wire.js"
 

@@ -1,7 +1,7 @@
 /** What the callers' side of a chaos run notes down: in arrays of numbers, made beforehand, so that a heap that grows is not theirs. */
 import type * as UsageLedger from "../../src/UsageLedger.js"
 import { deployments, keysOf } from "./scenario.js"
-import * as ApiKey from "../../src/ApiKey.js"
+import * as ApiKey from "../../src/vocabulary/ApiKey.js"
 import { Redacted } from "effect"
 
 /** The ids of all keys, as attempts and the providers' logs call them. */

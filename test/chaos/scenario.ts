@@ -3,11 +3,11 @@
  * of it follows from the seed and the number of the call, whatever the clock does.
  */
 import * as Arr from "effect/Array"
-import type { ChatRequest } from "../../src/Chat.js"
-import { textOf } from "../../src/Chat.js"
+import type { ChatRequest } from "../../src/vocabulary/Chat.js"
+import { textOf } from "../../src/vocabulary/Chat.js"
 import * as RandomDraw from "../../src/internal/randomDraw.js"
 import { SimulatedProvider } from "../../src/testing/index.js"
-import * as Usage from "../../src/Usage.js"
+import * as Usage from "../../src/vocabulary/Usage.js"
 
 export interface Plan {
   readonly calls: number

@@ -1,9 +1,9 @@
 /** What a correct client reads of an exchange, in our words, as a list of differences: empty where all is right. */
 import { Duration } from "effect"
-import type { ChatResponse, PartialResponse, ToolCall } from "../../src/Chat.js"
-import type { EmbeddingResponse } from "../../src/Embedding.js"
-import type { LLMError } from "../../src/LLMError.js"
-import * as LLMErrors from "../../src/LLMError.js"
+import type { ChatResponse, PartialResponse, ToolCall } from "../../src/vocabulary/Chat.js"
+import type { EmbeddingResponse } from "../../src/vocabulary/Embedding.js"
+import type { LLMError } from "../../src/vocabulary/LLMError.js"
+import * as LLMErrors from "../../src/vocabulary/LLMError.js"
 import { Option } from "effect"
 import type { Expectation } from "./exchanges.js"
 

@@ -7,7 +7,7 @@ import { embedMany, generateObject, generateText, stepCountIs, streamText, tool 
 import type { Scope } from "effect"
 import { Effect } from "effect"
 import { z } from "zod"
-import type { ChatRequest, ChatResponse } from "../../src/Chat.js"
+import type { ChatRequest, ChatResponse } from "../../src/vocabulary/Chat.js"
 import type { Upstream } from "./support/gateway.js"
 import { start } from "./support/gateway.js"
 

@@ -3,7 +3,7 @@ import { Effect, Exit, Fiber, Ref, Schema, Scope, Stream, TestClock } from "effe
 import { request } from "node:http"
 import * as Series from "../../src/gateway/dashboard/series.js"
 import { Access, Dashboard } from "../../src/gateway/index.js"
-import { ModelNotFoundError } from "../../src/LLMError.js"
+import { ModelNotFoundError } from "../../src/vocabulary/LLMError.js"
 import { Models } from "../../src/Models.js"
 import { SimulatedProvider } from "../../src/testing/index.js"
 import { until } from "../support/eventually.js"

@@ -3,9 +3,9 @@ import { describe, expect, it } from "@effect/vitest"
 import { Duration } from "effect"
 import * as Problem from "../../src/gateway/problem.js"
 import * as Protocol from "../../src/gateway/protocol.js"
-import type { LLMError, Tag } from "../../src/LLMError.js"
-import * as Errors from "../../src/LLMError.js"
-import * as Usage from "../../src/Usage.js"
+import type { LLMError, Tag } from "../../src/vocabulary/LLMError.js"
+import * as Errors from "../../src/vocabulary/LLMError.js"
+import * as Usage from "../../src/vocabulary/Usage.js"
 
 const secret = "organization org-secret at internal.example"
 

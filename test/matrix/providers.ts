@@ -10,7 +10,7 @@ import * as OllamaClient from "../../src/provider/OllamaClient.js"
 import type { Protocol } from "../../src/provider/protocols.js"
 import * as ResponsesClient from "../../src/provider/ResponsesClient.js"
 import type { Service } from "../../src/ProviderClient.js"
-import type { Usage } from "../../src/Usage.js"
+import type { Usage } from "../../src/vocabulary/Usage.js"
 import type { Dialect } from "../../src/wire/ChatCompletions.js"
 
 /** What this needs of a preset; the client reads all of it. */

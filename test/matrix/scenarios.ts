@@ -1,8 +1,8 @@
 /** What every provider is asked, and what it answers. */
 import { Schema } from "effect"
-import type { ChatRequest, ChatResponse, Message, ToolCall, ToolDefinition } from "../../src/Chat.js"
-import * as Chat from "../../src/Chat.js"
-import * as Usage from "../../src/Usage.js"
+import type { ChatRequest, ChatResponse, Message, ToolCall, ToolDefinition } from "../../src/vocabulary/Chat.js"
+import * as Chat from "../../src/vocabulary/Chat.js"
+import * as Usage from "../../src/vocabulary/Usage.js"
 
 export interface Scenario {
   /** What is shown, in a word, at the head of its column. */

@@ -4,7 +4,7 @@ import { Deferred, Duration, Effect, Fiber, Layer, Logger, LogLevel, Option } fr
 import * as Fallback from "../../src/Fallback.js"
 import * as KeyPool from "../../src/KeyPool.js"
 import * as LLM from "../../src/LLM.js"
-import * as LLMError from "../../src/LLMError.js"
+import * as LLMError from "../../src/vocabulary/LLMError.js"
 import * as ChatCompletionsClient from "../../src/provider/ChatCompletionsClient.js"
 import type { Service } from "../../src/RateLimiter.js"
 import * as RateLimiter from "../../src/RateLimiter.js"

@@ -1,10 +1,10 @@
 /** An `LLM` of the real make over a client that a test scripts: attempts, keys and retries are the real ones. */
 import { Effect, Layer, Stream } from "effect"
-import type { ChatRequest, ChatResponse } from "../../src/Chat.js"
-import type { ChatEvent } from "../../src/ChatEvent.js"
+import type { ChatRequest, ChatResponse } from "../../src/vocabulary/Chat.js"
+import type { ChatEvent } from "../../src/vocabulary/ChatEvent.js"
 import * as KeyPool from "../../src/KeyPool.js"
 import * as LLM from "../../src/LLM.js"
-import type { LLMError } from "../../src/LLMError.js"
+import type { LLMError } from "../../src/vocabulary/LLMError.js"
 import type * as ProviderClient from "../../src/ProviderClient.js"
 import * as Client from "../../src/ProviderClient.js"
 import * as RateLimiter from "../../src/RateLimiter.js"

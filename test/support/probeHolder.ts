@@ -2,7 +2,7 @@
 import { Console, Effect } from "effect"
 import * as Balance from "../../src/Balance.js"
 import * as BalanceHealth from "../../src/BalanceHealth.js"
-import * as LLMErrors from "../../src/LLMError.js"
+import * as LLMErrors from "../../src/vocabulary/LLMError.js"
 import * as Redis from "../../src/redis/Redis.js"
 import * as RedisBalanceHealth from "../../src/redis/RedisBalanceHealth.js"
 import { context, scripted } from "./scripted.js"

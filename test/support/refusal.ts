@@ -1,6 +1,6 @@
 /** Why a limiter in memory let somebody not through: there is nothing that could be out of reach. */
 import { Effect } from "effect"
-import type { RateLimitError } from "../../src/LLMError.js"
+import type { RateLimitError } from "../../src/vocabulary/LLMError.js"
 import type { LimitError } from "../../src/RateLimiter.js"
 
 export const refusal = <A, R>(effect: Effect.Effect<A, LimitError, R>): Effect.Effect<RateLimitError, A, R> =>

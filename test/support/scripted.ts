@@ -1,12 +1,12 @@
 /** An `LLM` that does what a test tells it, call by call, and counts how often it was asked. */
 import { Duration, Effect, Ref, Stream } from "effect"
-import type { ChatRequest, ChatResponse } from "../../src/Chat.js"
-import type { ChatEvent } from "../../src/ChatEvent.js"
-import * as Events from "../../src/ChatEvent.js"
+import type { ChatRequest, ChatResponse } from "../../src/vocabulary/Chat.js"
+import type { ChatEvent } from "../../src/vocabulary/ChatEvent.js"
+import * as Events from "../../src/vocabulary/ChatEvent.js"
 import type { Service } from "../../src/LLM.js"
-import type { LLMError } from "../../src/LLMError.js"
-import * as LLMErrors from "../../src/LLMError.js"
-import * as Usage from "../../src/Usage.js"
+import type { LLMError } from "../../src/vocabulary/LLMError.js"
+import * as LLMErrors from "../../src/vocabulary/LLMError.js"
+import * as Usage from "../../src/vocabulary/Usage.js"
 
 export const context = { provider: "test", model: "model", attempts: [] }
 

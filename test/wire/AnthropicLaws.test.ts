@@ -1,9 +1,9 @@
 /** What is written reads back as what was meant, whole and as a stream. */
 import { describe, expect, it } from "@effect/vitest"
 import { FastCheck } from "effect"
-import type { ChatResponse, FinishReason } from "../../src/Chat.js"
-import * as ChatEvent from "../../src/ChatEvent.js"
-import * as Usage from "../../src/Usage.js"
+import type { ChatResponse, FinishReason } from "../../src/vocabulary/Chat.js"
+import * as ChatEvent from "../../src/vocabulary/ChatEvent.js"
+import * as Usage from "../../src/vocabulary/Usage.js"
 import * as Anthropic from "../../src/wire/Anthropic.js"
 import type { Frame } from "../../src/wire/Wire.js"
 import { name, objects, thought, toolCalls, words } from "./anthropicGenerators.js"

@@ -1,8 +1,8 @@
 /** What a client asks reads back on the server as what was meant. */
 import { describe, expect, it } from "@effect/vitest"
 import { Either, FastCheck } from "effect"
-import type { AssistantPart, ChatRequest, Message } from "../../src/Chat.js"
-import * as Chat from "../../src/Chat.js"
+import type { AssistantPart, ChatRequest, Message } from "../../src/vocabulary/Chat.js"
+import * as Chat from "../../src/vocabulary/Chat.js"
 import * as Anthropic from "../../src/wire/Anthropic.js"
 import { name, objects, sent, thought, toolCalls, words } from "./anthropicGenerators.js"
 

@@ -1,6 +1,6 @@
 import { describe, expect, it } from "@effect/vitest"
 import { Either } from "effect"
-import type { ChatRequest } from "../../src/Chat.js"
+import type { ChatRequest } from "../../src/vocabulary/Chat.js"
 import * as Anthropic from "../../src/wire/Anthropic.js"
 import type { Address, WireFailure } from "../../src/wire/Wire.js"
 

@@ -1,7 +1,7 @@
 import { describe, expect, it } from "@effect/vitest"
-import type { ChatResponse } from "../../src/Chat.js"
-import type { ChatEvent } from "../../src/ChatEvent.js"
-import * as Usage from "../../src/Usage.js"
+import type { ChatResponse } from "../../src/vocabulary/Chat.js"
+import type { ChatEvent } from "../../src/vocabulary/ChatEvent.js"
+import * as Usage from "../../src/vocabulary/Usage.js"
 import * as Anthropic from "../../src/wire/Anthropic.js"
 
 const wire = Anthropic.make()

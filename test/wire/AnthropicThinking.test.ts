@@ -1,7 +1,7 @@
 import { describe, expect, it } from "@effect/vitest"
 import { Either } from "effect"
-import type { AssistantMessage, ChatRequest, Message, ReasoningPart } from "../../src/Chat.js"
-import * as Chat from "../../src/Chat.js"
+import type { AssistantMessage, ChatRequest, Message, ReasoningPart } from "../../src/vocabulary/Chat.js"
+import * as Chat from "../../src/vocabulary/Chat.js"
 import * as Anthropic from "../../src/wire/Anthropic.js"
 
 const encode = (model: string, request: Partial<ChatRequest>, dialect?: Partial<Anthropic.Dialect>) =>

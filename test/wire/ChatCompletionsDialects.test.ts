@@ -1,8 +1,8 @@
 /** Each provider's deviations, as its preset says them. */
 import { describe, expect, it } from "@effect/vitest"
 import { Either, Option } from "effect"
-import type { ChatRequest, Message } from "../../src/Chat.js"
-import * as Chat from "../../src/Chat.js"
+import type { ChatRequest, Message } from "../../src/vocabulary/Chat.js"
+import * as Chat from "../../src/vocabulary/Chat.js"
 import { presets } from "../../src/provider/ChatCompletionsPresets.js"
 import type { Preset } from "../../src/provider/preset.js"
 import * as ChatCompletions from "../../src/wire/ChatCompletions.js"

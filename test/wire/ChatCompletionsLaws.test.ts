@@ -1,8 +1,8 @@
 /** What is written reads back as what was meant, on both sides and in both ways of answering. */
 import { describe, expect, it } from "@effect/vitest"
 import { FastCheck } from "effect"
-import type { ChatRequest, ChatResponse } from "../../src/Chat.js"
-import * as ChatEvent from "../../src/ChatEvent.js"
+import type { ChatRequest, ChatResponse } from "../../src/vocabulary/Chat.js"
+import * as ChatEvent from "../../src/vocabulary/ChatEvent.js"
 import * as ChatCompletions from "../../src/wire/ChatCompletions.js"
 import { records } from "../../src/wire/json.js"
 import { strictly } from "../../src/wire/strictSchema.js"

@@ -1,7 +1,7 @@
 import { describe, expect, it } from "@effect/vitest"
 import { Either } from "effect"
-import type { ChatRequest, Message, ReasoningPart } from "../../src/Chat.js"
-import * as Chat from "../../src/Chat.js"
+import type { ChatRequest, Message, ReasoningPart } from "../../src/vocabulary/Chat.js"
+import * as Chat from "../../src/vocabulary/Chat.js"
 import * as ChatCompletions from "../../src/wire/ChatCompletions.js"
 import type { WireRequest } from "../../src/wire/Wire.js"
 

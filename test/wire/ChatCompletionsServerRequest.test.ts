@@ -1,6 +1,6 @@
 import { describe, expect, it } from "@effect/vitest"
 import { Either } from "effect"
-import * as Chat from "../../src/Chat.js"
+import * as Chat from "../../src/vocabulary/Chat.js"
 import * as ChatCompletions from "../../src/wire/ChatCompletions.js"
 
 const wire = ChatCompletions.make()

@@ -1,7 +1,7 @@
 import { describe, expect, it } from "@effect/vitest"
-import type { ChatResponse, FinishReason } from "../../src/Chat.js"
-import type { ChatEvent, Start } from "../../src/ChatEvent.js"
-import * as Usage from "../../src/Usage.js"
+import type { ChatResponse, FinishReason } from "../../src/vocabulary/Chat.js"
+import type { ChatEvent, Start } from "../../src/vocabulary/ChatEvent.js"
+import * as Usage from "../../src/vocabulary/Usage.js"
 import * as ChatCompletions from "../../src/wire/ChatCompletions.js"
 
 const wire = ChatCompletions.make()

@@ -1,7 +1,7 @@
 import { describe, expect, it } from "@effect/vitest"
-import type { ChatEvent, Collected, Finish } from "../../src/ChatEvent.js"
-import * as Events from "../../src/ChatEvent.js"
-import * as Usage from "../../src/Usage.js"
+import type { ChatEvent, Collected, Finish } from "../../src/vocabulary/ChatEvent.js"
+import * as Events from "../../src/vocabulary/ChatEvent.js"
+import * as Usage from "../../src/vocabulary/Usage.js"
 import * as ChatCompletions from "../../src/wire/ChatCompletions.js"
 import type { Frame, StreamDecoder, WireEvent, WireFailure } from "../../src/wire/Wire.js"
 

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "@effect/vitest"
-import * as Usage from "../../src/Usage.js"
+import * as Usage from "../../src/vocabulary/Usage.js"
 import * as DashScope from "../../src/wire/DashScope.js"
 import type { WireResponse } from "../../src/wire/Wire.js"
 import { failureOf, got, source } from "./roundTrips.js"

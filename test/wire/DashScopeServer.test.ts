@@ -1,8 +1,8 @@
 import { describe, expect, it } from "@effect/vitest"
-import type { ChatRequest } from "../../src/Chat.js"
-import * as ChatEvent from "../../src/ChatEvent.js"
+import type { ChatRequest } from "../../src/vocabulary/Chat.js"
+import * as ChatEvent from "../../src/vocabulary/ChatEvent.js"
 import { response } from "../../src/testing/TestLLM.js"
-import * as Usage from "../../src/Usage.js"
+import * as Usage from "../../src/vocabulary/Usage.js"
 import * as DashScope from "../../src/wire/DashScope.js"
 import { failureOf, got, written } from "./roundTrips.js"
 

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "@effect/vitest"
-import * as Usage from "../../src/Usage.js"
+import * as Usage from "../../src/vocabulary/Usage.js"
 import * as DashScope from "../../src/wire/DashScope.js"
 import * as Framing from "../../src/wire/Framing.js"
 import type { Frame, WireEvent } from "../../src/wire/Wire.js"

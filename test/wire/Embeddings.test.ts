@@ -8,8 +8,8 @@ import { ollama } from "../../src/wire/embeddings/ollama.js"
 import * as OpenAI from "../../src/wire/embeddings/openai.js"
 import * as Vector from "../../src/wire/embeddings/vector.js"
 import type { ServedEmbeddingsWire } from "../../src/wire/Wire.js"
-import type { EmbeddingRequest } from "../../src/Embedding.js"
-import * as Usage from "../../src/Usage.js"
+import type { EmbeddingRequest } from "../../src/vocabulary/Embedding.js"
+import * as Usage from "../../src/vocabulary/Usage.js"
 
 const wires: Readonly<Record<string, ServedEmbeddingsWire>> = {
   openai: OpenAI.make({ base64: true }),

@@ -1,6 +1,6 @@
 import { describe, expect, it } from "@effect/vitest"
 import { FastCheck } from "effect"
-import * as ChatEvent from "../../src/ChatEvent.js"
+import * as ChatEvent from "../../src/vocabulary/ChatEvent.js"
 import * as Gemini from "../../src/wire/Gemini.js"
 import type { WireEvent, WireFailure } from "../../src/wire/Wire.js"
 

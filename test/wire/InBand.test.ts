@@ -1,6 +1,6 @@
 import { describe, expect, it } from "@effect/vitest"
 import { Either } from "effect"
-import type * as LLMError from "../../src/LLMError.js"
+import type * as LLMError from "../../src/vocabulary/LLMError.js"
 import * as Anthropic from "../../src/wire/Anthropic.js"
 import * as ChatCompletions from "../../src/wire/ChatCompletions.js"
 import * as DashScope from "../../src/wire/DashScope.js"

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "@effect/vitest"
-import * as Usage from "../../src/Usage.js"
+import * as Usage from "../../src/vocabulary/Usage.js"
 import * as Ollama from "../../src/wire/Ollama.js"
 import type { WireEvent, WireResponse } from "../../src/wire/Wire.js"
 import { failureOf, got, read, source } from "./roundTrips.js"

@@ -1,6 +1,6 @@
 import { describe, expect, it } from "@effect/vitest"
-import type { ChatRequest, Reasoning } from "../../src/Chat.js"
-import * as Chat from "../../src/Chat.js"
+import type { ChatRequest, Reasoning } from "../../src/vocabulary/Chat.js"
+import * as Chat from "../../src/vocabulary/Chat.js"
 import * as Ollama from "../../src/wire/Ollama.js"
 import type { WireRequest } from "../../src/wire/Wire.js"
 import { failureOf, got } from "./roundTrips.js"

@@ -1,7 +1,7 @@
 import { describe, expect, it } from "@effect/vitest"
-import type { ChatRequest } from "../../src/Chat.js"
+import type { ChatRequest } from "../../src/vocabulary/Chat.js"
 import { response } from "../../src/testing/TestLLM.js"
-import * as ChatEvent from "../../src/ChatEvent.js"
+import * as ChatEvent from "../../src/vocabulary/ChatEvent.js"
 import * as Ollama from "../../src/wire/Ollama.js"
 import { failureOf, got, written } from "./roundTrips.js"
 

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "@effect/vitest"
-import type * as LLMError from "../../src/LLMError.js"
+import type * as LLMError from "../../src/vocabulary/LLMError.js"
 import type { ErrorAnswer } from "../../src/wire/ProviderError.js"
 import { classify } from "../../src/wire/ProviderError.js"
 import { answered, inBand, openAi, source } from "./errorAnswers.js"

@@ -1,6 +1,6 @@
 import { describe, expect, it } from "@effect/vitest"
 import { Duration, FastCheck as fc, Option } from "effect"
-import * as LLMError from "../../src/LLMError.js"
+import * as LLMError from "../../src/vocabulary/LLMError.js"
 import type { ErrorAnswer } from "../../src/wire/ProviderError.js"
 import { classify } from "../../src/wire/ProviderError.js"
 import { answered, inBand, openAi, source } from "./errorAnswers.js"

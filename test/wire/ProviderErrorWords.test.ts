@@ -1,5 +1,5 @@
 import { describe, expect, it } from "@effect/vitest"
-import * as LLMError from "../../src/LLMError.js"
+import * as LLMError from "../../src/vocabulary/LLMError.js"
 import type { ErrorAnswer } from "../../src/wire/ProviderError.js"
 import { classify } from "../../src/wire/ProviderError.js"
 

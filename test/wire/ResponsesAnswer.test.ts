@@ -1,6 +1,6 @@
 import { describe, expect, it } from "@effect/vitest"
 import { Either } from "effect"
-import * as Usage from "../../src/Usage.js"
+import * as Usage from "../../src/vocabulary/Usage.js"
 import * as Responses from "../../src/wire/Responses.js"
 import type { WireResponse } from "../../src/wire/Wire.js"
 

@@ -1,10 +1,17 @@
 /** What is written reads back as what was meant, on both sides and in both ways of answering. */
 import { describe, expect, it } from "@effect/vitest"
 import { FastCheck } from "effect"
-import type { AssistantPart, ChatRequest, ChatResponse, Message, ReasoningPart, ToolCall } from "../../src/Chat.js"
-import * as Chat from "../../src/Chat.js"
-import * as ChatEvent from "../../src/ChatEvent.js"
-import * as Usage from "../../src/Usage.js"
+import type {
+  AssistantPart,
+  ChatRequest,
+  ChatResponse,
+  Message,
+  ReasoningPart,
+  ToolCall
+} from "../../src/vocabulary/Chat.js"
+import * as Chat from "../../src/vocabulary/Chat.js"
+import * as ChatEvent from "../../src/vocabulary/ChatEvent.js"
+import * as Usage from "../../src/vocabulary/Usage.js"
 import * as Responses from "../../src/wire/Responses.js"
 import type { Frame } from "../../src/wire/Wire.js"
 import { collected, got, halves, heard, sent, whole, written } from "./roundTrips.js"

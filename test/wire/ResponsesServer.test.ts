@@ -1,8 +1,8 @@
 import { describe, expect, it } from "@effect/vitest"
 import { Either } from "effect"
-import * as Chat from "../../src/Chat.js"
-import type { ChatEvent } from "../../src/ChatEvent.js"
-import * as Usage from "../../src/Usage.js"
+import * as Chat from "../../src/vocabulary/Chat.js"
+import type { ChatEvent } from "../../src/vocabulary/ChatEvent.js"
+import * as Usage from "../../src/vocabulary/Usage.js"
 import * as Responses from "../../src/wire/Responses.js"
 
 const wire = Responses.make()

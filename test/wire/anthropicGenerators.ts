@@ -1,6 +1,6 @@
 /** What Anthropic's protocol can say, for properties to try. */
 import { FastCheck } from "effect"
-import type { ReasoningPart, ToolCall } from "../../src/Chat.js"
+import type { ReasoningPart, ToolCall } from "../../src/vocabulary/Chat.js"
 
 const is = FastCheck.constant
 

@@ -11,8 +11,8 @@ import type {
   ToolCall,
   ToolDefinition,
   UserPart
-} from "../../src/Chat.js"
-import * as Usage from "../../src/Usage.js"
+} from "../../src/vocabulary/Chat.js"
+import * as Usage from "../../src/vocabulary/Usage.js"
 
 const is = FastCheck.constant
 const oneOf = FastCheck.constantFrom

@@ -1,8 +1,8 @@
 /** Through a wire and back, for laws that hold of any wire. */
 import { Either } from "effect"
-import type { ChatResponse, Message } from "../../src/Chat.js"
-import * as ChatEvent from "../../src/ChatEvent.js"
-import * as Usage from "../../src/Usage.js"
+import type { ChatResponse, Message } from "../../src/vocabulary/Chat.js"
+import * as ChatEvent from "../../src/vocabulary/ChatEvent.js"
+import * as Usage from "../../src/vocabulary/Usage.js"
 import type { AnswerSource, Frame, Wire, WireEvent, WireFailure } from "../../src/wire/Wire.js"
 
 export const source: AnswerSource = { provider: "acme", model: "asked", estimatedInputTokens: 3 }

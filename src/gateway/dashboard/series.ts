@@ -2,7 +2,7 @@
  * What happened within the last hour, in bounded memory: stretches of ten seconds for everything, of minutes for each model.
  * Nothing runs in the background: what is too old goes when something new comes, and is not shown in the meantime.
  */
-import * as Costs from "../../Cost.js"
+import * as Costs from "../../vocabulary/Cost.js"
 import * as Distribution from "../../Distribution.js"
 import type { Bucket, Percentiles, Times } from "./snapshot.js"
 

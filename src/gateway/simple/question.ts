@@ -1,7 +1,7 @@
 /** A question of the simple API: the messages, and whatever else Chat Completions knows. */
 import { Effect, Option, Ref } from "effect"
 import * as Balance from "../../Balance.js"
-import type { ChatRequest } from "../../Chat.js"
+import type { ChatRequest } from "../../vocabulary/Chat.js"
 import type { Service as LLMService } from "../../LLM.js"
 import type { Listed } from "../../Models.js"
 import type { Caller } from "../Access.js"

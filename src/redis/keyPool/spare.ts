@@ -1,6 +1,6 @@
 /** The pool of this process alone, for as long as Redis is away: the same keys with a share of their limits. */
 import { Effect, Ref } from "effect"
-import type { ApiKey } from "../../ApiKey.js"
+import type { ApiKey } from "../../vocabulary/ApiKey.js"
 import * as Monotonic from "../../internal/monotonic.js"
 import type { InvalidPoolError, Options, Service } from "../../KeyPool.js"
 import * as KeyPool from "../../KeyPool.js"

@@ -3,7 +3,7 @@ import type { Deferred } from "effect"
 import { Option, SortedMap } from "effect"
 import type { Position } from "../../internal/waitingLine.js"
 import { before } from "../../internal/waitingLine.js"
-import type { RateLimitError } from "../../LLMError.js"
+import type { RateLimitError } from "../../vocabulary/LLMError.js"
 import type { RedisError } from "../Redis.js"
 import type { Answer, Wish } from "./steps.js"
 

@@ -2,8 +2,8 @@
  * An answer, read block by block. A whole answer is a stream of blocks that are complete from their beginning, so both are
  * read here. Anthropic, API reference: "Create a Message", "Streaming Messages".
  */
-import type { ToolCall } from "../../Chat.js"
-import * as Usage from "../../Usage.js"
+import type { ToolCall } from "../../vocabulary/Chat.js"
+import * as Usage from "../../vocabulary/Usage.js"
 import { saysError } from "../inBand.js"
 import type { Json } from "../json.js"
 import { array, isRecord, number, parsed, record, string } from "../json.js"

@@ -1,5 +1,5 @@
 /** Tool calls as the protocol writes them: their arguments are an object, and their ids are of few characters. */
-import type { ToolCall } from "../../Chat.js"
+import type { ToolCall } from "../../vocabulary/Chat.js"
 import type { Json } from "../json.js"
 import { isRecord, parsed } from "../json.js"
 import { known } from "../native.js"

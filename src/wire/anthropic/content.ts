@@ -1,6 +1,14 @@
 /** Parts of messages as content blocks. Anthropic, "Messages" API reference; "Vision", "PDF support", "Files API". */
 import { Either, Encoding } from "effect"
-import type { AudioPart, CacheControl, FilePart, ImagePart, NativePart, TextPart, UserPart } from "../../Chat.js"
+import type {
+  AudioPart,
+  CacheControl,
+  FilePart,
+  ImagePart,
+  NativePart,
+  TextPart,
+  UserPart
+} from "../../vocabulary/Chat.js"
 import type { Json } from "../json.js"
 import type { WireFailure } from "../Wire.js"
 

@@ -10,8 +10,8 @@ import type {
   TextPart,
   ToolMessage,
   UserMessage
-} from "../../Chat.js"
-import { text } from "../../Chat.js"
+} from "../../vocabulary/Chat.js"
+import { text } from "../../vocabulary/Chat.js"
 import type { Json } from "../json.js"
 import { string } from "../json.js"
 import { callBlock, callId } from "./calls.js"

@@ -1,6 +1,6 @@
 /** The client writes a request. Anthropic, API reference: "Create a Message". */
 import { Either } from "effect"
-import type { ChatRequest, ResponseFormat, ToolDefinition } from "../../Chat.js"
+import type { ChatRequest, ResponseFormat, ToolDefinition } from "../../vocabulary/Chat.js"
 import type { Json } from "../json.js"
 import { isRecord, records } from "../json.js"
 import type { Peer, WireFailure, WireRequest } from "../Wire.js"

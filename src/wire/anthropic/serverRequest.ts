@@ -1,6 +1,6 @@
 /** A server reads a request. */
 import { Either } from "effect"
-import type { ChatRequest } from "../../Chat.js"
+import type { ChatRequest } from "../../vocabulary/Chat.js"
 import type { Json } from "../json.js"
 import { beyond, isRecord, kept, nonEmpty, present, record, string } from "../json.js"
 import { known } from "../native.js"

@@ -1,5 +1,5 @@
 /** A server writes a whole answer, or an error. */
-import type { ChatResponse } from "../../Chat.js"
+import type { ChatResponse } from "../../vocabulary/Chat.js"
 import type { Json } from "../json.js"
 import { array, record } from "../json.js"
 import { callBlock } from "./calls.js"

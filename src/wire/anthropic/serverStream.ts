@@ -1,6 +1,6 @@
 /** A server writes a stream: blocks one after the other, each opened, told in pieces, and closed before the next. */
-import type { ToolCall } from "../../Chat.js"
-import type { ChatEvent, Finish, ReasoningDelta, Start } from "../../ChatEvent.js"
+import type { ToolCall } from "../../vocabulary/Chat.js"
+import type { ChatEvent, Finish, ReasoningDelta, Start } from "../../vocabulary/ChatEvent.js"
 import type { Json } from "../json.js"
 import { array, isRecord } from "../json.js"
 import type { Frame, StreamEncoder } from "../Wire.js"

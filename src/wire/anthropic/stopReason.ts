@@ -1,5 +1,5 @@
 /** Why a model stopped. Anthropic, "Stop reasons". */
-import type { FinishReason } from "../../Chat.js"
+import type { FinishReason } from "../../vocabulary/Chat.js"
 
 const reasons: ReadonlyMap<string, FinishReason> = new Map([
   ["end_turn", "stop"],

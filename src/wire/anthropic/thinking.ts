@@ -1,6 +1,6 @@
 /** How much to think. Anthropic, "Thinking", "Extended thinking", "Effort". */
 import { Either } from "effect"
-import type { ChatRequest, Reasoning } from "../../Chat.js"
+import type { ChatRequest, Reasoning } from "../../vocabulary/Chat.js"
 import type { Json } from "../json.js"
 import type { Encoded } from "./content.js"
 import { unsupported } from "./content.js"

@@ -1,5 +1,5 @@
 /** Thoughts as blocks. Anthropic, "Thinking": they are signed, go back unchanged, and may be sealed. */
-import type { ReasoningPart } from "../../Chat.js"
+import type { ReasoningPart } from "../../vocabulary/Chat.js"
 import type { Json } from "../json.js"
 import { isRecord, string } from "../json.js"
 import { native } from "./native.js"

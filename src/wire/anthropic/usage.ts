@@ -1,5 +1,5 @@
 /** Tokens as the protocol counts them: what the cache read and what it wrote stand beside the input, not in it. */
-import * as Usage from "../../Usage.js"
+import * as Usage from "../../vocabulary/Usage.js"
 import type { Json } from "../json.js"
 import { record, tokens } from "../json.js"
 

@@ -1,5 +1,5 @@
 /** An answer, read from its chunks, of which a whole answer is the largest. OpenAI, API reference: chat/streaming. */
-import type { Usage } from "../../Usage.js"
+import type { Usage } from "../../vocabulary/Usage.js"
 import { isFault, saysError } from "../inBand.js"
 import type { Json } from "../json.js"
 import { array, isRecord, number, record, string } from "../json.js"

@@ -1,6 +1,6 @@
 /** What tools returned beside text, for servers whose `tool` messages hold text alone. */
-import type { Message, ToolMessage, UserMessage, UserPart } from "../../Chat.js"
-import { text } from "../../Chat.js"
+import type { Message, ToolMessage, UserMessage, UserPart } from "../../vocabulary/Chat.js"
+import { text } from "../../vocabulary/Chat.js"
 
 type ToolPart = Exclude<ToolMessage["content"], string>[number]
 

@@ -1,7 +1,7 @@
 /** Tool calls as Chat Completions writes them, whole and in pieces. */
 import { Hash } from "effect"
-import type { ToolCall } from "../../Chat.js"
-import type { ToolCallDelta } from "../../ChatEvent.js"
+import type { ToolCall } from "../../vocabulary/Chat.js"
+import type { ToolCallDelta } from "../../vocabulary/ChatEvent.js"
 import type { Json } from "../json.js"
 import { isRecord, number, record, string } from "../json.js"
 import { beyondOf, known } from "../native.js"

@@ -1,4 +1,4 @@
-import type { Reasoning } from "../../Chat.js"
+import type { Reasoning } from "../../vocabulary/Chat.js"
 import type * as OpenAIEmbeddings from "../embeddings/openai.js"
 
 /**

@@ -1,5 +1,5 @@
 /** Why a model stopped, in the words of OpenAI (API reference, chat/object) and of those who have their own. */
-import type { FinishReason } from "../../Chat.js"
+import type { FinishReason } from "../../vocabulary/Chat.js"
 
 const reasons: ReadonlyMap<string, FinishReason> = new Map([
   ["stop", "stop"],

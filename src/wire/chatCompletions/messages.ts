@@ -12,8 +12,8 @@ import type {
   ToolCall,
   ToolMessage,
   UserPart
-} from "../../Chat.js"
-import { text, textOf } from "../../Chat.js"
+} from "../../vocabulary/Chat.js"
+import { text, textOf } from "../../vocabulary/Chat.js"
 import type { Json } from "../json.js"
 import type { Peer, WireFailure } from "../Wire.js"
 import { apart } from "./attachments.js"

@@ -1,5 +1,5 @@
 /** How thinking is asked for. */
-import type { Reasoning } from "../../Chat.js"
+import type { Reasoning } from "../../vocabulary/Chat.js"
 import type { Json } from "../json.js"
 import { named } from "./fields.js"
 import type { Dialect } from "./dialect.js"

@@ -1,6 +1,6 @@
 /** A question as Chat Completions writes it. OpenAI, API reference: chat/create. */
 import { Array as Arr, Either } from "effect"
-import type { ChatRequest, Reasoning, ResponseFormat, ToolDefinition } from "../../Chat.js"
+import type { ChatRequest, Reasoning, ResponseFormat, ToolDefinition } from "../../vocabulary/Chat.js"
 import type { Json } from "../json.js"
 import { isRecord } from "../json.js"
 import { strictly } from "../strictSchema.js"

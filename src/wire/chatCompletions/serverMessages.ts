@@ -1,6 +1,6 @@
 /** A server reads messages. OpenAI, API reference: chat/create. */
-import * as Chat from "../../Chat.js"
-import * as Events from "../../ChatEvent.js"
+import * as Chat from "../../vocabulary/Chat.js"
+import * as Events from "../../vocabulary/ChatEvent.js"
 import type { Json } from "../json.js"
 import { isRecord, nonEmpty, present, record, records, string } from "../json.js"
 import { known } from "../native.js"

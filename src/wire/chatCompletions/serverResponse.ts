@@ -1,6 +1,6 @@
 /** A server writes an answer, whole or in chunks. OpenAI, API reference: chat/object and chat/streaming. */
-import type { ChatResponse, ReasoningPart } from "../../Chat.js"
-import type { ChatEvent, Finish, ReasoningDelta, ToolCallDelta, ToolCallEnd } from "../../ChatEvent.js"
+import type { ChatResponse, ReasoningPart } from "../../vocabulary/Chat.js"
+import type { ChatEvent, Finish, ReasoningDelta, ToolCallDelta, ToolCallEnd } from "../../vocabulary/ChatEvent.js"
 import type { Json } from "../json.js"
 import { record, records, string } from "../json.js"
 import { over } from "../native.js"

@@ -3,8 +3,8 @@
  * vLLM, Groq) or `reasoning_text` (GitHub Copilot, with its signature in `reasoning_opaque`), a list `reasoning_details`
  * (OpenRouter, "Reasoning Tokens"), or parts of the content (Mistral, "Reasoning"; Databricks, "Query reasoning models").
  */
-import type { ReasoningPart } from "../../Chat.js"
-import type { ReasoningDelta } from "../../ChatEvent.js"
+import type { ReasoningPart } from "../../vocabulary/Chat.js"
+import type { ReasoningDelta } from "../../vocabulary/ChatEvent.js"
 import type { Json } from "../json.js"
 import { array, isRecord, number, records, string } from "../json.js"
 

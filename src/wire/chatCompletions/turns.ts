@@ -1,6 +1,6 @@
 /** Messages as turns, for providers who insist on them. Perplexity: "user or tool message(s) should alternate with assistant". */
-import type { AssistantMessage, AssistantPart, Message, UserMessage, UserPart } from "../../Chat.js"
-import { text } from "../../Chat.js"
+import type { AssistantMessage, AssistantPart, Message, UserMessage, UserPart } from "../../vocabulary/Chat.js"
+import { text } from "../../vocabulary/Chat.js"
 
 const partsOf = <Part>(content: string | ReadonlyArray<Part>, part: (words: string) => Part): ReadonlyArray<Part> =>
   typeof content !== "string" ? content : content === "" ? [] : [part(content)]

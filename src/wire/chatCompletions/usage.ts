@@ -1,5 +1,5 @@
 /** Tokens as Chat Completions counts them. OpenAI, API reference: chat/object. */
-import * as Usage from "../../Usage.js"
+import * as Usage from "../../vocabulary/Usage.js"
 import type { Json } from "../json.js"
 import { array, isRecord, record, tokens } from "../json.js"
 import { beyondOf, known, over } from "../native.js"

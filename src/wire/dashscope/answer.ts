@@ -1,5 +1,5 @@
 /** An answer, read from its events, of which a whole answer is the only one. */
-import type { Usage } from "../../Usage.js"
+import type { Usage } from "../../vocabulary/Usage.js"
 import { callReader } from "../chatCompletions/calls.js"
 import { decodeFinishReason } from "../chatCompletions/finishReason.js"
 import { gather } from "../chatCompletions/metadata.js"

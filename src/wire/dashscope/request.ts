@@ -11,8 +11,8 @@ import type {
   ToolChoice,
   ToolDefinition,
   UserPart
-} from "../../Chat.js"
-import { text, textOf } from "../../Chat.js"
+} from "../../vocabulary/Chat.js"
+import { text, textOf } from "../../vocabulary/Chat.js"
 import { plainCall } from "../chatCompletions/calls.js"
 import type { Json } from "../json.js"
 import { isRecord } from "../json.js"

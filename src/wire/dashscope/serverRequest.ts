@@ -1,7 +1,7 @@
 /** A server reads a question. alibabacloud.com/help/en/model-studio/qwen-api-via-dashscope */
 import { Either } from "effect"
-import type { ChatRequest } from "../../Chat.js"
-import * as Chat from "../../Chat.js"
+import type { ChatRequest } from "../../vocabulary/Chat.js"
+import * as Chat from "../../vocabulary/Chat.js"
 import { decodeCalls } from "../chatCompletions/calls.js"
 import type { Json } from "../json.js"
 import { array, isRecord, kept, nonEmpty, present, record, records, string } from "../json.js"

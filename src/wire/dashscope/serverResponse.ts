@@ -1,7 +1,7 @@
 /** A server writes an answer, whole or in events. alibabacloud.com/help/en/model-studio/qwen-api-via-dashscope */
-import type { ChatResponse, ToolCall } from "../../Chat.js"
-import type { ChatEvent, Finish, ToolCallDelta, ToolCallEnd } from "../../ChatEvent.js"
-import type { Usage } from "../../Usage.js"
+import type { ChatResponse, ToolCall } from "../../vocabulary/Chat.js"
+import type { ChatEvent, Finish, ToolCallDelta, ToolCallEnd } from "../../vocabulary/ChatEvent.js"
+import type { Usage } from "../../vocabulary/Usage.js"
 import { encodeCall } from "../chatCompletions/calls.js"
 import { encodeFinishReason } from "../chatCompletions/finishReason.js"
 import { pick } from "../chatCompletions/metadata.js"

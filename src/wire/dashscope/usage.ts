@@ -1,5 +1,5 @@
 /** Tokens as DashScope counts them. alibabacloud.com/help/en/model-studio/qwen-api-via-dashscope, "usage" */
-import * as Usage from "../../Usage.js"
+import * as Usage from "../../vocabulary/Usage.js"
 import type { Json } from "../json.js"
 import { record, tokens } from "../json.js"
 

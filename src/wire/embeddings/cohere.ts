@@ -1,6 +1,6 @@
 /** Cohere's embeddings (API reference, v2/embed). */
 import { Either } from "effect"
-import type { Purpose } from "../../Embedding.js"
+import type { Purpose } from "../../vocabulary/Embedding.js"
 import { array, isRecord, number, record, string, tokens } from "../json.js"
 import type { ServedEmbeddingsWire } from "../Wire.js"
 import { malformed } from "../Wire.js"

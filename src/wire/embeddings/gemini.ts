@@ -3,7 +3,7 @@
  * API").
  */
 import { Either } from "effect"
-import type { EmbeddingRequest, Purpose } from "../../Embedding.js"
+import type { EmbeddingRequest, Purpose } from "../../vocabulary/Embedding.js"
 import type { Json } from "../json.js"
 import { array, isRecord, number, record, records, string, tokens } from "../json.js"
 import type { ServedEmbeddingsWire, WireRequest } from "../Wire.js"

@@ -1,7 +1,7 @@
 /** OpenAI's embeddings (API reference, embeddings/create), and those who follow it. */
 import { Either, Predicate, Schema } from "effect"
-import type { Embeddable, EmbeddingRequest } from "../../Embedding.js"
-import { Tokens } from "../../Embedding.js"
+import type { Embeddable, EmbeddingRequest } from "../../vocabulary/Embedding.js"
+import { Tokens } from "../../vocabulary/Embedding.js"
 import { saysError } from "../inBand.js"
 import { array, isRecord, number, record, records, string, tokens } from "../json.js"
 import type { Json } from "../json.js"

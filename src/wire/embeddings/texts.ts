@@ -1,6 +1,6 @@
 /** The texts of a request, for protocols that embed nothing else. */
 import { Either } from "effect"
-import type { EmbeddingRequest } from "../../Embedding.js"
+import type { EmbeddingRequest } from "../../vocabulary/Embedding.js"
 import type { WireFailure } from "../Wire.js"
 
 export const textsOf = ({ input }: EmbeddingRequest): Either.Either<ReadonlyArray<string>, WireFailure> =>

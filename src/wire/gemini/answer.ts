@@ -2,7 +2,7 @@
  * An answer, whole or in pieces: each piece has the shape of the whole (Gemini API reference, `GenerateContentResponse`), so
  * that there is one reader for both.
  */
-import type { Usage } from "../../Usage.js"
+import type { Usage } from "../../vocabulary/Usage.js"
 import { isFault, saysError } from "../inBand.js"
 import type { Json } from "../json.js"
 import { array, isRecord, record, records, string } from "../json.js"

@@ -10,8 +10,8 @@ import type {
   ToolMessage,
   UserMessage,
   UserPart
-} from "../../Chat.js"
-import * as Chat from "../../Chat.js"
+} from "../../vocabulary/Chat.js"
+import * as Chat from "../../vocabulary/Chat.js"
 import type { Json } from "../json.js"
 import { record } from "../json.js"
 import { foreign } from "../native.js"

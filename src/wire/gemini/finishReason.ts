@@ -1,5 +1,5 @@
 /** Why a model stopped: `FinishReason` of the Gemini API and of Vertex AI. */
-import type { FinishReason } from "../../Chat.js"
+import type { FinishReason } from "../../vocabulary/Chat.js"
 import type { Json } from "../json.js"
 import { string } from "../json.js"
 import type { WireFailure } from "../Wire.js"

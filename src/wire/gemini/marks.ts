@@ -6,7 +6,7 @@
  * - `text`: the signature of a piece of the text, from and to an offset in UTF-16 units, such as `0:12`.
  * - `executableCode` and whatever else a model may say: the whole part as JSON, at an offset of the text, such as `12`.
  */
-import type { ReasoningPart } from "../../Chat.js"
+import type { ReasoningPart } from "../../vocabulary/Chat.js"
 import type { Json } from "../json.js"
 import { isRecord, parsed } from "../json.js"
 

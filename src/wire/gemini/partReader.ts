@@ -1,5 +1,5 @@
 /** Parts of a content as events: those of an answer, whole or in pieces, and those of what a model said before. */
-import type { ReasoningPart, ToolCall } from "../../Chat.js"
+import type { ReasoningPart, ToolCall } from "../../vocabulary/Chat.js"
 import type { Json } from "../json.js"
 import { isRecord, record, records, string } from "../json.js"
 import type { WireEvent, WireFailure } from "../Wire.js"

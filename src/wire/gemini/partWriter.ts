@@ -2,7 +2,7 @@
  * Parts of what a model says, from its thoughts, its text and its calls: the thoughts' marks say what goes where. A client
  * writes history with it, a server an answer at once or as it comes.
  */
-import type { AssistantPart, ReasoningPart, ToolCall } from "../../Chat.js"
+import type { AssistantPart, ReasoningPart, ToolCall } from "../../vocabulary/Chat.js"
 import type { Json } from "../json.js"
 import { isRecord, parsed } from "../json.js"
 import type { Mark } from "./marks.js"

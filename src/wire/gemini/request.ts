@@ -1,6 +1,6 @@
 /** The client writes a request. Gemini API reference, "models.generateContent" and `GenerationConfig`. */
 import { Either } from "effect"
-import type { ChatRequest, Reasoning, ResponseFormat, ToolChoice, ToolDefinition } from "../../Chat.js"
+import type { ChatRequest, Reasoning, ResponseFormat, ToolChoice, ToolDefinition } from "../../vocabulary/Chat.js"
 import type { Json } from "../json.js"
 import { array, isRecord, record, records } from "../json.js"
 import { lacking } from "../native.js"

@@ -1,7 +1,7 @@
 /** Contents as messages. */
 import { Either } from "effect"
-import type { ChatEvent } from "../../ChatEvent.js"
-import * as Events from "../../ChatEvent.js"
+import type { ChatEvent } from "../../vocabulary/ChatEvent.js"
+import * as Events from "../../vocabulary/ChatEvent.js"
 import type { Json } from "../json.js"
 import { array, isRecord, record, string } from "../json.js"
 import type { WireEvent, WireFailure } from "../Wire.js"

@@ -1,7 +1,7 @@
 /** A server writes an answer, whole or in pieces, or an error. Gemini API reference, `GenerateContentResponse`. */
-import type { ChatResponse } from "../../Chat.js"
-import type { ChatEvent, Finish } from "../../ChatEvent.js"
-import * as Chat from "../../Chat.js"
+import type { ChatResponse } from "../../vocabulary/Chat.js"
+import type { ChatEvent, Finish } from "../../vocabulary/ChatEvent.js"
+import * as Chat from "../../vocabulary/Chat.js"
 import type { Json } from "../json.js"
 import { record, records } from "../json.js"
 import type { Frame, ServedError, StreamEncoder } from "../Wire.js"

@@ -1,5 +1,5 @@
 /** Tokens as Gemini counts them: `UsageMetadata` of the Gemini API reference. */
-import * as Usage from "../../Usage.js"
+import * as Usage from "../../vocabulary/Usage.js"
 import type { Json } from "../json.js"
 import { tokens } from "../json.js"
 

@@ -1,6 +1,6 @@
 /** An answer, read line by line, of which a whole answer is the only one. docs.ollama.com/api/chat */
-import type { FinishReason } from "../../Chat.js"
-import * as Usage from "../../Usage.js"
+import type { FinishReason } from "../../vocabulary/Chat.js"
+import * as Usage from "../../vocabulary/Usage.js"
 import { saysError } from "../inBand.js"
 import type { Json } from "../json.js"
 import { array, isRecord, kept, record, string, tokens } from "../json.js"

@@ -10,8 +10,8 @@ import type {
   ToolDefinition,
   ToolMessage,
   UserPart
-} from "../../Chat.js"
-import { textOf } from "../../Chat.js"
+} from "../../vocabulary/Chat.js"
+import { textOf } from "../../vocabulary/Chat.js"
 import type { Json } from "../json.js"
 import { isRecord, parsed } from "../json.js"
 import { foreign, lacking } from "../native.js"

@@ -1,7 +1,7 @@
 /** A server reads a question. docs.ollama.com/api/chat */
 import { Either } from "effect"
-import type { ChatRequest } from "../../Chat.js"
-import * as Chat from "../../Chat.js"
+import type { ChatRequest } from "../../vocabulary/Chat.js"
+import * as Chat from "../../vocabulary/Chat.js"
 import type { Json } from "../json.js"
 import { array, isRecord, kept, nonEmpty, present, record, string } from "../json.js"
 import type { Words } from "../servedRequest.js"

@@ -1,7 +1,7 @@
 /** A server writes an answer, whole or in lines. docs.ollama.com/api/chat and docs.ollama.com/api/streaming */
-import type { ChatResponse, FinishReason, ToolCall } from "../../Chat.js"
-import type { ChatEvent, Finish } from "../../ChatEvent.js"
-import type { Usage } from "../../Usage.js"
+import type { ChatResponse, FinishReason, ToolCall } from "../../vocabulary/Chat.js"
+import type { ChatEvent, Finish } from "../../vocabulary/ChatEvent.js"
+import type { Usage } from "../../vocabulary/Usage.js"
 import type { Json } from "../json.js"
 import { isRecord, parsed } from "../json.js"
 import type { Frame, StreamEncoder, Wire } from "../Wire.js"

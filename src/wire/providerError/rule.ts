@@ -1,4 +1,4 @@
-import type { Tag } from "../../LLMError.js"
+import type { Tag } from "../../vocabulary/LLMError.js"
 import type { ErrorReport } from "./answer.js"
 import { canonical } from "./answer.js"
 

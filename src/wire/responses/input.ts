@@ -16,8 +16,8 @@ import type {
   ToolMessage,
   UserMessage,
   UserPart
-} from "../../Chat.js"
-import * as Chat from "../../Chat.js"
+} from "../../vocabulary/Chat.js"
+import * as Chat from "../../vocabulary/Chat.js"
 import type { Json } from "../json.js"
 import { isRecord } from "../json.js"
 import type { Dialect } from "./dialect.js"

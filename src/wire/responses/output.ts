@@ -1,6 +1,6 @@
 /** Output items, read. */
 import { Either } from "effect"
-import type { ReasoningPart, ToolCall } from "../../Chat.js"
+import type { ReasoningPart, ToolCall } from "../../vocabulary/Chat.js"
 import type { WireFailure } from "../Wire.js"
 import { malformed } from "../Wire.js"
 import type { Json } from "../json.js"

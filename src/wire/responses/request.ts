@@ -1,6 +1,6 @@
 /** The client writes a request. */
 import { Either } from "effect"
-import type { ChatRequest, ResponseFormat, ToolChoice, ToolDefinition } from "../../Chat.js"
+import type { ChatRequest, ResponseFormat, ToolChoice, ToolDefinition } from "../../vocabulary/Chat.js"
 import type { Json } from "../json.js"
 import type { Peer, WireFailure, WireRequest } from "../Wire.js"
 import type { Dialect } from "./dialect.js"

@@ -1,7 +1,7 @@
 /** The client reads a whole answer. */
 import { Either } from "effect"
-import type { FinishReason } from "../../Chat.js"
-import * as Usage from "../../Usage.js"
+import type { FinishReason } from "../../vocabulary/Chat.js"
+import * as Usage from "../../vocabulary/Usage.js"
 import { saysError } from "../inBand.js"
 import type { Json } from "../json.js"
 import { isRecord, record, string, tokens } from "../json.js"

@@ -1,6 +1,6 @@
 /** Input items as messages. */
 import { Either } from "effect"
-import type { AssistantPart } from "../../Chat.js"
+import type { AssistantPart } from "../../vocabulary/Chat.js"
 import type { Json } from "../json.js"
 import { isRecord, kept, record, string } from "../json.js"
 import { known } from "../native.js"

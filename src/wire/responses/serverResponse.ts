@@ -1,6 +1,6 @@
 /** A server writes a whole answer, or an error. */
-import type { ChatResponse, FinishReason, ReasoningPart, ToolCall } from "../../Chat.js"
-import type { Usage } from "../../Usage.js"
+import type { ChatResponse, FinishReason, ReasoningPart, ToolCall } from "../../vocabulary/Chat.js"
+import type { Usage } from "../../vocabulary/Usage.js"
 import type { Json } from "../json.js"
 import { isRecord } from "../json.js"
 import type { Served, ServedError } from "../Wire.js"

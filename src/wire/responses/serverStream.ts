@@ -1,6 +1,6 @@
 /** A server writes a stream: items one after the other, each opened, told in pieces, and repeated whole at its end. */
-import type { ReasoningPart, ToolCall } from "../../Chat.js"
-import type { ChatEvent, Finish, ReasoningDelta, Start } from "../../ChatEvent.js"
+import type { ReasoningPart, ToolCall } from "../../vocabulary/Chat.js"
+import type { ChatEvent, Finish, ReasoningDelta, Start } from "../../vocabulary/ChatEvent.js"
 import type { Json } from "../json.js"
 import { isRecord, string } from "../json.js"
 import type { Frame, StreamEncoder } from "../Wire.js"

@@ -1,6 +1,6 @@
 /** What a stream has said so far, by item and piece, so that nothing is said twice and nothing is left out. */
-import type { ReasoningPart, ToolCall } from "../../Chat.js"
-import type { Usage } from "../../Usage.js"
+import type { ReasoningPart, ToolCall } from "../../vocabulary/Chat.js"
+import type { Usage } from "../../vocabulary/Usage.js"
 import type { Json } from "../json.js"
 import { isRecord, number, string } from "../json.js"
 import type { AnswerSource, WireEvent, WireFailure } from "../Wire.js"

@@ -1,7 +1,7 @@
 import { describe, expect, it } from "@effect/vitest"
 import { Cause, Data, Effect, Exit, Schema } from "effect"
-import * as KeyPool from "../src/KeyPool.js"
-import * as LLMError from "../src/LLMError.js"
+import * as KeyPool from "../../src/KeyPool.js"
+import * as LLMError from "../../src/vocabulary/LLMError.js"
 
 /** An error of a user's own program that happens to have the name of one of ours. */
 class PermissionError extends Data.TaggedError("PermissionError")<{ readonly message: string }> {}

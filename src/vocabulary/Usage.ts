@@ -4,7 +4,7 @@
  * @since 0.1.0
  */
 import { Schema } from "effect"
-import * as TextTokens from "./internal/textTokens.js"
+import * as TextTokens from "./textTokens.js"
 
 const Tokens = Schema.Number.pipe(Schema.nonNegative())
 
