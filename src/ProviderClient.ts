@@ -17,7 +17,7 @@ import { chatStream } from "./internal/exchangeStream.js"
 import * as Transport from "./internal/transport.js"
 import { toStream } from "./internal/openStream.js"
 import type { LLMError } from "./vocabulary/LLMError.js"
-import type { RateLimits } from "./wire/RateLimitHeaders.js"
+import type { RateLimits } from "./wire/headers/RateLimitHeaders.js"
 import type { ClientWire, EmbeddingsWire, ListedModel, ModelsWire } from "./wire/Wire.js"
 
 /**

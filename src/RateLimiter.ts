@@ -34,7 +34,7 @@ import * as Read from "./internal/limiterOptions.js"
 import * as LimiterService from "./internal/limiterService.js"
 import * as PerModel from "./internal/limiterPerModel.js"
 import type { InvalidRequestError, RateLimitError, SharedStateError } from "./vocabulary/LLMError.js"
-import type { RateLimits } from "./wire/RateLimitHeaders.js"
+import type { RateLimits } from "./wire/headers/RateLimitHeaders.js"
 
 /**
  * @since 0.1.0

@@ -8,7 +8,7 @@ import * as LLM from "../src/LLM.js"
 import * as LLMErrors from "../src/vocabulary/LLMError.js"
 import * as ProviderClient from "../src/ProviderClient.js"
 import * as RateLimiter from "../src/RateLimiter.js"
-import type { RateLimits } from "../src/wire/RateLimitHeaders.js"
+import type { RateLimits } from "../src/wire/headers/RateLimitHeaders.js"
 import { answer, context, scripted } from "./support/scripted.js"
 
 /** An `LLM` whose provider answers after a second what `respond` says of the model, with these headers. */

@@ -3,7 +3,7 @@ import { Duration, Effect } from "effect"
 import type { Service as Pool, Verdict } from "../KeyPool.js"
 import type { Service as Limiter } from "../RateLimiter.js"
 import { Signal } from "../RateLimiter.js"
-import type { RateLimits } from "../wire/RateLimitHeaders.js"
+import type { RateLimits } from "../wire/headers/RateLimitHeaders.js"
 
 export interface Feedback {
   readonly headers: (model: string, limits: RateLimits) => Effect.Effect<void>

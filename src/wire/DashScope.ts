@@ -28,11 +28,11 @@
  * @since 0.1.0
  */
 import * as Dialects from "./dashscope/dialect.js"
-import { encodeRequest, withoutRefused } from "./dashscope/request.js"
-import { decodeResponse } from "./dashscope/response.js"
-import { decodeRequest } from "./dashscope/serverRequest.js"
-import { encodeError, encodeResponse, encodeStream } from "./dashscope/serverResponse.js"
-import { decodeStream } from "./dashscope/stream.js"
+import { encodeRequest, withoutRefused } from "./dashscope/client/request.js"
+import { decodeResponse } from "./dashscope/client/response.js"
+import { decodeRequest } from "./dashscope/server/request.js"
+import { encodeError, encodeResponse, encodeStream } from "./dashscope/server/response.js"
+import { decodeStream } from "./dashscope/client/stream.js"
 import { dashscope } from "./embeddings/dashscope.js"
 import type { Wire } from "./Wire.js"
 

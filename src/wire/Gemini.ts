@@ -32,11 +32,11 @@
  * @since 0.1.0
  */
 import * as Dialects from "./gemini/dialect.js"
-import { encodeRequest, withoutRefused } from "./gemini/request.js"
-import { decodeResponse } from "./gemini/response.js"
-import { decodeRequest } from "./gemini/serverRequest.js"
-import { encodeError, encodeResponse, encodeStream } from "./gemini/serverResponse.js"
-import { decodeStream } from "./gemini/stream.js"
+import { encodeRequest, withoutRefused } from "./gemini/client/request.js"
+import { decodeResponse } from "./gemini/client/response.js"
+import { decodeRequest } from "./gemini/server/request.js"
+import { encodeError, encodeResponse, encodeStream } from "./gemini/server/response.js"
+import { decodeStream } from "./gemini/client/stream.js"
 import { gemini as embeddings } from "./embeddings/gemini.js"
 import * as Listing from "./models/listing.js"
 import type { Wire } from "./Wire.js"

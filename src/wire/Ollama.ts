@@ -24,11 +24,11 @@
  * @since 0.1.0
  */
 import * as Dialects from "./ollama/dialect.js"
-import { encodeRequest, withoutRefused } from "./ollama/request.js"
-import { decodeResponse } from "./ollama/response.js"
-import { decodeRequest } from "./ollama/serverRequest.js"
-import { encodeError, encodeResponse, encodeStream } from "./ollama/serverResponse.js"
-import { decodeStream } from "./ollama/stream.js"
+import { encodeRequest, withoutRefused } from "./ollama/client/request.js"
+import { decodeResponse } from "./ollama/client/response.js"
+import { decodeRequest } from "./ollama/server/request.js"
+import { encodeError, encodeResponse, encodeStream } from "./ollama/server/response.js"
+import { decodeStream } from "./ollama/client/stream.js"
 import { ollama } from "./embeddings/ollama.js"
 import * as Listing from "./models/listing.js"
 import type { Wire } from "./Wire.js"

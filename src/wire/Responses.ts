@@ -26,14 +26,14 @@
  */
 import * as Dialects from "./responses/dialect.js"
 import { native } from "./responses/native.js"
-import { encodeRequest, withoutRefused } from "./responses/request.js"
-import { decodeResponse } from "./responses/response.js"
-import { decodeRequest } from "./responses/serverRequest.js"
+import { encodeRequest, withoutRefused } from "./responses/client/request.js"
+import { decodeResponse } from "./responses/client/response.js"
+import { decodeRequest } from "./responses/server/request.js"
 import * as OpenAIEmbeddings from "./embeddings/openai.js"
 import * as Listing from "./models/listing.js"
-import { encodeError, encodeResponse } from "./responses/serverResponse.js"
-import { encodeStream } from "./responses/serverStream.js"
-import { decodeStream } from "./responses/stream.js"
+import { encodeError, encodeResponse } from "./responses/server/response.js"
+import { encodeStream } from "./responses/server/stream.js"
+import { decodeStream } from "./responses/client/stream.js"
 import type { Wire } from "./Wire.js"
 
 /**

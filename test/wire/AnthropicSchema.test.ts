@@ -1,6 +1,6 @@
 import { describe, expect, it } from "@effect/vitest"
 import { JSONSchema, Schema } from "effect"
-import { outputSchema } from "../../src/wire/anthropic/schema.js"
+import { outputSchema } from "../../src/wire/schema/anthropic.js"
 
 describe("a schema that an answer is held to", () => {
   it("is closed, wherever there is an object in it", () => {

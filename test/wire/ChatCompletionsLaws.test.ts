@@ -5,7 +5,7 @@ import type { ChatRequest, ChatResponse } from "../../src/vocabulary/Chat.js"
 import * as ChatEvent from "../../src/vocabulary/ChatEvent.js"
 import * as ChatCompletions from "../../src/wire/ChatCompletions.js"
 import { records } from "../../src/wire/json.js"
-import { strictly } from "../../src/wire/strictSchema.js"
+import { strictly } from "../../src/wire/schema/strict.js"
 import { chatRequest, chatResponse } from "./generators.js"
 import { collected, estimated, got, heard, interleaved, sent, whole, written } from "./roundTrips.js"
 

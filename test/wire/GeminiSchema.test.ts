@@ -1,5 +1,5 @@
 import { describe, expect, it } from "@effect/vitest"
-import { cleanSchema, fromOpenApi } from "../../src/wire/gemini/schema.js"
+import { cleanSchema, fromOpenApi } from "../../src/wire/schema/gemini.js"
 
 describe("a schema as Gemini reads it", () => {
   it("keeps the keywords that the reference lists, wherever they stand", () => {

@@ -1,7 +1,7 @@
 import { describe, expect, it } from "@effect/vitest"
 import { Either } from "effect"
 import * as Responses from "../../src/wire/Responses.js"
-import { events } from "../../src/wire/responses/stream.js"
+import { events } from "../../src/wire/responses/client/stream.js"
 import type { Frame, WireEvent } from "../../src/wire/Wire.js"
 import type { Told } from "./roundTrips.js"
 import { fold, tell as tellAs } from "./roundTrips.js"

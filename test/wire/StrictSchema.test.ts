@@ -1,6 +1,6 @@
 import { describe, expect, it } from "@effect/vitest"
 import { FastCheck, JSONSchema, Schema } from "effect"
-import { strictSchema } from "../../src/wire/strictSchema.js"
+import { strictSchema } from "../../src/wire/schema/strict.js"
 
 type Json = Readonly<Record<string, unknown>>
 

@@ -1,5 +1,5 @@
 /** Answers that are errors, as providers give them, and whom they were given to. */
-import type { ErrorAnswer, ErrorSource } from "../../src/wire/ProviderError.js"
+import type { ErrorAnswer, ErrorSource } from "../../src/wire/error/ProviderError.js"
 
 const now = Date.parse("2026-03-01T12:00:00Z")
 

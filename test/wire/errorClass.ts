@@ -1,5 +1,5 @@
 /** What an error of a provider means, by its body alone. */
-import { classify } from "../../src/wire/ProviderError.js"
+import { classify } from "../../src/wire/error/ProviderError.js"
 
 export const errorClassOf = (provider: string, status: number, body: unknown): string =>
   classify(

@@ -1,7 +1,7 @@
 /** What providers say beside the answer, kept in their own words. */
 import type { Json } from "../json.js"
 import { isRecord, number, record, records } from "../json.js"
-import { furtherOfCall } from "./calls.js"
+import { furtherOfCall } from "./toolCalls.js"
 
 /** Said of the answer as a whole: the last word counts. */
 export const bodyFields = [

@@ -1,58 +1,170 @@
-/** How thinking is asked for. */
-import type { Reasoning } from "../../vocabulary/Chat.js"
+/**
+ * What models think, in the places where providers tell it: a text `reasoning_content` (DeepSeek), `reasoning` (OpenRouter,
+ * vLLM, Groq) or `reasoning_text` (GitHub Copilot, with its signature in `reasoning_opaque`), a list `reasoning_details`
+ * (OpenRouter, "Reasoning Tokens"), or parts of the content (Mistral, "Reasoning"; Databricks, "Query reasoning models").
+ */
+import type { ReasoningPart } from "../../vocabulary/Chat.js"
+import type { ReasoningDelta } from "../../vocabulary/ChatEvent.js"
 import type { Json } from "../json.js"
-import { named } from "./fields.js"
-import type { Dialect } from "./dialect.js"
+import { array, isRecord, number, records, string } from "../json.js"
 
-/** Whether it is a wish to think; a wish for a summary alone is none. */
-export const isThinking = ({ budgetTokens, effort, summary }: Reasoning): boolean =>
-  effort !== "none" &&
-  budgetTokens !== 0 &&
-  (effort !== undefined || budgetTokens !== undefined || summary === undefined)
+/** What the content of a message or a delta says. */
+export interface Content {
+  readonly text: string
+  readonly thinking: string
+  readonly signature: string | undefined
+}
 
-/** Groq, "Reasoning": these tell their thoughts in the text itself, in `<think>` tags, unless told otherwise. */
-const thinksInTags = /qwen-?3|qwq|deepseek-r1/i
+const joined = (parts: ReadonlyArray<Json>): string => parts.map((part) => string(part, "text") ?? "").join("")
 
-/** Qwen knows no degrees, and the models of OpenAI want `include_reasoning` in place of the format. */
-const groq = (asked: Reasoning | undefined, effort: string | undefined, model: string): Json => {
-  if (!thinksInTags.test(model)) return named("reasoning_effort", effort)
+/** A text, or parts of text and thoughts. */
+export const readContent = (message: Json): Content => {
+  const content = message["content"]
+  if (typeof content === "string") return { text: content, thinking: "", signature: undefined }
+  let text = ""
+  let thinking = ""
+  let signature: string | undefined
+  for (const part of records(message, "content")) {
+    if (part["type"] === "thinking") {
+      thinking += string(part, "thinking") ?? joined(records(part, "thinking"))
+      signature = string(part, "signature") || signature
+    } else if (part["type"] === "reasoning") {
+      const summary = records(part, "summary")
+      thinking += joined(summary)
+      signature = summary.map((piece) => string(piece, "signature")).findLast(Boolean) ?? signature
+    } else {
+      text += string(part, "text") ?? ""
+    }
+  }
+  return { text, thinking, signature }
+}
+
+/** The same text may stand under several names. */
+const plainText = (message: Json): string =>
+  string(message, "reasoning_content") || string(message, "reasoning") || string(message, "reasoning_text") || ""
+
+const textType = "reasoning.text"
+const summaryType = "reasoning.summary"
+const sealedType = "reasoning.encrypted"
+
+/** A detail's `type` and `format` in one word: the part of it that is not said is `reasoning.text`. */
+const formatOf = (detail: Json): string | undefined => {
+  const type = string(detail, "type") || textType
+  const format = string(detail, "format")
+  return format ? `${type}/${format}` : type === textType ? undefined : type
+}
+
+/** The format of a part that is no thought, but the signature of the call of its id: as in Gemini's own protocol. */
+export const callMark = "functionCall"
+
+interface Thought {
+  readonly sealed: boolean
+  readonly index: number | undefined
+  id: string
+  complete: boolean
+}
+
+/**
+ * Reads the thoughts of one answer, message by message or delta by delta, and numbers them in the order in which they appear.
+ * A piece goes on with the thought of the same index; where there is none, with the last one, until that has its signature.
+ */
+export const thoughtReader = (provider: string | undefined) => {
+  const thoughts: Array<Thought> = []
+
+  const goesOn = (thought: Thought, sealed: boolean, index: number | undefined, id: string): boolean =>
+    thought.sealed === sealed &&
+    (thought.id === "" || id === "" || thought.id === id) &&
+    (thought.index === undefined || index === undefined
+      ? !thought.complete || (id !== "" && thought.id === id)
+      : thought.index === index)
+
+  const place = (sealed: boolean, index: number | undefined, id: string, signed: boolean): number => {
+    const known = thoughts.findLastIndex((thought) => goesOn(thought, sealed, index, id))
+    const thought = thoughts[known]
+    if (thought === undefined) return thoughts.push({ sealed, index, id, complete: signed }) - 1
+    thought.id ||= id
+    thought.complete ||= signed
+    return known
+  }
+
+  const readDetail = (detail: Json): ReasoningDelta | undefined => {
+    const text = string(detail, "text") || string(detail, "summary") || ""
+    const signature = string(detail, "signature") || string(detail, "data") || undefined
+    if (text === "" && signature === undefined) return undefined
+    const id = string(detail, "id") ?? ""
+    const format = formatOf(detail)
+    return {
+      _tag: "ReasoningDelta",
+      index: place(detail["type"] === sealedType, number(detail, "index"), id, signature !== undefined),
+      text,
+      ...(signature === undefined ? {} : { signature }),
+      ...(id === "" ? {} : { id }),
+      ...(format === undefined ? {} : { format }),
+      ...(provider === undefined ? {} : { provider })
+    }
+  }
+
+  const readPlain = (text: string, signature: string | undefined): ReasoningDelta => ({
+    _tag: "ReasoningDelta",
+    index: place(false, undefined, "", signature !== undefined),
+    text,
+    ...(signature === undefined ? {} : { signature }),
+    ...(provider === undefined ? {} : { provider })
+  })
+
+  const read = (message: Json, content: Content): ReadonlyArray<ReasoningDelta> => {
+    const details = array(message, "reasoning_details")
+    const plain = plainText(message) || content.thinking
+    const signature = content.signature ?? (string(message, "reasoning_opaque") || undefined)
+    if (details === undefined && plain === "" && signature === undefined) return []
+    const told = (details ?? []).filter(isRecord)
+    // The details are the fuller telling, where they tell the text at all: some only carry what is sealed.
+    const fuller = told.some((detail) => Boolean(string(detail, "text") || string(detail, "summary")))
+    const deltas: Array<ReasoningDelta> =
+      fuller || (plain === "" && signature === undefined) ? [] : [readPlain(plain, signature)]
+    for (const detail of told) {
+      const delta = readDetail(detail)
+      if (delta !== undefined) deltas.push(delta)
+    }
+    return deltas
+  }
+
   return {
-    reasoning_format: "parsed",
-    ...(asked?.effort === undefined ? {} : { reasoning_effort: asked.effort === "none" ? "none" : "default" })
+    read,
+    /** What must go back with the call of this id. */
+    mark: (id: string, signature: string): ReasoningDelta => ({
+      _tag: "ReasoningDelta",
+      index: thoughts.push({ sealed: true, index: undefined, id, complete: true }) - 1,
+      text: "",
+      signature,
+      id,
+      format: callMark,
+      ...(provider === undefined ? {} : { provider })
+    })
   }
 }
 
-/** Only what asks for thinking; a wish for a summary alone has no word here. */
-export const reasoning = (asked: Reasoning | undefined, dialect: Dialect, model: string): Json => {
-  const { budgetTokens, effort } = asked ?? {}
-  const word = effort === undefined ? undefined : (dialect.efforts[effort] ?? effort)
-  if (dialect.reasoning === "groq") return groq(asked, word, model)
-  if (asked === undefined) return {}
-  if (effort === undefined && budgetTokens === undefined && asked.summary !== undefined) return {}
-  const off = effort === "none" || budgetTokens === 0
-  switch (dialect.reasoning) {
-    case "effort":
-      return named("reasoning_effort", word)
-    case "object":
-      return {
-        reasoning:
-          budgetTokens !== undefined && effort !== "none"
-            ? { max_tokens: budgetTokens }
-            : word === undefined
-              ? { enabled: true }
-              : { effort: word }
-      }
-    case "enabled":
-      return off
-        ? { reasoning: { enabled: false } }
-        : { reasoning: { enabled: true }, ...named("reasoning_effort", word) }
-    case "thinking":
-      return off
-        ? { thinking: { type: "disabled" } }
-        : { thinking: { type: "enabled" }, ...named("reasoning_effort", word) }
-    case "enable_thinking":
-      return off ? { enable_thinking: false } : { enable_thinking: true, ...named("thinking_budget", budgetTokens) }
-    case "none":
-      return {}
+/** A thought, or a piece of one, as an entry of `reasoning_details`: the reverse of what is read. */
+export const encodeDetail = (part: Omit<ReasoningPart, "type" | "provider">, index: number): Json => {
+  const [type = "", format] = (part.format ?? textType).split("/")
+  const signature = part.signature === undefined ? {} : { signature: part.signature }
+  const told =
+    type === sealedType && part.text === ""
+      ? { type, data: part.signature ?? "" }
+      : type === summaryType
+        ? { type, summary: part.text, ...signature }
+        : { type: textType, text: part.text, ...signature }
+  return {
+    ...told,
+    index,
+    ...(part.id === undefined ? {} : { id: part.id }),
+    ...(format === undefined ? {} : { format })
   }
 }
+
+/** A thought, or a piece of one, as a part of the content. */
+export const encodePart = (part: Pick<ReasoningPart, "text" | "signature">): Json => ({
+  type: "thinking",
+  thinking: [{ type: "text", text: part.text }],
+  ...(part.signature === undefined ? {} : { signature: part.signature })
+})

@@ -1,6 +1,6 @@
 /** An answer, read from its events, of which a whole answer is the only one. */
 import type { Usage } from "../../vocabulary/Usage.js"
-import { callReader } from "../chatCompletions/calls.js"
+import { callReader } from "../chatCompletions/toolCalls.js"
 import { decodeFinishReason } from "../chatCompletions/finishReason.js"
 import { gather } from "../chatCompletions/metadata.js"
 import { saysError } from "../inBand.js"
@@ -8,8 +8,8 @@ import type { Json } from "../json.js"
 import { isRecord, kept, number, record, records, string } from "../json.js"
 import type { AnswerSource, WireEvent } from "../Wire.js"
 import { usageOf } from "../Wire.js"
-import type { Evidence } from "./pieces.js"
-import { pieceReader } from "./pieces.js"
+import type { Evidence } from "./deltas.js"
+import { pieceReader } from "./deltas.js"
 import { beyondCounts, decodeUsage, hasCounts } from "./usage.js"
 
 /** Said of the choice, in pieces. */

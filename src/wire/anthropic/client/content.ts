@@ -1,0 +1,113 @@
+/** Parts of messages as content blocks. Anthropic, "Messages" API reference; "Vision", "PDF support", "Files API". */
+import { Either, Encoding } from "effect"
+import type {
+  AudioPart,
+  CacheControl,
+  FilePart,
+  ImagePart,
+  NativePart,
+  TextPart,
+  UserPart
+} from "../../../vocabulary/Chat.js"
+import type { Json } from "../../json.js"
+import type { WireFailure } from "../../Wire.js"
+
+import { native } from "../native.js"
+
+export type Encoded<A> = Either.Either<A, WireFailure>
+
+export const unsupported = (feature: string): Encoded<never> => Either.left({ _tag: "Unsupported", feature })
+
+/** Up to and with what bears it, the prompt shall be remembered ("Prompt caching"). */
+export const cacheMark = (cacheControl: CacheControl | undefined): Json =>
+  cacheControl === undefined ? {} : { cache_control: { type: "ephemeral", ...cacheControl } }
+
+export const textBlock = (part: TextPart): Json =>
+  native.written({ type: "text", text: part.text, ...cacheMark(part.cacheControl) }, part)
+
+/** A block as it was read. */
+export const nativeBlock = (part: NativePart): Json => native.of(part) ?? {}
+
+/** The media type and the data of a `data:` URL. */
+const dataOf = (url: string) => {
+  const [, mediaType, parameters, data] = /^data:([^;,]*)([^,]*),([\s\S]*)$/i.exec(url) ?? []
+  return mediaType === undefined || parameters === undefined || data === undefined
+    ? undefined
+    : { mediaType: mediaType.toLowerCase(), data, base64: /;base64$/i.test(parameters) }
+}
+
+const imageBlock = (part: ImagePart): Encoded<Json> => {
+  const found = dataOf(part.url)
+  if (found?.base64 === false) return unsupported("image in another form than base64")
+  return Either.right({
+    type: "image",
+    source:
+      found === undefined
+        ? { type: "url", url: part.url }
+        : {
+            type: "base64",
+            media_type: found.mediaType === "image/jpg" ? "image/jpeg" : found.mediaType,
+            data: found.data
+          },
+    ...cacheMark(part.cacheControl)
+  })
+}
+
+/** The text of a `data:` URL; nothing where it is not what it claims to be. */
+const plainText = (data: string, base64: boolean): string | undefined => {
+  if (base64) return Either.getOrUndefined(Encoding.decodeBase64String(data))
+  try {
+    return decodeURIComponent(data)
+  } catch {
+    return undefined
+  }
+}
+
+/** A document is a PDF, or text of any kind, which is sent as plain text. */
+const documentSource = (part: FilePart): Encoded<Json> => {
+  if (part.fileId !== undefined) return Either.right({ type: "file", file_id: part.fileId })
+  const url = part.url ?? ""
+  const found = dataOf(url)
+  if (found === undefined) return Either.right({ type: "url", url })
+  const { base64, data, mediaType } = found
+  if (/^text\/|[/+](?:json|xml|yaml)$/.test(mediaType) || mediaType === "") {
+    const text = plainText(data, base64)
+    return text === undefined
+      ? unsupported("text file that is not UTF-8")
+      : Either.right({ type: "text", media_type: "text/plain", data: text })
+  }
+  return base64
+    ? Either.right({ type: "base64", media_type: mediaType, data })
+    : unsupported("file in another form than base64")
+}
+
+const documentBlock = (part: FilePart): Encoded<Json> =>
+  Either.map(documentSource(part), (source) => ({
+    type: "document",
+    source,
+    ...(part.filename === undefined ? {} : { title: part.filename }),
+    ...cacheMark(part.cacheControl)
+  }))
+
+const mediaBlock = (part: ImagePart | FilePart | AudioPart): Encoded<Json> => {
+  switch (part.type) {
+    case "image":
+      return imageBlock(part)
+    case "file":
+      return documentBlock(part)
+    case "audio":
+      return unsupported("audio input")
+  }
+}
+
+/** A part of what the user says or a tool returns. */
+export const block = (part: UserPart): Encoded<Json> => {
+  switch (part.type) {
+    case "text":
+      return Either.right(textBlock(part))
+    case "native":
+      return Either.right(nativeBlock(part))
+    default:
+      return Either.map(mediaBlock(part), (written) => native.written(written, part))
+  }
+}

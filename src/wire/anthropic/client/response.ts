@@ -1,0 +1,23 @@
+/** The client reads a whole answer: a stream of whole blocks. */
+import { Either } from "effect"
+import { isRecord } from "../../json.js"
+import { wholeAnswer } from "../../wholeAnswer.js"
+import type { AnswerSource, WireEvent, WireFailure, WireResponse } from "../../Wire.js"
+import { malformed } from "../../Wire.js"
+import { answerReader, reportedError } from "./answer.js"
+
+export const decodeResponse = (body: unknown, source: AnswerSource): Either.Either<WireResponse, WireFailure> => {
+  if (!isRecord(body)) return Either.left(malformed("", body))
+  const error = reportedError(body)
+  if (error !== undefined) return Either.left(error)
+  const content = body["content"]
+  if (!Array.isArray(content)) return Either.left(malformed("content", content))
+  const answer = answerReader(source)
+  const events: Array<WireEvent> = []
+  answer.begin(body)
+  const failure = answer.wholeBlocks(content, "content", events)
+  if (failure !== undefined) return Either.left(failure)
+  answer.messageDelta({ usage: body["usage"] })
+  answer.finish(events)
+  return Either.right(wholeAnswer({ id: answer.id(), model: answer.model() }, events))
+}

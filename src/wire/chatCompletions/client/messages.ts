@@ -1,0 +1,218 @@
+/** Messages as Chat Completions writes them. OpenAI, API reference: chat/create. */
+import { Array as Arr, Either } from "effect"
+import type {
+  AssistantMessage,
+  AssistantPart,
+  CacheControl,
+  FilePart,
+  Message,
+  NativePart,
+  ReasoningPart,
+  TextPart,
+  ToolCall,
+  ToolMessage,
+  UserPart
+} from "../../../vocabulary/Chat.js"
+import { text, textOf } from "../../../vocabulary/Chat.js"
+import type { Json } from "../../json.js"
+import type { Peer, WireFailure } from "../../Wire.js"
+import { apart } from "./attachments.js"
+import { callId, encodeCall } from "../toolCalls.js"
+import type { Dialect } from "../dialect.js"
+import { named, unsupported } from "../fields.js"
+import { native } from "../native.js"
+import { callMark, encodeDetail, encodePart } from "../reasoning.js"
+import { alternating } from "./turns.js"
+
+// -------------------------------------------------------------------------------------
+// parts
+// -------------------------------------------------------------------------------------
+
+/** A mark for the cache, where the provider knows marks. */
+const cacheMark = (mark: CacheControl | undefined, dialect: Dialect): Json =>
+  mark === undefined || dialect.cacheControl === "none"
+    ? {}
+    : { cache_control: { type: "ephemeral", ...(dialect.cacheControl === "ttl" ? mark : {}) } }
+
+/** `data:audio/wav;base64,…` as its format and its bytes. */
+const dataUrl = /^data:[^/;,]+\/([^;,]+)[^,]*;base64,(.*)$/is
+
+/** OpenAI knows `wav` and `mp3`; the media types of both have other names too. */
+const audioFormats: Readonly<Record<string, string>> = { mpeg: "mp3", "x-wav": "wav", wave: "wav", "vnd.wave": "wav" }
+
+const filePart = (part: FilePart): Either.Either<Json, WireFailure> => {
+  if (part.fileId !== undefined) {
+    return Either.right({ type: "file", file: { file_id: part.fileId, ...named("filename", part.filename) } })
+  }
+  return part.url !== undefined && /^data:/i.test(part.url)
+    ? Either.right({ type: "file", file: { filename: part.filename ?? "file", file_data: part.url } })
+    : unsupported("file by URL")
+}
+
+const plainText = ({ cacheControl, text }: TextPart, dialect: Dialect): Json => ({
+  type: "text",
+  text,
+  ...cacheMark(cacheControl, dialect)
+})
+
+const nativePart = (part: NativePart): Json => native.of(part) ?? {}
+
+const knownPart = (part: Exclude<UserPart, NativePart>, dialect: Dialect): Either.Either<Json, WireFailure> => {
+  switch (part.type) {
+    case "text":
+      return Either.right(plainText(part, dialect))
+    case "image":
+      return Either.right({
+        type: "image_url",
+        image_url: { url: part.url, ...named("detail", part.detail) },
+        ...cacheMark(part.cacheControl, dialect)
+      })
+    case "audio": {
+      const [, format, data] = dataUrl.exec(part.url) ?? []
+      if (format === undefined || data === undefined) {
+        return unsupported(/^data:/i.test(part.url) ? "audio in another form than base64" : "audio by URL")
+      }
+      const known = audioFormats[format.toLowerCase()] ?? format.toLowerCase()
+      return Either.right({ type: "input_audio", input_audio: { data, format: known } })
+    }
+    case "file":
+      return Either.map(filePart(part), (file) => ({ ...file, ...cacheMark(part.cacheControl, dialect) }))
+  }
+}
+
+const userPart = (part: UserPart, dialect: Dialect): Either.Either<Json, WireFailure> =>
+  part.type === "native"
+    ? Either.right(nativePart(part))
+    : Either.map(knownPart(part, dialect), (written) => native.written(written, part))
+
+const content = (
+  parts: string | ReadonlyArray<UserPart>,
+  dialect: Dialect
+): Either.Either<string | ReadonlyArray<Json>, WireFailure> =>
+  typeof parts === "string" ? Either.right(parts) : Either.all(parts.map((part) => userPart(part, dialect)))
+
+// -------------------------------------------------------------------------------------
+// what the model said before
+// -------------------------------------------------------------------------------------
+
+/** Whether the provider thought it, or whoever says so knows the protocol alone. */
+const isOwn = (part: ReasoningPart, peer: Peer): boolean =>
+  part.provider === peer.provider || (part.provider === undefined && native.of(part) !== undefined)
+
+/** The thoughts as this provider may see them: of others' only the text, since the rest means nothing to it. */
+const visible = (thoughts: ReadonlyArray<ReasoningPart>, peer: Peer): ReadonlyArray<ReasoningPart> =>
+  thoughts
+    .map((part): ReasoningPart => (isOwn(part, peer) ? part : { type: "reasoning", text: part.text }))
+    .filter((part) => part.text !== "" || part.signature !== undefined)
+
+const isThought = (part: { readonly type: string }): part is ReasoningPart => part.type === "reasoning"
+
+/** What was said, thoughts apart. */
+const isSaid = (part: AssistantPart): part is TextPart | NativePart => part.type !== "reasoning"
+
+/** Whether it says more than its text. */
+const isMore = (part: TextPart | NativePart, dialect: Dialect): boolean =>
+  native.of(part) !== undefined ||
+  (dialect.cacheControl !== "none" && part.type === "text" && part.cacheControl !== undefined)
+
+const saidPart = (part: TextPart | NativePart, dialect: Dialect): Json =>
+  part.type === "native" ? nativePart(part) : native.written(plainText(part, dialect), part)
+
+/** The thoughts as a part of the message, under the dialect's name for them. */
+const history = (parts: ReadonlyArray<ReasoningPart>, peer: Peer, dialect: Dialect): Json => {
+  switch (dialect.history) {
+    case "reasoning_content": {
+      const text = parts.map((part) => part.text).join("")
+      return text === "" ? {} : { reasoning_content: text }
+    }
+    case "reasoning_details": {
+      const own = visible(
+        parts.filter((part) => isOwn(part, peer)),
+        peer
+      )
+      return own.length === 0 ? {} : { reasoning_details: own.map(encodeDetail) }
+    }
+    default:
+      return {}
+  }
+}
+
+/** A call with what must go back with it. Gemini, "OpenAI compatibility": thought signatures. */
+const signedCall = (call: ToolCall, marks: ReadonlyArray<ReasoningPart>, dialect: Dialect): Json => {
+  const signature = marks.find((mark) => mark.id === call.id)?.signature
+  return {
+    ...encodeCall({ ...call, id: callId(call.id, dialect.callIds) }),
+    ...(signature === undefined ? {} : { extra_content: { google: { thought_signature: signature } } })
+  }
+}
+
+const assistant = (message: AssistantMessage, peer: Peer, dialect: Dialect): Json => {
+  const [thoughts, marks] = Arr.partition(
+    typeof message.content === "string" ? [] : message.content.filter(isThought),
+    (part) => part.format === callMark && part.provider === peer.provider
+  )
+  const parts = typeof message.content === "string" ? [] : message.content.filter(isSaid)
+  const said = textOf(message.content)
+  const calls = message.toolCalls ?? []
+  const thinking = dialect.history === "thinking-parts" ? visible(thoughts, peer) : []
+  const marked = parts.some((part) => isMore(part, dialect))
+  const told = marked ? parts : said === "" ? [] : [text(said)]
+  return native.written(
+    {
+      role: "assistant",
+      content:
+        thinking.length > 0 || marked
+          ? [...thinking.map(encodePart), ...told.map((part) => saidPart(part, dialect))]
+          : said === "" && calls.length > 0
+            ? null
+            : said,
+      ...history(thoughts, peer, dialect),
+      ...(calls.length > 0 ? { tool_calls: calls.map((call) => signedCall(call, marks, dialect)) } : {})
+    },
+    message
+  )
+}
+
+// -------------------------------------------------------------------------------------
+// messages
+// -------------------------------------------------------------------------------------
+
+/** A mark on a tool's result stands on its last part. */
+const result = ({ cacheControl, content }: ToolMessage, dialect: Dialect): ToolMessage["content"] => {
+  if (cacheControl === undefined || dialect.cacheControl === "none") return content
+  const parts = typeof content === "string" ? [text(content)] : content
+  return parts.map((part, index) =>
+    index === parts.length - 1 && part.type !== "native" ? { ...part, cacheControl } : part
+  )
+}
+
+const encodeMessage = (message: Message, peer: Peer, dialect: Dialect): Either.Either<Json, WireFailure> => {
+  switch (message.role) {
+    case "system":
+    case "developer":
+      return Either.map(content(message.content, dialect), (content) =>
+        native.written({ role: message.role === "system" ? "system" : dialect.developerRole, content }, message)
+      )
+    case "user":
+      return Either.map(content(message.content, dialect), (content) =>
+        native.written({ role: "user", content, ...named("name", message.name) }, message)
+      )
+    case "assistant":
+      return Either.right(assistant(message, peer, dialect))
+    case "tool":
+      return Either.map(content(result(message, dialect), dialect), (content) =>
+        native.written({ role: "tool", tool_call_id: callId(message.toolCallId, dialect.callIds), content }, message)
+      )
+  }
+}
+
+export const encodeMessages = (
+  messages: ReadonlyArray<Message>,
+  peer: Peer,
+  dialect: Dialect
+): Either.Either<ReadonlyArray<Json>, WireFailure> => {
+  const told = dialect.toolImages ? messages : apart(messages, (id) => callId(id, dialect.callIds))
+  return Either.all(
+    (dialect.alternate ? alternating(told) : told).map((message) => encodeMessage(message, peer, dialect))
+  )
+}

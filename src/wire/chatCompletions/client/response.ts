@@ -1,0 +1,30 @@
+/** A whole answer as Chat Completions writes it: a stream of one chunk. OpenAI, API reference: chat/object. */
+import { Either } from "effect"
+import { isRecord, record, records } from "../../json.js"
+import { wholeAnswer } from "../../wholeAnswer.js"
+import type { AnswerSource, WireEvent, WireFailure, WireResponse } from "../../Wire.js"
+import { malformed } from "../../Wire.js"
+import { answerReader, reportedError } from "./answer.js"
+import { numbered } from "../toolCalls.js"
+
+const isFirst = (choice: unknown): boolean => isRecord(choice) && (choice["index"] ?? 0) === 0
+
+export const decodeResponse = (body: unknown, source: AnswerSource): Either.Either<WireResponse, WireFailure> => {
+  if (!isRecord(body)) return Either.left(malformed("", body))
+  const error = reportedError(body)
+  if (error !== undefined) return Either.left({ _tag: "Reported", body: error })
+  const choices = body["choices"]
+  if (!Array.isArray(choices)) return Either.left(malformed("choices", body))
+  const choice: unknown = choices.find(isFirst) ?? choices[0]
+  if (!isRecord(choice)) return Either.left(malformed("choices[0]", body))
+  const answer = answerReader(source)
+  const events: Array<WireEvent> = []
+  const message = record(choice, "message") ?? {}
+  const delta = { ...message, tool_calls: numbered(records(message, "tool_calls")) }
+  answer.read({ ...body, choices: [{ ...choice, index: 0, delta }] }, events)
+  answer.finish(events)
+  const others = choices.filter((other) => other !== choice)
+  return Either.right(
+    wholeAnswer({ id: answer.id(), model: answer.model() }, events, others.length === 0 ? {} : { choices: others })
+  )
+}

@@ -1,0 +1,204 @@
+/** A server reads a question. OpenAI, API reference: chat/create. */
+import { Either } from "effect"
+import type { ChatRequest } from "../../../vocabulary/Chat.js"
+import type { Json } from "../../json.js"
+import { array, beyond, isRecord, nonEmpty, present, record, string } from "../../json.js"
+import { known } from "../../native.js"
+import type { Words } from "../../decodedRequest.js"
+import { servedRequest, spelled, valueAt } from "../../decodedRequest.js"
+import type { WireFailure } from "../../Wire.js"
+import { malformed } from "../../Wire.js"
+import { native } from "../native.js"
+import { readMessage } from "./messages.js"
+
+// -------------------------------------------------------------------------------------
+// settings
+// -------------------------------------------------------------------------------------
+
+const isFunction = (tool: unknown): tool is Json => isRecord(tool) && tool["type"] === "function"
+
+const definitionFields = known(["type"], { function: ["name", "description", "parameters", "strict"] })
+
+const readTool = (tool: Json): unknown => {
+  const definition = record(tool, "function") ?? {}
+  return {
+    name: definition["name"],
+    ...present({
+      description: definition["description"],
+      parameters: definition["parameters"],
+      strict: definition["strict"]
+    }),
+    ...native.read(tool, definitionFields)
+  }
+}
+
+/** A setting in our words, or untouched among the further fields where we have no word for it. */
+interface Setting {
+  readonly ours?: unknown
+  readonly further?: unknown
+}
+
+const readTools = (tools: unknown): Setting => {
+  if (!Array.isArray(tools)) return { ours: tools }
+  const others = tools.filter((tool) => !isFunction(tool))
+  return {
+    ...(tools.some(isFunction) ? { ours: tools.filter(isFunction).map(readTool) } : {}),
+    ...(others.length === 0 ? {} : { further: others })
+  }
+}
+
+const readToolChoice = (choice: unknown): Setting => {
+  if (choice === "any") return { ours: "required" }
+  if (!isRecord(choice)) return { ours: choice }
+  return choice["type"] === "function" ? { ours: { name: record(choice, "function")?.["name"] } } : { further: choice }
+}
+
+const schemaFields = ["name", "description", "schema", "strict"]
+
+const readFormat = (format: unknown): Setting => {
+  if (!isRecord(format)) return { ours: format }
+  switch (format["type"]) {
+    case "text":
+      return { ours: "text" }
+    case "json_object":
+      return { ours: "json" }
+    case "json_schema": {
+      const schema = record(format, "json_schema")
+      if (schema !== undefined && schema["schema"] === undefined) return { further: format }
+      const isMore = (beyond(format, ["type", "json_schema"]) ?? beyond(schema, schemaFields)) !== undefined
+      return { ours: present(schema ?? {}), ...(isMore ? { further: format } : {}) }
+    }
+    default:
+      return { further: format }
+  }
+}
+
+/** Thinking, wherever a dialect asks for it. What is said beyond effort and budget is handed on as it is. */
+const readReasoning = (body: Json): Setting & { readonly thinking?: unknown } => {
+  const { effort, enabled, max_tokens: budget, ...beyond } = record(body, "reasoning") ?? {}
+  const { budget_tokens: thinkingBudget, type, ...beyondThinking } = record(body, "thinking") ?? {}
+  const off = enabled === false || type === "disabled" || body["enable_thinking"] === false
+  const ours = present({
+    effort: body["reasoning_effort"] ?? effort ?? (off ? "none" : undefined),
+    budgetTokens: budget ?? thinkingBudget ?? body["thinking_budget"]
+  })
+  const on = enabled === true || type === "enabled" || body["enable_thinking"] === true
+  return {
+    ...(on || Object.keys(ours).length > 0 ? { ours } : {}),
+    ...(Object.keys(beyond).length > 0 ? { further: body["reasoning"] } : {}),
+    ...(Object.keys(beyondThinking).length > 0 ? { thinking: body["thinking"] } : {})
+  }
+}
+
+/** What is wished of the stream. Its usage is asked for in any case, and told to a client who wants it. */
+const streamOptions = (wished: unknown): unknown => {
+  if (!isRecord(wished)) return undefined
+  const { include_usage: _, ...others } = wished
+  return nonEmpty(others)
+}
+
+/** The fields that the vocabulary has words for. All others go through as they are. */
+const spoken: ReadonlySet<string> = new Set([
+  "messages",
+  "model",
+  "tools",
+  "tool_choice",
+  "parallel_tool_calls",
+  "response_format",
+  "temperature",
+  "top_p",
+  "max_tokens",
+  "max_completion_tokens",
+  "stop",
+  "seed",
+  "random_seed",
+  "reasoning",
+  "reasoning_effort",
+  "thinking",
+  "enable_thinking",
+  "thinking_budget",
+  "user",
+  "metadata",
+  "stream",
+  "stream_options"
+])
+
+// -------------------------------------------------------------------------------------
+// faults
+// -------------------------------------------------------------------------------------
+
+/** The protocol's own words for what stands in a vocabulary of other words. */
+const words: Words = {
+  toolCallId: "tool_call_id",
+  toolCalls: "tool_calls",
+  toolChoice: "tool_choice",
+  parallelToolCalls: "parallel_tool_calls",
+  responseFormat: "response_format",
+  topP: "top_p",
+  maxTokens: "max_tokens"
+}
+
+/** What stands between a field and the names below it. */
+const between: ReadonlyArray<readonly [RegExp, string]> = [
+  [/^tools\[\d+\](?=\.)/, "$&.function"],
+  [/^tool_choice(?=\.)/, "$&.function"],
+  [/^response_format(?=\.)/, "$&.json_schema"],
+  [/^messages\[\d+\]\.tool_calls\[\d+\](?=\.(?:name|arguments)$)/, "$&.function"],
+  [/^reasoning\.effort$/, "reasoning_effort"]
+]
+
+/** Where a part of a message keeps its URL. */
+const urls: Readonly<Record<string, string>> = {
+  image_url: "image_url.url",
+  input_audio: "input_audio",
+  file: "file.file_data"
+}
+
+const wirePath = (path: ReadonlyArray<PropertyKey>, body: Json): string => {
+  const last = path.at(-1)
+  const part = last === "url" ? valueAt(body, path.slice(0, -1)) : undefined
+  const url = isRecord(part) ? urls[string(part, "type") ?? ""] : undefined
+  const steps = url === undefined ? path : [...path.slice(0, -1), url]
+  const plain = spelled(steps, words).slice(1)
+  return between.reduce((told, [place, word]) => told.replace(place, word), plain)
+}
+
+export const decodeRequest = (
+  body: unknown
+): Either.Either<{ readonly request: ChatRequest; readonly stream: boolean }, WireFailure> => {
+  if (!isRecord(body)) return Either.left(malformed("", body))
+  const stop = body["stop"]
+  const tools = readTools(body["tools"])
+  const toolChoice = readToolChoice(body["tool_choice"])
+  const format = readFormat(body["response_format"])
+  const reasoning = readReasoning(body)
+  const extra = present({
+    ...Object.fromEntries(Object.entries(body).filter(([field]) => !spoken.has(field))),
+    tools: tools.further,
+    tool_choice: toolChoice.further,
+    response_format: format.further,
+    stream_options: streamOptions(body["stream_options"]),
+    reasoning: reasoning.further,
+    thinking: reasoning.thinking
+  })
+  const candidate: unknown = {
+    messages: array(body, "messages")?.map(readMessage) ?? body["messages"],
+    ...present({
+      model: body["model"],
+      tools: tools.ours,
+      toolChoice: toolChoice.ours,
+      parallelToolCalls: body["parallel_tool_calls"],
+      responseFormat: format.ours,
+      temperature: body["temperature"],
+      topP: body["top_p"],
+      maxTokens: body["max_completion_tokens"] ?? body["max_tokens"],
+      stop: typeof stop === "string" ? [stop] : stop,
+      seed: body["seed"] ?? body["random_seed"],
+      reasoning: reasoning.ours,
+      user: body["user"],
+      metadata: body["metadata"]
+    }),
+    ...present({ extra: nonEmpty(extra) })
+  }
+  return servedRequest(candidate, body["stream"] === true, (path, message) => malformed(wirePath(path, body), message))
+}

@@ -1,0 +1,223 @@
+/** A server writes an answer, whole or in chunks. OpenAI, API reference: chat/object and chat/streaming. */
+import type { ChatResponse, ReasoningPart } from "../../../vocabulary/Chat.js"
+import type { ChatEvent, Finish, ReasoningDelta, ToolCallDelta, ToolCallEnd } from "../../../vocabulary/ChatEvent.js"
+import type { Json } from "../../json.js"
+import { record, records, string } from "../../json.js"
+import { over } from "../../native.js"
+import type { Frame, Served, ServedError, StreamEncoder } from "../../Wire.js"
+import { encodeCall } from "../toolCalls.js"
+import type { Dialect } from "../dialect.js"
+import { encodeFinishReason } from "../finishReason.js"
+import { choiceFields, messageFields, ofMessage, pick } from "../metadata.js"
+import { encodeDetail, encodePart } from "../reasoning.js"
+import { encodeUsage } from "../usage.js"
+
+/** What is written elsewhere, would be read as something else, or repeats the answer in another protocol's words. */
+const elsewhere: ReadonlySet<string> = new Set([
+  ...choiceFields,
+  ...messageFields,
+  "choice",
+  "choices",
+  "content",
+  "error",
+  "message",
+  "response",
+  "usage"
+])
+
+/** What else was said of the answer as a whole. */
+const further = (metadata: Json): Json =>
+  Object.fromEntries(Object.entries(metadata).filter(([field]) => !elsewhere.has(field)))
+
+/** How a server deviates: it tells thoughts where it wants to see them again. */
+type Manner = Pick<Dialect, "history" | "streamUsage">
+
+const field = (name: string, text: string): Json => (text === "" ? {} : { [name]: text })
+
+/** The thoughts beside the content. Where none go back, for those who want only the text and for those who want all. */
+const besideContent = (text: string, details: ReadonlyArray<Json>, { history }: Manner): Json => {
+  if (details.length === 0) return {}
+  switch (history) {
+    case "reasoning_content":
+      return field("reasoning_content", text)
+    case "reasoning_details":
+      return { ...field("reasoning", text), reasoning_details: details }
+    case "thinking-parts":
+      return {}
+    case "none":
+      return { ...field("reasoning_content", text), reasoning_details: details }
+  }
+}
+
+const contentOf = ({ reasoningParts, refusal, text, toolCalls }: ChatResponse, { history }: Manner): unknown =>
+  history === "thinking-parts" && reasoningParts.length > 0
+    ? [...reasoningParts.map(encodePart), ...(text === "" ? [] : [{ type: "text", text }])]
+    : text === "" && (toolCalls.length > 0 || refusal !== "")
+      ? null
+      : text
+
+export const encodeResponse =
+  (manner: Manner) =>
+  (response: ChatResponse, { createdAt = 0 }: Served = {}): Record<string, unknown> => {
+    const { providerMetadata: metadata, refusal, toolCalls } = response
+    const beside = ofMessage(metadata)
+    return {
+      ...further(metadata),
+      id: response.id,
+      object: "chat.completion",
+      created: createdAt,
+      model: response.model,
+      choices: [
+        {
+          index: 0,
+          message: {
+            role: "assistant",
+            content: contentOf(response, manner),
+            refusal: refusal === "" ? null : refusal,
+            ...besideContent(response.reasoning, response.reasoningParts.map(encodeDetail), manner),
+            ...(manner.history === "none" ? field("reasoning", response.reasoning) : {}),
+            ...(toolCalls.length === 0
+              ? {}
+              : { tool_calls: toolCalls.map((call, index) => over(encodeCall(call), beside.calls.get(index) ?? {})) }),
+            ...beside.fields
+          },
+          logprobs: null,
+          ...pick(metadata, choiceFields),
+          ...record(metadata, "choice"),
+          finish_reason: encodeFinishReason(response.finishReason, response.rawFinishReason, toolCalls.length > 0)
+        },
+        ...records(metadata, "choices")
+      ],
+      ...(response.usage.estimated ? {} : { usage: encodeUsage(response.usage, record(metadata, "usage")) })
+    }
+  }
+
+/** Tools that the client declared to take free text. */
+const customTools = (request: Json): ReadonlySet<string> =>
+  new Set(
+    records(request, "tools")
+      .filter((tool) => tool["type"] === "custom")
+      .map((tool) => string(record(tool, "custom") ?? {}, "name") ?? "")
+  )
+
+/** Stands where a text will; no id and no model has it in its name. */
+const placeholder = "\u0000text"
+
+/** The chunks that say what the events say. `request` tells whether the client wants the usage, and which tools are custom. */
+export const encodeStream =
+  (manner: Manner) =>
+  (request: Json, createdAt = 0): StreamEncoder => {
+    const wantsUsage = !manner.streamUsage || record(request, "stream_options")?.["include_usage"] === true
+    const custom = customTools(request)
+    /** How much of the arguments of each call has been told. */
+    const told = new Map<number, string>()
+    /** What was said of each thought beside its text: it stands on every piece. */
+    const thoughts = new Map<number, Pick<ReasoningPart, "id" | "format">>()
+    let frameOfText: ReadonlyArray<string> | undefined
+    let head: Json = { object: "chat.completion.chunk", created: createdAt }
+
+    const frame = (body: Json): Frame => ({ data: JSON.stringify({ ...head, ...body }) })
+
+    const chunk = (delta: Json, choice: Json = {}, body: Json = {}): Frame =>
+      frame({
+        ...body,
+        choices: [{ index: 0, delta, logprobs: null, finish_reason: null, ...choice }],
+        ...(wantsUsage ? { usage: null } : {})
+      })
+
+    /** A chunk of text: nearly all of a stream. Only the text differs, so the rest is written once. */
+    const textChunk = (text: string): Frame => {
+      frameOfText ??= chunk({ content: placeholder }).data.split(JSON.stringify(placeholder))
+      const [before = "", after = ""] = frameOfText
+      return { data: before + JSON.stringify(text) + after }
+    }
+
+    const thought = (event: ReasoningDelta): Frame => {
+      const { _tag, index, provider: _, signature, text, ...known } = event
+      const about = { ...thoughts.get(index), ...known }
+      thoughts.set(index, about)
+      const piece = { text, ...(signature === undefined ? {} : { signature }) }
+      return chunk(
+        manner.history === "thinking-parts"
+          ? { content: [encodePart(piece)] }
+          : besideContent(text, [encodeDetail({ ...about, ...piece }, index)], manner)
+      )
+    }
+
+    const callPiece = (event: Pick<ToolCallDelta, "index" | "id" | "name">, piece: string, free: boolean): Frame => {
+      const before = told.get(event.index)
+      told.set(event.index, (before ?? "") + piece)
+      const kind = free ? "custom" : "function"
+      const name = before === undefined ? { name: event.name } : {}
+      return chunk({
+        tool_calls: [
+          {
+            index: event.index,
+            ...(before === undefined ? { id: event.id, type: kind } : {}),
+            [kind]: free ? { ...name, input: piece } : { ...name, arguments: piece }
+          }
+        ]
+      })
+    }
+
+    /** What was not told in pieces. */
+    const callEnd = ({ call, index }: ToolCallEnd): ReadonlyArray<Frame> => {
+      const before = told.get(index)
+      const rest = call.arguments.startsWith(before ?? "") ? call.arguments.slice((before ?? "").length) : ""
+      return before !== undefined && rest === ""
+        ? []
+        : [callPiece({ index, id: call.id, name: call.name }, rest, call.type === "custom" || custom.has(call.name))]
+    }
+
+    const finish = (event: Finish): ReadonlyArray<Frame> => {
+      const { providerMetadata: metadata, usage } = event
+      const reason = encodeFinishReason(event.reason, event.rawReason, told.size > 0)
+      return [
+        chunk(
+          { ...pick(metadata, messageFields), ...record(metadata, "message") },
+          { ...pick(metadata, choiceFields), ...record(metadata, "choice"), finish_reason: reason },
+          { ...further(metadata), ...head }
+        ),
+        ...(wantsUsage && !usage.estimated
+          ? [frame({ choices: [], usage: encodeUsage(usage, record(metadata, "usage")) })]
+          : []),
+        { data: "[DONE]" }
+      ]
+    }
+
+    return {
+      push: (event: ChatEvent): ReadonlyArray<Frame> => {
+        switch (event._tag) {
+          case "Start":
+            head = { id: event.id, ...head, model: event.model }
+            frameOfText = undefined
+            return [chunk({ role: "assistant", content: "", refusal: null })]
+          case "TextDelta":
+            return [textChunk(event.text)]
+          case "ReasoningDelta":
+            return [thought(event)]
+          case "RefusalDelta":
+            return [chunk({ refusal: event.text })]
+          case "ToolCallDelta":
+            return [callPiece(event, event.argumentsDelta, custom.has(event.name))]
+          case "ToolCallEnd":
+            return callEnd(event)
+          case "Continued":
+            return []
+          case "Finish":
+            return finish(event)
+        }
+      },
+      // Without [DONE], which says that the answer is whole.
+      fail: (error) => [{ data: JSON.stringify(encodeError(error)) }]
+    }
+  }
+
+export const encodeError = (error: ServedError): Record<string, unknown> => ({
+  error: {
+    message: error.message,
+    type: error.type ?? (error.status >= 500 ? "server_error" : "invalid_request_error"),
+    param: error.param ?? null,
+    code: error.code ?? null
+  }
+})

@@ -1,0 +1,179 @@
+/** A server reads a question. alibabacloud.com/help/en/model-studio/qwen-api-via-dashscope */
+import { Either } from "effect"
+import type { ChatRequest } from "../../../vocabulary/Chat.js"
+import * as Chat from "../../../vocabulary/Chat.js"
+import { decodeCalls } from "../../chatCompletions/toolCalls.js"
+import type { Json } from "../../json.js"
+import { array, isRecord, kept, nonEmpty, present, record, records, string } from "../../json.js"
+import type { Words } from "../../decodedRequest.js"
+import { servedRequest, spelled } from "../../decodedRequest.js"
+import type { Address, WireFailure } from "../../Wire.js"
+import { malformed } from "../../Wire.js"
+
+// -------------------------------------------------------------------------------------
+// messages
+// -------------------------------------------------------------------------------------
+
+const readPart = (part: unknown): unknown => {
+  if (!isRecord(part)) return part
+  const mark = part["cache_control"] === undefined ? {} : { cacheControl: {} }
+  if (part["image"] !== undefined) return { type: "image", url: part["image"], ...mark }
+  if (part["audio"] !== undefined) return { type: "audio", url: part["audio"] }
+  if (part["video"] !== undefined) return { type: "file", url: part["video"] }
+  return part["text"] === undefined ? part : { type: "text", text: part["text"], ...mark }
+}
+
+/** One text alone says no more than the text does. */
+const readContent = (content: unknown): unknown => {
+  if (!Array.isArray(content)) return content ?? ""
+  const parts: ReadonlyArray<unknown> = content.map(readPart)
+  const [only] = parts
+  return parts.length === 1 && isRecord(only) && only["type"] === "text" && only["cacheControl"] === undefined
+    ? only["text"]
+    : parts
+}
+
+const isCall = (call: unknown): boolean => isRecord(call) && Boolean(string(record(call, "function") ?? {}, "name"))
+
+const readAssistant = (message: Json): unknown => {
+  const thinking = string(message, "reasoning_content") ?? ""
+  const content = readContent(message["content"])
+  const calls = message["tool_calls"] ?? []
+  const parts: ReadonlyArray<unknown> =
+    typeof content === "string"
+      ? content === ""
+        ? []
+        : [Chat.text(content)]
+      : Array.isArray(content)
+        ? content
+        : [content]
+  return {
+    role: "assistant",
+    content: thinking === "" ? content : [{ type: "reasoning", text: thinking }, ...parts],
+    ...(Array.isArray(calls)
+      ? calls.length === 0
+        ? {}
+        : { toolCalls: calls.every(isCall) ? decodeCalls(records(message, "tool_calls")) : calls }
+      : { toolCalls: calls })
+  }
+}
+
+const readMessage = (message: unknown): unknown => {
+  if (!isRecord(message)) return message
+  const content = readContent(message["content"])
+  switch (message["role"]) {
+    case "assistant":
+      return readAssistant(message)
+    case "tool":
+      return { role: "tool", toolCallId: message["tool_call_id"], content }
+    default:
+      return { role: message["role"], content }
+  }
+}
+
+/** A prompt alone is how older clients ask. */
+const readMessages = (input: Json): unknown =>
+  array(input, "messages")?.map(readMessage) ??
+  (typeof input["prompt"] === "string" ? [Chat.user(input["prompt"])] : (input["messages"] ?? []))
+
+// -------------------------------------------------------------------------------------
+// parameters
+// -------------------------------------------------------------------------------------
+
+const isFunction = (tool: unknown): tool is Json => isRecord(tool) && record(tool, "function") !== undefined
+
+const readTool = (tool: Json): Json => kept(record(tool, "function") ?? {}, ["name", "description", "parameters"])
+
+const readChoice = (choice: unknown): unknown => {
+  const named = isRecord(choice) ? record(choice, "function") : undefined
+  return named === undefined ? choice : { name: named["name"] }
+}
+
+const readFormat = (format: unknown): unknown => {
+  if (!isRecord(format)) return format
+  switch (format["type"]) {
+    case "text":
+      return "text"
+    case "json_object":
+      return "json"
+    default:
+      return present(record(format, "json_schema") ?? {})
+  }
+}
+
+const readThinking = (enabled: unknown, budget: unknown): unknown => {
+  if (enabled === false) return { effort: "none" }
+  return enabled === true || (budget !== undefined && budget !== null) ? present({ budgetTokens: budget }) : enabled
+}
+
+// -------------------------------------------------------------------------------------
+// faults
+// -------------------------------------------------------------------------------------
+
+const words: Words = {
+  maxTokens: "max_tokens",
+  parallelToolCalls: "parallel_tool_calls",
+  reasoning: "enable_thinking",
+  responseFormat: "response_format",
+  toolCallId: "tool_call_id",
+  toolCalls: "tool_calls",
+  toolChoice: "tool_choice",
+  topP: "top_p"
+}
+
+const wirePath = (path: ReadonlyArray<PropertyKey>): string => {
+  const place = path[0] === "messages" ? "input" : path[0] === "model" ? "" : "parameters"
+  return `${place}${spelled(path, words)}`.replace(/^\./, "")
+}
+
+/** A stream is asked for in a header, by either of two. */
+const wantsStream = (headers: Address["headers"]): boolean =>
+  headers["x-dashscope-sse"] === "enable" || String(headers["accept"] ?? "").includes("text/event-stream")
+
+export const decodeRequest = (
+  body: unknown,
+  address?: Address
+): Either.Either<{ readonly request: ChatRequest; readonly stream: boolean }, WireFailure> => {
+  if (!isRecord(body)) return Either.left(malformed("", body))
+  const input = record(body, "input")
+  if (input === undefined) return Either.left(malformed("input", body["input"] ?? null))
+  const {
+    enable_thinking: enabled,
+    incremental_output: _,
+    max_tokens: maxTokens,
+    parallel_tool_calls: parallelToolCalls,
+    response_format: format,
+    result_format: __,
+    seed,
+    stop,
+    temperature,
+    thinking_budget: budget,
+    tool_choice: toolChoice,
+    tools,
+    top_p: topP,
+    ...beyond
+  } = record(body, "parameters") ?? {}
+  if (tools !== undefined && tools !== null && !Array.isArray(tools)) {
+    return Either.left(malformed("parameters.tools", tools))
+  }
+  const listed: ReadonlyArray<unknown> = Array.isArray(tools) ? tools : []
+  const others = listed.filter((tool) => !isFunction(tool))
+  const candidate = present({
+    model: body["model"],
+    messages: readMessages(input),
+    tools: others.length < listed.length ? listed.filter(isFunction).map(readTool) : undefined,
+    toolChoice: readChoice(toolChoice),
+    parallelToolCalls,
+    responseFormat: readFormat(format),
+    temperature,
+    topP,
+    maxTokens,
+    stop: typeof stop === "string" ? [stop] : stop,
+    seed,
+    reasoning: readThinking(enabled, budget),
+    extra: nonEmpty(present({ ...beyond, tools: others.length === 0 ? undefined : others }))
+  })
+  return servedRequest(candidate, wantsStream(address?.headers ?? {}), (path, message) =>
+    malformed(wirePath(path), message)
+  )
+}

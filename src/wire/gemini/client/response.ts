@@ -1,0 +1,41 @@
+/** The client reads a whole answer: a stream of one piece, or all pieces of a stream in a list. */
+import { Either } from "effect"
+import type { Json } from "../../json.js"
+import { isRecord, records } from "../../json.js"
+import { wholeAnswer } from "../../wholeAnswer.js"
+import type { AnswerSource, WireEvent, WireFailure, WireResponse } from "../../Wire.js"
+import { malformed } from "../../Wire.js"
+import { answerReader } from "./answer.js"
+
+/** Of several candidates the first is the answer, whatever its number. */
+const firstOf = (body: Json): { readonly body: Json; readonly others: ReadonlyArray<Json> } => {
+  const candidates = records(body, "candidates")
+  const first = candidates.find((candidate) => (candidate["index"] ?? 0) === 0) ?? candidates[0]
+  return first === undefined
+    ? { body, others: [] }
+    : {
+        body: { ...body, candidates: [{ ...first, index: 0 }] },
+        others: candidates.filter((candidate) => candidate !== first)
+      }
+}
+
+export const decodeResponse = (body: unknown, source: AnswerSource): Either.Either<WireResponse, WireFailure> => {
+  const pieces: ReadonlyArray<unknown> = Array.isArray(body) ? body : [body]
+  const answer = answerReader(source)
+  const events: Array<WireEvent> = []
+  const others: Array<Json> = []
+  let candidates = 0
+  for (const piece of pieces) {
+    const found = isRecord(piece) && !Array.isArray(body) ? firstOf(piece) : { body: piece, others: [] }
+    others.push(...found.others)
+    candidates += isRecord(found.body) ? records(found.body, "candidates").length : 0
+    const failure = answer.read(found.body, events)
+    if (failure !== undefined) return Either.left(failure)
+  }
+  if (candidates === 0) return Either.left(malformed("candidates", body))
+  if (Array.isArray(body) && !answer.stopped()) return Either.left({ _tag: "Truncated" })
+  answer.finish(events)
+  return Either.right(
+    wholeAnswer({ id: answer.id(), model: answer.model() }, events, others.length === 0 ? {} : { candidates: others })
+  )
+}

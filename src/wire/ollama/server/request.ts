@@ -1,0 +1,198 @@
+/** A server reads a question. docs.ollama.com/api/chat */
+import { Either } from "effect"
+import type { ChatRequest } from "../../../vocabulary/Chat.js"
+import * as Chat from "../../../vocabulary/Chat.js"
+import type { Json } from "../../json.js"
+import { array, isRecord, kept, nonEmpty, present, record, string } from "../../json.js"
+import type { Words } from "../../decodedRequest.js"
+import { servedRequest, spelled } from "../../decodedRequest.js"
+import type { WireFailure } from "../../Wire.js"
+import { malformed } from "../../Wire.js"
+
+// -------------------------------------------------------------------------------------
+// messages
+// -------------------------------------------------------------------------------------
+
+/** How bytes of each kind begin, in base64. */
+const beginnings: ReadonlyArray<readonly [string, string]> = [
+  ["/9j/", "image/jpeg"],
+  ["R0lGOD", "image/gif"],
+  ["UklGR", "image/webp"]
+]
+
+const readImage = (base64: unknown): unknown => {
+  if (typeof base64 !== "string") return { type: "image", url: base64 }
+  const mediaType = beginnings.find(([beginning]) => base64.startsWith(beginning))?.[1] ?? "image/png"
+  return { type: "image", url: `data:${mediaType};base64,${base64}` }
+}
+
+const readContent = (message: Json): unknown => {
+  const content = message["content"] ?? ""
+  const images = array(message, "images") ?? []
+  if (images.length === 0 || typeof content !== "string") return content
+  return [...(content === "" ? [] : [Chat.text(content)]), ...images.map(readImage)]
+}
+
+interface Call {
+  readonly id: string
+  readonly name: unknown
+  readonly arguments: unknown
+}
+
+const readCall = (call: unknown, index: number): Call => {
+  const told = isRecord(call) ? call : {}
+  const { arguments: value = {}, name } = record(told, "function") ?? {}
+  return {
+    id: string(told, "id") || `call_${index}`,
+    name,
+    arguments: isRecord(value) ? JSON.stringify(value) : value
+  }
+}
+
+const readAssistant = (message: Json, calls: ReadonlyArray<Call>): unknown => {
+  const thinking = string(message, "thinking") ?? ""
+  const content = message["content"] ?? ""
+  return {
+    role: "assistant",
+    content:
+      thinking === "" || typeof content !== "string"
+        ? content
+        : [{ type: "reasoning", text: thinking }, ...(content === "" ? [] : [Chat.text(content)])],
+    ...(calls.length === 0 ? {} : { toolCalls: calls })
+  }
+}
+
+/** Reads the messages. A result without an id answers the first open call of its name, or the first that is open. */
+const messagesReader = () => {
+  let open: ReadonlyArray<Call> = []
+
+  const answered = (message: Json): string => {
+    const id = string(message, "tool_call_id")
+    const name = string(message, "tool_name")
+    const call =
+      open.find((each) => (id ? each.id === id : each.name === name)) ??
+      (id || name !== undefined ? undefined : open[0])
+    open = open.filter((each) => each !== call)
+    return id || call?.id || name || "call_0"
+  }
+
+  return (message: unknown): unknown => {
+    if (!isRecord(message)) return message
+    switch (message["role"]) {
+      case "assistant": {
+        const calls = (array(message, "tool_calls") ?? []).map(readCall)
+        open = calls
+        return readAssistant(message, calls)
+      }
+      case "tool":
+        return { role: "tool", toolCallId: answered(message), content: readContent(message) }
+      case "user":
+        return { role: "user", content: readContent(message) }
+      default:
+        return { role: message["role"], content: message["content"] }
+    }
+  }
+}
+
+// -------------------------------------------------------------------------------------
+// settings
+// -------------------------------------------------------------------------------------
+
+const isFunction = (tool: unknown): tool is Json => isRecord(tool) && record(tool, "function") !== undefined
+
+const readTool = (tool: Json): Json => kept(record(tool, "function") ?? {}, ["name", "description", "parameters"])
+
+const efforts: Readonly<Record<string, string>> = {
+  minimal: "minimal",
+  low: "low",
+  medium: "medium",
+  high: "high",
+  max: "xhigh"
+}
+
+const readThink = (think: unknown): unknown => {
+  if (think === true) return {}
+  if (think === false) return { effort: "none" }
+  return typeof think === "string" ? { effort: efforts[think] ?? think } : think
+}
+
+/** A schema goes without a name here. */
+const readFormat = (format: unknown): unknown => {
+  if (format === "") return undefined
+  return isRecord(format) ? { name: "answer", schema: format } : format
+}
+
+/** What an option is called here. */
+const settings = {
+  temperature: "temperature",
+  top_p: "topP",
+  num_predict: "maxTokens",
+  stop: "stop",
+  seed: "seed"
+} as const
+
+/** A negative number of tokens stands for as many as there are: it has no word in the vocabulary. */
+const isBeyond = (name: string, value: unknown): boolean =>
+  !Object.hasOwn(settings, name) || (name === "num_predict" && typeof value === "number" && value <= 0)
+
+const readOptions = (options: Json): { readonly ours: Json; readonly further: Json } => {
+  const entries = Object.entries(present(options))
+  const known = new Map(entries.filter(([name, value]) => !isBeyond(name, value)))
+  const stop = known.get("stop")
+  return {
+    ours: present({
+      temperature: known.get("temperature"),
+      topP: known.get("top_p"),
+      maxTokens: known.get("num_predict"),
+      stop: typeof stop === "string" ? [stop] : stop,
+      seed: known.get("seed")
+    }),
+    further: Object.fromEntries(entries.filter(([name, value]) => isBeyond(name, value)))
+  }
+}
+
+// -------------------------------------------------------------------------------------
+// faults
+// -------------------------------------------------------------------------------------
+
+const words: Words = {
+  maxTokens: "options.num_predict",
+  reasoning: "think",
+  responseFormat: "format",
+  seed: "options.seed",
+  stop: "options.stop",
+  temperature: "options.temperature",
+  toolCallId: "tool_call_id",
+  toolCalls: "tool_calls",
+  topP: "options.top_p",
+  url: "images"
+}
+
+const wirePath = (path: ReadonlyArray<PropertyKey>): string => spelled(path, words).slice(1)
+
+export const decodeRequest = (
+  body: unknown
+): Either.Either<{ readonly request: ChatRequest; readonly stream: boolean }, WireFailure> => {
+  if (!isRecord(body)) return Either.left(malformed("", body))
+  const { format, messages, model, options, stream, think, tools, ...beyond } = body
+  if (tools !== undefined && tools !== null && !Array.isArray(tools)) return Either.left(malformed("tools", tools))
+  const listed: ReadonlyArray<unknown> = Array.isArray(tools) ? tools : []
+  const others = listed.filter((tool) => !isFunction(tool))
+  const { further, ours } = readOptions(isRecord(options) ? options : {})
+  const candidate = present({
+    model,
+    messages: Array.isArray(messages) ? messages.map(messagesReader()) : (messages ?? []),
+    tools: others.length < listed.length ? listed.filter(isFunction).map(readTool) : undefined,
+    responseFormat: readFormat(format),
+    reasoning: readThink(think),
+    ...ours,
+    extra: nonEmpty(
+      present({
+        ...beyond,
+        options: nonEmpty(further),
+        tools: others.length === 0 ? undefined : others
+      })
+    )
+  })
+  return servedRequest(candidate, stream !== false, (path, message) => malformed(wirePath(path), message))
+}

@@ -1,0 +1,123 @@
+/** A server writes an answer, whole or in lines. docs.ollama.com/api/chat and docs.ollama.com/api/streaming */
+import type { ChatResponse, FinishReason, ToolCall } from "../../../vocabulary/Chat.js"
+import type { ChatEvent, Finish } from "../../../vocabulary/ChatEvent.js"
+import type { Usage } from "../../../vocabulary/Usage.js"
+import type { Json } from "../../json.js"
+import { isRecord, parsed } from "../../json.js"
+import type { Frame, StreamEncoder, Wire } from "../../Wire.js"
+import { decodeReason, gathered } from "../answer.js"
+
+/** Nobody's clock. */
+const created_at = "1970-01-01T00:00:00Z"
+
+/** What was said of the answer as a whole. What the protocol says itself would be read as something else. */
+const further = (metadata: Json): Json => {
+  const said = new Set<string>([
+    gathered.message,
+    "model",
+    "message",
+    "response",
+    "thinking",
+    "error",
+    "done",
+    "done_reason"
+  ])
+  return Object.fromEntries(Object.entries(metadata).filter(([field]) => !said.has(field)))
+}
+
+const ofMessage = (metadata: Json): Json =>
+  gathered.message in metadata ? { [gathered.message]: metadata[gathered.message] } : {}
+
+const words: Readonly<Record<FinishReason, string>> = {
+  stop: "stop",
+  "tool-calls": "stop",
+  length: "length",
+  "content-filter": "content_filter",
+  other: ""
+}
+
+/** The word that was read, where it is one of this protocol's; an answer with calls has stopped. */
+const ending = (reason: FinishReason, raw: string, hasCalls: boolean): Json => {
+  const word = decodeReason(raw, true, hasCalls) === reason ? raw : words[reason] || raw || "other"
+  return word === "" ? {} : { done_reason: word }
+}
+
+const counts = (usage: Usage): Json =>
+  usage.estimated ? {} : { prompt_eval_count: usage.inputTokens, eval_count: usage.outputTokens }
+
+/** Arguments that are no object are told as they were written: a server that would send nothing of them loses them. */
+const encodeCall = (call: ToolCall, index: number): Json => {
+  const value = parsed(call.arguments)
+  return {
+    id: call.id,
+    function: { index, name: call.name, arguments: isRecord(value) ? value : call.arguments }
+  }
+}
+
+export const encodeResponse = (response: ChatResponse): Record<string, unknown> => {
+  const { providerMetadata: metadata, reasoning, refusal, text, toolCalls } = response
+  return {
+    ...further(metadata),
+    model: response.model,
+    created_at,
+    message: {
+      role: "assistant",
+      // What a model says in declining is what it said.
+      content: text + refusal,
+      ...(reasoning === "" ? {} : { thinking: reasoning }),
+      ...(toolCalls.length === 0 ? {} : { tool_calls: toolCalls.map(encodeCall) }),
+      ...ofMessage(metadata)
+    },
+    done: true,
+    ...ending(response.finishReason, response.rawFinishReason, toolCalls.length > 0),
+    ...counts(response.usage)
+  }
+}
+
+/** The lines that say what the events say. Calls are told when they are complete. */
+export const encodeStream = (): StreamEncoder => {
+  let model = ""
+  let calls = 0
+
+  const line = (message: Json, body: Json = { done: false }): Frame => ({
+    data: JSON.stringify({ model, created_at, message: { role: "assistant", content: "", ...message }, ...body })
+  })
+
+  /** A thought that is only sealed has nothing to tell here. */
+  const tell = (field: "content" | "thinking", text: string): ReadonlyArray<Frame> =>
+    text === "" ? [] : [line({ [field]: text })]
+
+  const finish = (event: Finish): Frame =>
+    line(ofMessage(event.providerMetadata), {
+      ...further(event.providerMetadata),
+      done: true,
+      ...ending(event.reason, event.rawReason, calls > 0),
+      ...counts(event.usage)
+    })
+
+  return {
+    push: (event: ChatEvent): ReadonlyArray<Frame> => {
+      switch (event._tag) {
+        case "Start":
+          model = event.model
+          return []
+        case "TextDelta":
+        case "RefusalDelta":
+          return tell("content", event.text)
+        case "ReasoningDelta":
+          return tell("thinking", event.text)
+        case "ToolCallDelta":
+          return []
+        case "ToolCallEnd":
+          return [line({ tool_calls: [encodeCall(event.call, calls++)] })]
+        case "Continued":
+          return []
+        case "Finish":
+          return [finish(event)]
+      }
+    },
+    fail: (error) => [{ data: JSON.stringify(encodeError(error)) }]
+  }
+}
+
+export const encodeError: Wire["encodeError"] = (error) => ({ error: error.message })

@@ -1,0 +1,165 @@
+/** The client reads a whole answer. */
+import { Either } from "effect"
+import type { FinishReason } from "../../../vocabulary/Chat.js"
+import * as Usage from "../../../vocabulary/Usage.js"
+import { saysError } from "../../inBand.js"
+import type { Json } from "../../json.js"
+import { isRecord, record, string, tokens } from "../../json.js"
+import type { AnswerSource, WireFailure, WireResponse } from "../../Wire.js"
+import { malformed, usageOf } from "../../Wire.js"
+import { outputMetadata, readOutput } from "../output.js"
+
+/** Why the model stopped, in our word and the provider's own. */
+export interface Stop {
+  readonly reason: FinishReason
+  readonly raw: string
+}
+
+const incompleteReasons: ReadonlyMap<string, FinishReason> = new Map([
+  ["max_output_tokens", "length"],
+  ["content_filter", "content-filter"]
+])
+
+/** An answer that is `queued`, `in_progress` or `cancelled` has no better name than `other`. */
+export const stopOf = (response: Json, hasCalls: boolean): Stop => {
+  const status = string(response, "status") ?? ""
+  if (status === "incomplete") {
+    const raw = string(record(response, "incomplete_details") ?? {}, "reason") || status
+    return { reason: incompleteReasons.get(raw) ?? "other", raw }
+  }
+  const complete = status === "completed" || status === ""
+  return { reason: complete ? (hasCalls ? "tool-calls" : "stop") : "other", raw: status }
+}
+
+const counted: ReadonlySet<string> = new Set([
+  "input_tokens",
+  "input_tokens_details",
+  "output_tokens",
+  "output_tokens_details",
+  "total_tokens"
+])
+
+/** The provider's counts, where it sent any. */
+export const decodeUsage = (response: Json): Usage.Usage | undefined => {
+  const usage = record(response, "usage")
+  if (usage === undefined) return undefined
+  const read = tokens(usage, "input_tokens")
+  const written = tokens(usage, "output_tokens")
+  if (read === undefined && written === undefined) return undefined
+  const input = record(usage, "input_tokens_details") ?? {}
+  const output = record(usage, "output_tokens_details") ?? {}
+  const total = tokens(usage, "total_tokens")
+  return Usage.make({
+    inputTokens: read ?? 0,
+    outputTokens: written ?? 0,
+    ...(total === undefined ? {} : { totalTokens: total }),
+    cachedInputTokens: tokens(input, "cached_tokens") ?? 0,
+    cacheWriteTokens: tokens(input, "cache_write_tokens") ?? 0,
+    reasoningTokens: tokens(output, "reasoning_tokens") ?? 0
+  })
+}
+
+/** What the vocabulary says, what only repeats the request, and the provider's clock. */
+const known: ReadonlySet<string> = new Set([
+  "background",
+  "completed_at",
+  "conversation",
+  "created_at",
+  "error",
+  "frequency_penalty",
+  "id",
+  "include",
+  "incomplete_details",
+  "input",
+  "instructions",
+  "max_output_tokens",
+  "max_tool_calls",
+  "metadata",
+  "model",
+  "object",
+  "output",
+  "output_text",
+  "parallel_tool_calls",
+  "presence_penalty",
+  "previous_response_id",
+  "prompt",
+  "prompt_cache_key",
+  "prompt_cache_options",
+  "prompt_cache_retention",
+  "reasoning",
+  "safety_identifier",
+  "status",
+  "store",
+  "temperature",
+  "text",
+  "tool_choice",
+  "tools",
+  "top_logprobs",
+  "top_p",
+  "truncation",
+  "usage",
+  "user"
+])
+
+/** What else the answer says: service tier, moderation, cost … beside what its items say. */
+export const metadataOf = (response: Json, items: ReadonlyArray<unknown>): Json => {
+  const further = Object.entries(response).filter(([field, value]) => !known.has(field) && value != null)
+  const usage = Object.entries(record(response, "usage") ?? {}).filter(
+    ([field, value]) => !counted.has(field) && value != null
+  )
+  return {
+    ...Object.fromEntries(further),
+    ...(usage.length === 0 ? {} : { usage: Object.fromEntries(usage) }),
+    ...outputMetadata(items)
+  }
+}
+
+/** Neither an event nor a response, which have a type and an output, but the words of a gateway. */
+const isForeign = (body: Json): boolean =>
+  body["object"] === "error" || (body["type"] === undefined && body["output"] === undefined)
+
+/** An error that stands where an answer should: `error` in it, or a status that says no more than that it failed. */
+export const reportedBy = (response: Json): WireFailure | undefined => {
+  const error = response["error"]
+  // xAI has its code beside a text.
+  if (error !== undefined && error !== null) {
+    return { _tag: "Reported", body: typeof error === "string" ? response : { error } }
+  }
+  return response["status"] === "failed" || (isForeign(response) && saysError(response))
+    ? { _tag: "Reported", body: response }
+    : undefined
+}
+
+const unfinished: ReadonlySet<unknown> = new Set(["queued", "in_progress"])
+
+export const decodeResponse = (body: unknown, source: AnswerSource): Either.Either<WireResponse, WireFailure> => {
+  if (!isRecord(body)) return Either.left(malformed("", body))
+  const reported = reportedBy(body)
+  if (reported !== undefined) return Either.left(reported)
+  const items = body["output"] ?? (unfinished.has(body["status"]) ? [] : undefined)
+  if (!Array.isArray(items)) return Either.left(malformed("output", body["output"]))
+  return Either.map(readOutput(items, source.provider), (output): WireResponse => {
+    const reasoning = output.reasoningParts.map((part) => part.text).join("")
+    const stop = stopOf(body, output.toolCalls.length > 0)
+    return {
+      ...output,
+      id: string(body, "id") ?? "",
+      model: string(body, "model") || source.model,
+      reasoning,
+      finishReason: stop.reason,
+      rawFinishReason: stop.raw,
+      usage: usageOf(decodeUsage(body), source, said(reasoning, output)),
+      providerMetadata: metadataOf(body, items)
+    }
+  })
+}
+
+/** All that the model wrote, to be counted where the provider counts nothing. */
+const said = (
+  reasoning: string,
+  output: {
+    readonly text: string
+    readonly refusal: string
+    readonly toolCalls: ReadonlyArray<{ readonly arguments: string }>
+  }
+): string => reasoning + output.text + output.refusal + output.toolCalls.map((call) => call.arguments).join("")
