@@ -1,6 +1,6 @@
 /** The parts of a call that are not the network: keys and permits. */
 import { Effect } from "effect"
-import * as KeyPool from "../src/KeyPool.js"
+import * as KeyPool from "../src/keyPool/KeyPool.js"
 import * as RateLimiter from "../src/RateLimiter.js"
 import type { Contestant } from "./measure.js"
 

@@ -5,7 +5,7 @@ import * as State from "../src/internal/balanceState.js"
 import type { Breaker, News } from "../src/internal/deployment.js"
 import * as FailureWindow from "../src/internal/failureWindow.js"
 import * as Fleets from "../src/internal/fleet.js"
-import type { Hold } from "../src/internal/pooledKey.js"
+import type { Hold } from "../src/keyPool/key.js"
 
 const breaker: Breaker = { failures: 3, ratio: 0.5, window: 1e12, base: 10_000, factor: 2, max: 60_000 }
 

@@ -5,7 +5,7 @@ import { readFileSync } from "node:fs"
 import { createServer } from "node:http"
 import { layer } from "../examples/custom-provider.js"
 import * as ChatEvent from "../src/vocabulary/ChatEvent.js"
-import * as KeyPool from "../src/KeyPool.js"
+import * as KeyPool from "../src/keyPool/KeyPool.js"
 import * as LLM from "../src/LLM.js"
 import * as RateLimiter from "../src/RateLimiter.js"
 

@@ -5,7 +5,7 @@ import { Array as Arr, Cause, Deferred, Effect, Exit, Fiber, FiberRef, Ref, Stre
 import * as Chat from "../src/vocabulary/Chat.js"
 import * as ChatEvent from "../src/vocabulary/ChatEvent.js"
 import * as Hedge from "../src/Hedge.js"
-import * as KeyPool from "../src/KeyPool.js"
+import * as KeyPool from "../src/keyPool/KeyPool.js"
 import * as LLM from "../src/LLM.js"
 import * as ChatCompletionsClient from "../src/provider/ChatCompletionsClient.js"
 import * as RateLimiter from "../src/RateLimiter.js"

@@ -3,7 +3,7 @@ import { Duration, Effect, FastCheck, Fiber, Layer, Option, Random, Ref, Stream,
 import type { ApiKey } from "../src/vocabulary/ApiKey.js"
 import * as Chat from "../src/vocabulary/Chat.js"
 import * as ChatEvent from "../src/vocabulary/ChatEvent.js"
-import * as KeyPool from "../src/KeyPool.js"
+import * as KeyPool from "../src/keyPool/KeyPool.js"
 import * as LLM from "../src/LLM.js"
 import * as LLMErrors from "../src/vocabulary/LLMError.js"
 import * as ProviderClient from "../src/ProviderClient.js"

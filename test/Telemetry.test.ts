@@ -6,7 +6,7 @@ import { Chunk, Effect, Fiber, Layer, Logger, Metric, MetricState, Option, Queue
 import * as AccessLog from "../src/AccessLog.js"
 import * as Chat from "../src/vocabulary/Chat.js"
 import * as ChatEvent from "../src/vocabulary/ChatEvent.js"
-import * as KeyPool from "../src/KeyPool.js"
+import * as KeyPool from "../src/keyPool/KeyPool.js"
 import * as LLM from "../src/LLM.js"
 import * as LLMErrors from "../src/vocabulary/LLMError.js"
 import * as ProviderClient from "../src/ProviderClient.js"

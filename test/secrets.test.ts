@@ -7,7 +7,7 @@ import { Cause, ConfigProvider, Effect, Either, Layer, Logger, LogLevel, Metric,
 import { inspect } from "node:util"
 import * as ApiKey from "../src/vocabulary/ApiKey.js"
 import * as ChatEvent from "../src/vocabulary/ChatEvent.js"
-import * as KeyPool from "../src/KeyPool.js"
+import * as KeyPool from "../src/keyPool/KeyPool.js"
 import * as LLM from "../src/LLM.js"
 import * as ChatCompletionsClient from "../src/provider/ChatCompletionsClient.js"
 import * as ProviderFile from "../src/ProviderFile.js"

@@ -1,8 +1,8 @@
 /** Which deployment of a balance is asked. */
 import { Order } from "effect"
 import type { ChatRequest } from "../vocabulary/Chat.js"
-import type { KeyState } from "../KeyPool.js"
-import * as KeyPool from "../KeyPool.js"
+import type { KeyState } from "../keyPool/KeyPool.js"
+import * as KeyPool from "../keyPool/KeyPool.js"
 
 /**
  * What a strategy sees of a deployment: what it sees of a key (`KeyPool.KeyState`), and what it costs and how it does.
@@ -71,7 +71,7 @@ export {
    * @category strategies
    */
   weighted
-} from "../KeyPool.js"
+} from "../keyPool/KeyPool.js"
 
 /**
  * The cheapest; among equals the least loaded. One whose cost is not known comes last.

@@ -2,7 +2,7 @@
 import type { HttpClient } from "@effect/platform"
 import { Effect } from "effect"
 import { endpointOf } from "../internal/standing.js"
-import * as KeyPool from "../KeyPool.js"
+import * as KeyPool from "../keyPool/KeyPool.js"
 import * as NamedClient from "../provider/named.js"
 import type { ModelEntry } from "../ProviderFile.js"
 import type { Service as Client } from "../ProviderClient.js"

@@ -1,7 +1,7 @@
 /** Why a command ends without having done what it was asked, in one sentence that a person can act upon. */
 import type { ConfigError } from "effect"
 import { Data } from "effect"
-import type { InvalidPoolError } from "../KeyPool.js"
+import type { InvalidPoolError } from "../keyPool/KeyPool.js"
 import type { LLMError } from "../vocabulary/LLMError.js"
 import type { ProviderFileError } from "../ProviderFile.js"
 import type { InvalidLimitError } from "../RateLimiter.js"

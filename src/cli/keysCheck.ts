@@ -1,7 +1,7 @@
 /** `effect-llm keys check`: which keys work. */
 import { Command, Options } from "@effect/cli"
 import { Effect, Option } from "effect"
-import * as KeyPool from "../KeyPool.js"
+import * as KeyPool from "../keyPool/KeyPool.js"
 import { ProviderClient } from "../ProviderClient.js"
 import * as Clients from "./clients.js"
 import { CliFailure, exitCodes, ofCall } from "./failure.js"

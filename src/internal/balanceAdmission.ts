@@ -2,11 +2,11 @@
 import { Order } from "effect"
 import type { Deployment, InvalidBalanceError, Options, Strategy, Verdict } from "../Balance.js"
 import type { LLMError } from "../vocabulary/LLMError.js"
-import { isWeight, wrongWeight } from "./admission.js"
+import { isWeight, wrongWeight } from "../keyPool/options.js"
 import * as Checks from "./checks.js"
 import type { Breaker, Settings } from "./deployment.js"
 import type { Rules } from "./fleet.js"
-import type { Remedies } from "./pooledKey.js"
+import type { Remedies } from "../keyPool/key.js"
 import * as Rendezvous from "./rendezvous.js"
 import type { ChatRequest } from "../vocabulary/Chat.js"
 

@@ -9,7 +9,7 @@ import type { Notice } from "../BalanceHealth.js"
 import type { News } from "./deployment.js"
 import type { Fleet, Outlook, Wish as FleetWish } from "./fleet.js"
 import * as Fleets from "./fleet.js"
-import type { Hold } from "./pooledKey.js"
+import type { Hold } from "../keyPool/key.js"
 import type { Bell, Step as StepOf, Turn, Unready, Waiting } from "./turns.js"
 import { silent, unready } from "./turns.js"
 

@@ -7,8 +7,8 @@ import * as ApiKey from "../vocabulary/ApiKey.js"
 import type { DeploymentState, Verdict } from "../Balance.js"
 import type { Notice } from "../BalanceHealth.js"
 import * as FailureWindow from "./failureWindow.js"
-import type { Hold, Moment, Pace, PooledKey } from "./pooledKey.js"
-import * as PooledKeys from "./pooledKey.js"
+import type { Hold, Moment, Pace, PooledKey } from "../keyPool/key.js"
+import * as PooledKeys from "../keyPool/key.js"
 import * as Rendezvous from "./rendezvous.js"
 
 export interface Deployment {

@@ -1,6 +1,6 @@
 /** What a limiter that adapts is told of a provider's answers. */
 import { Duration, Effect } from "effect"
-import type { Service as Pool, Verdict } from "../KeyPool.js"
+import type { Service as Pool, Verdict } from "../keyPool/KeyPool.js"
 import type { Service as Limiter } from "../RateLimiter.js"
 import { Signal } from "../RateLimiter.js"
 import type { RateLimits } from "../wire/headers/RateLimitHeaders.js"

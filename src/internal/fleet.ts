@@ -6,7 +6,7 @@ import type { Order } from "effect"
 import type { DeploymentState, Verdict } from "../Balance.js"
 import type { Breaker, Deployment } from "./deployment.js"
 import * as Deployments from "./deployment.js"
-import type { Hold, Moment, Pace, Remedies } from "./pooledKey.js"
+import type { Hold, Moment, Pace, Remedies } from "../keyPool/key.js"
 import * as RandomDraw from "./randomDraw.js"
 import * as Rendezvous from "./rendezvous.js"
 

@@ -6,7 +6,7 @@ import type { ChatRequest, ChatResponse, Message } from "../../src/vocabulary/Ch
 import * as Chat from "../../src/vocabulary/Chat.js"
 import type { ChatEvent } from "../../src/vocabulary/ChatEvent.js"
 import * as Events from "../../src/vocabulary/ChatEvent.js"
-import * as KeyPool from "../../src/KeyPool.js"
+import * as KeyPool from "../../src/keyPool/KeyPool.js"
 import * as LLM from "../../src/LLM.js"
 import type { LLMError, StreamInterruptedError } from "../../src/vocabulary/LLMError.js"
 import type { Service } from "../../src/ProviderClient.js"

@@ -1,7 +1,7 @@
 import { describe, expect, it } from "@effect/vitest"
 import { Deferred, Duration, Effect, Fiber, Ref } from "effect"
 import { Cluster } from "ioredis"
-import * as KeyPool from "../../src/KeyPool.js"
+import * as KeyPool from "../../src/keyPool/KeyPool.js"
 import * as LLMError from "../../src/vocabulary/LLMError.js"
 import * as Redis from "../../src/redis/Redis.js"
 import * as RedisKeyPool from "../../src/redis/RedisKeyPool.js"

@@ -2,7 +2,7 @@
 import { describe, expect, it } from "@effect/vitest"
 import { Clock, Duration, Effect, FastCheck, Runtime, TestClock } from "effect"
 import type { Scope } from "effect"
-import * as KeyPool from "../../src/KeyPool.js"
+import * as KeyPool from "../../src/keyPool/KeyPool.js"
 import * as Pool from "../../src/redis/keyPool/pool.js"
 import * as Steps from "../../src/redis/keyPool/steps.js"
 import * as Redis from "../../src/redis/Redis.js"

@@ -2,7 +2,7 @@
 import { Effect, Layer, Stream } from "effect"
 import type { ChatRequest, ChatResponse } from "../../src/vocabulary/Chat.js"
 import type { ChatEvent } from "../../src/vocabulary/ChatEvent.js"
-import * as KeyPool from "../../src/KeyPool.js"
+import * as KeyPool from "../../src/keyPool/KeyPool.js"
 import * as LLM from "../../src/LLM.js"
 import type { LLMError } from "../../src/vocabulary/LLMError.js"
 import type * as ProviderClient from "../../src/ProviderClient.js"

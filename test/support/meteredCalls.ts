@@ -1,7 +1,7 @@
 /** Calls and streams that go well, fail and are given up, for those who look at the metrics of them. */
 import { Effect, Layer, Stream } from "effect"
 import * as ChatEvent from "../../src/vocabulary/ChatEvent.js"
-import * as KeyPool from "../../src/KeyPool.js"
+import * as KeyPool from "../../src/keyPool/KeyPool.js"
 import * as LLM from "../../src/LLM.js"
 import * as LLMErrors from "../../src/vocabulary/LLMError.js"
 import * as ProviderClient from "../../src/ProviderClient.js"

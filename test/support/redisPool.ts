@@ -2,7 +2,7 @@
 import type { Duration } from "effect"
 import { Effect } from "effect"
 import type { Scope } from "effect"
-import type * as KeyPool from "../../src/KeyPool.js"
+import type * as KeyPool from "../../src/keyPool/KeyPool.js"
 import * as Redis from "../../src/redis/Redis.js"
 import * as RedisKeyPool from "../../src/redis/RedisKeyPool.js"
 import { eventually } from "./eventually.js"

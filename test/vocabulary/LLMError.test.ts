@@ -1,6 +1,6 @@
 import { describe, expect, it } from "@effect/vitest"
 import { Cause, Data, Effect, Exit, Schema } from "effect"
-import * as KeyPool from "../../src/KeyPool.js"
+import * as KeyPool from "../../src/keyPool/KeyPool.js"
 import * as LLMError from "../../src/vocabulary/LLMError.js"
 
 /** An error of a user's own program that happens to have the name of one of ours. */

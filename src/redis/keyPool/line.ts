@@ -1,8 +1,8 @@
 /** Those of this process who wait for a key, in the order in which they came. */
 import type { Deferred } from "effect"
 import { Option, Order, SortedMap } from "effect"
-import type { Denied } from "../../internal/poolState.js"
-import type { NoKeyError } from "../../KeyPool.js"
+import type { Denied } from "../../keyPool/state.js"
+import type { NoKeyError } from "../../keyPool/KeyPool.js"
 import type { RedisError } from "../Redis.js"
 import type { Grant, Unready, Wish } from "./steps.js"
 

@@ -2,8 +2,8 @@
 import { Effect, Ref } from "effect"
 import type { ApiKey } from "../../vocabulary/ApiKey.js"
 import * as Monotonic from "../../internal/monotonic.js"
-import type { InvalidPoolError, Options, Service } from "../../KeyPool.js"
-import * as KeyPool from "../../KeyPool.js"
+import type { InvalidPoolError, Options, Service } from "../../keyPool/KeyPool.js"
+import * as KeyPool from "../../keyPool/KeyPool.js"
 import type { Resting } from "./steps.js"
 
 export interface Spare {

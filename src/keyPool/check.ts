@@ -3,11 +3,11 @@ import type { Types } from "effect"
 import { Effect } from "effect"
 import type { ApiKey } from "../vocabulary/ApiKey.js"
 import * as Chat from "../vocabulary/Chat.js"
-import type { Service } from "../KeyPool.js"
+import type { Service } from "./KeyPool.js"
 import type { LLMError, Tag } from "../vocabulary/LLMError.js"
 import { InvalidRequestError, UnsupportedError } from "../vocabulary/LLMError.js"
 import { ProviderClient } from "../ProviderClient.js"
-import * as Monotonic from "./monotonic.js"
+import * as Monotonic from "../internal/monotonic.js"
 
 /**
  * What is the matter with a key.

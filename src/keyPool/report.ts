@@ -1,11 +1,11 @@
 /** What a pool tells of itself, with ids and never with secrets. */
 import { Duration } from "effect"
-import type { KeyStatus, PoolStatus, State } from "../KeyPool.js"
+import type { KeyStatus, PoolStatus, State } from "./KeyPool.js"
 import { KeyPoolExhaustedError, RateLimitError } from "../vocabulary/LLMError.js"
-import * as Ring from "./keyRing.js"
-import type { KeyRing } from "./keyRing.js"
-import type { PooledKey } from "./pooledKey.js"
-import type { Denied } from "./poolState.js"
+import * as Ring from "./keySet.js"
+import type { KeyRing } from "./keySet.js"
+import type { PooledKey } from "./key.js"
+import type { Denied } from "./state.js"
 import * as StartWindow from "./startWindow.js"
 
 /** `epoch` is the wall-clock time at which the ring's time was 0. */

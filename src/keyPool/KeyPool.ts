@@ -27,26 +27,26 @@
  */
 import type { Duration, Redacted, Scope } from "effect"
 import { Context, Effect, Layer, Schema } from "effect"
-import type { ApiKey, Options as ApiKeyOptions } from "./vocabulary/ApiKey.js"
-import * as KeyCheck from "./internal/keyCheck.js"
-import * as PoolService from "./internal/poolService.js"
-import type { PoolStatus } from "./keyPool/status.js"
-import type { Strategy } from "./keyPool/strategy.js"
-import { leastLoaded } from "./keyPool/strategy.js"
-import type { Verdict } from "./keyPool/verdict.js"
-import { verdictOf } from "./keyPool/verdict.js"
+import type { ApiKey, Options as ApiKeyOptions } from "../vocabulary/ApiKey.js"
+import * as KeyCheck from "./check.js"
+import * as PoolService from "./service.js"
+import type { PoolStatus } from "./status.js"
+import type { Strategy } from "./strategy.js"
+import { leastLoaded } from "./strategy.js"
+import type { Verdict } from "./verdict.js"
+import { verdictOf } from "./verdict.js"
 import type {
   InvalidRequestError,
   KeyPoolExhaustedError,
   RateLimitError,
   SharedStateError,
   UnsupportedError
-} from "./vocabulary/LLMError.js"
-import type { ProviderClient } from "./ProviderClient.js"
+} from "../vocabulary/LLMError.js"
+import type { ProviderClient } from "../ProviderClient.js"
 
-export * from "./keyPool/status.js"
-export * from "./keyPool/strategy.js"
-export * from "./keyPool/verdict.js"
+export * from "./status.js"
+export * from "./strategy.js"
+export * from "./verdict.js"
 
 /**
  * A key in the hands of a call.
@@ -256,7 +256,7 @@ export {
    * @category checking
    */
   type Condition
-} from "./internal/keyCheck.js"
+} from "./check.js"
 
 /**
  * Tries every key of the pool in context, resting and disabled ones too, and says which work. Neither the pool's state nor a

@@ -6,12 +6,12 @@
  * Once a step is done, no key is ready that any waiting call could use. So a newcomer who finds a key overtakes nobody.
  */
 import { Data, HashMap, Option, Order, SortedMap } from "effect"
-import type { Verdict } from "../KeyPool.js"
-import type { KeyRing, Outlook } from "./keyRing.js"
-import * as Ring from "./keyRing.js"
-import type { Hold } from "./pooledKey.js"
-import type { Bell, Step as StepOf, Unready, Waiting } from "./turns.js"
-import { silent, unready } from "./turns.js"
+import type { Verdict } from "./KeyPool.js"
+import type { KeyRing, Outlook } from "./keySet.js"
+import * as Ring from "./keySet.js"
+import type { Hold } from "./key.js"
+import type { Bell, Step as StepOf, Unready, Waiting } from "../internal/turns.js"
+import { silent, unready } from "../internal/turns.js"
 
 /** What a call asks for. */
 export interface Wish {

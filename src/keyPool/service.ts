@@ -10,16 +10,16 @@ import type {
   Service,
   Strategy,
   Verdict
-} from "../KeyPool.js"
-import * as Admission from "./admission.js"
-import type { KeyRing } from "./keyRing.js"
-import * as Ring from "./keyRing.js"
-import type { Hold } from "./pooledKey.js"
-import type { Denied, Granted, PoolState, Wish } from "./poolState.js"
-import * as Pool from "./poolState.js"
-import { denial, status } from "./poolStatus.js"
-import type { Interruptibly, Rim } from "./turns.js"
-import * as Turns from "./turns.js"
+} from "./KeyPool.js"
+import * as Admission from "./options.js"
+import type { KeyRing } from "./keySet.js"
+import * as Ring from "./keySet.js"
+import type { Hold } from "./key.js"
+import type { Denied, Granted, PoolState, Wish } from "./state.js"
+import * as Pool from "./state.js"
+import { denial, status } from "./report.js"
+import type { Interruptibly, Rim } from "../internal/turns.js"
+import * as Turns from "../internal/turns.js"
 
 /** What the public module brings. */
 interface Terms {

@@ -1,11 +1,11 @@
 /** The keys of a pool and which of them comes next. It knows nothing of those who wait. */
 import { Array, HashMap, Option, Order } from "effect"
 import type { ApiKey } from "../vocabulary/ApiKey.js"
-import type { Reason, Strategy, Verdict } from "../KeyPool.js"
-import type { Hold, Moment, PooledKey, Remedies } from "./pooledKey.js"
-import * as PooledKeys from "./pooledKey.js"
-import * as RandomDraw from "./randomDraw.js"
-import * as TournamentHeap from "./TournamentHeap.js"
+import type { Reason, Strategy, Verdict } from "./KeyPool.js"
+import type { Hold, Moment, PooledKey, Remedies } from "./key.js"
+import * as PooledKeys from "./key.js"
+import * as RandomDraw from "../internal/randomDraw.js"
+import * as TournamentHeap from "./tournament.js"
 
 /** What a set of keys has to offer. */
 export interface Outlook {

@@ -1,6 +1,6 @@
 import { describe, expect, it } from "@effect/vitest"
 import { FastCheck } from "effect"
-import * as TournamentHeap from "../src/internal/TournamentHeap.js"
+import * as TournamentHeap from "../../src/keyPool/tournament.js"
 
 interface Entry {
   readonly score: number

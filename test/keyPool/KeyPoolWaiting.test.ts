@@ -1,8 +1,8 @@
 import { describe, expect, it } from "@effect/vitest"
 import { Array, Clock, Duration, Effect, Exit, Fiber, Ref, TestClock } from "effect"
-import type * as ApiKey from "../src/vocabulary/ApiKey.js"
-import * as KeyPool from "../src/KeyPool.js"
-import { collectGarbage } from "./support/garbage.js"
+import type * as ApiKey from "../../src/vocabulary/ApiKey.js"
+import * as KeyPool from "../../src/keyPool/KeyPool.js"
+import { collectGarbage } from "../support/garbage.js"
 
 const { Neutral, OutOfQuota, RateLimited, Refused, Served } = KeyPool.Verdict
 

@@ -1,9 +1,9 @@
 import { describe, expect, it } from "@effect/vitest"
 import { Array, Duration, Effect, Fiber, Inspectable, Option, Redacted, TestClock } from "effect"
 import { inspect } from "node:util"
-import * as ApiKey from "../src/vocabulary/ApiKey.js"
-import * as KeyPool from "../src/KeyPool.js"
-import { RateLimitError } from "../src/vocabulary/LLMError.js"
+import * as ApiKey from "../../src/vocabulary/ApiKey.js"
+import * as KeyPool from "../../src/keyPool/KeyPool.js"
+import { RateLimitError } from "../../src/vocabulary/LLMError.js"
 
 const { OutOfQuota, RateLimited, Refused } = KeyPool.Verdict
 

@@ -1,16 +1,16 @@
 import { describe, expect, it } from "@effect/vitest"
 import type { Exit } from "effect"
 import { Array, Duration, Effect, Fiber, Order, Random, TestClock } from "effect"
-import type * as ApiKey from "../src/vocabulary/ApiKey.js"
-import * as KeyPool from "../src/KeyPool.js"
+import type * as ApiKey from "../../src/vocabulary/ApiKey.js"
+import * as KeyPool from "../../src/keyPool/KeyPool.js"
 import {
   AuthenticationError,
   NetworkError,
   PermissionError,
   QuotaExceededError,
   RateLimitError
-} from "../src/vocabulary/LLMError.js"
-import { makeClock } from "./support/interleaving.js"
+} from "../../src/vocabulary/LLMError.js"
+import { makeClock } from "../support/interleaving.js"
 
 const context = { provider: "acme", model: "m", message: "no", attempts: [] }
 

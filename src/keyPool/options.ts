@@ -2,9 +2,9 @@
 import { Predicate, Redacted } from "effect"
 import * as ApiKeys from "../vocabulary/ApiKey.js"
 import type { ApiKey } from "../vocabulary/ApiKey.js"
-import type { KeyInput, Options } from "../KeyPool.js"
-import * as Checks from "./checks.js"
-import type { Remedies } from "./pooledKey.js"
+import type { KeyInput, Options } from "./KeyPool.js"
+import * as Checks from "../internal/checks.js"
+import type { Remedies } from "./key.js"
 
 /** What is right of what was given, and what is wrong. */
 export interface Admission<A> {

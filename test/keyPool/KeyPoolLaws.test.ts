@@ -1,9 +1,9 @@
 /** What must hold however calls, interruptions, time and changes of the keys fall together. */
 import { describe, expect, it } from "@effect/vitest"
 import { Array, Cause, Duration, Effect, Exit, FastCheck, Fiber, Option, Ref, Scheduler } from "effect"
-import * as KeyPool from "../src/KeyPool.js"
-import { AuthenticationError, isLLMError, QuotaExceededError, RateLimitError } from "../src/vocabulary/LLMError.js"
-import { makeClock, restless } from "./support/interleaving.js"
+import * as KeyPool from "../../src/keyPool/KeyPool.js"
+import { AuthenticationError, isLLMError, QuotaExceededError, RateLimitError } from "../../src/vocabulary/LLMError.js"
+import { makeClock, restless } from "../support/interleaving.js"
 
 const context = { provider: "acme", model: "m", message: "no", attempts: [] }
 

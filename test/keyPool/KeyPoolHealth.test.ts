@@ -1,8 +1,8 @@
 import { describe, expect, it } from "@effect/vitest"
 import { Array, Clock, Duration, Effect, Fiber, Ref, TestClock } from "effect"
-import type * as ApiKey from "../src/vocabulary/ApiKey.js"
-import * as KeyPool from "../src/KeyPool.js"
-import { AuthenticationError } from "../src/vocabulary/LLMError.js"
+import type * as ApiKey from "../../src/vocabulary/ApiKey.js"
+import * as KeyPool from "../../src/keyPool/KeyPool.js"
+import { AuthenticationError } from "../../src/vocabulary/LLMError.js"
 
 const { Neutral, OutOfQuota, RateLimited, Refused, Served } = KeyPool.Verdict
 
