@@ -12,7 +12,7 @@ import { Agent, request } from "undici"
 import * as ChatCompletionsClient from "../src/provider/ChatCompletionsClient.js"
 import * as KeyPool from "../src/keyPool/KeyPool.js"
 import * as LLM from "../src/LLM.js"
-import * as RateLimiter from "../src/RateLimiter.js"
+import * as RateLimiter from "../src/rateLimiter/RateLimiter.js"
 import type { Contestant } from "./measure.js"
 
 const question = "What is the capital of France?"

@@ -1,7 +1,7 @@
 /** The parts of a call that are not the network: keys and permits. */
 import { Effect } from "effect"
 import * as KeyPool from "../src/keyPool/KeyPool.js"
-import * as RateLimiter from "../src/RateLimiter.js"
+import * as RateLimiter from "../src/rateLimiter/RateLimiter.js"
 import type { Contestant } from "./measure.js"
 
 const repeated = (name: string, piece: Effect.Effect<unknown, unknown>): Contestant => ({

@@ -35,7 +35,7 @@ import type { ModelNotFoundError } from "./vocabulary/LLMError.js"
 import type { Protocol } from "./provider/protocols.js"
 import type { ProviderFile, ProviderFileError } from "./ProviderFile.js"
 import * as ProviderFiles from "./ProviderFile.js"
-import type { InvalidLimitError } from "./RateLimiter.js"
+import type { InvalidLimitError } from "./rateLimiter/RateLimiter.js"
 import type * as Telemetry from "./Telemetry.js"
 
 /**

@@ -7,7 +7,7 @@ import { layer } from "../examples/custom-provider.js"
 import * as ChatEvent from "../src/vocabulary/ChatEvent.js"
 import * as KeyPool from "../src/keyPool/KeyPool.js"
 import * as LLM from "../src/LLM.js"
-import * as RateLimiter from "../src/RateLimiter.js"
+import * as RateLimiter from "../src/rateLimiter/RateLimiter.js"
 
 const source = readFileSync(new URL("../examples/custom-provider.ts", import.meta.url), "utf8")
 

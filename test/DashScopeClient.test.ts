@@ -7,7 +7,7 @@ import * as KeyPool from "../src/keyPool/KeyPool.js"
 import * as LLM from "../src/LLM.js"
 import * as DashScopeClient from "../src/provider/DashScopeClient.js"
 import * as NamedClient from "../src/provider/named.js"
-import * as RateLimiter from "../src/RateLimiter.js"
+import * as RateLimiter from "../src/rateLimiter/RateLimiter.js"
 import { SimulatedProvider } from "../src/testing/index.js"
 
 const llmAt = (baseUrl: string, dialect: NonNullable<DashScopeClient.Options["dialect"]> = {}) =>

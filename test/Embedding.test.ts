@@ -12,7 +12,7 @@ import * as ChatCompletionsClient from "../src/provider/ChatCompletionsClient.js
 import * as EmbeddingsClient from "../src/provider/EmbeddingsClient.js"
 import * as ResponsesClient from "../src/provider/ResponsesClient.js"
 import * as ProviderClient from "../src/ProviderClient.js"
-import * as RateLimiter from "../src/RateLimiter.js"
+import * as RateLimiter from "../src/rateLimiter/RateLimiter.js"
 import * as Retry from "../src/Retry.js"
 import * as SimulatedProvider from "../src/testing/SimulatedProvider.js"
 import * as Usage from "../src/vocabulary/Usage.js"

@@ -13,7 +13,7 @@ import * as Models from "../src/Models.js"
 import * as ChatCompletionsClient from "../src/provider/ChatCompletionsClient.js"
 import type { Endpoint } from "../src/ProviderClient.js"
 import * as ProviderFile from "../src/ProviderFile.js"
-import * as RateLimiter from "../src/RateLimiter.js"
+import * as RateLimiter from "../src/rateLimiter/RateLimiter.js"
 
 /** Everything that a value can be made to say. */
 const shown = (value: unknown): string =>

@@ -9,7 +9,7 @@ import type { ProviderClient } from "../src/ProviderClient.js"
 import * as AnthropicClient from "../src/provider/AnthropicClient.js"
 import * as ChatCompletionsClient from "../src/provider/ChatCompletionsClient.js"
 import * as GeminiClient from "../src/provider/GeminiClient.js"
-import * as RateLimiter from "../src/RateLimiter.js"
+import * as RateLimiter from "../src/rateLimiter/RateLimiter.js"
 import * as Framing from "../src/wire/Framing.js"
 
 const llmOf = (

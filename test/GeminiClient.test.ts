@@ -13,7 +13,7 @@ import type { LLMError } from "../src/vocabulary/LLMError.js"
 import * as Models from "../src/Models.js"
 import * as GeminiClient from "../src/provider/GeminiClient.js"
 import * as ProviderFile from "../src/ProviderFile.js"
-import * as RateLimiter from "../src/RateLimiter.js"
+import * as RateLimiter from "../src/rateLimiter/RateLimiter.js"
 import { SimulatedProvider } from "../src/testing/index.js"
 
 const llmAt = (baseUrl: string, options: Omit<LLM.Options, "model"> = {}) =>

@@ -7,7 +7,7 @@ import * as KeyPool from "../src/keyPool/KeyPool.js"
 import * as LLM from "../src/LLM.js"
 import * as LLMErrors from "../src/vocabulary/LLMError.js"
 import * as ProviderClient from "../src/ProviderClient.js"
-import * as RateLimiter from "../src/RateLimiter.js"
+import * as RateLimiter from "../src/rateLimiter/RateLimiter.js"
 import { makeClock } from "./support/interleaving.js"
 import { answer, context } from "./support/scripted.js"
 

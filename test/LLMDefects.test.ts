@@ -4,7 +4,7 @@ import * as ChatEvent from "../src/vocabulary/ChatEvent.js"
 import * as KeyPool from "../src/keyPool/KeyPool.js"
 import * as LLM from "../src/LLM.js"
 import * as ProviderClient from "../src/ProviderClient.js"
-import * as RateLimiter from "../src/RateLimiter.js"
+import * as RateLimiter from "../src/rateLimiter/RateLimiter.js"
 import { answer } from "./support/scripted.js"
 
 const client = Layer.succeed(ProviderClient.ProviderClient, {

@@ -7,7 +7,7 @@ import * as KeyPool from "../src/keyPool/KeyPool.js"
 import * as LLM from "../src/LLM.js"
 import * as LLMErrors from "../src/vocabulary/LLMError.js"
 import * as ProviderClient from "../src/ProviderClient.js"
-import * as RateLimiter from "../src/RateLimiter.js"
+import * as RateLimiter from "../src/rateLimiter/RateLimiter.js"
 import type { RateLimits } from "../src/wire/headers/RateLimitHeaders.js"
 import { answer, context, scripted } from "./support/scripted.js"
 

@@ -8,7 +8,7 @@ import * as LLM from "../src/LLM.js"
 import type { LLMError } from "../src/vocabulary/LLMError.js"
 import * as NamedClient from "../src/provider/named.js"
 import * as OllamaClient from "../src/provider/OllamaClient.js"
-import * as RateLimiter from "../src/RateLimiter.js"
+import * as RateLimiter from "../src/rateLimiter/RateLimiter.js"
 import { SimulatedProvider } from "../src/testing/index.js"
 
 const llmAt = (baseUrl: string, dialect: NonNullable<OllamaClient.Options["dialect"]> = {}) =>

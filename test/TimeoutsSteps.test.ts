@@ -5,7 +5,7 @@ import * as ChatEvent from "../src/vocabulary/ChatEvent.js"
 import * as KeyPool from "../src/keyPool/KeyPool.js"
 import * as LLM from "../src/LLM.js"
 import * as ProviderClient from "../src/ProviderClient.js"
-import * as RateLimiter from "../src/RateLimiter.js"
+import * as RateLimiter from "../src/rateLimiter/RateLimiter.js"
 import * as Timeouts from "../src/Timeouts.js"
 import { answer, scripted } from "./support/scripted.js"
 

@@ -9,7 +9,7 @@ import * as LLM from "../src/LLM.js"
 import * as LLMError from "../src/vocabulary/LLMError.js"
 import * as NamedClient from "../src/provider/named.js"
 import type { Service } from "../src/ProviderClient.js"
-import * as RateLimiter from "../src/RateLimiter.js"
+import * as RateLimiter from "../src/rateLimiter/RateLimiter.js"
 import { ZhipuClient } from "../src/zhipu/index.js"
 
 const answer = JSON.stringify({

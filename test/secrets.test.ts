@@ -11,7 +11,7 @@ import * as KeyPool from "../src/keyPool/KeyPool.js"
 import * as LLM from "../src/LLM.js"
 import * as ChatCompletionsClient from "../src/provider/ChatCompletionsClient.js"
 import * as ProviderFile from "../src/ProviderFile.js"
-import * as RateLimiter from "../src/RateLimiter.js"
+import * as RateLimiter from "../src/rateLimiter/RateLimiter.js"
 import { SimulatedProvider } from "../src/testing/index.js"
 import { ZhipuClient } from "../src/zhipu/index.js"
 

@@ -12,7 +12,7 @@ import * as AnthropicClient from "../src/provider/AnthropicClient.js"
 import * as ChatCompletionsClient from "../src/provider/ChatCompletionsClient.js"
 import * as ResponsesClient from "../src/provider/ResponsesClient.js"
 import type * as ProviderClient from "../src/ProviderClient.js"
-import * as RateLimiter from "../src/RateLimiter.js"
+import * as RateLimiter from "../src/rateLimiter/RateLimiter.js"
 import { SimulatedProvider } from "../src/testing/index.js"
 import { eventually } from "./support/eventually.js"
 

@@ -2,7 +2,7 @@
 import type { Duration } from "effect"
 import { Data, Option } from "effect"
 import type { LLMError } from "../vocabulary/LLMError.js"
-import { isBeyondLimit } from "../internal/limiterRefusals.js"
+import { isBeyondLimit } from "../rateLimiter/errors.js"
 import * as Errors from "../vocabulary/LLMError.js"
 
 /**

@@ -4,7 +4,7 @@ import { Data } from "effect"
 import type { InvalidPoolError } from "../keyPool/KeyPool.js"
 import type { LLMError } from "../vocabulary/LLMError.js"
 import type { ProviderFileError } from "../ProviderFile.js"
-import type { InvalidLimitError } from "../RateLimiter.js"
+import type { InvalidLimitError } from "../rateLimiter/RateLimiter.js"
 
 /**
  * What a process says to the one that started it:

@@ -8,7 +8,7 @@ import { fromStream, toStream } from "../internal/openStream.js"
 import { estimateInput, normalize } from "../internal/request.js"
 import type { Middleware, Service as LLMService } from "../LLM.js"
 import type { LLMError } from "../vocabulary/LLMError.js"
-import * as RateLimiter from "../RateLimiter.js"
+import * as RateLimiter from "../rateLimiter/RateLimiter.js"
 import type { Usage } from "../vocabulary/Usage.js"
 import type { VirtualKey } from "./VirtualKey.js"
 

@@ -15,7 +15,7 @@ import {
   SubscriptionRef
 } from "effect"
 import type { Options, Progress, Running } from "../Batch.js"
-import { withPriority } from "../RateLimiter.js"
+import { withPriority } from "../rateLimiter/RateLimiter.js"
 import * as Checks from "./checks.js"
 import * as Journals from "./batchJournal.js"
 import { JournalError } from "./batchJournal.js"

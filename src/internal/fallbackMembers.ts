@@ -9,7 +9,7 @@ import type { LLMError, Tag } from "../vocabulary/LLMError.js"
 import { ContextLengthError, UnsupportedError } from "../vocabulary/LLMError.js"
 import type * as TokenCounter from "../TokenCounter.js"
 import * as ContextFit from "./contextFit.js"
-import { isBeyondLimit } from "./limiterRefusals.js"
+import { isBeyondLimit } from "../rateLimiter/errors.js"
 import { normalize } from "./request.js"
 
 export interface Member {

@@ -9,7 +9,7 @@ import { isRecord } from "../wire/json.js"
 import { headerFault } from "../keyPool/options.js"
 import type { Expand, Fault, Fields } from "./fileFields.js"
 import { fieldsOf, optional } from "./fileFields.js"
-import { rates } from "./limiterOptions.js"
+import { rates } from "../rateLimiter/options.js"
 import { readGroups, unknownModel } from "./providerFileGroups.js"
 import { readPrice } from "./providerFilePrice.js"
 

@@ -35,9 +35,9 @@
  */
 import type { Duration, Scope } from "effect"
 import { Effect, Layer } from "effect"
-import * as Read from "../internal/limiterOptions.js"
-import type { Options as LimiterOptions, Service } from "../RateLimiter.js"
-import { CurrentPriority, InvalidLimitError, RateLimiter } from "../RateLimiter.js"
+import * as Read from "../rateLimiter/options.js"
+import type { Options as LimiterOptions, Service } from "../rateLimiter/RateLimiter.js"
+import { CurrentPriority, InvalidLimitError, RateLimiter } from "../rateLimiter/RateLimiter.js"
 import * as LimiterService from "./rateLimiter/service.js"
 import { Redis } from "./Redis.js"
 import * as Terms from "./terms.js"

@@ -1,7 +1,7 @@
 /** Whatever calls do, in however many processes, and whenever they are interrupted: no limit is passed and nothing is lost. */
 import { describe, expect, it } from "@effect/vitest"
 import { Effect, FastCheck, Fiber, Logger, LogLevel, Option } from "effect"
-import type { LimiterStatus } from "../../src/RateLimiter.js"
+import type { LimiterStatus } from "../../src/rateLimiter/RateLimiter.js"
 import * as Redis from "../../src/redis/Redis.js"
 import * as RedisRateLimiter from "../../src/redis/RedisRateLimiter.js"
 import { eventually } from "../support/eventually.js"

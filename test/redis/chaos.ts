@@ -3,7 +3,7 @@
  * started. What the limits promise is checked in what the provider saw; a promise that is not kept ends it with an error.
  */
 import { Console, Duration, Effect, Schedule } from "effect"
-import * as RateLimiter from "../../src/RateLimiter.js"
+import * as RateLimiter from "../../src/rateLimiter/RateLimiter.js"
 import * as Redis from "../../src/redis/Redis.js"
 import * as RedisRateLimiter from "../../src/redis/RedisRateLimiter.js"
 import { redisServer } from "../support/redisServer.js"

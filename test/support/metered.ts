@@ -7,7 +7,7 @@ import * as LLM from "../../src/LLM.js"
 import type { LLMError } from "../../src/vocabulary/LLMError.js"
 import type * as ProviderClient from "../../src/ProviderClient.js"
 import * as Client from "../../src/ProviderClient.js"
-import * as RateLimiter from "../../src/RateLimiter.js"
+import * as RateLimiter from "../../src/rateLimiter/RateLimiter.js"
 
 export interface Behaviour {
   readonly chat?: (request: ChatRequest, call: ProviderClient.Call) => Effect.Effect<ChatResponse, LLMError>

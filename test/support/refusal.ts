@@ -1,7 +1,7 @@
 /** Why a limiter in memory let somebody not through: there is nothing that could be out of reach. */
 import { Effect } from "effect"
 import type { RateLimitError } from "../../src/vocabulary/LLMError.js"
-import type { LimitError } from "../../src/RateLimiter.js"
+import type { LimitError } from "../../src/rateLimiter/RateLimiter.js"
 
 export const refusal = <A, R>(effect: Effect.Effect<A, LimitError, R>): Effect.Effect<RateLimitError, A, R> =>
   Effect.flatMap(Effect.flip(effect), (error) =>

@@ -6,7 +6,7 @@
 import type { Scope } from "effect"
 import { Deferred, Effect, Exit, Random, Ref } from "effect"
 import { inBackground } from "../../internal/background.js"
-import type { Refusals } from "../../internal/limiterRefusals.js"
+import type { Refusals } from "../../rateLimiter/errors.js"
 import * as Monotonic from "../../internal/monotonic.js"
 import type { RateLimitError } from "../../vocabulary/LLMError.js"
 import { RedisError } from "../Redis.js"

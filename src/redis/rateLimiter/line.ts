@@ -1,8 +1,8 @@
 /** The calls of this process that wait for a place, or let others pass. Times are in milliseconds. */
 import type { Deferred } from "effect"
 import { Option, SortedMap } from "effect"
-import type { Position } from "../../internal/waitingLine.js"
-import { before } from "../../internal/waitingLine.js"
+import type { Position } from "../../rateLimiter/queue.js"
+import { before } from "../../rateLimiter/queue.js"
 import type { RateLimitError } from "../../vocabulary/LLMError.js"
 import type { RedisError } from "../Redis.js"
 import type { Answer, Wish } from "./steps.js"

@@ -1,8 +1,8 @@
 /** What a limiter that adapts makes of what its provider says: one process that hears a refusal slows all of them. */
 import { Duration, Effect, Ref } from "effect"
 import * as Monotonic from "../../internal/monotonic.js"
-import type * as Pacing from "../../internal/pacing.js"
-import type { Service, Signal } from "../../RateLimiter.js"
+import type * as Pacing from "../../rateLimiter/adaptive.js"
+import type { Service, Signal } from "../../rateLimiter/RateLimiter.js"
 import type { Contact } from "./contact.js"
 import type { Adjustment } from "./steps.js"
 

@@ -2,12 +2,19 @@
 import type { Scope } from "effect"
 import { Duration, Effect, Option, Ref, Stream } from "effect"
 import { inBackground } from "../../internal/background.js"
-import type { Settings } from "../../internal/limiterOptions.js"
-import { isAmount, isUsed } from "../../internal/limiterOptions.js"
-import * as Refusals from "../../internal/limiterRefusals.js"
+import type { Settings } from "../../rateLimiter/options.js"
+import { isAmount, isUsed } from "../../rateLimiter/options.js"
+import * as Refusals from "../../rateLimiter/errors.js"
 import * as Monotonic from "../../internal/monotonic.js"
 import { SharedStateError } from "../../vocabulary/LLMError.js"
-import type { LimiterStatus, LimitError, Priority, Reservation, Service, WaitOptions } from "../../RateLimiter.js"
+import type {
+  LimiterStatus,
+  LimitError,
+  Priority,
+  Reservation,
+  Service,
+  WaitOptions
+} from "../../rateLimiter/RateLimiter.js"
 import type * as Redis from "../Redis.js"
 import * as Attendants from "./attendant.js"
 import * as Contacts from "./contact.js"

@@ -1,8 +1,8 @@
 /** The limiter of this process alone, for as long as Redis is away: a share of each limit. */
 import { Effect, Exit, Fiber, Option, Ref } from "effect"
-import type { Settings } from "../../internal/limiterOptions.js"
-import * as LimiterService from "../../internal/limiterService.js"
-import type { Priority, Reservation, Service } from "../../RateLimiter.js"
+import type { Settings } from "../../rateLimiter/options.js"
+import * as LimiterService from "../../rateLimiter/service.js"
+import type { Priority, Reservation, Service } from "../../rateLimiter/RateLimiter.js"
 
 export interface Spare {
   readonly limiter: Service

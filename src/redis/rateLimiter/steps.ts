@@ -1,8 +1,8 @@
 /** The steps of a limiter as scripts: what each is asked, and what it replies. All durations are in milliseconds. */
 import type { Effect } from "effect"
 import { Schema } from "effect"
-import type { Settings } from "../../internal/limiterOptions.js"
-import type * as Pacing from "../../internal/pacing.js"
+import type { Settings } from "../../rateLimiter/options.js"
+import type * as Pacing from "../../rateLimiter/adaptive.js"
 import type * as Redis from "../Redis.js"
 import { script } from "../Redis.js"
 import * as Lua from "./lua.js"

@@ -3,9 +3,9 @@
  * never so fast that what it says is left would not last. Data in, data out; times are in milliseconds.
  */
 import { Duration } from "effect"
-import type { AdaptiveOptions, Signal } from "../RateLimiter.js"
+import type { AdaptiveOptions, Signal } from "./RateLimiter.js"
 import type { RateLimits } from "../wire/headers/RateLimitHeaders.js"
-import * as Checks from "./checks.js"
+import * as Checks from "../internal/checks.js"
 import type * as Bucket from "./tokenBucket.js"
 import * as Buckets from "./tokenBucket.js"
 

@@ -1,23 +1,15 @@
 /** The rim around who waits for a limiter: it reads the clock, takes one step at a time in a `Ref`, and wakes those concerned. */
 import { Clock, Duration, Effect, Fiber, Option, Ref, SortedMap } from "effect"
 import type { RateLimitError } from "../vocabulary/LLMError.js"
-import type {
-  BucketStatus,
-  LimiterStatus,
-  Priority,
-  Reservation,
-  Service,
-  Signal,
-  WaitOptions
-} from "../RateLimiter.js"
-import type { Settings } from "./limiterOptions.js"
-import { isAmount, isUsed } from "./limiterOptions.js"
-import * as Refusals from "./limiterRefusals.js"
-import { longestTimer, now as nowOf } from "./monotonic.js"
-import * as Pacing from "./pacing.js"
-import * as Window from "./slidingWindow.js"
+import type { BucketStatus, LimiterStatus, Priority, Reservation, Service, Signal, WaitOptions } from "./RateLimiter.js"
+import type { Settings } from "./options.js"
+import { isAmount, isUsed } from "./options.js"
+import * as Refusals from "./errors.js"
+import { longestTimer, now as nowOf } from "../internal/monotonic.js"
+import * as Pacing from "./adaptive.js"
+import * as Window from "./window.js"
 import * as Bucket from "./tokenBucket.js"
-import * as Line from "./waitingLine.js"
+import * as Line from "./queue.js"
 
 interface State extends Line.State {
   readonly pace: Pacing.Pace

@@ -1,7 +1,7 @@
 import { describe, expect, it } from "@effect/vitest"
 import { Duration, Effect, TestClock } from "effect"
-import * as RateLimiter from "../src/RateLimiter.js"
-import { refusal } from "./support/refusal.js"
+import * as RateLimiter from "../../src/rateLimiter/RateLimiter.js"
+import { refusal } from "../support/refusal.js"
 
 const { Signal } = RateLimiter
 

@@ -1,7 +1,7 @@
 import { describe, expect, it } from "@effect/vitest"
 import { Effect, SortedMap } from "effect"
-import * as Bucket from "../src/internal/tokenBucket.js"
-import * as Line from "../src/internal/waitingLine.js"
+import * as Bucket from "../../src/rateLimiter/tokenBucket.js"
+import * as Line from "../../src/rateLimiter/queue.js"
 
 /** How many objects are kept alive by a value. */
 const reachable = (value: unknown, seen: Set<unknown> = new Set()): number => {

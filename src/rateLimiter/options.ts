@@ -1,8 +1,8 @@
 /** What a limiter is given, checked: every fault is told. Times are in milliseconds. */
-import type { Options } from "../RateLimiter.js"
+import type { Options } from "./RateLimiter.js"
 import { maxTokens } from "../vocabulary/Usage.js"
-import * as Checks from "./checks.js"
-import * as Pacing from "./pacing.js"
+import * as Checks from "../internal/checks.js"
+import * as Pacing from "./adaptive.js"
 
 export interface Settings {
   readonly capacity: number

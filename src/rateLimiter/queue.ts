@@ -1,7 +1,7 @@
 /** Who waits for a limiter, and how long each of them will: data in, data out. Times are in milliseconds. */
 import type { Effect } from "effect"
 import { Option, SortedMap } from "effect"
-import * as Window from "./slidingWindow.js"
+import * as Window from "./window.js"
 import * as Bucket from "./tokenBucket.js"
 
 /** What a caller asks for. */

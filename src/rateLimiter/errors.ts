@@ -2,8 +2,8 @@
 import { Duration } from "effect"
 import type { LLMError } from "../vocabulary/LLMError.js"
 import { InvalidRequestError, RateLimitError } from "../vocabulary/LLMError.js"
-import type { Settings } from "./limiterOptions.js"
-import { isAmount } from "./limiterOptions.js"
+import type { Settings } from "./options.js"
+import { isAmount } from "./options.js"
 
 /** A wait of more than this is told as one without end: Effect cannot write a longer one in words. */
 const longest = Number.MAX_SAFE_INTEGER

@@ -30,11 +30,11 @@
 import type { Duration } from "effect"
 import { Context, Data, Effect, Layer, Schema } from "effect"
 import { dual } from "effect/Function"
-import * as Read from "./internal/limiterOptions.js"
-import * as LimiterService from "./internal/limiterService.js"
-import * as PerModel from "./internal/limiterPerModel.js"
-import type { InvalidRequestError, RateLimitError, SharedStateError } from "./vocabulary/LLMError.js"
-import type { RateLimits } from "./wire/headers/RateLimitHeaders.js"
+import * as Read from "./options.js"
+import * as LimiterService from "./service.js"
+import * as PerModel from "./perModel.js"
+import type { InvalidRequestError, RateLimitError, SharedStateError } from "../vocabulary/LLMError.js"
+import type { RateLimits } from "../wire/headers/RateLimitHeaders.js"
 
 /**
  * @since 0.1.0

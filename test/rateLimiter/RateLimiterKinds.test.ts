@@ -1,8 +1,8 @@
 import { describe, expect, it } from "@effect/vitest"
 import { Deferred, Duration, Effect, Exit, FastCheck, Fiber, Ref, TestClock } from "effect"
-import * as RateLimiter from "../src/RateLimiter.js"
-import { makeClock } from "./support/interleaving.js"
-import { refusal } from "./support/refusal.js"
+import * as RateLimiter from "../../src/rateLimiter/RateLimiter.js"
+import { makeClock } from "../support/interleaving.js"
+import { refusal } from "../support/refusal.js"
 
 const retryAfterOf = (limiter: RateLimiter.Service) =>
   Effect.map(refusal(limiter.take(1, { maxWait: 0 })), (error) => error.retryAfter)
