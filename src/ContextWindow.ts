@@ -28,8 +28,8 @@ import { fromStream, toStream } from "./internal/openStream.js"
 import { normalize } from "./internal/request.js"
 import type { Middleware, ModelInfo, Service } from "./LLM.js"
 import { ContextLengthError } from "./vocabulary/LLMError.js"
-import type { Count } from "./TokenCounter.js"
-import { TokenCounter } from "./TokenCounter.js"
+import type { Count } from "./tokens/TokenCounter.js"
+import { TokenCounter } from "./tokens/TokenCounter.js"
 
 /**
  * @since 0.1.0

@@ -36,7 +36,7 @@ import { toStream } from "./internal/openStream.js"
 import type { Middleware, ModelInfo, Service } from "./LLM.js"
 import { LLM } from "./LLM.js"
 import type { LLMError, Tag } from "./vocabulary/LLMError.js"
-import { TokenCounter } from "./TokenCounter.js"
+import { TokenCounter } from "./tokens/TokenCounter.js"
 
 /**
  * The three kinds of failure that another model may mend, after LiteLLM:

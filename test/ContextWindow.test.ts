@@ -7,7 +7,7 @@ import * as Fallback from "../src/Fallback.js"
 import * as LLM from "../src/LLM.js"
 import type { LLMError } from "../src/vocabulary/LLMError.js"
 import * as TestLLM from "../src/testing/TestLLM.js"
-import * as TokenCounter from "../src/TokenCounter.js"
+import * as TokenCounter from "../src/tokens/TokenCounter.js"
 
 /** A text of so many words, which everybody here counts as a token each. */
 const words = (count: number): string => Array.from({ length: count }, () => "word").join(" ")

@@ -4,7 +4,7 @@ import * as Chat from "../src/vocabulary/Chat.js"
 import * as Conversation from "../src/Conversation.js"
 import { NetworkError, StreamInterruptedError } from "../src/vocabulary/LLMError.js"
 import * as TestLLM from "../src/testing/TestLLM.js"
-import * as TokenCounter from "../src/TokenCounter.js"
+import * as TokenCounter from "../src/tokens/TokenCounter.js"
 import * as Usage from "../src/vocabulary/Usage.js"
 
 const broken = new NetworkError({ provider: "test", model: "test", attempts: [], message: "The connection broke." })

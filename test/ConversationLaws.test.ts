@@ -5,7 +5,7 @@ import * as Conversation from "../src/Conversation.js"
 import type { LLM } from "../src/LLM.js"
 import type { LLMError } from "../src/vocabulary/LLMError.js"
 import * as TestLLM from "../src/testing/TestLLM.js"
-import * as TokenCounter from "../src/TokenCounter.js"
+import * as TokenCounter from "../src/tokens/TokenCounter.js"
 import { chatRequest, chatResponse } from "./wire/generators.js"
 
 // -------------------------------------------------------------------------------------

@@ -5,7 +5,7 @@ import * as Conversation from "../src/Conversation.js"
 import type * as LLM from "../src/LLM.js"
 import { NetworkError } from "../src/vocabulary/LLMError.js"
 import * as TestLLM from "../src/testing/TestLLM.js"
-import * as TokenCounter from "../src/TokenCounter.js"
+import * as TokenCounter from "../src/tokens/TokenCounter.js"
 
 const broken = new NetworkError({ provider: "test", model: "test", attempts: [], message: "The connection broke." })
 

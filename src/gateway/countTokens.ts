@@ -1,6 +1,6 @@
 /** How long a request is, before it is sent. Anthropic, API reference: messages/count_tokens. */
 import { Effect } from "effect"
-import * as TokenCounter from "../TokenCounter.js"
+import * as TokenCounter from "../tokens/TokenCounter.js"
 import * as Answer from "./answer.js"
 import * as Body from "./body.js"
 import * as Callers from "./callers.js"

@@ -2,10 +2,10 @@
 import { Effect, Option } from "effect"
 import type { ChatRequest } from "../vocabulary/Chat.js"
 import type { Options as ContextWindow } from "../ContextWindow.js"
-import type { Count, Service } from "../TokenCounter.js"
+import type { Count, Service } from "../tokens/TokenCounter.js"
 import type { Checks } from "./checks.js"
 import { isShare } from "./checks.js"
-import * as RequestTokens from "./requestTokens.js"
+import * as RequestTokens from "../tokens/request.js"
 
 export type Options = Pick<ContextWindow, "reserve" | "tolerance">
 

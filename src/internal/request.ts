@@ -7,7 +7,7 @@ import { InvalidRequestError } from "../vocabulary/LLMError.js"
 import * as Usage from "../vocabulary/Usage.js"
 import * as Depth from "./depth.js"
 import { faultsOf, summary } from "./faults.js"
-import * as RequestTokens from "./requestTokens.js"
+import * as RequestTokens from "../tokens/request.js"
 
 /** What a request says unless it says otherwise. */
 export type Defaults = Partial<Omit<ChatRequest, "messages" | "model">>

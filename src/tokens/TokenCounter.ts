@@ -20,9 +20,9 @@
  * @since 0.1.0
  */
 import { Context, Effect, Layer } from "effect"
-import type { ChatRequest, Message } from "./vocabulary/Chat.js"
-import * as RequestTokens from "./internal/requestTokens.js"
-import * as Usage from "./vocabulary/Usage.js"
+import type { ChatRequest, Message } from "../vocabulary/Chat.js"
+import * as RequestTokens from "./request.js"
+import * as Usage from "../vocabulary/Usage.js"
 
 /**
  * How many tokens, and how sure that is.

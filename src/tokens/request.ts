@@ -4,8 +4,8 @@
  */
 import { Predicate } from "effect"
 import type { AssistantPart, ChatRequest, Message, ToolCall, ToolDefinition, UserPart } from "../vocabulary/Chat.js"
-import * as Depth from "./depth.js"
-import * as MediaTokens from "./mediaTokens.js"
+import * as Depth from "../internal/depth.js"
+import * as MediaTokens from "./media.js"
 
 export type CountText = (text: string) => number
 

@@ -1,8 +1,8 @@
 import { describe, expect, it } from "@effect/vitest"
 import { Effect, FastCheck } from "effect"
-import * as Chat from "../src/vocabulary/Chat.js"
-import * as TokenCounter from "../src/TokenCounter.js"
-import { GptTokenizer } from "../src/tokenizer/index.js"
+import * as Chat from "../../src/vocabulary/Chat.js"
+import * as TokenCounter from "../../src/tokens/TokenCounter.js"
+import { GptTokenizer } from "../../src/tokens/tokenizer/index.js"
 
 const both = GptTokenizer.layer({ encodings: ["o200k_base", "cl100k_base"] })
 

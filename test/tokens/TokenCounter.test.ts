@@ -1,10 +1,10 @@
 import { describe, expect, it } from "@effect/vitest"
 import { Effect, FastCheck, Layer } from "effect"
 import { countTokens } from "gpt-tokenizer/encoding/o200k_base"
-import * as Chat from "../src/vocabulary/Chat.js"
-import * as TokenCounter from "../src/TokenCounter.js"
-import * as Usage from "../src/vocabulary/Usage.js"
-import { chatRequest } from "./wire/generators.js"
+import * as Chat from "../../src/vocabulary/Chat.js"
+import * as TokenCounter from "../../src/tokens/TokenCounter.js"
+import * as Usage from "../../src/vocabulary/Usage.js"
+import { chatRequest } from "../wire/generators.js"
 
 const requests = chatRequest("test")
 
