@@ -4,7 +4,7 @@ import * as Chat from "../src/vocabulary/Chat.js"
 import * as ChatEvent from "../src/vocabulary/ChatEvent.js"
 import * as Fallback from "../src/Fallback.js"
 import * as LLM from "../src/LLM.js"
-import * as Retry from "../src/Retry.js"
+import * as Retry from "../src/call/Retry.js"
 import { answer, invalid, rateLimited, scripted, unavailable } from "./support/scripted.js"
 
 describe("a call that one member cannot answer", () => {

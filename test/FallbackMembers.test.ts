@@ -6,7 +6,7 @@ import * as Fallback from "../src/Fallback.js"
 import * as LLM from "../src/LLM.js"
 import type { LLMError } from "../src/vocabulary/LLMError.js"
 import * as LLMErrors from "../src/vocabulary/LLMError.js"
-import * as Retry from "../src/Retry.js"
+import * as Retry from "../src/call/Retry.js"
 import type { Scripted, Step } from "./support/scripted.js"
 import { answer, context, rateLimited, scripted, unavailable } from "./support/scripted.js"
 

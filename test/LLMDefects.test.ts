@@ -3,7 +3,7 @@ import { Effect, Exit, Layer, Stream, Tracer } from "effect"
 import * as ChatEvent from "../src/vocabulary/ChatEvent.js"
 import * as KeyPool from "../src/keyPool/KeyPool.js"
 import * as LLM from "../src/LLM.js"
-import * as ProviderClient from "../src/ProviderClient.js"
+import * as ProviderClient from "../src/call/ProviderClient.js"
 import * as RateLimiter from "../src/rateLimiter/RateLimiter.js"
 import { answer } from "./support/scripted.js"
 

@@ -8,7 +8,7 @@ import * as KeyPool from "../src/keyPool/KeyPool.js"
 import * as LLM from "../src/LLM.js"
 import * as LLMError from "../src/vocabulary/LLMError.js"
 import * as NamedClient from "../src/provider/named.js"
-import type { Service } from "../src/ProviderClient.js"
+import type { Service } from "../src/call/ProviderClient.js"
 import * as RateLimiter from "../src/rateLimiter/RateLimiter.js"
 import { ZhipuClient } from "../src/zhipu/index.js"
 

@@ -8,7 +8,7 @@
 import { Chunk, Effect } from "effect"
 import type { ChatResponse } from "../vocabulary/Chat.js"
 import type { ChatEvent } from "../vocabulary/ChatEvent.js"
-import * as Relay from "../internal/relay.js"
+import * as Relay from "../call/passthrough.js"
 import { isRecord, parsed, record } from "../wire/json.js"
 import type { Frame } from "../wire/Wire.js"
 import * as Problem from "./problem.js"

@@ -3,7 +3,7 @@ import { Array, Effect, Option, Order } from "effect"
 import type { Capabilities } from "../Balance.js"
 import type { ChatRequest } from "../vocabulary/Chat.js"
 import type { Service as Counter } from "../tokens/TokenCounter.js"
-import * as ContextFit from "./contextFit.js"
+import * as ContextFit from "../call/contextFit.js"
 
 /** What is known of a deployment. */
 export interface Able {

@@ -22,12 +22,12 @@ import * as Rims from "./balanceRim.js"
 import * as State from "./balanceState.js"
 import * as Status from "./balanceStatus.js"
 import { blendedPrice } from "./blendedPrice.js"
-import { longestSleep, narrow } from "./CallLimits.js"
+import { longestSleep, narrow } from "../call/limits.js"
 import type { Fleet } from "./fleet.js"
 import * as Fleets from "./fleet.js"
-import type { Open, OpenStream, Pull } from "./openStream.js"
-import { fromStream, isolated, toStream, withEarlierAttempts } from "./openStream.js"
-import { normalize, normalizeEmbedding } from "./request.js"
+import type { Open, OpenStream, Pull } from "../call/openStream.js"
+import { fromStream, isolated, toStream, withEarlierAttempts } from "../call/openStream.js"
+import { normalize, normalizeEmbedding } from "../call/request.js"
 
 export const make = (
   deployments: ReadonlyArray<Deployment>,

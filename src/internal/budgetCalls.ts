@@ -13,9 +13,9 @@ import type { Dependencies, Tab } from "./budgetTab.js"
 import * as Tabs from "./budgetTab.js"
 import { Label } from "./label.js"
 import { isListening, listening } from "./listeners.js"
-import type { Open, OpenStream, Pull } from "./openStream.js"
-import { fromStream, toStream } from "./openStream.js"
-import { normalize, normalizeEmbedding } from "./request.js"
+import type { Open, OpenStream, Pull } from "../call/openStream.js"
+import { fromStream, toStream } from "../call/openStream.js"
+import { normalize, normalizeEmbedding } from "../call/request.js"
 
 interface Answer {
   readonly provider: string

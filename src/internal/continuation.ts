@@ -9,12 +9,12 @@ import type { LLMError } from "../vocabulary/LLMError.js"
 import * as Errors from "../vocabulary/LLMError.js"
 import { MalformedResponseError, StreamInterruptedError } from "../vocabulary/LLMError.js"
 import * as Usage from "../vocabulary/Usage.js"
-import type { OpenStream, Pull } from "./openStream.js"
-import { end } from "./openStream.js"
-import type { OwnedStream } from "./ownedStream.js"
+import type { OpenStream, Pull } from "../call/openStream.js"
+import { end } from "../call/openStream.js"
+import type { OwnedStream } from "../call/ownedStream.js"
 import * as Overlap from "./overlap.js"
 import { failedLast } from "./receipts.js"
-import { estimateInput, normalize } from "./request.js"
+import { estimateInput, normalize } from "../call/request.js"
 
 // -------------------------------------------------------------------------------------
 // the request

@@ -8,9 +8,9 @@ import type { ModelInfo, Service } from "../LLM.js"
 import type { LLMError, Tag } from "../vocabulary/LLMError.js"
 import { ContextLengthError, UnsupportedError } from "../vocabulary/LLMError.js"
 import type * as TokenCounter from "../tokens/TokenCounter.js"
-import * as ContextFit from "./contextFit.js"
+import * as ContextFit from "../call/contextFit.js"
 import { isBeyondLimit } from "../rateLimiter/errors.js"
-import { normalize } from "./request.js"
+import { normalize } from "../call/request.js"
 
 export interface Member {
   readonly llm: Service

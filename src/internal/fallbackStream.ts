@@ -9,10 +9,10 @@ import type { Member } from "./fallbackMembers.js"
 import { chatFor, takers } from "./fallbackMembers.js"
 import type { Asking } from "./fallbackTurns.js"
 import { inTurn, stoppedStream } from "./fallbackTurns.js"
-import type { Open } from "./openStream.js"
-import { fromStream, withEarlierAttempts } from "./openStream.js"
-import type { OwnedStream } from "./ownedStream.js"
-import { owned } from "./ownedStream.js"
+import type { Open } from "../call/openStream.js"
+import { fromStream, withEarlierAttempts } from "../call/openStream.js"
+import type { OwnedStream } from "../call/ownedStream.js"
+import { owned } from "../call/ownedStream.js"
 
 export interface Options {
   /** Of the first member: whose model the request means. */

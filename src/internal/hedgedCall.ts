@@ -5,7 +5,7 @@ import type { LLMError } from "../vocabulary/LLMError.js"
 import * as Errors from "../vocabulary/LLMError.js"
 import type { ModelInfo } from "../LLM.js"
 import * as Monotonic from "./monotonic.js"
-import { endedWithin } from "./timeLimit.js"
+import { endedWithin } from "../call/timeout.js"
 
 export interface Runner<A, R> {
   readonly info: ModelInfo

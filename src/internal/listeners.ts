@@ -6,7 +6,7 @@ import { Clock, Context, Effect } from "effect"
 import type { ModelInfo } from "../LLM.js"
 import type { Price } from "../Pricing.js"
 import * as Usage from "../vocabulary/Usage.js"
-import type { Instruments, Outcome, Subject } from "./instruments.js"
+import type { Instruments, Outcome, Subject } from "../call/observer.js"
 import { Label } from "./label.js"
 
 /** An attempt that is over. */

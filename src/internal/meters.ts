@@ -7,7 +7,7 @@ import type { ApiKey } from "../vocabulary/ApiKey.js"
 import type { Verdict } from "../keyPool/KeyPool.js"
 import type { ModelInfo } from "../LLM.js"
 import type { Usage } from "../vocabulary/Usage.js"
-import type { Outcome } from "./instruments.js"
+import type { Outcome } from "../call/observer.js"
 
 /** From 5 ms to about 11 minutes. */
 const seconds = MetricBoundaries.exponential({ start: 0.005, factor: 2, count: 18 })

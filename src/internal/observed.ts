@@ -12,11 +12,11 @@ import type { EmbeddingRequest } from "../vocabulary/Embedding.js"
 import type { Service } from "../LLM.js"
 import type { LLMError } from "../vocabulary/LLMError.js"
 import * as Usage from "../vocabulary/Usage.js"
-import type { Outcome } from "./instruments.js"
-import type { Open, OpenStream } from "./openStream.js"
-import { fromStream, toStream } from "./openStream.js"
-import { estimateInput } from "./request.js"
-import { wordsOf } from "./words.js"
+import type { Outcome } from "../call/observer.js"
+import type { Open, OpenStream } from "../call/openStream.js"
+import { fromStream, toStream } from "../call/openStream.js"
+import { estimateInput } from "../call/request.js"
+import { wordsOf } from "../call/deltaText.js"
 
 export interface Call {
   /** The word of the OpenTelemetry conventions for it. */

@@ -10,7 +10,7 @@ import * as ProviderFiles from "../ProviderFile.js"
 import * as Catalogue from "./catalogue.js"
 import * as Environment from "./environment.js"
 import * as FileReload from "./fileReload.js"
-import { fromStream, toStream } from "./openStream.js"
+import { fromStream, toStream } from "../call/openStream.js"
 import * as Standing from "./standing.js"
 import * as StandingGroup from "./standingGroup.js"
 

@@ -42,7 +42,7 @@ import type {
   SharedStateError,
   UnsupportedError
 } from "../vocabulary/LLMError.js"
-import type { ProviderClient } from "../ProviderClient.js"
+import type { ProviderClient } from "../call/ProviderClient.js"
 
 export * from "./status.js"
 export * from "./strategy.js"

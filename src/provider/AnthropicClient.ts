@@ -25,8 +25,8 @@
  */
 import type { HttpClient } from "@effect/platform"
 import { Context, Effect, Layer } from "effect"
-import type { Service } from "../ProviderClient.js"
-import * as ProviderClient from "../ProviderClient.js"
+import type { Service } from "../call/ProviderClient.js"
+import * as ProviderClient from "../call/ProviderClient.js"
 import type { Dialect } from "../wire/Anthropic.js"
 import * as Anthropic from "../wire/Anthropic.js"
 import * as Presets from "./AnthropicPresets.js"

@@ -29,8 +29,8 @@
  */
 import type { HttpClient } from "@effect/platform"
 import { Context, Effect, Layer } from "effect"
-import type { Service } from "../ProviderClient.js"
-import * as ProviderClient from "../ProviderClient.js"
+import type { Service } from "../call/ProviderClient.js"
+import * as ProviderClient from "../call/ProviderClient.js"
 import type { Dialect } from "../wire/Gemini.js"
 import * as Gemini from "../wire/Gemini.js"
 import * as Presets from "./GeminiPresets.js"

@@ -24,8 +24,8 @@
  */
 import type { HttpClient } from "@effect/platform"
 import { Context, Effect, Layer } from "effect"
-import type { Service } from "../ProviderClient.js"
-import * as ProviderClient from "../ProviderClient.js"
+import type { Service } from "../call/ProviderClient.js"
+import * as ProviderClient from "../call/ProviderClient.js"
 import type { Dialect } from "../wire/Ollama.js"
 import * as Ollama from "../wire/Ollama.js"
 import * as Presets from "./OllamaPresets.js"

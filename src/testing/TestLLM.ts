@@ -28,7 +28,7 @@ import { Chunk, Context, Data, Duration, Effect, Layer, Option, Ref, Stream } fr
 import type { ChatRequest, ChatResponse } from "../vocabulary/Chat.js"
 import type { ChatEvent } from "../vocabulary/ChatEvent.js"
 import * as Events from "../vocabulary/ChatEvent.js"
-import { normalize, normalizeEmbedding } from "../internal/request.js"
+import { normalize, normalizeEmbedding } from "../call/request.js"
 import type { ModelInfo, Service } from "../LLM.js"
 import { LLM } from "../LLM.js"
 import type { LLMError } from "../vocabulary/LLMError.js"

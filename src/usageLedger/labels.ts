@@ -2,7 +2,7 @@
 import { Effect, Stream } from "effect"
 import { dual } from "effect/Function"
 import { Label } from "../internal/label.js"
-import { fromStream, toStream } from "../internal/openStream.js"
+import { fromStream, toStream } from "../call/openStream.js"
 import type { Middleware, Service } from "../LLM.js"
 
 /**

@@ -9,7 +9,7 @@ import * as GeminiClient from "../../src/provider/GeminiClient.js"
 import * as OllamaClient from "../../src/provider/OllamaClient.js"
 import type { Protocol } from "../../src/provider/protocols.js"
 import * as ResponsesClient from "../../src/provider/ResponsesClient.js"
-import type { Service } from "../../src/ProviderClient.js"
+import type { Service } from "../../src/call/ProviderClient.js"
 import type { Usage } from "../../src/vocabulary/Usage.js"
 import type { Dialect } from "../../src/wire/ChatCompletions.js"
 

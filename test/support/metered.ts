@@ -5,8 +5,8 @@ import type { ChatEvent } from "../../src/vocabulary/ChatEvent.js"
 import * as KeyPool from "../../src/keyPool/KeyPool.js"
 import * as LLM from "../../src/LLM.js"
 import type { LLMError } from "../../src/vocabulary/LLMError.js"
-import type * as ProviderClient from "../../src/ProviderClient.js"
-import * as Client from "../../src/ProviderClient.js"
+import type * as ProviderClient from "../../src/call/ProviderClient.js"
+import * as Client from "../../src/call/ProviderClient.js"
 import * as RateLimiter from "../../src/rateLimiter/RateLimiter.js"
 
 export interface Behaviour {

@@ -17,17 +17,17 @@
  * @since 0.1.0
  */
 import { Chunk, Duration, Effect, Option, Random } from "effect"
-import * as Attempt from "./vocabulary/Attempt.js"
-import type { ChatResponse } from "./vocabulary/Chat.js"
-import type { ChatEvent, Start } from "./vocabulary/ChatEvent.js"
-import { longestSleep } from "./internal/CallLimits.js"
-import * as Checks from "./internal/checks.js"
-import type { Open, OpenStream } from "./internal/openStream.js"
-import { fromStream, isolated, toStream, withEarlierAttempts } from "./internal/openStream.js"
-import type { Middleware } from "./LLM.js"
-import type { LLMError } from "./vocabulary/LLMError.js"
-import * as Errors from "./vocabulary/LLMError.js"
-import { MalformedResponseError } from "./vocabulary/LLMError.js"
+import * as Attempt from "../vocabulary/Attempt.js"
+import type { ChatResponse } from "../vocabulary/Chat.js"
+import type { ChatEvent, Start } from "../vocabulary/ChatEvent.js"
+import { longestSleep } from "./limits.js"
+import * as Checks from "../internal/checks.js"
+import type { Open, OpenStream } from "./openStream.js"
+import { fromStream, isolated, toStream, withEarlierAttempts } from "./openStream.js"
+import type { Middleware } from "../LLM.js"
+import type { LLMError } from "../vocabulary/LLMError.js"
+import * as Errors from "../vocabulary/LLMError.js"
+import { MalformedResponseError } from "../vocabulary/LLMError.js"
 
 /**
  * How often a call is tried, and how long is waited between.

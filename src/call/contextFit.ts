@@ -1,10 +1,10 @@
 /** Whether a request can fit into a context window, as far as that can be known before it is sent. */
 import { Effect, Option } from "effect"
 import type { ChatRequest } from "../vocabulary/Chat.js"
-import type { Options as ContextWindow } from "../ContextWindow.js"
+import type { Options as ContextWindow } from "./ContextWindow.js"
 import type { Count, Service } from "../tokens/TokenCounter.js"
-import type { Checks } from "./checks.js"
-import { isShare } from "./checks.js"
+import type { Checks } from "../internal/checks.js"
+import { isShare } from "../internal/checks.js"
 import * as RequestTokens from "../tokens/request.js"
 
 export type Options = Pick<ContextWindow, "reserve" | "tolerance">

@@ -7,7 +7,7 @@ import * as Events from "../vocabulary/ChatEvent.js"
 import type { LLMError } from "../vocabulary/LLMError.js"
 import * as Background from "./backgroundStream.js"
 import type { Open } from "./openStream.js"
-import { lookingAgain } from "./timeLimit.js"
+import { lookingAgain } from "./timeout.js"
 
 export interface Watch {
   /** The longest wait for the first event, in milliseconds. */

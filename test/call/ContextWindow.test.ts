@@ -1,13 +1,13 @@
 import { describe, expect, it } from "@effect/vitest"
 import { Effect, Either, Layer } from "effect"
-import * as Chat from "../src/vocabulary/Chat.js"
-import * as ChatEvent from "../src/vocabulary/ChatEvent.js"
-import * as ContextWindow from "../src/ContextWindow.js"
-import * as Fallback from "../src/Fallback.js"
-import * as LLM from "../src/LLM.js"
-import type { LLMError } from "../src/vocabulary/LLMError.js"
-import * as TestLLM from "../src/testing/TestLLM.js"
-import * as TokenCounter from "../src/tokens/TokenCounter.js"
+import * as Chat from "../../src/vocabulary/Chat.js"
+import * as ChatEvent from "../../src/vocabulary/ChatEvent.js"
+import * as ContextWindow from "../../src/call/ContextWindow.js"
+import * as Fallback from "../../src/Fallback.js"
+import * as LLM from "../../src/LLM.js"
+import type { LLMError } from "../../src/vocabulary/LLMError.js"
+import * as TestLLM from "../../src/testing/TestLLM.js"
+import * as TokenCounter from "../../src/tokens/TokenCounter.js"
 
 /** A text of so many words, which everybody here counts as a token each. */
 const words = (count: number): string => Array.from({ length: count }, () => "word").join(" ")

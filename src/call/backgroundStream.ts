@@ -7,8 +7,8 @@ import { Effect, Exit, Fiber, Option, Scope } from "effect"
 import type { ChatEvent } from "../vocabulary/ChatEvent.js"
 import type { LLMError } from "../vocabulary/LLMError.js"
 import type { Open, OpenStream, Pull } from "./openStream.js"
-import type { Signal } from "./timeLimit.js"
-import { heardWithin } from "./timeLimit.js"
+import type { Signal } from "./timeout.js"
+import { heardWithin } from "./timeout.js"
 
 type Pulled = Exit.Exit<Chunk.Chunk<ChatEvent>, Option.Option<LLMError>>
 

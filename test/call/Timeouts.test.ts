@@ -1,11 +1,11 @@
 import { describe, expect, it } from "@effect/vitest"
 import type { Duration } from "effect"
 import { Cause, Chunk, Effect, Exit, Fiber, Option, Schedule, Stream, TestClock } from "effect"
-import * as ChatEvent from "../src/vocabulary/ChatEvent.js"
-import type { ChatEvent as Event } from "../src/vocabulary/ChatEvent.js"
-import type { LLMError } from "../src/vocabulary/LLMError.js"
-import * as Timeouts from "../src/Timeouts.js"
-import { answer, scripted, unavailable } from "./support/scripted.js"
+import * as ChatEvent from "../../src/vocabulary/ChatEvent.js"
+import type { ChatEvent as Event } from "../../src/vocabulary/ChatEvent.js"
+import type { LLMError } from "../../src/vocabulary/LLMError.js"
+import * as Timeouts from "../../src/call/Timeouts.js"
+import { answer, scripted, unavailable } from "../support/scripted.js"
 
 const events = ChatEvent.fromResponse(answer("Hello"))
 

@@ -1,10 +1,10 @@
 import { describe, expect, it } from "@effect/vitest"
 import { Effect, Exit, FastCheck, Fiber, Stream, TestClock } from "effect"
-import * as ChatEvent from "../src/vocabulary/ChatEvent.js"
-import * as LLMErrors from "../src/vocabulary/LLMError.js"
-import * as Retry from "../src/Retry.js"
-import * as Timeouts from "../src/Timeouts.js"
-import { answer, context, invalid, malformed, rateLimited, scripted, unavailable } from "./support/scripted.js"
+import * as ChatEvent from "../../src/vocabulary/ChatEvent.js"
+import * as LLMErrors from "../../src/vocabulary/LLMError.js"
+import * as Retry from "../../src/call/Retry.js"
+import * as Timeouts from "../../src/call/Timeouts.js"
+import { answer, context, invalid, malformed, rateLimited, scripted, unavailable } from "../support/scripted.js"
 
 const steady: Retry.Options = { jitter: 0 }
 

@@ -5,8 +5,8 @@ import * as Chat from "../vocabulary/Chat.js"
 import { EmbeddingRequest } from "../vocabulary/Embedding.js"
 import { InvalidRequestError } from "../vocabulary/LLMError.js"
 import * as Usage from "../vocabulary/Usage.js"
-import * as Depth from "./depth.js"
-import { faultsOf, summary } from "./faults.js"
+import * as Depth from "../internal/depth.js"
+import { faultsOf, summary } from "../internal/faults.js"
 import * as RequestTokens from "../tokens/request.js"
 
 /** What a request says unless it says otherwise. */

@@ -21,15 +21,15 @@
  * @since 0.1.0
  */
 import { Effect, Either, Option } from "effect"
-import type { ChatRequest } from "./vocabulary/Chat.js"
-import * as Checks from "./internal/checks.js"
-import * as ContextFit from "./internal/contextFit.js"
-import { fromStream, toStream } from "./internal/openStream.js"
-import { normalize } from "./internal/request.js"
-import type { Middleware, ModelInfo, Service } from "./LLM.js"
-import { ContextLengthError } from "./vocabulary/LLMError.js"
-import type { Count } from "./tokens/TokenCounter.js"
-import { TokenCounter } from "./tokens/TokenCounter.js"
+import type { ChatRequest } from "../vocabulary/Chat.js"
+import * as Checks from "../internal/checks.js"
+import * as ContextFit from "./contextFit.js"
+import { fromStream, toStream } from "./openStream.js"
+import { normalize } from "./request.js"
+import type { Middleware, ModelInfo, Service } from "../LLM.js"
+import { ContextLengthError } from "../vocabulary/LLMError.js"
+import type { Count } from "../tokens/TokenCounter.js"
+import { TokenCounter } from "../tokens/TokenCounter.js"
 
 /**
  * @since 0.1.0

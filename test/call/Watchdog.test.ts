@@ -1,9 +1,9 @@
 /** Streams whose limits are kept: by a timer of Node's, outside of any fiber. */
 import { expect, it } from "@effect/vitest"
 import { Cause, Chunk, Effect, Exit, Option } from "effect"
-import type { OpenStream } from "../src/internal/openStream.js"
-import { watched } from "../src/internal/watchdog.js"
-import { unavailable } from "./support/scripted.js"
+import type { OpenStream } from "../../src/call/openStream.js"
+import { watched } from "../../src/call/streamTimeout.js"
+import { unavailable } from "../support/scripted.js"
 
 it.scopedLive("a limit that fails to say what ran out ends its own stream, and not the process", () =>
   Effect.gen(function* () {

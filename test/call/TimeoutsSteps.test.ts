@@ -1,13 +1,13 @@
 /** What time limits cost, in steps of the fiber: exact, and the same on every machine. */
 import { describe, expect, it } from "@effect/vitest"
 import { Effect, Layer, Scheduler, Stream } from "effect"
-import * as ChatEvent from "../src/vocabulary/ChatEvent.js"
-import * as KeyPool from "../src/keyPool/KeyPool.js"
-import * as LLM from "../src/LLM.js"
-import * as ProviderClient from "../src/ProviderClient.js"
-import * as RateLimiter from "../src/rateLimiter/RateLimiter.js"
-import * as Timeouts from "../src/Timeouts.js"
-import { answer, scripted } from "./support/scripted.js"
+import * as ChatEvent from "../../src/vocabulary/ChatEvent.js"
+import * as KeyPool from "../../src/keyPool/KeyPool.js"
+import * as LLM from "../../src/LLM.js"
+import * as ProviderClient from "../../src/call/ProviderClient.js"
+import * as RateLimiter from "../../src/rateLimiter/RateLimiter.js"
+import * as Timeouts from "../../src/call/Timeouts.js"
+import { answer, scripted } from "../support/scripted.js"
 
 /** How many steps the effect takes: a scheduler is asked once a step whether the fiber shall yield. */
 const stepsOf = <A, E>(effect: Effect.Effect<A, E>): Effect.Effect<number, E> =>

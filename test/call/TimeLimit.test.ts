@@ -1,6 +1,6 @@
 import { describe, expect, it } from "@effect/vitest"
 import { Effect, Exit, Fiber, FiberRef, Ref } from "effect"
-import { heardWithin, within } from "../src/internal/timeLimit.js"
+import { heardWithin, within } from "../../src/call/timeout.js"
 
 const forever = (stopped: Ref.Ref<boolean>) => Effect.onInterrupt(Effect.never, () => Ref.set(stopped, true))
 
