@@ -35,7 +35,7 @@ import type { EmbeddingRequest, EmbeddingResponse } from "./vocabulary/Embedding
 import * as Attempts from "./call/attempts.js"
 import * as Batches from "./call/embeddingBatches.js"
 import * as Checks from "./internal/checks.js"
-import * as Environment from "./internal/environment.js"
+import * as Environment from "./provider/environment.js"
 import * as Feedback from "./rateLimiter/feedback.js"
 import * as SilentInstruments from "./call/observer.js"
 import { countsTokens } from "./rateLimiter/perModel.js"

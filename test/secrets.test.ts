@@ -13,7 +13,7 @@ import * as ChatCompletionsClient from "../src/provider/ChatCompletionsClient.js
 import * as ProviderFile from "../src/ProviderFile.js"
 import * as RateLimiter from "../src/rateLimiter/RateLimiter.js"
 import { SimulatedProvider } from "../src/testing/index.js"
-import { ZhipuClient } from "../src/zhipu/index.js"
+import { ZhipuClient } from "../src/provider/zhipu/index.js"
 
 const canary = "sk-canary-5f2b1c90-never-to-be-seen"
 

@@ -2,7 +2,7 @@
 import { Duration } from "effect"
 import * as ApiKey from "../vocabulary/ApiKey.js"
 import type { GroupEntry, ModelEntry, ProviderFile } from "../ProviderFile.js"
-import { hasBaseUrl, isKnown } from "../provider/presets.js"
+import { hasBaseUrl, isKnown } from "../provider/presets/byName.js"
 import { isProtocol, protocols, providerOf } from "../provider/protocols.js"
 import type { Json } from "../wire/json.js"
 import { isRecord } from "../wire/json.js"

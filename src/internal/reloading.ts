@@ -8,7 +8,7 @@ import type { Change, ReloadError, Reloaded, Reloader, ReloadOptions, Service } 
 import type { ProviderFile } from "../ProviderFile.js"
 import * as ProviderFiles from "../ProviderFile.js"
 import * as Catalogue from "./catalogue.js"
-import * as Environment from "./environment.js"
+import * as Environment from "../provider/environment.js"
 import * as FileReload from "./fileReload.js"
 import { fromStream, toStream } from "../call/openStream.js"
 import * as Standing from "./standing.js"

@@ -15,7 +15,7 @@ import { ProviderClient } from "../call/ProviderClient.js"
 import type { ModelEntry } from "../ProviderFile.js"
 import type { InvalidLimitError } from "../rateLimiter/RateLimiter.js"
 import * as RateLimiter from "../rateLimiter/RateLimiter.js"
-import type * as Environment from "./environment.js"
+import type * as Environment from "../provider/environment.js"
 import type { Defaults } from "../call/request.js"
 import { sameValue } from "./sameValue.js"
 

@@ -29,9 +29,9 @@ import type { Service } from "../call/ProviderClient.js"
 import * as ProviderClient from "../call/ProviderClient.js"
 import type { Dialect } from "../wire/Anthropic.js"
 import * as Anthropic from "../wire/Anthropic.js"
-import * as Presets from "./AnthropicPresets.js"
-import type { Preset } from "./preset.js"
-import { resolve } from "./preset.js"
+import * as Presets from "./presets/anthropic.js"
+import type { Preset } from "./presets/preset.js"
+import { resolve } from "./presets/preset.js"
 
 /**
  * A provider: where it is, and how it deviates from Anthropic.

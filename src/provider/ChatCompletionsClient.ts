@@ -18,9 +18,9 @@ import type { Service } from "../call/ProviderClient.js"
 import * as ProviderClient from "../call/ProviderClient.js"
 import type { Dialect } from "../wire/ChatCompletions.js"
 import * as ChatCompletions from "../wire/ChatCompletions.js"
-import * as Presets from "./ChatCompletionsPresets.js"
-import type { Preset } from "./preset.js"
-import { resolve } from "./preset.js"
+import * as Presets from "./presets/chatCompletions.js"
+import type { Preset } from "./presets/preset.js"
+import { resolve } from "./presets/preset.js"
 
 /**
  * A provider: where it is, and how it deviates from OpenAI.

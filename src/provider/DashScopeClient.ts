@@ -19,9 +19,9 @@ import type { Service } from "../call/ProviderClient.js"
 import * as ProviderClient from "../call/ProviderClient.js"
 import type { Dialect } from "../wire/DashScope.js"
 import * as DashScope from "../wire/DashScope.js"
-import * as Presets from "./DashScopePresets.js"
-import type { Preset } from "./preset.js"
-import { resolve } from "./preset.js"
+import * as Presets from "./presets/dashscope.js"
+import type { Preset } from "./presets/preset.js"
+import { resolve } from "./presets/preset.js"
 
 /**
  * A provider: where it is, and how it deviates.

@@ -33,9 +33,9 @@ import type { Service } from "../call/ProviderClient.js"
 import * as ProviderClient from "../call/ProviderClient.js"
 import type { Dialect } from "../wire/Gemini.js"
 import * as Gemini from "../wire/Gemini.js"
-import * as Presets from "./GeminiPresets.js"
-import type { Preset } from "./preset.js"
-import { resolve } from "./preset.js"
+import * as Presets from "./presets/gemini.js"
+import type { Preset } from "./presets/preset.js"
+import { resolve } from "./presets/preset.js"
 
 /**
  * A provider: where it is, and how it deviates from the Gemini API.

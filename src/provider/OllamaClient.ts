@@ -28,9 +28,9 @@ import type { Service } from "../call/ProviderClient.js"
 import * as ProviderClient from "../call/ProviderClient.js"
 import type { Dialect } from "../wire/Ollama.js"
 import * as Ollama from "../wire/Ollama.js"
-import * as Presets from "./OllamaPresets.js"
-import type { Preset } from "./preset.js"
-import { resolve } from "./preset.js"
+import * as Presets from "./presets/ollama.js"
+import type { Preset } from "./presets/preset.js"
+import { resolve } from "./presets/preset.js"
 
 /**
  * A server: where it is, and what is said to it with every request.

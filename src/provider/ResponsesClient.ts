@@ -17,9 +17,9 @@ import type { Service } from "../call/ProviderClient.js"
 import * as ProviderClient from "../call/ProviderClient.js"
 import type { Dialect } from "../wire/Responses.js"
 import * as Responses from "../wire/Responses.js"
-import * as Presets from "./ResponsesPresets.js"
-import type { Preset } from "./preset.js"
-import { resolve } from "./preset.js"
+import * as Presets from "./presets/responses.js"
+import type { Preset } from "./presets/preset.js"
+import { resolve } from "./presets/preset.js"
 
 /**
  * A provider: where it is, and how it deviates from OpenAI.

@@ -1,7 +1,7 @@
 /** Tables for people, as the matrix has found them, and the places in documents where they stand. */
 import { isDeepStrictEqual } from "node:util"
 import { Option } from "effect"
-import { keyVariable } from "../../src/internal/environment.js"
+import { keyVariable } from "../../src/provider/environment.js"
 import type { Protocol } from "../../src/provider/protocols.js"
 import type { Exchanges } from "./exchange.js"
 import { compare } from "./exchange.js"

@@ -1,12 +1,12 @@
 /** Providers by the protocol that they are spoken to in. */
-import { presets as anthropic } from "./AnthropicPresets.js"
-import { presets as chatCompletions } from "./ChatCompletionsPresets.js"
-import { presets as dashscope } from "./DashScopePresets.js"
-import { presets as gemini } from "./GeminiPresets.js"
-import { presets as ollama } from "./OllamaPresets.js"
-import type { Protocol } from "./protocols.js"
-import { ownProtocol } from "./protocols.js"
-import { presets as responses } from "./ResponsesPresets.js"
+import { presets as anthropic } from "./anthropic.js"
+import { presets as chatCompletions } from "./chatCompletions.js"
+import { presets as dashscope } from "./dashscope.js"
+import { presets as gemini } from "./gemini.js"
+import { presets as ollama } from "./ollama.js"
+import type { Protocol } from "../protocols.js"
+import { ownProtocol } from "../protocols.js"
+import { presets as responses } from "./responses.js"
 
 interface Place {
   readonly provider: string

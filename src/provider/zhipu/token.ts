@@ -1,9 +1,9 @@
 /** Tokens that an `id.secret` key signs. docs.bigmodel.cn, "HTTP API 调用", 鉴权方式: JWT. */
 import { Clock, Effect, HashMap, Option, Redacted, Ref } from "effect"
 import { SignJWT } from "jose"
-import type { LLMError } from "../vocabulary/LLMError.js"
-import { AuthenticationError } from "../vocabulary/LLMError.js"
-import type { Auth, Call } from "../call/ProviderClient.js"
+import type { LLMError } from "../../vocabulary/LLMError.js"
+import { AuthenticationError } from "../../vocabulary/LLMError.js"
+import type { Auth, Call } from "../../call/ProviderClient.js"
 
 /** How long a token is good for, in milliseconds: enough for clocks that disagree. */
 const lifetime = 30 * 60_000

@@ -22,13 +22,13 @@
  */
 import type { HttpClient } from "@effect/platform"
 import { Context, Effect, Layer } from "effect"
-import { presets as chatCompletions } from "../provider/ChatCompletionsPresets.js"
-import type { Preset } from "../provider/preset.js"
-import { resolve } from "../provider/preset.js"
-import type { Service } from "../call/ProviderClient.js"
-import * as ProviderClient from "../call/ProviderClient.js"
-import type { Dialect } from "../wire/ChatCompletions.js"
-import * as ChatCompletions from "../wire/ChatCompletions.js"
+import { presets as chatCompletions } from "../presets/chatCompletions.js"
+import type { Preset } from "../presets/preset.js"
+import { resolve } from "../presets/preset.js"
+import type { Service } from "../../call/ProviderClient.js"
+import * as ProviderClient from "../../call/ProviderClient.js"
+import type { Dialect } from "../../wire/ChatCompletions.js"
+import * as ChatCompletions from "../../wire/ChatCompletions.js"
 import * as Token from "./token.js"
 
 /**

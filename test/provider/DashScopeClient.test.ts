@@ -1,14 +1,14 @@
 import { NodeHttpClient } from "@effect/platform-node"
 import { describe, expect, it } from "@effect/vitest"
 import { Effect } from "effect"
-import * as Chat from "../src/vocabulary/Chat.js"
-import * as ChatEvent from "../src/vocabulary/ChatEvent.js"
-import * as KeyPool from "../src/keyPool/KeyPool.js"
-import * as LLM from "../src/LLM.js"
-import * as DashScopeClient from "../src/provider/DashScopeClient.js"
-import * as NamedClient from "../src/provider/named.js"
-import * as RateLimiter from "../src/rateLimiter/RateLimiter.js"
-import { SimulatedProvider } from "../src/testing/index.js"
+import * as Chat from "../../src/vocabulary/Chat.js"
+import * as ChatEvent from "../../src/vocabulary/ChatEvent.js"
+import * as KeyPool from "../../src/keyPool/KeyPool.js"
+import * as LLM from "../../src/LLM.js"
+import * as DashScopeClient from "../../src/provider/DashScopeClient.js"
+import * as NamedClient from "../../src/provider/named.js"
+import * as RateLimiter from "../../src/rateLimiter/RateLimiter.js"
+import { SimulatedProvider } from "../../src/testing/index.js"
 
 const llmAt = (baseUrl: string, dialect: NonNullable<DashScopeClient.Options["dialect"]> = {}) =>
   LLM.make({ model: "acme-1", retry: false }).pipe(

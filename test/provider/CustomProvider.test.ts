@@ -3,13 +3,13 @@ import { describe, expect, it } from "@effect/vitest"
 import { Effect } from "effect"
 import { readFileSync } from "node:fs"
 import { createServer } from "node:http"
-import { layer } from "../examples/custom-provider.js"
-import * as ChatEvent from "../src/vocabulary/ChatEvent.js"
-import * as KeyPool from "../src/keyPool/KeyPool.js"
-import * as LLM from "../src/LLM.js"
-import * as RateLimiter from "../src/rateLimiter/RateLimiter.js"
+import { layer } from "../../examples/custom-provider.js"
+import * as ChatEvent from "../../src/vocabulary/ChatEvent.js"
+import * as KeyPool from "../../src/keyPool/KeyPool.js"
+import * as LLM from "../../src/LLM.js"
+import * as RateLimiter from "../../src/rateLimiter/RateLimiter.js"
 
-const source = readFileSync(new URL("../examples/custom-provider.ts", import.meta.url), "utf8")
+const source = readFileSync(new URL("../../examples/custom-provider.ts", import.meta.url), "utf8")
 
 const usage = { prompt_tokens: 3, completion_tokens: 2 }
 
@@ -97,7 +97,7 @@ describe("a provider of a user's own", () => {
   )
 
   it("is shown in the docs, whole, in under 60 lines", () => {
-    const docs = readFileSync(new URL("../docs/adding-a-provider.md", import.meta.url), "utf8")
+    const docs = readFileSync(new URL("../../docs/adding-a-provider.md", import.meta.url), "utf8")
     expect(docs).toContain(source.trim().replace("../src/index.js", "effect-llm"))
     expect(source.trim().split("\n").length).toBeLessThan(60)
   })
