@@ -36,7 +36,7 @@ import type { Protocol } from "./provider/protocols.js"
 import type { ProviderFile, ProviderFileError } from "./ProviderFile.js"
 import * as ProviderFiles from "./ProviderFile.js"
 import type { InvalidLimitError } from "./rateLimiter/RateLimiter.js"
-import type * as Telemetry from "./Telemetry.js"
+import type * as Telemetry from "./telemetry/Telemetry.js"
 
 /**
  * A model, or a group of them. What is said of a group is what its `Balance` says: it is that of the first of its members, with

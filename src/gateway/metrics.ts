@@ -1,7 +1,7 @@
 /** `/metrics`: what Prometheus scrapes, and who may read it. */
 import { HttpServerRequest, HttpServerResponse } from "@effect/platform"
 import { Effect, Option, Redacted } from "effect"
-import * as Prometheus from "../Prometheus.js"
+import * as Prometheus from "../telemetry/Prometheus.js"
 import * as Callers from "./callers.js"
 import * as Digest from "./digest.js"
 import * as Loopback from "./loopback.js"

@@ -11,7 +11,7 @@ import { BudgetExceededError, amend } from "../vocabulary/LLMError.js"
 import * as Pricing from "../Pricing.js"
 import * as Usage from "../vocabulary/Usage.js"
 import type { Change, Claim, Standing } from "./budgetAccounts.js"
-import type { Listener } from "./listeners.js"
+import type { Listener } from "../telemetry/usageListeners.js"
 
 /** Trillionths of a dollar: see `Cost`. */
 export const dollar = 1e12

@@ -9,7 +9,7 @@ import * as LLMErrors from "../../src/vocabulary/LLMError.js"
 import * as ProviderClient from "../../src/call/ProviderClient.js"
 import * as RateLimiter from "../../src/rateLimiter/RateLimiter.js"
 import * as Timeouts from "../../src/call/Timeouts.js"
-import { listening } from "../../src/internal/listeners.js"
+import { listening } from "../../src/telemetry/usageListeners.js"
 import { answer, context } from "../support/scripted.js"
 
 const refused = new LLMErrors.AuthenticationError({ ...context, status: 401, message: "wrong key" })

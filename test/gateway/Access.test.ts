@@ -13,7 +13,7 @@ import {
   Ref,
   TestClock
 } from "effect"
-import * as AccessLog from "../../src/AccessLog.js"
+import * as AccessLog from "../../src/telemetry/AccessLog.js"
 import { Access, AccessStore, Gateway, GatewayServer } from "../../src/gateway/index.js"
 import * as Models from "../../src/Models.js"
 import * as UsageLedger from "../../src/UsageLedger.js"

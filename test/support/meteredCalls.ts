@@ -6,7 +6,7 @@ import * as LLM from "../../src/LLM.js"
 import * as LLMErrors from "../../src/vocabulary/LLMError.js"
 import * as ProviderClient from "../../src/call/ProviderClient.js"
 import * as RateLimiter from "../../src/rateLimiter/RateLimiter.js"
-import type * as Telemetry from "../../src/Telemetry.js"
+import type * as Telemetry from "../../src/telemetry/Telemetry.js"
 import { answer, context } from "./scripted.js"
 
 const refused = new LLMErrors.AuthenticationError({ ...context, status: 401, message: "wrong key" })

@@ -1,6 +1,6 @@
 /** Prints the metrics of some calls as Prometheus scrapes them, for promtool to read. */
 import { Console, Effect } from "effect"
-import * as Prometheus from "../../src/Prometheus.js"
+import * as Prometheus from "../../src/telemetry/Prometheus.js"
 import { meteredCalls } from "./meteredCalls.js"
 
 Effect.runFork(meteredCalls({ aliases: true }).pipe(Effect.zipRight(Prometheus.text), Effect.flatMap(Console.log)))

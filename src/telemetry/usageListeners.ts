@@ -7,7 +7,7 @@ import type { ModelInfo } from "../LLM.js"
 import type { Price } from "../Pricing.js"
 import * as Usage from "../vocabulary/Usage.js"
 import type { Instruments, Outcome, Subject } from "../call/observer.js"
-import { Label } from "./label.js"
+import { Label } from "../internal/label.js"
 
 /** An attempt that is over. */
 export interface Ended {

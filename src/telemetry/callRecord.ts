@@ -1,13 +1,13 @@
 /** What is written down of a call: everything that one must know to find it again, and nothing that was said in it. */
 import type { Exit } from "effect"
 import { Context, Effect, Option, Random } from "effect"
-import type { Entry } from "../AccessLog.js"
+import type { Entry } from "./AccessLog.js"
 import type { ModelInfo } from "../LLM.js"
 import type { LLMError } from "../vocabulary/LLMError.js"
-import type { CallStarted } from "../Telemetry.js"
-import { Label } from "./label.js"
-import type { Answer, Call } from "./observed.js"
-import { errorOf, outcomeOf } from "./observed.js"
+import type { CallStarted } from "./Telemetry.js"
+import { Label } from "../internal/label.js"
+import type { Answer, Call } from "./observe.js"
+import { errorOf, outcomeOf } from "./observe.js"
 
 /** The id under which a call is written down everywhere; empty where none was given. */
 export class RequestId extends Context.Reference<RequestId>()("effect-llm/RequestId", {

@@ -1,8 +1,8 @@
 /** The same counts under the names of other libraries, for those who come from there with dashboards. */
 import { Duration, Effect, Metric, MetricKey } from "effect"
 import type { ModelInfo } from "../LLM.js"
-import type { CallMeters, Labels } from "./meters.js"
-import { counted, labelled, labelsOf } from "./meters.js"
+import type { CallMeters, Labels } from "./metrics.js"
+import { counted, labelled, labelsOf } from "./metrics.js"
 
 const counter = (name: string, description: string) => MetricKey.counter(name, { description, incremental: true })
 

@@ -13,14 +13,14 @@ import {
   Stream,
   TestClock
 } from "effect"
-import * as AccessLog from "../src/AccessLog.js"
-import * as Chat from "../src/vocabulary/Chat.js"
-import * as ChatEvent from "../src/vocabulary/ChatEvent.js"
-import { Label } from "../src/internal/label.js"
-import * as LLM from "../src/LLM.js"
-import * as Pricing from "../src/Pricing.js"
-import type { Step } from "./support/scripted.js"
-import { answer, malformed, scripted } from "./support/scripted.js"
+import * as AccessLog from "../../src/telemetry/AccessLog.js"
+import * as Chat from "../../src/vocabulary/Chat.js"
+import * as ChatEvent from "../../src/vocabulary/ChatEvent.js"
+import { Label } from "../../src/internal/label.js"
+import * as LLM from "../../src/LLM.js"
+import * as Pricing from "../../src/Pricing.js"
+import type { Step } from "../support/scripted.js"
+import { answer, malformed, scripted } from "../support/scripted.js"
 
 interface Line {
   readonly message: string

@@ -5,9 +5,9 @@
 import type { Duration, Scope } from "effect"
 import { Cause, Effect, Fiber, Mailbox } from "effect"
 import type { Service } from "../LLM.js"
-import type { Hooks } from "../Telemetry.js"
+import type { Hooks } from "./Telemetry.js"
 import * as CallRecord from "./callRecord.js"
-import { observed } from "./observed.js"
+import { observed } from "./observe.js"
 
 export interface Terms {
   readonly capacity: number

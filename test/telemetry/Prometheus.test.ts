@@ -1,12 +1,12 @@
 import { describe, expect, it } from "@effect/vitest"
 import { Effect, Metric, MetricBoundaries, MetricKey, MetricLabel, MetricPair, MetricState, Stream } from "effect"
 import { spawnSync } from "node:child_process"
-import * as Prometheus from "../src/Prometheus.js"
-import * as Telemetry from "../src/Telemetry.js"
-import type { Family } from "./support/exposition.js"
-import { read } from "./support/exposition.js"
-import { meteredCalls } from "./support/meteredCalls.js"
-import { malformed, scripted } from "./support/scripted.js"
+import * as Prometheus from "../../src/telemetry/Prometheus.js"
+import * as Telemetry from "../../src/telemetry/Telemetry.js"
+import type { Family } from "../support/exposition.js"
+import { read } from "../support/exposition.js"
+import { meteredCalls } from "../support/meteredCalls.js"
+import { malformed, scripted } from "../support/scripted.js"
 
 /** What the text says of metrics whose names begin so: others of the process are none of a test's business. */
 const shown = (prefix: string) =>

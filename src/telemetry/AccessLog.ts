@@ -21,12 +21,12 @@
  */
 import { Effect, LogLevel } from "effect"
 import { dual } from "effect/Function"
-import type { Attempt } from "./vocabulary/Attempt.js"
-import type { Cost } from "./vocabulary/Cost.js"
-import * as CallRecord from "./internal/callRecord.js"
-import { observed } from "./internal/observed.js"
-import type { Middleware } from "./LLM.js"
-import type { Usage } from "./vocabulary/Usage.js"
+import type { Attempt } from "../vocabulary/Attempt.js"
+import type { Cost } from "../vocabulary/Cost.js"
+import * as CallRecord from "./callRecord.js"
+import { observed } from "./observe.js"
+import type { Middleware } from "../LLM.js"
+import type { Usage } from "../vocabulary/Usage.js"
 
 /**
  * A call that is over. Times are in milliseconds.
