@@ -12,10 +12,10 @@ import * as ChatCompletionsClient from "../src/provider/ChatCompletionsClient.js
 import * as ResponsesClient from "../src/provider/ResponsesClient.js"
 import type * as ProviderClient from "../src/call/ProviderClient.js"
 import * as RateLimiter from "../src/rateLimiter/RateLimiter.js"
-import * as StructuredOutput from "../src/StructuredOutput.js"
+import * as StructuredOutput from "../src/programs/StructuredOutput.js"
 import { SimulatedProvider } from "../src/testing/index.js"
-import * as Tool from "../src/Tool.js"
-import * as ToolLoop from "../src/ToolLoop.js"
+import * as Tool from "../src/programs/Tool.js"
+import * as ToolLoop from "../src/programs/ToolLoop.js"
 import * as Usage from "../src/vocabulary/Usage.js"
 import { eventually } from "./support/eventually.js"
 

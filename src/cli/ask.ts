@@ -2,7 +2,7 @@
 import { Command, Options } from "@effect/cli"
 import { Effect, Option, Schema } from "effect"
 import * as Chat from "../vocabulary/Chat.js"
-import * as StructuredOutput from "../StructuredOutput.js"
+import * as StructuredOutput from "../programs/StructuredOutput.js"
 import { failed, ofCall, unusable } from "./failure.js"
 import * as JsonSchemaFile from "./jsonSchemaFile.js"
 import * as Material from "./material.js"

@@ -2,7 +2,7 @@
 import { Args, Command, Options } from "@effect/cli"
 import { FileSystem } from "@effect/platform"
 import { Duration, Effect, Fiber, Option, Ref, Schedule, Schema, Stream } from "effect"
-import * as Batch from "../Batch.js"
+import * as Batch from "../programs/Batch.js"
 import { addDollars } from "../vocabulary/Cost.js"
 import * as LLM from "../LLM.js"
 import * as BatchInput from "./batchInput.js"

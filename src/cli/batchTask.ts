@@ -1,6 +1,6 @@
 /** What is asked for a line of a batch: an answer, or vectors. */
 import { Effect, Schema } from "effect"
-import * as Batch from "../Batch.js"
+import * as Batch from "../programs/Batch.js"
 import type { ChatRequest } from "../vocabulary/Chat.js"
 import { ChatResponse } from "../vocabulary/Chat.js"
 import type { EmbeddingRequest } from "../vocabulary/Embedding.js"

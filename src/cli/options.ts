@@ -1,7 +1,7 @@
 /** Options that several commands share, each said once. */
 import { Args, Options } from "@effect/cli"
 import { Option } from "effect"
-import type { RequestOptions } from "../Conversation.js"
+import type { RequestOptions } from "../programs/Conversation.js"
 import type { Wanted } from "./source.js"
 
 const config = Options.text("config").pipe(

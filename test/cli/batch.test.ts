@@ -1,6 +1,6 @@
 import { describe, expect, it } from "@effect/vitest"
 import { Duration, Effect, Fiber, Ref } from "effect"
-import type { Progress } from "../../src/Batch.js"
+import type { Progress } from "../../src/programs/Batch.js"
 import * as BatchInput from "../../src/cli/batchInput.js"
 import * as ProgressBar from "../../src/cli/progressBar.js"
 import { uncoloured } from "../../src/cli/style.js"

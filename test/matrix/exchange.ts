@@ -12,7 +12,7 @@ import type { LLMError, StreamInterruptedError } from "../../src/vocabulary/LLME
 import type { Service } from "../../src/call/ProviderClient.js"
 import { ProviderClient } from "../../src/call/ProviderClient.js"
 import * as RateLimiter from "../../src/rateLimiter/RateLimiter.js"
-import * as StructuredOutput from "../../src/StructuredOutput.js"
+import * as StructuredOutput from "../../src/programs/StructuredOutput.js"
 import { SimulatedProvider } from "../../src/testing/index.js"
 import type * as Usage from "../../src/vocabulary/Usage.js"
 import type { Provider } from "./providers.js"

@@ -1,7 +1,7 @@
 /** A process that runs a batch with a journal, for a test that kills it. Each tenth request fails for good. */
 import { NodeFileSystem } from "@effect/platform-node"
 import { Effect } from "effect"
-import * as Batch from "../../src/Batch.js"
+import * as Batch from "../../src/programs/Batch.js"
 import { Failed, scripted } from "./batchTask.js"
 
 const [path = ""] = process.argv.slice(2)

@@ -1,6 +1,6 @@
 /** A task whose answers, failures and pace a test decides, and which counts how often each request was asked. */
 import { Duration, Effect, Option, Schema } from "effect"
-import * as Batch from "../../src/Batch.js"
+import * as Batch from "../../src/programs/Batch.js"
 
 export class Failed extends Schema.TaggedError<Failed>()("Failed", {
   request: Schema.Number,

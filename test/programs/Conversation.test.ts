@@ -1,11 +1,11 @@
 import { describe, expect, it } from "@effect/vitest"
 import { Effect, Fiber, Stream, TestClock } from "effect"
-import * as Chat from "../src/vocabulary/Chat.js"
-import * as Conversation from "../src/Conversation.js"
-import { NetworkError, StreamInterruptedError } from "../src/vocabulary/LLMError.js"
-import * as TestLLM from "../src/testing/TestLLM.js"
-import * as TokenCounter from "../src/tokens/TokenCounter.js"
-import * as Usage from "../src/vocabulary/Usage.js"
+import * as Chat from "../../src/vocabulary/Chat.js"
+import * as Conversation from "../../src/programs/Conversation.js"
+import { NetworkError, StreamInterruptedError } from "../../src/vocabulary/LLMError.js"
+import * as TestLLM from "../../src/testing/TestLLM.js"
+import * as TokenCounter from "../../src/tokens/TokenCounter.js"
+import * as Usage from "../../src/vocabulary/Usage.js"
 
 const broken = new NetworkError({ provider: "test", model: "test", attempts: [], message: "The connection broke." })
 

@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest"
-import * as Chat from "../src/vocabulary/Chat.js"
-import { turnsOf, weave } from "../src/conversation/turns.js"
+import * as Chat from "../../src/vocabulary/Chat.js"
+import { turnsOf, weave } from "../../src/programs/conversation/turns.js"
 
 const [u1, u2, u3, u4] = [Chat.user("1"), Chat.user("2"), Chat.user("3"), Chat.user("4")]
 const [s1, s2, s3] = [Chat.system("a"), Chat.system("b"), Chat.system("c")]

@@ -4,7 +4,7 @@
  */
 import type { Schema } from "effect"
 import { JSONSchema, Record } from "effect"
-import { isRecord } from "../wire/json.js"
+import { isRecord } from "../../wire/json.js"
 
 export type JsonSchema = Readonly<Record<string, unknown>>
 

@@ -15,11 +15,11 @@ import {
   SubscriptionRef
 } from "effect"
 import type { Options, Progress, Running } from "../Batch.js"
-import { withPriority } from "../rateLimiter/RateLimiter.js"
-import * as Checks from "./checks.js"
-import * as Journals from "./batchJournal.js"
-import { JournalError } from "./batchJournal.js"
-import { digest } from "./digest.js"
+import { withPriority } from "../../rateLimiter/RateLimiter.js"
+import * as Checks from "../../internal/checks.js"
+import * as Journals from "./journal.js"
+import { JournalError } from "./journal.js"
+import { digest } from "../../internal/digest.js"
 
 interface Counts extends Pick<Progress, "succeeded" | "failed" | "resumed" | "toRetry" | "tokens" | "isOver"> {
   readonly total: number | undefined

@@ -1,6 +1,6 @@
 /** How a history falls into turns, and how it is put together again from those that are kept. Pure. */
 import type { Array as Arr } from "effect"
-import type { Message } from "../vocabulary/Chat.js"
+import type { Message } from "../../vocabulary/Chat.js"
 
 /** What is said in one turn, oldest first. */
 export type Said = Arr.NonEmptyReadonlyArray<Message>

@@ -1,13 +1,13 @@
 /** One call of one tool: what the model wrote is read, the handler runs, and what the model is told of it is written. */
 import { Effect, Either, Inspectable } from "effect"
-import type { ToolCall } from "../vocabulary/Chat.js"
-import * as Chat from "../vocabulary/Chat.js"
+import type { ToolCall } from "../../vocabulary/Chat.js"
+import * as Chat from "../../vocabulary/Chat.js"
 import type * as Tool from "../Tool.js"
 import type { Arguments } from "../ToolArguments.js"
 import * as ToolArguments from "../ToolArguments.js"
 import type { Execution, OnFailure } from "../ToolLoop.js"
-import { faultsOf, summary } from "./faults.js"
-import * as Monotonic from "./monotonic.js"
+import { faultsOf, summary } from "../../internal/faults.js"
+import * as Monotonic from "../../internal/monotonic.js"
 
 export interface Settings {
   /** By name. */

@@ -20,10 +20,10 @@
  */
 import type { ParseResult } from "effect"
 import { Effect, flow, Schema } from "effect"
-import type { ToolDefinition } from "./vocabulary/Chat.js"
-import { faultsOf, summary } from "./internal/faults.js"
-import * as Generated from "./internal/generated.js"
-import { isObjectSchema, jsonSchemaOf } from "./internal/jsonSchema.js"
+import type { ToolDefinition } from "../vocabulary/Chat.js"
+import { faultsOf, summary } from "../internal/faults.js"
+import * as Generated from "./tools/generated.js"
+import { isObjectSchema, jsonSchemaOf } from "./tools/jsonSchema.js"
 import type { Arguments } from "./ToolArguments.js"
 
 /**

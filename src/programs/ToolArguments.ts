@@ -13,8 +13,8 @@
  * @since 0.1.0
  */
 import { Either, Schema } from "effect"
-import type { ToolCall } from "./vocabulary/Chat.js"
-import { isRecord, parsed } from "./wire/json.js"
+import type { ToolCall } from "../vocabulary/Chat.js"
+import { isRecord, parsed } from "../wire/json.js"
 
 /**
  * Arguments that are no JSON object, as happens where an answer hit its token limit.

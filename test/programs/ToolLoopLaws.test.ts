@@ -1,13 +1,13 @@
 /** Whatever a model says: the loop is one loop, whole or streamed, and loses nothing. */
 import { describe, expect, it } from "@effect/vitest"
 import { Chunk, Effect, Either, FastCheck, Schema, Stream } from "effect"
-import type { ChatResponse, ToolCall } from "../src/vocabulary/Chat.js"
-import * as Chat from "../src/vocabulary/Chat.js"
-import { TestLLM } from "../src/testing/index.js"
-import * as Tool from "../src/Tool.js"
-import * as ToolLoop from "../src/ToolLoop.js"
-import * as Usage from "../src/vocabulary/Usage.js"
-import { chatResponse } from "./wire/generators.js"
+import type { ChatResponse, ToolCall } from "../../src/vocabulary/Chat.js"
+import * as Chat from "../../src/vocabulary/Chat.js"
+import { TestLLM } from "../../src/testing/index.js"
+import * as Tool from "../../src/programs/Tool.js"
+import * as ToolLoop from "../../src/programs/ToolLoop.js"
+import * as Usage from "../../src/vocabulary/Usage.js"
+import { chatResponse } from "../wire/generators.js"
 
 const add = Tool.make("add", {
   parameters: { a: Schema.Number, b: Schema.Number },

@@ -18,18 +18,18 @@
  */
 import { Array as Arr, Effect, Ref, Schema, Stream } from "effect"
 import type { ParseResult } from "effect"
-import * as Checks from "./internal/checks.js"
-import type { ChatRequest, ChatResponse } from "./vocabulary/Chat.js"
-import * as Chat from "./vocabulary/Chat.js"
-import type { ChatEvent } from "./vocabulary/ChatEvent.js"
-import * as Events from "./vocabulary/ChatEvent.js"
+import * as Checks from "../internal/checks.js"
+import type { ChatRequest, ChatResponse } from "../vocabulary/Chat.js"
+import * as Chat from "../vocabulary/Chat.js"
+import type { ChatEvent } from "../vocabulary/ChatEvent.js"
+import * as Events from "../vocabulary/ChatEvent.js"
 import type { Strategy, Turn } from "./conversation/strategy.js"
 import { keepNewest, newest, tokensOf } from "./conversation/strategy.js"
 import { isPinned, turnsOf, weave } from "./conversation/turns.js"
-import { LLM } from "./LLM.js"
-import type { LLMError } from "./vocabulary/LLMError.js"
-import type { Count } from "./tokens/TokenCounter.js"
-import { TokenCounter } from "./tokens/TokenCounter.js"
+import { LLM } from "../LLM.js"
+import type { LLMError } from "../vocabulary/LLMError.js"
+import type { Count } from "../tokens/TokenCounter.js"
+import { TokenCounter } from "../tokens/TokenCounter.js"
 
 export {
   dropToolOutputs,

@@ -3,10 +3,10 @@ import { NodeFileSystem } from "@effect/platform-node"
 import { describe, expect, it } from "@effect/vitest"
 import { Clock, Deferred, Effect, Exit, FastCheck, Fiber, Layer, ParseResult, Schema, Stream, TestClock } from "effect"
 import { spawn } from "node:child_process"
-import * as Batch from "../src/Batch.js"
-import { compiled } from "./support/compiled.js"
-import { Failed, scripted } from "./support/batchTask.js"
-import { eventually } from "./support/eventually.js"
+import * as Batch from "../../src/programs/Batch.js"
+import { compiled } from "../support/compiled.js"
+import { Failed, scripted } from "../support/batchTask.js"
+import { eventually } from "../support/eventually.js"
 
 const upTo = (length: number): ReadonlyArray<number> => Array.from({ length }, (_, index) => index)
 

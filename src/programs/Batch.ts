@@ -23,16 +23,16 @@
 import { FileSystem } from "@effect/platform"
 import type { Duration, Exit, Schema, Scope, Stream } from "effect"
 import { Effect, Option } from "effect"
-import type { ChatRequest } from "./vocabulary/Chat.js"
-import { ChatResponse } from "./vocabulary/Chat.js"
-import type { EmbeddingRequest } from "./vocabulary/Embedding.js"
-import { EmbeddingResponse } from "./vocabulary/Embedding.js"
-import type { Codec } from "./internal/batchJournal.js"
-import * as Journals from "./internal/batchJournal.js"
-import type { JournalError } from "./internal/batchJournal.js"
-import * as BatchRun from "./internal/batchRun.js"
-import * as LLM from "./LLM.js"
-import * as Errors from "./vocabulary/LLMError.js"
+import type { ChatRequest } from "../vocabulary/Chat.js"
+import { ChatResponse } from "../vocabulary/Chat.js"
+import type { EmbeddingRequest } from "../vocabulary/Embedding.js"
+import { EmbeddingResponse } from "../vocabulary/Embedding.js"
+import type { Codec } from "./batch/journal.js"
+import * as Journals from "./batch/journal.js"
+import type { JournalError } from "./batch/journal.js"
+import * as BatchRun from "./batch/run.js"
+import * as LLM from "../LLM.js"
+import * as Errors from "../vocabulary/LLMError.js"
 
 /**
  * What is done with each request. `chat` and `embed` are tasks; `makeTask` makes others.
@@ -153,7 +153,7 @@ export {
    * @category errors
    */
   JournalError
-} from "./internal/batchJournal.js"
+} from "./batch/journal.js"
 
 /**
  * @since 0.1.0

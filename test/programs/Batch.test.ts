@@ -2,12 +2,12 @@ import { FileSystem } from "@effect/platform"
 import { NodeFileSystem } from "@effect/platform-node"
 import { describe, expect, it } from "@effect/vitest"
 import { Chunk, Duration, Effect, Exit, Fiber, Layer, Ref, Schema, Stream, TestClock } from "effect"
-import * as Batch from "../src/Batch.js"
-import * as LLM from "../src/LLM.js"
-import * as RateLimiter from "../src/rateLimiter/RateLimiter.js"
-import { TestLLM } from "../src/testing/index.js"
-import { Failed, scripted } from "./support/batchTask.js"
-import { answer, invalid, unavailable } from "./support/scripted.js"
+import * as Batch from "../../src/programs/Batch.js"
+import * as LLM from "../../src/LLM.js"
+import * as RateLimiter from "../../src/rateLimiter/RateLimiter.js"
+import { TestLLM } from "../../src/testing/index.js"
+import { Failed, scripted } from "../support/batchTask.js"
+import { answer, invalid, unavailable } from "../support/scripted.js"
 
 const upTo = (length: number): ReadonlyArray<number> => Array.from({ length }, (_, index) => index)
 

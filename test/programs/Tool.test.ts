@@ -1,6 +1,6 @@
 import { describe, expect, expectTypeOf, it } from "@effect/vitest"
 import { Context, Effect, Schema } from "effect"
-import * as Tool from "../src/Tool.js"
+import * as Tool from "../../src/programs/Tool.js"
 
 const unused = () => Effect.succeed("unused")
 

@@ -1,6 +1,6 @@
 import { describe, expect, it } from "@effect/vitest"
 import { Either, FastCheck } from "effect"
-import * as ToolArguments from "../src/ToolArguments.js"
+import * as ToolArguments from "../../src/programs/ToolArguments.js"
 
 describe("arguments that are cut off are closed", () => {
   for (const [text, value] of [

@@ -1,10 +1,10 @@
 /** What a history gives up when it is over its budget: strategies as values. Public by way of `Conversation`. */
 import type { Array as Arr } from "effect"
 import { Effect } from "effect"
-import type { Message, ToolMessage } from "../vocabulary/Chat.js"
-import * as Chat from "../vocabulary/Chat.js"
-import { LLM } from "../LLM.js"
-import type { LLMError } from "../vocabulary/LLMError.js"
+import type { Message, ToolMessage } from "../../vocabulary/Chat.js"
+import * as Chat from "../../vocabulary/Chat.js"
+import { LLM } from "../../LLM.js"
+import type { LLMError } from "../../vocabulary/LLMError.js"
 
 /**
  * A user message and everything up to the next: the answer, the calls of tools and their results.

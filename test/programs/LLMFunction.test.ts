@@ -1,10 +1,10 @@
 import { describe, expect, expectTypeOf, it } from "@effect/vitest"
 import { Effect, Schema } from "effect"
-import * as Chat from "../src/vocabulary/Chat.js"
-import type * as LLM from "../src/LLM.js"
-import type { LLMError } from "../src/vocabulary/LLMError.js"
-import * as LLMFunction from "../src/LLMFunction.js"
-import { TestLLM } from "../src/testing/index.js"
+import * as Chat from "../../src/vocabulary/Chat.js"
+import type * as LLM from "../../src/LLM.js"
+import type { LLMError } from "../../src/vocabulary/LLMError.js"
+import * as LLMFunction from "../../src/programs/LLMFunction.js"
+import { TestLLM } from "../../src/testing/index.js"
 
 const Review = Schema.Struct({ text: Schema.NonEmptyString, at: Schema.Date })
 const Mood = Schema.Struct({ mood: Schema.Literal("good", "bad"), since: Schema.Date })

@@ -1,14 +1,14 @@
 import { describe, expect, expectTypeOf, it } from "@effect/vitest"
 import { Context, Effect, Schema } from "effect"
-import type { ChatRequest } from "../src/vocabulary/Chat.js"
-import * as Chat from "../src/vocabulary/Chat.js"
-import * as LLM from "../src/LLM.js"
-import type { LLMError } from "../src/vocabulary/LLMError.js"
-import { UnsupportedError } from "../src/vocabulary/LLMError.js"
-import type * as StructuredOutput from "../src/StructuredOutput.js"
-import { TestLLM } from "../src/testing/index.js"
-import * as Usage from "../src/vocabulary/Usage.js"
-import { unavailable } from "./support/scripted.js"
+import type { ChatRequest } from "../../src/vocabulary/Chat.js"
+import * as Chat from "../../src/vocabulary/Chat.js"
+import * as LLM from "../../src/LLM.js"
+import type { LLMError } from "../../src/vocabulary/LLMError.js"
+import { UnsupportedError } from "../../src/vocabulary/LLMError.js"
+import type * as StructuredOutput from "../../src/programs/StructuredOutput.js"
+import { TestLLM } from "../../src/testing/index.js"
+import * as Usage from "../../src/vocabulary/Usage.js"
+import { unavailable } from "../support/scripted.js"
 
 const Order = Schema.Struct({
   customer: Schema.String,

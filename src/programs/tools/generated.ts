@@ -1,8 +1,8 @@
 /** Values that a model wrote: decoded strictly, but for the one liberty that providers force upon models. */
 import type { ParseResult } from "effect"
 import { Effect, Schema } from "effect"
-import { isRecord } from "../wire/json.js"
-import { faultsOf } from "./faults.js"
+import { isRecord } from "../../wire/json.js"
+import { faultsOf } from "../../internal/faults.js"
 
 type Path = ReadonlyArray<PropertyKey>
 

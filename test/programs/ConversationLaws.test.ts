@@ -1,12 +1,12 @@
 import { describe, expect, it } from "@effect/vitest"
 import { Effect, FastCheck } from "effect"
-import * as Chat from "../src/vocabulary/Chat.js"
-import * as Conversation from "../src/Conversation.js"
-import type { LLM } from "../src/LLM.js"
-import type { LLMError } from "../src/vocabulary/LLMError.js"
-import * as TestLLM from "../src/testing/TestLLM.js"
-import * as TokenCounter from "../src/tokens/TokenCounter.js"
-import { chatRequest, chatResponse } from "./wire/generators.js"
+import * as Chat from "../../src/vocabulary/Chat.js"
+import * as Conversation from "../../src/programs/Conversation.js"
+import type { LLM } from "../../src/LLM.js"
+import type { LLMError } from "../../src/vocabulary/LLMError.js"
+import * as TestLLM from "../../src/testing/TestLLM.js"
+import * as TokenCounter from "../../src/tokens/TokenCounter.js"
+import { chatRequest, chatResponse } from "../wire/generators.js"
 
 // -------------------------------------------------------------------------------------
 // histories in which every result follows its call

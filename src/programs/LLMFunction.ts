@@ -19,13 +19,13 @@
  * @since 0.1.0
  */
 import { Effect, Schema } from "effect"
-import type { ChatRequest } from "./vocabulary/Chat.js"
-import * as Chat from "./vocabulary/Chat.js"
-import * as Depth from "./internal/depth.js"
-import { faultsOf, summary } from "./internal/faults.js"
-import { LLM } from "./LLM.js"
-import type { LLMError } from "./vocabulary/LLMError.js"
-import { InvalidRequestError } from "./vocabulary/LLMError.js"
+import type { ChatRequest } from "../vocabulary/Chat.js"
+import * as Chat from "../vocabulary/Chat.js"
+import * as Depth from "../internal/depth.js"
+import { faultsOf, summary } from "../internal/faults.js"
+import { LLM } from "../LLM.js"
+import type { LLMError } from "../vocabulary/LLMError.js"
+import { InvalidRequestError } from "../vocabulary/LLMError.js"
 import * as StructuredOutput from "./StructuredOutput.js"
 
 /**
