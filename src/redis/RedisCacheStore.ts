@@ -20,8 +20,8 @@
  * @since 0.1.0
  */
 import { Duration, Effect, Layer, Option, Schema } from "effect"
-import type { Store } from "../CacheStore.js"
-import { CacheStore, CacheStoreError } from "../CacheStore.js"
+import type { Store } from "../caching/CacheStore.js"
+import { CacheStore, CacheStoreError } from "../caching/CacheStore.js"
 import { redisTime } from "./luaTime.js"
 import type { Script, Service } from "./Redis.js"
 import { Redis, script } from "./Redis.js"

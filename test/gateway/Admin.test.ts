@@ -1,8 +1,8 @@
 /** What the administration may see and do. */
 import { describe, expect, it } from "@effect/vitest"
 import { Context, Effect, Layer } from "effect"
-import * as CacheStore from "../../src/CacheStore.js"
-import * as ResponseCache from "../../src/ResponseCache.js"
+import * as CacheStore from "../../src/caching/CacheStore.js"
+import * as ResponseCache from "../../src/caching/ResponseCache.js"
 import type { Running } from "./support/gateway.js"
 import { canary, start } from "./support/gateway.js"
 import { post, question, send } from "./support/http.js"

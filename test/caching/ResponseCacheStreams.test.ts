@@ -1,12 +1,12 @@
 import { describe, expect, it } from "@effect/vitest"
 import { Chunk, Effect, Stream } from "effect"
-import * as CacheStore from "../src/CacheStore.js"
-import * as ChatEvent from "../src/vocabulary/ChatEvent.js"
-import * as ResponseCache from "../src/ResponseCache.js"
-import { TestLLM } from "../src/testing/index.js"
-import * as Usage from "../src/vocabulary/Usage.js"
-import { answer, scripted, unavailable } from "./support/scripted.js"
-import { chatResponse } from "./wire/generators.js"
+import * as CacheStore from "../../src/caching/CacheStore.js"
+import * as ChatEvent from "../../src/vocabulary/ChatEvent.js"
+import * as ResponseCache from "../../src/caching/ResponseCache.js"
+import { TestLLM } from "../../src/testing/index.js"
+import * as Usage from "../../src/vocabulary/Usage.js"
+import { answer, scripted, unavailable } from "../support/scripted.js"
+import { chatResponse } from "../wire/generators.js"
 
 const cacheWith = (options: ResponseCache.Options) =>
   Effect.provide(ResponseCache.make(options), CacheStore.layerMemory())

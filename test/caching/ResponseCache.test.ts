@@ -1,13 +1,13 @@
 import { describe, expect, it } from "@effect/vitest"
 import { Deferred, Effect, Fiber, TestClock } from "effect"
-import * as CacheStore from "../src/CacheStore.js"
-import * as Chat from "../src/vocabulary/Chat.js"
-import type * as LLM from "../src/LLM.js"
-import * as Pricing from "../src/Pricing.js"
-import * as ResponseCache from "../src/ResponseCache.js"
-import * as Usage from "../src/vocabulary/Usage.js"
-import { answer, scripted, unavailable } from "./support/scripted.js"
-import type { Step } from "./support/scripted.js"
+import * as CacheStore from "../../src/caching/CacheStore.js"
+import * as Chat from "../../src/vocabulary/Chat.js"
+import type * as LLM from "../../src/LLM.js"
+import * as Pricing from "../../src/Pricing.js"
+import * as ResponseCache from "../../src/caching/ResponseCache.js"
+import * as Usage from "../../src/vocabulary/Usage.js"
+import { answer, scripted, unavailable } from "../support/scripted.js"
+import type { Step } from "../support/scripted.js"
 
 const cacheOver = (options: ResponseCache.Options = {}, memory: CacheStore.MemoryOptions = {}) =>
   Effect.provide(ResponseCache.make(options), CacheStore.layerMemory(memory))

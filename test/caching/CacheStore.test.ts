@@ -3,11 +3,11 @@ import { FileSystem, KeyValueStore } from "@effect/platform"
 import { NodeContext, NodeKeyValueStore } from "@effect/platform-node"
 import { describe, expect, it } from "@effect/vitest"
 import { Deferred, Duration, Effect, FastCheck, Fiber, Layer, Logger, Option, TestClock } from "effect"
-import * as CacheStore from "../src/CacheStore.js"
-import { PersistenceStore } from "../src/persistence/index.js"
-import * as ResponseCache from "../src/ResponseCache.js"
-import { scripted } from "./support/scripted.js"
-import { settled } from "./support/settled.js"
+import * as CacheStore from "../../src/caching/CacheStore.js"
+import { PersistenceStore } from "../../src/caching/persistence/index.js"
+import * as ResponseCache from "../../src/caching/ResponseCache.js"
+import { scripted } from "../support/scripted.js"
+import { settled } from "../support/settled.js"
 
 const minute = Option.some(Duration.minutes(1))
 

@@ -1,14 +1,14 @@
 import { describe, expect, it } from "@effect/vitest"
 import { Deferred, Effect, Fiber, Ref, TestClock } from "effect"
-import * as CacheStore from "../src/CacheStore.js"
-import type { ChatResponse } from "../src/vocabulary/Chat.js"
-import { narrow } from "../src/call/limits.js"
-import type { LLMError } from "../src/vocabulary/LLMError.js"
-import * as LLMErrors from "../src/vocabulary/LLMError.js"
-import * as ResponseCache from "../src/ResponseCache.js"
-import * as Usage from "../src/vocabulary/Usage.js"
-import { answer, context, scripted, unavailable } from "./support/scripted.js"
-import { settled } from "./support/settled.js"
+import * as CacheStore from "../../src/caching/CacheStore.js"
+import type { ChatResponse } from "../../src/vocabulary/Chat.js"
+import { narrow } from "../../src/call/limits.js"
+import type { LLMError } from "../../src/vocabulary/LLMError.js"
+import * as LLMErrors from "../../src/vocabulary/LLMError.js"
+import * as ResponseCache from "../../src/caching/ResponseCache.js"
+import * as Usage from "../../src/vocabulary/Usage.js"
+import { answer, context, scripted, unavailable } from "../support/scripted.js"
+import { settled } from "../support/settled.js"
 
 /** An `LLM` whose calls end when they are told to, a cache around it, and how many calls have begun. */
 const held = Effect.gen(function* () {

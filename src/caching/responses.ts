@@ -4,10 +4,10 @@ import { Effect, Option } from "effect"
 import type { Cached, ChatRequest, ChatResponse } from "../vocabulary/Chat.js"
 import type { ModelInfo } from "../LLM.js"
 import * as Usage from "../vocabulary/Usage.js"
-import type { Core, Ticket } from "./cacheCore.js"
-import * as Entry from "./cacheEntry.js"
-import * as Key from "./cacheKey.js"
-import { digest } from "./digest.js"
+import type { Core, Ticket } from "./core.js"
+import * as Entry from "./entry.js"
+import * as Key from "./key.js"
+import { digest } from "../internal/digest.js"
 
 /** An answer on its way to whoever waits for it. */
 export interface Brought {

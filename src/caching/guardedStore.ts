@@ -4,9 +4,9 @@
  */
 import type { Clock } from "effect"
 import { Cause, Effect, Option, Ref } from "effect"
-import type { Store } from "../CacheStore.js"
-import { CacheStoreError } from "../CacheStore.js"
-import * as Monotonic from "./monotonic.js"
+import type { Store } from "./CacheStore.js"
+import { CacheStoreError } from "./CacheStore.js"
+import * as Monotonic from "../internal/monotonic.js"
 
 type Operation = CacheStoreError["operation"]
 

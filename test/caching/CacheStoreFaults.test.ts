@@ -1,11 +1,11 @@
 /** A store of a user's own that does what no store may do fails no call, of neither cache. */
 import { describe, expect, it } from "@effect/vitest"
 import { Effect, Logger, LogLevel, Option, TestClock } from "effect"
-import * as CacheStore from "../src/CacheStore.js"
-import * as ChatEvent from "../src/vocabulary/ChatEvent.js"
-import * as EmbeddingCache from "../src/EmbeddingCache.js"
-import * as ResponseCache from "../src/ResponseCache.js"
-import { scripted } from "./support/scripted.js"
+import * as CacheStore from "../../src/caching/CacheStore.js"
+import * as ChatEvent from "../../src/vocabulary/ChatEvent.js"
+import * as EmbeddingCache from "../../src/caching/EmbeddingCache.js"
+import * as ResponseCache from "../../src/caching/ResponseCache.js"
+import { scripted } from "../support/scripted.js"
 
 const boom = (): never => {
   throw new Error("the store broke")

@@ -1,13 +1,13 @@
 import { describe, expect, it } from "@effect/vitest"
 import { Effect, FastCheck, Ref, TestClock } from "effect"
-import * as CacheStore from "../src/CacheStore.js"
-import type { Embeddable, EmbeddingRequest, EmbeddingResponse } from "../src/vocabulary/Embedding.js"
-import * as EmbeddingCache from "../src/EmbeddingCache.js"
-import { normalizeEmbedding } from "../src/call/request.js"
-import type { LLMError } from "../src/vocabulary/LLMError.js"
-import * as ResponseCache from "../src/ResponseCache.js"
-import * as Usage from "../src/vocabulary/Usage.js"
-import { scripted, unavailable } from "./support/scripted.js"
+import * as CacheStore from "../../src/caching/CacheStore.js"
+import type { Embeddable, EmbeddingRequest, EmbeddingResponse } from "../../src/vocabulary/Embedding.js"
+import * as EmbeddingCache from "../../src/caching/EmbeddingCache.js"
+import { normalizeEmbedding } from "../../src/call/request.js"
+import type { LLMError } from "../../src/vocabulary/LLMError.js"
+import * as ResponseCache from "../../src/caching/ResponseCache.js"
+import * as Usage from "../../src/vocabulary/Usage.js"
+import { scripted, unavailable } from "../support/scripted.js"
 
 const vectorOf = (text: Embeddable): ReadonlyArray<number> => [text.length, 0.1, String(text).charCodeAt(0) / 3]
 

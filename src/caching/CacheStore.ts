@@ -20,8 +20,8 @@
 import { KeyValueStore } from "@effect/platform"
 import type { Clock, Duration } from "effect"
 import { Context, Effect, Layer, Option, Schema } from "effect"
-import * as Checks from "./internal/checks.js"
-import * as LruMap from "./internal/lruMap.js"
+import * as Checks from "../internal/checks.js"
+import * as LruMap from "./lru.js"
 
 /**
  * What keeps texts under keys. All of its failures are `CacheStoreError`s, which the caches count and get over.
