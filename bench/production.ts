@@ -1,7 +1,7 @@
 /** What each thing that production needs adds to a call, over an `LLM` whose provider answers at once from memory. */
 import { Effect, Layer, Stream } from "effect"
 import * as Balance from "../src/Balance.js"
-import * as Budget from "../src/Budget.js"
+import * as Budget from "../src/accounting/Budget.js"
 import * as CacheStore from "../src/caching/CacheStore.js"
 import type { ChatResponse } from "../src/vocabulary/Chat.js"
 import * as Chat from "../src/vocabulary/Chat.js"
@@ -9,12 +9,12 @@ import * as ChatEvent from "../src/vocabulary/ChatEvent.js"
 import * as Hedge from "../src/Hedge.js"
 import * as KeyPool from "../src/keyPool/KeyPool.js"
 import * as LLM from "../src/LLM.js"
-import * as Pricing from "../src/Pricing.js"
+import * as Pricing from "../src/accounting/Pricing.js"
 import * as ProviderClient from "../src/call/ProviderClient.js"
 import * as RateLimiter from "../src/rateLimiter/RateLimiter.js"
 import * as ResponseCache from "../src/caching/ResponseCache.js"
 import * as Usage from "../src/vocabulary/Usage.js"
-import * as UsageLedger from "../src/UsageLedger.js"
+import * as UsageLedger from "../src/accounting/UsageLedger.js"
 import type { Contestant, Group } from "./measure.js"
 
 const request = {

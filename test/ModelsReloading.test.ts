@@ -23,7 +23,7 @@ import * as ChatEvent from "../src/vocabulary/ChatEvent.js"
 import type { Service } from "../src/LLM.js"
 import * as LLM from "../src/LLM.js"
 import * as Models from "../src/Models.js"
-import * as Pricing from "../src/Pricing.js"
+import * as Pricing from "../src/accounting/Pricing.js"
 import { SimulatedProvider } from "../src/testing/index.js"
 import { eventually } from "./support/eventually.js"
 

@@ -2,15 +2,15 @@
 import { NodeHttpClient } from "@effect/platform-node"
 import { describe, expect, it } from "@effect/vitest"
 import { Effect, Either, Layer, Stream } from "effect"
-import * as Budget from "../src/Budget.js"
+import * as Budget from "../src/accounting/Budget.js"
 import * as KeyPool from "../src/keyPool/KeyPool.js"
 import * as LLM from "../src/LLM.js"
-import * as Pricing from "../src/Pricing.js"
+import * as Pricing from "../src/accounting/Pricing.js"
 import * as ChatCompletionsClient from "../src/provider/ChatCompletionsClient.js"
 import * as RateLimiter from "../src/rateLimiter/RateLimiter.js"
 import { SimulatedProvider } from "../src/testing/index.js"
 import * as Usage from "../src/vocabulary/Usage.js"
-import * as UsageLedger from "../src/UsageLedger.js"
+import * as UsageLedger from "../src/accounting/UsageLedger.js"
 import { eventually } from "./support/eventually.js"
 
 const told = Usage.make({ inputTokens: 10, cachedInputTokens: 4, outputTokens: 5, reasoningTokens: 2 })

@@ -1,7 +1,7 @@
 /** What a model costs at large, to compare it with others. */
 import { Option } from "effect"
 import type { ModelInfo } from "../LLM.js"
-import * as Pricing from "../Pricing.js"
+import * as Pricing from "../accounting/Pricing.js"
 import * as Usage from "../vocabulary/Usage.js"
 
 /** A short request, so that no rate for long ones applies. */

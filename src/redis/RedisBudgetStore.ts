@@ -26,8 +26,8 @@
  */
 import type { Duration, Scope } from "effect"
 import { Effect, Layer } from "effect"
-import type { Store } from "../Budget.js"
-import { BudgetStore, InvalidBudgetError } from "../Budget.js"
+import type { Store } from "../accounting/Budget.js"
+import { BudgetStore, InvalidBudgetError } from "../accounting/Budget.js"
 import * as Books from "./budget/store.js"
 import { Redis } from "./Redis.js"
 import * as Terms from "./terms.js"

@@ -4,7 +4,7 @@
  */
 import { Clock, Context, Effect } from "effect"
 import type { ModelInfo } from "../LLM.js"
-import type { Price } from "../Pricing.js"
+import type { Price } from "../accounting/Pricing.js"
 import * as Usage from "../vocabulary/Usage.js"
 import type { Instruments, Outcome, Subject } from "../call/observer.js"
 import { Label } from "../internal/label.js"

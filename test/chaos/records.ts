@@ -1,5 +1,5 @@
 /** What the callers' side of a chaos run notes down: in arrays of numbers, made beforehand, so that a heap that grows is not theirs. */
-import type * as UsageLedger from "../../src/UsageLedger.js"
+import type * as UsageLedger from "../../src/accounting/UsageLedger.js"
 import { deployments, keysOf } from "./scenario.js"
 import * as ApiKey from "../../src/vocabulary/ApiKey.js"
 import { Redacted } from "effect"

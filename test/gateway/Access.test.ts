@@ -16,7 +16,7 @@ import {
 import * as AccessLog from "../../src/telemetry/AccessLog.js"
 import { Access, AccessStore, Gateway, GatewayServer } from "../../src/gateway/index.js"
 import * as Models from "../../src/Models.js"
-import * as UsageLedger from "../../src/UsageLedger.js"
+import * as UsageLedger from "../../src/accounting/UsageLedger.js"
 import { eventually } from "../support/eventually.js"
 import { makeGate, start } from "./support/gateway.js"
 import type { Spoken } from "./support/http.js"

@@ -18,7 +18,7 @@ import * as Chat from "../../src/vocabulary/Chat.js"
 import * as ChatEvent from "../../src/vocabulary/ChatEvent.js"
 import { Label } from "../../src/internal/label.js"
 import * as LLM from "../../src/LLM.js"
-import * as Pricing from "../../src/Pricing.js"
+import * as Pricing from "../../src/accounting/Pricing.js"
 import type { Step } from "../support/scripted.js"
 import { answer, malformed, scripted } from "../support/scripted.js"
 

@@ -1,6 +1,6 @@
 /** A file of models in which every model must have a price. */
 import { Clock, Effect, Option } from "effect"
-import * as Pricing from "../../Pricing.js"
+import * as Pricing from "../../accounting/Pricing.js"
 import type { ModelEntry, ProviderFile } from "../../ProviderFile.js"
 import { ProviderFileError } from "../../ProviderFile.js"
 import { parseFile } from "../configuration.js"

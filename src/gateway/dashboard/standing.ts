@@ -1,7 +1,7 @@
 /** How models, budgets and caches stand: ids, and never secrets. */
 import { Effect, Option } from "effect"
 import type * as Balance from "../../Balance.js"
-import type * as Budgets from "../../Budget.js"
+import type * as Budgets from "../../accounting/Budget.js"
 import type * as EmbeddingCache from "../../caching/EmbeddingCache.js"
 import type * as KeyPool from "../../keyPool/KeyPool.js"
 import type { Service as LLMService } from "../../LLM.js"

@@ -1,9 +1,9 @@
 /** The steps of the books as scripts: what each is asked, and what it replies. */
 import { Duration, Schema } from "effect"
 import type { Effect } from "effect"
-import type { Claim, Settlement, Standing } from "../../internal/budgetAccounts.js"
-import type { Period } from "../../internal/budgetPeriod.js"
-import { sliceAt, steps as stepsOfRolling } from "../../internal/budgetPeriod.js"
+import type { Claim, Settlement, Standing } from "../../accounting/budget/accounts.js"
+import type { Period } from "../../accounting/budget/period.js"
+import { sliceAt, steps as stepsOfRolling } from "../../accounting/budget/period.js"
 import type * as Redis from "../Redis.js"
 import { script } from "../Redis.js"
 import * as Lua from "./lua.js"

@@ -1,6 +1,6 @@
 /** The lines of a ledger. Public by way of `UsageLedger`. */
-import type { Cost } from "../vocabulary/Cost.js"
-import type { Usage } from "../vocabulary/Usage.js"
+import type { Cost } from "../../vocabulary/Cost.js"
+import type { Usage } from "../../vocabulary/Usage.js"
 
 /** The outcome of what a cache answered. */
 export const cacheHitOutcome = "cache-hit"

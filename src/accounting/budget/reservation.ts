@@ -4,14 +4,14 @@
  */
 import { Clock, Duration, Effect, Option } from "effect"
 import type { BudgetRule, Store } from "../Budget.js"
-import type { Cost } from "../vocabulary/Cost.js"
-import type { ModelInfo } from "../LLM.js"
-import type { SharedStateError } from "../vocabulary/LLMError.js"
-import { BudgetExceededError, amend } from "../vocabulary/LLMError.js"
+import type { Cost } from "../../vocabulary/Cost.js"
+import type { ModelInfo } from "../../LLM.js"
+import type { SharedStateError } from "../../vocabulary/LLMError.js"
+import { BudgetExceededError, amend } from "../../vocabulary/LLMError.js"
 import * as Pricing from "../Pricing.js"
-import * as Usage from "../vocabulary/Usage.js"
-import type { Change, Claim, Standing } from "./budgetAccounts.js"
-import type { Listener } from "../telemetry/usageListeners.js"
+import * as Usage from "../../vocabulary/Usage.js"
+import type { Change, Claim, Standing } from "./accounts.js"
+import type { Listener } from "../../telemetry/usageListeners.js"
 
 /** Trillionths of a dollar: see `Cost`. */
 export const dollar = 1e12

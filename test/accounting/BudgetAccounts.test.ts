@@ -1,9 +1,9 @@
 /** The books against a list of everything that was spent and when. */
 import { describe, expect, it } from "@effect/vitest"
 import { FastCheck, Option } from "effect"
-import * as Accounts from "../src/internal/budgetAccounts.js"
-import type { Period } from "../src/internal/budgetPeriod.js"
-import { sliceAt } from "../src/internal/budgetPeriod.js"
+import * as Accounts from "../../src/accounting/budget/accounts.js"
+import type { Period } from "../../src/accounting/budget/period.js"
+import { sliceAt } from "../../src/accounting/budget/period.js"
 
 const minute = 60_000
 

@@ -1,9 +1,9 @@
 /** Whom calls are counted for. Public by way of `UsageLedger`. */
 import { Effect, Stream } from "effect"
 import { dual } from "effect/Function"
-import { Label } from "../internal/label.js"
-import { fromStream, toStream } from "../call/openStream.js"
-import type { Middleware, Service } from "../LLM.js"
+import { Label } from "../../internal/label.js"
+import { fromStream, toStream } from "../../call/openStream.js"
+import type { Middleware, Service } from "../../LLM.js"
 
 /**
  * Names whom an effect's calls are counted for: a team, a customer, a feature. The innermost label counts. `Budget` knows the

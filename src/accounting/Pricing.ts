@@ -24,15 +24,15 @@
  * @since 0.1.0
  */
 import { Chunk, Context, Effect, Layer, Option } from "effect"
-import type { Attempt } from "./vocabulary/Attempt.js"
-import type { ChatEvent } from "./vocabulary/ChatEvent.js"
-import type { Cost } from "./vocabulary/Cost.js"
-import * as Costs from "./vocabulary/Cost.js"
-import type { Ended } from "./telemetry/usageListeners.js"
-import type { Open } from "./call/openStream.js"
-import { fromStream, toStream } from "./call/openStream.js"
-import type { Middleware, ModelInfo } from "./LLM.js"
-import type { Usage } from "./vocabulary/Usage.js"
+import type { Attempt } from "../vocabulary/Attempt.js"
+import type { ChatEvent } from "../vocabulary/ChatEvent.js"
+import type { Cost } from "../vocabulary/Cost.js"
+import * as Costs from "../vocabulary/Cost.js"
+import type { Ended } from "../telemetry/usageListeners.js"
+import type { Open } from "../call/openStream.js"
+import { fromStream, toStream } from "../call/openStream.js"
+import type { Middleware, ModelInfo } from "../LLM.js"
+import type { Usage } from "../vocabulary/Usage.js"
 
 /**
  * Dollars a million tokens.

@@ -24,23 +24,23 @@
  * @since 0.1.0
  */
 import { Clock, Context, Effect, HashMap, Layer, Option, PubSub, Ref, Stream } from "effect"
-import type { Cost } from "./vocabulary/Cost.js"
-import * as Costs from "./vocabulary/Cost.js"
-import * as Checks from "./internal/checks.js"
-import type { Ended, Listener } from "./telemetry/usageListeners.js"
-import { listening, tellOf } from "./telemetry/usageListeners.js"
-import { fromStream, toStream } from "./call/openStream.js"
-import type { Middleware, Service as LLMService } from "./LLM.js"
+import type { Cost } from "../vocabulary/Cost.js"
+import * as Costs from "../vocabulary/Cost.js"
+import * as Checks from "../internal/checks.js"
+import type { Ended, Listener } from "../telemetry/usageListeners.js"
+import { listening, tellOf } from "../telemetry/usageListeners.js"
+import { fromStream, toStream } from "../call/openStream.js"
+import type { Middleware, Service as LLMService } from "../LLM.js"
 import * as Pricing from "./Pricing.js"
-import * as Usage from "./vocabulary/Usage.js"
-import type { Attempt, Entry } from "./usageLedger/entries.js"
-import { cacheHitOutcome } from "./usageLedger/entries.js"
-import type { Group, Totals } from "./usageLedger/totals.js"
-import { combine, combineAll, ofEntry } from "./usageLedger/totals.js"
+import * as Usage from "../vocabulary/Usage.js"
+import type { Attempt, Entry } from "./ledger/entries.js"
+import { cacheHitOutcome } from "./ledger/entries.js"
+import type { Group, Totals } from "./ledger/totals.js"
+import { combine, combineAll, ofEntry } from "./ledger/totals.js"
 
-export type { Attempt, Entry } from "./usageLedger/entries.js"
-export * from "./usageLedger/labels.js"
-export * from "./usageLedger/totals.js"
+export type { Attempt, Entry } from "./ledger/entries.js"
+export * from "./ledger/labels.js"
+export * from "./ledger/totals.js"
 
 /**
  * What was consumed so far, by group and in all.

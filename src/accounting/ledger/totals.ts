@@ -1,7 +1,7 @@
 /** Lines of a ledger, added up. Public by way of `UsageLedger`. */
-import type { Cost } from "../vocabulary/Cost.js"
-import * as Costs from "../vocabulary/Cost.js"
-import * as Usage from "../vocabulary/Usage.js"
+import type { Cost } from "../../vocabulary/Cost.js"
+import * as Costs from "../../vocabulary/Cost.js"
+import * as Usage from "../../vocabulary/Usage.js"
 import type { Entry } from "./entries.js"
 import { cacheHitOutcome } from "./entries.js"
 

@@ -3,8 +3,8 @@
  * numbers: tokens, or trillionths of a dollar.
  */
 import { HashMap, Option } from "effect"
-import type { Period, Slice } from "./budgetPeriod.js"
-import { sliceAt } from "./budgetPeriod.js"
+import type { Period, Slice } from "./period.js"
+import { sliceAt } from "./period.js"
 
 export interface Claim {
   /** The account it is taken from. */

@@ -26,17 +26,17 @@
  * @since 0.1.0
  */
 import { Context, Effect, Layer, Option, Ref, Schema } from "effect"
-import type { ChatRequest } from "./vocabulary/Chat.js"
-import * as Checks from "./internal/checks.js"
-import * as Accounts from "./internal/budgetAccounts.js"
-import { around } from "./internal/budgetCalls.js"
-import type { CalendarUnit, Period } from "./internal/budgetPeriod.js"
-import { dollar } from "./internal/budgetTab.js"
-import { estimateInput } from "./call/request.js"
-import type { Middleware, ModelInfo } from "./LLM.js"
-import type { SharedStateError } from "./vocabulary/LLMError.js"
+import type { ChatRequest } from "../vocabulary/Chat.js"
+import * as Checks from "../internal/checks.js"
+import * as Accounts from "./budget/accounts.js"
+import { around } from "./budget/calls.js"
+import type { CalendarUnit, Period } from "./budget/period.js"
+import { dollar } from "./budget/reservation.js"
+import { estimateInput } from "../call/request.js"
+import type { Middleware, ModelInfo } from "../LLM.js"
+import type { SharedStateError } from "../vocabulary/LLMError.js"
 import * as Pricing from "./Pricing.js"
-import * as Usage from "./vocabulary/Usage.js"
+import * as Usage from "../vocabulary/Usage.js"
 
 export type {
   /**

@@ -1,14 +1,14 @@
 import { describe, expect, it } from "@effect/vitest"
 import { Chunk, Effect, FastCheck, Fiber, Layer, Stream, TestClock } from "effect"
-import * as ChatEvent from "../src/vocabulary/ChatEvent.js"
-import * as Cost from "../src/vocabulary/Cost.js"
-import * as Fallback from "../src/Fallback.js"
-import * as LLMErrors from "../src/vocabulary/LLMError.js"
-import * as Pricing from "../src/Pricing.js"
-import * as Usage from "../src/vocabulary/Usage.js"
-import * as UsageLedger from "../src/UsageLedger.js"
-import { llmOver } from "./support/metered.js"
-import { answer, context } from "./support/scripted.js"
+import * as ChatEvent from "../../src/vocabulary/ChatEvent.js"
+import * as Cost from "../../src/vocabulary/Cost.js"
+import * as Fallback from "../../src/Fallback.js"
+import * as LLMErrors from "../../src/vocabulary/LLMError.js"
+import * as Pricing from "../../src/accounting/Pricing.js"
+import * as Usage from "../../src/vocabulary/Usage.js"
+import * as UsageLedger from "../../src/accounting/UsageLedger.js"
+import { llmOver } from "../support/metered.js"
+import { answer, context } from "../support/scripted.js"
 
 const prices = Pricing.layer({ test: { model: { input: 1, output: 10 } } })
 
