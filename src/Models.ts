@@ -22,7 +22,7 @@
 import type { FileSystem, HttpClient } from "@effect/platform"
 import type { ConfigError, Duration } from "effect"
 import { Context, Data, Effect, Layer, Option, Stream } from "effect"
-import type { Service as Balanced } from "./Balance.js"
+import type { Service as Balanced } from "./routing/Balance.js"
 import * as Catalogue from "./internal/catalogue.js"
 import * as Environment from "./provider/environment.js"
 import * as Reload from "./internal/reloading.js"

@@ -18,7 +18,7 @@ import {
   TestClock
 } from "effect"
 import * as ApiKey from "../src/vocabulary/ApiKey.js"
-import type * as Balance from "../src/Balance.js"
+import type * as Balance from "../src/routing/Balance.js"
 import * as ChatEvent from "../src/vocabulary/ChatEvent.js"
 import type { Service } from "../src/LLM.js"
 import * as LLM from "../src/LLM.js"

@@ -1,7 +1,7 @@
 /** What the administration may see and do, as JSON under `/admin`. */
 import { HttpRouter, HttpServerResponse } from "@effect/platform"
 import { DateTime, Effect, Option, ParseResult, Redacted, Schema } from "effect"
-import type { DeploymentStatus, Service as Balance } from "../Balance.js"
+import type { DeploymentStatus, Service as Balance } from "../routing/Balance.js"
 import { EmbeddingCache } from "../caching/EmbeddingCache.js"
 import type { Service as KeyPool } from "../keyPool/KeyPool.js"
 import type { Status as LLMStatus } from "../LLM.js"

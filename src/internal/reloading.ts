@@ -2,7 +2,7 @@
 import type { FileSystem, HttpClient } from "@effect/platform"
 import type { Scope } from "effect"
 import { Effect, Either, MutableRef, Option, PubSub, Stream } from "effect"
-import type { Service as Balanced } from "../Balance.js"
+import type { Service as Balanced } from "../routing/Balance.js"
 import type { Service as LLMService } from "../LLM.js"
 import type { Change, ReloadError, Reloaded, Reloader, ReloadOptions, Service } from "../Models.js"
 import type { ProviderFile } from "../ProviderFile.js"

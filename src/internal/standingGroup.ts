@@ -3,7 +3,7 @@
  * long as what it was made of is the same.
  */
 import { Effect } from "effect"
-import * as Balance from "../Balance.js"
+import * as Balance from "../routing/Balance.js"
 import type { ModelInfo, Service as LLMService } from "../LLM.js"
 import type { GroupEntry, GroupStrategy } from "../ProviderFile.js"
 import { sameValue } from "./sameValue.js"

@@ -29,8 +29,8 @@
  */
 import type { Scope } from "effect"
 import { Duration, Effect, Layer, Option, Schema } from "effect"
-import type { Service } from "../BalanceHealth.js"
-import { BalanceHealth } from "../BalanceHealth.js"
+import type { Service } from "../routing/BalanceHealth.js"
+import { BalanceHealth } from "../routing/BalanceHealth.js"
 import * as Health from "./health/service.js"
 import * as Steps from "./health/steps.js"
 import { Redis } from "./Redis.js"

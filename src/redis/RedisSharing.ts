@@ -21,7 +21,7 @@
  */
 import type { Duration, Scope } from "effect"
 import { Effect, Layer } from "effect"
-import type { BalanceHealth } from "../BalanceHealth.js"
+import type { BalanceHealth } from "../routing/BalanceHealth.js"
 import type { BudgetStore, InvalidBudgetError } from "../accounting/Budget.js"
 import * as KeyPool from "../keyPool/KeyPool.js"
 import * as RateLimiter from "../rateLimiter/RateLimiter.js"

@@ -3,7 +3,7 @@ import { DateTime, Duration, Effect, Either, Fiber, Layer, Option, Ref, Stream, 
 import * as Budget from "../../src/accounting/Budget.js"
 import * as Chat from "../../src/vocabulary/Chat.js"
 import * as ChatEvent from "../../src/vocabulary/ChatEvent.js"
-import * as Fallback from "../../src/Fallback.js"
+import * as Fallback from "../../src/routing/Fallback.js"
 import type { LLMError } from "../../src/vocabulary/LLMError.js"
 import * as LLMErrors from "../../src/vocabulary/LLMError.js"
 import * as Pricing from "../../src/accounting/Pricing.js"

@@ -1,7 +1,7 @@
 /** Groups of the configuration, by the gateway. */
 import { describe, expect, it } from "@effect/vitest"
 import { Effect } from "effect"
-import * as BalanceHealth from "../../src/BalanceHealth.js"
+import * as BalanceHealth from "../../src/routing/BalanceHealth.js"
 import type { Running, Settings } from "./support/gateway.js"
 import { start } from "./support/gateway.js"
 import { post, question, send } from "./support/http.js"

@@ -1,7 +1,7 @@
 import * as NodeHttpClient from "@effect/platform-node/NodeHttpClient"
 import { describe, expect, it } from "@effect/vitest"
 import { Deferred, Duration, Effect, Fiber, Layer, Logger, LogLevel, Option } from "effect"
-import * as Fallback from "../../src/Fallback.js"
+import * as Fallback from "../../src/routing/Fallback.js"
 import * as KeyPool from "../../src/keyPool/KeyPool.js"
 import * as LLM from "../../src/LLM.js"
 import * as LLMError from "../../src/vocabulary/LLMError.js"

@@ -1,7 +1,7 @@
 /** A process that opens a circuit, and hangs in the call that finds out whether the deployment is good again: probeHolder.ts <url>. */
 import { Console, Effect } from "effect"
-import * as Balance from "../../src/Balance.js"
-import * as BalanceHealth from "../../src/BalanceHealth.js"
+import * as Balance from "../../src/routing/Balance.js"
+import * as BalanceHealth from "../../src/routing/BalanceHealth.js"
 import * as LLMErrors from "../../src/vocabulary/LLMError.js"
 import * as Redis from "../../src/redis/Redis.js"
 import * as RedisBalanceHealth from "../../src/redis/RedisBalanceHealth.js"

@@ -1,6 +1,6 @@
 /** How models, budgets and caches stand: ids, and never secrets. */
 import { Effect, Option } from "effect"
-import type * as Balance from "../../Balance.js"
+import type * as Balance from "../../routing/Balance.js"
 import type * as Budgets from "../../accounting/Budget.js"
 import type * as EmbeddingCache from "../../caching/EmbeddingCache.js"
 import type * as KeyPool from "../../keyPool/KeyPool.js"

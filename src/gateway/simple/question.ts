@@ -1,6 +1,6 @@
 /** A question of the simple API: the messages, and whatever else Chat Completions knows. */
 import { Effect, Option, Ref } from "effect"
-import * as Balance from "../../Balance.js"
+import * as Balance from "../../routing/Balance.js"
 import type { ChatRequest } from "../../vocabulary/Chat.js"
 import type { Service as LLMService } from "../../LLM.js"
 import type { Listed } from "../../Models.js"

@@ -1,0 +1,290 @@
+/**
+ * Hands a call that one model cannot answer to the next: other models, other providers, other regions.
+ *
+ * Members are tried in order; each may say which errors hand a call over to it, which models it stands in for, and what it
+ * cannot do. While another one stands behind it, a member does not sleep long for a Retry-After, a cooling key or a limiter:
+ * it hands the call on. A stream is handed on only before its first event, unless `continueStreams` says otherwise.
+ *
+ * @example
+ * ```ts
+ * import { Layer } from "effect"
+ * import { Fallback, LLM } from "effect-llm"
+ *
+ * declare const OpenAI: Layer.Layer<LLM.LLM>
+ * declare const DeepSeek: Layer.Layer<LLM.LLM>
+ *
+ * declare const Large: Layer.Layer<LLM.LLM>
+ *
+ * const Either = Fallback.layer([OpenAI, DeepSeek, { llm: Large, on: ["context-window"] }])
+ * ```
+ *
+ * @since 0.1.0
+ */
+import type { Array as Arr, Duration } from "effect"
+import { Context, Effect, Layer } from "effect"
+import * as Attempt from "../vocabulary/Attempt.js"
+import type { ChatResponse } from "../vocabulary/Chat.js"
+import type * as ContextWindow from "../call/ContextWindow.js"
+import type { EmbeddingResponse } from "../vocabulary/Embedding.js"
+import * as Checks from "../internal/checks.js"
+import * as ContextFit from "../call/contextFit.js"
+import * as Members from "./fallback/members.js"
+import type { Member as Prepared } from "./fallback/members.js"
+import * as Streams from "./fallback/stream.js"
+import * as Turns from "./fallback/sequence.js"
+import { toStream } from "../call/openStream.js"
+import type { Middleware, ModelInfo, Service } from "../LLM.js"
+import { LLM } from "../LLM.js"
+import type { LLMError, Tag } from "../vocabulary/LLMError.js"
+import { TokenCounter } from "../tokens/TokenCounter.js"
+
+/**
+ * The three kinds of failure that another model may mend, after LiteLLM:
+ *
+ * - `general`: `defaultClasses` but for the next two: the provider is at its limits, down or out of reach, or cannot do it;
+ * - `context-window`: the request is too long (`ContextLengthError`);
+ * - `content-filter`: the provider's safety system refused it (`ContentFilterError`).
+ *
+ * @since 0.1.0
+ * @category model
+ */
+export type Kind = "general" | "context-window" | "content-filter"
+
+/**
+ * Which errors hand a call on: their classes and kinds, or a predicate.
+ *
+ * @since 0.1.0
+ * @category model
+ */
+export type Condition = ReadonlyArray<Tag | Kind> | ((error: LLMError) => boolean)
+
+/**
+ * What a request may need of a model. `json-schema` is a response format with a schema, `json` one without.
+ *
+ * @since 0.1.0
+ * @category model
+ */
+export type Feature = "tools" | "images" | "audio" | "files" | "json" | "json-schema" | "embeddings"
+
+/**
+ * What is said of one member.
+ *
+ * @since 0.1.0
+ * @category model
+ */
+export interface MemberOptions {
+  /** Which errors of those before hand a call over to this member. @default the `on` of the fallback */
+  readonly on?: Condition
+  /** What this model cannot do: it is not asked for what needs it. @default nothing */
+  readonly lacks?: ReadonlyArray<Feature>
+  /**
+   * The models that this member stands in for, by the name that a request asks for or the first member has. The first
+   * member is asked whatever the name. @default any
+   */
+  readonly standsInFor?: ReadonlyArray<string>
+  /**
+   * What this member calls the models of the others: `{ "gpt-4o": "openai/gpt-4o" }`. Where it has no name for the model,
+   * it answers with its own. The first member is asked by the name that the request has. @default its own
+   */
+  readonly models?: Readonly<Record<string, string>>
+}
+
+/**
+ * An `LLM` to hand calls to, with what is said of it.
+ *
+ * @since 0.1.0
+ * @category model
+ */
+export interface Member extends MemberOptions {
+  readonly llm: Service
+}
+
+/**
+ * How a broken stream is continued.
+ *
+ * @since 0.1.0
+ * @category model
+ */
+export interface Continuing {
+  /**
+   * What is asked behind the partial answer, of each member or of the one with this `info`. `false` or `undefined`: nothing,
+   * the partial answer is the last message, for models that take up there (a prefill: many do not, and some refuse it).
+   * @default `continuePrompt`
+   */
+  readonly prompt?: string | false | ((member: ModelInfo) => string | undefined)
+}
+
+/**
+ * @since 0.1.0
+ * @category model
+ */
+export interface Options {
+  /** Which errors hand the call on: their classes and kinds, or a predicate. @default `defaultClasses` */
+  readonly on?: Condition
+  /** The longest that a member may sleep while another stands behind it. @default "1 second" */
+  readonly patience?: Duration.DurationInput
+  /** What is said of the first member. Its `on`, `models` and `standsInFor` have no meaning. @default nothing */
+  readonly first?: Pick<MemberOptions, "lacks">
+  /**
+   * Counts each request by the `TokenCounter` in context, and leaves out the members whose `contextWindow` it surely exceeds,
+   * so that a longer one goes to the larger model at once. Set the `contextWindow` of every member before you turn it on.
+   * Where it exceeds them all, the one with the largest is asked. @default false: the provider's `ContextLengthError` decides
+   */
+  readonly fit?: boolean | Pick<ContextWindow.Options, "reserve" | "tolerance">
+  /**
+   * Hands on an answer that the content filter stopped (`finishReason` "content-filter") to members that take a
+   * `ContentFilterError`; of streams, one that was stopped before it said anything. Where none of them has a better one, it
+   * is the answer. @default false
+   */
+  readonly filteredAnswers?: boolean
+  /**
+   * Continues a stream that breaks on the next member that takes the error, from what had been said. The stream goes on
+   * behind a `Continued` event, and nothing is said twice: what the next one repeats is taken off, and one that begins anew
+   * is not let through. Not continued are answers with tool calls, refusals and structured answers. @default false
+   */
+  readonly continueStreams?: boolean | Continuing
+}
+
+/**
+ * What another model may well answer: every class but those that speak of the request itself (`InvalidRequestError`), of
+ * its content (`ContentFilterError`), of the money, of the call's own deadline, and of streams that had begun. A condition with
+ * `RateLimitError` also takes the `InvalidRequestError` of a limiter that is too small for the request (`limit_too_small`).
+ *
+ * @since 0.1.0
+ * @category decisions
+ */
+export const defaultClasses: ReadonlyArray<Tag> = [
+  "RateLimitError",
+  "QuotaExceededError",
+  "AuthenticationError",
+  "PermissionError",
+  "ModelNotFoundError",
+  "ContextLengthError",
+  "ProviderUnavailableError",
+  "NetworkError",
+  "TimeoutError",
+  "MalformedResponseError",
+  "StreamInterruptedError",
+  "UnsupportedError",
+  "KeyPoolExhaustedError",
+  "BalanceExhaustedError",
+  "SharedStateError"
+]
+
+/**
+ * What is asked behind a partial answer unless you say otherwise.
+ *
+ * @since 0.1.0
+ * @category decisions
+ */
+export const continuePrompt =
+  "Your last answer was cut off. Continue it exactly where it ends, with the very next character. Do not repeat or rephrase" +
+  " anything of it, and say nothing about this."
+
+const kinds: Readonly<Record<Kind, ReadonlyArray<Tag>>> = {
+  general: defaultClasses.filter((tag) => tag !== "ContextLengthError"),
+  "context-window": ["ContextLengthError"],
+  "content-filter": ["ContentFilterError"]
+}
+
+const isMember = (fallback: Service | Member): fallback is Member => "llm" in fallback
+
+const prepared = (
+  next: Service,
+  fallbacks: ReadonlyArray<Service | Member>,
+  options: Options
+): Arr.NonEmptyReadonlyArray<Prepared> => {
+  const on = options.on ?? defaultClasses
+  const nothing = { takes: () => false, sparesWaiting: false }
+  return [
+    Members.memberOf(next, options.first ?? {}, true, nothing),
+    ...fallbacks.map((fallback) => {
+      const member = isMember(fallback) ? fallback : { llm: fallback }
+      return Members.memberOf(member.llm, member, false, Members.accepting(member.on ?? on, kinds))
+    })
+  ]
+}
+
+const promptOf = (continuing: Options["continueStreams"]): Streams.Options["promptFor"] => {
+  if (continuing === undefined || continuing === false) return undefined
+  const prompt = continuing === true ? continuePrompt : (continuing.prompt ?? continuePrompt)
+  return typeof prompt === "function" ? prompt : () => (prompt === false ? undefined : prompt)
+}
+
+/**
+ * The middleware: the `LLM` it is applied to, then the given ones.
+ *
+ * @since 0.1.0
+ * @category constructors
+ */
+export const make = (fallbacks: ReadonlyArray<Service | Member>, options: Options = {}): Middleware => {
+  const patience = Checks.valid("Fallback", (checks) => {
+    if (typeof options.fit === "object") ContextFit.check(checks, options.fit, "fit.")
+    return checks.millis("patience", options.patience ?? "1 second", Checks.anyLength)
+  })
+  return (next) =>
+    Effect.map(TokenCounter, (counter): Service => {
+      const { info } = next
+      const filteredAnswers = options.filteredAnswers ?? false
+      const fit = options.fit === true ? {} : options.fit === false ? undefined : options.fit
+      const line = Members.selection(prepared(next, fallbacks, options), info, counter, fit)
+      const chats: Turns.Asking<ChatResponse> = {
+        patience,
+        withEarlier: Attempt.withEarlier,
+        filtered: (answer) => (filteredAnswers ? Turns.stopped(answer) : undefined)
+      }
+      const embeddings: Turns.Asking<EmbeddingResponse> = {
+        patience,
+        withEarlier: Attempt.withEarlier,
+        filtered: () => undefined
+      }
+      const openStream = Streams.open({ info, patience, filteredAnswers, promptFor: promptOf(options.continueStreams) })
+      return {
+        ...next,
+        chat: (request) =>
+          Effect.flatMap(line.chat(request), (members) =>
+            Turns.answer(chats, members, (member) => member.llm.chat(Members.chatFor(member, request, info)))
+          ),
+        embed: (request) =>
+          Effect.flatMap(line.embed(request), (members) =>
+            Turns.answer(embeddings, members, (member) => member.llm.embed(Members.embeddingFor(member, request, info)))
+          ),
+        chatStream: (request) => toStream(Effect.flatMap(line.chat(request), (members) => openStream(members, request)))
+      }
+    })
+}
+
+/**
+ * A layer to hand calls to, with what is said of its `LLM`.
+ *
+ * @since 0.1.0
+ * @category model
+ */
+export interface LayerMember<E, R> extends MemberOptions {
+  readonly llm: Layer.Layer<LLM, E, R>
+}
+
+/**
+ * One `LLM` from several, each built once with keys, limits and retries of its own.
+ *
+ * A `model` named in a request goes to the first member only: the others answer with their own, unless their `models` say
+ * what they call it.
+ *
+ * @since 0.1.0
+ * @category layers
+ */
+export const layer = <E, R>(
+  members: Arr.NonEmptyReadonlyArray<Layer.Layer<LLM, E, R> | LayerMember<E, R>>,
+  options: Options = {}
+): Layer.Layer<LLM, E, R> =>
+  Layer.scoped(
+    LLM,
+    Effect.flatMap(
+      Effect.forEach(members, (member) => {
+        const { llm, ...said }: LayerMember<E, R> = "llm" in member ? member : { llm: member }
+        return Effect.map(Layer.build(llm), (context): Member => ({ ...said, llm: Context.get(context, LLM) }))
+      }),
+      ([first, ...rest]) =>
+        make(rest, first.lacks === undefined ? options : { ...options, first: { lacks: first.lacks } })(first.llm)
+    )
+  )

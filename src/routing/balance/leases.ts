@@ -1,0 +1,191 @@
+/** The rim around the state of a balance: leases of deployments, each given back exactly once. */
+import { Duration, Effect, Option, Ref } from "effect"
+import type { Verdict } from "../Balance.js"
+import type { Notice } from "../BalanceHealth.js"
+import * as BalanceHealth from "../BalanceHealth.js"
+import type { BalanceState, Denied, Granted, Wish } from "./state.js"
+import * as State from "./state.js"
+import type { Fleet } from "./deploymentSet.js"
+import * as Fleets from "./deploymentSet.js"
+import * as Turns from "../../internal/turns.js"
+
+/** A deployment in the hands of a call. */
+export interface Lease {
+  readonly position: number
+  /** Whether another deployment that the call could use was ready too. */
+  readonly behind: boolean
+  /** Says that the call has been answered so far, and keeps the deployment. */
+  readonly answered: Effect.Effect<void>
+  /** Gives the deployment back with what the call says about it. The first time counts; later ones do nothing. */
+  readonly end: (verdict: Verdict) => Effect.Effect<void>
+  /** The same for a call that was answered, with the time it took. */
+  readonly served: Effect.Effect<void>
+}
+
+export interface Rim {
+  /**
+   * Picks and reserves a deployment in one step, or waits in line for one, `longest` milliseconds at the most. Run it where the
+   * fiber cannot be interrupted: the wait, and nothing else of it, is interruptible even there, so that none is ever lost.
+   */
+  readonly acquire: (wish: Fleets.Wish, longest: number) => Effect.Effect<Lease, Denied>
+  /** Changes one deployment. */
+  readonly change: (position: number, f: (fleet: Fleet) => Fleet) => Effect.Effect<void>
+  /** The state as it is now, and the wall-clock time at which its time was 0. */
+  readonly now: Effect.Effect<{ readonly state: BalanceState; readonly epoch: number }>
+}
+
+/** The other balances that have the same deployments. */
+interface Company {
+  readonly health: BalanceHealth.Service
+  /** What this balance is called among them. */
+  readonly author: string
+}
+
+export const make = (fleet: Fleet): Effect.Effect<Rim> => {
+  const ids = fleet.deployments.map(({ load }) => load.id)
+  return Effect.flatMap(Effect.serviceOption(BalanceHealth.BalanceHealth), (found) => {
+    if (Option.isNone(found)) return Effect.map(Turns.make(State.make(fleet)), (turns) => serve(turns, ids, undefined))
+    const company: Company = { health: found.value, author: crypto.randomUUID() }
+    return Effect.map(Turns.make(State.make(fleet), hearing(company)), (turns) => serve(turns, ids, company))
+  })
+}
+
+/** Others are heard before each step. */
+const hearing =
+  ({ author, health }: Company) =>
+  (origin: number): Turns.Outside<BalanceState> =>
+    Effect.map(health.notices, (notices) => (state, now) => State.hear(state, now, notices, author, origin))
+
+const serve = (
+  { attend, origin, ref, step, timeOf }: Turns.Rim<BalanceState>,
+  ids: ReadonlyArray<string>,
+  company: Company | undefined
+): Rim => {
+  /** Takes a step, and goes on with what others should know of it. */
+  const changeThen = (
+    position: number,
+    f: (fleet: Fleet) => Fleet,
+    next: (notice: Notice | undefined, company: Company) => Effect.Effect<void>
+  ): Effect.Effect<void> =>
+    Effect.uninterruptible(
+      company === undefined
+        ? step((state, now) => State.change(state, now, f), Effect.succeed)
+        : step(
+            (state, now) => State.changeOne(state, now, position, f),
+            (news) =>
+              next(
+                news === undefined ? undefined : { ...news, until: origin + news.until, author: company.author },
+                company
+              )
+          )
+    )
+
+  const idOf = (position: number): string => ids[position] ?? ""
+
+  const change: Rim["change"] = (position, f) =>
+    changeThen(position, f, (notice, { health }) =>
+      notice === undefined ? Effect.void : health.tell(idOf(position), notice)
+    )
+
+  const lease = ({ behind, hold, probes }: Granted): Effect.Effect<Lease, Denied> =>
+    Effect.sync(() => {
+      const { position } = hold
+      let isOver = false
+      let isProbe = probes
+      /** A probe is over when it has found something out, and with its call at the latest. */
+      const told = (f: (fleet: Fleet) => Fleet, isLast: boolean): Effect.Effect<void> =>
+        Effect.suspend(() =>
+          isProbe
+            ? changeThen(position, f, (notice, { author, health }) => {
+                if (notice === undefined && !isLast) return Effect.void
+                isProbe = false
+                return health.proved(idOf(position), author, notice)
+              })
+            : change(position, f)
+        )
+      const end = (f: (fleet: Fleet) => Fleet): Effect.Effect<void> =>
+        Effect.suspend(() => {
+          if (isOver) return Effect.void
+          isOver = true
+          return told(f, true)
+        })
+      const elapsed = (fleet: Fleet): number => fleet.now - hold.startedAt
+      return {
+        position,
+        behind,
+        answered: told((fleet) => Fleets.answered(fleet, hold, elapsed(fleet)), false),
+        end: (verdict) => end((fleet) => Fleets.settle(fleet, hold, verdict)),
+        served: end((fleet) => Fleets.settle(fleet, hold, { _tag: "Served", latency: elapsed(fleet) }))
+      }
+    })
+
+  /** Of all balances, one call finds out whether a deployment is good again; whoever comes second looks for another one. */
+  const admitted = (granted: Granted, again: Effect.Effect<Lease, Denied>): Effect.Effect<Lease, Denied> => {
+    if (company === undefined || !granted.probes) return lease(granted)
+    const { position } = granted.hold
+    return Effect.flatMap(company.health.probe(idOf(position), company.author), (permission) =>
+      permission._tag === "Granted"
+        ? lease(granted)
+        : Effect.zipRight(
+            changeThen(
+              position,
+              (fleet) =>
+                Fleets.postpone(
+                  fleet,
+                  granted.hold,
+                  fleet.now + Math.max(briefest, Duration.toMillis(permission.again))
+                ),
+              // That is not its own news.
+              () => Effect.void
+            ),
+            again
+          )
+    )
+  }
+
+  const acquire = (wish: Wish): Effect.Effect<Lease, Denied> => {
+    const conclude = (answer: Granted | Denied): Effect.Effect<Lease, Denied> =>
+      answer._tag === "Granted"
+        ? admitted(
+            answer,
+            Effect.suspend(() => acquire(wish))
+          )
+        : Effect.fail(answer)
+    return step(
+      (state, now) => State.ask(state, now, wish),
+      (answer) =>
+        answer._tag === "Unready"
+          ? attend<Granted | Denied, Lease, Denied, never>(
+              {
+                join: (state, now, bell) => State.queue(state, now, wish, bell),
+                look: State.look,
+                giveUp: State.giveUp
+              },
+              Effect.interruptible,
+              conclude
+            )
+          : conclude(answer)
+    )
+  }
+
+  return {
+    acquire: ({ affinity, exclude }, longest) =>
+      Effect.uninterruptible(
+        Effect.clockWith((clock) => acquire({ exclude, affinity, deadline: timeOf(clock) + longest }))
+      ),
+    change,
+    now: Effect.clockWith((clock) =>
+      Effect.zipWith(Ref.get(ref), company?.health.notices ?? unheard, (told, notices) => {
+        const now = timeOf(clock)
+        const state = company === undefined ? told : State.hear(told, now, notices, company.author, origin)[1]
+        const advanced = { ...state, fleet: Fleets.advance(state.fleet, now) }
+        return { state: advanced, epoch: clock.unsafeCurrentTimeMillis() - now }
+      })
+    )
+  }
+}
+
+/** In milliseconds: what may be asked again at once would be asked for ever. */
+const briefest = 1
+
+const unheard: Effect.Effect<State.Notices> = Effect.succeed(new Map())

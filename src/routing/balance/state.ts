@@ -1,0 +1,216 @@
+/**
+ * The deployments of a balance and the calls that wait for them, as one immutable value. Every function here is one step of
+ * it. All times are in milliseconds since the balance was made.
+ *
+ * Once a step is done, no deployment is ready that any waiting call could use. So a newcomer who finds one overtakes nobody.
+ */
+import { HashMap, Option, Order, SortedMap } from "effect"
+import type { Notice } from "../BalanceHealth.js"
+import type { News } from "./deployment.js"
+import type { Fleet, Outlook, Wish as FleetWish } from "./deploymentSet.js"
+import * as Fleets from "./deploymentSet.js"
+import type { Hold } from "../../keyPool/key.js"
+import type { Bell, Step as StepOf, Turn, Unready, Waiting } from "../../internal/turns.js"
+import { silent, unready } from "../../internal/turns.js"
+
+export interface Wish extends FleetWish {
+  readonly deadline: number
+}
+
+export interface Granted {
+  readonly _tag: "Granted"
+  readonly hold: Hold
+  /** Whether another deployment that the call could use is ready too. */
+  readonly behind: boolean
+  /** Whether the call finds out if the deployment is good again. */
+  readonly probes: boolean
+}
+
+export interface Denied {
+  readonly _tag: "Denied"
+}
+
+interface Waiter extends Wish {
+  readonly ticket: number
+  readonly bell: Bell
+  readonly until: number
+}
+
+export interface BalanceState {
+  readonly fleet: Fleet
+  /** Those who wait, by the order in which they came. */
+  readonly line: SortedMap.SortedMap<number, Waiter>
+  /** What those who waited got and have not fetched yet. */
+  readonly answers: HashMap.HashMap<number, Granted | Denied>
+  /** How many calls have ever waited. */
+  readonly tickets: number
+  /** What others have said of the deployments, as far as it has been heard. */
+  readonly heard: Notices
+}
+
+export type Notices = ReadonlyMap<string, Notice>
+
+export type Step<A> = StepOf<A, BalanceState>
+
+export const make = (fleet: Fleet): BalanceState => ({
+  fleet,
+  line: SortedMap.empty(Order.number),
+  answers: HashMap.empty(),
+  tickets: 0,
+  heard: new Map()
+})
+
+const withFleet = (state: BalanceState, fleet: Fleet): BalanceState => ({
+  fleet,
+  line: state.line,
+  answers: state.answers,
+  tickets: state.tickets,
+  heard: state.heard
+})
+
+const denied: Denied = { _tag: "Denied" }
+
+/** Asks for a deployment. */
+export const ask = (before: BalanceState, now: number, wish: Wish): Step<Granted | Denied | Unready> => {
+  const [bells, state] = settleDown(before, Fleets.advance(before.fleet, now))
+  const outlook = Fleets.outlook(state.fleet, wish)
+  const [granted, fleet] = take(state.fleet, outlook)
+  if (granted !== undefined) return [{ value: granted, bells }, withFleet(state, fleet)]
+  return [{ value: isHopeless(outlook, wish, fleet.now) ? denied : unready, bells }, state]
+}
+
+/** Asks for a deployment, and waits in line where none is ready. */
+export const queue = (before: BalanceState, now: number, wish: Wish, bell: Bell): Step<Granted | Denied | Waiting> => {
+  const [{ bells, value }, state] = ask(before, now, wish)
+  if (value._tag !== "Unready") return [{ value, bells }, state]
+  const ticket = state.tickets
+  return wait({ ...state, tickets: ticket + 1 }, wish, ticket, bell, bells)
+}
+
+/** A waiting call looks again, with a new bell for the next time. */
+export const look = (
+  before: BalanceState,
+  now: number,
+  ticket: number,
+  bell: Bell
+): Step<Granted | Denied | Waiting> => {
+  const [bells, state] = settleDown(before, Fleets.advance(before.fleet, now))
+  const answer = Option.getOrUndefined(HashMap.get(state.answers, ticket))
+  if (answer !== undefined) {
+    return [
+      { value: answer, bells },
+      { ...state, answers: HashMap.remove(state.answers, ticket) }
+    ]
+  }
+  const waiter = Option.getOrThrow(SortedMap.get(state.line, ticket))
+  return isHopeless(Fleets.outlook(state.fleet, waiter), waiter, state.fleet.now)
+    ? [
+        { value: denied, bells },
+        { ...state, line: SortedMap.remove(state.line, ticket) }
+      ]
+    : wait(state, waiter, ticket, bell, bells)
+}
+
+const wait = (
+  state: BalanceState,
+  { affinity, deadline, exclude }: Wish,
+  ticket: number,
+  bell: Bell,
+  bells: ReadonlyArray<Bell>
+): Step<Waiting> => {
+  const until = Math.min(deadline, Fleets.outlook(state.fleet, { exclude, affinity }).wakeAt)
+  const waiter: Waiter = { exclude, affinity, deadline, ticket, bell, until }
+  return [
+    { value: { _tag: "Waiting", ticket, until }, bells },
+    { ...state, line: SortedMap.set(state.line, ticket, waiter) }
+  ]
+}
+
+/** A waiting call gives up. If it has got a deployment already, that goes to the next. */
+export const giveUp = (before: BalanceState, now: number, ticket: number): Step<void> => {
+  const answer = Option.getOrUndefined(HashMap.get(before.answers, ticket))
+  const left = {
+    ...before,
+    line: SortedMap.remove(before.line, ticket),
+    answers: HashMap.remove(before.answers, ticket)
+  }
+  return change(left, now, (fleet) => (answer?._tag === "Granted" ? Fleets.withdraw(fleet, answer.hold) : fleet))
+}
+
+/** Changes the deployments. */
+export const change = (before: BalanceState, now: number, f: (fleet: Fleet) => Fleet): Step<void> => {
+  const [bells, state] = settleDown(before, f(Fleets.advance(before.fleet, now)))
+  return [{ value: undefined, bells }, state]
+}
+
+/** Changes one deployment, and says what others should know of it. */
+export const changeOne = (
+  before: BalanceState,
+  now: number,
+  position: number,
+  f: (fleet: Fleet) => Fleet
+): Step<News | undefined> => {
+  const [{ bells: early }, current] = change(before, now, (fleet) => fleet)
+  const fleet = f(current.fleet)
+  const [bells, state] = settleDown(current, fleet)
+  return [{ value: Fleets.news(current.fleet, fleet, position), bells: [...early, ...bells] }, state]
+}
+
+/** Hears what others say of the deployments, but for `author` itself. Their time was 0 at `origin` of the notices' time. */
+export const hear = (
+  before: BalanceState,
+  now: number,
+  notices: Notices,
+  author: string,
+  origin: number
+): Step<void> => {
+  if (notices === before.heard) return [unheard, before]
+  const [turn, state] = change(before, now, (fleet) =>
+    fleet.deployments.reduce((later, { load: { id, position } }) => {
+      const notice = notices.get(id)
+      if (notice === undefined || notice === before.heard.get(id) || notice.author === author) return later
+      return Fleets.hear(later, position, { ...notice, until: notice.until - origin })
+    }, fleet)
+  )
+  return [turn, { ...state, heard: notices }]
+}
+
+const unheard: Turn<void> = { value: undefined, bells: silent }
+
+/** How many calls wait. */
+export const waiting = (state: BalanceState): number => SortedMap.size(state.line)
+
+/** With the deployments as they are now, gives those who wait what they can get. */
+const settleDown = (before: BalanceState, fleet: Fleet): readonly [bells: ReadonlyArray<Bell>, state: BalanceState] => {
+  if (fleet === before.fleet) return [silent, before]
+  let state = withFleet(before, fleet)
+  if (fleet.changes === before.fleet.changes || SortedMap.size(before.line) === 0) return [silent, state]
+  const bells: Array<Bell> = []
+  for (const waiter of SortedMap.values(before.line)) {
+    const outlook = Fleets.outlook(state.fleet, waiter)
+    const [granted, next] = take(state.fleet, outlook)
+    const answer = granted ?? (isHopeless(outlook, waiter, next.now) ? denied : undefined)
+    if (answer !== undefined) {
+      state = {
+        fleet: next,
+        line: SortedMap.remove(state.line, waiter.ticket),
+        answers: HashMap.set(state.answers, waiter.ticket, answer),
+        tickets: state.tickets,
+        heard: state.heard
+      }
+    }
+    // One who would look up too late must be told.
+    if (answer !== undefined || outlook.wakeAt < waiter.until) bells.push(waiter.bell)
+  }
+  return [bells, state]
+}
+
+const take = (fleet: Fleet, { ready, winner }: Outlook): readonly [Granted | undefined, Fleet] => {
+  if (winner === undefined) return [undefined, fleet]
+  const [hold, reserved] = Fleets.reserve(fleet, winner)
+  return [{ _tag: "Granted", hold, behind: ready > 1, probes: Fleets.isProbe(reserved, hold) }, reserved]
+}
+
+/** Whether no deployment will be ready in time, as far as that can be known. */
+const isHopeless = (outlook: Outlook, wish: Wish, now: number): boolean =>
+  wish.deadline <= now || (outlook.awaited === 0 && outlook.wakeAt > wish.deadline)

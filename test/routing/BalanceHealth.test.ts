@@ -1,0 +1,370 @@
+import { describe, expect, it } from "@effect/vitest"
+import { Array, Duration, Effect, Fiber, Ref, TestClock } from "effect"
+import * as Balance from "../../src/routing/Balance.js"
+import type * as LLM from "../../src/LLM.js"
+import type { LLMError } from "../../src/vocabulary/LLMError.js"
+import * as LLMErrors from "../../src/vocabulary/LLMError.js"
+import { answer, context, invalid, rateLimited, scripted, unavailable } from "../support/scripted.js"
+
+const failing = new LLMErrors.ProviderUnavailableError({ ...context, status: 500, message: "boom" })
+
+/** A deployment that works or does not, as it is told. */
+const switchable = Effect.gen(function* () {
+  const error = yield* Ref.make<LLMError | undefined>(undefined)
+  const llm = yield* scripted(
+    Effect.flatMap(Ref.get(error), (failure) =>
+      failure === undefined ? Effect.succeed(answer("ok")) : Effect.fail(failure)
+    )
+  )
+  return {
+    llm,
+    fails: (failure: LLMError) => Ref.set(error, failure),
+    works: Ref.set(error, undefined),
+    asked: Effect.map(llm.asked, (requests) => requests.length)
+  }
+})
+
+/** One deployment alone, of which no call waits for it. */
+const alone = (options: Balance.Options = {}) =>
+  Effect.gen(function* () {
+    const deployment = yield* switchable
+    const self = yield* Balance.make([{ llm: deployment.llm, id: "a" }], { maxWait: 0, ...options })
+    return { ...deployment, self }
+  })
+
+const call = (self: LLM.Service) => Effect.either(self.chat("?"))
+
+const calls = (self: LLM.Service, times: number) => Effect.replicateEffect(call(self), times)
+
+const stateOf = (self: Balance.Service) => Effect.map(self.deployments, ([deployment]) => deployment?.state._tag)
+
+describe("the circuit breaker", () => {
+  it.effect("opens after so many failures, and no call comes through", () =>
+    Effect.gen(function* () {
+      const { asked, fails, self } = yield* alone()
+      yield* fails(failing)
+      yield* calls(self, 25)
+      expect(yield* asked).toBe(5)
+      expect((yield* self.deployments)[0]?.state).toMatchObject({
+        _tag: "Open",
+        remaining: Duration.seconds(10),
+        until: 10_000
+      })
+    })
+  )
+
+  it.effect("stays closed while they are a small share of the calls", () =>
+    Effect.gen(function* () {
+      const { fails, self, works } = yield* alone({ breaker: { failures: 3, ratio: 0.5 } })
+      yield* calls(self, 10)
+      yield* fails(failing)
+      yield* calls(self, 9)
+      expect(yield* stateOf(self)).toBe("Ready")
+      yield* works
+      yield* calls(self, 1)
+      yield* fails(failing)
+      yield* calls(self, 1)
+      expect((yield* self.deployments)[0]?.window).toEqual({ calls: 21, failures: 10 })
+      yield* calls(self, 1)
+      expect(yield* stateOf(self)).toBe("Open")
+    })
+  )
+
+  it.effect("forgets failures that are older than its window", () =>
+    Effect.gen(function* () {
+      const { fails, self } = yield* alone({ breaker: { failures: 3, window: "30 seconds" } })
+      yield* fails(failing)
+      for (let round = 0; round < 10; round++) {
+        yield* calls(self, 1)
+        yield* TestClock.adjust("15 seconds")
+      }
+      expect(yield* stateOf(self)).toBe("Ready")
+      yield* calls(self, 2)
+      expect(yield* stateOf(self)).toBe("Open")
+    })
+  )
+
+  it.effect("lets one call at a time find out whether it is good again, and closes after a success", () =>
+    Effect.gen(function* () {
+      const gate = yield* Effect.makeLatch()
+      const llm = yield* scripted(failing, Effect.as(gate.await, answer("ok")))
+      const self = yield* Balance.make([{ llm, id: "a" }], { breaker: { failures: 1 }, maxWait: "1 minute" })
+      yield* call(self)
+      const waiting = yield* Effect.fork(Effect.all(Array.replicate(self.chat("?"), 20), { concurrency: "unbounded" }))
+      yield* TestClock.adjust("10 seconds")
+      expect(yield* stateOf(self)).toBe("HalfOpen")
+      expect(yield* llm.asked).toHaveLength(2)
+      expect((yield* self.deployments)[0]?.inFlight).toBe(1)
+      yield* gate.open
+      yield* Fiber.join(waiting)
+      expect(yield* llm.asked).toHaveLength(21)
+      expect(yield* stateOf(self)).toBe("Ready")
+    })
+  )
+
+  it.effect("rests longer after each probe that fails, up to a bound, and as at first after a success", () =>
+    Effect.gen(function* () {
+      const { fails, self, works } = yield* alone({
+        breaker: { failures: 1, rest: "10 seconds", maxRest: "35 seconds" }
+      })
+      const rests = Effect.gen(function* () {
+        yield* call(self)
+        const [deployment] = yield* self.deployments
+        const remaining = deployment?.state._tag === "Open" ? Duration.toSeconds(deployment.state.remaining) : 0
+        yield* TestClock.adjust(Duration.seconds(remaining))
+        return remaining
+      })
+      yield* fails(failing)
+      expect(yield* Effect.replicateEffect(rests, 4)).toEqual([10, 20, 35, 35])
+      yield* works
+      expect(yield* rests).toBe(0)
+      yield* fails(failing)
+      expect(yield* rests).toBe(10)
+    })
+  )
+
+  it.effect("does not count the failures of calls that were under way when it opened", () =>
+    Effect.gen(function* () {
+      const gate = yield* Effect.makeLatch()
+      const llm = yield* scripted(Effect.zipRight(gate.await, Effect.fail(failing)))
+      const self = yield* Balance.make([{ llm, id: "a" }], { breaker: { failures: 2 }, maxWait: 0 })
+      const fiber = yield* Effect.fork(Effect.all(Array.replicate(call(self), 10), { concurrency: "unbounded" }))
+      yield* TestClock.adjust("1 second")
+      yield* gate.open
+      yield* Fiber.join(fiber)
+      expect((yield* self.deployments)[0]).toMatchObject({
+        failed: 10,
+        window: { calls: 0, failures: 0 },
+        state: { _tag: "Open", remaining: Duration.seconds(10) }
+      })
+    })
+  )
+
+  it.effect("nor does a late success of such a call close it", () =>
+    Effect.gen(function* () {
+      const gate = yield* Effect.makeLatch()
+      const llm = yield* scripted(Effect.as(gate.await, answer("late")), failing)
+      const self = yield* Balance.make([{ llm, id: "a" }], { breaker: { failures: 1, ratio: 0 }, maxWait: 0 })
+      const late = yield* Effect.fork(self.chat("?"))
+      yield* Effect.yieldNow()
+      yield* call(self)
+      yield* gate.open
+      expect((yield* Fiber.join(late)).text).toBe("late")
+      expect(yield* stateOf(self)).toBe("Open")
+    })
+  )
+
+  it.effect("a probe that is interrupted leaves the next call to find out", () =>
+    Effect.gen(function* () {
+      const llm = yield* scripted(failing, Effect.never, "ok")
+      const self = yield* Balance.make([{ llm, id: "a" }], { breaker: { failures: 1 }, maxWait: 0 })
+      yield* call(self)
+      yield* TestClock.adjust("10 seconds")
+      const probe = yield* Effect.fork(self.chat("?"))
+      yield* Effect.yieldNow()
+      expect((yield* self.deployments)[0]?.state).toEqual({ _tag: "HalfOpen", probing: true })
+      expect((yield* call(self))._tag).toBe("Left")
+      yield* Fiber.interrupt(probe)
+      expect((yield* self.deployments)[0]?.state).toEqual({ _tag: "HalfOpen", probing: false })
+      expect((yield* self.chat("?")).text).toBe("ok")
+      expect(yield* stateOf(self)).toBe("Ready")
+    })
+  )
+
+  it.effect("those who wait for a probe that fails wait for the next one", () =>
+    Effect.gen(function* () {
+      const llm = yield* scripted(failing, Effect.delay(Effect.fail(failing), "2 seconds"), "ok")
+      const self = yield* Balance.make([{ llm, id: "a" }], { breaker: { failures: 1 }, maxWait: "1 minute" })
+      yield* call(self)
+      yield* TestClock.adjust("10 seconds")
+      const probe = yield* Effect.fork(call(self))
+      const waiting = yield* Effect.fork(self.chat("?"))
+      // The probe fails, and the next rest takes twenty seconds.
+      yield* TestClock.adjust("2 seconds")
+      expect((yield* Fiber.join(probe))._tag).toBe("Left")
+      yield* TestClock.adjust("20 seconds")
+      expect((yield* Fiber.join(waiting)).text).toBe("ok")
+    })
+  )
+
+  it.effect("can be left out", () =>
+    Effect.gen(function* () {
+      const { asked, fails, self } = yield* alone({ breaker: false })
+      yield* fails(failing)
+      yield* calls(self, 25)
+      yield* fails(new LLMErrors.AuthenticationError({ ...context, message: "no" }))
+      yield* calls(self, 5)
+      expect(yield* asked).toBe(30)
+      expect((yield* self.deployments)[0]).toMatchObject({ state: { _tag: "Ready" }, failed: 30 })
+    })
+  )
+
+  it.effect("opens at once where no key is left, so that dead deployments cost one call each and not one a call", () =>
+    Effect.gen(function* () {
+      const dead = yield* Effect.replicateEffect(switchable, 9)
+      const good = yield* scripted("good")
+      yield* Effect.forEach(dead, ({ fails }) =>
+        fails(new LLMErrors.AuthenticationError({ ...context, status: 401, message: "revoked" }))
+      )
+      const self = yield* Balance.make(
+        [...dead.map(({ llm }, index) => ({ llm, id: `dead-${index}` })), { llm: good }],
+        {
+          strategy: Balance.failover
+        }
+      )
+      for (const answered of yield* Effect.replicateEffect(self.chat("?"), 50)) expect(answered.text).toBe("good")
+      expect(yield* Effect.forEach(dead, ({ asked }) => asked)).toEqual(Array.replicate(1, 9))
+    })
+  )
+
+  it.effect("forgets everything when the deployment is enabled by hand", () =>
+    Effect.gen(function* () {
+      const { asked, fails, self, works } = yield* alone()
+      yield* fails(failing)
+      yield* calls(self, 10)
+      yield* works
+      yield* self.enable("a")
+      yield* calls(self, 3)
+      expect(yield* asked).toBe(8)
+      expect((yield* self.deployments)[0]).toMatchObject({
+        state: { _tag: "Ready" },
+        window: { calls: 3, failures: 0 }
+      })
+    })
+  )
+})
+
+describe("a deployment that has too much to do", () => {
+  it.effect("rests for its Retry-After, from the very next call on", () =>
+    Effect.gen(function* () {
+      const { asked, fails, self } = yield* alone()
+      yield* fails(rateLimited(7000))
+      yield* calls(self, 10)
+      expect(yield* asked).toBe(1)
+      expect((yield* self.deployments)[0]).toMatchObject({
+        state: { _tag: "Cooling", remaining: Duration.seconds(7) },
+        limited: 1,
+        failed: 0
+      })
+      yield* TestClock.adjust("6999 millis")
+      yield* calls(self, 1)
+      expect(yield* asked).toBe(1)
+      yield* TestClock.adjust("1 millis")
+      yield* calls(self, 1)
+      expect(yield* asked).toBe(2)
+    })
+  )
+
+  it.effect("rests a second and then ever longer where it does not say how long, until it answers", () =>
+    Effect.gen(function* () {
+      const { fails, self, works } = yield* alone({ cooldown: { max: "3 seconds" } })
+      const rest = Effect.gen(function* () {
+        yield* call(self)
+        const [deployment] = yield* self.deployments
+        const remaining = deployment?.state._tag === "Cooling" ? Duration.toSeconds(deployment.state.remaining) : 0
+        yield* TestClock.adjust(Duration.seconds(remaining))
+        return remaining
+      })
+      yield* fails(rateLimited())
+      expect(yield* Effect.replicateEffect(rest, 4)).toEqual([1, 2, 3, 3])
+      yield* works
+      expect(yield* rest).toBe(0)
+      yield* fails(rateLimited())
+      expect(yield* rest).toBe(1)
+    })
+  )
+
+  it.effect("keeps the longer of two rests", () =>
+    Effect.gen(function* () {
+      const gate = yield* Effect.makeLatch()
+      const llm = yield* scripted(Effect.zipRight(gate.await, Effect.fail(rateLimited(1000))), rateLimited(9000))
+      const self = yield* Balance.make([{ llm, id: "a" }], { maxWait: 0 })
+      const first = yield* Effect.fork(call(self))
+      yield* Effect.yieldNow()
+      yield* call(self)
+      yield* gate.open
+      yield* Fiber.join(first)
+      expect((yield* self.deployments)[0]?.state).toMatchObject({ remaining: Duration.seconds(9) })
+    })
+  )
+
+  it.effect("and fails for it often enough, opens", () =>
+    Effect.gen(function* () {
+      const { fails, self } = yield* alone({ breaker: { failures: 3 } })
+      yield* fails(unavailable)
+      yield* calls(self, 1)
+      yield* TestClock.adjust("1 seconds")
+      yield* calls(self, 1)
+      yield* TestClock.adjust("2 seconds")
+      expect(yield* stateOf(self)).toBe("Ready")
+      yield* calls(self, 1)
+      expect(yield* stateOf(self)).toBe("Open")
+    })
+  )
+
+  it.effect("gets no flood to catch up when it comes back", () =>
+    Effect.gen(function* () {
+      const first = yield* switchable
+      const second = yield* switchable
+      const self = yield* Balance.make([
+        { llm: first.llm, id: "a" },
+        { llm: second.llm, id: "b" }
+      ])
+      yield* first.fails(rateLimited(5000))
+      yield* calls(self, 100)
+      yield* first.works
+      yield* TestClock.adjust("5 seconds")
+      const before = yield* first.asked
+      yield* calls(self, 20)
+      // Its half, give or take one.
+      expect(Math.abs((yield* first.asked) - before - 10)).toBeLessThanOrEqual(1)
+    })
+  )
+})
+
+describe("what an error says of a deployment", () => {
+  const of = (error: LLMError) => Balance.verdictOf(error)._tag
+  const is = { ...context, message: "no" }
+
+  it("goes by its class", () => {
+    expect(of(rateLimited(5))).toBe("Limited")
+    expect(of(new LLMErrors.RateLimitError({ ...is, source: "limiter" }))).toBe("Neutral")
+    expect(of(new LLMErrors.RateLimitError({ ...is, source: "pool" }))).toBe("Neutral")
+    expect(of(unavailable)).toBe("Overloaded")
+    expect(of(new LLMErrors.ProviderUnavailableError({ ...is, status: 529 }))).toBe("Overloaded")
+    expect(of(new LLMErrors.ProviderUnavailableError({ ...is, status: 500 }))).toBe("Failed")
+    expect(of(new LLMErrors.ProviderUnavailableError({ ...is, status: 500, retryAfter: Duration.seconds(1) }))).toBe(
+      "Overloaded"
+    )
+    expect(of(new LLMErrors.NetworkError(is))).toBe("Failed")
+    expect(of(new LLMErrors.TimeoutError({ ...is, phase: "first-event" }))).toBe("Failed")
+    expect(of(new LLMErrors.TimeoutError({ ...is, phase: "total" }))).toBe("Neutral")
+    expect(of(new LLMErrors.KeyPoolExhaustedError(is))).toBe("Down")
+    expect(of(new LLMErrors.PermissionError(is))).toBe("Down")
+    expect(of(new LLMErrors.ModelNotFoundError(is))).toBe("Down")
+    expect(of(invalid)).toBe("Neutral")
+    expect(of(new LLMErrors.ContextLengthError(is))).toBe("Neutral")
+    expect(of(new LLMErrors.ContentFilterError(is))).toBe("Neutral")
+    expect(of(new LLMErrors.UnsupportedError({ ...is, feature: "tools" }))).toBe("Neutral")
+  })
+
+  it.effect("a model that is not there is the deployment's fault, unless the request named it", () =>
+    Effect.gen(function* () {
+      const { fails, self } = yield* alone()
+      yield* fails(new LLMErrors.ModelNotFoundError(is))
+      yield* Effect.flip(self.chat({ model: "no-such", messages: [{ role: "user", content: "?" }] }))
+      expect(yield* stateOf(self)).toBe("Ready")
+      yield* call(self)
+      expect(yield* stateOf(self)).toBe("Open")
+    })
+  )
+
+  it.effect("may be judged by the caller", () =>
+    Effect.gen(function* () {
+      const { fails, self } = yield* alone({ verdict: () => Balance.Verdict.Down({ retryAfter: Duration.seconds(3) }) })
+      yield* fails(invalid)
+      yield* call(self)
+      expect((yield* self.deployments)[0]?.state).toMatchObject({ _tag: "Open", remaining: Duration.seconds(3) })
+    })
+  )
+})

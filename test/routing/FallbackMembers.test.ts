@@ -1,0 +1,354 @@
+import { describe, expect, it } from "@effect/vitest"
+import { Effect, Layer, Stream, TestClock } from "effect"
+import * as Chat from "../../src/vocabulary/Chat.js"
+import * as ChatEvent from "../../src/vocabulary/ChatEvent.js"
+import * as Fallback from "../../src/routing/Fallback.js"
+import * as LLM from "../../src/LLM.js"
+import type { LLMError } from "../../src/vocabulary/LLMError.js"
+import * as LLMErrors from "../../src/vocabulary/LLMError.js"
+import * as Retry from "../../src/call/Retry.js"
+import type { Scripted, Step } from "../support/scripted.js"
+import { answer, context, rateLimited, scripted, unavailable } from "../support/scripted.js"
+
+const received = (error: LLMError): LLMError =>
+  LLMErrors.amend(error, {
+    attempts: [{ provider: "test", model: "model", keyId: "key", error: error._tag, duration: 1 }]
+  })
+const tooLong = received(new LLMErrors.ContextLengthError({ ...context, message: "too long" }))
+const refused = received(new LLMErrors.ContentFilterError({ ...context, message: "refused" }))
+
+/** A member with a window, and who was asked. */
+const sized = (contextWindow: number, ...steps: readonly [Step, ...Array<Step>]): Effect.Effect<Scripted> =>
+  Effect.map(scripted(...steps), (llm) => ({ ...llm, info: { ...llm.info, contextWindow } }))
+
+const askedOften = (...members: ReadonlyArray<Scripted>) =>
+  Effect.forEach(members, (member) => Effect.map(member.asked, (asked) => asked.length))
+
+describe("a member is handed", () => {
+  const make = (error: LLMError) =>
+    Effect.gen(function* () {
+      const llm = yield* Fallback.make([
+        { llm: yield* scripted("larger"), on: ["context-window"] },
+        { llm: yield* scripted("milder"), on: ["content-filter"] },
+        { llm: yield* scripted("other"), on: ["general"] },
+        { llm: yield* scripted("last"), on: ["InvalidRequestError"] }
+      ])(yield* scripted(error))
+      return [(yield* llm.chat("?")).text, (yield* ChatEvent.collect(llm.chatStream("?"))).text]
+    })
+
+  it.effect("the errors that it takes, of its kind or class", () =>
+    Effect.gen(function* () {
+      expect(yield* make(tooLong)).toEqual(["larger", "larger"])
+      expect(yield* make(refused)).toEqual(["milder", "milder"])
+      expect(yield* make(unavailable)).toEqual(["other", "other"])
+      expect(yield* make(new LLMErrors.InvalidRequestError({ ...context, message: "bad" }))).toEqual(["last", "last"])
+    })
+  )
+
+  it.effect("what one behind it could not do, though it had been passed over before", () =>
+    Effect.gen(function* () {
+      const llm = yield* Fallback.make([
+        { llm: yield* scripted("larger"), on: ["context-window"] },
+        yield* scripted(tooLong)
+      ])(yield* scripted(unavailable))
+      const response = yield* llm.chat("?")
+      expect(response.text).toBe("larger")
+      expect(response.attempts.map((attempt) => attempt.error)).toEqual([
+        "ProviderUnavailableError",
+        "ContextLengthError",
+        undefined
+      ])
+    })
+  )
+
+  it.effect("nothing of what only waiting mends, and then it spares nobody the waiting", () =>
+    Effect.gen(function* () {
+      const larger = yield* scripted("larger")
+      const patient = yield* Retry.make({ attempts: 2, jitter: 0 })(yield* scripted(rateLimited(0), "first"))
+      const llm = yield* Fallback.make([{ llm: larger, on: ["context-window"] }], { patience: 0 })(patient)
+      const response = yield* Effect.fork(llm.chat("?"))
+
+      yield* TestClock.adjust("1 minute")
+      expect((yield* response).text).toBe("first")
+    })
+  )
+})
+
+describe("a request that is too long", () => {
+  it.effect("goes to a larger window, never to a smaller one", () =>
+    Effect.gen(function* () {
+      const smaller = yield* sized(500, "smaller")
+      const larger = yield* sized(2000, "larger")
+      const llm = yield* Fallback.make([smaller, larger])(yield* sized(1000, tooLong))
+      expect((yield* llm.chat("?")).text).toBe("larger")
+      const alone = yield* Fallback.make([smaller])(yield* sized(1000, tooLong))
+      expect((yield* Effect.flip(alone.chat("?")))._tag).toBe("ContextLengthError")
+      expect(yield* askedOften(smaller)).toEqual([0])
+    })
+  )
+
+  it.effect("goes to one of the same size where none is larger", () =>
+    Effect.gen(function* () {
+      const llm = yield* Fallback.make([yield* sized(1000, "same")])(yield* sized(1000, tooLong))
+      expect((yield* llm.chat("?")).text).toBe("same")
+    })
+  )
+
+  const long = { messages: [Chat.user("once upon a time ".repeat(300))] }
+
+  it.effect("is not even sent to those whom it surely exceeds, where that is wished", () =>
+    Effect.gen(function* () {
+      const small = yield* sized(500, "small")
+      const large = yield* sized(50_000, "large")
+      const llm = yield* Fallback.make([large], { fit: true })(small)
+      expect((yield* llm.chat(long)).text).toBe("large")
+      expect((yield* ChatEvent.collect(llm.chatStream(long))).text).toBe("large")
+      expect((yield* llm.chat("short")).text).toBe("small")
+      expect(yield* askedOften(small, large)).toEqual([1, 2])
+      const unwished = yield* Fallback.make([large])(small)
+      expect((yield* unwished.chat(long)).text).toBe("small")
+    })
+  )
+
+  it.effect("is sent to the largest where it exceeds them all", () =>
+    Effect.gen(function* () {
+      const members = [yield* sized(100, tooLong), yield* sized(300, tooLong), yield* sized(200, tooLong)] as const
+      const llm = yield* Fallback.make(members.slice(1), { fit: true })(members[0])
+      expect((yield* Effect.flip(llm.chat(long)))._tag).toBe("ContextLengthError")
+      expect(yield* askedOften(...members)).toEqual([0, 1, 0])
+    })
+  )
+
+  it.effect("goes to nobody who does not take what is too long", () =>
+    Effect.gen(function* () {
+      const milder: Fallback.Member = { llm: yield* sized(50_000, "milder"), on: ["content-filter"] }
+      const first = yield* sized(500, "first")
+      const large = yield* Fallback.make([milder, yield* sized(50_000, "large")], { fit: true })(first)
+      expect((yield* large.chat(long)).text).toBe("large")
+      const alone = yield* Fallback.make([milder], { fit: true })(first)
+      expect((yield* alone.chat(long)).text).toBe("first")
+    })
+  )
+
+  it.effect("is judged by the answer that it asks for as well", () =>
+    Effect.gen(function* () {
+      const llm = yield* Fallback.make([yield* sized(50_000, "large")], { fit: { reserve: 400 } })(
+        yield* sized(500, "small")
+      )
+      expect((yield* llm.chat({ messages: [Chat.user("word ".repeat(250))] })).text).toBe("large")
+    })
+  )
+})
+
+describe("a member is passed over", () => {
+  const requests: ReadonlyArray<readonly [Fallback.Feature, Partial<typeof Chat.ChatRequest.Encoded>]> = [
+    ["tools", { tools: [{ name: "clock" }] }],
+    ["json", { responseFormat: "json" }],
+    ["json-schema", { responseFormat: { name: "answer", schema: {} } }],
+    ["images", { messages: [Chat.user([Chat.image("https://example.com/a.png")])] }],
+    ["audio", { messages: [Chat.user([Chat.audio(new Uint8Array([1]))])] }],
+    ["files", { messages: [Chat.user([Chat.file("https://example.com/a.pdf")])] }]
+  ]
+
+  it.effect.each(requests)("where it lacks what is needed: %s", ([lacking, request]) =>
+    Effect.gen(function* () {
+      const second = yield* scripted("second")
+      const llm = yield* Fallback.make([{ llm: second, lacks: [lacking] }, yield* scripted("third")], {
+        first: { lacks: [lacking] }
+      })(yield* scripted("first"))
+      const asked = { messages: [Chat.user("?")], ...request }
+      expect((yield* llm.chat(asked)).text).toBe("third")
+      expect((yield* ChatEvent.collect(llm.chatStream(asked))).text).toBe("third")
+      expect((yield* llm.chat("?")).text).toBe("first")
+      expect(yield* second.asked).toEqual([])
+    })
+  )
+
+  it.effect("for embeddings too, and the error says what nobody has", () =>
+    Effect.gen(function* () {
+      const second = yield* scripted("second")
+      const lacks = ["embeddings"] as const
+      const llm = yield* Fallback.make([second], { first: { lacks } })(yield* scripted("never asked"))
+      expect((yield* llm.embed("?")).embeddings).toEqual([["second".length]])
+      const none = yield* Fallback.make([{ llm: second, lacks }], { first: { lacks } })(second)
+      expect(yield* Effect.flip(none.embed("?"))).toMatchObject({ _tag: "UnsupportedError", feature: "embeddings" })
+    })
+  )
+
+  it.effect("where it stands in for other models", () =>
+    Effect.gen(function* () {
+      const llm = yield* Fallback.make([
+        { llm: yield* scripted("for small"), standsInFor: ["small"] },
+        { llm: yield* scripted("for the first"), standsInFor: ["model"] }
+      ])(yield* scripted(unavailable))
+      expect((yield* llm.chat({ model: "small", messages: [Chat.user("?")] })).text).toBe("for small")
+      expect((yield* llm.chat("?")).text).toBe("for the first")
+      expect((yield* Effect.flip(llm.chat({ model: "huge", messages: [Chat.user("?")] })))._tag).toBe(
+        "ProviderUnavailableError"
+      )
+    })
+  )
+})
+
+describe("a model's name", () => {
+  it.effect("is what each member calls it", () =>
+    Effect.gen(function* () {
+      const second = yield* scripted("second")
+      const models = { model: "vendor/model", large: "vendor/large" }
+      const llm = yield* Fallback.make([{ llm: second, models }])(yield* scripted(unavailable))
+      const messages = [Chat.user("?")]
+      yield* llm.chat("?")
+      yield* llm.chat({ model: "large", messages })
+      yield* llm.chat({ model: "unknown", messages })
+      expect(yield* second.asked).toEqual([
+        { model: "vendor/model", messages },
+        { model: "vendor/large", messages },
+        { messages }
+      ])
+    })
+  )
+})
+
+describe("an answer that the content filter stopped", () => {
+  const stopped = { ...answer(""), finishReason: "content-filter" } as const
+  const filtering = { filteredAnswers: true } as const
+
+  it.effect("is handed on where that is wished, with its receipt", () =>
+    Effect.gen(function* () {
+      const second: Fallback.Member = { llm: yield* scripted("second"), on: ["content-filter"] }
+      const first = yield* scripted(Effect.succeed(stopped))
+      const llm = yield* Fallback.make([second], filtering)(first)
+      const whole = yield* llm.chat("?")
+      expect(whole.text).toBe("second")
+      expect(whole.attempts.map((attempt) => attempt.error)).toEqual(["ContentFilterError", undefined])
+      const streamed = yield* ChatEvent.collect(llm.chatStream("?"))
+      expect({ ...streamed }).toEqual({ ...whole })
+      const unwished = yield* Fallback.make([second])(first)
+      expect((yield* unwished.chat("?")).finishReason).toBe("content-filter")
+    })
+  )
+
+  it.effect("is the answer where nobody takes it or has a better one, and the receipt tells who was asked", () =>
+    Effect.gen(function* () {
+      const first = yield* scripted(Effect.succeed(stopped))
+      const general = yield* Fallback.make([yield* scripted("never asked")], filtering)(first)
+      expect((yield* general.chat("?")).finishReason).toBe("content-filter")
+      const llm = yield* Fallback.make(
+        [{ llm: yield* scripted(unavailable), on: ["content-filter"] }],
+        filtering
+      )(first)
+      const whole = yield* llm.chat("?")
+      expect(whole.finishReason).toBe("content-filter")
+      expect(whole.attempts.map((attempt) => attempt.error)).toEqual(["ProviderUnavailableError", undefined])
+    })
+  )
+
+  it.effect("stays where a stream had said something", () =>
+    Effect.gen(function* () {
+      const said = ChatEvent.fromResponse({ ...stopped, text: "Well," })
+      const second = yield* scripted("never asked")
+      const llm = yield* Fallback.make(
+        [{ llm: second, on: ["content-filter"] }],
+        filtering
+      )(yield* scripted({ stream: Stream.fromIterable(said) }))
+      expect((yield* ChatEvent.collect(llm.chatStream("?"))).text).toBe("Well,")
+      expect(yield* second.asked).toEqual([])
+    })
+  )
+})
+
+describe("layers", () => {
+  it.effect("bring what is said of their members", () =>
+    Effect.gen(function* () {
+      const first = Layer.effect(LLM.LLM, scripted(tooLong))
+      const general = Layer.effect(LLM.LLM, scripted("general"))
+      const larger = Layer.effect(LLM.LLM, scripted("larger"))
+      const llm = Fallback.layer([
+        { llm: first, lacks: ["tools"] },
+        { llm: general, on: ["general"] },
+        { llm: larger, on: ["context-window"] }
+      ])
+      expect((yield* Effect.provide(LLM.chat("?"), llm)).text).toBe("larger")
+      const tools = LLM.chat({ messages: [Chat.user("?")], tools: [{ name: "clock" }] })
+      expect((yield* Effect.provide(tools, llm)).text).toBe("general")
+    })
+  )
+})
+
+describe("a fallback", () => {
+  it.effect("prefers a larger window over one of the same size for a request that is too long", () =>
+    Effect.gen(function* () {
+      const same = yield* sized(1000, "same")
+      const larger = yield* sized(2000, "larger")
+      const llm = yield* Fallback.make([same, larger])(yield* sized(1000, tooLong))
+      expect((yield* llm.chat("?")).text).toBe("larger")
+      expect(yield* askedOften(same, larger)).toEqual([0, 1])
+    })
+  )
+
+  it.effect("never goes back to a window as small as one that was too small before", () =>
+    Effect.gen(function* () {
+      const small = yield* sized(1000, "small")
+      const middle = yield* sized(2000, "middle")
+      const large = yield* sized(4000, unavailable)
+      // The largest window is asked first and fails of something else: what was too long for 3,000 tokens is so for 1,000.
+      const llm = yield* Fallback.make([large, small, middle])(yield* sized(3000, tooLong))
+      expect((yield* Effect.flip(llm.chat("?")))._tag).toBe("ProviderUnavailableError")
+      expect(yield* askedOften(large, small, middle)).toEqual([1, 0, 0])
+    })
+  )
+
+  it.effect("hands on a time limit of one request, and never that of the whole call", () =>
+    Effect.gen(function* () {
+      const failing = (phase: LLMErrors.TimeoutError["phase"]) =>
+        received(new LLMErrors.TimeoutError({ ...context, phase, message: "too late" }))
+      for (const on of [undefined, ["TimeoutError"] as const, ["general"] as const]) {
+        const second = yield* scripted("second")
+        const options = on === undefined ? {} : { on }
+        for (const phase of ["connect", "response", "first-event", "idle"] as const) {
+          const llm = yield* Fallback.make([second], options)(yield* scripted(failing(phase)))
+          expect((yield* llm.chat("?")).text).toBe("second")
+        }
+        const llm = yield* Fallback.make([second], options)(yield* scripted(failing("total")))
+        expect(yield* Effect.flip(llm.chat("?"))).toMatchObject({ _tag: "TimeoutError", phase: "total" })
+        expect(yield* askedOften(second)).toEqual([4])
+      }
+    })
+  )
+
+  it.effect("does not wait for a long Retry-After while a member that a predicate chooses stands behind", () =>
+    Effect.gen(function* () {
+      const patient = yield* Retry.make()(yield* scripted(rateLimited(30_000)))
+      const llm = yield* Fallback.make([yield* scripted("second")], { on: LLMErrors.isRetryable })(patient)
+      // The clock stands still: nothing can sleep.
+      expect((yield* llm.chat("?")).text).toBe("second")
+    })
+  )
+})
+
+describe("the names that a member has for models", () => {
+  const inherited = ["constructor", "__proto__", "toString", "hasOwnProperty"]
+
+  it.effect("are not looked up in what every object inherits", () =>
+    Effect.gen(function* () {
+      for (const model of inherited) {
+        const second = yield* scripted("second")
+        const llm = yield* Fallback.make([{ llm: second, models: { large: "huge" } }])(yield* scripted(unavailable))
+        expect((yield* llm.chat({ model, messages: [Chat.user("?")] })).text).toBe("second")
+        yield* ChatEvent.collect(llm.chatStream({ model, messages: [Chat.user("?")] }))
+        expect(yield* second.asked).toEqual([{ messages: [Chat.user("?")] }, { messages: [Chat.user("?")] }])
+      }
+    })
+  )
+  it.effect("may be those of what every object inherits", () =>
+    Effect.gen(function* () {
+      for (const model of inherited) {
+        const second = yield* scripted("second")
+        const models = Object.fromEntries([[model, "huge"]])
+        const llm = yield* Fallback.make([{ llm: second, models }])(yield* scripted(unavailable))
+        yield* llm.chat({ model, messages: [Chat.user("?")] })
+        expect(yield* second.asked).toEqual([{ model: "huge", messages: [Chat.user("?")] }])
+      }
+    })
+  )
+})

@@ -1,0 +1,160 @@
+/** Streams that go on elsewhere, over real sockets and in every protocol. */
+import { NodeHttpClient } from "@effect/platform-node"
+import { describe, expect, it } from "@effect/vitest"
+import { Effect, Either, Stream } from "effect"
+import * as Chat from "../../src/vocabulary/Chat.js"
+import * as ChatEvent from "../../src/vocabulary/ChatEvent.js"
+import * as Fallback from "../../src/routing/Fallback.js"
+import * as KeyPool from "../../src/keyPool/KeyPool.js"
+import * as LLM from "../../src/LLM.js"
+import * as RateLimiter from "../../src/rateLimiter/RateLimiter.js"
+import { SimulatedProvider } from "../../src/testing/index.js"
+import * as Usage from "../../src/vocabulary/Usage.js"
+import * as UsageLedger from "../../src/accounting/UsageLedger.js"
+import type { Protocol } from "../conformance/protocols.js"
+import { protocols } from "../conformance/protocols.js"
+import { eventually } from "../support/eventually.js"
+
+const text = "It is twelve o'clock, more or less, and all is well."
+
+/** Answers whole, and takes up what was said where there is something. */
+const goingOn = (request: Chat.ChatRequest) => {
+  const said = request.messages.flatMap((message) =>
+    message.role === "assistant" ? [Chat.textOf(message.content)] : []
+  )
+  return { text: text.slice(said.join("").length), reasoningParts: [] }
+}
+
+const all = Object.entries(protocols)
+
+const pairs = all.flatMap(([name, protocol], index) => {
+  const next = all[(index + 1) % all.length]
+  return next === undefined ? [] : [[name, next[0], protocol, next[1]] as const]
+})
+
+const at = (provider: SimulatedProvider.Service, name: string, { client }: Protocol) =>
+  LLM.make({ model: "simulated", retry: false }).pipe(
+    Effect.provide(client({ provider: name, baseUrl: provider.baseUrl })),
+    Effect.provide(KeyPool.layer({ providerId: name, keys: ["good"] })),
+    Effect.provide(RateLimiter.unlimited)
+  )
+
+describe("a stream that breaks in one protocol", () => {
+  it.scopedLive.each(pairs)("goes on in the next: %s, %s", ([broken, next, brokenProtocol, nextProtocol]) =>
+    Effect.gen(function* () {
+      const provider = yield* SimulatedProvider.make({ answer: goingOn })
+      const [first, second] = [yield* at(provider, broken, brokenProtocol), yield* at(provider, next, nextProtocol)]
+      const llm = yield* Fallback.make([second], { continueStreams: true })(first)
+      for (const fault of [
+        SimulatedProvider.reset(6),
+        SimulatedProvider.truncate(6),
+        SimulatedProvider.brokenEvent(6)
+      ]) {
+        yield* provider.next(fault)
+        const events = yield* Stream.runCollect(llm.chatStream("?"))
+        const whole = yield* ChatEvent.collect(Stream.fromIterable(events))
+        expect(whole.text).toBe(text)
+        expect(whole.provider).toBe(next)
+        expect(whole.attempts.map((attempt) => [attempt.provider, attempt.error === undefined])).toEqual([
+          [broken, false],
+          [next, true]
+        ])
+        const before = [...events].flatMap((event) => (event._tag === "Continued" ? [event.usage] : []))
+        expect(before).toHaveLength(1)
+        expect(whole.usage.inputTokens).toBeGreaterThan(Usage.combineAll(before).inputTokens)
+      }
+      for (const { status } of [first, second]) {
+        expect((yield* status).keys.keys.map((key) => key.inFlight)).toEqual([0])
+      }
+      yield* eventually(Effect.map(provider.busyConnections, (count) => count === 0))
+    }).pipe(Effect.provide(NodeHttpClient.layerUndici))
+  )
+})
+
+describe("another provider", () => {
+  const sealed = "c2VhbGVkLWJ5LXRoZS1vdGhlcg=="
+  const history: Chat.ChatRequest = {
+    messages: [
+      Chat.user("What time is it?"),
+      {
+        role: "assistant",
+        content: [
+          { type: "reasoning", text: "Let me see.", signature: sealed, id: `rs_${sealed}`, provider: "other" },
+          Chat.text("I look.")
+        ],
+        toolCalls: [{ id: "call-1", name: "clock", arguments: "{}" }]
+      },
+      Chat.toolResult("call-1", "noon"),
+      Chat.user("Thanks.")
+    ],
+    tools: [{ name: "clock", parameters: { type: "object", properties: {} } }]
+  }
+
+  it.each(all)("never sees the signatures of the one before: %s", (name, { wire }) => {
+    const encoded = wire.encodeRequest(history, { provider: name, model: "model", stream: true })
+    const body = JSON.stringify(Either.getOrThrow(encoded))
+    expect(body).toContain("I look.")
+    expect(body).not.toContain(sealed)
+  })
+})
+
+describe("a server", () => {
+  it.each(all)("tells a continued stream as one: %s", (name, { wire }) => {
+    const whole = ChatEvent.fromResponse({
+      id: "1",
+      provider: name,
+      model: "model",
+      text: "one",
+      reasoning: "",
+      reasoningParts: [],
+      refusal: "",
+      toolCalls: [],
+      finishReason: "stop",
+      rawFinishReason: "",
+      usage: Usage.make({ inputTokens: 1, outputTokens: 2 }),
+      latency: 0,
+      keyId: "key",
+      attempts: [],
+      providerMetadata: {}
+    })
+    const continued: ChatEvent.Continued = {
+      _tag: "Continued",
+      id: "2",
+      provider: "other",
+      model: "other",
+      keyId: "key",
+      attempts: [],
+      usage: Usage.empty
+    }
+    const told = (events: ReadonlyArray<ChatEvent.ChatEvent>) => {
+      const encoder = wire.encodeStream({ messages: [Chat.user("?")] })
+      return events.flatMap((event) => encoder.push(event))
+    }
+    expect(told([...whole.slice(0, 2), continued, ...whole.slice(2)])).toEqual(told(whole))
+  })
+})
+
+describe("a stream that goes on elsewhere", () => {
+  it.scopedLive("is heard by a ledger on both, under the label of the call", () =>
+    Effect.gen(function* () {
+      const provider = yield* SimulatedProvider.make({ answer: goingOn })
+      const [first, second] = all
+      if (first === undefined || second === undefined) return expect.fail("there are two protocols")
+      const members = [yield* at(provider, "first", first[1]), yield* at(provider, "second", second[1])] as const
+      const llm = yield* Effect.flatMap(
+        Fallback.make([members[1]], { continueStreams: true })(members[0]),
+        UsageLedger.middleware
+      )
+      yield* provider.next(SimulatedProvider.truncate(6))
+      const whole = yield* ChatEvent.collect(UsageLedger.labelStream(llm.chatStream("?"), "team"))
+      expect(whole.text).toBe(text)
+      const { groups } = yield* UsageLedger.snapshot
+      expect(groups.map(({ label, provider, totals }) => [provider, label, totals.attempts, totals.succeeded])).toEqual(
+        [
+          ["first", "team", 1, 0],
+          ["second", "team", 1, 1]
+        ]
+      )
+    }).pipe(Effect.provide(UsageLedger.layer()), Effect.provide(NodeHttpClient.layerUndici))
+  )
+})

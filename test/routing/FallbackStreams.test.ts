@@ -1,0 +1,231 @@
+import { describe, expect, it } from "@effect/vitest"
+import { Chunk, Effect, Exit, FastCheck as fc, Ref, Stream } from "effect"
+import * as Chat from "../../src/vocabulary/Chat.js"
+import type { ChatEvent } from "../../src/vocabulary/ChatEvent.js"
+import * as Events from "../../src/vocabulary/ChatEvent.js"
+import * as Fallback from "../../src/routing/Fallback.js"
+import type { Service } from "../../src/LLM.js"
+import type { LLMError } from "../../src/vocabulary/LLMError.js"
+import * as LLMErrors from "../../src/vocabulary/LLMError.js"
+import { TestLLM } from "../../src/testing/index.js"
+import * as Usage from "../../src/vocabulary/Usage.js"
+import { answer, context, scripted, unavailable } from "../support/scripted.js"
+
+const interrupted = (reported?: string): LLMError =>
+  new LLMErrors.StreamInterruptedError({
+    ...context,
+    message: "cut",
+    begun: true,
+    partial: { id: "", model: "", text: "", reasoning: "", toolCalls: [], usage: Usage.empty },
+    ...(reported === undefined ? {} : { reported })
+  })
+
+/** Says the beginning, then breaks. */
+const breaking = (text: string, error: LLMError = interrupted()) =>
+  ({
+    stream: Stream.concat(
+      Stream.fromIterable(Events.fromResponse(answer(text)).slice(0, text === "" ? 1 : 2)),
+      Stream.fail(error)
+    )
+  }) as const
+
+const events = (llm: Service, request: Chat.ChatRequest.Input = "?") =>
+  Effect.map(Stream.runCollect(llm.chatStream(request)), Chunk.toReadonlyArray)
+
+const continuing = { continueStreams: true } as const
+
+describe("a broken stream", () => {
+  it.effect("goes on with the next member, marked, joined and counted", () =>
+    Effect.gen(function* () {
+      const first = yield* scripted(breaking("The capital of"))
+      const second = yield* scripted(" France is Paris.")
+      const llm = yield* Fallback.make([second], continuing)(first)
+      const told = yield* events(llm)
+      expect(told.map((event) => event._tag)).toEqual(["Start", "TextDelta", "Continued", "TextDelta", "Finish"])
+      const whole = yield* Events.collect(Stream.fromIterable(told))
+      expect(whole.text).toBe("The capital of France is Paris.")
+      expect(whole.attempts.map((attempt) => attempt.error)).toEqual(["StreamInterruptedError", undefined])
+      const before = told.flatMap((event) => (event._tag === "Continued" ? [event.usage] : []))
+      expect(whole.usage).toEqual(Usage.combineAll([...before, answer("").usage]))
+      expect(before[0]?.outputTokens).toBe(Usage.estimateTokens("The capital of"))
+      expect(before[0]?.inputTokens).toBeGreaterThan(0)
+    })
+  )
+
+  it.effect("shows the next one what was said, and asks it to go on", () =>
+    Effect.gen(function* () {
+      const second = yield* scripted(" end")
+      const llm = yield* Fallback.make([second], continuing)(yield* scripted(breaking("To be ")))
+      yield* events(llm, { messages: [Chat.user("?")], maxTokens: 100 })
+      expect(yield* second.asked).toEqual([
+        {
+          messages: [Chat.user("?"), Chat.assistant("To be"), Chat.user(Fallback.continuePrompt)],
+          maxTokens: 100 - Usage.estimateTokens("To be")
+        }
+      ])
+    })
+  )
+
+  it.effect("or leaves it at what was said, for models that take up there", () =>
+    Effect.gen(function* () {
+      const second = yield* scripted(" end")
+      const third = yield* scripted(" end")
+      const first = yield* scripted(breaking("To be"))
+      yield* events(yield* Fallback.make([second], { continueStreams: { prompt: false } })(first))
+      const prompt = ({ model }: { readonly model: string }) => `Go on, ${model}.`
+      yield* events(yield* Fallback.make([third], { continueStreams: { prompt } })(first))
+      expect(yield* second.asked).toEqual([{ messages: [Chat.user("?"), Chat.assistant("To be")] }])
+      expect(yield* third.asked).toEqual([
+        { messages: [Chat.user("?"), Chat.assistant("To be"), Chat.user("Go on, model.")] }
+      ])
+    })
+  )
+
+  it.effect("is continued as often as somebody is left, and what begins anew is not let through", () =>
+    Effect.gen(function* () {
+      const beginning = "It was a bright cold day in April, and"
+      const llm = yield* Fallback.make(
+        [
+          yield* scripted(unavailable),
+          yield* scripted("It was a bright cold day in April. The clocks"),
+          yield* scripted(breaking("in April, and the clocks")),
+          yield* scripted(" were striking.")
+        ],
+        continuing
+      )(yield* scripted(breaking(beginning)))
+      const told = yield* events(llm)
+      const whole = yield* Events.collect(Stream.fromIterable(told))
+      expect(whole.text).toBe("It was a bright cold day in April, and the clocks were striking.")
+      expect(told.filter((event) => event._tag === "Continued")).toHaveLength(2)
+      expect(whole.attempts.map((attempt) => attempt.error)).toEqual([
+        "StreamInterruptedError",
+        "ProviderUnavailableError",
+        "MalformedResponseError",
+        "StreamInterruptedError",
+        undefined
+      ])
+    })
+  )
+
+  it.effect("fails with all that was said and every receipt where nobody can go on", () =>
+    Effect.gen(function* () {
+      const llm = yield* Fallback.make(
+        [yield* scripted(breaking(" two")), yield* scripted(unavailable)],
+        continuing
+      )(yield* scripted(breaking("one")))
+      const error = yield* Effect.flip(events(llm))
+      expect(error._tag === "StreamInterruptedError" && error.partial.text).toBe("one two")
+      expect(error.attempts.map((attempt) => attempt.error)).toEqual([
+        "StreamInterruptedError",
+        "StreamInterruptedError",
+        "ProviderUnavailableError"
+      ])
+    })
+  )
+
+  it.effect("keeps its own error where nobody goes on at all", () =>
+    Effect.gen(function* () {
+      const broken = interrupted()
+      const llm = yield* Fallback.make(
+        [yield* scripted(unavailable)],
+        continuing
+      )(yield* scripted(breaking("one", broken)))
+      const error = yield* Effect.flip(events(llm))
+      expect(error).toMatchObject({ _tag: "StreamInterruptedError", message: "cut" })
+      expect(error.attempts).toHaveLength(2)
+    })
+  )
+
+  const call = { id: "1", name: "clock", arguments: "{}" }
+  const half: ChatEvent = { _tag: "ToolCallDelta", index: 0, id: "1", name: "clock", argumentsDelta: "{" }
+  const said = Events.fromResponse(answer("Hm."))
+
+  it.effect.each<readonly [string, ReadonlyArray<ChatEvent>, Partial<typeof Chat.ChatRequest.Encoded>, LLMError]>([
+    ["half a tool call", [...said.slice(0, 2), half], {}, interrupted()],
+    ["a whole tool call", [...said.slice(0, 2), half, { _tag: "ToolCallEnd", index: 0, call }], {}, interrupted()],
+    ["a refusal", [...said.slice(0, 1), { _tag: "RefusalDelta", text: "No" }], {}, interrupted()],
+    ["a structured answer", said.slice(0, 2), { responseFormat: "json" }, interrupted()],
+    ["what the content filter cut", said.slice(0, 2), {}, interrupted("ContentFilterError")]
+  ])("is not continued behind %s", ([, begun, asked, error]) =>
+    Effect.gen(function* () {
+      const second = yield* scripted("second")
+      const first = yield* scripted({ stream: Stream.concat(Stream.fromIterable(begun), Stream.fail(error)) })
+      const llm = yield* Fallback.make([second], continuing)(first)
+      expect((yield* Effect.flip(events(llm, { messages: [Chat.user("?")], ...asked }))).message).toBe("cut")
+      expect(yield* second.asked).toEqual([])
+    })
+  )
+
+  it.effect("keeps the thoughts of both apart, and sends nobody's thoughts to another", () =>
+    Effect.gen(function* () {
+      const thought = { type: "reasoning", text: "Hm", signature: "sealed", provider: "one" } as const
+      const first = Events.fromResponse({ ...answer("One,"), reasoningParts: [thought] }).slice(0, 3)
+      const second = yield* TestLLM.make([
+        TestLLM.answer({ text: " two.", reasoningParts: [{ ...thought, text: "Well", provider: "two" }] })
+      ])
+      const llm = yield* Fallback.make(
+        [second.llm],
+        continuing
+      )(yield* scripted({ stream: Stream.concat(Stream.fromIterable(first), Stream.fail(interrupted())) }))
+      const whole = yield* Events.collect(llm.chatStream("?"))
+      expect(whole.text).toBe("One, two.")
+      expect(whole.reasoningParts.map(({ provider, text }) => [provider, text])).toEqual([
+        ["one", "Hm"],
+        ["two", "Well"]
+      ])
+      const [asked] = yield* second.calls
+      expect(JSON.stringify(asked?.request)).not.toContain("sealed")
+    })
+  )
+
+  it.effect("is closed before the next one is opened, and the next one with the stream", () =>
+    Effect.gen(function* () {
+      const log = yield* Ref.make<ReadonlyArray<string>>([])
+      const held = (name: string, stream: Stream.Stream<ChatEvent, LLMError>) => ({
+        stream: Stream.unwrapScoped(
+          Effect.as(
+            Effect.acquireRelease(
+              Ref.update(log, (before) => [...before, `${name} opened`]),
+              () => Ref.update(log, (before) => [...before, `${name} closed`])
+            ),
+            stream
+          )
+        )
+      })
+      const llm = yield* Fallback.make(
+        [yield* scripted(held("second", breaking("two").stream))],
+        continuing
+      )(yield* scripted(held("first", breaking("one ").stream)))
+      yield* Effect.exit(events(llm))
+      expect(yield* Ref.get(log)).toEqual(["first opened", "first closed", "second opened", "second closed"])
+    })
+  )
+})
+
+describe("law", () => {
+  it.effect.prop(
+    "wherever a stream breaks, and however much the next one repeats, the answer is whole and nothing is said twice",
+    [fc.stringMatching(/^[a-z]{1,7}( [a-z]{1,7}){3,12}$/), fc.nat(), fc.constantFrom("exact", "anew", "word")],
+    ([whole, at, style]) =>
+      Effect.gen(function* () {
+        const cut = 1 + (at % (whole.length - 1))
+        // Words that are all different, so that a repetition is one.
+        const text = whole
+          .split(" ")
+          .map((word, index) => `${index}${word}`)
+          .join(" ")
+        const said = text.slice(0, cut)
+        const word = said.lastIndexOf(" ") + 1
+        // The last word that was said, if enough of it was to know it by.
+        const from = style === "anew" ? 0 : style === "word" && said.trimEnd().length - word >= 2 ? word : cut
+        const first = yield* TestLLM.make([
+          TestLLM.stream(TestLLM.wordByWord(answer(said)).slice(0, -1), { failure: interrupted() })
+        ])
+        const second = yield* TestLLM.make([TestLLM.answer({ text: text.slice(from) })])
+        const llm = yield* Fallback.make([second.llm], continuing)(first.llm)
+        const exit = yield* Effect.exit(Events.collect(llm.chatStream("?")))
+        expect(Exit.map(exit, (response) => response.text)).toEqual(Exit.succeed(text))
+      }),
+    { fastCheck: { numRuns: 100 } }
+  )
+})

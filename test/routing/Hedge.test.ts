@@ -1,0 +1,394 @@
+import { NodeHttpClient } from "@effect/platform-node"
+import { describe, expect, it } from "@effect/vitest"
+import type { Duration } from "effect"
+import { Array as Arr, Cause, Deferred, Effect, Exit, Fiber, FiberRef, Ref, Stream, TestClock } from "effect"
+import * as Chat from "../../src/vocabulary/Chat.js"
+import * as ChatEvent from "../../src/vocabulary/ChatEvent.js"
+import * as Hedge from "../../src/routing/Hedge.js"
+import * as KeyPool from "../../src/keyPool/KeyPool.js"
+import * as LLM from "../../src/LLM.js"
+import * as ChatCompletionsClient from "../../src/provider/ChatCompletionsClient.js"
+import * as RateLimiter from "../../src/rateLimiter/RateLimiter.js"
+import { SimulatedProvider } from "../../src/testing/index.js"
+import type { Step } from "../support/scripted.js"
+import { eventually } from "../support/eventually.js"
+import { answer, invalid, scripted, unavailable } from "../support/scripted.js"
+
+const slow = (text: string, delay: Duration.DurationInput) => Effect.delay(Effect.succeed(answer(text)), delay)
+
+const soon = { after: "1 second", maxShare: 1 } as const
+
+/** What a call ends with once enough time has passed. */
+const later = <A, E>(effect: Effect.Effect<A, E>, time: Duration.DurationInput = "1 minute") =>
+  Effect.gen(function* () {
+    const fiber = yield* Effect.fork(effect)
+    yield* TestClock.adjust(time)
+    return yield* Fiber.join(fiber)
+  })
+
+describe("a slow answer", () => {
+  it.effect("is asked for again after the delay; the first to come wins, and the receipt tells of both", () =>
+    Effect.gen(function* () {
+      const llm = yield* Hedge.make(
+        [yield* scripted(slow("second", "1 second"))],
+        soon
+      )(yield* scripted(slow("first", "1 hour")))
+      const response = yield* later(llm.chat("?"), "2 seconds")
+      expect(response.text).toBe("second")
+      expect(response.attempts.map(({ duration, error }) => [error, duration])).toEqual([
+        ["Interrupted", 2000],
+        [undefined, 5]
+      ])
+    })
+  )
+
+  it.effect("may still come first itself", () =>
+    Effect.gen(function* () {
+      const interrupted = yield* Ref.make(false)
+      const second = yield* scripted(Effect.onInterrupt(slow("second", "1 hour"), () => Ref.set(interrupted, true)))
+      const llm = yield* Hedge.make([second], soon)(yield* scripted(slow("first", "3 seconds")))
+      const response = yield* later(llm.chat("?"), "3 seconds")
+      expect(response.text).toBe("first")
+      expect(response.attempts.map((attempt) => attempt.error)).toEqual(["Interrupted", undefined])
+      expect(yield* Ref.get(interrupted)).toBe(true)
+    })
+  )
+
+  it.effect("is asked for once where it comes in time", () =>
+    Effect.gen(function* () {
+      const second = yield* scripted("second")
+      const llm = yield* Hedge.make([second], soon)(yield* scripted(slow("first", "999 millis")))
+      expect((yield* later(llm.chat("?"))).attempts).toHaveLength(1)
+      expect(yield* second.asked).toEqual([])
+    })
+  )
+
+  it.effect("is asked of the others in turn, or of the same one again, by the name that each has", () =>
+    Effect.gen(function* () {
+      const one = yield* scripted("one")
+      const two = yield* scripted("two")
+      const never = yield* scripted(Effect.never)
+      const request = { model: "large", messages: [Chat.user("?")] }
+      const llm = yield* Hedge.make([one, two], soon)(never)
+      const texts = yield* Effect.forEach([1, 2, 3], () => later(llm.chat(request)))
+      expect(texts.map(({ text }) => text)).toEqual(["one", "two", "one"])
+      expect(yield* two.asked).toEqual([{ messages: [Chat.user("?")] }])
+      const same = yield* scripted(Effect.never, "again")
+      const alone = yield* Hedge.make([], soon)(same)
+      expect((yield* later(alone.chat(request))).text).toBe("again")
+      expect(yield* same.asked).toEqual([request, request])
+    })
+  )
+
+  it.effect("is embedded twice as well", () =>
+    Effect.gen(function* () {
+      const llm = yield* Hedge.make([yield* scripted("second")], soon)(yield* scripted(Effect.never))
+      const response = yield* later(llm.embed("?"))
+      expect(response.embeddings).toEqual([["second".length]])
+      expect(response.attempts).toHaveLength(2)
+    })
+  )
+})
+
+describe("a failure", () => {
+  it.effect("before the delay is the call's, unless it is told otherwise", () =>
+    Effect.gen(function* () {
+      const second = yield* scripted("second")
+      const first = yield* scripted(unavailable)
+      const llm = yield* Hedge.make([second], soon)(first)
+      expect(yield* Effect.flip(llm.chat("?"))).toBe(unavailable)
+      expect(yield* second.asked).toEqual([])
+      const eager = yield* Hedge.make([second], { ...soon, onFailure: true })(first)
+      const response = yield* eager.chat("?")
+      expect(response.attempts.map((attempt) => attempt.error)).toEqual(["ProviderUnavailableError", undefined])
+    })
+  )
+
+  it.effect("of one that is out is waited over, whichever it is", () =>
+    Effect.gen(function* () {
+      const failing = Effect.delay(Effect.fail(unavailable), "2 seconds")
+      const first = yield* Hedge.make([yield* scripted(slow("second", "1 minute"))], soon)(yield* scripted(failing))
+      const second = yield* Hedge.make([yield* scripted(failing)], soon)(yield* scripted(slow("first", "1 minute")))
+      for (const [llm, text] of [[first, "second"] as const, [second, "first"] as const]) {
+        const response = yield* later(llm.chat("?"), "2 minutes")
+        expect(response.text).toBe(text)
+        expect(response.attempts.map((attempt) => attempt.error)).toEqual(["ProviderUnavailableError", undefined])
+      }
+    })
+  )
+
+  it.effect("of both is the first one's, with both receipts", () =>
+    Effect.gen(function* () {
+      const llm = yield* Hedge.make(
+        [yield* scripted(invalid)],
+        soon
+      )(yield* scripted(Effect.delay(Effect.fail(unavailable), "2 seconds")))
+      const error = yield* later(Effect.flip(llm.chat("?")))
+      expect(error._tag).toBe("ProviderUnavailableError")
+      expect(error.attempts.map((attempt) => attempt.error)).toEqual([
+        "ProviderUnavailableError",
+        "InvalidRequestError"
+      ])
+    })
+  )
+
+  it.effect("that is a defect is nobody's answer", () =>
+    Effect.gen(function* () {
+      const interrupted = yield* Ref.make(false)
+      const first = yield* scripted(Effect.onInterrupt(Effect.never, () => Ref.set(interrupted, true)))
+      const llm = yield* Hedge.make([yield* scripted(Effect.die("bug"))], soon)(first)
+      const exit = yield* later(Effect.exit(llm.chat("?")))
+      expect(exit).toEqual(Exit.failCause(Cause.die("bug")))
+      expect(yield* Ref.get(interrupted)).toBe(true)
+    })
+  )
+})
+
+describe("a stream", () => {
+  /** A stream that says when it is closed. */
+  const held = (closed: Ref.Ref<ReadonlyArray<string>>, name: string, delay: Duration.DurationInput) => ({
+    stream: Stream.unwrapScoped(
+      Effect.as(
+        Effect.addFinalizer(() => Ref.update(closed, (before) => [...before, name])),
+        Stream.concat(
+          Stream.drain(Stream.fromEffect(Effect.sleep(delay))),
+          Stream.fromIterable(ChatEvent.fromResponse(answer(name)))
+        )
+      )
+    )
+  })
+
+  it.effect("is won by the first event, and the loser is closed before it is given out", () =>
+    Effect.gen(function* () {
+      const closed = yield* Ref.make<ReadonlyArray<string>>([])
+      const llm = yield* Hedge.make(
+        [yield* scripted(held(closed, "second", 0))],
+        soon
+      )(yield* scripted(held(closed, "first", "1 hour")))
+      const seen = yield* Ref.make<ReadonlyArray<ReadonlyArray<string>>>([])
+      const look = Effect.flatMap(Ref.get(closed), (now) => Ref.update(seen, (before) => [...before, now]))
+      const response = yield* later(ChatEvent.collect(Stream.tap(llm.chatStream("?"), () => look)))
+      expect(response.text).toBe("second")
+      expect(response.attempts.map((attempt) => attempt.error)).toEqual(["Interrupted", undefined])
+      expect(yield* Ref.get(seen)).toEqual([["first"], ["first"], ["first"]])
+      expect(yield* Ref.get(closed)).toEqual(["first", "second"])
+    })
+  )
+
+  it.effect("that is open when it is given up is closed, whoever won", () =>
+    Effect.gen(function* () {
+      const closed = yield* Ref.make<ReadonlyArray<string>>([])
+      const llm = yield* Hedge.make(
+        [yield* scripted(held(closed, "second", "1 hour"))],
+        soon
+      )(yield* scripted(held(closed, "first", "1 hour")))
+      const fiber = yield* Effect.fork(Stream.runDrain(llm.chatStream("?")))
+      yield* TestClock.adjust("2 seconds")
+      yield* Fiber.interrupt(fiber)
+      expect((yield* Ref.get(closed)).toSorted()).toEqual(["first", "second"])
+    })
+  )
+})
+
+describe("the delay", () => {
+  it.effect("is the floor until enough answers were measured, then the time that 95 of 100 take", () =>
+    Effect.gen(function* () {
+      const steps = Array.from({ length: 20 }, (_, index) => slow("first", (index + 1) * 1000))
+      const first = yield* scripted(slow("first", "30 seconds"), ...steps, Effect.never)
+      const second = yield* scripted("second")
+      const llm = yield* Hedge.make([second], { floor: "25 seconds", maxShare: 1 })(first)
+      // Longer than the floor: hedged.
+      expect((yield* later(llm.chat("?"))).text).toBe("second")
+      for (const _ of steps) expect((yield* later(llm.chat("?"))).text).toBe("first")
+      // 25 and 1 to 20 seconds were measured; of 21, the 20th is 20. The floor is longer.
+      expect((yield* later(llm.chat("?"))).attempts[0]?.duration).toBe(25_000)
+    })
+  )
+
+  it.effect("follows what is measured", () =>
+    Effect.gen(function* () {
+      // The slow ones come before there is a share to ask twice.
+      const long = slow("first", "3 seconds")
+      const short = slow("first", "100 millis")
+      const first = yield* scripted(long, long, ...Array.from({ length: 18 }, () => short), Effect.never)
+      const llm = yield* Hedge.make([yield* scripted("second")], { floor: "1 second", maxShare: 0.1 })(first)
+      for (let index = 0; index < 20; index++) yield* later(llm.chat("?"))
+      expect((yield* later(llm.chat("?"))).attempts[0]?.duration).toBe(3000)
+    })
+  )
+})
+
+describe("over sockets", () => {
+  const llmAt = (baseUrl: string) =>
+    LLM.make({ model: "simulated", retry: false }).pipe(
+      Effect.provide(ChatCompletionsClient.layer({ provider: "simulated", baseUrl })),
+      Effect.provide(KeyPool.layer({ providerId: "simulated", keys: ["one", "two"] })),
+      Effect.provide(RateLimiter.unlimited)
+    )
+
+  const calls: ReadonlyArray<readonly [string, (llm: LLM.Service) => Effect.Effect<Chat.ChatResponse, unknown>]> = [
+    ["chat", (llm) => llm.chat("?")],
+    ["stream", (llm) => ChatEvent.collect(llm.chatStream("?"))]
+  ]
+
+  it.scopedLive.each(calls)(
+    "the connection of the loser is closed before its own time limit, and its key given back: %s",
+    ([, call]) =>
+      Effect.gen(function* () {
+        const hanging = yield* SimulatedProvider.make({ faults: () => SimulatedProvider.hang() })
+        const answering = yield* SimulatedProvider.make({ answer: () => "Hello." })
+        const first = yield* llmAt(hanging.baseUrl)
+        const llm = yield* Hedge.make([yield* llmAt(answering.baseUrl)], { after: "50 millis", maxShare: 1 })(first)
+        expect((yield* call(llm)).text).toBe("Hello.")
+        expect((yield* first.status).keys.keys.map((key) => key.inFlight)).toEqual([0, 0])
+        yield* eventually(Effect.map(hanging.busyConnections, (count) => count === 0))
+        yield* eventually(Effect.map(hanging.inFlight, (count) => count === 0))
+        expect((yield* hanging.log).map(({ outcome }) => outcome)).toEqual(["aborted"])
+      }).pipe(Effect.provide(NodeHttpClient.layerUndici))
+  )
+})
+
+describe("nobody is asked", () => {
+  it.effect("twice where there is no share left", () =>
+    Effect.gen(function* () {
+      const second = yield* scripted("second")
+      const llm = yield* Hedge.make([second], { after: 0, maxShare: 0.25 })(yield* scripted(slow("first", "1 second")))
+      for (let index = 0; index < 8; index++) yield* later(llm.chat("?"))
+      expect(yield* second.asked).toHaveLength(2)
+    })
+  )
+
+  it.effect("once the call is over", () =>
+    Effect.gen(function* () {
+      const asked = yield* Deferred.make<void>()
+      const llm = yield* Hedge.make(
+        [yield* scripted(Effect.zipRight(Deferred.succeed(asked, undefined), Effect.never))],
+        {
+          after: "1 second",
+          maxShare: 1
+        }
+      )(yield* scripted(Effect.never))
+      const fiber = yield* Effect.fork(llm.chat("?"))
+      yield* TestClock.adjust("500 millis")
+      yield* Fiber.interrupt(fiber)
+      yield* TestClock.adjust("1 minute")
+      expect(yield* Deferred.isDone(asked)).toBe(false)
+    })
+  )
+})
+
+describe("a hedged call", () => {
+  /** What the 21st call does after twenty calls of `first` and `second`: when the second request is made, in milliseconds. */
+  const hedgedAt = (
+    measured: ReadonlyArray<readonly [first: Step, second: Step]>,
+    options: Hedge.Options = { floor: "1 second", maxShare: 1 }
+  ) =>
+    Effect.gen(function* () {
+      const [head, ...rest] = measured
+      if (head === undefined) return yield* Effect.dieMessage("no calls to measure")
+      const first = yield* scripted(head[0], ...rest.map(([step]) => step), Effect.never)
+      const second = yield* scripted(head[1], ...rest.map(([, step]) => step), "last")
+      const llm = yield* Hedge.make([second], options)(first)
+      for (const _ of measured) yield* Effect.exit(later(llm.chat("?")))
+      return (yield* later(llm.chat("?"))).attempts[0]?.duration
+    })
+
+  const repeat = (times: number, first: Step, second: Step) =>
+    Array.from({ length: times }, (): readonly [Step, Step] => [first, second])
+
+  it.effect("measures the time of the first request when the second one wins", () =>
+    Effect.gen(function* () {
+      expect(yield* hedgedAt(repeat(20, Effect.never, slow("second", "100 millis")))).toBe(1100)
+    })
+  )
+
+  it.effect("measures the first request when it answers after the second has failed", () =>
+    Effect.gen(function* () {
+      expect(yield* hedgedAt(repeat(20, slow("first", "5 seconds"), unavailable))).toBe(5000)
+    })
+  )
+
+  it.effect("measures nothing when the first request fails and the second one answers", () =>
+    Effect.gen(function* () {
+      const failing = Effect.delay(Effect.fail(unavailable), "2 seconds")
+      expect(yield* hedgedAt(repeat(20, failing, slow("second", "4 seconds")))).toBe(1000)
+    })
+  )
+
+  it.effect("measures nothing when the first request fails before there is a second", () =>
+    Effect.gen(function* () {
+      const answers = repeat(20, slow("first", "3 seconds"), Effect.never)
+      // More failures than are remembered: counted as quick answers, they would bring the delay down to the floor.
+      expect(yield* hedgedAt([...answers, ...repeat(100, unavailable, "last")])).toBe(3000)
+    })
+  )
+
+  it.scoped("keeps the fiber-local state that the winner has set, be it the first or the second request", () =>
+    Effect.gen(function* () {
+      const state = yield* FiberRef.make("none")
+      const setting = (name: string, delay: Duration.DurationInput) =>
+        Effect.zipRight(Effect.zipRight(Effect.sleep(delay), FiberRef.set(state, name)), Effect.succeed(answer(name)))
+      const stateAfter = (first: Duration.DurationInput, second: Duration.DurationInput) =>
+        Effect.gen(function* () {
+          const llm = yield* Hedge.make(
+            [yield* scripted(setting("second", second))],
+            soon
+          )(yield* scripted(setting("first", first)))
+          return yield* later(Effect.zipRight(llm.chat("?"), FiberRef.get(state)))
+        })
+      expect(yield* stateAfter("10 millis", "1 hour")).toBe("first")
+      expect(yield* stateAfter("2 seconds", "1 hour")).toBe("first")
+      expect(yield* stateAfter("1 hour", "1 second")).toBe("second")
+    })
+  )
+
+  const opening = (open: Ref.Ref<ReadonlyArray<string>>, name: string, ready: Effect.Effect<void>): Step => ({
+    // Cannot be interrupted while it opens: the loser opens all the same.
+    stream: Stream.unwrapScoped(
+      Effect.as(
+        Effect.acquireRelease(Effect.zipRight(ready, Ref.update(open, Arr.append(name))), () =>
+          Ref.update(
+            open,
+            Arr.filter((other) => other !== name)
+          )
+        ),
+        Stream.fromIterable(ChatEvent.fromResponse(answer(name)))
+      )
+    )
+  })
+
+  /** What is open at each event that the consumer of a hedged stream is given. */
+  const openAtEvents = (llm: LLM.Service, open: Ref.Ref<ReadonlyArray<string>>) =>
+    Stream.runFoldEffect(llm.chatStream("?"), new Set<string>(), (all, _) =>
+      Effect.map(Ref.get(open), (names) => all.add(names.join()))
+    )
+
+  it.effect("closes a stream that opens after the winner, before the first event is given out", () =>
+    Effect.gen(function* () {
+      const open = yield* Ref.make<ReadonlyArray<string>>([])
+      const llm = yield* Hedge.make(
+        [yield* scripted(opening(open, "second", Effect.sleep("4 seconds")))],
+        soon
+      )(yield* scripted(opening(open, "first", Effect.sleep("2 seconds"))))
+      expect([...(yield* later(openAtEvents(llm, open)))]).toEqual(["first"])
+      expect(yield* Ref.get(open)).toEqual([])
+    })
+  )
+
+  it.effect("closes a stream that opens together with the winner, before the first event is given out", () =>
+    Effect.gen(function* () {
+      const open = yield* Ref.make<ReadonlyArray<string>>([])
+      const gate = yield* Effect.makeLatch(false)
+      const llm = yield* Hedge.make(
+        [yield* scripted(opening(open, "second", gate.await))],
+        soon
+      )(yield* scripted(opening(open, "first", gate.await)))
+      const events = yield* Effect.fork(openAtEvents(llm, open))
+      // The second request begins after one second.
+      yield* TestClock.adjust("1 second")
+      yield* gate.open
+      expect([...(yield* Fiber.join(events))]).toEqual(["first"])
+      expect(yield* Ref.get(open)).toEqual([])
+    })
+  )
+})

@@ -1,0 +1,126 @@
+import { describe, expect, it } from "@effect/vitest"
+import { Effect, Exit, FastCheck as fc, Fiber, Ref, Stream } from "effect"
+import type { Duration } from "effect"
+import * as ChatEvent from "../../src/vocabulary/ChatEvent.js"
+import * as Hedge from "../../src/routing/Hedge.js"
+import * as Percentile from "../../src/routing/hedge/percentile.js"
+import type { LLMError } from "../../src/vocabulary/LLMError.js"
+import { makeClock } from "../support/interleaving.js"
+import { answer, scripted, unavailable } from "../support/scripted.js"
+
+/** How long an answer takes in milliseconds, and whether it is one. */
+interface Fate {
+  readonly takes: number
+  readonly fails: boolean
+}
+
+interface Trial {
+  readonly first: Fate
+  readonly second: Fate
+  readonly streamed: boolean
+  /** When the caller gives up, in milliseconds; beyond all else: never. */
+  readonly patience: number
+}
+
+const fate = fc.record({ takes: fc.nat({ max: 40 }), fails: fc.boolean() })
+
+const trial: fc.Arbitrary<Trial> = fc.record({
+  first: fate,
+  second: fate,
+  streamed: fc.boolean(),
+  patience: fc.oneof(fc.nat({ max: 50 }), fc.constant(1000))
+})
+
+/** A deployment that counts who is inside, and how often it was asked. */
+const deployment = (name: string, fates: ReadonlyArray<Fate>) =>
+  Effect.gen(function* () {
+    const inside = yield* Ref.make(0)
+    const asked = yield* Ref.make(0)
+    const begun = (takes: Duration.DurationInput) =>
+      Effect.zipRight(
+        Ref.update(asked, (n) => n + 1),
+        Effect.sleep(takes)
+      )
+    const entered = Effect.acquireRelease(
+      Ref.update(inside, (n) => n + 1),
+      () => Ref.update(inside, (n) => n - 1)
+    )
+    const base = yield* scripted(name)
+    const next = Effect.map(Ref.get(asked), (n): Fate => fates[n] ?? { takes: 0, fails: false })
+    const ended = ({ fails }: Fate) => (fails ? Effect.fail<LLMError>(unavailable) : Effect.succeed(answer(name)))
+    const call = Effect.flatMap(next, (own) => Effect.zipRight(begun(own.takes), ended(own)))
+    return {
+      llm: {
+        ...base,
+        chat: () => Effect.scoped(Effect.zipRight(entered, call)),
+        chatStream: () =>
+          Stream.unwrapScoped(
+            Effect.zipRight(
+              entered,
+              Effect.map(call, (whole) => Stream.fromIterable(ChatEvent.fromResponse(whole)))
+            )
+          )
+      },
+      inside: Ref.get(inside),
+      asked: Ref.get(asked)
+    }
+  })
+
+const after = 10
+
+describe("for any two deployments, and whenever the caller gives up", () => {
+  it.effect.prop(
+    "there is exactly one answer, nobody is left running, and the share is never exceeded",
+    // Doubles are mostly too near to zero for a second request.
+    [fc.array(trial, { minLength: 1, maxLength: 12 }), fc.nat({ max: 100 }).map((percent) => percent / 100)],
+    ([trials, maxShare]) => {
+      const { clock, pass } = makeClock()
+      return Effect.gen(function* () {
+        const first = yield* deployment(
+          "first",
+          trials.map((one) => one.first)
+        )
+        const second = yield* deployment(
+          "second",
+          trials.map((one) => one.second)
+        )
+        const llm = yield* Hedge.make([second.llm], { after, maxShare })(first.llm)
+        for (const [index, { first: own, patience, streamed }] of trials.entries()) {
+          const fiber = yield* Effect.fork(streamed ? ChatEvent.collect(llm.chatStream("?")) : llm.chat("?"))
+          yield* pass(patience)
+          const gaveUp = (yield* fiber.status)._tag !== "Done"
+          const exit = yield* Fiber.interrupt(fiber)
+          expect([yield* first.inside, yield* second.inside]).toEqual([0, 0])
+          expect(yield* first.asked).toBe(index + 1)
+          expect(yield* second.asked).toBeLessThanOrEqual(Math.floor(maxShare * (index + 1) + 1e-6))
+          if (gaveUp) expect(Exit.isInterrupted(exit)).toBe(true)
+          else if (Exit.isSuccess(exit)) {
+            expect(["first", "second"]).toContain(exit.value.text)
+            expect(exit.value.attempts.filter(({ error }) => error === undefined)).toHaveLength(1)
+          } else expect(own.fails).toBe(true)
+        }
+      }).pipe(Effect.withClock(clock))
+    },
+    { fastCheck: { numRuns: 40 } }
+  )
+})
+
+describe("a running percentile", () => {
+  it.prop(
+    "is that of the last samples, sorted",
+    [
+      fc.array(fc.nat({ max: 30 }), { minLength: 1 }),
+      fc.integer({ min: 1, max: 10 }),
+      fc.double({ min: 0, max: 1, noNaN: true })
+    ],
+    ([values, most, share]) => {
+      const samples = values.reduce((before, value) => Percentile.add(before, value, most), Percentile.none)
+      const last = values.slice(-most)
+      const sorted = last.toSorted((a, b) => a - b)
+      expect(samples).toEqual({ recent: last, sorted })
+      const value = Percentile.at(samples, share)
+      expect(value).toBe(sorted[Math.max(0, Math.ceil(share * sorted.length) - 1)])
+      expect(sorted.filter((sample) => sample <= (value ?? -1)).length).toBeGreaterThanOrEqual(share * sorted.length)
+    }
+  )
+})
