@@ -5,7 +5,7 @@ import { existsSync, readdirSync, readFileSync } from "node:fs"
 import { join } from "node:path"
 import { fileURLToPath } from "node:url"
 import { parse } from "yaml"
-import * as ProviderFile from "../src/ProviderFile.js"
+import * as ProviderFile from "../src/models/ProviderFile.js"
 
 const root = fileURLToPath(new URL("..", import.meta.url))
 

@@ -7,9 +7,9 @@ import { NodeHttpClient, NodeRuntime } from "@effect/platform-node"
 import { Effect, Layer, Logger, Schedule } from "effect"
 import * as AccessLog from "../../src/telemetry/AccessLog.js"
 import { Access, Gateway, GatewayServer } from "../../src/gateway/index.js"
-import * as Models from "../../src/Models.js"
+import * as Models from "../../src/models/Models.js"
 import * as Prometheus from "../../src/telemetry/Prometheus.js"
-import * as ProviderFile from "../../src/ProviderFile.js"
+import * as ProviderFile from "../../src/models/ProviderFile.js"
 import { secret } from "./scenario.js"
 
 const [, , upstream = "", manner] = process.argv

@@ -3,7 +3,7 @@ import type { ConfigError } from "effect"
 import { Data } from "effect"
 import type { InvalidPoolError } from "../keyPool/KeyPool.js"
 import type { LLMError } from "../vocabulary/LLMError.js"
-import type { ProviderFileError } from "../ProviderFile.js"
+import type { ProviderFileError } from "../models/ProviderFile.js"
 import type { InvalidLimitError } from "../rateLimiter/RateLimiter.js"
 
 /**

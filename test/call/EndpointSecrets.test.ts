@@ -9,10 +9,10 @@ import * as ChatEvent from "../../src/vocabulary/ChatEvent.js"
 import { Access, Gateway } from "../../src/gateway/index.js"
 import * as KeyPool from "../../src/keyPool/KeyPool.js"
 import * as LLM from "../../src/LLM.js"
-import * as Models from "../../src/Models.js"
+import * as Models from "../../src/models/Models.js"
 import * as ChatCompletionsClient from "../../src/provider/ChatCompletionsClient.js"
 import type { Endpoint } from "../../src/call/ProviderClient.js"
-import * as ProviderFile from "../../src/ProviderFile.js"
+import * as ProviderFile from "../../src/models/ProviderFile.js"
 import * as RateLimiter from "../../src/rateLimiter/RateLimiter.js"
 
 /** Everything that a value can be made to say. */

@@ -15,7 +15,7 @@ import {
 } from "effect"
 import * as AccessLog from "../../src/telemetry/AccessLog.js"
 import { Access, AccessStore, Gateway, GatewayServer } from "../../src/gateway/index.js"
-import * as Models from "../../src/Models.js"
+import * as Models from "../../src/models/Models.js"
 import * as UsageLedger from "../../src/accounting/UsageLedger.js"
 import { eventually } from "../support/eventually.js"
 import { makeGate, start } from "./support/gateway.js"

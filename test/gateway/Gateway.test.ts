@@ -4,7 +4,7 @@ import { describe, expect, it } from "@effect/vitest"
 import { Effect, Layer } from "effect"
 import { Access, Gateway } from "../../src/gateway/index.js"
 import { ModelNotFoundError } from "../../src/vocabulary/LLMError.js"
-import * as Models from "../../src/Models.js"
+import * as Models from "../../src/models/Models.js"
 import { scripted } from "../support/scripted.js"
 import { question } from "./support/http.js"
 

@@ -3,8 +3,8 @@ import { HttpServer } from "@effect/platform"
 import { NodeHttpClient } from "@effect/platform-node"
 import { Context, Effect, Layer, Logger, LogLevel } from "effect"
 import { Access, Gateway, GatewayServer } from "../../../src/gateway/index.js"
-import * as Models from "../../../src/Models.js"
-import * as ProviderFile from "../../../src/ProviderFile.js"
+import * as Models from "../../../src/models/Models.js"
+import * as ProviderFile from "../../../src/models/ProviderFile.js"
 import { SimulatedProvider } from "../../../src/testing/index.js"
 
 export interface Settings {

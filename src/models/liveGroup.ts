@@ -5,9 +5,9 @@
 import { Effect } from "effect"
 import * as Balance from "../routing/Balance.js"
 import type { ModelInfo, Service as LLMService } from "../LLM.js"
-import type { GroupEntry, GroupStrategy } from "../ProviderFile.js"
-import { sameValue } from "./sameValue.js"
-import type { Standing } from "./standing.js"
+import type { GroupEntry, GroupStrategy } from "./ProviderFile.js"
+import { sameValue } from "./equal.js"
+import type { Standing } from "./liveModel.js"
 
 export interface StandingGroup {
   readonly entry: GroupEntry

@@ -27,11 +27,11 @@
 import { FileSystem } from "@effect/platform"
 import type { Duration } from "effect"
 import { Config, Effect, Option, Schema } from "effect"
-import type * as ApiKey from "./vocabulary/ApiKey.js"
-import type { Fault } from "./internal/fileFields.js"
-import { readFile } from "./internal/providerFileReader.js"
-import type { Price } from "./accounting/Pricing.js"
-import type { Protocol } from "./provider/protocols.js"
+import type * as ApiKey from "../vocabulary/ApiKey.js"
+import type { Fault } from "./fileFields.js"
+import { readFile } from "./fileReader.js"
+import type { Price } from "../accounting/Pricing.js"
+import type { Protocol } from "../provider/protocols.js"
 
 /**
  * One model of one provider.

@@ -1,7 +1,7 @@
 /** A file that is read again when it changes, and when asked to: that of models, and that of a gateway's keys. */
 import type { Scope } from "effect"
 import { Duration, Effect, Either, Ref } from "effect"
-import { inBackground } from "./background.js"
+import { inBackground } from "../internal/background.js"
 
 /** The text of the file, or why it cannot be read. */
 export type Reading<E> = Either.Either<string, E>

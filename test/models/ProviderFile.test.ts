@@ -1,6 +1,6 @@
 import { describe, expect, it } from "@effect/vitest"
 import { ConfigProvider, Duration, Effect, Redacted } from "effect"
-import * as ProviderFile from "../src/ProviderFile.js"
+import * as ProviderFile from "../../src/models/ProviderFile.js"
 
 const asItStandsInTheWild = `{
   "openai": [

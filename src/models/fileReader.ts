@@ -1,7 +1,7 @@
 /** Reads the parsed text of a provider file, and gathers all that is wrong with it. */
 import { Duration } from "effect"
 import * as ApiKey from "../vocabulary/ApiKey.js"
-import type { GroupEntry, ModelEntry, ProviderFile } from "../ProviderFile.js"
+import type { GroupEntry, ModelEntry, ProviderFile } from "./ProviderFile.js"
 import { hasBaseUrl, isKnown } from "../provider/presets/byName.js"
 import { isProtocol, protocols, providerOf } from "../provider/protocols.js"
 import type { Json } from "../wire/json.js"
@@ -10,8 +10,8 @@ import { headerFault } from "../keyPool/options.js"
 import type { Expand, Fault, Fields } from "./fileFields.js"
 import { fieldsOf, optional } from "./fileFields.js"
 import { rates } from "../rateLimiter/options.js"
-import { readGroups, unknownModel } from "./providerFileGroups.js"
-import { readPrice } from "./providerFilePrice.js"
+import { readGroups, unknownModel } from "./fileGroups.js"
+import { readPrice } from "./filePrice.js"
 
 const modelFields: ReadonlySet<string> = new Set([
   "model_name",

@@ -2,10 +2,10 @@ import { NodeContext, NodeHttpClient } from "@effect/platform-node"
 import { FileSystem } from "@effect/platform"
 import { describe, expect, it } from "@effect/vitest"
 import { ConfigProvider, Effect, Layer, Ref } from "effect"
-import * as LLM from "../src/LLM.js"
-import * as Models from "../src/Models.js"
-import * as ProviderFile from "../src/ProviderFile.js"
-import { SimulatedProvider } from "../src/testing/index.js"
+import * as LLM from "../../src/LLM.js"
+import * as Models from "../../src/models/Models.js"
+import * as ProviderFile from "../../src/models/ProviderFile.js"
+import { SimulatedProvider } from "../../src/testing/index.js"
 
 const environment = (variables: Record<string, string> = {}) =>
   Effect.withConfigProvider(ConfigProvider.fromMap(new Map(Object.entries(variables))))

@@ -17,15 +17,15 @@ import {
   Stream,
   TestClock
 } from "effect"
-import * as ApiKey from "../src/vocabulary/ApiKey.js"
-import type * as Balance from "../src/routing/Balance.js"
-import * as ChatEvent from "../src/vocabulary/ChatEvent.js"
-import type { Service } from "../src/LLM.js"
-import * as LLM from "../src/LLM.js"
-import * as Models from "../src/Models.js"
-import * as Pricing from "../src/accounting/Pricing.js"
-import { SimulatedProvider } from "../src/testing/index.js"
-import { eventually } from "./support/eventually.js"
+import * as ApiKey from "../../src/vocabulary/ApiKey.js"
+import type * as Balance from "../../src/routing/Balance.js"
+import * as ChatEvent from "../../src/vocabulary/ChatEvent.js"
+import type { Service } from "../../src/LLM.js"
+import * as LLM from "../../src/LLM.js"
+import * as Models from "../../src/models/Models.js"
+import * as Pricing from "../../src/accounting/Pricing.js"
+import { SimulatedProvider } from "../../src/testing/index.js"
+import { eventually } from "../support/eventually.js"
 
 const environment = Effect.withConfigProvider(ConfigProvider.fromMap(new Map()))
 
