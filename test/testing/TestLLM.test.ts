@@ -2,12 +2,12 @@
 import { describe, expect, it } from "@effect/vitest"
 import { Chunk, Effect, Exit, Fiber, Stream, TestClock } from "effect"
 import { request as ask } from "undici"
-import * as ApiKey from "../src/vocabulary/ApiKey.js"
-import * as Chat from "../src/vocabulary/Chat.js"
-import * as ChatEvent from "../src/vocabulary/ChatEvent.js"
-import * as LLM from "../src/LLM.js"
-import { SimulatedProvider, TestLLM } from "../src/testing/index.js"
-import { unavailable } from "./support/scripted.js"
+import * as ApiKey from "../../src/vocabulary/ApiKey.js"
+import * as Chat from "../../src/vocabulary/Chat.js"
+import * as ChatEvent from "../../src/vocabulary/ChatEvent.js"
+import * as LLM from "../../src/LLM.js"
+import { SimulatedProvider, TestLLM } from "../../src/testing/index.js"
+import { unavailable } from "../support/scripted.js"
 
 describe("TestLLM", () => {
   it.effect("goes through its script, whole or streamed, and keeps a record", () =>

@@ -2,8 +2,8 @@ import { expect, it } from "@effect/vitest"
 import { Effect, Fiber, FiberId, Option, Ref, Scheduler } from "effect"
 import { IncomingMessage, ServerResponse } from "node:http"
 import { Socket } from "node:net"
-import type { SimulatedProvider } from "../src/testing/index.js"
-import { serve } from "../src/testing/simulatedExchange.js"
+import type { SimulatedProvider } from "../../src/testing/index.js"
+import { serve } from "../../src/testing/simulatedExchange.js"
 
 /** A request whose body never comes. */
 const served = Effect.gen(function* () {
