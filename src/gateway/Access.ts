@@ -30,12 +30,12 @@ import type { Middleware } from "../LLM.js"
 import type { LLMError } from "../vocabulary/LLMError.js"
 import type { AccessStoreError } from "./AccessStore.js"
 import * as Stores from "./AccessStore.js"
-import * as Allowance from "./allowance.js"
-import * as Digest from "./digest.js"
-import * as Secrets from "./secrets.js"
+import * as Allowance from "./auth/keyLimits.js"
+import * as Digest from "./auth/digest.js"
+import * as Secrets from "./auth/secrets.js"
 import type { Settings, VirtualKey } from "./VirtualKey.js"
 import * as VirtualKeys from "./VirtualKey.js"
-import * as WrittenKeys from "./writtenKeys.js"
+import * as WrittenKeys from "./auth/keyConfig.js"
 
 /**
  * Who makes a request.

@@ -22,7 +22,7 @@ import { Duration, Effect, Layer, Schema } from "effect"
 import type { Server } from "node:http"
 import { createServer } from "node:http"
 import { Access } from "./Access.js"
-import * as Loopback from "./loopback.js"
+import * as Loopback from "./auth/loopback.js"
 
 /**
  * @since 0.1.0

@@ -2,7 +2,7 @@
 import { describe, expect, it } from "@effect/vitest"
 import { DateTime, Effect, Option, Redacted } from "effect"
 import { Access, AccessStore } from "../../src/gateway/index.js"
-import * as Digest from "../../src/gateway/digest.js"
+import * as Digest from "../../src/gateway/auth/digest.js"
 
 describe("a key whose limits make no sense", () => {
   it.effect("is a fault of the store, told as such, and no defect", () =>

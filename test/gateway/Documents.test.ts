@@ -2,7 +2,14 @@
 import { HttpRouter, HttpServerResponse } from "@effect/platform"
 import { describe, expect, it } from "@effect/vitest"
 import { Effect, Schema } from "effect"
-import { KeyLoad, SimpleAnswer, SimpleError, SystemCapacity, SystemLoad, Health } from "../../src/gateway/api.js"
+import {
+  KeyLoad,
+  SimpleAnswer,
+  SimpleError,
+  SystemCapacity,
+  SystemLoad,
+  Health
+} from "../../src/gateway/routes/openapi/api.js"
 import { post, send } from "./support/http.js"
 import { serve } from "./support/serving.js"
 

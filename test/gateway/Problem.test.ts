@@ -1,8 +1,8 @@
 /** What clients are told of every way a call can fail. */
 import { describe, expect, it } from "@effect/vitest"
 import { Duration } from "effect"
-import * as Problem from "../../src/gateway/problem.js"
-import * as Protocol from "../../src/gateway/protocol.js"
+import * as Problem from "../../src/gateway/http/error.js"
+import * as Protocol from "../../src/gateway/chat/protocols.js"
 import type { LLMError, Tag } from "../../src/vocabulary/LLMError.js"
 import * as Errors from "../../src/vocabulary/LLMError.js"
 import * as Usage from "../../src/vocabulary/Usage.js"

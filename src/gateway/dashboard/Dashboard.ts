@@ -41,12 +41,12 @@ import { Models } from "../../models/Models.js"
 import * as Pricing from "../../accounting/Pricing.js"
 import * as ResponseCache from "../../caching/ResponseCache.js"
 import { Access } from "../Access.js"
-import type { Router } from "../routes.js"
+import type { Router } from "../http/routes.js"
 import * as Assets from "./assets.js"
 import * as Routes from "./routes.js"
 import * as Series from "./series.js"
 import * as Snapshots from "./snapshot.js"
-import * as Standing from "./standing.js"
+import * as Standing from "./liveStatus.js"
 
 /**
  * How everything stands, as JSON.

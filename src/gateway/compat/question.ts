@@ -5,12 +5,12 @@ import type { ChatRequest } from "../../vocabulary/Chat.js"
 import type { Service as LLMService } from "../../LLM.js"
 import type { Listed } from "../../models/Models.js"
 import type { Caller } from "../Access.js"
-import * as Body from "../body.js"
-import * as Problem from "../problem.js"
-import * as Protocol from "../protocol.js"
-import type { Surroundings } from "../surroundings.js"
-import { modelFor, single, surrounded } from "../surroundings.js"
-import * as Translation from "../translation.js"
+import * as Body from "../http/body.js"
+import * as Problem from "../http/error.js"
+import * as Protocol from "../chat/protocols.js"
+import type { Surroundings } from "../http/context.js"
+import { modelFor, single, surrounded } from "../http/context.js"
+import * as Translation from "../chat/unsupportedFields.js"
 
 export interface Question {
   readonly llm: LLMService

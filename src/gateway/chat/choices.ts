@@ -1,16 +1,16 @@
 /** Several answers to one question (`n`), by as many calls. OpenAI, API reference: chat/create. */
 import { Chunk, Effect, Exit, Option, Scope, Stream } from "effect"
-import type { ChatResponse } from "../vocabulary/Chat.js"
-import type { ChatEvent } from "../vocabulary/ChatEvent.js"
-import * as Usage from "../vocabulary/Usage.js"
-import { encodeUsage } from "../wire/chatCompletions/usage.js"
-import { isRecord, parsed, record, records, string } from "../wire/json.js"
-import type { Frame, Served, ServerWire } from "../wire/Wire.js"
-import type { OpenStream } from "../call/openStream.js"
-import type { BackgroundStream } from "../call/backgroundStream.js"
-import * as Problem from "./problem.js"
-import type { Manner, Source } from "./streaming.js"
-import { rendered, sse } from "./streaming.js"
+import type { ChatResponse } from "../../vocabulary/Chat.js"
+import type { ChatEvent } from "../../vocabulary/ChatEvent.js"
+import * as Usage from "../../vocabulary/Usage.js"
+import { encodeUsage } from "../../wire/chatCompletions/usage.js"
+import { isRecord, parsed, record, records, string } from "../../wire/json.js"
+import type { Frame, Served, ServerWire } from "../../wire/Wire.js"
+import type { OpenStream } from "../../call/openStream.js"
+import type { BackgroundStream } from "../../call/backgroundStream.js"
+import * as Problem from "../http/error.js"
+import type { Manner, Source } from "./sse.js"
+import { rendered, sse } from "./sse.js"
 
 /** The answers as one: every choice by its index, and what all of them consumed. */
 export const encode = (

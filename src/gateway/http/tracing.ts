@@ -1,7 +1,7 @@
 /** Spans of requests: continued from the client's `traceparent`, parents of the calls that are made for them. */
 import { HttpMiddleware, HttpTraceContext } from "@effect/platform"
 import { Effect, Option } from "effect"
-import * as Spans from "../telemetry/spans.js"
+import * as Spans from "../../telemetry/spans.js"
 
 /** What is asked every few seconds, and says nothing. */
 const idle: ReadonlySet<string> = new Set(["/health", "/ready", "/llm/health", "/metrics"])

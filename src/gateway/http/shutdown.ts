@@ -2,8 +2,8 @@
 import type { Duration } from "effect"
 import type { Exit, Scope } from "effect"
 import { Deferred, Effect, Fiber, Ref } from "effect"
-import { held } from "../internal/holding.js"
-import * as Problem from "./problem.js"
+import { held } from "../../internal/holding.js"
+import * as Problem from "./error.js"
 
 export interface Running {
   /** Counts the request for as long as its scope is open. Refused while the gateway is shutting down. */

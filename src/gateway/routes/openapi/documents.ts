@@ -3,7 +3,7 @@ import { HttpServerResponse } from "@effect/platform"
 import { Effect } from "effect"
 import * as DocsPage from "./docsPage.js"
 import * as OpenApiDocument from "./openapi.js"
-import type { Handler } from "./surroundings.js"
+import type { Handler } from "../../http/context.js"
 
 interface DocumentRoute {
   readonly method: "GET"

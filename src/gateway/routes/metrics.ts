@@ -1,11 +1,11 @@
 /** `/metrics`: what Prometheus scrapes, and who may read it. */
 import { HttpServerRequest, HttpServerResponse } from "@effect/platform"
 import { Effect, Option, Redacted } from "effect"
-import * as Prometheus from "../telemetry/Prometheus.js"
-import * as Callers from "./callers.js"
-import * as Digest from "./digest.js"
-import * as Loopback from "./loopback.js"
-import type { Handler, Surroundings } from "./surroundings.js"
+import * as Prometheus from "../../telemetry/Prometheus.js"
+import * as Callers from "../auth/authenticate.js"
+import * as Digest from "../auth/digest.js"
+import * as Loopback from "../auth/loopback.js"
+import type { Handler, Surroundings } from "../http/context.js"
 
 export interface Options {
   /**

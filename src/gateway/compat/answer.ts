@@ -8,9 +8,9 @@ import type { ChatEvent } from "../../vocabulary/ChatEvent.js"
 import { fromStream } from "../../call/openStream.js"
 import { encodeCall } from "../../wire/chatCompletions/toolCalls.js"
 import * as Framing from "../../wire/Framing.js"
-import * as Problem from "../problem.js"
-import * as Streaming from "../streaming.js"
-import type { Handler, Surroundings } from "../surroundings.js"
+import * as Problem from "../http/error.js"
+import * as Streaming from "../chat/sse.js"
+import type { Handler, Surroundings } from "../http/context.js"
 import type { Question } from "./question.js"
 
 /** What is told beside the text: calls of tools, which a client that knows nothing of them passes over. */

@@ -1,8 +1,8 @@
 /** What a path answers that is there, but not for the method it is asked by. */
 import { HttpRouter, HttpServerRequest, HttpServerResponse } from "@effect/platform"
 import { Effect } from "effect"
-import type { ServerWire } from "../wire/Wire.js"
-import * as Problem from "./problem.js"
+import type { ServerWire } from "../../wire/Wire.js"
+import * as Problem from "./error.js"
 import type { Router } from "./routes.js"
 
 /** The methods of each path. One that takes all of them is never refused, and is left out. */

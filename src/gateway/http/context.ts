@@ -2,11 +2,11 @@
 import type { HttpRouter, HttpServerRequest, HttpServerResponse } from "@effect/platform"
 import type { Duration, Scope } from "effect"
 import { Effect } from "effect"
-import type { Middleware, Service as LLMService } from "../LLM.js"
-import type { Service as ModelsService } from "../models/Models.js"
-import type { Caller, Service as AccessService } from "./Access.js"
-import * as Problem from "./problem.js"
-import type { Running } from "./running.js"
+import type { Middleware, Service as LLMService } from "../../LLM.js"
+import type { Service as ModelsService } from "../../models/Models.js"
+import type { Caller, Service as AccessService } from "../Access.js"
+import * as Problem from "./error.js"
+import type { Running } from "./shutdown.js"
 
 export interface Surroundings {
   readonly models: ModelsService

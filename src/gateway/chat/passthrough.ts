@@ -6,15 +6,15 @@
  * of which that is true, or with which another provider goes on.
  */
 import { Chunk, Effect } from "effect"
-import type { ChatResponse } from "../vocabulary/Chat.js"
-import type { ChatEvent } from "../vocabulary/ChatEvent.js"
-import * as Relay from "../call/passthrough.js"
-import { isRecord, parsed, record } from "../wire/json.js"
-import type { Frame } from "../wire/Wire.js"
-import * as Problem from "./problem.js"
-import type { Protocol } from "./protocol.js"
-import type { Manner } from "./streaming.js"
-import { rendered, sse } from "./streaming.js"
+import type { ChatResponse } from "../../vocabulary/Chat.js"
+import type { ChatEvent } from "../../vocabulary/ChatEvent.js"
+import * as Relay from "../../call/passthrough.js"
+import { isRecord, parsed, record } from "../../wire/json.js"
+import type { Frame } from "../../wire/Wire.js"
+import * as Problem from "../http/error.js"
+import type { Protocol } from "./protocols.js"
+import type { Manner } from "./sse.js"
+import { rendered, sse } from "./sse.js"
 
 /** How a protocol goes through. */
 export interface Relaying {

@@ -1,13 +1,13 @@
 /** Vectors for texts. */
 import { Effect } from "effect"
-import * as OpenAI from "../wire/embeddings/openai.js"
-import * as Answer from "./answer.js"
-import * as Body from "./body.js"
-import * as Callers from "./callers.js"
-import * as Problem from "./problem.js"
-import type { Handler, Surroundings } from "./surroundings.js"
-import { modelFor } from "./surroundings.js"
-import * as Translation from "./translation.js"
+import * as OpenAI from "../../wire/embeddings/openai.js"
+import * as Answer from "../http/response.js"
+import * as Body from "../http/body.js"
+import * as Callers from "../auth/authenticate.js"
+import * as Problem from "../http/error.js"
+import type { Handler, Surroundings } from "../http/context.js"
+import { modelFor } from "../http/context.js"
+import * as Translation from "../chat/unsupportedFields.js"
 
 const wire = OpenAI.make()
 

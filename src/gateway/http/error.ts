@@ -1,9 +1,9 @@
 /** What the gateway answers where it cannot answer: one table from errors to statuses, codes and words. */
 import { HttpServerResponse } from "@effect/platform"
 import { Duration, Effect, Metric, Option } from "effect"
-import type { LLMError, Tag } from "../vocabulary/LLMError.js"
-import * as Errors from "../vocabulary/LLMError.js"
-import type { ServedError, ServerWire, WireFailure } from "../wire/Wire.js"
+import type { LLMError, Tag } from "../../vocabulary/LLMError.js"
+import * as Errors from "../../vocabulary/LLMError.js"
+import type { ServedError, ServerWire, WireFailure } from "../../wire/Wire.js"
 
 /** A refusal or a failure, before a protocol has put it into its own words. */
 export interface Problem extends ServedError {

@@ -3,7 +3,7 @@ import type { HttpApp } from "@effect/platform"
 import { Headers, HttpMiddleware, HttpServerRequest, HttpServerResponse } from "@effect/platform"
 import { Effect } from "effect"
 import { randomUUID } from "node:crypto"
-import * as AccessLog from "../telemetry/AccessLog.js"
+import * as AccessLog from "../../telemetry/AccessLog.js"
 
 /** What OWASP's "REST Security Cheat Sheet" asks of answers that are not for browsers. A page of ours says otherwise itself. */
 const security = Headers.fromInput({

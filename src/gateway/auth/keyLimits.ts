@@ -1,16 +1,16 @@
 /** What a key may consume: its limits and its budget, around every model that it asks. */
 import { Effect, Either, Exit } from "effect"
-import { held } from "../internal/holding.js"
-import * as Budget from "../accounting/Budget.js"
-import type { ChatRequest } from "../vocabulary/Chat.js"
-import type { Open, OpenStream } from "../call/openStream.js"
-import { fromStream, toStream } from "../call/openStream.js"
-import { estimateInput, normalize } from "../call/request.js"
-import type { Middleware, Service as LLMService } from "../LLM.js"
-import type { LLMError } from "../vocabulary/LLMError.js"
-import * as RateLimiter from "../rateLimiter/RateLimiter.js"
-import type { Usage } from "../vocabulary/Usage.js"
-import type { VirtualKey } from "./VirtualKey.js"
+import { held } from "../../internal/holding.js"
+import * as Budget from "../../accounting/Budget.js"
+import type { ChatRequest } from "../../vocabulary/Chat.js"
+import type { Open, OpenStream } from "../../call/openStream.js"
+import { fromStream, toStream } from "../../call/openStream.js"
+import { estimateInput, normalize } from "../../call/request.js"
+import type { Middleware, Service as LLMService } from "../../LLM.js"
+import type { LLMError } from "../../vocabulary/LLMError.js"
+import * as RateLimiter from "../../rateLimiter/RateLimiter.js"
+import type { Usage } from "../../vocabulary/Usage.js"
+import type { VirtualKey } from "../VirtualKey.js"
 
 /** Where only something else is limited, requests are not. */
 const unlimited = { capacity: 1e9, refillRate: 1e9 } as const

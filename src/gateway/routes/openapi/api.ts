@@ -12,7 +12,7 @@ import {
   OpenApi
 } from "@effect/platform"
 import { Schema } from "effect"
-import * as VirtualKeys from "./VirtualKey.js"
+import * as VirtualKeys from "../../VirtualKey.js"
 
 const optional = <A, I, R>(schema: Schema.Schema<A, I, R>) => Schema.optionalWith(schema, { exact: true })
 

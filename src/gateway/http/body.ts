@@ -2,9 +2,9 @@
 import { HttpServerRequest } from "@effect/platform"
 import { Chunk, Effect, Either, Stream } from "effect"
 import { IncomingMessage } from "node:http"
-import * as Depth from "../internal/depth.js"
-import { isRecord } from "../wire/json.js"
-import * as Problem from "./problem.js"
+import * as Depth from "../../internal/depth.js"
+import { isRecord } from "../../wire/json.js"
+import * as Problem from "./error.js"
 
 /**
  * Reads what Node has, and leaves its stream open where it is too much: closing it would close the connection before the client

@@ -1,12 +1,12 @@
 /** Who is let in, and under which names what they do is known. */
 import { HttpServerRequest } from "@effect/platform"
 import { Effect, Option, Redacted } from "effect"
-import { Label } from "../internal/label.js"
-import type { AccessDeniedError, Caller } from "./Access.js"
-import type { AccessStoreError } from "./AccessStore.js"
+import { Label } from "../../internal/label.js"
+import type { AccessDeniedError, Caller } from "../Access.js"
+import type { AccessStoreError } from "../AccessStore.js"
 import * as Loopback from "./loopback.js"
-import * as Problem from "./problem.js"
-import type { Handler, Surroundings } from "./surroundings.js"
+import * as Problem from "../http/error.js"
+import type { Handler, Surroundings } from "../http/context.js"
 
 type Headers = Readonly<Record<string, string | undefined>>
 

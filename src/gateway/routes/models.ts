@@ -1,13 +1,13 @@
 /** The models that a client may ask, as OpenAI and Anthropic list them. */
 import { HttpRouter, HttpServerRequest } from "@effect/platform"
 import { Effect } from "effect"
-import type { Listed } from "../models/Models.js"
-import * as Answer from "./answer.js"
-import type { Caller } from "./Access.js"
-import * as Callers from "./callers.js"
-import * as Problem from "./problem.js"
-import type { Handler, Surroundings } from "./surroundings.js"
-import { namesOf } from "./surroundings.js"
+import type { Listed } from "../../models/Models.js"
+import * as Answer from "../http/response.js"
+import type { Caller } from "../Access.js"
+import * as Callers from "../auth/authenticate.js"
+import * as Problem from "../http/error.js"
+import type { Handler, Surroundings } from "../http/context.js"
+import { namesOf } from "../http/context.js"
 
 interface Entry {
   readonly id: string

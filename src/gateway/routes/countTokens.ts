@@ -1,13 +1,13 @@
 /** How long a request is, before it is sent. Anthropic, API reference: messages/count_tokens. */
 import { Effect } from "effect"
-import * as TokenCounter from "../tokens/TokenCounter.js"
-import * as Answer from "./answer.js"
-import * as Body from "./body.js"
-import * as Callers from "./callers.js"
-import * as Problem from "./problem.js"
-import * as Protocol from "./protocol.js"
-import type { Handler, Surroundings } from "./surroundings.js"
-import { modelFor } from "./surroundings.js"
+import * as TokenCounter from "../../tokens/TokenCounter.js"
+import * as Answer from "../http/response.js"
+import * as Body from "../http/body.js"
+import * as Callers from "../auth/authenticate.js"
+import * as Problem from "../http/error.js"
+import * as Protocol from "../chat/protocols.js"
+import type { Handler, Surroundings } from "../http/context.js"
+import { modelFor } from "../http/context.js"
 
 /** Counted by the `TokenCounter` in context: no provider is asked. */
 export const handler = (surroundings: Surroundings): Handler =>

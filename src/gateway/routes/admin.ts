@@ -1,17 +1,17 @@
 /** What the administration may see and do, as JSON under `/admin`. */
 import { HttpRouter, HttpServerResponse } from "@effect/platform"
 import { DateTime, Effect, Option, ParseResult, Redacted, Schema } from "effect"
-import type { DeploymentStatus, Service as Balance } from "../routing/Balance.js"
-import { EmbeddingCache } from "../caching/EmbeddingCache.js"
-import type { Service as KeyPool } from "../keyPool/KeyPool.js"
-import type { Status as LLMStatus } from "../LLM.js"
-import { ResponseCache } from "../caching/ResponseCache.js"
-import * as Body from "./body.js"
-import * as Callers from "./callers.js"
-import * as Problem from "./problem.js"
-import type { Handler, Surroundings } from "./surroundings.js"
-import { single } from "./surroundings.js"
-import * as VirtualKeys from "./VirtualKey.js"
+import type { DeploymentStatus, Service as Balance } from "../../routing/Balance.js"
+import { EmbeddingCache } from "../../caching/EmbeddingCache.js"
+import type { Service as KeyPool } from "../../keyPool/KeyPool.js"
+import type { Status as LLMStatus } from "../../LLM.js"
+import { ResponseCache } from "../../caching/ResponseCache.js"
+import * as Body from "../http/body.js"
+import * as Callers from "../auth/authenticate.js"
+import * as Problem from "../http/error.js"
+import type { Handler, Surroundings } from "../http/context.js"
+import { single } from "../http/context.js"
+import * as VirtualKeys from "../VirtualKey.js"
 
 /** The body, decoded. What is JSON but not as it should be is a 422. */
 const bodyAs = <A, I>(schema: Schema.Schema<A, I>) => {

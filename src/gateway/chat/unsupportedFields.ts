@@ -4,11 +4,11 @@
  * change what is asked are refused, and of the others the client is told that they were left out.
  */
 import { Either } from "effect"
-import type { ChatRequest, Native } from "../vocabulary/Chat.js"
-import type { Json } from "../wire/json.js"
-import { record, string } from "../wire/json.js"
-import type * as Problem from "./problem.js"
-import type { Protocol } from "./protocol.js"
+import type { ChatRequest, Native } from "../../vocabulary/Chat.js"
+import type { Json } from "../../wire/json.js"
+import { record, string } from "../../wire/json.js"
+import type * as Problem from "../http/error.js"
+import type { Protocol } from "./protocols.js"
 
 /** Without these the answer would be one to another question. */
 const essential: ReadonlySet<string> = new Set([

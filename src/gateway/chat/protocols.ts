@@ -1,9 +1,9 @@
 /** The protocols that clients speak to the gateway. */
-import * as Anthropic from "../wire/Anthropic.js"
-import * as ChatCompletions from "../wire/ChatCompletions.js"
-import * as Responses from "../wire/Responses.js"
-import type { Wire } from "../wire/Wire.js"
-import * as Relaying from "./relaying.js"
+import * as Anthropic from "../../wire/Anthropic.js"
+import * as ChatCompletions from "../../wire/ChatCompletions.js"
+import * as Responses from "../../wire/Responses.js"
+import type { Wire } from "../../wire/Wire.js"
+import * as Relaying from "./passthrough.js"
 
 export interface Protocol {
   readonly path: `/${string}`
