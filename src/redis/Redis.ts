@@ -20,9 +20,9 @@
 import type { ConfigError, Redacted, Scope, Stream } from "effect"
 import { Config, Context, Duration, Effect, Layer, Option, ParseResult, Schema } from "effect"
 import type { Cluster, Redis as Client, RedisOptions } from "ioredis"
-import * as Availabilities from "./availability.js"
-import * as Connection from "./connection.js"
-import * as Sha from "./sha.js"
+import * as Availabilities from "./shared/availability.js"
+import * as Connection from "./shared/connection.js"
+import * as Sha from "./shared/sha.js"
 
 /**
  * Whether Redis does what it is asked.

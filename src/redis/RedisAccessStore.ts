@@ -25,8 +25,8 @@ import type { Store } from "../gateway/AccessStore.js"
 import { AccessStore, AccessStoreError } from "../gateway/AccessStore.js"
 import { VirtualKey } from "../gateway/VirtualKey.js"
 import * as Monotonic from "../internal/monotonic.js"
-import type { Kept } from "./access/steps.js"
-import * as Steps from "./access/steps.js"
+import type { Kept } from "./access/scripts.js"
+import * as Steps from "./access/scripts.js"
 import { Redis } from "./Redis.js"
 
 /**

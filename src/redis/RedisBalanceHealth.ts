@@ -32,9 +32,9 @@ import { Duration, Effect, Layer, Option, Schema } from "effect"
 import type { Service } from "../routing/BalanceHealth.js"
 import { BalanceHealth } from "../routing/BalanceHealth.js"
 import * as Health from "./health/service.js"
-import * as Steps from "./health/steps.js"
+import * as Steps from "./health/scripts.js"
 import { Redis } from "./Redis.js"
-import * as Terms from "./terms.js"
+import * as Terms from "./shared/options.js"
 
 /**
  * @since 0.1.0

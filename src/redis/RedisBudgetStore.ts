@@ -28,9 +28,9 @@ import type { Duration, Scope } from "effect"
 import { Effect, Layer } from "effect"
 import type { Store } from "../accounting/Budget.js"
 import { BudgetStore, InvalidBudgetError } from "../accounting/Budget.js"
-import * as Books from "./budget/store.js"
+import * as Books from "./budget/service.js"
 import { Redis } from "./Redis.js"
-import * as Terms from "./terms.js"
+import * as Terms from "./shared/options.js"
 
 /**
  * What is done while Redis is away.

@@ -22,7 +22,7 @@
 import { Duration, Effect, Layer, Option, Schema } from "effect"
 import type { Store } from "../caching/CacheStore.js"
 import { CacheStore, CacheStoreError } from "../caching/CacheStore.js"
-import { redisTime } from "./luaTime.js"
+import { redisTime } from "./shared/luaTime.js"
 import type { Script, Service } from "./Redis.js"
 import { Redis, script } from "./Redis.js"
 

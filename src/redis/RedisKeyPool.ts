@@ -26,8 +26,8 @@ import type { Duration, Effect } from "effect"
 import { Layer } from "effect"
 import type { InvalidPoolError, Options as PoolOptions, Service } from "../keyPool/KeyPool.js"
 import { KeyPool } from "../keyPool/KeyPool.js"
-import * as Pool from "./keyPool/pool.js"
-import { steps } from "./keyPool/steps.js"
+import * as Pool from "./keyPool/options.js"
+import { steps } from "./keyPool/scripts.js"
 import type { Redis } from "./Redis.js"
 
 /**

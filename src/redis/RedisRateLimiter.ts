@@ -40,7 +40,7 @@ import type { Options as LimiterOptions, Service } from "../rateLimiter/RateLimi
 import { CurrentPriority, InvalidLimitError, RateLimiter } from "../rateLimiter/RateLimiter.js"
 import * as LimiterService from "./rateLimiter/service.js"
 import { Redis } from "./Redis.js"
-import * as Terms from "./terms.js"
+import * as Terms from "./shared/options.js"
 
 /**
  * What a limiter does while Redis is away.

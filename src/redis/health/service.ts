@@ -8,8 +8,8 @@ import { inBackground } from "../../internal/background.js"
 import type { Notice, Permission, Service } from "../../routing/BalanceHealth.js"
 import * as Monotonic from "../../internal/monotonic.js"
 import type * as Redis from "../Redis.js"
-import type { Held, Message, Steps } from "./steps.js"
-import { Kept } from "./steps.js"
+import type { Held, Message, Steps } from "./scripts.js"
+import { Kept } from "./scripts.js"
 
 interface Heard {
   readonly revision: string

@@ -2,8 +2,8 @@
 import { Duration } from "effect"
 import type { ApiKey } from "../../vocabulary/ApiKey.js"
 import type { KeyStatus, State } from "../../keyPool/KeyPool.js"
-import type { KeyReport } from "./steps.js"
-import { forever } from "./steps.js"
+import type { KeyReport } from "./scripts.js"
+import { forever } from "./scripts.js"
 
 export const statusOf = (key: ApiKey, report: KeyReport): KeyStatus => {
   const { maxConcurrency, quotaGroup, requestsPerSecond } = key

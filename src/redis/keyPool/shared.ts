@@ -4,7 +4,7 @@ import type { ApiKey } from "../../vocabulary/ApiKey.js"
 import type { Remedies } from "../../keyPool/key.js"
 import type * as Redis from "../Redis.js"
 import { RedisError } from "../Redis.js"
-import type { Answer, ChangeRequest, Ending, KeyReport, Request, Resting, Step, Steps, Wish } from "./steps.js"
+import type { Answer, ChangeRequest, Ending, KeyReport, Request, Resting, Step, Steps, Wish } from "./scripts.js"
 
 export interface Shared {
   readonly register: Effect.Effect<void, RedisError>

@@ -16,12 +16,12 @@ import type {
   WaitOptions
 } from "../../rateLimiter/RateLimiter.js"
 import type * as Redis from "../Redis.js"
-import * as Attendants from "./attendant.js"
-import * as Contacts from "./contact.js"
-import * as Observers from "./observer.js"
-import * as Spares from "./spare.js"
-import type { Status, Wish } from "./steps.js"
-import * as Steps from "./steps.js"
+import * as Attendants from "./waiters.js"
+import * as Contacts from "./sync.js"
+import * as Observers from "./adaptive.js"
+import * as Spares from "./localFallback.js"
+import type { Status, Wish } from "./scripts.js"
+import * as Steps from "./scripts.js"
 
 export interface Terms {
   readonly redis: Redis.Service

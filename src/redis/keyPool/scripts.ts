@@ -5,7 +5,7 @@ import type { Verdict } from "../../keyPool/KeyPool.js"
 import type { Script } from "../Redis.js"
 import * as Redis from "../Redis.js"
 import * as Lua from "./lua.js"
-import { redisTime } from "../luaTime.js"
+import { redisTime } from "../shared/luaTime.js"
 
 /** What one call asks for. */
 export interface Wish {

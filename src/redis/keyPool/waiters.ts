@@ -11,11 +11,11 @@ import { denial } from "../../keyPool/report.js"
 import type { LeaseOptions, NoKeyError } from "../../keyPool/KeyPool.js"
 import { RedisError } from "../Redis.js"
 import type * as Redis from "../Redis.js"
-import type { Ledger } from "./ledger.js"
-import type { Waiter } from "./line.js"
-import * as Line from "./line.js"
+import type { Ledger } from "./leases.js"
+import type { Waiter } from "./queue.js"
+import * as Line from "./queue.js"
 import type { Shared } from "./shared.js"
-import type { Answer, Grant, Unready } from "./steps.js"
+import type { Answer, Grant, Unready } from "./scripts.js"
 
 export type Interruptibly = <A, E, R>(effect: Effect.Effect<A, E, R>) => Effect.Effect<A, E, R>
 

@@ -1,8 +1,8 @@
 /** Whether Redis is there: told by the commands that fail, and by a probe once they have. */
 import type { Scope, Stream } from "effect"
 import { Duration, Effect, Ref, Schedule, SubscriptionRef } from "effect"
-import { inBackground } from "../internal/background.js"
-import type { Availability, RedisError } from "./Redis.js"
+import { inBackground } from "../../internal/background.js"
+import type { Availability, RedisError } from "../Redis.js"
 
 interface Terms {
   /** Does something that only a Redis does which is of use. */

@@ -4,7 +4,7 @@ import type { ApiKey } from "../../vocabulary/ApiKey.js"
 import * as Monotonic from "../../internal/monotonic.js"
 import type { InvalidPoolError, Options, Service } from "../../keyPool/KeyPool.js"
 import * as KeyPool from "../../keyPool/KeyPool.js"
-import type { Resting } from "./steps.js"
+import type { Resting } from "./scripts.js"
 
 export interface Spare {
   readonly pool: Service

@@ -6,9 +6,9 @@ import type { Change, Settlement, Store } from "../../accounting/Budget.js"
 import * as Accounts from "../../accounting/budget/accounts.js"
 import type { Claim, Standing } from "../../accounting/budget/accounts.js"
 import { SharedStateError } from "../../vocabulary/LLMError.js"
-import * as Outbox from "../outbox.js"
+import * as Outbox from "../shared/outbox.js"
 import type * as Redis from "../Redis.js"
-import * as Steps from "./steps.js"
+import * as Steps from "./scripts.js"
 
 export interface Terms {
   readonly redis: Redis.Service

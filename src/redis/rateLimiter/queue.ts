@@ -5,7 +5,7 @@ import type { Position } from "../../rateLimiter/queue.js"
 import { before } from "../../rateLimiter/queue.js"
 import type { RateLimitError } from "../../vocabulary/LLMError.js"
 import type { RedisError } from "../Redis.js"
-import type { Answer, Wish } from "./steps.js"
+import type { Answer, Wish } from "./scripts.js"
 
 export interface Waiter {
   readonly wish: Wish

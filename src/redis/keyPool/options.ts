@@ -6,7 +6,7 @@ import * as KeyPool from "../../keyPool/KeyPool.js"
 import { Redis } from "../Redis.js"
 import type { Options, Strategy } from "../RedisKeyPool.js"
 import * as PoolService from "./service.js"
-import type { Steps } from "./steps.js"
+import type { Steps } from "./scripts.js"
 
 /** For the pool of a process alone. The script knows them by their names. */
 const strategies: Readonly<Record<Strategy, KeyPool.Strategy>> = {

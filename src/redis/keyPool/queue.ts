@@ -4,7 +4,7 @@ import { Option, Order, SortedMap } from "effect"
 import type { Denied } from "../../keyPool/state.js"
 import type { NoKeyError } from "../../keyPool/KeyPool.js"
 import type { RedisError } from "../Redis.js"
-import type { Grant, Unready, Wish } from "./steps.js"
+import type { Grant, Unready, Wish } from "./scripts.js"
 
 export interface Waiter extends Wish {
   readonly ticket: number

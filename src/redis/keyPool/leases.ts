@@ -4,8 +4,8 @@ import { wait } from "../../keyPool/key.js"
 import type { Verdict } from "../../keyPool/KeyPool.js"
 import type { RedisError } from "../Redis.js"
 import type { Shared } from "./shared.js"
-import type { Ending, Grant, Resting } from "./steps.js"
-import { finite } from "./steps.js"
+import type { Ending, Grant, Resting } from "./scripts.js"
+import { finite } from "./scripts.js"
 
 export interface Ledger {
   readonly hold: (grant: Grant) => Effect.Effect<void>

@@ -3,8 +3,8 @@ import { Duration, Effect, Ref } from "effect"
 import * as Monotonic from "../../internal/monotonic.js"
 import type * as Pacing from "../../rateLimiter/adaptive.js"
 import type { Service, Signal } from "../../rateLimiter/RateLimiter.js"
-import type { Contact } from "./contact.js"
-import type { Adjustment } from "./steps.js"
+import type { Contact } from "./sync.js"
+import type { Adjustment } from "./scripts.js"
 
 interface Terms {
   readonly contact: Contact

@@ -4,9 +4,9 @@ import { Duration, Effect, HashMap, List, Ref, Stream } from "effect"
 import { inBackground } from "../../internal/background.js"
 import * as Monotonic from "../../internal/monotonic.js"
 import * as Window from "../../rateLimiter/window.js"
-import * as Outbox from "../outbox.js"
+import * as Outbox from "../shared/outbox.js"
 import type * as Redis from "../Redis.js"
-import type { Amount, Ends, Epoch, Held, Limits, Steps } from "./steps.js"
+import type { Amount, Ends, Epoch, Held, Limits, Steps } from "./scripts.js"
 
 interface Known {
   readonly epoch: Epoch

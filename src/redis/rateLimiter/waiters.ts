@@ -10,10 +10,10 @@ import type { Refusals } from "../../rateLimiter/errors.js"
 import * as Monotonic from "../../internal/monotonic.js"
 import type { RateLimitError } from "../../vocabulary/LLMError.js"
 import { RedisError } from "../Redis.js"
-import type { Contact } from "./contact.js"
-import type { Waiter } from "./line.js"
-import * as Line from "./line.js"
-import type { Answer, Asking, Steps, Wish } from "./steps.js"
+import type { Contact } from "./sync.js"
+import type { Waiter } from "./queue.js"
+import * as Line from "./queue.js"
+import type { Answer, Asking, Steps, Wish } from "./scripts.js"
 
 export interface Attendant {
   /** Asks at once where nobody is before it, else waits in line. It must not be interrupted but where it waits. */
