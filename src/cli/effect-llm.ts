@@ -8,7 +8,7 @@ import { makeRunMain } from "@effect/platform/Runtime"
 import { Effect, Exit, Layer } from "effect"
 import { run } from "./app.js"
 import { exitCodes } from "./failure.js"
-import * as Terminal from "./terminal.js"
+import * as Terminal from "./terminal/terminal.js"
 
 const surroundings = Layer.mergeAll(
   Terminal.screen,

@@ -2,9 +2,9 @@
 import { CliConfig, Command, HelpDoc } from "@effect/cli"
 import type { Usage } from "@effect/cli"
 import { Effect } from "effect"
-import { Screen } from "./Screen.js"
-import type { Style } from "./style.js"
-import { ofOutput, withoutStyle } from "./style.js"
+import { Screen } from "./terminal/screen.js"
+import type { Style } from "./terminal/style.js"
+import { ofOutput, withoutStyle } from "./terminal/style.js"
 
 export interface Page {
   /** The words behind `effect-llm`. */

@@ -2,7 +2,7 @@
 import { Args, Options } from "@effect/cli"
 import { Option } from "effect"
 import type { RequestOptions } from "../programs/Conversation.js"
-import type { Wanted } from "./source.js"
+import type { Wanted } from "./config/loadModels.js"
 
 const config = Options.text("config").pipe(
   Options.withAlias("c"),

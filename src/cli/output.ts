@@ -1,8 +1,8 @@
 /** Results for people and for programs. */
 import { Effect } from "effect"
-import type { Look } from "./style.js"
-import { harmless, ofOutput } from "./style.js"
-import { Screen } from "./Screen.js"
+import type { Look } from "./terminal/style.js"
+import { harmless, ofOutput } from "./terminal/style.js"
+import { Screen } from "./terminal/screen.js"
 
 /** JSON that people can read too. */
 export const printJson = (json: unknown): Effect.Effect<void, never, Screen> =>

@@ -1,6 +1,6 @@
 import { describe, expect, it } from "@effect/vitest"
 import { Effect, Encoding } from "effect"
-import { withoutStyle } from "../../src/cli/style.js"
+import { withoutStyle } from "../../src/cli/terminal/style.js"
 import { SimulatedProvider } from "../../src/testing/index.js"
 import { canary, fileOf, ran, write } from "./support.js"
 

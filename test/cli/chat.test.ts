@@ -1,6 +1,6 @@
 import { describe, expect, it } from "@effect/vitest"
 import { Effect, Fiber, Queue, Ref } from "effect"
-import { Line } from "../../src/cli/Typist.js"
+import { Line } from "../../src/cli/terminal/stdin.js"
 import { SimulatedProvider } from "../../src/testing/index.js"
 import { until } from "../support/eventually.js"
 import { fileOf, prepare, ran } from "./support.js"

@@ -1,7 +1,7 @@
 import { describe, expect, it } from "@effect/vitest"
 import { ConfigProvider, Effect, Either, FastCheck as fc } from "effect"
-import * as Configuration from "../../src/cli/configuration.js"
-import * as JsonSyntax from "../../src/cli/jsonSyntax.js"
+import * as Configuration from "../../src/cli/config/configuration.js"
+import * as JsonSyntax from "../../src/cli/config/jsonSyntax.js"
 
 const lines = (text: string, path: string, env: ReadonlyArray<readonly [string, string]> = []) =>
   Configuration.parse(text, path).pipe(

@@ -1,8 +1,8 @@
 import { describe, expect, it } from "@effect/vitest"
 import { FastCheck as fc } from "effect"
-import * as Markdown from "../../src/cli/markdown.js"
-import type { Style } from "../../src/cli/style.js"
-import { coloured, harmless, uncoloured, withoutStyle } from "../../src/cli/style.js"
+import * as Markdown from "../../src/cli/terminal/markdown.js"
+import type { Style } from "../../src/cli/terminal/style.js"
+import { coloured, harmless, uncoloured, withoutStyle } from "../../src/cli/terminal/style.js"
 
 /** Styles that can be read. */
 const tagged: Style = (text, ...looks) => (text === "" || looks.length === 0 ? text : `<${looks.join(" ")}>${text}</>`)

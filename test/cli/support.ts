@@ -3,8 +3,8 @@ import { NodeFileSystem, NodeHttpClient, NodePath, NodeTerminal } from "@effect/
 import { FileSystem } from "@effect/platform"
 import { ConfigProvider, Effect, Layer, Queue, Ref, Stream } from "effect"
 import { run } from "../../src/cli/app.js"
-import { Screen } from "../../src/cli/Screen.js"
-import { Line, Typist } from "../../src/cli/Typist.js"
+import { Screen } from "../../src/cli/terminal/screen.js"
+import { Line, Typist } from "../../src/cli/terminal/stdin.js"
 import type { SimulatedProvider } from "../../src/testing/index.js"
 
 export interface Options {

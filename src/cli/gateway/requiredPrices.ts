@@ -3,7 +3,7 @@ import { Clock, Effect, Option } from "effect"
 import * as Pricing from "../../accounting/Pricing.js"
 import type { ModelEntry, ProviderFile } from "../../models/ProviderFile.js"
 import { ProviderFileError } from "../../models/ProviderFile.js"
-import { parseFile } from "../configuration.js"
+import { parseFile } from "../config/configuration.js"
 
 const message =
   'is missing, and no price of this model is known: set it in dollars a million tokens, such as { "input": 2.5, "output": 10 }, ' +

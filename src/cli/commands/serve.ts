@@ -1,11 +1,11 @@
 /** `effect-llm serve`: the gateway, until a signal ends it. */
 import { Command, Options } from "@effect/cli"
 import { Effect, Option } from "effect"
-import type { ServeError } from "./gateway/program.js"
-import type { CliFailure } from "./failure.js"
-import { ofConfiguration, unusable } from "./failure.js"
-import * as Help from "./help.js"
-import { findFile } from "./source.js"
+import type { ServeError } from "../gateway/program.js"
+import type { CliFailure } from "../failure.js"
+import { ofConfiguration, unusable } from "../failure.js"
+import * as Help from "../help.js"
+import { findFile } from "../config/loadModels.js"
 
 const options = {
   config: Options.text("config").pipe(
@@ -65,7 +65,7 @@ export const serve = Command.make("serve", options, ({ config, host, keys, port 
       )
     }
     // A program that does not serve has no use for a server.
-    const { run } = yield* Effect.promise(() => import("./gateway/program.js"))
+    const { run } = yield* Effect.promise(() => import("../gateway/program.js"))
     yield* Effect.mapError(
       run({
         config: found.value,

@@ -1,14 +1,14 @@
 /** `effect-llm simulate`: a provider on this machine that does what it is told. */
 import { Command, Options } from "@effect/cli"
 import { Effect, Either, Option } from "effect"
-import * as SimulatedProvider from "../testing/SimulatedProvider.js"
-import type { CliFailure } from "./failure.js"
-import { unusable } from "./failure.js"
-import { printJson } from "./output.js"
-import { Screen } from "./Screen.js"
-import { ofError } from "./style.js"
-import * as Help from "./help.js"
-import * as Shared from "./options.js"
+import * as SimulatedProvider from "../../testing/SimulatedProvider.js"
+import type { CliFailure } from "../failure.js"
+import { unusable } from "../failure.js"
+import { printJson } from "../output.js"
+import { Screen } from "../terminal/screen.js"
+import { ofError } from "../terminal/style.js"
+import * as Help from "../help.js"
+import * as Shared from "../options.js"
 
 const options = {
   port: Options.integer("port").pipe(

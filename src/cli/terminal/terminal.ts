@@ -4,8 +4,8 @@ import * as NodeStream from "@effect/platform-node/NodeStream"
 import { Effect, Layer, Option, Queue, Stream } from "effect"
 import { fstatSync } from "node:fs"
 import { createInterface } from "node:readline"
-import { Screen } from "./Screen.js"
-import { Line, Typist } from "./Typist.js"
+import { Screen } from "./screen.js"
+import { Line, Typist } from "./stdin.js"
 
 /** Ends when the text is on its way. Where nobody reads any more, the program is over. */
 const writeTo = (stream: NodeJS.WriteStream, text: string): Effect.Effect<void> =>

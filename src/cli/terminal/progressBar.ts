@@ -1,7 +1,7 @@
 /** How far something is, in one line that is drawn over and over. */
 import { Duration } from "effect"
-import type { Progress } from "../programs/Batch.js"
-import { money } from "./speaking.js"
+import type { Progress } from "../../programs/Batch.js"
+import { money } from "./renderAnswer.js"
 import type { Style } from "./style.js"
 
 const two = (number: number): string => String(number).padStart(2, "0")

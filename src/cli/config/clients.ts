@@ -1,14 +1,14 @@
 /** The providers behind a source, for what is asked of a provider and not of a model: lists, and checks of keys. */
 import type { HttpClient } from "@effect/platform"
 import { Effect } from "effect"
-import { endpointOf } from "../models/liveModel.js"
-import * as KeyPool from "../keyPool/KeyPool.js"
-import * as NamedClient from "../provider/named.js"
-import type { ModelEntry } from "../models/ProviderFile.js"
-import type { Service as Client } from "../call/ProviderClient.js"
-import type { CliFailure } from "./failure.js"
-import { ofConfiguration } from "./failure.js"
-import type { Source } from "./source.js"
+import { endpointOf } from "../../models/liveModel.js"
+import * as KeyPool from "../../keyPool/KeyPool.js"
+import * as NamedClient from "../../provider/named.js"
+import type { ModelEntry } from "../../models/ProviderFile.js"
+import type { Service as Client } from "../../call/ProviderClient.js"
+import type { CliFailure } from "../failure.js"
+import { ofConfiguration } from "../failure.js"
+import type { Source } from "./loadModels.js"
 
 export interface Standing {
   readonly entry: ModelEntry

@@ -1,9 +1,9 @@
 /** A JSON Schema from a file, as a schema that answers are decoded with. */
 import { FileSystem } from "@effect/platform"
 import { Effect, Schema } from "effect"
-import { isRecord } from "../wire/json.js"
-import type { CliFailure } from "./failure.js"
-import { unusable } from "./failure.js"
+import { isRecord } from "../../wire/json.js"
+import type { CliFailure } from "../failure.js"
+import { unusable } from "../failure.js"
 
 const readable = (path: string): Effect.Effect<string, CliFailure, FileSystem.FileSystem> =>
   Effect.flatMap(FileSystem.FileSystem, (fileSystem) =>

@@ -1,14 +1,14 @@
 /** `effect-llm config check`: all that is wrong with a file, each fault with its line and column. */
 import { Args, Command } from "@effect/cli"
 import { Effect, Option } from "effect"
-import * as Configuration from "./configuration.js"
-import { CliFailure, exitCodes, unusable } from "./failure.js"
-import * as Help from "./help.js"
-import * as Shared from "./options.js"
-import { printJson } from "./output.js"
-import { Screen } from "./Screen.js"
-import { findFile } from "./source.js"
-import { harmless, ofOutput } from "./style.js"
+import * as Configuration from "../config/configuration.js"
+import { CliFailure, exitCodes, unusable } from "../failure.js"
+import * as Help from "../help.js"
+import * as Shared from "../options.js"
+import { printJson } from "../output.js"
+import { Screen } from "../terminal/screen.js"
+import { findFile } from "../config/loadModels.js"
+import { harmless, ofOutput } from "../terminal/style.js"
 
 const options = {
   path: Args.text({ name: "file" }).pipe(Args.withDescription("The file, in JSON or YAML."), Args.optional),

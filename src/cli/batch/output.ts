@@ -1,12 +1,12 @@
 /** The results of a batch, a line of JSON for each request, in their order; and what they come to. */
 import { Cause, Exit, Option } from "effect"
-import * as Cost from "../vocabulary/Cost.js"
-import type { LLMError } from "../vocabulary/LLMError.js"
-import * as Usage from "../vocabulary/Usage.js"
-import type { Item } from "./batchInput.js"
-import type { Answer } from "./batchTask.js"
-import type { Tally } from "./tally.js"
-import { tally } from "./tally.js"
+import * as Cost from "../../vocabulary/Cost.js"
+import type { LLMError } from "../../vocabulary/LLMError.js"
+import * as Usage from "../../vocabulary/Usage.js"
+import type { Item } from "./input.js"
+import type { Answer } from "./task.js"
+import type { Tally } from "./countErrors.js"
+import { tally } from "./countErrors.js"
 
 export type Answered = Exit.Exit<Answer, LLMError>
 

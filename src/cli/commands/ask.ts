@@ -1,16 +1,16 @@
 /** `effect-llm ask`: one question, one answer. */
 import { Command, Options } from "@effect/cli"
 import { Effect, Option, Schema } from "effect"
-import * as Chat from "../vocabulary/Chat.js"
-import * as StructuredOutput from "../programs/StructuredOutput.js"
-import { failed, ofCall, unusable } from "./failure.js"
-import * as JsonSchemaFile from "./jsonSchemaFile.js"
-import * as Material from "./material.js"
-import * as Help from "./help.js"
-import * as Shared from "./options.js"
-import { printJson } from "./output.js"
-import { llm as llmOf } from "./source.js"
-import { show, speak, tellFootnote } from "./speaking.js"
+import * as Chat from "../../vocabulary/Chat.js"
+import * as StructuredOutput from "../../programs/StructuredOutput.js"
+import { failed, ofCall, unusable } from "../failure.js"
+import * as JsonSchemaFile from "../config/jsonSchemaFile.js"
+import * as Material from "../config/promptInput.js"
+import * as Help from "../help.js"
+import * as Shared from "../options.js"
+import { printJson } from "../output.js"
+import { llm as llmOf } from "../config/loadModels.js"
+import { show, speak, tellFootnote } from "../terminal/renderAnswer.js"
 
 const schema = Options.text("schema").pipe(
   Options.withPseudoName("file"),

@@ -1,16 +1,16 @@
 /** `effect-llm embed`: texts as vectors. */
 import { Command, Options } from "@effect/cli"
 import { Effect, Option } from "effect"
-import type { EmbeddingRequest } from "../vocabulary/Embedding.js"
-import { ofCall, unusable } from "./failure.js"
-import * as Material from "./material.js"
-import * as Help from "./help.js"
-import * as Shared from "./options.js"
-import { printTable } from "./output.js"
-import { Screen } from "./Screen.js"
-import * as Source from "./source.js"
-import { money, seconds } from "./speaking.js"
-import { ofError } from "./style.js"
+import type { EmbeddingRequest } from "../../vocabulary/Embedding.js"
+import { ofCall, unusable } from "../failure.js"
+import * as Material from "../config/promptInput.js"
+import * as Help from "../help.js"
+import * as Shared from "../options.js"
+import { printTable } from "../output.js"
+import { Screen } from "../terminal/screen.js"
+import * as Source from "../config/loadModels.js"
+import { money, seconds } from "../terminal/renderAnswer.js"
+import { ofError } from "../terminal/style.js"
 
 const options = {
   texts: Shared.words("text", "The texts, each in quotes. Without any: the lines that are piped in."),

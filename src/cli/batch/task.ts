@@ -1,12 +1,12 @@
 /** What is asked for a line of a batch: an answer, or vectors. */
 import { Effect, Schema } from "effect"
-import * as Batch from "../programs/Batch.js"
-import type { ChatRequest } from "../vocabulary/Chat.js"
-import { ChatResponse } from "../vocabulary/Chat.js"
-import type { EmbeddingRequest } from "../vocabulary/Embedding.js"
-import { EmbeddingResponse } from "../vocabulary/Embedding.js"
-import * as LLM from "../LLM.js"
-import { LLMError } from "../vocabulary/LLMError.js"
+import * as Batch from "../../programs/Batch.js"
+import type { ChatRequest } from "../../vocabulary/Chat.js"
+import { ChatResponse } from "../../vocabulary/Chat.js"
+import type { EmbeddingRequest } from "../../vocabulary/Embedding.js"
+import { EmbeddingResponse } from "../../vocabulary/Embedding.js"
+import * as LLM from "../../LLM.js"
+import { LLMError } from "../../vocabulary/LLMError.js"
 
 export type Asked = typeof ChatRequest.Encoded | typeof EmbeddingRequest.Encoded
 

@@ -1,11 +1,11 @@
 /** What goes with a question: its words, what is piped in, and files. */
 import { FileSystem, Path } from "@effect/platform"
 import { Chunk, Effect, Stream } from "effect"
-import type { UserPart } from "../vocabulary/Chat.js"
-import * as Chat from "../vocabulary/Chat.js"
-import type { CliFailure } from "./failure.js"
-import { unusable } from "./failure.js"
-import { Screen } from "./Screen.js"
+import type { UserPart } from "../../vocabulary/Chat.js"
+import * as Chat from "../../vocabulary/Chat.js"
+import type { CliFailure } from "../failure.js"
+import { unusable } from "../failure.js"
+import { Screen } from "../terminal/screen.js"
 
 type Read = (bytes: Uint8Array, name: string) => UserPart
 

@@ -1,16 +1,16 @@
 /** The requests of a batch, a line of JSON each. */
 import { Effect, Either, ParseResult, Schema } from "effect"
-import * as Chat from "../vocabulary/Chat.js"
-import { EmbeddingRequest } from "../vocabulary/Embedding.js"
-import * as ChatCompletions from "../wire/ChatCompletions.js"
-import * as Embeddings from "../wire/embeddings/openai.js"
-import type { Json } from "../wire/json.js"
-import { isRecord } from "../wire/json.js"
-import * as Responses from "../wire/Responses.js"
-import type { ServedEmbeddingsWire, ServerWire, WireFailure } from "../wire/Wire.js"
-import type { Asked } from "./batchTask.js"
-import type { CliFailure } from "./failure.js"
-import { unusable } from "./failure.js"
+import * as Chat from "../../vocabulary/Chat.js"
+import { EmbeddingRequest } from "../../vocabulary/Embedding.js"
+import * as ChatCompletions from "../../wire/ChatCompletions.js"
+import * as Embeddings from "../../wire/embeddings/openai.js"
+import type { Json } from "../../wire/json.js"
+import { isRecord } from "../../wire/json.js"
+import * as Responses from "../../wire/Responses.js"
+import type { ServedEmbeddingsWire, ServerWire, WireFailure } from "../../wire/Wire.js"
+import type { Asked } from "./task.js"
+import type { CliFailure } from "../failure.js"
+import { unusable } from "../failure.js"
 
 export interface Item {
   /** `custom_id` or `id` of the line, where it has one. */

@@ -1,11 +1,11 @@
 /** An answer as it is written, for a person or for a pipe. */
 import { Effect, Stream } from "effect"
-import type { ChatResponse } from "../vocabulary/Chat.js"
-import * as ChatEvent from "../vocabulary/ChatEvent.js"
+import type { ChatResponse } from "../../vocabulary/Chat.js"
+import * as ChatEvent from "../../vocabulary/ChatEvent.js"
 import * as Markdown from "./markdown.js"
-import type { StreamInterruptedError } from "../vocabulary/LLMError.js"
-import type { Service } from "./Screen.js"
-import { Screen } from "./Screen.js"
+import type { StreamInterruptedError } from "../../vocabulary/LLMError.js"
+import type { Service } from "./screen.js"
+import { Screen } from "./screen.js"
 import { harmless, ofError, ofOutput } from "./style.js"
 
 /** How amounts of money are written: enough digits that a cheap answer is not nothing. */

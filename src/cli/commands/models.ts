@@ -1,16 +1,16 @@
 /** `effect-llm models`: which models there are. */
 import { Command, Options } from "@effect/cli"
 import { Effect, Option } from "effect"
-import type { ListedModel } from "../wire/Wire.js"
-import * as Clients from "./clients.js"
-import { CliFailure, exitCodes, ofCall } from "./failure.js"
-import * as Help from "./help.js"
-import * as Shared from "./options.js"
-import { printJson, printTable } from "./output.js"
-import { Screen } from "./Screen.js"
-import type { Source } from "./source.js"
-import * as Sources from "./source.js"
-import { harmless, ofError } from "./style.js"
+import type { ListedModel } from "../../wire/Wire.js"
+import * as Clients from "../config/clients.js"
+import { CliFailure, exitCodes, ofCall } from "../failure.js"
+import * as Help from "../help.js"
+import * as Shared from "../options.js"
+import { printJson, printTable } from "../output.js"
+import { Screen } from "../terminal/screen.js"
+import type { Source } from "../config/loadModels.js"
+import * as Sources from "../config/loadModels.js"
+import { harmless, ofError } from "../terminal/style.js"
 
 const options = {
   ...Shared.configFile,

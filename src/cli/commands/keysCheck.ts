@@ -1,16 +1,16 @@
 /** `effect-llm keys check`: which keys work. */
 import { Command, Options } from "@effect/cli"
 import { Effect, Option } from "effect"
-import * as KeyPool from "../keyPool/KeyPool.js"
-import { ProviderClient } from "../call/ProviderClient.js"
-import * as Clients from "./clients.js"
-import { CliFailure, exitCodes, ofCall } from "./failure.js"
-import * as Help from "./help.js"
-import * as Shared from "./options.js"
-import { printJson, printTable } from "./output.js"
-import { find } from "./source.js"
-import { seconds } from "./speaking.js"
-import type { Look } from "./style.js"
+import * as KeyPool from "../../keyPool/KeyPool.js"
+import { ProviderClient } from "../../call/ProviderClient.js"
+import * as Clients from "../config/clients.js"
+import { CliFailure, exitCodes, ofCall } from "../failure.js"
+import * as Help from "../help.js"
+import * as Shared from "../options.js"
+import { printJson, printTable } from "../output.js"
+import { find } from "../config/loadModels.js"
+import { seconds } from "../terminal/renderAnswer.js"
+import type { Look } from "../terminal/style.js"
 
 const options = {
   ...Shared.configFile,

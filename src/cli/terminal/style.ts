@@ -1,6 +1,6 @@
 /** Colours and weights of text, or none of them. */
 import { Ansi } from "@effect/printer-ansi"
-import type { Service } from "./Screen.js"
+import type { Service } from "./screen.js"
 
 const ansi = {
   bold: Ansi.bold,

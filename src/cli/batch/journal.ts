@@ -1,8 +1,8 @@
 /** The journal of a batch, without what has failed. */
 import { FileSystem } from "@effect/platform"
 import { Effect, Option, Schema } from "effect"
-import type { CliFailure } from "./failure.js"
-import { unusable } from "./failure.js"
+import type { CliFailure } from "../failure.js"
+import { unusable } from "../failure.js"
 
 const Failed = Schema.Struct({ exit: Schema.Struct({ _tag: Schema.Literal("Failure") }) })
 
