@@ -27,7 +27,7 @@
  */
 import { Context, Effect, Layer, Option, Ref, Schema } from "effect"
 import type { ChatRequest } from "../vocabulary/Chat.js"
-import * as Checks from "../internal/checks.js"
+import * as Checks from "../internal/optionChecks.js"
 import * as Accounts from "./budget/accounts.js"
 import { around } from "./budget/calls.js"
 import type { CalendarUnit, Period } from "./budget/period.js"

@@ -26,7 +26,7 @@
 import { Clock, Context, Effect, HashMap, Layer, Option, PubSub, Ref, Stream } from "effect"
 import type { Cost } from "../vocabulary/Cost.js"
 import * as Costs from "../vocabulary/Cost.js"
-import * as Checks from "../internal/checks.js"
+import * as Checks from "../internal/optionChecks.js"
 import type { Ended, Listener } from "../telemetry/usageListeners.js"
 import { listening, tellOf } from "../telemetry/usageListeners.js"
 import { fromStream, toStream } from "../call/openStream.js"

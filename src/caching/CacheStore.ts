@@ -20,7 +20,7 @@
 import { KeyValueStore } from "@effect/platform"
 import type { Clock, Duration } from "effect"
 import { Context, Effect, Layer, Option, Schema } from "effect"
-import * as Checks from "../internal/checks.js"
+import * as Checks from "../internal/optionChecks.js"
 import * as LruMap from "./lru.js"
 
 /**

@@ -1,7 +1,7 @@
 /** What every cache has: a guarded store, counts, and writes that a `clear` in between makes void. */
 import { Duration, Effect, Option, Ref } from "effect"
 import type { CacheStoreError, Store } from "./CacheStore.js"
-import * as Checks from "../internal/checks.js"
+import * as Checks from "../internal/optionChecks.js"
 import * as GuardedStore from "./guardedStore.js"
 
 export interface CoreOptions {

@@ -6,7 +6,7 @@ import type { Clock } from "effect"
 import { Cause, Effect, Option, Ref } from "effect"
 import type { Store } from "./CacheStore.js"
 import { CacheStoreError } from "./CacheStore.js"
-import * as Monotonic from "../internal/monotonic.js"
+import * as Monotonic from "../internal/clock.js"
 
 type Operation = CacheStoreError["operation"]
 

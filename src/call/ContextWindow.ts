@@ -22,7 +22,7 @@
  */
 import { Effect, Either, Option } from "effect"
 import type { ChatRequest } from "../vocabulary/Chat.js"
-import * as Checks from "../internal/checks.js"
+import * as Checks from "../internal/optionChecks.js"
 import * as ContextFit from "./contextFit.js"
 import { fromStream, toStream } from "./openStream.js"
 import { normalize } from "./request.js"

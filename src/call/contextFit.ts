@@ -3,8 +3,8 @@ import { Effect, Option } from "effect"
 import type { ChatRequest } from "../vocabulary/Chat.js"
 import type { Options as ContextWindow } from "./ContextWindow.js"
 import type { Count, Service } from "../tokens/TokenCounter.js"
-import type { Checks } from "../internal/checks.js"
-import { isShare } from "../internal/checks.js"
+import type { Checks } from "../internal/optionChecks.js"
+import { isShare } from "../internal/optionChecks.js"
 import * as RequestTokens from "../tokens/request.js"
 
 export type Options = Pick<ContextWindow, "reserve" | "tolerance">

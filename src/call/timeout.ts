@@ -1,7 +1,7 @@
 /** Time limits of whole answers. One that is longer than any timer is none. */
 import type { Exit } from "effect"
 import { Clock, Context, DefaultServices, Effect, Fiber } from "effect"
-import { longestTimer } from "../internal/monotonic.js"
+import { longestTimer } from "../internal/clock.js"
 
 const realClock = Context.get(DefaultServices.liveServices, Clock.Clock)
 

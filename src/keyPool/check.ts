@@ -7,7 +7,7 @@ import type { Service } from "./KeyPool.js"
 import type { LLMError, Tag } from "../vocabulary/LLMError.js"
 import { InvalidRequestError, UnsupportedError } from "../vocabulary/LLMError.js"
 import { ProviderClient } from "../call/ProviderClient.js"
-import * as Monotonic from "../internal/monotonic.js"
+import * as Monotonic from "../internal/clock.js"
 
 /**
  * What is the matter with a key.

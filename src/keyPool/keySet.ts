@@ -4,7 +4,7 @@ import type { ApiKey } from "../vocabulary/ApiKey.js"
 import type { Reason, Strategy, Verdict } from "./KeyPool.js"
 import type { Hold, Moment, PooledKey, Remedies } from "./key.js"
 import * as PooledKeys from "./key.js"
-import * as RandomDraw from "../internal/randomDraw.js"
+import * as RandomDraw from "../internal/random.js"
 import * as TournamentHeap from "./tournament.js"
 
 /** What a set of keys has to offer. */

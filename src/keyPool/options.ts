@@ -3,7 +3,7 @@ import { Predicate, Redacted } from "effect"
 import * as ApiKeys from "../vocabulary/ApiKey.js"
 import type { ApiKey } from "../vocabulary/ApiKey.js"
 import type { KeyInput, Options } from "./KeyPool.js"
-import * as Checks from "../internal/checks.js"
+import * as Checks from "../internal/optionChecks.js"
 import type { Remedies } from "./key.js"
 
 /** What is right of what was given, and what is wrong. */

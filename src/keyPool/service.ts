@@ -18,8 +18,8 @@ import type { Hold } from "./key.js"
 import type { Denied, Granted, PoolState, Wish } from "./state.js"
 import * as Pool from "./state.js"
 import { denial, status } from "./report.js"
-import type { Interruptibly, Rim } from "../internal/turns.js"
-import * as Turns from "../internal/turns.js"
+import type { Interruptibly, Rim } from "../internal/waitQueue.js"
+import * as Turns from "../internal/waitQueue.js"
 
 /** What the public module brings. */
 interface Terms {

@@ -10,8 +10,8 @@ import type { Verdict } from "./KeyPool.js"
 import type { KeyRing, Outlook } from "./keySet.js"
 import * as Ring from "./keySet.js"
 import type { Hold } from "./key.js"
-import type { Bell, Step as StepOf, Unready, Waiting } from "../internal/turns.js"
-import { silent, unready } from "../internal/turns.js"
+import type { Bell, Step as StepOf, Unready, Waiting } from "../internal/waitQueue.js"
+import { silent, unready } from "../internal/waitQueue.js"
 
 /** What a call asks for. */
 export interface Wish {

@@ -18,7 +18,7 @@
  */
 import { Array as Arr, Effect, Ref, Schema, Stream } from "effect"
 import type { ParseResult } from "effect"
-import * as Checks from "../internal/checks.js"
+import * as Checks from "../internal/optionChecks.js"
 import type { ChatRequest, ChatResponse } from "../vocabulary/Chat.js"
 import * as Chat from "../vocabulary/Chat.js"
 import type { ChatEvent } from "../vocabulary/ChatEvent.js"

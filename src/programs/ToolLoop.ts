@@ -35,7 +35,7 @@ import type { ChatResponse, Message, ToolCall, ToolMessage } from "../vocabulary
 import * as Chat from "../vocabulary/Chat.js"
 import * as Events from "../vocabulary/ChatEvent.js"
 import type { ChatEvent } from "../vocabulary/ChatEvent.js"
-import * as Checks from "../internal/checks.js"
+import * as Checks from "../internal/optionChecks.js"
 import { asObject } from "../call/request.js"
 import type { Settings } from "./tools/execution.js"
 import { execute } from "./tools/execution.js"

@@ -5,7 +5,7 @@
 import { Duration } from "effect"
 import type { AdaptiveOptions, Signal } from "./RateLimiter.js"
 import type { RateLimits } from "../wire/headers/RateLimitHeaders.js"
-import * as Checks from "../internal/checks.js"
+import * as Checks from "../internal/optionChecks.js"
 import type * as Bucket from "./tokenBucket.js"
 import * as Buckets from "./tokenBucket.js"
 

@@ -1,7 +1,7 @@
 /** What a limiter is given, checked: every fault is told. Times are in milliseconds. */
 import type { Options } from "./RateLimiter.js"
 import { maxTokens } from "../vocabulary/Usage.js"
-import * as Checks from "../internal/checks.js"
+import * as Checks from "../internal/optionChecks.js"
 import * as Pacing from "./adaptive.js"
 
 export interface Settings {

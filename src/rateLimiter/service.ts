@@ -5,7 +5,7 @@ import type { BucketStatus, LimiterStatus, Priority, Reservation, Service, Signa
 import type { Settings } from "./options.js"
 import { isAmount, isUsed } from "./options.js"
 import * as Refusals from "./errors.js"
-import { longestTimer, now as nowOf } from "../internal/monotonic.js"
+import { longestTimer, now as nowOf } from "../internal/clock.js"
 import * as Pacing from "./adaptive.js"
 import * as Window from "./window.js"
 import * as Bucket from "./tokenBucket.js"

@@ -24,7 +24,7 @@ import { Array, DateTime, Duration, Effect, HashMap, Layer, Option, Order, Ref, 
 import type { Store } from "../gateway/AccessStore.js"
 import { AccessStore, AccessStoreError } from "../gateway/AccessStore.js"
 import { VirtualKey } from "../gateway/VirtualKey.js"
-import * as Monotonic from "../internal/monotonic.js"
+import * as Monotonic from "../internal/clock.js"
 import type { Kept } from "./access/scripts.js"
 import * as Steps from "./access/scripts.js"
 import { Redis } from "./Redis.js"

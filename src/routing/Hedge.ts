@@ -20,7 +20,7 @@
 import { Effect, Ref } from "effect"
 import type { Duration, Scope } from "effect"
 import * as Attempt from "../vocabulary/Attempt.js"
-import * as Checks from "../internal/checks.js"
+import * as Checks from "../internal/optionChecks.js"
 import { hedged } from "./hedge/race.js"
 import { fromStream, toStream, withEarlierAttempts } from "../call/openStream.js"
 import type { OwnedStream } from "../call/ownedStream.js"

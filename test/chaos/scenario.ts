@@ -5,7 +5,7 @@
 import * as Arr from "effect/Array"
 import type { ChatRequest } from "../../src/vocabulary/Chat.js"
 import { textOf } from "../../src/vocabulary/Chat.js"
-import * as RandomDraw from "../../src/internal/randomDraw.js"
+import * as RandomDraw from "../../src/internal/random.js"
 import { SimulatedProvider } from "../../src/testing/index.js"
 import * as Usage from "../../src/vocabulary/Usage.js"
 

@@ -8,7 +8,7 @@ import * as ApiKey from "../../src/vocabulary/ApiKey.js"
 import * as Ring from "../../src/keyPool/keySet.js"
 import type { Hold } from "../../src/keyPool/key.js"
 import * as Pool from "../../src/keyPool/state.js"
-import type { Bell } from "../../src/internal/turns.js"
+import type { Bell } from "../../src/internal/waitQueue.js"
 import * as KeyPool from "../../src/keyPool/KeyPool.js"
 
 const remedies = { base: 1_000, factor: 2, max: 60_000, quota: 3_600_000, refused: 300_000, latencyDecay: 10_000 }

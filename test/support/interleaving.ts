@@ -1,6 +1,6 @@
 /** Time and turns of fibers in the hands of a test, so that it can try every order in which things may happen. */
 import { Clock, Duration, Effect, Scheduler } from "effect"
-import * as RandomDraw from "../../src/internal/randomDraw.js"
+import * as RandomDraw from "../../src/internal/random.js"
 
 /**
  * A clock that stands still until it is told otherwise. TestClock will not do here: a fiber that is interrupted in the middle

@@ -1,6 +1,6 @@
 /** What a key may consume: its limits and its budget, around every model that it asks. */
 import { Effect, Either, Exit } from "effect"
-import { held } from "../../internal/holding.js"
+import { held } from "../../internal/scopedSet.js"
 import * as Budget from "../../accounting/Budget.js"
 import type { ChatRequest } from "../../vocabulary/Chat.js"
 import type { Open, OpenStream } from "../../call/openStream.js"

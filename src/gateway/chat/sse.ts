@@ -5,7 +5,7 @@
 import { HttpServerResponse } from "@effect/platform"
 import type { Scope } from "effect"
 import { Cause, Chunk, Duration, Effect, Exit, FiberRef, Option, Stream } from "effect"
-import { held } from "../../internal/holding.js"
+import { held } from "../../internal/scopedSet.js"
 import type { ChatEvent } from "../../vocabulary/ChatEvent.js"
 import * as Background from "../../call/backgroundStream.js"
 import type { BackgroundStream } from "../../call/backgroundStream.js"

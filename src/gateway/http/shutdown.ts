@@ -2,7 +2,7 @@
 import type { Duration } from "effect"
 import type { Exit, Scope } from "effect"
 import { Deferred, Effect, Fiber, Ref } from "effect"
-import { held } from "../../internal/holding.js"
+import { held } from "../../internal/scopedSet.js"
 import * as Problem from "./error.js"
 
 export interface Running {

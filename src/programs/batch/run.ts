@@ -16,7 +16,7 @@ import {
 } from "effect"
 import type { Options, Progress, Running } from "../Batch.js"
 import { withPriority } from "../../rateLimiter/RateLimiter.js"
-import * as Checks from "../../internal/checks.js"
+import * as Checks from "../../internal/optionChecks.js"
 import * as Journals from "./journal.js"
 import { JournalError } from "./journal.js"
 import { digest } from "../../internal/digest.js"

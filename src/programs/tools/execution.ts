@@ -7,7 +7,7 @@ import type { Arguments } from "../ToolArguments.js"
 import * as ToolArguments from "../ToolArguments.js"
 import type { Execution, OnFailure } from "../ToolLoop.js"
 import { faultsOf, summary } from "../../internal/faults.js"
-import * as Monotonic from "../../internal/monotonic.js"
+import * as Monotonic from "../../internal/clock.js"
 
 export interface Settings {
   /** By name. */

@@ -1,7 +1,7 @@
 /** The pool of this process alone, for as long as Redis is away: the same keys with a share of their limits. */
 import { Effect, Ref } from "effect"
 import type { ApiKey } from "../../vocabulary/ApiKey.js"
-import * as Monotonic from "../../internal/monotonic.js"
+import * as Monotonic from "../../internal/clock.js"
 import type { InvalidPoolError, Options, Service } from "../../keyPool/KeyPool.js"
 import * as KeyPool from "../../keyPool/KeyPool.js"
 import type { Resting } from "./scripts.js"

@@ -6,7 +6,7 @@
 import type { Scope } from "effect"
 import { Array, Cause, Deferred, Duration, Effect, Exit, Option, Random, Ref } from "effect"
 import { inBackground } from "../../internal/background.js"
-import * as Monotonic from "../../internal/monotonic.js"
+import * as Monotonic from "../../internal/clock.js"
 import { denial } from "../../keyPool/report.js"
 import type { LeaseOptions, NoKeyError } from "../../keyPool/KeyPool.js"
 import { RedisError } from "../Redis.js"

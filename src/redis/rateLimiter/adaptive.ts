@@ -1,6 +1,6 @@
 /** What a limiter that adapts makes of what its provider says: one process that hears a refusal slows all of them. */
 import { Duration, Effect, Ref } from "effect"
-import * as Monotonic from "../../internal/monotonic.js"
+import * as Monotonic from "../../internal/clock.js"
 import type * as Pacing from "../../rateLimiter/adaptive.js"
 import type { Service, Signal } from "../../rateLimiter/RateLimiter.js"
 import type { Contact } from "./sync.js"

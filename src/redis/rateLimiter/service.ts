@@ -5,7 +5,7 @@ import { inBackground } from "../../internal/background.js"
 import type { Settings } from "../../rateLimiter/options.js"
 import { isAmount, isUsed } from "../../rateLimiter/options.js"
 import * as Refusals from "../../rateLimiter/errors.js"
-import * as Monotonic from "../../internal/monotonic.js"
+import * as Monotonic from "../../internal/clock.js"
 import { SharedStateError } from "../../vocabulary/LLMError.js"
 import type {
   LimiterStatus,

@@ -2,7 +2,7 @@
 import type { Scope } from "effect"
 import { Duration, Effect, HashMap, List, Ref, Stream } from "effect"
 import { inBackground } from "../../internal/background.js"
-import * as Monotonic from "../../internal/monotonic.js"
+import * as Monotonic from "../../internal/clock.js"
 import * as Window from "../../rateLimiter/window.js"
 import * as Outbox from "../shared/outbox.js"
 import type * as Redis from "../Redis.js"

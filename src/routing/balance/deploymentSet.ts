@@ -7,7 +7,7 @@ import type { DeploymentState, Verdict } from "../Balance.js"
 import type { Breaker, Deployment } from "./deployment.js"
 import * as Deployments from "./deployment.js"
 import type { Hold, Moment, Pace, Remedies } from "../../keyPool/key.js"
-import * as RandomDraw from "../../internal/randomDraw.js"
+import * as RandomDraw from "../../internal/random.js"
 import * as Rendezvous from "./rendezvous.js"
 
 /** `now` is the latest time seen: it never runs backwards. */

@@ -7,7 +7,7 @@ import type { BalanceState, Denied, Granted, Wish } from "./state.js"
 import * as State from "./state.js"
 import type { Fleet } from "./deploymentSet.js"
 import * as Fleets from "./deploymentSet.js"
-import * as Turns from "../../internal/turns.js"
+import * as Turns from "../../internal/waitQueue.js"
 
 /** A deployment in the hands of a call. */
 export interface Lease {

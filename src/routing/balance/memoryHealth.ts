@@ -2,7 +2,7 @@
 import type { Clock } from "effect"
 import { Duration } from "effect"
 import type { Notice, Permission } from "../BalanceHealth.js"
-import * as Monotonic from "../../internal/monotonic.js"
+import * as Monotonic from "../../internal/clock.js"
 
 export interface Known {
   readonly notices: ReadonlyMap<string, Notice>

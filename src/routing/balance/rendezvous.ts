@@ -3,7 +3,7 @@
  * proportion to its weight. A place that goes away gives its keys to those that come next for each of them, and moves no other.
  */
 import { Hash } from "effect"
-import * as RandomDraw from "../../internal/randomDraw.js"
+import * as RandomDraw from "../../internal/random.js"
 
 /** The hash of a key or of a place. The bits of a string's own hash are not independent enough of each other. */
 export const hash = (text: string): number => Math.floor(RandomDraw.uniform(Hash.string(text)) * 2 ** 32) | 0

@@ -10,8 +10,8 @@ import type { News } from "./deployment.js"
 import type { Fleet, Outlook, Wish as FleetWish } from "./deploymentSet.js"
 import * as Fleets from "./deploymentSet.js"
 import type { Hold } from "../../keyPool/key.js"
-import type { Bell, Step as StepOf, Turn, Unready, Waiting } from "../../internal/turns.js"
-import { silent, unready } from "../../internal/turns.js"
+import type { Bell, Step as StepOf, Turn, Unready, Waiting } from "../../internal/waitQueue.js"
+import { silent, unready } from "../../internal/waitQueue.js"
 
 export interface Wish extends FleetWish {
   readonly deadline: number

@@ -4,7 +4,7 @@ import * as Attempt from "../../vocabulary/Attempt.js"
 import type { LLMError } from "../../vocabulary/LLMError.js"
 import * as Errors from "../../vocabulary/LLMError.js"
 import type { ModelInfo } from "../../LLM.js"
-import * as Monotonic from "../../internal/monotonic.js"
+import * as Monotonic from "../../internal/clock.js"
 import { endedWithin } from "../../call/timeout.js"
 
 export interface Runner<A, R> {

@@ -4,7 +4,7 @@
  */
 import type { Clock } from "effect"
 import { Deferred, Effect, Fiber, Ref } from "effect"
-import { longestTimer } from "./monotonic.js"
+import { longestTimer } from "./clock.js"
 
 /** Tells a waiting call to look again: rung as often as anybody likes, heard once. */
 export type Bell = Deferred.Deferred<void>
