@@ -19,6 +19,15 @@ const snippetsOf = (path) => {
   return [...plain.matchAll(/^```ts\n([\s\S]*?)^```/gm)].map(([, code]) => code)
 }
 
+/** The sources under the names of the exports of the package. */
+const paths = Object.fromEntries(
+  Object.entries(JSON.parse(readFileSync("package.json", "utf8")).exports).flatMap(([name, { import: file }]) =>
+    file === undefined
+      ? []
+      : [[name.replace(/^\./, "effect-llm"), [file.replace("./dist/", "../src/").replace(/\.js$/, ".ts")]]]
+  )
+)
+
 rmSync(folder, { recursive: true, force: true })
 mkdirSync(folder)
 let count = 0
@@ -36,7 +45,7 @@ writeFileSync(
     compilerOptions: {
       noUnusedLocals: false,
       noUnusedParameters: false,
-      paths: { "effect-llm": ["../src/index.ts"], "effect-llm/*": ["../src/*.ts", "../src/*/index.ts"] }
+      paths
     },
     include: ["*.ts"]
   })
