@@ -48,7 +48,7 @@ import { CallLimits } from "../call/limits.js"
 import * as Flights from "./singleFlight.js"
 import type { Open, OpenStream } from "../call/openStream.js"
 import { end, fromStream, toStream } from "../call/openStream.js"
-import type { Middleware, ModelInfo, Service as LLMService } from "../LLM.js"
+import type { Middleware, ModelInfo, Service as LLMService } from "../call/model.js"
 import type { LLMError } from "../vocabulary/LLMError.js"
 import * as Errors from "../vocabulary/LLMError.js"
 

@@ -8,7 +8,7 @@
 import type { ChatRequest } from "../vocabulary/Chat.js"
 import * as Chat from "../vocabulary/Chat.js"
 import type { Embeddable, EmbeddingRequest } from "../vocabulary/Embedding.js"
-import type { ModelInfo } from "../LLM.js"
+import type { ModelInfo } from "../call/model.js"
 
 /** Fields of a request that a cache may be told to overlook. */
 export type Ignorable = "user" | "metadata"

@@ -2,7 +2,7 @@
 import type { Clock } from "effect"
 import { Effect, Option } from "effect"
 import type { Cached, ChatRequest, ChatResponse } from "../vocabulary/Chat.js"
-import type { ModelInfo } from "../LLM.js"
+import type { ModelInfo } from "../call/model.js"
 import * as Usage from "../vocabulary/Usage.js"
 import type { Core, Ticket } from "./core.js"
 import * as Entry from "./entry.js"

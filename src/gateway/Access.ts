@@ -26,7 +26,7 @@ import { Config, Context, DateTime, Effect, Layer, Option, Ref, Schema } from "e
 import type { Status as BudgetStatus } from "../accounting/Budget.js"
 import * as FileReload from "../models/fileReload.js"
 import { sameValue } from "../models/equal.js"
-import type { Middleware } from "../LLM.js"
+import type { Middleware } from "../call/model.js"
 import type { LLMError } from "../vocabulary/LLMError.js"
 import type { AccessStoreError } from "./AccessStore.js"
 import * as Stores from "./AccessStore.js"

@@ -42,7 +42,7 @@ import type {
   SharedStateError,
   UnsupportedError
 } from "../vocabulary/LLMError.js"
-import type { ProviderClient } from "../call/ProviderClient.js"
+import type { ProviderClient } from "../wire/client.js"
 
 export * from "./status.js"
 export * from "./strategy.js"

@@ -6,7 +6,7 @@ import * as Chat from "../vocabulary/Chat.js"
 import type { Service } from "./KeyPool.js"
 import type { LLMError, Tag } from "../vocabulary/LLMError.js"
 import { InvalidRequestError, UnsupportedError } from "../vocabulary/LLMError.js"
-import { ProviderClient } from "../call/ProviderClient.js"
+import { ProviderClient } from "../wire/client.js"
 import * as Monotonic from "../internal/clock.js"
 
 /**

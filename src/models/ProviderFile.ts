@@ -30,7 +30,7 @@ import { Config, Effect, Option, Schema } from "effect"
 import type * as ApiKey from "../vocabulary/ApiKey.js"
 import type { Fault } from "./fileFields.js"
 import { readFile } from "./fileReader.js"
-import type { Price } from "../accounting/Pricing.js"
+import type { Price } from "../vocabulary/price.js"
 import type { Protocol } from "../provider/protocols.js"
 
 /**

@@ -2,7 +2,7 @@
 import { Either } from "effect"
 import type { Service as Balanced } from "../routing/Balance.js"
 import type { Listed } from "./Models.js"
-import type { Service as LLMService } from "../LLM.js"
+import type { Service as LLMService } from "../call/model.js"
 import { ModelNotFoundError } from "../vocabulary/LLMError.js"
 import type { GroupEntry, ModelEntry, ProviderFile } from "./ProviderFile.js"
 

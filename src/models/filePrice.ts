@@ -1,5 +1,5 @@
 /** Reads the price of a model of a provider file: dollars a million tokens, as `Pricing.Price` has it. */
-import type { Price, Rates, Tier } from "../accounting/Pricing.js"
+import type { Price, Rates, Tier } from "../vocabulary/price.js"
 import type { Json } from "../wire/json.js"
 import { isRecord } from "../wire/json.js"
 import type { Expand, Fields, Note } from "./fileFields.js"

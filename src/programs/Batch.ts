@@ -31,7 +31,7 @@ import type { Codec } from "./batch/journal.js"
 import * as Journals from "./batch/journal.js"
 import type { JournalError } from "./batch/journal.js"
 import * as BatchRun from "./batch/run.js"
-import * as LLM from "../LLM.js"
+import { LLM } from "../call/model.js"
 import * as Errors from "../vocabulary/LLMError.js"
 
 /**
@@ -104,10 +104,10 @@ const ofLLM = {
  * @since 0.1.0
  * @category tasks
  */
-export const chat: Task<ChatRequest.Input, ChatResponse, Errors.LLMError, LLM.LLM> = makeTask({
+export const chat: Task<ChatRequest.Input, ChatResponse, Errors.LLMError, LLM> = makeTask({
   ...ofLLM,
   name: "chat",
-  ask: LLM.chat,
+  ask: (request) => Effect.flatMap(LLM, (llm) => llm.chat(request)),
   success: ChatResponse
 })
 
@@ -117,10 +117,10 @@ export const chat: Task<ChatRequest.Input, ChatResponse, Errors.LLMError, LLM.LL
  * @since 0.1.0
  * @category tasks
  */
-export const embed: Task<EmbeddingRequest.Input, EmbeddingResponse, Errors.LLMError, LLM.LLM> = makeTask({
+export const embed: Task<EmbeddingRequest.Input, EmbeddingResponse, Errors.LLMError, LLM> = makeTask({
   ...ofLLM,
   name: "embed",
-  ask: LLM.embed,
+  ask: (request) => Effect.flatMap(LLM, (llm) => llm.embed(request)),
   success: EmbeddingResponse
 })
 

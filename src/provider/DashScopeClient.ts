@@ -15,7 +15,7 @@
  */
 import type { HttpClient } from "@effect/platform"
 import { Context, Effect, Layer } from "effect"
-import type { Service } from "../call/ProviderClient.js"
+import type { Service } from "../wire/client.js"
 import * as ProviderClient from "../call/ProviderClient.js"
 import type { Dialect } from "../wire/DashScope.js"
 import * as DashScope from "../wire/DashScope.js"

@@ -19,7 +19,7 @@
 import type { HttpClient } from "@effect/platform"
 import type { Effect } from "effect"
 import { Layer } from "effect"
-import type { Endpoint, Service } from "../call/ProviderClient.js"
+import type { Endpoint, Service } from "../wire/client.js"
 import * as ProviderClient from "../call/ProviderClient.js"
 import { cohere } from "../wire/embeddings/cohere.js"
 import * as OpenAI from "../wire/embeddings/openai.js"

@@ -29,7 +29,7 @@
  */
 import type { HttpClient } from "@effect/platform"
 import { Context, Effect, Layer } from "effect"
-import type { Service } from "../call/ProviderClient.js"
+import type { Service } from "../wire/client.js"
 import * as ProviderClient from "../call/ProviderClient.js"
 import type { Dialect } from "../wire/Gemini.js"
 import * as Gemini from "../wire/Gemini.js"

@@ -27,7 +27,7 @@ import type { OwnedStream } from "../call/ownedStream.js"
 import { owned } from "../call/ownedStream.js"
 import * as Requests from "../call/requestModel.js"
 import * as Percentile from "./hedge/percentile.js"
-import type { Middleware, Service } from "../LLM.js"
+import type { Middleware, Service } from "../call/model.js"
 import type { LLMError } from "../vocabulary/LLMError.js"
 
 /**

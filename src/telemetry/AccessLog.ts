@@ -25,7 +25,7 @@ import type { Attempt } from "../vocabulary/Attempt.js"
 import type { Cost } from "../vocabulary/Cost.js"
 import * as CallRecord from "./callRecord.js"
 import { observed } from "./observe.js"
-import type { Middleware } from "../LLM.js"
+import type { Middleware } from "../call/model.js"
 import type { Usage } from "../vocabulary/Usage.js"
 
 /**

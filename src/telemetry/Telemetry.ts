@@ -40,23 +40,26 @@
  *
  * @since 0.1.0
  */
-import { Duration, Effect, Exit, FiberId, Option } from "effect"
 import type { Clock, Scope, Tracer } from "effect"
-import type * as AccessLog from "./AccessLog.js"
+import { Duration, Effect, Exit, FiberId, Option } from "effect"
+import type { Middleware, ModelInfo, Service } from "../call/model.js"
+import type { CallTimes } from "../call/model.js"
+import type { AttemptProbe, Instruments, Outcome, Subject } from "../call/observer.js"
+import * as Checks from "../internal/optionChecks.js"
 import type { ApiKey } from "../vocabulary/ApiKey.js"
 import type { Attempt } from "../vocabulary/Attempt.js"
 import type { ChatRequest } from "../vocabulary/Chat.js"
-import * as Distribution from "./Distribution.js"
-import * as Checks from "../internal/optionChecks.js"
+import * as Distribution from "../vocabulary/Distribution.js"
+import type { Usage } from "../vocabulary/Usage.js"
+import type * as AccessLog from "./AccessLog.js"
 import * as Aliases from "./aliases.js"
 import * as CallHooks from "./hooks.js"
-import type { AttemptProbe, Instruments, Outcome, Subject } from "../call/observer.js"
 import * as Meters from "./metrics.js"
 import type { Answer, Begin } from "./observe.js"
 import { observed, outcomeOf } from "./observe.js"
 import * as Spans from "./spans.js"
-import type { Middleware, ModelInfo, Service } from "../LLM.js"
-import type { Usage } from "../vocabulary/Usage.js"
+
+export type { CallTimes } from "../call/model.js"
 
 /**
  * @since 0.1.0
@@ -246,19 +249,6 @@ export const make = (options: Options = {}): Middleware => {
       }))
     })
   }
-}
-
-/**
- * What the calls of an `LLM` took, in milliseconds. It is part of the `status` of one whose telemetry is on.
- *
- * @since 0.1.0
- * @category percentiles
- */
-export interface CallTimes {
-  /** From the call to its end, retries included, however it ended. */
-  readonly latency: Distribution.Distribution
-  /** From the call to a stream's first event. */
-  readonly timeToFirstEvent: Distribution.Distribution
 }
 
 /**

@@ -1,6 +1,6 @@
 /** The same counts under the names of other libraries, for those who come from there with dashboards. */
 import { Duration, Effect, Metric, MetricKey } from "effect"
-import type { ModelInfo } from "../LLM.js"
+import type { ModelInfo } from "../call/model.js"
 import type { CallMeters, Labels } from "./metrics.js"
 import { counted, labelled, labelsOf } from "./metrics.js"
 

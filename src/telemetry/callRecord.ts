@@ -2,7 +2,7 @@
 import type { Exit } from "effect"
 import { Context, Effect, Option, Random } from "effect"
 import type { Entry } from "./AccessLog.js"
-import type { ModelInfo } from "../LLM.js"
+import type { ModelInfo } from "../call/model.js"
 import type { LLMError } from "../vocabulary/LLMError.js"
 import type { CallStarted } from "./Telemetry.js"
 import { Label } from "../internal/label.js"

@@ -4,7 +4,7 @@
  */
 import type { Duration, Scope } from "effect"
 import { Cause, Effect, Fiber, Mailbox } from "effect"
-import type { Service } from "../LLM.js"
+import type { Service } from "../call/model.js"
 import type { Hooks } from "./Telemetry.js"
 import * as CallRecord from "./callRecord.js"
 import { observed } from "./observe.js"

@@ -3,8 +3,8 @@
  * it, on whatever model, tells each of them exactly once when it ends: with its answer, its failure, or because it was given up.
  */
 import { Clock, Context, Effect } from "effect"
-import type { ModelInfo } from "../LLM.js"
-import type { Price } from "../accounting/Pricing.js"
+import type { ModelInfo } from "../call/model.js"
+import type { Price } from "../vocabulary/price.js"
 import * as Usage from "../vocabulary/Usage.js"
 import type { Instruments, Outcome, Subject } from "../call/observer.js"
 import { Label } from "../internal/label.js"

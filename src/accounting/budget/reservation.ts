@@ -5,7 +5,7 @@
 import { Clock, Duration, Effect, Option } from "effect"
 import type { BudgetRule, Store } from "../Budget.js"
 import type { Cost } from "../../vocabulary/Cost.js"
-import type { ModelInfo } from "../../LLM.js"
+import type { ModelInfo } from "../../call/model.js"
 import type { SharedStateError } from "../../vocabulary/LLMError.js"
 import { BudgetExceededError, amend } from "../../vocabulary/LLMError.js"
 import * as Pricing from "../Pricing.js"

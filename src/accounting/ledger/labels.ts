@@ -3,7 +3,7 @@ import { Effect, Stream } from "effect"
 import { dual } from "effect/Function"
 import { Label } from "../../internal/label.js"
 import { fromStream, toStream } from "../../call/openStream.js"
-import type { Middleware, Service } from "../../LLM.js"
+import type { Middleware, Service } from "../../call/model.js"
 
 /**
  * Names whom an effect's calls are counted for: a team, a customer, a feature. The innermost label counts. `Budget` knows the

@@ -2,7 +2,7 @@
 import { Effect, Option, Ref } from "effect"
 import * as Balance from "../../routing/Balance.js"
 import type { ChatRequest } from "../../vocabulary/Chat.js"
-import type { Service as LLMService } from "../../LLM.js"
+import type { Service as LLMService } from "../../call/model.js"
 import type { Listed } from "../../models/Models.js"
 import type { Caller } from "../Access.js"
 import * as Body from "../http/body.js"

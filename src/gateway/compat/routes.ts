@@ -1,7 +1,7 @@
 /** The simple API: the routes under `/llm`. */
 import { HttpRouter, HttpServerResponse } from "@effect/platform"
 import { Clock, Effect, Option } from "effect"
-import type { Service as LLMService, Status } from "../../LLM.js"
+import type { Service as LLMService, Status } from "../../call/model.js"
 import type { Caller } from "../Access.js"
 import * as Callers from "../auth/authenticate.js"
 import type * as Problem from "../http/error.js"

@@ -3,7 +3,7 @@
  * Nothing runs in the background: what is too old goes when something new comes, and is not shown in the meantime.
  */
 import * as Costs from "../../vocabulary/Cost.js"
-import * as Distribution from "../../telemetry/Distribution.js"
+import * as Distribution from "../../vocabulary/Distribution.js"
 import type { Bucket, Percentiles, Times } from "./snapshot.js"
 
 /** A call that is over. Times are in milliseconds. */

@@ -3,7 +3,7 @@ import type { Array as Arr } from "effect"
 import { Effect } from "effect"
 import type { Message, ToolMessage } from "../../vocabulary/Chat.js"
 import * as Chat from "../../vocabulary/Chat.js"
-import { LLM } from "../../LLM.js"
+import { LLM } from "../../call/model.js"
 import type { LLMError } from "../../vocabulary/LLMError.js"
 
 /**

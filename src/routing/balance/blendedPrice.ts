@@ -1,6 +1,6 @@
 /** What a model costs at large, to compare it with others. */
 import { Option } from "effect"
-import type { ModelInfo } from "../../LLM.js"
+import type { ModelInfo } from "../../call/model.js"
 import * as Pricing from "../../accounting/Pricing.js"
 import * as Usage from "../../vocabulary/Usage.js"
 

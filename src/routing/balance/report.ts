@@ -2,7 +2,7 @@
 import { Duration } from "effect"
 import type { Attempt } from "../../vocabulary/Attempt.js"
 import type { DeploymentStatus, State } from "../Balance.js"
-import type { ModelInfo, Status } from "../../LLM.js"
+import type { ModelInfo, Status } from "../../call/model.js"
 import type { LLMError } from "../../vocabulary/LLMError.js"
 import * as Errors from "../../vocabulary/LLMError.js"
 import type { Lacks } from "./capabilities.js"

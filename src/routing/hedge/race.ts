@@ -3,7 +3,7 @@ import { Cause, Effect, Exit, Fiber, Option } from "effect"
 import * as Attempt from "../../vocabulary/Attempt.js"
 import type { LLMError } from "../../vocabulary/LLMError.js"
 import * as Errors from "../../vocabulary/LLMError.js"
-import type { ModelInfo } from "../../LLM.js"
+import type { ModelInfo } from "../../call/model.js"
 import * as Monotonic from "../../internal/clock.js"
 import { endedWithin } from "../../call/timeout.js"
 

@@ -1,6 +1,6 @@
 import { describe, expect, it } from "@effect/vitest"
 import { FastCheck, Option, Schema } from "effect"
-import * as Distribution from "../../src/telemetry/Distribution.js"
+import * as Distribution from "../../src/vocabulary/Distribution.js"
 
 const values = FastCheck.array(FastCheck.double({ min: 0.001, max: 1e6, noNaN: true }), {
   minLength: 1,
