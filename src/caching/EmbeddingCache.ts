@@ -25,8 +25,8 @@
  * @since 0.1.0
  */
 import { Array as Arr, Context, Duration, Effect, Either, Layer, Option } from "effect"
-import type { CacheStoreError } from "./CacheStore.js"
-import { CacheStore } from "./CacheStore.js"
+import type { CacheStoreError } from "./model.js"
+import { CacheStore } from "./model.js"
 import type { EmbeddingRequest, EmbeddingResponse } from "../vocabulary/Embedding.js"
 import * as Attempt from "../vocabulary/Attempt.js"
 import * as Core from "./core.js"

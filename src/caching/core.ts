@@ -1,6 +1,6 @@
 /** What every cache has: a guarded store, counts, and writes that a `clear` in between makes void. */
 import { Duration, Effect, Option, Ref } from "effect"
-import type { CacheStoreError, Store } from "./CacheStore.js"
+import type { CacheStoreError, Store } from "./model.js"
 import * as Checks from "../internal/optionChecks.js"
 import * as GuardedStore from "./guardedStore.js"
 

@@ -4,8 +4,8 @@
  */
 import type { Clock } from "effect"
 import { Cause, Effect, Option, Ref } from "effect"
-import type { Store } from "./CacheStore.js"
-import { CacheStoreError } from "./CacheStore.js"
+import type { Store } from "./model.js"
+import { CacheStoreError } from "./model.js"
 import * as Monotonic from "../internal/clock.js"
 
 type Operation = CacheStoreError["operation"]

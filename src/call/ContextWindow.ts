@@ -21,31 +21,18 @@
  * @since 0.1.0
  */
 import { Effect, Either, Option } from "effect"
-import type { ChatRequest } from "../vocabulary/Chat.js"
 import * as Checks from "../internal/optionChecks.js"
-import * as ContextFit from "./contextFit.js"
-import { fromStream, toStream } from "./openStream.js"
-import { normalize } from "./request.js"
-import type { Middleware, ModelInfo, Service } from "./model.js"
-import { ContextLengthError } from "../vocabulary/LLMError.js"
 import type { Count } from "../tokens/TokenCounter.js"
 import { TokenCounter } from "../tokens/TokenCounter.js"
+import type { ChatRequest } from "../vocabulary/Chat.js"
+import { ContextLengthError } from "../vocabulary/LLMError.js"
+import type { Options } from "./contextFit.js"
+import * as ContextFit from "./contextFit.js"
+import type { Middleware, ModelInfo, Service } from "./model.js"
+import { fromStream, toStream } from "./openStream.js"
+import { normalize } from "./request.js"
 
-/**
- * @since 0.1.0
- * @category model
- */
-export interface Options {
-  /** The most tokens that a request and its answer may have together. @default the `contextWindow` of the `LLM` */
-  readonly contextWindow?: number
-  /** Tokens to keep free for the answer where the request sets no `maxTokens`. @default 0 */
-  readonly reserve?: number
-  /**
-   * By which part of itself an estimate may be too high: it is lowered by as much before it is judged. Between 0 and 1.
-   * @default 0.4
-   */
-  readonly tolerance?: number
-}
+export type { Options } from "./contextFit.js"
 
 const approximately = ({ estimated, tokens }: Count): string =>
   `${estimated ? "about " : ""}${tokens.toLocaleString("en-US")} tokens`

@@ -1,15 +1,14 @@
 /** Whether a request can fit into a context window, as far as that can be known before it is sent. */
 import { Effect, Option } from "effect"
-import type { ChatRequest } from "../vocabulary/Chat.js"
-import type { Options as ContextWindow } from "./ContextWindow.js"
-import type { Count, Service } from "../tokens/TokenCounter.js"
 import type { Checks } from "../internal/optionChecks.js"
 import { isShare } from "../internal/optionChecks.js"
+import type { Count, Service } from "../tokens/TokenCounter.js"
 import * as RequestTokens from "../tokens/request.js"
+import type { ChatRequest } from "../vocabulary/Chat.js"
 
-export type Options = Pick<ContextWindow, "reserve" | "tolerance">
+export type FitOptions = Pick<Options, "reserve" | "tolerance">
 
-export const check = ({ number }: Checks, { reserve = 0, tolerance = 0.4 }: Options, path: string): void => {
+export const check = ({ number }: Checks, { reserve = 0, tolerance = 0.4 }: FitOptions, path: string): void => {
   number(`${path}reserve`, reserve, reserve >= 0, "a number of at least 0")
   number(`${path}tolerance`, tolerance, isShare(tolerance), "a number from 0 to 1")
 }
@@ -41,7 +40,7 @@ export const excess = (
   request: ChatRequest,
   model: string,
   window: number,
-  options: Options
+  options: FitOptions
 ): Effect.Effect<Option.Option<Excess>> => {
   const { reserve = 0, tolerance = 0.4 } = options
   if (bound(request, reserve) <= window) return Effect.succeedNone
@@ -49,4 +48,20 @@ export const excess = (
   return Effect.map(counter.count(RequestTokens.textsOf(request).join(""), model), (counted) =>
     atLeast(counted, tolerance) + answer <= window ? Option.none() : Option.some({ counted, answer })
   )
+}
+
+/**
+ * @since 0.1.0
+ * @category model
+ */
+export interface Options {
+  /** The most tokens that a request and its answer may have together. @default the `contextWindow` of the `LLM` */
+  readonly contextWindow?: number
+  /** Tokens to keep free for the answer where the request sets no `maxTokens`. @default 0 */
+  readonly reserve?: number
+  /**
+   * By which part of itself an estimate may be too high: it is lowered by as much before it is judged. Between 0 and 1.
+   * @default 0.4
+   */
+  readonly tolerance?: number
 }

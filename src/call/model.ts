@@ -1,8 +1,8 @@
 /** The contract of an `LLM`, which everything around a call is written against. */
 import type { Effect, Stream } from "effect"
 import { Context } from "effect"
-import type * as Pool from "../keyPool/KeyPool.js"
-import type * as Limiter from "../rateLimiter/RateLimiter.js"
+import type * as Pool from "../keyPool/model.js"
+import type * as Limiter from "../rateLimiter/model.js"
 import type { ChatRequest, ChatResponse } from "../vocabulary/Chat.js"
 import type { ChatEvent } from "../vocabulary/ChatEvent.js"
 import type * as Distribution from "../vocabulary/Distribution.js"

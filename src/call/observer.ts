@@ -2,7 +2,7 @@
 import { Effect } from "effect"
 import type { ApiKey } from "../vocabulary/ApiKey.js"
 import type { ChatRequest } from "../vocabulary/Chat.js"
-import type { Verdict } from "../keyPool/KeyPool.js"
+import type { Verdict } from "../keyPool/model.js"
 import type { Usage } from "../vocabulary/Usage.js"
 
 /** How an attempt ended: `ok`, `interrupted`, or the `_tag` of its error. */

@@ -1,10 +1,10 @@
 /** Why a command ends without having done what it was asked, in one sentence that a person can act upon. */
 import type { ConfigError } from "effect"
 import { Data } from "effect"
-import type { InvalidPoolError } from "../keyPool/KeyPool.js"
+import type { InvalidPoolError } from "../keyPool/model.js"
 import type { LLMError } from "../vocabulary/LLMError.js"
-import type { ProviderFileError } from "../models/ProviderFile.js"
-import type { InvalidLimitError } from "../rateLimiter/RateLimiter.js"
+import type { ProviderFileError } from "../models/fileModel.js"
+import type { InvalidLimitError } from "../rateLimiter/model.js"
 
 /**
  * What a process says to the one that started it:

@@ -4,7 +4,7 @@
  */
 import { toMillis } from "effect/Duration"
 import type { ApiKey } from "../vocabulary/ApiKey.js"
-import type { KeyState, Reason, Verdict } from "./KeyPool.js"
+import type { KeyState, Reason, Verdict } from "./model.js"
 import * as StartWindow from "./startWindow.js"
 
 export interface PooledKey extends KeyState {

@@ -1,7 +1,7 @@
 /** The keys of a pool and which of them comes next. It knows nothing of those who wait. */
 import { Array, HashMap, Option, Order } from "effect"
 import type { ApiKey } from "../vocabulary/ApiKey.js"
-import type { Reason, Strategy, Verdict } from "./KeyPool.js"
+import type { Reason, Strategy, Verdict } from "./model.js"
 import type { Hold, Moment, PooledKey, Remedies } from "./key.js"
 import * as PooledKeys from "./key.js"
 import * as RandomDraw from "../internal/random.js"

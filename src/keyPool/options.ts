@@ -2,7 +2,7 @@
 import { Predicate, Redacted } from "effect"
 import * as ApiKeys from "../vocabulary/ApiKey.js"
 import type { ApiKey } from "../vocabulary/ApiKey.js"
-import type { KeyInput, Options } from "./KeyPool.js"
+import type { KeyInput, Options } from "./model.js"
 import * as Checks from "../internal/optionChecks.js"
 import type { Remedies } from "./key.js"
 

@@ -1,6 +1,6 @@
 /** What a pool tells of itself, with ids and never with secrets. */
 import { Duration } from "effect"
-import type { KeyStatus, PoolStatus, State } from "./KeyPool.js"
+import type { KeyStatus, PoolStatus, State } from "./model.js"
 import { KeyPoolExhaustedError, RateLimitError } from "../vocabulary/LLMError.js"
 import * as Ring from "./keySet.js"
 import type { KeyRing } from "./keySet.js"

@@ -1,16 +1,7 @@
 /** A pool of keys as a service: steps of its state, and leases that are given back exactly once. */
 import { Cause, Duration, Effect, Either, Option, Random, Ref } from "effect"
-import type {
-  InvalidPoolError,
-  KeyInput,
-  Lease,
-  LeaseOptions,
-  NoKeyError,
-  Options,
-  Service,
-  Strategy,
-  Verdict
-} from "./KeyPool.js"
+import type { InvalidPoolError, KeyInput, Lease, LeaseOptions, NoKeyError, Options, Service } from "./model.js"
+import type { Strategy, Verdict } from "./model.js"
 import * as Admission from "./options.js"
 import type { KeyRing } from "./keySet.js"
 import * as Ring from "./keySet.js"

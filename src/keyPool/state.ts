@@ -6,7 +6,7 @@
  * Once a step is done, no key is ready that any waiting call could use. So a newcomer who finds a key overtakes nobody.
  */
 import { Data, HashMap, Option, Order, SortedMap } from "effect"
-import type { Verdict } from "./KeyPool.js"
+import type { Verdict } from "./model.js"
 import type { KeyRing, Outlook } from "./keySet.js"
 import * as Ring from "./keySet.js"
 import type { Hold } from "./key.js"

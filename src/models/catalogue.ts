@@ -1,10 +1,10 @@
 /** The models and groups of a file by all the names they have. */
 import { Either } from "effect"
-import type { Service as Balanced } from "../routing/Balance.js"
-import type { Listed } from "./Models.js"
+import type { Service as Balanced } from "../routing/balance/model.js"
+import type { Listed } from "./model.js"
 import type { Service as LLMService } from "../call/model.js"
 import { ModelNotFoundError } from "../vocabulary/LLMError.js"
-import type { GroupEntry, ModelEntry, ProviderFile } from "./ProviderFile.js"
+import type { GroupEntry, ModelEntry, ProviderFile } from "./fileModel.js"
 
 export type Found<A = LLMService> = Either.Either<A, ModelNotFoundError>
 

@@ -1,5 +1,5 @@
 /** Reads the groups of a provider file: models of it that serve as one. */
-import type { GroupEntry, GroupMember, GroupStrategy, ModelEntry } from "./ProviderFile.js"
+import type { GroupEntry, GroupMember, GroupStrategy, ModelEntry } from "./fileModel.js"
 import { isRecord } from "../wire/json.js"
 import type { Expand, Note } from "./fileFields.js"
 import { fieldsOf, optional } from "./fileFields.js"

@@ -1,7 +1,7 @@
 /** Reads the parsed text of a provider file, and gathers all that is wrong with it. */
 import { Duration } from "effect"
 import * as ApiKey from "../vocabulary/ApiKey.js"
-import type { GroupEntry, ModelEntry, ProviderFile } from "./ProviderFile.js"
+import type { GroupEntry, ModelEntry, ProviderFile } from "./fileModel.js"
 import { hasBaseUrl, isKnown } from "../provider/presets/byName.js"
 import { isProtocol, protocols, providerOf } from "../provider/protocols.js"
 import type { Json } from "../wire/json.js"

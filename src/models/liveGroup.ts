@@ -5,7 +5,7 @@
 import { Effect } from "effect"
 import * as Balance from "../routing/Balance.js"
 import type { ModelInfo, Service as LLMService } from "../call/model.js"
-import type { GroupEntry, GroupStrategy } from "./ProviderFile.js"
+import type { GroupEntry, GroupStrategy } from "./fileModel.js"
 import { sameValue } from "./equal.js"
 import type { Standing } from "./liveModel.js"
 

@@ -3,7 +3,7 @@
  * never so fast that what it says is left would not last. Data in, data out; times are in milliseconds.
  */
 import { Duration } from "effect"
-import type { AdaptiveOptions, Signal } from "./RateLimiter.js"
+import type { AdaptiveOptions, Signal } from "./model.js"
 import type { RateLimits } from "../wire/headers/RateLimitHeaders.js"
 import * as Checks from "../internal/optionChecks.js"
 import type * as Bucket from "./tokenBucket.js"

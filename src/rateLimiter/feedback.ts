@@ -1,8 +1,9 @@
 /** What a limiter that adapts is told of a provider's answers. */
 import { Duration, Effect } from "effect"
-import type { Service as Pool, Verdict } from "../keyPool/KeyPool.js"
-import type { Service as Limiter } from "./RateLimiter.js"
-import { Signal } from "./RateLimiter.js"
+import type { Service as Pool } from "../keyPool/model.js"
+import type { Verdict } from "../keyPool/model.js"
+import type { Service as Limiter } from "./model.js"
+import { Signal } from "./model.js"
 import type { RateLimits } from "../wire/headers/RateLimitHeaders.js"
 
 export interface Feedback {

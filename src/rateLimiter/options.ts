@@ -1,5 +1,5 @@
 /** What a limiter is given, checked: every fault is told. Times are in milliseconds. */
-import type { Options } from "./RateLimiter.js"
+import type { Options } from "./model.js"
 import { maxTokens } from "../vocabulary/Usage.js"
 import * as Checks from "../internal/optionChecks.js"
 import * as Pacing from "./adaptive.js"

@@ -1,6 +1,6 @@
 /** Many limiters as one: each call goes to that of the model it asks. */
 import { Effect } from "effect"
-import type { LimiterStatus, Service, Signal } from "./RateLimiter.js"
+import type { LimiterStatus, Service, Signal } from "./model.js"
 
 export const make = (models: ReadonlyMap<string, Service>, others: Service): Service => {
   const of = (model: string | undefined): Service => (model === undefined ? undefined : models.get(model)) ?? others

@@ -1,7 +1,7 @@
 /** The rim around who waits for a limiter: it reads the clock, takes one step at a time in a `Ref`, and wakes those concerned. */
 import { Clock, Duration, Effect, Fiber, Option, Ref, SortedMap } from "effect"
 import type { RateLimitError } from "../vocabulary/LLMError.js"
-import type { BucketStatus, LimiterStatus, Priority, Reservation, Service, Signal, WaitOptions } from "./RateLimiter.js"
+import type { BucketStatus, LimiterStatus, Priority, Reservation, Service, Signal, WaitOptions } from "./model.js"
 import type { Settings } from "./options.js"
 import { isAmount, isUsed } from "./options.js"
 import * as Refusals from "./errors.js"

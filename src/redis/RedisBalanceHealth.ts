@@ -29,8 +29,8 @@
  */
 import type { Scope } from "effect"
 import { Duration, Effect, Layer, Option, Schema } from "effect"
-import type { Service } from "../routing/BalanceHealth.js"
-import { BalanceHealth } from "../routing/BalanceHealth.js"
+import type { Service } from "../routing/balance/health.js"
+import { BalanceHealth } from "../routing/balance/health.js"
 import * as Health from "./health/service.js"
 import * as Steps from "./health/scripts.js"
 import { Redis } from "./Redis.js"

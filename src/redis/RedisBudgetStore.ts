@@ -26,8 +26,8 @@
  */
 import type { Duration, Scope } from "effect"
 import { Effect, Layer } from "effect"
-import type { Store } from "../accounting/Budget.js"
-import { BudgetStore, InvalidBudgetError } from "../accounting/Budget.js"
+import type { Store } from "../accounting/budget/model.js"
+import { BudgetStore, InvalidBudgetError } from "../accounting/budget/model.js"
 import * as Books from "./budget/service.js"
 import { Redis } from "./Redis.js"
 import * as Terms from "./shared/options.js"

@@ -20,8 +20,8 @@
  * @since 0.1.0
  */
 import { Duration, Effect, Layer, Option, Schema } from "effect"
-import type { Store } from "../caching/CacheStore.js"
-import { CacheStore, CacheStoreError } from "../caching/CacheStore.js"
+import type { Store } from "../caching/model.js"
+import { CacheStore, CacheStoreError } from "../caching/model.js"
 import { redisTime } from "./shared/luaTime.js"
 import type { Script, Service } from "./Redis.js"
 import { Redis, script } from "./Redis.js"

@@ -21,8 +21,8 @@
  */
 import type { Duration, Scope } from "effect"
 import { Effect, Layer } from "effect"
-import type { BalanceHealth } from "../routing/BalanceHealth.js"
-import type { BudgetStore, InvalidBudgetError } from "../accounting/Budget.js"
+import type { BalanceHealth } from "../routing/balance/health.js"
+import type { BudgetStore, InvalidBudgetError } from "../accounting/budget/model.js"
 import * as KeyPool from "../keyPool/KeyPool.js"
 import * as RateLimiter from "../rateLimiter/RateLimiter.js"
 import type { Redis } from "./Redis.js"

@@ -42,40 +42,24 @@
  */
 import type { Clock, Scope, Tracer } from "effect"
 import { Duration, Effect, Exit, FiberId, Option } from "effect"
-import type { Middleware, ModelInfo, Service } from "../call/model.js"
-import type { CallTimes } from "../call/model.js"
+import type { CallTimes, Middleware, ModelInfo, Service } from "../call/model.js"
 import type { AttemptProbe, Instruments, Outcome, Subject } from "../call/observer.js"
 import * as Checks from "../internal/optionChecks.js"
 import type { ApiKey } from "../vocabulary/ApiKey.js"
-import type { Attempt } from "../vocabulary/Attempt.js"
 import type { ChatRequest } from "../vocabulary/Chat.js"
 import * as Distribution from "../vocabulary/Distribution.js"
 import type { Usage } from "../vocabulary/Usage.js"
-import type * as AccessLog from "./AccessLog.js"
 import * as Aliases from "./aliases.js"
 import * as CallHooks from "./hooks.js"
 import * as Meters from "./metrics.js"
+import type { HookOptions, Hooks, Options } from "./model.js"
 import type { Answer, Begin } from "./observe.js"
 import { observed, outcomeOf } from "./observe.js"
 import * as Spans from "./spans.js"
 
-export type { CallTimes } from "../call/model.js"
+export * from "./model.js"
 
-/**
- * @since 0.1.0
- * @category model
- */
-export interface Options {
-  /** @default true */
-  readonly spans?: boolean
-  /** @default true */
-  readonly metrics?: boolean
-  /**
-   * Whether calls are also counted under the names that other libraries gave their metrics, for dashboards that have them; see
-   * `aliases`. @default false
-   */
-  readonly aliases?: boolean
-}
+export type { CallTimes } from "../call/model.js"
 
 /**
  * The metrics by name, without labels, for those who read them in a test or export them by hand.
@@ -278,39 +262,6 @@ export const percentiles = (
 // -------------------------------------------------------------------------------------
 // callbacks
 // -------------------------------------------------------------------------------------
-
-/**
- * A call that begins.
- *
- * @since 0.1.0
- * @category callbacks
- */
-export type CallStarted = Pick<
-  AccessLog.Entry,
-  "requestId" | "label" | "operation" | "streamed" | "provider" | "model" | "startedAt"
->
-
-/**
- * @since 0.1.0
- * @category callbacks
- */
-export interface Hooks {
-  readonly onStart?: (call: CallStarted) => Effect.Effect<void>
-  /** Once for every request that was sent, when the call is over: it is told from the call's receipt. */
-  readonly onAttempt?: (attempt: Attempt, call: CallStarted) => Effect.Effect<void>
-  readonly onEnd?: (call: AccessLog.Entry) => Effect.Effect<void>
-}
-
-/**
- * @since 0.1.0
- * @category callbacks
- */
-export interface HookOptions {
-  /** The most callbacks that wait for slow ones before them; further ones are dropped, and a warning says how many. @default 1024 */
-  readonly capacity?: number
-  /** The longest that one may take before it is given up, with a warning. @default "5 seconds" */
-  readonly timeout?: Duration.DurationInput
-}
 
 /**
  * The middleware that calls back. Callbacks are run one after the other by a fiber of their own, in the order of what happened:

@@ -1,10 +1,10 @@
 /** What is written down of a call: everything that one must know to find it again, and nothing that was said in it. */
 import type { Exit } from "effect"
 import { Context, Effect, Option, Random } from "effect"
-import type { Entry } from "./AccessLog.js"
+import type { Entry } from "./entry.js"
 import type { ModelInfo } from "../call/model.js"
 import type { LLMError } from "../vocabulary/LLMError.js"
-import type { CallStarted } from "./Telemetry.js"
+import type { CallStarted } from "./model.js"
 import { Label } from "../internal/label.js"
 import type { Answer, Call } from "./observe.js"
 import { errorOf, outcomeOf } from "./observe.js"

@@ -5,7 +5,7 @@
 import type { Duration, Scope } from "effect"
 import { Cause, Effect, Fiber, Mailbox } from "effect"
 import type { Service } from "../call/model.js"
-import type { Hooks } from "./Telemetry.js"
+import type { Hooks } from "./model.js"
 import * as CallRecord from "./callRecord.js"
 import { observed } from "./observe.js"
 

@@ -4,7 +4,7 @@
  */
 import { Effect, FiberRef, Metric, MetricBoundaries, MetricKey, MetricLabel } from "effect"
 import type { ApiKey } from "../vocabulary/ApiKey.js"
-import type { Verdict } from "../keyPool/KeyPool.js"
+import type { Verdict } from "../keyPool/model.js"
 import type { ModelInfo } from "../call/model.js"
 import type { Usage } from "../vocabulary/Usage.js"
 import type { Outcome } from "../call/observer.js"

@@ -3,7 +3,7 @@
  * once; an attempt that ends after that is charged by itself.
  */
 import { Clock, Duration, Effect, Option } from "effect"
-import type { BudgetRule, Store } from "../Budget.js"
+import type { BudgetRule, Store } from "./model.js"
 import type { Cost } from "../../vocabulary/Cost.js"
 import type { ModelInfo } from "../../call/model.js"
 import type { SharedStateError } from "../../vocabulary/LLMError.js"

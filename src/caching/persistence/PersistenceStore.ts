@@ -20,8 +20,8 @@
 import * as Persistence from "@effect/experimental/Persistence"
 import type { Scope } from "effect"
 import { Effect, Layer, Option } from "effect"
-import type { Store } from "../CacheStore.js"
-import { CacheStore, CacheStoreError } from "../CacheStore.js"
+import type { Store } from "../model.js"
+import { CacheStore, CacheStoreError } from "../model.js"
 
 /** The error of a backing names its reason; what happened is in its cause. */
 const detailOf = (error: Persistence.PersistenceError): string =>

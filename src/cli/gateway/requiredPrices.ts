@@ -1,8 +1,8 @@
 /** A file of models in which every model must have a price. */
 import { Clock, Effect, Option } from "effect"
 import * as Pricing from "../../accounting/Pricing.js"
-import type { ModelEntry, ProviderFile } from "../../models/ProviderFile.js"
-import { ProviderFileError } from "../../models/ProviderFile.js"
+import type { ModelEntry, ProviderFile } from "../../models/fileModel.js"
+import { ProviderFileError } from "../../models/fileModel.js"
 import { parseFile } from "../config/configuration.js"
 
 const message =

@@ -1,6 +1,6 @@
 /** How far something is, in one line that is drawn over and over. */
 import { Duration } from "effect"
-import type { Progress } from "../../programs/Batch.js"
+import type { Progress } from "../../programs/batch/model.js"
 import { money } from "./renderAnswer.js"
 import type { Style } from "./style.js"
 

@@ -1,5 +1,5 @@
 /** How full a model is, in the words of the simple API: one kind of limit a model, and its keys by their ids. */
-import type { KeyStatus } from "../../keyPool/KeyPool.js"
+import type { KeyStatus } from "../../keyPool/model.js"
 import type { Status } from "../../call/model.js"
 
 /** Calls at once, or calls a second. */

@@ -29,7 +29,7 @@
  * @since 0.1.0
  */
 import { Clock, Context, Effect, Layer, Option, Stream } from "effect"
-import * as Budgets from "../../accounting/Budget.js"
+import * as Budgets from "../../accounting/budget/model.js"
 import * as EmbeddingCache from "../../caching/EmbeddingCache.js"
 import type { Listener } from "../../telemetry/usageListeners.js"
 import { listening } from "../../telemetry/usageListeners.js"
@@ -37,7 +37,7 @@ import type { Begin } from "../../telemetry/observe.js"
 import { observed, outcomeOf } from "../../telemetry/observe.js"
 import { fromStream, toStream } from "../../call/openStream.js"
 import type { Middleware, Service as LLMService } from "../../call/model.js"
-import { Models } from "../../models/Models.js"
+import { Models } from "../../models/model.js"
 import * as Pricing from "../../accounting/Pricing.js"
 import * as ResponseCache from "../../caching/ResponseCache.js"
 import { Access } from "../Access.js"

@@ -3,7 +3,7 @@ import type { HttpRouter, HttpServerRequest, HttpServerResponse } from "@effect/
 import type { Duration, Scope } from "effect"
 import { Effect } from "effect"
 import type { Middleware, Service as LLMService } from "../../call/model.js"
-import type { Service as ModelsService } from "../../models/Models.js"
+import type { Service as ModelsService } from "../../models/model.js"
 import type { Caller, Service as AccessService } from "../Access.js"
 import * as Problem from "./error.js"
 import type { Running } from "./shutdown.js"

@@ -1,9 +1,10 @@
 /** What the administration may see and do, as JSON under `/admin`. */
 import { HttpRouter, HttpServerResponse } from "@effect/platform"
 import { DateTime, Effect, Option, ParseResult, Redacted, Schema } from "effect"
-import type { DeploymentStatus, Service as Balance } from "../../routing/Balance.js"
+import type { Service as Balance } from "../../routing/balance/model.js"
+import type { DeploymentStatus } from "../../routing/balance/model.js"
 import { EmbeddingCache } from "../../caching/EmbeddingCache.js"
-import type { Service as KeyPool } from "../../keyPool/KeyPool.js"
+import type { Service as KeyPool } from "../../keyPool/model.js"
 import type { Status as LLMStatus } from "../../call/model.js"
 import { ResponseCache } from "../../caching/ResponseCache.js"
 import * as Body from "../http/body.js"

@@ -1,7 +1,7 @@
 /** The models that a client may ask, as OpenAI and Anthropic list them. */
 import { HttpRouter, HttpServerRequest } from "@effect/platform"
 import { Effect } from "effect"
-import type { Listed } from "../../models/Models.js"
+import type { Listed } from "../../models/model.js"
 import * as Answer from "../http/response.js"
 import type { Caller } from "../Access.js"
 import * as Callers from "../auth/authenticate.js"

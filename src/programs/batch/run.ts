@@ -14,8 +14,8 @@ import {
   Stream,
   SubscriptionRef
 } from "effect"
-import type { Options, Progress, Running } from "../Batch.js"
-import { withPriority } from "../../rateLimiter/RateLimiter.js"
+import type { Options, Progress, Running } from "./model.js"
+import { withPriority } from "../../rateLimiter/model.js"
 import * as Checks from "../../internal/optionChecks.js"
 import * as Journals from "./journal.js"
 import { JournalError } from "./journal.js"

@@ -2,10 +2,10 @@
 import { Effect, Either, Inspectable } from "effect"
 import type { ToolCall } from "../../vocabulary/Chat.js"
 import * as Chat from "../../vocabulary/Chat.js"
-import type * as Tool from "../Tool.js"
+import type * as Tool from "./model.js"
 import type { Arguments } from "../ToolArguments.js"
 import * as ToolArguments from "../ToolArguments.js"
-import type { Execution, OnFailure } from "../ToolLoop.js"
+import type { Execution, OnFailure } from "./loopModel.js"
 import { faultsOf, summary } from "../../internal/faults.js"
 import * as Monotonic from "../../internal/clock.js"
 

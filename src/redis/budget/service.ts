@@ -2,7 +2,7 @@
 import type { Scope } from "effect"
 import { Clock, Duration, Effect, HashMap, HashSet, Option, Ref, Stream } from "effect"
 import { inBackground } from "../../internal/background.js"
-import type { Change, Settlement, Store } from "../../accounting/Budget.js"
+import type { Change, Settlement, Store } from "../../accounting/budget/model.js"
 import * as Accounts from "../../accounting/budget/accounts.js"
 import type { Claim, Standing } from "../../accounting/budget/accounts.js"
 import { SharedStateError } from "../../vocabulary/LLMError.js"

@@ -1,7 +1,7 @@
 /** The steps of the shared health as scripts: what each is asked, and what it replies. All durations are in milliseconds. */
 import type { Effect } from "effect"
 import { Schema } from "effect"
-import type { Notice } from "../../routing/BalanceHealth.js"
+import type { Notice } from "../../routing/balance/health.js"
 import type * as Redis from "../Redis.js"
 import { script } from "../Redis.js"
 import * as Lua from "./lua.js"

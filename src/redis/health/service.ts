@@ -5,7 +5,7 @@
 import type { Scope } from "effect"
 import { Chunk, Duration, Effect, HashMap, Option, Ref, Schema } from "effect"
 import { inBackground } from "../../internal/background.js"
-import type { Notice, Permission, Service } from "../../routing/BalanceHealth.js"
+import type { Notice, Permission, Service } from "../../routing/balance/health.js"
 import * as Monotonic from "../../internal/clock.js"
 import type * as Redis from "../Redis.js"
 import type { Held, Message, Steps } from "./scripts.js"

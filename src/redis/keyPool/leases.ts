@@ -1,7 +1,7 @@
 /** What this process holds of the pool, and what it still has to tell Redis. */
 import { Chunk, Effect, HashMap, Ref } from "effect"
 import { wait } from "../../keyPool/key.js"
-import type { Verdict } from "../../keyPool/KeyPool.js"
+import type { Verdict } from "../../keyPool/model.js"
 import type { RedisError } from "../Redis.js"
 import type { Shared } from "./shared.js"
 import type { Ending, Grant, Resting } from "./scripts.js"

@@ -2,7 +2,7 @@
 import { Effect, Ref } from "effect"
 import type { ApiKey } from "../../vocabulary/ApiKey.js"
 import * as Monotonic from "../../internal/clock.js"
-import type { InvalidPoolError, Options, Service } from "../../keyPool/KeyPool.js"
+import type { InvalidPoolError, Options, Service } from "../../keyPool/model.js"
 import * as KeyPool from "../../keyPool/KeyPool.js"
 import type { Resting } from "./scripts.js"
 

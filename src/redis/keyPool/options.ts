@@ -1,8 +1,8 @@
 /** The options of a pool, checked, and what they stand for. */
 import type { Scope } from "effect"
 import { Duration, Effect, Option } from "effect"
-import type { InvalidPoolError, Service } from "../../keyPool/KeyPool.js"
-import * as KeyPool from "../../keyPool/KeyPool.js"
+import type { InvalidPoolError, Service } from "../../keyPool/model.js"
+import * as KeyPool from "../../keyPool/model.js"
 import { Redis } from "../Redis.js"
 import type { Options, Strategy } from "../RedisKeyPool.js"
 import * as PoolService from "./service.js"

@@ -1,7 +1,7 @@
 /** What the pool tells of its keys, with ids and never with secrets. */
 import { Duration } from "effect"
 import type { ApiKey } from "../../vocabulary/ApiKey.js"
-import type { KeyStatus, State } from "../../keyPool/KeyPool.js"
+import type { KeyStatus, State } from "../../keyPool/model.js"
 import type { KeyReport } from "./scripts.js"
 import { forever } from "./scripts.js"
 

@@ -1,7 +1,7 @@
 /** The steps of a pool as scripts: what each is asked, and what it replies. All durations are in milliseconds. */
 import { Schema } from "effect"
 import type { Remedies } from "../../keyPool/key.js"
-import type { Verdict } from "../../keyPool/KeyPool.js"
+import type { Verdict } from "../../keyPool/model.js"
 import type { Script } from "../Redis.js"
 import * as Redis from "../Redis.js"
 import * as Lua from "./lua.js"

@@ -8,7 +8,7 @@ import { Array, Cause, Deferred, Duration, Effect, Exit, Option, Random, Ref } f
 import { inBackground } from "../../internal/background.js"
 import * as Monotonic from "../../internal/clock.js"
 import { denial } from "../../keyPool/report.js"
-import type { LeaseOptions, NoKeyError } from "../../keyPool/KeyPool.js"
+import type { LeaseOptions, NoKeyError } from "../../keyPool/model.js"
 import { RedisError } from "../Redis.js"
 import type * as Redis from "../Redis.js"
 import type { Ledger } from "./leases.js"

@@ -2,7 +2,7 @@
 import { Duration, Effect, Ref } from "effect"
 import * as Monotonic from "../../internal/clock.js"
 import type * as Pacing from "../../rateLimiter/adaptive.js"
-import type { Service, Signal } from "../../rateLimiter/RateLimiter.js"
+import type { Service, Signal } from "../../rateLimiter/model.js"
 import type { Contact } from "./sync.js"
 import type { Adjustment } from "./scripts.js"
 

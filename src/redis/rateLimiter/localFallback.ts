@@ -2,7 +2,7 @@
 import { Effect, Exit, Fiber, Option, Ref } from "effect"
 import type { Settings } from "../../rateLimiter/options.js"
 import * as LimiterService from "../../rateLimiter/service.js"
-import type { Priority, Reservation, Service } from "../../rateLimiter/RateLimiter.js"
+import type { Priority, Reservation, Service } from "../../rateLimiter/model.js"
 
 export interface Spare {
   readonly limiter: Service

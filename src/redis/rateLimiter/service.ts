@@ -7,14 +7,7 @@ import { isAmount, isUsed } from "../../rateLimiter/options.js"
 import * as Refusals from "../../rateLimiter/errors.js"
 import * as Monotonic from "../../internal/clock.js"
 import { SharedStateError } from "../../vocabulary/LLMError.js"
-import type {
-  LimiterStatus,
-  LimitError,
-  Priority,
-  Reservation,
-  Service,
-  WaitOptions
-} from "../../rateLimiter/RateLimiter.js"
+import type { LimiterStatus, LimitError, Priority, Reservation, Service, WaitOptions } from "../../rateLimiter/model.js"
 import type * as Redis from "../Redis.js"
 import * as Attendants from "./waiters.js"
 import * as Contacts from "./sync.js"

@@ -1,6 +1,6 @@
 /** What a request asks of a deployment, and whether a deployment is known to lack it. */
 import { Array, Effect, Option, Order } from "effect"
-import type { Capabilities } from "../Balance.js"
+import type { Capabilities } from "./model.js"
 import type { ChatRequest } from "../../vocabulary/Chat.js"
 import type { Service as Counter } from "../../tokens/TokenCounter.js"
 import * as ContextFit from "../../call/contextFit.js"

@@ -4,8 +4,8 @@
  */
 import { Duration, Redacted } from "effect"
 import * as ApiKey from "../../vocabulary/ApiKey.js"
-import type { DeploymentState, Verdict } from "../Balance.js"
-import type { Notice } from "../BalanceHealth.js"
+import type { DeploymentState, Verdict } from "./model.js"
+import type { Notice } from "./health.js"
 import * as FailureWindow from "./failureWindow.js"
 import type { Hold, Moment, Pace, PooledKey } from "../../keyPool/key.js"
 import * as PooledKeys from "../../keyPool/key.js"

@@ -3,7 +3,7 @@
  * by one: there are never so many that a heap would be quicker.
  */
 import type { Order } from "effect"
-import type { DeploymentState, Verdict } from "../Balance.js"
+import type { DeploymentState, Verdict } from "./model.js"
 import type { Breaker, Deployment } from "./deployment.js"
 import * as Deployments from "./deployment.js"
 import type { Hold, Moment, Pace, Remedies } from "../../keyPool/key.js"

@@ -1,8 +1,8 @@
 /** The rim around the state of a balance: leases of deployments, each given back exactly once. */
 import { Duration, Effect, Option, Ref } from "effect"
-import type { Verdict } from "../Balance.js"
-import type { Notice } from "../BalanceHealth.js"
-import * as BalanceHealth from "../BalanceHealth.js"
+import type { Verdict } from "./model.js"
+import type { Notice } from "./health.js"
+import * as BalanceHealth from "./health.js"
 import type { BalanceState, Denied, Granted, Wish } from "./state.js"
 import * as State from "./state.js"
 import type { Fleet } from "./deploymentSet.js"

@@ -1,7 +1,7 @@
 /** What balances say of deployments, put together: the rules by which one notice follows another, and of probes. */
 import type { Clock } from "effect"
 import { Duration } from "effect"
-import type { Notice, Permission } from "../BalanceHealth.js"
+import type { Notice, Permission } from "./health.js"
 import * as Monotonic from "../../internal/clock.js"
 
 export interface Known {

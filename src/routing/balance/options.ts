@@ -1,6 +1,7 @@
 /** What a balance is given, checked: every fault is told with its place. */
 import { Order } from "effect"
-import type { Deployment, InvalidBalanceError, Options, Strategy, Verdict } from "../Balance.js"
+import type { Deployment, InvalidBalanceError, Options } from "./model.js"
+import type { Strategy, Verdict } from "./model.js"
 import type { LLMError } from "../../vocabulary/LLMError.js"
 import { isWeight, wrongWeight } from "../../keyPool/options.js"
 import * as Checks from "../../internal/optionChecks.js"

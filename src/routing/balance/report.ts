@@ -1,7 +1,7 @@
 /** What a balance tells of its deployments, and why none of them answered. */
 import { Duration } from "effect"
 import type { Attempt } from "../../vocabulary/Attempt.js"
-import type { DeploymentStatus, State } from "../Balance.js"
+import type { DeploymentStatus, State } from "./model.js"
 import type { ModelInfo, Status } from "../../call/model.js"
 import type { LLMError } from "../../vocabulary/LLMError.js"
 import * as Errors from "../../vocabulary/LLMError.js"

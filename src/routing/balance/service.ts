@@ -4,7 +4,8 @@
  */
 import { Cause, Chunk, Clock, Effect, Either, Exit, Option, Random, Scope } from "effect"
 import * as Attempt from "../../vocabulary/Attempt.js"
-import type { Deployment, InvalidBalanceError, Options, Service, Verdict } from "../Balance.js"
+import type { Deployment, InvalidBalanceError, Options, Service } from "./model.js"
+import type { Verdict } from "./model.js"
 import type { ChatRequest } from "../../vocabulary/Chat.js"
 import type { EmbeddingRequest } from "../../vocabulary/Embedding.js"
 import type { ModelInfo, Service as LLMService } from "../../call/model.js"

@@ -5,7 +5,7 @@
  * Once a step is done, no deployment is ready that any waiting call could use. So a newcomer who finds one overtakes nobody.
  */
 import { HashMap, Option, Order, SortedMap } from "effect"
-import type { Notice } from "../BalanceHealth.js"
+import type { Notice } from "./health.js"
 import type { News } from "./deployment.js"
 import type { Fleet, Outlook, Wish as FleetWish } from "./deploymentSet.js"
 import * as Fleets from "./deploymentSet.js"

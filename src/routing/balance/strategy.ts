@@ -1,8 +1,8 @@
 /** Which deployment of a balance is asked. */
 import { Order } from "effect"
 import type { ChatRequest } from "../../vocabulary/Chat.js"
-import type { KeyState } from "../../keyPool/KeyPool.js"
-import * as KeyPool from "../../keyPool/KeyPool.js"
+import type { KeyState } from "../../keyPool/model.js"
+import * as KeyPool from "../../keyPool/model.js"
 
 /**
  * What a strategy sees of a deployment: what it sees of a key (`KeyPool.KeyState`), and what it costs and how it does.

@@ -3,7 +3,7 @@ import type { Array as Arr } from "effect"
 import { Effect, Either, Option } from "effect"
 import type { ChatRequest } from "../../vocabulary/Chat.js"
 import type { EmbeddingRequest } from "../../vocabulary/Embedding.js"
-import type { Condition, Feature, Kind, MemberOptions } from "../Fallback.js"
+import type { Condition, Feature, Kind, MemberOptions } from "./model.js"
 import type { ModelInfo, Service } from "../../call/model.js"
 import type { LLMError, Tag } from "../../vocabulary/LLMError.js"
 import { ContextLengthError, UnsupportedError } from "../../vocabulary/LLMError.js"
@@ -180,7 +180,7 @@ const fitting = (
   members: Arr.NonEmptyReadonlyArray<Member>,
   input: ChatRequest.Input,
   counter: TokenCounter.Service,
-  options: ContextFit.Options
+  options: ContextFit.FitOptions
 ): Effect.Effect<Arr.NonEmptyReadonlyArray<Member>> =>
   Either.match(normalize(input), {
     // Whoever sends it will say what is wrong with it.
@@ -218,7 +218,7 @@ export const selection = (
   members: Arr.NonEmptyReadonlyArray<Member>,
   info: ModelInfo,
   counter: TokenCounter.Service,
-  fit: ContextFit.Options | undefined
+  fit: ContextFit.FitOptions | undefined
 ): Selection => {
   const isParticular = members.some(({ lacks, standsInFor }) => lacks.size > 0 || standsInFor !== undefined)
   const all = Either.right(members)
