@@ -22,8 +22,8 @@
  */
 import { Effect, Either, Option } from "effect"
 import * as Checks from "../internal/optionChecks.js"
-import type { Count } from "../tokens/TokenCounter.js"
-import { TokenCounter } from "../tokens/TokenCounter.js"
+import type { Count } from "../tokens/counter.js"
+import { TokenCounter } from "../tokens/counter.js"
 import type { ChatRequest } from "../vocabulary/Chat.js"
 import { ContextLengthError } from "../vocabulary/LLMError.js"
 import type { Options } from "./contextFit.js"

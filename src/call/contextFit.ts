@@ -2,7 +2,7 @@
 import { Effect, Option } from "effect"
 import type { Checks } from "../internal/optionChecks.js"
 import { isShare } from "../internal/optionChecks.js"
-import type { Count, Service } from "../tokens/TokenCounter.js"
+import type { Count, Service } from "../tokens/counter.js"
 import * as RequestTokens from "../tokens/request.js"
 import type { ChatRequest } from "../vocabulary/Chat.js"
 

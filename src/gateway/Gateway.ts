@@ -28,11 +28,12 @@ import type { Scope } from "effect"
 import { Duration, Effect, Layer, Option } from "effect"
 import type { Middleware, Service as LLMService } from "../call/model.js"
 import { Models } from "../models/model.js"
-import { Access } from "./Access.js"
+import { Access } from "./auth/model.js"
 import { Dashboard } from "./dashboard/Dashboard.js"
 import * as Envelope from "./http/requestId.js"
 import * as Loopback from "./auth/loopback.js"
 import type * as Metrics from "./routes/metrics.js"
+import type { Router } from "./http/context.js"
 import * as Routes from "./http/routes.js"
 import * as Runnings from "./http/shutdown.js"
 import type { Surroundings } from "./http/context.js"
@@ -80,7 +81,7 @@ export interface Options<R = never> {
    * Further routes, beside those of the gateway. They are not guarded by its keys. One at `/ready`, `/docs` or the like is in the
    * place of the gateway's own. @default none
    */
-  readonly routers?: ReadonlyArray<Routes.Router>
+  readonly routers?: ReadonlyArray<Router>
 }
 
 /**

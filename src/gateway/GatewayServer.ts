@@ -21,7 +21,7 @@ import { NodeHttpServer } from "@effect/platform-node"
 import { Duration, Effect, Layer, Schema } from "effect"
 import type { Server } from "node:http"
 import { createServer } from "node:http"
-import { Access } from "./Access.js"
+import { Access } from "./auth/model.js"
 import * as Loopback from "./auth/loopback.js"
 
 /**

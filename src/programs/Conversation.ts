@@ -28,8 +28,8 @@ import { keepNewest, newest, tokensOf } from "./conversation/strategy.js"
 import { isPinned, turnsOf, weave } from "./conversation/turns.js"
 import { LLM } from "../call/model.js"
 import type { LLMError } from "../vocabulary/LLMError.js"
-import type { Count } from "../tokens/TokenCounter.js"
-import { TokenCounter } from "../tokens/TokenCounter.js"
+import type { Count } from "../tokens/counter.js"
+import { TokenCounter } from "../tokens/counter.js"
 
 export {
   dropToolOutputs,

@@ -27,7 +27,7 @@ import { VirtualKey } from "../gateway/VirtualKey.js"
 import * as Monotonic from "../internal/clock.js"
 import type { Kept } from "./access/scripts.js"
 import * as Steps from "./access/scripts.js"
-import { Redis } from "./Redis.js"
+import { Redis } from "./model.js"
 
 /**
  * @since 0.1.0

@@ -33,7 +33,7 @@ import type { Service } from "../routing/balance/health.js"
 import { BalanceHealth } from "../routing/balance/health.js"
 import * as Health from "./health/service.js"
 import * as Steps from "./health/scripts.js"
-import { Redis } from "./Redis.js"
+import { Redis } from "./model.js"
 import * as Terms from "./shared/options.js"
 
 /**

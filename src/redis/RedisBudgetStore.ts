@@ -29,7 +29,7 @@ import { Effect, Layer } from "effect"
 import type { Store } from "../accounting/budget/model.js"
 import { BudgetStore, InvalidBudgetError } from "../accounting/budget/model.js"
 import * as Books from "./budget/service.js"
-import { Redis } from "./Redis.js"
+import { Redis } from "./model.js"
 import * as Terms from "./shared/options.js"
 
 /**

@@ -23,8 +23,8 @@ import { Duration, Effect, Layer, Option, Schema } from "effect"
 import type { Store } from "../caching/model.js"
 import { CacheStore, CacheStoreError } from "../caching/model.js"
 import { redisTime } from "./shared/luaTime.js"
-import type { Script, Service } from "./Redis.js"
-import { Redis, script } from "./Redis.js"
+import type { Script, Service } from "./model.js"
+import { Redis, script } from "./model.js"
 
 /**
  * @since 0.1.0

@@ -39,7 +39,7 @@ import * as Read from "../rateLimiter/options.js"
 import type { Options as LimiterOptions, Service } from "../rateLimiter/model.js"
 import { CurrentPriority, InvalidLimitError, RateLimiter } from "../rateLimiter/model.js"
 import * as LimiterService from "./rateLimiter/service.js"
-import { Redis } from "./Redis.js"
+import { Redis } from "./model.js"
 import * as Terms from "./shared/options.js"
 
 /**

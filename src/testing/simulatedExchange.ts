@@ -11,7 +11,7 @@ import * as Usage from "../vocabulary/Usage.js"
 import * as Framing from "../wire/Framing.js"
 import type { ServedEmbeddingsWire, Wire, WireFailure } from "../wire/Wire.js"
 import { chatAt, embeddingsAt, modelsAt } from "./simulatedProtocols.js"
-import type { Delay, Exchange, Fault, Options, SimulatedKey } from "./SimulatedProvider.js"
+import type { Delay, Exchange, Fault, Options, SimulatedKey } from "./model.js"
 import { response as wholeResponse, wordByWord } from "./TestLLM.js"
 
 interface Provider {

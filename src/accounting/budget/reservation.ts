@@ -8,7 +8,9 @@ import type { Cost } from "../../vocabulary/Cost.js"
 import type { ModelInfo } from "../../call/model.js"
 import type { SharedStateError } from "../../vocabulary/LLMError.js"
 import { BudgetExceededError, amend } from "../../vocabulary/LLMError.js"
-import * as Pricing from "../Pricing.js"
+import * as Costs from "../pricing/cost.js"
+import type { Service as Prices } from "../pricing/model.js"
+import { Pricing } from "../pricing/model.js"
 import * as Usage from "../../vocabulary/Usage.js"
 import type { Change, Claim, Standing } from "./accounts.js"
 import type { Listener } from "../../telemetry/usageListeners.js"
@@ -20,7 +22,7 @@ export interface Dependencies {
   readonly owner: object
   readonly rules: ReadonlyArray<BudgetRule>
   readonly store: Store
-  readonly pricing: Pricing.Service
+  readonly pricing: Prices
   readonly changed: (rule: BudgetRule, change: Change) => Effect.Effect<void>
 }
 
@@ -34,7 +36,7 @@ export interface Call {
 export interface Tab {
   readonly listener: Listener
   /** The end of the call, with the usage that its answer tells, for an `LLM` whose attempts nobody heard. */
-  readonly settle: (usage: Usage.Usage | undefined, by: Pricing.Answerer) => Effect.Effect<void>
+  readonly settle: (usage: Usage.Usage | undefined, by: Costs.Answerer) => Effect.Effect<void>
 }
 
 interface Entry {
@@ -53,9 +55,9 @@ const nothing: Consumed = { tokens: 0, dollars: 0, unpriced: 0 }
 const amountOf = (cost: Cost): number => Math.round(cost.total * dollar)
 
 /** What a usage costs, by the prices that the call has. */
-type CostOf = (usage: Usage.Usage, by: Pricing.Answerer, at: number) => Option.Option<Cost>
+type CostOf = (usage: Usage.Usage, by: Costs.Answerer, at: number) => Option.Option<Cost>
 
-const consumedBy = (costOf: CostOf, usage: Usage.Usage, by: Pricing.Answerer, at: number): Consumed =>
+const consumedBy = (costOf: CostOf, usage: Usage.Usage, by: Costs.Answerer, at: number): Consumed =>
   usage.totalTokens === 0
     ? nothing
     : Option.match(costOf(usage, by, at), {
@@ -135,7 +137,7 @@ const entriesOf = (
   call: Call,
   now: number
 ): ReadonlyArray<Entry> | BudgetExceededError => {
-  const by = Pricing.withOwnPrice(call.info, { provider: call.info.provider, model: call.model })
+  const by = Costs.withOwnPrice(call.info, { provider: call.info.provider, model: call.model })
   const cost = costOf(call.estimate, by, now)
   const entries: Array<Entry> = []
   for (const rule of deps.rules) {
@@ -151,8 +153,8 @@ const entriesOf = (
 
 /** Sets aside what the call is taken to cost, in all budgets that apply at once, or refuses the call. */
 export const open = (deps: Dependencies, call: Call): Effect.Effect<Tab, BudgetExceededError | SharedStateError> =>
-  Effect.flatMap(Effect.zip(Clock.currentTimeMillis, Pricing.Pricing), ([now, called]) => {
-    const costOf: CostOf = (usage, by, at) => Pricing.costWithin(called, deps.pricing, usage, by, at)
+  Effect.flatMap(Effect.zip(Clock.currentTimeMillis, Pricing), ([now, called]) => {
+    const costOf: CostOf = (usage, by, at) => Costs.costWithin(called, deps.pricing, usage, by, at)
     const entries = entriesOf(deps, costOf, call, now)
     if ("message" in entries) return Effect.fail(entries)
     const claims = entries.map(({ claim }) => claim)
@@ -192,7 +194,7 @@ const tabOf = (deps: Dependencies, costOf: CostOf, entries: ReadonlyArray<Entry>
       heard: (attempt) =>
         Effect.suspend(() => {
           heardAny = true
-          const more = consumedBy(costOf, attempt.usage, Pricing.answererOfAttempt(attempt), attempt.endedAt)
+          const more = consumedBy(costOf, attempt.usage, Costs.answererOfAttempt(attempt), attempt.endedAt)
           if (over) return charge(entries.map(withoutClaim), more)
           consumed = add(consumed, more)
           return Effect.void

@@ -1,6 +1,6 @@
 /** The prices of most providers' models, bundled with the program and loaded by the commands that make models. */
 import { Effect, Layer } from "effect"
-import type { Pricing } from "../../accounting/Pricing.js"
+import type { Pricing } from "../../accounting/pricing/model.js"
 
 export const layer: Layer.Layer<Pricing> = Layer.unwrapEffect(
   Effect.map(

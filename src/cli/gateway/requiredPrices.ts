@@ -1,6 +1,6 @@
 /** A file of models in which every model must have a price. */
 import { Clock, Effect, Option } from "effect"
-import * as Pricing from "../../accounting/Pricing.js"
+import * as Pricing from "../../accounting/pricing/model.js"
 import type { ModelEntry, ProviderFile } from "../../models/fileModel.js"
 import { ProviderFileError } from "../../models/fileModel.js"
 import { parseFile } from "../config/configuration.js"

@@ -2,7 +2,7 @@
 import { HttpServerRequest } from "@effect/platform"
 import { Effect, Option, Redacted } from "effect"
 import { Label } from "../../internal/label.js"
-import type { AccessDeniedError, Caller } from "../Access.js"
+import type { AccessDeniedError, Caller } from "./model.js"
 import type { AccessStoreError } from "../AccessStore.js"
 import * as Loopback from "./loopback.js"
 import * as Problem from "../http/error.js"

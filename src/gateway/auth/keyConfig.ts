@@ -1,6 +1,6 @@
 /** Keys as they are written down for a gateway: in a file, or in a variable of the environment. */
 import { Effect, ParseResult, Redacted, Schema } from "effect"
-import type { KeyOptions } from "../Access.js"
+import type { KeyOptions } from "./model.js"
 import * as VirtualKeys from "../VirtualKey.js"
 
 const File = Schema.parseJson(

@@ -6,25 +6,15 @@
  * of which that is true, or with which another provider goes on.
  */
 import { Chunk, Effect } from "effect"
+import * as Relay from "../../call/passthrough.js"
 import type { ChatResponse } from "../../vocabulary/Chat.js"
 import type { ChatEvent } from "../../vocabulary/ChatEvent.js"
-import * as Relay from "../../call/passthrough.js"
-import { isRecord, parsed, record } from "../../wire/json.js"
 import type { Frame } from "../../wire/Wire.js"
+import { isRecord, parsed, record } from "../../wire/json.js"
 import * as Problem from "../http/error.js"
-import type { Protocol } from "./protocols.js"
+import type { Protocol, Relaying } from "./model.js"
 import type { Manner } from "./sse.js"
 import { rendered, sse } from "./sse.js"
-
-/** How a protocol goes through. */
-export interface Relaying {
-  /** Whether thoughts and calls of tools come as our clients are to get them. */
-  readonly isExact: boolean
-  /** Whether this client is to have this frame; `body` is what it asked. */
-  readonly keeps: (frame: Frame, body: Record<string, unknown>) => boolean
-  /** What says that the answer is whole, where the last frame does not. */
-  readonly ending: (last: Frame | undefined) => ReadonlyArray<Frame>
-}
 
 const done = "[DONE]"
 

@@ -2,19 +2,10 @@
 import * as Anthropic from "../../wire/Anthropic.js"
 import * as ChatCompletions from "../../wire/ChatCompletions.js"
 import * as Responses from "../../wire/Responses.js"
-import type { Wire } from "../../wire/Wire.js"
+import type { Protocol } from "./model.js"
 import * as Relaying from "./passthrough.js"
 
-export interface Protocol {
-  readonly path: `/${string}`
-  readonly wire: Wire
-  /** Fields of a request that mean nothing where another protocol is spoken to the provider, and are not missed there. */
-  readonly own: ReadonlySet<string>
-  /** The same of what stands inside of messages and tools: book-keeping, and what the vocabulary says otherwise. */
-  readonly ownInside: ReadonlySet<string>
-  /** How answers go through where the provider speaks it, too. */
-  readonly relaying: Relaying.Relaying
-}
+export type { Protocol } from "./model.js"
 
 export const chatCompletions: Protocol = {
   path: "/v1/chat/completions",

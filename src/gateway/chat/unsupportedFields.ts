@@ -8,7 +8,7 @@ import type { ChatRequest, Native } from "../../vocabulary/Chat.js"
 import type { Json } from "../../wire/json.js"
 import { record, string } from "../../wire/json.js"
 import type * as Problem from "../http/error.js"
-import type { Protocol } from "./protocols.js"
+import type { Protocol } from "./model.js"
 
 /** Without these the answer would be one to another question. */
 const essential: ReadonlySet<string> = new Set([

@@ -9,7 +9,7 @@ import type { ModelNotFoundError } from "../../vocabulary/LLMError.js"
 import type { Listed, Service as ModelsService } from "../../models/model.js"
 import type { LimiterStatus } from "../../rateLimiter/model.js"
 import type * as ResponseCache from "../../caching/ResponseCache.js"
-import type { KeyBudget, Service as AccessService } from "../Access.js"
+import type { KeyBudget, Service as AccessService } from "../auth/model.js"
 import type { Totals } from "./series.js"
 import type { Budget, Cache, Deployment, Key, Level, Model } from "./snapshot.js"
 

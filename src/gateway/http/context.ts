@@ -1,10 +1,11 @@
 /** What all routes share. */
-import type { HttpRouter, HttpServerRequest, HttpServerResponse } from "@effect/platform"
+import type { HttpMethod, HttpRouter, HttpServerRequest, HttpServerResponse } from "@effect/platform"
 import type { Duration, Scope } from "effect"
 import { Effect } from "effect"
 import type { Middleware, Service as LLMService } from "../../call/model.js"
 import type { Service as ModelsService } from "../../models/model.js"
-import type { Caller, Service as AccessService } from "../Access.js"
+import type { ServerWire } from "../../wire/Wire.js"
+import type { Caller, Service as AccessService } from "../auth/model.js"
 import * as Problem from "./error.js"
 import type { Running } from "./shutdown.js"
 
@@ -84,4 +85,14 @@ export const modelFor = (
       ? surrounded(surroundings, caller, llm, listedName(models, name, llm.info))
       : Effect.fail(Problem.unknownModel(name ?? llm.info.model))
   )
+}
+
+export type Router = HttpRouter.HttpRouter<never, Scope.Scope>
+
+export interface Route {
+  readonly method: HttpMethod.HttpMethod
+  readonly path: HttpRouter.PathInput
+  readonly handler: Handler
+  /** How its failures are written. */
+  readonly encodeError: ServerWire["encodeError"]
 }

@@ -3,7 +3,7 @@ import { HttpRouter, HttpServerRequest, HttpServerResponse } from "@effect/platf
 import { Effect } from "effect"
 import type { ServerWire } from "../../wire/Wire.js"
 import * as Problem from "./error.js"
-import type { Router } from "./routes.js"
+import type { Router } from "./context.js"
 
 /** The methods of each path. One that takes all of them is never refused, and is left out. */
 const methodsByPath = (routers: ReadonlyArray<Router>): ReadonlyMap<HttpRouter.PathInput, ReadonlyArray<string>> => {

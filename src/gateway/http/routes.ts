@@ -2,33 +2,23 @@
  * Everything that the gateway answers, one list of routes after the other. What belongs to a gateway and is not here yet (metrics,
  * the documents that describe it, pages for people) is another list.
  */
-import type { HttpApp, HttpMethod } from "@effect/platform"
+import type { HttpApp } from "@effect/platform"
 import { HttpRouter, HttpServerRequest } from "@effect/platform"
 import type { Scope } from "effect"
 import { Effect } from "effect"
 import type { ServerWire } from "../../wire/Wire.js"
-import * as Admin from "../routes/admin.js"
 import * as Chat from "../chat/handler.js"
-import * as CountTokens from "../routes/countTokens.js"
-import * as Documents from "../routes/openapi/documents.js"
-import * as Embeddings from "../routes/embeddings.js"
-import * as Methods from "./methods.js"
-import * as Metrics from "../routes/metrics.js"
-import * as Models from "../routes/models.js"
-import * as Problem from "./error.js"
 import * as Protocol from "../chat/protocols.js"
 import { encodeError as encodeSimpleError } from "../compat/error.js"
-import type { Handler, Surroundings } from "./context.js"
-
-export type Router = HttpRouter.HttpRouter<never, Scope.Scope>
-
-export interface Route {
-  readonly method: HttpMethod.HttpMethod
-  readonly path: HttpRouter.PathInput
-  readonly handler: Handler
-  /** How its failures are written. */
-  readonly encodeError: ServerWire["encodeError"]
-}
+import * as Embeddings from "../routes/embeddings.js"
+import * as Models from "../routes/models.js"
+import type { Route, Router, Surroundings } from "./context.js"
+import * as Admin from "../routes/admin.js"
+import * as CountTokens from "../routes/countTokens.js"
+import * as Documents from "../routes/openapi/documents.js"
+import * as Metrics from "../routes/metrics.js"
+import * as Problem from "./error.js"
+import * as Methods from "./methods.js"
 
 /** A route's failures in the words of its protocol. A defect is told in the log, and to the client that there was one. */
 const answered = ({ encodeError, handler }: Route): HttpApp.Default<never, HttpRouter.RouteContext | Scope.Scope> =>

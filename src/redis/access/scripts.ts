@@ -6,8 +6,8 @@
  */
 import type { Effect } from "effect"
 import { Schema } from "effect"
-import type * as Redis from "../Redis.js"
-import { script } from "../Redis.js"
+import type * as Redis from "../model.js"
+import { script } from "../model.js"
 
 const shared = `local KEYS_OF, MADE, IDS, REMOVED = unpack(KEYS)
 local function kept(hash) return { redis.call("HGET", KEYS_OF, hash) or "", redis.call("HGET", MADE, hash) or "" } end

@@ -4,8 +4,8 @@ import type { Effect } from "effect"
 import type { Claim, Settlement, Standing } from "../../accounting/budget/accounts.js"
 import type { Period } from "../../accounting/budget/period.js"
 import { sliceAt, steps as stepsOfRolling } from "../../accounting/budget/period.js"
-import type * as Redis from "../Redis.js"
-import { script } from "../Redis.js"
+import type * as Redis from "../model.js"
+import { script } from "../model.js"
 import * as Lua from "./lua.js"
 
 const Amount = Schema.Tuple(Schema.Number, Schema.Number)

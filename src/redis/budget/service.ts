@@ -7,7 +7,7 @@ import * as Accounts from "../../accounting/budget/accounts.js"
 import type { Claim, Standing } from "../../accounting/budget/accounts.js"
 import { SharedStateError } from "../../vocabulary/LLMError.js"
 import * as Outbox from "../shared/outbox.js"
-import type * as Redis from "../Redis.js"
+import type * as Redis from "../model.js"
 import * as Steps from "./scripts.js"
 
 export interface Terms {

@@ -2,8 +2,8 @@
 import type { Effect } from "effect"
 import { Schema } from "effect"
 import type { Notice } from "../../routing/balance/health.js"
-import type * as Redis from "../Redis.js"
-import { script } from "../Redis.js"
+import type * as Redis from "../model.js"
+import { script } from "../model.js"
 import * as Lua from "./lua.js"
 
 /** What is said of a deployment, and whether the call is over that was to find out. */

@@ -7,7 +7,7 @@ import { Chunk, Duration, Effect, HashMap, Option, Ref, Schema } from "effect"
 import { inBackground } from "../../internal/background.js"
 import type { Notice, Permission, Service } from "../../routing/balance/health.js"
 import * as Monotonic from "../../internal/clock.js"
-import type * as Redis from "../Redis.js"
+import type * as Redis from "../model.js"
 import type { Held, Message, Steps } from "./scripts.js"
 import { Kept } from "./scripts.js"
 

@@ -2,7 +2,7 @@
 import { Chunk, Effect, HashMap, Ref } from "effect"
 import { wait } from "../../keyPool/key.js"
 import type { Verdict } from "../../keyPool/model.js"
-import type { RedisError } from "../Redis.js"
+import type { RedisError } from "../model.js"
 import type { Shared } from "./shared.js"
 import type { Ending, Grant, Resting } from "./scripts.js"
 import { finite } from "./scripts.js"

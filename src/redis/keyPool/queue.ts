@@ -3,7 +3,7 @@ import type { Deferred } from "effect"
 import { Option, Order, SortedMap } from "effect"
 import type { Denied } from "../../keyPool/state.js"
 import type { NoKeyError } from "../../keyPool/model.js"
-import type { RedisError } from "../Redis.js"
+import type { RedisError } from "../model.js"
 import type { Grant, Unready, Wish } from "./scripts.js"
 
 export interface Waiter extends Wish {

@@ -2,8 +2,8 @@
 import { Schema } from "effect"
 import type { Remedies } from "../../keyPool/key.js"
 import type { Verdict } from "../../keyPool/model.js"
-import type { Script } from "../Redis.js"
-import * as Redis from "../Redis.js"
+import type { Script } from "../model.js"
+import * as Redis from "../model.js"
 import * as Lua from "./lua.js"
 import { redisTime } from "../shared/luaTime.js"
 

@@ -2,8 +2,8 @@
 import { Effect, Random } from "effect"
 import type { ApiKey } from "../../vocabulary/ApiKey.js"
 import type { Remedies } from "../../keyPool/key.js"
-import type * as Redis from "../Redis.js"
-import { RedisError } from "../Redis.js"
+import type * as Redis from "../model.js"
+import { RedisError } from "../model.js"
 import type { Answer, ChangeRequest, Ending, KeyReport, Request, Resting, Step, Steps, Wish } from "./scripts.js"
 
 export interface Shared {

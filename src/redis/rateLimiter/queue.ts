@@ -4,7 +4,7 @@ import { Option, SortedMap } from "effect"
 import type { Position } from "../../rateLimiter/queue.js"
 import { before } from "../../rateLimiter/queue.js"
 import type { RateLimitError } from "../../vocabulary/LLMError.js"
-import type { RedisError } from "../Redis.js"
+import type { RedisError } from "../model.js"
 import type { Answer, Wish } from "./scripts.js"
 
 export interface Waiter {

@@ -3,8 +3,8 @@ import type { Effect } from "effect"
 import { Schema } from "effect"
 import type { Settings } from "../../rateLimiter/options.js"
 import type * as Pacing from "../../rateLimiter/adaptive.js"
-import type * as Redis from "../Redis.js"
-import { script } from "../Redis.js"
+import type * as Redis from "../model.js"
+import { script } from "../model.js"
 import * as Lua from "./lua.js"
 
 /** What one call asks for. */

@@ -5,7 +5,7 @@ import { inBackground } from "../../internal/background.js"
 import * as Monotonic from "../../internal/clock.js"
 import * as Window from "../../rateLimiter/window.js"
 import * as Outbox from "../shared/outbox.js"
-import type * as Redis from "../Redis.js"
+import type * as Redis from "../model.js"
 import type { Amount, Ends, Epoch, Held, Limits, Steps } from "./scripts.js"
 
 interface Known {

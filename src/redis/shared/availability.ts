@@ -2,7 +2,7 @@
 import type { Scope, Stream } from "effect"
 import { Duration, Effect, Ref, Schedule, SubscriptionRef } from "effect"
 import { inBackground } from "../../internal/background.js"
-import type { Availability, RedisError } from "../Redis.js"
+import type { Availability, RedisError } from "../model.js"
 
 interface Terms {
   /** Does something that only a Redis does which is of use. */

@@ -1,6 +1,6 @@
 /** What a process still has to tell Redis: in its order, and later where Redis is away. */
 import { Chunk, Effect, Ref } from "effect"
-import type { RedisError } from "../Redis.js"
+import type { RedisError } from "../model.js"
 
 export type Message = Effect.Effect<unknown, RedisError>
 

@@ -1,7 +1,8 @@
 /** What a model costs at large, to compare it with others. */
 import { Option } from "effect"
 import type { ModelInfo } from "../../call/model.js"
-import * as Pricing from "../../accounting/Pricing.js"
+import { cost } from "../../accounting/pricing/cost.js"
+import type { Service } from "../../accounting/pricing/model.js"
 import * as Usage from "../../vocabulary/Usage.js"
 
 /** A short request, so that no rate for long ones applies. */
@@ -12,12 +13,12 @@ const heard = Usage.make({ inputTokens: 1000, outputTokens: 0 })
 
 /** Dollars a million tokens, three of input to one of output. */
 export const blendedPrice = (
-  service: Pricing.Service,
+  service: Service,
   { model, price, provider }: ModelInfo,
   at: number
 ): Option.Option<number> =>
   Option.fromNullable(price).pipe(
     Option.orElse(() => service.priceOf({ provider, model, at })),
-    Option.flatMap((price) => Pricing.cost(price, price.output === undefined ? heard : mixed)),
+    Option.flatMap((price) => cost(price, price.output === undefined ? heard : mixed)),
     Option.map(({ total }) => total * 1000)
   )

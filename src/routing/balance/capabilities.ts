@@ -2,7 +2,7 @@
 import { Array, Effect, Option, Order } from "effect"
 import type { Capabilities } from "./model.js"
 import type { ChatRequest } from "../../vocabulary/Chat.js"
-import type { Service as Counter } from "../../tokens/TokenCounter.js"
+import type { Service as Counter } from "../../tokens/counter.js"
 import * as ContextFit from "../../call/contextFit.js"
 
 /** What is known of a deployment. */

@@ -2,7 +2,7 @@
 import { Order } from "effect"
 import type { ChatRequest } from "../../vocabulary/Chat.js"
 import type { KeyState } from "../../keyPool/model.js"
-import * as KeyPool from "../../keyPool/model.js"
+import * as KeyPool from "../../keyPool/strategy.js"
 
 /**
  * What a strategy sees of a deployment: what it sees of a key (`KeyPool.KeyState`), and what it costs and how it does.
@@ -71,7 +71,7 @@ export {
    * @category strategies
    */
   weighted
-} from "../../keyPool/KeyPool.js"
+} from "../../keyPool/strategy.js"
 
 /**
  * The cheapest; among equals the least loaded. One whose cost is not known comes last.

@@ -17,7 +17,7 @@
  * @since 0.1.0
  */
 import { Effect, Layer, Schema } from "effect"
-import * as TokenCounter from "../TokenCounter.js"
+import * as TokenCounter from "../counter.js"
 
 /**
  * How OpenAI's models cut texts: `o200k_base` from GPT-4o on, `cl100k_base` before (GPT-4, GPT-3.5 and the embeddings).
