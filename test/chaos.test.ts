@@ -8,7 +8,7 @@ describe("through storms, with one deployment well at a time, and for a while no
   it.live(
     "every call ends in time, in an answer or a typed error, and nothing is lost, left behind or counted twice",
     () => {
-      const plan = { calls: 200, seed: 1 }
+      const plan = { calls: 120, seed: 1 }
       return Effect.map(run({ plan, providers: Provider.make(plan), concurrency: 10 }), ({ broken, outcomes }) => {
         expect(broken).toEqual([])
         expect(outcomes.get("nobody is left")?.has("answered")).toBe(false)

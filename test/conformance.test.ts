@@ -148,13 +148,10 @@ const inMemory = (exchange: Exchange, pieces: () => ReadonlyArray<Uint8Array>): 
     )
   )
 
-/**
- * Every position of a short stream, eight of a long one, and four of a body that is read as one text; beside these, one in the
- * middle of a character.
- */
+/** Every position of a short stream, and four of everything else; beside these, one in the middle of a character. */
 const cuts = ({ body, status, streaming }: Exchange): ReadonlyArray<number> => {
   const isStream = streaming && status < 400
-  const step = isStream && body.length <= 256 ? 1 : Math.ceil(body.length / (isStream ? 8 : 4))
+  const step = isStream && body.length <= 256 ? 1 : Math.ceil(body.length / 4)
   const even = Array.from({ length: Math.floor(body.length / step) }, (_, index) => index * step)
   const continuation = body.findIndex((byte) => (byte & 0b1100_0000) === 0b1000_0000)
   return continuation < 0 ? even : [...even, continuation]

@@ -8,6 +8,7 @@ import type { LLMError } from "../../src/vocabulary/LLMError.js"
 import * as ResponseCache from "../../src/caching/ResponseCache.js"
 import * as Usage from "../../src/vocabulary/Usage.js"
 import { scripted, unavailable } from "../support/scripted.js"
+import { character } from "../support/character.js"
 
 const vectorOf = (text: Embeddable): ReadonlyArray<number> => [text.length, 0.1, String(text).charCodeAt(0) / 3]
 
@@ -75,7 +76,7 @@ describe("of the texts of a request", () => {
     "each has the vector that it has without a cache, and none is asked for twice",
     [
       FastCheck.array(
-        FastCheck.array(FastCheck.string({ maxLength: 3, unit: "binary" }), { minLength: 1, maxLength: 6 }),
+        FastCheck.array(FastCheck.string({ maxLength: 3, unit: character }), { minLength: 1, maxLength: 6 }),
         { maxLength: 6 }
       )
     ],

@@ -388,6 +388,6 @@ describe("the state of a pool and its model", () => {
       while (pools.calls.length > 0) pools.end(0, KeyPool.Verdict.Neutral())
       expect(pools.inFlight()).toBe(0)
     },
-    { fastCheck: { numRuns: 400 } }
+    { fastCheck: { numRuns: 250 } }
   )
 })

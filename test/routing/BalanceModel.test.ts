@@ -285,7 +285,7 @@ describe("whatever happens, in whatever order", () => {
         heard += counts.heard
         postponed += counts.postponed
       }),
-      { numRuns: 300 }
+      { numRuns: 200 }
     )
     // The law means something: circuits were opened, and probed.
     expect(granted).toBeGreaterThan(2000)

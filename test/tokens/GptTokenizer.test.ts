@@ -3,6 +3,7 @@ import { Effect, FastCheck } from "effect"
 import * as Chat from "../../src/vocabulary/Chat.js"
 import * as TokenCounter from "../../src/tokens/TokenCounter.js"
 import { GptTokenizer } from "../../src/tokens/tokenizer/index.js"
+import { character } from "../support/character.js"
 
 const both = GptTokenizer.layer({ encodings: ["o200k_base", "cl100k_base"] })
 
@@ -88,7 +89,7 @@ describe("OpenAI's models", () => {
       expect(tokens).toBeGreaterThan(6)
     }).pipe(Effect.provide(both))
   )
-  it.effect.prop("take any text", [FastCheck.string({ unit: "binary" })], ([text]) =>
+  it.effect.prop("take any text", [FastCheck.string({ unit: character })], ([text]) =>
     Effect.gen(function* () {
       const { estimated, tokens } = yield* TokenCounter.count(text, "gpt-4o")
       expect(estimated).toBe(false)

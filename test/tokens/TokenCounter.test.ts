@@ -5,6 +5,7 @@ import * as Chat from "../../src/vocabulary/Chat.js"
 import * as TokenCounter from "../../src/tokens/TokenCounter.js"
 import * as Usage from "../../src/vocabulary/Usage.js"
 import { chatRequest } from "../wire/generators.js"
+import { character } from "../support/character.js"
 
 const requests = chatRequest("test")
 
@@ -68,14 +69,14 @@ describe("an estimate of a text", () => {
     expect(Usage.estimateTokens(" ".repeat(800))).toBeLessThan(20)
     expect(Usage.estimateTokens("\n".repeat(100))).toBeLessThan(10)
   })
-  it.prop("is whole, and never above three a character", [FastCheck.string({ unit: "binary" })], ([text]) => {
+  it.prop("is whole, and never above three a character", [FastCheck.string({ unit: character })], ([text]) => {
     const estimate = Usage.estimateTokens(text)
     expect(Number.isInteger(estimate)).toBe(true)
     expect(estimate).toBeLessThanOrEqual(text.length * 3)
   })
   it.prop(
     "of two texts together is about that of both",
-    [FastCheck.string({ unit: "binary" }), FastCheck.string({ unit: "binary" })],
+    [FastCheck.string({ unit: character }), FastCheck.string({ unit: character })],
     ([one, other]) => {
       const apart = Usage.estimateTokens(one) + Usage.estimateTokens(other)
       expect(Math.abs(Usage.estimateTokens(one + other) - apart)).toBeLessThanOrEqual(3)

@@ -15,11 +15,12 @@ import * as Usage from "../../src/vocabulary/Usage.js"
 import * as Gemini from "../../src/wire/Gemini.js"
 import type { Frame, WireEvent } from "../../src/wire/Wire.js"
 import { collected, got, halves, heard, sent, source, whole, written } from "./roundTrips.js"
+import { character } from "../support/character.js"
 
 const wire = Gemini.make({ labels: true })
 const is = FastCheck.constant
 
-const words = FastCheck.string({ minLength: 1, maxLength: 12, unit: "binary" })
+const words = FastCheck.string({ minLength: 1, maxLength: 12, unit: character })
 const name = FastCheck.stringMatching(/^[a-z]{1,8}$/)
 const seal = FastCheck.stringMatching(/^[A-Za-z0-9+/]{4,8}$/)
 

@@ -15,10 +15,11 @@ import * as Usage from "../../src/vocabulary/Usage.js"
 import * as Responses from "../../src/wire/Responses.js"
 import type { Frame } from "../../src/wire/Wire.js"
 import { collected, got, halves, heard, sent, whole, written } from "./roundTrips.js"
+import { character } from "../support/character.js"
 
 const wire = Responses.make({ store: undefined, sealedReasoning: false })
 
-const words = FastCheck.string({ minLength: 1, maxLength: 12, unit: "binary" })
+const words = FastCheck.string({ minLength: 1, maxLength: 12, unit: character })
 const name = FastCheck.stringMatching(/^[a-z]{1,8}$/)
 
 // -------------------------------------------------------------------------------------

@@ -1,11 +1,12 @@
 /** What Anthropic's protocol can say, for properties to try. */
 import { FastCheck } from "effect"
 import type { ReasoningPart, ToolCall } from "../../src/vocabulary/Chat.js"
+import { character } from "../support/character.js"
 
 const is = FastCheck.constant
 
 /** Texts that say something: one of nothing but blanks is not sent. */
-export const words = FastCheck.string({ minLength: 1, maxLength: 12, unit: "binary" }).filter(
+export const words = FastCheck.string({ minLength: 1, maxLength: 12, unit: character }).filter(
   (text) => text.trim() !== ""
 )
 

@@ -13,12 +13,13 @@ import type {
   UserPart
 } from "../../src/vocabulary/Chat.js"
 import * as Usage from "../../src/vocabulary/Usage.js"
+import { character } from "../support/character.js"
 
 const is = FastCheck.constant
 const oneOf = FastCheck.constantFrom
 
-const words = FastCheck.string({ maxLength: 12, unit: "binary" })
-const someWords = FastCheck.string({ minLength: 1, maxLength: 12, unit: "binary" })
+const words = FastCheck.string({ maxLength: 12, unit: character })
+const someWords = FastCheck.string({ minLength: 1, maxLength: 12, unit: character })
 const name = FastCheck.stringMatching(/^[a-z]{1,8}$/)
 const id = FastCheck.stringMatching(/^[a-z]{1,4}_[0-9a-f]{1,6}$/)
 
