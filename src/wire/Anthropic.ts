@@ -40,7 +40,7 @@ import { decodeRequest } from "./anthropic/server/request.js"
 import { encodeError, encodeResponse } from "./anthropic/server/response.js"
 import { encodeStream } from "./anthropic/server/stream.js"
 import { decodeStream } from "./anthropic/client/stream.js"
-import * as Listing from "./models/listing.js"
+import * as Listing from "./listing.js"
 import type { Wire } from "./Wire.js"
 
 /**

@@ -19,7 +19,7 @@ import { decodeRequest } from "./chatCompletions/server/request.js"
 import { encodeError, encodeResponse, encodeStream } from "./chatCompletions/server/response.js"
 import { decodeStream } from "./chatCompletions/client/stream.js"
 import * as OpenAIEmbeddings from "./embeddings/openai.js"
-import * as Listing from "./models/listing.js"
+import * as Listing from "./listing.js"
 import type { Wire } from "./Wire.js"
 
 export {

@@ -38,7 +38,7 @@ import { decodeRequest } from "./gemini/server/request.js"
 import { encodeError, encodeResponse, encodeStream } from "./gemini/server/response.js"
 import { decodeStream } from "./gemini/client/stream.js"
 import { gemini as embeddings } from "./embeddings/gemini.js"
-import * as Listing from "./models/listing.js"
+import * as Listing from "./listing.js"
 import type { Wire } from "./Wire.js"
 
 /**

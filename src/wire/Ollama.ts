@@ -30,7 +30,7 @@ import { decodeRequest } from "./ollama/server/request.js"
 import { encodeError, encodeResponse, encodeStream } from "./ollama/server/response.js"
 import { decodeStream } from "./ollama/client/stream.js"
 import { ollama } from "./embeddings/ollama.js"
-import * as Listing from "./models/listing.js"
+import * as Listing from "./listing.js"
 import type { Wire } from "./Wire.js"
 
 /**

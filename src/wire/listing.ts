@@ -1,9 +1,9 @@
 /** Lists of models, as the protocols write them. */
 import { Either } from "effect"
-import type { Json } from "../json.js"
-import { array, isRecord, number, string } from "../json.js"
-import type { ListedModel, ServedModelsWire } from "../Wire.js"
-import { malformed } from "../Wire.js"
+import type { Json } from "./json.js"
+import { array, isRecord, number, string } from "./json.js"
+import type { ListedModel, ServedModelsWire } from "./Wire.js"
+import { malformed } from "./Wire.js"
 
 const windowFields = ["context_window", "context_length", "max_context_length", "max_model_len", "inputTokenLimit"]
 
