@@ -286,7 +286,7 @@ describe("a batch that was killed", () => {
   it.scoped("as a process, with kill -9, goes on with what is on the disk", () =>
     Effect.gen(function* () {
       const { fileSystem, journal, path } = yield* inFile
-      const program = yield* compiled(new URL("support/batchChild.ts", import.meta.url))
+      const program = yield* compiled(new URL("../support/batchChild.ts", import.meta.url))
       const child = yield* Effect.acquireRelease(
         Effect.sync(() =>
           spawn(process.execPath, [program, path], {
