@@ -94,3 +94,12 @@ export const normalizeEmbedding = (
 
 /** About what a provider will count as input, in tokens. */
 export const estimateInput = (request: ChatRequest): number => RequestTokens.ofRequest(request, Usage.estimateTokens)
+
+const without = <A extends { readonly model?: string }>({ model: _, ...rest }: A): Omit<A, "model"> => rest
+
+/** The request for a member that has a model of its own. */
+export const withoutModel = (request: ChatRequest.Input): ChatRequest.Input =>
+  typeof request === "string" ? request : without(request)
+
+export const embeddingWithoutModel = (request: EmbeddingRequest.Input): EmbeddingRequest.Input =>
+  typeof request === "string" || !("input" in request) ? request : without(request)

@@ -22,7 +22,7 @@
 import { Duration, Effect, Layer, Option, Schema } from "effect"
 import type { Store } from "../caching/model.js"
 import { CacheStore, CacheStoreError } from "../caching/model.js"
-import { redisTime } from "./shared/luaTime.js"
+import { redisTime } from "./shared/script.js"
 import type { Script, Service } from "./model.js"
 import { Redis, script } from "./model.js"
 

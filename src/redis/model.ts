@@ -1,8 +1,11 @@
 /** The contract of the connection to Redis: its service, options and errors. */
-import type { Redacted, Stream, Duration, Effect, ParseResult } from "effect"
+import type { Duration, Effect, Redacted, Stream } from "effect"
 import { Context, Schema } from "effect"
 import type { RedisOptions } from "ioredis"
-import * as Sha from "./shared/sha.js"
+import type { Script } from "./shared/script.js"
+
+export type { Script } from "./shared/script.js"
+export { script } from "./shared/script.js"
 
 /**
  * Whether Redis does what it is asked.
@@ -32,38 +35,6 @@ export class RedisError extends Schema.TaggedError<RedisError>()("RedisError", {
     return `Redis (${this.reason}, script "${this.script}"): ${this.detail}`
   }
 }
-
-/**
- * A step in Lua, and what it replies. It must take the time from `redis.call("TIME")` alone, and write to `KEYS` alone.
- *
- * @since 0.1.0
- * @category model
- */
-export interface Script<A> {
-  readonly name: string
-  readonly lua: string
-  /** Under which Redis has it, once it has been run. */
-  readonly sha: string
-  readonly decode: (reply: unknown) => Effect.Effect<A, ParseResult.ParseError>
-}
-
-/**
- * Make it once, where the module is loaded.
- *
- * @since 0.1.0
- * @category constructors
- */
-export const script = <A, I>(options: {
-  readonly name: string
-  readonly lua: string
-  /** What Redis replies: numbers are whole, tables arrays, and `nil` is `null`. */
-  readonly reply: Schema.Schema<A, I>
-}): Script<A> => ({
-  name: options.name,
-  lua: options.lua,
-  sha: Sha.sha1(options.lua),
-  decode: Schema.decodeUnknown(options.reply)
-})
 
 /**
  * @since 0.1.0

@@ -1,7 +1,9 @@
 /** Keys as they are written down for a gateway: in a file, or in a variable of the environment. */
+import { FileSystem } from "@effect/platform"
 import { Effect, ParseResult, Redacted, Schema } from "effect"
-import type { KeyOptions } from "./model.js"
 import * as VirtualKeys from "../VirtualKey.js"
+import type { KeyOptions } from "./model.js"
+import { InvalidAccessError } from "./model.js"
 
 const File = Schema.parseJson(
   Schema.Array(
@@ -26,7 +28,7 @@ const faultsIn = ({ issue }: ParseResult.ParseError): ReadonlyArray<string> => [
 ]
 
 /** The keys of a list in JSON, or the places where it is at fault. */
-export const ofFile = (text: string): Effect.Effect<ReadonlyArray<KeyOptions>, ReadonlyArray<string>> =>
+const ofFile = (text: string): Effect.Effect<ReadonlyArray<KeyOptions>, ReadonlyArray<string>> =>
   Effect.mapBoth(decode(text), {
     onFailure: faultsIn,
     onSuccess: (keys) =>
@@ -49,3 +51,35 @@ export const ofVariable = (text: Redacted.Redacted<string>): ReadonlyArray<KeyOp
         ? { key: Redacted.make(entry) }
         : { key: Redacted.make(secret), label }
     })
+
+export const textOf = (path: string): Effect.Effect<string, InvalidAccessError, FileSystem.FileSystem> =>
+  Effect.flatMap(FileSystem.FileSystem, (files) =>
+    Effect.mapError(
+      files.readFileString(path),
+      ({ message }) => new InvalidAccessError({ faults: [`${path} cannot be read: ${message}`] })
+    )
+  )
+
+export const keysIn = (text: string, path: string): Effect.Effect<ReadonlyArray<KeyOptions>, InvalidAccessError> =>
+  Effect.mapError(
+    ofFile(text),
+    (faults) => new InvalidAccessError({ faults: faults.map((fault) => `${path}: ${fault}`) })
+  )
+
+/**
+ * The keys of a file as it is now (`layerReloading` follows it): a list in JSON, each with its `key` or the `sha256` of it, and what may be done with it.
+ *
+ * ```json
+ * [
+ *   { "sha256": "0f…", "label": "team-a", "models": ["openai/*"], "budget": { "dollars": 20, "period": "day" } },
+ *   { "key": "sk-…", "label": "team-b", "rateLimit": { "requestsPerMinute": 60 }, "expiresAt": "2030-01-01T00:00:00Z" }
+ * ]
+ * ```
+ *
+ * @since 0.1.0
+ * @category constructors
+ */
+export const readKeys = (
+  path: string
+): Effect.Effect<ReadonlyArray<KeyOptions>, InvalidAccessError, FileSystem.FileSystem> =>
+  Effect.flatMap(textOf(path), (text) => keysIn(text, path))

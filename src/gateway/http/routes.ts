@@ -3,7 +3,7 @@
  * the documents that describe it, pages for people) is another list.
  */
 import type { HttpApp } from "@effect/platform"
-import { HttpRouter, HttpServerRequest } from "@effect/platform"
+import { HttpRouter, HttpServerRequest, HttpServerResponse } from "@effect/platform"
 import type { Scope } from "effect"
 import { Effect } from "effect"
 import type { ServerWire } from "../../wire/Wire.js"
@@ -18,7 +18,6 @@ import * as CountTokens from "../routes/countTokens.js"
 import * as Documents from "../routes/openapi/documents.js"
 import * as Metrics from "../routes/metrics.js"
 import * as Problem from "./error.js"
-import * as Methods from "./methods.js"
 
 /** A route's failures in the words of its protocol. A defect is told in the log, and to the client that there was one. */
 const answered = ({ encodeError, handler }: Route): HttpApp.Default<never, HttpRouter.RouteContext | Scope.Scope> =>
@@ -73,6 +72,40 @@ export const documents: Effect.Effect<ReadonlyArray<Route>> = Effect.map(Documen
   routes.map((route) => ({ ...route, encodeError: openaiError }))
 )
 
+/** The methods of each path. One that takes all of them is never refused, and is left out. */
+const methodsByPath = (routers: ReadonlyArray<Router>): ReadonlyMap<HttpRouter.PathInput, ReadonlyArray<string>> => {
+  const known = new Map<HttpRouter.PathInput, ReadonlyArray<string>>()
+  for (const { method, path } of routers.flatMap(({ routes }) => Array.from(routes))) {
+    if (method !== "*") known.set(path, [...new Set([...(known.get(path) ?? []), method])])
+  }
+  return known
+}
+
+/** Who may be asked for what it has may be asked for its headers, and everything for what it takes: RFC 9110, 9.3.2 and 9.3.7. */
+const allowed = (methods: ReadonlyArray<string>): string =>
+  [...methods, ...(methods.includes("GET") ? ["HEAD"] : []), "OPTIONS"].join(", ")
+
+/**
+ * The paths of these routers, each for all methods: OPTIONS is told which there are, any other is refused with them. To be asked
+ * where the routers themselves have nothing.
+ */
+const refusing = (routers: ReadonlyArray<Router>, errorAt: (path: string) => ServerWire["encodeError"]): Router =>
+  HttpRouter.fromIterable(
+    Array.from(methodsByPath(routers), ([path, methods]) =>
+      HttpRouter.makeRoute(
+        "*",
+        path,
+        Effect.map(HttpServerRequest.HttpServerRequest, ({ method, url }) => {
+          const allow = allowed(methods)
+          const asked = url.split("?")[0] ?? ""
+          return method === "OPTIONS"
+            ? HttpServerResponse.empty({ headers: { allow } })
+            : Problem.response(errorAt(asked), Problem.methodNotAllowed(method, asked, methods, allow))
+        })
+      )
+    )
+  )
+
 const lists = [openai, anthropic, admin]
 
 /** In the words of the protocol whose paths it looks like. */
@@ -100,6 +133,6 @@ export const make = (
   further: ReadonlyArray<Router>
 ): HttpApp.Default<never, Scope.Scope> => {
   const own = routerOf([...lists.flatMap((list) => list(surroundings)), ...without(further, beside)])
-  const refused = Effect.catchTag(Methods.refusing([own, ...further], errorAt), "RouteNotFound", () => nowhere)
+  const refused = Effect.catchTag(refusing([own, ...further], errorAt), "RouteNotFound", () => nowhere)
   return Effect.catchTag(HttpRouter.concatAll(own, ...further), "RouteNotFound", () => refused)
 }

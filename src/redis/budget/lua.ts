@@ -7,7 +7,7 @@
  *
  * Keys: the accounts, the processes (by the end of their registration), and what was settled by this process and may be told again.
  */
-import { redisTime } from "../shared/luaTime.js"
+import { redisTime } from "../shared/script.js"
 
 const shared = `${redisTime}local request = cjson.decode(ARGV[1])
 local ACCOUNTS, PROCESSES, SETTLED = unpack(KEYS)

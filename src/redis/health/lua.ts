@@ -4,7 +4,7 @@
  * Keys: the notices and the probes, each by the id of the deployment, and the revision, which is another one after each change of
  * the notices. The rules by which one notice follows another are those of `internal/balanceHealth.ts`.
  */
-import { redisTime } from "../shared/luaTime.js"
+import { redisTime } from "../shared/script.js"
 
 /** What nobody has said anything of for a week is forgotten. */
 const memory = 7 * 24 * 60 * 60 * 1000

@@ -5,7 +5,7 @@ import type { Verdict } from "../../keyPool/model.js"
 import type { Script } from "../model.js"
 import * as Redis from "../model.js"
 import * as Lua from "./lua.js"
-import { redisTime } from "../shared/luaTime.js"
+import { redisTime } from "../shared/script.js"
 
 /** What one call asks for. */
 export interface Wish {

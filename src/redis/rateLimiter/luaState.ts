@@ -9,7 +9,7 @@
  * registration), the line (processes that wait for a place, by the moment at which the first of their calls came), and when
  * each of these was last there.
  */
-import { redisTime } from "../shared/luaTime.js"
+import { redisTime } from "../shared/script.js"
 
 /** What every step begins with. */
 export const begin = `${redisTime}local request = cjson.decode(ARGV[1])
