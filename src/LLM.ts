@@ -54,7 +54,7 @@ import { RateLimiter } from "./rateLimiter/model.js"
 import * as Feedback from "./rateLimiter/feedback.js"
 import { countsTokens } from "./rateLimiter/perModel.js"
 import * as Telemetry from "./telemetry/Telemetry.js"
-import { heard } from "./telemetry/usageListeners.js"
+import { onUsage } from "./telemetry/usageListeners.js"
 import type { ChatRequest, ChatResponse } from "./vocabulary/Chat.js"
 import type { ChatEvent } from "./vocabulary/ChatEvent.js"
 import type { EmbeddingRequest, EmbeddingResponse } from "./vocabulary/Embedding.js"
@@ -174,7 +174,7 @@ export const make = (options: Options): Effect.Effect<Service, never, ProviderCl
       contextWindow: info.contextWindow,
       countsTokens: countsTokens(yield* limiter.status),
       feedback: Feedback.make(limiter, pool),
-      instruments: heard(
+      instruments: onUsage(
         options.telemetry === false ? SilentInstruments.none : Telemetry.instruments(info, options.telemetry ?? {}),
         info
       )

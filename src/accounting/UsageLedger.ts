@@ -28,7 +28,7 @@ import type { Cost } from "../vocabulary/Cost.js"
 import * as Costs from "../vocabulary/Cost.js"
 import * as Checks from "../internal/optionChecks.js"
 import type { Ended, Listener } from "../telemetry/usageListeners.js"
-import { listening, tellOf } from "../telemetry/usageListeners.js"
+import { withUsageListener, tellOf } from "../telemetry/usageListeners.js"
 import { fromStream, toStream } from "../call/openStream.js"
 import type { Middleware, Service as LLMService } from "../call/model.js"
 import * as Pricing from "./Pricing.js"
@@ -218,12 +218,12 @@ export const layer = (options: Options = {}): Layer.Layer<UsageLedger> => Layer.
  */
 export const middleware: Middleware<never, UsageLedger> = (next) =>
   Effect.map(UsageLedger, (ledger): LLMService => {
-    const listener: Listener = { owner: ledger, heard: ledger.record }
+    const listener: Listener = { owner: ledger, onUsage: ledger.record }
     return {
       ...next,
-      chat: (request) => listening(next.chat(request), listener),
-      embed: (request) => listening(next.embed(request), listener),
-      chatStream: (request) => toStream(listening(fromStream(next.chatStream(request)), listener))
+      chat: (request) => withUsageListener(next.chat(request), listener),
+      embed: (request) => withUsageListener(next.embed(request), listener),
+      chatStream: (request) => toStream(withUsageListener(fromStream(next.chatStream(request)), listener))
     }
   })
 

@@ -45,7 +45,7 @@ import * as Answers from "./responses.js"
 import * as Core from "./core.js"
 import type { Ignorable } from "./key.js"
 import { CallLimits } from "../call/limits.js"
-import * as Flights from "./singleFlight.js"
+import * as SingleFlight from "./singleFlight.js"
 import type { Open, OpenStream } from "../call/openStream.js"
 import { end, fromStream, toStream } from "../call/openStream.js"
 import type { Middleware, ModelInfo, Service as LLMService } from "../call/model.js"
@@ -227,7 +227,7 @@ export const make = (options: Options = {}): Effect.Effect<Service, never, Cache
   Core.check("ResponseCache", options)
   return Effect.gen(function* () {
     const core = yield* Core.make(yield* CacheStore, "ResponseCache", options)
-    const flights: Flights.Flights<Answers.Brought, LLMError> = new Map()
+    const flights: SingleFlight.SingleFlight<Answers.Brought, LLMError> = new Map()
     const { find, keep, keyOf } = Answers.make(core, {
       scope: options.scope ?? "",
       ignore: new Set(options.ignore ?? []),
@@ -292,7 +292,7 @@ export const make = (options: Options = {}): Effect.Effect<Service, never, Cache
             )
           return Effect.flatMap(CallLimits, ({ deadline, patience }) =>
             Effect.flatMap(
-              Flights.share(
+              SingleFlight.share(
                 flights,
                 {
                   key: `${key} ${wish.mode} ${patience}`,

@@ -6,7 +6,7 @@ import type { Clock } from "effect"
 import { Cause, Effect, Option, Ref } from "effect"
 import type { Store } from "./model.js"
 import { CacheStoreError } from "./model.js"
-import * as Monotonic from "../internal/clock.js"
+import * as MonotonicClock from "../internal/clock.js"
 
 type Operation = CacheStoreError["operation"]
 
@@ -110,7 +110,7 @@ export const make = (store: Store, { name, rest, timeout }: GuardOptions): Effec
       Ref.modify(ref, (state): readonly [boolean, State] =>
         state.away === undefined
           ? [true, state]
-          : state.probing || Monotonic.now(clock) < state.away
+          : state.probing || MonotonicClock.now(clock) < state.away
             ? [false, state]
             : [true, { ...state, probing: true }]
       )
@@ -123,7 +123,7 @@ export const make = (store: Store, { name, rest, timeout }: GuardOptions): Effec
     const failed = (clock: Clock.Clock, cause: Cause.Cause<CacheStoreError>) =>
       Effect.flatMap(
         Ref.getAndUpdate(ref, (state) => ({
-          away: Monotonic.now(clock) + rest,
+          away: MonotonicClock.now(clock) + rest,
           probing: false,
           failures: state.failures + 1
         })),

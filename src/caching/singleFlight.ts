@@ -13,7 +13,7 @@ interface Flight<A, E> {
   brought: A | undefined
 }
 
-export type Flights<A, E> = Map<string, Flight<A, E>>
+export type SingleFlight<A, E> = Map<string, Flight<A, E>>
 
 export interface Options<E> {
   readonly key: string
@@ -25,7 +25,7 @@ export interface Options<E> {
   readonly toFollower: (error: E) => E
 }
 
-export interface Landed<A> {
+export interface Outcome<A> {
   readonly value: A
   /** Whether another call brought it. */
   readonly followed: boolean
@@ -38,10 +38,10 @@ export interface Landed<A> {
  * They share its failure too, unless it lacked time and they have more of it.
  */
 export const share = <A, E, R>(
-  flights: Flights<A, E>,
+  flights: SingleFlight<A, E>,
   { deadline, key, toFollower, wantsTime }: Options<E>,
   run: (bring: (value: A) => void) => Effect.Effect<A, E, R>
-): Effect.Effect<Landed<A>, E, R> => {
+): Effect.Effect<Outcome<A>, E, R> => {
   const end = (flight: Flight<A, E>, exit: Exit.Exit<A, E>): void => {
     if (flight.landed !== undefined) Deferred.unsafeDone(flight.landed, Effect.succeed(exit))
   }
@@ -61,18 +61,18 @@ export const share = <A, E, R>(
             end(flight, exit)
           })
         ),
-        (value): Landed<A> => ({ value, followed: false })
+        (value): Outcome<A> => ({ value, followed: false })
       )
     })
   )
 
-  const follow = (flight: Flight<A, E>): Effect.Effect<Landed<A>, E, R> => {
+  const follow = (flight: Flight<A, E>): Effect.Effect<Outcome<A>, E, R> => {
     if (flight.brought !== undefined) return Effect.succeed({ value: flight.brought, followed: true })
     flight.landed ??= Deferred.unsafeMake(FiberId.none)
     return Effect.flatMap(
       Deferred.await(flight.landed),
       Exit.match({
-        onSuccess: (value): Effect.Effect<Landed<A>, E, R> => Effect.succeed({ value, followed: true }),
+        onSuccess: (value): Effect.Effect<Outcome<A>, E, R> => Effect.succeed({ value, followed: true }),
         onFailure: (cause) =>
           Cause.isInterrupted(cause) || (cause._tag === "Fail" && deadline > flight.deadline && wantsTime(cause.error))
             ? enter
@@ -81,7 +81,7 @@ export const share = <A, E, R>(
     )
   }
 
-  const enter: Effect.Effect<Landed<A>, E, R> = Effect.suspend(() => {
+  const enter: Effect.Effect<Outcome<A>, E, R> = Effect.suspend(() => {
     const flight = flights.get(key)
     return flight === undefined ? lead : follow(flight)
   })

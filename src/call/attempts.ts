@@ -23,7 +23,7 @@ import type { AttemptProbe, Instruments, Outcome, Subject } from "./observer.js"
 import type { Open, OpenStream, Pull } from "./openStream.js"
 import { fromStream, isolated, withEarlierAttempts } from "./openStream.js"
 import { estimateInput } from "./request.js"
-import { wordsOf } from "./deltaText.js"
+import { deltaText } from "./deltaText.js"
 
 export interface Dependencies {
   readonly client: Client
@@ -317,7 +317,7 @@ export const chat = (deps: Dependencies, request: ChatRequest, model: string): E
     deps,
     chatting(request, model),
     (call) => deps.client.chat(request, call),
-    (response) => believed(deps, request, response.usage, () => Events.fromResponse(response).map(wordsOf).join(""))
+    (response) => believed(deps, request, response.usage, () => Events.fromResponse(response).map(deltaText).join(""))
   )
 
 /** Embeds as many texts as one request may have. */
@@ -377,7 +377,7 @@ const tracked = (deps: Dependencies, hold: Hold, request: ChatRequest, opened: O
           usage === event.usage ? events : Chunk.map(events, (other) => (other === event ? { ...event, usage } : other))
         return Effect.as(hold.end(KeyPool.Verdict.Served({ latency }), "ok", usage, answeredBy), told)
       }
-      said += wordsOf(event)
+      said += deltaText(event)
     }
     return Effect.succeed(events)
   }

@@ -1,7 +1,7 @@
 import type { ChatEvent } from "../vocabulary/ChatEvent.js"
 
 /** The words of an event, which cost tokens. */
-export const wordsOf = (event: ChatEvent): string => {
+export const deltaText = (event: ChatEvent): string => {
   switch (event._tag) {
     case "TextDelta":
     case "ReasoningDelta":

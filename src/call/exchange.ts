@@ -10,7 +10,7 @@ import * as Usage from "../vocabulary/Usage.js"
 import type { EmbeddingsWire, ListedModel, ModelsWire, ClientWire, WireFailure } from "../wire/Wire.js"
 import { parsed } from "../wire/json.js"
 import { malformed } from "../wire/Wire.js"
-import { carryingText, Relaying } from "./passthrough.js"
+import { withRawText, WantsRawResponse } from "./passthrough.js"
 import type { Exchange, Transport } from "./transport.js"
 import { fetch, maskedJson, sendEncoded, sendWhole, unanswered, unreadable } from "./transport.js"
 
@@ -60,9 +60,9 @@ export const parseWhole = (exchange: Exchange, wire: ClientWire, text: string): 
 
 /** Reads the answer of a chat to the end. */
 export const readWhole = (exchange: Exchange, wire: ClientWire): Effect.Effect<ChatResponse, LLMError> =>
-  Effect.flatMap(Effect.zip(text(exchange), Relaying), ([text, relayed]) => {
+  Effect.flatMap(Effect.zip(text(exchange), WantsRawResponse), ([text, relayed]) => {
     const answer = parseWhole(exchange, wire, text)
-    return relayed === wire.name ? Either.map(answer, (read) => carryingText(wire.name, text, read)) : answer
+    return relayed === wire.name ? Either.map(answer, (read) => withRawText(wire.name, text, read)) : answer
   })
 
 export const chat = (

@@ -15,7 +15,7 @@ import type { Open, OpenStream, Pull } from "./openStream.js"
 import { end } from "./openStream.js"
 import type { Limits } from "./limits.js"
 import { CallLimits } from "./limits.js"
-import { carrying, Relaying } from "./passthrough.js"
+import { withRawFrames, WantsRawResponse } from "./passthrough.js"
 import { withinOr } from "./timeout.js"
 import type { Exchange, Transport } from "./transport.js"
 import { sendStream, unanswered, unreadable } from "./transport.js"
@@ -130,7 +130,7 @@ const events = (
       const frames = passed
       passed = []
       passedLength = 0
-      return Effect.succeed(carrying(wire.name, frames, out))
+      return Effect.succeed(withRawFrames(wire.name, frames, out))
     }
     return failure === undefined ? next : Effect.fail(Option.some(failure))
   }
@@ -283,7 +283,7 @@ export const chatStream = (transport: Transport, wire: ClientWire, request: Chat
     const contentType = exchange.response.headers["content-type"] ?? ""
     if (/\/json|text\/html/i.test(contentType)) return whole(exchange, wire)
     return Effect.flatMap(
-      Effect.all([Stream.toPull(exchange.response.stream), Relaying, CallLimits]),
+      Effect.all([Stream.toPull(exchange.response.stream), WantsRawResponse, CallLimits]),
       ([pull, relayed, limits]) => {
         // Of the pull and not of the stream: an operator of a stream costs as much as all the rest of a network chunk.
         const bytes = Effect.mapError(

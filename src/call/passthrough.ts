@@ -11,7 +11,7 @@ import type { ChatEvent } from "../vocabulary/ChatEvent.js"
 import type { Frame } from "../wire/Wire.js"
 
 /** The name of the wire in which what is sent is wanted. */
-export class Relaying extends Context.Reference<Relaying>()("effect-llm/Relaying", {
+export class WantsRawResponse extends Context.Reference<WantsRawResponse>()("effect-llm/WantsRawResponse", {
   defaultValue: (): string | undefined => undefined
 }) {}
 
@@ -34,7 +34,7 @@ const saysTheSame = (now: object, read: object): boolean => {
 // streams
 // -------------------------------------------------------------------------------------
 
-export interface Relay {
+export interface RawResponse {
   /** The name of the wire. */
   readonly protocol: string
   readonly frames: ReadonlyArray<Frame>
@@ -43,7 +43,7 @@ export interface Relay {
 }
 
 /** Events that nobody has seen yet, with the frames that they were read from; none where the end alone says it. */
-export const carrying = (
+export const withRawFrames = (
   protocol: string,
   frames: ReadonlyArray<Frame>,
   events: ReadonlyArray<ChatEvent>
@@ -51,15 +51,15 @@ export const carrying = (
   const [first] = events
   if (first !== undefined) {
     // The event itself and not a copy: then nearly all of them are still the very ones when they are compared.
-    Object.assign(first, { [RelayId]: { protocol, frames, events } } satisfies Carrier<Relay>)
+    Object.assign(first, { [RelayId]: { protocol, frames, events } } satisfies Carrier<RawResponse>)
   }
   return Chunk.unsafeFromArray(events)
 }
 
-const isCarrier = (event: ChatEvent): event is ChatEvent & Carrier<Relay> => Predicate.hasProperty(event, RelayId)
+const isCarrier = (event: ChatEvent): event is ChatEvent & Carrier<RawResponse> => Predicate.hasProperty(event, RelayId)
 
 /** The frames that say what these events say; undefined where there are none of this protocol, or other events by now. */
-export const relayOf = (protocol: string, events: Chunk.Chunk<ChatEvent>): Relay | undefined => {
+export const relayOf = (protocol: string, events: Chunk.Chunk<ChatEvent>): RawResponse | undefined => {
   if (Chunk.isEmpty(events)) return undefined
   const first = Chunk.unsafeHead(events)
   if (!isCarrier(first)) return undefined
@@ -86,7 +86,7 @@ const isSent = (response: ChatResponse): response is ChatResponse & Carrier<Sent
   Predicate.hasProperty(response, RelayId)
 
 /** An answer that nobody has seen yet, with the text that it was read from. */
-export const carryingText = (protocol: string, text: string, response: ChatResponse): ChatResponse =>
+export const withRawText = (protocol: string, text: string, response: ChatResponse): ChatResponse =>
   Object.assign(response, { [RelayId]: { protocol, text, response } } satisfies Carrier<Sent>)
 
 /** The text that says what this answer says; undefined where there is none of this protocol, or another answer by now. */

@@ -30,7 +30,7 @@ export interface Transport {
   readonly http: HttpClient.HttpClient
   /** Aborts what it sent when the scope closes. */
   readonly scopedHttp: HttpClient.HttpClient.With<HttpClientError.HttpClientError, Scope.Scope>
-  /** Complaints of this server about parts of a request that it can be spared from now on. */
+  /** Complaints of this server about parts of a request that are left out from now on. */
   readonly refused: Ref.Ref<ReadonlyArray<string>>
   /** What is masked of the endpoint: the credentials of its URL, and the values of its headers and query. */
   readonly secrets: ReadonlyArray<string>
@@ -302,7 +302,7 @@ const exchanged = <R>(
 }
 
 /**
- * Sends a request for a chat. A part of it that this server refuses and that can be spared is left out the second time, and
+ * Sends a request for a chat. A part of it that this server refuses and that can be left out is left out the second time, and
  * from then on.
  */
 const send = <R>(
@@ -330,9 +330,9 @@ const send = <R>(
   return Effect.flatMap(Ref.get(transport.refused), (complaints) => {
     const encoded = wire.encodeRequest(request, { provider: endpoint.provider, model: call.model, stream })
     if (Either.isLeft(encoded)) return Effect.fail(unwritable(transport, call, encoded.left))
-    const spared = complaints.reduce((wanted, words) => wire.withoutRefused?.(wanted, words) ?? wanted, encoded.right)
-    return Effect.catchTag(attempt(spared), "InvalidRequestError", (error) => {
-      const without = wire.withoutRefused?.(spared, error.message)
+    const reduced = complaints.reduce((wanted, words) => wire.withoutRefused?.(wanted, words) ?? wanted, encoded.right)
+    return Effect.catchTag(attempt(reduced), "InvalidRequestError", (error) => {
+      const without = wire.withoutRefused?.(reduced, error.message)
       return without === undefined
         ? Effect.fail(error)
         : Effect.tap(attempt(without), () => Ref.update(transport.refused, (before) => [...before, error.message]))

@@ -20,7 +20,7 @@ import { Screen } from "./terminal/screen.js"
 import * as Serve from "./commands/serve.js"
 import * as Simulate from "./commands/simulate.js"
 import { harmless, ofError, withoutStyle } from "./terminal/style.js"
-import type { Typist } from "./terminal/stdin.js"
+import type { Stdin } from "./terminal/stdin.js"
 
 const root = Command.make("effect-llm").pipe(
   Command.withSubcommands([
@@ -41,7 +41,7 @@ const pages = [Ask, Chat, Batch, Embed, Models, KeysCheck, ConfigCheck, Bench, S
 
 const cli = Command.run(root, { name: "effect-llm", version: packageJson.version, executable: "effect-llm" })
 
-export type Environment = Screen | Typist | HttpClient.HttpClient | CliApp.CliApp.Environment
+export type Environment = Screen | Stdin | HttpClient.HttpClient | CliApp.CliApp.Environment
 
 /** The one sentence, or the lines, of why it did not work. */
 const complaint = (screen: Service, message: string): Effect.Effect<void> =>

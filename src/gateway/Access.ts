@@ -25,7 +25,7 @@ import { Config, Context, Effect, Layer, Option } from "effect"
 import * as FileReload from "../models/fileReload.js"
 import type { AccessStoreError } from "./AccessStore.js"
 import { keysIn, textOf } from "./auth/keyConfig.js"
-import * as WrittenKeys from "./auth/keyConfig.js"
+import * as KeyConfig from "./auth/keyConfig.js"
 import type { Options, ReloadOptions, Reloaded, Service, InvalidAccessError } from "./auth/model.js"
 import { Access, Reloading } from "./auth/model.js"
 import { configurable } from "./auth/service.js"
@@ -85,7 +85,7 @@ const configOf = (options: Options): Effect.Effect<Options, ConfigError.ConfigEr
     return {
       ...options,
       ...(Option.isSome(adminToken) ? { adminToken: adminToken.value } : {}),
-      keys: [...(options.keys ?? []), ...Option.match(listed, { onNone: () => [], onSome: WrittenKeys.ofVariable })]
+      keys: [...(options.keys ?? []), ...Option.match(listed, { onNone: () => [], onSome: KeyConfig.ofVariable })]
     }
   })
 

@@ -30,13 +30,13 @@ import type { Middleware, Service as LLMService } from "../call/model.js"
 import { Models } from "../models/model.js"
 import { Access } from "./auth/model.js"
 import { Dashboard } from "./dashboard/Dashboard.js"
-import * as Envelope from "./http/requestId.js"
+import * as RequestId from "./http/requestId.js"
 import * as Loopback from "./auth/loopback.js"
 import type * as Metrics from "./routes/metrics.js"
 import type { Router } from "./http/context.js"
 import * as Routes from "./http/routes.js"
 import * as Runnings from "./http/shutdown.js"
-import type { Surroundings } from "./http/context.js"
+import type { GatewayContext } from "./http/context.js"
 import * as Tracing from "./http/tracing.js"
 import { InsecureAddressError } from "./GatewayServer.js"
 import * as SimpleRoutes from "./compat/routes.js"
@@ -70,7 +70,7 @@ export interface Options<R = never> {
   /** The most answers to one question (`n` of Chat Completions), each of which is a call. @default 128 */
   readonly maxChoices?: number
   /** Which web pages of other origins may ask. @default none */
-  readonly cors?: Envelope.Cors
+  readonly cors?: RequestId.Cors
   /** The simple API under `/llm`: see `SimpleOptions`. `false`: it is not there, and neither are `/health` and `/ready`. */
   readonly simple?: SimpleOptions | false
   /** `/metrics` for Prometheus. `false`: it is not there. @default for programs on this machine, and the administration */
@@ -142,7 +142,7 @@ export const make = <R = never>(options: Options<R> = {}): Effect.Effect<Gateway
     const observe = given(options.observe)
     const dashboard = yield* Effect.serviceOption(Dashboard)
     const running = yield* Runnings.make
-    const surroundings: Surroundings = {
+    const surroundings: GatewayContext = {
       models: yield* Models,
       access: yield* Access,
       running,
@@ -168,7 +168,7 @@ export const make = <R = never>(options: Options<R> = {}): Effect.Effect<Gateway
       ...(options.routers ?? [])
     ])
     return {
-      app: Envelope.shared(options.cors)(Envelope.wrapped(app)),
+      app: RequestId.shared(options.cors)(RequestId.wrapped(app)),
       status: running.status,
       drain: running.drain(options.grace ?? "30 seconds")
     }

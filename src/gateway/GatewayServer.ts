@@ -100,8 +100,8 @@ export const layer = (
       const { isOpen } = yield* Access
       if (isOpen && !Loopback.isLoopback(host)) return yield* new InsecureAddressError({ address: host })
       const server = serverOf(options)
-      const listening = yield* NodeHttpServer.make(() => server, { host, port })
+      const withUsageListener = yield* NodeHttpServer.make(() => server, { host, port })
       yield* Effect.addFinalizer(() => closed(server))
-      return listening
+      return withUsageListener
     })
   )

@@ -7,12 +7,12 @@ import { Deferred, Effect, Fiber, Ref } from "effect"
 import { longestTimer } from "./clock.js"
 
 /** Tells a waiting call to look again: rung as often as anybody likes, heard once. */
-export type Bell = Deferred.Deferred<void>
+export type Wakeup = Deferred.Deferred<void>
 
 /** What a step leads to, and the bells to be rung for it. */
 export interface Turn<A> {
   readonly value: A
-  readonly bells: ReadonlyArray<Bell>
+  readonly bells: ReadonlyArray<Wakeup>
 }
 
 export type Step<A, S> = readonly [Turn<A>, S]
@@ -32,7 +32,7 @@ export interface Unready {
 
 export const unready: Unready = { _tag: "Unready" }
 
-export const silent: ReadonlyArray<Bell> = []
+export const noWakeup: ReadonlyArray<Wakeup> = []
 
 interface Answer {
   readonly _tag: string
@@ -40,9 +40,9 @@ interface Answer {
 
 /** How a call stands in line. Times are in milliseconds. */
 export interface Line<A extends Answer, S> {
-  readonly join: (state: S, now: number, bell: Bell) => Step<A | Waiting, S>
+  readonly join: (state: S, now: number, bell: Wakeup) => Step<A | Waiting, S>
   /** Looks again, with a new bell for the next time. */
-  readonly look: (state: S, now: number, ticket: number, bell: Bell) => Step<A | Waiting, S>
+  readonly look: (state: S, now: number, ticket: number, bell: Wakeup) => Step<A | Waiting, S>
   readonly giveUp: (state: S, now: number, ticket: number) => Step<void, S>
 }
 
@@ -113,7 +113,7 @@ const around = <S>(ref: Ref.Ref<S>, origin: bigint, outside: Outside<S> | undefi
    * Waits for the bell, which rings by itself when it is time. A race would do the same with two fibers for one, and a fiber
    * never ends that is interrupted after it has made those two and before it has started them.
    */
-  const heard = (bell: Bell, until: number, interruptibly: Interruptibly): Effect.Effect<void> =>
+  const heard = (bell: Wakeup, until: number, interruptibly: Interruptibly): Effect.Effect<void> =>
     until === Infinity
       ? interruptibly(Deferred.await(bell))
       : Effect.clockWith((clock) => {
@@ -129,14 +129,14 @@ const around = <S>(ref: Ref.Ref<S>, origin: bigint, outside: Outside<S> | undefi
     interruptibly: Interruptibly,
     next: (answer: A) => Effect.Effect<B, E, R>
   ) => {
-    const ask = (question: (state: S, now: number, bell: Bell) => Step<A | Waiting, S>) =>
+    const ask = (question: (state: S, now: number, bell: Wakeup) => Step<A | Waiting, S>) =>
       Effect.flatMap(Deferred.make<void>(), (bell): Effect.Effect<B, E, R> =>
         step(
           (state, now) => question(state, now, bell),
           (answer) => (isWaiting(answer) ? wait(answer, bell) : next(answer))
         )
       )
-    const wait = ({ ticket, until }: Waiting, bell: Bell): Effect.Effect<B, E, R> =>
+    const wait = ({ ticket, until }: Waiting, bell: Wakeup): Effect.Effect<B, E, R> =>
       Effect.zipRight(
         Effect.onError(heard(bell, until, interruptibly), () =>
           step((state, now) => giveUp(state, now, ticket), Effect.succeed)
@@ -149,5 +149,5 @@ const around = <S>(ref: Ref.Ref<S>, origin: bigint, outside: Outside<S> | undefi
   return { timeOf, step, attend, ref }
 }
 
-const sound = (bells: ReadonlyArray<Bell>): Effect.Effect<void> =>
+const sound = (bells: ReadonlyArray<Wakeup>): Effect.Effect<void> =>
   Effect.forEach(bells, (bell) => Deferred.succeed(bell, undefined), { discard: true })

@@ -7,7 +7,7 @@ import type { Service } from "./model.js"
 import type { LLMError, Tag } from "../vocabulary/LLMError.js"
 import { InvalidRequestError, UnsupportedError } from "../vocabulary/LLMError.js"
 import { ProviderClient } from "../wire/client.js"
-import * as Monotonic from "../internal/clock.js"
+import * as MonotonicClock from "../internal/clock.js"
 
 /**
  * What is the matter with a key.
@@ -95,14 +95,14 @@ export const check = (
 
     const checked = (key: ApiKey): Effect.Effect<CheckedKey> =>
       Effect.clockWith((clock) => {
-        const startedAt = Monotonic.now(clock)
+        const startedAt = MonotonicClock.now(clock)
         return Effect.match(ask ? asked(key) : listed(key), {
-          onSuccess: (found) => ({ id: key.id, ...found, duration: Monotonic.now(clock) - startedAt }),
+          onSuccess: (found) => ({ id: key.id, ...found, duration: MonotonicClock.now(clock) - startedAt }),
           onFailure: (error) => ({
             id: key.id,
             condition: conditions[error._tag] ?? "unknown",
             error,
-            duration: Monotonic.now(clock) - startedAt
+            duration: MonotonicClock.now(clock) - startedAt
           })
         })
       })

@@ -230,13 +230,13 @@ export const restedBy = (
 }
 
 /** Whether the call began after the key's latest rest did, so that its end is news. */
-const isNews = (health: Health, hold: Hold): boolean => hold.sequence > health.restedAt
+const startedAfterCooldown = (health: Health, hold: Hold): boolean => hold.sequence > health.restedAt
 
 const rateLimited = (key: PooledKey, hold: Hold, retryAfter: number | undefined, moment: Moment): PooledKey => {
   const { health } = key
   const { now, remedies, sequence } = moment
   // Many calls that meet one limit together are one event, however many of them come back.
-  const news = isNews(health, hold)
+  const news = startedAfterCooldown(health, hold)
   const strikes = news ? health.strikes + 1 : Math.max(1, health.strikes)
   const backoff = Math.min(remedies.max, remedies.base * remedies.factor ** (strikes - 1))
   const struck = revised(key, { health: { ...health, strikes, restedAt: news ? sequence : health.restedAt } })
@@ -274,14 +274,14 @@ const served = (key: PooledKey, hold: Hold, latency: number | undefined, { now, 
     succeeded: key.succeeded + 1,
     ...(isMeasured ? { latency: averaged(key, latency, measuredAt), measuredAt } : {})
   })
-  return suffers(key) ? exonerated(after, hold) : after
+  return suffers(key) ? markHealthy(after, hold) : after
 }
 
 const suffers = ({ health }: PooledKey): boolean => health.strikes > 0 || health.halfOpen !== undefined
 
-const exonerated = (key: PooledKey, hold: Hold): PooledKey => {
+const markHealthy = (key: PooledKey, hold: Hold): PooledKey => {
   const { health } = key
-  if (isNews(health, hold)) {
+  if (startedAfterCooldown(health, hold)) {
     return revised(key, { health: { ...health, strikes: 0, halfOpen: undefined, probe: undefined } })
   }
   return health.probe === hold.sequence ? revised(key, { health: { ...health, probe: undefined } }) : key
@@ -311,18 +311,18 @@ export const settle = (key: PooledKey, hold: Hold, verdict: Verdict, moment: Mom
 }
 
 /** Whether a verdict on the key concerns the other keys of its account too, which share its limits but not its secret. */
-export const concernsKin = (key: PooledKey, verdict: Verdict): boolean =>
+export const concernsQuotaGroup = (key: PooledKey, verdict: Verdict): boolean =>
   verdict._tag === "RateLimited" || verdict._tag === "OutOfQuota" || (verdict._tag === "Served" && suffers(key))
 
 /** What a verdict on one key of an account means for another. */
-export const settleKin = (key: PooledKey, hold: Hold, verdict: Verdict, moment: Moment): PooledKey => {
+export const settleQuotaGroup = (key: PooledKey, hold: Hold, verdict: Verdict, moment: Moment): PooledKey => {
   switch (verdict._tag) {
     case "RateLimited":
       return rateLimited(key, hold, wait(verdict), moment)
     case "OutOfQuota":
       return broken(key, "out-of-quota", wait(verdict) ?? moment.remedies.quota, moment)
     case "Served":
-      return key.health.halfOpen === "refused" ? key : exonerated(key, hold)
+      return key.health.halfOpen === "refused" ? key : markHealthy(key, hold)
     default:
       return key
   }
@@ -333,7 +333,7 @@ export const enable = (key: PooledKey): PooledKey =>
   revised(key, { health: { ...healthy, restedAt: key.health.restedAt } })
 
 /** Ends its rest, and it need not prove itself. */
-export const absolved = (key: PooledKey): PooledKey =>
+export const clearCooldown = (key: PooledKey): PooledKey =>
   revised(key, {
     health: {
       ...key.health,

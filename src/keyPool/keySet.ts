@@ -5,7 +5,7 @@ import type { Reason, Strategy, Verdict } from "./model.js"
 import type { Hold, Moment, PooledKey, Remedies } from "./key.js"
 import * as PooledKeys from "./key.js"
 import * as RandomDraw from "../internal/random.js"
-import * as TournamentHeap from "./tournament.js"
+import * as Tournament from "./tournament.js"
 
 /** What a set of keys has to offer. */
 export interface Outlook {
@@ -22,10 +22,10 @@ export interface Outlook {
 }
 
 /** `now` is the latest time seen: it never runs backwards. */
-export interface KeyRing extends Moment {
+export interface KeySet extends Moment {
   readonly pace: PooledKeys.Pace
   readonly seed: number
-  readonly heap: TournamentHeap.TournamentHeap<PooledKey, Outlook>
+  readonly heap: Tournament.Tournament<PooledKey, Outlook>
   readonly slots: HashMap.HashMap<string, number>
   /** The slots of each account. */
   readonly groups: HashMap.HashMap<string, ReadonlyArray<number>>
@@ -78,182 +78,185 @@ const play =
   }
 
 /** Every call passes through this, and V8 takes forty times as long over a spread as over a literal. */
-const revised = (ring: KeyRing, change: Partial<KeyRing>): KeyRing => ({
-  remedies: ring.remedies,
-  now: change.now ?? ring.now,
-  sequence: change.sequence ?? ring.sequence,
-  pace: change.pace ?? ring.pace,
-  seed: change.seed ?? ring.seed,
-  heap: change.heap ?? ring.heap,
-  slots: change.slots ?? ring.slots,
-  groups: change.groups ?? ring.groups,
-  vacant: change.vacant ?? ring.vacant,
-  positions: change.positions ?? ring.positions
+const revised = (keySet: KeySet, change: Partial<KeySet>): KeySet => ({
+  remedies: keySet.remedies,
+  now: change.now ?? keySet.now,
+  sequence: change.sequence ?? keySet.sequence,
+  pace: change.pace ?? keySet.pace,
+  seed: change.seed ?? keySet.seed,
+  heap: change.heap ?? keySet.heap,
+  slots: change.slots ?? keySet.slots,
+  groups: change.groups ?? keySet.groups,
+  vacant: change.vacant ?? keySet.vacant,
+  positions: change.positions ?? keySet.positions
 })
 
-export const make = (keys: Iterable<ApiKey>, strategy: Strategy, remedies: Remedies, seed: number): KeyRing => {
-  let ring: KeyRing = {
+export const make = (keys: Iterable<ApiKey>, strategy: Strategy, remedies: Remedies, seed: number): KeySet => {
+  let keySet: KeySet = {
     remedies,
     now: 0,
     sequence: 0,
     pace: { served: 0, ticket: 0 },
     seed,
-    heap: TournamentHeap.empty({ enter, play: play(strategy) }),
+    heap: Tournament.empty({ enter, play: play(strategy) }),
     slots: HashMap.empty(),
     groups: HashMap.empty(),
     vacant: [],
     positions: 0
   }
-  for (const key of keys) ring = add(ring, key)
-  return ring
+  for (const key of keys) keySet = add(keySet, key)
+  return keySet
 }
 
 /** What all keys but the excluded ones have to offer. */
-export const outlook = (ring: KeyRing, exclude: ReadonlySet<string>): Outlook => {
-  if (exclude.size === 0) return TournamentHeap.outcome(ring.heap) ?? nothing
-  let heap = ring.heap
+export const outlook = (keySet: KeySet, exclude: ReadonlySet<string>): Outlook => {
+  if (exclude.size === 0) return Tournament.outcome(keySet.heap) ?? nothing
+  let heap = keySet.heap
   for (const id of exclude) {
-    const slot = slotOf(ring, id)
-    if (slot !== undefined) heap = TournamentHeap.remove(heap, slot)
+    const slot = slotOf(keySet, id)
+    if (slot !== undefined) heap = Tournament.remove(heap, slot)
   }
-  return TournamentHeap.outcome(heap) ?? nothing
+  return Tournament.outcome(heap) ?? nothing
 }
 
 /** Lets time pass, and with it whatever keeps keys from speaking. */
-export const advance = (before: KeyRing, now: number): KeyRing => {
-  let ring = now > before.now ? revised(before, { now }) : before
+export const advance = (before: KeySet, now: number): KeySet => {
+  let keySet = now > before.now ? revised(before, { now }) : before
   for (;;) {
-    const due = TournamentHeap.outcome(ring.heap)?.soonest
-    if (due === undefined || due.wakeAt > ring.now) return ring
-    ring = put(ring, due)
+    const due = Tournament.outcome(keySet.heap)?.soonest
+    if (due === undefined || due.wakeAt > keySet.now) return keySet
+    keySet = put(keySet, due)
   }
 }
 
 /** Gives a key to a call. */
-export const reserve = (ring: KeyRing, key: PooledKey): readonly [Hold, KeyRing] => {
+export const reserve = (keySet: KeySet, key: PooledKey): readonly [Hold, KeySet] => {
   const { served, ticket, weight } = key
-  const sequence = ring.sequence + 1
-  const seed = RandomDraw.next(ring.seed)
-  const reserved = PooledKeys.reserve(key, sequence, ring.now, RandomDraw.exponential(seed))
+  const sequence = keySet.sequence + 1
+  const seed = RandomDraw.next(keySet.seed)
+  const reserved = PooledKeys.reserve(key, sequence, keySet.now, RandomDraw.exponential(seed))
   return [
-    { key: key.key, slot: key.slot, position: key.position, sequence, startedAt: ring.now },
-    revised(ring, {
+    { key: key.key, slot: key.slot, position: key.position, sequence, startedAt: keySet.now },
+    revised(keySet, {
       sequence,
       seed,
       pace: { served: served / weight, ticket },
-      heap: TournamentHeap.set(ring.heap, key.slot, PooledKeys.stand(reserved, ring.now))
+      heap: Tournament.set(keySet.heap, key.slot, PooledKeys.stand(reserved, keySet.now))
     })
   ]
 }
 
 /** Takes a key back with what the call says about it. Nothing happens where the key has been removed meanwhile. */
-export const giveBack = (ring: KeyRing, hold: Hold, verdict: Verdict): KeyRing => {
-  const key = held(ring, hold)
-  if (key === undefined) return ring
-  const next = put(ring, PooledKeys.settle(key, hold, verdict, ring))
+export const giveBack = (keySet: KeySet, hold: Hold, verdict: Verdict): KeySet => {
+  const key = held(keySet, hold)
+  if (key === undefined) return keySet
+  const next = put(keySet, PooledKeys.settle(key, hold, verdict, keySet))
   const group = key.key.quotaGroup
-  return group === undefined || !PooledKeys.concernsKin(key, verdict) ? next : tellKin(next, key, group, hold, verdict)
+  return group === undefined || !PooledKeys.concernsQuotaGroup(key, verdict)
+    ? next
+    : tellKin(next, key, group, hold, verdict)
 }
 
 /** Takes a key back from a call that was never made. */
-export const withdraw = (ring: KeyRing, hold: Hold): KeyRing => {
-  const key = held(ring, hold)
-  return key === undefined ? ring : put(ring, PooledKeys.withdraw(key, hold))
+export const withdraw = (keySet: KeySet, hold: Hold): KeySet => {
+  const key = held(keySet, hold)
+  return key === undefined ? keySet : put(keySet, PooledKeys.withdraw(key, hold))
 }
 
-const held = (ring: KeyRing, hold: Hold): PooledKey | undefined => {
-  const key = TournamentHeap.get(ring.heap, hold.slot)
+const held = (keySet: KeySet, hold: Hold): PooledKey | undefined => {
+  const key = Tournament.get(keySet.heap, hold.slot)
   return key?.position === hold.position ? key : undefined
 }
 
-const tellKin = (before: KeyRing, key: PooledKey, group: string, hold: Hold, verdict: Verdict): KeyRing => {
-  let ring = before
-  for (const slot of slotsOf(ring, group)) {
-    const kin = TournamentHeap.get(ring.heap, slot)
-    if (kin !== undefined && slot !== key.slot) ring = put(ring, PooledKeys.settleKin(kin, hold, verdict, ring))
+const tellKin = (before: KeySet, key: PooledKey, group: string, hold: Hold, verdict: Verdict): KeySet => {
+  let keySet = before
+  for (const slot of slotsOf(keySet, group)) {
+    const kin = Tournament.get(keySet.heap, slot)
+    if (kin !== undefined && slot !== key.slot)
+      keySet = put(keySet, PooledKeys.settleQuotaGroup(kin, hold, verdict, keySet))
   }
-  return ring
+  return keySet
 }
 
 /** Puts a key into its slot as it stands now, level with the others where it was away and is back. */
-const put = (ring: KeyRing, key: PooledKey): KeyRing => {
-  const standing = PooledKeys.stand(key, ring.now)
+const put = (keySet: KeySet, key: PooledKey): KeySet => {
+  const standing = PooledKeys.stand(key, keySet.now)
   if (!PooledKeys.isAway(key) || PooledKeys.isAway(standing)) {
-    return revised(ring, { heap: TournamentHeap.set(ring.heap, key.slot, standing) })
+    return revised(keySet, { heap: Tournament.set(keySet.heap, key.slot, standing) })
   }
-  const seed = RandomDraw.next(ring.seed)
-  const levelled = PooledKeys.level(standing, ring.pace, RandomDraw.exponential(seed))
-  return revised(ring, { seed, heap: TournamentHeap.set(ring.heap, key.slot, levelled) })
+  const seed = RandomDraw.next(keySet.seed)
+  const levelled = PooledKeys.level(standing, keySet.pace, RandomDraw.exponential(seed))
+  return revised(keySet, { seed, heap: Tournament.set(keySet.heap, key.slot, levelled) })
 }
 
-const slotOf = (ring: KeyRing, id: string): number | undefined => Option.getOrUndefined(HashMap.get(ring.slots, id))
+const slotOf = (keySet: KeySet, id: string): number | undefined => Option.getOrUndefined(HashMap.get(keySet.slots, id))
 
-const slotsOf = (ring: KeyRing, group: string): ReadonlyArray<number> =>
-  Option.getOrElse(HashMap.get(ring.groups, group), () => [])
+const slotsOf = (keySet: KeySet, group: string): ReadonlyArray<number> =>
+  Option.getOrElse(HashMap.get(keySet.groups, group), () => [])
 
-export const get = (ring: KeyRing, id: string): PooledKey | undefined => {
-  const slot = slotOf(ring, id)
-  return slot === undefined ? undefined : TournamentHeap.get(ring.heap, slot)
+export const get = (keySet: KeySet, id: string): PooledKey | undefined => {
+  const slot = slotOf(keySet, id)
+  return slot === undefined ? undefined : Tournament.get(keySet.heap, slot)
 }
 
 /** The keys in the order in which they came. */
-export const keys = (ring: KeyRing): ReadonlyArray<PooledKey> =>
-  Array.sort(TournamentHeap.entries(ring.heap), byPosition)
+export const keys = (keySet: KeySet): ReadonlyArray<PooledKey> =>
+  Array.sort(Tournament.entries(keySet.heap), byPosition)
 
 const byPosition = Order.mapInput(Order.number, (key: PooledKey) => key.position)
 
-/** Adds a key whose id the ring does not have. */
-export const add = (ring: KeyRing, key: ApiKey): KeyRing => {
-  const position = ring.positions
-  const slot = ring.vacant[0] ?? HashMap.size(ring.slots)
-  const seed = RandomDraw.next(ring.seed)
-  const added = PooledKeys.make(key, slot, position, ring.pace, RandomDraw.exponential(seed))
-  return revised(ring, {
+/** Adds a key whose id is not in the set yet. */
+export const add = (keySet: KeySet, key: ApiKey): KeySet => {
+  const position = keySet.positions
+  const slot = keySet.vacant[0] ?? HashMap.size(keySet.slots)
+  const seed = RandomDraw.next(keySet.seed)
+  const added = PooledKeys.make(key, slot, position, keySet.pace, RandomDraw.exponential(seed))
+  return revised(keySet, {
     seed,
-    heap: TournamentHeap.set(ring.heap, slot, PooledKeys.stand(added, ring.now)),
-    slots: HashMap.set(ring.slots, key.id, slot),
-    groups: regrouped(ring, key.quotaGroup, (slots) => [...slots, slot]),
-    vacant: ring.vacant.slice(1),
+    heap: Tournament.set(keySet.heap, slot, PooledKeys.stand(added, keySet.now)),
+    slots: HashMap.set(keySet.slots, key.id, slot),
+    groups: regrouped(keySet, key.quotaGroup, (slots) => [...slots, slot]),
+    vacant: keySet.vacant.slice(1),
     positions: position + 1
   })
 }
 
-export const remove = (ring: KeyRing, id: string): KeyRing => {
-  const key = get(ring, id)
-  if (key === undefined) return ring
-  return revised(ring, {
-    heap: TournamentHeap.remove(ring.heap, key.slot),
-    slots: HashMap.remove(ring.slots, id),
-    groups: regrouped(ring, key.key.quotaGroup, (slots) => slots.filter((slot) => slot !== key.slot)),
-    vacant: [key.slot, ...ring.vacant]
+export const remove = (keySet: KeySet, id: string): KeySet => {
+  const key = get(keySet, id)
+  if (key === undefined) return keySet
+  return revised(keySet, {
+    heap: Tournament.remove(keySet.heap, key.slot),
+    slots: HashMap.remove(keySet.slots, id),
+    groups: regrouped(keySet, key.key.quotaGroup, (slots) => slots.filter((slot) => slot !== key.slot)),
+    vacant: [key.slot, ...keySet.vacant]
   })
 }
 
 const regrouped = (
-  ring: KeyRing,
+  keySet: KeySet,
   group: string | undefined,
   f: (slots: ReadonlyArray<number>) => ReadonlyArray<number>
-): KeyRing["groups"] => {
-  if (group === undefined) return ring.groups
-  const slots = f(slotsOf(ring, group))
-  return slots.length === 0 ? HashMap.remove(ring.groups, group) : HashMap.set(ring.groups, group, slots)
+): KeySet["groups"] => {
+  if (group === undefined) return keySet.groups
+  const slots = f(slotsOf(keySet, group))
+  return slots.length === 0 ? HashMap.remove(keySet.groups, group) : HashMap.set(keySet.groups, group, slots)
 }
 
-const change = (ring: KeyRing, id: string, f: (key: PooledKey) => PooledKey): KeyRing => {
-  const key = get(ring, id)
-  return key === undefined ? ring : put(ring, f(key))
+const change = (keySet: KeySet, id: string, f: (key: PooledKey) => PooledKey): KeySet => {
+  const key = get(keySet, id)
+  return key === undefined ? keySet : put(keySet, f(key))
 }
 
-export const enable = (ring: KeyRing, id: string): KeyRing => change(ring, id, PooledKeys.enable)
+export const enable = (keySet: KeySet, id: string): KeySet => change(keySet, id, PooledKeys.enable)
 
-export const disable = (ring: KeyRing, id: string): KeyRing => change(ring, id, PooledKeys.disable)
+export const disable = (keySet: KeySet, id: string): KeySet => change(keySet, id, PooledKeys.disable)
 
-export const rest = (ring: KeyRing, id: string, duration: number, reason: Reason): KeyRing =>
-  change(ring, id, (key) => PooledKeys.rest(key, ring.now + duration, reason))
+export const rest = (keySet: KeySet, id: string, duration: number, reason: Reason): KeySet =>
+  change(keySet, id, (key) => PooledKeys.rest(key, keySet.now + duration, reason))
 
-export const reweight = (ring: KeyRing, id: string, weight: number): KeyRing => {
-  const seed = RandomDraw.next(ring.seed)
-  return change(revised(ring, { seed }), id, (key) =>
-    PooledKeys.reweight(key, weight, ring.pace, RandomDraw.exponential(seed))
+export const reweight = (keySet: KeySet, id: string, weight: number): KeySet => {
+  const seed = RandomDraw.next(keySet.seed)
+  return change(revised(keySet, { seed }), id, (key) =>
+    PooledKeys.reweight(key, weight, keySet.pace, RandomDraw.exponential(seed))
   )
 }

@@ -2,16 +2,16 @@
 import { Duration } from "effect"
 import type { KeyStatus, PoolStatus, State } from "./model.js"
 import { KeyPoolExhaustedError, RateLimitError } from "../vocabulary/LLMError.js"
-import * as Ring from "./keySet.js"
-import type { KeyRing } from "./keySet.js"
+import * as Keys from "./keySet.js"
+import type { KeySet } from "./keySet.js"
 import type { PooledKey } from "./key.js"
 import type { Denied } from "./state.js"
 import * as StartWindow from "./startWindow.js"
 
-/** `epoch` is the wall-clock time at which the ring's time was 0. */
-export const status = (providerId: string, ring: KeyRing, waiting: number, epoch: number): PoolStatus => ({
+/** `epoch` is the wall-clock time at which the set's time was 0. */
+export const status = (providerId: string, keySet: KeySet, waiting: number, epoch: number): PoolStatus => ({
   providerId,
-  keys: Ring.keys(ring).map((key) => statusOf(key, ring.now, epoch)),
+  keys: Keys.keys(keySet).map((key) => statusOf(key, keySet.now, epoch)),
   waiting
 })
 

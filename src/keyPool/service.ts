@@ -3,14 +3,14 @@ import { Cause, Duration, Effect, Either, Option, Random, Ref } from "effect"
 import type { InvalidPoolError, KeyInput, Lease, LeaseOptions, NoKeyError, Options, Service } from "./model.js"
 import type { Strategy, Verdict } from "./model.js"
 import * as Admission from "./options.js"
-import type { KeyRing } from "./keySet.js"
-import * as Ring from "./keySet.js"
+import type { KeySet } from "./keySet.js"
+import * as Keys from "./keySet.js"
 import type { Hold } from "./key.js"
 import type { Denied, Granted, PoolState, Wish } from "./state.js"
 import * as Pool from "./state.js"
 import { denial, status } from "./report.js"
 import type { Interruptibly, Rim } from "../internal/waitQueue.js"
-import * as Turns from "../internal/waitQueue.js"
+import * as WaitQueue from "../internal/waitQueue.js"
 
 /** What the public module brings. */
 interface Terms {
@@ -26,7 +26,7 @@ export const make = (options: Options, terms: Terms): Effect.Effect<Service, Inv
     const faults = [...keys.faults, ...settings.faults]
     if (faults.length > 0) return yield* Effect.fail(terms.invalid(faults))
     const seed = yield* Random.nextInt
-    const rim = yield* Turns.make(Pool.make(Ring.make(keys.value, terms.strategy, settings.value, seed)))
+    const rim = yield* WaitQueue.make(Pool.make(Keys.make(keys.value, terms.strategy, settings.value, seed)))
     return serve(options.providerId, settings.value.maxWait, terms, rim)
   })
 
@@ -99,12 +99,12 @@ const serve = (
       }
     })
 
-  const change = <A>(f: (ring: KeyRing) => readonly [A, KeyRing]): Effect.Effect<A> =>
+  const change = <A>(f: (keySet: KeySet) => readonly [A, KeySet]): Effect.Effect<A> =>
     Effect.uninterruptible(step((state, now) => Pool.change(state, now, f), Effect.succeed))
 
   /** Changes a key, and says whether it is there. */
-  const changeKey = (id: string, f: (ring: KeyRing) => KeyRing): Effect.Effect<boolean> =>
-    change((ring) => (Ring.get(ring, id) === undefined ? [false, ring] : [true, f(ring)]))
+  const changeKey = (id: string, f: (keySet: KeySet) => KeySet): Effect.Effect<boolean> =>
+    change((keySet) => (Keys.get(keySet, id) === undefined ? [false, keySet] : [true, f(keySet)]))
 
   return {
     providerId,
@@ -131,36 +131,36 @@ const serve = (
     status: Effect.clockWith((clock) =>
       Effect.map(Ref.get(ref), (state) => {
         const now = timeOf(clock)
-        const ring = Ring.advance(state.ring, now)
-        return status(providerId, ring, Pool.waiting(state), clock.unsafeCurrentTimeMillis() - now)
+        const keySet = Keys.advance(state.keySet, now)
+        return status(providerId, keySet, Pool.waiting(state), clock.unsafeCurrentTimeMillis() - now)
       })
     ),
-    keys: Effect.map(Ref.get(ref), ({ ring }) => Ring.keys(ring).map(({ key }) => key)),
+    keys: Effect.map(Ref.get(ref), ({ keySet }) => Keys.keys(keySet).map(({ key }) => key)),
     add: (input) =>
       Effect.flatMap(
-        change((ring) => added(ring, input)),
+        change((keySet) => added(keySet, input)),
         Either.mapLeft(terms.invalid)
       ),
-    remove: (id) => changeKey(id, (ring) => Ring.remove(ring, id)),
+    remove: (id) => changeKey(id, (keySet) => Keys.remove(keySet, id)),
     reweight: (id, weight) =>
       Admission.isWeight(weight)
         ? Effect.flatMap(
-            changeKey(id, (ring) => Ring.reweight(ring, id, weight)),
+            changeKey(id, (keySet) => Keys.reweight(keySet, id, weight)),
             (found) => (found ? Effect.void : Effect.fail(terms.invalid([`id: the pool has no key "${id}"`])))
           )
         : Effect.suspend(() => Effect.fail(terms.invalid([Admission.wrongWeight]))),
-    enable: (id) => changeKey(id, (ring) => Ring.enable(ring, id)),
-    disable: (id) => changeKey(id, (ring) => Ring.disable(ring, id)),
+    enable: (id) => changeKey(id, (keySet) => Keys.enable(keySet, id)),
+    disable: (id) => changeKey(id, (keySet) => Keys.disable(keySet, id)),
     rest: (id, duration) =>
-      Effect.asVoid(changeKey(id, (ring) => Ring.rest(ring, id, Duration.toMillis(duration), "resting")))
+      Effect.asVoid(changeKey(id, (keySet) => Keys.rest(keySet, id, Duration.toMillis(duration), "resting")))
   }
 }
 
-const added = (ring: KeyRing, input: KeyInput): readonly [Either.Either<string, ReadonlyArray<string>>, KeyRing] => {
-  const present = Ring.keys(ring).map((pooled) => pooled.key)
+const added = (keySet: KeySet, input: KeyInput): readonly [Either.Either<string, ReadonlyArray<string>>, KeySet] => {
+  const present = Keys.keys(keySet).map((pooled) => pooled.key)
   const { faults, value } = Admission.keys([input], present, () => "key")
   const [key] = value
   return key === undefined || faults.length > 0
-    ? [Either.left(faults), ring]
-    : [Either.right(key.id), Ring.add(ring, key)]
+    ? [Either.left(faults), keySet]
+    : [Either.right(key.id), Keys.add(keySet, key)]
 }

@@ -7,11 +7,11 @@
  */
 import { Data, HashMap, Option, Order, SortedMap } from "effect"
 import type { Verdict } from "./model.js"
-import type { KeyRing, Outlook } from "./keySet.js"
-import * as Ring from "./keySet.js"
+import type { KeySet, Outlook } from "./keySet.js"
+import * as Keys from "./keySet.js"
 import type { Hold } from "./key.js"
-import type { Bell, Step as StepOf, Unready, Waiting } from "../internal/waitQueue.js"
-import { silent, unready } from "../internal/waitQueue.js"
+import type { Wakeup, Step as StepOf, Unready, Waiting } from "../internal/waitQueue.js"
+import { noWakeup, unready } from "../internal/waitQueue.js"
 
 /** What a call asks for. */
 export interface Wish {
@@ -41,14 +41,14 @@ export interface Denied {
 interface Waiter extends Wish {
   readonly ticket: number
   readonly due: Due
-  readonly bell: Bell
+  readonly bell: Wakeup
 }
 
 /** When a call gives up. */
 type Due = readonly [deadline: number, ticket: number]
 
 export interface PoolState {
-  readonly ring: KeyRing
+  readonly keySet: KeySet
   /** Those who wait, by the order in which they came. */
   readonly line: SortedMap.SortedMap<number, Waiter>
   /** Those of them who would not take just any key, and may therefore wait in vain while others do not. */
@@ -65,8 +65,8 @@ export interface PoolState {
 
 export type Step<A> = StepOf<A, PoolState>
 
-export const make = (ring: KeyRing): PoolState => ({
-  ring,
+export const make = (keySet: KeySet): PoolState => ({
+  keySet,
   line: SortedMap.empty(Order.number),
   choosy: SortedMap.empty(Order.number),
   deadlines: SortedMap.empty(Order.tuple(Order.number, Order.number)),
@@ -77,19 +77,19 @@ export const make = (ring: KeyRing): PoolState => ({
 
 /** Asks for a key. */
 export const ask = (before: PoolState, now: number, wish: Wish): Step<Granted | Denied | Unready> => {
-  const [bells, state] = settleDown(before, Ring.advance(before.ring, now))
-  const outlook = Ring.outlook(state.ring, wish.exclude)
+  const [bells, state] = settleDown(before, Keys.advance(before.keySet, now))
+  const outlook = Keys.outlook(state.keySet, wish.exclude)
   if (outlook.winner !== undefined) {
-    const [hold, ring] = Ring.reserve(state.ring, outlook.winner)
-    return [{ value: { _tag: "Granted", hold }, bells }, withRing(state, ring)]
+    const [hold, keySet] = Keys.reserve(state.keySet, outlook.winner)
+    return [{ value: { _tag: "Granted", hold }, bells }, withRing(state, keySet)]
   }
-  return isHopeless(outlook, wish, state.ring.now)
-    ? [{ value: denied(outlook, state.ring.now), bells }, state]
+  return isHopeless(outlook, wish, state.keySet.now)
+    ? [{ value: denied(outlook, state.keySet.now), bells }, state]
     : [{ value: unready, bells }, state]
 }
 
 /** Asks for a key, and waits in line where none is ready. */
-export const queue = (before: PoolState, now: number, wish: Wish, bell: Bell): Step<Granted | Denied | Waiting> => {
+export const queue = (before: PoolState, now: number, wish: Wish, bell: Wakeup): Step<Granted | Denied | Waiting> => {
   const [{ bells, value }, state] = ask(before, now, wish)
   if (value._tag !== "Unready") return [{ value, bells }, state]
   const ticket = state.tickets
@@ -101,8 +101,13 @@ export const queue = (before: PoolState, now: number, wish: Wish, bell: Bell): S
 }
 
 /** A waiting call looks again, with a new bell for the next time. */
-export const look = (before: PoolState, now: number, ticket: number, bell: Bell): Step<Granted | Denied | Waiting> => {
-  const [bells, state] = settleDown(before, Ring.advance(before.ring, now))
+export const look = (
+  before: PoolState,
+  now: number,
+  ticket: number,
+  bell: Wakeup
+): Step<Granted | Denied | Waiting> => {
+  const [bells, state] = settleDown(before, Keys.advance(before.keySet, now))
   const answer = Option.getOrUndefined(HashMap.get(state.answers, ticket))
   if (answer !== undefined) {
     return [
@@ -113,7 +118,7 @@ export const look = (before: PoolState, now: number, ticket: number, bell: Bell)
   return wait(state, { ...Option.getOrThrow(SortedMap.get(state.line, ticket)), bell }, bells)
 }
 
-const wait = (state: PoolState, waiter: Waiter, bells: ReadonlyArray<Bell>): Step<Waiting> => {
+const wait = (state: PoolState, waiter: Waiter, bells: ReadonlyArray<Wakeup>): Step<Waiting> => {
   const [woken, watched] = keepWatch(line(state, waiter), waiter.ticket)
   const until = watched.watch?.ticket === waiter.ticket ? watched.watch.at : Infinity
   return [{ value: { _tag: "Waiting", ticket: waiter.ticket, until }, bells: [...bells, ...woken] }, watched]
@@ -122,12 +127,12 @@ const wait = (state: PoolState, waiter: Waiter, bells: ReadonlyArray<Bell>): Ste
 /** A waiting call gives up. If it has got a key already, that goes to the next. */
 export const giveUp = (before: PoolState, now: number, ticket: number): Step<void> => {
   const answer = Option.getOrUndefined(HashMap.get(before.answers, ticket))
-  const advanced = Ring.advance(before.ring, now)
+  const advanced = Keys.advance(before.keySet, now)
   if (answer === undefined) {
     return quietly(settleDown(leave(before, Option.getOrThrow(SortedMap.get(before.line, ticket))), advanced))
   }
   const state = { ...before, answers: HashMap.remove(before.answers, ticket) }
-  return quietly(settleDown(state, answer._tag === "Granted" ? Ring.withdraw(advanced, answer.hold) : advanced))
+  return quietly(settleDown(state, answer._tag === "Granted" ? Keys.withdraw(advanced, answer.hold) : advanced))
 }
 
 /** A call gives its key back. */
@@ -137,38 +142,38 @@ export const giveBack = (
   hold: Hold,
   judge: (elapsed: number) => Verdict
 ): Step<void> => {
-  const advanced = Ring.advance(before.ring, now)
-  return quietly(settleDown(before, Ring.giveBack(advanced, hold, judge(advanced.now - hold.startedAt))))
+  const advanced = Keys.advance(before.keySet, now)
+  return quietly(settleDown(before, Keys.giveBack(advanced, hold, judge(advanced.now - hold.startedAt))))
 }
 
 /** Changes the keys from outside. */
-export const change = <A>(before: PoolState, now: number, f: (ring: KeyRing) => readonly [A, KeyRing]): Step<A> => {
-  const [value, ring] = f(Ring.advance(before.ring, now))
-  const [bells, state] = settleDown(before, ring)
+export const change = <A>(before: PoolState, now: number, f: (keySet: KeySet) => readonly [A, KeySet]): Step<A> => {
+  const [value, keySet] = f(Keys.advance(before.keySet, now))
+  const [bells, state] = settleDown(before, keySet)
   return [{ value, bells }, state]
 }
 
 /** How many calls wait. */
 export const waiting = (state: PoolState): number => SortedMap.size(state.line)
 
-type Ringing = readonly [bells: ReadonlyArray<Bell>, state: PoolState]
+type Ringing = readonly [bells: ReadonlyArray<Wakeup>, state: PoolState]
 
 const quietly = ([bells, state]: Ringing): Step<void> => [{ value: undefined, bells }, state]
 
 /** With the keys as they are now, gives those who wait what they can get. */
-const settleDown = (before: PoolState, ring: KeyRing): Ringing => {
-  const state = withRing(before, ring)
-  if (SortedMap.size(state.line) === 0) return [silent, state]
-  const isChanged = ring.heap !== before.ring.heap
-  const [granted, served] = isChanged ? grant(state) : [silent, state]
+const settleDown = (before: PoolState, keySet: KeySet): Ringing => {
+  const state = withRing(before, keySet)
+  if (SortedMap.size(state.line) === 0) return [noWakeup, state]
+  const isChanged = keySet.heap !== before.keySet.heap
+  const [granted, served] = isChanged ? grant(state) : [noWakeup, state]
   const [expired, timely] = expire(served)
-  const [refused, left] = isChanged ? refuse(timely, Ring.outlook(before.ring, noKey)) : [silent, timely]
+  const [refused, left] = isChanged ? refuse(timely, Keys.outlook(before.keySet, noKey)) : [noWakeup, timely]
   const [woken, watched] = keepWatch(left)
   return [[...granted, ...expired, ...refused, ...woken], watched]
 }
 
-const withRing = (state: PoolState, ring: KeyRing): PoolState => ({
-  ring,
+const withRing = (state: PoolState, keySet: KeySet): PoolState => ({
+  keySet,
   line: state.line,
   choosy: state.choosy,
   deadlines: state.deadlines,
@@ -180,14 +185,14 @@ const withRing = (state: PoolState, ring: KeyRing): PoolState => ({
 const noKey: ReadonlySet<string> = new Set()
 
 const grant = (before: PoolState): Ringing => {
-  const bells: Array<Bell> = []
+  const bells: Array<Wakeup> = []
   let state = before
   for (const waiter of SortedMap.values(before.line)) {
-    if (Ring.outlook(state.ring, noKey).winner === undefined) break
-    const { winner } = Ring.outlook(state.ring, waiter.exclude)
+    if (Keys.outlook(state.keySet, noKey).winner === undefined) break
+    const { winner } = Keys.outlook(state.keySet, waiter.exclude)
     if (winner !== undefined) {
-      const [hold, ring] = Ring.reserve(state.ring, winner)
-      state = answer(withRing(state, ring), waiter, { _tag: "Granted", hold })
+      const [hold, keySet] = Keys.reserve(state.keySet, winner)
+      state = answer(withRing(state, keySet), waiter, { _tag: "Granted", hold })
       bells.push(waiter.bell)
     }
   }
@@ -196,11 +201,11 @@ const grant = (before: PoolState): Ringing => {
 
 /** Nobody waits longer than he may. */
 const expire = (before: PoolState): Ringing => {
-  const bells: Array<Bell> = []
+  const bells: Array<Wakeup> = []
   let state = before
   for (const waiter of SortedMap.values(before.deadlines)) {
-    if (waiter.deadline > state.ring.now) break
-    state = answer(state, waiter, denied(Ring.outlook(state.ring, waiter.exclude), state.ring.now))
+    if (waiter.deadline > state.keySet.now) break
+    state = answer(state, waiter, denied(Keys.outlook(state.keySet, waiter.exclude), state.keySet.now))
     bells.push(waiter.bell)
   }
   return [bells, state]
@@ -208,14 +213,14 @@ const expire = (before: PoolState): Ringing => {
 
 /** Nor in vain. */
 const refuse = (before: PoolState, earlier: Outlook): Ringing => {
-  const bells: Array<Bell> = []
+  const bells: Array<Wakeup> = []
   let state = before
-  const { awaited, soonest } = Ring.outlook(before.ring, noKey)
+  const { awaited, soonest } = Keys.outlook(before.keySet, noKey)
   const isWorse = earlier.awaited > 0 || (earlier.soonest?.wakeAt ?? Infinity) < (soonest?.wakeAt ?? Infinity)
   for (const waiter of SortedMap.values(awaited === 0 && isWorse ? before.line : before.choosy)) {
-    const outlook = Ring.outlook(state.ring, waiter.exclude)
-    if (isHopeless(outlook, waiter, state.ring.now)) {
-      state = answer(state, waiter, denied(outlook, state.ring.now))
+    const outlook = Keys.outlook(state.keySet, waiter.exclude)
+    if (isHopeless(outlook, waiter, state.keySet.now)) {
+      state = answer(state, waiter, denied(outlook, state.keySet.now))
       bells.push(waiter.bell)
     }
   }
@@ -254,18 +259,18 @@ const keepWatch = (state: PoolState, looking?: number): Ringing => {
     onNone: () => Infinity,
     onSome: ([[deadline]]) => deadline
   })
-  const at = Math.min(Ring.outlook(state.ring, noKey).soonest?.wakeAt ?? Infinity, firstDeadline)
+  const at = Math.min(Keys.outlook(state.keySet, noKey).soonest?.wakeAt ?? Infinity, firstDeadline)
   const last = Option.getOrUndefined(SortedMap.lastOption(state.line))
   if (last === undefined || at === Infinity) {
-    return [silent, state.watch === undefined ? state : { ...state, watch: undefined }]
+    return [noWakeup, state.watch === undefined ? state : { ...state, watch: undefined }]
   }
   const { watch } = state
   const watching = watch === undefined ? undefined : Option.getOrUndefined(SortedMap.get(state.line, watch.ticket))
   const { bell, ticket } = watching ?? last[1]
   const isAwake = ticket === looking
   // One who will look up too early will look again; one who would look up too late must be told.
-  if (watch !== undefined && watching !== undefined && watch.at <= at && !isAwake) return [silent, state]
-  return [isAwake ? silent : [bell], { ...state, watch: { ticket, at } }]
+  if (watch !== undefined && watching !== undefined && watch.at <= at && !isAwake) return [noWakeup, state]
+  return [isAwake ? noWakeup : [bell], { ...state, watch: { ticket, at } }]
 }
 
 /** Whether no key will be ready in time, as far as that can be known. */

@@ -18,23 +18,23 @@ interface Node<A, Outcome> {
   readonly right: Node<A, Outcome> | undefined
 }
 
-export interface TournamentHeap<A, Outcome> {
+export interface Tournament<A, Outcome> {
   readonly rules: Rules<A, Outcome>
   /** How many matches lie between a slot and the root. */
   readonly height: number
   readonly root: Node<A, Outcome> | undefined
 }
 
-export const empty = <A, Outcome>(rules: Rules<A, Outcome>): TournamentHeap<A, Outcome> => ({
+export const empty = <A, Outcome>(rules: Rules<A, Outcome>): Tournament<A, Outcome> => ({
   rules,
   height: 0,
   root: undefined
 })
 
 /** The outcome of all entries; undefined where there are none. */
-export const outcome = <A, Outcome>(heap: TournamentHeap<A, Outcome>): Outcome | undefined => heap.root?.outcome
+export const outcome = <A, Outcome>(heap: Tournament<A, Outcome>): Outcome | undefined => heap.root?.outcome
 
-export const get = <A, Outcome>(heap: TournamentHeap<A, Outcome>, slot: number): A | undefined => {
+export const get = <A, Outcome>(heap: Tournament<A, Outcome>, slot: number): A | undefined => {
   if (slot >>> heap.height !== 0) return undefined
   let node = heap.root
   for (let height = heap.height; height > 0 && node !== undefined; height--) {
@@ -44,24 +44,20 @@ export const get = <A, Outcome>(heap: TournamentHeap<A, Outcome>, slot: number):
 }
 
 /** Puts an entry into a slot, in place of the one that is there. The heap grows as far as the slot needs. */
-export const set = <A, Outcome>(
-  heap: TournamentHeap<A, Outcome>,
-  slot: number,
-  entry: A
-): TournamentHeap<A, Outcome> => {
+export const set = <A, Outcome>(heap: Tournament<A, Outcome>, slot: number, entry: A): Tournament<A, Outcome> => {
   let { height, root } = heap
   for (; slot >>> height !== 0; height++) root = match(heap.rules, root, undefined)
   return { rules: heap.rules, height, root: replay(heap.rules, root, height, slot, entry) }
 }
 
 /** Empties a slot. */
-export const remove = <A, Outcome>(heap: TournamentHeap<A, Outcome>, slot: number): TournamentHeap<A, Outcome> =>
+export const remove = <A, Outcome>(heap: Tournament<A, Outcome>, slot: number): Tournament<A, Outcome> =>
   slot >= 2 ** heap.height
     ? heap
     : { rules: heap.rules, height: heap.height, root: replay(heap.rules, heap.root, heap.height, slot, undefined) }
 
 /** The entries, by slot. */
-export const entries = <A, Outcome>(heap: TournamentHeap<A, Outcome>): ReadonlyArray<A> => {
+export const entries = <A, Outcome>(heap: Tournament<A, Outcome>): ReadonlyArray<A> => {
   const found: Array<A> = []
   const visit = (node: Node<A, Outcome> | undefined): void => {
     if (node === undefined) return

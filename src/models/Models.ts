@@ -30,7 +30,7 @@ import type { ModelNotFoundError } from "../vocabulary/LLMError.js"
 import type { ProviderFile, ProviderFileError } from "./fileModel.js"
 import * as ProviderFiles from "./ProviderFile.js"
 import * as Catalogue from "./catalogue.js"
-import * as StandingGroup from "./liveGroup.js"
+import * as LiveGroup from "./liveGroup.js"
 import * as Standing from "./liveModel.js"
 import type { FileOptions, Options, ReloadError, ReloadOptions, Reloaded, Service, Change } from "./model.js"
 import { Models, Reloading } from "./model.js"
@@ -51,7 +51,7 @@ export const make = (
     const plans = yield* Effect.forEach(file.models, (entry) => Standing.plan(entry, options, environment))
     const models = new Map(plans.map(({ standing }) => [Catalogue.idOf(standing.entry), standing]))
     const groups = yield* Effect.forEach(file.groups, (entry) =>
-      StandingGroup.plan(entry, models, (model) => models.get(model)?.llm)
+      LiveGroup.plan(entry, models, (model) => models.get(model)?.llm)
     )
     const { chosen, find, findGroup, list } = Catalogue.make(
       file,

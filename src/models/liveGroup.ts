@@ -9,7 +9,7 @@ import type { GroupEntry, GroupStrategy } from "./fileModel.js"
 import { sameValue } from "./equal.js"
 import type { Standing } from "./liveModel.js"
 
-export interface StandingGroup {
+export interface LiveGroup {
   readonly entry: GroupEntry
   readonly balance: Balance.Service
   readonly members: ReadonlyArray<Standing>
@@ -17,7 +17,7 @@ export interface StandingGroup {
 
 /** What will stand, and what is to be done once it is certain that it will. */
 export interface Plan {
-  readonly standing: StandingGroup
+  readonly standing: LiveGroup
   readonly commit: Effect.Effect<void>
 }
 
@@ -50,7 +50,7 @@ const made = (
   )
 
 /** A member that is another now is asked again at once, unless it was taken out by hand. */
-const renew = (before: StandingGroup, members: ReadonlyArray<Standing>): Effect.Effect<void> =>
+const renew = (before: LiveGroup, members: ReadonlyArray<Standing>): Effect.Effect<void> =>
   Effect.flatMap(before.balance.deployments, (deployments) =>
     Effect.forEach(
       deployments.filter(({ state }, position) => {
@@ -69,7 +69,7 @@ export const plan = (
   entry: GroupEntry,
   models: ReadonlyMap<string, Standing>,
   llmOf: (model: string) => LLMService | undefined,
-  previous?: StandingGroup
+  previous?: LiveGroup
 ): Effect.Effect<Plan> => {
   const members = entry.members.flatMap(({ model }) => models.get(model) ?? [])
   if (

@@ -20,14 +20,14 @@ import type * as Environment from "../provider/environment.js"
 import type { Defaults } from "../call/request.js"
 import { sameValue } from "./equal.js"
 
-type Surroundings = Effect.Effect.Success<typeof Environment.defaults>
+type GatewayContext = Effect.Effect.Success<typeof Environment.defaults>
 
 export interface Standing {
   readonly entry: ModelEntry
   readonly llm: LLM.Service
   readonly pool: KeyPool.Service
   readonly limiter: RateLimiter.Service
-  readonly environment: Surroundings
+  readonly environment: GatewayContext
 }
 
 /** What will stand, and what is to be done to what is taken over once it is certain that it will. */
@@ -37,7 +37,7 @@ export interface Plan {
 }
 
 /** What stands in the file wins over the environment. */
-const defaultsOf = (entry: ModelEntry, environment: Surroundings): Defaults => {
+const defaultsOf = (entry: ModelEntry, environment: GatewayContext): Defaults => {
   const temperature = entry.temperature ?? Option.getOrUndefined(environment.temperature)
   const maxTokens = Option.getOrUndefined(environment.maxTokens)
   return {
@@ -187,7 +187,7 @@ const planLimiter = (
 export const plan = (
   entry: ModelEntry,
   options: Options,
-  environment: Surroundings,
+  environment: GatewayContext,
   previous?: Standing
 ): Effect.Effect<Plan, InvalidPoolError | InvalidLimitError, HttpClient.HttpClient> =>
   Effect.gen(function* () {

@@ -12,11 +12,11 @@ import * as Environment from "../provider/environment.js"
 import * as FileReload from "./fileReload.js"
 import { fromStream, toStream } from "../call/openStream.js"
 import * as Standing from "./liveModel.js"
-import * as StandingGroup from "./liveGroup.js"
+import * as LiveGroup from "./liveGroup.js"
 
 interface State {
   readonly models: ReadonlyMap<string, Standing.Standing>
-  readonly groups: ReadonlyMap<string, StandingGroup.StandingGroup>
+  readonly groups: ReadonlyMap<string, LiveGroup.LiveGroup>
   readonly catalogue: Catalogue.Catalogue
 }
 
@@ -68,7 +68,7 @@ const planned = (
       return model === undefined ? undefined : follow(model)
     }
     const groupPlans = yield* Effect.forEach(file.groups, (entry) =>
-      StandingGroup.plan(entry, models, member, before.groups.get(entry.name))
+      LiveGroup.plan(entry, models, member, before.groups.get(entry.name))
     )
     const groups = groupPlans.map(({ standing }) => standing)
     return {

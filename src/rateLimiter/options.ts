@@ -2,7 +2,7 @@
 import type { Options } from "./model.js"
 import { maxTokens } from "../vocabulary/Usage.js"
 import * as Checks from "../internal/optionChecks.js"
-import * as Pacing from "./adaptive.js"
+import * as Adaptive from "./adaptive.js"
 
 export interface Settings {
   readonly capacity: number
@@ -14,7 +14,7 @@ export interface Settings {
   readonly maxWait: number
   readonly patience: number
   readonly aging: number
-  readonly adaptive: Pacing.Settings | undefined
+  readonly adaptive: Adaptive.Settings | undefined
 }
 
 const secondsADay = 24 * 60 * 60
@@ -56,7 +56,7 @@ export const read = (options: Options): readonly [Settings, ReadonlyArray<string
     maxConcurrent
   }
   const [adaptive, unadaptable] =
-    options.adaptive === undefined || options.adaptive === false ? [undefined, []] : Pacing.settings(options.adaptive)
+    options.adaptive === undefined || options.adaptive === false ? [undefined, []] : Adaptive.settings(options.adaptive)
   const { faults: lengths, millis } = Checks.make()
   const settings = {
     ...rates(options),

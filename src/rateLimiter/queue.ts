@@ -28,7 +28,7 @@ export interface Waiter extends Wish {
   /** When it has waited as long as it may. */
   readonly deadline: number
   /** Opened when something has happened that its wait depends on. */
-  readonly nudge: Effect.Latch
+  readonly wakeup: Effect.Latch
 }
 
 export interface Buckets {
@@ -75,8 +75,8 @@ export const waitFor = (buckets: Buckets, { requests, tokens }: Wish): number =>
 }
 
 /** Whether a call must wait for another's end, however much is in the buckets. */
-export const isCrowded = (state: State, wish: Wish): boolean =>
-  wish.places > 0 && state.inFlight + wish.places > state.places
+export const isCrowded = (state: State, request: Wish): boolean =>
+  request.places > 0 && state.inFlight + request.places > state.places
 
 const without = (buckets: Buckets, { requests, tokens }: Wish): Buckets => ({
   requests: Bucket.taken(buckets.requests, requests),
@@ -85,8 +85,8 @@ const without = (buckets: Buckets, { requests, tokens }: Wish): Buckets => ({
 })
 
 /** The buckets at the moment when this much is there, and when it has just been taken. */
-const afterServing = (buckets: Buckets, wish: Wish): Buckets =>
-  without(bucketsAt(buckets, buckets.requests.updatedAt + waitFor(buckets, wish)), wish)
+const afterServing = (buckets: Buckets, request: Wish): Buckets =>
+  without(bucketsAt(buckets, buckets.requests.updatedAt + waitFor(buckets, request)), request)
 
 /** The buckets when all who wait before `position` have been served, one after the other. */
 const promisedTo = (state: State, position: Position): Buckets => {
@@ -112,9 +112,9 @@ const isLast = (state: State, position: Position): boolean =>
  * How long one who stands at `position` will wait at least, from the state's own time on; exactly so long, but for those who
  * may yet pass it and those who are waited for because they are in flight.
  */
-export const waitAt = (state: State, position: Position, wish: Wish): number => {
+export const waitAt = (state: State, position: Position, request: Wish): number => {
   const buckets = promisedTo(state, position)
-  return Math.max(0, buckets.requests.updatedAt - state.requests.updatedAt) + waitFor(buckets, wish)
+  return Math.max(0, buckets.requests.updatedAt - state.requests.updatedAt) + waitFor(buckets, request)
 }
 
 /** The state with one more in line, without those behind it who would now wait longer than they may, and these. */
@@ -135,11 +135,11 @@ export const left = <S extends State>(state: S, position: Position): S => ({
   promised: undefined
 })
 
-export const granted = <S extends State>(state: S, wish: Wish): S => ({
+export const granted = <S extends State>(state: S, request: Wish): S => ({
   ...state,
-  ...without(state, wish),
-  inFlight: state.inFlight + wish.places,
-  reserved: state.tokens === undefined ? 0 : state.reserved + wish.tokens
+  ...without(state, request),
+  inFlight: state.inFlight + request.places,
+  reserved: state.tokens === undefined ? 0 : state.reserved + request.tokens
 })
 
 /** Shorter than any wait that matters: what sums of fractions may be off by, in milliseconds. */

@@ -6,13 +6,13 @@ import type { Settings } from "./options.js"
 import { isAmount, isUsed } from "./options.js"
 import * as Refusals from "./errors.js"
 import { longestTimer, now as nowOf } from "../internal/clock.js"
-import * as Pacing from "./adaptive.js"
+import * as Adaptive from "./adaptive.js"
 import * as Window from "./window.js"
 import * as Bucket from "./tokenBucket.js"
 import * as Line from "./queue.js"
 
 interface State extends Line.State {
-  readonly pace: Pacing.Pace
+  readonly pace: Adaptive.Pace
 }
 
 const minute = 60_000
@@ -33,7 +33,7 @@ const began = (settings: Settings, now: number): State => {
     queue: SortedMap.empty((self, that) => (self === that ? 0 : Line.before(self, that) ? -1 : 1)),
     arrivals: 0,
     promised: undefined,
-    pace: Pacing.full
+    pace: Adaptive.full
   }
 }
 
@@ -44,14 +44,14 @@ export const make = (settings: Settings, priority: Effect.Effect<Priority>): Eff
     const start = yield* Effect.clockWith((clock) => Effect.sync(() => nowOf(clock)))
     const state = yield* Ref.make(began(settings, start))
 
-    const nudgeFirst = (current: State): Effect.Effect<void> =>
+    const wakeFirst = (current: State): Effect.Effect<void> =>
       Option.match(SortedMap.headOption(current.queue), {
         onNone: () => Effect.void,
-        onSome: ([, waiter]) => Effect.asVoid(waiter.nudge.open)
+        onSome: ([, waiter]) => Effect.asVoid(waiter.wakeup.open)
       })
 
-    const nudgeAll = (waiters: ReadonlyArray<Line.Waiter>): Effect.Effect<void> =>
-      waiters.length === 0 ? Effect.void : Effect.forEach(waiters, (waiter) => waiter.nudge.open, { discard: true })
+    const wakeAll = (waiters: ReadonlyArray<Line.Waiter>): Effect.Effect<void> =>
+      waiters.length === 0 ? Effect.void : Effect.forEach(waiters, (waiter) => waiter.wakeup.open, { discard: true })
 
     /** `isLoss`: whether somebody may have to wait longer for it. All who wait are reckoned anew then. */
     const update = (f: (current: State, now: number) => State, isLoss: boolean): Effect.Effect<void> =>
@@ -61,7 +61,7 @@ export const make = (settings: Settings, priority: Effect.Effect<Priority>): Eff
             const now = nowOf(clock)
             const changed = f(Line.refilled(before, now), now)
             const [after, leaving] = isLoss ? Line.evicted(changed) : [changed, []]
-            return [Effect.zipRight(nudgeAll(leaving), nudgeFirst(after)), after]
+            return [Effect.zipRight(wakeAll(leaving), wakeFirst(after)), after]
           })
         )
       )
@@ -69,26 +69,26 @@ export const make = (settings: Settings, priority: Effect.Effect<Priority>): Eff
     const leave = (position: Line.Position): Effect.Effect<void> =>
       Effect.flatMap(
         Ref.updateAndGet(state, (current) => Line.left(current, position)),
-        nudgeFirst
+        wakeFirst
       )
 
     /** Waits for its turn, then for what it needs, then takes it. The taking cannot be interrupted, the waiting can. */
-    const stand = (
+    const waitForTurn = (
       clock: Clock.Clock,
       position: Line.Position,
       self: Line.Waiter,
       allowed: number
     ): Effect.Effect<void, RateLimitError> => {
       /**
-       * Waits for a nudge, which comes by itself when it is time. A race would do the same with two fibers for one, and a fiber
+       * Waits to be woken, which happens by itself when it is time. A race would do the same with two fibers for one, and a fiber
        * never ends that is interrupted after it has made those two and before it has started them.
        */
-      const nudgedIn = (wait: number): Effect.Effect<void> => {
-        const nudged = Effect.interruptible(self.nudge.await)
+      const wokenIn = (wait: number): Effect.Effect<void> => {
+        const nudged = Effect.interruptible(self.wakeup.await)
         if (wait === Infinity) return nudged
         // Timers tick in whole milliseconds: to wake a moment early would be to sleep again.
         const sleep = Effect.sleep(Math.min(Math.ceil(wait), longestTimer))
-        return Effect.flatMap(Effect.fork(Effect.interruptible(Effect.zipRight(sleep, self.nudge.open))), (timer) =>
+        return Effect.flatMap(Effect.fork(Effect.interruptible(Effect.zipRight(sleep, self.wakeup.open))), (timer) =>
           Effect.ensuring(nudged, Fiber.interrupt(timer))
         )
       }
@@ -105,47 +105,47 @@ export const make = (settings: Settings, priority: Effect.Effect<Priority>): Eff
           const wait = isHead ? Line.waitFor(current, self) : Infinity
           if (wait === 0 && !Line.isCrowded(current, self)) {
             const next = { ...Line.left(Line.granted(current, self), position), promised: current.promised }
-            return [nudgeFirst(next), next]
+            return [wakeFirst(next), next]
           }
-          if (maxConcurrent === undefined) return [again(nudgedIn(wait)), current]
+          if (maxConcurrent === undefined) return [again(wokenIn(wait)), current]
           // How long those in flight will be nobody knows: a wait can outlast what was reckoned.
           const remaining = self.deadline - now
           if (remaining <= 0) {
             const next: State = Line.left(current, position)
-            return [Effect.zipRight(nudgeFirst(next), Effect.fail(refusals.waitedEnough(allowed))), next]
+            return [Effect.zipRight(wakeFirst(next), Effect.fail(refusals.waitedEnough(allowed))), next]
           }
-          return [again(nudgedIn(wait === 0 ? remaining : Math.min(wait, remaining))), current]
+          return [again(wokenIn(wait === 0 ? remaining : Math.min(wait, remaining))), current]
         })
       )
       const again = (wait: Effect.Effect<void>): Effect.Effect<void, RateLimitError> =>
         Effect.zipRight(
           Effect.onInterrupt(wait, () => leave(position)),
-          Effect.zipRight(self.nudge.close, turn)
+          Effect.zipRight(self.wakeup.close, turn)
         )
       return turn
     }
 
-    const acquire = (wish: Line.Wish, wait: WaitOptions = {}): Effect.Effect<void, RateLimitError> =>
+    const acquire = (request: Line.Wish, wait: WaitOptions = {}): Effect.Effect<void, RateLimitError> =>
       Effect.uninterruptible(
         Effect.flatMap(priority, (rank) =>
           Clock.clockWith((clock) => {
-            const nudge = Effect.unsafeMakeLatch(false)
+            const wakeup = Effect.unsafeMakeLatch(false)
             const longest = rank === "batch" ? settings.patience : settings.maxWait
             const allowed = Math.min(longest, wait.maxWait === undefined ? Infinity : Duration.toMillis(wait.maxWait))
             return Effect.flatten(
               Ref.modify(state, (before): readonly [Effect.Effect<void, RateLimitError>, State] => {
                 const now = nowOf(clock)
                 const current = Line.refilled(before, now)
-                if (isFree(current, wish)) return [Effect.void, Line.granted(current, wish)]
+                if (isFree(current, request)) return [Effect.void, Line.granted(current, request)]
                 const position = {
                   at: rank === "batch" ? now + settings.aging : now,
                   ticket: current.arrivals
                 }
-                const needed = Line.waitAt(current, position, wish)
+                const needed = Line.waitAt(current, position, request)
                 if (needed > allowed) return [Effect.fail(refusals.tooLong(needed, allowed)), current]
-                const self: Line.Waiter = { ...wish, deadline: now + allowed, nudge }
+                const self: Line.Waiter = { ...request, deadline: now + allowed, wakeup }
                 const [after, leaving] = Line.joined({ ...current, arrivals: current.arrivals + 1 }, position, self)
-                return [Effect.zipRight(nudgeAll(leaving), stand(clock, position, self, allowed)), after]
+                return [Effect.zipRight(wakeAll(leaving), waitForTurn(clock, position, self, allowed)), after]
               })
             )
           })
@@ -160,20 +160,20 @@ export const make = (settings: Settings, priority: Effect.Effect<Priority>): Eff
     }
 
     const settled =
-      (wish: Line.Wish, actual: number) =>
+      (request: Line.Wish, actual: number) =>
       (current: State): State => ({
         ...current,
-        inFlight: current.inFlight - wish.places,
+        inFlight: current.inFlight - request.places,
         ...(current.tokens === undefined
           ? {}
           : {
-              tokens: Bucket.taken(current.tokens, actual - wish.tokens),
-              reserved: current.reserved - wish.tokens,
-              promised: actual === wish.tokens ? current.promised : undefined
+              tokens: Bucket.taken(current.tokens, actual - request.tokens),
+              reserved: current.reserved - request.tokens,
+              promised: actual === request.tokens ? current.promised : undefined
             })
       })
 
-    const reservation = (wish: Line.Wish): Reservation => {
+    const reservation = (request: Line.Wish): Reservation => {
       let open = tokensPerMinute !== undefined || maxConcurrent !== undefined
       return {
         settle: (actual) =>
@@ -181,8 +181,8 @@ export const make = (settings: Settings, priority: Effect.Effect<Priority>): Eff
             Effect.suspend(() => {
               if (!open) return Effect.void
               open = false
-              const spent = isUsed(actual) ? actual : wish.tokens
-              return update(settled(wish, spent), tokensPerMinute !== undefined && spent > wish.tokens)
+              const spent = isUsed(actual) ? actual : request.tokens
+              return update(settled(request, spent), tokensPerMinute !== undefined && spent > request.tokens)
             })
           )
       }
@@ -190,12 +190,14 @@ export const make = (settings: Settings, priority: Effect.Effect<Priority>): Eff
 
     const reserve: Service["reserve"] = (tokens, wait) => {
       const estimate = tokensPerMinute === undefined || !isAmount(tokens) ? 0 : tokens
-      const wish: Line.Wish = { requests: 1, tokens: estimate, places: maxConcurrent === undefined ? 0 : 1 }
+      const request: Line.Wish = { requests: 1, tokens: estimate, places: maxConcurrent === undefined ? 0 : 1 }
       const refusal = refusals.ofTokens(estimate)
-      return refusal !== undefined ? Effect.fail(refusal) : Effect.map(acquire(wish, wait), () => reservation(wish))
+      return refusal !== undefined
+        ? Effect.fail(refusal)
+        : Effect.map(acquire(request, wait), () => reservation(request))
     }
 
-    const paced = (current: State, pace: Pacing.Pace): State => {
+    const paced = (current: State, pace: Adaptive.Pace): State => {
       if (pace.share === current.pace.share) return { ...current, pace }
       // What had been saved up is part of what was too fast.
       const kept = Math.min(1, pace.share / current.pace.share)
@@ -214,16 +216,16 @@ export const make = (settings: Settings, priority: Effect.Effect<Priority>): Eff
     }
 
     const heed =
-      (signal: Signal, pacing: Pacing.Settings) =>
+      (signal: Signal, pacing: Adaptive.Settings) =>
       (current: State, now: number): State =>
         signal._tag === "Headers"
           ? {
               ...current,
-              requests: Pacing.requestsLeft(current.requests, pacing, signal.limits),
+              requests: Adaptive.requestsLeft(current.requests, pacing, signal.limits),
               tokens:
-                current.tokens === undefined ? undefined : Pacing.tokensLeft(current.tokens, pacing, signal.limits)
+                current.tokens === undefined ? undefined : Adaptive.tokensLeft(current.tokens, pacing, signal.limits)
             }
-          : paced(current, Pacing.after(current.pace, pacing, now, signal))
+          : paced(current, Adaptive.after(current.pace, pacing, now, signal))
 
     return {
       take,
@@ -283,8 +285,8 @@ export const make = (settings: Settings, priority: Effect.Effect<Priority>): Eff
     }
   })
 
-const isFree = (state: State, wish: Line.Wish): boolean =>
-  SortedMap.size(state.queue) === 0 && !Line.isCrowded(state, wish) && Line.waitFor(state, wish) === 0
+const isFree = (state: State, request: Line.Wish): boolean =>
+  SortedMap.size(state.queue) === 0 && !Line.isCrowded(state, request) && Line.waitFor(state, request) === 0
 
 const bucketStatus = (bucket: Bucket.Bucket): BucketStatus => ({
   available: bucket.available,

@@ -24,7 +24,7 @@ import { Array, DateTime, Duration, Effect, HashMap, Layer, Option, Order, Ref, 
 import type { Store } from "../gateway/AccessStore.js"
 import { AccessStore, AccessStoreError } from "../gateway/AccessStore.js"
 import { VirtualKey } from "../gateway/VirtualKey.js"
-import * as Monotonic from "../internal/clock.js"
+import * as MonotonicClock from "../internal/clock.js"
 import type { Kept } from "./access/scripts.js"
 import * as Steps from "./access/scripts.js"
 import { Redis } from "./model.js"
@@ -96,7 +96,7 @@ export const make = (options: Options): Effect.Effect<Store, never, Redis> =>
     const find: Store["find"] = (hash) =>
       Effect.flatMap(Effect.clock, (clock) =>
         Effect.flatMap(Ref.get(found), (all) => {
-          const now = Monotonic.now(clock)
+          const now = MonotonicClock.now(clock)
           const known = Option.getOrUndefined(HashMap.get(all, hash))
           if (known !== undefined && now - known.at < cacheTime) return Effect.succeed(Option.some(known.key))
           return known === undefined || now - known.at >= keepTime

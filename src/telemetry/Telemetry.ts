@@ -51,7 +51,7 @@ import * as Distribution from "../vocabulary/Distribution.js"
 import type { Usage } from "../vocabulary/Usage.js"
 import * as Aliases from "./aliases.js"
 import * as CallHooks from "./hooks.js"
-import * as Meters from "./metrics.js"
+import * as Metrics from "./metrics.js"
 import type { HookOptions, Hooks, Options } from "./model.js"
 import type { Answer, Begin } from "./observe.js"
 import { observed, outcomeOf } from "./observe.js"
@@ -67,7 +67,7 @@ export type { CallTimes } from "../call/model.js"
  * @since 0.1.0
  * @category metrics
  */
-export const metrics = Meters.metrics
+export const metrics = Metrics.metrics
 
 /**
  * The metrics under other names that `Options.aliases` adds, without labels: those of llm-api-router, with the labels provider
@@ -130,15 +130,15 @@ const exitOf = (outcome: Outcome): Exit.Exit<void, Outcome> =>
 /** @internal */
 export const instruments = (info: ModelInfo, options: Options): Instruments => {
   const { metrics: measured = true, spans = true } = options
-  const meters = new Map<string, Meters.KeyMeters>()
-  const metersOf = (key: ApiKey): Meters.KeyMeters => {
+  const meters = new Map<string, Metrics.KeyMeters>()
+  const metersOf = (key: ApiKey): Metrics.KeyMeters => {
     const known = meters.get(key.id)
     if (known !== undefined) return known
-    const created = Meters.ofKey(info, key)
+    const created = Metrics.ofKey(info, key)
     meters.set(key.id, created)
     return created
   }
-  const waits = Meters.ofWaits(info)
+  const waits = Metrics.ofWaits(info)
 
   const probeOf = (key: ApiKey, clock: Clock.Clock, span: Option.Option<Tracer.Span>): AttemptProbe => ({
     around: (effect) => (Option.isNone(span) ? effect : Effect.withParentSpan(effect, span.value)),
@@ -188,8 +188,8 @@ export const make = (options: Options = {}): Middleware => {
   const { aliases = false, metrics: measured = true, spans = true } = options
   return (next) => {
     const { info } = next
-    const told = measured ? Meters.ofCalls(info, aliases) : Meters.silent
-    const others = measured && aliases ? Aliases.ofCalls(info) : Meters.silent
+    const told = measured ? Metrics.ofCalls(info, aliases) : Metrics.silent
+    const others = measured && aliases ? Aliases.ofCalls(info) : Metrics.silent
     const latency = Distribution.unsafeMakeRecorder()
     const timeToFirstEvent = Distribution.unsafeMakeRecorder()
 

@@ -16,7 +16,7 @@ import type { Outcome } from "../call/observer.js"
 import type { Open, OpenStream } from "../call/openStream.js"
 import { fromStream, toStream } from "../call/openStream.js"
 import { estimateInput } from "../call/request.js"
-import { wordsOf } from "../call/deltaText.js"
+import { deltaText } from "../call/deltaText.js"
 
 export interface Call {
   /** The word of the OpenTelemetry conventions for it. */
@@ -115,7 +115,7 @@ const follow = (request: ChatRequest.Input, end: Watch["end"]) => {
             Exit.void,
             start && { ...start, usage, finishReason: reason, ...(cost === undefined ? {} : { cost }) }
           )
-        } else said += wordsOf(event)
+        } else said += deltaText(event)
       }
       return Effect.void
     },

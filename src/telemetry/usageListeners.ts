@@ -32,36 +32,39 @@ export interface Ended {
 export interface Listener {
   /** Whose listener it is: nobody hears an attempt twice. */
   readonly owner: object
-  readonly heard: (attempt: Ended) => Effect.Effect<void>
+  readonly onUsage: (attempt: Ended) => Effect.Effect<void>
 }
 
 const none: ReadonlyArray<Listener> = []
 
-export class Listeners extends Context.Reference<Listeners>()("effect-llm/Listeners", {
+export class UsageListeners extends Context.Reference<UsageListeners>()("effect-llm/UsageListeners", {
   defaultValue: (): ReadonlyArray<Listener> => none
 }) {}
 
 export const isListening = (owner: object): Effect.Effect<boolean> =>
-  Effect.map(Listeners, (listeners) => listeners.some((listener) => listener.owner === owner))
+  Effect.map(UsageListeners, (listeners) => listeners.some((listener) => listener.owner === owner))
 
 /** Lets a listener hear the attempts of an effect. */
-export const listening = <A, E, R>(effect: Effect.Effect<A, E, R>, listener: Listener): Effect.Effect<A, E, R> =>
-  Effect.flatMap(Listeners, (listeners) =>
+export const withUsageListener = <A, E, R>(
+  effect: Effect.Effect<A, E, R>,
+  listener: Listener
+): Effect.Effect<A, E, R> =>
+  Effect.flatMap(UsageListeners, (listeners) =>
     listeners.some(({ owner }) => owner === listener.owner)
       ? effect
-      : Effect.provideService(effect, Listeners, [...listeners, listener])
+      : Effect.provideService(effect, UsageListeners, [...listeners, listener])
   )
 
 const tell = (listeners: ReadonlyArray<Listener>, attempt: Ended): Effect.Effect<void> => {
   const [first, ...rest] = listeners
   return first !== undefined && rest.length === 0
-    ? first.heard(attempt)
-    : Effect.forEach(listeners, (listener) => listener.heard(attempt), { discard: true })
+    ? first.onUsage(attempt)
+    : Effect.forEach(listeners, (listener) => listener.onUsage(attempt), { discard: true })
 }
 
 /** Tells of something that was answered without asking anybody. */
 export const tellOf = (attempt: Omit<Ended, "label" | "startedAt" | "endedAt">): Effect.Effect<void> =>
-  Effect.flatMap(Listeners, (listeners) =>
+  Effect.flatMap(UsageListeners, (listeners) =>
     listeners.length === 0
       ? Effect.void
       : Effect.flatMap(Effect.zip(Label, Clock.currentTimeMillis), ([label, now]) =>
@@ -85,10 +88,10 @@ const consumed = (usage: Usage.Usage | undefined, outcome: Outcome, subject: Sub
   (readAtLeast.has(outcome) ? Usage.make({ inputTokens: subject.inputTokens(), estimated: true }) : Usage.empty)
 
 /** Instruments that also tell the listeners of the call. */
-export const heard = (instruments: Instruments, { model, price, provider }: ModelInfo): Instruments => ({
+export const onUsage = (instruments: Instruments, { model, price, provider }: ModelInfo): Instruments => ({
   ...instruments,
   attempt: (key, subject) =>
-    Effect.flatMap(Listeners, (listeners) =>
+    Effect.flatMap(UsageListeners, (listeners) =>
       listeners.length === 0
         ? instruments.attempt(key, subject)
         : Effect.zipWith(

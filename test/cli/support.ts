@@ -4,7 +4,7 @@ import { FileSystem } from "@effect/platform"
 import { ConfigProvider, Effect, Layer, Queue, Ref, Stream } from "effect"
 import { run } from "../../src/cli/app.js"
 import { Screen } from "../../src/cli/terminal/screen.js"
-import { Line, Typist } from "../../src/cli/terminal/stdin.js"
+import { Line, Stdin } from "../../src/cli/terminal/stdin.js"
 import type { SimulatedProvider } from "../../src/testing/index.js"
 
 export interface Options {
@@ -55,7 +55,7 @@ export const prepare = (words: ReadonlyArray<string>, options: Options = {}): Ef
         columns: Effect.succeed(100),
         input: input === undefined ? Stream.empty : Stream.encodeText(Stream.make(input))
       }),
-      Layer.succeed(Typist, Effect.succeed({ line: () => Queue.take(lines), interruption })),
+      Layer.succeed(Stdin, Effect.succeed({ line: () => Queue.take(lines), interruption })),
       NodeFileSystem.layer,
       NodePath.layer,
       NodeTerminal.layer,

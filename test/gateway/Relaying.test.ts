@@ -5,7 +5,7 @@ import type { ChatEvent } from "../../src/vocabulary/ChatEvent.js"
 import { chatCompletions } from "../../src/gateway/chat/protocols.js"
 import * as Cost from "../../src/vocabulary/Cost.js"
 import * as Relaying from "../../src/gateway/chat/passthrough.js"
-import { carrying, relayOf } from "../../src/call/passthrough.js"
+import { withRawFrames, relayOf } from "../../src/call/passthrough.js"
 import type { Middleware } from "../../src/LLM.js"
 import * as Usage from "../../src/vocabulary/Usage.js"
 import type { Frame } from "../../src/wire/Wire.js"
@@ -324,7 +324,7 @@ describe("frames", () => {
       const read: Array<ChatEvent> = []
       for (let at = 0; at < texts.length; at += 2) {
         const pair = texts.slice(at, at + 2)
-        read.push(...carrying("chat-completions", pair.map(frameOf), pair.map(delta)))
+        read.push(...withRawFrames("chat-completions", pair.map(frameOf), pair.map(delta)))
       }
       const changed = read.flatMap((event, index): ReadonlyArray<ChatEvent> => {
         if (event._tag !== "TextDelta") return [event]
@@ -358,7 +358,7 @@ describe("frames", () => {
     const call = { index: 0, id: "call_1", name: "look" }
     const { write } = Relaying.manner(chatCompletions, {}, 0)
     const beginning = write(
-      carrying(
+      withRawFrames(
         "chat-completions",
         [{ data: JSON.stringify(told[0]) }, frameOf("Hi")],
         [
@@ -368,7 +368,7 @@ describe("frames", () => {
       )
     )
     const rest = write(
-      carrying(
+      withRawFrames(
         "chat-completions",
         [{ data: "broken" }],
         [
@@ -390,7 +390,7 @@ describe("frames", () => {
   })
 
   it("hold with a receipt that was added to their events, and with no other change", () => {
-    const [first, last] = carrying("chat-completions", [frameOf("Hi")], [delta("Hi"), finish])
+    const [first, last] = withRawFrames("chat-completions", [frameOf("Hi")], [delta("Hi"), finish])
     if (first === undefined || last?._tag !== "Finish") throw new Error("there are two")
     const priced: ChatEvent = { ...last, cost: Cost.make({ input: 0.002 }) }
     expect(relayOf("chat-completions", Chunk.make(first, priced))?.frames).toEqual([frameOf("Hi")])

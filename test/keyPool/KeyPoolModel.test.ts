@@ -8,7 +8,7 @@ import * as ApiKey from "../../src/vocabulary/ApiKey.js"
 import * as Ring from "../../src/keyPool/keySet.js"
 import type { Hold } from "../../src/keyPool/key.js"
 import * as Pool from "../../src/keyPool/state.js"
-import type { Bell } from "../../src/internal/waitQueue.js"
+import type { Wakeup } from "../../src/internal/waitQueue.js"
 import * as KeyPool from "../../src/keyPool/KeyPool.js"
 
 const remedies = { base: 1_000, factor: 2, max: 60_000, quota: 3_600_000, refused: 300_000, latencyDecay: 10_000 }
@@ -109,11 +109,11 @@ const judge = (
 interface Waiter {
   readonly ticket: number
   readonly wish: Pool.Wish
-  bell: Bell
+  bell: Wakeup
   until: number
 }
 
-const makeBell = (): Bell => Deferred.unsafeMake(FiberId.none)
+const makeBell = (): Wakeup => Deferred.unsafeMake(FiberId.none)
 
 /** The state under test and the model, side by side. */
 const sideBySide = (options: ReadonlyArray<ApiKey.Options>, strategy: KeyPool.Strategy) => {
@@ -124,7 +124,7 @@ const sideBySide = (options: ReadonlyArray<ApiKey.Options>, strategy: KeyPool.St
   const models = new Map(keys.map((key) => [key.id, modelKey(key)]))
   const calls: Array<ModelCall> = []
   let line: Array<Waiter> = []
-  const rung = new Set<Bell>()
+  const rung = new Set<Wakeup>()
 
   const taken = <A>([{ bells, value }, next]: Pool.Step<A>): A => {
     state = next
@@ -182,9 +182,14 @@ const sideBySide = (options: ReadonlyArray<ApiKey.Options>, strategy: KeyPool.St
 
   const compare = () => {
     expect(Pool.waiting(state)).toBe(line.length)
-    const ring = Ring.advance(state.ring, now)
+    const keySet = Ring.advance(state.keySet, now)
     expect(
-      Ring.keys(ring).map((key) => ({ id: key.id, inFlight: key.inFlight, standing: key.standing, wakeAt: key.wakeAt }))
+      Ring.keys(keySet).map((key) => ({
+        id: key.id,
+        inFlight: key.inFlight,
+        standing: key.standing,
+        wakeAt: key.wakeAt
+      }))
     ).toEqual(
       [...models.values()].map((model) => ({
         id: model.key.id,
@@ -200,10 +205,10 @@ const sideBySide = (options: ReadonlyArray<ApiKey.Options>, strategy: KeyPool.St
   return {
     calls,
     waiting: () => line.length,
-    inFlight: () => Ring.keys(state.ring).reduce((sum, key) => sum + key.inFlight, 0),
+    inFlight: () => Ring.keys(state.keySet).reduce((sum, key) => sum + key.inFlight, 0),
     ask: (exclude: ReadonlyArray<number>, maxWait: number, patient: boolean) => {
       const wish = { exclude: new Set(exclude.map((index) => `k${index}`)), deadline: now + maxWait, patient }
-      const first = line.length > 0 ? undefined : bestOf(Ring.keys(Ring.advance(state.ring, now)), wish, strategy)
+      const first = line.length > 0 ? undefined : bestOf(Ring.keys(Ring.advance(state.keySet, now)), wish, strategy)
       const bell = makeBell()
       const value = taken(Pool.queue(state, now, wish, bell))
       if (value._tag === "Granted") {
@@ -220,7 +225,7 @@ const sideBySide = (options: ReadonlyArray<ApiKey.Options>, strategy: KeyPool.St
       const [call] = calls.splice(index % Math.max(1, calls.length), 1)
       if (call === undefined) return
       const { hold, model } = call
-      const latest = state.ring.sequence
+      const latest = state.keySet.sequence
       taken(Pool.giveBack(state, now, hold, () => verdict))
       model.inFlight.delete(hold.sequence)
       if (model.probe === hold.sequence) model.probe = undefined
@@ -249,7 +254,7 @@ const sideBySide = (options: ReadonlyArray<ApiKey.Options>, strategy: KeyPool.St
     add: (option: ApiKey.Options) => {
       const key = ApiKey.make(`sk-${added}`, { ...option, id: `added-${added}` })
       added++
-      taken(Pool.change(state, now, (ring) => [undefined, Ring.add(ring, key)]))
+      taken(Pool.change(state, now, (keySet) => [undefined, Ring.add(keySet, key)]))
       models.set(key.id, modelKey(key))
       settle()
     },
@@ -261,9 +266,9 @@ const sideBySide = (options: ReadonlyArray<ApiKey.Options>, strategy: KeyPool.St
         remove: Ring.remove,
         disable: Ring.disable,
         enable: Ring.enable,
-        rest: (ring: Ring.KeyRing) => Ring.rest(ring, id, millis, "resting")
+        rest: (keySet: Ring.KeySet) => Ring.rest(keySet, id, millis, "resting")
       }
-      taken(Pool.change(state, now, (ring) => [undefined, changes[what](ring, id)]))
+      taken(Pool.change(state, now, (keySet) => [undefined, changes[what](keySet, id)]))
       if (what === "remove") models.delete(id)
       if (what === "disable") model.isDisabled = true
       if (what === "rest") rest(model, now + millis, false)

@@ -1,12 +1,12 @@
 import { describe, expect, it } from "@effect/vitest"
 import { FastCheck } from "effect"
-import * as TournamentHeap from "../../src/keyPool/tournament.js"
+import * as Tournament from "../../src/keyPool/tournament.js"
 
 interface Entry {
   readonly score: number
 }
 
-const rules: TournamentHeap.Rules<Entry, number> = {
+const rules: Tournament.Rules<Entry, number> = {
   enter: (entry) => entry.score,
   play: Math.min
 }
@@ -17,14 +17,14 @@ const change = FastCheck.record({
 })
 
 const applied = (changes: ReadonlyArray<{ readonly slot: number; readonly score: number | undefined }>) => {
-  let heap = TournamentHeap.empty(rules)
+  let heap = Tournament.empty(rules)
   const model = new Map<number, Entry>()
   for (const { score, slot } of changes) {
     if (score === undefined) {
-      heap = TournamentHeap.remove(heap, slot)
+      heap = Tournament.remove(heap, slot)
       model.delete(slot)
     } else {
-      heap = TournamentHeap.set(heap, slot, { score })
+      heap = Tournament.set(heap, slot, { score })
       model.set(slot, { score })
     }
   }
@@ -38,11 +38,11 @@ describe("a tournament heap holds what a map would hold", () => {
     ([changes]) => {
       const { heap, model } = applied(changes)
       const scores = [...model.values()].map((entry) => entry.score)
-      expect(TournamentHeap.outcome(heap)).toBe(scores.length === 0 ? undefined : Math.min(...scores))
-      expect(TournamentHeap.entries(heap)).toEqual(
+      expect(Tournament.outcome(heap)).toBe(scores.length === 0 ? undefined : Math.min(...scores))
+      expect(Tournament.entries(heap)).toEqual(
         [...model].sort(([left], [right]) => left - right).map(([, entry]) => entry)
       )
-      for (let slot = 0; slot <= 70; slot++) expect(TournamentHeap.get(heap, slot)).toEqual(model.get(slot))
+      for (let slot = 0; slot <= 70; slot++) expect(Tournament.get(heap, slot)).toEqual(model.get(slot))
     }
   )
 
@@ -51,19 +51,19 @@ describe("a tournament heap holds what a map would hold", () => {
     [FastCheck.array(change, { maxLength: 50 }), change],
     ([changes, last]) => {
       const { heap } = applied(changes)
-      const before = TournamentHeap.entries(heap)
-      const score = TournamentHeap.outcome(heap)
-      TournamentHeap.set(TournamentHeap.remove(heap, last.slot), last.slot + 1, { score: -1e9 })
-      expect(TournamentHeap.entries(heap)).toEqual(before)
-      expect(TournamentHeap.outcome(heap)).toBe(score)
+      const before = Tournament.entries(heap)
+      const score = Tournament.outcome(heap)
+      Tournament.set(Tournament.remove(heap, last.slot), last.slot + 1, { score: -1e9 })
+      expect(Tournament.entries(heap)).toEqual(before)
+      expect(Tournament.outcome(heap)).toBe(score)
     }
   )
 
   it("nothing, at first", () => {
-    const heap = TournamentHeap.empty(rules)
-    expect(TournamentHeap.outcome(heap)).toBeUndefined()
-    expect(TournamentHeap.get(heap, 0)).toBeUndefined()
-    expect(TournamentHeap.entries(TournamentHeap.remove(heap, 3))).toEqual([])
+    const heap = Tournament.empty(rules)
+    expect(Tournament.outcome(heap)).toBeUndefined()
+    expect(Tournament.get(heap, 0)).toBeUndefined()
+    expect(Tournament.entries(Tournament.remove(heap, 3))).toEqual([])
   })
 })
 
@@ -74,24 +74,24 @@ describe("a change replays the matches on one path alone", () => {
     [10_000, 14]
   ])("of %i entries: %i matches", (size, matches) => {
     let played = 0
-    let heap = TournamentHeap.empty<Entry, number>({
+    let heap = Tournament.empty<Entry, number>({
       ...rules,
       play: (left, right) => {
         played++
         return Math.min(left, right)
       }
     })
-    for (let slot = 0; slot < size; slot++) heap = TournamentHeap.set(heap, slot, { score: slot })
+    for (let slot = 0; slot < size; slot++) heap = Tournament.set(heap, slot, { score: slot })
     played = 0
-    heap = TournamentHeap.set(heap, 0, { score: 5 })
+    heap = Tournament.set(heap, 0, { score: 5 })
     expect(played).toBe(matches)
-    expect(TournamentHeap.outcome(heap)).toBe(1)
+    expect(Tournament.outcome(heap)).toBe(1)
   })
 
   it("left plays left and right plays right", () => {
-    const words: TournamentHeap.Rules<string, string> = { enter: (word) => word, play: (left, right) => left + right }
-    let heap = TournamentHeap.empty(words)
-    for (const slot of [4, 0, 3, 6, 1]) heap = TournamentHeap.set(heap, slot, String(slot))
-    expect(TournamentHeap.outcome(heap)).toBe("01346")
+    const words: Tournament.Rules<string, string> = { enter: (word) => word, play: (left, right) => left + right }
+    let heap = Tournament.empty(words)
+    for (const slot of [4, 0, 3, 6, 1]) heap = Tournament.set(heap, slot, String(slot))
+    expect(Tournament.outcome(heap)).toBe("01346")
   })
 })

@@ -40,7 +40,7 @@ describe("what is known of a line does not grow with the calls that have passed 
   })
 
   it("where those who wait are sent away", () => {
-    const hopeless: Line.Waiter = { ...wish, requests: 10, deadline: -1, nudge: Effect.unsafeMakeLatch(false) }
+    const hopeless: Line.Waiter = { ...wish, requests: 10, deadline: -1, wakeup: Effect.unsafeMakeLatch(false) }
     const refused = (state: Line.State): Line.State => {
       const queue = SortedMap.set(state.queue, { at: 0, ticket: 0 }, hopeless)
       const [after, leaving] = Line.evicted({ ...Line.granted(state, { ...wish, requests: 5 }), queue })

@@ -3,7 +3,7 @@ import { Array, Duration, Effect, FastCheck, Fiber, Option, Random, Ref, Stream,
 import * as Balance from "../../src/routing/Balance.js"
 import * as BalanceHealth from "../../src/routing/BalanceHealth.js"
 import * as Healths from "../../src/routing/balance/memoryHealth.js"
-import * as Fleets from "../../src/routing/balance/deploymentSet.js"
+import * as DeploymentSet from "../../src/routing/balance/deploymentSet.js"
 import * as ChatEvent from "../../src/vocabulary/ChatEvent.js"
 import * as LLMErrors from "../../src/vocabulary/LLMError.js"
 import { makeClock, restless } from "../support/interleaving.js"
@@ -284,7 +284,7 @@ describe("whatever fails and is interrupted, at whatever step others come betwee
 })
 
 describe("what is said of a deployment", () => {
-  const { hear, make, news } = Fleets
+  const { hear, make, news } = DeploymentSet
   const breaker = { failures: 1, ratio: 0, window: 1000, base: 10, factor: 2, max: 100 }
   const remedies = { base: 1, factor: 2, max: 60, quota: 1, refused: 1, latencyDecay: 1 }
   const settings = [{ id: "a", weight: 1, order: 0, cost: undefined, maxConcurrency: undefined }]
@@ -298,18 +298,18 @@ describe("what is said of a deployment", () => {
     expect(news(open, hear(open, 0, { state: "Closed", until: 0, openings: 0 }), 0)?.state).toBe("Closed")
     expect(news(fleet, hear(fleet, 0, { state: "Cooling", until: 9, openings: 0 }), 0)?.state).toBe("Cooling")
     expect(news(fleet, hear(fleet, 0, { state: "Closed", until: 0, openings: 0 }), 0)).toBeUndefined()
-    expect(news(open, Fleets.disable(open, 0), 0)).toBeUndefined()
+    expect(news(open, DeploymentSet.disable(open, 0), 0)).toBeUndefined()
     expect(hear(fleet, 5, { state: "Open", until: 50, openings: 3 })).toBe(fleet)
   })
 
   it("has the next rest of its own go on from the openings of others", () => {
     const heard = hear(fleet, 0, { state: "Open", until: 5, openings: 2 })
-    const later = Fleets.advance(heard, 10)
+    const later = DeploymentSet.advance(heard, 10)
     const winner = later.deployments[0]
     if (winner === undefined) throw new Error("no deployment")
-    const [hold, reserved] = Fleets.reserve(later, winner)
-    expect(Fleets.isProbe(reserved, hold)).toBe(true)
-    const failed = Fleets.settle(reserved, hold, Balance.Verdict.Failed())
+    const [hold, reserved] = DeploymentSet.reserve(later, winner)
+    expect(DeploymentSet.isProbe(reserved, hold)).toBe(true)
+    const failed = DeploymentSet.settle(reserved, hold, Balance.Verdict.Failed())
     expect(news(reserved, failed, 0)).toEqual({ state: "Open", until: 10 + 10 * 2 ** 2, openings: 3 })
   })
 

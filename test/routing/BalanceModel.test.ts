@@ -4,7 +4,7 @@ import * as Balance from "../../src/routing/Balance.js"
 import * as State from "../../src/routing/balance/state.js"
 import type { Breaker, News } from "../../src/routing/balance/deployment.js"
 import * as FailureWindow from "../../src/routing/balance/failureWindow.js"
-import * as Fleets from "../../src/routing/balance/deploymentSet.js"
+import * as DeploymentSet from "../../src/routing/balance/deploymentSet.js"
 import type { Hold } from "../../src/keyPool/key.js"
 
 const breaker: Breaker = { failures: 3, ratio: 0.5, window: 1e12, base: 10_000, factor: 2, max: 60_000 }
@@ -198,7 +198,7 @@ const run = (commands: ReadonlyArray<Command>): Counted => {
   const settings = positions.map((index) => ({ id: `${index}`, weight: 1, order: 0, cost: undefined, maxConcurrency }))
   const remedies = { base: 1000, factor: 2, max: 60_000, quota: 1, refused: 1, latencyDecay: 1 }
   const rules = { order: Balance.failover, bound: 1, breaker }
-  let state = State.make(Fleets.make(settings, rules, remedies, breaker.window, 7))
+  let state = State.make(DeploymentSet.make(settings, rules, remedies, breaker.window, 7))
   let now = 0
   let granted = 0
   let probes = 0
@@ -226,8 +226,8 @@ const run = (commands: ReadonlyArray<Command>): Counted => {
       case "End": {
         const [hold] = held.splice(one.which % Math.max(1, held.length), 1)
         if (hold === undefined) break
-        end(of(hold.position), hold.sequence, one.verdict, now, state.fleet.sequence)
-        state = State.change(state, now, (fleet) => Fleets.settle(fleet, hold, one.verdict))[1]
+        end(of(hold.position), hold.sequence, one.verdict, now, state.deploymentSet.sequence)
+        state = State.change(state, now, (deploymentSet) => DeploymentSet.settle(deploymentSet, hold, one.verdict))[1]
         break
       }
       case "Pass":
@@ -235,7 +235,7 @@ const run = (commands: ReadonlyArray<Command>): Counted => {
         break
       case "Hear": {
         const news = { state: one.state, until: now + one.rest, openings: 2 }
-        hear(of(one.position), news, state.fleet.sequence)
+        hear(of(one.position), news, state.deploymentSet.sequence)
         heard++
         const notices = new Map([[`${one.position}`, { ...news, author: "another" }]])
         state = State.hear(state, now, notices, "this", 0)[1]
@@ -243,7 +243,7 @@ const run = (commands: ReadonlyArray<Command>): Counted => {
       }
       case "Postpone": {
         // A probe that another balance makes instead.
-        const probing = held.filter((hold) => Fleets.isProbe(state.fleet, hold))
+        const probing = held.filter((hold) => DeploymentSet.isProbe(state.deploymentSet, hold))
         const hold = probing[one.which % Math.max(1, probing.length)]
         if (hold === undefined) break
         held.splice(held.indexOf(hold), 1)
@@ -252,21 +252,25 @@ const run = (commands: ReadonlyArray<Command>): Counted => {
         reference.probe = undefined
         reference.restUntil = Math.max(reference.restUntil, now + one.millis)
         postponed++
-        state = State.change(state, now, (fleet) => Fleets.postpone(fleet, hold, now + one.millis))[1]
+        state = State.change(state, now, (deploymentSet) =>
+          DeploymentSet.postpone(deploymentSet, hold, now + one.millis)
+        )[1]
         break
       }
       case "Enable":
-        enable(of(one.position), state.fleet.sequence)
-        state = State.change(state, now, (fleet) => Fleets.enable(fleet, one.position))[1]
+        enable(of(one.position), state.deploymentSet.sequence)
+        state = State.change(state, now, (deploymentSet) => DeploymentSet.enable(deploymentSet, one.position))[1]
         break
       case "Disable":
         of(one.position).disabled = true
-        state = State.change(state, now, (fleet) => Fleets.disable(fleet, one.position))[1]
+        state = State.change(state, now, (deploymentSet) => DeploymentSet.disable(deploymentSet, one.position))[1]
         break
     }
-    const counts = state.fleet.deployments.map(({ window }) => FailureWindow.counts(window, now))
+    const counts = state.deploymentSet.deployments.map(({ window }) => FailureWindow.counts(window, now))
     expect(counts).toEqual(references.map(({ calls, failures }) => ({ calls, failures })))
-    expect(state.fleet.deployments.map(({ load }) => load.inFlight)).toEqual(references.map(({ inFlight }) => inFlight))
+    expect(state.deploymentSet.deployments.map(({ load }) => load.inFlight)).toEqual(
+      references.map(({ inFlight }) => inFlight)
+    )
   }
   return { granted, probes, heard, postponed }
 }

@@ -9,10 +9,10 @@ import type { Middleware, ModelInfo, Service } from "../../call/model.js"
 import type { LLMError } from "../../vocabulary/LLMError.js"
 import * as Pricing from "../pricing/cost.js"
 import * as Usage from "../../vocabulary/Usage.js"
-import type { Dependencies, Tab } from "./reservation.js"
-import * as Tabs from "./reservation.js"
+import type { Dependencies, BudgetReservation } from "./reservation.js"
+import * as Reservations from "./reservation.js"
 import { Label } from "../../internal/label.js"
-import { isListening, listening } from "../../telemetry/usageListeners.js"
+import { isListening, withUsageListener } from "../../telemetry/usageListeners.js"
 import type { Open, OpenStream, Pull } from "../../call/openStream.js"
 import { fromStream, toStream } from "../../call/openStream.js"
 import { normalize, normalizeEmbedding } from "../../call/request.js"
@@ -24,13 +24,13 @@ interface Answer {
   readonly usage: Usage.Usage
 }
 
-type OpenTab = Effect.Effect<Tab, LLMError>
+type OpenTab = Effect.Effect<BudgetReservation, LLMError>
 
 /** What had been consumed when a call failed, as far as the error tells it. */
 const partialOf = (error: LLMError): Usage.Usage | undefined =>
   "partial" in error && error.partial !== undefined ? error.partial.usage : undefined
 
-const settleFailure = (tab: Tab, info: ModelInfo, cause: Cause.Cause<LLMError>): Effect.Effect<void> =>
+const settleFailure = (tab: BudgetReservation, info: ModelInfo, cause: Cause.Cause<LLMError>): Effect.Effect<void> =>
   tab.settle(Option.match(Cause.failureOption(cause), { onNone: () => undefined, onSome: partialOf }), info)
 
 const whole = <A extends Answer>(
@@ -41,7 +41,7 @@ const whole = <A extends Answer>(
   Effect.uninterruptibleMask((restore) =>
     Effect.flatMap(open, (tab) =>
       Effect.onExit(
-        restore(listening(call, tab.listener)),
+        restore(withUsageListener(call, tab.listener)),
         Exit.match({
           onSuccess: (answer) => tab.settle(answer.usage, Pricing.withOwnPrice(info, Pricing.answererOf(answer))),
           onFailure: (cause) => settleFailure(tab, info, cause)
@@ -57,7 +57,12 @@ interface Ending {
 }
 
 /** The same stream, which settles with its last event. After a failure the attempts below it may still have to tell of it. */
-const watched = (info: ModelInfo, opened: OpenStream, tab: Tab, ending: Ending): Effect.Effect<OpenStream> => {
+const watched = (
+  info: ModelInfo,
+  opened: OpenStream,
+  tab: BudgetReservation,
+  ending: Ending
+): Effect.Effect<OpenStream> => {
   const seen = (events: Chunk.Chunk<ChatEvent>): Effect.Effect<Chunk.Chunk<ChatEvent>> => {
     for (const event of events) {
       if (event._tag === "Start") ending.by = Pricing.withOwnPrice(info, Pricing.answererOf(event))
@@ -83,7 +88,7 @@ const streamed = (info: ModelInfo, call: Open, open: OpenTab): Open =>
       return Effect.zipRight(
         Effect.addFinalizer(() => tab.settle(ending.partial, ending.by)),
         Effect.flatMap(
-          Effect.tapError(restore(listening(call, tab.listener)), (error) =>
+          Effect.tapError(restore(withUsageListener(call, tab.listener)), (error) =>
             Effect.sync(() => {
               ending.partial = partialOf(error)
             })
@@ -101,7 +106,7 @@ export const around =
     const { info } = next
 
     const openTab = (model: string | undefined, estimate: Usage.Usage): OpenTab =>
-      Effect.flatMap(Label, (label) => Tabs.open(deps, { info, model: model ?? info.model, label, estimate }))
+      Effect.flatMap(Label, (label) => Reservations.open(deps, { info, model: model ?? info.model, label, estimate }))
 
     /** A call that this budget pays for already pays once. One that makes no sense is sent on to whoever will say so. */
     const paid = <A, R, Request extends { readonly model?: string }>(

@@ -33,9 +33,9 @@ export interface Call {
   readonly estimate: Usage.Usage
 }
 
-export interface Tab {
+export interface BudgetReservation {
   readonly listener: Listener
-  /** The end of the call, with the usage that its answer tells, for an `LLM` whose attempts nobody heard. */
+  /** The end of the call, with the usage that its answer tells, for an `LLM` whose attempts report no usage. */
   readonly settle: (usage: Usage.Usage | undefined, by: Costs.Answerer) => Effect.Effect<void>
 }
 
@@ -152,7 +152,10 @@ const entriesOf = (
 }
 
 /** Sets aside what the call is taken to cost, in all budgets that apply at once, or refuses the call. */
-export const open = (deps: Dependencies, call: Call): Effect.Effect<Tab, BudgetExceededError | SharedStateError> =>
+export const open = (
+  deps: Dependencies,
+  call: Call
+): Effect.Effect<BudgetReservation, BudgetExceededError | SharedStateError> =>
   Effect.flatMap(Effect.zip(Clock.currentTimeMillis, Pricing), ([now, called]) => {
     const costOf: CostOf = (usage, by, at) => Costs.costWithin(called, deps.pricing, usage, by, at)
     const entries = entriesOf(deps, costOf, call, now)
@@ -171,7 +174,12 @@ export const open = (deps: Dependencies, call: Call): Effect.Effect<Tab, BudgetE
     })
   })
 
-const tabOf = (deps: Dependencies, costOf: CostOf, entries: ReadonlyArray<Entry>, estimate: Usage.Usage): Tab => {
+const tabOf = (
+  deps: Dependencies,
+  costOf: CostOf,
+  entries: ReadonlyArray<Entry>,
+  estimate: Usage.Usage
+): BudgetReservation => {
   let consumed = nothing
   let heardAny = false
   let over = false
@@ -191,7 +199,7 @@ const tabOf = (deps: Dependencies, costOf: CostOf, entries: ReadonlyArray<Entry>
   return {
     listener: {
       owner: deps.owner,
-      heard: (attempt) =>
+      onUsage: (attempt) =>
         Effect.suspend(() => {
           heardAny = true
           const more = consumedBy(costOf, attempt.usage, Costs.answererOfAttempt(attempt), attempt.endedAt)

@@ -5,8 +5,8 @@ import type { LLMError } from "../../vocabulary/LLMError.js"
 import * as Usage from "../../vocabulary/Usage.js"
 import type { Item } from "./input.js"
 import type { Answer } from "./task.js"
-import type { Tally } from "./countErrors.js"
-import { tally } from "./countErrors.js"
+import type { ErrorCount } from "./countErrors.js"
+import { countErrors } from "./countErrors.js"
 
 export type Answered = Exit.Exit<Answer, LLMError>
 
@@ -58,7 +58,7 @@ export interface Summary {
   readonly requests: number
   readonly succeeded: number
   readonly failed: number
-  readonly errors: ReadonlyArray<Tally>
+  readonly errors: ReadonlyArray<ErrorCount>
   readonly usage: Usage.Usage
   /** In dollars; absent where no answer has a price. */
   readonly cost?: number
@@ -71,7 +71,7 @@ export const summary = (exits: ReadonlyArray<Answered>): Summary => {
     requests: exits.length,
     succeeded: answers.length,
     failed: exits.length - answers.length,
-    errors: tally(exits.flatMap((exit) => (Exit.isFailure(exit) ? [errorOf(exit.cause)] : []))),
+    errors: countErrors(exits.flatMap((exit) => (Exit.isFailure(exit) ? [errorOf(exit.cause)] : []))),
     usage: Usage.combineAll(answers.map(({ usage }) => usage)),
     ...(costs.length === 0 ? {} : { cost: Cost.combineAll(costs).total })
   }

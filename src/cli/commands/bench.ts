@@ -16,8 +16,8 @@ import { Screen } from "../terminal/screen.js"
 import * as Source from "../config/loadModels.js"
 import { money, seconds } from "../terminal/renderAnswer.js"
 import { harmless, ofError } from "../terminal/style.js"
-import type { Tally } from "../batch/countErrors.js"
-import { tally } from "../batch/countErrors.js"
+import type { ErrorCount } from "../batch/countErrors.js"
+import { countErrors } from "../batch/countErrors.js"
 
 const options = {
   ...Shared.source,
@@ -87,7 +87,7 @@ export interface Report {
   readonly firstToken?: Distribution.Summary
   readonly usage: Usage.Usage
   readonly cost?: number
-  readonly errors: ReadonlyArray<Tally>
+  readonly errors: ReadonlyArray<ErrorCount>
 }
 
 const reportOf = (
@@ -115,7 +115,7 @@ const reportOf = (
     ...(first.length === 0 ? {} : { firstToken: Distribution.summary(Distribution.fromIterable(first)) }),
     usage,
     ...(costs.length === 0 ? {} : { cost: Cost.combineAll(costs).total }),
-    errors: tally(
+    errors: countErrors(
       outcomes.flatMap((outcome) =>
         Either.isLeft(outcome) ? [{ class: outcome.left._tag, message: outcome.left.message }] : []
       )

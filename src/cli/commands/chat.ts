@@ -15,7 +15,7 @@ import { Screen } from "../terminal/screen.js"
 import * as Source from "../config/loadModels.js"
 import { show, speak, tellFootnote } from "../terminal/renderAnswer.js"
 import { harmless, ofError, ofOutput } from "../terminal/style.js"
-import { Typist } from "../terminal/stdin.js"
+import { Stdin } from "../terminal/stdin.js"
 
 const load = Options.text("load").pipe(
   Options.withPseudoName("file"),
@@ -85,7 +85,7 @@ const summary = "Talks with a model. /help inside tells what else it understands
 export const chat = Command.make("chat", options, (given) =>
   Effect.gen(function* () {
     const screen = yield* Screen
-    const typist = yield* Effect.flatten(Typist)
+    const typist = yield* Effect.flatten(Stdin)
     const style = ofOutput(screen)
     const dim = ofError(screen)
     const source = yield* Source.find(given)

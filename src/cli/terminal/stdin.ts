@@ -20,7 +20,4 @@ export interface Service {
 }
 
 /** Takes the keyboard for as long as the scope is open. */
-export class Typist extends Context.Tag("effect-llm/cli/Typist")<
-  Typist,
-  Effect.Effect<Service, never, Scope.Scope>
->() {}
+export class Stdin extends Context.Tag("effect-llm/cli/Stdin")<Stdin, Effect.Effect<Service, never, Scope.Scope>>() {}

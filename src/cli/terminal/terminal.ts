@@ -5,7 +5,7 @@ import { Effect, Layer, Option, Queue, Stream } from "effect"
 import { fstatSync } from "node:fs"
 import { createInterface } from "node:readline"
 import { Screen } from "./screen.js"
-import { Line, Typist } from "./stdin.js"
+import { Line, Stdin } from "./stdin.js"
 
 /** Ends when the text is on its way. Where nobody reads any more, the program is over. */
 const writeTo = (stream: NodeJS.WriteStream, text: string): Effect.Effect<void> =>
@@ -79,8 +79,8 @@ export const isClaimed = (signal: "SIGINT" | "SIGTERM"): boolean => process.list
  * One reader for the whole life of the program, lest lines that were typed or pasted ahead be lost. Between two prompts the
  * terminal is as the shell left it, so that Ctrl-C is a signal and what is typed is echoed.
  */
-export const typist: Layer.Layer<Typist> = Layer.succeed(
-  Typist,
+export const typist: Layer.Layer<Stdin> = Layer.succeed(
+  Stdin,
   Effect.gen(function* () {
     const { stdin, stdout } = process
     const isTerminal = stdin.isTTY === true && stdout.isTTY === true

@@ -6,7 +6,7 @@ import type { AccessDeniedError, Caller } from "./model.js"
 import type { AccessStoreError } from "../AccessStore.js"
 import * as Loopback from "./loopback.js"
 import * as Problem from "../http/error.js"
-import type { Handler, Surroundings } from "../http/context.js"
+import type { Handler, GatewayContext } from "../http/context.js"
 
 type Headers = Readonly<Record<string, string | undefined>>
 
@@ -30,7 +30,7 @@ const refusing = <A, R>(
   Effect.catchAll(effect, (error) => Effect.flatMap(problemOf(error), Effect.fail))
 
 /** Runs a route for the one whose key was sent: counted as under way, and under the caller's label. */
-export const identified = ({ access, running }: Surroundings, route: (caller: Caller) => Handler): Handler =>
+export const authenticated = ({ access, running }: GatewayContext, route: (caller: Caller) => Handler): Handler =>
   Effect.gen(function* () {
     yield* running.admit
     const { headers } = yield* HttpServerRequest.HttpServerRequest
@@ -40,7 +40,7 @@ export const identified = ({ access, running }: Surroundings, route: (caller: Ca
   })
 
 /** Runs a route for the administration alone. */
-export const administrating = ({ access }: Pick<Surroundings, "access">, route: Handler): Handler =>
+export const requireAdmin = ({ access }: Pick<GatewayContext, "access">, route: Handler): Handler =>
   Effect.flatMap(HttpServerRequest.HttpServerRequest, ({ headers }) =>
     Effect.zipRight(refusing(access.administrator(secretOf(headers))), route)
   )

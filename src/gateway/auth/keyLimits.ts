@@ -93,7 +93,7 @@ const reporting =
 
 const unchanged: Middleware = Effect.succeed
 
-export interface Allowance {
+export interface KeyLimits {
   /** The limits outside, so that a call which comes too early claims nothing of the budget. */
   readonly around: Middleware
   /** How the budget stands; empty where there is none. */
@@ -104,8 +104,8 @@ export interface Allowance {
 export const make = (
   key: VirtualKey,
   report: (error: LLMError) => Effect.Effect<void>
-): Effect.Effect<Allowance, Budget.InvalidBudgetError | RateLimiter.InvalidLimitError> =>
-  Effect.map(Effect.all([budgetOf(key), limitsOf(key)]), ([budget, limits]): Allowance => {
+): Effect.Effect<KeyLimits, Budget.InvalidBudgetError | RateLimiter.InvalidLimitError> =>
+  Effect.map(Effect.all([budgetOf(key), limitsOf(key)]), ([budget, limits]): KeyLimits => {
     const reported = key.budget !== undefined && "dollars" in key.budget ? reporting(report) : unchanged
     return {
       around:

@@ -8,7 +8,7 @@ import * as Stores from "../AccessStore.js"
 import type { VirtualKey } from "../VirtualKey.js"
 import * as VirtualKeys from "../VirtualKey.js"
 import * as Digest from "./digest.js"
-import * as Allowance from "./keyLimits.js"
+import * as KeyLimits from "./keyLimits.js"
 import type { Caller, KeyBudget, KeyOptions, Options, Reloaded, Service } from "./model.js"
 import { AccessDeniedError, InvalidAccessError } from "./model.js"
 import * as Secrets from "./secrets.js"
@@ -106,7 +106,7 @@ export const configurable = (
     const reportPrice = priceReporter()
 
     const knownFrom = (key: VirtualKey): Effect.Effect<Known, InvalidAccessError> =>
-      Allowance.make(key, reportPrice).pipe(
+      KeyLimits.make(key, reportPrice).pipe(
         Effect.provide(context),
         Effect.mapBoth({
           onFailure: (error) => new InvalidAccessError({ faults: [error.message] }),

@@ -3,24 +3,24 @@ import { HttpServerRequest } from "@effect/platform"
 import { Clock, Effect } from "effect"
 import type { ChatRequest } from "../../vocabulary/Chat.js"
 import { fromStream } from "../../call/openStream.js"
-import { Relaying } from "../../call/passthrough.js"
+import { WantsRawResponse } from "../../call/passthrough.js"
 import type { Service as LLMService } from "../../call/model.js"
 import { number } from "../../wire/json.js"
 import * as Answer from "../http/response.js"
 import * as Body from "../http/body.js"
 import * as Choices from "./choices.js"
-import * as Callers from "../auth/authenticate.js"
+import * as Authentication from "../auth/authenticate.js"
 import * as Problem from "../http/error.js"
 import type { Protocol } from "./model.js"
 import * as Relayed from "./passthrough.js"
 import * as Streaming from "./sse.js"
-import type { Handler, Surroundings } from "../http/context.js"
+import type { Handler, GatewayContext } from "../http/context.js"
 import { modelFor } from "../http/context.js"
-import * as Translation from "./unsupportedFields.js"
+import * as UnsupportedFields from "./unsupportedFields.js"
 
 /** A question that is ready to be asked. */
 export interface Question {
-  readonly surroundings: Surroundings
+  readonly surroundings: GatewayContext
   readonly protocol: Protocol
   readonly llm: LLMService
   readonly request: ChatRequest
@@ -58,7 +58,7 @@ const whole = (question: Question): Handler => {
   const answer = Effect.mapError(llm.chat(request), Problem.ofError)
   const answers =
     count === 1
-      ? Effect.map(Effect.provideService(answer, Relaying, protocol.wire.name), Array.of)
+      ? Effect.map(Effect.provideService(answer, WantsRawResponse, protocol.wire.name), Array.of)
       : Effect.replicateEffect(answer, count, { concurrency: "unbounded" })
   return Effect.map(surroundings.running.withinDeadline(answers), (responses) => {
     const [only] = responses
@@ -75,7 +75,7 @@ const openings = ({ count, llm, protocol, request, surroundings }: Question) =>
     let cut = false
     const open = fromStream(llm.chatStream(request))
     // What several providers send goes nowhere: several answers are told as one.
-    const wanted = count === 1 ? Effect.provideService(open, Relaying, protocol.wire.name) : open
+    const wanted = count === 1 ? Effect.provideService(open, WantsRawResponse, protocol.wire.name) : open
     const all = yield* Effect.replicateEffect(Streaming.begin(wanted), count)
     yield* surroundings.running.onDeadline(
       Effect.suspend(() => {
@@ -101,8 +101,8 @@ const streamed = (question: Question): Handler =>
   })
 
 /** The route of a protocol. */
-export const handler = (surroundings: Surroundings, protocol: Protocol): Handler =>
-  Callers.identified(surroundings, (caller) =>
+export const handler = (surroundings: GatewayContext, protocol: Protocol): Handler =>
+  Authentication.authenticated(surroundings, (caller) =>
     Effect.gen(function* () {
       const body = yield* Body.read(surroundings.maxBodySize)
       const { headers } = yield* HttpServerRequest.HttpServerRequest
@@ -114,7 +114,7 @@ export const handler = (surroundings: Surroundings, protocol: Protocol): Handler
       const llm = yield* modelFor(surroundings, caller, model)
       const isChatCompletions = protocol.wire.name === "chat-completions"
       const count = isChatCompletions ? yield* countOf(body, surroundings.maxChoices) : 1
-      const { dropped, request } = yield* Translation.translate(
+      const { dropped, request } = yield* UnsupportedFields.translate(
         isChatCompletions ? withoutCount(asked) : asked,
         protocol,
         llm.info.wire
@@ -127,7 +127,7 @@ export const handler = (surroundings: Surroundings, protocol: Protocol): Handler
         body,
         count,
         createdAt: yield* seconds,
-        headers: Translation.header(dropped)
+        headers: UnsupportedFields.header(dropped)
       }
       return yield* decoded.stream ? streamed(question) : whole(question)
     })

@@ -10,7 +10,7 @@ import { encodeCall } from "../../wire/chatCompletions/toolCalls.js"
 import * as Framing from "../../wire/Framing.js"
 import * as Problem from "../http/error.js"
 import * as Streaming from "../chat/sse.js"
-import type { Handler, Surroundings } from "../http/context.js"
+import type { Handler, GatewayContext } from "../http/context.js"
 import type { Question } from "./question.js"
 
 /** What is told beside the text: calls of tools, which a client that knows nothing of them passes over. */
@@ -23,7 +23,7 @@ const bodyOf = ({ refusal, text, toolCalls }: ChatResponse) => ({
   ...calls(toolCalls)
 })
 
-export const whole = ({ running }: Surroundings, { headers, llm, request }: Question): Handler =>
+export const whole = ({ running }: GatewayContext, { headers, llm, request }: Question): Handler =>
   Effect.map(running.withinDeadline(Effect.mapError(llm.chat(request), Problem.ofError)), (response) =>
     HttpServerResponse.unsafeJson(bodyOf(response), { headers })
   )
@@ -33,7 +33,7 @@ export const whole = ({ running }: Surroundings, { headers, llm, request }: Ques
 // -------------------------------------------------------------------------------------
 
 /** A stream that is being opened. At the deadline of a gateway that shuts down it is closed. */
-const opened = ({ running }: Surroundings, { llm, request }: Question) =>
+const opened = ({ running }: GatewayContext, { llm, request }: Question) =>
   Effect.gen(function* () {
     let cut = false
     const opening = yield* Streaming.begin(fromStream(llm.chatStream(request)))
@@ -91,7 +91,7 @@ const events = (): Manner => {
 }
 
 /** The text itself, or events for whoever asks for them. */
-export const streamed = (surroundings: Surroundings, question: Question): Handler =>
+export const streamed = (surroundings: GatewayContext, question: Question): Handler =>
   Effect.gen(function* () {
     const request = yield* HttpServerRequest.HttpServerRequest
     const source = yield* opened(surroundings, question)

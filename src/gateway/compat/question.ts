@@ -8,9 +8,9 @@ import type { Caller } from "../auth/model.js"
 import * as Body from "../http/body.js"
 import * as Problem from "../http/error.js"
 import * as Protocol from "../chat/protocols.js"
-import type { Surroundings } from "../http/context.js"
+import type { GatewayContext } from "../http/context.js"
 import { modelFor, single, surrounded } from "../http/context.js"
-import * as Translation from "../chat/unsupportedFields.js"
+import * as UnsupportedFields from "../chat/unsupportedFields.js"
 
 export interface Question {
   readonly llm: LLMService
@@ -32,7 +32,7 @@ interface Known {
  * The model that is `named` for it, or else the default of the file, or else all that the caller may ask, balanced by their
  * weights. What the balance has learnt lasts until the list of models changes.
  */
-export const unnamed = (surroundings: Surroundings, named: string | undefined): Effect.Effect<Unnamed> =>
+export const unnamed = (surroundings: GatewayContext, named: string | undefined): Effect.Effect<Unnamed> =>
   Effect.map(Ref.make<Known>({ list: [], balanced: new Map() }), (known): Unnamed => {
     const { models } = surroundings
 
@@ -83,13 +83,13 @@ const missing = Problem.invalid("Missing required field 'messages'", "messages")
 /** How many answers there are, and whether they are streamed, is not for the body to say here. */
 const asked = ({ n: _, stream: __, ...body }: Record<string, unknown>): Record<string, unknown> => body
 
-export const read = (surroundings: Surroundings, caller: Caller, unnamed: Unnamed) =>
+export const read = (surroundings: GatewayContext, caller: Caller, unnamed: Unnamed) =>
   Effect.gen(function* () {
     const body = asked(yield* Body.read(surroundings.maxBodySize))
     if (body["messages"] === undefined || body["messages"] === null) return yield* Effect.fail(missing)
     const decoded = yield* Effect.mapError(Protocol.chatCompletions.wire.decodeRequest(body), Problem.ofFailure)
     const { model, ...wanted } = decoded.request
     const llm = yield* model === undefined ? unnamed(caller) : modelFor(surroundings, caller, model)
-    const { dropped, request } = yield* Translation.translate(wanted, Protocol.chatCompletions, llm.info.wire)
-    return { llm, request, headers: Translation.header(dropped) } satisfies Question
+    const { dropped, request } = yield* UnsupportedFields.translate(wanted, Protocol.chatCompletions, llm.info.wire)
+    return { llm, request, headers: UnsupportedFields.header(dropped) } satisfies Question
   })

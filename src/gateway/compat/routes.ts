@@ -3,10 +3,10 @@ import { HttpRouter, HttpServerResponse } from "@effect/platform"
 import { Clock, Effect, Option } from "effect"
 import type { Service as LLMService, Status } from "../../call/model.js"
 import type { Caller } from "../auth/model.js"
-import * as Callers from "../auth/authenticate.js"
+import * as Authentication from "../auth/authenticate.js"
 import type * as Problem from "../http/error.js"
 import type { Route } from "../http/context.js"
-import type { Handler, Surroundings } from "../http/context.js"
+import type { Handler, GatewayContext } from "../http/context.js"
 import { namesOf, single } from "../http/context.js"
 import * as Answer from "./answer.js"
 import { encodeError } from "./error.js"
@@ -35,7 +35,7 @@ const notFound = (message: string): Problem.Problem => ({ status: 404, code: "no
 const noModel = (name: string): Problem.Problem => notFound(`Model ${name.slice(0, 200)} not found`)
 
 /** Every model that the caller may ask, by its full name, with what it is at. */
-const loads = ({ models }: Surroundings, caller: Caller) =>
+const loads = ({ models }: GatewayContext, caller: Caller) =>
   Effect.forEach(single(models.list), ({ aliases, model, name, weight }) => {
     if (!caller.allows([name, model, ...aliases])) return Effect.succeed([])
     // A model that has just gone has no load.
@@ -44,13 +44,13 @@ const loads = ({ models }: Surroundings, caller: Caller) =>
     )
   }).pipe(Effect.map((all) => all.flat()))
 
-const systemLoad = (surroundings: Surroundings): Handler =>
-  Callers.identified(surroundings, (caller) =>
+const systemLoad = (surroundings: GatewayContext): Handler =>
+  Authentication.authenticated(surroundings, (caller) =>
     Effect.map(loads(surroundings, caller), (all) => json({ load_percent: Load.percent(all.map(([, load]) => load)) }))
   )
 
-const systemCapacity = (surroundings: Surroundings): Handler =>
-  Callers.identified(surroundings, (caller) =>
+const systemCapacity = (surroundings: GatewayContext): Handler =>
+  Authentication.authenticated(surroundings, (caller) =>
     Effect.map(loads(surroundings, caller), (all) =>
       json({ total_max: Load.totalMax(all.map(([, load]) => load)), details: Object.fromEntries(all) })
     )
@@ -58,16 +58,16 @@ const systemCapacity = (surroundings: Surroundings): Handler =>
 
 const rest = Effect.map(HttpRouter.RouteContext, ({ params }) => params["*"] ?? "")
 
-const llmOf = ({ models }: Surroundings, name: string): Effect.Effect<LLMService, Problem.Problem> =>
+const llmOf = ({ models }: GatewayContext, name: string): Effect.Effect<LLMService, Problem.Problem> =>
   Effect.mapError(models.get(name), () => noModel(name))
 
 /** Groups have none. */
-const weightOf = ({ models }: Surroundings, { info }: LLMService): number =>
+const weightOf = ({ models }: GatewayContext, { info }: LLMService): number =>
   single(models.list).find(({ model, provider }) => model === info.model && provider === info.provider)?.weight ?? 1
 
 /** Shows something of the model that the path names, in any way that it can be named. */
-const ofModel = (surroundings: Surroundings, show: (status: Status, weight: number) => unknown): Handler =>
-  Callers.administrating(
+const ofModel = (surroundings: GatewayContext, show: (status: Status, weight: number) => unknown): Handler =>
+  Authentication.requireAdmin(
     surroundings,
     Effect.gen(function* () {
       const llm = yield* Effect.flatMap(rest, (name) => llmOf(surroundings, name))
@@ -79,8 +79,8 @@ const ofModel = (surroundings: Surroundings, show: (status: Status, weight: numb
 const splits = (path: string): ReadonlyArray<readonly [model: string, key: string]> =>
   [...path.matchAll(/\//g)].map(({ index }) => [path.slice(0, index), path.slice(index + 1)] as const)
 
-const keyLoad = (surroundings: Surroundings): Handler =>
-  Callers.identified(surroundings, (caller) =>
+const keyLoad = (surroundings: GatewayContext): Handler =>
+  Authentication.authenticated(surroundings, (caller) =>
     Effect.gen(function* () {
       const path = yield* rest
       let known: string | undefined
@@ -101,8 +101,8 @@ const keyLoad = (surroundings: Surroundings): Handler =>
     })
   )
 
-const models = (surroundings: Surroundings): Handler =>
-  Callers.administrating(
+const models = (surroundings: GatewayContext): Handler =>
+  Authentication.requireAdmin(
     surroundings,
     Effect.sync(() => json({ models: surroundings.models.list.map(({ name }) => name) }))
   )
@@ -121,7 +121,7 @@ const now = Effect.map(Clock.currentTimeMillis, (millis) => new Date(millis).toI
 export const health: Handler = Effect.map(now, (timestamp) => json({ status: "ok", timestamp }))
 
 /** Requests are welcome. */
-export const ready = ({ models, running }: Surroundings): Handler =>
+export const ready = ({ models, running }: GatewayContext): Handler =>
   Effect.gen(function* () {
     const { shuttingDown } = yield* running.status
     const status = shuttingDown ? "shutting down" : models.list.length === 0 ? "no models" : "ok"
@@ -132,12 +132,12 @@ export const ready = ({ models, running }: Surroundings): Handler =>
 // routes
 // -------------------------------------------------------------------------------------
 
-type Answering = (surroundings: Surroundings, question: Question.Question) => Handler
+type Answering = (surroundings: GatewayContext, question: Question.Question) => Handler
 
-export const make = (surroundings: Surroundings, options: Options): Effect.Effect<ReadonlyArray<Route>> =>
+export const make = (surroundings: GatewayContext, options: Options): Effect.Effect<ReadonlyArray<Route>> =>
   Effect.map(Question.unnamed(surroundings, options.model), (unnamed) => {
     const asked = (answering: Answering): Handler =>
-      Callers.identified(surroundings, (caller) =>
+      Authentication.authenticated(surroundings, (caller) =>
         Effect.flatMap(Question.read(surroundings, caller, unnamed), (question) => answering(surroundings, question))
       )
     const get = (path: `/${string}`, handler: Handler): Route => ({ method: "GET", path, handler, encodeError })

@@ -32,7 +32,7 @@ import { Clock, Context, Effect, Layer, Option, Stream } from "effect"
 import * as Budgets from "../../accounting/budget/model.js"
 import * as EmbeddingCache from "../../caching/EmbeddingCache.js"
 import type { Listener } from "../../telemetry/usageListeners.js"
-import { listening } from "../../telemetry/usageListeners.js"
+import { withUsageListener } from "../../telemetry/usageListeners.js"
 import type { Begin } from "../../telemetry/observe.js"
 import { observed, outcomeOf } from "../../telemetry/observe.js"
 import { fromStream, toStream } from "../../call/openStream.js"
@@ -113,7 +113,7 @@ export const make = (options: Options = {}): Effect.Effect<Service, never, Model
 
     const listener = (model: string): Listener => ({
       owner: series,
-      heard: (attempt) =>
+      onUsage: (attempt) =>
         Effect.map(Pricing.Pricing, (called) => {
           const { endedAt, usage } = attempt
           if (usage.totalTokens === 0) return
@@ -155,9 +155,9 @@ export const make = (options: Options = {}): Effect.Effect<Service, never, Model
       return observed(
         {
           ...next,
-          chat: (request) => listening(next.chat(request), ear),
-          embed: (request) => listening(next.embed(request), ear),
-          chatStream: (request) => toStream(listening(fromStream(next.chatStream(request)), ear))
+          chat: (request) => withUsageListener(next.chat(request), ear),
+          embed: (request) => withUsageListener(next.embed(request), ear),
+          chatStream: (request) => toStream(withUsageListener(fromStream(next.chatStream(request)), ear))
         },
         watching(name)
       )

@@ -3,7 +3,7 @@ import { HttpRouter, HttpServerRequest, HttpServerResponse } from "@effect/platf
 import { Effect, Stream } from "effect"
 import * as Framing from "../../wire/Framing.js"
 import type { Service as AccessService } from "../auth/model.js"
-import * as Callers from "../auth/authenticate.js"
+import * as Authentication from "../auth/authenticate.js"
 import * as Loopback from "../auth/loopback.js"
 import * as Problem from "../http/error.js"
 import { chatCompletions } from "../chat/protocols.js"
@@ -23,7 +23,7 @@ const looking = (access: AccessService, route: Handler): Handler =>
     ? Effect.flatMap(HttpServerRequest.HttpServerRequest, ({ headers }) =>
         Loopback.isOwnPage(headers) ? route : Effect.fail(foreign)
       )
-    : Callers.administrating({ access }, route)
+    : Authentication.requireAdmin({ access }, route)
 
 const encoder = new TextEncoder()
 

@@ -76,7 +76,7 @@ const Model = Schema.Struct({
   aliases: Schema.Array(Schema.String),
   wire: Schema.String,
   inFlight: Count,
-  /** Callers that wait for a key. */
+  /** Calls that wait for a key. */
   waiting: Count,
   /** Within the last hour. */
   requests: Count,

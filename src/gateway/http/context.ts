@@ -9,7 +9,7 @@ import type { Caller, Service as AccessService } from "../auth/model.js"
 import * as Problem from "./error.js"
 import type { Running } from "./shutdown.js"
 
-export interface Surroundings {
+export interface GatewayContext {
   readonly models: ModelsService
   readonly access: AccessService
   readonly running: Running
@@ -60,7 +60,7 @@ const listedName = (models: ModelsService, name: string | undefined, info: LLMSe
 
 /** A model within the limits of this client, where every call to it is seen; `name` is the one that it is listed under. */
 export const surrounded = (
-  { around, observe }: Surroundings,
+  { around, observe }: GatewayContext,
   caller: Caller,
   llm: LLMService,
   name: string
@@ -72,7 +72,7 @@ export const surrounded = (
 
 /** A model for this client, by any name that it has; the default where none is named. */
 export const modelFor = (
-  surroundings: Surroundings,
+  surroundings: GatewayContext,
   caller: Caller,
   name: string | undefined
 ): Effect.Effect<LLMService, Problem.Problem> => {

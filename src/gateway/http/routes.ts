@@ -12,7 +12,7 @@ import * as Protocol from "../chat/protocols.js"
 import { encodeError as encodeSimpleError } from "../compat/error.js"
 import * as Embeddings from "../routes/embeddings.js"
 import * as Models from "../routes/models.js"
-import type { Route, Router, Surroundings } from "./context.js"
+import type { Route, Router, GatewayContext } from "./context.js"
 import * as Admin from "../routes/admin.js"
 import * as CountTokens from "../routes/countTokens.js"
 import * as Documents from "../routes/openapi/documents.js"
@@ -31,40 +31,40 @@ const answered = ({ encodeError, handler }: Route): HttpApp.Default<never, HttpR
 const routerOf = (routes: ReadonlyArray<Route>): Router =>
   HttpRouter.fromIterable(routes.map((route) => HttpRouter.makeRoute(route.method, route.path, answered(route))))
 
-const asked = (surroundings: Surroundings, protocol: Protocol.Protocol): Route => ({
+const asked = (context: GatewayContext, protocol: Protocol.Protocol): Route => ({
   method: "POST",
   path: protocol.path,
-  handler: Chat.handler(surroundings, protocol),
+  handler: Chat.handler(context, protocol),
   encodeError: protocol.wire.encodeError
 })
 
 const openaiError = Protocol.chatCompletions.wire.encodeError
 
-const openai = (surroundings: Surroundings): ReadonlyArray<Route> => [
-  asked(surroundings, Protocol.chatCompletions),
-  asked(surroundings, Protocol.responses),
-  { method: "POST", path: "/v1/embeddings", handler: Embeddings.handler(surroundings), encodeError: openaiError },
-  { method: "GET", path: "/v1/models", handler: Models.list(surroundings), encodeError: openaiError },
-  { method: "GET", path: "/v1/models/*", handler: Models.get(surroundings), encodeError: openaiError }
+const openai = (context: GatewayContext): ReadonlyArray<Route> => [
+  asked(context, Protocol.chatCompletions),
+  asked(context, Protocol.responses),
+  { method: "POST", path: "/v1/embeddings", handler: Embeddings.handler(context), encodeError: openaiError },
+  { method: "GET", path: "/v1/models", handler: Models.list(context), encodeError: openaiError },
+  { method: "GET", path: "/v1/models/*", handler: Models.get(context), encodeError: openaiError }
 ]
 
-const anthropic = (surroundings: Surroundings): ReadonlyArray<Route> => [
-  asked(surroundings, Protocol.anthropic),
+const anthropic = (context: GatewayContext): ReadonlyArray<Route> => [
+  asked(context, Protocol.anthropic),
   {
     method: "POST",
     path: "/v1/messages/count_tokens",
-    handler: CountTokens.handler(surroundings),
+    handler: CountTokens.handler(context),
     encodeError: Protocol.anthropic.wire.encodeError
   }
 ]
 
-const admin = (surroundings: Surroundings): ReadonlyArray<Route> =>
-  Admin.routes(surroundings).map((route) => ({ ...route, encodeError: openaiError }))
+const admin = (context: GatewayContext): ReadonlyArray<Route> =>
+  Admin.routes(context).map((route) => ({ ...route, encodeError: openaiError }))
 
-export const metrics = (surroundings: Surroundings, options: Metrics.Options): Route => ({
+export const metrics = (context: GatewayContext, options: Metrics.Options): Route => ({
   method: "GET",
   path: "/metrics",
-  handler: Metrics.handler(surroundings, options),
+  handler: Metrics.handler(context, options),
   encodeError: openaiError
 })
 
@@ -128,11 +128,11 @@ const without = (further: ReadonlyArray<Router>, beside: ReadonlyArray<Route>): 
 
 /** All routes: those of the protocols and of the administration, those `beside` them, and `further` ones. */
 export const make = (
-  surroundings: Surroundings,
+  context: GatewayContext,
   beside: ReadonlyArray<Route>,
   further: ReadonlyArray<Router>
 ): HttpApp.Default<never, Scope.Scope> => {
-  const own = routerOf([...lists.flatMap((list) => list(surroundings)), ...without(further, beside)])
+  const own = routerOf([...lists.flatMap((list) => list(context)), ...without(further, beside)])
   const refused = Effect.catchTag(refusing([own, ...further], errorAt), "RouteNotFound", () => nowhere)
   return Effect.catchTag(HttpRouter.concatAll(own, ...further), "RouteNotFound", () => refused)
 }

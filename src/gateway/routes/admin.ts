@@ -8,16 +8,16 @@ import type { Service as KeyPool } from "../../keyPool/model.js"
 import type { Status as LLMStatus } from "../../call/model.js"
 import { ResponseCache } from "../../caching/ResponseCache.js"
 import * as Body from "../http/body.js"
-import * as Callers from "../auth/authenticate.js"
+import * as Authentication from "../auth/authenticate.js"
 import * as Problem from "../http/error.js"
-import type { Handler, Surroundings } from "../http/context.js"
+import type { Handler, GatewayContext } from "../http/context.js"
 import { single } from "../http/context.js"
 import * as VirtualKeys from "../VirtualKey.js"
 
 /** The body, decoded. What is JSON but not as it should be is a 422. */
 const bodyAs = <A, I>(schema: Schema.Schema<A, I>) => {
   const decode = Schema.decodeUnknown(schema, { onExcessProperty: "error", errors: "all" })
-  return (surroundings: Surroundings) =>
+  return (surroundings: GatewayContext) =>
     Effect.flatMap(Body.read(surroundings.maxBodySize), (body) =>
       Effect.mapError(decode(body), (error): Problem.Problem => {
         const faults = ParseResult.ArrayFormatter.formatErrorSync(error)
@@ -46,12 +46,12 @@ const shown = ({ hash: _, ...key }: VirtualKeys.VirtualKey) => ({
   ...(key.expiresAt === undefined ? {} : { expiresAt: DateTime.formatIso(key.expiresAt) })
 })
 
-const listKeys = ({ access }: Surroundings): Handler =>
+const listKeys = ({ access }: GatewayContext): Handler =>
   Effect.map(Effect.catchAll(access.list, storeFailed), (keys) => json({ keys: keys.map(shown) }))
 
 const settings = bodyAs(VirtualKeys.Settings)
 
-const createKey = (surroundings: Surroundings): Handler =>
+const createKey = (surroundings: GatewayContext): Handler =>
   Effect.flatMap(settings(surroundings), (wanted) =>
     surroundings.access.create(wanted).pipe(
       Effect.catchTag("InvalidAccessError", ({ message }) =>
@@ -63,7 +63,7 @@ const createKey = (surroundings: Surroundings): Handler =>
     )
   )
 
-const revokeKey = ({ access }: Surroundings): Handler =>
+const revokeKey = ({ access }: GatewayContext): Handler =>
   Effect.gen(function* () {
     const { params } = yield* HttpRouter.RouteContext
     const id = params["id"] ?? ""
@@ -86,7 +86,7 @@ const keysOf = ({ keys }: LLMStatus["keys"]) =>
     ...("reason" in state ? { reason: state.reason, until: state.until ?? null } : {})
   }))
 
-const statusOf = ({ models }: Surroundings) =>
+const statusOf = ({ models }: GatewayContext) =>
   Effect.forEach(single(models.list), ({ aliases, name }) =>
     Effect.map(
       Effect.option(Effect.flatMap(models.get(name), ({ status }) => status)),
@@ -108,7 +108,7 @@ const deploymentsOf = (deployments: ReadonlyArray<DeploymentStatus>) =>
   }))
 
 /** Groups with how their members are doing. */
-const groupsOf = ({ models }: Surroundings) =>
+const groupsOf = ({ models }: GatewayContext) =>
   Effect.forEach(
     models.list.filter(({ members }) => members !== undefined),
     ({ aliases, name }) =>
@@ -122,7 +122,7 @@ const groupsOf = ({ models }: Surroundings) =>
       )
   ).pipe(Effect.map((all) => all.flatMap(Option.toArray)))
 
-const status = (surroundings: Surroundings): Handler =>
+const status = (surroundings: GatewayContext): Handler =>
   Effect.gen(function* () {
     const { inFlight, shuttingDown } = yield* surroundings.running.status
     return json({
@@ -133,7 +133,7 @@ const status = (surroundings: Surroundings): Handler =>
     })
   })
 
-const pools = (surroundings: Surroundings): Handler =>
+const pools = (surroundings: GatewayContext): Handler =>
   Effect.map(statusOf(surroundings), (models) => json({ models: models.map(({ id, keys }) => ({ id, keys })) }))
 
 const Which = { model: Schema.NonEmptyString, key: Schema.NonEmptyString }
@@ -142,7 +142,7 @@ const Amount = Schema.Number.pipe(Schema.finite(), Schema.positive())
 
 /** The pool of a model, where it has the key. */
 const poolWith = (
-  { models }: Surroundings,
+  { models }: GatewayContext,
   { key, model }: { readonly key: string; readonly model: string }
 ): Effect.Effect<KeyPool, Problem.Problem> =>
   Effect.flatMap(
@@ -161,7 +161,7 @@ const poolWith = (
 const onKey = <A extends { readonly model: string; readonly key: string }, I>(
   schema: Schema.Schema<A, I>,
   act: (pool: KeyPool, wanted: A) => Effect.Effect<unknown, Problem.Problem>
-): ((surroundings: Surroundings) => Handler) => {
+): ((surroundings: GatewayContext) => Handler) => {
   const body = bodyAs(schema)
   return (surroundings) =>
     Effect.gen(function* () {
@@ -194,7 +194,7 @@ const Where = { model: Schema.NonEmptyString, deployment: Schema.NonEmptyString 
 
 /** The balance of a group, where it has the deployment. */
 const balanceWith = (
-  { models }: Surroundings,
+  { models }: GatewayContext,
   { deployment, model }: { readonly deployment: string; readonly model: string }
 ): Effect.Effect<Balance, Problem.Problem> =>
   Effect.gen(function* () {
@@ -207,7 +207,7 @@ const balanceWith = (
 const onDeployment = <A extends { readonly model: string; readonly deployment: string }, I>(
   schema: Schema.Schema<A, I>,
   act: (balance: Balance, wanted: A) => Effect.Effect<unknown, Problem.Problem>
-): ((surroundings: Surroundings) => Handler) => {
+): ((surroundings: GatewayContext) => Handler) => {
   const body = bodyAs(schema)
   return (surroundings) =>
     Effect.gen(function* () {
@@ -257,7 +257,7 @@ interface AdminRoute {
   readonly handler: Handler
 }
 
-export const routes = (surroundings: Surroundings): ReadonlyArray<AdminRoute> =>
+export const routes = (surroundings: GatewayContext): ReadonlyArray<AdminRoute> =>
   (
     [
       { method: "GET", path: "/admin/status", handler: status(surroundings) },
@@ -274,4 +274,4 @@ export const routes = (surroundings: Surroundings): ReadonlyArray<AdminRoute> =>
       { method: "POST", path: "/admin/deployments/reweight", handler: reweightDeployment(surroundings) },
       { method: "POST", path: "/admin/caches/clear", handler: clearCaches }
     ] satisfies ReadonlyArray<AdminRoute>
-  ).map((route) => ({ ...route, handler: Callers.administrating(surroundings, route.handler) }))
+  ).map((route) => ({ ...route, handler: Authentication.requireAdmin(surroundings, route.handler) }))

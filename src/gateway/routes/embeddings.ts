@@ -3,19 +3,19 @@ import { Effect } from "effect"
 import * as OpenAI from "../../wire/embeddings/openai.js"
 import * as Answer from "../http/response.js"
 import * as Body from "../http/body.js"
-import * as Callers from "../auth/authenticate.js"
+import * as Authentication from "../auth/authenticate.js"
 import * as Problem from "../http/error.js"
-import type { Handler, Surroundings } from "../http/context.js"
+import type { Handler, GatewayContext } from "../http/context.js"
 import { modelFor } from "../http/context.js"
-import * as Translation from "../chat/unsupportedFields.js"
+import * as UnsupportedFields from "../chat/unsupportedFields.js"
 
 const wire = OpenAI.make()
 
 /** The wires whose embeddings are asked for in OpenAI's own words: there further fields go through as they are. */
 const openai: ReadonlySet<string> = new Set(["chat-completions", "responses"])
 
-export const handler = (surroundings: Surroundings): Handler =>
-  Callers.identified(surroundings, (caller) =>
+export const handler = (surroundings: GatewayContext): Handler =>
+  Authentication.authenticated(surroundings, (caller) =>
     Effect.gen(function* () {
       const body = yield* Body.read(surroundings.maxBodySize)
       const { model, ...asked } = yield* Effect.mapError(wire.decodeRequest(body), Problem.ofFailure)
@@ -25,7 +25,7 @@ export const handler = (surroundings: Surroundings): Handler =>
       const embedded = Effect.mapError(llm.embed(goesThrough ? asked : known), Problem.ofError)
       const answer = yield* surroundings.running.withinDeadline(embedded)
       return Answer.json(wire.encodeResponse(answer, body), {
-        headers: Translation.header(goesThrough ? [] : Object.keys(extra))
+        headers: UnsupportedFields.header(goesThrough ? [] : Object.keys(extra))
       })
     })
   )

@@ -2,10 +2,10 @@
 import { HttpServerRequest, HttpServerResponse } from "@effect/platform"
 import { Effect, Option, Redacted } from "effect"
 import * as Prometheus from "../../telemetry/Prometheus.js"
-import * as Callers from "../auth/authenticate.js"
+import * as Authentication from "../auth/authenticate.js"
 import * as Digest from "../auth/digest.js"
 import * as Loopback from "../auth/loopback.js"
-import type { Handler, Surroundings } from "../http/context.js"
+import type { Handler, GatewayContext } from "../http/context.js"
 
 export interface Options {
   /**
@@ -29,14 +29,14 @@ const show: Handler = Effect.map(Prometheus.text, (text) =>
   HttpServerResponse.text(text, { contentType: Prometheus.contentType })
 )
 
-export const handler = (surroundings: Surroundings, { readers = "loopback", token }: Options): Handler => {
+export const handler = (surroundings: GatewayContext, { readers = "loopback", token }: Options): Handler => {
   const digest = token === undefined ? undefined : Digest.of(Redacted.isRedacted(token) ? token : Redacted.make(token))
-  const administration = Callers.administrating(surroundings, show)
+  const administration = Authentication.requireAdmin(surroundings, show)
   return Effect.flatMap(HttpServerRequest.HttpServerRequest, (request) => {
     if (readers === "everyone" || isLocal(request)) return show
     const isReader =
       digest !== undefined &&
-      Option.exists(Callers.secretOf(request.headers), (secret) => Digest.equal(Digest.of(secret), digest))
+      Option.exists(Authentication.secretOf(request.headers), (secret) => Digest.equal(Digest.of(secret), digest))
     return isReader ? show : administration
   })
 }

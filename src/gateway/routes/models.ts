@@ -4,9 +4,9 @@ import { Effect } from "effect"
 import type { Listed } from "../../models/model.js"
 import * as Answer from "../http/response.js"
 import type { Caller } from "../auth/model.js"
-import * as Callers from "../auth/authenticate.js"
+import * as Authentication from "../auth/authenticate.js"
 import * as Problem from "../http/error.js"
-import type { Handler, Surroundings } from "../http/context.js"
+import type { Handler, GatewayContext } from "../http/context.js"
 import { namesOf } from "../http/context.js"
 
 interface Entry {
@@ -46,8 +46,8 @@ const speaksAnthropic = Effect.map(
   ({ headers }) => headers["anthropic-version"] !== undefined
 )
 
-export const list = (surroundings: Surroundings): Handler =>
-  Callers.identified(surroundings, (caller) =>
+export const list = (surroundings: GatewayContext): Handler =>
+  Authentication.authenticated(surroundings, (caller) =>
     Effect.map(speaksAnthropic, (isAnthropic) => {
       const entries = entriesFor(surroundings.models.list, caller)
       return Answer.json(
@@ -64,8 +64,8 @@ export const list = (surroundings: Surroundings): Handler =>
   )
 
 /** One model, by any name that a request may have for it. */
-export const get = (surroundings: Surroundings): Handler =>
-  Callers.identified(surroundings, (caller) =>
+export const get = (surroundings: GatewayContext): Handler =>
+  Authentication.authenticated(surroundings, (caller) =>
     Effect.gen(function* () {
       const { params } = yield* HttpRouter.RouteContext
       const id = params["*"] ?? ""

@@ -7,7 +7,7 @@ import type { Arguments } from "../ToolArguments.js"
 import * as ToolArguments from "../ToolArguments.js"
 import type { Execution, OnFailure } from "./loopModel.js"
 import { faultsOf, summary } from "../../internal/faults.js"
-import * as Monotonic from "../../internal/clock.js"
+import * as MonotonicClock from "../../internal/clock.js"
 
 export interface Settings {
   /** By name. */
@@ -81,11 +81,11 @@ export const execute = (
   cutOff: boolean
 ): Effect.Effect<Execution, unknown, unknown> =>
   Effect.clockWith((clock) => {
-    const startedAt = Monotonic.now(clock)
+    const startedAt = MonotonicClock.now(clock)
     const executed = ({ isError, text }: Told, repaired?: Arguments): Execution => ({
       call,
       result: { ...Chat.toolResult(call, text), ...(isError ? { isError } : {}) },
-      duration: Monotonic.now(clock) - startedAt,
+      duration: MonotonicClock.now(clock) - startedAt,
       ...(repaired === undefined ? {} : { repaired })
     })
     const tool = handlers.get(call.name)

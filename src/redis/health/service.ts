@@ -6,7 +6,7 @@ import type { Scope } from "effect"
 import { Chunk, Duration, Effect, HashMap, Option, Ref, Schema } from "effect"
 import { inBackground } from "../../internal/background.js"
 import type { Notice, Permission, Service } from "../../routing/balance/health.js"
-import * as Monotonic from "../../internal/clock.js"
+import * as MonotonicClock from "../../internal/clock.js"
 import type * as Redis from "../model.js"
 import type { Held, Message, Steps } from "./scripts.js"
 import { Kept } from "./scripts.js"
@@ -100,7 +100,7 @@ export const make = ({ pollInterval, steps }: Terms): Effect.Effect<Service, nev
       const told = yield* Ref.getAndSet(untold, Chunk.empty())
       const { revision } = yield* Ref.get(heard)
       const probes = HashMap.toValues(yield* Ref.get(held))
-      const startedAt = Monotonic.now(clock)
+      const startedAt = MonotonicClock.now(clock)
       const messages = Chunk.toReadonlyArray(told).map((one) => messageOf(one, startedAt))
       const reply = yield* Effect.tapError(steps.exchange(revision, messages, probes), (error) =>
         // Saying it twice does no harm.
@@ -110,7 +110,7 @@ export const make = ({ pollInterval, steps }: Terms): Effect.Effect<Service, nev
       )
       const { notices: texts } = reply
       if (texts !== undefined) {
-        const shift = Monotonic.now(clock) - reply.now
+        const shift = MonotonicClock.now(clock) - reply.now
         yield* Ref.update(heard, (before) => heardAnew(before, reply.revision, texts, shift))
       }
     }).pipe(Effect.catchAll(warned), Effect.uninterruptible)
@@ -119,7 +119,7 @@ export const make = ({ pollInterval, steps }: Terms): Effect.Effect<Service, nev
       Effect.clockWith((clock) =>
         Effect.zipRight(
           Ref.update(untold, (before) =>
-            Chunk.takeRight(Chunk.append(before, { id, author, isOver, notice, at: Monotonic.now(clock) }), memory)
+            Chunk.takeRight(Chunk.append(before, { id, author, isOver, notice, at: MonotonicClock.now(clock) }), memory)
           ),
           bell.open
         )

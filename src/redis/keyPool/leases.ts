@@ -7,7 +7,7 @@ import type { Shared } from "./shared.js"
 import type { Ending, Grant, Resting } from "./scripts.js"
 import { finite } from "./scripts.js"
 
-export interface Ledger {
+export interface Leases {
   readonly hold: (grant: Grant) => Effect.Effect<void>
   /** Gives a key back. It never fails: where Redis is away, it is told later, or gives the lease up by itself. */
   readonly end: (grant: Grant, verdict: Verdict) => Effect.Effect<void>
@@ -41,7 +41,7 @@ const endingOf = (grant: Grant, verdict: Verdict): Ending => {
   }
 }
 
-export const make = (shared: Shared): Effect.Effect<Ledger> =>
+export const make = (shared: Shared): Effect.Effect<Leases> =>
   Effect.gen(function* () {
     const held = yield* Ref.make(HashMap.empty<string, Grant>())
     const untold = yield* Ref.make(Chunk.empty<Effect.Effect<unknown, RedisError>>())
@@ -49,7 +49,7 @@ export const make = (shared: Shared): Effect.Effect<Ledger> =>
     const later = (messages: Chunk.Chunk<Effect.Effect<unknown, RedisError>>): Effect.Effect<void> =>
       Ref.update(untold, (before) => Chunk.takeRight(Chunk.appendAll(before, messages), memory))
 
-    const tell: Ledger["tell"] = (message) =>
+    const tell: Leases["tell"] = (message) =>
       Effect.catchAll(Effect.asVoid(message), (error) =>
         error.reason === "script"
           ? Effect.logWarning(`A key pool could not be told something: ${error.message}`)

@@ -1,12 +1,12 @@
 /** The pool of this process alone, for as long as Redis is away: the same keys with a share of their limits. */
 import { Effect, Ref } from "effect"
 import type { ApiKey } from "../../vocabulary/ApiKey.js"
-import * as Monotonic from "../../internal/clock.js"
+import * as MonotonicClock from "../../internal/clock.js"
 import type { InvalidPoolError, Options, Service } from "../../keyPool/model.js"
 import * as KeyPool from "../../keyPool/KeyPool.js"
 import type { Resting } from "./scripts.js"
 
-export interface Spare {
+export interface LocalFallback {
   readonly pool: Service
   /** Lets the keys rest that do not speak according to Redis, as it was last heard of. */
   readonly learn: (resting: ReadonlyArray<Resting>) => Effect.Effect<void>
@@ -32,7 +32,7 @@ export const make = (
   options: Options,
   keys: ReadonlyArray<ApiKey>,
   share: number
-): Effect.Effect<Spare, InvalidPoolError> =>
+): Effect.Effect<LocalFallback, InvalidPoolError> =>
   Effect.gen(function* () {
     const pool = yield* KeyPool.make({ ...options, keys: keys.map((key) => scaled(key, share)) })
     const clock = yield* Effect.clock
@@ -43,7 +43,7 @@ export const make = (
       learn: (resting) =>
         Effect.gen(function* () {
           const now = new Set(resting.map(({ key }) => key))
-          const before = yield* Ref.getAndSet(told, { at: Monotonic.now(clock), resting })
+          const before = yield* Ref.getAndSet(told, { at: MonotonicClock.now(clock), resting })
           for (const { key } of before.resting) if (!now.has(key)) yield* pool.enable(key)
           for (const { disabled, key, rest } of resting) {
             if (disabled) yield* pool.disable(key)
@@ -51,7 +51,7 @@ export const make = (
           }
         }),
       resting: Effect.map(Ref.get(told), ({ at, resting }) => {
-        const passed = Monotonic.now(clock) - at
+        const passed = MonotonicClock.now(clock) - at
         return resting.map(({ rest, ...key }) => ({ ...key, rest: Math.max(0, rest - passed) }))
       })
     }

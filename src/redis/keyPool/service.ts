@@ -5,7 +5,7 @@ import { inBackground } from "../../internal/background.js"
 import type { ApiKey } from "../../vocabulary/ApiKey.js"
 import * as Admission from "../../keyPool/options.js"
 import type { Remedies } from "../../keyPool/key.js"
-import * as Monotonic from "../../internal/clock.js"
+import * as MonotonicClock from "../../internal/clock.js"
 import type { KeyInput, Lease, LeaseOptions, NoKeyError, Options, Service } from "../../keyPool/model.js"
 import { InvalidPoolError } from "../../keyPool/model.js"
 import { Verdict, verdictOf } from "../../keyPool/model.js"
@@ -13,11 +13,11 @@ import { SharedStateError } from "../../vocabulary/LLMError.js"
 import type * as Redis from "../model.js"
 import type { RedisError } from "../model.js"
 import type { Interruptibly } from "./waiters.js"
-import * as Attendants from "./waiters.js"
-import * as Ledgers from "./leases.js"
+import * as Waiters from "./waiters.js"
+import * as Leases from "./leases.js"
 import * as Report from "./report.js"
 import * as Sharing from "./shared.js"
-import * as Spares from "./localFallback.js"
+import * as LocalFallback from "./localFallback.js"
 import type { ChangeRequest, Grant, Steps } from "./scripts.js"
 import { finite } from "./scripts.js"
 
@@ -49,7 +49,7 @@ export const make = (
     const { maxWait, ...remedies } = settings.value
     const roster = yield* Ref.make(admitted.value)
     const keys = Ref.get(roster)
-    const spare = yield* Spares.make(options, admitted.value, share ?? 1)
+    const spare = yield* LocalFallback.make(options, admitted.value, share ?? 1)
     const shared = Sharing.make({
       redis,
       steps,
@@ -60,8 +60,8 @@ export const make = (
       keys,
       resting: spare.resting
     })
-    const ledger = yield* Ledgers.make(shared)
-    const attendant = yield* Attendants.make({ redis, shared, ledger, providerId, maxWait, pollInterval })
+    const ledger = yield* Leases.make(shared)
+    const attendant = yield* Waiters.make({ redis, shared, ledger, providerId, maxWait, pollInterval })
 
     // A Redis that is away now learns of the keys by the first step that does not find them.
     yield* Effect.ignore(shared.register)
@@ -138,13 +138,13 @@ export const make = (
       interruptibly: Interruptibly
     ): Effect.Effect<Lease, NoKeyError> =>
       Effect.flatMap(Effect.clock, (clock) => {
-        const startedAt = Monotonic.now(clock)
+        const startedAt = MonotonicClock.now(clock)
         return sharedLease(options, interruptibly).pipe(
           Effect.flatMap(
             Option.match({ onNone: () => obtain(options, interruptibly), onSome: (lease) => Effect.succeed(lease) })
           ),
           Effect.catchTag("RedisError", (error) =>
-            withoutRedis(error, options, Monotonic.now(clock) - startedAt, interruptibly)
+            withoutRedis(error, options, MonotonicClock.now(clock) - startedAt, interruptibly)
           )
         )
       })
@@ -198,10 +198,10 @@ export const make = (
       withKey: (use, options) =>
         Effect.uninterruptibleMask((restore) =>
           Effect.flatMap(Effect.zip(obtain(options, restore), Effect.clock), ([{ key, settle }, clock]) => {
-            const startedAt = Monotonic.now(clock)
+            const startedAt = MonotonicClock.now(clock)
             return Effect.matchCauseEffect(restore(Effect.suspend(() => use(key))), {
               onSuccess: (value) =>
-                Effect.as(settle(Verdict.Served({ latency: Monotonic.now(clock) - startedAt })), value),
+                Effect.as(settle(Verdict.Served({ latency: MonotonicClock.now(clock) - startedAt })), value),
               onFailure: (cause) =>
                 Effect.zipRight(
                   settle(

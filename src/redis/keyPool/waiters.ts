@@ -6,12 +6,12 @@
 import type { Scope } from "effect"
 import { Array, Cause, Deferred, Duration, Effect, Exit, Option, Random, Ref } from "effect"
 import { inBackground } from "../../internal/background.js"
-import * as Monotonic from "../../internal/clock.js"
+import * as MonotonicClock from "../../internal/clock.js"
 import { denial } from "../../keyPool/report.js"
 import type { LeaseOptions, NoKeyError } from "../../keyPool/model.js"
 import { RedisError } from "../model.js"
 import type * as Redis from "../model.js"
-import type { Ledger } from "./leases.js"
+import type { Leases } from "./leases.js"
 import type { Waiter } from "./queue.js"
 import * as Line from "./queue.js"
 import type { Shared } from "./shared.js"
@@ -19,7 +19,7 @@ import type { Answer, Grant, Unready } from "./scripts.js"
 
 export type Interruptibly = <A, E, R>(effect: Effect.Effect<A, E, R>) => Effect.Effect<A, E, R>
 
-export interface Attendant {
+export interface Waiters {
   /** Waits for a key. Must not be interrupted but where `interruptibly` allows it. */
   readonly take: (
     options: LeaseOptions | undefined,
@@ -33,7 +33,7 @@ export interface Attendant {
 interface Terms {
   readonly redis: Redis.Service
   readonly shared: Shared
-  readonly ledger: Ledger
+  readonly ledger: Leases
   readonly providerId: string
   /** In milliseconds, as all durations here. */
   readonly maxWait: number
@@ -62,7 +62,7 @@ export const make = ({
   providerId,
   redis,
   shared
-}: Terms): Effect.Effect<Attendant, never, Scope.Scope> =>
+}: Terms): Effect.Effect<Waiters, never, Scope.Scope> =>
   Effect.gen(function* () {
     const line = yield* Ref.make(Line.empty)
     const bell = yield* Effect.makeLatch(false)
@@ -110,7 +110,7 @@ export const make = ({
       const clock = yield* Effect.clock
       const { asked } = yield* Ref.get(line)
       const waiters = Line.all(yield* Ref.getAndUpdate(line, Line.asked))
-      const startedAt = Monotonic.now(clock)
+      const startedAt = MonotonicClock.now(clock)
       // Who is new must be told at once where it waits in vain, and who has waited its time that it has.
       const mustKnow = (waiter: Waiter) => waiter.ticket >= asked || waiter.deadline <= startedAt
       let plain: Unready | undefined
@@ -122,7 +122,7 @@ export const make = ({
           : chunk.flatMap((waiter) =>
               waiter.exclude.length === 0 && plain !== undefined ? [[waiter, plain] as const] : []
             )
-        const now = Monotonic.now(clock)
+        const now = MonotonicClock.now(clock)
         for (const [waiter, seen] of unready) {
           if (waiter.exclude.length === 0) plain = seen
           if (Line.isHopeless(waiter, seen, now)) {
@@ -186,7 +186,7 @@ export const make = ({
             lease: `${here}-${ticket}`,
             exclude: Array.fromIterable(options?.exclude ?? []),
             deadline:
-              Monotonic.now(clock) +
+              MonotonicClock.now(clock) +
               Math.min(maxWait, options?.maxWait === undefined ? Infinity : Duration.toMillis(options.maxWait)),
             patient: options?.cooling !== "fail",
             answer

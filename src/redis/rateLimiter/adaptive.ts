@@ -1,14 +1,14 @@
 /** What a limiter that adapts makes of what its provider says: one process that hears a refusal slows all of them. */
 import { Duration, Effect, Ref } from "effect"
-import * as Monotonic from "../../internal/clock.js"
-import type * as Pacing from "../../rateLimiter/adaptive.js"
+import * as MonotonicClock from "../../internal/clock.js"
+import type * as Adaptive from "../../rateLimiter/adaptive.js"
 import type { Service, Signal } from "../../rateLimiter/model.js"
-import type { Contact } from "./sync.js"
+import type { Sync } from "./sync.js"
 import type { Adjustment } from "./scripts.js"
 
 interface Terms {
-  readonly contact: Contact
-  readonly pacing: Pacing.Settings
+  readonly contact: Sync
+  readonly pacing: Adaptive.Settings
   readonly adjusted: (adjustment: Adjustment) => Effect.Effect<void>
 }
 
@@ -79,6 +79,6 @@ export const make = ({ adjusted, contact, pacing }: Terms): Effect.Effect<NonNul
         }
       }
       return (signal) =>
-        Effect.uninterruptible(Effect.flatMap(Effect.clock, (clock) => heard(signal, Monotonic.now(clock))))
+        Effect.uninterruptible(Effect.flatMap(Effect.clock, (clock) => heard(signal, MonotonicClock.now(clock))))
     }
   )

@@ -4,7 +4,7 @@ import type { Settings } from "../../rateLimiter/options.js"
 import * as LimiterService from "../../rateLimiter/service.js"
 import type { Priority, Reservation, Service } from "../../rateLimiter/model.js"
 
-export interface Spare {
+export interface LocalFallback {
   readonly limiter: Service
   /** A call that was in flight before Redis was away is over. */
   readonly ended: Effect.Effect<void>
@@ -34,7 +34,7 @@ export const make = (
   share: number,
   priority: Effect.Effect<Priority>,
   inFlight: number
-): Effect.Effect<Spare> =>
+): Effect.Effect<LocalFallback> =>
   Effect.gen(function* () {
     const own = scaled(settings, share)
     const limiter = yield* LimiterService.make(own, priority)

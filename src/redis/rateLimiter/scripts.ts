@@ -2,7 +2,7 @@
 import type { Effect } from "effect"
 import { Schema } from "effect"
 import type { Settings } from "../../rateLimiter/options.js"
-import type * as Pacing from "../../rateLimiter/adaptive.js"
+import type * as Adaptive from "../../rateLimiter/adaptive.js"
 import type * as Redis from "../model.js"
 import { script } from "../model.js"
 import * as Lua from "./lua.js"
@@ -199,7 +199,7 @@ interface Terms {
   readonly name: string
   readonly process: string
   readonly limits: Limits
-  readonly pacing: Pacing.Settings | undefined
+  readonly pacing: Adaptive.Settings | undefined
   readonly leaseTime: number
   /** For how long a process that has asked keeps its turn. */
   readonly fresh: number

@@ -5,14 +5,14 @@ import { inBackground } from "../../internal/background.js"
 import type { Settings } from "../../rateLimiter/options.js"
 import { isAmount, isUsed } from "../../rateLimiter/options.js"
 import * as Refusals from "../../rateLimiter/errors.js"
-import * as Monotonic from "../../internal/clock.js"
+import * as MonotonicClock from "../../internal/clock.js"
 import { SharedStateError } from "../../vocabulary/LLMError.js"
 import type { LimiterStatus, LimitError, Priority, Reservation, Service, WaitOptions } from "../../rateLimiter/model.js"
 import type * as Redis from "../model.js"
-import * as Attendants from "./waiters.js"
-import * as Contacts from "./sync.js"
+import * as Waiters from "./waiters.js"
+import * as Sync from "./sync.js"
 import * as Observers from "./adaptive.js"
-import * as Spares from "./localFallback.js"
+import * as LocalFallback from "./localFallback.js"
 import type { Status, Wish } from "./scripts.js"
 import * as Steps from "./scripts.js"
 
@@ -62,10 +62,10 @@ export const make = (terms: Terms): Effect.Effect<Service, never, Scope.Scope> =
     const refusals = Refusals.make(settings)
     const limits = Steps.limitsOf(settings)
     const pacing = settings.adaptive
-    const steps = Steps.make({ redis, name, process, limits, pacing, leaseTime, fresh: Attendants.fresh })
-    const contact = yield* Contacts.make(redis, steps, limits, leaseTime)
-    const attendant = yield* Attendants.make({ steps, contact, refusals })
-    const spare = yield* Ref.make(Option.none<Spares.Spare>())
+    const steps = Steps.make({ redis, name, process, limits, pacing, leaseTime, fresh: Waiters.fresh })
+    const contact = yield* Sync.make(redis, steps, limits, leaseTime)
+    const attendant = yield* Waiters.make({ steps, contact, refusals })
+    const spare = yield* Ref.make(Option.none<LocalFallback.LocalFallback>())
     const calls = yield* Ref.make(0)
     const lastSeen = yield* Ref.make(Option.none<Status>())
 
@@ -73,12 +73,12 @@ export const make = (terms: Terms): Effect.Effect<Service, never, Scope.Scope> =
     // without Redis
     // -----------------------------------------------------------------------------------
 
-    const spareNow: Effect.Effect<Option.Option<Spares.Spare>> = Effect.gen(function* () {
+    const spareNow: Effect.Effect<Option.Option<LocalFallback.LocalFallback>> = Effect.gen(function* () {
       const there = yield* Ref.get(spare)
       if (terms.share === undefined || Option.isSome(there)) return there
       const { processes } = yield* contact.known
       const share = terms.share === "even" ? (processes === undefined ? usualShare : 1 / processes) : terms.share
-      const made = yield* Spares.make(settings, share, priority, yield* contact.inFlight)
+      const made = yield* LocalFallback.make(settings, share, priority, yield* contact.inFlight)
       // Another call may have made one in the meantime.
       return yield* Ref.modify(spare, (now) =>
         Option.isSome(now) ? [now, now] : [Option.some(made), Option.some(made)]
@@ -88,7 +88,7 @@ export const make = (terms: Terms): Effect.Effect<Service, never, Scope.Scope> =
     /** What is done by the limiter of this process alone, or the error of there being none. */
     const without = <A>(
       error: Redis.RedisError,
-      use: (spare: Spares.Spare) => Effect.Effect<A, LimitError>
+      use: (spare: LocalFallback.LocalFallback) => Effect.Effect<A, LimitError>
     ): Effect.Effect<A, LimitError> =>
       Effect.flatMap(spareNow, Option.match({ onNone: () => Effect.fail(outOfReach(name, error)), onSome: use }))
 
@@ -120,14 +120,14 @@ export const make = (terms: Terms): Effect.Effect<Service, never, Scope.Scope> =
       wish: Wish,
       options: WaitOptions | undefined,
       granted: A,
-      otherwise: (spare: Spares.Spare, rest: WaitOptions) => Effect.Effect<A, LimitError>
+      otherwise: (spare: LocalFallback.LocalFallback, rest: WaitOptions) => Effect.Effect<A, LimitError>
     ): Effect.Effect<A, LimitError> =>
       Effect.uninterruptible(
         Effect.flatMap(Effect.zip(priority, Effect.clock), ([rank, clock]) => {
-          const startedAt = Monotonic.now(clock)
+          const startedAt = MonotonicClock.now(clock)
           const most = rank === "batch" ? settings.patience : settings.maxWait
           const allowed = Math.min(most, options?.maxWait === undefined ? Infinity : Duration.toMillis(options.maxWait))
-          const rest = () => Math.max(0, allowed - (Monotonic.now(clock) - startedAt))
+          const rest = () => Math.max(0, allowed - (MonotonicClock.now(clock) - startedAt))
           const caller = { wish, aging: rank === "batch" ? settings.aging : 0 }
 
           const alone = (error: Redis.RedisError): Effect.Effect<A, LimitError> =>

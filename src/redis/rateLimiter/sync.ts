@@ -2,7 +2,7 @@
 import type { Scope } from "effect"
 import { Duration, Effect, HashMap, List, Ref, Stream } from "effect"
 import { inBackground } from "../../internal/background.js"
-import * as Monotonic from "../../internal/clock.js"
+import * as MonotonicClock from "../../internal/clock.js"
 import * as Window from "../../rateLimiter/window.js"
 import * as Outbox from "../shared/outbox.js"
 import type * as Redis from "../model.js"
@@ -19,7 +19,7 @@ interface Known {
   readonly isSteady: boolean
 }
 
-export interface Contact {
+export interface Sync {
   readonly known: Effect.Effect<Known>
   /** Takes note of what a reply says. */
   readonly learn: (reply: { readonly epoch: Epoch; readonly pace: number }) => Effect.Effect<void>
@@ -77,7 +77,7 @@ export const make = (
   steps: Steps,
   limits: Limits,
   leaseTime: number
-): Effect.Effect<Contact, never, Scope.Scope> =>
+): Effect.Effect<Sync, never, Scope.Scope> =>
   Effect.gen(function* () {
     const known = yield* Ref.make<Known>({ epoch: "", pace: 1, processes: undefined, told: "", isSteady: false })
     const held = yield* Ref.make(HashMap.empty<string, Held>())
@@ -86,7 +86,7 @@ export const make = (
     const recent = yield* Ref.make<Recent>({ minute: windowOf(limits.minute), day: windowOf(limits.day) })
     const bell = yield* Effect.makeLatch(true)
 
-    const learn: Contact["learn"] = ({ epoch, pace }) =>
+    const learn: Sync["learn"] = ({ epoch, pace }) =>
       Effect.flatMap(
         Ref.modify(known, (before) => {
           const isLost = before.epoch !== "" && before.epoch !== epoch
@@ -99,11 +99,11 @@ export const make = (
 
     const sent = (message: Message) => Effect.flatMap(Ref.get(known), ({ epoch }) => message(epoch))
 
-    const granted: Contact["granted"] = (requests, wait) =>
+    const granted: Sync["granted"] = (requests, wait) =>
       limits.minute === undefined && limits.day === undefined
         ? Effect.void
         : Effect.flatMap(Effect.clock, (clock) => {
-            const now = Monotonic.now(clock)
+            const now = MonotonicClock.now(clock)
             return Ref.update(recent, ({ day, minute }) => ({
               minute: takenAt(minute, now, wait, requests),
               day: takenAt(day, now, wait, requests)
@@ -113,7 +113,7 @@ export const make = (
     /** All that still counts. */
     const recalled = Effect.flatMap(Effect.clock, (clock) =>
       Effect.map(Ref.get(recent), ({ day, minute }) => {
-        const now = Monotonic.now(clock)
+        const now = MonotonicClock.now(clock)
         return { minute: endsOf(minute, now), day: endsOf(day, now) }
       })
     )

@@ -7,15 +7,15 @@ import type { Scope } from "effect"
 import { Deferred, Effect, Exit, Random, Ref } from "effect"
 import { inBackground } from "../../internal/background.js"
 import type { Refusals } from "../../rateLimiter/errors.js"
-import * as Monotonic from "../../internal/clock.js"
+import * as MonotonicClock from "../../internal/clock.js"
 import type { RateLimitError } from "../../vocabulary/LLMError.js"
 import { RedisError } from "../model.js"
-import type { Contact } from "./sync.js"
+import type { Sync } from "./sync.js"
 import type { Waiter } from "./queue.js"
 import * as Line from "./queue.js"
 import type { Answer, Asking, Steps, Wish } from "./scripts.js"
 
-export interface Attendant {
+export interface Waiters {
   /** Asks at once where nobody is before it, else waits in line. It must not be interrupted but where it waits. */
   readonly take: (caller: Caller) => Effect.Effect<Answer, RateLimitError | RedisError>
   /** Asks once, and does not wait. */
@@ -34,7 +34,7 @@ export interface Caller {
 
 interface Terms {
   readonly steps: Steps
-  readonly contact: Contact
+  readonly contact: Sync
   readonly refusals: Refusals
 }
 
@@ -54,7 +54,7 @@ export const fresh = 250
 /** Those who let others pass look again at least so often, in milliseconds: nobody tells them who has gone. */
 const calm = 1000
 
-export const make = ({ contact, refusals, steps }: Terms): Effect.Effect<Attendant, never, Scope.Scope> =>
+export const make = ({ contact, refusals, steps }: Terms): Effect.Effect<Waiters, never, Scope.Scope> =>
   Effect.gen(function* () {
     const line = yield* Ref.make(Line.empty)
     const bell = yield* Effect.makeLatch(false)
@@ -124,10 +124,10 @@ export const make = ({ contact, refusals, steps }: Terms): Effect.Effect<Attenda
     /** Asks for the first of those who wait, and says when to ask again, in milliseconds. */
     const round: Effect.Effect<number, RedisError> = Effect.gen(function* () {
       const clock = yield* Effect.clock
-      yield* expire(Monotonic.now(clock))
+      yield* expire(MonotonicClock.now(clock))
       const [waiters, isWhole] = Line.first(yield* Ref.get(line), together)
       if (waiters.length === 0) return Infinity
-      const now = Monotonic.now(clock)
+      const now = MonotonicClock.now(clock)
       const answers = yield* ask(
         waiters.map((waiter) => asking(waiter, now)),
         isWhole
@@ -187,10 +187,10 @@ export const make = ({ contact, refusals, steps }: Terms): Effect.Effect<Attenda
         )
       )
 
-    const take: Attendant["take"] = ({ aging, allowed, wish }) =>
+    const take: Waiters["take"] = ({ aging, allowed, wish }) =>
       Effect.gen(function* () {
         const clock = yield* Effect.clock
-        const arrivedAt = Monotonic.now(clock)
+        const arrivedAt = MonotonicClock.now(clock)
         const ticket = yield* Ref.modify(line, Line.arrive)
         const answer = yield* Deferred.make<Answer, RateLimitError | RedisError>()
         const waiter: Waiter = { wish, position: { at: arrivedAt + aging, ticket }, arrivedAt, allowed, answer }

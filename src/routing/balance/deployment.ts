@@ -138,7 +138,7 @@ export const settle = (
     case "Down": {
       const told = revised(deployment, deployment.load, { tally: { ...tally, failed: tally.failed + 1 } })
       const wait = Math.min(millis(verdict.retryAfter), breaker?.max ?? 0)
-      return breaker !== undefined && isNews(deployment, hold)
+      return breaker !== undefined && startedAfterCooldown(deployment, hold)
         ? opened(told, hold, moment, wait > 0 ? wait : nextRest(deployment, breaker))
         : revised(told, PooledKeys.release(told.load, hold), nothing)
     }
@@ -158,7 +158,7 @@ export const answered = (
   return revised(after, { ...after.load, inFlight: after.load.inFlight + 1 }, nothing)
 }
 
-const isNews = (deployment: Deployment, hold: Hold): boolean => hold.sequence > deployment.openedAt
+const startedAfterCooldown = (deployment: Deployment, hold: Hold): boolean => hold.sequence > deployment.openedAt
 
 const cooled = (
   { load }: Deployment,
@@ -177,7 +177,7 @@ const served = (deployment: Deployment, hold: Hold, latency: number | undefined,
   const verdict = latency === undefined ? ({ _tag: "Served" } as const) : ({ _tag: "Served", latency } as const)
   const load = PooledKeys.settle(deployment.load, hold, verdict, moment)
   const tally = { ...deployment.tally, answered: deployment.tally.answered + 1 }
-  if (!isNews(deployment, hold)) return revised(deployment, load, { tally })
+  if (!startedAfterCooldown(deployment, hold)) return revised(deployment, load, { tally })
   if (isOpen(deployment)) {
     const closes = load.health.halfOpen === undefined
     return revised(deployment, load, closes ? { tally, openings: 0, ...forgotten(deployment) } : { tally })
@@ -195,12 +195,12 @@ const failed = (
 ): Deployment => {
   const retryAfter = verdict._tag === "Overloaded" ? verdict.retryAfter : undefined
   const tally = { ...deployment.tally, failed: deployment.tally.failed + 1 }
-  const window = isNews(deployment, hold)
+  const window = startedAfterCooldown(deployment, hold)
     ? FailureWindow.record(deployment.window, moment.now, true)
     : deployment.window
   const { calls, failures } = FailureWindow.counts(window, moment.now)
   const told = revised(deployment, deployment.load, { tally, window, failures })
-  if (breaker !== undefined && isNews(deployment, hold)) {
+  if (breaker !== undefined && startedAfterCooldown(deployment, hold)) {
     const isTooMuch = failures >= breaker.failures && failures >= breaker.ratio * calls
     if (isOpen(deployment) || isTooMuch) {
       return opened(told, hold, moment, Math.max(nextRest(deployment, breaker), millis(retryAfter)))
@@ -237,7 +237,7 @@ export const enable = (deployment: Deployment, sequence: number): Deployment =>
     ...forgotten(deployment)
   })
 
-/** What a call, or a hand, has changed of it that others should know. `until` is in the fleet's time. */
+/** What a call, or a hand, has changed of it that others should know. `until` is in the set's time. */
 export type News = Pick<Notice, "state" | "until" | "openings">
 
 export const news = (before: Deployment, after: Deployment): News | undefined => {
@@ -255,7 +255,7 @@ export const heard = (deployment: Deployment, { openings, state, until }: News, 
   switch (state) {
     case "Closed":
       return isOpen(deployment)
-        ? revised(deployment, PooledKeys.absolved(load), { openings: 0, ...forgotten(deployment) })
+        ? revised(deployment, PooledKeys.clearCooldown(load), { openings: 0, ...forgotten(deployment) })
         : deployment
     case "Cooling":
       return revised(deployment, PooledKeys.restedBy(load, until, "rate-limited", sequence), nothing)

@@ -11,7 +11,7 @@ import * as RandomDraw from "../../internal/random.js"
 import * as Rendezvous from "./rendezvous.js"
 
 /** `now` is the latest time seen: it never runs backwards. */
-export interface Fleet extends Moment {
+export interface DeploymentSet extends Moment {
   readonly rules: Rules
   /** By position. */
   readonly deployments: ReadonlyArray<Deployment>
@@ -56,7 +56,7 @@ export const make = (
   remedies: Remedies,
   window: number,
   seed: number
-): Fleet => {
+): DeploymentSet => {
   let drawn = seed
   const deployments = settings.map((one, position) => {
     drawn = RandomDraw.next(drawn)
@@ -67,25 +67,25 @@ export const make = (
 }
 
 /** Every call passes through this, and V8 takes forty times as long over a spread as over a literal. */
-const revised = (fleet: Fleet, change: Partial<Fleet>): Fleet => ({
-  rules: fleet.rules,
-  remedies: fleet.remedies,
-  now: change.now ?? fleet.now,
-  sequence: change.sequence ?? fleet.sequence,
-  deployments: change.deployments ?? fleet.deployments,
-  pace: change.pace ?? fleet.pace,
-  seed: change.seed ?? fleet.seed,
-  wakeAt: change.wakeAt ?? fleet.wakeAt,
-  changes: change.changes ?? fleet.changes
+const revised = (deploymentSet: DeploymentSet, change: Partial<DeploymentSet>): DeploymentSet => ({
+  rules: deploymentSet.rules,
+  remedies: deploymentSet.remedies,
+  now: change.now ?? deploymentSet.now,
+  sequence: change.sequence ?? deploymentSet.sequence,
+  deployments: change.deployments ?? deploymentSet.deployments,
+  pace: change.pace ?? deploymentSet.pace,
+  seed: change.seed ?? deploymentSet.seed,
+  wakeAt: change.wakeAt ?? deploymentSet.wakeAt,
+  changes: change.changes ?? deploymentSet.changes
 })
 
-export const outlook = (fleet: Fleet, wish: Wish): Outlook => {
-  const { order } = fleet.rules
+export const outlook = (deploymentSet: DeploymentSet, wish: Wish): Outlook => {
+  const { order } = deploymentSet.rules
   let winner: Deployment | undefined
   let ready = 0
   let awaited = 0
   let wakeAt = Infinity
-  for (const deployment of fleet.deployments) {
+  for (const deployment of deploymentSet.deployments) {
     const { load, state } = deployment
     if (wish.exclude.has(load.position)) continue
     if (load.standing === "ready") {
@@ -96,105 +96,110 @@ export const outlook = (fleet: Fleet, wish: Wish): Outlook => {
       if (load.wakeAt < wakeAt) wakeAt = load.wakeAt
     }
   }
-  return { winner: ready > 1 ? (home(fleet, wish, winner) ?? winner) : winner, ready, awaited, wakeAt }
+  return { winner: ready > 1 ? (home(deploymentSet, wish, winner) ?? winner) : winner, ready, awaited, wakeAt }
 }
 
 const seen = ({ hash, load }: Deployment): Rendezvous.Place => ({ hash, weight: load.weight, load: load.inFlight })
 
 /** The deployment that the call sticks to, of those in the same group as the first. */
-const home = (fleet: Fleet, wish: Wish, first: Deployment | undefined): Deployment | undefined => {
+const home = (deploymentSet: DeploymentSet, wish: Wish, first: Deployment | undefined): Deployment | undefined => {
   if (wish.affinity === undefined || first === undefined) return undefined
-  const places = fleet.deployments.filter(
+  const places = deploymentSet.deployments.filter(
     ({ load, state }) =>
       load.standing === "ready" && state.order === first.state.order && !wish.exclude.has(load.position)
   )
-  return Rendezvous.choose(wish.affinity, places, seen, fleet.rules.bound)
+  return Rendezvous.choose(wish.affinity, places, seen, deploymentSet.rules.bound)
 }
 
 /** Lets time pass, and with it whatever keeps deployments from being asked. */
-export const advance = (before: Fleet, now: number): Fleet => {
-  const fleet = now > before.now ? revised(before, { now }) : before
-  if (fleet.wakeAt > fleet.now) return fleet
-  return fleet.deployments.reduce(
+export const advance = (before: DeploymentSet, now: number): DeploymentSet => {
+  const deploymentSet = now > before.now ? revised(before, { now }) : before
+  if (deploymentSet.wakeAt > deploymentSet.now) return deploymentSet
+  return deploymentSet.deployments.reduce(
     (later, deployment) => (deployment.load.wakeAt <= later.now ? put(later, deployment) : later),
-    fleet
+    deploymentSet
   )
 }
 
 /** Gives a deployment to a call. */
-export const reserve = (fleet: Fleet, deployment: Deployment): readonly [Hold, Fleet] => {
+export const reserve = (deploymentSet: DeploymentSet, deployment: Deployment): readonly [Hold, DeploymentSet] => {
   const { key, position, served, slot, ticket, weight } = deployment.load
-  const sequence = fleet.sequence + 1
-  const seed = RandomDraw.next(fleet.seed)
-  const reserved = Deployments.reserve(deployment, sequence, fleet.now, RandomDraw.exponential(seed))
+  const sequence = deploymentSet.sequence + 1
+  const seed = RandomDraw.next(deploymentSet.seed)
+  const reserved = Deployments.reserve(deployment, sequence, deploymentSet.now, RandomDraw.exponential(seed))
   return [
-    { key, slot, position, sequence, startedAt: fleet.now },
-    put(revised(fleet, { sequence, seed, pace: { served: served / weight, ticket } }), reserved)
+    { key, slot, position, sequence, startedAt: deploymentSet.now },
+    put(revised(deploymentSet, { sequence, seed, pace: { served: served / weight, ticket } }), reserved)
   ]
 }
 
 /** Takes a deployment back with what the call says about it. */
-export const settle = (fleet: Fleet, hold: Hold, verdict: Verdict): Fleet =>
-  change(fleet, hold.position, (deployment) =>
-    Deployments.settle(deployment, hold, verdict, fleet, fleet.rules.breaker)
+export const settle = (deploymentSet: DeploymentSet, hold: Hold, verdict: Verdict): DeploymentSet =>
+  change(deploymentSet, hold.position, (deployment) =>
+    Deployments.settle(deployment, hold, verdict, deploymentSet, deploymentSet.rules.breaker)
   )
 
 /** Hears of a call that it has been answered so far. */
-export const answered = (fleet: Fleet, hold: Hold, latency: number | undefined): Fleet =>
-  change(fleet, hold.position, (deployment) => Deployments.answered(deployment, hold, latency, fleet))
+export const answered = (deploymentSet: DeploymentSet, hold: Hold, latency: number | undefined): DeploymentSet =>
+  change(deploymentSet, hold.position, (deployment) => Deployments.answered(deployment, hold, latency, deploymentSet))
 
 /** Takes a deployment back from a call that was never made. */
-export const withdraw = (fleet: Fleet, hold: Hold): Fleet =>
-  change(fleet, hold.position, (deployment) => Deployments.withdraw(deployment, hold))
+export const withdraw = (deploymentSet: DeploymentSet, hold: Hold): DeploymentSet =>
+  change(deploymentSet, hold.position, (deployment) => Deployments.withdraw(deployment, hold))
 
 /** Takes a deployment back from a call that was not made, since another one finds out whether it is good again. */
-export const postpone = (fleet: Fleet, hold: Hold, until: number): Fleet =>
-  change(fleet, hold.position, (deployment) => Deployments.postponed(deployment, hold, until))
+export const postpone = (deploymentSet: DeploymentSet, hold: Hold, until: number): DeploymentSet =>
+  change(deploymentSet, hold.position, (deployment) => Deployments.postponed(deployment, hold, until))
 
 /** Hears from others how a deployment does. Without a breaker no circuit opens. */
-export const hear = (fleet: Fleet, position: number, news: Deployments.News): Fleet =>
-  news.state === "Open" && fleet.rules.breaker === undefined
-    ? fleet
-    : change(fleet, position, (deployment) => Deployments.heard(deployment, news, fleet.sequence))
+export const hear = (deploymentSet: DeploymentSet, position: number, news: Deployments.News): DeploymentSet =>
+  news.state === "Open" && deploymentSet.rules.breaker === undefined
+    ? deploymentSet
+    : change(deploymentSet, position, (deployment) => Deployments.heard(deployment, news, deploymentSet.sequence))
 
 /** What others should know of a deployment after a change. */
-export const news = (before: Fleet, after: Fleet, position: number): Deployments.News | undefined => {
+export const news = (before: DeploymentSet, after: DeploymentSet, position: number): Deployments.News | undefined => {
   const [was, is] = [before.deployments[position], after.deployments[position]]
   return was === undefined || is === undefined || was === is ? undefined : Deployments.news(was, is)
 }
 
 /** Whether a call is the one that finds out whether its deployment is good again. */
-export const isProbe = (fleet: Fleet, { position, sequence }: Hold): boolean =>
-  fleet.deployments[position]?.load.health.probe === sequence
+export const isProbe = (deploymentSet: DeploymentSet, { position, sequence }: Hold): boolean =>
+  deploymentSet.deployments[position]?.load.health.probe === sequence
 
-export const enable = (fleet: Fleet, position: number): Fleet =>
-  change(fleet, position, (deployment) => Deployments.enable(deployment, fleet.sequence))
+export const enable = (deploymentSet: DeploymentSet, position: number): DeploymentSet =>
+  change(deploymentSet, position, (deployment) => Deployments.enable(deployment, deploymentSet.sequence))
 
-export const disable = (fleet: Fleet, position: number): Fleet => change(fleet, position, Deployments.disable)
+export const disable = (deploymentSet: DeploymentSet, position: number): DeploymentSet =>
+  change(deploymentSet, position, Deployments.disable)
 
-export const reweight = (before: Fleet, position: number, weight: number): Fleet => {
-  const fleet = revised(before, { seed: RandomDraw.next(before.seed) })
-  return change(fleet, position, (deployment) =>
-    Deployments.reweight(deployment, weight, fleet.pace, RandomDraw.exponential(fleet.seed))
+export const reweight = (before: DeploymentSet, position: number, weight: number): DeploymentSet => {
+  const deploymentSet = revised(before, { seed: RandomDraw.next(before.seed) })
+  return change(deploymentSet, position, (deployment) =>
+    Deployments.reweight(deployment, weight, deploymentSet.pace, RandomDraw.exponential(deploymentSet.seed))
   )
 }
 
-const change = (fleet: Fleet, position: number, f: (deployment: Deployment) => Deployment): Fleet => {
-  const deployment = fleet.deployments[position]
-  return deployment === undefined ? fleet : put(fleet, f(deployment))
+const change = (
+  deploymentSet: DeploymentSet,
+  position: number,
+  f: (deployment: Deployment) => Deployment
+): DeploymentSet => {
+  const deployment = deploymentSet.deployments[position]
+  return deployment === undefined ? deploymentSet : put(deploymentSet, f(deployment))
 }
 
 /** Puts a deployment into its place as it stands now. */
-const put = (fleet: Fleet, deployment: Deployment): Fleet => {
+const put = (deploymentSet: DeploymentSet, deployment: Deployment): DeploymentSet => {
   const { position } = deployment.load
-  const before = fleet.deployments[position]?.load
-  const seed = RandomDraw.next(fleet.seed)
-  const standing = Deployments.stand(deployment, fleet.now, fleet.pace, RandomDraw.exponential(seed))
-  const deployments = fleet.deployments.with(position, standing)
+  const before = deploymentSet.deployments[position]?.load
+  const seed = RandomDraw.next(deploymentSet.seed)
+  const standing = Deployments.stand(deployment, deploymentSet.now, deploymentSet.pace, RandomDraw.exponential(seed))
+  const deployments = deploymentSet.deployments.with(position, standing)
   const { load } = standing
   return before?.standing === load.standing && before.wakeAt === load.wakeAt
-    ? revised(fleet, { seed, deployments })
-    : revised(fleet, { seed, deployments, wakeAt: earliest(deployments), changes: fleet.changes + 1 })
+    ? revised(deploymentSet, { seed, deployments })
+    : revised(deploymentSet, { seed, deployments, wakeAt: earliest(deployments), changes: deploymentSet.changes + 1 })
 }
 
 const earliest = (deployments: ReadonlyArray<Deployment>): number => {

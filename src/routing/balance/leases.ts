@@ -5,9 +5,9 @@ import type { Notice } from "./health.js"
 import * as BalanceHealth from "./health.js"
 import type { BalanceState, Denied, Granted, Wish } from "./state.js"
 import * as State from "./state.js"
-import type { Fleet } from "./deploymentSet.js"
-import * as Fleets from "./deploymentSet.js"
-import * as Turns from "../../internal/waitQueue.js"
+import type { DeploymentSet } from "./deploymentSet.js"
+import * as DeploymentSets from "./deploymentSet.js"
+import * as WaitQueue from "../../internal/waitQueue.js"
 
 /** A deployment in the hands of a call. */
 export interface Lease {
@@ -27,9 +27,9 @@ export interface Rim {
    * Picks and reserves a deployment in one step, or waits in line for one, `longest` milliseconds at the most. Run it where the
    * fiber cannot be interrupted: the wait, and nothing else of it, is interruptible even there, so that none is ever lost.
    */
-  readonly acquire: (wish: Fleets.Wish, longest: number) => Effect.Effect<Lease, Denied>
+  readonly acquire: (wish: DeploymentSets.Wish, longest: number) => Effect.Effect<Lease, Denied>
   /** Changes one deployment. */
-  readonly change: (position: number, f: (fleet: Fleet) => Fleet) => Effect.Effect<void>
+  readonly change: (position: number, f: (deploymentSet: DeploymentSet) => DeploymentSet) => Effect.Effect<void>
   /** The state as it is now, and the wall-clock time at which its time was 0. */
   readonly now: Effect.Effect<{ readonly state: BalanceState; readonly epoch: number }>
 }
@@ -41,30 +41,33 @@ interface Company {
   readonly author: string
 }
 
-export const make = (fleet: Fleet): Effect.Effect<Rim> => {
-  const ids = fleet.deployments.map(({ load }) => load.id)
+export const make = (deploymentSet: DeploymentSet): Effect.Effect<Rim> => {
+  const ids = deploymentSet.deployments.map(({ load }) => load.id)
   return Effect.flatMap(Effect.serviceOption(BalanceHealth.BalanceHealth), (found) => {
-    if (Option.isNone(found)) return Effect.map(Turns.make(State.make(fleet)), (turns) => serve(turns, ids, undefined))
+    if (Option.isNone(found))
+      return Effect.map(WaitQueue.make(State.make(deploymentSet)), (turns) => serve(turns, ids, undefined))
     const company: Company = { health: found.value, author: crypto.randomUUID() }
-    return Effect.map(Turns.make(State.make(fleet), hearing(company)), (turns) => serve(turns, ids, company))
+    return Effect.map(WaitQueue.make(State.make(deploymentSet), hearing(company)), (turns) =>
+      serve(turns, ids, company)
+    )
   })
 }
 
 /** Others are heard before each step. */
 const hearing =
   ({ author, health }: Company) =>
-  (origin: number): Turns.Outside<BalanceState> =>
+  (origin: number): WaitQueue.Outside<BalanceState> =>
     Effect.map(health.notices, (notices) => (state, now) => State.hear(state, now, notices, author, origin))
 
 const serve = (
-  { attend, origin, ref, step, timeOf }: Turns.Rim<BalanceState>,
+  { attend, origin, ref, step, timeOf }: WaitQueue.Rim<BalanceState>,
   ids: ReadonlyArray<string>,
   company: Company | undefined
 ): Rim => {
   /** Takes a step, and goes on with what others should know of it. */
   const changeThen = (
     position: number,
-    f: (fleet: Fleet) => Fleet,
+    f: (deploymentSet: DeploymentSet) => DeploymentSet,
     next: (notice: Notice | undefined, company: Company) => Effect.Effect<void>
   ): Effect.Effect<void> =>
     Effect.uninterruptible(
@@ -93,7 +96,7 @@ const serve = (
       let isOver = false
       let isProbe = probes
       /** A probe is over when it has found something out, and with its call at the latest. */
-      const told = (f: (fleet: Fleet) => Fleet, isLast: boolean): Effect.Effect<void> =>
+      const told = (f: (deploymentSet: DeploymentSet) => DeploymentSet, isLast: boolean): Effect.Effect<void> =>
         Effect.suspend(() =>
           isProbe
             ? changeThen(position, f, (notice, { author, health }) => {
@@ -103,19 +106,21 @@ const serve = (
               })
             : change(position, f)
         )
-      const end = (f: (fleet: Fleet) => Fleet): Effect.Effect<void> =>
+      const end = (f: (deploymentSet: DeploymentSet) => DeploymentSet): Effect.Effect<void> =>
         Effect.suspend(() => {
           if (isOver) return Effect.void
           isOver = true
           return told(f, true)
         })
-      const elapsed = (fleet: Fleet): number => fleet.now - hold.startedAt
+      const elapsed = (deploymentSet: DeploymentSet): number => deploymentSet.now - hold.startedAt
       return {
         position,
         behind,
-        answered: told((fleet) => Fleets.answered(fleet, hold, elapsed(fleet)), false),
-        end: (verdict) => end((fleet) => Fleets.settle(fleet, hold, verdict)),
-        served: end((fleet) => Fleets.settle(fleet, hold, { _tag: "Served", latency: elapsed(fleet) }))
+        answered: told((deploymentSet) => DeploymentSets.answered(deploymentSet, hold, elapsed(deploymentSet)), false),
+        end: (verdict) => end((deploymentSet) => DeploymentSets.settle(deploymentSet, hold, verdict)),
+        served: end((deploymentSet) =>
+          DeploymentSets.settle(deploymentSet, hold, { _tag: "Served", latency: elapsed(deploymentSet) })
+        )
       }
     })
 
@@ -129,11 +134,11 @@ const serve = (
         : Effect.zipRight(
             changeThen(
               position,
-              (fleet) =>
-                Fleets.postpone(
-                  fleet,
+              (deploymentSet) =>
+                DeploymentSets.postpone(
+                  deploymentSet,
                   granted.hold,
-                  fleet.now + Math.max(briefest, Duration.toMillis(permission.again))
+                  deploymentSet.now + Math.max(briefest, Duration.toMillis(permission.again))
                 ),
               // That is not its own news.
               () => Effect.void
@@ -178,7 +183,7 @@ const serve = (
       Effect.zipWith(Ref.get(ref), company?.health.notices ?? unheard, (told, notices) => {
         const now = timeOf(clock)
         const state = company === undefined ? told : State.hear(told, now, notices, company.author, origin)[1]
-        const advanced = { ...state, fleet: Fleets.advance(state.fleet, now) }
+        const advanced = { ...state, deploymentSet: DeploymentSets.advance(state.deploymentSet, now) }
         return { state: advanced, epoch: clock.unsafeCurrentTimeMillis() - now }
       })
     )

@@ -2,7 +2,7 @@
 import type { Clock } from "effect"
 import { Duration } from "effect"
 import type { Notice, Permission } from "./health.js"
-import * as Monotonic from "../../internal/clock.js"
+import * as MonotonicClock from "../../internal/clock.js"
 
 export interface Known {
   readonly notices: ReadonlyMap<string, Notice>
@@ -36,7 +36,7 @@ export const told = (known: Known, id: string, notice: Notice): Known => {
 export const probed = (known: Known, id: string, author: string, clock: Clock.Clock): readonly [Permission, Known] => {
   const notice = known.notices.get(id)
   const holder = known.probes.get(id)
-  const rest = notice === undefined || notice.state === "Closed" ? 0 : notice.until - Monotonic.now(clock)
+  const rest = notice === undefined || notice.state === "Closed" ? 0 : notice.until - MonotonicClock.now(clock)
   // Less than a millisecond is a matter of rounding.
   if (rest >= 1) return [{ _tag: "Refused", again: Duration.millis(Math.ceil(rest)) }, known]
   if (holder !== undefined && holder !== author) return [{ _tag: "Refused", again: Duration.millis(soon) }, known]

@@ -9,10 +9,10 @@ import type { Lacks } from "./capabilities.js"
 import type { Deployment } from "./deployment.js"
 import * as Deployments from "./deployment.js"
 import * as FailureWindow from "./failureWindow.js"
-import type { Fleet } from "./deploymentSet.js"
-import * as Fleets from "./deploymentSet.js"
+import type { DeploymentSet } from "./deploymentSet.js"
+import * as DeploymentSets from "./deploymentSet.js"
 
-/** `epoch` is the wall-clock time at which the fleet's time was 0. */
+/** `epoch` is the wall-clock time at which the set's time was 0. */
 export const statusOf = (deployment: Deployment, info: ModelInfo, now: number, epoch: number): DeploymentStatus => {
   const { load, state, tally, window } = deployment
   return {
@@ -120,7 +120,7 @@ const excuse = (deployment: Deployment, now: number): string => {
 
 /** What happened to a call that no deployment answered. */
 export interface Outcome {
-  readonly fleet: Fleet
+  readonly deploymentSet: DeploymentSet
   readonly info: ModelInfo
   readonly lacks: Lacks
   /** What those that were asked answered, by position. */
@@ -129,9 +129,12 @@ export interface Outcome {
 }
 
 /** Of those that can serve the call, when the first may be asked again; undefined where one may be at once, or none will be. */
-const comesBackIn = ({ fleet, lacks }: Outcome): number | undefined => {
-  const { ready, wakeAt } = Fleets.outlook(fleet, { exclude: new Set(lacks.keys()), affinity: undefined })
-  return ready > 0 || wakeAt === Infinity ? undefined : Math.max(0, Math.ceil(wakeAt - fleet.now))
+const comesBackIn = ({ deploymentSet, lacks }: Outcome): number | undefined => {
+  const { ready, wakeAt } = DeploymentSets.outlook(deploymentSet, {
+    exclude: new Set(lacks.keys()),
+    affinity: undefined
+  })
+  return ready > 0 || wakeAt === Infinity ? undefined : Math.max(0, Math.ceil(wakeAt - deploymentSet.now))
 }
 
 const mayAnswerLater = (deployment: Deployment, answer: LLMError | undefined): boolean =>
@@ -139,15 +142,16 @@ const mayAnswerLater = (deployment: Deployment, answer: LLMError | undefined): b
 
 /** The error that says what each deployment answered. */
 export const exhausted = (outcome: Outcome): Errors.BalanceExhaustedError => {
-  const { answers, attempts, fleet, info, lacks } = outcome
-  const told = fleet.deployments.map((deployment, position) => {
+  const { answers, attempts, deploymentSet, info, lacks } = outcome
+  const told = deploymentSet.deployments.map((deployment, position) => {
     const answer = answers.get(position)
     const lack = lacks.get(position)
     return {
       deployment: deployment.load.id,
       ...(answer === undefined ? {} : { error: answer._tag }),
       message:
-        answer?.message ?? (lack === undefined ? excuse(deployment, fleet.now) : `not asked: it lacks ${lack.feature}`)
+        answer?.message ??
+        (lack === undefined ? excuse(deployment, deploymentSet.now) : `not asked: it lacks ${lack.feature}`)
     }
   })
   const wait = comesBackIn(outcome)
@@ -156,7 +160,7 @@ export const exhausted = (outcome: Outcome): Errors.BalanceExhaustedError => {
     model: info.model,
     attempts,
     answers: told,
-    retryable: fleet.deployments.some(
+    retryable: deploymentSet.deployments.some(
       (deployment, position) => !lacks.has(position) && mayAnswerLater(deployment, answers.get(position))
     ),
     ...(wait === undefined ? {} : { retryAfter: Duration.millis(wait) }),
@@ -171,9 +175,11 @@ export const exhausted = (outcome: Outcome): Errors.BalanceExhaustedError => {
 }
 
 /** The error of a request that no deployment is able to serve. */
-export const unable = (fleet: Fleet, info: ModelInfo, lacks: Lacks): LLMError => {
+export const unable = (deploymentSet: DeploymentSet, info: ModelInfo, lacks: Lacks): LLMError => {
   const context = { provider: info.provider, model: info.model, attempts: [] }
-  const told = fleet.deployments.map(({ load }) => `${load.id}: it lacks ${lacks.get(load.position)?.feature ?? ""}`)
+  const told = deploymentSet.deployments.map(
+    ({ load }) => `${load.id}: it lacks ${lacks.get(load.position)?.feature ?? ""}`
+  )
   const message = `No deployment can serve the request. ${listed(told)}`
   const reasons = [...lacks.values()]
   const feature = [...new Set(reasons.map((lack) => lack.feature))].join(", ")

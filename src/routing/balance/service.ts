@@ -15,17 +15,17 @@ import { Pricing } from "../../accounting/pricing/model.js"
 import { TokenCounter } from "../../tokens/counter.js"
 import { isWeight, wrongWeight } from "../../keyPool/options.js"
 import type { Lacks } from "./capabilities.js"
-import * as Abilities from "./capabilities.js"
+import * as CapabilityRules from "./capabilities.js"
 import type { Admitted, Terms } from "./options.js"
 import * as Admission from "./options.js"
 import type { Lease, Rim } from "./leases.js"
-import * as Rims from "./leases.js"
+import * as Leases from "./leases.js"
 import * as State from "./state.js"
 import * as Status from "./report.js"
 import { blendedPrice } from "./blendedPrice.js"
 import { longestSleep, narrow } from "../../call/limits.js"
-import type { Fleet } from "./deploymentSet.js"
-import * as Fleets from "./deploymentSet.js"
+import type { DeploymentSet } from "./deploymentSet.js"
+import * as DeploymentSets from "./deploymentSet.js"
 import type { Open, OpenStream, Pull } from "../../call/openStream.js"
 import { fromStream, isolated, toStream, withEarlierAttempts } from "../../call/openStream.js"
 import { normalize, normalizeEmbedding } from "../../call/request.js"
@@ -47,13 +47,13 @@ export const make = (
       capabilities
     }))
     const { remedies, rules, settings, window } = admitted
-    const rim = yield* Rims.make(Fleets.make(settings, rules, remedies, window, yield* Random.nextInt))
+    const rim = yield* Leases.make(DeploymentSets.make(settings, rules, remedies, window, yield* Random.nextInt))
     return serve({
       deployments: deployments.map(({ llm }) => llm),
       info: { ...first.llm.info, contextWindow: Math.max(...able.map((one) => one.contextWindow)) },
       admitted,
       rim,
-      abilities: Abilities.judge(able, yield* TokenCounter),
+      abilities: CapabilityRules.judge(able, yield* TokenCounter),
       handsOn: options.on ?? terms.handsOn,
       verdictOf: options.verdict ?? terms.verdictOf,
       invalid: terms.invalid
@@ -78,7 +78,7 @@ interface Parts extends Pick<Terms, "handsOn" | "verdictOf" | "invalid"> {
   readonly info: ModelInfo
   readonly admitted: Admitted
   readonly rim: Rim
-  readonly abilities: ReturnType<typeof Abilities.judge>
+  readonly abilities: ReturnType<typeof CapabilityRules.judge>
 }
 
 /** What is known of a call before a deployment is chosen. */
@@ -115,11 +115,11 @@ const serve = (parts: Parts): Service => {
     withEarlier: (result: A, earlier: ReadonlyArray<Attempt.Attempt>) => A
   ): Effect.Effect<A, LLMError, R> => {
     const giveUp = ({ answers, attempts }: Progress): Effect.Effect<never, LLMError> =>
-      Effect.flatMap(rim.now, ({ state: { fleet } }) =>
+      Effect.flatMap(rim.now, ({ state: { deploymentSet } }) =>
         Effect.fail(
           lacks.size === deployments.length
-            ? Status.unable(fleet, info, lacks)
-            : Status.exhausted({ fleet, info, lacks, answers, attempts })
+            ? Status.unable(deploymentSet, info, lacks)
+            : Status.exhausted({ deploymentSet, info, lacks, answers, attempts })
         )
       )
 
@@ -247,12 +247,15 @@ const serve = (parts: Parts): Service => {
     return { lacks: abilities.ofEmbedding(model), affinity: undefined, isNamed: model !== undefined }
   }
 
-  const changed = (id: string, f: (fleet: Fleet, position: number) => Fleet): Effect.Effect<boolean> => {
+  const changed = (
+    id: string,
+    f: (deploymentSet: DeploymentSet, position: number) => DeploymentSet
+  ): Effect.Effect<boolean> => {
     const position = admitted.settings.findIndex((one) => one.id === id)
     return position < 0
       ? Effect.succeed(false)
       : Effect.as(
-          rim.change(position, (fleet) => f(fleet, position)),
+          rim.change(position, (deploymentSet) => f(deploymentSet, position)),
           true
         )
   }
@@ -284,18 +287,18 @@ const serve = (parts: Parts): Service => {
       (statuses, { state }) => Status.merged(statuses, State.waiting(state))
     ),
     resetRateLimit: Effect.forEach(deployments, ({ resetRateLimit }) => resetRateLimit, { discard: true }),
-    deployments: Effect.map(rim.now, ({ epoch, state: { fleet } }) =>
-      fleet.deployments.flatMap((deployment, position) => {
+    deployments: Effect.map(rim.now, ({ epoch, state: { deploymentSet } }) =>
+      deploymentSet.deployments.flatMap((deployment, position) => {
         const llm = deployments[position]
-        return llm === undefined ? [] : [Status.statusOf(deployment, llm.info, fleet.now, epoch)]
+        return llm === undefined ? [] : [Status.statusOf(deployment, llm.info, deploymentSet.now, epoch)]
       })
     ),
-    enable: (id) => changed(id, Fleets.enable),
-    disable: (id) => changed(id, Fleets.disable),
+    enable: (id) => changed(id, DeploymentSets.enable),
+    disable: (id) => changed(id, DeploymentSets.disable),
     reweight: (id, weight) =>
       isWeight(weight)
         ? Effect.flatMap(
-            changed(id, (fleet, position) => Fleets.reweight(fleet, position, weight)),
+            changed(id, (deploymentSet, position) => DeploymentSets.reweight(deploymentSet, position, weight)),
             (found) => (found ? Effect.void : Effect.fail(parts.invalid([`id: the balance has no deployment "${id}"`])))
           )
         : Effect.suspend(() => Effect.fail(parts.invalid([wrongWeight])))

@@ -7,11 +7,11 @@
 import { HashMap, Option, Order, SortedMap } from "effect"
 import type { Notice } from "./health.js"
 import type { News } from "./deployment.js"
-import type { Fleet, Outlook, Wish as FleetWish } from "./deploymentSet.js"
-import * as Fleets from "./deploymentSet.js"
+import type { DeploymentSet, Outlook, Wish as FleetWish } from "./deploymentSet.js"
+import * as DeploymentSets from "./deploymentSet.js"
 import type { Hold } from "../../keyPool/key.js"
-import type { Bell, Step as StepOf, Turn, Unready, Waiting } from "../../internal/waitQueue.js"
-import { silent, unready } from "../../internal/waitQueue.js"
+import type { Wakeup, Step as StepOf, Turn, Unready, Waiting } from "../../internal/waitQueue.js"
+import { noWakeup, unready } from "../../internal/waitQueue.js"
 
 export interface Wish extends FleetWish {
   readonly deadline: number
@@ -32,12 +32,12 @@ export interface Denied {
 
 interface Waiter extends Wish {
   readonly ticket: number
-  readonly bell: Bell
+  readonly bell: Wakeup
   readonly until: number
 }
 
 export interface BalanceState {
-  readonly fleet: Fleet
+  readonly deploymentSet: DeploymentSet
   /** Those who wait, by the order in which they came. */
   readonly line: SortedMap.SortedMap<number, Waiter>
   /** What those who waited got and have not fetched yet. */
@@ -52,16 +52,16 @@ export type Notices = ReadonlyMap<string, Notice>
 
 export type Step<A> = StepOf<A, BalanceState>
 
-export const make = (fleet: Fleet): BalanceState => ({
-  fleet,
+export const make = (deploymentSet: DeploymentSet): BalanceState => ({
+  deploymentSet,
   line: SortedMap.empty(Order.number),
   answers: HashMap.empty(),
   tickets: 0,
   heard: new Map()
 })
 
-const withFleet = (state: BalanceState, fleet: Fleet): BalanceState => ({
-  fleet,
+const withFleet = (state: BalanceState, deploymentSet: DeploymentSet): BalanceState => ({
+  deploymentSet,
   line: state.line,
   answers: state.answers,
   tickets: state.tickets,
@@ -72,15 +72,20 @@ const denied: Denied = { _tag: "Denied" }
 
 /** Asks for a deployment. */
 export const ask = (before: BalanceState, now: number, wish: Wish): Step<Granted | Denied | Unready> => {
-  const [bells, state] = settleDown(before, Fleets.advance(before.fleet, now))
-  const outlook = Fleets.outlook(state.fleet, wish)
-  const [granted, fleet] = take(state.fleet, outlook)
-  if (granted !== undefined) return [{ value: granted, bells }, withFleet(state, fleet)]
-  return [{ value: isHopeless(outlook, wish, fleet.now) ? denied : unready, bells }, state]
+  const [bells, state] = settleDown(before, DeploymentSets.advance(before.deploymentSet, now))
+  const outlook = DeploymentSets.outlook(state.deploymentSet, wish)
+  const [granted, deploymentSet] = take(state.deploymentSet, outlook)
+  if (granted !== undefined) return [{ value: granted, bells }, withFleet(state, deploymentSet)]
+  return [{ value: isHopeless(outlook, wish, deploymentSet.now) ? denied : unready, bells }, state]
 }
 
 /** Asks for a deployment, and waits in line where none is ready. */
-export const queue = (before: BalanceState, now: number, wish: Wish, bell: Bell): Step<Granted | Denied | Waiting> => {
+export const queue = (
+  before: BalanceState,
+  now: number,
+  wish: Wish,
+  bell: Wakeup
+): Step<Granted | Denied | Waiting> => {
   const [{ bells, value }, state] = ask(before, now, wish)
   if (value._tag !== "Unready") return [{ value, bells }, state]
   const ticket = state.tickets
@@ -92,9 +97,9 @@ export const look = (
   before: BalanceState,
   now: number,
   ticket: number,
-  bell: Bell
+  bell: Wakeup
 ): Step<Granted | Denied | Waiting> => {
-  const [bells, state] = settleDown(before, Fleets.advance(before.fleet, now))
+  const [bells, state] = settleDown(before, DeploymentSets.advance(before.deploymentSet, now))
   const answer = Option.getOrUndefined(HashMap.get(state.answers, ticket))
   if (answer !== undefined) {
     return [
@@ -103,7 +108,7 @@ export const look = (
     ]
   }
   const waiter = Option.getOrThrow(SortedMap.get(state.line, ticket))
-  return isHopeless(Fleets.outlook(state.fleet, waiter), waiter, state.fleet.now)
+  return isHopeless(DeploymentSets.outlook(state.deploymentSet, waiter), waiter, state.deploymentSet.now)
     ? [
         { value: denied, bells },
         { ...state, line: SortedMap.remove(state.line, ticket) }
@@ -115,10 +120,10 @@ const wait = (
   state: BalanceState,
   { affinity, deadline, exclude }: Wish,
   ticket: number,
-  bell: Bell,
-  bells: ReadonlyArray<Bell>
+  bell: Wakeup,
+  bells: ReadonlyArray<Wakeup>
 ): Step<Waiting> => {
-  const until = Math.min(deadline, Fleets.outlook(state.fleet, { exclude, affinity }).wakeAt)
+  const until = Math.min(deadline, DeploymentSets.outlook(state.deploymentSet, { exclude, affinity }).wakeAt)
   const waiter: Waiter = { exclude, affinity, deadline, ticket, bell, until }
   return [
     { value: { _tag: "Waiting", ticket, until }, bells },
@@ -134,12 +139,18 @@ export const giveUp = (before: BalanceState, now: number, ticket: number): Step<
     line: SortedMap.remove(before.line, ticket),
     answers: HashMap.remove(before.answers, ticket)
   }
-  return change(left, now, (fleet) => (answer?._tag === "Granted" ? Fleets.withdraw(fleet, answer.hold) : fleet))
+  return change(left, now, (deploymentSet) =>
+    answer?._tag === "Granted" ? DeploymentSets.withdraw(deploymentSet, answer.hold) : deploymentSet
+  )
 }
 
 /** Changes the deployments. */
-export const change = (before: BalanceState, now: number, f: (fleet: Fleet) => Fleet): Step<void> => {
-  const [bells, state] = settleDown(before, f(Fleets.advance(before.fleet, now)))
+export const change = (
+  before: BalanceState,
+  now: number,
+  f: (deploymentSet: DeploymentSet) => DeploymentSet
+): Step<void> => {
+  const [bells, state] = settleDown(before, f(DeploymentSets.advance(before.deploymentSet, now)))
   return [{ value: undefined, bells }, state]
 }
 
@@ -148,12 +159,15 @@ export const changeOne = (
   before: BalanceState,
   now: number,
   position: number,
-  f: (fleet: Fleet) => Fleet
+  f: (deploymentSet: DeploymentSet) => DeploymentSet
 ): Step<News | undefined> => {
-  const [{ bells: early }, current] = change(before, now, (fleet) => fleet)
-  const fleet = f(current.fleet)
-  const [bells, state] = settleDown(current, fleet)
-  return [{ value: Fleets.news(current.fleet, fleet, position), bells: [...early, ...bells] }, state]
+  const [{ bells: early }, current] = change(before, now, (deploymentSet) => deploymentSet)
+  const deploymentSet = f(current.deploymentSet)
+  const [bells, state] = settleDown(current, deploymentSet)
+  return [
+    { value: DeploymentSets.news(current.deploymentSet, deploymentSet, position), bells: [...early, ...bells] },
+    state
+  ]
 }
 
 /** Hears what others say of the deployments, but for `author` itself. Their time was 0 at `origin` of the notices' time. */
@@ -165,34 +179,38 @@ export const hear = (
   origin: number
 ): Step<void> => {
   if (notices === before.heard) return [unheard, before]
-  const [turn, state] = change(before, now, (fleet) =>
-    fleet.deployments.reduce((later, { load: { id, position } }) => {
+  const [turn, state] = change(before, now, (deploymentSet) =>
+    deploymentSet.deployments.reduce((later, { load: { id, position } }) => {
       const notice = notices.get(id)
       if (notice === undefined || notice === before.heard.get(id) || notice.author === author) return later
-      return Fleets.hear(later, position, { ...notice, until: notice.until - origin })
-    }, fleet)
+      return DeploymentSets.hear(later, position, { ...notice, until: notice.until - origin })
+    }, deploymentSet)
   )
   return [turn, { ...state, heard: notices }]
 }
 
-const unheard: Turn<void> = { value: undefined, bells: silent }
+const unheard: Turn<void> = { value: undefined, bells: noWakeup }
 
 /** How many calls wait. */
 export const waiting = (state: BalanceState): number => SortedMap.size(state.line)
 
 /** With the deployments as they are now, gives those who wait what they can get. */
-const settleDown = (before: BalanceState, fleet: Fleet): readonly [bells: ReadonlyArray<Bell>, state: BalanceState] => {
-  if (fleet === before.fleet) return [silent, before]
-  let state = withFleet(before, fleet)
-  if (fleet.changes === before.fleet.changes || SortedMap.size(before.line) === 0) return [silent, state]
-  const bells: Array<Bell> = []
+const settleDown = (
+  before: BalanceState,
+  deploymentSet: DeploymentSet
+): readonly [bells: ReadonlyArray<Wakeup>, state: BalanceState] => {
+  if (deploymentSet === before.deploymentSet) return [noWakeup, before]
+  let state = withFleet(before, deploymentSet)
+  if (deploymentSet.changes === before.deploymentSet.changes || SortedMap.size(before.line) === 0)
+    return [noWakeup, state]
+  const bells: Array<Wakeup> = []
   for (const waiter of SortedMap.values(before.line)) {
-    const outlook = Fleets.outlook(state.fleet, waiter)
-    const [granted, next] = take(state.fleet, outlook)
+    const outlook = DeploymentSets.outlook(state.deploymentSet, waiter)
+    const [granted, next] = take(state.deploymentSet, outlook)
     const answer = granted ?? (isHopeless(outlook, waiter, next.now) ? denied : undefined)
     if (answer !== undefined) {
       state = {
-        fleet: next,
+        deploymentSet: next,
         line: SortedMap.remove(state.line, waiter.ticket),
         answers: HashMap.set(state.answers, waiter.ticket, answer),
         tickets: state.tickets,
@@ -205,10 +223,13 @@ const settleDown = (before: BalanceState, fleet: Fleet): readonly [bells: Readon
   return [bells, state]
 }
 
-const take = (fleet: Fleet, { ready, winner }: Outlook): readonly [Granted | undefined, Fleet] => {
-  if (winner === undefined) return [undefined, fleet]
-  const [hold, reserved] = Fleets.reserve(fleet, winner)
-  return [{ _tag: "Granted", hold, behind: ready > 1, probes: Fleets.isProbe(reserved, hold) }, reserved]
+const take = (
+  deploymentSet: DeploymentSet,
+  { ready, winner }: Outlook
+): readonly [Granted | undefined, DeploymentSet] => {
+  if (winner === undefined) return [undefined, deploymentSet]
+  const [hold, reserved] = DeploymentSets.reserve(deploymentSet, winner)
+  return [{ _tag: "Granted", hold, behind: ready > 1, probes: DeploymentSets.isProbe(reserved, hold) }, reserved]
 }
 
 /** Whether no deployment will be ready in time, as far as that can be known. */

@@ -4,7 +4,7 @@ import * as Attempt from "../../vocabulary/Attempt.js"
 import type { LLMError } from "../../vocabulary/LLMError.js"
 import * as Errors from "../../vocabulary/LLMError.js"
 import type { ModelInfo } from "../../call/model.js"
-import * as Monotonic from "../../internal/clock.js"
+import * as MonotonicClock from "../../internal/clock.js"
 import { endedWithin } from "../../call/timeout.js"
 
 export interface Runner<A, R> {
@@ -69,12 +69,12 @@ export const hedged = <A, R>(plan: Plan<A, R>): Effect.Effect<A, LLMError, R> =>
       const start = ({ call, info }: Runner<A, R>): Effect.Effect<Running<A>, never, R> =>
         // Whoever loses must end, also where the caller himself may not be interrupted.
         Effect.map(Effect.forkDaemon(Effect.interruptible(call)), (fiber) => {
-          const started = { info, fiber, startedAt: Monotonic.now(clock) }
+          const started = { info, fiber, startedAt: MonotonicClock.now(clock) }
           running.push(started)
           return started
         })
 
-      const elapsed = ({ startedAt }: Running<A>): number => Monotonic.now(clock) - startedAt
+      const elapsed = ({ startedAt }: Running<A>): number => MonotonicClock.now(clock) - startedAt
 
       /** Interrupts, waits until all is given back, and throws away what came too late. */
       const undo = ({ fiber }: Running<A>): Effect.Effect<void> =>

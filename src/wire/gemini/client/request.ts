@@ -144,12 +144,12 @@ export const withoutRefused = (request: WireRequest, message: string): WireReque
   if (!/unknown name \\?"id\\?"/i.test(message) || !/function_?(?:call|response)/i.test(message)) return undefined
   const contents = records(request.body, "contents")
   if (!contents.some((content) => records(content, "parts").some(hasId))) return undefined
-  const spared = contents.map((content): Json => {
+  const reduced = contents.map((content): Json => {
     if (array(content, "parts") === undefined) return content
     const parts = records(content, "parts").map((part) =>
       withoutId(withoutId(part, "functionCall"), "functionResponse")
     )
     return Object.assign({}, content, { parts })
   })
-  return { ...request, body: { ...request.body, contents: spared } }
+  return { ...request, body: { ...request.body, contents: reduced } }
 }
