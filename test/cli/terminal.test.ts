@@ -10,45 +10,45 @@ import { until } from "../support/eventually.js"
 
 const { folder, program } = bundled()
 
-const tmux = (...words: ReadonlyArray<string>): string => {
-  const { error, status, stderr, stdout } = spawnSync("tmux", ["-L", `effect-llm-${process.pid}`, ...words], {
-    encoding: "utf8"
-  })
+const tmux = (server: string, ...words: ReadonlyArray<string>): string => {
+  const { error, status, stderr, stdout } = spawnSync("tmux", ["-L", server, ...words], { encoding: "utf8" })
   if (error !== undefined) throw new Error("These tests need tmux: apt-get install tmux.")
   if (status !== 0) throw new Error(`tmux ${words.join(" ")}: ${stderr}`)
   return stdout
 }
 
+/** Counts the servers of tmux: one that has just lost its last session ends, and cannot take another. */
+let servers = 0
+
 /** A terminal of 100 by 30 in which the program runs; it stays when the program has ended, to be looked at. */
 const terminal = (words: ReadonlyArray<string>, env: Readonly<Record<string, string>>) =>
   Effect.acquireRelease(
     Effect.sync(() => {
+      const server = `effect-llm-${process.pid}-${servers++}`
       const quoted = ["node", program, ...words].map((word) => `'${word}'`).join(" ")
       const variables = Object.entries(env).flatMap(([name, value]) => ["-e", `${name}=${value}`])
       const size = ["-x", "100", "-y", "30"]
-      const [pane = ""] = tmux(
+      tmux(
+        server,
         "new-session",
         "-d",
-        "-P",
-        "-F",
-        "#{pane_id}",
         ...size,
         "-c",
         folder,
         ...variables,
         `${quoted}; echo "ended with $?"; sleep 600`
-      ).split("\n")
+      )
       return {
         // To look takes a process, and this one has a provider to run.
         screen: Effect.delay(
-          Effect.sync(() => tmux("capture-pane", "-p", "-t", pane)),
+          Effect.sync(() => tmux(server, "capture-pane", "-p")),
           150
         ),
-        type: (...keys: ReadonlyArray<string>) => Effect.sync(() => tmux("send-keys", "-t", pane, ...keys)),
-        pane
+        type: (...keys: ReadonlyArray<string>) => Effect.sync(() => tmux(server, "send-keys", ...keys)),
+        server
       }
     }),
-    ({ pane }) => Effect.sync(() => tmux("kill-pane", "-t", pane))
+    ({ server }) => Effect.sync(() => tmux(server, "kill-server"))
   )
 
 /** The prompt is there, and nothing behind it: what is typed is for the program. */
