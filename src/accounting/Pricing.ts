@@ -1,8 +1,8 @@
 /**
- * What tokens cost. A price that nobody knows is unknown, and never zero.
+ * Prices of models, in dollars per million tokens. An unknown price stays unknown and is never treated as zero.
  *
- * Without more, no price is known. `Prices.layer` of `effect-llm/prices` knows those of most providers; `Pricing.layer` puts
- * prices of your own over them. `Pricing.make()` is the middleware that puts a `cost` on every answer.
+ * By default no price is known. `Prices.layer` of `effect-llm/prices` provides the prices of most providers, and `Pricing.layer` puts
+ * your own over them. `Pricing.make()` is the middleware that adds a `cost` to every answer.
  *
  * @example
  * ```ts
@@ -12,7 +12,7 @@
  *
  * declare const OpenAI: Layer.Layer<LLM.LLM>
  *
- * // Dollars a million tokens. A name that ends in * stands for all that begin so.
+ * // Dollars per million tokens. A name that ends in * matches every model whose name begins so.
  * const Agreed = Pricing.layer({
  *   openai: { "gpt-4o*": { input: 2, cachedInput: 1, output: 8 } },
  *   ollama: { "*": Pricing.nothing }
@@ -118,10 +118,6 @@ export const layerOver = (service: Service): Layer.Layer<Pricing> =>
  * @category layers
  */
 export const layer = (table: Table): Layer.Layer<Pricing> => layerOver(fromTable(table))
-
-// -------------------------------------------------------------------------------------
-// costs
-// -------------------------------------------------------------------------------------
 
 // -------------------------------------------------------------------------------------
 // the middleware

@@ -6,6 +6,22 @@ import type { Count, Service } from "../tokens/counter.js"
 import * as RequestTokens from "../tokens/request.js"
 import type { ChatRequest } from "../vocabulary/Chat.js"
 
+/**
+ * @since 0.1.0
+ * @category model
+ */
+export interface Options {
+  /** The most tokens that a request and its answer may have together. @default the `contextWindow` of the `LLM` */
+  readonly contextWindow?: number
+  /** Tokens to keep free for the answer where the request sets no `maxTokens`. @default 0 */
+  readonly reserve?: number
+  /**
+   * By which part of itself an estimate may be too high: it is lowered by as much before it is judged. Between 0 and 1.
+   * @default 0.4
+   */
+  readonly tolerance?: number
+}
+
 export type FitOptions = Pick<Options, "reserve" | "tolerance">
 
 export const check = ({ number }: Checks, { reserve = 0, tolerance = 0.4 }: FitOptions, path: string): void => {
@@ -48,20 +64,4 @@ export const excess = (
   return Effect.map(counter.count(RequestTokens.textsOf(request).join(""), model), (counted) =>
     atLeast(counted, tolerance) + answer <= window ? Option.none() : Option.some({ counted, answer })
   )
-}
-
-/**
- * @since 0.1.0
- * @category model
- */
-export interface Options {
-  /** The most tokens that a request and its answer may have together. @default the `contextWindow` of the `LLM` */
-  readonly contextWindow?: number
-  /** Tokens to keep free for the answer where the request sets no `maxTokens`. @default 0 */
-  readonly reserve?: number
-  /**
-   * By which part of itself an estimate may be too high: it is lowered by as much before it is judged. Between 0 and 1.
-   * @default 0.4
-   */
-  readonly tolerance?: number
 }

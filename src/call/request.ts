@@ -97,7 +97,7 @@ export const estimateInput = (request: ChatRequest): number => RequestTokens.ofR
 
 const without = <A extends { readonly model?: string }>({ model: _, ...rest }: A): Omit<A, "model"> => rest
 
-/** The request for a member that has a model of its own. */
+/** The request without its model, for a member that answers with its own. */
 export const withoutModel = (request: ChatRequest.Input): ChatRequest.Input =>
   typeof request === "string" ? request : without(request)
 

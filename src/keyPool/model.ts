@@ -148,7 +148,7 @@ export interface CooldownOptions {
 }
 
 /**
- * Whose keys a pool has, which of them is used next, and how long a call waits.
+ * The keys of a pool, the order in which they are used, and how long a call waits for one.
  *
  * @since 0.1.0
  * @category constructors

@@ -76,7 +76,7 @@ export interface AdaptiveOptions {
 }
 
 /**
- * Who goes first: "interactive" calls, for which somebody waits, pass "batch" calls, which have time.
+ * The order of waiting calls: "interactive" calls go before "batch" calls.
  *
  * @since 0.1.0
  * @category priorities
@@ -220,7 +220,7 @@ export type LimitError = RateLimitError | InvalidRequestError | SharedStateError
 export interface Service {
   /** Takes `n` permits (1 unless given), waiting in line if need be. Interrupting the wait costs nothing. */
   readonly take: (n?: number, options?: WaitOptions) => Effect.Effect<void, LimitError>
-  /** Takes `n` permits if they are there and nobody waits for them. */
+  /** Takes `n` permits if they are available and no call waits; otherwise returns false and takes none. */
   readonly tryTake: (n?: number) => Effect.Effect<boolean>
   /** Runs an effect with one permit, and with a place among those in flight. */
   readonly limit: <A, E, R>(effect: Effect.Effect<A, E, R>) => Effect.Effect<A, E | LimitError, R>

@@ -87,7 +87,8 @@ const started = (settings: ReadonlyArray<string>) =>
       (client) => Effect.sync(() => client.disconnect())
     )
     const running = Effect.flatMap(Ref.get(ref), (child) => answers(child, client))
-    yield* running
+    // A port that is taken is tried no longer: another test's server may listen on it.
+    yield* Effect.tapError(running, () => Effect.sync(() => client.disconnect()))
     return { port, ref, client, running }
   })
 

@@ -18,7 +18,7 @@ export interface Settlement {
   readonly claim: Claim
   /** What was consumed instead of what was claimed. */
   readonly spent: number
-  /** Tokens whose price nobody knows; they are not in `spent`. */
+  /** Tokens without a known price; they are not in `spent`. */
   readonly unpriced: number
 }
 

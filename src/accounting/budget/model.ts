@@ -29,16 +29,16 @@ export interface Options {
   readonly limit: Limit
   /** When money is there again. @default "forever" */
   readonly period?: Period
-  /** Whose calls it is for: one budget for all, one for each label, or one for the calls with this label. @default "all" */
+  /** The calls that it covers: all calls, each label separately, or the calls with this label. @default "all" */
   readonly scope?: "all" | "each-label" | { readonly label: string }
   /** The share of the limit, when spent, at which `onWarn` is run: once a period. @default 0.8 where there is an `onWarn`, else never */
   readonly warnAt?: number
   /** Runs in the background and cannot harm the call. @default a warning in the log */
   readonly onWarn?: (status: Status) => Effect.Effect<void>
   /**
-   * What a budget in dollars does with a call whose price nobody knows. `"deny"`: the call fails; where the price turns out to be
-   * unknown only afterwards (a fallback answered), what was set aside counts as spent. `"count-tokens"`: it passes, spends no
-   * dollars, and its tokens are in `Status.unpricedTokens`. @default "deny"
+   * What a budget in dollars does with a call whose price is unknown. `"deny"`: the call fails with `BudgetExceededError`; if the
+   * price turns out to be unknown only afterwards (a fallback answered), the reserved amount counts as spent. `"count-tokens"`: the
+   * call passes, spends no dollars, and its tokens are in `Status.unpricedTokens`. @default "deny"
    */
   readonly unknownPrice?: "deny" | "count-tokens"
 }
@@ -65,7 +65,7 @@ export interface Settings {
  */
 export interface Status {
   readonly budget: string
-  /** Whose budget it is, where there is one for each label. */
+  /** The label, for a budget with the scope "each-label". */
   readonly label: Option.Option<string>
   readonly unit: "dollars" | "tokens"
   readonly limit: number
@@ -159,8 +159,8 @@ export interface Store {
    */
   readonly reserve: (claims: ReadonlyArray<Claim>) => Effect.Effect<Option.Option<Standing>, SharedStateError>
   /**
-   * Gives back what was claimed and takes what was spent, in the period that it is now. Says what changed, in order. Books that
-   * are out of reach are told later.
+   * Releases the claims and records what was spent, in the current period. Returns the changes, in order. A store that cannot be
+   * reached records them later.
    */
   readonly settle: (settlements: ReadonlyArray<Settlement>) => Effect.Effect<ReadonlyArray<Change>>
   /** How an account stands now against a limit. */

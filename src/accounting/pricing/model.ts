@@ -3,7 +3,7 @@ import { Context, Option } from "effect"
 import type { Price } from "../../vocabulary/price.js"
 
 /**
- * Whose price is asked for.
+ * The model, provider and time that a price is looked up for.
  *
  * @since 0.1.0
  * @category model

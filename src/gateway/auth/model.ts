@@ -39,7 +39,7 @@ export interface KeyBudget {
  * @category model
  */
 export interface Service {
-  /** Nobody has configured a key, and so everybody may ask: only for a gateway that nobody else can reach. */
+  /** True if no key is configured, so that every client may call: only for a gateway that is reachable from its own machine alone. */
   readonly isOpen: boolean
   /** Whom a secret belongs to. That of the administration may ask everything. */
   readonly caller: (

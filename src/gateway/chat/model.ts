@@ -4,20 +4,20 @@ import type { Frame, Wire } from "../../wire/Wire.js"
 export interface Protocol {
   readonly path: `/${string}`
   readonly wire: Wire
-  /** Fields of a request that mean nothing where another protocol is spoken to the provider, and are not missed there. */
+  /** Fields of a request that are dropped without a report when the provider speaks another protocol. */
   readonly own: ReadonlySet<string>
-  /** The same of what stands inside of messages and tools: book-keeping, and what the vocabulary says otherwise. */
+  /** The same for fields inside messages and tools: bookkeeping, and fields that the vocabulary expresses otherwise. */
   readonly ownInside: ReadonlySet<string>
-  /** How answers go through where the provider speaks it, too. */
+  /** How answers are passed through when the provider speaks the same protocol. */
   readonly relaying: Relaying
 }
 
-/** How a protocol goes through. */
+/** How answers of a protocol are passed through. */
 export interface Relaying {
-  /** Whether thoughts and calls of tools come as our clients are to get them. */
+  /** Whether reasoning and tool calls arrive in the form that clients of the gateway receive. */
   readonly isExact: boolean
-  /** Whether this client is to have this frame; `body` is what it asked. */
+  /** Whether a frame is passed to the client; `body` is the request of the client. */
   readonly keeps: (frame: Frame, body: Record<string, unknown>) => boolean
-  /** What says that the answer is whole, where the last frame does not. */
+  /** The frames that mark the end of the answer if the last frame does not. */
   readonly ending: (last: Frame | undefined) => ReadonlyArray<Frame>
 }

@@ -1,9 +1,9 @@
-/** Scripts in Lua, and the time that they go by. */
+/** Lua scripts, and the clock that they use. */
 import { createHash } from "node:crypto"
 import type { Effect, ParseResult } from "effect"
 import { Schema } from "effect"
 
-/** The name under which Redis knows a script. */
+/** SHA-1 hex digest, by which Redis identifies a script. */
 const sha1 = (text: string): string => createHash("sha1").update(text).digest("hex")
 
 /** The time as Redis has it, in milliseconds since the epoch with fractions: the only clock that all processes share. */
