@@ -1,16 +1,16 @@
 /**
- * A bound on how deeply data is nested: what walks through it or writes it as JSON recurses, and would run out of stack.
+ * A bound on the nesting depth of data: traversal and `JSON.stringify` recurse, and would overflow the stack.
  */
 import { pathOf } from "./faults.js"
 
 type Path = ReadonlyArray<string | number>
 
-/** Several times the depth of any schema that a provider takes, and far from the end of any stack. */
+/** The greatest depth allowed: several times that of any schema that a provider takes, and far below the limit of the stack. */
 export const most = 500
 
 export const fault = `is nested deeper than ${most} levels, or contains itself; make it flatter`
 
-/** The field that holds what is nested too deeply, such as `metadata` or `tools[0].parameters`. */
+/** The field that holds the value nested too deeply, such as `metadata` or `tools[0].parameters`. */
 export const fieldOf = (path: Path): string => pathOf(typeof path[1] === "number" ? path.slice(0, 3) : path.slice(0, 1))
 
 /** Whether the value of a JSON text is nested too deeply. A short text cannot be: each level takes two characters. */
@@ -27,12 +27,12 @@ export const isTooDeepText = (text: string): boolean => {
   }
 }
 
-/** Where something is nested too deeply; undefined where nothing is. */
+/** The path of the first value below the greatest depth; undefined where there is none. */
 export const tooDeep = (value: unknown, left = most): Path | undefined => {
   if (typeof value !== "object" || value === null) return undefined
   if (left === 0) return []
   if (Array.isArray(value)) {
-    // Not by `entries`: embeddings are long arrays of numbers.
+    // An index rather than `entries`: embeddings are long arrays of numbers.
     for (let index = 0; index < value.length; index++) {
       const path = typeof value[index] === "object" ? tooDeep(value[index], left - 1) : undefined
       if (path !== undefined) return [index, ...path]

@@ -1,10 +1,10 @@
-/** A short name for a text of any length that no other text has. */
+/** SHA-256 hex digests. */
 import type { Option } from "effect"
 import { Effect, Encoding } from "effect"
 
 const encoder = new TextEncoder()
 
-/** SHA-256 by Web Crypto, in hexadecimal; none where there is no Web Crypto (an insecure page). */
+/** SHA-256 by Web Crypto, as hexadecimal digits; `None` where Web Crypto is missing (a page without TLS). */
 export const digest = (text: string): Effect.Effect<Option.Option<string>> =>
   Effect.option(
     Effect.map(

@@ -1,38 +1,41 @@
-/** What options are checked for, by pools and balances alike: every fault is told with its place. */
+/** Checks of options, which collect every fault with its path. */
 import { Duration, Option } from "effect"
 
-/** What a length of time may be. */
-export interface Kind {
+/** A range of durations. */
+export interface DurationRange {
   readonly name: string
   readonly includes: (millis: number) => boolean
 }
 
-export const anyLength: Kind = { name: "possible", includes: (millis) => millis >= 0 }
+export const anyLength: DurationRange = { name: "possible", includes: (millis) => millis >= 0 }
 
-export const positive: Kind = { name: "positive", includes: (millis) => millis > 0 }
+export const positive: DurationRange = { name: "positive", includes: (millis) => millis > 0 }
 
-export const finite: Kind = { name: "positive and finite", includes: (millis) => millis > 0 && millis < Infinity }
+export const finite: DurationRange = {
+  name: "positive and finite",
+  includes: (millis) => millis > 0 && millis < Infinity
+}
 
 export interface Checks {
   readonly faults: Array<string>
-  /** A length of time, in milliseconds. */
-  readonly millis: (path: string, input: Duration.DurationInput, kind: Kind) => number
+  /** A duration in milliseconds. */
+  readonly millis: (path: string, input: Duration.DurationInput, range: DurationRange) => number
   readonly number: (path: string, value: number, isRight: boolean, kind: string) => number
-  /** How much longer each rest is than the one before. */
+  /** The factor of an exponential backoff. @default 2 */
   readonly factor: (path: string, value: number | undefined) => number
 }
 
-/** A whole number of at least this much, or no end. */
+/** Whether a number is an integer of at least `least`, or infinite. */
 export const isWhole = (value: number, least: number): boolean =>
   (Number.isInteger(value) || value === Infinity) && value >= least
 
-/** A number from 0 to 1. */
+/** Whether a number is from 0 to 1. */
 export const isShare = (value: number): boolean => value >= 0 && value <= 1
 
 /**
- * Reads the options of a constructor that has no error to fail with, and throws where they make no sense.
+ * Reads the options of a constructor without an error channel.
  *
- * @throws TypeError which tells every fault with its place
+ * @throws TypeError with every fault and its path
  */
 export const valid = <A>(what: string, read: (checks: Checks) => A): A => {
   const checks = make()
@@ -49,13 +52,13 @@ export const make = (): Checks => {
   }
   return {
     faults,
-    millis: (path, input, kind) => {
+    millis: (path, input, range) => {
       const decoded = Option.map(Duration.decodeUnknown(input), Duration.toMillis)
-      // Effect reads a negative number, and one that is none, as no time at all.
+      // `Duration` reads a negative number and NaN as zero.
       const isNumber = (typeof input !== "number" && typeof input !== "bigint") || input >= 0
       const isNegative = typeof input === "string" && input.trim().startsWith("-")
-      if (!isNumber || isNegative || !Option.exists(decoded, kind.includes))
-        faults.push(`${path}: must be a ${kind.name} duration`)
+      if (!isNumber || isNegative || !Option.exists(decoded, range.includes))
+        faults.push(`${path}: must be a ${range.name} duration`)
       return Option.getOrElse(decoded, () => 0)
     },
     number,

@@ -1,6 +1,6 @@
-/** Random draws as pure functions of a 32-bit seed (the mulberry32 generator), so that a state can hold its own chance. */
+/** Random numbers as pure functions of a 32-bit seed (the mulberry32 generator), so that a state can hold its own generator. */
 
-/** The seed after this one. */
+/** The next seed. */
 export const next = (seed: number): number => (seed + 0x6d2b79f5) | 0
 
 /** Uniform in [0, 1). */

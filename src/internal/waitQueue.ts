@@ -1,36 +1,36 @@
 /**
- * Steps of a state that many calls share, and how a call waits for its turn: whoever takes a step rings the bells of those whom
- * it concerns, and they look again.
+ * A state that many calls change, and a queue in which a call waits for a change that concerns it. The queue itself is part of
+ * the state: this module reads the clock, applies one transition at a time to a `Ref`, and completes the wakeups that it returns.
  */
 import type { Clock } from "effect"
 import { Deferred, Effect, Fiber, Ref } from "effect"
 import { longestTimer } from "./clock.js"
 
-/** Tells a waiting call to look again: rung as often as anybody likes, heard once. */
+/** Makes one waiting call look at the state again. Completing it twice has no further effect. */
 export type Wakeup = Deferred.Deferred<void>
 
-/** What a step leads to, and the bells to be rung for it. */
-export interface Turn<A> {
+/** The result of a transition, and the waiting calls that must look again because of it. */
+export interface Transition<A> {
   readonly value: A
-  readonly bells: ReadonlyArray<Wakeup>
+  readonly wakeups: ReadonlyArray<Wakeup>
 }
 
-export type Step<A, S> = readonly [Turn<A>, S]
+export type Step<A, S> = readonly [Transition<A>, S]
 
-/** The answer to a call that stands in line. */
+/** The answer to a call that was put in the queue. */
 export interface Waiting {
   readonly _tag: "Waiting"
   readonly ticket: number
-  /** When to look again even if no bell rings. */
+  /** When to look again if no wakeup comes before. */
   readonly until: number
 }
 
-/** A call that must wait has not been put in the line: it brought no bell. */
-export interface Unready {
-  readonly _tag: "Unready"
+/** The answer to a call that would have to wait and passed no wakeup: it was not put in the queue. */
+export interface NotQueued {
+  readonly _tag: "NotQueued"
 }
 
-export const unready: Unready = { _tag: "Unready" }
+export const notQueued: NotQueued = { _tag: "NotQueued" }
 
 export const noWakeup: ReadonlyArray<Wakeup> = []
 
@@ -38,36 +38,36 @@ interface Answer {
   readonly _tag: string
 }
 
-/** How a call stands in line. Times are in milliseconds. */
-export interface Line<A extends Answer, S> {
-  readonly join: (state: S, now: number, bell: Wakeup) => Step<A | Waiting, S>
-  /** Looks again, with a new bell for the next time. */
-  readonly look: (state: S, now: number, ticket: number, bell: Wakeup) => Step<A | Waiting, S>
+/** The transitions of a queue. Times are in milliseconds. */
+export interface Queue<A extends Answer, S> {
+  readonly join: (state: S, now: number, wakeup: Wakeup) => Step<A | Waiting, S>
+  /** Looks again, with a new wakeup for the next time. */
+  readonly look: (state: S, now: number, ticket: number, wakeup: Wakeup) => Step<A | Waiting, S>
   readonly giveUp: (state: S, now: number, ticket: number) => Step<void, S>
 }
 
 export type Interruptibly = <A, E, R>(effect: Effect.Effect<A, E, R>) => Effect.Effect<A, E, R>
 
-/** The rim around a state: it reads the clock, takes one step at a time in a `Ref`, and rings bells. */
-export interface Rim<S> {
-  /** In milliseconds since the rim was made; it never runs backwards. */
+/** A state in a `Ref`, with the clock and the wakeups around it. */
+export interface SharedState<S> {
+  /** Milliseconds since the state was made; never runs backwards. */
   readonly timeOf: (clock: Clock.Clock) => number
-  /** When the rim was made, in milliseconds of the clock. */
+  /** When the state was made, in milliseconds of the clock. */
   readonly origin: number
   /**
-   * Takes a step, and goes on with what it leads to. Must not be interrupted: a bell that is not rung is a call that waits in
-   * vain.
+   * Applies a transition and continues with its result. Must be uninterruptible: a wakeup that is lost leaves a call waiting for
+   * ever.
    */
   readonly step: <A, B, E, R>(
     take: (state: S, now: number) => Step<A, S>,
     next: (value: A) => Effect.Effect<B, E, R>
   ) => Effect.Effect<B, E, R>
   /**
-   * Stands in line until there is an answer, and goes on with that. Must not be interrupted but where it waits, `interruptibly`:
-   * then it gives up what it may have got.
+   * Joins the queue, waits until there is an answer, and continues with it. Must be uninterruptible except where it waits
+   * (`interruptibly`): an interrupted wait gives up its place and whatever it was granted.
    */
-  readonly attend: <A extends Answer, B, E, R>(
-    line: Line<A, S>,
+  readonly waitInQueue: <A extends Answer, B, E, R>(
+    queue: Queue<A, S>,
     interruptibly: Interruptibly,
     next: (answer: A) => Effect.Effect<B, E, R>
   ) => Effect.Effect<B, E, R>
@@ -76,78 +76,82 @@ export interface Rim<S> {
 
 const isWaiting = (answer: Answer): answer is Waiting => answer._tag === "Waiting"
 
-/** A step that goes before every other: what has come from outside since the last one. */
-export type Outside<S> = Effect.Effect<(state: S, now: number) => Step<void, S>>
+/** A transition that is applied before every other one: the changes that came from other processes since the last. */
+export type Incoming<S> = Effect.Effect<(state: S, now: number) => Step<void, S>>
 
-export const make = <S>(first: S, outside?: (origin: number) => Outside<S>): Effect.Effect<Rim<S>> =>
+export const make = <S>(first: S, incoming?: (origin: number) => Incoming<S>): Effect.Effect<SharedState<S>> =>
   Effect.zipWith(Ref.make(first), Effect.clock, (ref, clock) => {
     const start = clock.unsafeCurrentTimeNanos()
     const origin = Number(start) / 1e6
-    return { ...around(ref, start, outside?.(origin)), origin }
+    return { ...around(ref, start, incoming?.(origin)), origin }
   })
 
-const around = <S>(ref: Ref.Ref<S>, origin: bigint, outside: Outside<S> | undefined): Omit<Rim<S>, "origin"> => {
+const around = <S>(
+  ref: Ref.Ref<S>,
+  origin: bigint,
+  incoming: Incoming<S> | undefined
+): Omit<SharedState<S>, "origin"> => {
   const timeOf = (clock: Clock.Clock): number => Number(clock.unsafeCurrentTimeNanos() - origin) / 1e6
 
-  const plain: Rim<S>["step"] = (take, next) =>
+  const plain: SharedState<S>["step"] = (take, next) =>
     Effect.clockWith((clock) =>
       Effect.flatMap(
         Ref.modify(ref, (state) => take(state, timeOf(clock))),
-        ({ bells, value }) => (bells.length === 0 ? next(value) : Effect.zipRight(sound(bells), next(value)))
+        ({ value, wakeups }) => (wakeups.length === 0 ? next(value) : Effect.zipRight(notify(wakeups), next(value)))
       )
     )
 
-  const step: Rim<S>["step"] =
-    outside === undefined
+  const step: SharedState<S>["step"] =
+    incoming === undefined
       ? plain
       : (take, next) =>
-          Effect.flatMap(outside, (prepare) =>
+          Effect.flatMap(incoming, (prepare) =>
             plain((state, now) => {
-              const [{ bells: early }, prepared] = prepare(state, now)
-              const [{ bells, value }, after] = take(prepared, now)
-              return [{ value, bells: early.length === 0 ? bells : [...early, ...bells] }, after]
+              const [{ wakeups: early }, prepared] = prepare(state, now)
+              const [{ value, wakeups }, after] = take(prepared, now)
+              return [{ value, wakeups: early.length === 0 ? wakeups : [...early, ...wakeups] }, after]
             }, next)
           )
 
   /**
-   * Waits for the bell, which rings by itself when it is time. A race would do the same with two fibers for one, and a fiber
-   * never ends that is interrupted after it has made those two and before it has started them.
+   * Waits for the wakeup, which a timer completes at `until`. A race would need two fibers for one, and a fiber that is
+   * interrupted between forking them and starting them never ends.
    */
-  const heard = (bell: Wakeup, until: number, interruptibly: Interruptibly): Effect.Effect<void> =>
+  const awaitWakeup = (wakeup: Wakeup, until: number, interruptibly: Interruptibly): Effect.Effect<void> =>
     until === Infinity
-      ? interruptibly(Deferred.await(bell))
+      ? interruptibly(Deferred.await(wakeup))
       : Effect.clockWith((clock) => {
           const millis = Math.min(Math.ceil(until - timeOf(clock)), longestTimer)
-          const alarm = Effect.zipRight(Effect.sleep(millis), Deferred.succeed(bell, undefined))
-          return Effect.flatMap(Effect.fork(Effect.interruptible(alarm)), (timer) =>
-            Effect.ensuring(interruptibly(Deferred.await(bell)), Fiber.interrupt(timer))
+          const timeout = Effect.zipRight(Effect.sleep(millis), Deferred.succeed(wakeup, undefined))
+          return Effect.flatMap(Effect.fork(Effect.interruptible(timeout)), (timer) =>
+            Effect.ensuring(interruptibly(Deferred.await(wakeup)), Fiber.interrupt(timer))
           )
         })
 
-  const attend: Rim<S>["attend"] = <A extends Answer, B, E, R>(
-    { giveUp, join, look }: Line<A, S>,
+  const waitInQueue: SharedState<S>["waitInQueue"] = <A extends Answer, B, E, R>(
+    { giveUp, join, look }: Queue<A, S>,
     interruptibly: Interruptibly,
     next: (answer: A) => Effect.Effect<B, E, R>
   ) => {
-    const ask = (question: (state: S, now: number, bell: Wakeup) => Step<A | Waiting, S>) =>
-      Effect.flatMap(Deferred.make<void>(), (bell): Effect.Effect<B, E, R> =>
+    const ask = (question: (state: S, now: number, wakeup: Wakeup) => Step<A | Waiting, S>) =>
+      Effect.flatMap(Deferred.make<void>(), (wakeup): Effect.Effect<B, E, R> =>
         step(
-          (state, now) => question(state, now, bell),
-          (answer) => (isWaiting(answer) ? wait(answer, bell) : next(answer))
+          (state, now) => question(state, now, wakeup),
+          (answer) => (isWaiting(answer) ? wait(answer, wakeup) : next(answer))
         )
       )
-    const wait = ({ ticket, until }: Waiting, bell: Wakeup): Effect.Effect<B, E, R> =>
+    const wait = ({ ticket, until }: Waiting, wakeup: Wakeup): Effect.Effect<B, E, R> =>
       Effect.zipRight(
-        Effect.onError(heard(bell, until, interruptibly), () =>
+        Effect.onError(awaitWakeup(wakeup, until, interruptibly), () =>
           step((state, now) => giveUp(state, now, ticket), Effect.succeed)
         ),
-        ask((state, now, bell) => look(state, now, ticket, bell))
+        ask((state, now, next) => look(state, now, ticket, next))
       )
     return ask(join)
   }
 
-  return { timeOf, step, attend, ref }
+  return { timeOf, step, waitInQueue, ref }
 }
 
-const sound = (bells: ReadonlyArray<Wakeup>): Effect.Effect<void> =>
-  Effect.forEach(bells, (bell) => Deferred.succeed(bell, undefined), { discard: true })
+const notify = (wakeups: ReadonlyArray<Wakeup>): Effect.Effect<void> =>
+  Effect.forEach(wakeups, (wakeup) => Deferred.succeed(wakeup, undefined), { discard: true })

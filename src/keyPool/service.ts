@@ -9,7 +9,7 @@ import type { Hold } from "./key.js"
 import type { Denied, Granted, PoolState, Wish } from "./state.js"
 import * as Pool from "./state.js"
 import { denial, status } from "./report.js"
-import type { Interruptibly, Rim } from "../internal/waitQueue.js"
+import type { Interruptibly, SharedState } from "../internal/waitQueue.js"
 import * as WaitQueue from "../internal/waitQueue.js"
 
 /** What the public module brings. */
@@ -26,8 +26,8 @@ export const make = (options: Options, terms: Terms): Effect.Effect<Service, Inv
     const faults = [...keys.faults, ...settings.faults]
     if (faults.length > 0) return yield* Effect.fail(terms.invalid(faults))
     const seed = yield* Random.nextInt
-    const rim = yield* WaitQueue.make(Pool.make(Keys.make(keys.value, terms.strategy, settings.value, seed)))
-    return serve(options.providerId, settings.value.maxWait, terms, rim)
+    const shared = yield* WaitQueue.make(Pool.make(Keys.make(keys.value, terms.strategy, settings.value, seed)))
+    return serve(options.providerId, settings.value.maxWait, terms, shared)
   })
 
 const noKey: ReadonlySet<string> = new Set()
@@ -38,7 +38,7 @@ const serve = (
   providerId: string,
   maxWait: number,
   terms: Terms,
-  { attend, ref, step, timeOf }: Rim<PoolState>
+  { waitInQueue, ref, step, timeOf }: SharedState<PoolState>
 ): Service => {
   /** Gets a key, by waiting if need be, and goes on with it. */
   const obtain = <A, E, R>(
@@ -59,10 +59,10 @@ const serve = (
     return step(
       (state, now) => Pool.ask(state, now, wishAt(now)),
       (answer) =>
-        answer._tag === "Unready"
-          ? attend<Granted | Denied, A, E | NoKeyError, R>(
+        answer._tag === "NotQueued"
+          ? waitInQueue<Granted | Denied, A, E | NoKeyError, R>(
               {
-                join: (state, now, bell) => Pool.queue(state, now, wishAt(now), bell),
+                join: (state, now, wakeup) => Pool.queue(state, now, wishAt(now), wakeup),
                 look: Pool.look,
                 giveUp: Pool.giveUp
               },

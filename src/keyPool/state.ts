@@ -1,6 +1,6 @@
 /**
  * The keys of a pool and the calls that wait for them, as one immutable value. Every function here is one step of it: who is
- * given a key, who is refused one, and whose bell must be rung because of it. All times are in milliseconds since the pool
+ * given a key, who is refused one, and whose wakeup must be rung because of it. All times are in milliseconds since the pool
  * was made.
  *
  * Once a step is done, no key is ready that any waiting call could use. So a newcomer who finds a key overtakes nobody.
@@ -10,8 +10,8 @@ import type { Verdict } from "./model.js"
 import type { KeySet, Outlook } from "./keySet.js"
 import * as Keys from "./keySet.js"
 import type { Hold } from "./key.js"
-import type { Wakeup, Step as StepOf, Unready, Waiting } from "../internal/waitQueue.js"
-import { noWakeup, unready } from "../internal/waitQueue.js"
+import type { Wakeup, Step as StepOf, NotQueued, Waiting } from "../internal/waitQueue.js"
+import { noWakeup, notQueued } from "../internal/waitQueue.js"
 
 /** What a call asks for. */
 export interface Wish {
@@ -41,7 +41,7 @@ export interface Denied {
 interface Waiter extends Wish {
   readonly ticket: number
   readonly due: Due
-  readonly bell: Wakeup
+  readonly wakeup: Wakeup
 }
 
 /** When a call gives up. */
@@ -76,52 +76,52 @@ export const make = (keySet: KeySet): PoolState => ({
 })
 
 /** Asks for a key. */
-export const ask = (before: PoolState, now: number, wish: Wish): Step<Granted | Denied | Unready> => {
-  const [bells, state] = settleDown(before, Keys.advance(before.keySet, now))
+export const ask = (before: PoolState, now: number, wish: Wish): Step<Granted | Denied | NotQueued> => {
+  const [wakeups, state] = settleDown(before, Keys.advance(before.keySet, now))
   const outlook = Keys.outlook(state.keySet, wish.exclude)
   if (outlook.winner !== undefined) {
     const [hold, keySet] = Keys.reserve(state.keySet, outlook.winner)
-    return [{ value: { _tag: "Granted", hold }, bells }, withRing(state, keySet)]
+    return [{ value: { _tag: "Granted", hold }, wakeups }, withRing(state, keySet)]
   }
   return isHopeless(outlook, wish, state.keySet.now)
-    ? [{ value: denied(outlook, state.keySet.now), bells }, state]
-    : [{ value: unready, bells }, state]
+    ? [{ value: denied(outlook, state.keySet.now), wakeups }, state]
+    : [{ value: notQueued, wakeups }, state]
 }
 
 /** Asks for a key, and waits in line where none is ready. */
-export const queue = (before: PoolState, now: number, wish: Wish, bell: Wakeup): Step<Granted | Denied | Waiting> => {
-  const [{ bells, value }, state] = ask(before, now, wish)
-  if (value._tag !== "Unready") return [{ value, bells }, state]
+export const queue = (before: PoolState, now: number, wish: Wish, wakeup: Wakeup): Step<Granted | Denied | Waiting> => {
+  const [{ wakeups, value }, state] = ask(before, now, wish)
+  if (value._tag !== "NotQueued") return [{ value, wakeups }, state]
   const ticket = state.tickets
   return wait(
     { ...state, tickets: ticket + 1 },
-    { ...wish, ticket, due: Data.tuple(wish.deadline, ticket), bell },
-    bells
+    { ...wish, ticket, due: Data.tuple(wish.deadline, ticket), wakeup },
+    wakeups
   )
 }
 
-/** A waiting call looks again, with a new bell for the next time. */
+/** A waiting call looks again, with a new wakeup for the next time. */
 export const look = (
   before: PoolState,
   now: number,
   ticket: number,
-  bell: Wakeup
+  wakeup: Wakeup
 ): Step<Granted | Denied | Waiting> => {
-  const [bells, state] = settleDown(before, Keys.advance(before.keySet, now))
+  const [wakeups, state] = settleDown(before, Keys.advance(before.keySet, now))
   const answer = Option.getOrUndefined(HashMap.get(state.answers, ticket))
   if (answer !== undefined) {
     return [
-      { value: answer, bells },
+      { value: answer, wakeups },
       { ...state, answers: HashMap.remove(state.answers, ticket) }
     ]
   }
-  return wait(state, { ...Option.getOrThrow(SortedMap.get(state.line, ticket)), bell }, bells)
+  return wait(state, { ...Option.getOrThrow(SortedMap.get(state.line, ticket)), wakeup }, wakeups)
 }
 
-const wait = (state: PoolState, waiter: Waiter, bells: ReadonlyArray<Wakeup>): Step<Waiting> => {
+const wait = (state: PoolState, waiter: Waiter, wakeups: ReadonlyArray<Wakeup>): Step<Waiting> => {
   const [woken, watched] = keepWatch(line(state, waiter), waiter.ticket)
   const until = watched.watch?.ticket === waiter.ticket ? watched.watch.at : Infinity
-  return [{ value: { _tag: "Waiting", ticket: waiter.ticket, until }, bells: [...bells, ...woken] }, watched]
+  return [{ value: { _tag: "Waiting", ticket: waiter.ticket, until }, wakeups: [...wakeups, ...woken] }, watched]
 }
 
 /** A waiting call gives up. If it has got a key already, that goes to the next. */
@@ -149,16 +149,16 @@ export const giveBack = (
 /** Changes the keys from outside. */
 export const change = <A>(before: PoolState, now: number, f: (keySet: KeySet) => readonly [A, KeySet]): Step<A> => {
   const [value, keySet] = f(Keys.advance(before.keySet, now))
-  const [bells, state] = settleDown(before, keySet)
-  return [{ value, bells }, state]
+  const [wakeups, state] = settleDown(before, keySet)
+  return [{ value, wakeups }, state]
 }
 
 /** How many calls wait. */
 export const waiting = (state: PoolState): number => SortedMap.size(state.line)
 
-type Ringing = readonly [bells: ReadonlyArray<Wakeup>, state: PoolState]
+type Ringing = readonly [wakeups: ReadonlyArray<Wakeup>, state: PoolState]
 
-const quietly = ([bells, state]: Ringing): Step<void> => [{ value: undefined, bells }, state]
+const quietly = ([wakeups, state]: Ringing): Step<void> => [{ value: undefined, wakeups }, state]
 
 /** With the keys as they are now, gives those who wait what they can get. */
 const settleDown = (before: PoolState, keySet: KeySet): Ringing => {
@@ -185,7 +185,7 @@ const withRing = (state: PoolState, keySet: KeySet): PoolState => ({
 const noKey: ReadonlySet<string> = new Set()
 
 const grant = (before: PoolState): Ringing => {
-  const bells: Array<Wakeup> = []
+  const wakeups: Array<Wakeup> = []
   let state = before
   for (const waiter of SortedMap.values(before.line)) {
     if (Keys.outlook(state.keySet, noKey).winner === undefined) break
@@ -193,27 +193,27 @@ const grant = (before: PoolState): Ringing => {
     if (winner !== undefined) {
       const [hold, keySet] = Keys.reserve(state.keySet, winner)
       state = answer(withRing(state, keySet), waiter, { _tag: "Granted", hold })
-      bells.push(waiter.bell)
+      wakeups.push(waiter.wakeup)
     }
   }
-  return [bells, state]
+  return [wakeups, state]
 }
 
 /** Nobody waits longer than he may. */
 const expire = (before: PoolState): Ringing => {
-  const bells: Array<Wakeup> = []
+  const wakeups: Array<Wakeup> = []
   let state = before
   for (const waiter of SortedMap.values(before.deadlines)) {
     if (waiter.deadline > state.keySet.now) break
     state = answer(state, waiter, denied(Keys.outlook(state.keySet, waiter.exclude), state.keySet.now))
-    bells.push(waiter.bell)
+    wakeups.push(waiter.wakeup)
   }
-  return [bells, state]
+  return [wakeups, state]
 }
 
 /** Nor in vain. */
 const refuse = (before: PoolState, earlier: Outlook): Ringing => {
-  const bells: Array<Wakeup> = []
+  const wakeups: Array<Wakeup> = []
   let state = before
   const { awaited, soonest } = Keys.outlook(before.keySet, noKey)
   const isWorse = earlier.awaited > 0 || (earlier.soonest?.wakeAt ?? Infinity) < (soonest?.wakeAt ?? Infinity)
@@ -221,10 +221,10 @@ const refuse = (before: PoolState, earlier: Outlook): Ringing => {
     const outlook = Keys.outlook(state.keySet, waiter.exclude)
     if (isHopeless(outlook, waiter, state.keySet.now)) {
       state = answer(state, waiter, denied(outlook, state.keySet.now))
-      bells.push(waiter.bell)
+      wakeups.push(waiter.wakeup)
     }
   }
-  return [bells, state]
+  return [wakeups, state]
 }
 
 const answer = (state: PoolState, waiter: Waiter, value: Granted | Denied): PoolState => ({
@@ -266,11 +266,11 @@ const keepWatch = (state: PoolState, looking?: number): Ringing => {
   }
   const { watch } = state
   const watching = watch === undefined ? undefined : Option.getOrUndefined(SortedMap.get(state.line, watch.ticket))
-  const { bell, ticket } = watching ?? last[1]
+  const { wakeup, ticket } = watching ?? last[1]
   const isAwake = ticket === looking
   // One who will look up too early will look again; one who would look up too late must be told.
   if (watch !== undefined && watching !== undefined && watch.at <= at && !isAwake) return [noWakeup, state]
-  return [isAwake ? noWakeup : [bell], { ...state, watch: { ticket, at } }]
+  return [isAwake ? noWakeup : [wakeup], { ...state, watch: { ticket, at } }]
 }
 
 /** Whether no key will be ready in time, as far as that can be known. */

@@ -105,11 +105,11 @@ const judge = (
   }
 }
 
-/** One that waits. `until` is when it looks again though no bell rings. */
+/** One that waits. `until` is when it looks again though no wakeup rings. */
 interface Waiter {
   readonly ticket: number
   readonly wish: Pool.Wish
-  bell: Wakeup
+  wakeup: Wakeup
   until: number
 }
 
@@ -126,9 +126,9 @@ const sideBySide = (options: ReadonlyArray<ApiKey.Options>, strategy: KeyPool.St
   let line: Array<Waiter> = []
   const rung = new Set<Wakeup>()
 
-  const taken = <A>([{ bells, value }, next]: Pool.Step<A>): A => {
+  const taken = <A>([{ wakeups, value }, next]: Pool.Step<A>): A => {
     state = next
-    for (const bell of bells) rung.add(bell)
+    for (const wakeup of wakeups) rung.add(wakeup)
     return value
   }
 
@@ -159,11 +159,11 @@ const sideBySide = (options: ReadonlyArray<ApiKey.Options>, strategy: KeyPool.St
     const answers = new Map<number, Pool.Granted | Pool.Denied>()
     for (;;) {
       const looker = line.find(
-        (waiter) => !answers.has(waiter.ticket) && (rung.has(waiter.bell) || waiter.until <= now)
+        (waiter) => !answers.has(waiter.ticket) && (rung.has(waiter.wakeup) || waiter.until <= now)
       )
       if (looker === undefined) break
-      looker.bell = makeBell()
-      const value = taken(Pool.look(state, now, looker.ticket, looker.bell))
+      looker.wakeup = makeBell()
+      const value = taken(Pool.look(state, now, looker.ticket, looker.wakeup))
       if (value._tag === "Waiting") looker.until = value.until
       else answers.set(looker.ticket, value)
     }
@@ -209,15 +209,15 @@ const sideBySide = (options: ReadonlyArray<ApiKey.Options>, strategy: KeyPool.St
     ask: (exclude: ReadonlyArray<number>, maxWait: number, patient: boolean) => {
       const wish = { exclude: new Set(exclude.map((index) => `k${index}`)), deadline: now + maxWait, patient }
       const first = line.length > 0 ? undefined : bestOf(Ring.keys(Ring.advance(state.keySet, now)), wish, strategy)
-      const bell = makeBell()
-      const value = taken(Pool.queue(state, now, wish, bell))
+      const wakeup = makeBell()
+      const value = taken(Pool.queue(state, now, wish, wakeup))
       if (value._tag === "Granted") {
         granted(value.hold, wish)
         if (first !== undefined) expect(value.hold.key.id).toBe(first)
       } else {
         expect(available(wish)).toEqual([])
         expect(value._tag).toBe(isHopeless(wish) ? "Denied" : "Waiting")
-        if (value._tag === "Waiting") line.push({ ticket: value.ticket, wish, bell, until: value.until })
+        if (value._tag === "Waiting") line.push({ ticket: value.ticket, wish, wakeup, until: value.until })
       }
       settle()
     },

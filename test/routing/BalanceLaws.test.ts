@@ -14,14 +14,14 @@ const failed = new LLMErrors.ProviderUnavailableError({ ...context, status: 500,
 const revoked = new LLMErrors.AuthenticationError({ ...context, status: 401, message: "revoked" })
 
 /** How one deployment takes one call. */
-interface Turn {
+interface Transition {
   readonly millis: number
   readonly ending: "answer" | "defect" | LLMError
   /** Whether a stream fails before its first event, and not in the middle. */
   readonly early: boolean
 }
 
-const ended = (ending: Turn["ending"]): Effect.Effect<void, LLMError> =>
+const ended = (ending: Transition["ending"]): Effect.Effect<void, LLMError> =>
   ending === "answer" ? Effect.void : ending === "defect" ? Effect.die("defect") : Effect.fail(ending)
 
 const events = ChatEvent.fromResponse(answer("Hello"))
@@ -33,11 +33,11 @@ interface Witness {
   readonly faults: ReadonlyArray<string>
 }
 
-const deployment = (turns: ReadonlyArray<Turn>, base: Service, state: Effect.Effect<Balance.State | undefined>) =>
+const deployment = (turns: ReadonlyArray<Transition>, base: Service, state: Effect.Effect<Balance.State | undefined>) =>
   Effect.map(Ref.make<Witness>({ asked: 0, holding: 0, faults: [] }), (witness) => {
     let probes = 0
     const begin = Effect.flatMap(state, (seen) =>
-      Ref.modify(witness, (before): readonly [readonly [Turn, boolean], Witness] => {
+      Ref.modify(witness, (before): readonly [readonly [Transition, boolean], Witness] => {
         const isProbe = seen?._tag === "HalfOpen"
         if (isProbe) probes++
         const isFault =
@@ -81,14 +81,20 @@ const deployment = (turns: ReadonlyArray<Turn>, base: Service, state: Effect.Eff
     return { llm, witness: Ref.get(witness) }
   })
 
-const turn: FastCheck.Arbitrary<Turn> = FastCheck.record({
+const turn: FastCheck.Arbitrary<Transition> = FastCheck.record({
   millis: FastCheck.integer({ min: 1, max: 3000 }),
   ending: FastCheck.oneof(
     { weight: 4, arbitrary: FastCheck.constant("answer" as const) },
     { weight: 4, arbitrary: FastCheck.constantFrom(failed, unavailable) },
     {
       weight: 3,
-      arbitrary: FastCheck.constantFrom<Turn["ending"]>(rateLimited(), rateLimited(5000), revoked, invalid, "defect")
+      arbitrary: FastCheck.constantFrom<Transition["ending"]>(
+        rateLimited(),
+        rateLimited(5000),
+        revoked,
+        invalid,
+        "defect"
+      )
     }
   ),
   early: FastCheck.boolean()
@@ -110,7 +116,7 @@ const strategies: ReadonlyArray<Balance.Strategy | Balance.Sticky> = [
 
 interface Scenario {
   /** Of each deployment, over and over. */
-  readonly turns: ReadonlyArray<ReadonlyArray<Turn>>
+  readonly turns: ReadonlyArray<ReadonlyArray<Transition>>
   readonly calls: ReadonlyArray<{
     readonly style: string
     readonly at: number

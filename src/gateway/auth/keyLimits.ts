@@ -1,6 +1,6 @@
 /** What a key may consume: its limits and its budget, around every model that it asks. */
 import { Effect, Either, Exit } from "effect"
-import { held } from "../../internal/scopedSet.js"
+import { acquireRelease } from "../../internal/scopedRelease.js"
 import * as Budget from "../../accounting/Budget.js"
 import type { ChatRequest } from "../../vocabulary/Chat.js"
 import type { Open, OpenStream } from "../../call/openStream.js"
@@ -44,7 +44,7 @@ const reservedStream = (limiter: RateLimiter.Service, tokens: number, open: Open
       return events
     }
     return Effect.zipRight(
-      held(limiter.reserve(tokens), (reservation) => Effect.suspend(() => reservation.settle(used))),
+      acquireRelease(limiter.reserve(tokens), (reservation) => Effect.suspend(() => reservation.settle(used))),
       Effect.map(open, ({ first, pull }) => ({ first: seen(first), pull: Effect.map(pull, seen) }))
     )
   })

@@ -5,7 +5,7 @@
 import { HttpServerResponse } from "@effect/platform"
 import type { Scope } from "effect"
 import { Cause, Chunk, Duration, Effect, Exit, FiberRef, Option, Stream } from "effect"
-import { held } from "../../internal/scopedSet.js"
+import { acquireRelease } from "../../internal/scopedRelease.js"
 import type { ChatEvent } from "../../vocabulary/ChatEvent.js"
 import * as Background from "../../call/backgroundStream.js"
 import type { BackgroundStream } from "../../call/backgroundStream.js"
@@ -47,7 +47,7 @@ export const rendered = (frames: ReadonlyArray<Frame>): string => {
 
 /** Begins to open a stream, to be closed with the scope whether it is open by then or not. */
 export const begin = (open: Open): Effect.Effect<BackgroundStream, never, Scope.Scope> =>
-  held(Background.begin(open), ({ close }) => close)
+  acquireRelease(Background.begin(open), ({ close }) => close)
 
 /** What is told of a stream that is opened and read in the background. */
 export const sourceOf = (opening: BackgroundStream, isCut: () => boolean): Source<ChatEvent> => {

@@ -2,7 +2,7 @@
 import type { Duration } from "effect"
 import type { Exit, Scope } from "effect"
 import { Deferred, Effect, Fiber, Ref } from "effect"
-import { held } from "../../internal/scopedSet.js"
+import { acquireRelease } from "../../internal/scopedRelease.js"
 import * as Problem from "./error.js"
 
 export interface Running {
@@ -93,9 +93,9 @@ export const make: Effect.Effect<Running> = Effect.gen(function* () {
   const wait = (most: Duration.DurationInput) => Effect.timeoutOption(Effect.interruptible(Deferred.await(idle)), most)
 
   return {
-    admit: held(enter, () => leave),
+    admit: acquireRelease(enter, () => leave),
     onDeadline: (tell) =>
-      held(
+      acquireRelease(
         Effect.suspend(() => {
           if (deadline.isOver()) return tell
           deadline.add(tell)

@@ -1,4 +1,4 @@
-/** The rim around the state of a balance: leases of deployments, each given back exactly once. */
+/** The leases around the state of a balance: leases of deployments, each given back exactly once. */
 import { Duration, Effect, Option, Ref } from "effect"
 import type { Verdict } from "./model.js"
 import type { Notice } from "./health.js"
@@ -22,7 +22,7 @@ export interface Lease {
   readonly served: Effect.Effect<void>
 }
 
-export interface Rim {
+export interface DeploymentLeases {
   /**
    * Picks and reserves a deployment in one step, or waits in line for one, `longest` milliseconds at the most. Run it where the
    * fiber cannot be interrupted: the wait, and nothing else of it, is interruptible even there, so that none is ever lost.
@@ -41,14 +41,14 @@ interface Company {
   readonly author: string
 }
 
-export const make = (deploymentSet: DeploymentSet): Effect.Effect<Rim> => {
+export const make = (deploymentSet: DeploymentSet): Effect.Effect<DeploymentLeases> => {
   const ids = deploymentSet.deployments.map(({ load }) => load.id)
   return Effect.flatMap(Effect.serviceOption(BalanceHealth.BalanceHealth), (found) => {
     if (Option.isNone(found))
-      return Effect.map(WaitQueue.make(State.make(deploymentSet)), (turns) => serve(turns, ids, undefined))
+      return Effect.map(WaitQueue.make(State.make(deploymentSet)), (shared) => serve(shared, ids, undefined))
     const company: Company = { health: found.value, author: crypto.randomUUID() }
-    return Effect.map(WaitQueue.make(State.make(deploymentSet), hearing(company)), (turns) =>
-      serve(turns, ids, company)
+    return Effect.map(WaitQueue.make(State.make(deploymentSet), hearing(company)), (shared) =>
+      serve(shared, ids, company)
     )
   })
 }
@@ -56,14 +56,14 @@ export const make = (deploymentSet: DeploymentSet): Effect.Effect<Rim> => {
 /** Others are heard before each step. */
 const hearing =
   ({ author, health }: Company) =>
-  (origin: number): WaitQueue.Outside<BalanceState> =>
+  (origin: number): WaitQueue.Incoming<BalanceState> =>
     Effect.map(health.notices, (notices) => (state, now) => State.hear(state, now, notices, author, origin))
 
 const serve = (
-  { attend, origin, ref, step, timeOf }: WaitQueue.Rim<BalanceState>,
+  { origin, ref, step, timeOf, waitInQueue }: WaitQueue.SharedState<BalanceState>,
   ids: ReadonlyArray<string>,
   company: Company | undefined
-): Rim => {
+): DeploymentLeases => {
   /** Takes a step, and goes on with what others should know of it. */
   const changeThen = (
     position: number,
@@ -85,7 +85,7 @@ const serve = (
 
   const idOf = (position: number): string => ids[position] ?? ""
 
-  const change: Rim["change"] = (position, f) =>
+  const change: DeploymentLeases["change"] = (position, f) =>
     changeThen(position, f, (notice, { health }) =>
       notice === undefined ? Effect.void : health.tell(idOf(position), notice)
     )
@@ -159,10 +159,10 @@ const serve = (
     return step(
       (state, now) => State.ask(state, now, wish),
       (answer) =>
-        answer._tag === "Unready"
-          ? attend<Granted | Denied, Lease, Denied, never>(
+        answer._tag === "NotQueued"
+          ? waitInQueue<Granted | Denied, Lease, Denied, never>(
               {
-                join: (state, now, bell) => State.queue(state, now, wish, bell),
+                join: (state, now, wakeup) => State.queue(state, now, wish, wakeup),
                 look: State.look,
                 giveUp: State.giveUp
               },

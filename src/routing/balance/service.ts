@@ -18,7 +18,7 @@ import type { Lacks } from "./capabilities.js"
 import * as CapabilityRules from "./capabilities.js"
 import type { Admitted, Terms } from "./options.js"
 import * as Admission from "./options.js"
-import type { Lease, Rim } from "./leases.js"
+import type { Lease, DeploymentLeases } from "./leases.js"
 import * as Leases from "./leases.js"
 import * as State from "./state.js"
 import * as Status from "./report.js"
@@ -47,12 +47,12 @@ export const make = (
       capabilities
     }))
     const { remedies, rules, settings, window } = admitted
-    const rim = yield* Leases.make(DeploymentSets.make(settings, rules, remedies, window, yield* Random.nextInt))
+    const leases = yield* Leases.make(DeploymentSets.make(settings, rules, remedies, window, yield* Random.nextInt))
     return serve({
       deployments: deployments.map(({ llm }) => llm),
       info: { ...first.llm.info, contextWindow: Math.max(...able.map((one) => one.contextWindow)) },
       admitted,
-      rim,
+      leases,
       abilities: CapabilityRules.judge(able, yield* TokenCounter),
       handsOn: options.on ?? terms.handsOn,
       verdictOf: options.verdict ?? terms.verdictOf,
@@ -77,7 +77,7 @@ interface Parts extends Pick<Terms, "handsOn" | "verdictOf" | "invalid"> {
   readonly deployments: ReadonlyArray<LLMService>
   readonly info: ModelInfo
   readonly admitted: Admitted
-  readonly rim: Rim
+  readonly leases: DeploymentLeases
   readonly abilities: ReturnType<typeof CapabilityRules.judge>
 }
 
@@ -106,7 +106,7 @@ const unplanned: Plan = { lacks: new Map(), affinity: undefined, isNamed: false 
 const untouched: Progress = { attempts: [], answers: new Map() }
 
 const serve = (parts: Parts): Service => {
-  const { abilities, admitted, deployments, info, rim } = parts
+  const { abilities, admitted, deployments, info, leases } = parts
 
   /** One deployment after the other, each once at the most. */
   const inTurn = <A, R>(
@@ -115,7 +115,7 @@ const serve = (parts: Parts): Service => {
     withEarlier: (result: A, earlier: ReadonlyArray<Attempt.Attempt>) => A
   ): Effect.Effect<A, LLMError, R> => {
     const giveUp = ({ answers, attempts }: Progress): Effect.Effect<never, LLMError> =>
-      Effect.flatMap(rim.now, ({ state: { deploymentSet } }) =>
+      Effect.flatMap(leases.now, ({ state: { deploymentSet } }) =>
         Effect.fail(
           lacks.size === deployments.length
             ? Status.unable(deploymentSet, info, lacks)
@@ -128,7 +128,7 @@ const serve = (parts: Parts): Service => {
       return Effect.flatten(
         Effect.uninterruptibleMask((restore) =>
           longestSleep.pipe(
-            Effect.flatMap((longest) => rim.acquire({ exclude, affinity }, Math.min(longest, admitted.maxWait))),
+            Effect.flatMap((longest) => leases.acquire({ exclude, affinity }, Math.min(longest, admitted.maxWait))),
             Effect.matchEffect({
               onFailure: () => Effect.succeed(giveUp(progress)),
               onSuccess: (lease) =>
@@ -255,7 +255,7 @@ const serve = (parts: Parts): Service => {
     return position < 0
       ? Effect.succeed(false)
       : Effect.as(
-          rim.change(position, (deploymentSet) => f(deploymentSet, position)),
+          leases.change(position, (deploymentSet) => f(deploymentSet, position)),
           true
         )
   }
@@ -283,11 +283,11 @@ const serve = (parts: Parts): Service => {
     info,
     status: Effect.zipWith(
       Effect.forEach(deployments, ({ status }) => status),
-      rim.now,
+      leases.now,
       (statuses, { state }) => Status.merged(statuses, State.waiting(state))
     ),
     resetRateLimit: Effect.forEach(deployments, ({ resetRateLimit }) => resetRateLimit, { discard: true }),
-    deployments: Effect.map(rim.now, ({ epoch, state: { deploymentSet } }) =>
+    deployments: Effect.map(leases.now, ({ epoch, state: { deploymentSet } }) =>
       deploymentSet.deployments.flatMap((deployment, position) => {
         const llm = deployments[position]
         return llm === undefined ? [] : [Status.statusOf(deployment, llm.info, deploymentSet.now, epoch)]

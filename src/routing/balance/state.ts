@@ -10,8 +10,8 @@ import type { News } from "./deployment.js"
 import type { DeploymentSet, Outlook, Wish as FleetWish } from "./deploymentSet.js"
 import * as DeploymentSets from "./deploymentSet.js"
 import type { Hold } from "../../keyPool/key.js"
-import type { Wakeup, Step as StepOf, Turn, Unready, Waiting } from "../../internal/waitQueue.js"
-import { noWakeup, unready } from "../../internal/waitQueue.js"
+import type { Wakeup, Step as StepOf, Transition, NotQueued, Waiting } from "../../internal/waitQueue.js"
+import { noWakeup, notQueued } from "../../internal/waitQueue.js"
 
 export interface Wish extends FleetWish {
   readonly deadline: number
@@ -32,7 +32,7 @@ export interface Denied {
 
 interface Waiter extends Wish {
   readonly ticket: number
-  readonly bell: Wakeup
+  readonly wakeup: Wakeup
   readonly until: number
 }
 
@@ -71,12 +71,12 @@ const withFleet = (state: BalanceState, deploymentSet: DeploymentSet): BalanceSt
 const denied: Denied = { _tag: "Denied" }
 
 /** Asks for a deployment. */
-export const ask = (before: BalanceState, now: number, wish: Wish): Step<Granted | Denied | Unready> => {
-  const [bells, state] = settleDown(before, DeploymentSets.advance(before.deploymentSet, now))
+export const ask = (before: BalanceState, now: number, wish: Wish): Step<Granted | Denied | NotQueued> => {
+  const [wakeups, state] = settleDown(before, DeploymentSets.advance(before.deploymentSet, now))
   const outlook = DeploymentSets.outlook(state.deploymentSet, wish)
   const [granted, deploymentSet] = take(state.deploymentSet, outlook)
-  if (granted !== undefined) return [{ value: granted, bells }, withFleet(state, deploymentSet)]
-  return [{ value: isHopeless(outlook, wish, deploymentSet.now) ? denied : unready, bells }, state]
+  if (granted !== undefined) return [{ value: granted, wakeups }, withFleet(state, deploymentSet)]
+  return [{ value: isHopeless(outlook, wish, deploymentSet.now) ? denied : notQueued, wakeups }, state]
 }
 
 /** Asks for a deployment, and waits in line where none is ready. */
@@ -84,49 +84,49 @@ export const queue = (
   before: BalanceState,
   now: number,
   wish: Wish,
-  bell: Wakeup
+  wakeup: Wakeup
 ): Step<Granted | Denied | Waiting> => {
-  const [{ bells, value }, state] = ask(before, now, wish)
-  if (value._tag !== "Unready") return [{ value, bells }, state]
+  const [{ wakeups, value }, state] = ask(before, now, wish)
+  if (value._tag !== "NotQueued") return [{ value, wakeups }, state]
   const ticket = state.tickets
-  return wait({ ...state, tickets: ticket + 1 }, wish, ticket, bell, bells)
+  return wait({ ...state, tickets: ticket + 1 }, wish, ticket, wakeup, wakeups)
 }
 
-/** A waiting call looks again, with a new bell for the next time. */
+/** A waiting call looks again, with a new wakeup for the next time. */
 export const look = (
   before: BalanceState,
   now: number,
   ticket: number,
-  bell: Wakeup
+  wakeup: Wakeup
 ): Step<Granted | Denied | Waiting> => {
-  const [bells, state] = settleDown(before, DeploymentSets.advance(before.deploymentSet, now))
+  const [wakeups, state] = settleDown(before, DeploymentSets.advance(before.deploymentSet, now))
   const answer = Option.getOrUndefined(HashMap.get(state.answers, ticket))
   if (answer !== undefined) {
     return [
-      { value: answer, bells },
+      { value: answer, wakeups },
       { ...state, answers: HashMap.remove(state.answers, ticket) }
     ]
   }
   const waiter = Option.getOrThrow(SortedMap.get(state.line, ticket))
   return isHopeless(DeploymentSets.outlook(state.deploymentSet, waiter), waiter, state.deploymentSet.now)
     ? [
-        { value: denied, bells },
+        { value: denied, wakeups },
         { ...state, line: SortedMap.remove(state.line, ticket) }
       ]
-    : wait(state, waiter, ticket, bell, bells)
+    : wait(state, waiter, ticket, wakeup, wakeups)
 }
 
 const wait = (
   state: BalanceState,
   { affinity, deadline, exclude }: Wish,
   ticket: number,
-  bell: Wakeup,
-  bells: ReadonlyArray<Wakeup>
+  wakeup: Wakeup,
+  wakeups: ReadonlyArray<Wakeup>
 ): Step<Waiting> => {
   const until = Math.min(deadline, DeploymentSets.outlook(state.deploymentSet, { exclude, affinity }).wakeAt)
-  const waiter: Waiter = { exclude, affinity, deadline, ticket, bell, until }
+  const waiter: Waiter = { exclude, affinity, deadline, ticket, wakeup, until }
   return [
-    { value: { _tag: "Waiting", ticket, until }, bells },
+    { value: { _tag: "Waiting", ticket, until }, wakeups },
     { ...state, line: SortedMap.set(state.line, ticket, waiter) }
   ]
 }
@@ -150,8 +150,8 @@ export const change = (
   now: number,
   f: (deploymentSet: DeploymentSet) => DeploymentSet
 ): Step<void> => {
-  const [bells, state] = settleDown(before, f(DeploymentSets.advance(before.deploymentSet, now)))
-  return [{ value: undefined, bells }, state]
+  const [wakeups, state] = settleDown(before, f(DeploymentSets.advance(before.deploymentSet, now)))
+  return [{ value: undefined, wakeups }, state]
 }
 
 /** Changes one deployment, and says what others should know of it. */
@@ -161,11 +161,11 @@ export const changeOne = (
   position: number,
   f: (deploymentSet: DeploymentSet) => DeploymentSet
 ): Step<News | undefined> => {
-  const [{ bells: early }, current] = change(before, now, (deploymentSet) => deploymentSet)
+  const [{ wakeups: early }, current] = change(before, now, (deploymentSet) => deploymentSet)
   const deploymentSet = f(current.deploymentSet)
-  const [bells, state] = settleDown(current, deploymentSet)
+  const [wakeups, state] = settleDown(current, deploymentSet)
   return [
-    { value: DeploymentSets.news(current.deploymentSet, deploymentSet, position), bells: [...early, ...bells] },
+    { value: DeploymentSets.news(current.deploymentSet, deploymentSet, position), wakeups: [...early, ...wakeups] },
     state
   ]
 }
@@ -189,7 +189,7 @@ export const hear = (
   return [turn, { ...state, heard: notices }]
 }
 
-const unheard: Turn<void> = { value: undefined, bells: noWakeup }
+const unheard: Transition<void> = { value: undefined, wakeups: noWakeup }
 
 /** How many calls wait. */
 export const waiting = (state: BalanceState): number => SortedMap.size(state.line)
@@ -198,12 +198,12 @@ export const waiting = (state: BalanceState): number => SortedMap.size(state.lin
 const settleDown = (
   before: BalanceState,
   deploymentSet: DeploymentSet
-): readonly [bells: ReadonlyArray<Wakeup>, state: BalanceState] => {
+): readonly [wakeups: ReadonlyArray<Wakeup>, state: BalanceState] => {
   if (deploymentSet === before.deploymentSet) return [noWakeup, before]
   let state = withFleet(before, deploymentSet)
   if (deploymentSet.changes === before.deploymentSet.changes || SortedMap.size(before.line) === 0)
     return [noWakeup, state]
-  const bells: Array<Wakeup> = []
+  const wakeups: Array<Wakeup> = []
   for (const waiter of SortedMap.values(before.line)) {
     const outlook = DeploymentSets.outlook(state.deploymentSet, waiter)
     const [granted, next] = take(state.deploymentSet, outlook)
@@ -218,9 +218,9 @@ const settleDown = (
       }
     }
     // One who would look up too late must be told.
-    if (answer !== undefined || outlook.wakeAt < waiter.until) bells.push(waiter.bell)
+    if (answer !== undefined || outlook.wakeAt < waiter.until) wakeups.push(waiter.wakeup)
   }
-  return [bells, state]
+  return [wakeups, state]
 }
 
 const take = (
