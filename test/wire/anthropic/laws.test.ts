@@ -1,0 +1,152 @@
+/** What is written reads back as what was meant, whole and as a stream. */
+import { describe, expect, it } from "@effect/vitest"
+import { FastCheck } from "effect"
+import type { ChatResponse, FinishReason } from "../../../src/vocabulary/Chat.js"
+import * as ChatEvent from "../../../src/vocabulary/ChatEvent.js"
+import * as Usage from "../../../src/vocabulary/Usage.js"
+import * as Anthropic from "../../../src/wire/Anthropic.js"
+import type { Frame } from "../../../src/wire/Wire.js"
+import { name, objects, thought, toolCalls, words } from "./generators.js"
+import { usage } from "../generators.js"
+import { collected, interleaved, source, whole, written } from "../roundTrips.js"
+
+const wire = Anthropic.make()
+
+const is = FastCheck.constant
+const oneOf = FastCheck.constantFrom
+
+const endings: Readonly<Record<string, FinishReason>> = {
+  end_turn: "stop",
+  stop_sequence: "stop",
+  max_tokens: "length",
+  model_context_window_exceeded: "length",
+  refusal: "content-filter",
+  pause_turn: "other",
+  "": "other"
+}
+
+const drafts = (args: FastCheck.Arbitrary<string>) =>
+  FastCheck.record({
+    id: FastCheck.stringMatching(/^msg_[0-9a-f]{4}$/),
+    model: name,
+    text: FastCheck.oneof(is(""), words),
+    reasoningParts: FastCheck.array(thought("acme"), { maxLength: 3 }),
+    toolCalls: toolCalls(args),
+    usage,
+    raw: oneOf(...Object.keys(endings)),
+    metadata: FastCheck.record(
+      {
+        stop_sequence: words,
+        container: is({ id: "container_1" }),
+        usage: is({ service_tier: "standard", server_tool_use: { web_search_requests: 1 } }),
+        blocks: is([
+          { type: "server_tool_use", id: "srvtoolu_1", name: "web_search", input: { query: "rain" } },
+          { type: "web_search_tool_result", tool_use_id: "srvtoolu_1", content: [] }
+        ])
+      },
+      { requiredKeys: [] }
+    ),
+    cited: FastCheck.boolean()
+  })
+
+type Draft = ReturnType<typeof drafts> extends FastCheck.Arbitrary<infer A> ? A : never
+
+/** A text is cited where nothing came after it: a stream tells the sources before it goes on. */
+const answerOf = ({ cited, metadata, raw, ...draft }: Draft): ChatResponse => {
+  const ending = draft.toolCalls.length === 0 || endings[raw] === "length" ? raw : "tool_use"
+  return {
+    ...draft,
+    provider: "acme",
+    reasoning: draft.reasoningParts.map((part) => part.text).join(""),
+    refusal: "",
+    finishReason: endings[ending] ?? "tool-calls",
+    rawFinishReason: ending,
+    latency: 0,
+    keyId: "k",
+    attempts: [],
+    providerMetadata: {
+      ...metadata,
+      ...(cited && draft.text !== "" && draft.toolCalls.length === 0
+        ? { citations: [{ type: "char_location", cited_text: "Rain.", document_index: 0 }] }
+        : {})
+    }
+  }
+}
+
+const answers = drafts(objects).map(answerOf)
+
+const cutAnswers = drafts(words).map(answerOf)
+
+/** The answer that a client collects of a stream in these events. */
+const streamed = (answer: ChatResponse, events = ChatEvent.fromResponse(answer)): ChatResponse =>
+  collected(wire, written(wire, events), answer, "words")
+
+/** What every reader of the protocol may rely on: blocks count up, and one is closed before the next is opened. */
+const isInOrder = (frames: ReadonlyArray<Frame>): boolean => {
+  let open: number | undefined
+  let next = 0
+  return frames
+    .map((frame) => JSON.parse(frame.data))
+    .every(({ index, type }) => {
+      switch (type) {
+        case "content_block_start": {
+          const fits = open === undefined && index === next
+          open = index
+          next += 1
+          return fits
+        }
+        case "content_block_delta":
+          return index === open
+        case "content_block_stop": {
+          const fits = index === open
+          open = undefined
+          return fits
+        }
+        default:
+          return type !== "message_stop" || open === undefined
+      }
+    })
+}
+
+describe("whatever the answer", () => {
+  it.prop("it reads back whole", [answers], ([answer]) => {
+    expect(whole(wire, answer)).toEqual(answer)
+  })
+  it.prop("it reads back from a stream, even where its calls were cut off", [cutAnswers], ([answer]) => {
+    expect(streamed(answer)).toEqual(answer)
+  })
+  it.prop(
+    "it reads back from a stream in pieces of any size",
+    [cutAnswers, FastCheck.integer({ min: 1, max: 4 })],
+    ([answer, size]) => {
+      expect(streamed(answer, interleaved(ChatEvent.fromResponse(answer), size))).toEqual(answer)
+    }
+  )
+  it.prop(
+    "a stream of it tells one block after the other",
+    [cutAnswers, FastCheck.integer({ min: 1, max: 4 })],
+    ([answer, size]) => {
+      expect(isInOrder(written(wire, interleaved(ChatEvent.fromResponse(answer), size)))).toBe(true)
+    }
+  )
+  it.prop("a stream of its blocks says the same as the whole of it", [answers], ([answer]) => {
+    const { content, stop_reason, stop_sequence, usage, ...message } = wire.encodeResponse(answer)
+    const blocks = Array.isArray(content) ? content : []
+    const frames = [
+      { type: "message_start", message: { ...message, content: [] } },
+      ...blocks.flatMap((content_block, index) => [
+        { type: "content_block_start", index, content_block },
+        { type: "content_block_stop", index }
+      ]),
+      { type: "message_delta", delta: { stop_reason, stop_sequence }, usage },
+      { type: "message_stop" }
+    ].map((event): Frame => ({ event: event.type, data: JSON.stringify(event) }))
+    expect(collected(wire, frames, answer, "words")).toEqual(answer)
+  })
+  it.prop("it is estimated where nobody counted", [answers], ([counted]) => {
+    const answer = { ...counted, usage: { ...Usage.empty, estimated: true } }
+    const { usage } = whole(wire, answer)
+    expect([usage.estimated, usage.inputTokens]).toEqual([true, source.estimatedInputTokens])
+    expect(streamed(answer).usage).toEqual(usage)
+  })
+})

@@ -1,0 +1,194 @@
+/** What a client asks reads back on the server as what was meant. */
+import { describe, expect, it } from "@effect/vitest"
+import { Either, FastCheck } from "effect"
+import type { AssistantPart, ChatRequest, Message } from "../../../src/vocabulary/Chat.js"
+import * as Chat from "../../../src/vocabulary/Chat.js"
+import * as Anthropic from "../../../src/wire/Anthropic.js"
+import { name, objects, sent, thought, toolCalls, words } from "./generators.js"
+
+const wire = Anthropic.make({ unsignedThoughts: true })
+
+const is = FastCheck.constant
+const oneOf = FastCheck.constantFrom
+
+const marks = FastCheck.option(oneOf<Chat.CacheControl>({}, { ttl: "5m" }, { ttl: "1h" })).map((mark) =>
+  mark === null ? {} : { cacheControl: mark }
+)
+
+const marked = <A extends object>(part: FastCheck.Arbitrary<A>) =>
+  FastCheck.tuple(part, marks).map(([plain, mark]) => ({ ...plain, ...mark }))
+
+const document = FastCheck.oneof(
+  is(Chat.file("https://example.com/a.pdf")),
+  name.map((filename) => Chat.file("data:application/pdf;base64,AAAA", { filename })),
+  is(Chat.file("data:text/plain;base64,SGVsbG8=")),
+  name.map((fileId) => ({ type: "file" as const, fileId }))
+)
+
+const part = FastCheck.oneof(
+  marked(words.map(Chat.text)),
+  marked(oneOf(Chat.image("https://example.com/a.png"), Chat.image("data:image/png;base64,AAAA"))),
+  marked(document)
+)
+
+const parts = FastCheck.array(part, { minLength: 1, maxLength: 3 })
+
+const userMessage: FastCheck.Arbitrary<Message> = FastCheck.oneof(words.map(Chat.user), parts.map(Chat.user))
+
+/** What a tool returned; nothing at all is as good as an empty text. */
+const result = marked(
+  FastCheck.record(
+    { content: FastCheck.oneof(words, is(""), parts), isError: FastCheck.boolean() },
+    { requiredKeys: ["content"] }
+  )
+)
+
+/** What the model said, and the results of its calls. */
+const turns = FastCheck.record({
+  thoughts: FastCheck.array(thought("acme"), { maxLength: 2 }),
+  text: words,
+  calls: toolCalls(objects),
+  results: FastCheck.array(result, { minLength: 3, maxLength: 3 })
+})
+
+type Turn = typeof turns extends FastCheck.Arbitrary<infer A> ? A : never
+
+const turnOf = ({ calls, results, text, thoughts }: Turn): ReadonlyArray<Message> => {
+  const content: string | ReadonlyArray<AssistantPart> = thoughts.length === 0 ? text : [...thoughts, Chat.text(text)]
+  return [
+    { role: "assistant", content, ...(calls.length === 0 ? {} : { toolCalls: calls }) },
+    ...calls.flatMap((call, index) => {
+      const returned = results[index]
+      return returned === undefined ? [] : [{ role: "tool" as const, toolCallId: call.id, ...returned }]
+    })
+  ]
+}
+
+/** A turn that ends with results is answered by the model: a user's message behind them would be in the same turn. */
+const conversations = FastCheck.tuple(
+  FastCheck.oneof(
+    is([]),
+    words.map((text) => [Chat.system(text)])
+  ),
+  userMessage,
+  turns.map(turnOf),
+  userMessage
+).map(([system, question, turn, last]): ReadonlyArray<Message> => [
+  ...system,
+  question,
+  ...turn,
+  ...(turn.at(-1)?.role === "tool" ? [] : [last])
+])
+
+const tool = marked(
+  FastCheck.record(
+    {
+      name,
+      description: words,
+      parameters: is({ type: "object", properties: {}, additionalProperties: false }),
+      strict: FastCheck.boolean()
+    },
+    { requiredKeys: ["name", "parameters"] }
+  )
+)
+
+/** Sampling and forced tools are excluded by thinking, so they come without it. */
+const settings = FastCheck.oneof(
+  FastCheck.record(
+    {
+      temperature: FastCheck.double({ min: 0, max: 1, noNaN: true }).map(Math.abs),
+      topP: FastCheck.double({ min: 0, max: 1, noNaN: true }).map(Math.abs)
+    },
+    { requiredKeys: [] }
+  ).map((sampling): Partial<ChatRequest> => ({ model: "claude-sonnet-4-6", ...sampling })),
+  oneOf<Chat.Reasoning>(
+    {},
+    { effort: "none" },
+    { effort: "low" },
+    { effort: "high", summary: "auto" },
+    { effort: "xhigh" }
+  ).map((reasoning): Partial<ChatRequest> => ({ model: "claude-opus-5", reasoning })),
+  FastCheck.integer({ min: 1024, max: 30_000 }).map((budgetTokens): Partial<ChatRequest> => ({
+    model: "claude-haiku-4-5",
+    reasoning: { budgetTokens }
+  }))
+)
+
+const requests: FastCheck.Arbitrary<ChatRequest> = FastCheck.tuple(
+  settings,
+  FastCheck.record(
+    {
+      messages: conversations,
+      tools: FastCheck.array(tool, { minLength: 1, maxLength: 2 }),
+      responseFormat: name.map((title) => ({
+        name: title,
+        schema: { title, type: "object", properties: {}, additionalProperties: false }
+      })),
+      maxTokens: FastCheck.integer({ min: 40_000, max: 64_000 }),
+      stop: FastCheck.array(words, { minLength: 1, maxLength: 2 }),
+      user: words,
+      extra: is({ top_k: 5, tools: [{ type: "web_search_20250305", name: "web_search" }] })
+    },
+    { requiredKeys: ["messages", "maxTokens"] }
+  )
+).map(([setting, request]): ChatRequest => ({ ...request, ...setting }))
+
+const choices = FastCheck.record(
+  {
+    toolChoice: FastCheck.oneof(
+      oneOf<Chat.ToolChoice>("auto", "required"),
+      name.map((chosen) => ({ name: chosen }))
+    ),
+    parallelToolCalls: FastCheck.boolean()
+  },
+  { requiredKeys: ["toolChoice"] }
+)
+
+/** As a server sees it: who thought is not told. */
+const seen = (message: Message): Message => {
+  if (message.role !== "assistant" || typeof message.content === "string") return message
+  const content = message.content.map((each) => {
+    if (each.type !== "reasoning") return each
+    const { provider: _, ...rest } = each
+    return { ...rest, native: { "anthropic-messages": {} } }
+  })
+  return { ...message, content }
+}
+
+const read = (request: ChatRequest, streamed: boolean) => {
+  const peer = { provider: "acme", model: "m", stream: streamed }
+  const { body } = Either.getOrThrowWith(
+    wire.encodeRequest(request, peer),
+    (failure) => new Error(JSON.stringify(failure))
+  )
+  return Either.getOrThrowWith(wire.decodeRequest(sent(body)), (failure) => new Error(JSON.stringify(failure)))
+}
+
+/** A turn of tool calls that was begun without a thought is finished without a budget for thinking. */
+const thinksOn = ({ messages, reasoning }: ChatRequest): boolean => {
+  const before = messages.findLast((message) => message.role === "assistant")
+  return (
+    reasoning?.budgetTokens === undefined ||
+    messages.at(-1)?.role !== "tool" ||
+    (typeof before?.content !== "string" && before?.content[0]?.type === "reasoning")
+  )
+}
+
+describe("whatever the request", () => {
+  it.prop("a server reads what a client meant", [requests, FastCheck.boolean()], ([request, streamed]) => {
+    const { reasoning, ...others } = request
+    expect(read(request, streamed)).toEqual({
+      request: {
+        ...others,
+        ...(reasoning === undefined || !thinksOn(request) ? {} : { reasoning }),
+        messages: request.messages.map(seen)
+      },
+      stream: streamed
+    })
+  })
+  it.prop("a server reads which tool shall be called", [choices], ([choice]) => {
+    const request = { messages: [Chat.user("?")], model: "claude-sonnet-4-6", maxTokens: 9, ...choice }
+    const tools = [{ name: "a", parameters: { type: "object" } }]
+    expect(read({ ...request, tools }, false).request).toEqual({ ...request, tools })
+  })
+})

@@ -1,0 +1,375 @@
+import { describe, expect, it } from "@effect/vitest"
+import * as Anthropic from "../../../src/wire/Anthropic.js"
+import type { Frame, WireEvent } from "../../../src/wire/Wire.js"
+import type { Told } from "../roundTrips.js"
+import { fold, tell as tellAs } from "../roundTrips.js"
+
+const wire = Anthropic.make()
+const source = { provider: "acme", model: "claude-asked", estimatedInputTokens: 7 }
+
+type Json = Readonly<Record<string, unknown>>
+
+const frame = (event: Json): Frame => ({ event: String(event["type"]), data: JSON.stringify(event) })
+
+const tell = (frames: ReadonlyArray<Frame>): Told => tellAs(wire, frames, source)
+
+const told = (...stream: ReadonlyArray<Json>): Told => tell(stream.map(frame))
+
+const start = (usage: Json = { input_tokens: 5, output_tokens: 1 }): Json => ({
+  type: "message_start",
+  message: {
+    id: "msg_1",
+    type: "message",
+    role: "assistant",
+    model: "claude-1",
+    content: [],
+    stop_reason: null,
+    stop_sequence: null,
+    usage
+  }
+})
+
+const open = (index: number, content_block: Json): Json => ({ type: "content_block_start", index, content_block })
+
+const delta = (index: number, fields: Json): Json => ({ type: "content_block_delta", index, delta: fields })
+
+const close = (index: number): Json => ({ type: "content_block_stop", index })
+
+const ends = (stop_reason = "end_turn", usage: Json = { output_tokens: 9 }, more: Json = {}): ReadonlyArray<Json> => [
+  { type: "message_delta", delta: { stop_reason, stop_sequence: null, ...more }, usage },
+  { type: "message_stop" }
+]
+
+const text = (index: number, ...pieces: ReadonlyArray<string>): ReadonlyArray<Json> => [
+  open(index, { type: "text", text: "" }),
+  ...pieces.map((piece) => delta(index, { type: "text_delta", text: piece })),
+  close(index)
+]
+
+const input = (index: number, ...pieces: ReadonlyArray<string>): ReadonlyArray<Json> =>
+  pieces.map((partial_json) => delta(index, { type: "input_json_delta", partial_json }))
+
+describe("a stream", () => {
+  it("is told piece by piece, and ends with why and what it cost", () => {
+    const stream = told(start(), { type: "ping" }, ...text(0, "Ra", "in."), ...ends())
+    expect([stream.id, stream.model, stream.state, stream.failure]).toEqual(["msg_1", "claude-1", "done", undefined])
+    expect(stream.out).toEqual([
+      { _tag: "TextDelta", text: "Ra" },
+      { _tag: "TextDelta", text: "in." },
+      {
+        _tag: "Finish",
+        reason: "stop",
+        rawReason: "end_turn",
+        usage: {
+          inputTokens: 5,
+          outputTokens: 9,
+          totalTokens: 14,
+          cachedInputTokens: 0,
+          cacheWriteTokens: 0,
+          reasoningTokens: 0,
+          estimated: false
+        },
+        latency: 0,
+        providerMetadata: {}
+      }
+    ])
+  })
+  it("passes over what is empty, and events, blocks and deltas that it does not know", () => {
+    const stream = told(
+      start(),
+      { type: "an_event_yet_to_come", text: "no" },
+      ...text(0, "Rain.", ""),
+      delta(0, { type: "text_delta", text: "" }),
+      open(1, { type: "a_block_yet_to_come", a: 1 }),
+      delta(1, { type: "a_delta_yet_to_come", b: 2 }),
+      delta(1, { type: "text_delta", text: "no" }),
+      close(1),
+      ...ends()
+    )
+    expect(stream.out.map((event) => event._tag)).toEqual(["TextDelta", "Finish"])
+    expect(fold(stream.out).finish?.providerMetadata).toEqual({ blocks: [{ type: "a_block_yet_to_come", a: 1 }] })
+  })
+  it("is over after its last event, whatever follows", () => {
+    const decoder = wire.decodeStream(source)
+    const out: Array<WireEvent> = []
+    for (const event of [start(), ...text(0, "Rain."), ...ends()]) decoder.push(frame(event), out)
+    const before = out.length
+    expect(decoder.push({ data: "not even JSON" }, out)).toBeUndefined()
+    expect([decoder.end(out), out.length]).toEqual([undefined, before])
+  })
+  it("needs no names of events beside their types, nor types beside their names", () => {
+    const events = [start(), ...text(0, "Rain."), ...ends()]
+    const nameless = tell(events.map((event) => ({ data: JSON.stringify(event) })))
+    const typeless = tell(events.map(({ type, ...event }) => ({ event: String(type), data: JSON.stringify(event) })))
+    expect(nameless.out).toEqual(told(...events).out)
+    expect(typeless.out).toEqual(nameless.out)
+  })
+  it("is told from the very first piece where the server says it with the block", () => {
+    const stream = told(
+      start(),
+      open(0, { type: "text", text: "Ra" }),
+      delta(0, { type: "text_delta", text: "in" }),
+      ...ends()
+    )
+    expect(fold(stream.out).text).toBe("Rain")
+  })
+  it("is told with the blocks that it begins with, once", () => {
+    const { message } = { message: {}, ...start() }
+    const begins = {
+      type: "message_start",
+      message: {
+        ...message,
+        content: [
+          { type: "text", text: "Ra" },
+          { type: "code_execution_tool_result", tool_use_id: "s1", content: [] },
+          { type: "tool_use", id: "t1", name: "look", input: { at: "sky" } }
+        ],
+        stop_reason: "tool_use"
+      }
+    }
+    const alone = told(begins, { type: "message_stop" })
+    expect(alone.failure).toBeUndefined()
+    expect(fold(alone.out)).toMatchObject({
+      text: "Ra",
+      toolCalls: [{ id: "t1", name: "look", arguments: '{"at":"sky"}' }],
+      finish: { reason: "tool-calls", providerMetadata: { blocks: [{ tool_use_id: "s1" }] } }
+    })
+    expect(fold(told(begins, begins, ...text(0, "in"), ...ends()).out)).toMatchObject({
+      text: "Rain",
+      toolCalls: [{ id: "t1" }]
+    })
+    expect(told({ type: "message_start", message: { content: ["Rain"] } }).failure).toMatchObject({
+      _tag: "Malformed",
+      path: "message.content[0]"
+    })
+  })
+  it("is read where a block was never opened", () => {
+    const stream = told(
+      start(),
+      delta(0, { type: "thinking_delta", thinking: "Hm." }),
+      delta(1, { type: "text_delta", text: "Rain." }),
+      delta(2, { type: "input_json_delta", partial_json: "{}" }),
+      ...ends()
+    )
+    expect([fold(stream.out).text, fold(stream.out).reasoningParts.length]).toEqual(["Rain.", 1])
+  })
+})
+
+describe("thoughts", () => {
+  it("are told in pieces, and signed at their end", () => {
+    const stream = told(
+      start(),
+      open(0, { type: "thinking", thinking: "", signature: "" }),
+      delta(0, { type: "thinking_delta", thinking: "Hm" }),
+      delta(0, { type: "thinking_delta", thinking: "." }),
+      delta(0, { type: "signature_delta", signature: "sig" }),
+      delta(0, { type: "signature_delta", signature: "nature" }),
+      close(0),
+      open(1, { type: "redacted_thinking", data: "sealed" }),
+      close(1),
+      open(2, { type: "thinking", thinking: "", signature: "" }),
+      close(2),
+      open(3, { type: "thinking", thinking: "", signature: "" }),
+      delta(3, { type: "signature_delta", signature: "silent" }),
+      close(3),
+      ...text(4, "Rain."),
+      ...ends()
+    )
+    expect(stream.out.filter((event) => event._tag === "ReasoningDelta").map(({ index }) => index)).toEqual([
+      0, 0, 0, 0, 1, 2
+    ])
+    expect(fold(stream.out).reasoningParts).toEqual([
+      { type: "reasoning", text: "Hm.", signature: "signature", provider: "acme" },
+      { type: "reasoning", text: "", signature: "sealed", format: "redacted_thinking", provider: "acme" },
+      { type: "reasoning", text: "", signature: "silent", provider: "acme" }
+    ])
+  })
+})
+
+describe("calls", () => {
+  const use = (id: string, name: string, more: Json = {}): Json => ({ type: "tool_use", id, name, input: {}, ...more })
+  it("are gathered block by block", () => {
+    const stream = told(
+      start(),
+      ...text(0, "Let me see."),
+      open(1, use("toolu_1", "weather")),
+      ...input(1, "", '{"city":', '"Rome"}'),
+      close(1),
+      open(2, use("toolu_2", "now")),
+      ...input(2, ""),
+      close(2),
+      ...ends("tool_use")
+    )
+    expect(stream.out.slice(1, -1)).toEqual([
+      { _tag: "ToolCallDelta", index: 0, id: "toolu_1", name: "weather", argumentsDelta: '{"city":' },
+      { _tag: "ToolCallDelta", index: 0, id: "toolu_1", name: "weather", argumentsDelta: '"Rome"}' },
+      { _tag: "ToolCallEnd", index: 0, call: { id: "toolu_1", name: "weather", arguments: '{"city":"Rome"}' } },
+      { _tag: "ToolCallEnd", index: 1, call: { id: "toolu_2", name: "now", arguments: "{}" } }
+    ])
+  })
+  it("that come side by side stay apart", () => {
+    const stream = told(
+      start(),
+      open(0, use("a", "f")),
+      open(1, use("b", "f")),
+      ...input(0, '{"n":'),
+      ...input(1, '{"n":2'),
+      ...input(0, "1}"),
+      ...input(1, "}"),
+      close(1),
+      close(0),
+      ...ends("tool_use")
+    )
+    expect(fold(stream.out).toolCalls.toSorted((one, other) => one.id.localeCompare(other.id))).toEqual([
+      { id: "a", name: "f", arguments: '{"n":1}' },
+      { id: "b", name: "f", arguments: '{"n":2}' }
+    ])
+  })
+  it("are whole from the beginning where the server says them so", () => {
+    const stream = told(start(), open(0, use("a", "f", { input: { n: 1 } })), close(0), ...ends("tool_use"))
+    expect(fold(stream.out).toolCalls).toEqual([{ id: "a", name: "f", arguments: '{"n":1}' }])
+  })
+  it("that are cut off by the limit are given as far as they go", () => {
+    const stream = told(start(), open(0, use("a", "f")), ...input(0, '{"n":'), ...ends("max_tokens"))
+    expect(fold(stream.out).toolCalls).toEqual([{ id: "a", name: "f", arguments: '{"n":' }])
+    expect(fold(stream.out).finish?.reason).toBe("length")
+  })
+  it("of tools that the provider runs itself are kept beside, with their input", () => {
+    const stream = told(
+      start(),
+      open(0, { type: "server_tool_use", id: "srvtoolu_1", name: "web_search", input: {} }),
+      ...input(0, '{"query":', '"rain"}'),
+      close(0),
+      open(1, { type: "web_search_tool_result", tool_use_id: "srvtoolu_1", content: [] }),
+      close(1),
+      open(2, { type: "compaction", content: null }),
+      delta(2, { type: "compaction_delta", content: "We spoke of rain." }),
+      close(2),
+      ...text(3, "Rain."),
+      ...ends()
+    )
+    expect(fold(stream.out).toolCalls).toEqual([])
+    expect(fold(stream.out).finish?.providerMetadata).toEqual({
+      blocks: [
+        { type: "server_tool_use", id: "srvtoolu_1", name: "web_search", input: { query: "rain" } },
+        { type: "web_search_tool_result", tool_use_id: "srvtoolu_1", content: [] },
+        { type: "compaction", content: "We spoke of rain." }
+      ]
+    })
+  })
+  it("without a name are not of the protocol", () => {
+    expect(told(start(), open(0, { type: "tool_use", id: "a", input: {} })).failure).toMatchObject({
+      _tag: "Malformed",
+      path: "content[0].name"
+    })
+  })
+})
+
+describe("usage", () => {
+  it("is that of the end, over that of the beginning, never the sum of both", () => {
+    const stream = told(
+      start({ input_tokens: 5, cache_read_input_tokens: 100, output_tokens: 1, service_tier: "standard" }),
+      ...text(0, "Rain."),
+      ...ends("end_turn", {
+        input_tokens: 8,
+        cache_creation_input_tokens: 20,
+        cache_read_input_tokens: null,
+        output_tokens: 9,
+        output_tokens_details: { thinking_tokens: 4 },
+        server_tool_use: { web_search_requests: 1 }
+      })
+    )
+    const finish = fold(stream.out).finish
+    expect(finish?.usage).toEqual({
+      inputTokens: 128,
+      outputTokens: 9,
+      totalTokens: 137,
+      cachedInputTokens: 100,
+      cacheWriteTokens: 20,
+      reasoningTokens: 4,
+      estimated: false
+    })
+    expect(finish?.providerMetadata["usage"]).toEqual({
+      service_tier: "standard",
+      server_tool_use: { web_search_requests: 1 }
+    })
+  })
+  it("is known in its input and estimated in its output while the answer goes on", () => {
+    const decoder = wire.decodeStream(source)
+    const out: Array<WireEvent> = []
+    expect(decoder.usage).toMatchObject({ inputTokens: 7, outputTokens: 0, estimated: true })
+    for (const event of [start(), ...text(0, "12345678".repeat(4))]) decoder.push(frame(event), out)
+    expect(decoder.usage).toMatchObject({ inputTokens: 5, outputTokens: 11, totalTokens: 16, estimated: true })
+    decoder.push(frame({ type: "message_delta", delta: {}, usage: { output_tokens: 12 } }), out)
+    expect(decoder.usage).toMatchObject({ inputTokens: 5, outputTokens: 12, totalTokens: 17, estimated: false })
+  })
+  it("is an estimate where nobody counted", () => {
+    const stream = told(start({ input_tokens: 0, output_tokens: 0 }), ...text(0, "12345678"), ...ends("end_turn", {}))
+    expect(fold(stream.out).finish?.usage).toMatchObject({ inputTokens: 7, outputTokens: 3, estimated: true })
+  })
+})
+
+describe("what else is said", () => {
+  it("is kept: sources, details of the stop, the container, edits of the context", () => {
+    const citation = { type: "web_search_result_location", url: "https://example.com", cited_text: "Rain." }
+    const [stop, last] = ends(
+      "refusal",
+      { output_tokens: 1 },
+      { stop_details: { category: "bio" }, stop_sequence: "X" }
+    )
+    const stream = told(
+      start(),
+      open(0, { type: "text", text: "", citations: [] }),
+      delta(0, { type: "citations_delta", citation }),
+      delta(0, { type: "text_delta", text: "Rain." }),
+      close(0),
+      { ...stop, context_management: { applied_edits: [] } },
+      last ?? {}
+    )
+    expect(fold(stream.out).finish).toMatchObject({ reason: "content-filter", rawReason: "refusal" })
+    expect(fold(stream.out).finish?.providerMetadata).toEqual({
+      citations: [citation],
+      stop_details: { category: "bio" },
+      stop_sequence: "X",
+      context_management: { applied_edits: [] }
+    })
+  })
+})
+
+describe("how a stream breaks", () => {
+  const error = { type: "error", error: { type: "overloaded_error", message: "Overloaded" } }
+  it("an error in its middle is reported with what it says, and what had been said holds", () => {
+    const stream = told(start(), ...text(0, "Ra").slice(0, 2), error)
+    expect(stream.failure).toEqual({ _tag: "Reported", body: error })
+    expect(fold(stream.out).text).toBe("Ra")
+  })
+  it("an error is one by its name alone, by its body alone, and even where it is not JSON", () => {
+    expect(tell([{ event: "error", data: "Overloaded" }]).failure).toEqual({ _tag: "Reported", body: "Overloaded" })
+    expect(tell([{ data: JSON.stringify(error) }]).failure).toEqual({ _tag: "Reported", body: error })
+    expect(tell([{ data: '{"error":"Overloaded"}' }]).failure).toEqual({
+      _tag: "Reported",
+      body: { error: "Overloaded" }
+    })
+  })
+  it("an end before the model said why it stops is no end", () => {
+    expect(told(start(), ...text(0, "Rain.")).failure).toEqual({ _tag: "Truncated" })
+    expect(tell([frame(start()), { data: "[DONE]" }]).failure).toEqual({ _tag: "Truncated" })
+  })
+  it("an end after that is one, whether or not the last event comes", () => {
+    const [stop = {}] = ends()
+    const events = [start(), ...text(0, "Rain."), stop].map(frame)
+    const decoder = wire.decodeStream(source)
+    for (const event of events) decoder.push(event, [])
+    expect(decoder.state).toBe("finishing")
+    expect(fold(tell(events).out).finish?.reason).toBe("stop")
+    expect(fold(tell([...events, { data: "[DONE]" }]).out).finish?.reason).toBe("stop")
+  })
+  it.each<readonly [string, Frame, string]>([
+    ["what is no JSON", { data: '{"type": ' }, ""],
+    ["what is no object", { data: "[1]" }, ""],
+    ["a beginning without a message", frame({ type: "message_start" }), "message"],
+    ["a block without content", frame({ type: "content_block_start", index: 0 }), "content_block"]
+  ])("%s is malformed", (_, broken, path) => {
+    expect(tell([broken]).failure).toMatchObject({ _tag: "Malformed", path })
+  })
+})

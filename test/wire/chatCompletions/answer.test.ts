@@ -1,0 +1,326 @@
+import { describe, expect, it } from "@effect/vitest"
+import { Either } from "effect"
+import * as Usage from "../../../src/vocabulary/Usage.js"
+import * as ChatCompletions from "../../../src/wire/ChatCompletions.js"
+import type { WireResponse } from "../../../src/wire/Wire.js"
+
+const wire = ChatCompletions.make()
+const source = { provider: "acme", model: "asked", estimatedInputTokens: 7 }
+
+const answer = (message: unknown, fields: Record<string, unknown> = {}, choice: Record<string, unknown> = {}) => ({
+  id: "chatcmpl-1",
+  object: "chat.completion",
+  model: "acme-1-2026",
+  choices: [{ index: 0, message, finish_reason: "stop", ...choice }],
+  usage: { prompt_tokens: 5, completion_tokens: 3, total_tokens: 8 },
+  ...fields
+})
+
+const decoded = (body: unknown): WireResponse =>
+  Either.getOrThrowWith(wire.decodeResponse(body, source), (failure) => new Error(JSON.stringify(failure)))
+
+const read = (message: unknown, fields?: Record<string, unknown>, choice?: Record<string, unknown>): WireResponse =>
+  decoded(answer({ role: "assistant", ...(typeof message === "object" ? message : {}) }, fields, choice))
+
+const failure = (body: unknown): unknown =>
+  Either.match(wire.decodeResponse(body, source), { onLeft: (found) => found, onRight: () => undefined })
+
+describe("an answer", () => {
+  it("has its text, its id and the model that answered", () => {
+    expect(read({ content: "Hello." })).toEqual({
+      id: "chatcmpl-1",
+      model: "acme-1-2026",
+      text: "Hello.",
+      reasoning: "",
+      reasoningParts: [],
+      refusal: "",
+      toolCalls: [],
+      finishReason: "stop",
+      rawFinishReason: "stop",
+      usage: Usage.make({ inputTokens: 5, outputTokens: 3, totalTokens: 8 }),
+      providerMetadata: {}
+    })
+  })
+  it("has an empty id and the model asked for where the provider names neither", () => {
+    expect(read({ content: "x" }, { id: null, model: "" })).toMatchObject({ id: "", model: "asked" })
+  })
+  it("may say nothing, or decline", () => {
+    expect(read({ content: null })).toMatchObject({ text: "", refusal: "" })
+    expect(read({ content: null, refusal: "I will not." })).toMatchObject({ text: "", refusal: "I will not." })
+  })
+  it("may have no message at all, where a filter took it", () => {
+    const choice = { message: undefined, finish_reason: "content_filter", content_filter_results: { hate: {} } }
+    expect(read({}, {}, choice)).toMatchObject({
+      text: "",
+      finishReason: "content-filter",
+      providerMetadata: { content_filter_results: { hate: {} } }
+    })
+  })
+  it("may be in parts, of text and of thoughts", () => {
+    const content = [
+      {
+        type: "thinking",
+        thinking: [
+          { type: "text", text: "Hm" },
+          { type: "text", text: "." }
+        ]
+      },
+      { type: "thinking", thinking: " So.", signature: "sig" },
+      { type: "text", text: "Fo" },
+      { type: "text", text: "ur." }
+    ]
+    expect(read({ content })).toMatchObject({
+      text: "Four.",
+      reasoning: "Hm. So.",
+      reasoningParts: [{ type: "reasoning", text: "Hm. So.", signature: "sig", provider: "acme" }]
+    })
+  })
+  it("is the first choice; the others are kept as they are", () => {
+    const other = { index: 1, message: { content: "Two." }, finish_reason: "stop" }
+    const first = { index: 0, message: { content: "One." }, finish_reason: "length" }
+    expect(read({}, { choices: [other, first] })).toMatchObject({
+      text: "One.",
+      finishReason: "length",
+      providerMetadata: { choices: [other] }
+    })
+  })
+  it("is in the message, whatever delta stands beside it", () => {
+    expect(read({ content: "Hello." }, {}, { delta: { role: "assistant", content: "" } }).text).toBe("Hello.")
+  })
+})
+
+describe("thoughts", () => {
+  const plain = { type: "reasoning", text: "Hm.", provider: "acme" }
+  it("have several names, and are not doubled where they stand under more than one", () => {
+    for (const message of [
+      { reasoning_content: "Hm." },
+      { reasoning: "Hm." },
+      { reasoning_text: "Hm." },
+      { reasoning_content: "Hm.", reasoning: "Hm.", reasoning_text: "Hm." },
+      { reasoning: "Hm.", reasoning_details: [{ type: "reasoning.text", text: "Hm.", signature: null }] }
+    ]) {
+      expect(read({ content: "x", ...message })).toMatchObject({ reasoning: "Hm.", reasoningParts: [plain] })
+    }
+  })
+  it("keep what their provider wants to see again", () => {
+    const details = [
+      { type: "reasoning.summary", summary: "In short.", id: "rs_1", format: "openai-responses-v1", index: 0 },
+      { type: "reasoning.encrypted", data: "enc", id: "rs_1", format: "openai-responses-v1", index: 0 },
+      { type: "reasoning.text", text: "Hm.", signature: "sig", format: "anthropic-claude-v1", index: 1 }
+    ]
+    expect(read({ reasoning: "In short.Hm.", reasoning_details: details })).toMatchObject({
+      reasoning: "In short.Hm.",
+      reasoningParts: [
+        { text: "In short.", id: "rs_1", format: "reasoning.summary/openai-responses-v1", provider: "acme" },
+        { text: "", signature: "enc", id: "rs_1", format: "reasoning.encrypted/openai-responses-v1" },
+        { text: "Hm.", signature: "sig", format: "reasoning.text/anthropic-claude-v1" }
+      ]
+    })
+  })
+  it("may be signed beside their text, or in parts of the content", () => {
+    const signed = [{ ...plain, signature: "sig" }]
+    const summary = [{ type: "summary_text", text: "Hm.", signature: "sig" }]
+    expect(read({ content: "x", reasoning_text: "Hm.", reasoning_opaque: "sig" }).reasoningParts).toEqual(signed)
+    expect(
+      read({
+        content: [
+          { type: "reasoning", summary },
+          { type: "text", text: "x" }
+        ]
+      })
+    ).toMatchObject({
+      text: "x",
+      reasoningParts: signed
+    })
+    expect(read({ content: [{ type: "reasoning", summary: [{ text: "Hm." }] }] }).reasoningParts).toEqual([plain])
+  })
+  it("are told plainly where the details only carry what is sealed", () => {
+    const details = [
+      { type: "reasoning.encrypted", data: "enc" },
+      { type: "reasoning.text", text: "", signature: "" }
+    ]
+    expect(read({ reasoning: "Hm.", reasoning_details: details }).reasoningParts).toEqual([
+      plain,
+      { type: "reasoning", text: "", signature: "enc", format: "reasoning.encrypted", provider: "acme" }
+    ])
+  })
+})
+
+describe("tool calls", () => {
+  const call = (id: unknown, name: string, args: unknown) => ({
+    id,
+    type: "function",
+    function: { name, arguments: args }
+  })
+  it("are functions or custom tools", () => {
+    const calls = [call("a", "f", '{"x":1}'), { id: "b", type: "custom", custom: { name: "g", input: "free" } }]
+    expect(read({ content: null, tool_calls: calls }, {}, { finish_reason: "tool_calls" })).toMatchObject({
+      toolCalls: [
+        { id: "a", name: "f", arguments: '{"x":1}' },
+        { id: "b", name: "g", arguments: "free", type: "custom" }
+      ],
+      finishReason: "tool-calls",
+      rawFinishReason: "tool_calls"
+    })
+  })
+  it("keep their name and arguments beside the empty form of the other kind", () => {
+    const empty = { name: "", input: "" }
+    const free = { id: "b", type: "custom", custom: { name: "g", input: "free" } }
+    const toolCalls = [
+      { id: "a", name: "f", arguments: '{"x":1}' },
+      { id: "b", name: "g", arguments: "free", type: "custom" }
+    ]
+    for (const custom of [empty, {}, { name: null, input: null }, null]) {
+      for (const fn of [{ name: "", arguments: "" }, {}, null]) {
+        const calls = [
+          { ...call("a", "f", '{"x":1}'), custom },
+          { ...free, function: fn }
+        ]
+        expect(read({ content: null, tool_calls: calls }).toolCalls).toEqual(toolCalls)
+      }
+    }
+  })
+  it("have arguments and an id in any case", () => {
+    const calls = [call("", "f", ""), call(null, "g", undefined), call("c", "h", { x: 1 })]
+    expect(read({ tool_calls: calls }).toolCalls).toEqual([
+      { id: "call_0", name: "f", arguments: "{}" },
+      { id: "call_1", name: "g", arguments: "{}" },
+      { id: "c", name: "h", arguments: '{"x":1}' }
+    ])
+  })
+  it("are what ended an answer that only says stop, but not one that ran out of tokens", () => {
+    const calls = { tool_calls: [call("a", "f", "{}")] }
+    expect(read(calls)).toMatchObject({ finishReason: "tool-calls", rawFinishReason: "stop" })
+    expect(read(calls, {}, { finish_reason: null })).toMatchObject({ finishReason: "tool-calls", rawFinishReason: "" })
+    expect(read(calls, {}, { finish_reason: "length" }).finishReason).toBe("length")
+  })
+  it("may be the one function call of old, unless it only repeats the first of the new", () => {
+    const legacy = { function_call: { name: "f", arguments: "{}" } }
+    expect(read(legacy, {}, { finish_reason: "function_call" })).toMatchObject({
+      toolCalls: [{ id: "call_0", name: "f", arguments: "{}" }],
+      finishReason: "tool-calls"
+    })
+    expect(read({ ...legacy, tool_calls: [call("a", "f", "{}")] }).toolCalls).toEqual([
+      { id: "a", name: "f", arguments: "{}" }
+    ])
+  })
+  it("stay apart even under one id", () => {
+    expect(read({ tool_calls: [call("a", "f", "{}"), call("a", "f", "{}")] }).toolCalls).toHaveLength(2)
+  })
+  it("without a name are none", () => {
+    expect(read({ tool_calls: [call("a", "", "{}"), "x", call("b", "f", "{}")] }).toolCalls).toEqual([
+      { id: "b", name: "f", arguments: "{}" }
+    ])
+  })
+})
+
+describe("the reason", () => {
+  it("is said in many words", () => {
+    const reason = (word: unknown) => read({ content: "x" }, {}, { finish_reason: word }).finishReason
+    for (const word of ["stop", "eos", "end_turn"]) expect(reason(word)).toBe("stop")
+    for (const word of ["length", "max_tokens", "model_length"]) expect(reason(word)).toBe("length")
+    for (const word of ["content_filter", "sensitive"]) expect(reason(word)).toBe("content-filter")
+    for (const word of ["a word yet to come", null, undefined]) expect(reason(word)).toBe("other")
+    for (const word of ["tool_calls", "function_call", "tool_use"]) expect(reason(word)).toBe("tool-calls")
+  })
+})
+
+describe("usage", () => {
+  const usage = (fields: unknown) => read({ content: "Hello." }, { usage: fields }).usage
+  const counts = { prompt_tokens: 10, completion_tokens: 4 }
+  it("is told with what came from a cache and what was thought", () => {
+    expect(
+      usage({
+        ...counts,
+        total_tokens: 14,
+        prompt_tokens_details: { cached_tokens: 6, cache_write_tokens: 2 },
+        completion_tokens_details: { reasoning_tokens: 3 }
+      })
+    ).toEqual(
+      Usage.make({ inputTokens: 10, outputTokens: 4, cachedInputTokens: 6, cacheWriteTokens: 2, reasoningTokens: 3 })
+    )
+  })
+  it("names the cache in other ways", () => {
+    expect(usage({ ...counts, prompt_cache_hit_tokens: 6 }).cachedInputTokens).toBe(6)
+    expect(usage({ ...counts, cached_tokens: 6 }).cachedInputTokens).toBe(6)
+    expect(usage({ ...counts, cache_read_input_tokens: 6 }).cachedInputTokens).toBe(6)
+    expect(usage({ ...counts, cache_creation_input_tokens: 2 }).cacheWriteTokens).toBe(2)
+    const details = { cached_tokens: 6, cache_creation_input_tokens: 2, cache_type: "ephemeral" }
+    expect(usage({ ...counts, prompt_tokens_details: details })).toMatchObject({
+      cachedInputTokens: 6,
+      cacheWriteTokens: 2
+    })
+  })
+  it("counts thoughts inside of the output, though some count them beside it", () => {
+    const details = { completion_tokens_details: { reasoning_tokens: 3 } }
+    expect(usage({ ...counts, total_tokens: 17, ...details })).toMatchObject({ outputTokens: 7, totalTokens: 17 })
+    expect(usage({ ...counts, total_tokens: 14, reasoning_tokens: 90 })).toMatchObject({
+      outputTokens: 94,
+      reasoningTokens: 90,
+      totalTokens: 14
+    })
+    const tooMany = { completion_tokens_details: { reasoning_tokens: 5 } }
+    expect(usage({ ...counts, total_tokens: 14, ...tooMany })).toMatchObject({ outputTokens: 4, totalTokens: 14 })
+    expect(usage({ ...counts, ...tooMany })).toMatchObject({ outputTokens: 9, totalTokens: 19 })
+  })
+  it("stands in other places", () => {
+    const expected = { inputTokens: 10, outputTokens: 4, estimated: false }
+    expect(read({ content: "x" }, { usage: null }, { usage: counts }).usage).toMatchObject(expected)
+    expect(read({ content: "x" }, { usage: undefined, x_groq: { usage: counts } }).usage).toMatchObject(expected)
+  })
+  it("is estimated where nobody counts", () => {
+    const estimated = Usage.make({ inputTokens: 7, outputTokens: 2, estimated: true })
+    for (const none of [null, undefined, {}, { prompt_tokens: -1 }]) expect(usage(none)).toEqual(estimated)
+  })
+})
+
+describe("what else was said", () => {
+  it("is kept in the provider's words, where it says anything", () => {
+    expect(
+      read(
+        {
+          content: "x",
+          annotations: [],
+          audio: { id: "a1", data: "AA", transcript: "x" },
+          executed_tools: null,
+          images: [{ type: "image_url", image_url: { url: "data:image/png;base64,AA" }, index: 0 }]
+        },
+        { service_tier: "default", system_fingerprint: "", citations: ["https://example.com"], padding: "…" },
+        { logprobs: { content: [{ token: "x" }] }, native_finish_reason: "STOP" }
+      ).providerMetadata
+    ).toEqual({
+      audio: { id: "a1", data: "AA", transcript: "x" },
+      images: [{ type: "image_url", image_url: { url: "data:image/png;base64,AA" }, index: 0 }],
+      service_tier: "default",
+      citations: ["https://example.com"],
+      logprobs: { content: [{ token: "x" }] },
+      native_finish_reason: "STOP"
+    })
+  })
+})
+
+describe("what is no answer", () => {
+  it("is an error that was reported under status 200", () => {
+    const fault = { message: "Overloaded", code: 502 }
+    expect(failure({ error: fault })).toEqual({ _tag: "Reported", body: { error: fault } })
+    expect(failure({ error: "Overloaded" })).toEqual({ _tag: "Reported", body: { error: "Overloaded" } })
+    expect(failure({ object: "error", message: "No." })).toMatchObject({ _tag: "Reported" })
+    expect(failure({ detail: "No." })).toMatchObject({ _tag: "Reported" })
+    const refused = { choices: null, base_resp: { status_code: 1008, status_msg: "insufficient balance" } }
+    expect(failure(refused)).toEqual({ _tag: "Reported", body: refused })
+    expect(failure(answer({ content: "x" }, { base_resp: { status_code: 0, status_msg: "" } }))).toBeUndefined()
+    expect(failure(answer({ content: "" }, {}, { error: fault, finish_reason: "error" }))).toEqual({
+      _tag: "Reported",
+      body: { error: fault }
+    })
+    expect(failure(answer({ content: "x" }, { error: null }))).toBeUndefined()
+  })
+  it("is not of the protocol, and where", () => {
+    const malformed = (path: string) => ({ _tag: "Malformed", path })
+    expect(failure("<html>")).toEqual({ _tag: "Malformed", path: "", excerpt: "<html>" })
+    expect(failure([])).toMatchObject(malformed(""))
+    expect(failure({ id: "x" })).toMatchObject(malformed("choices"))
+    expect(failure({ choices: [] })).toMatchObject(malformed("choices[0]"))
+    expect(failure({ choices: ["x"] })).toMatchObject(malformed("choices[0]"))
+  })
+})

@@ -1,0 +1,373 @@
+/** Each provider's deviations, as its preset says them. */
+import { describe, expect, it } from "@effect/vitest"
+import { Either, Option } from "effect"
+import type { ChatRequest, Message } from "../../../src/vocabulary/Chat.js"
+import * as Chat from "../../../src/vocabulary/Chat.js"
+import { presets } from "../../../src/provider/presets/chatCompletions.js"
+import type { Preset } from "../../../src/provider/presets/preset.js"
+import * as ChatCompletions from "../../../src/wire/ChatCompletions.js"
+import { errorClassOf } from "../error/errorClass.js"
+
+type Provider = Preset<ChatCompletions.Dialect>
+
+const encode = (preset: Provider, request: Partial<ChatRequest>, stream = false) =>
+  ChatCompletions.make(preset.dialect).encodeRequest(
+    { messages: [Chat.user("Hello")], ...request },
+    { provider: preset.provider ?? "", model: "acme-1", stream }
+  )
+
+const body = (preset: Provider, request: Partial<ChatRequest>, stream = false): Record<string, unknown> =>
+  Either.getOrThrowWith(encode(preset, request, stream), (failure) => new Error(JSON.stringify(failure))).body
+
+/** What a request adds to the model and the messages. */
+const added = (preset: Provider, request: Partial<ChatRequest>): Record<string, unknown> => {
+  const { messages: _, model: __, ...rest } = body(preset, request)
+  return rest
+}
+
+const expectUnsupported = (preset: Provider, request: Partial<ChatRequest>, feature: string): void =>
+  expect(encode(preset, request)).toEqual(Either.left({ _tag: "Unsupported", feature }))
+
+const tools: ReadonlyArray<Chat.ToolDefinition> = [{ name: "clock" }]
+
+const efforts = ["none", "minimal", "low", "medium", "high", "xhigh"] as const
+
+const effortsOf = (preset: Provider, field: string): ReadonlyArray<unknown> =>
+  efforts.map((effort) => added(preset, { reasoning: { effort } })[field])
+
+describe("Zhipu and Z.ai", () => {
+  const platforms = [presets.zhipu, presets.zhipuCoding, presets.zai, presets.zaiCoding]
+
+  it("think by a switch, with the three efforts that all of their models know", () => {
+    for (const preset of platforms) {
+      expect(added(preset, { reasoning: {} })).toEqual({ thinking: { type: "enabled" } })
+      expect(added(preset, { reasoning: { effort: "none" } })).toEqual({ thinking: { type: "disabled" } })
+      expect(effortsOf(preset, "reasoning_effort")).toEqual([undefined, "low", "low", "high", "high", "max"])
+    }
+  })
+  it("get their thoughts back beside the content", () => {
+    const thought = { type: "reasoning" as const, text: "Hm.", provider: "zai" }
+    expect(
+      body(presets.zai, { messages: [Chat.user("?"), { role: "assistant", content: [thought, Chat.text("Four.")] }] })
+    ).toMatchObject({ messages: [{}, { role: "assistant", content: "Four.", reasoning_content: "Hm." }] })
+  })
+  it("are given tools, but no choice other than the model's own", () => {
+    for (const preset of platforms) {
+      expect(added(preset, { tools, toolChoice: "auto" })).toMatchObject({ tools: [{}], tool_choice: "auto" })
+      expect(added(preset, { tools, toolChoice: "none", extra: { tools: [{ type: "web_search" }] } })).toEqual({})
+      for (const toolChoice of ["required", { name: "clock" }] as const) {
+        expectUnsupported(preset, { tools, toolChoice }, "tool calls that must be made")
+      }
+    }
+  })
+  it("have their own name for the user, their usage unasked, and no schemas", () => {
+    expect(added(presets.zhipu, { user: "u-1", maxTokens: 9 })).toEqual({ user_id: "u-1", max_tokens: 9 })
+    expect(body(presets.zhipu, {}, true)).not.toHaveProperty("stream_options")
+    expectUnsupported(presets.zhipu, { responseFormat: { name: "n", schema: {} } }, "JSON Schema output")
+    expect(added(presets.zhipu, { responseFormat: "json" })).toEqual({ response_format: { type: "json_object" } })
+  })
+  it("say with an answer what their search found", () => {
+    const source = { provider: "zai", model: "glm-4.6", estimatedInputTokens: 1 }
+    const found = [{ title: "A page", link: "https://example.com" }]
+    const answer = ChatCompletions.make(presets.zai.dialect).decodeResponse(
+      {
+        choices: [{ message: { role: "assistant", content: "" }, finish_reason: "sensitive" }],
+        web_search: found,
+        content_filter: [{ role: "user", level: 1 }]
+      },
+      source
+    )
+    expect(Either.getOrThrow(answer)).toMatchObject({
+      finishReason: "content-filter",
+      rawFinishReason: "sensitive",
+      providerMetadata: { web_search: found, content_filter: [{ role: "user", level: 1 }] }
+    })
+  })
+  it("tell codes as texts and as numbers, and both mean the same", () => {
+    for (const provider of ["zhipu", "zhipu-coding", "zai", "zai-coding"]) {
+      for (const [code, expected] of [
+        [1000, "AuthenticationError"],
+        [1113, "QuotaExceededError"],
+        [1211, "ModelNotFoundError"],
+        [1214, "InvalidRequestError"],
+        [1222, "InvalidRequestError"],
+        [1261, "ContextLengthError"],
+        [1301, "ContentFilterError"],
+        [1302, "RateLimitError"],
+        [1234, "ProviderUnavailableError"]
+      ] as const) {
+        for (const written of [code, String(code)]) {
+          expect(errorClassOf(provider, 400, { error: { code: written, message: "…" } })).toBe(expected)
+          expect(errorClassOf(provider, 200, { error: { code: written, message: "…" } })).toBe(expected)
+        }
+      }
+    }
+  })
+})
+
+describe("Perplexity", () => {
+  const { perplexity } = presets
+  const messages = (messages: ReadonlyArray<Message>) => body(perplexity, { messages })["messages"]
+
+  it("takes turns, after all that is said beforehand", () => {
+    expect(
+      messages([
+        Chat.user("One."),
+        Chat.system("Be brief."),
+        Chat.user("Two?"),
+        Chat.assistant("Three."),
+        Chat.assistant("Four."),
+        { role: "developer", content: "Be kind." },
+        Chat.user("Five?")
+      ])
+    ).toEqual([
+      { role: "system", content: "Be brief." },
+      { role: "system", content: "Be kind." },
+      { role: "user", content: "One.\n\nTwo?" },
+      { role: "assistant", content: "Three.\n\nFour." },
+      { role: "user", content: "Five?" }
+    ])
+  })
+  it("takes turns of parts as of texts, and loses no call", () => {
+    const call = (id: string) => ({ id, name: "clock", arguments: "{}" })
+    expect(
+      messages([
+        Chat.user("See:"),
+        Chat.user([Chat.image("https://example.com/a.png")]),
+        Chat.assistant("", [call("a")]),
+        Chat.assistant("", [call("b")]),
+        Chat.toolResult("a", "1"),
+        Chat.toolResult("b", "2")
+      ])
+    ).toMatchObject([
+      { role: "user", content: [{ type: "text", text: "See:" }, { type: "image_url" }] },
+      { role: "assistant", content: null, tool_calls: [{ id: "a" }, { id: "b" }] },
+      { role: "tool", tool_call_id: "a" },
+      { role: "tool", tool_call_id: "b" }
+    ])
+  })
+  it("keeps a user's name where it is the same", () => {
+    const ann = (content: string) => ({ role: "user" as const, content, name: "Ann" })
+    expect(messages([ann("a"), ann("b")])).toEqual([{ role: "user", content: "a\n\nb", name: "Ann" }])
+    expect(messages([ann("a"), Chat.user("b")])).toEqual([{ role: "user", content: "a\n\nb" }])
+  })
+  it("leaves the turns of others alone", () => {
+    const twice = [Chat.user("One."), Chat.user("Two?")]
+    expect(body(presets.openai, { messages: twice })["messages"]).toEqual([
+      { role: "user", content: "One." },
+      { role: "user", content: "Two?" }
+    ])
+  })
+  it("calls no tools, and answers in a schema or as it likes", () => {
+    expectUnsupported(perplexity, { tools }, "tools")
+    expectUnsupported(perplexity, { responseFormat: "json" }, "JSON output without a schema")
+    expect(added(perplexity, { responseFormat: { name: "n", schema: { type: "object" } } })).toMatchObject({
+      response_format: { type: "json_schema" }
+    })
+    expect(added(perplexity, { tools: [], toolChoice: "auto", user: "u-1" })).toEqual({})
+  })
+  it("neither embeds nor lists its models, and counts unasked", () => {
+    const wire = ChatCompletions.make(perplexity.dialect)
+    expect(wire).not.toHaveProperty("embeddings")
+    expect(wire).not.toHaveProperty("models")
+    expect(body(perplexity, {}, true)).not.toHaveProperty("stream_options")
+  })
+  it("says where it knows it from", () => {
+    const said = {
+      citations: ["https://example.com/a"],
+      search_results: [{ title: "A", url: "https://example.com/a" }],
+      related_questions: ["And B?"],
+      images: [{ image_url: "https://example.com/a.png" }]
+    }
+    const answer = ChatCompletions.make(perplexity.dialect).decodeResponse(
+      { ...said, choices: [{ message: { role: "assistant", content: "A.[1]" }, finish_reason: "stop" }] },
+      { provider: "perplexity", model: "sonar", estimatedInputTokens: 1 }
+    )
+    expect(Either.getOrThrow(answer).providerMetadata).toEqual(said)
+  })
+  it("refuses turns out of order as an invalid request", () => {
+    const error = { error: { message: "… should alternate with …", type: "invalid_message", code: 400 } }
+    expect(errorClassOf("perplexity", 400, error)).toBe("InvalidRequestError")
+  })
+})
+
+describe("thinking is asked for in the words", () => {
+  it("of xAI, which knows neither the least nor the most", () => {
+    expect(effortsOf(presets.xai, "reasoning_effort")).toEqual(["none", "low", "low", "medium", "high", "high"])
+  })
+  it("of Mistral, which thinks or does not", () => {
+    expect(effortsOf(presets.mistral, "reasoning_effort")).toEqual(["none", "high", "high", "high", "high", "high"])
+  })
+  it("of Together, by a switch beside the effort", () => {
+    expect(added(presets.together, { reasoning: {} })).toEqual({ reasoning: { enabled: true } })
+    expect(added(presets.together, { reasoning: { budgetTokens: 0 } })).toEqual({ reasoning: { enabled: false } })
+    expect(added(presets.together, { reasoning: { effort: "xhigh" } })).toEqual({
+      reasoning: { enabled: true },
+      reasoning_effort: "high"
+    })
+    expect(added(presets.together, { reasoning: { summary: "auto" } })).toEqual({})
+  })
+  it("of DeepSeek and Moonshot, without a budget that they do not know", () => {
+    for (const preset of [presets.deepseek, presets.moonshot]) {
+      expect(added(preset, { reasoning: { budgetTokens: 100 } })).toEqual({ thinking: { type: "enabled" } })
+    }
+    expect(effortsOf(presets.moonshot, "reasoning_effort")).toEqual([undefined, "low", "low", "high", "high", "max"])
+  })
+  it("of OpenRouter, as it is", () => {
+    expect(effortsOf(presets.openrouter, "reasoning")).toEqual(efforts.map((effort) => ({ effort })))
+  })
+  it("of Groq, with thoughts out of the text where a model would put them in", () => {
+    const asked = (model: string, request: Partial<ChatRequest>) => added(presets.groq, { model, ...request })
+    expect(asked("qwen/qwen3-32b", {})).toEqual({ reasoning_format: "parsed" })
+    expect(asked("qwen/qwen3-32b", { reasoning: { effort: "none" } })).toEqual({
+      reasoning_format: "parsed",
+      reasoning_effort: "none"
+    })
+    expect(asked("qwen/qwen3-32b", { reasoning: { effort: "high" } })).toMatchObject({ reasoning_effort: "default" })
+    expect(asked("openai/gpt-oss-120b", {})).toEqual({})
+    expect(asked("openai/gpt-oss-120b", { reasoning: { effort: "xhigh" } })).toEqual({ reasoning_effort: "high" })
+    expect(asked("llama-3.3-70b-versatile", {})).toEqual({})
+  })
+})
+
+describe("images that a tool returned", () => {
+  it("stay in the result where the provider documents them there, and follow it elsewhere", () => {
+    const result: Chat.Message = { role: "tool", toolCallId: "a", content: [Chat.image("https://example.com/a.png")] }
+    const rolesOf = (preset: Provider) => {
+      const { messages } = body(preset, { messages: [result] })
+      return Array.isArray(messages) ? messages.map(({ role }) => role) : []
+    }
+    for (const preset of [presets.mistral, presets.openrouter]) expect(rolesOf(preset)).toEqual(["tool"])
+    for (const preset of [presets.openai, presets.azure, presets.vllm, presets.groq]) {
+      expect(rolesOf(preset)).toEqual(["tool", "user"])
+    }
+  })
+})
+
+describe("a call that must be made", () => {
+  const unthinking = [presets.deepseek, presets.moonshot]
+
+  it("is made without thinking where a model that thinks cannot be made to call", () => {
+    for (const preset of unthinking) {
+      for (const toolChoice of ["required", { name: "clock" }] as const) {
+        for (const asked of [{}, { reasoning: { summary: "auto" } }, { reasoning: { effort: "none" } }] as const) {
+          expect(added(preset, { tools, toolChoice, ...asked })).toMatchObject({ thinking: { type: "disabled" } })
+        }
+      }
+    }
+  })
+  it("cannot be asked for there together with thinking", () => {
+    for (const preset of unthinking) {
+      expectUnsupported(
+        preset,
+        { tools, toolChoice: "required", reasoning: { effort: "low" } },
+        "tool calls that must be made by a model that thinks"
+      )
+    }
+  })
+  it("that need not be made changes nothing", () => {
+    for (const preset of unthinking) {
+      expect(added(preset, { tools, toolChoice: "auto" })).not.toHaveProperty("thinking")
+      expect(added(preset, { tools, reasoning: {} })).toMatchObject({ thinking: { type: "enabled" } })
+    }
+  })
+})
+
+describe("names", () => {
+  const named: Message = { role: "user", content: "Hello", name: "Ann" }
+  it("of those who speak are refused where the provider would", () => {
+    for (const preset of [presets.groq, presets.mistral]) {
+      expectUnsupported(preset, { messages: [named] }, "name of a user message")
+      expect(body(preset, {})["messages"]).toEqual([{ role: "user", content: "Hello" }])
+    }
+  })
+  it("of end users are left out where the provider would refuse them", () => {
+    expect(added(presets.mistral, { user: "u-1" })).toEqual({})
+    expect(added(presets.groq, { user: "u-1" })).toEqual({ user: "u-1" })
+  })
+})
+
+describe("embeddings", () => {
+  const wireOf = (preset: Provider) => ChatCompletions.make(preset.dialect).embeddings
+  it("come in batches as large as the provider allows", () => {
+    const batches = Object.entries(presets).map(([name, preset]) => [name, wireOf(preset)?.maxBatch])
+    expect(Object.fromEntries(batches)).toEqual({
+      openai: 2048,
+      azure: 2048,
+      azureDeployments: 2048,
+      deepseek: undefined,
+      openrouter: 256,
+      xai: 256,
+      groq: undefined,
+      mistral: 256,
+      together: 256,
+      perplexity: undefined,
+      zhipu: 64,
+      zhipuCoding: 64,
+      zai: 64,
+      zaiCoding: 64,
+      moonshot: undefined,
+      dashscope: 10,
+      dashscopeIntl: 10,
+      ollama: 256,
+      ollamaCloud: 256,
+      vllm: 256,
+      lmStudio: 256
+    })
+    expect(wireOf(presets.mistral)?.maxBatchTokens).toBe(16_000)
+  })
+  it("are asked for in the provider's words", () => {
+    const asked = (preset: Provider) =>
+      Option.fromNullable(wireOf(preset)).pipe(
+        Option.flatMap((wire) =>
+          Either.getRight(
+            wire.encodeRequest(
+              { input: ["a"], dimensions: 8, user: "u-1" },
+              { provider: preset.provider ?? "", model: "e-1" }
+            )
+          )
+        ),
+        Option.getOrUndefined
+      )
+    expect(asked(presets.mistral)).toEqual({
+      path: "/embeddings",
+      body: { model: "e-1", input: ["a"], output_dimension: 8 }
+    })
+    for (const preset of [presets.zhipu, presets.dashscope, presets.openrouter]) {
+      expect(asked(preset)).toEqual({
+        path: "/embeddings",
+        body: { model: "e-1", input: ["a"], dimensions: 8, user: "u-1" }
+      })
+    }
+  })
+})
+
+describe("ids of calls", () => {
+  const ids = ["abcDEF123", "call_PTLP8xhu3uwZk4l3nlnrrJha", "toolu_01A09q90qw90lq917835lq9", "turn1_0", "turn1_1"]
+  const messages: ReadonlyArray<Message> = [
+    Chat.assistant(
+      "",
+      ids.map((id) => ({ id, name: "clock", arguments: "{}" }))
+    ),
+    ...ids.map((id) => Chat.toolResult(id, "noon"))
+  ]
+  const written = (preset: Provider) => {
+    const said = JSON.stringify(body(preset, { messages }).messages)
+    return {
+      calls: Array.from(said.matchAll(/\{"id":"([^"]+)"/g), ([, id]) => id),
+      results: Array.from(said.matchAll(/"tool_call_id":"([^"]+)"/g), ([, id]) => id)
+    }
+  }
+
+  it("are nine letters and digits with Mistral, each call's its own and its result's the same", () => {
+    const { calls, results } = written(presets.mistral)
+    expect(calls).toEqual(results)
+    expect(new Set(calls).size).toBe(ids.length)
+    for (const id of calls) expect(id).toMatch(/^[a-zA-Z0-9]{9}$/)
+    expect(calls[0]).toBe(ids[0])
+  })
+
+  it("are left alone everywhere else", () => {
+    expect(written(presets.openai)).toEqual({ calls: ids, results: ids })
+  })
+})

@@ -1,0 +1,91 @@
+/** What is written reads back as what was meant, on both sides and in both ways of answering. */
+import { describe, expect, it } from "@effect/vitest"
+import { FastCheck } from "effect"
+import type { ChatRequest, ChatResponse } from "../../../src/vocabulary/Chat.js"
+import * as ChatEvent from "../../../src/vocabulary/ChatEvent.js"
+import * as ChatCompletions from "../../../src/wire/ChatCompletions.js"
+import { records } from "../../../src/wire/json.js"
+import { strictly } from "../../../src/wire/schema/strict.js"
+import { chatRequest, chatResponse } from "../generators.js"
+import { collected, estimated, got, heard, interleaved, sent, whole, written } from "../roundTrips.js"
+
+const wire = ChatCompletions.make({ developerRole: "developer", history: "reasoning_details" })
+/** What a client asks that wants the usage and has declared the custom tools of the answer. */
+const asking = (response: ChatResponse): Record<string, unknown> => ({
+  stream_options: { include_usage: true },
+  tools: response.toolCalls
+    .filter((call) => call.type === "custom")
+    .map(({ name }) => ({ type: "custom", custom: { name } }))
+})
+
+/** An answer without a reason is written with one. */
+const answers = chatResponse("acme").map((response) => ({
+  ...response,
+  rawFinishReason: response.rawFinishReason || "other"
+}))
+
+/** The answer that a client collects of a stream in these events. */
+const streamed = (response: ChatResponse, events = ChatEvent.fromResponse(response)): ChatResponse =>
+  collected(wire, written(wire, events, asking(response)), response, "words")
+
+describe("an answer that is written reads back", () => {
+  it.prop("whole", [answers], ([response]) => {
+    expect(whole(wire, response)).toEqual(response)
+  })
+  it.prop("as a stream", [answers], ([response]) => {
+    expect(streamed(response)).toEqual(response)
+  })
+  it.prop("as a stream in pieces of any size", [answers, FastCheck.integer({ min: 1, max: 4 })], ([response, size]) => {
+    expect(streamed(response, interleaved(ChatEvent.fromResponse(response), size))).toEqual(response)
+  })
+  it.prop("with an estimate where nobody counted", [answers], ([counted]) => {
+    const response: ChatResponse = {
+      ...counted,
+      usage: estimated(counted)
+    }
+    expect(whole(wire, response)).toEqual(response)
+    expect(streamed(response)).toEqual(response)
+  })
+})
+
+describe("a whole answer and a stream of it", () => {
+  it.prop("say the same, however it was put into words", [answers], ([response]) => {
+    const body = wire.encodeResponse(response)
+    const { message, ...rest } = records(body, "choices")[0] ?? {}
+    const frames = [{ data: JSON.stringify({ ...body, choices: [{ ...rest, delta: message }] }) }, { data: "[DONE]" }]
+    expect(collected(wire, frames, response, "words")).toEqual(whole(wire, response))
+  })
+})
+
+/** With what is to be held to strictly as strict mode wants it. */
+const strict = ({ responseFormat, tools, ...request }: ChatRequest): ChatRequest => ({
+  ...request,
+  ...(tools === undefined
+    ? {}
+    : {
+        tools: tools.map(({ parameters = {}, strict: wished, ...tool }) => {
+          const { schema, ...held } = strictly(parameters, wished)
+          return { ...tool, parameters: schema, ...held }
+        })
+      }),
+  ...(responseFormat === undefined
+    ? {}
+    : {
+        responseFormat:
+          typeof responseFormat === "string"
+            ? responseFormat
+            : { ...responseFormat, ...strictly(responseFormat.schema, responseFormat.strict) }
+      })
+})
+
+describe("a request that is written reads back", () => {
+  it.prop("in full", [chatRequest("acme"), FastCheck.boolean()], ([request, stream]) => {
+    const { body } = got(wire.encodeRequest(request, { provider: "acme", model: "asked", stream }))
+    const expected: ChatRequest = {
+      model: "asked",
+      ...strict(request),
+      messages: request.messages.map(heard("chat-completions"))
+    }
+    expect(got(wire.decodeRequest(sent(body)))).toEqual({ request: expected, stream })
+  })
+})

@@ -1,0 +1,519 @@
+import { describe, expect, it } from "@effect/vitest"
+import { Either } from "effect"
+import type { ChatRequest, Message, ReasoningPart } from "../../../src/vocabulary/Chat.js"
+import * as Chat from "../../../src/vocabulary/Chat.js"
+import * as ChatCompletions from "../../../src/wire/ChatCompletions.js"
+import type { WireRequest } from "../../../src/wire/Wire.js"
+
+type Dialect = Partial<ChatCompletions.Dialect>
+
+const peer = { provider: "acme", model: "acme-1", stream: false }
+
+const encode = (request: Partial<ChatRequest>, dialect?: Dialect, stream = false) =>
+  ChatCompletions.make(dialect).encodeRequest({ messages: [Chat.user("Hello")], ...request }, { ...peer, stream })
+
+const sent = (request: Partial<ChatRequest>, dialect?: Dialect, stream?: boolean): WireRequest =>
+  Either.getOrThrowWith(encode(request, dialect, stream), (failure) => new Error(JSON.stringify(failure)))
+
+const body = (request: Partial<ChatRequest>, dialect?: Dialect) => sent(request, dialect).body
+
+const streamed = (request: Partial<ChatRequest>, dialect?: Dialect) => sent(request, dialect, true).body
+
+const messages = (messages: ReadonlyArray<Message>, dialect?: Dialect): unknown =>
+  body({ messages }, dialect)["messages"]
+
+const refused = (request: Partial<ChatRequest>): unknown =>
+  Either.match(encode(request), { onLeft: (failure) => failure, onRight: () => undefined })
+
+const unsupported = (feature: string) => ({ _tag: "Unsupported", feature })
+
+describe("a request", () => {
+  it("goes to /chat/completions and says no more than it was told", () => {
+    expect(sent({})).toEqual({
+      path: "/chat/completions",
+      body: { model: "acme-1", messages: [{ role: "user", content: "Hello" }] }
+    })
+  })
+  it("names the model in the path where the dialect does", () => {
+    const path = "/deployments/{model}/chat/completions"
+    expect(sent({}, { path }).path).toBe("/deployments/acme-1/chat/completions")
+    expect(sent({ model: "a/b c" }, { path }).path).toBe("/deployments/a%2Fb%20c/chat/completions")
+  })
+  it("prefers its own model", () => {
+    expect(body({ model: "other" })["model"]).toBe("other")
+  })
+  it("sends every setting of the vocabulary under its name", () => {
+    expect(
+      body({
+        temperature: 0,
+        topP: 0.9,
+        maxTokens: 100,
+        stop: ["a", "b"],
+        seed: 7,
+        parallelToolCalls: false,
+        reasoning: { effort: "low" },
+        user: "u1",
+        metadata: { a: "b" }
+      })
+    ).toMatchObject({
+      temperature: 0,
+      top_p: 0.9,
+      max_tokens: 100,
+      stop: ["a", "b"],
+      seed: 7,
+      parallel_tool_calls: false,
+      reasoning_effort: "low",
+      user: "u1",
+      metadata: { a: "b" }
+    })
+  })
+  it("sends settings under the dialect's names", () => {
+    const sent = body(
+      { maxTokens: 100, seed: 7 },
+      { maxTokensField: "max_completion_tokens", seedField: "random_seed" }
+    )
+    expect(sent).toMatchObject({ max_completion_tokens: 100, random_seed: 7 })
+    expect(sent).not.toHaveProperty("max_tokens")
+    expect(sent).not.toHaveProperty("seed")
+  })
+  it("sends no empty lists, which servers refuse", () => {
+    expect(body({ stop: [], tools: [] })).toEqual(body({}))
+  })
+  it("sends what is extra over what the vocabulary says, and extra tools behind the others", () => {
+    const sent = body({
+      temperature: 0,
+      tools: [{ name: "f" }],
+      extra: { temperature: 1, service_tier: "flex", stream: true, tools: [{ type: "web_search" }] }
+    })
+    expect(sent).toMatchObject({ temperature: 1, service_tier: "flex" })
+    expect(sent["tools"]).toMatchObject([{ type: "function" }, { type: "web_search" }])
+    expect(sent).not.toHaveProperty("stream")
+  })
+})
+
+describe("a stream", () => {
+  it("is asked for, with its usage", () => {
+    expect(streamed({})).toMatchObject({ stream: true, stream_options: { include_usage: true } })
+    expect(streamed({}, { streamUsage: false })).not.toHaveProperty("stream_options")
+    expect(body({})).not.toHaveProperty("stream_options")
+  })
+  it("has the options that were wished, and the question for usage beside them", () => {
+    const extra = { stream_options: { include_obfuscation: false } }
+    expect(streamed({ extra })["stream_options"]).toEqual({ include_usage: true, include_obfuscation: false })
+    expect(streamed({ extra: { stream_options: { include_usage: false } } })["stream_options"]).toEqual({
+      include_usage: false
+    })
+    expect(body({ extra })).not.toHaveProperty("stream_options")
+    expect(streamed({ extra: { stream: false } })["stream"]).toBe(true)
+  })
+  it("does without its usage where the server refuses the question, and without nothing else", () => {
+    const { withoutRefused } = ChatCompletions.make()
+    const request = sent({ temperature: 0 }, {}, true)
+    for (const complaint of [
+      "Unrecognized request argument supplied: stream_options",
+      "include_usage: not permitted"
+    ]) {
+      expect(withoutRefused(request, complaint)).toEqual({
+        path: "/chat/completions",
+        body: { ...sent({ temperature: 0 }).body, stream: true }
+      })
+    }
+    expect(withoutRefused(request, "Unsupported parameter: temperature")).toBeUndefined()
+    expect(withoutRefused(sent({}), "stream_options")).toBeUndefined()
+  })
+  it("only may be thought for, by a server that says so; a whole answer is asked for again without", () => {
+    const { withoutRefused } = ChatCompletions.make()
+    const complaint = "parameter.enable_thinking must be set to false for non-streaming calls"
+    const request = sent({ temperature: 0 })
+    expect(withoutRefused(request, complaint)).toEqual({
+      ...request,
+      body: { ...request.body, enable_thinking: false }
+    })
+    expect(withoutRefused(sent({}, {}, true), complaint)).toBeUndefined()
+    // Where thinking was asked for, the refusal stands.
+    expect(withoutRefused(sent({ reasoning: {} }, { reasoning: "enable_thinking" }), complaint)).toBeUndefined()
+  })
+})
+
+describe("messages", () => {
+  it("have a developer only where the dialect knows one", () => {
+    const said: ReadonlyArray<Message> = [{ role: "developer", content: "Be brief." }, Chat.system("Be kind.")]
+    expect(messages(said)).toEqual([
+      { role: "system", content: "Be brief." },
+      { role: "system", content: "Be kind." }
+    ])
+    expect(messages(said, { developerRole: "developer" })).toMatchObject([{ role: "developer" }, { role: "system" }])
+  })
+  it("carry parts of every kind", () => {
+    const content = [
+      Chat.text("See"),
+      Chat.image("https://example.com/a.png", { detail: "low" }),
+      Chat.audio("data:audio/x-wav;base64,AAAA"),
+      Chat.audio("data:audio/mpeg;codecs=mp3;base64,BBBB"),
+      Chat.file("data:application/pdf;base64,CCCC", { filename: "a.pdf" }),
+      Chat.file("data:application/pdf;base64,CCCC"),
+      { type: "file", fileId: "file_1" } as const
+    ]
+    expect(messages([{ role: "user", content, name: "Ann" }])).toEqual([
+      {
+        role: "user",
+        name: "Ann",
+        content: [
+          { type: "text", text: "See" },
+          { type: "image_url", image_url: { url: "https://example.com/a.png", detail: "low" } },
+          { type: "input_audio", input_audio: { format: "wav", data: "AAAA" } },
+          { type: "input_audio", input_audio: { format: "mp3", data: "BBBB" } },
+          { type: "file", file: { filename: "a.pdf", file_data: "data:application/pdf;base64,CCCC" } },
+          { type: "file", file: { filename: "file", file_data: "data:application/pdf;base64,CCCC" } },
+          { type: "file", file: { file_id: "file_1" } }
+        ]
+      }
+    ])
+  })
+  it("carry what a tool returned", () => {
+    expect(
+      messages([
+        Chat.toolResult("call_1", "21 °C"),
+        { role: "tool", toolCallId: "call_2", content: [Chat.text("no")], isError: true }
+      ])
+    ).toEqual([
+      { role: "tool", tool_call_id: "call_1", content: "21 °C" },
+      { role: "tool", tool_call_id: "call_2", content: [{ type: "text", text: "no" }] }
+    ])
+  })
+  describe("of tools that returned images", () => {
+    const pixel = Chat.image("data:image/png;base64,AAAA")
+    const calls = [
+      { id: "call_1", name: "photo", arguments: "{}" },
+      { id: "call_2", name: "clock", arguments: "{}" },
+      { id: "call_3", name: "chart", arguments: "{}" }
+    ]
+    const pdf = Chat.file("data:application/pdf;base64,CCCC", { filename: "a.pdf" })
+    const conversation: ReadonlyArray<Message> = [
+      Chat.user("Look."),
+      Chat.assistant("", calls),
+      { role: "tool", toolCallId: "call_1", content: [Chat.text("Here."), pixel] },
+      Chat.toolResult("call_2", "Noon."),
+      { role: "tool", toolCallId: "call_3", content: [pixel, pdf] },
+      Chat.user("What is it?")
+    ]
+    const image = { type: "image_url", image_url: { url: pixel.url } }
+    const file = { type: "file", file: { filename: "a.pdf", file_data: pdf.url } }
+    const labelled = (id: string, name: string) => ({
+      type: "text",
+      text: `Attachments of the result of tool call ${id} (${name}):`
+    })
+    const attached = { type: "text", text: "The attachments of this result are in the next user message." }
+
+    it("have text alone, and the images follow the last result as one user message, each under its call", () => {
+      expect(messages(conversation)).toEqual([
+        { role: "user", content: "Look." },
+        { role: "assistant", content: null, tool_calls: [{}, {}, {}].map(() => expect.anything()) },
+        { role: "tool", tool_call_id: "call_1", content: [{ type: "text", text: "Here." }, attached] },
+        { role: "tool", tool_call_id: "call_2", content: "Noon." },
+        { role: "tool", tool_call_id: "call_3", content: [attached] },
+        {
+          role: "user",
+          content: [labelled("call_1", "photo"), image, labelled("call_3", "chart"), image, file]
+        },
+        { role: "user", content: "What is it?" }
+      ])
+    })
+    it("have them behind the results also at the end, and once for each run of results", () => {
+      const again = conversation.slice(1, 5)
+      const roles = (list: ReadonlyArray<Message>) => body({ messages: list })["messages"]
+      expect(roles([...conversation.slice(0, 5), ...again])).toMatchObject(
+        ["user", "assistant", "tool", "tool", "tool", "user", "assistant", "tool", "tool", "tool", "user"].map(
+          (role) => ({ role })
+        )
+      )
+    })
+    it("name the tool of the nearest call before, where ids come again", () => {
+      const [call] = calls
+      const later = [Chat.assistant("", [{ id: "call_1", name: "scan", arguments: "{}" }]), ...conversation.slice(2, 3)]
+      const written = messages([
+        Chat.assistant("", call === undefined ? [] : [call]),
+        ...conversation.slice(2, 3),
+        ...later
+      ])
+      const labels = (Array.isArray(written) ? written : []).flatMap(({ content, role }) =>
+        role === "user" ? [content[0].text] : []
+      )
+      expect(labels).toEqual([labelled("call_1", "photo").text, labelled("call_1", "scan").text])
+    })
+    it("name the call alone where no call has that id, and mark the last part for the cache", () => {
+      const result = { role: "tool", toolCallId: "x", content: [pixel], cacheControl: {} } as const
+      expect(messages([result], { cacheControl: "plain" })).toEqual([
+        { role: "tool", tool_call_id: "x", content: [{ ...attached, cache_control: { type: "ephemeral" } }] },
+        {
+          role: "user",
+          content: [{ type: "text", text: "Attachments of the result of tool call x:" }, image]
+        }
+      ])
+    })
+    it("name calls by the ids that the provider takes, and join the user's next words where it wants turns", () => {
+      const written = messages(conversation, { callIds: "nine-characters", alternate: true })
+      const [, , first, , , user] = Array.isArray(written) ? written : []
+      expect(user.content[0].text).toContain(`tool call ${first.tool_call_id} (photo)`)
+      expect(user.content.at(-1)).toEqual({ type: "text", text: "What is it?" })
+    })
+    it("keep them where the dialect takes them there", () => {
+      expect(messages(conversation.slice(2, 3), { toolImages: true })).toEqual([
+        { role: "tool", tool_call_id: "call_1", content: [{ type: "text", text: "Here." }, image] }
+      ])
+    })
+    it("keep parts that are of this protocol as they came", () => {
+      const own = {
+        type: "native" as const,
+        native: { "chat-completions": { type: "image_url", image_url: { url: "x" } } }
+      }
+      expect(messages([{ role: "tool", toolCallId: "x", content: [own] }])).toEqual([
+        { role: "tool", tool_call_id: "x", content: [{ type: "image_url", image_url: { url: "x" } }] }
+      ])
+    })
+  })
+  it("carry what the model said and called, with no content where it said nothing", () => {
+    const call = { id: "call_1", name: "f", arguments: "{}" }
+    const free = { id: "call_2", name: "g", arguments: "free text", type: "custom" as const }
+    const written = [
+      { id: "call_1", type: "function", function: { name: "f", arguments: "{}" } },
+      { id: "call_2", type: "custom", custom: { name: "g", input: "free text" } }
+    ]
+    expect(messages([Chat.assistant("", [call, free]), Chat.assistant("Well.", [call]), Chat.assistant("")])).toEqual([
+      { role: "assistant", content: null, tool_calls: written },
+      { role: "assistant", content: "Well.", tool_calls: written.slice(0, 1) },
+      { role: "assistant", content: "" }
+    ])
+  })
+})
+
+describe("thoughts of earlier turns", () => {
+  const own: ReasoningPart = {
+    type: "reasoning",
+    text: "Hm.",
+    signature: "sig",
+    id: "r1",
+    format: "reasoning.text/anthropic-claude-v1",
+    provider: "acme"
+  }
+  const summary: ReasoningPart = { type: "reasoning", text: "In short.", format: "reasoning.summary", provider: "acme" }
+  const sealed: ReasoningPart = {
+    type: "reasoning",
+    text: "",
+    signature: "enc",
+    format: "reasoning.encrypted/openai-responses-v1",
+    provider: "acme"
+  }
+  const foreign: ReasoningPart = { type: "reasoning", text: "Ah.", signature: "theirs", id: "x", provider: "other" }
+  const foreignSeal: ReasoningPart = { type: "reasoning", text: "", signature: "theirs", provider: "other" }
+  const history = (dialect: Dialect): unknown =>
+    messages(
+      [{ role: "assistant", content: [own, summary, sealed, foreign, foreignSeal, Chat.text("Four.")] }],
+      dialect
+    )
+
+  it("stay here unless the dialect sends them", () => {
+    expect(history({})).toEqual([{ role: "assistant", content: "Four." }])
+  })
+  it("go as a text beside the content", () => {
+    expect(history({ history: "reasoning_content" })).toEqual([
+      { role: "assistant", content: "Four.", reasoning_content: "Hm.In short.Ah." }
+    ])
+  })
+  it("go as the details that they came as, but not to a provider that did not think them", () => {
+    expect(history({ history: "reasoning_details" })).toEqual([
+      {
+        role: "assistant",
+        content: "Four.",
+        reasoning_details: [
+          { type: "reasoning.text", text: "Hm.", signature: "sig", id: "r1", format: "anthropic-claude-v1", index: 0 },
+          { type: "reasoning.summary", summary: "In short.", index: 1 },
+          { type: "reasoning.encrypted", data: "enc", format: "openai-responses-v1", index: 2 }
+        ]
+      }
+    ])
+  })
+  it("that only sign a call go with it, to the provider that signed", () => {
+    const signs = (provider: string): ReasoningPart => ({
+      type: "reasoning",
+      text: "",
+      signature: "sig",
+      id: "1",
+      format: "functionCall",
+      provider
+    })
+    const message = (provider: string): Message => ({
+      role: "assistant",
+      content: [signs(provider)],
+      toolCalls: [
+        { id: "1", name: "look", arguments: "{}" },
+        { id: "2", name: "look", arguments: "{}" }
+      ]
+    })
+    const call = (id: string) => ({ id, type: "function", function: { name: "look", arguments: "{}" } })
+    const spoken = { role: "assistant", content: null }
+    for (const history of ["none", "reasoning_details", "thinking-parts"] as const) {
+      expect(messages([message("acme")], { history })).toEqual([
+        {
+          ...spoken,
+          tool_calls: [{ ...call("1"), extra_content: { google: { thought_signature: "sig" } } }, call("2")]
+        }
+      ])
+      expect(messages([message("other")], { history })).toEqual([{ ...spoken, tool_calls: [call("1"), call("2")] }])
+    }
+  })
+  it("go as parts of the content, the signature only to the provider that signed", () => {
+    const thinking = (text: string) => ({ type: "thinking", thinking: [{ type: "text", text }] })
+    expect(history({ history: "thinking-parts" })).toEqual([
+      {
+        role: "assistant",
+        content: [
+          { ...thinking("Hm."), signature: "sig" },
+          thinking("In short."),
+          { ...thinking(""), signature: "enc" },
+          thinking("Ah."),
+          { type: "text", text: "Four." }
+        ]
+      }
+    ])
+  })
+})
+
+describe("tools", () => {
+  it("are functions, with a schema in any case and strict as told", () => {
+    const parameters = { type: "object", properties: { a: { type: "string" } } }
+    expect(
+      body({ tools: [{ name: "f", description: "d", parameters, strict: false }, { name: "g" }] })["tools"]
+    ).toEqual([
+      { type: "function", function: { name: "f", description: "d", parameters, strict: false } },
+      { type: "function", function: { name: "g", parameters: { type: "object", properties: {} } } }
+    ])
+  })
+  it("are strict in the way of strict mode, in which nothing may be left out", () => {
+    const tools = [
+      { name: "f", parameters: { type: "object", properties: { a: { type: "string" } } }, strict: true },
+      { name: "g", strict: true }
+    ]
+    expect(body({ tools })["tools"]).toMatchObject([
+      {
+        function: {
+          parameters: {
+            type: "object",
+            properties: { a: { type: ["string", "null"] } },
+            required: ["a"],
+            additionalProperties: false
+          },
+          strict: true
+        }
+      },
+      {
+        function: {
+          parameters: { type: "object", properties: {}, required: [], additionalProperties: false },
+          strict: true
+        }
+      }
+    ])
+  })
+  it("are not strict where strict mode cannot say what they take", () => {
+    const parameters = { type: "object", additionalProperties: { type: "string" } }
+    expect(body({ tools: [{ name: "f", parameters, strict: true }] })["tools"]).toEqual([
+      { type: "function", function: { name: "f", parameters, strict: false } }
+    ])
+  })
+  it("are chosen by mode or by name", () => {
+    expect(body({ toolChoice: "auto" })["tool_choice"]).toBe("auto")
+    expect(body({ toolChoice: "required" })["tool_choice"]).toBe("required")
+    expect(body({ toolChoice: "required" }, { toolChoiceRequired: "any" })["tool_choice"]).toBe("any")
+    expect(body({ toolChoice: { name: "f" } })["tool_choice"]).toEqual({ type: "function", function: { name: "f" } })
+  })
+})
+
+describe("the shape of the answer", () => {
+  const format = (responseFormat: Chat.ResponseFormat, dialect?: Dialect) =>
+    body({ responseFormat }, dialect)["response_format"]
+  it("is text, any JSON, or a schema", () => {
+    const named = { name: "n", schema: { type: "object" }, description: "d" }
+    expect(format("text")).toEqual({ type: "text" })
+    expect(format("json")).toEqual({ type: "json_object" })
+    expect(format(named)).toEqual({ type: "json_schema", json_schema: named })
+    expect(format({ ...named, strict: false })).toEqual({
+      type: "json_schema",
+      json_schema: { ...named, strict: false }
+    })
+  })
+  it("is a schema of strict mode where it shall be held to strictly and can be", () => {
+    const schema = { type: "object", properties: { a: { type: "integer" }, b: { type: "string" } }, required: ["a"] }
+    expect(format({ name: "n", schema, strict: true })).toEqual({
+      type: "json_schema",
+      json_schema: {
+        name: "n",
+        schema: {
+          type: "object",
+          properties: { a: { type: "integer" }, b: { type: ["string", "null"] } },
+          required: ["a", "b"],
+          additionalProperties: false
+        },
+        strict: true
+      }
+    })
+    const open = { type: "object", additionalProperties: true }
+    expect(format({ name: "n", schema: open, strict: true })).toEqual({
+      type: "json_schema",
+      json_schema: { name: "n", schema: open, strict: false }
+    })
+  })
+  it("is refused where the provider has no schemas, rather than sent without", () => {
+    const named = { name: "n", schema: { type: "object" } }
+    expect(encode({ responseFormat: named }, { jsonSchema: false })).toEqual(
+      Either.left({ _tag: "Unsupported", feature: "JSON Schema output" })
+    )
+    expect(format("json", { jsonSchema: false })).toEqual({ type: "json_object" })
+  })
+})
+
+describe("thinking is asked for", () => {
+  const asked = (reasoning: Chat.Reasoning, dialect: ChatCompletions.Dialect["reasoning"]) => {
+    const { messages: _, model: __, ...rest } = body({ reasoning }, { reasoning: dialect })
+    return rest
+  }
+  it("by effort", () => {
+    expect(asked({ effort: "minimal", budgetTokens: 10 }, "effort")).toEqual({ reasoning_effort: "minimal" })
+    expect(asked({ budgetTokens: 10 }, "effort")).toEqual({})
+  })
+  it("by an object of one or the other", () => {
+    expect(asked({ effort: "high" }, "object")).toEqual({ reasoning: { effort: "high" } })
+    expect(asked({ effort: "high", budgetTokens: 10 }, "object")).toEqual({ reasoning: { max_tokens: 10 } })
+    expect(asked({ effort: "none", budgetTokens: 10 }, "object")).toEqual({ reasoning: { effort: "none" } })
+    expect(asked({}, "object")).toEqual({ reasoning: { enabled: true } })
+  })
+  it("by a switch, with the effort beside it", () => {
+    expect(asked({ effort: "high" }, "thinking")).toEqual({ thinking: { type: "enabled" }, reasoning_effort: "high" })
+    expect(asked({ budgetTokens: 10 }, "thinking")).toEqual({ thinking: { type: "enabled" } })
+    expect(asked({ effort: "none" }, "thinking")).toEqual({ thinking: { type: "disabled" } })
+    expect(asked({ budgetTokens: 0 }, "thinking")).toEqual({ thinking: { type: "disabled" } })
+  })
+  it("by a switch, with a bound beside it", () => {
+    expect(asked({ effort: "high", budgetTokens: 10 }, "enable_thinking")).toEqual({
+      enable_thinking: true,
+      thinking_budget: 10
+    })
+    expect(asked({}, "enable_thinking")).toEqual({ enable_thinking: true })
+    expect(asked({ effort: "none", budgetTokens: 10 }, "enable_thinking")).toEqual({ enable_thinking: false })
+    expect(asked({ budgetTokens: 0 }, "enable_thinking")).toEqual({ enable_thinking: false })
+  })
+  it("not at all, or not by a wish for a summary alone", () => {
+    expect(asked({ effort: "high" }, "none")).toEqual({})
+    for (const dialect of ["effort", "object", "thinking", "enable_thinking"] as const) {
+      expect(asked({ summary: "auto" }, dialect)).toEqual({})
+    }
+  })
+})
+
+describe("what the protocol has no word for is refused by name, not dropped", () => {
+  const asked = (part: Chat.UserPart) => refused({ messages: [Chat.user([part])] })
+  it("files and sounds by URL", () => {
+    expect(asked(Chat.file("https://example.com/a.pdf"))).toEqual(unsupported("file by URL"))
+    expect(asked(Chat.audio("https://example.com/a.wav"))).toEqual(unsupported("audio by URL"))
+    expect(asked(Chat.audio("data:audio/wav,abc"))).toEqual(unsupported("audio in another form than base64"))
+  })
+})

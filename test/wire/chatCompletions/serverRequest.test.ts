@@ -1,0 +1,258 @@
+import { describe, expect, it } from "@effect/vitest"
+import { Either } from "effect"
+import * as Chat from "../../../src/vocabulary/Chat.js"
+import * as ChatCompletions from "../../../src/wire/ChatCompletions.js"
+
+const wire = ChatCompletions.make()
+
+const decoded = (body: unknown) =>
+  Either.getOrThrowWith(wire.decodeRequest(body), (failure) => new Error(JSON.stringify(failure)))
+
+const hello = [{ role: "user", content: "Hello" }]
+
+const request = (body: Record<string, unknown>) => decoded({ model: "m", messages: hello, ...body }).request
+
+const messages = (...messages: ReadonlyArray<unknown>) => request({ messages }).messages
+
+const fault = (body: unknown): unknown =>
+  Either.match(wire.decodeRequest(body), {
+    onLeft: (failure) => (failure._tag === "Malformed" ? failure.path : failure),
+    onRight: () => "no fault"
+  })
+
+const faultIn = (body: Record<string, unknown>) => fault({ model: "m", messages: hello, ...body })
+
+/** What only this protocol says of it. */
+const own = (fields: Record<string, unknown>) => ({ native: { "chat-completions": fields } })
+
+describe("a server reads a request", () => {
+  it("and whether a stream is wanted", () => {
+    expect(decoded({ model: "m", messages: hello })).toEqual({
+      request: { model: "m", messages: [Chat.user("Hello")] },
+      stream: false
+    })
+    expect(decoded({ messages: hello, stream: true, stream_options: { include_usage: true } })).toEqual({
+      request: { messages: [Chat.user("Hello")] },
+      stream: true
+    })
+  })
+  it("with every setting, under whichever name", () => {
+    expect(
+      request({
+        max_completion_tokens: 5,
+        max_tokens: 4,
+        temperature: 0,
+        top_p: 1,
+        stop: "x",
+        random_seed: 7,
+        parallel_tool_calls: false,
+        user: "u",
+        metadata: { a: "b" }
+      })
+    ).toEqual({
+      model: "m",
+      messages: [Chat.user("Hello")],
+      maxTokens: 5,
+      temperature: 0,
+      topP: 1,
+      stop: ["x"],
+      seed: 7,
+      parallelToolCalls: false,
+      user: "u",
+      metadata: { a: "b" }
+    })
+    expect(request({ max_tokens: 4, seed: 1, stop: ["a", "b"] })).toMatchObject({
+      maxTokens: 4,
+      seed: 1,
+      stop: ["a", "b"]
+    })
+  })
+  it("as if what is null were not there", () => {
+    expect(request({ temperature: null, tools: null, stop: null, stream: null, n: null, tool_choice: null })).toEqual(
+      request({})
+    )
+  })
+  it("with the further fields as they are", () => {
+    expect(request({ n: 2, logit_bias: { a: 1 } }).extra).toEqual({ n: 2, logit_bias: { a: 1 } })
+  })
+})
+
+describe("messages", () => {
+  it("may be of every role", () => {
+    expect(
+      messages(
+        { role: "system", content: "One.", name: "Sys" },
+        { role: "developer", content: [{ type: "text", text: "Two." }] },
+        { role: "user", content: "Hello", name: "Ann" },
+        { role: "assistant", content: "Hi." },
+        { role: "tool", tool_call_id: "c", content: "done" }
+      )
+    ).toEqual([
+      { ...Chat.system("One."), ...own({ name: "Sys" }) },
+      { role: "developer", content: [Chat.text("Two.")] },
+      { role: "user", content: "Hello", name: "Ann" },
+      Chat.assistant("Hi."),
+      Chat.toolResult("c", "done")
+    ])
+  })
+  it("may have parts of every kind", () => {
+    const content = [
+      { type: "text", text: "See", cache_control: { type: "ephemeral" } },
+      { type: "image_url", image_url: { url: "https://example.com/a.png", detail: "high" } },
+      { type: "image_url", image_url: "https://example.com/b.png" },
+      { type: "input_audio", input_audio: { data: "AAAA", format: "mp3" } },
+      { type: "file", file: { file_data: "data:application/pdf;base64,AAAA", filename: "a.pdf" } },
+      { type: "file", file: { file_id: "file_1" } }
+    ]
+    expect(messages({ role: "user", content })).toEqual([
+      Chat.user([
+        { type: "text", text: "See", cacheControl: {} },
+        Chat.image("https://example.com/a.png", { detail: "high" }),
+        Chat.image("https://example.com/b.png"),
+        Chat.audio("data:audio/mpeg;base64,AAAA"),
+        Chat.file("data:application/pdf;base64,AAAA", { filename: "a.pdf" }),
+        { type: "file", fileId: "file_1" }
+      ])
+    ])
+  })
+  it("of the model keep the name and arguments of a call beside the empty form of the other kind", () => {
+    const toolCalls = [
+      { id: "a", type: "function", function: { name: "f", arguments: "{}" }, custom: { name: "", input: "" } },
+      { id: "b", type: "custom", custom: { name: "g", input: "free" }, function: { name: "", arguments: "" } }
+    ]
+    expect(messages({ role: "assistant", content: null, tool_calls: toolCalls })).toEqual([
+      Chat.assistant("", [
+        { id: "a", name: "f", arguments: "{}" },
+        { id: "b", name: "g", arguments: "free", type: "custom" }
+      ])
+    ])
+  })
+  it("of the model may hold calls, thoughts and refusals", () => {
+    expect(
+      messages(
+        {
+          role: "assistant",
+          content: null,
+          tool_calls: [
+            { id: "a", type: "function", function: { name: "f", arguments: "" } },
+            { id: "b", type: "custom", custom: { name: "g", input: "free" } }
+          ]
+        },
+        { role: "assistant", content: "x", reasoning_content: "Hm." },
+        {
+          role: "assistant",
+          reasoning_details: [{ type: "reasoning.encrypted", data: "enc", format: "f1", index: 0 }]
+        },
+        {
+          role: "assistant",
+          content: [
+            { type: "thinking", thinking: "Hm." },
+            { type: "text", text: "x" }
+          ]
+        },
+        { role: "assistant", content: null, refusal: "No." },
+        { role: "assistant", content: [{ type: "refusal", refusal: "No." }] }
+      )
+    ).toEqual([
+      Chat.assistant("", [
+        { id: "a", name: "f", arguments: "{}" },
+        { id: "b", name: "g", arguments: "free", type: "custom" }
+      ]),
+      { role: "assistant", content: [{ type: "reasoning", text: "Hm.", ...own({}) }, Chat.text("x")] },
+      {
+        role: "assistant",
+        content: [{ type: "reasoning", text: "", signature: "enc", format: "reasoning.encrypted/f1", ...own({}) }]
+      },
+      { role: "assistant", content: [{ type: "reasoning", text: "Hm.", ...own({}) }, Chat.text("x")] },
+      { ...Chat.assistant("No."), ...own({ content: null, refusal: "No." }) },
+      { role: "assistant", content: [{ ...Chat.text("No."), ...own({ type: "refusal", refusal: "No." }) }] }
+    ])
+  })
+})
+
+describe("tools, formats and thinking", () => {
+  const f = { type: "function", function: { name: "f", parameters: { type: "object" }, strict: null } }
+  const web = { type: "web_search" }
+  it("are functions; others are handed on", () => {
+    expect(request({ tools: [web, f] })).toMatchObject({
+      tools: [{ name: "f", parameters: { type: "object" } }],
+      extra: { tools: [web] }
+    })
+    expect(request({ tools: [web] })).not.toHaveProperty("tools")
+  })
+  it("are chosen by mode, by name, or in ways that are handed on", () => {
+    const allowed = { type: "allowed_tools", allowed_tools: { mode: "auto", tools: [] } }
+    expect(request({ tool_choice: "any" }).toolChoice).toBe("required")
+    expect(request({ tool_choice: { type: "function", function: { name: "f" } } }).toolChoice).toEqual({ name: "f" })
+    expect(request({ tool_choice: allowed })).toMatchObject({ extra: { tool_choice: allowed } })
+    expect(request({ tool_choice: allowed })).not.toHaveProperty("toolChoice")
+  })
+  it("shape the answer", () => {
+    const named = { name: "n", schema: { type: "object" }, strict: true }
+    expect(request({ response_format: { type: "text" } }).responseFormat).toBe("text")
+    expect(request({ response_format: { type: "json_object" } }).responseFormat).toBe("json")
+    expect(request({ response_format: { type: "json_schema", json_schema: named } }).responseFormat).toEqual(named)
+    for (const further of [
+      { type: "grammar", grammar: "…" },
+      { type: "json_schema", json_schema: { name: "n" } }
+    ]) {
+      expect(request({ response_format: further })).toMatchObject({ extra: { response_format: further } })
+    }
+  })
+  it("ask for thinking in every dialect", () => {
+    const reasoning = (body: Record<string, unknown>) => request(body).reasoning
+    expect(reasoning({ reasoning_effort: "high" })).toEqual({ effort: "high" })
+    expect(reasoning({ reasoning: { effort: "high" } })).toEqual({ effort: "high" })
+    expect(reasoning({ reasoning: { max_tokens: 10 } })).toEqual({ budgetTokens: 10 })
+    expect(reasoning({ reasoning: { enabled: false } })).toEqual({ effort: "none" })
+    expect(reasoning({ thinking: { type: "enabled", budget_tokens: 10 } })).toEqual({ budgetTokens: 10 })
+    expect(reasoning({ thinking: { type: "enabled" } })).toEqual({})
+    expect(reasoning({ thinking: { type: "disabled" } })).toEqual({ effort: "none" })
+    expect(reasoning({ enable_thinking: true, thinking_budget: 10 })).toEqual({ budgetTokens: 10 })
+    expect(reasoning({ enable_thinking: true })).toEqual({})
+    expect(reasoning({ enable_thinking: false })).toEqual({ effort: "none" })
+    expect(request({ reasoning: { effort: "high", exclude: true } })).toMatchObject({
+      reasoning: { effort: "high" },
+      extra: { reasoning: { effort: "high", exclude: true } }
+    })
+  })
+})
+
+describe("what is not a request is refused, at its place", () => {
+  it("in the protocol's own words", () => {
+    expect(fault("x")).toBe("")
+    expect(fault({})).toBe("messages")
+    expect(fault({ messages: [] })).toBe("messages")
+    expect(fault({ messages: ["x"] })).toBe("messages[0]")
+    expect(fault({ messages: [{ role: "nobody", content: "x" }] })).toBe("messages[0].role")
+    expect(fault({ messages: [{ role: "user", content: 5 }] })).toBe("messages[0].content")
+    expect(fault({ messages: [{ role: "assistant", content: 5 }] })).toBe("messages[0].content")
+    expect(fault({ messages: [{ role: "tool", content: "x" }] })).toBe("messages[0].tool_call_id")
+  })
+  it("in the settings", () => {
+    expect(faultIn({ temperature: -1 })).toBe("temperature")
+    expect(faultIn({ top_p: 2 })).toBe("top_p")
+    expect(faultIn({ max_tokens: 0 })).toBe("max_tokens")
+    expect(faultIn({ metadata: { a: 1 } })).toBe("metadata.a")
+    expect(faultIn({ reasoning_effort: "huge" })).toBe("reasoning_effort")
+    expect(faultIn({ parallel_tool_calls: "no" })).toBe("parallel_tool_calls")
+    expect(faultIn({ tools: "x" })).toBe("tools")
+    expect(faultIn({ tools: [{ type: "function", function: { name: "a b" } }] })).toBe("tools[0].function.name")
+    expect(faultIn({ tool_choice: { type: "function" } })).toBe("tool_choice.function.name")
+    expect(faultIn({ response_format: { type: "json_schema", json_schema: { schema: {} } } })).toBe(
+      "response_format.json_schema.name"
+    )
+  })
+  it("in the parts of messages", () => {
+    const user = (part: unknown) => fault({ messages: [{ role: "user", content: [Chat.text("x"), part] }] })
+    expect(user({ type: "image_url", image_url: { url: "ftp://x" } })).toBe("messages[0].content[1].image_url.url")
+    expect(user({ type: "input_audio", input_audio: { data: "AA" } })).toBe("messages[0].content[1].input_audio")
+    expect(user({ type: "file", file: { file_data: "x" } })).toBe("messages[0].content[1].file.file_data")
+    expect(user({ type: "text" })).toBe("messages[0].content[1].text")
+    const calls = (tool_calls: unknown) => fault({ messages: [{ role: "assistant", content: "", tool_calls }] })
+    expect(calls("x")).toBe("messages[0].tool_calls")
+    expect(calls([{ id: "a", type: "function", function: { name: "", arguments: "{}" } }])).toMatch(
+      /^messages\[0\]\.tool_calls\[0\]/
+    )
+  })
+})

@@ -1,0 +1,224 @@
+import { describe, expect, it } from "@effect/vitest"
+import type { ChatResponse, FinishReason } from "../../../src/vocabulary/Chat.js"
+import type { ChatEvent, Start } from "../../../src/vocabulary/ChatEvent.js"
+import * as Usage from "../../../src/vocabulary/Usage.js"
+import * as ChatCompletions from "../../../src/wire/ChatCompletions.js"
+
+const wire = ChatCompletions.make()
+
+const answer: ChatResponse = {
+  id: "c1",
+  provider: "acme",
+  model: "acme-1",
+  text: "Hello.",
+  reasoning: "",
+  reasoningParts: [],
+  refusal: "",
+  toolCalls: [],
+  finishReason: "stop",
+  rawFinishReason: "stop",
+  usage: Usage.make({ inputTokens: 5, outputTokens: 3, cachedInputTokens: 1, cacheWriteTokens: 2, reasoningTokens: 1 }),
+  latency: 0,
+  keyId: "k",
+  attempts: [],
+  providerMetadata: {}
+}
+
+const usage = {
+  prompt_tokens: 5,
+  completion_tokens: 3,
+  total_tokens: 8,
+  prompt_tokens_details: { cached_tokens: 1, cache_write_tokens: 2 },
+  completion_tokens_details: { reasoning_tokens: 1 }
+}
+
+describe("a server writes an answer", () => {
+  it("as OpenAI does", () => {
+    expect(wire.encodeResponse(answer)).toEqual({
+      id: "c1",
+      object: "chat.completion",
+      created: 0,
+      model: "acme-1",
+      choices: [
+        {
+          index: 0,
+          message: { role: "assistant", content: "Hello.", refusal: null },
+          logprobs: null,
+          finish_reason: "stop"
+        }
+      ],
+      usage
+    })
+  })
+  it("with its thoughts in the place where the provider tells them", () => {
+    const thoughtful: ChatResponse = {
+      ...answer,
+      reasoning: "Hm.",
+      reasoningParts: [{ type: "reasoning", text: "Hm.", signature: "s" }]
+    }
+    const details = [{ type: "reasoning.text", text: "Hm.", signature: "s", index: 0 }]
+    const parts = [
+      { type: "thinking", thinking: [{ type: "text", text: "Hm." }], signature: "s" },
+      { type: "text", text: "Hello." }
+    ]
+    const places = [
+      ["none", { content: "Hello.", reasoning_content: "Hm.", reasoning_details: details }],
+      ["reasoning_content", { content: "Hello.", reasoning_content: "Hm." }],
+      ["reasoning_details", { content: "Hello.", reasoning: "Hm.", reasoning_details: details }],
+      ["thinking-parts", { content: parts }]
+    ] as const
+    for (const [history, message] of places) {
+      const { encodeResponse, encodeStream } = ChatCompletions.make({ history })
+      expect(encodeResponse(thoughtful)["choices"]).toEqual([
+        {
+          index: 0,
+          // Clients look for it under either name; a stream tells it once.
+          message: {
+            role: "assistant",
+            refusal: null,
+            ...message,
+            ...(history === "none" ? { reasoning: "Hm." } : {})
+          },
+          logprobs: null,
+          finish_reason: "stop"
+        }
+      ])
+      const { content, ...beside } = message
+      const piece = encodeStream({}).push({ _tag: "ReasoningDelta", index: 0, text: "Hm.", signature: "s" })
+      const delta = typeof content === "string" ? beside : { content: content.slice(0, 1) }
+      expect(piece.map(({ data }): unknown => JSON.parse(data))).toEqual([
+        {
+          object: "chat.completion.chunk",
+          created: 0,
+          choices: [{ index: 0, delta, logprobs: null, finish_reason: null }]
+        }
+      ])
+    }
+  })
+  it("in OpenAI's words for why it ended, whoever ended it", () => {
+    const reason = (finishReason: FinishReason, rawFinishReason: string) =>
+      wire.encodeResponse({ ...answer, finishReason, rawFinishReason })["choices"]
+    expect(reason("stop", "end_turn")).toMatchObject([{ finish_reason: "stop" }])
+    expect(reason("length", "max_output_tokens")).toMatchObject([{ finish_reason: "length" }])
+    expect(reason("tool-calls", "function_call")).toMatchObject([{ finish_reason: "function_call" }])
+    expect(reason("tool-calls", "tool_use")).toMatchObject([{ finish_reason: "tool_calls" }])
+    expect(reason("content-filter", "SAFETY")).toMatchObject([{ finish_reason: "content_filter" }])
+    expect(reason("other", "pause_turn")).toMatchObject([{ finish_reason: "pause_turn" }])
+    expect(reason("other", "")).toMatchObject([{ finish_reason: "other" }])
+  })
+  it("with what else was said in its place, and nothing that would be read as something else", () => {
+    const metadata = {
+      service_tier: "flex",
+      annotations: [1],
+      logprobs: { content: [] },
+      error: "x",
+      id: "y",
+      choices: [{ index: 1 }]
+    }
+    const body = wire.encodeResponse({ ...answer, providerMetadata: metadata })
+    expect(body).toMatchObject({
+      id: "c1",
+      service_tier: "flex",
+      choices: [{ index: 0, message: { annotations: [1] }, logprobs: { content: [] } }, { index: 1 }]
+    })
+    expect(body).not.toHaveProperty("error")
+  })
+  it("without counts that are only estimates", () => {
+    expect(wire.encodeResponse({ ...answer, usage: { ...answer.usage, estimated: true } })).not.toHaveProperty("usage")
+  })
+})
+
+describe("a server writes a stream", () => {
+  const start: Start = { _tag: "Start", id: "c1", provider: "acme", model: "acme-1", keyId: "k", attempts: [] }
+  const finish: ChatEvent = {
+    _tag: "Finish",
+    reason: "stop",
+    rawReason: "stop",
+    usage: answer.usage,
+    latency: 0,
+    providerMetadata: { service_tier: "flex" }
+  }
+  const written = (events: ReadonlyArray<ChatEvent>, asked: Record<string, unknown> = {}): ReadonlyArray<unknown> => {
+    const encoder = wire.encodeStream(asked)
+    return events
+      .flatMap((event) => encoder.push(event))
+      .map(({ data }): unknown => (data === "[DONE]" ? data : JSON.parse(data)))
+  }
+  const head = { id: "c1", object: "chat.completion.chunk", created: 0, model: "acme-1" }
+  const chunk = (delta: unknown, finish_reason: string | null = null) => ({
+    ...head,
+    choices: [{ index: 0, delta, logprobs: null, finish_reason }]
+  })
+
+  it("as OpenAI does: the role first, then the deltas, the reason, and [DONE]", () => {
+    expect(written([start, { _tag: "TextDelta", text: "Hi" }, { _tag: "RefusalDelta", text: "No." }, finish])).toEqual([
+      chunk({ role: "assistant", content: "", refusal: null }),
+      chunk({ content: "Hi" }),
+      chunk({ refusal: "No." }),
+      { ...chunk({}, "stop"), service_tier: "flex" },
+      "[DONE]"
+    ])
+  })
+  it("with the usage where it is asked for", () => {
+    const asked = { stream_options: { include_usage: true } }
+    expect(written([start, finish], asked)).toEqual([
+      { ...chunk({ role: "assistant", content: "", refusal: null }), usage: null },
+      { ...chunk({}, "stop"), service_tier: "flex", usage: null },
+      { ...head, choices: [], usage },
+      "[DONE]"
+    ])
+    const estimated: ChatEvent = { ...finish, usage: { ...answer.usage, estimated: true } }
+    expect(written([start, estimated], asked)).toHaveLength(3)
+  })
+  it("with calls that name themselves once, and what was not told in pieces at their end", () => {
+    const piece = { _tag: "ToolCallDelta", index: 0, id: "a", name: "f" } as const
+    const events: ReadonlyArray<ChatEvent> = [
+      { ...piece, argumentsDelta: "{" },
+      { ...piece, argumentsDelta: "}" },
+      { _tag: "ToolCallEnd", index: 0, call: { id: "a", name: "f", arguments: "{}" } },
+      { _tag: "ToolCallEnd", index: 1, call: { id: "b", name: "g", arguments: "{}" } },
+      { _tag: "ToolCallDelta", index: 2, id: "c", name: "h", argumentsDelta: "[" },
+      { _tag: "ToolCallEnd", index: 2, call: { id: "c", name: "h", arguments: "[]" } }
+    ]
+    const calls = (call: unknown) => chunk({ tool_calls: [call] })
+    expect(written([start, ...events]).slice(1)).toEqual([
+      calls({ index: 0, id: "a", type: "function", function: { name: "f", arguments: "{" } }),
+      calls({ index: 0, function: { arguments: "}" } }),
+      calls({ index: 1, id: "b", type: "function", function: { name: "g", arguments: "{}" } }),
+      calls({ index: 2, id: "c", type: "function", function: { name: "h", arguments: "[" } }),
+      calls({ index: 2, function: { arguments: "]" } })
+    ])
+  })
+  it("with calls of the tools that the client declared to take free text", () => {
+    const asked = { tools: [{ type: "custom", custom: { name: "g" } }] }
+    const piece: ChatEvent = { _tag: "ToolCallDelta", index: 0, id: "a", name: "g", argumentsDelta: "free" }
+    expect(written([start, piece], asked)[1]).toEqual(
+      chunk({ tool_calls: [{ index: 0, id: "a", type: "custom", custom: { name: "g", input: "free" } }] })
+    )
+  })
+  it("with thoughts, plainly and in a form that can be sent back", () => {
+    const thought = { _tag: "ReasoningDelta", index: 0 } as const
+    const events: ReadonlyArray<ChatEvent> = [
+      { ...thought, text: "Hm", id: "r1" },
+      { ...thought, text: "", signature: "sig" }
+    ]
+    const detail = { type: "reasoning.text", index: 0, id: "r1" }
+    expect(written([start, ...events]).slice(1)).toEqual([
+      chunk({ reasoning_content: "Hm", reasoning_details: [{ ...detail, text: "Hm" }] }),
+      chunk({ reasoning_details: [{ ...detail, text: "", signature: "sig" }] })
+    ])
+  })
+})
+
+describe("a server writes an error", () => {
+  it("with whose fault it is, unless told", () => {
+    const error = (fields: object) => wire.encodeError({ status: 400, message: "No.", ...fields })
+    expect(error({})).toEqual({
+      error: { message: "No.", type: "invalid_request_error", param: null, code: null }
+    })
+    expect(error({ status: 503 })).toMatchObject({ error: { type: "server_error" } })
+    expect(error({ type: "requests", code: "rate_limit_exceeded" })).toMatchObject({
+      error: { type: "requests", code: "rate_limit_exceeded" }
+    })
+  })
+})

@@ -1,0 +1,448 @@
+import { describe, expect, it } from "@effect/vitest"
+import type { ChatEvent, Collected, Finish } from "../../../src/vocabulary/ChatEvent.js"
+import * as Events from "../../../src/vocabulary/ChatEvent.js"
+import * as Usage from "../../../src/vocabulary/Usage.js"
+import * as ChatCompletions from "../../../src/wire/ChatCompletions.js"
+import type { Frame, StreamDecoder, WireEvent, WireFailure } from "../../../src/wire/Wire.js"
+
+const source = { provider: "acme", model: "asked", estimatedInputTokens: 7 }
+
+const frame = (data: unknown): Frame => ({ data: typeof data === "string" ? data : JSON.stringify(data) })
+
+const chunk = (delta: unknown, choice: Record<string, unknown> = {}, fields: Record<string, unknown> = {}): Frame =>
+  frame({ id: "c1", model: "acme-1", choices: [{ index: 0, delta, finish_reason: null, ...choice }], ...fields })
+
+const text = (content: string) => chunk({ content })
+const stop = chunk({}, { finish_reason: "stop" })
+const counted = frame({ id: "c1", choices: [], usage: { prompt_tokens: 5, completion_tokens: 3, total_tokens: 8 } })
+const done = frame("[DONE]")
+
+const usage = Usage.make({ inputTokens: 5, outputTokens: 3 })
+
+interface Read {
+  readonly decoder: StreamDecoder
+  readonly events: ReadonlyArray<WireEvent>
+  readonly states: ReadonlyArray<StreamDecoder["state"]>
+  readonly failure: WireFailure | undefined
+}
+
+/** All frames, and the end of the connection unless `open`. */
+const read = (frames: ReadonlyArray<Frame>, open = false): Read => {
+  const decoder = ChatCompletions.make().decodeStream(source)
+  const events: Array<WireEvent> = []
+  const states: Array<StreamDecoder["state"]> = []
+  for (const each of frames) {
+    const failure = decoder.push(each, events)
+    states.push(decoder.state)
+    if (failure !== undefined) return { decoder, events, states, failure }
+  }
+  return { decoder, events, states, failure: open ? undefined : decoder.end(events) }
+}
+
+const said = (frames: ReadonlyArray<Frame>): Collected & { readonly finish: Finish } => {
+  const { events, failure } = read(frames)
+  if (failure !== undefined) throw new Error(JSON.stringify(failure))
+  const all = events.reduce((collected, event: ChatEvent) => Events.append(collected, event), Events.nothing)
+  if (all.finish === undefined) throw new Error("no Finish")
+  return { ...all, finish: all.finish }
+}
+
+const tags = (events: ReadonlyArray<WireEvent>) => events.map((event) => event._tag)
+
+describe("a stream", () => {
+  it("is its deltas and one Finish", () => {
+    const { decoder, events, states } = read([
+      chunk({ role: "assistant", content: "" }),
+      text("Hel"),
+      text("lo"),
+      stop,
+      counted,
+      done
+    ])
+    expect(events).toEqual([
+      { _tag: "TextDelta", text: "Hel" },
+      { _tag: "TextDelta", text: "lo" },
+      { _tag: "Finish", reason: "stop", rawReason: "stop", usage, latency: 0, providerMetadata: {} }
+    ])
+    expect(states).toEqual(["open", "open", "open", "finishing", "done", "done"])
+    expect(decoder).toMatchObject({ id: "c1", model: "acme-1", usage })
+  })
+  it("says nothing of what is empty", () => {
+    const nothing = {
+      role: "assistant",
+      content: "",
+      refusal: "",
+      reasoning_content: "",
+      reasoning: null,
+      tool_calls: []
+    }
+    const { events } = read([chunk(nothing), chunk({ content: null }), chunk(null), chunk({}), stop], true)
+    expect(events).toEqual([])
+  })
+  it("passes over what keeps it alive, and chunks without choices", () => {
+    const frames = [
+      frame(""),
+      frame(":keepalive:"),
+      frame({ id: "", model: "", choices: [], prompt_filter_results: [{ prompt_index: 0 }] }),
+      frame({ id: "c1", choices: null }),
+      frame({ type: "ping" }),
+      text("Hi"),
+      stop
+    ]
+    expect(said(frames)).toMatchObject({
+      text: "Hi",
+      finish: { providerMetadata: { prompt_filter_results: [{ prompt_index: 0 }] } }
+    })
+  })
+  it("has the first id and model that are not empty, and the model asked for until then", () => {
+    const decoder = ChatCompletions.make().decodeStream(source)
+    expect(decoder).toMatchObject({ id: "", model: "asked" })
+    for (const [id, model] of [
+      ["", ""],
+      ["one", ""],
+      ["two", "acme-1"],
+      ["", "acme-2"]
+    ] as const) {
+      decoder.push(frame({ id, model, choices: [] }), [])
+    }
+    expect(decoder).toMatchObject({ id: "one", model: "acme-1" })
+  })
+  it("passes over further choices", () => {
+    const other = chunk({ content: "Two" }, { index: 1, finish_reason: "length" })
+    expect(said([other, text("One"), other, stop])).toMatchObject({ text: "One", finish: { rawReason: "stop" } })
+  })
+  it("reads content in parts, mixed with plain text", () => {
+    const frames = [
+      chunk({ content: [{ type: "thinking", thinking: [{ type: "text", text: "Hm" }] }] }),
+      chunk({ content: [{ type: "thinking", thinking: [{ type: "text", text: "." }], signature: "sig" }] }),
+      chunk({ content: [{ type: "text", text: "Fo" }] }),
+      text("ur"),
+      stop
+    ]
+    expect(said(frames)).toMatchObject({
+      text: "Four",
+      reasoningParts: [{ type: "reasoning", text: "Hm.", signature: "sig", provider: "acme" }]
+    })
+  })
+  it("tells refusals apart from the text", () => {
+    const { events } = read([chunk({ refusal: "I will " }), chunk({ content: null, refusal: "not." }), stop], true)
+    expect(events).toEqual([
+      { _tag: "RefusalDelta", text: "I will " },
+      { _tag: "RefusalDelta", text: "not." }
+    ])
+  })
+  it("does not say twice what is repeated whole at its end", () => {
+    const last = frame({ choices: [{ index: 0, message: { content: "Hello" }, finish_reason: "stop" }] })
+    expect(said([text("Hello"), last]).text).toBe("Hello")
+    expect(said([last]).text).toBe("Hello")
+  })
+})
+
+describe("the end of a stream", () => {
+  it("keeps what stands in and after the chunk with the reason", () => {
+    const finishing = chunk({ content: "b" }, { finish_reason: "stop" })
+    const { events, states } = read([text("a"), finishing, text("c"), stop, counted])
+    expect(tags(events)).toEqual(["TextDelta", "TextDelta", "TextDelta", "Finish"])
+    expect(states).toEqual(["open", "finishing", "finishing", "finishing", "done"])
+  })
+  it("waits on where the usage came with the reason, in case that another follows", () => {
+    const withUsage = chunk({}, { finish_reason: "stop" }, { usage: { prompt_tokens: 1, completion_tokens: 1 } })
+    expect(read([text("a"), withUsage], true)).toMatchObject({ states: ["open", "finishing"] })
+    expect(said([text("a"), withUsage]).finish.usage).toMatchObject({ inputTokens: 1 })
+    expect(said([text("a"), withUsage, counted]).finish.usage).toEqual(usage)
+    expect(said([text("a"), withUsage, done]).finish.usage).toMatchObject({ inputTokens: 1 })
+  })
+  it("counts the last of many usages", () => {
+    const counting = (completion_tokens: number) =>
+      chunk({ content: "x" }, {}, { usage: { prompt_tokens: 5, completion_tokens } })
+    expect(said([counting(1), counting(2), counting(3), stop]).finish.usage).toEqual(usage)
+  })
+  it("finds the usage in the choice and under x_groq", () => {
+    const counts = { prompt_tokens: 5, completion_tokens: 3 }
+    expect(said([text("a"), chunk({}, { finish_reason: "stop", usage: counts })]).finish.usage).toEqual(usage)
+    expect(said([text("a"), chunk({}, { finish_reason: "stop" }, { x_groq: { usage: counts } })]).finish.usage).toEqual(
+      usage
+    )
+  })
+  it("estimates the usage where nobody counts", () => {
+    const frames = [text("Hello."), stop, done]
+    expect(said(frames).finish.usage).toEqual(Usage.make({ inputTokens: 7, outputTokens: 2, estimated: true }))
+    expect(read(frames.slice(0, 1), true).decoder.usage).toMatchObject({ outputTokens: 2, estimated: true })
+  })
+  it("is not a chunk without choices that counts nothing", () => {
+    const empty = frame({ id: "c1", choices: [] })
+    expect(read([text("a"), stop, empty, counted]).states).toEqual(["open", "finishing", "finishing", "done"])
+    expect(said([text("a"), stop, empty, counted]).finish.usage).toEqual(usage)
+  })
+  it("is the finish_reason, or [DONE] after counts in the last chunk alone", () => {
+    expect(said([text("a"), stop]).finish.reason).toBe("stop")
+    expect(said([text("a"), counted, done]).finish).toMatchObject({ reason: "other", rawReason: "" })
+    const call = chunk({ tool_calls: [{ index: 0, id: "a", function: { name: "f", arguments: "{}" } }] })
+    expect(said([call, counted, done]).finish).toMatchObject({ reason: "tool-calls", rawReason: "" })
+    expect(read([text("a"), done])).toMatchObject({ failure: { _tag: "Truncated" } })
+    expect(read([text("a"), counted, text("b"), done])).toMatchObject({ failure: { _tag: "Truncated" } })
+    expect(read([done])).toMatchObject({ failure: { _tag: "Truncated" } })
+    expect(read([text("a"), chunk({}, { finish_reason: "" })])).toMatchObject({ failure: { _tag: "Truncated" } })
+    expect(read([])).toMatchObject({ failure: { _tag: "Truncated" } })
+  })
+  it("comes once", () => {
+    const decoder = ChatCompletions.make().decodeStream(source)
+    const events: Array<WireEvent> = []
+    for (const each of [text("a"), stop, done, done, text("b"), counted]) decoder.push(each, events)
+    decoder.end(events)
+    expect(tags(events)).toEqual(["TextDelta", "Finish"])
+  })
+})
+
+describe("what breaks a stream", () => {
+  it("is an error in it, which is reported with what had been said before", () => {
+    const error = { error: { message: "Overloaded", code: 502 } }
+    const { events, failure } = read([text("a"), frame(error)])
+    expect(tags(events)).toEqual(["TextDelta"])
+    expect(failure).toEqual({ _tag: "Reported", body: error })
+    expect(read([{ event: "error", ...frame({ message: "No." }) }]).failure).toEqual({
+      _tag: "Reported",
+      body: { message: "No." }
+    })
+    expect(read([{ event: "error", data: "No." }]).failure).toEqual({ _tag: "Reported", body: "No." })
+    expect(read([frame({ object: "error", message: "No." })]).failure).toMatchObject({ _tag: "Reported" })
+    const limited = { choices: null, base_resp: { status_code: 1002, status_msg: "rate limit" } }
+    expect(read([text("a"), frame(limited)]).failure).toEqual({ _tag: "Reported", body: limited })
+    expect(read([chunk({ content: "" }, { error: error.error, finish_reason: "error" })]).failure).toEqual({
+      _tag: "Reported",
+      body: error
+    })
+  })
+  it("is anything but JSON", () => {
+    expect(read([text("a"), frame('{"id":')]).failure).toEqual({ _tag: "Malformed", path: "", excerpt: '{"id":' })
+    expect(read([frame("[1]")]).failure).toMatchObject({ _tag: "Malformed" })
+  })
+})
+
+describe("thoughts", () => {
+  const thought = (frames: ReadonlyArray<unknown>) =>
+    said([...frames.map((delta) => chunk(delta)), stop]).reasoningParts
+  const plain = { type: "reasoning", text: "Hm.", provider: "acme" }
+  it("are not doubled where they stand under two names", () => {
+    const detail = (text: string) => [{ type: "reasoning.text", text, index: 0 }]
+    expect(thought([{ reasoning_content: "H" }, { reasoning_content: "m." }])).toEqual([plain])
+    expect(thought([{ reasoning: "H" }, { reasoning: "m." }])).toEqual([plain])
+    expect(thought([{ reasoning: "Hm.", reasoning_content: "Hm." }])).toEqual([plain])
+    expect(
+      thought([
+        { reasoning: "H", reasoning_details: detail("H") },
+        { reasoning: "m.", reasoning_details: detail("m.") }
+      ])
+    ).toEqual([plain])
+  })
+  it("get their signature at their end, which an empty one does not take away", () => {
+    const detail = (text: string, signature: string) => ({
+      reasoning_details: [{ type: "reasoning.text", text, signature, format: "anthropic-claude-v1", index: 0 }]
+    })
+    expect(thought([detail("Hm.", ""), detail("", "sig"), detail("", "")])).toEqual([
+      { ...plain, signature: "sig", format: "reasoning.text/anthropic-claude-v1" }
+    ])
+  })
+  it("get it also from the chunk of a call", () => {
+    const call = { index: 0, id: "1", function: { name: "look", arguments: "{}" } }
+    expect(
+      thought([{ reasoning_text: "H" }, { reasoning_text: "m." }, { tool_calls: [call], reasoning_opaque: "sig" }])
+    ).toEqual([{ ...plain, signature: "sig" }])
+  })
+  it("sign a call, whether with it or after it", () => {
+    const signed = (signature: string) => ({ extra_content: { google: { thought_signature: signature } } })
+    const call = (id: string, more: object) => ({ id, function: { name: "look", arguments: "{}" }, ...more })
+    expect(
+      thought([
+        { reasoning_content: "Hm." },
+        { tool_calls: [{ index: 0, ...call("1", signed("a")) }] },
+        { tool_calls: [{ index: 1, ...call("2", {}) }] },
+        { tool_calls: [{ index: 1, ...signed("b") }] }
+      ])
+    ).toEqual([
+      plain,
+      { ...plain, text: "", signature: "a", id: "1", format: "functionCall" },
+      { ...plain, text: "", signature: "b", id: "2", format: "functionCall" }
+    ])
+  })
+  it("stay apart by index, by id, and by whether they are sealed", () => {
+    const details = (...entries: ReadonlyArray<unknown>) => ({ reasoning_details: entries })
+    const summary = (summary: string, index: number) => ({ type: "reasoning.summary", summary, index })
+    const sealed = (data: string, further: object = {}) => ({ type: "reasoning.encrypted", data, ...further })
+    expect(
+      thought([
+        details(summary("a", 0)),
+        details(summary("b", 1)),
+        details(summary("c", 0)),
+        details(sealed("x", { index: 0 }))
+      ])
+    ).toMatchObject([{ text: "ac" }, { text: "b" }, { text: "", signature: "x" }])
+    expect(thought([details(sealed("x"), sealed("y"))])).toMatchObject([{ signature: "x" }, { signature: "y" }])
+    expect(thought([details(sealed("x", { id: "1", index: 0 }), sealed("y", { id: "2", index: 0 }))])).toHaveLength(2)
+    const signed = (text: string, signature: string) => ({ type: "reasoning.text", text, signature })
+    expect(thought([details(signed("a", "1"), signed("b", "2"))])).toMatchObject([
+      { text: "a", signature: "1" },
+      { text: "b", signature: "2" }
+    ])
+  })
+})
+
+describe("tool calls", () => {
+  const piece = (fields: Record<string, unknown>, name?: string, args?: string) => ({
+    ...fields,
+    function: { ...(name === undefined ? {} : { name }), ...(args === undefined ? {} : { arguments: args }) }
+  })
+  const pieces = (...found: ReadonlyArray<unknown>) => found.map((each) => chunk({ tool_calls: [each] }))
+  const calls = (...found: ReadonlyArray<unknown>) => said([...pieces(...found), stop]).toolCalls
+
+  it("come in pieces that all name their call, and end before Finish", () => {
+    const { events } = read([
+      ...pieces(
+        piece({ index: 0, id: "a", type: "function" }, "f", ""),
+        piece({ index: 0 }, undefined, '{"x"'),
+        piece({ index: 0 }, undefined, ":1}")
+      ),
+      stop
+    ])
+    const delta = { _tag: "ToolCallDelta", index: 0, id: "a", name: "f" }
+    expect(events).toMatchObject([
+      { ...delta, argumentsDelta: '{"x"' },
+      { ...delta, argumentsDelta: ":1}" },
+      { _tag: "ToolCallEnd", index: 0, call: { id: "a", name: "f", arguments: '{"x":1}' } },
+      { _tag: "Finish", reason: "tool-calls", rawReason: "stop" }
+    ])
+  })
+  it("are kept apart by index, in order of appearance", () => {
+    const found = [
+      piece({ index: 3, id: "a" }, "f", "1"),
+      piece({ index: 1, id: "b" }, "g", "2"),
+      piece({ index: 3 }, undefined, "3"),
+      piece({ index: 1 }, undefined, "4")
+    ]
+    expect(calls(...found)).toEqual([
+      { id: "a", name: "f", arguments: "13" },
+      { id: "b", name: "g", arguments: "24" }
+    ])
+    const { events } = read([...pieces(...found), stop])
+    expect(events.flatMap((event) => (event._tag === "ToolCallEnd" ? [event.index] : []))).toEqual([0, 1])
+  })
+  it("are kept apart without one: by id, else by name, else it is the last one that goes on", () => {
+    expect(
+      calls(
+        piece({ id: "a" }, "f", "1"),
+        piece({}, undefined, "2"),
+        piece({ id: "b" }, "g", "3"),
+        piece({ id: "a" }, undefined, "4"),
+        piece({}, "h", "5"),
+        piece({}, undefined, "6")
+      )
+    ).toEqual([
+      { id: "a", name: "f", arguments: "124" },
+      { id: "b", name: "g", arguments: "3" },
+      { id: "call_2", name: "h", arguments: "56" }
+    ])
+  })
+  it("are kept apart where several have the same index", () => {
+    expect(calls(piece({ index: 0, id: "a" }, "f", "{}"), piece({ index: 0, id: "b" }, "f", "{}"))).toHaveLength(2)
+    expect(calls(piece({ index: 0, id: "a" }, "f", "{"), piece({ index: 0, id: "a" }, "f", "}"))).toEqual([
+      { id: "a", name: "f", arguments: "{}" }
+    ])
+  })
+  it("keep their id and name where later pieces send empty ones", () => {
+    expect(calls(piece({ index: 0, id: "a" }, "f", "{"), piece({ index: 0, id: "" }, "", "}"))).toEqual([
+      { id: "a", name: "f", arguments: "{}" }
+    ])
+  })
+  it("get an id of ours where there is none, which stays whatever follows", () => {
+    const found = [piece({ index: 4 }, "f", "{"), piece({ index: 4, id: "late" }, undefined, "}")]
+    expect(calls(...found)).toEqual([{ id: "call_0", name: "f", arguments: "{}" }])
+    expect(calls(piece({ index: 4 }, "f", "{"), piece({ index: 4, id: "late" }, "f", "}"))).toEqual([
+      { id: "call_0", name: "f", arguments: "{}" }
+    ])
+    expect(calls(piece({}, "f", "{"), piece({ id: "late" }, undefined, "}"))).toEqual([
+      { id: "call_0", name: "f", arguments: "{}" }
+    ])
+    expect(calls(piece({ index: 4 }, "f"), piece({ index: 4, id: "late" }, undefined, "{}"))).toMatchObject([
+      { id: "late" }
+    ])
+  })
+  it("say nothing before their name is known, and then all of it", () => {
+    const { events } = read(pieces(piece({ index: 0 }, undefined, "{"), piece({ index: 0, id: "a" }, "f", "}")), true)
+    expect(events).toEqual([{ _tag: "ToolCallDelta", index: 0, id: "a", name: "f", argumentsDelta: "{}" }])
+  })
+  it("without arguments have none", () => {
+    const { events } = read([...pieces(piece({ index: 0, id: "a" }, "f", "")), stop])
+    expect(tags(events)).toEqual(["ToolCallEnd", "Finish"])
+    expect(calls(piece({ index: 0, id: "a" }, "f"))).toEqual([{ id: "a", name: "f", arguments: "{}" }])
+  })
+  it("are told as they stand where tokens ran out", () => {
+    const frames = [...pieces(piece({ index: 0, id: "a" }, "f", '{"x":')), chunk({}, { finish_reason: "length" })]
+    expect(said(frames)).toMatchObject({ toolCalls: [{ arguments: '{"x":' }], finish: { reason: "length" } })
+  })
+  it("keep their name and arguments beside the empty form of the other kind", () => {
+    const both = (fields: object, fn: object, custom: object) => ({ index: 0, ...fields, function: fn, custom })
+    const empty = { name: "", input: "" }
+    const pieces = [
+      both({ id: "a", type: "function" }, { name: "f", arguments: "" }, empty),
+      both({}, { arguments: '{"x"' }, empty),
+      both({ type: "" }, { name: "", arguments: ":1}" }, {})
+    ]
+    const found = [{ id: "a", name: "f", arguments: '{"x":1}' }]
+    expect(calls(...pieces)).toEqual(found)
+    expect(calls(...pieces, { index: 0, custom: empty })).toEqual(found)
+    const none = { name: "", arguments: "" }
+    expect(
+      calls(
+        both({ id: "b", type: "custom" }, none, { name: "g" }),
+        both({}, none, { input: "free" }),
+        both({}, none, {})
+      )
+    ).toEqual([{ id: "b", name: "g", arguments: "free", type: "custom" }])
+  })
+  it("are of the kind that a later piece shows, where the first names none", () => {
+    expect(calls({ index: 0, id: "b" }, { index: 0, custom: { name: "g", input: "free" } })).toEqual([
+      { id: "b", name: "g", arguments: "free", type: "custom" }
+    ])
+  })
+  it("may be custom, or the one function call of old", () => {
+    const custom = (fields: object, body: object) => ({ index: 0, ...fields, custom: body })
+    expect(calls(custom({ id: "a", type: "custom" }, { name: "g", input: "fr" }), custom({}, { input: "ee" }))).toEqual(
+      [{ id: "a", name: "g", arguments: "free", type: "custom" }]
+    )
+    const legacy = [
+      chunk({ function_call: { name: "f", arguments: "" } }),
+      chunk({ function_call: { arguments: "{}" } })
+    ]
+    expect(said([...legacy, chunk({}, { finish_reason: "function_call" })])).toMatchObject({
+      toolCalls: [{ id: "call_0", name: "f", arguments: "{}" }],
+      finish: { reason: "tool-calls", rawReason: "function_call" }
+    })
+  })
+})
+
+describe("what else was said", () => {
+  it("is put together as it would stand in a whole answer", () => {
+    const token = (token: string) => ({ logprobs: { content: [{ token }], refusal: null } })
+    const frames = [
+      chunk({ content: "a", audio: { id: "a1", data: "AA" } }, token("a"), {
+        service_tier: "default",
+        citations: ["x"]
+      }),
+      chunk({ content: "b", audio: { id: "a1", data: "BB", transcript: "a" } }, token("b"), { citations: ["x", "y"] }),
+      chunk({ audio: { transcript: "b", expires_at: 1 }, annotations: [{ type: "url_citation", n: 1 }] }),
+      chunk({ annotations: [{ type: "url_citation", n: 2 }], executed_tools: [{ index: 0, name: "search" }] }),
+      chunk({ executed_tools: [{ index: 0, output: "found" }] }, { finish_reason: "stop" })
+    ]
+    expect(said(frames).finish.providerMetadata).toEqual({
+      service_tier: "default",
+      citations: ["x", "y"],
+      audio: { id: "a1", data: "AABB", transcript: "ab", expires_at: 1 },
+      logprobs: { content: [{ token: "a" }, { token: "b" }], refusal: null },
+      annotations: [
+        { type: "url_citation", n: 1 },
+        { type: "url_citation", n: 2 }
+      ],
+      executed_tools: [{ index: 0, name: "search", output: "found" }]
+    })
+  })
+})

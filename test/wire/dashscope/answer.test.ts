@@ -1,0 +1,123 @@
+import { describe, expect, it } from "@effect/vitest"
+import * as Usage from "../../../src/vocabulary/Usage.js"
+import * as DashScope from "../../../src/wire/DashScope.js"
+import type { WireResponse } from "../../../src/wire/Wire.js"
+import { failureOf, got, source } from "../roundTrips.js"
+
+const wire = DashScope.make()
+
+const usage = { input_tokens: 5, output_tokens: 3, total_tokens: 8 }
+
+const answer = (body: Record<string, unknown>): WireResponse =>
+  got(wire.decodeResponse({ request_id: "r-1", usage, ...body }, source))
+
+const spoken = (message: Record<string, unknown>, choice: Record<string, unknown> = {}): WireResponse =>
+  answer({
+    output: { choices: [{ finish_reason: "stop", message: { role: "assistant", content: "", ...message }, ...choice }] }
+  })
+
+describe("a whole answer", () => {
+  it("has the text, the thought, the id and the counts; its model is the one asked for", () => {
+    expect(spoken({ content: "Four.", reasoning_content: "Two and two." })).toEqual({
+      id: "r-1",
+      model: "asked",
+      text: "Four.",
+      reasoning: "Two and two.",
+      reasoningParts: [{ type: "reasoning", text: "Two and two.", provider: "acme" }],
+      refusal: "",
+      toolCalls: [],
+      finishReason: "stop",
+      rawFinishReason: "stop",
+      usage: Usage.make({ inputTokens: 5, outputTokens: 3, totalTokens: 8 }),
+      providerMetadata: {}
+    })
+  })
+  it("may be a text alone, as older models answer", () => {
+    expect(answer({ output: { text: "Four.", finish_reason: "length" } })).toMatchObject({
+      text: "Four.",
+      finishReason: "length"
+    })
+    // Clients of Alibaba's own put all fields into every answer.
+    expect(
+      answer({
+        code: "",
+        message: "",
+        output: { text: null, finish_reason: null, choices: [{ finish_reason: "stop", message: { content: "Four." } }] }
+      })
+    ).toMatchObject({ text: "Four.", finishReason: "stop" })
+  })
+  it("may be in parts, of which those that are no text are kept", () => {
+    const image = { image: "https://example.com/a.png" }
+    expect(spoken({ content: [{ text: "Fo" }, image, { text: "ur." }] })).toMatchObject({
+      text: "Four.",
+      providerMetadata: { content: [image] }
+    })
+  })
+  it("has calls, told apart by their place", () => {
+    const call = (id: string, args: unknown) => ({
+      id,
+      index: 0,
+      type: "function",
+      function: { name: "clock", arguments: args }
+    })
+    expect(
+      spoken(
+        { content: "Let me see.", tool_calls: [call("a", '{"zone":"UTC"}'), call("", ""), call("c", { zone: 1 })] },
+        { finish_reason: "tool_calls" }
+      )
+    ).toMatchObject({
+      text: "Let me see.",
+      finishReason: "tool-calls",
+      rawFinishReason: "tool_calls",
+      toolCalls: [
+        { id: "a", name: "clock", arguments: '{"zone":"UTC"}' },
+        { id: "call_1", name: "clock", arguments: "{}" },
+        { id: "c", name: "clock", arguments: '{"zone":1}' }
+      ]
+    })
+  })
+  it("counts what was cached, written to the cache and thought, and keeps what else was counted", () => {
+    const counted = answer({
+      output: { text: "", finish_reason: "stop" },
+      usage: {
+        input_tokens: 50,
+        output_tokens: 30,
+        prompt_tokens_details: { cached_tokens: 20, cache_creation_input_tokens: 10 },
+        output_tokens_details: { reasoning_tokens: 25, text_tokens: 5 },
+        image_tokens: 40,
+        video_tokens: null
+      }
+    })
+    expect(counted.usage).toEqual(
+      Usage.make({
+        inputTokens: 50,
+        outputTokens: 30,
+        cachedInputTokens: 20,
+        cacheWriteTokens: 10,
+        reasoningTokens: 25
+      })
+    )
+    expect(counted.providerMetadata).toEqual({ usage: { image_tokens: 40 } })
+    expect(answer({ output: { text: "12345678", finish_reason: "stop" }, usage: {} }).usage).toEqual(
+      Usage.make({ inputTokens: source.estimatedInputTokens, outputTokens: 3, estimated: true })
+    )
+  })
+  it("keeps what else it says, further choices too", () => {
+    const search_info = { search_results: [{ url: "https://example.com" }] }
+    const second = { index: 1, finish_reason: "stop", message: { content: "Vier." } }
+    const first = { index: 0, finish_reason: "stop", message: { content: "Four." }, logprobs: { content: [] } }
+    expect(answer({ output: { choices: [second, first], search_info } })).toMatchObject({
+      text: "Four.",
+      providerMetadata: { search_info, logprobs: { content: [] }, choices: [second] }
+    })
+  })
+  it("that is an error, or none at all, is told apart", () => {
+    const failure = (body: unknown) => failureOf(wire.decodeResponse(body, source))
+    const error = { code: "InvalidParameter", message: "No.", request_id: "r-1" }
+    expect(failure(error)).toEqual({ _tag: "Reported", body: error })
+    expect(failure({ message: "No." })).toEqual({ _tag: "Reported", body: { message: "No." } })
+    expect(failure({ request_id: "r-1" })).toMatchObject({ _tag: "Malformed", path: "output" })
+    expect(failure({ output: { task_id: "t" } })).toMatchObject({ _tag: "Malformed", path: "output.choices" })
+    expect(failure("<html>")).toMatchObject({ _tag: "Malformed", path: "" })
+  })
+})

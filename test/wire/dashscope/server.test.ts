@@ -1,0 +1,237 @@
+import { describe, expect, it } from "@effect/vitest"
+import type { ChatRequest } from "../../../src/vocabulary/Chat.js"
+import * as ChatEvent from "../../../src/vocabulary/ChatEvent.js"
+import { response } from "../../../src/testing/TestLLM.js"
+import * as Usage from "../../../src/vocabulary/Usage.js"
+import * as DashScope from "../../../src/wire/DashScope.js"
+import { failureOf, got, written } from "../roundTrips.js"
+
+const wire = DashScope.make()
+
+const input = { messages: [{ role: "user", content: "Hi" }] }
+
+const decoded = (body: Record<string, unknown>, headers: Record<string, string> = {}) =>
+  got(
+    wire.decodeRequest({ model: "m", input, ...body }, { path: "/services/aigc/text-generation/generation", headers })
+  )
+
+const request = (parameters: Record<string, unknown>): ChatRequest => decoded({ parameters }).request
+
+const messages = (...told: ReadonlyArray<unknown>) => decoded({ input: { messages: told } }).request.messages
+
+const faultIn = (body: Record<string, unknown>) => {
+  const failure = failureOf(wire.decodeRequest({ model: "m", input, ...body }))
+  return failure?._tag === "Malformed" ? failure.path : failure
+}
+
+describe("a server reads", () => {
+  it("a question, and from its headers whether it asks for a stream", () => {
+    expect(decoded({})).toEqual({ request: { model: "m", messages: [{ role: "user", content: "Hi" }] }, stream: false })
+    expect(decoded({}, { "x-dashscope-sse": "enable" }).stream).toBe(true)
+    expect(decoded({}, { accept: "text/event-stream" }).stream).toBe(true)
+    expect(decoded({}, { accept: "application/json" }).stream).toBe(false)
+  })
+  it("a prompt, as older clients ask", () => {
+    expect(decoded({ input: { prompt: "Hi" } }).request.messages).toEqual([{ role: "user", content: "Hi" }])
+  })
+  it("settings, and keeps those that it has no word for", () => {
+    const schema = { type: "object" }
+    expect(
+      request({
+        result_format: "message",
+        incremental_output: true,
+        temperature: 0,
+        top_p: 0.5,
+        max_tokens: 9,
+        stop: "END",
+        seed: 7,
+        enable_thinking: true,
+        thinking_budget: 100,
+        tool_choice: { type: "function", function: { name: "clock" } },
+        parallel_tool_calls: true,
+        response_format: { type: "json_schema", json_schema: { name: "n", schema } },
+        tools: [{ type: "function", function: { name: "clock", parameters: schema } }, { type: "other" }],
+        enable_search: true
+      })
+    ).toEqual({
+      model: "m",
+      messages: [{ role: "user", content: "Hi" }],
+      temperature: 0,
+      topP: 0.5,
+      maxTokens: 9,
+      stop: ["END"],
+      seed: 7,
+      reasoning: { budgetTokens: 100 },
+      toolChoice: { name: "clock" },
+      parallelToolCalls: true,
+      responseFormat: { name: "n", schema },
+      tools: [{ name: "clock", parameters: schema }],
+      extra: { enable_search: true, tools: [{ type: "other" }] }
+    })
+    expect(request({ enable_thinking: false, thinking_budget: 100 }).reasoning).toEqual({ effort: "none" })
+    expect(request({ thinking_budget: 100 }).reasoning).toEqual({ budgetTokens: 100 })
+    expect(request({ response_format: { type: "json_object" }, tool_choice: "auto" })).toMatchObject({
+      responseFormat: "json",
+      toolChoice: "auto"
+    })
+  })
+  it("messages in texts and in parts", () => {
+    const mark = { cache_control: { type: "ephemeral" } }
+    expect(
+      messages(
+        { role: "system", content: [{ type: "text", text: "Know.", ...mark }] },
+        {
+          role: "user",
+          content: [
+            { image: "https://example.com/a.png", ...mark },
+            { audio: "https://example.com/a.wav" },
+            { video: "https://example.com/a.mp4" },
+            { text: "?" }
+          ]
+        },
+        {
+          role: "assistant",
+          content: [{ text: "Let me see." }],
+          reasoning_content: "Hm.",
+          tool_calls: [{ id: "a", type: "function", function: { name: "clock", arguments: "{}" } }]
+        },
+        { role: "tool", content: [{ text: "12:00" }], tool_call_id: "a" }
+      )
+    ).toEqual([
+      { role: "system", content: [{ type: "text", text: "Know.", cacheControl: {} }] },
+      {
+        role: "user",
+        content: [
+          { type: "image", url: "https://example.com/a.png", cacheControl: {} },
+          { type: "audio", url: "https://example.com/a.wav" },
+          { type: "file", url: "https://example.com/a.mp4" },
+          { type: "text", text: "?" }
+        ]
+      },
+      {
+        role: "assistant",
+        content: [
+          { type: "reasoning", text: "Hm." },
+          { type: "text", text: "Let me see." }
+        ],
+        toolCalls: [{ id: "a", name: "clock", arguments: "{}" }]
+      },
+      { role: "tool", toolCallId: "a", content: "12:00" }
+    ])
+  })
+  it("no question that is none, and says where", () => {
+    expect(faultIn({ input: "Hi" })).toBe("input")
+    expect(faultIn({ input: {} })).toBe("input.messages")
+    expect(faultIn({ input: { messages: [{ role: "nobody", content: "" }] } })).toBe("input.messages[0].role")
+    expect(faultIn({ input: { messages: [{ role: "tool", content: "" }] } })).toBe("input.messages[0].tool_call_id")
+    expect(faultIn({ input: { messages: [{ role: "assistant", content: "", tool_calls: [{ id: "a" }] }] } })).toBe(
+      "input.messages[0].tool_calls[0].name"
+    )
+    expect(faultIn({ parameters: { max_tokens: "many" } })).toBe("parameters.max_tokens")
+    expect(faultIn({ parameters: { tools: {} } })).toBe("parameters.tools")
+    expect(faultIn({ model: 7 })).toBe("model")
+    expect(failureOf(wire.decodeRequest("?"))).toMatchObject({ _tag: "Malformed", path: "" })
+  })
+})
+
+const answer = response({
+  id: "r-1",
+  model: "m",
+  text: "Four.",
+  refusal: " No.",
+  reasoningParts: [{ type: "reasoning", text: "Hm." }],
+  toolCalls: [{ id: "a", name: "clock", arguments: '{"zone":"UTC"}' }],
+  usage: Usage.make({ inputTokens: 5, outputTokens: 3 }),
+  providerMetadata: { search_info: { found: 1 }, unknown: true }
+})
+
+const usage = {
+  input_tokens: 5,
+  output_tokens: 3,
+  total_tokens: 8,
+  prompt_tokens_details: { cached_tokens: 0, cache_creation_input_tokens: 0 },
+  output_tokens_details: { reasoning_tokens: 0 }
+}
+
+const call = (args: string, first = true) => ({
+  index: 0,
+  id: first ? "a" : "",
+  type: "function",
+  function: { ...(first ? { name: "clock" } : {}), arguments: args }
+})
+
+/** The same answer, in smaller pieces. */
+const events: ReadonlyArray<ChatEvent.ChatEvent> = ChatEvent.fromResponse(answer).flatMap(
+  (event): ReadonlyArray<ChatEvent.ChatEvent> =>
+    event._tag === "ToolCallDelta"
+      ? [
+          { ...event, argumentsDelta: '{"zone":' },
+          { ...event, argumentsDelta: '"UTC"}' }
+        ]
+      : [event]
+)
+
+const said = (frames: ReadonlyArray<{ readonly event?: string | undefined; readonly data: string }>) =>
+  frames.map(({ data, event }) => {
+    const { output, request_id: id } = JSON.parse(data)
+    const { finish_reason: reason, message } = output.choices[0]
+    const { role: _, ...spoken } = message
+    return [event, id, reason, spoken]
+  })
+
+describe("a server writes", () => {
+  it("a whole answer", () => {
+    expect(wire.encodeResponse(answer)).toEqual({
+      request_id: "r-1",
+      output: {
+        choices: [
+          {
+            index: 0,
+            finish_reason: "tool_calls",
+            message: {
+              role: "assistant",
+              content: "Four. No.",
+              reasoning_content: "Hm.",
+              tool_calls: [{ ...call('{"zone":"UTC"}') }]
+            }
+          }
+        ],
+        search_info: { found: 1 }
+      },
+      usage
+    })
+  })
+  it("a stream of what is new, for those who ask for that", () => {
+    const frames = written(wire, events, { parameters: { incremental_output: true } })
+    expect(said(frames)).toEqual([
+      ["result", "r-1", "null", { content: "", reasoning_content: "Hm." }],
+      ["result", "r-1", "null", { content: "Four." }],
+      ["result", "r-1", "null", { content: " No." }],
+      ["result", "r-1", "null", { content: "", tool_calls: [call('{"zone":')] }],
+      ["result", "r-1", "null", { content: "", tool_calls: [call('"UTC"}', false)] }],
+      ["result", "r-1", "tool_calls", { content: "" }]
+    ])
+    expect(JSON.parse(frames.at(-1)?.data ?? "")).toMatchObject({ usage, output: { search_info: { found: 1 } } })
+  })
+  it("a stream that repeats all that was said, for the others", () => {
+    const thought = { reasoning_content: "Hm." }
+    const whole = { content: "Four. No.", ...thought }
+    expect(said(written(wire, events))).toEqual([
+      ["result", "r-1", "null", { content: "", ...thought }],
+      ["result", "r-1", "null", { content: "Four.", ...thought }],
+      ["result", "r-1", "null", whole],
+      ["result", "r-1", "null", { ...whole, tool_calls: [call('{"zone":')] }],
+      ["result", "r-1", "null", { ...whole, tool_calls: [call('{"zone":"UTC"}')] }],
+      ["result", "r-1", "tool_calls", { ...whole, tool_calls: [call('{"zone":"UTC"}')] }]
+    ])
+  })
+  it("an error, with a code of its own where there is none", () => {
+    const code = (status: number) => wire.encodeError({ status, message: "No." })["code"]
+    expect(wire.encodeError({ status: 400, message: "No.", code: "Arrearage" })).toEqual({
+      code: "Arrearage",
+      message: "No.",
+      request_id: ""
+    })
+    expect([400, 401, 429, 500].map(code)).toEqual(["InvalidParameter", "InvalidApiKey", "Throttling", "InternalError"])
+  })
+})

@@ -1,0 +1,232 @@
+import { describe, expect, it } from "@effect/vitest"
+import * as Usage from "../../../src/vocabulary/Usage.js"
+import * as DashScope from "../../../src/wire/DashScope.js"
+import * as Framing from "../../../src/wire/Framing.js"
+import type { Frame, WireEvent } from "../../../src/wire/Wire.js"
+import { read } from "../roundTrips.js"
+
+const wire = DashScope.make()
+
+interface Said {
+  readonly content?: unknown
+  readonly reasoning_content?: string
+  readonly tool_calls?: ReadonlyArray<unknown>
+}
+
+/** One event: what is said, how many tokens have been written so far, and why the model stopped. */
+const event = (message: Said, written?: number, finish_reason = "null"): Frame => ({
+  event: "result",
+  data: JSON.stringify({
+    output: { choices: [{ message: { role: "assistant", content: "", ...message }, finish_reason }] },
+    ...(written === undefined ? {} : { usage: { input_tokens: 5, output_tokens: written, total_tokens: 5 + written } }),
+    request_id: "r-1"
+  })
+})
+
+/** The answer that the events say. */
+const heard = (...frames: ReadonlyArray<Frame>) => {
+  const { events, failure } = read(wire, frames)
+  expect(failure).toBeUndefined()
+  const joined = (tag: "TextDelta" | "ReasoningDelta") =>
+    events.map((each) => (each._tag === tag && "text" in each ? each.text : "")).join("")
+  return {
+    text: joined("TextDelta"),
+    reasoning: joined("ReasoningDelta"),
+    calls: events.flatMap((each) => (each._tag === "ToolCallEnd" ? [each.call] : []))
+  }
+}
+
+const piece = (index: number, args: string, more: Record<string, unknown> = {}, id = "") => ({
+  index,
+  id,
+  type: "function",
+  function: { ...more, arguments: args }
+})
+
+describe("a stream of what is new", () => {
+  it("says it, and ends with the reason to stop and the last counts", () => {
+    const { events, failure } = read(wire, [
+      event({ reasoning_content: "Two and" }, 2),
+      event({ reasoning_content: " two." }, 4),
+      event({ content: "Fo" }, 5),
+      event({ content: "ur." }, 6),
+      event({}, 6, "stop"),
+      event({ content: "never read" }, 7)
+    ])
+    expect(failure).toBeUndefined()
+    expect(events).toEqual([
+      { _tag: "ReasoningDelta", index: 0, text: "Two and", provider: "acme" },
+      { _tag: "ReasoningDelta", index: 0, text: " two.", provider: "acme" },
+      { _tag: "TextDelta", text: "Fo" },
+      { _tag: "TextDelta", text: "ur." },
+      {
+        _tag: "Finish",
+        reason: "stop",
+        rawReason: "stop",
+        usage: Usage.make({ inputTokens: 5, outputTokens: 6 }),
+        latency: 0,
+        providerMetadata: {}
+      }
+    ])
+  })
+  it("has calls in pieces by index, with empty ids in those that follow", () => {
+    expect(
+      heard(
+        event({ tool_calls: [piece(0, '{"zone":', { name: "clock" }, "call_a")] }, 5),
+        event({ tool_calls: [piece(0, '"UTC"}')] }, 8),
+        event({ tool_calls: [piece(1, "", { name: "weather" }, "call_b")] }, 9),
+        event({ tool_calls: [piece(1, "{}")] }, 10, "tool_calls")
+      ).calls
+    ).toEqual([
+      { id: "call_a", name: "clock", arguments: '{"zone":"UTC"}' },
+      { id: "call_b", name: "weather", arguments: "{}" }
+    ])
+  })
+  it("has parts, as models that see write", () => {
+    expect(
+      heard(
+        event({ content: [{ text: "Fo" }] }, 1),
+        event({ content: [{ text: "ur." }] }, 2),
+        event({ content: [] }, 2, "stop")
+      ).text
+    ).toBe("Four.")
+  })
+  it("may say the same word twice, or begin a word as the last one began", () => {
+    expect(heard(event({ content: "ha" }, 1), event({ content: "ha" }, 2), event({}, 2, "stop")).text).toBe("haha")
+    expect(heard(event({ content: "ha" }), event({ content: "ha" }), event({}, 2, "stop")).text).toBe("haha")
+    expect(heard(event({ content: "2" }, 1), event({ content: "2" }, 2), event({}, 2, "stop")).text).toBe("22")
+    expect(heard(event({ content: "2" }, 1), event({ content: "250" }, 4), event({}, 4, "stop")).text).toBe("2250")
+    expect(
+      heard(event({ content: "ha" }, 1), event({ content: "ha" }, 2), event({ content: "ha" }, 3), event({}, 3, "stop"))
+        .text
+    ).toBe("hahaha")
+    expect(
+      heard(
+        event({ content: "1" }, 1),
+        event({ content: "10, " }, 4),
+        event({ content: "11" }, 6),
+        event({ content: "1" }, 7),
+        event({}, 7, "stop")
+      ).text
+    ).toBe("110, 111")
+  })
+  it("is told as soon as it comes, but for what may be a repetition", () => {
+    const decoder = wire.decodeStream({ provider: "acme", model: "asked", estimatedInputTokens: 0 })
+    const pushed = (content: string): ReadonlyArray<WireEvent> => {
+      const out: Array<WireEvent> = []
+      expect(decoder.push(event({ content }, 1), out)).toBeUndefined()
+      return out
+    }
+    expect(pushed("1")).toEqual([{ _tag: "TextDelta", text: "1" }])
+    expect(pushed("10, ")).toEqual([])
+    expect(pushed("11")).toEqual([{ _tag: "TextDelta", text: "10, 11" }])
+  })
+})
+
+describe("a stream that repeats all that was said in every event", () => {
+  it("says it once", () => {
+    expect(
+      heard(
+        event({ content: "So" }, 1),
+        event({ content: "So be" }, 2),
+        event({ content: "So be it" }, 3),
+        event({ content: "So be it, then." }, 6),
+        event({ content: "So be it, then." }, 6, "stop")
+      ).text
+    ).toBe("So be it, then.")
+  })
+  it("says it once where there are only two events, or the last repeats the first", () => {
+    expect(heard(event({ content: "He" }, 1), event({ content: "Hello!" }, 3, "stop")).text).toBe("Hello!")
+    expect(heard(event({ content: "Hi" }, 1), event({ content: "Hi" }, 1, "stop")).text).toBe("Hi")
+    expect(heard(event({ content: "Hi" }), event({ content: "Hi" }, undefined, "stop")).text).toBe("Hi")
+  })
+  it("says it once where an event says no more than the one before, as within a letter of several tokens", () => {
+    const repeated = (...counts: readonly [number, number, number]) =>
+      heard(
+        event({ content: "你" }, counts[0]),
+        event({ content: "你" }, counts[1]),
+        event({ content: "你好" }, counts[2]),
+        event({ content: "你好" }, counts[2], "stop")
+      ).text
+    expect(repeated(1, 1, 2)).toBe("你好")
+    expect(repeated(1, 2, 3)).toBe("你好")
+  })
+  it("says thoughts, text and calls once", () => {
+    const clock = (args: string) => piece(0, args, { name: "clock" }, "call_a")
+    const weather = piece(1, "{}", { name: "weather" }, "call_b")
+    expect(
+      heard(
+        event({ reasoning_content: "Hm" }, 1),
+        event({ reasoning_content: "Hm", content: "Yes" }, 2),
+        event({ reasoning_content: "Hm", content: "Yes", tool_calls: [clock('{"zone')] }, 4),
+        event({ reasoning_content: "Hm", content: "Yes", tool_calls: [clock('{"zone":1}')] }, 6),
+        event({ reasoning_content: "Hm", content: "Yes", tool_calls: [clock('{"zone":1}'), weather] }, 8, "tool_calls")
+      )
+    ).toEqual({
+      text: "Yes",
+      reasoning: "Hm",
+      calls: [
+        { id: "call_a", name: "clock", arguments: '{"zone":1}' },
+        { id: "call_b", name: "weather", arguments: "{}" }
+      ]
+    })
+  })
+  it("says the text of older models once", () => {
+    const older = (text: string, finish_reason: string): Frame => ({
+      data: JSON.stringify({ output: { text, finish_reason }, request_id: "r-1" })
+    })
+    expect(heard(older("Fo", "null"), older("Four", "null"), older("Four.", "stop")).text).toBe("Four.")
+  })
+})
+
+describe("the frames of the service", () => {
+  const bytes = (text: string): ReadonlyArray<Frame> => {
+    const framer = Framing.sse()
+    const frames: Array<Frame> = []
+    framer.push(new TextEncoder().encode(text), frames)
+    framer.end(frames)
+    return frames
+  }
+  const said = (index: number, { data, event: name }: Frame): string =>
+    `id:${index}\nevent:${name}\n:HTTP_STATUS/200\ndata:${data}\n\n`
+  it("have comments, ids and no blank behind the colon", () => {
+    const text = said(1, event({ content: "Fo" }, 1)) + said(2, event({ content: "ur." }, 2, "stop"))
+    expect(heard(...bytes(text)).text).toBe("Four.")
+  })
+  it("tell an error in the middle by the event's name", () => {
+    const error = { code: "Throttling", message: "Too many requests.", request_id: "r-1" }
+    const frames = bytes(
+      `${said(1, event({ content: "Fo" }, 1))}id:2\nevent:error\n:HTTP_STATUS/429\ndata:${JSON.stringify(error)}\n\n`
+    )
+    expect(read(wire, frames)).toEqual({
+      events: [{ _tag: "TextDelta", text: "Fo" }],
+      failure: { _tag: "Reported", body: error }
+    })
+    expect(read(wire, [{ event: "error", data: "no JSON" }]).failure).toEqual({ _tag: "Reported", body: "no JSON" })
+    expect(read(wire, [{ event: "result", data: JSON.stringify(error) }]).failure).toEqual({
+      _tag: "Reported",
+      body: error
+    })
+  })
+  it("are cut off where there is no reason to stop, or no JSON", () => {
+    expect(read(wire, [event({ content: "Fo" }, 1)]).failure).toEqual({ _tag: "Truncated" })
+    expect(read(wire, [{ data: '{"output":' }]).failure).toMatchObject({ _tag: "Malformed", excerpt: '{"output":' })
+  })
+  it("may bring the counts behind the reason to stop, or none at all", () => {
+    const decoder = wire.decodeStream({ provider: "acme", model: "asked", estimatedInputTokens: 4 })
+    const out: Array<WireEvent> = []
+    decoder.push(event({ content: "12345678" }, undefined, "stop"), out)
+    expect([decoder.state, decoder.id, decoder.usage]).toEqual([
+      "finishing",
+      "r-1",
+      Usage.make({ inputTokens: 4, outputTokens: 3, estimated: true })
+    ])
+    decoder.push(event({}, 7), out)
+    expect(decoder.state).toBe("done")
+    expect(out.at(-1)).toMatchObject({ _tag: "Finish", usage: { outputTokens: 7, estimated: false } })
+    expect(read(wire, [event({ content: "12345678" }, undefined, "stop")]).events.at(-1)).toMatchObject({
+      _tag: "Finish",
+      usage: { outputTokens: 3, estimated: true }
+    })
+  })
+})

@@ -1,0 +1,29 @@
+/** Answers that are errors, as providers give them, and whom they were given to. */
+import type { ErrorAnswer, ErrorSource } from "../../../src/wire/error/ProviderError.js"
+
+const now = Date.parse("2026-03-01T12:00:00Z")
+
+export const source = (provider = "somebody"): ErrorSource => ({
+  provider,
+  model: "some-model",
+  keyId: "key-1",
+  now,
+  mask: (text) => text.replaceAll("planted-canary", "***")
+})
+
+export const answered = (status: number, body: unknown, headers: Record<string, string> = {}): ErrorAnswer => ({
+  status,
+  headers,
+  body
+})
+
+export const inBand = (body: unknown, headers: Record<string, string> = {}): ErrorAnswer => ({
+  status: 200,
+  headers,
+  body,
+  inBand: true
+})
+
+export const openAi = (message: string, code: string | number | null, type: string | null = null) => ({
+  error: { message, type, param: null, code }
+})

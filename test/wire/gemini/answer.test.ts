@@ -1,0 +1,282 @@
+import { describe, expect, it } from "@effect/vitest"
+import { Either } from "effect"
+import * as Gemini from "../../../src/wire/Gemini.js"
+import { classify } from "../../../src/wire/error/ProviderError.js"
+import type { WireFailure, WireResponse } from "../../../src/wire/Wire.js"
+
+const wire = Gemini.make()
+const source = { provider: "acme", model: "asked", estimatedInputTokens: 7 }
+
+const read = (body: unknown): WireResponse =>
+  Either.getOrThrowWith(wire.decodeResponse(body, source), (failure) => new Error(JSON.stringify(failure)))
+
+const failure = (body: unknown): WireFailure | undefined =>
+  Either.match(wire.decodeResponse(body, source), { onLeft: (found) => found, onRight: () => undefined })
+
+const candidate = (parts: ReadonlyArray<object>, fields: object = {}) => ({
+  content: { role: "model", parts },
+  finishReason: "STOP",
+  index: 0,
+  ...fields
+})
+
+const answer = (parts: ReadonlyArray<object>, fields: object = {}, body: object = {}) => ({
+  candidates: [candidate(parts, fields)],
+  modelVersion: "gemini-9",
+  responseId: "r1",
+  ...body
+})
+
+describe("a whole answer", () => {
+  it("says text and thoughts, and which model answered", () => {
+    expect(
+      read(
+        answer([
+          { text: "Hm. ", thought: true },
+          { text: "Well.", thought: true },
+          { text: "" },
+          { text: "Hel" },
+          { text: "lo" }
+        ])
+      )
+    ).toMatchObject({
+      id: "r1",
+      model: "gemini-9",
+      text: "Hello",
+      reasoning: "Hm. Well.",
+      reasoningParts: [{ type: "reasoning", text: "Hm. Well.", provider: "acme" }],
+      toolCalls: [],
+      refusal: "",
+      finishReason: "stop",
+      rawFinishReason: "STOP"
+    })
+  })
+  it("asks for calls under the provider's ids, or under made-up ones that no other answer has", () => {
+    const found = read(
+      answer([
+        { functionCall: { id: "given", name: "clock", args: { zone: "UTC" } } },
+        { functionCall: { name: "sun" } },
+        { functionCall: { name: "sun", args: {} } }
+      ])
+    )
+    expect(found.toolCalls).toEqual([
+      { id: "given", name: "clock", arguments: '{"zone":"UTC"}' },
+      { id: "call_r1_1", name: "sun", arguments: "{}" },
+      { id: "call_r1_2", name: "sun", arguments: "{}" }
+    ])
+    expect(found.finishReason).toBe("tool-calls")
+    const nameless = read({ candidates: [candidate([{ functionCall: { name: "sun" } }])] })
+    expect([nameless.id, nameless.model, nameless.toolCalls[0]?.id]).toEqual(["", "asked", "call_0"])
+  })
+  it("keeps signatures with what they sign", () => {
+    expect(
+      read(
+        answer([
+          { text: "Hm.", thought: true, thoughtSignature: "s1" },
+          { text: "One" },
+          { text: " two", thoughtSignature: "s2" },
+          { functionCall: { name: "clock" }, thoughtSignature: "s3" },
+          { thoughtSignature: "s4" }
+        ])
+      ).reasoningParts
+    ).toEqual([
+      { type: "reasoning", text: "Hm.", signature: "s1", provider: "acme" },
+      { type: "reasoning", text: "", signature: "s2", id: "3:7", format: "text", provider: "acme" },
+      { type: "reasoning", text: "", signature: "s3", id: "call_r1_0", format: "functionCall", provider: "acme" },
+      { type: "reasoning", text: "", signature: "s4", id: "7:7", format: "text", provider: "acme" }
+    ])
+  })
+  it("hands on code that was run, media, sources and ratings", () => {
+    const code = { executableCode: { language: "PYTHON", code: "1+1" } }
+    const result = { codeExecutionResult: { outcome: "OUTCOME_OK", output: "2" } }
+    const image = { inlineData: { mimeType: "image/png", data: "AAAA" } }
+    const found = read(
+      answer(
+        [code, result, { text: "2" }, image],
+        {
+          groundingMetadata: { groundingChunks: [{ web: { uri: "https://example.com" } }] },
+          citationMetadata: { citationSources: [{ uri: "https://example.org" }] },
+          safetyRatings: [{ category: "HARM_CATEGORY_HARASSMENT", probability: "NEGLIGIBLE" }],
+          finishMessage: "Done."
+        },
+        { createTime: "2026-01-01T00:00:00Z", usageMetadata: { trafficType: "ON_DEMAND" } }
+      )
+    )
+    expect(found.text).toBe("2")
+    expect(found.providerMetadata).toEqual({
+      parts: [code, result, image],
+      groundingMetadata: { groundingChunks: [{ web: { uri: "https://example.com" } }] },
+      citationMetadata: { citationSources: [{ uri: "https://example.org" }] },
+      safetyRatings: [{ category: "HARM_CATEGORY_HARASSMENT", probability: "NEGLIGIBLE" }],
+      finishMessage: "Done.",
+      usage: { trafficType: "ON_DEMAND" }
+    })
+    // What was run goes back in the next turn; an image does not.
+    expect(found.reasoningParts.map((part) => part.format)).toEqual(["executableCode", "codeExecutionResult"])
+  })
+  it("is the first candidate, with the others beside it", () => {
+    const second = candidate([{ text: "B" }], { index: 1 })
+    const found = read({ candidates: [second, candidate([{ text: "A" }])] })
+    expect([found.text, found.providerMetadata]).toEqual(["A", { candidates: [second] }])
+    expect(read({ candidates: [second] }).text).toBe("B")
+  })
+  it("may be empty", () => {
+    expect(read({ candidates: [{ finishReason: "SAFETY" }] })).toMatchObject({
+      text: "",
+      finishReason: "content-filter"
+    })
+    expect(read({ candidates: [{ content: {} }] })).toMatchObject({ rawFinishReason: "", finishReason: "other" })
+  })
+})
+
+describe("the reason to stop", () => {
+  it.each([
+    ["STOP", "stop"],
+    ["MAX_TOKENS", "length"],
+    ["SAFETY", "content-filter"],
+    ["RECITATION", "content-filter"],
+    ["LANGUAGE", "content-filter"],
+    ["BLOCKLIST", "content-filter"],
+    ["PROHIBITED_CONTENT", "content-filter"],
+    ["SPII", "content-filter"],
+    ["IMAGE_SAFETY", "content-filter"],
+    ["IMAGE_PROHIBITED_CONTENT", "content-filter"],
+    ["IMAGE_RECITATION", "content-filter"],
+    ["MODEL_ARMOR", "content-filter"],
+    ["NO_IMAGE", "other"],
+    ["IMAGE_OTHER", "other"],
+    ["OTHER", "other"],
+    ["FINISH_REASON_UNSPECIFIED", "other"],
+    ["ONE_THAT_IS_YET_TO_COME", "other"]
+  ])("%s is %s", (raw, reason) => {
+    const found = read(answer([{ text: "x" }], { finishReason: raw }))
+    expect([found.finishReason, found.rawFinishReason]).toEqual([reason, raw])
+  })
+  it("is the calls where the model just stops, and is not where it could not go on", () => {
+    const reason = (finishReason: string) =>
+      read(answer([{ functionCall: { name: "clock" } }], { finishReason })).finishReason
+    expect(reason("STOP")).toBe("tool-calls")
+    expect(reason("MAX_TOKENS")).toBe("length")
+    expect(reason("UNEXPECTED_TOOL_CALL")).toBe("other")
+  })
+  it.each(["MALFORMED_FUNCTION_CALL", "UNEXPECTED_TOOL_CALL", "TOO_MANY_TOOL_CALLS", "MALFORMED_RESPONSE"])(
+    "%s is a malformed answer where no call can be read, with Gemini's own words",
+    (finishReason) => {
+      const malformed = { _tag: "Malformed", path: "candidates[0].finishReason", excerpt: finishReason }
+      expect(failure(answer([], { finishReason }))).toEqual(malformed)
+      expect(failure(answer([{ text: "Let me look." }], { finishReason }))).toEqual(malformed)
+      expect(failure(answer([], { finishReason, finishMessage: "print(default_api" }))).toEqual({
+        ...malformed,
+        excerpt: `${finishReason}: print(default_api`
+      })
+      expect(read(answer([{ functionCall: { name: "clock" } }], { finishReason }))).toMatchObject({
+        toolCalls: [{ name: "clock" }],
+        finishReason: "other",
+        rawFinishReason: finishReason
+      })
+    }
+  )
+  it("MISSING_THOUGHT_SIGNATURE is a fault of the request", () => {
+    const found = failure(answer([], { finishReason: "MISSING_THOUGHT_SIGNATURE", finishMessage: "at position 2" }))
+    expect(found).toEqual({
+      _tag: "Reported",
+      body: { error: { code: "MISSING_THOUGHT_SIGNATURE", message: "MISSING_THOUGHT_SIGNATURE: at position 2" } }
+    })
+    const about = { provider: "gemini", model: "m", keyId: "key-1", now: 0, mask: (text: string) => text }
+    const body = found?._tag === "Reported" ? found.body : undefined
+    expect(classify({ status: 200, headers: {}, body, inBand: true }, about)._tag).toBe("InvalidRequestError")
+  })
+})
+
+describe("usage", () => {
+  const usage = (usageMetadata: object) => read(answer([{ text: "abcdefgh" }], {}, { usageMetadata }))
+
+  it("counts thoughts with the answer, and cached tokens with the prompt", () => {
+    const found = usage({
+      promptTokenCount: 100,
+      cachedContentTokenCount: 60,
+      candidatesTokenCount: 10,
+      thoughtsTokenCount: 30,
+      toolUsePromptTokenCount: 5,
+      totalTokenCount: 145,
+      promptTokensDetails: [{ modality: "TEXT", tokenCount: 100 }]
+    })
+    expect(found.usage).toEqual({
+      inputTokens: 100,
+      outputTokens: 40,
+      totalTokens: 145,
+      cachedInputTokens: 60,
+      cacheWriteTokens: 0,
+      reasoningTokens: 30,
+      estimated: false
+    })
+    expect(found.providerMetadata["usage"]).toEqual({
+      toolUsePromptTokenCount: 5,
+      promptTokensDetails: [{ modality: "TEXT", tokenCount: 100 }]
+    })
+  })
+  it("is nothing for an answer that has no tokens", () => {
+    expect(usage({ promptTokenCount: 14, totalTokenCount: 14 }).usage).toMatchObject({
+      inputTokens: 14,
+      outputTokens: 0,
+      estimated: false
+    })
+  })
+  it("is estimated where nobody counts", () => {
+    expect(usage({ trafficType: "ON_DEMAND" }).usage).toMatchObject({
+      inputTokens: 7,
+      outputTokens: 2,
+      estimated: true
+    })
+  })
+})
+
+describe("what is no answer", () => {
+  it("is a prompt that was blocked", () => {
+    expect(failure({ promptFeedback: { blockReason: "PROHIBITED_CONTENT" } })).toEqual({
+      _tag: "Reported",
+      body: {
+        error: {
+          type: "prompt_blocked",
+          code: "PROHIBITED_CONTENT",
+          message: "The prompt was blocked: PROHIBITED_CONTENT."
+        }
+      }
+    })
+    expect(
+      failure({ candidates: [], promptFeedback: { blockReason: "OTHER", blockReasonMessage: "Not this." } })
+    ).toMatchObject({ body: { error: { code: "OTHER", message: "Not this." } } })
+  })
+  it("is an error under a good status, alone or in a list", () => {
+    const error = { code: 503, message: "Overloaded.", status: "UNAVAILABLE" }
+    expect(failure({ error })).toEqual({ _tag: "Reported", body: { error } })
+    expect(failure([{ error }])).toEqual({ _tag: "Reported", body: { error } })
+  })
+  it("is a body without candidates, and one of another protocol", () => {
+    expect(failure({ usageMetadata: { promptTokenCount: 1 } })).toMatchObject({ _tag: "Malformed", path: "candidates" })
+    expect(failure("<html>")).toMatchObject({ _tag: "Malformed", path: "" })
+    expect(failure([])).toMatchObject({ _tag: "Malformed", path: "candidates" })
+    expect(failure({ candidates: [candidate([{ functionCall: { args: { a: 1 } } }])] })).toMatchObject({
+      _tag: "Malformed",
+      path: "candidates[0].content.parts[0].functionCall.name"
+    })
+  })
+})
+
+describe("a stream that comes as one list", () => {
+  const piece = (text: string, fields: object = {}) => ({
+    candidates: [{ content: { parts: [{ text }] }, index: 0, ...fields }],
+    responseId: "r1"
+  })
+
+  it("is one answer", () => {
+    expect(read([piece("Hel"), piece("lo"), piece("", { finishReason: "STOP" })])).toMatchObject({
+      id: "r1",
+      text: "Hello",
+      finishReason: "stop"
+    })
+  })
+  it("is cut off where it gives no reason to stop", () => {
+    expect(failure([piece("Hel"), piece("lo")])).toEqual({ _tag: "Truncated" })
+  })
+})

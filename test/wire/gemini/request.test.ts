@@ -1,0 +1,411 @@
+import { describe, expect, it } from "@effect/vitest"
+import { Either } from "effect"
+import type { ChatRequest, ChatResponse, Message } from "../../../src/vocabulary/Chat.js"
+import * as Chat from "../../../src/vocabulary/Chat.js"
+import * as Gemini from "../../../src/wire/Gemini.js"
+import type { WireRequest } from "../../../src/wire/Wire.js"
+
+const peer = { provider: "gemini", model: "gemini-3-flash", stream: false }
+
+const encode = (request: Partial<ChatRequest>, dialect?: Partial<Gemini.Dialect>) =>
+  Gemini.make(dialect).encodeRequest({ messages: [Chat.user("Hello")], ...request }, peer)
+
+const sent = (request: Partial<ChatRequest>, dialect?: Partial<Gemini.Dialect>): WireRequest =>
+  Either.getOrThrowWith(encode(request, dialect), (failure) => new Error(JSON.stringify(failure)))
+
+const body = (request: Partial<ChatRequest>, dialect?: Partial<Gemini.Dialect>): Record<string, unknown> =>
+  sent(request, dialect).body
+
+const contents = (messages: ReadonlyArray<Message>, model = "gemini-3-flash"): unknown =>
+  body({ messages, model })["contents"]
+
+const config = (request: Partial<ChatRequest>): unknown => body(request)["generationConfig"]
+
+const refused = (request: Partial<ChatRequest>): unknown =>
+  Either.match(encode(request), { onLeft: (failure) => failure, onRight: () => undefined })
+
+const png = "data:image/png;base64,AAAA"
+const call = { id: "c1", name: "clock", arguments: '{"zone":"UTC"}' }
+
+describe("the address", () => {
+  const path = (model: string) => sent({ model }).path
+
+  it("names the model and the method", () => {
+    expect(sent({})).toEqual({
+      path: "/models/gemini-3-flash:generateContent",
+      body: { contents: [{ role: "user", parts: [{ text: "Hello" }] }] }
+    })
+  })
+  it("asks for server-sent events where a stream is wanted", () => {
+    const streamed = Gemini.make().encodeRequest({ messages: [Chat.user("Hello")] }, { ...peer, stream: true })
+    expect(Either.getOrThrow(streamed)).toMatchObject({
+      path: "/models/gemini-3-flash:streamGenerateContent",
+      query: { alt: "sse" }
+    })
+  })
+  it("takes a name with its collection as it is", () => {
+    expect(path("models/gemini-3-flash")).toBe("/models/gemini-3-flash:generateContent")
+    expect(path("tunedModels/mine")).toBe("/tunedModels/mine:generateContent")
+    expect(path("publishers/google/models/x")).toBe("/publishers/google/models/x:generateContent")
+  })
+  it("encodes whatever else a name holds, and never leaves the collection", () => {
+    expect(path("a b?c:d#e")).toBe("/models/a%20b%3Fc%3Ad%23e:generateContent")
+    expect(path("google/gemini")).toBe("/models/google%2Fgemini:generateContent")
+    expect(path("models/../secret")).toBe("/models/models%2F..%2Fsecret:generateContent")
+  })
+})
+
+describe("the conversation", () => {
+  it("has system and developer messages as its instruction, wherever they stand", () => {
+    expect(
+      body({
+        messages: [
+          Chat.system("One."),
+          Chat.user("Hello"),
+          { role: "developer", content: [Chat.text("Two."), Chat.text("Three.")] }
+        ]
+      })
+    ).toEqual({
+      systemInstruction: { parts: [{ text: "One." }, { text: "Two." }, { text: "Three." }] },
+      contents: [{ role: "user", parts: [{ text: "Hello" }] }]
+    })
+  })
+  it("asks the instruction where there is nothing else", () => {
+    expect(body({ messages: [Chat.system("Say hello.")] })).toEqual({
+      contents: [{ role: "user", parts: [{ text: "Say hello." }] }]
+    })
+  })
+  it("sends bytes within and files by their URI, with the type that their name tells", () => {
+    expect(
+      contents([
+        Chat.user([
+          Chat.image(png),
+          Chat.image("https://example.com/a.JPG?size=2#x", { detail: "low" }),
+          Chat.audio("data:audio/mpeg;base64,BBBB"),
+          Chat.audio("https://example.com/a.wav"),
+          Chat.file("data:application/pdf;base64,CCCC", { filename: "a.pdf" }),
+          Chat.file("https://example.com/unknown"),
+          { type: "file", fileId: "gs://bucket/b", filename: "b.pdf" }
+        ])
+      ])
+    ).toEqual([
+      {
+        role: "user",
+        parts: [
+          { inlineData: { mimeType: "image/png", data: "AAAA" } },
+          { fileData: { mimeType: "image/jpeg", fileUri: "https://example.com/a.JPG?size=2#x" } },
+          { inlineData: { mimeType: "audio/mpeg", data: "BBBB" } },
+          { fileData: { mimeType: "audio/wav", fileUri: "https://example.com/a.wav" } },
+          { inlineData: { mimeType: "application/pdf", data: "CCCC" } },
+          { fileData: { fileUri: "https://example.com/unknown" } },
+          { fileData: { mimeType: "application/pdf", fileUri: "gs://bucket/b" } }
+        ]
+      }
+    ])
+  })
+  it("refuses what it has no word for", () => {
+    const asking = (message: Message) => refused({ messages: [message] })
+    expect(asking({ role: "user", content: "Hi", name: "Ann" })).toEqual({
+      _tag: "Unsupported",
+      feature: "name of a user message"
+    })
+    expect(asking(Chat.user([Chat.image("data:image/svg+xml,<svg/>")]))).toEqual({
+      _tag: "Unsupported",
+      feature: "data: URL in another form than base64"
+    })
+    expect(refused({ parallelToolCalls: false })).toEqual({
+      _tag: "Unsupported",
+      feature: "limit to one tool call at a time"
+    })
+    expect(refused({ parallelToolCalls: true })).toBe(undefined)
+  })
+  it("says which message answers no call", () => {
+    expect(refused({ messages: [Chat.user("Hi"), Chat.toolResult("nobody", "12:00")] })).toEqual({
+      _tag: "Malformed",
+      path: "messages[1].toolCallId",
+      excerpt: "nobody"
+    })
+  })
+})
+
+describe("calls and their results", () => {
+  const asked = [
+    Chat.user("What time is it?"),
+    Chat.assistant("Let me see.", [call, { ...call, id: "c2", name: "sun" }])
+  ]
+  const results = [Chat.toolResult("c2", "risen"), { ...Chat.toolResult("c1", "no such zone"), isError: true }]
+
+  it("go under their ids, several results in one content, since Gemini 3", () => {
+    expect(contents([...asked, ...results, Chat.user("Well?")])).toEqual([
+      { role: "user", parts: [{ text: "What time is it?" }] },
+      {
+        role: "model",
+        parts: [
+          { text: "Let me see." },
+          {
+            functionCall: { id: "c1", name: "clock", args: { zone: "UTC" } },
+            thoughtSignature: "skip_thought_signature_validator"
+          },
+          { functionCall: { id: "c2", name: "sun", args: { zone: "UTC" } } }
+        ]
+      },
+      {
+        role: "user",
+        parts: [
+          { functionResponse: { id: "c2", name: "sun", response: { output: "risen" } } },
+          { functionResponse: { id: "c1", name: "clock", response: { error: "no such zone" } } }
+        ]
+      },
+      { role: "user", parts: [{ text: "Well?" }] }
+    ])
+  })
+  it("go without ids and in the order of the calls before Gemini 3", () => {
+    expect(contents([...asked, ...results], "gemini-2.5-pro")).toEqual([
+      { role: "user", parts: [{ text: "What time is it?" }] },
+      {
+        role: "model",
+        parts: [
+          { text: "Let me see." },
+          { functionCall: { name: "clock", args: { zone: "UTC" } } },
+          { functionCall: { name: "sun", args: { zone: "UTC" } } }
+        ]
+      },
+      {
+        role: "user",
+        parts: [
+          { functionResponse: { name: "clock", response: { error: "no such zone" } } },
+          { functionResponse: { name: "sun", response: { output: "risen" } } }
+        ]
+      }
+    ])
+  })
+  it("name the call that was last given an id", () => {
+    const again = [Chat.assistant("", [{ ...call, name: "later" }]), Chat.toolResult("c1", "x")]
+    const parts = contents([Chat.assistant("", [call]), Chat.toolResult("c1", "x"), ...again])
+    expect(JSON.stringify(parts)).toContain('"functionResponse":{"id":"c1","name":"clock"')
+    expect(JSON.stringify(parts)).toContain('"functionResponse":{"id":"c1","name":"later"')
+  })
+  it("have arguments that are no object under a name", () => {
+    const odd = Chat.assistant("", [
+      { id: "a", name: "cut", arguments: '{"zone":"U' },
+      { id: "b", name: "free", arguments: "{}", type: "custom" },
+      { id: "c", name: "none", arguments: "" }
+    ])
+    expect(JSON.stringify(contents([Chat.user("?"), odd]))).toBe(
+      JSON.stringify([
+        { role: "user", parts: [{ text: "?" }] },
+        {
+          role: "model",
+          parts: [
+            {
+              functionCall: { id: "a", name: "cut", args: { input: '{"zone":"U' } },
+              thoughtSignature: "skip_thought_signature_validator"
+            },
+            { functionCall: { id: "b", name: "free", args: { input: "{}" } } },
+            { functionCall: { id: "c", name: "none", args: {} } }
+          ]
+        }
+      ])
+    )
+  })
+  it("carry media within the result since Gemini 3, and beside it before", () => {
+    const shown: Message = { role: "tool", toolCallId: "c1", content: [Chat.text("Here"), Chat.image(png)] }
+    const image = { inlineData: { mimeType: "image/png", data: "AAAA" } }
+    expect(contents([Chat.assistant("", [call]), shown])).toMatchObject([
+      {},
+      { parts: [{ functionResponse: { id: "c1", name: "clock", response: { output: "Here" }, parts: [image] } }] }
+    ])
+    expect(contents([Chat.assistant("", [call]), shown], "gemini-2.0-flash")).toMatchObject([
+      {},
+      { parts: [{ functionResponse: { name: "clock", response: { output: "Here" } } }, image] }
+    ])
+    const linked: Message = { ...shown, content: [Chat.image("https://example.com/a.png")] }
+    expect(refused({ messages: [Chat.assistant("", [call]), linked] })).toEqual({
+      _tag: "Unsupported",
+      feature: "file by URL in the result of a tool"
+    })
+  })
+})
+
+describe("signatures", () => {
+  const source = { provider: "gemini", model: "gemini-3-flash", estimatedInputTokens: 0 }
+  const said = [
+    { text: "Hm.", thought: true },
+    { text: "Let me ", thoughtSignature: "of-let" },
+    { text: "see." },
+    { executableCode: { language: "PYTHON", code: "1+1" }, thoughtSignature: "of-code" },
+    { codeExecutionResult: { outcome: "OUTCOME_OK", output: "2" } },
+    { functionCall: { id: "a", name: "clock", args: {} }, thoughtSignature: "of-a" },
+    { functionCall: { id: "b", name: "clock", args: { zone: "UTC" } } },
+    { functionCall: { id: "c", name: "clock", args: {} }, thoughtSignature: "of-c" },
+    { text: "", thoughtSignature: "of-the-end" }
+  ]
+  const answered = (): ChatResponse => ({
+    provider: "gemini",
+    latency: 0,
+    keyId: "key",
+    attempts: [],
+    ...Either.getOrThrow(
+      Gemini.make().decodeResponse(
+        { candidates: [{ content: { role: "model", parts: said }, finishReason: "STOP" }] },
+        source
+      )
+    )
+  })
+
+  it("go back with the very parts that they came with", () => {
+    const written = contents([
+      Chat.user("?"),
+      Chat.toMessage(answered()),
+      ...["a", "b", "c"].map((id) => Chat.toolResult(id, "x"))
+    ])
+    expect(written).toMatchObject([{}, { role: "model", parts: said }, {}])
+  })
+  it("are of no use to another provider", () => {
+    const elsewhere = Gemini.make().encodeRequest(
+      { messages: [Chat.user("?"), Chat.toMessage(answered())] },
+      { ...peer, provider: "vertex" }
+    )
+    const text = JSON.stringify(Either.getOrThrow(elsewhere).body)
+    expect(text).not.toContain("of-")
+    expect(text).not.toContain("Hm.")
+    expect(text).toContain("skip_thought_signature_validator")
+  })
+  it("find their calls in whatever order these are, and whether or not the others are there", () => {
+    const message = Chat.toMessage(answered())
+    const reversed = contents([Chat.user("?"), { ...message, toolCalls: [...(message.toolCalls ?? [])].reverse() }])
+    const [, , code, result, a, b, c, end] = said.slice(1)
+    expect(reversed).toMatchObject([{}, { parts: [said[0], said[1], { text: "see." }, code, result, c, b, a, end] }])
+    const { toolCalls: _, ...silent } = message
+    expect(contents([Chat.user("?"), silent])).toMatchObject([{}, { parts: [...said.slice(0, 5), end] }])
+  })
+  it("do not go with a text that is not the one that they came with", () => {
+    const { content } = Chat.toMessage(answered())
+    const shorter = (typeof content === "string" ? [] : content).map((part) =>
+      part.type === "text" ? Chat.text("Let") : part
+    )
+    const text = JSON.stringify(contents([Chat.user("?"), { role: "assistant", content: shorter }]))
+    expect(text).toContain('{"text":"Let"}')
+    expect(text).not.toContain("of-let")
+    const mark = { type: "reasoning", text: "", signature: "s", id: "0:9", format: "text", provider: "gemini" } as const
+    const asking = { role: "assistant", content: [mark, Chat.text("Short")], toolCalls: [call] } as const
+    expect(contents([asking])).toMatchObject([{ parts: [{ text: "Short" }, { functionCall: { id: "c1" } }] }])
+    const signed = { ...mark, id: "c1", format: "functionCall", signature: "of-c1" }
+    expect(contents([{ ...asking, content: [mark, signed, Chat.text("Short")] }])).toMatchObject([
+      { parts: [{ text: "Short" }, { functionCall: { id: "c1" }, thoughtSignature: "of-c1" }] }
+    ])
+  })
+  it("are not asked for by models before Gemini 3, nor by other models", () => {
+    for (const model of ["gemini-2.5-flash", "gemini-1.5-pro", "gemini-robotics-er-1.5-preview", "gemma-3"]) {
+      expect(JSON.stringify(contents([Chat.assistant("", [call])], model))).not.toContain("skip_")
+    }
+    for (const model of ["gemini-3-pro", "models/gemini-4-flash", "gemini-flash-latest"]) {
+      expect(JSON.stringify(contents([Chat.assistant("", [call])], model))).toContain("skip_")
+    }
+  })
+})
+
+describe("settings", () => {
+  it("stand under their names", () => {
+    expect(
+      config({ temperature: 0.5, topP: 0.9, maxTokens: 100, stop: ["END"], seed: 7, user: "u1", metadata: { a: "b" } })
+    ).toEqual({ temperature: 0.5, topP: 0.9, maxOutputTokens: 100, stopSequences: ["END"], seed: 7 })
+    expect(config({ stop: [] })).toBe(undefined)
+  })
+  it("send metadata as labels where the server knows them", () => {
+    expect(body({ metadata: { team: "a" } }, { labels: true })["labels"]).toEqual({ team: "a" })
+    expect(body({ metadata: { team: "a" } })["labels"]).toBe(undefined)
+  })
+  it("ask for JSON, and for JSON of a schema", () => {
+    expect(config({ responseFormat: "text" })).toEqual({ responseMimeType: "text/plain" })
+    expect(config({ responseFormat: "json" })).toEqual({ responseMimeType: "application/json" })
+    expect(
+      config({ responseFormat: { name: "city", description: "A city.", schema: { $schema: "x", type: "object" } } })
+    ).toEqual({
+      responseMimeType: "application/json",
+      responseJsonSchema: { description: "A city.", type: "object" }
+    })
+  })
+  it("grade thinking since Gemini 3, and count it before", () => {
+    const thinking = (reasoning: Chat.Reasoning, model = "gemini-3-flash") => config({ reasoning, model })
+    expect(thinking({ effort: "low" })).toEqual({ thinkingConfig: { thinkingLevel: "LOW" } })
+    expect(thinking({ effort: "none" })).toEqual({ thinkingConfig: { thinkingLevel: "MINIMAL" } })
+    expect(thinking({ effort: "xhigh" })).toEqual({ thinkingConfig: { thinkingLevel: "HIGH" } })
+    expect(thinking({ effort: "low" }, "gemini-2.5-flash")).toEqual({ thinkingConfig: { thinkingBudget: 1024 } })
+    expect(thinking({ effort: "none" }, "gemini-2.5-flash")).toEqual({ thinkingConfig: { thinkingBudget: 0 } })
+    expect(thinking({ effort: "high", budgetTokens: 5, summary: "auto" })).toEqual({
+      thinkingConfig: { thinkingBudget: 5, includeThoughts: true }
+    })
+    expect(thinking({ summary: "concise" })).toEqual({ thinkingConfig: { includeThoughts: true } })
+    expect(thinking({})).toBe(undefined)
+  })
+})
+
+describe("tools", () => {
+  const tool = { name: "clock", parameters: { type: "object", properties: {}, additionalProperties: false } }
+
+  it("are declared with their schemas, those of the provider's own beside them", () => {
+    expect(
+      body({ tools: [tool, { name: "sun", description: "Is it up?" }], extra: { tools: [{ googleSearch: {} }] } })[
+        "tools"
+      ]
+    ).toEqual([
+      {
+        functionDeclarations: [
+          { name: "clock", description: "", parametersJsonSchema: tool.parameters },
+          { name: "sun", description: "Is it up?" }
+        ]
+      },
+      { googleSearch: {} }
+    ])
+    expect(body({ extra: { tools: [{ codeExecution: {} }] } })["tools"]).toEqual([{ codeExecution: {} }])
+  })
+  it("are chosen by a mode and by name", () => {
+    const mode = (request: Partial<ChatRequest>) => body({ tools: [tool], ...request })["toolConfig"]
+    const calling = (functionCallingConfig: object) => ({ functionCallingConfig })
+    expect(mode({})).toBe(undefined)
+    expect(mode({ toolChoice: "auto" })).toEqual(calling({ mode: "AUTO" }))
+    expect(mode({ toolChoice: "none" })).toEqual(calling({ mode: "NONE" }))
+    expect(mode({ toolChoice: "required" })).toEqual(calling({ mode: "ANY" }))
+    expect(mode({ toolChoice: { name: "clock" } })).toEqual(calling({ mode: "ANY", allowedFunctionNames: ["clock"] }))
+    expect(mode({ tools: [{ ...tool, strict: true }] })).toEqual(calling({ mode: "VALIDATED" }))
+    expect(mode({ tools: [{ ...tool, strict: true }], toolChoice: "required" })).toEqual(calling({ mode: "ANY" }))
+  })
+})
+
+describe("further fields", () => {
+  it("are sent as they are, and those of the configuration beside what the request says", () => {
+    expect(
+      body({
+        temperature: 0,
+        reasoning: { effort: "low" },
+        toolChoice: "auto",
+        extra: {
+          safetySettings: [{ category: "HARM_CATEGORY_HARASSMENT", threshold: "OFF" }],
+          generationConfig: { topK: 3, temperature: 1, thinkingConfig: { includeThoughts: true } },
+          toolConfig: { retrievalConfig: { languageCode: "de" } }
+        }
+      })
+    ).toMatchObject({
+      safetySettings: [{ category: "HARM_CATEGORY_HARASSMENT", threshold: "OFF" }],
+      generationConfig: { topK: 3, temperature: 1, thinkingConfig: { thinkingLevel: "LOW", includeThoughts: true } },
+      toolConfig: { functionCallingConfig: { mode: "AUTO" }, retrievalConfig: { languageCode: "de" } }
+    })
+  })
+})
+
+describe("what a server refuses", () => {
+  const request = sent({ messages: [Chat.user("?"), Chat.assistant("", [call]), Chat.toolResult("c1", "x")] })
+  const complaint = `Invalid JSON payload received. Unknown name "id" at 'contents[1].parts[0].function_call': Cannot find field.`
+
+  it("are ids of calls, with older servers", () => {
+    const spared = Gemini.make().withoutRefused(request, complaint)
+    expect(JSON.stringify(spared?.body)).not.toContain('"id"')
+    expect(JSON.stringify(spared?.body)).toContain('"functionResponse":{"name":"clock"')
+    expect(spared === undefined ? spared : Gemini.make().withoutRefused(spared, complaint)).toBe(undefined)
+  })
+  it("is nothing that could be spared otherwise", () => {
+    expect(Gemini.make().withoutRefused(request, 'Unknown name "exclusiveMinimum" at parameters')).toBe(undefined)
+    expect(Gemini.make().withoutRefused(sent({}), complaint)).toBe(undefined)
+  })
+})

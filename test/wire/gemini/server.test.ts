@@ -1,0 +1,329 @@
+import { describe, expect, it } from "@effect/vitest"
+import { Either } from "effect"
+import type { ChatRequest, ChatResponse } from "../../../src/vocabulary/Chat.js"
+import * as ChatEvent from "../../../src/vocabulary/ChatEvent.js"
+import * as LLMError from "../../../src/vocabulary/LLMError.js"
+import * as Usage from "../../../src/vocabulary/Usage.js"
+import * as Gemini from "../../../src/wire/Gemini.js"
+import { classify } from "../../../src/wire/error/ProviderError.js"
+import type { WireFailure } from "../../../src/wire/Wire.js"
+
+const wire = Gemini.make()
+
+const decode = (body: object, path = "/v1beta/models/gemini-9:generateContent") =>
+  wire.decodeRequest({ contents: [{ role: "user", parts: [{ text: "Hello" }] }], ...body }, { path, headers: {} })
+
+const read = (body: object, path?: string) =>
+  Either.getOrThrowWith(decode(body, path), (failure) => new Error(JSON.stringify(failure)))
+
+const request = (body: object): ChatRequest => read(body).request
+
+const messages = (contents: unknown, body: object = {}) => request({ contents, ...body }).messages
+
+const failure = (body: object): WireFailure | undefined =>
+  Either.match(decode(body), { onLeft: (found) => found, onRight: () => undefined })
+
+describe("a server reads where it is asked", () => {
+  it("the model and the stream", () => {
+    expect(read({})).toEqual({
+      request: { model: "gemini-9", messages: [{ role: "user", content: "Hello" }] },
+      stream: false
+    })
+    const at = (path: string) => {
+      const { request, stream } = read({}, path)
+      return [request.model, stream]
+    }
+    expect(at("/v1beta/models/gemini-9:streamGenerateContent?alt=sse")).toEqual(["gemini-9", true])
+    expect(at("/v1/projects/p/locations/l/publishers/google/models/gemini-9:generateContent")).toEqual([
+      "gemini-9",
+      false
+    ])
+    expect(at("/v1beta/tunedModels/mine:generateContent")).toEqual(["tunedModels/mine", false])
+    expect(at("/models/a%20b%3Fc%3Ad:generateContent")).toEqual(["a b?c:d", false])
+    expect(at("/models/100%:generateContent")).toEqual(["100%", false])
+  })
+  it("and the model in the body where there is no address", () => {
+    const found = wire.decodeRequest({ model: "gemini-9", contents: [{ parts: [{ text: "Hi" }] }] })
+    expect(Either.getOrThrow(found)).toMatchObject({ request: { model: "gemini-9" }, stream: false })
+  })
+})
+
+describe("a server reads messages", () => {
+  it("with an instruction in any of its shapes", () => {
+    const system = (systemInstruction: unknown) => request({ systemInstruction }).messages[0]
+    expect(system({ parts: [{ text: "Be brief." }] })).toEqual({ role: "system", content: "Be brief." })
+    expect(system({ parts: { text: "Be brief." } })).toEqual({ role: "system", content: "Be brief." })
+    expect(system("Be brief.")).toEqual({ role: "system", content: "Be brief." })
+    expect(system({ parts: [{ text: "A" }, { text: "B" }] })).toMatchObject({ content: [{ text: "A" }, { text: "B" }] })
+    expect(system({ parts: [{ text: "" }] })).toMatchObject({ role: "user" })
+    expect(request({ system_instruction: { parts: [{ text: "A" }] } }).messages[0]).toMatchObject({ role: "system" })
+  })
+  it("with media in both notations", () => {
+    expect(
+      messages([
+        {
+          parts: [
+            { inline_data: { mime_type: "image/png", data: "AAAA" } },
+            { inlineData: { mimeType: "audio/wav", data: "BBBB" } },
+            { fileData: { mimeType: "application/pdf", fileUri: "https://example.com/a" } },
+            { file_data: { file_uri: "gs://bucket/a" } }
+          ]
+        }
+      ])
+    ).toEqual([
+      {
+        role: "user",
+        content: [
+          { type: "image", url: "data:image/png;base64,AAAA" },
+          { type: "audio", url: "data:audio/wav;base64,BBBB" },
+          { type: "file", url: "https://example.com/a" },
+          { type: "file", fileId: "gs://bucket/a" }
+        ]
+      }
+    ])
+  })
+  it("with results of calls that have no ids", () => {
+    const call = (city: string) => ({ functionCall: { name: "weather", args: { city } } })
+    const response = (name: string, response: object) => ({ functionResponse: { name, response } })
+    expect(
+      messages([
+        { role: "user", parts: [{ text: "?" }] },
+        { role: "model", parts: [call("A"), { functionCall: { name: "clock" } }, call("B")] },
+        {
+          role: "function",
+          parts: [
+            response("weather", { output: "sun" }),
+            response("weather", { error: "closed" }),
+            response("clock", { hour: 12 }),
+            { text: "Go on." }
+          ]
+        },
+        { role: "model", parts: [call("C")] },
+        { role: "user", parts: [response("weather", { output: "fog" })] }
+      ])
+    ).toMatchObject([
+      {},
+      { role: "assistant", content: "", toolCalls: [{ id: "call_0" }, { id: "call_1" }, { id: "call_2" }] },
+      { role: "tool", toolCallId: "call_0", content: "sun" },
+      { role: "tool", toolCallId: "call_2", content: "closed", isError: true },
+      { role: "tool", toolCallId: "call_1", content: '{"hour":12}' },
+      { role: "user", content: "Go on." },
+      { toolCalls: [{ id: "call_3" }] },
+      { toolCallId: "call_3", content: "fog" }
+    ])
+  })
+  it("without the mark that stands for a signature", () => {
+    const part = { functionCall: { id: "a", name: "clock", args: {} } }
+    expect(
+      messages([{ role: "model", parts: [{ ...part, thoughtSignature: "skip_thought_signature_validator" }] }])
+    ).toEqual([{ role: "assistant", content: "", toolCalls: [{ id: "a", name: "clock", arguments: "{}" }] }])
+  })
+})
+
+describe("a server reads settings", () => {
+  it("in both notations, and passes on what it has no word for", () => {
+    expect(
+      request({
+        generation_config: {
+          max_output_tokens: 5,
+          thinking_config: { thinking_level: "LOW", include_thoughts: true },
+          top_k: 3
+        },
+        safetySettings: [],
+        cachedContent: null,
+        labels: { team: "a" },
+        toolConfig: { functionCallingConfig: { mode: "ANY", allowedFunctionNames: ["a", "b"] } }
+      })
+    ).toEqual({
+      model: "gemini-9",
+      messages: [{ role: "user", content: "Hello" }],
+      maxTokens: 5,
+      reasoning: { effort: "low", summary: "auto" },
+      metadata: { team: "a" },
+      extra: {
+        safetySettings: [],
+        generationConfig: { topK: 3 },
+        toolConfig: { functionCallingConfig: { mode: "ANY", allowedFunctionNames: ["a", "b"] } }
+      }
+    })
+  })
+  it("of tools, with schemas of either kind", () => {
+    const clock = { name: "clock", description: "", parameters: { type: "OBJECT", properties: {} } }
+    const sun = { name: "sun", parameters_json_schema: { type: "object" } }
+    expect(
+      request({
+        tools: [{ functionDeclarations: [clock, sun], googleSearch: {} }],
+        toolConfig: { functionCallingConfig: { mode: "VALIDATED" } }
+      })
+    ).toMatchObject({
+      tools: [
+        { name: "clock", parameters: { type: "object", properties: {} }, strict: true },
+        { name: "sun", parameters: { type: "object" }, strict: true }
+      ],
+      toolChoice: "auto",
+      extra: { tools: [{ googleSearch: {} }] }
+    })
+  })
+  it("of the format and of thinking", () => {
+    const config = (generationConfig: object) => request({ generationConfig })
+    expect(config({ responseMimeType: "application/json", responseSchema: { type: "STRING" } }).responseFormat).toEqual(
+      { name: "response", schema: { type: "string" } }
+    )
+    expect(config({ thinkingConfig: { thinkingBudget: -1 } }).reasoning).toBe(undefined)
+    expect(config({ thinkingConfig: { thinkingBudget: 0 } }).reasoning).toEqual({ budgetTokens: 0 })
+  })
+})
+
+describe("a server says what is wrong with a request", () => {
+  it.each<readonly [string, object]>([
+    ["contents", { contents: [] }],
+    ["contents[0].role", { contents: [{ role: "robot", parts: [{ text: "?" }] }] }],
+    ["contents[0].parts[0].inlineData", { contents: [{ parts: [{ inlineData: { data: "AAAA" } }] }] }],
+    ["contents[0].parts[0].functionResponse.name", { contents: [{ parts: [{ functionResponse: { name: "a" } }] }] }],
+    [
+      "contents[0].parts[0].functionCall.name",
+      { contents: [{ role: "model", parts: [{ functionCall: { args: {} } }] }] }
+    ],
+    ["generationConfig.temperature", { generationConfig: { temperature: "hot" } }],
+    ["generationConfig.maxOutputTokens", { generationConfig: { maxOutputTokens: 0 } }],
+    ["generationConfig.stopSequences[0]", { generationConfig: { stopSequences: [""] } }],
+    [
+      "generationConfig.thinkingConfig.thinkingLevel",
+      { generationConfig: { thinkingConfig: { thinkingLevel: "HUGE" } } }
+    ],
+    ["tools[0].functionDeclarations[0].name", { tools: [{ functionDeclarations: [{ name: "no good" }] }] }]
+  ])("%s", (path, body) => {
+    expect(failure(body)).toMatchObject({ _tag: "Malformed", path })
+  })
+  it("where it has no word for it", () => {
+    expect(failure({ contents: [{ parts: [{ executableCode: { code: "1" } }] }] })).toEqual({
+      _tag: "Unsupported",
+      feature: "part executableCode"
+    })
+    expect(Either.isLeft(wire.decodeRequest("no"))).toBe(true)
+  })
+})
+
+describe("a server writes", () => {
+  const answer: ChatResponse = {
+    id: "r1",
+    provider: "acme",
+    model: "gemini-9",
+    text: "Hello",
+    reasoning: "Hm.",
+    reasoningParts: [{ type: "reasoning", text: "Hm." }],
+    refusal: "",
+    toolCalls: [{ id: "a", name: "clock", arguments: "{}" }],
+    finishReason: "tool-calls",
+    rawFinishReason: "tool_calls",
+    usage: Usage.make({ inputTokens: 5, outputTokens: 4, reasoningTokens: 1 }),
+    latency: 0,
+    keyId: "key",
+    attempts: [],
+    providerMetadata: {}
+  }
+  const parts = [
+    { text: "Hm.", thought: true },
+    { text: "Hello" },
+    { functionCall: { id: "a", name: "clock", args: {} } }
+  ]
+  const counts = { promptTokenCount: 5, candidatesTokenCount: 3, thoughtsTokenCount: 1, totalTokenCount: 9 }
+
+  it("a whole answer, in its own words for the reason", () => {
+    expect(wire.encodeResponse(answer)).toEqual({
+      candidates: [{ content: { role: "model", parts }, finishReason: "STOP", index: 0 }],
+      usageMetadata: counts,
+      modelVersion: "gemini-9",
+      responseId: "r1"
+    })
+    const reason = (finishReason: ChatResponse["finishReason"], rawFinishReason: string) =>
+      Gemini.make().encodeResponse({ ...answer, toolCalls: [], finishReason, rawFinishReason })["candidates"]
+    expect(reason("length", "length")).toMatchObject([{ finishReason: "MAX_TOKENS" }])
+    expect(reason("content-filter", "RECITATION")).toMatchObject([{ finishReason: "RECITATION" }])
+    expect(reason("other", "pause_turn")).toMatchObject([{ finishReason: "OTHER" }])
+    expect(reason("other", "IMAGE_OTHER")).toMatchObject([{ finishReason: "IMAGE_OTHER" }])
+    expect(reason("other", "MALFORMED_FUNCTION_CALL")).toMatchObject([{ finishReason: "OTHER" }])
+  })
+  it("no counts that nobody made, and a refusal as a text", () => {
+    const estimated = { ...answer, usage: { ...answer.usage, estimated: true }, text: "", refusal: "I will not." }
+    const written = wire.encodeResponse(estimated)
+    expect(written["usageMetadata"]).toBe(undefined)
+    expect(JSON.stringify(written)).toContain('{"text":"I will not."}')
+  })
+  it("a stream of pieces that look like the whole", () => {
+    const encoder = wire.encodeStream({})
+    const frames = ChatEvent.fromResponse(answer).flatMap((event) => encoder.push(event))
+    const piece = (part: object) => ({
+      candidates: [{ content: { role: "model", parts: [part] }, index: 0 }],
+      modelVersion: "gemini-9",
+      responseId: "r1"
+    })
+    expect(frames.map(({ data }): unknown => JSON.parse(data))).toEqual([
+      ...parts.map(piece),
+      {
+        candidates: [{ content: { role: "model", parts: [{ text: "" }] }, finishReason: "STOP", index: 0 }],
+        usageMetadata: counts,
+        modelVersion: "gemini-9",
+        responseId: "r1"
+      }
+    ])
+  })
+  it("errors that a client understands", () => {
+    const tag = (status: number, code: string) =>
+      classify(
+        { status, headers: {}, body: wire.encodeError({ status, message: "No.", code }) },
+        { provider: "gemini", model: "m", keyId: "k", now: 0, mask: (text) => text }
+      )._tag
+    expect(wire.encodeError({ status: 404, message: "No." })).toEqual({
+      error: { code: 404, message: "No.", status: "NOT_FOUND" }
+    })
+    expect(tag(400, "invalid_api_key")).toBe("AuthenticationError")
+    expect(tag(429, "rate_limit_exceeded")).toBe("RateLimitError")
+    expect(tag(429, "insufficient_quota")).toBe("QuotaExceededError")
+    expect(tag(529, "overloaded")).toBe("ProviderUnavailableError")
+  })
+})
+
+describe("errors of Google's", () => {
+  const error = (status: number, body: object) =>
+    classify(
+      { status, headers: {}, body },
+      { provider: "gemini", model: "m", keyId: "k", now: 0, mask: (text) => text }
+    )
+  const info = (reason: string) => ({
+    "@type": "type.googleapis.com/google.rpc.ErrorInfo",
+    reason,
+    domain: "googleapis.com"
+  })
+
+  it("a bad key is one, whatever the status", () => {
+    const details = [info("API_KEY_INVALID")]
+    expect(error(400, { error: { code: 400, message: "Bad key.", status: "INVALID_ARGUMENT", details } })._tag).toBe(
+      "AuthenticationError"
+    )
+  })
+  it("a wait is told in the body", () => {
+    const details = [{ "@type": "type.googleapis.com/google.rpc.RetryInfo", retryDelay: "1.5s" }]
+    const limited = error(429, { error: { code: 429, message: "Slow down.", status: "RESOURCE_EXHAUSTED", details } })
+    expect(limited._tag).toBe("RateLimitError")
+    expect(LLMError.retryAfter(limited)).toMatchObject({ _tag: "Some", value: { value: { millis: 1500 } } })
+    const listed = error(429, [{ error: { code: 429, message: "Slow down.", status: "RESOURCE_EXHAUSTED", details } }])
+    expect(LLMError.retryAfter(listed)).toMatchObject({ _tag: "Some" })
+  })
+  it.each(["SAFETY", "OTHER", "BLOCKLIST", "PROHIBITED_CONTENT", "IMAGE_SAFETY", "JAILBREAK", "MODEL_ARMOR"])(
+    "a prompt that was blocked for %s is one of its content",
+    (blockReason) => {
+      const blocked = wire.decodeResponse(
+        { promptFeedback: { blockReason } },
+        { provider: "gemini", model: "m", estimatedInputTokens: 0 }
+      )
+      const body = Either.isLeft(blocked) && blocked.left._tag === "Reported" ? blocked.left.body : undefined
+      expect(
+        classify(
+          { status: 200, headers: {}, body, inBand: true },
+          { provider: "gemini", model: "m", keyId: "k", now: 0, mask: (text) => text }
+        )._tag
+      ).toBe("ContentFilterError")
+    }
+  )
+})

@@ -1,0 +1,180 @@
+import { describe, expect, it } from "@effect/vitest"
+import * as Usage from "../../../src/vocabulary/Usage.js"
+import * as Ollama from "../../../src/wire/Ollama.js"
+import type { WireEvent, WireResponse } from "../../../src/wire/Wire.js"
+import { failureOf, got, read, source } from "../roundTrips.js"
+
+const wire = Ollama.make()
+
+const line = (fields: Record<string, unknown>, message: Record<string, unknown> = {}): Record<string, unknown> => ({
+  model: "acme-1:latest",
+  created_at: "2026-01-02T03:04:05Z",
+  message: { role: "assistant", content: "", ...message },
+  done: false,
+  ...fields
+})
+
+const last = { done: true, done_reason: "stop", prompt_eval_count: 5, eval_count: 3 }
+
+const answer = (fields: Record<string, unknown>, message?: Record<string, unknown>): WireResponse =>
+  got(wire.decodeResponse(line({ ...last, ...fields }, message), source))
+
+const stream = (...lines: ReadonlyArray<unknown>) =>
+  read(
+    wire,
+    lines.map((each) => ({ data: JSON.stringify(each) }))
+  )
+
+const call = (name: string, args: unknown, more: Record<string, unknown> = {}) => ({
+  ...more,
+  function: { name, arguments: args }
+})
+
+describe("a whole answer", () => {
+  it("has the text, the thought, the model and the counts", () => {
+    expect(answer({}, { content: "Four.", thinking: "Two and two." })).toEqual({
+      id: "",
+      model: "acme-1:latest",
+      text: "Four.",
+      reasoning: "Two and two.",
+      reasoningParts: [{ type: "reasoning", text: "Two and two.", provider: "acme" }],
+      refusal: "",
+      toolCalls: [],
+      finishReason: "stop",
+      rawFinishReason: "stop",
+      usage: Usage.make({ inputTokens: 5, outputTokens: 3 }),
+      providerMetadata: {}
+    })
+  })
+  it("has calls as texts of JSON, under their ids or ones made up from their place", () => {
+    const { finishReason, rawFinishReason, toolCalls } = answer(
+      {},
+      {
+        tool_calls: [
+          call("clock", { zone: "UTC" }, { id: "call_abc" }),
+          call("clock", { zone: "UTC" }),
+          call("plain", undefined),
+          call("text", '{"a":1}')
+        ]
+      }
+    )
+    expect(toolCalls).toEqual([
+      { id: "call_abc", name: "clock", arguments: '{"zone":"UTC"}' },
+      { id: "call_1", name: "clock", arguments: '{"zone":"UTC"}' },
+      { id: "call_2", name: "plain", arguments: "{}" },
+      { id: "call_3", name: "text", arguments: '{"a":1}' }
+    ])
+    // The server says "stop" of answers with calls too.
+    expect([finishReason, rawFinishReason]).toEqual(["tool-calls", "stop"])
+  })
+  it("keeps how long the server took, and what else it says", () => {
+    const said = {
+      total_duration: 9,
+      load_duration: 1,
+      prompt_eval_duration: 2,
+      eval_duration: 6,
+      remote_model: "acme-1",
+      remote_host: "https://example.com",
+      logprobs: [{ token: "a", logprob: -1 }]
+    }
+    expect(answer({ ...said, context: [1, 2] }, { images: ["AAAA"] }).providerMetadata).toEqual({
+      ...said,
+      images: ["AAAA"]
+    })
+  })
+  it("ends for the reason that it says", () => {
+    const ended = (done_reason: unknown, done = true) => {
+      const { finishReason, rawFinishReason } = answer({ done, done_reason })
+      return [finishReason, rawFinishReason]
+    }
+    expect(ended("length")).toEqual(["length", "length"])
+    expect(ended("load")).toEqual(["other", "load"])
+    expect(ended("unload")).toEqual(["other", "unload"])
+    // Older servers say no reason.
+    expect(ended(undefined)).toEqual(["stop", ""])
+    expect(ended(undefined, false)).toEqual(["other", ""])
+  })
+  it("counts a prompt that was evaluated before as nothing, and is estimated where nothing is counted", () => {
+    expect(answer({ prompt_eval_count: undefined }).usage).toEqual(Usage.make({ outputTokens: 3 }))
+    expect(answer({ prompt_eval_count: undefined, eval_count: undefined }, { content: "12345678" }).usage).toEqual(
+      Usage.make({ inputTokens: source.estimatedInputTokens, outputTokens: 3, estimated: true })
+    )
+  })
+  it("of the older protocol is read too", () => {
+    const { message: _, ...older } = line(last)
+    expect(got(wire.decodeResponse({ ...older, response: "Four.", thinking: "Hm." }, source))).toMatchObject({
+      text: "Four.",
+      reasoning: "Hm.",
+      finishReason: "stop"
+    })
+  })
+  it("that is an error, or none at all, is told apart", () => {
+    const failure = (body: unknown) => failureOf(wire.decodeResponse(body, source))
+    expect(failure({ error: "no such model" })).toEqual({ _tag: "Reported", body: { error: "no such model" } })
+    expect(failure({ status: "success" })).toMatchObject({ _tag: "Malformed", path: "message" })
+    expect(failure("<html>")).toMatchObject({ _tag: "Malformed", path: "" })
+    expect(failure(line(last, { tool_calls: [{ function: {} }] }))).toMatchObject({
+      _tag: "Malformed",
+      path: "message.tool_calls"
+    })
+  })
+})
+
+describe("a stream", () => {
+  it("says what it says line by line, and ends with the line that is done", () => {
+    const { events, failure } = stream(
+      line({}, { thinking: "Two " }),
+      line({}, { thinking: "and two." }),
+      line({ logprobs: [{ token: "Fo" }] }, { content: "Fo" }),
+      line({ logprobs: [{ token: "ur" }] }, { content: "ur" }),
+      line({}, { tool_calls: [call("clock", { zone: "UTC" })] }),
+      line({}, { tool_calls: [call("clock", {})] }),
+      line({ ...last, total_duration: 9 }),
+      line({}, { content: "never read" })
+    )
+    expect(failure).toBeUndefined()
+    expect(events).toEqual([
+      { _tag: "ReasoningDelta", index: 0, text: "Two ", provider: "acme" },
+      { _tag: "ReasoningDelta", index: 0, text: "and two.", provider: "acme" },
+      { _tag: "TextDelta", text: "Fo" },
+      { _tag: "TextDelta", text: "ur" },
+      { _tag: "ToolCallDelta", index: 0, id: "call_0", name: "clock", argumentsDelta: '{"zone":"UTC"}' },
+      { _tag: "ToolCallEnd", index: 0, call: { id: "call_0", name: "clock", arguments: '{"zone":"UTC"}' } },
+      { _tag: "ToolCallDelta", index: 1, id: "call_1", name: "clock", argumentsDelta: "{}" },
+      { _tag: "ToolCallEnd", index: 1, call: { id: "call_1", name: "clock", arguments: "{}" } },
+      {
+        _tag: "Finish",
+        reason: "tool-calls",
+        rawReason: "stop",
+        usage: Usage.make({ inputTokens: 5, outputTokens: 3 }),
+        latency: 0,
+        providerMetadata: { logprobs: [{ token: "Fo" }, { token: "ur" }], total_duration: 9 }
+      }
+    ])
+  })
+  it("of the older protocol is read too", () => {
+    const { events } = stream({ model: "m", response: "Fo", done: false }, { model: "m", response: "ur", ...last })
+    expect(events).toMatchObject([{ text: "Fo" }, { text: "ur" }, { reason: "stop" }])
+  })
+  it("is cut off where no line is done, and tells an error in its middle", () => {
+    expect(stream(line({}, { content: "Fo" })).failure).toEqual({ _tag: "Truncated" })
+    expect(stream(line({}, { content: "Fo" }), { error: "the runner has stopped" })).toEqual({
+      events: [{ _tag: "TextDelta", text: "Fo" }],
+      failure: { _tag: "Reported", body: { error: "the runner has stopped" } }
+    })
+    expect(read(wire, [{ data: '{"model":' }]).failure).toMatchObject({ _tag: "Malformed", excerpt: '{"model":' })
+  })
+  it("knows its model from the first line, and counts by estimate until the last", () => {
+    const decoder = wire.decodeStream(source)
+    expect([decoder.id, decoder.model, decoder.state]).toEqual(["", "asked", "open"])
+    decoder.push({ data: JSON.stringify(line({}, { content: "12345678" })) }, [])
+    expect([decoder.model, decoder.state]).toEqual(["acme-1:latest", "open"])
+    expect(decoder.usage).toMatchObject({ outputTokens: 3, estimated: true })
+    decoder.push({ data: JSON.stringify(line(last)) }, [])
+    expect(decoder.state).toBe("done")
+    expect(decoder.usage).toMatchObject({ outputTokens: 3, estimated: false })
+    const after: Array<WireEvent> = []
+    expect(decoder.push({ data: "no matter" }, after) ?? decoder.end(after)).toBeUndefined()
+    expect(after).toEqual([])
+  })
+})

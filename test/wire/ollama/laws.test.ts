@@ -1,0 +1,175 @@
+/** What is written reads back as what was meant, as far as the protocol has words for it. */
+import { describe, expect, it } from "@effect/vitest"
+import { FastCheck } from "effect"
+import type { AssistantPart, ChatRequest, ChatResponse, Message, UserPart } from "../../../src/vocabulary/Chat.js"
+import { text, textOf } from "../../../src/vocabulary/Chat.js"
+import * as ChatEvent from "../../../src/vocabulary/ChatEvent.js"
+import * as Usage from "../../../src/vocabulary/Usage.js"
+import * as Ollama from "../../../src/wire/Ollama.js"
+import { chatRequest, chatResponse } from "../generators.js"
+import { collected, dribbled, estimated, got, sent, whole, written } from "../roundTrips.js"
+
+const wire = Ollama.make()
+
+const object = FastCheck.dictionary(FastCheck.stringMatching(/^[a-z]{1,4}$/), FastCheck.string(), { maxKeys: 2 }).map(
+  (fields) => JSON.stringify(fields)
+)
+
+// -------------------------------------------------------------------------------------
+// answers
+// -------------------------------------------------------------------------------------
+
+/** Answers with what this protocol says beside the vocabulary, and calls of JSON objects and of what else a model writes. */
+const answers: FastCheck.Arbitrary<ChatResponse> = FastCheck.record({
+  response: chatResponse("acme"),
+  args: FastCheck.array(object, { minLength: 3, maxLength: 3 }),
+  providerMetadata: FastCheck.record(
+    {
+      total_duration: FastCheck.nat(),
+      logprobs: FastCheck.constant([{ token: "a", logprob: -0.5 }]),
+      images: FastCheck.constant(["AAAA"])
+    },
+    { requiredKeys: [] }
+  )
+}).map(({ args, providerMetadata, response }) => ({
+  ...response,
+  providerMetadata,
+  toolCalls: response.toolCalls.map((call, index) =>
+    index === 0 ? call : { id: call.id, name: call.name, arguments: args[index] ?? "{}" }
+  )
+}))
+
+const ending = ({ finishReason, rawFinishReason }: ChatResponse) => {
+  switch (finishReason) {
+    case "tool-calls":
+      return { finishReason, rawFinishReason: "stop" }
+    case "content-filter":
+    case "other":
+      return { finishReason: "other" as const, rawFinishReason: rawFinishReason || "other" }
+    default:
+      return { finishReason, rawFinishReason }
+  }
+}
+
+/** What of an answer the protocol can say: one thought, no refusal but in words, no ids, two counts. */
+const sayable = (response: ChatResponse): ChatResponse => ({
+  ...response,
+  ...ending(response),
+  id: "",
+  text: response.text + response.refusal,
+  refusal: "",
+  reasoningParts:
+    response.reasoning === "" ? [] : [{ type: "reasoning", text: response.reasoning, provider: response.provider }],
+  toolCalls: response.toolCalls.map(({ type: _, ...call }) => call),
+  usage: Usage.make({ inputTokens: response.usage.inputTokens, outputTokens: response.usage.outputTokens })
+})
+
+describe("an answer that is written reads back", () => {
+  it.prop("whole", [answers], ([response]) => {
+    expect(whole(wire, response)).toEqual(sayable(response))
+  })
+  it.prop(
+    "as a stream in pieces of any size",
+    [answers, FastCheck.integer({ min: 1, max: 20 })],
+    ([response, size]) => {
+      const frames = written(wire, dribbled(ChatEvent.fromResponse(response), size))
+      expect(collected(wire, frames, response)).toEqual(sayable(response))
+    }
+  )
+  it.prop("with an estimate where nobody counted", [answers], ([counted]) => {
+    const response: ChatResponse = { ...counted, usage: { ...Usage.empty, estimated: true } }
+    const expected: ChatResponse = {
+      ...sayable(response),
+      usage: estimated(counted)
+    }
+    expect(whole(wire, response)).toEqual(expected)
+    expect(collected(wire, written(wire, ChatEvent.fromResponse(response)), response)).toEqual(expected)
+  })
+})
+
+// -------------------------------------------------------------------------------------
+// requests
+// -------------------------------------------------------------------------------------
+
+const isSayablePart = (part: UserPart): boolean =>
+  part.type === "text" || (part.type === "image" && part.url.startsWith("data:"))
+
+/** A question without what the protocol refuses to say. */
+const supported = (message: Message, args: string): Message => {
+  switch (message.role) {
+    case "user":
+      return {
+        role: "user",
+        content: typeof message.content === "string" ? message.content : message.content.filter(isSayablePart)
+      }
+    case "assistant":
+      return message.toolCalls === undefined
+        ? message
+        : { ...message, toolCalls: message.toolCalls.map(({ id, name }) => ({ id, name, arguments: args })) }
+    default:
+      return message
+  }
+}
+
+const requests = FastCheck.tuple(chatRequest("acme"), object).map(([request, args]): ChatRequest => {
+  const { parallelToolCalls: _, toolChoice, ...rest } = request
+  return {
+    ...rest,
+    messages: request.messages.map((message) => supported(message, args)),
+    ...(toolChoice === "none" || toolChoice === "auto" ? { toolChoice } : {})
+  }
+})
+
+const heardAssistant = (content: string | ReadonlyArray<AssistantPart>): string | ReadonlyArray<AssistantPart> => {
+  if (typeof content === "string") return content
+  const thoughts = content.map((part) => (part.type === "reasoning" ? part.text : "")).join("")
+  const said = textOf(content)
+  return thoughts === "" ? said : [{ type: "reasoning", text: thoughts }, ...(said === "" ? [] : [text(said)])]
+}
+
+const heardUser = (content: string | ReadonlyArray<UserPart>): string | ReadonlyArray<UserPart> => {
+  const said = textOf(content)
+  const images = typeof content === "string" ? [] : content.flatMap((part) => (part.type === "image" ? [part] : []))
+  return images.length === 0
+    ? said
+    : [...(said === "" ? [] : [text(said)]), ...images.map(({ type, url }) => ({ type, url }))]
+}
+
+const heard = (message: Message): Message => {
+  switch (message.role) {
+    case "system":
+    case "developer":
+      return { role: "system", content: textOf(message.content) }
+    case "user":
+      return { role: "user", content: heardUser(message.content) }
+    case "assistant":
+      return { ...message, content: heardAssistant(message.content) }
+    case "tool":
+      return message
+  }
+}
+
+const efforts = { none: "none", minimal: "low", low: "low", medium: "medium", high: "high", xhigh: "high" } as const
+
+/** What a server hears of a question: nothing that only advises, and no tools where none may be called. */
+const heardRequest = (request: ChatRequest): ChatRequest => {
+  const { metadata: _, reasoning, responseFormat, toolChoice, tools, user: __, ...rest } = request
+  const effort = reasoning?.effort
+  return {
+    model: "asked",
+    ...rest,
+    messages: request.messages.map(heard),
+    ...(tools === undefined || toolChoice === "none" ? {} : { tools: tools.map(({ strict: ___, ...tool }) => tool) }),
+    ...(responseFormat === undefined || responseFormat === "text"
+      ? {}
+      : { responseFormat: responseFormat === "json" ? "json" : { name: "answer", schema: responseFormat.schema } }),
+    ...(reasoning === undefined ? {} : { reasoning: effort === undefined ? {} : { effort: efforts[effort] } })
+  }
+}
+
+describe("a request that is written reads back", () => {
+  it.prop("in full", [requests, FastCheck.boolean()], ([request, stream]) => {
+    const { body, headers = {}, path } = got(wire.encodeRequest(request, { provider: "acme", model: "asked", stream }))
+    expect(got(wire.decodeRequest(sent(body), { path, headers }))).toEqual({ request: heardRequest(request), stream })
+  })
+})

@@ -1,0 +1,193 @@
+import { describe, expect, it } from "@effect/vitest"
+import type { ChatRequest, Reasoning } from "../../../src/vocabulary/Chat.js"
+import * as Chat from "../../../src/vocabulary/Chat.js"
+import * as Ollama from "../../../src/wire/Ollama.js"
+import type { WireRequest } from "../../../src/wire/Wire.js"
+import { failureOf, got } from "../roundTrips.js"
+
+const question: ChatRequest = { messages: [Chat.user("Hi")] }
+
+const written = (request: Partial<ChatRequest>, dialect: Partial<Ollama.Dialect> = {}, stream = false): WireRequest =>
+  got(Ollama.make(dialect).encodeRequest({ ...question, ...request }, { provider: "acme", model: "asked", stream }))
+
+const body = (request: Partial<ChatRequest>, dialect?: Partial<Ollama.Dialect>) => written(request, dialect).body
+
+const messages = (...told: ReadonlyArray<Chat.Message>) => body({ messages: told })["messages"]
+
+const refused = (request: Partial<ChatRequest>) =>
+  failureOf(
+    Ollama.make().encodeRequest({ ...question, ...request }, { provider: "acme", model: "asked", stream: false })
+  )
+
+const unsupported = (feature: string) => ({ _tag: "Unsupported", feature })
+
+describe("a question", () => {
+  it("goes to the chat of the server, which streams unless it is told not to", () => {
+    expect(written({})).toEqual({
+      path: "/api/chat",
+      body: { model: "asked", messages: [{ role: "user", content: "Hi" }], stream: false }
+    })
+    expect(written({ model: "other" }, {}, true).body).toMatchObject({ model: "other", stream: true })
+    expect(written({}, { path: "/ollama/api/chat" }).path).toBe("/ollama/api/chat")
+  })
+  it("has its settings as options", () => {
+    expect(body({ temperature: 0, topP: 0.5, maxTokens: 9, stop: ["END"], seed: 7 })["options"]).toEqual({
+      temperature: 0,
+      top_p: 0.5,
+      num_predict: 9,
+      stop: ["END"],
+      seed: 7
+    })
+    expect(body({ stop: [] })).not.toHaveProperty("options")
+  })
+  it("adds further options to these instead of replacing them", () => {
+    const extra = { options: { num_ctx: 8192, temperature: 1 }, keep_alive: "1h", stream: true }
+    expect(body({ temperature: 0, seed: 7, extra })).toEqual({
+      model: "asked",
+      messages: [{ role: "user", content: "Hi" }],
+      options: { temperature: 1, seed: 7, num_ctx: 8192 },
+      keep_alive: "1h",
+      stream: false
+    })
+  })
+  it("says with every request what the dialect says, below what the request says", () => {
+    const dialect = { keepAlive: -1, options: { num_ctx: 4096, temperature: 0.1, top_k: 5 } }
+    expect(body({}, dialect)).toMatchObject({ keep_alive: -1, options: { num_ctx: 4096, temperature: 0.1, top_k: 5 } })
+    expect(body({ temperature: 0.9, extra: { keep_alive: 0, options: { num_ctx: 1 } } }, dialect)).toMatchObject({
+      keep_alive: 0,
+      options: { num_ctx: 1, temperature: 0.9, top_k: 5 }
+    })
+  })
+  it("leaves out what only advises the provider", () => {
+    expect(body({ user: "u", metadata: { a: "b" }, parallelToolCalls: true, toolChoice: "auto" })).toEqual(body({}))
+  })
+})
+
+describe("messages", () => {
+  it("have their text in one piece, and images beside it without their media type", () => {
+    expect(
+      messages(
+        { role: "developer", content: [Chat.text("Be "), Chat.text("brief.")] },
+        Chat.user([
+          Chat.text("What"),
+          Chat.image("data:image/png;base64,AAAA", { detail: "low" }),
+          Chat.text(" is it?")
+        ])
+      )
+    ).toEqual([
+      { role: "system", content: "Be brief." },
+      { role: "user", content: "What is it?", images: ["AAAA"] }
+    ])
+  })
+  it("have the thoughts of earlier turns, whoever thought them", () => {
+    expect(
+      messages({
+        role: "assistant",
+        content: [
+          { type: "reasoning", text: "Hm. ", provider: "acme" },
+          { type: "reasoning", text: "Ah.", provider: "other", signature: "s" },
+          Chat.text("Four.")
+        ]
+      })
+    ).toEqual([{ role: "assistant", content: "Four.", thinking: "Hm. Ah." }])
+  })
+  it("have calls with objects as arguments, and results under the call's id and name", () => {
+    const clock = { id: "call_0", name: "clock", arguments: '{"zone":"UTC"}' }
+    const weather = { id: "call_0", name: "weather", arguments: "" }
+    expect(
+      messages(
+        Chat.assistant("", [clock]),
+        Chat.toolResult(clock, "12:00"),
+        Chat.assistant("Now the weather.", [weather]),
+        { ...Chat.toolResult(weather, "wet"), content: [Chat.text("wet"), Chat.image("data:image/png;base64,BBBB")] },
+        Chat.toolResult("unknown", "?")
+      )
+    ).toEqual([
+      {
+        role: "assistant",
+        content: "",
+        tool_calls: [{ id: "call_0", function: { name: "clock", arguments: { zone: "UTC" } } }]
+      },
+      { role: "tool", content: "12:00", tool_name: "clock", tool_call_id: "call_0" },
+      {
+        role: "assistant",
+        content: "Now the weather.",
+        tool_calls: [{ id: "call_0", function: { name: "weather", arguments: {} } }]
+      },
+      { role: "tool", content: "wet", images: ["BBBB"], tool_name: "weather", tool_call_id: "call_0" },
+      { role: "tool", content: "?", tool_call_id: "unknown" }
+    ])
+  })
+})
+
+describe("tools and formats", () => {
+  it("are functions; without tools none is called", () => {
+    const tools: ReadonlyArray<Chat.ToolDefinition> = [{ name: "clock", description: "Tells the time.", strict: true }]
+    const clock = {
+      type: "function",
+      function: { name: "clock", description: "Tells the time.", parameters: { type: "object", properties: {} } }
+    }
+    expect(body({ tools })["tools"]).toEqual([clock])
+    expect(body({ tools, toolChoice: "none" })).not.toHaveProperty("tools")
+    expect(body({ tools, extra: { tools: [{ type: "other" }] } })["tools"]).toEqual([clock, { type: "other" }])
+  })
+  it("hold the answer to JSON, or to a schema", () => {
+    const schema = { type: "object", properties: { a: { type: "string" } } }
+    expect(body({ responseFormat: "json" })["format"]).toBe("json")
+    expect(body({ responseFormat: { name: "n", schema, strict: true } })["format"]).toEqual(schema)
+    expect(body({ responseFormat: "text" })).not.toHaveProperty("format")
+  })
+})
+
+describe("thinking", () => {
+  const asked = (reasoning: Reasoning) => body({ reasoning })["think"]
+  it("is on, off, or graded as every version knows it", () => {
+    expect(asked({})).toBe(true)
+    expect(asked({ budgetTokens: 100 })).toBe(true)
+    expect(asked({ effort: "none" })).toBe(false)
+    expect(asked({ budgetTokens: 0 })).toBe(false)
+    expect((["minimal", "low", "medium", "high", "xhigh"] as const).map((effort) => asked({ effort }))).toEqual([
+      "low",
+      "low",
+      "medium",
+      "high",
+      "high"
+    ])
+    expect(asked({ summary: "auto" })).toBeUndefined()
+  })
+  it("is only switched on where an older server refuses its grade", () => {
+    const { withoutRefused } = Ollama.make()
+    const graded = written({ reasoning: { effort: "low" } })
+    const complaint = 'think value "low" is not supported for this model'
+    expect(withoutRefused(graded, complaint)).toEqual({ ...graded, body: { ...graded.body, think: true } })
+    expect(withoutRefused(graded, '"asked" does not support thinking')).toBeUndefined()
+    expect(withoutRefused(written({ reasoning: {} }), complaint)).toBeUndefined()
+    // The complaint was about another model: this one always grades.
+    expect(withoutRefused(written({ model: "gpt-oss:20b", reasoning: { effort: "low" } }), complaint)).toBeUndefined()
+  })
+})
+
+describe("what the protocol has no word for is refused by name, not dropped", () => {
+  const part = (asked: Chat.UserPart) => refused({ messages: [Chat.user([asked])] })
+  const called = (call: Chat.ToolCall) => refused({ messages: [Chat.assistant("", [call])] })
+  it("of messages", () => {
+    expect(part(Chat.image("https://example.com/a.png"))).toEqual(unsupported("image by URL"))
+    expect(part(Chat.image("data:image/svg+xml,<svg/>"))).toEqual(unsupported("image in another form than base64"))
+    expect(part(Chat.audio(Uint8Array.of(1)))).toEqual(unsupported("audio input"))
+    expect(part(Chat.file(Uint8Array.of(1)))).toEqual(unsupported("file input"))
+    expect(refused({ messages: [{ role: "user", content: "Hi", name: "Ada" }] })).toEqual(
+      unsupported("name of a user message")
+    )
+  })
+  it("of tools", () => {
+    expect(refused({ toolChoice: "required" })).toEqual(unsupported("tool choice required"))
+    expect(refused({ toolChoice: { name: "clock" } })).toEqual(unsupported("tool choice by name"))
+    expect(refused({ parallelToolCalls: false })).toEqual(unsupported("parallel tool calls switched off"))
+    expect(called({ id: "c", name: "write", arguments: "{", type: "custom" })).toEqual(unsupported("custom tool calls"))
+    for (const cutOff of ['{"city":"Par', "[1]", "7"]) {
+      expect(called({ id: "c", name: "weather", arguments: cutOff })).toEqual(
+        unsupported("tool calls whose arguments are no JSON object")
+      )
+    }
+  })
+})

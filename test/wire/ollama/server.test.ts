@@ -1,0 +1,178 @@
+import { describe, expect, it } from "@effect/vitest"
+import type { ChatRequest } from "../../../src/vocabulary/Chat.js"
+import { response } from "../../../src/testing/TestLLM.js"
+import * as ChatEvent from "../../../src/vocabulary/ChatEvent.js"
+import * as Ollama from "../../../src/wire/Ollama.js"
+import { failureOf, got, written } from "../roundTrips.js"
+
+const wire = Ollama.make()
+
+const question = { model: "m", messages: [{ role: "user", content: "Hi" }] }
+
+const decoded = (fields: Record<string, unknown>) => got(wire.decodeRequest({ ...question, ...fields }))
+
+const request = (fields: Record<string, unknown>): ChatRequest => decoded(fields).request
+
+const messages = (...told: ReadonlyArray<unknown>) => request({ messages: told }).messages
+
+const faultIn = (fields: Record<string, unknown>) => {
+  const failure = failureOf(wire.decodeRequest({ ...question, ...fields }))
+  return failure?._tag === "Malformed" ? failure.path : failure
+}
+
+describe("a server reads", () => {
+  it("a question, which asks for a stream unless it says otherwise", () => {
+    expect(decoded({})).toEqual({ request: { model: "m", messages: [{ role: "user", content: "Hi" }] }, stream: true })
+    expect(decoded({ stream: false }).stream).toBe(false)
+  })
+  it("settings, and keeps options that it has no word for", () => {
+    expect(
+      request({
+        options: { temperature: 0, top_p: 0.5, num_predict: 9, stop: "END", seed: 7, num_ctx: 1 },
+        keep_alive: "1h",
+        format: ""
+      })
+    ).toEqual({
+      model: "m",
+      messages: [{ role: "user", content: "Hi" }],
+      temperature: 0,
+      topP: 0.5,
+      maxTokens: 9,
+      stop: ["END"],
+      seed: 7,
+      extra: { keep_alive: "1h", options: { num_ctx: 1 } }
+    })
+    // As many tokens as there are.
+    expect(request({ options: { num_predict: -1 } })).toMatchObject({ extra: { options: { num_predict: -1 } } })
+  })
+  it("how much to think", () => {
+    const thinking = (think: unknown) => request({ think }).reasoning
+    expect([true, false, "low", "max", null].map(thinking)).toEqual([
+      {},
+      { effort: "none" },
+      { effort: "low" },
+      { effort: "xhigh" },
+      undefined
+    ])
+  })
+  it("the shape of the answer, and tools", () => {
+    const schema = { type: "object" }
+    expect(request({ format: "json" }).responseFormat).toBe("json")
+    expect(request({ format: schema }).responseFormat).toEqual({ name: "answer", schema })
+    const other = { type: "web_search" }
+    expect(
+      request({ tools: [{ type: "function", function: { name: "clock", parameters: schema } }, other] })
+    ).toMatchObject({ tools: [{ name: "clock", parameters: schema }], extra: { tools: [other] } })
+    expect(request({ tools: [] })).not.toHaveProperty("tools")
+  })
+  it("images by what they begin with", () => {
+    const image = (url: string) => ({ type: "image", url })
+    expect(messages({ role: "user", content: "", images: ["/9j/A", "R0lGODA", "UklGRA", "iVBORw"] })).toEqual([
+      {
+        role: "user",
+        content: [
+          image("data:image/jpeg;base64,/9j/A"),
+          image("data:image/gif;base64,R0lGODA"),
+          image("data:image/webp;base64,UklGRA"),
+          image("data:image/png;base64,iVBORw")
+        ]
+      }
+    ])
+  })
+  it("results under the calls that they answer, by id, by name, or by their order", () => {
+    const clock = { function: { name: "clock", arguments: { a: 1 } } }
+    const rain = { function: { name: "rain", arguments: {} } }
+    const results = (...told: ReadonlyArray<Record<string, unknown>>) =>
+      messages(
+        { role: "assistant", content: "", tool_calls: [clock, rain, { ...clock, id: "own" }] },
+        ...told.map((result) => ({ role: "tool", content: "r", ...result }))
+      )
+        .slice(1)
+        .map((message) => (message.role === "tool" ? message.toolCallId : ""))
+    expect(results({ tool_name: "rain" }, { tool_name: "clock" }, { tool_name: "clock" })).toEqual([
+      "call_1",
+      "call_0",
+      "own"
+    ])
+    expect(results({}, {}, {})).toEqual(["call_0", "call_1", "own"])
+    expect(results({ tool_call_id: "own" }, {})).toEqual(["own", "call_0"])
+    expect(results({ tool_name: "other" })).toEqual(["other"])
+    expect(messages({ role: "tool", content: "r" })).toEqual([{ role: "tool", toolCallId: "call_0", content: "r" }])
+  })
+  it("no question that is none, and says where", () => {
+    expect(faultIn({ messages: [] })).toBe("messages")
+    expect(faultIn({ messages: [{ role: "nobody", content: "" }] })).toBe("messages[0].role")
+    expect(faultIn({ messages: [{ role: "user", content: "", images: [7] }] })).toBe("messages[0].content[0].images")
+    expect(faultIn({ messages: [{ role: "assistant", content: "", tool_calls: [{}] }] })).toBe(
+      "messages[0].tool_calls[0].name"
+    )
+    expect(faultIn({ options: { num_predict: "many" } })).toBe("options.num_predict")
+    expect(faultIn({ think: "a lot" })).toBe("think.effort")
+    expect(faultIn({ tools: {} })).toBe("tools")
+    expect(failureOf(wire.decodeRequest("?"))).toMatchObject({ _tag: "Malformed", path: "" })
+  })
+})
+
+const answer = response({
+  id: "i",
+  model: "m",
+  text: "Four.",
+  refusal: " No.",
+  toolCalls: [
+    { id: "a", name: "clock", arguments: '{"zone":"UTC"}' },
+    { id: "b", name: "broken", arguments: '{"zone":' }
+  ],
+  providerMetadata: { total_duration: 9, images: ["AAAA"], message: "not a field", error: "nor this" }
+})
+
+describe("a server writes", () => {
+  it("a whole answer", () => {
+    expect(wire.encodeResponse(answer)).toMatchObject({
+      model: "m",
+      message: {
+        role: "assistant",
+        content: "Four. No.",
+        tool_calls: [
+          { id: "a", function: { index: 0, name: "clock", arguments: { zone: "UTC" } } },
+          { id: "b", function: { index: 1, name: "broken", arguments: '{"zone":' } }
+        ],
+        images: ["AAAA"]
+      },
+      done: true,
+      done_reason: "stop",
+      total_duration: 9
+    })
+    expect(wire.encodeResponse(answer)).not.toHaveProperty("error")
+  })
+  it("a stream of lines, of which only the last is done", () => {
+    const lines = written(wire, ChatEvent.fromResponse(answer)).map(({ data }) => JSON.parse(data))
+    expect(lines.map((line) => [line.message, line.done, line.done_reason])).toEqual([
+      [{ role: "assistant", content: "Four." }, false, undefined],
+      [{ role: "assistant", content: " No." }, false, undefined],
+      [
+        {
+          role: "assistant",
+          content: "",
+          tool_calls: [{ id: "a", function: { index: 0, name: "clock", arguments: { zone: "UTC" } } }]
+        },
+        false,
+        undefined
+      ],
+      [
+        {
+          role: "assistant",
+          content: "",
+          tool_calls: [{ id: "b", function: { index: 1, name: "broken", arguments: '{"zone":' } }]
+        },
+        false,
+        undefined
+      ],
+      [{ role: "assistant", content: "", images: ["AAAA"] }, true, "stop"]
+    ])
+  })
+  it("an error as a text", () => {
+    expect(wire.encodeError({ status: 404, message: "model 'm' not found", code: "x" })).toEqual({
+      error: "model 'm' not found"
+    })
+  })
+})

@@ -1,0 +1,197 @@
+import { describe, expect, it } from "@effect/vitest"
+import { Either } from "effect"
+import * as Usage from "../../../src/vocabulary/Usage.js"
+import * as Responses from "../../../src/wire/Responses.js"
+import type { WireResponse } from "../../../src/wire/Wire.js"
+
+const wire = Responses.make()
+const source = { provider: "acme", model: "acme-1", estimatedInputTokens: 7 }
+
+const answer = (fields: Record<string, unknown>): Record<string, unknown> => ({
+  id: "resp_1",
+  object: "response",
+  status: "completed",
+  error: null,
+  incomplete_details: null,
+  model: "acme-1-2026",
+  output: [],
+  usage: { input_tokens: 5, output_tokens: 3, total_tokens: 8 },
+  ...fields
+})
+
+const message = (...content: ReadonlyArray<unknown>) => ({
+  id: "msg_1",
+  type: "message",
+  role: "assistant",
+  status: "completed",
+  content
+})
+
+const text = (words: string, annotations: ReadonlyArray<unknown> = []) => ({
+  type: "output_text",
+  text: words,
+  annotations,
+  logprobs: []
+})
+
+const summary = (words: string) => ({ type: "summary_text", text: words })
+
+const read = (fields: Record<string, unknown>): WireResponse =>
+  Either.getOrThrowWith(wire.decodeResponse(answer(fields), source), (failure) => new Error(JSON.stringify(failure)))
+
+const failure = (body: unknown): unknown =>
+  Either.match(wire.decodeResponse(body, source), { onLeft: (found) => found, onRight: () => undefined })
+
+describe("an answer", () => {
+  it("has the text of all its messages, and refusals apart", () => {
+    expect(
+      read({ output: [message(text("Hel"), text("lo")), message(text("."), { type: "refusal", refusal: "No." })] })
+    ).toMatchObject({
+      id: "resp_1",
+      model: "acme-1-2026",
+      text: "Hello.",
+      refusal: "No.",
+      finishReason: "stop",
+      rawFinishReason: "completed"
+    })
+  })
+  it("has calls under the id that their results refer to", () => {
+    expect(
+      read({
+        output: [
+          { type: "function_call", id: "fc_1", call_id: "call_1", name: "f", arguments: '{"a":1}' },
+          { type: "function_call", id: "fc_2", call_id: "call_2", name: "g", arguments: "" },
+          { type: "function_call", id: "fc_3", name: "h" },
+          { type: "custom_tool_call", id: "ctc_1", call_id: "call_4", name: "sql", input: "SELECT 1" }
+        ]
+      })
+    ).toMatchObject({
+      finishReason: "tool-calls",
+      rawFinishReason: "completed",
+      toolCalls: [
+        { id: "call_1", name: "f", arguments: '{"a":1}' },
+        { id: "call_2", name: "g", arguments: "{}" },
+        { id: "fc_3", name: "h", arguments: "{}" },
+        { id: "call_4", name: "sql", arguments: "SELECT 1", type: "custom" }
+      ]
+    })
+  })
+  it("has thoughts by piece, with what is sealed on the last of each", () => {
+    expect(
+      read({
+        output: [
+          { type: "reasoning", id: "rs_1", summary: [summary("One."), summary("Two.")], encrypted_content: "sealed" },
+          { type: "reasoning", id: "rs_2", summary: [], content: [{ type: "reasoning_text", text: "Three." }] },
+          { type: "reasoning", id: "rs_3", summary: [], encrypted_content: "hidden" }
+        ]
+      })
+    ).toMatchObject({
+      reasoning: "One.Two.Three.",
+      reasoningParts: [
+        { text: "One.", id: "rs_1", format: "reasoning.summary", provider: "acme" },
+        { text: "Two.", id: "rs_1", format: "reasoning.summary", provider: "acme", signature: "sealed" },
+        { text: "Three.", id: "rs_2", format: "reasoning.text", provider: "acme" },
+        { text: "", id: "rs_3", provider: "acme", signature: "hidden" }
+      ]
+    })
+  })
+  it("has what the model thought before what it tells of it", () => {
+    const both = { summary: [summary("In short.")], content: [{ type: "reasoning_text", text: "At length." }] }
+    expect(read({ output: [{ type: "reasoning", id: "rs_1", ...both }] }).reasoningParts).toMatchObject([
+      { text: "At length.", format: "reasoning.text" },
+      { text: "In short.", format: "reasoning.summary" }
+    ])
+  })
+  it("keeps what else it says in its own words", () => {
+    const cited = { type: "url_citation", url: "https://example.com" }
+    const search = { type: "web_search_call", id: "ws_1", status: "completed" }
+    expect(
+      read({
+        output: [search, message(text("a", [cited])), { type: "from_the_future", id: "x" }],
+        service_tier: "default",
+        moderation: null,
+        temperature: 1,
+        usage: { input_tokens: 1, output_tokens: 1, cost: 0.5 }
+      }).providerMetadata
+    ).toEqual({
+      items: [search, { type: "from_the_future", id: "x" }],
+      annotations: [cited],
+      service_tier: "default",
+      usage: { cost: 0.5 }
+    })
+  })
+})
+
+describe("how an answer ended", () => {
+  const ended = (fields: Record<string, unknown>) => {
+    const { finishReason, rawFinishReason } = read(fields)
+    return [finishReason, rawFinishReason]
+  }
+  it("cut off", () => {
+    const call = { type: "function_call", call_id: "c", name: "f", arguments: '{"a' }
+    expect(
+      ended({ status: "incomplete", incomplete_details: { reason: "max_output_tokens" }, output: [call] })
+    ).toEqual(["length", "max_output_tokens"])
+    expect(ended({ status: "incomplete", incomplete_details: { reason: "content_filter" } })).toEqual([
+      "content-filter",
+      "content_filter"
+    ])
+    expect(ended({ status: "incomplete", incomplete_details: { reason: "novel" } })).toEqual(["other", "novel"])
+    expect(ended({ status: "incomplete", incomplete_details: null })).toEqual(["other", "incomplete"])
+  })
+  it("not yet, or never", () => {
+    expect(ended({ status: "queued", output: undefined })).toEqual(["other", "queued"])
+    expect(ended({ status: "in_progress" })).toEqual(["other", "in_progress"])
+    expect(ended({ status: "cancelled" })).toEqual(["other", "cancelled"])
+  })
+  it("without a word", () => {
+    expect(ended({ status: undefined })).toEqual(["stop", ""])
+  })
+})
+
+describe("what an answer cost", () => {
+  it("is as the provider counts", () => {
+    expect(
+      read({
+        usage: {
+          input_tokens: 100,
+          input_tokens_details: { cached_tokens: 60, cache_write_tokens: 30 },
+          output_tokens: 20,
+          output_tokens_details: { reasoning_tokens: 15 },
+          total_tokens: 120
+        }
+      }).usage
+    ).toEqual({
+      inputTokens: 100,
+      outputTokens: 20,
+      totalTokens: 120,
+      cachedInputTokens: 60,
+      cacheWriteTokens: 30,
+      reasoningTokens: 15,
+      estimated: false
+    })
+  })
+  it("is estimated where it does not", () => {
+    expect(read({ usage: null, output: [message(text("twelve words"))] }).usage).toEqual(
+      Usage.make({ inputTokens: 7, outputTokens: 2, estimated: true })
+    )
+  })
+})
+
+describe("what is no answer", () => {
+  it("is an error that was reported under status 200", () => {
+    const error = { code: "server_error", message: "Sorry." }
+    expect(failure(answer({ status: "failed", error }))).toEqual({ _tag: "Reported", body: { error } })
+    expect(failure({ error: "Sorry." })).toEqual({ _tag: "Reported", body: { error: "Sorry." } })
+    expect(failure(answer({ status: "failed" }))).toMatchObject({ _tag: "Reported" })
+  })
+  it("is malformed, and where", () => {
+    expect(failure("Hello")).toMatchObject({ _tag: "Malformed", path: "" })
+    expect(failure({ choices: [] })).toMatchObject({ _tag: "Malformed", path: "output" })
+    expect(failure(answer({ output: ["x"] }))).toMatchObject({ _tag: "Malformed", path: "output[0]" })
+    expect(failure(answer({ output: [{ type: "function_call", call_id: "c" }] }))).toMatchObject({
+      _tag: "Malformed",
+      path: "output[0].name"
+    })
+  })
+})

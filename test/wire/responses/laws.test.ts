@@ -1,0 +1,333 @@
+/** What is written reads back as what was meant, on both sides and in both ways of answering. */
+import { describe, expect, it } from "@effect/vitest"
+import { FastCheck } from "effect"
+import type {
+  AssistantPart,
+  ChatRequest,
+  ChatResponse,
+  Message,
+  ReasoningPart,
+  ToolCall
+} from "../../../src/vocabulary/Chat.js"
+import * as Chat from "../../../src/vocabulary/Chat.js"
+import * as ChatEvent from "../../../src/vocabulary/ChatEvent.js"
+import * as Usage from "../../../src/vocabulary/Usage.js"
+import * as Responses from "../../../src/wire/Responses.js"
+import type { Frame } from "../../../src/wire/Wire.js"
+import { collected, got, halves, heard, sent, whole, written } from "../roundTrips.js"
+import { character } from "../../support/character.js"
+
+const wire = Responses.make({ store: undefined, sealedReasoning: false })
+
+const words = FastCheck.string({ minLength: 1, maxLength: 12, unit: character })
+const name = FastCheck.stringMatching(/^[a-z]{1,8}$/)
+
+// -------------------------------------------------------------------------------------
+// answers
+// -------------------------------------------------------------------------------------
+
+/** One thought as the protocol has them: pieces under one id, the seal on the last. */
+const thought = (id: string, provider: string | undefined): FastCheck.Arbitrary<ReadonlyArray<ReasoningPart>> =>
+  FastCheck.record({
+    format: FastCheck.constantFrom("reasoning.summary", "reasoning.text"),
+    texts: FastCheck.array(words, { minLength: 1, maxLength: 3 }),
+    signature: FastCheck.option(words),
+    shown: FastCheck.boolean()
+  }).map(({ format, shown, signature, texts }) => {
+    const own = { type: "reasoning" as const, id, ...(provider === undefined ? {} : { provider }) }
+    const seal = signature === null ? {} : { signature }
+    return shown
+      ? texts.map((text, index) => ({ ...own, text, format, ...(index === texts.length - 1 ? seal : {}) }))
+      : [{ ...own, text: "", signature: signature ?? "sealed" }]
+  })
+
+const thoughts = (provider: string | undefined) =>
+  FastCheck.nat(3)
+    .chain((count) => FastCheck.tuple(...Array.from({ length: count }, (_, index) => thought(`rs_${index}`, provider))))
+    .map((found) => found.flat())
+
+const toolCalls: FastCheck.Arbitrary<ReadonlyArray<ToolCall>> = FastCheck.array(
+  FastCheck.record({ name, arguments: words, custom: FastCheck.boolean() }),
+  { maxLength: 3 }
+).map((calls) =>
+  calls.map(({ custom, ...call }, index) => ({
+    id: `call_${index}`,
+    ...call,
+    ...(custom ? { type: "custom" as const } : {})
+  }))
+)
+
+const usage = FastCheck.record({
+  uncached: FastCheck.nat(1000),
+  said: FastCheck.nat(1000),
+  totalTokens: FastCheck.nat(3000),
+  cachedInputTokens: FastCheck.nat(1000),
+  cacheWriteTokens: FastCheck.nat(1000),
+  reasoningTokens: FastCheck.nat(1000)
+}).map(({ said, uncached, ...counts }) =>
+  Usage.make({
+    ...counts,
+    inputTokens: uncached + counts.cachedInputTokens + counts.cacheWriteTokens,
+    outputTokens: said + counts.reasoningTokens
+  })
+)
+
+const ways = ["completed", "max_output_tokens", "content_filter", "in_progress", "pause_turn"] as const
+
+const endings: Readonly<Record<(typeof ways)[number], Chat.FinishReason | undefined>> = {
+  completed: undefined,
+  max_output_tokens: "length",
+  content_filter: "content-filter",
+  in_progress: "other",
+  pause_turn: "other"
+}
+
+const drafts = FastCheck.record({
+  id: FastCheck.stringMatching(/^resp_[0-9a-f]{4}$/),
+  model: name,
+  text: FastCheck.oneof(FastCheck.constant(""), words),
+  refusal: FastCheck.oneof(FastCheck.constant(""), words),
+  reasoningParts: thoughts("acme"),
+  toolCalls,
+  usage,
+  rawFinishReason: FastCheck.constantFrom(...ways),
+  metadata: FastCheck.record(
+    {
+      service_tier: name,
+      items: FastCheck.constant([{ type: "web_search_call", id: "ws_1" }]),
+      usage: FastCheck.constant({ cost: 0.5 })
+    },
+    { requiredKeys: [] }
+  ),
+  cited: FastCheck.boolean()
+})
+
+type Draft = typeof drafts extends FastCheck.Arbitrary<infer A> ? A : never
+
+const answerOf = ({ cited, metadata, ...answer }: Draft): ChatResponse => ({
+  ...answer,
+  provider: "acme",
+  reasoning: answer.reasoningParts.map((part) => part.text).join(""),
+  finishReason: endings[answer.rawFinishReason] ?? (answer.toolCalls.length > 0 ? "tool-calls" : "stop"),
+  latency: 0,
+  keyId: "k",
+  attempts: [],
+  providerMetadata: {
+    ...metadata,
+    ...(cited && answer.text !== "" ? { annotations: [{ type: "url_citation", url: "https://example.com" }] } : {})
+  }
+})
+
+const answers = drafts.map(answerOf)
+
+/** The same events in smaller pieces, those of parallel calls in turns. */
+const dribbled = (events: ReadonlyArray<ChatEvent.ChatEvent>): ReadonlyArray<ChatEvent.ChatEvent> => {
+  const calls = events.filter((event) => event._tag === "ToolCallDelta")
+  const turns = [0, 1].flatMap((half) =>
+    calls.map(({ argumentsDelta, id, index, name }): ChatEvent.ToolCallDelta => ({
+      _tag: "ToolCallDelta",
+      index,
+      id,
+      name,
+      argumentsDelta: halves(argumentsDelta)[half] ?? ""
+    }))
+  )
+  const ends = events.filter((event) => event._tag === "ToolCallEnd")
+  const others = events.flatMap((event): ReadonlyArray<ChatEvent.ChatEvent> => {
+    switch (event._tag) {
+      case "TextDelta":
+      case "RefusalDelta":
+        return halves(event.text).map((text) => ({ _tag: event._tag, text }))
+      case "ReasoningDelta": {
+        const { signature, ...rest } = event
+        const [first = "", second = ""] = halves(event.text)
+        return [
+          { ...rest, text: first },
+          {
+            _tag: "ReasoningDelta",
+            index: event.index,
+            text: second,
+            ...(signature === undefined ? {} : { signature })
+          }
+        ]
+      }
+      case "ToolCallDelta":
+      case "ToolCallEnd":
+        return []
+      default:
+        return [event]
+    }
+  })
+  return [...others.slice(0, -1), ...turns, ...ends, ...others.slice(-1)]
+}
+
+describe("whatever the answer", () => {
+  it.prop("it reads back whole", [answers], ([answer]) => {
+    expect(whole(wire, answer)).toEqual(answer)
+  })
+  it.prop("it reads back from a stream", [answers], ([answer]) => {
+    expect(collected(wire, written(wire, ChatEvent.fromResponse(answer)), answer, "words")).toEqual(answer)
+  })
+  it.prop("it reads back from a stream in small pieces", [answers], ([answer]) => {
+    const events = dribbled(ChatEvent.fromResponse(answer))
+    expect(collected(wire, written(wire, events), answer, "words")).toEqual(answer)
+  })
+  it.prop("the pieces of a stream and its last event say the same", [answers], ([answer]) => {
+    const frames = written(wire, ChatEvent.fromResponse(answer))
+    const wholes = frames.filter(({ event }) => event?.endsWith(".delta") !== true)
+    expect(collected(wire, frames.slice(-1), answer, "words")).toEqual(answer)
+    expect(collected(wire, wholes, answer, "words")).toEqual(answer)
+  })
+})
+
+/** The frames of a server that names and numbers items and parts in its own way: one for pieces, one for wholes, one for items. */
+const renumbered = (frames: ReadonlyArray<Frame>, shifts: ReadonlyArray<number>): ReadonlyArray<Frame> =>
+  frames.map(({ data, event = "" }) => {
+    const [ofDeltas = 0, ofWholes = 0, ofItems = 0] = shifts
+    const isItem = event.startsWith("response.output_item.")
+    const shift = event.endsWith(".delta") ? ofDeltas : isItem ? ofItems : ofWholes
+    const fields = JSON.parse(data)
+    const moved = (field: string) => (typeof fields[field] === "number" ? { [field]: fields[field] + 7 * shift } : {})
+    const id = typeof fields.item_id === "string" ? { item_id: `${fields.item_id}${"'".repeat(shift)}` } : {}
+    const item = isItem ? { item: { ...fields.item, id: `${fields.item.id}${"'".repeat(shift)}` } } : {}
+    return {
+      event,
+      data: JSON.stringify({
+        ...fields,
+        ...moved("output_index"),
+        ...moved("content_index"),
+        ...moved("summary_index"),
+        ...id,
+        ...item
+      })
+    }
+  })
+
+const textsOf = ({ reasoning, refusal, text, toolCalls }: ChatResponse) => ({ reasoning, refusal, text, toolCalls })
+
+describe("however a server numbers and names items and parts", () => {
+  const shifts = FastCheck.array(FastCheck.nat(2), { minLength: 3, maxLength: 3 })
+  it.prop("nothing is lost and nothing comes twice", [answers, shifts], ([answer, by]) => {
+    const frames = written(wire, ChatEvent.fromResponse(answer))
+    const read = collected(wire, renumbered(frames, by), answer, "words")
+    expect(textsOf(read)).toEqual(textsOf(answer))
+    const wholes = frames.filter(({ event }) => event?.endsWith(".delta") !== true)
+    expect(textsOf(collected(wire, renumbered(wholes, by), answer, "words"))).toEqual(textsOf(answer))
+  })
+})
+
+// -------------------------------------------------------------------------------------
+// requests
+// -------------------------------------------------------------------------------------
+
+const userMessage: FastCheck.Arbitrary<Message> = FastCheck.oneof(
+  words.map(Chat.user),
+  FastCheck.array(
+    FastCheck.oneof(
+      words.map(Chat.text),
+      FastCheck.constantFrom<"low" | "auto">("low", "auto").map((detail) =>
+        Chat.image("https://example.com/a.png", { detail })
+      ),
+      FastCheck.constant(Chat.image("data:image/png;base64,AAAA")),
+      FastCheck.constant(Chat.file("https://example.com/a.pdf")),
+      name.map((filename) => Chat.file("data:application/pdf;base64,AAAA", { filename })),
+      name.map((fileId) => ({ type: "file" as const, fileId }))
+    ),
+    { minLength: 1, maxLength: 3 }
+  ).map(Chat.user)
+)
+
+/** What the model said, and the results of its calls. */
+const turns = FastCheck.record({
+  parts: thoughts("acme"),
+  text: words,
+  calls: toolCalls,
+  results: FastCheck.array(words, { minLength: 3, maxLength: 3 })
+})
+
+type Turn = typeof turns extends FastCheck.Arbitrary<infer A> ? A : never
+
+const turnOf = ({ calls, parts, results, text }: Turn): ReadonlyArray<Message> => {
+  const content: string | ReadonlyArray<AssistantPart> = parts.length === 0 ? text : [...parts, Chat.text(text)]
+  return [
+    { role: "assistant", content, ...(calls.length === 0 ? {} : { toolCalls: calls }) },
+    ...calls.map((call, index) => Chat.toolResult(call, results[index] ?? ""))
+  ]
+}
+
+const exchange = FastCheck.tuple(
+  userMessage,
+  FastCheck.array(
+    FastCheck.record({ role: FastCheck.constantFrom<"system" | "developer">("system", "developer"), content: words }),
+    { maxLength: 1 }
+  ),
+  turns.map(turnOf)
+).map(([asked, told, said]): ReadonlyArray<Message> => [asked].concat(told, said))
+
+const conversations = FastCheck.tuple(
+  FastCheck.array(
+    words.map((text): Message => Chat.system(text)),
+    { maxLength: 1 }
+  ),
+  FastCheck.array(exchange, { maxLength: 2 }),
+  userMessage
+).map(([first, exchanges, last]) => first.concat(exchanges.flat(), [last]))
+
+const requests: FastCheck.Arbitrary<ChatRequest> = FastCheck.record(
+  {
+    messages: conversations,
+    model: name,
+    tools: FastCheck.uniqueArray(
+      FastCheck.record(
+        {
+          name,
+          description: words,
+          parameters: FastCheck.constant({ type: "object", properties: {} }),
+          strict: FastCheck.constant(false)
+        },
+        { requiredKeys: ["name", "parameters", "strict"] }
+      ),
+      { minLength: 1, maxLength: 2, selector: (tool) => tool.name }
+    ),
+    toolChoice: FastCheck.oneof(
+      FastCheck.constantFrom<"auto" | "none" | "required">("auto", "none", "required"),
+      name.map((chosen) => ({ name: chosen }))
+    ),
+    parallelToolCalls: FastCheck.boolean(),
+    responseFormat: FastCheck.oneof(
+      FastCheck.constantFrom<"text" | "json">("text", "json"),
+      name.map((format) => ({ name: format, schema: { type: "string" } }))
+    ),
+    temperature: FastCheck.double({ min: 0, max: 2, noNaN: true }).map(Math.abs),
+    topP: FastCheck.double({ min: 0, max: 1, noNaN: true }).map(Math.abs),
+    maxTokens: FastCheck.integer({ min: 1 }),
+    reasoning: FastCheck.constantFrom<Chat.Reasoning>({ effort: "high" }, { effort: "minimal", summary: "auto" }),
+    user: words,
+    metadata: FastCheck.constant({ a: "b" }),
+    extra: FastCheck.constant({ service_tier: "flex", tools: [{ type: "web_search" }] })
+  },
+  { requiredKeys: ["messages"] }
+)
+
+/** Thoughts that are neither sealed nor open are only good where answers are kept. */
+const keeping = Responses.make({ store: true, sealedReasoning: false })
+
+const instructs = ({ role }: Message): boolean => role === "system" || role === "developer"
+
+/** What stands in an item or is defined in this protocol is known to. */
+const own = { native: { responses: {} } }
+
+describe("whatever the request", () => {
+  it.prop("a server reads what a client meant", [requests, FastCheck.boolean()], ([request, streamed]) => {
+    const { body } = got(keeping.encodeRequest(request, { provider: "acme", model: "m", stream: streamed }))
+    const start = request.messages.findIndex((message) => !instructs(message))
+    const messages = request.messages
+      .map(heard("responses"))
+      .map((message, index) => (index > start && instructs(message) ? { ...message, ...own } : message))
+    const tools = request.tools === undefined ? {} : { tools: request.tools.map((tool) => ({ ...tool, ...own })) }
+    expect(got(keeping.decodeRequest(sent(body)))).toEqual({
+      request: { model: "m", ...request, ...tools, messages, extra: { store: true, ...request.extra } },
+      stream: streamed
+    })
+  })
+})

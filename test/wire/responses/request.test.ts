@@ -1,0 +1,433 @@
+import { describe, expect, it } from "@effect/vitest"
+import { Either } from "effect"
+import type { ChatRequest, Message } from "../../../src/vocabulary/Chat.js"
+import * as Chat from "../../../src/vocabulary/Chat.js"
+import * as Responses from "../../../src/wire/Responses.js"
+import type { WireRequest } from "../../../src/wire/Wire.js"
+
+const peer = { provider: "acme", model: "acme-1", stream: false }
+
+const encode = (request: ChatRequest, dialect?: Partial<Responses.Dialect>) =>
+  Responses.make(dialect).encodeRequest(request, peer)
+
+const body = (request: Partial<ChatRequest>, dialect?: Partial<Responses.Dialect>): Record<string, unknown> =>
+  Either.getOrThrowWith(
+    encode({ messages: [Chat.user("Hello")], ...request }, dialect),
+    (failure) => new Error(JSON.stringify(failure))
+  ).body
+
+const input = (messages: ReadonlyArray<Message>, dialect?: Partial<Responses.Dialect>): unknown =>
+  body({ messages }, dialect)["input"]
+
+const refused = (request: Partial<ChatRequest>, dialect?: Partial<Responses.Dialect>): unknown =>
+  Either.match(encode({ messages: [Chat.user("Hello")], ...request }, dialect), {
+    onLeft: (failure) => failure,
+    onRight: () => undefined
+  })
+
+const png = "data:image/png;base64,AAAA"
+const pdf = "data:application/pdf;base64,AAAA"
+const wav = "data:audio/x-wav;base64,AAAA"
+
+describe("a request", () => {
+  it("goes to /responses and keeps nothing there", () => {
+    expect(Either.getOrThrow(encode({ messages: [Chat.user("Hello")] }))).toEqual({
+      path: "/responses",
+      body: {
+        model: "acme-1",
+        input: [{ type: "message", role: "user", content: "Hello" }],
+        store: false,
+        include: ["reasoning.encrypted_content"],
+        stream: false
+      }
+    })
+  })
+  it("asks for a stream where one is wanted", () => {
+    const streamed = Responses.make().encodeRequest({ messages: [Chat.user("Hello")] }, { ...peer, stream: true })
+    expect(Either.getOrThrow(streamed).body["stream"]).toBe(true)
+  })
+  it("sends every setting of the vocabulary under its name", () => {
+    expect(
+      body({
+        model: "other",
+        temperature: 0.5,
+        topP: 0.9,
+        maxTokens: 100,
+        parallelToolCalls: false,
+        user: "u1",
+        metadata: { a: "b" },
+        reasoning: { effort: "xhigh", summary: "detailed", budgetTokens: 1000 }
+      })
+    ).toMatchObject({
+      model: "other",
+      temperature: 0.5,
+      top_p: 0.9,
+      max_output_tokens: 100,
+      parallel_tool_calls: false,
+      user: "u1",
+      metadata: { a: "b" },
+      reasoning: { effort: "xhigh", summary: "detailed" }
+    })
+  })
+  it("sends what is extra over what the vocabulary says, and extra tools behind the others", () => {
+    const sent = body({
+      temperature: 0,
+      tools: [{ name: "f" }],
+      extra: { temperature: 1, service_tier: "flex", store: true, stream: true, tools: [{ type: "web_search" }] }
+    })
+    expect(sent).toMatchObject({ temperature: 1, service_tier: "flex", store: true, stream: false })
+    expect(sent["tools"]).toMatchObject([{ type: "function", name: "f" }, { type: "web_search" }])
+    expect(body({ extra: { tools: [{ type: "web_search" }] } })["tools"]).toEqual([{ type: "web_search" }])
+  })
+  it("asks for sealed thoughts only where there may be any", () => {
+    expect(body({ model: "gpt-5-mini" })["include"]).toEqual(["reasoning.encrypted_content"])
+    for (const model of ["gpt-4o", "gpt-4.1-mini", "openai/gpt-4o", "gpt-3.5-turbo"]) {
+      expect(body({ model })).not.toHaveProperty("include")
+    }
+    expect(body({ reasoning: { effort: "none" } })).not.toHaveProperty("include")
+    expect(body({}, { sealedReasoning: false })).not.toHaveProperty("include")
+  })
+  it("says nothing of keeping where the dialect does not", () => {
+    expect(body({}, { store: undefined })).not.toHaveProperty("store")
+    expect(body({}, { store: true })["store"]).toBe(true)
+  })
+  it("counts thinking only where the provider does", () => {
+    expect(body({ reasoning: { budgetTokens: 1000 } })).not.toHaveProperty("reasoning")
+    expect(body({ reasoning: { budgetTokens: 1000 } }, { reasoningBudget: true })["reasoning"]).toEqual({
+      max_tokens: 1000
+    })
+  })
+})
+
+describe("what the protocol has no word for is refused by name, not dropped", () => {
+  const unsupported = (feature: string) => ({ _tag: "Unsupported", feature })
+  it("stop, seed and the name of a user", () => {
+    expect(refused({ stop: ["x"] })).toEqual(unsupported("stop"))
+    expect(refused({ stop: [] })).toBeUndefined()
+    expect(refused({ seed: 1 })).toEqual(unsupported("seed"))
+    expect(refused({ messages: [{ role: "user", content: "x", name: "Ann" }] })).toEqual(
+      unsupported("name of a user message")
+    )
+  })
+  it("sound, where the dialect has none", () => {
+    const messages = [Chat.user([Chat.audio(wav)])]
+    expect(refused({ messages })).toEqual(unsupported("audio input"))
+    expect(input(messages, { audio: true })).toEqual([
+      {
+        type: "message",
+        role: "user",
+        content: [{ type: "input_audio", input_audio: { data: "AAAA", format: "wav" } }]
+      }
+    ])
+    expect(refused({ messages: [Chat.user([Chat.audio("https://example.com/a.wav")])] }, { audio: true })).toEqual(
+      unsupported("audio input by URL")
+    )
+  })
+})
+
+describe("instructions", () => {
+  it("are the system and developer messages at the beginning, joined by a blank line", () => {
+    expect(
+      body({
+        messages: [
+          Chat.system("One."),
+          { role: "developer", content: [Chat.text("Tw"), Chat.text("o.")] },
+          Chat.user("Hello")
+        ]
+      })
+    ).toMatchObject({ instructions: "One.\n\nTwo.", input: [{ role: "user" }] })
+  })
+  it("leave a later one in its place, with its role", () => {
+    expect(
+      body({
+        messages: [Chat.system("One."), Chat.user("Hello"), { role: "developer", content: "Two." }, Chat.user("Bye")]
+      })
+    ).toMatchObject({
+      instructions: "One.",
+      input: [
+        { type: "message", role: "user", content: "Hello" },
+        { type: "message", role: "developer", content: "Two." },
+        { type: "message", role: "user", content: "Bye" }
+      ]
+    })
+  })
+  it("are the input where there is nothing else to ask", () => {
+    const sent = body({ messages: [Chat.system("Write a poem.")] })
+    expect(sent).not.toHaveProperty("instructions")
+    expect(sent["input"]).toEqual([{ type: "message", role: "system", content: "Write a poem." }])
+  })
+})
+
+describe("a user's message", () => {
+  it("has parts of every kind", () => {
+    expect(
+      input([
+        Chat.user([
+          Chat.text("See"),
+          Chat.image(png, { detail: "low" }),
+          Chat.image("https://example.com/a.png"),
+          Chat.file("https://example.com/a.pdf"),
+          Chat.file(pdf, { filename: "a.pdf" }),
+          Chat.file(pdf),
+          { type: "file", fileId: "file_1" }
+        ])
+      ])
+    ).toEqual([
+      {
+        type: "message",
+        role: "user",
+        content: [
+          { type: "input_text", text: "See" },
+          { type: "input_image", image_url: png, detail: "low" },
+          { type: "input_image", image_url: "https://example.com/a.png" },
+          { type: "input_file", file_url: "https://example.com/a.pdf" },
+          { type: "input_file", filename: "a.pdf", file_data: pdf },
+          { type: "input_file", filename: "file.pdf", file_data: pdf },
+          { type: "input_file", file_id: "file_1" }
+        ]
+      }
+    ])
+  })
+})
+
+describe("what the model said before", () => {
+  const call: Chat.ToolCall = { id: "call_1", name: "f", arguments: '{"a":1}' }
+  it("stays the assistant's output", () => {
+    expect(input([Chat.user("Hello"), Chat.assistant("Hi.")])).toEqual([
+      { type: "message", role: "user", content: "Hello" },
+      { type: "message", role: "assistant", content: [{ type: "output_text", text: "Hi.", annotations: [] }] }
+    ])
+  })
+  it("has an id and a status where the server insists on these", () => {
+    expect(input([Chat.user("Hello"), Chat.assistant("Hi."), Chat.user("Bye")], { messageIds: true })).toMatchObject([
+      {},
+      { id: "msg_1_0", status: "completed" },
+      {}
+    ])
+  })
+  it("has an item for each call, and one for what each returned", () => {
+    expect(
+      input([
+        Chat.user("Hello"),
+        Chat.assistant("", [call, { id: "call_2", name: "g", arguments: "" }]),
+        Chat.toolResult(call, "one"),
+        {
+          role: "tool",
+          toolCallId: "call_2",
+          content: [Chat.text("two"), Chat.image(png), Chat.file("https://example.com/a.pdf")]
+        }
+      ])
+    ).toEqual([
+      { type: "message", role: "user", content: "Hello" },
+      { type: "function_call", call_id: "call_1", name: "f", arguments: '{"a":1}' },
+      { type: "function_call", call_id: "call_2", name: "g", arguments: "{}" },
+      { type: "function_call_output", call_id: "call_1", output: "one" },
+      {
+        type: "function_call_output",
+        call_id: "call_2",
+        output: [
+          { type: "input_text", text: "two" },
+          { type: "input_image", image_url: png },
+          { type: "input_file", file_url: "https://example.com/a.pdf" }
+        ]
+      }
+    ])
+  })
+  it("keeps calls with free text apart, and their results", () => {
+    const custom: Chat.ToolCall = { id: "call_1", name: "sql", arguments: "SELECT 1", type: "custom" }
+    expect(input([Chat.assistant("", [custom]), Chat.toolResult(custom, "1")])).toEqual([
+      { type: "custom_tool_call", call_id: "call_1", name: "sql", input: "SELECT 1" },
+      { type: "custom_tool_call_output", call_id: "call_1", output: "1" }
+    ])
+  })
+  it("keeps its place where it said nothing", () => {
+    expect(input([Chat.user("Hello"), Chat.assistant("")])).toMatchObject([
+      {},
+      { role: "assistant", content: [{ type: "output_text", text: "" }] }
+    ])
+  })
+})
+
+describe("thoughts go back", () => {
+  const thought = (part: Partial<Chat.ReasoningPart>): Chat.ReasoningPart => ({
+    type: "reasoning",
+    text: "Hm.",
+    provider: "acme",
+    ...part
+  })
+  const sent = (parts: ReadonlyArray<Chat.ReasoningPart>, dialect?: Partial<Responses.Dialect>) =>
+    input([{ role: "assistant", content: [...parts, Chat.text("Hi.")] }], dialect)
+  const said = { type: "message", role: "assistant" }
+
+  it("sealed, with their id and their summary in its pieces", () => {
+    expect(
+      sent([
+        thought({ id: "rs_1", format: "reasoning.summary" }),
+        thought({ id: "rs_1", text: "So.", signature: "sealed", format: "reasoning.summary" }),
+        thought({ id: "rs_2", text: "", signature: "other" })
+      ])
+    ).toMatchObject([
+      {
+        type: "reasoning",
+        id: "rs_1",
+        summary: [
+          { type: "summary_text", text: "Hm." },
+          { type: "summary_text", text: "So." }
+        ],
+        encrypted_content: "sealed"
+      },
+      { type: "reasoning", id: "rs_2", summary: [], encrypted_content: "other" },
+      said
+    ])
+  })
+  it("open, as open models have them", () => {
+    expect(sent([thought({ id: "rs_1", format: "reasoning.text" })])).toMatchObject([
+      { type: "reasoning", id: "rs_1", summary: [], content: [{ type: "reasoning_text", text: "Hm." }] },
+      said
+    ])
+  })
+  it("by their id alone only where answers are kept", () => {
+    const part = thought({ id: "rs_1", format: "reasoning.summary" })
+    expect(sent([part])).toMatchObject([said])
+    expect(sent([part], { store: true })).toMatchObject([{ type: "reasoning", id: "rs_1" }, said])
+    expect(
+      body({ messages: [{ role: "assistant", content: [part, Chat.text("Hi.")] }], extra: { store: true } })["input"]
+    ).toMatchObject([{ type: "reasoning", id: "rs_1" }, said])
+  })
+  it("to no other provider", () => {
+    expect(sent([thought({ signature: "sealed", provider: "other" })])).toMatchObject([said])
+    expect(sent([{ type: "reasoning", text: "Hm.", signature: "sealed" }])).toMatchObject([said])
+  })
+  it("never alone, since the API refuses a thought that nothing follows", () => {
+    expect(input([{ role: "assistant", content: [thought({ signature: "sealed" })] }])).toMatchObject([said])
+    expect(
+      input([
+        {
+          role: "assistant",
+          content: [thought({ signature: "sealed" })],
+          toolCalls: [{ id: "c", name: "f", arguments: "{}" }]
+        }
+      ])
+    ).toMatchObject([{ type: "reasoning" }, { type: "function_call" }])
+  })
+})
+
+describe("tools", () => {
+  const parameters = { type: "object", properties: { a: { type: "string" } } }
+  const strict = {
+    type: "object",
+    properties: { a: { type: ["string", "null"] } },
+    required: ["a"],
+    additionalProperties: false
+  }
+  const map = { type: "object", properties: {}, additionalProperties: { type: "string" } }
+  const tool = (definition: Partial<Chat.ToolDefinition>, dialect?: Partial<Responses.Dialect>): unknown => {
+    const { tools } = body({ tools: [{ name: "f", ...definition }] }, dialect)
+    return Array.isArray(tools) ? tools[0] : tools
+  }
+  it("are strict, as OpenAI would make them", () => {
+    expect(tool({ description: "d", parameters })).toEqual({
+      type: "function",
+      name: "f",
+      description: "d",
+      parameters: strict,
+      strict: true
+    })
+  })
+  it("without parameters take none", () => {
+    expect(tool({})).toEqual({
+      type: "function",
+      name: "f",
+      parameters: { type: "object", properties: {}, required: [], additionalProperties: false },
+      strict: true
+    })
+  })
+  it("are left alone where they or the dialect say so", () => {
+    expect(tool({ parameters, strict: false })).toMatchObject({ parameters, strict: false })
+    expect(tool({ parameters }, { strictTools: false })).toMatchObject({ parameters, strict: false })
+    expect(tool({ parameters, strict: true }, { strictTools: false })).toMatchObject({
+      parameters: strict,
+      strict: true
+    })
+  })
+  it("are left alone where strict mode cannot say their schema, whatever was asked", () => {
+    expect(tool({ parameters: map })).toMatchObject({ parameters: map, strict: false })
+    expect(tool({ parameters: map, strict: true })).toMatchObject({ parameters: map, strict: false })
+  })
+  it("are chosen by mode or by name", () => {
+    expect(body({ toolChoice: "required" })["tool_choice"]).toBe("required")
+    expect(body({ toolChoice: { name: "f" } })["tool_choice"]).toEqual({ type: "function", name: "f" })
+  })
+})
+
+describe("the shape of the answer", () => {
+  const schema = { type: "object", properties: { a: { type: "string" } } }
+  const format = (responseFormat: Chat.ResponseFormat) => body({ responseFormat })["text"]
+  it("is text or any JSON", () => {
+    expect(format("text")).toEqual({ format: { type: "text" } })
+    expect(format("json")).toEqual({ format: { type: "json_object" } })
+  })
+  it("is a schema, brought into strict form only where it is to be strict", () => {
+    expect(format({ name: "n", schema, description: "d" })).toEqual({
+      format: { type: "json_schema", name: "n", description: "d", schema }
+    })
+    expect(format({ name: "n", schema, strict: true })).toMatchObject({
+      format: { strict: true, schema: { required: ["a"], additionalProperties: false } }
+    })
+    expect(format({ name: "n", schema: {}, strict: true })).toMatchObject({ format: { strict: false, schema: {} } })
+  })
+})
+
+describe("what a server refuses is left out the second time", () => {
+  const wire = Responses.make()
+  const request: WireRequest = {
+    path: "/responses",
+    body: {
+      model: "m",
+      input: [{ type: "reasoning", encrypted_content: "sealed" }, { type: "message" }],
+      store: false,
+      include: ["reasoning.encrypted_content", "web_search_call.results"]
+    }
+  }
+  const without = (message: string) => wire.withoutRefused(request, message)?.body
+
+  it("sealed thoughts, asked of a model that has none", () => {
+    for (const message of [
+      "Encrypted content is not supported with this model.",
+      "Invalid value: 'reasoning.encrypted_content'. Supported values are: 'x'.",
+      "Unknown parameter: 'include'."
+    ]) {
+      expect(without(message)).toEqual({ ...request.body, include: ["web_search_call.results"] })
+    }
+    const alone = { ...request, body: { include: ["reasoning.encrypted_content"] } }
+    expect(wire.withoutRefused(alone, "Unknown parameter: 'include'.")?.body).toEqual({})
+  })
+  it("thoughts that another organisation's key sealed", () => {
+    expect(
+      without("The encrypted content for item rs_1 could not be verified. Reason: organization_id did not match.")
+    ).toEqual({ ...request.body, input: [{ type: "message" }] })
+  })
+  it("the wish that nothing be kept", () => {
+    const { store: _, ...rest } = request.body
+    expect(without("Unsupported parameter: store")).toEqual(rest)
+    expect(without("store: Extra inputs are not permitted")).toEqual(rest)
+  })
+  it("but nothing else, and nothing twice", () => {
+    for (const message of [
+      "Unsupported parameter: 'temperature'.",
+      "Invalid vector store id.",
+      "Please include a message with your request.",
+      "The store is closed."
+    ]) {
+      expect(without(message)).toBeUndefined()
+    }
+    const bare: WireRequest = { path: "/responses", body: { input: [] } }
+    for (const message of [
+      "Encrypted content is not supported with this model.",
+      "The encrypted content could not be verified.",
+      "Unsupported parameter: store"
+    ]) {
+      expect(wire.withoutRefused(bare, message)).toBeUndefined()
+    }
+  })
+})

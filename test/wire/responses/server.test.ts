@@ -1,0 +1,458 @@
+import { describe, expect, it } from "@effect/vitest"
+import { Either } from "effect"
+import * as Chat from "../../../src/vocabulary/Chat.js"
+import type { ChatEvent } from "../../../src/vocabulary/ChatEvent.js"
+import * as Usage from "../../../src/vocabulary/Usage.js"
+import * as Responses from "../../../src/wire/Responses.js"
+
+const wire = Responses.make()
+
+const decoded = (body: unknown) =>
+  Either.getOrThrowWith(wire.decodeRequest(body), (failure) => new Error(JSON.stringify(failure)))
+
+const request = (body: Record<string, unknown>) => decoded({ model: "m", input: "Hello", ...body }).request
+
+const messages = (input: unknown, further: Record<string, unknown> = {}) => request({ input, ...further }).messages
+
+const failure = (body: unknown): unknown =>
+  Either.match(wire.decodeRequest(body), { onLeft: (found) => found, onRight: () => undefined })
+
+const fault = (body: Record<string, unknown>) => failure({ model: "m", input: "Hello", ...body })
+
+const own = (fields: Record<string, unknown>) => ({ native: { responses: fields } })
+
+describe("a server reads a request", () => {
+  it("whose input is a text", () => {
+    expect(decoded({ model: "m", input: "Hello", stream: true })).toEqual({
+      request: { model: "m", messages: [Chat.user("Hello")], extra: {} },
+      stream: true
+    })
+    expect(decoded({ input: "Hello", stream: null, temperature: null, tools: null }).stream).toBe(false)
+  })
+  it("with instructions before the conversation", () => {
+    expect(messages("Hello", { instructions: "Be brief." })).toEqual([Chat.system("Be brief."), Chat.user("Hello")])
+    expect(messages("Hello", { instructions: "" })).toEqual([Chat.user("Hello")])
+  })
+  it("with messages of every role, their type told or not", () => {
+    expect(
+      messages([
+        { role: "system", content: "One." },
+        { type: "message", role: "developer", content: [{ type: "input_text", text: "Two." }] },
+        { role: "user", content: "Hello" },
+        { role: "assistant", content: "Hi." },
+        { type: "message", role: "assistant", content: [{ type: "output_text", text: "There.", annotations: [] }] },
+        { role: "assistant", content: [{ type: "refusal", refusal: "No." }] }
+      ])
+    ).toEqual([
+      { ...Chat.system("One."), ...own({}) },
+      { role: "developer", content: [Chat.text("Two.")], ...own({}) },
+      Chat.user("Hello"),
+      Chat.assistant("Hi."),
+      Chat.assistant("There."),
+      { role: "assistant", content: [{ ...Chat.text("No."), ...own({ type: "refusal", refusal: "No." }) }] }
+    ])
+  })
+  it("with parts of every kind", () => {
+    const content = [
+      { type: "input_text", text: "See" },
+      { type: "input_image", image_url: "https://example.com/a.png", detail: "high", file_id: null },
+      { type: "input_file", file_data: "data:application/pdf;base64,AAAA", filename: "a.pdf" },
+      { type: "input_file", file_url: "https://example.com/a.pdf" },
+      { type: "input_file", file_id: "file_1" },
+      { type: "input_audio", input_audio: { data: "AAAA", format: "mp3" } }
+    ]
+    expect(messages([{ role: "user", content }])).toEqual([
+      Chat.user([
+        Chat.text("See"),
+        Chat.image("https://example.com/a.png", { detail: "high" }),
+        Chat.file("data:application/pdf;base64,AAAA", { filename: "a.pdf" }),
+        Chat.file("https://example.com/a.pdf"),
+        { type: "file", fileId: "file_1" },
+        Chat.audio("data:audio/mpeg;base64,AAAA")
+      ])
+    ])
+  })
+  it("with thoughts, text and calls of one turn as one message", () => {
+    expect(
+      messages([
+        { role: "user", content: "Hello" },
+        {
+          type: "reasoning",
+          id: "rs_1",
+          summary: [{ type: "summary_text", text: "Hm." }],
+          encrypted_content: "sealed"
+        },
+        { type: "message", role: "assistant", content: [{ type: "output_text", text: "I call." }] },
+        { type: "function_call", call_id: "call_1", name: "f", arguments: "" },
+        { type: "custom_tool_call", call_id: "call_2", name: "sql", input: "SELECT 1" },
+        { type: "function_call_output", call_id: "call_1", output: "one" },
+        { type: "custom_tool_call_output", call_id: "call_2", output: [{ type: "input_text", text: "two" }] },
+        { type: "function_call", call_id: "call_3", name: "f", arguments: "{}" }
+      ])
+    ).toEqual([
+      Chat.user("Hello"),
+      {
+        role: "assistant",
+        content: [
+          { type: "reasoning", text: "Hm.", id: "rs_1", format: "reasoning.summary", signature: "sealed", ...own({}) },
+          Chat.text("I call.")
+        ],
+        toolCalls: [
+          { id: "call_1", name: "f", arguments: "{}" },
+          { id: "call_2", name: "sql", arguments: "SELECT 1", type: "custom" }
+        ]
+      },
+      Chat.toolResult("call_1", "one"),
+      { role: "tool", toolCallId: "call_2", content: [Chat.text("two")] },
+      Chat.assistant("", [{ id: "call_3", name: "f", arguments: "{}" }])
+    ])
+  })
+  it("with settings, each under our name", () => {
+    expect(
+      request({
+        temperature: 0.5,
+        top_p: 0.9,
+        max_output_tokens: 10,
+        parallel_tool_calls: false,
+        user: "u",
+        metadata: { a: "b" },
+        reasoning: { effort: "low", summary: "auto" },
+        text: { format: { type: "json_schema", name: "n", schema: {}, strict: true } },
+        tools: [{ type: "function", name: "f", description: null, parameters: { type: "object" }, strict: null }],
+        tool_choice: { type: "function", name: "f" }
+      })
+    ).toEqual({
+      model: "m",
+      messages: [Chat.user("Hello")],
+      temperature: 0.5,
+      topP: 0.9,
+      maxTokens: 10,
+      parallelToolCalls: false,
+      user: "u",
+      metadata: { a: "b" },
+      reasoning: { effort: "low", summary: "auto" },
+      responseFormat: { name: "n", schema: {}, strict: true },
+      tools: [{ name: "f", parameters: { type: "object" }, ...own({}) }],
+      toolChoice: { name: "f" },
+      extra: {}
+    })
+    expect(request({ text: { format: { type: "json_object" } } }).responseFormat).toBe("json")
+    expect(request({ tool_choice: "required" }).toolChoice).toBe("required")
+  })
+  it("with all that the vocabulary has no word for under extra", () => {
+    const allowed = { type: "allowed_tools", mode: "auto", tools: [] }
+    const verbose = { format: { type: "text" }, verbosity: "low" }
+    expect(
+      request({
+        store: true,
+        service_tier: "flex",
+        prompt: null,
+        tools: [{ type: "web_search" }, { type: "function", name: "f" }, { type: "custom", name: "sql" }],
+        tool_choice: allowed,
+        text: verbose,
+        reasoning: { effort: "max" },
+        metadata: {}
+      })
+    ).toEqual({
+      model: "m",
+      messages: [Chat.user("Hello")],
+      tools: [{ name: "f", ...own({}) }],
+      responseFormat: "text",
+      extra: {
+        store: true,
+        service_tier: "flex",
+        tools: [{ type: "web_search" }, { type: "custom", name: "sql" }],
+        tool_choice: allowed,
+        text: verbose,
+        reasoning: { effort: "max" }
+      }
+    })
+  })
+})
+
+describe("what only this protocol can say", () => {
+  const item = (fields: Record<string, unknown>) => messages([fields])[0]
+  it("is kept with what it is said of", () => {
+    const upload = { type: "input_image", file_id: "file_1" }
+    expect(item({ role: "user", status: "completed", content: [upload] })).toEqual({
+      role: "user",
+      content: [{ type: "native", ...own(upload) }],
+      ...own({ status: "completed" })
+    })
+    expect(item({ type: "function_call", id: "fc_1", call_id: "c", name: "f", arguments: "{}" })).toEqual(
+      Chat.assistant("", [{ id: "c", name: "f", arguments: "{}", ...own({ id: "fc_1" }) }])
+    )
+  })
+  it("is a part of a turn where the model did it, and stands between turns where it was given", () => {
+    const search = { type: "web_search_call", id: "ws_1" }
+    expect(item(search)).toEqual({ role: "assistant", content: [{ type: "native", ...own({ item: search }) }] })
+    const reference = { type: "item_reference", id: "rs_1" }
+    expect(item(reference)).toEqual({ role: "user", content: [{ type: "native", ...own({ item: reference }) }] })
+  })
+})
+
+describe("a faulty request is refused at its fault", () => {
+  const malformed = (path: string) => ({ _tag: "Malformed", path })
+  const item = (fields: unknown) => fault({ input: [{ role: "user", content: "x" }, fields] })
+  it("in the body", () => {
+    expect(failure("x")).toMatchObject(malformed(""))
+    expect(fault({ input: undefined })).toMatchObject(malformed("input"))
+    expect(fault({ input: [] })).toMatchObject(malformed("input"))
+    expect(fault({ instructions: 1 })).toMatchObject(malformed("instructions"))
+    expect(fault({ stream: "yes" })).toMatchObject(malformed("stream"))
+    expect(fault({ tools: "all" })).toMatchObject(malformed("tools"))
+    expect(fault({ model: "" })).toMatchObject(malformed("model"))
+  })
+  it("in a setting, by its name there", () => {
+    expect(fault({ temperature: -1 })).toEqual({ _tag: "Malformed", path: "temperature", excerpt: "-1" })
+    expect(fault({ max_output_tokens: 0 })).toMatchObject(malformed("max_output_tokens"))
+    expect(fault({ top_p: 2 })).toMatchObject(malformed("top_p"))
+    expect(fault({ metadata: { a: 1 } })).toMatchObject(malformed("metadata.a"))
+    expect(fault({ tools: [{ type: "function", name: "no spaces" }] })).toMatchObject(malformed("tools[0].name"))
+  })
+  it("in an item or a part of one", () => {
+    expect(item("x")).toMatchObject(malformed("input[1]"))
+    expect(item({ role: "robot", content: "x" })).toMatchObject(malformed("input[1].role"))
+    expect(item({ role: "user" })).toMatchObject(malformed("input[1].content"))
+    expect(item({ type: 1 })).toMatchObject(malformed("input[1].type"))
+    expect(item({ role: "user", content: [{ type: 1 }] })).toMatchObject(malformed("input[1].content[0].type"))
+    expect(item({ role: "user", content: [{ type: "input_text" }] })).toMatchObject(
+      malformed("input[1].content[0].text")
+    )
+    expect(item({ role: "user", content: [{ type: "input_image" }] })).toMatchObject(
+      malformed("input[1].content[0].image_url")
+    )
+    expect(item({ role: "user", content: [{ type: "input_image", image_url: "a.png" }] })).toMatchObject(
+      malformed("input[1].content[0]")
+    )
+    expect(item({ type: "function_call_output", output: "x" })).toMatchObject(malformed("input[1].call_id"))
+    expect(item({ type: "function_call", call_id: "c", arguments: "{}" })).toMatchObject({ _tag: "Malformed" })
+  })
+})
+
+const response: Chat.ChatResponse = {
+  id: "resp_1",
+  provider: "acme",
+  model: "acme-1",
+  text: "Hello",
+  reasoning: "Hm.",
+  reasoningParts: [
+    { type: "reasoning", text: "Hm.", id: "rs_1", format: "reasoning.summary", provider: "acme", signature: "sealed" }
+  ],
+  refusal: "",
+  toolCalls: [{ id: "call_1", name: "f", arguments: '{"a":1}' }],
+  finishReason: "tool-calls",
+  rawFinishReason: "completed",
+  usage: Usage.make({ inputTokens: 5, outputTokens: 3, cachedInputTokens: 2, reasoningTokens: 1 }),
+  latency: 1,
+  keyId: "k",
+  attempts: [],
+  providerMetadata: { service_tier: "flex", annotations: [{ type: "url_citation" }] }
+}
+
+describe("a server writes an answer", () => {
+  it("as items, with what it cost", () => {
+    expect(wire.encodeResponse(response)).toMatchObject({
+      id: "resp_1",
+      object: "response",
+      status: "completed",
+      error: null,
+      incomplete_details: null,
+      model: "acme-1",
+      service_tier: "flex",
+      output: [
+        {
+          type: "reasoning",
+          id: "rs_1",
+          summary: [{ type: "summary_text", text: "Hm." }],
+          encrypted_content: "sealed"
+        },
+        {
+          type: "message",
+          role: "assistant",
+          status: "completed",
+          content: [{ type: "output_text", text: "Hello", annotations: [{ type: "url_citation" }] }]
+        },
+        { type: "function_call", call_id: "call_1", name: "f", arguments: '{"a":1}', status: "completed" }
+      ],
+      usage: {
+        input_tokens: 5,
+        input_tokens_details: { cached_tokens: 2, cache_write_tokens: 0 },
+        output_tokens: 3,
+        output_tokens_details: { reasoning_tokens: 1 },
+        total_tokens: 8
+      }
+    })
+  })
+  it("that ended in any way", () => {
+    const ended = (finishReason: Chat.FinishReason, rawFinishReason: string) => {
+      const { incomplete_details, status } = wire.encodeResponse({ ...response, finishReason, rawFinishReason })
+      return [status, incomplete_details]
+    }
+    expect(ended("stop", "end_turn")).toEqual(["completed", null])
+    expect(ended("length", "max_tokens")).toEqual(["incomplete", { reason: "max_output_tokens" }])
+    expect(ended("content-filter", "")).toEqual(["incomplete", { reason: "content_filter" }])
+    expect(ended("other", "queued")).toEqual(["queued", null])
+    expect(ended("other", "pause_turn")).toEqual(["incomplete", { reason: "pause_turn" }])
+    expect(ended("other", "")).toEqual(["incomplete", { reason: "other" }])
+  })
+  it("that is an error", () => {
+    expect(wire.encodeError({ status: 401, message: "No.", code: "invalid_api_key" })).toEqual({
+      error: { message: "No.", type: "invalid_request_error", param: null, code: "invalid_api_key" }
+    })
+    expect(wire.encodeError({ status: 429, message: "Slow." })).toMatchObject({
+      error: { type: "rate_limit_exceeded", code: null }
+    })
+    expect(wire.encodeError({ status: 500, message: "Oh.", type: "oops" })).toMatchObject({ error: { type: "oops" } })
+    expect(wire.encodeError({ status: 503, message: "Oh." })).toMatchObject({ error: { type: "server_error" } })
+  })
+})
+
+describe("a server writes a stream", () => {
+  const start: ChatEvent = {
+    _tag: "Start",
+    id: "resp_1",
+    provider: "acme",
+    model: "acme-1",
+    keyId: "k",
+    attempts: []
+  }
+  const finish: ChatEvent = {
+    _tag: "Finish",
+    reason: "tool-calls",
+    rawReason: "completed",
+    usage: response.usage,
+    latency: 1,
+    providerMetadata: {}
+  }
+  const written = (events: ReadonlyArray<ChatEvent>, asked: Record<string, unknown> = {}) => {
+    const encoder = wire.encodeStream(asked)
+    return events.flatMap((event) => encoder.push(event))
+  }
+
+  it("item by item, each opened, told and repeated whole, numbered throughout", () => {
+    const frames = written([
+      start,
+      { _tag: "ReasoningDelta", index: 0, text: "Hm", id: "rs_1", format: "reasoning.summary", provider: "acme" },
+      { _tag: "ReasoningDelta", index: 0, text: ".", signature: "sealed" },
+      { _tag: "TextDelta", text: "Hel" },
+      { _tag: "TextDelta", text: "lo" },
+      { _tag: "ToolCallDelta", index: 0, id: "call_1", name: "f", argumentsDelta: '{"a"' },
+      { _tag: "ToolCallDelta", index: 0, id: "call_1", name: "f", argumentsDelta: ":1}" },
+      { _tag: "ToolCallEnd", index: 0, call: { id: "call_1", name: "f", arguments: '{"a":1}' } },
+      finish
+    ])
+    expect(frames.map(({ event }) => event)).toEqual([
+      "response.created",
+      "response.in_progress",
+      "response.output_item.added",
+      "response.reasoning_summary_part.added",
+      "response.reasoning_summary_text.delta",
+      "response.reasoning_summary_text.delta",
+      "response.reasoning_summary_text.done",
+      "response.reasoning_summary_part.done",
+      "response.output_item.done",
+      "response.output_item.added",
+      "response.content_part.added",
+      "response.output_text.delta",
+      "response.output_text.delta",
+      "response.output_text.done",
+      "response.content_part.done",
+      "response.output_item.done",
+      "response.output_item.added",
+      "response.function_call_arguments.delta",
+      "response.function_call_arguments.delta",
+      "response.function_call_arguments.done",
+      "response.output_item.done",
+      "response.completed"
+    ])
+    const data = frames.map((frame) => JSON.parse(frame.data))
+    expect(data.map(({ sequence_number }) => sequence_number)).toEqual(data.map((_, index) => index))
+    expect(data.map(({ type }) => type)).toEqual(frames.map(({ event }) => event))
+    expect(data[8].item).toMatchObject({ id: "rs_1", encrypted_content: "sealed", summary: [{ text: "Hm." }] })
+    expect(data.at(-1).response.output).toEqual([data[8].item, data[15].item, data[20].item])
+  })
+  it("in which every content_index names the same part in deltas and in the finished item", () => {
+    const said = [
+      { _tag: "RefusalDelta", text: "No, " },
+      { _tag: "RefusalDelta", text: "but " },
+      { _tag: "TextDelta", text: "see " },
+      { _tag: "TextDelta", text: "this" },
+      { _tag: "RefusalDelta", text: " alone." },
+      { _tag: "TextDelta", text: " Bye." }
+    ] as const
+    const data = written([start, ...said, finish]).map((frame) => JSON.parse(frame.data))
+    const streamed = new Map<number, string>()
+    for (const { content_index, delta } of data.filter(({ type }) => type.endsWith(".delta"))) {
+      streamed.set(content_index, (streamed.get(content_index) ?? "") + delta)
+    }
+    const expected = ["No, but ", "see this", " alone.", " Bye."]
+    expect([...streamed.values()]).toEqual(expected)
+    const item = data.find(({ type }) => type === "response.output_item.done").item
+    expect(item.content.map((part: Record<string, string>) => part["text"] ?? part["refusal"])).toEqual(expected)
+    expect(data.at(-1).response.output).toEqual([item])
+  })
+  it("with the pieces of a thought in one item, and each sealed thought in one of its own", () => {
+    const piece = (index: number, fields: { readonly id?: string; readonly signature?: string }): ChatEvent => ({
+      _tag: "ReasoningDelta",
+      index,
+      text: "Hm.",
+      ...fields
+    })
+    const items = (events: ReadonlyArray<ChatEvent>) =>
+      written([start, ...events, finish])
+        .filter(({ event }) => event === "response.output_item.done")
+        .map(({ data }) => JSON.parse(data).item.summary.length)
+    expect(items([piece(0, { id: "rs_1" }), piece(1, { id: "rs_1" }), piece(2, { id: "rs_2" })])).toEqual([2, 1])
+    expect(items([piece(0, { signature: "one" }), piece(1, { signature: "two" })])).toEqual([1, 1])
+  })
+  it("with what was asked repeated in the answer", () => {
+    const tools = [{ type: "function", name: "f" }]
+    const [first] = written([start], { tools, temperature: 0.5, instructions: "Be brief." })
+    expect(JSON.parse(first?.data ?? "").response).toMatchObject({
+      id: "resp_1",
+      status: "in_progress",
+      tools,
+      temperature: 0.5,
+      instructions: "Be brief."
+    })
+  })
+  it("with free text for tools that were declared so", () => {
+    const asked = { tools: [{ type: "custom", name: "sql" }] }
+    const events = written(
+      [
+        start,
+        { _tag: "ToolCallDelta", index: 0, id: "call_1", name: "sql", argumentsDelta: "SELECT" },
+        {
+          _tag: "ToolCallEnd",
+          index: 0,
+          call: { id: "call_1", name: "sql", arguments: "SELECT 1", type: "custom" }
+        }
+      ],
+      asked
+    )
+    expect(events.slice(2).map(({ event }) => event)).toEqual([
+      "response.output_item.added",
+      "response.custom_tool_call_input.delta",
+      "response.custom_tool_call_input.delta",
+      "response.custom_tool_call_input.done",
+      "response.output_item.done"
+    ])
+  })
+  it("with parallel calls told side by side", () => {
+    const delta = (index: number): ChatEvent => ({
+      _tag: "ToolCallDelta",
+      index,
+      id: `call_${index}`,
+      name: "f",
+      argumentsDelta: "1"
+    })
+    const frames = written([start, delta(0), delta(1), delta(0)]).map((frame) => JSON.parse(frame.data))
+    expect(frames.slice(2).map(({ output_index }) => output_index)).toEqual([0, 0, 1, 1, 0])
+  })
+  it("that is cut off", () => {
+    const last = written([start, { ...finish, reason: "length" }]).at(-1)
+    expect(last?.event).toBe("response.incomplete")
+    expect(JSON.parse(last?.data ?? "").response.incomplete_details).toEqual({ reason: "max_output_tokens" })
+  })
+})
