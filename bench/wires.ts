@@ -2,7 +2,7 @@
 import { response, wordByWord } from "../src/testing/TestLLM.js"
 import * as Anthropic from "../src/wire/Anthropic.js"
 import * as ChatCompletions from "../src/wire/ChatCompletions.js"
-import * as DashScope from "../src/wire/DashScope.js"
+import * as DashScope from "../test/support/dashscope.js"
 import * as Gemini from "../src/wire/Gemini.js"
 import * as Ollama from "../src/wire/Ollama.js"
 import * as Responses from "../src/wire/Responses.js"

@@ -7,15 +7,15 @@
 import { HttpClient } from "@effect/platform"
 import { Effect, Stream } from "effect"
 import type { ClientWire, EmbeddingsWire, ModelsWire } from "../wire/Wire.js"
-import type { Endpoint, Service } from "../wire/client.js"
+import type { Endpoint, Service } from "../wire/providerClient.js"
 import { shownUrl } from "./endpointSecrets.js"
 import { chat, embed, listModels } from "./exchange.js"
 import { chatStream } from "./exchangeStream.js"
 import { toStream } from "./openStream.js"
 import * as Transport from "./transport.js"
 
-export type { Auth, Call, Embeddings, Endpoint, Service } from "../wire/client.js"
-export { ProviderClient } from "../wire/client.js"
+export type { Auth, Call, Embeddings, Endpoint, Service } from "../wire/providerClient.js"
+export { ProviderClient } from "../wire/providerClient.js"
 
 /**
  * A client for a provider that speaks `wire` at `endpoint`.

@@ -1,6 +1,6 @@
 /** What must not be seen of an endpoint: the credentials of its URL and the values of its headers and query. */
 import { Either, Encoding } from "effect"
-import type { Endpoint } from "../wire/client.js"
+import type { Endpoint } from "../wire/providerClient.js"
 
 /** Shorter than any real secret: masking it would spoil words and hide nothing. */
 const shortestSecret = 6

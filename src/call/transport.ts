@@ -14,7 +14,7 @@ import {
   TimeoutError,
   UnsupportedError
 } from "../vocabulary/LLMError.js"
-import type { Auth, Call, Endpoint } from "../wire/client.js"
+import type { Auth, Call, Endpoint } from "../wire/providerClient.js"
 import * as Usage from "../vocabulary/Usage.js"
 import { classify } from "../wire/error/ProviderError.js"
 import { rateLimits } from "../wire/headers/RateLimitHeaders.js"

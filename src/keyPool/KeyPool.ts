@@ -27,7 +27,7 @@
  */
 import { Context, Effect, Layer } from "effect"
 import type { InvalidRequestError, UnsupportedError } from "../vocabulary/LLMError.js"
-import type { ProviderClient } from "../wire/client.js"
+import type { ProviderClient } from "../wire/providerClient.js"
 import * as KeyCheck from "./check.js"
 import type { Options, Service } from "./model.js"
 import { InvalidPoolError, KeyPool } from "./model.js"

@@ -6,7 +6,7 @@ import * as Chat from "../vocabulary/Chat.js"
 import type { Service } from "./model.js"
 import type { LLMError, Tag } from "../vocabulary/LLMError.js"
 import { InvalidRequestError, UnsupportedError } from "../vocabulary/LLMError.js"
-import { ProviderClient } from "../wire/client.js"
+import { ProviderClient } from "../wire/providerClient.js"
 import * as MonotonicClock from "../internal/clock.js"
 
 /**

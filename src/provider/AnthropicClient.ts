@@ -25,10 +25,10 @@
  */
 import type { HttpClient } from "@effect/platform"
 import { Context, Effect, Layer } from "effect"
-import type { Service } from "../wire/client.js"
+import type { Service } from "../wire/providerClient.js"
 import * as ProviderClient from "../call/ProviderClient.js"
-import type { Dialect } from "../wire/Anthropic.js"
-import * as Anthropic from "../wire/Anthropic.js"
+import { client } from "../wire/anthropic/client/wire.js"
+import type { Dialect } from "../wire/anthropic/dialect.js"
 import * as Presets from "./presets/anthropic.js"
 import type { Preset } from "./presets/preset.js"
 import { resolve } from "./presets/preset.js"
@@ -82,7 +82,7 @@ export const make = (options: Options = {}): Effect.Effect<Service, never, HttpC
     baseUrl: presets.anthropic.baseUrl,
     dialect: Presets.plain
   })
-  return ProviderClient.make(Anthropic.make(dialect), { auth: { header: "x-api-key" }, ...endpoint })
+  return ProviderClient.make(client(dialect), { auth: { header: "x-api-key" }, ...endpoint })
 }
 
 /**

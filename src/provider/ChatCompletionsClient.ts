@@ -14,10 +14,10 @@
  */
 import type { HttpClient } from "@effect/platform"
 import { Context, Effect, Layer } from "effect"
-import type { Service } from "../wire/client.js"
+import type { Service } from "../wire/providerClient.js"
 import * as ProviderClient from "../call/ProviderClient.js"
-import type { Dialect } from "../wire/ChatCompletions.js"
-import * as ChatCompletions from "../wire/ChatCompletions.js"
+import { client } from "../wire/chatCompletions/client/wire.js"
+import type { Dialect } from "../wire/chatCompletions/dialect.js"
 import * as Presets from "./presets/chatCompletions.js"
 import type { Preset } from "./presets/preset.js"
 import { resolve } from "./presets/preset.js"
@@ -64,7 +64,7 @@ export const make = (options: Options = {}): Effect.Effect<Service, never, HttpC
     baseUrl: presets.openai.baseUrl,
     dialect: {}
   })
-  return ProviderClient.make(ChatCompletions.make(dialect), endpoint)
+  return ProviderClient.make(client(dialect), endpoint)
 }
 
 /**

@@ -15,10 +15,10 @@
  */
 import type { HttpClient } from "@effect/platform"
 import { Context, Effect, Layer } from "effect"
-import type { Service } from "../wire/client.js"
+import type { Service } from "../wire/providerClient.js"
 import * as ProviderClient from "../call/ProviderClient.js"
-import type { Dialect } from "../wire/DashScope.js"
-import * as DashScope from "../wire/DashScope.js"
+import { client } from "../wire/dashscope/client/wire.js"
+import type { Dialect } from "../wire/dashscope/dialect.js"
 import * as Presets from "./presets/dashscope.js"
 import type { Preset } from "./presets/preset.js"
 import { resolve } from "./presets/preset.js"
@@ -62,7 +62,7 @@ export const make = (options: Options = {}): Effect.Effect<Service, never, HttpC
     baseUrl: presets.beijing.baseUrl,
     dialect: {}
   })
-  return ProviderClient.make(DashScope.make(dialect), endpoint)
+  return ProviderClient.make(client(dialect), endpoint)
 }
 
 /**

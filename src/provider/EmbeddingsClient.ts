@@ -19,10 +19,10 @@
 import type { HttpClient } from "@effect/platform"
 import type { Effect } from "effect"
 import { Layer } from "effect"
-import type { Endpoint, Service } from "../wire/client.js"
+import type { Endpoint, Service } from "../wire/providerClient.js"
 import * as ProviderClient from "../call/ProviderClient.js"
-import { cohere } from "../wire/embeddings/cohere.js"
-import * as OpenAI from "../wire/embeddings/openai.js"
+import { cohere } from "../wire/embeddings/client/cohere.js"
+import * as OpenAI from "../wire/embeddings/client/openai.js"
 import type { EmbeddingsWire } from "../wire/Wire.js"
 
 /**

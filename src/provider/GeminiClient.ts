@@ -29,10 +29,10 @@
  */
 import type { HttpClient } from "@effect/platform"
 import { Context, Effect, Layer } from "effect"
-import type { Service } from "../wire/client.js"
+import type { Service } from "../wire/providerClient.js"
 import * as ProviderClient from "../call/ProviderClient.js"
-import type { Dialect } from "../wire/Gemini.js"
-import * as Gemini from "../wire/Gemini.js"
+import { client } from "../wire/gemini/client/wire.js"
+import type { Dialect } from "../wire/gemini/dialect.js"
 import * as Presets from "./presets/gemini.js"
 import type { Preset } from "./presets/preset.js"
 import { resolve } from "./presets/preset.js"
@@ -74,7 +74,7 @@ export const presets = Presets.presets
  */
 export const make = (options: Options = {}): Effect.Effect<Service, never, HttpClient.HttpClient> => {
   const { dialect, endpoint } = resolve<Dialect>(options, presets, { baseUrl: presets.gemini.baseUrl, dialect: {} })
-  return ProviderClient.make(Gemini.make(dialect), { auth: Presets.apiKey, ...endpoint })
+  return ProviderClient.make(client(dialect), { auth: Presets.apiKey, ...endpoint })
 }
 
 /**

@@ -24,10 +24,10 @@
  */
 import type { HttpClient } from "@effect/platform"
 import { Context, Effect, Layer } from "effect"
-import type { Service } from "../wire/client.js"
+import type { Service } from "../wire/providerClient.js"
 import * as ProviderClient from "../call/ProviderClient.js"
-import type { Dialect } from "../wire/Ollama.js"
-import * as Ollama from "../wire/Ollama.js"
+import { client } from "../wire/ollama/client/wire.js"
+import type { Dialect } from "../wire/ollama/dialect.js"
 import * as Presets from "./presets/ollama.js"
 import type { Preset } from "./presets/preset.js"
 import { resolve } from "./presets/preset.js"
@@ -71,7 +71,7 @@ export const make = (options: Options = {}): Effect.Effect<Service, never, HttpC
     baseUrl: presets.local.baseUrl,
     dialect: {}
   })
-  return ProviderClient.make(Ollama.make(dialect), endpoint)
+  return ProviderClient.make(client(dialect), endpoint)
 }
 
 /**

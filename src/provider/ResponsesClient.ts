@@ -13,10 +13,10 @@
  */
 import type { HttpClient } from "@effect/platform"
 import { Context, Effect, Layer } from "effect"
-import type { Service } from "../wire/client.js"
+import type { Service } from "../wire/providerClient.js"
 import * as ProviderClient from "../call/ProviderClient.js"
-import type { Dialect } from "../wire/Responses.js"
-import * as Responses from "../wire/Responses.js"
+import { client } from "../wire/responses/client/wire.js"
+import type { Dialect } from "../wire/responses/dialect.js"
 import * as Presets from "./presets/responses.js"
 import type { Preset } from "./presets/preset.js"
 import { resolve } from "./presets/preset.js"
@@ -60,7 +60,7 @@ export const make = (options: Options = {}): Effect.Effect<Service, never, HttpC
     baseUrl: presets.openai.baseUrl,
     dialect: Presets.plain
   })
-  return ProviderClient.make(Responses.make(dialect), endpoint)
+  return ProviderClient.make(client(dialect), endpoint)
 }
 
 /**

@@ -1,7 +1,7 @@
 /** A client by the name of its provider, for those who read names from files and environments. */
 import type { HttpClient } from "@effect/platform"
 import type { Effect } from "effect"
-import type { Endpoint, Service } from "../wire/client.js"
+import type { Endpoint, Service } from "../wire/providerClient.js"
 import * as AnthropicClient from "./AnthropicClient.js"
 import * as ChatCompletionsClient from "./ChatCompletionsClient.js"
 import * as DashScopeClient from "./DashScopeClient.js"

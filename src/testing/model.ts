@@ -2,7 +2,7 @@
 import type { Duration, Effect } from "effect"
 import { Context, Data, Schema } from "effect"
 import type { ChatRequest, ChatResponse } from "../vocabulary/Chat.js"
-import type { Dialect } from "../wire/ChatCompletions.js"
+import type { Dialect } from "../wire/chatCompletions/dialect.js"
 
 /**
  * A key and how the provider treats it.

@@ -9,7 +9,8 @@ import { textOf } from "../vocabulary/Chat.js"
 import { estimateInput } from "../call/request.js"
 import * as Usage from "../vocabulary/Usage.js"
 import * as Framing from "../wire/Framing.js"
-import type { ServedEmbeddingsWire, Wire, WireFailure } from "../wire/Wire.js"
+import type { ServerWire, WireFailure } from "../wire/Wire.js"
+import type { SimulatedEmbeddings } from "./simulatedProtocols.js"
 import { chatAt, embeddingsAt, modelsAt } from "./simulatedProtocols.js"
 import type { Delay, Exchange, Fault, Options, SimulatedKey } from "./model.js"
 import { response as wholeResponse, wordByWord } from "./TestLLM.js"
@@ -236,7 +237,10 @@ export const serve = (
       response.writeHead(status, { "x-request-id": `simulated-${index}`, ...headers })
     }
 
-    const refuse = (wire: Wire | undefined, { code, message, retryAfter, status }: Refusal): Effect.Effect<Ending> => {
+    const refuse = (
+      wire: ServerWire | undefined,
+      { code, message, retryAfter, status }: Refusal
+    ): Effect.Effect<Ending> => {
       head(status, {
         "content-type": "application/json",
         ...(retryAfter === undefined ? {} : { "retry-after": String(Math.ceil(retryAfter * 1000) / 1000) })
@@ -258,7 +262,7 @@ export const serve = (
       code: "invalid_request"
     })
 
-    const embed = (wire: ServedEmbeddingsWire): Effect.Effect<Ending> =>
+    const embed = (wire: SimulatedEmbeddings): Effect.Effect<Ending> =>
       Effect.gen(function* () {
         const asked = wire.decodeRequest(body, { path, headers: request.headers })
         if (Either.isLeft(asked)) return yield* refuse(undefined, invalid(asked.left))
@@ -282,7 +286,7 @@ export const serve = (
       })
 
     const converse = (
-      wire: Wire,
+      wire: ServerWire,
       asked: ChatRequest,
       stream: boolean,
       raw: Record<string, unknown>

@@ -33,15 +33,9 @@
  */
 import * as Dialects from "./anthropic/dialect.js"
 import type * as Models from "./anthropic/models.js"
-import { native } from "./anthropic/native.js"
-import { encodeRequest, withoutRefused } from "./anthropic/client/request.js"
-import { decodeResponse } from "./anthropic/client/response.js"
-import { decodeRequest } from "./anthropic/server/request.js"
-import { encodeError, encodeResponse } from "./anthropic/server/response.js"
-import { encodeStream } from "./anthropic/server/stream.js"
-import { decodeStream } from "./anthropic/client/stream.js"
-import * as Listing from "./listing.js"
-import type { Wire } from "./Wire.js"
+import * as Client from "./anthropic/client/wire.js"
+import * as Server from "./anthropic/server/wire.js"
+import type { ClientWire, ServerWire, Wire } from "./Wire.js"
 
 /**
  * How a server deviates from Anthropic, and what its models can do.
@@ -76,22 +70,25 @@ export type ModelRule = Models.ModelRule
 export const anthropic: Dialect = Dialects.anthropic
 
 /**
+ * The client's half: writes requests, and reads responses and streams. Fields that the dialect leaves out are as in `make`.
+ *
+ * @since 0.2.0
+ * @category constructors
+ */
+export const client: (dialect?: Partial<Dialect>) => ClientWire = Client.client
+
+/**
+ * The server's half: reads requests, and writes responses, streams and errors.
+ *
+ * @since 0.2.0
+ * @category constructors
+ */
+export const server: () => ServerWire = Server.server
+
+/**
  * The wire for a server; what the dialect leaves out is as Anthropic has it.
  *
  * @since 0.1.0
  * @category constructors
  */
-export const make = (dialect: Partial<Dialect> = {}): Wire => ({
-  name: native.wire,
-  framing: "sse",
-  // A server that names the model in its path has no list beside it.
-  ...(dialect.path?.includes("{model}") === true ? {} : { models: Listing.anthropic }),
-  encodeRequest: encodeRequest({ ...anthropic, ...dialect }),
-  withoutRefused,
-  decodeResponse,
-  decodeStream,
-  decodeRequest,
-  encodeResponse,
-  encodeStream,
-  encodeError
-})
+export const make = (dialect: Partial<Dialect> = {}): Wire => ({ ...Client.client(dialect), ...Server.server() })

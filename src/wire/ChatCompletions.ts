@@ -12,15 +12,9 @@
  */
 import type { Dialect, Effort } from "./chatCompletions/dialect.js"
 import { common } from "./chatCompletions/dialect.js"
-import { native } from "./chatCompletions/native.js"
-import { encodeRequest, withoutRefused } from "./chatCompletions/client/request.js"
-import { decodeResponse } from "./chatCompletions/client/response.js"
-import { decodeRequest } from "./chatCompletions/server/request.js"
-import { encodeError, encodeResponse, encodeStream } from "./chatCompletions/server/response.js"
-import { decodeStream } from "./chatCompletions/client/stream.js"
-import * as OpenAIEmbeddings from "./embeddings/openai.js"
-import * as Listing from "./listing.js"
-import type { Wire } from "./Wire.js"
+import * as Client from "./chatCompletions/client/wire.js"
+import * as Server from "./chatCompletions/server/wire.js"
+import type { ClientWire, ServerWire, Wire } from "./Wire.js"
 
 export {
   /**
@@ -41,25 +35,25 @@ export {
 }
 
 /**
+ * The client's half: writes requests, and reads responses and streams. Fields that the dialect leaves out are as in `make`.
+ *
+ * @since 0.2.0
+ * @category constructors
+ */
+export const client: (dialect?: Partial<Dialect>) => ClientWire = Client.client
+
+/**
+ * The server's half: reads requests, and writes responses, streams and errors.
+ *
+ * @since 0.2.0
+ * @category constructors
+ */
+export const server: (dialect?: Partial<Dialect>) => ServerWire = Server.server
+
+/**
  * The wire, in a provider's dialect.
  *
  * @since 0.1.0
  * @category constructors
  */
-export const make = (dialect: Partial<Dialect> = {}): Wire => {
-  const spoken: Dialect = { ...common, ...dialect }
-  return {
-    name: native.wire,
-    framing: "sse",
-    ...(spoken.embeddings === false ? {} : { embeddings: OpenAIEmbeddings.make(spoken.embeddings) }),
-    ...(spoken.models ? { models: Listing.openai } : {}),
-    encodeRequest: encodeRequest(spoken),
-    withoutRefused,
-    decodeResponse,
-    decodeStream,
-    decodeRequest,
-    encodeResponse: encodeResponse(spoken),
-    encodeStream: encodeStream(spoken),
-    encodeError
-  }
-}
+export const make = (dialect: Partial<Dialect> = {}): Wire => ({ ...Client.client(dialect), ...Server.server(dialect) })

@@ -28,13 +28,8 @@
  * @since 0.1.0
  */
 import * as Dialects from "./dashscope/dialect.js"
-import { encodeRequest, withoutRefused } from "./dashscope/client/request.js"
-import { decodeResponse } from "./dashscope/client/response.js"
-import { decodeRequest } from "./dashscope/server/request.js"
-import { encodeError, encodeResponse, encodeStream } from "./dashscope/server/response.js"
-import { decodeStream } from "./dashscope/client/stream.js"
-import { dashscope } from "./embeddings/dashscope.js"
-import type { Wire } from "./Wire.js"
+import * as Client from "./dashscope/client/wire.js"
+import type { ClientWire } from "./Wire.js"
 
 /**
  * How a server or a model deviates.
@@ -58,16 +53,4 @@ export const standard: Dialect = Dialects.standard
  * @since 0.1.0
  * @category constructors
  */
-export const make = (dialect: Partial<Dialect> = {}): Wire => ({
-  name: "dashscope",
-  framing: "sse",
-  embeddings: dashscope,
-  encodeRequest: encodeRequest({ ...standard, ...dialect }),
-  withoutRefused,
-  decodeResponse,
-  decodeStream,
-  decodeRequest,
-  encodeResponse,
-  encodeStream,
-  encodeError
-})
+export const make: (dialect?: Partial<Dialect>) => ClientWire = Client.client

@@ -32,14 +32,9 @@
  * @since 0.1.0
  */
 import * as Dialects from "./gemini/dialect.js"
-import { encodeRequest, withoutRefused } from "./gemini/client/request.js"
-import { decodeResponse } from "./gemini/client/response.js"
-import { decodeRequest } from "./gemini/server/request.js"
-import { encodeError, encodeResponse, encodeStream } from "./gemini/server/response.js"
-import { decodeStream } from "./gemini/client/stream.js"
-import { gemini as embeddings } from "./embeddings/gemini.js"
-import * as Listing from "./listing.js"
-import type { Wire } from "./Wire.js"
+import * as Client from "./gemini/client/wire.js"
+import * as Server from "./gemini/server/wire.js"
+import type { ClientWire, ServerWire, Wire } from "./Wire.js"
 
 /**
  * How a server deviates from the Gemini API.
@@ -58,22 +53,25 @@ export type Dialect = Dialects.Dialect
 export const gemini: Dialect = Dialects.gemini
 
 /**
+ * The client's half: writes requests, and reads responses and streams. Fields that the dialect leaves out are as in `make`.
+ *
+ * @since 0.2.0
+ * @category constructors
+ */
+export const client: (dialect?: Partial<Dialect>) => ClientWire = Client.client
+
+/**
+ * The server's half: reads requests, and writes responses, streams and errors.
+ *
+ * @since 0.2.0
+ * @category constructors
+ */
+export const server: () => ServerWire = Server.server
+
+/**
  * The wire for a server; what the dialect leaves out is as the Gemini API has it.
  *
  * @since 0.1.0
  * @category constructors
  */
-export const make = (dialect: Partial<Dialect> = {}): Wire => ({
-  name: "gemini",
-  framing: "sse",
-  embeddings: embeddings(dialect.embeddings),
-  models: Listing.gemini,
-  encodeRequest: encodeRequest({ ...gemini, ...dialect }),
-  withoutRefused,
-  decodeResponse,
-  decodeStream,
-  decodeRequest,
-  encodeResponse,
-  encodeStream,
-  encodeError
-})
+export const make = (dialect: Partial<Dialect> = {}): Wire => ({ ...Client.client(dialect), ...Server.server() })

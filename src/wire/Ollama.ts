@@ -24,14 +24,9 @@
  * @since 0.1.0
  */
 import * as Dialects from "./ollama/dialect.js"
-import { encodeRequest, withoutRefused } from "./ollama/client/request.js"
-import { decodeResponse } from "./ollama/client/response.js"
-import { decodeRequest } from "./ollama/server/request.js"
-import { encodeError, encodeResponse, encodeStream } from "./ollama/server/response.js"
-import { decodeStream } from "./ollama/client/stream.js"
-import { ollama } from "./embeddings/ollama.js"
-import * as Listing from "./listing.js"
-import type { Wire } from "./Wire.js"
+import * as Client from "./ollama/client/wire.js"
+import * as Server from "./ollama/server/wire.js"
+import type { ClientWire, ServerWire, Wire } from "./Wire.js"
 
 /**
  * What is said to a server with every request.
@@ -50,22 +45,25 @@ export type Dialect = Dialects.Dialect
 export const plain: Dialect = Dialects.plain
 
 /**
+ * The client's half: writes requests, and reads responses and streams. Fields that the dialect leaves out are as in `make`.
+ *
+ * @since 0.2.0
+ * @category constructors
+ */
+export const client: (dialect?: Partial<Dialect>) => ClientWire = Client.client
+
+/**
+ * The server's half: reads requests, and writes responses, streams and errors.
+ *
+ * @since 0.2.0
+ * @category constructors
+ */
+export const server: () => ServerWire = Server.server
+
+/**
  * The wire for a server.
  *
  * @since 0.1.0
  * @category constructors
  */
-export const make = (dialect: Partial<Dialect> = {}): Wire => ({
-  name: "ollama",
-  framing: "ndjson",
-  embeddings: ollama,
-  models: Listing.ollama,
-  encodeRequest: encodeRequest({ ...plain, ...dialect }),
-  withoutRefused,
-  decodeResponse,
-  decodeStream,
-  decodeRequest,
-  encodeResponse,
-  encodeStream,
-  encodeError
-})
+export const make = (dialect: Partial<Dialect> = {}): Wire => ({ ...Client.client(dialect), ...Server.server() })

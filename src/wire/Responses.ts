@@ -25,16 +25,9 @@
  * @since 0.1.0
  */
 import * as Dialects from "./responses/dialect.js"
-import { native } from "./responses/native.js"
-import { encodeRequest, withoutRefused } from "./responses/client/request.js"
-import { decodeResponse } from "./responses/client/response.js"
-import { decodeRequest } from "./responses/server/request.js"
-import * as OpenAIEmbeddings from "./embeddings/openai.js"
-import * as Listing from "./listing.js"
-import { encodeError, encodeResponse } from "./responses/server/response.js"
-import { encodeStream } from "./responses/server/stream.js"
-import { decodeStream } from "./responses/client/stream.js"
-import type { Wire } from "./Wire.js"
+import * as Client from "./responses/client/wire.js"
+import * as Server from "./responses/server/wire.js"
+import type { ClientWire, ServerWire, Wire } from "./Wire.js"
 
 /**
  * How a server deviates from OpenAI.
@@ -53,22 +46,25 @@ export type Dialect = Dialects.Dialect
 export const openai: Dialect = Dialects.openai
 
 /**
+ * The client's half: writes requests, and reads responses and streams. Fields that the dialect leaves out are as in `make`.
+ *
+ * @since 0.2.0
+ * @category constructors
+ */
+export const client: (dialect?: Partial<Dialect>) => ClientWire = Client.client
+
+/**
+ * The server's half: reads requests, and writes responses, streams and errors.
+ *
+ * @since 0.2.0
+ * @category constructors
+ */
+export const server: () => ServerWire = Server.server
+
+/**
  * The wire for a server; what the dialect leaves out is as OpenAI has it.
  *
  * @since 0.1.0
  * @category constructors
  */
-export const make = (dialect: Partial<Dialect> = {}): Wire => ({
-  name: native.wire,
-  framing: "sse",
-  ...(dialect.embeddings === false ? {} : { embeddings: OpenAIEmbeddings.make(dialect.embeddings) }),
-  models: Listing.openai,
-  encodeRequest: encodeRequest({ ...openai, ...dialect }),
-  withoutRefused,
-  decodeResponse,
-  decodeStream,
-  decodeRequest,
-  encodeResponse,
-  encodeStream,
-  encodeError
-})
+export const make = (dialect: Partial<Dialect> = {}): Wire => ({ ...Client.client(dialect), ...Server.server() })

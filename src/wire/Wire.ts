@@ -219,12 +219,12 @@ export interface EmbeddingsWire {
 }
 
 /**
- * How a protocol embeds texts, in both directions.
+ * How a server that embeds texts speaks a protocol.
  *
  * @since 0.1.0
  * @category model
  */
-export interface ServedEmbeddingsWire extends EmbeddingsWire {
+export interface ServedEmbeddingsWire {
   /** A server reads a request, already parsed from JSON. */
   readonly decodeRequest: (body: unknown, address?: Address) => Either.Either<EmbeddingRequest, WireFailure>
   /** A server writes an answer. `request` is what the client asked for: some of it decides how vectors are written. */
@@ -266,12 +266,12 @@ export interface ModelsWire {
 }
 
 /**
- * How a protocol lists models, in both directions.
+ * How a server lists its models.
  *
  * @since 0.1.0
  * @category model
  */
-export interface ServedModelsWire extends ModelsWire {
+export interface ServedModelsWire {
   /** A server writes the whole list. */
   readonly encodeResponse: (ids: ReadonlyArray<string>) => unknown
 }
@@ -313,6 +313,9 @@ export interface ClientWire {
  * @category model
  */
 export interface ServerWire {
+  readonly name: string
+  readonly framing: "sse" | "ndjson"
+
   /** Reads a request, already parsed from JSON. */
   readonly decodeRequest: (
     body: unknown,

@@ -6,6 +6,9 @@ import * as Protocol from "../../src/gateway/chat/protocols.js"
 import type { LLMError, Tag } from "../../src/vocabulary/LLMError.js"
 import * as Errors from "../../src/vocabulary/LLMError.js"
 import * as Usage from "../../src/vocabulary/Usage.js"
+import * as Anthropic from "../../src/wire/Anthropic.js"
+import * as ChatCompletions from "../../src/wire/ChatCompletions.js"
+import * as Responses from "../../src/wire/Responses.js"
 
 const secret = "organization org-secret at internal.example"
 
@@ -160,7 +163,7 @@ describe("a failure in words", () => {
 
   it("is read as a failure by our own clients", () => {
     const source = { provider: "p", model: "m", estimatedInputTokens: 1 }
-    for (const { wire } of [Protocol.chatCompletions, Protocol.responses, Protocol.anthropic]) {
+    for (const wire of [ChatCompletions.make(), Responses.make(), Anthropic.make()]) {
       const [frame] = wire.encodeStream({}).fail(Problem.told(limited))
       const failure = frame && wire.decodeStream(source).push(frame, [])
       expect(failure?._tag).toBe("Reported")

@@ -1,6 +1,7 @@
 /** What every server's side of a wire has in common. */
 import { describe, expect, it } from "@effect/vitest"
-import { Anthropic, ChatCompletions, DashScope, Gemini, Ollama, Responses } from "../../src/index.js"
+import { Anthropic, ChatCompletions, Gemini, Ollama, Responses } from "../../src/index.js"
+import * as DashScope from "../support/dashscope.js"
 import * as Framing from "../../src/wire/Framing.js"
 import type { Frame, WireEvent } from "../../src/wire/Wire.js"
 

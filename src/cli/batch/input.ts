@@ -3,7 +3,7 @@ import { Effect, Either, ParseResult, Schema } from "effect"
 import * as Chat from "../../vocabulary/Chat.js"
 import { EmbeddingRequest } from "../../vocabulary/Embedding.js"
 import * as ChatCompletions from "../../wire/ChatCompletions.js"
-import * as Embeddings from "../../wire/embeddings/openai.js"
+import { openai } from "../../wire/embeddings/server/openai.js"
 import type { Json } from "../../wire/json.js"
 import { isRecord } from "../../wire/json.js"
 import * as Responses from "../../wire/Responses.js"
@@ -80,7 +80,7 @@ const complaintOf = (failure: WireFailure): string => {
 const readers: Readonly<Record<string, Reader>> = {
   "/v1/chat/completions": chat(ChatCompletions.make()),
   "/v1/responses": chat(Responses.make()),
-  "/v1/embeddings": embeddings(Embeddings.make())
+  "/v1/embeddings": embeddings(openai)
 }
 
 /** A line of OpenAI's Batch API: `{ "custom_id", "method", "url", "body" }` (API reference, "The request input object"). */

@@ -2,7 +2,7 @@
 import { Command, Options } from "@effect/cli"
 import { Effect, Option } from "effect"
 import * as KeyPool from "../../keyPool/KeyPool.js"
-import { ProviderClient } from "../../wire/client.js"
+import { ProviderClient } from "../../wire/providerClient.js"
 import * as Clients from "../config/clients.js"
 import { CliFailure, exitCodes, ofCall } from "../failure.js"
 import * as Help from "../help.js"

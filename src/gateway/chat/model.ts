@@ -1,9 +1,9 @@
 /** What the gateway needs to know of a protocol that clients speak. */
-import type { Frame, Wire } from "../../wire/Wire.js"
+import type { Frame, ServerWire } from "../../wire/Wire.js"
 
 export interface Protocol {
   readonly path: `/${string}`
-  readonly wire: Wire
+  readonly wire: ServerWire
   /** Fields of a request that are dropped without a report when the provider speaks another protocol. */
   readonly own: ReadonlySet<string>
   /** The same for fields inside messages and tools: bookkeeping, and fields that the vocabulary expresses otherwise. */

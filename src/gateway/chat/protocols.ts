@@ -1,7 +1,7 @@
 /** The protocols that clients speak to the gateway. */
-import * as Anthropic from "../../wire/Anthropic.js"
-import * as ChatCompletions from "../../wire/ChatCompletions.js"
-import * as Responses from "../../wire/Responses.js"
+import * as Anthropic from "../../wire/anthropic/server/wire.js"
+import * as ChatCompletions from "../../wire/chatCompletions/server/wire.js"
+import * as Responses from "../../wire/responses/server/wire.js"
 import type { Protocol } from "./model.js"
 import * as Relaying from "./passthrough.js"
 
@@ -9,7 +9,7 @@ export type { Protocol } from "./model.js"
 
 export const chatCompletions: Protocol = {
   path: "/v1/chat/completions",
-  wire: ChatCompletions.make({ streamUsage: true }),
+  wire: ChatCompletions.server({ streamUsage: true }),
   own: new Set(["n", "stream_options"]),
   ownInside: new Set(["type", "text", "content", "refusal"]),
   relaying: Relaying.chatCompletions
@@ -17,7 +17,7 @@ export const chatCompletions: Protocol = {
 
 export const responses: Protocol = {
   path: "/v1/responses",
-  wire: Responses.make(),
+  wire: Responses.server(),
   own: new Set(["store", "include", "truncation", "stream_options"]),
   ownInside: new Set(["type", "text", "refusal", "id", "status"]),
   relaying: Relaying.responses
@@ -25,7 +25,7 @@ export const responses: Protocol = {
 
 export const anthropic: Protocol = {
   path: "/v1/messages",
-  wire: Anthropic.make(),
+  wire: Anthropic.server(),
   own: new Set(["betas"]),
   ownInside: new Set(),
   relaying: Relaying.anthropic

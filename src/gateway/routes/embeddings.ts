@@ -1,6 +1,6 @@
 /** Vectors for texts. */
 import { Effect } from "effect"
-import * as OpenAI from "../../wire/embeddings/openai.js"
+import { openai as wire } from "../../wire/embeddings/server/openai.js"
 import * as Answer from "../http/response.js"
 import * as Body from "../http/body.js"
 import * as Authentication from "../auth/authenticate.js"
@@ -8,8 +8,6 @@ import * as Problem from "../http/error.js"
 import type { Handler, GatewayContext } from "../http/context.js"
 import { modelFor } from "../http/context.js"
 import * as UnsupportedFields from "../chat/unsupportedFields.js"
-
-const wire = OpenAI.make()
 
 /** The wires whose embeddings are asked for in OpenAI's own words: there further fields go through as they are. */
 const openai: ReadonlySet<string> = new Set(["chat-completions", "responses"])

@@ -1,5 +1,6 @@
 /** Where providers of the Messages protocol are and how they deviate, as their documentation says. Data, not code. */
-import type { Dialect, Traits } from "../../wire/Anthropic.js"
+import type { Dialect } from "../../wire/anthropic/dialect.js"
+import type { Traits } from "../../wire/anthropic/models.js"
 import type { Preset } from "./preset.js"
 
 /** How a server is spoken to that nobody knows: it may take what Anthropic's models do not, and not sign its thoughts. */

@@ -1,6 +1,6 @@
 /** Where providers of Chat Completions are and how they deviate, as their documentation says. Data, not code. */
-import type { Dialect } from "../../wire/ChatCompletions.js"
-import { openai as embeddings } from "../../wire/embeddings/openai.js"
+import type { Dialect } from "../../wire/chatCompletions/dialect.js"
+import { openai as embeddings } from "../../wire/embeddings/dialect.js"
 import type { Preset } from "./preset.js"
 
 /**

@@ -1,5 +1,5 @@
 /** Where DashScope is, as its documentation says. Data, not code. */
-import type { Dialect } from "../../wire/DashScope.js"
+import type { Dialect } from "../../wire/dashscope/dialect.js"
 import type { Preset } from "./preset.js"
 
 export const presets = {

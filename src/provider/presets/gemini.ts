@@ -1,5 +1,5 @@
 /** Where providers of the Gemini protocol are and how they deviate, as their documentation says. Data, not code. */
-import type { Dialect } from "../../wire/Gemini.js"
+import type { Dialect } from "../../wire/gemini/dialect.js"
 import type { Preset } from "./preset.js"
 
 /** https://ai.google.dev/gemini-api/docs/api-key: in a header, for what stands in a URL is logged. */

@@ -1,5 +1,5 @@
 /** Where Ollama is, as its documentation says. Data, not code. */
-import type { Dialect } from "../../wire/Ollama.js"
+import type { Dialect } from "../../wire/ollama/dialect.js"
 import type { Preset } from "./preset.js"
 
 export const presets = {

@@ -1,6 +1,6 @@
 /** What clients for a protocol have in common: a provider as data, and a base URL alone where that says enough. */
 import { shownUrl } from "../../call/endpointSecrets.js"
-import type { Endpoint } from "../../wire/client.js"
+import type { Endpoint } from "../../wire/providerClient.js"
 
 /** A provider: where it is, and how it deviates from the protocol. */
 export interface Preset<Dialect> extends Partial<Endpoint> {

@@ -1,6 +1,6 @@
 /** Where providers of the Responses protocol are and how they deviate, as their documentation says. Data, not code. */
-import { openai as embeddings } from "../../wire/embeddings/openai.js"
-import type { Dialect } from "../../wire/Responses.js"
+import { openai as embeddings } from "../../wire/embeddings/dialect.js"
+import type { Dialect } from "../../wire/responses/dialect.js"
 import type { Preset } from "./preset.js"
 
 /** Nothing that only OpenAI's own servers are known to take: how a server is spoken to that nobody knows. */

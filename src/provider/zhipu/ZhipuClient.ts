@@ -25,10 +25,10 @@ import { Context, Effect, Layer } from "effect"
 import { presets as chatCompletions } from "../presets/chatCompletions.js"
 import type { Preset } from "../presets/preset.js"
 import { resolve } from "../presets/preset.js"
-import type { Service } from "../../wire/client.js"
+import type { Service } from "../../wire/providerClient.js"
 import * as ProviderClient from "../../call/ProviderClient.js"
-import type { Dialect } from "../../wire/ChatCompletions.js"
-import * as ChatCompletions from "../../wire/ChatCompletions.js"
+import { client } from "../../wire/chatCompletions/client/wire.js"
+import type { Dialect } from "../../wire/chatCompletions/dialect.js"
 import * as Token from "./token.js"
 
 /**
@@ -86,7 +86,7 @@ export const make = ({ jwt = true, ...options }: Options = {}): Effect.Effect<
     dialect: zhipu.dialect,
     provider: zhipu.provider
   })
-  const wire = ChatCompletions.make(dialect)
+  const wire = client(dialect)
   return jwt
     ? Effect.flatMap(Token.make(endpoint.provider), (token) =>
         ProviderClient.make(wire, { ...endpoint, auth: { token, ...(endpoint.auth ?? bearer) } })

@@ -3,7 +3,7 @@ import { Clock, Effect, HashMap, Option, Redacted, Ref } from "effect"
 import { SignJWT } from "jose"
 import type { LLMError } from "../../vocabulary/LLMError.js"
 import { AuthenticationError } from "../../vocabulary/LLMError.js"
-import type { Auth, Call } from "../../wire/client.js"
+import type { Auth, Call } from "../../wire/providerClient.js"
 
 /** How long a token is good for, in milliseconds: enough for clocks that disagree. */
 const lifetime = 30 * 60_000

@@ -1,5 +1,5 @@
 import type { Reasoning } from "../../vocabulary/Chat.js"
-import type * as OpenAIEmbeddings from "../embeddings/openai.js"
+import type * as OpenAIEmbeddings from "../embeddings/dialect.js"
 
 /**
  * How much to think, in our words.

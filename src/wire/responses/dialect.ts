@@ -1,4 +1,4 @@
-import type * as OpenAIEmbeddings from "../embeddings/openai.js"
+import type * as OpenAIEmbeddings from "../embeddings/dialect.js"
 
 /**
  * How a server deviates from OpenAI.

@@ -1,6 +1,6 @@
 import { describe, expect, it } from "@effect/vitest"
 import * as Usage from "../../../src/vocabulary/Usage.js"
-import * as DashScope from "../../../src/wire/DashScope.js"
+import * as DashScope from "../../support/dashscope.js"
 import type { WireResponse } from "../../../src/wire/Wire.js"
 import { failureOf, got, source } from "../roundTrips.js"
 

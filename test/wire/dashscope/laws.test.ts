@@ -5,7 +5,7 @@ import type { AssistantPart, ChatRequest, ChatResponse, Message, UserPart } from
 import { text, textOf } from "../../../src/vocabulary/Chat.js"
 import * as ChatEvent from "../../../src/vocabulary/ChatEvent.js"
 import * as Usage from "../../../src/vocabulary/Usage.js"
-import * as DashScope from "../../../src/wire/DashScope.js"
+import * as DashScope from "../../support/dashscope.js"
 import { chatRequest, chatResponse } from "../generators.js"
 import { collected, dribbled, estimated, got, sent, source, whole, written } from "../roundTrips.js"
 

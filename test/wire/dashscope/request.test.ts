@@ -1,7 +1,7 @@
 import { describe, expect, it } from "@effect/vitest"
 import type { ChatRequest, Reasoning } from "../../../src/vocabulary/Chat.js"
 import * as Chat from "../../../src/vocabulary/Chat.js"
-import * as DashScope from "../../../src/wire/DashScope.js"
+import * as DashScope from "../../support/dashscope.js"
 import type { WireRequest } from "../../../src/wire/Wire.js"
 import { failureOf, got } from "../roundTrips.js"
 

@@ -3,7 +3,7 @@ import type { ChatRequest } from "../../../src/vocabulary/Chat.js"
 import * as ChatEvent from "../../../src/vocabulary/ChatEvent.js"
 import { response } from "../../../src/testing/TestLLM.js"
 import * as Usage from "../../../src/vocabulary/Usage.js"
-import * as DashScope from "../../../src/wire/DashScope.js"
+import * as DashScope from "../../support/dashscope.js"
 import { failureOf, got, written } from "../roundTrips.js"
 
 const wire = DashScope.make()

@@ -1,17 +1,34 @@
 import { describe, expect, it } from "@effect/vitest"
 import { Either, FastCheck } from "effect"
 import * as EmbeddingsClient from "../../../src/provider/EmbeddingsClient.js"
-import { cohere } from "../../../src/wire/embeddings/cohere.js"
-import { dashscope } from "../../../src/wire/embeddings/dashscope.js"
-import { gemini } from "../../../src/wire/embeddings/gemini.js"
-import { ollama } from "../../../src/wire/embeddings/ollama.js"
-import * as OpenAI from "../../../src/wire/embeddings/openai.js"
+import * as DashScopeServer from "../../../src/testing/wires/dashscope/embeddings.js"
+import * as CohereClient from "../../../src/wire/embeddings/client/cohere.js"
+import * as DashScopeClient from "../../../src/wire/embeddings/client/dashscope.js"
+import * as GeminiClient from "../../../src/wire/embeddings/client/gemini.js"
+import * as OllamaClient from "../../../src/wire/embeddings/client/ollama.js"
+import * as OpenAIClient from "../../../src/wire/embeddings/client/openai.js"
+import type { Dialect } from "../../../src/wire/embeddings/dialect.js"
+import * as CohereServer from "../../../src/wire/embeddings/server/cohere.js"
+import * as GeminiServer from "../../../src/wire/embeddings/server/gemini.js"
+import * as OllamaServer from "../../../src/wire/embeddings/server/ollama.js"
+import * as OpenAIServer from "../../../src/wire/embeddings/server/openai.js"
 import * as Vector from "../../../src/wire/embeddings/vector.js"
-import type { ServedEmbeddingsWire } from "../../../src/wire/Wire.js"
+import type { EmbeddingsWire, ServedEmbeddingsWire } from "../../../src/wire/Wire.js"
 import type { EmbeddingRequest } from "../../../src/vocabulary/Embedding.js"
 import * as Usage from "../../../src/vocabulary/Usage.js"
 
-const wires: Readonly<Record<string, ServedEmbeddingsWire>> = {
+const OpenAI = {
+  make: (dialect?: Partial<Dialect>) => ({ ...OpenAIClient.make(dialect), ...OpenAIServer.openai })
+}
+const gemini = (method?: "batchEmbedContents" | "predict") => ({
+  ...GeminiClient.gemini(method),
+  ...GeminiServer.gemini
+})
+const ollama = { ...OllamaClient.ollama, ...OllamaServer.ollama }
+const cohere = { ...CohereClient.cohere, ...CohereServer.cohere }
+const dashscope = { ...DashScopeClient.dashscope, ...DashScopeServer.dashscope }
+
+const wires: Readonly<Record<string, EmbeddingsWire & ServedEmbeddingsWire>> = {
   openai: OpenAI.make({ base64: true }),
   ollama,
   "gemini (batchEmbedContents)": gemini(),
@@ -232,7 +249,7 @@ describe("vectors that are no floats", () => {
   })
 
   it("are written by a server as they were asked for, and as numbers where the type cannot hold them", () => {
-    const wire = EmbeddingsClient.openai()
+    const wire = OpenAI.make()
     const write = (vector: ReadonlyArray<number>, request: Record<string, unknown>) => {
       const body = wire.encodeResponse({ model: "m", embeddings: [vector], usage: Usage.empty }, request)
       return JSON.parse(JSON.stringify(body)).data[0].embedding
@@ -250,7 +267,7 @@ describe("vectors that are no floats", () => {
   })
 
   it("are asked for in the client's own words by a server that passes them on", () => {
-    const wire = EmbeddingsClient.openai()
+    const wire = OpenAI.make()
     const decoded = (encoding_format: unknown) =>
       Either.getOrThrow(wire.decodeRequest({ input: "a", encoding_format, output_dtype: "int8" }))
     expect(decoded("base64_int8").extra).toEqual({ encoding_format: "base64_int8", output_dtype: "int8" })

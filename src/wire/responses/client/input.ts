@@ -12,18 +12,15 @@ import type {
   ReasoningPart,
   SystemMessage,
   TextPart,
-  ToolCall,
   ToolMessage,
   UserMessage,
   UserPart
 } from "../../../vocabulary/Chat.js"
 import * as Chat from "../../../vocabulary/Chat.js"
-import type { Json } from "../../json.js"
-import { isRecord } from "../../json.js"
 import type { Dialect } from "../dialect.js"
+import type { Item } from "../items.js"
+import { callItem, itemOf, reasoningItem, runs } from "../items.js"
 import { native } from "../native.js"
-
-export type Item = Json
 
 /** For whom items are written. */
 export interface Context {
@@ -90,12 +87,6 @@ const nativePart = (part: NativePart): Item => native.of(part) ?? {}
 const inputPart = (part: UserPart): Item =>
   part.type === "native" ? nativePart(part) : native.written(knownPart(part), part)
 
-/** The item that a part is, where it is one. */
-const itemOf = (part: AssistantPart | UserPart): Item | undefined => {
-  const item = part.type === "native" ? native.of(part)?.["item"] : undefined
-  return isRecord(item) ? item : undefined
-}
-
 const outputPart = (part: TextPart | NativePart): Item =>
   part.type === "native"
     ? nativePart(part)
@@ -108,23 +99,6 @@ const assistantItem = (parts: ReadonlyArray<TextPart | NativePart>, dialect: Dia
   content: parts.map(outputPart)
 })
 
-/** Thoughts with the same id are the pieces of one item. */
-export const reasoningItem = (parts: ReadonlyArray<ReasoningPart>): Item => {
-  const id = parts[0]?.id
-  const sealed = parts.find((part) => part.signature !== undefined)?.signature
-  const shown = parts.filter((part) => part.text !== "")
-  const content = shown.filter((part) => part.format === "reasoning.text")
-  const summary = shown.filter((part) => part.format !== "reasoning.text")
-  const item = {
-    type: "reasoning",
-    ...(id === undefined ? {} : { id }),
-    summary: summary.map(({ text }) => ({ type: "summary_text", text })),
-    ...(content.length === 0 ? {} : { content: content.map(({ text }) => ({ type: "reasoning_text", text })) }),
-    ...(sealed === undefined ? {} : { encrypted_content: sealed })
-  }
-  return parts[0] === undefined ? item : native.written(item, parts[0])
-}
-
 /** Whether the peer can make something of a thought: it is sealed or open, or kept where its id finds it. */
 const isReadable = (parts: ReadonlyArray<ReasoningPart>, context: Context): boolean =>
   parts.some(
@@ -133,39 +107,6 @@ const isReadable = (parts: ReadonlyArray<ReasoningPart>, context: Context): bool
       (part.format === "reasoning.text" && part.text !== "") ||
       (part.id !== undefined && context.stored)
   )
-
-export const callItem = (call: ToolCall): Item =>
-  native.written(
-    call.type === "custom"
-      ? { type: "custom_tool_call", call_id: call.id, name: call.name, input: call.arguments }
-      : {
-          type: "function_call",
-          call_id: call.id,
-          name: call.name,
-          arguments: call.arguments === "" ? "{}" : call.arguments
-        },
-    call
-  )
-
-/** Whether both parts are of one item. */
-const goesOn = (last: AssistantPart, part: AssistantPart): boolean => {
-  if (itemOf(last) !== undefined || itemOf(part) !== undefined) return false
-  return part.type === "reasoning"
-    ? last.type === "reasoning" && last.id === part.id && last.signature === undefined
-    : last.type !== "reasoning"
-}
-
-/** Neighbours that go into one item: texts, and the pieces of one thought. */
-export const runs = (parts: ReadonlyArray<AssistantPart>): ReadonlyArray<ReadonlyArray<AssistantPart>> => {
-  const result: Array<Array<AssistantPart>> = []
-  for (const part of parts) {
-    const run = result[result.length - 1]
-    const last = run?.[run.length - 1]
-    if (run !== undefined && last !== undefined && goesOn(last, part)) run.push(part)
-    else result.push([part])
-  }
-  return result
-}
 
 const isSaid = (part: AssistantPart): part is TextPart | NativePart => part.type !== "reasoning"
 

@@ -4,7 +4,7 @@ import type { Usage } from "../../../vocabulary/Usage.js"
 import type { Json } from "../../json.js"
 import { isRecord } from "../../json.js"
 import type { Served, ServedError } from "../../Wire.js"
-import { callItem, reasoningItem, runs } from "../client/input.js"
+import { callItem, reasoningItem, runs } from "../items.js"
 
 /** What tells the items of an answer apart from those of others: the answer's id without its kind. */
 export const stem = (id: string): string => id.replace(/^resp_/, "")

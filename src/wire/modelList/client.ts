@@ -1,9 +1,9 @@
-/** Lists of models, as the protocols write them. */
+/** Lists of models as clients read them. */
 import { Either } from "effect"
-import type { Json } from "./json.js"
-import { array, isRecord, number, string } from "./json.js"
-import type { ListedModel, ServedModelsWire } from "./Wire.js"
-import { malformed } from "./Wire.js"
+import type { Json } from "../json.js"
+import { array, isRecord, number, string } from "../json.js"
+import type { ListedModel, ModelsWire } from "../Wire.js"
+import { malformed } from "../Wire.js"
 
 const windowFields = ["context_window", "context_length", "max_context_length", "max_model_len", "inputTokenLimit"]
 
@@ -21,19 +21,18 @@ const listed = (item: unknown, idField: string): ReadonlyArray<ListedModel> => {
 /**
  * OpenAI's list (API reference, models/list): `{ data: [{ id }] }`. Together sends the array alone.
  */
-export const openai: ServedModelsWire = {
+export const openai: ModelsWire = {
   path: "/models",
   decodeResponse: (body) => {
     const items = Array.isArray(body) ? body : isRecord(body) ? array(body, "data") : undefined
     return items === undefined
       ? Either.left(malformed("data", body))
       : Either.right({ models: items.flatMap((item) => listed(item, "id")) })
-  },
-  encodeResponse: (ids) => ({ object: "list", data: ids.map((id) => ({ id, object: "model" })) })
+  }
 }
 
 /** Anthropic's list (API reference, models/list), in pages. */
-export const anthropic: ServedModelsWire = {
+export const anthropic: ModelsWire = {
   path: "/models",
   query: { limit: "1000" },
   decodeResponse: (body) => {
@@ -44,12 +43,11 @@ export const anthropic: ServedModelsWire = {
       models: items.flatMap((item) => listed(item, "id")),
       ...(body.has_more === true && last !== undefined ? { next: { limit: "1000", after_id: last } } : {})
     })
-  },
-  encodeResponse: (ids) => ({ data: ids.map((id) => ({ type: "model", id })), has_more: false })
+  }
 }
 
 /** Gemini's list (Gemini API, models.list), in pages; names come with their collection. */
-export const gemini: ServedModelsWire = {
+export const gemini: ModelsWire = {
   path: "/models",
   query: { pageSize: "1000" },
   decodeResponse: (body) => {
@@ -62,18 +60,16 @@ export const gemini: ServedModelsWire = {
         .map((model) => ({ ...model, id: model.id.replace(/^models\//, "") })),
       ...(next ? { next: { pageSize: "1000", pageToken: next } } : {})
     })
-  },
-  encodeResponse: (ids) => ({ models: ids.map((id) => ({ name: `models/${id}` })) })
+  }
 }
 
 /** The models that an Ollama server has (API documentation, "List Local Models"). */
-export const ollama: ServedModelsWire = {
+export const ollama: ModelsWire = {
   path: "/api/tags",
   decodeResponse: (body) => {
     const items = isRecord(body) ? array(body, "models") : undefined
     return items === undefined
       ? Either.left(malformed("models", body))
       : Either.right({ models: items.flatMap((item) => listed(item, "name")) })
-  },
-  encodeResponse: (ids) => ({ models: ids.map((name) => ({ name, model: name })) })
+  }
 }

@@ -2,13 +2,13 @@
 import { Either } from "effect"
 import type { ChatRequest } from "../../../vocabulary/Chat.js"
 import * as Chat from "../../../vocabulary/Chat.js"
-import { decodeCalls } from "../../chatCompletions/toolCalls.js"
-import type { Json } from "../../json.js"
-import { array, isRecord, kept, nonEmpty, present, record, records, string } from "../../json.js"
-import type { Words } from "../../decodedRequest.js"
-import { servedRequest, spelled } from "../../decodedRequest.js"
-import type { Address, WireFailure } from "../../Wire.js"
-import { malformed } from "../../Wire.js"
+import { decodeCalls } from "../../../wire/chatCompletions/toolCalls.js"
+import type { Json } from "../../../wire/json.js"
+import { array, isRecord, kept, nonEmpty, present, record, records, string } from "../../../wire/json.js"
+import type { Words } from "../../../wire/decodedRequest.js"
+import { servedRequest, spelled } from "../../../wire/decodedRequest.js"
+import type { Address, WireFailure } from "../../../wire/Wire.js"
+import { malformed } from "../../../wire/Wire.js"
 
 // -------------------------------------------------------------------------------------
 // messages

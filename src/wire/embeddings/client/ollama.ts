@@ -1,12 +1,12 @@
 /** Ollama's embeddings: `/api/embed` (API documentation, "Generate Embeddings"), and answers of the older `/api/embeddings`. */
 import { Either } from "effect"
-import { array, isRecord, number, string, tokens } from "../json.js"
-import type { ServedEmbeddingsWire } from "../Wire.js"
-import { malformed } from "../Wire.js"
+import { array, isRecord, string, tokens } from "../../json.js"
+import type { EmbeddingsWire } from "../../Wire.js"
+import { malformed } from "../../Wire.js"
 import { read, reported } from "./answer.js"
 import { textsOf } from "./texts.js"
 
-export const ollama: ServedEmbeddingsWire = {
+export const ollama: EmbeddingsWire = {
   // It has no limit of its own; this keeps one request from holding up a small machine for long.
   maxBatch: 256,
   encodeRequest: (request, { model }) =>
@@ -29,21 +29,5 @@ export const ollama: ServedEmbeddingsWire = {
       { model: string(body, "model"), vectors, path: "embeddings", inputTokens: tokens(body, "prompt_eval_count") },
       source
     )
-  },
-  decodeRequest: (body) => {
-    if (!isRecord(body)) return Either.left(malformed("", body))
-    const given = body.input ?? body.prompt
-    const input = typeof given === "string" ? [given] : given
-    if (!Array.isArray(input) || input.length === 0 || !input.every((text) => typeof text === "string")) {
-      return Either.left(malformed("input", given))
-    }
-    const model = string(body, "model")
-    const dimensions = number(body, "dimensions")
-    return Either.right({
-      input,
-      ...(model === undefined ? {} : { model }),
-      ...(dimensions === undefined ? {} : { dimensions })
-    })
-  },
-  encodeResponse: ({ embeddings, model, usage }) => ({ model, embeddings, prompt_eval_count: usage.inputTokens })
+  }
 }

@@ -2,14 +2,14 @@
 import type { ChatResponse, ToolCall } from "../../../vocabulary/Chat.js"
 import type { ChatEvent, Finish, ToolCallDelta, ToolCallEnd } from "../../../vocabulary/ChatEvent.js"
 import type { Usage } from "../../../vocabulary/Usage.js"
-import { encodeCall } from "../../chatCompletions/toolCalls.js"
-import { encodeFinishReason } from "../../chatCompletions/finishReason.js"
-import { pick } from "../../chatCompletions/metadata.js"
-import type { Json } from "../../json.js"
-import { record, records } from "../../json.js"
-import type { Frame, ServedError, StreamEncoder } from "../../Wire.js"
-import { choiceFields, messageFields, outputFields } from "../answer.js"
-import { encodeUsage } from "../usage.js"
+import { encodeCall } from "../../../wire/chatCompletions/toolCalls.js"
+import { encodeFinishReason } from "../../../wire/chatCompletions/finishReason.js"
+import { pick } from "../../../wire/chatCompletions/metadata.js"
+import type { Json } from "../../../wire/json.js"
+import { record, records } from "../../../wire/json.js"
+import type { Frame, ServedError, StreamEncoder } from "../../../wire/Wire.js"
+import { choiceFields, messageFields, outputFields } from "../../../wire/dashscope/answer.js"
+import { encodeUsage } from "../../../wire/dashscope/usage.js"
 
 /** A text, or parts where there is more than text. */
 const content = (text: string, metadata: Json): unknown => {

@@ -1,12 +1,12 @@
 /** DashScope's own embeddings (Model Studio, "Text embedding synchronous API"). */
 import { Either } from "effect"
-import { array, isRecord, number, record, records, string, tokens } from "../json.js"
-import type { ServedEmbeddingsWire } from "../Wire.js"
-import { malformed } from "../Wire.js"
+import { array, isRecord, number, record, records, string, tokens } from "../../json.js"
+import type { EmbeddingsWire } from "../../Wire.js"
+import { malformed } from "../../Wire.js"
 import { read, reported } from "./answer.js"
 import { textsOf } from "./texts.js"
 
-export const dashscope: ServedEmbeddingsWire = {
+export const dashscope: EmbeddingsWire = {
   // text-embedding-v3 and v4; the older ones take 25.
   maxBatch: 10,
   encodeRequest: (request, { model }) => {
@@ -43,26 +43,5 @@ export const dashscope: ServedEmbeddingsWire = {
       },
       source
     )
-  },
-  decodeRequest: (body) => {
-    if (!isRecord(body)) return Either.left(malformed("", body))
-    const input = array(record(body, "input") ?? {}, "texts")
-    if (input === undefined || input.length === 0 || !input.every((text): text is string => typeof text === "string")) {
-      return Either.left(malformed("input.texts", body.input))
-    }
-    const model = string(body, "model")
-    const parameters = record(body, "parameters") ?? {}
-    const dimensions = number(parameters, "dimension")
-    const purpose = string(parameters, "text_type")
-    return Either.right({
-      input,
-      ...(model === undefined ? {} : { model }),
-      ...(dimensions === undefined ? {} : { dimensions }),
-      ...(purpose === "query" || purpose === "document" ? { purpose } : {})
-    })
-  },
-  encodeResponse: ({ embeddings, usage }) => ({
-    output: { embeddings: embeddings.map((embedding, text_index) => ({ text_index, embedding })) },
-    usage: { total_tokens: usage.totalTokens }
-  })
+  }
 }

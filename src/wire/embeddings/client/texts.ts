@@ -1,7 +1,7 @@
 /** The texts of a request, for protocols that embed nothing else. */
 import { Either } from "effect"
-import type { EmbeddingRequest } from "../../vocabulary/Embedding.js"
-import type { WireFailure } from "../Wire.js"
+import type { EmbeddingRequest } from "../../../vocabulary/Embedding.js"
+import type { WireFailure } from "../../Wire.js"
 
 export const textsOf = ({ input }: EmbeddingRequest): Either.Either<ReadonlyArray<string>, WireFailure> =>
   input.every((one) => typeof one === "string")

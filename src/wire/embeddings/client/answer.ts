@@ -1,9 +1,9 @@
 /** What answers with vectors have in common, whoever sends them. */
 import { Either } from "effect"
-import * as Usage from "../../vocabulary/Usage.js"
-import type { EmbeddingsWire, WireEmbeddings, WireFailure } from "../Wire.js"
-import { malformed, usageOf } from "../Wire.js"
-import * as Vector from "./vector.js"
+import * as Usage from "../../../vocabulary/Usage.js"
+import type { EmbeddingsWire, WireEmbeddings, WireFailure } from "../../Wire.js"
+import { malformed, usageOf } from "../../Wire.js"
+import * as Vector from "../vector.js"
 
 export type Source = Parameters<EmbeddingsWire["decodeResponse"]>[1]
 

@@ -3,11 +3,11 @@
  * API").
  */
 import { Either } from "effect"
-import type { EmbeddingRequest, Purpose } from "../../vocabulary/Embedding.js"
-import type { Json } from "../json.js"
-import { array, isRecord, number, record, records, string, tokens } from "../json.js"
-import type { ServedEmbeddingsWire, WireRequest } from "../Wire.js"
-import { malformed } from "../Wire.js"
+import type { EmbeddingRequest, Purpose } from "../../../vocabulary/Embedding.js"
+import type { Json } from "../../json.js"
+import { array, isRecord, record, records, tokens } from "../../json.js"
+import type { EmbeddingsWire, WireRequest } from "../../Wire.js"
+import { malformed } from "../../Wire.js"
 import { read, reported } from "./answer.js"
 import { textsOf } from "./texts.js"
 
@@ -17,14 +17,6 @@ const taskTypes: Readonly<Record<Purpose, string>> = {
   similarity: "SEMANTIC_SIMILARITY",
   classification: "CLASSIFICATION",
   clustering: "CLUSTERING"
-}
-
-const purposes: Readonly<Record<string, Purpose>> = {
-  RETRIEVAL_QUERY: "query",
-  RETRIEVAL_DOCUMENT: "document",
-  SEMANTIC_SIMILARITY: "similarity",
-  CLASSIFICATION: "classification",
-  CLUSTERING: "clustering"
 }
 
 /** With or without the collection that it belongs to. */
@@ -64,7 +56,7 @@ const tokensOf = (predictions: ReadonlyArray<Json>): number | undefined => {
   return counts.reduce((sum, count) => (sum === undefined || count === undefined ? undefined : sum + count), 0)
 }
 
-const decodeResponse: ServedEmbeddingsWire["decodeResponse"] = (body, source) => {
+const decodeResponse: EmbeddingsWire["decodeResponse"] = (body, source) => {
   if (!isRecord(body)) return Either.left(malformed("", body))
   if (body.error !== undefined) return reported(body)
   if (array(body, "predictions") !== undefined) {
@@ -85,55 +77,13 @@ const decodeResponse: ServedEmbeddingsWire["decodeResponse"] = (body, source) =>
   )
 }
 
-const textOf = (content: unknown): string =>
-  isRecord(content)
-    ? records(content, "parts")
-        .map((part) => string(part, "text") ?? "")
-        .join("")
-    : ""
-
-const decodeRequest: ServedEmbeddingsWire["decodeRequest"] = (body, address) => {
-  if (!isRecord(body)) return Either.left(malformed("", body))
-  const batch = array(body, "requests") === undefined ? [body] : records(body, "requests")
-  const instances = records(body, "instances")
-  const input =
-    instances.length > 0
-      ? instances.map((instance) => string(instance, "content") ?? "")
-      : batch.map(({ content }) => textOf(content))
-  if (input.length === 0) return Either.left(malformed("requests", body.requests))
-  const first = batch[0] ?? {}
-  const model = /models\/([^:]+):/.exec(address?.path ?? "")?.[1]
-  const dimensions =
-    number(first, "outputDimensionality") ?? number(record(body, "parameters") ?? {}, "outputDimensionality")
-  const purpose = purposes[string(first, "taskType") ?? string(instances[0] ?? {}, "task_type") ?? ""]
-  return Either.right({
-    input,
-    ...(model === undefined ? {} : { model }),
-    ...(dimensions === undefined ? {} : { dimensions }),
-    ...(purpose === undefined ? {} : { purpose })
-  })
-}
-
 /** `predict`: as on Vertex AI. */
-export const gemini = (spoken: "batchEmbedContents" | "predict" = "batchEmbedContents"): ServedEmbeddingsWire => ({
+export const gemini = (spoken: "batchEmbedContents" | "predict" = "batchEmbedContents"): EmbeddingsWire => ({
   // Gemini API, "Batch embedding": at most 100; Vertex AI, "Text embeddings API": at most 250 texts and 20,000 tokens.
   ...(spoken === "predict" ? { maxBatch: 250, maxBatchTokens: 20_000 } : { maxBatch: 100 }),
   encodeRequest: (request, { model }) =>
     Either.map(textsOf(request), (texts) =>
       (spoken === "predict" ? predicted : batched)(texts, request, request.model ?? model)
     ),
-  decodeResponse,
-  decodeRequest,
-  encodeResponse: ({ embeddings, usage }, request) =>
-    request.instances === undefined
-      ? {
-          embeddings: embeddings.map((values) => ({ values })),
-          usageMetadata: { promptTokenCount: usage.inputTokens, totalTokenCount: usage.totalTokens }
-        }
-      : {
-          predictions: embeddings.map((values, index) => ({
-            // The whole count stands with the first text: what each of them counted is not known here.
-            embeddings: { values, statistics: { token_count: index === 0 ? usage.inputTokens : 0, truncated: false } }
-          }))
-        }
+  decodeResponse
 })

@@ -1,0 +1,13 @@
+/** The server's half of DashScope's protocol, which only the simulated provider speaks. */
+import type { ServerWire } from "../../../wire/Wire.js"
+import { decodeRequest } from "./request.js"
+import { encodeError, encodeResponse, encodeStream } from "./response.js"
+
+export const server: ServerWire = {
+  name: "dashscope",
+  framing: "sse",
+  decodeRequest,
+  encodeResponse,
+  encodeStream,
+  encodeError
+}

@@ -1,0 +1,21 @@
+/** The client's half of the protocol. */
+import { anthropic as models } from "../../modelList/client.js"
+import { native } from "../native.js"
+import type { ClientWire } from "../../Wire.js"
+import type { Dialect } from "../dialect.js"
+import { anthropic } from "../dialect.js"
+import { encodeRequest, withoutRefused } from "./request.js"
+import { decodeResponse } from "./response.js"
+import { decodeStream } from "./stream.js"
+
+export const client = (dialect: Partial<Dialect> = {}) =>
+  ({
+    name: native.wire,
+    framing: "sse",
+    // A server that names the model in its path has no list beside it.
+    ...(dialect.path?.includes("{model}") === true ? {} : { models }),
+    encodeRequest: encodeRequest({ ...anthropic, ...dialect }),
+    withoutRefused,
+    decodeResponse,
+    decodeStream
+  }) satisfies ClientWire

@@ -1,0 +1,24 @@
+/** The client's half of the protocol. */
+import { make as embeddings } from "../../embeddings/client/openai.js"
+import { openai as models } from "../../modelList/client.js"
+import type { ClientWire } from "../../Wire.js"
+import type { Dialect } from "../dialect.js"
+import { common } from "../dialect.js"
+import { native } from "../native.js"
+import { encodeRequest, withoutRefused } from "./request.js"
+import { decodeResponse } from "./response.js"
+import { decodeStream } from "./stream.js"
+
+export const client = (options: Partial<Dialect> = {}) => {
+  const dialect: Dialect = { ...common, ...options }
+  return {
+    name: native.wire,
+    framing: "sse",
+    ...(dialect.embeddings === false ? {} : { embeddings: embeddings(dialect.embeddings) }),
+    ...(dialect.models ? { models } : {}),
+    encodeRequest: encodeRequest(dialect),
+    withoutRefused,
+    decodeResponse,
+    decodeStream
+  } satisfies ClientWire
+}

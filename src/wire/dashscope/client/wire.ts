@@ -1,0 +1,19 @@
+/** The client's half of the protocol. */
+import { dashscope as embeddings } from "../../embeddings/client/dashscope.js"
+import type { ClientWire } from "../../Wire.js"
+import type { Dialect } from "../dialect.js"
+import { standard } from "../dialect.js"
+import { encodeRequest, withoutRefused } from "./request.js"
+import { decodeResponse } from "./response.js"
+import { decodeStream } from "./stream.js"
+
+export const client = (dialect: Partial<Dialect> = {}) =>
+  ({
+    name: "dashscope",
+    framing: "sse",
+    embeddings,
+    encodeRequest: encodeRequest({ ...standard, ...dialect }),
+    withoutRefused,
+    decodeResponse,
+    decodeStream
+  }) satisfies ClientWire

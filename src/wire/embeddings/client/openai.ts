@@ -1,0 +1,65 @@
+/** OpenAI's embeddings (API reference, embeddings/create), and those who follow it. */
+import { Either } from "effect"
+import { saysError } from "../../inBand.js"
+import { array, isRecord, number, record, records, string, tokens } from "../../json.js"
+import type { Json } from "../../json.js"
+import type { EmbeddingsWire } from "../../Wire.js"
+import { malformed } from "../../Wire.js"
+import type { Dialect } from "../dialect.js"
+import { common } from "../dialect.js"
+import { read, reported } from "./answer.js"
+
+const encodeRequest =
+  (dialect: Dialect): EmbeddingsWire["encodeRequest"] =>
+  (request, { model }) => {
+    const encoding = request.encoding ?? (dialect.base64 ? "base64" : undefined)
+    return Either.right({
+      path: dialect.path.replace("{model}", encodeURIComponent(request.model ?? model)),
+      body: {
+        model: request.model ?? model,
+        input: request.input,
+        ...(request.dimensions === undefined ? {} : { [dialect.dimensionsField]: request.dimensions }),
+        ...(encoding === undefined ? {} : { encoding_format: encoding }),
+        ...(dialect.inputType && (request.purpose === "query" || request.purpose === "document")
+          ? { input_type: request.purpose }
+          : {}),
+        ...(request.user === undefined || !dialect.user ? {} : { user: request.user }),
+        ...request.extra
+      }
+    })
+  }
+
+/** Their places are told by `index`; where it is missing they stand in order. */
+const inOrder = (data: ReadonlyArray<Json>): ReadonlyArray<unknown> =>
+  data
+    .map((item, position) => ({ index: number(item, "index") ?? position, embedding: item.embedding }))
+    .sort((one, other) => one.index - other.index)
+    .map(({ embedding }) => embedding)
+
+const decodeResponse: EmbeddingsWire["decodeResponse"] = (body, source) => {
+  if (!isRecord(body)) return Either.left(malformed("", body))
+  if (array(body, "data") === undefined) {
+    return saysError(body) ? reported(body) : Either.left(malformed("data", body.data))
+  }
+  const usage = record(body, "usage") ?? {}
+  return read(
+    {
+      model: string(body, "model"),
+      vectors: inOrder(records(body, "data")),
+      path: "data",
+      inputTokens: tokens(usage, "prompt_tokens"),
+      totalTokens: tokens(usage, "total_tokens")
+    },
+    source
+  )
+}
+
+export const make = (dialect: Partial<Dialect> = {}): EmbeddingsWire => {
+  const spoken = { ...common, ...dialect }
+  return {
+    maxBatch: spoken.maxBatch,
+    ...(spoken.maxBatchTokens === undefined ? {} : { maxBatchTokens: spoken.maxBatchTokens }),
+    encodeRequest: encodeRequest(spoken),
+    decodeResponse
+  }
+}

@@ -1,0 +1,21 @@
+/** The client's half of the protocol. */
+import { gemini as embeddings } from "../../embeddings/client/gemini.js"
+import { gemini as models } from "../../modelList/client.js"
+import type { ClientWire } from "../../Wire.js"
+import type { Dialect } from "../dialect.js"
+import { gemini } from "../dialect.js"
+import { encodeRequest, withoutRefused } from "./request.js"
+import { decodeResponse } from "./response.js"
+import { decodeStream } from "./stream.js"
+
+export const client = (dialect: Partial<Dialect> = {}) =>
+  ({
+    name: "gemini",
+    framing: "sse",
+    embeddings: embeddings(dialect.embeddings),
+    models,
+    encodeRequest: encodeRequest({ ...gemini, ...dialect }),
+    withoutRefused,
+    decodeResponse,
+    decodeStream
+  }) satisfies ClientWire

@@ -1,0 +1,13 @@
+/** The server's half of the protocol. */
+import type { ServerWire } from "../../Wire.js"
+import { decodeRequest } from "./request.js"
+import { encodeError, encodeResponse, encodeStream } from "./response.js"
+
+export const server = (): ServerWire => ({
+  name: "ollama",
+  framing: "ndjson",
+  decodeRequest,
+  encodeResponse,
+  encodeStream,
+  encodeError
+})
