@@ -1,7 +1,7 @@
 /** What a provider.json says, read and checked. */
 import type { Duration } from "effect"
 import { Schema } from "effect"
-import type { Protocol } from "../provider/protocols.js"
+import type { Protocol } from "../provider/registry.js"
 import type * as ApiKey from "../vocabulary/ApiKey.js"
 import type { Price } from "../vocabulary/price.js"
 

@@ -1,15 +1,14 @@
 /**
- * A client for everything that speaks Anthropic's Messages protocol: Anthropic, its models elsewhere, and those who follow it.
+ * Clients for providers of Anthropic's Messages protocol: Anthropic, its models on other platforms, and compatible servers.
  *
- * - The key goes in `x-api-key` and the version of the protocol in `anthropic-version`, unless a preset says otherwise.
- * - Without `maxTokens` a request asks for the most that the model can write, as its documentation has it; for models that
- *   are not known here, 8192 tokens.
- * - Newer models keep their thoughts to themselves, and a stream may be silent for minutes while they think: ask for the
- *   thoughts with `reasoning: { summary: "auto" }`, or give `Timeouts` more time.
- * - What the prompt cache read and wrote is part of `usage.inputTokens`, though Anthropic counts it apart. Mark what shall be
- *   remembered with `cacheControl` on a part, a tool or a tool's result.
- * - An `overloaded_error`, under its status (529) or in the middle of a stream, is a `ProviderUnavailableError`.
- * - What goes into requests and comes out of answers is told in `Anthropic`.
+ * - The key is sent in `x-api-key` and the version of the protocol in `anthropic-version`, unless a preset says otherwise.
+ * - A request without `maxTokens` asks for the documented output limit of the model; for unknown models, for 8192 tokens.
+ * - Newer models do not show their reasoning by default, so a stream can be silent for minutes: request the reasoning with
+ *   `reasoning: { summary: "auto" }`, or raise the limits of `Timeouts`.
+ * - Tokens read from and written to the prompt cache are part of `usage.inputTokens`, although Anthropic counts them apart.
+ *   Mark what to cache with `cacheControl` on a part, a tool or a tool result.
+ * - An `overloaded_error`, as status 529 or inside a stream, is a `ProviderUnavailableError`.
+ * - The mapping of requests and responses is described in `Anthropic`.
  *
  * @example
  * ```ts
@@ -24,23 +23,24 @@
  * @since 0.1.0
  */
 import type { HttpClient } from "@effect/platform"
-import { Context, Effect, Layer } from "effect"
-import type { Service } from "../wire/providerClient.js"
-import * as ProviderClient from "../call/ProviderClient.js"
+import type { Effect, Layer } from "effect"
+import { Context } from "effect"
+import type { ProviderClient } from "../call/ProviderClient.js"
 import { client } from "../wire/anthropic/client/wire.js"
 import type { Dialect } from "../wire/anthropic/dialect.js"
+import type { Service } from "../wire/providerClient.js"
+import type { Preset } from "./client.js"
+import { defineClient } from "./client.js"
 import * as Presets from "./presets/anthropic.js"
-import type { Preset } from "./presets/preset.js"
-import { resolve } from "./presets/preset.js"
 
 /**
- * A provider: where it is, and how it deviates from Anthropic.
+ * A provider: its endpoint, and how it deviates from Anthropic.
  *
- * - `baseUrl`: `https://api.anthropic.com/v1` unless given. One without a version, as Anthropic's own libraries and
- *   `ANTHROPIC_BASE_URL` have it, is completed with `/v1`.
- * - `provider`: the name of the preset with this base URL, else the URL's host, unless given.
- * - `auth`, `headers`, `query`, `dialect`: those of the preset with this base URL unless given; `auth` is the header
- *   `x-api-key` where there is none.
+ * - `baseUrl`: by default `https://api.anthropic.com/v1`. `/v1` is appended to a base URL without a version, such as the
+ *   `ANTHROPIC_BASE_URL` of Anthropic's own libraries.
+ * - `provider`: by default that of the preset with this base URL, else the host of the URL.
+ * - `auth`, `headers`, `query`, `dialect`: by default those of the preset with this base URL; `auth` is the header `x-api-key`
+ *   when there is none.
  *
  * @since 0.1.0
  * @category model
@@ -48,7 +48,7 @@ import { resolve } from "./presets/preset.js"
 export type Options = Preset<Dialect>
 
 /**
- * The client of a provider that speaks Anthropic Messages.
+ * The client of a provider of Anthropic Messages.
  *
  * @since 0.1.0
  * @category tags
@@ -56,46 +56,42 @@ export type Options = Preset<Dialect>
 export class AnthropicClient extends Context.Tag("effect-llm/AnthropicClient")<AnthropicClient, Service>() {}
 
 /**
- * Providers that speak this protocol, as data. A preset is an `Options` value: spread it to change a part of it.
+ * Providers of this protocol as data. A preset is an `Options` value: spread it to change a part of it.
  *
  * @since 0.1.0
  * @category presets
  */
 export const presets = Presets.presets
 
-/** Anthropic's libraries append `/v1/messages`; a path of its own begins where the base URL ends. */
-const versioned = (options: Options): Options => {
+const withVersion = (options: Options): Options => {
   const { baseUrl, dialect } = options
+  // Anthropic's libraries append `/v1/messages`; a dialect with a path starts where the base URL ends.
   return baseUrl === undefined || dialect?.path !== undefined || /\/v\d\w*\/*$/i.test(baseUrl)
     ? options
     : { ...options, baseUrl: `${baseUrl.replace(/\/+$/, "")}/v1` }
 }
 
+const defined = defineClient<AnthropicClient, Dialect>({
+  tag: AnthropicClient,
+  wire: client,
+  presets,
+  defaults: { baseUrl: Presets.presets.anthropic.baseUrl, dialect: Presets.plain, auth: { header: "x-api-key" } },
+  complete: withVersion
+})
+
 /**
- * A client for the provider of the options; for Anthropic where they name none.
+ * Makes a client for the provider of the options; by default for Anthropic.
  *
  * @since 0.1.0
  * @category constructors
  */
-export const make = (options: Options = {}): Effect.Effect<Service, never, HttpClient.HttpClient> => {
-  const { dialect, endpoint } = resolve<Dialect>(versioned(options), presets, {
-    baseUrl: presets.anthropic.baseUrl,
-    dialect: Presets.plain
-  })
-  return ProviderClient.make(client(dialect), { auth: { header: "x-api-key" }, ...endpoint })
-}
+export const make: (options?: Options) => Effect.Effect<Service, never, HttpClient.HttpClient> = defined.make
 
 /**
- * The client, under its own tag and as the `ProviderClient` that an `LLM` layer asks for.
+ * The client under its own tag, and as the `ProviderClient` that `LLM.layer` needs.
  *
  * @since 0.1.0
  * @category layers
  */
-export const layer = (
-  options: Options = {}
-): Layer.Layer<AnthropicClient | ProviderClient.ProviderClient, never, HttpClient.HttpClient> =>
-  Layer.effectContext(
-    Effect.map(make(options), (client) =>
-      Context.make(AnthropicClient, client).pipe(Context.add(ProviderClient.ProviderClient, client))
-    )
-  )
+export const layer: (options?: Options) => Layer.Layer<AnthropicClient | ProviderClient, never, HttpClient.HttpClient> =
+  defined.layer

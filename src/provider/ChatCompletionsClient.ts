@@ -1,5 +1,5 @@
 /**
- * A client for everything that speaks OpenAI's Chat Completions protocol: OpenAI and the many that follow it.
+ * Clients for providers of OpenAI's Chat Completions protocol: OpenAI and the many compatible ones.
  *
  * @example
  * ```ts
@@ -13,21 +13,22 @@
  * @since 0.1.0
  */
 import type { HttpClient } from "@effect/platform"
-import { Context, Effect, Layer } from "effect"
-import type { Service } from "../wire/providerClient.js"
-import * as ProviderClient from "../call/ProviderClient.js"
+import type { Effect, Layer } from "effect"
+import { Context } from "effect"
+import type { ProviderClient } from "../call/ProviderClient.js"
 import { client } from "../wire/chatCompletions/client/wire.js"
 import type { Dialect } from "../wire/chatCompletions/dialect.js"
+import type { Service } from "../wire/providerClient.js"
+import type { Preset } from "./client.js"
+import { defineClient } from "./client.js"
 import * as Presets from "./presets/chatCompletions.js"
-import type { Preset } from "./presets/preset.js"
-import { resolve } from "./presets/preset.js"
 
 /**
- * A provider: where it is, and how it deviates from OpenAI.
+ * A provider: its endpoint, and how it deviates from OpenAI.
  *
- * - `baseUrl`: `https://api.openai.com/v1` unless given.
- * - `provider`: the name of the preset with this base URL, else the URL's host, unless given.
- * - `auth`, `headers`, `query`, `dialect`: those of the preset with this base URL unless given.
+ * - `baseUrl`: by default `https://api.openai.com/v1`.
+ * - `provider`: by default that of the preset with this base URL, else the host of the URL.
+ * - `auth`, `headers`, `query`, `dialect`: by default those of the preset with this base URL.
  *
  * @since 0.1.0
  * @category model
@@ -35,7 +36,7 @@ import { resolve } from "./presets/preset.js"
 export type Options = Preset<Dialect>
 
 /**
- * The client of a provider that speaks Chat Completions.
+ * The client of a provider of Chat Completions.
  *
  * @since 0.1.0
  * @category tags
@@ -46,38 +47,34 @@ export class ChatCompletionsClient extends Context.Tag("effect-llm/ChatCompletio
 >() {}
 
 /**
- * Providers that speak this protocol, as data. A preset is an `Options` value: spread it to change a part of it.
+ * Providers of this protocol as data. A preset is an `Options` value: spread it to change a part of it.
  *
  * @since 0.1.0
  * @category presets
  */
 export const presets = Presets.presets
 
+const defined = defineClient<ChatCompletionsClient, Dialect>({
+  tag: ChatCompletionsClient,
+  wire: client,
+  presets,
+  defaults: { baseUrl: Presets.presets.openai.baseUrl }
+})
+
 /**
- * A client for the provider of the options; for OpenAI where they name none.
+ * Makes a client for the provider of the options; by default for OpenAI.
  *
  * @since 0.1.0
  * @category constructors
  */
-export const make = (options: Options = {}): Effect.Effect<Service, never, HttpClient.HttpClient> => {
-  const { dialect, endpoint } = resolve<Dialect>(options, presets, {
-    baseUrl: presets.openai.baseUrl,
-    dialect: {}
-  })
-  return ProviderClient.make(client(dialect), endpoint)
-}
+export const make: (options?: Options) => Effect.Effect<Service, never, HttpClient.HttpClient> = defined.make
 
 /**
- * The client, under its own tag and as the `ProviderClient` that an `LLM` layer asks for.
+ * The client under its own tag, and as the `ProviderClient` that `LLM.layer` needs.
  *
  * @since 0.1.0
  * @category layers
  */
-export const layer = (
-  options: Options = {}
-): Layer.Layer<ChatCompletionsClient | ProviderClient.ProviderClient, never, HttpClient.HttpClient> =>
-  Layer.effectContext(
-    Effect.map(make(options), (client) =>
-      Context.make(ChatCompletionsClient, client).pipe(Context.add(ProviderClient.ProviderClient, client))
-    )
-  )
+export const layer: (
+  options?: Options
+) => Layer.Layer<ChatCompletionsClient | ProviderClient, never, HttpClient.HttpClient> = defined.layer

@@ -1,6 +1,6 @@
 /**
- * A client for DashScope, Alibaba's own protocol. Keys belong to a region, so name the one that yours are of. For the mode that
- * follows OpenAI there is `ChatCompletionsClient.presets.dashscope`.
+ * Clients for DashScope, Alibaba's own protocol. A key belongs to one region: choose the preset of that region. The mode that
+ * is compatible with OpenAI is `ChatCompletionsClient.presets.dashscope`.
  *
  * @example
  * ```ts
@@ -14,21 +14,22 @@
  * @since 0.1.0
  */
 import type { HttpClient } from "@effect/platform"
-import { Context, Effect, Layer } from "effect"
-import type { Service } from "../wire/providerClient.js"
-import * as ProviderClient from "../call/ProviderClient.js"
+import type { Effect, Layer } from "effect"
+import { Context } from "effect"
+import type { ProviderClient } from "../call/ProviderClient.js"
 import { client } from "../wire/dashscope/client/wire.js"
 import type { Dialect } from "../wire/dashscope/dialect.js"
+import type { Service } from "../wire/providerClient.js"
+import type { Preset } from "./client.js"
+import { defineClient } from "./client.js"
 import * as Presets from "./presets/dashscope.js"
-import type { Preset } from "./presets/preset.js"
-import { resolve } from "./presets/preset.js"
 
 /**
- * A provider: where it is, and how it deviates.
+ * A region or workspace: its endpoint, and how it deviates from DashScope.
  *
- * - `baseUrl`: `https://dashscope.aliyuncs.com/api/v1` unless given.
- * - `provider`: the name of the preset with this base URL, else the URL's host, unless given.
- * - `auth`, `headers`, `query`, `dialect`: those of the preset with this base URL unless given.
+ * - `baseUrl`: by default `https://dashscope.aliyuncs.com/api/v1`.
+ * - `provider`: by default that of the preset with this base URL, else the host of the URL.
+ * - `auth`, `headers`, `query`, `dialect`: by default those of the preset with this base URL.
  *
  * @since 0.1.0
  * @category model
@@ -36,7 +37,7 @@ import { resolve } from "./presets/preset.js"
 export type Options = Preset<Dialect>
 
 /**
- * The client of a provider that speaks DashScope's own protocol.
+ * The client of a provider of DashScope's own protocol.
  *
  * @since 0.1.0
  * @category tags
@@ -44,38 +45,33 @@ export type Options = Preset<Dialect>
 export class DashScopeClient extends Context.Tag("effect-llm/DashScopeClient")<DashScopeClient, Service>() {}
 
 /**
- * The regions, as data. A preset is an `Options` value: spread it to change a part of it.
+ * The regions as data. A preset is an `Options` value: spread it to change a part of it.
  *
  * @since 0.1.0
  * @category presets
  */
 export const presets = Presets.presets
 
+const defined = defineClient<DashScopeClient, Dialect>({
+  tag: DashScopeClient,
+  wire: client,
+  presets,
+  defaults: { baseUrl: Presets.presets.beijing.baseUrl }
+})
+
 /**
- * A client for the provider of the options; for DashScope in Beijing where they name none.
+ * Makes a client for the provider of the options; by default for DashScope in Beijing.
  *
  * @since 0.1.0
  * @category constructors
  */
-export const make = (options: Options = {}): Effect.Effect<Service, never, HttpClient.HttpClient> => {
-  const { dialect, endpoint } = resolve<Dialect>(options, presets, {
-    baseUrl: presets.beijing.baseUrl,
-    dialect: {}
-  })
-  return ProviderClient.make(client(dialect), endpoint)
-}
+export const make: (options?: Options) => Effect.Effect<Service, never, HttpClient.HttpClient> = defined.make
 
 /**
- * The client, under its own tag and as the `ProviderClient` that an `LLM` layer asks for.
+ * The client under its own tag, and as the `ProviderClient` that `LLM.layer` needs.
  *
  * @since 0.1.0
  * @category layers
  */
-export const layer = (
-  options: Options = {}
-): Layer.Layer<DashScopeClient | ProviderClient.ProviderClient, never, HttpClient.HttpClient> =>
-  Layer.effectContext(
-    Effect.map(make(options), (client) =>
-      Context.make(DashScopeClient, client).pipe(Context.add(ProviderClient.ProviderClient, client))
-    )
-  )
+export const layer: (options?: Options) => Layer.Layer<DashScopeClient | ProviderClient, never, HttpClient.HttpClient> =
+  defined.layer

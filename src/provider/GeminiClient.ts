@@ -1,17 +1,16 @@
 /**
- * A client for Google's Gemini models: the Gemini API and Vertex AI.
+ * Clients for Google's Gemini models, on the Gemini API and on Vertex AI.
  *
- * - The key goes in the header `x-goog-api-key`, never in the URL. Vertex AI wants an access token, as the key.
- * - A model is named as Google does, with or without its collection: `gemini-3-flash-preview`, `models/…`, `tunedModels/…`;
- *   on Vertex AI also `endpoints/…` below a base URL that ends with the location.
- * - Tools: add the answer with `Chat.toMessage`, and the results after it. Gemini 3 and later refuse calls that come back
- *   without their signatures, which are in the answer's reasoning parts. Models before Gemini 3 give calls no ids; those in
- *   the answer are made up, and tell calls apart as others do.
- * - A prompt that is blocked fails with `ContentFilterError`. An answer that is blocked is an answer, with the
- *   `finishReason` `content-filter`.
- * - `usage.inputTokens` has the cached tokens in it, and `usage.outputTokens` the thoughts. What Google's own tools add to
- *   the prompt is only in the total, and in `providerMetadata.usage`.
- * - Google's own tools are asked for with `extra.tools`, as in `{ tools: [{ googleSearch: {} }] }`; safety settings and a
+ * - The key is sent in the header `x-goog-api-key`, never in the URL. On Vertex AI the key is an access token.
+ * - Models have Google's names, with or without their collection: `gemini-3-flash-preview`, `models/…`, `tunedModels/…`; on
+ *   Vertex AI also `endpoints/…` below a base URL that ends with the location.
+ * - Tools: append the response with `Chat.toMessage`, then the results. Gemini 3 and later reject tool calls without their
+ *   signatures, which are in the reasoning parts of the response. Models before Gemini 3 send no ids of tool calls; the
+ *   ids in the response are generated here.
+ * - A blocked prompt fails with `ContentFilterError`. A blocked response is a response with `finishReason: "content-filter"`.
+ * - `usage.inputTokens` includes cached tokens and `usage.outputTokens` the reasoning. Tokens that Google's own tools add to
+ *   the prompt are only in the total and in `providerMetadata.usage`.
+ * - Google's own tools are requested with `extra.tools`, such as `{ tools: [{ googleSearch: {} }] }`; safety settings and
  *   cached content with `extra.safetySettings` and `extra.cachedContent`.
  *
  * @example
@@ -28,22 +27,23 @@
  * @since 0.1.0
  */
 import type { HttpClient } from "@effect/platform"
-import { Context, Effect, Layer } from "effect"
-import type { Service } from "../wire/providerClient.js"
-import * as ProviderClient from "../call/ProviderClient.js"
+import type { Effect, Layer } from "effect"
+import { Context } from "effect"
+import type { ProviderClient } from "../call/ProviderClient.js"
 import { client } from "../wire/gemini/client/wire.js"
 import type { Dialect } from "../wire/gemini/dialect.js"
+import type { Service } from "../wire/providerClient.js"
+import type { Preset } from "./client.js"
+import { defineClient } from "./client.js"
 import * as Presets from "./presets/gemini.js"
-import type { Preset } from "./presets/preset.js"
-import { resolve } from "./presets/preset.js"
 
 /**
- * A provider: where it is, and how it deviates from the Gemini API.
+ * A provider: its endpoint, and how it deviates from the Gemini API.
  *
- * - `baseUrl`: `https://generativelanguage.googleapis.com/v1beta` unless given.
- * - `provider`: the name of the preset with this base URL, else the URL's host, unless given.
- * - `headers`, `query`, `dialect`: those of the preset with this base URL unless given.
- * - `auth`: likewise, and `x-goog-api-key` where there is no such preset.
+ * - `baseUrl`: by default `https://generativelanguage.googleapis.com/v1beta`.
+ * - `provider`: by default that of the preset with this base URL, else the host of the URL.
+ * - `headers`, `query`, `dialect`: by default those of the preset with this base URL.
+ * - `auth`: likewise, and the header `x-goog-api-key` without such a preset.
  *
  * @since 0.1.0
  * @category model
@@ -51,7 +51,7 @@ import { resolve } from "./presets/preset.js"
 export type Options = Preset<Dialect>
 
 /**
- * The client of a provider that speaks Gemini's own protocol.
+ * The client of a provider of Gemini's own protocol.
  *
  * @since 0.1.0
  * @category tags
@@ -59,35 +59,33 @@ export type Options = Preset<Dialect>
 export class GeminiClient extends Context.Tag("effect-llm/GeminiClient")<GeminiClient, Service>() {}
 
 /**
- * Providers that speak this protocol, as data. A preset is an `Options` value: spread it to change a part of it.
+ * Providers of this protocol as data. A preset is an `Options` value: spread it to change a part of it.
  *
  * @since 0.1.0
  * @category presets
  */
 export const presets = Presets.presets
 
+const defined = defineClient<GeminiClient, Dialect>({
+  tag: GeminiClient,
+  wire: client,
+  presets,
+  defaults: { baseUrl: Presets.presets.gemini.baseUrl, auth: Presets.apiKey }
+})
+
 /**
- * A client for the provider of the options; for Gemini where they name none.
+ * Makes a client for the provider of the options; by default for the Gemini API.
  *
  * @since 0.1.0
  * @category constructors
  */
-export const make = (options: Options = {}): Effect.Effect<Service, never, HttpClient.HttpClient> => {
-  const { dialect, endpoint } = resolve<Dialect>(options, presets, { baseUrl: presets.gemini.baseUrl, dialect: {} })
-  return ProviderClient.make(client(dialect), { auth: Presets.apiKey, ...endpoint })
-}
+export const make: (options?: Options) => Effect.Effect<Service, never, HttpClient.HttpClient> = defined.make
 
 /**
- * The client, under its own tag and as the `ProviderClient` that an `LLM` layer asks for.
+ * The client under its own tag, and as the `ProviderClient` that `LLM.layer` needs.
  *
  * @since 0.1.0
  * @category layers
  */
-export const layer = (
-  options: Options = {}
-): Layer.Layer<GeminiClient | ProviderClient.ProviderClient, never, HttpClient.HttpClient> =>
-  Layer.effectContext(
-    Effect.map(make(options), (client) =>
-      Context.make(GeminiClient, client).pipe(Context.add(ProviderClient.ProviderClient, client))
-    )
-  )
+export const layer: (options?: Options) => Layer.Layer<GeminiClient | ProviderClient, never, HttpClient.HttpClient> =
+  defined.layer

@@ -1,11 +1,11 @@
 /**
- * A client for Ollama, at home and in the cloud, in its own protocol.
+ * Clients for Ollama's own protocol, on this machine and in the cloud.
  *
- * A server at home looks at no key, but a pool wants one: give it any text, such as `"none"`. One key is enough, with
- * `maxConcurrency` where the machine should not be asked for more at once than it can answer.
+ * A local server ignores the key, but a pool needs one: use any text, such as `"none"`. One key is enough; its
+ * `maxConcurrency` bounds the calls that the machine answers at once.
  *
- * A first request loads the model, which can take minutes, and a client that gives up aborts the loading: give it time
- * (`LLM.layer({ timeouts: { firstEvent: "10 minutes" } })`).
+ * The first request loads the model, which can take minutes, and the server stops loading when the client disconnects: allow
+ * for it with `LLM.layer({ timeouts: { firstEvent: "10 minutes" } })`.
  *
  * @example
  * ```ts
@@ -23,21 +23,22 @@
  * @since 0.1.0
  */
 import type { HttpClient } from "@effect/platform"
-import { Context, Effect, Layer } from "effect"
-import type { Service } from "../wire/providerClient.js"
-import * as ProviderClient from "../call/ProviderClient.js"
+import type { Effect, Layer } from "effect"
+import { Context } from "effect"
+import type { ProviderClient } from "../call/ProviderClient.js"
 import { client } from "../wire/ollama/client/wire.js"
 import type { Dialect } from "../wire/ollama/dialect.js"
+import type { Service } from "../wire/providerClient.js"
+import type { Preset } from "./client.js"
+import { defineClient } from "./client.js"
 import * as Presets from "./presets/ollama.js"
-import type { Preset } from "./presets/preset.js"
-import { resolve } from "./presets/preset.js"
 
 /**
- * A server: where it is, and what is said to it with every request.
+ * A server: its endpoint, and settings sent with every request.
  *
- * - `baseUrl`: `http://localhost:11434` unless given.
- * - `provider`: the name of the preset with this base URL, else the URL's host, unless given.
- * - `auth`, `headers`, `query`, `dialect`: those of the preset with this base URL unless given.
+ * - `baseUrl`: by default `http://localhost:11434`.
+ * - `provider`: by default that of the preset with this base URL, else the host of the URL.
+ * - `auth`, `headers`, `query`, `dialect`: by default those of the preset with this base URL.
  *
  * @since 0.1.0
  * @category model
@@ -45,7 +46,7 @@ import { resolve } from "./presets/preset.js"
 export type Options = Preset<Dialect>
 
 /**
- * The client of a provider that speaks Ollama's own protocol.
+ * The client of a provider of Ollama's own protocol.
  *
  * @since 0.1.0
  * @category tags
@@ -53,38 +54,33 @@ export type Options = Preset<Dialect>
 export class OllamaClient extends Context.Tag("effect-llm/OllamaClient")<OllamaClient, Service>() {}
 
 /**
- * Where Ollama is, as data. A preset is an `Options` value: spread it to change a part of it.
+ * The servers as data. A preset is an `Options` value: spread it to change a part of it.
  *
  * @since 0.1.0
  * @category presets
  */
 export const presets = Presets.presets
 
+const defined = defineClient<OllamaClient, Dialect>({
+  tag: OllamaClient,
+  wire: client,
+  presets,
+  defaults: { baseUrl: Presets.presets.local.baseUrl }
+})
+
 /**
- * A client for the provider of the options; for an Ollama on this machine where they name none.
+ * Makes a client for the server of the options; by default for an Ollama on this machine.
  *
  * @since 0.1.0
  * @category constructors
  */
-export const make = (options: Options = {}): Effect.Effect<Service, never, HttpClient.HttpClient> => {
-  const { dialect, endpoint } = resolve<Dialect>(options, presets, {
-    baseUrl: presets.local.baseUrl,
-    dialect: {}
-  })
-  return ProviderClient.make(client(dialect), endpoint)
-}
+export const make: (options?: Options) => Effect.Effect<Service, never, HttpClient.HttpClient> = defined.make
 
 /**
- * The client, under its own tag and as the `ProviderClient` that an `LLM` layer asks for.
+ * The client under its own tag, and as the `ProviderClient` that `LLM.layer` needs.
  *
  * @since 0.1.0
  * @category layers
  */
-export const layer = (
-  options: Options = {}
-): Layer.Layer<OllamaClient | ProviderClient.ProviderClient, never, HttpClient.HttpClient> =>
-  Layer.effectContext(
-    Effect.map(make(options), (client) =>
-      Context.make(OllamaClient, client).pipe(Context.add(ProviderClient.ProviderClient, client))
-    )
-  )
+export const layer: (options?: Options) => Layer.Layer<OllamaClient | ProviderClient, never, HttpClient.HttpClient> =
+  defined.layer

@@ -1,5 +1,5 @@
 /**
- * A client for everything that speaks OpenAI's Responses protocol.
+ * Clients for providers of OpenAI's Responses protocol.
  *
  * @example
  * ```ts
@@ -12,21 +12,22 @@
  * @since 0.1.0
  */
 import type { HttpClient } from "@effect/platform"
-import { Context, Effect, Layer } from "effect"
-import type { Service } from "../wire/providerClient.js"
-import * as ProviderClient from "../call/ProviderClient.js"
+import type { Effect, Layer } from "effect"
+import { Context } from "effect"
+import type { ProviderClient } from "../call/ProviderClient.js"
 import { client } from "../wire/responses/client/wire.js"
 import type { Dialect } from "../wire/responses/dialect.js"
+import type { Service } from "../wire/providerClient.js"
+import type { Preset } from "./client.js"
+import { defineClient } from "./client.js"
 import * as Presets from "./presets/responses.js"
-import type { Preset } from "./presets/preset.js"
-import { resolve } from "./presets/preset.js"
 
 /**
- * A provider: where it is, and how it deviates from OpenAI.
+ * A provider: its endpoint, and how it deviates from OpenAI.
  *
- * - `baseUrl`: `https://api.openai.com/v1` unless given.
- * - `provider`: the name of the preset with this base URL, else the URL's host, unless given.
- * - `auth`, `headers`, `query`, `dialect`: those of the preset with this base URL unless given.
+ * - `baseUrl`: by default `https://api.openai.com/v1`.
+ * - `provider`: by default that of the preset with this base URL, else the host of the URL.
+ * - `auth`, `headers`, `query`, `dialect`: by default those of the preset with this base URL.
  *
  * @since 0.1.0
  * @category model
@@ -34,7 +35,7 @@ import { resolve } from "./presets/preset.js"
 export type Options = Preset<Dialect>
 
 /**
- * The client of a provider that speaks OpenAI's Responses.
+ * The client of a provider of OpenAI's Responses.
  *
  * @since 0.1.0
  * @category tags
@@ -42,38 +43,33 @@ export type Options = Preset<Dialect>
 export class ResponsesClient extends Context.Tag("effect-llm/ResponsesClient")<ResponsesClient, Service>() {}
 
 /**
- * Providers that speak this protocol, as data. A preset is an `Options` value: spread it to change a part of it.
+ * Providers of this protocol as data. A preset is an `Options` value: spread it to change a part of it.
  *
  * @since 0.1.0
  * @category presets
  */
 export const presets = Presets.presets
 
+const defined = defineClient<ResponsesClient, Dialect>({
+  tag: ResponsesClient,
+  wire: client,
+  presets,
+  defaults: { baseUrl: Presets.presets.openai.baseUrl, dialect: Presets.plain }
+})
+
 /**
- * A client for the provider of the options; for OpenAI where they name none.
+ * Makes a client for the provider of the options; by default for OpenAI.
  *
  * @since 0.1.0
  * @category constructors
  */
-export const make = (options: Options = {}): Effect.Effect<Service, never, HttpClient.HttpClient> => {
-  const { dialect, endpoint } = resolve<Dialect>(options, presets, {
-    baseUrl: presets.openai.baseUrl,
-    dialect: Presets.plain
-  })
-  return ProviderClient.make(client(dialect), endpoint)
-}
+export const make: (options?: Options) => Effect.Effect<Service, never, HttpClient.HttpClient> = defined.make
 
 /**
- * The client, under its own tag and as the `ProviderClient` that an `LLM` layer asks for.
+ * The client under its own tag, and as the `ProviderClient` that `LLM.layer` needs.
  *
  * @since 0.1.0
  * @category layers
  */
-export const layer = (
-  options: Options = {}
-): Layer.Layer<ResponsesClient | ProviderClient.ProviderClient, never, HttpClient.HttpClient> =>
-  Layer.effectContext(
-    Effect.map(make(options), (client) =>
-      Context.make(ResponsesClient, client).pipe(Context.add(ProviderClient.ProviderClient, client))
-    )
-  )
+export const layer: (options?: Options) => Layer.Layer<ResponsesClient | ProviderClient, never, HttpClient.HttpClient> =
+  defined.layer

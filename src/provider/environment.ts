@@ -1,17 +1,17 @@
-/** What the environment says, through Effect's `Config`: the names that other libraries use too. */
+/** Settings from environment variables through Effect's `Config`, under the names that other libraries use too. */
 import { Config, ConfigError, Duration, Effect, Either, Option, Redacted } from "effect"
 
-/** A plain number is seconds; anything else is as Effect writes durations. */
+/** A number of seconds, or a duration in the notation of Effect. */
 const timeout = Config.mapOrFail(Config.string("LLM_TIMEOUT"), (text) => {
   const seconds = Number(text)
-  const wait = Number.isNaN(seconds) ? Duration.decodeUnknown(text) : Option.some(Duration.seconds(seconds))
+  const timeout = Number.isNaN(seconds) ? Duration.decodeUnknown(text) : Option.some(Duration.seconds(seconds))
   return Either.fromOption(
-    Option.filter(wait, (duration) => Duration.toMillis(duration) > 0),
+    Option.filter(timeout, (duration) => Duration.toMillis(duration) > 0),
     () => ConfigError.InvalidData([], 'Expected a number of seconds, or a duration such as "30 seconds"')
   )
 })
 
-/** What every model uses unless something nearer says otherwise. */
+/** Defaults of every model; options and request fields take precedence. */
 export const defaults = Config.all({
   model: Config.option(Config.nonEmptyString("LLM_DEFAULT_MODEL")),
   temperature: Config.option(Config.number("LLM_DEFAULT_TEMPERATURE")),
@@ -32,13 +32,13 @@ const separated = (value: Redacted.Redacted<string>): ReadonlyArray<Redacted.Red
     .filter((key) => key !== "")
     .map((key) => Redacted.make(key))
 
-/** Where the keys of some providers are looked for where they are not under the provider's name. */
+/** The second variable in which the keys of a provider are looked up. */
 const otherNames: Readonly<Record<string, string>> = {
   GEMINI_API_KEY: "GOOGLE_API_KEY",
   GOOGLE_API_KEY: "GEMINI_API_KEY"
 }
 
-/** Of a variable, which may hold several keys with commas between them, and of those that end with `_1`, `_2` and so on. */
+/** The keys in a variable, separated by commas, and in the variables with the suffixes `_1`, `_2` and so on. */
 const keysUnder = (name: string): Effect.Effect<ReadonlyArray<Redacted.Redacted<string>>, ConfigError.ConfigError> => {
   const from = (
     index: number,
@@ -56,10 +56,10 @@ const keysUnder = (name: string): Effect.Effect<ReadonlyArray<Redacted.Redacted<
   )
 }
 
-/** Where the keys of a provider are looked for first. */
+/** The first variable in which the keys of a provider are looked up. */
 export const keyVariable = (provider: string): string => `${prefixOf(provider)}_API_KEY`
 
-/** The keys under `<NAME>_API_KEY`, or under another name that is usual for the provider. */
+/** The keys in `<NAME>_API_KEY`, or else in the other usual variable of the provider. */
 export const apiKeys = (
   provider: string
 ): Effect.Effect<ReadonlyArray<Redacted.Redacted<string>>, ConfigError.ConfigError> => {

@@ -1,4 +1,4 @@
-/** A client by the name of its provider, for those who read names from files and environments. */
+/** Clients by the name of their provider, for names in files and environment variables. */
 import type { HttpClient } from "@effect/platform"
 import type { Effect } from "effect"
 import type { Endpoint, Service } from "../wire/providerClient.js"
@@ -7,22 +7,22 @@ import * as ChatCompletionsClient from "./ChatCompletionsClient.js"
 import * as DashScopeClient from "./DashScopeClient.js"
 import * as GeminiClient from "./GeminiClient.js"
 import * as OllamaClient from "./OllamaClient.js"
-import type { Preset } from "./presets/preset.js"
-import type { Protocol } from "./protocols.js"
-import { ownProtocol, providerOf } from "./protocols.js"
+import type { Preset } from "./client.js"
+import type { Protocol } from "./registry.js"
+import { ownProtocol, providerOf } from "./registry.js"
 import * as ResponsesClient from "./ResponsesClient.js"
 
 export interface Named extends Partial<Endpoint> {
   readonly provider: string
-  /** The provider of the preset to build on, where it is not the one with this provider's name. */
+  /** The provider whose preset completes the options. @default that of `provider` */
   readonly preset?: string
-  /** @default the provider's own protocol where it is the usual one with it, else "chat-completions" */
+  /** @default the provider's own protocol when that is its default, else "chat-completions" */
   readonly wire?: Protocol
 }
 
 type Make = (options: Named) => Effect.Effect<Service, never, HttpClient.HttpClient>
 
-const builtOn =
+const fromPreset =
   <Dialect>(
     presets: Readonly<Record<string, Preset<Dialect>>>,
     make: (options: Preset<Dialect>) => ReturnType<Make>
@@ -33,12 +33,12 @@ const builtOn =
   }
 
 const clients: Readonly<Record<Protocol, Make>> = {
-  "chat-completions": builtOn(ChatCompletionsClient.presets, ChatCompletionsClient.make),
-  responses: builtOn(ResponsesClient.presets, ResponsesClient.make),
-  "anthropic-messages": builtOn(AnthropicClient.presets, AnthropicClient.make),
-  gemini: builtOn(GeminiClient.presets, GeminiClient.make),
-  ollama: builtOn(OllamaClient.presets, OllamaClient.make),
-  dashscope: builtOn(DashScopeClient.presets, DashScopeClient.make)
+  "chat-completions": fromPreset(ChatCompletionsClient.presets, ChatCompletionsClient.make),
+  responses: fromPreset(ResponsesClient.presets, ResponsesClient.make),
+  "anthropic-messages": fromPreset(AnthropicClient.presets, AnthropicClient.make),
+  gemini: fromPreset(GeminiClient.presets, GeminiClient.make),
+  ollama: fromPreset(OllamaClient.presets, OllamaClient.make),
+  dashscope: fromPreset(DashScopeClient.presets, DashScopeClient.make)
 }
 
 export const make: Make = (options) =>

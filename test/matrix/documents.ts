@@ -2,7 +2,7 @@
 import { isDeepStrictEqual } from "node:util"
 import { Option } from "effect"
 import { keyVariable } from "../../src/provider/environment.js"
-import type { Protocol } from "../../src/provider/protocols.js"
+import type { Protocol } from "../../src/provider/registry.js"
 import type { Exchanges } from "./exchange.js"
 import { compare } from "./exchange.js"
 import type { Provider } from "./providers.js"

@@ -1,7 +1,7 @@
 /** Where providers of the Messages protocol are and how they deviate, as their documentation says. Data, not code. */
 import type { Dialect } from "../../wire/anthropic/dialect.js"
 import type { Traits } from "../../wire/anthropic/models.js"
-import type { Preset } from "./preset.js"
+import type { Preset } from "../client.js"
 
 /** How a server is spoken to that nobody knows: it may take what Anthropic's models do not, and not sign its thoughts. */
 export const plain = { modelLimits: false, unsignedThoughts: true } as const

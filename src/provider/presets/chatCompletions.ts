@@ -1,7 +1,7 @@
 /** Where providers of Chat Completions are and how they deviate, as their documentation says. Data, not code. */
 import type { Dialect } from "../../wire/chatCompletions/dialect.js"
 import { openai as embeddings } from "../../wire/embeddings/dialect.js"
-import type { Preset } from "./preset.js"
+import type { Preset } from "../client.js"
 
 /**
  * https://docs.bigmodel.cn/api-reference/模型-api/对话补全 and https://docs.z.ai/api-reference/llm/chat-completion, "Thinking Mode"

@@ -1,6 +1,6 @@
 /** Where DashScope is, as its documentation says. Data, not code. */
 import type { Dialect } from "../../wire/dashscope/dialect.js"
-import type { Preset } from "./preset.js"
+import type { Preset } from "../client.js"
 
 export const presets = {
   /** https://help.aliyun.com/zh/model-studio/qwen-api-via-dashscope: mainland China. */

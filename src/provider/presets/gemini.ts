@@ -1,6 +1,6 @@
 /** Where providers of the Gemini protocol are and how they deviate, as their documentation says. Data, not code. */
 import type { Dialect } from "../../wire/gemini/dialect.js"
-import type { Preset } from "./preset.js"
+import type { Preset } from "../client.js"
 
 /** https://ai.google.dev/gemini-api/docs/api-key: in a header, for what stands in a URL is logged. */
 export const apiKey = { header: "x-goog-api-key" } as const

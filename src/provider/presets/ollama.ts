@@ -1,6 +1,6 @@
 /** Where Ollama is, as its documentation says. Data, not code. */
 import type { Dialect } from "../../wire/ollama/dialect.js"
-import type { Preset } from "./preset.js"
+import type { Preset } from "../client.js"
 
 export const presets = {
   /** https://docs.ollama.com/api/introduction: where `ollama serve` listens by default. It looks at no key. */

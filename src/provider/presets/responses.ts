@@ -1,7 +1,7 @@
 /** Where providers of the Responses protocol are and how they deviate, as their documentation says. Data, not code. */
 import { openai as embeddings } from "../../wire/embeddings/dialect.js"
 import type { Dialect } from "../../wire/responses/dialect.js"
-import type { Preset } from "./preset.js"
+import type { Preset } from "../client.js"
 
 /** Nothing that only OpenAI's own servers are known to take: how a server is spoken to that nobody knows. */
 export const plain = { store: undefined, sealedReasoning: false, strictTools: false } as const

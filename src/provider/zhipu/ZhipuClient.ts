@@ -1,9 +1,9 @@
 /**
- * A client for Zhipu's platforms that signs its requests: a key of the form `id.secret` signs a token, which goes over the
- * network in its place and is renewed before it ends. Plain keys go as they are.
+ * Clients for Zhipu and Z.ai that sign their requests: a key of the form `id.secret` signs a token, which is sent in place of
+ * the key and renewed before it expires. Keys without a dot are sent unchanged.
  *
- * The platforms also take a whole key as it is. For that, `ChatCompletionsClient.presets.zhipu` and `presets.zai` are enough,
- * and `jose` is not needed.
+ * The platforms also accept the whole key unsigned: `ChatCompletionsClient.presets.zhipu` and `presets.zai` do that, without
+ * the peer dependency `jose`.
  *
  * @example
  * ```ts
@@ -21,10 +21,11 @@
  * @since 0.1.0
  */
 import type { HttpClient } from "@effect/platform"
-import { Context, Effect, Layer } from "effect"
+import type { Layer } from "effect"
+import { Context, Effect } from "effect"
 import { presets as chatCompletions } from "../presets/chatCompletions.js"
-import type { Preset } from "../presets/preset.js"
-import { resolve } from "../presets/preset.js"
+import type { Preset } from "../client.js"
+import { layerOf, resolve } from "../client.js"
 import type { Service } from "../../wire/providerClient.js"
 import * as ProviderClient from "../../call/ProviderClient.js"
 import { client } from "../../wire/chatCompletions/client/wire.js"
@@ -32,20 +33,20 @@ import type { Dialect } from "../../wire/chatCompletions/dialect.js"
 import * as Token from "./token.js"
 
 /**
- * A platform: where it is, and how it deviates from OpenAI.
+ * A platform: its endpoint, and how it deviates from OpenAI.
  *
- * - `baseUrl`: `https://open.bigmodel.cn/api/paas/v4` unless given.
- * - `provider`: the name of the preset with this base URL, else `zhipu`, unless given.
- * - `auth`, `headers`, `query`: those of the preset with this base URL unless given.
- * - `dialect`: Zhipu's, unless given.
+ * - `baseUrl`: by default `https://open.bigmodel.cn/api/paas/v4`.
+ * - `provider`: by default that of the preset with this base URL, else `zhipu`.
+ * - `auth`, `headers`, `query`: by default those of the preset with this base URL.
+ * - `dialect`: by default Zhipu's.
  *
  * @since 0.1.0
  * @category model
  */
 export interface Options extends Preset<Dialect> {
   /**
-   * Whether keys of the form `id.secret` sign tokens, which last for 30 minutes and are renewed a minute before. `false`: every
-   * key goes as it is. @default true
+   * Whether keys of the form `id.secret` sign tokens, which are valid for 30 minutes and renewed one minute before the end.
+   * `false`: every key is sent unchanged. @default true
    */
   readonly jwt?: boolean
 }
@@ -61,7 +62,7 @@ export class ZhipuClient extends Context.Tag("effect-llm/ZhipuClient")<ZhipuClie
 const { zai, zaiCoding, zhipu, zhipuCoding } = chatCompletions
 
 /**
- * The platforms, as data. A preset is an `Options` value: spread it to change a part of it.
+ * The platforms as data. A preset is an `Options` value: spread it to change a part of it.
  *
  * @since 0.1.0
  * @category presets
@@ -71,7 +72,8 @@ export const presets = { zhipu, zhipuCoding, zai, zaiCoding } as const satisfies
 const bearer: ProviderClient.Auth = { header: "authorization", prefix: "Bearer " }
 
 /**
- * A key that has a dot, but is not an id and a secret, is an `AuthenticationError` before anything is sent.
+ * Makes a client for the platform of the options; by default for Zhipu. A key with a dot that is not an id and a secret fails
+ * with `AuthenticationError` before a request is sent.
  *
  * @since 0.1.0
  * @category constructors
@@ -95,16 +97,11 @@ export const make = ({ jwt = true, ...options }: Options = {}): Effect.Effect<
 }
 
 /**
- * The client, under its own tag and as the `ProviderClient` that an `LLM` layer asks for.
+ * The client under its own tag, and as the `ProviderClient` that `LLM.layer` needs.
  *
  * @since 0.1.0
  * @category layers
  */
-export const layer = (
-  options: Options = {}
-): Layer.Layer<ZhipuClient | ProviderClient.ProviderClient, never, HttpClient.HttpClient> =>
-  Layer.effectContext(
-    Effect.map(make(options), (client) =>
-      Context.make(ZhipuClient, client).pipe(Context.add(ProviderClient.ProviderClient, client))
-    )
-  )
+export const layer: (
+  options?: Options
+) => Layer.Layer<ZhipuClient | ProviderClient.ProviderClient, never, HttpClient.HttpClient> = layerOf(ZhipuClient, make)

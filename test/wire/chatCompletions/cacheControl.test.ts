@@ -3,7 +3,7 @@ import { Either } from "effect"
 import type { ChatRequest, Message } from "../../../src/vocabulary/Chat.js"
 import * as Chat from "../../../src/vocabulary/Chat.js"
 import { presets } from "../../../src/provider/presets/chatCompletions.js"
-import type { Preset } from "../../../src/provider/presets/preset.js"
+import type { Preset } from "../../../src/provider/client.js"
 import * as ChatCompletions from "../../../src/wire/ChatCompletions.js"
 
 const body = (preset: Preset<ChatCompletions.Dialect>, request: ChatRequest): Record<string, unknown> =>

@@ -4,7 +4,7 @@ import { Either, Option } from "effect"
 import type { ChatRequest, Message } from "../../../src/vocabulary/Chat.js"
 import * as Chat from "../../../src/vocabulary/Chat.js"
 import { presets } from "../../../src/provider/presets/chatCompletions.js"
-import type { Preset } from "../../../src/provider/presets/preset.js"
+import type { Preset } from "../../../src/provider/client.js"
 import * as ChatCompletions from "../../../src/wire/ChatCompletions.js"
 import { errorClassOf } from "../error/errorClass.js"
 

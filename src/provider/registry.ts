@@ -1,0 +1,88 @@
+/** Protocols and providers by name, as files and options name them. */
+import { presets as anthropic } from "./presets/anthropic.js"
+import { presets as chatCompletions } from "./presets/chatCompletions.js"
+import { presets as dashscope } from "./presets/dashscope.js"
+import { presets as gemini } from "./presets/gemini.js"
+import { presets as ollama } from "./presets/ollama.js"
+import { presets as responses } from "./presets/responses.js"
+
+export const protocols = [
+  "chat-completions",
+  "responses",
+  "anthropic-messages",
+  "gemini",
+  "ollama",
+  "dashscope"
+] as const
+
+export type Protocol = (typeof protocols)[number]
+
+export const isProtocol = (name: string): name is Protocol => protocols.some((protocol) => protocol === name)
+
+const aliases: ReadonlyMap<string, string> = new Map([
+  ["google", "gemini"],
+  ["z.ai", "zai"],
+  ["bigmodel", "zhipu"]
+])
+
+/** The provider of a name, in lower case and without aliases. */
+export const providerOf = (name: string): string => {
+  const lower = name.toLowerCase()
+  return aliases.get(lower) ?? lower
+}
+
+/** Providers whose default protocol is their own; that of all others is Chat Completions. */
+const ownProtocols: ReadonlyMap<string, Protocol> = new Map([
+  ["anthropic", "anthropic-messages"],
+  ["gemini", "gemini"],
+  ["vertex", "gemini"],
+  ["ollama", "ollama"],
+  ["ollama-cloud", "ollama"]
+])
+
+/** Base URLs at which these providers offer Chat Completions instead: Ollama below `/v1`, Google below `/openai`. */
+const compatibleUrls: ReadonlyMap<Protocol, RegExp> = new Map([
+  ["ollama", /\/v1\/*$/],
+  ["gemini", /\/openai\/*$/]
+])
+
+/** The provider's own protocol, when that is its default at this base URL. */
+export const ownProtocol = (provider: string, baseUrl?: string): Protocol | undefined => {
+  const protocol = ownProtocols.get(provider)
+  return protocol !== undefined && compatibleUrls.get(protocol)?.test(baseUrl ?? "") === true ? undefined : protocol
+}
+
+interface Location {
+  readonly provider: string
+  readonly baseUrl: string
+}
+
+const presets: Readonly<Record<Protocol, Readonly<Record<string, Location>>>> = {
+  "chat-completions": chatCompletions,
+  responses,
+  "anthropic-messages": anthropic,
+  gemini,
+  ollama,
+  dashscope
+}
+
+const locations: ReadonlyArray<Location> = Object.values(presets).flatMap((ofProtocol) => Object.values(ofProtocol))
+
+/** All providers with a preset, each once. */
+export const names: ReadonlyArray<string> = [...new Set(locations.map(({ provider }) => provider))]
+
+/** Whether a provider has a preset in any protocol. */
+export const isKnown = (provider: string): boolean => names.includes(provider)
+
+/** Whether a preset has the base URL of a provider. Without a protocol, a preset of its default protocols. */
+export const hasBaseUrl = (provider: string, protocol: Protocol | undefined): boolean => {
+  const own = protocol ?? ownProtocol(provider)
+  const candidates: ReadonlyArray<Protocol> = own === undefined ? ["chat-completions", "responses"] : [own]
+  return candidates.some((candidate) =>
+    Boolean(Object.values(presets[candidate]).find((preset) => preset.provider === provider)?.baseUrl)
+  )
+}
+
+/** Whether the preset of a provider is a server on this machine, which ignores the key. */
+export const isLocal = (provider: string): boolean =>
+  locations.some((preset) => preset.provider === provider && preset.baseUrl.startsWith("http://localhost"))
