@@ -1,58 +1,23 @@
 /**
- * The JSON Schema of a Schema, as models and providers read it best: no `$schema` and no ids, and definitions in place of
- * references, since not every provider follows these. Only a definition that speaks of itself stays one.
+ * The JSON Schema of an Effect Schema for models: without `$schema` and ids, and with definitions in place of references, which
+ * not every provider resolves. Only a recursive definition remains a definition.
  */
 import type { Schema } from "effect"
-import { JSONSchema, Record } from "effect"
+import { JSONSchema } from "effect"
 import { isRecord } from "../../wire/json.js"
+import type { JsonSchema } from "../../wire/schema/walker.js"
+import { definitionName, mapSchemas } from "../../wire/schema/walker.js"
 
-export type JsonSchema = Readonly<Record<string, unknown>>
-
-const prefix = "#/$defs/"
-
-const target = (node: JsonSchema): string | undefined => {
-  const reference = node["$ref"]
-  return typeof reference === "string" && reference.startsWith(prefix)
-    ? // A pointer, and in it the name is escaped (RFC 6901).
-      reference.slice(prefix.length).replaceAll("~1", "/").replaceAll("~0", "~")
-    : undefined
-}
-
-/** By keyword, how schemas stand below it. Under any other keyword are values. */
-const holding: Readonly<Record<string, "schema" | "named">> = {
-  additionalItems: "schema",
-  additionalProperties: "schema",
-  allOf: "schema",
-  anyOf: "schema",
-  contains: "schema",
-  items: "schema",
-  not: "schema",
-  oneOf: "schema",
-  patternProperties: "named",
-  prefixItems: "schema",
-  properties: "named",
-  propertyNames: "schema"
-}
-
-/** The same node with its sub-schemas mapped. */
-const mapSchemas = (node: JsonSchema, map: (node: JsonSchema) => JsonSchema): JsonSchema => {
-  const each = (value: unknown): unknown =>
-    Array.isArray(value) ? value.map(each) : isRecord(value) ? map(value) : value
-  const below = (keyword: string, value: unknown): unknown => {
-    if (holding[keyword] === undefined) return value
-    return holding[keyword] === "named" && isRecord(value) ? Record.map(value, each) : each(value)
-  }
-  return Record.map(node, (value, keyword) => below(keyword, value))
-}
+export type { JsonSchema } from "../../wire/schema/walker.js"
 
 const emptyObject: JsonSchema = { type: "object", properties: {}, additionalProperties: false }
 
-/** One node without what says nothing to a model. */
+/** One node in the form that models read best. */
 const cleaned = (node: JsonSchema): JsonSchema => {
   const { $id, $schema: _, allOf, ...rest } = node
-  // How Effect says "anything but null".
+  // Effect's schema of any value except null.
   if ($id === "/schemas/%7B%7D") return emptyObject
-  // How Effect puts a description beside a reference.
+  // Effect puts a description beside a reference by an `allOf` of one.
   const [only, second]: ReadonlyArray<unknown> = Array.isArray(allOf) ? allOf : []
   if (second === undefined && isRecord(only)) return { ...only, ...rest }
   return allOf === undefined ? rest : { ...rest, allOf }
@@ -61,7 +26,7 @@ const cleaned = (node: JsonSchema): JsonSchema => {
 const isRecursive = (name: string, definitions: JsonSchema): boolean => {
   const seen = new Set<string>()
   const visit = (node: JsonSchema): JsonSchema => {
-    const next = target(node)
+    const next = definitionName(node["$ref"])
     if (next !== undefined && !seen.has(next)) {
       seen.add(next)
       const definition = definitions[next]
@@ -74,21 +39,21 @@ const isRecursive = (name: string, definitions: JsonSchema): boolean => {
   return seen.has(name)
 }
 
-/** @throws where the schema holds what JSON Schema has no word for, and no annotation says it. */
+/** @throws when a part of the schema has neither a JSON Schema nor an annotation with one */
 export const jsonSchemaOf = <A, I, R>(schema: Schema.Schema<A, I, R>): JsonSchema => {
   const { $defs, ...root }: JsonSchema = { ...JSONSchema.make(schema) }
   const definitions: JsonSchema = isRecord($defs) ? $defs : {}
   const recursive = Object.keys(definitions).filter((name) => isRecursive(name, definitions))
   const inline = (node: JsonSchema): JsonSchema => {
-    const name = target(node)
+    const name = definitionName(node["$ref"])
     const definition = name === undefined || recursive.includes(name) ? undefined : definitions[name]
     if (!isRecord(definition)) return cleaned(mapSchemas(node, inline))
-    const { $ref: _, ...beside } = node
-    return { ...inline(definition), ...beside }
+    const { $ref: _, ...siblings } = node
+    return { ...inline(definition), ...siblings }
   }
-  // The root must say itself what it is.
-  const named = target(root)
-  const rootDefinition = named === undefined ? root : definitions[named]
+  // The root must be a schema itself, not a reference to one.
+  const rootName = definitionName(root["$ref"])
+  const rootDefinition = rootName === undefined ? root : definitions[rootName]
   const inlined = inline(isRecord(rootDefinition) ? rootDefinition : root)
   return recursive.length === 0
     ? inlined
@@ -103,5 +68,5 @@ export const jsonSchemaOf = <A, I, R>(schema: Schema.Schema<A, I, R>): JsonSchem
       }
 }
 
-/** Whether every value that fits is an object, as providers want the outermost value to be. */
+/** Whether every value of the schema is an object, which providers require of the outermost value. */
 export const isObjectSchema = (schema: JsonSchema): boolean => schema["type"] === "object" && !("anyOf" in schema)

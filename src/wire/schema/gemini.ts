@@ -1,36 +1,34 @@
 /**
- * JSON Schemas as Gemini reads them: `responseJsonSchema` of `GenerationConfig` (Gemini API reference) lists the keywords.
- * What it does not list holds the model to nothing, and some of it is refused.
+ * JSON Schemas for Gemini. Source: `responseJsonSchema` of `GenerationConfig` (Gemini API reference), which lists the supported
+ * keywords; others are ignored or rejected.
  */
-import type { Json } from "../json.js"
 import { isRecord } from "../json.js"
+import type { JsonSchema } from "./walker.js"
+import { mapKeyword, mapSchemas } from "./walker.js"
 
-/** Taken over as they are. */
-const carried: ReadonlySet<string> = new Set([
+const supported: ReadonlySet<string> = new Set([
   "$anchor",
+  "$defs",
   "$id",
   "$ref",
+  "additionalProperties",
+  "anyOf",
   "description",
   "enum",
   "format",
+  "items",
   "maxItems",
   "maximum",
   "minItems",
   "minimum",
+  "oneOf",
+  "prefixItems",
+  "properties",
   "propertyOrdering",
   "required",
   "title",
   "type"
 ])
-
-/** Hold a schema. */
-const nested: ReadonlySet<string> = new Set(["additionalProperties", "items"])
-
-/** Hold a list of schemas. */
-const listed: ReadonlySet<string> = new Set(["anyOf", "oneOf", "prefixItems"])
-
-/** Hold schemas by name. */
-const keyed: ReadonlySet<string> = new Set(["$defs", "properties"])
 
 const typeOf = (value: unknown): string | undefined =>
   value === null
@@ -39,8 +37,8 @@ const typeOf = (value: unknown): string | undefined =>
       ? typeof value
       : undefined
 
-/** Only texts and numbers are listed: of any other constant there remains its type. */
-const constant = (value: unknown): Json => {
+/** A constant as an enumeration, which only strings and numbers can have; of other constants the type remains. */
+const constant = (value: unknown): JsonSchema => {
   const type = typeOf(value)
   return {
     ...(type === undefined ? {} : { type }),
@@ -48,11 +46,9 @@ const constant = (value: unknown): Json => {
   }
 }
 
-const isWhole = (type: unknown): boolean => type === "integer"
-
-/** A bound that a whole number does not reach is one that it reaches. */
-const inclusive = (schema: Json): Json => {
-  if (!isWhole(schema["type"])) return {}
+/** Exclusive bounds of an integer as inclusive ones. */
+const inclusive = (schema: JsonSchema): JsonSchema => {
+  if (schema["type"] !== "integer") return {}
   const { exclusiveMaximum: above, exclusiveMinimum: below } = schema
   return {
     ...(typeof below === "number" && schema["minimum"] === undefined ? { minimum: Math.floor(below) + 1 } : {}),
@@ -60,28 +56,18 @@ const inclusive = (schema: Json): Json => {
   }
 }
 
-const cleaned = (value: unknown): unknown => (isRecord(value) ? cleanSchema(value) : value)
-
-const cleanedAll = (schemas: unknown): unknown =>
-  isRecord(schemas)
-    ? Object.fromEntries(Object.entries(schemas).map(([name, schema]) => [name, cleaned(schema)]))
-    : schemas
-
-/** Where older drafts keep their definitions. */
-const moved = (reference: unknown): unknown =>
+/** Older drafts keep definitions under `definitions`. */
+const currentReference = (reference: unknown): unknown =>
   typeof reference === "string" ? reference.replace(/^#\/definitions\//, "#/$defs/") : reference
 
-const keyword = (name: string, value: unknown): Json => {
-  if (name === "$ref") return { $ref: moved(value) }
-  if (name === "definitions") return { $defs: cleanedAll(value) }
-  if (carried.has(name)) return { [name]: value }
-  if (nested.has(name)) return { [name]: cleaned(value) }
-  if (listed.has(name)) return { [name]: Array.isArray(value) ? value.map(cleaned) : value }
-  return keyed.has(name) ? { [name]: cleanedAll(value) } : {}
+const keyword = (name: string, value: unknown): JsonSchema => {
+  if (name === "$ref") return { $ref: currentReference(value) }
+  if (name === "definitions") return { $defs: mapKeyword(name, value, cleanSchema) }
+  return supported.has(name) ? { [name]: mapKeyword(name, value, cleanSchema) } : {}
 }
 
-/** Schemas that must all hold, as one that says what all of them say. Only of objects can more than one say something. */
-const joined = (schemas: ReadonlyArray<unknown>): Json => {
+/** The schemas of an `allOf` as one. More than one of them can have properties and required names only as objects. */
+const joined = (schemas: ReadonlyArray<unknown>): JsonSchema => {
   const parts = schemas.filter(isRecord).map(cleanSchema)
   const [only] = parts
   if (only === undefined || parts.length === 1) return only ?? {}
@@ -95,46 +81,26 @@ const joined = (schemas: ReadonlyArray<unknown>): Json => {
   }
 }
 
-/** The schema in the keywords that are read. Beside a `$ref` the API takes nothing but what begins with a `$`. */
-export const cleanSchema = (schema: Json): Json => {
+/** The schema in supported keywords. Beside a `$ref` the API accepts only keywords that begin with `$`. */
+export const cleanSchema = (schema: JsonSchema): JsonSchema => {
   const { allOf, const: value, ...rest } = schema
-  const said = Object.assign(
+  const cleaned = Object.assign(
     {},
     Array.isArray(allOf) ? joined(allOf) : {},
     "const" in schema ? constant(value) : {},
     inclusive(schema),
     ...Object.entries(rest).map(([name, content]) => keyword(name, content))
   )
-  return "$ref" in said ? Object.fromEntries(Object.entries(said).filter(([name]) => name.startsWith("$"))) : said
+  return "$ref" in cleaned
+    ? Object.fromEntries(Object.entries(cleaned).filter(([name]) => name.startsWith("$")))
+    : cleaned
 }
 
-/** A schema of OpenAPI, as `responseSchema` and `parameters` have it, as a JSON Schema: there types are in capitals. */
-export const fromOpenApi = (schema: Json): Json =>
-  Object.fromEntries(
-    Object.entries(schema).flatMap(([name, value]): ReadonlyArray<readonly [string, unknown]> => {
-      if (name === "nullable") return []
-      if (name === "type" && typeof value === "string") {
-        const type = value.toLowerCase()
-        return [[name, schema["nullable"] === true ? [type, "null"] : type]]
-      }
-      if (name === "properties" && isRecord(value)) {
-        return [
-          [
-            name,
-            Object.fromEntries(
-              Object.entries(value).map(([field, inner]) => [field, isRecord(inner) ? fromOpenApi(inner) : inner])
-            )
-          ]
-        ]
-      }
-      if (isRecord(value) && nested.has(name)) return [[name, fromOpenApi(value)]]
-      return [
-        [
-          name,
-          Array.isArray(value) && listed.has(name)
-            ? value.map((inner: unknown) => (isRecord(inner) ? fromOpenApi(inner) : inner))
-            : value
-        ]
-      ]
-    })
-  )
+/** A schema of OpenAPI (`responseSchema`, `parameters`), whose types are in capitals, as a JSON Schema. */
+export const fromOpenApi = ({ nullable, ...schema }: JsonSchema): JsonSchema => {
+  const type = typeof schema["type"] === "string" ? schema["type"].toLowerCase() : undefined
+  return {
+    ...mapSchemas(schema, fromOpenApi),
+    ...(type === undefined ? {} : { type: nullable === true ? [type, "null"] : type })
+  }
+}

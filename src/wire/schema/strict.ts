@@ -1,11 +1,12 @@
 /**
- * JSON Schemas as OpenAI's strict mode wants them ("Structured Outputs", section "Supported schemas"): every object closed,
- * every property required, and what was optional nullable instead.
+ * JSON Schemas for OpenAI's strict mode ("Structured Outputs", section "Supported schemas"): every object is closed, every property
+ * required, and optional properties are nullable instead.
  */
+import { isRecord } from "../json.js"
+import type { JsonSchema } from "./walker.js"
+import { definitionName } from "./walker.js"
 
-export type JsonSchema = Readonly<Record<string, unknown>>
-
-/** Say nothing that strict mode could hold a model to; some of them it refuses. */
+/** Keywords without effect on the answer, some of which strict mode rejects. */
 const annotations: ReadonlySet<string> = new Set([
   "$comment",
   "$id",
@@ -18,8 +19,8 @@ const annotations: ReadonlySet<string> = new Set([
   "writeOnly"
 ])
 
-/** Taken over as they are, wherever they stand. */
-const carried: ReadonlySet<string> = new Set([
+/** Keywords that are copied unchanged. */
+const copied: ReadonlySet<string> = new Set([
   "const",
   "description",
   "enum",
@@ -38,7 +39,7 @@ const carried: ReadonlySet<string> = new Set([
   "type"
 ])
 
-/** The only formats that strict mode knows. Any other is left out: a format is a hint, not a bound. */
+/** The formats of strict mode. Others are dropped: a format is a hint, not a constraint. */
 const formats: ReadonlySet<unknown> = new Set([
   "date",
   "date-time",
@@ -53,9 +54,6 @@ const formats: ReadonlySet<unknown> = new Set([
 
 const scalars: ReadonlySet<unknown> = new Set(["boolean", "integer", "number", "string"])
 
-const isSchema = (value: unknown): value is JsonSchema =>
-  typeof value === "object" && value !== null && !Array.isArray(value)
-
 const isAnnotation = (keyword: string): boolean => annotations.has(keyword) || keyword.startsWith("x-")
 
 const typesOf = (schema: JsonSchema): ReadonlyArray<unknown> =>
@@ -64,7 +62,7 @@ const typesOf = (schema: JsonSchema): ReadonlyArray<unknown> =>
 const typeOfValue = (value: unknown): string =>
   value === null ? "null" : Array.isArray(value) ? "array" : typeof value === "bigint" ? "number" : typeof value
 
-/** Strict mode wants a type on everything; that of listed values follows from them. */
+/** The type that strict mode requires, derived from the properties or the listed values when it is missing. */
 const impliedType = (schema: JsonSchema): unknown => {
   if (schema["type"] !== undefined) return undefined
   if (schema["properties"] !== undefined) return "object"
@@ -81,9 +79,9 @@ const isNullable = (schema: JsonSchema): boolean =>
   (typesOf(schema).includes("null") &&
     (!Array.isArray(schema["enum"]) || schema["enum"].includes(null)) &&
     (!("const" in schema) || schema["const"] === null)) ||
-  (Array.isArray(schema["anyOf"]) && schema["anyOf"].some((branch) => isSchema(branch) && isNullable(branch)))
+  (Array.isArray(schema["anyOf"]) && schema["anyOf"].some((branch) => isRecord(branch) && isNullable(branch)))
 
-/** The same, or null: how strict mode says that a property may be left out. */
+/** The schema or null, which stands for an optional property in strict mode. */
 const nullable = (schema: JsonSchema): JsonSchema => {
   if (isNullable(schema)) return schema
   const types = typesOf(schema)
@@ -97,45 +95,50 @@ const nullable = (schema: JsonSchema): JsonSchema => {
   return { ...(description === undefined ? {} : { description }), anyOf: [...branches, { type: "null" }] }
 }
 
-const definitionsOf = (root: JsonSchema, keyword: "$defs" | "definitions"): JsonSchema => {
-  const definitions = root[keyword]
-  return isSchema(definitions) ? definitions : {}
-}
+const definitionKeywords = ["$defs", "definitions"] as const
 
-/** What a reference within the document points at, if it is to the root or to a definition. */
+/** The target of a reference to the root or to a definition. */
 const resolve = (root: JsonSchema, reference: unknown): unknown => {
   if (reference === "#") return root
-  const [, keyword, name] =
-    /^#\/(\$defs|definitions)\/([^/]+)$/.exec(typeof reference === "string" ? reference : "") ?? []
-  return name === undefined
-    ? undefined
-    : definitionsOf(root, keyword === "$defs" ? "$defs" : "definitions")[
-        name.replaceAll("~1", "/").replaceAll("~0", "~")
-      ]
+  const name = definitionName(reference)
+  const keyword = definitionKeywords.find((keyword) => String(reference).startsWith(`#/${keyword}/`))
+  const definitions = keyword === undefined ? undefined : root[keyword]
+  return name === undefined || !isRecord(definitions) ? undefined : definitions[name]
+}
+
+/** Applies `strict` to every schema of a list of names; undefined when one of them cannot be strict. */
+const allStrict = (
+  schemas: JsonSchema,
+  strict: (schema: unknown, name: string) => JsonSchema | undefined
+): JsonSchema | undefined => {
+  const result: Array<readonly [string, JsonSchema]> = []
+  for (const [name, schema] of Object.entries(schemas)) {
+    const changed = strict(schema, name)
+    if (changed === undefined) return undefined
+    result.push([name, changed])
+  }
+  return Object.fromEntries(result)
 }
 
 const strictReference = (schema: JsonSchema, root: JsonSchema): JsonSchema | undefined => {
   const { $ref, ...siblings } = schema
   const stated = Object.entries(siblings).filter(([keyword]) => !isAnnotation(keyword))
-  if (!isSchema(resolve(root, $ref)) || stated.some(([keyword]) => keyword !== "description" && keyword !== "title")) {
+  if (!isRecord(resolve(root, $ref)) || stated.some(([keyword]) => keyword !== "description" && keyword !== "title")) {
     return undefined
   }
-  // A reference may have nothing beside it.
+  // Strict mode allows no keyword beside a reference.
   return stated.length === 0 ? { $ref } : { ...Object.fromEntries(stated), anyOf: [{ $ref }] }
 }
 
 const strictProperties = (schema: JsonSchema, root: JsonSchema): JsonSchema | undefined => {
   const properties = schema["properties"]
-  if (!isSchema(properties)) return undefined
+  if (!isRecord(properties)) return undefined
   const required: ReadonlyArray<unknown> = Array.isArray(schema["required"]) ? schema["required"] : []
   if (required.some((name) => typeof name !== "string" || !Object.hasOwn(properties, name))) return undefined
-  const result: Array<readonly [string, JsonSchema]> = []
-  for (const [name, property] of Object.entries(properties)) {
+  return allStrict(properties, (property, name) => {
     const strict = strictNode(property, root)
-    if (strict === undefined) return undefined
-    result.push([name, required.includes(name) ? strict : nullable(strict)])
-  }
-  return Object.fromEntries(result)
+    return strict === undefined || required.includes(name) ? strict : nullable(strict)
+  })
 }
 
 const strictBranches = (branches: unknown, root: JsonSchema): ReadonlyArray<JsonSchema> | undefined => {
@@ -144,16 +147,16 @@ const strictBranches = (branches: unknown, root: JsonSchema): ReadonlyArray<Json
   return strict.every((branch) => branch !== undefined) ? strict : undefined
 }
 
-/** One schema, wherever it stands; nothing where strict mode cannot say it. */
+/** One schema of the tree; undefined when strict mode cannot express it. */
 const strictNode = (schema: unknown, root: JsonSchema): JsonSchema | undefined => {
-  if (!isSchema(schema)) return undefined
+  if (!isRecord(schema)) return undefined
   if (schema["$ref"] !== undefined) return strictReference(schema, root)
   const { allOf, oneOf, ...stated } = schema
   if (Array.isArray(allOf)) {
     const [only] = allOf
-    return allOf.length === 1 && isSchema(only) ? strictNode({ ...only, ...stated }, root) : undefined
+    return allOf.length === 1 && isRecord(only) ? strictNode({ ...only, ...stated }, root) : undefined
   }
-  // A value that fits exactly one of them fits any of them.
+  // A value that matches exactly one of them also matches any of them.
   if (oneOf !== undefined) return "anyOf" in stated ? undefined : strictNode({ ...stated, anyOf: oneOf }, root)
 
   const type = impliedType(schema)
@@ -172,52 +175,46 @@ const strictNode = (schema: unknown, root: JsonSchema): JsonSchema | undefined =
     else if (keyword === "anyOf") strict = strictBranches(value, root)
     else if (keyword === "additionalProperties") strict = value === false ? false : undefined
     else if (keyword === "pattern") strict = typeof value === "string" && !/\(\?<?[=!]/.test(value) ? value : undefined
-    else if (carried.has(keyword) || keyword === "format") strict = value
+    else if (copied.has(keyword) || keyword === "format") strict = value
     if (strict === undefined) return undefined
     result[keyword] = strict
   }
   return isObject
     ? {
         ...result,
-        required: Object.keys(isSchema(result["properties"]) ? result["properties"] : {}),
+        required: Object.keys(isRecord(result["properties"]) ? result["properties"] : {}),
         additionalProperties: false
       }
     : result
 }
 
 const strictDefinitions = (root: JsonSchema): JsonSchema | undefined => {
-  const result: Record<string, JsonSchema> = {}
-  for (const keyword of ["$defs", "definitions"] as const) {
-    if (root[keyword] === undefined) continue
-    const definitions: Array<readonly [string, JsonSchema]> = []
-    for (const [name, definition] of Object.entries(definitionsOf(root, keyword))) {
-      const strict = strictNode(definition, root)
-      if (strict === undefined) return undefined
-      definitions.push([name, strict])
-    }
-    result[keyword] = Object.fromEntries(definitions)
-  }
-  return result
+  const definitions = Object.fromEntries(
+    definitionKeywords.flatMap((keyword) => (root[keyword] === undefined ? [] : [[keyword, root[keyword]]]))
+  )
+  return allStrict(definitions, (schemas) =>
+    allStrict(isRecord(schemas) ? schemas : {}, (schema) => strictNode(schema, root))
+  )
 }
 
 /** The root must be an object itself, not a reference to one. */
 const inlined = (root: JsonSchema): unknown => {
   let target: unknown = root
-  for (let depth = 0; depth < 8 && isSchema(target) && target["$ref"] !== undefined; depth++) {
+  for (let depth = 0; depth < 8 && isRecord(target) && target["$ref"] !== undefined; depth++) {
     target = target["$ref"] === "#" ? undefined : resolve(root, target["$ref"])
   }
   return target
 }
 
 /**
- * The schema as strict mode wants it, or nothing where strict mode cannot say what it says: open objects, tuples, `not`,
- * `allOf` of several, references out of the document, values without a type. The input is not touched.
+ * The schema in strict form; undefined when strict mode cannot express it: open objects, tuples, `not`, `allOf` of several schemas,
+ * references out of the document, values without a type.
  */
 export const strictSchema = (root: JsonSchema): JsonSchema | undefined => {
   const target = inlined(root)
-  if (!isSchema(target)) return undefined
+  if (!isRecord(target)) return undefined
   const { $defs: _, definitions: __, ...schema } = target
-  // An object schema without properties is how many say that a function takes nothing.
+  // An object schema without properties is a common way to declare a function without parameters.
   const closed =
     schema["type"] === "object" && schema["properties"] === undefined ? { ...schema, properties: {} } : schema
   const definitions = strictDefinitions(root)
@@ -227,12 +224,12 @@ export const strictSchema = (root: JsonSchema): JsonSchema | undefined => {
     : { ...strict, ...definitions }
 }
 
-/** The schema to send, and whether it shall be held to strictly: where that is wished, and strict mode can say what it says. */
+/** The schema to send and its `strict` flag, which is true only when it is requested and strict mode can express the schema. */
 export const strictly = (
   schema: JsonSchema,
-  wished: boolean | undefined
+  requested: boolean | undefined
 ): { readonly schema: JsonSchema; readonly strict?: boolean } => {
-  if (wished !== true) return wished === undefined ? { schema } : { schema, strict: wished }
+  if (requested !== true) return requested === undefined ? { schema } : { schema, strict: requested }
   const strict = strictSchema(schema)
   return { schema: strict ?? schema, strict: strict !== undefined }
 }
