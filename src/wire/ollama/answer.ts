@@ -77,6 +77,7 @@ export const answerReader = (source: AnswerSource) => {
   }
 
   return {
+    id: () => "",
     model: () => model || source.model,
     usage: () => usageOf(usage, source, said),
     done: () => done,

@@ -1,7 +1,7 @@
 /** The client reads a whole answer: a stream of whole blocks. */
 import { Either } from "effect"
 import { isRecord } from "../../json.js"
-import { wholeAnswer } from "../../wholeAnswer.js"
+import { wholeAnswer } from "../../answerReader.js"
 import type { AnswerSource, WireEvent, WireFailure, WireResponse } from "../../Wire.js"
 import { malformed } from "../../Wire.js"
 import { answerReader, reportedError } from "./answer.js"
@@ -18,6 +18,5 @@ export const decodeResponse = (body: unknown, source: AnswerSource): Either.Eith
   const failure = answer.wholeBlocks(content, "content", events)
   if (failure !== undefined) return Either.left(failure)
   answer.messageDelta({ usage: body["usage"] })
-  answer.finish(events)
-  return Either.right(wholeAnswer({ id: answer.id(), model: answer.model() }, events))
+  return Either.right(wholeAnswer(answer, events))
 }

@@ -1,22 +1,16 @@
-/** The client reads a stream. Anthropic, "Streaming Messages": the flow of events. */
+/** The client reads a stream. Source: Anthropic, "Streaming Messages", the flow of events. */
+import { streamDecoder, truncated } from "../../answerReader.js"
 import type { Json } from "../../json.js"
 import { array, isRecord, number, parsed, record, string } from "../../json.js"
-import type { AnswerSource, Frame, StreamDecoder, WireEvent, WireFailure } from "../../Wire.js"
+import type { AnswerSource, StreamDecoder, WireEvent, WireFailure } from "../../Wire.js"
 import { malformed } from "../../Wire.js"
 import { answerReader, reportedError } from "./answer.js"
 
-/** The reader of one stream. */
 export const decodeStream = (source: AnswerSource): StreamDecoder => {
   const answer = answerReader(source)
-  let state: StreamDecoder["state"] = "open"
   let begun = false
 
-  const finish = (out: Array<WireEvent>): undefined => {
-    state = "done"
-    answer.finish(out)
-  }
-
-  const read = (type: string, event: Json, out: Array<WireEvent>): WireFailure | undefined => {
+  const read = (type: string, event: Json, out: Array<WireEvent>): StreamDecoder["state"] | WireFailure | undefined => {
     const position = number(event, "index") ?? 0
     switch (type) {
       case "message_start": {
@@ -34,47 +28,30 @@ export const decodeStream = (source: AnswerSource): StreamDecoder => {
         return answer.blockStart(position, block, out)
       }
       case "content_block_delta":
-        return answer.blockDelta(position, record(event, "delta") ?? {}, out) ?? undefined
-      case "content_block_stop":
-        return answer.blockStop(position, out) ?? undefined
-      case "message_delta":
-        if (answer.messageDelta(event)) state = "finishing"
+        answer.blockDelta(position, record(event, "delta") ?? {}, out)
         return undefined
+      case "content_block_stop":
+        answer.blockStop(position, out)
+        return undefined
+      case "message_delta":
+        return answer.messageDelta(event) ? "finishing" : undefined
       case "message_stop":
-        return finish(out)
+        return "done"
       case "error":
         return { _tag: "Reported", body: event }
       default:
-        // `ping`, and what is yet to come.
+        // `ping`, and events of later versions.
         return reportedError(event)
     }
   }
 
-  return {
-    get id() {
-      return answer.id()
-    },
-    get model() {
-      return answer.model()
-    },
-    get state() {
-      return state
-    },
-    get usage() {
-      return answer.usage()
-    },
-    push: ({ data, event: name }: Frame, out) => {
-      if (state === "done" || data.trim() === "") return undefined
-      // The end of other protocols, which some proxies add.
-      if (data.trim() === "[DONE]") return state === "finishing" ? finish(out) : { _tag: "Truncated" }
-      const event = parsed(data)
-      if (name === "error") return { _tag: "Reported", body: event ?? data }
-      if (!isRecord(event)) return malformed("", data)
-      return read(string(event, "type") ?? name ?? "", event, out)
-    },
-    end: (out) => {
-      if (state === "done") return undefined
-      return state === "finishing" ? finish(out) : { _tag: "Truncated" }
-    }
-  }
+  return streamDecoder(answer, ({ data, event: name }, out, state) => {
+    const text = data.trim()
+    if (text === "") return undefined
+    // Some proxies add the end mark of another protocol.
+    if (text === "[DONE]") return state === "finishing" ? "done" : truncated
+    const event = parsed(data)
+    if (name === "error") return { _tag: "Reported", body: event ?? data }
+    return isRecord(event) ? read(string(event, "type") ?? name ?? "", event, out) : malformed("", data)
+  })
 }

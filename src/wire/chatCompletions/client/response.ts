@@ -1,7 +1,7 @@
 /** A whole answer as Chat Completions writes it: a stream of one chunk. OpenAI, API reference: chat/object. */
 import { Either } from "effect"
 import { isRecord, record, records } from "../../json.js"
-import { wholeAnswer } from "../../wholeAnswer.js"
+import { wholeAnswer } from "../../answerReader.js"
 import type { AnswerSource, WireEvent, WireFailure, WireResponse } from "../../Wire.js"
 import { malformed } from "../../Wire.js"
 import { answerReader, reportedError } from "./answer.js"
@@ -22,9 +22,6 @@ export const decodeResponse = (body: unknown, source: AnswerSource): Either.Eith
   const message = record(choice, "message") ?? {}
   const delta = { ...message, tool_calls: numbered(records(message, "tool_calls")) }
   answer.read({ ...body, choices: [{ ...choice, index: 0, delta }] }, events)
-  answer.finish(events)
   const others = choices.filter((other) => other !== choice)
-  return Either.right(
-    wholeAnswer({ id: answer.id(), model: answer.model() }, events, others.length === 0 ? {} : { choices: others })
-  )
+  return Either.right(wholeAnswer(answer, events, others.length === 0 ? {} : { choices: others }))
 }

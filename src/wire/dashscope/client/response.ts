@@ -3,7 +3,7 @@ import { Either } from "effect"
 import { numbered } from "../../chatCompletions/toolCalls.js"
 import type { Json } from "../../json.js"
 import { isRecord, number, record, records } from "../../json.js"
-import { wholeAnswer } from "../../wholeAnswer.js"
+import { wholeAnswer } from "../../answerReader.js"
 import type { AnswerSource, WireEvent, WireFailure, WireResponse } from "../../Wire.js"
 import { malformed } from "../../Wire.js"
 import { answerReader, reportedError } from "../answer.js"
@@ -29,9 +29,6 @@ export const decodeResponse = (body: unknown, source: AnswerSource): Either.Eith
     choice === undefined ? body : { ...body, output: { ...output, choices: [withNumberedCalls(choice)] } },
     events
   )
-  answer.finish(events)
   const others = choices.filter((other) => other !== choice)
-  return Either.right(
-    wholeAnswer({ id: answer.id(), model: answer.model() }, events, others.length === 0 ? {} : { choices: others })
-  )
+  return Either.right(wholeAnswer(answer, events, others.length === 0 ? {} : { choices: others }))
 }

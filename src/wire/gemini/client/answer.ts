@@ -3,6 +3,7 @@
  * that there is one reader for both.
  */
 import type { Usage } from "../../../vocabulary/Usage.js"
+import type { AnswerReader } from "../../answerReader.js"
 import { isFault, saysError } from "../../inBand.js"
 import type { Json } from "../../json.js"
 import { array, isRecord, record, records, string } from "../../json.js"
@@ -13,18 +14,14 @@ import { gather } from "../metadata.js"
 import { partReader } from "../partReader.js"
 import { decodeUsage, furtherUsage, isCounted } from "../usage.js"
 
-export interface AnswerReader {
-  readonly id: () => string
-  readonly model: () => string
+export interface GeminiReader extends AnswerReader {
   /**
    * Whether the model has said why it stopped and has written nothing since. Some servers say so in every piece, and some in an
    * empty first one.
    */
   readonly stopped: () => boolean
-  readonly usage: () => Usage
-  /** Reads a piece, and appends what it says. */
+  /** Reads a piece and appends its events. */
   readonly read: (piece: unknown, out: Array<WireEvent>) => WireFailure | undefined
-  readonly finish: (out: Array<WireEvent>) => void
 }
 
 /** A prompt that was blocked has no candidates. It is an error like any other, in other words. */
@@ -38,7 +35,7 @@ const blocked = (body: Json): WireFailure | undefined => {
 
 const isFirst = (candidate: Json): boolean => (candidate["index"] ?? 0) === 0
 
-export const answerReader = (source: AnswerSource): AnswerReader => {
+export const answerReader = (source: AnswerSource): GeminiReader => {
   let id = ""
   let model = source.model
   let reason = ""

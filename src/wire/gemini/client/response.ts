@@ -2,7 +2,7 @@
 import { Either } from "effect"
 import type { Json } from "../../json.js"
 import { isRecord, records } from "../../json.js"
-import { wholeAnswer } from "../../wholeAnswer.js"
+import { wholeAnswer } from "../../answerReader.js"
 import type { AnswerSource, WireEvent, WireFailure, WireResponse } from "../../Wire.js"
 import { malformed } from "../../Wire.js"
 import { answerReader } from "./answer.js"
@@ -34,8 +34,5 @@ export const decodeResponse = (body: unknown, source: AnswerSource): Either.Eith
   }
   if (candidates === 0) return Either.left(malformed("candidates", body))
   if (Array.isArray(body) && !answer.stopped()) return Either.left({ _tag: "Truncated" })
-  answer.finish(events)
-  return Either.right(
-    wholeAnswer({ id: answer.id(), model: answer.model() }, events, others.length === 0 ? {} : { candidates: others })
-  )
+  return Either.right(wholeAnswer(answer, events, others.length === 0 ? {} : { candidates: others }))
 }

@@ -1,37 +1,18 @@
-/** The client reads a stream. Gemini API, "models.streamGenerateContent": it has no mark of its end but the reason. */
+/** The client reads a stream. Source: Gemini API, "models.streamGenerateContent". */
+import { streamDecoder } from "../../answerReader.js"
 import { parsed } from "../../json.js"
-import type { AnswerSource, Frame, StreamDecoder } from "../../Wire.js"
+import type { AnswerSource, StreamDecoder } from "../../Wire.js"
 import { malformed } from "../../Wire.js"
 import { answerReader } from "./answer.js"
 
+/** The only mark of the end is the finish reason, after which more can follow: the stream is complete when its bytes end. */
 export const decodeStream = (source: AnswerSource): StreamDecoder => {
   const answer = answerReader(source)
-  let done = false
-  return {
-    get id() {
-      return answer.id()
-    },
-    get model() {
-      return answer.model()
-    },
-    get state() {
-      return done ? "done" : answer.stopped() ? "finishing" : "open"
-    },
-    get usage() {
-      return answer.usage()
-    },
-    push: ({ data }: Frame, out) => {
-      // Gateways add the mark that other protocols end with.
-      if (done || data.trim() === "" || data.startsWith("[DONE]")) return undefined
-      const piece = parsed(data)
-      return piece === undefined ? malformed("", data) : answer.read(piece, out)
-    },
-    end: (out) => {
-      if (done) return undefined
-      if (!answer.stopped()) return { _tag: "Truncated" }
-      done = true
-      answer.finish(out)
-      return undefined
-    }
-  }
+  return streamDecoder(answer, ({ data }, out) => {
+    // Some gateways add the end mark of another protocol.
+    if (data.trim() === "" || data.startsWith("[DONE]")) return undefined
+    const piece = parsed(data)
+    const failure = piece === undefined ? malformed("", data) : answer.read(piece, out)
+    return failure ?? (answer.stopped() ? "finishing" : "open")
+  })
 }

@@ -1,7 +1,7 @@
 /** A whole answer as Ollama writes it: a stream of one line. docs.ollama.com/api/chat */
 import { Either } from "effect"
 import { isRecord } from "../../json.js"
-import { wholeAnswer } from "../../wholeAnswer.js"
+import { wholeAnswer } from "../../answerReader.js"
 import type { AnswerSource, WireEvent, WireFailure, WireResponse } from "../../Wire.js"
 import { malformed } from "../../Wire.js"
 import { answerReader, reportedError } from "../answer.js"
@@ -17,6 +17,5 @@ export const decodeResponse = (body: unknown, source: AnswerSource): Either.Eith
   const events: Array<WireEvent> = []
   const failure = answer.read(body, events)
   if (failure !== undefined) return Either.left(failure)
-  answer.finish(events)
-  return Either.right(wholeAnswer({ id: "", model: answer.model() }, events))
+  return Either.right(wholeAnswer(answer, events))
 }

@@ -1,8 +1,10 @@
 /** The client reads a stream. */
 import { Either } from "effect"
+import type { AnswerReader } from "../../answerReader.js"
+import { streamDecoder, truncated } from "../../answerReader.js"
 import type { Json } from "../../json.js"
 import { array, isRecord, parsed, record, string } from "../../json.js"
-import type { AnswerSource, Frame, StreamDecoder, WireEvent, WireFailure } from "../../Wire.js"
+import type { AnswerSource, StreamDecoder, WireEvent, WireFailure } from "../../Wire.js"
 import { malformed, usageOf } from "../../Wire.js"
 import { readOutput } from "../output.js"
 import { decodeUsage, metadataOf, reportedBy, stopOf } from "./response.js"
@@ -50,15 +52,14 @@ const ends =
     if (unnamed !== undefined) return unnamed
     const stop = stopOf(response, state.calls.length > 0)
     state.usage = usageOf(decodeUsage(response), state.source, spent(state))
-    state.done = true
-    out.push({
+    state.finish = {
       _tag: "Finish",
       reason: stop.reason,
       rawReason: stop.raw,
       usage: state.usage,
       latency: 0,
       providerMetadata: metadataOf(response, items)
-    })
+    }
     return undefined
   }
 
@@ -173,28 +174,23 @@ export const events: ReadonlyMap<string, Read> = new Map<string, Read>([
 
 export const decodeStream = (source: AnswerSource): StreamDecoder => {
   const state = Said.make(source)
-  return {
-    get id() {
-      return state.id
-    },
-    get model() {
-      return state.model
-    },
-    get state() {
-      return state.done ? "done" : "open"
-    },
-    get usage() {
-      return usageOf(state.usage, source, spent(state))
-    },
-    push: (frame: Frame, out) => {
-      if (state.done || frame.data.trim() === "") return undefined
-      // Some servers add the mark of another protocol. Before the end of the answer it can only mean that there is none.
-      if (frame.data.trim() === "[DONE]") return { _tag: "Truncated" }
-      const event = parsed(frame.data)
-      if (!isRecord(event)) return malformed("", frame.data)
-      const read = events.get(string(event, "type") ?? frame.event ?? "")
-      return (read === undefined ? reportedBy(event) : read(state, event, out)) ?? undefined
-    },
-    end: () => (state.done ? undefined : { _tag: "Truncated" })
+  const answer: AnswerReader = {
+    id: () => state.id,
+    model: () => state.model,
+    usage: () => usageOf(state.usage, source, spent(state)),
+    finish: (out) => {
+      if (state.finish !== undefined) out.push(state.finish)
+    }
   }
+  return streamDecoder(answer, ({ data, event: name }, out) => {
+    const text = data.trim()
+    if (text === "") return undefined
+    // Some servers add the end mark of another protocol; before the end of the answer it means that the answer is cut off.
+    if (text === "[DONE]") return truncated
+    const event = parsed(data)
+    if (!isRecord(event)) return malformed("", data)
+    const read = events.get(string(event, "type") ?? name ?? "")
+    const failure = read === undefined ? reportedBy(event) : read(state, event, out)
+    return failure ?? (state.finish === undefined ? undefined : "done")
+  })
 }

@@ -48,7 +48,8 @@ export interface State {
   readonly source: AnswerSource
   id: string
   model: string
-  done: boolean
+  /** The last event, once the response has ended. */
+  finish: Extract<WireEvent, { readonly _tag: "Finish" }> | undefined
   usage: Usage | undefined
   text: string
   refusal: string
@@ -67,7 +68,7 @@ export const make = (source: AnswerSource): State => ({
   source,
   id: "",
   model: source.model,
-  done: false,
+  finish: undefined,
   usage: undefined,
   text: "",
   refusal: "",

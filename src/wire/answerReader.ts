@@ -1,0 +1,84 @@
+/** Readers of answers: one reader a protocol serves whole responses and streams. */
+import type { ChatEvent } from "../vocabulary/ChatEvent.js"
+import * as Events from "../vocabulary/ChatEvent.js"
+import * as Usage from "../vocabulary/Usage.js"
+import type { Json } from "./json.js"
+import type { Frame, StreamDecoder, WireEvent, WireFailure, WireResponse } from "./Wire.js"
+
+/** The state of one answer while it is read. */
+export interface AnswerReader {
+  /** Empty until the provider sends it. */
+  readonly id: () => string
+  /** The requested model until the provider names another. */
+  readonly model: () => string
+  readonly usage: () => Usage.Usage
+  /** Appends the events that are still due at the end, `Finish` included. */
+  readonly finish: (out: Array<WireEvent>) => void
+}
+
+export const truncated: WireFailure = { _tag: "Truncated" }
+
+/** A whole response from the events of its reader; `metadata` is what a stream does not contain. */
+export const wholeAnswer = (answer: AnswerReader, events: Array<WireEvent>, metadata: Json = {}): WireResponse => {
+  answer.finish(events)
+  const collected = events.reduce((all, event: ChatEvent) => Events.append(all, event), Events.nothing)
+  return {
+    id: answer.id(),
+    model: answer.model(),
+    text: collected.text,
+    reasoning: collected.reasoningParts.map((part) => part.text).join(""),
+    reasoningParts: collected.reasoningParts,
+    refusal: collected.refusal,
+    toolCalls: collected.toolCalls,
+    finishReason: collected.finish?.reason ?? "other",
+    rawFinishReason: collected.finish?.rawReason ?? "",
+    usage: collected.finish?.usage ?? Usage.empty,
+    providerMetadata: { ...collected.finish?.providerMetadata, ...metadata }
+  }
+}
+
+/**
+ * The decoder of one stream. `read` reads a frame and returns the state after it, or undefined when the state stays. A stream that
+ * ends in the state `finishing` is complete.
+ */
+export const streamDecoder = (
+  answer: AnswerReader,
+  read: (
+    frame: Frame,
+    out: Array<WireEvent>,
+    state: StreamDecoder["state"]
+  ) => StreamDecoder["state"] | WireFailure | undefined
+): StreamDecoder => {
+  let state: StreamDecoder["state"] = "open"
+  const finish = (out: Array<WireEvent>): undefined => {
+    state = "done"
+    answer.finish(out)
+  }
+  return {
+    get id() {
+      return answer.id()
+    },
+    get model() {
+      return answer.model()
+    },
+    get state() {
+      return state
+    },
+    get usage() {
+      return answer.usage()
+    },
+    push: (frame, out) => {
+      if (state === "done") return undefined
+      const next = read(frame, out, state)
+      if (next === undefined) return undefined
+      if (typeof next === "object") return next
+      if (next === "done") return finish(out)
+      state = next
+      return undefined
+    },
+    end: (out) => {
+      if (state === "done") return undefined
+      return state === "finishing" ? finish(out) : truncated
+    }
+  }
+}
