@@ -25,8 +25,8 @@
  * @since 0.1.0
  */
 import { Array as Arr, Context, Duration, Effect, Either, Layer, Option } from "effect"
-import type { CacheStoreError } from "./model.js"
-import { CacheStore } from "./model.js"
+import type { CacheOptions, CacheService, CacheStats } from "./model.js"
+import { CacheStore, CacheWish } from "./model.js"
 import type { EmbeddingRequest, EmbeddingResponse } from "../vocabulary/Embedding.js"
 import * as Attempt from "../vocabulary/Attempt.js"
 import * as Core from "./core.js"
@@ -37,52 +37,29 @@ import { digest } from "../internal/digest.js"
 import { normalizeEmbedding } from "../call/request.js"
 import type { Middleware, ModelInfo, Service as LLMService } from "../call/model.js"
 import type { LLMError } from "../vocabulary/LLMError.js"
-import { CacheWish } from "./ResponseCache.js"
 import * as Usage from "../vocabulary/Usage.js"
 
 /**
- * How long vectors are kept and how exactly, and what a slow or broken store may cost.
+ * How long vectors are cached and how exactly, and what a slow or broken store can cost.
  *
  * @since 0.1.0
  * @category model
  */
-export interface Options {
-  /** How long a vector is kept. @default "1 hour" */
-  readonly ttl?: Duration.DurationInput
-  /** Sets apart what shall not be shared, such as tenants, over one store. @default "" */
-  readonly scope?: string
+export interface Options extends CacheOptions {
   /**
-   * `exact`: vectors come back as they were, with 4 bytes a number where that is enough (as it is for what travelled as
-   * base64) and else with 8. `single`: always with 4, and then a number may differ after its seventh digit.
-   * @default "exact"
+   * `exact`: vectors are returned unchanged; a number takes 4 bytes when that is exact (as for vectors received as base64), else 8.
+   * `single`: 4 bytes always, which can change a number after its seventh digit. @default "exact"
    */
   readonly precision?: "exact" | "single"
-  /** The longest that a call waits for the store, each time. @default "500 millis" */
-  readonly storeTimeout?: Duration.DurationInput
-  /** For how long a store that failed is left alone. @default "10 seconds" */
-  readonly storeRest?: Duration.DurationInput
 }
 
 /**
- * How much the cache has saved.
+ * Statistics of a cache. `hits` and `misses` count texts.
  *
  * @since 0.1.0
  * @category model
  */
-export interface Stats {
-  /** Texts whose vectors were known. */
-  readonly hits: number
-  /** Texts that the provider was asked for. */
-  readonly misses: number
-  /** The part of the texts whose vectors were known; 0 where there was none. */
-  readonly hitRate: number
-  /** How often the store failed or was too slow. */
-  readonly storeFailures: number
-  /** How many values the store holds. Absent where it does not say. */
-  readonly entries?: number
-  /** How many bytes the store holds. Absent where it does not say. */
-  readonly bytes?: number
-}
+export interface Stats extends CacheStats {}
 
 /**
  * A cache of vectors.
@@ -90,19 +67,7 @@ export interface Stats {
  * @since 0.1.0
  * @category model
  */
-export interface Service {
-  /** The middleware. One cache may stand around many `LLM`s: their vectors are kept apart. */
-  readonly middleware: Middleware
-  /** Counted since the beginning, or since the last `clear`. */
-  readonly stats: Effect.Effect<Stats>
-  /** Forgets every vector in the store, those under way too, and begins to count anew. */
-  readonly clear: Effect.Effect<void, CacheStoreError>
-  /** Forgets the vectors of one `LLM` for the texts of one request. */
-  readonly invalidate: (
-    llm: { readonly info: ModelInfo },
-    request: EmbeddingRequest.Input
-  ) => Effect.Effect<void, CacheStoreError>
-}
+export interface Service extends CacheService<EmbeddingRequest.Input, Stats> {}
 
 /**
  * The cache whose middleware is around an `LLM`, to ask it for its `stats` and to clear it.

@@ -37,8 +37,8 @@
 import { Chunk, Context, Duration, Effect, Layer, Option } from "effect"
 import type { Clock } from "effect"
 import { dual } from "effect/Function"
-import type { CacheStoreError } from "./model.js"
-import { CacheStore } from "./model.js"
+import type { CacheOptions, CacheService, CacheStats, Wish } from "./model.js"
+import { CacheStore, CacheWish } from "./model.js"
 import type { Cached, ChatRequest, ChatResponse } from "../vocabulary/Chat.js"
 import * as Events from "../vocabulary/ChatEvent.js"
 import * as Answers from "./responses.js"
@@ -53,59 +53,39 @@ import type { LLMError } from "../vocabulary/LLMError.js"
 import * as Errors from "../vocabulary/LLMError.js"
 
 /**
- * Which answers are kept and for how long, and what a slow or broken store may cost.
+ * Which answers are cached and for how long, and what a slow or broken store can cost.
  *
  * @since 0.1.0
  * @category model
  */
-export interface Options {
-  /** How long an answer is kept. @default "1 hour" */
-  readonly ttl?: Duration.DurationInput
-  /** Sets apart what shall not be shared, such as tenants, over one store. @default "" */
-  readonly scope?: string
-  /** Which requests are looked up and kept, such as those with the temperature 0. @default all */
+export interface Options extends CacheOptions {
+  /** Which requests are looked up and stored, such as those with `temperature: 0`. @default all */
   readonly when?: (request: Exclude<ChatRequest.Input, string>) => boolean
-  /** Which answers are kept. @default `isComplete` */
+  /** Which answers are stored. @default `isComplete` */
   readonly accept?: (response: ChatResponse) => boolean
   /**
-   * Fields that do not tell requests apart. Leave `user` out only where no provider of yours knows users, as some do that
-   * remember what they said. @default none
+   * Fields that do not distinguish requests. Leave out `user` only when no provider answers by user, as some do that keep
+   * conversations. @default none
    */
   readonly ignore?: ReadonlyArray<Ignorable>
   /**
-   * Whether streams are kept and replayed. A replay is one `Start`, the thoughts, text and calls whole, and one `Finish`.
-   * Equal streams at the same time are each asked for. @default false
+   * Whether streams are stored and replayed. A replay is one `Start`, whole reasoning, text and tool calls, and one `Finish`.
+   * Equal streams at the same time each call the provider. @default false
    */
   readonly streams?: boolean
-  /** The longest that a call waits for the store, each time. @default "500 millis" */
-  readonly storeTimeout?: Duration.DurationInput
-  /** For how long a store that failed is left alone. @default "10 seconds" */
-  readonly storeRest?: Duration.DurationInput
 }
 
 /**
- * How much the cache has saved.
+ * Statistics of a cache. `hits` and `misses` count calls.
  *
  * @since 0.1.0
  * @category model
  */
-export interface Stats {
-  /** Calls answered from the store. */
-  readonly hits: number
-  /** Calls answered by an equal call that was under way. */
+export interface Stats extends CacheStats {
+  /** Calls that received the answer of an equal call in flight. */
   readonly shared: number
-  /** Calls for which the provider was asked. */
-  readonly misses: number
-  /** Calls that did not want the cache. */
+  /** Calls that did not use the cache; not part of `hitRate`. */
   readonly bypassed: number
-  /** The part of the calls, without those bypassed, for which nobody was asked; 0 where there was none. */
-  readonly hitRate: number
-  /** How often the store failed or was too slow. */
-  readonly storeFailures: number
-  /** How many values the store holds. Absent where it does not say. */
-  readonly entries?: number
-  /** How many bytes the store holds. Absent where it does not say. */
-  readonly bytes?: number
 }
 
 /**
@@ -114,19 +94,7 @@ export interface Stats {
  * @since 0.1.0
  * @category model
  */
-export interface Service {
-  /** The middleware. One cache may stand around many `LLM`s: their answers are kept apart. */
-  readonly middleware: Middleware
-  /** Counted since the beginning, or since the last `clear`. */
-  readonly stats: Effect.Effect<Stats>
-  /** Forgets every answer in the store, those under way too, and begins to count anew. */
-  readonly clear: Effect.Effect<void, CacheStoreError>
-  /** Forgets the answer of one `LLM` to one request. */
-  readonly invalidate: (
-    llm: { readonly info: ModelInfo },
-    request: ChatRequest.Input
-  ) => Effect.Effect<void, CacheStoreError>
-}
+export interface Service extends CacheService<ChatRequest.Input, Stats> {}
 
 /**
  * The cache whose middleware is around an `LLM`, to ask it for its `stats` and to clear it.
@@ -136,28 +104,7 @@ export interface Service {
  */
 export class ResponseCache extends Context.Tag("effect-llm/ResponseCache")<ResponseCache, Service>() {}
 
-/**
- * What a call wants of the caches that it passes.
- *
- * @since 0.1.0
- * @category model
- */
-export interface Wish {
-  /** `use`; `bypass`: neither look up nor keep; `refresh`: do not look up, but keep. */
-  readonly mode: "use" | "bypass" | "refresh"
-  /** How long the answer is kept. Absent: what the cache says. */
-  readonly ttl?: Duration.DurationInput
-}
-
-/**
- * What the calls within want of caches; for streams, with `Stream.provideService`. `ResponseCache` and `EmbeddingCache` obey.
- *
- * @since 0.1.0
- * @category tags
- */
-export class CacheWish extends Context.Reference<CacheWish>()("effect-llm/CacheWish", {
-  defaultValue: (): Wish => ({ mode: "use" })
-}) {}
+export { CacheWish, type Wish } from "./model.js"
 
 const wishing =
   (change: (wish: Wish) => Wish) =>

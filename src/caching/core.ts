@@ -1,14 +1,8 @@
 /** What every cache has: a guarded store, counts, and writes that a `clear` in between makes void. */
 import { Duration, Effect, Option, Ref } from "effect"
-import type { CacheStoreError, Store } from "./model.js"
+import type { CacheOptions, CacheStats, CacheStoreError, Store } from "./model.js"
 import * as Checks from "../internal/optionChecks.js"
 import * as GuardedStore from "./guardedStore.js"
-
-export interface CoreOptions {
-  readonly ttl?: Duration.DurationInput
-  readonly storeTimeout?: Duration.DurationInput
-  readonly storeRest?: Duration.DurationInput
-}
 
 export interface Counts {
   readonly hits: number
@@ -39,14 +33,7 @@ export interface Core {
   readonly drop: (key: string) => Effect.Effect<void>
   readonly issue: (keys: ReadonlyArray<string>) => Ticket
   readonly giveBack: (ticket: Ticket) => void
-  readonly stats: Effect.Effect<
-    Counts & {
-      readonly hitRate: number
-      readonly storeFailures: number
-      readonly entries?: number
-      readonly bytes?: number
-    }
-  >
+  readonly stats: Effect.Effect<Counts & CacheStats>
   readonly clear: Effect.Effect<void, CacheStoreError>
   readonly invalidate: (key: string) => Effect.Effect<void, CacheStoreError>
 }
@@ -57,7 +44,7 @@ const none: Counts = { hits: 0, shared: 0, misses: 0, bypassed: 0 }
 const concurrency = 32
 
 /** Throws where the options of a cache make no sense. */
-export const check = (name: string, options: CoreOptions): void =>
+export const check = (name: string, options: CacheOptions): void =>
   Checks.valid(name, ({ millis }) => {
     for (const field of ["ttl", "storeTimeout", "storeRest"] as const) {
       const given = options[field]
@@ -65,7 +52,7 @@ export const check = (name: string, options: CoreOptions): void =>
     }
   })
 
-export const make = (given: Store, name: string, options: CoreOptions): Effect.Effect<Core> =>
+export const make = (given: Store, name: string, options: CacheOptions): Effect.Effect<Core> =>
   Effect.gen(function* () {
     const store = GuardedStore.checked(given)
     const guard = yield* GuardedStore.make(store, {
