@@ -8,7 +8,7 @@ import type { LLMError } from "../vocabulary/LLMError.js"
 import type { Call } from "../wire/providerClient.js"
 import * as Usage from "../vocabulary/Usage.js"
 import type { EmbeddingsWire, ListedModel, ModelsWire, ClientWire, WireFailure } from "../wire/Wire.js"
-import { parsed } from "../wire/json.js"
+import { parseJson } from "../wire/json.js"
 import { malformed } from "../wire/Wire.js"
 import { withRawText, WantsRawResponse } from "./passthrough.js"
 import type { Exchange, Transport } from "./transport.js"
@@ -21,7 +21,7 @@ const parse = <A>(
 ): Either.Either<A, LLMError> =>
   Either.mapLeft(
     Either.flatMap(
-      Either.fromNullable(parsed(text), () => malformed("", text)),
+      Either.fromNullable(parseJson(text), () => malformed("", text)),
       decode
     ),
     (failure) => unreadable(exchange, failure)

@@ -9,7 +9,7 @@ import type { Call } from "../wire/providerClient.js"
 import * as Framing from "../wire/Framing.js"
 import type { Frame, ClientWire, WireEvent, WireFailure } from "../wire/Wire.js"
 import { malformed, usageOf } from "../wire/Wire.js"
-import { parsed } from "../wire/json.js"
+import { parseJson } from "../wire/json.js"
 import { parseWhole, readWhole } from "./exchange.js"
 import type { Open, OpenStream, Pull } from "./openStream.js"
 import { end } from "./openStream.js"
@@ -42,7 +42,7 @@ const isDelta = ({ _tag }: WireEvent): boolean =>
   _tag === "TextDelta" || _tag === "RefusalDelta" || _tag === "ReasoningDelta" || _tag === "ToolCallDelta"
 
 /** Whether the end of the stream has cut the frame's JSON text off. */
-const isCutOff = ({ data }: Frame): boolean => /^\s*[[{]/.test(data) && parsed(data) === undefined
+const isCutOff = ({ data }: Frame): boolean => /^\s*[[{]/.test(data) && parseJson(data) === undefined
 
 /** Reads the events of one stream, a network chunk at a time; `relays`: the frames go with them. */
 const events = (

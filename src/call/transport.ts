@@ -1,5 +1,5 @@
 /** What whole answers and streams have in common: sending a request, and saying why it failed. */
-import { parsed } from "../wire/json.js"
+import { parseJson } from "../wire/json.js"
 import type { HttpClientError, HttpClientResponse } from "@effect/platform"
 import { HttpClient, HttpClientRequest } from "@effect/platform"
 import type { Clock, Scope } from "effect"
@@ -251,7 +251,7 @@ const rejected = (exchange: Exchange): Effect.Effect<LLMError> =>
     Effect.orElseSucceed(exchange.response.text, () => ""),
     (text) =>
       classify(
-        { status: exchange.response.status, headers: exchange.response.headers, body: parsed(text) ?? text },
+        { status: exchange.response.status, headers: exchange.response.headers, body: parseJson(text) ?? text },
         {
           provider: exchange.source.provider,
           model: exchange.call.model,

@@ -14,7 +14,7 @@
  */
 import { Either, Schema } from "effect"
 import type { ToolCall } from "../vocabulary/Chat.js"
-import { isRecord, parsed } from "../wire/json.js"
+import { isRecord, parseJson } from "../wire/json.js"
 
 /**
  * Arguments that are no JSON object, as happens where an answer hit its token limit.
@@ -41,7 +41,7 @@ export class InvalidArgumentsError extends Schema.TaggedError<InvalidArgumentsEr
 export type Arguments = Readonly<Record<string, unknown>>
 
 const asObject = (text: string): Arguments | undefined => {
-  const value = parsed(text)
+  const value = parseJson(text)
   return isRecord(value) ? value : undefined
 }
 

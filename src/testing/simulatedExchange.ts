@@ -1,5 +1,5 @@
 /** One request to the simulated provider and its answer, faults included. */
-import { parsed } from "../wire/json.js"
+import { parseJson } from "../wire/json.js"
 import { Clock, Duration, Effect, Either, Hash, Random, Redacted, Ref } from "effect"
 import type { IncomingMessage, ServerResponse } from "node:http"
 import * as ApiKey from "../vocabulary/ApiKey.js"
@@ -352,7 +352,7 @@ export const serve = (
 
     const answered: Effect.Effect<Ending> = Effect.gen(function* () {
       const text = yield* bodyOf(request)
-      body = parsed(text)
+      body = parseJson(text)
       const refusal = yield* refusalOf(provider, secret, startedAt)
       const wire = chatAt(path, provider.options.chatCompletions)
       if (refusal !== undefined) return yield* refuse(wire, refusal)

@@ -1,15 +1,14 @@
-/** Errors that stand where an answer should be, under a status that says success. */
+/** Errors in the body of a response whose status is a success. */
 import type { Json } from "./json.js"
 import { array, number, record, string } from "./json.js"
 
-/** Where an error stands: something, and not one of the ways to say that there is none. */
+/** Whether the value of an error field is an error: null, false and an empty string mean that there is none. */
 export const isFault = (value: unknown): boolean =>
   value !== undefined && value !== null && value !== false && value !== ""
 
 /**
- * Whether a body that lacks what an answer has says that it is an error: `error`, or as the whole of the body (Mistral, vLLM),
- * FastAPI's `detail`, Cloudflare's `errors`, MiniMax's `base_resp`, Qianfan's `error_msg`. What it means is decided from the
- * body as it is.
+ * Whether a body without an answer is an error: `error`, an error as the whole body (Mistral, vLLM), `detail` (FastAPI), `errors`
+ * (Cloudflare), `base_resp` (MiniMax), `error_msg` (Qianfan). `wire/error` classifies the body.
  */
 export const saysError = (body: Json): boolean =>
   isFault(body["error"]) ||

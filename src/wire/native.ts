@@ -1,98 +1,98 @@
 /**
- * What only one protocol has a word for, inside of messages and tools: its server's side reads it, its client's side writes it, and
- * every other wire leaves its fields alone and refuses its parts.
+ * Fields and parts that only one protocol has, in messages and tools. The server's half of that protocol decodes them, its client's
+ * half encodes them; every other wire drops the fields and rejects the parts.
  */
 import type { ChatRequest, Native, NativePart } from "../vocabulary/Chat.js"
 import type { Json } from "./json.js"
 import { isRecord } from "./json.js"
 
-export interface Bearer {
+/** A value of the vocabulary with native fields. */
+export interface WithNative {
   readonly native?: Native
 }
 
-/** The fields of an object that the vocabulary has words for; of an object in one of them, those of its fields. */
-export type Known = ReadonlyMap<string, true | ReadonlySet<string>>
+/** The fields of an object that the vocabulary covers, and for objects in it, their covered fields. */
+export type KnownFields = ReadonlyMap<string, true | ReadonlySet<string>>
 
-export const known = (
+export const knownFields = (
   fields: ReadonlyArray<string>,
-  within: Readonly<Record<string, ReadonlyArray<string>>> = {}
-): Known =>
+  nested: Readonly<Record<string, ReadonlyArray<string>>> = {}
+): KnownFields =>
   new Map<string, true | ReadonlySet<string>>([
     ...fields.map((field): readonly [string, true] => [field, true]),
-    ...Object.entries(within).map(([field, inner]): readonly [string, ReadonlySet<string>] => [field, new Set(inner)])
+    ...Object.entries(nested).map(([field, inner]): readonly [string, ReadonlySet<string>] => [field, new Set(inner)])
   ])
 
-const withinOf = (value: unknown, inner: ReadonlySet<string>): Json | undefined => {
+const unknownNested = (value: unknown, known: ReadonlySet<string>): Json | undefined => {
   if (!isRecord(value)) return undefined
-  let found: Record<string, unknown> | undefined
+  let unknown: Record<string, unknown> | undefined
   for (const field in value) {
-    if (inner.has(field)) continue
-    const said = value[field]
-    if (said !== undefined && said !== null) (found ??= {})[field] = said
+    if (known.has(field)) continue
+    const inner = value[field]
+    if (inner !== undefined && inner !== null) (unknown ??= {})[field] = inner
   }
-  return found
+  return unknown
 }
 
-/** The fields that the vocabulary has no words for; nothing where there are none, which is nearly always. */
-export const beyondOf = (from: Json, words: Known): Record<string, unknown> | undefined => {
-  let found: Record<string, unknown> | undefined
+/** The fields of an object that the vocabulary does not cover; undefined when there are none, which is the usual case. */
+export const unknownFields = (from: Json, known: KnownFields): Record<string, unknown> | undefined => {
+  let unknown: Record<string, unknown> | undefined
   for (const field in from) {
-    const word = words.get(field)
-    if (word === true) continue
-    const value = from[field]
-    const beyond = word === undefined ? value : withinOf(value, word)
-    if (beyond !== undefined && beyond !== null) (found ??= {})[field] = beyond
+    const covered = known.get(field)
+    if (covered === true) continue
+    const value = covered === undefined ? from[field] : unknownNested(from[field], covered)
+    if (value !== undefined && value !== null) (unknown ??= {})[field] = value
   }
-  return found
+  return unknown
 }
 
-const nothing: Json = {}
+const noFields: Json = {}
 
-/** Both, and of objects that both have, the fields of both. */
-export const over = (written: Json, fields: Json): Json => {
-  const all: Record<string, unknown> = { ...written }
+/** The fields of both objects; a field that is an object in both has the fields of both. */
+export const mergeFields = (encoded: Json, fields: Json): Json => {
+  const merged: Record<string, unknown> = { ...encoded }
   for (const [field, value] of Object.entries(fields)) {
-    const before = all[field]
-    all[field] = isRecord(before) && isRecord(value) ? { ...before, ...value } : value
+    const before = merged[field]
+    merged[field] = isRecord(before) && isRecord(value) ? { ...before, ...value } : value
   }
-  return all
+  return merged
 }
 
-/** A part that only another protocol has. */
-export const foreign = "part of a message that only another protocol has"
+/** The feature that an `Unsupported` failure names for a part of another protocol. */
+export const foreignPart = "part of a message that only another protocol has"
 
-/** What a request holds that a wire has no word for: without a name, one that has no words of its own here. */
-export const lacking = ({ messages }: ChatRequest, wire = ""): string | undefined =>
+/** The feature of a request that a wire cannot encode. A wire without native parts passes no name. */
+export const unsupportedPart = ({ messages }: ChatRequest, wire = ""): string | undefined =>
   messages.some(
     ({ content }) =>
       typeof content !== "string" && content.some((part) => part.type === "native" && part.native[wire] === undefined)
   )
-    ? foreign
+    ? foreignPart
     : undefined
 
+/** The native fields of one wire. */
 export const make = (wire: string) => {
-  const of = (said: Bearer): Json | undefined => said.native?.[wire]
+  const fieldsOf = (value: WithNative): Json | undefined => value.native?.[wire]
   return {
-    /** The name of the wire. */
     wire,
-    /** What this protocol says of it; nothing where it was not said in it. */
-    of,
-    /** These fields, as they are held. */
-    said: (fields: Json): { readonly native: Native } => ({ native: { [wire]: fields } }),
-    /** What is said beyond the words that are known, and further, as a field of what is read. */
-    read: (from: Json, words: Known, further?: Json): Json => {
-      const beyond = beyondOf(from, words)
-      if (beyond === undefined && further === undefined) return nothing
-      return { native: { [wire]: further === undefined ? beyond : { ...beyond, ...further } } }
+    /** The native fields of a value; undefined when it has none of this wire. */
+    fieldsOf,
+    /** Fields as native fields of this wire. */
+    wrap: (fields: Json): { readonly native: Native } => ({ native: { [wire]: fields } }),
+    /** The fields that are not known, and `more`, as a field of a decoded value. */
+    decode: (from: Json, known: KnownFields, more?: Json): Json => {
+      const unknown = unknownFields(from, known)
+      if (unknown === undefined && more === undefined) return noFields
+      return { native: { [wire]: more === undefined ? unknown : { ...unknown, ...more } } }
     },
-    /** A part that the vocabulary has no word for. */
+    /** A part that the vocabulary does not cover. */
     part: (part: Json): NativePart => ({ type: "native", native: { [wire]: part } }),
-    /** What was written, and what only this protocol says of it. */
-    written: (written: Json, said: Bearer): Json => {
-      const fields = of(said)
-      return fields === undefined ? written : over(written, fields)
+    /** Encoded fields together with the native fields of the value. */
+    encode: (encoded: Json, value: WithNative): Json => {
+      const fields = fieldsOf(value)
+      return fields === undefined ? encoded : mergeFields(encoded, fields)
     },
-    /** What a request holds that only other protocols have. */
-    lacking: (request: ChatRequest): string | undefined => lacking(request, wire)
+    /** The feature of a request that this wire cannot encode: a part of another protocol. */
+    unsupported: (request: ChatRequest): string | undefined => unsupportedPart(request, wire)
   }
 }

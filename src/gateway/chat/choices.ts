@@ -4,7 +4,7 @@ import type { ChatResponse } from "../../vocabulary/Chat.js"
 import type { ChatEvent } from "../../vocabulary/ChatEvent.js"
 import * as Usage from "../../vocabulary/Usage.js"
 import { encodeUsage } from "../../wire/chatCompletions/usage.js"
-import { isRecord, parsed, record, records, string } from "../../wire/json.js"
+import { isRecord, parseJson, record, records, string } from "../../wire/json.js"
 import type { Frame, Served, ServerWire } from "../../wire/Wire.js"
 import type { OpenStream } from "../../call/openStream.js"
 import type { BackgroundStream } from "../../call/backgroundStream.js"
@@ -92,7 +92,7 @@ export const manner = (
   let head: Readonly<Record<string, unknown>> = {}
 
   const indexed = (index: number, { data }: Frame): ReadonlyArray<Frame> => {
-    const chunk = parsed(data)
+    const chunk = parseJson(data)
     if (!isRecord(chunk)) return []
     id ??= string(chunk, "id")
     const choices = records(chunk, "choices").map((choice) => ({ ...choice, index }))

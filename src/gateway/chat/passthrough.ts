@@ -10,7 +10,7 @@ import * as Relay from "../../call/passthrough.js"
 import type { ChatResponse } from "../../vocabulary/Chat.js"
 import type { ChatEvent } from "../../vocabulary/ChatEvent.js"
 import type { Frame } from "../../wire/Wire.js"
-import { isRecord, parsed, record } from "../../wire/json.js"
+import { isRecord, parseJson, record } from "../../wire/json.js"
 import * as Problem from "../http/error.js"
 import type { Protocol, Relaying } from "./model.js"
 import type { Manner } from "./sse.js"
@@ -21,7 +21,7 @@ const done = "[DONE]"
 /** Usage in a chunk of its own, for which every provider is asked, and of the clients only some have asked. */
 const isUsage = ({ data }: Frame): boolean => {
   if (!/"choices":\s*\[\s*\]/.test(data)) return false
-  const chunk = parsed(data)
+  const chunk = parseJson(data)
   return isRecord(chunk) && record(chunk, "usage") !== undefined
 }
 
@@ -40,7 +40,7 @@ export const anthropic: Relaying = {
   isExact: true,
   keeps: () => true,
   ending: (last) => {
-    const event = last === undefined ? undefined : parsed(last.data)
+    const event = last === undefined ? undefined : parseJson(last.data)
     return isRecord(event) && event["type"] === "message_stop"
       ? []
       : [{ event: "message_stop", data: JSON.stringify({ type: "message_stop" }) }]

@@ -25,7 +25,7 @@ export const readThought = (block: Json): Thought | undefined => {
 }
 
 export const thoughtBlock = (thought: Thought): Json =>
-  native.written(
+  native.encode(
     thought.format === sealed
       ? { type: sealed, data: thought.signature ?? "" }
       : { type: "thinking", thinking: thought.text, signature: thought.signature ?? "" },

@@ -1,14 +1,14 @@
 /** Tool calls as the protocol writes them: their arguments are an object, and their ids are of few characters. */
 import type { ToolCall } from "../../vocabulary/Chat.js"
 import type { Json } from "../json.js"
-import { isRecord, parsed } from "../json.js"
-import { known } from "../native.js"
+import { isRecord, parseJson } from "../json.js"
+import { knownFields } from "../native.js"
 import { native } from "./native.js"
 
 /** The arguments as an object; a text that is none, as it may come from other providers or a cut, in the field `input`. */
 export const inputOf = (call: ToolCall): Json => {
   if (call.type === undefined && call.arguments.trim() === "") return {}
-  const value = call.type === undefined ? parsed(call.arguments) : undefined
+  const value = call.type === undefined ? parseJson(call.arguments) : undefined
   return isRecord(value) ? value : { input: call.arguments }
 }
 
@@ -17,9 +17,9 @@ export const callId = (id: string): string => id.replace(/[^a-zA-Z0-9_-]/g, "_")
 
 /** A call, as the client sends it back and as a server writes it. */
 export const callBlock = (call: ToolCall): Json =>
-  native.written({ type: "tool_use", id: callId(call.id), name: call.name, input: inputOf(call) }, call)
+  native.encode({ type: "tool_use", id: callId(call.id), name: call.name, input: inputOf(call) }, call)
 
-const callFields = known(["type", "id", "name", "input"])
+const callFields = knownFields(["type", "id", "name", "input"])
 
 /** What is said of a call beside it. */
-export const furtherOfCall = (block: Json): Json => native.read(block, callFields)
+export const furtherOfCall = (block: Json): Json => native.decode(block, callFields)

@@ -4,7 +4,7 @@ import type { ToolCall } from "../../vocabulary/Chat.js"
 import type { ToolCallDelta } from "../../vocabulary/ChatEvent.js"
 import type { Json } from "../json.js"
 import { isRecord, number, record, string } from "../json.js"
-import { beyondOf, known } from "../native.js"
+import { unknownFields, knownFields } from "../native.js"
 import type { Dialect } from "./dialect.js"
 import { native } from "./native.js"
 
@@ -33,10 +33,10 @@ const readPiece = (piece: Json) => {
   }
 }
 
-const callFields = known(["id", "type", "index"], { function: ["name", "arguments"], custom: ["name", "input"] })
+const callFields = knownFields(["id", "type", "index"], { function: ["name", "arguments"], custom: ["name", "input"] })
 
 /** What is said of a call beside it. */
-export const furtherOfCall = (call: Json): Json | undefined => beyondOf(call, callFields)
+export const furtherOfCall = (call: Json): Json | undefined => unknownFields(call, callFields)
 
 interface OpenCall {
   /** Its place among the calls that have a name, in the order in which they got it. */
@@ -142,7 +142,7 @@ export const decodeCalls = (calls: ReadonlyArray<Json>): ReadonlyArray<ToolCall>
   for (const call of numbered(calls)) reader.read(call)
   return reader.whole().map(({ call, index }) => {
     const further = furtherOfCall(calls[index] ?? {})
-    return further === undefined ? call : { ...call, ...native.said(further) }
+    return further === undefined ? call : { ...call, ...native.wrap(further) }
   })
 }
 
@@ -159,4 +159,4 @@ export const plainCall = (call: ToolCall): Json =>
     ? { id: call.id, type: "custom", custom: { name: call.name, input: call.arguments } }
     : { id: call.id, type: "function", function: { name: call.name, arguments: call.arguments } }
 
-export const encodeCall = (call: ToolCall): Json => native.written(plainCall(call), call)
+export const encodeCall = (call: ToolCall): Json => native.encode(plainCall(call), call)

@@ -2,7 +2,7 @@
 import * as Usage from "../../vocabulary/Usage.js"
 import type { Json } from "../json.js"
 import { array, isRecord, record, tokens } from "../json.js"
-import { beyondOf, known, over } from "../native.js"
+import { unknownFields, knownFields, mergeFields } from "../native.js"
 
 /**
  * The counts under every provider's own names: cached input in `prompt_tokens_details` (OpenAI), as
@@ -57,7 +57,7 @@ export const decodeUsage = (body: Json): Usage.Usage | undefined =>
   readUsage(usageOfChoice(body)) ??
   readUsage(record(record(body, "x_groq") ?? {}, "usage"))
 
-const counted = known(["prompt_tokens", "completion_tokens", "total_tokens"], {
+const counted = knownFields(["prompt_tokens", "completion_tokens", "total_tokens"], {
   prompt_tokens_details: ["cached_tokens", "cache_write_tokens"],
   completion_tokens_details: ["reasoning_tokens"]
 })
@@ -65,12 +65,12 @@ const counted = known(["prompt_tokens", "completion_tokens", "total_tokens"], {
 /** What is counted beside that: sounds, predictions, searches, cost …; nothing where there is no more. */
 export const furtherUsage = (body: Json): Json | undefined => {
   const usage = record(body, "usage")
-  return usage === undefined ? undefined : beyondOf(usage, counted)
+  return usage === undefined ? undefined : unknownFields(usage, counted)
 }
 
 /** `further`: what was counted beside that. */
 export const encodeUsage = (usage: Usage.Usage, further: Json = {}): Json =>
-  over(
+  mergeFields(
     {
       prompt_tokens: usage.inputTokens,
       completion_tokens: usage.outputTokens,

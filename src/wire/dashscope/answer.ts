@@ -5,7 +5,7 @@ import { decodeFinishReason } from "../chatCompletions/finishReason.js"
 import { gather } from "../chatCompletions/metadata.js"
 import { saysError } from "../inBand.js"
 import type { Json } from "../json.js"
-import { isRecord, kept, number, record, records, string } from "../json.js"
+import { isRecord, pick, number, record, records, string } from "../json.js"
 import type { AnswerSource, WireEvent } from "../Wire.js"
 import { usageOf } from "../Wire.js"
 import type { Evidence } from "./deltas.js"
@@ -141,7 +141,7 @@ export const answerReader = (source: AnswerSource) => {
       const message = choice === undefined ? older : record(choice, "message")
       if (message !== undefined) readMessage(message, evidence, out)
       if (choice !== undefined) gather(metadata, choice, choiceFields)
-      Object.assign(metadata, kept(output, outputFields))
+      Object.assign(metadata, pick(output, outputFields))
     },
     /** Gives out what is owed at the end. */
     finish: (out: Array<WireEvent>): void => {

@@ -8,7 +8,7 @@
  */
 import type { ReasoningPart } from "../../vocabulary/Chat.js"
 import type { Json } from "../json.js"
-import { isRecord, parsed } from "../json.js"
+import { isRecord, parseJson } from "../json.js"
 
 export type Mark =
   | { readonly _tag: "Call"; readonly id: string; readonly signature: string }
@@ -45,6 +45,6 @@ export const markOf = ({ format, id, signature, text }: ReasoningPart): Mark | u
   const [, start, end = start] = /^(\d+)(?::(\d+))?$/.exec(id) ?? []
   if (start === undefined) return undefined
   if (format === "text") return { _tag: "Text", start: Number(start), end: Number(end), signature }
-  const part = parsed(signature)
+  const part = parseJson(signature)
   return isRecord(part) ? { _tag: "Part", start: Number(start), part } : undefined
 }

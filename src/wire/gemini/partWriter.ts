@@ -4,7 +4,7 @@
  */
 import type { AssistantPart, ReasoningPart, ToolCall } from "../../vocabulary/Chat.js"
 import type { Json } from "../json.js"
-import { isRecord, parsed } from "../json.js"
+import { isRecord, parseJson } from "../json.js"
 import type { Mark } from "./marks.js"
 import { markOf } from "./marks.js"
 
@@ -18,7 +18,7 @@ export interface PartWriter {
 
 /** The arguments as the object that they must be here. What is none (free text, arguments cut off) goes under a name. */
 const argsOf = ({ arguments: text, type }: ToolCall): Json => {
-  const args = type === "custom" ? undefined : parsed(text === "" ? "{}" : text)
+  const args = type === "custom" ? undefined : parseJson(text === "" ? "{}" : text)
   return isRecord(args) ? args : { input: text }
 }
 

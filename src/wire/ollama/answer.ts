@@ -3,7 +3,7 @@ import type { FinishReason } from "../../vocabulary/Chat.js"
 import * as Usage from "../../vocabulary/Usage.js"
 import { saysError } from "../inBand.js"
 import type { Json } from "../json.js"
-import { array, isRecord, kept, record, string, tokens } from "../json.js"
+import { array, isRecord, pick, record, string, tokens } from "../json.js"
 import type { AnswerSource, WireEvent, WireFailure } from "../Wire.js"
 import { malformed, usageOf } from "../Wire.js"
 
@@ -98,7 +98,7 @@ export const answerReader = (source: AnswerSource) => {
       }
       keep(gathered.message, array(message, gathered.message))
       keep(gathered.answer, array(line, gathered.answer))
-      Object.assign(metadata, kept(line, fields))
+      Object.assign(metadata, pick(line, fields))
       usage = readUsage(line) ?? usage
       rawReason = string(line, "done_reason") || rawReason
       done ||= line["done"] === true

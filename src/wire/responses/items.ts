@@ -8,7 +8,7 @@ export type Item = Json
 
 /** The item that a part is, where it is one. */
 export const itemOf = (part: AssistantPart | UserPart): Item | undefined => {
-  const item = part.type === "native" ? native.of(part)?.["item"] : undefined
+  const item = part.type === "native" ? native.fieldsOf(part)?.["item"] : undefined
   return isRecord(item) ? item : undefined
 }
 
@@ -26,11 +26,11 @@ export const reasoningItem = (parts: ReadonlyArray<ReasoningPart>): Item => {
     ...(content.length === 0 ? {} : { content: content.map(({ text }) => ({ type: "reasoning_text", text })) }),
     ...(sealed === undefined ? {} : { encrypted_content: sealed })
   }
-  return parts[0] === undefined ? item : native.written(item, parts[0])
+  return parts[0] === undefined ? item : native.encode(item, parts[0])
 }
 
 export const callItem = (call: ToolCall): Item =>
-  native.written(
+  native.encode(
     call.type === "custom"
       ? { type: "custom_tool_call", call_id: call.id, name: call.name, input: call.arguments }
       : {

@@ -4,9 +4,9 @@ import type { ChatRequest } from "../../../vocabulary/Chat.js"
 import * as Chat from "../../../vocabulary/Chat.js"
 import { decodeCalls } from "../../../wire/chatCompletions/toolCalls.js"
 import type { Json } from "../../../wire/json.js"
-import { array, isRecord, kept, nonEmpty, present, record, records, string } from "../../../wire/json.js"
-import type { Words } from "../../../wire/decodedRequest.js"
-import { servedRequest, spelled } from "../../../wire/decodedRequest.js"
+import { array, isRecord, pick, nonEmpty, withoutNulls, record, records, string } from "../../../wire/json.js"
+import type { FieldNames } from "../../../wire/decodedRequest.js"
+import { validatedRequest, pathBelow } from "../../../wire/decodedRequest.js"
 import type { Address, WireFailure } from "../../../wire/Wire.js"
 import { malformed } from "../../../wire/Wire.js"
 
@@ -82,7 +82,7 @@ const readMessages = (input: Json): unknown =>
 
 const isFunction = (tool: unknown): tool is Json => isRecord(tool) && record(tool, "function") !== undefined
 
-const readTool = (tool: Json): Json => kept(record(tool, "function") ?? {}, ["name", "description", "parameters"])
+const readTool = (tool: Json): Json => pick(record(tool, "function") ?? {}, ["name", "description", "parameters"])
 
 const readChoice = (choice: unknown): unknown => {
   const named = isRecord(choice) ? record(choice, "function") : undefined
@@ -97,20 +97,22 @@ const readFormat = (format: unknown): unknown => {
     case "json_object":
       return "json"
     default:
-      return present(record(format, "json_schema") ?? {})
+      return withoutNulls(record(format, "json_schema") ?? {})
   }
 }
 
 const readThinking = (enabled: unknown, budget: unknown): unknown => {
   if (enabled === false) return { effort: "none" }
-  return enabled === true || (budget !== undefined && budget !== null) ? present({ budgetTokens: budget }) : enabled
+  return enabled === true || (budget !== undefined && budget !== null)
+    ? withoutNulls({ budgetTokens: budget })
+    : enabled
 }
 
 // -------------------------------------------------------------------------------------
 // faults
 // -------------------------------------------------------------------------------------
 
-const words: Words = {
+const words: FieldNames = {
   maxTokens: "max_tokens",
   parallelToolCalls: "parallel_tool_calls",
   reasoning: "enable_thinking",
@@ -123,7 +125,7 @@ const words: Words = {
 
 const wirePath = (path: ReadonlyArray<PropertyKey>): string => {
   const place = path[0] === "messages" ? "input" : path[0] === "model" ? "" : "parameters"
-  return `${place}${spelled(path, words)}`.replace(/^\./, "")
+  return `${place}${pathBelow(path, words)}`.replace(/^\./, "")
 }
 
 /** A stream is asked for in a header, by either of two. */
@@ -158,7 +160,7 @@ export const decodeRequest = (
   }
   const listed: ReadonlyArray<unknown> = Array.isArray(tools) ? tools : []
   const others = listed.filter((tool) => !isFunction(tool))
-  const candidate = present({
+  const candidate = withoutNulls({
     model: body["model"],
     messages: readMessages(input),
     tools: others.length < listed.length ? listed.filter(isFunction).map(readTool) : undefined,
@@ -171,9 +173,9 @@ export const decodeRequest = (
     stop: typeof stop === "string" ? [stop] : stop,
     seed,
     reasoning: readThinking(enabled, budget),
-    extra: nonEmpty(present({ ...beyond, tools: others.length === 0 ? undefined : others }))
+    extra: nonEmpty(withoutNulls({ ...beyond, tools: others.length === 0 ? undefined : others }))
   })
-  return servedRequest(candidate, wantsStream(address?.headers ?? {}), (path, message) =>
+  return validatedRequest(candidate, wantsStream(address?.headers ?? {}), (path, message) =>
     malformed(wirePath(path), message)
   )
 }

@@ -6,7 +6,7 @@ import type { ToolCall } from "../../../vocabulary/Chat.js"
 import * as Usage from "../../../vocabulary/Usage.js"
 import { saysError } from "../../inBand.js"
 import type { Json } from "../../json.js"
-import { array, isRecord, number, parsed, record, string } from "../../json.js"
+import { array, isRecord, number, parseJson, record, string } from "../../json.js"
 import type { AnswerSource, WireEvent, WireFailure } from "../../Wire.js"
 import { estimatedUsage, malformed, usageOf } from "../../Wire.js"
 import { readStopReason } from "../stopReason.js"
@@ -70,7 +70,7 @@ const whole = ({ id, input, name, pieces }: CallBlock): ToolCall => {
 }
 
 const finished = ({ block, input }: OtherBlock): Json =>
-  input === "" ? block : { ...block, input: parsed(input) ?? input }
+  input === "" ? block : { ...block, input: parseJson(input) ?? input }
 
 /** The reader of one answer. */
 export const answerReader = (source: AnswerSource) => {

@@ -23,10 +23,10 @@ export const cacheMark = (cacheControl: CacheControl | undefined): Json =>
   cacheControl === undefined ? {} : { cache_control: { type: "ephemeral", ...cacheControl } }
 
 export const textBlock = (part: TextPart): Json =>
-  native.written({ type: "text", text: part.text, ...cacheMark(part.cacheControl) }, part)
+  native.encode({ type: "text", text: part.text, ...cacheMark(part.cacheControl) }, part)
 
 /** A block as it was read. */
-export const nativeBlock = (part: NativePart): Json => native.of(part) ?? {}
+export const nativeBlock = (part: NativePart): Json => native.fieldsOf(part) ?? {}
 
 /** The media type and the data of a `data:` URL. */
 const dataOf = (url: string) => {
@@ -108,6 +108,6 @@ export const block = (part: UserPart): Encoded<Json> => {
     case "native":
       return Either.right(nativeBlock(part))
     default:
-      return Either.map(mediaBlock(part), (written) => native.written(written, part))
+      return Either.map(mediaBlock(part), (written) => native.encode(written, part))
   }
 }

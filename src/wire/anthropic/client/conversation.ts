@@ -76,7 +76,7 @@ const toolPiece = (message: ToolMessage): Encoded<Piece> =>
     role: "user",
     blocks: [],
     results: [
-      native.written(
+      native.encode(
         {
           type: "tool_result",
           tool_use_id: callId(message.toolCallId),
@@ -92,7 +92,7 @@ const toolPiece = (message: ToolMessage): Encoded<Piece> =>
 
 /** Whether a thought goes back: only to the provider that thought it, or in whose protocol it was told. */
 const isOwn = (part: ReasoningPart, context: Context): boolean =>
-  (part.provider === context.provider || (part.provider === undefined && native.of(part) !== undefined)) &&
+  (part.provider === context.provider || (part.provider === undefined && native.fieldsOf(part) !== undefined)) &&
   (part.signature !== undefined || (context.unsignedThoughts && part.text !== ""))
 
 const partBlocks = (part: AssistantPart, context: Context): ReadonlyArray<Json> => {

@@ -18,7 +18,7 @@ const optional = (name: string, value: unknown): Json => (value === undefined ? 
 
 /** What a request asks for that the protocol has no word for. */
 const beyond = (request: ChatRequest): string | undefined =>
-  request.seed !== undefined ? "seed" : request.metadata !== undefined ? "metadata" : native.lacking(request)
+  request.seed !== undefined ? "seed" : request.metadata !== undefined ? "metadata" : native.unsupported(request)
 
 /** A strict tool whose schema cannot be closed is sent as it is, and not strict. */
 const tool = (definition: ToolDefinition): Json => {
@@ -32,7 +32,7 @@ const tool = (definition: ToolDefinition): Json => {
     ...optional("strict", strict === undefined ? undefined : closed !== undefined),
     ...cacheMark(cacheControl)
   }
-  return native.written(written, definition)
+  return native.encode(written, definition)
 }
 
 const choices = { auto: "auto", none: "none", required: "any" } as const

@@ -1,7 +1,7 @@
 /** The client reads a stream. Source: Anthropic, "Streaming Messages", the flow of events. */
 import { streamDecoder, truncated } from "../../answerReader.js"
 import type { Json } from "../../json.js"
-import { array, isRecord, number, parsed, record, string } from "../../json.js"
+import { array, isRecord, number, parseJson, record, string } from "../../json.js"
 import type { AnswerSource, StreamDecoder, WireEvent, WireFailure } from "../../Wire.js"
 import { malformed } from "../../Wire.js"
 import { answerReader, reportedError } from "./answer.js"
@@ -50,7 +50,7 @@ export const decodeStream = (source: AnswerSource): StreamDecoder => {
     if (text === "") return undefined
     // Some proxies add the end mark of another protocol.
     if (text === "[DONE]") return state === "finishing" ? "done" : truncated
-    const event = parsed(data)
+    const event = parseJson(data)
     if (name === "error") return { _tag: "Reported", body: event ?? data }
     return isRecord(event) ? read(string(event, "type") ?? name ?? "", event, out) : malformed("", data)
   })

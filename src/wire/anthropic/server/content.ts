@@ -1,8 +1,8 @@
 /** A server reads messages. */
 import { Either, Encoding } from "effect"
 import type { Json } from "../../json.js"
-import { isRecord, present, record, string } from "../../json.js"
-import { known } from "../../native.js"
+import { isRecord, withoutNulls, record, string } from "../../json.js"
+import { knownFields } from "../../native.js"
 import type { WireFailure } from "../../Wire.js"
 import { malformed } from "../../Wire.js"
 import { furtherOfCall } from "../toolCalls.js"
@@ -32,13 +32,13 @@ export const furtherMark = (from: Json): Json | undefined => {
   const mark = record(from, "cache_control")
   const isKnown =
     mark === undefined ||
-    Object.entries(present(mark)).every(
+    Object.entries(withoutNulls(mark)).every(
       ([field, value]) => (field === "type" && value === "ephemeral") || (field === "ttl" && ttls.has(value))
     )
   return isKnown ? undefined : { cache_control: mark }
 }
 
-const imageFields = known(["type", "cache_control"], { source: ["type", "url", "media_type", "data"] })
+const imageFields = knownFields(["type", "cache_control"], { source: ["type", "url", "media_type", "data"] })
 
 /** An image; one of an upload only this protocol can name. */
 const readImage = (block: Json, path: string): Read<Json> => {
@@ -48,7 +48,7 @@ const readImage = (block: Json, path: string): Read<Json> => {
       type: "image",
       url,
       ...readMark(block),
-      ...native.read(block, imageFields, furtherMark(block))
+      ...native.decode(block, imageFields, furtherMark(block))
     })
   switch (source["type"]) {
     case "url":
@@ -82,7 +82,7 @@ const readSource = (source: Json, path: string): Read<Json | undefined> => {
   }
 }
 
-const documentFields = known(["type", "title", "cache_control"], {
+const documentFields = knownFields(["type", "title", "cache_control"], {
   source: ["type", "url", "media_type", "data", "file_id"]
 })
 
@@ -97,19 +97,19 @@ const readDocument = (block: Json, path: string): Read<Json> =>
       : {
           type: "file",
           ...source,
-          ...present({ filename: block["title"] }),
+          ...withoutNulls({ filename: block["title"] }),
           ...readMark(block),
-          ...native.read(block, documentFields, furtherMark(block))
+          ...native.decode(block, documentFields, furtherMark(block))
         }
   )
 
-const textFields = known(["type", "text", "cache_control"])
+const textFields = knownFields(["type", "text", "cache_control"])
 
 const readText = (block: Json): Json => ({
   type: "text",
   text: block["text"],
   ...readMark(block),
-  ...native.read(block, textFields, furtherMark(block))
+  ...native.decode(block, textFields, furtherMark(block))
 })
 
 /** A block that there is no word for: of a tool that the provider runs itself, or of a kind yet to come. */
@@ -138,7 +138,7 @@ const readParts = (content: unknown, path: string): Read<unknown> =>
     ? Either.all(content.map((block, index) => readPart(block, `${path}[${index}]`)))
     : Either.right(content)
 
-const resultFields = known(["type", "tool_use_id", "content", "is_error", "cache_control"])
+const resultFields = knownFields(["type", "tool_use_id", "content", "is_error", "cache_control"])
 
 const readResult = (block: Json, path: string): Read<Draft> =>
   Either.map(readParts(block["content"] ?? "", `${path}.content`), (content) => ({
@@ -149,7 +149,7 @@ const readResult = (block: Json, path: string): Read<Draft> =>
       content,
       ...(typeof block["is_error"] === "boolean" ? { isError: block["is_error"] } : {}),
       ...readMark(block),
-      ...native.read(block, resultFields, furtherMark(block))
+      ...native.decode(block, resultFields, furtherMark(block))
     }
   }))
 
@@ -187,14 +187,14 @@ const readCall = (block: Json): Json => ({
   ...furtherOfCall(block)
 })
 
-const thoughtFields = known(["type", "thinking", "signature", "data"])
+const thoughtFields = knownFields(["type", "thinking", "signature", "data"])
 
 /** A thought that goes back to where this protocol is spoken: whoever hands it on does not know who thought it. */
 const readReasoning = (block: Json): ReadonlyArray<Json> => {
   const thought = readThought(block)
   return thought === undefined
     ? []
-    : [{ type: "reasoning", ...thought, ...native.said({}), ...native.read(block, thoughtFields) }]
+    : [{ type: "reasoning", ...thought, ...native.wrap({}), ...native.decode(block, thoughtFields) }]
 }
 
 const readAssistant = (content: ReadonlyArray<unknown>, path: string): Read<Draft> =>

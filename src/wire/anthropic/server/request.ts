@@ -2,10 +2,10 @@
 import { Either } from "effect"
 import type { ChatRequest } from "../../../vocabulary/Chat.js"
 import type { Json } from "../../json.js"
-import { beyond, isRecord, kept, nonEmpty, present, record, string } from "../../json.js"
-import { known } from "../../native.js"
-import type { Words } from "../../decodedRequest.js"
-import { servedRequest, spelledFrom, valueAt } from "../../decodedRequest.js"
+import { ifUnknownFields, isRecord, pick, nonEmpty, withoutNulls, record, string } from "../../json.js"
+import { knownFields } from "../../native.js"
+import type { FieldNames } from "../../decodedRequest.js"
+import { validatedRequest, protocolPath, valueAt } from "../../decodedRequest.js"
 import type { Address, WireFailure } from "../../Wire.js"
 import { malformed } from "../../Wire.js"
 import { native } from "../native.js"
@@ -19,13 +19,13 @@ import { furtherMark, readMark, readMessages } from "./content.js"
 const isCustom = (tool: unknown): tool is Json =>
   isRecord(tool) && (tool["type"] === undefined || tool["type"] === null || tool["type"] === "custom")
 
-const toolFields = known(["type", "name", "description", "input_schema", "strict", "cache_control"])
+const toolFields = knownFields(["type", "name", "description", "input_schema", "strict", "cache_control"])
 
 const readTool = (tool: Json): Json => ({
-  ...kept(tool, ["name", "description", "strict"]),
-  ...present({ parameters: tool["input_schema"] }),
+  ...pick(tool, ["name", "description", "strict"]),
+  ...withoutNulls({ parameters: tool["input_schema"] }),
   ...readMark(tool),
-  ...native.read(tool, toolFields, furtherMark(tool))
+  ...native.decode(tool, toolFields, furtherMark(tool))
 })
 
 const choices: ReadonlyMap<unknown, string> = new Map([
@@ -47,7 +47,7 @@ const readThinking = (thinking: Json | undefined): Json | undefined => {
       return { effort: "none" }
     case "enabled":
     case "adaptive":
-      return present({
+      return withoutNulls({
         budgetTokens: thinking["budget_tokens"],
         summary: thinking["display"] === "summarized" ? "auto" : undefined
       })
@@ -62,7 +62,7 @@ const thinkingFields: ReadonlySet<string> = new Set(["type", "budget_tokens"])
 const isBeyond = (thinking: Json): boolean =>
   readThinking(thinking) === undefined ||
   thinking["type"] === "between_tools" ||
-  Object.entries(present(thinking)).some(
+  Object.entries(withoutNulls(thinking)).some(
     ([field, value]) => !thinkingFields.has(field) && !(field === "display" && value === "summarized")
   )
 
@@ -82,7 +82,7 @@ const readFormat = (format: Json | undefined): Json | undefined => {
 // faults
 // -------------------------------------------------------------------------------------
 
-const words: Words = {
+const words: FieldNames = {
   maxTokens: "max_tokens",
   parallelToolCalls: "tool_choice.disable_parallel_tool_use",
   parameters: "input_schema",
@@ -96,7 +96,7 @@ const words: Words = {
   user: "metadata.user_id"
 }
 
-const wirePath = spelledFrom(words, "messages")
+const wirePath = protocolPath(words, "messages")
 
 /** Google Vertex names the model in the path: `…/models/{model}:rawPredict`, or `:streamRawPredict`. */
 const modelAt = (address: Address | undefined): string | undefined => {
@@ -158,7 +158,7 @@ export const decodeRequest = (
     const reasoning = readReasoning(thought, effort)
     const unsaidEffort = effort !== undefined && effort !== null && effort !== reasoning?.["effort"]
     const format = record(config, "format") ?? (isRecord(earlierFormat) ? earlierFormat : undefined)
-    const candidate = present({
+    const candidate = withoutNulls({
       model: model ?? modelAt(address),
       messages: drafts.map(({ message }) => message),
       tools: listed.length > hosted.length ? listed.filter(isCustom).map(readTool) : undefined,
@@ -172,19 +172,19 @@ export const decodeRequest = (
       reasoning,
       user: isRecord(metadata) ? metadata["user_id"] : undefined,
       extra: nonEmpty(
-        present({
+        withoutNulls({
           ...unknown,
           betas: betasOf(address, unknown["betas"]),
           tools: hosted.length === 0 ? undefined : hosted,
           tool_choice: chosen === undefined ? choice : undefined,
           thinking: thought !== undefined && isBeyond(thought) ? thought : undefined,
-          output_config: unsaidEffort ? output : beyond(output, ["effort", "format"]),
-          metadata: beyond(metadata, ["user_id"])
+          output_config: unsaidEffort ? output : ifUnknownFields(output, ["effort", "format"]),
+          metadata: ifUnknownFields(metadata, ["user_id"])
         })
       )
     })
     const sources = drafts.map((draft) => draft.path)
-    return servedRequest(candidate, stream === true, (path) =>
+    return validatedRequest(candidate, stream === true, (path) =>
       malformed(wirePath(path, sources), valueAt(candidate, path) ?? null)
     )
   })

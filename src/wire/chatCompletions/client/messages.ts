@@ -55,7 +55,7 @@ const plainText = ({ cacheControl, text }: TextPart, dialect: Dialect): Json => 
   ...cacheMark(cacheControl, dialect)
 })
 
-const nativePart = (part: NativePart): Json => native.of(part) ?? {}
+const nativePart = (part: NativePart): Json => native.fieldsOf(part) ?? {}
 
 const knownPart = (part: Exclude<UserPart, NativePart>, dialect: Dialect): Either.Either<Json, WireFailure> => {
   switch (part.type) {
@@ -83,7 +83,7 @@ const knownPart = (part: Exclude<UserPart, NativePart>, dialect: Dialect): Eithe
 const userPart = (part: UserPart, dialect: Dialect): Either.Either<Json, WireFailure> =>
   part.type === "native"
     ? Either.right(nativePart(part))
-    : Either.map(knownPart(part, dialect), (written) => native.written(written, part))
+    : Either.map(knownPart(part, dialect), (written) => native.encode(written, part))
 
 const content = (
   parts: string | ReadonlyArray<UserPart>,
@@ -97,7 +97,7 @@ const content = (
 
 /** Whether the provider thought it, or whoever says so knows the protocol alone. */
 const isOwn = (part: ReasoningPart, peer: Peer): boolean =>
-  part.provider === peer.provider || (part.provider === undefined && native.of(part) !== undefined)
+  part.provider === peer.provider || (part.provider === undefined && native.fieldsOf(part) !== undefined)
 
 /** The thoughts as this provider may see them: of others' only the text, since the rest means nothing to it. */
 const visible = (thoughts: ReadonlyArray<ReasoningPart>, peer: Peer): ReadonlyArray<ReasoningPart> =>
@@ -112,11 +112,11 @@ const isSaid = (part: AssistantPart): part is TextPart | NativePart => part.type
 
 /** Whether it says more than its text. */
 const isMore = (part: TextPart | NativePart, dialect: Dialect): boolean =>
-  native.of(part) !== undefined ||
+  native.fieldsOf(part) !== undefined ||
   (dialect.cacheControl !== "none" && part.type === "text" && part.cacheControl !== undefined)
 
 const saidPart = (part: TextPart | NativePart, dialect: Dialect): Json =>
-  part.type === "native" ? nativePart(part) : native.written(plainText(part, dialect), part)
+  part.type === "native" ? nativePart(part) : native.encode(plainText(part, dialect), part)
 
 /** The thoughts as a part of the message, under the dialect's name for them. */
 const history = (parts: ReadonlyArray<ReasoningPart>, peer: Peer, dialect: Dialect): Json => {
@@ -157,7 +157,7 @@ const assistant = (message: AssistantMessage, peer: Peer, dialect: Dialect): Jso
   const thinking = dialect.history === "thinking-parts" ? visible(thoughts, peer) : []
   const marked = parts.some((part) => isMore(part, dialect))
   const told = marked ? parts : said === "" ? [] : [text(said)]
-  return native.written(
+  return native.encode(
     {
       role: "assistant",
       content:
@@ -191,17 +191,17 @@ const encodeMessage = (message: Message, peer: Peer, dialect: Dialect): Either.E
     case "system":
     case "developer":
       return Either.map(content(message.content, dialect), (content) =>
-        native.written({ role: message.role === "system" ? "system" : dialect.developerRole, content }, message)
+        native.encode({ role: message.role === "system" ? "system" : dialect.developerRole, content }, message)
       )
     case "user":
       return Either.map(content(message.content, dialect), (content) =>
-        native.written({ role: "user", content, ...named("name", message.name) }, message)
+        native.encode({ role: "user", content, ...named("name", message.name) }, message)
       )
     case "assistant":
       return Either.right(assistant(message, peer, dialect))
     case "tool":
       return Either.map(content(result(message, dialect), dialect), (content) =>
-        native.written({ role: "tool", tool_call_id: callId(message.toolCallId, dialect.callIds), content }, message)
+        native.encode({ role: "tool", tool_call_id: callId(message.toolCallId, dialect.callIds), content }, message)
       )
   }
 }

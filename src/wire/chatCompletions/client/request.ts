@@ -23,7 +23,7 @@ const lacking = (request: ChatRequest, dialect: Dialect): string | undefined => 
     return "name of a user message"
   }
   if (tools.length > 0 && !dialect.tools) return "tools"
-  const foreign = native.lacking(request)
+  const foreign = native.unsupported(request)
   if (foreign !== undefined) return foreign
   if (!mustCall(request) || dialect.toolChoices === "all") return undefined
   if (dialect.toolChoices === "auto") return "tool calls that must be made"
@@ -39,7 +39,7 @@ const tool = (definition: ToolDefinition): Json => {
     type: "function",
     function: { name, ...named("description", description), parameters: held.schema, ...named("strict", held.strict) }
   }
-  return native.written(written, definition)
+  return native.encode(written, definition)
 }
 
 const choiceOf = (choice: ChatRequest["toolChoice"], dialect: Dialect): unknown =>

@@ -1,6 +1,6 @@
 /** The client reads a stream. Source: OpenAI, API reference: chat/streaming. */
 import { streamDecoder, truncated } from "../../answerReader.js"
-import { array, isRecord, parsed } from "../../json.js"
+import { array, isRecord, parseJson } from "../../json.js"
 import type { AnswerSource, StreamDecoder } from "../../Wire.js"
 import { malformed } from "../../Wire.js"
 import { answerReader, reportedError } from "./answer.js"
@@ -11,7 +11,7 @@ export const decodeStream = (source: AnswerSource): StreamDecoder => {
     if (data.startsWith("[DONE]")) return answer.stopped() || answer.closed() ? "done" : truncated
     // Some servers keep the connection alive with data such as `:keepalive:`.
     if (data === "" || data.startsWith(":")) return undefined
-    const chunk = parsed(data)
+    const chunk = parseJson(data)
     if (event === "error") return { _tag: "Reported", body: chunk ?? data }
     if (!isRecord(chunk)) return malformed("", data)
     const error = reportedError(chunk)

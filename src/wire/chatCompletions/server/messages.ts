@@ -2,8 +2,8 @@
 import * as Chat from "../../../vocabulary/Chat.js"
 import * as Events from "../../../vocabulary/ChatEvent.js"
 import type { Json } from "../../json.js"
-import { isRecord, nonEmpty, present, record, records, string } from "../../json.js"
-import { known } from "../../native.js"
+import { isRecord, nonEmpty, withoutNulls, record, records, string } from "../../json.js"
+import { knownFields } from "../../native.js"
 import { callBody, decodeCalls } from "../toolCalls.js"
 import { native } from "../native.js"
 import { readContent, thoughtReader } from "../reasoning.js"
@@ -34,19 +34,19 @@ const furtherMark = (part: Json): Json | undefined => {
   const mark = record(part, "cache_control")
   const isKnown =
     mark === undefined ||
-    Object.entries(present(mark)).every(
+    Object.entries(withoutNulls(mark)).every(
       ([field, value]) => (field === "type" && value === "ephemeral") || (field === "ttl" && ttls.has(value))
     )
   return isKnown ? undefined : { cache_control: mark }
 }
 
-const textFields = known(["type", "text", "cache_control"])
+const textFields = knownFields(["type", "text", "cache_control"])
 
-const imageFields = known(["type", "cache_control"], { image_url: ["url", "detail"] })
+const imageFields = knownFields(["type", "cache_control"], { image_url: ["url", "detail"] })
 
-const audioFields = known(["type"], { input_audio: ["data", "format"] })
+const audioFields = knownFields(["type"], { input_audio: ["data", "format"] })
 
-const fileFields = known(["type", "cache_control"], { file: ["file_data", "file_id", "filename"] })
+const fileFields = knownFields(["type", "cache_control"], { file: ["file_data", "file_id", "filename"] })
 
 const details: ReadonlySet<unknown> = new Set(["low", "high", "auto"])
 
@@ -54,7 +54,7 @@ const readText = (part: Json): Json => ({
   type: "text",
   text: part["text"],
   ...readMark(part),
-  ...native.read(part, textFields, furtherMark(part))
+  ...native.decode(part, textFields, furtherMark(part))
 })
 
 const readImage = (part: Json): Json => {
@@ -68,9 +68,9 @@ const readImage = (part: Json): Json => {
   return {
     type: "image",
     url: image["url"],
-    ...present({ detail: "image_url" in further ? undefined : detail }),
+    ...withoutNulls({ detail: "image_url" in further ? undefined : detail }),
     ...readMark(part),
-    ...native.read(part, imageFields, nonEmpty(further))
+    ...native.decode(part, imageFields, nonEmpty(further))
   }
 }
 
@@ -78,9 +78,9 @@ const readFile = (part: Json): Json => {
   const file = record(part, "file") ?? {}
   return {
     type: "file",
-    ...present({ url: file["file_data"], fileId: file["file_id"], filename: file["filename"] }),
+    ...withoutNulls({ url: file["file_data"], fileId: file["file_id"], filename: file["filename"] }),
     ...readMark(part),
-    ...native.read(part, fileFields, furtherMark(part))
+    ...native.decode(part, fileFields, furtherMark(part))
   }
 }
 
@@ -95,7 +95,7 @@ const readPart = (part: unknown): unknown => {
       return {
         type: "audio",
         url: readAudio(record(part, "input_audio") ?? {}),
-        ...native.read(part, audioFields)
+        ...native.decode(part, audioFields)
       }
     case "file":
       return readFile(part)
@@ -106,7 +106,7 @@ const readPart = (part: unknown): unknown => {
 
 const readParts = (content: unknown): unknown => (Array.isArray(content) ? content.map(readPart) : content)
 
-const refusalFields = known(["type", "refusal"])
+const refusalFields = knownFields(["type", "refusal"])
 
 /** What a model says in declining is what it said: in this protocol as it is, elsewhere as text. */
 const readSaid = (part: unknown): unknown =>
@@ -114,7 +114,7 @@ const readSaid = (part: unknown): unknown =>
     ? {
         type: "text",
         text: part["refusal"],
-        ...native.read(part, refusalFields, { type: "refusal", refusal: part["refusal"], text: undefined })
+        ...native.decode(part, refusalFields, { type: "refusal", refusal: part["refusal"], text: undefined })
       }
     : readPart(part)
 
@@ -126,7 +126,7 @@ const isThinking = (part: unknown): boolean =>
 const isPlain = (part: unknown): boolean =>
   isRecord(part) && part["type"] === "text" && Object.keys(part).every((field) => field === "type" || field === "text")
 
-const assistantFields = known([
+const assistantFields = knownFields([
   "role",
   "content",
   "tool_calls",
@@ -145,7 +145,7 @@ const readAssistant = (message: Json): unknown => {
   const thoughts = thoughtReader(undefined)
     .read(message, said)
     .reduce((collected, delta) => Events.append(collected, delta), Events.nothing)
-    .reasoningParts.map((part) => ({ ...part, ...native.said({}) }))
+    .reasoningParts.map((part) => ({ ...part, ...native.wrap({}) }))
   const parts = Array.isArray(content) ? content.filter((part) => !isThinking(part)) : []
   const told: ReadonlyArray<unknown> = parts.every(isPlain)
     ? said.text + refusal === ""
@@ -166,18 +166,18 @@ const readAssistant = (message: Json): unknown => {
         ? {}
         : { toolCalls: calls.every(isCall) ? decodeCalls(records(message, "tool_calls")) : calls }
       : { toolCalls: calls }),
-    ...native.read(message, assistantFields, refusal === "" ? undefined : { refusal, content: message["content"] })
+    ...native.decode(message, assistantFields, refusal === "" ? undefined : { refusal, content: message["content"] })
   }
 }
 
 /** A call that has a name, as every whole one must. */
 const isCall = (call: unknown): boolean => isRecord(call) && Boolean(string(callBody(call).body, "name"))
 
-const toolFields = known(["role", "tool_call_id", "content"])
+const toolFields = knownFields(["role", "tool_call_id", "content"])
 
-const userFields = known(["role", "content", "name"])
+const userFields = knownFields(["role", "content", "name"])
 
-const instructionFields = known(["role", "content"])
+const instructionFields = knownFields(["role", "content"])
 
 export const readMessage = (message: unknown): unknown => {
   if (!isRecord(message)) return message
@@ -190,16 +190,16 @@ export const readMessage = (message: unknown): unknown => {
         role,
         toolCallId: message["tool_call_id"],
         content: readParts(content),
-        ...native.read(message, toolFields)
+        ...native.decode(message, toolFields)
       }
     case "user":
       return {
         role,
         content: readParts(content),
-        ...present({ name: message["name"] }),
-        ...native.read(message, userFields)
+        ...withoutNulls({ name: message["name"] }),
+        ...native.decode(message, userFields)
       }
     default:
-      return { role, content: readParts(content), ...native.read(message, instructionFields) }
+      return { role, content: readParts(content), ...native.decode(message, instructionFields) }
   }
 }

@@ -2,10 +2,10 @@
 import { Either } from "effect"
 import type { ChatRequest } from "../../../vocabulary/Chat.js"
 import type { Json } from "../../json.js"
-import { array, beyond, isRecord, nonEmpty, present, record, string } from "../../json.js"
-import { known } from "../../native.js"
-import type { Words } from "../../decodedRequest.js"
-import { servedRequest, spelled, valueAt } from "../../decodedRequest.js"
+import { array, ifUnknownFields, isRecord, nonEmpty, withoutNulls, record, string } from "../../json.js"
+import { knownFields } from "../../native.js"
+import type { FieldNames } from "../../decodedRequest.js"
+import { validatedRequest, pathBelow, valueAt } from "../../decodedRequest.js"
 import type { WireFailure } from "../../Wire.js"
 import { malformed } from "../../Wire.js"
 import { native } from "../native.js"
@@ -17,18 +17,18 @@ import { readMessage } from "./messages.js"
 
 const isFunction = (tool: unknown): tool is Json => isRecord(tool) && tool["type"] === "function"
 
-const definitionFields = known(["type"], { function: ["name", "description", "parameters", "strict"] })
+const definitionFields = knownFields(["type"], { function: ["name", "description", "parameters", "strict"] })
 
 const readTool = (tool: Json): unknown => {
   const definition = record(tool, "function") ?? {}
   return {
     name: definition["name"],
-    ...present({
+    ...withoutNulls({
       description: definition["description"],
       parameters: definition["parameters"],
       strict: definition["strict"]
     }),
-    ...native.read(tool, definitionFields)
+    ...native.decode(tool, definitionFields)
   }
 }
 
@@ -65,8 +65,9 @@ const readFormat = (format: unknown): Setting => {
     case "json_schema": {
       const schema = record(format, "json_schema")
       if (schema !== undefined && schema["schema"] === undefined) return { further: format }
-      const isMore = (beyond(format, ["type", "json_schema"]) ?? beyond(schema, schemaFields)) !== undefined
-      return { ours: present(schema ?? {}), ...(isMore ? { further: format } : {}) }
+      const isMore =
+        (ifUnknownFields(format, ["type", "json_schema"]) ?? ifUnknownFields(schema, schemaFields)) !== undefined
+      return { ours: withoutNulls(schema ?? {}), ...(isMore ? { further: format } : {}) }
     }
     default:
       return { further: format }
@@ -78,7 +79,7 @@ const readReasoning = (body: Json): Setting & { readonly thinking?: unknown } =>
   const { effort, enabled, max_tokens: budget, ...beyond } = record(body, "reasoning") ?? {}
   const { budget_tokens: thinkingBudget, type, ...beyondThinking } = record(body, "thinking") ?? {}
   const off = enabled === false || type === "disabled" || body["enable_thinking"] === false
-  const ours = present({
+  const ours = withoutNulls({
     effort: body["reasoning_effort"] ?? effort ?? (off ? "none" : undefined),
     budgetTokens: budget ?? thinkingBudget ?? body["thinking_budget"]
   })
@@ -128,7 +129,7 @@ const spoken: ReadonlySet<string> = new Set([
 // -------------------------------------------------------------------------------------
 
 /** The protocol's own words for what stands in a vocabulary of other words. */
-const words: Words = {
+const words: FieldNames = {
   toolCallId: "tool_call_id",
   toolCalls: "tool_calls",
   toolChoice: "tool_choice",
@@ -159,7 +160,7 @@ const wirePath = (path: ReadonlyArray<PropertyKey>, body: Json): string => {
   const part = last === "url" ? valueAt(body, path.slice(0, -1)) : undefined
   const url = isRecord(part) ? urls[string(part, "type") ?? ""] : undefined
   const steps = url === undefined ? path : [...path.slice(0, -1), url]
-  const plain = spelled(steps, words).slice(1)
+  const plain = pathBelow(steps, words).slice(1)
   return between.reduce((told, [place, word]) => told.replace(place, word), plain)
 }
 
@@ -172,7 +173,7 @@ export const decodeRequest = (
   const toolChoice = readToolChoice(body["tool_choice"])
   const format = readFormat(body["response_format"])
   const reasoning = readReasoning(body)
-  const extra = present({
+  const extra = withoutNulls({
     ...Object.fromEntries(Object.entries(body).filter(([field]) => !spoken.has(field))),
     tools: tools.further,
     tool_choice: toolChoice.further,
@@ -183,7 +184,7 @@ export const decodeRequest = (
   })
   const candidate: unknown = {
     messages: array(body, "messages")?.map(readMessage) ?? body["messages"],
-    ...present({
+    ...withoutNulls({
       model: body["model"],
       tools: tools.ours,
       toolChoice: toolChoice.ours,
@@ -198,7 +199,9 @@ export const decodeRequest = (
       user: body["user"],
       metadata: body["metadata"]
     }),
-    ...present({ extra: nonEmpty(extra) })
+    ...withoutNulls({ extra: nonEmpty(extra) })
   }
-  return servedRequest(candidate, body["stream"] === true, (path, message) => malformed(wirePath(path, body), message))
+  return validatedRequest(candidate, body["stream"] === true, (path, message) =>
+    malformed(wirePath(path, body), message)
+  )
 }

@@ -3,7 +3,7 @@ import type { ChatResponse, ReasoningPart } from "../../../vocabulary/Chat.js"
 import type { ChatEvent, Finish, ReasoningDelta, ToolCallDelta, ToolCallEnd } from "../../../vocabulary/ChatEvent.js"
 import type { Json } from "../../json.js"
 import { record, records, string } from "../../json.js"
-import { over } from "../../native.js"
+import { mergeFields } from "../../native.js"
 import type { Frame, Served, ServedError, StreamEncoder } from "../../Wire.js"
 import { encodeCall } from "../toolCalls.js"
 import type { Dialect } from "../dialect.js"
@@ -78,7 +78,11 @@ export const encodeResponse =
             ...(manner.history === "none" ? field("reasoning", response.reasoning) : {}),
             ...(toolCalls.length === 0
               ? {}
-              : { tool_calls: toolCalls.map((call, index) => over(encodeCall(call), beside.calls.get(index) ?? {})) }),
+              : {
+                  tool_calls: toolCalls.map((call, index) =>
+                    mergeFields(encodeCall(call), beside.calls.get(index) ?? {})
+                  )
+                }),
             ...beside.fields
           },
           logprobs: null,

@@ -16,7 +16,7 @@ import { text, textOf } from "../../../vocabulary/Chat.js"
 import { plainCall } from "../../chatCompletions/toolCalls.js"
 import type { Json } from "../../json.js"
 import { isRecord } from "../../json.js"
-import { foreign, lacking } from "../../native.js"
+import { foreignPart, unsupportedPart } from "../../native.js"
 import type { Peer, WireFailure, WireRequest } from "../../Wire.js"
 import type { Dialect } from "../dialect.js"
 
@@ -73,7 +73,7 @@ const mediaPart = (part: UserPart): Encoded<Json> => {
     case "file":
       return filePart(part)
     case "native":
-      return unsupported(foreign)
+      return unsupported(foreignPart)
   }
 }
 
@@ -183,7 +183,7 @@ export const encodeRequest =
   (dialect: Dialect) =>
   (request: ChatRequest, { model: fallback, stream }: Peer & { readonly stream: boolean }): Encoded<WireRequest> => {
     if (request.toolChoice === "required") return unsupported("tool choice required")
-    const lacks = lacking(request)
+    const lacks = unsupportedPart(request)
     if (lacks !== undefined) return unsupported(lacks)
     const model = request.model ?? fallback
     const service = serviceOf(request, model, dialect)

@@ -1,6 +1,6 @@
 /** The client reads a stream. Source: alibabacloud.com/help/en/model-studio/stream. */
 import { streamDecoder } from "../../answerReader.js"
-import { isRecord, parsed } from "../../json.js"
+import { isRecord, parseJson } from "../../json.js"
 import type { AnswerSource, StreamDecoder } from "../../Wire.js"
 import { malformed } from "../../Wire.js"
 import { answerReader, reportedError } from "../answer.js"
@@ -10,7 +10,7 @@ export const decodeStream = (source: AnswerSource): StreamDecoder => {
   const answer = answerReader(source)
   return streamDecoder(answer, ({ data, event }, out) => {
     if (data === "" || data.startsWith("[DONE]")) return undefined
-    const body = parsed(data)
+    const body = parseJson(data)
     if (event === "error") return { _tag: "Reported", body: body ?? data }
     if (!isRecord(body)) return malformed("", data)
     const error = reportedError(body)

@@ -14,7 +14,7 @@ import type {
 import * as Chat from "../../../vocabulary/Chat.js"
 import type { Json } from "../../json.js"
 import { record } from "../../json.js"
-import { foreign } from "../../native.js"
+import { foreignPart } from "../../native.js"
 import type { WireFailure } from "../../Wire.js"
 import { malformed } from "../../Wire.js"
 import { isBeforeGemini3, wantsSignatures } from "../address.js"
@@ -72,7 +72,7 @@ const fileData = (fileUri: string, mimeType: string | undefined): Json => ({
 const base64Data = /^data:([^;,]*)[^,]*;base64,([\s\S]*)$/i
 
 const mediaPart = (part: ImagePart | AudioPart | FilePart | NativePart): Written<Json> => {
-  if (part.type === "native") return unsupported(foreign)
+  if (part.type === "native") return unsupported(foreignPart)
   const name = part.type === "file" ? part.filename : undefined
   const url = part.url ?? (part.type === "file" ? part.fileId : undefined) ?? ""
   const [, mimeType, data] = base64Data.exec(url) ?? []

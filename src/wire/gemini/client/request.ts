@@ -3,7 +3,7 @@ import { Either } from "effect"
 import type { ChatRequest, Reasoning, ResponseFormat, ToolChoice, ToolDefinition } from "../../../vocabulary/Chat.js"
 import type { Json } from "../../json.js"
 import { array, isRecord, record, records } from "../../json.js"
-import { lacking } from "../../native.js"
+import { unsupportedPart } from "../../native.js"
 import type { Peer, WireFailure, WireRequest } from "../../Wire.js"
 import { isBeforeGemini3, pathOf } from "../address.js"
 import { conversation } from "./contents.js"
@@ -95,7 +95,7 @@ export const encodeRequest =
     if (request.parallelToolCalls === false) {
       return Either.left({ _tag: "Unsupported", feature: "limit to one tool call at a time" })
     }
-    const foreign = lacking(request)
+    const foreign = unsupportedPart(request)
     if (foreign !== undefined) return Either.left({ _tag: "Unsupported", feature: foreign })
     return Either.map(conversation(request.messages, { provider, model }), ({ contents, systemInstruction }) => {
       const { generationConfig, tools: _, toolConfig, ...extra } = request.extra ?? {}

@@ -1,6 +1,6 @@
 /** The client reads a stream. Source: Gemini API, "models.streamGenerateContent". */
 import { streamDecoder } from "../../answerReader.js"
-import { parsed } from "../../json.js"
+import { parseJson } from "../../json.js"
 import type { AnswerSource, StreamDecoder } from "../../Wire.js"
 import { malformed } from "../../Wire.js"
 import { answerReader } from "./answer.js"
@@ -11,7 +11,7 @@ export const decodeStream = (source: AnswerSource): StreamDecoder => {
   return streamDecoder(answer, ({ data }, out) => {
     // Some gateways add the end mark of another protocol.
     if (data.trim() === "" || data.startsWith("[DONE]")) return undefined
-    const piece = parsed(data)
+    const piece = parseJson(data)
     const failure = piece === undefined ? malformed("", data) : answer.read(piece, out)
     return failure ?? (answer.stopped() ? "finishing" : "open")
   })

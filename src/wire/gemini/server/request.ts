@@ -2,8 +2,8 @@
 import { Either } from "effect"
 import type { ChatRequest } from "../../../vocabulary/Chat.js"
 import type { Json } from "../../json.js"
-import { isRecord, nonEmpty, present, record, records, string } from "../../json.js"
-import { servedRequest, spelled } from "../../decodedRequest.js"
+import { isRecord, nonEmpty, withoutNulls, record, records, string } from "../../json.js"
+import { validatedRequest, pathBelow } from "../../decodedRequest.js"
 import type { Address, WireFailure } from "../../Wire.js"
 import { malformed } from "../../Wire.js"
 import { askedAt } from "../address.js"
@@ -11,7 +11,7 @@ import { named } from "../names.js"
 import { fromOpenApi } from "../../schema/gemini.js"
 import { messagesOf } from "./contents.js"
 
-const fieldsOf = (from: Json, field: string): Json => present(named(record(from, field) ?? {}))
+const fieldsOf = (from: Json, field: string): Json => withoutNulls(named(record(from, field) ?? {}))
 
 // -------------------------------------------------------------------------------------
 // tools
@@ -19,7 +19,7 @@ const fieldsOf = (from: Json, field: string): Json => present(named(record(from,
 
 const definition = (from: Json, strict: boolean): Json => {
   const { description, name, parameters, parametersJsonSchema } = named(from)
-  return present({
+  return withoutNulls({
     name,
     description: description === "" ? undefined : description,
     parameters: parametersJsonSchema ?? (isRecord(parameters) ? fromOpenApi(parameters) : parameters),
@@ -31,7 +31,7 @@ const definition = (from: Json, strict: boolean): Json => {
 const toolsOf = (tools: unknown, strict: boolean): { readonly own?: unknown; readonly further?: unknown } => {
   if (tools === undefined) return {}
   if (!Array.isArray(tools)) return { own: tools }
-  const listed = tools.map((tool: unknown) => (isRecord(tool) ? present(named(tool)) : {}))
+  const listed = tools.map((tool: unknown) => (isRecord(tool) ? withoutNulls(named(tool)) : {}))
   const own = listed.flatMap((tool) => records(tool, "functionDeclarations").map((from) => definition(from, strict)))
   const further = listed
     .map(({ functionDeclarations: _, ...rest }) => rest)
@@ -70,7 +70,7 @@ const formatOf = (config: Json): unknown => {
 
 const thinkingOf = ({ includeThoughts, thinkingBudget, thinkingLevel }: Json): Json | undefined =>
   nonEmpty(
-    present({
+    withoutNulls({
       effort: typeof thinkingLevel === "string" ? thinkingLevel.toLowerCase() : undefined,
       // -1: as much as the model likes.
       budgetTokens: thinkingBudget === -1 ? undefined : thinkingBudget,
@@ -121,7 +121,7 @@ const words: ReadonlyArray<readonly [RegExp, string]> = [
 
 const wirePath = (path: ReadonlyArray<PropertyKey>, sources: ReadonlyArray<string>): string => {
   if (path[0] === "messages") return sources[Number(path[1])] ?? "contents"
-  const plain = spelled(path, {}).slice(1)
+  const plain = pathBelow(path, {}).slice(1)
   return words.reduce((told, [place, word]) => told.replace(place, word), plain)
 }
 
@@ -130,7 +130,7 @@ export const decodeRequest = (
   address?: Address
 ): Either.Either<{ readonly request: ChatRequest; readonly stream: boolean }, WireFailure> => {
   if (!isRecord(from)) return Either.left(malformed("", from))
-  const body = present(named(from))
+  const body = withoutNulls(named(from))
   const asked = askedAt(address)
   const config = fieldsOf(body, "generationConfig")
   const toolConfig = fieldsOf(body, "toolConfig")
@@ -138,12 +138,12 @@ export const decodeRequest = (
   const { choice, further: furtherCalling } = choiceOf(calling)
   const tools = toolsOf(body["tools"], calling["mode"] === "VALIDATED")
   const furtherConfig = others(config, settings)
-  const furtherTools = present({
+  const furtherTools = withoutNulls({
     ...others(toolConfig, new Set(["functionCallingConfig"])),
     functionCallingConfig: furtherCalling
   })
   return Either.flatMap(messagesOf(body["systemInstruction"], body["contents"]), (drafts) => {
-    const candidate: unknown = present({
+    const candidate: unknown = withoutNulls({
       messages: drafts.map(({ message }) => message),
       model: asked?.model ?? string(body, "model"),
       tools: tools.own,
@@ -157,7 +157,7 @@ export const decodeRequest = (
       reasoning: thinkingOf(fieldsOf(config, "thinkingConfig")),
       metadata: body["labels"],
       extra: nonEmpty(
-        present({
+        withoutNulls({
           ...others(body, known),
           tools: tools.further,
           generationConfig: nonEmpty(furtherConfig),
@@ -166,7 +166,7 @@ export const decodeRequest = (
       )
     })
     const sources = drafts.map(({ path }) => path)
-    return servedRequest(candidate, asked?.stream ?? false, (path, message) =>
+    return validatedRequest(candidate, asked?.stream ?? false, (path, message) =>
       malformed(wirePath(path, sources), message)
     )
   })

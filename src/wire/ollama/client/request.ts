@@ -13,8 +13,8 @@ import type {
 } from "../../../vocabulary/Chat.js"
 import { textOf } from "../../../vocabulary/Chat.js"
 import type { Json } from "../../json.js"
-import { isRecord, parsed } from "../../json.js"
-import { foreign, lacking } from "../../native.js"
+import { isRecord, parseJson } from "../../json.js"
+import { foreignPart, unsupportedPart } from "../../native.js"
 import type { Peer, WireFailure, WireRequest } from "../../Wire.js"
 import type { Dialect } from "../dialect.js"
 
@@ -41,7 +41,7 @@ const images = (content: string | ReadonlyArray<UserPart>): Encoded<Json> => {
   for (const part of content) {
     if (part.type === "audio") return unsupported("audio input")
     if (part.type === "file") return unsupported("file input")
-    if (part.type === "native") return unsupported(foreign)
+    if (part.type === "native") return unsupported(foreignPart)
     if (part.type === "text") continue
     const encoded = image(part.url)
     if (Either.isLeft(encoded)) return Either.left(encoded.left)
@@ -53,7 +53,7 @@ const images = (content: string | ReadonlyArray<UserPart>): Encoded<Json> => {
 /** Arguments are an object here, so a call that was cut off cannot be told. */
 const call = ({ arguments: text, id, name, type }: ToolCall): Encoded<Json> => {
   if (type === "custom") return unsupported("custom tool calls")
-  const value = text === "" ? {} : parsed(text)
+  const value = text === "" ? {} : parseJson(text)
   return isRecord(value)
     ? Either.right({ id, function: { name, arguments: value } })
     : unsupported("tool calls whose arguments are no JSON object")
@@ -152,7 +152,7 @@ const encodeOptions = (request: ChatRequest, dialect: Dialect): Json => {
 export const encodeRequest =
   (dialect: Dialect) =>
   (request: ChatRequest, { model: fallback, stream }: Peer & { readonly stream: boolean }): Encoded<WireRequest> => {
-    const missing = unsupportedChoice(request) ?? lacking(request)
+    const missing = unsupportedChoice(request) ?? unsupportedPart(request)
     if (missing !== undefined) return unsupported(missing)
     const names = new Map<string, string>()
     return Either.map(Either.all(request.messages.map((message) => encodeMessage(message, names))), (messages) => {

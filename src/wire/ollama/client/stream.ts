@@ -1,6 +1,6 @@
 /** The client reads a stream of one JSON text a line. Source: docs.ollama.com/api/streaming. */
 import { streamDecoder } from "../../answerReader.js"
-import { isRecord, parsed } from "../../json.js"
+import { isRecord, parseJson } from "../../json.js"
 import type { AnswerSource, StreamDecoder } from "../../Wire.js"
 import { malformed } from "../../Wire.js"
 import { answerReader, reportedError } from "../answer.js"
@@ -9,7 +9,7 @@ import { answerReader, reportedError } from "../answer.js"
 export const decodeStream = (source: AnswerSource): StreamDecoder => {
   const answer = answerReader(source)
   return streamDecoder(answer, ({ data }, out) => {
-    const line = parsed(data)
+    const line = parseJson(data)
     if (!isRecord(line)) return malformed("", data)
     return reportedError(line) ?? answer.read(line, out) ?? (answer.done() ? "done" : undefined)
   })

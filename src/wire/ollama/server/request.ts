@@ -3,9 +3,9 @@ import { Either } from "effect"
 import type { ChatRequest } from "../../../vocabulary/Chat.js"
 import * as Chat from "../../../vocabulary/Chat.js"
 import type { Json } from "../../json.js"
-import { array, isRecord, kept, nonEmpty, present, record, string } from "../../json.js"
-import type { Words } from "../../decodedRequest.js"
-import { servedRequest, spelled } from "../../decodedRequest.js"
+import { array, isRecord, pick, nonEmpty, withoutNulls, record, string } from "../../json.js"
+import type { FieldNames } from "../../decodedRequest.js"
+import { validatedRequest, pathBelow } from "../../decodedRequest.js"
 import type { WireFailure } from "../../Wire.js"
 import { malformed } from "../../Wire.js"
 
@@ -100,7 +100,7 @@ const messagesReader = () => {
 
 const isFunction = (tool: unknown): tool is Json => isRecord(tool) && record(tool, "function") !== undefined
 
-const readTool = (tool: Json): Json => kept(record(tool, "function") ?? {}, ["name", "description", "parameters"])
+const readTool = (tool: Json): Json => pick(record(tool, "function") ?? {}, ["name", "description", "parameters"])
 
 const efforts: Readonly<Record<string, string>> = {
   minimal: "minimal",
@@ -136,11 +136,11 @@ const isBeyond = (name: string, value: unknown): boolean =>
   !Object.hasOwn(settings, name) || (name === "num_predict" && typeof value === "number" && value <= 0)
 
 const readOptions = (options: Json): { readonly ours: Json; readonly further: Json } => {
-  const entries = Object.entries(present(options))
+  const entries = Object.entries(withoutNulls(options))
   const known = new Map(entries.filter(([name, value]) => !isBeyond(name, value)))
   const stop = known.get("stop")
   return {
-    ours: present({
+    ours: withoutNulls({
       temperature: known.get("temperature"),
       topP: known.get("top_p"),
       maxTokens: known.get("num_predict"),
@@ -155,7 +155,7 @@ const readOptions = (options: Json): { readonly ours: Json; readonly further: Js
 // faults
 // -------------------------------------------------------------------------------------
 
-const words: Words = {
+const words: FieldNames = {
   maxTokens: "options.num_predict",
   reasoning: "think",
   responseFormat: "format",
@@ -168,7 +168,7 @@ const words: Words = {
   url: "images"
 }
 
-const wirePath = (path: ReadonlyArray<PropertyKey>): string => spelled(path, words).slice(1)
+const wirePath = (path: ReadonlyArray<PropertyKey>): string => pathBelow(path, words).slice(1)
 
 export const decodeRequest = (
   body: unknown
@@ -179,7 +179,7 @@ export const decodeRequest = (
   const listed: ReadonlyArray<unknown> = Array.isArray(tools) ? tools : []
   const others = listed.filter((tool) => !isFunction(tool))
   const { further, ours } = readOptions(isRecord(options) ? options : {})
-  const candidate = present({
+  const candidate = withoutNulls({
     model,
     messages: Array.isArray(messages) ? messages.map(messagesReader()) : (messages ?? []),
     tools: others.length < listed.length ? listed.filter(isFunction).map(readTool) : undefined,
@@ -187,12 +187,12 @@ export const decodeRequest = (
     reasoning: readThink(think),
     ...ours,
     extra: nonEmpty(
-      present({
+      withoutNulls({
         ...beyond,
         options: nonEmpty(further),
         tools: others.length === 0 ? undefined : others
       })
     )
   })
-  return servedRequest(candidate, stream !== false, (path, message) => malformed(wirePath(path), message))
+  return validatedRequest(candidate, stream !== false, (path, message) => malformed(wirePath(path), message))
 }

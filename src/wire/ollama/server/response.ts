@@ -3,7 +3,7 @@ import type { ChatResponse, FinishReason, ToolCall } from "../../../vocabulary/C
 import type { ChatEvent, Finish } from "../../../vocabulary/ChatEvent.js"
 import type { Usage } from "../../../vocabulary/Usage.js"
 import type { Json } from "../../json.js"
-import { isRecord, parsed } from "../../json.js"
+import { isRecord, parseJson } from "../../json.js"
 import type { Frame, StreamEncoder, Wire } from "../../Wire.js"
 import { decodeReason, gathered } from "../answer.js"
 
@@ -47,7 +47,7 @@ const counts = (usage: Usage): Json =>
 
 /** Arguments that are no object are told as they were written: a server that would send nothing of them loses them. */
 const encodeCall = (call: ToolCall, index: number): Json => {
-  const value = parsed(call.arguments)
+  const value = parseJson(call.arguments)
   return {
     id: call.id,
     function: { index, name: call.name, arguments: isRecord(value) ? value : call.arguments }

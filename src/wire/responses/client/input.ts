@@ -82,15 +82,15 @@ const knownPart = (part: Exclude<UserPart, NativePart>): Item => {
   }
 }
 
-const nativePart = (part: NativePart): Item => native.of(part) ?? {}
+const nativePart = (part: NativePart): Item => native.fieldsOf(part) ?? {}
 
 const inputPart = (part: UserPart): Item =>
-  part.type === "native" ? nativePart(part) : native.written(knownPart(part), part)
+  part.type === "native" ? nativePart(part) : native.encode(knownPart(part), part)
 
 const outputPart = (part: TextPart | NativePart): Item =>
   part.type === "native"
     ? nativePart(part)
-    : native.written({ type: "output_text", text: part.text, annotations: [] }, part)
+    : native.encode({ type: "output_text", text: part.text, annotations: [] }, part)
 
 const assistantItem = (parts: ReadonlyArray<TextPart | NativePart>, dialect: Dialect, position: string): Item => ({
   type: "message",
@@ -116,7 +116,7 @@ const isReasoning = (part: AssistantPart): part is ReasoningPart => part.type ==
 const isOwn = (part: AssistantPart, context: Context): boolean =>
   part.type !== "reasoning" ||
   part.provider === context.provider ||
-  (part.provider === undefined && native.of(part) !== undefined)
+  (part.provider === undefined && native.fieldsOf(part) !== undefined)
 
 /**
  * Thoughts go back only to the provider that thought them, and only before what followed from them: the API refuses one
@@ -125,10 +125,10 @@ const isOwn = (part: AssistantPart, context: Context): boolean =>
 const assistantItems = (message: AssistantMessage, position: number, context: Context): ReadonlyArray<Item> => {
   const parts = typeof message.content === "string" ? [Chat.text(message.content)] : message.content
   const calls = (message.toolCalls ?? []).map(callItem)
-  const said = parts.filter((part) => part.type !== "text" || part.text !== "" || native.of(part) !== undefined)
+  const said = parts.filter((part) => part.type !== "text" || part.text !== "" || native.fieldsOf(part) !== undefined)
   const messageItem = (texts: ReadonlyArray<TextPart | NativePart>, at: string): Item =>
-    native.written(assistantItem(texts, context.dialect, at), message)
-  if (!said.some(isSaid) && calls.length === 0 && native.of(message) === undefined) {
+    native.encode(assistantItem(texts, context.dialect, at), message)
+  if (!said.some(isSaid) && calls.length === 0 && native.fieldsOf(message) === undefined) {
     return [assistantItem([Chat.text("")], context.dialect, `${position}`)]
   }
   const own = said.filter((part) => isOwn(part, context))
@@ -143,7 +143,7 @@ const assistantItems = (message: AssistantMessage, position: number, context: Co
 }
 
 const toolItem = (message: ToolMessage, customCalls: ReadonlySet<string>): Item =>
-  native.written(
+  native.encode(
     {
       type: customCalls.has(message.toolCallId) ? "custom_tool_call_output" : "function_call_output",
       call_id: message.toolCallId,
@@ -155,17 +155,17 @@ const toolItem = (message: ToolMessage, customCalls: ReadonlySet<string>): Item 
 /** What the user says, or an item that the vocabulary has no word for. */
 const userItem = (message: UserMessage): Item => {
   const { content } = message
-  if (typeof content === "string") return native.written({ type: "message", role: "user", content }, message)
+  if (typeof content === "string") return native.encode({ type: "message", role: "user", content }, message)
   const [only] = content
   const item = only === undefined ? undefined : itemOf(only)
-  return item ?? native.written({ type: "message", role: "user", content: content.map(inputPart) }, message)
+  return item ?? native.encode({ type: "message", role: "user", content: content.map(inputPart) }, message)
 }
 
 /** An instruction that keeps its place: its words alone, but in parts where they were said so in this protocol. */
 const instructionItem = (message: SystemMessage | DeveloperMessage): Item => {
   const { content, role } = message
-  const isParts = native.of(message) !== undefined && typeof content !== "string"
-  return native.written(
+  const isParts = native.fieldsOf(message) !== undefined && typeof content !== "string"
+  return native.encode(
     { type: "message", role, content: isParts ? content.map(inputPart) : Chat.textOf(content) },
     message
   )
@@ -173,7 +173,7 @@ const instructionItem = (message: SystemMessage | DeveloperMessage): Item => {
 
 /** One that was read from an item stays one. */
 const isInstruction = (message: Message): boolean =>
-  (message.role === "system" || message.role === "developer") && native.of(message) === undefined
+  (message.role === "system" || message.role === "developer") && native.fieldsOf(message) === undefined
 
 /** How many messages at the beginning are instructions; none where nothing else would remain to be asked. */
 const leading = (messages: ReadonlyArray<Message>): number =>

@@ -12,7 +12,7 @@ import { native } from "../native.js"
 const unsupported = (request: ChatRequest, dialect: Dialect): string | undefined => {
   if (request.stop !== undefined && request.stop.length > 0) return "stop"
   if (request.seed !== undefined) return "seed"
-  const foreign = native.lacking(request)
+  const foreign = native.unsupported(request)
   if (foreign !== undefined) return foreign
   for (const message of request.messages) {
     if (message.role !== "user") continue
@@ -33,7 +33,7 @@ const noParameters = { type: "object", properties: {}, required: [], additionalP
 /** Of a tool that was defined in this protocol nothing is decided here. */
 const functionTool = (tool: ToolDefinition, dialect: Dialect): Json => {
   const { description, name, parameters = noParameters } = tool
-  const usual = native.of(tool) === undefined ? dialect.strictTools : undefined
+  const usual = native.fieldsOf(tool) === undefined ? dialect.strictTools : undefined
   const { schema, ...held } = strictly(parameters, tool.strict ?? usual)
   const written = {
     type: "function",
@@ -42,7 +42,7 @@ const functionTool = (tool: ToolDefinition, dialect: Dialect): Json => {
     parameters: schema,
     ...held
   }
-  return native.written(written, tool)
+  return native.encode(written, tool)
 }
 
 const toolsOf = (request: ChatRequest, dialect: Dialect): unknown => {

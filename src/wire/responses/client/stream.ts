@@ -3,7 +3,7 @@ import { Either } from "effect"
 import type { AnswerReader } from "../../answerReader.js"
 import { streamDecoder, truncated } from "../../answerReader.js"
 import type { Json } from "../../json.js"
-import { array, isRecord, parsed, record, string } from "../../json.js"
+import { array, isRecord, parseJson, record, string } from "../../json.js"
 import type { AnswerSource, StreamDecoder, WireEvent, WireFailure } from "../../Wire.js"
 import { malformed, usageOf } from "../../Wire.js"
 import { readOutput } from "../output.js"
@@ -187,7 +187,7 @@ export const decodeStream = (source: AnswerSource): StreamDecoder => {
     if (text === "") return undefined
     // Some servers add the end mark of another protocol; before the end of the answer it means that the answer is cut off.
     if (text === "[DONE]") return truncated
-    const event = parsed(data)
+    const event = parseJson(data)
     if (!isRecord(event)) return malformed("", data)
     const read = events.get(string(event, "type") ?? name ?? "")
     const failure = read === undefined ? reportedBy(event) : read(state, event, out)

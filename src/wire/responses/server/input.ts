@@ -2,8 +2,8 @@
 import { Either } from "effect"
 import type { AssistantPart } from "../../../vocabulary/Chat.js"
 import type { Json } from "../../json.js"
-import { isRecord, kept, record, string } from "../../json.js"
-import { known } from "../../native.js"
+import { isRecord, pick, record, string } from "../../json.js"
+import { knownFields } from "../../native.js"
 import type { WireFailure } from "../../Wire.js"
 import { malformed } from "../../Wire.js"
 import { native } from "../native.js"
@@ -29,15 +29,15 @@ type Read<A> = Either.Either<A, WireFailure>
 
 const soundTypes: Readonly<Record<string, string>> = { mp3: "mpeg" }
 
-const textFields = known(["type", "text", "annotations", "logprobs"])
+const textFields = knownFields(["type", "text", "annotations", "logprobs"])
 
-const refusalFields = known(["type", "refusal"])
+const refusalFields = knownFields(["type", "refusal"])
 
-const imageFields = known(["type", "image_url", "detail"])
+const imageFields = knownFields(["type", "image_url", "detail"])
 
-const fileFields = known(["type", "file_data", "file_url", "file_id", "filename"])
+const fileFields = knownFields(["type", "file_data", "file_url", "file_id", "filename"])
 
-const audioFields = known(["type"], { input_audio: ["data", "format"] })
+const audioFields = knownFields(["type"], { input_audio: ["data", "format"] })
 
 const details: ReadonlySet<unknown> = new Set(["low", "high", "auto"])
 
@@ -56,8 +56,8 @@ const image = (value: Json, path: string): Read<Json> => {
     return Either.right({
       type: "image",
       url,
-      ...(isKnown ? kept(value, ["detail"]) : {}),
-      ...native.read(value, imageFields, isKnown ? undefined : { detail })
+      ...(isKnown ? pick(value, ["detail"]) : {}),
+      ...native.decode(value, imageFields, isKnown ? undefined : { detail })
     })
   }
   return upload === undefined || upload === null
@@ -71,7 +71,7 @@ const audio = (value: Json): Json => {
   return {
     type: "audio",
     url: `data:audio/${soundTypes[format] ?? format};base64,${string(sound, "data") ?? ""}`,
-    ...native.read(value, audioFields)
+    ...native.decode(value, audioFields)
   }
 }
 
@@ -82,21 +82,21 @@ const part = (value: unknown, path: string): Read<Json> => {
     case "output_text":
     case "text":
       return typeof value["text"] === "string"
-        ? Either.right({ type: "text", text: value["text"], ...native.read(value, textFields, besideText(value)) })
+        ? Either.right({ type: "text", text: value["text"], ...native.decode(value, textFields, besideText(value)) })
         : Either.left(malformed(`${path}.text`, value["text"]))
     case "refusal": {
       const { refusal } = value
       const said = { type: "refusal", refusal, text: undefined, annotations: undefined }
-      return Either.right({ type: "text", text: refusal, ...native.read(value, refusalFields, said) })
+      return Either.right({ type: "text", text: refusal, ...native.decode(value, refusalFields, said) })
     }
     case "input_image":
       return image(value, path)
     case "input_file":
       return Either.right({
         type: "file",
-        ...kept({ url: value["file_data"] ?? value["file_url"], fileId: value["file_id"] }, ["url", "fileId"]),
-        ...kept(value, ["filename"]),
-        ...native.read(value, fileFields)
+        ...pick({ url: value["file_data"] ?? value["file_url"], fileId: value["file_id"] }, ["url", "fileId"]),
+        ...pick(value, ["filename"]),
+        ...native.decode(value, fileFields)
       })
     case "input_audio":
       return Either.right(audio(value))
@@ -131,7 +131,7 @@ const turnMessage = ({ calls, content, further, path }: Turn): Draft => {
   }
 }
 
-const callFields = known(["type", "call_id", "name", "arguments", "input"])
+const callFields = knownFields(["type", "call_id", "name", "arguments", "input"])
 
 const call = (item: Json): Json => ({
   id: item["call_id"] ?? item["id"],
@@ -139,20 +139,20 @@ const call = (item: Json): Json => ({
   ...(item["type"] === "custom_tool_call"
     ? { arguments: item["input"], type: "custom" }
     : { arguments: item["arguments"] === "" ? "{}" : item["arguments"] }),
-  ...native.read(item, callFields)
+  ...native.decode(item, callFields)
 })
 
-const reasoningFields = known(["type", "id", "summary", "content", "encrypted_content"])
+const reasoningFields = knownFields(["type", "id", "summary", "content", "encrypted_content"])
 
 /** A thought goes back to where this protocol is spoken: whoever hands it on does not know who thought it. */
 const thoughts = (item: Json): ReadonlyArray<AssistantPart> => {
-  const said = { ...native.said({}), ...native.read(item, reasoningFields) }
+  const said = { ...native.wrap({}), ...native.decode(item, reasoningFields) }
   return reasoningPieces(item, undefined).map((piece) => ({ ...piece.part, ...said }))
 }
 
-const messageFields = known(["type", "role", "content"])
+const messageFields = knownFields(["type", "role", "content"])
 
-const outputFields = known(["type", "call_id", "output"])
+const outputFields = knownFields(["type", "call_id", "output"])
 
 /** What is handed to the model stands between its turns. All other items of other kinds are of what the model did. */
 const isGiven = (type: string): boolean => /_(?:output|response|reference)$/.test(type)
@@ -185,13 +185,13 @@ const read = (items: ReadonlyArray<unknown>): Read<ReadonlyArray<Draft>> => {
           const said = typeof content.right === "string" ? [{ type: "text", text: content.right }] : content.right
           current.content.push(...said)
           current.hasText = true
-          current.further = native.read(item, messageFields)
+          current.further = native.decode(item, messageFields)
         } else {
           close()
-          const said = role === "user" ? {} : native.said({})
+          const said = role === "user" ? {} : native.wrap({})
           drafts.push({
             path,
-            message: { role, content: content.right, ...said, ...native.read(item, messageFields) }
+            message: { role, content: content.right, ...said, ...native.decode(item, messageFields) }
           })
         }
         break
@@ -214,7 +214,7 @@ const read = (items: ReadonlyArray<unknown>): Read<ReadonlyArray<Draft>> => {
             role: "tool",
             toolCallId: item["call_id"],
             content: content.right,
-            ...native.read(item, outputFields)
+            ...native.decode(item, outputFields)
           }
         })
         break

@@ -2,10 +2,10 @@
 import { Either } from "effect"
 import type { ChatRequest } from "../../../vocabulary/Chat.js"
 import type { Json } from "../../json.js"
-import { beyond, isRecord, kept, nonEmpty, present, record } from "../../json.js"
-import { known } from "../../native.js"
-import type { Words } from "../../decodedRequest.js"
-import { servedRequest, spelledFrom, valueAt } from "../../decodedRequest.js"
+import { ifUnknownFields, isRecord, pick, nonEmpty, withoutNulls, record } from "../../json.js"
+import { knownFields } from "../../native.js"
+import type { FieldNames } from "../../decodedRequest.js"
+import { validatedRequest, protocolPath, valueAt } from "../../decodedRequest.js"
 import type { WireFailure } from "../../Wire.js"
 import { malformed } from "../../Wire.js"
 import { native } from "../native.js"
@@ -13,13 +13,13 @@ import { messagesOf } from "./input.js"
 
 const isFunction = (tool: unknown): tool is Json => isRecord(tool) && tool["type"] === "function"
 
-const toolFields = known(["type", "name", "description", "parameters", "strict"])
+const toolFields = knownFields(["type", "name", "description", "parameters", "strict"])
 
 /** That it was defined in this protocol counts: what is not said of it has its meaning here. */
 const definition = (tool: Json): Json => ({
-  ...kept(tool, ["name", "description", "parameters", "strict"]),
-  ...native.said({}),
-  ...native.read(tool, toolFields)
+  ...pick(tool, ["name", "description", "parameters", "strict"]),
+  ...native.wrap({}),
+  ...native.decode(tool, toolFields)
 })
 
 const modes: ReadonlySet<unknown> = new Set(["auto", "none", "required"])
@@ -35,7 +35,7 @@ const format = (text: Json): unknown => {
     case "json_object":
       return "json"
     case "json_schema":
-      return kept(wanted, ["name", "schema", "description", "strict"])
+      return pick(wanted, ["name", "schema", "description", "strict"])
     default:
       return undefined
   }
@@ -47,8 +47,10 @@ const formatFields = ["type", "name", "schema", "description", "strict"]
 const furtherText = (text: unknown): unknown => {
   const wanted = isRecord(text) ? text["format"] : undefined
   const isMore =
-    isRecord(text) && isRecord(wanted) && (format(text) === undefined || isRecord(beyond(wanted, formatFields)))
-  return isMore ? text : beyond(text, ["format"])
+    isRecord(text) &&
+    isRecord(wanted) &&
+    (format(text) === undefined || isRecord(ifUnknownFields(wanted, formatFields)))
+  return isMore ? text : ifUnknownFields(text, ["format"])
 }
 
 const efforts: ReadonlySet<unknown> = new Set(["none", "minimal", "low", "medium", "high", "xhigh"])
@@ -56,7 +58,7 @@ const efforts: ReadonlySet<unknown> = new Set(["none", "minimal", "low", "medium
 /** What our side of the protocol says unless it is told otherwise, and what a client leaves to the provider. */
 const unsaid: Json = { store: undefined, include: undefined }
 
-const words: Words = {
+const words: FieldNames = {
   maxTokens: "max_output_tokens",
   parallelToolCalls: "parallel_tool_calls",
   responseFormat: "text.format",
@@ -67,7 +69,7 @@ const words: Words = {
   url: ""
 }
 
-const wirePath = spelledFrom(words, "input")
+const wirePath = protocolPath(words, "input")
 
 export const decodeRequest = (
   body: unknown
@@ -97,10 +99,10 @@ export const decodeRequest = (
   return Either.flatMap(messagesOf(instructions, input), (drafts) => {
     const listed: ReadonlyArray<unknown> = Array.isArray(tools) ? tools : []
     const hosted = listed.filter((tool) => !isFunction(tool))
-    const wanted = isRecord(reasoning) ? kept(reasoning, ["effort", "summary"]) : {}
+    const wanted = isRecord(reasoning) ? pick(reasoning, ["effort", "summary"]) : {}
     const knownEffort = wanted["effort"] === undefined || efforts.has(wanted["effort"])
     const chosen = choice(toolChoice)
-    const candidate = present({
+    const candidate = withoutNulls({
       model,
       messages: drafts.map(({ message }) => message),
       tools: listed.length > hosted.length ? listed.filter(isFunction).map(definition) : undefined,
@@ -115,17 +117,17 @@ export const decodeRequest = (
       metadata: isRecord(metadata) ? nonEmpty(metadata) : metadata,
       extra: {
         ...unsaid,
-        ...present({
+        ...withoutNulls({
           ...unknown,
           tools: hosted.length === 0 ? undefined : hosted,
           tool_choice: chosen === undefined ? toolChoice : undefined,
           text: furtherText(text),
-          reasoning: knownEffort ? beyond(reasoning, ["effort", "summary"]) : reasoning
+          reasoning: knownEffort ? ifUnknownFields(reasoning, ["effort", "summary"]) : reasoning
         })
       }
     })
     const sources = drafts.map((draft) => draft.path)
-    return servedRequest(candidate, stream === true, (path) =>
+    return validatedRequest(candidate, stream === true, (path) =>
       malformed(wirePath(path, sources), valueAt(candidate, path) ?? null)
     )
   })
