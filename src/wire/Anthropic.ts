@@ -1,25 +1,25 @@
 /**
- * Anthropic's Messages protocol (`POST /messages`), for everything that speaks it.
+ * Anthropic's Messages protocol (`POST /messages`) and its compatible servers.
  *
- * - System and developer messages at the beginning are `system`. One further on keeps its place, behind the user's turn that
- *   it is nearest to, with models that allow it, and joins the others at the beginning elsewhere.
- * - Neighbours of one role are one turn, in which what tools returned comes first. What is blank is left out, and a
- *   conversation that begins with the model gets an opening: the API refuses both.
- * - Thoughts go back, signed and unchanged, to the provider that thought them, and to no other.
- * - `max_tokens`, which the protocol insists on, is the most that the model can write where a request does not say.
- * - `reasoning` becomes what the model knows: `adaptive` thinking with an effort, or a budget, which is kept below
- *   `max_tokens` and never below 1024 tokens. `effort: "none"` asks for no thinking, or for the least where the model always
- *   thinks; `summary` shows the thoughts that newer models keep to themselves. Thinking gives way to a tool that must be
- *   called, and to a turn of tool calls that was begun without it.
- * - The protocol has no word for `seed`, `metadata`, the name of a user, sound, and JSON without a schema, nor newer models
- *   for `temperature`, `top_p` and tools that must be called: a request with one of these is `Unsupported` rather than sent
- *   without it. How closely a model shall look at an image is left out.
- * - JSON Schemas of answers and of strict tools are closed, and constraints that the API refuses are told in descriptions.
- * - Betas are asked for in `extra.betas`, as in Anthropic's own libraries; that of the Files API is when a file's id is sent.
- *   An `anthropic-beta` among the headers of the client takes the place of both.
- * - What an answer says beside the vocabulary is in `providerMetadata`: `blocks` (those of tools that the provider ran
- *   itself, such as `server_tool_use`), `citations` (the sources of the text), what `usage` says beyond the counts,
- *   `stop_sequence`, `stop_details`, `container` and the like.
+ * - System and developer messages at the beginning become `system`. A later one keeps its place, after the nearest user turn, with
+ *   models that accept it, and is otherwise joined with those at the beginning.
+ * - Adjacent messages of one role become one turn, in which tool results come first. Blank texts are dropped, and a
+ *   conversation that begins with the model gets an opening user message: the API rejects both.
+ * - Reasoning is sent back signed and unchanged, only to the provider that produced it.
+ * - `max_tokens` is required by the protocol; by default it is the output limit of the model.
+ * - `reasoning` becomes what the model supports: `adaptive` thinking with an effort, or a budget, which is kept below
+ *   `max_tokens` and at least 1024 tokens. `effort: "none"` disables thinking, or selects the minimum for models that always
+ *   think; `summary` shows reasoning that newer models hide. Thinking is disabled when a tool is required, and in a turn of tool
+ *   calls that began without it.
+ * - The protocol has no field for `seed`, `metadata`, the name of a user message, audio, and JSON without a schema; newer models
+ *   accept neither `temperature` and `top_p` nor required tools: such a request fails with `Unsupported`. The detail of an
+ *   image is dropped.
+ * - JSON Schemas of answers and of strict tools are closed, and keywords that the API rejects are moved into descriptions.
+ * - Betas are requested with `extra.betas`, as in Anthropic's own libraries; that of the Files API is added when a file id is sent.
+ *   An `anthropic-beta` header of the client replaces both.
+ * - `providerMetadata` contains what the vocabulary does not cover: `blocks` (of tools that the provider ran itself, such as
+ *   `server_tool_use`), `citations` (sources of the text), other counts in `usage`, `stop_sequence`, `stop_details`,
+ *   `container` and the like.
  *
  * @example
  * ```ts
@@ -38,7 +38,7 @@ import * as Server from "./anthropic/server/wire.js"
 import type { ClientWire, ServerWire, Wire } from "./Wire.js"
 
 /**
- * How a server deviates from Anthropic, and what its models can do.
+ * How a server deviates from Anthropic, and the capabilities of its models.
  *
  * @since 0.1.0
  * @category model
@@ -46,7 +46,7 @@ import type { ClientWire, ServerWire, Wire } from "./Wire.js"
 export type Dialect = Dialects.Dialect
 
 /**
- * What a model can do, as far as a request depends on it.
+ * The capabilities of a model that requests depend on.
  *
  * @since 0.1.0
  * @category model
@@ -54,7 +54,7 @@ export type Dialect = Dialects.Dialect
 export type Traits = Models.Traits
 
 /**
- * What is known of the models whose names fit.
+ * The capabilities of the models whose names match.
  *
  * @since 0.1.0
  * @category model
@@ -62,7 +62,7 @@ export type Traits = Models.Traits
 export type ModelRule = Models.ModelRule
 
 /**
- * The protocol as Anthropic speaks it.
+ * Anthropic itself.
  *
  * @since 0.1.0
  * @category model
@@ -86,7 +86,7 @@ export const client: (dialect?: Partial<Dialect>) => ClientWire = Client.client
 export const server: () => ServerWire = Server.server
 
 /**
- * The wire for a server; what the dialect leaves out is as Anthropic has it.
+ * Both halves. Fields that the dialect leaves out are those of Anthropic.
  *
  * @since 0.1.0
  * @category constructors

@@ -1,5 +1,5 @@
 /**
- * OpenAI's Chat Completions protocol, as OpenAI writes it and as those who follow it really do.
+ * OpenAI's Chat Completions protocol and the deviations of its compatible servers.
  *
  * @example
  * ```ts
@@ -51,7 +51,7 @@ export const client: (dialect?: Partial<Dialect>) => ClientWire = Client.client
 export const server: (dialect?: Partial<Dialect>) => ServerWire = Server.server
 
 /**
- * The wire, in a provider's dialect.
+ * Both halves. Fields that the dialect leaves out are as in `common`.
  *
  * @since 0.1.0
  * @category constructors

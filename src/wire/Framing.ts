@@ -1,6 +1,6 @@
 /**
- * Bytes into frames: server-sent events (WHATWG HTML, section 9.2) and newline-delimited JSON. Linear in the size of what
- * it is fed, however the bytes are cut, and bounded in what it holds.
+ * Decodes bytes into frames: server-sent events (WHATWG HTML, section 9.2) and newline-delimited JSON. Linear in the size of the
+ * input however it is cut into chunks, and bounded in memory.
  *
  * @since 0.1.0
  */
@@ -8,7 +8,7 @@ import { createParser } from "eventsource-parser"
 import type { Frame } from "./Wire.js"
 
 /**
- * The most characters of one event that are held: what is longer is not an answer but a fault or an attack.
+ * The longest event in characters: a longer one is a fault or an attack.
  *
  * @since 0.1.0
  * @category model
@@ -16,21 +16,21 @@ import type { Frame } from "./Wire.js"
 export const maxFrameLength = 32 * 1024 * 1024
 
 /**
- * Cuts one stream of bytes into frames. It holds the unfinished end of what it was fed, so there is one for each stream.
+ * Cuts one stream of bytes into frames. It buffers the unfinished end of its input: make one for each stream.
  *
  * @since 0.1.0
  * @category model
  */
 export interface Framer {
-  /** Appends the frames that these bytes complete to `out`. False: an event grew past `maxFrameLength`. */
+  /** Appends the frames that these bytes complete to `out`. False: an event is longer than `maxFrameLength`. */
   readonly push: (bytes: Uint8Array, out: Array<Frame>) => boolean
-  /** No more bytes will come: appends what only lacked its end. */
+  /** Ends the input: appends a frame that lacks only its end mark. */
   readonly end: (out: Array<Frame>) => boolean
 }
 
 /**
- * Server-sent events. An event that the stream's end cuts off before its blank line is still given out: providers forget
- * that line, and a decoder tells a whole JSON text from half of one.
+ * Server-sent events. The last event is emitted even without its blank line, which some providers omit: the JSON decoder rejects
+ * it when it is incomplete.
  *
  * @since 0.1.0
  * @category constructors
@@ -68,24 +68,24 @@ export const sse = (): Framer => {
  */
 export const ndjson = (): Framer => {
   const decoder = new TextDecoder()
-  let pieces: Array<string> = []
-  let held = 0
+  let chunks: Array<string> = []
+  let buffered = 0
   const feed = (text: string, out: Array<Frame>): boolean => {
-    if (held > maxFrameLength) return false
+    if (buffered > maxFrameLength) return false
     let from = 0
     for (let at = text.indexOf("\n"); at !== -1; at = text.indexOf("\n", from)) {
-      pieces.push(text.slice(from, at))
-      const line = pieces.join("").trim()
-      pieces = []
-      held = 0
+      chunks.push(text.slice(from, at))
+      const line = chunks.join("").trim()
+      chunks = []
+      buffered = 0
       from = at + 1
       if (line !== "") out.push({ data: line })
     }
     if (from < text.length) {
-      pieces.push(text.slice(from))
-      held += text.length - from
+      chunks.push(text.slice(from))
+      buffered += text.length - from
     }
-    return held <= maxFrameLength
+    return buffered <= maxFrameLength
   }
   return {
     push: (bytes, out) => feed(decoder.decode(bytes, { stream: true }), out),
@@ -102,7 +102,7 @@ export const ndjson = (): Framer => {
 export const make = (framing: "sse" | "ndjson"): Framer => (framing === "sse" ? sse() : ndjson())
 
 /**
- * A frame as it goes over the network. The data of a frame is JSON or a single word: it has no line breaks.
+ * The text of a frame. Its data must have no line break, as JSON has none.
  *
  * @since 0.1.0
  * @category rendering

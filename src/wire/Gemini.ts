@@ -1,24 +1,24 @@
 /**
- * Google's Gemini protocol (`POST /models/{model}:generateContent`, and `:streamGenerateContent` with SSE), of the Gemini API
- * and of Vertex AI.
+ * Google's Gemini protocol (`POST /models/{model}:generateContent`, and `:streamGenerateContent` with SSE) on the Gemini API and
+ * Vertex AI.
  *
- * - System and developer messages, wherever they stand, become the `systemInstruction`.
- * - Signatures of thoughts go back with the very part that they came with: `Chat.toMessage` carries them in its reasoning
- *   parts, which have no text then. They go only to the provider that gave them. Calls that another model asked for are sent
- *   to Gemini 3 and later with the mark that lets them pass.
- * - Tools and answers are held to JSON Schemas (`parametersJsonSchema`, `responseJsonSchema`), less the keywords that the API
- *   does not read. `strict` on a tool asks for the mode `VALIDATED`.
- * - `reasoning.effort` is a `thinkingLevel`, and a `thinkingBudget` for models before Gemini 3; `reasoning.budgetTokens` is a
- *   `thinkingBudget` everywhere; `reasoning.summary` asks for the thoughts themselves.
+ * - All system and developer messages become the `systemInstruction`.
+ * - A thought signature is sent back with the part that it belongs to: `Chat.toMessage` keeps it in a reasoning part without text.
+ *   Signatures go only to the provider that made them. Tool calls of another model are sent to Gemini 3 and later with the
+ *   documented placeholder signature.
+ * - Tools and answers use JSON Schemas (`parametersJsonSchema`, `responseJsonSchema`) without the keywords that the API does not
+ *   support. `strict` on a tool selects the mode `VALIDATED`.
+ * - `reasoning.effort` becomes `thinkingLevel`, or `thinkingBudget` for models before Gemini 3; `reasoning.budgetTokens` always
+ *   becomes `thinkingBudget`; `reasoning.summary` requests the reasoning itself.
  * - A `fileId` is the URI of a file, such as that of an upload or `gs://…`.
- * - The protocol has no word for the name of a user and for `parallelToolCalls: false`: a request with one of these is
- *   `Unsupported` rather than sent without it. `user`, `metadata` (but for `labels` of Vertex AI), the `detail` of images and
- *   the name of an answer's schema change no answer, and are left out.
- * - `extra.generationConfig` and `extra.toolConfig` are put together with what the request says, field by field.
- * - What an answer says beside the vocabulary is in `providerMetadata`: `groundingMetadata`, `citationMetadata`,
- *   `safetyRatings` and so on as they come, `parts` of other kinds (code that was run, media), what `usage` says beyond the
- *   counts (such as `toolUsePromptTokenCount`), and other `candidates`.
- * - An answer without calls that ends with `MALFORMED_FUNCTION_CALL`, `UNEXPECTED_TOOL_CALL`, `TOO_MANY_TOOL_CALLS` or
+ * - The protocol has no field for the name of a user message or for `parallelToolCalls: false`: such a request fails with
+ *   `Unsupported`. `user`, `metadata` (except as `labels` of Vertex AI), the `detail` of images and the name of an answer's
+ *   schema do not change the answer and are dropped.
+ * - `extra.generationConfig` and `extra.toolConfig` are merged with the request field by field.
+ * - `providerMetadata` contains what the vocabulary does not cover: `groundingMetadata`, `citationMetadata`, `safetyRatings` and
+ *   so on unchanged, `parts` of other kinds (executed code, media), other counts in `usage` (such as
+ *   `toolUsePromptTokenCount`), and further `candidates`.
+ * - An answer without tool calls that ends with `MALFORMED_FUNCTION_CALL`, `UNEXPECTED_TOOL_CALL`, `TOO_MANY_TOOL_CALLS` or
  *   `MALFORMED_RESPONSE` is `Malformed`; one that ends with `MISSING_THOUGHT_SIGNATURE` is an `InvalidRequestError`.
  *
  * @example
@@ -45,7 +45,7 @@ import type { ClientWire, ServerWire, Wire } from "./Wire.js"
 export type Dialect = Dialects.Dialect
 
 /**
- * The protocol as the Gemini API speaks it.
+ * The Gemini API itself.
  *
  * @since 0.1.0
  * @category model
@@ -69,7 +69,7 @@ export const client: (dialect?: Partial<Dialect>) => ClientWire = Client.client
 export const server: () => ServerWire = Server.server
 
 /**
- * The wire for a server; what the dialect leaves out is as the Gemini API has it.
+ * Both halves. Fields that the dialect leaves out are those of the Gemini API.
  *
  * @since 0.1.0
  * @category constructors

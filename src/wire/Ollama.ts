@@ -1,18 +1,16 @@
 /**
- * Ollama's own protocol (`POST /api/chat`), as its servers speak it at home and in the cloud.
+ * Ollama's own protocol (`POST /api/chat`), of local servers and the cloud.
  *
- * - Settings of the vocabulary become `options` (`num_predict` is `maxTokens`). Those of `extra.options`, such as `num_ctx`,
- *   are added to them; `extra.keep_alive` and all else in `extra` is sent as it is.
- * - `reasoning` becomes `think`: on, off, or graded by the effort, which only some models tell from "on". A budget of tokens
- *   has no word here. Thoughts of earlier turns go back as they were told.
- * - Tool calls come whole. Older servers give them no ids: these are made up from their place in the answer.
- * - The protocol has no word for a tool that must be called, parallel calls switched off, images by URL, sound, files,
- *   the name of a user, and tools that take free text: a request with one of these is `Unsupported` rather than sent without
- *   it. What only advises the provider is left out: `user`, `metadata`, the detail of an image, `strict`, the name of a
- *   schema. `toolChoice: "none"` sends no tools.
- * - Answers have no id. What one says beside the vocabulary is in `providerMetadata`:
- *   how long the server took (`total_duration`, `load_duration`, `prompt_eval_duration`, `eval_duration`, in nanoseconds),
- *   `logprobs`, and for cloud models `remote_model` and `remote_host`.
+ * - Settings become `options` (`maxTokens` is `num_predict`). `extra.options`, such as `num_ctx`, are merged with them;
+ *   `extra.keep_alive` and all other fields of `extra` are sent unchanged.
+ * - `reasoning` becomes `think`: on, off, or a level, which only some models distinguish from "on". The protocol has no token
+ *   budget. Reasoning of earlier turns is sent back unchanged.
+ * - Tool calls arrive whole. Older servers send no ids: these are generated from the position in the answer.
+ * - The protocol has no field for a required tool, `parallelToolCalls: false`, images by URL, audio, files, the name of a user
+ *   message, and custom tools: such a request fails with `Unsupported`. Hints are dropped: `user`, `metadata`, the detail of an
+ *   image, `strict`, the name of a schema. `toolChoice: "none"` sends no tools.
+ * - Responses have no id. `providerMetadata` contains the timings (`total_duration`, `load_duration`, `prompt_eval_duration`,
+ *   `eval_duration`, in nanoseconds), `logprobs`, and `remote_model` and `remote_host` of cloud models.
  *
  * @example
  * ```ts
@@ -29,7 +27,7 @@ import * as Server from "./ollama/server/wire.js"
 import type { ClientWire, ServerWire, Wire } from "./Wire.js"
 
 /**
- * What is said to a server with every request.
+ * Settings sent with every request.
  *
  * @since 0.1.0
  * @category model
@@ -37,7 +35,7 @@ import type { ClientWire, ServerWire, Wire } from "./Wire.js"
 export type Dialect = Dialects.Dialect
 
 /**
- * Nothing but what the request says.
+ * No settings beyond those of the request.
  *
  * @since 0.1.0
  * @category model
@@ -61,7 +59,7 @@ export const client: (dialect?: Partial<Dialect>) => ClientWire = Client.client
 export const server: () => ServerWire = Server.server
 
 /**
- * The wire for a server.
+ * Both halves.
  *
  * @since 0.1.0
  * @category constructors

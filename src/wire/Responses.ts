@@ -1,18 +1,18 @@
 /**
- * OpenAI's Responses protocol (`POST /responses`), for everything that speaks it.
+ * OpenAI's Responses protocol (`POST /responses`) and its compatible servers.
  *
- * - System and developer messages at the beginning of a conversation become `instructions`, joined by a blank line. One
- *   further on keeps its place as an input item, with its role.
- * - Thoughts go back to the provider that thought them, sealed or by id, and to no other.
- * - Tools are strict unless they say otherwise: the schema is closed, every property is required, and one that was optional
- *   may be null instead. So the model writes `null` for what it leaves out; decode arguments with a schema that takes it
- *   (`Schema.optionalWith(…, { nullable: true })`). A schema that strict mode cannot say is sent unchanged, and not strict,
- *   whatever was asked. `strict: false` leaves a schema alone.
- * - The protocol has no word for `stop`, `seed`, the name of a user, and sound: a request with one of these is `Unsupported`
- *   rather than sent without it. `reasoning.budgetTokens` is only for providers that count; it is left out elsewhere.
- * - What an answer says beside the vocabulary is in `providerMetadata`: `items` (those of tools that the provider ran
- *   itself, such as `web_search_call`), `annotations` (the sources of the text), `logprobs`, what `usage` says beyond the
- *   counts, and every field of the answer that does not repeat the request, such as `service_tier`.
+ * - System and developer messages at the beginning become `instructions`, joined by a blank line. A later one remains an input
+ *   item with its role.
+ * - Reasoning is sent back, encrypted or by id, only to the provider that produced it.
+ * - Tools are strict by default: the schema is closed, every property is required, and an optional one is nullable. The model then
+ *   writes `null` for an omitted property: decode arguments with a schema that accepts it
+ *   (`Schema.optionalWith(…, { nullable: true })`). A schema that strict mode cannot express is sent unchanged with
+ *   `strict: false`. A tool with `strict: false` keeps its schema.
+ * - The protocol has no field for `stop`, `seed`, the name of a user message, and audio: such a request fails with
+ *   `Unsupported`. `reasoning.budgetTokens` is sent only to providers that support it, and dropped elsewhere.
+ * - `providerMetadata` contains what the vocabulary does not cover: `items` (of tools that the provider ran itself, such as
+ *   `web_search_call`), `annotations` (sources of the text), `logprobs`, other counts in `usage`, and every field of the
+ *   response that does not repeat the request, such as `service_tier`.
  *
  * @example
  * ```ts
@@ -38,7 +38,7 @@ import type { ClientWire, ServerWire, Wire } from "./Wire.js"
 export type Dialect = Dialects.Dialect
 
 /**
- * The protocol as OpenAI speaks it, used without keeping anything there.
+ * OpenAI itself, without storing responses there.
  *
  * @since 0.1.0
  * @category model
@@ -62,7 +62,7 @@ export const client: (dialect?: Partial<Dialect>) => ClientWire = Client.client
 export const server: () => ServerWire = Server.server
 
 /**
- * The wire for a server; what the dialect leaves out is as OpenAI has it.
+ * Both halves. Fields that the dialect leaves out are those of OpenAI.
  *
  * @since 0.1.0
  * @category constructors

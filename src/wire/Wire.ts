@@ -1,8 +1,7 @@
 /**
- * How a protocol writes the vocabulary, in both directions. A wire is pure: data in, data out, no effects, no HTTP and no
- * clock.
+ * The contract of a protocol: how it encodes and decodes the vocabulary. A wire is pure, without effects, HTTP or a clock.
  *
- * The client's side encodes requests and decodes answers; the server's side does the reverse, for simulators and gateways.
+ * The client's half encodes requests and decodes responses; the server's half does the reverse, for simulators and gateways.
  *
  * @since 0.1.0
  */
@@ -19,30 +18,29 @@ import * as Usage from "../vocabulary/Usage.js"
  * @category model
  */
 export interface Frame {
-  /** The SSE event's name, where it has one. */
+  /** The name of the SSE event, if it has one. */
   readonly event?: string | undefined
   readonly data: string
 }
 
 /**
- * A request as it goes over the network, less the address and the key.
+ * A request without the address and the key.
  *
  * @since 0.1.0
  * @category model
  */
 export interface WireRequest {
-  /** Below the endpoint's base URL, beginning with a slash. */
+  /** Appended to the base URL of the endpoint; begins with a slash. */
   readonly path: string
-  /** What the protocol says in the URL. */
+  /** Query parameters of the protocol. */
   readonly query?: Readonly<Record<string, string>>
-  /** What the protocol says in headers. */
+  /** Headers of the protocol. */
   readonly headers?: Readonly<Record<string, string>>
   readonly body: Record<string, unknown>
 }
 
 /**
- * Where a server was asked, for protocols that say there, and not in the body, which model is asked and whether it shall
- * stream.
+ * The address of a request to a server, for protocols that have the model and the kind of answer there and not in the body.
  *
  * @since 0.1.0
  * @category model
@@ -50,18 +48,17 @@ export interface WireRequest {
 export interface Address {
   /** Without the query. */
   readonly path: string
-  /** By their names in lower case. */
+  /** Names in lower case. */
   readonly headers: Readonly<Record<string, string | ReadonlyArray<string> | undefined>>
 }
 
 /**
- * What a wire could not do with what it was given.
+ * Why a wire failed to encode or decode.
  *
- * - `Malformed`: it is not of the protocol. `path` says where.
- * - `Reported`: it is an error that the other side reported in band, under status 200 or in the middle of a stream. What it
- *   means is decided elsewhere, from `body`.
- * - `Truncated`: the stream ended before the answer did.
- * - `Unsupported`: the vocabulary says something that the protocol has no word for.
+ * - `Malformed`: the value at `path` does not follow the protocol.
+ * - `Reported`: the other side reported an error under status 200 or inside a stream. `ProviderError` classifies `body`.
+ * - `Truncated`: the stream ended before the answer.
+ * - `Unsupported`: the protocol has no field for a part of the request.
  *
  * @since 0.1.0
  * @category model
@@ -73,31 +70,31 @@ export type WireFailure =
   | { readonly _tag: "Unsupported"; readonly feature: string }
 
 /**
- * For whom a request is written and from whom an answer is read.
+ * The provider and model of a request.
  *
  * @since 0.1.0
  * @category model
  */
 export interface Peer {
-  /** The name of the provider, as it stands in answers and errors, and on thoughts that only it understands. */
+  /** The name of the provider in responses and errors, and on reasoning that only it can read back. */
   readonly provider: string
-  /** The model asked for, used where the request names none and where the answer names none. */
+  /** The requested model, used when the request or the response names none. */
   readonly model: string
 }
 
 /**
- * Whose answer is read, and what is taken for its input where nobody counts.
+ * The provider and model of a response, and an estimate of its input.
  *
  * @since 0.1.0
  * @category model
  */
 export interface AnswerSource extends Peer {
-  /** What to report as input where the provider counts nothing, in tokens. */
+  /** Input tokens to report when the provider sends no counts. */
   readonly estimatedInputTokens: number
 }
 
 /**
- * A whole answer, less what only the client knows.
+ * A whole response without the fields that the client adds.
  *
  * @since 0.1.0
  * @category model
@@ -105,7 +102,7 @@ export interface AnswerSource extends Peer {
 export type WireResponse = Omit<ChatResponse, "provider" | "latency" | "keyId" | "attempts">
 
 /**
- * What a stream says, less `Start`, which only the client can write, and `Continued`, which joins two streams.
+ * The events of a stream without `Start`, which the client adds, and `Continued`, which joins two streams.
  *
  * @since 0.1.0
  * @category model
@@ -113,45 +110,45 @@ export type WireResponse = Omit<ChatResponse, "provider" | "latency" | "keyId" |
 export type WireEvent = Exclude<ChatEvent, { readonly _tag: "Start" | "Continued" }>
 
 /**
- * Reads one stream. It holds the state of that stream (open tool calls, the usage so far), so there is one for each.
+ * Decodes one stream. It has the state of that stream, such as open tool calls: make one for each stream.
  *
  * @since 0.1.0
  * @category model
  */
 export interface StreamDecoder {
-  /** The answer's id, empty until and unless the provider sends it. */
+  /** The id of the response; empty until the provider sends it. */
   readonly id: string
-  /** The model that answers; the one asked for until the provider says otherwise. */
+  /** The model of the response; the requested one until the provider names another. */
   readonly model: string
   /**
-   * - `open`: the answer goes on.
-   * - `finishing`: the model has stopped, but its usage may still follow.
-   * - `done`: `Finish` has been given out, and nothing that follows matters.
+   * - `open`: the answer is not complete.
+   * - `finishing`: the model has stopped; the usage can still follow.
+   * - `done`: `Finish` was emitted, and later frames are ignored.
    */
   readonly state: "open" | "finishing" | "done"
-  /** What was consumed so far; an estimate unless the provider has sent its counts. */
+  /** The usage so far; an estimate until the provider has sent its counts. */
   readonly usage: Usage.Usage
-  /** Reads one frame and appends what it says to `out`. What was appended before a failure holds. */
+  /** Decodes one frame and appends its events to `out`. Events appended before a failure are valid. */
   readonly push: (frame: Frame, out: Array<WireEvent>) => WireFailure | undefined
-  /** Nothing more will come: appends what is still owed, `Finish` included, or says that the answer is cut off. */
+  /** Ends the stream: appends the events still due, `Finish` included, or fails with `Truncated`. */
   readonly end: (out: Array<WireEvent>) => WireFailure | undefined
 }
 
 /**
- * Writes one stream, for a server. There is one for each stream.
+ * Encodes one stream of a server. Make one for each stream.
  *
  * @since 0.1.0
  * @category model
  */
 export interface StreamEncoder {
-  /** The frames that say what the event says; none where the protocol has no word for it. */
+  /** The frames of an event; none when the protocol has no frame for it. */
   readonly push: (event: ChatEvent) => ReadonlyArray<Frame>
-  /** The frames that say that the stream has failed and that nothing follows. */
+  /** The frames that end the stream with an error. */
   readonly fail: (error: ServedError) => ReadonlyArray<Frame>
 }
 
 /**
- * What went wrong, as a server tells it.
+ * An error of a server.
  *
  * @since 0.1.0
  * @category model
@@ -161,52 +158,52 @@ export interface ServedError {
   readonly message: string
   readonly code?: string
   readonly type?: string
-  /** The field of the request that is at fault, for protocols that name it. */
+  /** The invalid field of the request, for protocols that name it. */
   readonly param?: string
 }
 
 /**
- * What a server tells beside the answer, for protocols that tell it.
+ * Fields of a server's response that are not part of the answer, for protocols that have them.
  *
  * @since 0.1.0
  * @category model
  */
 export interface Served {
-  /** What the client asked for, where the answer repeats it. @default `{}` */
+  /** The request of the client, whose fields some responses repeat. @default `{}` */
   readonly request?: Record<string, unknown>
-  /** When the answer was made, in seconds since the epoch: a wire has no clock. @default 0 */
+  /** The time of the response in seconds since the epoch, since a wire has no clock. @default 0 */
   readonly createdAt?: number
 }
 
 /**
- * The vectors of one request, in the order of its texts.
+ * The vectors of one request in the order of its texts.
  *
  * @since 0.1.0
  * @category model
  */
 export interface WireEmbeddings {
-  /** The model that answered; the one asked for where the provider does not say. */
+  /** The model of the response; the requested one when the provider names none. */
   readonly model: string
   readonly embeddings: ReadonlyArray<ReadonlyArray<number>>
   readonly usage: Usage.Usage
 }
 
 /**
- * How a protocol embeds texts.
+ * The client's half of a protocol for embeddings.
  *
  * @since 0.1.0
  * @category model
  */
 export interface EmbeddingsWire {
-  /** The most texts that one request may have. */
+  /** The largest number of texts in one request. */
   readonly maxBatch: number
-  /** The most tokens that one request may have, all its texts together. @default not limited */
+  /** The largest number of tokens in one request, over all its texts. @default not limited */
   readonly maxBatchTokens?: number
-  /** The client writes a request. */
+  /** Encodes a request. */
   readonly encodeRequest: (request: EmbeddingRequest, peer: Peer) => Either.Either<WireRequest, WireFailure>
   /**
-   * The client reads an answer, already parsed from JSON, to this many texts. `request` is the body that was sent: some of it decides
-   * how vectors are written.
+   * Decodes a parsed response to `count` texts. `request` is the body that was sent: some of its fields determine the encoding of
+   * vectors.
    */
   readonly decodeResponse: (
     body: unknown,
@@ -219,15 +216,15 @@ export interface EmbeddingsWire {
 }
 
 /**
- * How a server that embeds texts speaks a protocol.
+ * The server's half of a protocol for embeddings.
  *
  * @since 0.1.0
  * @category model
  */
 export interface ServedEmbeddingsWire {
-  /** A server reads a request, already parsed from JSON. */
+  /** Decodes a parsed request. */
   readonly decodeRequest: (body: unknown, address?: Address) => Either.Either<EmbeddingRequest, WireFailure>
-  /** A server writes an answer. `request` is what the client asked for: some of it decides how vectors are written. */
+  /** Encodes a response. `request` is the body of the client: some of its fields determine the encoding of vectors. */
   readonly encodeResponse: (answer: WireEmbeddings, request: Record<string, unknown>) => Record<string, unknown>
 }
 
@@ -238,25 +235,25 @@ export interface ServedEmbeddingsWire {
  * @category model
  */
 export interface ListedModel {
-  /** As it stands in requests. */
+  /** The name of the model in requests. */
   readonly id: string
-  /** The most tokens that a request and its answer may have together, where the provider says. */
+  /** The largest number of tokens of a request and its answer together, if the provider reports it. */
   readonly contextWindow?: number
-  /** What else the provider says of it, in its own words. */
+  /** The entry of the provider's list, unchanged. */
   readonly details: Readonly<Record<string, unknown>>
 }
 
 /**
- * How a protocol lists the models that a key may ask.
+ * The client's half of a protocol for the list of models.
  *
  * @since 0.1.0
  * @category model
  */
 export interface ModelsWire {
-  /** Below the endpoint's base URL, beginning with a slash. */
+  /** Appended to the base URL of the endpoint; begins with a slash. */
   readonly path: string
   readonly query?: Readonly<Record<string, string>>
-  /** The client reads a page, already parsed from JSON. `next`: the query of the page after it. */
+  /** Decodes a parsed page. `next` is the query of the page after it. */
   readonly decodeResponse: (
     body: unknown
   ) => Either.Either<
@@ -266,18 +263,18 @@ export interface ModelsWire {
 }
 
 /**
- * How a server lists its models.
+ * The server's half of a protocol for the list of models.
  *
  * @since 0.1.0
  * @category model
  */
 export interface ServedModelsWire {
-  /** A server writes the whole list. */
+  /** Encodes the whole list. */
   readonly encodeResponse: (ids: ReadonlyArray<string>) => unknown
 }
 
 /**
- * A protocol as a client speaks it: all that is needed to ask a provider.
+ * The client's half of a protocol: all that is needed to call a provider.
  *
  * @since 0.1.0
  * @category model
@@ -285,29 +282,29 @@ export interface ServedModelsWire {
 export interface ClientWire {
   readonly name: string
   readonly framing: "sse" | "ndjson"
-  /** Absent where the protocol has no embeddings. */
+  /** Absent when the protocol has no embeddings. */
   readonly embeddings?: EmbeddingsWire
-  /** Absent where the protocol cannot list its models. */
+  /** Absent when the protocol has no list of models. */
   readonly models?: ModelsWire
 
-  /** Writes a request. */
+  /** Encodes a request. */
   readonly encodeRequest: (
     request: ChatRequest,
     options: Peer & { readonly stream: boolean }
   ) => Either.Either<WireRequest, WireFailure>
   /**
-   * The same request without something that the server has just refused and that can be done without; nothing where
-   * `message`, the server's complaint, is about anything else. Absent where there is no such thing.
+   * The request without an optional field that the server has just rejected with `message`; undefined when the message is about
+   * anything else. Absent when the protocol has no such field.
    */
   readonly withoutRefused?: (request: WireRequest, message: string) => WireRequest | undefined
-  /** Reads a whole answer, already parsed from JSON. */
+  /** Decodes a parsed response. */
   readonly decodeResponse: (body: unknown, source: AnswerSource) => Either.Either<WireResponse, WireFailure>
-  /** Reads a stream. */
+  /** Makes the decoder of one stream. */
   readonly decodeStream: (source: AnswerSource) => StreamDecoder
 }
 
 /**
- * A protocol as a server speaks it: what simulators and gateways need.
+ * The server's half of a protocol: all that simulators and gateways need.
  *
  * @since 0.1.0
  * @category model
@@ -316,21 +313,21 @@ export interface ServerWire {
   readonly name: string
   readonly framing: "sse" | "ndjson"
 
-  /** Reads a request, already parsed from JSON. */
+  /** Decodes a parsed request. */
   readonly decodeRequest: (
     body: unknown,
     address?: Address
   ) => Either.Either<{ readonly request: ChatRequest; readonly stream: boolean }, WireFailure>
-  /** Writes a whole answer. */
+  /** Encodes a whole response. */
   readonly encodeResponse: (response: ChatResponse, served?: Served) => Record<string, unknown>
-  /** Writes a stream. `request` is what the client asked for: some frames depend on it. `createdAt` is that of `Served`. */
+  /** Makes the encoder of one stream. Some frames depend on `request`, the body of the client. `createdAt` is that of `Served`. */
   readonly encodeStream: (request: Record<string, unknown>, createdAt?: number) => StreamEncoder
-  /** Writes an error. */
+  /** Encodes an error. */
   readonly encodeError: (error: ServedError) => Record<string, unknown>
 }
 
 /**
- * One protocol, in both directions.
+ * Both halves of a protocol.
  *
  * @since 0.1.0
  * @category model
@@ -340,7 +337,7 @@ export interface Wire extends ClientWire, ServerWire {
 }
 
 /**
- * A failure to read what stands at a path, with the first 200 characters of it.
+ * A failure to decode the value at a path, with its first 200 characters.
  *
  * @since 0.1.0
  * @category constructors
@@ -352,8 +349,7 @@ export const malformed = (path: string, found: unknown): WireFailure => ({
 })
 
 /**
- * What a provider counted, as far as it can be believed (`Usage.checked`); what was consumed as `estimatedUsage` has it where it
- * counted nothing. `output` is all that the model wrote.
+ * The counts of a provider, checked by `Usage.checked`; an estimate when it sent none. `output` is all text of the model.
  *
  * @since 0.2.0
  * @category constructors
@@ -362,7 +358,7 @@ export const usageOf = (counts: Usage.Usage | undefined, source: AnswerSource, o
   counts === undefined ? estimatedUsage(source, output) : Usage.checked(counts, () => estimatedUsage(source, output))
 
 /**
- * What was consumed, judged by the length of what was said, for providers that do not count.
+ * Usage estimated from the length of the output, for providers that send no counts.
  *
  * @since 0.1.0
  * @category constructors

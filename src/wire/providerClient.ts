@@ -10,35 +10,35 @@ import type { EmbeddingsWire, ListedModel } from "./Wire.js"
 import type { RateLimits } from "./headers/RateLimitHeaders.js"
 
 /**
- * Where a provider is and how it wants to be spoken to.
+ * The address of a provider, and its authentication, headers and query.
  *
  * @since 0.1.0
  * @category model
  */
 export interface Endpoint {
-  /** The name of the provider, as it stands in answers, errors and metrics. */
+  /** The name of the provider in responses, errors and metrics. */
   readonly provider: string
   /**
-   * Up to and without the path that the wire appends, such as `https://api.openai.com/v1`. A query in it is sent behind the path.
-   * User info and the values of the query are masked in errors, and left out where the URL is shown.
+   * The URL without the path that the wire appends, such as `https://api.openai.com/v1`. Its query is sent after the path.
+   * User info and the values of the query are masked in errors, and left out wherever the URL is shown.
    */
   readonly baseUrl: string
   /** The header that carries the key. @default `{ header: "authorization", prefix: "Bearer " }` */
   readonly auth?: Auth
   /**
-   * Sent with every request. Values of six characters and more are masked in errors, but for headers that carry no secrets, such
+   * Sent with every request. Values of six characters or more are masked in errors, except in headers without secrets, such
    * as `user-agent`, `anthropic-beta`, `openai-organization` or `x-title`.
    */
   readonly headers?: Readonly<Record<string, string>>
   /**
-   * Appended to every URL, such as Azure's `api-version`. Values of six characters and more are masked in errors, but for fields
-   * that carry no secrets, such as `api-version`, `region` or `model`.
+   * Appended to every URL, such as Azure's `api-version`. Values of six characters or more are masked in errors, except in fields
+   * without secrets, such as `api-version`, `region` or `model`.
    */
   readonly query?: Readonly<Record<string, string>>
 }
 
 /**
- * How a request shows that it may.
+ * The authentication of a request.
  *
  * @since 0.1.0
  * @category model
@@ -46,18 +46,17 @@ export interface Endpoint {
 export interface Auth {
   /** The name of the header, in lower case. */
   readonly header: string
-  /** Stands before the key. @default "" */
+  /** Put before the key. @default "" */
   readonly prefix?: string
   /**
-   * What the header carries in place of the key, for providers that want something made from it, such as a token that it
-   * signs. Asked before each request, so what is dear should be kept; where it fails, nothing is sent. Like the key itself it
-   * is masked in errors. @default the key
+   * Makes the value that is sent in place of the key, such as a token that the key signs. It runs before each request, so cache
+   * what is expensive; when it fails, no request is sent. The value is masked in errors like the key. @default the key
    */
   readonly token?: (call: Call) => Effect.Effect<Redacted.Redacted<string>, LLMError>
 }
 
 /**
- * What a single request needs beside its content.
+ * The model and key of one request.
  *
  * @since 0.1.0
  * @category model
@@ -65,12 +64,12 @@ export interface Auth {
 export interface Call {
   readonly model: string
   readonly key: ApiKey
-  /** Told what the provider's rate limit headers say of the key, as soon as a successful answer begins. */
+  /** Called with the rate limit headers of a successful response as soon as it begins. */
   readonly onRateLimits?: (limits: RateLimits) => Effect.Effect<void>
 }
 
 /**
- * One request at a time, with the key that it is given.
+ * Sends one request to one provider with one key.
  *
  * @since 0.1.0
  * @category model
@@ -80,31 +79,31 @@ export interface Service {
   readonly provider: string
   /** The name of the wire. */
   readonly wire: string
-  /** Where the provider is, without user info and the values of its query: what sets apart answers of the same model in different places. */
+  /** The base URL without user info and values of its query. It distinguishes equal models at different addresses. */
   readonly baseUrl?: string
-  /** Asks and waits for the whole answer. Interruption aborts the request. */
+  /** Returns the whole answer. Interruption aborts the request. */
   readonly chat: (request: ChatRequest, call: Call) => Effect.Effect<ChatResponse, LLMError>
-  /** Asks and streams the answer. The connection is closed when the stream ends or is given up. */
+  /** Streams the answer. The connection is closed when the stream ends or its consumer stops. */
   readonly chatStream: (request: ChatRequest, call: Call) => Stream.Stream<ChatEvent, LLMError>
-  /** Absent where the provider has no embeddings. */
+  /** Absent when the provider has no embeddings. */
   readonly embeddings?: Embeddings
-  /** Lists the models that the key may ask. Absent where the provider cannot. */
+  /** Lists the models that the key can use. Absent when the provider has no such list. */
   readonly listModels?: (call: Call) => Effect.Effect<ReadonlyArray<ListedModel>, LLMError>
 }
 
 /**
- * How a provider embeds texts.
+ * The embeddings of a provider.
  *
  * @since 0.1.0
  * @category model
  */
 export interface Embeddings extends Pick<EmbeddingsWire, "maxBatch" | "maxBatchTokens"> {
-  /** Embeds as many texts as one request may have. */
+  /** Embeds at most `maxBatch` texts in one request. */
   readonly embed: (request: EmbeddingRequest, call: Call) => Effect.Effect<EmbeddingResponse, LLMError>
 }
 
 /**
- * The client that an `LLM` speaks through.
+ * The client that an `LLM` sends its requests through.
  *
  * @since 0.1.0
  * @category tags
