@@ -108,28 +108,28 @@ const isInOrder = (frames: ReadonlyArray<Frame>): boolean => {
     })
 }
 
-describe("whatever the answer", () => {
-  it.prop("it reads back whole", [answers], ([answer]) => {
+describe("Anthropic response laws", () => {
+  it.prop("every response survives writing and reading as one body", [answers], ([answer]) => {
     expect(whole(wire, answer)).toEqual(answer)
   })
-  it.prop("it reads back from a stream, even where its calls were cut off", [cutAnswers], ([answer]) => {
+  it.prop("every response survives writing and reading as a stream, with complete or cut off tool calls", [cutAnswers], ([answer]) => {
     expect(streamed(answer)).toEqual(answer)
   })
   it.prop(
-    "it reads back from a stream in pieces of any size",
+    "every response survives a stream whose deltas are split at any size and interleaved",
     [cutAnswers, FastCheck.integer({ min: 1, max: 4 })],
     ([answer, size]) => {
       expect(streamed(answer, interleaved(ChatEvent.fromResponse(answer), size))).toEqual(answer)
     }
   )
   it.prop(
-    "a stream of it tells one block after the other",
+    "a written stream closes each content block before it opens the next",
     [cutAnswers, FastCheck.integer({ min: 1, max: 4 })],
     ([answer, size]) => {
       expect(isInOrder(written(wire, interleaved(ChatEvent.fromResponse(answer), size)))).toBe(true)
     }
   )
-  it.prop("a stream of its blocks says the same as the whole of it", [answers], ([answer]) => {
+  it.prop("a stream of complete content blocks reads as the same response as the body", [answers], ([answer]) => {
     const { content, stop_reason, stop_sequence, usage, ...message } = wire.encodeResponse(answer)
     const blocks = Array.isArray(content) ? content : []
     const frames = [
@@ -143,7 +143,7 @@ describe("whatever the answer", () => {
     ].map((event): Frame => ({ event: event.type, data: JSON.stringify(event) }))
     expect(collected(wire, frames, answer, "words")).toEqual(answer)
   })
-  it.prop("it is estimated where nobody counted", [answers], ([counted]) => {
+  it.prop("a response without counts gets the same estimated usage from the body and from the stream", [answers], ([counted]) => {
     const answer = { ...counted, usage: { ...Usage.empty, estimated: true } }
     const { usage } = whole(wire, answer)
     expect([usage.estimated, usage.inputTokens]).toEqual([true, source.estimatedInputTokens])

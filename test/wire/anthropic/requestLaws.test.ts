@@ -174,8 +174,8 @@ const thinksOn = ({ messages, reasoning }: ChatRequest): boolean => {
   )
 }
 
-describe("whatever the request", () => {
-  it.prop("a server reads what a client meant", [requests, FastCheck.boolean()], ([request, streamed]) => {
+describe("Anthropic request laws", () => {
+  it.prop("every request survives writing by the client and reading by the server", [requests, FastCheck.boolean()], ([request, streamed]) => {
     const { reasoning, ...others } = request
     expect(read(request, streamed)).toEqual({
       request: {
@@ -186,7 +186,7 @@ describe("whatever the request", () => {
       stream: streamed
     })
   })
-  it.prop("a server reads which tool shall be called", [choices], ([choice]) => {
+  it.prop("every tool choice survives writing by the client and reading by the server", [choices], ([choice]) => {
     const request = { messages: [Chat.user("?")], model: "claude-sonnet-4-6", maxTokens: 9, ...choice }
     const tools = [{ name: "a", parameters: { type: "object" } }]
     expect(read({ ...request, tools }, false).request).toEqual({ ...request, tools })

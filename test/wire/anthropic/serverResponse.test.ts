@@ -27,8 +27,8 @@ const answer = (fields: Partial<ChatResponse>): ChatResponse => ({
   ...fields
 })
 
-describe("a server writes an answer", () => {
-  it("as Anthropic would: thoughts, what tools of its own did, text, calls", () => {
+describe("Anthropic server response", () => {
+  it("writes reasoning, server tool blocks, text with citations, the refusal and tool calls in this order", () => {
     expect(
       wire.encodeResponse(
         answer({
@@ -70,12 +70,12 @@ describe("a server writes an answer", () => {
     [{ finishReason: "tool-calls", rawFinishReason: "tool_calls" }, "tool_use"],
     [{ finishReason: "other", rawFinishReason: "pause_turn" }, "pause_turn"],
     [{ finishReason: "other", rawFinishReason: "" }, null]
-  ])("with a reason in its words: %j", (fields, reason) => {
+  ])("writes the stop_reason of %j", (fields, reason) => {
     expect(wire.encodeResponse(answer(fields))["stop_reason"]).toBe(reason)
   })
 })
 
-describe("a server writes a stream", () => {
+describe("Anthropic server stream", () => {
   const start: ChatEvent = {
     _tag: "Start",
     id: "msg_1",
@@ -106,7 +106,7 @@ describe("a server writes a stream", () => {
   const blocks = (...events: ReadonlyArray<ChatEvent>): ReadonlyArray<Json> =>
     written(start, ...events, finish).slice(2, -2)
 
-  it("from the first event to the last", () => {
+  it("writes all events of a stream from message_start to message_stop", () => {
     expect(written(start, { _tag: "TextDelta", text: "Ra" }, { _tag: "TextDelta", text: "in." }, finish)).toEqual([
       {
         type: "message_start",
@@ -139,13 +139,13 @@ describe("a server writes a stream", () => {
       { type: "message_stop" }
     ])
   })
-  it("with each piece as soon as it is there", () => {
+  it("writes each text delta at once", () => {
     const encoder = wire.encodeStream({})
     encoder.push(start)
     expect(encoder.push({ _tag: "TextDelta", text: "Ra" })).toHaveLength(2)
     expect(encoder.push({ _tag: "TextDelta", text: "in." })).toHaveLength(1)
   })
-  it("with a thought's signature at its end, whenever it was known", () => {
+  it("writes the signature of a reasoning block as its last delta, also when it arrived first", () => {
     const types = blocks(
       { _tag: "ReasoningDelta", index: 0, text: "Hm", signature: "early" },
       { _tag: "ReasoningDelta", index: 0, text: "." },
@@ -166,7 +166,7 @@ describe("a server writes a stream", () => {
       [2, "content_block_stop", undefined]
     ])
   })
-  it("with calls that came side by side one after the other, and what was not told in pieces", () => {
+  it("writes interleaved tool calls one after the other, with the arguments that no delta carried", () => {
     const call = (id: string, args: string) => ({ id, name: "f", arguments: args })
     const piece = (index: number, id: string, argumentsDelta: string): ChatEvent => ({
       _tag: "ToolCallDelta",
@@ -206,13 +206,13 @@ describe("a server writes a stream", () => {
     ])
     expect(input(3)).toEqual([{ type: "input_json_delta", partial_json: "{}" }])
   })
-  it("with a call that never ended closed by the end", () => {
+  it("closes the block of a tool call without ToolCallEnd at the end of the stream", () => {
     const told = blocks({ _tag: "ToolCallDelta", index: 0, id: "a", name: "f", argumentsDelta: "{" })
     expect(told.at(-1)).toEqual({ type: "content_block_stop", index: 0 })
   })
 })
 
-describe("a server writes an error", () => {
+describe("Anthropic server error", () => {
   it.each([
     [400, "invalid_request_error"],
     [401, "authentication_error"],
@@ -224,10 +224,10 @@ describe("a server writes an error", () => {
     [500, "api_error"],
     [504, "timeout_error"],
     [529, "overloaded_error"]
-  ])("of status %d as %s", (status, type) => {
+  ])("writes an error of status %d as %s", (status, type) => {
     expect(wire.encodeError({ status, message: "No." })).toEqual({ type: "error", error: { type, message: "No." } })
   })
-  it("of the type given, where one is", () => {
+  it("writes the given error type instead of the status's own", () => {
     expect(wire.encodeError({ status: 500, message: "No.", type: "overloaded_error", code: "x" })).toEqual({
       type: "error",
       error: { type: "overloaded_error", message: "No." }

@@ -49,8 +49,8 @@ const text = (index: number, ...pieces: ReadonlyArray<string>): ReadonlyArray<Js
 const input = (index: number, ...pieces: ReadonlyArray<string>): ReadonlyArray<Json> =>
   pieces.map((partial_json) => delta(index, { type: "input_json_delta", partial_json }))
 
-describe("a stream", () => {
-  it("is told piece by piece, and ends with why and what it cost", () => {
+describe("Anthropic stream decoder", () => {
+  it("reads text deltas, then one Finish with the reason and the usage", () => {
     const stream = told(start(), { type: "ping" }, ...text(0, "Ra", "in."), ...ends())
     expect([stream.id, stream.model, stream.state, stream.failure]).toEqual(["msg_1", "claude-1", "done", undefined])
     expect(stream.out).toEqual([
@@ -74,7 +74,7 @@ describe("a stream", () => {
       }
     ])
   })
-  it("passes over what is empty, and events, blocks and deltas that it does not know", () => {
+  it("skips empty deltas and unknown events and deltas, and keeps unknown blocks in the metadata", () => {
     const stream = told(
       start(),
       { type: "an_event_yet_to_come", text: "no" },
@@ -89,7 +89,7 @@ describe("a stream", () => {
     expect(stream.out.map((event) => event._tag)).toEqual(["TextDelta", "Finish"])
     expect(fold(stream.out).finish?.providerMetadata).toEqual({ blocks: [{ type: "a_block_yet_to_come", a: 1 }] })
   })
-  it("is over after its last event, whatever follows", () => {
+  it("ignores every frame after message_stop", () => {
     const decoder = wire.decodeStream(source)
     const out: Array<WireEvent> = []
     for (const event of [start(), ...text(0, "Rain."), ...ends()]) decoder.push(frame(event), out)
@@ -97,14 +97,14 @@ describe("a stream", () => {
     expect(decoder.push({ data: "not even JSON" }, out)).toBeUndefined()
     expect([decoder.end(out), out.length]).toEqual([undefined, before])
   })
-  it("needs no names of events beside their types, nor types beside their names", () => {
+  it("reads events by their SSE name alone or by their type field alone", () => {
     const events = [start(), ...text(0, "Rain."), ...ends()]
     const nameless = tell(events.map((event) => ({ data: JSON.stringify(event) })))
     const typeless = tell(events.map(({ type, ...event }) => ({ event: String(type), data: JSON.stringify(event) })))
     expect(nameless.out).toEqual(told(...events).out)
     expect(typeless.out).toEqual(nameless.out)
   })
-  it("is told from the very first piece where the server says it with the block", () => {
+  it("reads text that content_block_start contains as the first delta", () => {
     const stream = told(
       start(),
       open(0, { type: "text", text: "Ra" }),
@@ -113,7 +113,7 @@ describe("a stream", () => {
     )
     expect(fold(stream.out).text).toBe("Rain")
   })
-  it("is told with the blocks that it begins with, once", () => {
+  it("reads the blocks inside message_start, once even when message_start repeats", () => {
     const { message } = { message: {}, ...start() }
     const begins = {
       type: "message_start",
@@ -143,7 +143,7 @@ describe("a stream", () => {
       path: "message.content[0]"
     })
   })
-  it("is read where a block was never opened", () => {
+  it("reads deltas of blocks that were never started", () => {
     const stream = told(
       start(),
       delta(0, { type: "thinking_delta", thinking: "Hm." }),
@@ -155,8 +155,8 @@ describe("a stream", () => {
   })
 })
 
-describe("thoughts", () => {
-  it("are told in pieces, and signed at their end", () => {
+describe("Anthropic stream decoder: reasoning", () => {
+  it("reads thinking deltas with their joined signature, redacted blocks and blocks with a signature alone", () => {
     const stream = told(
       start(),
       open(0, { type: "thinking", thinking: "", signature: "" }),
@@ -186,9 +186,9 @@ describe("thoughts", () => {
   })
 })
 
-describe("calls", () => {
+describe("Anthropic stream decoder: tool calls", () => {
   const use = (id: string, name: string, more: Json = {}): Json => ({ type: "tool_use", id, name, input: {}, ...more })
-  it("are gathered block by block", () => {
+  it("joins the input deltas of each tool_use block into one tool call", () => {
     const stream = told(
       start(),
       ...text(0, "Let me see."),
@@ -207,7 +207,7 @@ describe("calls", () => {
       { _tag: "ToolCallEnd", index: 1, call: { id: "toolu_2", name: "now", arguments: "{}" } }
     ])
   })
-  it("that come side by side stay apart", () => {
+  it("keeps interleaved tool calls apart by their block index", () => {
     const stream = told(
       start(),
       open(0, use("a", "f")),
@@ -225,16 +225,16 @@ describe("calls", () => {
       { id: "b", name: "f", arguments: '{"n":2}' }
     ])
   })
-  it("are whole from the beginning where the server says them so", () => {
+  it("reads the arguments of a tool call from the input of content_block_start", () => {
     const stream = told(start(), open(0, use("a", "f", { input: { n: 1 } })), close(0), ...ends("tool_use"))
     expect(fold(stream.out).toolCalls).toEqual([{ id: "a", name: "f", arguments: '{"n":1}' }])
   })
-  it("that are cut off by the limit are given as far as they go", () => {
+  it("keeps the partial arguments of a tool call that max_tokens cut off", () => {
     const stream = told(start(), open(0, use("a", "f")), ...input(0, '{"n":'), ...ends("max_tokens"))
     expect(fold(stream.out).toolCalls).toEqual([{ id: "a", name: "f", arguments: '{"n":' }])
     expect(fold(stream.out).finish?.reason).toBe("length")
   })
-  it("of tools that the provider runs itself are kept beside, with their input", () => {
+  it("keeps server tool and compaction blocks in the metadata with their joined deltas, not as tool calls", () => {
     const stream = told(
       start(),
       open(0, { type: "server_tool_use", id: "srvtoolu_1", name: "web_search", input: {} }),
@@ -257,7 +257,7 @@ describe("calls", () => {
       ]
     })
   })
-  it("without a name are not of the protocol", () => {
+  it("rejects a tool_use block without a name as Malformed", () => {
     expect(told(start(), open(0, { type: "tool_use", id: "a", input: {} })).failure).toMatchObject({
       _tag: "Malformed",
       path: "content[0].name"
@@ -265,8 +265,8 @@ describe("calls", () => {
   })
 })
 
-describe("usage", () => {
-  it("is that of the end, over that of the beginning, never the sum of both", () => {
+describe("Anthropic stream decoder: usage", () => {
+  it("takes the counts of message_delta over those of message_start and never adds them", () => {
     const stream = told(
       start({ input_tokens: 5, cache_read_input_tokens: 100, output_tokens: 1, service_tier: "standard" }),
       ...text(0, "Rain."),
@@ -294,7 +294,7 @@ describe("usage", () => {
       server_tool_use: { web_search_requests: 1 }
     })
   })
-  it("is known in its input and estimated in its output while the answer goes on", () => {
+  it("reports counted input and estimated output until message_delta brings the output count", () => {
     const decoder = wire.decodeStream(source)
     const out: Array<WireEvent> = []
     expect(decoder.usage).toMatchObject({ inputTokens: 7, outputTokens: 0, estimated: true })
@@ -303,14 +303,14 @@ describe("usage", () => {
     decoder.push(frame({ type: "message_delta", delta: {}, usage: { output_tokens: 12 } }), out)
     expect(decoder.usage).toMatchObject({ inputTokens: 5, outputTokens: 12, totalTokens: 17, estimated: false })
   })
-  it("is an estimate where nobody counted", () => {
+  it("estimates the usage of a stream when every count is zero or absent", () => {
     const stream = told(start({ input_tokens: 0, output_tokens: 0 }), ...text(0, "12345678"), ...ends("end_turn", {}))
     expect(fold(stream.out).finish?.usage).toMatchObject({ inputTokens: 7, outputTokens: 3, estimated: true })
   })
 })
 
-describe("what else is said", () => {
-  it("is kept: sources, details of the stop, the container, edits of the context", () => {
+describe("Anthropic stream decoder: provider metadata", () => {
+  it("keeps citations, stop_details, stop_sequence and context_management of a stream in the metadata", () => {
     const citation = { type: "web_search_result_location", url: "https://example.com", cited_text: "Rain." }
     const [stop, last] = ends(
       "refusal",
@@ -336,14 +336,14 @@ describe("what else is said", () => {
   })
 })
 
-describe("how a stream breaks", () => {
+describe("Anthropic stream decoder: failures", () => {
   const error = { type: "error", error: { type: "overloaded_error", message: "Overloaded" } }
-  it("an error in its middle is reported with what it says, and what had been said holds", () => {
+  it("reports an error event in the middle of a stream and keeps the text before it", () => {
     const stream = told(start(), ...text(0, "Ra").slice(0, 2), error)
     expect(stream.failure).toEqual({ _tag: "Reported", body: error })
     expect(fold(stream.out).text).toBe("Ra")
   })
-  it("an error is one by its name alone, by its body alone, and even where it is not JSON", () => {
+  it("recognises an error by its event name or by its body, and also when its data is not JSON", () => {
     expect(tell([{ event: "error", data: "Overloaded" }]).failure).toEqual({ _tag: "Reported", body: "Overloaded" })
     expect(tell([{ data: JSON.stringify(error) }]).failure).toEqual({ _tag: "Reported", body: error })
     expect(tell([{ data: '{"error":"Overloaded"}' }]).failure).toEqual({
@@ -351,11 +351,11 @@ describe("how a stream breaks", () => {
       body: { error: "Overloaded" }
     })
   })
-  it("an end before the model said why it stops is no end", () => {
+  it("reports Truncated when a stream ends before its stop_reason", () => {
     expect(told(start(), ...text(0, "Rain.")).failure).toEqual({ _tag: "Truncated" })
     expect(tell([frame(start()), { data: "[DONE]" }]).failure).toEqual({ _tag: "Truncated" })
   })
-  it("an end after that is one, whether or not the last event comes", () => {
+  it("finishes a stream that ends after its stop_reason without message_stop", () => {
     const [stop = {}] = ends()
     const events = [start(), ...text(0, "Rain."), stop].map(frame)
     const decoder = wire.decodeStream(source)
@@ -369,7 +369,7 @@ describe("how a stream breaks", () => {
     ["what is no object", { data: "[1]" }, ""],
     ["a beginning without a message", frame({ type: "message_start" }), "message"],
     ["a block without content", frame({ type: "content_block_start", index: 0 }), "content_block"]
-  ])("%s is malformed", (_, broken, path) => {
+  ])("rejects %s as Malformed", (_, broken, path) => {
     expect(tell([broken]).failure).toMatchObject({ _tag: "Malformed", path })
   })
 })

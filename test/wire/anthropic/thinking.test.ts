@@ -27,7 +27,7 @@ const refused = (model: string, request: Partial<ChatRequest>, dialect?: Partial
 const enabled = (budget: number) => ({ type: "enabled", budget_tokens: budget })
 const adaptive = { type: "adaptive" }
 
-describe("what is known of a model by its name", () => {
+describe("Anthropic model rules", () => {
   it.each([
     ["claude-3-haiku-20240307", 4096],
     ["claude-3-5-sonnet-latest", 8192],
@@ -44,12 +44,12 @@ describe("what is known of a model by its name", () => {
     ["claude-sonnet-5", 128_000],
     ["claude-opus-12", 128_000],
     ["glm-4.6", 8192]
-  ])("%s writes %d tokens at the most", (model, most) => {
+  ])("sends for %s a default max_tokens of %d", (model, most) => {
     expect(body(model, {})["max_tokens"]).toBe(most)
   })
 })
 
-describe("how much to think", () => {
+describe("Anthropic reasoning settings", () => {
   const high: Partial<ChatRequest> = { reasoning: { effort: "high" } }
   const none: Partial<ChatRequest> = { reasoning: { effort: "none" } }
   it.each<readonly [string, Partial<ChatRequest>, unknown, unknown]>([
@@ -87,10 +87,10 @@ describe("how much to think", () => {
     // Some cannot think at all.
     ["claude-3-5-haiku-latest", high, undefined, undefined],
     ["claude-3-5-haiku-latest", none, undefined, undefined]
-  ])("%s, asked with %j", (model, request, asked, output) => {
+  ])("writes thinking and output_config for %s with %j", (model, request, asked, output) => {
     expect(thinking(model, request)).toEqual([asked, output])
   })
-  it("stands beside the schema of the answer", () => {
+  it("writes the effort and the response schema into one output_config", () => {
     const responseFormat = { name: "a", schema: { type: "object" } }
     expect(body("claude-opus-5", { ...high, responseFormat })["output_config"]).toMatchObject({
       effort: "high",
@@ -99,20 +99,20 @@ describe("how much to think", () => {
   })
 })
 
-describe("what thinking excludes", () => {
+describe("Anthropic limits of reasoning requests", () => {
   const thinks: Partial<ChatRequest> = { reasoning: { effort: "low" } }
-  it("is told beforehand, where it is a number", () => {
+  it("rejects temperature and a low top_p as Unsupported when reasoning is on", () => {
     expect(refused("claude-sonnet-4-5", { ...thinks, temperature: 0.5 })).toBe("temperature while thinking")
     expect(refused("claude-sonnet-4-5", { ...thinks, topP: 0.5 })).toBe("top_p below 0.95 while thinking")
     expect(refused("claude-sonnet-4-5", { ...thinks, temperature: 1, topP: 0.95 })).toBeUndefined()
     expect(refused("claude-sonnet-4-5", { reasoning: { effort: "none" }, temperature: 0.5 })).toBeUndefined()
   })
-  it("wins over it, where it is a tool that must be called", () => {
+  it("drops the thinking budget when a tool call is required", () => {
     expect(thinking("claude-sonnet-4-5", { ...thinks, toolChoice: "required" })).toEqual([undefined, undefined])
     expect(thinking("claude-opus-5", { ...thinks, toolChoice: { name: "f" } })).toEqual([undefined, { effort: "low" }])
     expect(thinking("claude-sonnet-4-5", { ...thinks, toolChoice: "auto" })[0]).toEqual(enabled(2048))
   })
-  it("is left to a server that is not known to be strict", () => {
+  it("sends the excluded combinations when modelLimits is off", () => {
     const lenient = { modelLimits: false }
     const request: Partial<ChatRequest> = { ...thinks, temperature: 0.5, toolChoice: "required" }
     expect(thinking("claude-sonnet-4-5", request, lenient)[0]).toEqual(enabled(2048))
@@ -120,20 +120,20 @@ describe("what thinking excludes", () => {
   })
 })
 
-describe("what a model does not take at all", () => {
-  it("is told beforehand", () => {
+describe("Anthropic limits of single models", () => {
+  it("rejects temperature, top_p and required tool calls as Unsupported for models without them", () => {
     expect(refused("claude-opus-4-7", { temperature: 0 })).toBe("temperature")
     expect(refused("claude-sonnet-5", { topP: 0.9 })).toBe("top_p")
     expect(refused("claude-opus-5-5", { toolChoice: "required" })).toBe("tool that must be called")
     expect(refused("claude-opus-5", { toolChoice: "required" })).toBeUndefined()
   })
-  it("is left out where it says the default", () => {
+  it("drops a temperature and top_p of 1 for models that accept only the default", () => {
     expect(body("claude-opus-4-7", { temperature: 1, topP: 1 })).not.toHaveProperty("temperature")
     expect(body("claude-sonnet-4-5", { temperature: 1 })["temperature"]).toBe(1)
   })
 })
 
-describe("thoughts", () => {
+describe("Anthropic reasoning in the history", () => {
   const thought = (fields: Partial<ReasoningPart>): ReasoningPart => ({
     type: "reasoning",
     text: "Hm.",
@@ -155,7 +155,7 @@ describe("thoughts", () => {
     { type: "text", text: "So." },
     { type: "tool_use", id: "toolu_1", name: "f", input: {} }
   ]
-  it("go back unchanged, before text and calls", () => {
+  it("writes signed and redacted reasoning unchanged before the text and the tool calls", () => {
     const sealed = thought({ text: "", signature: "data", format: "redacted_thinking" })
     const silent = thought({ text: "", signature: "sig2" })
     expect(sent(answered(signed, sealed, silent))).toEqual([
@@ -165,16 +165,16 @@ describe("thoughts", () => {
       ...rest
     ])
   })
-  it("of others, and those that are not signed, do not", () => {
+  it("drops reasoning of other providers and reasoning without a signature", () => {
     expect(sent(answered({ ...signed, provider: "other" }, thought({})))).toEqual(rest)
   })
-  it("go back unsigned where the server takes them so", () => {
+  it("writes reasoning without a signature when unsignedThoughts is on", () => {
     expect(sent(answered(thought({})), { unsignedThoughts: true })).toEqual([
       { type: "thinking", thinking: "Hm.", signature: "" },
       ...rest
     ])
   })
-  it("that nothing followed do not: a turn cannot end with one", () => {
+  it("drops an assistant message that contains only reasoning", () => {
     const only: Message = { role: "assistant", content: [signed] }
     expect(body("claude-sonnet-4-5", { messages: [Chat.user("?"), only, Chat.user("!")] })["messages"]).toEqual([
       {
@@ -186,7 +186,7 @@ describe("thoughts", () => {
       }
     ])
   })
-  it("are not asked for in the middle of a turn that began without them, since the API wants one first", () => {
+  it("drops the budget while a turn that began without reasoning waits for the model, and keeps adaptive thinking", () => {
     const midway = (begun: Message) => ({
       reasoning: { effort: "low" as const },
       messages: [Chat.user("?"), begun, Chat.toolResult(call, "ok")]
@@ -197,11 +197,11 @@ describe("thoughts", () => {
   })
 })
 
-describe("what a server has refused", () => {
+describe("Anthropic withoutRefused", () => {
   const wire = Anthropic.make()
   const request = (model: string, messages: ReadonlyArray<Message>, more: Partial<ChatRequest> = {}) =>
     Either.getOrThrow(wire.encodeRequest({ messages, ...more }, { provider: "acme", model, stream: false }))
-  it("is done without: instructions in the conversation move to its beginning", () => {
+  it("moves system messages to the system prompt when the model rejects the role", () => {
     const asked = request("claude-sonnet-5", [Chat.system("a"), Chat.user("?"), Chat.system("b")])
     const without = wire.withoutRefused(asked, "messages.1: role 'system' is not supported on this model")
     expect(without?.body).toMatchObject({
@@ -212,7 +212,7 @@ describe("what a server has refused", () => {
       messages: [{ role: "user", content: "?" }]
     })
   })
-  it("is done without: thoughts that it did not sign, and a budget that wants them back", () => {
+  it("drops reasoning whose signature was rejected, and the budget when the open turn needs that reasoning", () => {
     const call = { id: "toolu_1", name: "f", arguments: "{}" }
     const said: Message = {
       role: "assistant",
@@ -231,7 +231,7 @@ describe("what a server has refused", () => {
     expect(without("claude-sonnet-4-5", Chat.assistant("So."), Chat.user("!"))?.["thinking"]).toEqual(enabled(8192))
     expect(without("claude-opus-5")?.["thinking"]).toEqual(adaptive)
   })
-  it("is final, where it is not there or about anything else", () => {
+  it("returns undefined when the request lacks the rejected field or the message names another problem", () => {
     const asked = request("claude-sonnet-5", [Chat.user("?")])
     expect(wire.withoutRefused(asked, "role 'system' is not supported")).toBeUndefined()
     expect(wire.withoutRefused(asked, "Invalid `signature` in `thinking` block")).toBeUndefined()
