@@ -12,7 +12,7 @@ const body = (preset: Preset<ChatCompletions.Dialect>, request: ChatRequest): Re
     (failure) => new Error(JSON.stringify(failure))
   ).body
 
-describe("marks for the cache", () => {
+describe("Chat Completions cache control", () => {
   const hour = { ttl: "1h" } as const
   const messages: ReadonlyArray<Message> = [
     { role: "system", content: [{ type: "text", text: "Be brief.", cacheControl: hour }] },
@@ -57,17 +57,17 @@ describe("marks for the cache", () => {
     }
   ]
 
-  it("go to OpenRouter with their time", () => {
+  it("writes cache_control with its ttl for OpenRouter", () => {
     expect(body(presets.openrouter, { messages })["messages"]).toEqual(
       marked({ cache_control: { type: "ephemeral", ttl: "1h" } })
     )
   })
-  it("go to Model Studio, where all have the same time", () => {
+  it("writes cache_control without a ttl for Model Studio", () => {
     for (const preset of [presets.dashscope, presets.dashscopeIntl]) {
       expect(body(preset, { messages })["messages"]).toEqual(marked(ephemeral))
     }
   })
-  it("go nowhere else", () => {
+  it("drops cache_control for every other preset", () => {
     const { dashscope: _, dashscopeIntl: __, openrouter: ___, ...others } = presets
     for (const preset of Object.values(others)) {
       expect(JSON.stringify(body(preset, { messages }))).not.toMatch(/cache_?control/i)
@@ -80,7 +80,7 @@ describe("marks for the cache", () => {
       {}
     ])
   })
-  it("are read by a server as they were meant", () => {
+  it("reads cache_control on the server and keeps an unknown ttl as native", () => {
     const read = ChatCompletions.make().decodeRequest(
       body(presets.openrouter, { messages: messages.slice(0, 2), model: "m" })
     )

@@ -35,23 +35,23 @@ const efforts = ["none", "minimal", "low", "medium", "high", "xhigh"] as const
 const effortsOf = (preset: Provider, field: string): ReadonlyArray<unknown> =>
   efforts.map((effort) => added(preset, { reasoning: { effort } })[field])
 
-describe("Zhipu and Z.ai", () => {
+describe("Zhipu and Z.ai presets", () => {
   const platforms = [presets.zhipu, presets.zhipuCoding, presets.zai, presets.zaiCoding]
 
-  it("think by a switch, with the three efforts that all of their models know", () => {
+  it("write a thinking switch and one of three efforts for Zhipu and Z.ai", () => {
     for (const preset of platforms) {
       expect(added(preset, { reasoning: {} })).toEqual({ thinking: { type: "enabled" } })
       expect(added(preset, { reasoning: { effort: "none" } })).toEqual({ thinking: { type: "disabled" } })
       expect(effortsOf(preset, "reasoning_effort")).toEqual([undefined, "low", "low", "high", "high", "max"])
     }
   })
-  it("get their thoughts back beside the content", () => {
+  it("write reasoning back as reasoning_content for Z.ai", () => {
     const thought = { type: "reasoning" as const, text: "Hm.", provider: "zai" }
     expect(
       body(presets.zai, { messages: [Chat.user("?"), { role: "assistant", content: [thought, Chat.text("Four.")] }] })
     ).toMatchObject({ messages: [{}, { role: "assistant", content: "Four.", reasoning_content: "Hm." }] })
   })
-  it("are given tools, but no choice other than the model's own", () => {
+  it("reject required tool calls as Unsupported and drop tools for choice none on Zhipu and Z.ai", () => {
     for (const preset of platforms) {
       expect(added(preset, { tools, toolChoice: "auto" })).toMatchObject({ tools: [{}], tool_choice: "auto" })
       expect(added(preset, { tools, toolChoice: "none", extra: { tools: [{ type: "web_search" }] } })).toEqual({})
@@ -60,13 +60,13 @@ describe("Zhipu and Z.ai", () => {
       }
     }
   })
-  it("have their own name for the user, their usage unasked, and no schemas", () => {
+  it("write user_id, no stream_options and no JSON Schema for Zhipu", () => {
     expect(added(presets.zhipu, { user: "u-1", maxTokens: 9 })).toEqual({ user_id: "u-1", max_tokens: 9 })
     expect(body(presets.zhipu, {}, true)).not.toHaveProperty("stream_options")
     expectUnsupported(presets.zhipu, { responseFormat: { name: "n", schema: {} } }, "JSON Schema output")
     expect(added(presets.zhipu, { responseFormat: "json" })).toEqual({ response_format: { type: "json_object" } })
   })
-  it("say with an answer what their search found", () => {
+  it("keep web_search and content_filter of a Z.ai response in the metadata", () => {
     const source = { provider: "zai", model: "glm-4.6", estimatedInputTokens: 1 }
     const found = [{ title: "A page", link: "https://example.com" }]
     const answer = ChatCompletions.make(presets.zai.dialect).decodeResponse(
@@ -83,7 +83,7 @@ describe("Zhipu and Z.ai", () => {
       providerMetadata: { web_search: found, content_filter: [{ role: "user", level: 1 }] }
     })
   })
-  it("tell codes as texts and as numbers, and both mean the same", () => {
+  it("map numeric and string error codes of Zhipu and Z.ai to the same errors", () => {
     for (const provider of ["zhipu", "zhipu-coding", "zai", "zai-coding"]) {
       for (const [code, expected] of [
         [1000, "AuthenticationError"],
@@ -105,11 +105,11 @@ describe("Zhipu and Z.ai", () => {
   })
 })
 
-describe("Perplexity", () => {
+describe("Perplexity preset", () => {
   const { perplexity } = presets
   const messages = (messages: ReadonlyArray<Message>) => body(perplexity, { messages })["messages"]
 
-  it("takes turns, after all that is said beforehand", () => {
+  it("moves system messages to the beginning and merges consecutive messages of one role for Perplexity", () => {
     expect(
       messages([
         Chat.user("One."),
@@ -128,7 +128,7 @@ describe("Perplexity", () => {
       { role: "user", content: "Five?" }
     ])
   })
-  it("takes turns of parts as of texts, and loses no call", () => {
+  it("merges text and parts of one role and keeps every tool call for Perplexity", () => {
     const call = (id: string) => ({ id, name: "clock", arguments: "{}" })
     expect(
       messages([
@@ -146,19 +146,19 @@ describe("Perplexity", () => {
       { role: "tool", tool_call_id: "b" }
     ])
   })
-  it("keeps a user's name where it is the same", () => {
+  it("keeps the user's name when all merged messages have the same one", () => {
     const ann = (content: string) => ({ role: "user" as const, content, name: "Ann" })
     expect(messages([ann("a"), ann("b")])).toEqual([{ role: "user", content: "a\n\nb", name: "Ann" }])
     expect(messages([ann("a"), Chat.user("b")])).toEqual([{ role: "user", content: "a\n\nb" }])
   })
-  it("leaves the turns of others alone", () => {
+  it("does not merge consecutive messages for other presets", () => {
     const twice = [Chat.user("One."), Chat.user("Two?")]
     expect(body(presets.openai, { messages: twice })["messages"]).toEqual([
       { role: "user", content: "One." },
       { role: "user", content: "Two?" }
     ])
   })
-  it("calls no tools, and answers in a schema or as it likes", () => {
+  it("rejects tools and schemaless JSON as Unsupported for Perplexity and accepts a schema", () => {
     expectUnsupported(perplexity, { tools }, "tools")
     expectUnsupported(perplexity, { responseFormat: "json" }, "JSON output without a schema")
     expect(added(perplexity, { responseFormat: { name: "n", schema: { type: "object" } } })).toMatchObject({
@@ -166,13 +166,13 @@ describe("Perplexity", () => {
     })
     expect(added(perplexity, { tools: [], toolChoice: "auto", user: "u-1" })).toEqual({})
   })
-  it("neither embeds nor lists its models, and counts unasked", () => {
+  it("has no embeddings, no model list and no stream_options for Perplexity", () => {
     const wire = ChatCompletions.make(perplexity.dialect)
     expect(wire).not.toHaveProperty("embeddings")
     expect(wire).not.toHaveProperty("models")
     expect(body(perplexity, {}, true)).not.toHaveProperty("stream_options")
   })
-  it("says where it knows it from", () => {
+  it("keeps citations, search results, questions and images of Perplexity in the metadata", () => {
     const said = {
       citations: ["https://example.com/a"],
       search_results: [{ title: "A", url: "https://example.com/a" }],
@@ -185,20 +185,20 @@ describe("Perplexity", () => {
     )
     expect(Either.getOrThrow(answer).providerMetadata).toEqual(said)
   })
-  it("refuses turns out of order as an invalid request", () => {
+  it("maps Perplexity's invalid_message error to InvalidRequestError", () => {
     const error = { error: { message: "… should alternate with …", type: "invalid_message", code: 400 } }
     expect(errorClassOf("perplexity", 400, error)).toBe("InvalidRequestError")
   })
 })
 
-describe("thinking is asked for in the words", () => {
-  it("of xAI, which knows neither the least nor the most", () => {
+describe("reasoning settings of the presets", () => {
+  it("write efforts from none to high for xAI", () => {
     expect(effortsOf(presets.xai, "reasoning_effort")).toEqual(["none", "low", "low", "medium", "high", "high"])
   })
-  it("of Mistral, which thinks or does not", () => {
+  it("write the efforts none and high for Mistral", () => {
     expect(effortsOf(presets.mistral, "reasoning_effort")).toEqual(["none", "high", "high", "high", "high", "high"])
   })
-  it("of Together, by a switch beside the effort", () => {
+  it("write a reasoning switch and an effort for Together", () => {
     expect(added(presets.together, { reasoning: {} })).toEqual({ reasoning: { enabled: true } })
     expect(added(presets.together, { reasoning: { budgetTokens: 0 } })).toEqual({ reasoning: { enabled: false } })
     expect(added(presets.together, { reasoning: { effort: "xhigh" } })).toEqual({
@@ -207,16 +207,16 @@ describe("thinking is asked for in the words", () => {
     })
     expect(added(presets.together, { reasoning: { summary: "auto" } })).toEqual({})
   })
-  it("of DeepSeek and Moonshot, without a budget that they do not know", () => {
+  it("drop the reasoning budget for DeepSeek and Moonshot", () => {
     for (const preset of [presets.deepseek, presets.moonshot]) {
       expect(added(preset, { reasoning: { budgetTokens: 100 } })).toEqual({ thinking: { type: "enabled" } })
     }
     expect(effortsOf(presets.moonshot, "reasoning_effort")).toEqual([undefined, "low", "low", "high", "high", "max"])
   })
-  it("of OpenRouter, as it is", () => {
+  it("write every effort unchanged for OpenRouter", () => {
     expect(effortsOf(presets.openrouter, "reasoning")).toEqual(efforts.map((effort) => ({ effort })))
   })
-  it("of Groq, with thoughts out of the text where a model would put them in", () => {
+  it("write reasoning_format parsed and the model's own efforts for Groq", () => {
     const asked = (model: string, request: Partial<ChatRequest>) => added(presets.groq, { model, ...request })
     expect(asked("qwen/qwen3-32b", {})).toEqual({ reasoning_format: "parsed" })
     expect(asked("qwen/qwen3-32b", { reasoning: { effort: "none" } })).toEqual({
@@ -230,8 +230,8 @@ describe("thinking is asked for in the words", () => {
   })
 })
 
-describe("images that a tool returned", () => {
-  it("stay in the result where the provider documents them there, and follow it elsewhere", () => {
+describe("tool result images of the presets", () => {
+  it("stay in the tool result for Mistral and OpenRouter and move to a user message elsewhere", () => {
     const result: Chat.Message = { role: "tool", toolCallId: "a", content: [Chat.image("https://example.com/a.png")] }
     const rolesOf = (preset: Provider) => {
       const { messages } = body(preset, { messages: [result] })
@@ -244,10 +244,10 @@ describe("images that a tool returned", () => {
   })
 })
 
-describe("a call that must be made", () => {
+describe("required tool calls of DeepSeek and Moonshot", () => {
   const unthinking = [presets.deepseek, presets.moonshot]
 
-  it("is made without thinking where a model that thinks cannot be made to call", () => {
+  it("turn thinking off when a tool call is required", () => {
     for (const preset of unthinking) {
       for (const toolChoice of ["required", { name: "clock" }] as const) {
         for (const asked of [{}, { reasoning: { summary: "auto" } }, { reasoning: { effort: "none" } }] as const) {
@@ -256,7 +256,7 @@ describe("a call that must be made", () => {
       }
     }
   })
-  it("cannot be asked for there together with thinking", () => {
+  it("are Unsupported together with a reasoning effort", () => {
     for (const preset of unthinking) {
       expectUnsupported(
         preset,
@@ -265,7 +265,7 @@ describe("a call that must be made", () => {
       )
     }
   })
-  it("that need not be made changes nothing", () => {
+  it("leave the thinking setting unchanged when the tool choice is auto", () => {
     for (const preset of unthinking) {
       expect(added(preset, { tools, toolChoice: "auto" })).not.toHaveProperty("thinking")
       expect(added(preset, { tools, reasoning: {} })).toMatchObject({ thinking: { type: "enabled" } })
@@ -273,23 +273,23 @@ describe("a call that must be made", () => {
   })
 })
 
-describe("names", () => {
+describe("user names of the presets", () => {
   const named: Message = { role: "user", content: "Hello", name: "Ann" }
-  it("of those who speak are refused where the provider would", () => {
+  it("are Unsupported in messages for Groq and Mistral", () => {
     for (const preset of [presets.groq, presets.mistral]) {
       expectUnsupported(preset, { messages: [named] }, "name of a user message")
       expect(body(preset, {})["messages"]).toEqual([{ role: "user", content: "Hello" }])
     }
   })
-  it("of end users are left out where the provider would refuse them", () => {
+  it("are dropped from the user field for Mistral and kept for Groq", () => {
     expect(added(presets.mistral, { user: "u-1" })).toEqual({})
     expect(added(presets.groq, { user: "u-1" })).toEqual({ user: "u-1" })
   })
 })
 
-describe("embeddings", () => {
+describe("embeddings of the presets", () => {
   const wireOf = (preset: Provider) => ChatCompletions.make(preset.dialect).embeddings
-  it("come in batches as large as the provider allows", () => {
+  it("have the batch size that each provider allows", () => {
     const batches = Object.entries(presets).map(([name, preset]) => [name, wireOf(preset)?.maxBatch])
     expect(Object.fromEntries(batches)).toEqual({
       openai: 2048,
@@ -316,7 +316,7 @@ describe("embeddings", () => {
     })
     expect(wireOf(presets.mistral)?.maxBatchTokens).toBe(16_000)
   })
-  it("are asked for in the provider's words", () => {
+  it("write dimensions and user under each provider's field names", () => {
     const asked = (preset: Provider) =>
       Option.fromNullable(wireOf(preset)).pipe(
         Option.flatMap((wire) =>
@@ -342,7 +342,7 @@ describe("embeddings", () => {
   })
 })
 
-describe("ids of calls", () => {
+describe("tool call ids of the presets", () => {
   const ids = ["abcDEF123", "call_PTLP8xhu3uwZk4l3nlnrrJha", "toolu_01A09q90qw90lq917835lq9", "turn1_0", "turn1_1"]
   const messages: ReadonlyArray<Message> = [
     Chat.assistant(
@@ -359,7 +359,7 @@ describe("ids of calls", () => {
     }
   }
 
-  it("are nine letters and digits with Mistral, each call's its own and its result's the same", () => {
+  it("become nine letters and digits for Mistral, the same in call and result and distinct per call", () => {
     const { calls, results } = written(presets.mistral)
     expect(calls).toEqual(results)
     expect(new Set(calls).size).toBe(ids.length)
@@ -367,7 +367,7 @@ describe("ids of calls", () => {
     expect(calls[0]).toBe(ids[0])
   })
 
-  it("are left alone everywhere else", () => {
+  it("stay unchanged for OpenAI", () => {
     expect(written(presets.openai)).toEqual({ calls: ids, results: ids })
   })
 })

@@ -28,17 +28,17 @@ const answers = chatResponse("acme").map((response) => ({
 const streamed = (response: ChatResponse, events = ChatEvent.fromResponse(response)): ChatResponse =>
   collected(wire, written(wire, events, asking(response)), response, "words")
 
-describe("an answer that is written reads back", () => {
-  it.prop("whole", [answers], ([response]) => {
+describe("Chat Completions response laws", () => {
+  it.prop("every response survives writing and reading as one body", [answers], ([response]) => {
     expect(whole(wire, response)).toEqual(response)
   })
-  it.prop("as a stream", [answers], ([response]) => {
+  it.prop("every response survives writing and reading as a stream", [answers], ([response]) => {
     expect(streamed(response)).toEqual(response)
   })
-  it.prop("as a stream in pieces of any size", [answers, FastCheck.integer({ min: 1, max: 4 })], ([response, size]) => {
+  it.prop("every response survives a stream whose deltas are split at any size and interleaved", [answers, FastCheck.integer({ min: 1, max: 4 })], ([response, size]) => {
     expect(streamed(response, interleaved(ChatEvent.fromResponse(response), size))).toEqual(response)
   })
-  it.prop("with an estimate where nobody counted", [answers], ([counted]) => {
+  it.prop("a response without counts gets the same estimated usage from the body and from the stream", [answers], ([counted]) => {
     const response: ChatResponse = {
       ...counted,
       usage: estimated(counted)
@@ -48,8 +48,8 @@ describe("an answer that is written reads back", () => {
   })
 })
 
-describe("a whole answer and a stream of it", () => {
-  it.prop("say the same, however it was put into words", [answers], ([response]) => {
+describe("Chat Completions body and stream", () => {
+  it.prop("a message read as one stream delta gives the same response as the body", [answers], ([response]) => {
     const body = wire.encodeResponse(response)
     const { message, ...rest } = records(body, "choices")[0] ?? {}
     const frames = [{ data: JSON.stringify({ ...body, choices: [{ ...rest, delta: message }] }) }, { data: "[DONE]" }]
@@ -78,8 +78,8 @@ const strict = ({ responseFormat, tools, ...request }: ChatRequest): ChatRequest
       })
 })
 
-describe("a request that is written reads back", () => {
-  it.prop("in full", [chatRequest("acme"), FastCheck.boolean()], ([request, stream]) => {
+describe("Chat Completions request laws", () => {
+  it.prop("every request survives writing by the client and reading by the server", [chatRequest("acme"), FastCheck.boolean()], ([request, stream]) => {
     const { body } = got(wire.encodeRequest(request, { provider: "acme", model: "asked", stream }))
     const expected: ChatRequest = {
       model: "asked",

@@ -25,8 +25,8 @@ const faultIn = (body: Record<string, unknown>) => fault({ model: "m", messages:
 /** What only this protocol says of it. */
 const own = (fields: Record<string, unknown>) => ({ native: { "chat-completions": fields } })
 
-describe("a server reads a request", () => {
-  it("and whether a stream is wanted", () => {
+describe("Chat Completions server request", () => {
+  it("reads model, messages and the stream flag", () => {
     expect(decoded({ model: "m", messages: hello })).toEqual({
       request: { model: "m", messages: [Chat.user("Hello")] },
       stream: false
@@ -36,7 +36,7 @@ describe("a server reads a request", () => {
       stream: true
     })
   })
-  it("with every setting, under whichever name", () => {
+  it("reads every setting under each of its field names", () => {
     expect(
       request({
         max_completion_tokens: 5,
@@ -67,18 +67,18 @@ describe("a server reads a request", () => {
       stop: ["a", "b"]
     })
   })
-  it("as if what is null were not there", () => {
+  it("reads null fields as absent", () => {
     expect(request({ temperature: null, tools: null, stop: null, stream: null, n: null, tool_choice: null })).toEqual(
       request({})
     )
   })
-  it("with the further fields as they are", () => {
+  it("keeps unknown fields in extra", () => {
     expect(request({ n: 2, logit_bias: { a: 1 } }).extra).toEqual({ n: 2, logit_bias: { a: 1 } })
   })
 })
 
-describe("messages", () => {
-  it("may be of every role", () => {
+describe("Chat Completions server request: messages", () => {
+  it("reads messages of every role", () => {
     expect(
       messages(
         { role: "system", content: "One.", name: "Sys" },
@@ -95,7 +95,7 @@ describe("messages", () => {
       Chat.toolResult("c", "done")
     ])
   })
-  it("may have parts of every kind", () => {
+  it("reads text, image, audio and file parts", () => {
     const content = [
       { type: "text", text: "See", cache_control: { type: "ephemeral" } },
       { type: "image_url", image_url: { url: "https://example.com/a.png", detail: "high" } },
@@ -115,7 +115,7 @@ describe("messages", () => {
       ])
     ])
   })
-  it("of the model keep the name and arguments of a call beside the empty form of the other kind", () => {
+  it("keeps name and arguments of a tool call next to the empty form of the other type", () => {
     const toolCalls = [
       { id: "a", type: "function", function: { name: "f", arguments: "{}" }, custom: { name: "", input: "" } },
       { id: "b", type: "custom", custom: { name: "g", input: "free" }, function: { name: "", arguments: "" } }
@@ -127,7 +127,7 @@ describe("messages", () => {
       ])
     ])
   })
-  it("of the model may hold calls, thoughts and refusals", () => {
+  it("reads tool calls, reasoning and refusals of assistant messages", () => {
     expect(
       messages(
         {
@@ -170,24 +170,24 @@ describe("messages", () => {
   })
 })
 
-describe("tools, formats and thinking", () => {
+describe("Chat Completions server request: tools, formats and reasoning", () => {
   const f = { type: "function", function: { name: "f", parameters: { type: "object" }, strict: null } }
   const web = { type: "web_search" }
-  it("are functions; others are handed on", () => {
+  it("reads function tools and keeps other tools in extra", () => {
     expect(request({ tools: [web, f] })).toMatchObject({
       tools: [{ name: "f", parameters: { type: "object" } }],
       extra: { tools: [web] }
     })
     expect(request({ tools: [web] })).not.toHaveProperty("tools")
   })
-  it("are chosen by mode, by name, or in ways that are handed on", () => {
+  it("reads tool_choice by mode or by name and keeps other forms in extra", () => {
     const allowed = { type: "allowed_tools", allowed_tools: { mode: "auto", tools: [] } }
     expect(request({ tool_choice: "any" }).toolChoice).toBe("required")
     expect(request({ tool_choice: { type: "function", function: { name: "f" } } }).toolChoice).toEqual({ name: "f" })
     expect(request({ tool_choice: allowed })).toMatchObject({ extra: { tool_choice: allowed } })
     expect(request({ tool_choice: allowed })).not.toHaveProperty("toolChoice")
   })
-  it("shape the answer", () => {
+  it("reads text, JSON and schema response formats and keeps other forms in extra", () => {
     const named = { name: "n", schema: { type: "object" }, strict: true }
     expect(request({ response_format: { type: "text" } }).responseFormat).toBe("text")
     expect(request({ response_format: { type: "json_object" } }).responseFormat).toBe("json")
@@ -199,7 +199,7 @@ describe("tools, formats and thinking", () => {
       expect(request({ response_format: further })).toMatchObject({ extra: { response_format: further } })
     }
   })
-  it("ask for thinking in every dialect", () => {
+  it("reads reasoning settings of every dialect", () => {
     const reasoning = (body: Record<string, unknown>) => request(body).reasoning
     expect(reasoning({ reasoning_effort: "high" })).toEqual({ effort: "high" })
     expect(reasoning({ reasoning: { effort: "high" } })).toEqual({ effort: "high" })
@@ -218,8 +218,8 @@ describe("tools, formats and thinking", () => {
   })
 })
 
-describe("what is not a request is refused, at its place", () => {
-  it("in the protocol's own words", () => {
+describe("Chat Completions server request: failures", () => {
+  it("rejects invalid messages as Malformed with their path", () => {
     expect(fault("x")).toBe("")
     expect(fault({})).toBe("messages")
     expect(fault({ messages: [] })).toBe("messages")
@@ -229,7 +229,7 @@ describe("what is not a request is refused, at its place", () => {
     expect(fault({ messages: [{ role: "assistant", content: 5 }] })).toBe("messages[0].content")
     expect(fault({ messages: [{ role: "tool", content: "x" }] })).toBe("messages[0].tool_call_id")
   })
-  it("in the settings", () => {
+  it("rejects invalid settings as Malformed with their path", () => {
     expect(faultIn({ temperature: -1 })).toBe("temperature")
     expect(faultIn({ top_p: 2 })).toBe("top_p")
     expect(faultIn({ max_tokens: 0 })).toBe("max_tokens")
@@ -243,7 +243,7 @@ describe("what is not a request is refused, at its place", () => {
       "response_format.json_schema.name"
     )
   })
-  it("in the parts of messages", () => {
+  it("rejects invalid parts and tool calls as Malformed with their path", () => {
     const user = (part: unknown) => fault({ messages: [{ role: "user", content: [Chat.text("x"), part] }] })
     expect(user({ type: "image_url", image_url: { url: "ftp://x" } })).toBe("messages[0].content[1].image_url.url")
     expect(user({ type: "input_audio", input_audio: { data: "AA" } })).toBe("messages[0].content[1].input_audio")

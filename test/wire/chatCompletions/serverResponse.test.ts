@@ -32,8 +32,8 @@ const usage = {
   completion_tokens_details: { reasoning_tokens: 1 }
 }
 
-describe("a server writes an answer", () => {
-  it("as OpenAI does", () => {
+describe("Chat Completions server response", () => {
+  it("writes every field of a response as OpenAI does", () => {
     expect(wire.encodeResponse(answer)).toEqual({
       id: "c1",
       object: "chat.completion",
@@ -50,7 +50,7 @@ describe("a server writes an answer", () => {
       usage
     })
   })
-  it("with its thoughts in the place where the provider tells them", () => {
+  it("writes reasoning in the fields of each history dialect, in responses and in streams", () => {
     const thoughtful: ChatResponse = {
       ...answer,
       reasoning: "Hm.",
@@ -95,7 +95,7 @@ describe("a server writes an answer", () => {
       ])
     }
   })
-  it("in OpenAI's words for why it ended, whoever ended it", () => {
+  it("maps finish reasons of every provider to OpenAI's finish_reason", () => {
     const reason = (finishReason: FinishReason, rawFinishReason: string) =>
       wire.encodeResponse({ ...answer, finishReason, rawFinishReason })["choices"]
     expect(reason("stop", "end_turn")).toMatchObject([{ finish_reason: "stop" }])
@@ -106,7 +106,7 @@ describe("a server writes an answer", () => {
     expect(reason("other", "pause_turn")).toMatchObject([{ finish_reason: "pause_turn" }])
     expect(reason("other", "")).toMatchObject([{ finish_reason: "other" }])
   })
-  it("with what else was said in its place, and nothing that would be read as something else", () => {
+  it("writes metadata into its original fields and drops error, id and index fields from it", () => {
     const metadata = {
       service_tier: "flex",
       annotations: [1],
@@ -123,12 +123,12 @@ describe("a server writes an answer", () => {
     })
     expect(body).not.toHaveProperty("error")
   })
-  it("without counts that are only estimates", () => {
+  it("drops an estimated usage", () => {
     expect(wire.encodeResponse({ ...answer, usage: { ...answer.usage, estimated: true } })).not.toHaveProperty("usage")
   })
 })
 
-describe("a server writes a stream", () => {
+describe("Chat Completions server stream", () => {
   const start: Start = { _tag: "Start", id: "c1", provider: "acme", model: "acme-1", keyId: "k", attempts: [] }
   const finish: ChatEvent = {
     _tag: "Finish",
@@ -150,7 +150,7 @@ describe("a server writes a stream", () => {
     choices: [{ index: 0, delta, logprobs: null, finish_reason }]
   })
 
-  it("as OpenAI does: the role first, then the deltas, the reason, and [DONE]", () => {
+  it("writes the role chunk, the deltas, the finish_reason and [DONE]", () => {
     expect(written([start, { _tag: "TextDelta", text: "Hi" }, { _tag: "RefusalDelta", text: "No." }, finish])).toEqual([
       chunk({ role: "assistant", content: "", refusal: null }),
       chunk({ content: "Hi" }),
@@ -159,7 +159,7 @@ describe("a server writes a stream", () => {
       "[DONE]"
     ])
   })
-  it("with the usage where it is asked for", () => {
+  it("writes a usage chunk when the request has include_usage", () => {
     const asked = { stream_options: { include_usage: true } }
     expect(written([start, finish], asked)).toEqual([
       { ...chunk({ role: "assistant", content: "", refusal: null }), usage: null },
@@ -170,7 +170,7 @@ describe("a server writes a stream", () => {
     const estimated: ChatEvent = { ...finish, usage: { ...answer.usage, estimated: true } }
     expect(written([start, estimated], asked)).toHaveLength(3)
   })
-  it("with calls that name themselves once, and what was not told in pieces at their end", () => {
+  it("writes id and name of a tool call once, and the arguments that no delta carried at its end", () => {
     const piece = { _tag: "ToolCallDelta", index: 0, id: "a", name: "f" } as const
     const events: ReadonlyArray<ChatEvent> = [
       { ...piece, argumentsDelta: "{" },
@@ -189,14 +189,14 @@ describe("a server writes a stream", () => {
       calls({ index: 2, function: { arguments: "]" } })
     ])
   })
-  it("with calls of the tools that the client declared to take free text", () => {
+  it("writes a custom tool call when the request declared a custom tool of that name", () => {
     const asked = { tools: [{ type: "custom", custom: { name: "g" } }] }
     const piece: ChatEvent = { _tag: "ToolCallDelta", index: 0, id: "a", name: "g", argumentsDelta: "free" }
     expect(written([start, piece], asked)[1]).toEqual(
       chunk({ tool_calls: [{ index: 0, id: "a", type: "custom", custom: { name: "g", input: "free" } }] })
     )
   })
-  it("with thoughts, plainly and in a form that can be sent back", () => {
+  it("writes reasoning both as reasoning_content and as reasoning_details", () => {
     const thought = { _tag: "ReasoningDelta", index: 0 } as const
     const events: ReadonlyArray<ChatEvent> = [
       { ...thought, text: "Hm", id: "r1" },
@@ -210,8 +210,8 @@ describe("a server writes a stream", () => {
   })
 })
 
-describe("a server writes an error", () => {
-  it("with whose fault it is, unless told", () => {
+describe("Chat Completions server error", () => {
+  it("writes the error type of the status unless a type is given", () => {
     const error = (fields: object) => wire.encodeError({ status: 400, message: "No.", ...fields })
     expect(error({})).toEqual({
       error: { message: "No.", type: "invalid_request_error", param: null, code: null }

@@ -49,8 +49,8 @@ const said = (frames: ReadonlyArray<Frame>): Collected & { readonly finish: Fini
 
 const tags = (events: ReadonlyArray<WireEvent>) => events.map((event) => event._tag)
 
-describe("a stream", () => {
-  it("is its deltas and one Finish", () => {
+describe("Chat Completions stream decoder", () => {
+  it("reads a stream as its text deltas and one Finish", () => {
     const { decoder, events, states } = read([
       chunk({ role: "assistant", content: "" }),
       text("Hel"),
@@ -67,7 +67,7 @@ describe("a stream", () => {
     expect(states).toEqual(["open", "open", "open", "finishing", "done", "done"])
     expect(decoder).toMatchObject({ id: "c1", model: "acme-1", usage })
   })
-  it("says nothing of what is empty", () => {
+  it("emits nothing for chunks whose fields are empty", () => {
     const nothing = {
       role: "assistant",
       content: "",
@@ -79,7 +79,7 @@ describe("a stream", () => {
     const { events } = read([chunk(nothing), chunk({ content: null }), chunk(null), chunk({}), stop], true)
     expect(events).toEqual([])
   })
-  it("passes over what keeps it alive, and chunks without choices", () => {
+  it("skips keep-alive frames and chunks without choices, but keeps their metadata", () => {
     const frames = [
       frame(""),
       frame(":keepalive:"),
@@ -94,7 +94,7 @@ describe("a stream", () => {
       finish: { providerMetadata: { prompt_filter_results: [{ prompt_index: 0 }] } }
     })
   })
-  it("has the first id and model that are not empty, and the model asked for until then", () => {
+  it("takes the first non-empty id and model, and the requested model before that", () => {
     const decoder = ChatCompletions.make().decodeStream(source)
     expect(decoder).toMatchObject({ id: "", model: "asked" })
     for (const [id, model] of [
@@ -107,11 +107,11 @@ describe("a stream", () => {
     }
     expect(decoder).toMatchObject({ id: "one", model: "acme-1" })
   })
-  it("passes over further choices", () => {
+  it("drops the deltas of choices after the first", () => {
     const other = chunk({ content: "Two" }, { index: 1, finish_reason: "length" })
     expect(said([other, text("One"), other, stop])).toMatchObject({ text: "One", finish: { rawReason: "stop" } })
   })
-  it("reads content in parts, mixed with plain text", () => {
+  it("reads content parts and plain text in one stream", () => {
     const frames = [
       chunk({ content: [{ type: "thinking", thinking: [{ type: "text", text: "Hm" }] }] }),
       chunk({ content: [{ type: "thinking", thinking: [{ type: "text", text: "." }], signature: "sig" }] }),
@@ -124,57 +124,57 @@ describe("a stream", () => {
       reasoningParts: [{ type: "reasoning", text: "Hm.", signature: "sig", provider: "acme" }]
     })
   })
-  it("tells refusals apart from the text", () => {
+  it("reads refusal deltas apart from the text", () => {
     const { events } = read([chunk({ refusal: "I will " }), chunk({ content: null, refusal: "not." }), stop], true)
     expect(events).toEqual([
       { _tag: "RefusalDelta", text: "I will " },
       { _tag: "RefusalDelta", text: "not." }
     ])
   })
-  it("does not say twice what is repeated whole at its end", () => {
+  it("reads a final message that repeats the text without emitting the text twice", () => {
     const last = frame({ choices: [{ index: 0, message: { content: "Hello" }, finish_reason: "stop" }] })
     expect(said([text("Hello"), last]).text).toBe("Hello")
     expect(said([last]).text).toBe("Hello")
   })
 })
 
-describe("the end of a stream", () => {
-  it("keeps what stands in and after the chunk with the reason", () => {
+describe("Chat Completions end of a stream", () => {
+  it("reads content in and after the chunk with the finish_reason", () => {
     const finishing = chunk({ content: "b" }, { finish_reason: "stop" })
     const { events, states } = read([text("a"), finishing, text("c"), stop, counted])
     expect(tags(events)).toEqual(["TextDelta", "TextDelta", "TextDelta", "Finish"])
     expect(states).toEqual(["open", "finishing", "finishing", "finishing", "done"])
   })
-  it("waits on where the usage came with the reason, in case that another follows", () => {
+  it("waits for a later usage when the chunk with the finish_reason contains one", () => {
     const withUsage = chunk({}, { finish_reason: "stop" }, { usage: { prompt_tokens: 1, completion_tokens: 1 } })
     expect(read([text("a"), withUsage], true)).toMatchObject({ states: ["open", "finishing"] })
     expect(said([text("a"), withUsage]).finish.usage).toMatchObject({ inputTokens: 1 })
     expect(said([text("a"), withUsage, counted]).finish.usage).toEqual(usage)
     expect(said([text("a"), withUsage, done]).finish.usage).toMatchObject({ inputTokens: 1 })
   })
-  it("counts the last of many usages", () => {
+  it("takes the last of several usage counts", () => {
     const counting = (completion_tokens: number) =>
       chunk({ content: "x" }, {}, { usage: { prompt_tokens: 5, completion_tokens } })
     expect(said([counting(1), counting(2), counting(3), stop]).finish.usage).toEqual(usage)
   })
-  it("finds the usage in the choice and under x_groq", () => {
+  it("reads the usage from the choice and from x_groq", () => {
     const counts = { prompt_tokens: 5, completion_tokens: 3 }
     expect(said([text("a"), chunk({}, { finish_reason: "stop", usage: counts })]).finish.usage).toEqual(usage)
     expect(said([text("a"), chunk({}, { finish_reason: "stop" }, { x_groq: { usage: counts } })]).finish.usage).toEqual(
       usage
     )
   })
-  it("estimates the usage where nobody counts", () => {
+  it("estimates the usage of a stream without counts", () => {
     const frames = [text("Hello."), stop, done]
     expect(said(frames).finish.usage).toEqual(Usage.make({ inputTokens: 7, outputTokens: 2, estimated: true }))
     expect(read(frames.slice(0, 1), true).decoder.usage).toMatchObject({ outputTokens: 2, estimated: true })
   })
-  it("is not a chunk without choices that counts nothing", () => {
+  it("waits for the usage when an empty chunk follows the finish_reason", () => {
     const empty = frame({ id: "c1", choices: [] })
     expect(read([text("a"), stop, empty, counted]).states).toEqual(["open", "finishing", "finishing", "done"])
     expect(said([text("a"), stop, empty, counted]).finish.usage).toEqual(usage)
   })
-  it("is the finish_reason, or [DONE] after counts in the last chunk alone", () => {
+  it("finishes at a finish_reason or at [DONE] after a usage chunk, and is Truncated otherwise", () => {
     expect(said([text("a"), stop]).finish.reason).toBe("stop")
     expect(said([text("a"), counted, done]).finish).toMatchObject({ reason: "other", rawReason: "" })
     const call = chunk({ tool_calls: [{ index: 0, id: "a", function: { name: "f", arguments: "{}" } }] })
@@ -185,7 +185,7 @@ describe("the end of a stream", () => {
     expect(read([text("a"), chunk({}, { finish_reason: "" })])).toMatchObject({ failure: { _tag: "Truncated" } })
     expect(read([])).toMatchObject({ failure: { _tag: "Truncated" } })
   })
-  it("comes once", () => {
+  it("emits Finish once and ignores every frame after it", () => {
     const decoder = ChatCompletions.make().decodeStream(source)
     const events: Array<WireEvent> = []
     for (const each of [text("a"), stop, done, done, text("b"), counted]) decoder.push(each, events)
@@ -194,8 +194,8 @@ describe("the end of a stream", () => {
   })
 })
 
-describe("what breaks a stream", () => {
-  it("is an error in it, which is reported with what had been said before", () => {
+describe("Chat Completions stream decoder: failures", () => {
+  it("reports an error inside a stream and keeps the events before it", () => {
     const error = { error: { message: "Overloaded", code: 502 } }
     const { events, failure } = read([text("a"), frame(error)])
     expect(tags(events)).toEqual(["TextDelta"])
@@ -213,17 +213,17 @@ describe("what breaks a stream", () => {
       body: error
     })
   })
-  it("is anything but JSON", () => {
+  it("rejects a frame that is not a JSON object as Malformed", () => {
     expect(read([text("a"), frame('{"id":')]).failure).toEqual({ _tag: "Malformed", path: "", excerpt: '{"id":' })
     expect(read([frame("[1]")]).failure).toMatchObject({ _tag: "Malformed" })
   })
 })
 
-describe("thoughts", () => {
+describe("Chat Completions stream decoder: reasoning", () => {
   const thought = (frames: ReadonlyArray<unknown>) =>
     said([...frames.map((delta) => chunk(delta)), stop]).reasoningParts
   const plain = { type: "reasoning", text: "Hm.", provider: "acme" }
-  it("are not doubled where they stand under two names", () => {
+  it("reads reasoning once when a chunk repeats it under two field names", () => {
     const detail = (text: string) => [{ type: "reasoning.text", text, index: 0 }]
     expect(thought([{ reasoning_content: "H" }, { reasoning_content: "m." }])).toEqual([plain])
     expect(thought([{ reasoning: "H" }, { reasoning: "m." }])).toEqual([plain])
@@ -235,7 +235,7 @@ describe("thoughts", () => {
       ])
     ).toEqual([plain])
   })
-  it("get their signature at their end, which an empty one does not take away", () => {
+  it("keeps a reasoning signature when a later delta has an empty one", () => {
     const detail = (text: string, signature: string) => ({
       reasoning_details: [{ type: "reasoning.text", text, signature, format: "anthropic-claude-v1", index: 0 }]
     })
@@ -243,13 +243,13 @@ describe("thoughts", () => {
       { ...plain, signature: "sig", format: "reasoning.text/anthropic-claude-v1" }
     ])
   })
-  it("get it also from the chunk of a call", () => {
+  it("reads a reasoning signature from the chunk of a tool call", () => {
     const call = { index: 0, id: "1", function: { name: "look", arguments: "{}" } }
     expect(
       thought([{ reasoning_text: "H" }, { reasoning_text: "m." }, { tool_calls: [call], reasoning_opaque: "sig" }])
     ).toEqual([{ ...plain, signature: "sig" }])
   })
-  it("sign a call, whether with it or after it", () => {
+  it("reads the signature of a tool call from its first chunk or from a later one", () => {
     const signed = (signature: string) => ({ extra_content: { google: { thought_signature: signature } } })
     const call = (id: string, more: object) => ({ id, function: { name: "look", arguments: "{}" }, ...more })
     expect(
@@ -265,7 +265,7 @@ describe("thoughts", () => {
       { ...plain, text: "", signature: "b", id: "2", format: "functionCall" }
     ])
   })
-  it("stay apart by index, by id, and by whether they are sealed", () => {
+  it("separates reasoning parts by index, id, type and signature", () => {
     const details = (...entries: ReadonlyArray<unknown>) => ({ reasoning_details: entries })
     const summary = (summary: string, index: number) => ({ type: "reasoning.summary", summary, index })
     const sealed = (data: string, further: object = {}) => ({ type: "reasoning.encrypted", data, ...further })
@@ -287,7 +287,7 @@ describe("thoughts", () => {
   })
 })
 
-describe("tool calls", () => {
+describe("Chat Completions stream decoder: tool calls", () => {
   const piece = (fields: Record<string, unknown>, name?: string, args?: string) => ({
     ...fields,
     function: { ...(name === undefined ? {} : { name }), ...(args === undefined ? {} : { arguments: args }) }
@@ -295,7 +295,7 @@ describe("tool calls", () => {
   const pieces = (...found: ReadonlyArray<unknown>) => found.map((each) => chunk({ tool_calls: [each] }))
   const calls = (...found: ReadonlyArray<unknown>) => said([...pieces(...found), stop]).toolCalls
 
-  it("come in pieces that all name their call, and end before Finish", () => {
+  it("emits deltas with the id and name of the tool call, and ToolCallEnd before Finish", () => {
     const { events } = read([
       ...pieces(
         piece({ index: 0, id: "a", type: "function" }, "f", ""),
@@ -312,7 +312,7 @@ describe("tool calls", () => {
       { _tag: "Finish", reason: "tool-calls", rawReason: "stop" }
     ])
   })
-  it("are kept apart by index, in order of appearance", () => {
+  it("separates tool calls by index and numbers them in order of appearance", () => {
     const found = [
       piece({ index: 3, id: "a" }, "f", "1"),
       piece({ index: 1, id: "b" }, "g", "2"),
@@ -326,7 +326,7 @@ describe("tool calls", () => {
     const { events } = read([...pieces(...found), stop])
     expect(events.flatMap((event) => (event._tag === "ToolCallEnd" ? [event.index] : []))).toEqual([0, 1])
   })
-  it("are kept apart without one: by id, else by name, else it is the last one that goes on", () => {
+  it("separates tool calls without an index by id, then by name, and continues the last one otherwise", () => {
     expect(
       calls(
         piece({ id: "a" }, "f", "1"),
@@ -342,18 +342,18 @@ describe("tool calls", () => {
       { id: "call_2", name: "h", arguments: "56" }
     ])
   })
-  it("are kept apart where several have the same index", () => {
+  it("reads two tool calls of one index as two calls when their ids differ", () => {
     expect(calls(piece({ index: 0, id: "a" }, "f", "{}"), piece({ index: 0, id: "b" }, "f", "{}"))).toHaveLength(2)
     expect(calls(piece({ index: 0, id: "a" }, "f", "{"), piece({ index: 0, id: "a" }, "f", "}"))).toEqual([
       { id: "a", name: "f", arguments: "{}" }
     ])
   })
-  it("keep their id and name where later pieces send empty ones", () => {
+  it("keeps id and name of a tool call when later chunks send empty ones", () => {
     expect(calls(piece({ index: 0, id: "a" }, "f", "{"), piece({ index: 0, id: "" }, "", "}"))).toEqual([
       { id: "a", name: "f", arguments: "{}" }
     ])
   })
-  it("get an id of ours where there is none, which stays whatever follows", () => {
+  it("gives a tool call without an id a generated one and keeps it when a late id follows", () => {
     const found = [piece({ index: 4 }, "f", "{"), piece({ index: 4, id: "late" }, undefined, "}")]
     expect(calls(...found)).toEqual([{ id: "call_0", name: "f", arguments: "{}" }])
     expect(calls(piece({ index: 4 }, "f", "{"), piece({ index: 4, id: "late" }, "f", "}"))).toEqual([
@@ -366,20 +366,20 @@ describe("tool calls", () => {
       { id: "late" }
     ])
   })
-  it("say nothing before their name is known, and then all of it", () => {
+  it("holds back the arguments of a tool call until its name arrives", () => {
     const { events } = read(pieces(piece({ index: 0 }, undefined, "{"), piece({ index: 0, id: "a" }, "f", "}")), true)
     expect(events).toEqual([{ _tag: "ToolCallDelta", index: 0, id: "a", name: "f", argumentsDelta: "{}" }])
   })
-  it("without arguments have none", () => {
+  it("emits no delta for a tool call without arguments and ends it with {}", () => {
     const { events } = read([...pieces(piece({ index: 0, id: "a" }, "f", "")), stop])
     expect(tags(events)).toEqual(["ToolCallEnd", "Finish"])
     expect(calls(piece({ index: 0, id: "a" }, "f"))).toEqual([{ id: "a", name: "f", arguments: "{}" }])
   })
-  it("are told as they stand where tokens ran out", () => {
+  it("ends a tool call with its partial arguments when the finish reason is length", () => {
     const frames = [...pieces(piece({ index: 0, id: "a" }, "f", '{"x":')), chunk({}, { finish_reason: "length" })]
     expect(said(frames)).toMatchObject({ toolCalls: [{ arguments: '{"x":' }], finish: { reason: "length" } })
   })
-  it("keep their name and arguments beside the empty form of the other kind", () => {
+  it("keeps name and arguments of a tool call next to the empty form of the other type", () => {
     const both = (fields: object, fn: object, custom: object) => ({ index: 0, ...fields, function: fn, custom })
     const empty = { name: "", input: "" }
     const pieces = [
@@ -399,12 +399,12 @@ describe("tool calls", () => {
       )
     ).toEqual([{ id: "b", name: "g", arguments: "free", type: "custom" }])
   })
-  it("are of the kind that a later piece shows, where the first names none", () => {
+  it("takes the type of a tool call from a later chunk when the first names none", () => {
     expect(calls({ index: 0, id: "b" }, { index: 0, custom: { name: "g", input: "free" } })).toEqual([
       { id: "b", name: "g", arguments: "free", type: "custom" }
     ])
   })
-  it("may be custom, or the one function call of old", () => {
+  it("reads custom tool calls and the legacy function_call", () => {
     const custom = (fields: object, body: object) => ({ index: 0, ...fields, custom: body })
     expect(calls(custom({ id: "a", type: "custom" }, { name: "g", input: "fr" }), custom({}, { input: "ee" }))).toEqual(
       [{ id: "a", name: "g", arguments: "free", type: "custom" }]
@@ -420,8 +420,8 @@ describe("tool calls", () => {
   })
 })
 
-describe("what else was said", () => {
-  it("is put together as it would stand in a whole answer", () => {
+describe("Chat Completions stream decoder: provider metadata", () => {
+  it("merges logprobs, audio, annotations and citations of all chunks as a full response has them", () => {
     const token = (token: string) => ({ logprobs: { content: [{ token }], refusal: null } })
     const frames = [
       chunk({ content: "a", audio: { id: "a1", data: "AA" } }, token("a"), {
