@@ -38,20 +38,20 @@ const effortsOf = (preset: Provider, field: string): ReadonlyArray<unknown> =>
 describe("Zhipu and Z.ai presets", () => {
   const platforms = [presets.zhipu, presets.zhipuCoding, presets.zai, presets.zaiCoding]
 
-  it("write a thinking switch and one of three efforts for Zhipu and Z.ai", () => {
+  it("writes a thinking switch and one of three efforts for Zhipu and Z.ai", () => {
     for (const preset of platforms) {
       expect(added(preset, { reasoning: {} })).toEqual({ thinking: { type: "enabled" } })
       expect(added(preset, { reasoning: { effort: "none" } })).toEqual({ thinking: { type: "disabled" } })
       expect(effortsOf(preset, "reasoning_effort")).toEqual([undefined, "low", "low", "high", "high", "max"])
     }
   })
-  it("write reasoning back as reasoning_content for Z.ai", () => {
+  it("writes reasoning back as reasoning_content for Z.ai", () => {
     const thought = { type: "reasoning" as const, text: "Hm.", provider: "zai" }
     expect(
       body(presets.zai, { messages: [Chat.user("?"), { role: "assistant", content: [thought, Chat.text("Four.")] }] })
     ).toMatchObject({ messages: [{}, { role: "assistant", content: "Four.", reasoning_content: "Hm." }] })
   })
-  it("reject required tool calls as Unsupported and drop tools for choice none on Zhipu and Z.ai", () => {
+  it("rejects required tool calls as Unsupported and drops tools for choice none on Zhipu and Z.ai", () => {
     for (const preset of platforms) {
       expect(added(preset, { tools, toolChoice: "auto" })).toMatchObject({ tools: [{}], tool_choice: "auto" })
       expect(added(preset, { tools, toolChoice: "none", extra: { tools: [{ type: "web_search" }] } })).toEqual({})
@@ -60,13 +60,13 @@ describe("Zhipu and Z.ai presets", () => {
       }
     }
   })
-  it("write user_id, no stream_options and no JSON Schema for Zhipu", () => {
+  it("writes user_id, no stream_options and no JSON Schema for Zhipu", () => {
     expect(added(presets.zhipu, { user: "u-1", maxTokens: 9 })).toEqual({ user_id: "u-1", max_tokens: 9 })
     expect(body(presets.zhipu, {}, true)).not.toHaveProperty("stream_options")
     expectUnsupported(presets.zhipu, { responseFormat: { name: "n", schema: {} } }, "JSON Schema output")
     expect(added(presets.zhipu, { responseFormat: "json" })).toEqual({ response_format: { type: "json_object" } })
   })
-  it("keep web_search and content_filter of a Z.ai response in the metadata", () => {
+  it("keeps web_search and content_filter of a Z.ai response in the metadata", () => {
     const source = { provider: "zai", model: "glm-4.6", estimatedInputTokens: 1 }
     const found = [{ title: "A page", link: "https://example.com" }]
     const answer = ChatCompletions.make(presets.zai.dialect).decodeResponse(
@@ -83,7 +83,7 @@ describe("Zhipu and Z.ai presets", () => {
       providerMetadata: { web_search: found, content_filter: [{ role: "user", level: 1 }] }
     })
   })
-  it("map numeric and string error codes of Zhipu and Z.ai to the same errors", () => {
+  it("maps numeric and string error codes of Zhipu and Z.ai to the same errors", () => {
     for (const provider of ["zhipu", "zhipu-coding", "zai", "zai-coding"]) {
       for (const [code, expected] of [
         [1000, "AuthenticationError"],
@@ -192,13 +192,13 @@ describe("Perplexity preset", () => {
 })
 
 describe("reasoning settings of the presets", () => {
-  it("write efforts from none to high for xAI", () => {
+  it("writes efforts from none to high for xAI", () => {
     expect(effortsOf(presets.xai, "reasoning_effort")).toEqual(["none", "low", "low", "medium", "high", "high"])
   })
-  it("write the efforts none and high for Mistral", () => {
+  it("writes only the efforts none and high for Mistral", () => {
     expect(effortsOf(presets.mistral, "reasoning_effort")).toEqual(["none", "high", "high", "high", "high", "high"])
   })
-  it("write a reasoning switch and an effort for Together", () => {
+  it("writes a reasoning switch and an effort for Together", () => {
     expect(added(presets.together, { reasoning: {} })).toEqual({ reasoning: { enabled: true } })
     expect(added(presets.together, { reasoning: { budgetTokens: 0 } })).toEqual({ reasoning: { enabled: false } })
     expect(added(presets.together, { reasoning: { effort: "xhigh" } })).toEqual({
@@ -207,16 +207,16 @@ describe("reasoning settings of the presets", () => {
     })
     expect(added(presets.together, { reasoning: { summary: "auto" } })).toEqual({})
   })
-  it("drop the reasoning budget for DeepSeek and Moonshot", () => {
+  it("drops the reasoning budget for DeepSeek and Moonshot", () => {
     for (const preset of [presets.deepseek, presets.moonshot]) {
       expect(added(preset, { reasoning: { budgetTokens: 100 } })).toEqual({ thinking: { type: "enabled" } })
     }
     expect(effortsOf(presets.moonshot, "reasoning_effort")).toEqual([undefined, "low", "low", "high", "high", "max"])
   })
-  it("write every effort unchanged for OpenRouter", () => {
+  it("writes every effort unchanged for OpenRouter", () => {
     expect(effortsOf(presets.openrouter, "reasoning")).toEqual(efforts.map((effort) => ({ effort })))
   })
-  it("write reasoning_format parsed and the model's own efforts for Groq", () => {
+  it("writes reasoning_format parsed and the model's own efforts for Groq", () => {
     const asked = (model: string, request: Partial<ChatRequest>) => added(presets.groq, { model, ...request })
     expect(asked("qwen/qwen3-32b", {})).toEqual({ reasoning_format: "parsed" })
     expect(asked("qwen/qwen3-32b", { reasoning: { effort: "none" } })).toEqual({
@@ -231,7 +231,7 @@ describe("reasoning settings of the presets", () => {
 })
 
 describe("tool result images of the presets", () => {
-  it("stay in the tool result for Mistral and OpenRouter and move to a user message elsewhere", () => {
+  it("keeps tool result images in the result for Mistral and OpenRouter and moves them to a user message elsewhere", () => {
     const result: Chat.Message = { role: "tool", toolCallId: "a", content: [Chat.image("https://example.com/a.png")] }
     const rolesOf = (preset: Provider) => {
       const { messages } = body(preset, { messages: [result] })
@@ -247,7 +247,7 @@ describe("tool result images of the presets", () => {
 describe("required tool calls of DeepSeek and Moonshot", () => {
   const unthinking = [presets.deepseek, presets.moonshot]
 
-  it("turn thinking off when a tool call is required", () => {
+  it("turns thinking off when a tool call is required", () => {
     for (const preset of unthinking) {
       for (const toolChoice of ["required", { name: "clock" }] as const) {
         for (const asked of [{}, { reasoning: { summary: "auto" } }, { reasoning: { effort: "none" } }] as const) {
@@ -256,7 +256,7 @@ describe("required tool calls of DeepSeek and Moonshot", () => {
       }
     }
   })
-  it("are Unsupported together with a reasoning effort", () => {
+  it("rejects a required tool call with a reasoning effort as Unsupported", () => {
     for (const preset of unthinking) {
       expectUnsupported(
         preset,
@@ -265,7 +265,7 @@ describe("required tool calls of DeepSeek and Moonshot", () => {
       )
     }
   })
-  it("leave the thinking setting unchanged when the tool choice is auto", () => {
+  it("leaves the thinking setting unchanged when the tool choice is auto", () => {
     for (const preset of unthinking) {
       expect(added(preset, { tools, toolChoice: "auto" })).not.toHaveProperty("thinking")
       expect(added(preset, { tools, reasoning: {} })).toMatchObject({ thinking: { type: "enabled" } })
@@ -275,13 +275,13 @@ describe("required tool calls of DeepSeek and Moonshot", () => {
 
 describe("user names of the presets", () => {
   const named: Message = { role: "user", content: "Hello", name: "Ann" }
-  it("are Unsupported in messages for Groq and Mistral", () => {
+  it("rejects names of user messages as Unsupported for Groq and Mistral", () => {
     for (const preset of [presets.groq, presets.mistral]) {
       expectUnsupported(preset, { messages: [named] }, "name of a user message")
       expect(body(preset, {})["messages"]).toEqual([{ role: "user", content: "Hello" }])
     }
   })
-  it("are dropped from the user field for Mistral and kept for Groq", () => {
+  it("drops the user field for Mistral and keeps it for Groq", () => {
     expect(added(presets.mistral, { user: "u-1" })).toEqual({})
     expect(added(presets.groq, { user: "u-1" })).toEqual({ user: "u-1" })
   })
@@ -289,7 +289,7 @@ describe("user names of the presets", () => {
 
 describe("embeddings of the presets", () => {
   const wireOf = (preset: Provider) => ChatCompletions.make(preset.dialect).embeddings
-  it("have the batch size that each provider allows", () => {
+  it("limits embedding batches to the size that each provider allows", () => {
     const batches = Object.entries(presets).map(([name, preset]) => [name, wireOf(preset)?.maxBatch])
     expect(Object.fromEntries(batches)).toEqual({
       openai: 2048,
@@ -316,7 +316,7 @@ describe("embeddings of the presets", () => {
     })
     expect(wireOf(presets.mistral)?.maxBatchTokens).toBe(16_000)
   })
-  it("write dimensions and user under each provider's field names", () => {
+  it("writes dimensions and user of embeddings under each provider's field names", () => {
     const asked = (preset: Provider) =>
       Option.fromNullable(wireOf(preset)).pipe(
         Option.flatMap((wire) =>
@@ -359,7 +359,7 @@ describe("tool call ids of the presets", () => {
     }
   }
 
-  it("become nine letters and digits for Mistral, the same in call and result and distinct per call", () => {
+  it("rewrites tool call ids to nine letters and digits for Mistral, the same in call and result and distinct per call", () => {
     const { calls, results } = written(presets.mistral)
     expect(calls).toEqual(results)
     expect(new Set(calls).size).toBe(ids.length)
@@ -367,7 +367,7 @@ describe("tool call ids of the presets", () => {
     expect(calls[0]).toBe(ids[0])
   })
 
-  it("stay unchanged for OpenAI", () => {
+  it("keeps tool call ids unchanged for OpenAI", () => {
     expect(written(presets.openai)).toEqual({ calls: ids, results: ids })
   })
 })
