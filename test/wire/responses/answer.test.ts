@@ -42,8 +42,8 @@ const read = (fields: Record<string, unknown>): WireResponse =>
 const failure = (body: unknown): unknown =>
   Either.match(wire.decodeResponse(body, source), { onLeft: (found) => found, onRight: () => undefined })
 
-describe("an answer", () => {
-  it("has the text of all its messages, and refusals apart", () => {
+describe("Responses response", () => {
+  it("joins the text of all messages and reads refusals apart", () => {
     expect(
       read({ output: [message(text("Hel"), text("lo")), message(text("."), { type: "refusal", refusal: "No." })] })
     ).toMatchObject({
@@ -55,7 +55,7 @@ describe("an answer", () => {
       rawFinishReason: "completed"
     })
   })
-  it("has calls under the id that their results refer to", () => {
+  it("reads function and custom tool calls under their call_id", () => {
     expect(
       read({
         output: [
@@ -76,7 +76,7 @@ describe("an answer", () => {
       ]
     })
   })
-  it("has thoughts by piece, with what is sealed on the last of each", () => {
+  it("reads the summaries and text of reasoning items, with encrypted_content on the last part of each item", () => {
     expect(
       read({
         output: [
@@ -95,14 +95,14 @@ describe("an answer", () => {
       ]
     })
   })
-  it("has what the model thought before what it tells of it", () => {
+  it("reads the content of a reasoning item before its summary", () => {
     const both = { summary: [summary("In short.")], content: [{ type: "reasoning_text", text: "At length." }] }
     expect(read({ output: [{ type: "reasoning", id: "rs_1", ...both }] }).reasoningParts).toMatchObject([
       { text: "At length.", format: "reasoning.text" },
       { text: "In short.", format: "reasoning.summary" }
     ])
   })
-  it("keeps what else it says in its own words", () => {
+  it("keeps other items, annotations and usage fields in the metadata", () => {
     const cited = { type: "url_citation", url: "https://example.com" }
     const search = { type: "web_search_call", id: "ws_1", status: "completed" }
     expect(
@@ -122,12 +122,12 @@ describe("an answer", () => {
   })
 })
 
-describe("how an answer ended", () => {
+describe("Responses finish reason", () => {
   const ended = (fields: Record<string, unknown>) => {
     const { finishReason, rawFinishReason } = read(fields)
     return [finishReason, rawFinishReason]
   }
-  it("cut off", () => {
+  it("maps an incomplete response to the reason in incomplete_details", () => {
     const call = { type: "function_call", call_id: "c", name: "f", arguments: '{"a' }
     expect(
       ended({ status: "incomplete", incomplete_details: { reason: "max_output_tokens" }, output: [call] })
@@ -139,18 +139,18 @@ describe("how an answer ended", () => {
     expect(ended({ status: "incomplete", incomplete_details: { reason: "novel" } })).toEqual(["other", "novel"])
     expect(ended({ status: "incomplete", incomplete_details: null })).toEqual(["other", "incomplete"])
   })
-  it("not yet, or never", () => {
+  it("maps queued, in_progress and cancelled responses to other", () => {
     expect(ended({ status: "queued", output: undefined })).toEqual(["other", "queued"])
     expect(ended({ status: "in_progress" })).toEqual(["other", "in_progress"])
     expect(ended({ status: "cancelled" })).toEqual(["other", "cancelled"])
   })
-  it("without a word", () => {
+  it("maps a response without a status to stop", () => {
     expect(ended({ status: undefined })).toEqual(["stop", ""])
   })
 })
 
-describe("what an answer cost", () => {
-  it("is as the provider counts", () => {
+describe("Responses response: usage", () => {
+  it("reads cached, cache write and reasoning tokens of the usage", () => {
     expect(
       read({
         usage: {
@@ -171,21 +171,21 @@ describe("what an answer cost", () => {
       estimated: false
     })
   })
-  it("is estimated where it does not", () => {
+  it("estimates the usage when the response has none", () => {
     expect(read({ usage: null, output: [message(text("twelve words"))] }).usage).toEqual(
       Usage.make({ inputTokens: 7, outputTokens: 2, estimated: true })
     )
   })
 })
 
-describe("what is no answer", () => {
-  it("is an error that was reported under status 200", () => {
+describe("Responses response: failures", () => {
+  it("reports errors under status 200 as Reported", () => {
     const error = { code: "server_error", message: "Sorry." }
     expect(failure(answer({ status: "failed", error }))).toEqual({ _tag: "Reported", body: { error } })
     expect(failure({ error: "Sorry." })).toEqual({ _tag: "Reported", body: { error: "Sorry." } })
     expect(failure(answer({ status: "failed" }))).toMatchObject({ _tag: "Reported" })
   })
-  it("is malformed, and where", () => {
+  it("rejects an invalid response as Malformed with the path of the field", () => {
     expect(failure("Hello")).toMatchObject({ _tag: "Malformed", path: "" })
     expect(failure({ choices: [] })).toMatchObject({ _tag: "Malformed", path: "output" })
     expect(failure(answer({ output: ["x"] }))).toMatchObject({ _tag: "Malformed", path: "output[0]" })

@@ -161,18 +161,18 @@ const dribbled = (events: ReadonlyArray<ChatEvent.ChatEvent>): ReadonlyArray<Cha
   return [...others.slice(0, -1), ...turns, ...ends, ...others.slice(-1)]
 }
 
-describe("whatever the answer", () => {
-  it.prop("it reads back whole", [answers], ([answer]) => {
+describe("Responses response laws", () => {
+  it.prop("every response survives writing and reading as one body", [answers], ([answer]) => {
     expect(whole(wire, answer)).toEqual(answer)
   })
-  it.prop("it reads back from a stream", [answers], ([answer]) => {
+  it.prop("every response survives writing and reading as a stream", [answers], ([answer]) => {
     expect(collected(wire, written(wire, ChatEvent.fromResponse(answer)), answer, "words")).toEqual(answer)
   })
-  it.prop("it reads back from a stream in small pieces", [answers], ([answer]) => {
+  it.prop("every response survives a stream whose deltas are halved and interleaved", [answers], ([answer]) => {
     const events = dribbled(ChatEvent.fromResponse(answer))
     expect(collected(wire, written(wire, events), answer, "words")).toEqual(answer)
   })
-  it.prop("the pieces of a stream and its last event say the same", [answers], ([answer]) => {
+  it.prop("a stream without deltas, or with its last event alone, reads as the same response", [answers], ([answer]) => {
     const frames = written(wire, ChatEvent.fromResponse(answer))
     const wholes = frames.filter(({ event }) => event?.endsWith(".delta") !== true)
     expect(collected(wire, frames.slice(-1), answer, "words")).toEqual(answer)
@@ -205,9 +205,9 @@ const renumbered = (frames: ReadonlyArray<Frame>, shifts: ReadonlyArray<number>)
 
 const textsOf = ({ reasoning, refusal, text, toolCalls }: ChatResponse) => ({ reasoning, refusal, text, toolCalls })
 
-describe("however a server numbers and names items and parts", () => {
+describe("Responses numbering laws", () => {
   const shifts = FastCheck.array(FastCheck.nat(2), { minLength: 3, maxLength: 3 })
-  it.prop("nothing is lost and nothing comes twice", [answers, shifts], ([answer, by]) => {
+  it.prop("a stream whose deltas, done events and items are numbered differently reads every text once", [answers, shifts], ([answer, by]) => {
     const frames = written(wire, ChatEvent.fromResponse(answer))
     const read = collected(wire, renumbered(frames, by), answer, "words")
     expect(textsOf(read)).toEqual(textsOf(answer))
@@ -317,8 +317,8 @@ const instructs = ({ role }: Message): boolean => role === "system" || role === 
 /** What stands in an item or is defined in this protocol is known to. */
 const own = { native: { responses: {} } }
 
-describe("whatever the request", () => {
-  it.prop("a server reads what a client meant", [requests, FastCheck.boolean()], ([request, streamed]) => {
+describe("Responses request laws", () => {
+  it.prop("every request survives writing by the client and reading by the server", [requests, FastCheck.boolean()], ([request, streamed]) => {
     const { body } = got(keeping.encodeRequest(request, { provider: "acme", model: "m", stream: streamed }))
     const start = request.messages.findIndex((message) => !instructs(message))
     const messages = request.messages

@@ -29,8 +29,8 @@ const png = "data:image/png;base64,AAAA"
 const pdf = "data:application/pdf;base64,AAAA"
 const wav = "data:audio/x-wav;base64,AAAA"
 
-describe("a request", () => {
-  it("goes to /responses and keeps nothing there", () => {
+describe("Responses request", () => {
+  it("writes path, model, input, store: false and the include of encrypted reasoning", () => {
     expect(Either.getOrThrow(encode({ messages: [Chat.user("Hello")] }))).toEqual({
       path: "/responses",
       body: {
@@ -42,11 +42,11 @@ describe("a request", () => {
       }
     })
   })
-  it("asks for a stream where one is wanted", () => {
+  it("writes stream: true for a streaming request", () => {
     const streamed = Responses.make().encodeRequest({ messages: [Chat.user("Hello")] }, { ...peer, stream: true })
     expect(Either.getOrThrow(streamed).body["stream"]).toBe(true)
   })
-  it("sends every setting of the vocabulary under its name", () => {
+  it("writes every common setting under its Responses name", () => {
     expect(
       body({
         model: "other",
@@ -69,7 +69,7 @@ describe("a request", () => {
       reasoning: { effort: "xhigh", summary: "detailed" }
     })
   })
-  it("sends what is extra over what the vocabulary says, and extra tools behind the others", () => {
+  it("lets extra override written fields except stream, and appends its tools", () => {
     const sent = body({
       temperature: 0,
       tools: [{ name: "f" }],
@@ -79,7 +79,7 @@ describe("a request", () => {
     expect(sent["tools"]).toMatchObject([{ type: "function", name: "f" }, { type: "web_search" }])
     expect(body({ extra: { tools: [{ type: "web_search" }] } })["tools"]).toEqual([{ type: "web_search" }])
   })
-  it("asks for sealed thoughts only where there may be any", () => {
+  it("writes the include of encrypted reasoning only for models and dialects with reasoning", () => {
     expect(body({ model: "gpt-5-mini" })["include"]).toEqual(["reasoning.encrypted_content"])
     for (const model of ["gpt-4o", "gpt-4.1-mini", "openai/gpt-4o", "gpt-3.5-turbo"]) {
       expect(body({ model })).not.toHaveProperty("include")
@@ -87,11 +87,11 @@ describe("a request", () => {
     expect(body({ reasoning: { effort: "none" } })).not.toHaveProperty("include")
     expect(body({}, { sealedReasoning: false })).not.toHaveProperty("include")
   })
-  it("says nothing of keeping where the dialect does not", () => {
+  it("writes the store field of the dialect, or none when the dialect has none", () => {
     expect(body({}, { store: undefined })).not.toHaveProperty("store")
     expect(body({}, { store: true })["store"]).toBe(true)
   })
-  it("counts thinking only where the provider does", () => {
+  it("writes the reasoning budget only for a dialect with reasoningBudget", () => {
     expect(body({ reasoning: { budgetTokens: 1000 } })).not.toHaveProperty("reasoning")
     expect(body({ reasoning: { budgetTokens: 1000 } }, { reasoningBudget: true })["reasoning"]).toEqual({
       max_tokens: 1000
@@ -99,9 +99,9 @@ describe("a request", () => {
   })
 })
 
-describe("what the protocol has no word for is refused by name, not dropped", () => {
+describe("Responses unsupported fields", () => {
   const unsupported = (feature: string) => ({ _tag: "Unsupported", feature })
-  it("stop, seed and the name of a user", () => {
+  it("rejects stop, seed and user names as Unsupported", () => {
     expect(refused({ stop: ["x"] })).toEqual(unsupported("stop"))
     expect(refused({ stop: [] })).toBeUndefined()
     expect(refused({ seed: 1 })).toEqual(unsupported("seed"))
@@ -109,7 +109,7 @@ describe("what the protocol has no word for is refused by name, not dropped", ()
       unsupported("name of a user message")
     )
   })
-  it("sound, where the dialect has none", () => {
+  it("rejects audio as Unsupported unless the dialect has audio, and audio by URL always", () => {
     const messages = [Chat.user([Chat.audio(wav)])]
     expect(refused({ messages })).toEqual(unsupported("audio input"))
     expect(input(messages, { audio: true })).toEqual([
@@ -125,8 +125,8 @@ describe("what the protocol has no word for is refused by name, not dropped", ()
   })
 })
 
-describe("instructions", () => {
-  it("are the system and developer messages at the beginning, joined by a blank line", () => {
+describe("Responses instructions", () => {
+  it("writes leading system and developer messages as instructions joined by blank lines", () => {
     expect(
       body({
         messages: [
@@ -137,7 +137,7 @@ describe("instructions", () => {
       })
     ).toMatchObject({ instructions: "One.\n\nTwo.", input: [{ role: "user" }] })
   })
-  it("leave a later one in its place, with its role", () => {
+  it("writes a later developer message as an input item in its place", () => {
     expect(
       body({
         messages: [Chat.system("One."), Chat.user("Hello"), { role: "developer", content: "Two." }, Chat.user("Bye")]
@@ -151,15 +151,15 @@ describe("instructions", () => {
       ]
     })
   })
-  it("are the input where there is nothing else to ask", () => {
+  it("writes a lone system message as input and not as instructions", () => {
     const sent = body({ messages: [Chat.system("Write a poem.")] })
     expect(sent).not.toHaveProperty("instructions")
     expect(sent["input"]).toEqual([{ type: "message", role: "system", content: "Write a poem." }])
   })
 })
 
-describe("a user's message", () => {
-  it("has parts of every kind", () => {
+describe("Responses user messages", () => {
+  it("writes text, image and file parts", () => {
     expect(
       input([
         Chat.user([
@@ -190,22 +190,22 @@ describe("a user's message", () => {
   })
 })
 
-describe("what the model said before", () => {
+describe("Responses history", () => {
   const call: Chat.ToolCall = { id: "call_1", name: "f", arguments: '{"a":1}' }
-  it("stays the assistant's output", () => {
+  it("writes an assistant message as an output_text item", () => {
     expect(input([Chat.user("Hello"), Chat.assistant("Hi.")])).toEqual([
       { type: "message", role: "user", content: "Hello" },
       { type: "message", role: "assistant", content: [{ type: "output_text", text: "Hi.", annotations: [] }] }
     ])
   })
-  it("has an id and a status where the server insists on these", () => {
+  it("writes an id and a status of assistant messages when the dialect has messageIds", () => {
     expect(input([Chat.user("Hello"), Chat.assistant("Hi."), Chat.user("Bye")], { messageIds: true })).toMatchObject([
       {},
       { id: "msg_1_0", status: "completed" },
       {}
     ])
   })
-  it("has an item for each call, and one for what each returned", () => {
+  it("writes each tool call and each tool result as an item of its own", () => {
     expect(
       input([
         Chat.user("Hello"),
@@ -233,14 +233,14 @@ describe("what the model said before", () => {
       }
     ])
   })
-  it("keeps calls with free text apart, and their results", () => {
+  it("writes custom tool calls and their results as custom items", () => {
     const custom: Chat.ToolCall = { id: "call_1", name: "sql", arguments: "SELECT 1", type: "custom" }
     expect(input([Chat.assistant("", [custom]), Chat.toolResult(custom, "1")])).toEqual([
       { type: "custom_tool_call", call_id: "call_1", name: "sql", input: "SELECT 1" },
       { type: "custom_tool_call_output", call_id: "call_1", output: "1" }
     ])
   })
-  it("keeps its place where it said nothing", () => {
+  it("keeps an empty assistant message as an item", () => {
     expect(input([Chat.user("Hello"), Chat.assistant("")])).toMatchObject([
       {},
       { role: "assistant", content: [{ type: "output_text", text: "" }] }
@@ -248,7 +248,7 @@ describe("what the model said before", () => {
   })
 })
 
-describe("thoughts go back", () => {
+describe("Responses reasoning in the history", () => {
   const thought = (part: Partial<Chat.ReasoningPart>): Chat.ReasoningPart => ({
     type: "reasoning",
     text: "Hm.",
@@ -259,7 +259,7 @@ describe("thoughts go back", () => {
     input([{ role: "assistant", content: [...parts, Chat.text("Hi.")] }], dialect)
   const said = { type: "message", role: "assistant" }
 
-  it("sealed, with their id and their summary in its pieces", () => {
+  it("writes reasoning items with their id, summaries and encrypted_content", () => {
     expect(
       sent([
         thought({ id: "rs_1", format: "reasoning.summary" }),
@@ -280,13 +280,13 @@ describe("thoughts go back", () => {
       said
     ])
   })
-  it("open, as open models have them", () => {
+  it("writes reasoning.text parts as the content of a reasoning item", () => {
     expect(sent([thought({ id: "rs_1", format: "reasoning.text" })])).toMatchObject([
       { type: "reasoning", id: "rs_1", summary: [], content: [{ type: "reasoning_text", text: "Hm." }] },
       said
     ])
   })
-  it("by their id alone only where answers are kept", () => {
+  it("writes reasoning with an id but no encrypted content only when the provider stores responses", () => {
     const part = thought({ id: "rs_1", format: "reasoning.summary" })
     expect(sent([part])).toMatchObject([said])
     expect(sent([part], { store: true })).toMatchObject([{ type: "reasoning", id: "rs_1" }, said])
@@ -294,11 +294,11 @@ describe("thoughts go back", () => {
       body({ messages: [{ role: "assistant", content: [part, Chat.text("Hi.")] }], extra: { store: true } })["input"]
     ).toMatchObject([{ type: "reasoning", id: "rs_1" }, said])
   })
-  it("to no other provider", () => {
+  it("drops reasoning of other providers and of unknown ones", () => {
     expect(sent([thought({ signature: "sealed", provider: "other" })])).toMatchObject([said])
     expect(sent([{ type: "reasoning", text: "Hm.", signature: "sealed" }])).toMatchObject([said])
   })
-  it("never alone, since the API refuses a thought that nothing follows", () => {
+  it("drops reasoning that no message and no tool call follows", () => {
     expect(input([{ role: "assistant", content: [thought({ signature: "sealed" })] }])).toMatchObject([said])
     expect(
       input([
@@ -312,7 +312,7 @@ describe("thoughts go back", () => {
   })
 })
 
-describe("tools", () => {
+describe("Responses tools", () => {
   const parameters = { type: "object", properties: { a: { type: "string" } } }
   const strict = {
     type: "object",
@@ -325,7 +325,7 @@ describe("tools", () => {
     const { tools } = body({ tools: [{ name: "f", ...definition }] }, dialect)
     return Array.isArray(tools) ? tools[0] : tools
   }
-  it("are strict, as OpenAI would make them", () => {
+  it("writes a tool as strict with every property required by default", () => {
     expect(tool({ description: "d", parameters })).toEqual({
       type: "function",
       name: "f",
@@ -334,7 +334,7 @@ describe("tools", () => {
       strict: true
     })
   })
-  it("without parameters take none", () => {
+  it("writes a tool without parameters with an empty closed schema", () => {
     expect(tool({})).toEqual({
       type: "function",
       name: "f",
@@ -342,7 +342,7 @@ describe("tools", () => {
       strict: true
     })
   })
-  it("are left alone where they or the dialect say so", () => {
+  it("keeps the schema of a tool when the tool or the dialect turns strict off", () => {
     expect(tool({ parameters, strict: false })).toMatchObject({ parameters, strict: false })
     expect(tool({ parameters }, { strictTools: false })).toMatchObject({ parameters, strict: false })
     expect(tool({ parameters, strict: true }, { strictTools: false })).toMatchObject({
@@ -350,24 +350,24 @@ describe("tools", () => {
       strict: true
     })
   })
-  it("are left alone where strict mode cannot say their schema, whatever was asked", () => {
+  it("turns strict off for a schema that strict mode cannot express", () => {
     expect(tool({ parameters: map })).toMatchObject({ parameters: map, strict: false })
     expect(tool({ parameters: map, strict: true })).toMatchObject({ parameters: map, strict: false })
   })
-  it("are chosen by mode or by name", () => {
+  it("writes tool_choice by mode or by tool name", () => {
     expect(body({ toolChoice: "required" })["tool_choice"]).toBe("required")
     expect(body({ toolChoice: { name: "f" } })["tool_choice"]).toEqual({ type: "function", name: "f" })
   })
 })
 
-describe("the shape of the answer", () => {
+describe("Responses response format", () => {
   const schema = { type: "object", properties: { a: { type: "string" } } }
   const format = (responseFormat: Chat.ResponseFormat) => body({ responseFormat })["text"]
-  it("is text or any JSON", () => {
+  it("writes a text or JSON object format", () => {
     expect(format("text")).toEqual({ format: { type: "text" } })
     expect(format("json")).toEqual({ format: { type: "json_object" } })
   })
-  it("is a schema, brought into strict form only where it is to be strict", () => {
+  it("rewrites a response schema only when it is strict and strict mode can express it", () => {
     expect(format({ name: "n", schema, description: "d" })).toEqual({
       format: { type: "json_schema", name: "n", description: "d", schema }
     })
@@ -378,7 +378,7 @@ describe("the shape of the answer", () => {
   })
 })
 
-describe("what a server refuses is left out the second time", () => {
+describe("Responses withoutRefused", () => {
   const wire = Responses.make()
   const request: WireRequest = {
     path: "/responses",
@@ -391,7 +391,7 @@ describe("what a server refuses is left out the second time", () => {
   }
   const without = (message: string) => wire.withoutRefused(request, message)?.body
 
-  it("sealed thoughts, asked of a model that has none", () => {
+  it("drops the include of encrypted reasoning when the server rejects it", () => {
     for (const message of [
       "Encrypted content is not supported with this model.",
       "Invalid value: 'reasoning.encrypted_content'. Supported values are: 'x'.",
@@ -402,17 +402,17 @@ describe("what a server refuses is left out the second time", () => {
     const alone = { ...request, body: { include: ["reasoning.encrypted_content"] } }
     expect(wire.withoutRefused(alone, "Unknown parameter: 'include'.")?.body).toEqual({})
   })
-  it("thoughts that another organisation's key sealed", () => {
+  it("drops encrypted reasoning items when the server cannot verify them", () => {
     expect(
       without("The encrypted content for item rs_1 could not be verified. Reason: organization_id did not match.")
     ).toEqual({ ...request.body, input: [{ type: "message" }] })
   })
-  it("the wish that nothing be kept", () => {
+  it("drops store when the server rejects it", () => {
     const { store: _, ...rest } = request.body
     expect(without("Unsupported parameter: store")).toEqual(rest)
     expect(without("store: Extra inputs are not permitted")).toEqual(rest)
   })
-  it("but nothing else, and nothing twice", () => {
+  it("returns undefined for other errors and when the request lacks the rejected field", () => {
     for (const message of [
       "Unsupported parameter: 'temperature'.",
       "Invalid vector store id.",

@@ -21,19 +21,19 @@ const fault = (body: Record<string, unknown>) => failure({ model: "m", input: "H
 
 const own = (fields: Record<string, unknown>) => ({ native: { responses: fields } })
 
-describe("a server reads a request", () => {
-  it("whose input is a text", () => {
+describe("Responses server request", () => {
+  it("reads a text input as one user message", () => {
     expect(decoded({ model: "m", input: "Hello", stream: true })).toEqual({
       request: { model: "m", messages: [Chat.user("Hello")], extra: {} },
       stream: true
     })
     expect(decoded({ input: "Hello", stream: null, temperature: null, tools: null }).stream).toBe(false)
   })
-  it("with instructions before the conversation", () => {
+  it("reads instructions as a leading system message", () => {
     expect(messages("Hello", { instructions: "Be brief." })).toEqual([Chat.system("Be brief."), Chat.user("Hello")])
     expect(messages("Hello", { instructions: "" })).toEqual([Chat.user("Hello")])
   })
-  it("with messages of every role, their type told or not", () => {
+  it("reads messages of every role with and without a type", () => {
     expect(
       messages([
         { role: "system", content: "One." },
@@ -52,7 +52,7 @@ describe("a server reads a request", () => {
       { role: "assistant", content: [{ ...Chat.text("No."), ...own({ type: "refusal", refusal: "No." }) }] }
     ])
   })
-  it("with parts of every kind", () => {
+  it("reads text, image, file and audio parts", () => {
     const content = [
       { type: "input_text", text: "See" },
       { type: "input_image", image_url: "https://example.com/a.png", detail: "high", file_id: null },
@@ -72,7 +72,7 @@ describe("a server reads a request", () => {
       ])
     ])
   })
-  it("with thoughts, text and calls of one turn as one message", () => {
+  it("reads the reasoning, text and tool calls of one turn as one assistant message", () => {
     expect(
       messages([
         { role: "user", content: "Hello" },
@@ -107,7 +107,7 @@ describe("a server reads a request", () => {
       Chat.assistant("", [{ id: "call_3", name: "f", arguments: "{}" }])
     ])
   })
-  it("with settings, each under our name", () => {
+  it("reads every setting under its common name", () => {
     expect(
       request({
         temperature: 0.5,
@@ -139,7 +139,7 @@ describe("a server reads a request", () => {
     expect(request({ text: { format: { type: "json_object" } } }).responseFormat).toBe("json")
     expect(request({ tool_choice: "required" }).toolChoice).toBe("required")
   })
-  it("with all that the vocabulary has no word for under extra", () => {
+  it("keeps unknown fields, tools and settings in extra", () => {
     const allowed = { type: "allowed_tools", mode: "auto", tools: [] }
     const verbose = { format: { type: "text" }, verbosity: "low" }
     expect(
@@ -170,9 +170,9 @@ describe("a server reads a request", () => {
   })
 })
 
-describe("what only this protocol can say", () => {
+describe("Responses server request: native content", () => {
   const item = (fields: Record<string, unknown>) => messages([fields])[0]
-  it("is kept with what it is said of", () => {
+  it("keeps unknown parts and item fields as native", () => {
     const upload = { type: "input_image", file_id: "file_1" }
     expect(item({ role: "user", status: "completed", content: [upload] })).toEqual({
       role: "user",
@@ -183,7 +183,7 @@ describe("what only this protocol can say", () => {
       Chat.assistant("", [{ id: "c", name: "f", arguments: "{}", ...own({ id: "fc_1" }) }])
     )
   })
-  it("is a part of a turn where the model did it, and stands between turns where it was given", () => {
+  it("keeps unknown output items in an assistant message and unknown input items in a user message", () => {
     const search = { type: "web_search_call", id: "ws_1" }
     expect(item(search)).toEqual({ role: "assistant", content: [{ type: "native", ...own({ item: search }) }] })
     const reference = { type: "item_reference", id: "rs_1" }
@@ -191,10 +191,10 @@ describe("what only this protocol can say", () => {
   })
 })
 
-describe("a faulty request is refused at its fault", () => {
+describe("Responses server request: failures", () => {
   const malformed = (path: string) => ({ _tag: "Malformed", path })
   const item = (fields: unknown) => fault({ input: [{ role: "user", content: "x" }, fields] })
-  it("in the body", () => {
+  it("rejects an invalid body as Malformed with the path of the field", () => {
     expect(failure("x")).toMatchObject(malformed(""))
     expect(fault({ input: undefined })).toMatchObject(malformed("input"))
     expect(fault({ input: [] })).toMatchObject(malformed("input"))
@@ -203,14 +203,14 @@ describe("a faulty request is refused at its fault", () => {
     expect(fault({ tools: "all" })).toMatchObject(malformed("tools"))
     expect(fault({ model: "" })).toMatchObject(malformed("model"))
   })
-  it("in a setting, by its name there", () => {
+  it("rejects an invalid setting as Malformed with its Responses name", () => {
     expect(fault({ temperature: -1 })).toEqual({ _tag: "Malformed", path: "temperature", excerpt: "-1" })
     expect(fault({ max_output_tokens: 0 })).toMatchObject(malformed("max_output_tokens"))
     expect(fault({ top_p: 2 })).toMatchObject(malformed("top_p"))
     expect(fault({ metadata: { a: 1 } })).toMatchObject(malformed("metadata.a"))
     expect(fault({ tools: [{ type: "function", name: "no spaces" }] })).toMatchObject(malformed("tools[0].name"))
   })
-  it("in an item or a part of one", () => {
+  it("rejects an invalid item or part as Malformed with its path", () => {
     expect(item("x")).toMatchObject(malformed("input[1]"))
     expect(item({ role: "robot", content: "x" })).toMatchObject(malformed("input[1].role"))
     expect(item({ role: "user" })).toMatchObject(malformed("input[1].content"))
@@ -250,8 +250,8 @@ const response: Chat.ChatResponse = {
   providerMetadata: { service_tier: "flex", annotations: [{ type: "url_citation" }] }
 }
 
-describe("a server writes an answer", () => {
-  it("as items, with what it cost", () => {
+describe("Responses server response", () => {
+  it("writes reasoning, message and function_call items with the usage", () => {
     expect(wire.encodeResponse(response)).toMatchObject({
       id: "resp_1",
       object: "response",
@@ -284,7 +284,7 @@ describe("a server writes an answer", () => {
       }
     })
   })
-  it("that ended in any way", () => {
+  it("maps finish reasons of every provider to a status and incomplete_details", () => {
     const ended = (finishReason: Chat.FinishReason, rawFinishReason: string) => {
       const { incomplete_details, status } = wire.encodeResponse({ ...response, finishReason, rawFinishReason })
       return [status, incomplete_details]
@@ -296,7 +296,7 @@ describe("a server writes an answer", () => {
     expect(ended("other", "pause_turn")).toEqual(["incomplete", { reason: "pause_turn" }])
     expect(ended("other", "")).toEqual(["incomplete", { reason: "other" }])
   })
-  it("that is an error", () => {
+  it("writes an error with the type of its status unless a type is given", () => {
     expect(wire.encodeError({ status: 401, message: "No.", code: "invalid_api_key" })).toEqual({
       error: { message: "No.", type: "invalid_request_error", param: null, code: "invalid_api_key" }
     })
@@ -308,7 +308,7 @@ describe("a server writes an answer", () => {
   })
 })
 
-describe("a server writes a stream", () => {
+describe("Responses server stream", () => {
   const start: ChatEvent = {
     _tag: "Start",
     id: "resp_1",
@@ -330,7 +330,7 @@ describe("a server writes a stream", () => {
     return events.flatMap((event) => encoder.push(event))
   }
 
-  it("item by item, each opened, told and repeated whole, numbered throughout", () => {
+  it("writes added, delta and done events of every item with consecutive sequence numbers", () => {
     const frames = written([
       start,
       { _tag: "ReasoningDelta", index: 0, text: "Hm", id: "rs_1", format: "reasoning.summary", provider: "acme" },
@@ -372,7 +372,7 @@ describe("a server writes a stream", () => {
     expect(data[8].item).toMatchObject({ id: "rs_1", encrypted_content: "sealed", summary: [{ text: "Hm." }] })
     expect(data.at(-1).response.output).toEqual([data[8].item, data[15].item, data[20].item])
   })
-  it("in which every content_index names the same part in deltas and in the finished item", () => {
+  it("writes text and refusal deltas under the content_index that the finished item has", () => {
     const said = [
       { _tag: "RefusalDelta", text: "No, " },
       { _tag: "RefusalDelta", text: "but " },
@@ -392,7 +392,7 @@ describe("a server writes a stream", () => {
     expect(item.content.map((part: Record<string, string>) => part["text"] ?? part["refusal"])).toEqual(expected)
     expect(data.at(-1).response.output).toEqual([item])
   })
-  it("with the pieces of a thought in one item, and each sealed thought in one of its own", () => {
+  it("writes reasoning parts of one id as one item and each signed reasoning without an id as its own", () => {
     const piece = (index: number, fields: { readonly id?: string; readonly signature?: string }): ChatEvent => ({
       _tag: "ReasoningDelta",
       index,
@@ -406,7 +406,7 @@ describe("a server writes a stream", () => {
     expect(items([piece(0, { id: "rs_1" }), piece(1, { id: "rs_1" }), piece(2, { id: "rs_2" })])).toEqual([2, 1])
     expect(items([piece(0, { signature: "one" }), piece(1, { signature: "two" })])).toEqual([1, 1])
   })
-  it("with what was asked repeated in the answer", () => {
+  it("repeats the fields of the request in the created response", () => {
     const tools = [{ type: "function", name: "f" }]
     const [first] = written([start], { tools, temperature: 0.5, instructions: "Be brief." })
     expect(JSON.parse(first?.data ?? "").response).toMatchObject({
@@ -417,7 +417,7 @@ describe("a server writes a stream", () => {
       instructions: "Be brief."
     })
   })
-  it("with free text for tools that were declared so", () => {
+  it("writes custom tool call events when the request declared a custom tool of that name", () => {
     const asked = { tools: [{ type: "custom", name: "sql" }] }
     const events = written(
       [
@@ -439,7 +439,7 @@ describe("a server writes a stream", () => {
       "response.output_item.done"
     ])
   })
-  it("with parallel calls told side by side", () => {
+  it("writes the deltas of parallel tool calls under their own output_index", () => {
     const delta = (index: number): ChatEvent => ({
       _tag: "ToolCallDelta",
       index,
@@ -450,7 +450,7 @@ describe("a server writes a stream", () => {
     const frames = written([start, delta(0), delta(1), delta(0)]).map((frame) => JSON.parse(frame.data))
     expect(frames.slice(2).map(({ output_index }) => output_index)).toEqual([0, 0, 1, 1, 0])
   })
-  it("that is cut off", () => {
+  it("writes response.incomplete for a stream that ends by length", () => {
     const last = written([start, { ...finish, reason: "length" }]).at(-1)
     expect(last?.event).toBe("response.incomplete")
     expect(JSON.parse(last?.data ?? "").response.incomplete_details).toEqual({ reason: "max_output_tokens" })

@@ -62,8 +62,8 @@ const argument = (index: number, text: string) => ({
   delta: text
 })
 
-describe("a stream", () => {
-  it("gives out text as it comes, and its end with what it cost", () => {
+describe("Responses stream decoder", () => {
+  it("reads text deltas, then one Finish with the reason and the usage", () => {
     const { failure, id, model, out, state } = told(
       created,
       added(0, message()),
@@ -95,7 +95,7 @@ describe("a stream", () => {
       }
     ])
   })
-  it("keeps parallel calls apart, however they come, and ends them in order", () => {
+  it("keeps interleaved tool calls apart and ends them in order of their index", () => {
     const { out } = told(
       created,
       added(0, call(0)),
@@ -122,7 +122,7 @@ describe("a stream", () => {
     ])
     expect(out.at(-1)).toMatchObject({ _tag: "Finish", reason: "tool-calls", rawReason: "completed" })
   })
-  it("tells thoughts by piece, and what is sealed when it comes", () => {
+  it("reads reasoning summaries as parts, with encrypted_content as the signature of the last", () => {
     const thought = (event: Json) => ({ item_id: "rs_1", output_index: 0, ...event })
     const { out } = told(
       created,
@@ -162,7 +162,7 @@ describe("a stream", () => {
       }
     ])
   })
-  it("reads the thoughts of open models, and the events of earlier versions", () => {
+  it("reads reasoning_text deltas and the reasoning events of earlier versions", () => {
     const { out } = told(
       created,
       { type: "response.reasoning_text.delta", item_id: "rs_1", output_index: 0, content_index: 0, delta: "a" },
@@ -175,7 +175,7 @@ describe("a stream", () => {
       { text: "c", format: "reasoning.summary" }
     ])
   })
-  it("reads refusals and calls with free text", () => {
+  it("reads refusals and custom tool calls", () => {
     const { out } = told(
       created,
       added(0, { id: "ctc_1", type: "custom_tool_call", call_id: "call_1", name: "sql", input: "" }),
@@ -192,7 +192,7 @@ describe("a stream", () => {
       toolCalls: [{ id: "call_1", name: "sql", arguments: "SELECT 1", type: "custom" }]
     })
   })
-  it("ends cut off, with what there is", () => {
+  it("ends a tool call with its partial arguments when the response is incomplete", () => {
     const { out } = told(
       created,
       added(0, call(0)),
@@ -206,10 +206,10 @@ describe("a stream", () => {
   })
 })
 
-describe("what no piece has said is said by what repeats it whole", () => {
+describe("Responses stream decoder: done events", () => {
   const said = (...stream: ReadonlyArray<Json>) => fold(told(created, ...stream, completed()).out)
 
-  it("text, from the rest of its part or item", () => {
+  it("reads the text that no delta had from done events of the text, the part or the item", () => {
     const where = { item_id: "msg_1", output_index: 0, content_index: 0 }
     const part = { type: "output_text", text: "Hello" }
     expect(said({ type: "response.output_text.done", ...where, text: "Hello" }).text).toBe("Hello")
@@ -218,20 +218,20 @@ describe("what no piece has said is said by what repeats it whole", () => {
     expect(said(delta("Hel"), done(0, message("Hello", " you"))).text).toBe("Hello you")
     expect(said(done(0, message("Hello"))).text).toBe("Hello")
   })
-  it("arguments, which some send only at the end", () => {
+  it("reads the arguments that no delta had from done events", () => {
     const ends = { type: "response.function_call_arguments.done", item_id: "fc_0", output_index: 0, arguments: "{}" }
     expect(said(added(0, call(0)), ends).toolCalls).toEqual([{ id: "call_0", name: "f0", arguments: "{}" }])
     expect(said(done(0, call(0, '{"a":1}'))).toolCalls).toEqual([{ id: "call_0", name: "f0", arguments: '{"a":1}' }])
     expect(said(added(0, call(0))).toolCalls).toEqual([{ id: "call_0", name: "f0", arguments: "{}" }])
   })
-  it("a name that was not known when the arguments came", () => {
+  it("holds back the arguments of a tool call until an event has its name", () => {
     const { out } = told(created, argument(0, '{"a"'), argument(0, ":1}"), done(0, call(0, '{"a":1}')), completed())
     expect(out.slice(0, 2)).toMatchObject([
       { _tag: "ToolCallDelta", id: "call_0", name: "f0", argumentsDelta: '{"a":1}' },
       { _tag: "ToolCallEnd" }
     ])
   })
-  it("everything, where only the last event says anything", () => {
+  it("reads everything from the completed event when the stream has no other", () => {
     const output = [
       { id: "rs_1", type: "reasoning", summary: [{ type: "summary_text", text: "Hm." }], encrypted_content: "sealed" },
       message("Hello"),
@@ -246,7 +246,7 @@ describe("what no piece has said is said by what repeats it whole", () => {
     })
     expect(out.at(-1)).toMatchObject({ reason: "tool-calls", providerMetadata: whole.providerMetadata })
   })
-  it("what the last event leaves out, from the items before it", () => {
+  it("reads items that the completed event omits from the events before it", () => {
     const search = { id: "ws_1", type: "web_search_call", status: "completed" }
     const { out } = told(created, done(1, message("Hello")), done(0, search), completed())
     expect(fold(out).text).toBe("Hello")
@@ -254,7 +254,7 @@ describe("what no piece has said is said by what repeats it whole", () => {
   })
 })
 
-describe("text is given out once", () => {
+describe("Responses stream decoder: text is read once", () => {
   const where = (fields: Json = {}) => ({ item_id: "msg_1", output_index: 0, content_index: 0, ...fields })
   const textDone = (text: string, at: Json) => ({ type: "response.output_text.done", ...at, text })
   const partDone = (text: string, at: Json) => ({
@@ -274,7 +274,7 @@ describe("text is given out once", () => {
     ["names another item and output_index when it is done", {}, { item_id: "msg_9", output_index: 4 }],
     ["names no item in deltas", { item_id: "" }, { item_id: "msg_1" }],
     ["numbers everything otherwise", { content_index: 2 }, { content_index: 5, item_id: "msg_9", output_index: 4 }]
-  ])("by a server that %s", (_, inDeltas, whenDone) => {
+  ])("reads text once from a server that %s", (_, inDeltas, whenDone) => {
     const at = where(whenDone)
     const item = named(at.item_id, "Hello you")
     const deltas = [delta("Hello", where(inDeltas)), delta(" you", where(inDeltas))]
@@ -290,7 +290,7 @@ describe("text is given out once", () => {
     }
   })
 
-  it("by a server that numbers the pieces of one part", () => {
+  it("reads text once from a server that numbers the deltas of one part", () => {
     const pieces = [delta("Hel", where()), delta("lo", where({ content_index: 1 }))]
     const at = where()
     const out = (...ends: ReadonlyArray<Json>) => texts(told(created, ...pieces, ...ends, completed()).out)
@@ -298,7 +298,7 @@ describe("text is given out once", () => {
     expect(out(textDone("Hello", at), partDone("Hello", at), done(0, message("Hello")))).toBe("Hello")
   })
 
-  it("by a server that names another item in every delta", () => {
+  it("reads text once from a server that names another item in every delta", () => {
     const pieces = [
       delta("Hel", where({ item_id: "x1", output_index: 1 })),
       delta("lo", where({ item_id: "x2", output_index: 2 }))
@@ -310,7 +310,7 @@ describe("text is given out once", () => {
     expect(texts(told(created, ...laughs, ...ends, completed({ output: [message("HaHa")] })).out)).toBe("HaHa")
   })
 
-  it("by a server whose finished items share one output_index, and the text of each is given out", () => {
+  it("reads the text of each item from a server whose done items share one output_index", () => {
     const output = [named("msg_1", "One."), named("msg_2", "Two.")]
     const items = output.map((item) => done(0, item))
     expect(texts(told(created, ...items).out)).toBe("One.Two.")
@@ -322,7 +322,7 @@ describe("text is given out once", () => {
     expect(texts(told(created, ...(two === undefined ? [] : [two]), completed({ output })).out)).toBe("Two.One.")
   })
 
-  it("by a server whose unannounced items share one output_index, or one id", () => {
+  it("reads the text of each item from a server whose items share one output_index or one id", () => {
     for (const ids of [
       ["msg_1", "msg_2"],
       ["msg_1", "msg_1"],
@@ -338,7 +338,7 @@ describe("text is given out once", () => {
     }
   })
 
-  it("also where parts with text of the same beginning follow each other", () => {
+  it("reads two parts once when the text of the second begins with that of the first", () => {
     const item = message("Ha", "Haha")
     const second = where({ content_index: 1 })
     const streamed = [delta("Ha", where()), textDone("Ha", where()), delta("Ha", second), delta("ha", second)]
@@ -348,7 +348,7 @@ describe("text is given out once", () => {
     ).toBe("HaHaha")
   })
 
-  it("where a refusal stands before the text, or between texts", () => {
+  it("reads texts and a refusal between them once", () => {
     const item = {
       ...message(),
       content: [
@@ -369,19 +369,19 @@ describe("text is given out once", () => {
     expect(fold(out)).toMatchObject({ text: "AB", refusal: "No." })
   })
 
-  it("and what the last event says beside it is added, wherever it stands there", () => {
+  it("reads the items that only the completed event contains after the streamed ones", () => {
     const streamed = [delta("Two.", where({ item_id: "msg_2", output_index: 1 })), done(1, named("msg_2", "Two."))]
     const output = [named("msg_1", "One."), named("msg_2", "Two."), named("msg_3", "Three.")]
     expect(texts(told(created, ...streamed, completed({ output })).out)).toBe("Two.One.Three.")
   })
 
-  it("and stays as it was given out where the finished item has another text", () => {
+  it("keeps the streamed text when the finished item has another text", () => {
     const streamed = [delta("Hello ", where()), done(0, message("Hello")), completed({ output: [message("Hullo")] })]
     expect(texts(told(created, ...streamed).out)).toBe("Hello ")
   })
 })
 
-describe("reasoning is given out once", () => {
+describe("Responses stream decoder: reasoning is read once", () => {
   const thinking = (index: number, id: string, output_index: number) => ({
     item_id: id,
     output_index,
@@ -395,7 +395,7 @@ describe("reasoning is given out once", () => {
   })
   const parts = (out: ReadonlyArray<WireEvent>) => fold(out).reasoningParts.map((part) => part.text)
 
-  it("by a server that counts content_index over all items, and names other items at the end", () => {
+  it("reads reasoning once from a server that counts content_index over all items and renames items", () => {
     const { out } = told(
       created,
       added(0, { id: "rs_1", type: "reasoning", summary: [] }),
@@ -416,7 +416,7 @@ describe("reasoning is given out once", () => {
     expect(parts(out)).toEqual(["Hm.", "Oh."])
   })
 
-  it("by a server that names another item in every delta", () => {
+  it("reads reasoning once from a server that names another item in every delta", () => {
     const laughs = [0, 1].map((index) => ({
       type: "response.reasoning_text.delta",
       ...thinking(index, `rs_${index}`, index),
@@ -430,7 +430,7 @@ describe("reasoning is given out once", () => {
     expect(parts(out).join("")).toBe("HaHa")
   })
 
-  it("where the last event lists more of it than the stream, and in another place", () => {
+  it("reads the reasoning and the signatures that only the completed event contains", () => {
     const streamed = [
       { type: "response.reasoning_text.delta", ...thinking(0, "rs_2", 1), delta: "Two." },
       done(1, thought("rs_2", "Two."))
@@ -444,8 +444,8 @@ describe("reasoning is given out once", () => {
   })
 })
 
-describe("a call is given out once", () => {
-  it("by a server that names another item or output_index when it is done", () => {
+describe("Responses stream decoder: tool calls are read once", () => {
+  it("reads a tool call once when its done event has another item id or output_index", () => {
     const ends = { type: "response.function_call_arguments.done", output_index: 3, arguments: '{"a":1}' }
     const item = { ...call(0, '{"a":1}'), id: "fc_9" }
     for (const events of [
@@ -461,7 +461,7 @@ describe("a call is given out once", () => {
     }
   })
 
-  it("and two calls with one position or one id are two", () => {
+  it("reads two tool calls of one output_index or one call_id as two calls", () => {
     const one = { ...call(0, '{"a":1}'), call_id: "call" }
     const two = { ...call(1, '{"b":2}'), call_id: "call" }
     const args = (...stream: ReadonlyArray<Json>) =>
@@ -474,14 +474,14 @@ describe("a call is given out once", () => {
     ).toEqual(['{"a":1}', '{"b":2}'])
   })
 
-  it("by a server that names another item in its deltas", () => {
+  it("reads a tool call once when its deltas name another item", () => {
     const elsewhere = { ...argument(5, '{"a":1}'), output_index: 5 }
     const { failure, out } = told(created, added(0, call(0)), elsewhere, done(0, call(0, '{"a":1}')), completed())
     expect(failure).toBeUndefined()
     expect(fold(out).toolCalls).toEqual([{ id: "call_0", name: "f0", arguments: '{"a":1}' }])
   })
 
-  it("by a server that names a call by its call_id, or renames it when it is done", () => {
+  it("reads a tool call once when its events use its call_id or when its done item is renamed", () => {
     const both = [added(0, call(0)), added(1, call(1))]
     const byCallId = { ...argument(0, '{"a"'), item_id: "call_0", output_index: 7 }
     const calls = (...stream: ReadonlyArray<Json>) =>
@@ -497,7 +497,7 @@ describe("a call is given out once", () => {
     ])
   })
 
-  it("where only the last event has the arguments, in another order", () => {
+  it("reads arguments that only the completed event has, in another order", () => {
     const output = [call(1, '{"b":1}'), call(0, '{"a":1}')]
     const { out } = told(created, added(0, call(0)), added(1, call(1)), completed({ output }))
     expect(fold(out).toolCalls.map((found) => [found.name, found.arguments])).toEqual([
@@ -506,7 +506,7 @@ describe("a call is given out once", () => {
     ])
   })
 
-  it("where the last event lists the calls in another order, or with other ids", () => {
+  it("reads tool calls once when the completed event has them in another order or with other ids", () => {
     const streamed = [added(0, call(0)), added(1, call(1)), done(0, call(0, "{}")), done(1, call(1, '{"b":1}'))]
     const toolCalls = [
       { id: "call_0", name: "f0", arguments: "{}" },
@@ -527,8 +527,8 @@ describe("a call is given out once", () => {
   })
 })
 
-describe("an item is found", () => {
-  it("by its place, where ids change from event to event", () => {
+describe("Responses stream decoder: item lookup", () => {
+  it("finds an item by its output_index when ids change from event to event", () => {
     const { out } = told(
       created,
       added(0, message()),
@@ -539,7 +539,7 @@ describe("an item is found", () => {
     )
     expect(fold(out).text).toBe("Hello")
   })
-  it("by its id, where all places are the same", () => {
+  it("finds an item by its id when all items have one output_index", () => {
     const { out } = told(
       created,
       added(0, call(0)),
@@ -550,7 +550,7 @@ describe("an item is found", () => {
     )
     expect(fold(out).toolCalls.map((found) => found.arguments)).toEqual(['{"a":0}', '{"b":1}'])
   })
-  it("as the last of its kind, where neither is told", () => {
+  it("takes the last item of the type when an event has no id and no output_index", () => {
     const { out } = told(
       created,
       added(0, call(0)),
@@ -561,8 +561,8 @@ describe("an item is found", () => {
   })
 })
 
-describe("a stream that goes wrong", () => {
-  it("in words of the API reference, and as OpenAI sends it", () => {
+describe("Responses stream decoder: failures", () => {
+  it("reports flat and nested error events as Reported", () => {
     const flat = { type: "error", code: "server_error", message: "Sorry.", param: null, sequence_number: 3 }
     expect(told(created, delta("Hel"), flat)).toMatchObject({
       out: [{ _tag: "TextDelta", text: "Hel" }],
@@ -572,18 +572,18 @@ describe("a stream that goes wrong", () => {
     expect(told(created, { type: "error", error }).failure).toEqual({ _tag: "Reported", body: { error } })
     expect(told(created, { error }).failure).toEqual({ _tag: "Reported", body: { error } })
   })
-  it("in its last event", () => {
+  it("reports the error of response.failed as Reported", () => {
     const error = { code: "rate_limit_exceeded", message: "Too fast." }
     const failed = completed({ status: "failed", error }, "response.failed")
     expect(told(created, failed).failure).toEqual({ _tag: "Reported", body: { error } })
     expect(told(created, { type: "response.failed" }).failure).toMatchObject({ _tag: "Reported" })
   })
-  it("by ending too soon", () => {
+  it("reports Truncated when a stream ends without a final response event", () => {
     expect(told(created, delta("Hel")).failure).toEqual({ _tag: "Truncated" })
     expect(tell([frame(created), frame(delta("Hel")), { data: "[DONE]" }]).failure).toEqual({ _tag: "Truncated" })
     expect(tell([]).failure).toEqual({ _tag: "Truncated" })
   })
-  it("by not being of the protocol", () => {
+  it("rejects invalid frames and a tool call without a name as Malformed", () => {
     expect(tell([{ data: "{" }]).failure).toEqual({ _tag: "Malformed", path: "", excerpt: "{" })
     expect(tell([{ data: "1" }]).failure).toMatchObject({ _tag: "Malformed" })
     expect(told(created, argument(0, "{}"), completed()).failure).toMatchObject({
@@ -593,16 +593,16 @@ describe("a stream that goes wrong", () => {
   })
 })
 
-describe("what a stream may also hold", () => {
-  it("the mark of another protocol behind the end, and empty frames", () => {
+describe("Responses stream decoder: other frames", () => {
+  it("ignores empty frames and a [DONE] after the end", () => {
     expect(tell([{ data: "" }, frame(created), frame(completed()), { data: "[DONE]" }]).failure).toBeUndefined()
   })
-  it("events named only by their frame", () => {
+  it("reads an event whose type is only its SSE event name", () => {
     const { type: _, ...data } = delta("Hello")
     const { out } = tell([{ event: "response.output_text.delta", data: JSON.stringify(data) }, frame(completed())])
     expect(fold(out).text).toBe("Hello")
   })
-  it("events that say nothing, and events that nobody knows yet", () => {
+  it("ignores events without content and unknown events", () => {
     const silent = [
       "response.web_search_call.searching",
       "response.mcp_call.failed",
@@ -619,7 +619,7 @@ describe("what a stream may also hold", () => {
     expect(failure).toBeUndefined()
     expect(out).toHaveLength(1)
   })
-  it("any event of the protocol without its fields, without throwing", () => {
+  it("does not throw on any known event with missing or invalid fields", () => {
     for (const type of events.keys()) {
       expect(() =>
         told({ type }, { type, item: null, part: 1, delta: [], response: "x", output_index: "0" })
@@ -628,8 +628,8 @@ describe("what a stream may also hold", () => {
   })
 })
 
-describe("what was consumed so far", () => {
-  it("is estimated from what was said until it is told", () => {
+describe("Responses stream decoder: usage", () => {
+  it("estimates the usage from the text so far until the completed event has counts", () => {
     const decoder = wire.decodeStream(source)
     const out: Array<WireEvent> = []
     decoder.push(frame(delta("twelve words")), out)
