@@ -27,8 +27,8 @@ const answer = (parts: ReadonlyArray<object>, fields: object = {}, body: object 
   ...body
 })
 
-describe("a whole answer", () => {
-  it("says text and thoughts, and which model answered", () => {
+describe("Gemini response", () => {
+  it("reads text, reasoning, id and model", () => {
     expect(
       read(
         answer([
@@ -51,7 +51,7 @@ describe("a whole answer", () => {
       rawFinishReason: "STOP"
     })
   })
-  it("asks for calls under the provider's ids, or under made-up ones that no other answer has", () => {
+  it("reads tool calls and creates ids from the response id when they have none", () => {
     const found = read(
       answer([
         { functionCall: { id: "given", name: "clock", args: { zone: "UTC" } } },
@@ -68,7 +68,7 @@ describe("a whole answer", () => {
     const nameless = read({ candidates: [candidate([{ functionCall: { name: "sun" } }])] })
     expect([nameless.id, nameless.model, nameless.toolCalls[0]?.id]).toEqual(["", "asked", "call_0"])
   })
-  it("keeps signatures with what they sign", () => {
+  it("reads thought signatures with the text, the tool call or the reasoning that they sign", () => {
     expect(
       read(
         answer([
@@ -86,7 +86,7 @@ describe("a whole answer", () => {
       { type: "reasoning", text: "", signature: "s4", id: "7:7", format: "text", provider: "acme" }
     ])
   })
-  it("hands on code that was run, media, sources and ratings", () => {
+  it("keeps code, media, grounding and ratings in the metadata and code parts as reasoning", () => {
     const code = { executableCode: { language: "PYTHON", code: "1+1" } }
     const result = { codeExecutionResult: { outcome: "OUTCOME_OK", output: "2" } }
     const image = { inlineData: { mimeType: "image/png", data: "AAAA" } }
@@ -114,13 +114,13 @@ describe("a whole answer", () => {
     // What was run goes back in the next turn; an image does not.
     expect(found.reasoningParts.map((part) => part.format)).toEqual(["executableCode", "codeExecutionResult"])
   })
-  it("is the first candidate, with the others beside it", () => {
+  it("reads the candidate of index 0 and keeps the other candidates in the metadata", () => {
     const second = candidate([{ text: "B" }], { index: 1 })
     const found = read({ candidates: [second, candidate([{ text: "A" }])] })
     expect([found.text, found.providerMetadata]).toEqual(["A", { candidates: [second] }])
     expect(read({ candidates: [second] }).text).toBe("B")
   })
-  it("may be empty", () => {
+  it("reads a candidate without content", () => {
     expect(read({ candidates: [{ finishReason: "SAFETY" }] })).toMatchObject({
       text: "",
       finishReason: "content-filter"
@@ -129,7 +129,7 @@ describe("a whole answer", () => {
   })
 })
 
-describe("the reason to stop", () => {
+describe("Gemini finish reason", () => {
   it.each([
     ["STOP", "stop"],
     ["MAX_TOKENS", "length"],
@@ -148,11 +148,11 @@ describe("the reason to stop", () => {
     ["OTHER", "other"],
     ["FINISH_REASON_UNSPECIFIED", "other"],
     ["ONE_THAT_IS_YET_TO_COME", "other"]
-  ])("%s is %s", (raw, reason) => {
+  ])("maps finishReason %s to %s", (raw, reason) => {
     const found = read(answer([{ text: "x" }], { finishReason: raw }))
     expect([found.finishReason, found.rawFinishReason]).toEqual([reason, raw])
   })
-  it("is the calls where the model just stops, and is not where it could not go on", () => {
+  it("is tool-calls for STOP with tool calls, but not for other reasons", () => {
     const reason = (finishReason: string) =>
       read(answer([{ functionCall: { name: "clock" } }], { finishReason })).finishReason
     expect(reason("STOP")).toBe("tool-calls")
@@ -160,7 +160,7 @@ describe("the reason to stop", () => {
     expect(reason("UNEXPECTED_TOOL_CALL")).toBe("other")
   })
   it.each(["MALFORMED_FUNCTION_CALL", "UNEXPECTED_TOOL_CALL", "TOO_MANY_TOOL_CALLS", "MALFORMED_RESPONSE"])(
-    "%s is a malformed answer where no call can be read, with Gemini's own words",
+    "rejects %s without a tool call as Malformed with Gemini's message, and reads one with a tool call",
     (finishReason) => {
       const malformed = { _tag: "Malformed", path: "candidates[0].finishReason", excerpt: finishReason }
       expect(failure(answer([], { finishReason }))).toEqual(malformed)
@@ -176,7 +176,7 @@ describe("the reason to stop", () => {
       })
     }
   )
-  it("MISSING_THOUGHT_SIGNATURE is a fault of the request", () => {
+  it("maps MISSING_THOUGHT_SIGNATURE to InvalidRequestError", () => {
     const found = failure(answer([], { finishReason: "MISSING_THOUGHT_SIGNATURE", finishMessage: "at position 2" }))
     expect(found).toEqual({
       _tag: "Reported",
@@ -188,10 +188,10 @@ describe("the reason to stop", () => {
   })
 })
 
-describe("usage", () => {
+describe("Gemini response: usage", () => {
   const usage = (usageMetadata: object) => read(answer([{ text: "abcdefgh" }], {}, { usageMetadata }))
 
-  it("counts thoughts with the answer, and cached tokens with the prompt", () => {
+  it("counts reasoning tokens as output and cached tokens as input", () => {
     const found = usage({
       promptTokenCount: 100,
       cachedContentTokenCount: 60,
@@ -215,14 +215,14 @@ describe("usage", () => {
       promptTokensDetails: [{ modality: "TEXT", tokenCount: 100 }]
     })
   })
-  it("is nothing for an answer that has no tokens", () => {
+  it("reads a usage without candidate tokens as zero output", () => {
     expect(usage({ promptTokenCount: 14, totalTokenCount: 14 }).usage).toMatchObject({
       inputTokens: 14,
       outputTokens: 0,
       estimated: false
     })
   })
-  it("is estimated where nobody counts", () => {
+  it("estimates the usage when every count is absent", () => {
     expect(usage({ trafficType: "ON_DEMAND" }).usage).toMatchObject({
       inputTokens: 7,
       outputTokens: 2,
@@ -231,8 +231,8 @@ describe("usage", () => {
   })
 })
 
-describe("what is no answer", () => {
-  it("is a prompt that was blocked", () => {
+describe("Gemini response: failures", () => {
+  it("reports a blocked prompt as Reported", () => {
     expect(failure({ promptFeedback: { blockReason: "PROHIBITED_CONTENT" } })).toEqual({
       _tag: "Reported",
       body: {
@@ -247,12 +247,12 @@ describe("what is no answer", () => {
       failure({ candidates: [], promptFeedback: { blockReason: "OTHER", blockReasonMessage: "Not this." } })
     ).toMatchObject({ body: { error: { code: "OTHER", message: "Not this." } } })
   })
-  it("is an error under a good status, alone or in a list", () => {
+  it("reports an error body or a list with an error body as Reported", () => {
     const error = { code: 503, message: "Overloaded.", status: "UNAVAILABLE" }
     expect(failure({ error })).toEqual({ _tag: "Reported", body: { error } })
     expect(failure([{ error }])).toEqual({ _tag: "Reported", body: { error } })
   })
-  it("is a body without candidates, and one of another protocol", () => {
+  it("rejects a response without candidates or of another protocol as Malformed", () => {
     expect(failure({ usageMetadata: { promptTokenCount: 1 } })).toMatchObject({ _tag: "Malformed", path: "candidates" })
     expect(failure("<html>")).toMatchObject({ _tag: "Malformed", path: "" })
     expect(failure([])).toMatchObject({ _tag: "Malformed", path: "candidates" })
@@ -263,20 +263,20 @@ describe("what is no answer", () => {
   })
 })
 
-describe("a stream that comes as one list", () => {
+describe("Gemini stream as one JSON list", () => {
   const piece = (text: string, fields: object = {}) => ({
     candidates: [{ content: { parts: [{ text }] }, index: 0, ...fields }],
     responseId: "r1"
   })
 
-  it("is one answer", () => {
+  it("joins the chunks of the list into one response", () => {
     expect(read([piece("Hel"), piece("lo"), piece("", { finishReason: "STOP" })])).toMatchObject({
       id: "r1",
       text: "Hello",
       finishReason: "stop"
     })
   })
-  it("is cut off where it gives no reason to stop", () => {
+  it("reports Truncated when no chunk of the list has a finishReason", () => {
     expect(failure([piece("Hel"), piece("lo")])).toEqual({ _tag: "Truncated" })
   })
 })

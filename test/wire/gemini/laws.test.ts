@@ -180,21 +180,21 @@ const dribbled = (events: ReadonlyArray<ChatEvent.ChatEvent>): ReadonlyArray<Cha
     ]
   })
 
-describe("whatever the answer", () => {
-  it.prop("it reads back whole", [answers], ([answer]) => {
+describe("Gemini response laws", () => {
+  it.prop("every response survives writing and reading as one body", [answers], ([answer]) => {
     expect(whole(wire, answer)).toEqual(answer)
   })
-  it.prop("it reads back from a stream", [answers], ([answer]) => {
+  it.prop("every response survives writing and reading as a stream", [answers], ([answer]) => {
     expect(collected(wire, streamed(answer), answer)).toEqual(answer)
   })
-  it.prop("it reads back from a stream in small pieces", [answers], ([answer]) => {
+  it.prop("every response survives a stream whose deltas are halved", [answers], ([answer]) => {
     expect(collected(wire, streamed(answer, dribbled(ChatEvent.fromResponse(answer))), answer)).toEqual(answer)
   })
-  it.prop("a stream that comes as one list says the same", [answers], ([answer]) => {
+  it.prop("a stream read as one JSON list gives the same response", [answers], ([answer]) => {
     const frames = streamed(answer).map(({ data }): unknown => JSON.parse(data))
     expect({ ...answer, ...got(wire.decodeResponse(frames, source)) }).toEqual(answer)
   })
-  it.prop("an answer that was read from a stream can be streamed on", [answers], ([answer]) => {
+  it.prop("events that were read from a stream can be written and read again", [answers], ([answer]) => {
     const decoder = wire.decodeStream(source)
     const out: Array<WireEvent> = []
     for (const frame of streamed(answer)) decoder.push(frame, out)
@@ -305,8 +305,8 @@ const requests: FastCheck.Arbitrary<ChatRequest> = FastCheck.record(
   { requiredKeys: ["messages"] }
 )
 
-describe("whatever the request", () => {
-  it.prop("a server reads what a client meant", [requests, FastCheck.boolean()], ([request, stream]) => {
+describe("Gemini request laws", () => {
+  it.prop("every request survives writing by the client and reading by the server", [requests, FastCheck.boolean()], ([request, stream]) => {
     const { body, path } = got(wire.encodeRequest(request, { provider: "acme", model: "asked", stream }))
     expect(got(wire.decodeRequest(sent(body), { path, headers: {} }))).toEqual({
       request: { model: "asked", ...request, messages: request.messages.map(heard()) },

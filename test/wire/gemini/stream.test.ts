@@ -46,9 +46,9 @@ const usageMetadata = { promptTokenCount: 5, candidatesTokenCount: 3, totalToken
 const last = (parts: ReadonlyArray<object> = [{ text: "" }]) =>
   piece(parts, { finishReason: "STOP" }, { usageMetadata })
 
-describe("a stream whose model called no tool as it should", () => {
+describe("Gemini stream decoder: rejected tool calls", () => {
   it.each(["MALFORMED_FUNCTION_CALL", "UNEXPECTED_TOOL_CALL", "TOO_MANY_TOOL_CALLS", "MALFORMED_RESPONSE"])(
-    "fails with %s, after what it said before",
+    "rejects a stream that ends with %s as Malformed unless it contains a tool call",
     (finishReason) => {
       const malformed = { _tag: "Malformed", path: "candidates[0].finishReason", excerpt: finishReason }
       const empty = { candidates: [{ finishReason, index: 0 }], usageMetadata }
@@ -64,8 +64,8 @@ describe("a stream whose model called no tool as it should", () => {
   )
 })
 
-describe("a stream", () => {
-  it("says text and thoughts as they come, and ends with its reason", () => {
+describe("Gemini stream decoder", () => {
+  it("reads reasoning and text deltas, then one Finish with the reason", () => {
     const told = tell(
       piece([{ text: "Hm. ", thought: true }]),
       piece([{ text: "Well.", thought: true }]),
@@ -89,7 +89,7 @@ describe("a stream", () => {
       }
     ])
   })
-  it("tells a signature before the call that it signs, and one that comes late where its text ended", () => {
+  it("reads a signature before its tool call, and a late one at the end of its text", () => {
     const told = tell(
       piece([{ text: "Hello" }]),
       piece([{ functionCall: { name: "clock", args: {} }, thoughtSignature: "s1" }]),
@@ -111,7 +111,7 @@ describe("a stream", () => {
       { _tag: "ReasoningDelta", index: 1, text: "", signature: "s2", id: "5:5", format: "text", provider: "acme" }
     ])
   })
-  it("counts with the last of its counts", () => {
+  it("takes the last usage counts of a stream", () => {
     const told = tell(
       piece([{ text: "a" }], {}, { usageMetadata: { promptTokenCount: 5, totalTokenCount: 5 } }),
       piece([{ text: "b" }], { finishReason: "STOP" }, { usageMetadata }),
@@ -122,7 +122,7 @@ describe("a stream", () => {
       providerMetadata: { usage: { serviceTier: "standard" } }
     })
   })
-  it("gathers the sources of its pieces", () => {
+  it("merges the citations, ratings and grounding of all chunks", () => {
     const cited = (uri: string) => ({ citationMetadata: { citationSources: [{ uri }] } })
     const told = tell(
       piece([{ text: "a" }], { ...cited("https://a.com"), safetyRatings: [1] }),
@@ -135,36 +135,36 @@ describe("a stream", () => {
       groundingMetadata: { a: 1, b: 2 }
     })
   })
-  it("is that of the first candidate", () => {
+  it("reads the candidate of index 0 alone", () => {
     const other = { content: { parts: [{ text: "B" }] }, index: 1, finishReason: "STOP" }
     const told = tell({ candidates: [other] }, { candidates: [other, ...piece([{ text: "A" }]).candidates] }, last())
     expect([said(told).text, told.states[0]]).toEqual(["A", "open"])
   })
-  it("goes on after a reason that came too early", () => {
+  it("continues after a finishReason that more chunks follow", () => {
     const told = tell(piece([], { finishReason: "STOP" }, { usageMetadata }), piece([{ text: "Hello" }]), last())
     expect(told.states).toEqual(["finishing", "open", "finishing", "done"])
     expect(said(told).text).toBe("Hello")
   })
-  it("is finishing from its finishReason on, also where it has not been counted", () => {
+  it("is finishing after a finishReason without usage", () => {
     expect(tell(piece([{ text: "Hello" }], { finishReason: "STOP" }))).toMatchObject({
       failure: undefined,
       states: ["finishing", "done"]
     })
   })
-  it("is cut off where text without a finishReason follows the last one", () => {
+  it("reports Truncated when text without a finishReason follows the last one", () => {
     expect(tell(piece([], { finishReason: "STOP" }), piece([{ text: "Hello" }])).failure).toEqual({ _tag: "Truncated" })
   })
-  it("is not troubled by blank frames and marks of other protocols", () => {
+  it("ignores blank frames and a [DONE] frame", () => {
     expect(said(tell("", " ", piece([{ text: "Hello" }]), last(), "[DONE]")).finish?.reason).toBe("stop")
   })
 })
 
-describe("a stream that breaks", () => {
-  it("is cut off where it gives no reason to stop", () => {
+describe("Gemini stream decoder: failures", () => {
+  it("reports Truncated when a stream ends without a finishReason", () => {
     expect(tell(piece([{ text: "Hel" }])).failure).toEqual({ _tag: "Truncated" })
     expect(tell().failure).toEqual({ _tag: "Truncated" })
   })
-  it("reports an error and a prompt that was blocked", () => {
+  it("reports an error chunk and a blocked prompt as Reported", () => {
     const error = { code: 503, message: "Overloaded.", status: "UNAVAILABLE" }
     expect(tell(piece([{ text: "Hel" }]), { error }).failure).toEqual({ _tag: "Reported", body: { error } })
     expect(tell({ promptFeedback: { blockReason: "SAFETY" } }).failure).toMatchObject({
@@ -172,7 +172,7 @@ describe("a stream that breaks", () => {
       body: { error: { code: "SAFETY" } }
     })
   })
-  it("is not of the protocol", () => {
+  it("rejects invalid frames, a tool call without a name and an invalid jsonPath as Malformed", () => {
     expect(tell("{").failure).toMatchObject({ _tag: "Malformed", excerpt: "{" })
     expect(tell("3").failure).toMatchObject({ _tag: "Malformed", path: "" })
     expect(tell(piece([{ functionCall: { partialArgs: [{ jsonPath: "$.a" }] } }])).failure).toMatchObject({
@@ -203,8 +203,8 @@ const argued = (told: Told) => {
   })
 }
 
-describe("arguments in pieces", () => {
-  it("are told as the text that they make", () => {
+describe("Gemini stream decoder: partialArgs", () => {
+  it("joins partialArgs into the JSON text of the arguments, delta by delta", () => {
     const told = tell(
       begun(),
       goesOn({ jsonPath: "$.city", stringValue: "San ", willContinue: true }),
@@ -224,7 +224,7 @@ describe("arguments in pieces", () => {
       argumentsDelta: '{"city":"San '
     })
   })
-  it("may nest", () => {
+  it("reads nested jsonPaths of objects, lists and quoted names", () => {
     const told = tell(
       begun(),
       goesOn({ jsonPath: "$.recipe.steps[0].text", stringValue: "Boil" }),
@@ -238,7 +238,7 @@ describe("arguments in pieces", () => {
       ['{"recipe":{"steps":[{"text":"Boil","minutes":10},{"text":"Eat"}]},"odd name":{"it\'s":{"x":0.5}}}', true]
     ])
   })
-  it("end where they no longer say that they go on, where another call begins, and where the answer ends", () => {
+  it("ends a tool call at its last chunk, at the next tool call or at the end of the stream", () => {
     const closed = (...frames: ReadonlyArray<object>) =>
       argued(tell(begun(), goesOn({ jsonPath: "$.a", numberValue: 1 }), ...frames))
     const a = ['{"a":1}', true]
@@ -249,7 +249,7 @@ describe("arguments in pieces", () => {
     const within = tell(begun(), goesOn({ jsonPath: "$.a[0].b", stringValue: "x", willContinue: true }), last())
     expect(argued(within)).toEqual([['{"a":[{"b":"x"}]}', true]])
   })
-  it("are whole in the call also where they came in another order than that of a text", () => {
+  it("reads complete arguments from partialArgs in any order", () => {
     const told = tell(
       begun(),
       goesOn({ jsonPath: "$.a.b", stringValue: "x" }),
@@ -266,7 +266,7 @@ describe("arguments in pieces", () => {
     expect(list(1, 0)).toBe('{"a":[0,1]}')
     expect(list(0, 0)).toBe('{"a":[0]}')
   })
-  it("set no field of what they are built on, and no list as long as an index says", () => {
+  it("reads a __proto__ path as a plain field and limits the length of a list", () => {
     const told = tell(
       begun(),
       goesOn({ jsonPath: "$.__proto__.polluted", boolValue: true }),
@@ -278,7 +278,7 @@ describe("arguments in pieces", () => {
     expect(Object.keys(Object.prototype)).toEqual([])
   })
   it.prop(
-    "are what they were before they were cut",
+    "every JSON value survives being split into partialArgs",
     [FastCheck.jsonValue({ maxDepth: 3, stringUnit: "binary" }), FastCheck.integer({ min: 1, max: 3 })],
     ([value, size]) => {
       const pieces: Array<object> = []
