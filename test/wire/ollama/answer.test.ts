@@ -30,8 +30,8 @@ const call = (name: string, args: unknown, more: Record<string, unknown> = {}) =
   function: { name, arguments: args }
 })
 
-describe("a whole answer", () => {
-  it("has the text, the thought, the model and the counts", () => {
+describe("Ollama response", () => {
+  it("reads text, reasoning, model and usage", () => {
     expect(answer({}, { content: "Four.", thinking: "Two and two." })).toEqual({
       id: "",
       model: "acme-1:latest",
@@ -46,7 +46,7 @@ describe("a whole answer", () => {
       providerMetadata: {}
     })
   })
-  it("has calls as texts of JSON, under their ids or ones made up from their place", () => {
+  it("reads tool calls with their arguments as JSON text and creates missing ids", () => {
     const { finishReason, rawFinishReason, toolCalls } = answer(
       {},
       {
@@ -67,7 +67,7 @@ describe("a whole answer", () => {
     // The server says "stop" of answers with calls too.
     expect([finishReason, rawFinishReason]).toEqual(["tool-calls", "stop"])
   })
-  it("keeps how long the server took, and what else it says", () => {
+  it("keeps durations, logprobs and images in the metadata and drops the context", () => {
     const said = {
       total_duration: 9,
       load_duration: 1,
@@ -82,7 +82,7 @@ describe("a whole answer", () => {
       images: ["AAAA"]
     })
   })
-  it("ends for the reason that it says", () => {
+  it("maps done_reason to a finish reason", () => {
     const ended = (done_reason: unknown, done = true) => {
       const { finishReason, rawFinishReason } = answer({ done, done_reason })
       return [finishReason, rawFinishReason]
@@ -94,13 +94,13 @@ describe("a whole answer", () => {
     expect(ended(undefined)).toEqual(["stop", ""])
     expect(ended(undefined, false)).toEqual(["other", ""])
   })
-  it("counts a prompt that was evaluated before as nothing, and is estimated where nothing is counted", () => {
+  it("reads a missing prompt count as zero and estimates the usage when both counts are missing", () => {
     expect(answer({ prompt_eval_count: undefined }).usage).toEqual(Usage.make({ outputTokens: 3 }))
     expect(answer({ prompt_eval_count: undefined, eval_count: undefined }, { content: "12345678" }).usage).toEqual(
       Usage.make({ inputTokens: source.estimatedInputTokens, outputTokens: 3, estimated: true })
     )
   })
-  it("of the older protocol is read too", () => {
+  it("reads a response of the older generate protocol", () => {
     const { message: _, ...older } = line(last)
     expect(got(wire.decodeResponse({ ...older, response: "Four.", thinking: "Hm." }, source))).toMatchObject({
       text: "Four.",
@@ -108,7 +108,7 @@ describe("a whole answer", () => {
       finishReason: "stop"
     })
   })
-  it("that is an error, or none at all, is told apart", () => {
+  it("reports an error body as Reported and rejects other bodies as Malformed", () => {
     const failure = (body: unknown) => failureOf(wire.decodeResponse(body, source))
     expect(failure({ error: "no such model" })).toEqual({ _tag: "Reported", body: { error: "no such model" } })
     expect(failure({ status: "success" })).toMatchObject({ _tag: "Malformed", path: "message" })
@@ -120,8 +120,8 @@ describe("a whole answer", () => {
   })
 })
 
-describe("a stream", () => {
-  it("says what it says line by line, and ends with the line that is done", () => {
+describe("Ollama stream decoder", () => {
+  it("reads reasoning, text and tool call lines, then one Finish at the done line", () => {
     const { events, failure } = stream(
       line({}, { thinking: "Two " }),
       line({}, { thinking: "and two." }),
@@ -152,11 +152,11 @@ describe("a stream", () => {
       }
     ])
   })
-  it("of the older protocol is read too", () => {
+  it("reads a stream of the older generate protocol", () => {
     const { events } = stream({ model: "m", response: "Fo", done: false }, { model: "m", response: "ur", ...last })
     expect(events).toMatchObject([{ text: "Fo" }, { text: "ur" }, { reason: "stop" }])
   })
-  it("is cut off where no line is done, and tells an error in its middle", () => {
+  it("reports Truncated without a done line and an error line as Reported", () => {
     expect(stream(line({}, { content: "Fo" })).failure).toEqual({ _tag: "Truncated" })
     expect(stream(line({}, { content: "Fo" }), { error: "the runner has stopped" })).toEqual({
       events: [{ _tag: "TextDelta", text: "Fo" }],
@@ -164,7 +164,7 @@ describe("a stream", () => {
     })
     expect(read(wire, [{ data: '{"model":' }]).failure).toMatchObject({ _tag: "Malformed", excerpt: '{"model":' })
   })
-  it("knows its model from the first line, and counts by estimate until the last", () => {
+  it("takes the model from the first line and estimates the usage until the done line", () => {
     const decoder = wire.decodeStream(source)
     expect([decoder.id, decoder.model, decoder.state]).toEqual(["", "asked", "open"])
     decoder.push({ data: JSON.stringify(line({}, { content: "12345678" })) }, [])

@@ -64,19 +64,19 @@ const sayable = (response: ChatResponse): ChatResponse => ({
   usage: Usage.make({ inputTokens: response.usage.inputTokens, outputTokens: response.usage.outputTokens })
 })
 
-describe("an answer that is written reads back", () => {
-  it.prop("whole", [answers], ([response]) => {
+describe("Ollama response laws", () => {
+  it.prop("every response survives writing and reading as one body, except for fields that Ollama lacks", [answers], ([response]) => {
     expect(whole(wire, response)).toEqual(sayable(response))
   })
   it.prop(
-    "as a stream in pieces of any size",
+    "every response survives a stream whose deltas are split at any size",
     [answers, FastCheck.integer({ min: 1, max: 20 })],
     ([response, size]) => {
       const frames = written(wire, dribbled(ChatEvent.fromResponse(response), size))
       expect(collected(wire, frames, response)).toEqual(sayable(response))
     }
   )
-  it.prop("with an estimate where nobody counted", [answers], ([counted]) => {
+  it.prop("a response without counts gets the same estimated usage from the body and from the stream", [answers], ([counted]) => {
     const response: ChatResponse = { ...counted, usage: { ...Usage.empty, estimated: true } }
     const expected: ChatResponse = {
       ...sayable(response),
@@ -167,8 +167,8 @@ const heardRequest = (request: ChatRequest): ChatRequest => {
   }
 }
 
-describe("a request that is written reads back", () => {
-  it.prop("in full", [requests, FastCheck.boolean()], ([request, stream]) => {
+describe("Ollama request laws", () => {
+  it.prop("every supported request survives writing by the client and reading by the server", [requests, FastCheck.boolean()], ([request, stream]) => {
     const { body, headers = {}, path } = got(wire.encodeRequest(request, { provider: "acme", model: "asked", stream }))
     expect(got(wire.decodeRequest(sent(body), { path, headers }))).toEqual({ request: heardRequest(request), stream })
   })

@@ -21,8 +21,8 @@ const refused = (request: Partial<ChatRequest>) =>
 
 const unsupported = (feature: string) => ({ _tag: "Unsupported", feature })
 
-describe("a question", () => {
-  it("goes to the chat of the server, which streams unless it is told not to", () => {
+describe("Ollama request", () => {
+  it("writes path, model, messages and the stream flag", () => {
     expect(written({})).toEqual({
       path: "/api/chat",
       body: { model: "asked", messages: [{ role: "user", content: "Hi" }], stream: false }
@@ -30,7 +30,7 @@ describe("a question", () => {
     expect(written({ model: "other" }, {}, true).body).toMatchObject({ model: "other", stream: true })
     expect(written({}, { path: "/ollama/api/chat" }).path).toBe("/ollama/api/chat")
   })
-  it("has its settings as options", () => {
+  it("writes settings as options", () => {
     expect(body({ temperature: 0, topP: 0.5, maxTokens: 9, stop: ["END"], seed: 7 })["options"]).toEqual({
       temperature: 0,
       top_p: 0.5,
@@ -40,7 +40,7 @@ describe("a question", () => {
     })
     expect(body({ stop: [] })).not.toHaveProperty("options")
   })
-  it("adds further options to these instead of replacing them", () => {
+  it("merges the options of extra with the written ones", () => {
     const extra = { options: { num_ctx: 8192, temperature: 1 }, keep_alive: "1h", stream: true }
     expect(body({ temperature: 0, seed: 7, extra })).toEqual({
       model: "asked",
@@ -50,7 +50,7 @@ describe("a question", () => {
       stream: false
     })
   })
-  it("says with every request what the dialect says, below what the request says", () => {
+  it("writes the dialect's keep_alive and options below those of the request", () => {
     const dialect = { keepAlive: -1, options: { num_ctx: 4096, temperature: 0.1, top_k: 5 } }
     expect(body({}, dialect)).toMatchObject({ keep_alive: -1, options: { num_ctx: 4096, temperature: 0.1, top_k: 5 } })
     expect(body({ temperature: 0.9, extra: { keep_alive: 0, options: { num_ctx: 1 } } }, dialect)).toMatchObject({
@@ -58,13 +58,13 @@ describe("a question", () => {
       options: { num_ctx: 1, temperature: 0.9, top_k: 5 }
     })
   })
-  it("leaves out what only advises the provider", () => {
+  it("drops user, metadata, parallelToolCalls: true and toolChoice auto", () => {
     expect(body({ user: "u", metadata: { a: "b" }, parallelToolCalls: true, toolChoice: "auto" })).toEqual(body({}))
   })
 })
 
-describe("messages", () => {
-  it("have their text in one piece, and images beside it without their media type", () => {
+describe("Ollama messages", () => {
+  it("joins the text of a message and writes its images as bare base64", () => {
     expect(
       messages(
         { role: "developer", content: [Chat.text("Be "), Chat.text("brief.")] },
@@ -79,7 +79,7 @@ describe("messages", () => {
       { role: "user", content: "What is it?", images: ["AAAA"] }
     ])
   })
-  it("have the thoughts of earlier turns, whoever thought them", () => {
+  it("writes reasoning of every provider as thinking", () => {
     expect(
       messages({
         role: "assistant",
@@ -91,7 +91,7 @@ describe("messages", () => {
       })
     ).toEqual([{ role: "assistant", content: "Four.", thinking: "Hm. Ah." }])
   })
-  it("have calls with objects as arguments, and results under the call's id and name", () => {
+  it("writes tool calls with object arguments and tool results with the id and name of the tool call", () => {
     const clock = { id: "call_0", name: "clock", arguments: '{"zone":"UTC"}' }
     const weather = { id: "call_0", name: "weather", arguments: "" }
     expect(
@@ -120,8 +120,8 @@ describe("messages", () => {
   })
 })
 
-describe("tools and formats", () => {
-  it("are functions; without tools none is called", () => {
+describe("Ollama tools and formats", () => {
+  it("writes tools as functions and none for tool choice none", () => {
     const tools: ReadonlyArray<Chat.ToolDefinition> = [{ name: "clock", description: "Tells the time.", strict: true }]
     const clock = {
       type: "function",
@@ -131,7 +131,7 @@ describe("tools and formats", () => {
     expect(body({ tools, toolChoice: "none" })).not.toHaveProperty("tools")
     expect(body({ tools, extra: { tools: [{ type: "other" }] } })["tools"]).toEqual([clock, { type: "other" }])
   })
-  it("hold the answer to JSON, or to a schema", () => {
+  it("writes a JSON format or a JSON Schema", () => {
     const schema = { type: "object", properties: { a: { type: "string" } } }
     expect(body({ responseFormat: "json" })["format"]).toBe("json")
     expect(body({ responseFormat: { name: "n", schema, strict: true } })["format"]).toEqual(schema)
@@ -139,9 +139,9 @@ describe("tools and formats", () => {
   })
 })
 
-describe("thinking", () => {
+describe("Ollama reasoning settings", () => {
   const asked = (reasoning: Reasoning) => body({ reasoning })["think"]
-  it("is on, off, or graded as every version knows it", () => {
+  it("writes think as true, false or one of three levels", () => {
     expect(asked({})).toBe(true)
     expect(asked({ budgetTokens: 100 })).toBe(true)
     expect(asked({ effort: "none" })).toBe(false)
@@ -155,7 +155,7 @@ describe("thinking", () => {
     ])
     expect(asked({ summary: "auto" })).toBeUndefined()
   })
-  it("is only switched on where an older server refuses its grade", () => {
+  it("replaces a think level by true when the server rejects levels, except for gpt-oss", () => {
     const { withoutRefused } = Ollama.make()
     const graded = written({ reasoning: { effort: "low" } })
     const complaint = 'think value "low" is not supported for this model'
@@ -167,10 +167,10 @@ describe("thinking", () => {
   })
 })
 
-describe("what the protocol has no word for is refused by name, not dropped", () => {
+describe("Ollama unsupported fields", () => {
   const part = (asked: Chat.UserPart) => refused({ messages: [Chat.user([asked])] })
   const called = (call: Chat.ToolCall) => refused({ messages: [Chat.assistant("", [call])] })
-  it("of messages", () => {
+  it("rejects images by URL, audio, files and user names as Unsupported", () => {
     expect(part(Chat.image("https://example.com/a.png"))).toEqual(unsupported("image by URL"))
     expect(part(Chat.image("data:image/svg+xml,<svg/>"))).toEqual(unsupported("image in another form than base64"))
     expect(part(Chat.audio(Uint8Array.of(1)))).toEqual(unsupported("audio input"))
@@ -179,7 +179,7 @@ describe("what the protocol has no word for is refused by name, not dropped", ()
       unsupported("name of a user message")
     )
   })
-  it("of tools", () => {
+  it("rejects required and custom tool calls and arguments that are no JSON object as Unsupported", () => {
     expect(refused({ toolChoice: "required" })).toEqual(unsupported("tool choice required"))
     expect(refused({ toolChoice: { name: "clock" } })).toEqual(unsupported("tool choice by name"))
     expect(refused({ parallelToolCalls: false })).toEqual(unsupported("parallel tool calls switched off"))

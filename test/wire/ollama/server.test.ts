@@ -20,12 +20,12 @@ const faultIn = (fields: Record<string, unknown>) => {
   return failure?._tag === "Malformed" ? failure.path : failure
 }
 
-describe("a server reads", () => {
-  it("a question, which asks for a stream unless it says otherwise", () => {
+describe("Ollama server request", () => {
+  it("reads a request as streaming unless stream is false", () => {
     expect(decoded({})).toEqual({ request: { model: "m", messages: [{ role: "user", content: "Hi" }] }, stream: true })
     expect(decoded({ stream: false }).stream).toBe(false)
   })
-  it("settings, and keeps options that it has no word for", () => {
+  it("reads options as settings and keeps unknown ones in extra", () => {
     expect(
       request({
         options: { temperature: 0, top_p: 0.5, num_predict: 9, stop: "END", seed: 7, num_ctx: 1 },
@@ -45,7 +45,7 @@ describe("a server reads", () => {
     // As many tokens as there are.
     expect(request({ options: { num_predict: -1 } })).toMatchObject({ extra: { options: { num_predict: -1 } } })
   })
-  it("how much to think", () => {
+  it("reads think as a reasoning setting", () => {
     const thinking = (think: unknown) => request({ think }).reasoning
     expect([true, false, "low", "max", null].map(thinking)).toEqual([
       {},
@@ -55,7 +55,7 @@ describe("a server reads", () => {
       undefined
     ])
   })
-  it("the shape of the answer, and tools", () => {
+  it("reads the response format and function tools and keeps other tools in extra", () => {
     const schema = { type: "object" }
     expect(request({ format: "json" }).responseFormat).toBe("json")
     expect(request({ format: schema }).responseFormat).toEqual({ name: "answer", schema })
@@ -65,7 +65,7 @@ describe("a server reads", () => {
     ).toMatchObject({ tools: [{ name: "clock", parameters: schema }], extra: { tools: [other] } })
     expect(request({ tools: [] })).not.toHaveProperty("tools")
   })
-  it("images by what they begin with", () => {
+  it("reads the media type of an image from its first bytes", () => {
     const image = (url: string) => ({ type: "image", url })
     expect(messages({ role: "user", content: "", images: ["/9j/A", "R0lGODA", "UklGRA", "iVBORw"] })).toEqual([
       {
@@ -79,7 +79,7 @@ describe("a server reads", () => {
       }
     ])
   })
-  it("results under the calls that they answer, by id, by name, or by their order", () => {
+  it("matches tool results to tool calls by id, by name or by order", () => {
     const clock = { function: { name: "clock", arguments: { a: 1 } } }
     const rain = { function: { name: "rain", arguments: {} } }
     const results = (...told: ReadonlyArray<Record<string, unknown>>) =>
@@ -99,7 +99,7 @@ describe("a server reads", () => {
     expect(results({ tool_name: "other" })).toEqual(["other"])
     expect(messages({ role: "tool", content: "r" })).toEqual([{ role: "tool", toolCallId: "call_0", content: "r" }])
   })
-  it("no question that is none, and says where", () => {
+  it("rejects an invalid request as Malformed with the path of the field", () => {
     expect(faultIn({ messages: [] })).toBe("messages")
     expect(faultIn({ messages: [{ role: "nobody", content: "" }] })).toBe("messages[0].role")
     expect(faultIn({ messages: [{ role: "user", content: "", images: [7] }] })).toBe("messages[0].content[0].images")
@@ -125,8 +125,8 @@ const answer = response({
   providerMetadata: { total_duration: 9, images: ["AAAA"], message: "not a field", error: "nor this" }
 })
 
-describe("a server writes", () => {
-  it("a whole answer", () => {
+describe("Ollama server response", () => {
+  it("writes text, tool calls, images and durations of a response", () => {
     expect(wire.encodeResponse(answer)).toMatchObject({
       model: "m",
       message: {
@@ -144,7 +144,7 @@ describe("a server writes", () => {
     })
     expect(wire.encodeResponse(answer)).not.toHaveProperty("error")
   })
-  it("a stream of lines, of which only the last is done", () => {
+  it("writes a stream of lines of which only the last is done", () => {
     const lines = written(wire, ChatEvent.fromResponse(answer)).map(({ data }) => JSON.parse(data))
     expect(lines.map((line) => [line.message, line.done, line.done_reason])).toEqual([
       [{ role: "assistant", content: "Four." }, false, undefined],
@@ -170,7 +170,7 @@ describe("a server writes", () => {
       [{ role: "assistant", content: "", images: ["AAAA"] }, true, "stop"]
     ])
   })
-  it("an error as a text", () => {
+  it("writes an error as a text", () => {
     expect(wire.encodeError({ status: 404, message: "model 'm' not found", code: "x" })).toEqual({
       error: "model 'm' not found"
     })
