@@ -16,8 +16,8 @@ const spoken = (message: Record<string, unknown>, choice: Record<string, unknown
     output: { choices: [{ finish_reason: "stop", message: { role: "assistant", content: "", ...message }, ...choice }] }
   })
 
-describe("a whole answer", () => {
-  it("has the text, the thought, the id and the counts; its model is the one asked for", () => {
+describe("DashScope response", () => {
+  it("reads text, reasoning, id and usage, and takes the requested model", () => {
     expect(spoken({ content: "Four.", reasoning_content: "Two and two." })).toEqual({
       id: "r-1",
       model: "asked",
@@ -32,7 +32,7 @@ describe("a whole answer", () => {
       providerMetadata: {}
     })
   })
-  it("may be a text alone, as older models answer", () => {
+  it("reads a text output of older models and ignores empty fields next to the choices", () => {
     expect(answer({ output: { text: "Four.", finish_reason: "length" } })).toMatchObject({
       text: "Four.",
       finishReason: "length"
@@ -46,14 +46,14 @@ describe("a whole answer", () => {
       })
     ).toMatchObject({ text: "Four.", finishReason: "stop" })
   })
-  it("may be in parts, of which those that are no text are kept", () => {
+  it("joins text parts and keeps other parts in the metadata", () => {
     const image = { image: "https://example.com/a.png" }
     expect(spoken({ content: [{ text: "Fo" }, image, { text: "ur." }] })).toMatchObject({
       text: "Four.",
       providerMetadata: { content: [image] }
     })
   })
-  it("has calls, told apart by their place", () => {
+  it("reads tool calls of one index as separate calls and creates missing ids", () => {
     const call = (id: string, args: unknown) => ({
       id,
       index: 0,
@@ -76,7 +76,7 @@ describe("a whole answer", () => {
       ]
     })
   })
-  it("counts what was cached, written to the cache and thought, and keeps what else was counted", () => {
+  it("reads cached, cache write and reasoning tokens, and keeps other counts in the metadata", () => {
     const counted = answer({
       output: { text: "", finish_reason: "stop" },
       usage: {
@@ -102,7 +102,7 @@ describe("a whole answer", () => {
       Usage.make({ inputTokens: source.estimatedInputTokens, outputTokens: 3, estimated: true })
     )
   })
-  it("keeps what else it says, further choices too", () => {
+  it("keeps search_info, logprobs and further choices in the metadata", () => {
     const search_info = { search_results: [{ url: "https://example.com" }] }
     const second = { index: 1, finish_reason: "stop", message: { content: "Vier." } }
     const first = { index: 0, finish_reason: "stop", message: { content: "Four." }, logprobs: { content: [] } }
@@ -111,7 +111,7 @@ describe("a whole answer", () => {
       providerMetadata: { search_info, logprobs: { content: [] }, choices: [second] }
     })
   })
-  it("that is an error, or none at all, is told apart", () => {
+  it("reports an error body as Reported and rejects other bodies as Malformed", () => {
     const failure = (body: unknown) => failureOf(wire.decodeResponse(body, source))
     const error = { code: "InvalidParameter", message: "No.", request_id: "r-1" }
     expect(failure(error)).toEqual({ _tag: "Reported", body: error })

@@ -57,28 +57,28 @@ const sayable = (response: ChatResponse): ChatResponse => ({
   toolCalls: response.toolCalls.map(({ type: _, ...call }) => call)
 })
 
-describe("an answer that is written reads back", () => {
-  it.prop("whole", [answers], ([response]) => {
+describe("DashScope response laws", () => {
+  it.prop("every response survives writing and reading as one body, except for fields that DashScope lacks", [answers], ([response]) => {
     expect(whole(wire, response)).toEqual(sayable(response))
   })
   it.prop(
-    "as a stream in pieces of any size",
+    "every response survives an incremental stream whose deltas are split at any size",
     [answers, FastCheck.integer({ min: 1, max: 20 })],
     ([response, size]) => {
       const frames = written(wire, dribbled(ChatEvent.fromResponse(response), size), incrementally)
       expect(collected(wire, frames, response)).toEqual(sayable(response))
     }
   )
-  it.prop("as a stream at once", [answers], ([response]) => {
+  it.prop("every response survives an incremental stream of whole deltas", [answers], ([response]) => {
     expect(collected(wire, written(wire, ChatEvent.fromResponse(response), incrementally), response)).toEqual(
       sayable(response)
     )
   })
-  it.prop("as a stream of which every event repeats all before", [answers], ([response]) => {
+  it.prop("every response survives a cumulative stream of whole deltas", [answers], ([response]) => {
     expect(collected(wire, written(wire, ChatEvent.fromResponse(response)), response)).toEqual(sayable(response))
   })
   it.prop(
-    "as such a stream in pieces of any size",
+    "every response survives a cumulative stream whose deltas are split at any size",
     [
       FastCheck.lorem({ maxCount: 30 }),
       FastCheck.lorem({ maxCount: 30 }),
@@ -98,7 +98,7 @@ describe("an answer that is written reads back", () => {
       expect(collected(wire, frames, answer)).toEqual(sayable(answer))
     }
   )
-  it.prop("with an estimate where nobody counted", [answers], ([counted]) => {
+  it.prop("a response without counts gets the same estimated usage from the body and from the stream", [answers], ([counted]) => {
     const { usage: _, ...providerMetadata } = counted.providerMetadata
     const response: ChatResponse = { ...counted, providerMetadata, usage: { ...Usage.empty, estimated: true } }
     const expected: ChatResponse = {
@@ -213,8 +213,8 @@ const needsEyes = (request: ChatRequest): boolean =>
   (request.model !== undefined && seeingNames.includes(request.model)) ||
   request.messages.some((message) => typeof message.content !== "string" && message.content.some(isMedia))
 
-describe("a request that is written reads back", () => {
-  it.prop("in full, from either service", [requests, FastCheck.boolean()], ([request, stream]) => {
+describe("DashScope request laws", () => {
+  it.prop("every supported request survives writing and reading, in the service that its content needs", [requests, FastCheck.boolean()], ([request, stream]) => {
     const asked = { provider: "acme", model: "asked", stream }
     const { body, headers = {}, path } = got(wire.encodeRequest(request, asked))
     const service = needsEyes(request) ? "multimodal-generation" : "text-generation"
@@ -224,7 +224,7 @@ describe("a request that is written reads back", () => {
       stream
     })
   })
-  it.prop("in full, from the service that is always asked", [requests], ([request]) => {
+  it.prop("every supported request survives writing and reading in the service that the dialect sets", [requests], ([request]) => {
     const seeing = DashScope.make({ service: "multimodal-generation" })
     const { body, path } = got(seeing.encodeRequest(request, { provider: "acme", model: "asked", stream: false }))
     expect(got(seeing.decodeRequest(sent(body), { path, headers: {} })).request).toEqual(

@@ -28,8 +28,8 @@ const refused = (request: Partial<ChatRequest>) =>
 
 const unsupported = (feature: string) => ({ _tag: "Unsupported", feature })
 
-describe("a question", () => {
-  it("has its messages as input, and its settings as parameters", () => {
+describe("DashScope request", () => {
+  it("writes messages as input and settings as parameters", () => {
     expect(written({ temperature: 0, topP: 0.5, maxTokens: 9, stop: ["END"], seed: 7 })).toEqual({
       path: "/services/aigc/text-generation/generation",
       body: {
@@ -39,7 +39,7 @@ describe("a question", () => {
       }
     })
   })
-  it("asks for a stream of what is new in a header and a parameter", () => {
+  it("writes the SSE header and incremental_output for a streaming request", () => {
     expect(written({}, {}, true)).toMatchObject({
       headers: { "x-dashscope-sse": "enable" },
       body: { parameters: { incremental_output: true } }
@@ -47,20 +47,20 @@ describe("a question", () => {
     expect(written({}, { incremental: false }, true).body["parameters"]).toEqual({ result_format: "message" })
     expect(written({})).not.toHaveProperty("headers")
   })
-  it("has further fields among its parameters, over what the vocabulary says", () => {
+  it("writes extra fields as parameters over the written ones", () => {
     expect(
       parameters({ temperature: 0, stop: [], extra: { enable_search: true, temperature: 1, stream: true } })
     ).toEqual({ result_format: "message", temperature: 1, enable_search: true })
   })
-  it("leaves out what only advises the provider", () => {
+  it("drops user and metadata", () => {
     expect(written({ user: "u", metadata: { a: "b" } })).toEqual(written({}))
   })
 })
 
-describe("the service that is asked", () => {
+describe("DashScope service", () => {
   const service = (request: Partial<ChatRequest>, dialect: Partial<DashScope.Dialect> = {}) =>
     written(request, dialect).path.split("/")[3]
-  it("is the one that sees, for models that do", () => {
+  it("chooses multimodal-generation for multimodal models", () => {
     for (const model of [
       "qwen-vl-plus",
       "qwen2.5-vl-72b-instruct",
@@ -79,12 +79,12 @@ describe("the service that is asked", () => {
       expect([model, service({ model })]).toEqual([model, "text-generation"])
     }
   })
-  it("is the one that sees, for questions with something to see", () => {
+  it("chooses multimodal-generation for requests with media", () => {
     const seen = [Chat.user([Chat.image("https://example.com/a.png")])]
     expect(service({ messages: seen })).toBe("multimodal-generation")
     expect(service({ messages: [Chat.user([Chat.text("Hi")])] })).toBe("text-generation")
   })
-  it("is the one that the dialect names", () => {
+  it("chooses the service that the dialect sets", () => {
     expect(service({ model: "qwen-vl-plus" }, { service: "text-generation" })).toBe("text-generation")
     expect(service({}, { service: "multimodal-generation" })).toBe("multimodal-generation")
   })
@@ -101,8 +101,8 @@ const turns: ReadonlyArray<Chat.Message> = [
 
 const calls = [{ id: "call_a", type: "function", function: { name: "clock", arguments: '{"zone":"UTC"}' }, index: 0 }]
 
-describe("messages", () => {
-  it("are texts for models that read", () => {
+describe("DashScope messages", () => {
+  it("writes message content as text for text-generation", () => {
     expect(input(turns)).toEqual({
       messages: [
         { role: "system", content: "Be brief." },
@@ -112,7 +112,7 @@ describe("messages", () => {
       ]
     })
   })
-  it("are parts for models that see", () => {
+  it("writes message content as parts for multimodal-generation", () => {
     expect(input(turns, { service: "multimodal-generation" })).toEqual({
       messages: [
         { role: "system", content: [{ text: "Be " }, { text: "brief." }] },
@@ -122,7 +122,7 @@ describe("messages", () => {
       ]
     })
   })
-  it("have images, sound and film by URL or as bytes", () => {
+  it("writes images, audio and video by URL or as base64", () => {
     const film = Chat.file(Uint8Array.of(1), { mediaType: "video/mp4", filename: "film.mp4" })
     expect(
       input([
@@ -151,7 +151,7 @@ describe("messages", () => {
       ]
     })
   })
-  it("have marks of what to remember", () => {
+  it("writes cache_control on parts", () => {
     const marked: Chat.TextPart = { type: "text", text: "All of it.", cacheControl: { ttl: "1h" } }
     const mark = { cache_control: { type: "ephemeral" } }
     expect(input([{ role: "system", content: [Chat.text("Know: "), marked] }])).toEqual({
@@ -180,8 +180,8 @@ describe("messages", () => {
   })
 })
 
-describe("tools, formats and thinking", () => {
-  it("are parameters", () => {
+describe("DashScope tools, formats and reasoning", () => {
+  it("writes tools, tool choice and response format as parameters", () => {
     const schema = { type: "object", properties: { a: { type: "string" } } }
     expect(
       parameters({
@@ -210,7 +210,7 @@ describe("tools, formats and thinking", () => {
     })
     expect(parameters({ responseFormat: "text" })).toMatchObject({ response_format: { type: "text" } })
   })
-  it("switch thinking on and off, with a bound", () => {
+  it("writes enable_thinking and thinking_budget", () => {
     const asked = (reasoning: Reasoning) => {
       const { body } = written({ reasoning, extra: { result_format: undefined } })
       return JSON.parse(JSON.stringify(body["parameters"]))
@@ -222,7 +222,7 @@ describe("tools, formats and thinking", () => {
     expect(asked({ budgetTokens: 0 })).toEqual({ enable_thinking: false })
     expect(asked({ summary: "auto" })).toEqual({})
   })
-  it("switch thinking off where a whole answer is refused with it, and nobody asked for it", () => {
+  it("turns enable_thinking off when the server allows it only for streams and reasoning was not requested", () => {
     const { withoutRefused } = DashScope.make()
     const complaint = "parameter.enable_thinking must be set to false for non-streaming calls"
     const asked = written({ temperature: 0 })
@@ -239,9 +239,9 @@ describe("tools, formats and thinking", () => {
   })
 })
 
-describe("what the protocol has no word for is refused by name, not dropped", () => {
+describe("DashScope unsupported fields", () => {
   const part = (asked: Chat.UserPart) => refused({ messages: [Chat.user([asked])] })
-  it("of messages", () => {
+  it("rejects files other than video and user names as Unsupported", () => {
     expect(part(Chat.file(Uint8Array.of(1)))).toEqual(unsupported("file input"))
     expect(part(Chat.file("https://example.com/a.pdf"))).toEqual(unsupported("file input"))
     expect(part({ type: "file", fileId: "file-1" })).toEqual(unsupported("file by id"))
@@ -249,7 +249,7 @@ describe("what the protocol has no word for is refused by name, not dropped", ()
       unsupported("name of a user message")
     )
   })
-  it("of tools", () => {
+  it("rejects required and custom tool calls as Unsupported", () => {
     expect(refused({ toolChoice: "required" })).toEqual(unsupported("tool choice required"))
     expect(refused({ messages: [Chat.assistant("", [{ ...clock, type: "custom" }])] })).toEqual(
       unsupported("custom tool calls")

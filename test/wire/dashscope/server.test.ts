@@ -24,17 +24,17 @@ const faultIn = (body: Record<string, unknown>) => {
   return failure?._tag === "Malformed" ? failure.path : failure
 }
 
-describe("a server reads", () => {
-  it("a question, and from its headers whether it asks for a stream", () => {
+describe("DashScope server request", () => {
+  it("reads the stream flag from the SSE headers", () => {
     expect(decoded({})).toEqual({ request: { model: "m", messages: [{ role: "user", content: "Hi" }] }, stream: false })
     expect(decoded({}, { "x-dashscope-sse": "enable" }).stream).toBe(true)
     expect(decoded({}, { accept: "text/event-stream" }).stream).toBe(true)
     expect(decoded({}, { accept: "application/json" }).stream).toBe(false)
   })
-  it("a prompt, as older clients ask", () => {
+  it("reads a prompt as one user message", () => {
     expect(decoded({ input: { prompt: "Hi" } }).request.messages).toEqual([{ role: "user", content: "Hi" }])
   })
-  it("settings, and keeps those that it has no word for", () => {
+  it("reads parameters as settings and keeps unknown ones in extra", () => {
     const schema = { type: "object" }
     expect(
       request({
@@ -75,7 +75,7 @@ describe("a server reads", () => {
       toolChoice: "auto"
     })
   })
-  it("messages in texts and in parts", () => {
+  it("reads text, media, reasoning, tool calls and tool results", () => {
     const mark = { cache_control: { type: "ephemeral" } }
     expect(
       messages(
@@ -119,7 +119,7 @@ describe("a server reads", () => {
       { role: "tool", toolCallId: "a", content: "12:00" }
     ])
   })
-  it("no question that is none, and says where", () => {
+  it("rejects an invalid request as Malformed with the path of the field", () => {
     expect(faultIn({ input: "Hi" })).toBe("input")
     expect(faultIn({ input: {} })).toBe("input.messages")
     expect(faultIn({ input: { messages: [{ role: "nobody", content: "" }] } })).toBe("input.messages[0].role")
@@ -179,8 +179,8 @@ const said = (frames: ReadonlyArray<{ readonly event?: string | undefined; reado
     return [event, id, reason, spoken]
   })
 
-describe("a server writes", () => {
-  it("a whole answer", () => {
+describe("DashScope server response", () => {
+  it("writes text, reasoning, tool calls and usage of a response", () => {
     expect(wire.encodeResponse(answer)).toEqual({
       request_id: "r-1",
       output: {
@@ -201,7 +201,7 @@ describe("a server writes", () => {
       usage
     })
   })
-  it("a stream of what is new, for those who ask for that", () => {
+  it("writes an incremental stream when the request has incremental_output", () => {
     const frames = written(wire, events, { parameters: { incremental_output: true } })
     expect(said(frames)).toEqual([
       ["result", "r-1", "null", { content: "", reasoning_content: "Hm." }],
@@ -213,7 +213,7 @@ describe("a server writes", () => {
     ])
     expect(JSON.parse(frames.at(-1)?.data ?? "")).toMatchObject({ usage, output: { search_info: { found: 1 } } })
   })
-  it("a stream that repeats all that was said, for the others", () => {
+  it("writes a cumulative stream when the request has no incremental_output", () => {
     const thought = { reasoning_content: "Hm." }
     const whole = { content: "Four. No.", ...thought }
     expect(said(written(wire, events))).toEqual([
@@ -225,7 +225,7 @@ describe("a server writes", () => {
       ["result", "r-1", "tool_calls", { ...whole, tool_calls: [call('{"zone":"UTC"}')] }]
     ])
   })
-  it("an error, with a code of its own where there is none", () => {
+  it("writes an error with the code of its status unless a code is given", () => {
     const code = (status: number) => wire.encodeError({ status, message: "No." })["code"]
     expect(wire.encodeError({ status: 400, message: "No.", code: "Arrearage" })).toEqual({
       code: "Arrearage",

@@ -43,8 +43,8 @@ const piece = (index: number, args: string, more: Record<string, unknown> = {}, 
   function: { ...more, arguments: args }
 })
 
-describe("a stream of what is new", () => {
-  it("says it, and ends with the reason to stop and the last counts", () => {
+describe("DashScope stream decoder: incremental", () => {
+  it("reads reasoning and text deltas, then one Finish with the reason and the last usage", () => {
     const { events, failure } = read(wire, [
       event({ reasoning_content: "Two and" }, 2),
       event({ reasoning_content: " two." }, 4),
@@ -69,7 +69,7 @@ describe("a stream of what is new", () => {
       }
     ])
   })
-  it("has calls in pieces by index, with empty ids in those that follow", () => {
+  it("joins tool call deltas by index when later ids are empty", () => {
     expect(
       heard(
         event({ tool_calls: [piece(0, '{"zone":', { name: "clock" }, "call_a")] }, 5),
@@ -82,7 +82,7 @@ describe("a stream of what is new", () => {
       { id: "call_b", name: "weather", arguments: "{}" }
     ])
   })
-  it("has parts, as models that see write", () => {
+  it("reads content parts of multimodal models", () => {
     expect(
       heard(
         event({ content: [{ text: "Fo" }] }, 1),
@@ -91,7 +91,7 @@ describe("a stream of what is new", () => {
       ).text
     ).toBe("Four.")
   })
-  it("may say the same word twice, or begin a word as the last one began", () => {
+  it("keeps repeated deltas and deltas that begin like the one before", () => {
     expect(heard(event({ content: "ha" }, 1), event({ content: "ha" }, 2), event({}, 2, "stop")).text).toBe("haha")
     expect(heard(event({ content: "ha" }), event({ content: "ha" }), event({}, 2, "stop")).text).toBe("haha")
     expect(heard(event({ content: "2" }, 1), event({ content: "2" }, 2), event({}, 2, "stop")).text).toBe("22")
@@ -110,7 +110,7 @@ describe("a stream of what is new", () => {
       ).text
     ).toBe("110, 111")
   })
-  it("is told as soon as it comes, but for what may be a repetition", () => {
+  it("emits each delta at once except for one that may repeat the text so far", () => {
     const decoder = wire.decodeStream({ provider: "acme", model: "asked", estimatedInputTokens: 0 })
     const pushed = (content: string): ReadonlyArray<WireEvent> => {
       const out: Array<WireEvent> = []
@@ -123,8 +123,8 @@ describe("a stream of what is new", () => {
   })
 })
 
-describe("a stream that repeats all that was said in every event", () => {
-  it("says it once", () => {
+describe("DashScope stream decoder: cumulative", () => {
+  it("emits text once when every event repeats the text so far", () => {
     expect(
       heard(
         event({ content: "So" }, 1),
@@ -135,12 +135,12 @@ describe("a stream that repeats all that was said in every event", () => {
       ).text
     ).toBe("So be it, then.")
   })
-  it("says it once where there are only two events, or the last repeats the first", () => {
+  it("emits text once when there are only two events or the last repeats the first", () => {
     expect(heard(event({ content: "He" }, 1), event({ content: "Hello!" }, 3, "stop")).text).toBe("Hello!")
     expect(heard(event({ content: "Hi" }, 1), event({ content: "Hi" }, 1, "stop")).text).toBe("Hi")
     expect(heard(event({ content: "Hi" }), event({ content: "Hi" }, undefined, "stop")).text).toBe("Hi")
   })
-  it("says it once where an event says no more than the one before, as within a letter of several tokens", () => {
+  it("emits text once when an event adds no text to the one before", () => {
     const repeated = (...counts: readonly [number, number, number]) =>
       heard(
         event({ content: "你" }, counts[0]),
@@ -151,7 +151,7 @@ describe("a stream that repeats all that was said in every event", () => {
     expect(repeated(1, 1, 2)).toBe("你好")
     expect(repeated(1, 2, 3)).toBe("你好")
   })
-  it("says thoughts, text and calls once", () => {
+  it("emits reasoning, text and tool calls once when every event repeats them", () => {
     const clock = (args: string) => piece(0, args, { name: "clock" }, "call_a")
     const weather = piece(1, "{}", { name: "weather" }, "call_b")
     expect(
@@ -171,7 +171,7 @@ describe("a stream that repeats all that was said in every event", () => {
       ]
     })
   })
-  it("says the text of older models once", () => {
+  it("emits the text of older models once", () => {
     const older = (text: string, finish_reason: string): Frame => ({
       data: JSON.stringify({ output: { text, finish_reason }, request_id: "r-1" })
     })
@@ -179,7 +179,7 @@ describe("a stream that repeats all that was said in every event", () => {
   })
 })
 
-describe("the frames of the service", () => {
+describe("DashScope stream frames", () => {
   const bytes = (text: string): ReadonlyArray<Frame> => {
     const framer = Framing.sse()
     const frames: Array<Frame> = []
@@ -189,11 +189,11 @@ describe("the frames of the service", () => {
   }
   const said = (index: number, { data, event: name }: Frame): string =>
     `id:${index}\nevent:${name}\n:HTTP_STATUS/200\ndata:${data}\n\n`
-  it("have comments, ids and no blank behind the colon", () => {
+  it("reads SSE frames with ids and comments and without a space after the colon", () => {
     const text = said(1, event({ content: "Fo" }, 1)) + said(2, event({ content: "ur." }, 2, "stop"))
     expect(heard(...bytes(text)).text).toBe("Four.")
   })
-  it("tell an error in the middle by the event's name", () => {
+  it("reports an error event or an error body as Reported", () => {
     const error = { code: "Throttling", message: "Too many requests.", request_id: "r-1" }
     const frames = bytes(
       `${said(1, event({ content: "Fo" }, 1))}id:2\nevent:error\n:HTTP_STATUS/429\ndata:${JSON.stringify(error)}\n\n`
@@ -208,11 +208,11 @@ describe("the frames of the service", () => {
       body: error
     })
   })
-  it("are cut off where there is no reason to stop, or no JSON", () => {
+  it("reports Truncated without a finish_reason and rejects invalid JSON as Malformed", () => {
     expect(read(wire, [event({ content: "Fo" }, 1)]).failure).toEqual({ _tag: "Truncated" })
     expect(read(wire, [{ data: '{"output":' }]).failure).toMatchObject({ _tag: "Malformed", excerpt: '{"output":' })
   })
-  it("may bring the counts behind the reason to stop, or none at all", () => {
+  it("waits for a usage after the finish_reason and estimates it when none comes", () => {
     const decoder = wire.decodeStream({ provider: "acme", model: "asked", estimatedInputTokens: 4 })
     const out: Array<WireEvent> = []
     decoder.push(event({ content: "12345678" }, undefined, "stop"), out)
