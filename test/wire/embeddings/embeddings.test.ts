@@ -40,10 +40,10 @@ const answers = (count: number) =>
     inputTokens: FastCheck.nat(1000)
   })
 
-describe("tokens", () => {
+describe("token arrays in embedding requests", () => {
   const input = [[9906, 1917], [15339]]
 
-  it("are written and read in OpenAI's words, those of one text too", () => {
+  it("writes and reads token arrays for OpenAI and rejects invalid ones as Malformed", () => {
     const wire = OpenAI.make()
     const written = Either.getOrThrow(wire.encodeRequest({ input }, peer))
     expect(written.body.input).toEqual(input)
@@ -56,7 +56,7 @@ describe("tokens", () => {
     }
   })
 
-  it("are told to be unsupported by all others", () => {
+  it("rejects token arrays as Unsupported for every other provider", () => {
     for (const [name, wire] of Object.entries(wires)) {
       if (name === "openai") continue
       expect([name, wire.encodeRequest({ input }, peer)]).toEqual([
@@ -67,8 +67,8 @@ describe("tokens", () => {
   })
 })
 
-describe.each(Object.entries(wires))("%s", (name, wire) => {
-  it.prop("writes requests that a server reads as they were", { request: requests }, ({ request }) => {
+describe.each(Object.entries(wires))("embeddings of %s", (name, wire) => {
+  it.prop("every embedding request survives writing by the client and reading by the server", { request: requests }, ({ request }) => {
     const written = Either.getOrThrow(wire.encodeRequest(request, peer))
     const read = Either.getOrThrow(
       wire.decodeRequest(JSON.parse(JSON.stringify(written.body)), { path: written.path, headers: {} })
@@ -77,7 +77,7 @@ describe.each(Object.entries(wires))("%s", (name, wire) => {
   })
 
   it.prop(
-    "reads what a server writes, vector by vector",
+    "every embedding response survives writing by the server and reading by the client",
     { answer: FastCheck.integer({ min: 1, max: 4 }).chain(answers) },
     ({ answer }) => {
       const count = answer.embeddings.length
@@ -97,13 +97,13 @@ describe.each(Object.entries(wires))("%s", (name, wire) => {
     }
   )
 
-  it("says where an answer is not of the protocol", () => {
+  it("rejects a body of another form", () => {
     for (const body of [null, [], "text", {}, { data: 1 }]) {
       expect(Either.isLeft(wire.decodeResponse(body, { ...source, count: 1 })), JSON.stringify(body)).toBe(true)
     }
   })
 
-  it("does not give out fewer vectors than there were texts", () => {
+  it("rejects a response with fewer vectors than texts as Malformed", () => {
     const request = Either.getOrThrow(wire.encodeRequest({ input: ["a", "b"] }, peer))
     const body = wire.encodeResponse({ model: name, embeddings: [[1]], usage: Usage.empty }, request.body)
     expect(wire.decodeResponse(body, { ...source, count: 2 })).toMatchObject({
@@ -113,10 +113,10 @@ describe.each(Object.entries(wires))("%s", (name, wire) => {
   })
 })
 
-describe("OpenAI's embeddings", () => {
+describe("OpenAI embeddings", () => {
   const wire = OpenAI.make()
 
-  it("go by index, wherever they stand", () => {
+  it("sorts embeddings by their index", () => {
     const read = wire.decodeResponse(
       {
         data: [
@@ -129,17 +129,17 @@ describe("OpenAI's embeddings", () => {
     expect(Either.getOrThrow(read).embeddings).toEqual([[1], [2]])
   })
 
-  it("have their tokens estimated where nobody counted", () => {
+  it("estimates the tokens when the response has no usage", () => {
     const read = Either.getOrThrow(wire.decodeResponse({ data: [{ embedding: [1] }] }, { ...source, count: 1 }))
     expect(read.usage).toMatchObject({ inputTokens: 7, estimated: true })
   })
 
-  it("are refused in band by some", () => {
+  it("reports an error body as Reported", () => {
     const body = { error: { message: "no such model" } }
     expect(wire.decodeResponse(body, { ...source, count: 1 })).toMatchObject({ left: { _tag: "Reported", body } })
   })
 
-  it("say what they are for, and how long they shall be, in a provider's own words", () => {
+  it("writes dimensions and purpose under the field names of a provider", () => {
     const voyage = OpenAI.make({ dimensionsField: "output_dimension", inputType: true, base64: true })
     const request = { input: ["a"], dimensions: 4, purpose: "query", extra: { truncation: false } } as const
     expect(Either.getOrThrow(voyage.encodeRequest(request, peer)).body).toEqual({
@@ -153,7 +153,7 @@ describe("OpenAI's embeddings", () => {
   })
 })
 
-describe("vectors that are no floats", () => {
+describe("vectors of other types than float", () => {
   const voyage = EmbeddingsClient.presets.voyage.embeddings
   const base64 = (...bytes: ReadonlyArray<number>) => Buffer.from(bytes).toString("base64")
   const eightBytes = [1, 255, 128, 127, 0, 3, 4, 5]
@@ -178,7 +178,7 @@ describe("vectors that are no floats", () => {
     ["uint8", unsigned, 8],
     ["binary", signed, 64],
     ["ubinary", unsigned, 64]
-  ] as const)("are read as the %s that output_dtype asks for", (output_dtype, vector, dimensions) => {
+  ] as const)("reads a base64 vector as the %s that output_dtype requests", (output_dtype, vector, dimensions) => {
     expect(read(eight, { output_dtype })).toEqual(Either.right(vector))
     expect(read(eight, { output_dtype }, dimensions)).toEqual(Either.right(vector))
     expect(read(eight, { output_dtype, output_dimension: dimensions })).toEqual(Either.right(vector))
@@ -186,14 +186,14 @@ describe("vectors that are no floats", () => {
     expect(read(eight, { output_dtype }, 2)).toMatchObject({ left: { _tag: "Malformed", path: "data[0]" } })
   })
 
-  it("are read as what the encoding asks for", () => {
+  it("reads a base64 vector as the type that encoding_format or embedding_type requests", () => {
     const wire = EmbeddingsClient.openai()
     expect(read(eight, { encoding_format: "base64_int8" }, undefined, wire)).toEqual(Either.right(signed))
     expect(read(eight, { encoding_format: "base64_binary" }, undefined, wire)).toEqual(Either.right(unsigned))
     expect(read([1, -1], { embedding_type: "binary" }, undefined, wire)).toEqual(Either.right([1, -1]))
   })
 
-  it("are read by their length where only the dimensions are known", () => {
+  it("chooses the type of a base64 vector by its length and the requested dimensions", () => {
     const wire = EmbeddingsClient.openai()
     expect(read(eight, undefined, 8, wire)).toEqual(Either.right(signed))
     expect(read(eight, undefined, 64, wire)).toEqual(Either.right(unsigned))
@@ -201,7 +201,7 @@ describe("vectors that are no floats", () => {
     expect(read(eight, undefined, 2)).toMatchObject({ right: { length: 2 } })
   })
 
-  it("are an error where nothing tells what they are", () => {
+  it("rejects a base64 vector of unknown type as Malformed", () => {
     for (const wire of [voyage, EmbeddingsClient.openai()]) {
       expect(read(base64(...eightBytes, ...eightBytes), undefined, undefined, wire)).toMatchObject({ _tag: "Left" })
     }
@@ -211,14 +211,14 @@ describe("vectors that are no floats", () => {
     expect(read(base64(1, 2, 3, 4, 5), undefined)).toMatchObject({ left: { _tag: "Malformed" } })
   })
 
-  it("do not keep floats from being read where the request names no type and no dimensions", () => {
+  it("reads base64 floats when the request has neither type nor dimensions", () => {
     const floats = Buffer.from(Float32Array.from([0.5, -0.25, 100]).buffer).toString("base64")
     for (const wire of [voyage, EmbeddingsClient.openai()]) {
       expect(read(floats, undefined, undefined, wire)).toEqual(Either.right([0.5, -0.25, 100]))
     }
   })
 
-  it("are taken by the name that Cohere gives them", () => {
+  it("reads Cohere's vectors by the name of their type", () => {
     const { embeddings } = EmbeddingsClient.presets.cohere
     for (const type of ["int8", "uint8", "binary", "ubinary"]) {
       const answer = embeddings.decodeResponse({ embeddings: { [type]: [signed] } }, { ...source, count: 1 })
@@ -231,7 +231,7 @@ describe("vectors that are no floats", () => {
     ).toMatchObject({ right: { embeddings: [[0.5, -2]] } })
   })
 
-  it("are written by a server as they were asked for, and as numbers where the type cannot hold them", () => {
+  it("writes vectors in the requested type, and as numbers when the type cannot hold them", () => {
     const wire = EmbeddingsClient.openai()
     const write = (vector: ReadonlyArray<number>, request: Record<string, unknown>) => {
       const body = wire.encodeResponse({ model: "m", embeddings: [vector], usage: Usage.empty }, request)
@@ -249,7 +249,7 @@ describe("vectors that are no floats", () => {
     expect(write(signed, asked("uint8"))).toEqual(signed)
   })
 
-  it("are asked for in the client's own words by a server that passes them on", () => {
+  it("keeps the encoding_format of the client in extra unless it is float or base64", () => {
     const wire = EmbeddingsClient.openai()
     const decoded = (encoding_format: unknown) =>
       Either.getOrThrow(wire.decodeRequest({ input: "a", encoding_format, output_dtype: "int8" }))
@@ -260,7 +260,7 @@ describe("vectors that are no floats", () => {
   })
 })
 
-describe("a vector in base64", () => {
+describe("Vector.decode", () => {
   const bytes = (size: 1 | 4 | 8, values: ReadonlyArray<number>): string => {
     const buffer = Buffer.alloc(values.length * size)
     values.forEach((value, index) =>
@@ -273,20 +273,20 @@ describe("a vector in base64", () => {
     return buffer.toString("base64")
   }
 
-  it("is read as floats, as doubles or as bytes", () => {
+  it("reads base64 floats, doubles and bytes", () => {
     const values = [0.5, -0.25, 3, 0.125]
     expect(Vector.decode(bytes(4, values))).toEqual(values)
     expect(Vector.decode(bytes(8, values))).toEqual(values)
     expect(Vector.decode(bytes(1, [1, -2, 3, 4]), 4)).toEqual([1, -2, 3, 4])
   })
 
-  it("is told apart by the number of dimensions where that is known", () => {
+  it("chooses between floats and doubles by the number of dimensions", () => {
     const values = [0.1, 0.2, 0.3]
     expect(Vector.decode(bytes(8, values), 3)).toEqual(values)
     expect(Vector.decode(bytes(4, values), 3)).toEqual(values.map(Math.fround))
   })
 
-  it("is nothing where it is no vector", () => {
+  it("returns undefined for a value that is no vector", () => {
     for (const value of ["not base64!", "YWI", null, 3, { 0: 1 }, [1, "2"]]) {
       expect(Vector.decode(value)).toBe(undefined)
     }
