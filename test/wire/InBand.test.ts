@@ -46,8 +46,8 @@ const errors: ReadonlyArray<readonly [unknown, LLMError.Tag]> = [
   [{ base_resp: { status_code: 1004, status_msg: "…" } }, "AuthenticationError"]
 ]
 
-describe.each(wires)("%s: an error where an answer should be", (_, wire) => {
-  it.each(errors)("as a whole: %j", (body, tag) => {
+describe.each(wires)("errors under status 200: %s", (_, wire) => {
+  it.each(errors)("reports the response body %j as %s", (body, tag) => {
     const failure = Either.match(wire.decodeResponse(body, source), {
       onLeft: (left) => left,
       onRight: () => undefined
@@ -55,13 +55,13 @@ describe.each(wires)("%s: an error where an answer should be", (_, wire) => {
     expect(meaning(failure)).toBe(tag)
   })
 
-  it.each(errors)("in a stream: %j", (body, tag) => {
+  it.each(errors)("reports the stream frame %j as %s", (body, tag) => {
     const out: Array<WireEvent> = []
     expect(meaning(wire.decodeStream(source).push({ data: JSON.stringify(body) }, out))).toBe(tag)
     expect(out).toEqual([])
   })
 
-  it("nothing at all is no error", () => {
+  it("rejects bodies with empty error fields as Malformed, not as Reported", () => {
     const said = [
       {},
       { error: null },
@@ -79,8 +79,8 @@ describe.each(wires)("%s: an error where an answer should be", (_, wire) => {
   })
 })
 
-describe("an answer that has an error's words is an answer", () => {
-  it("of MiniMax, which says of each that it went well", () => {
+describe("responses that resemble errors", () => {
+  it("reads a Chat Completions response with MiniMax's base_resp of success", () => {
     const answer = {
       choices: [{ index: 0, message: { role: "assistant", content: "Hi." }, finish_reason: "stop" }],
       base_resp: { status_code: 0, status_msg: "" }
@@ -88,13 +88,13 @@ describe("an answer that has an error's words is an answer", () => {
     expect(Either.isRight(ChatCompletions.make().decodeResponse(answer, source))).toBe(true)
   })
 
-  it("a chunk of nothing but counts", () => {
+  it("reads a Chat Completions usage chunk with MiniMax's base_resp of success", () => {
     const decoder = ChatCompletions.make().decodeStream(source)
     const counts = { choices: [], usage: { prompt_tokens: 1, completion_tokens: 1 }, base_resp: { status_code: 0 } }
     expect(decoder.push({ data: JSON.stringify(counts) }, [])).toBeUndefined()
   })
 
-  it("a line of Ollama has a message", () => {
+  it("reads a line of Ollama, whose message field is no error", () => {
     const line = { message: { role: "assistant", content: "Hi." }, done: false }
     expect(
       Ollama.make()
@@ -103,7 +103,7 @@ describe("an answer that has an error's words is an answer", () => {
     ).toBeUndefined()
   })
 
-  it("an event that is yet to come may have any field", () => {
+  it("ignores an unknown event of Responses or Anthropic with message and detail fields", () => {
     const event = { type: "response.aside", message: "by the way", detail: "more" }
     expect(
       Responses.make()
@@ -118,7 +118,7 @@ describe("an answer that has an error's words is an answer", () => {
   })
 })
 
-describe("a reason to stop that is the provider's own failure", () => {
+describe("finish reasons that are failures", () => {
   const wire = ChatCompletions.make()
   const answer = (reason: string) => ({
     id: "a",
@@ -129,7 +129,7 @@ describe("a reason to stop that is the provider's own failure", () => {
   })
 
   it.each(["insufficient_system_resource", "network_error", "error"])(
-    "%s is an error, whole and streamed",
+    "reports the finish_reason %s as ProviderUnavailableError in responses and streams",
     (reason) => {
       expect(meaning(Either.getOrUndefined(Either.flip(wire.decodeResponse(answer(reason), source))))).toBe(
         "ProviderUnavailableError"
@@ -169,12 +169,12 @@ const responseCodes: Readonly<Record<string, LLMError.Tag>> = {
   image_file_not_found: "InvalidRequestError"
 }
 
-describe("the error code of a failed response", () => {
+describe("Responses error codes", () => {
   const wire = Responses.make()
   const pushed = (event: unknown) => wire.decodeStream(source).push({ data: JSON.stringify(event) }, [])
 
   it.each(Object.entries(responseCodes))(
-    "%s is a %s, whole, in the last event and in an event of its own",
+    "maps the Responses code %s to %s in a response, in response.failed and in an error event",
     (code, tag) => {
       const error = { code, message: "Sorry." }
       const response = { id: "r", status: "failed", output: [], error }
@@ -184,7 +184,7 @@ describe("the error code of a failed response", () => {
     }
   )
 
-  it.each(["bio_policy", "misalignment_policy_violation"])("%s means the same under the status 403", (code) => {
+  it.each(["bio_policy", "misalignment_policy_violation"])("maps %s under status 403 to ContentFilterError", (code) => {
     const body = { error: { type: "invalid_request_error", code, message: "This request was blocked." } }
     const about = { provider: "openai", model: "m", keyId: "key-1", now: 0, mask: (text: string) => text }
     expect(classify({ status: 403, headers: {}, body }, about)._tag).toBe("ContentFilterError")
