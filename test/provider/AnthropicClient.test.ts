@@ -54,8 +54,8 @@ const asking = (options: AnthropicClient.Options, stream = false) =>
     return { url: request?.url, headers: { ...request?.headers } }
   })
 
-describe("where a request goes, and with what", () => {
-  it.effect("Anthropic, with the key and the version of the protocol in their headers", () =>
+describe("AnthropicClient requests", () => {
+  it.effect("sends the key as x-api-key and the protocol version to Anthropic", () =>
     Effect.gen(function* () {
       const { headers, url } = yield* asking({})
       expect(url).toBe("https://api.anthropic.com/v1/messages")
@@ -63,7 +63,7 @@ describe("where a request goes, and with what", () => {
       expect(headers).not.toHaveProperty("authorization")
     })
   )
-  it.effect("a server that nobody knows, in the same way, and named for its host", () =>
+  it.effect("sends x-api-key to an unknown base URL and takes the host as the provider name", () =>
     Effect.gen(function* () {
       const { headers, url } = yield* asking({ baseUrl: "http://localhost:8000/v1/" })
       expect(url).toBe("http://localhost:8000/v1/messages")
@@ -75,7 +75,7 @@ describe("where a request goes, and with what", () => {
       expect([client.provider, client.wire]).toEqual(["localhost:8000", "anthropic-messages"])
     })
   )
-  it.effect("those who follow Anthropic", () =>
+  it.effect("sends the key in the header that each preset and each known host uses", () =>
     Effect.gen(function* () {
       const { deepseek, moonshot, zai } = AnthropicClient.presets
       expect((yield* asking(zai)).url).toBe("https://api.z.ai/api/anthropic/v1/messages")
@@ -85,7 +85,7 @@ describe("where a request goes, and with what", () => {
       expect(known.headers["authorization"]).toBe("Bearer a-secret")
     })
   )
-  it.effect("the same place, whether or not the base URL names the version", () =>
+  it.effect("appends /v1 to a base URL without a version", () =>
     Effect.gen(function* () {
       const urls = yield* Effect.forEach(
         [
@@ -104,7 +104,7 @@ describe("where a request goes, and with what", () => {
       ])
     })
   )
-  it.effect("Vertex, with the model in the path", () =>
+  it.effect("sends the model in the path and the key as a bearer token to Vertex", () =>
     Effect.gen(function* () {
       const vertex = { ...AnthropicClient.presets.vertex, baseUrl: "https://vertex.example/models" }
       const whole = yield* asking(vertex)
@@ -117,14 +117,14 @@ describe("where a request goes, and with what", () => {
       expect(whole.headers).not.toHaveProperty("anthropic-version")
     })
   )
-  it.effect("a list of models, but where the model is in the path", () =>
+  it.effect("lists models, except for a preset with the model in the path", () =>
     Effect.gen(function* () {
       const { anthropic, vertex } = AnthropicClient.presets
       const clients = yield* Effect.forEach([anthropic, vertex], AnthropicClient.make)
       expect(clients.map(({ listModels }) => listModels !== undefined)).toEqual([true, false])
     }).pipe(Effect.provide(NodeHttpClient.layerUndici))
   )
-  it.effect("a provider called anthropic, unless it is told otherwise", () =>
+  it.effect("uses the Anthropic wire for the provider and the preset named anthropic unless another wire is given", () =>
     Effect.gen(function* () {
       const wires = yield* Effect.forEach(
         [
@@ -140,7 +140,7 @@ describe("where a request goes, and with what", () => {
   )
 })
 
-describe("what goes wrong", () => {
+describe("AnthropicClient errors", () => {
   const error = (type: string, message: string) => ({ type: "error", error: { type, message }, request_id: "req_1" })
   it.effect.each<readonly [number, string, string, string]>([
     [400, "invalid_request_error", "max_tokens: too large", "InvalidRequestError"],
@@ -163,7 +163,7 @@ describe("what goes wrong", () => {
     [504, "timeout_error", "Request timed out", "ProviderUnavailableError"],
     [529, "overloaded_error", "Too busy now", "ProviderUnavailableError"],
     [200, "overloaded_error", "Too busy now", "ProviderUnavailableError"]
-  ])("%d %s: %s", ([status, type, message, tag]) =>
+  ])("maps %d %s with the message '%s' to its error class", ([status, type, message, tag]) =>
     Effect.gen(function* () {
       const { layer } = yield* recording(status, error(type, message))
       const client = yield* Effect.provide(AnthropicClient.make(), layer)
@@ -173,7 +173,7 @@ describe("what goes wrong", () => {
       expect("requestId" in failure && failure.requestId).toBe("req_1")
     })
   )
-  it.effect("an overload in the middle of a stream keeps what had been said", () =>
+  it.effect("keeps the text before an overloaded_error in the middle of a stream as partial", () =>
     Effect.gen(function* () {
       const events = [
         { type: "message_start", message: { ...answer, content: [], stop_reason: null } },
@@ -201,8 +201,8 @@ describe("what goes wrong", () => {
   )
 })
 
-describe("a conversation over sockets", () => {
-  it.scopedLive("thinks, calls tools, and goes on with their results", () =>
+describe("AnthropicClient over sockets", () => {
+  it.scopedLive("sends signed reasoning and tool results of a conversation back, in responses and streams", () =>
     Effect.gen(function* () {
       const provider = yield* SimulatedProvider.make({
         answer: ({ messages }) =>

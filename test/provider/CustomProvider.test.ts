@@ -49,8 +49,8 @@ const serving = Effect.gen(function* () {
   return { llm, asked }
 })
 
-describe("a provider of a user's own", () => {
-  it.scopedLive("is asked, whole and streamed, and says the same", () =>
+describe("custom provider example", () => {
+  it.scopedLive("sends a chat and a stream to a custom provider and reads the same response from both", () =>
     Effect.gen(function* () {
       const { asked, llm } = yield* serving
       const request = {
@@ -72,7 +72,7 @@ describe("a provider of a user's own", () => {
     }).pipe(Effect.provide(NodeHttpClient.layerUndici))
   )
 
-  it.scopedLive("has its errors typed, and what it cannot do refused before it is asked", () =>
+  it.scopedLive("maps errors of a custom provider to RateLimitError and rejects tools as Unsupported before sending", () =>
     Effect.gen(function* () {
       // Each has a key of its own: the first key is not ready before its cooldown has ended.
       const calls = [
@@ -89,14 +89,14 @@ describe("a provider of a user's own", () => {
     }).pipe(Effect.provide(NodeHttpClient.layerUndici))
   )
 
-  it.scopedLive("may answer whole where a stream was asked for, and say nothing of the type", () =>
+  it.scopedLive("reads a JSON body without a content type as the stream of a custom provider", () =>
     Effect.gen(function* () {
       const { llm } = yield* serving
       expect(yield* ChatEvent.collect(llm.chatStream("whole please"))).toMatchObject({ id: "as-1", text: "two words" })
     }).pipe(Effect.provide(NodeHttpClient.layerUndici))
   )
 
-  it("is shown in the docs, whole, in under 60 lines", () => {
+  it("is printed in the documentation in full, in under 60 lines", () => {
     const docs = readFileSync(new URL("../../docs/adding-a-provider.md", import.meta.url), "utf8")
     expect(docs).toContain(source.trim().replace("../src/index.js", "effect-llm"))
     expect(source.trim().split("\n").length).toBeLessThan(60)

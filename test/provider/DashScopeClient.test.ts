@@ -24,8 +24,8 @@ const calls: ReadonlyArray<Chat.ToolCall> = [
 
 const services = "/services/aigc"
 
-describe("DashScope over sockets", () => {
-  it.scopedLive("a chat and a stream say the same, with thoughts and calls, whether or not events repeat", () =>
+describe("DashScopeClient over sockets", () => {
+  it.scopedLive("reads the same response from a chat, an incremental stream and a cumulative stream", () =>
     Effect.gen(function* () {
       const provider = yield* SimulatedProvider.make({
         keys: [{ key: "good" }],
@@ -57,7 +57,7 @@ describe("DashScope over sockets", () => {
     }).pipe(Effect.provide(NodeHttpClient.layerUndici))
   )
 
-  it.scopedLive("the results of tools go back, and what there is to see goes to the service that sees", () =>
+  it.scopedLive("sends tool results back and chooses the service by the content of each request", () =>
     Effect.gen(function* () {
       const provider = yield* SimulatedProvider.make({
         answer: ({ messages }) => {
@@ -80,7 +80,7 @@ describe("DashScope over sockets", () => {
     }).pipe(Effect.provide(NodeHttpClient.layerUndici))
   )
 
-  it.scopedLive("errors are what their codes say, before a stream and in its middle", () =>
+  it.scopedLive("maps error codes to error classes, before a stream and in its middle", () =>
     Effect.gen(function* () {
       const provider = yield* SimulatedProvider.make({ answer: () => "One, two, three." })
       const failure = (fault: SimulatedProvider.Fault, way: "whole" | "streamed") =>
@@ -118,9 +118,9 @@ describe("DashScope over sockets", () => {
   )
 })
 
-describe("DashScope by its name", () => {
+describe("DashScope by provider name", () => {
   const wireOf = (named: NamedClient.Named) => Effect.map(NamedClient.make(named), ({ wire }) => wire)
-  it.effect("is spoken to as it follows OpenAI, unless its own protocol is asked for", () =>
+  it.effect("uses the Chat Completions wire for the provider dashscope unless its own wire is given", () =>
     Effect.gen(function* () {
       expect(
         yield* Effect.all([

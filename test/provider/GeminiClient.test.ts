@@ -49,8 +49,8 @@ const clockwork = (request: ChatRequest) =>
         reasoningParts: [{ type: "reasoning" as const, text: "The time?" }, signed("call-a", "c2lnbmVk")]
       }
 
-describe("Gemini over sockets", () => {
-  it.scopedLive("a chat and a stream say the same", () =>
+describe("GeminiClient over sockets", () => {
+  it.scopedLive("reads the same response from a chat and a stream", () =>
     Effect.gen(function* () {
       const provider = yield* SimulatedProvider.make({ keys: [{ key: "good" }], answer: clockwork })
       const llm = yield* llmAt(provider.baseUrl)
@@ -75,7 +75,7 @@ describe("Gemini over sockets", () => {
   )
 
   for (const stream of [false, true]) {
-    it.scopedLive(`a loop with tools sends every signature back with its call, ${stream ? "streamed" : "whole"}`, () =>
+    it.scopedLive(`sends every thought signature back with its tool call, ${stream ? "in streams" : "in responses"}`, () =>
       Effect.gen(function* () {
         const provider = yield* SimulatedProvider.make({ answer: clockwork })
         const llm = yield* llmAt(provider.baseUrl)
@@ -129,7 +129,7 @@ describe("Gemini over sockets", () => {
     ["no usage", S.noUsage, "ok", "ok"]
   ]
   for (const [what, fault, whole, streamed] of faults) {
-    it.scopedLive(`${what} is ${whole} whole and ${streamed} streamed`, () =>
+    it.scopedLive(`reads ${what} as ${whole} in a chat and as ${streamed} in a stream`, () =>
       Effect.gen(function* () {
         const provider = yield* SimulatedProvider.make({ answer: () => "It is twelve o'clock, more or less." })
         // Each with a pool of its own, for what one learns of its key is not to hold for the other.
@@ -143,7 +143,7 @@ describe("Gemini over sockets", () => {
     )
   }
 
-  it.scopedLive("a server that never closes its stream keeps nobody waiting", () =>
+  it.scopedLive("completes a stream whose connection the server never closes", () =>
     Effect.gen(function* () {
       const provider = yield* SimulatedProvider.make({ answer: () => "Hello" })
       const llm = yield* llmAt(provider.baseUrl)
@@ -186,7 +186,7 @@ const once = (options: GeminiClient.Options | undefined, stream: boolean) =>
     return stream ? ChatEvent.collect(client.chatStream(request, call)) : client.chat(request, call)
   }).pipe(Effect.provide(GeminiClient.layer(options)))
 
-describe("the key", () => {
+describe("GeminiClient key", () => {
   const ask = (options: GeminiClient.Options | undefined, stream = false) =>
     Effect.gen(function* () {
       const { asked, layer } = yield* answering(hello)
@@ -196,7 +196,7 @@ describe("the key", () => {
       return [first?.url, first?.headers["x-goog-api-key"], first?.headers["authorization"]]
     })
 
-  it.effect("goes in its own header, and never in the URL", () =>
+  it.effect("sends the key as x-goog-api-key and never in the URL", () =>
     Effect.gen(function* () {
       const api = "https://generativelanguage.googleapis.com/v1beta/models/gemini-3-flash"
       expect(yield* ask(undefined)).toEqual([`${api}:generateContent`, "secret-of-mine", undefined])
@@ -208,7 +208,7 @@ describe("the key", () => {
       ])
     })
   )
-  it.effect("is a token for Vertex AI, and a key for its express mode", () =>
+  it.effect("sends a bearer token to Vertex AI and x-goog-api-key to its express mode", () =>
     Effect.gen(function* () {
       const project =
         "https://us-central1-aiplatform.googleapis.com/v1/projects/p/locations/us-central1/publishers/google"
@@ -226,8 +226,8 @@ describe("the key", () => {
   )
 })
 
-describe("a stream", () => {
-  it.effect("may come as one list of JSON", () =>
+describe("GeminiClient streams", () => {
+  it.effect("reads a stream that arrives as one JSON list", () =>
     Effect.gen(function* () {
       const piece = { candidates: [{ content: { parts: [{ text: "Hello, " }] } }], responseId: "r1" }
       const { layer } = yield* answering([piece, hello])
@@ -235,7 +235,7 @@ describe("a stream", () => {
       expect([answer.id, answer.text, answer.finishReason]).toEqual(["r1", "Hello, Hello", "stop"])
     })
   )
-  it.effect("that says too early that it has stopped is read to its end", () =>
+  it.effect("reads a stream to its end when a finishReason arrives too early", () =>
     Effect.gen(function* () {
       const piece = (parts: ReadonlyArray<object>, finishReason?: string) =>
         `data: ${JSON.stringify({ ...hello, candidates: [{ content: { parts }, finishReason }] })}\n\n`
@@ -259,7 +259,7 @@ describe("a stream", () => {
       expect((yield* Fiber.join(fiber)).text).toBe("Hello, world")
     })
   )
-  it.live("whose model writes a call that Gemini cannot read is asked for once more, and then fails", () =>
+  it.live("retries MALFORMED_FUNCTION_CALL once and then fails with MalformedResponseError", () =>
     Effect.gen(function* () {
       const { asked, layer } = yield* answering({
         candidates: [{ finishReason: "MALFORMED_FUNCTION_CALL", finishMessage: "Malformed function call: f(" }]
@@ -277,7 +277,7 @@ describe("a stream", () => {
       expect(yield* asked).toHaveLength(4)
     })
   )
-  it.effect("of a prompt that is blocked fails before its first event", () =>
+  it.effect("fails with ContentFilterError before the first event when the prompt is blocked", () =>
     Effect.gen(function* () {
       const { layer } = yield* answering({ promptFeedback: { blockReason: "SAFETY" } })
       for (const stream of [true, false]) {
@@ -291,7 +291,7 @@ describe("a stream", () => {
   )
 })
 
-describe("by its name", () => {
+describe("Gemini by provider name", () => {
   const environment = (variables: Record<string, string>) =>
     Effect.withConfigProvider(ConfigProvider.fromMap(new Map(Object.entries(variables))))
 
@@ -304,7 +304,7 @@ describe("by its name", () => {
       return [first?.url.replace(/\/models.*/, ""), first?.headers["x-goog-api-key"]]
     })
 
-  it.effect("the provider is Gemini's, with the keys under either name", () =>
+  it.effect("reads the keys of gemini and google from GEMINI_API_KEY or GOOGLE_API_KEY", () =>
     Effect.gen(function* () {
       const api = "https://generativelanguage.googleapis.com/v1beta"
       expect(yield* asked("gemini", { GEMINI_API_KEY: "key-one" })).toEqual([api, "key-one"])
@@ -329,7 +329,7 @@ describe("by its name", () => {
     })
 
   it.effect(
-    "a section of a file speaks it, unless it says otherwise or has the address of Google's other protocol",
+    "uses the Gemini wire for sections of a provider file unless type or base_url choose another",
     () =>
       Effect.gen(function* () {
         const entry = { model_name: "m", api_keys: ["key-one"], max_retries: 1 }

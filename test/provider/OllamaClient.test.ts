@@ -24,8 +24,8 @@ const calls: ReadonlyArray<Chat.ToolCall> = [
   { id: "call-b", name: "weather", arguments: "{}" }
 ]
 
-describe("Ollama over sockets", () => {
-  it.scopedLive("a chat and a stream say the same, with thoughts and calls", () =>
+describe("OllamaClient over sockets", () => {
+  it.scopedLive("reads the same response from a chat and a stream, with reasoning and tool calls", () =>
     Effect.gen(function* () {
       const provider = yield* SimulatedProvider.make({
         answer: () => ({
@@ -54,7 +54,7 @@ describe("Ollama over sockets", () => {
     }).pipe(Effect.provide(NodeHttpClient.layerUndici))
   )
 
-  it.scopedLive("the results of tools go back, and the conversation goes on", () =>
+  it.scopedLive("sends tool results back and reads the final response", () =>
     Effect.gen(function* () {
       const provider = yield* SimulatedProvider.make({
         answer: ({ messages }) => {
@@ -71,7 +71,7 @@ describe("Ollama over sockets", () => {
     }).pipe(Effect.provide(NodeHttpClient.layerUndici))
   )
 
-  it.scopedLive("errors are what they are, before a stream and in its middle", () =>
+  it.scopedLive("maps errors to error classes, before a stream and in its middle", () =>
     Effect.gen(function* () {
       const provider = yield* SimulatedProvider.make({ answer: () => "One, two, three." })
       const llm = yield* llmAt(provider.baseUrl)
@@ -101,9 +101,9 @@ describe("Ollama over sockets", () => {
   )
 })
 
-describe("Ollama by its name", () => {
+describe("Ollama by provider name", () => {
   const wireOf = (named: NamedClient.Named) => Effect.map(NamedClient.make(named), ({ wire }) => wire)
-  it.effect("is spoken to in its own protocol, unless the address or the caller says otherwise", () =>
+  it.effect("uses the Ollama wire for the provider ollama unless base URL or wire choose another", () =>
     Effect.gen(function* () {
       const wires = yield* Effect.all([
         wireOf({ provider: "ollama" }),
@@ -115,7 +115,7 @@ describe("Ollama by its name", () => {
       expect(wires).toEqual(["ollama", "ollama", "ollama", "chat-completions", "chat-completions"])
     }).pipe(Effect.provide(NodeHttpClient.layerUndici))
   )
-  it.scopedLive("is found from the environment", () =>
+  it.scopedLive("reads base URL, key and model of ollama from the environment", () =>
     Effect.gen(function* () {
       const provider = yield* SimulatedProvider.make({ answer: () => "Hello." })
       const environment = new Map([
