@@ -258,17 +258,17 @@ describe("Anthropic tools", () => {
     ])
   })
   it.each<readonly [string, Partial<ChatRequest>, unknown]>([
-    ["as the model likes", { toolChoice: "auto" }, { type: "auto" }],
-    ["any", { toolChoice: "required" }, { type: "any" }],
+    ["auto", { toolChoice: "auto" }, { type: "auto" }],
+    ["required", { toolChoice: "required" }, { type: "any" }],
     ["none", { toolChoice: "none", parallelToolCalls: false }, { type: "none" }],
-    ["the one named", { toolChoice: { name: "weather" } }, { type: "tool", name: "weather" }],
-    ["one at a time", { parallelToolCalls: false }, { type: "auto", disable_parallel_tool_use: true }],
+    ["a named tool", { toolChoice: { name: "weather" } }, { type: "tool", name: "weather" }],
+    ["auto without parallel tool calls", { parallelToolCalls: false }, { type: "auto", disable_parallel_tool_use: true }],
     [
-      "any, side by side",
+      "required with parallel tool calls",
       { toolChoice: "required", parallelToolCalls: true },
       { type: "any", disable_parallel_tool_use: false }
     ],
-    ["unsaid", {}, undefined]
+    ["no choice", {}, undefined]
   ])("writes tool_choice for %s", (_, request, choice) => {
     expect(body({ tools: [tool], ...request })["tool_choice"]).toEqual(choice)
   })

@@ -365,10 +365,10 @@ describe("Anthropic stream decoder: failures", () => {
     expect(fold(tell([...events, { data: "[DONE]" }]).out).finish?.reason).toBe("stop")
   })
   it.each<readonly [string, Frame, string]>([
-    ["what is no JSON", { data: '{"type": ' }, ""],
-    ["what is no object", { data: "[1]" }, ""],
-    ["a beginning without a message", frame({ type: "message_start" }), "message"],
-    ["a block without content", frame({ type: "content_block_start", index: 0 }), "content_block"]
+    ["data that is not JSON", { data: '{"type": ' }, ""],
+    ["data that is not an object", { data: "[1]" }, ""],
+    ["a message_start without a message", frame({ type: "message_start" }), "message"],
+    ["a content_block_start without a block", frame({ type: "content_block_start", index: 0 }), "content_block"]
   ])("rejects %s as Malformed", (_, broken, path) => {
     expect(tell([broken]).failure).toMatchObject({ _tag: "Malformed", path })
   })
