@@ -124,19 +124,21 @@ describe("AnthropicClient requests", () => {
       expect(clients.map(({ listModels }) => listModels !== undefined)).toEqual([true, false])
     }).pipe(Effect.provide(NodeHttpClient.layerUndici))
   )
-  it.effect("uses the Anthropic wire for the provider and the preset named anthropic unless another wire is given", () =>
-    Effect.gen(function* () {
-      const wires = yield* Effect.forEach(
-        [
-          { provider: "anthropic" },
-          { provider: "mine", preset: "anthropic" },
-          { provider: "anthropic", wire: "chat-completions" as const },
-          { provider: "zai", wire: "anthropic-messages" as const }
-        ],
-        (options) => Effect.map(Named.make(options), ({ wire }) => wire)
-      ).pipe(Effect.provide((yield* recording()).layer))
-      expect(wires).toEqual(["anthropic-messages", "anthropic-messages", "chat-completions", "anthropic-messages"])
-    })
+  it.effect(
+    "uses the Anthropic wire for the provider and the preset named anthropic unless another wire is given",
+    () =>
+      Effect.gen(function* () {
+        const wires = yield* Effect.forEach(
+          [
+            { provider: "anthropic" },
+            { provider: "mine", preset: "anthropic" },
+            { provider: "anthropic", wire: "chat-completions" as const },
+            { provider: "zai", wire: "anthropic-messages" as const }
+          ],
+          (options) => Effect.map(Named.make(options), ({ wire }) => wire)
+        ).pipe(Effect.provide((yield* recording()).layer))
+        expect(wires).toEqual(["anthropic-messages", "anthropic-messages", "chat-completions", "anthropic-messages"])
+      })
   )
 })
 

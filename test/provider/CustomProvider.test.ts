@@ -72,21 +72,23 @@ describe("custom provider example", () => {
     }).pipe(Effect.provide(NodeHttpClient.layerUndici))
   )
 
-  it.scopedLive("maps errors of a custom provider to RateLimitError and rejects tools as Unsupported before sending", () =>
-    Effect.gen(function* () {
-      // Each has a key of its own: the first key is not ready before its cooldown has ended.
-      const calls = [
-        (llm: LLM.Service) => llm.chat("refuse me"),
-        (llm: LLM.Service) => ChatEvent.collect(llm.chatStream("refuse me"))
-      ]
-      for (const call of calls) {
-        const { asked, llm } = yield* serving
-        expect(yield* Effect.flip(call(llm))).toMatchObject({ _tag: "RateLimitError", keyId: expect.any(String) })
-        const unsupported = llm.chat({ messages: [{ role: "user", content: "Hi" }], tools: [{ name: "tool" }] })
-        expect(yield* Effect.flip(unsupported)).toMatchObject({ _tag: "UnsupportedError", feature: "tools" })
-        expect(asked).toHaveLength(1)
-      }
-    }).pipe(Effect.provide(NodeHttpClient.layerUndici))
+  it.scopedLive(
+    "maps errors of a custom provider to RateLimitError and rejects tools as Unsupported before sending",
+    () =>
+      Effect.gen(function* () {
+        // Each has a key of its own: the first key is not ready before its cooldown has ended.
+        const calls = [
+          (llm: LLM.Service) => llm.chat("refuse me"),
+          (llm: LLM.Service) => ChatEvent.collect(llm.chatStream("refuse me"))
+        ]
+        for (const call of calls) {
+          const { asked, llm } = yield* serving
+          expect(yield* Effect.flip(call(llm))).toMatchObject({ _tag: "RateLimitError", keyId: expect.any(String) })
+          const unsupported = llm.chat({ messages: [{ role: "user", content: "Hi" }], tools: [{ name: "tool" }] })
+          expect(yield* Effect.flip(unsupported)).toMatchObject({ _tag: "UnsupportedError", feature: "tools" })
+          expect(asked).toHaveLength(1)
+        }
+      }).pipe(Effect.provide(NodeHttpClient.layerUndici))
   )
 
   it.scopedLive("reads a JSON body without a content type as the stream of a custom provider", () =>

@@ -75,42 +75,44 @@ describe("GeminiClient over sockets", () => {
   )
 
   for (const stream of [false, true]) {
-    it.scopedLive(`sends every thought signature back with its tool call, ${stream ? "in streams" : "in responses"}`, () =>
-      Effect.gen(function* () {
-        const provider = yield* SimulatedProvider.make({ answer: clockwork })
-        const llm = yield* llmAt(provider.baseUrl)
-        const ask = (messages: ReadonlyArray<Chat.Message>) =>
-          stream ? ChatEvent.collect(llm.chatStream({ messages })) : llm.chat({ messages })
-        const question = Chat.user("What time is it?")
-        const first = yield* ask([question])
-        const results = first.toolCalls.map((call) => Chat.toolResult(call, "12:00"))
-        expect((yield* ask([question, Chat.toMessage(first), ...results])).text).toBe("It is noon.")
-        const [, second] = yield* provider.log
-        expect(second?.body).toMatchObject({
-          contents: [
-            { role: "user" },
-            {
-              role: "model",
-              parts: [
-                { text: "The time?", thought: true },
-                { text: "Let me see." },
-                {
-                  functionCall: { id: "call-a", name: "clock", args: { zone: "UTC" } },
-                  thoughtSignature: "c2lnbmVk"
-                },
-                { functionCall: { id: "call-b", name: "weather", args: {} } }
-              ]
-            },
-            {
-              role: "user",
-              parts: [
-                { functionResponse: { id: "call-a", name: "clock", response: { output: "12:00" } } },
-                { functionResponse: { id: "call-b", name: "weather", response: { output: "12:00" } } }
-              ]
-            }
-          ]
-        })
-      }).pipe(Effect.provide(NodeHttpClient.layerUndici))
+    it.scopedLive(
+      `sends every thought signature back with its tool call, ${stream ? "in streams" : "in responses"}`,
+      () =>
+        Effect.gen(function* () {
+          const provider = yield* SimulatedProvider.make({ answer: clockwork })
+          const llm = yield* llmAt(provider.baseUrl)
+          const ask = (messages: ReadonlyArray<Chat.Message>) =>
+            stream ? ChatEvent.collect(llm.chatStream({ messages })) : llm.chat({ messages })
+          const question = Chat.user("What time is it?")
+          const first = yield* ask([question])
+          const results = first.toolCalls.map((call) => Chat.toolResult(call, "12:00"))
+          expect((yield* ask([question, Chat.toMessage(first), ...results])).text).toBe("It is noon.")
+          const [, second] = yield* provider.log
+          expect(second?.body).toMatchObject({
+            contents: [
+              { role: "user" },
+              {
+                role: "model",
+                parts: [
+                  { text: "The time?", thought: true },
+                  { text: "Let me see." },
+                  {
+                    functionCall: { id: "call-a", name: "clock", args: { zone: "UTC" } },
+                    thoughtSignature: "c2lnbmVk"
+                  },
+                  { functionCall: { id: "call-b", name: "weather", args: {} } }
+                ]
+              },
+              {
+                role: "user",
+                parts: [
+                  { functionResponse: { id: "call-a", name: "clock", response: { output: "12:00" } } },
+                  { functionResponse: { id: "call-b", name: "weather", response: { output: "12:00" } } }
+                ]
+              }
+            ]
+          })
+        }).pipe(Effect.provide(NodeHttpClient.layerUndici))
     )
   }
 
@@ -328,24 +330,22 @@ describe("Gemini by provider name", () => {
       return (yield* asked).map(({ url }) => url.replace(/^https?:\/\//, ""))
     })
 
-  it.effect(
-    "uses the Gemini wire for sections of a provider file unless type or base_url choose another",
-    () =>
-      Effect.gen(function* () {
-        const entry = { model_name: "m", api_keys: ["key-one"], max_retries: 1 }
-        expect(
-          yield* wires({
-            google: [entry],
-            gemini: [{ ...entry, base_url: "https://generativelanguage.googleapis.com/v1beta/openai/" }],
-            mine: [{ ...entry, base_url: "http://mine", type: "gemini" }],
-            other: [{ ...entry, base_url: "http://other", preset: "gemini", type: "chat-completions" }]
-          })
-        ).toEqual([
-          "generativelanguage.googleapis.com/v1beta/models/m:generateContent",
-          "generativelanguage.googleapis.com/v1beta/openai/chat/completions",
-          "mine/models/m:generateContent",
-          "other/chat/completions"
-        ])
-      })
+  it.effect("uses the Gemini wire for sections of a provider file unless type or base_url choose another", () =>
+    Effect.gen(function* () {
+      const entry = { model_name: "m", api_keys: ["key-one"], max_retries: 1 }
+      expect(
+        yield* wires({
+          google: [entry],
+          gemini: [{ ...entry, base_url: "https://generativelanguage.googleapis.com/v1beta/openai/" }],
+          mine: [{ ...entry, base_url: "http://mine", type: "gemini" }],
+          other: [{ ...entry, base_url: "http://other", preset: "gemini", type: "chat-completions" }]
+        })
+      ).toEqual([
+        "generativelanguage.googleapis.com/v1beta/models/m:generateContent",
+        "generativelanguage.googleapis.com/v1beta/openai/chat/completions",
+        "mine/models/m:generateContent",
+        "other/chat/completions"
+      ])
+    })
   )
 })

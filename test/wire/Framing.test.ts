@@ -90,10 +90,14 @@ describe("Framing.ndjson", () => {
     ])
   })
 
-  it.prop("reads the same lines however the bytes are split", { size: FastCheck.integer({ min: 1, max: 9 }) }, ({ size }) => {
-    expect(ndjson('{"text":"grüß 你好"}\n{"b":2}\n', size)).toEqual([
-      { data: '{"text":"grüß 你好"}' },
-      { data: '{"b":2}' }
-    ])
-  })
+  it.prop(
+    "reads the same lines however the bytes are split",
+    { size: FastCheck.integer({ min: 1, max: 9 }) },
+    ({ size }) => {
+      expect(ndjson('{"text":"grüß 你好"}\n{"b":2}\n', size)).toEqual([
+        { data: '{"text":"grüß 你好"}' },
+        { data: '{"b":2}' }
+      ])
+    }
+  )
 })

@@ -112,9 +112,13 @@ describe("Anthropic response laws", () => {
   it.prop("every response survives writing and reading as one body", [answers], ([answer]) => {
     expect(whole(wire, answer)).toEqual(answer)
   })
-  it.prop("every response survives writing and reading as a stream, with complete or cut off tool calls", [cutAnswers], ([answer]) => {
-    expect(streamed(answer)).toEqual(answer)
-  })
+  it.prop(
+    "every response survives writing and reading as a stream, with complete or cut off tool calls",
+    [cutAnswers],
+    ([answer]) => {
+      expect(streamed(answer)).toEqual(answer)
+    }
+  )
   it.prop(
     "every response survives a stream whose deltas are split at any size and interleaved",
     [cutAnswers, FastCheck.integer({ min: 1, max: 4 })],
@@ -143,10 +147,14 @@ describe("Anthropic response laws", () => {
     ].map((event): Frame => ({ event: event.type, data: JSON.stringify(event) }))
     expect(collected(wire, frames, answer, "words")).toEqual(answer)
   })
-  it.prop("a response without counts gets the same estimated usage from the body and from the stream", [answers], ([counted]) => {
-    const answer = { ...counted, usage: { ...Usage.empty, estimated: true } }
-    const { usage } = whole(wire, answer)
-    expect([usage.estimated, usage.inputTokens]).toEqual([true, source.estimatedInputTokens])
-    expect(streamed(answer).usage).toEqual(usage)
-  })
+  it.prop(
+    "a response without counts gets the same estimated usage from the body and from the stream",
+    [answers],
+    ([counted]) => {
+      const answer = { ...counted, usage: { ...Usage.empty, estimated: true } }
+      const { usage } = whole(wire, answer)
+      expect([usage.estimated, usage.inputTokens]).toEqual([true, source.estimatedInputTokens])
+      expect(streamed(answer).usage).toEqual(usage)
+    }
+  )
 })

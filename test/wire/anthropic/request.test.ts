@@ -262,7 +262,11 @@ describe("Anthropic tools", () => {
     ["required", { toolChoice: "required" }, { type: "any" }],
     ["none", { toolChoice: "none", parallelToolCalls: false }, { type: "none" }],
     ["a named tool", { toolChoice: { name: "weather" } }, { type: "tool", name: "weather" }],
-    ["auto without parallel tool calls", { parallelToolCalls: false }, { type: "auto", disable_parallel_tool_use: true }],
+    [
+      "auto without parallel tool calls",
+      { parallelToolCalls: false },
+      { type: "auto", disable_parallel_tool_use: true }
+    ],
     [
       "required with parallel tool calls",
       { toolChoice: "required", parallelToolCalls: true },

@@ -175,17 +175,21 @@ const thinksOn = ({ messages, reasoning }: ChatRequest): boolean => {
 }
 
 describe("Anthropic request laws", () => {
-  it.prop("every request survives writing by the client and reading by the server", [requests, FastCheck.boolean()], ([request, streamed]) => {
-    const { reasoning, ...others } = request
-    expect(read(request, streamed)).toEqual({
-      request: {
-        ...others,
-        ...(reasoning === undefined || !thinksOn(request) ? {} : { reasoning }),
-        messages: request.messages.map(seen)
-      },
-      stream: streamed
-    })
-  })
+  it.prop(
+    "every request survives writing by the client and reading by the server",
+    [requests, FastCheck.boolean()],
+    ([request, streamed]) => {
+      const { reasoning, ...others } = request
+      expect(read(request, streamed)).toEqual({
+        request: {
+          ...others,
+          ...(reasoning === undefined || !thinksOn(request) ? {} : { reasoning }),
+          messages: request.messages.map(seen)
+        },
+        stream: streamed
+      })
+    }
+  )
   it.prop("every tool choice survives writing by the client and reading by the server", [choices], ([choice]) => {
     const request = { messages: [Chat.user("?")], model: "claude-sonnet-4-6", maxTokens: 9, ...choice }
     const tools = [{ name: "a", parameters: { type: "object" } }]

@@ -35,17 +35,25 @@ describe("Chat Completions response laws", () => {
   it.prop("every response survives writing and reading as a stream", [answers], ([response]) => {
     expect(streamed(response)).toEqual(response)
   })
-  it.prop("every response survives a stream whose deltas are split at any size and interleaved", [answers, FastCheck.integer({ min: 1, max: 4 })], ([response, size]) => {
-    expect(streamed(response, interleaved(ChatEvent.fromResponse(response), size))).toEqual(response)
-  })
-  it.prop("a response without counts gets the same estimated usage from the body and from the stream", [answers], ([counted]) => {
-    const response: ChatResponse = {
-      ...counted,
-      usage: estimated(counted)
+  it.prop(
+    "every response survives a stream whose deltas are split at any size and interleaved",
+    [answers, FastCheck.integer({ min: 1, max: 4 })],
+    ([response, size]) => {
+      expect(streamed(response, interleaved(ChatEvent.fromResponse(response), size))).toEqual(response)
     }
-    expect(whole(wire, response)).toEqual(response)
-    expect(streamed(response)).toEqual(response)
-  })
+  )
+  it.prop(
+    "a response without counts gets the same estimated usage from the body and from the stream",
+    [answers],
+    ([counted]) => {
+      const response: ChatResponse = {
+        ...counted,
+        usage: estimated(counted)
+      }
+      expect(whole(wire, response)).toEqual(response)
+      expect(streamed(response)).toEqual(response)
+    }
+  )
 })
 
 describe("Chat Completions body and stream", () => {
@@ -79,13 +87,17 @@ const strict = ({ responseFormat, tools, ...request }: ChatRequest): ChatRequest
 })
 
 describe("Chat Completions request laws", () => {
-  it.prop("every request survives writing by the client and reading by the server", [chatRequest("acme"), FastCheck.boolean()], ([request, stream]) => {
-    const { body } = got(wire.encodeRequest(request, { provider: "acme", model: "asked", stream }))
-    const expected: ChatRequest = {
-      model: "asked",
-      ...strict(request),
-      messages: request.messages.map(heard("chat-completions"))
+  it.prop(
+    "every request survives writing by the client and reading by the server",
+    [chatRequest("acme"), FastCheck.boolean()],
+    ([request, stream]) => {
+      const { body } = got(wire.encodeRequest(request, { provider: "acme", model: "asked", stream }))
+      const expected: ChatRequest = {
+        model: "asked",
+        ...strict(request),
+        messages: request.messages.map(heard("chat-completions"))
+      }
+      expect(got(wire.decodeRequest(sent(body)))).toEqual({ request: expected, stream })
     }
-    expect(got(wire.decodeRequest(sent(body)))).toEqual({ request: expected, stream })
-  })
+  )
 })

@@ -58,9 +58,13 @@ const sayable = (response: ChatResponse): ChatResponse => ({
 })
 
 describe("DashScope response laws", () => {
-  it.prop("every response survives writing and reading as one body, except for fields that DashScope lacks", [answers], ([response]) => {
-    expect(whole(wire, response)).toEqual(sayable(response))
-  })
+  it.prop(
+    "every response survives writing and reading as one body, except for fields that DashScope lacks",
+    [answers],
+    ([response]) => {
+      expect(whole(wire, response)).toEqual(sayable(response))
+    }
+  )
   it.prop(
     "every response survives an incremental stream whose deltas are split at any size",
     [answers, FastCheck.integer({ min: 1, max: 20 })],
@@ -98,16 +102,22 @@ describe("DashScope response laws", () => {
       expect(collected(wire, frames, answer)).toEqual(sayable(answer))
     }
   )
-  it.prop("a response without counts gets the same estimated usage from the body and from the stream", [answers], ([counted]) => {
-    const { usage: _, ...providerMetadata } = counted.providerMetadata
-    const response: ChatResponse = { ...counted, providerMetadata, usage: { ...Usage.empty, estimated: true } }
-    const expected: ChatResponse = {
-      ...sayable(response),
-      usage: estimated(counted)
+  it.prop(
+    "a response without counts gets the same estimated usage from the body and from the stream",
+    [answers],
+    ([counted]) => {
+      const { usage: _, ...providerMetadata } = counted.providerMetadata
+      const response: ChatResponse = { ...counted, providerMetadata, usage: { ...Usage.empty, estimated: true } }
+      const expected: ChatResponse = {
+        ...sayable(response),
+        usage: estimated(counted)
+      }
+      expect(whole(wire, response)).toEqual(expected)
+      expect(collected(wire, written(wire, ChatEvent.fromResponse(response), incrementally), response)).toEqual(
+        expected
+      )
     }
-    expect(whole(wire, response)).toEqual(expected)
-    expect(collected(wire, written(wire, ChatEvent.fromResponse(response), incrementally), response)).toEqual(expected)
-  })
+  )
 })
 
 // -------------------------------------------------------------------------------------
@@ -214,21 +224,29 @@ const needsEyes = (request: ChatRequest): boolean =>
   request.messages.some((message) => typeof message.content !== "string" && message.content.some(isMedia))
 
 describe("DashScope request laws", () => {
-  it.prop("every supported request survives writing and reading, in the service that its content needs", [requests, FastCheck.boolean()], ([request, stream]) => {
-    const asked = { provider: "acme", model: "asked", stream }
-    const { body, headers = {}, path } = got(wire.encodeRequest(request, asked))
-    const service = needsEyes(request) ? "multimodal-generation" : "text-generation"
-    expect(path).toBe(`/services/aigc/${service}/generation`)
-    expect(got(wire.decodeRequest(sent(body), { path, headers }))).toEqual({
-      request: heardRequest(request, service),
-      stream
-    })
-  })
-  it.prop("every supported request survives writing and reading in the service that the dialect sets", [requests], ([request]) => {
-    const seeing = DashScope.make({ service: "multimodal-generation" })
-    const { body, path } = got(seeing.encodeRequest(request, { provider: "acme", model: "asked", stream: false }))
-    expect(got(seeing.decodeRequest(sent(body), { path, headers: {} })).request).toEqual(
-      heardRequest(request, "multimodal-generation")
-    )
-  })
+  it.prop(
+    "every supported request survives writing and reading, in the service that its content needs",
+    [requests, FastCheck.boolean()],
+    ([request, stream]) => {
+      const asked = { provider: "acme", model: "asked", stream }
+      const { body, headers = {}, path } = got(wire.encodeRequest(request, asked))
+      const service = needsEyes(request) ? "multimodal-generation" : "text-generation"
+      expect(path).toBe(`/services/aigc/${service}/generation`)
+      expect(got(wire.decodeRequest(sent(body), { path, headers }))).toEqual({
+        request: heardRequest(request, service),
+        stream
+      })
+    }
+  )
+  it.prop(
+    "every supported request survives writing and reading in the service that the dialect sets",
+    [requests],
+    ([request]) => {
+      const seeing = DashScope.make({ service: "multimodal-generation" })
+      const { body, path } = got(seeing.encodeRequest(request, { provider: "acme", model: "asked", stream: false }))
+      expect(got(seeing.decodeRequest(sent(body), { path, headers: {} })).request).toEqual(
+        heardRequest(request, "multimodal-generation")
+      )
+    }
+  )
 })

@@ -68,13 +68,17 @@ describe("token arrays in embedding requests", () => {
 })
 
 describe.each(Object.entries(wires))("embeddings of %s", (name, wire) => {
-  it.prop("every embedding request survives writing by the client and reading by the server", { request: requests }, ({ request }) => {
-    const written = Either.getOrThrow(wire.encodeRequest(request, peer))
-    const read = Either.getOrThrow(
-      wire.decodeRequest(JSON.parse(JSON.stringify(written.body)), { path: written.path, headers: {} })
-    )
-    expect(read).toMatchObject({ ...request, model: "asked" })
-  })
+  it.prop(
+    "every embedding request survives writing by the client and reading by the server",
+    { request: requests },
+    ({ request }) => {
+      const written = Either.getOrThrow(wire.encodeRequest(request, peer))
+      const read = Either.getOrThrow(
+        wire.decodeRequest(JSON.parse(JSON.stringify(written.body)), { path: written.path, headers: {} })
+      )
+      expect(read).toMatchObject({ ...request, model: "asked" })
+    }
+  )
 
   it.prop(
     "every embedding response survives writing by the server and reading by the client",

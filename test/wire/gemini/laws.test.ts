@@ -306,11 +306,15 @@ const requests: FastCheck.Arbitrary<ChatRequest> = FastCheck.record(
 )
 
 describe("Gemini request laws", () => {
-  it.prop("every request survives writing by the client and reading by the server", [requests, FastCheck.boolean()], ([request, stream]) => {
-    const { body, path } = got(wire.encodeRequest(request, { provider: "acme", model: "asked", stream }))
-    expect(got(wire.decodeRequest(sent(body), { path, headers: {} }))).toEqual({
-      request: { model: "asked", ...request, messages: request.messages.map(heard()) },
-      stream
-    })
-  })
+  it.prop(
+    "every request survives writing by the client and reading by the server",
+    [requests, FastCheck.boolean()],
+    ([request, stream]) => {
+      const { body, path } = got(wire.encodeRequest(request, { provider: "acme", model: "asked", stream }))
+      expect(got(wire.decodeRequest(sent(body), { path, headers: {} }))).toEqual({
+        request: { model: "asked", ...request, messages: request.messages.map(heard()) },
+        stream
+      })
+    }
+  )
 })

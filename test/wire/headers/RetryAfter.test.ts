@@ -45,9 +45,12 @@ describe("retryAfter: headers", () => {
     expect(headers({ "retry-after-ms": "-1", "retry-after": "1" })).toBe(1000)
   })
 
-  it.each(["1e9", "Infinity", "NaN", "0x10", "5;", "5, 5", "--5", "٣"])("ignores the invalid retry-after %j", (value) => {
-    expect(headers({ "retry-after": value })).toBeUndefined()
-  })
+  it.each(["1e9", "Infinity", "NaN", "0x10", "5;", "5, 5", "--5", "٣"])(
+    "ignores the invalid retry-after %j",
+    (value) => {
+      expect(headers({ "retry-after": value })).toBeUndefined()
+    }
+  )
 
   it("reads the reset of an exhausted IETF RateLimit header", () => {
     expect(headers({ ratelimit: '"calls";r=0;t=40', "ratelimit-policy": '"calls";q=90;w=60' })).toBe(40_000)

@@ -65,9 +65,13 @@ const sayable = (response: ChatResponse): ChatResponse => ({
 })
 
 describe("Ollama response laws", () => {
-  it.prop("every response survives writing and reading as one body, except for fields that Ollama lacks", [answers], ([response]) => {
-    expect(whole(wire, response)).toEqual(sayable(response))
-  })
+  it.prop(
+    "every response survives writing and reading as one body, except for fields that Ollama lacks",
+    [answers],
+    ([response]) => {
+      expect(whole(wire, response)).toEqual(sayable(response))
+    }
+  )
   it.prop(
     "every response survives a stream whose deltas are split at any size",
     [answers, FastCheck.integer({ min: 1, max: 20 })],
@@ -76,15 +80,19 @@ describe("Ollama response laws", () => {
       expect(collected(wire, frames, response)).toEqual(sayable(response))
     }
   )
-  it.prop("a response without counts gets the same estimated usage from the body and from the stream", [answers], ([counted]) => {
-    const response: ChatResponse = { ...counted, usage: { ...Usage.empty, estimated: true } }
-    const expected: ChatResponse = {
-      ...sayable(response),
-      usage: estimated(counted)
+  it.prop(
+    "a response without counts gets the same estimated usage from the body and from the stream",
+    [answers],
+    ([counted]) => {
+      const response: ChatResponse = { ...counted, usage: { ...Usage.empty, estimated: true } }
+      const expected: ChatResponse = {
+        ...sayable(response),
+        usage: estimated(counted)
+      }
+      expect(whole(wire, response)).toEqual(expected)
+      expect(collected(wire, written(wire, ChatEvent.fromResponse(response)), response)).toEqual(expected)
     }
-    expect(whole(wire, response)).toEqual(expected)
-    expect(collected(wire, written(wire, ChatEvent.fromResponse(response)), response)).toEqual(expected)
-  })
+  )
 })
 
 // -------------------------------------------------------------------------------------
@@ -168,8 +176,16 @@ const heardRequest = (request: ChatRequest): ChatRequest => {
 }
 
 describe("Ollama request laws", () => {
-  it.prop("every supported request survives writing by the client and reading by the server", [requests, FastCheck.boolean()], ([request, stream]) => {
-    const { body, headers = {}, path } = got(wire.encodeRequest(request, { provider: "acme", model: "asked", stream }))
-    expect(got(wire.decodeRequest(sent(body), { path, headers }))).toEqual({ request: heardRequest(request), stream })
-  })
+  it.prop(
+    "every supported request survives writing by the client and reading by the server",
+    [requests, FastCheck.boolean()],
+    ([request, stream]) => {
+      const {
+        body,
+        headers = {},
+        path
+      } = got(wire.encodeRequest(request, { provider: "acme", model: "asked", stream }))
+      expect(got(wire.decodeRequest(sent(body), { path, headers }))).toEqual({ request: heardRequest(request), stream })
+    }
+  )
 })

@@ -172,12 +172,16 @@ describe("Responses response laws", () => {
     const events = dribbled(ChatEvent.fromResponse(answer))
     expect(collected(wire, written(wire, events), answer, "words")).toEqual(answer)
   })
-  it.prop("a stream without deltas, or with its last event alone, reads as the same response", [answers], ([answer]) => {
-    const frames = written(wire, ChatEvent.fromResponse(answer))
-    const wholes = frames.filter(({ event }) => event?.endsWith(".delta") !== true)
-    expect(collected(wire, frames.slice(-1), answer, "words")).toEqual(answer)
-    expect(collected(wire, wholes, answer, "words")).toEqual(answer)
-  })
+  it.prop(
+    "a stream without deltas, or with its last event alone, reads as the same response",
+    [answers],
+    ([answer]) => {
+      const frames = written(wire, ChatEvent.fromResponse(answer))
+      const wholes = frames.filter(({ event }) => event?.endsWith(".delta") !== true)
+      expect(collected(wire, frames.slice(-1), answer, "words")).toEqual(answer)
+      expect(collected(wire, wholes, answer, "words")).toEqual(answer)
+    }
+  )
 })
 
 /** The frames of a server that names and numbers items and parts in its own way: one for pieces, one for wholes, one for items. */
@@ -207,13 +211,17 @@ const textsOf = ({ reasoning, refusal, text, toolCalls }: ChatResponse) => ({ re
 
 describe("Responses numbering laws", () => {
   const shifts = FastCheck.array(FastCheck.nat(2), { minLength: 3, maxLength: 3 })
-  it.prop("a stream whose deltas, done events and items are numbered differently reads every text once", [answers, shifts], ([answer, by]) => {
-    const frames = written(wire, ChatEvent.fromResponse(answer))
-    const read = collected(wire, renumbered(frames, by), answer, "words")
-    expect(textsOf(read)).toEqual(textsOf(answer))
-    const wholes = frames.filter(({ event }) => event?.endsWith(".delta") !== true)
-    expect(textsOf(collected(wire, renumbered(wholes, by), answer, "words"))).toEqual(textsOf(answer))
-  })
+  it.prop(
+    "a stream whose deltas, done events and items are numbered differently reads every text once",
+    [answers, shifts],
+    ([answer, by]) => {
+      const frames = written(wire, ChatEvent.fromResponse(answer))
+      const read = collected(wire, renumbered(frames, by), answer, "words")
+      expect(textsOf(read)).toEqual(textsOf(answer))
+      const wholes = frames.filter(({ event }) => event?.endsWith(".delta") !== true)
+      expect(textsOf(collected(wire, renumbered(wholes, by), answer, "words"))).toEqual(textsOf(answer))
+    }
+  )
 })
 
 // -------------------------------------------------------------------------------------
@@ -318,16 +326,20 @@ const instructs = ({ role }: Message): boolean => role === "system" || role === 
 const own = { native: { responses: {} } }
 
 describe("Responses request laws", () => {
-  it.prop("every request survives writing by the client and reading by the server", [requests, FastCheck.boolean()], ([request, streamed]) => {
-    const { body } = got(keeping.encodeRequest(request, { provider: "acme", model: "m", stream: streamed }))
-    const start = request.messages.findIndex((message) => !instructs(message))
-    const messages = request.messages
-      .map(heard("responses"))
-      .map((message, index) => (index > start && instructs(message) ? { ...message, ...own } : message))
-    const tools = request.tools === undefined ? {} : { tools: request.tools.map((tool) => ({ ...tool, ...own })) }
-    expect(got(keeping.decodeRequest(sent(body)))).toEqual({
-      request: { model: "m", ...request, ...tools, messages, extra: { store: true, ...request.extra } },
-      stream: streamed
-    })
-  })
+  it.prop(
+    "every request survives writing by the client and reading by the server",
+    [requests, FastCheck.boolean()],
+    ([request, streamed]) => {
+      const { body } = got(keeping.encodeRequest(request, { provider: "acme", model: "m", stream: streamed }))
+      const start = request.messages.findIndex((message) => !instructs(message))
+      const messages = request.messages
+        .map(heard("responses"))
+        .map((message, index) => (index > start && instructs(message) ? { ...message, ...own } : message))
+      const tools = request.tools === undefined ? {} : { tools: request.tools.map((tool) => ({ ...tool, ...own })) }
+      expect(got(keeping.decodeRequest(sent(body)))).toEqual({
+        request: { model: "m", ...request, ...tools, messages, extra: { store: true, ...request.extra } },
+        stream: streamed
+      })
+    }
+  )
 })
