@@ -3,7 +3,7 @@ import { describe, expect, it } from "@effect/vitest"
 import * as ChatCompletions from "../../src/wire/ChatCompletions.js"
 import * as Gemini from "../../src/wire/Gemini.js"
 import * as Responses from "../../src/wire/Responses.js"
-import { got, source } from "./roundTrips.js"
+import { getOrThrow, source } from "./roundTrips.js"
 
 const answers = {
   "Chat Completions": (reason: string) =>
@@ -27,7 +27,7 @@ describe.each(Object.entries(answers))("unknown finish reasons of %s", (_, answe
   it.each(["constructor", "toString", "__proto__", "unheard_of"])(
     "maps %s to other and keeps it as the raw finish reason",
     (reason) => {
-      expect(got(answer(reason))).toMatchObject({ finishReason: "other", rawFinishReason: reason })
+      expect(getOrThrow(answer(reason))).toMatchObject({ finishReason: "other", rawFinishReason: reason })
     }
   )
 })

@@ -8,7 +8,7 @@ import * as Anthropic from "../../../src/wire/Anthropic.js"
 import type { Frame } from "../../../src/wire/Wire.js"
 import { name, objects, thought, toolCalls, words } from "./generators.js"
 import { usage } from "../generators.js"
-import { collected, interleaved, source, whole, written } from "../roundTrips.js"
+import { collectStream, interleaveToolCalls, source, responseRoundTrip, writeFrames } from "../roundTrips.js"
 
 const wire = Anthropic.make()
 
@@ -79,7 +79,7 @@ const cutAnswers = drafts(words).map(answerOf)
 
 /** The answer that a client collects of a stream in these events. */
 const streamed = (answer: ChatResponse, events = ChatEvent.fromResponse(answer)): ChatResponse =>
-  collected(wire, written(wire, events), answer, "words")
+  collectStream(wire, writeFrames(wire, events), answer, "words")
 
 /** What every reader of the protocol may rely on: blocks count up, and one is closed before the next is opened. */
 const isInOrder = (frames: ReadonlyArray<Frame>): boolean => {
@@ -110,7 +110,7 @@ const isInOrder = (frames: ReadonlyArray<Frame>): boolean => {
 
 describe("Anthropic response laws", () => {
   it.prop("every response survives writing and reading as one body", [answers], ([answer]) => {
-    expect(whole(wire, answer)).toEqual(answer)
+    expect(responseRoundTrip(wire, answer)).toEqual(answer)
   })
   it.prop(
     "every response survives writing and reading as a stream, with complete or cut off tool calls",
@@ -123,14 +123,14 @@ describe("Anthropic response laws", () => {
     "every response survives a stream whose deltas are split at any size and interleaved",
     [cutAnswers, FastCheck.integer({ min: 1, max: 4 })],
     ([answer, size]) => {
-      expect(streamed(answer, interleaved(ChatEvent.fromResponse(answer), size))).toEqual(answer)
+      expect(streamed(answer, interleaveToolCalls(ChatEvent.fromResponse(answer), size))).toEqual(answer)
     }
   )
   it.prop(
     "a written stream closes each content block before it opens the next",
     [cutAnswers, FastCheck.integer({ min: 1, max: 4 })],
     ([answer, size]) => {
-      expect(isInOrder(written(wire, interleaved(ChatEvent.fromResponse(answer), size)))).toBe(true)
+      expect(isInOrder(writeFrames(wire, interleaveToolCalls(ChatEvent.fromResponse(answer), size)))).toBe(true)
     }
   )
   it.prop("a stream of complete content blocks reads as the same response as the body", [answers], ([answer]) => {
@@ -145,14 +145,14 @@ describe("Anthropic response laws", () => {
       { type: "message_delta", delta: { stop_reason, stop_sequence }, usage },
       { type: "message_stop" }
     ].map((event): Frame => ({ event: event.type, data: JSON.stringify(event) }))
-    expect(collected(wire, frames, answer, "words")).toEqual(answer)
+    expect(collectStream(wire, frames, answer, "words")).toEqual(answer)
   })
   it.prop(
     "a response without counts gets the same estimated usage from the body and from the stream",
     [answers],
     ([counted]) => {
       const answer = { ...counted, usage: { ...Usage.empty, estimated: true } }
-      const { usage } = whole(wire, answer)
+      const { usage } = responseRoundTrip(wire, answer)
       expect([usage.estimated, usage.inputTokens]).toEqual([true, source.estimatedInputTokens])
       expect(streamed(answer).usage).toEqual(usage)
     }

@@ -1,8 +1,8 @@
 import { describe, expect, it } from "@effect/vitest"
 import * as Anthropic from "../../../src/wire/Anthropic.js"
 import type { Frame, WireEvent } from "../../../src/wire/Wire.js"
-import type { Told } from "../roundTrips.js"
-import { fold, tell as tellAs } from "../roundTrips.js"
+import type { DecodedStream } from "../roundTrips.js"
+import { fold, readStream as tellAs } from "../roundTrips.js"
 
 const wire = Anthropic.make()
 const source = { provider: "acme", model: "claude-asked", estimatedInputTokens: 7 }
@@ -11,9 +11,9 @@ type Json = Readonly<Record<string, unknown>>
 
 const frame = (event: Json): Frame => ({ event: String(event["type"]), data: JSON.stringify(event) })
 
-const tell = (frames: ReadonlyArray<Frame>): Told => tellAs(wire, frames, source)
+const tell = (frames: ReadonlyArray<Frame>): DecodedStream => tellAs(wire, frames, source)
 
-const told = (...stream: ReadonlyArray<Json>): Told => tell(stream.map(frame))
+const told = (...stream: ReadonlyArray<Json>): DecodedStream => tell(stream.map(frame))
 
 const start = (usage: Json = { input_tokens: 5, output_tokens: 1 }): Json => ({
   type: "message_start",

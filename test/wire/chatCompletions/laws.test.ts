@@ -7,7 +7,7 @@ import * as ChatCompletions from "../../../src/wire/ChatCompletions.js"
 import { records } from "../../../src/wire/json.js"
 import { strictly } from "../../../src/wire/schema/strict.js"
 import { chatRequest, chatResponse } from "../generators.js"
-import { collected, estimated, got, heard, interleaved, sent, whole, written } from "../roundTrips.js"
+import { collectStream, estimatedUsage, getOrThrow, asReadByServer, interleaveToolCalls, jsonRoundTrip, responseRoundTrip, writeFrames } from "../roundTrips.js"
 
 const wire = ChatCompletions.make({ developerRole: "developer", history: "reasoning_details" })
 /** What a client asks that wants the usage and has declared the custom tools of the answer. */
@@ -26,11 +26,11 @@ const answers = chatResponse("acme").map((response) => ({
 
 /** The answer that a client collects of a stream in these events. */
 const streamed = (response: ChatResponse, events = ChatEvent.fromResponse(response)): ChatResponse =>
-  collected(wire, written(wire, events, asking(response)), response, "words")
+  collectStream(wire, writeFrames(wire, events, asking(response)), response, "words")
 
 describe("Chat Completions response laws", () => {
   it.prop("every response survives writing and reading as one body", [answers], ([response]) => {
-    expect(whole(wire, response)).toEqual(response)
+    expect(responseRoundTrip(wire, response)).toEqual(response)
   })
   it.prop("every response survives writing and reading as a stream", [answers], ([response]) => {
     expect(streamed(response)).toEqual(response)
@@ -39,7 +39,7 @@ describe("Chat Completions response laws", () => {
     "every response survives a stream whose deltas are split at any size and interleaved",
     [answers, FastCheck.integer({ min: 1, max: 4 })],
     ([response, size]) => {
-      expect(streamed(response, interleaved(ChatEvent.fromResponse(response), size))).toEqual(response)
+      expect(streamed(response, interleaveToolCalls(ChatEvent.fromResponse(response), size))).toEqual(response)
     }
   )
   it.prop(
@@ -48,9 +48,9 @@ describe("Chat Completions response laws", () => {
     ([counted]) => {
       const response: ChatResponse = {
         ...counted,
-        usage: estimated(counted)
+        usage: estimatedUsage(counted)
       }
-      expect(whole(wire, response)).toEqual(response)
+      expect(responseRoundTrip(wire, response)).toEqual(response)
       expect(streamed(response)).toEqual(response)
     }
   )
@@ -61,7 +61,7 @@ describe("Chat Completions body and stream", () => {
     const body = wire.encodeResponse(response)
     const { message, ...rest } = records(body, "choices")[0] ?? {}
     const frames = [{ data: JSON.stringify({ ...body, choices: [{ ...rest, delta: message }] }) }, { data: "[DONE]" }]
-    expect(collected(wire, frames, response, "words")).toEqual(whole(wire, response))
+    expect(collectStream(wire, frames, response, "words")).toEqual(responseRoundTrip(wire, response))
   })
 })
 
@@ -91,13 +91,13 @@ describe("Chat Completions request laws", () => {
     "every request survives writing by the client and reading by the server",
     [chatRequest("acme"), FastCheck.boolean()],
     ([request, stream]) => {
-      const { body } = got(wire.encodeRequest(request, { provider: "acme", model: "asked", stream }))
+      const { body } = getOrThrow(wire.encodeRequest(request, { provider: "acme", model: "asked", stream }))
       const expected: ChatRequest = {
         model: "asked",
         ...strict(request),
-        messages: request.messages.map(heard("chat-completions"))
+        messages: request.messages.map(asReadByServer("chat-completions"))
       }
-      expect(got(wire.decodeRequest(sent(body)))).toEqual({ request: expected, stream })
+      expect(getOrThrow(wire.decodeRequest(jsonRoundTrip(body)))).toEqual({ request: expected, stream })
     }
   )
 })

@@ -2,14 +2,14 @@ import { describe, expect, it } from "@effect/vitest"
 import * as Usage from "../../../src/vocabulary/Usage.js"
 import * as DashScope from "../../../src/wire/DashScope.js"
 import type { WireResponse } from "../../../src/wire/Wire.js"
-import { failureOf, got, source } from "../roundTrips.js"
+import { failureOf, getOrThrow, source } from "../roundTrips.js"
 
 const wire = DashScope.make()
 
 const usage = { input_tokens: 5, output_tokens: 3, total_tokens: 8 }
 
 const answer = (body: Record<string, unknown>): WireResponse =>
-  got(wire.decodeResponse({ request_id: "r-1", usage, ...body }, source))
+  getOrThrow(wire.decodeResponse({ request_id: "r-1", usage, ...body }, source))
 
 const spoken = (message: Record<string, unknown>, choice: Record<string, unknown> = {}): WireResponse =>
   answer({

@@ -7,7 +7,7 @@ import * as ChatEvent from "../../../src/vocabulary/ChatEvent.js"
 import * as Usage from "../../../src/vocabulary/Usage.js"
 import * as DashScope from "../../../src/wire/DashScope.js"
 import { chatRequest, chatResponse } from "../generators.js"
-import { collected, dribbled, estimated, got, sent, source, whole, written } from "../roundTrips.js"
+import { collectStream, splitDeltas, estimatedUsage, getOrThrow, jsonRoundTrip, source, responseRoundTrip, writeFrames } from "../roundTrips.js"
 
 const wire = DashScope.make()
 
@@ -62,24 +62,24 @@ describe("DashScope response laws", () => {
     "every response survives writing and reading as one body, except for fields that DashScope lacks",
     [answers],
     ([response]) => {
-      expect(whole(wire, response)).toEqual(sayable(response))
+      expect(responseRoundTrip(wire, response)).toEqual(sayable(response))
     }
   )
   it.prop(
     "every response survives an incremental stream whose deltas are split at any size",
     [answers, FastCheck.integer({ min: 1, max: 20 })],
     ([response, size]) => {
-      const frames = written(wire, dribbled(ChatEvent.fromResponse(response), size), incrementally)
-      expect(collected(wire, frames, response)).toEqual(sayable(response))
+      const frames = writeFrames(wire, splitDeltas(ChatEvent.fromResponse(response), size), incrementally)
+      expect(collectStream(wire, frames, response)).toEqual(sayable(response))
     }
   )
   it.prop("every response survives an incremental stream of whole deltas", [answers], ([response]) => {
-    expect(collected(wire, written(wire, ChatEvent.fromResponse(response), incrementally), response)).toEqual(
+    expect(collectStream(wire, writeFrames(wire, ChatEvent.fromResponse(response), incrementally), response)).toEqual(
       sayable(response)
     )
   })
   it.prop("every response survives a cumulative stream of whole deltas", [answers], ([response]) => {
-    expect(collected(wire, written(wire, ChatEvent.fromResponse(response)), response)).toEqual(sayable(response))
+    expect(collectStream(wire, writeFrames(wire, ChatEvent.fromResponse(response)), response)).toEqual(sayable(response))
   })
   it.prop(
     "every response survives a cumulative stream whose deltas are split at any size",
@@ -98,8 +98,8 @@ describe("DashScope response laws", () => {
         refusal: "",
         toolCalls: toolCalls.map((call) => ({ ...call, arguments: `{"words":${JSON.stringify(said)}}` }))
       }
-      const frames = written(wire, dribbled(ChatEvent.fromResponse(answer), size))
-      expect(collected(wire, frames, answer)).toEqual(sayable(answer))
+      const frames = writeFrames(wire, splitDeltas(ChatEvent.fromResponse(answer), size))
+      expect(collectStream(wire, frames, answer)).toEqual(sayable(answer))
     }
   )
   it.prop(
@@ -110,10 +110,10 @@ describe("DashScope response laws", () => {
       const response: ChatResponse = { ...counted, providerMetadata, usage: { ...Usage.empty, estimated: true } }
       const expected: ChatResponse = {
         ...sayable(response),
-        usage: estimated(counted)
+        usage: estimatedUsage(counted)
       }
-      expect(whole(wire, response)).toEqual(expected)
-      expect(collected(wire, written(wire, ChatEvent.fromResponse(response), incrementally), response)).toEqual(
+      expect(responseRoundTrip(wire, response)).toEqual(expected)
+      expect(collectStream(wire, writeFrames(wire, ChatEvent.fromResponse(response), incrementally), response)).toEqual(
         expected
       )
     }
@@ -229,10 +229,10 @@ describe("DashScope request laws", () => {
     [requests, FastCheck.boolean()],
     ([request, stream]) => {
       const asked = { provider: "acme", model: "asked", stream }
-      const { body, headers = {}, path } = got(wire.encodeRequest(request, asked))
+      const { body, headers = {}, path } = getOrThrow(wire.encodeRequest(request, asked))
       const service = needsEyes(request) ? "multimodal-generation" : "text-generation"
       expect(path).toBe(`/services/aigc/${service}/generation`)
-      expect(got(wire.decodeRequest(sent(body), { path, headers }))).toEqual({
+      expect(getOrThrow(wire.decodeRequest(jsonRoundTrip(body), { path, headers }))).toEqual({
         request: heardRequest(request, service),
         stream
       })
@@ -243,8 +243,8 @@ describe("DashScope request laws", () => {
     [requests],
     ([request]) => {
       const seeing = DashScope.make({ service: "multimodal-generation" })
-      const { body, path } = got(seeing.encodeRequest(request, { provider: "acme", model: "asked", stream: false }))
-      expect(got(seeing.decodeRequest(sent(body), { path, headers: {} })).request).toEqual(
+      const { body, path } = getOrThrow(seeing.encodeRequest(request, { provider: "acme", model: "asked", stream: false }))
+      expect(getOrThrow(seeing.decodeRequest(jsonRoundTrip(body), { path, headers: {} })).request).toEqual(
         heardRequest(request, "multimodal-generation")
       )
     }

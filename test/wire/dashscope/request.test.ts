@@ -3,7 +3,7 @@ import type { ChatRequest, Reasoning } from "../../../src/vocabulary/Chat.js"
 import * as Chat from "../../../src/vocabulary/Chat.js"
 import * as DashScope from "../../../src/wire/DashScope.js"
 import type { WireRequest } from "../../../src/wire/Wire.js"
-import { failureOf, got } from "../roundTrips.js"
+import { failureOf, getOrThrow } from "../roundTrips.js"
 
 const question: ChatRequest = { messages: [Chat.user("Hi")] }
 
@@ -12,7 +12,7 @@ const written = (
   dialect: Partial<DashScope.Dialect> = {},
   stream = false
 ): WireRequest =>
-  got(
+  getOrThrow(
     DashScope.make(dialect).encodeRequest({ ...question, ...request }, { provider: "acme", model: "qwen-plus", stream })
   )
 

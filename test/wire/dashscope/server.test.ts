@@ -4,14 +4,14 @@ import * as ChatEvent from "../../../src/vocabulary/ChatEvent.js"
 import { response } from "../../../src/testing/TestLLM.js"
 import * as Usage from "../../../src/vocabulary/Usage.js"
 import * as DashScope from "../../../src/wire/DashScope.js"
-import { failureOf, got, written } from "../roundTrips.js"
+import { failureOf, getOrThrow, writeFrames } from "../roundTrips.js"
 
 const wire = DashScope.make()
 
 const input = { messages: [{ role: "user", content: "Hi" }] }
 
 const decoded = (body: Record<string, unknown>, headers: Record<string, string> = {}) =>
-  got(
+  getOrThrow(
     wire.decodeRequest({ model: "m", input, ...body }, { path: "/services/aigc/text-generation/generation", headers })
   )
 
@@ -202,7 +202,7 @@ describe("DashScope server response", () => {
     })
   })
   it("writes an incremental stream when the request has incremental_output", () => {
-    const frames = written(wire, events, { parameters: { incremental_output: true } })
+    const frames = writeFrames(wire, events, { parameters: { incremental_output: true } })
     expect(said(frames)).toEqual([
       ["result", "r-1", "null", { content: "", reasoning_content: "Hm." }],
       ["result", "r-1", "null", { content: "Four." }],
@@ -216,7 +216,7 @@ describe("DashScope server response", () => {
   it("writes a cumulative stream when the request has no incremental_output", () => {
     const thought = { reasoning_content: "Hm." }
     const whole = { content: "Four. No.", ...thought }
-    expect(said(written(wire, events))).toEqual([
+    expect(said(writeFrames(wire, events))).toEqual([
       ["result", "r-1", "null", { content: "", ...thought }],
       ["result", "r-1", "null", { content: "Four.", ...thought }],
       ["result", "r-1", "null", whole],

@@ -3,7 +3,7 @@ import * as Usage from "../../../src/vocabulary/Usage.js"
 import * as DashScope from "../../../src/wire/DashScope.js"
 import * as Framing from "../../../src/wire/Framing.js"
 import type { Frame, WireEvent } from "../../../src/wire/Wire.js"
-import { read } from "../roundTrips.js"
+import { readFrames } from "../roundTrips.js"
 
 const wire = DashScope.make()
 
@@ -25,7 +25,7 @@ const event = (message: Said, written?: number, finish_reason = "null"): Frame =
 
 /** The answer that the events say. */
 const heard = (...frames: ReadonlyArray<Frame>) => {
-  const { events, failure } = read(wire, frames)
+  const { events, failure } = readFrames(wire, frames)
   expect(failure).toBeUndefined()
   const joined = (tag: "TextDelta" | "ReasoningDelta") =>
     events.map((each) => (each._tag === tag && "text" in each ? each.text : "")).join("")
@@ -45,7 +45,7 @@ const piece = (index: number, args: string, more: Record<string, unknown> = {}, 
 
 describe("DashScope stream decoder: incremental", () => {
   it("reads reasoning and text deltas, then one Finish with the reason and the last usage", () => {
-    const { events, failure } = read(wire, [
+    const { events, failure } = readFrames(wire, [
       event({ reasoning_content: "Two and" }, 2),
       event({ reasoning_content: " two." }, 4),
       event({ content: "Fo" }, 5),
@@ -198,19 +198,19 @@ describe("DashScope stream frames", () => {
     const frames = bytes(
       `${said(1, event({ content: "Fo" }, 1))}id:2\nevent:error\n:HTTP_STATUS/429\ndata:${JSON.stringify(error)}\n\n`
     )
-    expect(read(wire, frames)).toEqual({
+    expect(readFrames(wire, frames)).toEqual({
       events: [{ _tag: "TextDelta", text: "Fo" }],
       failure: { _tag: "Reported", body: error }
     })
-    expect(read(wire, [{ event: "error", data: "no JSON" }]).failure).toEqual({ _tag: "Reported", body: "no JSON" })
-    expect(read(wire, [{ event: "result", data: JSON.stringify(error) }]).failure).toEqual({
+    expect(readFrames(wire, [{ event: "error", data: "no JSON" }]).failure).toEqual({ _tag: "Reported", body: "no JSON" })
+    expect(readFrames(wire, [{ event: "result", data: JSON.stringify(error) }]).failure).toEqual({
       _tag: "Reported",
       body: error
     })
   })
   it("reports Truncated without a finish_reason and rejects invalid JSON as Malformed", () => {
-    expect(read(wire, [event({ content: "Fo" }, 1)]).failure).toEqual({ _tag: "Truncated" })
-    expect(read(wire, [{ data: '{"output":' }]).failure).toMatchObject({ _tag: "Malformed", excerpt: '{"output":' })
+    expect(readFrames(wire, [event({ content: "Fo" }, 1)]).failure).toEqual({ _tag: "Truncated" })
+    expect(readFrames(wire, [{ data: '{"output":' }]).failure).toMatchObject({ _tag: "Malformed", excerpt: '{"output":' })
   })
   it("waits for a usage after the finish_reason and estimates it when none comes", () => {
     const decoder = wire.decodeStream({ provider: "acme", model: "asked", estimatedInputTokens: 4 })
@@ -224,7 +224,7 @@ describe("DashScope stream frames", () => {
     decoder.push(event({}, 7), out)
     expect(decoder.state).toBe("done")
     expect(out.at(-1)).toMatchObject({ _tag: "Finish", usage: { outputTokens: 7, estimated: false } })
-    expect(read(wire, [event({ content: "12345678" }, undefined, "stop")]).events.at(-1)).toMatchObject({
+    expect(readFrames(wire, [event({ content: "12345678" }, undefined, "stop")]).events.at(-1)).toMatchObject({
       _tag: "Finish",
       usage: { outputTokens: 3, estimated: true }
     })

@@ -14,7 +14,7 @@ import * as ChatEvent from "../../../src/vocabulary/ChatEvent.js"
 import * as Usage from "../../../src/vocabulary/Usage.js"
 import * as Gemini from "../../../src/wire/Gemini.js"
 import type { Frame, WireEvent } from "../../../src/wire/Wire.js"
-import { collected, got, halves, heard, sent, source, whole, written } from "../roundTrips.js"
+import { collectStream, getOrThrow, halves, asReadByServer, jsonRoundTrip, source, responseRoundTrip, writeFrames } from "../roundTrips.js"
 import { character } from "../../support/character.js"
 
 const wire = Gemini.make({ labels: true })
@@ -165,7 +165,7 @@ const answers: FastCheck.Arbitrary<ChatResponse> = FastCheck.record({
 })
 
 const streamed = (response: ChatResponse, events = ChatEvent.fromResponse(response)): ReadonlyArray<Frame> =>
-  written(wire, events)
+  writeFrames(wire, events)
 
 /** The same events in smaller pieces; a thought is signed at its end. */
 const dribbled = (events: ReadonlyArray<ChatEvent.ChatEvent>): ReadonlyArray<ChatEvent.ChatEvent> =>
@@ -182,17 +182,17 @@ const dribbled = (events: ReadonlyArray<ChatEvent.ChatEvent>): ReadonlyArray<Cha
 
 describe("Gemini response laws", () => {
   it.prop("every response survives writing and reading as one body", [answers], ([answer]) => {
-    expect(whole(wire, answer)).toEqual(answer)
+    expect(responseRoundTrip(wire, answer)).toEqual(answer)
   })
   it.prop("every response survives writing and reading as a stream", [answers], ([answer]) => {
-    expect(collected(wire, streamed(answer), answer)).toEqual(answer)
+    expect(collectStream(wire, streamed(answer), answer)).toEqual(answer)
   })
   it.prop("every response survives a stream whose deltas are halved", [answers], ([answer]) => {
-    expect(collected(wire, streamed(answer, dribbled(ChatEvent.fromResponse(answer))), answer)).toEqual(answer)
+    expect(collectStream(wire, streamed(answer, dribbled(ChatEvent.fromResponse(answer))), answer)).toEqual(answer)
   })
   it.prop("a stream read as one JSON list gives the same response", [answers], ([answer]) => {
     const frames = streamed(answer).map(({ data }): unknown => JSON.parse(data))
-    expect({ ...answer, ...got(wire.decodeResponse(frames, source)) }).toEqual(answer)
+    expect({ ...answer, ...getOrThrow(wire.decodeResponse(frames, source)) }).toEqual(answer)
   })
   it.prop("events that were read from a stream can be written and read again", [answers], ([answer]) => {
     const decoder = wire.decodeStream(source)
@@ -200,7 +200,7 @@ describe("Gemini response laws", () => {
     for (const frame of streamed(answer)) decoder.push(frame, out)
     decoder.end(out)
     const start = ChatEvent.fromResponse(answer).slice(0, 1)
-    expect(collected(wire, streamed(answer, [...start, ...out]), answer)).toEqual(answer)
+    expect(collectStream(wire, streamed(answer, [...start, ...out]), answer)).toEqual(answer)
   })
 })
 
@@ -310,9 +310,9 @@ describe("Gemini request laws", () => {
     "every request survives writing by the client and reading by the server",
     [requests, FastCheck.boolean()],
     ([request, stream]) => {
-      const { body, path } = got(wire.encodeRequest(request, { provider: "acme", model: "asked", stream }))
-      expect(got(wire.decodeRequest(sent(body), { path, headers: {} }))).toEqual({
-        request: { model: "asked", ...request, messages: request.messages.map(heard()) },
+      const { body, path } = getOrThrow(wire.encodeRequest(request, { provider: "acme", model: "asked", stream }))
+      expect(getOrThrow(wire.decodeRequest(jsonRoundTrip(body), { path, headers: {} }))).toEqual({
+        request: { model: "asked", ...request, messages: request.messages.map(asReadByServer()) },
         stream
       })
     }

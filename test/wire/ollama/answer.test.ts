@@ -2,7 +2,7 @@ import { describe, expect, it } from "@effect/vitest"
 import * as Usage from "../../../src/vocabulary/Usage.js"
 import * as Ollama from "../../../src/wire/Ollama.js"
 import type { WireEvent, WireResponse } from "../../../src/wire/Wire.js"
-import { failureOf, got, read, source } from "../roundTrips.js"
+import { failureOf, getOrThrow, readFrames, source } from "../roundTrips.js"
 
 const wire = Ollama.make()
 
@@ -17,10 +17,10 @@ const line = (fields: Record<string, unknown>, message: Record<string, unknown> 
 const last = { done: true, done_reason: "stop", prompt_eval_count: 5, eval_count: 3 }
 
 const answer = (fields: Record<string, unknown>, message?: Record<string, unknown>): WireResponse =>
-  got(wire.decodeResponse(line({ ...last, ...fields }, message), source))
+  getOrThrow(wire.decodeResponse(line({ ...last, ...fields }, message), source))
 
 const stream = (...lines: ReadonlyArray<unknown>) =>
-  read(
+  readFrames(
     wire,
     lines.map((each) => ({ data: JSON.stringify(each) }))
   )
@@ -102,7 +102,7 @@ describe("Ollama response", () => {
   })
   it("reads a response of the older generate protocol", () => {
     const { message: _, ...older } = line(last)
-    expect(got(wire.decodeResponse({ ...older, response: "Four.", thinking: "Hm." }, source))).toMatchObject({
+    expect(getOrThrow(wire.decodeResponse({ ...older, response: "Four.", thinking: "Hm." }, source))).toMatchObject({
       text: "Four.",
       reasoning: "Hm.",
       finishReason: "stop"
@@ -162,7 +162,7 @@ describe("Ollama stream decoder", () => {
       events: [{ _tag: "TextDelta", text: "Fo" }],
       failure: { _tag: "Reported", body: { error: "the runner has stopped" } }
     })
-    expect(read(wire, [{ data: '{"model":' }]).failure).toMatchObject({ _tag: "Malformed", excerpt: '{"model":' })
+    expect(readFrames(wire, [{ data: '{"model":' }]).failure).toMatchObject({ _tag: "Malformed", excerpt: '{"model":' })
   })
   it("takes the model from the first line and estimates the usage until the done line", () => {
     const decoder = wire.decodeStream(source)

@@ -7,7 +7,7 @@ import * as ChatEvent from "../../../src/vocabulary/ChatEvent.js"
 import * as Usage from "../../../src/vocabulary/Usage.js"
 import * as Ollama from "../../../src/wire/Ollama.js"
 import { chatRequest, chatResponse } from "../generators.js"
-import { collected, dribbled, estimated, got, sent, whole, written } from "../roundTrips.js"
+import { collectStream, splitDeltas, estimatedUsage, getOrThrow, jsonRoundTrip, responseRoundTrip, writeFrames } from "../roundTrips.js"
 
 const wire = Ollama.make()
 
@@ -69,15 +69,15 @@ describe("Ollama response laws", () => {
     "every response survives writing and reading as one body, except for fields that Ollama lacks",
     [answers],
     ([response]) => {
-      expect(whole(wire, response)).toEqual(sayable(response))
+      expect(responseRoundTrip(wire, response)).toEqual(sayable(response))
     }
   )
   it.prop(
     "every response survives a stream whose deltas are split at any size",
     [answers, FastCheck.integer({ min: 1, max: 20 })],
     ([response, size]) => {
-      const frames = written(wire, dribbled(ChatEvent.fromResponse(response), size))
-      expect(collected(wire, frames, response)).toEqual(sayable(response))
+      const frames = writeFrames(wire, splitDeltas(ChatEvent.fromResponse(response), size))
+      expect(collectStream(wire, frames, response)).toEqual(sayable(response))
     }
   )
   it.prop(
@@ -87,10 +87,10 @@ describe("Ollama response laws", () => {
       const response: ChatResponse = { ...counted, usage: { ...Usage.empty, estimated: true } }
       const expected: ChatResponse = {
         ...sayable(response),
-        usage: estimated(counted)
+        usage: estimatedUsage(counted)
       }
-      expect(whole(wire, response)).toEqual(expected)
-      expect(collected(wire, written(wire, ChatEvent.fromResponse(response)), response)).toEqual(expected)
+      expect(responseRoundTrip(wire, response)).toEqual(expected)
+      expect(collectStream(wire, writeFrames(wire, ChatEvent.fromResponse(response)), response)).toEqual(expected)
     }
   )
 })
@@ -184,8 +184,8 @@ describe("Ollama request laws", () => {
         body,
         headers = {},
         path
-      } = got(wire.encodeRequest(request, { provider: "acme", model: "asked", stream }))
-      expect(got(wire.decodeRequest(sent(body), { path, headers }))).toEqual({ request: heardRequest(request), stream })
+      } = getOrThrow(wire.encodeRequest(request, { provider: "acme", model: "asked", stream }))
+      expect(getOrThrow(wire.decodeRequest(jsonRoundTrip(body), { path, headers }))).toEqual({ request: heardRequest(request), stream })
     }
   )
 })

@@ -3,12 +3,12 @@ import type { ChatRequest, Reasoning } from "../../../src/vocabulary/Chat.js"
 import * as Chat from "../../../src/vocabulary/Chat.js"
 import * as Ollama from "../../../src/wire/Ollama.js"
 import type { WireRequest } from "../../../src/wire/Wire.js"
-import { failureOf, got } from "../roundTrips.js"
+import { failureOf, getOrThrow } from "../roundTrips.js"
 
 const question: ChatRequest = { messages: [Chat.user("Hi")] }
 
 const written = (request: Partial<ChatRequest>, dialect: Partial<Ollama.Dialect> = {}, stream = false): WireRequest =>
-  got(Ollama.make(dialect).encodeRequest({ ...question, ...request }, { provider: "acme", model: "asked", stream }))
+  getOrThrow(Ollama.make(dialect).encodeRequest({ ...question, ...request }, { provider: "acme", model: "asked", stream }))
 
 const body = (request: Partial<ChatRequest>, dialect?: Partial<Ollama.Dialect>) => written(request, dialect).body
 

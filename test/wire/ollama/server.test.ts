@@ -3,13 +3,13 @@ import type { ChatRequest } from "../../../src/vocabulary/Chat.js"
 import { response } from "../../../src/testing/TestLLM.js"
 import * as ChatEvent from "../../../src/vocabulary/ChatEvent.js"
 import * as Ollama from "../../../src/wire/Ollama.js"
-import { failureOf, got, written } from "../roundTrips.js"
+import { failureOf, getOrThrow, writeFrames } from "../roundTrips.js"
 
 const wire = Ollama.make()
 
 const question = { model: "m", messages: [{ role: "user", content: "Hi" }] }
 
-const decoded = (fields: Record<string, unknown>) => got(wire.decodeRequest({ ...question, ...fields }))
+const decoded = (fields: Record<string, unknown>) => getOrThrow(wire.decodeRequest({ ...question, ...fields }))
 
 const request = (fields: Record<string, unknown>): ChatRequest => decoded(fields).request
 
@@ -145,7 +145,7 @@ describe("Ollama server response", () => {
     expect(wire.encodeResponse(answer)).not.toHaveProperty("error")
   })
   it("writes a stream of lines of which only the last is done", () => {
-    const lines = written(wire, ChatEvent.fromResponse(answer)).map(({ data }) => JSON.parse(data))
+    const lines = writeFrames(wire, ChatEvent.fromResponse(answer)).map(({ data }) => JSON.parse(data))
     expect(lines.map((line) => [line.message, line.done, line.done_reason])).toEqual([
       [{ role: "assistant", content: "Four." }, false, undefined],
       [{ role: "assistant", content: " No." }, false, undefined],

@@ -14,7 +14,7 @@ import * as ChatEvent from "../../../src/vocabulary/ChatEvent.js"
 import * as Usage from "../../../src/vocabulary/Usage.js"
 import * as Responses from "../../../src/wire/Responses.js"
 import type { Frame } from "../../../src/wire/Wire.js"
-import { collected, got, halves, heard, sent, whole, written } from "../roundTrips.js"
+import { collectStream, getOrThrow, halves, asReadByServer, jsonRoundTrip, responseRoundTrip, writeFrames } from "../roundTrips.js"
 import { character } from "../../support/character.js"
 
 const wire = Responses.make({ store: undefined, sealedReasoning: false })
@@ -163,23 +163,23 @@ const dribbled = (events: ReadonlyArray<ChatEvent.ChatEvent>): ReadonlyArray<Cha
 
 describe("Responses response laws", () => {
   it.prop("every response survives writing and reading as one body", [answers], ([answer]) => {
-    expect(whole(wire, answer)).toEqual(answer)
+    expect(responseRoundTrip(wire, answer)).toEqual(answer)
   })
   it.prop("every response survives writing and reading as a stream", [answers], ([answer]) => {
-    expect(collected(wire, written(wire, ChatEvent.fromResponse(answer)), answer, "words")).toEqual(answer)
+    expect(collectStream(wire, writeFrames(wire, ChatEvent.fromResponse(answer)), answer, "words")).toEqual(answer)
   })
   it.prop("every response survives a stream whose deltas are halved and interleaved", [answers], ([answer]) => {
     const events = dribbled(ChatEvent.fromResponse(answer))
-    expect(collected(wire, written(wire, events), answer, "words")).toEqual(answer)
+    expect(collectStream(wire, writeFrames(wire, events), answer, "words")).toEqual(answer)
   })
   it.prop(
     "a stream without deltas, or with its last event alone, reads as the same response",
     [answers],
     ([answer]) => {
-      const frames = written(wire, ChatEvent.fromResponse(answer))
+      const frames = writeFrames(wire, ChatEvent.fromResponse(answer))
       const wholes = frames.filter(({ event }) => event?.endsWith(".delta") !== true)
-      expect(collected(wire, frames.slice(-1), answer, "words")).toEqual(answer)
-      expect(collected(wire, wholes, answer, "words")).toEqual(answer)
+      expect(collectStream(wire, frames.slice(-1), answer, "words")).toEqual(answer)
+      expect(collectStream(wire, wholes, answer, "words")).toEqual(answer)
     }
   )
 })
@@ -215,11 +215,11 @@ describe("Responses numbering laws", () => {
     "a stream whose deltas, done events and items are numbered differently reads every text once",
     [answers, shifts],
     ([answer, by]) => {
-      const frames = written(wire, ChatEvent.fromResponse(answer))
-      const read = collected(wire, renumbered(frames, by), answer, "words")
+      const frames = writeFrames(wire, ChatEvent.fromResponse(answer))
+      const read = collectStream(wire, renumbered(frames, by), answer, "words")
       expect(textsOf(read)).toEqual(textsOf(answer))
       const wholes = frames.filter(({ event }) => event?.endsWith(".delta") !== true)
-      expect(textsOf(collected(wire, renumbered(wholes, by), answer, "words"))).toEqual(textsOf(answer))
+      expect(textsOf(collectStream(wire, renumbered(wholes, by), answer, "words"))).toEqual(textsOf(answer))
     }
   )
 })
@@ -330,13 +330,13 @@ describe("Responses request laws", () => {
     "every request survives writing by the client and reading by the server",
     [requests, FastCheck.boolean()],
     ([request, streamed]) => {
-      const { body } = got(keeping.encodeRequest(request, { provider: "acme", model: "m", stream: streamed }))
+      const { body } = getOrThrow(keeping.encodeRequest(request, { provider: "acme", model: "m", stream: streamed }))
       const start = request.messages.findIndex((message) => !instructs(message))
       const messages = request.messages
-        .map(heard("responses"))
+        .map(asReadByServer("responses"))
         .map((message, index) => (index > start && instructs(message) ? { ...message, ...own } : message))
       const tools = request.tools === undefined ? {} : { tools: request.tools.map((tool) => ({ ...tool, ...own })) }
-      expect(got(keeping.decodeRequest(sent(body)))).toEqual({
+      expect(getOrThrow(keeping.decodeRequest(jsonRoundTrip(body)))).toEqual({
         request: { model: "m", ...request, ...tools, messages, extra: { store: true, ...request.extra } },
         stream: streamed
       })

@@ -3,8 +3,8 @@ import { Either } from "effect"
 import * as Responses from "../../../src/wire/Responses.js"
 import { events } from "../../../src/wire/responses/client/stream.js"
 import type { Frame, WireEvent } from "../../../src/wire/Wire.js"
-import type { Told } from "../roundTrips.js"
-import { fold, tell as tellAs } from "../roundTrips.js"
+import type { DecodedStream } from "../roundTrips.js"
+import { fold, readStream as tellAs } from "../roundTrips.js"
 
 const wire = Responses.make()
 const source = { provider: "acme", model: "acme-1", estimatedInputTokens: 7 }
@@ -13,9 +13,9 @@ type Json = Readonly<Record<string, unknown>>
 
 const frame = (event: Json): Frame => ({ data: JSON.stringify(event) })
 
-const tell = (frames: ReadonlyArray<Frame>): Told => tellAs(wire, frames, source)
+const tell = (frames: ReadonlyArray<Frame>): DecodedStream => tellAs(wire, frames, source)
 
-const told = (...stream: ReadonlyArray<Json>): Told => tell(stream.map(frame))
+const told = (...stream: ReadonlyArray<Json>): DecodedStream => tell(stream.map(frame))
 
 const created = { type: "response.created", response: { id: "resp_1", model: "acme-1-2026", status: "in_progress" } }
 
