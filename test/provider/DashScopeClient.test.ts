@@ -37,8 +37,8 @@ describe("DashScopeClient over sockets", () => {
           toolCalls: calls
         })
       })
-      const whole = yield* Effect.flatMap(llmAt(provider.baseUrl), (llm) => llm.chat("What time is it?"))
-      expect(whole).toMatchObject({
+      const response = yield* Effect.flatMap(llmAt(provider.baseUrl), (llm) => llm.chat("What time is it?"))
+      expect(response).toMatchObject({
         id: "r-1",
         provider: "dashscope",
         model: "acme-1",
@@ -51,7 +51,7 @@ describe("DashScopeClient over sockets", () => {
       for (const incremental of [true, false]) {
         const llm = yield* llmAt(provider.baseUrl, { incremental })
         const streamed = yield* ChatEvent.collect(llm.chatStream("What time is it?"))
-        expect({ ...streamed, latency: 0, attempts: [] }).toEqual({ ...whole, latency: 0, attempts: [] })
+        expect({ ...streamed, latency: 0, attempts: [] }).toEqual({ ...response, latency: 0, attempts: [] })
       }
       expect((yield* provider.log).map(({ stream }) => stream)).toEqual([false, true, true])
     }).pipe(Effect.provide(NodeHttpClient.layerUndici))
@@ -66,10 +66,10 @@ describe("DashScopeClient over sockets", () => {
         }
       })
       const llm = yield* llmAt(provider.baseUrl)
-      const asked = Chat.user([Chat.image("https://example.com/clock.png"), Chat.text("What time is it?")])
-      const answer = yield* llm.chat({ messages: [asked] })
+      const question = Chat.user([Chat.image("https://example.com/clock.png"), Chat.text("What time is it?")])
+      const answer = yield* llm.chat({ messages: [question] })
       const results = answer.toolCalls.map((call) => Chat.toolResult(call, "12:00"))
-      const { text } = yield* llm.chat({ messages: [asked, Chat.toMessage(answer), ...results] })
+      const { text } = yield* llm.chat({ messages: [question, Chat.toMessage(answer), ...results] })
       expect(text).toBe("It is 12:00.")
       yield* llm.chat("Hi")
       expect((yield* provider.log).map(({ path }) => path.slice(path.indexOf(services) + services.length))).toEqual([
@@ -93,17 +93,17 @@ describe("DashScopeClient over sockets", () => {
           )
           return error._tag === "StreamInterruptedError" ? [error._tag, error.reported] : [error._tag]
         })
-      const refused = (status: number, code: string, message: string) =>
+      const responseError = (status: number, code: string, message: string) =>
         failure(SimulatedProvider.status(status, { code, message }), "whole")
-      const broken = (after: number, code: string) =>
+      const streamError = (after: number, code: string) =>
         failure(SimulatedProvider.errorEvent(after, { code, message: "No." }), "streamed")
       expect([
-        yield* refused(400, "Arrearage", "The account is not in good standing."),
-        yield* refused(400, "InvalidParameter", "Range of input length should be [1, 9]"),
-        yield* refused(400, "DataInspectionFailed", "Not this."),
-        yield* refused(429, "Throttling.AllocationQuota", "Too many tokens a minute."),
-        yield* broken(0, "Throttling.RateQuota"),
-        yield* broken(2, "DataInspectionFailed"),
+        yield* responseError(400, "Arrearage", "The account is not in good standing."),
+        yield* responseError(400, "InvalidParameter", "Range of input length should be [1, 9]"),
+        yield* responseError(400, "DataInspectionFailed", "Not this."),
+        yield* responseError(429, "Throttling.AllocationQuota", "Too many tokens a minute."),
+        yield* streamError(0, "Throttling.RateQuota"),
+        yield* streamError(2, "DataInspectionFailed"),
         yield* failure(SimulatedProvider.truncate(2), "streamed")
       ]).toEqual([
         ["QuotaExceededError"],

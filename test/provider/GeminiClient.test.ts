@@ -40,7 +40,7 @@ const calls = [
 ]
 
 /** Asks for the time first, and says it when it was told. */
-const clockwork = (request: ChatRequest) =>
+const answerWithTools = (request: ChatRequest) =>
   request.messages.some((message) => message.role === "tool")
     ? { text: "It is noon." }
     : {
@@ -52,13 +52,13 @@ const clockwork = (request: ChatRequest) =>
 describe("GeminiClient over sockets", () => {
   it.scopedLive("reads the same response from a chat and a stream", () =>
     Effect.gen(function* () {
-      const provider = yield* SimulatedProvider.make({ keys: [{ key: "good" }], answer: clockwork })
+      const provider = yield* SimulatedProvider.make({ keys: [{ key: "good" }], answer: answerWithTools })
       const llm = yield* llmAt(provider.baseUrl)
-      const whole = yield* llm.chat("What time is it?")
+      const response = yield* llm.chat("What time is it?")
       const streamed = yield* ChatEvent.collect(llm.chatStream("What time is it?"))
-      const comparable = { ...whole, id: streamed.id, latency: 0, attempts: [] }
+      const comparable = { ...response, id: streamed.id, latency: 0, attempts: [] }
       expect({ ...streamed, latency: 0, attempts: [] }).toEqual(comparable)
-      expect(whole).toMatchObject({
+      expect(response).toMatchObject({
         model: "gemini-3-flash",
         text: "Let me see.",
         reasoning: "The time?",
@@ -79,7 +79,7 @@ describe("GeminiClient over sockets", () => {
       `sends every thought signature back with its tool call, ${stream ? "in streams" : "in responses"}`,
       () =>
         Effect.gen(function* () {
-          const provider = yield* SimulatedProvider.make({ answer: clockwork })
+          const provider = yield* SimulatedProvider.make({ answer: answerWithTools })
           const llm = yield* llmAt(provider.baseUrl)
           const ask = (messages: ReadonlyArray<Chat.Message>) =>
             stream ? ChatEvent.collect(llm.chatStream({ messages })) : llm.chat({ messages })
@@ -130,17 +130,17 @@ describe("GeminiClient over sockets", () => {
     ["one byte at a time", S.drip, "ok", "ok"],
     ["no usage", S.noUsage, "ok", "ok"]
   ]
-  for (const [what, fault, whole, streamed] of faults) {
-    it.scopedLive(`reads ${what} as ${whole} in a chat and as ${streamed} in a stream`, () =>
+  for (const [what, fault, inChat, inStream] of faults) {
+    it.scopedLive(`reads ${what} as ${inChat} in a chat and as ${inStream} in a stream`, () =>
       Effect.gen(function* () {
         const provider = yield* SimulatedProvider.make({ answer: () => "It is twelve o'clock, more or less." })
         // Each with a pool of its own, for what one learns of its key is not to hold for the other.
         const llm = yield* llmAt(provider.baseUrl)
-        const another = yield* llmAt(provider.baseUrl)
+        const other = yield* llmAt(provider.baseUrl)
         yield* provider.next(fault)
-        expect(yield* outcome(llm.chat("?"))).toBe(whole)
+        expect(yield* outcome(llm.chat("?"))).toBe(inChat)
         yield* provider.next(fault)
-        expect(yield* outcome(ChatEvent.collect(another.chatStream("?")))).toBe(streamed)
+        expect(yield* outcome(ChatEvent.collect(other.chatStream("?")))).toBe(inStream)
       }).pipe(Effect.provide(NodeHttpClient.layerUndici))
     )
   }
@@ -156,16 +156,16 @@ describe("GeminiClient over sockets", () => {
 })
 
 /** What was asked of a server that always answers with this body. */
-const answering = (body: unknown, contentType = "application/json; charset=UTF-8") =>
+const respondingClient = (body: unknown, contentType = "application/json; charset=UTF-8") =>
   Effect.map(
     Ref.make<ReadonlyArray<{ readonly url: string; readonly headers: Readonly<Record<string, string>> }>>([]),
-    (asked) => ({
-      asked: Ref.get(asked),
+    (requests) => ({
+      requests: Ref.get(requests),
       layer: Layer.succeed(
         HttpClient.HttpClient,
         HttpClient.make((request, url) =>
           Effect.as(
-            Ref.update(asked, (before) => [...before, { url: url.href, headers: request.headers }]),
+            Ref.update(requests, (before) => [...before, { url: url.href, headers: request.headers }]),
             HttpClientResponse.fromWeb(
               request,
               new Response(JSON.stringify(body), { headers: { "content-type": contentType } })
@@ -181,7 +181,7 @@ const hello = {
   usageMetadata: { promptTokenCount: 1, candidatesTokenCount: 1, totalTokenCount: 2 }
 }
 
-const once = (options: GeminiClient.Options | undefined, stream: boolean) =>
+const callOnce = (options: GeminiClient.Options | undefined, stream: boolean) =>
   Effect.flatMap(GeminiClient.GeminiClient, (client) => {
     const call = { model: "gemini-3-flash", key: ApiKey.make("secret-of-mine") }
     const request = { messages: [Chat.user("?")] }
@@ -191,9 +191,9 @@ const once = (options: GeminiClient.Options | undefined, stream: boolean) =>
 describe("GeminiClient key", () => {
   const ask = (options: GeminiClient.Options | undefined, stream = false) =>
     Effect.gen(function* () {
-      const { asked, layer } = yield* answering(hello)
-      yield* Effect.provide(once(options, stream), layer)
-      const [first] = yield* asked
+      const { requests, layer } = yield* respondingClient(hello)
+      yield* Effect.provide(callOnce(options, stream), layer)
+      const [first] = yield* requests
       expect(first?.url).not.toContain("secret-of-mine")
       return [first?.url, first?.headers["x-goog-api-key"], first?.headers["authorization"]]
     })
@@ -231,39 +231,39 @@ describe("GeminiClient key", () => {
 describe("GeminiClient streams", () => {
   it.effect("reads a stream that arrives as one JSON list", () =>
     Effect.gen(function* () {
-      const piece = { candidates: [{ content: { parts: [{ text: "Hello, " }] } }], responseId: "r1" }
-      const { layer } = yield* answering([piece, hello])
-      const answer = yield* Effect.provide(once(undefined, true), layer)
+      const chunk = { candidates: [{ content: { parts: [{ text: "Hello, " }] } }], responseId: "r1" }
+      const { layer } = yield* respondingClient([chunk, hello])
+      const answer = yield* Effect.provide(callOnce(undefined, true), layer)
       expect([answer.id, answer.text, answer.finishReason]).toEqual(["r1", "Hello, Hello", "stop"])
     })
   )
   it.effect("reads a stream to its end when a finishReason arrives too early", () =>
     Effect.gen(function* () {
-      const piece = (parts: ReadonlyArray<object>, finishReason?: string) =>
+      const chunk = (parts: ReadonlyArray<object>, finishReason?: string) =>
         `data: ${JSON.stringify({ ...hello, candidates: [{ content: { parts }, finishReason }] })}\n\n`
       const isRead = yield* Deferred.make<void>()
-      const goesOn = yield* Deferred.make<void>()
-      const last = Effect.zipRight(Deferred.succeed(isRead, undefined), Deferred.await(goesOn))
+      const resume = yield* Deferred.make<void>()
+      const last = Effect.zipRight(Deferred.succeed(isRead, undefined), Deferred.await(resume))
       const body = Stream.concat(
-        Stream.make(piece([], "STOP"), piece([{ text: "Hello, " }])),
-        Stream.fromEffect(Effect.as(last, piece([{ text: "world" }], "STOP")))
+        Stream.make(chunk([], "STOP"), chunk([{ text: "Hello, " }])),
+        Stream.fromEffect(Effect.as(last, chunk([{ text: "world" }], "STOP")))
       ).pipe(Stream.encodeText, Stream.toReadableStream())
       const client = HttpClient.make((request) =>
         Effect.succeed(
           HttpClientResponse.fromWeb(request, new Response(body, { headers: { "content-type": "text/event-stream" } }))
         )
       )
-      const fiber = yield* Effect.fork(Effect.provideService(once(undefined, true), HttpClient.HttpClient, client))
+      const fiber = yield* Effect.fork(Effect.provideService(callOnce(undefined, true), HttpClient.HttpClient, client))
       yield* Deferred.await(isRead)
       // Longer than the usage of a model that has stopped is waited for.
       yield* TestClock.adjust("1200 millis")
-      yield* Deferred.succeed(goesOn, undefined)
+      yield* Deferred.succeed(resume, undefined)
       expect((yield* Fiber.join(fiber)).text).toBe("Hello, world")
     })
   )
   it.live("retries MALFORMED_FUNCTION_CALL once and then fails with MalformedResponseError", () =>
     Effect.gen(function* () {
-      const { asked, layer } = yield* answering({
+      const { requests, layer } = yield* respondingClient({
         candidates: [{ finishReason: "MALFORMED_FUNCTION_CALL", finishMessage: "Malformed function call: f(" }]
       })
       const llm = yield* Effect.provide(llmAt("https://gemini.example", { retry: { attempts: 9, base: 1 } }), layer)
@@ -276,14 +276,14 @@ describe("GeminiClient streams", () => {
         })
         expect(error.attempts).toHaveLength(2)
       }
-      expect(yield* asked).toHaveLength(4)
+      expect(yield* requests).toHaveLength(4)
     })
   )
   it.effect("fails with ContentFilterError before the first event when the prompt is blocked", () =>
     Effect.gen(function* () {
-      const { layer } = yield* answering({ promptFeedback: { blockReason: "SAFETY" } })
+      const { layer } = yield* respondingClient({ promptFeedback: { blockReason: "SAFETY" } })
       for (const stream of [true, false]) {
-        const error = yield* Effect.flip(Effect.provide(once(undefined, stream), layer))
+        const error = yield* Effect.flip(Effect.provide(callOnce(undefined, stream), layer))
         expect([error._tag, error.message]).toEqual([
           "ContentFilterError",
           "gemini: The prompt was blocked: SAFETY. Change the prompt, or use another model."
@@ -297,37 +297,37 @@ describe("Gemini by provider name", () => {
   const environment = (variables: Record<string, string>) =>
     Effect.withConfigProvider(ConfigProvider.fromMap(new Map(Object.entries(variables))))
 
-  const asked = (provider: string, variables: Record<string, string>) =>
+  const firstRequest = (provider: string, variables: Record<string, string>) =>
     Effect.gen(function* () {
-      const { asked, layer } = yield* answering(hello)
+      const { requests, layer } = yield* respondingClient(hello)
       const llm = LLM.layerConfig({ provider, model: "gemini-3-flash" })
       yield* LLM.chat("?").pipe(Effect.provide(llm), Effect.provide(layer), environment(variables))
-      const [first] = yield* asked
+      const [first] = yield* requests
       return [first?.url.replace(/\/models.*/, ""), first?.headers["x-goog-api-key"]]
     })
 
   it.effect("reads the keys of gemini and google from GEMINI_API_KEY or GOOGLE_API_KEY", () =>
     Effect.gen(function* () {
       const api = "https://generativelanguage.googleapis.com/v1beta"
-      expect(yield* asked("gemini", { GEMINI_API_KEY: "key-one" })).toEqual([api, "key-one"])
-      expect(yield* asked("gemini", { GOOGLE_API_KEY: "key-two" })).toEqual([api, "key-two"])
-      expect(yield* asked("gemini", { GOOGLE_API_KEY: "key-two", GEMINI_API_KEY: "key-one" })).toEqual([api, "key-one"])
-      expect(yield* asked("google", { GEMINI_API_KEY: "key-one" })).toEqual([api, "key-one"])
-      const none = yield* Effect.flip(asked("gemini", {}))
+      expect(yield* firstRequest("gemini", { GEMINI_API_KEY: "key-one" })).toEqual([api, "key-one"])
+      expect(yield* firstRequest("gemini", { GOOGLE_API_KEY: "key-two" })).toEqual([api, "key-two"])
+      expect(yield* firstRequest("gemini", { GOOGLE_API_KEY: "key-two", GEMINI_API_KEY: "key-one" })).toEqual([api, "key-one"])
+      expect(yield* firstRequest("google", { GEMINI_API_KEY: "key-one" })).toEqual([api, "key-one"])
+      const none = yield* Effect.flip(firstRequest("gemini", {}))
       expect(String(none)).toContain("GEMINI_API_KEY")
     })
   )
 
   const wires = (file: object) =>
     Effect.gen(function* () {
-      const { asked, layer } = yield* answering(hello)
+      const { requests, layer } = yield* respondingClient(hello)
       const models = yield* Effect.flatMap(ProviderFile.parse(JSON.stringify(file)), Models.make).pipe(
         Effect.provide(layer)
       )
       yield* Effect.forEach(models.list, ({ model, provider }) =>
         Effect.flatMap(models.get(provider, model), (llm) => Effect.either(llm.chat("?")))
       )
-      return (yield* asked).map(({ url }) => url.replace(/^https?:\/\//, ""))
+      return (yield* requests).map(({ url }) => url.replace(/^https?:\/\//, ""))
     })
 
   it.effect("uses the Gemini wire for sections of a provider file unless type or base_url choose another", () =>

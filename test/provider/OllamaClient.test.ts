@@ -36,9 +36,9 @@ describe("OllamaClient over sockets", () => {
         })
       })
       const llm = yield* llmAt(provider.baseUrl, { options: { num_ctx: 8192 }, keepAlive: "1h" })
-      const whole = yield* llm.chat("What time is it?")
+      const response = yield* llm.chat("What time is it?")
       const streamed = yield* ChatEvent.collect(llm.chatStream("What time is it?"))
-      expect(whole).toMatchObject({
+      expect(response).toMatchObject({
         provider: "ollama",
         model: "acme-1",
         text: "Let me see.",
@@ -47,7 +47,7 @@ describe("OllamaClient over sockets", () => {
         finishReason: "tool-calls",
         usage: { estimated: false }
       })
-      expect({ ...streamed, latency: 0, attempts: [] }).toEqual({ ...whole, latency: 0, attempts: [] })
+      expect({ ...streamed, latency: 0, attempts: [] }).toEqual({ ...response, latency: 0, attempts: [] })
       const [first, second] = yield* provider.log
       expect([first?.path.endsWith("/api/chat"), first?.stream, second?.stream]).toEqual([true, false, true])
       expect(second?.body).toMatchObject({ keep_alive: "1h", options: { num_ctx: 8192 }, stream: true })
@@ -63,10 +63,10 @@ describe("OllamaClient over sockets", () => {
         }
       })
       const llm = yield* llmAt(provider.baseUrl)
-      const asked = Chat.user("What time is it?")
-      const answer = yield* llm.chat({ messages: [asked] })
+      const question = Chat.user("What time is it?")
+      const answer = yield* llm.chat({ messages: [question] })
       const results = answer.toolCalls.map((call) => Chat.toolResult(call, "12:00"))
-      const { text } = yield* llm.chat({ messages: [asked, Chat.toMessage(answer), ...results] })
+      const { text } = yield* llm.chat({ messages: [question, Chat.toMessage(answer), ...results] })
       expect(text).toBe("It is 12:00.")
     }).pipe(Effect.provide(NodeHttpClient.layerUndici))
   )

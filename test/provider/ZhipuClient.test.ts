@@ -20,7 +20,7 @@ const answer = JSON.stringify({
 })
 
 /** What is sent is kept, and answered with what `respond` makes of the header. */
-const recorded = (respond: (authorization: string) => Response = () => new Response(answer)) =>
+const recordingClient = (respond: (authorization: string) => Response = () => new Response(answer)) =>
   Effect.map(Ref.make<ReadonlyArray<string>>([]), (sent) => ({
     sent: Ref.get(sent),
     client: HttpClient.make((request) => {
@@ -44,7 +44,7 @@ const tokenOf = (authorization: string | undefined): string => {
 
 const setup = (options?: ZhipuClient.Options, respond?: (authorization: string) => Response) =>
   Effect.gen(function* () {
-    const { client: http, sent } = yield* recorded(respond)
+    const { client: http, sent } = yield* recordingClient(respond)
     const client = yield* Effect.provideService(ZhipuClient.make(options), HttpClient.HttpClient, http)
     return { client, sent }
   })
@@ -84,11 +84,11 @@ describe("ZhipuClient key with id and secret", () => {
   it.effect("signs one JWT for concurrent calls", () =>
     Effect.gen(function* () {
       // Each look at the clock is later than the one before: no two signatures are alike.
-      const looks = yield* Ref.make(start)
+      const time = yield* Ref.make(start)
       const real = Clock.make()
       const clock: Clock.Clock = {
         [Clock.ClockTypeId]: Clock.ClockTypeId,
-        currentTimeMillis: Ref.updateAndGet(looks, (time) => time + 1),
+        currentTimeMillis: Ref.updateAndGet(time, (time) => time + 1),
         currentTimeNanos: real.currentTimeNanos,
         unsafeCurrentTimeMillis: () => start,
         unsafeCurrentTimeNanos: () => BigInt(start) * 1_000_000n,
@@ -111,9 +111,9 @@ describe("ZhipuClient key with id and secret", () => {
   it.effect("signs the JWT of the next call when a call is interrupted while signing", () =>
     Effect.gen(function* () {
       const { client, sent } = yield* setup()
-      const given = yield* Effect.fork(ask(client))
+      const interrupted = yield* Effect.fork(ask(client))
       yield* Effect.yieldNow()
-      yield* Fiber.interrupt(given)
+      yield* Fiber.interrupt(interrupted)
       yield* ask(client)
       expect((yield* sent).length).toBe(1)
     })
@@ -194,7 +194,7 @@ describe("ZhipuClient key without a JWT", () => {
   )
   it.effect("sends the key unchanged for a client that is created by provider name", () =>
     Effect.gen(function* () {
-      const { client: http, sent } = yield* recorded()
+      const { client: http, sent } = yield* recordingClient()
       for (const provider of ["zhipu", "zai", "zhipu-coding", "z.ai"]) {
         const client = yield* Effect.provideService(NamedClient.make({ provider }), HttpClient.HttpClient, http)
         expect(client.wire).toBe("chat-completions")
@@ -239,8 +239,8 @@ describe("ZhipuClient", () => {
   it.effect("generates an object without JSON Schema and without a required tool call", () =>
     Effect.gen(function* () {
       const answers = HttpClient.make((request) => {
-        const asked = request.body._tag === "Uint8Array" ? new TextDecoder().decode(request.body.body) : ""
-        expect(asked).not.toMatch(/json_schema|tool_choice/)
+        const body = request.body._tag === "Uint8Array" ? new TextDecoder().decode(request.body.body) : ""
+        expect(body).not.toMatch(/json_schema|tool_choice/)
         const message = { role: "assistant", content: '{"city":"Paris"}' }
         return Effect.succeed(
           HttpClientResponse.fromWeb(

@@ -5,16 +5,16 @@ import type { Frame } from "../../src/wire/Wire.js"
 
 const encoder = new TextEncoder()
 
-const framed = (framer: Framing.Framer, pieces: Iterable<Uint8Array>): ReadonlyArray<Frame> => {
+const readAll = (framer: Framing.Framer, chunksOf: Iterable<Uint8Array>): ReadonlyArray<Frame> => {
   const frames: Array<Frame> = []
-  for (const piece of pieces) framer.push(piece, frames)
+  for (const chunk of chunksOf) framer.push(chunk, frames)
   framer.end(frames)
   return frames
 }
 
-const sse = (text: string) => framed(Framing.sse(), [encoder.encode(text)])
+const sse = (text: string) => readAll(Framing.sse(), [encoder.encode(text)])
 
-const pieces = (bytes: Uint8Array, size: number): ReadonlyArray<Uint8Array> =>
+const chunksOf = (bytes: Uint8Array, size: number): ReadonlyArray<Uint8Array> =>
   Array.from({ length: Math.ceil(bytes.length / size) }, (_, index) => bytes.subarray(index * size, (index + 1) * size))
 
 describe("Framing.sse", () => {
@@ -56,31 +56,31 @@ describe("Framing.sse", () => {
     },
     ({ ending, size, texts }) => {
       const bytes = encoder.encode(texts.map((text) => `data: ${text}${ending}${ending}`).join(""))
-      expect(framed(Framing.sse(), pieces(bytes, size)).map(({ data }) => data)).toEqual(texts)
+      expect(readAll(Framing.sse(), chunksOf(bytes, size)).map(({ data }) => data)).toEqual(texts)
     }
   )
 
   it("reads a data line of one megabyte in one chunk and byte by byte", () => {
     const long = "x".repeat(1024 * 1024)
     const bytes = encoder.encode(`data: ${long}\n\n`)
-    expect(framed(Framing.sse(), [bytes])[0]?.data).toHaveLength(long.length)
-    expect(framed(Framing.sse(), pieces(bytes, 1))[0]?.data).toHaveLength(long.length)
+    expect(readAll(Framing.sse(), [bytes])[0]?.data).toHaveLength(long.length)
+    expect(readAll(Framing.sse(), chunksOf(bytes, 1))[0]?.data).toHaveLength(long.length)
   })
 
   it("rejects an event that exceeds maxFrameLength", () => {
     const framer = Framing.sse()
-    const piece = encoder.encode("x".repeat(1024 * 1024))
+    const chunk = encoder.encode("x".repeat(1024 * 1024))
     const frames: Array<Frame> = []
     framer.push(encoder.encode("data: "), frames)
     let pushed = 0
-    while (pushed <= Framing.maxFrameLength && framer.push(piece, frames)) pushed += piece.length
+    while (pushed <= Framing.maxFrameLength && framer.push(chunk, frames)) pushed += chunk.length
     expect(pushed).toBeLessThanOrEqual(Framing.maxFrameLength)
-    expect(framer.push(piece, frames)).toBe(false)
+    expect(framer.push(chunk, frames)).toBe(false)
   })
 })
 
 describe("Framing.ndjson", () => {
-  const ndjson = (text: string, size: number) => framed(Framing.ndjson(), pieces(encoder.encode(text), size))
+  const ndjson = (text: string, size: number) => readAll(Framing.ndjson(), chunksOf(encoder.encode(text), size))
 
   it("reads one frame per line, skips blank lines and reads a last line without a newline", () => {
     expect(ndjson('{"a":1}\n\n{"b":2}\r\n{"c":3}', 100)).toEqual([

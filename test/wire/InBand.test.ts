@@ -21,7 +21,7 @@ const wires = [
 
 const source = { provider: "minimax", model: "some-model", estimatedInputTokens: 0 }
 
-const meaning = (failure: WireFailure | undefined): string | undefined =>
+const errorClass = (failure: WireFailure | undefined): string | undefined =>
   failure?._tag === "Reported"
     ? classify(
         { status: 200, headers: {}, body: failure.body, inBand: true },
@@ -52,40 +52,40 @@ describe.each(wires)("errors under status 200: %s", (_, wire) => {
       onLeft: (left) => left,
       onRight: () => undefined
     })
-    expect(meaning(failure)).toBe(tag)
+    expect(errorClass(failure)).toBe(tag)
   })
 
   it.each(errors)("reports the stream frame %j as %s", (body, tag) => {
     const out: Array<WireEvent> = []
-    expect(meaning(wire.decodeStream(source).push({ data: JSON.stringify(body) }, out))).toBe(tag)
+    expect(errorClass(wire.decodeStream(source).push({ data: JSON.stringify(body) }, out))).toBe(tag)
     expect(out).toEqual([])
   })
 
   it("rejects bodies with empty error fields as Malformed, not as Reported", () => {
-    const said = [
+    const bodies = [
       {},
       { error: null },
       { errors: [] },
       { message: "" },
       { base_resp: { status_code: 0, status_msg: "ok" } }
     ]
-    for (const body of said) {
+    for (const body of bodies) {
       const failure = Either.match(wire.decodeResponse(body, source), {
         onLeft: (left) => left,
         onRight: () => undefined
       })
-      expect(meaning(failure)).toBe("Malformed")
+      expect(errorClass(failure)).toBe("Malformed")
     }
   })
 })
 
 describe("responses that resemble errors", () => {
   it("reads a Chat Completions response with MiniMax's base_resp of success", () => {
-    const answer = {
+    const response = {
       choices: [{ index: 0, message: { role: "assistant", content: "Hi." }, finish_reason: "stop" }],
       base_resp: { status_code: 0, status_msg: "" }
     }
-    expect(Either.isRight(ChatCompletions.make().decodeResponse(answer, source))).toBe(true)
+    expect(Either.isRight(ChatCompletions.make().decodeResponse(response, source))).toBe(true)
   })
 
   it("reads a Chat Completions usage chunk with MiniMax's base_resp of success", () => {
@@ -120,24 +120,24 @@ describe("responses that resemble errors", () => {
 
 describe("finish reasons that are failures", () => {
   const wire = ChatCompletions.make()
-  const answer = (reason: string) => ({
+  const response = (reason: string) => ({
     id: "a",
     choices: [{ index: 0, message: { content: "Half of" }, finish_reason: reason }]
   })
-  const piece = (reason: string | null) => ({
+  const chunk = (reason: string | null) => ({
     data: JSON.stringify({ id: "a", choices: [{ index: 0, delta: { content: "Half of" }, finish_reason: reason }] })
   })
 
   it.each(["insufficient_system_resource", "network_error", "error"])(
     "reports the finish_reason %s as ProviderUnavailableError in responses and streams",
     (reason) => {
-      expect(meaning(Either.getOrUndefined(Either.flip(wire.decodeResponse(answer(reason), source))))).toBe(
+      expect(errorClass(Either.getOrUndefined(Either.flip(wire.decodeResponse(response(reason), source))))).toBe(
         "ProviderUnavailableError"
       )
       const decoder = wire.decodeStream(source)
       const out: Array<WireEvent> = []
-      expect(decoder.push(piece(null), out)).toBe(undefined)
-      expect(meaning(decoder.push(piece(reason), out))).toBe("ProviderUnavailableError")
+      expect(decoder.push(chunk(null), out)).toBe(undefined)
+      expect(errorClass(decoder.push(chunk(reason), out))).toBe("ProviderUnavailableError")
       expect(out).toEqual([{ _tag: "TextDelta", text: "Half of" }])
     }
   )
@@ -178,15 +178,15 @@ describe("Responses error codes", () => {
     (code, tag) => {
       const error = { code, message: "Sorry." }
       const response = { id: "r", status: "failed", output: [], error }
-      expect(meaning(Either.getOrUndefined(Either.flip(wire.decodeResponse(response, source))))).toBe(tag)
-      expect(meaning(pushed({ type: "response.failed", response }))).toBe(tag)
-      expect(meaning(pushed({ type: "error", ...error, param: null }))).toBe(tag)
+      expect(errorClass(Either.getOrUndefined(Either.flip(wire.decodeResponse(response, source))))).toBe(tag)
+      expect(errorClass(pushed({ type: "response.failed", response }))).toBe(tag)
+      expect(errorClass(pushed({ type: "error", ...error, param: null }))).toBe(tag)
     }
   )
 
   it.each(["bio_policy", "misalignment_policy_violation"])("maps %s under status 403 to ContentFilterError", (code) => {
     const body = { error: { type: "invalid_request_error", code, message: "This request was blocked." } }
-    const about = { provider: "openai", model: "m", keyId: "key-1", now: 0, mask: (text: string) => text }
-    expect(classify({ status: 403, headers: {}, body }, about)._tag).toBe("ContentFilterError")
+    const context = { provider: "openai", model: "m", keyId: "key-1", now: 0, mask: (text: string) => text }
+    expect(classify({ status: 403, headers: {}, body }, context)._tag).toBe("ContentFilterError")
   })
 })

@@ -29,7 +29,7 @@ describe.each(wires.map((wire) => [wire.name, wire] as const))("failed stream of
 })
 
 describe("createdAt of server responses", () => {
-  const answer = {
+  const response = {
     id: "answer",
     provider: "p",
     model: "m",
@@ -57,9 +57,9 @@ describe("createdAt of server responses", () => {
   }
 
   it("writes createdAt into responses and streams of Chat Completions and Responses", () => {
-    expect(ChatCompletions.make().encodeResponse(answer, { createdAt: 7 })).toMatchObject({ created: 7 })
+    expect(ChatCompletions.make().encodeResponse(response, { createdAt: 7 })).toMatchObject({ created: 7 })
     expect(ChatCompletions.make().encodeStream({}, 7).push(start)[0]?.data).toContain('"created":7')
-    expect(Responses.make().encodeResponse(answer, { createdAt: 7, request: { store: false } })).toMatchObject({
+    expect(Responses.make().encodeResponse(response, { createdAt: 7, request: { store: false } })).toMatchObject({
       created_at: 7,
       store: false
     })

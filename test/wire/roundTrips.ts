@@ -70,7 +70,7 @@ export const collectStream = (
   wire: Wire,
   frames: ReadonlyArray<Frame>,
   target: ChatResponse,
-  ending: "words" | "connection" = "connection"
+  ending: "event" | "connection" = "connection"
 ): ChatResponse => {
   const decoder = wire.decodeStream(source)
   const out: Array<WireEvent> = []
@@ -78,7 +78,7 @@ export const collectStream = (
     const failure = decoder.push(frame, out)
     if (failure !== undefined) throw new Error(JSON.stringify(failure))
   }
-  const failure = ending === "words" ? undefined : decoder.end(out)
+  const failure = ending === "event" ? undefined : decoder.end(out)
   if (failure !== undefined) throw new Error(JSON.stringify(failure))
   const collected = fold(out)
   if (collected.finish === undefined || decoder.state !== "done") throw new Error("the stream has no end")

@@ -113,9 +113,9 @@ describe("Anthropic response: tool calls", () => {
       { type: "mcp_tool_result", tool_use_id: "mcptoolu_1", content: [], is_error: false },
       { type: "a_block_yet_to_come", secret: 1 }
     ]
-    const answer = read({ content: [...blocks, { type: "text", text: "Rain." }] })
-    expect([answer.text, answer.toolCalls, answer.finishReason]).toEqual(["Rain.", [], "stop"])
-    expect(answer.providerMetadata).toEqual({ blocks })
+    const response = read({ content: [...blocks, { type: "text", text: "Rain." }] })
+    expect([response.text, response.toolCalls, response.finishReason]).toEqual(["Rain.", [], "stop"])
+    expect(response.providerMetadata).toEqual({ blocks })
   })
   it("rejects a tool_use block without a name as Malformed", () => {
     expect(failure(message({ content: [{ type: "tool_use", id: "toolu_1" }] }))).toMatchObject({
@@ -137,8 +137,8 @@ describe("Anthropic finish reason", () => {
     ["a_reason_yet_to_come", "other"],
     [null, "other"]
   ])("maps stop_reason %s to %s", (raw, reason) => {
-    const answer = read({ stop_reason: raw })
-    expect([answer.rawFinishReason, answer.finishReason]).toEqual([raw ?? "", reason])
+    const response = read({ stop_reason: raw })
+    expect([response.rawFinishReason, response.finishReason]).toEqual([raw ?? "", reason])
   })
   it("is tool-calls when the response has tool calls, except after max_tokens", () => {
     const content = [{ type: "tool_use", id: "toolu_1", name: "now", input: {} }]
@@ -153,7 +153,7 @@ describe("Anthropic finish reason", () => {
 
 describe("Anthropic response: usage", () => {
   it("counts cache reads and writes as input tokens and reasoning as output tokens", () => {
-    const answer = read({
+    const response = read({
       usage: {
         input_tokens: 10,
         cache_read_input_tokens: 100,
@@ -165,7 +165,7 @@ describe("Anthropic response: usage", () => {
         server_tool_use: null
       }
     })
-    expect(answer.usage).toEqual({
+    expect(response.usage).toEqual({
       inputTokens: 1110,
       outputTokens: 50,
       totalTokens: 1160,
@@ -175,7 +175,7 @@ describe("Anthropic response: usage", () => {
       reasoningTokens: 20,
       estimated: false
     })
-    expect(answer.providerMetadata["usage"]).toEqual({
+    expect(response.providerMetadata["usage"]).toEqual({
       cache_creation: { ephemeral_5m_input_tokens: 0, ephemeral_1h_input_tokens: 1000 },
       service_tier: "standard"
     })
@@ -191,7 +191,7 @@ describe("Anthropic response: usage", () => {
 describe("Anthropic response: provider metadata", () => {
   it("keeps citations, container and context_management in the metadata", () => {
     const citation = { type: "char_location", cited_text: "Rain.", document_index: 0 }
-    const answer = read({
+    const response = read({
       content: [
         { type: "text", text: "It says ", citations: null },
         { type: "text", text: "rain.", citations: [citation] }
@@ -199,8 +199,8 @@ describe("Anthropic response: provider metadata", () => {
       container: { id: "container_1" },
       context_management: { applied_edits: [] }
     })
-    expect(answer.text).toBe("It says rain.")
-    expect(answer.providerMetadata).toEqual({
+    expect(response.text).toBe("It says rain.")
+    expect(response.providerMetadata).toEqual({
       citations: [citation],
       container: { id: "container_1" },
       context_management: { applied_edits: [] }

@@ -6,7 +6,7 @@ import * as ChatEvent from "../../../src/vocabulary/ChatEvent.js"
 import * as Usage from "../../../src/vocabulary/Usage.js"
 import * as Anthropic from "../../../src/wire/Anthropic.js"
 import type { Frame } from "../../../src/wire/Wire.js"
-import { name, objects, thought, toolCalls, words } from "./generators.js"
+import { name, jsonObject, reasoningPart, toolCalls, nonBlankText } from "./generators.js"
 import { usage } from "../generators.js"
 import { collectStream, interleaveToolCalls, source, responseRoundTrip, writeFrames } from "../roundTrips.js"
 
@@ -29,14 +29,14 @@ const drafts = (args: FastCheck.Arbitrary<string>) =>
   FastCheck.record({
     id: FastCheck.stringMatching(/^msg_[0-9a-f]{4}$/),
     model: name,
-    text: FastCheck.oneof(is(""), words),
-    reasoningParts: FastCheck.array(thought("acme"), { maxLength: 3 }),
+    text: FastCheck.oneof(is(""), nonBlankText),
+    reasoningParts: FastCheck.array(reasoningPart("acme"), { maxLength: 3 }),
     toolCalls: toolCalls(args),
     usage,
     raw: oneOf(...Object.keys(endings)),
     metadata: FastCheck.record(
       {
-        stop_sequence: words,
+        stop_sequence: nonBlankText,
         container: is({ id: "container_1" }),
         usage: is({ service_tier: "standard", server_tool_use: { web_search_requests: 1 } }),
         blocks: is([
@@ -52,7 +52,7 @@ const drafts = (args: FastCheck.Arbitrary<string>) =>
 type Draft = ReturnType<typeof drafts> extends FastCheck.Arbitrary<infer A> ? A : never
 
 /** A text is cited where nothing came after it: a stream tells the sources before it goes on. */
-const answerOf = ({ cited, metadata, raw, ...draft }: Draft): ChatResponse => {
+const responseOf = ({ cited, metadata, raw, ...draft }: Draft): ChatResponse => {
   const ending = draft.toolCalls.length === 0 || endings[raw] === "length" ? raw : "tool_use"
   return {
     ...draft,
@@ -73,16 +73,16 @@ const answerOf = ({ cited, metadata, raw, ...draft }: Draft): ChatResponse => {
   }
 }
 
-const answers = drafts(objects).map(answerOf)
+const responses = drafts(jsonObject).map(responseOf)
 
-const cutAnswers = drafts(words).map(answerOf)
+const cutResponses = drafts(nonBlankText).map(responseOf)
 
 /** The answer that a client collects of a stream in these events. */
-const streamed = (answer: ChatResponse, events = ChatEvent.fromResponse(answer)): ChatResponse =>
-  collectStream(wire, writeFrames(wire, events), answer, "words")
+const streamRoundTrip = (response: ChatResponse, events = ChatEvent.fromResponse(response)): ChatResponse =>
+  collectStream(wire, writeFrames(wire, events), response, "event")
 
 /** What every reader of the protocol may rely on: blocks count up, and one is closed before the next is opened. */
-const isInOrder = (frames: ReadonlyArray<Frame>): boolean => {
+const hasSequentialBlocks = (frames: ReadonlyArray<Frame>): boolean => {
   let open: number | undefined
   let next = 0
   return frames
@@ -109,32 +109,32 @@ const isInOrder = (frames: ReadonlyArray<Frame>): boolean => {
 }
 
 describe("Anthropic response laws", () => {
-  it.prop("every response survives writing and reading as one body", [answers], ([answer]) => {
-    expect(responseRoundTrip(wire, answer)).toEqual(answer)
+  it.prop("every response survives writing and reading as one body", [responses], ([response]) => {
+    expect(responseRoundTrip(wire, response)).toEqual(response)
   })
   it.prop(
     "every response survives writing and reading as a stream, with complete or cut off tool calls",
-    [cutAnswers],
-    ([answer]) => {
-      expect(streamed(answer)).toEqual(answer)
+    [cutResponses],
+    ([response]) => {
+      expect(streamRoundTrip(response)).toEqual(response)
     }
   )
   it.prop(
     "every response survives a stream whose deltas are split at any size and interleaved",
-    [cutAnswers, FastCheck.integer({ min: 1, max: 4 })],
-    ([answer, size]) => {
-      expect(streamed(answer, interleaveToolCalls(ChatEvent.fromResponse(answer), size))).toEqual(answer)
+    [cutResponses, FastCheck.integer({ min: 1, max: 4 })],
+    ([response, size]) => {
+      expect(streamRoundTrip(response, interleaveToolCalls(ChatEvent.fromResponse(response), size))).toEqual(response)
     }
   )
   it.prop(
     "a written stream closes each content block before it opens the next",
-    [cutAnswers, FastCheck.integer({ min: 1, max: 4 })],
-    ([answer, size]) => {
-      expect(isInOrder(writeFrames(wire, interleaveToolCalls(ChatEvent.fromResponse(answer), size)))).toBe(true)
+    [cutResponses, FastCheck.integer({ min: 1, max: 4 })],
+    ([response, size]) => {
+      expect(hasSequentialBlocks(writeFrames(wire, interleaveToolCalls(ChatEvent.fromResponse(response), size)))).toBe(true)
     }
   )
-  it.prop("a stream of complete content blocks reads as the same response as the body", [answers], ([answer]) => {
-    const { content, stop_reason, stop_sequence, usage, ...message } = wire.encodeResponse(answer)
+  it.prop("a stream of complete content blocks reads as the same response as the body", [responses], ([response]) => {
+    const { content, stop_reason, stop_sequence, usage, ...message } = wire.encodeResponse(response)
     const blocks = Array.isArray(content) ? content : []
     const frames = [
       { type: "message_start", message: { ...message, content: [] } },
@@ -145,16 +145,16 @@ describe("Anthropic response laws", () => {
       { type: "message_delta", delta: { stop_reason, stop_sequence }, usage },
       { type: "message_stop" }
     ].map((event): Frame => ({ event: event.type, data: JSON.stringify(event) }))
-    expect(collectStream(wire, frames, answer, "words")).toEqual(answer)
+    expect(collectStream(wire, frames, response, "event")).toEqual(response)
   })
   it.prop(
     "a response without counts gets the same estimated usage from the body and from the stream",
-    [answers],
+    [responses],
     ([counted]) => {
-      const answer = { ...counted, usage: { ...Usage.empty, estimated: true } }
-      const { usage } = responseRoundTrip(wire, answer)
+      const response = { ...counted, usage: { ...Usage.empty, estimated: true } }
+      const { usage } = responseRoundTrip(wire, response)
       expect([usage.estimated, usage.inputTokens]).toEqual([true, source.estimatedInputTokens])
-      expect(streamed(answer).usage).toEqual(usage)
+      expect(streamRoundTrip(response).usage).toEqual(usage)
     }
   )
 })

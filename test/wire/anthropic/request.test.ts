@@ -7,45 +7,45 @@ import type { WireRequest } from "../../../src/wire/Wire.js"
 
 const model = "claude-sonnet-4-6"
 
-const peer = { provider: "acme", model, stream: false }
+const target = { provider: "acme", model, stream: false }
 
 const encode = (request: Partial<ChatRequest>, dialect?: Partial<Anthropic.Dialect>) =>
-  Anthropic.make(dialect).encodeRequest({ messages: [Chat.user("Hello")], ...request }, peer)
+  Anthropic.make(dialect).encodeRequest({ messages: [Chat.user("Hello")], ...request }, target)
 
-const sent = (request: Partial<ChatRequest>, dialect?: Partial<Anthropic.Dialect>): WireRequest =>
+const wireRequest = (request: Partial<ChatRequest>, dialect?: Partial<Anthropic.Dialect>): WireRequest =>
   Either.getOrThrowWith(encode(request, dialect), (failure) => new Error(JSON.stringify(failure)))
 
 const body = (request: Partial<ChatRequest>, dialect?: Partial<Anthropic.Dialect>): Record<string, unknown> =>
-  sent(request, dialect).body
+  wireRequest(request, dialect).body
 
-const refused = (request: Partial<ChatRequest>, dialect?: Partial<Anthropic.Dialect>): unknown =>
+const unsupportedFeature = (request: Partial<ChatRequest>, dialect?: Partial<Anthropic.Dialect>): unknown =>
   Either.match(encode(request, dialect), {
     onLeft: (failure) => (failure._tag === "Unsupported" ? failure.feature : failure),
     onRight: () => undefined
   })
 
-const said = (...messages: ReadonlyArray<Message>) => {
+const writeMessages = (...messages: ReadonlyArray<Message>) => {
   const { messages: turns, system } = body({ messages })
   return { turns, system }
 }
 
-const turns = (...messages: ReadonlyArray<Message>): unknown => said(...messages).turns
+const turns = (...messages: ReadonlyArray<Message>): unknown => writeMessages(...messages).turns
 
 const parts = (...content: ReadonlyArray<UserPart>): unknown => body({ messages: [Chat.user(content)] })["messages"]
 
 const call = { id: "toolu_1", name: "weather", arguments: '{"city":"Rome"}' }
-const used = { type: "tool_use", id: "toolu_1", name: "weather", input: { city: "Rome" } }
+const toolUse = { type: "tool_use", id: "toolu_1", name: "weather", input: { city: "Rome" } }
 
 describe("Anthropic request", () => {
   it("writes path, version header, model and the model's default max_tokens", () => {
-    expect(sent({})).toEqual({
+    expect(wireRequest({})).toEqual({
       path: "/messages",
       headers: { "anthropic-version": "2023-06-01" },
       body: { model, max_tokens: 128_000, messages: [{ role: "user", content: "Hello" }] }
     })
   })
   it("writes stream: true for a streaming request", () => {
-    const streamed = Anthropic.make().encodeRequest({ messages: [Chat.user("?")] }, { ...peer, stream: true })
+    const streamed = Anthropic.make().encodeRequest({ messages: [Chat.user("?")] }, { ...target, stream: true })
     expect(Either.getOrThrow(streamed).body["stream"]).toBe(true)
   })
   it("writes every common setting under its Anthropic name", () => {
@@ -71,11 +71,11 @@ describe("Anthropic request", () => {
     expect([max_tokens, stop_sequences, top_k]).toEqual([7, undefined, 3])
   })
   it("rejects seed, metadata, user names, audio and schemaless JSON as Unsupported", () => {
-    expect(refused({ seed: 1 })).toBe("seed")
-    expect(refused({ metadata: { a: "b" } })).toBe("metadata")
-    expect(refused({ messages: [{ role: "user", content: "?", name: "Ann" }] })).toBe("name of a user message")
-    expect(refused({ messages: [Chat.user([Chat.audio("data:audio/wav;base64,AAAA")])] })).toBe("audio input")
-    expect(refused({ responseFormat: "json" })).toBe("JSON output without a schema")
+    expect(unsupportedFeature({ seed: 1 })).toBe("seed")
+    expect(unsupportedFeature({ metadata: { a: "b" } })).toBe("metadata")
+    expect(unsupportedFeature({ messages: [{ role: "user", content: "?", name: "Ann" }] })).toBe("name of a user message")
+    expect(unsupportedFeature({ messages: [Chat.user([Chat.audio("data:audio/wav;base64,AAAA")])] })).toBe("audio input")
+    expect(unsupportedFeature({ responseFormat: "json" })).toBe("JSON output without a schema")
   })
   it("writes the dialect's paths with the model in them, and the version into the body", () => {
     const dialect: Partial<Anthropic.Dialect> = {
@@ -83,19 +83,19 @@ describe("Anthropic request", () => {
       streamPath: "/{model}:streamRawPredict",
       version: { in: "body", value: "elsewhere-1" }
     }
-    const { body, headers, path } = sent({ model: "claude-opus-4@1" }, dialect)
+    const { body, headers, path } = wireRequest({ model: "claude-opus-4@1" }, dialect)
     expect([path, headers, "model" in body, body["anthropic_version"]]).toEqual([
       "/claude-opus-4%401:rawPredict",
       {},
       false,
       "elsewhere-1"
     ])
-    const streamed = Anthropic.make(dialect).encodeRequest({ messages: [Chat.user("?")] }, { ...peer, stream: true })
+    const streamed = Anthropic.make(dialect).encodeRequest({ messages: [Chat.user("?")] }, { ...target, stream: true })
     expect(Either.getOrThrow(streamed).path).toBe(`/${model}:streamRawPredict`)
   })
   it("writes the betas of extra into the anthropic-beta header, and the Files API beta for a file id", () => {
     const file = { type: "file" as const, fileId: "file_1" }
-    const betas = (request: Partial<ChatRequest>) => sent(request).headers?.["anthropic-beta"]
+    const betas = (request: Partial<ChatRequest>) => wireRequest(request).headers?.["anthropic-beta"]
     expect(betas({})).toBeUndefined()
     expect(betas({ extra: { betas: ["one", "two"] } })).toBe("one,two")
     expect("betas" in body({ extra: { betas: ["one"] } })).toBe(false)
@@ -107,22 +107,22 @@ describe("Anthropic request", () => {
 
 describe("Anthropic system prompt", () => {
   it("writes one instruction as a string, and several or cached ones as text blocks", () => {
-    expect(said(Chat.system("Be brief."), Chat.user("?")).system).toBe("Be brief.")
-    expect(said(Chat.system("Be brief."), { role: "developer", content: "Be kind." }, Chat.user("?")).system).toEqual([
+    expect(writeMessages(Chat.system("Be brief."), Chat.user("?")).system).toBe("Be brief.")
+    expect(writeMessages(Chat.system("Be brief."), { role: "developer", content: "Be kind." }, Chat.user("?")).system).toEqual([
       { type: "text", text: "Be brief." },
       { type: "text", text: "Be kind." }
     ])
     expect(
-      said({ role: "system", content: [{ type: "text", text: "Long.", cacheControl: { ttl: "1h" } }] }, Chat.user("?"))
+      writeMessages({ role: "system", content: [{ type: "text", text: "Long.", cacheControl: { ttl: "1h" } }] }, Chat.user("?"))
         .system
     ).toEqual([{ type: "text", text: "Long.", cache_control: { type: "ephemeral", ttl: "1h" } }])
   })
   it("drops an empty system prompt", () => {
-    expect(said(Chat.system(""), Chat.user("?")).system).toBeUndefined()
+    expect(writeMessages(Chat.system(""), Chat.user("?")).system).toBeUndefined()
   })
-  const late = [Chat.user("?"), Chat.assistant("!"), Chat.system("Be brief."), Chat.user("??")]
+  const lateSystem = [Chat.user("?"), Chat.assistant("!"), Chat.system("Be brief."), Chat.user("??")]
   it("moves later system messages to the system prompt for models without the system role", () => {
-    expect(said(Chat.system("Be kind."), ...late)).toEqual({
+    expect(writeMessages(Chat.system("Be kind."), ...lateSystem)).toEqual({
       system: [
         { type: "text", text: "Be kind." },
         { type: "text", text: "Be brief." }
@@ -135,7 +135,7 @@ describe("Anthropic system prompt", () => {
     })
   })
   it("writes later system messages as one message after the user's turn for models with the system role", () => {
-    const { messages, system } = body({ model: "claude-opus-5", messages: [...late, Chat.system("Be quick.")] })
+    const { messages, system } = body({ model: "claude-opus-5", messages: [...lateSystem, Chat.system("Be quick.")] })
     expect(system).toBeUndefined()
     expect(messages).toEqual([
       { role: "user", content: "?" },
@@ -164,7 +164,7 @@ describe("Anthropic system prompt", () => {
     ])
   })
   it("writes the last system message as the user turn when the request has no other messages", () => {
-    expect(said(Chat.system("Be brief."), Chat.system("Say hello."))).toEqual({
+    expect(writeMessages(Chat.system("Be brief."), Chat.system("Say hello."))).toEqual({
       system: "Be brief.",
       turns: [{ role: "user", content: "Say hello." }]
     })
@@ -292,7 +292,7 @@ describe("Anthropic tool calls and tool results", () => {
       )
     ).toEqual([
       { role: "user", content: "?" },
-      { role: "assistant", content: [{ type: "text", text: "Let me see." }, used, { ...used, id: "toolu_2" }] },
+      { role: "assistant", content: [{ type: "text", text: "Let me see." }, toolUse, { ...toolUse, id: "toolu_2" }] },
       {
         role: "user",
         content: [
@@ -312,7 +312,7 @@ describe("Anthropic tool calls and tool results", () => {
       turns(Chat.user("?"), Chat.assistant("", [call]), Chat.user("Hurry!"), Chat.toolResult(call, "sunny"))
     ).toEqual([
       { role: "user", content: "?" },
-      { role: "assistant", content: [used] },
+      { role: "assistant", content: [toolUse] },
       {
         role: "user",
         content: [
@@ -347,12 +347,12 @@ describe("Anthropic tool calls and tool results", () => {
     ])
   })
   it("rewrites ids of other providers to the allowed characters and wraps arguments that are no object", () => {
-    const foreign = (args: string, more: object = {}) => ({ id: "functions.f:0", name: "f", arguments: args, ...more })
+    const foreignCall = (args: string, more: object = {}) => ({ id: "functions.f:0", name: "f", arguments: args, ...more })
     const inputs = [
-      foreign(""),
-      foreign('{"a":1'),
-      foreign("[1]"),
-      foreign("SELECT 1", { type: "custom" as const })
+      foreignCall(""),
+      foreignCall('{"a":1'),
+      foreignCall("[1]"),
+      foreignCall("SELECT 1", { type: "custom" as const })
     ].map((each) => turns(Chat.user("?"), Chat.assistant("", [each]), Chat.toolResult(each, "ok")))
     const exchange = (input: object) => [
       { role: "user", content: "?" },
@@ -403,7 +403,7 @@ describe("Anthropic images and documents", () => {
     content(Chat.file("data:application/json,%7B%7D"), { ...text, data: "{}" }, { type: "document" })
   })
   it("rejects images and files in unsupported encodings as Unsupported", () => {
-    const feature = (part: UserPart) => refused({ messages: [Chat.user([part])] })
+    const feature = (part: UserPart) => unsupportedFeature({ messages: [Chat.user([part])] })
     expect(feature(Chat.image("data:image/svg+xml,%3Csvg%3E"))).toBe("image in another form than base64")
     expect(feature(Chat.file("data:application/pdf,%25PDF"))).toBe("file in another form than base64")
     expect(feature(Chat.file("data:text/plain,100%"))).toBe("text file that is not UTF-8")
@@ -426,9 +426,9 @@ describe("Anthropic response format", () => {
     })
   })
   it("rejects a schema as Unsupported when the dialect has no jsonSchema or the schema has open objects", () => {
-    expect(refused({ responseFormat: { name: "count", schema } }, { jsonSchema: false })).toBe("JSON Schema output")
+    expect(unsupportedFeature({ responseFormat: { name: "count", schema } }, { jsonSchema: false })).toBe("JSON Schema output")
     const open = { type: "object", additionalProperties: { type: "number" } }
-    expect(refused({ responseFormat: { name: "counts", schema: open } })).toBe("JSON Schema output with open objects")
+    expect(unsupportedFeature({ responseFormat: { name: "counts", schema: open } })).toBe("JSON Schema output with open objects")
   })
   it("writes no output_config for a text response format", () => {
     expect("output_config" in body({ responseFormat: "text" })).toBe(false)

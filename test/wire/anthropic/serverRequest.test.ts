@@ -10,10 +10,10 @@ type Json = Readonly<Record<string, unknown>>
 
 const question = { role: "user", content: "Hello" }
 
-const asked = (fields: Json): Json => ({ model: "claude-1", max_tokens: 9, messages: [question], ...fields })
+const requestBody = (fields: Json): Json => ({ model: "claude-1", max_tokens: 9, messages: [question], ...fields })
 
 const read = (fields: Json): ChatRequest =>
-  Either.getOrThrowWith(wire.decodeRequest(asked(fields)), (failure) => new Error(JSON.stringify(failure))).request
+  Either.getOrThrowWith(wire.decodeRequest(requestBody(fields)), (failure) => new Error(JSON.stringify(failure))).request
 
 const failure = (body: unknown): WireFailure | undefined =>
   Either.match(wire.decodeRequest(body), { onLeft: (left) => left, onRight: () => undefined })
@@ -21,7 +21,7 @@ const failure = (body: unknown): WireFailure | undefined =>
 const messages = (...turns: ReadonlyArray<Json>): unknown => read({ messages: turns }).messages
 
 /** What only this protocol says of it. */
-const own = (fields: Record<string, unknown>) => ({ native: { "anthropic-messages": fields } })
+const native = (fields: Record<string, unknown>) => ({ native: { "anthropic-messages": fields } })
 
 describe("Anthropic server request", () => {
   it("reads every field of a request, and puts unknown ones into extra", () => {
@@ -68,7 +68,7 @@ describe("Anthropic server request", () => {
   })
 
   it("reads system blocks, system messages and mid_conv_system blocks as system messages", () => {
-    const late = { role: "system", content: [{ type: "text", text: "Be kind." }] }
+    const lateSystem = { role: "system", content: [{ type: "text", text: "Be kind." }] }
     const inside = {
       role: "user",
       content: [
@@ -77,7 +77,7 @@ describe("Anthropic server request", () => {
       ]
     }
     const system = [{ type: "text", text: "Be brief.", cache_control: { type: "ephemeral", ttl: "1h" } }]
-    expect(read({ system, messages: [question, late, inside] }).messages).toEqual([
+    expect(read({ system, messages: [question, lateSystem, inside] }).messages).toEqual([
       { role: "system", content: [{ type: "text", text: "Be brief.", cacheControl: { ttl: "1h" } }] },
       question,
       { role: "system", content: [{ type: "text", text: "Be kind." }] },
@@ -108,7 +108,7 @@ describe("Anthropic server request", () => {
           { type: "file", url: "data:application/pdf;base64,AAAA", filename: "a.pdf" },
           { type: "file", url: "https://example.com/a.pdf" },
           { type: "file", url: "data:text/plain;base64,R3LDvMOfZQ==" },
-          { type: "file", fileId: "file_1", ...own({ citations: { enabled: false } }) }
+          { type: "file", fileId: "file_1", ...native({ citations: { enabled: false } }) }
         ]
       }
     ])
@@ -148,8 +148,8 @@ describe("Anthropic server request", () => {
       {
         role: "assistant",
         content: [
-          { type: "reasoning", text: "Hm.", signature: "sig", ...own({}) },
-          { type: "reasoning", text: "", signature: "sealed", format: "redacted_thinking", ...own({}) },
+          { type: "reasoning", text: "Hm.", signature: "sig", ...native({}) },
+          { type: "reasoning", text: "", signature: "sealed", format: "redacted_thinking", ...native({}) },
           { type: "text", text: "Let me see." }
         ],
         toolCalls: [
@@ -166,8 +166,8 @@ describe("Anthropic server request", () => {
   })
   it("reads the client's tools and keeps provider tools in extra", () => {
     const search = { type: "web_search_20250305", name: "web_search" }
-    const own = { name: "a", input_schema: { type: "object" }, cache_control: { type: "ephemeral", ttl: "5m" } }
-    const { extra, tools } = read({ tools: [{ ...own, type: "custom", description: "A.", strict: true }, search] })
+    const tool = { name: "a", input_schema: { type: "object" }, cache_control: { type: "ephemeral", ttl: "5m" } }
+    const { extra, tools } = read({ tools: [{ ...tool, type: "custom", description: "A.", strict: true }, search] })
     expect(tools).toEqual([
       { name: "a", description: "A.", strict: true, parameters: { type: "object" }, cacheControl: { ttl: "5m" } }
     ])
@@ -239,7 +239,7 @@ describe("Anthropic server request", () => {
   it("reads betas from the anthropic-beta header and from the body", () => {
     const headers = { "anthropic-beta": ["a-1, b-1", "c-1"] }
     const betas = (fields: Json, address?: Address) =>
-      Either.getOrThrow(wire.decodeRequest(asked(fields), address)).request.extra
+      Either.getOrThrow(wire.decodeRequest(requestBody(fields), address)).request.extra
     expect(betas({}, { path: "/v1/messages", headers })).toEqual({ betas: ["a-1", "b-1", "c-1"] })
     expect(betas({ betas: ["d-1"] }, { path: "/v1/messages", headers: { "anthropic-beta": "a-1" } })).toEqual({
       betas: ["d-1", "a-1"]
@@ -248,8 +248,8 @@ describe("Anthropic server request", () => {
   })
   it("rejects an invalid request as Malformed with the path of the field", () => {
     const path = (fields: Json) => {
-      const found = failure(asked(fields))
-      return found?._tag === "Malformed" ? found.path : found
+      const left = failure(requestBody(fields))
+      return left?._tag === "Malformed" ? left.path : left
     }
     expect(failure("Hello")).toMatchObject({ _tag: "Malformed", path: "" })
     expect(path({ messages: "Hello" })).toBe("messages")
@@ -288,7 +288,7 @@ describe("Anthropic server request", () => {
     const [block] = message.content
     expect(messages(question, message)).toEqual([
       question,
-      { role: message.role, content: [{ type: "native", ...own(block) }] }
+      { role: message.role, content: [{ type: "native", ...native(block) }] }
     ])
   })
 })

@@ -8,7 +8,7 @@ const wire = Anthropic.make()
 
 type Json = Readonly<Record<string, unknown>>
 
-const answer = (fields: Partial<ChatResponse>): ChatResponse => ({
+const response = (fields: Partial<ChatResponse>): ChatResponse => ({
   id: "msg_1",
   provider: "acme",
   model: "claude-1",
@@ -31,7 +31,7 @@ describe("Anthropic server response", () => {
   it("writes reasoning, server tool blocks, text with citations, the refusal and tool calls in this order", () => {
     expect(
       wire.encodeResponse(
-        answer({
+        response({
           text: "Rain.",
           refusal: "But no more.",
           reasoningParts: [{ type: "reasoning", text: "Hm.", signature: "sig", provider: "acme" }],
@@ -71,7 +71,7 @@ describe("Anthropic server response", () => {
     [{ finishReason: "other", rawFinishReason: "pause_turn" }, "pause_turn"],
     [{ finishReason: "other", rawFinishReason: "" }, null]
   ])("writes the stop_reason of %j", (fields, reason) => {
-    expect(wire.encodeResponse(answer(fields))["stop_reason"]).toBe(reason)
+    expect(wire.encodeResponse(response(fields))["stop_reason"]).toBe(reason)
   })
 })
 
@@ -92,7 +92,7 @@ describe("Anthropic server stream", () => {
     latency: 1,
     providerMetadata: {}
   }
-  const written = (...events: ReadonlyArray<ChatEvent>): ReadonlyArray<Json> => {
+  const writeEvents = (...events: ReadonlyArray<ChatEvent>): ReadonlyArray<Json> => {
     const encoder = wire.encodeStream({})
     return events.flatMap((event) =>
       encoder.push(event).map((frame) => {
@@ -104,10 +104,10 @@ describe("Anthropic server stream", () => {
   }
   /** Without what frames every stream. */
   const blocks = (...events: ReadonlyArray<ChatEvent>): ReadonlyArray<Json> =>
-    written(start, ...events, finish).slice(2, -2)
+    writeEvents(start, ...events, finish).slice(2, -2)
 
   it("writes all events of a stream from message_start to message_stop", () => {
-    expect(written(start, { _tag: "TextDelta", text: "Ra" }, { _tag: "TextDelta", text: "in." }, finish)).toEqual([
+    expect(writeEvents(start, { _tag: "TextDelta", text: "Ra" }, { _tag: "TextDelta", text: "in." }, finish)).toEqual([
       {
         type: "message_start",
         message: {
@@ -168,23 +168,23 @@ describe("Anthropic server stream", () => {
   })
   it("writes interleaved tool calls one after the other, with the arguments that no delta carried", () => {
     const call = (id: string, args: string) => ({ id, name: "f", arguments: args })
-    const piece = (index: number, id: string, argumentsDelta: string): ChatEvent => ({
+    const callDelta = (index: number, id: string, argumentsDelta: string): ChatEvent => ({
       _tag: "ToolCallDelta",
       index,
       id,
       name: "f",
       argumentsDelta
     })
-    const told = blocks(
-      piece(0, "a", '{"n":'),
-      piece(1, "b", '{"n":'),
+    const events = blocks(
+      callDelta(0, "a", '{"n":'),
+      callDelta(1, "b", '{"n":'),
       { _tag: "TextDelta", text: "Wait." },
-      piece(0, "a", "1}"),
+      callDelta(0, "a", "1}"),
       { _tag: "ToolCallEnd", index: 1, call: call("b", '{"n":2}') },
       { _tag: "ToolCallEnd", index: 0, call: call("a", '{"n":1}') },
       { _tag: "ToolCallEnd", index: 2, call: call("c", "{}") }
     )
-    expect(told.filter(({ type }) => type === "content_block_start").map(({ content_block }) => content_block)).toEqual(
+    expect(events.filter(({ type }) => type === "content_block_start").map(({ content_block }) => content_block)).toEqual(
       [
         { type: "tool_use", id: "a", name: "f", input: {} },
         { type: "tool_use", id: "b", name: "f", input: {} },
@@ -193,7 +193,7 @@ describe("Anthropic server stream", () => {
       ]
     )
     const input = (index: number) =>
-      told
+      events
         .filter((event) => event["index"] === index && event["type"] === "content_block_delta")
         .map(({ delta }) => delta)
     expect(input(0)).toEqual([
@@ -207,8 +207,8 @@ describe("Anthropic server stream", () => {
     expect(input(3)).toEqual([{ type: "input_json_delta", partial_json: "{}" }])
   })
   it("closes the block of a tool call without ToolCallEnd at the end of the stream", () => {
-    const told = blocks({ _tag: "ToolCallDelta", index: 0, id: "a", name: "f", argumentsDelta: "{" })
-    expect(told.at(-1)).toEqual({ type: "content_block_stop", index: 0 })
+    const events = blocks({ _tag: "ToolCallDelta", index: 0, id: "a", name: "f", argumentsDelta: "{" })
+    expect(events.at(-1)).toEqual({ type: "content_block_stop", index: 0 })
   })
 })
 

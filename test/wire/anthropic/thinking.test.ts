@@ -18,7 +18,7 @@ const thinking = (model: string, request: Partial<ChatRequest>, dialect?: Partia
   return [thinking, output_config]
 }
 
-const refused = (model: string, request: Partial<ChatRequest>, dialect?: Partial<Anthropic.Dialect>): unknown =>
+const unsupportedFeature = (model: string, request: Partial<ChatRequest>, dialect?: Partial<Anthropic.Dialect>): unknown =>
   Either.match(encode(model, request, dialect), {
     onLeft: (failure) => (failure._tag === "Unsupported" ? failure.feature : failure),
     onRight: () => undefined
@@ -87,8 +87,8 @@ describe("Anthropic reasoning settings", () => {
     // Some cannot think at all.
     ["claude-3-5-haiku-latest", high, undefined, undefined],
     ["claude-3-5-haiku-latest", none, undefined, undefined]
-  ])("writes thinking and output_config for %s with %j", (model, request, asked, output) => {
-    expect(thinking(model, request)).toEqual([asked, output])
+  ])("writes thinking and output_config for %s with %j", (model, request, expectedThinking, expectedOutput) => {
+    expect(thinking(model, request)).toEqual([expectedThinking, expectedOutput])
   })
   it("writes the effort and the response schema into one output_config", () => {
     const responseFormat = { name: "a", schema: { type: "object" } }
@@ -100,21 +100,21 @@ describe("Anthropic reasoning settings", () => {
 })
 
 describe("Anthropic limits of reasoning requests", () => {
-  const thinks: Partial<ChatRequest> = { reasoning: { effort: "low" } }
+  const lowEffort: Partial<ChatRequest> = { reasoning: { effort: "low" } }
   it("rejects temperature and a low top_p as Unsupported when reasoning is on", () => {
-    expect(refused("claude-sonnet-4-5", { ...thinks, temperature: 0.5 })).toBe("temperature while thinking")
-    expect(refused("claude-sonnet-4-5", { ...thinks, topP: 0.5 })).toBe("top_p below 0.95 while thinking")
-    expect(refused("claude-sonnet-4-5", { ...thinks, temperature: 1, topP: 0.95 })).toBeUndefined()
-    expect(refused("claude-sonnet-4-5", { reasoning: { effort: "none" }, temperature: 0.5 })).toBeUndefined()
+    expect(unsupportedFeature("claude-sonnet-4-5", { ...lowEffort, temperature: 0.5 })).toBe("temperature while thinking")
+    expect(unsupportedFeature("claude-sonnet-4-5", { ...lowEffort, topP: 0.5 })).toBe("top_p below 0.95 while thinking")
+    expect(unsupportedFeature("claude-sonnet-4-5", { ...lowEffort, temperature: 1, topP: 0.95 })).toBeUndefined()
+    expect(unsupportedFeature("claude-sonnet-4-5", { reasoning: { effort: "none" }, temperature: 0.5 })).toBeUndefined()
   })
   it("drops the thinking budget when a tool call is required", () => {
-    expect(thinking("claude-sonnet-4-5", { ...thinks, toolChoice: "required" })).toEqual([undefined, undefined])
-    expect(thinking("claude-opus-5", { ...thinks, toolChoice: { name: "f" } })).toEqual([undefined, { effort: "low" }])
-    expect(thinking("claude-sonnet-4-5", { ...thinks, toolChoice: "auto" })[0]).toEqual(enabled(2048))
+    expect(thinking("claude-sonnet-4-5", { ...lowEffort, toolChoice: "required" })).toEqual([undefined, undefined])
+    expect(thinking("claude-opus-5", { ...lowEffort, toolChoice: { name: "f" } })).toEqual([undefined, { effort: "low" }])
+    expect(thinking("claude-sonnet-4-5", { ...lowEffort, toolChoice: "auto" })[0]).toEqual(enabled(2048))
   })
   it("sends the excluded combinations when modelLimits is off", () => {
     const lenient = { modelLimits: false }
-    const request: Partial<ChatRequest> = { ...thinks, temperature: 0.5, toolChoice: "required" }
+    const request: Partial<ChatRequest> = { ...lowEffort, temperature: 0.5, toolChoice: "required" }
     expect(thinking("claude-sonnet-4-5", request, lenient)[0]).toEqual(enabled(2048))
     expect(body("claude-opus-5-5", request, lenient)["temperature"]).toBe(0.5)
   })
@@ -122,10 +122,10 @@ describe("Anthropic limits of reasoning requests", () => {
 
 describe("Anthropic limits of single models", () => {
   it("rejects temperature, top_p and required tool calls as Unsupported for models without them", () => {
-    expect(refused("claude-opus-4-7", { temperature: 0 })).toBe("temperature")
-    expect(refused("claude-sonnet-5", { topP: 0.9 })).toBe("top_p")
-    expect(refused("claude-opus-5-5", { toolChoice: "required" })).toBe("tool that must be called")
-    expect(refused("claude-opus-5", { toolChoice: "required" })).toBeUndefined()
+    expect(unsupportedFeature("claude-opus-4-7", { temperature: 0 })).toBe("temperature")
+    expect(unsupportedFeature("claude-sonnet-5", { topP: 0.9 })).toBe("top_p")
+    expect(unsupportedFeature("claude-opus-5-5", { toolChoice: "required" })).toBe("tool that must be called")
+    expect(unsupportedFeature("claude-opus-5", { toolChoice: "required" })).toBeUndefined()
   })
   it("drops a temperature and top_p of 1 for models that accept only the default", () => {
     expect(body("claude-opus-4-7", { temperature: 1, topP: 1 })).not.toHaveProperty("temperature")
@@ -134,44 +134,44 @@ describe("Anthropic limits of single models", () => {
 })
 
 describe("Anthropic reasoning in the history", () => {
-  const thought = (fields: Partial<ReasoningPart>): ReasoningPart => ({
+  const reasoningPart = (fields: Partial<ReasoningPart>): ReasoningPart => ({
     type: "reasoning",
     text: "Hm.",
     provider: "acme",
     ...fields
   })
-  const signed = thought({ signature: "sig" })
+  const signed = reasoningPart({ signature: "sig" })
   const call = { id: "toolu_1", name: "f", arguments: "{}" }
-  const answered = (...parts: ReadonlyArray<ReasoningPart>): AssistantMessage => ({
+  const assistantMessage = (...parts: ReadonlyArray<ReasoningPart>): AssistantMessage => ({
     role: "assistant",
     content: [Chat.text("So."), ...parts],
     toolCalls: [call]
   })
-  const sent = (message: Message, dialect?: Partial<Anthropic.Dialect>): unknown => {
+  const writtenContent = (message: Message, dialect?: Partial<Anthropic.Dialect>): unknown => {
     const { messages } = body("claude-sonnet-4-5", { messages: [Chat.user("?"), message, Chat.user("!")] }, dialect)
     return Array.isArray(messages) ? messages[1]?.content : undefined
   }
-  const rest = [
+  const textAndCall = [
     { type: "text", text: "So." },
     { type: "tool_use", id: "toolu_1", name: "f", input: {} }
   ]
   it("writes signed and redacted reasoning unchanged before the text and the tool calls", () => {
-    const sealed = thought({ text: "", signature: "data", format: "redacted_thinking" })
-    const silent = thought({ text: "", signature: "sig2" })
-    expect(sent(answered(signed, sealed, silent))).toEqual([
+    const redacted = reasoningPart({ text: "", signature: "data", format: "redacted_thinking" })
+    const textless = reasoningPart({ text: "", signature: "sig2" })
+    expect(writtenContent(assistantMessage(signed, redacted, textless))).toEqual([
       { type: "thinking", thinking: "Hm.", signature: "sig" },
       { type: "redacted_thinking", data: "data" },
       { type: "thinking", thinking: "", signature: "sig2" },
-      ...rest
+      ...textAndCall
     ])
   })
   it("drops reasoning of other providers and reasoning without a signature", () => {
-    expect(sent(answered({ ...signed, provider: "other" }, thought({})))).toEqual(rest)
+    expect(writtenContent(assistantMessage({ ...signed, provider: "other" }, reasoningPart({})))).toEqual(textAndCall)
   })
   it("writes reasoning without a signature when unsignedThoughts is on", () => {
-    expect(sent(answered(thought({})), { unsignedThoughts: true })).toEqual([
+    expect(writtenContent(assistantMessage(reasoningPart({})), { unsignedThoughts: true })).toEqual([
       { type: "thinking", thinking: "Hm.", signature: "" },
-      ...rest
+      ...textAndCall
     ])
   })
   it("drops an assistant message that contains only reasoning", () => {
@@ -187,13 +187,13 @@ describe("Anthropic reasoning in the history", () => {
     ])
   })
   it("drops the budget while a turn that began without reasoning waits for the model, and keeps adaptive thinking", () => {
-    const midway = (begun: Message) => ({
+    const openTurn = (firstMessage: Message) => ({
       reasoning: { effort: "low" as const },
-      messages: [Chat.user("?"), begun, Chat.toolResult(call, "ok")]
+      messages: [Chat.user("?"), firstMessage, Chat.toolResult(call, "ok")]
     })
-    expect(thinking("claude-sonnet-4-5", midway(answered(signed)))[0]).toEqual(enabled(2048))
-    expect(thinking("claude-sonnet-4-5", midway(Chat.assistant("", [call])))[0]).toBeUndefined()
-    expect(thinking("claude-sonnet-4-6", midway(Chat.assistant("", [call])))[0]).toEqual(adaptive)
+    expect(thinking("claude-sonnet-4-5", openTurn(assistantMessage(signed)))[0]).toEqual(enabled(2048))
+    expect(thinking("claude-sonnet-4-5", openTurn(Chat.assistant("", [call])))[0]).toBeUndefined()
+    expect(thinking("claude-sonnet-4-6", openTurn(Chat.assistant("", [call])))[0]).toEqual(adaptive)
   })
 })
 
@@ -202,9 +202,9 @@ describe("Anthropic withoutRefused", () => {
   const request = (model: string, messages: ReadonlyArray<Message>, more: Partial<ChatRequest> = {}) =>
     Either.getOrThrow(wire.encodeRequest({ messages, ...more }, { provider: "acme", model, stream: false }))
   it("moves system messages to the system prompt when the model rejects the role", () => {
-    const asked = request("claude-sonnet-5", [Chat.system("a"), Chat.user("?"), Chat.system("b")])
-    const without = wire.withoutRefused(asked, "messages.1: role 'system' is not supported on this model")
-    expect(without?.body).toMatchObject({
+    const wireRequest = request("claude-sonnet-5", [Chat.system("a"), Chat.user("?"), Chat.system("b")])
+    const reduced = wire.withoutRefused(wireRequest, "messages.1: role 'system' is not supported on this model")
+    expect(reduced?.body).toMatchObject({
       system: [
         { type: "text", text: "a" },
         { type: "text", text: "b" }
@@ -214,27 +214,27 @@ describe("Anthropic withoutRefused", () => {
   })
   it("drops reasoning whose signature was rejected, and the budget when the open turn needs that reasoning", () => {
     const call = { id: "toolu_1", name: "f", arguments: "{}" }
-    const said: Message = {
+    const assistant: Message = {
       role: "assistant",
       content: [{ type: "reasoning", text: "Hm.", signature: "x", provider: "acme" }, Chat.text("So.")],
       toolCalls: [call]
     }
-    const complaint = "messages.1.content.0: Invalid `signature` in `thinking` block"
-    const without = (model: string, ...further: ReadonlyArray<Message>) => {
-      const asked = request(model, [Chat.user("?"), said, Chat.toolResult(call, "ok"), ...further], { reasoning: {} })
-      expect(asked.body).toHaveProperty("thinking")
-      return wire.withoutRefused(asked, complaint)?.body
+    const message = "messages.1.content.0: Invalid `signature` in `thinking` block"
+    const reducedBody = (model: string, ...further: ReadonlyArray<Message>) => {
+      const wireRequest = request(model, [Chat.user("?"), assistant, Chat.toolResult(call, "ok"), ...further], { reasoning: {} })
+      expect(wireRequest.body).toHaveProperty("thinking")
+      return wire.withoutRefused(wireRequest, message)?.body
     }
-    const midway = without("claude-sonnet-4-5")
-    expect(midway).not.toHaveProperty("thinking")
-    expect(midway?.["messages"]).toMatchObject([{}, { content: [{ type: "text" }, { type: "tool_use" }] }, {}])
-    expect(without("claude-sonnet-4-5", Chat.assistant("So."), Chat.user("!"))?.["thinking"]).toEqual(enabled(8192))
-    expect(without("claude-opus-5")?.["thinking"]).toEqual(adaptive)
+    const openTurn = reducedBody("claude-sonnet-4-5")
+    expect(openTurn).not.toHaveProperty("thinking")
+    expect(openTurn?.["messages"]).toMatchObject([{}, { content: [{ type: "text" }, { type: "tool_use" }] }, {}])
+    expect(reducedBody("claude-sonnet-4-5", Chat.assistant("So."), Chat.user("!"))?.["thinking"]).toEqual(enabled(8192))
+    expect(reducedBody("claude-opus-5")?.["thinking"]).toEqual(adaptive)
   })
   it("returns undefined when the request lacks the rejected field or the message names another problem", () => {
-    const asked = request("claude-sonnet-5", [Chat.user("?")])
-    expect(wire.withoutRefused(asked, "role 'system' is not supported")).toBeUndefined()
-    expect(wire.withoutRefused(asked, "Invalid `signature` in `thinking` block")).toBeUndefined()
-    expect(wire.withoutRefused(asked, "max_tokens: too many")).toBeUndefined()
+    const wireRequest = request("claude-sonnet-5", [Chat.user("?")])
+    expect(wire.withoutRefused(wireRequest, "role 'system' is not supported")).toBeUndefined()
+    expect(wire.withoutRefused(wireRequest, "Invalid `signature` in `thinking` block")).toBeUndefined()
+    expect(wire.withoutRefused(wireRequest, "max_tokens: too many")).toBeUndefined()
   })
 })

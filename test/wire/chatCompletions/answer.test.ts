@@ -7,7 +7,7 @@ import type { WireResponse } from "../../../src/wire/Wire.js"
 const wire = ChatCompletions.make()
 const source = { provider: "acme", model: "asked", estimatedInputTokens: 7 }
 
-const answer = (message: unknown, fields: Record<string, unknown> = {}, choice: Record<string, unknown> = {}) => ({
+const responseBody = (message: unknown, fields: Record<string, unknown> = {}, choice: Record<string, unknown> = {}) => ({
   id: "chatcmpl-1",
   object: "chat.completion",
   model: "acme-1-2026",
@@ -20,10 +20,10 @@ const decoded = (body: unknown): WireResponse =>
   Either.getOrThrowWith(wire.decodeResponse(body, source), (failure) => new Error(JSON.stringify(failure)))
 
 const read = (message: unknown, fields?: Record<string, unknown>, choice?: Record<string, unknown>): WireResponse =>
-  decoded(answer({ role: "assistant", ...(typeof message === "object" ? message : {}) }, fields, choice))
+  decoded(responseBody({ role: "assistant", ...(typeof message === "object" ? message : {}) }, fields, choice))
 
 const failure = (body: unknown): unknown =>
-  Either.match(wire.decodeResponse(body, source), { onLeft: (found) => found, onRight: () => undefined })
+  Either.match(wire.decodeResponse(body, source), { onLeft: (left) => left, onRight: () => undefined })
 
 describe("Chat Completions response", () => {
   it("reads text, id, model, finish reason and usage", () => {
@@ -216,12 +216,12 @@ describe("Chat Completions response: tool calls", () => {
 
 describe("Chat Completions finish reason", () => {
   it("maps every known finish_reason, and unknown or absent ones to other", () => {
-    const reason = (word: unknown) => read({ content: "x" }, {}, { finish_reason: word }).finishReason
-    for (const word of ["stop", "eos", "end_turn"]) expect(reason(word)).toBe("stop")
-    for (const word of ["length", "max_tokens", "model_length"]) expect(reason(word)).toBe("length")
-    for (const word of ["content_filter", "sensitive"]) expect(reason(word)).toBe("content-filter")
-    for (const word of ["a word yet to come", null, undefined]) expect(reason(word)).toBe("other")
-    for (const word of ["tool_calls", "function_call", "tool_use"]) expect(reason(word)).toBe("tool-calls")
+    const reason = (raw: unknown) => read({ content: "x" }, {}, { finish_reason: raw }).finishReason
+    for (const raw of ["stop", "eos", "end_turn"]) expect(reason(raw)).toBe("stop")
+    for (const raw of ["length", "max_tokens", "model_length"]) expect(reason(raw)).toBe("length")
+    for (const raw of ["content_filter", "sensitive"]) expect(reason(raw)).toBe("content-filter")
+    for (const raw of ["a word yet to come", null, undefined]) expect(reason(raw)).toBe("other")
+    for (const raw of ["tool_calls", "function_call", "tool_use"]) expect(reason(raw)).toBe("tool-calls")
   })
 })
 
@@ -301,19 +301,19 @@ describe("Chat Completions response: provider metadata", () => {
 
 describe("Chat Completions response: failures", () => {
   it("reports errors under status 200 as Reported", () => {
-    const fault = { message: "Overloaded", code: 502 }
-    expect(failure({ error: fault })).toEqual({ _tag: "Reported", body: { error: fault } })
+    const error = { message: "Overloaded", code: 502 }
+    expect(failure({ error: error })).toEqual({ _tag: "Reported", body: { error: error } })
     expect(failure({ error: "Overloaded" })).toEqual({ _tag: "Reported", body: { error: "Overloaded" } })
     expect(failure({ object: "error", message: "No." })).toMatchObject({ _tag: "Reported" })
     expect(failure({ detail: "No." })).toMatchObject({ _tag: "Reported" })
-    const refused = { choices: null, base_resp: { status_code: 1008, status_msg: "insufficient balance" } }
-    expect(failure(refused)).toEqual({ _tag: "Reported", body: refused })
-    expect(failure(answer({ content: "x" }, { base_resp: { status_code: 0, status_msg: "" } }))).toBeUndefined()
-    expect(failure(answer({ content: "" }, {}, { error: fault, finish_reason: "error" }))).toEqual({
+    const minimaxError = { choices: null, base_resp: { status_code: 1008, status_msg: "insufficient balance" } }
+    expect(failure(minimaxError)).toEqual({ _tag: "Reported", body: minimaxError })
+    expect(failure(responseBody({ content: "x" }, { base_resp: { status_code: 0, status_msg: "" } }))).toBeUndefined()
+    expect(failure(responseBody({ content: "" }, {}, { error: error, finish_reason: "error" }))).toEqual({
       _tag: "Reported",
-      body: { error: fault }
+      body: { error: error }
     })
-    expect(failure(answer({ content: "x" }, { error: null }))).toBeUndefined()
+    expect(failure(responseBody({ content: "x" }, { error: null }))).toBeUndefined()
   })
   it("rejects an invalid response as Malformed with the path of the field", () => {
     const malformed = (path: string) => ({ _tag: "Malformed", path })

@@ -29,7 +29,7 @@ describe("Chat Completions cache control", () => {
     { role: "tool", toolCallId: "call_2", content: [Chat.text("a"), Chat.text("b")], cacheControl: {} }
   ]
   const ephemeral = { cache_control: { type: "ephemeral" } }
-  const marked = (long: object) => [
+  const expectedMessages = (long: object) => [
     { role: "system", content: [{ type: "text", text: "Be brief.", ...long }] },
     {
       role: "user",
@@ -59,12 +59,12 @@ describe("Chat Completions cache control", () => {
 
   it("writes cache_control with its ttl for OpenRouter", () => {
     expect(body(presets.openrouter, { messages })["messages"]).toEqual(
-      marked({ cache_control: { type: "ephemeral", ttl: "1h" } })
+      expectedMessages({ cache_control: { type: "ephemeral", ttl: "1h" } })
     )
   })
   it("writes cache_control without a ttl for Model Studio", () => {
     for (const preset of [presets.dashscope, presets.dashscopeIntl]) {
-      expect(body(preset, { messages })["messages"]).toEqual(marked(ephemeral))
+      expect(body(preset, { messages })["messages"]).toEqual(expectedMessages(ephemeral))
     }
   })
   it("drops cache_control for every other preset", () => {
@@ -95,9 +95,9 @@ describe("Chat Completions cache control", () => {
         ]
       }
     ])
-    const odd = { type: "text", text: "x", cache_control: { type: "ephemeral", ttl: "2h" } }
+    const part = { type: "text", text: "x", cache_control: { type: "ephemeral", ttl: "2h" } }
     expect(
-      Either.getOrThrow(ChatCompletions.make().decodeRequest({ messages: [{ role: "user", content: [odd] }] })).request
+      Either.getOrThrow(ChatCompletions.make().decodeRequest({ messages: [{ role: "user", content: [part] }] })).request
     ).toEqual({
       messages: [
         {
@@ -107,7 +107,7 @@ describe("Chat Completions cache control", () => {
               type: "text",
               text: "x",
               cacheControl: {},
-              native: { "chat-completions": { cache_control: odd.cache_control } }
+              native: { "chat-completions": { cache_control: part.cache_control } }
             }
           ]
         }

@@ -46,9 +46,9 @@ describe("Zhipu and Z.ai presets", () => {
     }
   })
   it("writes reasoning back as reasoning_content for Z.ai", () => {
-    const thought = { type: "reasoning" as const, text: "Hm.", provider: "zai" }
+    const reasoningPart = { type: "reasoning" as const, text: "Hm.", provider: "zai" }
     expect(
-      body(presets.zai, { messages: [Chat.user("?"), { role: "assistant", content: [thought, Chat.text("Four.")] }] })
+      body(presets.zai, { messages: [Chat.user("?"), { role: "assistant", content: [reasoningPart, Chat.text("Four.")] }] })
     ).toMatchObject({ messages: [{}, { role: "assistant", content: "Four.", reasoning_content: "Hm." }] })
   })
   it("rejects required tool calls as Unsupported and drops tools for choice none on Zhipu and Z.ai", () => {
@@ -68,19 +68,19 @@ describe("Zhipu and Z.ai presets", () => {
   })
   it("keeps web_search and content_filter of a Z.ai response in the metadata", () => {
     const source = { provider: "zai", model: "glm-4.6", estimatedInputTokens: 1 }
-    const found = [{ title: "A page", link: "https://example.com" }]
-    const answer = ChatCompletions.make(presets.zai.dialect).decodeResponse(
+    const searchResults = [{ title: "A page", link: "https://example.com" }]
+    const response = ChatCompletions.make(presets.zai.dialect).decodeResponse(
       {
         choices: [{ message: { role: "assistant", content: "" }, finish_reason: "sensitive" }],
-        web_search: found,
+        web_search: searchResults,
         content_filter: [{ role: "user", level: 1 }]
       },
       source
     )
-    expect(Either.getOrThrow(answer)).toMatchObject({
+    expect(Either.getOrThrow(response)).toMatchObject({
       finishReason: "content-filter",
       rawFinishReason: "sensitive",
-      providerMetadata: { web_search: found, content_filter: [{ role: "user", level: 1 }] }
+      providerMetadata: { web_search: searchResults, content_filter: [{ role: "user", level: 1 }] }
     })
   })
   it("maps numeric and string error codes of Zhipu and Z.ai to the same errors", () => {
@@ -96,9 +96,9 @@ describe("Zhipu and Z.ai presets", () => {
         [1302, "RateLimitError"],
         [1234, "ProviderUnavailableError"]
       ] as const) {
-        for (const written of [code, String(code)]) {
-          expect(errorClassOf(provider, 400, { error: { code: written, message: "…" } })).toBe(expected)
-          expect(errorClassOf(provider, 200, { error: { code: written, message: "…" } })).toBe(expected)
+        for (const form of [code, String(code)]) {
+          expect(errorClassOf(provider, 400, { error: { code: form, message: "…" } })).toBe(expected)
+          expect(errorClassOf(provider, 200, { error: { code: form, message: "…" } })).toBe(expected)
         }
       }
     }
@@ -173,17 +173,17 @@ describe("Perplexity preset", () => {
     expect(body(perplexity, {}, true)).not.toHaveProperty("stream_options")
   })
   it("keeps citations, search results, questions and images of Perplexity in the metadata", () => {
-    const said = {
+    const metadata = {
       citations: ["https://example.com/a"],
       search_results: [{ title: "A", url: "https://example.com/a" }],
       related_questions: ["And B?"],
       images: [{ image_url: "https://example.com/a.png" }]
     }
-    const answer = ChatCompletions.make(perplexity.dialect).decodeResponse(
-      { ...said, choices: [{ message: { role: "assistant", content: "A.[1]" }, finish_reason: "stop" }] },
+    const response = ChatCompletions.make(perplexity.dialect).decodeResponse(
+      { ...metadata, choices: [{ message: { role: "assistant", content: "A.[1]" }, finish_reason: "stop" }] },
       { provider: "perplexity", model: "sonar", estimatedInputTokens: 1 }
     )
-    expect(Either.getOrThrow(answer).providerMetadata).toEqual(said)
+    expect(Either.getOrThrow(response).providerMetadata).toEqual(metadata)
   })
   it("maps Perplexity's invalid_message error to InvalidRequestError", () => {
     const error = { error: { message: "… should alternate with …", type: "invalid_message", code: 400 } }
@@ -217,16 +217,16 @@ describe("reasoning settings of the presets", () => {
     expect(effortsOf(presets.openrouter, "reasoning")).toEqual(efforts.map((effort) => ({ effort })))
   })
   it("writes reasoning_format parsed and the model's own efforts for Groq", () => {
-    const asked = (model: string, request: Partial<ChatRequest>) => added(presets.groq, { model, ...request })
-    expect(asked("qwen/qwen3-32b", {})).toEqual({ reasoning_format: "parsed" })
-    expect(asked("qwen/qwen3-32b", { reasoning: { effort: "none" } })).toEqual({
+    const addedFor = (model: string, request: Partial<ChatRequest>) => added(presets.groq, { model, ...request })
+    expect(addedFor("qwen/qwen3-32b", {})).toEqual({ reasoning_format: "parsed" })
+    expect(addedFor("qwen/qwen3-32b", { reasoning: { effort: "none" } })).toEqual({
       reasoning_format: "parsed",
       reasoning_effort: "none"
     })
-    expect(asked("qwen/qwen3-32b", { reasoning: { effort: "high" } })).toMatchObject({ reasoning_effort: "default" })
-    expect(asked("openai/gpt-oss-120b", {})).toEqual({})
-    expect(asked("openai/gpt-oss-120b", { reasoning: { effort: "xhigh" } })).toEqual({ reasoning_effort: "high" })
-    expect(asked("llama-3.3-70b-versatile", {})).toEqual({})
+    expect(addedFor("qwen/qwen3-32b", { reasoning: { effort: "high" } })).toMatchObject({ reasoning_effort: "default" })
+    expect(addedFor("openai/gpt-oss-120b", {})).toEqual({})
+    expect(addedFor("openai/gpt-oss-120b", { reasoning: { effort: "xhigh" } })).toEqual({ reasoning_effort: "high" })
+    expect(addedFor("llama-3.3-70b-versatile", {})).toEqual({})
   })
 })
 
@@ -245,19 +245,19 @@ describe("tool result images of the presets", () => {
 })
 
 describe("required tool calls of DeepSeek and Moonshot", () => {
-  const unthinking = [presets.deepseek, presets.moonshot]
+  const thinkingPresets = [presets.deepseek, presets.moonshot]
 
   it("turns thinking off when a tool call is required", () => {
-    for (const preset of unthinking) {
+    for (const preset of thinkingPresets) {
       for (const toolChoice of ["required", { name: "clock" }] as const) {
-        for (const asked of [{}, { reasoning: { summary: "auto" } }, { reasoning: { effort: "none" } }] as const) {
-          expect(added(preset, { tools, toolChoice, ...asked })).toMatchObject({ thinking: { type: "disabled" } })
+        for (const reasoning of [{}, { reasoning: { summary: "auto" } }, { reasoning: { effort: "none" } }] as const) {
+          expect(added(preset, { tools, toolChoice, ...reasoning })).toMatchObject({ thinking: { type: "disabled" } })
         }
       }
     }
   })
   it("rejects a required tool call with a reasoning effort as Unsupported", () => {
-    for (const preset of unthinking) {
+    for (const preset of thinkingPresets) {
       expectUnsupported(
         preset,
         { tools, toolChoice: "required", reasoning: { effort: "low" } },
@@ -266,7 +266,7 @@ describe("required tool calls of DeepSeek and Moonshot", () => {
     }
   })
   it("leaves the thinking setting unchanged when the tool choice is auto", () => {
-    for (const preset of unthinking) {
+    for (const preset of thinkingPresets) {
       expect(added(preset, { tools, toolChoice: "auto" })).not.toHaveProperty("thinking")
       expect(added(preset, { tools, reasoning: {} })).toMatchObject({ thinking: { type: "enabled" } })
     }
@@ -317,7 +317,7 @@ describe("embeddings of the presets", () => {
     expect(wireOf(presets.mistral)?.maxBatchTokens).toBe(16_000)
   })
   it("writes dimensions and user of embeddings under each provider's field names", () => {
-    const asked = (preset: Provider) =>
+    const embeddingRequest = (preset: Provider) =>
       Option.fromNullable(wireOf(preset)).pipe(
         Option.flatMap((wire) =>
           Either.getRight(
@@ -329,12 +329,12 @@ describe("embeddings of the presets", () => {
         ),
         Option.getOrUndefined
       )
-    expect(asked(presets.mistral)).toEqual({
+    expect(embeddingRequest(presets.mistral)).toEqual({
       path: "/embeddings",
       body: { model: "e-1", input: ["a"], output_dimension: 8 }
     })
     for (const preset of [presets.zhipu, presets.dashscope, presets.openrouter]) {
-      expect(asked(preset)).toEqual({
+      expect(embeddingRequest(preset)).toEqual({
         path: "/embeddings",
         body: { model: "e-1", input: ["a"], dimensions: 8, user: "u-1" }
       })
@@ -351,16 +351,16 @@ describe("tool call ids of the presets", () => {
     ),
     ...ids.map((id) => Chat.toolResult(id, "noon"))
   ]
-  const written = (preset: Provider) => {
-    const said = JSON.stringify(body(preset, { messages }).messages)
+  const writtenIds = (preset: Provider) => {
+    const json = JSON.stringify(body(preset, { messages }).messages)
     return {
-      calls: Array.from(said.matchAll(/\{"id":"([^"]+)"/g), ([, id]) => id),
-      results: Array.from(said.matchAll(/"tool_call_id":"([^"]+)"/g), ([, id]) => id)
+      calls: Array.from(json.matchAll(/\{"id":"([^"]+)"/g), ([, id]) => id),
+      results: Array.from(json.matchAll(/"tool_call_id":"([^"]+)"/g), ([, id]) => id)
     }
   }
 
   it("rewrites tool call ids to nine letters and digits for Mistral, the same in call and result and distinct per call", () => {
-    const { calls, results } = written(presets.mistral)
+    const { calls, results } = writtenIds(presets.mistral)
     expect(calls).toEqual(results)
     expect(new Set(calls).size).toBe(ids.length)
     for (const id of calls) expect(id).toMatch(/^[a-zA-Z0-9]{9}$/)
@@ -368,6 +368,6 @@ describe("tool call ids of the presets", () => {
   })
 
   it("keeps tool call ids unchanged for OpenAI", () => {
-    expect(written(presets.openai)).toEqual({ calls: ids, results: ids })
+    expect(writtenIds(presets.openai)).toEqual({ calls: ids, results: ids })
   })
 })

@@ -11,7 +11,7 @@ import { collectStream, estimatedUsage, getOrThrow, asReadByServer, interleaveTo
 
 const wire = ChatCompletions.make({ developerRole: "developer", history: "reasoning_details" })
 /** What a client asks that wants the usage and has declared the custom tools of the answer. */
-const asking = (response: ChatResponse): Record<string, unknown> => ({
+const requestFor = (response: ChatResponse): Record<string, unknown> => ({
   stream_options: { include_usage: true },
   tools: response.toolCalls
     .filter((call) => call.type === "custom")
@@ -19,49 +19,49 @@ const asking = (response: ChatResponse): Record<string, unknown> => ({
 })
 
 /** An answer without a reason is written with one. */
-const answers = chatResponse("acme").map((response) => ({
+const responses = chatResponse("acme").map((response) => ({
   ...response,
   rawFinishReason: response.rawFinishReason || "other"
 }))
 
 /** The answer that a client collects of a stream in these events. */
-const streamed = (response: ChatResponse, events = ChatEvent.fromResponse(response)): ChatResponse =>
-  collectStream(wire, writeFrames(wire, events, asking(response)), response, "words")
+const streamRoundTrip = (response: ChatResponse, events = ChatEvent.fromResponse(response)): ChatResponse =>
+  collectStream(wire, writeFrames(wire, events, requestFor(response)), response, "event")
 
 describe("Chat Completions response laws", () => {
-  it.prop("every response survives writing and reading as one body", [answers], ([response]) => {
+  it.prop("every response survives writing and reading as one body", [responses], ([response]) => {
     expect(responseRoundTrip(wire, response)).toEqual(response)
   })
-  it.prop("every response survives writing and reading as a stream", [answers], ([response]) => {
-    expect(streamed(response)).toEqual(response)
+  it.prop("every response survives writing and reading as a stream", [responses], ([response]) => {
+    expect(streamRoundTrip(response)).toEqual(response)
   })
   it.prop(
     "every response survives a stream whose deltas are split at any size and interleaved",
-    [answers, FastCheck.integer({ min: 1, max: 4 })],
+    [responses, FastCheck.integer({ min: 1, max: 4 })],
     ([response, size]) => {
-      expect(streamed(response, interleaveToolCalls(ChatEvent.fromResponse(response), size))).toEqual(response)
+      expect(streamRoundTrip(response, interleaveToolCalls(ChatEvent.fromResponse(response), size))).toEqual(response)
     }
   )
   it.prop(
     "a response without counts gets the same estimated usage from the body and from the stream",
-    [answers],
+    [responses],
     ([counted]) => {
       const response: ChatResponse = {
         ...counted,
         usage: estimatedUsage(counted)
       }
       expect(responseRoundTrip(wire, response)).toEqual(response)
-      expect(streamed(response)).toEqual(response)
+      expect(streamRoundTrip(response)).toEqual(response)
     }
   )
 })
 
 describe("Chat Completions body and stream", () => {
-  it.prop("a message read as one stream delta gives the same response as the body", [answers], ([response]) => {
+  it.prop("a message read as one stream delta gives the same response as the body", [responses], ([response]) => {
     const body = wire.encodeResponse(response)
     const { message, ...rest } = records(body, "choices")[0] ?? {}
     const frames = [{ data: JSON.stringify({ ...body, choices: [{ ...rest, delta: message }] }) }, { data: "[DONE]" }]
-    expect(collectStream(wire, frames, response, "words")).toEqual(responseRoundTrip(wire, response))
+    expect(collectStream(wire, frames, response, "event")).toEqual(responseRoundTrip(wire, response))
   })
 })
 
@@ -71,9 +71,9 @@ const strict = ({ responseFormat, tools, ...request }: ChatRequest): ChatRequest
   ...(tools === undefined
     ? {}
     : {
-        tools: tools.map(({ parameters = {}, strict: wished, ...tool }) => {
-          const { schema, ...held } = strictly(parameters, wished)
-          return { ...tool, parameters: schema, ...held }
+        tools: tools.map(({ parameters = {}, strict: requested, ...tool }) => {
+          const { schema, ...strictness } = strictly(parameters, requested)
+          return { ...tool, parameters: schema, ...strictness }
         })
       }),
   ...(responseFormat === undefined

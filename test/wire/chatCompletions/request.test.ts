@@ -7,37 +7,37 @@ import type { WireRequest } from "../../../src/wire/Wire.js"
 
 type Dialect = Partial<ChatCompletions.Dialect>
 
-const peer = { provider: "acme", model: "acme-1", stream: false }
+const target = { provider: "acme", model: "acme-1", stream: false }
 
 const encode = (request: Partial<ChatRequest>, dialect?: Dialect, stream = false) =>
-  ChatCompletions.make(dialect).encodeRequest({ messages: [Chat.user("Hello")], ...request }, { ...peer, stream })
+  ChatCompletions.make(dialect).encodeRequest({ messages: [Chat.user("Hello")], ...request }, { ...target, stream })
 
-const sent = (request: Partial<ChatRequest>, dialect?: Dialect, stream?: boolean): WireRequest =>
+const wireRequest = (request: Partial<ChatRequest>, dialect?: Dialect, stream?: boolean): WireRequest =>
   Either.getOrThrowWith(encode(request, dialect, stream), (failure) => new Error(JSON.stringify(failure)))
 
-const body = (request: Partial<ChatRequest>, dialect?: Dialect) => sent(request, dialect).body
+const body = (request: Partial<ChatRequest>, dialect?: Dialect) => wireRequest(request, dialect).body
 
-const streamed = (request: Partial<ChatRequest>, dialect?: Dialect) => sent(request, dialect, true).body
+const streamed = (request: Partial<ChatRequest>, dialect?: Dialect) => wireRequest(request, dialect, true).body
 
 const messages = (messages: ReadonlyArray<Message>, dialect?: Dialect): unknown =>
   body({ messages }, dialect)["messages"]
 
-const refused = (request: Partial<ChatRequest>): unknown =>
+const encodeFailure = (request: Partial<ChatRequest>): unknown =>
   Either.match(encode(request), { onLeft: (failure) => failure, onRight: () => undefined })
 
 const unsupported = (feature: string) => ({ _tag: "Unsupported", feature })
 
 describe("Chat Completions request", () => {
   it("writes path, model and messages and no optional field", () => {
-    expect(sent({})).toEqual({
+    expect(wireRequest({})).toEqual({
       path: "/chat/completions",
       body: { model: "acme-1", messages: [{ role: "user", content: "Hello" }] }
     })
   })
   it("writes the model into the path when the dialect's path contains {model}", () => {
     const path = "/deployments/{model}/chat/completions"
-    expect(sent({}, { path }).path).toBe("/deployments/acme-1/chat/completions")
-    expect(sent({ model: "a/b c" }, { path }).path).toBe("/deployments/a%2Fb%20c/chat/completions")
+    expect(wireRequest({}, { path }).path).toBe("/deployments/acme-1/chat/completions")
+    expect(wireRequest({ model: "a/b c" }, { path }).path).toBe("/deployments/a%2Fb%20c/chat/completions")
   })
   it("prefers the model of the request to the client's model", () => {
     expect(body({ model: "other" })["model"]).toBe("other")
@@ -68,26 +68,26 @@ describe("Chat Completions request", () => {
     })
   })
   it("writes maxTokens and seed under the dialect's field names", () => {
-    const sent = body(
+    const written = body(
       { maxTokens: 100, seed: 7 },
       { maxTokensField: "max_completion_tokens", seedField: "random_seed" }
     )
-    expect(sent).toMatchObject({ max_completion_tokens: 100, random_seed: 7 })
-    expect(sent).not.toHaveProperty("max_tokens")
-    expect(sent).not.toHaveProperty("seed")
+    expect(written).toMatchObject({ max_completion_tokens: 100, random_seed: 7 })
+    expect(written).not.toHaveProperty("max_tokens")
+    expect(written).not.toHaveProperty("seed")
   })
   it("drops empty stop and tools lists", () => {
     expect(body({ stop: [], tools: [] })).toEqual(body({}))
   })
   it("lets extra override written fields except stream, and appends its tools", () => {
-    const sent = body({
+    const written = body({
       temperature: 0,
       tools: [{ name: "f" }],
       extra: { temperature: 1, service_tier: "flex", stream: true, tools: [{ type: "web_search" }] }
     })
-    expect(sent).toMatchObject({ temperature: 1, service_tier: "flex" })
-    expect(sent["tools"]).toMatchObject([{ type: "function" }, { type: "web_search" }])
-    expect(sent).not.toHaveProperty("stream")
+    expect(written).toMatchObject({ temperature: 1, service_tier: "flex" })
+    expect(written["tools"]).toMatchObject([{ type: "function" }, { type: "web_search" }])
+    expect(written).not.toHaveProperty("stream")
   })
 })
 
@@ -108,41 +108,41 @@ describe("Chat Completions streaming and withoutRefused", () => {
   })
   it("drops only stream_options when the server rejects them", () => {
     const { withoutRefused } = ChatCompletions.make()
-    const request = sent({ temperature: 0 }, {}, true)
-    for (const complaint of [
+    const request = wireRequest({ temperature: 0 }, {}, true)
+    for (const message of [
       "Unrecognized request argument supplied: stream_options",
       "include_usage: not permitted"
     ]) {
-      expect(withoutRefused(request, complaint)).toEqual({
+      expect(withoutRefused(request, message)).toEqual({
         path: "/chat/completions",
-        body: { ...sent({ temperature: 0 }).body, stream: true }
+        body: { ...wireRequest({ temperature: 0 }).body, stream: true }
       })
     }
     expect(withoutRefused(request, "Unsupported parameter: temperature")).toBeUndefined()
-    expect(withoutRefused(sent({}), "stream_options")).toBeUndefined()
+    expect(withoutRefused(wireRequest({}), "stream_options")).toBeUndefined()
   })
   it("turns enable_thinking off when the server allows it only for streams and reasoning was not requested", () => {
     const { withoutRefused } = ChatCompletions.make()
-    const complaint = "parameter.enable_thinking must be set to false for non-streaming calls"
-    const request = sent({ temperature: 0 })
-    expect(withoutRefused(request, complaint)).toEqual({
+    const message = "parameter.enable_thinking must be set to false for non-streaming calls"
+    const request = wireRequest({ temperature: 0 })
+    expect(withoutRefused(request, message)).toEqual({
       ...request,
       body: { ...request.body, enable_thinking: false }
     })
-    expect(withoutRefused(sent({}, {}, true), complaint)).toBeUndefined()
+    expect(withoutRefused(wireRequest({}, {}, true), message)).toBeUndefined()
     // Where thinking was asked for, the refusal stands.
-    expect(withoutRefused(sent({ reasoning: {} }, { reasoning: "enable_thinking" }), complaint)).toBeUndefined()
+    expect(withoutRefused(wireRequest({ reasoning: {} }, { reasoning: "enable_thinking" }), message)).toBeUndefined()
   })
 })
 
 describe("Chat Completions messages", () => {
   it("writes developer messages with the system role unless the dialect has a developer role", () => {
-    const said: ReadonlyArray<Message> = [{ role: "developer", content: "Be brief." }, Chat.system("Be kind.")]
-    expect(messages(said)).toEqual([
+    const instructions: ReadonlyArray<Message> = [{ role: "developer", content: "Be brief." }, Chat.system("Be kind.")]
+    expect(messages(instructions)).toEqual([
       { role: "system", content: "Be brief." },
       { role: "system", content: "Be kind." }
     ])
-    expect(messages(said, { developerRole: "developer" })).toMatchObject([{ role: "developer" }, { role: "system" }])
+    expect(messages(instructions, { developerRole: "developer" })).toMatchObject([{ role: "developer" }, { role: "system" }])
   })
   it("writes text, image, audio and file parts and the user's name", () => {
     const content = [
@@ -199,22 +199,22 @@ describe("Chat Completions messages", () => {
     ]
     const image = { type: "image_url", image_url: { url: pixel.url } }
     const file = { type: "file", file: { filename: "a.pdf", file_data: pdf.url } }
-    const labelled = (id: string, name: string) => ({
+    const label = (id: string, name: string) => ({
       type: "text",
       text: `Attachments of the result of tool call ${id} (${name}):`
     })
-    const attached = { type: "text", text: "The attachments of this result are in the next user message." }
+    const notice = { type: "text", text: "The attachments of this result are in the next user message." }
 
     it("writes attachments of tool results as one user message after the last result, labelled by tool call", () => {
       expect(messages(conversation)).toEqual([
         { role: "user", content: "Look." },
         { role: "assistant", content: null, tool_calls: [{}, {}, {}].map(() => expect.anything()) },
-        { role: "tool", tool_call_id: "call_1", content: [{ type: "text", text: "Here." }, attached] },
+        { role: "tool", tool_call_id: "call_1", content: [{ type: "text", text: "Here." }, notice] },
         { role: "tool", tool_call_id: "call_2", content: "Noon." },
-        { role: "tool", tool_call_id: "call_3", content: [attached] },
+        { role: "tool", tool_call_id: "call_3", content: [notice] },
         {
           role: "user",
-          content: [labelled("call_1", "photo"), image, labelled("call_3", "chart"), image, file]
+          content: [label("call_1", "photo"), image, label("call_3", "chart"), image, file]
         },
         { role: "user", content: "What is it?" }
       ])
@@ -239,12 +239,12 @@ describe("Chat Completions messages", () => {
       const labels = (Array.isArray(written) ? written : []).flatMap(({ content, role }) =>
         role === "user" ? [content[0].text] : []
       )
-      expect(labels).toEqual([labelled("call_1", "photo").text, labelled("call_1", "scan").text])
+      expect(labels).toEqual([label("call_1", "photo").text, label("call_1", "scan").text])
     })
     it("labels attachments by id when no tool call has that id, and keeps the cache mark on the last part", () => {
       const result = { role: "tool", toolCallId: "x", content: [pixel], cacheControl: {} } as const
       expect(messages([result], { cacheControl: "plain" })).toEqual([
-        { role: "tool", tool_call_id: "x", content: [{ ...attached, cache_control: { type: "ephemeral" } }] },
+        { role: "tool", tool_call_id: "x", content: [{ ...notice, cache_control: { type: "ephemeral" } }] },
         {
           role: "user",
           content: [{ type: "text", text: "Attachments of the result of tool call x:" }, image]
@@ -263,11 +263,11 @@ describe("Chat Completions messages", () => {
       ])
     })
     it("keeps native parts inside the tool result unchanged", () => {
-      const own = {
+      const nativePart = {
         type: "native" as const,
         native: { "chat-completions": { type: "image_url", image_url: { url: "x" } } }
       }
-      expect(messages([{ role: "tool", toolCallId: "x", content: [own] }])).toEqual([
+      expect(messages([{ role: "tool", toolCallId: "x", content: [nativePart] }])).toEqual([
         { role: "tool", tool_call_id: "x", content: [{ type: "image_url", image_url: { url: "x" } }] }
       ])
     })
@@ -288,7 +288,7 @@ describe("Chat Completions messages", () => {
 })
 
 describe("Chat Completions reasoning in the history", () => {
-  const own: ReasoningPart = {
+  const signedText: ReasoningPart = {
     type: "reasoning",
     text: "Hm.",
     signature: "sig",
@@ -297,18 +297,18 @@ describe("Chat Completions reasoning in the history", () => {
     provider: "acme"
   }
   const summary: ReasoningPart = { type: "reasoning", text: "In short.", format: "reasoning.summary", provider: "acme" }
-  const sealed: ReasoningPart = {
+  const encrypted: ReasoningPart = {
     type: "reasoning",
     text: "",
     signature: "enc",
     format: "reasoning.encrypted/openai-responses-v1",
     provider: "acme"
   }
-  const foreign: ReasoningPart = { type: "reasoning", text: "Ah.", signature: "theirs", id: "x", provider: "other" }
-  const foreignSeal: ReasoningPart = { type: "reasoning", text: "", signature: "theirs", provider: "other" }
+  const foreignText: ReasoningPart = { type: "reasoning", text: "Ah.", signature: "theirs", id: "x", provider: "other" }
+  const foreignSignature: ReasoningPart = { type: "reasoning", text: "", signature: "theirs", provider: "other" }
   const history = (dialect: Dialect): unknown =>
     messages(
-      [{ role: "assistant", content: [own, summary, sealed, foreign, foreignSeal, Chat.text("Four.")] }],
+      [{ role: "assistant", content: [signedText, summary, encrypted, foreignText, foreignSignature, Chat.text("Four.")] }],
       dialect
     )
 
@@ -334,7 +334,7 @@ describe("Chat Completions reasoning in the history", () => {
     ])
   })
   it("writes the signature of a tool call only for the provider that signed it", () => {
-    const signs = (provider: string): ReasoningPart => ({
+    const callSignature = (provider: string): ReasoningPart => ({
       type: "reasoning",
       text: "",
       signature: "sig",
@@ -344,22 +344,22 @@ describe("Chat Completions reasoning in the history", () => {
     })
     const message = (provider: string): Message => ({
       role: "assistant",
-      content: [signs(provider)],
+      content: [callSignature(provider)],
       toolCalls: [
         { id: "1", name: "look", arguments: "{}" },
         { id: "2", name: "look", arguments: "{}" }
       ]
     })
     const call = (id: string) => ({ id, type: "function", function: { name: "look", arguments: "{}" } })
-    const spoken = { role: "assistant", content: null }
+    const assistant = { role: "assistant", content: null }
     for (const history of ["none", "reasoning_details", "thinking-parts"] as const) {
       expect(messages([message("acme")], { history })).toEqual([
         {
-          ...spoken,
+          ...assistant,
           tool_calls: [{ ...call("1"), extra_content: { google: { thought_signature: "sig" } } }, call("2")]
         }
       ])
-      expect(messages([message("other")], { history })).toEqual([{ ...spoken, tool_calls: [call("1"), call("2")] }])
+      expect(messages([message("other")], { history })).toEqual([{ ...assistant, tool_calls: [call("1"), call("2")] }])
     }
   })
   it("writes reasoning as thinking parts, with signatures only of the same provider", () => {
@@ -472,48 +472,48 @@ describe("Chat Completions response format", () => {
 })
 
 describe("Chat Completions reasoning settings", () => {
-  const asked = (reasoning: Chat.Reasoning, dialect: ChatCompletions.Dialect["reasoning"]) => {
+  const writtenSettings = (reasoning: Chat.Reasoning, dialect: ChatCompletions.Dialect["reasoning"]) => {
     const { messages: _, model: __, ...rest } = body({ reasoning }, { reasoning: dialect })
     return rest
   }
   it("writes the effort as reasoning_effort and drops the budget in the effort dialect", () => {
-    expect(asked({ effort: "minimal", budgetTokens: 10 }, "effort")).toEqual({ reasoning_effort: "minimal" })
-    expect(asked({ budgetTokens: 10 }, "effort")).toEqual({})
+    expect(writtenSettings({ effort: "minimal", budgetTokens: 10 }, "effort")).toEqual({ reasoning_effort: "minimal" })
+    expect(writtenSettings({ budgetTokens: 10 }, "effort")).toEqual({})
   })
   it("writes either an effort or a budget as a reasoning object in the object dialect", () => {
-    expect(asked({ effort: "high" }, "object")).toEqual({ reasoning: { effort: "high" } })
-    expect(asked({ effort: "high", budgetTokens: 10 }, "object")).toEqual({ reasoning: { max_tokens: 10 } })
-    expect(asked({ effort: "none", budgetTokens: 10 }, "object")).toEqual({ reasoning: { effort: "none" } })
-    expect(asked({}, "object")).toEqual({ reasoning: { enabled: true } })
+    expect(writtenSettings({ effort: "high" }, "object")).toEqual({ reasoning: { effort: "high" } })
+    expect(writtenSettings({ effort: "high", budgetTokens: 10 }, "object")).toEqual({ reasoning: { max_tokens: 10 } })
+    expect(writtenSettings({ effort: "none", budgetTokens: 10 }, "object")).toEqual({ reasoning: { effort: "none" } })
+    expect(writtenSettings({}, "object")).toEqual({ reasoning: { enabled: true } })
   })
   it("writes a thinking switch and the effort in the thinking dialect", () => {
-    expect(asked({ effort: "high" }, "thinking")).toEqual({ thinking: { type: "enabled" }, reasoning_effort: "high" })
-    expect(asked({ budgetTokens: 10 }, "thinking")).toEqual({ thinking: { type: "enabled" } })
-    expect(asked({ effort: "none" }, "thinking")).toEqual({ thinking: { type: "disabled" } })
-    expect(asked({ budgetTokens: 0 }, "thinking")).toEqual({ thinking: { type: "disabled" } })
+    expect(writtenSettings({ effort: "high" }, "thinking")).toEqual({ thinking: { type: "enabled" }, reasoning_effort: "high" })
+    expect(writtenSettings({ budgetTokens: 10 }, "thinking")).toEqual({ thinking: { type: "enabled" } })
+    expect(writtenSettings({ effort: "none" }, "thinking")).toEqual({ thinking: { type: "disabled" } })
+    expect(writtenSettings({ budgetTokens: 0 }, "thinking")).toEqual({ thinking: { type: "disabled" } })
   })
   it("writes enable_thinking and thinking_budget in the enable_thinking dialect", () => {
-    expect(asked({ effort: "high", budgetTokens: 10 }, "enable_thinking")).toEqual({
+    expect(writtenSettings({ effort: "high", budgetTokens: 10 }, "enable_thinking")).toEqual({
       enable_thinking: true,
       thinking_budget: 10
     })
-    expect(asked({}, "enable_thinking")).toEqual({ enable_thinking: true })
-    expect(asked({ effort: "none", budgetTokens: 10 }, "enable_thinking")).toEqual({ enable_thinking: false })
-    expect(asked({ budgetTokens: 0 }, "enable_thinking")).toEqual({ enable_thinking: false })
+    expect(writtenSettings({}, "enable_thinking")).toEqual({ enable_thinking: true })
+    expect(writtenSettings({ effort: "none", budgetTokens: 10 }, "enable_thinking")).toEqual({ enable_thinking: false })
+    expect(writtenSettings({ budgetTokens: 0 }, "enable_thinking")).toEqual({ enable_thinking: false })
   })
   it("writes nothing for a dialect without reasoning or for a summary setting alone", () => {
-    expect(asked({ effort: "high" }, "none")).toEqual({})
+    expect(writtenSettings({ effort: "high" }, "none")).toEqual({})
     for (const dialect of ["effort", "object", "thinking", "enable_thinking"] as const) {
-      expect(asked({ summary: "auto" }, dialect)).toEqual({})
+      expect(writtenSettings({ summary: "auto" }, dialect)).toEqual({})
     }
   })
 })
 
 describe("Chat Completions unsupported parts", () => {
-  const asked = (part: Chat.UserPart) => refused({ messages: [Chat.user([part])] })
+  const partFailure = (part: Chat.UserPart) => encodeFailure({ messages: [Chat.user([part])] })
   it("rejects files and audio by URL and audio without base64 as Unsupported", () => {
-    expect(asked(Chat.file("https://example.com/a.pdf"))).toEqual(unsupported("file by URL"))
-    expect(asked(Chat.audio("https://example.com/a.wav"))).toEqual(unsupported("audio by URL"))
-    expect(asked(Chat.audio("data:audio/wav,abc"))).toEqual(unsupported("audio in another form than base64"))
+    expect(partFailure(Chat.file("https://example.com/a.pdf"))).toEqual(unsupported("file by URL"))
+    expect(partFailure(Chat.audio("https://example.com/a.wav"))).toEqual(unsupported("audio by URL"))
+    expect(partFailure(Chat.audio("data:audio/wav,abc"))).toEqual(unsupported("audio in another form than base64"))
   })
 })

@@ -14,16 +14,16 @@ const request = (body: Record<string, unknown>) => decoded({ model: "m", message
 
 const messages = (...messages: ReadonlyArray<unknown>) => request({ messages }).messages
 
-const fault = (body: unknown): unknown =>
+const malformedPath = (body: unknown): unknown =>
   Either.match(wire.decodeRequest(body), {
     onLeft: (failure) => (failure._tag === "Malformed" ? failure.path : failure),
     onRight: () => "no fault"
   })
 
-const faultIn = (body: Record<string, unknown>) => fault({ model: "m", messages: hello, ...body })
+const malformedPathOf = (body: Record<string, unknown>) => malformedPath({ model: "m", messages: hello, ...body })
 
 /** What only this protocol says of it. */
-const own = (fields: Record<string, unknown>) => ({ native: { "chat-completions": fields } })
+const native = (fields: Record<string, unknown>) => ({ native: { "chat-completions": fields } })
 
 describe("Chat Completions server request", () => {
   it("reads model, messages and the stream flag", () => {
@@ -88,7 +88,7 @@ describe("Chat Completions server request: messages", () => {
         { role: "tool", tool_call_id: "c", content: "done" }
       )
     ).toEqual([
-      { ...Chat.system("One."), ...own({ name: "Sys" }) },
+      { ...Chat.system("One."), ...native({ name: "Sys" }) },
       { role: "developer", content: [Chat.text("Two.")] },
       { role: "user", content: "Hello", name: "Ann" },
       Chat.assistant("Hi."),
@@ -158,14 +158,14 @@ describe("Chat Completions server request: messages", () => {
         { id: "a", name: "f", arguments: "{}" },
         { id: "b", name: "g", arguments: "free", type: "custom" }
       ]),
-      { role: "assistant", content: [{ type: "reasoning", text: "Hm.", ...own({}) }, Chat.text("x")] },
+      { role: "assistant", content: [{ type: "reasoning", text: "Hm.", ...native({}) }, Chat.text("x")] },
       {
         role: "assistant",
-        content: [{ type: "reasoning", text: "", signature: "enc", format: "reasoning.encrypted/f1", ...own({}) }]
+        content: [{ type: "reasoning", text: "", signature: "enc", format: "reasoning.encrypted/f1", ...native({}) }]
       },
-      { role: "assistant", content: [{ type: "reasoning", text: "Hm.", ...own({}) }, Chat.text("x")] },
-      { ...Chat.assistant("No."), ...own({ content: null, refusal: "No." }) },
-      { role: "assistant", content: [{ ...Chat.text("No."), ...own({ type: "refusal", refusal: "No." }) }] }
+      { role: "assistant", content: [{ type: "reasoning", text: "Hm.", ...native({}) }, Chat.text("x")] },
+      { ...Chat.assistant("No."), ...native({ content: null, refusal: "No." }) },
+      { role: "assistant", content: [{ ...Chat.text("No."), ...native({ type: "refusal", refusal: "No." }) }] }
     ])
   })
 })
@@ -220,36 +220,36 @@ describe("Chat Completions server request: tools, formats and reasoning", () => 
 
 describe("Chat Completions server request: failures", () => {
   it("rejects invalid messages as Malformed with their path", () => {
-    expect(fault("x")).toBe("")
-    expect(fault({})).toBe("messages")
-    expect(fault({ messages: [] })).toBe("messages")
-    expect(fault({ messages: ["x"] })).toBe("messages[0]")
-    expect(fault({ messages: [{ role: "nobody", content: "x" }] })).toBe("messages[0].role")
-    expect(fault({ messages: [{ role: "user", content: 5 }] })).toBe("messages[0].content")
-    expect(fault({ messages: [{ role: "assistant", content: 5 }] })).toBe("messages[0].content")
-    expect(fault({ messages: [{ role: "tool", content: "x" }] })).toBe("messages[0].tool_call_id")
+    expect(malformedPath("x")).toBe("")
+    expect(malformedPath({})).toBe("messages")
+    expect(malformedPath({ messages: [] })).toBe("messages")
+    expect(malformedPath({ messages: ["x"] })).toBe("messages[0]")
+    expect(malformedPath({ messages: [{ role: "nobody", content: "x" }] })).toBe("messages[0].role")
+    expect(malformedPath({ messages: [{ role: "user", content: 5 }] })).toBe("messages[0].content")
+    expect(malformedPath({ messages: [{ role: "assistant", content: 5 }] })).toBe("messages[0].content")
+    expect(malformedPath({ messages: [{ role: "tool", content: "x" }] })).toBe("messages[0].tool_call_id")
   })
   it("rejects invalid settings as Malformed with their path", () => {
-    expect(faultIn({ temperature: -1 })).toBe("temperature")
-    expect(faultIn({ top_p: 2 })).toBe("top_p")
-    expect(faultIn({ max_tokens: 0 })).toBe("max_tokens")
-    expect(faultIn({ metadata: { a: 1 } })).toBe("metadata.a")
-    expect(faultIn({ reasoning_effort: "huge" })).toBe("reasoning_effort")
-    expect(faultIn({ parallel_tool_calls: "no" })).toBe("parallel_tool_calls")
-    expect(faultIn({ tools: "x" })).toBe("tools")
-    expect(faultIn({ tools: [{ type: "function", function: { name: "a b" } }] })).toBe("tools[0].function.name")
-    expect(faultIn({ tool_choice: { type: "function" } })).toBe("tool_choice.function.name")
-    expect(faultIn({ response_format: { type: "json_schema", json_schema: { schema: {} } } })).toBe(
+    expect(malformedPathOf({ temperature: -1 })).toBe("temperature")
+    expect(malformedPathOf({ top_p: 2 })).toBe("top_p")
+    expect(malformedPathOf({ max_tokens: 0 })).toBe("max_tokens")
+    expect(malformedPathOf({ metadata: { a: 1 } })).toBe("metadata.a")
+    expect(malformedPathOf({ reasoning_effort: "huge" })).toBe("reasoning_effort")
+    expect(malformedPathOf({ parallel_tool_calls: "no" })).toBe("parallel_tool_calls")
+    expect(malformedPathOf({ tools: "x" })).toBe("tools")
+    expect(malformedPathOf({ tools: [{ type: "function", function: { name: "a b" } }] })).toBe("tools[0].function.name")
+    expect(malformedPathOf({ tool_choice: { type: "function" } })).toBe("tool_choice.function.name")
+    expect(malformedPathOf({ response_format: { type: "json_schema", json_schema: { schema: {} } } })).toBe(
       "response_format.json_schema.name"
     )
   })
   it("rejects invalid parts and tool calls as Malformed with their path", () => {
-    const user = (part: unknown) => fault({ messages: [{ role: "user", content: [Chat.text("x"), part] }] })
+    const user = (part: unknown) => malformedPath({ messages: [{ role: "user", content: [Chat.text("x"), part] }] })
     expect(user({ type: "image_url", image_url: { url: "ftp://x" } })).toBe("messages[0].content[1].image_url.url")
     expect(user({ type: "input_audio", input_audio: { data: "AA" } })).toBe("messages[0].content[1].input_audio")
     expect(user({ type: "file", file: { file_data: "x" } })).toBe("messages[0].content[1].file.file_data")
     expect(user({ type: "text" })).toBe("messages[0].content[1].text")
-    const calls = (tool_calls: unknown) => fault({ messages: [{ role: "assistant", content: "", tool_calls }] })
+    const calls = (tool_calls: unknown) => malformedPath({ messages: [{ role: "assistant", content: "", tool_calls }] })
     expect(calls("x")).toBe("messages[0].tool_calls")
     expect(calls([{ id: "a", type: "function", function: { name: "", arguments: "{}" } }])).toMatch(
       /^messages\[0\]\.tool_calls\[0\]/

@@ -6,7 +6,7 @@ import * as ChatCompletions from "../../../src/wire/ChatCompletions.js"
 
 const wire = ChatCompletions.make()
 
-const answer: ChatResponse = {
+const response: ChatResponse = {
   id: "c1",
   provider: "acme",
   model: "acme-1",
@@ -34,7 +34,7 @@ const usage = {
 
 describe("Chat Completions server response", () => {
   it("writes every field of a response as OpenAI does", () => {
-    expect(wire.encodeResponse(answer)).toEqual({
+    expect(wire.encodeResponse(response)).toEqual({
       id: "c1",
       object: "chat.completion",
       created: 0,
@@ -51,8 +51,8 @@ describe("Chat Completions server response", () => {
     })
   })
   it("writes reasoning in the fields of each history dialect, in responses and in streams", () => {
-    const thoughtful: ChatResponse = {
-      ...answer,
+    const withReasoning: ChatResponse = {
+      ...response,
       reasoning: "Hm.",
       reasoningParts: [{ type: "reasoning", text: "Hm.", signature: "s" }]
     }
@@ -61,15 +61,15 @@ describe("Chat Completions server response", () => {
       { type: "thinking", thinking: [{ type: "text", text: "Hm." }], signature: "s" },
       { type: "text", text: "Hello." }
     ]
-    const places = [
+    const dialects = [
       ["none", { content: "Hello.", reasoning_content: "Hm.", reasoning_details: details }],
       ["reasoning_content", { content: "Hello.", reasoning_content: "Hm." }],
       ["reasoning_details", { content: "Hello.", reasoning: "Hm.", reasoning_details: details }],
       ["thinking-parts", { content: parts }]
     ] as const
-    for (const [history, message] of places) {
+    for (const [history, message] of dialects) {
       const { encodeResponse, encodeStream } = ChatCompletions.make({ history })
-      expect(encodeResponse(thoughtful)["choices"]).toEqual([
+      expect(encodeResponse(withReasoning)["choices"]).toEqual([
         {
           index: 0,
           // Clients look for it under either name; a stream tells it once.
@@ -83,10 +83,10 @@ describe("Chat Completions server response", () => {
           finish_reason: "stop"
         }
       ])
-      const { content, ...beside } = message
-      const piece = encodeStream({}).push({ _tag: "ReasoningDelta", index: 0, text: "Hm.", signature: "s" })
-      const delta = typeof content === "string" ? beside : { content: content.slice(0, 1) }
-      expect(piece.map(({ data }): unknown => JSON.parse(data))).toEqual([
+      const { content, ...fields } = message
+      const frames = encodeStream({}).push({ _tag: "ReasoningDelta", index: 0, text: "Hm.", signature: "s" })
+      const delta = typeof content === "string" ? fields : { content: content.slice(0, 1) }
+      expect(frames.map(({ data }): unknown => JSON.parse(data))).toEqual([
         {
           object: "chat.completion.chunk",
           created: 0,
@@ -97,7 +97,7 @@ describe("Chat Completions server response", () => {
   })
   it("maps finish reasons of every provider to OpenAI's finish_reason", () => {
     const reason = (finishReason: FinishReason, rawFinishReason: string) =>
-      wire.encodeResponse({ ...answer, finishReason, rawFinishReason })["choices"]
+      wire.encodeResponse({ ...response, finishReason, rawFinishReason })["choices"]
     expect(reason("stop", "end_turn")).toMatchObject([{ finish_reason: "stop" }])
     expect(reason("length", "max_output_tokens")).toMatchObject([{ finish_reason: "length" }])
     expect(reason("tool-calls", "function_call")).toMatchObject([{ finish_reason: "function_call" }])
@@ -115,7 +115,7 @@ describe("Chat Completions server response", () => {
       id: "y",
       choices: [{ index: 1 }]
     }
-    const body = wire.encodeResponse({ ...answer, providerMetadata: metadata })
+    const body = wire.encodeResponse({ ...response, providerMetadata: metadata })
     expect(body).toMatchObject({
       id: "c1",
       service_tier: "flex",
@@ -124,7 +124,7 @@ describe("Chat Completions server response", () => {
     expect(body).not.toHaveProperty("error")
   })
   it("drops an estimated usage", () => {
-    expect(wire.encodeResponse({ ...answer, usage: { ...answer.usage, estimated: true } })).not.toHaveProperty("usage")
+    expect(wire.encodeResponse({ ...response, usage: { ...response.usage, estimated: true } })).not.toHaveProperty("usage")
   })
 })
 
@@ -134,12 +134,12 @@ describe("Chat Completions server stream", () => {
     _tag: "Finish",
     reason: "stop",
     rawReason: "stop",
-    usage: answer.usage,
+    usage: response.usage,
     latency: 0,
     providerMetadata: { service_tier: "flex" }
   }
-  const written = (events: ReadonlyArray<ChatEvent>, asked: Record<string, unknown> = {}): ReadonlyArray<unknown> => {
-    const encoder = wire.encodeStream(asked)
+  const writeEvents = (events: ReadonlyArray<ChatEvent>, requestBody: Record<string, unknown> = {}): ReadonlyArray<unknown> => {
+    const encoder = wire.encodeStream(requestBody)
     return events
       .flatMap((event) => encoder.push(event))
       .map(({ data }): unknown => (data === "[DONE]" ? data : JSON.parse(data)))
@@ -151,7 +151,7 @@ describe("Chat Completions server stream", () => {
   })
 
   it("writes the role chunk, the deltas, the finish_reason and [DONE]", () => {
-    expect(written([start, { _tag: "TextDelta", text: "Hi" }, { _tag: "RefusalDelta", text: "No." }, finish])).toEqual([
+    expect(writeEvents([start, { _tag: "TextDelta", text: "Hi" }, { _tag: "RefusalDelta", text: "No." }, finish])).toEqual([
       chunk({ role: "assistant", content: "", refusal: null }),
       chunk({ content: "Hi" }),
       chunk({ refusal: "No." }),
@@ -160,28 +160,28 @@ describe("Chat Completions server stream", () => {
     ])
   })
   it("writes a usage chunk when the request has include_usage", () => {
-    const asked = { stream_options: { include_usage: true } }
-    expect(written([start, finish], asked)).toEqual([
+    const requestBody = { stream_options: { include_usage: true } }
+    expect(writeEvents([start, finish], requestBody)).toEqual([
       { ...chunk({ role: "assistant", content: "", refusal: null }), usage: null },
       { ...chunk({}, "stop"), service_tier: "flex", usage: null },
       { ...head, choices: [], usage },
       "[DONE]"
     ])
-    const estimated: ChatEvent = { ...finish, usage: { ...answer.usage, estimated: true } }
-    expect(written([start, estimated], asked)).toHaveLength(3)
+    const estimated: ChatEvent = { ...finish, usage: { ...response.usage, estimated: true } }
+    expect(writeEvents([start, estimated], requestBody)).toHaveLength(3)
   })
   it("writes id and name of a tool call once, and the arguments that no delta carried at its end", () => {
-    const piece = { _tag: "ToolCallDelta", index: 0, id: "a", name: "f" } as const
+    const callDelta = { _tag: "ToolCallDelta", index: 0, id: "a", name: "f" } as const
     const events: ReadonlyArray<ChatEvent> = [
-      { ...piece, argumentsDelta: "{" },
-      { ...piece, argumentsDelta: "}" },
+      { ...callDelta, argumentsDelta: "{" },
+      { ...callDelta, argumentsDelta: "}" },
       { _tag: "ToolCallEnd", index: 0, call: { id: "a", name: "f", arguments: "{}" } },
       { _tag: "ToolCallEnd", index: 1, call: { id: "b", name: "g", arguments: "{}" } },
       { _tag: "ToolCallDelta", index: 2, id: "c", name: "h", argumentsDelta: "[" },
       { _tag: "ToolCallEnd", index: 2, call: { id: "c", name: "h", arguments: "[]" } }
     ]
     const calls = (call: unknown) => chunk({ tool_calls: [call] })
-    expect(written([start, ...events]).slice(1)).toEqual([
+    expect(writeEvents([start, ...events]).slice(1)).toEqual([
       calls({ index: 0, id: "a", type: "function", function: { name: "f", arguments: "{" } }),
       calls({ index: 0, function: { arguments: "}" } }),
       calls({ index: 1, id: "b", type: "function", function: { name: "g", arguments: "{}" } }),
@@ -190,20 +190,20 @@ describe("Chat Completions server stream", () => {
     ])
   })
   it("writes a custom tool call when the request declared a custom tool of that name", () => {
-    const asked = { tools: [{ type: "custom", custom: { name: "g" } }] }
-    const piece: ChatEvent = { _tag: "ToolCallDelta", index: 0, id: "a", name: "g", argumentsDelta: "free" }
-    expect(written([start, piece], asked)[1]).toEqual(
+    const requestBody = { tools: [{ type: "custom", custom: { name: "g" } }] }
+    const callDelta: ChatEvent = { _tag: "ToolCallDelta", index: 0, id: "a", name: "g", argumentsDelta: "free" }
+    expect(writeEvents([start, callDelta], requestBody)[1]).toEqual(
       chunk({ tool_calls: [{ index: 0, id: "a", type: "custom", custom: { name: "g", input: "free" } }] })
     )
   })
   it("writes reasoning both as reasoning_content and as reasoning_details", () => {
-    const thought = { _tag: "ReasoningDelta", index: 0 } as const
+    const reasoningDelta = { _tag: "ReasoningDelta", index: 0 } as const
     const events: ReadonlyArray<ChatEvent> = [
-      { ...thought, text: "Hm", id: "r1" },
-      { ...thought, text: "", signature: "sig" }
+      { ...reasoningDelta, text: "Hm", id: "r1" },
+      { ...reasoningDelta, text: "", signature: "sig" }
     ]
     const detail = { type: "reasoning.text", index: 0, id: "r1" }
-    expect(written([start, ...events]).slice(1)).toEqual([
+    expect(writeEvents([start, ...events]).slice(1)).toEqual([
       chunk({ reasoning_content: "Hm", reasoning_details: [{ ...detail, text: "Hm" }] }),
       chunk({ reasoning_details: [{ ...detail, text: "", signature: "sig" }] })
     ])

@@ -19,7 +19,7 @@ const done = frame("[DONE]")
 
 const usage = Usage.make({ inputTokens: 5, outputTokens: 3 })
 
-interface Read {
+interface DecodedStream {
   readonly decoder: StreamDecoder
   readonly events: ReadonlyArray<WireEvent>
   readonly states: ReadonlyArray<StreamDecoder["state"]>
@@ -27,7 +27,7 @@ interface Read {
 }
 
 /** All frames, and the end of the connection unless `open`. */
-const read = (frames: ReadonlyArray<Frame>, open = false): Read => {
+const read = (frames: ReadonlyArray<Frame>, open = false): DecodedStream => {
   const decoder = ChatCompletions.make().decodeStream(source)
   const events: Array<WireEvent> = []
   const states: Array<StreamDecoder["state"]> = []
@@ -39,7 +39,7 @@ const read = (frames: ReadonlyArray<Frame>, open = false): Read => {
   return { decoder, events, states, failure: open ? undefined : decoder.end(events) }
 }
 
-const said = (frames: ReadonlyArray<Frame>): Collected & { readonly finish: Finish } => {
+const collect = (frames: ReadonlyArray<Frame>): Collected & { readonly finish: Finish } => {
   const { events, failure } = read(frames)
   if (failure !== undefined) throw new Error(JSON.stringify(failure))
   const all = events.reduce((collected, event: ChatEvent) => Events.append(collected, event), Events.nothing)
@@ -89,7 +89,7 @@ describe("Chat Completions stream decoder", () => {
       text("Hi"),
       stop
     ]
-    expect(said(frames)).toMatchObject({
+    expect(collect(frames)).toMatchObject({
       text: "Hi",
       finish: { providerMetadata: { prompt_filter_results: [{ prompt_index: 0 }] } }
     })
@@ -109,7 +109,7 @@ describe("Chat Completions stream decoder", () => {
   })
   it("drops the deltas of choices after the first", () => {
     const other = chunk({ content: "Two" }, { index: 1, finish_reason: "length" })
-    expect(said([other, text("One"), other, stop])).toMatchObject({ text: "One", finish: { rawReason: "stop" } })
+    expect(collect([other, text("One"), other, stop])).toMatchObject({ text: "One", finish: { rawReason: "stop" } })
   })
   it("reads content parts and plain text in one stream", () => {
     const frames = [
@@ -119,7 +119,7 @@ describe("Chat Completions stream decoder", () => {
       text("ur"),
       stop
     ]
-    expect(said(frames)).toMatchObject({
+    expect(collect(frames)).toMatchObject({
       text: "Four",
       reasoningParts: [{ type: "reasoning", text: "Hm.", signature: "sig", provider: "acme" }]
     })
@@ -133,8 +133,8 @@ describe("Chat Completions stream decoder", () => {
   })
   it("reads a final message that repeats the text without emitting the text twice", () => {
     const last = frame({ choices: [{ index: 0, message: { content: "Hello" }, finish_reason: "stop" }] })
-    expect(said([text("Hello"), last]).text).toBe("Hello")
-    expect(said([last]).text).toBe("Hello")
+    expect(collect([text("Hello"), last]).text).toBe("Hello")
+    expect(collect([last]).text).toBe("Hello")
   })
 })
 
@@ -148,37 +148,37 @@ describe("Chat Completions end of a stream", () => {
   it("waits for a later usage when the chunk with the finish_reason contains one", () => {
     const withUsage = chunk({}, { finish_reason: "stop" }, { usage: { prompt_tokens: 1, completion_tokens: 1 } })
     expect(read([text("a"), withUsage], true)).toMatchObject({ states: ["open", "finishing"] })
-    expect(said([text("a"), withUsage]).finish.usage).toMatchObject({ inputTokens: 1 })
-    expect(said([text("a"), withUsage, counted]).finish.usage).toEqual(usage)
-    expect(said([text("a"), withUsage, done]).finish.usage).toMatchObject({ inputTokens: 1 })
+    expect(collect([text("a"), withUsage]).finish.usage).toMatchObject({ inputTokens: 1 })
+    expect(collect([text("a"), withUsage, counted]).finish.usage).toEqual(usage)
+    expect(collect([text("a"), withUsage, done]).finish.usage).toMatchObject({ inputTokens: 1 })
   })
   it("takes the last of several usage counts", () => {
     const counting = (completion_tokens: number) =>
       chunk({ content: "x" }, {}, { usage: { prompt_tokens: 5, completion_tokens } })
-    expect(said([counting(1), counting(2), counting(3), stop]).finish.usage).toEqual(usage)
+    expect(collect([counting(1), counting(2), counting(3), stop]).finish.usage).toEqual(usage)
   })
   it("reads the usage from the choice and from x_groq", () => {
     const counts = { prompt_tokens: 5, completion_tokens: 3 }
-    expect(said([text("a"), chunk({}, { finish_reason: "stop", usage: counts })]).finish.usage).toEqual(usage)
-    expect(said([text("a"), chunk({}, { finish_reason: "stop" }, { x_groq: { usage: counts } })]).finish.usage).toEqual(
+    expect(collect([text("a"), chunk({}, { finish_reason: "stop", usage: counts })]).finish.usage).toEqual(usage)
+    expect(collect([text("a"), chunk({}, { finish_reason: "stop" }, { x_groq: { usage: counts } })]).finish.usage).toEqual(
       usage
     )
   })
   it("estimates the usage of a stream without counts", () => {
     const frames = [text("Hello."), stop, done]
-    expect(said(frames).finish.usage).toEqual(Usage.make({ inputTokens: 7, outputTokens: 2, estimated: true }))
+    expect(collect(frames).finish.usage).toEqual(Usage.make({ inputTokens: 7, outputTokens: 2, estimated: true }))
     expect(read(frames.slice(0, 1), true).decoder.usage).toMatchObject({ outputTokens: 2, estimated: true })
   })
   it("waits for the usage when an empty chunk follows the finish_reason", () => {
     const empty = frame({ id: "c1", choices: [] })
     expect(read([text("a"), stop, empty, counted]).states).toEqual(["open", "finishing", "finishing", "done"])
-    expect(said([text("a"), stop, empty, counted]).finish.usage).toEqual(usage)
+    expect(collect([text("a"), stop, empty, counted]).finish.usage).toEqual(usage)
   })
   it("finishes at a finish_reason or at [DONE] after a usage chunk, and is Truncated otherwise", () => {
-    expect(said([text("a"), stop]).finish.reason).toBe("stop")
-    expect(said([text("a"), counted, done]).finish).toMatchObject({ reason: "other", rawReason: "" })
+    expect(collect([text("a"), stop]).finish.reason).toBe("stop")
+    expect(collect([text("a"), counted, done]).finish).toMatchObject({ reason: "other", rawReason: "" })
     const call = chunk({ tool_calls: [{ index: 0, id: "a", function: { name: "f", arguments: "{}" } }] })
-    expect(said([call, counted, done]).finish).toMatchObject({ reason: "tool-calls", rawReason: "" })
+    expect(collect([call, counted, done]).finish).toMatchObject({ reason: "tool-calls", rawReason: "" })
     expect(read([text("a"), done])).toMatchObject({ failure: { _tag: "Truncated" } })
     expect(read([text("a"), counted, text("b"), done])).toMatchObject({ failure: { _tag: "Truncated" } })
     expect(read([done])).toMatchObject({ failure: { _tag: "Truncated" } })
@@ -220,16 +220,16 @@ describe("Chat Completions stream decoder: failures", () => {
 })
 
 describe("Chat Completions stream decoder: reasoning", () => {
-  const thought = (frames: ReadonlyArray<unknown>) =>
-    said([...frames.map((delta) => chunk(delta)), stop]).reasoningParts
+  const reasoningParts = (frames: ReadonlyArray<unknown>) =>
+    collect([...frames.map((delta) => chunk(delta)), stop]).reasoningParts
   const plain = { type: "reasoning", text: "Hm.", provider: "acme" }
   it("reads reasoning once when a chunk repeats it under two field names", () => {
     const detail = (text: string) => [{ type: "reasoning.text", text, index: 0 }]
-    expect(thought([{ reasoning_content: "H" }, { reasoning_content: "m." }])).toEqual([plain])
-    expect(thought([{ reasoning: "H" }, { reasoning: "m." }])).toEqual([plain])
-    expect(thought([{ reasoning: "Hm.", reasoning_content: "Hm." }])).toEqual([plain])
+    expect(reasoningParts([{ reasoning_content: "H" }, { reasoning_content: "m." }])).toEqual([plain])
+    expect(reasoningParts([{ reasoning: "H" }, { reasoning: "m." }])).toEqual([plain])
+    expect(reasoningParts([{ reasoning: "Hm.", reasoning_content: "Hm." }])).toEqual([plain])
     expect(
-      thought([
+      reasoningParts([
         { reasoning: "H", reasoning_details: detail("H") },
         { reasoning: "m.", reasoning_details: detail("m.") }
       ])
@@ -239,21 +239,21 @@ describe("Chat Completions stream decoder: reasoning", () => {
     const detail = (text: string, signature: string) => ({
       reasoning_details: [{ type: "reasoning.text", text, signature, format: "anthropic-claude-v1", index: 0 }]
     })
-    expect(thought([detail("Hm.", ""), detail("", "sig"), detail("", "")])).toEqual([
+    expect(reasoningParts([detail("Hm.", ""), detail("", "sig"), detail("", "")])).toEqual([
       { ...plain, signature: "sig", format: "reasoning.text/anthropic-claude-v1" }
     ])
   })
   it("reads a reasoning signature from the chunk of a tool call", () => {
     const call = { index: 0, id: "1", function: { name: "look", arguments: "{}" } }
     expect(
-      thought([{ reasoning_text: "H" }, { reasoning_text: "m." }, { tool_calls: [call], reasoning_opaque: "sig" }])
+      reasoningParts([{ reasoning_text: "H" }, { reasoning_text: "m." }, { tool_calls: [call], reasoning_opaque: "sig" }])
     ).toEqual([{ ...plain, signature: "sig" }])
   })
   it("reads the signature of a tool call from its first chunk or from a later one", () => {
     const signed = (signature: string) => ({ extra_content: { google: { thought_signature: signature } } })
     const call = (id: string, more: object) => ({ id, function: { name: "look", arguments: "{}" }, ...more })
     expect(
-      thought([
+      reasoningParts([
         { reasoning_content: "Hm." },
         { tool_calls: [{ index: 0, ...call("1", signed("a")) }] },
         { tool_calls: [{ index: 1, ...call("2", {}) }] },
@@ -268,19 +268,19 @@ describe("Chat Completions stream decoder: reasoning", () => {
   it("separates reasoning parts by index, id, type and signature", () => {
     const details = (...entries: ReadonlyArray<unknown>) => ({ reasoning_details: entries })
     const summary = (summary: string, index: number) => ({ type: "reasoning.summary", summary, index })
-    const sealed = (data: string, further: object = {}) => ({ type: "reasoning.encrypted", data, ...further })
+    const encrypted = (data: string, further: object = {}) => ({ type: "reasoning.encrypted", data, ...further })
     expect(
-      thought([
+      reasoningParts([
         details(summary("a", 0)),
         details(summary("b", 1)),
         details(summary("c", 0)),
-        details(sealed("x", { index: 0 }))
+        details(encrypted("x", { index: 0 }))
       ])
     ).toMatchObject([{ text: "ac" }, { text: "b" }, { text: "", signature: "x" }])
-    expect(thought([details(sealed("x"), sealed("y"))])).toMatchObject([{ signature: "x" }, { signature: "y" }])
-    expect(thought([details(sealed("x", { id: "1", index: 0 }), sealed("y", { id: "2", index: 0 }))])).toHaveLength(2)
+    expect(reasoningParts([details(encrypted("x"), encrypted("y"))])).toMatchObject([{ signature: "x" }, { signature: "y" }])
+    expect(reasoningParts([details(encrypted("x", { id: "1", index: 0 }), encrypted("y", { id: "2", index: 0 }))])).toHaveLength(2)
     const signed = (text: string, signature: string) => ({ type: "reasoning.text", text, signature })
-    expect(thought([details(signed("a", "1"), signed("b", "2"))])).toMatchObject([
+    expect(reasoningParts([details(signed("a", "1"), signed("b", "2"))])).toMatchObject([
       { text: "a", signature: "1" },
       { text: "b", signature: "2" }
     ])
@@ -288,19 +288,19 @@ describe("Chat Completions stream decoder: reasoning", () => {
 })
 
 describe("Chat Completions stream decoder: tool calls", () => {
-  const piece = (fields: Record<string, unknown>, name?: string, args?: string) => ({
+  const callDelta = (fields: Record<string, unknown>, name?: string, args?: string) => ({
     ...fields,
     function: { ...(name === undefined ? {} : { name }), ...(args === undefined ? {} : { arguments: args }) }
   })
-  const pieces = (...found: ReadonlyArray<unknown>) => found.map((each) => chunk({ tool_calls: [each] }))
-  const calls = (...found: ReadonlyArray<unknown>) => said([...pieces(...found), stop]).toolCalls
+  const callChunks = (...deltas: ReadonlyArray<unknown>) => deltas.map((each) => chunk({ tool_calls: [each] }))
+  const calls = (...deltas: ReadonlyArray<unknown>) => collect([...callChunks(...deltas), stop]).toolCalls
 
   it("emits deltas with the id and name of the tool call, and ToolCallEnd before Finish", () => {
     const { events } = read([
-      ...pieces(
-        piece({ index: 0, id: "a", type: "function" }, "f", ""),
-        piece({ index: 0 }, undefined, '{"x"'),
-        piece({ index: 0 }, undefined, ":1}")
+      ...callChunks(
+        callDelta({ index: 0, id: "a", type: "function" }, "f", ""),
+        callDelta({ index: 0 }, undefined, '{"x"'),
+        callDelta({ index: 0 }, undefined, ":1}")
       ),
       stop
     ])
@@ -313,28 +313,28 @@ describe("Chat Completions stream decoder: tool calls", () => {
     ])
   })
   it("separates tool calls by index and numbers them in order of appearance", () => {
-    const found = [
-      piece({ index: 3, id: "a" }, "f", "1"),
-      piece({ index: 1, id: "b" }, "g", "2"),
-      piece({ index: 3 }, undefined, "3"),
-      piece({ index: 1 }, undefined, "4")
+    const deltas = [
+      callDelta({ index: 3, id: "a" }, "f", "1"),
+      callDelta({ index: 1, id: "b" }, "g", "2"),
+      callDelta({ index: 3 }, undefined, "3"),
+      callDelta({ index: 1 }, undefined, "4")
     ]
-    expect(calls(...found)).toEqual([
+    expect(calls(...deltas)).toEqual([
       { id: "a", name: "f", arguments: "13" },
       { id: "b", name: "g", arguments: "24" }
     ])
-    const { events } = read([...pieces(...found), stop])
+    const { events } = read([...callChunks(...deltas), stop])
     expect(events.flatMap((event) => (event._tag === "ToolCallEnd" ? [event.index] : []))).toEqual([0, 1])
   })
   it("separates tool calls without an index by id, then by name, and continues the last one otherwise", () => {
     expect(
       calls(
-        piece({ id: "a" }, "f", "1"),
-        piece({}, undefined, "2"),
-        piece({ id: "b" }, "g", "3"),
-        piece({ id: "a" }, undefined, "4"),
-        piece({}, "h", "5"),
-        piece({}, undefined, "6")
+        callDelta({ id: "a" }, "f", "1"),
+        callDelta({}, undefined, "2"),
+        callDelta({ id: "b" }, "g", "3"),
+        callDelta({ id: "a" }, undefined, "4"),
+        callDelta({}, "h", "5"),
+        callDelta({}, undefined, "6")
       )
     ).toEqual([
       { id: "a", name: "f", arguments: "124" },
@@ -343,53 +343,53 @@ describe("Chat Completions stream decoder: tool calls", () => {
     ])
   })
   it("reads two tool calls of one index as two calls when their ids differ", () => {
-    expect(calls(piece({ index: 0, id: "a" }, "f", "{}"), piece({ index: 0, id: "b" }, "f", "{}"))).toHaveLength(2)
-    expect(calls(piece({ index: 0, id: "a" }, "f", "{"), piece({ index: 0, id: "a" }, "f", "}"))).toEqual([
+    expect(calls(callDelta({ index: 0, id: "a" }, "f", "{}"), callDelta({ index: 0, id: "b" }, "f", "{}"))).toHaveLength(2)
+    expect(calls(callDelta({ index: 0, id: "a" }, "f", "{"), callDelta({ index: 0, id: "a" }, "f", "}"))).toEqual([
       { id: "a", name: "f", arguments: "{}" }
     ])
   })
   it("keeps id and name of a tool call when later chunks send empty ones", () => {
-    expect(calls(piece({ index: 0, id: "a" }, "f", "{"), piece({ index: 0, id: "" }, "", "}"))).toEqual([
+    expect(calls(callDelta({ index: 0, id: "a" }, "f", "{"), callDelta({ index: 0, id: "" }, "", "}"))).toEqual([
       { id: "a", name: "f", arguments: "{}" }
     ])
   })
   it("gives a tool call without an id a generated one and keeps it when a late id follows", () => {
-    const found = [piece({ index: 4 }, "f", "{"), piece({ index: 4, id: "late" }, undefined, "}")]
-    expect(calls(...found)).toEqual([{ id: "call_0", name: "f", arguments: "{}" }])
-    expect(calls(piece({ index: 4 }, "f", "{"), piece({ index: 4, id: "late" }, "f", "}"))).toEqual([
+    const deltas = [callDelta({ index: 4 }, "f", "{"), callDelta({ index: 4, id: "late" }, undefined, "}")]
+    expect(calls(...deltas)).toEqual([{ id: "call_0", name: "f", arguments: "{}" }])
+    expect(calls(callDelta({ index: 4 }, "f", "{"), callDelta({ index: 4, id: "late" }, "f", "}"))).toEqual([
       { id: "call_0", name: "f", arguments: "{}" }
     ])
-    expect(calls(piece({}, "f", "{"), piece({ id: "late" }, undefined, "}"))).toEqual([
+    expect(calls(callDelta({}, "f", "{"), callDelta({ id: "late" }, undefined, "}"))).toEqual([
       { id: "call_0", name: "f", arguments: "{}" }
     ])
-    expect(calls(piece({ index: 4 }, "f"), piece({ index: 4, id: "late" }, undefined, "{}"))).toMatchObject([
+    expect(calls(callDelta({ index: 4 }, "f"), callDelta({ index: 4, id: "late" }, undefined, "{}"))).toMatchObject([
       { id: "late" }
     ])
   })
   it("holds back the arguments of a tool call until its name arrives", () => {
-    const { events } = read(pieces(piece({ index: 0 }, undefined, "{"), piece({ index: 0, id: "a" }, "f", "}")), true)
+    const { events } = read(callChunks(callDelta({ index: 0 }, undefined, "{"), callDelta({ index: 0, id: "a" }, "f", "}")), true)
     expect(events).toEqual([{ _tag: "ToolCallDelta", index: 0, id: "a", name: "f", argumentsDelta: "{}" }])
   })
   it("emits no delta for a tool call without arguments and ends it with {}", () => {
-    const { events } = read([...pieces(piece({ index: 0, id: "a" }, "f", "")), stop])
+    const { events } = read([...callChunks(callDelta({ index: 0, id: "a" }, "f", "")), stop])
     expect(tags(events)).toEqual(["ToolCallEnd", "Finish"])
-    expect(calls(piece({ index: 0, id: "a" }, "f"))).toEqual([{ id: "a", name: "f", arguments: "{}" }])
+    expect(calls(callDelta({ index: 0, id: "a" }, "f"))).toEqual([{ id: "a", name: "f", arguments: "{}" }])
   })
   it("ends a tool call with its partial arguments when the finish reason is length", () => {
-    const frames = [...pieces(piece({ index: 0, id: "a" }, "f", '{"x":')), chunk({}, { finish_reason: "length" })]
-    expect(said(frames)).toMatchObject({ toolCalls: [{ arguments: '{"x":' }], finish: { reason: "length" } })
+    const frames = [...callChunks(callDelta({ index: 0, id: "a" }, "f", '{"x":')), chunk({}, { finish_reason: "length" })]
+    expect(collect(frames)).toMatchObject({ toolCalls: [{ arguments: '{"x":' }], finish: { reason: "length" } })
   })
   it("keeps name and arguments of a tool call next to the empty form of the other type", () => {
     const both = (fields: object, fn: object, custom: object) => ({ index: 0, ...fields, function: fn, custom })
     const empty = { name: "", input: "" }
-    const pieces = [
+    const deltas = [
       both({ id: "a", type: "function" }, { name: "f", arguments: "" }, empty),
       both({}, { arguments: '{"x"' }, empty),
       both({ type: "" }, { name: "", arguments: ":1}" }, {})
     ]
-    const found = [{ id: "a", name: "f", arguments: '{"x":1}' }]
-    expect(calls(...pieces)).toEqual(found)
-    expect(calls(...pieces, { index: 0, custom: empty })).toEqual(found)
+    const expected = [{ id: "a", name: "f", arguments: '{"x":1}' }]
+    expect(calls(...deltas)).toEqual(expected)
+    expect(calls(...deltas, { index: 0, custom: empty })).toEqual(expected)
     const none = { name: "", arguments: "" }
     expect(
       calls(
@@ -413,7 +413,7 @@ describe("Chat Completions stream decoder: tool calls", () => {
       chunk({ function_call: { name: "f", arguments: "" } }),
       chunk({ function_call: { arguments: "{}" } })
     ]
-    expect(said([...legacy, chunk({}, { finish_reason: "function_call" })])).toMatchObject({
+    expect(collect([...legacy, chunk({}, { finish_reason: "function_call" })])).toMatchObject({
       toolCalls: [{ id: "call_0", name: "f", arguments: "{}" }],
       finish: { reason: "tool-calls", rawReason: "function_call" }
     })
@@ -433,7 +433,7 @@ describe("Chat Completions stream decoder: provider metadata", () => {
       chunk({ annotations: [{ type: "url_citation", n: 2 }], executed_tools: [{ index: 0, name: "search" }] }),
       chunk({ executed_tools: [{ index: 0, output: "found" }] }, { finish_reason: "stop" })
     ]
-    expect(said(frames).finish.providerMetadata).toEqual({
+    expect(collect(frames).finish.providerMetadata).toEqual({
       service_tier: "default",
       citations: ["x", "y"],
       audio: { id: "a1", data: "AABB", transcript: "ab", expires_at: 1 },

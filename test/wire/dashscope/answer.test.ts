@@ -8,17 +8,17 @@ const wire = DashScope.make()
 
 const usage = { input_tokens: 5, output_tokens: 3, total_tokens: 8 }
 
-const answer = (body: Record<string, unknown>): WireResponse =>
+const read = (body: Record<string, unknown>): WireResponse =>
   getOrThrow(wire.decodeResponse({ request_id: "r-1", usage, ...body }, source))
 
-const spoken = (message: Record<string, unknown>, choice: Record<string, unknown> = {}): WireResponse =>
-  answer({
+const readMessage = (message: Record<string, unknown>, choice: Record<string, unknown> = {}): WireResponse =>
+  read({
     output: { choices: [{ finish_reason: "stop", message: { role: "assistant", content: "", ...message }, ...choice }] }
   })
 
 describe("DashScope response", () => {
   it("reads text, reasoning, id and usage, and takes the requested model", () => {
-    expect(spoken({ content: "Four.", reasoning_content: "Two and two." })).toEqual({
+    expect(readMessage({ content: "Four.", reasoning_content: "Two and two." })).toEqual({
       id: "r-1",
       model: "asked",
       text: "Four.",
@@ -33,13 +33,13 @@ describe("DashScope response", () => {
     })
   })
   it("reads a text output of older models and ignores empty fields next to the choices", () => {
-    expect(answer({ output: { text: "Four.", finish_reason: "length" } })).toMatchObject({
+    expect(read({ output: { text: "Four.", finish_reason: "length" } })).toMatchObject({
       text: "Four.",
       finishReason: "length"
     })
     // Clients of Alibaba's own put all fields into every answer.
     expect(
-      answer({
+      read({
         code: "",
         message: "",
         output: { text: null, finish_reason: null, choices: [{ finish_reason: "stop", message: { content: "Four." } }] }
@@ -48,7 +48,7 @@ describe("DashScope response", () => {
   })
   it("joins text parts and keeps other parts in the metadata", () => {
     const image = { image: "https://example.com/a.png" }
-    expect(spoken({ content: [{ text: "Fo" }, image, { text: "ur." }] })).toMatchObject({
+    expect(readMessage({ content: [{ text: "Fo" }, image, { text: "ur." }] })).toMatchObject({
       text: "Four.",
       providerMetadata: { content: [image] }
     })
@@ -61,7 +61,7 @@ describe("DashScope response", () => {
       function: { name: "clock", arguments: args }
     })
     expect(
-      spoken(
+      readMessage(
         { content: "Let me see.", tool_calls: [call("a", '{"zone":"UTC"}'), call("", ""), call("c", { zone: 1 })] },
         { finish_reason: "tool_calls" }
       )
@@ -77,7 +77,7 @@ describe("DashScope response", () => {
     })
   })
   it("reads cached, cache write and reasoning tokens, and keeps other counts in the metadata", () => {
-    const counted = answer({
+    const counted = read({
       output: { text: "", finish_reason: "stop" },
       usage: {
         input_tokens: 50,
@@ -98,7 +98,7 @@ describe("DashScope response", () => {
       })
     )
     expect(counted.providerMetadata).toEqual({ usage: { image_tokens: 40 } })
-    expect(answer({ output: { text: "12345678", finish_reason: "stop" }, usage: {} }).usage).toEqual(
+    expect(read({ output: { text: "12345678", finish_reason: "stop" }, usage: {} }).usage).toEqual(
       Usage.make({ inputTokens: source.estimatedInputTokens, outputTokens: 3, estimated: true })
     )
   })
@@ -106,7 +106,7 @@ describe("DashScope response", () => {
     const search_info = { search_results: [{ url: "https://example.com" }] }
     const second = { index: 1, finish_reason: "stop", message: { content: "Vier." } }
     const first = { index: 0, finish_reason: "stop", message: { content: "Four." }, logprobs: { content: [] } }
-    expect(answer({ output: { choices: [second, first], search_info } })).toMatchObject({
+    expect(read({ output: { choices: [second, first], search_info } })).toMatchObject({
       text: "Four.",
       providerMetadata: { search_info, logprobs: { content: [] }, choices: [second] }
     })

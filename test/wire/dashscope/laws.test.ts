@@ -12,27 +12,27 @@ import { collectStream, splitDeltas, estimatedUsage, getOrThrow, jsonRoundTrip, 
 const wire = DashScope.make()
 
 /** What a client asks that wants what is new alone. */
-const incrementally = { parameters: { incremental_output: true } }
+const incrementalRequest = { parameters: { incremental_output: true } }
 
 // -------------------------------------------------------------------------------------
 // answers
 // -------------------------------------------------------------------------------------
 
 /** Pieces of the same channel that begin alike are only told from repetitions by what follows: none of these do. */
-const apart = (mark: string, said: string): string => (said === "" ? "" : mark + said)
+const prefixed = (mark: string, value: string): string => (value === "" ? "" : mark + value)
 
-const distinct = (response: ChatResponse): ChatResponse => {
-  const reasoningParts = response.reasoningParts.map((part, index) => ({ ...part, text: apart(`${index}`, part.text) }))
+const withDistinctTexts = (response: ChatResponse): ChatResponse => {
+  const reasoningParts = response.reasoningParts.map((part, index) => ({ ...part, text: prefixed(`${index}`, part.text) }))
   return {
     ...response,
-    text: apart("t", response.text),
-    refusal: apart("r", response.refusal),
+    text: prefixed("t", response.text),
+    refusal: prefixed("r", response.refusal),
     reasoningParts,
     reasoning: reasoningParts.map((part) => part.text).join("")
   }
 }
 
-const answers: FastCheck.Arbitrary<ChatResponse> = FastCheck.record({
+const responses: FastCheck.Arbitrary<ChatResponse> = FastCheck.record({
   response: chatResponse("acme"),
   providerMetadata: FastCheck.record(
     {
@@ -44,10 +44,10 @@ const answers: FastCheck.Arbitrary<ChatResponse> = FastCheck.record({
     },
     { requiredKeys: [] }
   )
-}).map(({ providerMetadata, response }) => ({ ...distinct(response), model: source.model, providerMetadata }))
+}).map(({ providerMetadata, response }) => ({ ...withDistinctTexts(response), model: source.model, providerMetadata }))
 
 /** What of an answer the protocol can say: one thought, no refusal but in words, functions alone. */
-const sayable = (response: ChatResponse): ChatResponse => ({
+const expressible = (response: ChatResponse): ChatResponse => ({
   ...response,
   rawFinishReason: response.rawFinishReason || "other",
   text: response.text + response.refusal,
@@ -60,26 +60,26 @@ const sayable = (response: ChatResponse): ChatResponse => ({
 describe("DashScope response laws", () => {
   it.prop(
     "every response survives writing and reading as one body, except for fields that DashScope lacks",
-    [answers],
+    [responses],
     ([response]) => {
-      expect(responseRoundTrip(wire, response)).toEqual(sayable(response))
+      expect(responseRoundTrip(wire, response)).toEqual(expressible(response))
     }
   )
   it.prop(
     "every response survives an incremental stream whose deltas are split at any size",
-    [answers, FastCheck.integer({ min: 1, max: 20 })],
+    [responses, FastCheck.integer({ min: 1, max: 20 })],
     ([response, size]) => {
-      const frames = writeFrames(wire, splitDeltas(ChatEvent.fromResponse(response), size), incrementally)
-      expect(collectStream(wire, frames, response)).toEqual(sayable(response))
+      const frames = writeFrames(wire, splitDeltas(ChatEvent.fromResponse(response), size), incrementalRequest)
+      expect(collectStream(wire, frames, response)).toEqual(expressible(response))
     }
   )
-  it.prop("every response survives an incremental stream of whole deltas", [answers], ([response]) => {
-    expect(collectStream(wire, writeFrames(wire, ChatEvent.fromResponse(response), incrementally), response)).toEqual(
-      sayable(response)
+  it.prop("every response survives an incremental stream of whole deltas", [responses], ([response]) => {
+    expect(collectStream(wire, writeFrames(wire, ChatEvent.fromResponse(response), incrementalRequest), response)).toEqual(
+      expressible(response)
     )
   })
-  it.prop("every response survives a cumulative stream of whole deltas", [answers], ([response]) => {
-    expect(collectStream(wire, writeFrames(wire, ChatEvent.fromResponse(response)), response)).toEqual(sayable(response))
+  it.prop("every response survives a cumulative stream of whole deltas", [responses], ([response]) => {
+    expect(collectStream(wire, writeFrames(wire, ChatEvent.fromResponse(response)), response)).toEqual(expressible(response))
   })
   it.prop(
     "every response survives a cumulative stream whose deltas are split at any size",
@@ -87,33 +87,33 @@ describe("DashScope response laws", () => {
       FastCheck.lorem({ maxCount: 30 }),
       FastCheck.lorem({ maxCount: 30 }),
       FastCheck.integer({ min: 1, max: 9 }),
-      answers
+      responses
     ],
-    ([thought, said, size, { toolCalls, ...response }]) => {
+    ([reasoning, content, size, { toolCalls, ...response }]) => {
       const answer: ChatResponse = {
         ...response,
-        reasoning: thought,
-        reasoningParts: [{ type: "reasoning", text: thought, provider: "acme" }],
-        text: said,
+        reasoning: reasoning,
+        reasoningParts: [{ type: "reasoning", text: reasoning, provider: "acme" }],
+        text: content,
         refusal: "",
-        toolCalls: toolCalls.map((call) => ({ ...call, arguments: `{"words":${JSON.stringify(said)}}` }))
+        toolCalls: toolCalls.map((call) => ({ ...call, arguments: `{"words":${JSON.stringify(content)}}` }))
       }
       const frames = writeFrames(wire, splitDeltas(ChatEvent.fromResponse(answer), size))
-      expect(collectStream(wire, frames, answer)).toEqual(sayable(answer))
+      expect(collectStream(wire, frames, answer)).toEqual(expressible(answer))
     }
   )
   it.prop(
     "a response without counts gets the same estimated usage from the body and from the stream",
-    [answers],
+    [responses],
     ([counted]) => {
       const { usage: _, ...providerMetadata } = counted.providerMetadata
       const response: ChatResponse = { ...counted, providerMetadata, usage: { ...Usage.empty, estimated: true } }
       const expected: ChatResponse = {
-        ...sayable(response),
+        ...expressible(response),
         usage: estimatedUsage(counted)
       }
       expect(responseRoundTrip(wire, response)).toEqual(expected)
-      expect(collectStream(wire, writeFrames(wire, ChatEvent.fromResponse(response), incrementally), response)).toEqual(
+      expect(collectStream(wire, writeFrames(wire, ChatEvent.fromResponse(response), incrementalRequest), response)).toEqual(
         expected
       )
     }
@@ -125,7 +125,7 @@ describe("DashScope response laws", () => {
 // -------------------------------------------------------------------------------------
 
 /** A question without what the protocol refuses to say. */
-const supported = (message: Message): Message => {
+const supportedMessage = (message: Message): Message => {
   switch (message.role) {
     case "user":
       return {
@@ -147,15 +147,15 @@ const supported = (message: Message): Message => {
 }
 
 /** Names that say of a model that it sees or hears. */
-const seeingNames: ReadonlyArray<string> = ["asr", "audio", "ocr", "omni", "qvq", "vl"]
+const multimodalModels: ReadonlyArray<string> = ["asr", "audio", "ocr", "omni", "qvq", "vl"]
 
 const requests = FastCheck.tuple(
   chatRequest("acme"),
-  FastCheck.nat(29).map((at) => seeingNames[at])
-).map(([{ toolChoice, ...request }, seeing]): ChatRequest => ({
+  FastCheck.nat(29).map((at) => multimodalModels[at])
+).map(([{ toolChoice, ...request }, model]): ChatRequest => ({
   ...request,
-  ...(seeing === undefined ? {} : { model: seeing }),
-  messages: request.messages.map(supported),
+  ...(model === undefined ? {} : { model: model }),
+  messages: request.messages.map(supportedMessage),
   ...(toolChoice === undefined || toolChoice === "required" ? {} : { toolChoice })
 }))
 
@@ -163,7 +163,7 @@ type Service = NonNullable<DashScope.Dialect["service"]>
 
 const plainPart = (part: UserPart): UserPart => (part.type === "image" ? { type: "image", url: part.url } : part)
 
-const heardContent = <Part extends UserPart>(
+const expectedContent = <Part extends UserPart>(
   content: string | ReadonlyArray<Part>,
   service: Service
 ): string | ReadonlyArray<UserPart> => {
@@ -173,23 +173,23 @@ const heardContent = <Part extends UserPart>(
   return content.length === 1 && only?.type === "text" ? only.text : content.map(plainPart)
 }
 
-const heardAssistant = (
+const expectedAssistantContent = (
   content: string | ReadonlyArray<AssistantPart>,
   service: Service
 ): string | ReadonlyArray<AssistantPart> => {
   if (typeof content === "string") return content
-  const thoughts = content.map((part) => (part.type === "reasoning" ? part.text : "")).join("")
-  const said = textOf(content)
-  const parts = said === "" ? [] : [text(said)]
-  if (thoughts !== "") return [{ type: "reasoning", text: thoughts }, ...parts]
-  return service === "text-generation" || said !== "" ? said : []
+  const reasoning = content.map((part) => (part.type === "reasoning" ? part.text : "")).join("")
+  const joinedText = textOf(content)
+  const parts = joinedText === "" ? [] : [text(joinedText)]
+  if (reasoning !== "") return [{ type: "reasoning", text: reasoning }, ...parts]
+  return service === "text-generation" || joinedText !== "" ? joinedText : []
 }
 
-const heard = (message: Message, service: Service): Message => {
+const expectedMessage = (message: Message, service: Service): Message => {
   switch (message.role) {
     case "system":
     case "developer": {
-      const content = heardContent(message.content, service)
+      const content = expectedContent(message.content, service)
       return {
         role: "system",
         content:
@@ -197,21 +197,21 @@ const heard = (message: Message, service: Service): Message => {
       }
     }
     case "user":
-      return { role: "user", content: heardContent(message.content, service) }
+      return { role: "user", content: expectedContent(message.content, service) }
     case "assistant":
-      return { ...message, content: heardAssistant(message.content, service) }
+      return { ...message, content: expectedAssistantContent(message.content, service) }
     case "tool":
       return message
   }
 }
 
 /** What a server hears of a question: nothing that only advises. */
-const heardRequest = (request: ChatRequest, service: Service): ChatRequest => {
+const expectedRequest = (request: ChatRequest, service: Service): ChatRequest => {
   const { metadata: _, reasoning, tools, user: __, ...rest } = request
   return {
     model: "asked",
     ...rest,
-    messages: request.messages.map((message) => heard(message, service)),
+    messages: request.messages.map((message) => expectedMessage(message, service)),
     ...(tools === undefined ? {} : { tools: tools.map(({ strict: ___, ...tool }) => tool) }),
     ...(reasoning === undefined ? {} : { reasoning: reasoning.effort === "none" ? { effort: "none" } : {} })
   }
@@ -219,8 +219,8 @@ const heardRequest = (request: ChatRequest, service: Service): ChatRequest => {
 
 const isMedia = (part: { readonly type: string }): boolean => part.type !== "text" && part.type !== "reasoning"
 
-const needsEyes = (request: ChatRequest): boolean =>
-  (request.model !== undefined && seeingNames.includes(request.model)) ||
+const isMultimodal = (request: ChatRequest): boolean =>
+  (request.model !== undefined && multimodalModels.includes(request.model)) ||
   request.messages.some((message) => typeof message.content !== "string" && message.content.some(isMedia))
 
 describe("DashScope request laws", () => {
@@ -228,12 +228,12 @@ describe("DashScope request laws", () => {
     "every supported request survives writing and reading, in the service that its content needs",
     [requests, FastCheck.boolean()],
     ([request, stream]) => {
-      const asked = { provider: "acme", model: "asked", stream }
-      const { body, headers = {}, path } = getOrThrow(wire.encodeRequest(request, asked))
-      const service = needsEyes(request) ? "multimodal-generation" : "text-generation"
+      const target = { provider: "acme", model: "asked", stream }
+      const { body, headers = {}, path } = getOrThrow(wire.encodeRequest(request, target))
+      const service = isMultimodal(request) ? "multimodal-generation" : "text-generation"
       expect(path).toBe(`/services/aigc/${service}/generation`)
       expect(getOrThrow(wire.decodeRequest(jsonRoundTrip(body), { path, headers }))).toEqual({
-        request: heardRequest(request, service),
+        request: expectedRequest(request, service),
         stream
       })
     }
@@ -242,10 +242,10 @@ describe("DashScope request laws", () => {
     "every supported request survives writing and reading in the service that the dialect sets",
     [requests],
     ([request]) => {
-      const seeing = DashScope.make({ service: "multimodal-generation" })
-      const { body, path } = getOrThrow(seeing.encodeRequest(request, { provider: "acme", model: "asked", stream: false }))
-      expect(getOrThrow(seeing.decodeRequest(jsonRoundTrip(body), { path, headers: {} })).request).toEqual(
-        heardRequest(request, "multimodal-generation")
+      const multimodalWire = DashScope.make({ service: "multimodal-generation" })
+      const { body, path } = getOrThrow(multimodalWire.encodeRequest(request, { provider: "acme", model: "asked", stream: false }))
+      expect(getOrThrow(multimodalWire.decodeRequest(jsonRoundTrip(body), { path, headers: {} })).request).toEqual(
+        expectedRequest(request, "multimodal-generation")
       )
     }
   )

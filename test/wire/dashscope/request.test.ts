@@ -7,7 +7,7 @@ import { failureOf, getOrThrow } from "../roundTrips.js"
 
 const question: ChatRequest = { messages: [Chat.user("Hi")] }
 
-const written = (
+const wireRequest = (
   request: Partial<ChatRequest>,
   dialect: Partial<DashScope.Dialect> = {},
   stream = false
@@ -16,12 +16,12 @@ const written = (
     DashScope.make(dialect).encodeRequest({ ...question, ...request }, { provider: "acme", model: "qwen-plus", stream })
   )
 
-const parameters = (request: Partial<ChatRequest>) => written(request).body["parameters"]
+const parameters = (request: Partial<ChatRequest>) => wireRequest(request).body["parameters"]
 
 const input = (messages: ReadonlyArray<Chat.Message>, dialect: Partial<DashScope.Dialect> = {}) =>
-  written({ messages }, dialect).body["input"]
+  wireRequest({ messages }, dialect).body["input"]
 
-const refused = (request: Partial<ChatRequest>) =>
+const encodeFailure = (request: Partial<ChatRequest>) =>
   failureOf(
     DashScope.make().encodeRequest({ ...question, ...request }, { provider: "acme", model: "asked", stream: false })
   )
@@ -30,7 +30,7 @@ const unsupported = (feature: string) => ({ _tag: "Unsupported", feature })
 
 describe("DashScope request", () => {
   it("writes messages as input and settings as parameters", () => {
-    expect(written({ temperature: 0, topP: 0.5, maxTokens: 9, stop: ["END"], seed: 7 })).toEqual({
+    expect(wireRequest({ temperature: 0, topP: 0.5, maxTokens: 9, stop: ["END"], seed: 7 })).toEqual({
       path: "/services/aigc/text-generation/generation",
       body: {
         model: "qwen-plus",
@@ -40,12 +40,12 @@ describe("DashScope request", () => {
     })
   })
   it("writes the SSE header and incremental_output for a streaming request", () => {
-    expect(written({}, {}, true)).toMatchObject({
+    expect(wireRequest({}, {}, true)).toMatchObject({
       headers: { "x-dashscope-sse": "enable" },
       body: { parameters: { incremental_output: true } }
     })
-    expect(written({}, { incremental: false }, true).body["parameters"]).toEqual({ result_format: "message" })
-    expect(written({})).not.toHaveProperty("headers")
+    expect(wireRequest({}, { incremental: false }, true).body["parameters"]).toEqual({ result_format: "message" })
+    expect(wireRequest({})).not.toHaveProperty("headers")
   })
   it("writes extra fields as parameters over the written ones", () => {
     expect(
@@ -53,13 +53,13 @@ describe("DashScope request", () => {
     ).toEqual({ result_format: "message", temperature: 1, enable_search: true })
   })
   it("drops user and metadata", () => {
-    expect(written({ user: "u", metadata: { a: "b" } })).toEqual(written({}))
+    expect(wireRequest({ user: "u", metadata: { a: "b" } })).toEqual(wireRequest({}))
   })
 })
 
 describe("DashScope service", () => {
   const service = (request: Partial<ChatRequest>, dialect: Partial<DashScope.Dialect> = {}) =>
-    written(request, dialect).path.split("/")[3]
+    wireRequest(request, dialect).path.split("/")[3]
   it("chooses multimodal-generation for multimodal models", () => {
     for (const model of [
       "qwen-vl-plus",
@@ -80,8 +80,8 @@ describe("DashScope service", () => {
     }
   })
   it("chooses multimodal-generation for requests with media", () => {
-    const seen = [Chat.user([Chat.image("https://example.com/a.png")])]
-    expect(service({ messages: seen })).toBe("multimodal-generation")
+    const imageMessages = [Chat.user([Chat.image("https://example.com/a.png")])]
+    expect(service({ messages: imageMessages })).toBe("multimodal-generation")
     expect(service({ messages: [Chat.user([Chat.text("Hi")])] })).toBe("text-generation")
   })
   it("chooses the service that the dialect sets", () => {
@@ -152,27 +152,27 @@ describe("DashScope messages", () => {
     })
   })
   it("writes cache_control on parts", () => {
-    const marked: Chat.TextPart = { type: "text", text: "All of it.", cacheControl: { ttl: "1h" } }
-    const mark = { cache_control: { type: "ephemeral" } }
-    expect(input([{ role: "system", content: [Chat.text("Know: "), marked] }])).toEqual({
+    const cachedText: Chat.TextPart = { type: "text", text: "All of it.", cacheControl: { ttl: "1h" } }
+    const cacheControl = { cache_control: { type: "ephemeral" } }
+    expect(input([{ role: "system", content: [Chat.text("Know: "), cachedText] }])).toEqual({
       messages: [
         {
           role: "system",
           content: [
             { type: "text", text: "Know: " },
-            { type: "text", text: "All of it.", ...mark }
+            { type: "text", text: "All of it.", ...cacheControl }
           ]
         }
       ]
     })
     const image: Chat.ImagePart = { type: "image", url: "https://example.com/a.png", cacheControl: {} }
-    expect(input([Chat.user([image, marked])])).toEqual({
+    expect(input([Chat.user([image, cachedText])])).toEqual({
       messages: [
         {
           role: "user",
           content: [
-            { image: "https://example.com/a.png", ...mark },
-            { text: "All of it.", ...mark }
+            { image: "https://example.com/a.png", ...cacheControl },
+            { text: "All of it.", ...cacheControl }
           ]
         }
       ]
@@ -211,47 +211,47 @@ describe("DashScope tools, formats and reasoning", () => {
     expect(parameters({ responseFormat: "text" })).toMatchObject({ response_format: { type: "text" } })
   })
   it("writes enable_thinking and thinking_budget", () => {
-    const asked = (reasoning: Reasoning) => {
-      const { body } = written({ reasoning, extra: { result_format: undefined } })
+    const writtenParameters = (reasoning: Reasoning) => {
+      const { body } = wireRequest({ reasoning, extra: { result_format: undefined } })
       return JSON.parse(JSON.stringify(body["parameters"]))
     }
-    expect(asked({ effort: "high", budgetTokens: 100 })).toEqual({ enable_thinking: true, thinking_budget: 100 })
-    expect(asked({ effort: "minimal" })).toEqual({ enable_thinking: true })
-    expect(asked({})).toEqual({ enable_thinking: true })
-    expect(asked({ effort: "none", budgetTokens: 100 })).toEqual({ enable_thinking: false })
-    expect(asked({ budgetTokens: 0 })).toEqual({ enable_thinking: false })
-    expect(asked({ summary: "auto" })).toEqual({})
+    expect(writtenParameters({ effort: "high", budgetTokens: 100 })).toEqual({ enable_thinking: true, thinking_budget: 100 })
+    expect(writtenParameters({ effort: "minimal" })).toEqual({ enable_thinking: true })
+    expect(writtenParameters({})).toEqual({ enable_thinking: true })
+    expect(writtenParameters({ effort: "none", budgetTokens: 100 })).toEqual({ enable_thinking: false })
+    expect(writtenParameters({ budgetTokens: 0 })).toEqual({ enable_thinking: false })
+    expect(writtenParameters({ summary: "auto" })).toEqual({})
   })
   it("turns enable_thinking off when the server allows it only for streams and reasoning was not requested", () => {
     const { withoutRefused } = DashScope.make()
-    const complaint = "parameter.enable_thinking must be set to false for non-streaming calls"
-    const asked = written({ temperature: 0 })
-    expect(withoutRefused(asked, complaint)).toEqual({
-      ...asked,
+    const rejection = "parameter.enable_thinking must be set to false for non-streaming calls"
+    const request = wireRequest({ temperature: 0 })
+    expect(withoutRefused(request, rejection)).toEqual({
+      ...request,
       body: {
-        ...asked.body,
+        ...request.body,
         parameters: { result_format: "message", temperature: 0, enable_thinking: false }
       }
     })
-    expect(withoutRefused(written({ reasoning: {} }), complaint)).toBeUndefined()
-    expect(withoutRefused(written({}, {}, true), complaint)).toBeUndefined()
-    expect(withoutRefused(asked, "url error")).toBeUndefined()
+    expect(withoutRefused(wireRequest({ reasoning: {} }), rejection)).toBeUndefined()
+    expect(withoutRefused(wireRequest({}, {}, true), rejection)).toBeUndefined()
+    expect(withoutRefused(request, "url error")).toBeUndefined()
   })
 })
 
 describe("DashScope unsupported fields", () => {
-  const part = (asked: Chat.UserPart) => refused({ messages: [Chat.user([asked])] })
+  const partFailure = (userPart: Chat.UserPart) => encodeFailure({ messages: [Chat.user([userPart])] })
   it("rejects files other than video and user names as Unsupported", () => {
-    expect(part(Chat.file(Uint8Array.of(1)))).toEqual(unsupported("file input"))
-    expect(part(Chat.file("https://example.com/a.pdf"))).toEqual(unsupported("file input"))
-    expect(part({ type: "file", fileId: "file-1" })).toEqual(unsupported("file by id"))
-    expect(refused({ messages: [{ role: "user", content: "Hi", name: "Ada" }] })).toEqual(
+    expect(partFailure(Chat.file(Uint8Array.of(1)))).toEqual(unsupported("file input"))
+    expect(partFailure(Chat.file("https://example.com/a.pdf"))).toEqual(unsupported("file input"))
+    expect(partFailure({ type: "file", fileId: "file-1" })).toEqual(unsupported("file by id"))
+    expect(encodeFailure({ messages: [{ role: "user", content: "Hi", name: "Ada" }] })).toEqual(
       unsupported("name of a user message")
     )
   })
   it("rejects required and custom tool calls as Unsupported", () => {
-    expect(refused({ toolChoice: "required" })).toEqual(unsupported("tool choice required"))
-    expect(refused({ messages: [Chat.assistant("", [{ ...clock, type: "custom" }])] })).toEqual(
+    expect(encodeFailure({ toolChoice: "required" })).toEqual(unsupported("tool choice required"))
+    expect(encodeFailure({ messages: [Chat.assistant("", [{ ...clock, type: "custom" }])] })).toEqual(
       unsupported("custom tool calls")
     )
   })

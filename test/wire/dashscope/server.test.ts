@@ -17,9 +17,9 @@ const decoded = (body: Record<string, unknown>, headers: Record<string, string> 
 
 const request = (parameters: Record<string, unknown>): ChatRequest => decoded({ parameters }).request
 
-const messages = (...told: ReadonlyArray<unknown>) => decoded({ input: { messages: told } }).request.messages
+const messages = (...list: ReadonlyArray<unknown>) => decoded({ input: { messages: list } }).request.messages
 
-const faultIn = (body: Record<string, unknown>) => {
+const malformedPath = (body: Record<string, unknown>) => {
   const failure = failureOf(wire.decodeRequest({ model: "m", input, ...body }))
   return failure?._tag === "Malformed" ? failure.path : failure
 }
@@ -120,21 +120,21 @@ describe("DashScope server request", () => {
     ])
   })
   it("rejects an invalid request as Malformed with the path of the field", () => {
-    expect(faultIn({ input: "Hi" })).toBe("input")
-    expect(faultIn({ input: {} })).toBe("input.messages")
-    expect(faultIn({ input: { messages: [{ role: "nobody", content: "" }] } })).toBe("input.messages[0].role")
-    expect(faultIn({ input: { messages: [{ role: "tool", content: "" }] } })).toBe("input.messages[0].tool_call_id")
-    expect(faultIn({ input: { messages: [{ role: "assistant", content: "", tool_calls: [{ id: "a" }] }] } })).toBe(
+    expect(malformedPath({ input: "Hi" })).toBe("input")
+    expect(malformedPath({ input: {} })).toBe("input.messages")
+    expect(malformedPath({ input: { messages: [{ role: "nobody", content: "" }] } })).toBe("input.messages[0].role")
+    expect(malformedPath({ input: { messages: [{ role: "tool", content: "" }] } })).toBe("input.messages[0].tool_call_id")
+    expect(malformedPath({ input: { messages: [{ role: "assistant", content: "", tool_calls: [{ id: "a" }] }] } })).toBe(
       "input.messages[0].tool_calls[0].name"
     )
-    expect(faultIn({ parameters: { max_tokens: "many" } })).toBe("parameters.max_tokens")
-    expect(faultIn({ parameters: { tools: {} } })).toBe("parameters.tools")
-    expect(faultIn({ model: 7 })).toBe("model")
+    expect(malformedPath({ parameters: { max_tokens: "many" } })).toBe("parameters.max_tokens")
+    expect(malformedPath({ parameters: { tools: {} } })).toBe("parameters.tools")
+    expect(malformedPath({ model: 7 })).toBe("model")
     expect(failureOf(wire.decodeRequest("?"))).toMatchObject({ _tag: "Malformed", path: "" })
   })
 })
 
-const answer = response({
+const chatResponse = response({
   id: "r-1",
   model: "m",
   text: "Four.",
@@ -161,7 +161,7 @@ const call = (args: string, first = true) => ({
 })
 
 /** The same answer, in smaller pieces. */
-const events: ReadonlyArray<ChatEvent.ChatEvent> = ChatEvent.fromResponse(answer).flatMap(
+const events: ReadonlyArray<ChatEvent.ChatEvent> = ChatEvent.fromResponse(chatResponse).flatMap(
   (event): ReadonlyArray<ChatEvent.ChatEvent> =>
     event._tag === "ToolCallDelta"
       ? [
@@ -171,17 +171,17 @@ const events: ReadonlyArray<ChatEvent.ChatEvent> = ChatEvent.fromResponse(answer
       : [event]
 )
 
-const said = (frames: ReadonlyArray<{ readonly event?: string | undefined; readonly data: string }>) =>
+const summarize = (frames: ReadonlyArray<{ readonly event?: string | undefined; readonly data: string }>) =>
   frames.map(({ data, event }) => {
     const { output, request_id: id } = JSON.parse(data)
     const { finish_reason: reason, message } = output.choices[0]
-    const { role: _, ...spoken } = message
-    return [event, id, reason, spoken]
+    const { role: _, ...fields } = message
+    return [event, id, reason, fields]
   })
 
 describe("DashScope server response", () => {
   it("writes text, reasoning, tool calls and usage of a response", () => {
-    expect(wire.encodeResponse(answer)).toEqual({
+    expect(wire.encodeResponse(chatResponse)).toEqual({
       request_id: "r-1",
       output: {
         choices: [
@@ -203,7 +203,7 @@ describe("DashScope server response", () => {
   })
   it("writes an incremental stream when the request has incremental_output", () => {
     const frames = writeFrames(wire, events, { parameters: { incremental_output: true } })
-    expect(said(frames)).toEqual([
+    expect(summarize(frames)).toEqual([
       ["result", "r-1", "null", { content: "", reasoning_content: "Hm." }],
       ["result", "r-1", "null", { content: "Four." }],
       ["result", "r-1", "null", { content: " No." }],
@@ -214,15 +214,15 @@ describe("DashScope server response", () => {
     expect(JSON.parse(frames.at(-1)?.data ?? "")).toMatchObject({ usage, output: { search_info: { found: 1 } } })
   })
   it("writes a cumulative stream when the request has no incremental_output", () => {
-    const thought = { reasoning_content: "Hm." }
-    const whole = { content: "Four. No.", ...thought }
-    expect(said(writeFrames(wire, events))).toEqual([
-      ["result", "r-1", "null", { content: "", ...thought }],
-      ["result", "r-1", "null", { content: "Four.", ...thought }],
-      ["result", "r-1", "null", whole],
-      ["result", "r-1", "null", { ...whole, tool_calls: [call('{"zone":')] }],
-      ["result", "r-1", "null", { ...whole, tool_calls: [call('{"zone":"UTC"}')] }],
-      ["result", "r-1", "tool_calls", { ...whole, tool_calls: [call('{"zone":"UTC"}')] }]
+    const reasoning = { reasoning_content: "Hm." }
+    const full = { content: "Four. No.", ...reasoning }
+    expect(summarize(writeFrames(wire, events))).toEqual([
+      ["result", "r-1", "null", { content: "", ...reasoning }],
+      ["result", "r-1", "null", { content: "Four.", ...reasoning }],
+      ["result", "r-1", "null", full],
+      ["result", "r-1", "null", { ...full, tool_calls: [call('{"zone":')] }],
+      ["result", "r-1", "null", { ...full, tool_calls: [call('{"zone":"UTC"}')] }],
+      ["result", "r-1", "tool_calls", { ...full, tool_calls: [call('{"zone":"UTC"}')] }]
     ])
   })
   it("writes an error with the code of its status unless a code is given", () => {

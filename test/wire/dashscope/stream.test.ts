@@ -7,36 +7,36 @@ import { readFrames } from "../roundTrips.js"
 
 const wire = DashScope.make()
 
-interface Said {
+interface MessageFields {
   readonly content?: unknown
   readonly reasoning_content?: string
   readonly tool_calls?: ReadonlyArray<unknown>
 }
 
 /** One event: what is said, how many tokens have been written so far, and why the model stopped. */
-const event = (message: Said, written?: number, finish_reason = "null"): Frame => ({
+const event = (message: MessageFields, outputTokens?: number, finish_reason = "null"): Frame => ({
   event: "result",
   data: JSON.stringify({
     output: { choices: [{ message: { role: "assistant", content: "", ...message }, finish_reason }] },
-    ...(written === undefined ? {} : { usage: { input_tokens: 5, output_tokens: written, total_tokens: 5 + written } }),
+    ...(outputTokens === undefined ? {} : { usage: { input_tokens: 5, output_tokens: outputTokens, total_tokens: 5 + outputTokens } }),
     request_id: "r-1"
   })
 })
 
 /** The answer that the events say. */
-const heard = (...frames: ReadonlyArray<Frame>) => {
+const collect = (...frames: ReadonlyArray<Frame>) => {
   const { events, failure } = readFrames(wire, frames)
   expect(failure).toBeUndefined()
-  const joined = (tag: "TextDelta" | "ReasoningDelta") =>
+  const joinText = (tag: "TextDelta" | "ReasoningDelta") =>
     events.map((each) => (each._tag === tag && "text" in each ? each.text : "")).join("")
   return {
-    text: joined("TextDelta"),
-    reasoning: joined("ReasoningDelta"),
+    text: joinText("TextDelta"),
+    reasoning: joinText("ReasoningDelta"),
     calls: events.flatMap((each) => (each._tag === "ToolCallEnd" ? [each.call] : []))
   }
 }
 
-const piece = (index: number, args: string, more: Record<string, unknown> = {}, id = "") => ({
+const callDelta = (index: number, args: string, more: Record<string, unknown> = {}, id = "") => ({
   index,
   id,
   type: "function",
@@ -71,11 +71,11 @@ describe("DashScope stream decoder: incremental", () => {
   })
   it("joins tool call deltas by index when later ids are empty", () => {
     expect(
-      heard(
-        event({ tool_calls: [piece(0, '{"zone":', { name: "clock" }, "call_a")] }, 5),
-        event({ tool_calls: [piece(0, '"UTC"}')] }, 8),
-        event({ tool_calls: [piece(1, "", { name: "weather" }, "call_b")] }, 9),
-        event({ tool_calls: [piece(1, "{}")] }, 10, "tool_calls")
+      collect(
+        event({ tool_calls: [callDelta(0, '{"zone":', { name: "clock" }, "call_a")] }, 5),
+        event({ tool_calls: [callDelta(0, '"UTC"}')] }, 8),
+        event({ tool_calls: [callDelta(1, "", { name: "weather" }, "call_b")] }, 9),
+        event({ tool_calls: [callDelta(1, "{}")] }, 10, "tool_calls")
       ).calls
     ).toEqual([
       { id: "call_a", name: "clock", arguments: '{"zone":"UTC"}' },
@@ -84,7 +84,7 @@ describe("DashScope stream decoder: incremental", () => {
   })
   it("reads content parts of multimodal models", () => {
     expect(
-      heard(
+      collect(
         event({ content: [{ text: "Fo" }] }, 1),
         event({ content: [{ text: "ur." }] }, 2),
         event({ content: [] }, 2, "stop")
@@ -92,16 +92,16 @@ describe("DashScope stream decoder: incremental", () => {
     ).toBe("Four.")
   })
   it("keeps repeated deltas and deltas that begin like the one before", () => {
-    expect(heard(event({ content: "ha" }, 1), event({ content: "ha" }, 2), event({}, 2, "stop")).text).toBe("haha")
-    expect(heard(event({ content: "ha" }), event({ content: "ha" }), event({}, 2, "stop")).text).toBe("haha")
-    expect(heard(event({ content: "2" }, 1), event({ content: "2" }, 2), event({}, 2, "stop")).text).toBe("22")
-    expect(heard(event({ content: "2" }, 1), event({ content: "250" }, 4), event({}, 4, "stop")).text).toBe("2250")
+    expect(collect(event({ content: "ha" }, 1), event({ content: "ha" }, 2), event({}, 2, "stop")).text).toBe("haha")
+    expect(collect(event({ content: "ha" }), event({ content: "ha" }), event({}, 2, "stop")).text).toBe("haha")
+    expect(collect(event({ content: "2" }, 1), event({ content: "2" }, 2), event({}, 2, "stop")).text).toBe("22")
+    expect(collect(event({ content: "2" }, 1), event({ content: "250" }, 4), event({}, 4, "stop")).text).toBe("2250")
     expect(
-      heard(event({ content: "ha" }, 1), event({ content: "ha" }, 2), event({ content: "ha" }, 3), event({}, 3, "stop"))
+      collect(event({ content: "ha" }, 1), event({ content: "ha" }, 2), event({ content: "ha" }, 3), event({}, 3, "stop"))
         .text
     ).toBe("hahaha")
     expect(
-      heard(
+      collect(
         event({ content: "1" }, 1),
         event({ content: "10, " }, 4),
         event({ content: "11" }, 6),
@@ -126,7 +126,7 @@ describe("DashScope stream decoder: incremental", () => {
 describe("DashScope stream decoder: cumulative", () => {
   it("emits text once when every event repeats the text so far", () => {
     expect(
-      heard(
+      collect(
         event({ content: "So" }, 1),
         event({ content: "So be" }, 2),
         event({ content: "So be it" }, 3),
@@ -136,13 +136,13 @@ describe("DashScope stream decoder: cumulative", () => {
     ).toBe("So be it, then.")
   })
   it("emits text once when there are only two events or the last repeats the first", () => {
-    expect(heard(event({ content: "He" }, 1), event({ content: "Hello!" }, 3, "stop")).text).toBe("Hello!")
-    expect(heard(event({ content: "Hi" }, 1), event({ content: "Hi" }, 1, "stop")).text).toBe("Hi")
-    expect(heard(event({ content: "Hi" }), event({ content: "Hi" }, undefined, "stop")).text).toBe("Hi")
+    expect(collect(event({ content: "He" }, 1), event({ content: "Hello!" }, 3, "stop")).text).toBe("Hello!")
+    expect(collect(event({ content: "Hi" }, 1), event({ content: "Hi" }, 1, "stop")).text).toBe("Hi")
+    expect(collect(event({ content: "Hi" }), event({ content: "Hi" }, undefined, "stop")).text).toBe("Hi")
   })
   it("emits text once when an event adds no text to the one before", () => {
     const repeated = (...counts: readonly [number, number, number]) =>
-      heard(
+      collect(
         event({ content: "你" }, counts[0]),
         event({ content: "你" }, counts[1]),
         event({ content: "你好" }, counts[2]),
@@ -152,10 +152,10 @@ describe("DashScope stream decoder: cumulative", () => {
     expect(repeated(1, 2, 3)).toBe("你好")
   })
   it("emits reasoning, text and tool calls once when every event repeats them", () => {
-    const clock = (args: string) => piece(0, args, { name: "clock" }, "call_a")
-    const weather = piece(1, "{}", { name: "weather" }, "call_b")
+    const clock = (args: string) => callDelta(0, args, { name: "clock" }, "call_a")
+    const weather = callDelta(1, "{}", { name: "weather" }, "call_b")
     expect(
-      heard(
+      collect(
         event({ reasoning_content: "Hm" }, 1),
         event({ reasoning_content: "Hm", content: "Yes" }, 2),
         event({ reasoning_content: "Hm", content: "Yes", tool_calls: [clock('{"zone')] }, 4),
@@ -175,28 +175,28 @@ describe("DashScope stream decoder: cumulative", () => {
     const older = (text: string, finish_reason: string): Frame => ({
       data: JSON.stringify({ output: { text, finish_reason }, request_id: "r-1" })
     })
-    expect(heard(older("Fo", "null"), older("Four", "null"), older("Four.", "stop")).text).toBe("Four.")
+    expect(collect(older("Fo", "null"), older("Four", "null"), older("Four.", "stop")).text).toBe("Four.")
   })
 })
 
 describe("DashScope stream frames", () => {
-  const bytes = (text: string): ReadonlyArray<Frame> => {
+  const parseFrames = (text: string): ReadonlyArray<Frame> => {
     const framer = Framing.sse()
     const frames: Array<Frame> = []
     framer.push(new TextEncoder().encode(text), frames)
     framer.end(frames)
     return frames
   }
-  const said = (index: number, { data, event: name }: Frame): string =>
+  const sseEvent = (index: number, { data, event: name }: Frame): string =>
     `id:${index}\nevent:${name}\n:HTTP_STATUS/200\ndata:${data}\n\n`
   it("reads SSE frames with ids and comments and without a space after the colon", () => {
-    const text = said(1, event({ content: "Fo" }, 1)) + said(2, event({ content: "ur." }, 2, "stop"))
-    expect(heard(...bytes(text)).text).toBe("Four.")
+    const text = sseEvent(1, event({ content: "Fo" }, 1)) + sseEvent(2, event({ content: "ur." }, 2, "stop"))
+    expect(collect(...parseFrames(text)).text).toBe("Four.")
   })
   it("reports an error event or an error body as Reported", () => {
     const error = { code: "Throttling", message: "Too many requests.", request_id: "r-1" }
-    const frames = bytes(
-      `${said(1, event({ content: "Fo" }, 1))}id:2\nevent:error\n:HTTP_STATUS/429\ndata:${JSON.stringify(error)}\n\n`
+    const frames = parseFrames(
+      `${sseEvent(1, event({ content: "Fo" }, 1))}id:2\nevent:error\n:HTTP_STATUS/429\ndata:${JSON.stringify(error)}\n\n`
     )
     expect(readFrames(wire, frames)).toEqual({
       events: [{ _tag: "TextDelta", text: "Fo" }],

@@ -20,8 +20,8 @@ const wires: Readonly<Record<string, ServedEmbeddingsWire>> = {
   cohere
 }
 
-const peer = { provider: "test", model: "asked" }
-const source = { ...peer, estimatedInputTokens: 7 }
+const target = { provider: "test", model: "asked" }
+const source = { ...target, estimatedInputTokens: 7 }
 
 const requests: FastCheck.Arbitrary<EmbeddingRequest> = FastCheck.record(
   {
@@ -31,7 +31,7 @@ const requests: FastCheck.Arbitrary<EmbeddingRequest> = FastCheck.record(
   { requiredKeys: ["input"] }
 )
 
-const answers = (count: number) =>
+const responses = (count: number) =>
   FastCheck.record({
     embeddings: FastCheck.array(
       FastCheck.array(FastCheck.float({ noNaN: true, noDefaultInfinity: true }), { minLength: 3, maxLength: 3 }),
@@ -45,21 +45,21 @@ describe("token arrays in embedding requests", () => {
 
   it("writes and reads token arrays for OpenAI and rejects invalid ones as Malformed", () => {
     const wire = OpenAI.make()
-    const written = Either.getOrThrow(wire.encodeRequest({ input }, peer))
-    expect(written.body.input).toEqual(input)
-    const read = (input: unknown) => Either.map(wire.decodeRequest({ input }), (request) => request.input)
-    expect(read(input)).toEqual(Either.right(input))
-    expect(read([9906, 1917])).toEqual(Either.right([[9906, 1917]]))
-    expect(read(["a", "b"])).toEqual(Either.right(["a", "b"]))
+    const encoded = Either.getOrThrow(wire.encodeRequest({ input }, target))
+    expect(encoded.body.input).toEqual(input)
+    const readInput = (input: unknown) => Either.map(wire.decodeRequest({ input }), (request) => request.input)
+    expect(readInput(input)).toEqual(Either.right(input))
+    expect(readInput([9906, 1917])).toEqual(Either.right([[9906, 1917]]))
+    expect(readInput(["a", "b"])).toEqual(Either.right(["a", "b"]))
     for (const wrong of [[], [[]], [["a"]], ["a", [1]], [1, [2]], [1.5], [-1], 7, {}, null]) {
-      expect(read(wrong)).toMatchObject({ _tag: "Left", left: { _tag: "Malformed", path: "input" } })
+      expect(readInput(wrong)).toMatchObject({ _tag: "Left", left: { _tag: "Malformed", path: "input" } })
     }
   })
 
   it("rejects token arrays as Unsupported for every other provider", () => {
     for (const [name, wire] of Object.entries(wires)) {
       if (name === "openai") continue
-      expect([name, wire.encodeRequest({ input }, peer)]).toEqual([
+      expect([name, wire.encodeRequest({ input }, target)]).toEqual([
         name,
         Either.left({ _tag: "Unsupported", feature: "embeddings of token arrays, only of texts" })
       ])
@@ -72,32 +72,32 @@ describe.each(Object.entries(wires))("embeddings of %s", (name, wire) => {
     "every embedding request survives writing by the client and reading by the server",
     { request: requests },
     ({ request }) => {
-      const written = Either.getOrThrow(wire.encodeRequest(request, peer))
-      const read = Either.getOrThrow(
-        wire.decodeRequest(JSON.parse(JSON.stringify(written.body)), { path: written.path, headers: {} })
+      const encoded = Either.getOrThrow(wire.encodeRequest(request, target))
+      const decoded = Either.getOrThrow(
+        wire.decodeRequest(JSON.parse(JSON.stringify(encoded.body)), { path: encoded.path, headers: {} })
       )
-      expect(read).toMatchObject({ ...request, model: "asked" })
+      expect(decoded).toMatchObject({ ...request, model: "asked" })
     }
   )
 
   it.prop(
     "every embedding response survives writing by the server and reading by the client",
-    { answer: FastCheck.integer({ min: 1, max: 4 }).chain(answers) },
-    ({ answer }) => {
-      const count = answer.embeddings.length
-      const usage = Usage.make({ inputTokens: answer.inputTokens })
+    { answer: FastCheck.integer({ min: 1, max: 4 }).chain(responses) },
+    ({ answer: response }) => {
+      const count = response.embeddings.length
+      const usage = Usage.make({ inputTokens: response.inputTokens })
       const request = Either.getOrThrow(
-        wire.encodeRequest({ input: Array.from({ length: count }, () => "text") }, peer)
+        wire.encodeRequest({ input: Array.from({ length: count }, () => "text") }, target)
       )
-      const body = wire.encodeResponse({ model: "answered", embeddings: answer.embeddings, usage }, request.body)
-      const read = Either.getOrThrow(
+      const body = wire.encodeResponse({ model: "answered", embeddings: response.embeddings, usage }, request.body)
+      const decoded = Either.getOrThrow(
         wire.decodeResponse(JSON.parse(JSON.stringify(body)), { ...source, count, dimensions: 3 })
       )
-      expect(read.embeddings.map((vector) => vector.map((value) => value + 0))).toEqual(
-        answer.embeddings.map((vector) => vector.map((value) => value + 0))
+      expect(decoded.embeddings.map((vector) => vector.map((value) => value + 0))).toEqual(
+        response.embeddings.map((vector) => vector.map((value) => value + 0))
       )
-      expect(read.usage).toEqual(usage)
-      expect(["answered", "asked"]).toContain(read.model)
+      expect(decoded.usage).toEqual(usage)
+      expect(["answered", "asked"]).toContain(decoded.model)
     }
   )
 
@@ -108,7 +108,7 @@ describe.each(Object.entries(wires))("embeddings of %s", (name, wire) => {
   })
 
   it("rejects a response with fewer vectors than texts as Malformed", () => {
-    const request = Either.getOrThrow(wire.encodeRequest({ input: ["a", "b"] }, peer))
+    const request = Either.getOrThrow(wire.encodeRequest({ input: ["a", "b"] }, target))
     const body = wire.encodeResponse({ model: name, embeddings: [[1]], usage: Usage.empty }, request.body)
     expect(wire.decodeResponse(body, { ...source, count: 2 })).toMatchObject({
       _tag: "Left",
@@ -121,7 +121,7 @@ describe("OpenAI embeddings", () => {
   const wire = OpenAI.make()
 
   it("sorts embeddings by their index", () => {
-    const read = wire.decodeResponse(
+    const decoded = wire.decodeResponse(
       {
         data: [
           { index: 1, embedding: [2] },
@@ -130,12 +130,12 @@ describe("OpenAI embeddings", () => {
       },
       { ...source, count: 2 }
     )
-    expect(Either.getOrThrow(read).embeddings).toEqual([[1], [2]])
+    expect(Either.getOrThrow(decoded).embeddings).toEqual([[1], [2]])
   })
 
   it("estimates the tokens when the response has no usage", () => {
-    const read = Either.getOrThrow(wire.decodeResponse({ data: [{ embedding: [1] }] }, { ...source, count: 1 }))
-    expect(read.usage).toMatchObject({ inputTokens: 7, estimated: true })
+    const decoded = Either.getOrThrow(wire.decodeResponse({ data: [{ embedding: [1] }] }, { ...source, count: 1 }))
+    expect(decoded.usage).toMatchObject({ inputTokens: 7, estimated: true })
   })
 
   it("reports an error body as Reported", () => {
@@ -146,7 +146,7 @@ describe("OpenAI embeddings", () => {
   it("writes dimensions and purpose under the field names of a provider", () => {
     const voyage = OpenAI.make({ dimensionsField: "output_dimension", inputType: true, base64: true })
     const request = { input: ["a"], dimensions: 4, purpose: "query", extra: { truncation: false } } as const
-    expect(Either.getOrThrow(voyage.encodeRequest(request, peer)).body).toEqual({
+    expect(Either.getOrThrow(voyage.encodeRequest(request, target)).body).toEqual({
       model: "asked",
       input: ["a"],
       output_dimension: 4,
@@ -166,15 +166,15 @@ describe("vectors of other types than float", () => {
   const unsigned = eightBytes
 
   /** What is read of an answer to a request with these fields. */
-  const read = (embedding: unknown, extra: EmbeddingRequest["extra"], dimensions?: number, wire = voyage) => {
-    const asked = {
+  const readVector = (embedding: unknown, extra: EmbeddingRequest["extra"], dimensions?: number, wire = voyage) => {
+    const request = {
       input: ["a"],
       ...(extra === undefined ? {} : { extra }),
       ...(dimensions === undefined ? {} : { dimensions })
     }
-    const { body } = Either.getOrThrow(wire.encodeRequest(asked, peer))
-    const answer = wire.decodeResponse({ data: [{ embedding }] }, { ...source, count: 1, dimensions, request: body })
-    return Either.map(answer, ({ embeddings }) => embeddings[0])
+    const { body } = Either.getOrThrow(wire.encodeRequest(request, target))
+    const response = wire.decodeResponse({ data: [{ embedding }] }, { ...source, count: 1, dimensions, request: body })
+    return Either.map(response, ({ embeddings }) => embeddings[0])
   }
 
   it.each([
@@ -183,50 +183,50 @@ describe("vectors of other types than float", () => {
     ["binary", signed, 64],
     ["ubinary", unsigned, 64]
   ] as const)("reads a base64 vector as the %s that output_dtype requests", (output_dtype, vector, dimensions) => {
-    expect(read(eight, { output_dtype })).toEqual(Either.right(vector))
-    expect(read(eight, { output_dtype }, dimensions)).toEqual(Either.right(vector))
-    expect(read(eight, { output_dtype, output_dimension: dimensions })).toEqual(Either.right(vector))
-    expect(read(vector, { output_dtype })).toEqual(Either.right(vector))
-    expect(read(eight, { output_dtype }, 2)).toMatchObject({ left: { _tag: "Malformed", path: "data[0]" } })
+    expect(readVector(eight, { output_dtype })).toEqual(Either.right(vector))
+    expect(readVector(eight, { output_dtype }, dimensions)).toEqual(Either.right(vector))
+    expect(readVector(eight, { output_dtype, output_dimension: dimensions })).toEqual(Either.right(vector))
+    expect(readVector(vector, { output_dtype })).toEqual(Either.right(vector))
+    expect(readVector(eight, { output_dtype }, 2)).toMatchObject({ left: { _tag: "Malformed", path: "data[0]" } })
   })
 
   it("reads a base64 vector as the type that encoding_format or embedding_type requests", () => {
     const wire = EmbeddingsClient.openai()
-    expect(read(eight, { encoding_format: "base64_int8" }, undefined, wire)).toEqual(Either.right(signed))
-    expect(read(eight, { encoding_format: "base64_binary" }, undefined, wire)).toEqual(Either.right(unsigned))
-    expect(read([1, -1], { embedding_type: "binary" }, undefined, wire)).toEqual(Either.right([1, -1]))
+    expect(readVector(eight, { encoding_format: "base64_int8" }, undefined, wire)).toEqual(Either.right(signed))
+    expect(readVector(eight, { encoding_format: "base64_binary" }, undefined, wire)).toEqual(Either.right(unsigned))
+    expect(readVector([1, -1], { embedding_type: "binary" }, undefined, wire)).toEqual(Either.right([1, -1]))
   })
 
   it("chooses the type of a base64 vector by its length and the requested dimensions", () => {
     const wire = EmbeddingsClient.openai()
-    expect(read(eight, undefined, 8, wire)).toEqual(Either.right(signed))
-    expect(read(eight, undefined, 64, wire)).toEqual(Either.right(unsigned))
-    expect(read(eight, { dimensions: 8 }, undefined, wire)).toEqual(Either.right(signed))
-    expect(read(eight, undefined, 2)).toMatchObject({ right: { length: 2 } })
+    expect(readVector(eight, undefined, 8, wire)).toEqual(Either.right(signed))
+    expect(readVector(eight, undefined, 64, wire)).toEqual(Either.right(unsigned))
+    expect(readVector(eight, { dimensions: 8 }, undefined, wire)).toEqual(Either.right(signed))
+    expect(readVector(eight, undefined, 2)).toMatchObject({ right: { length: 2 } })
   })
 
   it("rejects a base64 vector of unknown type as Malformed", () => {
     for (const wire of [voyage, EmbeddingsClient.openai()]) {
-      expect(read(base64(...eightBytes, ...eightBytes), undefined, undefined, wire)).toMatchObject({ _tag: "Left" })
+      expect(readVector(base64(...eightBytes, ...eightBytes), undefined, undefined, wire)).toMatchObject({ _tag: "Left" })
     }
-    const failure = read(eight, undefined, undefined, EmbeddingsClient.openai())
+    const failure = readVector(eight, undefined, undefined, EmbeddingsClient.openai())
     expect(failure).toMatchObject({ left: { _tag: "Malformed", path: "data[0]" } })
     expect(JSON.stringify(failure)).toContain("of no type that the request names")
-    expect(read(base64(1, 2, 3, 4, 5), undefined)).toMatchObject({ left: { _tag: "Malformed" } })
+    expect(readVector(base64(1, 2, 3, 4, 5), undefined)).toMatchObject({ left: { _tag: "Malformed" } })
   })
 
   it("reads base64 floats when the request has neither type nor dimensions", () => {
     const floats = Buffer.from(Float32Array.from([0.5, -0.25, 100]).buffer).toString("base64")
     for (const wire of [voyage, EmbeddingsClient.openai()]) {
-      expect(read(floats, undefined, undefined, wire)).toEqual(Either.right([0.5, -0.25, 100]))
+      expect(readVector(floats, undefined, undefined, wire)).toEqual(Either.right([0.5, -0.25, 100]))
     }
   })
 
   it("reads Cohere's vectors by the name of their type", () => {
     const { embeddings } = EmbeddingsClient.presets.cohere
     for (const type of ["int8", "uint8", "binary", "ubinary"]) {
-      const answer = embeddings.decodeResponse({ embeddings: { [type]: [signed] } }, { ...source, count: 1 })
-      expect(Either.map(answer, (found) => found.embeddings)).toEqual(Either.right([signed]))
+      const response = embeddings.decodeResponse({ embeddings: { [type]: [signed] } }, { ...source, count: 1 })
+      expect(Either.map(response, (decoded) => decoded.embeddings)).toEqual(Either.right([signed]))
     }
     const floats = Buffer.from(Float32Array.from([0.5, -2]).buffer).toString("base64")
     const request = { embedding_types: ["base64"] }
@@ -241,16 +241,16 @@ describe("vectors of other types than float", () => {
       const body = wire.encodeResponse({ model: "m", embeddings: [vector], usage: Usage.empty }, request)
       return JSON.parse(JSON.stringify(body)).data[0].embedding
     }
-    const asked = (type: string) => ({ encoding_format: "base64", output_dtype: type })
-    expect(write(signed, asked("int8"))).toBe(eight)
-    expect(write(signed, asked("binary"))).toBe(eight)
-    expect(write(unsigned, asked("uint8"))).toBe(eight)
-    expect(write(unsigned, asked("ubinary"))).toBe(eight)
+    const requestFor = (type: string) => ({ encoding_format: "base64", output_dtype: type })
+    expect(write(signed, requestFor("int8"))).toBe(eight)
+    expect(write(signed, requestFor("binary"))).toBe(eight)
+    expect(write(unsigned, requestFor("uint8"))).toBe(eight)
+    expect(write(unsigned, requestFor("ubinary"))).toBe(eight)
     expect(write(signed, { encoding_format: "base64_int8" })).toBe(eight)
     expect(write(signed, { output_dtype: "int8" })).toEqual(signed)
-    expect(write([0.5, 1], asked("int8"))).toEqual([0.5, 1])
-    expect(write(unsigned, asked("int8"))).toEqual(unsigned)
-    expect(write(signed, asked("uint8"))).toEqual(signed)
+    expect(write([0.5, 1], requestFor("int8"))).toEqual([0.5, 1])
+    expect(write(unsigned, requestFor("int8"))).toEqual(unsigned)
+    expect(write(signed, requestFor("uint8"))).toEqual(signed)
   })
 
   it("keeps the encoding_format of the client in extra unless it is float or base64", () => {

@@ -2,7 +2,7 @@ import { describe, expect, it } from "@effect/vitest"
 import type * as LLMError from "../../../src/vocabulary/LLMError.js"
 import type { ErrorAnswer } from "../../../src/wire/error/ProviderError.js"
 import { classify } from "../../../src/wire/error/ProviderError.js"
-import { answered, inBand, openAi, source } from "./errorAnswers.js"
+import { errorAnswer, inBand, openAi, source } from "./errorAnswers.js"
 
 const tagOf = (answer: ErrorAnswer, provider?: string): string => classify(answer, source(provider))._tag
 
@@ -33,8 +33,8 @@ describe("classify: status", () => {
     [524, "ProviderUnavailableError"],
     [529, "ProviderUnavailableError"]
   ])("maps status %d without an error code to %s", (status, tag) => {
-    expect(tagOf(answered(status, ""))).toBe(tag)
-    expect(tagOf(answered(status, openAi("Oh dear.", null)))).toBe(tag)
+    expect(tagOf(errorAnswer(status, ""))).toBe(tag)
+    expect(tagOf(errorAnswer(status, openAi("Oh dear.", null)))).toBe(tag)
   })
 
   it("maps an in-band error without a code to ProviderUnavailableError", () => {
@@ -86,15 +86,15 @@ describe("classify: codes and types", () => {
     [501, "not_supported_error", "InvalidRequestError"],
     [400, "invalid_request_error", "InvalidRequestError"]
   ])("maps status %d with the code or type %s to %s", (status, code, tag) => {
-    expect(tagOf(answered(status, openAi("Oh dear.", code)))).toBe(tag)
-    expect(tagOf(answered(status, openAi("Oh dear.", null, code)))).toBe(tag)
-    expect(tagOf(answered(status, { message: "Oh dear.", code }))).toBe(tag)
+    expect(tagOf(errorAnswer(status, openAi("Oh dear.", code)))).toBe(tag)
+    expect(tagOf(errorAnswer(status, openAi("Oh dear.", null, code)))).toBe(tag)
+    expect(tagOf(errorAnswer(status, { message: "Oh dear.", code }))).toBe(tag)
   })
 
   it("maps string_above_max_length of message text to ContextLengthError, of other fields to InvalidRequestError", () => {
     const tooLong = (field: string) => openAi(`Invalid '${field}': string too long.`, "string_above_max_length")
-    expect(tagOf(answered(400, tooLong("messages[0].content")))).toBe("ContextLengthError")
-    expect(tagOf(answered(400, tooLong("tools[0].function.description")))).toBe("InvalidRequestError")
+    expect(tagOf(errorAnswer(400, tooLong("messages[0].content")))).toBe("ContextLengthError")
+    expect(tagOf(errorAnswer(400, tooLong("tools[0].function.description")))).toBe("InvalidRequestError")
   })
 
   it("prefers the error code to the words of the message", () => {
@@ -103,9 +103,9 @@ describe("classify: codes and types", () => {
       "rate_limit_exceeded",
       "tokens"
     )
-    expect(tagOf(answered(413, tokens))).toBe("RateLimitError")
+    expect(tagOf(errorAnswer(413, tokens))).toBe("RateLimitError")
     const access = openAi("The prompt was flagged: the model does not exist.", "model_not_found")
-    expect(tagOf(answered(400, access))).toBe("ModelNotFoundError")
+    expect(tagOf(errorAnswer(400, access))).toBe("ModelNotFoundError")
   })
 
   it("maps in-band errors by their code or type", () => {
@@ -215,8 +215,8 @@ describe("classify: messages", () => {
     [429, "System is experiencing high demand", "ProviderUnavailableError"],
     [500, "audio input is not supported by this build", "InvalidRequestError"]
   ])("maps status %d with the message '%s' to %s", (status, message, tag) => {
-    expect(tagOf(answered(status, openAi(message, null)))).toBe(tag)
-    expect(tagOf(answered(status, { error: message }))).toBe(tag)
+    expect(tagOf(errorAnswer(status, openAi(message, null)))).toBe(tag)
+    expect(tagOf(errorAnswer(status, { error: message }))).toBe(tag)
   })
 
   it.each<readonly [string, LLMError.Tag]>([
@@ -237,7 +237,7 @@ describe("classify: messages", () => {
         failed_generation: '{"message":"content filter","code":"content_filter"}'
       }
     }
-    expect(tagOf(answered(400, quoting))).toBe("InvalidRequestError")
+    expect(tagOf(errorAnswer(400, quoting))).toBe("InvalidRequestError")
     expect(tagOf(inBand({ status: "failed", metadata: { reason: "insufficient_quota" } }))).toBe(
       "ProviderUnavailableError"
     )
@@ -248,9 +248,9 @@ describe("classify: single providers", () => {
   const exhausted = openAi("You exceeded your current quota (see your plan).", "insufficient_quota")
 
   it("maps insufficient_quota to QuotaExceededError, but to RateLimitError for DashScope", () => {
-    expect(tagOf(answered(429, exhausted), "openai")).toBe("QuotaExceededError")
-    expect(tagOf(answered(429, exhausted), "dashscope")).toBe("RateLimitError")
-    expect(tagOf(answered(429, exhausted), "my-qwen")).toBe("RateLimitError")
+    expect(tagOf(errorAnswer(429, exhausted), "openai")).toBe("QuotaExceededError")
+    expect(tagOf(errorAnswer(429, exhausted), "dashscope")).toBe("RateLimitError")
+    expect(tagOf(errorAnswer(429, exhausted), "my-qwen")).toBe("RateLimitError")
   })
 
   it("recognises DashScope's insufficient_quota by its documentation link under any provider name", () => {
@@ -258,15 +258,15 @@ describe("classify: single providers", () => {
       "You exceeded your current quota. See /model-studio/error-code#token-limit",
       "insufficient_quota"
     )
-    expect(tagOf(answered(429, body), "mine")).toBe("RateLimitError")
+    expect(tagOf(errorAnswer(429, body), "mine")).toBe("RateLimitError")
     expect(tagOf(inBand(body), "mine")).toBe("RateLimitError")
   })
 
   it("maps an exhausted free quota of DashScope to QuotaExceededError", () => {
     const body = { code: "Throttling.AllocationQuota", message: "Free allocated quota exceeded." }
-    expect(tagOf(answered(429, body), "dashscope")).toBe("QuotaExceededError")
+    expect(tagOf(errorAnswer(429, body), "dashscope")).toBe("QuotaExceededError")
     const busy = { code: "Throttling.AllocationQuota", message: "Allocated quota exceeded, please increase it." }
-    expect(tagOf(answered(429, busy), "dashscope")).toBe("RateLimitError")
+    expect(tagOf(errorAnswer(429, busy), "dashscope")).toBe("RateLimitError")
   })
 
   const gemini = (quotaId: string, message = "You exceeded your current quota (see your plan).") => [
@@ -281,9 +281,9 @@ describe("classify: single providers", () => {
   ]
 
   it("maps Gemini's quota per minute to RateLimitError and its daily or zero quota to QuotaExceededError", () => {
-    expect(tagOf(answered(429, gemini("RequestsPerMinutePerProject")))).toBe("RateLimitError")
-    expect(tagOf(answered(429, gemini("RequestsPerDayPerProject-FreeTier")))).toBe("QuotaExceededError")
-    expect(tagOf(answered(429, gemini("", "Quota exceeded for metric: requests, limit: 0, model: tiny")))).toBe(
+    expect(tagOf(errorAnswer(429, gemini("RequestsPerMinutePerProject")))).toBe("RateLimitError")
+    expect(tagOf(errorAnswer(429, gemini("RequestsPerDayPerProject-FreeTier")))).toBe("QuotaExceededError")
+    expect(tagOf(errorAnswer(429, gemini("", "Quota exceeded for metric: requests, limit: 0, model: tiny")))).toBe(
       "QuotaExceededError"
     )
   })
@@ -302,16 +302,16 @@ describe("classify: single providers", () => {
     ["1312", "ProviderUnavailableError"]
   ])("maps Zhipu's code %s to %s under every status, wire and provider name", (code, tag) => {
     for (const provider of ["zhipu", "z.ai", "zai-coding", "bigmodel", "glm"]) {
-      expect(tagOf(answered(429, { error: { code, message: "…" } }), provider)).toBe(tag)
-      expect(tagOf(answered(400, { type: "error", error: { type: code, message: "…" } }), provider)).toBe(tag)
+      expect(tagOf(errorAnswer(429, { error: { code, message: "…" } }), provider)).toBe(tag)
+      expect(tagOf(errorAnswer(400, { type: "error", error: { type: code, message: "…" } }), provider)).toBe(tag)
       expect(tagOf(inBand({ error: { code, message: "…" } }), provider)).toBe(tag)
     }
   })
 
   it("ignores Zhipu's codes for other providers", () => {
     const mistral = { object: "error", message: "Rate limit hit", type: "rate_limited", code: "1300" }
-    expect(tagOf(answered(429, mistral), "mistral")).toBe("RateLimitError")
-    expect(tagOf(answered(400, { error: { code: "1113", message: "…" } }), "mozaic")).toBe("InvalidRequestError")
+    expect(tagOf(errorAnswer(429, mistral), "mistral")).toBe("RateLimitError")
+    expect(tagOf(errorAnswer(400, { error: { code: "1113", message: "…" } }), "mozaic")).toBe("InvalidRequestError")
   })
 
   it.each([
@@ -325,16 +325,16 @@ describe("classify: single providers", () => {
   })
 
   it("maps 498 of Cohere to ContentFilterError and of Groq to ProviderUnavailableError", () => {
-    expect(tagOf(answered(498, { message: "no" }), "cohere")).toBe("ContentFilterError")
-    expect(tagOf(answered(498, { message: "no" }), "groq")).toBe("ProviderUnavailableError")
+    expect(tagOf(errorAnswer(498, { message: "no" }), "cohere")).toBe("ContentFilterError")
+    expect(tagOf(errorAnswer(498, { message: "no" }), "groq")).toBe("ProviderUnavailableError")
   })
 
   it("maps OpenRouter's 402 of the in-flight budget to RateLimitError and other 402s to QuotaExceededError", () => {
     const inFlight = {
       error: { code: 402, message: "Busy", metadata: { limit_source: "openrouter_in_flight_budget" } }
     }
-    expect(tagOf(answered(402, inFlight))).toBe("RateLimitError")
-    expect(tagOf(answered(402, { error: { code: 402, message: "Add credits" } }))).toBe("QuotaExceededError")
+    expect(tagOf(errorAnswer(402, inFlight))).toBe("RateLimitError")
+    expect(tagOf(errorAnswer(402, { error: { code: 402, message: "Add credits" } }))).toBe("QuotaExceededError")
   })
 
   it("reads xAI's sentence in the code field as message and code", () => {

@@ -3,7 +3,7 @@ import { Duration, FastCheck as fc, Option } from "effect"
 import * as LLMError from "../../../src/vocabulary/LLMError.js"
 import type { ErrorAnswer } from "../../../src/wire/error/ProviderError.js"
 import { classify } from "../../../src/wire/error/ProviderError.js"
-import { answered, inBand, openAi, source } from "./errorAnswers.js"
+import { errorAnswer, inBand, openAi, source } from "./errorAnswers.js"
 import { character } from "../../support/character.js"
 
 describe("error message of the provider", () => {
@@ -27,7 +27,7 @@ describe("error message of the provider", () => {
     ["HTML with only a title", "<html><head><title>It is red.</title></head></html>"],
     ["problem+json", { type: "about:blank", title: "It is red." }]
   ])("finds the provider's message in %s", (_, body) => {
-    const error = classify(answered(400, body), source())
+    const error = classify(errorAnswer(400, body), source())
     expect(error._tag).toBe("InvalidRequestError")
     expect(error.message).toContain("It is red.")
   })
@@ -40,29 +40,29 @@ describe("error message of the provider", () => {
         metadata: { raw: '{"error":{"message":"prompt is too long","type":"invalid_request_error"}}' }
       }
     }
-    const error = classify(answered(400, body), source())
+    const error = classify(errorAnswer(400, body), source())
     expect(error._tag).toBe("ContextLengthError")
     expect(error.message).toContain("Provider returned error: prompt is too long.")
-    const twice = classify(answered(400, { error: { message: "Too red.", details: "Too red." } }), source())
+    const twice = classify(errorAnswer(400, { error: { message: "Too red.", details: "Too red." } }), source())
     expect(twice.message.split("Too red.")).toHaveLength(2)
   })
 
   it("states what happened and what to do when the provider sends no message", () => {
-    const error = classify(answered(503, ""), source("acme"))
+    const error = classify(errorAnswer(503, ""), source("acme"))
     expect(error.message).toBe("acme is unavailable (503). Try again later, or use another provider.")
-    const page = classify(answered(502, "<html><body><h1>502 Bad Gateway</h1></body></html>"), source("acme"))
+    const page = classify(errorAnswer(502, "<html><body><h1>502 Bad Gateway</h1></body></html>"), source("acme"))
     expect(page.message).toBe("acme: 502 Bad Gateway. Try again later, or use another provider.")
   })
 
   it("cuts long messages", () => {
-    const error = classify(answered(400, { error: { message: "long ".repeat(1000) } }), source())
+    const error = classify(errorAnswer(400, { error: { message: "long ".repeat(1000) } }), source())
     expect(error.message.length).toBeLessThan(700)
     expect(error.message).toContain("…")
   })
 
   it("gives different advice for each error class", () => {
     const messages = [400, 401, 402, 403, 404, 429, 503].map(
-      (status) => classify(answered(status, { message: "No." }), source("acme")).message
+      (status) => classify(errorAnswer(status, { message: "No." }), source("acme")).message
     )
     expect(new Set(messages.map((message) => message.replace("acme: No. ", ""))).size).toBe(messages.length)
     for (const message of messages) expect(message).toMatch(/^acme: No\. .{10,}\.$/)
@@ -71,7 +71,7 @@ describe("error message of the provider", () => {
 
 describe("fields of a provider error", () => {
   it("sets provider, model, key id, status, code, source and no attempts", () => {
-    const error = classify(answered(429, openAi("Slow.", "rate_limit_exceeded", "tokens")), source("acme"))
+    const error = classify(errorAnswer(429, openAi("Slow.", "rate_limit_exceeded", "tokens")), source("acme"))
     expect(error).toMatchObject({
       provider: "acme",
       model: "some-model",
@@ -94,24 +94,24 @@ describe("fields of a provider error", () => {
     [undefined, { error: { message: "No code." } }],
     [undefined, { type: "error", error: { message: "No code." } }]
   ])("sets the code %s from %j", (code, body) => {
-    expect(classify(answered(400, body), source()).code).toBe(code)
+    expect(classify(errorAnswer(400, body), source()).code).toBe(code)
   })
 
   it("sets the code from Amazon's x-amzn-errortype header", () => {
     const error = classify(
-      answered(429, { message: "No." }, { "x-amzn-errortype": "ThrottlingException:http" }),
+      errorAnswer(429, { message: "No." }, { "x-amzn-errortype": "ThrottlingException:http" }),
       source()
     )
     expect(error.code).toBe("ThrottlingException")
   })
 
   it.each<readonly [string, ErrorAnswer]>([
-    ["a", answered(500, { request_id: "z" }, { "x-request-id": "a", "cf-ray": "z" })],
-    ["b", answered(500, "", { "request-id": "b" })],
-    ["c", answered(500, "", { "apim-request-id": "c" })],
-    ["d", answered(500, { request_id: "d" }, { "cf-ray": "z" })],
-    ["e", answered(500, { error: { request_id: "e" } })],
-    ["f", answered(500, "", { "cf-ray": "f" })],
+    ["a", errorAnswer(500, { request_id: "z" }, { "x-request-id": "a", "cf-ray": "z" })],
+    ["b", errorAnswer(500, "", { "request-id": "b" })],
+    ["c", errorAnswer(500, "", { "apim-request-id": "c" })],
+    ["d", errorAnswer(500, { request_id: "d" }, { "cf-ray": "z" })],
+    ["e", errorAnswer(500, { error: { request_id: "e" } })],
+    ["f", errorAnswer(500, "", { "cf-ray": "f" })],
     ["req_g1", inBand({ error: { message: "Sorry. Please include the request ID req_g1 in your message." } })]
   ])("sets the request id %s from headers, body or message", (id, answer) => {
     expect(classify(answer, source()).requestId).toBe(id)
@@ -121,7 +121,7 @@ describe("fields of a provider error", () => {
     ["messages[0].role", { error: { message: "No.", param: "messages[0].role" } }],
     ["messages.0.content", { detail: [{ loc: ["body", "messages", 0, "content"], msg: "No." }] }]
   ])("sets the invalid field %s of an InvalidRequestError", (field, body) => {
-    expect(classify(answered(422, body), source())).toMatchObject({ _tag: "InvalidRequestError", field })
+    expect(classify(errorAnswer(422, body), source())).toMatchObject({ _tag: "InvalidRequestError", field })
   })
 })
 
@@ -130,25 +130,25 @@ describe("wait of a provider error", () => {
     Option.getOrUndefined(Option.map(LLMError.retryAfter(classify(answer, source())), Duration.toMillis))
 
   it("sets the wait of rate limit, quota and unavailable errors from retry-after", () => {
-    expect(waitOf(answered(429, "", { "retry-after": "7" }))).toBe(7000)
-    expect(waitOf(answered(402, "", { "retry-after": "7" }))).toBe(7000)
-    expect(waitOf(answered(503, "", { "retry-after": "7" }))).toBe(7000)
+    expect(waitOf(errorAnswer(429, "", { "retry-after": "7" }))).toBe(7000)
+    expect(waitOf(errorAnswer(402, "", { "retry-after": "7" }))).toBe(7000)
+    expect(waitOf(errorAnswer(503, "", { "retry-after": "7" }))).toBe(7000)
   })
 
   it("takes a rate limit reset as the wait of a RateLimitError but not of a QuotaExceededError", () => {
     const headers = { "x-ratelimit-remaining-requests": "0", "x-ratelimit-reset-requests": "6ms" }
-    expect(waitOf(answered(429, openAi("Slow.", "rate_limit_exceeded"), headers))).toBe(6)
-    expect(waitOf(answered(429, openAi("Pay.", "insufficient_quota"), headers))).toBeUndefined()
+    expect(waitOf(errorAnswer(429, openAi("Slow.", "rate_limit_exceeded"), headers))).toBe(6)
+    expect(waitOf(errorAnswer(429, openAi("Pay.", "insufficient_quota"), headers))).toBeUndefined()
   })
 
   it("writes the wait into the message", () => {
-    const error = classify(answered(429, { message: "Slow." }, { "retry-after": "90" }), source("acme"))
+    const error = classify(errorAnswer(429, { message: "Slow." }, { "retry-after": "90" }), source("acme"))
     expect(error.message).toBe("acme: Slow. Try again in 1m 30s, or use another key.")
   })
 })
 
 describe("masking of secrets", () => {
-  const messageFor = (text: string) => classify(answered(401, { error: { message: text } }), source()).message
+  const messageFor = (text: string) => classify(errorAnswer(401, { error: { message: text } }), source()).message
 
   it.each([
     "sk-proj-Ab3dEf6hIj9",
@@ -187,13 +187,13 @@ describe("masking of secrets", () => {
     "invalid x-api-key",
     "max_tokens=5 is too small",
     "ask-me-anything about sk-learn"
-  ])("keeps the ordinary text '%s' in the message", (words) => {
-    expect(messageFor(words)).toContain(words)
+  ])("keeps the ordinary text '%s' in the message", (text) => {
+    expect(messageFor(text)).toContain(text)
   })
 
   it("masks secrets in code, field and request id", () => {
     const error = classify(
-      answered(
+      errorAnswer(
         422,
         { error: { message: "No.", code: "sk-proj-Ab3dEf6hIj9", param: "planted-canary" } },
         {
@@ -216,7 +216,7 @@ describe("masking of secrets", () => {
         fc.jsonValue({ maxDepth: 4 }),
         fc.constantFrom("message", "code", "type", "detail", "param"),
         (body, key) => {
-          const error = classify(answered(400, { [key]: "x planted-canary y", error: body, errors: [body] }), source())
+          const error = classify(errorAnswer(400, { [key]: "x planted-canary y", error: body, errors: [body] }), source())
           expect(JSON.stringify(error)).not.toContain("planted-canary")
         }
       )
@@ -285,9 +285,9 @@ describe("classify: robustness", () => {
   it("bounds the depth and the size of what it reads", () => {
     let deep: unknown = "sk-proj-Ab3dEf6hIj9"
     for (let depth = 0; depth < 5000; depth++) deep = { error: deep }
-    expect(classify(answered(500, deep), source())._tag).toBe("ProviderUnavailableError")
+    expect(classify(errorAnswer(500, deep), source())._tag).toBe("ProviderUnavailableError")
     const wide = { errors: Array.from({ length: 10_000 }, (_, index) => ({ message: `fault ${index}` })) }
-    expect(classify(answered(400, wide), source()).message.length).toBeLessThan(700)
+    expect(classify(errorAnswer(400, wide), source()).message.length).toBeLessThan(700)
   })
 
   it.each([
@@ -302,8 +302,8 @@ describe("classify: robustness", () => {
     [" ", 500_000]
   ])("reads a long repetition of %j in linear time", (part, times) => {
     const started = performance.now()
-    classify(answered(429, `<p>${part.repeat(times)}`), source())
-    classify(answered(400, { error: { message: part.repeat(times), code: part.repeat(times) } }), source())
+    classify(errorAnswer(429, `<p>${part.repeat(times)}`), source())
+    classify(errorAnswer(400, { error: { message: part.repeat(times), code: part.repeat(times) } }), source())
     // Milliseconds in linear time, minutes in quadratic time.
     expect(performance.now() - started).toBeLessThan(20_000)
   })

@@ -11,7 +11,7 @@ export const source = (provider = "somebody"): ErrorSource => ({
   mask: (text) => text.replaceAll("planted-canary", "***")
 })
 
-export const answered = (status: number, body: unknown, headers: Record<string, string> = {}): ErrorAnswer => ({
+export const errorAnswer = (status: number, body: unknown, headers: Record<string, string> = {}): ErrorAnswer => ({
   status,
   headers,
   body

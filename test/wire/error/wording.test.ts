@@ -15,7 +15,7 @@ const tagOf = (answer: Omit<ErrorAnswer, "headers"> & Partial<ErrorAnswer>, prov
     }
   )._tag
 
-const saying = (message: string, code: string | number | null = null) => ({ error: { message, code } })
+const errorBody = (message: string, code: string | number | null = null) => ({ error: { message, code } })
 
 describe("classify: codes of single providers", () => {
   it.each<readonly [number, string, LLMError.Tag]>([
@@ -57,7 +57,7 @@ describe("classify: codes of single providers", () => {
     [401, "key_model_access_denied", "PermissionError"],
     [200, "usage_not_included", "PermissionError"]
   ])("maps status %d with the code %s to %s", (status, code, tag) => {
-    expect(tagOf({ status, body: saying("Oh dear.", code) })).toBe(tag)
+    expect(tagOf({ status, body: errorBody("Oh dear.", code) })).toBe(tag)
   })
 
   it("reads Amazon's code from the x-amzn-errortype header", () => {
@@ -87,8 +87,8 @@ describe("classify: codes of single providers", () => {
     expect(tagOf(exhausted("That model is at capacity."))).toBe("ProviderUnavailableError")
     expect(tagOf(exhausted("Your team has used all available credits."))).toBe("QuotaExceededError")
     expect(tagOf(exhausted("Too many requests for this team."))).toBe("RateLimitError")
-    expect(tagOf({ status: 200, body: saying("Try later.", "RESOURCE_EXHAUSTED") })).toBe("RateLimitError")
-    expect(tagOf({ status: 429, body: saying("Beyond calls_per_day_per_project", "RESOURCE_EXHAUSTED") })).toBe(
+    expect(tagOf({ status: 200, body: errorBody("Try later.", "RESOURCE_EXHAUSTED") })).toBe("RateLimitError")
+    expect(tagOf({ status: 429, body: errorBody("Beyond calls_per_day_per_project", "RESOURCE_EXHAUSTED") })).toBe(
       "QuotaExceededError"
     )
   })
@@ -160,7 +160,7 @@ describe("classify: messages of providers and gateways", () => {
     [404, "No models loaded.", "ModelNotFoundError"],
     [400, 'Failed to load model "tiny".', "ModelNotFoundError"]
   ])("maps status %d with the message '%s' to %s", (status, message, tag) => {
-    expect(tagOf({ status, body: saying(message) })).toBe(tag)
+    expect(tagOf({ status, body: errorBody(message) })).toBe(tag)
     expect(tagOf({ status, body: { detail: message } })).toBe(tag)
     expect(tagOf({ status, body: { errors: [{ description: message }] } })).toBe(tag)
   })
@@ -184,13 +184,13 @@ describe("classify: quoted request content", () => {
     "Expected a string with maximum length 64, but got one with length 80.",
     "invalid token in JSON at position 14"
   ])("maps '%s' to InvalidRequestError, although it names another class of error", (message) => {
-    expect(tagOf({ status: 400, body: saying(message, "invalid_request_error") })).toBe("InvalidRequestError")
-    expect(tagOf({ status: 200, body: saying(message, "invalid_request_error") })).toBe("InvalidRequestError")
+    expect(tagOf({ status: 400, body: errorBody(message, "invalid_request_error") })).toBe("InvalidRequestError")
+    expect(tagOf({ status: 200, body: errorBody(message, "invalid_request_error") })).toBe("InvalidRequestError")
   })
 
   it("prefers the code to words in a quoted function name", () => {
     const message = "Function 'count too many requests or rate limit exceeded' has no schema."
-    expect(tagOf({ status: 400, body: saying(message, "invalid_function_parameters") })).toBe("InvalidRequestError")
+    expect(tagOf({ status: 400, body: errorBody(message, "invalid_function_parameters") })).toBe("InvalidRequestError")
   })
 
   it("ignores the prompt that pydantic quotes", () => {
@@ -203,7 +203,7 @@ describe("classify: quoted request content", () => {
 
   it("maps string_above_max_length to ContextLengthError for message text alone", () => {
     const tooLong = (field: string) =>
-      tagOf({ status: 400, body: saying(`Invalid '${field}': string too long.`, "string_above_max_length") })
+      tagOf({ status: 400, body: errorBody(`Invalid '${field}': string too long.`, "string_above_max_length") })
     expect(tooLong("input[5].output")).toBe("ContextLengthError")
     expect(tooLong("messages[1].content[0].text")).toBe("ContextLengthError")
     expect(tooLong("input")).toBe("ContextLengthError")
@@ -212,13 +212,13 @@ describe("classify: quoted request content", () => {
   })
 
   it("maps a broken rate limiter under status 500 to ProviderUnavailableError", () => {
-    expect(tagOf({ status: 500, body: saying("rate limiter: no connection") })).toBe("ProviderUnavailableError")
+    expect(tagOf({ status: 500, body: errorBody("rate limiter: no connection") })).toBe("ProviderUnavailableError")
   })
 })
 
 describe("classify: upstream errors inside gateway messages", () => {
   it("reads the JSON error of the upstream inside a gateway's message", () => {
-    const quoting = (inner: unknown) => ({ status: 500, body: saying(`UpstreamException - ${JSON.stringify(inner)}`) })
+    const quoting = (inner: unknown) => ({ status: 500, body: errorBody(`UpstreamException - ${JSON.stringify(inner)}`) })
     expect(tagOf(quoting({ error: { code: "rate_limit_exceeded", message: "slow" } }))).toBe("RateLimitError")
     expect(tagOf(quoting({ type: "error", error: { type: "billing_error", message: "no" } }))).toBe(
       "QuotaExceededError"
@@ -227,24 +227,24 @@ describe("classify: upstream errors inside gateway messages", () => {
   })
 
   it("ignores JSON in a message that is no error object or is incomplete", () => {
-    expect(tagOf({ status: 400, body: saying('bad input: {"type":"object","code":"insufficient_quota"}') })).toBe(
+    expect(tagOf({ status: 400, body: errorBody('bad input: {"type":"object","code":"insufficient_quota"}') })).toBe(
       "InvalidRequestError"
     )
-    expect(tagOf({ status: 400, body: saying('bad input: {"error": {"code": "insufficient_quota"') })).toBe(
+    expect(tagOf({ status: 400, body: errorBody('bad input: {"error": {"code": "insufficient_quota"') })).toBe(
       "InvalidRequestError"
     )
   })
 })
 
 describe("x-should-retry header", () => {
-  const error = (status: number, said: string, body: unknown = "") =>
+  const error = (status: number, shouldRetry: string, body: unknown = "") =>
     classify(
-      { status, headers: { "x-should-retry": said }, body },
+      { status, headers: { "x-should-retry": shouldRetry }, body },
       { provider: "somebody", model: "some-model", keyId: "key-1", now: 0, mask: (text) => text }
     )
 
   it("makes an error with x-should-retry: false not retryable, but leaves it key-scoped", () => {
-    const tooLarge = error(413, "false", saying("Larger than a minute's tokens.", "rate_limit_exceeded"))
+    const tooLarge = error(413, "false", errorBody("Larger than a minute's tokens.", "rate_limit_exceeded"))
     expect(tooLarge._tag).toBe("RateLimitError")
     expect(LLMError.isRetryable(tooLarge)).toBe(false)
     expect(LLMError.keyScoped(tooLarge)).toBe(true)
@@ -259,7 +259,7 @@ describe("x-should-retry header", () => {
   })
 
   it("ignores x-should-retry under a success status", () => {
-    expect(LLMError.isRetryable(error(200, "false", saying("Busy.", "overloaded_error")))).toBe(true)
+    expect(LLMError.isRetryable(error(200, "false", errorBody("Busy.", "overloaded_error")))).toBe(true)
   })
 })
 

@@ -11,7 +11,7 @@ const read = (body: unknown): WireResponse =>
   Either.getOrThrowWith(wire.decodeResponse(body, source), (failure) => new Error(JSON.stringify(failure)))
 
 const failure = (body: unknown): WireFailure | undefined =>
-  Either.match(wire.decodeResponse(body, source), { onLeft: (found) => found, onRight: () => undefined })
+  Either.match(wire.decodeResponse(body, source), { onLeft: (left) => left, onRight: () => undefined })
 
 const candidate = (parts: ReadonlyArray<object>, fields: object = {}) => ({
   content: { role: "model", parts },
@@ -20,7 +20,7 @@ const candidate = (parts: ReadonlyArray<object>, fields: object = {}) => ({
   ...fields
 })
 
-const answer = (parts: ReadonlyArray<object>, fields: object = {}, body: object = {}) => ({
+const responseBody = (parts: ReadonlyArray<object>, fields: object = {}, body: object = {}) => ({
   candidates: [candidate(parts, fields)],
   modelVersion: "gemini-9",
   responseId: "r1",
@@ -31,7 +31,7 @@ describe("Gemini response", () => {
   it("reads text, reasoning, id and model", () => {
     expect(
       read(
-        answer([
+        responseBody([
           { text: "Hm. ", thought: true },
           { text: "Well.", thought: true },
           { text: "" },
@@ -52,26 +52,26 @@ describe("Gemini response", () => {
     })
   })
   it("reads tool calls and creates ids from the response id when they have none", () => {
-    const found = read(
-      answer([
+    const decoded = read(
+      responseBody([
         { functionCall: { id: "given", name: "clock", args: { zone: "UTC" } } },
         { functionCall: { name: "sun" } },
         { functionCall: { name: "sun", args: {} } }
       ])
     )
-    expect(found.toolCalls).toEqual([
+    expect(decoded.toolCalls).toEqual([
       { id: "given", name: "clock", arguments: '{"zone":"UTC"}' },
       { id: "call_r1_1", name: "sun", arguments: "{}" },
       { id: "call_r1_2", name: "sun", arguments: "{}" }
     ])
-    expect(found.finishReason).toBe("tool-calls")
+    expect(decoded.finishReason).toBe("tool-calls")
     const nameless = read({ candidates: [candidate([{ functionCall: { name: "sun" } }])] })
     expect([nameless.id, nameless.model, nameless.toolCalls[0]?.id]).toEqual(["", "asked", "call_0"])
   })
   it("reads thought signatures with the text, the tool call or the reasoning that they sign", () => {
     expect(
       read(
-        answer([
+        responseBody([
           { text: "Hm.", thought: true, thoughtSignature: "s1" },
           { text: "One" },
           { text: " two", thoughtSignature: "s2" },
@@ -90,8 +90,8 @@ describe("Gemini response", () => {
     const code = { executableCode: { language: "PYTHON", code: "1+1" } }
     const result = { codeExecutionResult: { outcome: "OUTCOME_OK", output: "2" } }
     const image = { inlineData: { mimeType: "image/png", data: "AAAA" } }
-    const found = read(
-      answer(
+    const decoded = read(
+      responseBody(
         [code, result, { text: "2" }, image],
         {
           groundingMetadata: { groundingChunks: [{ web: { uri: "https://example.com" } }] },
@@ -102,8 +102,8 @@ describe("Gemini response", () => {
         { createTime: "2026-01-01T00:00:00Z", usageMetadata: { trafficType: "ON_DEMAND" } }
       )
     )
-    expect(found.text).toBe("2")
-    expect(found.providerMetadata).toEqual({
+    expect(decoded.text).toBe("2")
+    expect(decoded.providerMetadata).toEqual({
       parts: [code, result, image],
       groundingMetadata: { groundingChunks: [{ web: { uri: "https://example.com" } }] },
       citationMetadata: { citationSources: [{ uri: "https://example.org" }] },
@@ -112,12 +112,12 @@ describe("Gemini response", () => {
       usage: { trafficType: "ON_DEMAND" }
     })
     // What was run goes back in the next turn; an image does not.
-    expect(found.reasoningParts.map((part) => part.format)).toEqual(["executableCode", "codeExecutionResult"])
+    expect(decoded.reasoningParts.map((part) => part.format)).toEqual(["executableCode", "codeExecutionResult"])
   })
   it("reads the candidate of index 0 and keeps the other candidates in the metadata", () => {
     const second = candidate([{ text: "B" }], { index: 1 })
-    const found = read({ candidates: [second, candidate([{ text: "A" }])] })
-    expect([found.text, found.providerMetadata]).toEqual(["A", { candidates: [second] }])
+    const decoded = read({ candidates: [second, candidate([{ text: "A" }])] })
+    expect([decoded.text, decoded.providerMetadata]).toEqual(["A", { candidates: [second] }])
     expect(read({ candidates: [second] }).text).toBe("B")
   })
   it("reads a candidate without content", () => {
@@ -149,12 +149,12 @@ describe("Gemini finish reason", () => {
     ["FINISH_REASON_UNSPECIFIED", "other"],
     ["ONE_THAT_IS_YET_TO_COME", "other"]
   ])("maps finishReason %s to %s", (raw, reason) => {
-    const found = read(answer([{ text: "x" }], { finishReason: raw }))
-    expect([found.finishReason, found.rawFinishReason]).toEqual([reason, raw])
+    const decoded = read(responseBody([{ text: "x" }], { finishReason: raw }))
+    expect([decoded.finishReason, decoded.rawFinishReason]).toEqual([reason, raw])
   })
   it("is tool-calls for STOP with tool calls, but not for other reasons", () => {
     const reason = (finishReason: string) =>
-      read(answer([{ functionCall: { name: "clock" } }], { finishReason })).finishReason
+      read(responseBody([{ functionCall: { name: "clock" } }], { finishReason })).finishReason
     expect(reason("STOP")).toBe("tool-calls")
     expect(reason("MAX_TOKENS")).toBe("length")
     expect(reason("UNEXPECTED_TOOL_CALL")).toBe("other")
@@ -163,13 +163,13 @@ describe("Gemini finish reason", () => {
     "rejects %s without a tool call as Malformed with Gemini's message, and reads one with a tool call",
     (finishReason) => {
       const malformed = { _tag: "Malformed", path: "candidates[0].finishReason", excerpt: finishReason }
-      expect(failure(answer([], { finishReason }))).toEqual(malformed)
-      expect(failure(answer([{ text: "Let me look." }], { finishReason }))).toEqual(malformed)
-      expect(failure(answer([], { finishReason, finishMessage: "print(default_api" }))).toEqual({
+      expect(failure(responseBody([], { finishReason }))).toEqual(malformed)
+      expect(failure(responseBody([{ text: "Let me look." }], { finishReason }))).toEqual(malformed)
+      expect(failure(responseBody([], { finishReason, finishMessage: "print(default_api" }))).toEqual({
         ...malformed,
         excerpt: `${finishReason}: print(default_api`
       })
-      expect(read(answer([{ functionCall: { name: "clock" } }], { finishReason }))).toMatchObject({
+      expect(read(responseBody([{ functionCall: { name: "clock" } }], { finishReason }))).toMatchObject({
         toolCalls: [{ name: "clock" }],
         finishReason: "other",
         rawFinishReason: finishReason
@@ -177,22 +177,22 @@ describe("Gemini finish reason", () => {
     }
   )
   it("maps MISSING_THOUGHT_SIGNATURE to InvalidRequestError", () => {
-    const found = failure(answer([], { finishReason: "MISSING_THOUGHT_SIGNATURE", finishMessage: "at position 2" }))
-    expect(found).toEqual({
+    const decoded = failure(responseBody([], { finishReason: "MISSING_THOUGHT_SIGNATURE", finishMessage: "at position 2" }))
+    expect(decoded).toEqual({
       _tag: "Reported",
       body: { error: { code: "MISSING_THOUGHT_SIGNATURE", message: "MISSING_THOUGHT_SIGNATURE: at position 2" } }
     })
-    const about = { provider: "gemini", model: "m", keyId: "key-1", now: 0, mask: (text: string) => text }
-    const body = found?._tag === "Reported" ? found.body : undefined
-    expect(classify({ status: 200, headers: {}, body, inBand: true }, about)._tag).toBe("InvalidRequestError")
+    const context = { provider: "gemini", model: "m", keyId: "key-1", now: 0, mask: (text: string) => text }
+    const body = decoded?._tag === "Reported" ? decoded.body : undefined
+    expect(classify({ status: 200, headers: {}, body, inBand: true }, context)._tag).toBe("InvalidRequestError")
   })
 })
 
 describe("Gemini response: usage", () => {
-  const usage = (usageMetadata: object) => read(answer([{ text: "abcdefgh" }], {}, { usageMetadata }))
+  const usage = (usageMetadata: object) => read(responseBody([{ text: "abcdefgh" }], {}, { usageMetadata }))
 
   it("counts reasoning tokens as output and cached tokens as input", () => {
-    const found = usage({
+    const decoded = usage({
       promptTokenCount: 100,
       cachedContentTokenCount: 60,
       candidatesTokenCount: 10,
@@ -201,7 +201,7 @@ describe("Gemini response: usage", () => {
       totalTokenCount: 145,
       promptTokensDetails: [{ modality: "TEXT", tokenCount: 100 }]
     })
-    expect(found.usage).toEqual({
+    expect(decoded.usage).toEqual({
       inputTokens: 100,
       outputTokens: 40,
       totalTokens: 145,
@@ -210,7 +210,7 @@ describe("Gemini response: usage", () => {
       reasoningTokens: 30,
       estimated: false
     })
-    expect(found.providerMetadata["usage"]).toEqual({
+    expect(decoded.providerMetadata["usage"]).toEqual({
       toolUsePromptTokenCount: 5,
       promptTokensDetails: [{ modality: "TEXT", tokenCount: 100 }]
     })
@@ -264,19 +264,19 @@ describe("Gemini response: failures", () => {
 })
 
 describe("Gemini stream as one JSON list", () => {
-  const piece = (text: string, fields: object = {}) => ({
+  const chunk = (text: string, fields: object = {}) => ({
     candidates: [{ content: { parts: [{ text }] }, index: 0, ...fields }],
     responseId: "r1"
   })
 
   it("joins the chunks of the list into one response", () => {
-    expect(read([piece("Hel"), piece("lo"), piece("", { finishReason: "STOP" })])).toMatchObject({
+    expect(read([chunk("Hel"), chunk("lo"), chunk("", { finishReason: "STOP" })])).toMatchObject({
       id: "r1",
       text: "Hello",
       finishReason: "stop"
     })
   })
   it("reports Truncated when no chunk of the list has a finishReason", () => {
-    expect(failure([piece("Hel"), piece("lo")])).toEqual({ _tag: "Truncated" })
+    expect(failure([chunk("Hel"), chunk("lo")])).toEqual({ _tag: "Truncated" })
   })
 })

@@ -5,39 +5,39 @@ import * as Chat from "../../../src/vocabulary/Chat.js"
 import * as Gemini from "../../../src/wire/Gemini.js"
 import type { WireRequest } from "../../../src/wire/Wire.js"
 
-const peer = { provider: "gemini", model: "gemini-3-flash", stream: false }
+const target = { provider: "gemini", model: "gemini-3-flash", stream: false }
 
 const encode = (request: Partial<ChatRequest>, dialect?: Partial<Gemini.Dialect>) =>
-  Gemini.make(dialect).encodeRequest({ messages: [Chat.user("Hello")], ...request }, peer)
+  Gemini.make(dialect).encodeRequest({ messages: [Chat.user("Hello")], ...request }, target)
 
-const sent = (request: Partial<ChatRequest>, dialect?: Partial<Gemini.Dialect>): WireRequest =>
+const wireRequest = (request: Partial<ChatRequest>, dialect?: Partial<Gemini.Dialect>): WireRequest =>
   Either.getOrThrowWith(encode(request, dialect), (failure) => new Error(JSON.stringify(failure)))
 
 const body = (request: Partial<ChatRequest>, dialect?: Partial<Gemini.Dialect>): Record<string, unknown> =>
-  sent(request, dialect).body
+  wireRequest(request, dialect).body
 
 const contents = (messages: ReadonlyArray<Message>, model = "gemini-3-flash"): unknown =>
   body({ messages, model })["contents"]
 
 const config = (request: Partial<ChatRequest>): unknown => body(request)["generationConfig"]
 
-const refused = (request: Partial<ChatRequest>): unknown =>
+const encodeFailure = (request: Partial<ChatRequest>): unknown =>
   Either.match(encode(request), { onLeft: (failure) => failure, onRight: () => undefined })
 
 const png = "data:image/png;base64,AAAA"
 const call = { id: "c1", name: "clock", arguments: '{"zone":"UTC"}' }
 
 describe("Gemini path", () => {
-  const path = (model: string) => sent({ model }).path
+  const path = (model: string) => wireRequest({ model }).path
 
   it("writes the model and the method into the path", () => {
-    expect(sent({})).toEqual({
+    expect(wireRequest({})).toEqual({
       path: "/models/gemini-3-flash:generateContent",
       body: { contents: [{ role: "user", parts: [{ text: "Hello" }] }] }
     })
   })
   it("writes streamGenerateContent and alt=sse for a streaming request", () => {
-    const streamed = Gemini.make().encodeRequest({ messages: [Chat.user("Hello")] }, { ...peer, stream: true })
+    const streamed = Gemini.make().encodeRequest({ messages: [Chat.user("Hello")] }, { ...target, stream: true })
     expect(Either.getOrThrow(streamed)).toMatchObject({
       path: "/models/gemini-3-flash:streamGenerateContent",
       query: { alt: "sse" }
@@ -48,7 +48,7 @@ describe("Gemini path", () => {
     expect(path("tunedModels/mine")).toBe("/tunedModels/mine:generateContent")
     expect(path("publishers/google/models/x")).toBe("/publishers/google/models/x:generateContent")
   })
-  it("escapes other characters of a model name and rejects path traversal by escaping it", () => {
+  it("escapes all other characters of a model name, so that it cannot leave the collection", () => {
     expect(path("a b?c:d#e")).toBe("/models/a%20b%3Fc%3Ad%23e:generateContent")
     expect(path("google/gemini")).toBe("/models/google%2Fgemini:generateContent")
     expect(path("models/../secret")).toBe("/models/models%2F..%2Fsecret:generateContent")
@@ -104,23 +104,23 @@ describe("Gemini messages", () => {
     ])
   })
   it("rejects user names, non-base64 data URLs and a limit on parallel tool calls as Unsupported", () => {
-    const asking = (message: Message) => refused({ messages: [message] })
-    expect(asking({ role: "user", content: "Hi", name: "Ann" })).toEqual({
+    const failureFor = (message: Message) => encodeFailure({ messages: [message] })
+    expect(failureFor({ role: "user", content: "Hi", name: "Ann" })).toEqual({
       _tag: "Unsupported",
       feature: "name of a user message"
     })
-    expect(asking(Chat.user([Chat.image("data:image/svg+xml,<svg/>")]))).toEqual({
+    expect(failureFor(Chat.user([Chat.image("data:image/svg+xml,<svg/>")]))).toEqual({
       _tag: "Unsupported",
       feature: "data: URL in another form than base64"
     })
-    expect(refused({ parallelToolCalls: false })).toEqual({
+    expect(encodeFailure({ parallelToolCalls: false })).toEqual({
       _tag: "Unsupported",
       feature: "limit to one tool call at a time"
     })
-    expect(refused({ parallelToolCalls: true })).toBe(undefined)
+    expect(encodeFailure({ parallelToolCalls: true })).toBe(undefined)
   })
   it("rejects a tool result without a tool call as Malformed with its path", () => {
-    expect(refused({ messages: [Chat.user("Hi"), Chat.toolResult("nobody", "12:00")] })).toEqual({
+    expect(encodeFailure({ messages: [Chat.user("Hi"), Chat.toolResult("nobody", "12:00")] })).toEqual({
       _tag: "Malformed",
       path: "messages[1].toolCallId",
       excerpt: "nobody"
@@ -129,14 +129,14 @@ describe("Gemini messages", () => {
 })
 
 describe("Gemini tool calls and tool results", () => {
-  const asked = [
+  const question = [
     Chat.user("What time is it?"),
     Chat.assistant("Let me see.", [call, { ...call, id: "c2", name: "sun" }])
   ]
   const results = [Chat.toolResult("c2", "risen"), { ...Chat.toolResult("c1", "no such zone"), isError: true }]
 
   it("writes ids of tool calls and all results in one content for Gemini 3", () => {
-    expect(contents([...asked, ...results, Chat.user("Well?")])).toEqual([
+    expect(contents([...question, ...results, Chat.user("Well?")])).toEqual([
       { role: "user", parts: [{ text: "What time is it?" }] },
       {
         role: "model",
@@ -160,7 +160,7 @@ describe("Gemini tool calls and tool results", () => {
     ])
   })
   it("writes no ids and the results in order of the tool calls before Gemini 3", () => {
-    expect(contents([...asked, ...results], "gemini-2.5-pro")).toEqual([
+    expect(contents([...question, ...results], "gemini-2.5-pro")).toEqual([
       { role: "user", parts: [{ text: "What time is it?" }] },
       {
         role: "model",
@@ -186,12 +186,12 @@ describe("Gemini tool calls and tool results", () => {
     expect(JSON.stringify(parts)).toContain('"functionResponse":{"id":"c1","name":"later"')
   })
   it("wraps arguments that are no JSON object", () => {
-    const odd = Chat.assistant("", [
+    const message = Chat.assistant("", [
       { id: "a", name: "cut", arguments: '{"zone":"U' },
       { id: "b", name: "free", arguments: "{}", type: "custom" },
       { id: "c", name: "none", arguments: "" }
     ])
-    expect(JSON.stringify(contents([Chat.user("?"), odd]))).toBe(
+    expect(JSON.stringify(contents([Chat.user("?"), message]))).toBe(
       JSON.stringify([
         { role: "user", parts: [{ text: "?" }] },
         {
@@ -209,18 +209,18 @@ describe("Gemini tool calls and tool results", () => {
     )
   })
   it("writes media inside the tool result for Gemini 3 and next to it before, and rejects media by URL", () => {
-    const shown: Message = { role: "tool", toolCallId: "c1", content: [Chat.text("Here"), Chat.image(png)] }
+    const withImage: Message = { role: "tool", toolCallId: "c1", content: [Chat.text("Here"), Chat.image(png)] }
     const image = { inlineData: { mimeType: "image/png", data: "AAAA" } }
-    expect(contents([Chat.assistant("", [call]), shown])).toMatchObject([
+    expect(contents([Chat.assistant("", [call]), withImage])).toMatchObject([
       {},
       { parts: [{ functionResponse: { id: "c1", name: "clock", response: { output: "Here" }, parts: [image] } }] }
     ])
-    expect(contents([Chat.assistant("", [call]), shown], "gemini-2.0-flash")).toMatchObject([
+    expect(contents([Chat.assistant("", [call]), withImage], "gemini-2.0-flash")).toMatchObject([
       {},
       { parts: [{ functionResponse: { name: "clock", response: { output: "Here" } } }, image] }
     ])
-    const linked: Message = { ...shown, content: [Chat.image("https://example.com/a.png")] }
-    expect(refused({ messages: [Chat.assistant("", [call]), linked] })).toEqual({
+    const withLink: Message = { ...withImage, content: [Chat.image("https://example.com/a.png")] }
+    expect(encodeFailure({ messages: [Chat.assistant("", [call]), withLink] })).toEqual({
       _tag: "Unsupported",
       feature: "file by URL in the result of a tool"
     })
@@ -229,7 +229,7 @@ describe("Gemini tool calls and tool results", () => {
 
 describe("Gemini thought signatures", () => {
   const source = { provider: "gemini", model: "gemini-3-flash", estimatedInputTokens: 0 }
-  const said = [
+  const modelParts = [
     { text: "Hm.", thought: true },
     { text: "Let me ", thoughtSignature: "of-let" },
     { text: "see." },
@@ -240,14 +240,14 @@ describe("Gemini thought signatures", () => {
     { functionCall: { id: "c", name: "clock", args: {} }, thoughtSignature: "of-c" },
     { text: "", thoughtSignature: "of-the-end" }
   ]
-  const answered = (): ChatResponse => ({
+  const response = (): ChatResponse => ({
     provider: "gemini",
     latency: 0,
     keyId: "key",
     attempts: [],
     ...Either.getOrThrow(
       Gemini.make().decodeResponse(
-        { candidates: [{ content: { role: "model", parts: said }, finishReason: "STOP" }] },
+        { candidates: [{ content: { role: "model", parts: modelParts }, finishReason: "STOP" }] },
         source
       )
     )
@@ -256,31 +256,31 @@ describe("Gemini thought signatures", () => {
   it("writes signatures back with the parts that they came with", () => {
     const written = contents([
       Chat.user("?"),
-      Chat.toMessage(answered()),
+      Chat.toMessage(response()),
       ...["a", "b", "c"].map((id) => Chat.toolResult(id, "x"))
     ])
-    expect(written).toMatchObject([{}, { role: "model", parts: said }, {}])
+    expect(written).toMatchObject([{}, { role: "model", parts: modelParts }, {}])
   })
   it("drops signatures and reasoning of another provider", () => {
-    const elsewhere = Gemini.make().encodeRequest(
-      { messages: [Chat.user("?"), Chat.toMessage(answered())] },
-      { ...peer, provider: "vertex" }
+    const otherProvider = Gemini.make().encodeRequest(
+      { messages: [Chat.user("?"), Chat.toMessage(response())] },
+      { ...target, provider: "vertex" }
     )
-    const text = JSON.stringify(Either.getOrThrow(elsewhere).body)
+    const text = JSON.stringify(Either.getOrThrow(otherProvider).body)
     expect(text).not.toContain("of-")
     expect(text).not.toContain("Hm.")
     expect(text).toContain("skip_thought_signature_validator")
   })
   it("writes signatures with their tool calls when these are reordered or removed", () => {
-    const message = Chat.toMessage(answered())
+    const message = Chat.toMessage(response())
     const reversed = contents([Chat.user("?"), { ...message, toolCalls: [...(message.toolCalls ?? [])].reverse() }])
-    const [, , code, result, a, b, c, end] = said.slice(1)
-    expect(reversed).toMatchObject([{}, { parts: [said[0], said[1], { text: "see." }, code, result, c, b, a, end] }])
-    const { toolCalls: _, ...silent } = message
-    expect(contents([Chat.user("?"), silent])).toMatchObject([{}, { parts: [...said.slice(0, 5), end] }])
+    const [, , code, result, a, b, c, end] = modelParts.slice(1)
+    expect(reversed).toMatchObject([{}, { parts: [modelParts[0], modelParts[1], { text: "see." }, code, result, c, b, a, end] }])
+    const { toolCalls: _, ...withoutCalls } = message
+    expect(contents([Chat.user("?"), withoutCalls])).toMatchObject([{}, { parts: [...modelParts.slice(0, 5), end] }])
   })
   it("drops signatures of text that has changed", () => {
-    const { content } = Chat.toMessage(answered())
+    const { content } = Chat.toMessage(response())
     const shorter = (typeof content === "string" ? [] : content).map((part) =>
       part.type === "text" ? Chat.text("Let") : part
     )
@@ -288,10 +288,10 @@ describe("Gemini thought signatures", () => {
     expect(text).toContain('{"text":"Let"}')
     expect(text).not.toContain("of-let")
     const mark = { type: "reasoning", text: "", signature: "s", id: "0:9", format: "text", provider: "gemini" } as const
-    const asking = { role: "assistant", content: [mark, Chat.text("Short")], toolCalls: [call] } as const
-    expect(contents([asking])).toMatchObject([{ parts: [{ text: "Short" }, { functionCall: { id: "c1" } }] }])
+    const assistant = { role: "assistant", content: [mark, Chat.text("Short")], toolCalls: [call] } as const
+    expect(contents([assistant])).toMatchObject([{ parts: [{ text: "Short" }, { functionCall: { id: "c1" } }] }])
     const signed = { ...mark, id: "c1", format: "functionCall", signature: "of-c1" }
-    expect(contents([{ ...asking, content: [mark, signed, Chat.text("Short")] }])).toMatchObject([
+    expect(contents([{ ...assistant, content: [mark, signed, Chat.text("Short")] }])).toMatchObject([
       { parts: [{ text: "Short" }, { functionCall: { id: "c1" }, thoughtSignature: "of-c1" }] }
     ])
   })
@@ -395,17 +395,17 @@ describe("Gemini extra fields", () => {
 })
 
 describe("Gemini withoutRefused", () => {
-  const request = sent({ messages: [Chat.user("?"), Chat.assistant("", [call]), Chat.toolResult("c1", "x")] })
-  const complaint = `Invalid JSON payload received. Unknown name "id" at 'contents[1].parts[0].function_call': Cannot find field.`
+  const request = wireRequest({ messages: [Chat.user("?"), Chat.assistant("", [call]), Chat.toolResult("c1", "x")] })
+  const rejection = `Invalid JSON payload received. Unknown name "id" at 'contents[1].parts[0].function_call': Cannot find field.`
 
   it("drops the ids of tool calls when the server rejects the id field", () => {
-    const spared = Gemini.make().withoutRefused(request, complaint)
-    expect(JSON.stringify(spared?.body)).not.toContain('"id"')
-    expect(JSON.stringify(spared?.body)).toContain('"functionResponse":{"name":"clock"')
-    expect(spared === undefined ? spared : Gemini.make().withoutRefused(spared, complaint)).toBe(undefined)
+    const reduced = Gemini.make().withoutRefused(request, rejection)
+    expect(JSON.stringify(reduced?.body)).not.toContain('"id"')
+    expect(JSON.stringify(reduced?.body)).toContain('"functionResponse":{"name":"clock"')
+    expect(reduced === undefined ? reduced : Gemini.make().withoutRefused(reduced, rejection)).toBe(undefined)
   })
   it("returns undefined for other errors and for a request without ids", () => {
     expect(Gemini.make().withoutRefused(request, 'Unknown name "exclusiveMinimum" at parameters')).toBe(undefined)
-    expect(Gemini.make().withoutRefused(sent({}), complaint)).toBe(undefined)
+    expect(Gemini.make().withoutRefused(wireRequest({}), rejection)).toBe(undefined)
   })
 })

@@ -21,7 +21,7 @@ const request = (body: object): ChatRequest => read(body).request
 const messages = (contents: unknown, body: object = {}) => request({ contents, ...body }).messages
 
 const failure = (body: object): WireFailure | undefined =>
-  Either.match(decode(body), { onLeft: (found) => found, onRight: () => undefined })
+  Either.match(decode(body), { onLeft: (left) => left, onRight: () => undefined })
 
 describe("Gemini server path", () => {
   it("reads model and stream from the path", () => {
@@ -43,8 +43,8 @@ describe("Gemini server path", () => {
     expect(at("/models/100%:generateContent")).toEqual(["100%", false])
   })
   it("reads the model from the body when there is no path", () => {
-    const found = wire.decodeRequest({ model: "gemini-9", contents: [{ parts: [{ text: "Hi" }] }] })
-    expect(Either.getOrThrow(found)).toMatchObject({ request: { model: "gemini-9" }, stream: false })
+    const decoded = wire.decodeRequest({ model: "gemini-9", contents: [{ parts: [{ text: "Hi" }] }] })
+    expect(Either.getOrThrow(decoded)).toMatchObject({ request: { model: "gemini-9" }, stream: false })
   })
 })
 
@@ -205,7 +205,7 @@ describe("Gemini server request: failures", () => {
 })
 
 describe("Gemini server response", () => {
-  const answer: ChatResponse = {
+  const response: ChatResponse = {
     id: "r1",
     provider: "acme",
     model: "gemini-9",
@@ -230,14 +230,14 @@ describe("Gemini server response", () => {
   const counts = { promptTokenCount: 5, candidatesTokenCount: 3, thoughtsTokenCount: 1, totalTokenCount: 9 }
 
   it("writes a response and maps finish reasons to Gemini's finishReason", () => {
-    expect(wire.encodeResponse(answer)).toEqual({
+    expect(wire.encodeResponse(response)).toEqual({
       candidates: [{ content: { role: "model", parts }, finishReason: "STOP", index: 0 }],
       usageMetadata: counts,
       modelVersion: "gemini-9",
       responseId: "r1"
     })
     const reason = (finishReason: ChatResponse["finishReason"], rawFinishReason: string) =>
-      Gemini.make().encodeResponse({ ...answer, toolCalls: [], finishReason, rawFinishReason })["candidates"]
+      Gemini.make().encodeResponse({ ...response, toolCalls: [], finishReason, rawFinishReason })["candidates"]
     expect(reason("length", "length")).toMatchObject([{ finishReason: "MAX_TOKENS" }])
     expect(reason("content-filter", "RECITATION")).toMatchObject([{ finishReason: "RECITATION" }])
     expect(reason("other", "pause_turn")).toMatchObject([{ finishReason: "OTHER" }])
@@ -245,21 +245,21 @@ describe("Gemini server response", () => {
     expect(reason("other", "MALFORMED_FUNCTION_CALL")).toMatchObject([{ finishReason: "OTHER" }])
   })
   it("drops an estimated usage and writes a refusal as text", () => {
-    const estimated = { ...answer, usage: { ...answer.usage, estimated: true }, text: "", refusal: "I will not." }
+    const estimated = { ...response, usage: { ...response.usage, estimated: true }, text: "", refusal: "I will not." }
     const written = wire.encodeResponse(estimated)
     expect(written["usageMetadata"]).toBe(undefined)
     expect(JSON.stringify(written)).toContain('{"text":"I will not."}')
   })
   it("writes a stream of chunks in the form of a response", () => {
     const encoder = wire.encodeStream({})
-    const frames = ChatEvent.fromResponse(answer).flatMap((event) => encoder.push(event))
-    const piece = (part: object) => ({
+    const frames = ChatEvent.fromResponse(response).flatMap((event) => encoder.push(event))
+    const chunk = (part: object) => ({
       candidates: [{ content: { role: "model", parts: [part] }, index: 0 }],
       modelVersion: "gemini-9",
       responseId: "r1"
     })
     expect(frames.map(({ data }): unknown => JSON.parse(data))).toEqual([
-      ...parts.map(piece),
+      ...parts.map(chunk),
       {
         candidates: [{ content: { role: "model", parts: [{ text: "" }] }, finishReason: "STOP", index: 0 }],
         usageMetadata: counts,

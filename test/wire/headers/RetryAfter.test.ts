@@ -10,12 +10,12 @@ const waitOf = (answer: ErrorAnswer): number | undefined => {
   return wait && Duration.toMillis(wait)
 }
 
-const headers = (given: Record<string, string>, status = 429): number | undefined =>
-  waitOf({ status, headers: given, body: "" })
+const headers = (value: Record<string, string>, status = 429): number | undefined =>
+  waitOf({ status, headers: value, body: "" })
 
-const body = (given: unknown): number | undefined => waitOf({ status: 429, headers: {}, body: given })
+const body = (value: unknown): number | undefined => waitOf({ status: 429, headers: {}, body: value })
 
-const words = (message: string): number | undefined => body({ error: { message } })
+const messageWait = (message: string): number | undefined => body({ error: { message } })
 
 describe("retryAfter: headers", () => {
   it.each<readonly [string, number | undefined]>([
@@ -152,8 +152,8 @@ describe("retryAfter: body fields", () => {
     ["a time in the past", { error: { resets_at: now / 1000 - 5 } }, 0],
     ["null", { error: { retry_after: null } }, undefined],
     ["an invalid value", { error: { retry_after: "soon" } }, undefined]
-  ])("reads the wait from the body: %s", (_, given, millis) => {
-    expect(body(given)).toBe(millis)
+  ])("reads the wait from the body: %s", (_, value, millis) => {
+    expect(body(value)).toBe(millis)
   })
 
   it("prefers the retry-after header to body fields", () => {
@@ -188,7 +188,7 @@ describe("retryAfter: messages", () => {
     ["retry 3 times", undefined],
     ["Another try may help later.", undefined]
   ])("reads the wait from the message '%s'", (message, millis) => {
-    expect(words(message)).toBe(millis)
+    expect(messageWait(message)).toBe(millis)
   })
 
   it("reads the reset time of Zhipu as Chinese time in every language", () => {
@@ -234,7 +234,7 @@ describe("retryAfter laws", () => {
         expect(headers({ "retry-after": moment.toUTCString() })).toBe(seconds * 1000)
         expect(headers({ "retry-after": String(moment.getTime() / 1000) })).toBe(seconds * 1000)
         expect(headers({ "retry-after": moment.toISOString() })).toBe(seconds * 1000)
-        expect(words(`resets at ${moment.toISOString()}`)).toBe(seconds * 1000)
+        expect(messageWait(`resets at ${moment.toISOString()}`)).toBe(seconds * 1000)
       })
     )
   })

@@ -16,7 +16,7 @@ const line = (fields: Record<string, unknown>, message: Record<string, unknown> 
 
 const last = { done: true, done_reason: "stop", prompt_eval_count: 5, eval_count: 3 }
 
-const answer = (fields: Record<string, unknown>, message?: Record<string, unknown>): WireResponse =>
+const read = (fields: Record<string, unknown>, message?: Record<string, unknown>): WireResponse =>
   getOrThrow(wire.decodeResponse(line({ ...last, ...fields }, message), source))
 
 const stream = (...lines: ReadonlyArray<unknown>) =>
@@ -32,7 +32,7 @@ const call = (name: string, args: unknown, more: Record<string, unknown> = {}) =
 
 describe("Ollama response", () => {
   it("reads text, reasoning, model and usage", () => {
-    expect(answer({}, { content: "Four.", thinking: "Two and two." })).toEqual({
+    expect(read({}, { content: "Four.", thinking: "Two and two." })).toEqual({
       id: "",
       model: "acme-1:latest",
       text: "Four.",
@@ -47,7 +47,7 @@ describe("Ollama response", () => {
     })
   })
   it("reads tool calls with their arguments as JSON text and creates missing ids", () => {
-    const { finishReason, rawFinishReason, toolCalls } = answer(
+    const { finishReason, rawFinishReason, toolCalls } = read(
       {},
       {
         tool_calls: [
@@ -68,7 +68,7 @@ describe("Ollama response", () => {
     expect([finishReason, rawFinishReason]).toEqual(["tool-calls", "stop"])
   })
   it("keeps durations, logprobs and images in the metadata and drops the context", () => {
-    const said = {
+    const fields = {
       total_duration: 9,
       load_duration: 1,
       prompt_eval_duration: 2,
@@ -77,26 +77,26 @@ describe("Ollama response", () => {
       remote_host: "https://example.com",
       logprobs: [{ token: "a", logprob: -1 }]
     }
-    expect(answer({ ...said, context: [1, 2] }, { images: ["AAAA"] }).providerMetadata).toEqual({
-      ...said,
+    expect(read({ ...fields, context: [1, 2] }, { images: ["AAAA"] }).providerMetadata).toEqual({
+      ...fields,
       images: ["AAAA"]
     })
   })
   it("maps done_reason to a finish reason", () => {
-    const ended = (done_reason: unknown, done = true) => {
-      const { finishReason, rawFinishReason } = answer({ done, done_reason })
+    const finishReasonsOf = (done_reason: unknown, done = true) => {
+      const { finishReason, rawFinishReason } = read({ done, done_reason })
       return [finishReason, rawFinishReason]
     }
-    expect(ended("length")).toEqual(["length", "length"])
-    expect(ended("load")).toEqual(["other", "load"])
-    expect(ended("unload")).toEqual(["other", "unload"])
+    expect(finishReasonsOf("length")).toEqual(["length", "length"])
+    expect(finishReasonsOf("load")).toEqual(["other", "load"])
+    expect(finishReasonsOf("unload")).toEqual(["other", "unload"])
     // Older servers say no reason.
-    expect(ended(undefined)).toEqual(["stop", ""])
-    expect(ended(undefined, false)).toEqual(["other", ""])
+    expect(finishReasonsOf(undefined)).toEqual(["stop", ""])
+    expect(finishReasonsOf(undefined, false)).toEqual(["other", ""])
   })
   it("reads a missing prompt count as zero and estimates the usage when both counts are missing", () => {
-    expect(answer({ prompt_eval_count: undefined }).usage).toEqual(Usage.make({ outputTokens: 3 }))
-    expect(answer({ prompt_eval_count: undefined, eval_count: undefined }, { content: "12345678" }).usage).toEqual(
+    expect(read({ prompt_eval_count: undefined }).usage).toEqual(Usage.make({ outputTokens: 3 }))
+    expect(read({ prompt_eval_count: undefined, eval_count: undefined }, { content: "12345678" }).usage).toEqual(
       Usage.make({ inputTokens: source.estimatedInputTokens, outputTokens: 3, estimated: true })
     )
   })

@@ -11,7 +11,7 @@ import { collectStream, splitDeltas, estimatedUsage, getOrThrow, jsonRoundTrip, 
 
 const wire = Ollama.make()
 
-const object = FastCheck.dictionary(FastCheck.stringMatching(/^[a-z]{1,4}$/), FastCheck.string(), { maxKeys: 2 }).map(
+const jsonObject = FastCheck.dictionary(FastCheck.stringMatching(/^[a-z]{1,4}$/), FastCheck.string(), { maxKeys: 2 }).map(
   (fields) => JSON.stringify(fields)
 )
 
@@ -20,9 +20,9 @@ const object = FastCheck.dictionary(FastCheck.stringMatching(/^[a-z]{1,4}$/), Fa
 // -------------------------------------------------------------------------------------
 
 /** Answers with what this protocol says beside the vocabulary, and calls of JSON objects and of what else a model writes. */
-const answers: FastCheck.Arbitrary<ChatResponse> = FastCheck.record({
+const responses: FastCheck.Arbitrary<ChatResponse> = FastCheck.record({
   response: chatResponse("acme"),
-  args: FastCheck.array(object, { minLength: 3, maxLength: 3 }),
+  args: FastCheck.array(jsonObject, { minLength: 3, maxLength: 3 }),
   providerMetadata: FastCheck.record(
     {
       total_duration: FastCheck.nat(),
@@ -52,7 +52,7 @@ const ending = ({ finishReason, rawFinishReason }: ChatResponse) => {
 }
 
 /** What of an answer the protocol can say: one thought, no refusal but in words, no ids, two counts. */
-const sayable = (response: ChatResponse): ChatResponse => ({
+const expressible = (response: ChatResponse): ChatResponse => ({
   ...response,
   ...ending(response),
   id: "",
@@ -67,26 +67,26 @@ const sayable = (response: ChatResponse): ChatResponse => ({
 describe("Ollama response laws", () => {
   it.prop(
     "every response survives writing and reading as one body, except for fields that Ollama lacks",
-    [answers],
+    [responses],
     ([response]) => {
-      expect(responseRoundTrip(wire, response)).toEqual(sayable(response))
+      expect(responseRoundTrip(wire, response)).toEqual(expressible(response))
     }
   )
   it.prop(
     "every response survives a stream whose deltas are split at any size",
-    [answers, FastCheck.integer({ min: 1, max: 20 })],
+    [responses, FastCheck.integer({ min: 1, max: 20 })],
     ([response, size]) => {
       const frames = writeFrames(wire, splitDeltas(ChatEvent.fromResponse(response), size))
-      expect(collectStream(wire, frames, response)).toEqual(sayable(response))
+      expect(collectStream(wire, frames, response)).toEqual(expressible(response))
     }
   )
   it.prop(
     "a response without counts gets the same estimated usage from the body and from the stream",
-    [answers],
+    [responses],
     ([counted]) => {
       const response: ChatResponse = { ...counted, usage: { ...Usage.empty, estimated: true } }
       const expected: ChatResponse = {
-        ...sayable(response),
+        ...expressible(response),
         usage: estimatedUsage(counted)
       }
       expect(responseRoundTrip(wire, response)).toEqual(expected)
@@ -99,16 +99,16 @@ describe("Ollama response laws", () => {
 // requests
 // -------------------------------------------------------------------------------------
 
-const isSayablePart = (part: UserPart): boolean =>
+const isSupportedPart = (part: UserPart): boolean =>
   part.type === "text" || (part.type === "image" && part.url.startsWith("data:"))
 
 /** A question without what the protocol refuses to say. */
-const supported = (message: Message, args: string): Message => {
+const supportedMessage = (message: Message, args: string): Message => {
   switch (message.role) {
     case "user":
       return {
         role: "user",
-        content: typeof message.content === "string" ? message.content : message.content.filter(isSayablePart)
+        content: typeof message.content === "string" ? message.content : message.content.filter(isSupportedPart)
       }
     case "assistant":
       return message.toolCalls === undefined
@@ -119,39 +119,39 @@ const supported = (message: Message, args: string): Message => {
   }
 }
 
-const requests = FastCheck.tuple(chatRequest("acme"), object).map(([request, args]): ChatRequest => {
+const requests = FastCheck.tuple(chatRequest("acme"), jsonObject).map(([request, args]): ChatRequest => {
   const { parallelToolCalls: _, toolChoice, ...rest } = request
   return {
     ...rest,
-    messages: request.messages.map((message) => supported(message, args)),
+    messages: request.messages.map((message) => supportedMessage(message, args)),
     ...(toolChoice === "none" || toolChoice === "auto" ? { toolChoice } : {})
   }
 })
 
-const heardAssistant = (content: string | ReadonlyArray<AssistantPart>): string | ReadonlyArray<AssistantPart> => {
+const expectedAssistantContent = (content: string | ReadonlyArray<AssistantPart>): string | ReadonlyArray<AssistantPart> => {
   if (typeof content === "string") return content
-  const thoughts = content.map((part) => (part.type === "reasoning" ? part.text : "")).join("")
-  const said = textOf(content)
-  return thoughts === "" ? said : [{ type: "reasoning", text: thoughts }, ...(said === "" ? [] : [text(said)])]
+  const reasoning = content.map((part) => (part.type === "reasoning" ? part.text : "")).join("")
+  const joinedText = textOf(content)
+  return reasoning === "" ? joinedText : [{ type: "reasoning", text: reasoning }, ...(joinedText === "" ? [] : [text(joinedText)])]
 }
 
-const heardUser = (content: string | ReadonlyArray<UserPart>): string | ReadonlyArray<UserPart> => {
-  const said = textOf(content)
+const expectedUserContent = (content: string | ReadonlyArray<UserPart>): string | ReadonlyArray<UserPart> => {
+  const joinedText = textOf(content)
   const images = typeof content === "string" ? [] : content.flatMap((part) => (part.type === "image" ? [part] : []))
   return images.length === 0
-    ? said
-    : [...(said === "" ? [] : [text(said)]), ...images.map(({ type, url }) => ({ type, url }))]
+    ? joinedText
+    : [...(joinedText === "" ? [] : [text(joinedText)]), ...images.map(({ type, url }) => ({ type, url }))]
 }
 
-const heard = (message: Message): Message => {
+const expectedMessage = (message: Message): Message => {
   switch (message.role) {
     case "system":
     case "developer":
       return { role: "system", content: textOf(message.content) }
     case "user":
-      return { role: "user", content: heardUser(message.content) }
+      return { role: "user", content: expectedUserContent(message.content) }
     case "assistant":
-      return { ...message, content: heardAssistant(message.content) }
+      return { ...message, content: expectedAssistantContent(message.content) }
     case "tool":
       return message
   }
@@ -160,13 +160,13 @@ const heard = (message: Message): Message => {
 const efforts = { none: "none", minimal: "low", low: "low", medium: "medium", high: "high", xhigh: "high" } as const
 
 /** What a server hears of a question: nothing that only advises, and no tools where none may be called. */
-const heardRequest = (request: ChatRequest): ChatRequest => {
+const expectedRequest = (request: ChatRequest): ChatRequest => {
   const { metadata: _, reasoning, responseFormat, toolChoice, tools, user: __, ...rest } = request
   const effort = reasoning?.effort
   return {
     model: "asked",
     ...rest,
-    messages: request.messages.map(heard),
+    messages: request.messages.map(expectedMessage),
     ...(tools === undefined || toolChoice === "none" ? {} : { tools: tools.map(({ strict: ___, ...tool }) => tool) }),
     ...(responseFormat === undefined || responseFormat === "text"
       ? {}
@@ -185,7 +185,7 @@ describe("Ollama request laws", () => {
         headers = {},
         path
       } = getOrThrow(wire.encodeRequest(request, { provider: "acme", model: "asked", stream }))
-      expect(getOrThrow(wire.decodeRequest(jsonRoundTrip(body), { path, headers }))).toEqual({ request: heardRequest(request), stream })
+      expect(getOrThrow(wire.decodeRequest(jsonRoundTrip(body), { path, headers }))).toEqual({ request: expectedRequest(request), stream })
     }
   )
 })

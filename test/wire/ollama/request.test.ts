@@ -7,14 +7,14 @@ import { failureOf, getOrThrow } from "../roundTrips.js"
 
 const question: ChatRequest = { messages: [Chat.user("Hi")] }
 
-const written = (request: Partial<ChatRequest>, dialect: Partial<Ollama.Dialect> = {}, stream = false): WireRequest =>
+const wireRequest = (request: Partial<ChatRequest>, dialect: Partial<Ollama.Dialect> = {}, stream = false): WireRequest =>
   getOrThrow(Ollama.make(dialect).encodeRequest({ ...question, ...request }, { provider: "acme", model: "asked", stream }))
 
-const body = (request: Partial<ChatRequest>, dialect?: Partial<Ollama.Dialect>) => written(request, dialect).body
+const body = (request: Partial<ChatRequest>, dialect?: Partial<Ollama.Dialect>) => wireRequest(request, dialect).body
 
-const messages = (...told: ReadonlyArray<Chat.Message>) => body({ messages: told })["messages"]
+const messages = (...list: ReadonlyArray<Chat.Message>) => body({ messages: list })["messages"]
 
-const refused = (request: Partial<ChatRequest>) =>
+const encodeFailure = (request: Partial<ChatRequest>) =>
   failureOf(
     Ollama.make().encodeRequest({ ...question, ...request }, { provider: "acme", model: "asked", stream: false })
   )
@@ -23,12 +23,12 @@ const unsupported = (feature: string) => ({ _tag: "Unsupported", feature })
 
 describe("Ollama request", () => {
   it("writes path, model, messages and the stream flag", () => {
-    expect(written({})).toEqual({
+    expect(wireRequest({})).toEqual({
       path: "/api/chat",
       body: { model: "asked", messages: [{ role: "user", content: "Hi" }], stream: false }
     })
-    expect(written({ model: "other" }, {}, true).body).toMatchObject({ model: "other", stream: true })
-    expect(written({}, { path: "/ollama/api/chat" }).path).toBe("/ollama/api/chat")
+    expect(wireRequest({ model: "other" }, {}, true).body).toMatchObject({ model: "other", stream: true })
+    expect(wireRequest({}, { path: "/ollama/api/chat" }).path).toBe("/ollama/api/chat")
   })
   it("writes settings as options", () => {
     expect(body({ temperature: 0, topP: 0.5, maxTokens: 9, stop: ["END"], seed: 7 })["options"]).toEqual({
@@ -140,52 +140,52 @@ describe("Ollama tools and formats", () => {
 })
 
 describe("Ollama reasoning settings", () => {
-  const asked = (reasoning: Reasoning) => body({ reasoning })["think"]
+  const think = (reasoning: Reasoning) => body({ reasoning })["think"]
   it("writes think as true, false or one of three levels", () => {
-    expect(asked({})).toBe(true)
-    expect(asked({ budgetTokens: 100 })).toBe(true)
-    expect(asked({ effort: "none" })).toBe(false)
-    expect(asked({ budgetTokens: 0 })).toBe(false)
-    expect((["minimal", "low", "medium", "high", "xhigh"] as const).map((effort) => asked({ effort }))).toEqual([
+    expect(think({})).toBe(true)
+    expect(think({ budgetTokens: 100 })).toBe(true)
+    expect(think({ effort: "none" })).toBe(false)
+    expect(think({ budgetTokens: 0 })).toBe(false)
+    expect((["minimal", "low", "medium", "high", "xhigh"] as const).map((effort) => think({ effort }))).toEqual([
       "low",
       "low",
       "medium",
       "high",
       "high"
     ])
-    expect(asked({ summary: "auto" })).toBeUndefined()
+    expect(think({ summary: "auto" })).toBeUndefined()
   })
   it("replaces a think level by true when the server rejects levels, except for gpt-oss", () => {
     const { withoutRefused } = Ollama.make()
-    const graded = written({ reasoning: { effort: "low" } })
-    const complaint = 'think value "low" is not supported for this model'
-    expect(withoutRefused(graded, complaint)).toEqual({ ...graded, body: { ...graded.body, think: true } })
+    const graded = wireRequest({ reasoning: { effort: "low" } })
+    const rejection = 'think value "low" is not supported for this model'
+    expect(withoutRefused(graded, rejection)).toEqual({ ...graded, body: { ...graded.body, think: true } })
     expect(withoutRefused(graded, '"asked" does not support thinking')).toBeUndefined()
-    expect(withoutRefused(written({ reasoning: {} }), complaint)).toBeUndefined()
+    expect(withoutRefused(wireRequest({ reasoning: {} }), rejection)).toBeUndefined()
     // The complaint was about another model: this one always grades.
-    expect(withoutRefused(written({ model: "gpt-oss:20b", reasoning: { effort: "low" } }), complaint)).toBeUndefined()
+    expect(withoutRefused(wireRequest({ model: "gpt-oss:20b", reasoning: { effort: "low" } }), rejection)).toBeUndefined()
   })
 })
 
 describe("Ollama unsupported fields", () => {
-  const part = (asked: Chat.UserPart) => refused({ messages: [Chat.user([asked])] })
-  const called = (call: Chat.ToolCall) => refused({ messages: [Chat.assistant("", [call])] })
+  const partFailure = (userPart: Chat.UserPart) => encodeFailure({ messages: [Chat.user([userPart])] })
+  const callFailure = (call: Chat.ToolCall) => encodeFailure({ messages: [Chat.assistant("", [call])] })
   it("rejects images by URL, audio, files and user names as Unsupported", () => {
-    expect(part(Chat.image("https://example.com/a.png"))).toEqual(unsupported("image by URL"))
-    expect(part(Chat.image("data:image/svg+xml,<svg/>"))).toEqual(unsupported("image in another form than base64"))
-    expect(part(Chat.audio(Uint8Array.of(1)))).toEqual(unsupported("audio input"))
-    expect(part(Chat.file(Uint8Array.of(1)))).toEqual(unsupported("file input"))
-    expect(refused({ messages: [{ role: "user", content: "Hi", name: "Ada" }] })).toEqual(
+    expect(partFailure(Chat.image("https://example.com/a.png"))).toEqual(unsupported("image by URL"))
+    expect(partFailure(Chat.image("data:image/svg+xml,<svg/>"))).toEqual(unsupported("image in another form than base64"))
+    expect(partFailure(Chat.audio(Uint8Array.of(1)))).toEqual(unsupported("audio input"))
+    expect(partFailure(Chat.file(Uint8Array.of(1)))).toEqual(unsupported("file input"))
+    expect(encodeFailure({ messages: [{ role: "user", content: "Hi", name: "Ada" }] })).toEqual(
       unsupported("name of a user message")
     )
   })
   it("rejects required and custom tool calls and arguments that are no JSON object as Unsupported", () => {
-    expect(refused({ toolChoice: "required" })).toEqual(unsupported("tool choice required"))
-    expect(refused({ toolChoice: { name: "clock" } })).toEqual(unsupported("tool choice by name"))
-    expect(refused({ parallelToolCalls: false })).toEqual(unsupported("parallel tool calls switched off"))
-    expect(called({ id: "c", name: "write", arguments: "{", type: "custom" })).toEqual(unsupported("custom tool calls"))
-    for (const cutOff of ['{"city":"Par', "[1]", "7"]) {
-      expect(called({ id: "c", name: "weather", arguments: cutOff })).toEqual(
+    expect(encodeFailure({ toolChoice: "required" })).toEqual(unsupported("tool choice required"))
+    expect(encodeFailure({ toolChoice: { name: "clock" } })).toEqual(unsupported("tool choice by name"))
+    expect(encodeFailure({ parallelToolCalls: false })).toEqual(unsupported("parallel tool calls switched off"))
+    expect(callFailure({ id: "c", name: "write", arguments: "{", type: "custom" })).toEqual(unsupported("custom tool calls"))
+    for (const text of ['{"city":"Par', "[1]", "7"]) {
+      expect(callFailure({ id: "c", name: "weather", arguments: text })).toEqual(
         unsupported("tool calls whose arguments are no JSON object")
       )
     }

@@ -13,9 +13,9 @@ const decoded = (fields: Record<string, unknown>) => getOrThrow(wire.decodeReque
 
 const request = (fields: Record<string, unknown>): ChatRequest => decoded(fields).request
 
-const messages = (...told: ReadonlyArray<unknown>) => request({ messages: told }).messages
+const messages = (...list: ReadonlyArray<unknown>) => request({ messages: list }).messages
 
-const faultIn = (fields: Record<string, unknown>) => {
+const malformedPath = (fields: Record<string, unknown>) => {
   const failure = failureOf(wire.decodeRequest({ ...question, ...fields }))
   return failure?._tag === "Malformed" ? failure.path : failure
 }
@@ -82,10 +82,10 @@ describe("Ollama server request", () => {
   it("matches tool results to tool calls by id, by name or by order", () => {
     const clock = { function: { name: "clock", arguments: { a: 1 } } }
     const rain = { function: { name: "rain", arguments: {} } }
-    const results = (...told: ReadonlyArray<Record<string, unknown>>) =>
+    const results = (...list: ReadonlyArray<Record<string, unknown>>) =>
       messages(
         { role: "assistant", content: "", tool_calls: [clock, rain, { ...clock, id: "own" }] },
-        ...told.map((result) => ({ role: "tool", content: "r", ...result }))
+        ...list.map((result) => ({ role: "tool", content: "r", ...result }))
       )
         .slice(1)
         .map((message) => (message.role === "tool" ? message.toolCallId : ""))
@@ -100,20 +100,20 @@ describe("Ollama server request", () => {
     expect(messages({ role: "tool", content: "r" })).toEqual([{ role: "tool", toolCallId: "call_0", content: "r" }])
   })
   it("rejects an invalid request as Malformed with the path of the field", () => {
-    expect(faultIn({ messages: [] })).toBe("messages")
-    expect(faultIn({ messages: [{ role: "nobody", content: "" }] })).toBe("messages[0].role")
-    expect(faultIn({ messages: [{ role: "user", content: "", images: [7] }] })).toBe("messages[0].content[0].images")
-    expect(faultIn({ messages: [{ role: "assistant", content: "", tool_calls: [{}] }] })).toBe(
+    expect(malformedPath({ messages: [] })).toBe("messages")
+    expect(malformedPath({ messages: [{ role: "nobody", content: "" }] })).toBe("messages[0].role")
+    expect(malformedPath({ messages: [{ role: "user", content: "", images: [7] }] })).toBe("messages[0].content[0].images")
+    expect(malformedPath({ messages: [{ role: "assistant", content: "", tool_calls: [{}] }] })).toBe(
       "messages[0].tool_calls[0].name"
     )
-    expect(faultIn({ options: { num_predict: "many" } })).toBe("options.num_predict")
-    expect(faultIn({ think: "a lot" })).toBe("think.effort")
-    expect(faultIn({ tools: {} })).toBe("tools")
+    expect(malformedPath({ options: { num_predict: "many" } })).toBe("options.num_predict")
+    expect(malformedPath({ think: "a lot" })).toBe("think.effort")
+    expect(malformedPath({ tools: {} })).toBe("tools")
     expect(failureOf(wire.decodeRequest("?"))).toMatchObject({ _tag: "Malformed", path: "" })
   })
 })
 
-const answer = response({
+const chatResponse = response({
   id: "i",
   model: "m",
   text: "Four.",
@@ -127,7 +127,7 @@ const answer = response({
 
 describe("Ollama server response", () => {
   it("writes text, tool calls, images and durations of a response", () => {
-    expect(wire.encodeResponse(answer)).toMatchObject({
+    expect(wire.encodeResponse(chatResponse)).toMatchObject({
       model: "m",
       message: {
         role: "assistant",
@@ -142,10 +142,10 @@ describe("Ollama server response", () => {
       done_reason: "stop",
       total_duration: 9
     })
-    expect(wire.encodeResponse(answer)).not.toHaveProperty("error")
+    expect(wire.encodeResponse(chatResponse)).not.toHaveProperty("error")
   })
   it("writes a stream of lines of which only the last is done", () => {
-    const lines = writeFrames(wire, ChatEvent.fromResponse(answer)).map(({ data }) => JSON.parse(data))
+    const lines = writeFrames(wire, ChatEvent.fromResponse(chatResponse)).map(({ data }) => JSON.parse(data))
     expect(lines.map((line) => [line.message, line.done, line.done_reason])).toEqual([
       [{ role: "assistant", content: "Four." }, false, undefined],
       [{ role: "assistant", content: " No." }, false, undefined],

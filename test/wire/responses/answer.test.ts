@@ -7,7 +7,7 @@ import type { WireResponse } from "../../../src/wire/Wire.js"
 const wire = Responses.make()
 const source = { provider: "acme", model: "acme-1", estimatedInputTokens: 7 }
 
-const answer = (fields: Record<string, unknown>): Record<string, unknown> => ({
+const responseBody = (fields: Record<string, unknown>): Record<string, unknown> => ({
   id: "resp_1",
   object: "response",
   status: "completed",
@@ -27,20 +27,20 @@ const message = (...content: ReadonlyArray<unknown>) => ({
   content
 })
 
-const text = (words: string, annotations: ReadonlyArray<unknown> = []) => ({
+const text = (value: string, annotations: ReadonlyArray<unknown> = []) => ({
   type: "output_text",
-  text: words,
+  text: value,
   annotations,
   logprobs: []
 })
 
-const summary = (words: string) => ({ type: "summary_text", text: words })
+const summary = (value: string) => ({ type: "summary_text", text: value })
 
 const read = (fields: Record<string, unknown>): WireResponse =>
-  Either.getOrThrowWith(wire.decodeResponse(answer(fields), source), (failure) => new Error(JSON.stringify(failure)))
+  Either.getOrThrowWith(wire.decodeResponse(responseBody(fields), source), (failure) => new Error(JSON.stringify(failure)))
 
 const failure = (body: unknown): unknown =>
-  Either.match(wire.decodeResponse(body, source), { onLeft: (found) => found, onRight: () => undefined })
+  Either.match(wire.decodeResponse(body, source), { onLeft: (left) => left, onRight: () => undefined })
 
 describe("Responses response", () => {
   it("joins the text of all messages and reads refusals apart", () => {
@@ -123,29 +123,29 @@ describe("Responses response", () => {
 })
 
 describe("Responses finish reason", () => {
-  const ended = (fields: Record<string, unknown>) => {
+  const finishReasonsOf = (fields: Record<string, unknown>) => {
     const { finishReason, rawFinishReason } = read(fields)
     return [finishReason, rawFinishReason]
   }
   it("maps an incomplete response to the reason in incomplete_details", () => {
     const call = { type: "function_call", call_id: "c", name: "f", arguments: '{"a' }
     expect(
-      ended({ status: "incomplete", incomplete_details: { reason: "max_output_tokens" }, output: [call] })
+      finishReasonsOf({ status: "incomplete", incomplete_details: { reason: "max_output_tokens" }, output: [call] })
     ).toEqual(["length", "max_output_tokens"])
-    expect(ended({ status: "incomplete", incomplete_details: { reason: "content_filter" } })).toEqual([
+    expect(finishReasonsOf({ status: "incomplete", incomplete_details: { reason: "content_filter" } })).toEqual([
       "content-filter",
       "content_filter"
     ])
-    expect(ended({ status: "incomplete", incomplete_details: { reason: "novel" } })).toEqual(["other", "novel"])
-    expect(ended({ status: "incomplete", incomplete_details: null })).toEqual(["other", "incomplete"])
+    expect(finishReasonsOf({ status: "incomplete", incomplete_details: { reason: "novel" } })).toEqual(["other", "novel"])
+    expect(finishReasonsOf({ status: "incomplete", incomplete_details: null })).toEqual(["other", "incomplete"])
   })
   it("maps queued, in_progress and cancelled responses to other", () => {
-    expect(ended({ status: "queued", output: undefined })).toEqual(["other", "queued"])
-    expect(ended({ status: "in_progress" })).toEqual(["other", "in_progress"])
-    expect(ended({ status: "cancelled" })).toEqual(["other", "cancelled"])
+    expect(finishReasonsOf({ status: "queued", output: undefined })).toEqual(["other", "queued"])
+    expect(finishReasonsOf({ status: "in_progress" })).toEqual(["other", "in_progress"])
+    expect(finishReasonsOf({ status: "cancelled" })).toEqual(["other", "cancelled"])
   })
   it("maps a response without a status to stop", () => {
-    expect(ended({ status: undefined })).toEqual(["stop", ""])
+    expect(finishReasonsOf({ status: undefined })).toEqual(["stop", ""])
   })
 })
 
@@ -181,15 +181,15 @@ describe("Responses response: usage", () => {
 describe("Responses response: failures", () => {
   it("reports errors under status 200 as Reported", () => {
     const error = { code: "server_error", message: "Sorry." }
-    expect(failure(answer({ status: "failed", error }))).toEqual({ _tag: "Reported", body: { error } })
+    expect(failure(responseBody({ status: "failed", error }))).toEqual({ _tag: "Reported", body: { error } })
     expect(failure({ error: "Sorry." })).toEqual({ _tag: "Reported", body: { error: "Sorry." } })
-    expect(failure(answer({ status: "failed" }))).toMatchObject({ _tag: "Reported" })
+    expect(failure(responseBody({ status: "failed" }))).toMatchObject({ _tag: "Reported" })
   })
   it("rejects an invalid response as Malformed with the path of the field", () => {
     expect(failure("Hello")).toMatchObject({ _tag: "Malformed", path: "" })
     expect(failure({ choices: [] })).toMatchObject({ _tag: "Malformed", path: "output" })
-    expect(failure(answer({ output: ["x"] }))).toMatchObject({ _tag: "Malformed", path: "output[0]" })
-    expect(failure(answer({ output: [{ type: "function_call", call_id: "c" }] }))).toMatchObject({
+    expect(failure(responseBody({ output: ["x"] }))).toMatchObject({ _tag: "Malformed", path: "output[0]" })
+    expect(failure(responseBody({ output: [{ type: "function_call", call_id: "c" }] }))).toMatchObject({
       _tag: "Malformed",
       path: "output[0].name"
     })

@@ -5,10 +5,10 @@ import * as Chat from "../../../src/vocabulary/Chat.js"
 import * as Responses from "../../../src/wire/Responses.js"
 import type { WireRequest } from "../../../src/wire/Wire.js"
 
-const peer = { provider: "acme", model: "acme-1", stream: false }
+const target = { provider: "acme", model: "acme-1", stream: false }
 
 const encode = (request: ChatRequest, dialect?: Partial<Responses.Dialect>) =>
-  Responses.make(dialect).encodeRequest(request, peer)
+  Responses.make(dialect).encodeRequest(request, target)
 
 const body = (request: Partial<ChatRequest>, dialect?: Partial<Responses.Dialect>): Record<string, unknown> =>
   Either.getOrThrowWith(
@@ -19,7 +19,7 @@ const body = (request: Partial<ChatRequest>, dialect?: Partial<Responses.Dialect
 const input = (messages: ReadonlyArray<Message>, dialect?: Partial<Responses.Dialect>): unknown =>
   body({ messages }, dialect)["input"]
 
-const refused = (request: Partial<ChatRequest>, dialect?: Partial<Responses.Dialect>): unknown =>
+const encodeFailure = (request: Partial<ChatRequest>, dialect?: Partial<Responses.Dialect>): unknown =>
   Either.match(encode({ messages: [Chat.user("Hello")], ...request }, dialect), {
     onLeft: (failure) => failure,
     onRight: () => undefined
@@ -43,7 +43,7 @@ describe("Responses request", () => {
     })
   })
   it("writes stream: true for a streaming request", () => {
-    const streamed = Responses.make().encodeRequest({ messages: [Chat.user("Hello")] }, { ...peer, stream: true })
+    const streamed = Responses.make().encodeRequest({ messages: [Chat.user("Hello")] }, { ...target, stream: true })
     expect(Either.getOrThrow(streamed).body["stream"]).toBe(true)
   })
   it("writes every common setting under its Responses name", () => {
@@ -70,13 +70,13 @@ describe("Responses request", () => {
     })
   })
   it("lets extra override written fields except stream, and appends its tools", () => {
-    const sent = body({
+    const written = body({
       temperature: 0,
       tools: [{ name: "f" }],
       extra: { temperature: 1, service_tier: "flex", store: true, stream: true, tools: [{ type: "web_search" }] }
     })
-    expect(sent).toMatchObject({ temperature: 1, service_tier: "flex", store: true, stream: false })
-    expect(sent["tools"]).toMatchObject([{ type: "function", name: "f" }, { type: "web_search" }])
+    expect(written).toMatchObject({ temperature: 1, service_tier: "flex", store: true, stream: false })
+    expect(written["tools"]).toMatchObject([{ type: "function", name: "f" }, { type: "web_search" }])
     expect(body({ extra: { tools: [{ type: "web_search" }] } })["tools"]).toEqual([{ type: "web_search" }])
   })
   it("writes the include of encrypted reasoning only for models and dialects with reasoning", () => {
@@ -102,16 +102,16 @@ describe("Responses request", () => {
 describe("Responses unsupported fields", () => {
   const unsupported = (feature: string) => ({ _tag: "Unsupported", feature })
   it("rejects stop, seed and user names as Unsupported", () => {
-    expect(refused({ stop: ["x"] })).toEqual(unsupported("stop"))
-    expect(refused({ stop: [] })).toBeUndefined()
-    expect(refused({ seed: 1 })).toEqual(unsupported("seed"))
-    expect(refused({ messages: [{ role: "user", content: "x", name: "Ann" }] })).toEqual(
+    expect(encodeFailure({ stop: ["x"] })).toEqual(unsupported("stop"))
+    expect(encodeFailure({ stop: [] })).toBeUndefined()
+    expect(encodeFailure({ seed: 1 })).toEqual(unsupported("seed"))
+    expect(encodeFailure({ messages: [{ role: "user", content: "x", name: "Ann" }] })).toEqual(
       unsupported("name of a user message")
     )
   })
   it("rejects audio as Unsupported unless the dialect has audio, and audio by URL always", () => {
     const messages = [Chat.user([Chat.audio(wav)])]
-    expect(refused({ messages })).toEqual(unsupported("audio input"))
+    expect(encodeFailure({ messages })).toEqual(unsupported("audio input"))
     expect(input(messages, { audio: true })).toEqual([
       {
         type: "message",
@@ -119,7 +119,7 @@ describe("Responses unsupported fields", () => {
         content: [{ type: "input_audio", input_audio: { data: "AAAA", format: "wav" } }]
       }
     ])
-    expect(refused({ messages: [Chat.user([Chat.audio("https://example.com/a.wav")])] }, { audio: true })).toEqual(
+    expect(encodeFailure({ messages: [Chat.user([Chat.audio("https://example.com/a.wav")])] }, { audio: true })).toEqual(
       unsupported("audio input by URL")
     )
   })
@@ -152,9 +152,9 @@ describe("Responses instructions", () => {
     })
   })
   it("writes a lone system message as input and not as instructions", () => {
-    const sent = body({ messages: [Chat.system("Write a poem.")] })
-    expect(sent).not.toHaveProperty("instructions")
-    expect(sent["input"]).toEqual([{ type: "message", role: "system", content: "Write a poem." }])
+    const written = body({ messages: [Chat.system("Write a poem.")] })
+    expect(written).not.toHaveProperty("instructions")
+    expect(written["input"]).toEqual([{ type: "message", role: "system", content: "Write a poem." }])
   })
 })
 
@@ -249,22 +249,22 @@ describe("Responses history", () => {
 })
 
 describe("Responses reasoning in the history", () => {
-  const thought = (part: Partial<Chat.ReasoningPart>): Chat.ReasoningPart => ({
+  const reasoningPart = (part: Partial<Chat.ReasoningPart>): Chat.ReasoningPart => ({
     type: "reasoning",
     text: "Hm.",
     provider: "acme",
     ...part
   })
-  const sent = (parts: ReadonlyArray<Chat.ReasoningPart>, dialect?: Partial<Responses.Dialect>) =>
+  const writeHistory = (parts: ReadonlyArray<Chat.ReasoningPart>, dialect?: Partial<Responses.Dialect>) =>
     input([{ role: "assistant", content: [...parts, Chat.text("Hi.")] }], dialect)
-  const said = { type: "message", role: "assistant" }
+  const assistantItem = { type: "message", role: "assistant" }
 
   it("writes reasoning items with their id, summaries and encrypted_content", () => {
     expect(
-      sent([
-        thought({ id: "rs_1", format: "reasoning.summary" }),
-        thought({ id: "rs_1", text: "So.", signature: "sealed", format: "reasoning.summary" }),
-        thought({ id: "rs_2", text: "", signature: "other" })
+      writeHistory([
+        reasoningPart({ id: "rs_1", format: "reasoning.summary" }),
+        reasoningPart({ id: "rs_1", text: "So.", signature: "sealed", format: "reasoning.summary" }),
+        reasoningPart({ id: "rs_2", text: "", signature: "other" })
       ])
     ).toMatchObject([
       {
@@ -277,34 +277,34 @@ describe("Responses reasoning in the history", () => {
         encrypted_content: "sealed"
       },
       { type: "reasoning", id: "rs_2", summary: [], encrypted_content: "other" },
-      said
+      assistantItem
     ])
   })
   it("writes reasoning.text parts as the content of a reasoning item", () => {
-    expect(sent([thought({ id: "rs_1", format: "reasoning.text" })])).toMatchObject([
+    expect(writeHistory([reasoningPart({ id: "rs_1", format: "reasoning.text" })])).toMatchObject([
       { type: "reasoning", id: "rs_1", summary: [], content: [{ type: "reasoning_text", text: "Hm." }] },
-      said
+      assistantItem
     ])
   })
   it("writes reasoning with an id but no encrypted content only when the provider stores responses", () => {
-    const part = thought({ id: "rs_1", format: "reasoning.summary" })
-    expect(sent([part])).toMatchObject([said])
-    expect(sent([part], { store: true })).toMatchObject([{ type: "reasoning", id: "rs_1" }, said])
+    const part = reasoningPart({ id: "rs_1", format: "reasoning.summary" })
+    expect(writeHistory([part])).toMatchObject([assistantItem])
+    expect(writeHistory([part], { store: true })).toMatchObject([{ type: "reasoning", id: "rs_1" }, assistantItem])
     expect(
       body({ messages: [{ role: "assistant", content: [part, Chat.text("Hi.")] }], extra: { store: true } })["input"]
-    ).toMatchObject([{ type: "reasoning", id: "rs_1" }, said])
+    ).toMatchObject([{ type: "reasoning", id: "rs_1" }, assistantItem])
   })
   it("drops reasoning of other providers and of unknown ones", () => {
-    expect(sent([thought({ signature: "sealed", provider: "other" })])).toMatchObject([said])
-    expect(sent([{ type: "reasoning", text: "Hm.", signature: "sealed" }])).toMatchObject([said])
+    expect(writeHistory([reasoningPart({ signature: "sealed", provider: "other" })])).toMatchObject([assistantItem])
+    expect(writeHistory([{ type: "reasoning", text: "Hm.", signature: "sealed" }])).toMatchObject([assistantItem])
   })
   it("drops reasoning that no message and no tool call follows", () => {
-    expect(input([{ role: "assistant", content: [thought({ signature: "sealed" })] }])).toMatchObject([said])
+    expect(input([{ role: "assistant", content: [reasoningPart({ signature: "sealed" })] }])).toMatchObject([assistantItem])
     expect(
       input([
         {
           role: "assistant",
-          content: [thought({ signature: "sealed" })],
+          content: [reasoningPart({ signature: "sealed" })],
           toolCalls: [{ id: "c", name: "f", arguments: "{}" }]
         }
       ])
@@ -389,7 +389,7 @@ describe("Responses withoutRefused", () => {
       include: ["reasoning.encrypted_content", "web_search_call.results"]
     }
   }
-  const without = (message: string) => wire.withoutRefused(request, message)?.body
+  const bodyWithout = (message: string) => wire.withoutRefused(request, message)?.body
 
   it("drops the include of encrypted reasoning when the server rejects it", () => {
     for (const message of [
@@ -397,20 +397,20 @@ describe("Responses withoutRefused", () => {
       "Invalid value: 'reasoning.encrypted_content'. Supported values are: 'x'.",
       "Unknown parameter: 'include'."
     ]) {
-      expect(without(message)).toEqual({ ...request.body, include: ["web_search_call.results"] })
+      expect(bodyWithout(message)).toEqual({ ...request.body, include: ["web_search_call.results"] })
     }
     const alone = { ...request, body: { include: ["reasoning.encrypted_content"] } }
     expect(wire.withoutRefused(alone, "Unknown parameter: 'include'.")?.body).toEqual({})
   })
   it("drops encrypted reasoning items when the server cannot verify them", () => {
     expect(
-      without("The encrypted content for item rs_1 could not be verified. Reason: organization_id did not match.")
+      bodyWithout("The encrypted content for item rs_1 could not be verified. Reason: organization_id did not match.")
     ).toEqual({ ...request.body, input: [{ type: "message" }] })
   })
   it("drops store when the server rejects it", () => {
     const { store: _, ...rest } = request.body
-    expect(without("Unsupported parameter: store")).toEqual(rest)
-    expect(without("store: Extra inputs are not permitted")).toEqual(rest)
+    expect(bodyWithout("Unsupported parameter: store")).toEqual(rest)
+    expect(bodyWithout("store: Extra inputs are not permitted")).toEqual(rest)
   })
   it("returns undefined for other errors and when the request lacks the rejected field", () => {
     for (const message of [
@@ -419,7 +419,7 @@ describe("Responses withoutRefused", () => {
       "Please include a message with your request.",
       "The store is closed."
     ]) {
-      expect(without(message)).toBeUndefined()
+      expect(bodyWithout(message)).toBeUndefined()
     }
     const bare: WireRequest = { path: "/responses", body: { input: [] } }
     for (const message of [

@@ -12,7 +12,7 @@ const object = (properties: Json, required: ReadonlyArray<string> = Object.keys(
 })
 
 const string = { type: "string" }
-const nothing = { type: "null" }
+const nullType = { type: "null" }
 
 const property = (schema: Json, required: boolean): unknown =>
   strictSchema({ type: "object", properties: { it: schema }, required: required ? ["it"] : [] })?.["properties"]
@@ -61,7 +61,7 @@ describe("strictSchema", () => {
     })
   })
   it("replaces a root reference by its definition", () => {
-    const node = object({ next: { anyOf: [{ $ref: "#/$defs/Node" }, nothing] } })
+    const node = object({ next: { anyOf: [{ $ref: "#/$defs/Node" }, nullType] } })
     expect(
       strictSchema({
         $schema: "http://json-schema.org/draft-07/schema#",
@@ -113,27 +113,27 @@ describe("strictSchema: optional properties", () => {
   })
   it("wraps an optional enum, object or list in an anyOf with null", () => {
     expect(property({ type: "string", enum: ["a", "b"], description: "d" }, false)).toEqual({
-      it: { description: "d", anyOf: [{ type: "string", enum: ["a", "b"] }, nothing] }
+      it: { description: "d", anyOf: [{ type: "string", enum: ["a", "b"] }, nullType] }
     })
     expect(property({ type: "object", properties: { a: string } }, false)).toEqual({
-      it: { anyOf: [object({ a: { type: ["string", "null"] } }), nothing] }
+      it: { anyOf: [object({ a: { type: ["string", "null"] } }), nullType] }
     })
     expect(property({ type: "array", items: string }, false)).toEqual({
-      it: { anyOf: [{ type: "array", items: string }, nothing] }
+      it: { anyOf: [{ type: "array", items: string }, nullType] }
     })
   })
   it("adds null to the anyOf of an optional union", () => {
     expect(property({ anyOf: [string, { type: "number" }] }, false)).toEqual({
-      it: { anyOf: [string, { type: "number" }, nothing] }
+      it: { anyOf: [string, { type: "number" }, nullType] }
     })
   })
   it("keeps an optional property that is already nullable", () => {
     expect(property({ type: ["string", "null"] }, false)).toEqual({ it: { type: ["string", "null"] } })
-    expect(property({ anyOf: [string, nothing] }, false)).toEqual({ it: { anyOf: [string, nothing] } })
+    expect(property({ anyOf: [string, nullType] }, false)).toEqual({ it: { anyOf: [string, nullType] } })
   })
   it("wraps an optional nullable enum whose values lack null", () => {
     expect(property({ type: ["string", "null"], enum: ["a"] }, false)).toEqual({
-      it: { anyOf: [{ type: ["string", "null"], enum: ["a"] }, nothing] }
+      it: { anyOf: [{ type: ["string", "null"], enum: ["a"] }, nullType] }
     })
   })
 })
@@ -221,9 +221,9 @@ describe("strictSchema laws", () => {
   it.prop("every object of a strict schema is closed and requires all of its properties", [root], ([schema]) => {
     const strict = strictSchema(frozen(schema))
     expect(strict).toBeDefined()
-    for (const found of objectsIn(strict)) {
-      expect(found["additionalProperties"]).toBe(false)
-      expect(found["required"]).toEqual(Object.keys(found["properties"] ?? {}))
+    for (const objectSchema of objectsIn(strict)) {
+      expect(objectSchema["additionalProperties"]).toBe(false)
+      expect(objectSchema["required"]).toEqual(Object.keys(objectSchema["properties"] ?? {}))
     }
   })
   it.prop("rewriting a strict schema again changes nothing", [root], ([schema]) => {
@@ -232,7 +232,7 @@ describe("strictSchema laws", () => {
   })
   it("rewrites a schema that Effect generated, and returns undefined for one with a record", () => {
     class Address extends Schema.Class<Address>("Address")({ city: Schema.NonEmptyString }) {}
-    const written: Json = {
+    const effectSchema: Json = {
       ...JSONSchema.make(
         Schema.Struct({
           home: Address,
@@ -242,7 +242,7 @@ describe("strictSchema laws", () => {
         })
       )
     }
-    const strict = strictSchema(written)
+    const strict = strictSchema(effectSchema)
     expect(strict?.["required"]).toEqual(["home", "age", "tags", "note"])
     expect(
       strictSchema({
