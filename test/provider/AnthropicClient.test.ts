@@ -24,7 +24,7 @@ const answer = {
   usage: { input_tokens: 1, output_tokens: 1 }
 }
 
-/** Answers every request alike and keeps what was asked. */
+/** Sends the same response to every request and records the requests. */
 const recordingClient = (status = 200, body: unknown = answer, headers: Readonly<Record<string, string>> = {}) =>
   Effect.map(Ref.make<ReadonlyArray<HttpClientRequest.HttpClientRequest>>([]), (requests) => ({
     firstRequest: Effect.map(Ref.get(requests), (sent) => sent[0]),
@@ -225,7 +225,11 @@ describe("AnthropicClient over sockets", () => {
       const first: ChatRequest = { messages: [Chat.system("Be brief."), Chat.user("The weather?")] }
       const response = yield* client.chat(first, call)
       const streamed = yield* ChatEvent.collect(client.chatStream(first, call))
-      expect({ ...streamed, id: response.id, latency: 0, attempts: [] }).toEqual({ ...response, latency: 0, attempts: [] })
+      expect({ ...streamed, id: response.id, latency: 0, attempts: [] }).toEqual({
+        ...response,
+        latency: 0,
+        attempts: []
+      })
       expect([response.finishReason, response.toolCalls.length]).toEqual(["tool-calls", 2])
       const messages = [
         ...first.messages,

@@ -18,17 +18,17 @@ interface ReceivedRequest {
   readonly body: { readonly system: string; readonly messages: ReadonlyArray<unknown>; readonly stream: boolean }
 }
 
-/** Answers "two words", or refuses a message that says "refuse me", whole and streamed. */
+/** Responds with "two words", or with a rate limit error to "refuse me", as a body or as a stream. */
 const serveProvider = Effect.gen(function* () {
   const received: Array<ReceivedRequest> = []
   const server = createServer((request, response) => {
     let text = ""
-    request.on("data", (piece) => (text += piece))
+    request.on("data", (chunk) => (text += chunk))
     request.on("end", () => {
       const body: ReceivedRequest["body"] = JSON.parse(text)
       received.push({ url: request.url ?? "", body })
-      const refusal = { error_code: 336501, error_msg: "Rate limit reached for RPM" }
-      if (text.includes("refuse me")) return void response.end(JSON.stringify(refusal))
+      const rateLimit = { error_code: 336501, error_msg: "Rate limit reached for RPM" }
+      if (text.includes("refuse me")) return void response.end(JSON.stringify(rateLimit))
       const full = { id: "as-1", result: "two words", finish_reason: "normal", is_end: true, usage }
       if (!body.stream || text.includes("whole please")) return void response.end(JSON.stringify(full))
       response.writeHead(200, { "content-type": "text/event-stream" })
@@ -76,7 +76,7 @@ describe("custom provider example", () => {
     "maps errors of a custom provider to RateLimitError and rejects tools as Unsupported before sending",
     () =>
       Effect.gen(function* () {
-        // Each has a key of its own: the first key is not ready before its cooldown has ended.
+        // Each call has its own pool, because the error starts a cooldown of the key.
         const calls = [
           (llm: LLM.Service) => llm.chat("refuse me"),
           (llm: LLM.Service) => ChatEvent.collect(llm.chatStream("refuse me"))

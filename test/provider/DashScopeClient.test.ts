@@ -83,20 +83,20 @@ describe("DashScopeClient over sockets", () => {
   it.scopedLive("maps error codes to error classes, before a stream and in its middle", () =>
     Effect.gen(function* () {
       const provider = yield* SimulatedProvider.make({ answer: () => "One, two, three." })
-      const failure = (fault: SimulatedProvider.Fault, way: "whole" | "streamed") =>
+      const failure = (fault: SimulatedProvider.Fault, method: "chat" | "stream") =>
         Effect.gen(function* () {
-          // Some of these bench a key.
+          // Some of these errors start a cooldown of the key, so each has a pool of its own.
           const llm = yield* llmAt(provider.baseUrl)
           yield* provider.next(fault)
           const error = yield* Effect.flip(
-            way === "whole" ? Effect.asVoid(llm.chat("?")) : Effect.asVoid(ChatEvent.collect(llm.chatStream("?")))
+            method === "chat" ? Effect.asVoid(llm.chat("?")) : Effect.asVoid(ChatEvent.collect(llm.chatStream("?")))
           )
           return error._tag === "StreamInterruptedError" ? [error._tag, error.reported] : [error._tag]
         })
       const responseError = (status: number, code: string, message: string) =>
-        failure(SimulatedProvider.status(status, { code, message }), "whole")
+        failure(SimulatedProvider.status(status, { code, message }), "chat")
       const streamError = (after: number, code: string) =>
-        failure(SimulatedProvider.errorEvent(after, { code, message: "No." }), "streamed")
+        failure(SimulatedProvider.errorEvent(after, { code, message: "No." }), "stream")
       expect([
         yield* responseError(400, "Arrearage", "The account is not in good standing."),
         yield* responseError(400, "InvalidParameter", "Range of input length should be [1, 9]"),
@@ -104,7 +104,7 @@ describe("DashScopeClient over sockets", () => {
         yield* responseError(429, "Throttling.AllocationQuota", "Too many tokens a minute."),
         yield* streamError(0, "Throttling.RateQuota"),
         yield* streamError(2, "DataInspectionFailed"),
-        yield* failure(SimulatedProvider.truncate(2), "streamed")
+        yield* failure(SimulatedProvider.truncate(2), "stream")
       ]).toEqual([
         ["QuotaExceededError"],
         ["ContextLengthError"],

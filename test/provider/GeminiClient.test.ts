@@ -1,4 +1,4 @@
-/** The client over real sockets, and how it is found by its name. */
+/** GeminiClient over real sockets, and its choice by provider name. */
 import { HttpClient, HttpClientResponse } from "@effect/platform"
 import { NodeHttpClient } from "@effect/platform-node"
 import { describe, expect, it } from "@effect/vitest"
@@ -39,7 +39,7 @@ const calls = [
   { id: "call-b", name: "weather", arguments: "{}" }
 ]
 
-/** Asks for the time first, and says it when it was told. */
+/** Calls tools first, and responds with text when the request has tool results. */
 const answerWithTools = (request: ChatRequest) =>
   request.messages.some((message) => message.role === "tool")
     ? { text: "It is noon." }
@@ -134,7 +134,7 @@ describe("GeminiClient over sockets", () => {
     it.scopedLive(`reads ${what} as ${inChat} in a chat and as ${inStream} in a stream`, () =>
       Effect.gen(function* () {
         const provider = yield* SimulatedProvider.make({ answer: () => "It is twelve o'clock, more or less." })
-        // Each with a pool of its own, for what one learns of its key is not to hold for the other.
+        // Each call has its own pool, so that a cooldown after the first does not affect the second.
         const llm = yield* llmAt(provider.baseUrl)
         const other = yield* llmAt(provider.baseUrl)
         yield* provider.next(fault)
@@ -155,7 +155,7 @@ describe("GeminiClient over sockets", () => {
   )
 })
 
-/** What was asked of a server that always answers with this body. */
+/** A client that always responds with this body, and its requests. */
 const respondingClient = (body: unknown, contentType = "application/json; charset=UTF-8") =>
   Effect.map(
     Ref.make<ReadonlyArray<{ readonly url: string; readonly headers: Readonly<Record<string, string>> }>>([]),
@@ -255,7 +255,7 @@ describe("GeminiClient streams", () => {
       )
       const fiber = yield* Effect.fork(Effect.provideService(callOnce(undefined, true), HttpClient.HttpClient, client))
       yield* Deferred.await(isRead)
-      // Longer than the usage of a model that has stopped is waited for.
+      // Longer than the client waits for the usage after a finishReason.
       yield* TestClock.adjust("1200 millis")
       yield* Deferred.succeed(resume, undefined)
       expect((yield* Fiber.join(fiber)).text).toBe("Hello, world")
@@ -311,7 +311,10 @@ describe("Gemini by provider name", () => {
       const api = "https://generativelanguage.googleapis.com/v1beta"
       expect(yield* firstRequest("gemini", { GEMINI_API_KEY: "key-one" })).toEqual([api, "key-one"])
       expect(yield* firstRequest("gemini", { GOOGLE_API_KEY: "key-two" })).toEqual([api, "key-two"])
-      expect(yield* firstRequest("gemini", { GOOGLE_API_KEY: "key-two", GEMINI_API_KEY: "key-one" })).toEqual([api, "key-one"])
+      expect(yield* firstRequest("gemini", { GOOGLE_API_KEY: "key-two", GEMINI_API_KEY: "key-one" })).toEqual([
+        api,
+        "key-one"
+      ])
       expect(yield* firstRequest("google", { GEMINI_API_KEY: "key-one" })).toEqual([api, "key-one"])
       const none = yield* Effect.flip(firstRequest("gemini", {}))
       expect(String(none)).toContain("GEMINI_API_KEY")

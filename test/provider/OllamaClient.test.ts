@@ -14,7 +14,7 @@ import { SimulatedProvider } from "../../src/testing/index.js"
 const llmAt = (baseUrl: string, dialect: NonNullable<OllamaClient.Options["dialect"]> = {}) =>
   LLM.make({ model: "acme-1", retry: false }).pipe(
     Effect.provide(OllamaClient.layer({ ...OllamaClient.presets.local, baseUrl, dialect })),
-    // No key is looked at, and any will do.
+    // Ollama does not check the key.
     Effect.provide(KeyPool.layer({ providerId: "ollama", keys: ["none"] })),
     Effect.provide(RateLimiter.unlimited)
   )

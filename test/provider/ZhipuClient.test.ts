@@ -19,7 +19,7 @@ const answer = JSON.stringify({
   usage: { prompt_tokens: 3, completion_tokens: 2, total_tokens: 5 }
 })
 
-/** What is sent is kept, and answered with what `respond` makes of the header. */
+/** Records each authorization header and responds with `respond(header)`. */
 const recordingClient = (respond: (authorization: string) => Response = () => new Response(answer)) =>
   Effect.map(Ref.make<ReadonlyArray<string>>([]), (sent) => ({
     sent: Ref.get(sent),
@@ -83,7 +83,7 @@ describe("ZhipuClient key with id and secret", () => {
 
   it.effect("signs one JWT for concurrent calls", () =>
     Effect.gen(function* () {
-      // Each look at the clock is later than the one before: no two signatures are alike.
+      // Every reading of the clock is later than the one before, so that no two tokens are equal.
       const time = yield* Ref.make(start)
       const real = Clock.make()
       const clock: Clock.Clock = {

@@ -29,7 +29,7 @@ const errorClass = (failure: WireFailure | undefined): string | undefined =>
       )._tag
     : failure?._tag
 
-/** As FastAPI, Cloudflare, MiniMax and Qianfan write it, and gateways of every kind. */
+/** Error bodies of FastAPI, Cloudflare, MiniMax, Qianfan and several gateways. */
 const errors: ReadonlyArray<readonly [unknown, LLMError.Tag]> = [
   [{ error: { message: "Slow.", code: "rate_limit_exceeded" } }, "RateLimitError"],
   [{ error: "the model is overloaded" }, "ProviderUnavailableError"],
@@ -143,7 +143,7 @@ describe("finish reasons that are failures", () => {
   )
 })
 
-/** `ResponseErrorCode` of OpenAI's specification, and what it sends beside it. */
+/** `ResponseErrorCode` of OpenAI's specification, and further codes that OpenAI sends. */
 const responseCodes: Readonly<Record<string, LLMError.Tag>> = {
   server_error: "ProviderUnavailableError",
   vector_store_timeout: "ProviderUnavailableError",

@@ -1,4 +1,4 @@
-/** What every server's side of a wire has in common. */
+/** Tests of the server half of every wire. */
 import { describe, expect, it } from "@effect/vitest"
 import { Anthropic, ChatCompletions, DashScope, Gemini, Ollama, Responses } from "../../src/index.js"
 import * as Framing from "../../src/wire/Framing.js"

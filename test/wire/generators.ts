@@ -1,4 +1,4 @@
-/** Requests and answers that a property may try. A wire that cannot say all of them says in its own test what it leaves out. */
+/** Arbitrary requests and responses. The laws of each wire remove what the wire cannot express. */
 import { FastCheck } from "effect"
 import type {
   AssistantMessage,
@@ -23,7 +23,7 @@ const nonEmptyString = FastCheck.string({ minLength: 1, maxLength: 12, unit: cha
 const name = FastCheck.stringMatching(/^[a-z]{1,8}$/)
 const id = FastCheck.stringMatching(/^[a-z]{1,4}_[0-9a-f]{1,6}$/)
 
-/** JSON that survives being written and read. */
+/** JSON values that are unchanged by writing and reading. */
 const json = FastCheck.oneof(
   string,
   FastCheck.boolean(),
@@ -68,7 +68,7 @@ const userPart: FastCheck.Arbitrary<UserPart> = FastCheck.oneof<FastCheck.MaybeW
   file
 )
 
-/** A thought of this provider: told, told and signed, told in summary, or sealed. */
+/** A reasoning part of this provider: with text, with text and a signature, as a summary, or with a signature alone. */
 export const reasoningPart = (provider: string): FastCheck.Arbitrary<ReasoningPart> => {
   const common = { type: is("reasoning" as const), provider: is(provider) }
   return FastCheck.oneof<FastCheck.MaybeWeightedArbitrary<ReasoningPart>[]>(
@@ -79,7 +79,7 @@ export const reasoningPart = (provider: string): FastCheck.Arbitrary<ReasoningPa
   )
 }
 
-/** Calls under ids of their own. A tool takes either JSON or free text. */
+/** Tool calls with unique ids. All calls of one tool have the same type. */
 const toolCalls: FastCheck.Arbitrary<ReadonlyArray<ToolCall>> = FastCheck.uniqueArray(
   FastCheck.record(
     { id, name, arguments: nonEmptyString, type: is("custom" as const) },
@@ -98,7 +98,7 @@ const toolCalls: FastCheck.Arbitrary<ReadonlyArray<ToolCall>> = FastCheck.unique
 
 const systemContent = FastCheck.oneof(string, FastCheck.array(text, { maxLength: 2 }))
 
-/** Thoughts, then a text, where there is one. */
+/** Reasoning parts, then at most one text. */
 const assistantParts = (provider: string): FastCheck.Arbitrary<ReadonlyArray<AssistantPart>> =>
   FastCheck.tuple(
     FastCheck.array<AssistantPart>(reasoningPart(provider), { minLength: 1, maxLength: 2 }),
@@ -136,7 +136,7 @@ const tool: FastCheck.Arbitrary<ToolDefinition> = FastCheck.record(
   { requiredKeys: ["name", "parameters"] }
 )
 
-/** Requests whose history comes from this provider. */
+/** Requests whose reasoning history is of this provider. */
 export const chatRequest = (provider: string): FastCheck.Arbitrary<ChatRequest> =>
   FastCheck.record(
     {
@@ -175,10 +175,10 @@ export const chatRequest = (provider: string): FastCheck.Arbitrary<ChatRequest> 
   )
 
 // -------------------------------------------------------------------------------------
-// answers
+// responses
 // -------------------------------------------------------------------------------------
 
-/** Counts that nest as `Usage` promises. */
+/** Counts that are consistent with each other, as `Usage` documents. */
 export const usage = FastCheck.tuple(
   FastCheck.nat(1000),
   FastCheck.nat(1000),
@@ -236,12 +236,12 @@ const drafts = (provider: string) =>
 
 type Draft = ReturnType<typeof drafts> extends FastCheck.Arbitrary<infer A> ? A : never
 
-/** Answers with calls ended with them, or for want of tokens. */
+/** A response with tool calls has the finish reason tool-calls or length. */
 const responseOf = ({ ending, ...draft }: Draft): ChatResponse => ({
   ...draft,
   reasoning: draft.reasoningParts.map((part) => part.text).join(""),
   ...(draft.toolCalls.length === 0 || ending.finishReason === "length" ? ending : callsEnding)
 })
 
-/** Answers of this provider. */
+/** Responses of this provider. */
 export const chatResponse = (provider: string): FastCheck.Arbitrary<ChatResponse> => drafts(provider).map(responseOf)

@@ -1,4 +1,4 @@
-/** Through a wire and back, for laws that hold of any wire. */
+/** Round trips through a wire, for laws that every wire keeps. */
 import { Either } from "effect"
 import type { ChatResponse, Message } from "../../src/vocabulary/Chat.js"
 import * as ChatEvent from "../../src/vocabulary/ChatEvent.js"
@@ -13,10 +13,10 @@ export const getOrThrow = <A>(result: Either.Either<A, WireFailure>): A =>
 export const failureOf = (result: Either.Either<unknown, WireFailure>): WireFailure | undefined =>
   Either.match(result, { onLeft: (failure) => failure, onRight: () => undefined })
 
-/** Through the network and back. */
+/** Writes a body as JSON text and reads it back, as the network does. */
 export const jsonRoundTrip = (body: unknown): unknown => JSON.parse(JSON.stringify(body))
 
-/** What a client reads of a whole answer; what only the client knows is as in the answer that was written. */
+/** Writes a response as the server and reads it as the client. The fields that only a client sets are copied. */
 export const responseRoundTrip = (wire: Wire, response: ChatResponse): ChatResponse => ({
   ...getOrThrow(wire.decodeResponse(jsonRoundTrip(wire.encodeResponse(response)), source)),
   provider: response.provider,
@@ -25,7 +25,7 @@ export const responseRoundTrip = (wire: Wire, response: ChatResponse): ChatRespo
   attempts: response.attempts
 })
 
-/** The frames of a stream, or why it cannot be read. */
+/** Reads all frames and the end of a stream: its events and the failure, if any. */
 export const readFrames = (
   wire: Wire,
   frames: ReadonlyArray<Frame>
@@ -39,7 +39,7 @@ export const readFrames = (
   return { events, failure: decoder.end(events) }
 }
 
-/** What a client reads of a stream: up to a failure or the end. */
+/** What a decoder returned for a stream, up to a failure or the end. */
 export interface DecodedStream {
   readonly out: ReadonlyArray<WireEvent>
   readonly failure: WireFailure | undefined
@@ -63,8 +63,8 @@ export const readStream = (wire: Wire, frames: ReadonlyArray<Frame>, target: Ans
 export const fold = (events: ReadonlyArray<ChatEvent.ChatEvent>) => events.reduce(ChatEvent.append, ChatEvent.nothing)
 
 /**
- * The answer that a client collects of a stream. What only the client knows is as in `of`. A stream ends with words of its
- * protocol, or else with its connection.
+ * The response that a client collects from a stream. The fields that only a client sets are copied from `target`. The stream
+ * must end with an event of its protocol, or at the end of the connection.
  */
 export const collectStream = (
   wire: Wire,
@@ -98,7 +98,7 @@ export const collectStream = (
   }
 }
 
-/** What is taken to be consumed by an answer where nobody counted. */
+/** The usage that a client estimates for a response without counts. */
 export const estimatedUsage = ({ reasoning, refusal, text, toolCalls }: ChatResponse): Usage.Usage =>
   Usage.make({
     inputTokens: source.estimatedInputTokens,
@@ -111,7 +111,7 @@ const splitText = (text: string, size: number): ReadonlyArray<string> =>
     ? [""]
     : Array.from({ length: Math.ceil(text.length / size) }, (_, at) => text.slice(at * size, (at + 1) * size))
 
-/** One event in pieces; a thought is signed at its end. */
+/** One event split into deltas; the last delta of a reasoning part has its signature. */
 const splitEvent = (event: ChatEvent.ChatEvent, size: number): ReadonlyArray<ChatEvent.ChatEvent> => {
   switch (event._tag) {
     case "TextDelta":
@@ -134,13 +134,13 @@ const splitEvent = (event: ChatEvent.ChatEvent, size: number): ReadonlyArray<Cha
   }
 }
 
-/** The same events in pieces of some characters. */
+/** The same events in deltas of at most `size` characters. */
 export const splitDeltas = (
   events: ReadonlyArray<ChatEvent.ChatEvent>,
   size: number
 ): ReadonlyArray<ChatEvent.ChatEvent> => events.flatMap((event) => splitEvent(event, size))
 
-/** The same, with the pieces of parallel calls in turns. */
+/** The same, with the deltas of parallel tool calls interleaved. */
 export const interleaveToolCalls = (
   events: ReadonlyArray<ChatEvent.ChatEvent>,
   size: number
@@ -157,13 +157,13 @@ export const interleaveToolCalls = (
   return [...others.slice(0, end), ...interleaved, ...others.slice(end)]
 }
 
-/** A text in two pieces, of which the second may be empty. */
+/** A text in two halves; the second can be empty. */
 export const halves = (text: string): ReadonlyArray<string> => {
   const middle = Math.ceil(text.length / 2)
   return [text.slice(0, middle), text.slice(middle)]
 }
 
-/** A message as a server reads it: who thought is not told, but in whose protocol where the wire has words of its own. */
+/** A message as a server reads it: reasoning has no provider, but is native to the wire when `wire` is given. */
 export const asReadByServer =
   (wire?: string) =>
   (message: Message): Message => {

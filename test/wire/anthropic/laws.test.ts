@@ -1,4 +1,4 @@
-/** What is written reads back as what was meant, whole and as a stream. */
+/** Round trips of Anthropic responses and streams. */
 import { describe, expect, it } from "@effect/vitest"
 import { FastCheck } from "effect"
 import type { ChatResponse, FinishReason } from "../../../src/vocabulary/Chat.js"
@@ -51,7 +51,7 @@ const drafts = (args: FastCheck.Arbitrary<string>) =>
 
 type Draft = ReturnType<typeof drafts> extends FastCheck.Arbitrary<infer A> ? A : never
 
-/** A text is cited where nothing came after it: a stream tells the sources before it goes on. */
+/** Only a text without tool calls after it has citations: a stream writes them before the next block. */
 const responseOf = ({ cited, metadata, raw, ...draft }: Draft): ChatResponse => {
   const ending = draft.toolCalls.length === 0 || endings[raw] === "length" ? raw : "tool_use"
   return {
@@ -77,11 +77,11 @@ const responses = drafts(jsonObject).map(responseOf)
 
 const cutResponses = drafts(nonBlankText).map(responseOf)
 
-/** The answer that a client collects of a stream in these events. */
+/** The response that a client collects from a stream of these events. */
 const streamRoundTrip = (response: ChatResponse, events = ChatEvent.fromResponse(response)): ChatResponse =>
   collectStream(wire, writeFrames(wire, events), response, "event")
 
-/** What every reader of the protocol may rely on: blocks count up, and one is closed before the next is opened. */
+/** Whether the block indices count up and each block is closed before the next is opened, as readers require. */
 const hasSequentialBlocks = (frames: ReadonlyArray<Frame>): boolean => {
   let open: number | undefined
   let next = 0
@@ -130,7 +130,9 @@ describe("Anthropic response laws", () => {
     "a written stream closes each content block before it opens the next",
     [cutResponses, FastCheck.integer({ min: 1, max: 4 })],
     ([response, size]) => {
-      expect(hasSequentialBlocks(writeFrames(wire, interleaveToolCalls(ChatEvent.fromResponse(response), size)))).toBe(true)
+      expect(hasSequentialBlocks(writeFrames(wire, interleaveToolCalls(ChatEvent.fromResponse(response), size)))).toBe(
+        true
+      )
     }
   )
   it.prop("a stream of complete content blocks reads as the same response as the body", [responses], ([response]) => {

@@ -73,8 +73,12 @@ describe("Anthropic request", () => {
   it("rejects seed, metadata, user names, audio and schemaless JSON as Unsupported", () => {
     expect(unsupportedFeature({ seed: 1 })).toBe("seed")
     expect(unsupportedFeature({ metadata: { a: "b" } })).toBe("metadata")
-    expect(unsupportedFeature({ messages: [{ role: "user", content: "?", name: "Ann" }] })).toBe("name of a user message")
-    expect(unsupportedFeature({ messages: [Chat.user([Chat.audio("data:audio/wav;base64,AAAA")])] })).toBe("audio input")
+    expect(unsupportedFeature({ messages: [{ role: "user", content: "?", name: "Ann" }] })).toBe(
+      "name of a user message"
+    )
+    expect(unsupportedFeature({ messages: [Chat.user([Chat.audio("data:audio/wav;base64,AAAA")])] })).toBe(
+      "audio input"
+    )
     expect(unsupportedFeature({ responseFormat: "json" })).toBe("JSON output without a schema")
   })
   it("writes the dialect's paths with the model in them, and the version into the body", () => {
@@ -108,13 +112,17 @@ describe("Anthropic request", () => {
 describe("Anthropic system prompt", () => {
   it("writes one instruction as a string, and several or cached ones as text blocks", () => {
     expect(writeMessages(Chat.system("Be brief."), Chat.user("?")).system).toBe("Be brief.")
-    expect(writeMessages(Chat.system("Be brief."), { role: "developer", content: "Be kind." }, Chat.user("?")).system).toEqual([
+    expect(
+      writeMessages(Chat.system("Be brief."), { role: "developer", content: "Be kind." }, Chat.user("?")).system
+    ).toEqual([
       { type: "text", text: "Be brief." },
       { type: "text", text: "Be kind." }
     ])
     expect(
-      writeMessages({ role: "system", content: [{ type: "text", text: "Long.", cacheControl: { ttl: "1h" } }] }, Chat.user("?"))
-        .system
+      writeMessages(
+        { role: "system", content: [{ type: "text", text: "Long.", cacheControl: { ttl: "1h" } }] },
+        Chat.user("?")
+      ).system
     ).toEqual([{ type: "text", text: "Long.", cache_control: { type: "ephemeral", ttl: "1h" } }])
   })
   it("drops an empty system prompt", () => {
@@ -347,7 +355,12 @@ describe("Anthropic tool calls and tool results", () => {
     ])
   })
   it("rewrites ids of other providers to the allowed characters and wraps arguments that are no object", () => {
-    const foreignCall = (args: string, more: object = {}) => ({ id: "functions.f:0", name: "f", arguments: args, ...more })
+    const foreignCall = (args: string, more: object = {}) => ({
+      id: "functions.f:0",
+      name: "f",
+      arguments: args,
+      ...more
+    })
     const inputs = [
       foreignCall(""),
       foreignCall('{"a":1'),
@@ -426,9 +439,13 @@ describe("Anthropic response format", () => {
     })
   })
   it("rejects a schema as Unsupported when the dialect has no jsonSchema or the schema has open objects", () => {
-    expect(unsupportedFeature({ responseFormat: { name: "count", schema } }, { jsonSchema: false })).toBe("JSON Schema output")
+    expect(unsupportedFeature({ responseFormat: { name: "count", schema } }, { jsonSchema: false })).toBe(
+      "JSON Schema output"
+    )
     const open = { type: "object", additionalProperties: { type: "number" } }
-    expect(unsupportedFeature({ responseFormat: { name: "counts", schema: open } })).toBe("JSON Schema output with open objects")
+    expect(unsupportedFeature({ responseFormat: { name: "counts", schema: open } })).toBe(
+      "JSON Schema output with open objects"
+    )
   })
   it("writes no output_config for a text response format", () => {
     expect("output_config" in body({ responseFormat: "text" })).toBe(false)

@@ -1,10 +1,11 @@
-/** What a client asks reads back on the server as what was meant. */
+/** Round trips of Anthropic requests. */
 import { describe, expect, it } from "@effect/vitest"
-import { Either, FastCheck } from "effect"
+import { FastCheck } from "effect"
 import type { AssistantPart, ChatRequest, Message } from "../../../src/vocabulary/Chat.js"
 import * as Chat from "../../../src/vocabulary/Chat.js"
 import * as Anthropic from "../../../src/wire/Anthropic.js"
-import { name, jsonObject, sent, reasoningPart, toolCalls, nonBlankText } from "./generators.js"
+import { jsonObject, name, nonBlankText, reasoningPart, toolCalls } from "./generators.js"
+import { asReadByServer, getOrThrow, jsonRoundTrip } from "../roundTrips.js"
 
 const wire = Anthropic.make({ unsignedThoughts: true })
 
@@ -35,7 +36,7 @@ const parts = FastCheck.array(part, { minLength: 1, maxLength: 3 })
 
 const userMessage: FastCheck.Arbitrary<Message> = FastCheck.oneof(nonBlankText.map(Chat.user), parts.map(Chat.user))
 
-/** What a tool returned; nothing at all is as good as an empty text. */
+/** Content of a tool result, with `isError` or without. */
 const result = withCacheControl(
   FastCheck.record(
     { content: FastCheck.oneof(nonBlankText, is(""), parts), isError: FastCheck.boolean() },
@@ -43,7 +44,7 @@ const result = withCacheControl(
   )
 )
 
-/** What the model said, and the results of its calls. */
+/** Parts of an assistant turn and its tool results. */
 const turnParts = FastCheck.record({
   reasoning: FastCheck.array(reasoningPart("acme"), { maxLength: 2 }),
   text: nonBlankText,
@@ -64,7 +65,7 @@ const turnOf = ({ calls, results, text, reasoning }: Turn): ReadonlyArray<Messag
   ]
 }
 
-/** A turn that ends with results is answered by the model: a user's message behind them would be in the same turn. */
+/** No user message follows tool results: the wire would merge it into their turn. */
 const conversations = FastCheck.tuple(
   FastCheck.oneof(
     is([]),
@@ -92,7 +93,7 @@ const tool = withCacheControl(
   )
 )
 
-/** Sampling and forced tools are excluded by thinking, so they come without it. */
+/** Sampling settings exclude thinking, so a request has one of them. */
 const settings = FastCheck.oneof(
   FastCheck.record(
     {
@@ -144,27 +145,12 @@ const choices = FastCheck.record(
   { requiredKeys: ["toolChoice"] }
 )
 
-/** As a server sees it: who thought is not told. */
-const seen = (message: Message): Message => {
-  if (message.role !== "assistant" || typeof message.content === "string") return message
-  const content = message.content.map((each) => {
-    if (each.type !== "reasoning") return each
-    const { provider: _, ...rest } = each
-    return { ...rest, native: { "anthropic-messages": {} } }
-  })
-  return { ...message, content }
+const requestRoundTrip = (request: ChatRequest, stream: boolean) => {
+  const { body } = getOrThrow(wire.encodeRequest(request, { provider: "acme", model: "m", stream }))
+  return getOrThrow(wire.decodeRequest(jsonRoundTrip(body)))
 }
 
-const requestRoundTrip = (request: ChatRequest, streamed: boolean) => {
-  const target = { provider: "acme", model: "m", stream: streamed }
-  const { body } = Either.getOrThrowWith(
-    wire.encodeRequest(request, target),
-    (failure) => new Error(JSON.stringify(failure))
-  )
-  return Either.getOrThrowWith(wire.decodeRequest(sent(body)), (failure) => new Error(JSON.stringify(failure)))
-}
-
-/** A turn of tool calls that was begun without a thought is finished without a budget for thinking. */
+/** Whether the wire keeps the reasoning setting: it drops a budget while a turn that began without reasoning is open. */
 const keepsReasoning = ({ messages, reasoning }: ChatRequest): boolean => {
   const before = messages.findLast((message) => message.role === "assistant")
   return (
@@ -184,7 +170,7 @@ describe("Anthropic request laws", () => {
         request: {
           ...others,
           ...(reasoning === undefined || !keepsReasoning(request) ? {} : { reasoning }),
-          messages: request.messages.map(seen)
+          messages: request.messages.map(asReadByServer("anthropic-messages"))
         },
         stream: streamed
       })

@@ -13,14 +13,15 @@ const question = { role: "user", content: "Hello" }
 const requestBody = (fields: Json): Json => ({ model: "claude-1", max_tokens: 9, messages: [question], ...fields })
 
 const read = (fields: Json): ChatRequest =>
-  Either.getOrThrowWith(wire.decodeRequest(requestBody(fields)), (failure) => new Error(JSON.stringify(failure))).request
+  Either.getOrThrowWith(wire.decodeRequest(requestBody(fields)), (failure) => new Error(JSON.stringify(failure)))
+    .request
 
 const failure = (body: unknown): WireFailure | undefined =>
   Either.match(wire.decodeRequest(body), { onLeft: (left) => left, onRight: () => undefined })
 
 const messages = (...turns: ReadonlyArray<Json>): unknown => read({ messages: turns }).messages
 
-/** What only this protocol says of it. */
+/** Fields that only Anthropic has. */
 const native = (fields: Record<string, unknown>) => ({ native: { "anthropic-messages": fields } })
 
 describe("Anthropic server request", () => {

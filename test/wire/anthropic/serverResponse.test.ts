@@ -102,7 +102,7 @@ describe("Anthropic server stream", () => {
       })
     )
   }
-  /** Without what frames every stream. */
+  /** The events between the start and the end of a stream. */
   const blocks = (...events: ReadonlyArray<ChatEvent>): ReadonlyArray<Json> =>
     writeEvents(start, ...events, finish).slice(2, -2)
 
@@ -184,14 +184,14 @@ describe("Anthropic server stream", () => {
       { _tag: "ToolCallEnd", index: 0, call: call("a", '{"n":1}') },
       { _tag: "ToolCallEnd", index: 2, call: call("c", "{}") }
     )
-    expect(events.filter(({ type }) => type === "content_block_start").map(({ content_block }) => content_block)).toEqual(
-      [
-        { type: "tool_use", id: "a", name: "f", input: {} },
-        { type: "tool_use", id: "b", name: "f", input: {} },
-        { type: "text", text: "" },
-        { type: "tool_use", id: "c", name: "f", input: {} }
-      ]
-    )
+    expect(
+      events.filter(({ type }) => type === "content_block_start").map(({ content_block }) => content_block)
+    ).toEqual([
+      { type: "tool_use", id: "a", name: "f", input: {} },
+      { type: "tool_use", id: "b", name: "f", input: {} },
+      { type: "text", text: "" },
+      { type: "tool_use", id: "c", name: "f", input: {} }
+    ])
     const input = (index: number) =>
       events
         .filter((event) => event["index"] === index && event["type"] === "content_block_delta")

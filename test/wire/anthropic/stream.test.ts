@@ -1,8 +1,7 @@
 import { describe, expect, it } from "@effect/vitest"
 import * as Anthropic from "../../../src/wire/Anthropic.js"
 import type { Frame, WireEvent } from "../../../src/wire/Wire.js"
-import type { DecodedStream } from "../roundTrips.js"
-import { fold, readStream as readStream } from "../roundTrips.js"
+import { type DecodedStream, fold, readStream } from "../roundTrips.js"
 
 const wire = Anthropic.make()
 const source = { provider: "acme", model: "claude-asked", estimatedInputTokens: 7 }
@@ -35,7 +34,11 @@ const delta = (index: number, fields: Json): Json => ({ type: "content_block_del
 
 const close = (index: number): Json => ({ type: "content_block_stop", index })
 
-const stopEvents = (stop_reason = "end_turn", usage: Json = { output_tokens: 9 }, more: Json = {}): ReadonlyArray<Json> => [
+const stopEvents = (
+  stop_reason = "end_turn",
+  usage: Json = { output_tokens: 9 },
+  more: Json = {}
+): ReadonlyArray<Json> => [
   { type: "message_delta", delta: { stop_reason, stop_sequence: null, ...more }, usage },
   { type: "message_stop" }
 ]
@@ -100,7 +103,9 @@ describe("Anthropic stream decoder", () => {
   it("reads events by their SSE name alone or by their type field alone", () => {
     const events = [start(), ...text(0, "Rain."), ...stopEvents()]
     const nameless = readEventFrames(events.map((event) => ({ data: JSON.stringify(event) })))
-    const typeless = readEventFrames(events.map(({ type, ...event }) => ({ event: String(type), data: JSON.stringify(event) })))
+    const typeless = readEventFrames(
+      events.map(({ type, ...event }) => ({ event: String(type), data: JSON.stringify(event) }))
+    )
     expect(nameless.out).toEqual(readEvents(...events).out)
     expect(typeless.out).toEqual(nameless.out)
   })
@@ -187,7 +192,13 @@ describe("Anthropic stream decoder: reasoning", () => {
 })
 
 describe("Anthropic stream decoder: tool calls", () => {
-  const toolUse = (id: string, name: string, more: Json = {}): Json => ({ type: "tool_use", id, name, input: {}, ...more })
+  const toolUse = (id: string, name: string, more: Json = {}): Json => ({
+    type: "tool_use",
+    id,
+    name,
+    input: {},
+    ...more
+  })
   it("joins the input deltas of each tool_use block into one tool call", () => {
     const stream = readEvents(
       start(),
@@ -226,7 +237,12 @@ describe("Anthropic stream decoder: tool calls", () => {
     ])
   })
   it("reads the arguments of a tool call from the input of content_block_start", () => {
-    const stream = readEvents(start(), open(0, toolUse("a", "f", { input: { n: 1 } })), close(0), ...stopEvents("tool_use"))
+    const stream = readEvents(
+      start(),
+      open(0, toolUse("a", "f", { input: { n: 1 } })),
+      close(0),
+      ...stopEvents("tool_use")
+    )
     expect(fold(stream.out).toolCalls).toEqual([{ id: "a", name: "f", arguments: '{"n":1}' }])
   })
   it("keeps the partial arguments of a tool call that max_tokens cut off", () => {
@@ -304,7 +320,11 @@ describe("Anthropic stream decoder: usage", () => {
     expect(decoder.usage).toMatchObject({ inputTokens: 5, outputTokens: 12, totalTokens: 17, estimated: false })
   })
   it("estimates the usage of a stream when every count is zero or absent", () => {
-    const stream = readEvents(start({ input_tokens: 0, output_tokens: 0 }), ...text(0, "12345678"), ...stopEvents("end_turn", {}))
+    const stream = readEvents(
+      start({ input_tokens: 0, output_tokens: 0 }),
+      ...text(0, "12345678"),
+      ...stopEvents("end_turn", {})
+    )
     expect(fold(stream.out).finish?.usage).toMatchObject({ inputTokens: 7, outputTokens: 3, estimated: true })
   })
 })
@@ -344,7 +364,10 @@ describe("Anthropic stream decoder: failures", () => {
     expect(fold(stream.out).text).toBe("Ra")
   })
   it("recognises an error by its event name or by its body, and also when its data is not JSON", () => {
-    expect(readEventFrames([{ event: "error", data: "Overloaded" }]).failure).toEqual({ _tag: "Reported", body: "Overloaded" })
+    expect(readEventFrames([{ event: "error", data: "Overloaded" }]).failure).toEqual({
+      _tag: "Reported",
+      body: "Overloaded"
+    })
     expect(readEventFrames([{ data: JSON.stringify(error) }]).failure).toEqual({ _tag: "Reported", body: error })
     expect(readEventFrames([{ data: '{"error":"Overloaded"}' }]).failure).toEqual({
       _tag: "Reported",

@@ -18,7 +18,11 @@ const thinking = (model: string, request: Partial<ChatRequest>, dialect?: Partia
   return [thinking, output_config]
 }
 
-const unsupportedFeature = (model: string, request: Partial<ChatRequest>, dialect?: Partial<Anthropic.Dialect>): unknown =>
+const unsupportedFeature = (
+  model: string,
+  request: Partial<ChatRequest>,
+  dialect?: Partial<Anthropic.Dialect>
+): unknown =>
   Either.match(encode(model, request, dialect), {
     onLeft: (failure) => (failure._tag === "Unsupported" ? failure.feature : failure),
     onRight: () => undefined
@@ -53,7 +57,7 @@ describe("Anthropic reasoning settings", () => {
   const high: Partial<ChatRequest> = { reasoning: { effort: "high" } }
   const none: Partial<ChatRequest> = { reasoning: { effort: "none" } }
   it.each<readonly [string, Partial<ChatRequest>, unknown, unknown]>([
-    // A budget, where the model counts.
+    // Models with a budget.
     ["claude-sonnet-4-5", {}, undefined, undefined],
     ["claude-sonnet-4-5", { reasoning: { effort: "minimal" } }, enabled(1024), undefined],
     ["claude-sonnet-4-5", high, enabled(16_384), undefined],
@@ -62,14 +66,14 @@ describe("Anthropic reasoning settings", () => {
     ["claude-sonnet-4-5", { reasoning: { budgetTokens: 0 } }, { type: "disabled" }, undefined],
     ["claude-sonnet-4-5", none, { type: "disabled" }, undefined],
     ["claude-opus-4-5", high, enabled(16_384), { effort: "high" }],
-    // Always below max_tokens, never below the least there is.
+    // The budget is below max_tokens and at least the minimum.
     ["claude-sonnet-4-5", { reasoning: { budgetTokens: 5 } }, enabled(1024), undefined],
     ["claude-sonnet-4-5", { ...high, maxTokens: 10_000 }, enabled(8000), undefined],
     ["claude-sonnet-4-5", { ...high, maxTokens: 1100 }, enabled(1024), undefined],
     ["claude-sonnet-4-5", { ...high, maxTokens: 1024 }, undefined, undefined],
     ["claude-sonnet-4-5", { maxTokens: 3000, reasoning: { budgetTokens: 2999 } }, enabled(2999), undefined],
     ["claude-sonnet-4-5", { maxTokens: 3000, reasoning: { budgetTokens: 3000 } }, enabled(2400), undefined],
-    // An effort, where the model finds the measure itself.
+    // Models with adaptive thinking.
     ["claude-sonnet-4-6", high, adaptive, { effort: "high" }],
     ["claude-sonnet-4-6", { reasoning: { effort: "xhigh" } }, adaptive, { effort: "max" }],
     ["claude-sonnet-4-6", { reasoning: { effort: "low", budgetTokens: 5000 } }, enabled(5000), { effort: "low" }],
@@ -78,13 +82,13 @@ describe("Anthropic reasoning settings", () => {
     ["claude-opus-4-8", { reasoning: { budgetTokens: 5000 } }, adaptive, undefined],
     ["claude-opus-5", { reasoning: { summary: "concise" } }, { type: "adaptive", display: "summarized" }, undefined],
     ["claude-opus-5", none, { type: "disabled" }, undefined],
-    // Some cannot be told not to.
+    // Models that cannot turn thinking off.
     ["claude-sonnet-5-5", none, { type: "between_tools" }, undefined],
     ["claude-opus-5-5", none, undefined, { effort: "low" }],
     ["claude-fable-5", none, undefined, { effort: "low" }],
     ["claude-mythos-preview", { reasoning: { budgetTokens: 5000 } }, enabled(5000), undefined],
     ["claude-mythos-preview", none, undefined, { effort: "low" }],
-    // Some cannot think at all.
+    // Models without thinking.
     ["claude-3-5-haiku-latest", high, undefined, undefined],
     ["claude-3-5-haiku-latest", none, undefined, undefined]
   ])("writes thinking and output_config for %s with %j", (model, request, expectedThinking, expectedOutput) => {
@@ -102,14 +106,19 @@ describe("Anthropic reasoning settings", () => {
 describe("Anthropic limits of reasoning requests", () => {
   const lowEffort: Partial<ChatRequest> = { reasoning: { effort: "low" } }
   it("rejects temperature and a low top_p as Unsupported when reasoning is on", () => {
-    expect(unsupportedFeature("claude-sonnet-4-5", { ...lowEffort, temperature: 0.5 })).toBe("temperature while thinking")
+    expect(unsupportedFeature("claude-sonnet-4-5", { ...lowEffort, temperature: 0.5 })).toBe(
+      "temperature while thinking"
+    )
     expect(unsupportedFeature("claude-sonnet-4-5", { ...lowEffort, topP: 0.5 })).toBe("top_p below 0.95 while thinking")
     expect(unsupportedFeature("claude-sonnet-4-5", { ...lowEffort, temperature: 1, topP: 0.95 })).toBeUndefined()
     expect(unsupportedFeature("claude-sonnet-4-5", { reasoning: { effort: "none" }, temperature: 0.5 })).toBeUndefined()
   })
   it("drops the thinking budget when a tool call is required", () => {
     expect(thinking("claude-sonnet-4-5", { ...lowEffort, toolChoice: "required" })).toEqual([undefined, undefined])
-    expect(thinking("claude-opus-5", { ...lowEffort, toolChoice: { name: "f" } })).toEqual([undefined, { effort: "low" }])
+    expect(thinking("claude-opus-5", { ...lowEffort, toolChoice: { name: "f" } })).toEqual([
+      undefined,
+      { effort: "low" }
+    ])
     expect(thinking("claude-sonnet-4-5", { ...lowEffort, toolChoice: "auto" })[0]).toEqual(enabled(2048))
   })
   it("sends the excluded combinations when modelLimits is off", () => {
@@ -221,7 +230,9 @@ describe("Anthropic withoutRefused", () => {
     }
     const message = "messages.1.content.0: Invalid `signature` in `thinking` block"
     const reducedBody = (model: string, ...further: ReadonlyArray<Message>) => {
-      const wireRequest = request(model, [Chat.user("?"), assistant, Chat.toolResult(call, "ok"), ...further], { reasoning: {} })
+      const wireRequest = request(model, [Chat.user("?"), assistant, Chat.toolResult(call, "ok"), ...further], {
+        reasoning: {}
+      })
       expect(wireRequest.body).toHaveProperty("thinking")
       return wire.withoutRefused(wireRequest, message)?.body
     }

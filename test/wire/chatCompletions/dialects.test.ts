@@ -1,4 +1,4 @@
-/** Each provider's deviations, as its preset says them. */
+/** Dialects of the providers, as their presets define them. */
 import { describe, expect, it } from "@effect/vitest"
 import { Either, Option } from "effect"
 import type { ChatRequest, Message } from "../../../src/vocabulary/Chat.js"
@@ -6,7 +6,7 @@ import * as Chat from "../../../src/vocabulary/Chat.js"
 import { presets } from "../../../src/provider/presets/chatCompletions.js"
 import type { Preset } from "../../../src/provider/presets/preset.js"
 import * as ChatCompletions from "../../../src/wire/ChatCompletions.js"
-import { errorClassOf } from "../error/errorClass.js"
+import { classify } from "../../../src/wire/error/ProviderError.js"
 
 type Provider = Preset<ChatCompletions.Dialect>
 
@@ -19,7 +19,7 @@ const encode = (preset: Provider, request: Partial<ChatRequest>, stream = false)
 const body = (preset: Provider, request: Partial<ChatRequest>, stream = false): Record<string, unknown> =>
   Either.getOrThrowWith(encode(preset, request, stream), (failure) => new Error(JSON.stringify(failure))).body
 
-/** What a request adds to the model and the messages. */
+/** The body of a request without its model and messages. */
 const added = (preset: Provider, request: Partial<ChatRequest>): Record<string, unknown> => {
   const { messages: _, model: __, ...rest } = body(preset, request)
   return rest
@@ -27,6 +27,12 @@ const added = (preset: Provider, request: Partial<ChatRequest>): Record<string, 
 
 const expectUnsupported = (preset: Provider, request: Partial<ChatRequest>, feature: string): void =>
   expect(encode(preset, request)).toEqual(Either.left({ _tag: "Unsupported", feature }))
+
+const errorClassOf = (provider: string, status: number, body: unknown): string =>
+  classify(
+    { status, headers: {}, body, inBand: status < 300 },
+    { provider, model: "acme-1", keyId: "key-1", now: 0, mask: (text) => text }
+  )._tag
 
 const tools: ReadonlyArray<Chat.ToolDefinition> = [{ name: "clock" }]
 
@@ -48,7 +54,9 @@ describe("Zhipu and Z.ai presets", () => {
   it("writes reasoning back as reasoning_content for Z.ai", () => {
     const reasoningPart = { type: "reasoning" as const, text: "Hm.", provider: "zai" }
     expect(
-      body(presets.zai, { messages: [Chat.user("?"), { role: "assistant", content: [reasoningPart, Chat.text("Four.")] }] })
+      body(presets.zai, {
+        messages: [Chat.user("?"), { role: "assistant", content: [reasoningPart, Chat.text("Four.")] }]
+      })
     ).toMatchObject({ messages: [{}, { role: "assistant", content: "Four.", reasoning_content: "Hm." }] })
   })
   it("rejects required tool calls as Unsupported and drops tools for choice none on Zhipu and Z.ai", () => {

@@ -1,4 +1,4 @@
-/** What is written reads back as what was meant, on both sides and in both ways of answering. */
+/** Round trips of Chat Completions requests, responses and streams. */
 import { describe, expect, it } from "@effect/vitest"
 import { FastCheck } from "effect"
 import type { ChatRequest, ChatResponse } from "../../../src/vocabulary/Chat.js"
@@ -7,10 +7,19 @@ import * as ChatCompletions from "../../../src/wire/ChatCompletions.js"
 import { records } from "../../../src/wire/json.js"
 import { strictly } from "../../../src/wire/schema/strict.js"
 import { chatRequest, chatResponse } from "../generators.js"
-import { collectStream, estimatedUsage, getOrThrow, asReadByServer, interleaveToolCalls, jsonRoundTrip, responseRoundTrip, writeFrames } from "../roundTrips.js"
+import {
+  collectStream,
+  estimatedUsage,
+  getOrThrow,
+  asReadByServer,
+  interleaveToolCalls,
+  jsonRoundTrip,
+  responseRoundTrip,
+  writeFrames
+} from "../roundTrips.js"
 
 const wire = ChatCompletions.make({ developerRole: "developer", history: "reasoning_details" })
-/** What a client asks that wants the usage and has declared the custom tools of the answer. */
+/** A request that includes the usage and declares the custom tools of the response. */
 const requestFor = (response: ChatResponse): Record<string, unknown> => ({
   stream_options: { include_usage: true },
   tools: response.toolCalls
@@ -18,13 +27,13 @@ const requestFor = (response: ChatResponse): Record<string, unknown> => ({
     .map(({ name }) => ({ type: "custom", custom: { name } }))
 })
 
-/** An answer without a reason is written with one. */
+/** A response without a raw finish reason is written with "other". */
 const responses = chatResponse("acme").map((response) => ({
   ...response,
   rawFinishReason: response.rawFinishReason || "other"
 }))
 
-/** The answer that a client collects of a stream in these events. */
+/** The response that a client collects from a stream of these events. */
 const streamRoundTrip = (response: ChatResponse, events = ChatEvent.fromResponse(response)): ChatResponse =>
   collectStream(wire, writeFrames(wire, events, requestFor(response)), response, "event")
 
@@ -65,7 +74,7 @@ describe("Chat Completions body and stream", () => {
   })
 })
 
-/** With what is to be held to strictly as strict mode wants it. */
+/** The request with its schemas rewritten for strict mode. */
 const strict = ({ responseFormat, tools, ...request }: ChatRequest): ChatRequest => ({
   ...request,
   ...(tools === undefined

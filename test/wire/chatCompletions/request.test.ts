@@ -109,10 +109,7 @@ describe("Chat Completions streaming and withoutRefused", () => {
   it("drops only stream_options when the server rejects them", () => {
     const { withoutRefused } = ChatCompletions.make()
     const request = wireRequest({ temperature: 0 }, {}, true)
-    for (const message of [
-      "Unrecognized request argument supplied: stream_options",
-      "include_usage: not permitted"
-    ]) {
+    for (const message of ["Unrecognized request argument supplied: stream_options", "include_usage: not permitted"]) {
       expect(withoutRefused(request, message)).toEqual({
         path: "/chat/completions",
         body: { ...wireRequest({ temperature: 0 }).body, stream: true }
@@ -130,7 +127,7 @@ describe("Chat Completions streaming and withoutRefused", () => {
       body: { ...request.body, enable_thinking: false }
     })
     expect(withoutRefused(wireRequest({}, {}, true), message)).toBeUndefined()
-    // Where thinking was asked for, the refusal stands.
+    // A request for reasoning is not changed.
     expect(withoutRefused(wireRequest({ reasoning: {} }, { reasoning: "enable_thinking" }), message)).toBeUndefined()
   })
 })
@@ -142,7 +139,10 @@ describe("Chat Completions messages", () => {
       { role: "system", content: "Be brief." },
       { role: "system", content: "Be kind." }
     ])
-    expect(messages(instructions, { developerRole: "developer" })).toMatchObject([{ role: "developer" }, { role: "system" }])
+    expect(messages(instructions, { developerRole: "developer" })).toMatchObject([
+      { role: "developer" },
+      { role: "system" }
+    ])
   })
   it("writes text, image, audio and file parts and the user's name", () => {
     const content = [
@@ -308,7 +308,12 @@ describe("Chat Completions reasoning in the history", () => {
   const foreignSignature: ReasoningPart = { type: "reasoning", text: "", signature: "theirs", provider: "other" }
   const history = (dialect: Dialect): unknown =>
     messages(
-      [{ role: "assistant", content: [signedText, summary, encrypted, foreignText, foreignSignature, Chat.text("Four.")] }],
+      [
+        {
+          role: "assistant",
+          content: [signedText, summary, encrypted, foreignText, foreignSignature, Chat.text("Four.")]
+        }
+      ],
       dialect
     )
 
@@ -487,7 +492,10 @@ describe("Chat Completions reasoning settings", () => {
     expect(writtenSettings({}, "object")).toEqual({ reasoning: { enabled: true } })
   })
   it("writes a thinking switch and the effort in the thinking dialect", () => {
-    expect(writtenSettings({ effort: "high" }, "thinking")).toEqual({ thinking: { type: "enabled" }, reasoning_effort: "high" })
+    expect(writtenSettings({ effort: "high" }, "thinking")).toEqual({
+      thinking: { type: "enabled" },
+      reasoning_effort: "high"
+    })
     expect(writtenSettings({ budgetTokens: 10 }, "thinking")).toEqual({ thinking: { type: "enabled" } })
     expect(writtenSettings({ effort: "none" }, "thinking")).toEqual({ thinking: { type: "disabled" } })
     expect(writtenSettings({ budgetTokens: 0 }, "thinking")).toEqual({ thinking: { type: "disabled" } })

@@ -22,7 +22,7 @@ const malformedPath = (body: unknown): unknown =>
 
 const malformedPathOf = (body: Record<string, unknown>) => malformedPath({ model: "m", messages: hello, ...body })
 
-/** What only this protocol says of it. */
+/** Fields that only Chat Completions has. */
 const native = (fields: Record<string, unknown>) => ({ native: { "chat-completions": fields } })
 
 describe("Chat Completions server request", () => {

@@ -72,7 +72,7 @@ describe("Chat Completions server response", () => {
       expect(encodeResponse(withReasoning)["choices"]).toEqual([
         {
           index: 0,
-          // Clients look for it under either name; a stream tells it once.
+          // Clients look for reasoning under either name; a stream contains it once.
           message: {
             role: "assistant",
             refusal: null,
@@ -124,7 +124,9 @@ describe("Chat Completions server response", () => {
     expect(body).not.toHaveProperty("error")
   })
   it("drops an estimated usage", () => {
-    expect(wire.encodeResponse({ ...response, usage: { ...response.usage, estimated: true } })).not.toHaveProperty("usage")
+    expect(wire.encodeResponse({ ...response, usage: { ...response.usage, estimated: true } })).not.toHaveProperty(
+      "usage"
+    )
   })
 })
 
@@ -138,7 +140,10 @@ describe("Chat Completions server stream", () => {
     latency: 0,
     providerMetadata: { service_tier: "flex" }
   }
-  const writeEvents = (events: ReadonlyArray<ChatEvent>, requestBody: Record<string, unknown> = {}): ReadonlyArray<unknown> => {
+  const writeEvents = (
+    events: ReadonlyArray<ChatEvent>,
+    requestBody: Record<string, unknown> = {}
+  ): ReadonlyArray<unknown> => {
     const encoder = wire.encodeStream(requestBody)
     return events
       .flatMap((event) => encoder.push(event))
@@ -151,7 +156,9 @@ describe("Chat Completions server stream", () => {
   })
 
   it("writes the role chunk, the deltas, the finish_reason and [DONE]", () => {
-    expect(writeEvents([start, { _tag: "TextDelta", text: "Hi" }, { _tag: "RefusalDelta", text: "No." }, finish])).toEqual([
+    expect(
+      writeEvents([start, { _tag: "TextDelta", text: "Hi" }, { _tag: "RefusalDelta", text: "No." }, finish])
+    ).toEqual([
       chunk({ role: "assistant", content: "", refusal: null }),
       chunk({ content: "Hi" }),
       chunk({ refusal: "No." }),

@@ -26,7 +26,7 @@ interface DecodedStream {
   readonly failure: WireFailure | undefined
 }
 
-/** All frames, and the end of the connection unless `open`. */
+/** Reads all frames, and the end of the connection unless `open`. */
 const read = (frames: ReadonlyArray<Frame>, open = false): DecodedStream => {
   const decoder = ChatCompletions.make().decodeStream(source)
   const events: Array<WireEvent> = []
@@ -160,9 +160,9 @@ describe("Chat Completions end of a stream", () => {
   it("reads the usage from the choice and from x_groq", () => {
     const counts = { prompt_tokens: 5, completion_tokens: 3 }
     expect(collect([text("a"), chunk({}, { finish_reason: "stop", usage: counts })]).finish.usage).toEqual(usage)
-    expect(collect([text("a"), chunk({}, { finish_reason: "stop" }, { x_groq: { usage: counts } })]).finish.usage).toEqual(
-      usage
-    )
+    expect(
+      collect([text("a"), chunk({}, { finish_reason: "stop" }, { x_groq: { usage: counts } })]).finish.usage
+    ).toEqual(usage)
   })
   it("estimates the usage of a stream without counts", () => {
     const frames = [text("Hello."), stop, done]
@@ -246,7 +246,11 @@ describe("Chat Completions stream decoder: reasoning", () => {
   it("reads a reasoning signature from the chunk of a tool call", () => {
     const call = { index: 0, id: "1", function: { name: "look", arguments: "{}" } }
     expect(
-      reasoningParts([{ reasoning_text: "H" }, { reasoning_text: "m." }, { tool_calls: [call], reasoning_opaque: "sig" }])
+      reasoningParts([
+        { reasoning_text: "H" },
+        { reasoning_text: "m." },
+        { tool_calls: [call], reasoning_opaque: "sig" }
+      ])
     ).toEqual([{ ...plain, signature: "sig" }])
   })
   it("reads the signature of a tool call from its first chunk or from a later one", () => {
@@ -277,8 +281,13 @@ describe("Chat Completions stream decoder: reasoning", () => {
         details(encrypted("x", { index: 0 }))
       ])
     ).toMatchObject([{ text: "ac" }, { text: "b" }, { text: "", signature: "x" }])
-    expect(reasoningParts([details(encrypted("x"), encrypted("y"))])).toMatchObject([{ signature: "x" }, { signature: "y" }])
-    expect(reasoningParts([details(encrypted("x", { id: "1", index: 0 }), encrypted("y", { id: "2", index: 0 }))])).toHaveLength(2)
+    expect(reasoningParts([details(encrypted("x"), encrypted("y"))])).toMatchObject([
+      { signature: "x" },
+      { signature: "y" }
+    ])
+    expect(
+      reasoningParts([details(encrypted("x", { id: "1", index: 0 }), encrypted("y", { id: "2", index: 0 }))])
+    ).toHaveLength(2)
     const signed = (text: string, signature: string) => ({ type: "reasoning.text", text, signature })
     expect(reasoningParts([details(signed("a", "1"), signed("b", "2"))])).toMatchObject([
       { text: "a", signature: "1" },
@@ -343,7 +352,9 @@ describe("Chat Completions stream decoder: tool calls", () => {
     ])
   })
   it("reads two tool calls of one index as two calls when their ids differ", () => {
-    expect(calls(callDelta({ index: 0, id: "a" }, "f", "{}"), callDelta({ index: 0, id: "b" }, "f", "{}"))).toHaveLength(2)
+    expect(
+      calls(callDelta({ index: 0, id: "a" }, "f", "{}"), callDelta({ index: 0, id: "b" }, "f", "{}"))
+    ).toHaveLength(2)
     expect(calls(callDelta({ index: 0, id: "a" }, "f", "{"), callDelta({ index: 0, id: "a" }, "f", "}"))).toEqual([
       { id: "a", name: "f", arguments: "{}" }
     ])
@@ -367,7 +378,10 @@ describe("Chat Completions stream decoder: tool calls", () => {
     ])
   })
   it("holds back the arguments of a tool call until its name arrives", () => {
-    const { events } = read(callChunks(callDelta({ index: 0 }, undefined, "{"), callDelta({ index: 0, id: "a" }, "f", "}")), true)
+    const { events } = read(
+      callChunks(callDelta({ index: 0 }, undefined, "{"), callDelta({ index: 0, id: "a" }, "f", "}")),
+      true
+    )
     expect(events).toEqual([{ _tag: "ToolCallDelta", index: 0, id: "a", name: "f", argumentsDelta: "{}" }])
   })
   it("emits no delta for a tool call without arguments and ends it with {}", () => {
@@ -376,7 +390,10 @@ describe("Chat Completions stream decoder: tool calls", () => {
     expect(calls(callDelta({ index: 0, id: "a" }, "f"))).toEqual([{ id: "a", name: "f", arguments: "{}" }])
   })
   it("ends a tool call with its partial arguments when the finish reason is length", () => {
-    const frames = [...callChunks(callDelta({ index: 0, id: "a" }, "f", '{"x":')), chunk({}, { finish_reason: "length" })]
+    const frames = [
+      ...callChunks(callDelta({ index: 0, id: "a" }, "f", '{"x":')),
+      chunk({}, { finish_reason: "length" })
+    ]
     expect(collect(frames)).toMatchObject({ toolCalls: [{ arguments: '{"x":' }], finish: { reason: "length" } })
   })
   it("keeps name and arguments of a tool call next to the empty form of the other type", () => {

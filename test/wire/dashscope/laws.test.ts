@@ -1,4 +1,4 @@
-/** What is written reads back as what was meant, as far as the protocol has words for it. */
+/** Round trips of DashScope requests and responses, without the fields that the protocol lacks. */
 import { describe, expect, it } from "@effect/vitest"
 import { FastCheck } from "effect"
 import type { AssistantPart, ChatRequest, ChatResponse, Message, UserPart } from "../../../src/vocabulary/Chat.js"
@@ -7,22 +7,34 @@ import * as ChatEvent from "../../../src/vocabulary/ChatEvent.js"
 import * as Usage from "../../../src/vocabulary/Usage.js"
 import * as DashScope from "../../../src/wire/DashScope.js"
 import { chatRequest, chatResponse } from "../generators.js"
-import { collectStream, splitDeltas, estimatedUsage, getOrThrow, jsonRoundTrip, source, responseRoundTrip, writeFrames } from "../roundTrips.js"
+import {
+  collectStream,
+  splitDeltas,
+  estimatedUsage,
+  getOrThrow,
+  jsonRoundTrip,
+  source,
+  responseRoundTrip,
+  writeFrames
+} from "../roundTrips.js"
 
 const wire = DashScope.make()
 
-/** What a client asks that wants what is new alone. */
+/** A request for an incremental stream. */
 const incrementalRequest = { parameters: { incremental_output: true } }
 
 // -------------------------------------------------------------------------------------
-// answers
+// responses
 // -------------------------------------------------------------------------------------
 
-/** Pieces of the same channel that begin alike are only told from repetitions by what follows: none of these do. */
+/** Prefixes a text, because the decoder cannot tell deltas with equal beginnings from repetitions until more follows. */
 const prefixed = (mark: string, value: string): string => (value === "" ? "" : mark + value)
 
 const withDistinctTexts = (response: ChatResponse): ChatResponse => {
-  const reasoningParts = response.reasoningParts.map((part, index) => ({ ...part, text: prefixed(`${index}`, part.text) }))
+  const reasoningParts = response.reasoningParts.map((part, index) => ({
+    ...part,
+    text: prefixed(`${index}`, part.text)
+  }))
   return {
     ...response,
     text: prefixed("t", response.text),
@@ -46,7 +58,7 @@ const responses: FastCheck.Arbitrary<ChatResponse> = FastCheck.record({
   )
 }).map(({ providerMetadata, response }) => ({ ...withDistinctTexts(response), model: source.model, providerMetadata }))
 
-/** What of an answer the protocol can say: one thought, no refusal but in words, functions alone. */
+/** A response without what the protocol lacks: it has one reasoning part, the refusal as text and no custom tool calls. */
 const expressible = (response: ChatResponse): ChatResponse => ({
   ...response,
   rawFinishReason: response.rawFinishReason || "other",
@@ -74,12 +86,14 @@ describe("DashScope response laws", () => {
     }
   )
   it.prop("every response survives an incremental stream of whole deltas", [responses], ([response]) => {
-    expect(collectStream(wire, writeFrames(wire, ChatEvent.fromResponse(response), incrementalRequest), response)).toEqual(
-      expressible(response)
-    )
+    expect(
+      collectStream(wire, writeFrames(wire, ChatEvent.fromResponse(response), incrementalRequest), response)
+    ).toEqual(expressible(response))
   })
   it.prop("every response survives a cumulative stream of whole deltas", [responses], ([response]) => {
-    expect(collectStream(wire, writeFrames(wire, ChatEvent.fromResponse(response)), response)).toEqual(expressible(response))
+    expect(collectStream(wire, writeFrames(wire, ChatEvent.fromResponse(response)), response)).toEqual(
+      expressible(response)
+    )
   })
   it.prop(
     "every response survives a cumulative stream whose deltas are split at any size",
@@ -113,9 +127,9 @@ describe("DashScope response laws", () => {
         usage: estimatedUsage(counted)
       }
       expect(responseRoundTrip(wire, response)).toEqual(expected)
-      expect(collectStream(wire, writeFrames(wire, ChatEvent.fromResponse(response), incrementalRequest), response)).toEqual(
-        expected
-      )
+      expect(
+        collectStream(wire, writeFrames(wire, ChatEvent.fromResponse(response), incrementalRequest), response)
+      ).toEqual(expected)
     }
   )
 })
@@ -124,7 +138,7 @@ describe("DashScope response laws", () => {
 // requests
 // -------------------------------------------------------------------------------------
 
-/** A question without what the protocol refuses to say. */
+/** A message without the parts that are `Unsupported`. */
 const supportedMessage = (message: Message): Message => {
   switch (message.role) {
     case "user":
@@ -146,7 +160,7 @@ const supportedMessage = (message: Message): Message => {
   }
 }
 
-/** Names that say of a model that it sees or hears. */
+/** Model names that the wire takes for multimodal models. */
 const multimodalModels: ReadonlyArray<string> = ["asr", "audio", "ocr", "omni", "qvq", "vl"]
 
 const requests = FastCheck.tuple(
@@ -205,7 +219,7 @@ const expectedMessage = (message: Message, service: Service): Message => {
   }
 }
 
-/** What a server hears of a question: nothing that only advises. */
+/** The request as the server reads it, without the fields that the wire drops. */
 const expectedRequest = (request: ChatRequest, service: Service): ChatRequest => {
   const { metadata: _, reasoning, tools, user: __, ...rest } = request
   return {
@@ -243,7 +257,9 @@ describe("DashScope request laws", () => {
     [requests],
     ([request]) => {
       const multimodalWire = DashScope.make({ service: "multimodal-generation" })
-      const { body, path } = getOrThrow(multimodalWire.encodeRequest(request, { provider: "acme", model: "asked", stream: false }))
+      const { body, path } = getOrThrow(
+        multimodalWire.encodeRequest(request, { provider: "acme", model: "asked", stream: false })
+      )
       expect(getOrThrow(multimodalWire.decodeRequest(jsonRoundTrip(body), { path, headers: {} })).request).toEqual(
         expectedRequest(request, "multimodal-generation")
       )

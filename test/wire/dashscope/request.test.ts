@@ -215,7 +215,10 @@ describe("DashScope tools, formats and reasoning", () => {
       const { body } = wireRequest({ reasoning, extra: { result_format: undefined } })
       return JSON.parse(JSON.stringify(body["parameters"]))
     }
-    expect(writtenParameters({ effort: "high", budgetTokens: 100 })).toEqual({ enable_thinking: true, thinking_budget: 100 })
+    expect(writtenParameters({ effort: "high", budgetTokens: 100 })).toEqual({
+      enable_thinking: true,
+      thinking_budget: 100
+    })
     expect(writtenParameters({ effort: "minimal" })).toEqual({ enable_thinking: true })
     expect(writtenParameters({})).toEqual({ enable_thinking: true })
     expect(writtenParameters({ effort: "none", budgetTokens: 100 })).toEqual({ enable_thinking: false })

@@ -123,10 +123,12 @@ describe("DashScope server request", () => {
     expect(malformedPath({ input: "Hi" })).toBe("input")
     expect(malformedPath({ input: {} })).toBe("input.messages")
     expect(malformedPath({ input: { messages: [{ role: "nobody", content: "" }] } })).toBe("input.messages[0].role")
-    expect(malformedPath({ input: { messages: [{ role: "tool", content: "" }] } })).toBe("input.messages[0].tool_call_id")
-    expect(malformedPath({ input: { messages: [{ role: "assistant", content: "", tool_calls: [{ id: "a" }] }] } })).toBe(
-      "input.messages[0].tool_calls[0].name"
+    expect(malformedPath({ input: { messages: [{ role: "tool", content: "" }] } })).toBe(
+      "input.messages[0].tool_call_id"
     )
+    expect(
+      malformedPath({ input: { messages: [{ role: "assistant", content: "", tool_calls: [{ id: "a" }] }] } })
+    ).toBe("input.messages[0].tool_calls[0].name")
     expect(malformedPath({ parameters: { max_tokens: "many" } })).toBe("parameters.max_tokens")
     expect(malformedPath({ parameters: { tools: {} } })).toBe("parameters.tools")
     expect(malformedPath({ model: 7 })).toBe("model")
@@ -160,7 +162,7 @@ const call = (args: string, first = true) => ({
   function: { ...(first ? { name: "clock" } : {}), arguments: args }
 })
 
-/** The same answer, in smaller pieces. */
+/** The events of the response, with the tool call in two deltas. */
 const events: ReadonlyArray<ChatEvent.ChatEvent> = ChatEvent.fromResponse(chatResponse).flatMap(
   (event): ReadonlyArray<ChatEvent.ChatEvent> =>
     event._tag === "ToolCallDelta"

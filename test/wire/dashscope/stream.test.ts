@@ -13,17 +13,19 @@ interface MessageFields {
   readonly tool_calls?: ReadonlyArray<unknown>
 }
 
-/** One event: what is said, how many tokens have been written so far, and why the model stopped. */
+/** One event with a message, the output tokens so far and the finish_reason. */
 const event = (message: MessageFields, outputTokens?: number, finish_reason = "null"): Frame => ({
   event: "result",
   data: JSON.stringify({
     output: { choices: [{ message: { role: "assistant", content: "", ...message }, finish_reason }] },
-    ...(outputTokens === undefined ? {} : { usage: { input_tokens: 5, output_tokens: outputTokens, total_tokens: 5 + outputTokens } }),
+    ...(outputTokens === undefined
+      ? {}
+      : { usage: { input_tokens: 5, output_tokens: outputTokens, total_tokens: 5 + outputTokens } }),
     request_id: "r-1"
   })
 })
 
-/** The answer that the events say. */
+/** The text, the reasoning and the tool calls that the frames join to. */
 const collect = (...frames: ReadonlyArray<Frame>) => {
   const { events, failure } = readFrames(wire, frames)
   expect(failure).toBeUndefined()
@@ -97,8 +99,12 @@ describe("DashScope stream decoder: incremental", () => {
     expect(collect(event({ content: "2" }, 1), event({ content: "2" }, 2), event({}, 2, "stop")).text).toBe("22")
     expect(collect(event({ content: "2" }, 1), event({ content: "250" }, 4), event({}, 4, "stop")).text).toBe("2250")
     expect(
-      collect(event({ content: "ha" }, 1), event({ content: "ha" }, 2), event({ content: "ha" }, 3), event({}, 3, "stop"))
-        .text
+      collect(
+        event({ content: "ha" }, 1),
+        event({ content: "ha" }, 2),
+        event({ content: "ha" }, 3),
+        event({}, 3, "stop")
+      ).text
     ).toBe("hahaha")
     expect(
       collect(
@@ -202,7 +208,10 @@ describe("DashScope stream frames", () => {
       events: [{ _tag: "TextDelta", text: "Fo" }],
       failure: { _tag: "Reported", body: error }
     })
-    expect(readFrames(wire, [{ event: "error", data: "no JSON" }]).failure).toEqual({ _tag: "Reported", body: "no JSON" })
+    expect(readFrames(wire, [{ event: "error", data: "no JSON" }]).failure).toEqual({
+      _tag: "Reported",
+      body: "no JSON"
+    })
     expect(readFrames(wire, [{ event: "result", data: JSON.stringify(error) }]).failure).toEqual({
       _tag: "Reported",
       body: error
@@ -210,7 +219,10 @@ describe("DashScope stream frames", () => {
   })
   it("reports Truncated without a finish_reason and rejects invalid JSON as Malformed", () => {
     expect(readFrames(wire, [event({ content: "Fo" }, 1)]).failure).toEqual({ _tag: "Truncated" })
-    expect(readFrames(wire, [{ data: '{"output":' }]).failure).toMatchObject({ _tag: "Malformed", excerpt: '{"output":' })
+    expect(readFrames(wire, [{ data: '{"output":' }]).failure).toMatchObject({
+      _tag: "Malformed",
+      excerpt: '{"output":'
+    })
   })
   it("waits for a usage after the finish_reason and estimates it when none comes", () => {
     const decoder = wire.decodeStream({ provider: "acme", model: "asked", estimatedInputTokens: 4 })

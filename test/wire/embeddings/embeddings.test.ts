@@ -165,7 +165,7 @@ describe("vectors of other types than float", () => {
   const signed = [1, -1, -128, 127, 0, 3, 4, 5]
   const unsigned = eightBytes
 
-  /** What is read of an answer to a request with these fields. */
+  /** The vector that is read from the response to a request with these fields. */
   const readVector = (embedding: unknown, extra: EmbeddingRequest["extra"], dimensions?: number, wire = voyage) => {
     const request = {
       input: ["a"],
@@ -207,7 +207,9 @@ describe("vectors of other types than float", () => {
 
   it("rejects a base64 vector of unknown type as Malformed", () => {
     for (const wire of [voyage, EmbeddingsClient.openai()]) {
-      expect(readVector(base64(...eightBytes, ...eightBytes), undefined, undefined, wire)).toMatchObject({ _tag: "Left" })
+      expect(readVector(base64(...eightBytes, ...eightBytes), undefined, undefined, wire)).toMatchObject({
+        _tag: "Left"
+      })
     }
     const failure = readVector(eight, undefined, undefined, EmbeddingsClient.openai())
     expect(failure).toMatchObject({ left: { _tag: "Malformed", path: "data[0]" } })

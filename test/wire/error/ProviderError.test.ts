@@ -186,11 +186,11 @@ describe("classify: messages", () => {
     [400, "Incorrect API key provided. You can obtain one from the console.", "AuthenticationError"],
     [403, "Your API key was reported as leaked. Please use another API key.", "AuthenticationError"],
     [400, "鉴权失败", "AuthenticationError"],
-    // place and account
+    // location and account
     [400, "User location is not supported by this model.", "PermissionError"],
     [400, "This organization has been disabled.", "PermissionError"],
     [403, "Your account has been flagged for unusual activity.", "PermissionError"],
-    // money
+    // quota
     [400, "Your credit balance is too low to access the API.", "QuotaExceededError"],
     [400, "You have reached your specified API usage limits.", "QuotaExceededError"],
     [429, "Insufficient balance, top up first.", "QuotaExceededError"],

@@ -216,7 +216,10 @@ describe("masking of secrets", () => {
         fc.jsonValue({ maxDepth: 4 }),
         fc.constantFrom("message", "code", "type", "detail", "param"),
         (body, key) => {
-          const error = classify(errorAnswer(400, { [key]: "x planted-canary y", error: body, errors: [body] }), source())
+          const error = classify(
+            errorAnswer(400, { [key]: "x planted-canary y", error: body, errors: [body] }),
+            source()
+          )
           expect(JSON.stringify(error)).not.toContain("planted-canary")
         }
       )
@@ -304,7 +307,7 @@ describe("classify: robustness", () => {
     const started = performance.now()
     classify(errorAnswer(429, `<p>${part.repeat(times)}`), source())
     classify(errorAnswer(400, { error: { message: part.repeat(times), code: part.repeat(times) } }), source())
-    // Milliseconds in linear time, minutes in quadratic time.
+    // Linear time takes milliseconds here, quadratic time minutes.
     expect(performance.now() - started).toBeLessThan(20_000)
   })
 })

@@ -19,7 +19,7 @@ const errorBody = (message: string, code: string | number | null = null) => ({ e
 
 describe("classify: codes of single providers", () => {
   it.each<readonly [number, string, LLMError.Tag]>([
-    // money
+    // quota
     [400, "budget_exceeded", "QuotaExceededError"],
     [412, "usage_limit_exceeded", "QuotaExceededError"],
     [429, "credit_limit", "QuotaExceededError"],
@@ -96,7 +96,7 @@ describe("classify: codes of single providers", () => {
 
 describe("classify: messages of providers and gateways", () => {
   it.each<readonly [number, string, LLMError.Tag]>([
-    // money
+    // quota
     [400, "You are out of extra usage for now.", "QuotaExceededError"],
     [401, "No payment method on file.", "QuotaExceededError"],
     [403, "not enough balance for this call", "QuotaExceededError"],
@@ -218,7 +218,10 @@ describe("classify: quoted request content", () => {
 
 describe("classify: upstream errors inside gateway messages", () => {
   it("reads the JSON error of the upstream inside a gateway's message", () => {
-    const quoting = (inner: unknown) => ({ status: 500, body: errorBody(`UpstreamException - ${JSON.stringify(inner)}`) })
+    const quoting = (inner: unknown) => ({
+      status: 500,
+      body: errorBody(`UpstreamException - ${JSON.stringify(inner)}`)
+    })
     expect(tagOf(quoting({ error: { code: "rate_limit_exceeded", message: "slow" } }))).toBe("RateLimitError")
     expect(tagOf(quoting({ type: "error", error: { type: "billing_error", message: "no" } }))).toBe(
       "QuotaExceededError"

@@ -1,4 +1,4 @@
-/** What is written reads back as what was meant, on both sides and in both ways of answering. */
+/** Round trips of Gemini requests, responses and streams. */
 import { describe, expect, it } from "@effect/vitest"
 import { FastCheck } from "effect"
 import type {
@@ -14,7 +14,16 @@ import * as ChatEvent from "../../../src/vocabulary/ChatEvent.js"
 import * as Usage from "../../../src/vocabulary/Usage.js"
 import * as Gemini from "../../../src/wire/Gemini.js"
 import type { Frame, WireEvent } from "../../../src/wire/Wire.js"
-import { collectStream, getOrThrow, halves, asReadByServer, jsonRoundTrip, source, responseRoundTrip, writeFrames } from "../roundTrips.js"
+import {
+  collectStream,
+  getOrThrow,
+  halves,
+  asReadByServer,
+  jsonRoundTrip,
+  source,
+  responseRoundTrip,
+  writeFrames
+} from "../roundTrips.js"
 import { character } from "../../support/character.js"
 
 const wire = Gemini.make({ labels: true })
@@ -25,10 +34,10 @@ const name = FastCheck.stringMatching(/^[a-z]{1,8}$/)
 const base64 = FastCheck.stringMatching(/^[A-Za-z0-9+/]{4,8}$/)
 
 // -------------------------------------------------------------------------------------
-// what a model says
+// model parts
 // -------------------------------------------------------------------------------------
 
-/** One part as the API has them. */
+/** One content part of the API. */
 type ModelPart =
   | { readonly kind: "thought"; readonly text: string; readonly signature: string }
   | { readonly kind: "text"; readonly text: string; readonly signature: string }
@@ -44,7 +53,9 @@ const modelPart: FastCheck.Arbitrary<ModelPart> = FastCheck.oneof<FastCheck.Mayb
   FastCheck.record({
     kind: is("call" as const),
     name,
-    args: FastCheck.dictionary(name, FastCheck.oneof(nonEmptyText, FastCheck.integer(), FastCheck.boolean()), { maxKeys: 2 }),
+    args: FastCheck.dictionary(name, FastCheck.oneof(nonEmptyText, FastCheck.integer(), FastCheck.boolean()), {
+      maxKeys: 2
+    }),
     signature
   }),
   FastCheck.record({ kind: is("code" as const), code: nonEmptyText })
@@ -54,13 +65,13 @@ interface DecodedParts {
   readonly reasoningParts: ReadonlyArray<ReasoningPart>
   readonly text: string
   readonly toolCalls: ReadonlyArray<ToolCall>
-  /** The parts of other kinds, as they come. */
+  /** Parts of other kinds, unchanged. */
   readonly others: ReadonlyArray<object>
 }
 
 /**
- * Parts as the vocabulary has them. A thought that is not signed goes on in the next one, so another follows only after what
- * has a mark.
+ * The parts in the common vocabulary. An unsigned thought continues in the next thought, so a second one is skipped until a
+ * signed part separates them.
  */
 const decodeParts = (modelParts: ReadonlyArray<ModelPart>, provider: { readonly provider?: string }): DecodedParts => {
   const reasoningParts: Array<ReasoningPart> = []
@@ -84,7 +95,8 @@ const decodeParts = (modelParts: ReadonlyArray<ModelPart>, provider: { readonly 
       })
       open = signature === ""
     } else if (part.kind === "text") {
-      if (part.signature !== "") addSignature("text", `${text.length}:${text.length + part.text.length}`, part.signature)
+      if (part.signature !== "")
+        addSignature("text", `${text.length}:${text.length + part.text.length}`, part.signature)
       text += part.text
     } else if (part.kind === "code") {
       const codePart = { executableCode: { language: "PYTHON", code: part.code } }
@@ -99,7 +111,7 @@ const decodeParts = (modelParts: ReadonlyArray<ModelPart>, provider: { readonly 
   return { reasoningParts, text, toolCalls, others }
 }
 
-/** Text that stands behind a call is told before it, but where marks say otherwise: the vocabulary has one text. */
+/** Whether no text follows a tool call: a response has one text, which is written before the tool calls. */
 const isOrdered = (modelParts: ReadonlyArray<ModelPart>): boolean => {
   const firstCall = modelParts.findIndex(({ kind }) => kind === "call")
   return firstCall === -1 || modelParts.slice(firstCall).every(({ kind }) => kind === "call")
@@ -108,7 +120,7 @@ const isOrdered = (modelParts: ReadonlyArray<ModelPart>): boolean => {
 const modelParts = FastCheck.array(modelPart, { maxLength: 6 }).filter(isOrdered)
 
 // -------------------------------------------------------------------------------------
-// answers
+// responses
 // -------------------------------------------------------------------------------------
 
 const endings: ReadonlyArray<readonly [string, FinishReason]> = [
@@ -135,7 +147,7 @@ const usage = FastCheck.record({
 const responses: FastCheck.Arbitrary<ChatResponse> = FastCheck.record({
   id: name,
   model: name,
-  pieces: modelParts,
+  modelParts,
   usage,
   ending: FastCheck.constantFrom(...endings),
   metadata: FastCheck.record(
@@ -147,7 +159,7 @@ const responses: FastCheck.Arbitrary<ChatResponse> = FastCheck.record({
     },
     { requiredKeys: [] }
   )
-}).map(({ ending: [raw, reason], metadata, pieces: modelParts, ...response }) => {
+}).map(({ ending: [raw, reason], metadata, modelParts, ...response }) => {
   const { others: otherParts, ...content } = decodeParts(modelParts, { provider: "acme" })
   return {
     ...response,
@@ -167,7 +179,7 @@ const responses: FastCheck.Arbitrary<ChatResponse> = FastCheck.record({
 const writeStream = (response: ChatResponse, events = ChatEvent.fromResponse(response)): ReadonlyArray<Frame> =>
   writeFrames(wire, events)
 
-/** The same events in smaller pieces; a thought is signed at its end. */
+/** The same events in halved deltas; the last delta of a reasoning part has its signature. */
 const halveDeltas = (events: ReadonlyArray<ChatEvent.ChatEvent>): ReadonlyArray<ChatEvent.ChatEvent> =>
   events.flatMap((event): ReadonlyArray<ChatEvent.ChatEvent> => {
     if (event._tag === "TextDelta") return halves(event.text).map((text) => ({ _tag: "TextDelta", text }))
@@ -188,7 +200,9 @@ describe("Gemini response laws", () => {
     expect(collectStream(wire, writeStream(response), response)).toEqual(response)
   })
   it.prop("every response survives a stream whose deltas are halved", [responses], ([response]) => {
-    expect(collectStream(wire, writeStream(response, halveDeltas(ChatEvent.fromResponse(response))), response)).toEqual(response)
+    expect(collectStream(wire, writeStream(response, halveDeltas(ChatEvent.fromResponse(response))), response)).toEqual(
+      response
+    )
   })
   it.prop("a stream read as one JSON list gives the same response", [responses], ([response]) => {
     const frames = writeStream(response).map(({ data }): unknown => JSON.parse(data))
@@ -231,7 +245,7 @@ const result = FastCheck.oneof(
   nonEmptyText.map((text) => ({ content: [Chat.text(text), Chat.image("data:image/png;base64,AAAA")] }))
 )
 
-/** What the model said, and the results of its calls. The ids are those of its turn, so that no two turns share one. */
+/** An assistant turn and its tool results. The ids contain the index of the turn, so that no two turns share one. */
 const turn = (index: number): FastCheck.Arbitrary<ReadonlyArray<Message>> =>
   FastCheck.tuple(
     modelParts.filter((parts) => parts.some(({ kind }) => kind === "text" || kind === "call")),
@@ -243,7 +257,7 @@ const turn = (index: number): FastCheck.Arbitrary<ReadonlyArray<Message>> =>
       codePart.format === "functionCall" ? { ...codePart, id: idOf(codePart.id ?? "") } : codePart
     )
     const calls = toolCalls.map((call): ToolCall => ({ ...call, id: idOf(call.id) }))
-    // Gemini 3 refuses a call without a signature: what is sent then is a mark, which a server leaves out again.
+    // Gemini 3 rejects a tool call without a signature: the client writes a placeholder, which the server drops.
     return [
       {
         role: "assistant",
@@ -255,7 +269,10 @@ const turn = (index: number): FastCheck.Arbitrary<ReadonlyArray<Message>> =>
   })
 
 const exchange = (index: number) =>
-  FastCheck.tuple(userMessage, turn(index)).map(([question, turnMessages]): ReadonlyArray<Message> => [question, ...turnMessages])
+  FastCheck.tuple(userMessage, turn(index)).map(([question, turnMessages]): ReadonlyArray<Message> => [
+    question,
+    ...turnMessages
+  ])
 
 const conversations = FastCheck.tuple(
   FastCheck.array(

@@ -275,7 +275,10 @@ describe("Gemini thought signatures", () => {
     const message = Chat.toMessage(response())
     const reversed = contents([Chat.user("?"), { ...message, toolCalls: [...(message.toolCalls ?? [])].reverse() }])
     const [, , code, result, a, b, c, end] = modelParts.slice(1)
-    expect(reversed).toMatchObject([{}, { parts: [modelParts[0], modelParts[1], { text: "see." }, code, result, c, b, a, end] }])
+    expect(reversed).toMatchObject([
+      {},
+      { parts: [modelParts[0], modelParts[1], { text: "see." }, code, result, c, b, a, end] }
+    ])
     const { toolCalls: _, ...withoutCalls } = message
     expect(contents([Chat.user("?"), withoutCalls])).toMatchObject([{}, { parts: [...modelParts.slice(0, 5), end] }])
   })

@@ -16,7 +16,7 @@ interface DecodedStream {
   readonly model: string
 }
 
-/** Reads frames as the client does: up to a failure or the end. */
+/** Reads frames as the client does, up to a failure or the end. */
 const readChunks = (...frames: ReadonlyArray<string | object>): DecodedStream => {
   const decoder = wire.decodeStream(source)
   const out: Array<WireEvent> = []
@@ -137,11 +137,19 @@ describe("Gemini stream decoder", () => {
   })
   it("reads the candidate of index 0 alone", () => {
     const other = { content: { parts: [{ text: "B" }] }, index: 1, finishReason: "STOP" }
-    const decoded = readChunks({ candidates: [other] }, { candidates: [other, ...chunk([{ text: "A" }]).candidates] }, last())
+    const decoded = readChunks(
+      { candidates: [other] },
+      { candidates: [other, ...chunk([{ text: "A" }]).candidates] },
+      last()
+    )
     expect([collect(decoded).text, decoded.states[0]]).toEqual(["A", "open"])
   })
   it("continues after a finishReason that more chunks follow", () => {
-    const decoded = readChunks(chunk([], { finishReason: "STOP" }, { usageMetadata }), chunk([{ text: "Hello" }]), last())
+    const decoded = readChunks(
+      chunk([], { finishReason: "STOP" }, { usageMetadata }),
+      chunk([{ text: "Hello" }]),
+      last()
+    )
     expect(decoded.states).toEqual(["finishing", "open", "finishing", "done"])
     expect(collect(decoded).text).toBe("Hello")
   })
@@ -152,7 +160,9 @@ describe("Gemini stream decoder", () => {
     })
   })
   it("reports Truncated when text without a finishReason follows the last one", () => {
-    expect(readChunks(chunk([], { finishReason: "STOP" }), chunk([{ text: "Hello" }])).failure).toEqual({ _tag: "Truncated" })
+    expect(readChunks(chunk([], { finishReason: "STOP" }), chunk([{ text: "Hello" }])).failure).toEqual({
+      _tag: "Truncated"
+    })
   })
   it("ignores blank frames and a [DONE] frame", () => {
     expect(collect(readChunks("", " ", chunk([{ text: "Hello" }]), last(), "[DONE]")).finish?.reason).toBe("stop")
@@ -185,14 +195,15 @@ describe("Gemini stream decoder: failures", () => {
 })
 
 // -------------------------------------------------------------------------------------
-// arguments in pieces
+// partialArgs
 // -------------------------------------------------------------------------------------
 
 const callStart = (name = "f") => chunk([{ functionCall: { name, willContinue: true } }])
-const callChunk = (...partialArgs: ReadonlyArray<object>) => chunk([{ functionCall: { partialArgs, willContinue: true } }])
+const callChunk = (...partialArgs: ReadonlyArray<object>) =>
+  chunk([{ functionCall: { partialArgs, willContinue: true } }])
 const callEnd = chunk([{ functionCall: {} }])
 
-/** The arguments of the calls, and whether the pieces told them whole. */
+/** The arguments of each tool call, and whether its deltas join to the same text. */
 const argumentsOf = (decoded: DecodedStream) => {
   expect(decoded.failure).toBe(undefined)
   return collect(decoded).toolCalls.map((call) => {
@@ -246,7 +257,11 @@ describe("Gemini stream decoder: partialArgs", () => {
     expect(closed(callStart("g"), callEnd, last())).toEqual([a, ["{}", true]])
     expect(closed(last())).toEqual([a])
     expect(closed(chunk([{ functionCall: { willContinue: true } }]), callEnd, callEnd, last())).toEqual([a])
-    const within = readChunks(callStart(), callChunk({ jsonPath: "$.a[0].b", stringValue: "x", willContinue: true }), last())
+    const within = readChunks(
+      callStart(),
+      callChunk({ jsonPath: "$.a[0].b", stringValue: "x", willContinue: true }),
+      last()
+    )
     expect(argumentsOf(within)).toEqual([['{"a":[{"b":"x"}]}', true]])
   })
   it("reads complete arguments from partialArgs in any order", () => {
@@ -261,7 +276,12 @@ describe("Gemini stream decoder: partialArgs", () => {
     expect(argumentsOf(decoded)).toEqual([['{"a":{"b":"x","d":[2,3]},"c":1}', false]])
     const list = (...indices: ReadonlyArray<number>) =>
       argumentsOf(
-        readChunks(callStart(), ...indices.map((at) => callChunk({ jsonPath: `$.a[${at}]`, numberValue: at })), callEnd, last())
+        readChunks(
+          callStart(),
+          ...indices.map((at) => callChunk({ jsonPath: `$.a[${at}]`, numberValue: at })),
+          callEnd,
+          last()
+        )
       )[0]?.[0]
     expect(list(1, 0)).toBe('{"a":[0,1]}')
     expect(list(0, 0)).toBe('{"a":[0]}')
@@ -305,7 +325,7 @@ describe("Gemini stream decoder: partialArgs", () => {
         return partialArgs.push({ jsonPath, stringValue: "" })
       }
       const hasEmpty = JSON.stringify(value).match(/\[\]|\{\}/) !== null
-      // The protocol has no piece for an object or a list without anything in it.
+      // partialArgs cannot express an empty object or list.
       FastCheck.pre(!hasEmpty)
       walk(value, "$.value")
       const decoded = readChunks(callStart(), ...partialArgs.map((each) => callChunk(each)), callEnd, last())

@@ -1,4 +1,4 @@
-/** What is written reads back as what was meant, as far as the protocol has words for it. */
+/** Round trips of Ollama requests and responses, without the fields that the protocol lacks. */
 import { describe, expect, it } from "@effect/vitest"
 import { FastCheck } from "effect"
 import type { AssistantPart, ChatRequest, ChatResponse, Message, UserPart } from "../../../src/vocabulary/Chat.js"
@@ -7,19 +7,27 @@ import * as ChatEvent from "../../../src/vocabulary/ChatEvent.js"
 import * as Usage from "../../../src/vocabulary/Usage.js"
 import * as Ollama from "../../../src/wire/Ollama.js"
 import { chatRequest, chatResponse } from "../generators.js"
-import { collectStream, splitDeltas, estimatedUsage, getOrThrow, jsonRoundTrip, responseRoundTrip, writeFrames } from "../roundTrips.js"
+import {
+  collectStream,
+  splitDeltas,
+  estimatedUsage,
+  getOrThrow,
+  jsonRoundTrip,
+  responseRoundTrip,
+  writeFrames
+} from "../roundTrips.js"
 
 const wire = Ollama.make()
 
-const jsonObject = FastCheck.dictionary(FastCheck.stringMatching(/^[a-z]{1,4}$/), FastCheck.string(), { maxKeys: 2 }).map(
-  (fields) => JSON.stringify(fields)
-)
+const jsonObject = FastCheck.dictionary(FastCheck.stringMatching(/^[a-z]{1,4}$/), FastCheck.string(), {
+  maxKeys: 2
+}).map((fields) => JSON.stringify(fields))
 
 // -------------------------------------------------------------------------------------
-// answers
+// responses
 // -------------------------------------------------------------------------------------
 
-/** Answers with what this protocol says beside the vocabulary, and calls of JSON objects and of what else a model writes. */
+/** Responses with Ollama's metadata, and tool calls whose arguments are JSON objects or, in the first call, any text. */
 const responses: FastCheck.Arbitrary<ChatResponse> = FastCheck.record({
   response: chatResponse("acme"),
   args: FastCheck.array(jsonObject, { minLength: 3, maxLength: 3 }),
@@ -51,7 +59,7 @@ const ending = ({ finishReason, rawFinishReason }: ChatResponse) => {
   }
 }
 
-/** What of an answer the protocol can say: one thought, no refusal but in words, no ids, two counts. */
+/** A response without what the protocol lacks: it has one reasoning part, the refusal as text, no ids and two counts. */
 const expressible = (response: ChatResponse): ChatResponse => ({
   ...response,
   ...ending(response),
@@ -102,7 +110,7 @@ describe("Ollama response laws", () => {
 const isSupportedPart = (part: UserPart): boolean =>
   part.type === "text" || (part.type === "image" && part.url.startsWith("data:"))
 
-/** A question without what the protocol refuses to say. */
+/** A message without the parts that are `Unsupported`. */
 const supportedMessage = (message: Message, args: string): Message => {
   switch (message.role) {
     case "user":
@@ -128,11 +136,15 @@ const requests = FastCheck.tuple(chatRequest("acme"), jsonObject).map(([request,
   }
 })
 
-const expectedAssistantContent = (content: string | ReadonlyArray<AssistantPart>): string | ReadonlyArray<AssistantPart> => {
+const expectedAssistantContent = (
+  content: string | ReadonlyArray<AssistantPart>
+): string | ReadonlyArray<AssistantPart> => {
   if (typeof content === "string") return content
   const reasoning = content.map((part) => (part.type === "reasoning" ? part.text : "")).join("")
   const joinedText = textOf(content)
-  return reasoning === "" ? joinedText : [{ type: "reasoning", text: reasoning }, ...(joinedText === "" ? [] : [text(joinedText)])]
+  return reasoning === ""
+    ? joinedText
+    : [{ type: "reasoning", text: reasoning }, ...(joinedText === "" ? [] : [text(joinedText)])]
 }
 
 const expectedUserContent = (content: string | ReadonlyArray<UserPart>): string | ReadonlyArray<UserPart> => {
@@ -159,7 +171,7 @@ const expectedMessage = (message: Message): Message => {
 
 const efforts = { none: "none", minimal: "low", low: "low", medium: "medium", high: "high", xhigh: "high" } as const
 
-/** What a server hears of a question: nothing that only advises, and no tools where none may be called. */
+/** The request as the server reads it: without the fields that the wire drops, and without tools for tool choice none. */
 const expectedRequest = (request: ChatRequest): ChatRequest => {
   const { metadata: _, reasoning, responseFormat, toolChoice, tools, user: __, ...rest } = request
   const effort = reasoning?.effort
@@ -185,7 +197,10 @@ describe("Ollama request laws", () => {
         headers = {},
         path
       } = getOrThrow(wire.encodeRequest(request, { provider: "acme", model: "asked", stream }))
-      expect(getOrThrow(wire.decodeRequest(jsonRoundTrip(body), { path, headers }))).toEqual({ request: expectedRequest(request), stream })
+      expect(getOrThrow(wire.decodeRequest(jsonRoundTrip(body), { path, headers }))).toEqual({
+        request: expectedRequest(request),
+        stream
+      })
     }
   )
 })

@@ -7,8 +7,14 @@ import { failureOf, getOrThrow } from "../roundTrips.js"
 
 const question: ChatRequest = { messages: [Chat.user("Hi")] }
 
-const wireRequest = (request: Partial<ChatRequest>, dialect: Partial<Ollama.Dialect> = {}, stream = false): WireRequest =>
-  getOrThrow(Ollama.make(dialect).encodeRequest({ ...question, ...request }, { provider: "acme", model: "asked", stream }))
+const wireRequest = (
+  request: Partial<ChatRequest>,
+  dialect: Partial<Ollama.Dialect> = {},
+  stream = false
+): WireRequest =>
+  getOrThrow(
+    Ollama.make(dialect).encodeRequest({ ...question, ...request }, { provider: "acme", model: "asked", stream })
+  )
 
 const body = (request: Partial<ChatRequest>, dialect?: Partial<Ollama.Dialect>) => wireRequest(request, dialect).body
 
@@ -162,8 +168,10 @@ describe("Ollama reasoning settings", () => {
     expect(withoutRefused(graded, rejection)).toEqual({ ...graded, body: { ...graded.body, think: true } })
     expect(withoutRefused(graded, '"asked" does not support thinking')).toBeUndefined()
     expect(withoutRefused(wireRequest({ reasoning: {} }), rejection)).toBeUndefined()
-    // The complaint was about another model: this one always grades.
-    expect(withoutRefused(wireRequest({ model: "gpt-oss:20b", reasoning: { effort: "low" } }), rejection)).toBeUndefined()
+    // gpt-oss supports levels, so the message must concern another model.
+    expect(
+      withoutRefused(wireRequest({ model: "gpt-oss:20b", reasoning: { effort: "low" } }), rejection)
+    ).toBeUndefined()
   })
 })
 
@@ -172,7 +180,9 @@ describe("Ollama unsupported fields", () => {
   const callFailure = (call: Chat.ToolCall) => encodeFailure({ messages: [Chat.assistant("", [call])] })
   it("rejects images by URL, audio, files and user names as Unsupported", () => {
     expect(partFailure(Chat.image("https://example.com/a.png"))).toEqual(unsupported("image by URL"))
-    expect(partFailure(Chat.image("data:image/svg+xml,<svg/>"))).toEqual(unsupported("image in another form than base64"))
+    expect(partFailure(Chat.image("data:image/svg+xml,<svg/>"))).toEqual(
+      unsupported("image in another form than base64")
+    )
     expect(partFailure(Chat.audio(Uint8Array.of(1)))).toEqual(unsupported("audio input"))
     expect(partFailure(Chat.file(Uint8Array.of(1)))).toEqual(unsupported("file input"))
     expect(encodeFailure({ messages: [{ role: "user", content: "Hi", name: "Ada" }] })).toEqual(
@@ -183,7 +193,9 @@ describe("Ollama unsupported fields", () => {
     expect(encodeFailure({ toolChoice: "required" })).toEqual(unsupported("tool choice required"))
     expect(encodeFailure({ toolChoice: { name: "clock" } })).toEqual(unsupported("tool choice by name"))
     expect(encodeFailure({ parallelToolCalls: false })).toEqual(unsupported("parallel tool calls switched off"))
-    expect(callFailure({ id: "c", name: "write", arguments: "{", type: "custom" })).toEqual(unsupported("custom tool calls"))
+    expect(callFailure({ id: "c", name: "write", arguments: "{", type: "custom" })).toEqual(
+      unsupported("custom tool calls")
+    )
     for (const text of ['{"city":"Par', "[1]", "7"]) {
       expect(callFailure({ id: "c", name: "weather", arguments: text })).toEqual(
         unsupported("tool calls whose arguments are no JSON object")

@@ -42,7 +42,7 @@ describe("Ollama server request", () => {
       seed: 7,
       extra: { keep_alive: "1h", options: { num_ctx: 1 } }
     })
-    // As many tokens as there are.
+    // -1 means no limit.
     expect(request({ options: { num_predict: -1 } })).toMatchObject({ extra: { options: { num_predict: -1 } } })
   })
   it("reads think as a reasoning setting", () => {
@@ -102,7 +102,9 @@ describe("Ollama server request", () => {
   it("rejects an invalid request as Malformed with the path of the field", () => {
     expect(malformedPath({ messages: [] })).toBe("messages")
     expect(malformedPath({ messages: [{ role: "nobody", content: "" }] })).toBe("messages[0].role")
-    expect(malformedPath({ messages: [{ role: "user", content: "", images: [7] }] })).toBe("messages[0].content[0].images")
+    expect(malformedPath({ messages: [{ role: "user", content: "", images: [7] }] })).toBe(
+      "messages[0].content[0].images"
+    )
     expect(malformedPath({ messages: [{ role: "assistant", content: "", tool_calls: [{}] }] })).toBe(
       "messages[0].tool_calls[0].name"
     )

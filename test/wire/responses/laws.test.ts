@@ -1,4 +1,4 @@
-/** What is written reads back as what was meant, on both sides and in both ways of answering. */
+/** Round trips of Responses requests, responses and streams. */
 import { describe, expect, it } from "@effect/vitest"
 import { FastCheck } from "effect"
 import type {
@@ -14,7 +14,15 @@ import * as ChatEvent from "../../../src/vocabulary/ChatEvent.js"
 import * as Usage from "../../../src/vocabulary/Usage.js"
 import * as Responses from "../../../src/wire/Responses.js"
 import type { Frame } from "../../../src/wire/Wire.js"
-import { collectStream, getOrThrow, halves, asReadByServer, jsonRoundTrip, responseRoundTrip, writeFrames } from "../roundTrips.js"
+import {
+  collectStream,
+  getOrThrow,
+  halves,
+  asReadByServer,
+  jsonRoundTrip,
+  responseRoundTrip,
+  writeFrames
+} from "../roundTrips.js"
 import { character } from "../../support/character.js"
 
 const wire = Responses.make({ store: undefined, sealedReasoning: false })
@@ -23,10 +31,10 @@ const nonEmptyText = FastCheck.string({ minLength: 1, maxLength: 12, unit: chara
 const name = FastCheck.stringMatching(/^[a-z]{1,8}$/)
 
 // -------------------------------------------------------------------------------------
-// answers
+// responses
 // -------------------------------------------------------------------------------------
 
-/** One thought as the protocol has them: pieces under one id, the seal on the last. */
+/** The parts of one reasoning item: they share its id, and the last has the signature. */
 const reasoningItem = (id: string, provider: string | undefined): FastCheck.Arbitrary<ReadonlyArray<ReasoningPart>> =>
   FastCheck.record({
     format: FastCheck.constantFrom("reasoning.summary", "reasoning.text"),
@@ -43,7 +51,9 @@ const reasoningItem = (id: string, provider: string | undefined): FastCheck.Arbi
 
 const reasoningItems = (provider: string | undefined) =>
   FastCheck.nat(3)
-    .chain((count) => FastCheck.tuple(...Array.from({ length: count }, (_, index) => reasoningItem(`rs_${index}`, provider))))
+    .chain((count) =>
+      FastCheck.tuple(...Array.from({ length: count }, (_, index) => reasoningItem(`rs_${index}`, provider)))
+    )
     .map((parts) => parts.flat())
 
 const toolCalls: FastCheck.Arbitrary<ReadonlyArray<ToolCall>> = FastCheck.array(
@@ -120,7 +130,7 @@ const responseOf = ({ cited, metadata, ...response }: Draft): ChatResponse => ({
 
 const responses = drafts.map(responseOf)
 
-/** The same events in smaller pieces, those of parallel calls in turns. */
+/** The same events in halved deltas, those of parallel tool calls interleaved. */
 const halveDeltas = (events: ReadonlyArray<ChatEvent.ChatEvent>): ReadonlyArray<ChatEvent.ChatEvent> => {
   const calls = events.filter((event) => event._tag === "ToolCallDelta")
   const interleaved = [0, 1].flatMap((half) =>
@@ -166,7 +176,9 @@ describe("Responses response laws", () => {
     expect(responseRoundTrip(wire, response)).toEqual(response)
   })
   it.prop("every response survives writing and reading as a stream", [responses], ([response]) => {
-    expect(collectStream(wire, writeFrames(wire, ChatEvent.fromResponse(response)), response, "event")).toEqual(response)
+    expect(collectStream(wire, writeFrames(wire, ChatEvent.fromResponse(response)), response, "event")).toEqual(
+      response
+    )
   })
   it.prop("every response survives a stream whose deltas are halved and interleaved", [responses], ([response]) => {
     const events = halveDeltas(ChatEvent.fromResponse(response))
@@ -184,7 +196,7 @@ describe("Responses response laws", () => {
   )
 })
 
-/** The frames of a server that names and numbers items and parts in its own way: one for pieces, one for wholes, one for items. */
+/** The frames with other ids and indices, shifted by one number each for deltas, done events and items. */
 const renumber = (frames: ReadonlyArray<Frame>, shifts: ReadonlyArray<number>): ReadonlyArray<Frame> =>
   frames.map(({ data, event = "" }) => {
     const [ofDeltas = 0, ofWholes = 0, ofItems = 0] = shifts
@@ -245,7 +257,7 @@ const userMessage: FastCheck.Arbitrary<Message> = FastCheck.oneof(
   ).map(Chat.user)
 )
 
-/** What the model said, and the results of its calls. */
+/** Parts of an assistant turn and its tool results. */
 const turnParts = FastCheck.record({
   parts: reasoningItems("acme"),
   text: nonEmptyText,
@@ -266,7 +278,10 @@ const turnOf = ({ calls, parts, results, text }: Turn): ReadonlyArray<Message> =
 const exchange = FastCheck.tuple(
   userMessage,
   FastCheck.array(
-    FastCheck.record({ role: FastCheck.constantFrom<"system" | "developer">("system", "developer"), content: nonEmptyText }),
+    FastCheck.record({
+      role: FastCheck.constantFrom<"system" | "developer">("system", "developer"),
+      content: nonEmptyText
+    }),
     { maxLength: 1 }
   ),
   turnParts.map(turnOf)
@@ -317,12 +332,12 @@ const requests: FastCheck.Arbitrary<ChatRequest> = FastCheck.record(
   { requiredKeys: ["messages"] }
 )
 
-/** Thoughts that are neither sealed nor open are only good where answers are kept. */
+/** Reasoning summaries without encrypted content are written only when the provider stores responses. */
 const storingWire = Responses.make({ store: true, sealedReasoning: false })
 
 const isInstruction = ({ role }: Message): boolean => role === "system" || role === "developer"
 
-/** What stands in an item or is defined in this protocol is known to. */
+/** Mark of tools and of later instructions, which the server reads as native. */
 const native = { native: { responses: {} } }
 
 describe("Responses request laws", () => {
@@ -330,7 +345,9 @@ describe("Responses request laws", () => {
     "every request survives writing by the client and reading by the server",
     [requests, FastCheck.boolean()],
     ([request, streamed]) => {
-      const { body } = getOrThrow(storingWire.encodeRequest(request, { provider: "acme", model: "m", stream: streamed }))
+      const { body } = getOrThrow(
+        storingWire.encodeRequest(request, { provider: "acme", model: "m", stream: streamed })
+      )
       const start = request.messages.findIndex((message) => !isInstruction(message))
       const messages = request.messages
         .map(asReadByServer("responses"))

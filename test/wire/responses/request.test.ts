@@ -119,9 +119,9 @@ describe("Responses unsupported fields", () => {
         content: [{ type: "input_audio", input_audio: { data: "AAAA", format: "wav" } }]
       }
     ])
-    expect(encodeFailure({ messages: [Chat.user([Chat.audio("https://example.com/a.wav")])] }, { audio: true })).toEqual(
-      unsupported("audio input by URL")
-    )
+    expect(
+      encodeFailure({ messages: [Chat.user([Chat.audio("https://example.com/a.wav")])] }, { audio: true })
+    ).toEqual(unsupported("audio input by URL"))
   })
 })
 
@@ -299,7 +299,9 @@ describe("Responses reasoning in the history", () => {
     expect(writeHistory([{ type: "reasoning", text: "Hm.", signature: "sealed" }])).toMatchObject([assistantItem])
   })
   it("drops reasoning that no message and no tool call follows", () => {
-    expect(input([{ role: "assistant", content: [reasoningPart({ signature: "sealed" })] }])).toMatchObject([assistantItem])
+    expect(input([{ role: "assistant", content: [reasoningPart({ signature: "sealed" })] }])).toMatchObject([
+      assistantItem
+    ])
     expect(
       input([
         {

@@ -94,7 +94,14 @@ describe("Responses server request", () => {
       {
         role: "assistant",
         content: [
-          { type: "reasoning", text: "Hm.", id: "rs_1", format: "reasoning.summary", signature: "sealed", ...native({}) },
+          {
+            type: "reasoning",
+            text: "Hm.",
+            id: "rs_1",
+            format: "reasoning.summary",
+            signature: "sealed",
+            ...native({})
+          },
           Chat.text("I call.")
         ],
         toolCalls: [
@@ -393,7 +400,10 @@ describe("Responses server stream", () => {
     expect(data.at(-1).response.output).toEqual([item])
   })
   it("writes reasoning parts of one id as one item and each signed reasoning without an id as its own", () => {
-    const reasoningDelta = (index: number, fields: { readonly id?: string; readonly signature?: string }): ChatEvent => ({
+    const reasoningDelta = (
+      index: number,
+      fields: { readonly id?: string; readonly signature?: string }
+    ): ChatEvent => ({
       _tag: "ReasoningDelta",
       index,
       text: "Hm.",
@@ -403,7 +413,9 @@ describe("Responses server stream", () => {
       writeEvents([start, ...events, finish])
         .filter(({ event }) => event === "response.output_item.done")
         .map(({ data }) => JSON.parse(data).item.summary.length)
-    expect(items([reasoningDelta(0, { id: "rs_1" }), reasoningDelta(1, { id: "rs_1" }), reasoningDelta(2, { id: "rs_2" })])).toEqual([2, 1])
+    expect(
+      items([reasoningDelta(0, { id: "rs_1" }), reasoningDelta(1, { id: "rs_1" }), reasoningDelta(2, { id: "rs_2" })])
+    ).toEqual([2, 1])
     expect(items([reasoningDelta(0, { signature: "one" }), reasoningDelta(1, { signature: "two" })])).toEqual([1, 1])
   })
   it("repeats the fields of the request in the created response", () => {

@@ -3,8 +3,7 @@ import { Either } from "effect"
 import * as Responses from "../../../src/wire/Responses.js"
 import { events } from "../../../src/wire/responses/client/stream.js"
 import type { Frame, WireEvent } from "../../../src/wire/Wire.js"
-import type { DecodedStream } from "../roundTrips.js"
-import { fold, readStream as readStream } from "../roundTrips.js"
+import { type DecodedStream, fold, readStream } from "../roundTrips.js"
 
 const wire = Responses.make()
 const source = { provider: "acme", model: "acme-1", estimatedInputTokens: 7 }
@@ -219,13 +218,24 @@ describe("Responses stream decoder: done events", () => {
     expect(collect(done(0, message("Hello"))).text).toBe("Hello")
   })
   it("reads the arguments that no delta had from done events", () => {
-    const doneEvents = { type: "response.function_call_arguments.done", item_id: "fc_0", output_index: 0, arguments: "{}" }
+    const doneEvents = {
+      type: "response.function_call_arguments.done",
+      item_id: "fc_0",
+      output_index: 0,
+      arguments: "{}"
+    }
     expect(collect(added(0, call(0)), doneEvents).toolCalls).toEqual([{ id: "call_0", name: "f0", arguments: "{}" }])
     expect(collect(done(0, call(0, '{"a":1}'))).toolCalls).toEqual([{ id: "call_0", name: "f0", arguments: '{"a":1}' }])
     expect(collect(added(0, call(0))).toolCalls).toEqual([{ id: "call_0", name: "f0", arguments: "{}" }])
   })
   it("holds back the arguments of a tool call until an event has its name", () => {
-    const { out } = readEvents(created, argument(0, '{"a"'), argument(0, ":1}"), done(0, call(0, '{"a":1}')), completed())
+    const { out } = readEvents(
+      created,
+      argument(0, '{"a"'),
+      argument(0, ":1}"),
+      done(0, call(0, '{"a":1}')),
+      completed()
+    )
     expect(out.slice(0, 2)).toMatchObject([
       { _tag: "ToolCallDelta", id: "call_0", name: "f0", argumentsDelta: '{"a":1}' },
       { _tag: "ToolCallEnd" }
@@ -293,7 +303,8 @@ describe("Responses stream decoder: text is read once", () => {
   it("reads text once from a server that numbers the deltas of one part", () => {
     const deltas = [delta("Hel", where()), delta("lo", where({ content_index: 1 }))]
     const at = where()
-    const out = (...doneEvents: ReadonlyArray<Json>) => texts(readEvents(created, ...deltas, ...doneEvents, completed()).out)
+    const out = (...doneEvents: ReadonlyArray<Json>) =>
+      texts(readEvents(created, ...deltas, ...doneEvents, completed()).out)
     expect(out(done(0, message("Hello")))).toBe("Hello")
     expect(out(textDone("Hello", at), partDone("Hello", at), done(0, message("Hello")))).toBe("Hello")
   })
@@ -307,7 +318,9 @@ describe("Responses stream decoder: text is read once", () => {
     const equalDeltas = ["Ha", "Ha"].map((text, at) => delta(text, where({ item_id: `x${at}`, output_index: at })))
     const at = where({ item_id: "x3", output_index: 3 })
     const doneEvents = [textDone("HaHa", at), partDone("HaHa", at), done(3, named("x3", "HaHa"))]
-    expect(texts(readEvents(created, ...equalDeltas, ...doneEvents, completed({ output: [message("HaHa")] })).out)).toBe("HaHa")
+    expect(
+      texts(readEvents(created, ...equalDeltas, ...doneEvents, completed({ output: [message("HaHa")] })).out)
+    ).toBe("HaHa")
   })
 
   it("reads the text of each item from a server whose done items share one output_index", () => {
@@ -315,7 +328,9 @@ describe("Responses stream decoder: text is read once", () => {
     const items = output.map((item) => done(0, item))
     expect(texts(readEvents(created, ...items).out)).toBe("One.Two.")
     expect(texts(readEvents(created, ...items, completed()).out)).toBe("One.Two.")
-    expect(texts(readEvents(created, delta("One.", where({ content_index: 1 })), ...items, completed()).out)).toBe("One.Two.")
+    expect(texts(readEvents(created, delta("One.", where({ content_index: 1 })), ...items, completed()).out)).toBe(
+      "One.Two."
+    )
     expect(texts(readEvents(created, ...items, completed({ output })).out)).toBe("One.Two.")
     const [, two] = items
     expect(texts(readEvents(created, ...items.slice(0, 1), completed({ output })).out)).toBe("One.Two.")
@@ -342,9 +357,13 @@ describe("Responses stream decoder: text is read once", () => {
     const item = message("Ha", "Haha")
     const second = where({ content_index: 1 })
     const streamed = [delta("Ha", where()), textDone("Ha", where()), delta("Ha", second), delta("ha", second)]
-    expect(texts(readEvents(created, ...streamed, textDone("Haha", second), done(0, item), completed()).out)).toBe("HaHaha")
+    expect(texts(readEvents(created, ...streamed, textDone("Haha", second), done(0, item), completed()).out)).toBe(
+      "HaHaha"
+    )
     expect(
-      texts(readEvents(created, delta("Ha", where()), textDone("Ha", where()), textDone("Haha", second), completed()).out)
+      texts(
+        readEvents(created, delta("Ha", where()), textDone("Ha", where()), textDone("Haha", second), completed()).out
+      )
     ).toBe("HaHaha")
   })
 
@@ -426,7 +445,12 @@ describe("Responses stream decoder: reasoning is read once", () => {
       { type: "response.reasoning_text.done", ...position(3, "rs_3", 3), text: "HaHa" },
       done(3, reasoningItem("rs_3", "HaHa"))
     ]
-    const { out } = readEvents(created, ...deltas, ...doneEvents, completed({ output: [reasoningItem("rs_4", "HaHa")] }))
+    const { out } = readEvents(
+      created,
+      ...deltas,
+      ...doneEvents,
+      completed({ output: [reasoningItem("rs_4", "HaHa")] })
+    )
     expect(parts(out).join("")).toBe("HaHa")
   })
 
@@ -454,7 +478,13 @@ describe("Responses stream decoder: tool calls are read once", () => {
       [{ ...doneEvents, item_id: "call_0" }]
     ]) {
       for (const output of [[], [item]]) {
-        const { failure, out } = readEvents(created, added(0, call(0)), argument(0, '{"a"'), ...events, completed({ output }))
+        const { failure, out } = readEvents(
+          created,
+          added(0, call(0)),
+          argument(0, '{"a"'),
+          ...events,
+          completed({ output })
+        )
         expect(failure).toBeUndefined()
         expect(fold(out).toolCalls).toEqual([{ id: "call_0", name: "f0", arguments: '{"a":1}' }])
       }
@@ -580,7 +610,9 @@ describe("Responses stream decoder: failures", () => {
   })
   it("reports Truncated when a stream ends without a final response event", () => {
     expect(readEvents(created, delta("Hel")).failure).toEqual({ _tag: "Truncated" })
-    expect(readEventFrames([frame(created), frame(delta("Hel")), { data: "[DONE]" }]).failure).toEqual({ _tag: "Truncated" })
+    expect(readEventFrames([frame(created), frame(delta("Hel")), { data: "[DONE]" }]).failure).toEqual({
+      _tag: "Truncated"
+    })
     expect(readEventFrames([]).failure).toEqual({ _tag: "Truncated" })
   })
   it("rejects invalid frames and a tool call without a name as Malformed", () => {
@@ -595,11 +627,16 @@ describe("Responses stream decoder: failures", () => {
 
 describe("Responses stream decoder: other frames", () => {
   it("ignores empty frames and a [DONE] after the end", () => {
-    expect(readEventFrames([{ data: "" }, frame(created), frame(completed()), { data: "[DONE]" }]).failure).toBeUndefined()
+    expect(
+      readEventFrames([{ data: "" }, frame(created), frame(completed()), { data: "[DONE]" }]).failure
+    ).toBeUndefined()
   })
   it("reads an event whose type is only its SSE event name", () => {
     const { type: _, ...data } = delta("Hello")
-    const { out } = readEventFrames([{ event: "response.output_text.delta", data: JSON.stringify(data) }, frame(completed())])
+    const { out } = readEventFrames([
+      { event: "response.output_text.delta", data: JSON.stringify(data) },
+      frame(completed())
+    ])
     expect(fold(out).text).toBe("Hello")
   })
   it("ignores events without content and unknown events", () => {

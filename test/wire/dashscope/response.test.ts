@@ -37,7 +37,7 @@ describe("DashScope response", () => {
       text: "Four.",
       finishReason: "length"
     })
-    // Clients of Alibaba's own put all fields into every answer.
+    // Alibaba's own clients write every field into every response.
     expect(
       read({
         code: "",

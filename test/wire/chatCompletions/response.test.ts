@@ -7,7 +7,11 @@ import type { WireResponse } from "../../../src/wire/Wire.js"
 const wire = ChatCompletions.make()
 const source = { provider: "acme", model: "asked", estimatedInputTokens: 7 }
 
-const responseBody = (message: unknown, fields: Record<string, unknown> = {}, choice: Record<string, unknown> = {}) => ({
+const responseBody = (
+  message: unknown,
+  fields: Record<string, unknown> = {},
+  choice: Record<string, unknown> = {}
+) => ({
   id: "chatcmpl-1",
   object: "chat.completion",
   model: "acme-1-2026",

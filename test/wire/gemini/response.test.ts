@@ -111,7 +111,7 @@ describe("Gemini response", () => {
       finishMessage: "Done.",
       usage: { trafficType: "ON_DEMAND" }
     })
-    // What was run goes back in the next turn; an image does not.
+    // Code and its results are sent back in the next turn; images are not.
     expect(decoded.reasoningParts.map((part) => part.format)).toEqual(["executableCode", "codeExecutionResult"])
   })
   it("reads the candidate of index 0 and keeps the other candidates in the metadata", () => {
@@ -177,7 +177,9 @@ describe("Gemini finish reason", () => {
     }
   )
   it("maps MISSING_THOUGHT_SIGNATURE to InvalidRequestError", () => {
-    const decoded = failure(responseBody([], { finishReason: "MISSING_THOUGHT_SIGNATURE", finishMessage: "at position 2" }))
+    const decoded = failure(
+      responseBody([], { finishReason: "MISSING_THOUGHT_SIGNATURE", finishMessage: "at position 2" })
+    )
     expect(decoded).toEqual({
       _tag: "Reported",
       body: { error: { code: "MISSING_THOUGHT_SIGNATURE", message: "MISSING_THOUGHT_SIGNATURE: at position 2" } }

@@ -37,7 +37,10 @@ const text = (value: string, annotations: ReadonlyArray<unknown> = []) => ({
 const summary = (value: string) => ({ type: "summary_text", text: value })
 
 const read = (fields: Record<string, unknown>): WireResponse =>
-  Either.getOrThrowWith(wire.decodeResponse(responseBody(fields), source), (failure) => new Error(JSON.stringify(failure)))
+  Either.getOrThrowWith(
+    wire.decodeResponse(responseBody(fields), source),
+    (failure) => new Error(JSON.stringify(failure))
+  )
 
 const failure = (body: unknown): unknown =>
   Either.match(wire.decodeResponse(body, source), { onLeft: (left) => left, onRight: () => undefined })
@@ -136,7 +139,10 @@ describe("Responses finish reason", () => {
       "content-filter",
       "content_filter"
     ])
-    expect(finishReasonsOf({ status: "incomplete", incomplete_details: { reason: "novel" } })).toEqual(["other", "novel"])
+    expect(finishReasonsOf({ status: "incomplete", incomplete_details: { reason: "novel" } })).toEqual([
+      "other",
+      "novel"
+    ])
     expect(finishReasonsOf({ status: "incomplete", incomplete_details: null })).toEqual(["other", "incomplete"])
   })
   it("maps queued, in_progress and cancelled responses to other", () => {

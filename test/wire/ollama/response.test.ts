@@ -64,7 +64,7 @@ describe("Ollama response", () => {
       { id: "call_2", name: "plain", arguments: "{}" },
       { id: "call_3", name: "text", arguments: '{"a":1}' }
     ])
-    // The server says "stop" of answers with calls too.
+    // Ollama sends "stop" for responses with tool calls as well.
     expect([finishReason, rawFinishReason]).toEqual(["tool-calls", "stop"])
   })
   it("keeps durations, logprobs and images in the metadata and drops the context", () => {
@@ -90,7 +90,7 @@ describe("Ollama response", () => {
     expect(finishReasonsOf("length")).toEqual(["length", "length"])
     expect(finishReasonsOf("load")).toEqual(["other", "load"])
     expect(finishReasonsOf("unload")).toEqual(["other", "unload"])
-    // Older servers say no reason.
+    // Older servers send no done_reason.
     expect(finishReasonsOf(undefined)).toEqual(["stop", ""])
     expect(finishReasonsOf(undefined, false)).toEqual(["other", ""])
   })
