@@ -165,7 +165,7 @@ describe("AnthropicClient errors", () => {
     [504, "timeout_error", "Request timed out", "ProviderUnavailableError"],
     [529, "overloaded_error", "Too busy now", "ProviderUnavailableError"],
     [200, "overloaded_error", "Too busy now", "ProviderUnavailableError"]
-  ])("maps %d %s with the message '%s' to its error class", ([status, type, message, tag]) =>
+  ])("maps %d %s with the message '%s' to %s", ([status, type, message, tag]) =>
     Effect.gen(function* () {
       const { layer } = yield* recordingClient(status, error(type, message))
       const client = yield* Effect.provide(AnthropicClient.make(), layer)

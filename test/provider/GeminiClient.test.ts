@@ -121,14 +121,14 @@ describe("GeminiClient over sockets", () => {
     ["a 503", S.status(503), "ProviderUnavailableError", "ProviderUnavailableError"],
     ["a 429", S.status(429, { retryAfter: "3 seconds" }), "RateLimitError", "RateLimitError"],
     ["a 403", S.status(403), "PermissionError", "PermissionError"],
-    ["a reset in its middle", S.reset(2), "NetworkError", "StreamInterruptedError"],
-    ["an answer that is cut off", S.truncate(2), "MalformedResponseError", "StreamInterruptedError"],
-    ["a page of HTML", S.garbage, "MalformedResponseError", "MalformedResponseError"],
-    ["an event that is no JSON", S.brokenEvent(2), "MalformedResponseError", "MalformedResponseError"],
-    ["an error before the first word", S.errorEvent(), "ProviderUnavailableError", "ProviderUnavailableError"],
-    ["an error in the middle", S.errorEvent(2), "ProviderUnavailableError", "StreamInterruptedError"],
-    ["one byte at a time", S.drip, "ok", "ok"],
-    ["no usage", S.noUsage, "ok", "ok"]
+    ["a reset in the middle of the body", S.reset(2), "NetworkError", "StreamInterruptedError"],
+    ["a truncated body", S.truncate(2), "MalformedResponseError", "StreamInterruptedError"],
+    ["an HTML page", S.garbage, "MalformedResponseError", "MalformedResponseError"],
+    ["an event without valid JSON", S.brokenEvent(2), "MalformedResponseError", "MalformedResponseError"],
+    ["an error before the first event", S.errorEvent(), "ProviderUnavailableError", "ProviderUnavailableError"],
+    ["an error in the middle of the body", S.errorEvent(2), "ProviderUnavailableError", "StreamInterruptedError"],
+    ["a body of one byte per chunk", S.drip, "ok", "ok"],
+    ["a response without usage", S.noUsage, "ok", "ok"]
   ]
   for (const [what, fault, inChat, inStream] of faults) {
     it.scopedLive(`reads ${what} as ${inChat} in a chat and as ${inStream} in a stream`, () =>

@@ -25,7 +25,7 @@ const answers = {
 
 describe.each(Object.entries(answers))("unknown finish reasons of %s", (_, answer) => {
   it.each(["constructor", "toString", "__proto__", "unheard_of"])(
-    "maps %s to other and keeps it as the raw finish reason",
+    "maps the unknown finish reason %s to other and keeps it as the raw one",
     (reason) => {
       expect(getOrThrow(answer(reason))).toMatchObject({ finishReason: "other", rawFinishReason: reason })
     }

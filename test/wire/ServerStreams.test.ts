@@ -11,7 +11,7 @@ const source = { provider: "p", model: "m", estimatedInputTokens: 1 }
 const start = { _tag: "Start", id: "answer", provider: "p", model: "m", keyId: "", attempts: [] } as const
 
 describe.each(wires.map((wire) => [wire.name, wire] as const))("failed stream of the %s server", (_, wire) => {
-  it("is read as the text before the error and a Reported failure", () => {
+  it("a failed server stream reads as the text before the error and a Reported failure", () => {
     const encoder = wire.encodeStream({})
     const frames = [
       ...encoder.push(start),
@@ -80,7 +80,7 @@ describe("Framing.render", () => {
   })
 })
 
-describe("Chat Completions server stream", () => {
+describe("Chat Completions server text deltas", () => {
   it("writes text deltas with quotes, control characters and emoji as valid JSON", () => {
     const encoder = ChatCompletions.make().encodeStream({ stream_options: { include_usage: true } })
     encoder.push({ ...start, id: 'i"d', model: "text" })

@@ -109,18 +109,18 @@ const hasSequentialBlocks = (frames: ReadonlyArray<Frame>): boolean => {
 }
 
 describe("Anthropic response laws", () => {
-  it.prop("every response survives writing and reading as one body", [responses], ([response]) => {
+  it.prop("every Anthropic response survives writing and reading as one body", [responses], ([response]) => {
     expect(responseRoundTrip(wire, response)).toEqual(response)
   })
   it.prop(
-    "every response survives writing and reading as a stream, with complete or cut off tool calls",
+    "every Anthropic response survives writing and reading as a stream, with complete or cut off tool calls",
     [cutResponses],
     ([response]) => {
       expect(streamRoundTrip(response)).toEqual(response)
     }
   )
   it.prop(
-    "every response survives a stream whose deltas are split at any size and interleaved",
+    "every Anthropic response survives a stream whose deltas are split at any size and interleaved",
     [cutResponses, FastCheck.integer({ min: 1, max: 4 })],
     ([response, size]) => {
       expect(streamRoundTrip(response, interleaveToolCalls(ChatEvent.fromResponse(response), size))).toEqual(response)
@@ -150,7 +150,7 @@ describe("Anthropic response laws", () => {
     expect(collectStream(wire, frames, response, "event")).toEqual(response)
   })
   it.prop(
-    "a response without counts gets the same estimated usage from the body and from the stream",
+    "an Anthropic response without counts gets the same estimated usage from the body and from the stream",
     [responses],
     ([counted]) => {
       const response = { ...counted, usage: { ...Usage.empty, estimated: true } }

@@ -44,7 +44,7 @@ describe("Anthropic request", () => {
       body: { model, max_tokens: 128_000, messages: [{ role: "user", content: "Hello" }] }
     })
   })
-  it("writes stream: true for a streaming request", () => {
+  it("writes stream: true for a streaming Anthropic request", () => {
     const streamed = Anthropic.make().encodeRequest({ messages: [Chat.user("?")] }, { ...target, stream: true })
     expect(Either.getOrThrow(streamed).body["stream"]).toBe(true)
   })

@@ -162,7 +162,7 @@ const keepsReasoning = ({ messages, reasoning }: ChatRequest): boolean => {
 
 describe("Anthropic request laws", () => {
   it.prop(
-    "every request survives writing by the client and reading by the server",
+    "every Anthropic request survives writing by the client and reading by the server",
     [requests, FastCheck.boolean()],
     ([request, streamed]) => {
       const { reasoning, ...others } = request

@@ -117,7 +117,7 @@ describe("Anthropic response: tool calls", () => {
     expect([response.text, response.toolCalls, response.finishReason]).toEqual(["Rain.", [], "stop"])
     expect(response.providerMetadata).toEqual({ blocks })
   })
-  it("rejects a tool_use block without a name as Malformed", () => {
+  it("rejects a tool_use block of a response without a name as Malformed", () => {
     expect(failure(message({ content: [{ type: "tool_use", id: "toolu_1" }] }))).toMatchObject({
       _tag: "Malformed",
       path: "content[0].name"
@@ -140,7 +140,7 @@ describe("Anthropic finish reason", () => {
     const response = read({ stop_reason: raw })
     expect([response.rawFinishReason, response.finishReason]).toEqual([raw ?? "", reason])
   })
-  it("is tool-calls when the response has tool calls, except after max_tokens", () => {
+  it("reads the finish reason tool-calls when the response has tool calls, except after max_tokens", () => {
     const content = [{ type: "tool_use", id: "toolu_1", name: "now", input: {} }]
     const reasons = ["end_turn", null, "max_tokens"].map((raw) => read({ content, stop_reason: raw }).finishReason)
     expect(reasons).toEqual(["tool-calls", "tool-calls", "length"])
@@ -209,7 +209,7 @@ describe("Anthropic response: provider metadata", () => {
 })
 
 describe("Anthropic response: failures", () => {
-  it("reports an error body as Reported", () => {
+  it("reports an Anthropic error body as Reported", () => {
     const body = { type: "error", error: { type: "overloaded_error", message: "Overloaded" } }
     expect(failure(body)).toEqual({ _tag: "Reported", body })
     expect(failure({ error: "no" })).toEqual({ _tag: "Reported", body: { error: "no" } })

@@ -247,7 +247,7 @@ describe("Anthropic server request", () => {
     })
     expect(betas({}, { path: "/v1/messages", headers: {} })).toBeUndefined()
   })
-  it("rejects an invalid request as Malformed with the path of the field", () => {
+  it("rejects an invalid Anthropic request as Malformed with the path of the field", () => {
     const path = (fields: Json) => {
       const left = failure(requestBody(fields))
       return left?._tag === "Malformed" ? left.path : left

@@ -53,7 +53,7 @@ const input = (index: number, ...deltas: ReadonlyArray<string>): ReadonlyArray<J
   deltas.map((partial_json) => delta(index, { type: "input_json_delta", partial_json }))
 
 describe("Anthropic stream decoder", () => {
-  it("reads text deltas, then one Finish with the reason and the usage", () => {
+  it("reads Anthropic text deltas, then one Finish with the reason and the usage", () => {
     const stream = readEvents(start(), { type: "ping" }, ...text(0, "Ra", "in."), ...stopEvents())
     expect([stream.id, stream.model, stream.state, stream.failure]).toEqual(["msg_1", "claude-1", "done", undefined])
     expect(stream.out).toEqual([
@@ -273,7 +273,7 @@ describe("Anthropic stream decoder: tool calls", () => {
       ]
     })
   })
-  it("rejects a tool_use block without a name as Malformed", () => {
+  it("rejects a tool_use block of a stream without a name as Malformed", () => {
     expect(readEvents(start(), open(0, { type: "tool_use", id: "a", input: {} })).failure).toMatchObject({
       _tag: "Malformed",
       path: "content[0].name"

@@ -38,21 +38,21 @@ const streamRoundTrip = (response: ChatResponse, events = ChatEvent.fromResponse
   collectStream(wire, writeFrames(wire, events, requestFor(response)), response, "event")
 
 describe("Chat Completions response laws", () => {
-  it.prop("every response survives writing and reading as one body", [responses], ([response]) => {
+  it.prop("every Chat Completions response survives writing and reading as one body", [responses], ([response]) => {
     expect(responseRoundTrip(wire, response)).toEqual(response)
   })
-  it.prop("every response survives writing and reading as a stream", [responses], ([response]) => {
+  it.prop("every Chat Completions response survives writing and reading as a stream", [responses], ([response]) => {
     expect(streamRoundTrip(response)).toEqual(response)
   })
   it.prop(
-    "every response survives a stream whose deltas are split at any size and interleaved",
+    "every Chat Completions response survives a stream whose deltas are split at any size and interleaved",
     [responses, FastCheck.integer({ min: 1, max: 4 })],
     ([response, size]) => {
       expect(streamRoundTrip(response, interleaveToolCalls(ChatEvent.fromResponse(response), size))).toEqual(response)
     }
   )
   it.prop(
-    "a response without counts gets the same estimated usage from the body and from the stream",
+    "a Chat Completions response without counts gets the same estimated usage from the body and from the stream",
     [responses],
     ([counted]) => {
       const response: ChatResponse = {
@@ -97,7 +97,7 @@ const strict = ({ responseFormat, tools, ...request }: ChatRequest): ChatRequest
 
 describe("Chat Completions request laws", () => {
   it.prop(
-    "every request survives writing by the client and reading by the server",
+    "every Chat Completions request survives writing by the client and reading by the server",
     [chatRequest("acme"), FastCheck.boolean()],
     ([request, stream]) => {
       const { body } = getOrThrow(wire.encodeRequest(request, { provider: "acme", model: "asked", stream }))

@@ -79,7 +79,7 @@ describe("Chat Completions request", () => {
   it("drops empty stop and tools lists", () => {
     expect(body({ stop: [], tools: [] })).toEqual(body({}))
   })
-  it("lets extra override written fields except stream, and appends its tools", () => {
+  it("lets extra override Chat Completions fields except stream, and appends its tools", () => {
     const written = body({
       temperature: 0,
       tools: [{ name: "f" }],
@@ -118,7 +118,7 @@ describe("Chat Completions streaming and withoutRefused", () => {
     expect(withoutRefused(request, "Unsupported parameter: temperature")).toBeUndefined()
     expect(withoutRefused(wireRequest({}), "stream_options")).toBeUndefined()
   })
-  it("turns enable_thinking off when the server allows it only for streams and reasoning was not requested", () => {
+  it("turns Chat Completions enable_thinking off when the server requires it and reasoning was not requested", () => {
     const { withoutRefused } = ChatCompletions.make()
     const message = "parameter.enable_thinking must be set to false for non-streaming calls"
     const request = wireRequest({ temperature: 0 })
@@ -425,7 +425,7 @@ describe("Chat Completions tools", () => {
       { type: "function", function: { name: "f", parameters, strict: false } }
     ])
   })
-  it("writes tool_choice by mode or by tool name", () => {
+  it("writes Chat Completions tool_choice by mode or by tool name", () => {
     expect(body({ toolChoice: "auto" })["tool_choice"]).toBe("auto")
     expect(body({ toolChoice: "required" })["tool_choice"]).toBe("required")
     expect(body({ toolChoice: "required" }, { toolChoiceRequired: "any" })["tool_choice"]).toBe("any")

@@ -167,7 +167,7 @@ describe("Chat Completions response: tool calls", () => {
       rawFinishReason: "tool_calls"
     })
   })
-  it("keeps name and arguments of a tool call next to the empty form of the other type", () => {
+  it("keeps name and arguments of a tool call of a response next to the empty form of the other type", () => {
     const empty = { name: "", input: "" }
     const free = { id: "b", type: "custom", custom: { name: "g", input: "free" } }
     const toolCalls = [
@@ -192,7 +192,7 @@ describe("Chat Completions response: tool calls", () => {
       { id: "c", name: "h", arguments: '{"x":1}' }
     ])
   })
-  it("is tool-calls for a stop with tool calls, but length when tokens ran out", () => {
+  it("reads the finish reason tool-calls for a stop with tool calls, but length when tokens ran out", () => {
     const calls = { tool_calls: [call("a", "f", "{}")] }
     expect(read(calls)).toMatchObject({ finishReason: "tool-calls", rawFinishReason: "stop" })
     expect(read(calls, {}, { finish_reason: null })).toMatchObject({ finishReason: "tool-calls", rawFinishReason: "" })
@@ -232,7 +232,7 @@ describe("Chat Completions finish reason", () => {
 describe("Chat Completions response: usage", () => {
   const usage = (fields: unknown) => read({ content: "Hello." }, { usage: fields }).usage
   const counts = { prompt_tokens: 10, completion_tokens: 4 }
-  it("reads cached, cache write and reasoning tokens of the usage", () => {
+  it("reads cached, cache write and reasoning tokens of Chat Completions usage", () => {
     expect(
       usage({
         ...counts,
@@ -267,7 +267,7 @@ describe("Chat Completions response: usage", () => {
     expect(usage({ ...counts, total_tokens: 14, ...tooMany })).toMatchObject({ outputTokens: 4, totalTokens: 14 })
     expect(usage({ ...counts, ...tooMany })).toMatchObject({ outputTokens: 9, totalTokens: 19 })
   })
-  it("reads the usage from the choice and from x_groq", () => {
+  it("reads the usage of a response from the choice and from x_groq", () => {
     const expected = { inputTokens: 10, outputTokens: 4, estimated: false }
     expect(read({ content: "x" }, { usage: null }, { usage: counts }).usage).toMatchObject(expected)
     expect(read({ content: "x" }, { usage: undefined, x_groq: { usage: counts } }).usage).toMatchObject(expected)
@@ -304,7 +304,7 @@ describe("Chat Completions response: provider metadata", () => {
 })
 
 describe("Chat Completions response: failures", () => {
-  it("reports errors under status 200 as Reported", () => {
+  it("reports Chat Completions errors under status 200 as Reported", () => {
     const error = { message: "Overloaded", code: 502 }
     expect(failure({ error: error })).toEqual({ _tag: "Reported", body: { error: error } })
     expect(failure({ error: "Overloaded" })).toEqual({ _tag: "Reported", body: { error: "Overloaded" } })
@@ -319,7 +319,7 @@ describe("Chat Completions response: failures", () => {
     })
     expect(failure(responseBody({ content: "x" }, { error: null }))).toBeUndefined()
   })
-  it("rejects an invalid response as Malformed with the path of the field", () => {
+  it("rejects an invalid Chat Completions response as Malformed with the path of the field", () => {
     const malformed = (path: string) => ({ _tag: "Malformed", path })
     expect(failure("<html>")).toEqual({ _tag: "Malformed", path: "", excerpt: "<html>" })
     expect(failure([])).toMatchObject(malformed(""))

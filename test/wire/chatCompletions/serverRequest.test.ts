@@ -115,7 +115,7 @@ describe("Chat Completions server request: messages", () => {
       ])
     ])
   })
-  it("keeps name and arguments of a tool call next to the empty form of the other type", () => {
+  it("keeps name and arguments of a tool call of a request next to the empty form of the other type", () => {
     const toolCalls = [
       { id: "a", type: "function", function: { name: "f", arguments: "{}" }, custom: { name: "", input: "" } },
       { id: "b", type: "custom", custom: { name: "g", input: "free" }, function: { name: "", arguments: "" } }

@@ -106,7 +106,7 @@ describe("Chat Completions server response", () => {
     expect(reason("other", "pause_turn")).toMatchObject([{ finish_reason: "pause_turn" }])
     expect(reason("other", "")).toMatchObject([{ finish_reason: "other" }])
   })
-  it("writes metadata into its original fields and drops error, id and index fields from it", () => {
+  it("writes metadata into its original fields, except for error and id", () => {
     const metadata = {
       service_tier: "flex",
       annotations: [1],

@@ -157,7 +157,7 @@ describe("Chat Completions end of a stream", () => {
       chunk({ content: "x" }, {}, { usage: { prompt_tokens: 5, completion_tokens } })
     expect(collect([counting(1), counting(2), counting(3), stop]).finish.usage).toEqual(usage)
   })
-  it("reads the usage from the choice and from x_groq", () => {
+  it("reads the usage of a stream from the choice and from x_groq", () => {
     const counts = { prompt_tokens: 5, completion_tokens: 3 }
     expect(collect([text("a"), chunk({}, { finish_reason: "stop", usage: counts })]).finish.usage).toEqual(usage)
     expect(
@@ -174,7 +174,7 @@ describe("Chat Completions end of a stream", () => {
     expect(read([text("a"), stop, empty, counted]).states).toEqual(["open", "finishing", "finishing", "done"])
     expect(collect([text("a"), stop, empty, counted]).finish.usage).toEqual(usage)
   })
-  it("finishes at a finish_reason or at [DONE] after a usage chunk, and is Truncated otherwise", () => {
+  it("finishes at a finish_reason or at [DONE] after a usage chunk, and reports Truncated otherwise", () => {
     expect(collect([text("a"), stop]).finish.reason).toBe("stop")
     expect(collect([text("a"), counted, done]).finish).toMatchObject({ reason: "other", rawReason: "" })
     const call = chunk({ tool_calls: [{ index: 0, id: "a", function: { name: "f", arguments: "{}" } }] })
@@ -396,7 +396,7 @@ describe("Chat Completions stream decoder: tool calls", () => {
     ]
     expect(collect(frames)).toMatchObject({ toolCalls: [{ arguments: '{"x":' }], finish: { reason: "length" } })
   })
-  it("keeps name and arguments of a tool call next to the empty form of the other type", () => {
+  it("keeps name and arguments of a tool call of a stream next to the empty form of the other type", () => {
     const both = (fields: object, fn: object, custom: object) => ({ index: 0, ...fields, function: fn, custom })
     const empty = { name: "", input: "" }
     const deltas = [

@@ -71,32 +71,32 @@ const expressible = (response: ChatResponse): ChatResponse => ({
 
 describe("DashScope response laws", () => {
   it.prop(
-    "every response survives writing and reading as one body, except for fields that DashScope lacks",
+    "every DashScope response survives writing and reading as one body, except for fields that DashScope lacks",
     [responses],
     ([response]) => {
       expect(responseRoundTrip(wire, response)).toEqual(expressible(response))
     }
   )
   it.prop(
-    "every response survives an incremental stream whose deltas are split at any size",
+    "every DashScope response survives an incremental stream whose deltas are split at any size",
     [responses, FastCheck.integer({ min: 1, max: 20 })],
     ([response, size]) => {
       const frames = writeFrames(wire, splitDeltas(ChatEvent.fromResponse(response), size), incrementalRequest)
       expect(collectStream(wire, frames, response)).toEqual(expressible(response))
     }
   )
-  it.prop("every response survives an incremental stream of whole deltas", [responses], ([response]) => {
+  it.prop("every DashScope response survives an incremental stream of whole deltas", [responses], ([response]) => {
     expect(
       collectStream(wire, writeFrames(wire, ChatEvent.fromResponse(response), incrementalRequest), response)
     ).toEqual(expressible(response))
   })
-  it.prop("every response survives a cumulative stream of whole deltas", [responses], ([response]) => {
+  it.prop("every DashScope response survives a cumulative stream of whole deltas", [responses], ([response]) => {
     expect(collectStream(wire, writeFrames(wire, ChatEvent.fromResponse(response)), response)).toEqual(
       expressible(response)
     )
   })
   it.prop(
-    "every response survives a cumulative stream whose deltas are split at any size",
+    "every DashScope response survives a cumulative stream whose deltas are split at any size",
     [
       FastCheck.lorem({ maxCount: 30 }),
       FastCheck.lorem({ maxCount: 30 }),
@@ -117,7 +117,7 @@ describe("DashScope response laws", () => {
     }
   )
   it.prop(
-    "a response without counts gets the same estimated usage from the body and from the stream",
+    "a DashScope response without counts gets the same estimated usage from the body and from the stream",
     [responses],
     ([counted]) => {
       const { usage: _, ...providerMetadata } = counted.providerMetadata
@@ -239,7 +239,7 @@ const isMultimodal = (request: ChatRequest): boolean =>
 
 describe("DashScope request laws", () => {
   it.prop(
-    "every supported request survives writing and reading, in the service that its content needs",
+    "every supported DashScope request survives writing and reading, in the service that its content needs",
     [requests, FastCheck.boolean()],
     ([request, stream]) => {
       const target = { provider: "acme", model: "asked", stream }
@@ -253,7 +253,7 @@ describe("DashScope request laws", () => {
     }
   )
   it.prop(
-    "every supported request survives writing and reading in the service that the dialect sets",
+    "every supported DashScope request survives writing and reading in the service that the dialect sets",
     [requests],
     ([request]) => {
       const multimodalWire = DashScope.make({ service: "multimodal-generation" })

@@ -225,7 +225,7 @@ describe("DashScope tools, formats and reasoning", () => {
     expect(writtenParameters({ budgetTokens: 0 })).toEqual({ enable_thinking: false })
     expect(writtenParameters({ summary: "auto" })).toEqual({})
   })
-  it("turns enable_thinking off when the server allows it only for streams and reasoning was not requested", () => {
+  it("turns DashScope enable_thinking off when the server requires it and reasoning was not requested", () => {
     const { withoutRefused } = DashScope.make()
     const rejection = "parameter.enable_thinking must be set to false for non-streaming calls"
     const request = wireRequest({ temperature: 0 })

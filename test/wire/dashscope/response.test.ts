@@ -111,7 +111,7 @@ describe("DashScope response", () => {
       providerMetadata: { search_info, logprobs: { content: [] }, choices: [second] }
     })
   })
-  it("reports an error body as Reported and rejects other bodies as Malformed", () => {
+  it("reports a DashScope error body as Reported and rejects other bodies as Malformed", () => {
     const failure = (body: unknown) => failureOf(wire.decodeResponse(body, source))
     const error = { code: "InvalidParameter", message: "No.", request_id: "r-1" }
     expect(failure(error)).toEqual({ _tag: "Reported", body: error })

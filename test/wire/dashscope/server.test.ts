@@ -119,7 +119,7 @@ describe("DashScope server request", () => {
       { role: "tool", toolCallId: "a", content: "12:00" }
     ])
   })
-  it("rejects an invalid request as Malformed with the path of the field", () => {
+  it("rejects an invalid DashScope request as Malformed with the path of the field", () => {
     expect(malformedPath({ input: "Hi" })).toBe("input")
     expect(malformedPath({ input: {} })).toBe("input.messages")
     expect(malformedPath({ input: { messages: [{ role: "nobody", content: "" }] } })).toBe("input.messages[0].role")

@@ -138,7 +138,7 @@ describe("OpenAI embeddings", () => {
     expect(decoded.usage).toMatchObject({ inputTokens: 7, estimated: true })
   })
 
-  it("reports an error body as Reported", () => {
+  it("reports an error body of embeddings as Reported", () => {
     const body = { error: { message: "no such model" } }
     expect(wire.decodeResponse(body, { ...source, count: 1 })).toMatchObject({ left: { _tag: "Reported", body } })
   })

@@ -193,13 +193,13 @@ const halveDeltas = (events: ReadonlyArray<ChatEvent.ChatEvent>): ReadonlyArray<
   })
 
 describe("Gemini response laws", () => {
-  it.prop("every response survives writing and reading as one body", [responses], ([response]) => {
+  it.prop("every Gemini response survives writing and reading as one body", [responses], ([response]) => {
     expect(responseRoundTrip(wire, response)).toEqual(response)
   })
-  it.prop("every response survives writing and reading as a stream", [responses], ([response]) => {
+  it.prop("every Gemini response survives writing and reading as a stream", [responses], ([response]) => {
     expect(collectStream(wire, writeStream(response), response)).toEqual(response)
   })
-  it.prop("every response survives a stream whose deltas are halved", [responses], ([response]) => {
+  it.prop("every Gemini response survives a stream whose deltas are halved", [responses], ([response]) => {
     expect(collectStream(wire, writeStream(response, halveDeltas(ChatEvent.fromResponse(response))), response)).toEqual(
       response
     )
@@ -324,7 +324,7 @@ const requests: FastCheck.Arbitrary<ChatRequest> = FastCheck.record(
 
 describe("Gemini request laws", () => {
   it.prop(
-    "every request survives writing by the client and reading by the server",
+    "every Gemini request survives writing by the client and reading by the server",
     [requests, FastCheck.boolean()],
     ([request, stream]) => {
       const { body, path } = getOrThrow(wire.encodeRequest(request, { provider: "acme", model: "asked", stream }))

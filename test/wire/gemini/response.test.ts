@@ -152,7 +152,7 @@ describe("Gemini finish reason", () => {
     const decoded = read(responseBody([{ text: "x" }], { finishReason: raw }))
     expect([decoded.finishReason, decoded.rawFinishReason]).toEqual([reason, raw])
   })
-  it("is tool-calls for STOP with tool calls, but not for other reasons", () => {
+  it("reads the finish reason tool-calls for STOP with tool calls, but not for other reasons", () => {
     const reason = (finishReason: string) =>
       read(responseBody([{ functionCall: { name: "clock" } }], { finishReason })).finishReason
     expect(reason("STOP")).toBe("tool-calls")

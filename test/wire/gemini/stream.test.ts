@@ -153,7 +153,7 @@ describe("Gemini stream decoder", () => {
     expect(decoded.states).toEqual(["finishing", "open", "finishing", "done"])
     expect(collect(decoded).text).toBe("Hello")
   })
-  it("is finishing after a finishReason without usage", () => {
+  it("enters the state finishing after a finishReason without usage", () => {
     expect(readChunks(chunk([{ text: "Hello" }], { finishReason: "STOP" }))).toMatchObject({
       failure: undefined,
       states: ["finishing", "done"]

@@ -74,14 +74,14 @@ const expressible = (response: ChatResponse): ChatResponse => ({
 
 describe("Ollama response laws", () => {
   it.prop(
-    "every response survives writing and reading as one body, except for fields that Ollama lacks",
+    "every Ollama response survives writing and reading as one body, except for fields that Ollama lacks",
     [responses],
     ([response]) => {
       expect(responseRoundTrip(wire, response)).toEqual(expressible(response))
     }
   )
   it.prop(
-    "every response survives a stream whose deltas are split at any size",
+    "every Ollama response survives a stream whose deltas are split at any size",
     [responses, FastCheck.integer({ min: 1, max: 20 })],
     ([response, size]) => {
       const frames = writeFrames(wire, splitDeltas(ChatEvent.fromResponse(response), size))
@@ -89,7 +89,7 @@ describe("Ollama response laws", () => {
     }
   )
   it.prop(
-    "a response without counts gets the same estimated usage from the body and from the stream",
+    "an Ollama response without counts gets the same estimated usage from the body and from the stream",
     [responses],
     ([counted]) => {
       const response: ChatResponse = { ...counted, usage: { ...Usage.empty, estimated: true } }
@@ -189,7 +189,7 @@ const expectedRequest = (request: ChatRequest): ChatRequest => {
 
 describe("Ollama request laws", () => {
   it.prop(
-    "every supported request survives writing by the client and reading by the server",
+    "every supported Ollama request survives writing by the client and reading by the server",
     [requests, FastCheck.boolean()],
     ([request, stream]) => {
       const {

@@ -108,7 +108,7 @@ describe("Ollama response", () => {
       finishReason: "stop"
     })
   })
-  it("reports an error body as Reported and rejects other bodies as Malformed", () => {
+  it("reports an Ollama error body as Reported and rejects other bodies as Malformed", () => {
     const failure = (body: unknown) => failureOf(wire.decodeResponse(body, source))
     expect(failure({ error: "no such model" })).toEqual({ _tag: "Reported", body: { error: "no such model" } })
     expect(failure({ status: "success" })).toMatchObject({ _tag: "Malformed", path: "message" })

@@ -99,7 +99,7 @@ describe("Ollama server request", () => {
     expect(results({ tool_name: "other" })).toEqual(["other"])
     expect(messages({ role: "tool", content: "r" })).toEqual([{ role: "tool", toolCallId: "call_0", content: "r" }])
   })
-  it("rejects an invalid request as Malformed with the path of the field", () => {
+  it("rejects an invalid Ollama request as Malformed with the path of the field", () => {
     expect(malformedPath({ messages: [] })).toBe("messages")
     expect(malformedPath({ messages: [{ role: "nobody", content: "" }] })).toBe("messages[0].role")
     expect(malformedPath({ messages: [{ role: "user", content: "", images: [7] }] })).toBe(

@@ -172,18 +172,22 @@ const halveDeltas = (events: ReadonlyArray<ChatEvent.ChatEvent>): ReadonlyArray<
 }
 
 describe("Responses response laws", () => {
-  it.prop("every response survives writing and reading as one body", [responses], ([response]) => {
+  it.prop("every Responses response survives writing and reading as one body", [responses], ([response]) => {
     expect(responseRoundTrip(wire, response)).toEqual(response)
   })
-  it.prop("every response survives writing and reading as a stream", [responses], ([response]) => {
+  it.prop("every Responses response survives writing and reading as a stream", [responses], ([response]) => {
     expect(collectStream(wire, writeFrames(wire, ChatEvent.fromResponse(response)), response, "event")).toEqual(
       response
     )
   })
-  it.prop("every response survives a stream whose deltas are halved and interleaved", [responses], ([response]) => {
-    const events = halveDeltas(ChatEvent.fromResponse(response))
-    expect(collectStream(wire, writeFrames(wire, events), response, "event")).toEqual(response)
-  })
+  it.prop(
+    "every Responses response survives a stream whose deltas are halved and interleaved",
+    [responses],
+    ([response]) => {
+      const events = halveDeltas(ChatEvent.fromResponse(response))
+      expect(collectStream(wire, writeFrames(wire, events), response, "event")).toEqual(response)
+    }
+  )
   it.prop(
     "a stream without deltas, or with its last event alone, reads as the same response",
     [responses],
@@ -342,7 +346,7 @@ const native = { native: { responses: {} } }
 
 describe("Responses request laws", () => {
   it.prop(
-    "every request survives writing by the client and reading by the server",
+    "every Responses request survives writing by the client and reading by the server",
     [requests, FastCheck.boolean()],
     ([request, streamed]) => {
       const { body } = getOrThrow(

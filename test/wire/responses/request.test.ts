@@ -42,7 +42,7 @@ describe("Responses request", () => {
       }
     })
   })
-  it("writes stream: true for a streaming request", () => {
+  it("writes stream: true for a streaming Responses request", () => {
     const streamed = Responses.make().encodeRequest({ messages: [Chat.user("Hello")] }, { ...target, stream: true })
     expect(Either.getOrThrow(streamed).body["stream"]).toBe(true)
   })
@@ -69,7 +69,7 @@ describe("Responses request", () => {
       reasoning: { effort: "xhigh", summary: "detailed" }
     })
   })
-  it("lets extra override written fields except stream, and appends its tools", () => {
+  it("lets extra override Responses fields except stream, and appends its tools", () => {
     const written = body({
       temperature: 0,
       tools: [{ name: "f" }],
@@ -356,7 +356,7 @@ describe("Responses tools", () => {
     expect(tool({ parameters: map })).toMatchObject({ parameters: map, strict: false })
     expect(tool({ parameters: map, strict: true })).toMatchObject({ parameters: map, strict: false })
   })
-  it("writes tool_choice by mode or by tool name", () => {
+  it("writes Responses tool_choice by mode or by tool name", () => {
     expect(body({ toolChoice: "required" })["tool_choice"]).toBe("required")
     expect(body({ toolChoice: { name: "f" } })["tool_choice"]).toEqual({ type: "function", name: "f" })
   })

@@ -156,7 +156,7 @@ describe("Responses finish reason", () => {
 })
 
 describe("Responses response: usage", () => {
-  it("reads cached, cache write and reasoning tokens of the usage", () => {
+  it("reads cached, cache write and reasoning tokens of Responses usage", () => {
     expect(
       read({
         usage: {
@@ -185,13 +185,13 @@ describe("Responses response: usage", () => {
 })
 
 describe("Responses response: failures", () => {
-  it("reports errors under status 200 as Reported", () => {
+  it("reports Responses errors under status 200 as Reported", () => {
     const error = { code: "server_error", message: "Sorry." }
     expect(failure(responseBody({ status: "failed", error }))).toEqual({ _tag: "Reported", body: { error } })
     expect(failure({ error: "Sorry." })).toEqual({ _tag: "Reported", body: { error: "Sorry." } })
     expect(failure(responseBody({ status: "failed" }))).toMatchObject({ _tag: "Reported" })
   })
-  it("rejects an invalid response as Malformed with the path of the field", () => {
+  it("rejects an invalid Responses response as Malformed with the path of the field", () => {
     expect(failure("Hello")).toMatchObject({ _tag: "Malformed", path: "" })
     expect(failure({ choices: [] })).toMatchObject({ _tag: "Malformed", path: "output" })
     expect(failure(responseBody({ output: ["x"] }))).toMatchObject({ _tag: "Malformed", path: "output[0]" })

@@ -62,7 +62,7 @@ const argument = (index: number, text: string) => ({
 })
 
 describe("Responses stream decoder", () => {
-  it("reads text deltas, then one Finish with the reason and the usage", () => {
+  it("reads Responses text deltas, then one Finish with the reason and the usage", () => {
     const { failure, id, model, out, state } = readEvents(
       created,
       added(0, message()),
