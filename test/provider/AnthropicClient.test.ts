@@ -24,15 +24,15 @@ const answer = {
   usage: { input_tokens: 1, output_tokens: 1 }
 }
 
-/** Answers every request alike and keeps what was asked. */
-const recording = (status = 200, body: unknown = answer, headers: Readonly<Record<string, string>> = {}) =>
-  Effect.map(Ref.make<ReadonlyArray<HttpClientRequest.HttpClientRequest>>([]), (asked) => ({
-    asked: Effect.map(Ref.get(asked), (requests) => requests[0]),
+/** Sends the same response to every request and records the requests. */
+const recordingClient = (status = 200, body: unknown = answer, headers: Readonly<Record<string, string>> = {}) =>
+  Effect.map(Ref.make<ReadonlyArray<HttpClientRequest.HttpClientRequest>>([]), (requests) => ({
+    firstRequest: Effect.map(Ref.get(requests), (sent) => sent[0]),
     layer: Layer.succeed(
       HttpClient.HttpClient,
       HttpClient.make((request) =>
         Effect.as(
-          Ref.update(asked, (before) => [...before, request]),
+          Ref.update(requests, (before) => [...before, request]),
           HttpClientResponse.fromWeb(
             request,
             new Response(JSON.stringify(body), {
@@ -45,47 +45,47 @@ const recording = (status = 200, body: unknown = answer, headers: Readonly<Recor
     )
   }))
 
-const asking = (options: AnthropicClient.Options, stream = false) =>
+const send = (options: AnthropicClient.Options, stream = false) =>
   Effect.gen(function* () {
-    const { asked, layer } = yield* recording()
+    const { firstRequest, layer } = yield* recordingClient()
     const client = yield* Effect.provide(AnthropicClient.make(options), layer)
     yield* stream ? Stream.runDrain(client.chatStream(question, call)) : client.chat(question, call)
-    const request = yield* asked
+    const request = yield* firstRequest
     return { url: request?.url, headers: { ...request?.headers } }
   })
 
-describe("where a request goes, and with what", () => {
-  it.effect("Anthropic, with the key and the version of the protocol in their headers", () =>
+describe("AnthropicClient requests", () => {
+  it.effect("sends the key as x-api-key and the protocol version to Anthropic", () =>
     Effect.gen(function* () {
-      const { headers, url } = yield* asking({})
+      const { headers, url } = yield* send({})
       expect(url).toBe("https://api.anthropic.com/v1/messages")
       expect(headers).toMatchObject({ "x-api-key": "a-secret", "anthropic-version": "2023-06-01" })
       expect(headers).not.toHaveProperty("authorization")
     })
   )
-  it.effect("a server that nobody knows, in the same way, and named for its host", () =>
+  it.effect("sends x-api-key to an unknown base URL and takes the host as the provider name", () =>
     Effect.gen(function* () {
-      const { headers, url } = yield* asking({ baseUrl: "http://localhost:8000/v1/" })
+      const { headers, url } = yield* send({ baseUrl: "http://localhost:8000/v1/" })
       expect(url).toBe("http://localhost:8000/v1/messages")
       expect(headers).toMatchObject({ "x-api-key": "a-secret" })
       const client = yield* Effect.provide(
         AnthropicClient.make({ baseUrl: "http://localhost:8000/v1" }),
-        (yield* recording()).layer
+        (yield* recordingClient()).layer
       )
       expect([client.provider, client.wire]).toEqual(["localhost:8000", "anthropic-messages"])
     })
   )
-  it.effect("those who follow Anthropic", () =>
+  it.effect("sends the key in the header that each preset and each known host uses", () =>
     Effect.gen(function* () {
       const { deepseek, moonshot, zai } = AnthropicClient.presets
-      expect((yield* asking(zai)).url).toBe("https://api.z.ai/api/anthropic/v1/messages")
-      expect((yield* asking(moonshot)).headers["authorization"]).toBe("Bearer a-secret")
-      expect((yield* asking(deepseek)).headers["x-api-key"]).toBe("a-secret")
-      const known = yield* asking({ baseUrl: "https://api.moonshot.ai/anthropic/v1" })
-      expect(known.headers["authorization"]).toBe("Bearer a-secret")
+      expect((yield* send(zai)).url).toBe("https://api.z.ai/api/anthropic/v1/messages")
+      expect((yield* send(moonshot)).headers["authorization"]).toBe("Bearer a-secret")
+      expect((yield* send(deepseek)).headers["x-api-key"]).toBe("a-secret")
+      const knownHost = yield* send({ baseUrl: "https://api.moonshot.ai/anthropic/v1" })
+      expect(knownHost.headers["authorization"]).toBe("Bearer a-secret")
     })
   )
-  it.effect("the same place, whether or not the base URL names the version", () =>
+  it.effect("appends /v1 to a base URL without a version", () =>
     Effect.gen(function* () {
       const urls = yield* Effect.forEach(
         [
@@ -94,7 +94,7 @@ describe("where a request goes, and with what", () => {
           "https://api.z.ai/api/anthropic",
           "http://a/v1beta"
         ],
-        (baseUrl) => Effect.map(asking({ baseUrl }), ({ headers, url }) => [url, "authorization" in headers])
+        (baseUrl) => Effect.map(send({ baseUrl }), ({ headers, url }) => [url, "authorization" in headers])
       )
       expect(urls).toEqual([
         ["https://api.anthropic.com/v1/messages", false],
@@ -104,43 +104,45 @@ describe("where a request goes, and with what", () => {
       ])
     })
   )
-  it.effect("Vertex, with the model in the path", () =>
+  it.effect("sends the model in the path and the key as a bearer token to Vertex", () =>
     Effect.gen(function* () {
       const vertex = { ...AnthropicClient.presets.vertex, baseUrl: "https://vertex.example/models" }
-      const whole = yield* asking(vertex)
-      const streamed = yield* asking(vertex, true)
-      expect([whole.url, streamed.url]).toEqual([
+      const response = yield* send(vertex)
+      const streamed = yield* send(vertex, true)
+      expect([response.url, streamed.url]).toEqual([
         "https://vertex.example/models/claude-sonnet-4-5:rawPredict",
         "https://vertex.example/models/claude-sonnet-4-5:streamRawPredict"
       ])
-      expect(whole.headers["authorization"]).toBe("Bearer a-secret")
-      expect(whole.headers).not.toHaveProperty("anthropic-version")
+      expect(response.headers["authorization"]).toBe("Bearer a-secret")
+      expect(response.headers).not.toHaveProperty("anthropic-version")
     })
   )
-  it.effect("a list of models, but where the model is in the path", () =>
+  it.effect("lists models, except for a preset with the model in the path", () =>
     Effect.gen(function* () {
       const { anthropic, vertex } = AnthropicClient.presets
       const clients = yield* Effect.forEach([anthropic, vertex], AnthropicClient.make)
       expect(clients.map(({ listModels }) => listModels !== undefined)).toEqual([true, false])
     }).pipe(Effect.provide(NodeHttpClient.layerUndici))
   )
-  it.effect("a provider called anthropic, unless it is told otherwise", () =>
-    Effect.gen(function* () {
-      const wires = yield* Effect.forEach(
-        [
-          { provider: "anthropic" },
-          { provider: "mine", preset: "anthropic" },
-          { provider: "anthropic", wire: "chat-completions" as const },
-          { provider: "zai", wire: "anthropic-messages" as const }
-        ],
-        (options) => Effect.map(Named.make(options), ({ wire }) => wire)
-      ).pipe(Effect.provide((yield* recording()).layer))
-      expect(wires).toEqual(["anthropic-messages", "anthropic-messages", "chat-completions", "anthropic-messages"])
-    })
+  it.effect(
+    "uses the Anthropic wire for the provider and the preset named anthropic unless another wire is given",
+    () =>
+      Effect.gen(function* () {
+        const wires = yield* Effect.forEach(
+          [
+            { provider: "anthropic" },
+            { provider: "mine", preset: "anthropic" },
+            { provider: "anthropic", wire: "chat-completions" as const },
+            { provider: "zai", wire: "anthropic-messages" as const }
+          ],
+          (options) => Effect.map(Named.make(options), ({ wire }) => wire)
+        ).pipe(Effect.provide((yield* recordingClient()).layer))
+        expect(wires).toEqual(["anthropic-messages", "anthropic-messages", "chat-completions", "anthropic-messages"])
+      })
   )
 })
 
-describe("what goes wrong", () => {
+describe("AnthropicClient errors", () => {
   const error = (type: string, message: string) => ({ type: "error", error: { type, message }, request_id: "req_1" })
   it.effect.each<readonly [number, string, string, string]>([
     [400, "invalid_request_error", "max_tokens: too large", "InvalidRequestError"],
@@ -163,9 +165,9 @@ describe("what goes wrong", () => {
     [504, "timeout_error", "Request timed out", "ProviderUnavailableError"],
     [529, "overloaded_error", "Too busy now", "ProviderUnavailableError"],
     [200, "overloaded_error", "Too busy now", "ProviderUnavailableError"]
-  ])("%d %s: %s", ([status, type, message, tag]) =>
+  ])("maps %d %s with the message '%s' to %s", ([status, type, message, tag]) =>
     Effect.gen(function* () {
-      const { layer } = yield* recording(status, error(type, message))
+      const { layer } = yield* recordingClient(status, error(type, message))
       const client = yield* Effect.provide(AnthropicClient.make(), layer)
       const failure = yield* Effect.flip(client.chat(question, call))
       expect(failure._tag).toBe(tag)
@@ -173,7 +175,7 @@ describe("what goes wrong", () => {
       expect("requestId" in failure && failure.requestId).toBe("req_1")
     })
   )
-  it.effect("an overload in the middle of a stream keeps what had been said", () =>
+  it.effect("keeps the text before an overloaded_error in the middle of a stream as partial", () =>
     Effect.gen(function* () {
       const events = [
         { type: "message_start", message: { ...answer, content: [], stop_reason: null } },
@@ -201,8 +203,8 @@ describe("what goes wrong", () => {
   )
 })
 
-describe("a conversation over sockets", () => {
-  it.scopedLive("thinks, calls tools, and goes on with their results", () =>
+describe("AnthropicClient over sockets", () => {
+  it.scopedLive("sends signed reasoning and tool results of a conversation back, in responses and streams", () =>
     Effect.gen(function* () {
       const provider = yield* SimulatedProvider.make({
         answer: ({ messages }) =>
@@ -221,10 +223,14 @@ describe("a conversation over sockets", () => {
         Effect.provide(AnthropicClient.layer({ provider: "simulated", baseUrl: provider.baseUrl }))
       )
       const first: ChatRequest = { messages: [Chat.system("Be brief."), Chat.user("The weather?")] }
-      const whole = yield* client.chat(first, call)
+      const response = yield* client.chat(first, call)
       const streamed = yield* ChatEvent.collect(client.chatStream(first, call))
-      expect({ ...streamed, id: whole.id, latency: 0, attempts: [] }).toEqual({ ...whole, latency: 0, attempts: [] })
-      expect([whole.finishReason, whole.toolCalls.length]).toEqual(["tool-calls", 2])
+      expect({ ...streamed, id: response.id, latency: 0, attempts: [] }).toEqual({
+        ...response,
+        latency: 0,
+        attempts: []
+      })
+      expect([response.finishReason, response.toolCalls.length]).toEqual(["tool-calls", 2])
       const messages = [
         ...first.messages,
         Chat.toMessage(streamed),

@@ -13,27 +13,27 @@ const source = readFileSync(new URL("../../examples/custom-provider.ts", import.
 
 const usage = { prompt_tokens: 3, completion_tokens: 2 }
 
-interface Asked {
+interface ReceivedRequest {
   readonly url: string
   readonly body: { readonly system: string; readonly messages: ReadonlyArray<unknown>; readonly stream: boolean }
 }
 
-/** Answers "two words", or refuses a message that says "refuse me", whole and streamed. */
-const serving = Effect.gen(function* () {
-  const asked: Array<Asked> = []
+/** Responds with "two words", or with a rate limit error to "refuse me", as a body or as a stream. */
+const serveProvider = Effect.gen(function* () {
+  const received: Array<ReceivedRequest> = []
   const server = createServer((request, response) => {
     let text = ""
-    request.on("data", (piece) => (text += piece))
+    request.on("data", (chunk) => (text += chunk))
     request.on("end", () => {
-      const body: Asked["body"] = JSON.parse(text)
-      asked.push({ url: request.url ?? "", body })
-      const refusal = { error_code: 336501, error_msg: "Rate limit reached for RPM" }
-      if (text.includes("refuse me")) return void response.end(JSON.stringify(refusal))
-      const whole = { id: "as-1", result: "two words", finish_reason: "normal", is_end: true, usage }
-      if (!body.stream || text.includes("whole please")) return void response.end(JSON.stringify(whole))
+      const body: ReceivedRequest["body"] = JSON.parse(text)
+      received.push({ url: request.url ?? "", body })
+      const rateLimit = { error_code: 336501, error_msg: "Rate limit reached for RPM" }
+      if (text.includes("refuse me")) return void response.end(JSON.stringify(rateLimit))
+      const full = { id: "as-1", result: "two words", finish_reason: "normal", is_end: true, usage }
+      if (!body.stream || text.includes("whole please")) return void response.end(JSON.stringify(full))
       response.writeHead(200, { "content-type": "text/event-stream" })
       const first = { id: "as-1", result: "two ", is_end: false }
-      for (const said of [first, { ...whole, result: "words" }]) response.write(`data: ${JSON.stringify(said)}\n\n`)
+      for (const chunk of [first, { ...full, result: "words" }]) response.write(`data: ${JSON.stringify(chunk)}\n\n`)
       response.end()
     })
   })
@@ -46,57 +46,59 @@ const serving = Effect.gen(function* () {
     Effect.provide(KeyPool.layer({ providerId: "ernie", keys: ["key"] })),
     Effect.provide(RateLimiter.unlimited)
   )
-  return { llm, asked }
+  return { llm, received }
 })
 
-describe("a provider of a user's own", () => {
-  it.scopedLive("is asked, whole and streamed, and says the same", () =>
+describe("custom provider example", () => {
+  it.scopedLive("sends a chat and a stream to a custom provider and reads the same response from both", () =>
     Effect.gen(function* () {
-      const { asked, llm } = yield* serving
+      const { received, llm } = yield* serveProvider
       const request = {
         messages: [
           { role: "system", content: "Be brief." },
           { role: "user", content: "Hi" }
         ]
       } as const
-      const whole = yield* llm.chat(request)
+      const response = yield* llm.chat(request)
       const streamed = yield* ChatEvent.collect(llm.chatStream(request))
-      expect(whole).toMatchObject({ id: "as-1", text: "two words", finishReason: "stop", rawFinishReason: "normal" })
-      expect(whole.usage).toMatchObject({ inputTokens: 3, outputTokens: 2, estimated: false })
-      const { attempts: _, latency: __, ...said } = whole
-      expect(streamed).toMatchObject(said)
-      expect(asked.map(({ body, url }) => [url, body.system, body.messages, body.stream])).toEqual([
+      expect(response).toMatchObject({ id: "as-1", text: "two words", finishReason: "stop", rawFinishReason: "normal" })
+      expect(response.usage).toMatchObject({ inputTokens: 3, outputTokens: 2, estimated: false })
+      const { attempts: _, latency: __, ...comparable } = response
+      expect(streamed).toMatchObject(comparable)
+      expect(received.map(({ body, url }) => [url, body.system, body.messages, body.stream])).toEqual([
         ["/wenxinworkshop/chat/ernie-4", "Be brief.", [{ role: "user", content: "Hi" }], false],
         ["/wenxinworkshop/chat/ernie-4", "Be brief.", [{ role: "user", content: "Hi" }], true]
       ])
     }).pipe(Effect.provide(NodeHttpClient.layerUndici))
   )
 
-  it.scopedLive("has its errors typed, and what it cannot do refused before it is asked", () =>
-    Effect.gen(function* () {
-      // Each has a key of its own: the first key is not ready before its cooldown has ended.
-      const calls = [
-        (llm: LLM.Service) => llm.chat("refuse me"),
-        (llm: LLM.Service) => ChatEvent.collect(llm.chatStream("refuse me"))
-      ]
-      for (const call of calls) {
-        const { asked, llm } = yield* serving
-        expect(yield* Effect.flip(call(llm))).toMatchObject({ _tag: "RateLimitError", keyId: expect.any(String) })
-        const unsupported = llm.chat({ messages: [{ role: "user", content: "Hi" }], tools: [{ name: "tool" }] })
-        expect(yield* Effect.flip(unsupported)).toMatchObject({ _tag: "UnsupportedError", feature: "tools" })
-        expect(asked).toHaveLength(1)
-      }
-    }).pipe(Effect.provide(NodeHttpClient.layerUndici))
+  it.scopedLive(
+    "maps errors of a custom provider to RateLimitError and rejects tools as Unsupported before sending",
+    () =>
+      Effect.gen(function* () {
+        // Each call has its own pool, because the error starts a cooldown of the key.
+        const calls = [
+          (llm: LLM.Service) => llm.chat("refuse me"),
+          (llm: LLM.Service) => ChatEvent.collect(llm.chatStream("refuse me"))
+        ]
+        for (const call of calls) {
+          const { received, llm } = yield* serveProvider
+          expect(yield* Effect.flip(call(llm))).toMatchObject({ _tag: "RateLimitError", keyId: expect.any(String) })
+          const unsupported = llm.chat({ messages: [{ role: "user", content: "Hi" }], tools: [{ name: "tool" }] })
+          expect(yield* Effect.flip(unsupported)).toMatchObject({ _tag: "UnsupportedError", feature: "tools" })
+          expect(received).toHaveLength(1)
+        }
+      }).pipe(Effect.provide(NodeHttpClient.layerUndici))
   )
 
-  it.scopedLive("may answer whole where a stream was asked for, and say nothing of the type", () =>
+  it.scopedLive("reads a JSON body without a content type as the stream of a custom provider", () =>
     Effect.gen(function* () {
-      const { llm } = yield* serving
+      const { llm } = yield* serveProvider
       expect(yield* ChatEvent.collect(llm.chatStream("whole please"))).toMatchObject({ id: "as-1", text: "two words" })
     }).pipe(Effect.provide(NodeHttpClient.layerUndici))
   )
 
-  it("is shown in the docs, whole, in under 60 lines", () => {
+  it("is printed in the documentation in full, in under 60 lines", () => {
     const docs = readFileSync(new URL("../../docs/adding-a-provider.md", import.meta.url), "utf8")
     expect(docs).toContain(source.trim().replace("../src/index.js", "effect-llm"))
     expect(source.trim().split("\n").length).toBeLessThan(60)

@@ -24,8 +24,8 @@ const calls: ReadonlyArray<Chat.ToolCall> = [
 
 const services = "/services/aigc"
 
-describe("DashScope over sockets", () => {
-  it.scopedLive("a chat and a stream say the same, with thoughts and calls, whether or not events repeat", () =>
+describe("DashScopeClient over sockets", () => {
+  it.scopedLive("reads the same response from a chat, an incremental stream and a cumulative stream", () =>
     Effect.gen(function* () {
       const provider = yield* SimulatedProvider.make({
         keys: [{ key: "good" }],
@@ -37,8 +37,8 @@ describe("DashScope over sockets", () => {
           toolCalls: calls
         })
       })
-      const whole = yield* Effect.flatMap(llmAt(provider.baseUrl), (llm) => llm.chat("What time is it?"))
-      expect(whole).toMatchObject({
+      const response = yield* Effect.flatMap(llmAt(provider.baseUrl), (llm) => llm.chat("What time is it?"))
+      expect(response).toMatchObject({
         id: "r-1",
         provider: "dashscope",
         model: "acme-1",
@@ -51,13 +51,13 @@ describe("DashScope over sockets", () => {
       for (const incremental of [true, false]) {
         const llm = yield* llmAt(provider.baseUrl, { incremental })
         const streamed = yield* ChatEvent.collect(llm.chatStream("What time is it?"))
-        expect({ ...streamed, latency: 0, attempts: [] }).toEqual({ ...whole, latency: 0, attempts: [] })
+        expect({ ...streamed, latency: 0, attempts: [] }).toEqual({ ...response, latency: 0, attempts: [] })
       }
       expect((yield* provider.log).map(({ stream }) => stream)).toEqual([false, true, true])
     }).pipe(Effect.provide(NodeHttpClient.layerUndici))
   )
 
-  it.scopedLive("the results of tools go back, and what there is to see goes to the service that sees", () =>
+  it.scopedLive("sends tool results back and chooses the service by the content of each request", () =>
     Effect.gen(function* () {
       const provider = yield* SimulatedProvider.make({
         answer: ({ messages }) => {
@@ -66,10 +66,10 @@ describe("DashScope over sockets", () => {
         }
       })
       const llm = yield* llmAt(provider.baseUrl)
-      const asked = Chat.user([Chat.image("https://example.com/clock.png"), Chat.text("What time is it?")])
-      const answer = yield* llm.chat({ messages: [asked] })
+      const question = Chat.user([Chat.image("https://example.com/clock.png"), Chat.text("What time is it?")])
+      const answer = yield* llm.chat({ messages: [question] })
       const results = answer.toolCalls.map((call) => Chat.toolResult(call, "12:00"))
-      const { text } = yield* llm.chat({ messages: [asked, Chat.toMessage(answer), ...results] })
+      const { text } = yield* llm.chat({ messages: [question, Chat.toMessage(answer), ...results] })
       expect(text).toBe("It is 12:00.")
       yield* llm.chat("Hi")
       expect((yield* provider.log).map(({ path }) => path.slice(path.indexOf(services) + services.length))).toEqual([
@@ -80,31 +80,31 @@ describe("DashScope over sockets", () => {
     }).pipe(Effect.provide(NodeHttpClient.layerUndici))
   )
 
-  it.scopedLive("errors are what their codes say, before a stream and in its middle", () =>
+  it.scopedLive("maps error codes to error classes, before a stream and in its middle", () =>
     Effect.gen(function* () {
       const provider = yield* SimulatedProvider.make({ answer: () => "One, two, three." })
-      const failure = (fault: SimulatedProvider.Fault, way: "whole" | "streamed") =>
+      const failure = (fault: SimulatedProvider.Fault, method: "chat" | "stream") =>
         Effect.gen(function* () {
-          // Some of these bench a key.
+          // Some of these errors start a cooldown of the key, so each has a pool of its own.
           const llm = yield* llmAt(provider.baseUrl)
           yield* provider.next(fault)
           const error = yield* Effect.flip(
-            way === "whole" ? Effect.asVoid(llm.chat("?")) : Effect.asVoid(ChatEvent.collect(llm.chatStream("?")))
+            method === "chat" ? Effect.asVoid(llm.chat("?")) : Effect.asVoid(ChatEvent.collect(llm.chatStream("?")))
           )
           return error._tag === "StreamInterruptedError" ? [error._tag, error.reported] : [error._tag]
         })
-      const refused = (status: number, code: string, message: string) =>
-        failure(SimulatedProvider.status(status, { code, message }), "whole")
-      const broken = (after: number, code: string) =>
-        failure(SimulatedProvider.errorEvent(after, { code, message: "No." }), "streamed")
+      const responseError = (status: number, code: string, message: string) =>
+        failure(SimulatedProvider.status(status, { code, message }), "chat")
+      const streamError = (after: number, code: string) =>
+        failure(SimulatedProvider.errorEvent(after, { code, message: "No." }), "stream")
       expect([
-        yield* refused(400, "Arrearage", "The account is not in good standing."),
-        yield* refused(400, "InvalidParameter", "Range of input length should be [1, 9]"),
-        yield* refused(400, "DataInspectionFailed", "Not this."),
-        yield* refused(429, "Throttling.AllocationQuota", "Too many tokens a minute."),
-        yield* broken(0, "Throttling.RateQuota"),
-        yield* broken(2, "DataInspectionFailed"),
-        yield* failure(SimulatedProvider.truncate(2), "streamed")
+        yield* responseError(400, "Arrearage", "The account is not in good standing."),
+        yield* responseError(400, "InvalidParameter", "Range of input length should be [1, 9]"),
+        yield* responseError(400, "DataInspectionFailed", "Not this."),
+        yield* responseError(429, "Throttling.AllocationQuota", "Too many tokens a minute."),
+        yield* streamError(0, "Throttling.RateQuota"),
+        yield* streamError(2, "DataInspectionFailed"),
+        yield* failure(SimulatedProvider.truncate(2), "stream")
       ]).toEqual([
         ["QuotaExceededError"],
         ["ContextLengthError"],
@@ -118,9 +118,9 @@ describe("DashScope over sockets", () => {
   )
 })
 
-describe("DashScope by its name", () => {
+describe("DashScope by provider name", () => {
   const wireOf = (named: NamedClient.Named) => Effect.map(NamedClient.make(named), ({ wire }) => wire)
-  it.effect("is spoken to as it follows OpenAI, unless its own protocol is asked for", () =>
+  it.effect("uses the Chat Completions wire for the provider dashscope unless its own wire is given", () =>
     Effect.gen(function* () {
       expect(
         yield* Effect.all([

@@ -1,4 +1,4 @@
-/** The client over real sockets, and how it is found by its name. */
+/** GeminiClient over real sockets, and its choice by provider name. */
 import { HttpClient, HttpClientResponse } from "@effect/platform"
 import { NodeHttpClient } from "@effect/platform-node"
 import { describe, expect, it } from "@effect/vitest"
@@ -39,8 +39,8 @@ const calls = [
   { id: "call-b", name: "weather", arguments: "{}" }
 ]
 
-/** Asks for the time first, and says it when it was told. */
-const clockwork = (request: ChatRequest) =>
+/** Calls tools first, and responds with text when the request has tool results. */
+const answerWithTools = (request: ChatRequest) =>
   request.messages.some((message) => message.role === "tool")
     ? { text: "It is noon." }
     : {
@@ -49,16 +49,16 @@ const clockwork = (request: ChatRequest) =>
         reasoningParts: [{ type: "reasoning" as const, text: "The time?" }, signed("call-a", "c2lnbmVk")]
       }
 
-describe("Gemini over sockets", () => {
-  it.scopedLive("a chat and a stream say the same", () =>
+describe("GeminiClient over sockets", () => {
+  it.scopedLive("reads the same response from a chat and a stream", () =>
     Effect.gen(function* () {
-      const provider = yield* SimulatedProvider.make({ keys: [{ key: "good" }], answer: clockwork })
+      const provider = yield* SimulatedProvider.make({ keys: [{ key: "good" }], answer: answerWithTools })
       const llm = yield* llmAt(provider.baseUrl)
-      const whole = yield* llm.chat("What time is it?")
+      const response = yield* llm.chat("What time is it?")
       const streamed = yield* ChatEvent.collect(llm.chatStream("What time is it?"))
-      const comparable = { ...whole, id: streamed.id, latency: 0, attempts: [] }
+      const comparable = { ...response, id: streamed.id, latency: 0, attempts: [] }
       expect({ ...streamed, latency: 0, attempts: [] }).toEqual(comparable)
-      expect(whole).toMatchObject({
+      expect(response).toMatchObject({
         model: "gemini-3-flash",
         text: "Let me see.",
         reasoning: "The time?",
@@ -75,42 +75,44 @@ describe("Gemini over sockets", () => {
   )
 
   for (const stream of [false, true]) {
-    it.scopedLive(`a loop with tools sends every signature back with its call, ${stream ? "streamed" : "whole"}`, () =>
-      Effect.gen(function* () {
-        const provider = yield* SimulatedProvider.make({ answer: clockwork })
-        const llm = yield* llmAt(provider.baseUrl)
-        const ask = (messages: ReadonlyArray<Chat.Message>) =>
-          stream ? ChatEvent.collect(llm.chatStream({ messages })) : llm.chat({ messages })
-        const question = Chat.user("What time is it?")
-        const first = yield* ask([question])
-        const results = first.toolCalls.map((call) => Chat.toolResult(call, "12:00"))
-        expect((yield* ask([question, Chat.toMessage(first), ...results])).text).toBe("It is noon.")
-        const [, second] = yield* provider.log
-        expect(second?.body).toMatchObject({
-          contents: [
-            { role: "user" },
-            {
-              role: "model",
-              parts: [
-                { text: "The time?", thought: true },
-                { text: "Let me see." },
-                {
-                  functionCall: { id: "call-a", name: "clock", args: { zone: "UTC" } },
-                  thoughtSignature: "c2lnbmVk"
-                },
-                { functionCall: { id: "call-b", name: "weather", args: {} } }
-              ]
-            },
-            {
-              role: "user",
-              parts: [
-                { functionResponse: { id: "call-a", name: "clock", response: { output: "12:00" } } },
-                { functionResponse: { id: "call-b", name: "weather", response: { output: "12:00" } } }
-              ]
-            }
-          ]
-        })
-      }).pipe(Effect.provide(NodeHttpClient.layerUndici))
+    it.scopedLive(
+      `sends every thought signature back with its tool call, ${stream ? "in streams" : "in responses"}`,
+      () =>
+        Effect.gen(function* () {
+          const provider = yield* SimulatedProvider.make({ answer: answerWithTools })
+          const llm = yield* llmAt(provider.baseUrl)
+          const ask = (messages: ReadonlyArray<Chat.Message>) =>
+            stream ? ChatEvent.collect(llm.chatStream({ messages })) : llm.chat({ messages })
+          const question = Chat.user("What time is it?")
+          const first = yield* ask([question])
+          const results = first.toolCalls.map((call) => Chat.toolResult(call, "12:00"))
+          expect((yield* ask([question, Chat.toMessage(first), ...results])).text).toBe("It is noon.")
+          const [, second] = yield* provider.log
+          expect(second?.body).toMatchObject({
+            contents: [
+              { role: "user" },
+              {
+                role: "model",
+                parts: [
+                  { text: "The time?", thought: true },
+                  { text: "Let me see." },
+                  {
+                    functionCall: { id: "call-a", name: "clock", args: { zone: "UTC" } },
+                    thoughtSignature: "c2lnbmVk"
+                  },
+                  { functionCall: { id: "call-b", name: "weather", args: {} } }
+                ]
+              },
+              {
+                role: "user",
+                parts: [
+                  { functionResponse: { id: "call-a", name: "clock", response: { output: "12:00" } } },
+                  { functionResponse: { id: "call-b", name: "weather", response: { output: "12:00" } } }
+                ]
+              }
+            ]
+          })
+        }).pipe(Effect.provide(NodeHttpClient.layerUndici))
     )
   }
 
@@ -119,31 +121,31 @@ describe("Gemini over sockets", () => {
     ["a 503", S.status(503), "ProviderUnavailableError", "ProviderUnavailableError"],
     ["a 429", S.status(429, { retryAfter: "3 seconds" }), "RateLimitError", "RateLimitError"],
     ["a 403", S.status(403), "PermissionError", "PermissionError"],
-    ["a reset in its middle", S.reset(2), "NetworkError", "StreamInterruptedError"],
-    ["an answer that is cut off", S.truncate(2), "MalformedResponseError", "StreamInterruptedError"],
-    ["a page of HTML", S.garbage, "MalformedResponseError", "MalformedResponseError"],
-    ["an event that is no JSON", S.brokenEvent(2), "MalformedResponseError", "MalformedResponseError"],
-    ["an error before the first word", S.errorEvent(), "ProviderUnavailableError", "ProviderUnavailableError"],
-    ["an error in the middle", S.errorEvent(2), "ProviderUnavailableError", "StreamInterruptedError"],
-    ["one byte at a time", S.drip, "ok", "ok"],
-    ["no usage", S.noUsage, "ok", "ok"]
+    ["a reset in the middle of the body", S.reset(2), "NetworkError", "StreamInterruptedError"],
+    ["a truncated body", S.truncate(2), "MalformedResponseError", "StreamInterruptedError"],
+    ["an HTML page", S.garbage, "MalformedResponseError", "MalformedResponseError"],
+    ["an event without valid JSON", S.brokenEvent(2), "MalformedResponseError", "MalformedResponseError"],
+    ["an error before the first event", S.errorEvent(), "ProviderUnavailableError", "ProviderUnavailableError"],
+    ["an error in the middle of the body", S.errorEvent(2), "ProviderUnavailableError", "StreamInterruptedError"],
+    ["a body of one byte per chunk", S.drip, "ok", "ok"],
+    ["a response without usage", S.noUsage, "ok", "ok"]
   ]
-  for (const [what, fault, whole, streamed] of faults) {
-    it.scopedLive(`${what} is ${whole} whole and ${streamed} streamed`, () =>
+  for (const [what, fault, inChat, inStream] of faults) {
+    it.scopedLive(`reads ${what} as ${inChat} in a chat and as ${inStream} in a stream`, () =>
       Effect.gen(function* () {
         const provider = yield* SimulatedProvider.make({ answer: () => "It is twelve o'clock, more or less." })
-        // Each with a pool of its own, for what one learns of its key is not to hold for the other.
+        // Each call has its own pool, so that a cooldown after the first does not affect the second.
         const llm = yield* llmAt(provider.baseUrl)
-        const another = yield* llmAt(provider.baseUrl)
+        const other = yield* llmAt(provider.baseUrl)
         yield* provider.next(fault)
-        expect(yield* outcome(llm.chat("?"))).toBe(whole)
+        expect(yield* outcome(llm.chat("?"))).toBe(inChat)
         yield* provider.next(fault)
-        expect(yield* outcome(ChatEvent.collect(another.chatStream("?")))).toBe(streamed)
+        expect(yield* outcome(ChatEvent.collect(other.chatStream("?")))).toBe(inStream)
       }).pipe(Effect.provide(NodeHttpClient.layerUndici))
     )
   }
 
-  it.scopedLive("a server that never closes its stream keeps nobody waiting", () =>
+  it.scopedLive("completes a stream whose connection the server never closes", () =>
     Effect.gen(function* () {
       const provider = yield* SimulatedProvider.make({ answer: () => "Hello" })
       const llm = yield* llmAt(provider.baseUrl)
@@ -153,17 +155,17 @@ describe("Gemini over sockets", () => {
   )
 })
 
-/** What was asked of a server that always answers with this body. */
-const answering = (body: unknown, contentType = "application/json; charset=UTF-8") =>
+/** A client that always responds with this body, and its requests. */
+const respondingClient = (body: unknown, contentType = "application/json; charset=UTF-8") =>
   Effect.map(
     Ref.make<ReadonlyArray<{ readonly url: string; readonly headers: Readonly<Record<string, string>> }>>([]),
-    (asked) => ({
-      asked: Ref.get(asked),
+    (requests) => ({
+      requests: Ref.get(requests),
       layer: Layer.succeed(
         HttpClient.HttpClient,
         HttpClient.make((request, url) =>
           Effect.as(
-            Ref.update(asked, (before) => [...before, { url: url.href, headers: request.headers }]),
+            Ref.update(requests, (before) => [...before, { url: url.href, headers: request.headers }]),
             HttpClientResponse.fromWeb(
               request,
               new Response(JSON.stringify(body), { headers: { "content-type": contentType } })
@@ -179,24 +181,24 @@ const hello = {
   usageMetadata: { promptTokenCount: 1, candidatesTokenCount: 1, totalTokenCount: 2 }
 }
 
-const once = (options: GeminiClient.Options | undefined, stream: boolean) =>
+const callOnce = (options: GeminiClient.Options | undefined, stream: boolean) =>
   Effect.flatMap(GeminiClient.GeminiClient, (client) => {
     const call = { model: "gemini-3-flash", key: ApiKey.make("secret-of-mine") }
     const request = { messages: [Chat.user("?")] }
     return stream ? ChatEvent.collect(client.chatStream(request, call)) : client.chat(request, call)
   }).pipe(Effect.provide(GeminiClient.layer(options)))
 
-describe("the key", () => {
+describe("GeminiClient key", () => {
   const ask = (options: GeminiClient.Options | undefined, stream = false) =>
     Effect.gen(function* () {
-      const { asked, layer } = yield* answering(hello)
-      yield* Effect.provide(once(options, stream), layer)
-      const [first] = yield* asked
+      const { requests, layer } = yield* respondingClient(hello)
+      yield* Effect.provide(callOnce(options, stream), layer)
+      const [first] = yield* requests
       expect(first?.url).not.toContain("secret-of-mine")
       return [first?.url, first?.headers["x-goog-api-key"], first?.headers["authorization"]]
     })
 
-  it.effect("goes in its own header, and never in the URL", () =>
+  it.effect("sends the key as x-goog-api-key and never in the URL", () =>
     Effect.gen(function* () {
       const api = "https://generativelanguage.googleapis.com/v1beta/models/gemini-3-flash"
       expect(yield* ask(undefined)).toEqual([`${api}:generateContent`, "secret-of-mine", undefined])
@@ -208,7 +210,7 @@ describe("the key", () => {
       ])
     })
   )
-  it.effect("is a token for Vertex AI, and a key for its express mode", () =>
+  it.effect("sends a bearer token to Vertex AI and x-goog-api-key to its express mode", () =>
     Effect.gen(function* () {
       const project =
         "https://us-central1-aiplatform.googleapis.com/v1/projects/p/locations/us-central1/publishers/google"
@@ -226,42 +228,42 @@ describe("the key", () => {
   )
 })
 
-describe("a stream", () => {
-  it.effect("may come as one list of JSON", () =>
+describe("GeminiClient streams", () => {
+  it.effect("reads a stream that arrives as one JSON list", () =>
     Effect.gen(function* () {
-      const piece = { candidates: [{ content: { parts: [{ text: "Hello, " }] } }], responseId: "r1" }
-      const { layer } = yield* answering([piece, hello])
-      const answer = yield* Effect.provide(once(undefined, true), layer)
+      const chunk = { candidates: [{ content: { parts: [{ text: "Hello, " }] } }], responseId: "r1" }
+      const { layer } = yield* respondingClient([chunk, hello])
+      const answer = yield* Effect.provide(callOnce(undefined, true), layer)
       expect([answer.id, answer.text, answer.finishReason]).toEqual(["r1", "Hello, Hello", "stop"])
     })
   )
-  it.effect("that says too early that it has stopped is read to its end", () =>
+  it.effect("reads a stream to its end when a finishReason arrives too early", () =>
     Effect.gen(function* () {
-      const piece = (parts: ReadonlyArray<object>, finishReason?: string) =>
+      const chunk = (parts: ReadonlyArray<object>, finishReason?: string) =>
         `data: ${JSON.stringify({ ...hello, candidates: [{ content: { parts }, finishReason }] })}\n\n`
       const isRead = yield* Deferred.make<void>()
-      const goesOn = yield* Deferred.make<void>()
-      const last = Effect.zipRight(Deferred.succeed(isRead, undefined), Deferred.await(goesOn))
+      const resume = yield* Deferred.make<void>()
+      const last = Effect.zipRight(Deferred.succeed(isRead, undefined), Deferred.await(resume))
       const body = Stream.concat(
-        Stream.make(piece([], "STOP"), piece([{ text: "Hello, " }])),
-        Stream.fromEffect(Effect.as(last, piece([{ text: "world" }], "STOP")))
+        Stream.make(chunk([], "STOP"), chunk([{ text: "Hello, " }])),
+        Stream.fromEffect(Effect.as(last, chunk([{ text: "world" }], "STOP")))
       ).pipe(Stream.encodeText, Stream.toReadableStream())
       const client = HttpClient.make((request) =>
         Effect.succeed(
           HttpClientResponse.fromWeb(request, new Response(body, { headers: { "content-type": "text/event-stream" } }))
         )
       )
-      const fiber = yield* Effect.fork(Effect.provideService(once(undefined, true), HttpClient.HttpClient, client))
+      const fiber = yield* Effect.fork(Effect.provideService(callOnce(undefined, true), HttpClient.HttpClient, client))
       yield* Deferred.await(isRead)
-      // Longer than the usage of a model that has stopped is waited for.
+      // Longer than the client waits for the usage after a finishReason.
       yield* TestClock.adjust("1200 millis")
-      yield* Deferred.succeed(goesOn, undefined)
+      yield* Deferred.succeed(resume, undefined)
       expect((yield* Fiber.join(fiber)).text).toBe("Hello, world")
     })
   )
-  it.live("whose model writes a call that Gemini cannot read is asked for once more, and then fails", () =>
+  it.live("retries MALFORMED_FUNCTION_CALL once and then fails with MalformedResponseError", () =>
     Effect.gen(function* () {
-      const { asked, layer } = yield* answering({
+      const { requests, layer } = yield* respondingClient({
         candidates: [{ finishReason: "MALFORMED_FUNCTION_CALL", finishMessage: "Malformed function call: f(" }]
       })
       const llm = yield* Effect.provide(llmAt("https://gemini.example", { retry: { attempts: 9, base: 1 } }), layer)
@@ -274,14 +276,14 @@ describe("a stream", () => {
         })
         expect(error.attempts).toHaveLength(2)
       }
-      expect(yield* asked).toHaveLength(4)
+      expect(yield* requests).toHaveLength(4)
     })
   )
-  it.effect("of a prompt that is blocked fails before its first event", () =>
+  it.effect("fails with ContentFilterError before the first event when the prompt is blocked", () =>
     Effect.gen(function* () {
-      const { layer } = yield* answering({ promptFeedback: { blockReason: "SAFETY" } })
+      const { layer } = yield* respondingClient({ promptFeedback: { blockReason: "SAFETY" } })
       for (const stream of [true, false]) {
-        const error = yield* Effect.flip(Effect.provide(once(undefined, stream), layer))
+        const error = yield* Effect.flip(Effect.provide(callOnce(undefined, stream), layer))
         expect([error._tag, error.message]).toEqual([
           "ContentFilterError",
           "gemini: The prompt was blocked: SAFETY. Change the prompt, or use another model."
@@ -291,61 +293,62 @@ describe("a stream", () => {
   )
 })
 
-describe("by its name", () => {
+describe("Gemini by provider name", () => {
   const environment = (variables: Record<string, string>) =>
     Effect.withConfigProvider(ConfigProvider.fromMap(new Map(Object.entries(variables))))
 
-  const asked = (provider: string, variables: Record<string, string>) =>
+  const firstRequest = (provider: string, variables: Record<string, string>) =>
     Effect.gen(function* () {
-      const { asked, layer } = yield* answering(hello)
+      const { requests, layer } = yield* respondingClient(hello)
       const llm = LLM.layerConfig({ provider, model: "gemini-3-flash" })
       yield* LLM.chat("?").pipe(Effect.provide(llm), Effect.provide(layer), environment(variables))
-      const [first] = yield* asked
+      const [first] = yield* requests
       return [first?.url.replace(/\/models.*/, ""), first?.headers["x-goog-api-key"]]
     })
 
-  it.effect("the provider is Gemini's, with the keys under either name", () =>
+  it.effect("reads the keys of gemini and google from GEMINI_API_KEY or GOOGLE_API_KEY", () =>
     Effect.gen(function* () {
       const api = "https://generativelanguage.googleapis.com/v1beta"
-      expect(yield* asked("gemini", { GEMINI_API_KEY: "key-one" })).toEqual([api, "key-one"])
-      expect(yield* asked("gemini", { GOOGLE_API_KEY: "key-two" })).toEqual([api, "key-two"])
-      expect(yield* asked("gemini", { GOOGLE_API_KEY: "key-two", GEMINI_API_KEY: "key-one" })).toEqual([api, "key-one"])
-      expect(yield* asked("google", { GEMINI_API_KEY: "key-one" })).toEqual([api, "key-one"])
-      const none = yield* Effect.flip(asked("gemini", {}))
+      expect(yield* firstRequest("gemini", { GEMINI_API_KEY: "key-one" })).toEqual([api, "key-one"])
+      expect(yield* firstRequest("gemini", { GOOGLE_API_KEY: "key-two" })).toEqual([api, "key-two"])
+      expect(yield* firstRequest("gemini", { GOOGLE_API_KEY: "key-two", GEMINI_API_KEY: "key-one" })).toEqual([
+        api,
+        "key-one"
+      ])
+      expect(yield* firstRequest("google", { GEMINI_API_KEY: "key-one" })).toEqual([api, "key-one"])
+      const none = yield* Effect.flip(firstRequest("gemini", {}))
       expect(String(none)).toContain("GEMINI_API_KEY")
     })
   )
 
   const wires = (file: object) =>
     Effect.gen(function* () {
-      const { asked, layer } = yield* answering(hello)
+      const { requests, layer } = yield* respondingClient(hello)
       const models = yield* Effect.flatMap(ProviderFile.parse(JSON.stringify(file)), Models.make).pipe(
         Effect.provide(layer)
       )
       yield* Effect.forEach(models.list, ({ model, provider }) =>
         Effect.flatMap(models.get(provider, model), (llm) => Effect.either(llm.chat("?")))
       )
-      return (yield* asked).map(({ url }) => url.replace(/^https?:\/\//, ""))
+      return (yield* requests).map(({ url }) => url.replace(/^https?:\/\//, ""))
     })
 
-  it.effect(
-    "a section of a file speaks it, unless it says otherwise or has the address of Google's other protocol",
-    () =>
-      Effect.gen(function* () {
-        const entry = { model_name: "m", api_keys: ["key-one"], max_retries: 1 }
-        expect(
-          yield* wires({
-            google: [entry],
-            gemini: [{ ...entry, base_url: "https://generativelanguage.googleapis.com/v1beta/openai/" }],
-            mine: [{ ...entry, base_url: "http://mine", type: "gemini" }],
-            other: [{ ...entry, base_url: "http://other", preset: "gemini", type: "chat-completions" }]
-          })
-        ).toEqual([
-          "generativelanguage.googleapis.com/v1beta/models/m:generateContent",
-          "generativelanguage.googleapis.com/v1beta/openai/chat/completions",
-          "mine/models/m:generateContent",
-          "other/chat/completions"
-        ])
-      })
+  it.effect("uses the Gemini wire for sections of a provider file unless type or base_url choose another", () =>
+    Effect.gen(function* () {
+      const entry = { model_name: "m", api_keys: ["key-one"], max_retries: 1 }
+      expect(
+        yield* wires({
+          google: [entry],
+          gemini: [{ ...entry, base_url: "https://generativelanguage.googleapis.com/v1beta/openai/" }],
+          mine: [{ ...entry, base_url: "http://mine", type: "gemini" }],
+          other: [{ ...entry, base_url: "http://other", preset: "gemini", type: "chat-completions" }]
+        })
+      ).toEqual([
+        "generativelanguage.googleapis.com/v1beta/models/m:generateContent",
+        "generativelanguage.googleapis.com/v1beta/openai/chat/completions",
+        "mine/models/m:generateContent",
+        "other/chat/completions"
+      ])
+    })
   )
 })

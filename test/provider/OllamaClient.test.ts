@@ -14,7 +14,7 @@ import { SimulatedProvider } from "../../src/testing/index.js"
 const llmAt = (baseUrl: string, dialect: NonNullable<OllamaClient.Options["dialect"]> = {}) =>
   LLM.make({ model: "acme-1", retry: false }).pipe(
     Effect.provide(OllamaClient.layer({ ...OllamaClient.presets.local, baseUrl, dialect })),
-    // No key is looked at, and any will do.
+    // Ollama does not check the key.
     Effect.provide(KeyPool.layer({ providerId: "ollama", keys: ["none"] })),
     Effect.provide(RateLimiter.unlimited)
   )
@@ -24,8 +24,8 @@ const calls: ReadonlyArray<Chat.ToolCall> = [
   { id: "call-b", name: "weather", arguments: "{}" }
 ]
 
-describe("Ollama over sockets", () => {
-  it.scopedLive("a chat and a stream say the same, with thoughts and calls", () =>
+describe("OllamaClient over sockets", () => {
+  it.scopedLive("reads the same response from a chat and a stream, with reasoning and tool calls", () =>
     Effect.gen(function* () {
       const provider = yield* SimulatedProvider.make({
         answer: () => ({
@@ -36,9 +36,9 @@ describe("Ollama over sockets", () => {
         })
       })
       const llm = yield* llmAt(provider.baseUrl, { options: { num_ctx: 8192 }, keepAlive: "1h" })
-      const whole = yield* llm.chat("What time is it?")
+      const response = yield* llm.chat("What time is it?")
       const streamed = yield* ChatEvent.collect(llm.chatStream("What time is it?"))
-      expect(whole).toMatchObject({
+      expect(response).toMatchObject({
         provider: "ollama",
         model: "acme-1",
         text: "Let me see.",
@@ -47,14 +47,14 @@ describe("Ollama over sockets", () => {
         finishReason: "tool-calls",
         usage: { estimated: false }
       })
-      expect({ ...streamed, latency: 0, attempts: [] }).toEqual({ ...whole, latency: 0, attempts: [] })
+      expect({ ...streamed, latency: 0, attempts: [] }).toEqual({ ...response, latency: 0, attempts: [] })
       const [first, second] = yield* provider.log
       expect([first?.path.endsWith("/api/chat"), first?.stream, second?.stream]).toEqual([true, false, true])
       expect(second?.body).toMatchObject({ keep_alive: "1h", options: { num_ctx: 8192 }, stream: true })
     }).pipe(Effect.provide(NodeHttpClient.layerUndici))
   )
 
-  it.scopedLive("the results of tools go back, and the conversation goes on", () =>
+  it.scopedLive("sends tool results back and reads the final response", () =>
     Effect.gen(function* () {
       const provider = yield* SimulatedProvider.make({
         answer: ({ messages }) => {
@@ -63,15 +63,15 @@ describe("Ollama over sockets", () => {
         }
       })
       const llm = yield* llmAt(provider.baseUrl)
-      const asked = Chat.user("What time is it?")
-      const answer = yield* llm.chat({ messages: [asked] })
+      const question = Chat.user("What time is it?")
+      const answer = yield* llm.chat({ messages: [question] })
       const results = answer.toolCalls.map((call) => Chat.toolResult(call, "12:00"))
-      const { text } = yield* llm.chat({ messages: [asked, Chat.toMessage(answer), ...results] })
+      const { text } = yield* llm.chat({ messages: [question, Chat.toMessage(answer), ...results] })
       expect(text).toBe("It is 12:00.")
     }).pipe(Effect.provide(NodeHttpClient.layerUndici))
   )
 
-  it.scopedLive("errors are what they are, before a stream and in its middle", () =>
+  it.scopedLive("maps errors to error classes, before a stream and in its middle", () =>
     Effect.gen(function* () {
       const provider = yield* SimulatedProvider.make({ answer: () => "One, two, three." })
       const llm = yield* llmAt(provider.baseUrl)
@@ -101,9 +101,9 @@ describe("Ollama over sockets", () => {
   )
 })
 
-describe("Ollama by its name", () => {
+describe("Ollama by provider name", () => {
   const wireOf = (named: NamedClient.Named) => Effect.map(NamedClient.make(named), ({ wire }) => wire)
-  it.effect("is spoken to in its own protocol, unless the address or the caller says otherwise", () =>
+  it.effect("uses the Ollama wire for the provider ollama unless base URL or wire choose another", () =>
     Effect.gen(function* () {
       const wires = yield* Effect.all([
         wireOf({ provider: "ollama" }),
@@ -115,7 +115,7 @@ describe("Ollama by its name", () => {
       expect(wires).toEqual(["ollama", "ollama", "ollama", "chat-completions", "chat-completions"])
     }).pipe(Effect.provide(NodeHttpClient.layerUndici))
   )
-  it.scopedLive("is found from the environment", () =>
+  it.scopedLive("reads base URL, key and model of ollama from the environment", () =>
     Effect.gen(function* () {
       const provider = yield* SimulatedProvider.make({ answer: () => "Hello." })
       const environment = new Map([

@@ -19,8 +19,8 @@ const answer = JSON.stringify({
   usage: { prompt_tokens: 3, completion_tokens: 2, total_tokens: 5 }
 })
 
-/** What is sent is kept, and answered with what `respond` makes of the header. */
-const recorded = (respond: (authorization: string) => Response = () => new Response(answer)) =>
+/** Records each authorization header and responds with `respond(header)`. */
+const recordingClient = (respond: (authorization: string) => Response = () => new Response(answer)) =>
   Effect.map(Ref.make<ReadonlyArray<string>>([]), (sent) => ({
     sent: Ref.get(sent),
     client: HttpClient.make((request) => {
@@ -44,15 +44,15 @@ const tokenOf = (authorization: string | undefined): string => {
 
 const setup = (options?: ZhipuClient.Options, respond?: (authorization: string) => Response) =>
   Effect.gen(function* () {
-    const { client: http, sent } = yield* recorded(respond)
+    const { client: http, sent } = yield* recordingClient(respond)
     const client = yield* Effect.provideService(ZhipuClient.make(options), HttpClient.HttpClient, http)
     return { client, sent }
   })
 
 const start = 1_700_000_000_123
 
-describe("a key of an id and a secret", () => {
-  it.effect("signs a token in its place, with times in milliseconds", () =>
+describe("ZhipuClient key with id and secret", () => {
+  it.effect("sends a signed JWT with times in milliseconds instead of the key", () =>
     Effect.gen(function* () {
       yield* TestClock.setTime(start)
       const { client, sent } = yield* setup()
@@ -65,7 +65,7 @@ describe("a key of an id and a secret", () => {
     })
   )
 
-  it.effect("keeps its token until a minute before the end, and then signs another", () =>
+  it.effect("keeps a JWT until one minute before it expires and then signs a new one", () =>
     Effect.gen(function* () {
       yield* TestClock.setTime(start)
       const { client, sent } = yield* setup()
@@ -81,14 +81,14 @@ describe("a key of an id and a secret", () => {
     })
   )
 
-  it.effect("signs once for calls at the same time", () =>
+  it.effect("signs one JWT for concurrent calls", () =>
     Effect.gen(function* () {
-      // Each look at the clock is later than the one before: no two signatures are alike.
-      const looks = yield* Ref.make(start)
+      // Every reading of the clock is later than the one before, so that no two tokens are equal.
+      const time = yield* Ref.make(start)
       const real = Clock.make()
       const clock: Clock.Clock = {
         [Clock.ClockTypeId]: Clock.ClockTypeId,
-        currentTimeMillis: Ref.updateAndGet(looks, (time) => time + 1),
+        currentTimeMillis: Ref.updateAndGet(time, (time) => time + 1),
         currentTimeNanos: real.currentTimeNanos,
         unsafeCurrentTimeMillis: () => start,
         unsafeCurrentTimeNanos: () => BigInt(start) * 1_000_000n,
@@ -108,18 +108,18 @@ describe("a key of an id and a secret", () => {
     })
   )
 
-  it.effect("leaves nothing behind where a call is given up while it signs", () =>
+  it.effect("signs the JWT of the next call when a call is interrupted while signing", () =>
     Effect.gen(function* () {
       const { client, sent } = yield* setup()
-      const given = yield* Effect.fork(ask(client))
+      const interrupted = yield* Effect.fork(ask(client))
       yield* Effect.yieldNow()
-      yield* Fiber.interrupt(given)
+      yield* Fiber.interrupt(interrupted)
       yield* ask(client)
       expect((yield* sent).length).toBe(1)
     })
   )
 
-  it.effect("has a token of its own", () =>
+  it.effect("signs a separate JWT for each key", () =>
     Effect.gen(function* () {
       const { client, sent } = yield* setup()
       for (const secret of [key, "fedcba.other", key]) yield* ask(client, secret)
@@ -129,7 +129,7 @@ describe("a key of an id and a secret", () => {
     })
   )
 
-  it.effect("signs whatever is asked with it", () =>
+  it.effect("sends the JWT with embeddings, model lists and streams", () =>
     Effect.gen(function* () {
       const body = JSON.stringify({ data: [{ id: "glm-4.6", index: 0, embedding: [1, 0] }] })
       const { client, sent } = yield* setup({}, () => new Response(body))
@@ -144,7 +144,7 @@ describe("a key of an id and a secret", () => {
     })
   )
 
-  it.effect("that is malformed is an AuthenticationError which does not show it, and nothing is sent", () =>
+  it.effect("fails with AuthenticationError without the secret in it and sends nothing when the key is malformed", () =>
     Effect.gen(function* () {
       const { client, sent } = yield* setup(ZhipuClient.presets.zai)
       for (const secret of [".hidden-secret", "hidden-id.", "hidden.hidden.hidden", "hidden id.hidden secret", "."]) {
@@ -158,7 +158,7 @@ describe("a key of an id and a secret", () => {
     })
   )
 
-  it.effect("does not show its token in errors, also where they cut it off", () =>
+  it.effect("masks the JWT in errors, also where an excerpt cuts it", () =>
     Effect.gen(function* () {
       const bodies = [
         (token: string) => new Response(`<p>${token}</p>`),
@@ -176,15 +176,15 @@ describe("a key of an id and a secret", () => {
   )
 })
 
-describe("a key goes as it is", () => {
-  it.effect("where it is a plain one", () =>
+describe("ZhipuClient key without a JWT", () => {
+  it.effect("sends a key without an id unchanged", () =>
     Effect.gen(function* () {
       const { client, sent } = yield* setup()
       yield* ask(client, "plain-key")
       expect(yield* sent).toEqual(["Bearer plain-key"])
     })
   )
-  it.effect("where no tokens are wanted", () =>
+  it.effect("sends every key unchanged when jwt is false", () =>
     Effect.gen(function* () {
       const { client, sent } = yield* setup({ jwt: false })
       yield* ask(client)
@@ -192,9 +192,9 @@ describe("a key goes as it is", () => {
       expect(yield* sent).toEqual([`Bearer ${key}`, "Bearer a.b.c"])
     })
   )
-  it.effect("with a client that is made by its name alone", () =>
+  it.effect("sends the key unchanged for a client that is created by provider name", () =>
     Effect.gen(function* () {
-      const { client: http, sent } = yield* recorded()
+      const { client: http, sent } = yield* recordingClient()
       for (const provider of ["zhipu", "zai", "zhipu-coding", "z.ai"]) {
         const client = yield* Effect.provideService(NamedClient.make({ provider }), HttpClient.HttpClient, http)
         expect(client.wire).toBe("chat-completions")
@@ -205,8 +205,8 @@ describe("a key goes as it is", () => {
   )
 })
 
-describe("the client", () => {
-  it.effect("speaks Zhipu's dialect wherever it is reached", () =>
+describe("ZhipuClient", () => {
+  it.effect("writes the Zhipu dialect for every preset and base URL", () =>
     Effect.gen(function* () {
       const bodies = yield* Ref.make<ReadonlyArray<string>>([])
       const http = HttpClient.make((request) =>
@@ -236,11 +236,11 @@ describe("the client", () => {
     })
   )
 
-  it.effect("gives values though it knows neither schemas nor calls that must be made", () =>
+  it.effect("generates an object without JSON Schema and without a required tool call", () =>
     Effect.gen(function* () {
       const answers = HttpClient.make((request) => {
-        const asked = request.body._tag === "Uint8Array" ? new TextDecoder().decode(request.body.body) : ""
-        expect(asked).not.toMatch(/json_schema|tool_choice/)
+        const body = request.body._tag === "Uint8Array" ? new TextDecoder().decode(request.body.body) : ""
+        expect(body).not.toMatch(/json_schema|tool_choice/)
         const message = { role: "assistant", content: '{"city":"Paris"}' }
         return Effect.succeed(
           HttpClientResponse.fromWeb(

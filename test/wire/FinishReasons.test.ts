@@ -1,9 +1,9 @@
-/** Words for the end of an answer that no provider's documents have. */
+/** Finish reasons that no provider documents, among them names of `Object.prototype`. */
 import { describe, expect, it } from "@effect/vitest"
 import * as ChatCompletions from "../../src/wire/ChatCompletions.js"
 import * as Gemini from "../../src/wire/Gemini.js"
 import * as Responses from "../../src/wire/Responses.js"
-import { got, source } from "./roundTrips.js"
+import { getOrThrow, source } from "./roundTrips.js"
 
 const answers = {
   "Chat Completions": (reason: string) =>
@@ -23,11 +23,11 @@ const answers = {
     )
 }
 
-describe.each(Object.entries(answers))("a finish reason of %s", (_, answer) => {
+describe.each(Object.entries(answers))("unknown finish reasons of %s", (_, answer) => {
   it.each(["constructor", "toString", "__proto__", "unheard_of"])(
-    'is "other" where it is not known, also where every object has a field of its name: %s',
+    "maps the unknown finish reason %s to other and keeps it as the raw one",
     (reason) => {
-      expect(got(answer(reason))).toMatchObject({ finishReason: "other", rawFinishReason: reason })
+      expect(getOrThrow(answer(reason))).toMatchObject({ finishReason: "other", rawFinishReason: reason })
     }
   )
 })

@@ -5,47 +5,47 @@ import type { Frame } from "../../src/wire/Wire.js"
 
 const encoder = new TextEncoder()
 
-const framed = (framer: Framing.Framer, pieces: Iterable<Uint8Array>): ReadonlyArray<Frame> => {
+const readAll = (framer: Framing.Framer, chunksOf: Iterable<Uint8Array>): ReadonlyArray<Frame> => {
   const frames: Array<Frame> = []
-  for (const piece of pieces) framer.push(piece, frames)
+  for (const chunk of chunksOf) framer.push(chunk, frames)
   framer.end(frames)
   return frames
 }
 
-const sse = (text: string) => framed(Framing.sse(), [encoder.encode(text)])
+const sse = (text: string) => readAll(Framing.sse(), [encoder.encode(text)])
 
-const pieces = (bytes: Uint8Array, size: number): ReadonlyArray<Uint8Array> =>
+const chunksOf = (bytes: Uint8Array, size: number): ReadonlyArray<Uint8Array> =>
   Array.from({ length: Math.ceil(bytes.length / size) }, (_, index) => bytes.subarray(index * size, (index + 1) * size))
 
-describe("server-sent events", () => {
-  it("with and without a blank after the colon", () => {
+describe("Framing.sse", () => {
+  it("reads data with and without a space after the colon", () => {
     expect(sse("data: one\n\ndata:two\n\n")).toEqual([{ data: "one" }, { data: "two" }])
   })
-  it("with any line ending", () => {
+  it("reads events with LF, CRLF and CR line endings", () => {
     expect(sse("data: one\r\n\r\ndata: two\r\rdata: three\n\n").map(({ data }) => data)).toEqual([
       "one",
       "two",
       "three"
     ])
   })
-  it("of several data lines, joined", () => {
+  it("joins several data lines of one event with newlines", () => {
     expect(sse("data: one\ndata: two\n\n")).toEqual([{ data: "one\ntwo" }])
   })
-  it("with names, and none without", () => {
+  it("reads the event name of an event that has one", () => {
     expect(sse("event: error\ndata: x\n\ndata: y\n\n")).toEqual([{ event: "error", data: "x" }, { data: "y" }])
   })
-  it("between comments, ids and retry hints", () => {
+  it("skips comments, ids and retry fields", () => {
     expect(sse(": keep-alive\n\nid: 1\nretry: 5\ndata: x\n\n: bye\n")).toEqual([{ data: "x" }])
   })
-  it("whose last one lacks its blank line", () => {
+  it("reads a last event without its blank line", () => {
     expect(sse("data: one\n\ndata: two")).toEqual([{ data: "one" }, { data: "two" }])
   })
-  it("behind a byte order mark", () => {
+  it("skips a leading byte order mark", () => {
     expect(sse("\ufeffdata: one\n\n")).toEqual([{ data: "one" }])
   })
 
   it.prop(
-    "however the bytes are cut",
+    "reads the same events however the bytes are split",
     {
       texts: FastCheck.array(
         FastCheck.string({ unit: "grapheme" }).filter((text) => !/[\r\n]/.test(text)),
@@ -56,33 +56,33 @@ describe("server-sent events", () => {
     },
     ({ ending, size, texts }) => {
       const bytes = encoder.encode(texts.map((text) => `data: ${text}${ending}${ending}`).join(""))
-      expect(framed(Framing.sse(), pieces(bytes, size)).map(({ data }) => data)).toEqual(texts)
+      expect(readAll(Framing.sse(), chunksOf(bytes, size)).map(({ data }) => data)).toEqual(texts)
     }
   )
 
-  it("of a megabyte, in one piece and byte by byte, in linear time", () => {
+  it("reads a data line of one megabyte in one chunk and byte by byte", () => {
     const long = "x".repeat(1024 * 1024)
     const bytes = encoder.encode(`data: ${long}\n\n`)
-    expect(framed(Framing.sse(), [bytes])[0]?.data).toHaveLength(long.length)
-    expect(framed(Framing.sse(), pieces(bytes, 1))[0]?.data).toHaveLength(long.length)
+    expect(readAll(Framing.sse(), [bytes])[0]?.data).toHaveLength(long.length)
+    expect(readAll(Framing.sse(), chunksOf(bytes, 1))[0]?.data).toHaveLength(long.length)
   })
 
-  it("that never end are given up", () => {
+  it("rejects an event that exceeds maxFrameLength", () => {
     const framer = Framing.sse()
-    const piece = encoder.encode("x".repeat(1024 * 1024))
+    const chunk = encoder.encode("x".repeat(1024 * 1024))
     const frames: Array<Frame> = []
     framer.push(encoder.encode("data: "), frames)
     let pushed = 0
-    while (pushed <= Framing.maxFrameLength && framer.push(piece, frames)) pushed += piece.length
+    while (pushed <= Framing.maxFrameLength && framer.push(chunk, frames)) pushed += chunk.length
     expect(pushed).toBeLessThanOrEqual(Framing.maxFrameLength)
-    expect(framer.push(piece, frames)).toBe(false)
+    expect(framer.push(chunk, frames)).toBe(false)
   })
 })
 
-describe("newline-delimited JSON", () => {
-  const ndjson = (text: string, size: number) => framed(Framing.ndjson(), pieces(encoder.encode(text), size))
+describe("Framing.ndjson", () => {
+  const ndjson = (text: string, size: number) => readAll(Framing.ndjson(), chunksOf(encoder.encode(text), size))
 
-  it("one frame a line, blank lines skipped, the last without its newline", () => {
+  it("reads one frame per line, skips blank lines and reads a last line without a newline", () => {
     expect(ndjson('{"a":1}\n\n{"b":2}\r\n{"c":3}', 100)).toEqual([
       { data: '{"a":1}' },
       { data: '{"b":2}' },
@@ -90,10 +90,14 @@ describe("newline-delimited JSON", () => {
     ])
   })
 
-  it.prop("however the bytes are cut", { size: FastCheck.integer({ min: 1, max: 9 }) }, ({ size }) => {
-    expect(ndjson('{"text":"grüß 你好"}\n{"b":2}\n', size)).toEqual([
-      { data: '{"text":"grüß 你好"}' },
-      { data: '{"b":2}' }
-    ])
-  })
+  it.prop(
+    "reads the same lines however the bytes are split",
+    { size: FastCheck.integer({ min: 1, max: 9 }) },
+    ({ size }) => {
+      expect(ndjson('{"text":"grüß 你好"}\n{"b":2}\n', size)).toEqual([
+        { data: '{"text":"grüß 你好"}' },
+        { data: '{"b":2}' }
+      ])
+    }
+  )
 })

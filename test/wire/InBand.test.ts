@@ -21,7 +21,7 @@ const wires = [
 
 const source = { provider: "minimax", model: "some-model", estimatedInputTokens: 0 }
 
-const meaning = (failure: WireFailure | undefined): string | undefined =>
+const errorClass = (failure: WireFailure | undefined): string | undefined =>
   failure?._tag === "Reported"
     ? classify(
         { status: 200, headers: {}, body: failure.body, inBand: true },
@@ -29,7 +29,7 @@ const meaning = (failure: WireFailure | undefined): string | undefined =>
       )._tag
     : failure?._tag
 
-/** As FastAPI, Cloudflare, MiniMax and Qianfan write it, and gateways of every kind. */
+/** Error bodies of FastAPI, Cloudflare, MiniMax, Qianfan and several gateways. */
 const errors: ReadonlyArray<readonly [unknown, LLMError.Tag]> = [
   [{ error: { message: "Slow.", code: "rate_limit_exceeded" } }, "RateLimitError"],
   [{ error: "the model is overloaded" }, "ProviderUnavailableError"],
@@ -46,55 +46,55 @@ const errors: ReadonlyArray<readonly [unknown, LLMError.Tag]> = [
   [{ base_resp: { status_code: 1004, status_msg: "…" } }, "AuthenticationError"]
 ]
 
-describe.each(wires)("%s: an error where an answer should be", (_, wire) => {
-  it.each(errors)("as a whole: %j", (body, tag) => {
+describe.each(wires)("errors under status 200: %s", (_, wire) => {
+  it.each(errors)("reports the response body %j as %s", (body, tag) => {
     const failure = Either.match(wire.decodeResponse(body, source), {
       onLeft: (left) => left,
       onRight: () => undefined
     })
-    expect(meaning(failure)).toBe(tag)
+    expect(errorClass(failure)).toBe(tag)
   })
 
-  it.each(errors)("in a stream: %j", (body, tag) => {
+  it.each(errors)("reports the stream frame %j as %s", (body, tag) => {
     const out: Array<WireEvent> = []
-    expect(meaning(wire.decodeStream(source).push({ data: JSON.stringify(body) }, out))).toBe(tag)
+    expect(errorClass(wire.decodeStream(source).push({ data: JSON.stringify(body) }, out))).toBe(tag)
     expect(out).toEqual([])
   })
 
-  it("nothing at all is no error", () => {
-    const said = [
+  it("rejects bodies with empty error fields as Malformed, not as Reported", () => {
+    const bodies = [
       {},
       { error: null },
       { errors: [] },
       { message: "" },
       { base_resp: { status_code: 0, status_msg: "ok" } }
     ]
-    for (const body of said) {
+    for (const body of bodies) {
       const failure = Either.match(wire.decodeResponse(body, source), {
         onLeft: (left) => left,
         onRight: () => undefined
       })
-      expect(meaning(failure)).toBe("Malformed")
+      expect(errorClass(failure)).toBe("Malformed")
     }
   })
 })
 
-describe("an answer that has an error's words is an answer", () => {
-  it("of MiniMax, which says of each that it went well", () => {
-    const answer = {
+describe("responses that resemble errors", () => {
+  it("reads a Chat Completions response with MiniMax's base_resp of success", () => {
+    const response = {
       choices: [{ index: 0, message: { role: "assistant", content: "Hi." }, finish_reason: "stop" }],
       base_resp: { status_code: 0, status_msg: "" }
     }
-    expect(Either.isRight(ChatCompletions.make().decodeResponse(answer, source))).toBe(true)
+    expect(Either.isRight(ChatCompletions.make().decodeResponse(response, source))).toBe(true)
   })
 
-  it("a chunk of nothing but counts", () => {
+  it("reads a Chat Completions usage chunk with MiniMax's base_resp of success", () => {
     const decoder = ChatCompletions.make().decodeStream(source)
     const counts = { choices: [], usage: { prompt_tokens: 1, completion_tokens: 1 }, base_resp: { status_code: 0 } }
     expect(decoder.push({ data: JSON.stringify(counts) }, [])).toBeUndefined()
   })
 
-  it("a line of Ollama has a message", () => {
+  it("reads a line of Ollama, whose message field is no error", () => {
     const line = { message: { role: "assistant", content: "Hi." }, done: false }
     expect(
       Ollama.make()
@@ -103,7 +103,7 @@ describe("an answer that has an error's words is an answer", () => {
     ).toBeUndefined()
   })
 
-  it("an event that is yet to come may have any field", () => {
+  it("ignores an unknown event of Responses or Anthropic with message and detail fields", () => {
     const event = { type: "response.aside", message: "by the way", detail: "more" }
     expect(
       Responses.make()
@@ -118,32 +118,32 @@ describe("an answer that has an error's words is an answer", () => {
   })
 })
 
-describe("a reason to stop that is the provider's own failure", () => {
+describe("finish reasons that are failures", () => {
   const wire = ChatCompletions.make()
-  const answer = (reason: string) => ({
+  const response = (reason: string) => ({
     id: "a",
     choices: [{ index: 0, message: { content: "Half of" }, finish_reason: reason }]
   })
-  const piece = (reason: string | null) => ({
+  const chunk = (reason: string | null) => ({
     data: JSON.stringify({ id: "a", choices: [{ index: 0, delta: { content: "Half of" }, finish_reason: reason }] })
   })
 
   it.each(["insufficient_system_resource", "network_error", "error"])(
-    "%s is an error, whole and streamed",
+    "reports the finish_reason %s as ProviderUnavailableError in responses and streams",
     (reason) => {
-      expect(meaning(Either.getOrUndefined(Either.flip(wire.decodeResponse(answer(reason), source))))).toBe(
+      expect(errorClass(Either.getOrUndefined(Either.flip(wire.decodeResponse(response(reason), source))))).toBe(
         "ProviderUnavailableError"
       )
       const decoder = wire.decodeStream(source)
       const out: Array<WireEvent> = []
-      expect(decoder.push(piece(null), out)).toBe(undefined)
-      expect(meaning(decoder.push(piece(reason), out))).toBe("ProviderUnavailableError")
+      expect(decoder.push(chunk(null), out)).toBe(undefined)
+      expect(errorClass(decoder.push(chunk(reason), out))).toBe("ProviderUnavailableError")
       expect(out).toEqual([{ _tag: "TextDelta", text: "Half of" }])
     }
   )
 })
 
-/** `ResponseErrorCode` of OpenAI's specification, and what it sends beside it. */
+/** `ResponseErrorCode` of OpenAI's specification, and further codes that OpenAI sends. */
 const responseCodes: Readonly<Record<string, LLMError.Tag>> = {
   server_error: "ProviderUnavailableError",
   vector_store_timeout: "ProviderUnavailableError",
@@ -169,24 +169,24 @@ const responseCodes: Readonly<Record<string, LLMError.Tag>> = {
   image_file_not_found: "InvalidRequestError"
 }
 
-describe("the error code of a failed response", () => {
+describe("Responses error codes", () => {
   const wire = Responses.make()
   const pushed = (event: unknown) => wire.decodeStream(source).push({ data: JSON.stringify(event) }, [])
 
   it.each(Object.entries(responseCodes))(
-    "%s is a %s, whole, in the last event and in an event of its own",
+    "maps the Responses code %s to %s in a response, in response.failed and in an error event",
     (code, tag) => {
       const error = { code, message: "Sorry." }
       const response = { id: "r", status: "failed", output: [], error }
-      expect(meaning(Either.getOrUndefined(Either.flip(wire.decodeResponse(response, source))))).toBe(tag)
-      expect(meaning(pushed({ type: "response.failed", response }))).toBe(tag)
-      expect(meaning(pushed({ type: "error", ...error, param: null }))).toBe(tag)
+      expect(errorClass(Either.getOrUndefined(Either.flip(wire.decodeResponse(response, source))))).toBe(tag)
+      expect(errorClass(pushed({ type: "response.failed", response }))).toBe(tag)
+      expect(errorClass(pushed({ type: "error", ...error, param: null }))).toBe(tag)
     }
   )
 
-  it.each(["bio_policy", "misalignment_policy_violation"])("%s means the same under the status 403", (code) => {
+  it.each(["bio_policy", "misalignment_policy_violation"])("maps %s under status 403 to ContentFilterError", (code) => {
     const body = { error: { type: "invalid_request_error", code, message: "This request was blocked." } }
-    const about = { provider: "openai", model: "m", keyId: "key-1", now: 0, mask: (text: string) => text }
-    expect(classify({ status: 403, headers: {}, body }, about)._tag).toBe("ContentFilterError")
+    const context = { provider: "openai", model: "m", keyId: "key-1", now: 0, mask: (text: string) => text }
+    expect(classify({ status: 403, headers: {}, body }, context)._tag).toBe("ContentFilterError")
   })
 })

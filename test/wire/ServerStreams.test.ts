@@ -1,4 +1,4 @@
-/** What every server's side of a wire has in common. */
+/** Tests of the server half of every wire. */
 import { describe, expect, it } from "@effect/vitest"
 import { Anthropic, ChatCompletions, Gemini, Ollama, Responses } from "../../src/index.js"
 import * as DashScope from "../support/dashscope.js"
@@ -11,8 +11,8 @@ const source = { provider: "p", model: "m", estimatedInputTokens: 1 }
 
 const start = { _tag: "Start", id: "answer", provider: "p", model: "m", keyId: "", attempts: [] } as const
 
-describe.each(wires.map((wire) => [wire.name, wire] as const))("a stream of %s that fails", (_, wire) => {
-  it("is a failure to its reader, after as much as was said, and never whole", () => {
+describe.each(wires.map((wire) => [wire.name, wire] as const))("failed stream of the %s server", (_, wire) => {
+  it("a failed server stream reads as the text before the error and a Reported failure", () => {
     const encoder = wire.encodeStream({})
     const frames = [
       ...encoder.push(start),
@@ -29,8 +29,8 @@ describe.each(wires.map((wire) => [wire.name, wire] as const))("a stream of %s t
   })
 })
 
-describe("what a server says of its time", () => {
-  const answer = {
+describe("createdAt of server responses", () => {
+  const response = {
     id: "answer",
     provider: "p",
     model: "m",
@@ -57,10 +57,10 @@ describe("what a server says of its time", () => {
     providerMetadata: {}
   }
 
-  it("stands in whole answers and in streams", () => {
-    expect(ChatCompletions.make().encodeResponse(answer, { createdAt: 7 })).toMatchObject({ created: 7 })
+  it("writes createdAt into responses and streams of Chat Completions and Responses", () => {
+    expect(ChatCompletions.make().encodeResponse(response, { createdAt: 7 })).toMatchObject({ created: 7 })
     expect(ChatCompletions.make().encodeStream({}, 7).push(start)[0]?.data).toContain('"created":7')
-    expect(Responses.make().encodeResponse(answer, { createdAt: 7, request: { store: false } })).toMatchObject({
+    expect(Responses.make().encodeResponse(response, { createdAt: 7, request: { store: false } })).toMatchObject({
       created_at: 7,
       store: false
     })
@@ -68,8 +68,8 @@ describe("what a server says of its time", () => {
   })
 })
 
-describe("a frame as it goes over the network", () => {
-  it.each(["sse", "ndjson"] as const)("is read as it was, by %s", (framing) => {
+describe("Framing.render", () => {
+  it.each(["sse", "ndjson"] as const)("renders frames that %s framing reads back unchanged", (framing) => {
     const frames: ReadonlyArray<Frame> =
       framing === "sse" ? [{ event: "a", data: "{}" }, { data: "[DONE]" }] : [{ data: "{}" }, { data: "[1]" }]
     const out: Array<Frame> = []
@@ -81,8 +81,8 @@ describe("a frame as it goes over the network", () => {
   })
 })
 
-describe("text in Chat Completions", () => {
-  it("is written as it is, whatever it holds", () => {
+describe("Chat Completions server text deltas", () => {
+  it("writes text deltas with quotes, control characters and emoji as valid JSON", () => {
     const encoder = ChatCompletions.make().encodeStream({ stream_options: { include_usage: true } })
     encoder.push({ ...start, id: 'i"d', model: "text" })
     for (const text of ["Hello", '"\\\n', "\u0000text", "🙂", "\u2028", ""]) {

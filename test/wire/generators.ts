@@ -1,4 +1,4 @@
-/** Requests and answers that a property may try. A wire that cannot say all of them says in its own test what it leaves out. */
+/** Arbitrary requests and responses. The laws of each wire remove what the wire cannot express. */
 import { FastCheck } from "effect"
 import type {
   AssistantMessage,
@@ -18,14 +18,14 @@ import { character } from "../support/character.js"
 const is = FastCheck.constant
 const oneOf = FastCheck.constantFrom
 
-const words = FastCheck.string({ maxLength: 12, unit: character })
-const someWords = FastCheck.string({ minLength: 1, maxLength: 12, unit: character })
+const string = FastCheck.string({ maxLength: 12, unit: character })
+const nonEmptyString = FastCheck.string({ minLength: 1, maxLength: 12, unit: character })
 const name = FastCheck.stringMatching(/^[a-z]{1,8}$/)
 const id = FastCheck.stringMatching(/^[a-z]{1,4}_[0-9a-f]{1,6}$/)
 
-/** JSON that survives being written and read. */
+/** JSON values that are unchanged by writing and reading. */
 const json = FastCheck.oneof(
-  words,
+  string,
   FastCheck.boolean(),
   FastCheck.integer(),
   FastCheck.array(FastCheck.integer(), { maxLength: 2 })
@@ -40,7 +40,7 @@ const schema = FastCheck.record({
 // parts
 // -------------------------------------------------------------------------------------
 
-const text = FastCheck.record({ type: is("text" as const), text: words })
+const text = FastCheck.record({ type: is("text" as const), text: string })
 
 const image = FastCheck.record(
   {
@@ -68,21 +68,21 @@ const userPart: FastCheck.Arbitrary<UserPart> = FastCheck.oneof<FastCheck.MaybeW
   file
 )
 
-/** A thought of this provider: told, told and signed, told in summary, or sealed. */
+/** A reasoning part of this provider: with text, with text and a signature, as a summary, or with a signature alone. */
 export const reasoningPart = (provider: string): FastCheck.Arbitrary<ReasoningPart> => {
-  const own = { type: is("reasoning" as const), provider: is(provider) }
+  const common = { type: is("reasoning" as const), provider: is(provider) }
   return FastCheck.oneof<FastCheck.MaybeWeightedArbitrary<ReasoningPart>[]>(
-    FastCheck.record({ ...own, text: someWords }),
-    FastCheck.record({ ...own, text: someWords, signature: someWords }),
-    FastCheck.record({ ...own, text: someWords, id, format: is("reasoning.summary") }),
-    FastCheck.record({ ...own, text: is(""), signature: someWords, id })
+    FastCheck.record({ ...common, text: nonEmptyString }),
+    FastCheck.record({ ...common, text: nonEmptyString, signature: nonEmptyString }),
+    FastCheck.record({ ...common, text: nonEmptyString, id, format: is("reasoning.summary") }),
+    FastCheck.record({ ...common, text: is(""), signature: nonEmptyString, id })
   )
 }
 
-/** Calls under ids of their own. A tool takes either JSON or free text. */
+/** Tool calls with unique ids. All calls of one tool have the same type. */
 const toolCalls: FastCheck.Arbitrary<ReadonlyArray<ToolCall>> = FastCheck.uniqueArray(
   FastCheck.record(
-    { id, name, arguments: someWords, type: is("custom" as const) },
+    { id, name, arguments: nonEmptyString, type: is("custom" as const) },
     { requiredKeys: ["id", "name", "arguments"] }
   ),
   { maxLength: 3, selector: (call) => `${call.id} ${call.name}` }
@@ -96,20 +96,20 @@ const toolCalls: FastCheck.Arbitrary<ReadonlyArray<ToolCall>> = FastCheck.unique
 // requests
 // -------------------------------------------------------------------------------------
 
-const systemContent = FastCheck.oneof(words, FastCheck.array(text, { maxLength: 2 }))
+const systemContent = FastCheck.oneof(string, FastCheck.array(text, { maxLength: 2 }))
 
-/** Thoughts, then a text, where there is one. */
+/** Reasoning parts, then at most one text. */
 const assistantParts = (provider: string): FastCheck.Arbitrary<ReadonlyArray<AssistantPart>> =>
   FastCheck.tuple(
     FastCheck.array<AssistantPart>(reasoningPart(provider), { minLength: 1, maxLength: 2 }),
-    FastCheck.array(FastCheck.record({ type: is("text" as const), text: someWords }), { maxLength: 1 })
-  ).map(([thoughts, said]) => thoughts.concat(said))
+    FastCheck.array(FastCheck.record({ type: is("text" as const), text: nonEmptyString }), { maxLength: 1 })
+  ).map(([reasoning, texts]) => reasoning.concat(texts))
 
 const assistant = (provider: string): FastCheck.Arbitrary<AssistantMessage> =>
   FastCheck.record(
     {
       role: is("assistant" as const),
-      content: FastCheck.oneof(words, assistantParts(provider)),
+      content: FastCheck.oneof(string, assistantParts(provider)),
       toolCalls: toolCalls.filter((calls) => calls.length > 0)
     },
     { requiredKeys: ["role", "content"] }
@@ -122,21 +122,21 @@ const message = (provider: string): FastCheck.Arbitrary<Message> =>
     FastCheck.record(
       {
         role: is("user" as const),
-        content: FastCheck.oneof(words, FastCheck.array(userPart, { maxLength: 3 })),
+        content: FastCheck.oneof(string, FastCheck.array(userPart, { maxLength: 3 })),
         name
       },
       { requiredKeys: ["role", "content"] }
     ),
     assistant(provider),
-    FastCheck.record({ role: is("tool" as const), toolCallId: id, content: words })
+    FastCheck.record({ role: is("tool" as const), toolCallId: id, content: string })
   )
 
 const tool: FastCheck.Arbitrary<ToolDefinition> = FastCheck.record(
-  { name, parameters: schema, description: words, strict: FastCheck.boolean() },
+  { name, parameters: schema, description: string, strict: FastCheck.boolean() },
   { requiredKeys: ["name", "parameters"] }
 )
 
-/** Requests whose history comes from this provider. */
+/** Requests whose reasoning history is of this provider. */
 export const chatRequest = (provider: string): FastCheck.Arbitrary<ChatRequest> =>
   FastCheck.record(
     {
@@ -151,20 +151,20 @@ export const chatRequest = (provider: string): FastCheck.Arbitrary<ChatRequest> 
       responseFormat: FastCheck.oneof(
         oneOf("text" as const, "json" as const),
         FastCheck.record(
-          { name, schema, description: words, strict: FastCheck.boolean() },
+          { name, schema, description: string, strict: FastCheck.boolean() },
           { requiredKeys: ["name", "schema"] }
         )
       ),
       temperature: FastCheck.double({ min: 0, max: 2, noNaN: true }).map(Math.abs),
       topP: FastCheck.double({ min: 0, max: 1, noNaN: true }).map(Math.abs),
       maxTokens: FastCheck.integer({ min: 1, max: 100_000 }),
-      stop: FastCheck.array(someWords, { minLength: 1, maxLength: 2 }),
+      stop: FastCheck.array(nonEmptyString, { minLength: 1, maxLength: 2 }),
       seed: FastCheck.integer(),
       reasoning: FastCheck.record({
         effort: oneOf("none" as const, "minimal" as const, "high" as const, "xhigh" as const)
       }),
-      user: words,
-      metadata: FastCheck.dictionary(name, words, { minKeys: 1, maxKeys: 2 }),
+      user: string,
+      metadata: FastCheck.dictionary(name, string, { minKeys: 1, maxKeys: 2 }),
       extra: FastCheck.dictionary(
         name.map((field) => `x_${field}`),
         json,
@@ -175,22 +175,22 @@ export const chatRequest = (provider: string): FastCheck.Arbitrary<ChatRequest> 
   )
 
 // -------------------------------------------------------------------------------------
-// answers
+// responses
 // -------------------------------------------------------------------------------------
 
-/** Counts that nest as `Usage` promises. */
+/** Counts that are consistent with each other, as `Usage` documents. */
 export const usage = FastCheck.tuple(
   FastCheck.nat(1000),
   FastCheck.nat(1000),
   FastCheck.nat(1000),
   FastCheck.nat(1000)
-).map(([cached, written, thought, said]) =>
+).map(([cached, written, reasoning, visible]) =>
   Usage.make({
     inputTokens: cached + written + 1,
-    outputTokens: thought + said,
+    outputTokens: reasoning + visible,
     cachedInputTokens: cached,
     cacheWriteTokens: written,
-    reasoningTokens: thought
+    reasoningTokens: reasoning
   })
 )
 
@@ -214,8 +214,8 @@ const drafts = (provider: string) =>
     id,
     provider: is(provider),
     model: name,
-    text: words,
-    refusal: words,
+    text: string,
+    refusal: string,
     reasoningParts: FastCheck.array(reasoningPart(provider), { maxLength: 3 }),
     toolCalls,
     usage,
@@ -236,12 +236,12 @@ const drafts = (provider: string) =>
 
 type Draft = ReturnType<typeof drafts> extends FastCheck.Arbitrary<infer A> ? A : never
 
-/** Answers with calls ended with them, or for want of tokens. */
-const answerOf = ({ ending, ...draft }: Draft): ChatResponse => ({
+/** A response with tool calls has the finish reason tool-calls or length. */
+const responseOf = ({ ending, ...draft }: Draft): ChatResponse => ({
   ...draft,
   reasoning: draft.reasoningParts.map((part) => part.text).join(""),
   ...(draft.toolCalls.length === 0 || ending.finishReason === "length" ? ending : callsEnding)
 })
 
-/** Answers of this provider. */
-export const chatResponse = (provider: string): FastCheck.Arbitrary<ChatResponse> => drafts(provider).map(answerOf)
+/** Responses of this provider. */
+export const chatResponse = (provider: string): FastCheck.Arbitrary<ChatResponse> => drafts(provider).map(responseOf)

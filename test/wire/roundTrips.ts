@@ -1,4 +1,4 @@
-/** Through a wire and back, for laws that hold of any wire. */
+/** Round trips through a wire, for laws that every wire keeps. */
 import { Either } from "effect"
 import type { ChatResponse, Message } from "../../src/vocabulary/Chat.js"
 import * as ChatEvent from "../../src/vocabulary/ChatEvent.js"
@@ -7,26 +7,26 @@ import type { AnswerSource, Frame, Wire, WireEvent, WireFailure } from "../../sr
 
 export const source: AnswerSource = { provider: "acme", model: "asked", estimatedInputTokens: 3 }
 
-export const got = <A>(result: Either.Either<A, WireFailure>): A =>
+export const getOrThrow = <A>(result: Either.Either<A, WireFailure>): A =>
   Either.getOrThrowWith(result, (failure) => new Error(JSON.stringify(failure)))
 
 export const failureOf = (result: Either.Either<unknown, WireFailure>): WireFailure | undefined =>
   Either.match(result, { onLeft: (failure) => failure, onRight: () => undefined })
 
-/** Through the network and back. */
-export const sent = (body: unknown): unknown => JSON.parse(JSON.stringify(body))
+/** Writes a body as JSON text and reads it back, as the network does. */
+export const jsonRoundTrip = (body: unknown): unknown => JSON.parse(JSON.stringify(body))
 
-/** What a client reads of a whole answer; what only the client knows is as in the answer that was written. */
-export const whole = (wire: Wire, response: ChatResponse): ChatResponse => ({
-  ...got(wire.decodeResponse(sent(wire.encodeResponse(response)), source)),
+/** Writes a response as the server and reads it as the client. The fields that only a client sets are copied. */
+export const responseRoundTrip = (wire: Wire, response: ChatResponse): ChatResponse => ({
+  ...getOrThrow(wire.decodeResponse(jsonRoundTrip(wire.encodeResponse(response)), source)),
   provider: response.provider,
   latency: response.latency,
   keyId: response.keyId,
   attempts: response.attempts
 })
 
-/** The frames of a stream, or why it cannot be read. */
-export const read = (
+/** Reads all frames and the end of a stream: its events and the failure, if any. */
+export const readFrames = (
   wire: Wire,
   frames: ReadonlyArray<Frame>
 ): { readonly events: ReadonlyArray<WireEvent>; readonly failure: WireFailure | undefined } => {
@@ -39,8 +39,8 @@ export const read = (
   return { events, failure: decoder.end(events) }
 }
 
-/** What a client reads of a stream: up to a failure or the end. */
-export interface Told {
+/** What a decoder returned for a stream, up to a failure or the end. */
+export interface DecodedStream {
   readonly out: ReadonlyArray<WireEvent>
   readonly failure: WireFailure | undefined
   readonly state: string
@@ -48,8 +48,8 @@ export interface Told {
   readonly model: string
 }
 
-export const tell = (wire: Wire, frames: ReadonlyArray<Frame>, of: AnswerSource = source): Told => {
-  const decoder = wire.decodeStream(of)
+export const readStream = (wire: Wire, frames: ReadonlyArray<Frame>, target: AnswerSource = source): DecodedStream => {
+  const decoder = wire.decodeStream(target)
   const out: Array<WireEvent> = []
   let failure: WireFailure | undefined
   for (const next of frames) {
@@ -63,14 +63,14 @@ export const tell = (wire: Wire, frames: ReadonlyArray<Frame>, of: AnswerSource 
 export const fold = (events: ReadonlyArray<ChatEvent.ChatEvent>) => events.reduce(ChatEvent.append, ChatEvent.nothing)
 
 /**
- * The answer that a client collects of a stream. What only the client knows is as in `of`. A stream ends with words of its
- * protocol, or else with its connection.
+ * The response that a client collects from a stream. The fields that only a client sets are copied from `target`. The stream
+ * must end with an event of its protocol, or at the end of the connection.
  */
-export const collected = (
+export const collectStream = (
   wire: Wire,
   frames: ReadonlyArray<Frame>,
-  of: ChatResponse,
-  ending: "words" | "connection" = "connection"
+  target: ChatResponse,
+  ending: "event" | "connection" = "connection"
 ): ChatResponse => {
   const decoder = wire.decodeStream(source)
   const out: Array<WireEvent> = []
@@ -78,55 +78,55 @@ export const collected = (
     const failure = decoder.push(frame, out)
     if (failure !== undefined) throw new Error(JSON.stringify(failure))
   }
-  const failure = ending === "words" ? undefined : decoder.end(out)
+  const failure = ending === "event" ? undefined : decoder.end(out)
   if (failure !== undefined) throw new Error(JSON.stringify(failure))
-  const said = fold(out)
-  if (said.finish === undefined || decoder.state !== "done") throw new Error("the stream has no end")
+  const collected = fold(out)
+  if (collected.finish === undefined || decoder.state !== "done") throw new Error("the stream has no end")
   return {
-    ...of,
+    ...target,
     id: decoder.id,
     model: decoder.model,
-    text: said.text,
-    reasoning: said.reasoningParts.map((part) => part.text).join(""),
-    reasoningParts: said.reasoningParts,
-    refusal: said.refusal,
-    toolCalls: said.toolCalls,
-    finishReason: said.finish.reason,
-    rawFinishReason: said.finish.rawReason,
-    usage: said.finish.usage,
-    providerMetadata: said.finish.providerMetadata
+    text: collected.text,
+    reasoning: collected.reasoningParts.map((part) => part.text).join(""),
+    reasoningParts: collected.reasoningParts,
+    refusal: collected.refusal,
+    toolCalls: collected.toolCalls,
+    finishReason: collected.finish.reason,
+    rawFinishReason: collected.finish.rawReason,
+    usage: collected.finish.usage,
+    providerMetadata: collected.finish.providerMetadata
   }
 }
 
-/** What is taken to be consumed by an answer where nobody counted. */
-export const estimated = ({ reasoning, refusal, text, toolCalls }: ChatResponse): Usage.Usage =>
+/** The usage that a client estimates for a response without counts. */
+export const estimatedUsage = ({ reasoning, refusal, text, toolCalls }: ChatResponse): Usage.Usage =>
   Usage.make({
     inputTokens: source.estimatedInputTokens,
     outputTokens: Usage.estimateTokens(reasoning + text + refusal + toolCalls.map((call) => call.arguments).join("")),
     estimated: true
   })
 
-const pieces = (text: string, size: number): ReadonlyArray<string> =>
+const splitText = (text: string, size: number): ReadonlyArray<string> =>
   text === ""
     ? [""]
     : Array.from({ length: Math.ceil(text.length / size) }, (_, at) => text.slice(at * size, (at + 1) * size))
 
-/** One event in pieces; a thought is signed at its end. */
-const broken = (event: ChatEvent.ChatEvent, size: number): ReadonlyArray<ChatEvent.ChatEvent> => {
+/** One event split into deltas; the last delta of a reasoning part has its signature. */
+const splitEvent = (event: ChatEvent.ChatEvent, size: number): ReadonlyArray<ChatEvent.ChatEvent> => {
   switch (event._tag) {
     case "TextDelta":
     case "RefusalDelta":
-      return pieces(event.text, size).map((text): ChatEvent.ChatEvent => Object.assign({}, event, { text }))
+      return splitText(event.text, size).map((text): ChatEvent.ChatEvent => Object.assign({}, event, { text }))
     case "ReasoningDelta": {
       const { signature, ...rest } = event
-      const told = pieces(event.text, size)
-      const seal = signature === undefined ? {} : { signature }
-      return told.map((text, at): ChatEvent.ChatEvent =>
-        Object.assign({}, rest, { text }, at === told.length - 1 ? seal : {})
+      const chunks = splitText(event.text, size)
+      const signed = signature === undefined ? {} : { signature }
+      return chunks.map((text, at): ChatEvent.ChatEvent =>
+        Object.assign({}, rest, { text }, at === chunks.length - 1 ? signed : {})
       )
     }
     case "ToolCallDelta":
-      return pieces(event.argumentsDelta, size).map((argumentsDelta): ChatEvent.ChatEvent =>
+      return splitText(event.argumentsDelta, size).map((argumentsDelta): ChatEvent.ChatEvent =>
         Object.assign({}, event, { argumentsDelta })
       )
     default:
@@ -134,49 +134,49 @@ const broken = (event: ChatEvent.ChatEvent, size: number): ReadonlyArray<ChatEve
   }
 }
 
-/** The same events in pieces of some characters. */
-export const dribbled = (
+/** The same events in deltas of at most `size` characters. */
+export const splitDeltas = (
   events: ReadonlyArray<ChatEvent.ChatEvent>,
   size: number
-): ReadonlyArray<ChatEvent.ChatEvent> => events.flatMap((event) => broken(event, size))
+): ReadonlyArray<ChatEvent.ChatEvent> => events.flatMap((event) => splitEvent(event, size))
 
-/** The same, with the pieces of parallel calls in turns. */
-export const interleaved = (
+/** The same, with the deltas of parallel tool calls interleaved. */
+export const interleaveToolCalls = (
   events: ReadonlyArray<ChatEvent.ChatEvent>,
   size: number
 ): ReadonlyArray<ChatEvent.ChatEvent> => {
   const isCall = (event: ChatEvent.ChatEvent) => event._tag === "ToolCallDelta"
-  const calls = events.filter(isCall).map((event) => broken(event, size))
+  const calls = events.filter(isCall).map((event) => splitEvent(event, size))
   const longest = Math.max(0, ...calls.map((call) => call.length))
-  const turns = Array.from({ length: longest }, (_, at) => calls.flatMap((call) => call.slice(at, at + 1))).flat()
-  const others = dribbled(
+  const interleaved = Array.from({ length: longest }, (_, at) => calls.flatMap((call) => call.slice(at, at + 1))).flat()
+  const others = splitDeltas(
     events.filter((event) => !isCall(event)),
     size
   )
   const end = others.findIndex((event) => event._tag === "ToolCallEnd" || event._tag === "Finish")
-  return [...others.slice(0, end), ...turns, ...others.slice(end)]
+  return [...others.slice(0, end), ...interleaved, ...others.slice(end)]
 }
 
-/** A text in two pieces, of which the second may be empty. */
+/** A text in two halves; the second can be empty. */
 export const halves = (text: string): ReadonlyArray<string> => {
   const middle = Math.ceil(text.length / 2)
   return [text.slice(0, middle), text.slice(middle)]
 }
 
-/** A message as a server reads it: who thought is not told, but in whose protocol where the wire has words of its own. */
-export const heard =
+/** A message as a server reads it: reasoning has no provider, but is native to the wire when `wire` is given. */
+export const asReadByServer =
   (wire?: string) =>
   (message: Message): Message => {
     if (message.role !== "assistant" || typeof message.content === "string") return message
     const content = message.content.map((part) => {
       if (part.type !== "reasoning") return part
-      const { provider: _, ...thought } = part
-      return wire === undefined ? thought : { ...thought, native: { [wire]: {} } }
+      const { provider: _, ...reasoning } = part
+      return wire === undefined ? reasoning : { ...reasoning, native: { [wire]: {} } }
     })
     return { ...message, content }
   }
 
-export const written = (
+export const writeFrames = (
   wire: Wire,
   events: ReadonlyArray<ChatEvent.ChatEvent>,
   request: Record<string, unknown> = {}

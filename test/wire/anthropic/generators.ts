@@ -1,12 +1,12 @@
-/** What Anthropic's protocol can say, for properties to try. */
+/** Arbitrary values that Anthropic's protocol can express. */
 import { FastCheck } from "effect"
 import type { ReasoningPart, ToolCall } from "../../../src/vocabulary/Chat.js"
 import { character } from "../../support/character.js"
 
 const is = FastCheck.constant
 
-/** Texts that say something: one of nothing but blanks is not sent. */
-export const words = FastCheck.string({ minLength: 1, maxLength: 12, unit: character }).filter(
+/** Texts with a character that is not whitespace: the wire drops other texts. */
+export const nonBlankText = FastCheck.string({ minLength: 1, maxLength: 12, unit: character }).filter(
   (text) => text.trim() !== ""
 )
 
@@ -14,22 +14,19 @@ export const name = FastCheck.stringMatching(/^[a-z]{1,8}$/)
 
 const id = FastCheck.stringMatching(/^toolu_[0-9A-Za-z]{1,6}$/)
 
-/** Through the network and back. */
-export const sent = (body: unknown): unknown => JSON.parse(JSON.stringify(body))
-
-/** A thought as the protocol has them: told, told and signed, kept back and signed, or sealed. */
-export const thought = (provider: string | undefined): FastCheck.Arbitrary<ReasoningPart> => {
-  const own = { type: is("reasoning" as const), ...(provider === undefined ? {} : { provider: is(provider) }) }
+/** A reasoning part: with text, with text and a signature, with a signature alone, or redacted. */
+export const reasoningPart = (provider: string | undefined): FastCheck.Arbitrary<ReasoningPart> => {
+  const common = { type: is("reasoning" as const), ...(provider === undefined ? {} : { provider: is(provider) }) }
   return FastCheck.oneof<FastCheck.MaybeWeightedArbitrary<ReasoningPart>[]>(
-    FastCheck.record({ ...own, text: words }),
-    FastCheck.record({ ...own, text: words, signature: words }),
-    FastCheck.record({ ...own, text: is(""), signature: words }),
-    FastCheck.record({ ...own, text: is(""), signature: words, format: is("redacted_thinking") })
+    FastCheck.record({ ...common, text: nonBlankText }),
+    FastCheck.record({ ...common, text: nonBlankText, signature: nonBlankText }),
+    FastCheck.record({ ...common, text: is(""), signature: nonBlankText }),
+    FastCheck.record({ ...common, text: is(""), signature: nonBlankText, format: is("redacted_thinking") })
   )
 }
 
-/** Arguments as they look when they were written once. */
-export const objects = FastCheck.dictionary(name, FastCheck.oneof(words, FastCheck.integer(), is(null)), {
+/** JSON texts of objects, as `JSON.stringify` writes them. */
+export const jsonObject = FastCheck.dictionary(name, FastCheck.oneof(nonBlankText, FastCheck.integer(), is(null)), {
   maxKeys: 2
 }).map((value) => JSON.stringify(value))
 

@@ -1,4 +1,4 @@
-/** What is written reads back as what was meant, whole and as a stream. */
+/** Round trips of Anthropic responses and streams. */
 import { describe, expect, it } from "@effect/vitest"
 import { FastCheck } from "effect"
 import type { ChatResponse, FinishReason } from "../../../src/vocabulary/Chat.js"
@@ -6,9 +6,9 @@ import * as ChatEvent from "../../../src/vocabulary/ChatEvent.js"
 import * as Usage from "../../../src/vocabulary/Usage.js"
 import * as Anthropic from "../../../src/wire/Anthropic.js"
 import type { Frame } from "../../../src/wire/Wire.js"
-import { name, objects, thought, toolCalls, words } from "./generators.js"
+import { name, jsonObject, reasoningPart, toolCalls, nonBlankText } from "./generators.js"
 import { usage } from "../generators.js"
-import { collected, interleaved, source, whole, written } from "../roundTrips.js"
+import { collectStream, interleaveToolCalls, source, responseRoundTrip, writeFrames } from "../roundTrips.js"
 
 const wire = Anthropic.make()
 
@@ -29,14 +29,14 @@ const drafts = (args: FastCheck.Arbitrary<string>) =>
   FastCheck.record({
     id: FastCheck.stringMatching(/^msg_[0-9a-f]{4}$/),
     model: name,
-    text: FastCheck.oneof(is(""), words),
-    reasoningParts: FastCheck.array(thought("acme"), { maxLength: 3 }),
+    text: FastCheck.oneof(is(""), nonBlankText),
+    reasoningParts: FastCheck.array(reasoningPart("acme"), { maxLength: 3 }),
     toolCalls: toolCalls(args),
     usage,
     raw: oneOf(...Object.keys(endings)),
     metadata: FastCheck.record(
       {
-        stop_sequence: words,
+        stop_sequence: nonBlankText,
         container: is({ id: "container_1" }),
         usage: is({ service_tier: "standard", server_tool_use: { web_search_requests: 1 } }),
         blocks: is([
@@ -51,8 +51,8 @@ const drafts = (args: FastCheck.Arbitrary<string>) =>
 
 type Draft = ReturnType<typeof drafts> extends FastCheck.Arbitrary<infer A> ? A : never
 
-/** A text is cited where nothing came after it: a stream tells the sources before it goes on. */
-const answerOf = ({ cited, metadata, raw, ...draft }: Draft): ChatResponse => {
+/** Only a text without tool calls after it has citations: a stream writes them before the next block. */
+const responseOf = ({ cited, metadata, raw, ...draft }: Draft): ChatResponse => {
   const ending = draft.toolCalls.length === 0 || endings[raw] === "length" ? raw : "tool_use"
   return {
     ...draft,
@@ -73,16 +73,16 @@ const answerOf = ({ cited, metadata, raw, ...draft }: Draft): ChatResponse => {
   }
 }
 
-const answers = drafts(objects).map(answerOf)
+const responses = drafts(jsonObject).map(responseOf)
 
-const cutAnswers = drafts(words).map(answerOf)
+const cutResponses = drafts(nonBlankText).map(responseOf)
 
-/** The answer that a client collects of a stream in these events. */
-const streamed = (answer: ChatResponse, events = ChatEvent.fromResponse(answer)): ChatResponse =>
-  collected(wire, written(wire, events), answer, "words")
+/** The response that a client collects from a stream of these events. */
+const streamRoundTrip = (response: ChatResponse, events = ChatEvent.fromResponse(response)): ChatResponse =>
+  collectStream(wire, writeFrames(wire, events), response, "event")
 
-/** What every reader of the protocol may rely on: blocks count up, and one is closed before the next is opened. */
-const isInOrder = (frames: ReadonlyArray<Frame>): boolean => {
+/** Whether the block indices count up and each block is closed before the next is opened, as readers require. */
+const hasSequentialBlocks = (frames: ReadonlyArray<Frame>): boolean => {
   let open: number | undefined
   let next = 0
   return frames
@@ -108,29 +108,35 @@ const isInOrder = (frames: ReadonlyArray<Frame>): boolean => {
     })
 }
 
-describe("whatever the answer", () => {
-  it.prop("it reads back whole", [answers], ([answer]) => {
-    expect(whole(wire, answer)).toEqual(answer)
-  })
-  it.prop("it reads back from a stream, even where its calls were cut off", [cutAnswers], ([answer]) => {
-    expect(streamed(answer)).toEqual(answer)
+describe("Anthropic response laws", () => {
+  it.prop("every Anthropic response survives writing and reading as one body", [responses], ([response]) => {
+    expect(responseRoundTrip(wire, response)).toEqual(response)
   })
   it.prop(
-    "it reads back from a stream in pieces of any size",
-    [cutAnswers, FastCheck.integer({ min: 1, max: 4 })],
-    ([answer, size]) => {
-      expect(streamed(answer, interleaved(ChatEvent.fromResponse(answer), size))).toEqual(answer)
+    "every Anthropic response survives writing and reading as a stream, with complete or cut off tool calls",
+    [cutResponses],
+    ([response]) => {
+      expect(streamRoundTrip(response)).toEqual(response)
     }
   )
   it.prop(
-    "a stream of it tells one block after the other",
-    [cutAnswers, FastCheck.integer({ min: 1, max: 4 })],
-    ([answer, size]) => {
-      expect(isInOrder(written(wire, interleaved(ChatEvent.fromResponse(answer), size)))).toBe(true)
+    "every Anthropic response survives a stream whose deltas are split at any size and interleaved",
+    [cutResponses, FastCheck.integer({ min: 1, max: 4 })],
+    ([response, size]) => {
+      expect(streamRoundTrip(response, interleaveToolCalls(ChatEvent.fromResponse(response), size))).toEqual(response)
     }
   )
-  it.prop("a stream of its blocks says the same as the whole of it", [answers], ([answer]) => {
-    const { content, stop_reason, stop_sequence, usage, ...message } = wire.encodeResponse(answer)
+  it.prop(
+    "a written stream closes each content block before it opens the next",
+    [cutResponses, FastCheck.integer({ min: 1, max: 4 })],
+    ([response, size]) => {
+      expect(hasSequentialBlocks(writeFrames(wire, interleaveToolCalls(ChatEvent.fromResponse(response), size)))).toBe(
+        true
+      )
+    }
+  )
+  it.prop("a stream of complete content blocks reads as the same response as the body", [responses], ([response]) => {
+    const { content, stop_reason, stop_sequence, usage, ...message } = wire.encodeResponse(response)
     const blocks = Array.isArray(content) ? content : []
     const frames = [
       { type: "message_start", message: { ...message, content: [] } },
@@ -141,12 +147,16 @@ describe("whatever the answer", () => {
       { type: "message_delta", delta: { stop_reason, stop_sequence }, usage },
       { type: "message_stop" }
     ].map((event): Frame => ({ event: event.type, data: JSON.stringify(event) }))
-    expect(collected(wire, frames, answer, "words")).toEqual(answer)
+    expect(collectStream(wire, frames, response, "event")).toEqual(response)
   })
-  it.prop("it is estimated where nobody counted", [answers], ([counted]) => {
-    const answer = { ...counted, usage: { ...Usage.empty, estimated: true } }
-    const { usage } = whole(wire, answer)
-    expect([usage.estimated, usage.inputTokens]).toEqual([true, source.estimatedInputTokens])
-    expect(streamed(answer).usage).toEqual(usage)
-  })
+  it.prop(
+    "an Anthropic response without counts gets the same estimated usage from the body and from the stream",
+    [responses],
+    ([counted]) => {
+      const response = { ...counted, usage: { ...Usage.empty, estimated: true } }
+      const { usage } = responseRoundTrip(wire, response)
+      expect([usage.estimated, usage.inputTokens]).toEqual([true, source.estimatedInputTokens])
+      expect(streamRoundTrip(response).usage).toEqual(usage)
+    }
+  )
 })

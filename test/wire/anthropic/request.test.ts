@@ -7,48 +7,48 @@ import type { WireRequest } from "../../../src/wire/Wire.js"
 
 const model = "claude-sonnet-4-6"
 
-const peer = { provider: "acme", model, stream: false }
+const target = { provider: "acme", model, stream: false }
 
 const encode = (request: Partial<ChatRequest>, dialect?: Partial<Anthropic.Dialect>) =>
-  Anthropic.make(dialect).encodeRequest({ messages: [Chat.user("Hello")], ...request }, peer)
+  Anthropic.make(dialect).encodeRequest({ messages: [Chat.user("Hello")], ...request }, target)
 
-const sent = (request: Partial<ChatRequest>, dialect?: Partial<Anthropic.Dialect>): WireRequest =>
+const wireRequest = (request: Partial<ChatRequest>, dialect?: Partial<Anthropic.Dialect>): WireRequest =>
   Either.getOrThrowWith(encode(request, dialect), (failure) => new Error(JSON.stringify(failure)))
 
 const body = (request: Partial<ChatRequest>, dialect?: Partial<Anthropic.Dialect>): Record<string, unknown> =>
-  sent(request, dialect).body
+  wireRequest(request, dialect).body
 
-const refused = (request: Partial<ChatRequest>, dialect?: Partial<Anthropic.Dialect>): unknown =>
+const unsupportedFeature = (request: Partial<ChatRequest>, dialect?: Partial<Anthropic.Dialect>): unknown =>
   Either.match(encode(request, dialect), {
     onLeft: (failure) => (failure._tag === "Unsupported" ? failure.feature : failure),
     onRight: () => undefined
   })
 
-const said = (...messages: ReadonlyArray<Message>) => {
+const writeMessages = (...messages: ReadonlyArray<Message>) => {
   const { messages: turns, system } = body({ messages })
   return { turns, system }
 }
 
-const turns = (...messages: ReadonlyArray<Message>): unknown => said(...messages).turns
+const turns = (...messages: ReadonlyArray<Message>): unknown => writeMessages(...messages).turns
 
 const parts = (...content: ReadonlyArray<UserPart>): unknown => body({ messages: [Chat.user(content)] })["messages"]
 
 const call = { id: "toolu_1", name: "weather", arguments: '{"city":"Rome"}' }
-const used = { type: "tool_use", id: "toolu_1", name: "weather", input: { city: "Rome" } }
+const toolUse = { type: "tool_use", id: "toolu_1", name: "weather", input: { city: "Rome" } }
 
-describe("a request", () => {
-  it("goes to /messages with the version of the protocol, and asks for as much as the model writes", () => {
-    expect(sent({})).toEqual({
+describe("Anthropic request", () => {
+  it("writes path, version header, model and the model's default max_tokens", () => {
+    expect(wireRequest({})).toEqual({
       path: "/messages",
       headers: { "anthropic-version": "2023-06-01" },
       body: { model, max_tokens: 128_000, messages: [{ role: "user", content: "Hello" }] }
     })
   })
-  it("asks for a stream where one is wanted", () => {
-    const streamed = Anthropic.make().encodeRequest({ messages: [Chat.user("?")] }, { ...peer, stream: true })
+  it("writes stream: true for a streaming Anthropic request", () => {
+    const streamed = Anthropic.make().encodeRequest({ messages: [Chat.user("?")] }, { ...target, stream: true })
     expect(Either.getOrThrow(streamed).body["stream"]).toBe(true)
   })
-  it("sends every setting of the vocabulary under its name", () => {
+  it("writes every common setting under its Anthropic name", () => {
     const { messages: _, ...settings } = body({
       model: "other",
       temperature: 0.5,
@@ -66,36 +66,40 @@ describe("a request", () => {
       metadata: { user_id: "u1" }
     })
   })
-  it("sends further fields over the rest, and leaves an empty list of stops out", () => {
+  it("lets extra override written fields and drops an empty stop list", () => {
     const { max_tokens, stop_sequences, top_k } = body({ stop: [], maxTokens: 5, extra: { top_k: 3, max_tokens: 7 } })
     expect([max_tokens, stop_sequences, top_k]).toEqual([7, undefined, 3])
   })
-  it("is told beforehand what the protocol has no word for", () => {
-    expect(refused({ seed: 1 })).toBe("seed")
-    expect(refused({ metadata: { a: "b" } })).toBe("metadata")
-    expect(refused({ messages: [{ role: "user", content: "?", name: "Ann" }] })).toBe("name of a user message")
-    expect(refused({ messages: [Chat.user([Chat.audio("data:audio/wav;base64,AAAA")])] })).toBe("audio input")
-    expect(refused({ responseFormat: "json" })).toBe("JSON output without a schema")
+  it("rejects seed, metadata, user names, audio and schemaless JSON as Unsupported", () => {
+    expect(unsupportedFeature({ seed: 1 })).toBe("seed")
+    expect(unsupportedFeature({ metadata: { a: "b" } })).toBe("metadata")
+    expect(unsupportedFeature({ messages: [{ role: "user", content: "?", name: "Ann" }] })).toBe(
+      "name of a user message"
+    )
+    expect(unsupportedFeature({ messages: [Chat.user([Chat.audio("data:audio/wav;base64,AAAA")])] })).toBe(
+      "audio input"
+    )
+    expect(unsupportedFeature({ responseFormat: "json" })).toBe("JSON output without a schema")
   })
-  it("goes where the dialect says, which may name the model in the path and the version in the body", () => {
+  it("writes the dialect's paths with the model in them, and the version into the body", () => {
     const dialect: Partial<Anthropic.Dialect> = {
       path: "/{model}:rawPredict",
       streamPath: "/{model}:streamRawPredict",
       version: { in: "body", value: "elsewhere-1" }
     }
-    const { body, headers, path } = sent({ model: "claude-opus-4@1" }, dialect)
+    const { body, headers, path } = wireRequest({ model: "claude-opus-4@1" }, dialect)
     expect([path, headers, "model" in body, body["anthropic_version"]]).toEqual([
       "/claude-opus-4%401:rawPredict",
       {},
       false,
       "elsewhere-1"
     ])
-    const streamed = Anthropic.make(dialect).encodeRequest({ messages: [Chat.user("?")] }, { ...peer, stream: true })
+    const streamed = Anthropic.make(dialect).encodeRequest({ messages: [Chat.user("?")] }, { ...target, stream: true })
     expect(Either.getOrThrow(streamed).path).toBe(`/${model}:streamRawPredict`)
   })
-  it("asks for betas in a header, and for that of the Files API where a file's id is sent", () => {
+  it("writes the betas of extra into the anthropic-beta header, and the Files API beta for a file id", () => {
     const file = { type: "file" as const, fileId: "file_1" }
-    const betas = (request: Partial<ChatRequest>) => sent(request).headers?.["anthropic-beta"]
+    const betas = (request: Partial<ChatRequest>) => wireRequest(request).headers?.["anthropic-beta"]
     expect(betas({})).toBeUndefined()
     expect(betas({ extra: { betas: ["one", "two"] } })).toBe("one,two")
     expect("betas" in body({ extra: { betas: ["one"] } })).toBe(false)
@@ -105,24 +109,28 @@ describe("a request", () => {
   })
 })
 
-describe("instructions", () => {
-  it("are the system prompt, as a string where there is one, as blocks where there are several or a mark", () => {
-    expect(said(Chat.system("Be brief."), Chat.user("?")).system).toBe("Be brief.")
-    expect(said(Chat.system("Be brief."), { role: "developer", content: "Be kind." }, Chat.user("?")).system).toEqual([
+describe("Anthropic system prompt", () => {
+  it("writes one instruction as a string, and several or cached ones as text blocks", () => {
+    expect(writeMessages(Chat.system("Be brief."), Chat.user("?")).system).toBe("Be brief.")
+    expect(
+      writeMessages(Chat.system("Be brief."), { role: "developer", content: "Be kind." }, Chat.user("?")).system
+    ).toEqual([
       { type: "text", text: "Be brief." },
       { type: "text", text: "Be kind." }
     ])
     expect(
-      said({ role: "system", content: [{ type: "text", text: "Long.", cacheControl: { ttl: "1h" } }] }, Chat.user("?"))
-        .system
+      writeMessages(
+        { role: "system", content: [{ type: "text", text: "Long.", cacheControl: { ttl: "1h" } }] },
+        Chat.user("?")
+      ).system
     ).toEqual([{ type: "text", text: "Long.", cache_control: { type: "ephemeral", ttl: "1h" } }])
   })
-  it("that are empty are left out", () => {
-    expect(said(Chat.system(""), Chat.user("?")).system).toBeUndefined()
+  it("drops an empty system prompt", () => {
+    expect(writeMessages(Chat.system(""), Chat.user("?")).system).toBeUndefined()
   })
-  const late = [Chat.user("?"), Chat.assistant("!"), Chat.system("Be brief."), Chat.user("??")]
-  it("further on join the others where the model takes none in the conversation", () => {
-    expect(said(Chat.system("Be kind."), ...late)).toEqual({
+  const lateSystem = [Chat.user("?"), Chat.assistant("!"), Chat.system("Be brief."), Chat.user("??")]
+  it("moves later system messages to the system prompt for models without the system role", () => {
+    expect(writeMessages(Chat.system("Be kind."), ...lateSystem)).toEqual({
       system: [
         { type: "text", text: "Be kind." },
         { type: "text", text: "Be brief." }
@@ -134,8 +142,8 @@ describe("instructions", () => {
       ]
     })
   })
-  it("further on stand behind the user's turn where the model takes them, as one message", () => {
-    const { messages, system } = body({ model: "claude-opus-5", messages: [...late, Chat.system("Be quick.")] })
+  it("writes later system messages as one message after the user's turn for models with the system role", () => {
+    const { messages, system } = body({ model: "claude-opus-5", messages: [...lateSystem, Chat.system("Be quick.")] })
     expect(system).toBeUndefined()
     expect(messages).toEqual([
       { role: "user", content: "?" },
@@ -150,7 +158,7 @@ describe("instructions", () => {
       }
     ])
   })
-  it("behind which the user never speaks again move to the beginning", () => {
+  it("moves system messages that no user turn follows to the system prompt", () => {
     const { messages, system } = body({
       model: "claude-opus-5",
       messages: [Chat.user("?"), Chat.assistant("!"), Chat.system("Be brief.")]
@@ -163,16 +171,16 @@ describe("instructions", () => {
       ]
     ])
   })
-  it("alone are a question: the last of them is asked", () => {
-    expect(said(Chat.system("Be brief."), Chat.system("Say hello."))).toEqual({
+  it("writes the last system message as the user turn when the request has no other messages", () => {
+    expect(writeMessages(Chat.system("Be brief."), Chat.system("Say hello."))).toEqual({
       system: "Be brief.",
       turns: [{ role: "user", content: "Say hello." }]
     })
   })
 })
 
-describe("turns", () => {
-  it("of one role that follow each other are one", () => {
+describe("Anthropic turns", () => {
+  it("merges consecutive messages of one role into one turn", () => {
     expect(turns(Chat.user("a"), Chat.user("b"), Chat.assistant("c"), Chat.assistant("d"), Chat.user("e"))).toEqual([
       {
         role: "user",
@@ -191,7 +199,7 @@ describe("turns", () => {
       { role: "user", content: "e" }
     ])
   })
-  it("that say nothing are left out, and so are texts of nothing but blanks", () => {
+  it("drops empty messages and text parts of whitespace alone", () => {
     expect(turns(Chat.user("a"), Chat.assistant(" \n"), Chat.user([Chat.text(""), Chat.text("b")]))).toEqual([
       {
         role: "user",
@@ -202,14 +210,14 @@ describe("turns", () => {
       }
     ])
   })
-  it("begin with the user", () => {
+  it("puts a placeholder user turn before a conversation that begins with the assistant", () => {
     expect(turns(Chat.assistant("Can I help?"), Chat.user("Yes"))).toEqual([
       { role: "user", content: "(The conversation begins.)" },
       { role: "assistant", content: "Can I help?" },
       { role: "user", content: "Yes" }
     ])
   })
-  it("that the model shall continue do not end in blanks", () => {
+  it("trims trailing whitespace of a final assistant message", () => {
     expect(turns(Chat.user("?"), Chat.assistant("The answer is \n"))).toEqual([
       { role: "user", content: "?" },
       { role: "assistant", content: "The answer is" }
@@ -217,9 +225,9 @@ describe("turns", () => {
   })
 })
 
-describe("tools", () => {
+describe("Anthropic tools", () => {
   const tool: Chat.ToolDefinition = { name: "weather", description: "Tells it.", parameters: { type: "object" } }
-  it("are named with their schema, and a mark", () => {
+  it("writes tools with their schema, strict flag and cache_control", () => {
     expect(
       body({ tools: [{ ...tool, strict: false, cacheControl: {} }, { name: "now" }, { name: "bare", parameters: {} }] })
     ).toMatchObject({
@@ -236,7 +244,7 @@ describe("tools", () => {
       ]
     })
   })
-  it("that are strict have a closed schema, or are not strict", () => {
+  it("closes the schema of a strict tool, and turns strict off when the schema must stay open", () => {
     const open = { type: "object", additionalProperties: { type: "number" } }
     expect(
       body({
@@ -250,7 +258,7 @@ describe("tools", () => {
       { name: "b", input_schema: open, strict: false }
     ])
   })
-  it("of the provider's own stand behind them", () => {
+  it("appends provider tools of extra after the request's tools", () => {
     const search = { type: "web_search_20250305", name: "web_search" }
     expect(body({ tools: [tool], extra: { tools: [search] } })["tools"]).toEqual([
       { name: "weather", description: "Tells it.", input_schema: { type: "object" } },
@@ -258,27 +266,31 @@ describe("tools", () => {
     ])
   })
   it.each<readonly [string, Partial<ChatRequest>, unknown]>([
-    ["as the model likes", { toolChoice: "auto" }, { type: "auto" }],
-    ["any", { toolChoice: "required" }, { type: "any" }],
+    ["auto", { toolChoice: "auto" }, { type: "auto" }],
+    ["required", { toolChoice: "required" }, { type: "any" }],
     ["none", { toolChoice: "none", parallelToolCalls: false }, { type: "none" }],
-    ["the one named", { toolChoice: { name: "weather" } }, { type: "tool", name: "weather" }],
-    ["one at a time", { parallelToolCalls: false }, { type: "auto", disable_parallel_tool_use: true }],
+    ["a named tool", { toolChoice: { name: "weather" } }, { type: "tool", name: "weather" }],
     [
-      "any, side by side",
+      "auto without parallel tool calls",
+      { parallelToolCalls: false },
+      { type: "auto", disable_parallel_tool_use: true }
+    ],
+    [
+      "required with parallel tool calls",
       { toolChoice: "required", parallelToolCalls: true },
       { type: "any", disable_parallel_tool_use: false }
     ],
-    ["unsaid", {}, undefined]
-  ])("are chosen: %s", (_, request, choice) => {
+    ["no choice", {}, undefined]
+  ])("writes tool_choice for %s", (_, request, choice) => {
     expect(body({ tools: [tool], ...request })["tool_choice"]).toEqual(choice)
   })
-  it("are not chosen from where there are none", () => {
+  it("drops tool_choice when the request has no tools", () => {
     expect("tool_choice" in body({ toolChoice: "auto", parallelToolCalls: true })).toBe(false)
   })
 })
 
-describe("calls and their results", () => {
-  it("go back as blocks: text before calls, and all results in one turn of the user", () => {
+describe("Anthropic tool calls and tool results", () => {
+  it("writes text before tool calls and all tool results into one user turn", () => {
     expect(
       turns(
         Chat.user("?"),
@@ -288,7 +300,7 @@ describe("calls and their results", () => {
       )
     ).toEqual([
       { role: "user", content: "?" },
-      { role: "assistant", content: [{ type: "text", text: "Let me see." }, used, { ...used, id: "toolu_2" }] },
+      { role: "assistant", content: [{ type: "text", text: "Let me see." }, toolUse, { ...toolUse, id: "toolu_2" }] },
       {
         role: "user",
         content: [
@@ -303,12 +315,12 @@ describe("calls and their results", () => {
       }
     ])
   })
-  it("stand before whatever else the user says in that turn", () => {
+  it("writes tool results before other content of the user turn", () => {
     expect(
       turns(Chat.user("?"), Chat.assistant("", [call]), Chat.user("Hurry!"), Chat.toolResult(call, "sunny"))
     ).toEqual([
       { role: "user", content: "?" },
-      { role: "assistant", content: [used] },
+      { role: "assistant", content: [toolUse] },
       {
         role: "user",
         content: [
@@ -318,7 +330,7 @@ describe("calls and their results", () => {
       }
     ])
   })
-  it("may hold images and files", () => {
+  it("writes images and files inside a tool result", () => {
     const content = [
       Chat.text("Here."),
       Chat.image("https://example.com/a.png"),
@@ -342,13 +354,18 @@ describe("calls and their results", () => {
       }
     ])
   })
-  it("of other providers keep their meaning: ids in the allowed characters, arguments in an object", () => {
-    const foreign = (args: string, more: object = {}) => ({ id: "functions.f:0", name: "f", arguments: args, ...more })
+  it("rewrites ids of other providers to the allowed characters and wraps arguments that are no object", () => {
+    const foreignCall = (args: string, more: object = {}) => ({
+      id: "functions.f:0",
+      name: "f",
+      arguments: args,
+      ...more
+    })
     const inputs = [
-      foreign(""),
-      foreign('{"a":1'),
-      foreign("[1]"),
-      foreign("SELECT 1", { type: "custom" as const })
+      foreignCall(""),
+      foreignCall('{"a":1'),
+      foreignCall("[1]"),
+      foreignCall("SELECT 1", { type: "custom" as const })
     ].map((each) => turns(Chat.user("?"), Chat.assistant("", [each]), Chat.toolResult(each, "ok")))
     const exchange = (input: object) => [
       { role: "user", content: "?" },
@@ -364,14 +381,14 @@ describe("calls and their results", () => {
   })
 })
 
-describe("images and documents", () => {
+describe("Anthropic images and documents", () => {
   const first = (part: UserPart): unknown => {
     const [turn] = [parts(part)].flat()
     return turn
   }
   const content = (part: UserPart, source: unknown, more: object = {}) =>
     expect(first(part)).toEqual({ role: "user", content: [{ source, ...more }] })
-  it("are sent by URL, by their bytes, and by id", () => {
+  it("writes images and files by URL, as base64 and by file id", () => {
     content(
       Chat.image("https://example.com/a.png", { detail: "low" }),
       { type: "url", url: "https://example.com/a.png" },
@@ -391,24 +408,24 @@ describe("images and documents", () => {
     )
     content({ type: "file", fileId: "file_1" }, { type: "file", file_id: "file_1" }, { type: "document" })
   })
-  it("of text are sent as text", () => {
+  it("writes text files as documents with a text source", () => {
     const text = { type: "text", media_type: "text/plain", data: "Grüße" }
     content(Chat.file(new TextEncoder().encode("Grüße"), { mediaType: "text/markdown" }), text, { type: "document" })
     content(Chat.file("data:text/plain;charset=utf-8,Gr%C3%BC%C3%9Fe"), text, { type: "document" })
     content(Chat.file("data:,Gr%C3%BC%C3%9Fe"), text, { type: "document" })
     content(Chat.file("data:application/json,%7B%7D"), { ...text, data: "{}" }, { type: "document" })
   })
-  it("in a form that the protocol does not know are told beforehand", () => {
-    const feature = (part: UserPart) => refused({ messages: [Chat.user([part])] })
+  it("rejects images and files in unsupported encodings as Unsupported", () => {
+    const feature = (part: UserPart) => unsupportedFeature({ messages: [Chat.user([part])] })
     expect(feature(Chat.image("data:image/svg+xml,%3Csvg%3E"))).toBe("image in another form than base64")
     expect(feature(Chat.file("data:application/pdf,%25PDF"))).toBe("file in another form than base64")
     expect(feature(Chat.file("data:text/plain,100%"))).toBe("text file that is not UTF-8")
   })
 })
 
-describe("an answer in JSON", () => {
+describe("Anthropic response format", () => {
   const schema = { type: "object", properties: { n: { type: "integer", minimum: 1 } } }
-  it("is held to a schema, closed, with what the API refuses told in words", () => {
+  it("writes a closed schema whose unsupported keywords move into the description", () => {
     expect(body({ responseFormat: { name: "count", schema, description: "How many." } })["output_config"]).toEqual({
       format: {
         type: "json_schema",
@@ -421,12 +438,16 @@ describe("an answer in JSON", () => {
       }
     })
   })
-  it("is told beforehand where the server cannot", () => {
-    expect(refused({ responseFormat: { name: "count", schema } }, { jsonSchema: false })).toBe("JSON Schema output")
+  it("rejects a schema as Unsupported when the dialect has no jsonSchema or the schema has open objects", () => {
+    expect(unsupportedFeature({ responseFormat: { name: "count", schema } }, { jsonSchema: false })).toBe(
+      "JSON Schema output"
+    )
     const open = { type: "object", additionalProperties: { type: "number" } }
-    expect(refused({ responseFormat: { name: "counts", schema: open } })).toBe("JSON Schema output with open objects")
+    expect(unsupportedFeature({ responseFormat: { name: "counts", schema: open } })).toBe(
+      "JSON Schema output with open objects"
+    )
   })
-  it("is nothing to ask for where text is wanted", () => {
+  it("writes no output_config for a text response format", () => {
     expect("output_config" in body({ responseFormat: "text" })).toBe(false)
   })
 })

@@ -1,22 +1,23 @@
-/** What a client asks reads back on the server as what was meant. */
+/** Round trips of Anthropic requests. */
 import { describe, expect, it } from "@effect/vitest"
-import { Either, FastCheck } from "effect"
+import { FastCheck } from "effect"
 import type { AssistantPart, ChatRequest, Message } from "../../../src/vocabulary/Chat.js"
 import * as Chat from "../../../src/vocabulary/Chat.js"
 import * as Anthropic from "../../../src/wire/Anthropic.js"
-import { name, objects, sent, thought, toolCalls, words } from "./generators.js"
+import { jsonObject, name, nonBlankText, reasoningPart, toolCalls } from "./generators.js"
+import { asReadByServer, getOrThrow, jsonRoundTrip } from "../roundTrips.js"
 
 const wire = Anthropic.make({ unsignedThoughts: true })
 
 const is = FastCheck.constant
 const oneOf = FastCheck.constantFrom
 
-const marks = FastCheck.option(oneOf<Chat.CacheControl>({}, { ttl: "5m" }, { ttl: "1h" })).map((mark) =>
-  mark === null ? {} : { cacheControl: mark }
+const cacheControls = FastCheck.option(oneOf<Chat.CacheControl>({}, { ttl: "5m" }, { ttl: "1h" })).map((cacheControl) =>
+  cacheControl === null ? {} : { cacheControl: cacheControl }
 )
 
-const marked = <A extends object>(part: FastCheck.Arbitrary<A>) =>
-  FastCheck.tuple(part, marks).map(([plain, mark]) => ({ ...plain, ...mark }))
+const withCacheControl = <A extends object>(part: FastCheck.Arbitrary<A>) =>
+  FastCheck.tuple(part, cacheControls).map(([plain, cacheControl]) => ({ ...plain, ...cacheControl }))
 
 const document = FastCheck.oneof(
   is(Chat.file("https://example.com/a.pdf")),
@@ -26,35 +27,35 @@ const document = FastCheck.oneof(
 )
 
 const part = FastCheck.oneof(
-  marked(words.map(Chat.text)),
-  marked(oneOf(Chat.image("https://example.com/a.png"), Chat.image("data:image/png;base64,AAAA"))),
-  marked(document)
+  withCacheControl(nonBlankText.map(Chat.text)),
+  withCacheControl(oneOf(Chat.image("https://example.com/a.png"), Chat.image("data:image/png;base64,AAAA"))),
+  withCacheControl(document)
 )
 
 const parts = FastCheck.array(part, { minLength: 1, maxLength: 3 })
 
-const userMessage: FastCheck.Arbitrary<Message> = FastCheck.oneof(words.map(Chat.user), parts.map(Chat.user))
+const userMessage: FastCheck.Arbitrary<Message> = FastCheck.oneof(nonBlankText.map(Chat.user), parts.map(Chat.user))
 
-/** What a tool returned; nothing at all is as good as an empty text. */
-const result = marked(
+/** Content of a tool result, with `isError` or without. */
+const result = withCacheControl(
   FastCheck.record(
-    { content: FastCheck.oneof(words, is(""), parts), isError: FastCheck.boolean() },
+    { content: FastCheck.oneof(nonBlankText, is(""), parts), isError: FastCheck.boolean() },
     { requiredKeys: ["content"] }
   )
 )
 
-/** What the model said, and the results of its calls. */
-const turns = FastCheck.record({
-  thoughts: FastCheck.array(thought("acme"), { maxLength: 2 }),
-  text: words,
-  calls: toolCalls(objects),
+/** Parts of an assistant turn and its tool results. */
+const turnParts = FastCheck.record({
+  reasoning: FastCheck.array(reasoningPart("acme"), { maxLength: 2 }),
+  text: nonBlankText,
+  calls: toolCalls(jsonObject),
   results: FastCheck.array(result, { minLength: 3, maxLength: 3 })
 })
 
-type Turn = typeof turns extends FastCheck.Arbitrary<infer A> ? A : never
+type Turn = typeof turnParts extends FastCheck.Arbitrary<infer A> ? A : never
 
-const turnOf = ({ calls, results, text, thoughts }: Turn): ReadonlyArray<Message> => {
-  const content: string | ReadonlyArray<AssistantPart> = thoughts.length === 0 ? text : [...thoughts, Chat.text(text)]
+const turnOf = ({ calls, results, text, reasoning }: Turn): ReadonlyArray<Message> => {
+  const content: string | ReadonlyArray<AssistantPart> = reasoning.length === 0 ? text : [...reasoning, Chat.text(text)]
   return [
     { role: "assistant", content, ...(calls.length === 0 ? {} : { toolCalls: calls }) },
     ...calls.flatMap((call, index) => {
@@ -64,14 +65,14 @@ const turnOf = ({ calls, results, text, thoughts }: Turn): ReadonlyArray<Message
   ]
 }
 
-/** A turn that ends with results is answered by the model: a user's message behind them would be in the same turn. */
+/** No user message follows tool results: the wire would merge it into their turn. */
 const conversations = FastCheck.tuple(
   FastCheck.oneof(
     is([]),
-    words.map((text) => [Chat.system(text)])
+    nonBlankText.map((text) => [Chat.system(text)])
   ),
   userMessage,
-  turns.map(turnOf),
+  turnParts.map(turnOf),
   userMessage
 ).map(([system, question, turn, last]): ReadonlyArray<Message> => [
   ...system,
@@ -80,11 +81,11 @@ const conversations = FastCheck.tuple(
   ...(turn.at(-1)?.role === "tool" ? [] : [last])
 ])
 
-const tool = marked(
+const tool = withCacheControl(
   FastCheck.record(
     {
       name,
-      description: words,
+      description: nonBlankText,
       parameters: is({ type: "object", properties: {}, additionalProperties: false }),
       strict: FastCheck.boolean()
     },
@@ -92,7 +93,7 @@ const tool = marked(
   )
 )
 
-/** Sampling and forced tools are excluded by thinking, so they come without it. */
+/** Sampling settings exclude thinking, so a request has one of them. */
 const settings = FastCheck.oneof(
   FastCheck.record(
     {
@@ -125,8 +126,8 @@ const requests: FastCheck.Arbitrary<ChatRequest> = FastCheck.tuple(
         schema: { title, type: "object", properties: {}, additionalProperties: false }
       })),
       maxTokens: FastCheck.integer({ min: 40_000, max: 64_000 }),
-      stop: FastCheck.array(words, { minLength: 1, maxLength: 2 }),
-      user: words,
+      stop: FastCheck.array(nonBlankText, { minLength: 1, maxLength: 2 }),
+      user: nonBlankText,
       extra: is({ top_k: 5, tools: [{ type: "web_search_20250305", name: "web_search" }] })
     },
     { requiredKeys: ["messages", "maxTokens"] }
@@ -144,28 +145,13 @@ const choices = FastCheck.record(
   { requiredKeys: ["toolChoice"] }
 )
 
-/** As a server sees it: who thought is not told. */
-const seen = (message: Message): Message => {
-  if (message.role !== "assistant" || typeof message.content === "string") return message
-  const content = message.content.map((each) => {
-    if (each.type !== "reasoning") return each
-    const { provider: _, ...rest } = each
-    return { ...rest, native: { "anthropic-messages": {} } }
-  })
-  return { ...message, content }
+const requestRoundTrip = (request: ChatRequest, stream: boolean) => {
+  const { body } = getOrThrow(wire.encodeRequest(request, { provider: "acme", model: "m", stream }))
+  return getOrThrow(wire.decodeRequest(jsonRoundTrip(body)))
 }
 
-const read = (request: ChatRequest, streamed: boolean) => {
-  const peer = { provider: "acme", model: "m", stream: streamed }
-  const { body } = Either.getOrThrowWith(
-    wire.encodeRequest(request, peer),
-    (failure) => new Error(JSON.stringify(failure))
-  )
-  return Either.getOrThrowWith(wire.decodeRequest(sent(body)), (failure) => new Error(JSON.stringify(failure)))
-}
-
-/** A turn of tool calls that was begun without a thought is finished without a budget for thinking. */
-const thinksOn = ({ messages, reasoning }: ChatRequest): boolean => {
+/** Whether the wire keeps the reasoning setting: it drops a budget while a turn that began without reasoning is open. */
+const keepsReasoning = ({ messages, reasoning }: ChatRequest): boolean => {
   const before = messages.findLast((message) => message.role === "assistant")
   return (
     reasoning?.budgetTokens === undefined ||
@@ -174,21 +160,25 @@ const thinksOn = ({ messages, reasoning }: ChatRequest): boolean => {
   )
 }
 
-describe("whatever the request", () => {
-  it.prop("a server reads what a client meant", [requests, FastCheck.boolean()], ([request, streamed]) => {
-    const { reasoning, ...others } = request
-    expect(read(request, streamed)).toEqual({
-      request: {
-        ...others,
-        ...(reasoning === undefined || !thinksOn(request) ? {} : { reasoning }),
-        messages: request.messages.map(seen)
-      },
-      stream: streamed
-    })
-  })
-  it.prop("a server reads which tool shall be called", [choices], ([choice]) => {
+describe("Anthropic request laws", () => {
+  it.prop(
+    "every Anthropic request survives writing by the client and reading by the server",
+    [requests, FastCheck.boolean()],
+    ([request, streamed]) => {
+      const { reasoning, ...others } = request
+      expect(requestRoundTrip(request, streamed)).toEqual({
+        request: {
+          ...others,
+          ...(reasoning === undefined || !keepsReasoning(request) ? {} : { reasoning }),
+          messages: request.messages.map(asReadByServer("anthropic-messages"))
+        },
+        stream: streamed
+      })
+    }
+  )
+  it.prop("every tool choice survives writing by the client and reading by the server", [choices], ([choice]) => {
     const request = { messages: [Chat.user("?")], model: "claude-sonnet-4-6", maxTokens: 9, ...choice }
     const tools = [{ name: "a", parameters: { type: "object" } }]
-    expect(read({ ...request, tools }, false).request).toEqual({ ...request, tools })
+    expect(requestRoundTrip({ ...request, tools }, false).request).toEqual({ ...request, tools })
   })
 })

@@ -10,21 +10,22 @@ type Json = Readonly<Record<string, unknown>>
 
 const question = { role: "user", content: "Hello" }
 
-const asked = (fields: Json): Json => ({ model: "claude-1", max_tokens: 9, messages: [question], ...fields })
+const requestBody = (fields: Json): Json => ({ model: "claude-1", max_tokens: 9, messages: [question], ...fields })
 
 const read = (fields: Json): ChatRequest =>
-  Either.getOrThrowWith(wire.decodeRequest(asked(fields)), (failure) => new Error(JSON.stringify(failure))).request
+  Either.getOrThrowWith(wire.decodeRequest(requestBody(fields)), (failure) => new Error(JSON.stringify(failure)))
+    .request
 
 const failure = (body: unknown): WireFailure | undefined =>
   Either.match(wire.decodeRequest(body), { onLeft: (left) => left, onRight: () => undefined })
 
 const messages = (...turns: ReadonlyArray<Json>): unknown => read({ messages: turns }).messages
 
-/** What only this protocol says of it. */
-const own = (fields: Record<string, unknown>) => ({ native: { "anthropic-messages": fields } })
+/** Fields that only Anthropic has. */
+const native = (fields: Record<string, unknown>) => ({ native: { "anthropic-messages": fields } })
 
-describe("a server reads a request", () => {
-  it("with everything that it says", () => {
+describe("Anthropic server request", () => {
+  it("reads every field of a request, and puts unknown ones into extra", () => {
     expect(
       wire.decodeRequest({
         model: "claude-1",
@@ -57,7 +58,7 @@ describe("a server reads a request", () => {
     )
   })
 
-  it("that says in its path which model is asked, as on Google Vertex", () => {
+  it("reads the model from a Google Vertex path", () => {
     const body = { anthropic_version: "vertex-2023-10-16", max_tokens: 9, messages: [question] }
     const models = [
       "/models/claude-opus-4%401:rawPredict",
@@ -67,8 +68,8 @@ describe("a server reads a request", () => {
     expect(models).toEqual([Either.right("claude-opus-4@1"), Either.right("claude-1"), Either.right(undefined)])
   })
 
-  it("with a system prompt in blocks, and instructions further on", () => {
-    const late = { role: "system", content: [{ type: "text", text: "Be kind." }] }
+  it("reads system blocks, system messages and mid_conv_system blocks as system messages", () => {
+    const lateSystem = { role: "system", content: [{ type: "text", text: "Be kind." }] }
     const inside = {
       role: "user",
       content: [
@@ -77,7 +78,7 @@ describe("a server reads a request", () => {
       ]
     }
     const system = [{ type: "text", text: "Be brief.", cache_control: { type: "ephemeral", ttl: "1h" } }]
-    expect(read({ system, messages: [question, late, inside] }).messages).toEqual([
+    expect(read({ system, messages: [question, lateSystem, inside] }).messages).toEqual([
       { role: "system", content: [{ type: "text", text: "Be brief.", cacheControl: { ttl: "1h" } }] },
       question,
       { role: "system", content: [{ type: "text", text: "Be kind." }] },
@@ -85,7 +86,7 @@ describe("a server reads a request", () => {
       { role: "system", content: [{ type: "text", text: "Be quick." }] }
     ])
   })
-  it("with images and documents, from wherever they come", () => {
+  it("reads images and documents of every source type", () => {
     const source = (fields: Json) => ({ type: "document", source: fields })
     expect(
       messages({
@@ -108,12 +109,12 @@ describe("a server reads a request", () => {
           { type: "file", url: "data:application/pdf;base64,AAAA", filename: "a.pdf" },
           { type: "file", url: "https://example.com/a.pdf" },
           { type: "file", url: "data:text/plain;base64,R3LDvMOfZQ==" },
-          { type: "file", fileId: "file_1", ...own({ citations: { enabled: false } }) }
+          { type: "file", fileId: "file_1", ...native({ citations: { enabled: false } }) }
         ]
       }
     ])
   })
-  it("with thoughts, calls and their results, which become messages of their own", () => {
+  it("reads thinking blocks, tool calls and tool results, with each result as a message of its own", () => {
     expect(
       messages(
         question,
@@ -148,8 +149,8 @@ describe("a server reads a request", () => {
       {
         role: "assistant",
         content: [
-          { type: "reasoning", text: "Hm.", signature: "sig", ...own({}) },
-          { type: "reasoning", text: "", signature: "sealed", format: "redacted_thinking", ...own({}) },
+          { type: "reasoning", text: "Hm.", signature: "sig", ...native({}) },
+          { type: "reasoning", text: "", signature: "sealed", format: "redacted_thinking", ...native({}) },
           { type: "text", text: "Let me see." }
         ],
         toolCalls: [
@@ -164,10 +165,10 @@ describe("a server reads a request", () => {
       { role: "assistant", content: [{ type: "text", text: "It is" }] }
     ])
   })
-  it("with the client's tools, and leaves the provider's own to it", () => {
+  it("reads the client's tools and keeps provider tools in extra", () => {
     const search = { type: "web_search_20250305", name: "web_search" }
-    const own = { name: "a", input_schema: { type: "object" }, cache_control: { type: "ephemeral", ttl: "5m" } }
-    const { extra, tools } = read({ tools: [{ ...own, type: "custom", description: "A.", strict: true }, search] })
+    const tool = { name: "a", input_schema: { type: "object" }, cache_control: { type: "ephemeral", ttl: "5m" } }
+    const { extra, tools } = read({ tools: [{ ...tool, type: "custom", description: "A.", strict: true }, search] })
     expect(tools).toEqual([
       { name: "a", description: "A.", strict: true, parameters: { type: "object" }, cacheControl: { ttl: "5m" } }
     ])
@@ -183,7 +184,7 @@ describe("a server reads a request", () => {
     [{ type: "tool", name: "a" }, { toolChoice: { name: "a" } }],
     [{ type: "none" }, { toolChoice: "none" }],
     [{ type: "yet_to_come" }, { extra: { tool_choice: { type: "yet_to_come" } } }]
-  ])("with its choice of tools: %j", (choice, expected) => {
+  ])("reads tool_choice %j", (choice, expected) => {
     expect(read({ tool_choice: choice })).toEqual({
       model: "claude-1",
       maxTokens: 9,
@@ -222,11 +223,11 @@ describe("a server reads a request", () => {
       { output_config: { effort: "low", task_budget: 5 } },
       { reasoning: { effort: "low" }, extra: { output_config: { effort: "low", task_budget: 5 } } }
     ]
-  ])("with how much to think: %j", (fields, expected) => {
+  ])("reads the reasoning settings %j", (fields, expected) => {
     const { extra, reasoning } = read(fields)
     expect({ extra, reasoning }).toEqual({ extra: undefined, reasoning: undefined, ...expected })
   })
-  it("with the schema of the answer, in its place of today and of before", () => {
+  it("reads the response schema from output_config.format and from output_format", () => {
     const schema = { title: "count", type: "object" }
     const format = { type: "json_schema", schema }
     expect(read({ output_config: { format } }).responseFormat).toEqual({ name: "count", schema })
@@ -236,20 +237,20 @@ describe("a server reads a request", () => {
       schema: {}
     })
   })
-  it("with the betas that its headers and its body ask for", () => {
+  it("reads betas from the anthropic-beta header and from the body", () => {
     const headers = { "anthropic-beta": ["a-1, b-1", "c-1"] }
     const betas = (fields: Json, address?: Address) =>
-      Either.getOrThrow(wire.decodeRequest(asked(fields), address)).request.extra
+      Either.getOrThrow(wire.decodeRequest(requestBody(fields), address)).request.extra
     expect(betas({}, { path: "/v1/messages", headers })).toEqual({ betas: ["a-1", "b-1", "c-1"] })
     expect(betas({ betas: ["d-1"] }, { path: "/v1/messages", headers: { "anthropic-beta": "a-1" } })).toEqual({
       betas: ["d-1", "a-1"]
     })
     expect(betas({}, { path: "/v1/messages", headers: {} })).toBeUndefined()
   })
-  it("and says where it is not of the protocol", () => {
+  it("rejects an invalid Anthropic request as Malformed with the path of the field", () => {
     const path = (fields: Json) => {
-      const found = failure(asked(fields))
-      return found?._tag === "Malformed" ? found.path : found
+      const left = failure(requestBody(fields))
+      return left?._tag === "Malformed" ? left.path : left
     }
     expect(failure("Hello")).toMatchObject({ _tag: "Malformed", path: "" })
     expect(path({ messages: "Hello" })).toBe("messages")
@@ -284,11 +285,11 @@ describe("a server reads a request", () => {
       "context of a document",
       { role: "user", content: [{ type: "document", context: "Old.", source: { type: "url" } }] }
     ]
-  ])("and keeps as it is what only this protocol has: %s", (_, message) => {
+  ])("keeps a block that only Anthropic has as a native part: %s", (_, message) => {
     const [block] = message.content
     expect(messages(question, message)).toEqual([
       question,
-      { role: message.role, content: [{ type: "native", ...own(block) }] }
+      { role: message.role, content: [{ type: "native", ...native(block) }] }
     ])
   })
 })

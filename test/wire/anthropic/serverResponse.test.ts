@@ -8,7 +8,7 @@ const wire = Anthropic.make()
 
 type Json = Readonly<Record<string, unknown>>
 
-const answer = (fields: Partial<ChatResponse>): ChatResponse => ({
+const response = (fields: Partial<ChatResponse>): ChatResponse => ({
   id: "msg_1",
   provider: "acme",
   model: "claude-1",
@@ -27,11 +27,11 @@ const answer = (fields: Partial<ChatResponse>): ChatResponse => ({
   ...fields
 })
 
-describe("a server writes an answer", () => {
-  it("as Anthropic would: thoughts, what tools of its own did, text, calls", () => {
+describe("Anthropic server response", () => {
+  it("writes reasoning, server tool blocks, text with citations, the refusal and tool calls in this order", () => {
     expect(
       wire.encodeResponse(
-        answer({
+        response({
           text: "Rain.",
           refusal: "But no more.",
           reasoningParts: [{ type: "reasoning", text: "Hm.", signature: "sig", provider: "acme" }],
@@ -70,12 +70,12 @@ describe("a server writes an answer", () => {
     [{ finishReason: "tool-calls", rawFinishReason: "tool_calls" }, "tool_use"],
     [{ finishReason: "other", rawFinishReason: "pause_turn" }, "pause_turn"],
     [{ finishReason: "other", rawFinishReason: "" }, null]
-  ])("with a reason in its words: %j", (fields, reason) => {
-    expect(wire.encodeResponse(answer(fields))["stop_reason"]).toBe(reason)
+  ])("writes the stop_reason of %j", (fields, reason) => {
+    expect(wire.encodeResponse(response(fields))["stop_reason"]).toBe(reason)
   })
 })
 
-describe("a server writes a stream", () => {
+describe("Anthropic server stream", () => {
   const start: ChatEvent = {
     _tag: "Start",
     id: "msg_1",
@@ -92,7 +92,7 @@ describe("a server writes a stream", () => {
     latency: 1,
     providerMetadata: {}
   }
-  const written = (...events: ReadonlyArray<ChatEvent>): ReadonlyArray<Json> => {
+  const writeEvents = (...events: ReadonlyArray<ChatEvent>): ReadonlyArray<Json> => {
     const encoder = wire.encodeStream({})
     return events.flatMap((event) =>
       encoder.push(event).map((frame) => {
@@ -102,12 +102,12 @@ describe("a server writes a stream", () => {
       })
     )
   }
-  /** Without what frames every stream. */
+  /** The events between the start and the end of a stream. */
   const blocks = (...events: ReadonlyArray<ChatEvent>): ReadonlyArray<Json> =>
-    written(start, ...events, finish).slice(2, -2)
+    writeEvents(start, ...events, finish).slice(2, -2)
 
-  it("from the first event to the last", () => {
-    expect(written(start, { _tag: "TextDelta", text: "Ra" }, { _tag: "TextDelta", text: "in." }, finish)).toEqual([
+  it("writes all events of a stream from message_start to message_stop", () => {
+    expect(writeEvents(start, { _tag: "TextDelta", text: "Ra" }, { _tag: "TextDelta", text: "in." }, finish)).toEqual([
       {
         type: "message_start",
         message: {
@@ -139,13 +139,13 @@ describe("a server writes a stream", () => {
       { type: "message_stop" }
     ])
   })
-  it("with each piece as soon as it is there", () => {
+  it("writes each text delta at once", () => {
     const encoder = wire.encodeStream({})
     encoder.push(start)
     expect(encoder.push({ _tag: "TextDelta", text: "Ra" })).toHaveLength(2)
     expect(encoder.push({ _tag: "TextDelta", text: "in." })).toHaveLength(1)
   })
-  it("with a thought's signature at its end, whenever it was known", () => {
+  it("writes the signature of a reasoning block as its last delta, also when it arrived first", () => {
     const types = blocks(
       { _tag: "ReasoningDelta", index: 0, text: "Hm", signature: "early" },
       { _tag: "ReasoningDelta", index: 0, text: "." },
@@ -166,34 +166,34 @@ describe("a server writes a stream", () => {
       [2, "content_block_stop", undefined]
     ])
   })
-  it("with calls that came side by side one after the other, and what was not told in pieces", () => {
+  it("writes interleaved tool calls one after the other, with the arguments that no delta carried", () => {
     const call = (id: string, args: string) => ({ id, name: "f", arguments: args })
-    const piece = (index: number, id: string, argumentsDelta: string): ChatEvent => ({
+    const callDelta = (index: number, id: string, argumentsDelta: string): ChatEvent => ({
       _tag: "ToolCallDelta",
       index,
       id,
       name: "f",
       argumentsDelta
     })
-    const told = blocks(
-      piece(0, "a", '{"n":'),
-      piece(1, "b", '{"n":'),
+    const events = blocks(
+      callDelta(0, "a", '{"n":'),
+      callDelta(1, "b", '{"n":'),
       { _tag: "TextDelta", text: "Wait." },
-      piece(0, "a", "1}"),
+      callDelta(0, "a", "1}"),
       { _tag: "ToolCallEnd", index: 1, call: call("b", '{"n":2}') },
       { _tag: "ToolCallEnd", index: 0, call: call("a", '{"n":1}') },
       { _tag: "ToolCallEnd", index: 2, call: call("c", "{}") }
     )
-    expect(told.filter(({ type }) => type === "content_block_start").map(({ content_block }) => content_block)).toEqual(
-      [
-        { type: "tool_use", id: "a", name: "f", input: {} },
-        { type: "tool_use", id: "b", name: "f", input: {} },
-        { type: "text", text: "" },
-        { type: "tool_use", id: "c", name: "f", input: {} }
-      ]
-    )
+    expect(
+      events.filter(({ type }) => type === "content_block_start").map(({ content_block }) => content_block)
+    ).toEqual([
+      { type: "tool_use", id: "a", name: "f", input: {} },
+      { type: "tool_use", id: "b", name: "f", input: {} },
+      { type: "text", text: "" },
+      { type: "tool_use", id: "c", name: "f", input: {} }
+    ])
     const input = (index: number) =>
-      told
+      events
         .filter((event) => event["index"] === index && event["type"] === "content_block_delta")
         .map(({ delta }) => delta)
     expect(input(0)).toEqual([
@@ -206,13 +206,13 @@ describe("a server writes a stream", () => {
     ])
     expect(input(3)).toEqual([{ type: "input_json_delta", partial_json: "{}" }])
   })
-  it("with a call that never ended closed by the end", () => {
-    const told = blocks({ _tag: "ToolCallDelta", index: 0, id: "a", name: "f", argumentsDelta: "{" })
-    expect(told.at(-1)).toEqual({ type: "content_block_stop", index: 0 })
+  it("closes the block of a tool call without ToolCallEnd at the end of the stream", () => {
+    const events = blocks({ _tag: "ToolCallDelta", index: 0, id: "a", name: "f", argumentsDelta: "{" })
+    expect(events.at(-1)).toEqual({ type: "content_block_stop", index: 0 })
   })
 })
 
-describe("a server writes an error", () => {
+describe("Anthropic server error", () => {
   it.each([
     [400, "invalid_request_error"],
     [401, "authentication_error"],
@@ -224,10 +224,10 @@ describe("a server writes an error", () => {
     [500, "api_error"],
     [504, "timeout_error"],
     [529, "overloaded_error"]
-  ])("of status %d as %s", (status, type) => {
+  ])("writes an error of status %d as %s", (status, type) => {
     expect(wire.encodeError({ status, message: "No." })).toEqual({ type: "error", error: { type, message: "No." } })
   })
-  it("of the type given, where one is", () => {
+  it("writes the given error type instead of the status's own", () => {
     expect(wire.encodeError({ status: 500, message: "No.", type: "overloaded_error", code: "x" })).toEqual({
       type: "error",
       error: { type: "overloaded_error", message: "No." }

@@ -1,8 +1,7 @@
 import { describe, expect, it } from "@effect/vitest"
 import * as Anthropic from "../../../src/wire/Anthropic.js"
 import type { Frame, WireEvent } from "../../../src/wire/Wire.js"
-import type { Told } from "../roundTrips.js"
-import { fold, tell as tellAs } from "../roundTrips.js"
+import { type DecodedStream, fold, readStream } from "../roundTrips.js"
 
 const wire = Anthropic.make()
 const source = { provider: "acme", model: "claude-asked", estimatedInputTokens: 7 }
@@ -11,9 +10,9 @@ type Json = Readonly<Record<string, unknown>>
 
 const frame = (event: Json): Frame => ({ event: String(event["type"]), data: JSON.stringify(event) })
 
-const tell = (frames: ReadonlyArray<Frame>): Told => tellAs(wire, frames, source)
+const readEventFrames = (frames: ReadonlyArray<Frame>): DecodedStream => readStream(wire, frames, source)
 
-const told = (...stream: ReadonlyArray<Json>): Told => tell(stream.map(frame))
+const readEvents = (...stream: ReadonlyArray<Json>): DecodedStream => readEventFrames(stream.map(frame))
 
 const start = (usage: Json = { input_tokens: 5, output_tokens: 1 }): Json => ({
   type: "message_start",
@@ -35,23 +34,27 @@ const delta = (index: number, fields: Json): Json => ({ type: "content_block_del
 
 const close = (index: number): Json => ({ type: "content_block_stop", index })
 
-const ends = (stop_reason = "end_turn", usage: Json = { output_tokens: 9 }, more: Json = {}): ReadonlyArray<Json> => [
+const stopEvents = (
+  stop_reason = "end_turn",
+  usage: Json = { output_tokens: 9 },
+  more: Json = {}
+): ReadonlyArray<Json> => [
   { type: "message_delta", delta: { stop_reason, stop_sequence: null, ...more }, usage },
   { type: "message_stop" }
 ]
 
-const text = (index: number, ...pieces: ReadonlyArray<string>): ReadonlyArray<Json> => [
+const text = (index: number, ...deltas: ReadonlyArray<string>): ReadonlyArray<Json> => [
   open(index, { type: "text", text: "" }),
-  ...pieces.map((piece) => delta(index, { type: "text_delta", text: piece })),
+  ...deltas.map((text) => delta(index, { type: "text_delta", text: text })),
   close(index)
 ]
 
-const input = (index: number, ...pieces: ReadonlyArray<string>): ReadonlyArray<Json> =>
-  pieces.map((partial_json) => delta(index, { type: "input_json_delta", partial_json }))
+const input = (index: number, ...deltas: ReadonlyArray<string>): ReadonlyArray<Json> =>
+  deltas.map((partial_json) => delta(index, { type: "input_json_delta", partial_json }))
 
-describe("a stream", () => {
-  it("is told piece by piece, and ends with why and what it cost", () => {
-    const stream = told(start(), { type: "ping" }, ...text(0, "Ra", "in."), ...ends())
+describe("Anthropic stream decoder", () => {
+  it("reads Anthropic text deltas, then one Finish with the reason and the usage", () => {
+    const stream = readEvents(start(), { type: "ping" }, ...text(0, "Ra", "in."), ...stopEvents())
     expect([stream.id, stream.model, stream.state, stream.failure]).toEqual(["msg_1", "claude-1", "done", undefined])
     expect(stream.out).toEqual([
       { _tag: "TextDelta", text: "Ra" },
@@ -74,8 +77,8 @@ describe("a stream", () => {
       }
     ])
   })
-  it("passes over what is empty, and events, blocks and deltas that it does not know", () => {
-    const stream = told(
+  it("skips empty deltas and unknown events and deltas, and keeps unknown blocks in the metadata", () => {
+    const stream = readEvents(
       start(),
       { type: "an_event_yet_to_come", text: "no" },
       ...text(0, "Rain.", ""),
@@ -84,38 +87,40 @@ describe("a stream", () => {
       delta(1, { type: "a_delta_yet_to_come", b: 2 }),
       delta(1, { type: "text_delta", text: "no" }),
       close(1),
-      ...ends()
+      ...stopEvents()
     )
     expect(stream.out.map((event) => event._tag)).toEqual(["TextDelta", "Finish"])
     expect(fold(stream.out).finish?.providerMetadata).toEqual({ blocks: [{ type: "a_block_yet_to_come", a: 1 }] })
   })
-  it("is over after its last event, whatever follows", () => {
+  it("ignores every frame after message_stop", () => {
     const decoder = wire.decodeStream(source)
     const out: Array<WireEvent> = []
-    for (const event of [start(), ...text(0, "Rain."), ...ends()]) decoder.push(frame(event), out)
+    for (const event of [start(), ...text(0, "Rain."), ...stopEvents()]) decoder.push(frame(event), out)
     const before = out.length
     expect(decoder.push({ data: "not even JSON" }, out)).toBeUndefined()
     expect([decoder.end(out), out.length]).toEqual([undefined, before])
   })
-  it("needs no names of events beside their types, nor types beside their names", () => {
-    const events = [start(), ...text(0, "Rain."), ...ends()]
-    const nameless = tell(events.map((event) => ({ data: JSON.stringify(event) })))
-    const typeless = tell(events.map(({ type, ...event }) => ({ event: String(type), data: JSON.stringify(event) })))
-    expect(nameless.out).toEqual(told(...events).out)
+  it("reads events by their SSE name alone or by their type field alone", () => {
+    const events = [start(), ...text(0, "Rain."), ...stopEvents()]
+    const nameless = readEventFrames(events.map((event) => ({ data: JSON.stringify(event) })))
+    const typeless = readEventFrames(
+      events.map(({ type, ...event }) => ({ event: String(type), data: JSON.stringify(event) }))
+    )
+    expect(nameless.out).toEqual(readEvents(...events).out)
     expect(typeless.out).toEqual(nameless.out)
   })
-  it("is told from the very first piece where the server says it with the block", () => {
-    const stream = told(
+  it("reads text that content_block_start contains as the first delta", () => {
+    const stream = readEvents(
       start(),
       open(0, { type: "text", text: "Ra" }),
       delta(0, { type: "text_delta", text: "in" }),
-      ...ends()
+      ...stopEvents()
     )
     expect(fold(stream.out).text).toBe("Rain")
   })
-  it("is told with the blocks that it begins with, once", () => {
+  it("reads the blocks inside message_start, once even when message_start repeats", () => {
     const { message } = { message: {}, ...start() }
-    const begins = {
+    const startWithContent = {
       type: "message_start",
       message: {
         ...message,
@@ -127,37 +132,37 @@ describe("a stream", () => {
         stop_reason: "tool_use"
       }
     }
-    const alone = told(begins, { type: "message_stop" })
+    const alone = readEvents(startWithContent, { type: "message_stop" })
     expect(alone.failure).toBeUndefined()
     expect(fold(alone.out)).toMatchObject({
       text: "Ra",
       toolCalls: [{ id: "t1", name: "look", arguments: '{"at":"sky"}' }],
       finish: { reason: "tool-calls", providerMetadata: { blocks: [{ tool_use_id: "s1" }] } }
     })
-    expect(fold(told(begins, begins, ...text(0, "in"), ...ends()).out)).toMatchObject({
+    expect(fold(readEvents(startWithContent, startWithContent, ...text(0, "in"), ...stopEvents()).out)).toMatchObject({
       text: "Rain",
       toolCalls: [{ id: "t1" }]
     })
-    expect(told({ type: "message_start", message: { content: ["Rain"] } }).failure).toMatchObject({
+    expect(readEvents({ type: "message_start", message: { content: ["Rain"] } }).failure).toMatchObject({
       _tag: "Malformed",
       path: "message.content[0]"
     })
   })
-  it("is read where a block was never opened", () => {
-    const stream = told(
+  it("reads deltas of blocks that were never started", () => {
+    const stream = readEvents(
       start(),
       delta(0, { type: "thinking_delta", thinking: "Hm." }),
       delta(1, { type: "text_delta", text: "Rain." }),
       delta(2, { type: "input_json_delta", partial_json: "{}" }),
-      ...ends()
+      ...stopEvents()
     )
     expect([fold(stream.out).text, fold(stream.out).reasoningParts.length]).toEqual(["Rain.", 1])
   })
 })
 
-describe("thoughts", () => {
-  it("are told in pieces, and signed at their end", () => {
-    const stream = told(
+describe("Anthropic stream decoder: reasoning", () => {
+  it("reads thinking deltas with their joined signature, redacted blocks and blocks with a signature alone", () => {
+    const stream = readEvents(
       start(),
       open(0, { type: "thinking", thinking: "", signature: "" }),
       delta(0, { type: "thinking_delta", thinking: "Hm" }),
@@ -173,7 +178,7 @@ describe("thoughts", () => {
       delta(3, { type: "signature_delta", signature: "silent" }),
       close(3),
       ...text(4, "Rain."),
-      ...ends()
+      ...stopEvents()
     )
     expect(stream.out.filter((event) => event._tag === "ReasoningDelta").map(({ index }) => index)).toEqual([
       0, 0, 0, 0, 1, 2
@@ -186,19 +191,25 @@ describe("thoughts", () => {
   })
 })
 
-describe("calls", () => {
-  const use = (id: string, name: string, more: Json = {}): Json => ({ type: "tool_use", id, name, input: {}, ...more })
-  it("are gathered block by block", () => {
-    const stream = told(
+describe("Anthropic stream decoder: tool calls", () => {
+  const toolUse = (id: string, name: string, more: Json = {}): Json => ({
+    type: "tool_use",
+    id,
+    name,
+    input: {},
+    ...more
+  })
+  it("joins the input deltas of each tool_use block into one tool call", () => {
+    const stream = readEvents(
       start(),
       ...text(0, "Let me see."),
-      open(1, use("toolu_1", "weather")),
+      open(1, toolUse("toolu_1", "weather")),
       ...input(1, "", '{"city":', '"Rome"}'),
       close(1),
-      open(2, use("toolu_2", "now")),
+      open(2, toolUse("toolu_2", "now")),
       ...input(2, ""),
       close(2),
-      ...ends("tool_use")
+      ...stopEvents("tool_use")
     )
     expect(stream.out.slice(1, -1)).toEqual([
       { _tag: "ToolCallDelta", index: 0, id: "toolu_1", name: "weather", argumentsDelta: '{"city":' },
@@ -207,35 +218,40 @@ describe("calls", () => {
       { _tag: "ToolCallEnd", index: 1, call: { id: "toolu_2", name: "now", arguments: "{}" } }
     ])
   })
-  it("that come side by side stay apart", () => {
-    const stream = told(
+  it("keeps interleaved tool calls apart by their block index", () => {
+    const stream = readEvents(
       start(),
-      open(0, use("a", "f")),
-      open(1, use("b", "f")),
+      open(0, toolUse("a", "f")),
+      open(1, toolUse("b", "f")),
       ...input(0, '{"n":'),
       ...input(1, '{"n":2'),
       ...input(0, "1}"),
       ...input(1, "}"),
       close(1),
       close(0),
-      ...ends("tool_use")
+      ...stopEvents("tool_use")
     )
     expect(fold(stream.out).toolCalls.toSorted((one, other) => one.id.localeCompare(other.id))).toEqual([
       { id: "a", name: "f", arguments: '{"n":1}' },
       { id: "b", name: "f", arguments: '{"n":2}' }
     ])
   })
-  it("are whole from the beginning where the server says them so", () => {
-    const stream = told(start(), open(0, use("a", "f", { input: { n: 1 } })), close(0), ...ends("tool_use"))
+  it("reads the arguments of a tool call from the input of content_block_start", () => {
+    const stream = readEvents(
+      start(),
+      open(0, toolUse("a", "f", { input: { n: 1 } })),
+      close(0),
+      ...stopEvents("tool_use")
+    )
     expect(fold(stream.out).toolCalls).toEqual([{ id: "a", name: "f", arguments: '{"n":1}' }])
   })
-  it("that are cut off by the limit are given as far as they go", () => {
-    const stream = told(start(), open(0, use("a", "f")), ...input(0, '{"n":'), ...ends("max_tokens"))
+  it("keeps the partial arguments of a tool call that max_tokens cut off", () => {
+    const stream = readEvents(start(), open(0, toolUse("a", "f")), ...input(0, '{"n":'), ...stopEvents("max_tokens"))
     expect(fold(stream.out).toolCalls).toEqual([{ id: "a", name: "f", arguments: '{"n":' }])
     expect(fold(stream.out).finish?.reason).toBe("length")
   })
-  it("of tools that the provider runs itself are kept beside, with their input", () => {
-    const stream = told(
+  it("keeps server tool and compaction blocks in the metadata with their joined deltas, not as tool calls", () => {
+    const stream = readEvents(
       start(),
       open(0, { type: "server_tool_use", id: "srvtoolu_1", name: "web_search", input: {} }),
       ...input(0, '{"query":', '"rain"}'),
@@ -246,7 +262,7 @@ describe("calls", () => {
       delta(2, { type: "compaction_delta", content: "We spoke of rain." }),
       close(2),
       ...text(3, "Rain."),
-      ...ends()
+      ...stopEvents()
     )
     expect(fold(stream.out).toolCalls).toEqual([])
     expect(fold(stream.out).finish?.providerMetadata).toEqual({
@@ -257,20 +273,20 @@ describe("calls", () => {
       ]
     })
   })
-  it("without a name are not of the protocol", () => {
-    expect(told(start(), open(0, { type: "tool_use", id: "a", input: {} })).failure).toMatchObject({
+  it("rejects a tool_use block of a stream without a name as Malformed", () => {
+    expect(readEvents(start(), open(0, { type: "tool_use", id: "a", input: {} })).failure).toMatchObject({
       _tag: "Malformed",
       path: "content[0].name"
     })
   })
 })
 
-describe("usage", () => {
-  it("is that of the end, over that of the beginning, never the sum of both", () => {
-    const stream = told(
+describe("Anthropic stream decoder: usage", () => {
+  it("takes the counts of message_delta over those of message_start and never adds them", () => {
+    const stream = readEvents(
       start({ input_tokens: 5, cache_read_input_tokens: 100, output_tokens: 1, service_tier: "standard" }),
       ...text(0, "Rain."),
-      ...ends("end_turn", {
+      ...stopEvents("end_turn", {
         input_tokens: 8,
         cache_creation_input_tokens: 20,
         cache_read_input_tokens: null,
@@ -294,7 +310,7 @@ describe("usage", () => {
       server_tool_use: { web_search_requests: 1 }
     })
   })
-  it("is known in its input and estimated in its output while the answer goes on", () => {
+  it("reports counted input and estimated output until message_delta brings the output count", () => {
     const decoder = wire.decodeStream(source)
     const out: Array<WireEvent> = []
     expect(decoder.usage).toMatchObject({ inputTokens: 7, outputTokens: 0, estimated: true })
@@ -303,21 +319,25 @@ describe("usage", () => {
     decoder.push(frame({ type: "message_delta", delta: {}, usage: { output_tokens: 12 } }), out)
     expect(decoder.usage).toMatchObject({ inputTokens: 5, outputTokens: 12, totalTokens: 17, estimated: false })
   })
-  it("is an estimate where nobody counted", () => {
-    const stream = told(start({ input_tokens: 0, output_tokens: 0 }), ...text(0, "12345678"), ...ends("end_turn", {}))
+  it("estimates the usage of a stream when every count is zero or absent", () => {
+    const stream = readEvents(
+      start({ input_tokens: 0, output_tokens: 0 }),
+      ...text(0, "12345678"),
+      ...stopEvents("end_turn", {})
+    )
     expect(fold(stream.out).finish?.usage).toMatchObject({ inputTokens: 7, outputTokens: 3, estimated: true })
   })
 })
 
-describe("what else is said", () => {
-  it("is kept: sources, details of the stop, the container, edits of the context", () => {
+describe("Anthropic stream decoder: provider metadata", () => {
+  it("keeps citations, stop_details, stop_sequence and context_management of a stream in the metadata", () => {
     const citation = { type: "web_search_result_location", url: "https://example.com", cited_text: "Rain." }
-    const [stop, last] = ends(
+    const [stop, last] = stopEvents(
       "refusal",
       { output_tokens: 1 },
       { stop_details: { category: "bio" }, stop_sequence: "X" }
     )
-    const stream = told(
+    const stream = readEvents(
       start(),
       open(0, { type: "text", text: "", citations: [] }),
       delta(0, { type: "citations_delta", citation }),
@@ -336,40 +356,43 @@ describe("what else is said", () => {
   })
 })
 
-describe("how a stream breaks", () => {
+describe("Anthropic stream decoder: failures", () => {
   const error = { type: "error", error: { type: "overloaded_error", message: "Overloaded" } }
-  it("an error in its middle is reported with what it says, and what had been said holds", () => {
-    const stream = told(start(), ...text(0, "Ra").slice(0, 2), error)
+  it("reports an error event in the middle of a stream and keeps the text before it", () => {
+    const stream = readEvents(start(), ...text(0, "Ra").slice(0, 2), error)
     expect(stream.failure).toEqual({ _tag: "Reported", body: error })
     expect(fold(stream.out).text).toBe("Ra")
   })
-  it("an error is one by its name alone, by its body alone, and even where it is not JSON", () => {
-    expect(tell([{ event: "error", data: "Overloaded" }]).failure).toEqual({ _tag: "Reported", body: "Overloaded" })
-    expect(tell([{ data: JSON.stringify(error) }]).failure).toEqual({ _tag: "Reported", body: error })
-    expect(tell([{ data: '{"error":"Overloaded"}' }]).failure).toEqual({
+  it("recognises an error by its event name or by its body, and also when its data is not JSON", () => {
+    expect(readEventFrames([{ event: "error", data: "Overloaded" }]).failure).toEqual({
+      _tag: "Reported",
+      body: "Overloaded"
+    })
+    expect(readEventFrames([{ data: JSON.stringify(error) }]).failure).toEqual({ _tag: "Reported", body: error })
+    expect(readEventFrames([{ data: '{"error":"Overloaded"}' }]).failure).toEqual({
       _tag: "Reported",
       body: { error: "Overloaded" }
     })
   })
-  it("an end before the model said why it stops is no end", () => {
-    expect(told(start(), ...text(0, "Rain.")).failure).toEqual({ _tag: "Truncated" })
-    expect(tell([frame(start()), { data: "[DONE]" }]).failure).toEqual({ _tag: "Truncated" })
+  it("reports Truncated when a stream ends before its stop_reason", () => {
+    expect(readEvents(start(), ...text(0, "Rain.")).failure).toEqual({ _tag: "Truncated" })
+    expect(readEventFrames([frame(start()), { data: "[DONE]" }]).failure).toEqual({ _tag: "Truncated" })
   })
-  it("an end after that is one, whether or not the last event comes", () => {
-    const [stop = {}] = ends()
+  it("finishes a stream that ends after its stop_reason without message_stop", () => {
+    const [stop = {}] = stopEvents()
     const events = [start(), ...text(0, "Rain."), stop].map(frame)
     const decoder = wire.decodeStream(source)
     for (const event of events) decoder.push(event, [])
     expect(decoder.state).toBe("finishing")
-    expect(fold(tell(events).out).finish?.reason).toBe("stop")
-    expect(fold(tell([...events, { data: "[DONE]" }]).out).finish?.reason).toBe("stop")
+    expect(fold(readEventFrames(events).out).finish?.reason).toBe("stop")
+    expect(fold(readEventFrames([...events, { data: "[DONE]" }]).out).finish?.reason).toBe("stop")
   })
   it.each<readonly [string, Frame, string]>([
-    ["what is no JSON", { data: '{"type": ' }, ""],
-    ["what is no object", { data: "[1]" }, ""],
-    ["a beginning without a message", frame({ type: "message_start" }), "message"],
-    ["a block without content", frame({ type: "content_block_start", index: 0 }), "content_block"]
-  ])("%s is malformed", (_, broken, path) => {
-    expect(tell([broken]).failure).toMatchObject({ _tag: "Malformed", path })
+    ["data that is not JSON", { data: '{"type": ' }, ""],
+    ["data that is not an object", { data: "[1]" }, ""],
+    ["a message_start without a message", frame({ type: "message_start" }), "message"],
+    ["a content_block_start without a block", frame({ type: "content_block_start", index: 0 }), "content_block"]
+  ])("rejects %s as Malformed", (_, broken, path) => {
+    expect(readEventFrames([broken]).failure).toMatchObject({ _tag: "Malformed", path })
   })
 })

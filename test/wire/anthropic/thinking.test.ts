@@ -18,7 +18,11 @@ const thinking = (model: string, request: Partial<ChatRequest>, dialect?: Partia
   return [thinking, output_config]
 }
 
-const refused = (model: string, request: Partial<ChatRequest>, dialect?: Partial<Anthropic.Dialect>): unknown =>
+const unsupportedFeature = (
+  model: string,
+  request: Partial<ChatRequest>,
+  dialect?: Partial<Anthropic.Dialect>
+): unknown =>
   Either.match(encode(model, request, dialect), {
     onLeft: (failure) => (failure._tag === "Unsupported" ? failure.feature : failure),
     onRight: () => undefined
@@ -27,7 +31,7 @@ const refused = (model: string, request: Partial<ChatRequest>, dialect?: Partial
 const enabled = (budget: number) => ({ type: "enabled", budget_tokens: budget })
 const adaptive = { type: "adaptive" }
 
-describe("what is known of a model by its name", () => {
+describe("Anthropic model rules", () => {
   it.each([
     ["claude-3-haiku-20240307", 4096],
     ["claude-3-5-sonnet-latest", 8192],
@@ -44,16 +48,16 @@ describe("what is known of a model by its name", () => {
     ["claude-sonnet-5", 128_000],
     ["claude-opus-12", 128_000],
     ["glm-4.6", 8192]
-  ])("%s writes %d tokens at the most", (model, most) => {
+  ])("sends for %s a default max_tokens of %d", (model, most) => {
     expect(body(model, {})["max_tokens"]).toBe(most)
   })
 })
 
-describe("how much to think", () => {
+describe("Anthropic reasoning settings", () => {
   const high: Partial<ChatRequest> = { reasoning: { effort: "high" } }
   const none: Partial<ChatRequest> = { reasoning: { effort: "none" } }
   it.each<readonly [string, Partial<ChatRequest>, unknown, unknown]>([
-    // A budget, where the model counts.
+    // Models with a budget.
     ["claude-sonnet-4-5", {}, undefined, undefined],
     ["claude-sonnet-4-5", { reasoning: { effort: "minimal" } }, enabled(1024), undefined],
     ["claude-sonnet-4-5", high, enabled(16_384), undefined],
@@ -62,14 +66,14 @@ describe("how much to think", () => {
     ["claude-sonnet-4-5", { reasoning: { budgetTokens: 0 } }, { type: "disabled" }, undefined],
     ["claude-sonnet-4-5", none, { type: "disabled" }, undefined],
     ["claude-opus-4-5", high, enabled(16_384), { effort: "high" }],
-    // Always below max_tokens, never below the least there is.
+    // The budget is below max_tokens and at least the minimum.
     ["claude-sonnet-4-5", { reasoning: { budgetTokens: 5 } }, enabled(1024), undefined],
     ["claude-sonnet-4-5", { ...high, maxTokens: 10_000 }, enabled(8000), undefined],
     ["claude-sonnet-4-5", { ...high, maxTokens: 1100 }, enabled(1024), undefined],
     ["claude-sonnet-4-5", { ...high, maxTokens: 1024 }, undefined, undefined],
     ["claude-sonnet-4-5", { maxTokens: 3000, reasoning: { budgetTokens: 2999 } }, enabled(2999), undefined],
     ["claude-sonnet-4-5", { maxTokens: 3000, reasoning: { budgetTokens: 3000 } }, enabled(2400), undefined],
-    // An effort, where the model finds the measure itself.
+    // Models with adaptive thinking.
     ["claude-sonnet-4-6", high, adaptive, { effort: "high" }],
     ["claude-sonnet-4-6", { reasoning: { effort: "xhigh" } }, adaptive, { effort: "max" }],
     ["claude-sonnet-4-6", { reasoning: { effort: "low", budgetTokens: 5000 } }, enabled(5000), { effort: "low" }],
@@ -78,19 +82,19 @@ describe("how much to think", () => {
     ["claude-opus-4-8", { reasoning: { budgetTokens: 5000 } }, adaptive, undefined],
     ["claude-opus-5", { reasoning: { summary: "concise" } }, { type: "adaptive", display: "summarized" }, undefined],
     ["claude-opus-5", none, { type: "disabled" }, undefined],
-    // Some cannot be told not to.
+    // Models that cannot turn thinking off.
     ["claude-sonnet-5-5", none, { type: "between_tools" }, undefined],
     ["claude-opus-5-5", none, undefined, { effort: "low" }],
     ["claude-fable-5", none, undefined, { effort: "low" }],
     ["claude-mythos-preview", { reasoning: { budgetTokens: 5000 } }, enabled(5000), undefined],
     ["claude-mythos-preview", none, undefined, { effort: "low" }],
-    // Some cannot think at all.
+    // Models without thinking.
     ["claude-3-5-haiku-latest", high, undefined, undefined],
     ["claude-3-5-haiku-latest", none, undefined, undefined]
-  ])("%s, asked with %j", (model, request, asked, output) => {
-    expect(thinking(model, request)).toEqual([asked, output])
+  ])("writes thinking and output_config for %s with %j", (model, request, expectedThinking, expectedOutput) => {
+    expect(thinking(model, request)).toEqual([expectedThinking, expectedOutput])
   })
-  it("stands beside the schema of the answer", () => {
+  it("writes the effort and the response schema into one output_config", () => {
     const responseFormat = { name: "a", schema: { type: "object" } }
     expect(body("claude-opus-5", { ...high, responseFormat })["output_config"]).toMatchObject({
       effort: "high",
@@ -99,82 +103,87 @@ describe("how much to think", () => {
   })
 })
 
-describe("what thinking excludes", () => {
-  const thinks: Partial<ChatRequest> = { reasoning: { effort: "low" } }
-  it("is told beforehand, where it is a number", () => {
-    expect(refused("claude-sonnet-4-5", { ...thinks, temperature: 0.5 })).toBe("temperature while thinking")
-    expect(refused("claude-sonnet-4-5", { ...thinks, topP: 0.5 })).toBe("top_p below 0.95 while thinking")
-    expect(refused("claude-sonnet-4-5", { ...thinks, temperature: 1, topP: 0.95 })).toBeUndefined()
-    expect(refused("claude-sonnet-4-5", { reasoning: { effort: "none" }, temperature: 0.5 })).toBeUndefined()
+describe("Anthropic limits of reasoning requests", () => {
+  const lowEffort: Partial<ChatRequest> = { reasoning: { effort: "low" } }
+  it("rejects temperature and a low top_p as Unsupported when reasoning is on", () => {
+    expect(unsupportedFeature("claude-sonnet-4-5", { ...lowEffort, temperature: 0.5 })).toBe(
+      "temperature while thinking"
+    )
+    expect(unsupportedFeature("claude-sonnet-4-5", { ...lowEffort, topP: 0.5 })).toBe("top_p below 0.95 while thinking")
+    expect(unsupportedFeature("claude-sonnet-4-5", { ...lowEffort, temperature: 1, topP: 0.95 })).toBeUndefined()
+    expect(unsupportedFeature("claude-sonnet-4-5", { reasoning: { effort: "none" }, temperature: 0.5 })).toBeUndefined()
   })
-  it("wins over it, where it is a tool that must be called", () => {
-    expect(thinking("claude-sonnet-4-5", { ...thinks, toolChoice: "required" })).toEqual([undefined, undefined])
-    expect(thinking("claude-opus-5", { ...thinks, toolChoice: { name: "f" } })).toEqual([undefined, { effort: "low" }])
-    expect(thinking("claude-sonnet-4-5", { ...thinks, toolChoice: "auto" })[0]).toEqual(enabled(2048))
+  it("drops the thinking budget when a tool call is required", () => {
+    expect(thinking("claude-sonnet-4-5", { ...lowEffort, toolChoice: "required" })).toEqual([undefined, undefined])
+    expect(thinking("claude-opus-5", { ...lowEffort, toolChoice: { name: "f" } })).toEqual([
+      undefined,
+      { effort: "low" }
+    ])
+    expect(thinking("claude-sonnet-4-5", { ...lowEffort, toolChoice: "auto" })[0]).toEqual(enabled(2048))
   })
-  it("is left to a server that is not known to be strict", () => {
+  it("sends the excluded combinations when modelLimits is off", () => {
     const lenient = { modelLimits: false }
-    const request: Partial<ChatRequest> = { ...thinks, temperature: 0.5, toolChoice: "required" }
+    const request: Partial<ChatRequest> = { ...lowEffort, temperature: 0.5, toolChoice: "required" }
     expect(thinking("claude-sonnet-4-5", request, lenient)[0]).toEqual(enabled(2048))
     expect(body("claude-opus-5-5", request, lenient)["temperature"]).toBe(0.5)
   })
 })
 
-describe("what a model does not take at all", () => {
-  it("is told beforehand", () => {
-    expect(refused("claude-opus-4-7", { temperature: 0 })).toBe("temperature")
-    expect(refused("claude-sonnet-5", { topP: 0.9 })).toBe("top_p")
-    expect(refused("claude-opus-5-5", { toolChoice: "required" })).toBe("tool that must be called")
-    expect(refused("claude-opus-5", { toolChoice: "required" })).toBeUndefined()
+describe("Anthropic limits of single models", () => {
+  it("rejects temperature, top_p and required tool calls as Unsupported for models without them", () => {
+    expect(unsupportedFeature("claude-opus-4-7", { temperature: 0 })).toBe("temperature")
+    expect(unsupportedFeature("claude-sonnet-5", { topP: 0.9 })).toBe("top_p")
+    expect(unsupportedFeature("claude-opus-5-5", { toolChoice: "required" })).toBe("tool that must be called")
+    expect(unsupportedFeature("claude-opus-5", { toolChoice: "required" })).toBeUndefined()
   })
-  it("is left out where it says the default", () => {
+  it("drops a temperature and top_p of 1 for models that accept only the default", () => {
     expect(body("claude-opus-4-7", { temperature: 1, topP: 1 })).not.toHaveProperty("temperature")
     expect(body("claude-sonnet-4-5", { temperature: 1 })["temperature"]).toBe(1)
   })
 })
 
-describe("thoughts", () => {
-  const thought = (fields: Partial<ReasoningPart>): ReasoningPart => ({
+describe("Anthropic reasoning in the history", () => {
+  const reasoningPart = (fields: Partial<ReasoningPart>): ReasoningPart => ({
     type: "reasoning",
     text: "Hm.",
     provider: "acme",
     ...fields
   })
-  const signed = thought({ signature: "sig" })
+  const signed = reasoningPart({ signature: "sig" })
   const call = { id: "toolu_1", name: "f", arguments: "{}" }
-  const answered = (...parts: ReadonlyArray<ReasoningPart>): AssistantMessage => ({
+  const assistantMessage = (...parts: ReadonlyArray<ReasoningPart>): AssistantMessage => ({
     role: "assistant",
     content: [Chat.text("So."), ...parts],
     toolCalls: [call]
   })
-  const sent = (message: Message, dialect?: Partial<Anthropic.Dialect>): unknown => {
+  const writtenContent = (message: Message, dialect?: Partial<Anthropic.Dialect>): unknown => {
     const { messages } = body("claude-sonnet-4-5", { messages: [Chat.user("?"), message, Chat.user("!")] }, dialect)
     return Array.isArray(messages) ? messages[1]?.content : undefined
   }
-  const rest = [
+  const textAndCall = [
     { type: "text", text: "So." },
     { type: "tool_use", id: "toolu_1", name: "f", input: {} }
   ]
-  it("go back unchanged, before text and calls", () => {
-    const sealed = thought({ text: "", signature: "data", format: "redacted_thinking" })
-    const silent = thought({ text: "", signature: "sig2" })
-    expect(sent(answered(signed, sealed, silent))).toEqual([
+  it("writes signed and redacted reasoning unchanged before the text and the tool calls", () => {
+    const redacted = reasoningPart({ text: "", signature: "data", format: "redacted_thinking" })
+    const textless = reasoningPart({ text: "", signature: "sig2" })
+    expect(writtenContent(assistantMessage(signed, redacted, textless))).toEqual([
       { type: "thinking", thinking: "Hm.", signature: "sig" },
       { type: "redacted_thinking", data: "data" },
       { type: "thinking", thinking: "", signature: "sig2" },
-      ...rest
+      ...textAndCall
     ])
   })
-  it("of others, and those that are not signed, do not", () => {
-    expect(sent(answered({ ...signed, provider: "other" }, thought({})))).toEqual(rest)
+  it("drops reasoning of other providers and reasoning without a signature", () => {
+    expect(writtenContent(assistantMessage({ ...signed, provider: "other" }, reasoningPart({})))).toEqual(textAndCall)
   })
-  it("go back unsigned where the server takes them so", () => {
-    expect(sent(answered(thought({})), { unsignedThoughts: true })).toEqual([
+  it("writes reasoning without a signature when unsignedThoughts is on", () => {
+    expect(writtenContent(assistantMessage(reasoningPart({})), { unsignedThoughts: true })).toEqual([
       { type: "thinking", thinking: "Hm.", signature: "" },
-      ...rest
+      ...textAndCall
     ])
   })
-  it("that nothing followed do not: a turn cannot end with one", () => {
+  it("drops an assistant message that contains only reasoning", () => {
     const only: Message = { role: "assistant", content: [signed] }
     expect(body("claude-sonnet-4-5", { messages: [Chat.user("?"), only, Chat.user("!")] })["messages"]).toEqual([
       {
@@ -186,25 +195,25 @@ describe("thoughts", () => {
       }
     ])
   })
-  it("are not asked for in the middle of a turn that began without them, since the API wants one first", () => {
-    const midway = (begun: Message) => ({
+  it("drops the budget while a turn that began without reasoning waits for the model, and keeps adaptive thinking", () => {
+    const openTurn = (firstMessage: Message) => ({
       reasoning: { effort: "low" as const },
-      messages: [Chat.user("?"), begun, Chat.toolResult(call, "ok")]
+      messages: [Chat.user("?"), firstMessage, Chat.toolResult(call, "ok")]
     })
-    expect(thinking("claude-sonnet-4-5", midway(answered(signed)))[0]).toEqual(enabled(2048))
-    expect(thinking("claude-sonnet-4-5", midway(Chat.assistant("", [call])))[0]).toBeUndefined()
-    expect(thinking("claude-sonnet-4-6", midway(Chat.assistant("", [call])))[0]).toEqual(adaptive)
+    expect(thinking("claude-sonnet-4-5", openTurn(assistantMessage(signed)))[0]).toEqual(enabled(2048))
+    expect(thinking("claude-sonnet-4-5", openTurn(Chat.assistant("", [call])))[0]).toBeUndefined()
+    expect(thinking("claude-sonnet-4-6", openTurn(Chat.assistant("", [call])))[0]).toEqual(adaptive)
   })
 })
 
-describe("what a server has refused", () => {
+describe("Anthropic withoutRefused", () => {
   const wire = Anthropic.make()
   const request = (model: string, messages: ReadonlyArray<Message>, more: Partial<ChatRequest> = {}) =>
     Either.getOrThrow(wire.encodeRequest({ messages, ...more }, { provider: "acme", model, stream: false }))
-  it("is done without: instructions in the conversation move to its beginning", () => {
-    const asked = request("claude-sonnet-5", [Chat.system("a"), Chat.user("?"), Chat.system("b")])
-    const without = wire.withoutRefused(asked, "messages.1: role 'system' is not supported on this model")
-    expect(without?.body).toMatchObject({
+  it("moves system messages to the system prompt when the model rejects the role", () => {
+    const wireRequest = request("claude-sonnet-5", [Chat.system("a"), Chat.user("?"), Chat.system("b")])
+    const reduced = wire.withoutRefused(wireRequest, "messages.1: role 'system' is not supported on this model")
+    expect(reduced?.body).toMatchObject({
       system: [
         { type: "text", text: "a" },
         { type: "text", text: "b" }
@@ -212,29 +221,31 @@ describe("what a server has refused", () => {
       messages: [{ role: "user", content: "?" }]
     })
   })
-  it("is done without: thoughts that it did not sign, and a budget that wants them back", () => {
+  it("drops reasoning whose signature was rejected, and the budget when the open turn needs that reasoning", () => {
     const call = { id: "toolu_1", name: "f", arguments: "{}" }
-    const said: Message = {
+    const assistant: Message = {
       role: "assistant",
       content: [{ type: "reasoning", text: "Hm.", signature: "x", provider: "acme" }, Chat.text("So.")],
       toolCalls: [call]
     }
-    const complaint = "messages.1.content.0: Invalid `signature` in `thinking` block"
-    const without = (model: string, ...further: ReadonlyArray<Message>) => {
-      const asked = request(model, [Chat.user("?"), said, Chat.toolResult(call, "ok"), ...further], { reasoning: {} })
-      expect(asked.body).toHaveProperty("thinking")
-      return wire.withoutRefused(asked, complaint)?.body
+    const message = "messages.1.content.0: Invalid `signature` in `thinking` block"
+    const reducedBody = (model: string, ...further: ReadonlyArray<Message>) => {
+      const wireRequest = request(model, [Chat.user("?"), assistant, Chat.toolResult(call, "ok"), ...further], {
+        reasoning: {}
+      })
+      expect(wireRequest.body).toHaveProperty("thinking")
+      return wire.withoutRefused(wireRequest, message)?.body
     }
-    const midway = without("claude-sonnet-4-5")
-    expect(midway).not.toHaveProperty("thinking")
-    expect(midway?.["messages"]).toMatchObject([{}, { content: [{ type: "text" }, { type: "tool_use" }] }, {}])
-    expect(without("claude-sonnet-4-5", Chat.assistant("So."), Chat.user("!"))?.["thinking"]).toEqual(enabled(8192))
-    expect(without("claude-opus-5")?.["thinking"]).toEqual(adaptive)
+    const openTurn = reducedBody("claude-sonnet-4-5")
+    expect(openTurn).not.toHaveProperty("thinking")
+    expect(openTurn?.["messages"]).toMatchObject([{}, { content: [{ type: "text" }, { type: "tool_use" }] }, {}])
+    expect(reducedBody("claude-sonnet-4-5", Chat.assistant("So."), Chat.user("!"))?.["thinking"]).toEqual(enabled(8192))
+    expect(reducedBody("claude-opus-5")?.["thinking"]).toEqual(adaptive)
   })
-  it("is final, where it is not there or about anything else", () => {
-    const asked = request("claude-sonnet-5", [Chat.user("?")])
-    expect(wire.withoutRefused(asked, "role 'system' is not supported")).toBeUndefined()
-    expect(wire.withoutRefused(asked, "Invalid `signature` in `thinking` block")).toBeUndefined()
-    expect(wire.withoutRefused(asked, "max_tokens: too many")).toBeUndefined()
+  it("returns undefined when the request lacks the rejected field or the message names another problem", () => {
+    const wireRequest = request("claude-sonnet-5", [Chat.user("?")])
+    expect(wire.withoutRefused(wireRequest, "role 'system' is not supported")).toBeUndefined()
+    expect(wire.withoutRefused(wireRequest, "Invalid `signature` in `thinking` block")).toBeUndefined()
+    expect(wire.withoutRefused(wireRequest, "max_tokens: too many")).toBeUndefined()
   })
 })

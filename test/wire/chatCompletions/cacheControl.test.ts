@@ -12,7 +12,7 @@ const body = (preset: Preset<ChatCompletions.Dialect>, request: ChatRequest): Re
     (failure) => new Error(JSON.stringify(failure))
   ).body
 
-describe("marks for the cache", () => {
+describe("Chat Completions cache control", () => {
   const hour = { ttl: "1h" } as const
   const messages: ReadonlyArray<Message> = [
     { role: "system", content: [{ type: "text", text: "Be brief.", cacheControl: hour }] },
@@ -29,7 +29,7 @@ describe("marks for the cache", () => {
     { role: "tool", toolCallId: "call_2", content: [Chat.text("a"), Chat.text("b")], cacheControl: {} }
   ]
   const ephemeral = { cache_control: { type: "ephemeral" } }
-  const marked = (long: object) => [
+  const expectedMessages = (long: object) => [
     { role: "system", content: [{ type: "text", text: "Be brief.", ...long }] },
     {
       role: "user",
@@ -57,17 +57,17 @@ describe("marks for the cache", () => {
     }
   ]
 
-  it("go to OpenRouter with their time", () => {
+  it("writes cache_control with its ttl for OpenRouter", () => {
     expect(body(presets.openrouter, { messages })["messages"]).toEqual(
-      marked({ cache_control: { type: "ephemeral", ttl: "1h" } })
+      expectedMessages({ cache_control: { type: "ephemeral", ttl: "1h" } })
     )
   })
-  it("go to Model Studio, where all have the same time", () => {
+  it("writes cache_control without a ttl for Model Studio", () => {
     for (const preset of [presets.dashscope, presets.dashscopeIntl]) {
-      expect(body(preset, { messages })["messages"]).toEqual(marked(ephemeral))
+      expect(body(preset, { messages })["messages"]).toEqual(expectedMessages(ephemeral))
     }
   })
-  it("go nowhere else", () => {
+  it("drops cache_control for every other preset", () => {
     const { dashscope: _, dashscopeIntl: __, openrouter: ___, ...others } = presets
     for (const preset of Object.values(others)) {
       expect(JSON.stringify(body(preset, { messages }))).not.toMatch(/cache_?control/i)
@@ -80,7 +80,7 @@ describe("marks for the cache", () => {
       {}
     ])
   })
-  it("are read by a server as they were meant", () => {
+  it("reads cache_control on the server and keeps an unknown ttl as native", () => {
     const read = ChatCompletions.make().decodeRequest(
       body(presets.openrouter, { messages: messages.slice(0, 2), model: "m" })
     )
@@ -95,9 +95,9 @@ describe("marks for the cache", () => {
         ]
       }
     ])
-    const odd = { type: "text", text: "x", cache_control: { type: "ephemeral", ttl: "2h" } }
+    const part = { type: "text", text: "x", cache_control: { type: "ephemeral", ttl: "2h" } }
     expect(
-      Either.getOrThrow(ChatCompletions.make().decodeRequest({ messages: [{ role: "user", content: [odd] }] })).request
+      Either.getOrThrow(ChatCompletions.make().decodeRequest({ messages: [{ role: "user", content: [part] }] })).request
     ).toEqual({
       messages: [
         {
@@ -107,7 +107,7 @@ describe("marks for the cache", () => {
               type: "text",
               text: "x",
               cacheControl: {},
-              native: { "chat-completions": { cache_control: odd.cache_control } }
+              native: { "chat-completions": { cache_control: part.cache_control } }
             }
           ]
         }

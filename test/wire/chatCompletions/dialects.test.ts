@@ -1,4 +1,4 @@
-/** Each provider's deviations, as its preset says them. */
+/** Dialects of the providers, as their presets define them. */
 import { describe, expect, it } from "@effect/vitest"
 import { Either, Option } from "effect"
 import type { ChatRequest, Message } from "../../../src/vocabulary/Chat.js"
@@ -6,7 +6,7 @@ import * as Chat from "../../../src/vocabulary/Chat.js"
 import { presets } from "../../../src/provider/presets/chatCompletions.js"
 import type { Preset } from "../../../src/provider/client.js"
 import * as ChatCompletions from "../../../src/wire/ChatCompletions.js"
-import { errorClassOf } from "../error/errorClass.js"
+import { classify } from "../../../src/wire/error/ProviderError.js"
 
 type Provider = Preset<ChatCompletions.Dialect>
 
@@ -19,7 +19,7 @@ const encode = (preset: Provider, request: Partial<ChatRequest>, stream = false)
 const body = (preset: Provider, request: Partial<ChatRequest>, stream = false): Record<string, unknown> =>
   Either.getOrThrowWith(encode(preset, request, stream), (failure) => new Error(JSON.stringify(failure))).body
 
-/** What a request adds to the model and the messages. */
+/** The body of a request without its model and messages. */
 const added = (preset: Provider, request: Partial<ChatRequest>): Record<string, unknown> => {
   const { messages: _, model: __, ...rest } = body(preset, request)
   return rest
@@ -28,6 +28,12 @@ const added = (preset: Provider, request: Partial<ChatRequest>): Record<string, 
 const expectUnsupported = (preset: Provider, request: Partial<ChatRequest>, feature: string): void =>
   expect(encode(preset, request)).toEqual(Either.left({ _tag: "Unsupported", feature }))
 
+const errorClassOf = (provider: string, status: number, body: unknown): string =>
+  classify(
+    { status, headers: {}, body, inBand: status < 300 },
+    { provider, model: "acme-1", keyId: "key-1", now: 0, mask: (text) => text }
+  )._tag
+
 const tools: ReadonlyArray<Chat.ToolDefinition> = [{ name: "clock" }]
 
 const efforts = ["none", "minimal", "low", "medium", "high", "xhigh"] as const
@@ -35,23 +41,25 @@ const efforts = ["none", "minimal", "low", "medium", "high", "xhigh"] as const
 const effortsOf = (preset: Provider, field: string): ReadonlyArray<unknown> =>
   efforts.map((effort) => added(preset, { reasoning: { effort } })[field])
 
-describe("Zhipu and Z.ai", () => {
+describe("Zhipu and Z.ai presets", () => {
   const platforms = [presets.zhipu, presets.zhipuCoding, presets.zai, presets.zaiCoding]
 
-  it("think by a switch, with the three efforts that all of their models know", () => {
+  it("writes a thinking switch and one of three efforts for Zhipu and Z.ai", () => {
     for (const preset of platforms) {
       expect(added(preset, { reasoning: {} })).toEqual({ thinking: { type: "enabled" } })
       expect(added(preset, { reasoning: { effort: "none" } })).toEqual({ thinking: { type: "disabled" } })
       expect(effortsOf(preset, "reasoning_effort")).toEqual([undefined, "low", "low", "high", "high", "max"])
     }
   })
-  it("get their thoughts back beside the content", () => {
-    const thought = { type: "reasoning" as const, text: "Hm.", provider: "zai" }
+  it("writes reasoning back as reasoning_content for Z.ai", () => {
+    const reasoningPart = { type: "reasoning" as const, text: "Hm.", provider: "zai" }
     expect(
-      body(presets.zai, { messages: [Chat.user("?"), { role: "assistant", content: [thought, Chat.text("Four.")] }] })
+      body(presets.zai, {
+        messages: [Chat.user("?"), { role: "assistant", content: [reasoningPart, Chat.text("Four.")] }]
+      })
     ).toMatchObject({ messages: [{}, { role: "assistant", content: "Four.", reasoning_content: "Hm." }] })
   })
-  it("are given tools, but no choice other than the model's own", () => {
+  it("rejects required tool calls as Unsupported and drops tools for choice none on Zhipu and Z.ai", () => {
     for (const preset of platforms) {
       expect(added(preset, { tools, toolChoice: "auto" })).toMatchObject({ tools: [{}], tool_choice: "auto" })
       expect(added(preset, { tools, toolChoice: "none", extra: { tools: [{ type: "web_search" }] } })).toEqual({})
@@ -60,30 +68,30 @@ describe("Zhipu and Z.ai", () => {
       }
     }
   })
-  it("have their own name for the user, their usage unasked, and no schemas", () => {
+  it("writes user_id, no stream_options and no JSON Schema for Zhipu", () => {
     expect(added(presets.zhipu, { user: "u-1", maxTokens: 9 })).toEqual({ user_id: "u-1", max_tokens: 9 })
     expect(body(presets.zhipu, {}, true)).not.toHaveProperty("stream_options")
     expectUnsupported(presets.zhipu, { responseFormat: { name: "n", schema: {} } }, "JSON Schema output")
     expect(added(presets.zhipu, { responseFormat: "json" })).toEqual({ response_format: { type: "json_object" } })
   })
-  it("say with an answer what their search found", () => {
+  it("keeps web_search and content_filter of a Z.ai response in the metadata", () => {
     const source = { provider: "zai", model: "glm-4.6", estimatedInputTokens: 1 }
-    const found = [{ title: "A page", link: "https://example.com" }]
-    const answer = ChatCompletions.make(presets.zai.dialect).decodeResponse(
+    const searchResults = [{ title: "A page", link: "https://example.com" }]
+    const response = ChatCompletions.make(presets.zai.dialect).decodeResponse(
       {
         choices: [{ message: { role: "assistant", content: "" }, finish_reason: "sensitive" }],
-        web_search: found,
+        web_search: searchResults,
         content_filter: [{ role: "user", level: 1 }]
       },
       source
     )
-    expect(Either.getOrThrow(answer)).toMatchObject({
+    expect(Either.getOrThrow(response)).toMatchObject({
       finishReason: "content-filter",
       rawFinishReason: "sensitive",
-      providerMetadata: { web_search: found, content_filter: [{ role: "user", level: 1 }] }
+      providerMetadata: { web_search: searchResults, content_filter: [{ role: "user", level: 1 }] }
     })
   })
-  it("tell codes as texts and as numbers, and both mean the same", () => {
+  it("maps numeric and string error codes of Zhipu and Z.ai to the same errors", () => {
     for (const provider of ["zhipu", "zhipu-coding", "zai", "zai-coding"]) {
       for (const [code, expected] of [
         [1000, "AuthenticationError"],
@@ -96,20 +104,20 @@ describe("Zhipu and Z.ai", () => {
         [1302, "RateLimitError"],
         [1234, "ProviderUnavailableError"]
       ] as const) {
-        for (const written of [code, String(code)]) {
-          expect(errorClassOf(provider, 400, { error: { code: written, message: "…" } })).toBe(expected)
-          expect(errorClassOf(provider, 200, { error: { code: written, message: "…" } })).toBe(expected)
+        for (const form of [code, String(code)]) {
+          expect(errorClassOf(provider, 400, { error: { code: form, message: "…" } })).toBe(expected)
+          expect(errorClassOf(provider, 200, { error: { code: form, message: "…" } })).toBe(expected)
         }
       }
     }
   })
 })
 
-describe("Perplexity", () => {
+describe("Perplexity preset", () => {
   const { perplexity } = presets
   const messages = (messages: ReadonlyArray<Message>) => body(perplexity, { messages })["messages"]
 
-  it("takes turns, after all that is said beforehand", () => {
+  it("moves system messages to the beginning and merges consecutive messages of one role for Perplexity", () => {
     expect(
       messages([
         Chat.user("One."),
@@ -128,7 +136,7 @@ describe("Perplexity", () => {
       { role: "user", content: "Five?" }
     ])
   })
-  it("takes turns of parts as of texts, and loses no call", () => {
+  it("merges text and parts of one role and keeps every tool call for Perplexity", () => {
     const call = (id: string) => ({ id, name: "clock", arguments: "{}" })
     expect(
       messages([
@@ -146,19 +154,19 @@ describe("Perplexity", () => {
       { role: "tool", tool_call_id: "b" }
     ])
   })
-  it("keeps a user's name where it is the same", () => {
+  it("keeps the user's name when all merged messages have the same one", () => {
     const ann = (content: string) => ({ role: "user" as const, content, name: "Ann" })
     expect(messages([ann("a"), ann("b")])).toEqual([{ role: "user", content: "a\n\nb", name: "Ann" }])
     expect(messages([ann("a"), Chat.user("b")])).toEqual([{ role: "user", content: "a\n\nb" }])
   })
-  it("leaves the turns of others alone", () => {
+  it("does not merge consecutive messages for other presets", () => {
     const twice = [Chat.user("One."), Chat.user("Two?")]
     expect(body(presets.openai, { messages: twice })["messages"]).toEqual([
       { role: "user", content: "One." },
       { role: "user", content: "Two?" }
     ])
   })
-  it("calls no tools, and answers in a schema or as it likes", () => {
+  it("rejects tools and schemaless JSON as Unsupported for Perplexity and accepts a schema", () => {
     expectUnsupported(perplexity, { tools }, "tools")
     expectUnsupported(perplexity, { responseFormat: "json" }, "JSON output without a schema")
     expect(added(perplexity, { responseFormat: { name: "n", schema: { type: "object" } } })).toMatchObject({
@@ -166,39 +174,39 @@ describe("Perplexity", () => {
     })
     expect(added(perplexity, { tools: [], toolChoice: "auto", user: "u-1" })).toEqual({})
   })
-  it("neither embeds nor lists its models, and counts unasked", () => {
+  it("has no embeddings, no model list and no stream_options for Perplexity", () => {
     const wire = ChatCompletions.make(perplexity.dialect)
     expect(wire).not.toHaveProperty("embeddings")
     expect(wire).not.toHaveProperty("models")
     expect(body(perplexity, {}, true)).not.toHaveProperty("stream_options")
   })
-  it("says where it knows it from", () => {
-    const said = {
+  it("keeps citations, search results, questions and images of Perplexity in the metadata", () => {
+    const metadata = {
       citations: ["https://example.com/a"],
       search_results: [{ title: "A", url: "https://example.com/a" }],
       related_questions: ["And B?"],
       images: [{ image_url: "https://example.com/a.png" }]
     }
-    const answer = ChatCompletions.make(perplexity.dialect).decodeResponse(
-      { ...said, choices: [{ message: { role: "assistant", content: "A.[1]" }, finish_reason: "stop" }] },
+    const response = ChatCompletions.make(perplexity.dialect).decodeResponse(
+      { ...metadata, choices: [{ message: { role: "assistant", content: "A.[1]" }, finish_reason: "stop" }] },
       { provider: "perplexity", model: "sonar", estimatedInputTokens: 1 }
     )
-    expect(Either.getOrThrow(answer).providerMetadata).toEqual(said)
+    expect(Either.getOrThrow(response).providerMetadata).toEqual(metadata)
   })
-  it("refuses turns out of order as an invalid request", () => {
+  it("maps Perplexity's invalid_message error to InvalidRequestError", () => {
     const error = { error: { message: "… should alternate with …", type: "invalid_message", code: 400 } }
     expect(errorClassOf("perplexity", 400, error)).toBe("InvalidRequestError")
   })
 })
 
-describe("thinking is asked for in the words", () => {
-  it("of xAI, which knows neither the least nor the most", () => {
+describe("reasoning settings of the presets", () => {
+  it("writes efforts from none to high for xAI", () => {
     expect(effortsOf(presets.xai, "reasoning_effort")).toEqual(["none", "low", "low", "medium", "high", "high"])
   })
-  it("of Mistral, which thinks or does not", () => {
+  it("writes only the efforts none and high for Mistral", () => {
     expect(effortsOf(presets.mistral, "reasoning_effort")).toEqual(["none", "high", "high", "high", "high", "high"])
   })
-  it("of Together, by a switch beside the effort", () => {
+  it("writes a reasoning switch and an effort for Together", () => {
     expect(added(presets.together, { reasoning: {} })).toEqual({ reasoning: { enabled: true } })
     expect(added(presets.together, { reasoning: { budgetTokens: 0 } })).toEqual({ reasoning: { enabled: false } })
     expect(added(presets.together, { reasoning: { effort: "xhigh" } })).toEqual({
@@ -207,31 +215,31 @@ describe("thinking is asked for in the words", () => {
     })
     expect(added(presets.together, { reasoning: { summary: "auto" } })).toEqual({})
   })
-  it("of DeepSeek and Moonshot, without a budget that they do not know", () => {
+  it("drops the reasoning budget for DeepSeek and Moonshot", () => {
     for (const preset of [presets.deepseek, presets.moonshot]) {
       expect(added(preset, { reasoning: { budgetTokens: 100 } })).toEqual({ thinking: { type: "enabled" } })
     }
     expect(effortsOf(presets.moonshot, "reasoning_effort")).toEqual([undefined, "low", "low", "high", "high", "max"])
   })
-  it("of OpenRouter, as it is", () => {
+  it("writes every effort unchanged for OpenRouter", () => {
     expect(effortsOf(presets.openrouter, "reasoning")).toEqual(efforts.map((effort) => ({ effort })))
   })
-  it("of Groq, with thoughts out of the text where a model would put them in", () => {
-    const asked = (model: string, request: Partial<ChatRequest>) => added(presets.groq, { model, ...request })
-    expect(asked("qwen/qwen3-32b", {})).toEqual({ reasoning_format: "parsed" })
-    expect(asked("qwen/qwen3-32b", { reasoning: { effort: "none" } })).toEqual({
+  it("writes reasoning_format parsed and the model's own efforts for Groq", () => {
+    const addedFor = (model: string, request: Partial<ChatRequest>) => added(presets.groq, { model, ...request })
+    expect(addedFor("qwen/qwen3-32b", {})).toEqual({ reasoning_format: "parsed" })
+    expect(addedFor("qwen/qwen3-32b", { reasoning: { effort: "none" } })).toEqual({
       reasoning_format: "parsed",
       reasoning_effort: "none"
     })
-    expect(asked("qwen/qwen3-32b", { reasoning: { effort: "high" } })).toMatchObject({ reasoning_effort: "default" })
-    expect(asked("openai/gpt-oss-120b", {})).toEqual({})
-    expect(asked("openai/gpt-oss-120b", { reasoning: { effort: "xhigh" } })).toEqual({ reasoning_effort: "high" })
-    expect(asked("llama-3.3-70b-versatile", {})).toEqual({})
+    expect(addedFor("qwen/qwen3-32b", { reasoning: { effort: "high" } })).toMatchObject({ reasoning_effort: "default" })
+    expect(addedFor("openai/gpt-oss-120b", {})).toEqual({})
+    expect(addedFor("openai/gpt-oss-120b", { reasoning: { effort: "xhigh" } })).toEqual({ reasoning_effort: "high" })
+    expect(addedFor("llama-3.3-70b-versatile", {})).toEqual({})
   })
 })
 
-describe("images that a tool returned", () => {
-  it("stay in the result where the provider documents them there, and follow it elsewhere", () => {
+describe("tool result images of the presets", () => {
+  it("keeps tool result images in the result for Mistral and OpenRouter and moves them to a user message elsewhere", () => {
     const result: Chat.Message = { role: "tool", toolCallId: "a", content: [Chat.image("https://example.com/a.png")] }
     const rolesOf = (preset: Provider) => {
       const { messages } = body(preset, { messages: [result] })
@@ -244,20 +252,20 @@ describe("images that a tool returned", () => {
   })
 })
 
-describe("a call that must be made", () => {
-  const unthinking = [presets.deepseek, presets.moonshot]
+describe("required tool calls of DeepSeek and Moonshot", () => {
+  const thinkingPresets = [presets.deepseek, presets.moonshot]
 
-  it("is made without thinking where a model that thinks cannot be made to call", () => {
-    for (const preset of unthinking) {
+  it("turns thinking off when a tool call is required", () => {
+    for (const preset of thinkingPresets) {
       for (const toolChoice of ["required", { name: "clock" }] as const) {
-        for (const asked of [{}, { reasoning: { summary: "auto" } }, { reasoning: { effort: "none" } }] as const) {
-          expect(added(preset, { tools, toolChoice, ...asked })).toMatchObject({ thinking: { type: "disabled" } })
+        for (const reasoning of [{}, { reasoning: { summary: "auto" } }, { reasoning: { effort: "none" } }] as const) {
+          expect(added(preset, { tools, toolChoice, ...reasoning })).toMatchObject({ thinking: { type: "disabled" } })
         }
       }
     }
   })
-  it("cannot be asked for there together with thinking", () => {
-    for (const preset of unthinking) {
+  it("rejects a required tool call with a reasoning effort as Unsupported", () => {
+    for (const preset of thinkingPresets) {
       expectUnsupported(
         preset,
         { tools, toolChoice: "required", reasoning: { effort: "low" } },
@@ -265,31 +273,31 @@ describe("a call that must be made", () => {
       )
     }
   })
-  it("that need not be made changes nothing", () => {
-    for (const preset of unthinking) {
+  it("leaves the thinking setting unchanged when the tool choice is auto", () => {
+    for (const preset of thinkingPresets) {
       expect(added(preset, { tools, toolChoice: "auto" })).not.toHaveProperty("thinking")
       expect(added(preset, { tools, reasoning: {} })).toMatchObject({ thinking: { type: "enabled" } })
     }
   })
 })
 
-describe("names", () => {
+describe("user names of the presets", () => {
   const named: Message = { role: "user", content: "Hello", name: "Ann" }
-  it("of those who speak are refused where the provider would", () => {
+  it("rejects names of user messages as Unsupported for Groq and Mistral", () => {
     for (const preset of [presets.groq, presets.mistral]) {
       expectUnsupported(preset, { messages: [named] }, "name of a user message")
       expect(body(preset, {})["messages"]).toEqual([{ role: "user", content: "Hello" }])
     }
   })
-  it("of end users are left out where the provider would refuse them", () => {
+  it("drops the user field for Mistral and keeps it for Groq", () => {
     expect(added(presets.mistral, { user: "u-1" })).toEqual({})
     expect(added(presets.groq, { user: "u-1" })).toEqual({ user: "u-1" })
   })
 })
 
-describe("embeddings", () => {
+describe("embeddings of the presets", () => {
   const wireOf = (preset: Provider) => ChatCompletions.make(preset.dialect).embeddings
-  it("come in batches as large as the provider allows", () => {
+  it("limits embedding batches to the size that each provider allows", () => {
     const batches = Object.entries(presets).map(([name, preset]) => [name, wireOf(preset)?.maxBatch])
     expect(Object.fromEntries(batches)).toEqual({
       openai: 2048,
@@ -316,8 +324,8 @@ describe("embeddings", () => {
     })
     expect(wireOf(presets.mistral)?.maxBatchTokens).toBe(16_000)
   })
-  it("are asked for in the provider's words", () => {
-    const asked = (preset: Provider) =>
+  it("writes dimensions and user of embeddings under each provider's field names", () => {
+    const embeddingRequest = (preset: Provider) =>
       Option.fromNullable(wireOf(preset)).pipe(
         Option.flatMap((wire) =>
           Either.getRight(
@@ -329,12 +337,12 @@ describe("embeddings", () => {
         ),
         Option.getOrUndefined
       )
-    expect(asked(presets.mistral)).toEqual({
+    expect(embeddingRequest(presets.mistral)).toEqual({
       path: "/embeddings",
       body: { model: "e-1", input: ["a"], output_dimension: 8 }
     })
     for (const preset of [presets.zhipu, presets.dashscope, presets.openrouter]) {
-      expect(asked(preset)).toEqual({
+      expect(embeddingRequest(preset)).toEqual({
         path: "/embeddings",
         body: { model: "e-1", input: ["a"], dimensions: 8, user: "u-1" }
       })
@@ -342,7 +350,7 @@ describe("embeddings", () => {
   })
 })
 
-describe("ids of calls", () => {
+describe("tool call ids of the presets", () => {
   const ids = ["abcDEF123", "call_PTLP8xhu3uwZk4l3nlnrrJha", "toolu_01A09q90qw90lq917835lq9", "turn1_0", "turn1_1"]
   const messages: ReadonlyArray<Message> = [
     Chat.assistant(
@@ -351,23 +359,23 @@ describe("ids of calls", () => {
     ),
     ...ids.map((id) => Chat.toolResult(id, "noon"))
   ]
-  const written = (preset: Provider) => {
-    const said = JSON.stringify(body(preset, { messages }).messages)
+  const writtenIds = (preset: Provider) => {
+    const json = JSON.stringify(body(preset, { messages }).messages)
     return {
-      calls: Array.from(said.matchAll(/\{"id":"([^"]+)"/g), ([, id]) => id),
-      results: Array.from(said.matchAll(/"tool_call_id":"([^"]+)"/g), ([, id]) => id)
+      calls: Array.from(json.matchAll(/\{"id":"([^"]+)"/g), ([, id]) => id),
+      results: Array.from(json.matchAll(/"tool_call_id":"([^"]+)"/g), ([, id]) => id)
     }
   }
 
-  it("are nine letters and digits with Mistral, each call's its own and its result's the same", () => {
-    const { calls, results } = written(presets.mistral)
+  it("rewrites tool call ids to nine letters and digits for Mistral, the same in call and result and distinct per call", () => {
+    const { calls, results } = writtenIds(presets.mistral)
     expect(calls).toEqual(results)
     expect(new Set(calls).size).toBe(ids.length)
     for (const id of calls) expect(id).toMatch(/^[a-zA-Z0-9]{9}$/)
     expect(calls[0]).toBe(ids[0])
   })
 
-  it("are left alone everywhere else", () => {
-    expect(written(presets.openai)).toEqual({ calls: ids, results: ids })
+  it("keeps tool call ids unchanged for OpenAI", () => {
+    expect(writtenIds(presets.openai)).toEqual({ calls: ids, results: ids })
   })
 })

@@ -1,4 +1,4 @@
-/** What is written reads back as what was meant, on both sides and in both ways of answering. */
+/** Round trips of Chat Completions requests, responses and streams. */
 import { describe, expect, it } from "@effect/vitest"
 import { FastCheck } from "effect"
 import type { ChatRequest, ChatResponse } from "../../../src/vocabulary/Chat.js"
@@ -7,65 +7,82 @@ import * as ChatCompletions from "../../../src/wire/ChatCompletions.js"
 import { records } from "../../../src/wire/json.js"
 import { strictly } from "../../../src/wire/schema/strict.js"
 import { chatRequest, chatResponse } from "../generators.js"
-import { collected, estimated, got, heard, interleaved, sent, whole, written } from "../roundTrips.js"
+import {
+  collectStream,
+  estimatedUsage,
+  getOrThrow,
+  asReadByServer,
+  interleaveToolCalls,
+  jsonRoundTrip,
+  responseRoundTrip,
+  writeFrames
+} from "../roundTrips.js"
 
 const wire = ChatCompletions.make({ developerRole: "developer", history: "reasoning_details" })
-/** What a client asks that wants the usage and has declared the custom tools of the answer. */
-const asking = (response: ChatResponse): Record<string, unknown> => ({
+/** A request that includes the usage and declares the custom tools of the response. */
+const requestFor = (response: ChatResponse): Record<string, unknown> => ({
   stream_options: { include_usage: true },
   tools: response.toolCalls
     .filter((call) => call.type === "custom")
     .map(({ name }) => ({ type: "custom", custom: { name } }))
 })
 
-/** An answer without a reason is written with one. */
-const answers = chatResponse("acme").map((response) => ({
+/** A response without a raw finish reason is written with "other". */
+const responses = chatResponse("acme").map((response) => ({
   ...response,
   rawFinishReason: response.rawFinishReason || "other"
 }))
 
-/** The answer that a client collects of a stream in these events. */
-const streamed = (response: ChatResponse, events = ChatEvent.fromResponse(response)): ChatResponse =>
-  collected(wire, written(wire, events, asking(response)), response, "words")
+/** The response that a client collects from a stream of these events. */
+const streamRoundTrip = (response: ChatResponse, events = ChatEvent.fromResponse(response)): ChatResponse =>
+  collectStream(wire, writeFrames(wire, events, requestFor(response)), response, "event")
 
-describe("an answer that is written reads back", () => {
-  it.prop("whole", [answers], ([response]) => {
-    expect(whole(wire, response)).toEqual(response)
+describe("Chat Completions response laws", () => {
+  it.prop("every Chat Completions response survives writing and reading as one body", [responses], ([response]) => {
+    expect(responseRoundTrip(wire, response)).toEqual(response)
   })
-  it.prop("as a stream", [answers], ([response]) => {
-    expect(streamed(response)).toEqual(response)
+  it.prop("every Chat Completions response survives writing and reading as a stream", [responses], ([response]) => {
+    expect(streamRoundTrip(response)).toEqual(response)
   })
-  it.prop("as a stream in pieces of any size", [answers, FastCheck.integer({ min: 1, max: 4 })], ([response, size]) => {
-    expect(streamed(response, interleaved(ChatEvent.fromResponse(response), size))).toEqual(response)
-  })
-  it.prop("with an estimate where nobody counted", [answers], ([counted]) => {
-    const response: ChatResponse = {
-      ...counted,
-      usage: estimated(counted)
+  it.prop(
+    "every Chat Completions response survives a stream whose deltas are split at any size and interleaved",
+    [responses, FastCheck.integer({ min: 1, max: 4 })],
+    ([response, size]) => {
+      expect(streamRoundTrip(response, interleaveToolCalls(ChatEvent.fromResponse(response), size))).toEqual(response)
     }
-    expect(whole(wire, response)).toEqual(response)
-    expect(streamed(response)).toEqual(response)
-  })
+  )
+  it.prop(
+    "a Chat Completions response without counts gets the same estimated usage from the body and from the stream",
+    [responses],
+    ([counted]) => {
+      const response: ChatResponse = {
+        ...counted,
+        usage: estimatedUsage(counted)
+      }
+      expect(responseRoundTrip(wire, response)).toEqual(response)
+      expect(streamRoundTrip(response)).toEqual(response)
+    }
+  )
 })
 
-describe("a whole answer and a stream of it", () => {
-  it.prop("say the same, however it was put into words", [answers], ([response]) => {
+describe("Chat Completions body and stream", () => {
+  it.prop("a message read as one stream delta gives the same response as the body", [responses], ([response]) => {
     const body = wire.encodeResponse(response)
     const { message, ...rest } = records(body, "choices")[0] ?? {}
     const frames = [{ data: JSON.stringify({ ...body, choices: [{ ...rest, delta: message }] }) }, { data: "[DONE]" }]
-    expect(collected(wire, frames, response, "words")).toEqual(whole(wire, response))
+    expect(collectStream(wire, frames, response, "event")).toEqual(responseRoundTrip(wire, response))
   })
 })
 
-/** With what is to be held to strictly as strict mode wants it. */
+/** The request with its schemas rewritten for strict mode. */
 const strict = ({ responseFormat, tools, ...request }: ChatRequest): ChatRequest => ({
   ...request,
   ...(tools === undefined
     ? {}
     : {
-        tools: tools.map(({ parameters = {}, strict: wished, ...tool }) => {
-          const { schema, ...held } = strictly(parameters, wished)
-          return { ...tool, parameters: schema, ...held }
+        tools: tools.map(({ parameters = {}, strict: requested, ...tool }) => {
+          const { schema, ...strictness } = strictly(parameters, requested)
+          return { ...tool, parameters: schema, ...strictness }
         })
       }),
   ...(responseFormat === undefined
@@ -78,14 +95,18 @@ const strict = ({ responseFormat, tools, ...request }: ChatRequest): ChatRequest
       })
 })
 
-describe("a request that is written reads back", () => {
-  it.prop("in full", [chatRequest("acme"), FastCheck.boolean()], ([request, stream]) => {
-    const { body } = got(wire.encodeRequest(request, { provider: "acme", model: "asked", stream }))
-    const expected: ChatRequest = {
-      model: "asked",
-      ...strict(request),
-      messages: request.messages.map(heard("chat-completions"))
+describe("Chat Completions request laws", () => {
+  it.prop(
+    "every Chat Completions request survives writing by the client and reading by the server",
+    [chatRequest("acme"), FastCheck.boolean()],
+    ([request, stream]) => {
+      const { body } = getOrThrow(wire.encodeRequest(request, { provider: "acme", model: "asked", stream }))
+      const expected: ChatRequest = {
+        model: "asked",
+        ...strict(request),
+        messages: request.messages.map(asReadByServer("chat-completions"))
+      }
+      expect(getOrThrow(wire.decodeRequest(jsonRoundTrip(body)))).toEqual({ request: expected, stream })
     }
-    expect(got(wire.decodeRequest(sent(body)))).toEqual({ request: expected, stream })
-  })
+  )
 })

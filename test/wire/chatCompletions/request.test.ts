@@ -7,42 +7,42 @@ import type { WireRequest } from "../../../src/wire/Wire.js"
 
 type Dialect = Partial<ChatCompletions.Dialect>
 
-const peer = { provider: "acme", model: "acme-1", stream: false }
+const target = { provider: "acme", model: "acme-1", stream: false }
 
 const encode = (request: Partial<ChatRequest>, dialect?: Dialect, stream = false) =>
-  ChatCompletions.make(dialect).encodeRequest({ messages: [Chat.user("Hello")], ...request }, { ...peer, stream })
+  ChatCompletions.make(dialect).encodeRequest({ messages: [Chat.user("Hello")], ...request }, { ...target, stream })
 
-const sent = (request: Partial<ChatRequest>, dialect?: Dialect, stream?: boolean): WireRequest =>
+const wireRequest = (request: Partial<ChatRequest>, dialect?: Dialect, stream?: boolean): WireRequest =>
   Either.getOrThrowWith(encode(request, dialect, stream), (failure) => new Error(JSON.stringify(failure)))
 
-const body = (request: Partial<ChatRequest>, dialect?: Dialect) => sent(request, dialect).body
+const body = (request: Partial<ChatRequest>, dialect?: Dialect) => wireRequest(request, dialect).body
 
-const streamed = (request: Partial<ChatRequest>, dialect?: Dialect) => sent(request, dialect, true).body
+const streamed = (request: Partial<ChatRequest>, dialect?: Dialect) => wireRequest(request, dialect, true).body
 
 const messages = (messages: ReadonlyArray<Message>, dialect?: Dialect): unknown =>
   body({ messages }, dialect)["messages"]
 
-const refused = (request: Partial<ChatRequest>): unknown =>
+const encodeFailure = (request: Partial<ChatRequest>): unknown =>
   Either.match(encode(request), { onLeft: (failure) => failure, onRight: () => undefined })
 
 const unsupported = (feature: string) => ({ _tag: "Unsupported", feature })
 
-describe("a request", () => {
-  it("goes to /chat/completions and says no more than it was told", () => {
-    expect(sent({})).toEqual({
+describe("Chat Completions request", () => {
+  it("writes path, model and messages and no optional field", () => {
+    expect(wireRequest({})).toEqual({
       path: "/chat/completions",
       body: { model: "acme-1", messages: [{ role: "user", content: "Hello" }] }
     })
   })
-  it("names the model in the path where the dialect does", () => {
+  it("writes the model into the path when the dialect's path contains {model}", () => {
     const path = "/deployments/{model}/chat/completions"
-    expect(sent({}, { path }).path).toBe("/deployments/acme-1/chat/completions")
-    expect(sent({ model: "a/b c" }, { path }).path).toBe("/deployments/a%2Fb%20c/chat/completions")
+    expect(wireRequest({}, { path }).path).toBe("/deployments/acme-1/chat/completions")
+    expect(wireRequest({ model: "a/b c" }, { path }).path).toBe("/deployments/a%2Fb%20c/chat/completions")
   })
-  it("prefers its own model", () => {
+  it("prefers the model of the request to the client's model", () => {
     expect(body({ model: "other" })["model"]).toBe("other")
   })
-  it("sends every setting of the vocabulary under its name", () => {
+  it("writes every common setting under its Chat Completions name", () => {
     expect(
       body({
         temperature: 0,
@@ -67,37 +67,37 @@ describe("a request", () => {
       metadata: { a: "b" }
     })
   })
-  it("sends settings under the dialect's names", () => {
-    const sent = body(
+  it("writes maxTokens and seed under the dialect's field names", () => {
+    const written = body(
       { maxTokens: 100, seed: 7 },
       { maxTokensField: "max_completion_tokens", seedField: "random_seed" }
     )
-    expect(sent).toMatchObject({ max_completion_tokens: 100, random_seed: 7 })
-    expect(sent).not.toHaveProperty("max_tokens")
-    expect(sent).not.toHaveProperty("seed")
+    expect(written).toMatchObject({ max_completion_tokens: 100, random_seed: 7 })
+    expect(written).not.toHaveProperty("max_tokens")
+    expect(written).not.toHaveProperty("seed")
   })
-  it("sends no empty lists, which servers refuse", () => {
+  it("drops empty stop and tools lists", () => {
     expect(body({ stop: [], tools: [] })).toEqual(body({}))
   })
-  it("sends what is extra over what the vocabulary says, and extra tools behind the others", () => {
-    const sent = body({
+  it("lets extra override Chat Completions fields except stream, and appends its tools", () => {
+    const written = body({
       temperature: 0,
       tools: [{ name: "f" }],
       extra: { temperature: 1, service_tier: "flex", stream: true, tools: [{ type: "web_search" }] }
     })
-    expect(sent).toMatchObject({ temperature: 1, service_tier: "flex" })
-    expect(sent["tools"]).toMatchObject([{ type: "function" }, { type: "web_search" }])
-    expect(sent).not.toHaveProperty("stream")
+    expect(written).toMatchObject({ temperature: 1, service_tier: "flex" })
+    expect(written["tools"]).toMatchObject([{ type: "function" }, { type: "web_search" }])
+    expect(written).not.toHaveProperty("stream")
   })
 })
 
-describe("a stream", () => {
-  it("is asked for, with its usage", () => {
+describe("Chat Completions streaming and withoutRefused", () => {
+  it("writes stream_options.include_usage for a stream unless the dialect turns it off", () => {
     expect(streamed({})).toMatchObject({ stream: true, stream_options: { include_usage: true } })
     expect(streamed({}, { streamUsage: false })).not.toHaveProperty("stream_options")
     expect(body({})).not.toHaveProperty("stream_options")
   })
-  it("has the options that were wished, and the question for usage beside them", () => {
+  it("merges the stream_options of extra with include_usage", () => {
     const extra = { stream_options: { include_obfuscation: false } }
     expect(streamed({ extra })["stream_options"]).toEqual({ include_usage: true, include_obfuscation: false })
     expect(streamed({ extra: { stream_options: { include_usage: false } } })["stream_options"]).toEqual({
@@ -106,45 +106,45 @@ describe("a stream", () => {
     expect(body({ extra })).not.toHaveProperty("stream_options")
     expect(streamed({ extra: { stream: false } })["stream"]).toBe(true)
   })
-  it("does without its usage where the server refuses the question, and without nothing else", () => {
+  it("drops only stream_options when the server rejects them", () => {
     const { withoutRefused } = ChatCompletions.make()
-    const request = sent({ temperature: 0 }, {}, true)
-    for (const complaint of [
-      "Unrecognized request argument supplied: stream_options",
-      "include_usage: not permitted"
-    ]) {
-      expect(withoutRefused(request, complaint)).toEqual({
+    const request = wireRequest({ temperature: 0 }, {}, true)
+    for (const message of ["Unrecognized request argument supplied: stream_options", "include_usage: not permitted"]) {
+      expect(withoutRefused(request, message)).toEqual({
         path: "/chat/completions",
-        body: { ...sent({ temperature: 0 }).body, stream: true }
+        body: { ...wireRequest({ temperature: 0 }).body, stream: true }
       })
     }
     expect(withoutRefused(request, "Unsupported parameter: temperature")).toBeUndefined()
-    expect(withoutRefused(sent({}), "stream_options")).toBeUndefined()
+    expect(withoutRefused(wireRequest({}), "stream_options")).toBeUndefined()
   })
-  it("only may be thought for, by a server that says so; a whole answer is asked for again without", () => {
+  it("turns Chat Completions enable_thinking off when the server requires it and reasoning was not requested", () => {
     const { withoutRefused } = ChatCompletions.make()
-    const complaint = "parameter.enable_thinking must be set to false for non-streaming calls"
-    const request = sent({ temperature: 0 })
-    expect(withoutRefused(request, complaint)).toEqual({
+    const message = "parameter.enable_thinking must be set to false for non-streaming calls"
+    const request = wireRequest({ temperature: 0 })
+    expect(withoutRefused(request, message)).toEqual({
       ...request,
       body: { ...request.body, enable_thinking: false }
     })
-    expect(withoutRefused(sent({}, {}, true), complaint)).toBeUndefined()
-    // Where thinking was asked for, the refusal stands.
-    expect(withoutRefused(sent({ reasoning: {} }, { reasoning: "enable_thinking" }), complaint)).toBeUndefined()
+    expect(withoutRefused(wireRequest({}, {}, true), message)).toBeUndefined()
+    // A request for reasoning is not changed.
+    expect(withoutRefused(wireRequest({ reasoning: {} }, { reasoning: "enable_thinking" }), message)).toBeUndefined()
   })
 })
 
-describe("messages", () => {
-  it("have a developer only where the dialect knows one", () => {
-    const said: ReadonlyArray<Message> = [{ role: "developer", content: "Be brief." }, Chat.system("Be kind.")]
-    expect(messages(said)).toEqual([
+describe("Chat Completions messages", () => {
+  it("writes developer messages with the system role unless the dialect has a developer role", () => {
+    const instructions: ReadonlyArray<Message> = [{ role: "developer", content: "Be brief." }, Chat.system("Be kind.")]
+    expect(messages(instructions)).toEqual([
       { role: "system", content: "Be brief." },
       { role: "system", content: "Be kind." }
     ])
-    expect(messages(said, { developerRole: "developer" })).toMatchObject([{ role: "developer" }, { role: "system" }])
+    expect(messages(instructions, { developerRole: "developer" })).toMatchObject([
+      { role: "developer" },
+      { role: "system" }
+    ])
   })
-  it("carry parts of every kind", () => {
+  it("writes text, image, audio and file parts and the user's name", () => {
     const content = [
       Chat.text("See"),
       Chat.image("https://example.com/a.png", { detail: "low" }),
@@ -170,7 +170,7 @@ describe("messages", () => {
       }
     ])
   })
-  it("carry what a tool returned", () => {
+  it("writes tool results as text or as text parts", () => {
     expect(
       messages([
         Chat.toolResult("call_1", "21 °C"),
@@ -181,7 +181,7 @@ describe("messages", () => {
       { role: "tool", tool_call_id: "call_2", content: [{ type: "text", text: "no" }] }
     ])
   })
-  describe("of tools that returned images", () => {
+  describe("attachments of tool results", () => {
     const pixel = Chat.image("data:image/png;base64,AAAA")
     const calls = [
       { id: "call_1", name: "photo", arguments: "{}" },
@@ -199,27 +199,27 @@ describe("messages", () => {
     ]
     const image = { type: "image_url", image_url: { url: pixel.url } }
     const file = { type: "file", file: { filename: "a.pdf", file_data: pdf.url } }
-    const labelled = (id: string, name: string) => ({
+    const label = (id: string, name: string) => ({
       type: "text",
       text: `Attachments of the result of tool call ${id} (${name}):`
     })
-    const attached = { type: "text", text: "The attachments of this result are in the next user message." }
+    const notice = { type: "text", text: "The attachments of this result are in the next user message." }
 
-    it("have text alone, and the images follow the last result as one user message, each under its call", () => {
+    it("writes attachments of tool results as one user message after the last result, labelled by tool call", () => {
       expect(messages(conversation)).toEqual([
         { role: "user", content: "Look." },
         { role: "assistant", content: null, tool_calls: [{}, {}, {}].map(() => expect.anything()) },
-        { role: "tool", tool_call_id: "call_1", content: [{ type: "text", text: "Here." }, attached] },
+        { role: "tool", tool_call_id: "call_1", content: [{ type: "text", text: "Here." }, notice] },
         { role: "tool", tool_call_id: "call_2", content: "Noon." },
-        { role: "tool", tool_call_id: "call_3", content: [attached] },
+        { role: "tool", tool_call_id: "call_3", content: [notice] },
         {
           role: "user",
-          content: [labelled("call_1", "photo"), image, labelled("call_3", "chart"), image, file]
+          content: [label("call_1", "photo"), image, label("call_3", "chart"), image, file]
         },
         { role: "user", content: "What is it?" }
       ])
     })
-    it("have them behind the results also at the end, and once for each run of results", () => {
+    it("writes one attachments message after each run of tool results, also at the end of the request", () => {
       const again = conversation.slice(1, 5)
       const roles = (list: ReadonlyArray<Message>) => body({ messages: list })["messages"]
       expect(roles([...conversation.slice(0, 5), ...again])).toMatchObject(
@@ -228,7 +228,7 @@ describe("messages", () => {
         )
       )
     })
-    it("name the tool of the nearest call before, where ids come again", () => {
+    it("labels attachments with the tool of the nearest earlier call when ids repeat", () => {
       const [call] = calls
       const later = [Chat.assistant("", [{ id: "call_1", name: "scan", arguments: "{}" }]), ...conversation.slice(2, 3)]
       const written = messages([
@@ -239,40 +239,40 @@ describe("messages", () => {
       const labels = (Array.isArray(written) ? written : []).flatMap(({ content, role }) =>
         role === "user" ? [content[0].text] : []
       )
-      expect(labels).toEqual([labelled("call_1", "photo").text, labelled("call_1", "scan").text])
+      expect(labels).toEqual([label("call_1", "photo").text, label("call_1", "scan").text])
     })
-    it("name the call alone where no call has that id, and mark the last part for the cache", () => {
+    it("labels attachments by id when no tool call has that id, and keeps the cache mark on the last part", () => {
       const result = { role: "tool", toolCallId: "x", content: [pixel], cacheControl: {} } as const
       expect(messages([result], { cacheControl: "plain" })).toEqual([
-        { role: "tool", tool_call_id: "x", content: [{ ...attached, cache_control: { type: "ephemeral" } }] },
+        { role: "tool", tool_call_id: "x", content: [{ ...notice, cache_control: { type: "ephemeral" } }] },
         {
           role: "user",
           content: [{ type: "text", text: "Attachments of the result of tool call x:" }, image]
         }
       ])
     })
-    it("name calls by the ids that the provider takes, and join the user's next words where it wants turns", () => {
+    it("labels attachments with the rewritten call id and merges them with the next user message when roles alternate", () => {
       const written = messages(conversation, { callIds: "nine-characters", alternate: true })
       const [, , first, , , user] = Array.isArray(written) ? written : []
       expect(user.content[0].text).toContain(`tool call ${first.tool_call_id} (photo)`)
       expect(user.content.at(-1)).toEqual({ type: "text", text: "What is it?" })
     })
-    it("keep them where the dialect takes them there", () => {
+    it("keeps images inside the tool result when the dialect has toolImages", () => {
       expect(messages(conversation.slice(2, 3), { toolImages: true })).toEqual([
         { role: "tool", tool_call_id: "call_1", content: [{ type: "text", text: "Here." }, image] }
       ])
     })
-    it("keep parts that are of this protocol as they came", () => {
-      const own = {
+    it("keeps native parts inside the tool result unchanged", () => {
+      const nativePart = {
         type: "native" as const,
         native: { "chat-completions": { type: "image_url", image_url: { url: "x" } } }
       }
-      expect(messages([{ role: "tool", toolCallId: "x", content: [own] }])).toEqual([
+      expect(messages([{ role: "tool", toolCallId: "x", content: [nativePart] }])).toEqual([
         { role: "tool", tool_call_id: "x", content: [{ type: "image_url", image_url: { url: "x" } }] }
       ])
     })
   })
-  it("carry what the model said and called, with no content where it said nothing", () => {
+  it("writes function and custom tool calls, with null content when there is no text", () => {
     const call = { id: "call_1", name: "f", arguments: "{}" }
     const free = { id: "call_2", name: "g", arguments: "free text", type: "custom" as const }
     const written = [
@@ -287,8 +287,8 @@ describe("messages", () => {
   })
 })
 
-describe("thoughts of earlier turns", () => {
-  const own: ReasoningPart = {
+describe("Chat Completions reasoning in the history", () => {
+  const signedText: ReasoningPart = {
     type: "reasoning",
     text: "Hm.",
     signature: "sig",
@@ -297,30 +297,35 @@ describe("thoughts of earlier turns", () => {
     provider: "acme"
   }
   const summary: ReasoningPart = { type: "reasoning", text: "In short.", format: "reasoning.summary", provider: "acme" }
-  const sealed: ReasoningPart = {
+  const encrypted: ReasoningPart = {
     type: "reasoning",
     text: "",
     signature: "enc",
     format: "reasoning.encrypted/openai-responses-v1",
     provider: "acme"
   }
-  const foreign: ReasoningPart = { type: "reasoning", text: "Ah.", signature: "theirs", id: "x", provider: "other" }
-  const foreignSeal: ReasoningPart = { type: "reasoning", text: "", signature: "theirs", provider: "other" }
+  const foreignText: ReasoningPart = { type: "reasoning", text: "Ah.", signature: "theirs", id: "x", provider: "other" }
+  const foreignSignature: ReasoningPart = { type: "reasoning", text: "", signature: "theirs", provider: "other" }
   const history = (dialect: Dialect): unknown =>
     messages(
-      [{ role: "assistant", content: [own, summary, sealed, foreign, foreignSeal, Chat.text("Four.")] }],
+      [
+        {
+          role: "assistant",
+          content: [signedText, summary, encrypted, foreignText, foreignSignature, Chat.text("Four.")]
+        }
+      ],
       dialect
     )
 
-  it("stay here unless the dialect sends them", () => {
+  it("drops reasoning unless the dialect's history includes it", () => {
     expect(history({})).toEqual([{ role: "assistant", content: "Four." }])
   })
-  it("go as a text beside the content", () => {
+  it("writes reasoning text as reasoning_content", () => {
     expect(history({ history: "reasoning_content" })).toEqual([
       { role: "assistant", content: "Four.", reasoning_content: "Hm.In short.Ah." }
     ])
   })
-  it("go as the details that they came as, but not to a provider that did not think them", () => {
+  it("writes reasoning_details as they came and drops reasoning of other providers", () => {
     expect(history({ history: "reasoning_details" })).toEqual([
       {
         role: "assistant",
@@ -333,8 +338,8 @@ describe("thoughts of earlier turns", () => {
       }
     ])
   })
-  it("that only sign a call go with it, to the provider that signed", () => {
-    const signs = (provider: string): ReasoningPart => ({
+  it("writes the signature of a tool call only for the provider that signed it", () => {
+    const callSignature = (provider: string): ReasoningPart => ({
       type: "reasoning",
       text: "",
       signature: "sig",
@@ -344,25 +349,25 @@ describe("thoughts of earlier turns", () => {
     })
     const message = (provider: string): Message => ({
       role: "assistant",
-      content: [signs(provider)],
+      content: [callSignature(provider)],
       toolCalls: [
         { id: "1", name: "look", arguments: "{}" },
         { id: "2", name: "look", arguments: "{}" }
       ]
     })
     const call = (id: string) => ({ id, type: "function", function: { name: "look", arguments: "{}" } })
-    const spoken = { role: "assistant", content: null }
+    const assistant = { role: "assistant", content: null }
     for (const history of ["none", "reasoning_details", "thinking-parts"] as const) {
       expect(messages([message("acme")], { history })).toEqual([
         {
-          ...spoken,
+          ...assistant,
           tool_calls: [{ ...call("1"), extra_content: { google: { thought_signature: "sig" } } }, call("2")]
         }
       ])
-      expect(messages([message("other")], { history })).toEqual([{ ...spoken, tool_calls: [call("1"), call("2")] }])
+      expect(messages([message("other")], { history })).toEqual([{ ...assistant, tool_calls: [call("1"), call("2")] }])
     }
   })
-  it("go as parts of the content, the signature only to the provider that signed", () => {
+  it("writes reasoning as thinking parts, with signatures only of the same provider", () => {
     const thinking = (text: string) => ({ type: "thinking", thinking: [{ type: "text", text }] })
     expect(history({ history: "thinking-parts" })).toEqual([
       {
@@ -379,8 +384,8 @@ describe("thoughts of earlier turns", () => {
   })
 })
 
-describe("tools", () => {
-  it("are functions, with a schema in any case and strict as told", () => {
+describe("Chat Completions tools", () => {
+  it("writes tools as functions with a schema and the given strict flag", () => {
     const parameters = { type: "object", properties: { a: { type: "string" } } }
     expect(
       body({ tools: [{ name: "f", description: "d", parameters, strict: false }, { name: "g" }] })["tools"]
@@ -389,7 +394,7 @@ describe("tools", () => {
       { type: "function", function: { name: "g", parameters: { type: "object", properties: {} } } }
     ])
   })
-  it("are strict in the way of strict mode, in which nothing may be left out", () => {
+  it("rewrites the schema of a strict tool so that every property is required", () => {
     const tools = [
       { name: "f", parameters: { type: "object", properties: { a: { type: "string" } } }, strict: true },
       { name: "g", strict: true }
@@ -414,13 +419,13 @@ describe("tools", () => {
       }
     ])
   })
-  it("are not strict where strict mode cannot say what they take", () => {
+  it("turns strict off for a tool whose schema strict mode cannot express", () => {
     const parameters = { type: "object", additionalProperties: { type: "string" } }
     expect(body({ tools: [{ name: "f", parameters, strict: true }] })["tools"]).toEqual([
       { type: "function", function: { name: "f", parameters, strict: false } }
     ])
   })
-  it("are chosen by mode or by name", () => {
+  it("writes Chat Completions tool_choice by mode or by tool name", () => {
     expect(body({ toolChoice: "auto" })["tool_choice"]).toBe("auto")
     expect(body({ toolChoice: "required" })["tool_choice"]).toBe("required")
     expect(body({ toolChoice: "required" }, { toolChoiceRequired: "any" })["tool_choice"]).toBe("any")
@@ -428,10 +433,10 @@ describe("tools", () => {
   })
 })
 
-describe("the shape of the answer", () => {
+describe("Chat Completions response format", () => {
   const format = (responseFormat: Chat.ResponseFormat, dialect?: Dialect) =>
     body({ responseFormat }, dialect)["response_format"]
-  it("is text, any JSON, or a schema", () => {
+  it("writes a text, JSON object or JSON Schema response format", () => {
     const named = { name: "n", schema: { type: "object" }, description: "d" }
     expect(format("text")).toEqual({ type: "text" })
     expect(format("json")).toEqual({ type: "json_object" })
@@ -441,7 +446,7 @@ describe("the shape of the answer", () => {
       json_schema: { ...named, strict: false }
     })
   })
-  it("is a schema of strict mode where it shall be held to strictly and can be", () => {
+  it("rewrites the schema of a strict response format, or turns strict off for open objects", () => {
     const schema = { type: "object", properties: { a: { type: "integer" }, b: { type: "string" } }, required: ["a"] }
     expect(format({ name: "n", schema, strict: true })).toEqual({
       type: "json_schema",
@@ -462,7 +467,7 @@ describe("the shape of the answer", () => {
       json_schema: { name: "n", schema: open, strict: false }
     })
   })
-  it("is refused where the provider has no schemas, rather than sent without", () => {
+  it("rejects a schema as Unsupported when the dialect has no jsonSchema", () => {
     const named = { name: "n", schema: { type: "object" } }
     expect(encode({ responseFormat: named }, { jsonSchema: false })).toEqual(
       Either.left({ _tag: "Unsupported", feature: "JSON Schema output" })
@@ -471,49 +476,52 @@ describe("the shape of the answer", () => {
   })
 })
 
-describe("thinking is asked for", () => {
-  const asked = (reasoning: Chat.Reasoning, dialect: ChatCompletions.Dialect["reasoning"]) => {
+describe("Chat Completions reasoning settings", () => {
+  const writtenSettings = (reasoning: Chat.Reasoning, dialect: ChatCompletions.Dialect["reasoning"]) => {
     const { messages: _, model: __, ...rest } = body({ reasoning }, { reasoning: dialect })
     return rest
   }
-  it("by effort", () => {
-    expect(asked({ effort: "minimal", budgetTokens: 10 }, "effort")).toEqual({ reasoning_effort: "minimal" })
-    expect(asked({ budgetTokens: 10 }, "effort")).toEqual({})
+  it("writes the effort as reasoning_effort and drops the budget in the effort dialect", () => {
+    expect(writtenSettings({ effort: "minimal", budgetTokens: 10 }, "effort")).toEqual({ reasoning_effort: "minimal" })
+    expect(writtenSettings({ budgetTokens: 10 }, "effort")).toEqual({})
   })
-  it("by an object of one or the other", () => {
-    expect(asked({ effort: "high" }, "object")).toEqual({ reasoning: { effort: "high" } })
-    expect(asked({ effort: "high", budgetTokens: 10 }, "object")).toEqual({ reasoning: { max_tokens: 10 } })
-    expect(asked({ effort: "none", budgetTokens: 10 }, "object")).toEqual({ reasoning: { effort: "none" } })
-    expect(asked({}, "object")).toEqual({ reasoning: { enabled: true } })
+  it("writes either an effort or a budget as a reasoning object in the object dialect", () => {
+    expect(writtenSettings({ effort: "high" }, "object")).toEqual({ reasoning: { effort: "high" } })
+    expect(writtenSettings({ effort: "high", budgetTokens: 10 }, "object")).toEqual({ reasoning: { max_tokens: 10 } })
+    expect(writtenSettings({ effort: "none", budgetTokens: 10 }, "object")).toEqual({ reasoning: { effort: "none" } })
+    expect(writtenSettings({}, "object")).toEqual({ reasoning: { enabled: true } })
   })
-  it("by a switch, with the effort beside it", () => {
-    expect(asked({ effort: "high" }, "thinking")).toEqual({ thinking: { type: "enabled" }, reasoning_effort: "high" })
-    expect(asked({ budgetTokens: 10 }, "thinking")).toEqual({ thinking: { type: "enabled" } })
-    expect(asked({ effort: "none" }, "thinking")).toEqual({ thinking: { type: "disabled" } })
-    expect(asked({ budgetTokens: 0 }, "thinking")).toEqual({ thinking: { type: "disabled" } })
+  it("writes a thinking switch and the effort in the thinking dialect", () => {
+    expect(writtenSettings({ effort: "high" }, "thinking")).toEqual({
+      thinking: { type: "enabled" },
+      reasoning_effort: "high"
+    })
+    expect(writtenSettings({ budgetTokens: 10 }, "thinking")).toEqual({ thinking: { type: "enabled" } })
+    expect(writtenSettings({ effort: "none" }, "thinking")).toEqual({ thinking: { type: "disabled" } })
+    expect(writtenSettings({ budgetTokens: 0 }, "thinking")).toEqual({ thinking: { type: "disabled" } })
   })
-  it("by a switch, with a bound beside it", () => {
-    expect(asked({ effort: "high", budgetTokens: 10 }, "enable_thinking")).toEqual({
+  it("writes enable_thinking and thinking_budget in the enable_thinking dialect", () => {
+    expect(writtenSettings({ effort: "high", budgetTokens: 10 }, "enable_thinking")).toEqual({
       enable_thinking: true,
       thinking_budget: 10
     })
-    expect(asked({}, "enable_thinking")).toEqual({ enable_thinking: true })
-    expect(asked({ effort: "none", budgetTokens: 10 }, "enable_thinking")).toEqual({ enable_thinking: false })
-    expect(asked({ budgetTokens: 0 }, "enable_thinking")).toEqual({ enable_thinking: false })
+    expect(writtenSettings({}, "enable_thinking")).toEqual({ enable_thinking: true })
+    expect(writtenSettings({ effort: "none", budgetTokens: 10 }, "enable_thinking")).toEqual({ enable_thinking: false })
+    expect(writtenSettings({ budgetTokens: 0 }, "enable_thinking")).toEqual({ enable_thinking: false })
   })
-  it("not at all, or not by a wish for a summary alone", () => {
-    expect(asked({ effort: "high" }, "none")).toEqual({})
+  it("writes nothing for a dialect without reasoning or for a summary setting alone", () => {
+    expect(writtenSettings({ effort: "high" }, "none")).toEqual({})
     for (const dialect of ["effort", "object", "thinking", "enable_thinking"] as const) {
-      expect(asked({ summary: "auto" }, dialect)).toEqual({})
+      expect(writtenSettings({ summary: "auto" }, dialect)).toEqual({})
     }
   })
 })
 
-describe("what the protocol has no word for is refused by name, not dropped", () => {
-  const asked = (part: Chat.UserPart) => refused({ messages: [Chat.user([part])] })
-  it("files and sounds by URL", () => {
-    expect(asked(Chat.file("https://example.com/a.pdf"))).toEqual(unsupported("file by URL"))
-    expect(asked(Chat.audio("https://example.com/a.wav"))).toEqual(unsupported("audio by URL"))
-    expect(asked(Chat.audio("data:audio/wav,abc"))).toEqual(unsupported("audio in another form than base64"))
+describe("Chat Completions unsupported parts", () => {
+  const partFailure = (part: Chat.UserPart) => encodeFailure({ messages: [Chat.user([part])] })
+  it("rejects files and audio by URL and audio without base64 as Unsupported", () => {
+    expect(partFailure(Chat.file("https://example.com/a.pdf"))).toEqual(unsupported("file by URL"))
+    expect(partFailure(Chat.audio("https://example.com/a.wav"))).toEqual(unsupported("audio by URL"))
+    expect(partFailure(Chat.audio("data:audio/wav,abc"))).toEqual(unsupported("audio in another form than base64"))
   })
 })

@@ -14,19 +14,19 @@ const request = (body: Record<string, unknown>) => decoded({ model: "m", message
 
 const messages = (...messages: ReadonlyArray<unknown>) => request({ messages }).messages
 
-const fault = (body: unknown): unknown =>
+const malformedPath = (body: unknown): unknown =>
   Either.match(wire.decodeRequest(body), {
     onLeft: (failure) => (failure._tag === "Malformed" ? failure.path : failure),
     onRight: () => "no fault"
   })
 
-const faultIn = (body: Record<string, unknown>) => fault({ model: "m", messages: hello, ...body })
+const malformedPathOf = (body: Record<string, unknown>) => malformedPath({ model: "m", messages: hello, ...body })
 
-/** What only this protocol says of it. */
-const own = (fields: Record<string, unknown>) => ({ native: { "chat-completions": fields } })
+/** Fields that only Chat Completions has. */
+const native = (fields: Record<string, unknown>) => ({ native: { "chat-completions": fields } })
 
-describe("a server reads a request", () => {
-  it("and whether a stream is wanted", () => {
+describe("Chat Completions server request", () => {
+  it("reads model, messages and the stream flag", () => {
     expect(decoded({ model: "m", messages: hello })).toEqual({
       request: { model: "m", messages: [Chat.user("Hello")] },
       stream: false
@@ -36,7 +36,7 @@ describe("a server reads a request", () => {
       stream: true
     })
   })
-  it("with every setting, under whichever name", () => {
+  it("reads every setting under each of its field names", () => {
     expect(
       request({
         max_completion_tokens: 5,
@@ -67,18 +67,18 @@ describe("a server reads a request", () => {
       stop: ["a", "b"]
     })
   })
-  it("as if what is null were not there", () => {
+  it("reads null fields as absent", () => {
     expect(request({ temperature: null, tools: null, stop: null, stream: null, n: null, tool_choice: null })).toEqual(
       request({})
     )
   })
-  it("with the further fields as they are", () => {
+  it("keeps unknown fields in extra", () => {
     expect(request({ n: 2, logit_bias: { a: 1 } }).extra).toEqual({ n: 2, logit_bias: { a: 1 } })
   })
 })
 
-describe("messages", () => {
-  it("may be of every role", () => {
+describe("Chat Completions server request: messages", () => {
+  it("reads messages of every role", () => {
     expect(
       messages(
         { role: "system", content: "One.", name: "Sys" },
@@ -88,14 +88,14 @@ describe("messages", () => {
         { role: "tool", tool_call_id: "c", content: "done" }
       )
     ).toEqual([
-      { ...Chat.system("One."), ...own({ name: "Sys" }) },
+      { ...Chat.system("One."), ...native({ name: "Sys" }) },
       { role: "developer", content: [Chat.text("Two.")] },
       { role: "user", content: "Hello", name: "Ann" },
       Chat.assistant("Hi."),
       Chat.toolResult("c", "done")
     ])
   })
-  it("may have parts of every kind", () => {
+  it("reads text, image, audio and file parts", () => {
     const content = [
       { type: "text", text: "See", cache_control: { type: "ephemeral" } },
       { type: "image_url", image_url: { url: "https://example.com/a.png", detail: "high" } },
@@ -115,7 +115,7 @@ describe("messages", () => {
       ])
     ])
   })
-  it("of the model keep the name and arguments of a call beside the empty form of the other kind", () => {
+  it("keeps name and arguments of a tool call of a request next to the empty form of the other type", () => {
     const toolCalls = [
       { id: "a", type: "function", function: { name: "f", arguments: "{}" }, custom: { name: "", input: "" } },
       { id: "b", type: "custom", custom: { name: "g", input: "free" }, function: { name: "", arguments: "" } }
@@ -127,7 +127,7 @@ describe("messages", () => {
       ])
     ])
   })
-  it("of the model may hold calls, thoughts and refusals", () => {
+  it("reads tool calls, reasoning and refusals of assistant messages", () => {
     expect(
       messages(
         {
@@ -158,36 +158,36 @@ describe("messages", () => {
         { id: "a", name: "f", arguments: "{}" },
         { id: "b", name: "g", arguments: "free", type: "custom" }
       ]),
-      { role: "assistant", content: [{ type: "reasoning", text: "Hm.", ...own({}) }, Chat.text("x")] },
+      { role: "assistant", content: [{ type: "reasoning", text: "Hm.", ...native({}) }, Chat.text("x")] },
       {
         role: "assistant",
-        content: [{ type: "reasoning", text: "", signature: "enc", format: "reasoning.encrypted/f1", ...own({}) }]
+        content: [{ type: "reasoning", text: "", signature: "enc", format: "reasoning.encrypted/f1", ...native({}) }]
       },
-      { role: "assistant", content: [{ type: "reasoning", text: "Hm.", ...own({}) }, Chat.text("x")] },
-      { ...Chat.assistant("No."), ...own({ content: null, refusal: "No." }) },
-      { role: "assistant", content: [{ ...Chat.text("No."), ...own({ type: "refusal", refusal: "No." }) }] }
+      { role: "assistant", content: [{ type: "reasoning", text: "Hm.", ...native({}) }, Chat.text("x")] },
+      { ...Chat.assistant("No."), ...native({ content: null, refusal: "No." }) },
+      { role: "assistant", content: [{ ...Chat.text("No."), ...native({ type: "refusal", refusal: "No." }) }] }
     ])
   })
 })
 
-describe("tools, formats and thinking", () => {
+describe("Chat Completions server request: tools, formats and reasoning", () => {
   const f = { type: "function", function: { name: "f", parameters: { type: "object" }, strict: null } }
   const web = { type: "web_search" }
-  it("are functions; others are handed on", () => {
+  it("reads function tools and keeps other tools in extra", () => {
     expect(request({ tools: [web, f] })).toMatchObject({
       tools: [{ name: "f", parameters: { type: "object" } }],
       extra: { tools: [web] }
     })
     expect(request({ tools: [web] })).not.toHaveProperty("tools")
   })
-  it("are chosen by mode, by name, or in ways that are handed on", () => {
+  it("reads tool_choice by mode or by name and keeps other forms in extra", () => {
     const allowed = { type: "allowed_tools", allowed_tools: { mode: "auto", tools: [] } }
     expect(request({ tool_choice: "any" }).toolChoice).toBe("required")
     expect(request({ tool_choice: { type: "function", function: { name: "f" } } }).toolChoice).toEqual({ name: "f" })
     expect(request({ tool_choice: allowed })).toMatchObject({ extra: { tool_choice: allowed } })
     expect(request({ tool_choice: allowed })).not.toHaveProperty("toolChoice")
   })
-  it("shape the answer", () => {
+  it("reads text, JSON and schema response formats and keeps other forms in extra", () => {
     const named = { name: "n", schema: { type: "object" }, strict: true }
     expect(request({ response_format: { type: "text" } }).responseFormat).toBe("text")
     expect(request({ response_format: { type: "json_object" } }).responseFormat).toBe("json")
@@ -199,7 +199,7 @@ describe("tools, formats and thinking", () => {
       expect(request({ response_format: further })).toMatchObject({ extra: { response_format: further } })
     }
   })
-  it("ask for thinking in every dialect", () => {
+  it("reads reasoning settings of every dialect", () => {
     const reasoning = (body: Record<string, unknown>) => request(body).reasoning
     expect(reasoning({ reasoning_effort: "high" })).toEqual({ effort: "high" })
     expect(reasoning({ reasoning: { effort: "high" } })).toEqual({ effort: "high" })
@@ -218,38 +218,38 @@ describe("tools, formats and thinking", () => {
   })
 })
 
-describe("what is not a request is refused, at its place", () => {
-  it("in the protocol's own words", () => {
-    expect(fault("x")).toBe("")
-    expect(fault({})).toBe("messages")
-    expect(fault({ messages: [] })).toBe("messages")
-    expect(fault({ messages: ["x"] })).toBe("messages[0]")
-    expect(fault({ messages: [{ role: "nobody", content: "x" }] })).toBe("messages[0].role")
-    expect(fault({ messages: [{ role: "user", content: 5 }] })).toBe("messages[0].content")
-    expect(fault({ messages: [{ role: "assistant", content: 5 }] })).toBe("messages[0].content")
-    expect(fault({ messages: [{ role: "tool", content: "x" }] })).toBe("messages[0].tool_call_id")
+describe("Chat Completions server request: failures", () => {
+  it("rejects invalid messages as Malformed with their path", () => {
+    expect(malformedPath("x")).toBe("")
+    expect(malformedPath({})).toBe("messages")
+    expect(malformedPath({ messages: [] })).toBe("messages")
+    expect(malformedPath({ messages: ["x"] })).toBe("messages[0]")
+    expect(malformedPath({ messages: [{ role: "nobody", content: "x" }] })).toBe("messages[0].role")
+    expect(malformedPath({ messages: [{ role: "user", content: 5 }] })).toBe("messages[0].content")
+    expect(malformedPath({ messages: [{ role: "assistant", content: 5 }] })).toBe("messages[0].content")
+    expect(malformedPath({ messages: [{ role: "tool", content: "x" }] })).toBe("messages[0].tool_call_id")
   })
-  it("in the settings", () => {
-    expect(faultIn({ temperature: -1 })).toBe("temperature")
-    expect(faultIn({ top_p: 2 })).toBe("top_p")
-    expect(faultIn({ max_tokens: 0 })).toBe("max_tokens")
-    expect(faultIn({ metadata: { a: 1 } })).toBe("metadata.a")
-    expect(faultIn({ reasoning_effort: "huge" })).toBe("reasoning_effort")
-    expect(faultIn({ parallel_tool_calls: "no" })).toBe("parallel_tool_calls")
-    expect(faultIn({ tools: "x" })).toBe("tools")
-    expect(faultIn({ tools: [{ type: "function", function: { name: "a b" } }] })).toBe("tools[0].function.name")
-    expect(faultIn({ tool_choice: { type: "function" } })).toBe("tool_choice.function.name")
-    expect(faultIn({ response_format: { type: "json_schema", json_schema: { schema: {} } } })).toBe(
+  it("rejects invalid settings as Malformed with their path", () => {
+    expect(malformedPathOf({ temperature: -1 })).toBe("temperature")
+    expect(malformedPathOf({ top_p: 2 })).toBe("top_p")
+    expect(malformedPathOf({ max_tokens: 0 })).toBe("max_tokens")
+    expect(malformedPathOf({ metadata: { a: 1 } })).toBe("metadata.a")
+    expect(malformedPathOf({ reasoning_effort: "huge" })).toBe("reasoning_effort")
+    expect(malformedPathOf({ parallel_tool_calls: "no" })).toBe("parallel_tool_calls")
+    expect(malformedPathOf({ tools: "x" })).toBe("tools")
+    expect(malformedPathOf({ tools: [{ type: "function", function: { name: "a b" } }] })).toBe("tools[0].function.name")
+    expect(malformedPathOf({ tool_choice: { type: "function" } })).toBe("tool_choice.function.name")
+    expect(malformedPathOf({ response_format: { type: "json_schema", json_schema: { schema: {} } } })).toBe(
       "response_format.json_schema.name"
     )
   })
-  it("in the parts of messages", () => {
-    const user = (part: unknown) => fault({ messages: [{ role: "user", content: [Chat.text("x"), part] }] })
+  it("rejects invalid parts and tool calls as Malformed with their path", () => {
+    const user = (part: unknown) => malformedPath({ messages: [{ role: "user", content: [Chat.text("x"), part] }] })
     expect(user({ type: "image_url", image_url: { url: "ftp://x" } })).toBe("messages[0].content[1].image_url.url")
     expect(user({ type: "input_audio", input_audio: { data: "AA" } })).toBe("messages[0].content[1].input_audio")
     expect(user({ type: "file", file: { file_data: "x" } })).toBe("messages[0].content[1].file.file_data")
     expect(user({ type: "text" })).toBe("messages[0].content[1].text")
-    const calls = (tool_calls: unknown) => fault({ messages: [{ role: "assistant", content: "", tool_calls }] })
+    const calls = (tool_calls: unknown) => malformedPath({ messages: [{ role: "assistant", content: "", tool_calls }] })
     expect(calls("x")).toBe("messages[0].tool_calls")
     expect(calls([{ id: "a", type: "function", function: { name: "", arguments: "{}" } }])).toMatch(
       /^messages\[0\]\.tool_calls\[0\]/

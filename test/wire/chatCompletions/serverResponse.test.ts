@@ -6,7 +6,7 @@ import * as ChatCompletions from "../../../src/wire/ChatCompletions.js"
 
 const wire = ChatCompletions.make()
 
-const answer: ChatResponse = {
+const response: ChatResponse = {
   id: "c1",
   provider: "acme",
   model: "acme-1",
@@ -32,9 +32,9 @@ const usage = {
   completion_tokens_details: { reasoning_tokens: 1 }
 }
 
-describe("a server writes an answer", () => {
-  it("as OpenAI does", () => {
-    expect(wire.encodeResponse(answer)).toEqual({
+describe("Chat Completions server response", () => {
+  it("writes every field of a response as OpenAI does", () => {
+    expect(wire.encodeResponse(response)).toEqual({
       id: "c1",
       object: "chat.completion",
       created: 0,
@@ -50,9 +50,9 @@ describe("a server writes an answer", () => {
       usage
     })
   })
-  it("with its thoughts in the place where the provider tells them", () => {
-    const thoughtful: ChatResponse = {
-      ...answer,
+  it("writes reasoning in the fields of each history dialect, in responses and in streams", () => {
+    const withReasoning: ChatResponse = {
+      ...response,
       reasoning: "Hm.",
       reasoningParts: [{ type: "reasoning", text: "Hm.", signature: "s" }]
     }
@@ -61,18 +61,18 @@ describe("a server writes an answer", () => {
       { type: "thinking", thinking: [{ type: "text", text: "Hm." }], signature: "s" },
       { type: "text", text: "Hello." }
     ]
-    const places = [
+    const dialects = [
       ["none", { content: "Hello.", reasoning_content: "Hm.", reasoning_details: details }],
       ["reasoning_content", { content: "Hello.", reasoning_content: "Hm." }],
       ["reasoning_details", { content: "Hello.", reasoning: "Hm.", reasoning_details: details }],
       ["thinking-parts", { content: parts }]
     ] as const
-    for (const [history, message] of places) {
+    for (const [history, message] of dialects) {
       const { encodeResponse, encodeStream } = ChatCompletions.make({ history })
-      expect(encodeResponse(thoughtful)["choices"]).toEqual([
+      expect(encodeResponse(withReasoning)["choices"]).toEqual([
         {
           index: 0,
-          // Clients look for it under either name; a stream tells it once.
+          // Clients look for reasoning under either name; a stream contains it once.
           message: {
             role: "assistant",
             refusal: null,
@@ -83,10 +83,10 @@ describe("a server writes an answer", () => {
           finish_reason: "stop"
         }
       ])
-      const { content, ...beside } = message
-      const piece = encodeStream({}).push({ _tag: "ReasoningDelta", index: 0, text: "Hm.", signature: "s" })
-      const delta = typeof content === "string" ? beside : { content: content.slice(0, 1) }
-      expect(piece.map(({ data }): unknown => JSON.parse(data))).toEqual([
+      const { content, ...fields } = message
+      const frames = encodeStream({}).push({ _tag: "ReasoningDelta", index: 0, text: "Hm.", signature: "s" })
+      const delta = typeof content === "string" ? fields : { content: content.slice(0, 1) }
+      expect(frames.map(({ data }): unknown => JSON.parse(data))).toEqual([
         {
           object: "chat.completion.chunk",
           created: 0,
@@ -95,9 +95,9 @@ describe("a server writes an answer", () => {
       ])
     }
   })
-  it("in OpenAI's words for why it ended, whoever ended it", () => {
+  it("maps finish reasons of every provider to OpenAI's finish_reason", () => {
     const reason = (finishReason: FinishReason, rawFinishReason: string) =>
-      wire.encodeResponse({ ...answer, finishReason, rawFinishReason })["choices"]
+      wire.encodeResponse({ ...response, finishReason, rawFinishReason })["choices"]
     expect(reason("stop", "end_turn")).toMatchObject([{ finish_reason: "stop" }])
     expect(reason("length", "max_output_tokens")).toMatchObject([{ finish_reason: "length" }])
     expect(reason("tool-calls", "function_call")).toMatchObject([{ finish_reason: "function_call" }])
@@ -106,7 +106,7 @@ describe("a server writes an answer", () => {
     expect(reason("other", "pause_turn")).toMatchObject([{ finish_reason: "pause_turn" }])
     expect(reason("other", "")).toMatchObject([{ finish_reason: "other" }])
   })
-  it("with what else was said in its place, and nothing that would be read as something else", () => {
+  it("writes metadata into its original fields, except for error and id", () => {
     const metadata = {
       service_tier: "flex",
       annotations: [1],
@@ -115,7 +115,7 @@ describe("a server writes an answer", () => {
       id: "y",
       choices: [{ index: 1 }]
     }
-    const body = wire.encodeResponse({ ...answer, providerMetadata: metadata })
+    const body = wire.encodeResponse({ ...response, providerMetadata: metadata })
     expect(body).toMatchObject({
       id: "c1",
       service_tier: "flex",
@@ -123,23 +123,28 @@ describe("a server writes an answer", () => {
     })
     expect(body).not.toHaveProperty("error")
   })
-  it("without counts that are only estimates", () => {
-    expect(wire.encodeResponse({ ...answer, usage: { ...answer.usage, estimated: true } })).not.toHaveProperty("usage")
+  it("drops an estimated usage", () => {
+    expect(wire.encodeResponse({ ...response, usage: { ...response.usage, estimated: true } })).not.toHaveProperty(
+      "usage"
+    )
   })
 })
 
-describe("a server writes a stream", () => {
+describe("Chat Completions server stream", () => {
   const start: Start = { _tag: "Start", id: "c1", provider: "acme", model: "acme-1", keyId: "k", attempts: [] }
   const finish: ChatEvent = {
     _tag: "Finish",
     reason: "stop",
     rawReason: "stop",
-    usage: answer.usage,
+    usage: response.usage,
     latency: 0,
     providerMetadata: { service_tier: "flex" }
   }
-  const written = (events: ReadonlyArray<ChatEvent>, asked: Record<string, unknown> = {}): ReadonlyArray<unknown> => {
-    const encoder = wire.encodeStream(asked)
+  const writeEvents = (
+    events: ReadonlyArray<ChatEvent>,
+    requestBody: Record<string, unknown> = {}
+  ): ReadonlyArray<unknown> => {
+    const encoder = wire.encodeStream(requestBody)
     return events
       .flatMap((event) => encoder.push(event))
       .map(({ data }): unknown => (data === "[DONE]" ? data : JSON.parse(data)))
@@ -150,8 +155,10 @@ describe("a server writes a stream", () => {
     choices: [{ index: 0, delta, logprobs: null, finish_reason }]
   })
 
-  it("as OpenAI does: the role first, then the deltas, the reason, and [DONE]", () => {
-    expect(written([start, { _tag: "TextDelta", text: "Hi" }, { _tag: "RefusalDelta", text: "No." }, finish])).toEqual([
+  it("writes the role chunk, the deltas, the finish_reason and [DONE]", () => {
+    expect(
+      writeEvents([start, { _tag: "TextDelta", text: "Hi" }, { _tag: "RefusalDelta", text: "No." }, finish])
+    ).toEqual([
       chunk({ role: "assistant", content: "", refusal: null }),
       chunk({ content: "Hi" }),
       chunk({ refusal: "No." }),
@@ -159,29 +166,29 @@ describe("a server writes a stream", () => {
       "[DONE]"
     ])
   })
-  it("with the usage where it is asked for", () => {
-    const asked = { stream_options: { include_usage: true } }
-    expect(written([start, finish], asked)).toEqual([
+  it("writes a usage chunk when the request has include_usage", () => {
+    const requestBody = { stream_options: { include_usage: true } }
+    expect(writeEvents([start, finish], requestBody)).toEqual([
       { ...chunk({ role: "assistant", content: "", refusal: null }), usage: null },
       { ...chunk({}, "stop"), service_tier: "flex", usage: null },
       { ...head, choices: [], usage },
       "[DONE]"
     ])
-    const estimated: ChatEvent = { ...finish, usage: { ...answer.usage, estimated: true } }
-    expect(written([start, estimated], asked)).toHaveLength(3)
+    const estimated: ChatEvent = { ...finish, usage: { ...response.usage, estimated: true } }
+    expect(writeEvents([start, estimated], requestBody)).toHaveLength(3)
   })
-  it("with calls that name themselves once, and what was not told in pieces at their end", () => {
-    const piece = { _tag: "ToolCallDelta", index: 0, id: "a", name: "f" } as const
+  it("writes id and name of a tool call once, and the arguments that no delta carried at its end", () => {
+    const callDelta = { _tag: "ToolCallDelta", index: 0, id: "a", name: "f" } as const
     const events: ReadonlyArray<ChatEvent> = [
-      { ...piece, argumentsDelta: "{" },
-      { ...piece, argumentsDelta: "}" },
+      { ...callDelta, argumentsDelta: "{" },
+      { ...callDelta, argumentsDelta: "}" },
       { _tag: "ToolCallEnd", index: 0, call: { id: "a", name: "f", arguments: "{}" } },
       { _tag: "ToolCallEnd", index: 1, call: { id: "b", name: "g", arguments: "{}" } },
       { _tag: "ToolCallDelta", index: 2, id: "c", name: "h", argumentsDelta: "[" },
       { _tag: "ToolCallEnd", index: 2, call: { id: "c", name: "h", arguments: "[]" } }
     ]
     const calls = (call: unknown) => chunk({ tool_calls: [call] })
-    expect(written([start, ...events]).slice(1)).toEqual([
+    expect(writeEvents([start, ...events]).slice(1)).toEqual([
       calls({ index: 0, id: "a", type: "function", function: { name: "f", arguments: "{" } }),
       calls({ index: 0, function: { arguments: "}" } }),
       calls({ index: 1, id: "b", type: "function", function: { name: "g", arguments: "{}" } }),
@@ -189,29 +196,29 @@ describe("a server writes a stream", () => {
       calls({ index: 2, function: { arguments: "]" } })
     ])
   })
-  it("with calls of the tools that the client declared to take free text", () => {
-    const asked = { tools: [{ type: "custom", custom: { name: "g" } }] }
-    const piece: ChatEvent = { _tag: "ToolCallDelta", index: 0, id: "a", name: "g", argumentsDelta: "free" }
-    expect(written([start, piece], asked)[1]).toEqual(
+  it("writes a custom tool call when the request declared a custom tool of that name", () => {
+    const requestBody = { tools: [{ type: "custom", custom: { name: "g" } }] }
+    const callDelta: ChatEvent = { _tag: "ToolCallDelta", index: 0, id: "a", name: "g", argumentsDelta: "free" }
+    expect(writeEvents([start, callDelta], requestBody)[1]).toEqual(
       chunk({ tool_calls: [{ index: 0, id: "a", type: "custom", custom: { name: "g", input: "free" } }] })
     )
   })
-  it("with thoughts, plainly and in a form that can be sent back", () => {
-    const thought = { _tag: "ReasoningDelta", index: 0 } as const
+  it("writes reasoning both as reasoning_content and as reasoning_details", () => {
+    const reasoningDelta = { _tag: "ReasoningDelta", index: 0 } as const
     const events: ReadonlyArray<ChatEvent> = [
-      { ...thought, text: "Hm", id: "r1" },
-      { ...thought, text: "", signature: "sig" }
+      { ...reasoningDelta, text: "Hm", id: "r1" },
+      { ...reasoningDelta, text: "", signature: "sig" }
     ]
     const detail = { type: "reasoning.text", index: 0, id: "r1" }
-    expect(written([start, ...events]).slice(1)).toEqual([
+    expect(writeEvents([start, ...events]).slice(1)).toEqual([
       chunk({ reasoning_content: "Hm", reasoning_details: [{ ...detail, text: "Hm" }] }),
       chunk({ reasoning_details: [{ ...detail, text: "", signature: "sig" }] })
     ])
   })
 })
 
-describe("a server writes an error", () => {
-  it("with whose fault it is, unless told", () => {
+describe("Chat Completions server error", () => {
+  it("writes the error type of the status unless a type is given", () => {
     const error = (fields: object) => wire.encodeError({ status: 400, message: "No.", ...fields })
     expect(error({})).toEqual({
       error: { message: "No.", type: "invalid_request_error", param: null, code: null }

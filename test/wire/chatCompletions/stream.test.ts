@@ -19,15 +19,15 @@ const done = frame("[DONE]")
 
 const usage = Usage.make({ inputTokens: 5, outputTokens: 3 })
 
-interface Read {
+interface DecodedStream {
   readonly decoder: StreamDecoder
   readonly events: ReadonlyArray<WireEvent>
   readonly states: ReadonlyArray<StreamDecoder["state"]>
   readonly failure: WireFailure | undefined
 }
 
-/** All frames, and the end of the connection unless `open`. */
-const read = (frames: ReadonlyArray<Frame>, open = false): Read => {
+/** Reads all frames, and the end of the connection unless `open`. */
+const read = (frames: ReadonlyArray<Frame>, open = false): DecodedStream => {
   const decoder = ChatCompletions.make().decodeStream(source)
   const events: Array<WireEvent> = []
   const states: Array<StreamDecoder["state"]> = []
@@ -39,7 +39,7 @@ const read = (frames: ReadonlyArray<Frame>, open = false): Read => {
   return { decoder, events, states, failure: open ? undefined : decoder.end(events) }
 }
 
-const said = (frames: ReadonlyArray<Frame>): Collected & { readonly finish: Finish } => {
+const collect = (frames: ReadonlyArray<Frame>): Collected & { readonly finish: Finish } => {
   const { events, failure } = read(frames)
   if (failure !== undefined) throw new Error(JSON.stringify(failure))
   const all = events.reduce((collected, event: ChatEvent) => Events.append(collected, event), Events.nothing)
@@ -49,8 +49,8 @@ const said = (frames: ReadonlyArray<Frame>): Collected & { readonly finish: Fini
 
 const tags = (events: ReadonlyArray<WireEvent>) => events.map((event) => event._tag)
 
-describe("a stream", () => {
-  it("is its deltas and one Finish", () => {
+describe("Chat Completions stream decoder", () => {
+  it("reads a stream as its text deltas and one Finish", () => {
     const { decoder, events, states } = read([
       chunk({ role: "assistant", content: "" }),
       text("Hel"),
@@ -67,7 +67,7 @@ describe("a stream", () => {
     expect(states).toEqual(["open", "open", "open", "finishing", "done", "done"])
     expect(decoder).toMatchObject({ id: "c1", model: "acme-1", usage })
   })
-  it("says nothing of what is empty", () => {
+  it("emits nothing for chunks whose fields are empty", () => {
     const nothing = {
       role: "assistant",
       content: "",
@@ -79,7 +79,7 @@ describe("a stream", () => {
     const { events } = read([chunk(nothing), chunk({ content: null }), chunk(null), chunk({}), stop], true)
     expect(events).toEqual([])
   })
-  it("passes over what keeps it alive, and chunks without choices", () => {
+  it("skips keep-alive frames and chunks without choices, but keeps their metadata", () => {
     const frames = [
       frame(""),
       frame(":keepalive:"),
@@ -89,12 +89,12 @@ describe("a stream", () => {
       text("Hi"),
       stop
     ]
-    expect(said(frames)).toMatchObject({
+    expect(collect(frames)).toMatchObject({
       text: "Hi",
       finish: { providerMetadata: { prompt_filter_results: [{ prompt_index: 0 }] } }
     })
   })
-  it("has the first id and model that are not empty, and the model asked for until then", () => {
+  it("takes the first non-empty id and model, and the requested model before that", () => {
     const decoder = ChatCompletions.make().decodeStream(source)
     expect(decoder).toMatchObject({ id: "", model: "asked" })
     for (const [id, model] of [
@@ -107,11 +107,11 @@ describe("a stream", () => {
     }
     expect(decoder).toMatchObject({ id: "one", model: "acme-1" })
   })
-  it("passes over further choices", () => {
+  it("drops the deltas of choices after the first", () => {
     const other = chunk({ content: "Two" }, { index: 1, finish_reason: "length" })
-    expect(said([other, text("One"), other, stop])).toMatchObject({ text: "One", finish: { rawReason: "stop" } })
+    expect(collect([other, text("One"), other, stop])).toMatchObject({ text: "One", finish: { rawReason: "stop" } })
   })
-  it("reads content in parts, mixed with plain text", () => {
+  it("reads content parts and plain text in one stream", () => {
     const frames = [
       chunk({ content: [{ type: "thinking", thinking: [{ type: "text", text: "Hm" }] }] }),
       chunk({ content: [{ type: "thinking", thinking: [{ type: "text", text: "." }], signature: "sig" }] }),
@@ -119,73 +119,73 @@ describe("a stream", () => {
       text("ur"),
       stop
     ]
-    expect(said(frames)).toMatchObject({
+    expect(collect(frames)).toMatchObject({
       text: "Four",
       reasoningParts: [{ type: "reasoning", text: "Hm.", signature: "sig", provider: "acme" }]
     })
   })
-  it("tells refusals apart from the text", () => {
+  it("reads refusal deltas apart from the text", () => {
     const { events } = read([chunk({ refusal: "I will " }), chunk({ content: null, refusal: "not." }), stop], true)
     expect(events).toEqual([
       { _tag: "RefusalDelta", text: "I will " },
       { _tag: "RefusalDelta", text: "not." }
     ])
   })
-  it("does not say twice what is repeated whole at its end", () => {
+  it("reads a final message that repeats the text without emitting the text twice", () => {
     const last = frame({ choices: [{ index: 0, message: { content: "Hello" }, finish_reason: "stop" }] })
-    expect(said([text("Hello"), last]).text).toBe("Hello")
-    expect(said([last]).text).toBe("Hello")
+    expect(collect([text("Hello"), last]).text).toBe("Hello")
+    expect(collect([last]).text).toBe("Hello")
   })
 })
 
-describe("the end of a stream", () => {
-  it("keeps what stands in and after the chunk with the reason", () => {
+describe("Chat Completions end of a stream", () => {
+  it("reads content in and after the chunk with the finish_reason", () => {
     const finishing = chunk({ content: "b" }, { finish_reason: "stop" })
     const { events, states } = read([text("a"), finishing, text("c"), stop, counted])
     expect(tags(events)).toEqual(["TextDelta", "TextDelta", "TextDelta", "Finish"])
     expect(states).toEqual(["open", "finishing", "finishing", "finishing", "done"])
   })
-  it("waits on where the usage came with the reason, in case that another follows", () => {
+  it("waits for a later usage when the chunk with the finish_reason contains one", () => {
     const withUsage = chunk({}, { finish_reason: "stop" }, { usage: { prompt_tokens: 1, completion_tokens: 1 } })
     expect(read([text("a"), withUsage], true)).toMatchObject({ states: ["open", "finishing"] })
-    expect(said([text("a"), withUsage]).finish.usage).toMatchObject({ inputTokens: 1 })
-    expect(said([text("a"), withUsage, counted]).finish.usage).toEqual(usage)
-    expect(said([text("a"), withUsage, done]).finish.usage).toMatchObject({ inputTokens: 1 })
+    expect(collect([text("a"), withUsage]).finish.usage).toMatchObject({ inputTokens: 1 })
+    expect(collect([text("a"), withUsage, counted]).finish.usage).toEqual(usage)
+    expect(collect([text("a"), withUsage, done]).finish.usage).toMatchObject({ inputTokens: 1 })
   })
-  it("counts the last of many usages", () => {
+  it("takes the last of several usage counts", () => {
     const counting = (completion_tokens: number) =>
       chunk({ content: "x" }, {}, { usage: { prompt_tokens: 5, completion_tokens } })
-    expect(said([counting(1), counting(2), counting(3), stop]).finish.usage).toEqual(usage)
+    expect(collect([counting(1), counting(2), counting(3), stop]).finish.usage).toEqual(usage)
   })
-  it("finds the usage in the choice and under x_groq", () => {
+  it("reads the usage of a stream from the choice and from x_groq", () => {
     const counts = { prompt_tokens: 5, completion_tokens: 3 }
-    expect(said([text("a"), chunk({}, { finish_reason: "stop", usage: counts })]).finish.usage).toEqual(usage)
-    expect(said([text("a"), chunk({}, { finish_reason: "stop" }, { x_groq: { usage: counts } })]).finish.usage).toEqual(
-      usage
-    )
+    expect(collect([text("a"), chunk({}, { finish_reason: "stop", usage: counts })]).finish.usage).toEqual(usage)
+    expect(
+      collect([text("a"), chunk({}, { finish_reason: "stop" }, { x_groq: { usage: counts } })]).finish.usage
+    ).toEqual(usage)
   })
-  it("estimates the usage where nobody counts", () => {
+  it("estimates the usage of a stream without counts", () => {
     const frames = [text("Hello."), stop, done]
-    expect(said(frames).finish.usage).toEqual(Usage.make({ inputTokens: 7, outputTokens: 2, estimated: true }))
+    expect(collect(frames).finish.usage).toEqual(Usage.make({ inputTokens: 7, outputTokens: 2, estimated: true }))
     expect(read(frames.slice(0, 1), true).decoder.usage).toMatchObject({ outputTokens: 2, estimated: true })
   })
-  it("is not a chunk without choices that counts nothing", () => {
+  it("waits for the usage when an empty chunk follows the finish_reason", () => {
     const empty = frame({ id: "c1", choices: [] })
     expect(read([text("a"), stop, empty, counted]).states).toEqual(["open", "finishing", "finishing", "done"])
-    expect(said([text("a"), stop, empty, counted]).finish.usage).toEqual(usage)
+    expect(collect([text("a"), stop, empty, counted]).finish.usage).toEqual(usage)
   })
-  it("is the finish_reason, or [DONE] after counts in the last chunk alone", () => {
-    expect(said([text("a"), stop]).finish.reason).toBe("stop")
-    expect(said([text("a"), counted, done]).finish).toMatchObject({ reason: "other", rawReason: "" })
+  it("finishes at a finish_reason or at [DONE] after a usage chunk, and reports Truncated otherwise", () => {
+    expect(collect([text("a"), stop]).finish.reason).toBe("stop")
+    expect(collect([text("a"), counted, done]).finish).toMatchObject({ reason: "other", rawReason: "" })
     const call = chunk({ tool_calls: [{ index: 0, id: "a", function: { name: "f", arguments: "{}" } }] })
-    expect(said([call, counted, done]).finish).toMatchObject({ reason: "tool-calls", rawReason: "" })
+    expect(collect([call, counted, done]).finish).toMatchObject({ reason: "tool-calls", rawReason: "" })
     expect(read([text("a"), done])).toMatchObject({ failure: { _tag: "Truncated" } })
     expect(read([text("a"), counted, text("b"), done])).toMatchObject({ failure: { _tag: "Truncated" } })
     expect(read([done])).toMatchObject({ failure: { _tag: "Truncated" } })
     expect(read([text("a"), chunk({}, { finish_reason: "" })])).toMatchObject({ failure: { _tag: "Truncated" } })
     expect(read([])).toMatchObject({ failure: { _tag: "Truncated" } })
   })
-  it("comes once", () => {
+  it("emits Finish once and ignores every frame after it", () => {
     const decoder = ChatCompletions.make().decodeStream(source)
     const events: Array<WireEvent> = []
     for (const each of [text("a"), stop, done, done, text("b"), counted]) decoder.push(each, events)
@@ -194,8 +194,8 @@ describe("the end of a stream", () => {
   })
 })
 
-describe("what breaks a stream", () => {
-  it("is an error in it, which is reported with what had been said before", () => {
+describe("Chat Completions stream decoder: failures", () => {
+  it("reports an error inside a stream and keeps the events before it", () => {
     const error = { error: { message: "Overloaded", code: 502 } }
     const { events, failure } = read([text("a"), frame(error)])
     expect(tags(events)).toEqual(["TextDelta"])
@@ -213,47 +213,51 @@ describe("what breaks a stream", () => {
       body: error
     })
   })
-  it("is anything but JSON", () => {
+  it("rejects a frame that is not a JSON object as Malformed", () => {
     expect(read([text("a"), frame('{"id":')]).failure).toEqual({ _tag: "Malformed", path: "", excerpt: '{"id":' })
     expect(read([frame("[1]")]).failure).toMatchObject({ _tag: "Malformed" })
   })
 })
 
-describe("thoughts", () => {
-  const thought = (frames: ReadonlyArray<unknown>) =>
-    said([...frames.map((delta) => chunk(delta)), stop]).reasoningParts
+describe("Chat Completions stream decoder: reasoning", () => {
+  const reasoningParts = (frames: ReadonlyArray<unknown>) =>
+    collect([...frames.map((delta) => chunk(delta)), stop]).reasoningParts
   const plain = { type: "reasoning", text: "Hm.", provider: "acme" }
-  it("are not doubled where they stand under two names", () => {
+  it("reads reasoning once when a chunk repeats it under two field names", () => {
     const detail = (text: string) => [{ type: "reasoning.text", text, index: 0 }]
-    expect(thought([{ reasoning_content: "H" }, { reasoning_content: "m." }])).toEqual([plain])
-    expect(thought([{ reasoning: "H" }, { reasoning: "m." }])).toEqual([plain])
-    expect(thought([{ reasoning: "Hm.", reasoning_content: "Hm." }])).toEqual([plain])
+    expect(reasoningParts([{ reasoning_content: "H" }, { reasoning_content: "m." }])).toEqual([plain])
+    expect(reasoningParts([{ reasoning: "H" }, { reasoning: "m." }])).toEqual([plain])
+    expect(reasoningParts([{ reasoning: "Hm.", reasoning_content: "Hm." }])).toEqual([plain])
     expect(
-      thought([
+      reasoningParts([
         { reasoning: "H", reasoning_details: detail("H") },
         { reasoning: "m.", reasoning_details: detail("m.") }
       ])
     ).toEqual([plain])
   })
-  it("get their signature at their end, which an empty one does not take away", () => {
+  it("keeps a reasoning signature when a later delta has an empty one", () => {
     const detail = (text: string, signature: string) => ({
       reasoning_details: [{ type: "reasoning.text", text, signature, format: "anthropic-claude-v1", index: 0 }]
     })
-    expect(thought([detail("Hm.", ""), detail("", "sig"), detail("", "")])).toEqual([
+    expect(reasoningParts([detail("Hm.", ""), detail("", "sig"), detail("", "")])).toEqual([
       { ...plain, signature: "sig", format: "reasoning.text/anthropic-claude-v1" }
     ])
   })
-  it("get it also from the chunk of a call", () => {
+  it("reads a reasoning signature from the chunk of a tool call", () => {
     const call = { index: 0, id: "1", function: { name: "look", arguments: "{}" } }
     expect(
-      thought([{ reasoning_text: "H" }, { reasoning_text: "m." }, { tool_calls: [call], reasoning_opaque: "sig" }])
+      reasoningParts([
+        { reasoning_text: "H" },
+        { reasoning_text: "m." },
+        { tool_calls: [call], reasoning_opaque: "sig" }
+      ])
     ).toEqual([{ ...plain, signature: "sig" }])
   })
-  it("sign a call, whether with it or after it", () => {
+  it("reads the signature of a tool call from its first chunk or from a later one", () => {
     const signed = (signature: string) => ({ extra_content: { google: { thought_signature: signature } } })
     const call = (id: string, more: object) => ({ id, function: { name: "look", arguments: "{}" }, ...more })
     expect(
-      thought([
+      reasoningParts([
         { reasoning_content: "Hm." },
         { tool_calls: [{ index: 0, ...call("1", signed("a")) }] },
         { tool_calls: [{ index: 1, ...call("2", {}) }] },
@@ -265,42 +269,47 @@ describe("thoughts", () => {
       { ...plain, text: "", signature: "b", id: "2", format: "functionCall" }
     ])
   })
-  it("stay apart by index, by id, and by whether they are sealed", () => {
+  it("separates reasoning parts by index, id, type and signature", () => {
     const details = (...entries: ReadonlyArray<unknown>) => ({ reasoning_details: entries })
     const summary = (summary: string, index: number) => ({ type: "reasoning.summary", summary, index })
-    const sealed = (data: string, further: object = {}) => ({ type: "reasoning.encrypted", data, ...further })
+    const encrypted = (data: string, further: object = {}) => ({ type: "reasoning.encrypted", data, ...further })
     expect(
-      thought([
+      reasoningParts([
         details(summary("a", 0)),
         details(summary("b", 1)),
         details(summary("c", 0)),
-        details(sealed("x", { index: 0 }))
+        details(encrypted("x", { index: 0 }))
       ])
     ).toMatchObject([{ text: "ac" }, { text: "b" }, { text: "", signature: "x" }])
-    expect(thought([details(sealed("x"), sealed("y"))])).toMatchObject([{ signature: "x" }, { signature: "y" }])
-    expect(thought([details(sealed("x", { id: "1", index: 0 }), sealed("y", { id: "2", index: 0 }))])).toHaveLength(2)
+    expect(reasoningParts([details(encrypted("x"), encrypted("y"))])).toMatchObject([
+      { signature: "x" },
+      { signature: "y" }
+    ])
+    expect(
+      reasoningParts([details(encrypted("x", { id: "1", index: 0 }), encrypted("y", { id: "2", index: 0 }))])
+    ).toHaveLength(2)
     const signed = (text: string, signature: string) => ({ type: "reasoning.text", text, signature })
-    expect(thought([details(signed("a", "1"), signed("b", "2"))])).toMatchObject([
+    expect(reasoningParts([details(signed("a", "1"), signed("b", "2"))])).toMatchObject([
       { text: "a", signature: "1" },
       { text: "b", signature: "2" }
     ])
   })
 })
 
-describe("tool calls", () => {
-  const piece = (fields: Record<string, unknown>, name?: string, args?: string) => ({
+describe("Chat Completions stream decoder: tool calls", () => {
+  const callDelta = (fields: Record<string, unknown>, name?: string, args?: string) => ({
     ...fields,
     function: { ...(name === undefined ? {} : { name }), ...(args === undefined ? {} : { arguments: args }) }
   })
-  const pieces = (...found: ReadonlyArray<unknown>) => found.map((each) => chunk({ tool_calls: [each] }))
-  const calls = (...found: ReadonlyArray<unknown>) => said([...pieces(...found), stop]).toolCalls
+  const callChunks = (...deltas: ReadonlyArray<unknown>) => deltas.map((each) => chunk({ tool_calls: [each] }))
+  const calls = (...deltas: ReadonlyArray<unknown>) => collect([...callChunks(...deltas), stop]).toolCalls
 
-  it("come in pieces that all name their call, and end before Finish", () => {
+  it("emits deltas with the id and name of the tool call, and ToolCallEnd before Finish", () => {
     const { events } = read([
-      ...pieces(
-        piece({ index: 0, id: "a", type: "function" }, "f", ""),
-        piece({ index: 0 }, undefined, '{"x"'),
-        piece({ index: 0 }, undefined, ":1}")
+      ...callChunks(
+        callDelta({ index: 0, id: "a", type: "function" }, "f", ""),
+        callDelta({ index: 0 }, undefined, '{"x"'),
+        callDelta({ index: 0 }, undefined, ":1}")
       ),
       stop
     ])
@@ -312,29 +321,29 @@ describe("tool calls", () => {
       { _tag: "Finish", reason: "tool-calls", rawReason: "stop" }
     ])
   })
-  it("are kept apart by index, in order of appearance", () => {
-    const found = [
-      piece({ index: 3, id: "a" }, "f", "1"),
-      piece({ index: 1, id: "b" }, "g", "2"),
-      piece({ index: 3 }, undefined, "3"),
-      piece({ index: 1 }, undefined, "4")
+  it("separates tool calls by index and numbers them in order of appearance", () => {
+    const deltas = [
+      callDelta({ index: 3, id: "a" }, "f", "1"),
+      callDelta({ index: 1, id: "b" }, "g", "2"),
+      callDelta({ index: 3 }, undefined, "3"),
+      callDelta({ index: 1 }, undefined, "4")
     ]
-    expect(calls(...found)).toEqual([
+    expect(calls(...deltas)).toEqual([
       { id: "a", name: "f", arguments: "13" },
       { id: "b", name: "g", arguments: "24" }
     ])
-    const { events } = read([...pieces(...found), stop])
+    const { events } = read([...callChunks(...deltas), stop])
     expect(events.flatMap((event) => (event._tag === "ToolCallEnd" ? [event.index] : []))).toEqual([0, 1])
   })
-  it("are kept apart without one: by id, else by name, else it is the last one that goes on", () => {
+  it("separates tool calls without an index by id, then by name, and continues the last one otherwise", () => {
     expect(
       calls(
-        piece({ id: "a" }, "f", "1"),
-        piece({}, undefined, "2"),
-        piece({ id: "b" }, "g", "3"),
-        piece({ id: "a" }, undefined, "4"),
-        piece({}, "h", "5"),
-        piece({}, undefined, "6")
+        callDelta({ id: "a" }, "f", "1"),
+        callDelta({}, undefined, "2"),
+        callDelta({ id: "b" }, "g", "3"),
+        callDelta({ id: "a" }, undefined, "4"),
+        callDelta({}, "h", "5"),
+        callDelta({}, undefined, "6")
       )
     ).toEqual([
       { id: "a", name: "f", arguments: "124" },
@@ -342,54 +351,62 @@ describe("tool calls", () => {
       { id: "call_2", name: "h", arguments: "56" }
     ])
   })
-  it("are kept apart where several have the same index", () => {
-    expect(calls(piece({ index: 0, id: "a" }, "f", "{}"), piece({ index: 0, id: "b" }, "f", "{}"))).toHaveLength(2)
-    expect(calls(piece({ index: 0, id: "a" }, "f", "{"), piece({ index: 0, id: "a" }, "f", "}"))).toEqual([
+  it("reads two tool calls of one index as two calls when their ids differ", () => {
+    expect(
+      calls(callDelta({ index: 0, id: "a" }, "f", "{}"), callDelta({ index: 0, id: "b" }, "f", "{}"))
+    ).toHaveLength(2)
+    expect(calls(callDelta({ index: 0, id: "a" }, "f", "{"), callDelta({ index: 0, id: "a" }, "f", "}"))).toEqual([
       { id: "a", name: "f", arguments: "{}" }
     ])
   })
-  it("keep their id and name where later pieces send empty ones", () => {
-    expect(calls(piece({ index: 0, id: "a" }, "f", "{"), piece({ index: 0, id: "" }, "", "}"))).toEqual([
+  it("keeps id and name of a tool call when later chunks send empty ones", () => {
+    expect(calls(callDelta({ index: 0, id: "a" }, "f", "{"), callDelta({ index: 0, id: "" }, "", "}"))).toEqual([
       { id: "a", name: "f", arguments: "{}" }
     ])
   })
-  it("get an id of ours where there is none, which stays whatever follows", () => {
-    const found = [piece({ index: 4 }, "f", "{"), piece({ index: 4, id: "late" }, undefined, "}")]
-    expect(calls(...found)).toEqual([{ id: "call_0", name: "f", arguments: "{}" }])
-    expect(calls(piece({ index: 4 }, "f", "{"), piece({ index: 4, id: "late" }, "f", "}"))).toEqual([
+  it("gives a tool call without an id a generated one and keeps it when a late id follows", () => {
+    const deltas = [callDelta({ index: 4 }, "f", "{"), callDelta({ index: 4, id: "late" }, undefined, "}")]
+    expect(calls(...deltas)).toEqual([{ id: "call_0", name: "f", arguments: "{}" }])
+    expect(calls(callDelta({ index: 4 }, "f", "{"), callDelta({ index: 4, id: "late" }, "f", "}"))).toEqual([
       { id: "call_0", name: "f", arguments: "{}" }
     ])
-    expect(calls(piece({}, "f", "{"), piece({ id: "late" }, undefined, "}"))).toEqual([
+    expect(calls(callDelta({}, "f", "{"), callDelta({ id: "late" }, undefined, "}"))).toEqual([
       { id: "call_0", name: "f", arguments: "{}" }
     ])
-    expect(calls(piece({ index: 4 }, "f"), piece({ index: 4, id: "late" }, undefined, "{}"))).toMatchObject([
+    expect(calls(callDelta({ index: 4 }, "f"), callDelta({ index: 4, id: "late" }, undefined, "{}"))).toMatchObject([
       { id: "late" }
     ])
   })
-  it("say nothing before their name is known, and then all of it", () => {
-    const { events } = read(pieces(piece({ index: 0 }, undefined, "{"), piece({ index: 0, id: "a" }, "f", "}")), true)
+  it("holds back the arguments of a tool call until its name arrives", () => {
+    const { events } = read(
+      callChunks(callDelta({ index: 0 }, undefined, "{"), callDelta({ index: 0, id: "a" }, "f", "}")),
+      true
+    )
     expect(events).toEqual([{ _tag: "ToolCallDelta", index: 0, id: "a", name: "f", argumentsDelta: "{}" }])
   })
-  it("without arguments have none", () => {
-    const { events } = read([...pieces(piece({ index: 0, id: "a" }, "f", "")), stop])
+  it("emits no delta for a tool call without arguments and ends it with {}", () => {
+    const { events } = read([...callChunks(callDelta({ index: 0, id: "a" }, "f", "")), stop])
     expect(tags(events)).toEqual(["ToolCallEnd", "Finish"])
-    expect(calls(piece({ index: 0, id: "a" }, "f"))).toEqual([{ id: "a", name: "f", arguments: "{}" }])
+    expect(calls(callDelta({ index: 0, id: "a" }, "f"))).toEqual([{ id: "a", name: "f", arguments: "{}" }])
   })
-  it("are told as they stand where tokens ran out", () => {
-    const frames = [...pieces(piece({ index: 0, id: "a" }, "f", '{"x":')), chunk({}, { finish_reason: "length" })]
-    expect(said(frames)).toMatchObject({ toolCalls: [{ arguments: '{"x":' }], finish: { reason: "length" } })
+  it("ends a tool call with its partial arguments when the finish reason is length", () => {
+    const frames = [
+      ...callChunks(callDelta({ index: 0, id: "a" }, "f", '{"x":')),
+      chunk({}, { finish_reason: "length" })
+    ]
+    expect(collect(frames)).toMatchObject({ toolCalls: [{ arguments: '{"x":' }], finish: { reason: "length" } })
   })
-  it("keep their name and arguments beside the empty form of the other kind", () => {
+  it("keeps name and arguments of a tool call of a stream next to the empty form of the other type", () => {
     const both = (fields: object, fn: object, custom: object) => ({ index: 0, ...fields, function: fn, custom })
     const empty = { name: "", input: "" }
-    const pieces = [
+    const deltas = [
       both({ id: "a", type: "function" }, { name: "f", arguments: "" }, empty),
       both({}, { arguments: '{"x"' }, empty),
       both({ type: "" }, { name: "", arguments: ":1}" }, {})
     ]
-    const found = [{ id: "a", name: "f", arguments: '{"x":1}' }]
-    expect(calls(...pieces)).toEqual(found)
-    expect(calls(...pieces, { index: 0, custom: empty })).toEqual(found)
+    const expected = [{ id: "a", name: "f", arguments: '{"x":1}' }]
+    expect(calls(...deltas)).toEqual(expected)
+    expect(calls(...deltas, { index: 0, custom: empty })).toEqual(expected)
     const none = { name: "", arguments: "" }
     expect(
       calls(
@@ -399,12 +416,12 @@ describe("tool calls", () => {
       )
     ).toEqual([{ id: "b", name: "g", arguments: "free", type: "custom" }])
   })
-  it("are of the kind that a later piece shows, where the first names none", () => {
+  it("takes the type of a tool call from a later chunk when the first names none", () => {
     expect(calls({ index: 0, id: "b" }, { index: 0, custom: { name: "g", input: "free" } })).toEqual([
       { id: "b", name: "g", arguments: "free", type: "custom" }
     ])
   })
-  it("may be custom, or the one function call of old", () => {
+  it("reads custom tool calls and the legacy function_call", () => {
     const custom = (fields: object, body: object) => ({ index: 0, ...fields, custom: body })
     expect(calls(custom({ id: "a", type: "custom" }, { name: "g", input: "fr" }), custom({}, { input: "ee" }))).toEqual(
       [{ id: "a", name: "g", arguments: "free", type: "custom" }]
@@ -413,15 +430,15 @@ describe("tool calls", () => {
       chunk({ function_call: { name: "f", arguments: "" } }),
       chunk({ function_call: { arguments: "{}" } })
     ]
-    expect(said([...legacy, chunk({}, { finish_reason: "function_call" })])).toMatchObject({
+    expect(collect([...legacy, chunk({}, { finish_reason: "function_call" })])).toMatchObject({
       toolCalls: [{ id: "call_0", name: "f", arguments: "{}" }],
       finish: { reason: "tool-calls", rawReason: "function_call" }
     })
   })
 })
 
-describe("what else was said", () => {
-  it("is put together as it would stand in a whole answer", () => {
+describe("Chat Completions stream decoder: provider metadata", () => {
+  it("merges logprobs, audio, annotations and citations of all chunks as a full response has them", () => {
     const token = (token: string) => ({ logprobs: { content: [{ token }], refusal: null } })
     const frames = [
       chunk({ content: "a", audio: { id: "a1", data: "AA" } }, token("a"), {
@@ -433,7 +450,7 @@ describe("what else was said", () => {
       chunk({ annotations: [{ type: "url_citation", n: 2 }], executed_tools: [{ index: 0, name: "search" }] }),
       chunk({ executed_tools: [{ index: 0, output: "found" }] }, { finish_reason: "stop" })
     ]
-    expect(said(frames).finish.providerMetadata).toEqual({
+    expect(collect(frames).finish.providerMetadata).toEqual({
       service_tier: "default",
       citations: ["x", "y"],
       audio: { id: "a1", data: "AABB", transcript: "ab", expires_at: 1 },

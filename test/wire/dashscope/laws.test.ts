@@ -1,4 +1,4 @@
-/** What is written reads back as what was meant, as far as the protocol has words for it. */
+/** Round trips of DashScope requests and responses, without the fields that the protocol lacks. */
 import { describe, expect, it } from "@effect/vitest"
 import { FastCheck } from "effect"
 import type { AssistantPart, ChatRequest, ChatResponse, Message, UserPart } from "../../../src/vocabulary/Chat.js"
@@ -7,32 +7,44 @@ import * as ChatEvent from "../../../src/vocabulary/ChatEvent.js"
 import * as Usage from "../../../src/vocabulary/Usage.js"
 import * as DashScope from "../../support/dashscope.js"
 import { chatRequest, chatResponse } from "../generators.js"
-import { collected, dribbled, estimated, got, sent, source, whole, written } from "../roundTrips.js"
+import {
+  collectStream,
+  splitDeltas,
+  estimatedUsage,
+  getOrThrow,
+  jsonRoundTrip,
+  source,
+  responseRoundTrip,
+  writeFrames
+} from "../roundTrips.js"
 
 const wire = DashScope.make()
 
-/** What a client asks that wants what is new alone. */
-const incrementally = { parameters: { incremental_output: true } }
+/** A request for an incremental stream. */
+const incrementalRequest = { parameters: { incremental_output: true } }
 
 // -------------------------------------------------------------------------------------
-// answers
+// responses
 // -------------------------------------------------------------------------------------
 
-/** Pieces of the same channel that begin alike are only told from repetitions by what follows: none of these do. */
-const apart = (mark: string, said: string): string => (said === "" ? "" : mark + said)
+/** Prefixes a text, because the decoder cannot tell deltas with equal beginnings from repetitions until more follows. */
+const prefixed = (mark: string, value: string): string => (value === "" ? "" : mark + value)
 
-const distinct = (response: ChatResponse): ChatResponse => {
-  const reasoningParts = response.reasoningParts.map((part, index) => ({ ...part, text: apart(`${index}`, part.text) }))
+const withDistinctTexts = (response: ChatResponse): ChatResponse => {
+  const reasoningParts = response.reasoningParts.map((part, index) => ({
+    ...part,
+    text: prefixed(`${index}`, part.text)
+  }))
   return {
     ...response,
-    text: apart("t", response.text),
-    refusal: apart("r", response.refusal),
+    text: prefixed("t", response.text),
+    refusal: prefixed("r", response.refusal),
     reasoningParts,
     reasoning: reasoningParts.map((part) => part.text).join("")
   }
 }
 
-const answers: FastCheck.Arbitrary<ChatResponse> = FastCheck.record({
+const responses: FastCheck.Arbitrary<ChatResponse> = FastCheck.record({
   response: chatResponse("acme"),
   providerMetadata: FastCheck.record(
     {
@@ -44,10 +56,10 @@ const answers: FastCheck.Arbitrary<ChatResponse> = FastCheck.record({
     },
     { requiredKeys: [] }
   )
-}).map(({ providerMetadata, response }) => ({ ...distinct(response), model: source.model, providerMetadata }))
+}).map(({ providerMetadata, response }) => ({ ...withDistinctTexts(response), model: source.model, providerMetadata }))
 
-/** What of an answer the protocol can say: one thought, no refusal but in words, functions alone. */
-const sayable = (response: ChatResponse): ChatResponse => ({
+/** A response without what the protocol lacks: it has one reasoning part, the refusal as text and no custom tool calls. */
+const expressible = (response: ChatResponse): ChatResponse => ({
   ...response,
   rawFinishReason: response.rawFinishReason || "other",
   text: response.text + response.refusal,
@@ -57,65 +69,77 @@ const sayable = (response: ChatResponse): ChatResponse => ({
   toolCalls: response.toolCalls.map(({ type: _, ...call }) => call)
 })
 
-describe("an answer that is written reads back", () => {
-  it.prop("whole", [answers], ([response]) => {
-    expect(whole(wire, response)).toEqual(sayable(response))
-  })
+describe("DashScope response laws", () => {
   it.prop(
-    "as a stream in pieces of any size",
-    [answers, FastCheck.integer({ min: 1, max: 20 })],
-    ([response, size]) => {
-      const frames = written(wire, dribbled(ChatEvent.fromResponse(response), size), incrementally)
-      expect(collected(wire, frames, response)).toEqual(sayable(response))
+    "every DashScope response survives writing and reading as one body, except for fields that DashScope lacks",
+    [responses],
+    ([response]) => {
+      expect(responseRoundTrip(wire, response)).toEqual(expressible(response))
     }
   )
-  it.prop("as a stream at once", [answers], ([response]) => {
-    expect(collected(wire, written(wire, ChatEvent.fromResponse(response), incrementally), response)).toEqual(
-      sayable(response)
+  it.prop(
+    "every DashScope response survives an incremental stream whose deltas are split at any size",
+    [responses, FastCheck.integer({ min: 1, max: 20 })],
+    ([response, size]) => {
+      const frames = writeFrames(wire, splitDeltas(ChatEvent.fromResponse(response), size), incrementalRequest)
+      expect(collectStream(wire, frames, response)).toEqual(expressible(response))
+    }
+  )
+  it.prop("every DashScope response survives an incremental stream of whole deltas", [responses], ([response]) => {
+    expect(
+      collectStream(wire, writeFrames(wire, ChatEvent.fromResponse(response), incrementalRequest), response)
+    ).toEqual(expressible(response))
+  })
+  it.prop("every DashScope response survives a cumulative stream of whole deltas", [responses], ([response]) => {
+    expect(collectStream(wire, writeFrames(wire, ChatEvent.fromResponse(response)), response)).toEqual(
+      expressible(response)
     )
   })
-  it.prop("as a stream of which every event repeats all before", [answers], ([response]) => {
-    expect(collected(wire, written(wire, ChatEvent.fromResponse(response)), response)).toEqual(sayable(response))
-  })
   it.prop(
-    "as such a stream in pieces of any size",
+    "every DashScope response survives a cumulative stream whose deltas are split at any size",
     [
       FastCheck.lorem({ maxCount: 30 }),
       FastCheck.lorem({ maxCount: 30 }),
       FastCheck.integer({ min: 1, max: 9 }),
-      answers
+      responses
     ],
-    ([thought, said, size, { toolCalls, ...response }]) => {
+    ([reasoning, content, size, { toolCalls, ...response }]) => {
       const answer: ChatResponse = {
         ...response,
-        reasoning: thought,
-        reasoningParts: [{ type: "reasoning", text: thought, provider: "acme" }],
-        text: said,
+        reasoning: reasoning,
+        reasoningParts: [{ type: "reasoning", text: reasoning, provider: "acme" }],
+        text: content,
         refusal: "",
-        toolCalls: toolCalls.map((call) => ({ ...call, arguments: `{"words":${JSON.stringify(said)}}` }))
+        toolCalls: toolCalls.map((call) => ({ ...call, arguments: `{"words":${JSON.stringify(content)}}` }))
       }
-      const frames = written(wire, dribbled(ChatEvent.fromResponse(answer), size))
-      expect(collected(wire, frames, answer)).toEqual(sayable(answer))
+      const frames = writeFrames(wire, splitDeltas(ChatEvent.fromResponse(answer), size))
+      expect(collectStream(wire, frames, answer)).toEqual(expressible(answer))
     }
   )
-  it.prop("with an estimate where nobody counted", [answers], ([counted]) => {
-    const { usage: _, ...providerMetadata } = counted.providerMetadata
-    const response: ChatResponse = { ...counted, providerMetadata, usage: { ...Usage.empty, estimated: true } }
-    const expected: ChatResponse = {
-      ...sayable(response),
-      usage: estimated(counted)
+  it.prop(
+    "a DashScope response without counts gets the same estimated usage from the body and from the stream",
+    [responses],
+    ([counted]) => {
+      const { usage: _, ...providerMetadata } = counted.providerMetadata
+      const response: ChatResponse = { ...counted, providerMetadata, usage: { ...Usage.empty, estimated: true } }
+      const expected: ChatResponse = {
+        ...expressible(response),
+        usage: estimatedUsage(counted)
+      }
+      expect(responseRoundTrip(wire, response)).toEqual(expected)
+      expect(
+        collectStream(wire, writeFrames(wire, ChatEvent.fromResponse(response), incrementalRequest), response)
+      ).toEqual(expected)
     }
-    expect(whole(wire, response)).toEqual(expected)
-    expect(collected(wire, written(wire, ChatEvent.fromResponse(response), incrementally), response)).toEqual(expected)
-  })
+  )
 })
 
 // -------------------------------------------------------------------------------------
 // requests
 // -------------------------------------------------------------------------------------
 
-/** A question without what the protocol refuses to say. */
-const supported = (message: Message): Message => {
+/** A message without the parts that are `Unsupported`. */
+const supportedMessage = (message: Message): Message => {
   switch (message.role) {
     case "user":
       return {
@@ -136,16 +160,16 @@ const supported = (message: Message): Message => {
   }
 }
 
-/** Names that say of a model that it sees or hears. */
-const seeingNames: ReadonlyArray<string> = ["asr", "audio", "ocr", "omni", "qvq", "vl"]
+/** Model names that the wire takes for multimodal models. */
+const multimodalModels: ReadonlyArray<string> = ["asr", "audio", "ocr", "omni", "qvq", "vl"]
 
 const requests = FastCheck.tuple(
   chatRequest("acme"),
-  FastCheck.nat(29).map((at) => seeingNames[at])
-).map(([{ toolChoice, ...request }, seeing]): ChatRequest => ({
+  FastCheck.nat(29).map((at) => multimodalModels[at])
+).map(([{ toolChoice, ...request }, model]): ChatRequest => ({
   ...request,
-  ...(seeing === undefined ? {} : { model: seeing }),
-  messages: request.messages.map(supported),
+  ...(model === undefined ? {} : { model: model }),
+  messages: request.messages.map(supportedMessage),
   ...(toolChoice === undefined || toolChoice === "required" ? {} : { toolChoice })
 }))
 
@@ -153,7 +177,7 @@ type Service = NonNullable<DashScope.Dialect["service"]>
 
 const plainPart = (part: UserPart): UserPart => (part.type === "image" ? { type: "image", url: part.url } : part)
 
-const heardContent = <Part extends UserPart>(
+const expectedContent = <Part extends UserPart>(
   content: string | ReadonlyArray<Part>,
   service: Service
 ): string | ReadonlyArray<UserPart> => {
@@ -163,23 +187,23 @@ const heardContent = <Part extends UserPart>(
   return content.length === 1 && only?.type === "text" ? only.text : content.map(plainPart)
 }
 
-const heardAssistant = (
+const expectedAssistantContent = (
   content: string | ReadonlyArray<AssistantPart>,
   service: Service
 ): string | ReadonlyArray<AssistantPart> => {
   if (typeof content === "string") return content
-  const thoughts = content.map((part) => (part.type === "reasoning" ? part.text : "")).join("")
-  const said = textOf(content)
-  const parts = said === "" ? [] : [text(said)]
-  if (thoughts !== "") return [{ type: "reasoning", text: thoughts }, ...parts]
-  return service === "text-generation" || said !== "" ? said : []
+  const reasoning = content.map((part) => (part.type === "reasoning" ? part.text : "")).join("")
+  const joinedText = textOf(content)
+  const parts = joinedText === "" ? [] : [text(joinedText)]
+  if (reasoning !== "") return [{ type: "reasoning", text: reasoning }, ...parts]
+  return service === "text-generation" || joinedText !== "" ? joinedText : []
 }
 
-const heard = (message: Message, service: Service): Message => {
+const expectedMessage = (message: Message, service: Service): Message => {
   switch (message.role) {
     case "system":
     case "developer": {
-      const content = heardContent(message.content, service)
+      const content = expectedContent(message.content, service)
       return {
         role: "system",
         content:
@@ -187,21 +211,21 @@ const heard = (message: Message, service: Service): Message => {
       }
     }
     case "user":
-      return { role: "user", content: heardContent(message.content, service) }
+      return { role: "user", content: expectedContent(message.content, service) }
     case "assistant":
-      return { ...message, content: heardAssistant(message.content, service) }
+      return { ...message, content: expectedAssistantContent(message.content, service) }
     case "tool":
       return message
   }
 }
 
-/** What a server hears of a question: nothing that only advises. */
-const heardRequest = (request: ChatRequest, service: Service): ChatRequest => {
+/** The request as the server reads it, without the fields that the wire drops. */
+const expectedRequest = (request: ChatRequest, service: Service): ChatRequest => {
   const { metadata: _, reasoning, tools, user: __, ...rest } = request
   return {
     model: "asked",
     ...rest,
-    messages: request.messages.map((message) => heard(message, service)),
+    messages: request.messages.map((message) => expectedMessage(message, service)),
     ...(tools === undefined ? {} : { tools: tools.map(({ strict: ___, ...tool }) => tool) }),
     ...(reasoning === undefined ? {} : { reasoning: reasoning.effort === "none" ? { effort: "none" } : {} })
   }
@@ -209,26 +233,36 @@ const heardRequest = (request: ChatRequest, service: Service): ChatRequest => {
 
 const isMedia = (part: { readonly type: string }): boolean => part.type !== "text" && part.type !== "reasoning"
 
-const needsEyes = (request: ChatRequest): boolean =>
-  (request.model !== undefined && seeingNames.includes(request.model)) ||
+const isMultimodal = (request: ChatRequest): boolean =>
+  (request.model !== undefined && multimodalModels.includes(request.model)) ||
   request.messages.some((message) => typeof message.content !== "string" && message.content.some(isMedia))
 
-describe("a request that is written reads back", () => {
-  it.prop("in full, from either service", [requests, FastCheck.boolean()], ([request, stream]) => {
-    const asked = { provider: "acme", model: "asked", stream }
-    const { body, headers = {}, path } = got(wire.encodeRequest(request, asked))
-    const service = needsEyes(request) ? "multimodal-generation" : "text-generation"
-    expect(path).toBe(`/services/aigc/${service}/generation`)
-    expect(got(wire.decodeRequest(sent(body), { path, headers }))).toEqual({
-      request: heardRequest(request, service),
-      stream
-    })
-  })
-  it.prop("in full, from the service that is always asked", [requests], ([request]) => {
-    const seeing = DashScope.make({ service: "multimodal-generation" })
-    const { body, path } = got(seeing.encodeRequest(request, { provider: "acme", model: "asked", stream: false }))
-    expect(got(seeing.decodeRequest(sent(body), { path, headers: {} })).request).toEqual(
-      heardRequest(request, "multimodal-generation")
-    )
-  })
+describe("DashScope request laws", () => {
+  it.prop(
+    "every supported DashScope request survives writing and reading, in the service that its content needs",
+    [requests, FastCheck.boolean()],
+    ([request, stream]) => {
+      const target = { provider: "acme", model: "asked", stream }
+      const { body, headers = {}, path } = getOrThrow(wire.encodeRequest(request, target))
+      const service = isMultimodal(request) ? "multimodal-generation" : "text-generation"
+      expect(path).toBe(`/services/aigc/${service}/generation`)
+      expect(getOrThrow(wire.decodeRequest(jsonRoundTrip(body), { path, headers }))).toEqual({
+        request: expectedRequest(request, service),
+        stream
+      })
+    }
+  )
+  it.prop(
+    "every supported DashScope request survives writing and reading in the service that the dialect sets",
+    [requests],
+    ([request]) => {
+      const multimodalWire = DashScope.make({ service: "multimodal-generation" })
+      const { body, path } = getOrThrow(
+        multimodalWire.encodeRequest(request, { provider: "acme", model: "asked", stream: false })
+      )
+      expect(getOrThrow(multimodalWire.decodeRequest(jsonRoundTrip(body), { path, headers: {} })).request).toEqual(
+        expectedRequest(request, "multimodal-generation")
+      )
+    }
+  )
 })

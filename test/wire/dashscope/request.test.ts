@@ -3,34 +3,34 @@ import type { ChatRequest, Reasoning } from "../../../src/vocabulary/Chat.js"
 import * as Chat from "../../../src/vocabulary/Chat.js"
 import * as DashScope from "../../support/dashscope.js"
 import type { WireRequest } from "../../../src/wire/Wire.js"
-import { failureOf, got } from "../roundTrips.js"
+import { failureOf, getOrThrow } from "../roundTrips.js"
 
 const question: ChatRequest = { messages: [Chat.user("Hi")] }
 
-const written = (
+const wireRequest = (
   request: Partial<ChatRequest>,
   dialect: Partial<DashScope.Dialect> = {},
   stream = false
 ): WireRequest =>
-  got(
+  getOrThrow(
     DashScope.make(dialect).encodeRequest({ ...question, ...request }, { provider: "acme", model: "qwen-plus", stream })
   )
 
-const parameters = (request: Partial<ChatRequest>) => written(request).body["parameters"]
+const parameters = (request: Partial<ChatRequest>) => wireRequest(request).body["parameters"]
 
 const input = (messages: ReadonlyArray<Chat.Message>, dialect: Partial<DashScope.Dialect> = {}) =>
-  written({ messages }, dialect).body["input"]
+  wireRequest({ messages }, dialect).body["input"]
 
-const refused = (request: Partial<ChatRequest>) =>
+const encodeFailure = (request: Partial<ChatRequest>) =>
   failureOf(
     DashScope.make().encodeRequest({ ...question, ...request }, { provider: "acme", model: "asked", stream: false })
   )
 
 const unsupported = (feature: string) => ({ _tag: "Unsupported", feature })
 
-describe("a question", () => {
-  it("has its messages as input, and its settings as parameters", () => {
-    expect(written({ temperature: 0, topP: 0.5, maxTokens: 9, stop: ["END"], seed: 7 })).toEqual({
+describe("DashScope request", () => {
+  it("writes messages as input and settings as parameters", () => {
+    expect(wireRequest({ temperature: 0, topP: 0.5, maxTokens: 9, stop: ["END"], seed: 7 })).toEqual({
       path: "/services/aigc/text-generation/generation",
       body: {
         model: "qwen-plus",
@@ -39,28 +39,28 @@ describe("a question", () => {
       }
     })
   })
-  it("asks for a stream of what is new in a header and a parameter", () => {
-    expect(written({}, {}, true)).toMatchObject({
+  it("writes the SSE header and incremental_output for a streaming request", () => {
+    expect(wireRequest({}, {}, true)).toMatchObject({
       headers: { "x-dashscope-sse": "enable" },
       body: { parameters: { incremental_output: true } }
     })
-    expect(written({}, { incremental: false }, true).body["parameters"]).toEqual({ result_format: "message" })
-    expect(written({})).not.toHaveProperty("headers")
+    expect(wireRequest({}, { incremental: false }, true).body["parameters"]).toEqual({ result_format: "message" })
+    expect(wireRequest({})).not.toHaveProperty("headers")
   })
-  it("has further fields among its parameters, over what the vocabulary says", () => {
+  it("writes extra fields as parameters over the written ones", () => {
     expect(
       parameters({ temperature: 0, stop: [], extra: { enable_search: true, temperature: 1, stream: true } })
     ).toEqual({ result_format: "message", temperature: 1, enable_search: true })
   })
-  it("leaves out what only advises the provider", () => {
-    expect(written({ user: "u", metadata: { a: "b" } })).toEqual(written({}))
+  it("drops user and metadata", () => {
+    expect(wireRequest({ user: "u", metadata: { a: "b" } })).toEqual(wireRequest({}))
   })
 })
 
-describe("the service that is asked", () => {
+describe("DashScope service", () => {
   const service = (request: Partial<ChatRequest>, dialect: Partial<DashScope.Dialect> = {}) =>
-    written(request, dialect).path.split("/")[3]
-  it("is the one that sees, for models that do", () => {
+    wireRequest(request, dialect).path.split("/")[3]
+  it("chooses multimodal-generation for multimodal models", () => {
     for (const model of [
       "qwen-vl-plus",
       "qwen2.5-vl-72b-instruct",
@@ -79,12 +79,12 @@ describe("the service that is asked", () => {
       expect([model, service({ model })]).toEqual([model, "text-generation"])
     }
   })
-  it("is the one that sees, for questions with something to see", () => {
-    const seen = [Chat.user([Chat.image("https://example.com/a.png")])]
-    expect(service({ messages: seen })).toBe("multimodal-generation")
+  it("chooses multimodal-generation for requests with media", () => {
+    const imageMessages = [Chat.user([Chat.image("https://example.com/a.png")])]
+    expect(service({ messages: imageMessages })).toBe("multimodal-generation")
     expect(service({ messages: [Chat.user([Chat.text("Hi")])] })).toBe("text-generation")
   })
-  it("is the one that the dialect names", () => {
+  it("chooses the service that the dialect sets", () => {
     expect(service({ model: "qwen-vl-plus" }, { service: "text-generation" })).toBe("text-generation")
     expect(service({}, { service: "multimodal-generation" })).toBe("multimodal-generation")
   })
@@ -101,8 +101,8 @@ const turns: ReadonlyArray<Chat.Message> = [
 
 const calls = [{ id: "call_a", type: "function", function: { name: "clock", arguments: '{"zone":"UTC"}' }, index: 0 }]
 
-describe("messages", () => {
-  it("are texts for models that read", () => {
+describe("DashScope messages", () => {
+  it("writes message content as text for text-generation", () => {
     expect(input(turns)).toEqual({
       messages: [
         { role: "system", content: "Be brief." },
@@ -112,7 +112,7 @@ describe("messages", () => {
       ]
     })
   })
-  it("are parts for models that see", () => {
+  it("writes message content as parts for multimodal-generation", () => {
     expect(input(turns, { service: "multimodal-generation" })).toEqual({
       messages: [
         { role: "system", content: [{ text: "Be " }, { text: "brief." }] },
@@ -122,7 +122,7 @@ describe("messages", () => {
       ]
     })
   })
-  it("have images, sound and film by URL or as bytes", () => {
+  it("writes images, audio and video by URL or as base64", () => {
     const film = Chat.file(Uint8Array.of(1), { mediaType: "video/mp4", filename: "film.mp4" })
     expect(
       input([
@@ -151,28 +151,28 @@ describe("messages", () => {
       ]
     })
   })
-  it("have marks of what to remember", () => {
-    const marked: Chat.TextPart = { type: "text", text: "All of it.", cacheControl: { ttl: "1h" } }
-    const mark = { cache_control: { type: "ephemeral" } }
-    expect(input([{ role: "system", content: [Chat.text("Know: "), marked] }])).toEqual({
+  it("writes cache_control on parts", () => {
+    const cachedText: Chat.TextPart = { type: "text", text: "All of it.", cacheControl: { ttl: "1h" } }
+    const cacheControl = { cache_control: { type: "ephemeral" } }
+    expect(input([{ role: "system", content: [Chat.text("Know: "), cachedText] }])).toEqual({
       messages: [
         {
           role: "system",
           content: [
             { type: "text", text: "Know: " },
-            { type: "text", text: "All of it.", ...mark }
+            { type: "text", text: "All of it.", ...cacheControl }
           ]
         }
       ]
     })
     const image: Chat.ImagePart = { type: "image", url: "https://example.com/a.png", cacheControl: {} }
-    expect(input([Chat.user([image, marked])])).toEqual({
+    expect(input([Chat.user([image, cachedText])])).toEqual({
       messages: [
         {
           role: "user",
           content: [
-            { image: "https://example.com/a.png", ...mark },
-            { text: "All of it.", ...mark }
+            { image: "https://example.com/a.png", ...cacheControl },
+            { text: "All of it.", ...cacheControl }
           ]
         }
       ]
@@ -180,8 +180,8 @@ describe("messages", () => {
   })
 })
 
-describe("tools, formats and thinking", () => {
-  it("are parameters", () => {
+describe("DashScope tools, formats and reasoning", () => {
+  it("writes tools, tool choice and response format as parameters", () => {
     const schema = { type: "object", properties: { a: { type: "string" } } }
     expect(
       parameters({
@@ -210,48 +210,51 @@ describe("tools, formats and thinking", () => {
     })
     expect(parameters({ responseFormat: "text" })).toMatchObject({ response_format: { type: "text" } })
   })
-  it("switch thinking on and off, with a bound", () => {
-    const asked = (reasoning: Reasoning) => {
-      const { body } = written({ reasoning, extra: { result_format: undefined } })
+  it("writes enable_thinking and thinking_budget", () => {
+    const writtenParameters = (reasoning: Reasoning) => {
+      const { body } = wireRequest({ reasoning, extra: { result_format: undefined } })
       return JSON.parse(JSON.stringify(body["parameters"]))
     }
-    expect(asked({ effort: "high", budgetTokens: 100 })).toEqual({ enable_thinking: true, thinking_budget: 100 })
-    expect(asked({ effort: "minimal" })).toEqual({ enable_thinking: true })
-    expect(asked({})).toEqual({ enable_thinking: true })
-    expect(asked({ effort: "none", budgetTokens: 100 })).toEqual({ enable_thinking: false })
-    expect(asked({ budgetTokens: 0 })).toEqual({ enable_thinking: false })
-    expect(asked({ summary: "auto" })).toEqual({})
+    expect(writtenParameters({ effort: "high", budgetTokens: 100 })).toEqual({
+      enable_thinking: true,
+      thinking_budget: 100
+    })
+    expect(writtenParameters({ effort: "minimal" })).toEqual({ enable_thinking: true })
+    expect(writtenParameters({})).toEqual({ enable_thinking: true })
+    expect(writtenParameters({ effort: "none", budgetTokens: 100 })).toEqual({ enable_thinking: false })
+    expect(writtenParameters({ budgetTokens: 0 })).toEqual({ enable_thinking: false })
+    expect(writtenParameters({ summary: "auto" })).toEqual({})
   })
-  it("switch thinking off where a whole answer is refused with it, and nobody asked for it", () => {
+  it("turns DashScope enable_thinking off when the server requires it and reasoning was not requested", () => {
     const { withoutRefused } = DashScope.make()
-    const complaint = "parameter.enable_thinking must be set to false for non-streaming calls"
-    const asked = written({ temperature: 0 })
-    expect(withoutRefused(asked, complaint)).toEqual({
-      ...asked,
+    const rejection = "parameter.enable_thinking must be set to false for non-streaming calls"
+    const request = wireRequest({ temperature: 0 })
+    expect(withoutRefused(request, rejection)).toEqual({
+      ...request,
       body: {
-        ...asked.body,
+        ...request.body,
         parameters: { result_format: "message", temperature: 0, enable_thinking: false }
       }
     })
-    expect(withoutRefused(written({ reasoning: {} }), complaint)).toBeUndefined()
-    expect(withoutRefused(written({}, {}, true), complaint)).toBeUndefined()
-    expect(withoutRefused(asked, "url error")).toBeUndefined()
+    expect(withoutRefused(wireRequest({ reasoning: {} }), rejection)).toBeUndefined()
+    expect(withoutRefused(wireRequest({}, {}, true), rejection)).toBeUndefined()
+    expect(withoutRefused(request, "url error")).toBeUndefined()
   })
 })
 
-describe("what the protocol has no word for is refused by name, not dropped", () => {
-  const part = (asked: Chat.UserPart) => refused({ messages: [Chat.user([asked])] })
-  it("of messages", () => {
-    expect(part(Chat.file(Uint8Array.of(1)))).toEqual(unsupported("file input"))
-    expect(part(Chat.file("https://example.com/a.pdf"))).toEqual(unsupported("file input"))
-    expect(part({ type: "file", fileId: "file-1" })).toEqual(unsupported("file by id"))
-    expect(refused({ messages: [{ role: "user", content: "Hi", name: "Ada" }] })).toEqual(
+describe("DashScope unsupported fields", () => {
+  const partFailure = (userPart: Chat.UserPart) => encodeFailure({ messages: [Chat.user([userPart])] })
+  it("rejects files other than video and user names as Unsupported", () => {
+    expect(partFailure(Chat.file(Uint8Array.of(1)))).toEqual(unsupported("file input"))
+    expect(partFailure(Chat.file("https://example.com/a.pdf"))).toEqual(unsupported("file input"))
+    expect(partFailure({ type: "file", fileId: "file-1" })).toEqual(unsupported("file by id"))
+    expect(encodeFailure({ messages: [{ role: "user", content: "Hi", name: "Ada" }] })).toEqual(
       unsupported("name of a user message")
     )
   })
-  it("of tools", () => {
-    expect(refused({ toolChoice: "required" })).toEqual(unsupported("tool choice required"))
-    expect(refused({ messages: [Chat.assistant("", [{ ...clock, type: "custom" }])] })).toEqual(
+  it("rejects required and custom tool calls as Unsupported", () => {
+    expect(encodeFailure({ toolChoice: "required" })).toEqual(unsupported("tool choice required"))
+    expect(encodeFailure({ messages: [Chat.assistant("", [{ ...clock, type: "custom" }])] })).toEqual(
       unsupported("custom tool calls")
     )
   })

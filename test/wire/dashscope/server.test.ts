@@ -4,37 +4,37 @@ import * as ChatEvent from "../../../src/vocabulary/ChatEvent.js"
 import { response } from "../../../src/testing/TestLLM.js"
 import * as Usage from "../../../src/vocabulary/Usage.js"
 import * as DashScope from "../../support/dashscope.js"
-import { failureOf, got, written } from "../roundTrips.js"
+import { failureOf, getOrThrow, writeFrames } from "../roundTrips.js"
 
 const wire = DashScope.make()
 
 const input = { messages: [{ role: "user", content: "Hi" }] }
 
 const decoded = (body: Record<string, unknown>, headers: Record<string, string> = {}) =>
-  got(
+  getOrThrow(
     wire.decodeRequest({ model: "m", input, ...body }, { path: "/services/aigc/text-generation/generation", headers })
   )
 
 const request = (parameters: Record<string, unknown>): ChatRequest => decoded({ parameters }).request
 
-const messages = (...told: ReadonlyArray<unknown>) => decoded({ input: { messages: told } }).request.messages
+const messages = (...list: ReadonlyArray<unknown>) => decoded({ input: { messages: list } }).request.messages
 
-const faultIn = (body: Record<string, unknown>) => {
+const malformedPath = (body: Record<string, unknown>) => {
   const failure = failureOf(wire.decodeRequest({ model: "m", input, ...body }))
   return failure?._tag === "Malformed" ? failure.path : failure
 }
 
-describe("a server reads", () => {
-  it("a question, and from its headers whether it asks for a stream", () => {
+describe("DashScope server request", () => {
+  it("reads the stream flag from the SSE headers", () => {
     expect(decoded({})).toEqual({ request: { model: "m", messages: [{ role: "user", content: "Hi" }] }, stream: false })
     expect(decoded({}, { "x-dashscope-sse": "enable" }).stream).toBe(true)
     expect(decoded({}, { accept: "text/event-stream" }).stream).toBe(true)
     expect(decoded({}, { accept: "application/json" }).stream).toBe(false)
   })
-  it("a prompt, as older clients ask", () => {
+  it("reads a prompt as one user message", () => {
     expect(decoded({ input: { prompt: "Hi" } }).request.messages).toEqual([{ role: "user", content: "Hi" }])
   })
-  it("settings, and keeps those that it has no word for", () => {
+  it("reads parameters as settings and keeps unknown ones in extra", () => {
     const schema = { type: "object" }
     expect(
       request({
@@ -75,7 +75,7 @@ describe("a server reads", () => {
       toolChoice: "auto"
     })
   })
-  it("messages in texts and in parts", () => {
+  it("reads text, media, reasoning, tool calls and tool results", () => {
     const mark = { cache_control: { type: "ephemeral" } }
     expect(
       messages(
@@ -119,22 +119,24 @@ describe("a server reads", () => {
       { role: "tool", toolCallId: "a", content: "12:00" }
     ])
   })
-  it("no question that is none, and says where", () => {
-    expect(faultIn({ input: "Hi" })).toBe("input")
-    expect(faultIn({ input: {} })).toBe("input.messages")
-    expect(faultIn({ input: { messages: [{ role: "nobody", content: "" }] } })).toBe("input.messages[0].role")
-    expect(faultIn({ input: { messages: [{ role: "tool", content: "" }] } })).toBe("input.messages[0].tool_call_id")
-    expect(faultIn({ input: { messages: [{ role: "assistant", content: "", tool_calls: [{ id: "a" }] }] } })).toBe(
-      "input.messages[0].tool_calls[0].name"
+  it("rejects an invalid DashScope request as Malformed with the path of the field", () => {
+    expect(malformedPath({ input: "Hi" })).toBe("input")
+    expect(malformedPath({ input: {} })).toBe("input.messages")
+    expect(malformedPath({ input: { messages: [{ role: "nobody", content: "" }] } })).toBe("input.messages[0].role")
+    expect(malformedPath({ input: { messages: [{ role: "tool", content: "" }] } })).toBe(
+      "input.messages[0].tool_call_id"
     )
-    expect(faultIn({ parameters: { max_tokens: "many" } })).toBe("parameters.max_tokens")
-    expect(faultIn({ parameters: { tools: {} } })).toBe("parameters.tools")
-    expect(faultIn({ model: 7 })).toBe("model")
+    expect(
+      malformedPath({ input: { messages: [{ role: "assistant", content: "", tool_calls: [{ id: "a" }] }] } })
+    ).toBe("input.messages[0].tool_calls[0].name")
+    expect(malformedPath({ parameters: { max_tokens: "many" } })).toBe("parameters.max_tokens")
+    expect(malformedPath({ parameters: { tools: {} } })).toBe("parameters.tools")
+    expect(malformedPath({ model: 7 })).toBe("model")
     expect(failureOf(wire.decodeRequest("?"))).toMatchObject({ _tag: "Malformed", path: "" })
   })
 })
 
-const answer = response({
+const chatResponse = response({
   id: "r-1",
   model: "m",
   text: "Four.",
@@ -160,8 +162,8 @@ const call = (args: string, first = true) => ({
   function: { ...(first ? { name: "clock" } : {}), arguments: args }
 })
 
-/** The same answer, in smaller pieces. */
-const events: ReadonlyArray<ChatEvent.ChatEvent> = ChatEvent.fromResponse(answer).flatMap(
+/** The events of the response, with the tool call in two deltas. */
+const events: ReadonlyArray<ChatEvent.ChatEvent> = ChatEvent.fromResponse(chatResponse).flatMap(
   (event): ReadonlyArray<ChatEvent.ChatEvent> =>
     event._tag === "ToolCallDelta"
       ? [
@@ -171,17 +173,17 @@ const events: ReadonlyArray<ChatEvent.ChatEvent> = ChatEvent.fromResponse(answer
       : [event]
 )
 
-const said = (frames: ReadonlyArray<{ readonly event?: string | undefined; readonly data: string }>) =>
+const summarize = (frames: ReadonlyArray<{ readonly event?: string | undefined; readonly data: string }>) =>
   frames.map(({ data, event }) => {
     const { output, request_id: id } = JSON.parse(data)
     const { finish_reason: reason, message } = output.choices[0]
-    const { role: _, ...spoken } = message
-    return [event, id, reason, spoken]
+    const { role: _, ...fields } = message
+    return [event, id, reason, fields]
   })
 
-describe("a server writes", () => {
-  it("a whole answer", () => {
-    expect(wire.encodeResponse(answer)).toEqual({
+describe("DashScope server response", () => {
+  it("writes text, reasoning, tool calls and usage of a response", () => {
+    expect(wire.encodeResponse(chatResponse)).toEqual({
       request_id: "r-1",
       output: {
         choices: [
@@ -201,9 +203,9 @@ describe("a server writes", () => {
       usage
     })
   })
-  it("a stream of what is new, for those who ask for that", () => {
-    const frames = written(wire, events, { parameters: { incremental_output: true } })
-    expect(said(frames)).toEqual([
+  it("writes an incremental stream when the request has incremental_output", () => {
+    const frames = writeFrames(wire, events, { parameters: { incremental_output: true } })
+    expect(summarize(frames)).toEqual([
       ["result", "r-1", "null", { content: "", reasoning_content: "Hm." }],
       ["result", "r-1", "null", { content: "Four." }],
       ["result", "r-1", "null", { content: " No." }],
@@ -213,19 +215,19 @@ describe("a server writes", () => {
     ])
     expect(JSON.parse(frames.at(-1)?.data ?? "")).toMatchObject({ usage, output: { search_info: { found: 1 } } })
   })
-  it("a stream that repeats all that was said, for the others", () => {
-    const thought = { reasoning_content: "Hm." }
-    const whole = { content: "Four. No.", ...thought }
-    expect(said(written(wire, events))).toEqual([
-      ["result", "r-1", "null", { content: "", ...thought }],
-      ["result", "r-1", "null", { content: "Four.", ...thought }],
-      ["result", "r-1", "null", whole],
-      ["result", "r-1", "null", { ...whole, tool_calls: [call('{"zone":')] }],
-      ["result", "r-1", "null", { ...whole, tool_calls: [call('{"zone":"UTC"}')] }],
-      ["result", "r-1", "tool_calls", { ...whole, tool_calls: [call('{"zone":"UTC"}')] }]
+  it("writes a cumulative stream when the request has no incremental_output", () => {
+    const reasoning = { reasoning_content: "Hm." }
+    const full = { content: "Four. No.", ...reasoning }
+    expect(summarize(writeFrames(wire, events))).toEqual([
+      ["result", "r-1", "null", { content: "", ...reasoning }],
+      ["result", "r-1", "null", { content: "Four.", ...reasoning }],
+      ["result", "r-1", "null", full],
+      ["result", "r-1", "null", { ...full, tool_calls: [call('{"zone":')] }],
+      ["result", "r-1", "null", { ...full, tool_calls: [call('{"zone":"UTC"}')] }],
+      ["result", "r-1", "tool_calls", { ...full, tool_calls: [call('{"zone":"UTC"}')] }]
     ])
   })
-  it("an error, with a code of its own where there is none", () => {
+  it("writes an error with the code of its status unless a code is given", () => {
     const code = (status: number) => wire.encodeError({ status, message: "No." })["code"]
     expect(wire.encodeError({ status: 400, message: "No.", code: "Arrearage" })).toEqual({
       code: "Arrearage",

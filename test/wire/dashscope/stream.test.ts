@@ -3,49 +3,51 @@ import * as Usage from "../../../src/vocabulary/Usage.js"
 import * as DashScope from "../../support/dashscope.js"
 import * as Framing from "../../../src/wire/Framing.js"
 import type { Frame, WireEvent } from "../../../src/wire/Wire.js"
-import { read } from "../roundTrips.js"
+import { readFrames } from "../roundTrips.js"
 
 const wire = DashScope.make()
 
-interface Said {
+interface MessageFields {
   readonly content?: unknown
   readonly reasoning_content?: string
   readonly tool_calls?: ReadonlyArray<unknown>
 }
 
-/** One event: what is said, how many tokens have been written so far, and why the model stopped. */
-const event = (message: Said, written?: number, finish_reason = "null"): Frame => ({
+/** One event with a message, the output tokens so far and the finish_reason. */
+const event = (message: MessageFields, outputTokens?: number, finish_reason = "null"): Frame => ({
   event: "result",
   data: JSON.stringify({
     output: { choices: [{ message: { role: "assistant", content: "", ...message }, finish_reason }] },
-    ...(written === undefined ? {} : { usage: { input_tokens: 5, output_tokens: written, total_tokens: 5 + written } }),
+    ...(outputTokens === undefined
+      ? {}
+      : { usage: { input_tokens: 5, output_tokens: outputTokens, total_tokens: 5 + outputTokens } }),
     request_id: "r-1"
   })
 })
 
-/** The answer that the events say. */
-const heard = (...frames: ReadonlyArray<Frame>) => {
-  const { events, failure } = read(wire, frames)
+/** The text, the reasoning and the tool calls that the frames join to. */
+const collect = (...frames: ReadonlyArray<Frame>) => {
+  const { events, failure } = readFrames(wire, frames)
   expect(failure).toBeUndefined()
-  const joined = (tag: "TextDelta" | "ReasoningDelta") =>
+  const joinText = (tag: "TextDelta" | "ReasoningDelta") =>
     events.map((each) => (each._tag === tag && "text" in each ? each.text : "")).join("")
   return {
-    text: joined("TextDelta"),
-    reasoning: joined("ReasoningDelta"),
+    text: joinText("TextDelta"),
+    reasoning: joinText("ReasoningDelta"),
     calls: events.flatMap((each) => (each._tag === "ToolCallEnd" ? [each.call] : []))
   }
 }
 
-const piece = (index: number, args: string, more: Record<string, unknown> = {}, id = "") => ({
+const callDelta = (index: number, args: string, more: Record<string, unknown> = {}, id = "") => ({
   index,
   id,
   type: "function",
   function: { ...more, arguments: args }
 })
 
-describe("a stream of what is new", () => {
-  it("says it, and ends with the reason to stop and the last counts", () => {
-    const { events, failure } = read(wire, [
+describe("DashScope stream decoder: incremental", () => {
+  it("reads reasoning and text deltas, then one Finish with the reason and the last usage", () => {
+    const { events, failure } = readFrames(wire, [
       event({ reasoning_content: "Two and" }, 2),
       event({ reasoning_content: " two." }, 4),
       event({ content: "Fo" }, 5),
@@ -69,39 +71,43 @@ describe("a stream of what is new", () => {
       }
     ])
   })
-  it("has calls in pieces by index, with empty ids in those that follow", () => {
+  it("joins tool call deltas by index when later ids are empty", () => {
     expect(
-      heard(
-        event({ tool_calls: [piece(0, '{"zone":', { name: "clock" }, "call_a")] }, 5),
-        event({ tool_calls: [piece(0, '"UTC"}')] }, 8),
-        event({ tool_calls: [piece(1, "", { name: "weather" }, "call_b")] }, 9),
-        event({ tool_calls: [piece(1, "{}")] }, 10, "tool_calls")
+      collect(
+        event({ tool_calls: [callDelta(0, '{"zone":', { name: "clock" }, "call_a")] }, 5),
+        event({ tool_calls: [callDelta(0, '"UTC"}')] }, 8),
+        event({ tool_calls: [callDelta(1, "", { name: "weather" }, "call_b")] }, 9),
+        event({ tool_calls: [callDelta(1, "{}")] }, 10, "tool_calls")
       ).calls
     ).toEqual([
       { id: "call_a", name: "clock", arguments: '{"zone":"UTC"}' },
       { id: "call_b", name: "weather", arguments: "{}" }
     ])
   })
-  it("has parts, as models that see write", () => {
+  it("reads content parts of multimodal models", () => {
     expect(
-      heard(
+      collect(
         event({ content: [{ text: "Fo" }] }, 1),
         event({ content: [{ text: "ur." }] }, 2),
         event({ content: [] }, 2, "stop")
       ).text
     ).toBe("Four.")
   })
-  it("may say the same word twice, or begin a word as the last one began", () => {
-    expect(heard(event({ content: "ha" }, 1), event({ content: "ha" }, 2), event({}, 2, "stop")).text).toBe("haha")
-    expect(heard(event({ content: "ha" }), event({ content: "ha" }), event({}, 2, "stop")).text).toBe("haha")
-    expect(heard(event({ content: "2" }, 1), event({ content: "2" }, 2), event({}, 2, "stop")).text).toBe("22")
-    expect(heard(event({ content: "2" }, 1), event({ content: "250" }, 4), event({}, 4, "stop")).text).toBe("2250")
+  it("keeps repeated deltas and deltas that begin like the one before", () => {
+    expect(collect(event({ content: "ha" }, 1), event({ content: "ha" }, 2), event({}, 2, "stop")).text).toBe("haha")
+    expect(collect(event({ content: "ha" }), event({ content: "ha" }), event({}, 2, "stop")).text).toBe("haha")
+    expect(collect(event({ content: "2" }, 1), event({ content: "2" }, 2), event({}, 2, "stop")).text).toBe("22")
+    expect(collect(event({ content: "2" }, 1), event({ content: "250" }, 4), event({}, 4, "stop")).text).toBe("2250")
     expect(
-      heard(event({ content: "ha" }, 1), event({ content: "ha" }, 2), event({ content: "ha" }, 3), event({}, 3, "stop"))
-        .text
+      collect(
+        event({ content: "ha" }, 1),
+        event({ content: "ha" }, 2),
+        event({ content: "ha" }, 3),
+        event({}, 3, "stop")
+      ).text
     ).toBe("hahaha")
     expect(
-      heard(
+      collect(
         event({ content: "1" }, 1),
         event({ content: "10, " }, 4),
         event({ content: "11" }, 6),
@@ -110,7 +116,7 @@ describe("a stream of what is new", () => {
       ).text
     ).toBe("110, 111")
   })
-  it("is told as soon as it comes, but for what may be a repetition", () => {
+  it("emits each delta at once except for one that may repeat the text so far", () => {
     const decoder = wire.decodeStream({ provider: "acme", model: "asked", estimatedInputTokens: 0 })
     const pushed = (content: string): ReadonlyArray<WireEvent> => {
       const out: Array<WireEvent> = []
@@ -123,10 +129,10 @@ describe("a stream of what is new", () => {
   })
 })
 
-describe("a stream that repeats all that was said in every event", () => {
-  it("says it once", () => {
+describe("DashScope stream decoder: cumulative", () => {
+  it("emits text once when every event repeats the text so far", () => {
     expect(
-      heard(
+      collect(
         event({ content: "So" }, 1),
         event({ content: "So be" }, 2),
         event({ content: "So be it" }, 3),
@@ -135,14 +141,14 @@ describe("a stream that repeats all that was said in every event", () => {
       ).text
     ).toBe("So be it, then.")
   })
-  it("says it once where there are only two events, or the last repeats the first", () => {
-    expect(heard(event({ content: "He" }, 1), event({ content: "Hello!" }, 3, "stop")).text).toBe("Hello!")
-    expect(heard(event({ content: "Hi" }, 1), event({ content: "Hi" }, 1, "stop")).text).toBe("Hi")
-    expect(heard(event({ content: "Hi" }), event({ content: "Hi" }, undefined, "stop")).text).toBe("Hi")
+  it("emits text once when there are only two events or the last repeats the first", () => {
+    expect(collect(event({ content: "He" }, 1), event({ content: "Hello!" }, 3, "stop")).text).toBe("Hello!")
+    expect(collect(event({ content: "Hi" }, 1), event({ content: "Hi" }, 1, "stop")).text).toBe("Hi")
+    expect(collect(event({ content: "Hi" }), event({ content: "Hi" }, undefined, "stop")).text).toBe("Hi")
   })
-  it("says it once where an event says no more than the one before, as within a letter of several tokens", () => {
+  it("emits text once when an event adds no text to the one before", () => {
     const repeated = (...counts: readonly [number, number, number]) =>
-      heard(
+      collect(
         event({ content: "你" }, counts[0]),
         event({ content: "你" }, counts[1]),
         event({ content: "你好" }, counts[2]),
@@ -151,11 +157,11 @@ describe("a stream that repeats all that was said in every event", () => {
     expect(repeated(1, 1, 2)).toBe("你好")
     expect(repeated(1, 2, 3)).toBe("你好")
   })
-  it("says thoughts, text and calls once", () => {
-    const clock = (args: string) => piece(0, args, { name: "clock" }, "call_a")
-    const weather = piece(1, "{}", { name: "weather" }, "call_b")
+  it("emits reasoning, text and tool calls once when every event repeats them", () => {
+    const clock = (args: string) => callDelta(0, args, { name: "clock" }, "call_a")
+    const weather = callDelta(1, "{}", { name: "weather" }, "call_b")
     expect(
-      heard(
+      collect(
         event({ reasoning_content: "Hm" }, 1),
         event({ reasoning_content: "Hm", content: "Yes" }, 2),
         event({ reasoning_content: "Hm", content: "Yes", tool_calls: [clock('{"zone')] }, 4),
@@ -171,48 +177,54 @@ describe("a stream that repeats all that was said in every event", () => {
       ]
     })
   })
-  it("says the text of older models once", () => {
+  it("emits the text of older models once", () => {
     const older = (text: string, finish_reason: string): Frame => ({
       data: JSON.stringify({ output: { text, finish_reason }, request_id: "r-1" })
     })
-    expect(heard(older("Fo", "null"), older("Four", "null"), older("Four.", "stop")).text).toBe("Four.")
+    expect(collect(older("Fo", "null"), older("Four", "null"), older("Four.", "stop")).text).toBe("Four.")
   })
 })
 
-describe("the frames of the service", () => {
-  const bytes = (text: string): ReadonlyArray<Frame> => {
+describe("DashScope stream frames", () => {
+  const parseFrames = (text: string): ReadonlyArray<Frame> => {
     const framer = Framing.sse()
     const frames: Array<Frame> = []
     framer.push(new TextEncoder().encode(text), frames)
     framer.end(frames)
     return frames
   }
-  const said = (index: number, { data, event: name }: Frame): string =>
+  const sseEvent = (index: number, { data, event: name }: Frame): string =>
     `id:${index}\nevent:${name}\n:HTTP_STATUS/200\ndata:${data}\n\n`
-  it("have comments, ids and no blank behind the colon", () => {
-    const text = said(1, event({ content: "Fo" }, 1)) + said(2, event({ content: "ur." }, 2, "stop"))
-    expect(heard(...bytes(text)).text).toBe("Four.")
+  it("reads SSE frames with ids and comments and without a space after the colon", () => {
+    const text = sseEvent(1, event({ content: "Fo" }, 1)) + sseEvent(2, event({ content: "ur." }, 2, "stop"))
+    expect(collect(...parseFrames(text)).text).toBe("Four.")
   })
-  it("tell an error in the middle by the event's name", () => {
+  it("reports an error event or an error body as Reported", () => {
     const error = { code: "Throttling", message: "Too many requests.", request_id: "r-1" }
-    const frames = bytes(
-      `${said(1, event({ content: "Fo" }, 1))}id:2\nevent:error\n:HTTP_STATUS/429\ndata:${JSON.stringify(error)}\n\n`
+    const frames = parseFrames(
+      `${sseEvent(1, event({ content: "Fo" }, 1))}id:2\nevent:error\n:HTTP_STATUS/429\ndata:${JSON.stringify(error)}\n\n`
     )
-    expect(read(wire, frames)).toEqual({
+    expect(readFrames(wire, frames)).toEqual({
       events: [{ _tag: "TextDelta", text: "Fo" }],
       failure: { _tag: "Reported", body: error }
     })
-    expect(read(wire, [{ event: "error", data: "no JSON" }]).failure).toEqual({ _tag: "Reported", body: "no JSON" })
-    expect(read(wire, [{ event: "result", data: JSON.stringify(error) }]).failure).toEqual({
+    expect(readFrames(wire, [{ event: "error", data: "no JSON" }]).failure).toEqual({
+      _tag: "Reported",
+      body: "no JSON"
+    })
+    expect(readFrames(wire, [{ event: "result", data: JSON.stringify(error) }]).failure).toEqual({
       _tag: "Reported",
       body: error
     })
   })
-  it("are cut off where there is no reason to stop, or no JSON", () => {
-    expect(read(wire, [event({ content: "Fo" }, 1)]).failure).toEqual({ _tag: "Truncated" })
-    expect(read(wire, [{ data: '{"output":' }]).failure).toMatchObject({ _tag: "Malformed", excerpt: '{"output":' })
+  it("reports Truncated without a finish_reason and rejects invalid JSON as Malformed", () => {
+    expect(readFrames(wire, [event({ content: "Fo" }, 1)]).failure).toEqual({ _tag: "Truncated" })
+    expect(readFrames(wire, [{ data: '{"output":' }]).failure).toMatchObject({
+      _tag: "Malformed",
+      excerpt: '{"output":'
+    })
   })
-  it("may bring the counts behind the reason to stop, or none at all", () => {
+  it("waits for a usage after the finish_reason and estimates it when none comes", () => {
     const decoder = wire.decodeStream({ provider: "acme", model: "asked", estimatedInputTokens: 4 })
     const out: Array<WireEvent> = []
     decoder.push(event({ content: "12345678" }, undefined, "stop"), out)
@@ -224,7 +236,7 @@ describe("the frames of the service", () => {
     decoder.push(event({}, 7), out)
     expect(decoder.state).toBe("done")
     expect(out.at(-1)).toMatchObject({ _tag: "Finish", usage: { outputTokens: 7, estimated: false } })
-    expect(read(wire, [event({ content: "12345678" }, undefined, "stop")]).events.at(-1)).toMatchObject({
+    expect(readFrames(wire, [event({ content: "12345678" }, undefined, "stop")]).events.at(-1)).toMatchObject({
       _tag: "Finish",
       usage: { outputTokens: 3, estimated: true }
     })

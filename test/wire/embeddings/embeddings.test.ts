@@ -37,8 +37,8 @@ const wires: Readonly<Record<string, EmbeddingsWire & ServedEmbeddingsWire>> = {
   cohere
 }
 
-const peer = { provider: "test", model: "asked" }
-const source = { ...peer, estimatedInputTokens: 7 }
+const target = { provider: "test", model: "asked" }
+const source = { ...target, estimatedInputTokens: 7 }
 
 const requests: FastCheck.Arbitrary<EmbeddingRequest> = FastCheck.record(
   {
@@ -48,7 +48,7 @@ const requests: FastCheck.Arbitrary<EmbeddingRequest> = FastCheck.record(
   { requiredKeys: ["input"] }
 )
 
-const answers = (count: number) =>
+const responses = (count: number) =>
   FastCheck.record({
     embeddings: FastCheck.array(
       FastCheck.array(FastCheck.float({ noNaN: true, noDefaultInfinity: true }), { minLength: 3, maxLength: 3 }),
@@ -57,26 +57,26 @@ const answers = (count: number) =>
     inputTokens: FastCheck.nat(1000)
   })
 
-describe("tokens", () => {
+describe("token arrays in embedding requests", () => {
   const input = [[9906, 1917], [15339]]
 
-  it("are written and read in OpenAI's words, those of one text too", () => {
+  it("writes and reads token arrays for OpenAI and rejects invalid ones as Malformed", () => {
     const wire = OpenAI.make()
-    const written = Either.getOrThrow(wire.encodeRequest({ input }, peer))
-    expect(written.body.input).toEqual(input)
-    const read = (input: unknown) => Either.map(wire.decodeRequest({ input }), (request) => request.input)
-    expect(read(input)).toEqual(Either.right(input))
-    expect(read([9906, 1917])).toEqual(Either.right([[9906, 1917]]))
-    expect(read(["a", "b"])).toEqual(Either.right(["a", "b"]))
+    const encoded = Either.getOrThrow(wire.encodeRequest({ input }, target))
+    expect(encoded.body.input).toEqual(input)
+    const readInput = (input: unknown) => Either.map(wire.decodeRequest({ input }), (request) => request.input)
+    expect(readInput(input)).toEqual(Either.right(input))
+    expect(readInput([9906, 1917])).toEqual(Either.right([[9906, 1917]]))
+    expect(readInput(["a", "b"])).toEqual(Either.right(["a", "b"]))
     for (const wrong of [[], [[]], [["a"]], ["a", [1]], [1, [2]], [1.5], [-1], 7, {}, null]) {
-      expect(read(wrong)).toMatchObject({ _tag: "Left", left: { _tag: "Malformed", path: "input" } })
+      expect(readInput(wrong)).toMatchObject({ _tag: "Left", left: { _tag: "Malformed", path: "input" } })
     }
   })
 
-  it("are told to be unsupported by all others", () => {
+  it("rejects token arrays as Unsupported for every other provider", () => {
     for (const [name, wire] of Object.entries(wires)) {
       if (name === "openai") continue
-      expect([name, wire.encodeRequest({ input }, peer)]).toEqual([
+      expect([name, wire.encodeRequest({ input }, target)]).toEqual([
         name,
         Either.left({ _tag: "Unsupported", feature: "embeddings of token arrays, only of texts" })
       ])
@@ -84,44 +84,48 @@ describe("tokens", () => {
   })
 })
 
-describe.each(Object.entries(wires))("%s", (name, wire) => {
-  it.prop("writes requests that a server reads as they were", { request: requests }, ({ request }) => {
-    const written = Either.getOrThrow(wire.encodeRequest(request, peer))
-    const read = Either.getOrThrow(
-      wire.decodeRequest(JSON.parse(JSON.stringify(written.body)), { path: written.path, headers: {} })
-    )
-    expect(read).toMatchObject({ ...request, model: "asked" })
-  })
-
+describe.each(Object.entries(wires))("embeddings of %s", (name, wire) => {
   it.prop(
-    "reads what a server writes, vector by vector",
-    { answer: FastCheck.integer({ min: 1, max: 4 }).chain(answers) },
-    ({ answer }) => {
-      const count = answer.embeddings.length
-      const usage = Usage.make({ inputTokens: answer.inputTokens })
-      const request = Either.getOrThrow(
-        wire.encodeRequest({ input: Array.from({ length: count }, () => "text") }, peer)
+    "every embedding request survives writing by the client and reading by the server",
+    { request: requests },
+    ({ request }) => {
+      const encoded = Either.getOrThrow(wire.encodeRequest(request, target))
+      const decoded = Either.getOrThrow(
+        wire.decodeRequest(JSON.parse(JSON.stringify(encoded.body)), { path: encoded.path, headers: {} })
       )
-      const body = wire.encodeResponse({ model: "answered", embeddings: answer.embeddings, usage }, request.body)
-      const read = Either.getOrThrow(
-        wire.decodeResponse(JSON.parse(JSON.stringify(body)), { ...source, count, dimensions: 3 })
-      )
-      expect(read.embeddings.map((vector) => vector.map((value) => value + 0))).toEqual(
-        answer.embeddings.map((vector) => vector.map((value) => value + 0))
-      )
-      expect(read.usage).toEqual(usage)
-      expect(["answered", "asked"]).toContain(read.model)
+      expect(decoded).toMatchObject({ ...request, model: "asked" })
     }
   )
 
-  it("says where an answer is not of the protocol", () => {
+  it.prop(
+    "every embedding response survives writing by the server and reading by the client",
+    { answer: FastCheck.integer({ min: 1, max: 4 }).chain(responses) },
+    ({ answer: response }) => {
+      const count = response.embeddings.length
+      const usage = Usage.make({ inputTokens: response.inputTokens })
+      const request = Either.getOrThrow(
+        wire.encodeRequest({ input: Array.from({ length: count }, () => "text") }, target)
+      )
+      const body = wire.encodeResponse({ model: "answered", embeddings: response.embeddings, usage }, request.body)
+      const decoded = Either.getOrThrow(
+        wire.decodeResponse(JSON.parse(JSON.stringify(body)), { ...source, count, dimensions: 3 })
+      )
+      expect(decoded.embeddings.map((vector) => vector.map((value) => value + 0))).toEqual(
+        response.embeddings.map((vector) => vector.map((value) => value + 0))
+      )
+      expect(decoded.usage).toEqual(usage)
+      expect(["answered", "asked"]).toContain(decoded.model)
+    }
+  )
+
+  it("rejects a body of another form", () => {
     for (const body of [null, [], "text", {}, { data: 1 }]) {
       expect(Either.isLeft(wire.decodeResponse(body, { ...source, count: 1 })), JSON.stringify(body)).toBe(true)
     }
   })
 
-  it("does not give out fewer vectors than there were texts", () => {
-    const request = Either.getOrThrow(wire.encodeRequest({ input: ["a", "b"] }, peer))
+  it("rejects a response with fewer vectors than texts as Malformed", () => {
+    const request = Either.getOrThrow(wire.encodeRequest({ input: ["a", "b"] }, target))
     const body = wire.encodeResponse({ model: name, embeddings: [[1]], usage: Usage.empty }, request.body)
     expect(wire.decodeResponse(body, { ...source, count: 2 })).toMatchObject({
       _tag: "Left",
@@ -130,11 +134,11 @@ describe.each(Object.entries(wires))("%s", (name, wire) => {
   })
 })
 
-describe("OpenAI's embeddings", () => {
+describe("OpenAI embeddings", () => {
   const wire = OpenAI.make()
 
-  it("go by index, wherever they stand", () => {
-    const read = wire.decodeResponse(
+  it("sorts embeddings by their index", () => {
+    const decoded = wire.decodeResponse(
       {
         data: [
           { index: 1, embedding: [2] },
@@ -143,23 +147,23 @@ describe("OpenAI's embeddings", () => {
       },
       { ...source, count: 2 }
     )
-    expect(Either.getOrThrow(read).embeddings).toEqual([[1], [2]])
+    expect(Either.getOrThrow(decoded).embeddings).toEqual([[1], [2]])
   })
 
-  it("have their tokens estimated where nobody counted", () => {
-    const read = Either.getOrThrow(wire.decodeResponse({ data: [{ embedding: [1] }] }, { ...source, count: 1 }))
-    expect(read.usage).toMatchObject({ inputTokens: 7, estimated: true })
+  it("estimates the tokens when the response has no usage", () => {
+    const decoded = Either.getOrThrow(wire.decodeResponse({ data: [{ embedding: [1] }] }, { ...source, count: 1 }))
+    expect(decoded.usage).toMatchObject({ inputTokens: 7, estimated: true })
   })
 
-  it("are refused in band by some", () => {
+  it("reports an error body of embeddings as Reported", () => {
     const body = { error: { message: "no such model" } }
     expect(wire.decodeResponse(body, { ...source, count: 1 })).toMatchObject({ left: { _tag: "Reported", body } })
   })
 
-  it("say what they are for, and how long they shall be, in a provider's own words", () => {
+  it("writes dimensions and purpose under the field names of a provider", () => {
     const voyage = OpenAI.make({ dimensionsField: "output_dimension", inputType: true, base64: true })
     const request = { input: ["a"], dimensions: 4, purpose: "query", extra: { truncation: false } } as const
-    expect(Either.getOrThrow(voyage.encodeRequest(request, peer)).body).toEqual({
+    expect(Either.getOrThrow(voyage.encodeRequest(request, target)).body).toEqual({
       model: "asked",
       input: ["a"],
       output_dimension: 4,
@@ -170,7 +174,7 @@ describe("OpenAI's embeddings", () => {
   })
 })
 
-describe("vectors that are no floats", () => {
+describe("vectors of other types than float", () => {
   const voyage = EmbeddingsClient.presets.voyage.embeddings
   const base64 = (...bytes: ReadonlyArray<number>) => Buffer.from(bytes).toString("base64")
   const eightBytes = [1, 255, 128, 127, 0, 3, 4, 5]
@@ -178,16 +182,16 @@ describe("vectors that are no floats", () => {
   const signed = [1, -1, -128, 127, 0, 3, 4, 5]
   const unsigned = eightBytes
 
-  /** What is read of an answer to a request with these fields. */
-  const read = (embedding: unknown, extra: EmbeddingRequest["extra"], dimensions?: number, wire = voyage) => {
-    const asked = {
+  /** The vector that is read from the response to a request with these fields. */
+  const readVector = (embedding: unknown, extra: EmbeddingRequest["extra"], dimensions?: number, wire = voyage) => {
+    const request = {
       input: ["a"],
       ...(extra === undefined ? {} : { extra }),
       ...(dimensions === undefined ? {} : { dimensions })
     }
-    const { body } = Either.getOrThrow(wire.encodeRequest(asked, peer))
-    const answer = wire.decodeResponse({ data: [{ embedding }] }, { ...source, count: 1, dimensions, request: body })
-    return Either.map(answer, ({ embeddings }) => embeddings[0])
+    const { body } = Either.getOrThrow(wire.encodeRequest(request, target))
+    const response = wire.decodeResponse({ data: [{ embedding }] }, { ...source, count: 1, dimensions, request: body })
+    return Either.map(response, ({ embeddings }) => embeddings[0])
   }
 
   it.each([
@@ -195,51 +199,53 @@ describe("vectors that are no floats", () => {
     ["uint8", unsigned, 8],
     ["binary", signed, 64],
     ["ubinary", unsigned, 64]
-  ] as const)("are read as the %s that output_dtype asks for", (output_dtype, vector, dimensions) => {
-    expect(read(eight, { output_dtype })).toEqual(Either.right(vector))
-    expect(read(eight, { output_dtype }, dimensions)).toEqual(Either.right(vector))
-    expect(read(eight, { output_dtype, output_dimension: dimensions })).toEqual(Either.right(vector))
-    expect(read(vector, { output_dtype })).toEqual(Either.right(vector))
-    expect(read(eight, { output_dtype }, 2)).toMatchObject({ left: { _tag: "Malformed", path: "data[0]" } })
+  ] as const)("reads a base64 vector as the %s that output_dtype requests", (output_dtype, vector, dimensions) => {
+    expect(readVector(eight, { output_dtype })).toEqual(Either.right(vector))
+    expect(readVector(eight, { output_dtype }, dimensions)).toEqual(Either.right(vector))
+    expect(readVector(eight, { output_dtype, output_dimension: dimensions })).toEqual(Either.right(vector))
+    expect(readVector(vector, { output_dtype })).toEqual(Either.right(vector))
+    expect(readVector(eight, { output_dtype }, 2)).toMatchObject({ left: { _tag: "Malformed", path: "data[0]" } })
   })
 
-  it("are read as what the encoding asks for", () => {
+  it("reads a base64 vector as the type that encoding_format or embedding_type requests", () => {
     const wire = EmbeddingsClient.openai()
-    expect(read(eight, { encoding_format: "base64_int8" }, undefined, wire)).toEqual(Either.right(signed))
-    expect(read(eight, { encoding_format: "base64_binary" }, undefined, wire)).toEqual(Either.right(unsigned))
-    expect(read([1, -1], { embedding_type: "binary" }, undefined, wire)).toEqual(Either.right([1, -1]))
+    expect(readVector(eight, { encoding_format: "base64_int8" }, undefined, wire)).toEqual(Either.right(signed))
+    expect(readVector(eight, { encoding_format: "base64_binary" }, undefined, wire)).toEqual(Either.right(unsigned))
+    expect(readVector([1, -1], { embedding_type: "binary" }, undefined, wire)).toEqual(Either.right([1, -1]))
   })
 
-  it("are read by their length where only the dimensions are known", () => {
+  it("chooses the type of a base64 vector by its length and the requested dimensions", () => {
     const wire = EmbeddingsClient.openai()
-    expect(read(eight, undefined, 8, wire)).toEqual(Either.right(signed))
-    expect(read(eight, undefined, 64, wire)).toEqual(Either.right(unsigned))
-    expect(read(eight, { dimensions: 8 }, undefined, wire)).toEqual(Either.right(signed))
-    expect(read(eight, undefined, 2)).toMatchObject({ right: { length: 2 } })
+    expect(readVector(eight, undefined, 8, wire)).toEqual(Either.right(signed))
+    expect(readVector(eight, undefined, 64, wire)).toEqual(Either.right(unsigned))
+    expect(readVector(eight, { dimensions: 8 }, undefined, wire)).toEqual(Either.right(signed))
+    expect(readVector(eight, undefined, 2)).toMatchObject({ right: { length: 2 } })
   })
 
-  it("are an error where nothing tells what they are", () => {
+  it("rejects a base64 vector of unknown type as Malformed", () => {
     for (const wire of [voyage, EmbeddingsClient.openai()]) {
-      expect(read(base64(...eightBytes, ...eightBytes), undefined, undefined, wire)).toMatchObject({ _tag: "Left" })
+      expect(readVector(base64(...eightBytes, ...eightBytes), undefined, undefined, wire)).toMatchObject({
+        _tag: "Left"
+      })
     }
-    const failure = read(eight, undefined, undefined, EmbeddingsClient.openai())
+    const failure = readVector(eight, undefined, undefined, EmbeddingsClient.openai())
     expect(failure).toMatchObject({ left: { _tag: "Malformed", path: "data[0]" } })
     expect(JSON.stringify(failure)).toContain("of no type that the request names")
-    expect(read(base64(1, 2, 3, 4, 5), undefined)).toMatchObject({ left: { _tag: "Malformed" } })
+    expect(readVector(base64(1, 2, 3, 4, 5), undefined)).toMatchObject({ left: { _tag: "Malformed" } })
   })
 
-  it("do not keep floats from being read where the request names no type and no dimensions", () => {
+  it("reads base64 floats when the request has neither type nor dimensions", () => {
     const floats = Buffer.from(Float32Array.from([0.5, -0.25, 100]).buffer).toString("base64")
     for (const wire of [voyage, EmbeddingsClient.openai()]) {
-      expect(read(floats, undefined, undefined, wire)).toEqual(Either.right([0.5, -0.25, 100]))
+      expect(readVector(floats, undefined, undefined, wire)).toEqual(Either.right([0.5, -0.25, 100]))
     }
   })
 
-  it("are taken by the name that Cohere gives them", () => {
+  it("reads Cohere's vectors by the name of their type", () => {
     const { embeddings } = EmbeddingsClient.presets.cohere
     for (const type of ["int8", "uint8", "binary", "ubinary"]) {
-      const answer = embeddings.decodeResponse({ embeddings: { [type]: [signed] } }, { ...source, count: 1 })
-      expect(Either.map(answer, (found) => found.embeddings)).toEqual(Either.right([signed]))
+      const response = embeddings.decodeResponse({ embeddings: { [type]: [signed] } }, { ...source, count: 1 })
+      expect(Either.map(response, (decoded) => decoded.embeddings)).toEqual(Either.right([signed]))
     }
     const floats = Buffer.from(Float32Array.from([0.5, -2]).buffer).toString("base64")
     const request = { embedding_types: ["base64"] }
@@ -248,25 +254,25 @@ describe("vectors that are no floats", () => {
     ).toMatchObject({ right: { embeddings: [[0.5, -2]] } })
   })
 
-  it("are written by a server as they were asked for, and as numbers where the type cannot hold them", () => {
+  it("writes vectors in the requested type, and as numbers when the type cannot hold them", () => {
     const wire = OpenAI.make()
     const write = (vector: ReadonlyArray<number>, request: Record<string, unknown>) => {
       const body = wire.encodeResponse({ model: "m", embeddings: [vector], usage: Usage.empty }, request)
       return JSON.parse(JSON.stringify(body)).data[0].embedding
     }
-    const asked = (type: string) => ({ encoding_format: "base64", output_dtype: type })
-    expect(write(signed, asked("int8"))).toBe(eight)
-    expect(write(signed, asked("binary"))).toBe(eight)
-    expect(write(unsigned, asked("uint8"))).toBe(eight)
-    expect(write(unsigned, asked("ubinary"))).toBe(eight)
+    const requestFor = (type: string) => ({ encoding_format: "base64", output_dtype: type })
+    expect(write(signed, requestFor("int8"))).toBe(eight)
+    expect(write(signed, requestFor("binary"))).toBe(eight)
+    expect(write(unsigned, requestFor("uint8"))).toBe(eight)
+    expect(write(unsigned, requestFor("ubinary"))).toBe(eight)
     expect(write(signed, { encoding_format: "base64_int8" })).toBe(eight)
     expect(write(signed, { output_dtype: "int8" })).toEqual(signed)
-    expect(write([0.5, 1], asked("int8"))).toEqual([0.5, 1])
-    expect(write(unsigned, asked("int8"))).toEqual(unsigned)
-    expect(write(signed, asked("uint8"))).toEqual(signed)
+    expect(write([0.5, 1], requestFor("int8"))).toEqual([0.5, 1])
+    expect(write(unsigned, requestFor("int8"))).toEqual(unsigned)
+    expect(write(signed, requestFor("uint8"))).toEqual(signed)
   })
 
-  it("are asked for in the client's own words by a server that passes them on", () => {
+  it("keeps the encoding_format of the client in extra unless it is float or base64", () => {
     const wire = OpenAI.make()
     const decoded = (encoding_format: unknown) =>
       Either.getOrThrow(wire.decodeRequest({ input: "a", encoding_format, output_dtype: "int8" }))
@@ -277,7 +283,7 @@ describe("vectors that are no floats", () => {
   })
 })
 
-describe("a vector in base64", () => {
+describe("Vector.decode", () => {
   const bytes = (size: 1 | 4 | 8, values: ReadonlyArray<number>): string => {
     const buffer = Buffer.alloc(values.length * size)
     values.forEach((value, index) =>
@@ -290,20 +296,20 @@ describe("a vector in base64", () => {
     return buffer.toString("base64")
   }
 
-  it("is read as floats, as doubles or as bytes", () => {
+  it("reads base64 floats, doubles and bytes", () => {
     const values = [0.5, -0.25, 3, 0.125]
     expect(Vector.decode(bytes(4, values))).toEqual(values)
     expect(Vector.decode(bytes(8, values))).toEqual(values)
     expect(Vector.decode(bytes(1, [1, -2, 3, 4]), 4)).toEqual([1, -2, 3, 4])
   })
 
-  it("is told apart by the number of dimensions where that is known", () => {
+  it("chooses between floats and doubles by the number of dimensions", () => {
     const values = [0.1, 0.2, 0.3]
     expect(Vector.decode(bytes(8, values), 3)).toEqual(values)
     expect(Vector.decode(bytes(4, values), 3)).toEqual(values.map(Math.fround))
   })
 
-  it("is nothing where it is no vector", () => {
+  it("returns undefined for a value that is no vector", () => {
     for (const value of ["not base64!", "YWI", null, 3, { 0: 1 }, [1, "2"]]) {
       expect(Vector.decode(value)).toBe(undefined)
     }

@@ -2,11 +2,11 @@ import { describe, expect, it } from "@effect/vitest"
 import type * as LLMError from "../../../src/vocabulary/LLMError.js"
 import type { ErrorAnswer } from "../../../src/wire/error/ProviderError.js"
 import { classify } from "../../../src/wire/error/ProviderError.js"
-import { answered, inBand, openAi, source } from "./errorAnswers.js"
+import { errorAnswer, inBand, openAi, source } from "./errorAnswers.js"
 
 const tagOf = (answer: ErrorAnswer, provider?: string): string => classify(answer, source(provider))._tag
 
-describe("the status decides where nothing else is said", () => {
+describe("classify: status", () => {
   it.each<readonly [number, LLMError.Tag]>([
     [301, "InvalidRequestError"],
     [400, "InvalidRequestError"],
@@ -32,18 +32,18 @@ describe("the status decides where nothing else is said", () => {
     [504, "ProviderUnavailableError"],
     [524, "ProviderUnavailableError"],
     [529, "ProviderUnavailableError"]
-  ])("%d is a %s", (status, tag) => {
-    expect(tagOf(answered(status, ""))).toBe(tag)
-    expect(tagOf(answered(status, openAi("Oh dear.", null)))).toBe(tag)
+  ])("maps status %d without an error code to %s", (status, tag) => {
+    expect(tagOf(errorAnswer(status, ""))).toBe(tag)
+    expect(tagOf(errorAnswer(status, openAi("Oh dear.", null)))).toBe(tag)
   })
 
-  it("an error in band that says nothing is the provider's fault", () => {
+  it("maps an in-band error without a code to ProviderUnavailableError", () => {
     expect(tagOf(inBand({}))).toBe("ProviderUnavailableError")
     expect(tagOf(inBand({ error: "the runner stopped" }))).toBe("ProviderUnavailableError")
   })
 })
 
-describe("codes and types decide before the status", () => {
+describe("classify: codes and types", () => {
   it.each<readonly [number, string, LLMError.Tag]>([
     [429, "insufficient_quota", "QuotaExceededError"],
     [401, "insufficient_quota", "QuotaExceededError"],
@@ -85,30 +85,30 @@ describe("codes and types decide before the status", () => {
     [400, "permission_error", "PermissionError"],
     [501, "not_supported_error", "InvalidRequestError"],
     [400, "invalid_request_error", "InvalidRequestError"]
-  ])("%d %s", (status, code, tag) => {
-    expect(tagOf(answered(status, openAi("Oh dear.", code)))).toBe(tag)
-    expect(tagOf(answered(status, openAi("Oh dear.", null, code)))).toBe(tag)
-    expect(tagOf(answered(status, { message: "Oh dear.", code }))).toBe(tag)
+  ])("maps status %d with the code or type %s to %s", (status, code, tag) => {
+    expect(tagOf(errorAnswer(status, openAi("Oh dear.", code)))).toBe(tag)
+    expect(tagOf(errorAnswer(status, openAi("Oh dear.", null, code)))).toBe(tag)
+    expect(tagOf(errorAnswer(status, { message: "Oh dear.", code }))).toBe(tag)
   })
 
-  it("a text that is too long is the context's length, a name that is too long is not", () => {
+  it("maps string_above_max_length of message text to ContextLengthError, of other fields to InvalidRequestError", () => {
     const tooLong = (field: string) => openAi(`Invalid '${field}': string too long.`, "string_above_max_length")
-    expect(tagOf(answered(400, tooLong("messages[0].content")))).toBe("ContextLengthError")
-    expect(tagOf(answered(400, tooLong("tools[0].function.description")))).toBe("InvalidRequestError")
+    expect(tagOf(errorAnswer(400, tooLong("messages[0].content")))).toBe("ContextLengthError")
+    expect(tagOf(errorAnswer(400, tooLong("tools[0].function.description")))).toBe("InvalidRequestError")
   })
 
-  it("words do not gainsay them", () => {
+  it("prefers the error code to the words of the message", () => {
     const tokens = openAi(
       "Too many tokens per second. Reduce the length of the messages.",
       "rate_limit_exceeded",
       "tokens"
     )
-    expect(tagOf(answered(413, tokens))).toBe("RateLimitError")
+    expect(tagOf(errorAnswer(413, tokens))).toBe("RateLimitError")
     const access = openAi("The prompt was flagged: the model does not exist.", "model_not_found")
-    expect(tagOf(answered(400, access))).toBe("ModelNotFoundError")
+    expect(tagOf(errorAnswer(400, access))).toBe("ModelNotFoundError")
   })
 
-  it("an error in band is decided by its code", () => {
+  it("maps in-band errors by their code or type", () => {
     expect(tagOf(inBand(openAi("Slow.", "rate_limit_exceeded")))).toBe("RateLimitError")
     expect(tagOf(inBand({ type: "error", error: { type: "overloaded_error", message: "Busy" } }))).toBe(
       "ProviderUnavailableError"
@@ -129,12 +129,12 @@ describe("codes and types decide before the status", () => {
     [{ choices: [{ error: { code: 403, message: "No." } }] }, "PermissionError"],
     [{ error: { error: { code: 404, message: "No." } } }, "InvalidRequestError"],
     [{ status: 422, title: "No." }, "InvalidRequestError"]
-  ])("an error in band may name a status: %j", (body, tag) => {
+  ])("reads the status inside the in-band error %j as %s", (body, tag) => {
     expect(tagOf(inBand(body))).toBe(tag)
   })
 })
 
-describe("words decide where no code does", () => {
+describe("classify: messages", () => {
   it.each<readonly [number, string, LLMError.Tag]>([
     // context length
     [400, "This model's maximum context length is 100 tokens, but you sent 120.", "ContextLengthError"],
@@ -186,11 +186,11 @@ describe("words decide where no code does", () => {
     [400, "Incorrect API key provided. You can obtain one from the console.", "AuthenticationError"],
     [403, "Your API key was reported as leaked. Please use another API key.", "AuthenticationError"],
     [400, "鉴权失败", "AuthenticationError"],
-    // place and account
+    // location and account
     [400, "User location is not supported by this model.", "PermissionError"],
     [400, "This organization has been disabled.", "PermissionError"],
     [403, "Your account has been flagged for unusual activity.", "PermissionError"],
-    // money
+    // quota
     [400, "Your credit balance is too low to access the API.", "QuotaExceededError"],
     [400, "You have reached your specified API usage limits.", "QuotaExceededError"],
     [429, "Insufficient balance, top up first.", "QuotaExceededError"],
@@ -214,9 +214,9 @@ describe("words decide where no code does", () => {
     [429, "That model is currently overloaded with other requests.", "ProviderUnavailableError"],
     [429, "System is experiencing high demand", "ProviderUnavailableError"],
     [500, "audio input is not supported by this build", "InvalidRequestError"]
-  ])("%d %s", (status, message, tag) => {
-    expect(tagOf(answered(status, openAi(message, null)))).toBe(tag)
-    expect(tagOf(answered(status, { error: message }))).toBe(tag)
+  ])("maps status %d with the message '%s' to %s", (status, message, tag) => {
+    expect(tagOf(errorAnswer(status, openAi(message, null)))).toBe(tag)
+    expect(tagOf(errorAnswer(status, { error: message }))).toBe(tag)
   })
 
   it.each<readonly [string, LLMError.Tag]>([
@@ -225,11 +225,11 @@ describe("words decide where no code does", () => {
     ["Insufficient credits", "QuotaExceededError"],
     ["maximum context length is 10 tokens", "ContextLengthError"],
     ["Timed out waiting for the first token", "ProviderUnavailableError"]
-  ])("in band: %s", (message, tag) => {
+  ])("maps the in-band message '%s' to %s", (message, tag) => {
     expect(tagOf(inBand({ error: { message } }))).toBe(tag)
   })
 
-  it("words that an error quotes decide nothing", () => {
+  it("ignores codes and messages that an error quotes", () => {
     const quoting = {
       error: {
         message: "The model called no tool.",
@@ -237,36 +237,36 @@ describe("words decide where no code does", () => {
         failed_generation: '{"message":"content filter","code":"content_filter"}'
       }
     }
-    expect(tagOf(answered(400, quoting))).toBe("InvalidRequestError")
+    expect(tagOf(errorAnswer(400, quoting))).toBe("InvalidRequestError")
     expect(tagOf(inBand({ status: "failed", metadata: { reason: "insufficient_quota" } }))).toBe(
       "ProviderUnavailableError"
     )
   })
 })
 
-describe("the same words mean different things with different providers", () => {
+describe("classify: single providers", () => {
   const exhausted = openAi("You exceeded your current quota (see your plan).", "insufficient_quota")
 
-  it("insufficient_quota is final, but with DashScope a limit of tokens a minute", () => {
-    expect(tagOf(answered(429, exhausted), "openai")).toBe("QuotaExceededError")
-    expect(tagOf(answered(429, exhausted), "dashscope")).toBe("RateLimitError")
-    expect(tagOf(answered(429, exhausted), "my-qwen")).toBe("RateLimitError")
+  it("maps insufficient_quota to QuotaExceededError, but to RateLimitError for DashScope", () => {
+    expect(tagOf(errorAnswer(429, exhausted), "openai")).toBe("QuotaExceededError")
+    expect(tagOf(errorAnswer(429, exhausted), "dashscope")).toBe("RateLimitError")
+    expect(tagOf(errorAnswer(429, exhausted), "my-qwen")).toBe("RateLimitError")
   })
 
-  it("DashScope's page on limits gives it away under any name", () => {
+  it("recognises DashScope's insufficient_quota by its documentation link under any provider name", () => {
     const body = openAi(
       "You exceeded your current quota. See /model-studio/error-code#token-limit",
       "insufficient_quota"
     )
-    expect(tagOf(answered(429, body), "mine")).toBe("RateLimitError")
+    expect(tagOf(errorAnswer(429, body), "mine")).toBe("RateLimitError")
     expect(tagOf(inBand(body), "mine")).toBe("RateLimitError")
   })
 
-  it("a free quota that is used up is final with DashScope too", () => {
+  it("maps an exhausted free quota of DashScope to QuotaExceededError", () => {
     const body = { code: "Throttling.AllocationQuota", message: "Free allocated quota exceeded." }
-    expect(tagOf(answered(429, body), "dashscope")).toBe("QuotaExceededError")
+    expect(tagOf(errorAnswer(429, body), "dashscope")).toBe("QuotaExceededError")
     const busy = { code: "Throttling.AllocationQuota", message: "Allocated quota exceeded, please increase it." }
-    expect(tagOf(answered(429, busy), "dashscope")).toBe("RateLimitError")
+    expect(tagOf(errorAnswer(429, busy), "dashscope")).toBe("RateLimitError")
   })
 
   const gemini = (quotaId: string, message = "You exceeded your current quota (see your plan).") => [
@@ -280,10 +280,10 @@ describe("the same words mean different things with different providers", () => 
     }
   ]
 
-  it("Gemini's quota of a minute is a limit, that of a day and one of nothing are used up", () => {
-    expect(tagOf(answered(429, gemini("RequestsPerMinutePerProject")))).toBe("RateLimitError")
-    expect(tagOf(answered(429, gemini("RequestsPerDayPerProject-FreeTier")))).toBe("QuotaExceededError")
-    expect(tagOf(answered(429, gemini("", "Quota exceeded for metric: requests, limit: 0, model: tiny")))).toBe(
+  it("maps Gemini's quota per minute to RateLimitError and its daily or zero quota to QuotaExceededError", () => {
+    expect(tagOf(errorAnswer(429, gemini("RequestsPerMinutePerProject")))).toBe("RateLimitError")
+    expect(tagOf(errorAnswer(429, gemini("RequestsPerDayPerProject-FreeTier")))).toBe("QuotaExceededError")
+    expect(tagOf(errorAnswer(429, gemini("", "Quota exceeded for metric: requests, limit: 0, model: tiny")))).toBe(
       "QuotaExceededError"
     )
   })
@@ -300,18 +300,18 @@ describe("the same words mean different things with different providers", () => 
     ["1305", "RateLimitError"],
     ["1308", "QuotaExceededError"],
     ["1312", "ProviderUnavailableError"]
-  ])("Zhipu's %s is a %s, whatever the status and the wire", (code, tag) => {
+  ])("maps Zhipu's code %s to %s under every status, wire and provider name", (code, tag) => {
     for (const provider of ["zhipu", "z.ai", "zai-coding", "bigmodel", "glm"]) {
-      expect(tagOf(answered(429, { error: { code, message: "…" } }), provider)).toBe(tag)
-      expect(tagOf(answered(400, { type: "error", error: { type: code, message: "…" } }), provider)).toBe(tag)
+      expect(tagOf(errorAnswer(429, { error: { code, message: "…" } }), provider)).toBe(tag)
+      expect(tagOf(errorAnswer(400, { type: "error", error: { type: code, message: "…" } }), provider)).toBe(tag)
       expect(tagOf(inBand({ error: { code, message: "…" } }), provider)).toBe(tag)
     }
   })
 
-  it("those numbers mean nothing elsewhere", () => {
+  it("ignores Zhipu's codes for other providers", () => {
     const mistral = { object: "error", message: "Rate limit hit", type: "rate_limited", code: "1300" }
-    expect(tagOf(answered(429, mistral), "mistral")).toBe("RateLimitError")
-    expect(tagOf(answered(400, { error: { code: "1113", message: "…" } }), "mozaic")).toBe("InvalidRequestError")
+    expect(tagOf(errorAnswer(429, mistral), "mistral")).toBe("RateLimitError")
+    expect(tagOf(errorAnswer(400, { error: { code: "1113", message: "…" } }), "mozaic")).toBe("InvalidRequestError")
   })
 
   it.each([
@@ -320,24 +320,24 @@ describe("the same words mean different things with different providers", () => 
     [1008, "insufficient balance", "QuotaExceededError"],
     [1024, "internal error", "ProviderUnavailableError"],
     [1026, "input new_sensitive", "ContentFilterError"]
-  ])("MiniMax's %s under status 200, %s, is a %s", (status_code, status_msg, tag) => {
+  ])("maps MiniMax's code %s under status 200 (%s) to %s", (status_code, status_msg, tag) => {
     expect(tagOf(inBand({ choices: null, base_resp: { status_code, status_msg } }), "minimax")).toBe(tag)
   })
 
-  it("498 is a blocked word with Cohere and a lack of capacity with Groq", () => {
-    expect(tagOf(answered(498, { message: "no" }), "cohere")).toBe("ContentFilterError")
-    expect(tagOf(answered(498, { message: "no" }), "groq")).toBe("ProviderUnavailableError")
+  it("maps 498 of Cohere to ContentFilterError and of Groq to ProviderUnavailableError", () => {
+    expect(tagOf(errorAnswer(498, { message: "no" }), "cohere")).toBe("ContentFilterError")
+    expect(tagOf(errorAnswer(498, { message: "no" }), "groq")).toBe("ProviderUnavailableError")
   })
 
-  it("OpenRouter's 402 passes where it is about calls in flight", () => {
+  it("maps OpenRouter's 402 of the in-flight budget to RateLimitError and other 402s to QuotaExceededError", () => {
     const inFlight = {
       error: { code: 402, message: "Busy", metadata: { limit_source: "openrouter_in_flight_budget" } }
     }
-    expect(tagOf(answered(402, inFlight))).toBe("RateLimitError")
-    expect(tagOf(answered(402, { error: { code: 402, message: "Add credits" } }))).toBe("QuotaExceededError")
+    expect(tagOf(errorAnswer(402, inFlight))).toBe("RateLimitError")
+    expect(tagOf(errorAnswer(402, { error: { code: 402, message: "Add credits" } }))).toBe("QuotaExceededError")
   })
 
-  it("a code may be a sentence (xAI)", () => {
+  it("reads xAI's sentence in the code field as message and code", () => {
     const error = classify(inBand({ code: "The service is currently unavailable", error: "Timed out" }), source("xai"))
     expect(error._tag).toBe("ProviderUnavailableError")
     expect(error.message).toContain("Timed out")

@@ -3,36 +3,36 @@ import { Duration, FastCheck as fc, Option } from "effect"
 import * as LLMError from "../../../src/vocabulary/LLMError.js"
 import type { ErrorAnswer } from "../../../src/wire/error/ProviderError.js"
 import { classify } from "../../../src/wire/error/ProviderError.js"
-import { answered, inBand, openAi, source } from "./errorAnswers.js"
+import { errorAnswer, inBand, openAi, source } from "./errorAnswers.js"
 import { character } from "../../support/character.js"
 
-describe("the provider's words are found in every shape", () => {
+describe("error message of the provider", () => {
   it.each<readonly [string, unknown]>([
     ["error.message", { error: { message: "It is red." } }],
-    ["error as text", { error: "It is red." }],
+    ["an error string", { error: "It is red." }],
     ["message", { object: "error", message: "It is red." }],
     ["detail", { detail: "It is red." }],
     ["detail.message", { detail: { message: "It is red." } }],
     ["a list of details", { detail: [{ loc: ["body", "top_p"], msg: "It is red.", type: "missing" }] }],
-    ["errors", { errors: [{ code: "red", message: "It is red." }], trace: "t" }],
-    ["errors as texts", { errors: ["It is red."] }],
-    ["a list around it", [{ error: { message: "It is red." } }]],
+    ["a list of errors", { errors: [{ code: "red", message: "It is red." }], trace: "t" }],
+    ["a list of error strings", { errors: ["It is red."] }],
+    ["a list that contains the body", [{ error: { message: "It is red." } }]],
     ["an error in an error", { error: { error: { message: "It is red." } } }],
-    ["JSON in a message", { error: { message: '{"error":{"message":"It is red."}}' } }],
-    ["JSON in OpenRouter's raw", { error: { code: 400, metadata: { raw: '{"message":"It is red."}' } } }],
-    ["text that is JSON", '{"message":"It is red."}'],
+    ["JSON inside a message", { error: { message: '{"error":{"message":"It is red."}}' } }],
+    ["JSON inside OpenRouter's raw", { error: { code: 400, metadata: { raw: '{"message":"It is red."}' } } }],
+    ["a JSON string", '{"message":"It is red."}'],
     ["an SSE event", 'id:1\nevent:error\n:HTTP_STATUS/400\ndata:{"code":"Red","message":"It is red."}\n'],
     ["plain text", "It is red."],
     ["HTML", "<html><head><title>400</title></head><body><p>It is\n <b>red.</b></p></body></html>"],
-    ["HTML with nothing but a title", "<html><head><title>It is red.</title></head></html>"],
+    ["HTML with only a title", "<html><head><title>It is red.</title></head></html>"],
     ["problem+json", { type: "about:blank", title: "It is red." }]
-  ])("%s", (_, body) => {
-    const error = classify(answered(400, body), source())
+  ])("finds the provider's message in %s", (_, body) => {
+    const error = classify(errorAnswer(400, body), source())
     expect(error._tag).toBe("InvalidRequestError")
     expect(error.message).toContain("It is red.")
   })
 
-  it("what the provider behind a router says is added, what repeats is left out", () => {
+  it("joins the messages of a router and its upstream without repetitions", () => {
     const body = {
       error: {
         message: "Provider returned error",
@@ -40,38 +40,38 @@ describe("the provider's words are found in every shape", () => {
         metadata: { raw: '{"error":{"message":"prompt is too long","type":"invalid_request_error"}}' }
       }
     }
-    const error = classify(answered(400, body), source())
+    const error = classify(errorAnswer(400, body), source())
     expect(error._tag).toBe("ContextLengthError")
     expect(error.message).toContain("Provider returned error: prompt is too long.")
-    const twice = classify(answered(400, { error: { message: "Too red.", details: "Too red." } }), source())
+    const twice = classify(errorAnswer(400, { error: { message: "Too red.", details: "Too red." } }), source())
     expect(twice.message.split("Too red.")).toHaveLength(2)
   })
 
-  it("says what happened and what to do, also where the provider says nothing", () => {
-    const error = classify(answered(503, ""), source("acme"))
+  it("states what happened and what to do when the provider sends no message", () => {
+    const error = classify(errorAnswer(503, ""), source("acme"))
     expect(error.message).toBe("acme is unavailable (503). Try again later, or use another provider.")
-    const page = classify(answered(502, "<html><body><h1>502 Bad Gateway</h1></body></html>"), source("acme"))
+    const page = classify(errorAnswer(502, "<html><body><h1>502 Bad Gateway</h1></body></html>"), source("acme"))
     expect(page.message).toBe("acme: 502 Bad Gateway. Try again later, or use another provider.")
   })
 
-  it("long words are cut", () => {
-    const error = classify(answered(400, { error: { message: "long ".repeat(1000) } }), source())
+  it("cuts long messages", () => {
+    const error = classify(errorAnswer(400, { error: { message: "long ".repeat(1000) } }), source())
     expect(error.message.length).toBeLessThan(700)
     expect(error.message).toContain("…")
   })
 
-  it("each class says what to do", () => {
+  it("gives different advice for each error class", () => {
     const messages = [400, 401, 402, 403, 404, 429, 503].map(
-      (status) => classify(answered(status, { message: "No." }), source("acme")).message
+      (status) => classify(errorAnswer(status, { message: "No." }), source("acme")).message
     )
     expect(new Set(messages.map((message) => message.replace("acme: No. ", ""))).size).toBe(messages.length)
     for (const message of messages) expect(message).toMatch(/^acme: No\. .{10,}\.$/)
   })
 })
 
-describe("what else is known is kept", () => {
-  it("provider, model, key, status, an empty receipt", () => {
-    const error = classify(answered(429, openAi("Slow.", "rate_limit_exceeded", "tokens")), source("acme"))
+describe("fields of a provider error", () => {
+  it("sets provider, model, key id, status, code, source and no attempts", () => {
+    const error = classify(errorAnswer(429, openAi("Slow.", "rate_limit_exceeded", "tokens")), source("acme"))
     expect(error).toMatchObject({
       provider: "acme",
       model: "some-model",
@@ -93,62 +93,62 @@ describe("what else is known is kept", () => {
     ["400", { error: { code: 400 } }],
     [undefined, { error: { message: "No code." } }],
     [undefined, { type: "error", error: { message: "No code." } }]
-  ])("the code is %s in %j", (code, body) => {
-    expect(classify(answered(400, body), source()).code).toBe(code)
+  ])("sets the code %s from %j", (code, body) => {
+    expect(classify(errorAnswer(400, body), source()).code).toBe(code)
   })
 
-  it("the code of a header of Amazon's", () => {
+  it("sets the code from Amazon's x-amzn-errortype header", () => {
     const error = classify(
-      answered(429, { message: "No." }, { "x-amzn-errortype": "ThrottlingException:http" }),
+      errorAnswer(429, { message: "No." }, { "x-amzn-errortype": "ThrottlingException:http" }),
       source()
     )
     expect(error.code).toBe("ThrottlingException")
   })
 
   it.each<readonly [string, ErrorAnswer]>([
-    ["a", answered(500, { request_id: "z" }, { "x-request-id": "a", "cf-ray": "z" })],
-    ["b", answered(500, "", { "request-id": "b" })],
-    ["c", answered(500, "", { "apim-request-id": "c" })],
-    ["d", answered(500, { request_id: "d" }, { "cf-ray": "z" })],
-    ["e", answered(500, { error: { request_id: "e" } })],
-    ["f", answered(500, "", { "cf-ray": "f" })],
+    ["a", errorAnswer(500, { request_id: "z" }, { "x-request-id": "a", "cf-ray": "z" })],
+    ["b", errorAnswer(500, "", { "request-id": "b" })],
+    ["c", errorAnswer(500, "", { "apim-request-id": "c" })],
+    ["d", errorAnswer(500, { request_id: "d" }, { "cf-ray": "z" })],
+    ["e", errorAnswer(500, { error: { request_id: "e" } })],
+    ["f", errorAnswer(500, "", { "cf-ray": "f" })],
     ["req_g1", inBand({ error: { message: "Sorry. Please include the request ID req_g1 in your message." } })]
-  ])("the id of the request, %s", (id, answer) => {
+  ])("sets the request id %s from headers, body or message", (id, answer) => {
     expect(classify(answer, source()).requestId).toBe(id)
   })
 
   it.each<readonly [string, unknown]>([
     ["messages[0].role", { error: { message: "No.", param: "messages[0].role" } }],
     ["messages.0.content", { detail: [{ loc: ["body", "messages", 0, "content"], msg: "No." }] }]
-  ])("the field at fault, %s", (field, body) => {
-    expect(classify(answered(422, body), source())).toMatchObject({ _tag: "InvalidRequestError", field })
+  ])("sets the invalid field %s of an InvalidRequestError", (field, body) => {
+    expect(classify(errorAnswer(422, body), source())).toMatchObject({ _tag: "InvalidRequestError", field })
   })
 })
 
-describe("an error carries the wait that belongs to its class", () => {
+describe("wait of a provider error", () => {
   const waitOf = (answer: ErrorAnswer) =>
     Option.getOrUndefined(Option.map(LLMError.retryAfter(classify(answer, source())), Duration.toMillis))
 
-  it("of limits, quotas and outages", () => {
-    expect(waitOf(answered(429, "", { "retry-after": "7" }))).toBe(7000)
-    expect(waitOf(answered(402, "", { "retry-after": "7" }))).toBe(7000)
-    expect(waitOf(answered(503, "", { "retry-after": "7" }))).toBe(7000)
+  it("sets the wait of rate limit, quota and unavailable errors from retry-after", () => {
+    expect(waitOf(errorAnswer(429, "", { "retry-after": "7" }))).toBe(7000)
+    expect(waitOf(errorAnswer(402, "", { "retry-after": "7" }))).toBe(7000)
+    expect(waitOf(errorAnswer(503, "", { "retry-after": "7" }))).toBe(7000)
   })
 
-  it("the reset of a rate limit says nothing of an account without money", () => {
+  it("takes a rate limit reset as the wait of a RateLimitError but not of a QuotaExceededError", () => {
     const headers = { "x-ratelimit-remaining-requests": "0", "x-ratelimit-reset-requests": "6ms" }
-    expect(waitOf(answered(429, openAi("Slow.", "rate_limit_exceeded"), headers))).toBe(6)
-    expect(waitOf(answered(429, openAi("Pay.", "insufficient_quota"), headers))).toBeUndefined()
+    expect(waitOf(errorAnswer(429, openAi("Slow.", "rate_limit_exceeded"), headers))).toBe(6)
+    expect(waitOf(errorAnswer(429, openAi("Pay.", "insufficient_quota"), headers))).toBeUndefined()
   })
 
-  it("the message tells it", () => {
-    const error = classify(answered(429, { message: "Slow." }, { "retry-after": "90" }), source("acme"))
+  it("writes the wait into the message", () => {
+    const error = classify(errorAnswer(429, { message: "Slow." }, { "retry-after": "90" }), source("acme"))
     expect(error.message).toBe("acme: Slow. Try again in 1m 30s, or use another key.")
   })
 })
 
-describe("secrets are taken out of what is kept", () => {
-  const messageFor = (text: string) => classify(answered(401, { error: { message: text } }), source()).message
+describe("masking of secrets", () => {
+  const messageFor = (text: string) => classify(errorAnswer(401, { error: { message: text } }), source()).message
 
   it.each([
     "sk-proj-Ab3dEf6hIj9",
@@ -163,7 +163,7 @@ describe("secrets are taken out of what is kept", () => {
     "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxMjM0In0.c2lnbmF0dXJl",
     "0123456789abcdef0123456789abcdef.AbCdEfGhIjKlMnOp",
     "planted-canary"
-  ])("%s", (secret) => {
+  ])("masks the secret %s in the message", (secret) => {
     const message = messageFor(`Incorrect API key provided: ${secret}. Find yours in the console.`)
     expect(message).not.toContain(secret)
     expect(message).toContain("***")
@@ -176,7 +176,7 @@ describe("secrets are taken out of what is kept", () => {
     ["https://x.test/v1?a=1&api_key=opensesame", "opensesame"],
     ["https://x.test/v1?access_token=opensesame", "opensesame"],
     ["headers: {'x-api-key': 'opensesame1'}", "opensesame1"]
-  ])("in %s", (text, secret) => {
+  ])("masks the secret inside '%s'", (text, secret) => {
     expect(messageFor(text)).not.toContain(secret)
   })
 
@@ -187,13 +187,13 @@ describe("secrets are taken out of what is kept", () => {
     "invalid x-api-key",
     "max_tokens=5 is too small",
     "ask-me-anything about sk-learn"
-  ])("ordinary words stay: %s", (words) => {
-    expect(messageFor(words)).toContain(words)
+  ])("keeps the ordinary text '%s' in the message", (text) => {
+    expect(messageFor(text)).toContain(text)
   })
 
-  it("in codes, fields and ids too", () => {
+  it("masks secrets in code, field and request id", () => {
     const error = classify(
-      answered(
+      errorAnswer(
         422,
         { error: { message: "No.", code: "sk-proj-Ab3dEf6hIj9", param: "planted-canary" } },
         {
@@ -205,18 +205,21 @@ describe("secrets are taken out of what is kept", () => {
     expect(JSON.stringify(error)).not.toMatch(/planted-canary|Ab3dEf6hIj9/)
   })
 
-  it("also where the cut would go through one", () => {
+  it("masks a secret that the cut of a long message would split", () => {
     const message = messageFor(`${"x ".repeat(245)} sk-proj-Ab3dEf6hIj9Ab3dEf6hIj9Ab3dEf6hIj9`)
     expect(message).not.toContain("sk-proj")
   })
 
-  it("wherever it stands in the answer", () => {
+  it("masks a secret anywhere in the body", () => {
     fc.assert(
       fc.property(
         fc.jsonValue({ maxDepth: 4 }),
         fc.constantFrom("message", "code", "type", "detail", "param"),
         (body, key) => {
-          const error = classify(answered(400, { [key]: "x planted-canary y", error: body, errors: [body] }), source())
+          const error = classify(
+            errorAnswer(400, { [key]: "x planted-canary y", error: body, errors: [body] }),
+            source()
+          )
           expect(JSON.stringify(error)).not.toContain("planted-canary")
         }
       )
@@ -224,7 +227,7 @@ describe("secrets are taken out of what is kept", () => {
   })
 })
 
-describe("nothing that a provider sends makes it throw", () => {
+describe("classify: robustness", () => {
   const word = fc.oneof(
     fc.string(),
     fc.constantFrom(
@@ -262,7 +265,7 @@ describe("nothing that a provider sends makes it throw", () => {
     fc.oneof(fc.string({ unit: character }), fc.double().map(String))
   )
 
-  it("any body, status and headers give one error of ours", () => {
+  it("returns an LLMError with a message and a valid wait for any body, status and headers", () => {
     fc.assert(
       fc.property(
         json,
@@ -282,12 +285,12 @@ describe("nothing that a provider sends makes it throw", () => {
     )
   })
 
-  it("depth and size are bounded", () => {
+  it("bounds the depth and the size of what it reads", () => {
     let deep: unknown = "sk-proj-Ab3dEf6hIj9"
     for (let depth = 0; depth < 5000; depth++) deep = { error: deep }
-    expect(classify(answered(500, deep), source())._tag).toBe("ProviderUnavailableError")
+    expect(classify(errorAnswer(500, deep), source())._tag).toBe("ProviderUnavailableError")
     const wide = { errors: Array.from({ length: 10_000 }, (_, index) => ({ message: `fault ${index}` })) }
-    expect(classify(answered(400, wide), source()).message.length).toBeLessThan(700)
+    expect(classify(errorAnswer(400, wide), source()).message.length).toBeLessThan(700)
   })
 
   it.each([
@@ -300,11 +303,11 @@ describe("nothing that a provider sends makes it throw", () => {
     ["1m", 400_000],
     ["exceeds the the ", 100_000],
     [" ", 500_000]
-  ])("a million characters of %j are read at once", (part, times) => {
+  ])("reads a long repetition of %j in linear time", (part, times) => {
     const started = performance.now()
-    classify(answered(429, `<p>${part.repeat(times)}`), source())
-    classify(answered(400, { error: { message: part.repeat(times), code: part.repeat(times) } }), source())
-    // Milliseconds in linear time, minutes in quadratic time.
+    classify(errorAnswer(429, `<p>${part.repeat(times)}`), source())
+    classify(errorAnswer(400, { error: { message: part.repeat(times), code: part.repeat(times) } }), source())
+    // Linear time takes milliseconds here, quadratic time minutes.
     expect(performance.now() - started).toBeLessThan(20_000)
   })
 })

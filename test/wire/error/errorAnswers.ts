@@ -1,4 +1,4 @@
-/** Answers that are errors, as providers give them, and whom they were given to. */
+/** Error responses of providers and the source that `classify` needs with them. */
 import type { ErrorAnswer, ErrorSource } from "../../../src/wire/error/ProviderError.js"
 
 const now = Date.parse("2026-03-01T12:00:00Z")
@@ -11,7 +11,7 @@ export const source = (provider = "somebody"): ErrorSource => ({
   mask: (text) => text.replaceAll("planted-canary", "***")
 })
 
-export const answered = (status: number, body: unknown, headers: Record<string, string> = {}): ErrorAnswer => ({
+export const errorAnswer = (status: number, body: unknown, headers: Record<string, string> = {}): ErrorAnswer => ({
   status,
   headers,
   body

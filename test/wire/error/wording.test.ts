@@ -15,11 +15,11 @@ const tagOf = (answer: Omit<ErrorAnswer, "headers"> & Partial<ErrorAnswer>, prov
     }
   )._tag
 
-const saying = (message: string, code: string | number | null = null) => ({ error: { message, code } })
+const errorBody = (message: string, code: string | number | null = null) => ({ error: { message, code } })
 
-describe("codes of single providers", () => {
+describe("classify: codes of single providers", () => {
   it.each<readonly [number, string, LLMError.Tag]>([
-    // money
+    // quota
     [400, "budget_exceeded", "QuotaExceededError"],
     [412, "usage_limit_exceeded", "QuotaExceededError"],
     [429, "credit_limit", "QuotaExceededError"],
@@ -56,16 +56,16 @@ describe("codes of single providers", () => {
     [200, "AuthFailure.SecretIdNotFound", "AuthenticationError"],
     [401, "key_model_access_denied", "PermissionError"],
     [200, "usage_not_included", "PermissionError"]
-  ])("%d %s", (status, code, tag) => {
-    expect(tagOf({ status, body: saying("Oh dear.", code) })).toBe(tag)
+  ])("maps status %d with the code %s to %s", (status, code, tag) => {
+    expect(tagOf({ status, body: errorBody("Oh dear.", code) })).toBe(tag)
   })
 
-  it("Amazon's are in a header", () => {
+  it("reads Amazon's code from the x-amzn-errortype header", () => {
     const headers = { "x-amzn-errortype": "InvalidSignatureException:http://internal/" }
     expect(tagOf({ status: 403, headers, body: { message: "No." } })).toBe("AuthenticationError")
   })
 
-  it("MiniMax numbers them, and only MiniMax", () => {
+  it("maps MiniMax's numeric codes, and only for MiniMax", () => {
     const answer = (status_code: number, status_msg = "…") => ({
       status: 200,
       body: { base_resp: { status_code, status_msg } }
@@ -82,21 +82,21 @@ describe("codes of single providers", () => {
     expect(tagOf(answer(1008), "somebody")).toBe("ProviderUnavailableError")
   })
 
-  it("an exhausted resource is what its words say (xAI has Google's word for it)", () => {
+  it("maps resource-exhausted errors of xAI and Google by their message", () => {
     const exhausted = (error: string) => ({ status: 429, body: { code: "resource-exhausted", error } })
     expect(tagOf(exhausted("That model is at capacity."))).toBe("ProviderUnavailableError")
     expect(tagOf(exhausted("Your team has used all available credits."))).toBe("QuotaExceededError")
     expect(tagOf(exhausted("Too many requests for this team."))).toBe("RateLimitError")
-    expect(tagOf({ status: 200, body: saying("Try later.", "RESOURCE_EXHAUSTED") })).toBe("RateLimitError")
-    expect(tagOf({ status: 429, body: saying("Beyond calls_per_day_per_project", "RESOURCE_EXHAUSTED") })).toBe(
+    expect(tagOf({ status: 200, body: errorBody("Try later.", "RESOURCE_EXHAUSTED") })).toBe("RateLimitError")
+    expect(tagOf({ status: 429, body: errorBody("Beyond calls_per_day_per_project", "RESOURCE_EXHAUSTED") })).toBe(
       "QuotaExceededError"
     )
   })
 })
 
-describe("words of providers and gateways", () => {
+describe("classify: messages of providers and gateways", () => {
   it.each<readonly [number, string, LLMError.Tag]>([
-    // money
+    // quota
     [400, "You are out of extra usage for now.", "QuotaExceededError"],
     [401, "No payment method on file.", "QuotaExceededError"],
     [403, "not enough balance for this call", "QuotaExceededError"],
@@ -159,14 +159,14 @@ describe("words of providers and gateways", () => {
     [400, "unknown provider for model tiny", "ModelNotFoundError"],
     [404, "No models loaded.", "ModelNotFoundError"],
     [400, 'Failed to load model "tiny".', "ModelNotFoundError"]
-  ])("%d %s", (status, message, tag) => {
-    expect(tagOf({ status, body: saying(message) })).toBe(tag)
+  ])("maps status %d with the message '%s' to %s", (status, message, tag) => {
+    expect(tagOf({ status, body: errorBody(message) })).toBe(tag)
     expect(tagOf({ status, body: { detail: message } })).toBe(tag)
     expect(tagOf({ status, body: { errors: [{ description: message }] } })).toBe(tag)
   })
 })
 
-describe("what a request names or says is not what the provider says of it", () => {
+describe("classify: quoted request content", () => {
   it.each([
     "Unknown parameter: 'extra.rate_limit_tier'.",
     "unknown field rateLimit",
@@ -183,17 +183,17 @@ describe("what a request names or says is not what the provider says of it", () 
     "model tiny does not support the parameter seed",
     "Expected a string with maximum length 64, but got one with length 80.",
     "invalid token in JSON at position 14"
-  ])("%s", (message) => {
-    expect(tagOf({ status: 400, body: saying(message, "invalid_request_error") })).toBe("InvalidRequestError")
-    expect(tagOf({ status: 200, body: saying(message, "invalid_request_error") })).toBe("InvalidRequestError")
+  ])("maps '%s' to InvalidRequestError, although it names another class of error", (message) => {
+    expect(tagOf({ status: 400, body: errorBody(message, "invalid_request_error") })).toBe("InvalidRequestError")
+    expect(tagOf({ status: 200, body: errorBody(message, "invalid_request_error") })).toBe("InvalidRequestError")
   })
 
-  it("a code decides what a quoted name cannot", () => {
+  it("prefers the code to words in a quoted function name", () => {
     const message = "Function 'count too many requests or rate limit exceeded' has no schema."
-    expect(tagOf({ status: 400, body: saying(message, "invalid_function_parameters") })).toBe("InvalidRequestError")
+    expect(tagOf({ status: 400, body: errorBody(message, "invalid_function_parameters") })).toBe("InvalidRequestError")
   })
 
-  it("pydantic quotes the prompt", () => {
+  it("ignores the prompt that pydantic quotes", () => {
     const fault = "[{'type': 'string_type', 'loc': ('body', 'messages', 2), 'msg': 'a string is needed', "
     const printed = `${fault}'input': {'text': 'invalid api key, rate limit exceeded'}}]`
     expect(tagOf({ status: 400, body: { object: "error", message: printed } })).toBe("InvalidRequestError")
@@ -201,9 +201,9 @@ describe("what a request names or says is not what the provider says of it", () 
     expect(tagOf({ status: 400, body: listed })).toBe("InvalidRequestError")
   })
 
-  it("only a text that is too long is the context's length", () => {
+  it("maps string_above_max_length to ContextLengthError for message text alone", () => {
     const tooLong = (field: string) =>
-      tagOf({ status: 400, body: saying(`Invalid '${field}': string too long.`, "string_above_max_length") })
+      tagOf({ status: 400, body: errorBody(`Invalid '${field}': string too long.`, "string_above_max_length") })
     expect(tooLong("input[5].output")).toBe("ContextLengthError")
     expect(tooLong("messages[1].content[0].text")).toBe("ContextLengthError")
     expect(tooLong("input")).toBe("ContextLengthError")
@@ -211,14 +211,17 @@ describe("what a request names or says is not what the provider says of it", () 
     expect(tooLong("user")).toBe("InvalidRequestError")
   })
 
-  it("a broken limiter is not a limit", () => {
-    expect(tagOf({ status: 500, body: saying("rate limiter: no connection") })).toBe("ProviderUnavailableError")
+  it("maps a broken rate limiter under status 500 to ProviderUnavailableError", () => {
+    expect(tagOf({ status: 500, body: errorBody("rate limiter: no connection") })).toBe("ProviderUnavailableError")
   })
 })
 
-describe("an upstream's error within a gateway's words", () => {
-  it("is read", () => {
-    const quoting = (inner: unknown) => ({ status: 500, body: saying(`UpstreamException - ${JSON.stringify(inner)}`) })
+describe("classify: upstream errors inside gateway messages", () => {
+  it("reads the JSON error of the upstream inside a gateway's message", () => {
+    const quoting = (inner: unknown) => ({
+      status: 500,
+      body: errorBody(`UpstreamException - ${JSON.stringify(inner)}`)
+    })
     expect(tagOf(quoting({ error: { code: "rate_limit_exceeded", message: "slow" } }))).toBe("RateLimitError")
     expect(tagOf(quoting({ type: "error", error: { type: "billing_error", message: "no" } }))).toBe(
       "QuotaExceededError"
@@ -226,44 +229,44 @@ describe("an upstream's error within a gateway's words", () => {
     expect(tagOf(quoting({ error: "prompt too long" }))).toBe("ContextLengthError")
   })
 
-  it("what merely looks like one is words", () => {
-    expect(tagOf({ status: 400, body: saying('bad input: {"type":"object","code":"insufficient_quota"}') })).toBe(
+  it("ignores JSON in a message that is no error object or is incomplete", () => {
+    expect(tagOf({ status: 400, body: errorBody('bad input: {"type":"object","code":"insufficient_quota"}') })).toBe(
       "InvalidRequestError"
     )
-    expect(tagOf({ status: 400, body: saying('bad input: {"error": {"code": "insufficient_quota"') })).toBe(
+    expect(tagOf({ status: 400, body: errorBody('bad input: {"error": {"code": "insufficient_quota"') })).toBe(
       "InvalidRequestError"
     )
   })
 })
 
-describe("x-should-retry", () => {
-  const error = (status: number, said: string, body: unknown = "") =>
+describe("x-should-retry header", () => {
+  const error = (status: number, shouldRetry: string, body: unknown = "") =>
     classify(
-      { status, headers: { "x-should-retry": said }, body },
+      { status, headers: { "x-should-retry": shouldRetry }, body },
       { provider: "somebody", model: "some-model", keyId: "key-1", now: 0, mask: (text) => text }
     )
 
-  it("false: the same request is not sent again with this key, but another key may send it", () => {
-    const tooLarge = error(413, "false", saying("Larger than a minute's tokens.", "rate_limit_exceeded"))
+  it("makes an error with x-should-retry: false not retryable, but leaves it key-scoped", () => {
+    const tooLarge = error(413, "false", errorBody("Larger than a minute's tokens.", "rate_limit_exceeded"))
     expect(tooLarge._tag).toBe("RateLimitError")
     expect(LLMError.isRetryable(tooLarge)).toBe(false)
     expect(LLMError.keyScoped(tooLarge)).toBe(true)
     expect(LLMError.isRetryable(error(500, "False"))).toBe(false)
   })
 
-  it("true, anything else and nothing leave the class to decide", () => {
+  it("leaves retryability to the error class for any other value of x-should-retry", () => {
     expect(LLMError.isRetryable(error(500, "true"))).toBe(true)
     expect(LLMError.isRetryable(error(429, "perhaps"))).toBe(true)
     expect(LLMError.isRetryable(error(400, "true"))).toBe(false)
     expect(LLMError.isRetryable(error(401, "true"))).toBe(false)
   })
 
-  it("beside a success it speaks of the success", () => {
-    expect(LLMError.isRetryable(error(200, "false", saying("Busy.", "overloaded_error")))).toBe(true)
+  it("ignores x-should-retry under a success status", () => {
+    expect(LLMError.isRetryable(error(200, "false", errorBody("Busy.", "overloaded_error")))).toBe(true)
   })
 })
 
-describe("what is no JSON", () => {
+describe("classify: bodies without JSON", () => {
   it.each<readonly [number, string, LLMError.Tag]>([
     [
       502,
@@ -281,7 +284,7 @@ describe("what is no JSON", () => {
     [401, "<center><h1>401 Authorization Required</h1></center>", "AuthenticationError"],
     [404, "404 page not found", "InvalidRequestError"],
     [413, "Payload Too Large", "InvalidRequestError"]
-  ])("%d %s", (status, body, tag) => {
+  ])("maps status %d with the body '%s' to %s", (status, body, tag) => {
     expect(tagOf({ status, body })).toBe(tag)
   })
 })

@@ -5,58 +5,58 @@ import * as Chat from "../../../src/vocabulary/Chat.js"
 import * as Gemini from "../../../src/wire/Gemini.js"
 import type { WireRequest } from "../../../src/wire/Wire.js"
 
-const peer = { provider: "gemini", model: "gemini-3-flash", stream: false }
+const target = { provider: "gemini", model: "gemini-3-flash", stream: false }
 
 const encode = (request: Partial<ChatRequest>, dialect?: Partial<Gemini.Dialect>) =>
-  Gemini.make(dialect).encodeRequest({ messages: [Chat.user("Hello")], ...request }, peer)
+  Gemini.make(dialect).encodeRequest({ messages: [Chat.user("Hello")], ...request }, target)
 
-const sent = (request: Partial<ChatRequest>, dialect?: Partial<Gemini.Dialect>): WireRequest =>
+const wireRequest = (request: Partial<ChatRequest>, dialect?: Partial<Gemini.Dialect>): WireRequest =>
   Either.getOrThrowWith(encode(request, dialect), (failure) => new Error(JSON.stringify(failure)))
 
 const body = (request: Partial<ChatRequest>, dialect?: Partial<Gemini.Dialect>): Record<string, unknown> =>
-  sent(request, dialect).body
+  wireRequest(request, dialect).body
 
 const contents = (messages: ReadonlyArray<Message>, model = "gemini-3-flash"): unknown =>
   body({ messages, model })["contents"]
 
 const config = (request: Partial<ChatRequest>): unknown => body(request)["generationConfig"]
 
-const refused = (request: Partial<ChatRequest>): unknown =>
+const encodeFailure = (request: Partial<ChatRequest>): unknown =>
   Either.match(encode(request), { onLeft: (failure) => failure, onRight: () => undefined })
 
 const png = "data:image/png;base64,AAAA"
 const call = { id: "c1", name: "clock", arguments: '{"zone":"UTC"}' }
 
-describe("the address", () => {
-  const path = (model: string) => sent({ model }).path
+describe("Gemini path", () => {
+  const path = (model: string) => wireRequest({ model }).path
 
-  it("names the model and the method", () => {
-    expect(sent({})).toEqual({
+  it("writes the model and the method into the path", () => {
+    expect(wireRequest({})).toEqual({
       path: "/models/gemini-3-flash:generateContent",
       body: { contents: [{ role: "user", parts: [{ text: "Hello" }] }] }
     })
   })
-  it("asks for server-sent events where a stream is wanted", () => {
-    const streamed = Gemini.make().encodeRequest({ messages: [Chat.user("Hello")] }, { ...peer, stream: true })
+  it("writes streamGenerateContent and alt=sse for a streaming request", () => {
+    const streamed = Gemini.make().encodeRequest({ messages: [Chat.user("Hello")] }, { ...target, stream: true })
     expect(Either.getOrThrow(streamed)).toMatchObject({
       path: "/models/gemini-3-flash:streamGenerateContent",
       query: { alt: "sse" }
     })
   })
-  it("takes a name with its collection as it is", () => {
+  it("keeps a model name that contains its collection", () => {
     expect(path("models/gemini-3-flash")).toBe("/models/gemini-3-flash:generateContent")
     expect(path("tunedModels/mine")).toBe("/tunedModels/mine:generateContent")
     expect(path("publishers/google/models/x")).toBe("/publishers/google/models/x:generateContent")
   })
-  it("encodes whatever else a name holds, and never leaves the collection", () => {
+  it("escapes all other characters of a model name, so that it cannot leave the collection", () => {
     expect(path("a b?c:d#e")).toBe("/models/a%20b%3Fc%3Ad%23e:generateContent")
     expect(path("google/gemini")).toBe("/models/google%2Fgemini:generateContent")
     expect(path("models/../secret")).toBe("/models/models%2F..%2Fsecret:generateContent")
   })
 })
 
-describe("the conversation", () => {
-  it("has system and developer messages as its instruction, wherever they stand", () => {
+describe("Gemini messages", () => {
+  it("writes system and developer messages from any place as the systemInstruction", () => {
     expect(
       body({
         messages: [
@@ -70,12 +70,12 @@ describe("the conversation", () => {
       contents: [{ role: "user", parts: [{ text: "Hello" }] }]
     })
   })
-  it("asks the instruction where there is nothing else", () => {
+  it("writes a lone system message as user content", () => {
     expect(body({ messages: [Chat.system("Say hello.")] })).toEqual({
       contents: [{ role: "user", parts: [{ text: "Say hello." }] }]
     })
   })
-  it("sends bytes within and files by their URI, with the type that their name tells", () => {
+  it("writes base64 data as inlineData and URLs as fileData with the media type of their extension", () => {
     expect(
       contents([
         Chat.user([
@@ -103,24 +103,24 @@ describe("the conversation", () => {
       }
     ])
   })
-  it("refuses what it has no word for", () => {
-    const asking = (message: Message) => refused({ messages: [message] })
-    expect(asking({ role: "user", content: "Hi", name: "Ann" })).toEqual({
+  it("rejects user names, non-base64 data URLs and a limit on parallel tool calls as Unsupported", () => {
+    const failureFor = (message: Message) => encodeFailure({ messages: [message] })
+    expect(failureFor({ role: "user", content: "Hi", name: "Ann" })).toEqual({
       _tag: "Unsupported",
       feature: "name of a user message"
     })
-    expect(asking(Chat.user([Chat.image("data:image/svg+xml,<svg/>")]))).toEqual({
+    expect(failureFor(Chat.user([Chat.image("data:image/svg+xml,<svg/>")]))).toEqual({
       _tag: "Unsupported",
       feature: "data: URL in another form than base64"
     })
-    expect(refused({ parallelToolCalls: false })).toEqual({
+    expect(encodeFailure({ parallelToolCalls: false })).toEqual({
       _tag: "Unsupported",
       feature: "limit to one tool call at a time"
     })
-    expect(refused({ parallelToolCalls: true })).toBe(undefined)
+    expect(encodeFailure({ parallelToolCalls: true })).toBe(undefined)
   })
-  it("says which message answers no call", () => {
-    expect(refused({ messages: [Chat.user("Hi"), Chat.toolResult("nobody", "12:00")] })).toEqual({
+  it("rejects a tool result without a tool call as Malformed with its path", () => {
+    expect(encodeFailure({ messages: [Chat.user("Hi"), Chat.toolResult("nobody", "12:00")] })).toEqual({
       _tag: "Malformed",
       path: "messages[1].toolCallId",
       excerpt: "nobody"
@@ -128,15 +128,15 @@ describe("the conversation", () => {
   })
 })
 
-describe("calls and their results", () => {
-  const asked = [
+describe("Gemini tool calls and tool results", () => {
+  const question = [
     Chat.user("What time is it?"),
     Chat.assistant("Let me see.", [call, { ...call, id: "c2", name: "sun" }])
   ]
   const results = [Chat.toolResult("c2", "risen"), { ...Chat.toolResult("c1", "no such zone"), isError: true }]
 
-  it("go under their ids, several results in one content, since Gemini 3", () => {
-    expect(contents([...asked, ...results, Chat.user("Well?")])).toEqual([
+  it("writes ids of tool calls and all results in one content for Gemini 3", () => {
+    expect(contents([...question, ...results, Chat.user("Well?")])).toEqual([
       { role: "user", parts: [{ text: "What time is it?" }] },
       {
         role: "model",
@@ -159,8 +159,8 @@ describe("calls and their results", () => {
       { role: "user", parts: [{ text: "Well?" }] }
     ])
   })
-  it("go without ids and in the order of the calls before Gemini 3", () => {
-    expect(contents([...asked, ...results], "gemini-2.5-pro")).toEqual([
+  it("writes no ids and the results in order of the tool calls before Gemini 3", () => {
+    expect(contents([...question, ...results], "gemini-2.5-pro")).toEqual([
       { role: "user", parts: [{ text: "What time is it?" }] },
       {
         role: "model",
@@ -179,19 +179,19 @@ describe("calls and their results", () => {
       }
     ])
   })
-  it("name the call that was last given an id", () => {
+  it("writes a tool result with the name of the nearest earlier tool call when ids repeat", () => {
     const again = [Chat.assistant("", [{ ...call, name: "later" }]), Chat.toolResult("c1", "x")]
     const parts = contents([Chat.assistant("", [call]), Chat.toolResult("c1", "x"), ...again])
     expect(JSON.stringify(parts)).toContain('"functionResponse":{"id":"c1","name":"clock"')
     expect(JSON.stringify(parts)).toContain('"functionResponse":{"id":"c1","name":"later"')
   })
-  it("have arguments that are no object under a name", () => {
-    const odd = Chat.assistant("", [
+  it("wraps arguments that are no JSON object", () => {
+    const message = Chat.assistant("", [
       { id: "a", name: "cut", arguments: '{"zone":"U' },
       { id: "b", name: "free", arguments: "{}", type: "custom" },
       { id: "c", name: "none", arguments: "" }
     ])
-    expect(JSON.stringify(contents([Chat.user("?"), odd]))).toBe(
+    expect(JSON.stringify(contents([Chat.user("?"), message]))).toBe(
       JSON.stringify([
         { role: "user", parts: [{ text: "?" }] },
         {
@@ -208,28 +208,28 @@ describe("calls and their results", () => {
       ])
     )
   })
-  it("carry media within the result since Gemini 3, and beside it before", () => {
-    const shown: Message = { role: "tool", toolCallId: "c1", content: [Chat.text("Here"), Chat.image(png)] }
+  it("writes media inside the tool result for Gemini 3 and next to it before, and rejects media by URL", () => {
+    const withImage: Message = { role: "tool", toolCallId: "c1", content: [Chat.text("Here"), Chat.image(png)] }
     const image = { inlineData: { mimeType: "image/png", data: "AAAA" } }
-    expect(contents([Chat.assistant("", [call]), shown])).toMatchObject([
+    expect(contents([Chat.assistant("", [call]), withImage])).toMatchObject([
       {},
       { parts: [{ functionResponse: { id: "c1", name: "clock", response: { output: "Here" }, parts: [image] } }] }
     ])
-    expect(contents([Chat.assistant("", [call]), shown], "gemini-2.0-flash")).toMatchObject([
+    expect(contents([Chat.assistant("", [call]), withImage], "gemini-2.0-flash")).toMatchObject([
       {},
       { parts: [{ functionResponse: { name: "clock", response: { output: "Here" } } }, image] }
     ])
-    const linked: Message = { ...shown, content: [Chat.image("https://example.com/a.png")] }
-    expect(refused({ messages: [Chat.assistant("", [call]), linked] })).toEqual({
+    const withLink: Message = { ...withImage, content: [Chat.image("https://example.com/a.png")] }
+    expect(encodeFailure({ messages: [Chat.assistant("", [call]), withLink] })).toEqual({
       _tag: "Unsupported",
       feature: "file by URL in the result of a tool"
     })
   })
 })
 
-describe("signatures", () => {
+describe("Gemini thought signatures", () => {
   const source = { provider: "gemini", model: "gemini-3-flash", estimatedInputTokens: 0 }
-  const said = [
+  const modelParts = [
     { text: "Hm.", thought: true },
     { text: "Let me ", thoughtSignature: "of-let" },
     { text: "see." },
@@ -240,47 +240,50 @@ describe("signatures", () => {
     { functionCall: { id: "c", name: "clock", args: {} }, thoughtSignature: "of-c" },
     { text: "", thoughtSignature: "of-the-end" }
   ]
-  const answered = (): ChatResponse => ({
+  const response = (): ChatResponse => ({
     provider: "gemini",
     latency: 0,
     keyId: "key",
     attempts: [],
     ...Either.getOrThrow(
       Gemini.make().decodeResponse(
-        { candidates: [{ content: { role: "model", parts: said }, finishReason: "STOP" }] },
+        { candidates: [{ content: { role: "model", parts: modelParts }, finishReason: "STOP" }] },
         source
       )
     )
   })
 
-  it("go back with the very parts that they came with", () => {
+  it("writes signatures back with the parts that they came with", () => {
     const written = contents([
       Chat.user("?"),
-      Chat.toMessage(answered()),
+      Chat.toMessage(response()),
       ...["a", "b", "c"].map((id) => Chat.toolResult(id, "x"))
     ])
-    expect(written).toMatchObject([{}, { role: "model", parts: said }, {}])
+    expect(written).toMatchObject([{}, { role: "model", parts: modelParts }, {}])
   })
-  it("are of no use to another provider", () => {
-    const elsewhere = Gemini.make().encodeRequest(
-      { messages: [Chat.user("?"), Chat.toMessage(answered())] },
-      { ...peer, provider: "vertex" }
+  it("drops signatures and reasoning of another provider", () => {
+    const otherProvider = Gemini.make().encodeRequest(
+      { messages: [Chat.user("?"), Chat.toMessage(response())] },
+      { ...target, provider: "vertex" }
     )
-    const text = JSON.stringify(Either.getOrThrow(elsewhere).body)
+    const text = JSON.stringify(Either.getOrThrow(otherProvider).body)
     expect(text).not.toContain("of-")
     expect(text).not.toContain("Hm.")
     expect(text).toContain("skip_thought_signature_validator")
   })
-  it("find their calls in whatever order these are, and whether or not the others are there", () => {
-    const message = Chat.toMessage(answered())
+  it("writes signatures with their tool calls when these are reordered or removed", () => {
+    const message = Chat.toMessage(response())
     const reversed = contents([Chat.user("?"), { ...message, toolCalls: [...(message.toolCalls ?? [])].reverse() }])
-    const [, , code, result, a, b, c, end] = said.slice(1)
-    expect(reversed).toMatchObject([{}, { parts: [said[0], said[1], { text: "see." }, code, result, c, b, a, end] }])
-    const { toolCalls: _, ...silent } = message
-    expect(contents([Chat.user("?"), silent])).toMatchObject([{}, { parts: [...said.slice(0, 5), end] }])
+    const [, , code, result, a, b, c, end] = modelParts.slice(1)
+    expect(reversed).toMatchObject([
+      {},
+      { parts: [modelParts[0], modelParts[1], { text: "see." }, code, result, c, b, a, end] }
+    ])
+    const { toolCalls: _, ...withoutCalls } = message
+    expect(contents([Chat.user("?"), withoutCalls])).toMatchObject([{}, { parts: [...modelParts.slice(0, 5), end] }])
   })
-  it("do not go with a text that is not the one that they came with", () => {
-    const { content } = Chat.toMessage(answered())
+  it("drops signatures of text that has changed", () => {
+    const { content } = Chat.toMessage(response())
     const shorter = (typeof content === "string" ? [] : content).map((part) =>
       part.type === "text" ? Chat.text("Let") : part
     )
@@ -288,14 +291,14 @@ describe("signatures", () => {
     expect(text).toContain('{"text":"Let"}')
     expect(text).not.toContain("of-let")
     const mark = { type: "reasoning", text: "", signature: "s", id: "0:9", format: "text", provider: "gemini" } as const
-    const asking = { role: "assistant", content: [mark, Chat.text("Short")], toolCalls: [call] } as const
-    expect(contents([asking])).toMatchObject([{ parts: [{ text: "Short" }, { functionCall: { id: "c1" } }] }])
+    const assistant = { role: "assistant", content: [mark, Chat.text("Short")], toolCalls: [call] } as const
+    expect(contents([assistant])).toMatchObject([{ parts: [{ text: "Short" }, { functionCall: { id: "c1" } }] }])
     const signed = { ...mark, id: "c1", format: "functionCall", signature: "of-c1" }
-    expect(contents([{ ...asking, content: [mark, signed, Chat.text("Short")] }])).toMatchObject([
+    expect(contents([{ ...assistant, content: [mark, signed, Chat.text("Short")] }])).toMatchObject([
       { parts: [{ text: "Short" }, { functionCall: { id: "c1" }, thoughtSignature: "of-c1" }] }
     ])
   })
-  it("are not asked for by models before Gemini 3, nor by other models", () => {
+  it("writes the placeholder signature only for models since Gemini 3", () => {
     for (const model of ["gemini-2.5-flash", "gemini-1.5-pro", "gemini-robotics-er-1.5-preview", "gemma-3"]) {
       expect(JSON.stringify(contents([Chat.assistant("", [call])], model))).not.toContain("skip_")
     }
@@ -305,18 +308,18 @@ describe("signatures", () => {
   })
 })
 
-describe("settings", () => {
-  it("stand under their names", () => {
+describe("Gemini settings", () => {
+  it("writes every common setting under its Gemini name", () => {
     expect(
       config({ temperature: 0.5, topP: 0.9, maxTokens: 100, stop: ["END"], seed: 7, user: "u1", metadata: { a: "b" } })
     ).toEqual({ temperature: 0.5, topP: 0.9, maxOutputTokens: 100, stopSequences: ["END"], seed: 7 })
     expect(config({ stop: [] })).toBe(undefined)
   })
-  it("send metadata as labels where the server knows them", () => {
+  it("writes metadata as labels only when the dialect has labels", () => {
     expect(body({ metadata: { team: "a" } }, { labels: true })["labels"]).toEqual({ team: "a" })
     expect(body({ metadata: { team: "a" } })["labels"]).toBe(undefined)
   })
-  it("ask for JSON, and for JSON of a schema", () => {
+  it("writes text, JSON and JSON Schema response formats", () => {
     expect(config({ responseFormat: "text" })).toEqual({ responseMimeType: "text/plain" })
     expect(config({ responseFormat: "json" })).toEqual({ responseMimeType: "application/json" })
     expect(
@@ -326,7 +329,7 @@ describe("settings", () => {
       responseJsonSchema: { description: "A city.", type: "object" }
     })
   })
-  it("grade thinking since Gemini 3, and count it before", () => {
+  it("writes a thinkingLevel for Gemini 3 and a thinkingBudget before", () => {
     const thinking = (reasoning: Chat.Reasoning, model = "gemini-3-flash") => config({ reasoning, model })
     expect(thinking({ effort: "low" })).toEqual({ thinkingConfig: { thinkingLevel: "LOW" } })
     expect(thinking({ effort: "none" })).toEqual({ thinkingConfig: { thinkingLevel: "MINIMAL" } })
@@ -341,10 +344,10 @@ describe("settings", () => {
   })
 })
 
-describe("tools", () => {
+describe("Gemini tools", () => {
   const tool = { name: "clock", parameters: { type: "object", properties: {}, additionalProperties: false } }
 
-  it("are declared with their schemas, those of the provider's own beside them", () => {
+  it("writes function declarations and appends provider tools of extra", () => {
     expect(
       body({ tools: [tool, { name: "sun", description: "Is it up?" }], extra: { tools: [{ googleSearch: {} }] } })[
         "tools"
@@ -360,7 +363,7 @@ describe("tools", () => {
     ])
     expect(body({ extra: { tools: [{ codeExecution: {} }] } })["tools"]).toEqual([{ codeExecution: {} }])
   })
-  it("are chosen by a mode and by name", () => {
+  it("writes the function calling mode and the allowed function name", () => {
     const mode = (request: Partial<ChatRequest>) => body({ tools: [tool], ...request })["toolConfig"]
     const calling = (functionCallingConfig: object) => ({ functionCallingConfig })
     expect(mode({})).toBe(undefined)
@@ -373,8 +376,8 @@ describe("tools", () => {
   })
 })
 
-describe("further fields", () => {
-  it("are sent as they are, and those of the configuration beside what the request says", () => {
+describe("Gemini extra fields", () => {
+  it("writes extra fields and merges extra generationConfig and toolConfig with the written ones", () => {
     expect(
       body({
         temperature: 0,
@@ -394,18 +397,18 @@ describe("further fields", () => {
   })
 })
 
-describe("what a server refuses", () => {
-  const request = sent({ messages: [Chat.user("?"), Chat.assistant("", [call]), Chat.toolResult("c1", "x")] })
-  const complaint = `Invalid JSON payload received. Unknown name "id" at 'contents[1].parts[0].function_call': Cannot find field.`
+describe("Gemini withoutRefused", () => {
+  const request = wireRequest({ messages: [Chat.user("?"), Chat.assistant("", [call]), Chat.toolResult("c1", "x")] })
+  const rejection = `Invalid JSON payload received. Unknown name "id" at 'contents[1].parts[0].function_call': Cannot find field.`
 
-  it("are ids of calls, with older servers", () => {
-    const spared = Gemini.make().withoutRefused(request, complaint)
-    expect(JSON.stringify(spared?.body)).not.toContain('"id"')
-    expect(JSON.stringify(spared?.body)).toContain('"functionResponse":{"name":"clock"')
-    expect(spared === undefined ? spared : Gemini.make().withoutRefused(spared, complaint)).toBe(undefined)
+  it("drops the ids of tool calls when the server rejects the id field", () => {
+    const reduced = Gemini.make().withoutRefused(request, rejection)
+    expect(JSON.stringify(reduced?.body)).not.toContain('"id"')
+    expect(JSON.stringify(reduced?.body)).toContain('"functionResponse":{"name":"clock"')
+    expect(reduced === undefined ? reduced : Gemini.make().withoutRefused(reduced, rejection)).toBe(undefined)
   })
-  it("is nothing that could be spared otherwise", () => {
+  it("returns undefined for other errors and for a request without ids", () => {
     expect(Gemini.make().withoutRefused(request, 'Unknown name "exclusiveMinimum" at parameters')).toBe(undefined)
-    expect(Gemini.make().withoutRefused(sent({}), complaint)).toBe(undefined)
+    expect(Gemini.make().withoutRefused(wireRequest({}), rejection)).toBe(undefined)
   })
 })

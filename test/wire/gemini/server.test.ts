@@ -21,10 +21,10 @@ const request = (body: object): ChatRequest => read(body).request
 const messages = (contents: unknown, body: object = {}) => request({ contents, ...body }).messages
 
 const failure = (body: object): WireFailure | undefined =>
-  Either.match(decode(body), { onLeft: (found) => found, onRight: () => undefined })
+  Either.match(decode(body), { onLeft: (left) => left, onRight: () => undefined })
 
-describe("a server reads where it is asked", () => {
-  it("the model and the stream", () => {
+describe("Gemini server path", () => {
+  it("reads model and stream from the path", () => {
     expect(read({})).toEqual({
       request: { model: "gemini-9", messages: [{ role: "user", content: "Hello" }] },
       stream: false
@@ -42,14 +42,14 @@ describe("a server reads where it is asked", () => {
     expect(at("/models/a%20b%3Fc%3Ad:generateContent")).toEqual(["a b?c:d", false])
     expect(at("/models/100%:generateContent")).toEqual(["100%", false])
   })
-  it("and the model in the body where there is no address", () => {
-    const found = wire.decodeRequest({ model: "gemini-9", contents: [{ parts: [{ text: "Hi" }] }] })
-    expect(Either.getOrThrow(found)).toMatchObject({ request: { model: "gemini-9" }, stream: false })
+  it("reads the model from the body when there is no path", () => {
+    const decoded = wire.decodeRequest({ model: "gemini-9", contents: [{ parts: [{ text: "Hi" }] }] })
+    expect(Either.getOrThrow(decoded)).toMatchObject({ request: { model: "gemini-9" }, stream: false })
   })
 })
 
-describe("a server reads messages", () => {
-  it("with an instruction in any of its shapes", () => {
+describe("Gemini server request: messages", () => {
+  it("reads a systemInstruction of every form", () => {
     const system = (systemInstruction: unknown) => request({ systemInstruction }).messages[0]
     expect(system({ parts: [{ text: "Be brief." }] })).toEqual({ role: "system", content: "Be brief." })
     expect(system({ parts: { text: "Be brief." } })).toEqual({ role: "system", content: "Be brief." })
@@ -58,7 +58,7 @@ describe("a server reads messages", () => {
     expect(system({ parts: [{ text: "" }] })).toMatchObject({ role: "user" })
     expect(request({ system_instruction: { parts: [{ text: "A" }] } }).messages[0]).toMatchObject({ role: "system" })
   })
-  it("with media in both notations", () => {
+  it("reads inline and file data in camelCase and snake_case", () => {
     expect(
       messages([
         {
@@ -82,7 +82,7 @@ describe("a server reads messages", () => {
       }
     ])
   })
-  it("with results of calls that have no ids", () => {
+  it("matches tool results without ids to tool calls by name and order", () => {
     const call = (city: string) => ({ functionCall: { name: "weather", args: { city } } })
     const response = (name: string, response: object) => ({ functionResponse: { name, response } })
     expect(
@@ -112,7 +112,7 @@ describe("a server reads messages", () => {
       { toolCallId: "call_3", content: "fog" }
     ])
   })
-  it("without the mark that stands for a signature", () => {
+  it("drops the placeholder thought signature", () => {
     const part = { functionCall: { id: "a", name: "clock", args: {} } }
     expect(
       messages([{ role: "model", parts: [{ ...part, thoughtSignature: "skip_thought_signature_validator" }] }])
@@ -120,8 +120,8 @@ describe("a server reads messages", () => {
   })
 })
 
-describe("a server reads settings", () => {
-  it("in both notations, and passes on what it has no word for", () => {
+describe("Gemini server request: settings", () => {
+  it("reads settings in camelCase and snake_case and keeps unknown ones in extra", () => {
     expect(
       request({
         generation_config: {
@@ -147,7 +147,7 @@ describe("a server reads settings", () => {
       }
     })
   })
-  it("of tools, with schemas of either kind", () => {
+  it("reads function declarations with OpenAPI or JSON schemas and keeps provider tools in extra", () => {
     const clock = { name: "clock", description: "", parameters: { type: "OBJECT", properties: {} } }
     const sun = { name: "sun", parameters_json_schema: { type: "object" } }
     expect(
@@ -164,7 +164,7 @@ describe("a server reads settings", () => {
       extra: { tools: [{ googleSearch: {} }] }
     })
   })
-  it("of the format and of thinking", () => {
+  it("reads the response schema and the thinking budget", () => {
     const config = (generationConfig: object) => request({ generationConfig })
     expect(config({ responseMimeType: "application/json", responseSchema: { type: "STRING" } }).responseFormat).toEqual(
       { name: "response", schema: { type: "string" } }
@@ -174,7 +174,7 @@ describe("a server reads settings", () => {
   })
 })
 
-describe("a server says what is wrong with a request", () => {
+describe("Gemini server request: failures", () => {
   it.each<readonly [string, object]>([
     ["contents", { contents: [] }],
     ["contents[0].role", { contents: [{ role: "robot", parts: [{ text: "?" }] }] }],
@@ -192,10 +192,10 @@ describe("a server says what is wrong with a request", () => {
       { generationConfig: { thinkingConfig: { thinkingLevel: "HUGE" } } }
     ],
     ["tools[0].functionDeclarations[0].name", { tools: [{ functionDeclarations: [{ name: "no good" }] }] }]
-  ])("%s", (path, body) => {
+  ])("rejects an invalid %s as Malformed", (path, body) => {
     expect(failure(body)).toMatchObject({ _tag: "Malformed", path })
   })
-  it("where it has no word for it", () => {
+  it("rejects code parts as Unsupported and a body that is no object", () => {
     expect(failure({ contents: [{ parts: [{ executableCode: { code: "1" } }] }] })).toEqual({
       _tag: "Unsupported",
       feature: "part executableCode"
@@ -204,8 +204,8 @@ describe("a server says what is wrong with a request", () => {
   })
 })
 
-describe("a server writes", () => {
-  const answer: ChatResponse = {
+describe("Gemini server response", () => {
+  const response: ChatResponse = {
     id: "r1",
     provider: "acme",
     model: "gemini-9",
@@ -229,37 +229,37 @@ describe("a server writes", () => {
   ]
   const counts = { promptTokenCount: 5, candidatesTokenCount: 3, thoughtsTokenCount: 1, totalTokenCount: 9 }
 
-  it("a whole answer, in its own words for the reason", () => {
-    expect(wire.encodeResponse(answer)).toEqual({
+  it("writes a response and maps finish reasons to Gemini's finishReason", () => {
+    expect(wire.encodeResponse(response)).toEqual({
       candidates: [{ content: { role: "model", parts }, finishReason: "STOP", index: 0 }],
       usageMetadata: counts,
       modelVersion: "gemini-9",
       responseId: "r1"
     })
     const reason = (finishReason: ChatResponse["finishReason"], rawFinishReason: string) =>
-      Gemini.make().encodeResponse({ ...answer, toolCalls: [], finishReason, rawFinishReason })["candidates"]
+      Gemini.make().encodeResponse({ ...response, toolCalls: [], finishReason, rawFinishReason })["candidates"]
     expect(reason("length", "length")).toMatchObject([{ finishReason: "MAX_TOKENS" }])
     expect(reason("content-filter", "RECITATION")).toMatchObject([{ finishReason: "RECITATION" }])
     expect(reason("other", "pause_turn")).toMatchObject([{ finishReason: "OTHER" }])
     expect(reason("other", "IMAGE_OTHER")).toMatchObject([{ finishReason: "IMAGE_OTHER" }])
     expect(reason("other", "MALFORMED_FUNCTION_CALL")).toMatchObject([{ finishReason: "OTHER" }])
   })
-  it("no counts that nobody made, and a refusal as a text", () => {
-    const estimated = { ...answer, usage: { ...answer.usage, estimated: true }, text: "", refusal: "I will not." }
+  it("drops an estimated usage and writes a refusal as text", () => {
+    const estimated = { ...response, usage: { ...response.usage, estimated: true }, text: "", refusal: "I will not." }
     const written = wire.encodeResponse(estimated)
     expect(written["usageMetadata"]).toBe(undefined)
     expect(JSON.stringify(written)).toContain('{"text":"I will not."}')
   })
-  it("a stream of pieces that look like the whole", () => {
+  it("writes a stream of chunks in the form of a response", () => {
     const encoder = wire.encodeStream({})
-    const frames = ChatEvent.fromResponse(answer).flatMap((event) => encoder.push(event))
-    const piece = (part: object) => ({
+    const frames = ChatEvent.fromResponse(response).flatMap((event) => encoder.push(event))
+    const chunk = (part: object) => ({
       candidates: [{ content: { role: "model", parts: [part] }, index: 0 }],
       modelVersion: "gemini-9",
       responseId: "r1"
     })
     expect(frames.map(({ data }): unknown => JSON.parse(data))).toEqual([
-      ...parts.map(piece),
+      ...parts.map(chunk),
       {
         candidates: [{ content: { role: "model", parts: [{ text: "" }] }, finishReason: "STOP", index: 0 }],
         usageMetadata: counts,
@@ -268,7 +268,7 @@ describe("a server writes", () => {
       }
     ])
   })
-  it("errors that a client understands", () => {
+  it("writes errors that a client maps back to their class", () => {
     const tag = (status: number, code: string) =>
       classify(
         { status, headers: {}, body: wire.encodeError({ status, message: "No.", code }) },
@@ -284,7 +284,7 @@ describe("a server writes", () => {
   })
 })
 
-describe("errors of Google's", () => {
+describe("Gemini errors", () => {
   const error = (status: number, body: object) =>
     classify(
       { status, headers: {}, body },
@@ -296,13 +296,13 @@ describe("errors of Google's", () => {
     domain: "googleapis.com"
   })
 
-  it("a bad key is one, whatever the status", () => {
+  it("maps Gemini's API_KEY_INVALID under status 400 to AuthenticationError", () => {
     const details = [info("API_KEY_INVALID")]
     expect(error(400, { error: { code: 400, message: "Bad key.", status: "INVALID_ARGUMENT", details } })._tag).toBe(
       "AuthenticationError"
     )
   })
-  it("a wait is told in the body", () => {
+  it("reads the retryDelay of Gemini's RetryInfo as the wait of a RateLimitError", () => {
     const details = [{ "@type": "type.googleapis.com/google.rpc.RetryInfo", retryDelay: "1.5s" }]
     const limited = error(429, { error: { code: 429, message: "Slow down.", status: "RESOURCE_EXHAUSTED", details } })
     expect(limited._tag).toBe("RateLimitError")
@@ -311,7 +311,7 @@ describe("errors of Google's", () => {
     expect(LLMError.retryAfter(listed)).toMatchObject({ _tag: "Some" })
   })
   it.each(["SAFETY", "OTHER", "BLOCKLIST", "PROHIBITED_CONTENT", "IMAGE_SAFETY", "JAILBREAK", "MODEL_ARMOR"])(
-    "a prompt that was blocked for %s is one of its content",
+    "maps a Gemini prompt that was blocked for %s to ContentFilterError",
     (blockReason) => {
       const blocked = wire.decodeResponse(
         { promptFeedback: { blockReason } },

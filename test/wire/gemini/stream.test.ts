@@ -7,7 +7,7 @@ import type { WireEvent, WireFailure } from "../../../src/wire/Wire.js"
 const wire = Gemini.make()
 const source = { provider: "acme", model: "asked", estimatedInputTokens: 7 }
 
-interface Told {
+interface DecodedStream {
   readonly out: ReadonlyArray<WireEvent>
   readonly failure: WireFailure | undefined
   /** After each frame. */
@@ -16,8 +16,8 @@ interface Told {
   readonly model: string
 }
 
-/** Reads frames as the client does: up to a failure or the end. */
-const tell = (...frames: ReadonlyArray<string | object>): Told => {
+/** Reads frames as the client does, up to a failure or the end. */
+const readChunks = (...frames: ReadonlyArray<string | object>): DecodedStream => {
   const decoder = wire.decodeStream(source)
   const out: Array<WireEvent> = []
   const states: Array<string> = []
@@ -32,10 +32,10 @@ const tell = (...frames: ReadonlyArray<string | object>): Told => {
   return { out, failure, states, id: decoder.id, model: decoder.model }
 }
 
-const said = ({ out }: Told) =>
+const collect = ({ out }: DecodedStream) =>
   out.reduce((all, event: ChatEvent.ChatEvent) => ChatEvent.append(all, event), ChatEvent.nothing)
 
-const piece = (parts: ReadonlyArray<object>, fields: object = {}, body: object = {}) => ({
+const chunk = (parts: ReadonlyArray<object>, fields: object = {}, body: object = {}) => ({
   candidates: [{ content: { role: "model", parts }, index: 0, ...fields }],
   modelVersion: "gemini-9",
   responseId: "r1",
@@ -44,37 +44,37 @@ const piece = (parts: ReadonlyArray<object>, fields: object = {}, body: object =
 
 const usageMetadata = { promptTokenCount: 5, candidatesTokenCount: 3, totalTokenCount: 8 }
 const last = (parts: ReadonlyArray<object> = [{ text: "" }]) =>
-  piece(parts, { finishReason: "STOP" }, { usageMetadata })
+  chunk(parts, { finishReason: "STOP" }, { usageMetadata })
 
-describe("a stream whose model called no tool as it should", () => {
+describe("Gemini stream decoder: rejected tool calls", () => {
   it.each(["MALFORMED_FUNCTION_CALL", "UNEXPECTED_TOOL_CALL", "TOO_MANY_TOOL_CALLS", "MALFORMED_RESPONSE"])(
-    "fails with %s, after what it said before",
+    "rejects a stream that ends with %s as Malformed unless it contains a tool call",
     (finishReason) => {
       const malformed = { _tag: "Malformed", path: "candidates[0].finishReason", excerpt: finishReason }
       const empty = { candidates: [{ finishReason, index: 0 }], usageMetadata }
-      expect(tell(empty)).toMatchObject({ out: [], failure: malformed })
-      expect(tell(piece([{ text: "Well." }]), empty)).toMatchObject({
+      expect(readChunks(empty)).toMatchObject({ out: [], failure: malformed })
+      expect(readChunks(chunk([{ text: "Well." }]), empty)).toMatchObject({
         out: [{ _tag: "TextDelta", text: "Well." }],
         failure: malformed
       })
-      const called = tell(piece([{ functionCall: { name: "clock", args: {} } }]), empty)
+      const called = readChunks(chunk([{ functionCall: { name: "clock", args: {} } }]), empty)
       expect(called.failure).toBeUndefined()
-      expect(said(called)).toMatchObject({ toolCalls: [{ name: "clock" }], finish: { rawReason: finishReason } })
+      expect(collect(called)).toMatchObject({ toolCalls: [{ name: "clock" }], finish: { rawReason: finishReason } })
     }
   )
 })
 
-describe("a stream", () => {
-  it("says text and thoughts as they come, and ends with its reason", () => {
-    const told = tell(
-      piece([{ text: "Hm. ", thought: true }]),
-      piece([{ text: "Well.", thought: true }]),
-      piece([{ text: "Hel" }]),
+describe("Gemini stream decoder", () => {
+  it("reads reasoning and text deltas, then one Finish with the reason", () => {
+    const decoded = readChunks(
+      chunk([{ text: "Hm. ", thought: true }]),
+      chunk([{ text: "Well.", thought: true }]),
+      chunk([{ text: "Hel" }]),
       last([{ text: "lo" }])
     )
-    expect(told).toMatchObject({ failure: undefined, id: "r1", model: "gemini-9" })
-    expect(told.states).toEqual(["open", "open", "open", "finishing", "done"])
-    expect(told.out).toEqual([
+    expect(decoded).toMatchObject({ failure: undefined, id: "r1", model: "gemini-9" })
+    expect(decoded.states).toEqual(["open", "open", "open", "finishing", "done"])
+    expect(decoded.out).toEqual([
       { _tag: "ReasoningDelta", index: 0, text: "Hm. ", provider: "acme" },
       { _tag: "ReasoningDelta", index: 0, text: "Well.", provider: "acme" },
       { _tag: "TextDelta", text: "Hel" },
@@ -89,13 +89,13 @@ describe("a stream", () => {
       }
     ])
   })
-  it("tells a signature before the call that it signs, and one that comes late where its text ended", () => {
-    const told = tell(
-      piece([{ text: "Hello" }]),
-      piece([{ functionCall: { name: "clock", args: {} }, thoughtSignature: "s1" }]),
+  it("reads a signature before its tool call, and a late one at the end of its text", () => {
+    const decoded = readChunks(
+      chunk([{ text: "Hello" }]),
+      chunk([{ functionCall: { name: "clock", args: {} }, thoughtSignature: "s1" }]),
       last([{ text: "", thoughtSignature: "s2" }])
     )
-    expect(told.out.slice(0, -1)).toEqual([
+    expect(decoded.out.slice(0, -1)).toEqual([
       { _tag: "TextDelta", text: "Hello" },
       {
         _tag: "ReasoningDelta",
@@ -111,112 +111,123 @@ describe("a stream", () => {
       { _tag: "ReasoningDelta", index: 1, text: "", signature: "s2", id: "5:5", format: "text", provider: "acme" }
     ])
   })
-  it("counts with the last of its counts", () => {
-    const told = tell(
-      piece([{ text: "a" }], {}, { usageMetadata: { promptTokenCount: 5, totalTokenCount: 5 } }),
-      piece([{ text: "b" }], { finishReason: "STOP" }, { usageMetadata }),
+  it("takes the last usage counts of a stream", () => {
+    const decoded = readChunks(
+      chunk([{ text: "a" }], {}, { usageMetadata: { promptTokenCount: 5, totalTokenCount: 5 } }),
+      chunk([{ text: "b" }], { finishReason: "STOP" }, { usageMetadata }),
       { usageMetadata: { serviceTier: "standard" } }
     )
-    expect(said(told).finish).toMatchObject({
+    expect(collect(decoded).finish).toMatchObject({
       usage: { inputTokens: 5, outputTokens: 3, totalTokens: 8, estimated: false },
       providerMetadata: { usage: { serviceTier: "standard" } }
     })
   })
-  it("gathers the sources of its pieces", () => {
+  it("merges the citations, ratings and grounding of all chunks", () => {
     const cited = (uri: string) => ({ citationMetadata: { citationSources: [{ uri }] } })
-    const told = tell(
-      piece([{ text: "a" }], { ...cited("https://a.com"), safetyRatings: [1] }),
-      piece([{ text: "b" }], { ...cited("https://b.com"), safetyRatings: [2], groundingMetadata: { a: 1 } }),
-      piece([], { finishReason: "STOP", groundingMetadata: { b: 2 } })
+    const decoded = readChunks(
+      chunk([{ text: "a" }], { ...cited("https://a.com"), safetyRatings: [1] }),
+      chunk([{ text: "b" }], { ...cited("https://b.com"), safetyRatings: [2], groundingMetadata: { a: 1 } }),
+      chunk([], { finishReason: "STOP", groundingMetadata: { b: 2 } })
     )
-    expect(said(told).finish?.providerMetadata).toEqual({
+    expect(collect(decoded).finish?.providerMetadata).toEqual({
       citationMetadata: { citationSources: [{ uri: "https://a.com" }, { uri: "https://b.com" }] },
       safetyRatings: [2],
       groundingMetadata: { a: 1, b: 2 }
     })
   })
-  it("is that of the first candidate", () => {
+  it("reads the candidate of index 0 alone", () => {
     const other = { content: { parts: [{ text: "B" }] }, index: 1, finishReason: "STOP" }
-    const told = tell({ candidates: [other] }, { candidates: [other, ...piece([{ text: "A" }]).candidates] }, last())
-    expect([said(told).text, told.states[0]]).toEqual(["A", "open"])
+    const decoded = readChunks(
+      { candidates: [other] },
+      { candidates: [other, ...chunk([{ text: "A" }]).candidates] },
+      last()
+    )
+    expect([collect(decoded).text, decoded.states[0]]).toEqual(["A", "open"])
   })
-  it("goes on after a reason that came too early", () => {
-    const told = tell(piece([], { finishReason: "STOP" }, { usageMetadata }), piece([{ text: "Hello" }]), last())
-    expect(told.states).toEqual(["finishing", "open", "finishing", "done"])
-    expect(said(told).text).toBe("Hello")
+  it("continues after a finishReason that more chunks follow", () => {
+    const decoded = readChunks(
+      chunk([], { finishReason: "STOP" }, { usageMetadata }),
+      chunk([{ text: "Hello" }]),
+      last()
+    )
+    expect(decoded.states).toEqual(["finishing", "open", "finishing", "done"])
+    expect(collect(decoded).text).toBe("Hello")
   })
-  it("is finishing from its finishReason on, also where it has not been counted", () => {
-    expect(tell(piece([{ text: "Hello" }], { finishReason: "STOP" }))).toMatchObject({
+  it("enters the state finishing after a finishReason without usage", () => {
+    expect(readChunks(chunk([{ text: "Hello" }], { finishReason: "STOP" }))).toMatchObject({
       failure: undefined,
       states: ["finishing", "done"]
     })
   })
-  it("is cut off where text without a finishReason follows the last one", () => {
-    expect(tell(piece([], { finishReason: "STOP" }), piece([{ text: "Hello" }])).failure).toEqual({ _tag: "Truncated" })
+  it("reports Truncated when text without a finishReason follows the last one", () => {
+    expect(readChunks(chunk([], { finishReason: "STOP" }), chunk([{ text: "Hello" }])).failure).toEqual({
+      _tag: "Truncated"
+    })
   })
-  it("is not troubled by blank frames and marks of other protocols", () => {
-    expect(said(tell("", " ", piece([{ text: "Hello" }]), last(), "[DONE]")).finish?.reason).toBe("stop")
+  it("ignores blank frames and a [DONE] frame", () => {
+    expect(collect(readChunks("", " ", chunk([{ text: "Hello" }]), last(), "[DONE]")).finish?.reason).toBe("stop")
   })
 })
 
-describe("a stream that breaks", () => {
-  it("is cut off where it gives no reason to stop", () => {
-    expect(tell(piece([{ text: "Hel" }])).failure).toEqual({ _tag: "Truncated" })
-    expect(tell().failure).toEqual({ _tag: "Truncated" })
+describe("Gemini stream decoder: failures", () => {
+  it("reports Truncated when a stream ends without a finishReason", () => {
+    expect(readChunks(chunk([{ text: "Hel" }])).failure).toEqual({ _tag: "Truncated" })
+    expect(readChunks().failure).toEqual({ _tag: "Truncated" })
   })
-  it("reports an error and a prompt that was blocked", () => {
+  it("reports an error chunk and a blocked prompt as Reported", () => {
     const error = { code: 503, message: "Overloaded.", status: "UNAVAILABLE" }
-    expect(tell(piece([{ text: "Hel" }]), { error }).failure).toEqual({ _tag: "Reported", body: { error } })
-    expect(tell({ promptFeedback: { blockReason: "SAFETY" } }).failure).toMatchObject({
+    expect(readChunks(chunk([{ text: "Hel" }]), { error }).failure).toEqual({ _tag: "Reported", body: { error } })
+    expect(readChunks({ promptFeedback: { blockReason: "SAFETY" } }).failure).toMatchObject({
       _tag: "Reported",
       body: { error: { code: "SAFETY" } }
     })
   })
-  it("is not of the protocol", () => {
-    expect(tell("{").failure).toMatchObject({ _tag: "Malformed", excerpt: "{" })
-    expect(tell("3").failure).toMatchObject({ _tag: "Malformed", path: "" })
-    expect(tell(piece([{ functionCall: { partialArgs: [{ jsonPath: "$.a" }] } }])).failure).toMatchObject({
+  it("rejects invalid frames, a tool call without a name and an invalid jsonPath as Malformed", () => {
+    expect(readChunks("{").failure).toMatchObject({ _tag: "Malformed", excerpt: "{" })
+    expect(readChunks("3").failure).toMatchObject({ _tag: "Malformed", path: "" })
+    expect(readChunks(chunk([{ functionCall: { partialArgs: [{ jsonPath: "$.a" }] } }])).failure).toMatchObject({
       path: "candidates[0].content.parts[0].functionCall.name"
     })
     expect(
-      tell(piece([{ functionCall: { name: "f", partialArgs: [{ jsonPath: "a[", numberValue: 1 }] } }])).failure
+      readChunks(chunk([{ functionCall: { name: "f", partialArgs: [{ jsonPath: "a[", numberValue: 1 }] } }])).failure
     ).toMatchObject({ path: "candidates[0].content.parts[0].functionCall.partialArgs[0].jsonPath" })
   })
 })
 
 // -------------------------------------------------------------------------------------
-// arguments in pieces
+// partialArgs
 // -------------------------------------------------------------------------------------
 
-const begun = (name = "f") => piece([{ functionCall: { name, willContinue: true } }])
-const goesOn = (...partialArgs: ReadonlyArray<object>) => piece([{ functionCall: { partialArgs, willContinue: true } }])
-const ended = piece([{ functionCall: {} }])
+const callStart = (name = "f") => chunk([{ functionCall: { name, willContinue: true } }])
+const callChunk = (...partialArgs: ReadonlyArray<object>) =>
+  chunk([{ functionCall: { partialArgs, willContinue: true } }])
+const callEnd = chunk([{ functionCall: {} }])
 
-/** The arguments of the calls, and whether the pieces told them whole. */
-const argued = (told: Told) => {
-  expect(told.failure).toBe(undefined)
-  return said(told).toolCalls.map((call) => {
-    const deltas = told.out.map((event) =>
+/** The arguments of each tool call, and whether its deltas join to the same text. */
+const argumentsOf = (decoded: DecodedStream) => {
+  expect(decoded.failure).toBe(undefined)
+  return collect(decoded).toolCalls.map((call) => {
+    const deltas = decoded.out.map((event) =>
       event._tag === "ToolCallDelta" && event.id === call.id ? event.argumentsDelta : ""
     )
     return [call.arguments, deltas.join("") === call.arguments]
   })
 }
 
-describe("arguments in pieces", () => {
-  it("are told as the text that they make", () => {
-    const told = tell(
-      begun(),
-      goesOn({ jsonPath: "$.city", stringValue: "San ", willContinue: true }),
-      goesOn({ jsonPath: "$.city", stringValue: 'Fran"cisco', willContinue: true }),
-      goesOn({ jsonPath: "$.city", stringValue: "" }),
-      goesOn({ jsonPath: "$.days", numberValue: 3 }, { jsonPath: "$.exact", boolValue: false }),
-      goesOn({ jsonPath: "$.near", nullValue: "NULL_VALUE" }),
-      ended,
+describe("Gemini stream decoder: partialArgs", () => {
+  it("joins partialArgs into the JSON text of the arguments, delta by delta", () => {
+    const decoded = readChunks(
+      callStart(),
+      callChunk({ jsonPath: "$.city", stringValue: "San ", willContinue: true }),
+      callChunk({ jsonPath: "$.city", stringValue: 'Fran"cisco', willContinue: true }),
+      callChunk({ jsonPath: "$.city", stringValue: "" }),
+      callChunk({ jsonPath: "$.days", numberValue: 3 }, { jsonPath: "$.exact", boolValue: false }),
+      callChunk({ jsonPath: "$.near", nullValue: "NULL_VALUE" }),
+      callEnd,
       last()
     )
-    expect(argued(told)).toEqual([['{"city":"San Fran\\"cisco","days":3,"exact":false,"near":null}', true]])
-    expect(told.out[0]).toEqual({
+    expect(argumentsOf(decoded)).toEqual([['{"city":"San Fran\\"cisco","days":3,"exact":false,"near":null}', true]])
+    expect(decoded.out[0]).toEqual({
       _tag: "ToolCallDelta",
       index: 0,
       id: "call_r1_0",
@@ -224,64 +235,73 @@ describe("arguments in pieces", () => {
       argumentsDelta: '{"city":"San '
     })
   })
-  it("may nest", () => {
-    const told = tell(
-      begun(),
-      goesOn({ jsonPath: "$.recipe.steps[0].text", stringValue: "Boil" }),
-      goesOn({ jsonPath: "$.recipe.steps[0].minutes", numberValue: 10 }),
-      goesOn({ jsonPath: "$.recipe.steps[1].text", stringValue: "Eat" }),
-      goesOn({ jsonPath: "$['odd name'][\"it's\"].x", numberValue: 0.5 }),
-      ended,
+  it("reads nested jsonPaths of objects, lists and quoted names", () => {
+    const decoded = readChunks(
+      callStart(),
+      callChunk({ jsonPath: "$.recipe.steps[0].text", stringValue: "Boil" }),
+      callChunk({ jsonPath: "$.recipe.steps[0].minutes", numberValue: 10 }),
+      callChunk({ jsonPath: "$.recipe.steps[1].text", stringValue: "Eat" }),
+      callChunk({ jsonPath: "$['odd name'][\"it's\"].x", numberValue: 0.5 }),
+      callEnd,
       last()
     )
-    expect(argued(told)).toEqual([
+    expect(argumentsOf(decoded)).toEqual([
       ['{"recipe":{"steps":[{"text":"Boil","minutes":10},{"text":"Eat"}]},"odd name":{"it\'s":{"x":0.5}}}', true]
     ])
   })
-  it("end where they no longer say that they go on, where another call begins, and where the answer ends", () => {
+  it("ends a tool call at its last chunk, at the next tool call or at the end of the stream", () => {
     const closed = (...frames: ReadonlyArray<object>) =>
-      argued(tell(begun(), goesOn({ jsonPath: "$.a", numberValue: 1 }), ...frames))
+      argumentsOf(readChunks(callStart(), callChunk({ jsonPath: "$.a", numberValue: 1 }), ...frames))
     const a = ['{"a":1}', true]
-    expect(closed(piece([{ functionCall: { partialArgs: [] } }]), last())).toEqual([a])
-    expect(closed(begun("g"), ended, last())).toEqual([a, ["{}", true]])
+    expect(closed(chunk([{ functionCall: { partialArgs: [] } }]), last())).toEqual([a])
+    expect(closed(callStart("g"), callEnd, last())).toEqual([a, ["{}", true]])
     expect(closed(last())).toEqual([a])
-    expect(closed(piece([{ functionCall: { willContinue: true } }]), ended, ended, last())).toEqual([a])
-    const within = tell(begun(), goesOn({ jsonPath: "$.a[0].b", stringValue: "x", willContinue: true }), last())
-    expect(argued(within)).toEqual([['{"a":[{"b":"x"}]}', true]])
-  })
-  it("are whole in the call also where they came in another order than that of a text", () => {
-    const told = tell(
-      begun(),
-      goesOn({ jsonPath: "$.a.b", stringValue: "x" }),
-      goesOn({ jsonPath: "$.c", numberValue: 1 }),
-      goesOn({ jsonPath: "$.a.d[1]", numberValue: 3 }, { jsonPath: "$.a.d[0]", numberValue: 2 }),
-      ended,
+    expect(closed(chunk([{ functionCall: { willContinue: true } }]), callEnd, callEnd, last())).toEqual([a])
+    const within = readChunks(
+      callStart(),
+      callChunk({ jsonPath: "$.a[0].b", stringValue: "x", willContinue: true }),
       last()
     )
-    expect(argued(told)).toEqual([['{"a":{"b":"x","d":[2,3]},"c":1}', false]])
+    expect(argumentsOf(within)).toEqual([['{"a":[{"b":"x"}]}', true]])
+  })
+  it("reads complete arguments from partialArgs in any order", () => {
+    const decoded = readChunks(
+      callStart(),
+      callChunk({ jsonPath: "$.a.b", stringValue: "x" }),
+      callChunk({ jsonPath: "$.c", numberValue: 1 }),
+      callChunk({ jsonPath: "$.a.d[1]", numberValue: 3 }, { jsonPath: "$.a.d[0]", numberValue: 2 }),
+      callEnd,
+      last()
+    )
+    expect(argumentsOf(decoded)).toEqual([['{"a":{"b":"x","d":[2,3]},"c":1}', false]])
     const list = (...indices: ReadonlyArray<number>) =>
-      argued(
-        tell(begun(), ...indices.map((at) => goesOn({ jsonPath: `$.a[${at}]`, numberValue: at })), ended, last())
+      argumentsOf(
+        readChunks(
+          callStart(),
+          ...indices.map((at) => callChunk({ jsonPath: `$.a[${at}]`, numberValue: at })),
+          callEnd,
+          last()
+        )
       )[0]?.[0]
     expect(list(1, 0)).toBe('{"a":[0,1]}')
     expect(list(0, 0)).toBe('{"a":[0]}')
   })
-  it("set no field of what they are built on, and no list as long as an index says", () => {
-    const told = tell(
-      begun(),
-      goesOn({ jsonPath: "$.__proto__.polluted", boolValue: true }),
-      goesOn({ jsonPath: "$.a[99999999]", numberValue: 1 }),
-      ended,
+  it("reads a __proto__ path as a plain field and limits the length of a list", () => {
+    const decoded = readChunks(
+      callStart(),
+      callChunk({ jsonPath: "$.__proto__.polluted", boolValue: true }),
+      callChunk({ jsonPath: "$.a[99999999]", numberValue: 1 }),
+      callEnd,
       last()
     )
-    expect(argued(told)[0]?.[0]).toBe('{"__proto__":{"polluted":true},"a":[1]}')
+    expect(argumentsOf(decoded)[0]?.[0]).toBe('{"__proto__":{"polluted":true},"a":[1]}')
     expect(Object.keys(Object.prototype)).toEqual([])
   })
   it.prop(
-    "are what they were before they were cut",
+    "every JSON value survives being split into partialArgs",
     [FastCheck.jsonValue({ maxDepth: 3, stringUnit: "binary" }), FastCheck.integer({ min: 1, max: 3 })],
     ([value, size]) => {
-      const pieces: Array<object> = []
+      const partialArgs: Array<object> = []
       const walk = (inner: unknown, jsonPath: string): unknown => {
         if (Array.isArray(inner)) return inner.map((item, at) => walk(item, `${jsonPath}[${at}]`))
         if (typeof inner === "object" && inner !== null) {
@@ -290,7 +310,7 @@ describe("arguments in pieces", () => {
           )
         }
         if (typeof inner !== "string") {
-          return pieces.push({
+          return partialArgs.push({
             jsonPath,
             ...(inner === null
               ? { nullValue: "NULL_VALUE" }
@@ -300,18 +320,18 @@ describe("arguments in pieces", () => {
           })
         }
         for (let at = 0; at < inner.length; at += size) {
-          pieces.push({ jsonPath, stringValue: inner.slice(at, at + size), willContinue: true })
+          partialArgs.push({ jsonPath, stringValue: inner.slice(at, at + size), willContinue: true })
         }
-        return pieces.push({ jsonPath, stringValue: "" })
+        return partialArgs.push({ jsonPath, stringValue: "" })
       }
       const hasEmpty = JSON.stringify(value).match(/\[\]|\{\}/) !== null
-      // The protocol has no piece for an object or a list without anything in it.
+      // partialArgs cannot express an empty object or list.
       FastCheck.pre(!hasEmpty)
       walk(value, "$.value")
-      const told = tell(begun(), ...pieces.map((each) => goesOn(each)), ended, last())
-      const [[text, whole] = []] = argued(told)
+      const decoded = readChunks(callStart(), ...partialArgs.map((each) => callChunk(each)), callEnd, last())
+      const [[text, isComplete] = []] = argumentsOf(decoded)
       expect(JSON.parse(String(text))).toEqual(JSON.parse(JSON.stringify({ value })))
-      expect(whole).toBe(true)
+      expect(isComplete).toBe(true)
     }
   )
 })

@@ -19,8 +19,8 @@ const read = (headers: Record<string, string>) => {
   )
 }
 
-describe("every provider's headers are read", () => {
-  it("OpenAI, Azure and Groq", () => {
+describe("rateLimits: providers", () => {
+  it("reads request and token limits of OpenAI, Azure and Groq", () => {
     expect(
       read({
         "x-ratelimit-limit-requests": "500",
@@ -40,14 +40,14 @@ describe("every provider's headers are read", () => {
     })
   })
 
-  it("Azure, which tells no limits", () => {
+  it("reads Azure's remaining counts without limits", () => {
     expect(read({ "x-ratelimit-remaining-requests": "9", "x-ratelimit-remaining-tokens": "9000" })).toEqual({
       remainingRequests: 9,
       remainingTokens: 9000
     })
   })
 
-  it("Anthropic, with moments in ISO 8601", () => {
+  it("reads Anthropic's limits with ISO 8601 resets", () => {
     expect(
       read({
         "anthropic-ratelimit-requests-limit": "50",
@@ -67,7 +67,7 @@ describe("every provider's headers are read", () => {
     })
   })
 
-  it("of Anthropic's limits of tokens, the one that is nearest to its end", () => {
+  it("takes the token limit of Anthropic with the smallest remaining share", () => {
     expect(
       read({
         "anthropic-ratelimit-input-tokens-limit": "1000",
@@ -79,13 +79,13 @@ describe("every provider's headers are read", () => {
     ).toEqual({ limitTokens: 200, remainingTokens: 10, resetTokens: 5000 })
   })
 
-  it("OpenRouter, in milliseconds since 1970, and GitHub, in seconds", () => {
+  it("reads the reset of OpenRouter in epoch milliseconds and of GitHub in epoch seconds", () => {
     const millis = { "x-ratelimit-limit": "20", "x-ratelimit-remaining": "0", "x-ratelimit-reset": String(now + 4000) }
     expect(read(millis)).toEqual({ limitRequests: 20, remainingRequests: 0, resetRequests: 4000 })
     expect(read({ ...millis, "x-ratelimit-reset": String(now / 1000 + 9) })).toMatchObject({ resetRequests: 9000 })
   })
 
-  it("Cerebras, a minute and a day, in seconds", () => {
+  it("reads the limits of Cerebras per day and per minute", () => {
     expect(
       read({
         "x-ratelimit-limit-requests-day": "1000",
@@ -105,7 +105,7 @@ describe("every provider's headers are read", () => {
     })
   })
 
-  it("the IETF's draft, where a policy follows the limit", () => {
+  it("reads the IETF draft headers with a policy after the limit", () => {
     expect(read({ "ratelimit-limit": "100, 100;w=60", "ratelimit-remaining": "3", "ratelimit-reset": "12" })).toEqual({
       limitRequests: 100,
       remainingRequests: 3,
@@ -114,8 +114,8 @@ describe("every provider's headers are read", () => {
   })
 })
 
-describe("structured fields", () => {
-  it("RateLimit and RateLimit-Policy", () => {
+describe("rateLimits: structured fields", () => {
+  it("reads RateLimit and RateLimit-Policy", () => {
     expect(read({ ratelimit: '"calls";r=12;t=45', "ratelimit-policy": '"fixed window";"calls";q=70;w=300' })).toEqual({
       limitRequests: 70,
       remainingRequests: 12,
@@ -123,7 +123,7 @@ describe("structured fields", () => {
     })
   })
 
-  it("of drafts before they had policies", () => {
+  it("reads the RateLimit header of older drafts", () => {
     expect(read({ ratelimit: "limit=80, remaining=9, reset=33" })).toEqual({
       limitRequests: 80,
       remainingRequests: 9,
@@ -131,12 +131,12 @@ describe("structured fields", () => {
     })
   })
 
-  it("of which nothing can be read", () => {
+  it("reads nothing from invalid RateLimit headers", () => {
     expect(read({ ratelimit: "soon", "ratelimit-policy": "many" })).toBeUndefined()
   })
 })
 
-describe("a reset is never negative and never invented", () => {
+describe("rateLimits: resets", () => {
   it.each<readonly [string, number | undefined]>([
     ["6ms", 6],
     ["1s", 1000],
@@ -152,7 +152,7 @@ describe("a reset is never negative and never invented", () => {
     ["-4", 0],
     ["soon", undefined],
     ["", undefined]
-  ])("%j is %s ms", (reset, millis) => {
+  ])("reads the reset %j as %s ms", (reset, millis) => {
     expect(read({ "x-ratelimit-remaining": "1", "x-ratelimit-reset": reset })).toEqual({
       remainingRequests: 1,
       ...(millis === undefined ? {} : { resetRequests: millis })
@@ -160,18 +160,18 @@ describe("a reset is never negative and never invented", () => {
   })
 })
 
-describe("what is not there is not read", () => {
-  it("nothing without such headers", () => {
+describe("rateLimits: absent and invalid headers", () => {
+  it("returns undefined without valid rate limit headers", () => {
     expect(rateLimits({}, now)).toBeUndefined()
     expect(rateLimits({ "content-type": "application/json", "x-request-id": "1" }, now)).toBeUndefined()
     expect(rateLimits({ "x-ratelimit-limit-requests": "many" }, now)).toBeUndefined()
   })
 
-  it("retry-after belongs to errors", () => {
+  it("ignores retry-after", () => {
     expect(rateLimits({ "retry-after": "30", "retry-after-ms": "30000" }, now)).toBeUndefined()
   })
 
-  it("any header reads as numbers that make sense", () => {
+  it("reads only finite, non-negative numbers from any header value", () => {
     const names = fc.constantFrom(
       "x-ratelimit-limit-requests",
       "x-ratelimit-remaining-tokens",

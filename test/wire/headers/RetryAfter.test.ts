@@ -10,14 +10,14 @@ const waitOf = (answer: ErrorAnswer): number | undefined => {
   return wait && Duration.toMillis(wait)
 }
 
-const headers = (given: Record<string, string>, status = 429): number | undefined =>
-  waitOf({ status, headers: given, body: "" })
+const headers = (value: Record<string, string>, status = 429): number | undefined =>
+  waitOf({ status, headers: value, body: "" })
 
-const body = (given: unknown): number | undefined => waitOf({ status: 429, headers: {}, body: given })
+const body = (value: unknown): number | undefined => waitOf({ status: 429, headers: {}, body: value })
 
-const words = (message: string): number | undefined => body({ error: { message } })
+const messageWait = (message: string): number | undefined => body({ error: { message } })
 
-describe("headers", () => {
+describe("retryAfter: headers", () => {
   it.each<readonly [string, number | undefined]>([
     ["0", 0],
     ["20", 20_000],
@@ -33,11 +33,11 @@ describe("headers", () => {
     [String(now / 1000 + 8), 8000],
     ["later", undefined],
     ["", undefined]
-  ])("retry-after: %j is %s ms", (value, millis) => {
+  ])("reads retry-after %j as %s ms", (value, millis) => {
     expect(headers({ "retry-after": value })).toBe(millis)
   })
 
-  it("milliseconds win, for they are more exact", () => {
+  it("prefers retry-after-ms to retry-after unless it is invalid", () => {
     expect(headers({ "retry-after-ms": "250", "retry-after": "1" })).toBe(250)
     expect(headers({ "retry-after-ms": "0", "retry-after": "1" })).toBe(0)
     expect(headers({ "x-ms-retry-after-ms": "12.5" })).toBe(12.5)
@@ -45,21 +45,24 @@ describe("headers", () => {
     expect(headers({ "retry-after-ms": "-1", "retry-after": "1" })).toBe(1000)
   })
 
-  it.each(["1e9", "Infinity", "NaN", "0x10", "5;", "5, 5", "--5", "٣"])("%j is no delay", (value) => {
-    expect(headers({ "retry-after": value })).toBeUndefined()
-  })
+  it.each(["1e9", "Infinity", "NaN", "0x10", "5;", "5, 5", "--5", "٣"])(
+    "ignores the invalid retry-after %j",
+    (value) => {
+      expect(headers({ "retry-after": value })).toBeUndefined()
+    }
+  )
 
-  it("the IETF's RateLimit tells when what is used up is whole again", () => {
+  it("reads the reset of an exhausted IETF RateLimit header", () => {
     expect(headers({ ratelimit: '"calls";r=0;t=40', "ratelimit-policy": '"calls";q=90;w=60' })).toBe(40_000)
     expect(headers({ ratelimit: '"calls";r=5;t=40' })).toBeUndefined()
   })
 
-  it("a day is a day, and a thousand years are a year", () => {
+  it("keeps a wait of a day and limits longer ones to a year", () => {
     expect(headers({ "retry-after": "86400" })).toBe(86_400_000)
     expect(headers({ "retry-after": "900000000" })).toBe(366 * 86_400_000)
   })
 
-  it("are not read of a successful status: they were written before the error was known", () => {
+  it("ignores the headers of a success status but not the body", () => {
     expect(headers({ "retry-after": "30", "retry-after-ms": "30000" }, 200)).toBeUndefined()
     const reset = { "x-ratelimit-remaining": "0", "x-ratelimit-reset": "30" }
     expect(waitOf({ status: 200, headers: reset, body: { error: "no" }, inBand: true })).toBeUndefined()
@@ -69,8 +72,8 @@ describe("headers", () => {
   })
 })
 
-describe("resets of rate limits", () => {
-  it("of the limit that is used up", () => {
+describe("retryAfter: rate limit resets", () => {
+  it("takes the reset of the limit that is exhausted", () => {
     expect(
       headers({
         "x-ratelimit-remaining-requests": "5",
@@ -81,7 +84,7 @@ describe("resets of rate limits", () => {
     ).toBe(6000)
   })
 
-  it("of the longest, where several are", () => {
+  it("takes the latest reset of several exhausted limits", () => {
     const both = {
       "x-ratelimit-remaining-requests": "0",
       "x-ratelimit-reset-requests": "2s",
@@ -91,26 +94,26 @@ describe("resets of rate limits", () => {
     expect(headers(both)).toBe(2000)
   })
 
-  it("of tokens, of which the request may have wanted more than are left", () => {
+  it("takes the token reset of a 429 that has some tokens left", () => {
     const some = { "x-ratelimit-remaining-tokens": "10", "x-ratelimit-reset-tokens": "3s" }
     expect(headers(some)).toBe(3000)
     expect(headers(some, 503)).toBeUndefined()
   })
 
-  it("under another status only where nothing is left", () => {
+  it("takes a reset under other statuses only when nothing remains", () => {
     expect(headers({ "x-ratelimit-remaining": "0", "x-ratelimit-reset": "3" }, 503)).toBe(3000)
     expect(headers({ "x-ratelimit-remaining": "1", "x-ratelimit-reset": "3" }, 503)).toBeUndefined()
     expect(headers({ "x-ratelimit-reset": "3" })).toBe(3000)
   })
 
-  it("after what is told outright, which is more exact", () => {
+  it("prefers retry-after and the message to a rate limit reset", () => {
     const reset = { "x-ratelimit-remaining": "0", "x-ratelimit-reset": "60" }
     expect(headers({ ...reset, "retry-after": "5" })).toBe(5000)
     expect(waitOf({ status: 429, headers: reset, body: "Please try again in 2s" })).toBe(2000)
   })
 })
 
-describe("fields of the body", () => {
+describe("retryAfter: body fields", () => {
   it.each<readonly [string, unknown, number | undefined]>([
     [
       "RetryInfo",
@@ -139,26 +142,26 @@ describe("fields of the body", () => {
     ],
     ["upstream Retry-After", { error: { metadata: { headers: { "Retry-After": "17" } } } }, 17_000],
     ["retry_after_seconds", { error: { metadata: { retry_after_seconds: 17 } } }, 17_000],
-    ["negative", { error: { retry_after: -5 } }, undefined],
-    ["negative, beside another", { error: { retry_after: -5, retry_after_ms: 700 } }, 700],
+    ["a negative value", { error: { retry_after: -5 } }, undefined],
+    ["a negative value next to a valid one", { error: { retry_after: -5, retry_after_ms: 700 } }, 700],
     [
       "a protobuf Duration with nanos",
       { error: { details: [{ retryDelay: { seconds: 7, nanos: 250_000_000 } }] } },
       7250
     ],
-    ["in the past", { error: { resets_at: now / 1000 - 5 } }, 0],
+    ["a time in the past", { error: { resets_at: now / 1000 - 5 } }, 0],
     ["null", { error: { retry_after: null } }, undefined],
-    ["nonsense", { error: { retry_after: "soon" } }, undefined]
-  ])("%s", (_, given, millis) => {
-    expect(body(given)).toBe(millis)
+    ["an invalid value", { error: { retry_after: "soon" } }, undefined]
+  ])("reads the wait from the body: %s", (_, value, millis) => {
+    expect(body(value)).toBe(millis)
   })
 
-  it("after the headers", () => {
+  it("prefers the retry-after header to body fields", () => {
     expect(waitOf({ status: 429, headers: { "retry-after": "3" }, body: { error: { retry_after: 60 } } })).toBe(3000)
   })
 })
 
-describe("words", () => {
+describe("retryAfter: messages", () => {
   it.each<readonly [string, number | undefined]>([
     ["Please try again in 412ms, then go on.", 412],
     ["Please try again in 20s. Visit us.", 20_000],
@@ -184,22 +187,22 @@ describe("words", () => {
     ["Only 3 requests per minute are allowed. Retry shortly.", undefined],
     ["retry 3 times", undefined],
     ["Another try may help later.", undefined]
-  ])("%s", (message, millis) => {
-    expect(words(message)).toBe(millis)
+  ])("reads the wait from the message '%s'", (message, millis) => {
+    expect(messageWait(message)).toBe(millis)
   })
 
-  it("Zhipu tells the time in China, whatever the language", () => {
+  it("reads the reset time of Zhipu as Chinese time in every language", () => {
     const limit = { code: "1308", message: "Usage limit reached. Your limit will reset at 2026-03-01 20:00:05" }
     expect(body({ error: limit })).toBe(5000)
   })
 
-  it("after the fields", () => {
+  it("prefers body fields to the message", () => {
     expect(body({ error: { message: "try again in 9s", retry_after: 2 } })).toBe(2000)
   })
 })
 
-describe("laws", () => {
-  it("a wait is never negative and never without end", () => {
+describe("retryAfter laws", () => {
+  it("returns a finite, non-negative wait for any value", () => {
     const value = fc.oneof(
       fc.double().map(String),
       fc.string(),
@@ -223,7 +226,7 @@ describe("laws", () => {
     )
   })
 
-  it("a moment that is written is the moment that is waited for", () => {
+  it("returns the time until the written date in every date format", () => {
     const ahead = fc.integer({ min: 0, max: 300 * 86_400 })
     fc.assert(
       fc.property(ahead, (seconds) => {
@@ -231,7 +234,7 @@ describe("laws", () => {
         expect(headers({ "retry-after": moment.toUTCString() })).toBe(seconds * 1000)
         expect(headers({ "retry-after": String(moment.getTime() / 1000) })).toBe(seconds * 1000)
         expect(headers({ "retry-after": moment.toISOString() })).toBe(seconds * 1000)
-        expect(words(`resets at ${moment.toISOString()}`)).toBe(seconds * 1000)
+        expect(messageWait(`resets at ${moment.toISOString()}`)).toBe(seconds * 1000)
       })
     )
   })

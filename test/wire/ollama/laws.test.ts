@@ -1,4 +1,4 @@
-/** What is written reads back as what was meant, as far as the protocol has words for it. */
+/** Round trips of Ollama requests and responses, without the fields that the protocol lacks. */
 import { describe, expect, it } from "@effect/vitest"
 import { FastCheck } from "effect"
 import type { AssistantPart, ChatRequest, ChatResponse, Message, UserPart } from "../../../src/vocabulary/Chat.js"
@@ -7,22 +7,30 @@ import * as ChatEvent from "../../../src/vocabulary/ChatEvent.js"
 import * as Usage from "../../../src/vocabulary/Usage.js"
 import * as Ollama from "../../../src/wire/Ollama.js"
 import { chatRequest, chatResponse } from "../generators.js"
-import { collected, dribbled, estimated, got, sent, whole, written } from "../roundTrips.js"
+import {
+  collectStream,
+  splitDeltas,
+  estimatedUsage,
+  getOrThrow,
+  jsonRoundTrip,
+  responseRoundTrip,
+  writeFrames
+} from "../roundTrips.js"
 
 const wire = Ollama.make()
 
-const object = FastCheck.dictionary(FastCheck.stringMatching(/^[a-z]{1,4}$/), FastCheck.string(), { maxKeys: 2 }).map(
-  (fields) => JSON.stringify(fields)
-)
+const jsonObject = FastCheck.dictionary(FastCheck.stringMatching(/^[a-z]{1,4}$/), FastCheck.string(), {
+  maxKeys: 2
+}).map((fields) => JSON.stringify(fields))
 
 // -------------------------------------------------------------------------------------
-// answers
+// responses
 // -------------------------------------------------------------------------------------
 
-/** Answers with what this protocol says beside the vocabulary, and calls of JSON objects and of what else a model writes. */
-const answers: FastCheck.Arbitrary<ChatResponse> = FastCheck.record({
+/** Responses with Ollama's metadata, and tool calls whose arguments are JSON objects or, in the first call, any text. */
+const responses: FastCheck.Arbitrary<ChatResponse> = FastCheck.record({
   response: chatResponse("acme"),
-  args: FastCheck.array(object, { minLength: 3, maxLength: 3 }),
+  args: FastCheck.array(jsonObject, { minLength: 3, maxLength: 3 }),
   providerMetadata: FastCheck.record(
     {
       total_duration: FastCheck.nat(),
@@ -51,8 +59,8 @@ const ending = ({ finishReason, rawFinishReason }: ChatResponse) => {
   }
 }
 
-/** What of an answer the protocol can say: one thought, no refusal but in words, no ids, two counts. */
-const sayable = (response: ChatResponse): ChatResponse => ({
+/** A response without what the protocol lacks: it has one reasoning part, the refusal as text, no ids and two counts. */
+const expressible = (response: ChatResponse): ChatResponse => ({
   ...response,
   ...ending(response),
   id: "",
@@ -64,43 +72,51 @@ const sayable = (response: ChatResponse): ChatResponse => ({
   usage: Usage.make({ inputTokens: response.usage.inputTokens, outputTokens: response.usage.outputTokens })
 })
 
-describe("an answer that is written reads back", () => {
-  it.prop("whole", [answers], ([response]) => {
-    expect(whole(wire, response)).toEqual(sayable(response))
-  })
+describe("Ollama response laws", () => {
   it.prop(
-    "as a stream in pieces of any size",
-    [answers, FastCheck.integer({ min: 1, max: 20 })],
-    ([response, size]) => {
-      const frames = written(wire, dribbled(ChatEvent.fromResponse(response), size))
-      expect(collected(wire, frames, response)).toEqual(sayable(response))
+    "every Ollama response survives writing and reading as one body, except for fields that Ollama lacks",
+    [responses],
+    ([response]) => {
+      expect(responseRoundTrip(wire, response)).toEqual(expressible(response))
     }
   )
-  it.prop("with an estimate where nobody counted", [answers], ([counted]) => {
-    const response: ChatResponse = { ...counted, usage: { ...Usage.empty, estimated: true } }
-    const expected: ChatResponse = {
-      ...sayable(response),
-      usage: estimated(counted)
+  it.prop(
+    "every Ollama response survives a stream whose deltas are split at any size",
+    [responses, FastCheck.integer({ min: 1, max: 20 })],
+    ([response, size]) => {
+      const frames = writeFrames(wire, splitDeltas(ChatEvent.fromResponse(response), size))
+      expect(collectStream(wire, frames, response)).toEqual(expressible(response))
     }
-    expect(whole(wire, response)).toEqual(expected)
-    expect(collected(wire, written(wire, ChatEvent.fromResponse(response)), response)).toEqual(expected)
-  })
+  )
+  it.prop(
+    "an Ollama response without counts gets the same estimated usage from the body and from the stream",
+    [responses],
+    ([counted]) => {
+      const response: ChatResponse = { ...counted, usage: { ...Usage.empty, estimated: true } }
+      const expected: ChatResponse = {
+        ...expressible(response),
+        usage: estimatedUsage(counted)
+      }
+      expect(responseRoundTrip(wire, response)).toEqual(expected)
+      expect(collectStream(wire, writeFrames(wire, ChatEvent.fromResponse(response)), response)).toEqual(expected)
+    }
+  )
 })
 
 // -------------------------------------------------------------------------------------
 // requests
 // -------------------------------------------------------------------------------------
 
-const isSayablePart = (part: UserPart): boolean =>
+const isSupportedPart = (part: UserPart): boolean =>
   part.type === "text" || (part.type === "image" && part.url.startsWith("data:"))
 
-/** A question without what the protocol refuses to say. */
-const supported = (message: Message, args: string): Message => {
+/** A message without the parts that are `Unsupported`. */
+const supportedMessage = (message: Message, args: string): Message => {
   switch (message.role) {
     case "user":
       return {
         role: "user",
-        content: typeof message.content === "string" ? message.content : message.content.filter(isSayablePart)
+        content: typeof message.content === "string" ? message.content : message.content.filter(isSupportedPart)
       }
     case "assistant":
       return message.toolCalls === undefined
@@ -111,39 +127,43 @@ const supported = (message: Message, args: string): Message => {
   }
 }
 
-const requests = FastCheck.tuple(chatRequest("acme"), object).map(([request, args]): ChatRequest => {
+const requests = FastCheck.tuple(chatRequest("acme"), jsonObject).map(([request, args]): ChatRequest => {
   const { parallelToolCalls: _, toolChoice, ...rest } = request
   return {
     ...rest,
-    messages: request.messages.map((message) => supported(message, args)),
+    messages: request.messages.map((message) => supportedMessage(message, args)),
     ...(toolChoice === "none" || toolChoice === "auto" ? { toolChoice } : {})
   }
 })
 
-const heardAssistant = (content: string | ReadonlyArray<AssistantPart>): string | ReadonlyArray<AssistantPart> => {
+const expectedAssistantContent = (
+  content: string | ReadonlyArray<AssistantPart>
+): string | ReadonlyArray<AssistantPart> => {
   if (typeof content === "string") return content
-  const thoughts = content.map((part) => (part.type === "reasoning" ? part.text : "")).join("")
-  const said = textOf(content)
-  return thoughts === "" ? said : [{ type: "reasoning", text: thoughts }, ...(said === "" ? [] : [text(said)])]
+  const reasoning = content.map((part) => (part.type === "reasoning" ? part.text : "")).join("")
+  const joinedText = textOf(content)
+  return reasoning === ""
+    ? joinedText
+    : [{ type: "reasoning", text: reasoning }, ...(joinedText === "" ? [] : [text(joinedText)])]
 }
 
-const heardUser = (content: string | ReadonlyArray<UserPart>): string | ReadonlyArray<UserPart> => {
-  const said = textOf(content)
+const expectedUserContent = (content: string | ReadonlyArray<UserPart>): string | ReadonlyArray<UserPart> => {
+  const joinedText = textOf(content)
   const images = typeof content === "string" ? [] : content.flatMap((part) => (part.type === "image" ? [part] : []))
   return images.length === 0
-    ? said
-    : [...(said === "" ? [] : [text(said)]), ...images.map(({ type, url }) => ({ type, url }))]
+    ? joinedText
+    : [...(joinedText === "" ? [] : [text(joinedText)]), ...images.map(({ type, url }) => ({ type, url }))]
 }
 
-const heard = (message: Message): Message => {
+const expectedMessage = (message: Message): Message => {
   switch (message.role) {
     case "system":
     case "developer":
       return { role: "system", content: textOf(message.content) }
     case "user":
-      return { role: "user", content: heardUser(message.content) }
+      return { role: "user", content: expectedUserContent(message.content) }
     case "assistant":
-      return { ...message, content: heardAssistant(message.content) }
+      return { ...message, content: expectedAssistantContent(message.content) }
     case "tool":
       return message
   }
@@ -151,14 +171,14 @@ const heard = (message: Message): Message => {
 
 const efforts = { none: "none", minimal: "low", low: "low", medium: "medium", high: "high", xhigh: "high" } as const
 
-/** What a server hears of a question: nothing that only advises, and no tools where none may be called. */
-const heardRequest = (request: ChatRequest): ChatRequest => {
+/** The request as the server reads it: without the fields that the wire drops, and without tools for tool choice none. */
+const expectedRequest = (request: ChatRequest): ChatRequest => {
   const { metadata: _, reasoning, responseFormat, toolChoice, tools, user: __, ...rest } = request
   const effort = reasoning?.effort
   return {
     model: "asked",
     ...rest,
-    messages: request.messages.map(heard),
+    messages: request.messages.map(expectedMessage),
     ...(tools === undefined || toolChoice === "none" ? {} : { tools: tools.map(({ strict: ___, ...tool }) => tool) }),
     ...(responseFormat === undefined || responseFormat === "text"
       ? {}
@@ -167,9 +187,20 @@ const heardRequest = (request: ChatRequest): ChatRequest => {
   }
 }
 
-describe("a request that is written reads back", () => {
-  it.prop("in full", [requests, FastCheck.boolean()], ([request, stream]) => {
-    const { body, headers = {}, path } = got(wire.encodeRequest(request, { provider: "acme", model: "asked", stream }))
-    expect(got(wire.decodeRequest(sent(body), { path, headers }))).toEqual({ request: heardRequest(request), stream })
-  })
+describe("Ollama request laws", () => {
+  it.prop(
+    "every supported Ollama request survives writing by the client and reading by the server",
+    [requests, FastCheck.boolean()],
+    ([request, stream]) => {
+      const {
+        body,
+        headers = {},
+        path
+      } = getOrThrow(wire.encodeRequest(request, { provider: "acme", model: "asked", stream }))
+      expect(getOrThrow(wire.decodeRequest(jsonRoundTrip(body), { path, headers }))).toEqual({
+        request: expectedRequest(request),
+        stream
+      })
+    }
+  )
 })

@@ -3,34 +3,40 @@ import type { ChatRequest, Reasoning } from "../../../src/vocabulary/Chat.js"
 import * as Chat from "../../../src/vocabulary/Chat.js"
 import * as Ollama from "../../../src/wire/Ollama.js"
 import type { WireRequest } from "../../../src/wire/Wire.js"
-import { failureOf, got } from "../roundTrips.js"
+import { failureOf, getOrThrow } from "../roundTrips.js"
 
 const question: ChatRequest = { messages: [Chat.user("Hi")] }
 
-const written = (request: Partial<ChatRequest>, dialect: Partial<Ollama.Dialect> = {}, stream = false): WireRequest =>
-  got(Ollama.make(dialect).encodeRequest({ ...question, ...request }, { provider: "acme", model: "asked", stream }))
+const wireRequest = (
+  request: Partial<ChatRequest>,
+  dialect: Partial<Ollama.Dialect> = {},
+  stream = false
+): WireRequest =>
+  getOrThrow(
+    Ollama.make(dialect).encodeRequest({ ...question, ...request }, { provider: "acme", model: "asked", stream })
+  )
 
-const body = (request: Partial<ChatRequest>, dialect?: Partial<Ollama.Dialect>) => written(request, dialect).body
+const body = (request: Partial<ChatRequest>, dialect?: Partial<Ollama.Dialect>) => wireRequest(request, dialect).body
 
-const messages = (...told: ReadonlyArray<Chat.Message>) => body({ messages: told })["messages"]
+const messages = (...list: ReadonlyArray<Chat.Message>) => body({ messages: list })["messages"]
 
-const refused = (request: Partial<ChatRequest>) =>
+const encodeFailure = (request: Partial<ChatRequest>) =>
   failureOf(
     Ollama.make().encodeRequest({ ...question, ...request }, { provider: "acme", model: "asked", stream: false })
   )
 
 const unsupported = (feature: string) => ({ _tag: "Unsupported", feature })
 
-describe("a question", () => {
-  it("goes to the chat of the server, which streams unless it is told not to", () => {
-    expect(written({})).toEqual({
+describe("Ollama request", () => {
+  it("writes path, model, messages and the stream flag", () => {
+    expect(wireRequest({})).toEqual({
       path: "/api/chat",
       body: { model: "asked", messages: [{ role: "user", content: "Hi" }], stream: false }
     })
-    expect(written({ model: "other" }, {}, true).body).toMatchObject({ model: "other", stream: true })
-    expect(written({}, { path: "/ollama/api/chat" }).path).toBe("/ollama/api/chat")
+    expect(wireRequest({ model: "other" }, {}, true).body).toMatchObject({ model: "other", stream: true })
+    expect(wireRequest({}, { path: "/ollama/api/chat" }).path).toBe("/ollama/api/chat")
   })
-  it("has its settings as options", () => {
+  it("writes settings as options", () => {
     expect(body({ temperature: 0, topP: 0.5, maxTokens: 9, stop: ["END"], seed: 7 })["options"]).toEqual({
       temperature: 0,
       top_p: 0.5,
@@ -40,7 +46,7 @@ describe("a question", () => {
     })
     expect(body({ stop: [] })).not.toHaveProperty("options")
   })
-  it("adds further options to these instead of replacing them", () => {
+  it("merges the options of extra with the written ones", () => {
     const extra = { options: { num_ctx: 8192, temperature: 1 }, keep_alive: "1h", stream: true }
     expect(body({ temperature: 0, seed: 7, extra })).toEqual({
       model: "asked",
@@ -50,7 +56,7 @@ describe("a question", () => {
       stream: false
     })
   })
-  it("says with every request what the dialect says, below what the request says", () => {
+  it("writes the dialect's keep_alive and options below those of the request", () => {
     const dialect = { keepAlive: -1, options: { num_ctx: 4096, temperature: 0.1, top_k: 5 } }
     expect(body({}, dialect)).toMatchObject({ keep_alive: -1, options: { num_ctx: 4096, temperature: 0.1, top_k: 5 } })
     expect(body({ temperature: 0.9, extra: { keep_alive: 0, options: { num_ctx: 1 } } }, dialect)).toMatchObject({
@@ -58,13 +64,13 @@ describe("a question", () => {
       options: { num_ctx: 1, temperature: 0.9, top_k: 5 }
     })
   })
-  it("leaves out what only advises the provider", () => {
+  it("drops user, metadata, parallelToolCalls: true and toolChoice auto", () => {
     expect(body({ user: "u", metadata: { a: "b" }, parallelToolCalls: true, toolChoice: "auto" })).toEqual(body({}))
   })
 })
 
-describe("messages", () => {
-  it("have their text in one piece, and images beside it without their media type", () => {
+describe("Ollama messages", () => {
+  it("joins the text of a message and writes its images as bare base64", () => {
     expect(
       messages(
         { role: "developer", content: [Chat.text("Be "), Chat.text("brief.")] },
@@ -79,7 +85,7 @@ describe("messages", () => {
       { role: "user", content: "What is it?", images: ["AAAA"] }
     ])
   })
-  it("have the thoughts of earlier turns, whoever thought them", () => {
+  it("writes reasoning of every provider as thinking", () => {
     expect(
       messages({
         role: "assistant",
@@ -91,7 +97,7 @@ describe("messages", () => {
       })
     ).toEqual([{ role: "assistant", content: "Four.", thinking: "Hm. Ah." }])
   })
-  it("have calls with objects as arguments, and results under the call's id and name", () => {
+  it("writes tool calls with object arguments and tool results with the id and name of the tool call", () => {
     const clock = { id: "call_0", name: "clock", arguments: '{"zone":"UTC"}' }
     const weather = { id: "call_0", name: "weather", arguments: "" }
     expect(
@@ -120,8 +126,8 @@ describe("messages", () => {
   })
 })
 
-describe("tools and formats", () => {
-  it("are functions; without tools none is called", () => {
+describe("Ollama tools and formats", () => {
+  it("writes tools as functions and none for tool choice none", () => {
     const tools: ReadonlyArray<Chat.ToolDefinition> = [{ name: "clock", description: "Tells the time.", strict: true }]
     const clock = {
       type: "function",
@@ -131,7 +137,7 @@ describe("tools and formats", () => {
     expect(body({ tools, toolChoice: "none" })).not.toHaveProperty("tools")
     expect(body({ tools, extra: { tools: [{ type: "other" }] } })["tools"]).toEqual([clock, { type: "other" }])
   })
-  it("hold the answer to JSON, or to a schema", () => {
+  it("writes a JSON format or a JSON Schema", () => {
     const schema = { type: "object", properties: { a: { type: "string" } } }
     expect(body({ responseFormat: "json" })["format"]).toBe("json")
     expect(body({ responseFormat: { name: "n", schema, strict: true } })["format"]).toEqual(schema)
@@ -139,53 +145,59 @@ describe("tools and formats", () => {
   })
 })
 
-describe("thinking", () => {
-  const asked = (reasoning: Reasoning) => body({ reasoning })["think"]
-  it("is on, off, or graded as every version knows it", () => {
-    expect(asked({})).toBe(true)
-    expect(asked({ budgetTokens: 100 })).toBe(true)
-    expect(asked({ effort: "none" })).toBe(false)
-    expect(asked({ budgetTokens: 0 })).toBe(false)
-    expect((["minimal", "low", "medium", "high", "xhigh"] as const).map((effort) => asked({ effort }))).toEqual([
+describe("Ollama reasoning settings", () => {
+  const think = (reasoning: Reasoning) => body({ reasoning })["think"]
+  it("writes think as true, false or one of three levels", () => {
+    expect(think({})).toBe(true)
+    expect(think({ budgetTokens: 100 })).toBe(true)
+    expect(think({ effort: "none" })).toBe(false)
+    expect(think({ budgetTokens: 0 })).toBe(false)
+    expect((["minimal", "low", "medium", "high", "xhigh"] as const).map((effort) => think({ effort }))).toEqual([
       "low",
       "low",
       "medium",
       "high",
       "high"
     ])
-    expect(asked({ summary: "auto" })).toBeUndefined()
+    expect(think({ summary: "auto" })).toBeUndefined()
   })
-  it("is only switched on where an older server refuses its grade", () => {
+  it("replaces a think level by true when the server rejects levels, except for gpt-oss", () => {
     const { withoutRefused } = Ollama.make()
-    const graded = written({ reasoning: { effort: "low" } })
-    const complaint = 'think value "low" is not supported for this model'
-    expect(withoutRefused(graded, complaint)).toEqual({ ...graded, body: { ...graded.body, think: true } })
+    const graded = wireRequest({ reasoning: { effort: "low" } })
+    const rejection = 'think value "low" is not supported for this model'
+    expect(withoutRefused(graded, rejection)).toEqual({ ...graded, body: { ...graded.body, think: true } })
     expect(withoutRefused(graded, '"asked" does not support thinking')).toBeUndefined()
-    expect(withoutRefused(written({ reasoning: {} }), complaint)).toBeUndefined()
-    // The complaint was about another model: this one always grades.
-    expect(withoutRefused(written({ model: "gpt-oss:20b", reasoning: { effort: "low" } }), complaint)).toBeUndefined()
+    expect(withoutRefused(wireRequest({ reasoning: {} }), rejection)).toBeUndefined()
+    // gpt-oss supports levels, so the message must concern another model.
+    expect(
+      withoutRefused(wireRequest({ model: "gpt-oss:20b", reasoning: { effort: "low" } }), rejection)
+    ).toBeUndefined()
   })
 })
 
-describe("what the protocol has no word for is refused by name, not dropped", () => {
-  const part = (asked: Chat.UserPart) => refused({ messages: [Chat.user([asked])] })
-  const called = (call: Chat.ToolCall) => refused({ messages: [Chat.assistant("", [call])] })
-  it("of messages", () => {
-    expect(part(Chat.image("https://example.com/a.png"))).toEqual(unsupported("image by URL"))
-    expect(part(Chat.image("data:image/svg+xml,<svg/>"))).toEqual(unsupported("image in another form than base64"))
-    expect(part(Chat.audio(Uint8Array.of(1)))).toEqual(unsupported("audio input"))
-    expect(part(Chat.file(Uint8Array.of(1)))).toEqual(unsupported("file input"))
-    expect(refused({ messages: [{ role: "user", content: "Hi", name: "Ada" }] })).toEqual(
+describe("Ollama unsupported fields", () => {
+  const partFailure = (userPart: Chat.UserPart) => encodeFailure({ messages: [Chat.user([userPart])] })
+  const callFailure = (call: Chat.ToolCall) => encodeFailure({ messages: [Chat.assistant("", [call])] })
+  it("rejects images by URL, audio, files and user names as Unsupported", () => {
+    expect(partFailure(Chat.image("https://example.com/a.png"))).toEqual(unsupported("image by URL"))
+    expect(partFailure(Chat.image("data:image/svg+xml,<svg/>"))).toEqual(
+      unsupported("image in another form than base64")
+    )
+    expect(partFailure(Chat.audio(Uint8Array.of(1)))).toEqual(unsupported("audio input"))
+    expect(partFailure(Chat.file(Uint8Array.of(1)))).toEqual(unsupported("file input"))
+    expect(encodeFailure({ messages: [{ role: "user", content: "Hi", name: "Ada" }] })).toEqual(
       unsupported("name of a user message")
     )
   })
-  it("of tools", () => {
-    expect(refused({ toolChoice: "required" })).toEqual(unsupported("tool choice required"))
-    expect(refused({ toolChoice: { name: "clock" } })).toEqual(unsupported("tool choice by name"))
-    expect(refused({ parallelToolCalls: false })).toEqual(unsupported("parallel tool calls switched off"))
-    expect(called({ id: "c", name: "write", arguments: "{", type: "custom" })).toEqual(unsupported("custom tool calls"))
-    for (const cutOff of ['{"city":"Par', "[1]", "7"]) {
-      expect(called({ id: "c", name: "weather", arguments: cutOff })).toEqual(
+  it("rejects required and custom tool calls and arguments that are no JSON object as Unsupported", () => {
+    expect(encodeFailure({ toolChoice: "required" })).toEqual(unsupported("tool choice required"))
+    expect(encodeFailure({ toolChoice: { name: "clock" } })).toEqual(unsupported("tool choice by name"))
+    expect(encodeFailure({ parallelToolCalls: false })).toEqual(unsupported("parallel tool calls switched off"))
+    expect(callFailure({ id: "c", name: "write", arguments: "{", type: "custom" })).toEqual(
+      unsupported("custom tool calls")
+    )
+    for (const text of ['{"city":"Par', "[1]", "7"]) {
+      expect(callFailure({ id: "c", name: "weather", arguments: text })).toEqual(
         unsupported("tool calls whose arguments are no JSON object")
       )
     }

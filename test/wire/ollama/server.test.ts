@@ -3,29 +3,29 @@ import type { ChatRequest } from "../../../src/vocabulary/Chat.js"
 import { response } from "../../../src/testing/TestLLM.js"
 import * as ChatEvent from "../../../src/vocabulary/ChatEvent.js"
 import * as Ollama from "../../../src/wire/Ollama.js"
-import { failureOf, got, written } from "../roundTrips.js"
+import { failureOf, getOrThrow, writeFrames } from "../roundTrips.js"
 
 const wire = Ollama.make()
 
 const question = { model: "m", messages: [{ role: "user", content: "Hi" }] }
 
-const decoded = (fields: Record<string, unknown>) => got(wire.decodeRequest({ ...question, ...fields }))
+const decoded = (fields: Record<string, unknown>) => getOrThrow(wire.decodeRequest({ ...question, ...fields }))
 
 const request = (fields: Record<string, unknown>): ChatRequest => decoded(fields).request
 
-const messages = (...told: ReadonlyArray<unknown>) => request({ messages: told }).messages
+const messages = (...list: ReadonlyArray<unknown>) => request({ messages: list }).messages
 
-const faultIn = (fields: Record<string, unknown>) => {
+const malformedPath = (fields: Record<string, unknown>) => {
   const failure = failureOf(wire.decodeRequest({ ...question, ...fields }))
   return failure?._tag === "Malformed" ? failure.path : failure
 }
 
-describe("a server reads", () => {
-  it("a question, which asks for a stream unless it says otherwise", () => {
+describe("Ollama server request", () => {
+  it("reads a request as streaming unless stream is false", () => {
     expect(decoded({})).toEqual({ request: { model: "m", messages: [{ role: "user", content: "Hi" }] }, stream: true })
     expect(decoded({ stream: false }).stream).toBe(false)
   })
-  it("settings, and keeps options that it has no word for", () => {
+  it("reads options as settings and keeps unknown ones in extra", () => {
     expect(
       request({
         options: { temperature: 0, top_p: 0.5, num_predict: 9, stop: "END", seed: 7, num_ctx: 1 },
@@ -42,10 +42,10 @@ describe("a server reads", () => {
       seed: 7,
       extra: { keep_alive: "1h", options: { num_ctx: 1 } }
     })
-    // As many tokens as there are.
+    // -1 means no limit.
     expect(request({ options: { num_predict: -1 } })).toMatchObject({ extra: { options: { num_predict: -1 } } })
   })
-  it("how much to think", () => {
+  it("reads think as a reasoning setting", () => {
     const thinking = (think: unknown) => request({ think }).reasoning
     expect([true, false, "low", "max", null].map(thinking)).toEqual([
       {},
@@ -55,7 +55,7 @@ describe("a server reads", () => {
       undefined
     ])
   })
-  it("the shape of the answer, and tools", () => {
+  it("reads the response format and function tools and keeps other tools in extra", () => {
     const schema = { type: "object" }
     expect(request({ format: "json" }).responseFormat).toBe("json")
     expect(request({ format: schema }).responseFormat).toEqual({ name: "answer", schema })
@@ -65,7 +65,7 @@ describe("a server reads", () => {
     ).toMatchObject({ tools: [{ name: "clock", parameters: schema }], extra: { tools: [other] } })
     expect(request({ tools: [] })).not.toHaveProperty("tools")
   })
-  it("images by what they begin with", () => {
+  it("reads the media type of an image from its first bytes", () => {
     const image = (url: string) => ({ type: "image", url })
     expect(messages({ role: "user", content: "", images: ["/9j/A", "R0lGODA", "UklGRA", "iVBORw"] })).toEqual([
       {
@@ -79,13 +79,13 @@ describe("a server reads", () => {
       }
     ])
   })
-  it("results under the calls that they answer, by id, by name, or by their order", () => {
+  it("matches tool results to tool calls by id, by name or by order", () => {
     const clock = { function: { name: "clock", arguments: { a: 1 } } }
     const rain = { function: { name: "rain", arguments: {} } }
-    const results = (...told: ReadonlyArray<Record<string, unknown>>) =>
+    const results = (...list: ReadonlyArray<Record<string, unknown>>) =>
       messages(
         { role: "assistant", content: "", tool_calls: [clock, rain, { ...clock, id: "own" }] },
-        ...told.map((result) => ({ role: "tool", content: "r", ...result }))
+        ...list.map((result) => ({ role: "tool", content: "r", ...result }))
       )
         .slice(1)
         .map((message) => (message.role === "tool" ? message.toolCallId : ""))
@@ -99,21 +99,23 @@ describe("a server reads", () => {
     expect(results({ tool_name: "other" })).toEqual(["other"])
     expect(messages({ role: "tool", content: "r" })).toEqual([{ role: "tool", toolCallId: "call_0", content: "r" }])
   })
-  it("no question that is none, and says where", () => {
-    expect(faultIn({ messages: [] })).toBe("messages")
-    expect(faultIn({ messages: [{ role: "nobody", content: "" }] })).toBe("messages[0].role")
-    expect(faultIn({ messages: [{ role: "user", content: "", images: [7] }] })).toBe("messages[0].content[0].images")
-    expect(faultIn({ messages: [{ role: "assistant", content: "", tool_calls: [{}] }] })).toBe(
+  it("rejects an invalid Ollama request as Malformed with the path of the field", () => {
+    expect(malformedPath({ messages: [] })).toBe("messages")
+    expect(malformedPath({ messages: [{ role: "nobody", content: "" }] })).toBe("messages[0].role")
+    expect(malformedPath({ messages: [{ role: "user", content: "", images: [7] }] })).toBe(
+      "messages[0].content[0].images"
+    )
+    expect(malformedPath({ messages: [{ role: "assistant", content: "", tool_calls: [{}] }] })).toBe(
       "messages[0].tool_calls[0].name"
     )
-    expect(faultIn({ options: { num_predict: "many" } })).toBe("options.num_predict")
-    expect(faultIn({ think: "a lot" })).toBe("think.effort")
-    expect(faultIn({ tools: {} })).toBe("tools")
+    expect(malformedPath({ options: { num_predict: "many" } })).toBe("options.num_predict")
+    expect(malformedPath({ think: "a lot" })).toBe("think.effort")
+    expect(malformedPath({ tools: {} })).toBe("tools")
     expect(failureOf(wire.decodeRequest("?"))).toMatchObject({ _tag: "Malformed", path: "" })
   })
 })
 
-const answer = response({
+const chatResponse = response({
   id: "i",
   model: "m",
   text: "Four.",
@@ -125,9 +127,9 @@ const answer = response({
   providerMetadata: { total_duration: 9, images: ["AAAA"], message: "not a field", error: "nor this" }
 })
 
-describe("a server writes", () => {
-  it("a whole answer", () => {
-    expect(wire.encodeResponse(answer)).toMatchObject({
+describe("Ollama server response", () => {
+  it("writes text, tool calls, images and durations of a response", () => {
+    expect(wire.encodeResponse(chatResponse)).toMatchObject({
       model: "m",
       message: {
         role: "assistant",
@@ -142,10 +144,10 @@ describe("a server writes", () => {
       done_reason: "stop",
       total_duration: 9
     })
-    expect(wire.encodeResponse(answer)).not.toHaveProperty("error")
+    expect(wire.encodeResponse(chatResponse)).not.toHaveProperty("error")
   })
-  it("a stream of lines, of which only the last is done", () => {
-    const lines = written(wire, ChatEvent.fromResponse(answer)).map(({ data }) => JSON.parse(data))
+  it("writes a stream of lines of which only the last is done", () => {
+    const lines = writeFrames(wire, ChatEvent.fromResponse(chatResponse)).map(({ data }) => JSON.parse(data))
     expect(lines.map((line) => [line.message, line.done, line.done_reason])).toEqual([
       [{ role: "assistant", content: "Four." }, false, undefined],
       [{ role: "assistant", content: " No." }, false, undefined],
@@ -170,7 +172,7 @@ describe("a server writes", () => {
       [{ role: "assistant", content: "", images: ["AAAA"] }, true, "stop"]
     ])
   })
-  it("an error as a text", () => {
+  it("writes an error as a text", () => {
     expect(wire.encodeError({ status: 404, message: "model 'm' not found", code: "x" })).toEqual({
       error: "model 'm' not found"
     })

@@ -1,4 +1,4 @@
-/** What is written reads back as what was meant, on both sides and in both ways of answering. */
+/** Round trips of Responses requests, responses and streams. */
 import { describe, expect, it } from "@effect/vitest"
 import { FastCheck } from "effect"
 import type {
@@ -14,40 +14,50 @@ import * as ChatEvent from "../../../src/vocabulary/ChatEvent.js"
 import * as Usage from "../../../src/vocabulary/Usage.js"
 import * as Responses from "../../../src/wire/Responses.js"
 import type { Frame } from "../../../src/wire/Wire.js"
-import { collected, got, halves, heard, sent, whole, written } from "../roundTrips.js"
+import {
+  collectStream,
+  getOrThrow,
+  halves,
+  asReadByServer,
+  jsonRoundTrip,
+  responseRoundTrip,
+  writeFrames
+} from "../roundTrips.js"
 import { character } from "../../support/character.js"
 
 const wire = Responses.make({ store: undefined, sealedReasoning: false })
 
-const words = FastCheck.string({ minLength: 1, maxLength: 12, unit: character })
+const nonEmptyText = FastCheck.string({ minLength: 1, maxLength: 12, unit: character })
 const name = FastCheck.stringMatching(/^[a-z]{1,8}$/)
 
 // -------------------------------------------------------------------------------------
-// answers
+// responses
 // -------------------------------------------------------------------------------------
 
-/** One thought as the protocol has them: pieces under one id, the seal on the last. */
-const thought = (id: string, provider: string | undefined): FastCheck.Arbitrary<ReadonlyArray<ReasoningPart>> =>
+/** The parts of one reasoning item: they share its id, and the last has the signature. */
+const reasoningItem = (id: string, provider: string | undefined): FastCheck.Arbitrary<ReadonlyArray<ReasoningPart>> =>
   FastCheck.record({
     format: FastCheck.constantFrom("reasoning.summary", "reasoning.text"),
-    texts: FastCheck.array(words, { minLength: 1, maxLength: 3 }),
-    signature: FastCheck.option(words),
-    shown: FastCheck.boolean()
-  }).map(({ format, shown, signature, texts }) => {
-    const own = { type: "reasoning" as const, id, ...(provider === undefined ? {} : { provider }) }
-    const seal = signature === null ? {} : { signature }
-    return shown
-      ? texts.map((text, index) => ({ ...own, text, format, ...(index === texts.length - 1 ? seal : {}) }))
-      : [{ ...own, text: "", signature: signature ?? "sealed" }]
+    texts: FastCheck.array(nonEmptyText, { minLength: 1, maxLength: 3 }),
+    signature: FastCheck.option(nonEmptyText),
+    visible: FastCheck.boolean()
+  }).map(({ format, visible, signature, texts }) => {
+    const common = { type: "reasoning" as const, id, ...(provider === undefined ? {} : { provider }) }
+    const signed = signature === null ? {} : { signature }
+    return visible
+      ? texts.map((text, index) => ({ ...common, text, format, ...(index === texts.length - 1 ? signed : {}) }))
+      : [{ ...common, text: "", signature: signature ?? "sealed" }]
   })
 
-const thoughts = (provider: string | undefined) =>
+const reasoningItems = (provider: string | undefined) =>
   FastCheck.nat(3)
-    .chain((count) => FastCheck.tuple(...Array.from({ length: count }, (_, index) => thought(`rs_${index}`, provider))))
-    .map((found) => found.flat())
+    .chain((count) =>
+      FastCheck.tuple(...Array.from({ length: count }, (_, index) => reasoningItem(`rs_${index}`, provider)))
+    )
+    .map((parts) => parts.flat())
 
 const toolCalls: FastCheck.Arbitrary<ReadonlyArray<ToolCall>> = FastCheck.array(
-  FastCheck.record({ name, arguments: words, custom: FastCheck.boolean() }),
+  FastCheck.record({ name, arguments: nonEmptyText, custom: FastCheck.boolean() }),
   { maxLength: 3 }
 ).map((calls) =>
   calls.map(({ custom, ...call }, index) => ({
@@ -59,22 +69,22 @@ const toolCalls: FastCheck.Arbitrary<ReadonlyArray<ToolCall>> = FastCheck.array(
 
 const usage = FastCheck.record({
   uncached: FastCheck.nat(1000),
-  said: FastCheck.nat(1000),
+  textTokens: FastCheck.nat(1000),
   totalTokens: FastCheck.nat(3000),
   cachedInputTokens: FastCheck.nat(1000),
   cacheWriteTokens: FastCheck.nat(1000),
   reasoningTokens: FastCheck.nat(1000)
-}).map(({ said, uncached, ...counts }) =>
+}).map(({ textTokens, uncached, ...counts }) =>
   Usage.make({
     ...counts,
     inputTokens: uncached + counts.cachedInputTokens + counts.cacheWriteTokens,
-    outputTokens: said + counts.reasoningTokens
+    outputTokens: textTokens + counts.reasoningTokens
   })
 )
 
-const ways = ["completed", "max_output_tokens", "content_filter", "in_progress", "pause_turn"] as const
+const rawReasons = ["completed", "max_output_tokens", "content_filter", "in_progress", "pause_turn"] as const
 
-const endings: Readonly<Record<(typeof ways)[number], Chat.FinishReason | undefined>> = {
+const endings: Readonly<Record<(typeof rawReasons)[number], Chat.FinishReason | undefined>> = {
   completed: undefined,
   max_output_tokens: "length",
   content_filter: "content-filter",
@@ -85,12 +95,12 @@ const endings: Readonly<Record<(typeof ways)[number], Chat.FinishReason | undefi
 const drafts = FastCheck.record({
   id: FastCheck.stringMatching(/^resp_[0-9a-f]{4}$/),
   model: name,
-  text: FastCheck.oneof(FastCheck.constant(""), words),
-  refusal: FastCheck.oneof(FastCheck.constant(""), words),
-  reasoningParts: thoughts("acme"),
+  text: FastCheck.oneof(FastCheck.constant(""), nonEmptyText),
+  refusal: FastCheck.oneof(FastCheck.constant(""), nonEmptyText),
+  reasoningParts: reasoningItems("acme"),
   toolCalls,
   usage,
-  rawFinishReason: FastCheck.constantFrom(...ways),
+  rawFinishReason: FastCheck.constantFrom(...rawReasons),
   metadata: FastCheck.record(
     {
       service_tier: name,
@@ -104,26 +114,26 @@ const drafts = FastCheck.record({
 
 type Draft = typeof drafts extends FastCheck.Arbitrary<infer A> ? A : never
 
-const answerOf = ({ cited, metadata, ...answer }: Draft): ChatResponse => ({
-  ...answer,
+const responseOf = ({ cited, metadata, ...response }: Draft): ChatResponse => ({
+  ...response,
   provider: "acme",
-  reasoning: answer.reasoningParts.map((part) => part.text).join(""),
-  finishReason: endings[answer.rawFinishReason] ?? (answer.toolCalls.length > 0 ? "tool-calls" : "stop"),
+  reasoning: response.reasoningParts.map((part) => part.text).join(""),
+  finishReason: endings[response.rawFinishReason] ?? (response.toolCalls.length > 0 ? "tool-calls" : "stop"),
   latency: 0,
   keyId: "k",
   attempts: [],
   providerMetadata: {
     ...metadata,
-    ...(cited && answer.text !== "" ? { annotations: [{ type: "url_citation", url: "https://example.com" }] } : {})
+    ...(cited && response.text !== "" ? { annotations: [{ type: "url_citation", url: "https://example.com" }] } : {})
   }
 })
 
-const answers = drafts.map(answerOf)
+const responses = drafts.map(responseOf)
 
-/** The same events in smaller pieces, those of parallel calls in turns. */
-const dribbled = (events: ReadonlyArray<ChatEvent.ChatEvent>): ReadonlyArray<ChatEvent.ChatEvent> => {
+/** The same events in halved deltas, those of parallel tool calls interleaved. */
+const halveDeltas = (events: ReadonlyArray<ChatEvent.ChatEvent>): ReadonlyArray<ChatEvent.ChatEvent> => {
   const calls = events.filter((event) => event._tag === "ToolCallDelta")
-  const turns = [0, 1].flatMap((half) =>
+  const interleaved = [0, 1].flatMap((half) =>
     calls.map(({ argumentsDelta, id, index, name }): ChatEvent.ToolCallDelta => ({
       _tag: "ToolCallDelta",
       index,
@@ -132,7 +142,7 @@ const dribbled = (events: ReadonlyArray<ChatEvent.ChatEvent>): ReadonlyArray<Cha
       argumentsDelta: halves(argumentsDelta)[half] ?? ""
     }))
   )
-  const ends = events.filter((event) => event._tag === "ToolCallEnd")
+  const callEnds = events.filter((event) => event._tag === "ToolCallEnd")
   const others = events.flatMap((event): ReadonlyArray<ChatEvent.ChatEvent> => {
     switch (event._tag) {
       case "TextDelta":
@@ -158,30 +168,40 @@ const dribbled = (events: ReadonlyArray<ChatEvent.ChatEvent>): ReadonlyArray<Cha
         return [event]
     }
   })
-  return [...others.slice(0, -1), ...turns, ...ends, ...others.slice(-1)]
+  return [...others.slice(0, -1), ...interleaved, ...callEnds, ...others.slice(-1)]
 }
 
-describe("whatever the answer", () => {
-  it.prop("it reads back whole", [answers], ([answer]) => {
-    expect(whole(wire, answer)).toEqual(answer)
+describe("Responses response laws", () => {
+  it.prop("every Responses response survives writing and reading as one body", [responses], ([response]) => {
+    expect(responseRoundTrip(wire, response)).toEqual(response)
   })
-  it.prop("it reads back from a stream", [answers], ([answer]) => {
-    expect(collected(wire, written(wire, ChatEvent.fromResponse(answer)), answer, "words")).toEqual(answer)
+  it.prop("every Responses response survives writing and reading as a stream", [responses], ([response]) => {
+    expect(collectStream(wire, writeFrames(wire, ChatEvent.fromResponse(response)), response, "event")).toEqual(
+      response
+    )
   })
-  it.prop("it reads back from a stream in small pieces", [answers], ([answer]) => {
-    const events = dribbled(ChatEvent.fromResponse(answer))
-    expect(collected(wire, written(wire, events), answer, "words")).toEqual(answer)
-  })
-  it.prop("the pieces of a stream and its last event say the same", [answers], ([answer]) => {
-    const frames = written(wire, ChatEvent.fromResponse(answer))
-    const wholes = frames.filter(({ event }) => event?.endsWith(".delta") !== true)
-    expect(collected(wire, frames.slice(-1), answer, "words")).toEqual(answer)
-    expect(collected(wire, wholes, answer, "words")).toEqual(answer)
-  })
+  it.prop(
+    "every Responses response survives a stream whose deltas are halved and interleaved",
+    [responses],
+    ([response]) => {
+      const events = halveDeltas(ChatEvent.fromResponse(response))
+      expect(collectStream(wire, writeFrames(wire, events), response, "event")).toEqual(response)
+    }
+  )
+  it.prop(
+    "a stream without deltas, or with its last event alone, reads as the same response",
+    [responses],
+    ([response]) => {
+      const frames = writeFrames(wire, ChatEvent.fromResponse(response))
+      const withoutDeltas = frames.filter(({ event }) => event?.endsWith(".delta") !== true)
+      expect(collectStream(wire, frames.slice(-1), response, "event")).toEqual(response)
+      expect(collectStream(wire, withoutDeltas, response, "event")).toEqual(response)
+    }
+  )
 })
 
-/** The frames of a server that names and numbers items and parts in its own way: one for pieces, one for wholes, one for items. */
-const renumbered = (frames: ReadonlyArray<Frame>, shifts: ReadonlyArray<number>): ReadonlyArray<Frame> =>
+/** The frames with other ids and indices, shifted by one number each for deltas, done events and items. */
+const renumber = (frames: ReadonlyArray<Frame>, shifts: ReadonlyArray<number>): ReadonlyArray<Frame> =>
   frames.map(({ data, event = "" }) => {
     const [ofDeltas = 0, ofWholes = 0, ofItems = 0] = shifts
     const isItem = event.startsWith("response.output_item.")
@@ -205,15 +225,19 @@ const renumbered = (frames: ReadonlyArray<Frame>, shifts: ReadonlyArray<number>)
 
 const textsOf = ({ reasoning, refusal, text, toolCalls }: ChatResponse) => ({ reasoning, refusal, text, toolCalls })
 
-describe("however a server numbers and names items and parts", () => {
+describe("Responses numbering laws", () => {
   const shifts = FastCheck.array(FastCheck.nat(2), { minLength: 3, maxLength: 3 })
-  it.prop("nothing is lost and nothing comes twice", [answers, shifts], ([answer, by]) => {
-    const frames = written(wire, ChatEvent.fromResponse(answer))
-    const read = collected(wire, renumbered(frames, by), answer, "words")
-    expect(textsOf(read)).toEqual(textsOf(answer))
-    const wholes = frames.filter(({ event }) => event?.endsWith(".delta") !== true)
-    expect(textsOf(collected(wire, renumbered(wholes, by), answer, "words"))).toEqual(textsOf(answer))
-  })
+  it.prop(
+    "a stream whose deltas, done events and items are numbered differently reads every text once",
+    [responses, shifts],
+    ([response, by]) => {
+      const frames = writeFrames(wire, ChatEvent.fromResponse(response))
+      const decoded = collectStream(wire, renumber(frames, by), response, "event")
+      expect(textsOf(decoded)).toEqual(textsOf(response))
+      const withoutDeltas = frames.filter(({ event }) => event?.endsWith(".delta") !== true)
+      expect(textsOf(collectStream(wire, renumber(withoutDeltas, by), response, "event"))).toEqual(textsOf(response))
+    }
+  )
 })
 
 // -------------------------------------------------------------------------------------
@@ -221,10 +245,10 @@ describe("however a server numbers and names items and parts", () => {
 // -------------------------------------------------------------------------------------
 
 const userMessage: FastCheck.Arbitrary<Message> = FastCheck.oneof(
-  words.map(Chat.user),
+  nonEmptyText.map(Chat.user),
   FastCheck.array(
     FastCheck.oneof(
-      words.map(Chat.text),
+      nonEmptyText.map(Chat.text),
       FastCheck.constantFrom<"low" | "auto">("low", "auto").map((detail) =>
         Chat.image("https://example.com/a.png", { detail })
       ),
@@ -237,15 +261,15 @@ const userMessage: FastCheck.Arbitrary<Message> = FastCheck.oneof(
   ).map(Chat.user)
 )
 
-/** What the model said, and the results of its calls. */
-const turns = FastCheck.record({
-  parts: thoughts("acme"),
-  text: words,
+/** Parts of an assistant turn and its tool results. */
+const turnParts = FastCheck.record({
+  parts: reasoningItems("acme"),
+  text: nonEmptyText,
   calls: toolCalls,
-  results: FastCheck.array(words, { minLength: 3, maxLength: 3 })
+  results: FastCheck.array(nonEmptyText, { minLength: 3, maxLength: 3 })
 })
 
-type Turn = typeof turns extends FastCheck.Arbitrary<infer A> ? A : never
+type Turn = typeof turnParts extends FastCheck.Arbitrary<infer A> ? A : never
 
 const turnOf = ({ calls, parts, results, text }: Turn): ReadonlyArray<Message> => {
   const content: string | ReadonlyArray<AssistantPart> = parts.length === 0 ? text : [...parts, Chat.text(text)]
@@ -258,15 +282,18 @@ const turnOf = ({ calls, parts, results, text }: Turn): ReadonlyArray<Message> =
 const exchange = FastCheck.tuple(
   userMessage,
   FastCheck.array(
-    FastCheck.record({ role: FastCheck.constantFrom<"system" | "developer">("system", "developer"), content: words }),
+    FastCheck.record({
+      role: FastCheck.constantFrom<"system" | "developer">("system", "developer"),
+      content: nonEmptyText
+    }),
     { maxLength: 1 }
   ),
-  turns.map(turnOf)
-).map(([asked, told, said]): ReadonlyArray<Message> => [asked].concat(told, said))
+  turnParts.map(turnOf)
+).map(([question, instructions, turn]): ReadonlyArray<Message> => [question].concat(instructions, turn))
 
 const conversations = FastCheck.tuple(
   FastCheck.array(
-    words.map((text): Message => Chat.system(text)),
+    nonEmptyText.map((text): Message => Chat.system(text)),
     { maxLength: 1 }
   ),
   FastCheck.array(exchange, { maxLength: 2 }),
@@ -281,7 +308,7 @@ const requests: FastCheck.Arbitrary<ChatRequest> = FastCheck.record(
       FastCheck.record(
         {
           name,
-          description: words,
+          description: nonEmptyText,
           parameters: FastCheck.constant({ type: "object", properties: {} }),
           strict: FastCheck.constant(false)
         },
@@ -302,32 +329,38 @@ const requests: FastCheck.Arbitrary<ChatRequest> = FastCheck.record(
     topP: FastCheck.double({ min: 0, max: 1, noNaN: true }).map(Math.abs),
     maxTokens: FastCheck.integer({ min: 1 }),
     reasoning: FastCheck.constantFrom<Chat.Reasoning>({ effort: "high" }, { effort: "minimal", summary: "auto" }),
-    user: words,
+    user: nonEmptyText,
     metadata: FastCheck.constant({ a: "b" }),
     extra: FastCheck.constant({ service_tier: "flex", tools: [{ type: "web_search" }] })
   },
   { requiredKeys: ["messages"] }
 )
 
-/** Thoughts that are neither sealed nor open are only good where answers are kept. */
-const keeping = Responses.make({ store: true, sealedReasoning: false })
+/** Reasoning summaries without encrypted content are written only when the provider stores responses. */
+const storingWire = Responses.make({ store: true, sealedReasoning: false })
 
-const instructs = ({ role }: Message): boolean => role === "system" || role === "developer"
+const isInstruction = ({ role }: Message): boolean => role === "system" || role === "developer"
 
-/** What stands in an item or is defined in this protocol is known to. */
-const own = { native: { responses: {} } }
+/** Mark of tools and of later instructions, which the server reads as native. */
+const native = { native: { responses: {} } }
 
-describe("whatever the request", () => {
-  it.prop("a server reads what a client meant", [requests, FastCheck.boolean()], ([request, streamed]) => {
-    const { body } = got(keeping.encodeRequest(request, { provider: "acme", model: "m", stream: streamed }))
-    const start = request.messages.findIndex((message) => !instructs(message))
-    const messages = request.messages
-      .map(heard("responses"))
-      .map((message, index) => (index > start && instructs(message) ? { ...message, ...own } : message))
-    const tools = request.tools === undefined ? {} : { tools: request.tools.map((tool) => ({ ...tool, ...own })) }
-    expect(got(keeping.decodeRequest(sent(body)))).toEqual({
-      request: { model: "m", ...request, ...tools, messages, extra: { store: true, ...request.extra } },
-      stream: streamed
-    })
-  })
+describe("Responses request laws", () => {
+  it.prop(
+    "every Responses request survives writing by the client and reading by the server",
+    [requests, FastCheck.boolean()],
+    ([request, streamed]) => {
+      const { body } = getOrThrow(
+        storingWire.encodeRequest(request, { provider: "acme", model: "m", stream: streamed })
+      )
+      const start = request.messages.findIndex((message) => !isInstruction(message))
+      const messages = request.messages
+        .map(asReadByServer("responses"))
+        .map((message, index) => (index > start && isInstruction(message) ? { ...message, ...native } : message))
+      const tools = request.tools === undefined ? {} : { tools: request.tools.map((tool) => ({ ...tool, ...native })) }
+      expect(getOrThrow(storingWire.decodeRequest(jsonRoundTrip(body)))).toEqual({
+        request: { model: "m", ...request, ...tools, messages, extra: { store: true, ...request.extra } },
+        stream: streamed
+      })
+    }
+  )
 })

@@ -5,10 +5,10 @@ import * as Chat from "../../../src/vocabulary/Chat.js"
 import * as Responses from "../../../src/wire/Responses.js"
 import type { WireRequest } from "../../../src/wire/Wire.js"
 
-const peer = { provider: "acme", model: "acme-1", stream: false }
+const target = { provider: "acme", model: "acme-1", stream: false }
 
 const encode = (request: ChatRequest, dialect?: Partial<Responses.Dialect>) =>
-  Responses.make(dialect).encodeRequest(request, peer)
+  Responses.make(dialect).encodeRequest(request, target)
 
 const body = (request: Partial<ChatRequest>, dialect?: Partial<Responses.Dialect>): Record<string, unknown> =>
   Either.getOrThrowWith(
@@ -19,7 +19,7 @@ const body = (request: Partial<ChatRequest>, dialect?: Partial<Responses.Dialect
 const input = (messages: ReadonlyArray<Message>, dialect?: Partial<Responses.Dialect>): unknown =>
   body({ messages }, dialect)["input"]
 
-const refused = (request: Partial<ChatRequest>, dialect?: Partial<Responses.Dialect>): unknown =>
+const encodeFailure = (request: Partial<ChatRequest>, dialect?: Partial<Responses.Dialect>): unknown =>
   Either.match(encode({ messages: [Chat.user("Hello")], ...request }, dialect), {
     onLeft: (failure) => failure,
     onRight: () => undefined
@@ -29,8 +29,8 @@ const png = "data:image/png;base64,AAAA"
 const pdf = "data:application/pdf;base64,AAAA"
 const wav = "data:audio/x-wav;base64,AAAA"
 
-describe("a request", () => {
-  it("goes to /responses and keeps nothing there", () => {
+describe("Responses request", () => {
+  it("writes path, model, input, store: false and the include of encrypted reasoning", () => {
     expect(Either.getOrThrow(encode({ messages: [Chat.user("Hello")] }))).toEqual({
       path: "/responses",
       body: {
@@ -42,11 +42,11 @@ describe("a request", () => {
       }
     })
   })
-  it("asks for a stream where one is wanted", () => {
-    const streamed = Responses.make().encodeRequest({ messages: [Chat.user("Hello")] }, { ...peer, stream: true })
+  it("writes stream: true for a streaming Responses request", () => {
+    const streamed = Responses.make().encodeRequest({ messages: [Chat.user("Hello")] }, { ...target, stream: true })
     expect(Either.getOrThrow(streamed).body["stream"]).toBe(true)
   })
-  it("sends every setting of the vocabulary under its name", () => {
+  it("writes every common setting under its Responses name", () => {
     expect(
       body({
         model: "other",
@@ -69,17 +69,17 @@ describe("a request", () => {
       reasoning: { effort: "xhigh", summary: "detailed" }
     })
   })
-  it("sends what is extra over what the vocabulary says, and extra tools behind the others", () => {
-    const sent = body({
+  it("lets extra override Responses fields except stream, and appends its tools", () => {
+    const written = body({
       temperature: 0,
       tools: [{ name: "f" }],
       extra: { temperature: 1, service_tier: "flex", store: true, stream: true, tools: [{ type: "web_search" }] }
     })
-    expect(sent).toMatchObject({ temperature: 1, service_tier: "flex", store: true, stream: false })
-    expect(sent["tools"]).toMatchObject([{ type: "function", name: "f" }, { type: "web_search" }])
+    expect(written).toMatchObject({ temperature: 1, service_tier: "flex", store: true, stream: false })
+    expect(written["tools"]).toMatchObject([{ type: "function", name: "f" }, { type: "web_search" }])
     expect(body({ extra: { tools: [{ type: "web_search" }] } })["tools"]).toEqual([{ type: "web_search" }])
   })
-  it("asks for sealed thoughts only where there may be any", () => {
+  it("writes the include of encrypted reasoning only for models and dialects with reasoning", () => {
     expect(body({ model: "gpt-5-mini" })["include"]).toEqual(["reasoning.encrypted_content"])
     for (const model of ["gpt-4o", "gpt-4.1-mini", "openai/gpt-4o", "gpt-3.5-turbo"]) {
       expect(body({ model })).not.toHaveProperty("include")
@@ -87,11 +87,11 @@ describe("a request", () => {
     expect(body({ reasoning: { effort: "none" } })).not.toHaveProperty("include")
     expect(body({}, { sealedReasoning: false })).not.toHaveProperty("include")
   })
-  it("says nothing of keeping where the dialect does not", () => {
+  it("writes the store field of the dialect, or none when the dialect has none", () => {
     expect(body({}, { store: undefined })).not.toHaveProperty("store")
     expect(body({}, { store: true })["store"]).toBe(true)
   })
-  it("counts thinking only where the provider does", () => {
+  it("writes the reasoning budget only for a dialect with reasoningBudget", () => {
     expect(body({ reasoning: { budgetTokens: 1000 } })).not.toHaveProperty("reasoning")
     expect(body({ reasoning: { budgetTokens: 1000 } }, { reasoningBudget: true })["reasoning"]).toEqual({
       max_tokens: 1000
@@ -99,19 +99,19 @@ describe("a request", () => {
   })
 })
 
-describe("what the protocol has no word for is refused by name, not dropped", () => {
+describe("Responses unsupported fields", () => {
   const unsupported = (feature: string) => ({ _tag: "Unsupported", feature })
-  it("stop, seed and the name of a user", () => {
-    expect(refused({ stop: ["x"] })).toEqual(unsupported("stop"))
-    expect(refused({ stop: [] })).toBeUndefined()
-    expect(refused({ seed: 1 })).toEqual(unsupported("seed"))
-    expect(refused({ messages: [{ role: "user", content: "x", name: "Ann" }] })).toEqual(
+  it("rejects stop, seed and user names as Unsupported", () => {
+    expect(encodeFailure({ stop: ["x"] })).toEqual(unsupported("stop"))
+    expect(encodeFailure({ stop: [] })).toBeUndefined()
+    expect(encodeFailure({ seed: 1 })).toEqual(unsupported("seed"))
+    expect(encodeFailure({ messages: [{ role: "user", content: "x", name: "Ann" }] })).toEqual(
       unsupported("name of a user message")
     )
   })
-  it("sound, where the dialect has none", () => {
+  it("rejects audio as Unsupported unless the dialect has audio, and audio by URL always", () => {
     const messages = [Chat.user([Chat.audio(wav)])]
-    expect(refused({ messages })).toEqual(unsupported("audio input"))
+    expect(encodeFailure({ messages })).toEqual(unsupported("audio input"))
     expect(input(messages, { audio: true })).toEqual([
       {
         type: "message",
@@ -119,14 +119,14 @@ describe("what the protocol has no word for is refused by name, not dropped", ()
         content: [{ type: "input_audio", input_audio: { data: "AAAA", format: "wav" } }]
       }
     ])
-    expect(refused({ messages: [Chat.user([Chat.audio("https://example.com/a.wav")])] }, { audio: true })).toEqual(
-      unsupported("audio input by URL")
-    )
+    expect(
+      encodeFailure({ messages: [Chat.user([Chat.audio("https://example.com/a.wav")])] }, { audio: true })
+    ).toEqual(unsupported("audio input by URL"))
   })
 })
 
-describe("instructions", () => {
-  it("are the system and developer messages at the beginning, joined by a blank line", () => {
+describe("Responses instructions", () => {
+  it("writes leading system and developer messages as instructions joined by blank lines", () => {
     expect(
       body({
         messages: [
@@ -137,7 +137,7 @@ describe("instructions", () => {
       })
     ).toMatchObject({ instructions: "One.\n\nTwo.", input: [{ role: "user" }] })
   })
-  it("leave a later one in its place, with its role", () => {
+  it("writes a later developer message as an input item in its place", () => {
     expect(
       body({
         messages: [Chat.system("One."), Chat.user("Hello"), { role: "developer", content: "Two." }, Chat.user("Bye")]
@@ -151,15 +151,15 @@ describe("instructions", () => {
       ]
     })
   })
-  it("are the input where there is nothing else to ask", () => {
-    const sent = body({ messages: [Chat.system("Write a poem.")] })
-    expect(sent).not.toHaveProperty("instructions")
-    expect(sent["input"]).toEqual([{ type: "message", role: "system", content: "Write a poem." }])
+  it("writes a lone system message as input and not as instructions", () => {
+    const written = body({ messages: [Chat.system("Write a poem.")] })
+    expect(written).not.toHaveProperty("instructions")
+    expect(written["input"]).toEqual([{ type: "message", role: "system", content: "Write a poem." }])
   })
 })
 
-describe("a user's message", () => {
-  it("has parts of every kind", () => {
+describe("Responses user messages", () => {
+  it("writes text, image and file parts", () => {
     expect(
       input([
         Chat.user([
@@ -190,22 +190,22 @@ describe("a user's message", () => {
   })
 })
 
-describe("what the model said before", () => {
+describe("Responses history", () => {
   const call: Chat.ToolCall = { id: "call_1", name: "f", arguments: '{"a":1}' }
-  it("stays the assistant's output", () => {
+  it("writes an assistant message as an output_text item", () => {
     expect(input([Chat.user("Hello"), Chat.assistant("Hi.")])).toEqual([
       { type: "message", role: "user", content: "Hello" },
       { type: "message", role: "assistant", content: [{ type: "output_text", text: "Hi.", annotations: [] }] }
     ])
   })
-  it("has an id and a status where the server insists on these", () => {
+  it("writes an id and a status of assistant messages when the dialect has messageIds", () => {
     expect(input([Chat.user("Hello"), Chat.assistant("Hi."), Chat.user("Bye")], { messageIds: true })).toMatchObject([
       {},
       { id: "msg_1_0", status: "completed" },
       {}
     ])
   })
-  it("has an item for each call, and one for what each returned", () => {
+  it("writes each tool call and each tool result as an item of its own", () => {
     expect(
       input([
         Chat.user("Hello"),
@@ -233,14 +233,14 @@ describe("what the model said before", () => {
       }
     ])
   })
-  it("keeps calls with free text apart, and their results", () => {
+  it("writes custom tool calls and their results as custom items", () => {
     const custom: Chat.ToolCall = { id: "call_1", name: "sql", arguments: "SELECT 1", type: "custom" }
     expect(input([Chat.assistant("", [custom]), Chat.toolResult(custom, "1")])).toEqual([
       { type: "custom_tool_call", call_id: "call_1", name: "sql", input: "SELECT 1" },
       { type: "custom_tool_call_output", call_id: "call_1", output: "1" }
     ])
   })
-  it("keeps its place where it said nothing", () => {
+  it("keeps an empty assistant message as an item", () => {
     expect(input([Chat.user("Hello"), Chat.assistant("")])).toMatchObject([
       {},
       { role: "assistant", content: [{ type: "output_text", text: "" }] }
@@ -248,23 +248,23 @@ describe("what the model said before", () => {
   })
 })
 
-describe("thoughts go back", () => {
-  const thought = (part: Partial<Chat.ReasoningPart>): Chat.ReasoningPart => ({
+describe("Responses reasoning in the history", () => {
+  const reasoningPart = (part: Partial<Chat.ReasoningPart>): Chat.ReasoningPart => ({
     type: "reasoning",
     text: "Hm.",
     provider: "acme",
     ...part
   })
-  const sent = (parts: ReadonlyArray<Chat.ReasoningPart>, dialect?: Partial<Responses.Dialect>) =>
+  const writeHistory = (parts: ReadonlyArray<Chat.ReasoningPart>, dialect?: Partial<Responses.Dialect>) =>
     input([{ role: "assistant", content: [...parts, Chat.text("Hi.")] }], dialect)
-  const said = { type: "message", role: "assistant" }
+  const assistantItem = { type: "message", role: "assistant" }
 
-  it("sealed, with their id and their summary in its pieces", () => {
+  it("writes reasoning items with their id, summaries and encrypted_content", () => {
     expect(
-      sent([
-        thought({ id: "rs_1", format: "reasoning.summary" }),
-        thought({ id: "rs_1", text: "So.", signature: "sealed", format: "reasoning.summary" }),
-        thought({ id: "rs_2", text: "", signature: "other" })
+      writeHistory([
+        reasoningPart({ id: "rs_1", format: "reasoning.summary" }),
+        reasoningPart({ id: "rs_1", text: "So.", signature: "sealed", format: "reasoning.summary" }),
+        reasoningPart({ id: "rs_2", text: "", signature: "other" })
       ])
     ).toMatchObject([
       {
@@ -277,34 +277,36 @@ describe("thoughts go back", () => {
         encrypted_content: "sealed"
       },
       { type: "reasoning", id: "rs_2", summary: [], encrypted_content: "other" },
-      said
+      assistantItem
     ])
   })
-  it("open, as open models have them", () => {
-    expect(sent([thought({ id: "rs_1", format: "reasoning.text" })])).toMatchObject([
+  it("writes reasoning.text parts as the content of a reasoning item", () => {
+    expect(writeHistory([reasoningPart({ id: "rs_1", format: "reasoning.text" })])).toMatchObject([
       { type: "reasoning", id: "rs_1", summary: [], content: [{ type: "reasoning_text", text: "Hm." }] },
-      said
+      assistantItem
     ])
   })
-  it("by their id alone only where answers are kept", () => {
-    const part = thought({ id: "rs_1", format: "reasoning.summary" })
-    expect(sent([part])).toMatchObject([said])
-    expect(sent([part], { store: true })).toMatchObject([{ type: "reasoning", id: "rs_1" }, said])
+  it("writes reasoning with an id but no encrypted content only when the provider stores responses", () => {
+    const part = reasoningPart({ id: "rs_1", format: "reasoning.summary" })
+    expect(writeHistory([part])).toMatchObject([assistantItem])
+    expect(writeHistory([part], { store: true })).toMatchObject([{ type: "reasoning", id: "rs_1" }, assistantItem])
     expect(
       body({ messages: [{ role: "assistant", content: [part, Chat.text("Hi.")] }], extra: { store: true } })["input"]
-    ).toMatchObject([{ type: "reasoning", id: "rs_1" }, said])
+    ).toMatchObject([{ type: "reasoning", id: "rs_1" }, assistantItem])
   })
-  it("to no other provider", () => {
-    expect(sent([thought({ signature: "sealed", provider: "other" })])).toMatchObject([said])
-    expect(sent([{ type: "reasoning", text: "Hm.", signature: "sealed" }])).toMatchObject([said])
+  it("drops reasoning of other providers and of unknown ones", () => {
+    expect(writeHistory([reasoningPart({ signature: "sealed", provider: "other" })])).toMatchObject([assistantItem])
+    expect(writeHistory([{ type: "reasoning", text: "Hm.", signature: "sealed" }])).toMatchObject([assistantItem])
   })
-  it("never alone, since the API refuses a thought that nothing follows", () => {
-    expect(input([{ role: "assistant", content: [thought({ signature: "sealed" })] }])).toMatchObject([said])
+  it("drops reasoning that no message and no tool call follows", () => {
+    expect(input([{ role: "assistant", content: [reasoningPart({ signature: "sealed" })] }])).toMatchObject([
+      assistantItem
+    ])
     expect(
       input([
         {
           role: "assistant",
-          content: [thought({ signature: "sealed" })],
+          content: [reasoningPart({ signature: "sealed" })],
           toolCalls: [{ id: "c", name: "f", arguments: "{}" }]
         }
       ])
@@ -312,7 +314,7 @@ describe("thoughts go back", () => {
   })
 })
 
-describe("tools", () => {
+describe("Responses tools", () => {
   const parameters = { type: "object", properties: { a: { type: "string" } } }
   const strict = {
     type: "object",
@@ -325,7 +327,7 @@ describe("tools", () => {
     const { tools } = body({ tools: [{ name: "f", ...definition }] }, dialect)
     return Array.isArray(tools) ? tools[0] : tools
   }
-  it("are strict, as OpenAI would make them", () => {
+  it("writes a tool as strict with every property required by default", () => {
     expect(tool({ description: "d", parameters })).toEqual({
       type: "function",
       name: "f",
@@ -334,7 +336,7 @@ describe("tools", () => {
       strict: true
     })
   })
-  it("without parameters take none", () => {
+  it("writes a tool without parameters with an empty closed schema", () => {
     expect(tool({})).toEqual({
       type: "function",
       name: "f",
@@ -342,7 +344,7 @@ describe("tools", () => {
       strict: true
     })
   })
-  it("are left alone where they or the dialect say so", () => {
+  it("keeps the schema of a tool when the tool or the dialect turns strict off", () => {
     expect(tool({ parameters, strict: false })).toMatchObject({ parameters, strict: false })
     expect(tool({ parameters }, { strictTools: false })).toMatchObject({ parameters, strict: false })
     expect(tool({ parameters, strict: true }, { strictTools: false })).toMatchObject({
@@ -350,24 +352,24 @@ describe("tools", () => {
       strict: true
     })
   })
-  it("are left alone where strict mode cannot say their schema, whatever was asked", () => {
+  it("turns strict off for a schema that strict mode cannot express", () => {
     expect(tool({ parameters: map })).toMatchObject({ parameters: map, strict: false })
     expect(tool({ parameters: map, strict: true })).toMatchObject({ parameters: map, strict: false })
   })
-  it("are chosen by mode or by name", () => {
+  it("writes Responses tool_choice by mode or by tool name", () => {
     expect(body({ toolChoice: "required" })["tool_choice"]).toBe("required")
     expect(body({ toolChoice: { name: "f" } })["tool_choice"]).toEqual({ type: "function", name: "f" })
   })
 })
 
-describe("the shape of the answer", () => {
+describe("Responses response format", () => {
   const schema = { type: "object", properties: { a: { type: "string" } } }
   const format = (responseFormat: Chat.ResponseFormat) => body({ responseFormat })["text"]
-  it("is text or any JSON", () => {
+  it("writes a text or JSON object format", () => {
     expect(format("text")).toEqual({ format: { type: "text" } })
     expect(format("json")).toEqual({ format: { type: "json_object" } })
   })
-  it("is a schema, brought into strict form only where it is to be strict", () => {
+  it("rewrites a response schema only when it is strict and strict mode can express it", () => {
     expect(format({ name: "n", schema, description: "d" })).toEqual({
       format: { type: "json_schema", name: "n", description: "d", schema }
     })
@@ -378,7 +380,7 @@ describe("the shape of the answer", () => {
   })
 })
 
-describe("what a server refuses is left out the second time", () => {
+describe("Responses withoutRefused", () => {
   const wire = Responses.make()
   const request: WireRequest = {
     path: "/responses",
@@ -389,37 +391,37 @@ describe("what a server refuses is left out the second time", () => {
       include: ["reasoning.encrypted_content", "web_search_call.results"]
     }
   }
-  const without = (message: string) => wire.withoutRefused(request, message)?.body
+  const bodyWithout = (message: string) => wire.withoutRefused(request, message)?.body
 
-  it("sealed thoughts, asked of a model that has none", () => {
+  it("drops the include of encrypted reasoning when the server rejects it", () => {
     for (const message of [
       "Encrypted content is not supported with this model.",
       "Invalid value: 'reasoning.encrypted_content'. Supported values are: 'x'.",
       "Unknown parameter: 'include'."
     ]) {
-      expect(without(message)).toEqual({ ...request.body, include: ["web_search_call.results"] })
+      expect(bodyWithout(message)).toEqual({ ...request.body, include: ["web_search_call.results"] })
     }
     const alone = { ...request, body: { include: ["reasoning.encrypted_content"] } }
     expect(wire.withoutRefused(alone, "Unknown parameter: 'include'.")?.body).toEqual({})
   })
-  it("thoughts that another organisation's key sealed", () => {
+  it("drops encrypted reasoning items when the server cannot verify them", () => {
     expect(
-      without("The encrypted content for item rs_1 could not be verified. Reason: organization_id did not match.")
+      bodyWithout("The encrypted content for item rs_1 could not be verified. Reason: organization_id did not match.")
     ).toEqual({ ...request.body, input: [{ type: "message" }] })
   })
-  it("the wish that nothing be kept", () => {
+  it("drops store when the server rejects it", () => {
     const { store: _, ...rest } = request.body
-    expect(without("Unsupported parameter: store")).toEqual(rest)
-    expect(without("store: Extra inputs are not permitted")).toEqual(rest)
+    expect(bodyWithout("Unsupported parameter: store")).toEqual(rest)
+    expect(bodyWithout("store: Extra inputs are not permitted")).toEqual(rest)
   })
-  it("but nothing else, and nothing twice", () => {
+  it("returns undefined for other errors and when the request lacks the rejected field", () => {
     for (const message of [
       "Unsupported parameter: 'temperature'.",
       "Invalid vector store id.",
       "Please include a message with your request.",
       "The store is closed."
     ]) {
-      expect(without(message)).toBeUndefined()
+      expect(bodyWithout(message)).toBeUndefined()
     }
     const bare: WireRequest = { path: "/responses", body: { input: [] } }
     for (const message of [

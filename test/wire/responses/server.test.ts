@@ -15,25 +15,25 @@ const request = (body: Record<string, unknown>) => decoded({ model: "m", input: 
 const messages = (input: unknown, further: Record<string, unknown> = {}) => request({ input, ...further }).messages
 
 const failure = (body: unknown): unknown =>
-  Either.match(wire.decodeRequest(body), { onLeft: (found) => found, onRight: () => undefined })
+  Either.match(wire.decodeRequest(body), { onLeft: (left) => left, onRight: () => undefined })
 
-const fault = (body: Record<string, unknown>) => failure({ model: "m", input: "Hello", ...body })
+const failureOf = (body: Record<string, unknown>) => failure({ model: "m", input: "Hello", ...body })
 
-const own = (fields: Record<string, unknown>) => ({ native: { responses: fields } })
+const native = (fields: Record<string, unknown>) => ({ native: { responses: fields } })
 
-describe("a server reads a request", () => {
-  it("whose input is a text", () => {
+describe("Responses server request", () => {
+  it("reads a text input as one user message", () => {
     expect(decoded({ model: "m", input: "Hello", stream: true })).toEqual({
       request: { model: "m", messages: [Chat.user("Hello")], extra: {} },
       stream: true
     })
     expect(decoded({ input: "Hello", stream: null, temperature: null, tools: null }).stream).toBe(false)
   })
-  it("with instructions before the conversation", () => {
+  it("reads instructions as a leading system message", () => {
     expect(messages("Hello", { instructions: "Be brief." })).toEqual([Chat.system("Be brief."), Chat.user("Hello")])
     expect(messages("Hello", { instructions: "" })).toEqual([Chat.user("Hello")])
   })
-  it("with messages of every role, their type told or not", () => {
+  it("reads messages of every role with and without a type", () => {
     expect(
       messages([
         { role: "system", content: "One." },
@@ -44,15 +44,15 @@ describe("a server reads a request", () => {
         { role: "assistant", content: [{ type: "refusal", refusal: "No." }] }
       ])
     ).toEqual([
-      { ...Chat.system("One."), ...own({}) },
-      { role: "developer", content: [Chat.text("Two.")], ...own({}) },
+      { ...Chat.system("One."), ...native({}) },
+      { role: "developer", content: [Chat.text("Two.")], ...native({}) },
       Chat.user("Hello"),
       Chat.assistant("Hi."),
       Chat.assistant("There."),
-      { role: "assistant", content: [{ ...Chat.text("No."), ...own({ type: "refusal", refusal: "No." }) }] }
+      { role: "assistant", content: [{ ...Chat.text("No."), ...native({ type: "refusal", refusal: "No." }) }] }
     ])
   })
-  it("with parts of every kind", () => {
+  it("reads text, image, file and audio parts", () => {
     const content = [
       { type: "input_text", text: "See" },
       { type: "input_image", image_url: "https://example.com/a.png", detail: "high", file_id: null },
@@ -72,7 +72,7 @@ describe("a server reads a request", () => {
       ])
     ])
   })
-  it("with thoughts, text and calls of one turn as one message", () => {
+  it("reads the reasoning, text and tool calls of one turn as one assistant message", () => {
     expect(
       messages([
         { role: "user", content: "Hello" },
@@ -94,7 +94,14 @@ describe("a server reads a request", () => {
       {
         role: "assistant",
         content: [
-          { type: "reasoning", text: "Hm.", id: "rs_1", format: "reasoning.summary", signature: "sealed", ...own({}) },
+          {
+            type: "reasoning",
+            text: "Hm.",
+            id: "rs_1",
+            format: "reasoning.summary",
+            signature: "sealed",
+            ...native({})
+          },
           Chat.text("I call.")
         ],
         toolCalls: [
@@ -107,7 +114,7 @@ describe("a server reads a request", () => {
       Chat.assistant("", [{ id: "call_3", name: "f", arguments: "{}" }])
     ])
   })
-  it("with settings, each under our name", () => {
+  it("reads every setting under its common name", () => {
     expect(
       request({
         temperature: 0.5,
@@ -132,14 +139,14 @@ describe("a server reads a request", () => {
       metadata: { a: "b" },
       reasoning: { effort: "low", summary: "auto" },
       responseFormat: { name: "n", schema: {}, strict: true },
-      tools: [{ name: "f", parameters: { type: "object" }, ...own({}) }],
+      tools: [{ name: "f", parameters: { type: "object" }, ...native({}) }],
       toolChoice: { name: "f" },
       extra: {}
     })
     expect(request({ text: { format: { type: "json_object" } } }).responseFormat).toBe("json")
     expect(request({ tool_choice: "required" }).toolChoice).toBe("required")
   })
-  it("with all that the vocabulary has no word for under extra", () => {
+  it("keeps unknown fields, tools and settings in extra", () => {
     const allowed = { type: "allowed_tools", mode: "auto", tools: [] }
     const verbose = { format: { type: "text" }, verbosity: "low" }
     expect(
@@ -156,7 +163,7 @@ describe("a server reads a request", () => {
     ).toEqual({
       model: "m",
       messages: [Chat.user("Hello")],
-      tools: [{ name: "f", ...own({}) }],
+      tools: [{ name: "f", ...native({}) }],
       responseFormat: "text",
       extra: {
         store: true,
@@ -170,47 +177,47 @@ describe("a server reads a request", () => {
   })
 })
 
-describe("what only this protocol can say", () => {
+describe("Responses server request: native content", () => {
   const item = (fields: Record<string, unknown>) => messages([fields])[0]
-  it("is kept with what it is said of", () => {
+  it("keeps unknown parts and item fields as native", () => {
     const upload = { type: "input_image", file_id: "file_1" }
     expect(item({ role: "user", status: "completed", content: [upload] })).toEqual({
       role: "user",
-      content: [{ type: "native", ...own(upload) }],
-      ...own({ status: "completed" })
+      content: [{ type: "native", ...native(upload) }],
+      ...native({ status: "completed" })
     })
     expect(item({ type: "function_call", id: "fc_1", call_id: "c", name: "f", arguments: "{}" })).toEqual(
-      Chat.assistant("", [{ id: "c", name: "f", arguments: "{}", ...own({ id: "fc_1" }) }])
+      Chat.assistant("", [{ id: "c", name: "f", arguments: "{}", ...native({ id: "fc_1" }) }])
     )
   })
-  it("is a part of a turn where the model did it, and stands between turns where it was given", () => {
+  it("keeps unknown output items in an assistant message and unknown input items in a user message", () => {
     const search = { type: "web_search_call", id: "ws_1" }
-    expect(item(search)).toEqual({ role: "assistant", content: [{ type: "native", ...own({ item: search }) }] })
+    expect(item(search)).toEqual({ role: "assistant", content: [{ type: "native", ...native({ item: search }) }] })
     const reference = { type: "item_reference", id: "rs_1" }
-    expect(item(reference)).toEqual({ role: "user", content: [{ type: "native", ...own({ item: reference }) }] })
+    expect(item(reference)).toEqual({ role: "user", content: [{ type: "native", ...native({ item: reference }) }] })
   })
 })
 
-describe("a faulty request is refused at its fault", () => {
+describe("Responses server request: failures", () => {
   const malformed = (path: string) => ({ _tag: "Malformed", path })
-  const item = (fields: unknown) => fault({ input: [{ role: "user", content: "x" }, fields] })
-  it("in the body", () => {
+  const item = (fields: unknown) => failureOf({ input: [{ role: "user", content: "x" }, fields] })
+  it("rejects an invalid body as Malformed with the path of the field", () => {
     expect(failure("x")).toMatchObject(malformed(""))
-    expect(fault({ input: undefined })).toMatchObject(malformed("input"))
-    expect(fault({ input: [] })).toMatchObject(malformed("input"))
-    expect(fault({ instructions: 1 })).toMatchObject(malformed("instructions"))
-    expect(fault({ stream: "yes" })).toMatchObject(malformed("stream"))
-    expect(fault({ tools: "all" })).toMatchObject(malformed("tools"))
-    expect(fault({ model: "" })).toMatchObject(malformed("model"))
+    expect(failureOf({ input: undefined })).toMatchObject(malformed("input"))
+    expect(failureOf({ input: [] })).toMatchObject(malformed("input"))
+    expect(failureOf({ instructions: 1 })).toMatchObject(malformed("instructions"))
+    expect(failureOf({ stream: "yes" })).toMatchObject(malformed("stream"))
+    expect(failureOf({ tools: "all" })).toMatchObject(malformed("tools"))
+    expect(failureOf({ model: "" })).toMatchObject(malformed("model"))
   })
-  it("in a setting, by its name there", () => {
-    expect(fault({ temperature: -1 })).toEqual({ _tag: "Malformed", path: "temperature", excerpt: "-1" })
-    expect(fault({ max_output_tokens: 0 })).toMatchObject(malformed("max_output_tokens"))
-    expect(fault({ top_p: 2 })).toMatchObject(malformed("top_p"))
-    expect(fault({ metadata: { a: 1 } })).toMatchObject(malformed("metadata.a"))
-    expect(fault({ tools: [{ type: "function", name: "no spaces" }] })).toMatchObject(malformed("tools[0].name"))
+  it("rejects an invalid setting as Malformed with its Responses name", () => {
+    expect(failureOf({ temperature: -1 })).toEqual({ _tag: "Malformed", path: "temperature", excerpt: "-1" })
+    expect(failureOf({ max_output_tokens: 0 })).toMatchObject(malformed("max_output_tokens"))
+    expect(failureOf({ top_p: 2 })).toMatchObject(malformed("top_p"))
+    expect(failureOf({ metadata: { a: 1 } })).toMatchObject(malformed("metadata.a"))
+    expect(failureOf({ tools: [{ type: "function", name: "no spaces" }] })).toMatchObject(malformed("tools[0].name"))
   })
-  it("in an item or a part of one", () => {
+  it("rejects an invalid item or part as Malformed with its path", () => {
     expect(item("x")).toMatchObject(malformed("input[1]"))
     expect(item({ role: "robot", content: "x" })).toMatchObject(malformed("input[1].role"))
     expect(item({ role: "user" })).toMatchObject(malformed("input[1].content"))
@@ -250,8 +257,8 @@ const response: Chat.ChatResponse = {
   providerMetadata: { service_tier: "flex", annotations: [{ type: "url_citation" }] }
 }
 
-describe("a server writes an answer", () => {
-  it("as items, with what it cost", () => {
+describe("Responses server response", () => {
+  it("writes reasoning, message and function_call items with the usage", () => {
     expect(wire.encodeResponse(response)).toMatchObject({
       id: "resp_1",
       object: "response",
@@ -284,19 +291,19 @@ describe("a server writes an answer", () => {
       }
     })
   })
-  it("that ended in any way", () => {
-    const ended = (finishReason: Chat.FinishReason, rawFinishReason: string) => {
+  it("maps finish reasons of every provider to a status and incomplete_details", () => {
+    const endOf = (finishReason: Chat.FinishReason, rawFinishReason: string) => {
       const { incomplete_details, status } = wire.encodeResponse({ ...response, finishReason, rawFinishReason })
       return [status, incomplete_details]
     }
-    expect(ended("stop", "end_turn")).toEqual(["completed", null])
-    expect(ended("length", "max_tokens")).toEqual(["incomplete", { reason: "max_output_tokens" }])
-    expect(ended("content-filter", "")).toEqual(["incomplete", { reason: "content_filter" }])
-    expect(ended("other", "queued")).toEqual(["queued", null])
-    expect(ended("other", "pause_turn")).toEqual(["incomplete", { reason: "pause_turn" }])
-    expect(ended("other", "")).toEqual(["incomplete", { reason: "other" }])
+    expect(endOf("stop", "end_turn")).toEqual(["completed", null])
+    expect(endOf("length", "max_tokens")).toEqual(["incomplete", { reason: "max_output_tokens" }])
+    expect(endOf("content-filter", "")).toEqual(["incomplete", { reason: "content_filter" }])
+    expect(endOf("other", "queued")).toEqual(["queued", null])
+    expect(endOf("other", "pause_turn")).toEqual(["incomplete", { reason: "pause_turn" }])
+    expect(endOf("other", "")).toEqual(["incomplete", { reason: "other" }])
   })
-  it("that is an error", () => {
+  it("writes an error with the type of its status unless a type is given", () => {
     expect(wire.encodeError({ status: 401, message: "No.", code: "invalid_api_key" })).toEqual({
       error: { message: "No.", type: "invalid_request_error", param: null, code: "invalid_api_key" }
     })
@@ -308,7 +315,7 @@ describe("a server writes an answer", () => {
   })
 })
 
-describe("a server writes a stream", () => {
+describe("Responses server stream", () => {
   const start: ChatEvent = {
     _tag: "Start",
     id: "resp_1",
@@ -325,13 +332,13 @@ describe("a server writes a stream", () => {
     latency: 1,
     providerMetadata: {}
   }
-  const written = (events: ReadonlyArray<ChatEvent>, asked: Record<string, unknown> = {}) => {
-    const encoder = wire.encodeStream(asked)
+  const writeEvents = (events: ReadonlyArray<ChatEvent>, requestBody: Record<string, unknown> = {}) => {
+    const encoder = wire.encodeStream(requestBody)
     return events.flatMap((event) => encoder.push(event))
   }
 
-  it("item by item, each opened, told and repeated whole, numbered throughout", () => {
-    const frames = written([
+  it("writes added, delta and done events of every item with consecutive sequence numbers", () => {
+    const frames = writeEvents([
       start,
       { _tag: "ReasoningDelta", index: 0, text: "Hm", id: "rs_1", format: "reasoning.summary", provider: "acme" },
       { _tag: "ReasoningDelta", index: 0, text: ".", signature: "sealed" },
@@ -372,8 +379,8 @@ describe("a server writes a stream", () => {
     expect(data[8].item).toMatchObject({ id: "rs_1", encrypted_content: "sealed", summary: [{ text: "Hm." }] })
     expect(data.at(-1).response.output).toEqual([data[8].item, data[15].item, data[20].item])
   })
-  it("in which every content_index names the same part in deltas and in the finished item", () => {
-    const said = [
+  it("writes text and refusal deltas under the content_index that the finished item has", () => {
+    const deltas = [
       { _tag: "RefusalDelta", text: "No, " },
       { _tag: "RefusalDelta", text: "but " },
       { _tag: "TextDelta", text: "see " },
@@ -381,7 +388,7 @@ describe("a server writes a stream", () => {
       { _tag: "RefusalDelta", text: " alone." },
       { _tag: "TextDelta", text: " Bye." }
     ] as const
-    const data = written([start, ...said, finish]).map((frame) => JSON.parse(frame.data))
+    const data = writeEvents([start, ...deltas, finish]).map((frame) => JSON.parse(frame.data))
     const streamed = new Map<number, string>()
     for (const { content_index, delta } of data.filter(({ type }) => type.endsWith(".delta"))) {
       streamed.set(content_index, (streamed.get(content_index) ?? "") + delta)
@@ -392,23 +399,28 @@ describe("a server writes a stream", () => {
     expect(item.content.map((part: Record<string, string>) => part["text"] ?? part["refusal"])).toEqual(expected)
     expect(data.at(-1).response.output).toEqual([item])
   })
-  it("with the pieces of a thought in one item, and each sealed thought in one of its own", () => {
-    const piece = (index: number, fields: { readonly id?: string; readonly signature?: string }): ChatEvent => ({
+  it("writes reasoning parts of one id as one item and each signed reasoning without an id as its own", () => {
+    const reasoningDelta = (
+      index: number,
+      fields: { readonly id?: string; readonly signature?: string }
+    ): ChatEvent => ({
       _tag: "ReasoningDelta",
       index,
       text: "Hm.",
       ...fields
     })
     const items = (events: ReadonlyArray<ChatEvent>) =>
-      written([start, ...events, finish])
+      writeEvents([start, ...events, finish])
         .filter(({ event }) => event === "response.output_item.done")
         .map(({ data }) => JSON.parse(data).item.summary.length)
-    expect(items([piece(0, { id: "rs_1" }), piece(1, { id: "rs_1" }), piece(2, { id: "rs_2" })])).toEqual([2, 1])
-    expect(items([piece(0, { signature: "one" }), piece(1, { signature: "two" })])).toEqual([1, 1])
+    expect(
+      items([reasoningDelta(0, { id: "rs_1" }), reasoningDelta(1, { id: "rs_1" }), reasoningDelta(2, { id: "rs_2" })])
+    ).toEqual([2, 1])
+    expect(items([reasoningDelta(0, { signature: "one" }), reasoningDelta(1, { signature: "two" })])).toEqual([1, 1])
   })
-  it("with what was asked repeated in the answer", () => {
+  it("repeats the fields of the request in the created response", () => {
     const tools = [{ type: "function", name: "f" }]
-    const [first] = written([start], { tools, temperature: 0.5, instructions: "Be brief." })
+    const [first] = writeEvents([start], { tools, temperature: 0.5, instructions: "Be brief." })
     expect(JSON.parse(first?.data ?? "").response).toMatchObject({
       id: "resp_1",
       status: "in_progress",
@@ -417,9 +429,9 @@ describe("a server writes a stream", () => {
       instructions: "Be brief."
     })
   })
-  it("with free text for tools that were declared so", () => {
-    const asked = { tools: [{ type: "custom", name: "sql" }] }
-    const events = written(
+  it("writes custom tool call events when the request declared a custom tool of that name", () => {
+    const requestBody = { tools: [{ type: "custom", name: "sql" }] }
+    const events = writeEvents(
       [
         start,
         { _tag: "ToolCallDelta", index: 0, id: "call_1", name: "sql", argumentsDelta: "SELECT" },
@@ -429,7 +441,7 @@ describe("a server writes a stream", () => {
           call: { id: "call_1", name: "sql", arguments: "SELECT 1", type: "custom" }
         }
       ],
-      asked
+      requestBody
     )
     expect(events.slice(2).map(({ event }) => event)).toEqual([
       "response.output_item.added",
@@ -439,7 +451,7 @@ describe("a server writes a stream", () => {
       "response.output_item.done"
     ])
   })
-  it("with parallel calls told side by side", () => {
+  it("writes the deltas of parallel tool calls under their own output_index", () => {
     const delta = (index: number): ChatEvent => ({
       _tag: "ToolCallDelta",
       index,
@@ -447,11 +459,11 @@ describe("a server writes a stream", () => {
       name: "f",
       argumentsDelta: "1"
     })
-    const frames = written([start, delta(0), delta(1), delta(0)]).map((frame) => JSON.parse(frame.data))
+    const frames = writeEvents([start, delta(0), delta(1), delta(0)]).map((frame) => JSON.parse(frame.data))
     expect(frames.slice(2).map(({ output_index }) => output_index)).toEqual([0, 0, 1, 1, 0])
   })
-  it("that is cut off", () => {
-    const last = written([start, { ...finish, reason: "length" }]).at(-1)
+  it("writes response.incomplete for a stream that ends by length", () => {
+    const last = writeEvents([start, { ...finish, reason: "length" }]).at(-1)
     expect(last?.event).toBe("response.incomplete")
     expect(JSON.parse(last?.data ?? "").response.incomplete_details).toEqual({ reason: "max_output_tokens" })
   })

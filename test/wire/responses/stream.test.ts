@@ -3,8 +3,7 @@ import { Either } from "effect"
 import * as Responses from "../../../src/wire/Responses.js"
 import { events } from "../../../src/wire/responses/client/stream.js"
 import type { Frame, WireEvent } from "../../../src/wire/Wire.js"
-import type { Told } from "../roundTrips.js"
-import { fold, tell as tellAs } from "../roundTrips.js"
+import { type DecodedStream, fold, readStream } from "../roundTrips.js"
 
 const wire = Responses.make()
 const source = { provider: "acme", model: "acme-1", estimatedInputTokens: 7 }
@@ -13,9 +12,9 @@ type Json = Readonly<Record<string, unknown>>
 
 const frame = (event: Json): Frame => ({ data: JSON.stringify(event) })
 
-const tell = (frames: ReadonlyArray<Frame>): Told => tellAs(wire, frames, source)
+const readEventFrames = (frames: ReadonlyArray<Frame>): DecodedStream => readStream(wire, frames, source)
 
-const told = (...stream: ReadonlyArray<Json>): Told => tell(stream.map(frame))
+const readEvents = (...stream: ReadonlyArray<Json>): DecodedStream => readEventFrames(stream.map(frame))
 
 const created = { type: "response.created", response: { id: "resp_1", model: "acme-1-2026", status: "in_progress" } }
 
@@ -62,9 +61,9 @@ const argument = (index: number, text: string) => ({
   delta: text
 })
 
-describe("a stream", () => {
-  it("gives out text as it comes, and its end with what it cost", () => {
-    const { failure, id, model, out, state } = told(
+describe("Responses stream decoder", () => {
+  it("reads Responses text deltas, then one Finish with the reason and the usage", () => {
+    const { failure, id, model, out, state } = readEvents(
       created,
       added(0, message()),
       delta("Hel"),
@@ -95,8 +94,8 @@ describe("a stream", () => {
       }
     ])
   })
-  it("keeps parallel calls apart, however they come, and ends them in order", () => {
-    const { out } = told(
+  it("keeps interleaved tool calls apart and ends them in order of their index", () => {
+    const { out } = readEvents(
       created,
       added(0, call(0)),
       added(1, call(1)),
@@ -122,20 +121,20 @@ describe("a stream", () => {
     ])
     expect(out.at(-1)).toMatchObject({ _tag: "Finish", reason: "tool-calls", rawReason: "completed" })
   })
-  it("tells thoughts by piece, and what is sealed when it comes", () => {
-    const thought = (event: Json) => ({ item_id: "rs_1", output_index: 0, ...event })
-    const { out } = told(
+  it("reads reasoning summaries as parts, with encrypted_content as the signature of the last", () => {
+    const reasoningEvent = (event: Json) => ({ item_id: "rs_1", output_index: 0, ...event })
+    const { out } = readEvents(
       created,
       added(0, { id: "rs_1", type: "reasoning", summary: [] }),
-      thought({
+      reasoningEvent({
         type: "response.reasoning_summary_part.added",
         summary_index: 0,
         part: { type: "summary_text", text: "" }
       }),
-      thought({ type: "response.reasoning_summary_text.delta", summary_index: 0, delta: "One" }),
-      thought({ type: "response.reasoning_summary_text.delta", summary_index: 0, delta: "." }),
-      thought({ type: "response.reasoning_summary_text.done", summary_index: 0, text: "One." }),
-      thought({ type: "response.reasoning_summary_text.delta", summary_index: 1, delta: "Two." }),
+      reasoningEvent({ type: "response.reasoning_summary_text.delta", summary_index: 0, delta: "One" }),
+      reasoningEvent({ type: "response.reasoning_summary_text.delta", summary_index: 0, delta: "." }),
+      reasoningEvent({ type: "response.reasoning_summary_text.done", summary_index: 0, text: "One." }),
+      reasoningEvent({ type: "response.reasoning_summary_text.delta", summary_index: 1, delta: "Two." }),
       done(0, {
         id: "rs_1",
         type: "reasoning",
@@ -162,8 +161,8 @@ describe("a stream", () => {
       }
     ])
   })
-  it("reads the thoughts of open models, and the events of earlier versions", () => {
-    const { out } = told(
+  it("reads reasoning_text deltas and the reasoning events of earlier versions", () => {
+    const { out } = readEvents(
       created,
       { type: "response.reasoning_text.delta", item_id: "rs_1", output_index: 0, content_index: 0, delta: "a" },
       { type: "response.reasoning.delta", item_id: "rs_1", output_index: 0, content_index: 0, delta: { text: "b" } },
@@ -175,8 +174,8 @@ describe("a stream", () => {
       { text: "c", format: "reasoning.summary" }
     ])
   })
-  it("reads refusals and calls with free text", () => {
-    const { out } = told(
+  it("reads refusals and custom tool calls", () => {
+    const { out } = readEvents(
       created,
       added(0, { id: "ctc_1", type: "custom_tool_call", call_id: "call_1", name: "sql", input: "" }),
       { type: "response.custom_tool_call_input.delta", item_id: "ctc_1", output_index: 0, delta: "SELECT " },
@@ -192,8 +191,8 @@ describe("a stream", () => {
       toolCalls: [{ id: "call_1", name: "sql", arguments: "SELECT 1", type: "custom" }]
     })
   })
-  it("ends cut off, with what there is", () => {
-    const { out } = told(
+  it("ends a tool call with its partial arguments when the response is incomplete", () => {
+    const { out } = readEvents(
       created,
       added(0, call(0)),
       argument(0, '{"a'),
@@ -206,55 +205,66 @@ describe("a stream", () => {
   })
 })
 
-describe("what no piece has said is said by what repeats it whole", () => {
-  const said = (...stream: ReadonlyArray<Json>) => fold(told(created, ...stream, completed()).out)
+describe("Responses stream decoder: done events", () => {
+  const collect = (...stream: ReadonlyArray<Json>) => fold(readEvents(created, ...stream, completed()).out)
 
-  it("text, from the rest of its part or item", () => {
+  it("reads the text that no delta had from done events of the text, the part or the item", () => {
     const where = { item_id: "msg_1", output_index: 0, content_index: 0 }
     const part = { type: "output_text", text: "Hello" }
-    expect(said({ type: "response.output_text.done", ...where, text: "Hello" }).text).toBe("Hello")
-    expect(said(delta("Hel"), { type: "response.output_text.done", ...where, text: "Hello" }).text).toBe("Hello")
-    expect(said(delta("Hel"), { type: "response.content_part.done", ...where, part }).text).toBe("Hello")
-    expect(said(delta("Hel"), done(0, message("Hello", " you"))).text).toBe("Hello you")
-    expect(said(done(0, message("Hello"))).text).toBe("Hello")
+    expect(collect({ type: "response.output_text.done", ...where, text: "Hello" }).text).toBe("Hello")
+    expect(collect(delta("Hel"), { type: "response.output_text.done", ...where, text: "Hello" }).text).toBe("Hello")
+    expect(collect(delta("Hel"), { type: "response.content_part.done", ...where, part }).text).toBe("Hello")
+    expect(collect(delta("Hel"), done(0, message("Hello", " you"))).text).toBe("Hello you")
+    expect(collect(done(0, message("Hello"))).text).toBe("Hello")
   })
-  it("arguments, which some send only at the end", () => {
-    const ends = { type: "response.function_call_arguments.done", item_id: "fc_0", output_index: 0, arguments: "{}" }
-    expect(said(added(0, call(0)), ends).toolCalls).toEqual([{ id: "call_0", name: "f0", arguments: "{}" }])
-    expect(said(done(0, call(0, '{"a":1}'))).toolCalls).toEqual([{ id: "call_0", name: "f0", arguments: '{"a":1}' }])
-    expect(said(added(0, call(0))).toolCalls).toEqual([{ id: "call_0", name: "f0", arguments: "{}" }])
+  it("reads the arguments that no delta had from done events", () => {
+    const doneEvents = {
+      type: "response.function_call_arguments.done",
+      item_id: "fc_0",
+      output_index: 0,
+      arguments: "{}"
+    }
+    expect(collect(added(0, call(0)), doneEvents).toolCalls).toEqual([{ id: "call_0", name: "f0", arguments: "{}" }])
+    expect(collect(done(0, call(0, '{"a":1}'))).toolCalls).toEqual([{ id: "call_0", name: "f0", arguments: '{"a":1}' }])
+    expect(collect(added(0, call(0))).toolCalls).toEqual([{ id: "call_0", name: "f0", arguments: "{}" }])
   })
-  it("a name that was not known when the arguments came", () => {
-    const { out } = told(created, argument(0, '{"a"'), argument(0, ":1}"), done(0, call(0, '{"a":1}')), completed())
+  it("holds back the arguments of a tool call until an event has its name", () => {
+    const { out } = readEvents(
+      created,
+      argument(0, '{"a"'),
+      argument(0, ":1}"),
+      done(0, call(0, '{"a":1}')),
+      completed()
+    )
     expect(out.slice(0, 2)).toMatchObject([
       { _tag: "ToolCallDelta", id: "call_0", name: "f0", argumentsDelta: '{"a":1}' },
       { _tag: "ToolCallEnd" }
     ])
   })
-  it("everything, where only the last event says anything", () => {
+  it("reads everything from the completed event when the stream has no other", () => {
     const output = [
       { id: "rs_1", type: "reasoning", summary: [{ type: "summary_text", text: "Hm." }], encrypted_content: "sealed" },
       message("Hello"),
       call(2, "{}")
     ]
-    const { out } = told(completed({ output }))
-    const whole = Either.getOrThrow(wire.decodeResponse(completed({ output }).response, source))
+    const { out } = readEvents(completed({ output }))
+    const response = Either.getOrThrow(wire.decodeResponse(completed({ output }).response, source))
     expect(fold(out)).toMatchObject({
-      text: whole.text,
-      reasoningParts: whole.reasoningParts,
-      toolCalls: whole.toolCalls
+      text: response.text,
+      reasoningParts: response.reasoningParts,
+      toolCalls: response.toolCalls
     })
-    expect(out.at(-1)).toMatchObject({ reason: "tool-calls", providerMetadata: whole.providerMetadata })
+    expect(out.at(-1)).toMatchObject({ reason: "tool-calls", providerMetadata: response.providerMetadata })
   })
-  it("what the last event leaves out, from the items before it", () => {
+  it("reads items that the completed event omits from the events before it", () => {
     const search = { id: "ws_1", type: "web_search_call", status: "completed" }
-    const { out } = told(created, done(1, message("Hello")), done(0, search), completed())
+    const { out } = readEvents(created, done(1, message("Hello")), done(0, search), completed())
     expect(fold(out).text).toBe("Hello")
     expect(out.at(-1)).toMatchObject({ providerMetadata: { items: [search] } })
   })
 })
 
-describe("text is given out once", () => {
+describe("Responses stream decoder: text is read once", () => {
   const where = (fields: Json = {}) => ({ item_id: "msg_1", output_index: 0, content_index: 0, ...fields })
   const textDone = (text: string, at: Json) => ({ type: "response.output_text.done", ...at, text })
   const partDone = (text: string, at: Json) => ({
@@ -274,55 +284,60 @@ describe("text is given out once", () => {
     ["names another item and output_index when it is done", {}, { item_id: "msg_9", output_index: 4 }],
     ["names no item in deltas", { item_id: "" }, { item_id: "msg_1" }],
     ["numbers everything otherwise", { content_index: 2 }, { content_index: 5, item_id: "msg_9", output_index: 4 }]
-  ])("by a server that %s", (_, inDeltas, whenDone) => {
+  ])("reads text once from a server that %s", (_, inDeltas, whenDone) => {
     const at = where(whenDone)
     const item = named(at.item_id, "Hello you")
     const deltas = [delta("Hello", where(inDeltas)), delta(" you", where(inDeltas))]
-    const ends = [textDone("Hello you", at), partDone("Hello you", at), done(at.output_index, item)]
-    for (const events of [ends, ends.slice(0, 1), ends.slice(1, 2), ends.slice(2), []]) {
+    const doneEvents = [textDone("Hello you", at), partDone("Hello you", at), done(at.output_index, item)]
+    for (const events of [doneEvents, doneEvents.slice(0, 1), doneEvents.slice(1, 2), doneEvents.slice(2), []]) {
       for (const output of [[], [item], [named("msg_last", "Hello you")], [named("a", "Hello"), named("b", " you")]]) {
-        expect(texts(told(created, ...deltas, ...events, completed({ output })).out)).toBe("Hello you")
+        expect(texts(readEvents(created, ...deltas, ...events, completed({ output })).out)).toBe("Hello you")
       }
     }
-    for (const events of [ends, ends.slice(0, 1), ends.slice(1, 2), ends.slice(2)]) {
-      expect(texts(told(created, delta("Hel", where(inDeltas)), ...events, completed()).out)).toBe("Hello you")
-      expect(texts(told(created, ...events, completed()).out)).toBe("Hello you")
+    for (const events of [doneEvents, doneEvents.slice(0, 1), doneEvents.slice(1, 2), doneEvents.slice(2)]) {
+      expect(texts(readEvents(created, delta("Hel", where(inDeltas)), ...events, completed()).out)).toBe("Hello you")
+      expect(texts(readEvents(created, ...events, completed()).out)).toBe("Hello you")
     }
   })
 
-  it("by a server that numbers the pieces of one part", () => {
-    const pieces = [delta("Hel", where()), delta("lo", where({ content_index: 1 }))]
+  it("reads text once from a server that numbers the deltas of one part", () => {
+    const deltas = [delta("Hel", where()), delta("lo", where({ content_index: 1 }))]
     const at = where()
-    const out = (...ends: ReadonlyArray<Json>) => texts(told(created, ...pieces, ...ends, completed()).out)
+    const out = (...doneEvents: ReadonlyArray<Json>) =>
+      texts(readEvents(created, ...deltas, ...doneEvents, completed()).out)
     expect(out(done(0, message("Hello")))).toBe("Hello")
     expect(out(textDone("Hello", at), partDone("Hello", at), done(0, message("Hello")))).toBe("Hello")
   })
 
-  it("by a server that names another item in every delta", () => {
-    const pieces = [
+  it("reads text once from a server that names another item in every delta", () => {
+    const deltas = [
       delta("Hel", where({ item_id: "x1", output_index: 1 })),
       delta("lo", where({ item_id: "x2", output_index: 2 }))
     ]
-    expect(texts(told(created, ...pieces, done(3, named("x3", "Hello you")), completed()).out)).toBe("Hello you")
-    const laughs = ["Ha", "Ha"].map((text, at) => delta(text, where({ item_id: `x${at}`, output_index: at })))
+    expect(texts(readEvents(created, ...deltas, done(3, named("x3", "Hello you")), completed()).out)).toBe("Hello you")
+    const equalDeltas = ["Ha", "Ha"].map((text, at) => delta(text, where({ item_id: `x${at}`, output_index: at })))
     const at = where({ item_id: "x3", output_index: 3 })
-    const ends = [textDone("HaHa", at), partDone("HaHa", at), done(3, named("x3", "HaHa"))]
-    expect(texts(told(created, ...laughs, ...ends, completed({ output: [message("HaHa")] })).out)).toBe("HaHa")
+    const doneEvents = [textDone("HaHa", at), partDone("HaHa", at), done(3, named("x3", "HaHa"))]
+    expect(
+      texts(readEvents(created, ...equalDeltas, ...doneEvents, completed({ output: [message("HaHa")] })).out)
+    ).toBe("HaHa")
   })
 
-  it("by a server whose finished items share one output_index, and the text of each is given out", () => {
+  it("reads the text of each item from a server whose done items share one output_index", () => {
     const output = [named("msg_1", "One."), named("msg_2", "Two.")]
     const items = output.map((item) => done(0, item))
-    expect(texts(told(created, ...items).out)).toBe("One.Two.")
-    expect(texts(told(created, ...items, completed()).out)).toBe("One.Two.")
-    expect(texts(told(created, delta("One.", where({ content_index: 1 })), ...items, completed()).out)).toBe("One.Two.")
-    expect(texts(told(created, ...items, completed({ output })).out)).toBe("One.Two.")
+    expect(texts(readEvents(created, ...items).out)).toBe("One.Two.")
+    expect(texts(readEvents(created, ...items, completed()).out)).toBe("One.Two.")
+    expect(texts(readEvents(created, delta("One.", where({ content_index: 1 })), ...items, completed()).out)).toBe(
+      "One.Two."
+    )
+    expect(texts(readEvents(created, ...items, completed({ output })).out)).toBe("One.Two.")
     const [, two] = items
-    expect(texts(told(created, ...items.slice(0, 1), completed({ output })).out)).toBe("One.Two.")
-    expect(texts(told(created, ...(two === undefined ? [] : [two]), completed({ output })).out)).toBe("Two.One.")
+    expect(texts(readEvents(created, ...items.slice(0, 1), completed({ output })).out)).toBe("One.Two.")
+    expect(texts(readEvents(created, ...(two === undefined ? [] : [two]), completed({ output })).out)).toBe("Two.One.")
   })
 
-  it("by a server whose unannounced items share one output_index, or one id", () => {
+  it("reads the text of each item from a server whose items share one output_index or one id", () => {
     for (const ids of [
       ["msg_1", "msg_2"],
       ["msg_1", "msg_1"],
@@ -333,22 +348,26 @@ describe("text is given out once", () => {
         const at = where({ item_id: id })
         return [delta(text, at), textDone(text, at), partDone(text, at), done(0, named(id, text))]
       })
-      expect(texts(told(created, ...stream, completed()).out)).toBe("One.Two.")
-      expect(texts(told(created, ...stream, ...stream.slice(-2), completed()).out)).toBe("One.Two.")
+      expect(texts(readEvents(created, ...stream, completed()).out)).toBe("One.Two.")
+      expect(texts(readEvents(created, ...stream, ...stream.slice(-2), completed()).out)).toBe("One.Two.")
     }
   })
 
-  it("also where parts with text of the same beginning follow each other", () => {
+  it("reads two parts once when the text of the second begins with that of the first", () => {
     const item = message("Ha", "Haha")
     const second = where({ content_index: 1 })
     const streamed = [delta("Ha", where()), textDone("Ha", where()), delta("Ha", second), delta("ha", second)]
-    expect(texts(told(created, ...streamed, textDone("Haha", second), done(0, item), completed()).out)).toBe("HaHaha")
+    expect(texts(readEvents(created, ...streamed, textDone("Haha", second), done(0, item), completed()).out)).toBe(
+      "HaHaha"
+    )
     expect(
-      texts(told(created, delta("Ha", where()), textDone("Ha", where()), textDone("Haha", second), completed()).out)
+      texts(
+        readEvents(created, delta("Ha", where()), textDone("Ha", where()), textDone("Haha", second), completed()).out
+      )
     ).toBe("HaHaha")
   })
 
-  it("where a refusal stands before the text, or between texts", () => {
+  it("reads texts and a refusal between them once", () => {
     const item = {
       ...message(),
       content: [
@@ -358,7 +377,7 @@ describe("text is given out once", () => {
       ]
     }
     const refusal = { type: "response.refusal.delta", ...where({ content_index: 7 }), delta: "No." }
-    const { out } = told(
+    const { out } = readEvents(
       created,
       delta("A", where({ content_index: 6 })),
       refusal,
@@ -369,25 +388,25 @@ describe("text is given out once", () => {
     expect(fold(out)).toMatchObject({ text: "AB", refusal: "No." })
   })
 
-  it("and what the last event says beside it is added, wherever it stands there", () => {
+  it("reads the items that only the completed event contains after the streamed ones", () => {
     const streamed = [delta("Two.", where({ item_id: "msg_2", output_index: 1 })), done(1, named("msg_2", "Two."))]
     const output = [named("msg_1", "One."), named("msg_2", "Two."), named("msg_3", "Three.")]
-    expect(texts(told(created, ...streamed, completed({ output })).out)).toBe("Two.One.Three.")
+    expect(texts(readEvents(created, ...streamed, completed({ output })).out)).toBe("Two.One.Three.")
   })
 
-  it("and stays as it was given out where the finished item has another text", () => {
+  it("keeps the streamed text when the finished item has another text", () => {
     const streamed = [delta("Hello ", where()), done(0, message("Hello")), completed({ output: [message("Hullo")] })]
-    expect(texts(told(created, ...streamed).out)).toBe("Hello ")
+    expect(texts(readEvents(created, ...streamed).out)).toBe("Hello ")
   })
 })
 
-describe("reasoning is given out once", () => {
-  const thinking = (index: number, id: string, output_index: number) => ({
+describe("Responses stream decoder: reasoning is read once", () => {
+  const position = (index: number, id: string, output_index: number) => ({
     item_id: id,
     output_index,
     content_index: index
   })
-  const thought = (id: string, text: string) => ({
+  const reasoningItem = (id: string, text: string) => ({
     id,
     type: "reasoning",
     summary: [],
@@ -395,48 +414,53 @@ describe("reasoning is given out once", () => {
   })
   const parts = (out: ReadonlyArray<WireEvent>) => fold(out).reasoningParts.map((part) => part.text)
 
-  it("by a server that counts content_index over all items, and names other items at the end", () => {
-    const { out } = told(
+  it("reads reasoning once from a server that counts content_index over all items and renames items", () => {
+    const { out } = readEvents(
       created,
       added(0, { id: "rs_1", type: "reasoning", summary: [] }),
-      { type: "response.reasoning_text.delta", ...thinking(0, "rs_1", 0), delta: "Hm." },
-      { type: "response.reasoning_text.done", ...thinking(0, "rs_1", 1), text: "Hm." },
-      done(1, thought("rs_1", "Hm.")),
+      { type: "response.reasoning_text.delta", ...position(0, "rs_1", 0), delta: "Hm." },
+      { type: "response.reasoning_text.done", ...position(0, "rs_1", 1), text: "Hm." },
+      done(1, reasoningItem("rs_1", "Hm.")),
       added(1, { id: "rs_2", type: "reasoning", summary: [] }),
-      { type: "response.reasoning_text.delta", ...thinking(1, "rs_2", 1), delta: "Oh." },
-      { type: "response.reasoning_text.done", ...thinking(2, "rs_9", 7), text: "Oh." },
+      { type: "response.reasoning_text.delta", ...position(1, "rs_2", 1), delta: "Oh." },
+      { type: "response.reasoning_text.done", ...position(2, "rs_9", 7), text: "Oh." },
       {
         type: "response.reasoning_part.done",
-        ...thinking(1, "rs_2", 1),
+        ...position(1, "rs_2", 1),
         part: { type: "reasoning_text", text: "Oh." }
       },
-      done(2, thought("rs_3", "Oh.")),
-      completed({ output: [thought("rs_a", "Hm."), thought("rs_b", "Oh.")] })
+      done(2, reasoningItem("rs_3", "Oh.")),
+      completed({ output: [reasoningItem("rs_a", "Hm."), reasoningItem("rs_b", "Oh.")] })
     )
     expect(parts(out)).toEqual(["Hm.", "Oh."])
   })
 
-  it("by a server that names another item in every delta", () => {
-    const laughs = [0, 1].map((index) => ({
+  it("reads reasoning once from a server that names another item in every delta", () => {
+    const deltas = [0, 1].map((index) => ({
       type: "response.reasoning_text.delta",
-      ...thinking(index, `rs_${index}`, index),
+      ...position(index, `rs_${index}`, index),
       delta: "Ha"
     }))
-    const ends = [
-      { type: "response.reasoning_text.done", ...thinking(3, "rs_3", 3), text: "HaHa" },
-      done(3, thought("rs_3", "HaHa"))
+    const doneEvents = [
+      { type: "response.reasoning_text.done", ...position(3, "rs_3", 3), text: "HaHa" },
+      done(3, reasoningItem("rs_3", "HaHa"))
     ]
-    const { out } = told(created, ...laughs, ...ends, completed({ output: [thought("rs_4", "HaHa")] }))
+    const { out } = readEvents(
+      created,
+      ...deltas,
+      ...doneEvents,
+      completed({ output: [reasoningItem("rs_4", "HaHa")] })
+    )
     expect(parts(out).join("")).toBe("HaHa")
   })
 
-  it("where the last event lists more of it than the stream, and in another place", () => {
+  it("reads the reasoning and the signatures that only the completed event contains", () => {
     const streamed = [
-      { type: "response.reasoning_text.delta", ...thinking(0, "rs_2", 1), delta: "Two." },
-      done(1, thought("rs_2", "Two."))
+      { type: "response.reasoning_text.delta", ...position(0, "rs_2", 1), delta: "Two." },
+      done(1, reasoningItem("rs_2", "Two."))
     ]
-    const output = [thought("rs_1", "One."), { ...thought("rs_2", "Two."), encrypted_content: "sealed" }]
-    const { out } = told(created, ...streamed, completed({ output }))
+    const output = [reasoningItem("rs_1", "One."), { ...reasoningItem("rs_2", "Two."), encrypted_content: "sealed" }]
+    const { out } = readEvents(created, ...streamed, completed({ output }))
     expect(fold(out).reasoningParts).toMatchObject([
       { text: "Two.", id: "rs_2", signature: "sealed" },
       { text: "One.", id: "rs_1" }
@@ -444,28 +468,34 @@ describe("reasoning is given out once", () => {
   })
 })
 
-describe("a call is given out once", () => {
-  it("by a server that names another item or output_index when it is done", () => {
-    const ends = { type: "response.function_call_arguments.done", output_index: 3, arguments: '{"a":1}' }
+describe("Responses stream decoder: tool calls are read once", () => {
+  it("reads a tool call once when its done event has another item id or output_index", () => {
+    const doneEvents = { type: "response.function_call_arguments.done", output_index: 3, arguments: '{"a":1}' }
     const item = { ...call(0, '{"a":1}'), id: "fc_9" }
     for (const events of [
-      [{ ...ends, item_id: "fc_9" }, done(3, item)],
+      [{ ...doneEvents, item_id: "fc_9" }, done(3, item)],
       [done(3, item)],
-      [{ ...ends, item_id: "call_0" }]
+      [{ ...doneEvents, item_id: "call_0" }]
     ]) {
       for (const output of [[], [item]]) {
-        const { failure, out } = told(created, added(0, call(0)), argument(0, '{"a"'), ...events, completed({ output }))
+        const { failure, out } = readEvents(
+          created,
+          added(0, call(0)),
+          argument(0, '{"a"'),
+          ...events,
+          completed({ output })
+        )
         expect(failure).toBeUndefined()
         expect(fold(out).toolCalls).toEqual([{ id: "call_0", name: "f0", arguments: '{"a":1}' }])
       }
     }
   })
 
-  it("and two calls with one position or one id are two", () => {
+  it("reads two tool calls of one output_index or one call_id as two calls", () => {
     const one = { ...call(0, '{"a":1}'), call_id: "call" }
     const two = { ...call(1, '{"b":2}'), call_id: "call" }
     const args = (...stream: ReadonlyArray<Json>) =>
-      fold(told(created, ...stream).out).toolCalls.map((found) => found.arguments)
+      fold(readEvents(created, ...stream).out).toolCalls.map((toolCall) => toolCall.arguments)
     expect(args(done(0, one), done(0, two))).toEqual(['{"a":1}', '{"b":2}'])
     expect(args(done(0, one), done(0, one), done(1, two))).toEqual(['{"a":1}', '{"b":2}'])
     const unannounced = { ...argument(1, '{"b":2}'), output_index: 0 }
@@ -474,18 +504,18 @@ describe("a call is given out once", () => {
     ).toEqual(['{"a":1}', '{"b":2}'])
   })
 
-  it("by a server that names another item in its deltas", () => {
-    const elsewhere = { ...argument(5, '{"a":1}'), output_index: 5 }
-    const { failure, out } = told(created, added(0, call(0)), elsewhere, done(0, call(0, '{"a":1}')), completed())
+  it("reads a tool call once when its deltas name another item", () => {
+    const otherItem = { ...argument(5, '{"a":1}'), output_index: 5 }
+    const { failure, out } = readEvents(created, added(0, call(0)), otherItem, done(0, call(0, '{"a":1}')), completed())
     expect(failure).toBeUndefined()
     expect(fold(out).toolCalls).toEqual([{ id: "call_0", name: "f0", arguments: '{"a":1}' }])
   })
 
-  it("by a server that names a call by its call_id, or renames it when it is done", () => {
+  it("reads a tool call once when its events use its call_id or when its done item is renamed", () => {
     const both = [added(0, call(0)), added(1, call(1))]
     const byCallId = { ...argument(0, '{"a"'), item_id: "call_0", output_index: 7 }
     const calls = (...stream: ReadonlyArray<Json>) =>
-      fold(told(created, ...both, ...stream).out).toolCalls.map((found) => [found.name, found.arguments])
+      fold(readEvents(created, ...both, ...stream).out).toolCalls.map((toolCall) => [toolCall.name, toolCall.arguments])
     expect(calls(byCallId, done(7, { ...call(0, '{"a":1}'), id: "x" }), done(1, call(1, "{}")))).toEqual([
       ["f0", '{"a":1}'],
       ["f1", "{}"]
@@ -497,23 +527,23 @@ describe("a call is given out once", () => {
     ])
   })
 
-  it("where only the last event has the arguments, in another order", () => {
+  it("reads arguments that only the completed event has, in another order", () => {
     const output = [call(1, '{"b":1}'), call(0, '{"a":1}')]
-    const { out } = told(created, added(0, call(0)), added(1, call(1)), completed({ output }))
-    expect(fold(out).toolCalls.map((found) => [found.name, found.arguments])).toEqual([
+    const { out } = readEvents(created, added(0, call(0)), added(1, call(1)), completed({ output }))
+    expect(fold(out).toolCalls.map((toolCall) => [toolCall.name, toolCall.arguments])).toEqual([
       ["f0", '{"a":1}'],
       ["f1", '{"b":1}']
     ])
   })
 
-  it("where the last event lists the calls in another order, or with other ids", () => {
+  it("reads tool calls once when the completed event has them in another order or with other ids", () => {
     const streamed = [added(0, call(0)), added(1, call(1)), done(0, call(0, "{}")), done(1, call(1, '{"b":1}'))]
     const toolCalls = [
       { id: "call_0", name: "f0", arguments: "{}" },
       { id: "call_1", name: "f1", arguments: '{"b":1}' }
     ]
     const listed = (...output: ReadonlyArray<Json>) =>
-      fold(told(created, ...streamed, completed({ output })).out).toolCalls
+      fold(readEvents(created, ...streamed, completed({ output })).out).toolCalls
     expect(listed(call(1, '{"b":1}'), call(0, "{}"))).toEqual(toolCalls)
     expect(listed(call(2, "{}"), call(1, '{"b":1}'), call(0, "{}"))).toEqual([
       ...toolCalls,
@@ -527,9 +557,9 @@ describe("a call is given out once", () => {
   })
 })
 
-describe("an item is found", () => {
-  it("by its place, where ids change from event to event", () => {
-    const { out } = told(
+describe("Responses stream decoder: item lookup", () => {
+  it("finds an item by its output_index when ids change from event to event", () => {
+    const { out } = readEvents(
       created,
       added(0, message()),
       delta("Hel", { item_id: "x1", output_index: 0, content_index: 0 }),
@@ -539,8 +569,8 @@ describe("an item is found", () => {
     )
     expect(fold(out).text).toBe("Hello")
   })
-  it("by its id, where all places are the same", () => {
-    const { out } = told(
+  it("finds an item by its id when all items have one output_index", () => {
+    const { out } = readEvents(
       created,
       added(0, call(0)),
       added(0, call(1)),
@@ -548,10 +578,10 @@ describe("an item is found", () => {
       { ...argument(1, '{"b":1}'), output_index: 0 },
       completed()
     )
-    expect(fold(out).toolCalls.map((found) => found.arguments)).toEqual(['{"a":0}', '{"b":1}'])
+    expect(fold(out).toolCalls.map((toolCall) => toolCall.arguments)).toEqual(['{"a":0}', '{"b":1}'])
   })
-  it("as the last of its kind, where neither is told", () => {
-    const { out } = told(
+  it("takes the last item of the type when an event has no id and no output_index", () => {
+    const { out } = readEvents(
       created,
       added(0, call(0)),
       { type: "response.function_call_arguments.delta", delta: "{}" },
@@ -561,75 +591,82 @@ describe("an item is found", () => {
   })
 })
 
-describe("a stream that goes wrong", () => {
-  it("in words of the API reference, and as OpenAI sends it", () => {
+describe("Responses stream decoder: failures", () => {
+  it("reports flat and nested error events as Reported", () => {
     const flat = { type: "error", code: "server_error", message: "Sorry.", param: null, sequence_number: 3 }
-    expect(told(created, delta("Hel"), flat)).toMatchObject({
+    expect(readEvents(created, delta("Hel"), flat)).toMatchObject({
       out: [{ _tag: "TextDelta", text: "Hel" }],
       failure: { _tag: "Reported", body: { error: { code: "server_error", message: "Sorry.", param: null } } }
     })
     const error = { type: "server_error", message: "Sorry." }
-    expect(told(created, { type: "error", error }).failure).toEqual({ _tag: "Reported", body: { error } })
-    expect(told(created, { error }).failure).toEqual({ _tag: "Reported", body: { error } })
+    expect(readEvents(created, { type: "error", error }).failure).toEqual({ _tag: "Reported", body: { error } })
+    expect(readEvents(created, { error }).failure).toEqual({ _tag: "Reported", body: { error } })
   })
-  it("in its last event", () => {
+  it("reports the error of response.failed as Reported", () => {
     const error = { code: "rate_limit_exceeded", message: "Too fast." }
     const failed = completed({ status: "failed", error }, "response.failed")
-    expect(told(created, failed).failure).toEqual({ _tag: "Reported", body: { error } })
-    expect(told(created, { type: "response.failed" }).failure).toMatchObject({ _tag: "Reported" })
+    expect(readEvents(created, failed).failure).toEqual({ _tag: "Reported", body: { error } })
+    expect(readEvents(created, { type: "response.failed" }).failure).toMatchObject({ _tag: "Reported" })
   })
-  it("by ending too soon", () => {
-    expect(told(created, delta("Hel")).failure).toEqual({ _tag: "Truncated" })
-    expect(tell([frame(created), frame(delta("Hel")), { data: "[DONE]" }]).failure).toEqual({ _tag: "Truncated" })
-    expect(tell([]).failure).toEqual({ _tag: "Truncated" })
+  it("reports Truncated when a stream ends without a final response event", () => {
+    expect(readEvents(created, delta("Hel")).failure).toEqual({ _tag: "Truncated" })
+    expect(readEventFrames([frame(created), frame(delta("Hel")), { data: "[DONE]" }]).failure).toEqual({
+      _tag: "Truncated"
+    })
+    expect(readEventFrames([]).failure).toEqual({ _tag: "Truncated" })
   })
-  it("by not being of the protocol", () => {
-    expect(tell([{ data: "{" }]).failure).toEqual({ _tag: "Malformed", path: "", excerpt: "{" })
-    expect(tell([{ data: "1" }]).failure).toMatchObject({ _tag: "Malformed" })
-    expect(told(created, argument(0, "{}"), completed()).failure).toMatchObject({
+  it("rejects invalid frames and a tool call without a name as Malformed", () => {
+    expect(readEventFrames([{ data: "{" }]).failure).toEqual({ _tag: "Malformed", path: "", excerpt: "{" })
+    expect(readEventFrames([{ data: "1" }]).failure).toMatchObject({ _tag: "Malformed" })
+    expect(readEvents(created, argument(0, "{}"), completed()).failure).toMatchObject({
       _tag: "Malformed",
       path: "item.name"
     })
   })
 })
 
-describe("what a stream may also hold", () => {
-  it("the mark of another protocol behind the end, and empty frames", () => {
-    expect(tell([{ data: "" }, frame(created), frame(completed()), { data: "[DONE]" }]).failure).toBeUndefined()
+describe("Responses stream decoder: other frames", () => {
+  it("ignores empty frames and a [DONE] after the end", () => {
+    expect(
+      readEventFrames([{ data: "" }, frame(created), frame(completed()), { data: "[DONE]" }]).failure
+    ).toBeUndefined()
   })
-  it("events named only by their frame", () => {
+  it("reads an event whose type is only its SSE event name", () => {
     const { type: _, ...data } = delta("Hello")
-    const { out } = tell([{ event: "response.output_text.delta", data: JSON.stringify(data) }, frame(completed())])
+    const { out } = readEventFrames([
+      { event: "response.output_text.delta", data: JSON.stringify(data) },
+      frame(completed())
+    ])
     expect(fold(out).text).toBe("Hello")
   })
-  it("events that say nothing, and events that nobody knows yet", () => {
-    const silent = [
+  it("ignores events without content and unknown events", () => {
+    const ignored = [
       "response.web_search_call.searching",
       "response.mcp_call.failed",
       "response.audio.delta",
       "keepalive"
     ]
-    for (const type of silent) expect(events.has(type)).toBe(true)
+    for (const type of ignored) expect(events.has(type)).toBe(true)
     expect(events.has("response.telepathy.delta")).toBe(false)
-    const { failure, out } = told(
+    const { failure, out } = readEvents(
       created,
-      ...[...silent, "response.telepathy.delta", "toString"].map((type) => ({ type, delta: "x" })),
+      ...[...ignored, "response.telepathy.delta", "toString"].map((type) => ({ type, delta: "x" })),
       completed()
     )
     expect(failure).toBeUndefined()
     expect(out).toHaveLength(1)
   })
-  it("any event of the protocol without its fields, without throwing", () => {
+  it("does not throw on any known event with missing or invalid fields", () => {
     for (const type of events.keys()) {
       expect(() =>
-        told({ type }, { type, item: null, part: 1, delta: [], response: "x", output_index: "0" })
+        readEvents({ type }, { type, item: null, part: 1, delta: [], response: "x", output_index: "0" })
       ).not.toThrow()
     }
   })
 })
 
-describe("what was consumed so far", () => {
-  it("is estimated from what was said until it is told", () => {
+describe("Responses stream decoder: usage", () => {
+  it("estimates the usage from the text so far until the completed event has counts", () => {
     const decoder = wire.decodeStream(source)
     const out: Array<WireEvent> = []
     decoder.push(frame(delta("twelve words")), out)

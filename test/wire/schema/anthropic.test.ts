@@ -2,8 +2,8 @@ import { describe, expect, it } from "@effect/vitest"
 import { JSONSchema, Schema } from "effect"
 import { outputSchema } from "../../../src/wire/schema/anthropic.js"
 
-describe("a schema that an answer is held to", () => {
-  it("is closed, wherever there is an object in it", () => {
+describe("outputSchema of Anthropic", () => {
+  it("closes every object of the schema", () => {
     const point = { type: "object", properties: { x: { type: "number" } } }
     const closed = { ...point, additionalProperties: false }
     expect(
@@ -18,7 +18,7 @@ describe("a schema that an answer is held to", () => {
       additionalProperties: false
     })
   })
-  it("tells in words what the API refuses as a constraint", () => {
+  it("moves unsupported keywords into the description", () => {
     expect(outputSchema({ type: "string", description: "A name.", minLength: 1, maxLength: 9 })).toEqual({
       type: "string",
       description: "A name. (minLength: 1, maxLength: 9)"
@@ -33,11 +33,11 @@ describe("a schema that an answer is held to", () => {
       description: 'format: "color"'
     })
   })
-  it("keeps what the API takes", () => {
+  it("keeps the supported keywords", () => {
     const fine = { type: "array", minItems: 1, items: { type: "string", format: "email", enum: ["a", "b"] } }
     expect(outputSchema(fine)).toEqual(fine)
   })
-  it("takes names of properties for what they are, even where they are those of constraints", () => {
+  it("keeps properties that are named like keywords", () => {
     const properties = { minimum: { type: "number" }, format: { type: "string" }, oneOf: { const: 1 } }
     expect(outputSchema({ type: "object", properties })).toEqual({
       type: "object",
@@ -45,7 +45,7 @@ describe("a schema that an answer is held to", () => {
       additionalProperties: false
     })
   })
-  it("has alternatives under the one name that is known", () => {
+  it("rewrites oneOf to anyOf", () => {
     expect(
       outputSchema({
         oneOf: [
@@ -60,7 +60,7 @@ describe("a schema that an answer is held to", () => {
       ]
     })
   })
-  it("is none where the names of an object are open: closed, it would be another one", () => {
+  it("returns undefined for a schema with open objects, except for additionalProperties: true", () => {
     const map = { type: "object", additionalProperties: { type: "number" } }
     expect(outputSchema(map)).toBeUndefined()
     expect(outputSchema({ type: "array", items: { patternProperties: { "^a": {} } } })).toBeUndefined()
@@ -72,11 +72,11 @@ describe("a schema that an answer is held to", () => {
       additionalProperties: false
     })
   })
-  it("keeps alternatives of both kinds as they are, for the API to judge", () => {
+  it("keeps a schema with both anyOf and oneOf unchanged", () => {
     const both = { anyOf: [{ const: 1 }], oneOf: [{ const: 1 }] }
     expect(outputSchema(both)).toEqual(both)
   })
-  it("may come from Effect", () => {
+  it("closes a schema that Effect generated and drops its $schema", () => {
     const Person = Schema.Struct({ name: Schema.NonEmptyString, age: Schema.optional(Schema.Int) })
     expect(outputSchema({ ...JSONSchema.make(Person) })).toMatchObject({
       type: "object",

@@ -1,8 +1,8 @@
 import { describe, expect, it } from "@effect/vitest"
 import { cleanSchema, fromOpenApi } from "../../../src/wire/schema/gemini.js"
 
-describe("a schema as Gemini reads it", () => {
-  it("keeps the keywords that the reference lists, wherever they stand", () => {
+describe("cleanSchema of Gemini", () => {
+  it("keeps every keyword that Gemini documents, at any depth", () => {
     const schema = {
       $id: "city",
       $defs: { name: { type: "string", title: "Name", description: "Its name." } },
@@ -21,7 +21,7 @@ describe("a schema as Gemini reads it", () => {
     }
     expect(cleanSchema(schema)).toEqual(schema)
   })
-  it("leaves out those that it does not read, but no property of that name", () => {
+  it("drops unsupported keywords but not properties of that name", () => {
     expect(
       cleanSchema({
         $schema: "https://json-schema.org/draft/2020-12/schema",
@@ -42,14 +42,14 @@ describe("a schema as Gemini reads it", () => {
       additionalProperties: { type: "string" }
     })
   })
-  it("says a constant as the only value, or as its type", () => {
+  it("rewrites a const to an enum or to its type", () => {
     expect(cleanSchema({ const: "a" })).toEqual({ type: "string", enum: ["a"] })
     expect(cleanSchema({ type: "integer", const: 3 })).toEqual({ type: "integer", enum: [3] })
     expect(cleanSchema({ const: true })).toEqual({ type: "boolean" })
     expect(cleanSchema({ const: null })).toEqual({ type: "null" })
     expect(cleanSchema({ const: { a: 1 } })).toEqual({})
   })
-  it("says the bounds of whole numbers that they do not reach as those that they reach", () => {
+  it("rewrites exclusive bounds of integers to inclusive ones and drops those of numbers", () => {
     expect(cleanSchema({ type: "integer", exclusiveMinimum: 0, exclusiveMaximum: 10 })).toEqual({
       type: "integer",
       minimum: 1,
@@ -58,12 +58,12 @@ describe("a schema as Gemini reads it", () => {
     expect(cleanSchema({ type: "integer", exclusiveMinimum: 0.5, minimum: 5 })).toEqual({ type: "integer", minimum: 5 })
     expect(cleanSchema({ type: "number", exclusiveMinimum: 0 })).toEqual({ type: "number" })
   })
-  it("finds definitions where older drafts keep them", () => {
+  it("moves definitions to $defs and rewrites their references", () => {
     expect(
       cleanSchema({ definitions: { a: { type: "string" } }, properties: { a: { $ref: "#/definitions/a" } } })
     ).toEqual({ $defs: { a: { type: "string" } }, properties: { a: { $ref: "#/$defs/a" } } })
   })
-  it("has nothing beside a reference, and takes those of `allOf` for itself", () => {
+  it("drops the siblings of a $ref and merges allOf", () => {
     expect(cleanSchema({ $ref: "#/$defs/a", description: "An a.", type: "string" })).toEqual({ $ref: "#/$defs/a" })
     expect(cleanSchema({ allOf: [{ $ref: "#/$defs/a" }], description: "An a." })).toEqual({ $ref: "#/$defs/a" })
     expect(cleanSchema({ allOf: [{ type: "string", pattern: "a" }], description: "An a." })).toEqual({
@@ -80,8 +80,8 @@ describe("a schema as Gemini reads it", () => {
   })
 })
 
-describe("a schema of OpenAPI", () => {
-  it("is a JSON Schema with types in capitals, and nullable", () => {
+describe("fromOpenApi", () => {
+  it("converts types in capitals and nullable to JSON Schema", () => {
     expect(
       fromOpenApi({
         type: "OBJECT",

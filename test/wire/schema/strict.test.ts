@@ -12,13 +12,13 @@ const object = (properties: Json, required: ReadonlyArray<string> = Object.keys(
 })
 
 const string = { type: "string" }
-const nothing = { type: "null" }
+const nullType = { type: "null" }
 
 const property = (schema: Json, required: boolean): unknown =>
   strictSchema({ type: "object", properties: { it: schema }, required: required ? ["it"] : [] })?.["properties"]
 
-describe("a schema in strict mode", () => {
-  it("is closed, at every depth", () => {
+describe("strictSchema", () => {
+  it("closes objects at every depth", () => {
     expect(
       strictSchema({
         type: "object",
@@ -27,16 +27,16 @@ describe("a schema in strict mode", () => {
       })
     ).toEqual(object({ inner: object({ deep: string }) }))
   })
-  it("requires every property", () => {
+  it("lists every property as required", () => {
     expect(strictSchema({ type: "object", properties: { a: string, b: string }, required: ["a", "b"] })).toEqual(
       object({ a: string, b: string })
     )
   })
-  it("takes an object schema without properties for a function without parameters", () => {
+  it("rewrites an object schema without properties to one without parameters", () => {
     expect(strictSchema({ type: "object" })).toEqual(object({}))
     expect(strictSchema({ type: "object", properties: {} })).toEqual(object({}))
   })
-  it("reaches into lists, unions and definitions", () => {
+  it("rewrites list items, unions and definitions", () => {
     const open = { type: "object", properties: { a: string }, required: ["a"] }
     expect(
       strictSchema({
@@ -60,8 +60,8 @@ describe("a schema in strict mode", () => {
       $defs: { Shared: object({ a: string }) }
     })
   })
-  it("has its own root where that was a reference", () => {
-    const node = object({ next: { anyOf: [{ $ref: "#/$defs/Node" }, nothing] } })
+  it("replaces a root reference by its definition", () => {
+    const node = object({ next: { anyOf: [{ $ref: "#/$defs/Node" }, nullType] } })
     expect(
       strictSchema({
         $schema: "http://json-schema.org/draft-07/schema#",
@@ -70,7 +70,7 @@ describe("a schema in strict mode", () => {
       })
     ).toEqual({ ...node, $defs: { Node: node } })
   })
-  it("keeps what strict mode knows and leaves out hints that it refuses", () => {
+  it("drops unsupported keywords and keeps supported ones", () => {
     expect(
       property(
         { type: "string", format: "uri", default: "x", examples: ["y"], minLength: 1, description: "d", "x-order": 1 },
@@ -81,12 +81,12 @@ describe("a schema in strict mode", () => {
       it: { type: "string", format: "date-time", pattern: "^a$" }
     })
   })
-  it("says the type of listed values", () => {
+  it("adds the type of enum and const values", () => {
     expect(property({ enum: ["a", "b"] }, true)).toEqual({ it: { enum: ["a", "b"], type: "string" } })
     expect(property({ const: 1 }, true)).toEqual({ it: { const: 1, type: "number" } })
     expect(property({ enum: ["a", null] }, true)).toEqual({ it: { enum: ["a", null], type: ["string", "null"] } })
   })
-  it("keeps words beside a reference without putting them beside it", () => {
+  it("moves the description next to a $ref into an anyOf wrapper", () => {
     expect(
       strictSchema({
         type: "object",
@@ -99,69 +99,69 @@ describe("a schema in strict mode", () => {
       definitions: { A: string }
     })
   })
-  it("resolves an intersection of one", () => {
+  it("merges an allOf with one schema", () => {
     expect(property({ description: "d", allOf: [string] }, true)).toEqual({ it: { type: "string", description: "d" } })
   })
 })
 
-describe("an optional property becomes nullable", () => {
-  it("by its type, where that is a plain one", () => {
+describe("strictSchema: optional properties", () => {
+  it("adds null to the type of an optional property with a plain type", () => {
     expect(property({ type: "string", description: "d" }, false)).toEqual({
       it: { type: ["string", "null"], description: "d" }
     })
     expect(property({ type: ["string", "integer"] }, false)).toEqual({ it: { type: ["string", "integer", "null"] } })
   })
-  it("by a union, where its values are bounded", () => {
+  it("wraps an optional enum, object or list in an anyOf with null", () => {
     expect(property({ type: "string", enum: ["a", "b"], description: "d" }, false)).toEqual({
-      it: { description: "d", anyOf: [{ type: "string", enum: ["a", "b"] }, nothing] }
+      it: { description: "d", anyOf: [{ type: "string", enum: ["a", "b"] }, nullType] }
     })
     expect(property({ type: "object", properties: { a: string } }, false)).toEqual({
-      it: { anyOf: [object({ a: { type: ["string", "null"] } }), nothing] }
+      it: { anyOf: [object({ a: { type: ["string", "null"] } }), nullType] }
     })
     expect(property({ type: "array", items: string }, false)).toEqual({
-      it: { anyOf: [{ type: "array", items: string }, nothing] }
+      it: { anyOf: [{ type: "array", items: string }, nullType] }
     })
   })
-  it("by one more branch, where it is a union", () => {
+  it("adds null to the anyOf of an optional union", () => {
     expect(property({ anyOf: [string, { type: "number" }] }, false)).toEqual({
-      it: { anyOf: [string, { type: "number" }, nothing] }
+      it: { anyOf: [string, { type: "number" }, nullType] }
     })
   })
-  it("and stays as it is where it is nullable already", () => {
+  it("keeps an optional property that is already nullable", () => {
     expect(property({ type: ["string", "null"] }, false)).toEqual({ it: { type: ["string", "null"] } })
-    expect(property({ anyOf: [string, nothing] }, false)).toEqual({ it: { anyOf: [string, nothing] } })
+    expect(property({ anyOf: [string, nullType] }, false)).toEqual({ it: { anyOf: [string, nullType] } })
   })
-  it("also where null is of its type, but not among its values", () => {
+  it("wraps an optional nullable enum whose values lack null", () => {
     expect(property({ type: ["string", "null"], enum: ["a"] }, false)).toEqual({
-      it: { anyOf: [{ type: ["string", "null"], enum: ["a"] }, nothing] }
+      it: { anyOf: [{ type: ["string", "null"], enum: ["a"] }, nullType] }
     })
   })
 })
 
-describe("a schema that strict mode cannot say is told apart", () => {
+describe("strictSchema: unsupported schemas", () => {
   const cases: ReadonlyArray<readonly [string, Json]> = [
     ["a map", { type: "object", properties: {}, additionalProperties: string }],
     ["an open object", { type: "object", properties: { a: string }, additionalProperties: true }],
-    ["an object that says nothing, further in", object({ a: { type: "object" } })],
-    ["anything at all, further in", object({ a: {} })],
-    ["a list of anything", object({ a: { type: "array" } })],
+    ["a nested object without properties", object({ a: { type: "object" } })],
+    ["a property without a type", object({ a: {} })],
+    ["a list without an item type", object({ a: { type: "array" } })],
     ["a tuple", object({ a: { type: "array", items: [string] } })],
-    ["patterns of names", { type: "object", properties: {}, patternProperties: { "^a": string } }],
-    ["an intersection of several", object({ a: { allOf: [string, { minLength: 1 }] } })],
+    ["patternProperties", { type: "object", properties: {}, patternProperties: { "^a": string } }],
+    ["an allOf of several schemas", object({ a: { allOf: [string, { minLength: 1 }] } })],
     ["a negation", object({ a: { type: "string", not: { const: "a" } } })],
     ["a condition", { ...object({ a: string }), if: {}, else: {} }],
     ["a union as the root", { anyOf: [object({ a: string }), object({ b: string })] }],
     ["a list as the root", { type: "array", items: string }],
-    ["a reference out of the document", object({ a: { $ref: "https://example.com/schema" } })],
-    ["a reference to nothing", object({ a: { $ref: "#/$defs/Missing" } })],
-    ["a requirement of what is no property", object({ a: string }, ["a", "b"])],
-    ["a pattern that looks around", object({ a: { type: "string", pattern: "(?=a)b" } })],
+    ["a reference to another document", object({ a: { $ref: "https://example.com/schema" } })],
+    ["a reference to a missing definition", object({ a: { $ref: "#/$defs/Missing" } })],
+    ["a required name without a property", object({ a: string }, ["a", "b"])],
+    ["a pattern with a lookahead", object({ a: { type: "string", pattern: "(?=a)b" } })],
     ["a reference to itself", { $ref: "#" }],
     ["an open definition", { ...object({ a: { $ref: "#/$defs/A" } }), $defs: { A: { type: "object" } } }],
-    ["both kinds of union", object({ a: { anyOf: [string], oneOf: [string] } })]
+    ["a property with anyOf and oneOf", object({ a: { anyOf: [string], oneOf: [string] } })]
   ]
   for (const [name, schema] of cases) {
-    it(name, () => expect(strictSchema(schema)).toBeUndefined())
+    it(`returns undefined for ${name}`, () => expect(strictSchema(schema)).toBeUndefined())
   }
 })
 
@@ -208,7 +208,7 @@ const frozen = <A>(value: A): A => {
   return value
 }
 
-/** Every schema in it that is one of an object. */
+/** All object schemas inside a value. */
 const objectsIn = (value: unknown): ReadonlyArray<Json> =>
   typeof value !== "object" || value === null
     ? []
@@ -217,22 +217,22 @@ const objectsIn = (value: unknown): ReadonlyArray<Json> =>
         ...Object.values(value).flatMap(objectsIn)
       ]
 
-describe("whatever the schema", () => {
-  it.prop("every object is closed and requires all of its properties", [root], ([schema]) => {
+describe("strictSchema laws", () => {
+  it.prop("every object of a strict schema is closed and requires all of its properties", [root], ([schema]) => {
     const strict = strictSchema(frozen(schema))
     expect(strict).toBeDefined()
-    for (const found of objectsIn(strict)) {
-      expect(found["additionalProperties"]).toBe(false)
-      expect(found["required"]).toEqual(Object.keys(found["properties"] ?? {}))
+    for (const objectSchema of objectsIn(strict)) {
+      expect(objectSchema["additionalProperties"]).toBe(false)
+      expect(objectSchema["required"]).toEqual(Object.keys(objectSchema["properties"] ?? {}))
     }
   })
-  it.prop("doing it twice changes nothing", [root], ([schema]) => {
+  it.prop("rewriting a strict schema again changes nothing", [root], ([schema]) => {
     const once = strictSchema(schema)
     expect(once === undefined ? undefined : strictSchema(once)).toEqual(once)
   })
-  it("what Effect writes of a schema is understood", () => {
+  it("rewrites a schema that Effect generated, and returns undefined for one with a record", () => {
     class Address extends Schema.Class<Address>("Address")({ city: Schema.NonEmptyString }) {}
-    const written: Json = {
+    const effectSchema: Json = {
       ...JSONSchema.make(
         Schema.Struct({
           home: Address,
@@ -242,7 +242,7 @@ describe("whatever the schema", () => {
         })
       )
     }
-    const strict = strictSchema(written)
+    const strict = strictSchema(effectSchema)
     expect(strict?.["required"]).toEqual(["home", "age", "tags", "note"])
     expect(
       strictSchema({

@@ -2,23 +2,23 @@ import { describe, expect, it } from "@effect/vitest"
 import * as Usage from "../../../src/vocabulary/Usage.js"
 import * as DashScope from "../../support/dashscope.js"
 import type { WireResponse } from "../../../src/wire/Wire.js"
-import { failureOf, got, source } from "../roundTrips.js"
+import { failureOf, getOrThrow, source } from "../roundTrips.js"
 
 const wire = DashScope.make()
 
 const usage = { input_tokens: 5, output_tokens: 3, total_tokens: 8 }
 
-const answer = (body: Record<string, unknown>): WireResponse =>
-  got(wire.decodeResponse({ request_id: "r-1", usage, ...body }, source))
+const read = (body: Record<string, unknown>): WireResponse =>
+  getOrThrow(wire.decodeResponse({ request_id: "r-1", usage, ...body }, source))
 
-const spoken = (message: Record<string, unknown>, choice: Record<string, unknown> = {}): WireResponse =>
-  answer({
+const readMessage = (message: Record<string, unknown>, choice: Record<string, unknown> = {}): WireResponse =>
+  read({
     output: { choices: [{ finish_reason: "stop", message: { role: "assistant", content: "", ...message }, ...choice }] }
   })
 
-describe("a whole answer", () => {
-  it("has the text, the thought, the id and the counts; its model is the one asked for", () => {
-    expect(spoken({ content: "Four.", reasoning_content: "Two and two." })).toEqual({
+describe("DashScope response", () => {
+  it("reads text, reasoning, id and usage, and takes the requested model", () => {
+    expect(readMessage({ content: "Four.", reasoning_content: "Two and two." })).toEqual({
       id: "r-1",
       model: "asked",
       text: "Four.",
@@ -32,28 +32,28 @@ describe("a whole answer", () => {
       providerMetadata: {}
     })
   })
-  it("may be a text alone, as older models answer", () => {
-    expect(answer({ output: { text: "Four.", finish_reason: "length" } })).toMatchObject({
+  it("reads a text output of older models and ignores empty fields next to the choices", () => {
+    expect(read({ output: { text: "Four.", finish_reason: "length" } })).toMatchObject({
       text: "Four.",
       finishReason: "length"
     })
-    // Clients of Alibaba's own put all fields into every answer.
+    // Alibaba's own clients write every field into every response.
     expect(
-      answer({
+      read({
         code: "",
         message: "",
         output: { text: null, finish_reason: null, choices: [{ finish_reason: "stop", message: { content: "Four." } }] }
       })
     ).toMatchObject({ text: "Four.", finishReason: "stop" })
   })
-  it("may be in parts, of which those that are no text are kept", () => {
+  it("joins text parts and keeps other parts in the metadata", () => {
     const image = { image: "https://example.com/a.png" }
-    expect(spoken({ content: [{ text: "Fo" }, image, { text: "ur." }] })).toMatchObject({
+    expect(readMessage({ content: [{ text: "Fo" }, image, { text: "ur." }] })).toMatchObject({
       text: "Four.",
       providerMetadata: { content: [image] }
     })
   })
-  it("has calls, told apart by their place", () => {
+  it("reads tool calls of one index as separate calls and creates missing ids", () => {
     const call = (id: string, args: unknown) => ({
       id,
       index: 0,
@@ -61,7 +61,7 @@ describe("a whole answer", () => {
       function: { name: "clock", arguments: args }
     })
     expect(
-      spoken(
+      readMessage(
         { content: "Let me see.", tool_calls: [call("a", '{"zone":"UTC"}'), call("", ""), call("c", { zone: 1 })] },
         { finish_reason: "tool_calls" }
       )
@@ -76,8 +76,8 @@ describe("a whole answer", () => {
       ]
     })
   })
-  it("counts what was cached, written to the cache and thought, and keeps what else was counted", () => {
-    const counted = answer({
+  it("reads cached, cache write and reasoning tokens, and keeps other counts in the metadata", () => {
+    const counted = read({
       output: { text: "", finish_reason: "stop" },
       usage: {
         input_tokens: 50,
@@ -98,20 +98,20 @@ describe("a whole answer", () => {
       })
     )
     expect(counted.providerMetadata).toEqual({ usage: { image_tokens: 40 } })
-    expect(answer({ output: { text: "12345678", finish_reason: "stop" }, usage: {} }).usage).toEqual(
+    expect(read({ output: { text: "12345678", finish_reason: "stop" }, usage: {} }).usage).toEqual(
       Usage.make({ inputTokens: source.estimatedInputTokens, outputTokens: 3, estimated: true })
     )
   })
-  it("keeps what else it says, further choices too", () => {
+  it("keeps search_info, logprobs and further choices in the metadata", () => {
     const search_info = { search_results: [{ url: "https://example.com" }] }
     const second = { index: 1, finish_reason: "stop", message: { content: "Vier." } }
     const first = { index: 0, finish_reason: "stop", message: { content: "Four." }, logprobs: { content: [] } }
-    expect(answer({ output: { choices: [second, first], search_info } })).toMatchObject({
+    expect(read({ output: { choices: [second, first], search_info } })).toMatchObject({
       text: "Four.",
       providerMetadata: { search_info, logprobs: { content: [] }, choices: [second] }
     })
   })
-  it("that is an error, or none at all, is told apart", () => {
+  it("reports a DashScope error body as Reported and rejects other bodies as Malformed", () => {
     const failure = (body: unknown) => failureOf(wire.decodeResponse(body, source))
     const error = { code: "InvalidParameter", message: "No.", request_id: "r-1" }
     expect(failure(error)).toEqual({ _tag: "Reported", body: error })

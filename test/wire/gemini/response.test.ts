@@ -11,7 +11,7 @@ const read = (body: unknown): WireResponse =>
   Either.getOrThrowWith(wire.decodeResponse(body, source), (failure) => new Error(JSON.stringify(failure)))
 
 const failure = (body: unknown): WireFailure | undefined =>
-  Either.match(wire.decodeResponse(body, source), { onLeft: (found) => found, onRight: () => undefined })
+  Either.match(wire.decodeResponse(body, source), { onLeft: (left) => left, onRight: () => undefined })
 
 const candidate = (parts: ReadonlyArray<object>, fields: object = {}) => ({
   content: { role: "model", parts },
@@ -20,18 +20,18 @@ const candidate = (parts: ReadonlyArray<object>, fields: object = {}) => ({
   ...fields
 })
 
-const answer = (parts: ReadonlyArray<object>, fields: object = {}, body: object = {}) => ({
+const responseBody = (parts: ReadonlyArray<object>, fields: object = {}, body: object = {}) => ({
   candidates: [candidate(parts, fields)],
   modelVersion: "gemini-9",
   responseId: "r1",
   ...body
 })
 
-describe("a whole answer", () => {
-  it("says text and thoughts, and which model answered", () => {
+describe("Gemini response", () => {
+  it("reads text, reasoning, id and model", () => {
     expect(
       read(
-        answer([
+        responseBody([
           { text: "Hm. ", thought: true },
           { text: "Well.", thought: true },
           { text: "" },
@@ -51,27 +51,27 @@ describe("a whole answer", () => {
       rawFinishReason: "STOP"
     })
   })
-  it("asks for calls under the provider's ids, or under made-up ones that no other answer has", () => {
-    const found = read(
-      answer([
+  it("reads tool calls and creates ids from the response id when they have none", () => {
+    const decoded = read(
+      responseBody([
         { functionCall: { id: "given", name: "clock", args: { zone: "UTC" } } },
         { functionCall: { name: "sun" } },
         { functionCall: { name: "sun", args: {} } }
       ])
     )
-    expect(found.toolCalls).toEqual([
+    expect(decoded.toolCalls).toEqual([
       { id: "given", name: "clock", arguments: '{"zone":"UTC"}' },
       { id: "call_r1_1", name: "sun", arguments: "{}" },
       { id: "call_r1_2", name: "sun", arguments: "{}" }
     ])
-    expect(found.finishReason).toBe("tool-calls")
+    expect(decoded.finishReason).toBe("tool-calls")
     const nameless = read({ candidates: [candidate([{ functionCall: { name: "sun" } }])] })
     expect([nameless.id, nameless.model, nameless.toolCalls[0]?.id]).toEqual(["", "asked", "call_0"])
   })
-  it("keeps signatures with what they sign", () => {
+  it("reads thought signatures with the text, the tool call or the reasoning that they sign", () => {
     expect(
       read(
-        answer([
+        responseBody([
           { text: "Hm.", thought: true, thoughtSignature: "s1" },
           { text: "One" },
           { text: " two", thoughtSignature: "s2" },
@@ -86,12 +86,12 @@ describe("a whole answer", () => {
       { type: "reasoning", text: "", signature: "s4", id: "7:7", format: "text", provider: "acme" }
     ])
   })
-  it("hands on code that was run, media, sources and ratings", () => {
+  it("keeps code, media, grounding and ratings in the metadata and code parts as reasoning", () => {
     const code = { executableCode: { language: "PYTHON", code: "1+1" } }
     const result = { codeExecutionResult: { outcome: "OUTCOME_OK", output: "2" } }
     const image = { inlineData: { mimeType: "image/png", data: "AAAA" } }
-    const found = read(
-      answer(
+    const decoded = read(
+      responseBody(
         [code, result, { text: "2" }, image],
         {
           groundingMetadata: { groundingChunks: [{ web: { uri: "https://example.com" } }] },
@@ -102,8 +102,8 @@ describe("a whole answer", () => {
         { createTime: "2026-01-01T00:00:00Z", usageMetadata: { trafficType: "ON_DEMAND" } }
       )
     )
-    expect(found.text).toBe("2")
-    expect(found.providerMetadata).toEqual({
+    expect(decoded.text).toBe("2")
+    expect(decoded.providerMetadata).toEqual({
       parts: [code, result, image],
       groundingMetadata: { groundingChunks: [{ web: { uri: "https://example.com" } }] },
       citationMetadata: { citationSources: [{ uri: "https://example.org" }] },
@@ -111,16 +111,16 @@ describe("a whole answer", () => {
       finishMessage: "Done.",
       usage: { trafficType: "ON_DEMAND" }
     })
-    // What was run goes back in the next turn; an image does not.
-    expect(found.reasoningParts.map((part) => part.format)).toEqual(["executableCode", "codeExecutionResult"])
+    // Code and its results are sent back in the next turn; images are not.
+    expect(decoded.reasoningParts.map((part) => part.format)).toEqual(["executableCode", "codeExecutionResult"])
   })
-  it("is the first candidate, with the others beside it", () => {
+  it("reads the candidate of index 0 and keeps the other candidates in the metadata", () => {
     const second = candidate([{ text: "B" }], { index: 1 })
-    const found = read({ candidates: [second, candidate([{ text: "A" }])] })
-    expect([found.text, found.providerMetadata]).toEqual(["A", { candidates: [second] }])
+    const decoded = read({ candidates: [second, candidate([{ text: "A" }])] })
+    expect([decoded.text, decoded.providerMetadata]).toEqual(["A", { candidates: [second] }])
     expect(read({ candidates: [second] }).text).toBe("B")
   })
-  it("may be empty", () => {
+  it("reads a candidate without content", () => {
     expect(read({ candidates: [{ finishReason: "SAFETY" }] })).toMatchObject({
       text: "",
       finishReason: "content-filter"
@@ -129,7 +129,7 @@ describe("a whole answer", () => {
   })
 })
 
-describe("the reason to stop", () => {
+describe("Gemini finish reason", () => {
   it.each([
     ["STOP", "stop"],
     ["MAX_TOKENS", "length"],
@@ -148,51 +148,53 @@ describe("the reason to stop", () => {
     ["OTHER", "other"],
     ["FINISH_REASON_UNSPECIFIED", "other"],
     ["ONE_THAT_IS_YET_TO_COME", "other"]
-  ])("%s is %s", (raw, reason) => {
-    const found = read(answer([{ text: "x" }], { finishReason: raw }))
-    expect([found.finishReason, found.rawFinishReason]).toEqual([reason, raw])
+  ])("maps finishReason %s to %s", (raw, reason) => {
+    const decoded = read(responseBody([{ text: "x" }], { finishReason: raw }))
+    expect([decoded.finishReason, decoded.rawFinishReason]).toEqual([reason, raw])
   })
-  it("is the calls where the model just stops, and is not where it could not go on", () => {
+  it("reads the finish reason tool-calls for STOP with tool calls, but not for other reasons", () => {
     const reason = (finishReason: string) =>
-      read(answer([{ functionCall: { name: "clock" } }], { finishReason })).finishReason
+      read(responseBody([{ functionCall: { name: "clock" } }], { finishReason })).finishReason
     expect(reason("STOP")).toBe("tool-calls")
     expect(reason("MAX_TOKENS")).toBe("length")
     expect(reason("UNEXPECTED_TOOL_CALL")).toBe("other")
   })
   it.each(["MALFORMED_FUNCTION_CALL", "UNEXPECTED_TOOL_CALL", "TOO_MANY_TOOL_CALLS", "MALFORMED_RESPONSE"])(
-    "%s is a malformed answer where no call can be read, with Gemini's own words",
+    "rejects %s without a tool call as Malformed with Gemini's message, and reads one with a tool call",
     (finishReason) => {
       const malformed = { _tag: "Malformed", path: "candidates[0].finishReason", excerpt: finishReason }
-      expect(failure(answer([], { finishReason }))).toEqual(malformed)
-      expect(failure(answer([{ text: "Let me look." }], { finishReason }))).toEqual(malformed)
-      expect(failure(answer([], { finishReason, finishMessage: "print(default_api" }))).toEqual({
+      expect(failure(responseBody([], { finishReason }))).toEqual(malformed)
+      expect(failure(responseBody([{ text: "Let me look." }], { finishReason }))).toEqual(malformed)
+      expect(failure(responseBody([], { finishReason, finishMessage: "print(default_api" }))).toEqual({
         ...malformed,
         excerpt: `${finishReason}: print(default_api`
       })
-      expect(read(answer([{ functionCall: { name: "clock" } }], { finishReason }))).toMatchObject({
+      expect(read(responseBody([{ functionCall: { name: "clock" } }], { finishReason }))).toMatchObject({
         toolCalls: [{ name: "clock" }],
         finishReason: "other",
         rawFinishReason: finishReason
       })
     }
   )
-  it("MISSING_THOUGHT_SIGNATURE is a fault of the request", () => {
-    const found = failure(answer([], { finishReason: "MISSING_THOUGHT_SIGNATURE", finishMessage: "at position 2" }))
-    expect(found).toEqual({
+  it("maps MISSING_THOUGHT_SIGNATURE to InvalidRequestError", () => {
+    const decoded = failure(
+      responseBody([], { finishReason: "MISSING_THOUGHT_SIGNATURE", finishMessage: "at position 2" })
+    )
+    expect(decoded).toEqual({
       _tag: "Reported",
       body: { error: { code: "MISSING_THOUGHT_SIGNATURE", message: "MISSING_THOUGHT_SIGNATURE: at position 2" } }
     })
-    const about = { provider: "gemini", model: "m", keyId: "key-1", now: 0, mask: (text: string) => text }
-    const body = found?._tag === "Reported" ? found.body : undefined
-    expect(classify({ status: 200, headers: {}, body, inBand: true }, about)._tag).toBe("InvalidRequestError")
+    const context = { provider: "gemini", model: "m", keyId: "key-1", now: 0, mask: (text: string) => text }
+    const body = decoded?._tag === "Reported" ? decoded.body : undefined
+    expect(classify({ status: 200, headers: {}, body, inBand: true }, context)._tag).toBe("InvalidRequestError")
   })
 })
 
-describe("usage", () => {
-  const usage = (usageMetadata: object) => read(answer([{ text: "abcdefgh" }], {}, { usageMetadata }))
+describe("Gemini response: usage", () => {
+  const usage = (usageMetadata: object) => read(responseBody([{ text: "abcdefgh" }], {}, { usageMetadata }))
 
-  it("counts thoughts with the answer, and cached tokens with the prompt", () => {
-    const found = usage({
+  it("counts reasoning tokens as output and cached tokens as input", () => {
+    const decoded = usage({
       promptTokenCount: 100,
       cachedContentTokenCount: 60,
       candidatesTokenCount: 10,
@@ -201,7 +203,7 @@ describe("usage", () => {
       totalTokenCount: 145,
       promptTokensDetails: [{ modality: "TEXT", tokenCount: 100 }]
     })
-    expect(found.usage).toEqual({
+    expect(decoded.usage).toEqual({
       inputTokens: 100,
       outputTokens: 40,
       totalTokens: 145,
@@ -210,19 +212,19 @@ describe("usage", () => {
       reasoningTokens: 30,
       estimated: false
     })
-    expect(found.providerMetadata["usage"]).toEqual({
+    expect(decoded.providerMetadata["usage"]).toEqual({
       toolUsePromptTokenCount: 5,
       promptTokensDetails: [{ modality: "TEXT", tokenCount: 100 }]
     })
   })
-  it("is nothing for an answer that has no tokens", () => {
+  it("reads a usage without candidate tokens as zero output", () => {
     expect(usage({ promptTokenCount: 14, totalTokenCount: 14 }).usage).toMatchObject({
       inputTokens: 14,
       outputTokens: 0,
       estimated: false
     })
   })
-  it("is estimated where nobody counts", () => {
+  it("estimates the usage when every count is absent", () => {
     expect(usage({ trafficType: "ON_DEMAND" }).usage).toMatchObject({
       inputTokens: 7,
       outputTokens: 2,
@@ -231,8 +233,8 @@ describe("usage", () => {
   })
 })
 
-describe("what is no answer", () => {
-  it("is a prompt that was blocked", () => {
+describe("Gemini response: failures", () => {
+  it("reports a blocked prompt as Reported", () => {
     expect(failure({ promptFeedback: { blockReason: "PROHIBITED_CONTENT" } })).toEqual({
       _tag: "Reported",
       body: {
@@ -247,12 +249,12 @@ describe("what is no answer", () => {
       failure({ candidates: [], promptFeedback: { blockReason: "OTHER", blockReasonMessage: "Not this." } })
     ).toMatchObject({ body: { error: { code: "OTHER", message: "Not this." } } })
   })
-  it("is an error under a good status, alone or in a list", () => {
+  it("reports an error body or a list with an error body as Reported", () => {
     const error = { code: 503, message: "Overloaded.", status: "UNAVAILABLE" }
     expect(failure({ error })).toEqual({ _tag: "Reported", body: { error } })
     expect(failure([{ error }])).toEqual({ _tag: "Reported", body: { error } })
   })
-  it("is a body without candidates, and one of another protocol", () => {
+  it("rejects a response without candidates or of another protocol as Malformed", () => {
     expect(failure({ usageMetadata: { promptTokenCount: 1 } })).toMatchObject({ _tag: "Malformed", path: "candidates" })
     expect(failure("<html>")).toMatchObject({ _tag: "Malformed", path: "" })
     expect(failure([])).toMatchObject({ _tag: "Malformed", path: "candidates" })
@@ -263,20 +265,20 @@ describe("what is no answer", () => {
   })
 })
 
-describe("a stream that comes as one list", () => {
-  const piece = (text: string, fields: object = {}) => ({
+describe("Gemini stream as one JSON list", () => {
+  const chunk = (text: string, fields: object = {}) => ({
     candidates: [{ content: { parts: [{ text }] }, index: 0, ...fields }],
     responseId: "r1"
   })
 
-  it("is one answer", () => {
-    expect(read([piece("Hel"), piece("lo"), piece("", { finishReason: "STOP" })])).toMatchObject({
+  it("joins the chunks of the list into one response", () => {
+    expect(read([chunk("Hel"), chunk("lo"), chunk("", { finishReason: "STOP" })])).toMatchObject({
       id: "r1",
       text: "Hello",
       finishReason: "stop"
     })
   })
-  it("is cut off where it gives no reason to stop", () => {
-    expect(failure([piece("Hel"), piece("lo")])).toEqual({ _tag: "Truncated" })
+  it("reports Truncated when no chunk of the list has a finishReason", () => {
+    expect(failure([chunk("Hel"), chunk("lo")])).toEqual({ _tag: "Truncated" })
   })
 })

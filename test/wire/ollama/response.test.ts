@@ -2,7 +2,7 @@ import { describe, expect, it } from "@effect/vitest"
 import * as Usage from "../../../src/vocabulary/Usage.js"
 import * as Ollama from "../../../src/wire/Ollama.js"
 import type { WireEvent, WireResponse } from "../../../src/wire/Wire.js"
-import { failureOf, got, read, source } from "../roundTrips.js"
+import { failureOf, getOrThrow, readFrames, source } from "../roundTrips.js"
 
 const wire = Ollama.make()
 
@@ -16,11 +16,11 @@ const line = (fields: Record<string, unknown>, message: Record<string, unknown> 
 
 const last = { done: true, done_reason: "stop", prompt_eval_count: 5, eval_count: 3 }
 
-const answer = (fields: Record<string, unknown>, message?: Record<string, unknown>): WireResponse =>
-  got(wire.decodeResponse(line({ ...last, ...fields }, message), source))
+const read = (fields: Record<string, unknown>, message?: Record<string, unknown>): WireResponse =>
+  getOrThrow(wire.decodeResponse(line({ ...last, ...fields }, message), source))
 
 const stream = (...lines: ReadonlyArray<unknown>) =>
-  read(
+  readFrames(
     wire,
     lines.map((each) => ({ data: JSON.stringify(each) }))
   )
@@ -30,9 +30,9 @@ const call = (name: string, args: unknown, more: Record<string, unknown> = {}) =
   function: { name, arguments: args }
 })
 
-describe("a whole answer", () => {
-  it("has the text, the thought, the model and the counts", () => {
-    expect(answer({}, { content: "Four.", thinking: "Two and two." })).toEqual({
+describe("Ollama response", () => {
+  it("reads text, reasoning, model and usage", () => {
+    expect(read({}, { content: "Four.", thinking: "Two and two." })).toEqual({
       id: "",
       model: "acme-1:latest",
       text: "Four.",
@@ -46,8 +46,8 @@ describe("a whole answer", () => {
       providerMetadata: {}
     })
   })
-  it("has calls as texts of JSON, under their ids or ones made up from their place", () => {
-    const { finishReason, rawFinishReason, toolCalls } = answer(
+  it("reads tool calls with their arguments as JSON text and creates missing ids", () => {
+    const { finishReason, rawFinishReason, toolCalls } = read(
       {},
       {
         tool_calls: [
@@ -64,11 +64,11 @@ describe("a whole answer", () => {
       { id: "call_2", name: "plain", arguments: "{}" },
       { id: "call_3", name: "text", arguments: '{"a":1}' }
     ])
-    // The server says "stop" of answers with calls too.
+    // Ollama sends "stop" for responses with tool calls as well.
     expect([finishReason, rawFinishReason]).toEqual(["tool-calls", "stop"])
   })
-  it("keeps how long the server took, and what else it says", () => {
-    const said = {
+  it("keeps durations, logprobs and images in the metadata and drops the context", () => {
+    const fields = {
       total_duration: 9,
       load_duration: 1,
       prompt_eval_duration: 2,
@@ -77,38 +77,38 @@ describe("a whole answer", () => {
       remote_host: "https://example.com",
       logprobs: [{ token: "a", logprob: -1 }]
     }
-    expect(answer({ ...said, context: [1, 2] }, { images: ["AAAA"] }).providerMetadata).toEqual({
-      ...said,
+    expect(read({ ...fields, context: [1, 2] }, { images: ["AAAA"] }).providerMetadata).toEqual({
+      ...fields,
       images: ["AAAA"]
     })
   })
-  it("ends for the reason that it says", () => {
-    const ended = (done_reason: unknown, done = true) => {
-      const { finishReason, rawFinishReason } = answer({ done, done_reason })
+  it("maps done_reason to a finish reason", () => {
+    const finishReasonsOf = (done_reason: unknown, done = true) => {
+      const { finishReason, rawFinishReason } = read({ done, done_reason })
       return [finishReason, rawFinishReason]
     }
-    expect(ended("length")).toEqual(["length", "length"])
-    expect(ended("load")).toEqual(["other", "load"])
-    expect(ended("unload")).toEqual(["other", "unload"])
-    // Older servers say no reason.
-    expect(ended(undefined)).toEqual(["stop", ""])
-    expect(ended(undefined, false)).toEqual(["other", ""])
+    expect(finishReasonsOf("length")).toEqual(["length", "length"])
+    expect(finishReasonsOf("load")).toEqual(["other", "load"])
+    expect(finishReasonsOf("unload")).toEqual(["other", "unload"])
+    // Older servers send no done_reason.
+    expect(finishReasonsOf(undefined)).toEqual(["stop", ""])
+    expect(finishReasonsOf(undefined, false)).toEqual(["other", ""])
   })
-  it("counts a prompt that was evaluated before as nothing, and is estimated where nothing is counted", () => {
-    expect(answer({ prompt_eval_count: undefined }).usage).toEqual(Usage.make({ outputTokens: 3 }))
-    expect(answer({ prompt_eval_count: undefined, eval_count: undefined }, { content: "12345678" }).usage).toEqual(
+  it("reads a missing prompt count as zero and estimates the usage when both counts are missing", () => {
+    expect(read({ prompt_eval_count: undefined }).usage).toEqual(Usage.make({ outputTokens: 3 }))
+    expect(read({ prompt_eval_count: undefined, eval_count: undefined }, { content: "12345678" }).usage).toEqual(
       Usage.make({ inputTokens: source.estimatedInputTokens, outputTokens: 3, estimated: true })
     )
   })
-  it("of the older protocol is read too", () => {
+  it("reads a response of the older generate protocol", () => {
     const { message: _, ...older } = line(last)
-    expect(got(wire.decodeResponse({ ...older, response: "Four.", thinking: "Hm." }, source))).toMatchObject({
+    expect(getOrThrow(wire.decodeResponse({ ...older, response: "Four.", thinking: "Hm." }, source))).toMatchObject({
       text: "Four.",
       reasoning: "Hm.",
       finishReason: "stop"
     })
   })
-  it("that is an error, or none at all, is told apart", () => {
+  it("reports an Ollama error body as Reported and rejects other bodies as Malformed", () => {
     const failure = (body: unknown) => failureOf(wire.decodeResponse(body, source))
     expect(failure({ error: "no such model" })).toEqual({ _tag: "Reported", body: { error: "no such model" } })
     expect(failure({ status: "success" })).toMatchObject({ _tag: "Malformed", path: "message" })
@@ -120,8 +120,8 @@ describe("a whole answer", () => {
   })
 })
 
-describe("a stream", () => {
-  it("says what it says line by line, and ends with the line that is done", () => {
+describe("Ollama stream decoder", () => {
+  it("reads reasoning, text and tool call lines, then one Finish at the done line", () => {
     const { events, failure } = stream(
       line({}, { thinking: "Two " }),
       line({}, { thinking: "and two." }),
@@ -152,19 +152,19 @@ describe("a stream", () => {
       }
     ])
   })
-  it("of the older protocol is read too", () => {
+  it("reads a stream of the older generate protocol", () => {
     const { events } = stream({ model: "m", response: "Fo", done: false }, { model: "m", response: "ur", ...last })
     expect(events).toMatchObject([{ text: "Fo" }, { text: "ur" }, { reason: "stop" }])
   })
-  it("is cut off where no line is done, and tells an error in its middle", () => {
+  it("reports Truncated without a done line and an error line as Reported", () => {
     expect(stream(line({}, { content: "Fo" })).failure).toEqual({ _tag: "Truncated" })
     expect(stream(line({}, { content: "Fo" }), { error: "the runner has stopped" })).toEqual({
       events: [{ _tag: "TextDelta", text: "Fo" }],
       failure: { _tag: "Reported", body: { error: "the runner has stopped" } }
     })
-    expect(read(wire, [{ data: '{"model":' }]).failure).toMatchObject({ _tag: "Malformed", excerpt: '{"model":' })
+    expect(readFrames(wire, [{ data: '{"model":' }]).failure).toMatchObject({ _tag: "Malformed", excerpt: '{"model":' })
   })
-  it("knows its model from the first line, and counts by estimate until the last", () => {
+  it("takes the model from the first line and estimates the usage until the done line", () => {
     const decoder = wire.decodeStream(source)
     expect([decoder.id, decoder.model, decoder.state]).toEqual(["", "asked", "open"])
     decoder.push({ data: JSON.stringify(line({}, { content: "12345678" })) }, [])

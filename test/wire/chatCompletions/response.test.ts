@@ -7,7 +7,11 @@ import type { WireResponse } from "../../../src/wire/Wire.js"
 const wire = ChatCompletions.make()
 const source = { provider: "acme", model: "asked", estimatedInputTokens: 7 }
 
-const answer = (message: unknown, fields: Record<string, unknown> = {}, choice: Record<string, unknown> = {}) => ({
+const responseBody = (
+  message: unknown,
+  fields: Record<string, unknown> = {},
+  choice: Record<string, unknown> = {}
+) => ({
   id: "chatcmpl-1",
   object: "chat.completion",
   model: "acme-1-2026",
@@ -20,13 +24,13 @@ const decoded = (body: unknown): WireResponse =>
   Either.getOrThrowWith(wire.decodeResponse(body, source), (failure) => new Error(JSON.stringify(failure)))
 
 const read = (message: unknown, fields?: Record<string, unknown>, choice?: Record<string, unknown>): WireResponse =>
-  decoded(answer({ role: "assistant", ...(typeof message === "object" ? message : {}) }, fields, choice))
+  decoded(responseBody({ role: "assistant", ...(typeof message === "object" ? message : {}) }, fields, choice))
 
 const failure = (body: unknown): unknown =>
-  Either.match(wire.decodeResponse(body, source), { onLeft: (found) => found, onRight: () => undefined })
+  Either.match(wire.decodeResponse(body, source), { onLeft: (left) => left, onRight: () => undefined })
 
-describe("an answer", () => {
-  it("has its text, its id and the model that answered", () => {
+describe("Chat Completions response", () => {
+  it("reads text, id, model, finish reason and usage", () => {
     expect(read({ content: "Hello." })).toEqual({
       id: "chatcmpl-1",
       model: "acme-1-2026",
@@ -41,14 +45,14 @@ describe("an answer", () => {
       providerMetadata: {}
     })
   })
-  it("has an empty id and the model asked for where the provider names neither", () => {
+  it("takes the requested model and an empty id when the response has none", () => {
     expect(read({ content: "x" }, { id: null, model: "" })).toMatchObject({ id: "", model: "asked" })
   })
-  it("may say nothing, or decline", () => {
+  it("reads a response without text and a refusal", () => {
     expect(read({ content: null })).toMatchObject({ text: "", refusal: "" })
     expect(read({ content: null, refusal: "I will not." })).toMatchObject({ text: "", refusal: "I will not." })
   })
-  it("may have no message at all, where a filter took it", () => {
+  it("reads a filtered choice without a message", () => {
     const choice = { message: undefined, finish_reason: "content_filter", content_filter_results: { hate: {} } }
     expect(read({}, {}, choice)).toMatchObject({
       text: "",
@@ -56,7 +60,7 @@ describe("an answer", () => {
       providerMetadata: { content_filter_results: { hate: {} } }
     })
   })
-  it("may be in parts, of text and of thoughts", () => {
+  it("reads content parts as text and reasoning", () => {
     const content = [
       {
         type: "thinking",
@@ -75,7 +79,7 @@ describe("an answer", () => {
       reasoningParts: [{ type: "reasoning", text: "Hm. So.", signature: "sig", provider: "acme" }]
     })
   })
-  it("is the first choice; the others are kept as they are", () => {
+  it("reads the choice of index 0 and keeps the other choices in the metadata", () => {
     const other = { index: 1, message: { content: "Two." }, finish_reason: "stop" }
     const first = { index: 0, message: { content: "One." }, finish_reason: "length" }
     expect(read({}, { choices: [other, first] })).toMatchObject({
@@ -84,14 +88,14 @@ describe("an answer", () => {
       providerMetadata: { choices: [other] }
     })
   })
-  it("is in the message, whatever delta stands beside it", () => {
+  it("reads the message of a choice that also has a delta", () => {
     expect(read({ content: "Hello." }, {}, { delta: { role: "assistant", content: "" } }).text).toBe("Hello.")
   })
 })
 
-describe("thoughts", () => {
+describe("Chat Completions response: reasoning", () => {
   const plain = { type: "reasoning", text: "Hm.", provider: "acme" }
-  it("have several names, and are not doubled where they stand under more than one", () => {
+  it("reads reasoning under each of its field names, once when several repeat it", () => {
     for (const message of [
       { reasoning_content: "Hm." },
       { reasoning: "Hm." },
@@ -102,7 +106,7 @@ describe("thoughts", () => {
       expect(read({ content: "x", ...message })).toMatchObject({ reasoning: "Hm.", reasoningParts: [plain] })
     }
   })
-  it("keep what their provider wants to see again", () => {
+  it("keeps id, format and signature of reasoning_details", () => {
     const details = [
       { type: "reasoning.summary", summary: "In short.", id: "rs_1", format: "openai-responses-v1", index: 0 },
       { type: "reasoning.encrypted", data: "enc", id: "rs_1", format: "openai-responses-v1", index: 0 },
@@ -117,7 +121,7 @@ describe("thoughts", () => {
       ]
     })
   })
-  it("may be signed beside their text, or in parts of the content", () => {
+  it("reads a reasoning signature next to the text or inside a content part", () => {
     const signed = [{ ...plain, signature: "sig" }]
     const summary = [{ type: "summary_text", text: "Hm.", signature: "sig" }]
     expect(read({ content: "x", reasoning_text: "Hm.", reasoning_opaque: "sig" }).reasoningParts).toEqual(signed)
@@ -134,7 +138,7 @@ describe("thoughts", () => {
     })
     expect(read({ content: [{ type: "reasoning", summary: [{ text: "Hm." }] }] }).reasoningParts).toEqual([plain])
   })
-  it("are told plainly where the details only carry what is sealed", () => {
+  it("reads plain reasoning text when reasoning_details contain only encrypted entries", () => {
     const details = [
       { type: "reasoning.encrypted", data: "enc" },
       { type: "reasoning.text", text: "", signature: "" }
@@ -146,13 +150,13 @@ describe("thoughts", () => {
   })
 })
 
-describe("tool calls", () => {
+describe("Chat Completions response: tool calls", () => {
   const call = (id: unknown, name: string, args: unknown) => ({
     id,
     type: "function",
     function: { name, arguments: args }
   })
-  it("are functions or custom tools", () => {
+  it("reads function and custom tool calls", () => {
     const calls = [call("a", "f", '{"x":1}'), { id: "b", type: "custom", custom: { name: "g", input: "free" } }]
     expect(read({ content: null, tool_calls: calls }, {}, { finish_reason: "tool_calls" })).toMatchObject({
       toolCalls: [
@@ -163,7 +167,7 @@ describe("tool calls", () => {
       rawFinishReason: "tool_calls"
     })
   })
-  it("keep their name and arguments beside the empty form of the other kind", () => {
+  it("keeps name and arguments of a tool call of a response next to the empty form of the other type", () => {
     const empty = { name: "", input: "" }
     const free = { id: "b", type: "custom", custom: { name: "g", input: "free" } }
     const toolCalls = [
@@ -180,7 +184,7 @@ describe("tool calls", () => {
       }
     }
   })
-  it("have arguments and an id in any case", () => {
+  it("creates missing ids and arguments of tool calls and writes object arguments as JSON text", () => {
     const calls = [call("", "f", ""), call(null, "g", undefined), call("c", "h", { x: 1 })]
     expect(read({ tool_calls: calls }).toolCalls).toEqual([
       { id: "call_0", name: "f", arguments: "{}" },
@@ -188,13 +192,13 @@ describe("tool calls", () => {
       { id: "c", name: "h", arguments: '{"x":1}' }
     ])
   })
-  it("are what ended an answer that only says stop, but not one that ran out of tokens", () => {
+  it("reads the finish reason tool-calls for a stop with tool calls, but length when tokens ran out", () => {
     const calls = { tool_calls: [call("a", "f", "{}")] }
     expect(read(calls)).toMatchObject({ finishReason: "tool-calls", rawFinishReason: "stop" })
     expect(read(calls, {}, { finish_reason: null })).toMatchObject({ finishReason: "tool-calls", rawFinishReason: "" })
     expect(read(calls, {}, { finish_reason: "length" }).finishReason).toBe("length")
   })
-  it("may be the one function call of old, unless it only repeats the first of the new", () => {
+  it("reads the legacy function_call unless tool_calls repeats it", () => {
     const legacy = { function_call: { name: "f", arguments: "{}" } }
     expect(read(legacy, {}, { finish_reason: "function_call" })).toMatchObject({
       toolCalls: [{ id: "call_0", name: "f", arguments: "{}" }],
@@ -204,31 +208,31 @@ describe("tool calls", () => {
       { id: "a", name: "f", arguments: "{}" }
     ])
   })
-  it("stay apart even under one id", () => {
+  it("reads two tool calls with the same id as two calls", () => {
     expect(read({ tool_calls: [call("a", "f", "{}"), call("a", "f", "{}")] }).toolCalls).toHaveLength(2)
   })
-  it("without a name are none", () => {
+  it("drops tool calls without a name", () => {
     expect(read({ tool_calls: [call("a", "", "{}"), "x", call("b", "f", "{}")] }).toolCalls).toEqual([
       { id: "b", name: "f", arguments: "{}" }
     ])
   })
 })
 
-describe("the reason", () => {
-  it("is said in many words", () => {
-    const reason = (word: unknown) => read({ content: "x" }, {}, { finish_reason: word }).finishReason
-    for (const word of ["stop", "eos", "end_turn"]) expect(reason(word)).toBe("stop")
-    for (const word of ["length", "max_tokens", "model_length"]) expect(reason(word)).toBe("length")
-    for (const word of ["content_filter", "sensitive"]) expect(reason(word)).toBe("content-filter")
-    for (const word of ["a word yet to come", null, undefined]) expect(reason(word)).toBe("other")
-    for (const word of ["tool_calls", "function_call", "tool_use"]) expect(reason(word)).toBe("tool-calls")
+describe("Chat Completions finish reason", () => {
+  it("maps every known finish_reason, and unknown or absent ones to other", () => {
+    const reason = (raw: unknown) => read({ content: "x" }, {}, { finish_reason: raw }).finishReason
+    for (const raw of ["stop", "eos", "end_turn"]) expect(reason(raw)).toBe("stop")
+    for (const raw of ["length", "max_tokens", "model_length"]) expect(reason(raw)).toBe("length")
+    for (const raw of ["content_filter", "sensitive"]) expect(reason(raw)).toBe("content-filter")
+    for (const raw of ["a word yet to come", null, undefined]) expect(reason(raw)).toBe("other")
+    for (const raw of ["tool_calls", "function_call", "tool_use"]) expect(reason(raw)).toBe("tool-calls")
   })
 })
 
-describe("usage", () => {
+describe("Chat Completions response: usage", () => {
   const usage = (fields: unknown) => read({ content: "Hello." }, { usage: fields }).usage
   const counts = { prompt_tokens: 10, completion_tokens: 4 }
-  it("is told with what came from a cache and what was thought", () => {
+  it("reads cached, cache write and reasoning tokens of Chat Completions usage", () => {
     expect(
       usage({
         ...counts,
@@ -240,7 +244,7 @@ describe("usage", () => {
       Usage.make({ inputTokens: 10, outputTokens: 4, cachedInputTokens: 6, cacheWriteTokens: 2, reasoningTokens: 3 })
     )
   })
-  it("names the cache in other ways", () => {
+  it("reads cache counts under each provider's field names", () => {
     expect(usage({ ...counts, prompt_cache_hit_tokens: 6 }).cachedInputTokens).toBe(6)
     expect(usage({ ...counts, cached_tokens: 6 }).cachedInputTokens).toBe(6)
     expect(usage({ ...counts, cache_read_input_tokens: 6 }).cachedInputTokens).toBe(6)
@@ -251,7 +255,7 @@ describe("usage", () => {
       cacheWriteTokens: 2
     })
   })
-  it("counts thoughts inside of the output, though some count them beside it", () => {
+  it("adds reasoning tokens to the output when the provider counts them outside it", () => {
     const details = { completion_tokens_details: { reasoning_tokens: 3 } }
     expect(usage({ ...counts, total_tokens: 17, ...details })).toMatchObject({ outputTokens: 7, totalTokens: 17 })
     expect(usage({ ...counts, total_tokens: 14, reasoning_tokens: 90 })).toMatchObject({
@@ -263,19 +267,19 @@ describe("usage", () => {
     expect(usage({ ...counts, total_tokens: 14, ...tooMany })).toMatchObject({ outputTokens: 4, totalTokens: 14 })
     expect(usage({ ...counts, ...tooMany })).toMatchObject({ outputTokens: 9, totalTokens: 19 })
   })
-  it("stands in other places", () => {
+  it("reads the usage of a response from the choice and from x_groq", () => {
     const expected = { inputTokens: 10, outputTokens: 4, estimated: false }
     expect(read({ content: "x" }, { usage: null }, { usage: counts }).usage).toMatchObject(expected)
     expect(read({ content: "x" }, { usage: undefined, x_groq: { usage: counts } }).usage).toMatchObject(expected)
   })
-  it("is estimated where nobody counts", () => {
+  it("estimates the usage when counts are absent or invalid", () => {
     const estimated = Usage.make({ inputTokens: 7, outputTokens: 2, estimated: true })
     for (const none of [null, undefined, {}, { prompt_tokens: -1 }]) expect(usage(none)).toEqual(estimated)
   })
 })
 
-describe("what else was said", () => {
-  it("is kept in the provider's words, where it says anything", () => {
+describe("Chat Completions response: provider metadata", () => {
+  it("keeps non-empty provider fields in the metadata", () => {
     expect(
       read(
         {
@@ -299,23 +303,23 @@ describe("what else was said", () => {
   })
 })
 
-describe("what is no answer", () => {
-  it("is an error that was reported under status 200", () => {
-    const fault = { message: "Overloaded", code: 502 }
-    expect(failure({ error: fault })).toEqual({ _tag: "Reported", body: { error: fault } })
+describe("Chat Completions response: failures", () => {
+  it("reports Chat Completions errors under status 200 as Reported", () => {
+    const error = { message: "Overloaded", code: 502 }
+    expect(failure({ error: error })).toEqual({ _tag: "Reported", body: { error: error } })
     expect(failure({ error: "Overloaded" })).toEqual({ _tag: "Reported", body: { error: "Overloaded" } })
     expect(failure({ object: "error", message: "No." })).toMatchObject({ _tag: "Reported" })
     expect(failure({ detail: "No." })).toMatchObject({ _tag: "Reported" })
-    const refused = { choices: null, base_resp: { status_code: 1008, status_msg: "insufficient balance" } }
-    expect(failure(refused)).toEqual({ _tag: "Reported", body: refused })
-    expect(failure(answer({ content: "x" }, { base_resp: { status_code: 0, status_msg: "" } }))).toBeUndefined()
-    expect(failure(answer({ content: "" }, {}, { error: fault, finish_reason: "error" }))).toEqual({
+    const minimaxError = { choices: null, base_resp: { status_code: 1008, status_msg: "insufficient balance" } }
+    expect(failure(minimaxError)).toEqual({ _tag: "Reported", body: minimaxError })
+    expect(failure(responseBody({ content: "x" }, { base_resp: { status_code: 0, status_msg: "" } }))).toBeUndefined()
+    expect(failure(responseBody({ content: "" }, {}, { error: error, finish_reason: "error" }))).toEqual({
       _tag: "Reported",
-      body: { error: fault }
+      body: { error: error }
     })
-    expect(failure(answer({ content: "x" }, { error: null }))).toBeUndefined()
+    expect(failure(responseBody({ content: "x" }, { error: null }))).toBeUndefined()
   })
-  it("is not of the protocol, and where", () => {
+  it("rejects an invalid Chat Completions response as Malformed with the path of the field", () => {
     const malformed = (path: string) => ({ _tag: "Malformed", path })
     expect(failure("<html>")).toEqual({ _tag: "Malformed", path: "", excerpt: "<html>" })
     expect(failure([])).toMatchObject(malformed(""))

@@ -7,7 +7,7 @@ import type { WireResponse } from "../../../src/wire/Wire.js"
 const wire = Responses.make()
 const source = { provider: "acme", model: "acme-1", estimatedInputTokens: 7 }
 
-const answer = (fields: Record<string, unknown>): Record<string, unknown> => ({
+const responseBody = (fields: Record<string, unknown>): Record<string, unknown> => ({
   id: "resp_1",
   object: "response",
   status: "completed",
@@ -27,23 +27,26 @@ const message = (...content: ReadonlyArray<unknown>) => ({
   content
 })
 
-const text = (words: string, annotations: ReadonlyArray<unknown> = []) => ({
+const text = (value: string, annotations: ReadonlyArray<unknown> = []) => ({
   type: "output_text",
-  text: words,
+  text: value,
   annotations,
   logprobs: []
 })
 
-const summary = (words: string) => ({ type: "summary_text", text: words })
+const summary = (value: string) => ({ type: "summary_text", text: value })
 
 const read = (fields: Record<string, unknown>): WireResponse =>
-  Either.getOrThrowWith(wire.decodeResponse(answer(fields), source), (failure) => new Error(JSON.stringify(failure)))
+  Either.getOrThrowWith(
+    wire.decodeResponse(responseBody(fields), source),
+    (failure) => new Error(JSON.stringify(failure))
+  )
 
 const failure = (body: unknown): unknown =>
-  Either.match(wire.decodeResponse(body, source), { onLeft: (found) => found, onRight: () => undefined })
+  Either.match(wire.decodeResponse(body, source), { onLeft: (left) => left, onRight: () => undefined })
 
-describe("an answer", () => {
-  it("has the text of all its messages, and refusals apart", () => {
+describe("Responses response", () => {
+  it("joins the text of all messages and reads refusals apart", () => {
     expect(
       read({ output: [message(text("Hel"), text("lo")), message(text("."), { type: "refusal", refusal: "No." })] })
     ).toMatchObject({
@@ -55,7 +58,7 @@ describe("an answer", () => {
       rawFinishReason: "completed"
     })
   })
-  it("has calls under the id that their results refer to", () => {
+  it("reads function and custom tool calls under their call_id", () => {
     expect(
       read({
         output: [
@@ -76,7 +79,7 @@ describe("an answer", () => {
       ]
     })
   })
-  it("has thoughts by piece, with what is sealed on the last of each", () => {
+  it("reads the summaries and text of reasoning items, with encrypted_content on the last part of each item", () => {
     expect(
       read({
         output: [
@@ -95,14 +98,14 @@ describe("an answer", () => {
       ]
     })
   })
-  it("has what the model thought before what it tells of it", () => {
+  it("reads the content of a reasoning item before its summary", () => {
     const both = { summary: [summary("In short.")], content: [{ type: "reasoning_text", text: "At length." }] }
     expect(read({ output: [{ type: "reasoning", id: "rs_1", ...both }] }).reasoningParts).toMatchObject([
       { text: "At length.", format: "reasoning.text" },
       { text: "In short.", format: "reasoning.summary" }
     ])
   })
-  it("keeps what else it says in its own words", () => {
+  it("keeps other items, annotations and usage fields in the metadata", () => {
     const cited = { type: "url_citation", url: "https://example.com" }
     const search = { type: "web_search_call", id: "ws_1", status: "completed" }
     expect(
@@ -122,35 +125,38 @@ describe("an answer", () => {
   })
 })
 
-describe("how an answer ended", () => {
-  const ended = (fields: Record<string, unknown>) => {
+describe("Responses finish reason", () => {
+  const finishReasonsOf = (fields: Record<string, unknown>) => {
     const { finishReason, rawFinishReason } = read(fields)
     return [finishReason, rawFinishReason]
   }
-  it("cut off", () => {
+  it("maps an incomplete response to the reason in incomplete_details", () => {
     const call = { type: "function_call", call_id: "c", name: "f", arguments: '{"a' }
     expect(
-      ended({ status: "incomplete", incomplete_details: { reason: "max_output_tokens" }, output: [call] })
+      finishReasonsOf({ status: "incomplete", incomplete_details: { reason: "max_output_tokens" }, output: [call] })
     ).toEqual(["length", "max_output_tokens"])
-    expect(ended({ status: "incomplete", incomplete_details: { reason: "content_filter" } })).toEqual([
+    expect(finishReasonsOf({ status: "incomplete", incomplete_details: { reason: "content_filter" } })).toEqual([
       "content-filter",
       "content_filter"
     ])
-    expect(ended({ status: "incomplete", incomplete_details: { reason: "novel" } })).toEqual(["other", "novel"])
-    expect(ended({ status: "incomplete", incomplete_details: null })).toEqual(["other", "incomplete"])
+    expect(finishReasonsOf({ status: "incomplete", incomplete_details: { reason: "novel" } })).toEqual([
+      "other",
+      "novel"
+    ])
+    expect(finishReasonsOf({ status: "incomplete", incomplete_details: null })).toEqual(["other", "incomplete"])
   })
-  it("not yet, or never", () => {
-    expect(ended({ status: "queued", output: undefined })).toEqual(["other", "queued"])
-    expect(ended({ status: "in_progress" })).toEqual(["other", "in_progress"])
-    expect(ended({ status: "cancelled" })).toEqual(["other", "cancelled"])
+  it("maps queued, in_progress and cancelled responses to other", () => {
+    expect(finishReasonsOf({ status: "queued", output: undefined })).toEqual(["other", "queued"])
+    expect(finishReasonsOf({ status: "in_progress" })).toEqual(["other", "in_progress"])
+    expect(finishReasonsOf({ status: "cancelled" })).toEqual(["other", "cancelled"])
   })
-  it("without a word", () => {
-    expect(ended({ status: undefined })).toEqual(["stop", ""])
+  it("maps a response without a status to stop", () => {
+    expect(finishReasonsOf({ status: undefined })).toEqual(["stop", ""])
   })
 })
 
-describe("what an answer cost", () => {
-  it("is as the provider counts", () => {
+describe("Responses response: usage", () => {
+  it("reads cached, cache write and reasoning tokens of Responses usage", () => {
     expect(
       read({
         usage: {
@@ -171,25 +177,25 @@ describe("what an answer cost", () => {
       estimated: false
     })
   })
-  it("is estimated where it does not", () => {
+  it("estimates the usage when the response has none", () => {
     expect(read({ usage: null, output: [message(text("twelve words"))] }).usage).toEqual(
       Usage.make({ inputTokens: 7, outputTokens: 2, estimated: true })
     )
   })
 })
 
-describe("what is no answer", () => {
-  it("is an error that was reported under status 200", () => {
+describe("Responses response: failures", () => {
+  it("reports Responses errors under status 200 as Reported", () => {
     const error = { code: "server_error", message: "Sorry." }
-    expect(failure(answer({ status: "failed", error }))).toEqual({ _tag: "Reported", body: { error } })
+    expect(failure(responseBody({ status: "failed", error }))).toEqual({ _tag: "Reported", body: { error } })
     expect(failure({ error: "Sorry." })).toEqual({ _tag: "Reported", body: { error: "Sorry." } })
-    expect(failure(answer({ status: "failed" }))).toMatchObject({ _tag: "Reported" })
+    expect(failure(responseBody({ status: "failed" }))).toMatchObject({ _tag: "Reported" })
   })
-  it("is malformed, and where", () => {
+  it("rejects an invalid Responses response as Malformed with the path of the field", () => {
     expect(failure("Hello")).toMatchObject({ _tag: "Malformed", path: "" })
     expect(failure({ choices: [] })).toMatchObject({ _tag: "Malformed", path: "output" })
-    expect(failure(answer({ output: ["x"] }))).toMatchObject({ _tag: "Malformed", path: "output[0]" })
-    expect(failure(answer({ output: [{ type: "function_call", call_id: "c" }] }))).toMatchObject({
+    expect(failure(responseBody({ output: ["x"] }))).toMatchObject({ _tag: "Malformed", path: "output[0]" })
+    expect(failure(responseBody({ output: [{ type: "function_call", call_id: "c" }] }))).toMatchObject({
       _tag: "Malformed",
       path: "output[0].name"
     })

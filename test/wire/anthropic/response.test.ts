@@ -26,8 +26,8 @@ const read = (fields: Json): WireResponse =>
 const failure = (body: unknown): WireFailure | undefined =>
   Either.match(wire.decodeResponse(body, source), { onLeft: (left) => left, onRight: () => undefined })
 
-describe("an answer", () => {
-  it("is read in full", () => {
+describe("Anthropic response", () => {
+  it("reads every field of a response", () => {
     expect(read({})).toEqual({
       id: "msg_1",
       model: "claude-1",
@@ -50,21 +50,21 @@ describe("an answer", () => {
       providerMetadata: {}
     })
   })
-  it("has the text of all its blocks", () => {
+  it("joins the text of all text blocks", () => {
     const content = ["Rain", " and ", "sun."].map((text) => ({ type: "text", text }))
     expect(read({ content }).text).toBe("Rain and sun.")
   })
-  it("is of the model asked for where it names none", () => {
+  it("takes the requested model when the response names none", () => {
     expect(read({ model: undefined }).model).toBe("claude-asked")
   })
-  it("may say nothing at all", () => {
+  it("reads a response without content", () => {
     const empty = read({ content: [], stop_reason: "stop_sequence", stop_sequence: "END" })
     expect([empty.text, empty.finishReason, empty.providerMetadata]).toEqual(["", "stop", { stop_sequence: "END" }])
   })
 })
 
-describe("thoughts", () => {
-  it("are read with their signatures, told, kept back or sealed", () => {
+describe("Anthropic response: reasoning", () => {
+  it("reads thinking with and without text and signature, and redacted thinking", () => {
     const { reasoning, reasoningParts } = read({
       content: [
         { type: "thinking", thinking: "Hm.", signature: "sig1" },
@@ -85,8 +85,8 @@ describe("thoughts", () => {
   })
 })
 
-describe("calls", () => {
-  it("are read with their arguments as text, side by side", () => {
+describe("Anthropic response: tool calls", () => {
+  it("reads parallel tool calls with their input as JSON text, and creates missing ids", () => {
     const { finishReason, text, toolCalls } = read({
       content: [
         { type: "text", text: "Let me see." },
@@ -105,7 +105,7 @@ describe("calls", () => {
       { id: "toolu_4", name: "weather", arguments: '{"city":"Oslo"}' }
     ])
   })
-  it("of tools that the provider runs itself are none for the client, and are kept as they are", () => {
+  it("keeps server tool, MCP and unknown blocks in the metadata, not as tool calls", () => {
     const blocks = [
       { type: "server_tool_use", id: "srvtoolu_1", name: "web_search", input: { query: "rain" } },
       { type: "web_search_tool_result", tool_use_id: "srvtoolu_1", content: [{ type: "web_search_result" }] },
@@ -113,11 +113,11 @@ describe("calls", () => {
       { type: "mcp_tool_result", tool_use_id: "mcptoolu_1", content: [], is_error: false },
       { type: "a_block_yet_to_come", secret: 1 }
     ]
-    const answer = read({ content: [...blocks, { type: "text", text: "Rain." }] })
-    expect([answer.text, answer.toolCalls, answer.finishReason]).toEqual(["Rain.", [], "stop"])
-    expect(answer.providerMetadata).toEqual({ blocks })
+    const response = read({ content: [...blocks, { type: "text", text: "Rain." }] })
+    expect([response.text, response.toolCalls, response.finishReason]).toEqual(["Rain.", [], "stop"])
+    expect(response.providerMetadata).toEqual({ blocks })
   })
-  it("without a name are not of the protocol", () => {
+  it("rejects a tool_use block of a response without a name as Malformed", () => {
     expect(failure(message({ content: [{ type: "tool_use", id: "toolu_1" }] }))).toMatchObject({
       _tag: "Malformed",
       path: "content[0].name"
@@ -125,7 +125,7 @@ describe("calls", () => {
   })
 })
 
-describe("why a model stopped", () => {
+describe("Anthropic finish reason", () => {
   it.each([
     ["end_turn", "stop"],
     ["stop_sequence", "stop"],
@@ -136,24 +136,24 @@ describe("why a model stopped", () => {
     ["pause_turn", "other"],
     ["a_reason_yet_to_come", "other"],
     [null, "other"]
-  ])("%s is %s", (raw, reason) => {
-    const answer = read({ stop_reason: raw })
-    expect([answer.rawFinishReason, answer.finishReason]).toEqual([raw ?? "", reason])
+  ])("maps stop_reason %s to %s", (raw, reason) => {
+    const response = read({ stop_reason: raw })
+    expect([response.rawFinishReason, response.finishReason]).toEqual([raw ?? "", reason])
   })
-  it("calls are the reason where the answer has some and ends otherwise well", () => {
+  it("reads the finish reason tool-calls when the response has tool calls, except after max_tokens", () => {
     const content = [{ type: "tool_use", id: "toolu_1", name: "now", input: {} }]
     const reasons = ["end_turn", null, "max_tokens"].map((raw) => read({ content, stop_reason: raw }).finishReason)
     expect(reasons).toEqual(["tool-calls", "tool-calls", "length"])
   })
-  it("is told in detail beside the vocabulary", () => {
+  it("keeps stop_details in the metadata", () => {
     const stop_details = { type: "refusal", category: "cyber", explanation: "No." }
     expect(read({ stop_reason: "refusal", stop_details, content: [] }).providerMetadata).toEqual({ stop_details })
   })
 })
 
-describe("usage", () => {
-  it("has what the cache read and wrote inside of the input, and thoughts inside of the output", () => {
-    const answer = read({
+describe("Anthropic response: usage", () => {
+  it("counts cache reads and writes as input tokens and reasoning as output tokens", () => {
+    const response = read({
       usage: {
         input_tokens: 10,
         cache_read_input_tokens: 100,
@@ -165,7 +165,7 @@ describe("usage", () => {
         server_tool_use: null
       }
     })
-    expect(answer.usage).toEqual({
+    expect(response.usage).toEqual({
       inputTokens: 1110,
       outputTokens: 50,
       totalTokens: 1160,
@@ -175,12 +175,12 @@ describe("usage", () => {
       reasoningTokens: 20,
       estimated: false
     })
-    expect(answer.providerMetadata["usage"]).toEqual({
+    expect(response.providerMetadata["usage"]).toEqual({
       cache_creation: { ephemeral_5m_input_tokens: 0, ephemeral_1h_input_tokens: 1000 },
       service_tier: "standard"
     })
   })
-  it("is an estimate where nobody counted", () => {
+  it("estimates the usage when counts are absent or zero", () => {
     for (const usage of [undefined, {}, { input_tokens: 0, output_tokens: 0 }]) {
       const estimate = read({ usage, content: [{ type: "text", text: "12345678" }] }).usage
       expect([estimate.inputTokens, estimate.outputTokens, estimate.estimated]).toEqual([7, 3, true])
@@ -188,10 +188,10 @@ describe("usage", () => {
   })
 })
 
-describe("what else is said", () => {
-  it("is kept: sources of the text, the container, edits of the context", () => {
+describe("Anthropic response: provider metadata", () => {
+  it("keeps citations, container and context_management in the metadata", () => {
     const citation = { type: "char_location", cited_text: "Rain.", document_index: 0 }
-    const answer = read({
+    const response = read({
       content: [
         { type: "text", text: "It says ", citations: null },
         { type: "text", text: "rain.", citations: [citation] }
@@ -199,8 +199,8 @@ describe("what else is said", () => {
       container: { id: "container_1" },
       context_management: { applied_edits: [] }
     })
-    expect(answer.text).toBe("It says rain.")
-    expect(answer.providerMetadata).toEqual({
+    expect(response.text).toBe("It says rain.")
+    expect(response.providerMetadata).toEqual({
       citations: [citation],
       container: { id: "container_1" },
       context_management: { applied_edits: [] }
@@ -208,8 +208,8 @@ describe("what else is said", () => {
   })
 })
 
-describe("what is no answer", () => {
-  it("is an error, where it says so", () => {
+describe("Anthropic response: failures", () => {
+  it("reports an Anthropic error body as Reported", () => {
     const body = { type: "error", error: { type: "overloaded_error", message: "Overloaded" } }
     expect(failure(body)).toEqual({ _tag: "Reported", body })
     expect(failure({ error: "no" })).toEqual({ _tag: "Reported", body: { error: "no" } })
@@ -220,7 +220,7 @@ describe("what is no answer", () => {
     [{ id: "msg_1" }, "content"],
     [message({ content: "Rain." }), "content"],
     [message({ content: ["Rain."] }), "content[0]"]
-  ])("is malformed otherwise: %j", (body, path) => {
+  ])("rejects %j as Malformed", (body, path) => {
     expect(failure(body)).toMatchObject({ _tag: "Malformed", path })
   })
 })
