@@ -35,8 +35,8 @@ const clients: Readonly<
   ollama: OllamaClient.layer
 }
 
-describe.each(Object.entries(clients))("the keys of %s", (_, client) => {
-  it.scopedLive("are told apart by what the provider says of each", () =>
+describe.each(Object.entries(clients))("KeyPool.check by the %s client", (_, client) => {
+  it.scopedLive("check tells working, revoked and out-of-quota keys apart", () =>
     Effect.gen(function* () {
       const { baseUrl } = yield* simulated
       const found = yield* KeyPool.check({ model: "large" }).pipe(
@@ -53,13 +53,13 @@ describe.each(Object.entries(clients))("the keys of %s", (_, client) => {
   )
 })
 
-describe("a check", () => {
+describe("KeyPool.check", () => {
   const against = (client: Omit<ProviderClient.Service, "provider" | "wire">) =>
     Layer.succeed(ProviderClient.ProviderClient, { provider: "test", wire: "test", ...client })
 
   const away = new LLMErrors.NetworkError({ ...context, message: "gone" })
 
-  it.scopedLive("says where a key lacks the model, and asks it a question where it is told to", () =>
+  it.scopedLive("check reports lacks-model for a model that is not listed, and sends one chat per key with ask", () =>
     Effect.gen(function* () {
       const provider = yield* simulated
       const client = ChatCompletionsClient.layer({ provider: "simulated", baseUrl: provider.baseUrl })
@@ -71,7 +71,7 @@ describe("a check", () => {
     }).pipe(Effect.provide(pool), Effect.provide(NodeHttpClient.layerUndici))
   )
 
-  it.effect("leaves the pool as it is, and says nothing of a key when there was no answer", () =>
+  it.effect("check reports unknown when the provider does not answer, and leaves the pool's status unchanged", () =>
     Effect.gen(function* () {
       const found = yield* KeyPool.check()
       expect(found.map(({ condition, error }) => [condition, error])).toEqual(keys.map(() => ["unknown", away]))
@@ -89,7 +89,7 @@ describe("a check", () => {
     )
   )
 
-  it.effect("that cannot be made is a typed error", () =>
+  it.effect("check fails with a typed error when the provider lists no models or ask has no model", () =>
     Effect.gen(function* () {
       expect(yield* Effect.flip(KeyPool.check())).toMatchObject({ _tag: "UnsupportedError" })
       expect(yield* Effect.flip(KeyPool.check({ ask: true }))).toMatchObject({

@@ -234,9 +234,9 @@ const pausing = () => {
 
 const settings = { fastCheck: { numRuns: 100 } }
 
-describe("however calls, interruptions, time and changes fall together", () => {
+describe("KeyPool under random interleavings of calls, interruptions, time and changes", () => {
   it.effect.prop(
-    "every call ends, every key is given back, and none was ever over its cap",
+    "every call ends, every key is given back, and no key exceeds its maxConcurrency",
     [FastCheck.array(command, { maxLength: 60, size: "max" }), FastCheck.integer()],
     ([commands, seed]) =>
       Effect.gen(function* () {
@@ -265,7 +265,7 @@ describe("however calls, interruptions, time and changes fall together", () => {
   )
 })
 
-describe("a call that is interrupted at any step whatever", () => {
+describe("interruption of a call at every step", () => {
   const styles = ["withKey", "acquire", "lease"] as const
 
   const pool = KeyPool.make({
@@ -283,7 +283,7 @@ describe("a call that is interrupted at any step whatever", () => {
     cooling: "wait"
   })
 
-  it.effect.each(styles)("gives its key back, by %s", (style) =>
+  it.effect.each(styles)("a call by %s that is interrupted at any step gives its key back", (style) =>
     Effect.gen(function* () {
       const self = yield* pool
       const witness = yield* makeWitness
@@ -302,7 +302,7 @@ describe("a call that is interrupted at any step whatever", () => {
     }).pipe(Effect.withClock(makeClock().clock))
   )
 
-  it.effect.each(styles)("passes on the key that it waited for, by %s", (style) =>
+  it.effect.each(styles)("a waiting call by %s that is interrupted at any step leaves its key to the next in the queue", (style) =>
     Effect.gen(function* () {
       const self = yield* pool
       const witness = yield* makeWitness

@@ -369,9 +369,9 @@ const command: FastCheck.Arbitrary<Command> = FastCheck.oneof(
   }
 )
 
-describe("the state of a pool and its model", () => {
+describe("the pool state against a simple model", () => {
   it.prop(
-    "agree on every standing, every grant, every refusal and the line",
+    "pool state and model agree on the availability of keys, grants, refusals and the queue",
     [
       FastCheck.array(keyOptions, { minLength: 1, maxLength: 3 }),
       FastCheck.constantFrom(

@@ -34,8 +34,8 @@ const queue = (
 
 const names = Ref.make<ReadonlyArray<string>>([])
 
-describe("a key is never over its cap", () => {
-  it.effect("those for whom there is none wait, and are served as calls end", () =>
+describe("maxConcurrency of a key", () => {
+  it.effect("a key never exceeds its maxConcurrency, and waiting calls are served as others end", () =>
     Effect.gen(function* () {
       const self = yield* pool({ keys: keysOf(2, { maxConcurrency: 3 }) })
       const most = yield* Ref.make(0)
@@ -58,8 +58,8 @@ describe("a key is never over its cap", () => {
   )
 })
 
-describe("those who wait are served in the order in which they came", () => {
-  it.effect("as calls end", () =>
+describe("order of the queue", () => {
+  it.effect("waiting calls are served in order of arrival as calls end", () =>
     Effect.gen(function* () {
       const self = yield* pool()
       const log = yield* names
@@ -73,7 +73,7 @@ describe("those who wait are served in the order in which they came", () => {
     })
   )
 
-  it.effect("a newcomer does not overtake them", () =>
+  it.effect("a new call does not take a free key before a call that waits for it", () =>
     Effect.gen(function* () {
       const self = yield* pool()
       const log = yield* names
@@ -87,7 +87,7 @@ describe("those who wait are served in the order in which they came", () => {
     })
   )
 
-  it.effect("as rests end", () =>
+  it.effect("waiting calls are served in order of arrival as cooldowns end", () =>
     Effect.gen(function* () {
       const self = yield* pool({ keys: keysOf(2, { maxConcurrency: 1 }) })
       const log = yield* names
@@ -103,7 +103,7 @@ describe("those who wait are served in the order in which they came", () => {
     })
   )
 
-  it.effect("one whom the free key does not suit lets the next pass, and keeps its place", () =>
+  it.effect("a waiting call that excludes the free key lets the next one have it and keeps its position", () =>
     Effect.gen(function* () {
       const self = yield* pool({ keys: keysOf(2, { maxConcurrency: 1 }) })
       const log = yield* names
@@ -121,14 +121,14 @@ describe("those who wait are served in the order in which they came", () => {
   )
 })
 
-describe("those who wait are woken", () => {
+describe("wakeups of waiting calls", () => {
   const wakers: ReadonlyArray<[string, (self: KeyPool.Service) => Effect.Effect<unknown, unknown>]> = [
     ["a key that is added", (self) => self.add({ key: "sk-new", id: "new" })],
     ["a key that is enabled", (self) => self.enable("k1")],
     ["a key whose rest turns out to be forgiven", (self) => self.enable("k2")]
   ]
 
-  it.effect.each(wakers)("by %s", ([, wake]) =>
+  it.effect.each(wakers)("a waiting call is served by %s", ([, wake]) =>
     Effect.gen(function* () {
       const self = yield* pool({ keys: keysOf(3, { maxConcurrency: 1 }), strategy: KeyPool.failover })
       const log = yield* names
@@ -144,7 +144,7 @@ describe("those who wait are woken", () => {
     })
   )
 
-  it.effect("at the new instant, when a key turns out to rest for less than all others", () =>
+  it.effect("waiting calls wake up earlier when a busy key gets a cooldown shorter than all others", () =>
     Effect.gen(function* () {
       const self = yield* pool({ keys: keysOf(2, { maxConcurrency: 1 }) })
       const log = yield* names
@@ -159,7 +159,7 @@ describe("those who wait are woken", () => {
     })
   )
 
-  it.effect("though the one who watched the clock for them has gone", () =>
+  it.effect("the end of a cooldown wakes a waiting call after those before it gave up", () =>
     Effect.gen(function* () {
       const self = yield* pool()
       const log = yield* names
@@ -172,7 +172,7 @@ describe("those who wait are woken", () => {
     })
   )
 
-  it.effect("and a rest that ends wakes one fiber, not all of a thousand", () =>
+  it.effect("a thousand waiting calls have one timer for the end of a cooldown", () =>
     Effect.gen(function* () {
       const self = yield* pool({ keys: keysOf(1, { requestsPerSecond: 1 }), maxWait: "1 day" })
       yield* self.acquire()
@@ -184,8 +184,8 @@ describe("those who wait are woken", () => {
   )
 })
 
-describe("a call waits no longer than it may", () => {
-  it.effect("by default half a minute", () =>
+describe("maxWait", () => {
+  it.effect("acquire fails after 30 seconds by default", () =>
     Effect.gen(function* () {
       const self = yield* pool()
       yield* self.acquire()
@@ -204,7 +204,7 @@ describe("a call waits no longer than it may", () => {
     })
   )
 
-  it.effect("no longer than the shorter of what it says itself and what the pool says", () =>
+  it.effect("acquire waits no longer than the shorter of its own maxWait and that of the pool", () =>
     Effect.gen(function* () {
       const self = yield* pool({ maxWait: "5 seconds" })
       yield* self.acquire()
@@ -218,7 +218,7 @@ describe("a call waits no longer than it may", () => {
     })
   )
 
-  it.effect("not at all where it is known that no key will be ready in time", () =>
+  it.effect("acquire fails at once when every cooldown ends after its maxWait", () =>
     Effect.gen(function* () {
       const self = yield* pool({ keys: keysOf(2) })
       yield* self.rest("k0", "2 minutes")
@@ -230,7 +230,7 @@ describe("a call waits no longer than it may", () => {
     })
   )
 
-  it.effect("nor for longer, once that is known", () =>
+  it.effect("a waiting call fails as soon as a cooldown starts that ends after its maxWait", () =>
     Effect.gen(function* () {
       const self = yield* pool()
       const lease = yield* self.acquire()
@@ -242,7 +242,7 @@ describe("a call waits no longer than it may", () => {
     })
   )
 
-  it.effect("but long enough where a call in flight may end", () =>
+  it.effect("acquire waits while a call in flight can still give its key back in time", () =>
     Effect.gen(function* () {
       const self = yield* pool({ keys: keysOf(2, { maxConcurrency: 1 }) })
       const log = yield* names
@@ -256,7 +256,7 @@ describe("a call waits no longer than it may", () => {
     })
   )
 
-  it.effect("for ever where it likes", () =>
+  it.effect("acquire waits 40 days when maxWait is infinite", () =>
     Effect.gen(function* () {
       const self = yield* pool({ maxWait: Duration.infinity })
       const log = yield* names
@@ -268,8 +268,8 @@ describe("a call waits no longer than it may", () => {
   )
 })
 
-describe("when there is no key, the error says why", () => {
-  it.effect("exhausted where none may be used", () =>
+describe("errors when there is no key", () => {
+  it.effect("acquire fails with KeyPoolExhaustedError when all keys are refused, out of quota or disabled", () =>
     Effect.gen(function* () {
       const self = yield* pool({ keys: keysOf(3) })
       const [first, second] = [yield* self.acquire(), yield* self.acquire()]
@@ -286,7 +286,7 @@ describe("when there is no key, the error says why", () => {
     })
   )
 
-  it.effect("without a time where time does not help", () =>
+  it.effect("KeyPoolExhaustedError has no retryAfter when no key becomes ready by time alone", () =>
     Effect.gen(function* () {
       const self = yield* pool()
       yield* self.disable("k0")
@@ -300,7 +300,7 @@ describe("when there is no key, the error says why", () => {
     })
   )
 
-  it.effect("exhausted where all others have been tried", () =>
+  it.effect("acquire fails with KeyPoolExhaustedError when it excludes every key", () =>
     Effect.gen(function* () {
       const self = yield* pool({ keys: keysOf(2) })
       const error = yield* Effect.flip(self.acquire({ exclude: new Set(["k0", "k1", "gone"]) }))
@@ -308,7 +308,7 @@ describe("when there is no key, the error says why", () => {
     })
   )
 
-  it.effect("limited where one of the keys merely rests or is busy", () =>
+  it.effect("acquire fails with RateLimitError when one of the keys is busy or in a cooldown", () =>
     Effect.gen(function* () {
       const self = yield* pool({ keys: keysOf(2, { maxConcurrency: 1 }) })
       yield* self.disable("k0")
@@ -323,10 +323,10 @@ describe("when there is no key, the error says why", () => {
   )
 })
 
-describe("a call that comes from another key", () => {
+describe("acquire with cooling: fail", () => {
   const fromK0: KeyPool.LeaseOptions = { exclude: new Set(["k0"]), cooling: "fail" }
 
-  it.effect("does not wait for one that rests", () =>
+  it.effect("acquire with cooling: fail does not wait for the end of a cooldown", () =>
     Effect.gen(function* () {
       const self = yield* pool({ keys: keysOf(2) })
       yield* self.rest("k1", "1 second")
@@ -337,7 +337,7 @@ describe("a call that comes from another key", () => {
     })
   )
 
-  it.effect("waits for one that is busy, until it rests", () =>
+  it.effect("acquire with cooling: fail waits for a busy key and fails when that key gets a cooldown", () =>
     Effect.gen(function* () {
       const self = yield* pool({ keys: keysOf(2, { maxConcurrency: 1 }) })
       const lease = yield* self.acquire({ exclude: new Set(["k0"]) })
@@ -350,7 +350,7 @@ describe("a call that comes from another key", () => {
     })
   )
 
-  it.effect("waits for one that is paced", () =>
+  it.effect("acquire with cooling: fail waits for a key at its requestsPerSecond", () =>
     Effect.gen(function* () {
       const self = yield* pool({ keys: keysOf(2, { requestsPerSecond: 1 }) })
       const log = yield* names
@@ -361,7 +361,7 @@ describe("a call that comes from another key", () => {
     })
   )
 
-  it.effect("does not wait for another's probe", () =>
+  it.effect("acquire with cooling: fail does not wait for the probe of another call", () =>
     Effect.gen(function* () {
       const self = yield* pool({ keys: keysOf(2) })
       yield* Effect.flatMap(self.acquire({ exclude: new Set(["k0"]) }), (lease) => lease.settle(Refused()))
@@ -372,8 +372,8 @@ describe("a call that comes from another key", () => {
   )
 })
 
-describe("a call that gives up while waiting", () => {
-  it.effect("leaves the line", () =>
+describe("interruption of a waiting call", () => {
+  it.effect("an interrupted call leaves the queue and the next one gets the key", () =>
     Effect.gen(function* () {
       const self = yield* pool()
       const log = yield* names
@@ -386,7 +386,7 @@ describe("a call that gives up while waiting", () => {
     })
   )
 
-  it.effect("passes on the key that it got at that very moment", () =>
+  it.effect("a call interrupted just after it was granted a key passes the key on", () =>
     Effect.gen(function* () {
       const self = yield* pool()
       const log = yield* names
@@ -402,7 +402,7 @@ describe("a call that gives up while waiting", () => {
     })
   )
 
-  it.effect("can do so wherever the rest of it cannot be interrupted", () =>
+  it.effect("the wait of acquire is interruptible in an uninterruptible region", () =>
     Effect.gen(function* () {
       const self = yield* pool()
       yield* self.acquire()
@@ -415,7 +415,7 @@ describe("a call that gives up while waiting", () => {
   )
 })
 
-describe("a key that was removed", () => {
+describe("memory of a removed key", () => {
   /** A pool whose first key was removed after `use` has waited for it, and a reference to that key that does not keep it. */
   const removedAfter = (use: (self: KeyPool.Service, lease: KeyPool.Lease) => Effect.Effect<unknown>) =>
     Effect.gen(function* () {
@@ -428,7 +428,7 @@ describe("a key that was removed", () => {
       return { self, key }
     })
 
-  it.effect("is not kept in memory by a call that had waited for it", () =>
+  it.effect("a removed key is garbage collected after a call has waited for it", () =>
     Effect.gen(function* () {
       const { key, self } = yield* removedAfter((self, lease) =>
         Effect.gen(function* () {
@@ -445,7 +445,7 @@ describe("a key that was removed", () => {
     })
   )
 
-  it.effect("is not kept in memory by a call that gave up at the moment it got it", () =>
+  it.effect("a removed key is garbage collected after a call gave up at the moment it was granted the key", () =>
     Effect.gen(function* () {
       const { key, self } = yield* removedAfter((self, lease) =>
         Effect.gen(function* () {

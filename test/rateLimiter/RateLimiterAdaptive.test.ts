@@ -14,8 +14,8 @@ const make = (options: RateLimiter.Options = {}) =>
     tell: (signal: RateLimiter.Signal) => limiter.observe?.(signal) ?? Effect.dieMessage("does not adapt")
   }))
 
-describe("a limiter that adapts", () => {
-  it.effect("slows down at once, and recovers step by step while it is served", () =>
+describe("an adaptive limiter", () => {
+  it.effect("an adaptive limiter slows down at the first refusal and recovers step by step with served calls", () =>
     Effect.gen(function* () {
       const limiter = yield* make({ adaptive: { increase: 0.25 }, tokensPerMinute: 600, maxConcurrent: 8 })
       yield* TestClock.adjust("1 minute")
@@ -41,7 +41,7 @@ describe("a limiter that adapts", () => {
     })
   )
 
-  it.effect("takes the refusals of calls that were under way together for one", () =>
+  it.effect("an adaptive limiter counts refusals of concurrent calls as one", () =>
     Effect.gen(function* () {
       const limiter = yield* make()
       yield* TestClock.adjust("1 minute")
@@ -53,7 +53,7 @@ describe("a limiter that adapts", () => {
     })
   )
 
-  it.effect("never comes to a stop", () =>
+  it.effect("an adaptive limiter never slows below its minimum and one call in flight", () =>
     Effect.gen(function* () {
       const limiter = yield* make({ maxConcurrent: 2 })
       for (let n = 0; n < 50; n++) {
@@ -66,7 +66,7 @@ describe("a limiter that adapts", () => {
     })
   )
 
-  it.effect("slows down less where only one of several accounts was refused", () =>
+  it.effect("an adaptive limiter slows down less when one of several accounts is refused", () =>
     Effect.gen(function* () {
       const limiter = yield* make()
       yield* TestClock.adjust("1 minute")
@@ -75,7 +75,7 @@ describe("a limiter that adapts", () => {
     })
   )
 
-  it.effect("lets nobody wait longer than allowed because of it", () =>
+  it.effect("a waiting caller fails when a refusal makes its wait exceed maxWait", () =>
     Effect.gen(function* () {
       const limiter = yield* make({ capacity: 1, refillRate: 1, maxWait: "1500 millis" })
       yield* limiter.take()
@@ -87,7 +87,7 @@ describe("a limiter that adapts", () => {
     })
   )
 
-  it.effect("makes what the headers say is left last until the reset", () =>
+  it.effect("an adaptive limiter spreads the remaining requests and tokens of the headers until their reset", () =>
     Effect.gen(function* () {
       const limiter = yield* make({ tokensPerMinute: 60_000 })
       const limits = {
@@ -114,7 +114,7 @@ describe("a limiter that adapts", () => {
     })
   )
 
-  it.effect("does not heed anything unless it is asked to", () =>
+  it.effect("a limiter has no observe without adaptive, and make rejects invalid adaptive options", () =>
     Effect.gen(function* () {
       const limiter = yield* RateLimiter.make({ capacity: 10 })
       expect(limiter.observe).toBe(undefined)
@@ -131,14 +131,14 @@ describe("a limiter that adapts", () => {
   )
 })
 
-describe("a limiter that is slowed by headers and by refusals", () => {
+describe("an adaptive limiter slowed by headers and by refusals", () => {
   /** 80 requests are left for the next ten seconds: 8 a second, where 10 are configured. */
   const headers = Signal.Headers({
     limits: { remainingRequests: 80, resetRequests: Duration.seconds(10) },
     share: 1
   })
 
-  it.effect("refills at the pace of the headers until their reset, and at its own again after it", () =>
+  it.effect("an adaptive limiter refills at the rate of the headers until their reset and at its own rate after it", () =>
     Effect.gen(function* () {
       const limiter = yield* make({ capacity: 100 })
       yield* limiter.tell(headers)
@@ -150,7 +150,7 @@ describe("a limiter that is slowed by headers and by refusals", () => {
     })
   )
 
-  it.effect("refills at the slower of both rates, and tells the wait by it", () =>
+  it.effect("an adaptive limiter refills at the slower of both rates and calculates waits by it", () =>
     Effect.gen(function* () {
       const limiter = yield* make({ capacity: 100 })
       yield* TestClock.adjust("1 minute")

@@ -31,15 +31,15 @@ const served = (state: Line.State): Line.State => {
   return { ...after, inFlight: after.inFlight - 1, reserved: after.reserved - wish.tokens }
 }
 
-describe("what is known of a line does not grow with the calls that have passed it", () => {
-  it("where nobody waits", () => {
+describe("memory of the limiter's queue", () => {
+  it("the state does not grow with served calls when no caller waits", () => {
     const first = served(began)
     let state = first
     for (let call = 0; call < 100; call++) state = served(state)
     expect(reachable(state)).toBe(reachable(first))
   })
 
-  it("where those who wait are sent away", () => {
+  it("the state does not grow with evicted waiters", () => {
     const hopeless: Line.Waiter = { ...wish, requests: 10, deadline: -1, wakeup: Effect.unsafeMakeLatch(false) }
     const refused = (state: Line.State): Line.State => {
       const queue = SortedMap.set(state.queue, { at: 0, ticket: 0 }, hopeless)

@@ -17,7 +17,7 @@ const served = Effect.gen(function* () {
   return yield* serve(provider, request, new ServerResponse(request))
 })
 
-it.live("an exchange that is interrupted at any step whatever ends", () =>
+it.live("an exchange of the simulated provider ends when it is interrupted at any step", () =>
   Effect.gen(function* () {
     const hung: Array<number> = []
     let isBeyond = false

@@ -10,7 +10,7 @@ import { SimulatedProvider, TestLLM } from "../../src/testing/index.js"
 import { unavailable } from "../support/scripted.js"
 
 describe("TestLLM", () => {
-  it.effect("goes through its script, whole or streamed, and keeps a record", () =>
+  it.effect("TestLLM follows its script for chat and chatStream and records the calls", () =>
     Effect.gen(function* () {
       expect((yield* LLM.chat("one")).text).toBe("first")
       const streamed = yield* Stream.runCollect(LLM.chatStream("two"))
@@ -37,7 +37,7 @@ describe("TestLLM", () => {
     )
   )
 
-  it("tells thoughts, text and arguments a word at a time, and each thought's signature with its last word", () => {
+  it("wordByWord splits reasoning, text and arguments into words, with the signature on the last word", () => {
     const whole = TestLLM.response({
       reasoningParts: [{ type: "reasoning", text: "Let me think.", id: "t1", signature: "sealed" }],
       text: "Two calls.",
@@ -65,21 +65,21 @@ describe("TestLLM", () => {
     })
   })
 
-  it.effect("says so when its script is over, or begins again", () =>
+  it.effect("TestLLM fails with the number of steps when its script has ended", () =>
     Effect.gen(function* () {
       yield* LLM.chat("?")
       expect((yield* Effect.flip(LLM.chat("?"))).message).toContain("1 step")
     }).pipe(Effect.provide(TestLLM.layer(["only"])))
   )
 
-  it.effect("begins its script again where asked to", () =>
+  it.effect("TestLLM starts its script again with loop: true", () =>
     Effect.gen(function* () {
       const answers = yield* Effect.forEach([1, 2, 3], () => LLM.chat("?"))
       expect(answers.map((answer) => answer.text)).toEqual(["a", "b", "a"])
     }).pipe(Effect.provide(TestLLM.layer(["a", "b"], { loop: true })))
   )
 
-  it.effect("takes its time by the test's clock, and may never end", () =>
+  it.effect("TestLLM delays an answer by the test clock, and a step of never does not end", () =>
     Effect.gen(function* () {
       const late = yield* Effect.fork(LLM.chat("?"))
       yield* TestClock.adjust("999 millis")
@@ -94,7 +94,7 @@ describe("TestLLM", () => {
 
   const events = ChatEvent.fromResponse(TestLLM.response({ text: "Hello" }))
 
-  it.effect("streams events at a pace and breaks off", () =>
+  it.effect("TestLLM streams events at an interval and then fails", () =>
     Effect.gen(function* () {
       const seen: Array<string> = []
       const fiber = yield* Effect.fork(
@@ -110,7 +110,7 @@ describe("TestLLM", () => {
     )
   )
 
-  it.effect("refuses what the real one refuses, without using up its script", () =>
+  it.effect("TestLLM rejects an invalid request without using a step of its script", () =>
     Effect.gen(function* () {
       const error = yield* Effect.flip(LLM.chat({ messages: [] }))
       expect(error._tag === "InvalidRequestError" && error.field).toBe("messages")
@@ -118,7 +118,7 @@ describe("TestLLM", () => {
     }).pipe(Effect.provide(TestLLM.layer(["only"])))
   )
 
-  it.effect("does what a function says of each call", () =>
+  it.effect("layerHandler answers with the result of its function for each call", () =>
     Effect.gen(function* () {
       expect((yield* LLM.chat("echo")).text).toBe("0: echo")
     }).pipe(
@@ -140,7 +140,7 @@ const post = (baseUrl: string, body: object, key = "good") =>
   })
 
 describe("SimulatedProvider", () => {
-  it.scopedLive("knows its keys, and limits them with the Retry-After that is right", () =>
+  it.scopedLive("the simulated provider limits, refuses or accepts each key by its options, with an exact Retry-After", () =>
     Effect.gen(function* () {
       const provider = yield* SimulatedProvider.make({
         keys: [
@@ -163,7 +163,7 @@ describe("SimulatedProvider", () => {
     })
   )
 
-  it.scopedLive("streams as OpenAI does, and counts where it is asked to", () =>
+  it.scopedLive("the simulated provider streams like OpenAI, with usage on request or by its dialect", () =>
     Effect.gen(function* () {
       const provider = yield* SimulatedProvider.make({ answer: () => "one two" })
       const { text } = yield* post(provider.baseUrl, { stream: true, stream_options: { include_usage: true } })
@@ -180,7 +180,7 @@ describe("SimulatedProvider", () => {
     })
   )
 
-  it.scopedLive("refuses what makes no sense, and paths that it does not know", () =>
+  it.scopedLive("the simulated provider answers an invalid request with 400 and an unknown path with 404", () =>
     Effect.gen(function* () {
       const provider = yield* SimulatedProvider.make()
       const refused = yield* post(provider.baseUrl, { messages: [{ role: "robot", content: "?" }] })
