@@ -12,7 +12,7 @@ import * as MonotonicClock from "../internal/clock.js"
 /**
  * What is the matter with a key.
  *
- * - `works`: the provider takes it, and the model that was asked for is there.
+ * - `works`: the provider takes it, and the model that was checkByChat for is there.
  * - `revoked`: 401, or whatever else says that the key is wrong. `forbidden`: 403.
  * - `over-quota`, `rate-limited`: it is good, but may not speak now.
  * - `lacks-model`: it is good, but has no such model.
@@ -25,7 +25,7 @@ export interface CheckedKey {
   readonly condition: Condition
   /** Why it does not work. */
   readonly error?: LLMError
-  /** The models that the key may ask; absent where they were not listed. */
+  /** The models that the key may ask; absent where they were not checkByListing. */
   readonly models?: ReadonlyArray<string>
   /** How long the check took, in milliseconds. */
   readonly duration: number
@@ -36,10 +36,10 @@ export interface CheckOptions {
   readonly model?: string
   /**
    * Asks `model` for a few tokens with each key. Most providers list their models to a key without credit too, so this alone
-   * tells `over-quota`; and it costs those tokens. @default false: the models are listed, which is free
+   * tells `over-quota`; and it costs those tokens. @default false: the models are checkByListing, which is free
    */
   readonly ask?: boolean
-  /** How many keys are checked at the same time. @default 4 */
+  /** How many keys are checkKey at the same time. @default 4 */
   readonly concurrency?: Types.Concurrency
 }
 
@@ -52,12 +52,12 @@ const conditions: Partial<Record<Tag, Condition>> = {
 }
 
 /** The fewest tokens that every provider lets a request ask for: OpenAI's Responses want 16. */
-const fewTokens = 16
+const minTokens = 16
 
 /** What a check finds of a key that is not refused. */
-type Found = Pick<CheckedKey, "condition" | "models">
+type KeyResult = Pick<CheckedKey, "condition" | "models">
 
-/** Ollama lists `llama3:latest` and is asked for `llama3`. */
+/** Ollama lists `llama3:latest` and is checkByChat for `llama3`. */
 const hasModel = (models: ReadonlyArray<string>, model: string): boolean =>
   models.includes(model) || models.includes(`${model}:latest`)
 
@@ -80,24 +80,24 @@ export const check = (
       })
     }
 
-    const asked = (key: ApiKey): Effect.Effect<Found, LLMError> =>
-      Effect.as(client.chat({ messages: [Chat.user("Hi")], maxTokens: fewTokens }, { model: model ?? "", key }), {
+    const checkByChat = (key: ApiKey): Effect.Effect<KeyResult, LLMError> =>
+      Effect.as(client.chat({ messages: [Chat.user("Hi")], maxTokens: minTokens }, { model: model ?? "", key }), {
         condition: "works"
       })
 
-    const listed = (key: ApiKey): Effect.Effect<Found, LLMError> =>
+    const checkByListing = (key: ApiKey): Effect.Effect<KeyResult, LLMError> =>
       listModels === undefined
-        ? asked(key)
+        ? checkByChat(key)
         : Effect.map(listModels({ model: model ?? "", key }), (all) => {
             const models = all.map(({ id }) => id)
             return { models, condition: model === undefined || hasModel(models, model) ? "works" : "lacks-model" }
           })
 
-    const checked = (key: ApiKey): Effect.Effect<CheckedKey> =>
+    const checkKey = (key: ApiKey): Effect.Effect<CheckedKey> =>
       Effect.clockWith((clock) => {
         const startedAt = MonotonicClock.now(clock)
-        return Effect.match(ask ? asked(key) : listed(key), {
-          onSuccess: (found) => ({ id: key.id, ...found, duration: MonotonicClock.now(clock) - startedAt }),
+        return Effect.match(ask ? checkByChat(key) : checkByListing(key), {
+          onSuccess: (result) => ({ id: key.id, ...result, duration: MonotonicClock.now(clock) - startedAt }),
           onFailure: (error) => ({
             id: key.id,
             condition: conditions[error._tag] ?? "unknown",
@@ -107,5 +107,5 @@ export const check = (
         })
       })
 
-    return yield* Effect.forEach(yield* pool.keys, checked, { concurrency })
+    return yield* Effect.forEach(yield* pool.keys, checkKey, { concurrency })
   })

@@ -4,20 +4,20 @@ import * as ApiKeys from "../vocabulary/ApiKey.js"
 import type { ApiKey } from "../vocabulary/ApiKey.js"
 import type { KeyInput, Options } from "./model.js"
 import * as Checks from "../internal/optionChecks.js"
-import type { Remedies } from "./key.js"
+import type { CooldownSettings } from "./key.js"
 
 /** What is right of what was given, and what is wrong. */
-export interface Admission<A> {
+export interface Checked<A> {
   readonly value: A
   readonly faults: ReadonlyArray<string>
 }
 
 /** The durations of a pool, in milliseconds. */
-export interface Settings extends Remedies {
+export interface Settings extends CooldownSettings {
   readonly maxWait: number
 }
 
-export const settings = (options: Options): Admission<Settings> => {
+export const settings = (options: Options): Checked<Settings> => {
   const { factor: growth, faults, millis } = Checks.make()
   const { cooldown = {} } = options
   const factor = growth("cooldown.factor", cooldown.factor)
@@ -34,7 +34,7 @@ export const settings = (options: Options): Admission<Settings> => {
 }
 
 /** The keys of a pool that is made: at least one. */
-export const allKeys = (inputs: ReadonlyArray<KeyInput>): Admission<ReadonlyArray<ApiKey>> => {
+export const allKeys = (inputs: ReadonlyArray<KeyInput>): Checked<ReadonlyArray<ApiKey>> => {
   if (!Array.isArray(inputs)) return { value: [], faults: ["keys: must be a list of keys"] }
   return inputs.length === 0
     ? { value: [], faults: ["keys: must have at least one key"] }
@@ -46,36 +46,36 @@ export const keys = (
   inputs: ReadonlyArray<KeyInput>,
   present: ReadonlyArray<ApiKey>,
   path: (index: number) => string
-): Admission<ReadonlyArray<ApiKey>> => {
+): Checked<ReadonlyArray<ApiKey>> => {
   const faults: Array<string> = []
-  const admitted: Array<ApiKey> = []
+  const accepted: Array<ApiKey> = []
   const bySecret = new Map(present.map((key) => [Redacted.value(key.value), `key "${key.id}"`]))
   const byId = new Map(present.map((key) => [key.id, `key "${key.id}"`]))
   for (const [index, input] of inputs.entries()) {
-    const here = path(index)
+    const place = path(index)
     const key = read(input)
     if (key === undefined) {
-      faults.push(`${here}: must be an API key; this is ${kindOf(input)}`)
+      faults.push(`${place}: must be an API key; this is ${describeInput(input)}`)
       continue
     }
     const secret = Redacted.value(key.value)
-    const twin = bySecret.get(secret)
-    if (twin !== undefined) faults.push(`${here}: is the same secret as ${twin}`)
-    bySecret.set(secret, here)
+    const duplicate = bySecret.get(secret)
+    if (duplicate !== undefined) faults.push(`${place}: is the same secret as ${duplicate}`)
+    bySecret.set(secret, place)
     const named = { ...key, id: freeId(key, byId) }
     const taken = byId.get(named.id)
-    if (taken !== undefined && twin === undefined) faults.push(`${here}.id: is the id of ${taken} too`)
-    byId.set(named.id, here)
-    const unsendable = headerFault(secret)
-    if (unsendable !== undefined) faults.push(`${here} ("${named.id}"): ${unsendable}`)
-    faults.push(...wrongWith(key).map((fault) => `${here}.${fault}`))
-    admitted.push(named)
+    if (taken !== undefined && duplicate === undefined) faults.push(`${place}.id: is the id of ${taken} too`)
+    byId.set(named.id, place)
+    const headerProblem = headerFault(secret)
+    if (headerProblem !== undefined) faults.push(`${place} ("${named.id}"): ${headerProblem}`)
+    faults.push(...keyFaults(key).map((fault) => `${place}.${fault}`))
+    accepted.push(named)
   }
-  return { value: admitted, faults }
+  return { value: accepted, faults }
 }
 
 /** What was given instead of a key. It may come from plain JavaScript, whatever its type says. */
-const kindOf = (input: unknown): string => {
+const describeInput = (input: unknown): string => {
   const secret = Predicate.hasProperty(input, "key")
     ? input.key
     : Predicate.hasProperty(input, "value")
@@ -128,7 +128,7 @@ export const wrongWeight = "weight: must be a positive number"
 
 const isName = (name: unknown): boolean => typeof name === "string" && name !== ""
 
-const wrongWith = (key: ApiKey): ReadonlyArray<string> => {
+const keyFaults = (key: ApiKey): ReadonlyArray<string> => {
   const { maxConcurrency, requestsPerSecond } = key
   const faults: Array<string> = []
   if (!isName(key.id)) faults.push("id: must not be empty")

@@ -2,7 +2,7 @@
 import { Duration } from "effect"
 import type { KeyStatus, PoolStatus, State } from "./model.js"
 import { KeyPoolExhaustedError, RateLimitError } from "../vocabulary/LLMError.js"
-import * as Keys from "./keySet.js"
+import * as KeySets from "./keySet.js"
 import type { KeySet } from "./keySet.js"
 import type { PooledKey } from "./key.js"
 import type { Denied } from "./state.js"
@@ -11,7 +11,7 @@ import * as StartWindow from "./startWindow.js"
 /** `epoch` is the wall-clock time at which the set's time was 0. */
 export const status = (providerId: string, keySet: KeySet, waiting: number, epoch: number): PoolStatus => ({
   providerId,
-  keys: Keys.keys(keySet).map((key) => statusOf(key, keySet.now, epoch)),
+  keys: KeySets.keys(keySet).map((key) => statusOf(key, keySet.now, epoch)),
   waiting
 })
 
@@ -42,7 +42,7 @@ const stateOf = (key: PooledKey, now: number, epoch: number): State => {
     remaining: Duration.millis(restUntil - now),
     ...(restUntil === Infinity ? {} : { until: Math.ceil(epoch + restUntil) })
   }
-  switch (key.standing) {
+  switch (key.availability) {
     case "ready":
       return { _tag: "Ready" }
     case "capped":

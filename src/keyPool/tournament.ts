@@ -58,15 +58,15 @@ export const remove = <A, Outcome>(heap: Tournament<A, Outcome>, slot: number): 
 
 /** The entries, by slot. */
 export const entries = <A, Outcome>(heap: Tournament<A, Outcome>): ReadonlyArray<A> => {
-  const found: Array<A> = []
+  const result: Array<A> = []
   const visit = (node: Node<A, Outcome> | undefined): void => {
     if (node === undefined) return
-    if (node.entry !== undefined) found.push(node.entry)
+    if (node.entry !== undefined) result.push(node.entry)
     visit(node.left)
     visit(node.right)
   }
   visit(heap.root)
-  return found
+  return result
 }
 
 const isRight = (slot: number, height: number): boolean => ((slot >>> (height - 1)) & 1) === 1

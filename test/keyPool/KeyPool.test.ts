@@ -50,24 +50,26 @@ describe("the leastLoaded strategy", () => {
     })
   )
 
-  it.effect("leastLoaded keeps shares within 5 percent of the weights with 50 concurrent calls that end in any order", () =>
-    Effect.gen(function* () {
-      const self = yield* pool({ keys: weightedKeys(3, 2) })
-      const ids: Array<string> = []
-      const leases = yield* Effect.replicateEffect(self.acquire(), 50)
-      for (let call = 0; call < 5_000; call++) {
-        const index = yield* Random.nextIntBetween(0, leases.length)
-        const [ended] = leases.splice(index, 1)
-        if (ended !== undefined) yield* ended.settle(KeyPool.Verdict.Served({ latency: call }))
-        const lease = yield* self.acquire()
-        leases.push(lease)
-        ids.push(lease.key.id)
-      }
-      const { k0 } = shares(ids)
-      expect(k0).toBeGreaterThan(0.57)
-      expect(k0).toBeLessThan(0.63)
-      expect(yield* inFlight(self)).toEqual([30, 20])
-    }).pipe(Effect.withRandom(Random.make("ends")))
+  it.effect(
+    "leastLoaded keeps shares within 5 percent of the weights with 50 concurrent calls that end in any order",
+    () =>
+      Effect.gen(function* () {
+        const self = yield* pool({ keys: weightedKeys(3, 2) })
+        const ids: Array<string> = []
+        const leases = yield* Effect.replicateEffect(self.acquire(), 50)
+        for (let call = 0; call < 5_000; call++) {
+          const index = yield* Random.nextIntBetween(0, leases.length)
+          const [ended] = leases.splice(index, 1)
+          if (ended !== undefined) yield* ended.settle(KeyPool.Verdict.Served({ latency: call }))
+          const lease = yield* self.acquire()
+          leases.push(lease)
+          ids.push(lease.key.id)
+        }
+        const { k0 } = shares(ids)
+        expect(k0).toBeGreaterThan(0.57)
+        expect(k0).toBeLessThan(0.63)
+        expect(yield* inFlight(self)).toEqual([30, 20])
+      }).pipe(Effect.withRandom(Random.make("ends")))
   )
 
   it.effect("leastLoaded shares concurrent calls of random duration by weight", () => {

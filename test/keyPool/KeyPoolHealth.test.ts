@@ -386,25 +386,27 @@ describe("quota groups", () => {
 })
 
 describe("requestsPerSecond of a key", () => {
-  it.effect.each([0.1, 1, 2.5, 10])("a key starts no more than %d calls a second over any window, and no fewer", (requestsPerSecond) =>
-    Effect.gen(function* () {
-      const self = yield* pool({ keys: keysOf(1, { requestsPerSecond }), maxWait: "1 hour" })
-      const starts = yield* Ref.make<ReadonlyArray<number>>([])
-      const record = self.withKey(() =>
-        Effect.flatMap(Clock.currentTimeMillis, (now) => Ref.update(starts, Array.append(now)))
-      )
-      const fiber = yield* Effect.fork(Effect.all(Array.replicate(record, 31), { concurrency: "unbounded" }))
-      yield* TestClock.adjust(Duration.seconds(31 / requestsPerSecond))
-      yield* Fiber.join(fiber)
-      const times = yield* Ref.get(starts)
-      const limit = Math.max(1, Math.floor(requestsPerSecond))
-      const window = (limit / requestsPerSecond) * 1000
-      for (let index = limit; index < times.length; index++) {
-        expect((times[index] ?? 0) - (times[index - limit] ?? 0)).toBeGreaterThanOrEqual(window)
-      }
-      // As fast as the rate allows, to the millisecond that timers have.
-      expect(times.at(-1)).toBeLessThanOrEqual(Math.floor(30 / limit) * (window + 1))
-    })
+  it.effect.each([0.1, 1, 2.5, 10])(
+    "a key starts no more than %d calls a second over any window, and no fewer",
+    (requestsPerSecond) =>
+      Effect.gen(function* () {
+        const self = yield* pool({ keys: keysOf(1, { requestsPerSecond }), maxWait: "1 hour" })
+        const starts = yield* Ref.make<ReadonlyArray<number>>([])
+        const record = self.withKey(() =>
+          Effect.flatMap(Clock.currentTimeMillis, (now) => Ref.update(starts, Array.append(now)))
+        )
+        const fiber = yield* Effect.fork(Effect.all(Array.replicate(record, 31), { concurrency: "unbounded" }))
+        yield* TestClock.adjust(Duration.seconds(31 / requestsPerSecond))
+        yield* Fiber.join(fiber)
+        const times = yield* Ref.get(starts)
+        const limit = Math.max(1, Math.floor(requestsPerSecond))
+        const window = (limit / requestsPerSecond) * 1000
+        for (let index = limit; index < times.length; index++) {
+          expect((times[index] ?? 0) - (times[index - limit] ?? 0)).toBeGreaterThanOrEqual(window)
+        }
+        // As fast as the rate allows, to the millisecond that timers have.
+        expect(times.at(-1)).toBeLessThanOrEqual(Math.floor(30 / limit) * (window + 1))
+      })
   )
 
   it.effect("calls go to another key while one has used up its requestsPerSecond", () =>

@@ -302,31 +302,33 @@ describe("interruption of a call at every step", () => {
     }).pipe(Effect.withClock(makeClock().clock))
   )
 
-  it.effect.each(styles)("a waiting call by %s that is interrupted at any step leaves its key to the next in the queue", (style) =>
-    Effect.gen(function* () {
-      const self = yield* pool
-      const witness = yield* makeWitness
-      const served: Array<number> = []
-      for (let step = 1; step <= 120; step++) {
-        const pause = pausing()
-        const first = yield* self.acquire()
-        const fiber = yield* Effect.fork(Effect.withScheduler(spoken(self, witness, call(style)), pause.scheduler))
-        yield* pause.reached
-        const next = yield* Effect.fork(self.acquire())
-        yield* Effect.replicateEffect(Effect.yieldNow(), 20)
-        expect((yield* self.status).waiting).toBe(2)
-        pause.after(step)
-        yield* first.settle(KeyPool.Verdict.Neutral())
-        yield* pause.reached
-        yield* Fiber.interrupt(fiber)
-        const lease = yield* Fiber.join(next)
-        const { keys, waiting } = yield* self.status
-        expect([waiting, keys[0]?.inFlight]).toEqual([0, 1])
-        served.push((keys[0]?.served ?? 0) - served.reduce((sum, count) => sum + count, 0))
-        yield* lease.settle(KeyPool.Verdict.Neutral())
-      }
-      // Some were interrupted before they had fetched the key and some after.
-      expect(new Set(served)).toEqual(new Set([2, 3]))
-    }).pipe(Effect.withClock(makeClock().clock))
+  it.effect.each(styles)(
+    "a waiting call by %s that is interrupted at any step leaves its key to the next in the queue",
+    (style) =>
+      Effect.gen(function* () {
+        const self = yield* pool
+        const witness = yield* makeWitness
+        const served: Array<number> = []
+        for (let step = 1; step <= 120; step++) {
+          const pause = pausing()
+          const first = yield* self.acquire()
+          const fiber = yield* Effect.fork(Effect.withScheduler(spoken(self, witness, call(style)), pause.scheduler))
+          yield* pause.reached
+          const next = yield* Effect.fork(self.acquire())
+          yield* Effect.replicateEffect(Effect.yieldNow(), 20)
+          expect((yield* self.status).waiting).toBe(2)
+          pause.after(step)
+          yield* first.settle(KeyPool.Verdict.Neutral())
+          yield* pause.reached
+          yield* Fiber.interrupt(fiber)
+          const lease = yield* Fiber.join(next)
+          const { keys, waiting } = yield* self.status
+          expect([waiting, keys[0]?.inFlight]).toEqual([0, 1])
+          served.push((keys[0]?.served ?? 0) - served.reduce((sum, count) => sum + count, 0))
+          yield* lease.settle(KeyPool.Verdict.Neutral())
+        }
+        // Some were interrupted before they had fetched the key and some after.
+        expect(new Set(served)).toEqual(new Set([2, 3]))
+      }).pipe(Effect.withClock(makeClock().clock))
   )
 })
