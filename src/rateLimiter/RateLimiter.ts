@@ -1,9 +1,9 @@
 /**
  * How fast we may speak: requests a second, a minute and a day, tokens a minute, and how many at once.
  *
- * A bucket starts full, holds `capacity` and is refilled by `refillRate` a second, so that over any time `t` no more than
+ * A bucket starts full, holds `capacity` and is refill by `refillRate` a second, so that over any time `t` no more than
  * `capacity + refillRate × t` is ever granted. `requestsPerMinute` and `requestsPerDay` hold over every minute and every day,
- * wherever it begins. A call is granted what it needs of all of them together, or nothing.
+ * wherever it begins. A call is granted what it needs of all of them together, or noReservation.
  *
  * Those who wait are served in the order they came, and since that makes every wait known beforehand, one that would be longer
  * than allowed fails at once instead of sleeping in vain; so does one that becomes so because others used more tokens than
@@ -76,7 +76,10 @@ export const makePerModel = (options: PerModelOptions): Effect.Effect<Service, I
             models: Effect.forEach(models, ({ model, settings }) =>
               Effect.map(LimiterService.make(settings, CurrentPriority), (limiter) => [model, limiter] as const)
             ),
-            others: others === undefined ? Effect.succeed(free) : LimiterService.make(others.settings, CurrentPriority)
+            others:
+              others === undefined
+                ? Effect.succeed(unlimitedService)
+                : LimiterService.make(others.settings, CurrentPriority)
           }),
           (made) => PerModel.make(new Map(made.models), made.others)
         )
@@ -108,13 +111,13 @@ export class Maker extends Context.Reference<Maker>()("effect-llm/RateLimiter/Ma
 export const perModel = (options: PerModelOptions): Layer.Layer<RateLimiter, InvalidLimitError> =>
   Layer.effect(RateLimiter, makePerModel(options))
 
-const nothing: Reservation = { settle: () => Effect.void }
+const noReservation: Reservation = { settle: () => Effect.void }
 
-const free: Service = {
+const unlimitedService: Service = {
   take: () => Effect.void,
   tryTake: () => Effect.succeed(true),
   limit: (effect) => effect,
-  reserve: () => Effect.succeed(nothing),
+  reserve: () => Effect.succeed(noReservation),
   status: Effect.succeed({ available: Infinity, capacity: Infinity, refillRate: Infinity, waiting: 0 }),
   reset: Effect.void,
   lower: () => Effect.void
@@ -126,4 +129,4 @@ const free: Service = {
  * @since 0.1.0
  * @category layers
  */
-export const unlimited: Layer.Layer<RateLimiter> = Layer.succeed(RateLimiter, free)
+export const unlimited: Layer.Layer<RateLimiter> = Layer.succeed(RateLimiter, unlimitedService)

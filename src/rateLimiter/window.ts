@@ -8,12 +8,12 @@ interface Entry {
 }
 
 /**
- * Holds what was taken as a queue in two lists: `older` with the oldest at its head, `newer` with the newest at its head.
+ * Holds what was take as a queue in two lists: `older` with the oldest at its head, `newer` with the newest at its head.
  */
 export interface SlidingWindow {
   readonly limit: number
   readonly duration: number
-  /** What is taken within it expires together, at its end: so no more than so many entries are held, and never too few. */
+  /** What is take within it expires together, at its end: so no more than so many entries are held, and never too few. */
   readonly grain: number
   readonly used: number
   readonly updatedAt: number
@@ -35,7 +35,7 @@ export const make = (limit: number, duration: number, now: number): SlidingWindo
 })
 
 /** The window as it is at `now`. */
-export const refilled = (window: SlidingWindow, now: number): SlidingWindow => {
+export const refill = (window: SlidingWindow, now: number): SlidingWindow => {
   if (now <= window.updatedAt) return window
   let { newer, older, used } = window
   for (;;) {
@@ -52,7 +52,7 @@ export const refilled = (window: SlidingWindow, now: number): SlidingWindow => {
   return { ...window, used: empty ? 0 : used, updatedAt: now, older, newer }
 }
 
-export const taken = (window: SlidingWindow, amount: number): SlidingWindow => {
+export const take = (window: SlidingWindow, amount: number): SlidingWindow => {
   const end = window.updatedAt + window.duration
   const expiresAt = window.grain === 0 ? end : Math.ceil(end / window.grain) * window.grain
   const { newer } = window
@@ -66,7 +66,7 @@ export const taken = (window: SlidingWindow, amount: number): SlidingWindow => {
   }
 }
 
-/** How long until `amount` may be taken, from the window's own time on. Infinite for more than it ever gives. */
+/** How long until `amount` may be take, from the window's own time on. Infinite for more than it ever gives. */
 export const waitFor = (window: SlidingWindow, amount: number): number => {
   let missing = window.used + amount - window.limit
   // Sums of fractions are inexact.
@@ -80,4 +80,4 @@ export const waitFor = (window: SlidingWindow, amount: number): number => {
   return Infinity
 }
 
-export const emptied = (window: SlidingWindow): SlidingWindow => make(window.limit, window.duration, window.updatedAt)
+export const clear = (window: SlidingWindow): SlidingWindow => make(window.limit, window.duration, window.updatedAt)

@@ -93,24 +93,24 @@ export interface Options {
   readonly embedding?: (text: string) => ReadonlyArray<number>
 }
 
-const letters = (text: string): ReadonlyArray<number> =>
+const letterCounts = (text: string): ReadonlyArray<number> =>
   Array.from("abcdefgh", (letter) => text.toLowerCase().split(letter).length - 1)
 
 /**
- * A whole answer of which only some is said.
+ * A whole answer of which only some is fields.
  *
  * @since 0.1.0
  * @category constructors
  */
-export const response = (said: Partial<ChatResponse> = {}): ChatResponse => {
-  const text = said.text ?? ""
-  const hasCalls = (said.toolCalls?.length ?? 0) > 0
+export const response = (fields: Partial<ChatResponse> = {}): ChatResponse => {
+  const text = fields.text ?? ""
+  const hasCalls = (fields.toolCalls?.length ?? 0) > 0
   return {
     id: "test",
     provider: "test",
     model: "test",
     text,
-    reasoning: (said.reasoningParts ?? []).map((part) => part.text).join(""),
+    reasoning: (fields.reasoningParts ?? []).map((part) => part.text).join(""),
     reasoningParts: [],
     refusal: "",
     toolCalls: [],
@@ -121,7 +121,7 @@ export const response = (said: Partial<ChatResponse> = {}): ChatResponse => {
     keyId: "test",
     attempts: [{ provider: "test", model: "test", keyId: "test", duration: 0 }],
     providerMetadata: {},
-    ...said
+    ...fields
   }
 }
 
@@ -131,7 +131,7 @@ export const response = (said: Partial<ChatResponse> = {}): ChatResponse => {
  * @since 0.1.0
  * @category steps
  */
-export const answer = (said: Partial<ChatResponse>): Scripted => Scripted.Answer({ response: response(said) })
+export const answer = (fields: Partial<ChatResponse>): Scripted => Scripted.Answer({ response: response(fields) })
 
 /**
  * Fails.
@@ -177,7 +177,7 @@ export const never: Scripted = Scripted.Never()
 const words = (text: string): ReadonlyArray<string> => text.match(/\s*\S+\s*/g) ?? [text]
 
 /** A thought a word at a time: its signature comes with the last, for it vouches for all of them. */
-const thoughtByWord = ({ signature, text, ...about }: Events.ReasoningDelta): ReadonlyArray<ChatEvent> =>
+const reasoningByWord = ({ signature, text, ...about }: Events.ReasoningDelta): ReadonlyArray<ChatEvent> =>
   words(text).map((word, index, { length }) => ({
     ...about,
     text: word,
@@ -196,7 +196,7 @@ export const wordByWord = (whole: ChatResponse): ReadonlyArray<ChatEvent> =>
       case "TextDelta":
         return words(event.text).map((text) => ({ ...event, text }))
       case "ReasoningDelta":
-        return thoughtByWord(event)
+        return reasoningByWord(event)
       case "ToolCallDelta":
         return words(event.argumentsDelta).map((argumentsDelta) => ({ ...event, argumentsDelta }))
       default:
@@ -212,13 +212,13 @@ const toStream = (step: Step): Stream.Stream<ChatEvent, LLMError> => {
     case "Failure":
       return Stream.fail(step.error)
     case "Events": {
-      const said = Stream.rechunk(Stream.fromIterable(step.events), 1)
-      const paced = Duration.equals(step.every, Duration.zero)
-        ? said
-        : Stream.mapEffect(said, (event) => Effect.delay(Effect.succeed(event), step.every))
+      const events = Stream.rechunk(Stream.fromIterable(step.events), 1)
+      const timed = Duration.equals(step.every, Duration.zero)
+        ? events
+        : Stream.mapEffect(events, (event) => Effect.delay(Effect.succeed(event), step.every))
       return Option.match(step.failure, {
-        onNone: () => paced,
-        onSome: (error) => Stream.concat(paced, Stream.fail(error))
+        onNone: () => timed,
+        onSome: (error) => Stream.concat(timed, Stream.fail(error))
       })
     }
     case "Delayed":
@@ -269,7 +269,7 @@ const defaultInfo: ModelInfo = { provider: "test", model: "test", wire: "test", 
  */
 export const makeHandler = (
   handler: (call: Call, index: number) => Step,
-  { embedding = letters, info }: Pick<Options, "info" | "embedding"> = {}
+  { embedding = letterCounts, info }: Pick<Options, "info" | "embedding"> = {}
 ): Effect.Effect<{ readonly llm: Service; readonly calls: Effect.Effect<ReadonlyArray<Call>> }> =>
   Effect.map(Ref.make(Chunk.empty<Call>()), (record) => {
     const next = (input: ChatRequest.Input, stream: boolean): Effect.Effect<Step, LLMError> =>
@@ -300,7 +300,7 @@ export const makeHandler = (
     return { llm, calls: Effect.map(Ref.get(record), Chunk.toReadonlyArray) }
   })
 
-const ranOut = (length: number): Scripted =>
+const scriptEnded = (length: number): Scripted =>
   failure(
     new InvalidRequestError({
       provider: "test",
@@ -318,7 +318,7 @@ const ranOut = (length: number): Scripted =>
  */
 export const make = (script: ReadonlyArray<Step>, options: Options = {}) =>
   makeHandler(
-    (_, index) => script[options.loop === true ? index % script.length : index] ?? ranOut(script.length),
+    (_, index) => script[options.loop === true ? index % script.length : index] ?? scriptEnded(script.length),
     options
   )
 

@@ -59,7 +59,7 @@ const finish = (response: ServerResponse): Effect.Effect<void> =>
     response.end(() => resume(Effect.void))
   })
 
-const cut = (response: ServerResponse): Effect.Effect<void> =>
+const resetConnection = (response: ServerResponse): Effect.Effect<void> =>
   Effect.sync(() => {
     response.socket?.resetAndDestroy()
   })
@@ -76,7 +76,7 @@ interface Refusal {
 }
 
 /** Counts the request against the key's limit, or says how many seconds are to be waited. */
-const admit = (provider: Provider, key: SimulatedKey, now: number): Effect.Effect<number> => {
+const consumeLimit = (provider: Provider, key: SimulatedKey, now: number): Effect.Effect<number> => {
   const { limit } = key
   if (limit === undefined) return Effect.succeed(0)
   const span = Duration.toMillis(limit.per)
@@ -99,14 +99,14 @@ const statusOf = (fault: Extract<Fault, { readonly _tag: "Status" }>): Refusal =
 const refusalOf = (provider: Provider, secret: string, now: number): Effect.Effect<Refusal | undefined> => {
   const { keys } = provider.options
   if (keys === undefined) return Effect.succeed(undefined)
-  const key = keys.find((known) => known.key === secret)
+  const key = keys.find(({ key }) => key === secret)
   if (key === undefined || key.revoked === true) {
     return Effect.succeed({ status: 401, message: "Incorrect API key provided.", code: "invalid_api_key" })
   }
   if (key.outOfQuota === true) {
     return Effect.succeed({ status: 429, message: "You exceeded your current quota.", code: "insufficient_quota" })
   }
-  return Effect.map(admit(provider, key, now), (wait) =>
+  return Effect.map(consumeLimit(provider, key, now), (wait) =>
     wait === 0
       ? undefined
       : { status: 429, message: "Rate limit reached.", code: "rate_limit_exceeded", retryAfter: wait }
@@ -129,14 +129,14 @@ const echo = (request: ChatRequest): string => {
   return `You said: ${last === undefined ? "" : textOf(last.content)}`
 }
 
-const answerTo = (provider: Provider, request: ChatRequest, index: number, countless: boolean): ChatResponse => {
-  const said = (provider.options.answer ?? echo)(request)
-  const partial = typeof said === "string" ? { text: said } : said
+const answerTo = (provider: Provider, request: ChatRequest, index: number, withoutUsage: boolean): ChatResponse => {
+  const answer = (provider.options.answer ?? echo)(request)
+  const partial = typeof answer === "string" ? { text: answer } : answer
   const text = partial.text ?? ""
   return wholeResponse({
     id: `simulated-${index}`,
     model: request.model ?? "simulated",
-    usage: countless
+    usage: withoutUsage
       ? { ...Usage.empty, estimated: true }
       : Usage.make({ inputTokens: estimateInput(request), outputTokens: Usage.estimateTokens(text) }),
     ...partial
@@ -153,7 +153,7 @@ const vectorOf = (text: string, dimensions: number): ReadonlyArray<number> => {
 }
 
 /** What there is to send: pieces, how each is sent, and what happens at the end. */
-interface Sending {
+interface Payload {
   readonly pieces: ReadonlyArray<string>
   readonly pace: Effect.Effect<void>
   readonly fault: Fault | undefined
@@ -168,29 +168,29 @@ type Ending = Pick<Exchange, "outcome" | "events">
 
 const aborted: Ending = { outcome: "aborted", events: 0 }
 
-/** Sends the pieces up to where the fault strikes, and then what the fault is. */
+/** Sends the pieces up to where the fault faultAt, and then what the fault is. */
 const sendAll = (
   response: ServerResponse,
-  { fault, pace, pieces }: Sending,
+  { fault, pace, pieces }: Payload,
   errorPiece: string
 ): Effect.Effect<Ending> => {
-  const strikes = fault !== undefined && "after" in fault ? Math.min(fault.after, pieces.length - 1) : pieces.length
+  const faultAt = fault !== undefined && "after" in fault ? Math.min(fault.after, pieces.length - 1) : pieces.length
   const faulted = (events: number): Ending => ({ outcome: "faulted", events })
   const good = Effect.forEach(
-    pieces.slice(0, strikes),
+    pieces.slice(0, faultAt),
     (piece, index) => Effect.zipRight(index === 0 ? Effect.void : pace, sendPiece(response, piece, fault)),
     { discard: true }
   )
   const ending = (): Effect.Effect<Ending> => {
     switch (fault?._tag) {
       case "Reset":
-        return Effect.as(cut(response), faulted(strikes))
+        return Effect.as(resetConnection(response), faulted(faultAt))
       case "Truncate":
-        return Effect.as(finish(response), faulted(strikes))
+        return Effect.as(finish(response), faulted(faultAt))
       case "BrokenEvent":
-        return Effect.as(Effect.zipRight(write(response, 'data: {"broken": \n\n'), finish(response)), faulted(strikes))
+        return Effect.as(Effect.zipRight(write(response, 'data: {"broken": \n\n'), finish(response)), faulted(faultAt))
       case "ErrorEvent":
-        return Effect.as(Effect.zipRight(write(response, errorPiece), finish(response)), faulted(strikes))
+        return Effect.as(Effect.zipRight(write(response, errorPiece), finish(response)), faulted(faultAt))
       case "Hang":
       case "NeverClose":
         return Effect.never
@@ -227,12 +227,12 @@ export const serve = (
     const path = (request.url ?? "").split("?")[0] ?? ""
     const secret = secretOf(request)
     const index = yield* Ref.getAndUpdate(provider.count, (n) => n + 1)
-    let sent = 0
+    let sentStatus = 0
     let streamed = false
     let body: unknown
 
     const head = (status: number, headers: Readonly<Record<string, string>>): void => {
-      sent = status
+      sentStatus = status
       response.writeHead(status, { "x-request-id": `simulated-${index}`, ...headers })
     }
 
@@ -246,7 +246,7 @@ export const serve = (
       return Effect.as(finish(response), { outcome: "complete", events: 0 })
     }
 
-    const give = (whole: unknown): Effect.Effect<Ending> => {
+    const sendJson = (whole: unknown): Effect.Effect<Ending> => {
       head(200, { "content-type": "application/json" })
       response.write(JSON.stringify(whole))
       return Effect.as(finish(response), { outcome: "complete", events: 0 })
@@ -258,11 +258,11 @@ export const serve = (
       code: "invalid_request"
     })
 
-    const embed = (wire: ServedEmbeddingsWire): Effect.Effect<Ending> =>
+    const answerEmbeddings = (wire: ServedEmbeddingsWire): Effect.Effect<Ending> =>
       Effect.gen(function* () {
-        const asked = wire.decodeRequest(body, { path, headers: request.headers })
-        if (Either.isLeft(asked)) return yield* refuse(undefined, invalid(asked.left))
-        const { dimensions, input, model } = asked.right
+        const decoded = wire.decodeRequest(body, { path, headers: request.headers })
+        if (Either.isLeft(decoded)) return yield* refuse(undefined, invalid(decoded.left))
+        const { dimensions, input, model } = decoded.right
         if (input.length > wire.maxBatch) {
           return yield* refuse(undefined, {
             status: 400,
@@ -278,18 +278,18 @@ export const serve = (
           embeddings: input.map((one) => vectorOf(String(one), dimensions ?? 8)),
           usage: Usage.make({ inputTokens: Usage.estimateAll(input) })
         }
-        return yield* give(wire.encodeResponse(answer, rawOf(body)))
+        return yield* sendJson(wire.encodeResponse(answer, rawOf(body)))
       })
 
-    const converse = (
+    const answerChat = (
       wire: Wire,
-      asked: ChatRequest,
+      chatRequest: ChatRequest,
       stream: boolean,
       raw: Record<string, unknown>
     ): Effect.Effect<Ending> =>
       Effect.gen(function* () {
         const queued = yield* Ref.modify(provider.queue, (faults) => [faults[0], faults.slice(1)])
-        const fault = queued ?? provider.options.faults?.(index, asked)
+        const fault = queued ?? provider.options.faults?.(index, chatRequest)
         if (fault?._tag === "Status") {
           return yield* refuse(wire, statusOf(fault))
         }
@@ -302,7 +302,7 @@ export const serve = (
         }
         if (fault?._tag === "Hang" && fault.after === 0) return yield* Effect.never
         if (fault?._tag === "Reset" && fault.after === 0) {
-          return yield* Effect.as(cut(response), { outcome: "faulted" as const, events: 0 })
+          return yield* Effect.as(resetConnection(response), { outcome: "faulted" as const, events: 0 })
         }
         yield* delay(provider.options.latency)
         if (fault?._tag === "Garbage") {
@@ -311,7 +311,7 @@ export const serve = (
           return yield* Effect.as(finish(response), { outcome: "faulted" as const, events: 0 })
         }
         const createdAt = Math.floor((yield* Clock.currentTimeMillis) / 1000)
-        const answer = answerTo(provider, asked, index, fault?._tag === "NoUsage")
+        const answer = answerTo(provider, chatRequest, index, fault?._tag === "NoUsage")
         const error = JSON.stringify(
           wire.encodeError({
             status: 500,
@@ -346,16 +346,16 @@ export const serve = (
         )
       })
 
-    const answered: Effect.Effect<Ending> = Effect.gen(function* () {
+    const handled: Effect.Effect<Ending> = Effect.gen(function* () {
       const text = yield* bodyOf(request)
       body = parsed(text)
       const refusal = yield* refusalOf(provider, secret, startedAt)
       const wire = chatAt(path, provider.options.chatCompletions)
       if (refusal !== undefined) return yield* refuse(wire, refusal)
       const list = request.method === "GET" ? modelsAt(path, request.headers) : undefined
-      if (list !== undefined) return yield* give(list.encodeResponse(provider.options.models ?? ["simulated"]))
+      if (list !== undefined) return yield* sendJson(list.encodeResponse(provider.options.models ?? ["simulated"]))
       const vectors = embeddingsAt(path)
-      if (vectors !== undefined) return yield* embed(vectors)
+      if (vectors !== undefined) return yield* answerEmbeddings(vectors)
       if (wire === undefined) {
         return yield* refuse(undefined, { status: 404, message: `Unknown path ${path}.`, code: "not_found" })
       }
@@ -364,17 +364,17 @@ export const serve = (
         return yield* refuse(wire, invalid(decoded.left))
       }
       streamed = decoded.right.stream
-      return yield* converse(wire, decoded.right.request, decoded.right.stream, rawOf(body))
+      return yield* answerChat(wire, decoded.right.request, decoded.right.stream, rawOf(body))
     })
 
-    const ending = yield* firstOf(answered, Effect.as(clientLeaves(response), aborted))
+    const ending = yield* firstOf(handled, Effect.as(clientLeaves(response), aborted))
     return {
       ...ending,
       keyId: secret === "" ? "" : ApiKey.fingerprint(Redacted.make(secret)),
       path,
       body,
       stream: streamed,
-      status: sent,
+      status: sentStatus,
       startedAt,
       duration: clock.unsafeCurrentTimeMillis() - startedAt
     }

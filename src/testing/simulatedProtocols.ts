@@ -16,7 +16,7 @@ import type { ServedEmbeddingsWire, ServedModelsWire, Wire } from "../wire/Wire.
 
 const chatCompletions = ChatCompletions.make()
 
-const chats: ReadonlyArray<readonly [RegExp, Wire]> = [
+const chatWires: ReadonlyArray<readonly [RegExp, Wire]> = [
   [/\/chat\/completions$/, chatCompletions],
   [/\/responses$/, Responses.make()],
   [/\/messages$|:(?:streamR|r)awPredict$/, Anthropic.make()],
@@ -25,7 +25,7 @@ const chats: ReadonlyArray<readonly [RegExp, Wire]> = [
   [/\/services\/aigc\/(?:text|multimodal)-generation\/generation$/, DashScope.make()]
 ]
 
-const embeddings: ReadonlyArray<readonly [RegExp, ServedEmbeddingsWire]> = [
+const embeddingsWires: ReadonlyArray<readonly [RegExp, ServedEmbeddingsWire]> = [
   [/\/embeddings$/, OpenAIEmbeddings.make()],
   [/\/api\/embed$/, ollama],
   [/:batchEmbedContents$/, gemini()],
@@ -34,18 +34,18 @@ const embeddings: ReadonlyArray<readonly [RegExp, ServedEmbeddingsWire]> = [
   [/\/embed$/, cohere]
 ]
 
-const at = <A>(all: ReadonlyArray<readonly [RegExp, A]>, path: string): A | undefined =>
-  all.find(([spoken]) => spoken.test(path))?.[1]
+const wireAt = <A>(all: ReadonlyArray<readonly [RegExp, A]>, path: string): A | undefined =>
+  all.find(([pattern]) => pattern.test(path))?.[1]
 
 /** `dialect`: whom it follows in Chat Completions. */
 export const chatAt = (path: string, dialect?: Partial<ChatCompletions.Dialect>): Wire | undefined => {
-  const wire = at(chats, path)
+  const wire = wireAt(chatWires, path)
   return wire === chatCompletions && dialect !== undefined ? ChatCompletions.make(dialect) : wire
 }
 
-export const embeddingsAt = (path: string): ServedEmbeddingsWire | undefined => at(embeddings, path)
+export const embeddingsAt = (path: string): ServedEmbeddingsWire | undefined => wireAt(embeddingsWires, path)
 
-/** Several list their models at the same path: who asks is known by the header with the key. */
+/** Several list their models wireAt the same path: who asks is known by the header with the key. */
 export const modelsAt = (path: string, headers: IncomingHttpHeaders): ServedModelsWire | undefined => {
   if (path.endsWith("/api/tags")) return Listing.ollama
   if (!path.endsWith("/models")) return undefined

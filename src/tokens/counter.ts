@@ -52,12 +52,12 @@ export interface Tokenizer {
   readonly knownChatFormat?: boolean
 }
 
-const roughly: Tokenizer = { text: (text) => ({ tokens: Usage.estimateTokens(text), estimated: true }) }
+const estimator: Tokenizer = { text: (text) => ({ tokens: Usage.estimateTokens(text), estimated: true }) }
 
 /** Whether everything but the texts is counted by documented rules. */
-const isKnown = (input: Input, tokenizer: Tokenizer): boolean => {
+const isDocumented = (input: Input, tokenizer: Tokenizer): boolean => {
   if (typeof input === "string") return true
-  const request: RequestTokens.Counted = "messages" in input ? input : { messages: input }
+  const request: RequestTokens.CountedRequest = "messages" in input ? input : { messages: input }
   return (
     tokenizer.knownChatFormat === true &&
     (request.tools ?? []).length === 0 &&
@@ -67,7 +67,7 @@ const isKnown = (input: Input, tokenizer: Tokenizer): boolean => {
 }
 
 const countWith = (tokenizer: Tokenizer, input: Input): Count => {
-  let estimated = !isKnown(input, tokenizer)
+  let estimated = !isDocumented(input, tokenizer)
   const ofText: RequestTokens.CountText = (text) => {
     const counted = tokenizer.text(text)
     estimated ||= counted.estimated
@@ -95,7 +95,7 @@ const countWith = (tokenizer: Tokenizer, input: Input): Count => {
  * @category constructors
  */
 export const make = (tokenizerOf: (model: string) => Tokenizer | undefined): Service => ({
-  count: (input, model) => Effect.sync(() => countWith(tokenizerOf(model) ?? roughly, input))
+  count: (input, model) => Effect.sync(() => countWith(tokenizerOf(model) ?? estimator, input))
 })
 
 /**
@@ -104,7 +104,7 @@ export const make = (tokenizerOf: (model: string) => Tokenizer | undefined): Ser
  * @since 0.1.0
  * @category constructors
  */
-export const estimate: Service = make(() => roughly)
+export const estimate: Service = make(() => estimator)
 
 /**
  * The counter in use: the estimate, unless a layer says otherwise.

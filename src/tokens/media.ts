@@ -60,7 +60,7 @@ const perTile = 170
 /** An image whose size is not known is taken for one of 1024 pixels square: four tiles. */
 const usualTiles = 4
 
-/** The image is made to fit into 2048 pixels square, then its shorter side to be 768 pixels at the most. */
+/** The image is made to fit into 2048 pixels square, then its shorter side to be 768 pixels at the greatest. */
 const tiles = ({ height, width }: Size): number => {
   const fitting = Math.min(1, 2048 / Math.max(width, height))
   const scale = Math.min(fitting, 768 / Math.min(width, height))

@@ -138,16 +138,18 @@ describe("an adaptive limiter slowed by headers and by refusals", () => {
     share: 1
   })
 
-  it.effect("an adaptive limiter refills at the rate of the headers until their reset and at its own rate after it", () =>
-    Effect.gen(function* () {
-      const limiter = yield* make({ capacity: 100 })
-      yield* limiter.tell(headers)
-      yield* limiter.take(80)
-      yield* TestClock.adjust("5 seconds")
-      expect(yield* limiter.status).toMatchObject({ available: 40, refillRate: 8 })
-      yield* TestClock.adjust("6 seconds")
-      expect(yield* limiter.status).toMatchObject({ available: 90, refillRate: 10 })
-    })
+  it.effect(
+    "an adaptive limiter refills at the rate of the headers until their reset and at its own rate after it",
+    () =>
+      Effect.gen(function* () {
+        const limiter = yield* make({ capacity: 100 })
+        yield* limiter.tell(headers)
+        yield* limiter.take(80)
+        yield* TestClock.adjust("5 seconds")
+        expect(yield* limiter.status).toMatchObject({ available: 40, refillRate: 8 })
+        yield* TestClock.adjust("6 seconds")
+        expect(yield* limiter.status).toMatchObject({ available: 90, refillRate: 10 })
+      })
   )
 
   it.effect("an adaptive limiter refills at the slower of both rates and calculates waits by it", () =>

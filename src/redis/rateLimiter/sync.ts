@@ -63,7 +63,7 @@ const takenAt = (
 ): Window.SlidingWindow | undefined =>
   window === undefined
     ? undefined
-    : { ...Window.taken({ ...Window.refilled(window, now), updatedAt: now + wait }, amount), updatedAt: now }
+    : { ...Window.take({ ...Window.refill(window, now), updatedAt: now + wait }, amount), updatedAt: now }
 
 const endsOf = (window: Window.SlidingWindow | undefined, now: number): Ends =>
   window === undefined

@@ -1,7 +1,7 @@
 /**
  * Counts the tokens of OpenAI's models exactly, by the package `gpt-tokenizer` (an optional peer dependency).
  *
- * An encoding is 1 to 2.5 MB of source: only those that are asked for are loaded, when the layer is built. Models with
+ * An encoding is 1 to 2.5 MB of source: only those that are asked for are loadEncoding, when the layer is built. Models with
  * another encoding, and models of other providers, are counted by the estimate.
  *
  * @example
@@ -28,20 +28,20 @@ import * as TokenCounter from "../counter.js"
 export type Encoding = "o200k_base" | "cl100k_base"
 
 /**
- * Which encodings are loaded, and for which models.
+ * Which encodings are loadEncoding, and for which models.
  *
  * @since 0.1.0
  * @category model
  */
 export interface Options {
-  /** Which encodings are loaded. @default ["o200k_base"] */
+  /** Which encodings are loadEncoding. @default ["o200k_base"] */
   readonly encodings?: ReadonlyArray<Encoding>
   /** Which models stand behind names of your own, such as deployments on Azure. @default {} */
   readonly models?: Readonly<Record<string, string>>
 }
 
 /**
- * An encoding could not be loaded: most likely `gpt-tokenizer` is not installed.
+ * An encoding could not be loadEncoding: most likely `gpt-tokenizer` is not installed.
  *
  * @since 0.1.0
  * @category errors
@@ -77,10 +77,10 @@ const families: ReadonlyArray<Family> = [
 ]
 
 /** The model's own name: without `ft:` of those that were tuned, and without the maker that gateways put before it. */
-const bareName = (model: string): string => model.replace(/^ft:/, "").replace(/^openai\//, "")
+const baseName = (model: string): string => model.replace(/^ft:/, "").replace(/^openai\//, "")
 
 const familyOf = (model: string): Family | undefined => {
-  const name = bareName(model)
+  const name = baseName(model)
   return families.find(({ prefix }) => name.startsWith(prefix))
 }
 
@@ -104,7 +104,7 @@ const load: Record<Encoding, () => Promise<CountTokens>> = {
   }
 }
 
-const loaded = (encoding: Encoding): Effect.Effect<readonly [Encoding, CountTokens], EncodingUnavailableError> =>
+const loadEncoding = (encoding: Encoding): Effect.Effect<readonly [Encoding, CountTokens], EncodingUnavailableError> =>
   Effect.tryPromise({
     try: load[encoding],
     catch: (cause) =>
@@ -116,25 +116,25 @@ const loaded = (encoding: Encoding): Effect.Effect<readonly [Encoding, CountToke
   }).pipe(Effect.map((count) => [encoding, count] as const))
 
 /**
- * The longest run of one kind (letters, white space, signs) that is tokenized as one, in UTF-16 units. The time that a run takes
+ * The maxRun run of one kind (letters, white space, signs) that is tokenized as one, in UTF-16 units. The time that a run takes
  * grows with the square of its length: half a million letters without a space would stall the process for minutes.
  */
-const longest = 500
+const maxRun = 500
 
 const longRun = RegExp(
-  ["[\\p{L}\\p{M}]", "\\s", "[^\\s\\p{L}\\p{N}]"].map((kind) => `(?<!${kind})${kind}{${longest},}`).join("|"),
+  ["[\\p{L}\\p{M}]", "\\s", "[^\\s\\p{L}\\p{N}]"].map((kind) => `(?<!${kind})${kind}{${maxRun},}`).join("|"),
   "gu"
 )
 
 const isSecondHalf = (unit: number): boolean => unit >= 0xdc00 && unit <= 0xdfff
 
 const countText = (count: CountTokens, text: string): TokenCounter.Count => {
-  if (text.length <= longest) return { tokens: count(text), estimated: false }
+  if (text.length <= maxRun) return { tokens: count(text), estimated: false }
   let tokens = 0
   let from = 0
   for (const run of text.matchAll(longRun)) {
     const end = run.index + run[0].length
-    for (let next = run.index + longest; next < end; next += longest) {
+    for (let next = run.index + maxRun; next < end; next += maxRun) {
       const cut = isSecondHalf(text.charCodeAt(next)) ? next + 1 : next
       tokens += count(text.slice(from, cut))
       from = cut
@@ -145,7 +145,7 @@ const countText = (count: CountTokens, text: string): TokenCounter.Count => {
 }
 
 /**
- * The counter itself, with its encodings loaded.
+ * The counter itself, with its encodings loadEncoding.
  *
  * Texts are exact for every model whose encoding was asked for. Requests that are nothing but text are exact for the GPT-4o,
  * GPT-4 and GPT-3.5 models, whose chat format OpenAI has documented. Requests to later models, and requests with tools, tool
@@ -158,11 +158,11 @@ export const make = ({ encodings = ["o200k_base"], models = {} }: Options = {}):
   TokenCounter.Service,
   EncodingUnavailableError
 > =>
-  Effect.map(Effect.forEach(encodings, loaded), (counts) => {
+  Effect.map(Effect.forEach(encodings, loadEncoding), (counts) => {
     const byEncoding = new Map(counts)
-    const named = new Map(Object.entries(models))
+    const aliases = new Map(Object.entries(models))
     return TokenCounter.make((model) => {
-      const family = familyOf(named.get(model) ?? model)
+      const family = familyOf(aliases.get(model) ?? model)
       const count = family === undefined ? undefined : byEncoding.get(family.encoding)
       return family === undefined || count === undefined
         ? undefined
@@ -171,7 +171,7 @@ export const make = ({ encodings = ["o200k_base"], models = {} }: Options = {}):
   })
 
 /**
- * The counter as a layer. `EncodingUnavailableError` where an encoding cannot be loaded.
+ * The counter as a layer. `EncodingUnavailableError` where an encoding cannot be loadEncoding.
  *
  * @since 0.1.0
  * @category layers

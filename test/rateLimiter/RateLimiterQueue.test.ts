@@ -1,7 +1,7 @@
 import { describe, expect, it } from "@effect/vitest"
 import { Effect, SortedMap } from "effect"
 import * as Bucket from "../../src/rateLimiter/tokenBucket.js"
-import * as Line from "../../src/rateLimiter/queue.js"
+import * as Queue from "../../src/rateLimiter/queue.js"
 
 /** How many objects are kept alive by a value. */
 const reachable = (value: unknown, seen: Set<unknown> = new Set()): number => {
@@ -11,43 +11,43 @@ const reachable = (value: unknown, seen: Set<unknown> = new Set()): number => {
   return seen.size
 }
 
-const began: Line.State = {
-  requests: Bucket.full(10, 10, 0),
-  tokens: Bucket.full(1000, 100, 0),
+const initialState: Queue.State = {
+  requests: Bucket.make(10, 10, 0),
+  tokens: Bucket.make(1000, 100, 0),
   windows: [],
   reserved: 0,
-  places: Infinity,
+  maxInFlight: Infinity,
   inFlight: 0,
-  queue: SortedMap.empty((self, that) => (self === that ? 0 : Line.before(self, that) ? -1 : 1)),
+  queue: SortedMap.empty((self, that) => (self === that ? 0 : Queue.before(self, that) ? -1 : 1)),
   arrivals: 0,
-  promised: undefined
+  projected: undefined
 }
 
-const wish: Line.Wish = { requests: 1, tokens: 10, places: 1 }
+const request: Queue.AcquireRequest = { requests: 1, tokens: 10, slots: 1 }
 
 /** A call that is served at once, and over. */
-const served = (state: Line.State): Line.State => {
-  const [after] = Line.evicted(Line.granted(state, wish))
-  return { ...after, inFlight: after.inFlight - 1, reserved: after.reserved - wish.tokens }
+const served = (state: Queue.State): Queue.State => {
+  const [after] = Queue.evict(Queue.grant(state, request))
+  return { ...after, inFlight: after.inFlight - 1, reserved: after.reserved - request.tokens }
 }
 
 describe("memory of the limiter's queue", () => {
   it("the state does not grow with served calls when no caller waits", () => {
-    const first = served(began)
+    const first = served(initialState)
     let state = first
     for (let call = 0; call < 100; call++) state = served(state)
     expect(reachable(state)).toBe(reachable(first))
   })
 
   it("the state does not grow with evicted waiters", () => {
-    const hopeless: Line.Waiter = { ...wish, requests: 10, deadline: -1, wakeup: Effect.unsafeMakeLatch(false) }
-    const refused = (state: Line.State): Line.State => {
+    const hopeless: Queue.Waiter = { ...request, requests: 10, deadline: -1, wakeup: Effect.unsafeMakeLatch(false) }
+    const refused = (state: Queue.State): Queue.State => {
       const queue = SortedMap.set(state.queue, { at: 0, ticket: 0 }, hopeless)
-      const [after, leaving] = Line.evicted({ ...Line.granted(state, { ...wish, requests: 5 }), queue })
-      expect(leaving).toEqual([hopeless])
+      const [after, evicted] = Queue.evict({ ...Queue.grant(state, { ...request, requests: 5 }), queue })
+      expect(evicted).toEqual([hopeless])
       return after
     }
-    const first = refused(began)
+    const first = refused(initialState)
     let state = first
     for (let call = 0; call < 100; call++) state = refused(state)
     expect(reachable(state)).toBe(reachable(first))
