@@ -1,6 +1,6 @@
 /**
- * One key of a pool: whether it may speak, and what the end of a call says about it. All times are in milliseconds since the
- * pool was made.
+ * State of one key: whether a call may start with it, and how the results of calls change that. All times are in milliseconds
+ * since the pool was made.
  */
 import { toMillis } from "effect/Duration"
 import type { ApiKey } from "../vocabulary/ApiKey.js"
@@ -12,60 +12,60 @@ export interface PooledKey extends KeyState {
   readonly slot: number
   readonly health: Health
   readonly starts: StartWindow.StartWindow | undefined
-  /** How many calls the key was given. */
+  /** Calls that were given the key. */
   readonly calls: number
   readonly succeeded: number
   readonly failures: Failures
   readonly availability: Availability
-  /** When time alone will lift what keeps the key from speaking; infinite where time alone will not. */
+  /** When the key becomes ready by time alone; infinite if time alone does not make it ready. */
   readonly wakeAt: number
 }
 
 /**
- * Whether a key may speak, and if not what keeps it from it:
- * - `capped`: as many calls as it may have are in flight
- * - `paced`: as many calls as it may have were started lately
- * - `probing`: it was out of order, and the one call that finds out whether it still is has not ended
- * - `limited`: it rests because of a rate limit
- * - `broken`: it rests because it was out of quota or refused
+ * Whether a call may start with a key:
+ * - `capped`: `maxConcurrency` calls are in flight
+ * - `paced`: `requestsPerSecond` is used up
+ * - `probing`: the single call that probes the key after a cooldown has not ended
+ * - `limited`: in a cooldown after a rate limit, or put to rest by hand
+ * - `broken`: in a cooldown after it was out of quota or refused
  * - `disabled`: by hand
  */
 export type Availability = "ready" | "capped" | "paced" | "probing" | "limited" | "broken" | "disabled"
 
-/** What the calls have said about a key, as far as it still matters. */
+/** The results of earlier calls that still affect the key. */
 export interface Health {
   readonly disabled: boolean
   readonly restUntil: number
   readonly reason: Reason
-  /** The number of the last call that had been started when the latest rest began. */
+  /** `sequence` of the latest call when the latest cooldown began. */
   readonly restedAtSequence: number
-  /** Rate limits met without a success between them. */
+  /** Rate limits without a success between them. */
   readonly consecutiveRateLimits: number
-  /** Why the key must prove itself with one call at a time once it has rested. */
+  /** Why calls go to the key one at a time after its cooldown, until one succeeds. */
   readonly halfOpen: "out-of-quota" | "refused" | undefined
-  /** The number of the call that is to prove it. */
+  /** `sequence` of the call that probes the key. */
   readonly probe: number | undefined
 }
 
-/** How often a call failed for reasons that lie with the key. */
+/** Failed calls by the reasons that concern the key. */
 export interface Failures {
   readonly rateLimited: number
   readonly outOfQuota: number
   readonly refused: number
 }
 
-/** What a call holds of a key. */
+/** A key in use by one call. */
 export interface KeyReservation {
   readonly key: ApiKey
   readonly slot: number
-  /** Tells the key from one that has come into its slot later. */
+  /** Distinguishes the key from a later one in the same slot. */
   readonly position: number
-  /** The number of the call. */
+  /** Number of the call, counted over the pool. */
   readonly sequence: number
   readonly startedAt: number
 }
 
-/** The durations that verdicts lead to, in milliseconds. */
+/** Lengths of cooldowns, in milliseconds. */
 export interface CooldownSettings {
   readonly base: number
   readonly factor: number
@@ -76,17 +76,17 @@ export interface CooldownSettings {
   readonly latencyDecay: number
 }
 
-/** What the pool knows at the end of a call. */
+/** What the settlement of a call depends on besides its key. */
 export interface SettleContext {
   readonly now: number
-  /** The number of the last call that was started. */
+  /** `sequence` of the latest call. */
   readonly sequence: number
   readonly cooldown: CooldownSettings
 }
 
-/** How far the pool as a whole has come: where the key of the latest call stood when it was picked. */
+/** The progress of the pool, as in fair queueing: the position of the key that was picked last, before that call. */
 export interface VirtualTime {
-  /** Calls served for its weight. */
+  /** Calls served divided by the weight. */
   readonly served: number
   readonly ticket: number
 }
@@ -101,7 +101,7 @@ const healthy: Health = {
   probe: undefined
 }
 
-/** A key that has just come into a pool. `interval` is drawn from the exponential distribution of rate 1. */
+/** A new key. `interval` is drawn from the exponential distribution of rate 1. */
 export const make = (
   key: ApiKey,
   slot: number,
@@ -130,7 +130,7 @@ export const make = (
   wakeAt: Infinity
 })
 
-/** Every call passes through this, and V8 takes forty times as long over a spread as over a literal. */
+/** A literal instead of a spread: every call takes this path, and a spread is forty times as slow in V8. */
 const update = (
   key: PooledKey,
   change: { readonly [Field in keyof PooledKey]?: PooledKey[Field] | undefined }
@@ -178,25 +178,25 @@ const wakeAt = ({ health, starts }: PooledKey, availability: Availability): numb
   }
 }
 
-/** The key with its availability as it is now. */
+/** The key with its availability at `now`. */
 export const refresh = (key: PooledKey, now: number): PooledKey => {
   const availability = availabilityOf(key, now)
   const wakes = wakeAt(key, availability)
   return availability === key.availability && wakes === key.wakeAt ? key : update(key, { availability, wakeAt: wakes })
 }
 
-/** Whether the key is out of the running, and not merely busy. */
+/** Whether the key is in a cooldown or disabled, not only busy. */
 export const isUnavailable = ({ availability }: PooledKey): boolean =>
   availability === "limited" || availability === "broken" || availability === "disabled"
 
-/** Brings a key that was away catchUp with the others, so that it does not get their calls until it has caught up. */
+/** Advances a key that was unavailable to the virtual time, so that it does not receive all calls until it has caught up. */
 export const catchUp = (key: PooledKey, virtualTime: VirtualTime, interval: number): PooledKey =>
   update(key, {
     served: Math.max(key.served, virtualTime.served * key.weight),
     ticket: virtualTime.ticket + interval / key.weight
   })
 
-/** Gives the key to a call. `interval` is drawn from the exponential distribution of rate 1. */
+/** Reserves the key for a call. `interval` is drawn from the exponential distribution of rate 1. */
 export const reserve = (key: PooledKey, sequence: number, now: number, interval: number): PooledKey => {
   const { health, starts } = key
   return update(key, {
@@ -210,22 +210,22 @@ export const reserve = (key: PooledKey, sequence: number, now: number, interval:
   })
 }
 
-/** Takes the key back from a call. */
+/** Ends a reservation. */
 export const release = (key: PooledKey, reservation: KeyReservation): PooledKey =>
   update(key, {
     inFlight: key.inFlight - 1,
     health: key.health.probe === reservation.sequence ? { ...key.health, probe: undefined } : undefined
   })
 
-/** Takes the key back from a call that was never made. */
+/** Ends the reservation of a call that was never made. */
 export const withdraw = (key: PooledKey, reservation: KeyReservation): PooledKey =>
   update(release(key, reservation), { calls: key.calls - 1 })
 
-/** Rests the key. A rest is never cut short by a later one. */
+/** Starts a cooldown. It never shortens an earlier one. */
 export const rest = (key: PooledKey, until: number, reason: Reason): PooledKey =>
   until > key.health.restUntil ? update(key, { health: { ...key.health, restUntil: until, reason } }) : key
 
-/** Rests the key for what is known from elsewhere. After anything but a rate limit it has to prove itself. */
+/** Starts a cooldown that another process reported. After anything but a rate limit the key needs a probe. */
 export const applySharedCooldown = (
   key: PooledKey,
   until: number,
@@ -236,7 +236,7 @@ export const applySharedCooldown = (
   return rest(update(key, { health: { ...key.health, halfOpen, restedAtSequence: sequence } }), until, reason)
 }
 
-/** Whether the call began after the key's latest rest did, so that its end is news. */
+/** Whether the call began after the latest cooldown did, so that its result is new information. */
 const startedAfterCooldown = (health: Health, reservation: KeyReservation): boolean =>
   reservation.sequence > health.restedAtSequence
 
@@ -248,7 +248,7 @@ const applyRateLimit = (
 ): PooledKey => {
   const { health } = key
   const { now, cooldown, sequence } = context
-  // Many calls that meet one limit together are one event, however many of them come back.
+  // Concurrent calls that meet one limit count as one rate limit.
   const isFirst = startedAfterCooldown(health, reservation)
   const consecutiveRateLimits = isFirst ? health.consecutiveRateLimits + 1 : Math.max(1, health.consecutiveRateLimits)
   const backoff = Math.min(cooldown.max, cooldown.base * cooldown.factor ** (consecutiveRateLimits - 1))
@@ -266,13 +266,13 @@ const requireProbe = (
 ): PooledKey =>
   rest(update(key, { health: { ...key.health, halfOpen, restedAtSequence: sequence } }), now + duration, halfOpen)
 
-/** The peak moving average: a higher sample counts at once, a lower one the more the longer ago the last one was. */
+/** Peak moving average: a higher sample counts at once, a lower one by the time since the last sample. */
 const movingAverage = (key: PooledKey, sample: number, measuredAt: number): number =>
   key.latency === undefined || sample >= key.latency
     ? sample
     : sample + (key.latency - sample) * Math.exp(key.measuredAt - measuredAt)
 
-/** A Retry-After of nothing says nothing. */
+/** The Retry-After in milliseconds; undefined if it is zero. */
 export const retryAfterMillis = (
   verdict: Extract<Verdict, { readonly _tag: "RateLimited" | "OutOfQuota" }>
 ): number | undefined => {
@@ -280,7 +280,7 @@ export const retryAfterMillis = (
   return millis > 0 ? millis : undefined
 }
 
-/** Takes the key back from a call that was served with it, in so many milliseconds. */
+/** Ends the reservation of a call that succeeded. `latency` is in milliseconds. */
 const settleServed = (
   key: PooledKey,
   reservation: KeyReservation,
@@ -308,7 +308,7 @@ const markHealthy = (key: PooledKey, reservation: KeyReservation): PooledKey => 
   return health.probe === reservation.sequence ? update(key, { health: { ...health, probe: undefined } }) : key
 }
 
-/** Takes the key back from a call with what it says about it. */
+/** Ends a reservation and applies the verdict of the call. */
 export const settle = (
   key: PooledKey,
   reservation: KeyReservation,
@@ -336,11 +336,11 @@ export const settle = (
   }
 }
 
-/** Whether a verdict on the key concerns the other keys of its account too, which share its limits but not its secret. */
+/** Whether a verdict on the key also applies to the other keys of its quota group, which share its limits but not its secret. */
 export const concernsQuotaGroup = (key: PooledKey, verdict: Verdict): boolean =>
   verdict._tag === "RateLimited" || verdict._tag === "OutOfQuota" || (verdict._tag === "Served" && isUnhealthy(key))
 
-/** What a verdict on one key of an account means for another. */
+/** Applies the verdict on one key of a quota group to another key of the group. */
 export const settleQuotaGroup = (
   key: PooledKey,
   reservation: KeyReservation,
@@ -359,11 +359,11 @@ export const settleQuotaGroup = (
   }
 }
 
-/** Forgets all that was held against the key. */
+/** Ends every cooldown and failure state of the key. */
 export const enable = (key: PooledKey): PooledKey =>
   update(key, { health: { ...healthy, restedAtSequence: key.health.restedAtSequence } })
 
-/** Ends its rest, and it need not prove itself. */
+/** Ends the cooldown without requiring a probe. */
 export const clearCooldown = (key: PooledKey): PooledKey =>
   update(key, {
     health: {
@@ -378,7 +378,7 @@ export const clearCooldown = (key: PooledKey): PooledKey =>
 
 export const disable = (key: PooledKey): PooledKey => update(key, { health: { ...key.health, disabled: true } })
 
-/** Changes the weight. The key keeps its place among the others: neither credit nor debt comes of it. */
+/** Changes the weight. The ratio of served calls to weight stays, so the key gains neither credit nor debt. */
 export const reweight = (key: PooledKey, weight: number, virtualTime: VirtualTime, interval: number): PooledKey =>
   update(key, {
     weight,

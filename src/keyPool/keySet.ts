@@ -1,4 +1,4 @@
-/** The keys of a pool and which of them comes next. It knows emptySummary of those who wait. */
+/** The keys of a pool and which of them is next. The queue of waiting calls is in `state.ts`. */
 import { Array, HashMap, Option, Order } from "effect"
 import type { ApiKey } from "../vocabulary/ApiKey.js"
 import type { Reason, Strategy, Verdict } from "./model.js"
@@ -11,27 +11,27 @@ import * as Tournament from "./tournament.js"
 export interface Summary {
   /** The first of the ready keys, by the strategy. */
   readonly winner: PooledKey | undefined
-  /** The first key that time alone makes ready. */
+  /** The first key that becomes ready by time alone. */
   readonly soonest: PooledKey | undefined
-  /** How many the end of a call in flight may make ready. */
+  /** Keys that the end of a call in flight can make ready. */
   readonly awaited: number
-  /** How many are in good order and have merely too much to do. */
+  /** Keys at their `maxConcurrency` or `requestsPerSecond`. */
   readonly busy: number
-  /** How many rest because of a rate limit. */
+  /** Keys in a cooldown after a rate limit. */
   readonly limited: number
 }
 
-/** `now` is the latest time seen: it never runs backwards. */
+/** `now` is the latest time seen, so it never runs backwards. */
 export interface KeySet extends SettleContext {
   readonly virtualTime: PooledKeys.VirtualTime
   readonly seed: number
   readonly heap: Tournament.Tournament<PooledKey, Summary>
   readonly slots: HashMap.HashMap<string, number>
-  /** The slots of each account. */
+  /** The slots of each quota group. */
   readonly groups: HashMap.HashMap<string, ReadonlyArray<number>>
   /** Slots of keys that were removed. */
   readonly vacant: ReadonlyArray<number>
-  /** How many keys there have ever been. */
+  /** Keys ever added. */
   readonly positions: number
 }
 
@@ -53,7 +53,7 @@ const preferred = (strategy: Strategy, left: PooledKey, right: PooledKey): Poole
 const earlier = (left: PooledKey | undefined, right: PooledKey | undefined): PooledKey | undefined =>
   left === undefined || (right !== undefined && right.wakeAt < left.wakeAt) ? right : left
 
-/** Whether an summarize has a winner at most. */
+/** Whether a summary has at most a winner. */
 const hasWinnerOnly = (summary: Summary): boolean =>
   summary.soonest === undefined && summary.awaited === 0 && summary.busy === 0 && summary.limited === 0
 
@@ -77,7 +77,7 @@ const play =
     }
   }
 
-/** Every call passes through this, and V8 takes forty times as long over a spread as over a literal. */
+/** A literal instead of a spread: every call takes this path, and a spread is forty times as slow in V8. */
 const update = (keySet: KeySet, modify: Partial<KeySet>): KeySet => ({
   cooldown: keySet.cooldown,
   now: modify.now ?? keySet.now,
@@ -108,7 +108,7 @@ export const make = (keys: Iterable<ApiKey>, strategy: Strategy, cooldown: Coold
   return keySet
 }
 
-/** What all keys but the excluded ones have to offer. */
+/** What all keys except the excluded ones have to offer. */
 export const summarize = (keySet: KeySet, exclude: ReadonlySet<string>): Summary => {
   if (exclude.size === 0) return Tournament.outcome(keySet.heap) ?? emptySummary
   let heap = keySet.heap
@@ -119,7 +119,7 @@ export const summarize = (keySet: KeySet, exclude: ReadonlySet<string>): Summary
   return Tournament.outcome(heap) ?? emptySummary
 }
 
-/** Lets time pass, and with it whatever keeps keys from speaking. */
+/** Advances the time, and the availability of keys with it. */
 export const advance = (before: KeySet, now: number): KeySet => {
   let keySet = now > before.now ? update(before, { now }) : before
   for (;;) {
@@ -129,7 +129,7 @@ export const advance = (before: KeySet, now: number): KeySet => {
   }
 }
 
-/** Gives a key to a call. */
+/** Reserves a key for a call. */
 export const reserve = (keySet: KeySet, key: PooledKey): readonly [KeyReservation, KeySet] => {
   const { served, ticket, weight } = key
   const sequence = keySet.sequence + 1
@@ -146,7 +146,7 @@ export const reserve = (keySet: KeySet, key: PooledKey): readonly [KeyReservatio
   ]
 }
 
-/** Takes a key back with what the call says about it. Nothing happens where the key has been removed meanwhile. */
+/** Ends a reservation with a verdict. Does nothing if the key has been removed. */
 export const settle = (keySet: KeySet, reservation: KeyReservation, verdict: Verdict): KeySet => {
   const key = reservedKey(keySet, reservation)
   if (key === undefined) return keySet
@@ -157,7 +157,7 @@ export const settle = (keySet: KeySet, reservation: KeyReservation, verdict: Ver
     : settleGroup(next, key, group, reservation, verdict)
 }
 
-/** Takes a key back from a call that was never made. */
+/** Ends the reservation of a call that was never made. */
 export const withdraw = (keySet: KeySet, reservation: KeyReservation): KeySet => {
   const key = reservedKey(keySet, reservation)
   return key === undefined ? keySet : put(keySet, PooledKeys.withdraw(key, reservation))
@@ -184,7 +184,7 @@ const settleGroup = (
   return keySet
 }
 
-/** Puts a key into its slot as it stands now, catchUp with the others where it was away and is back. */
+/** Stores a key with its current availability; one that was unavailable catches up with the virtual time. */
 const put = (keySet: KeySet, key: PooledKey): KeySet => {
   const refreshed = PooledKeys.refresh(key, keySet.now)
   if (!PooledKeys.isUnavailable(key) || PooledKeys.isUnavailable(refreshed)) {
@@ -205,7 +205,7 @@ export const get = (keySet: KeySet, id: string): PooledKey | undefined => {
   return slot === undefined ? undefined : Tournament.get(keySet.heap, slot)
 }
 
-/** The keys in the order in which they came. */
+/** The keys in the order in which they were added. */
 export const keys = (keySet: KeySet): ReadonlyArray<PooledKey> =>
   Array.sort(Tournament.entries(keySet.heap), byPosition)
 

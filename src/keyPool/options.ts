@@ -1,4 +1,4 @@
-/** What a pool is given, checked: every fault is told with its place, none with a secret. */
+/** Checked options of a pool. Each fault has its path, none has a secret. */
 import { Predicate, Redacted } from "effect"
 import * as ApiKeys from "../vocabulary/ApiKey.js"
 import type { ApiKey } from "../vocabulary/ApiKey.js"
@@ -6,7 +6,7 @@ import type { KeyInput, Options } from "./model.js"
 import * as Checks from "../internal/optionChecks.js"
 import type { CooldownSettings } from "./key.js"
 
-/** What is right of what was given, and what is wrong. */
+/** The valid part of an input, and its faults. */
 export interface Checked<A> {
   readonly value: A
   readonly faults: ReadonlyArray<string>
@@ -33,7 +33,7 @@ export const settings = (options: Options): Checked<Settings> => {
   return { value, faults }
 }
 
-/** The keys of a pool that is made: at least one. */
+/** The keys of a new pool: at least one. */
 export const allKeys = (inputs: ReadonlyArray<KeyInput>): Checked<ReadonlyArray<ApiKey>> => {
   if (!Array.isArray(inputs)) return { value: [], faults: ["keys: must be a list of keys"] }
   return inputs.length === 0
@@ -41,7 +41,7 @@ export const allKeys = (inputs: ReadonlyArray<KeyInput>): Checked<ReadonlyArray<
     : keys(inputs, [], (index) => `keys[${index}]`)
 }
 
-/** Keys that may join those which are `present`. `path` names the place of each. */
+/** Keys to add to those `present`. `path` names the position of each. */
 export const keys = (
   inputs: ReadonlyArray<KeyInput>,
   present: ReadonlyArray<ApiKey>,
@@ -74,7 +74,7 @@ export const keys = (
   return { value: accepted, faults }
 }
 
-/** What was given instead of a key. It may come from plain JavaScript, whatever its type says. */
+/** What the input is instead of a key. Plain JavaScript can pass anything, whatever the type. */
 const describeInput = (input: unknown): string => {
   const secret = Predicate.hasProperty(input, "key")
     ? input.key
@@ -97,24 +97,27 @@ const read = (input: KeyInput): ApiKey | undefined => {
 const keyOf = (secret: string | Redacted.Redacted<string>, options?: ApiKeys.Options): ApiKey | undefined =>
   isSecret(secret) ? ApiKeys.make(secret, options) : undefined
 
-/** A secret may come from an environment that does not have it, whatever its type says. */
+/** An environment variable that is not set is undefined, whatever the type. */
 const isSecret = (secret: unknown): boolean => {
   const text = Redacted.isRedacted(secret) ? Redacted.value(secret) : secret
   return typeof text === "string" && text.trim() !== ""
 }
 
-/** All but what the value of a header may have (RFC 9110, section 5.5): visible ASCII, spaces, tabs, and the bytes above ASCII. */
+/**
+ * Characters that the value of a header must not have. RFC 9110, section 5.5, allows visible ASCII, spaces, tabs, and the bytes
+ * above ASCII.
+ */
 const notInHeaders = /[^\t\x20-\x7e\x80-\xff]/u
 
-/** Why no HTTP header can carry a secret, without the secret; undefined where one can. */
+/** Why no HTTP header can carry a secret, without the secret; undefined if one can. */
 export const headerFault = (secret: string): string | undefined => {
   const found = notInHeaders.exec(secret.trim())
   if (found === null) return undefined
   const code = (found[0].codePointAt(0) ?? 0).toString(16).toUpperCase().padStart(4, "0")
-  return `must be a key that an HTTP header can carry; this has the character U+${code}, which none can. Copy the key anew`
+  return `must be a key that an HTTP header can carry; this contains the character U+${code}. Copy the key again`
 }
 
-/** Two secrets may have one fingerprint; a name that was given stays as it is. */
+/** Two secrets can have the same fingerprint; a given id stays as it is. */
 const freeId = (key: ApiKey, taken: ReadonlyMap<string, string>): string => {
   if (key.id !== ApiKeys.fingerprint(key.value)) return key.id
   let id = key.id

@@ -1,4 +1,4 @@
-/** A pool of keys as a service: steps of its state, and leases that are given back exactly once. */
+/** A pool of keys as a service: transitions of its state, and leases that are settled exactly once. */
 import { Cause, Duration, Effect, Either, Option, Random, Ref } from "effect"
 import type { InvalidPoolError, KeyInput, Lease, LeaseOptions, NoKeyError, Options, Service } from "./model.js"
 import type { Strategy, Verdict } from "./model.js"
@@ -12,7 +12,7 @@ import { denial, status } from "./report.js"
 import type { Interruptibly, SharedState } from "../internal/waitQueue.js"
 import * as WaitQueue from "../internal/waitQueue.js"
 
-/** What the public module brings. */
+/** What the public module provides. */
 interface Dependencies {
   readonly strategy: Strategy
   readonly verdictOf: (error: unknown) => Verdict
@@ -42,7 +42,7 @@ const makeService = (
   dependencies: Dependencies,
   { waitInQueue, ref, step, timeOf }: SharedState<PoolState>
 ): Service => {
-  /** Gets a key, by waiting if need be, and goes on with it. */
+  /** Reserves a key, waiting if necessary, and continues with it. */
   const withReservation = <A, E, R>(
     options: LeaseOptions | undefined,
     interruptibly: Interruptibly,
@@ -107,7 +107,7 @@ const makeService = (
   const changeKeys = <A>(f: (keySet: KeySet) => readonly [A, KeySet]): Effect.Effect<A> =>
     Effect.uninterruptible(step((state, now) => Pool.change(state, now, f), Effect.succeed))
 
-  /** Changes a key, and says whether it is there. */
+  /** Changes a key and returns whether the pool has it. */
   const changeKey = (id: string, f: (keySet: KeySet) => KeySet): Effect.Effect<boolean> =>
     changeKeys((keySet) => (KeySets.get(keySet, id) === undefined ? [false, keySet] : [true, f(keySet)]))
 

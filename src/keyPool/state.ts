@@ -1,9 +1,8 @@
 /**
- * The keys of a pool and the calls that wait for them, as one immutable value. Every function here is one step of it: who is
- * given a key, who is refused one, and whose wakeup must be rung because of it. All times are in milliseconds since the pool
- * was made.
+ * The keys of a pool and the queue of waiting calls, as one immutable value. Each transition grants or refuses keys and returns
+ * the wakeups of the waiting calls that must look again. All times are in milliseconds since the pool was made.
  *
- * Once a step is done, no key is ready that any waiting call could use. So a newcomer who finds a key overtakes nobody.
+ * After a transition no key is ready that a waiting call could use, so a new call that finds a ready key overtakes none.
  */
 import { Data, HashMap, Option, Order, SortedMap } from "effect"
 import type { Verdict } from "./model.js"
@@ -15,10 +14,10 @@ import { noWakeup, notQueued } from "../internal/waitQueue.js"
 
 /** What a call asks for. */
 export interface AcquireRequest {
-  /** Ids of keys that it does not want. */
+  /** Ids of keys that the call does not use. */
   readonly exclude: ReadonlySet<string>
   readonly deadline: number
-  /** Whether it waits for keys that rest, and not only for keys that are busy. */
+  /** Whether the call waits for the end of cooldowns, and not only for busy keys. */
   readonly waitsForCooldown: boolean
 }
 
@@ -30,11 +29,11 @@ export interface Granted {
 /** Why a call gets no key. */
 export interface Denied {
   readonly _tag: "Denied"
-  /** KeySets that are in good order and have merely too much to do. */
+  /** Keys at their `maxConcurrency` or `requestsPerSecond`. */
   readonly busy: number
-  /** KeySets that rest because of a rate limit. */
+  /** Keys in a cooldown after a rate limit. */
   readonly limited: number
-  /** How long until time alone makes a key ready; undefined where it will not. */
+  /** How long until a key becomes ready by time alone; undefined if none will. */
   readonly readyIn: number | undefined
 }
 
@@ -44,22 +43,22 @@ interface Waiter extends AcquireRequest {
   readonly wakeup: Wakeup
 }
 
-/** When a call gives up. */
+/** When a waiting call is refused. */
 type DeadlineKey = readonly [deadline: number, ticket: number]
 
 export interface PoolState {
   readonly keySet: KeySet
-  /** Those who wait, by the order in which they came. */
+  /** Waiting calls in order of arrival. */
   readonly queue: SortedMap.SortedMap<number, Waiter>
-  /** Those of them who would not take just any key, and may therefore wait in vain while others do not. */
+  /** Waiting calls that do not take every key, so that they can be refused while others still wait. */
   readonly restricted: SortedMap.SortedMap<number, Waiter>
-  /** Those of them who will not wait for ever, the first to give up first. */
+  /** Waiting calls with a finite deadline, the earliest first. */
   readonly deadlines: SortedMap.SortedMap<DeadlineKey, Waiter>
-  /** What those who waited got and have not fetched yet. */
+  /** Results of waiting calls that have not been fetched yet. */
   readonly answers: HashMap.HashMap<number, Granted | Denied>
-  /** How many calls have ever waited. */
+  /** Calls that have ever waited. */
   readonly tickets: number
-  /** The one in the line who looks again for all of them when time alone changes something, and when that is. */
+  /** The waiting call that looks again for the whole queue when time alone changes something, and when. */
   readonly timer: { readonly ticket: number; readonly at: number } | undefined
 }
 
@@ -75,7 +74,7 @@ export const make = (keySet: KeySet): PoolState => ({
   timer: undefined
 })
 
-/** Asks for a key. */
+/** Reserves a key or refuses. A request that would have to wait is not queued. */
 export const tryAcquire = (
   before: PoolState,
   now: number,
@@ -92,7 +91,7 @@ export const tryAcquire = (
     : [{ value: notQueued, wakeups }, state]
 }
 
-/** Asks for a key, and waits in line where none is ready. */
+/** Reserves a key, or joins the queue where none is ready. */
 export const enqueue = (
   before: PoolState,
   now: number,
@@ -109,7 +108,7 @@ export const enqueue = (
   )
 }
 
-/** A waiting call looks again, with a new wakeup for the next time. */
+/** Looks for the result of a waiting call, or waits again with a new wakeup. */
 export const look = (
   before: PoolState,
   now: number,
@@ -133,7 +132,7 @@ const wait = (state: PoolState, waiter: Waiter, wakeups: ReadonlyArray<Wakeup>):
   return [{ value: { _tag: "Waiting", ticket: waiter.ticket, until }, wakeups: [...wakeups, ...woken] }, scheduled]
 }
 
-/** A waiting call gives up. If it has got a key already, that goes to the next. */
+/** Removes a waiting call. A key that it has been granted already goes to the next in the queue. */
 export const giveUp = (before: PoolState, now: number, ticket: number): Step<void> => {
   const answer = Option.getOrUndefined(HashMap.get(before.answers, ticket))
   const advanced = KeySets.advance(before.keySet, now)
@@ -148,7 +147,7 @@ export const giveUp = (before: PoolState, now: number, ticket: number): Step<voi
   )
 }
 
-/** A call gives its key back. */
+/** Ends a reservation. */
 export const settle = (
   before: PoolState,
   now: number,
@@ -168,14 +167,14 @@ export const change = <A>(before: PoolState, now: number, f: (keySet: KeySet) =>
   return [{ value, wakeups }, state]
 }
 
-/** How many calls wait. */
+/** The number of waiting calls. */
 export const waiting = (state: PoolState): number => SortedMap.size(state.queue)
 
 type StateUpdate = readonly [wakeups: ReadonlyArray<Wakeup>, state: PoolState]
 
 const withoutValue = ([wakeups, state]: StateUpdate): Step<void> => [{ value: undefined, wakeups }, state]
 
-/** With the keys as they are now, gives those who wait what they can get. */
+/** Replaces the keys, and grants or refuses keys to the waiting calls. */
 const serveWaiters = (before: PoolState, keySet: KeySet): StateUpdate => {
   const state = withKeySet(before, keySet)
   if (SortedMap.size(state.queue) === 0) return [noWakeup, state]
@@ -216,7 +215,7 @@ const grant = (before: PoolState): StateUpdate => {
   return [wakeups, state]
 }
 
-/** Nobody waits longer than he may. */
+/** Refuses the waiting calls whose deadline has passed. */
 const expire = (before: PoolState): StateUpdate => {
   const wakeups: Array<Wakeup> = []
   let state = before
@@ -228,7 +227,7 @@ const expire = (before: PoolState): StateUpdate => {
   return [wakeups, state]
 }
 
-/** Nor in vain. */
+/** Refuses the waiting calls that can no longer get a key in time. */
 const refuse = (before: PoolState, earlier: Summary): StateUpdate => {
   const wakeups: Array<Wakeup> = []
   let state = before
@@ -267,9 +266,9 @@ const removeWaiter = (state: PoolState, waiter: Waiter): PoolState => ({
 })
 
 /**
- * One of the line watches the clock for all of them, so that a pool has one timer at most, however many wait, and a key that
- * becomes ready by time alone wakes one of them and not a thousand. When a new one is needed it is the last in line, who is
- * likely to be there longest. `looking` is the ticket of the one who is awake anyway.
+ * Gives the timer to one waiting call, so that a pool has at most one timer and a key that becomes ready by time alone wakes one
+ * call, not the whole queue. A new timer goes to the last call of the queue, which is likely to wait longest. `awake` is the
+ * ticket of the call that is looking now and needs no wakeup.
  */
 const scheduleTimer = (state: PoolState, awake?: number): StateUpdate => {
   const firstDeadline = Option.match(SortedMap.headOption(state.deadlines), {
@@ -285,12 +284,12 @@ const scheduleTimer = (state: PoolState, awake?: number): StateUpdate => {
   const owner = timer === undefined ? undefined : Option.getOrUndefined(SortedMap.get(state.queue, timer.ticket))
   const { wakeup, ticket } = owner ?? last[1]
   const isAwake = ticket === awake
-  // One who will look up too early will look again; one who would look up too late must be told.
+  // A timer that is too early looks again by itself; one that is too late must be replaced.
   if (timer !== undefined && owner !== undefined && timer.at <= at && !isAwake) return [noWakeup, state]
   return [isAwake ? noWakeup : [wakeup], { ...state, timer: { ticket, at } }]
 }
 
-/** Whether no key will be ready in time, as far as that can be known. */
+/** Whether it is certain that no key will be ready in time. */
 const cannotSucceed = (summary: Summary, request: AcquireRequest, now: number): boolean => {
   if (request.deadline <= now || (!request.waitsForCooldown && summary.busy === 0)) return true
   return summary.awaited === 0 && (summary.soonest?.wakeAt ?? Infinity) > request.deadline

@@ -1,6 +1,6 @@
 /**
- * How a limiter follows what a provider says: slowDown at once when it refuses, speedUp step by step while it serves (AIMD), and
- * never so fast that what it says is left would not last. Data in, data out; times are in milliseconds.
+ * Adapts the rate of a limiter to the provider: slower at once after a refusal, faster step by step with served calls (AIMD), and
+ * never faster than what the headers report as remaining lasts. A pure module; times are in milliseconds.
  */
 import { Duration } from "effect"
 import type { AdaptiveOptions, Signal } from "./model.js"
@@ -15,10 +15,10 @@ export interface Settings {
   readonly minimum: number
 }
 
-/** `share` is the part of the fullPace rate that is used: 1 where the provider has no objection. */
+/** `share` is the part of the full rate in use: 1 if the provider refuses nothing. */
 export interface Pace {
   readonly share: number
-  /** When it was last made slowDown, and when it was last changed. */
+  /** When the pace was last lowered, and when it was last changed. */
   readonly slowedAt: number
   readonly changedAt: number
 }
@@ -27,7 +27,7 @@ export const fullPace: Pace = { share: 1, slowedAt: -Infinity, changedAt: -Infin
 
 const isShare = (value: number): boolean => value > 0 && value < 1
 
-/** The settings, and what is wrong with them. */
+/** The checked settings and their faults. */
 export const settings = (options: true | AdaptiveOptions): readonly [Settings, ReadonlyArray<string>] => {
   const input = options === true ? {} : options
   const { faults: durationFaults, millis } = Checks.make()
@@ -43,7 +43,9 @@ export const settings = (options: true | AdaptiveOptions): readonly [Settings, R
   return [read, [...faults, ...durationFaults]]
 }
 
-/** The pace applySignal a refusal of a call that began at `since`. Refusals of calls that began before it was slowed say nothing new. */
+/**
+ * The pace after a refusal of a call that began at `since`. Refusals of calls that began before the last slowdown have no effect.
+ */
 export const slowDown = (pace: Pace, settings: Settings, now: number, since: number, share: number): Pace =>
   since <= pace.slowedAt
     ? pace
@@ -53,7 +55,7 @@ export const slowDown = (pace: Pace, settings: Settings, now: number, since: num
         changedAt: now
       }
 
-/** The pace applySignal a call that was served. */
+/** The pace after a served call. */
 export const speedUp = (pace: Pace, settings: Settings, now: number): Pace =>
   pace.share === 1 || now - pace.changedAt < settings.every
     ? pace
@@ -72,9 +74,9 @@ export const applySignal = (pace: Pace, settings: Settings, now: number, signal:
 }
 
 /**
- * The bucket with no more in it than a provider says is left, and refill until its reset no speedUp than that lasts. Where
- * the provider fills a bucket of its own, this comes to rest at the true rate with half of it in reserve; where it counts
- * from one reset to the next, what is left is spread over the time.
+ * Lowers a bucket to what the provider reports as remaining, and refills it until the provider's reset no faster than that lasts.
+ * If the provider has a token bucket, this settles at its true rate with half of it in reserve; if it counts from reset to reset,
+ * the rest is spread over the time.
  */
 const limitTo = (
   bucket: Bucket.Bucket,

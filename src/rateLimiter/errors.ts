@@ -1,11 +1,11 @@
-/** What a limiter says to those it does not let through. Times are in milliseconds. */
+/** The errors of a limiter. Times are in milliseconds. */
 import { Duration } from "effect"
 import type { LLMError } from "../vocabulary/LLMError.js"
 import { InvalidRequestError, RateLimitError } from "../vocabulary/LLMError.js"
 import type { Settings } from "./options.js"
 import { isAmount } from "./options.js"
 
-/** A wait of more than this is told as one without end: Effect cannot write a longer one in words. */
+/** A longer wait is reported as infinite: `Duration.format` cannot format one. */
 const longestDuration = Number.MAX_SAFE_INTEGER
 
 const durationOf = (millis: number): Duration.Duration =>
@@ -23,15 +23,15 @@ const rateLimitError = (message: string, retryAfter?: number): RateLimitError =>
 
 const limitTooSmallCode = "limit_too_small"
 
-/** No wait lets it pass, so it is not retried. */
+/** The error is not retryable: no wait would help. */
 const limitTooSmall = (message: string): InvalidRequestError =>
   new InvalidRequestError({ provider: "", model: "", attempts: [], code: limitTooSmallCode, message })
 
-/** Whether the request is larger than our own limit ever lets pass. The limit of another model may be larger. */
+/** Whether the request exceeds what this limiter can ever grant. The limit of another model can be larger. */
 export const isBeyondLimit = (error: LLMError): boolean =>
   error._tag === "InvalidRequestError" && error.code === limitTooSmallCode
 
-/** A limit as a person would say it. */
+/** The limits in words, for messages. */
 const describe = (settings: Settings): string =>
   [
     ...(settings.capacity === Infinity ? [] : [`${settings.capacity} requests and ${settings.refillRate} a second`]),
@@ -44,7 +44,7 @@ const describe = (settings: Settings): string =>
 export interface Refusals {
   readonly tooLong: (wait: number, allowed: number) => RateLimitError
   readonly waitedEnough: (allowed: number) => RateLimitError
-  /** Absent where so many may be had. */
+  /** Undefined if the limiter can grant them. */
   readonly ofPermits: (n: number) => InvalidRequestError | undefined
   readonly ofTokens: (estimate: number) => InvalidRequestError | undefined
 }
@@ -62,20 +62,18 @@ export const make = (settings: Settings): Refusals => {
       ),
     waitedEnough: (allowed) =>
       rateLimitError(
-        `The limit of ${limit} made this call wait longer than the ${format(allowed)} allowed, and those in flight are not over. Try again later, or raise the limit or maxWait.`
+        `The limit of ${limit} made this call wait longer than the ${format(allowed)} allowed, and calls in flight have not ended. Try again later, or raise the limit or maxWait.`
       ),
     ofPermits: (n) =>
       !isAmount(n)
-        ? limitTooSmall(`A number of permits must be positive, not ${n}.`)
+        ? limitTooSmall(`The number of permits must be a positive number, not ${n}.`)
         : n > largest
-          ? limitTooSmall(
-              `${n} permits can never be had from a limiter with a capacity of ${largest}. Raise the capacity.`
-            )
+          ? limitTooSmall(`A limiter with a capacity of ${largest} can never grant ${n} permits. Raise the capacity.`)
           : undefined,
     ofTokens: (estimate) =>
       tokensPerMinute !== undefined && estimate > tokensPerMinute
         ? limitTooSmall(
-            `About ${Math.round(estimate)} tokens can never be had from a limit of ${tokensPerMinute} a minute. Shorten the request or raise tokensPerMinute.`
+            `A limit of ${tokensPerMinute} tokens a minute can never grant about ${Math.round(estimate)} tokens. Shorten the request or raise tokensPerMinute.`
           )
         : undefined
   }

@@ -1,4 +1,4 @@
-/** What a limiter is given, checked: every fault is told. Times are in milliseconds. */
+/** Checked options of a limiter, with every fault. Times are in milliseconds. */
 import type { Options } from "./model.js"
 import { maxTokens } from "../vocabulary/Usage.js"
 import * as Checks from "../internal/optionChecks.js"
@@ -21,7 +21,7 @@ const secondsADay = 24 * 60 * 60
 
 type Rates = Pick<Options, "capacity" | "refillRate" | "requestsPerMinute" | "requestsPerDay" | "maxConcurrent">
 
-/** What the bucket of requests is where it is not fallback. A limit that is fallback in another way is meant instead of the defaults one. */
+/** The bucket of requests when capacity or rate is not set: another limit on requests replaces the defaults. */
 export const rates = (options: Rates): { readonly capacity: number; readonly refillRate: number } => {
   const { capacity, refillRate, requestsPerDay, requestsPerMinute } = options
   const defaults =

@@ -1,4 +1,4 @@
-/** Who waits for a limiter, and how long each of them will: data in, data out. Times are in milliseconds. */
+/** The queue of a limiter and the waits in it. A pure module; times are in milliseconds. */
 import type { Effect } from "effect"
 import { Option, SortedMap } from "effect"
 import * as Window from "./window.js"
@@ -8,13 +8,13 @@ import * as Bucket from "./tokenBucket.js"
 export interface AcquireRequest {
   readonly requests: number
   readonly tokens: number
-  /** Of those in flight; 1 for a call that says when it is over, else 0. */
+  /** Slots of `maxInFlight`: 1 for a call that reports its end, else 0. */
   readonly slots: number
 }
 
 /**
- * Where somebody stands in line: by `at`, then by number of arrival. A call that lets others pass stands where one would that
- * came so much later. So the order within a priority is that of arrival, and nobody is passed for ever.
+ * The position in the queue: by `at`, then by order of arrival. A batch call has the `at` of a call that arrives later. So each
+ * priority keeps its order of arrival, and no call is passed for ever.
  */
 export interface Position {
   readonly at: number
@@ -25,9 +25,9 @@ export const before = (self: Position, that: Position): boolean =>
   self.at < that.at || (self.at === that.at && self.ticket < that.ticket)
 
 export interface Waiter extends AcquireRequest {
-  /** When it has waited as long as it may. */
+  /** When its longest wait ends. */
   readonly deadline: number
-  /** Opened when something has happened that its wait depends on. */
+  /** Opened when its wait may have changed. */
   readonly wakeup: Effect.Latch
 }
 
@@ -40,13 +40,13 @@ export interface Buckets {
 
 export interface State extends Buckets {
   readonly reserved: number
-  /** The most that may be in flight at once; infinite where that is not limited. */
+  /** The most calls in flight; infinite if not limited. */
   readonly maxInFlight: number
   readonly inFlight: number
-  /** Who is not in it any more, and was not served, would have waited too long. */
+  /** A waiter that is missing here without having been served was evicted, because it would have waited too long. */
   readonly queue: SortedMap.SortedMap<Position, Waiter>
   readonly arrivals: number
-  /** The buckets as they will be when all who wait have been served; absent where that must be reckoned anew. */
+  /** The buckets after all waiters have been served; undefined if they must be recalculated. */
   readonly projected: Buckets | undefined
 }
 
@@ -74,7 +74,7 @@ export const waitFor = (buckets: Buckets, { requests, tokens }: AcquireRequest):
   return wait
 }
 
-/** Whether a call must wait for another's end, however much is in the buckets. */
+/** Whether the request must wait for the end of calls in flight. */
 export const exceedsConcurrency = (state: State, request: AcquireRequest): boolean =>
   request.slots > 0 && state.inFlight + request.slots > state.maxInFlight
 
@@ -84,14 +84,14 @@ const takeFrom = (buckets: Buckets, { requests, tokens }: AcquireRequest): Bucke
   windows: eachWindow(buckets.windows, (window) => Window.take(window, requests))
 })
 
-/** The buckets at the moment when this much is there, and when it has just been take. */
+/** The buckets just after the request is served, at the earliest possible time. */
 const afterServing = (buckets: Buckets, request: AcquireRequest): Buckets =>
   takeFrom(bucketsAt(buckets, buckets.requests.updatedAt + waitFor(buckets, request)), request)
 
-/** The buckets when all who wait before `position` have been served, one after the other. */
+/** The buckets after all waiters before `position` have been served in order. */
 const projectedBefore = (state: State, position: Position): Buckets => {
   if (SortedMap.size(state.queue) === 0) return state
-  // Of those who wait for others in flight it says what it came to at the earliest, and time has passed since.
+  // A projection is a lower bound if waiters depend on calls in flight, and time has passed since it was made.
   if (state.projected !== undefined && isLast(state, position))
     return bucketsAt(state.projected, state.requests.updatedAt)
   let buckets: Buckets = state
@@ -109,15 +109,15 @@ const isLast = (state: State, position: Position): boolean =>
   })
 
 /**
- * How long one who stands at `position` will wait at least, from the state's own time on; exactly so long, but for those who
- * may yet pass it and those who are waited for because they are in flight.
+ * The wait at `position` from the state's time on: exact, except that callers of a higher priority can still pass, and that calls
+ * in flight can end late.
  */
 export const waitAt = (state: State, position: Position, request: AcquireRequest): number => {
   const buckets = projectedBefore(state, position)
   return Math.max(0, buckets.requests.updatedAt - state.requests.updatedAt) + waitFor(buckets, request)
 }
 
-/** The state with one more in line, takeFrom those behind it who would now wait longer than they may, and these. */
+/** Adds a waiter, and evicts those behind it whose wait now exceeds their deadline. Returns them. */
 export const enqueue = <S extends State>(
   state: S,
   position: Position,
@@ -142,14 +142,14 @@ export const grant = <S extends State>(state: S, request: AcquireRequest): S => 
   reserved: state.tokens === undefined ? 0 : state.reserved + request.tokens
 })
 
-/** Shorter than any wait that matters: what sums of fractions may be off by, in milliseconds. */
+/** Tolerance for sums of fractions, in milliseconds; shorter than any wait that matters. */
 export const roundingTolerance = 1
 
-/** The state takeFrom those who would wait longer than they may, and these. */
+/** Removes the waiters whose wait exceeds their deadline, and returns them. */
 export const evict = <S extends State>(state: S): readonly [S, ReadonlyArray<Waiter>] => {
   const evictedWaiters: Array<Waiter> = []
   let { queue } = state
-  // Not the state itself: it would keep the one before it alive, and that the one before.
+  // A copy of the fields: the state itself would keep all earlier states alive through `projected`.
   let buckets: Buckets = { requests: state.requests, tokens: state.tokens, windows: state.windows }
   for (const [position, waiter] of state.queue) {
     const served = afterServing(buckets, waiter)

@@ -1,4 +1,4 @@
-/** The rim around who waits for a limiter: it reads the clock, takes one step at a time in a `Ref`, and wakes those concerned. */
+/** A limiter as a service: reads the clock, applies one transition at a time to a `Ref`, and wakes the waiters concerned. */
 import { Clock, Duration, Effect, Fiber, Option, Ref, SortedMap } from "effect"
 import type { RateLimitError } from "../vocabulary/LLMError.js"
 import type { BucketStatus, LimiterStatus, Priority, Reservation, Service, Signal, WaitOptions } from "./model.js"
@@ -53,7 +53,7 @@ export const make = (settings: Settings, priority: Effect.Effect<Priority>): Eff
     const wakeAll = (waiters: ReadonlyArray<Queue.Waiter>): Effect.Effect<void> =>
       waiters.length === 0 ? Effect.void : Effect.forEach(waiters, (waiter) => waiter.wakeup.open, { discard: true })
 
-    /** `isLoss`: whether somebody may have to wait longer for it. All who wait are reckoned anew then. */
+    /** `isLoss`: whether a wait can become longer by this. The waits of all waiters are recalculated then. */
     const update = (f: (current: State, now: number) => State, isLoss: boolean): Effect.Effect<void> =>
       Clock.clockWith((clock) =>
         Effect.flatten(
@@ -72,7 +72,7 @@ export const make = (settings: Settings, priority: Effect.Effect<Priority>): Eff
         wakeFirst
       )
 
-    /** Waits for its turn, then for what it needs, then takes it. The taking cannot be interrupted, the waiting can. */
+    /** Waits for its turn and for what it needs, then takes it. Only the wait is interruptible. */
     const waitForTurn = (
       clock: Clock.Clock,
       position: Queue.Position,
@@ -80,13 +80,13 @@ export const make = (settings: Settings, priority: Effect.Effect<Priority>): Eff
       allowed: number
     ): Effect.Effect<void, RateLimitError> => {
       /**
-       * Waits to be woken, which happens by itself when it is time. A race would do the same with two fibers for one, and a fiber
-       * never ends that is interrupted after it has made those two and before it has started them.
+       * Waits for a wakeup, which a timer opens after `wait`. A race would need two fibers for one, and a fiber that is
+       * interrupted between forking them and starting them never ends.
        */
       const awaitWakeup = (wait: number): Effect.Effect<void> => {
         const woken = Effect.interruptible(waiter.wakeup.await)
         if (wait === Infinity) return woken
-        // Timers tick in whole milliseconds: to wake a moment early would be to sleep again.
+        // Timers have whole milliseconds: an early wakeup would only sleep again.
         const sleep = Effect.sleep(Math.min(Math.ceil(wait), longestTimer))
         return Effect.flatMap(Effect.fork(Effect.interruptible(Effect.zipRight(sleep, waiter.wakeup.open))), (timer) =>
           Effect.ensuring(woken, Fiber.interrupt(timer))
@@ -108,7 +108,7 @@ export const make = (settings: Settings, priority: Effect.Effect<Priority>): Eff
             return [wakeFirst(next), next]
           }
           if (maxConcurrent === undefined) return [again(awaitWakeup(wait)), current]
-          // How long those in flight will be nobody knows: a wait can outlast what was reckoned.
+          // How long calls in flight take is not known, so a wait can exceed the calculated one.
           const remaining = waiter.deadline - now
           if (remaining <= 0) {
             const next: State = Queue.dequeue(current, position)
@@ -207,7 +207,7 @@ export const make = (settings: Settings, priority: Effect.Effect<Priority>): Eff
 
     const withPace = (current: State, pace: Adaptive.Pace): State => {
       if (pace.share === current.pace.share) return { ...current, pace }
-      // What had been saved up is part of what was too fast.
+      // Requests and tokens saved up at the higher rate shrink with the rate.
       const keptShare = Math.min(1, pace.share / current.pace.share)
       const at = (bucket: Bucket.Bucket, perSecond: number): Bucket.Bucket => ({
         ...bucket,

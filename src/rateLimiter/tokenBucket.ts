@@ -1,18 +1,18 @@
-/** The arithmetic of a token bucket: data in, data out. Times are in milliseconds. */
+/** A token bucket. A pure module; times are in milliseconds. */
 
-/** A time in which a bucket is refill more slowly. */
+/** A time in which a bucket is refilled more slowly. */
 export interface Slowdown {
   readonly until: number
-  /** Tokens a millisecond. */
+  /** Tokens per millisecond. */
   readonly rate: number
 }
 
 export interface Bucket {
   readonly capacity: number
-  /** Tokens a millisecond. */
+  /** Tokens per millisecond. */
   readonly rate: number
   readonly slowdown: Slowdown | undefined
-  /** Below zero when more was used than had been reserved. */
+  /** Below zero if more was used than reserved. */
   readonly available: number
   readonly updatedAt: number
 }
@@ -25,7 +25,7 @@ export const make = (capacity: number, perSecond: number, now: number): Bucket =
   updatedAt: now
 })
 
-/** A bucket that is not limited has an infinite rate, and no time at all brings nothing even there. */
+/** A bucket without limit has an infinite rate, and `0 * Infinity` is NaN. */
 const refillOver = (time: number, rate: number): number => (time > 0 ? time * rate : 0)
 
 const refillUntil = ({ slowdown, rate, updatedAt }: Bucket, now: number): number => {
@@ -34,7 +34,7 @@ const refillUntil = ({ slowdown, rate, updatedAt }: Bucket, now: number): number
   return refillOver(turn - updatedAt, Math.min(rate, slowdown.rate)) + refillOver(now - turn, rate)
 }
 
-/** The bucket as it is at `now`. */
+/** The bucket at `now`. */
 export const refill = (bucket: Bucket, now: number): Bucket =>
   now <= bucket.updatedAt
     ? bucket
@@ -44,21 +44,21 @@ export const refill = (bucket: Bucket, now: number): Bucket =>
         updatedAt: now
       }
 
-/** The bucket after `amount` is take from it, or given back where it is negative. Never more than make. */
+/** Takes `amount` from the bucket, or gives it back if negative, up to the capacity. */
 export const take = (bucket: Bucket, amount: number): Bucket => ({
   ...bucket,
   available: Math.min(bucket.capacity, bucket.available - amount)
 })
 
-/** The bucket with no more than `left`, where that is a number; more than nothing is never owed for it. */
+/** Lowers the bucket to `left`, if that is a number. Never makes a debt, and keeps an existing one. */
 export const lower = (bucket: Bucket, left: number | undefined): Bucket =>
   left === undefined || !(left < bucket.available)
     ? bucket
     : { ...bucket, available: Math.min(bucket.available, Math.max(0, left)) }
 
-/** How long until `amount` is there, from the bucket's own time on; zero where it is. */
+/** How long until `amount` is available, from the bucket's time on; zero if it is. */
 export const waitFor = ({ available, slowdown, rate, updatedAt }: Bucket, amount: number): number => {
-  // Timers tick in whole milliseconds and sums of fractions are inexact: a hair short is enough.
+  // Timers have whole milliseconds and sums of fractions are inexact: a tiny shortfall counts as available.
   if (available + 1e-9 >= amount) return 0
   const missing = amount - available
   if (slowdown === undefined || updatedAt >= slowdown.until) return missing / rate
@@ -67,6 +67,6 @@ export const waitFor = ({ available, slowdown, rate, updatedAt }: Bucket, amount
   return length * slow >= missing ? missing / slow : length + (missing - length * slow) / rate
 }
 
-/** Tokens a millisecond, as things are. */
+/** The current rate in tokens per millisecond. */
 export const rateNow = ({ slowdown, rate, updatedAt }: Bucket): number =>
   slowdown === undefined || updatedAt >= slowdown.until ? rate : Math.min(rate, slowdown.rate)

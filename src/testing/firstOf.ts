@@ -1,11 +1,10 @@
-/** Which of two effects ends first. */
+/** The first of two effects to end. */
 import { Deferred, Effect, Fiber } from "effect"
 
 /**
- * Ends as the first of the two does, when the other is interrupted and over.
+ * Ends with the result of the first effect to end, after the other has been interrupted.
  *
- * It is what `Effect.raceFirst` does, but for one thing: a fiber never ends that is interrupted after it has made that race's two
- * fibers and before it has started them.
+ * Unlike `Effect.raceFirst`, it ends when its fiber is interrupted between forking the two fibers and starting them.
  */
 export const firstOf = <A, E, R, E2, R2>(
   self: Effect.Effect<A, E, R>,

@@ -1,4 +1,4 @@
-/** One request to the simulated provider and its answer, faults included. */
+/** One request to the simulated provider and its answer, with faults. */
 import { parsed } from "../wire/json.js"
 import { Clock, Duration, Effect, Either, Hash, Random, Redacted, Ref } from "effect"
 import type { IncomingMessage, ServerResponse } from "node:http"
@@ -16,9 +16,9 @@ import { response as wholeResponse, wordByWord } from "./TestLLM.js"
 
 interface Provider {
   readonly options: Options
-  /** Faults that wait for their requests. */
+  /** Faults queued for the next requests. */
   readonly queue: Ref.Ref<ReadonlyArray<Fault | undefined>>
-  /** When the latest requests of each limited key came. */
+  /** The times of the latest requests of each limited key. */
   readonly starts: Ref.Ref<ReadonlyMap<string, ReadonlyArray<number>>>
   /** Requests so far. */
   readonly count: Ref.Ref<number>
@@ -27,7 +27,7 @@ interface Provider {
 const contentTypes = { sse: "text/event-stream", ndjson: "application/x-ndjson" } as const
 
 // -------------------------------------------------------------------------------------
-// node's streams as effects
+// Node's streams as effects
 // -------------------------------------------------------------------------------------
 
 const bodyOf = (request: IncomingMessage): Effect.Effect<string> =>
@@ -40,7 +40,7 @@ const bodyOf = (request: IncomingMessage): Effect.Effect<string> =>
     request.on("end", () => resume(Effect.succeed(text)))
   })
 
-/** Never ends but by the client's leaving. */
+/** Ends when the client disconnects. */
 const clientLeaves = (response: ServerResponse): Effect.Effect<void> =>
   Effect.async((resume) => {
     const left = () => resume(Effect.void)
@@ -75,7 +75,7 @@ interface Refusal {
   readonly retryAfter?: number
 }
 
-/** Counts the request against the key's limit, or says how many seconds are to be waited. */
+/** Counts the request against the key's limit and returns 0, or returns the seconds until the limit allows it. */
 const consumeLimit = (provider: Provider, key: SimulatedKey, now: number): Effect.Effect<number> => {
   const { limit } = key
   if (limit === undefined) return Effect.succeed(0)
@@ -152,7 +152,7 @@ const vectorOf = (text: string, dimensions: number): ReadonlyArray<number> => {
   return vector.map((value) => Math.fround(value / length))
 }
 
-/** What there is to send: pieces, how each is sent, and what happens at the end. */
+/** The pieces of an answer, the delay between them, and the fault. */
 interface Payload {
   readonly pieces: ReadonlyArray<string>
   readonly pace: Effect.Effect<void>
@@ -168,7 +168,7 @@ type Ending = Pick<Exchange, "outcome" | "events">
 
 const aborted: Ending = { outcome: "aborted", events: 0 }
 
-/** Sends the pieces up to where the fault faultAt, and then what the fault is. */
+/** Sends the pieces up to the fault, and then the fault. */
 const sendAll = (
   response: ServerResponse,
   { fault, pace, pieces }: Payload,
@@ -215,7 +215,7 @@ const secretOf = ({ headers }: IncomingMessage): string => {
   return typeof apiKey === "string" ? apiKey : (headers.authorization ?? "").replace(/^Bearer /, "")
 }
 
-/** Serves one request to its end, or until the client leaves, and tells what became of it. */
+/** Serves one request until its end, or until the client disconnects, and returns its log entry. */
 export const serve = (
   provider: Provider,
   request: IncomingMessage,

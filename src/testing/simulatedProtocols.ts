@@ -1,4 +1,4 @@
-/** The protocols that the simulated provider speaks: which one, the path of a request tells. */
+/** The protocols of the simulated provider, by the path of a request. */
 import type { IncomingHttpHeaders } from "node:http"
 import * as Anthropic from "../wire/Anthropic.js"
 import * as ChatCompletions from "../wire/ChatCompletions.js"
@@ -37,7 +37,7 @@ const embeddingsWires: ReadonlyArray<readonly [RegExp, ServedEmbeddingsWire]> = 
 const wireAt = <A>(all: ReadonlyArray<readonly [RegExp, A]>, path: string): A | undefined =>
   all.find(([pattern]) => pattern.test(path))?.[1]
 
-/** `dialect`: whom it follows in Chat Completions. */
+/** `dialect`: the dialect of Chat Completions. */
 export const chatAt = (path: string, dialect?: Partial<ChatCompletions.Dialect>): Wire | undefined => {
   const wire = wireAt(chatWires, path)
   return wire === chatCompletions && dialect !== undefined ? ChatCompletions.make(dialect) : wire
@@ -45,7 +45,7 @@ export const chatAt = (path: string, dialect?: Partial<ChatCompletions.Dialect>)
 
 export const embeddingsAt = (path: string): ServedEmbeddingsWire | undefined => wireAt(embeddingsWires, path)
 
-/** Several list their models wireAt the same path: who asks is known by the header with the key. */
+/** Several protocols list their models at the same path: a header distinguishes them. */
 export const modelsAt = (path: string, headers: IncomingHttpHeaders): ServedModelsWire | undefined => {
   if (path.endsWith("/api/tags")) return Listing.ollama
   if (!path.endsWith("/models")) return undefined
