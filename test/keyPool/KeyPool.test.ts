@@ -225,7 +225,7 @@ describe("the latency strategy", () => {
 describe("release of a key", () => {
   const endings: ReadonlyArray<[string, Effect.Effect<unknown, unknown>, Partial<KeyPool.KeyStatus>]> = [
     ["success", Effect.succeed("answer"), { succeeded: 1, state: { _tag: "Ready" } }],
-    ["a failure that is not the key's", Effect.fail("other"), { succeeded: 0, state: { _tag: "Ready" } }],
+    ["a failure unrelated to the key", Effect.fail("other"), { succeeded: 0, state: { _tag: "Ready" } }],
     ["a defect", Effect.die(new Error("bug")), { succeeded: 0, state: { _tag: "Ready" } }],
     ["interruption", Effect.interrupt, { succeeded: 0, state: { _tag: "Ready" } }],
     ["a rate limit", Effect.fail(new RateLimitError({ ...context, source: "provider" })), { rateLimited: 1 }],

@@ -15,7 +15,7 @@ const pool = (options: Partial<KeyPool.Options> = {}) =>
 const statusOf = (self: KeyPool.Service, id = "k0") =>
   Effect.flatMap(self.status, (status) => Array.findFirst(status.keys, (key) => key.id === id))
 
-/** How long the key rests from now on, in milliseconds; 0 where it does not. */
+/** The remaining cooldown of the key in milliseconds; 0 if there is none. */
 const restOf = (self: KeyPool.Service, id = "k0") =>
   Effect.map(statusOf(self, id), ({ state }) => ("remaining" in state ? Duration.toMillis(state.remaining) : 0))
 
@@ -148,9 +148,9 @@ describe("a key that is ready again", () => {
   ] as const
 
   const returns: ReadonlyArray<[string, (self: KeyPool.Service) => Effect.Effect<unknown, unknown>]> = [
-    ["from a rest", (self) => Effect.zipRight(self.rest("k0", "1 second"), Effect.void)],
-    ["from being disabled", (self) => self.disable("k0")],
-    ["from being removed", (self) => self.remove("k0")]
+    ["after a cooldown", (self) => Effect.zipRight(self.rest("k0", "1 second"), Effect.void)],
+    ["after it was disabled", (self) => self.disable("k0")],
+    ["after it was removed", (self) => self.remove("k0")]
   ]
 
   for (const [name, strategy] of strategies) {
@@ -404,7 +404,7 @@ describe("requestsPerSecond of a key", () => {
         for (let index = limit; index < times.length; index++) {
           expect((times[index] ?? 0) - (times[index - limit] ?? 0)).toBeGreaterThanOrEqual(window)
         }
-        // As fast as the rate allows, to the millisecond that timers have.
+        // No slower than the rate allows, within a timer's resolution of one millisecond.
         expect(times.at(-1)).toBeLessThanOrEqual(Math.floor(30 / limit) * (window + 1))
       })
   )

@@ -10,7 +10,7 @@ const { OutOfQuota, RateLimited, Refused } = KeyPool.Verdict
 const keysOf = (count: number, options: ApiKey.Options = {}) =>
   Array.makeBy(count, (index) => ({ key: `sk-${index}`, id: `k${index}`, ...options }))
 
-/** A pool of one key that serves one call at a time, unless said otherwise. */
+/** A pool of one key with one call at a time, unless the options differ. */
 const pool = (options: Partial<KeyPool.Options> = {}) =>
   KeyPool.make({ providerId: "acme", keys: keysOf(1, { maxConcurrency: 1 }), ...options })
 
@@ -20,7 +20,7 @@ const call = (self: KeyPool.Service, verdict: KeyPool.Verdict) =>
 const statusOf = (self: KeyPool.Service, id = "k0") =>
   Effect.flatMap(self.status, (status) => Array.findFirst(status.keys, (key) => key.id === id))
 
-/** How long the key rests from now on, in milliseconds; 0 where it does not. */
+/** The remaining cooldown of the key in milliseconds; 0 if there is none. */
 const restOf = (self: KeyPool.Service, id = "k0") =>
   Effect.map(statusOf(self, id), ({ state }) => ("remaining" in state ? Duration.toMillis(state.remaining) : 0))
 
@@ -86,7 +86,7 @@ describe("faults in the options of a pool", () => {
 })
 
 describe("ids of keys", () => {
-  // Two strings with one hash: the fingerprint is 32 bits of no cryptographic strength.
+  // Two strings with the same fingerprint, which is a 32-bit hash without cryptographic strength.
   const left = "sk-twin-8t"
   const right = "sk-twin-fj"
 

@@ -1,6 +1,6 @@
 /**
- * The state of a pool against a model of it that is as plain as can be: lists instead of a heap, and every rule written down
- * as the documentation says it. Whatever is done to both, they must agree on who has a key, who waits and who is refused.
+ * Compares the state of a pool with a simple model: lists instead of a heap, and the rules as documented. After any commands both
+ * must agree on which keys are in use, which calls wait and which are refused.
  */
 import { describe, expect, it } from "@effect/vitest"
 import { Deferred, Duration, FastCheck, FiberId } from "effect"
@@ -26,7 +26,7 @@ interface ModelKey {
   probe: number | undefined
 }
 
-const modelKey = (key: ApiKey.ApiKey): ModelKey => ({
+const makeModelKey = (key: ApiKey.ApiKey): ModelKey => ({
   key,
   inFlight: new Set(),
   starts: [],
@@ -105,7 +105,7 @@ const judge = (
   }
 }
 
-/** One that waits. `until` is when it looks again though no wakeup rings. */
+/** A waiting call. `until` is when it looks again without a wakeup. */
 interface Waiter {
   readonly ticket: number
   readonly request: Pool.AcquireRequest
@@ -115,13 +115,13 @@ interface Waiter {
 
 const makeWakeup = (): Wakeup => Deferred.unsafeMake(FiberId.none)
 
-/** The state under test and the model, side by side. */
+/** The state under test and the model, which receive the same commands. */
 const makeComparison = (options: ReadonlyArray<ApiKey.Options>, strategy: KeyPool.Strategy) => {
   const keys = options.map((option, index) => ApiKey.make(`sk-${index}`, { ...option, id: `k${index}` }))
   let state = Pool.make(KeySets.make(keys, strategy, cooldown, 42))
   let now = 0
   let added = keys.length
-  const models = new Map(keys.map((key) => [key.id, modelKey(key)]))
+  const models = new Map(keys.map((key) => [key.id, makeModelKey(key)]))
   const calls: Array<ModelCall> = []
   let queue: Array<Waiter> = []
   const completed = new Set<Wakeup>()
@@ -156,7 +156,7 @@ const makeComparison = (options: ReadonlyArray<ApiKey.Options>, strategy: KeyPoo
     calls.push({ model, reservation })
   }
 
-  /** Lets all who have reason to look again do so, and compares what they get with what they should. */
+  /** Lets every waiter with a wakeup or a timer look again, and compares the results with the model. */
   const settle = () => {
     const answers = new Map<number, Pool.Granted | Pool.Denied>()
     for (;;) {
@@ -262,7 +262,7 @@ const makeComparison = (options: ReadonlyArray<ApiKey.Options>, strategy: KeyPoo
       const key = ApiKey.make(`sk-${added}`, { ...option, id: `added-${added}` })
       added++
       apply(Pool.change(state, now, (keySet) => [undefined, KeySets.add(keySet, key)]))
-      models.set(key.id, modelKey(key))
+      models.set(key.id, makeModelKey(key))
       settle()
     },
     change: (what: "remove" | "disable" | "enable" | "rest", index: number, millis: number) => {
@@ -281,7 +281,7 @@ const makeComparison = (options: ReadonlyArray<ApiKey.Options>, strategy: KeyPoo
       if (what === "rest") rest(model, now + millis, false)
       if (what === "enable") {
         const { inFlight, key, restedAtSequence, starts } = model
-        Object.assign(model, { ...modelKey(key), inFlight, restedAtSequence, starts })
+        Object.assign(model, { ...makeModelKey(key), inFlight, restedAtSequence, starts })
       }
       settle()
     }
@@ -398,7 +398,7 @@ describe("the pool state against a simple model", () => {
     ([options, strategy, commands]) => {
       const pools = makeComparison(options, strategy)
       for (const run of commands) run(pools)
-      // Whatever has been done, a key for everyone and the end of all calls leave nobody behind.
+      // After any commands, an unlimited key and the end of all calls serve every waiter.
       pools.add({})
       expect(pools.waiting()).toBe(0)
       while (pools.calls.length > 0) pools.end(0, KeyPool.Verdict.Neutral())

@@ -9,19 +9,19 @@ const { Neutral, OutOfQuota, RateLimited, Refused, Served } = KeyPool.Verdict
 const keysOf = (count: number, options: ApiKey.Options = {}) =>
   Array.makeBy(count, (index) => ({ key: `sk-${index}`, id: `k${index}`, ...options }))
 
-/** A pool of one key that serves one call at a time, unless said otherwise. */
+/** A pool of one key with one call at a time, unless the options differ. */
 const pool = (options: Partial<KeyPool.Options> = {}) =>
   KeyPool.make({ providerId: "acme", keys: keysOf(1, { maxConcurrency: 1 }), ...options })
 
-/** Runs all that can run without time passing. */
-const settled = TestClock.adjust(0)
+/** Runs everything that can run before time passes. */
+const runPending = TestClock.adjust(0)
 
 const waiting = (self: KeyPool.Service) => Effect.map(self.status, (status) => status.waiting)
 
 const inFlight = (self: KeyPool.Service) => Effect.map(self.status, (status) => status.keys.map((key) => key.inFlight))
 
-/** Asks for a key in a fiber of its own, and notes its name once it has one. */
-const queue = (
+/** Acquires a key in a new fiber, and logs `name` and the key's id. */
+const acquireInFiber = (
   self: KeyPool.Service,
   log: Ref.Ref<ReadonlyArray<string>>,
   name: string,
@@ -29,7 +29,7 @@ const queue = (
 ) =>
   Effect.tap(
     Effect.fork(Effect.tap(self.acquire(options), (lease) => Ref.update(log, Array.append(`${name}:${lease.key.id}`)))),
-    () => settled
+    () => runPending
   )
 
 const names = Ref.make<ReadonlyArray<string>>([])
@@ -46,7 +46,7 @@ describe("maxConcurrency of a key", () => {
         )
       )
       const fiber = yield* Effect.fork(Effect.all(Array.replicate(call, 20), { concurrency: "unbounded" }))
-      yield* settled
+      yield* runPending
       expect(yield* inFlight(self)).toEqual([3, 3])
       expect(yield* waiting(self)).toBe(14)
       yield* TestClock.adjust("4 seconds")
@@ -64,7 +64,7 @@ describe("order of the queue", () => {
       const self = yield* pool()
       const log = yield* names
       let lease = yield* self.acquire()
-      const fibers = yield* Effect.forEach(["a", "b", "c"], (name) => queue(self, log, name))
+      const fibers = yield* Effect.forEach(["a", "b", "c"], (name) => acquireInFiber(self, log, name))
       for (const fiber of fibers) {
         yield* lease.settle(Neutral())
         lease = yield* Fiber.join(fiber)
@@ -78,11 +78,11 @@ describe("order of the queue", () => {
       const self = yield* pool()
       const log = yield* names
       const lease = yield* self.acquire()
-      yield* queue(self, log, "first")
-      // The key is free from here on, but promised.
+      yield* acquireInFiber(self, log, "first")
+      // From here on the key is free, but granted to the waiting call.
       yield* lease.settle(Neutral())
       expect((yield* Effect.exit(self.acquire({ maxWait: 0 })))._tag).toBe("Failure")
-      yield* settled
+      yield* runPending
       expect(yield* Ref.get(log)).toEqual(["first:k0"])
     })
   )
@@ -93,7 +93,7 @@ describe("order of the queue", () => {
       const log = yield* names
       yield* self.rest("k0", "2 seconds")
       yield* self.rest("k1", "1 second")
-      yield* Effect.forEach(["a", "b"], (name) => queue(self, log, name))
+      yield* Effect.forEach(["a", "b"], (name) => acquireInFiber(self, log, name))
       yield* TestClock.adjust("999 millis")
       expect(yield* Ref.get(log)).toEqual([])
       yield* TestClock.adjust("1 millis")
@@ -109,36 +109,36 @@ describe("order of the queue", () => {
       const log = yield* names
       const first = yield* self.acquire()
       const second = yield* self.acquire()
-      yield* queue(self, log, "not-k0", { exclude: new Set(["k0"]) })
-      yield* queue(self, log, "any")
+      yield* acquireInFiber(self, log, "not-k0", { exclude: new Set(["k0"]) })
+      yield* acquireInFiber(self, log, "any")
       yield* first.settle(Neutral())
-      yield* settled
+      yield* runPending
       expect(yield* Ref.get(log)).toEqual(["any:k0"])
       yield* second.settle(Neutral())
-      yield* settled
+      yield* runPending
       expect(yield* Ref.get(log)).toEqual(["any:k0", "not-k0:k1"])
     })
   )
 })
 
 describe("wakeups of waiting calls", () => {
-  const wakers: ReadonlyArray<[string, (self: KeyPool.Service) => Effect.Effect<unknown, unknown>]> = [
+  const changes: ReadonlyArray<[string, (self: KeyPool.Service) => Effect.Effect<unknown, unknown>]> = [
     ["a key that is added", (self) => self.add({ key: "sk-new", id: "new" })],
     ["a key that is enabled", (self) => self.enable("k1")],
-    ["a key whose rest turns out to be forgiven", (self) => self.enable("k2")]
+    ["a key whose cooldown is ended by enable", (self) => self.enable("k2")]
   ]
 
-  it.effect.each(wakers)("a waiting call is served by %s", ([, wake]) =>
+  it.effect.each(changes)("a waiting call is served by %s", ([, wake]) =>
     Effect.gen(function* () {
       const self = yield* pool({ keys: keysOf(3, { maxConcurrency: 1 }), strategy: KeyPool.failover })
       const log = yield* names
       yield* self.disable("k1")
       yield* self.rest("k2", "1 hour")
       yield* self.acquire()
-      yield* queue(self, log, "a")
+      yield* acquireInFiber(self, log, "a")
       expect(yield* waiting(self)).toBe(1)
       yield* wake(self)
-      yield* settled
+      yield* runPending
       expect((yield* Ref.get(log)).length).toBe(1)
       expect(yield* waiting(self)).toBe(0)
     })
@@ -150,7 +150,7 @@ describe("wakeups of waiting calls", () => {
       const log = yield* names
       const lease = yield* self.acquire()
       yield* self.rest("k1", "20 seconds")
-      yield* Effect.forEach(["a", "b", "c"], (name) => queue(self, log, name))
+      yield* Effect.forEach(["a", "b", "c"], (name) => acquireInFiber(self, log, name))
       yield* lease.settle(RateLimited({ retryAfter: Duration.seconds(3) }))
       yield* TestClock.adjust("3 seconds")
       expect(yield* Ref.get(log)).toEqual(["a:k0"])
@@ -164,7 +164,7 @@ describe("wakeups of waiting calls", () => {
       const self = yield* pool()
       const log = yield* names
       yield* self.rest("k0", "10 seconds")
-      const fibers = yield* Effect.forEach(["a", "b", "c"], (name) => queue(self, log, name))
+      const fibers = yield* Effect.forEach(["a", "b", "c"], (name) => acquireInFiber(self, log, name))
       yield* Effect.forEach(fibers.slice(0, 2), Fiber.interrupt)
       expect(yield* waiting(self)).toBe(1)
       yield* TestClock.adjust("10 seconds")
@@ -177,7 +177,7 @@ describe("wakeups of waiting calls", () => {
       const self = yield* pool({ keys: keysOf(1, { requestsPerSecond: 1 }), maxWait: "1 day" })
       yield* self.acquire()
       yield* Effect.fork(Effect.all(Array.replicate(self.acquire(), 1_000), { concurrency: "unbounded" }))
-      yield* settled
+      yield* runPending
       const sleeps = yield* Effect.map(TestClock.sleeps(), (times) => Array.fromIterable(times))
       expect(sleeps.filter((time) => time === 1_000).length).toBe(1)
     })
@@ -248,10 +248,10 @@ describe("maxWait", () => {
       const log = yield* names
       yield* self.rest("k1", "1 hour")
       const lease = yield* self.acquire()
-      yield* queue(self, log, "a")
+      yield* acquireInFiber(self, log, "a")
       yield* TestClock.adjust("20 seconds")
       yield* lease.settle(Served({}))
-      yield* settled
+      yield* runPending
       expect(yield* Ref.get(log)).toEqual(["a:k0"])
     })
   )
@@ -261,7 +261,7 @@ describe("maxWait", () => {
       const self = yield* pool({ maxWait: Duration.infinity })
       const log = yield* names
       yield* self.rest("k0", "40 days")
-      yield* queue(self, log, "a")
+      yield* acquireInFiber(self, log, "a")
       yield* TestClock.adjust("40 days")
       expect(yield* Ref.get(log)).toEqual(["a:k0"])
     })
@@ -355,7 +355,7 @@ describe("acquire with cooling: fail", () => {
       const self = yield* pool({ keys: keysOf(2, { requestsPerSecond: 1 }) })
       const log = yield* names
       yield* self.withKey(() => Effect.void, { exclude: new Set(["k0"]) })
-      yield* queue(self, log, "a", fromK0)
+      yield* acquireInFiber(self, log, "a", fromK0)
       yield* TestClock.adjust("1 second")
       expect(yield* Ref.get(log)).toEqual(["a:k1"])
     })
@@ -378,10 +378,10 @@ describe("interruption of a waiting call", () => {
       const self = yield* pool()
       const log = yield* names
       const lease = yield* self.acquire()
-      const [first] = yield* Effect.forEach(["a", "b"] as const, (name) => queue(self, log, name))
+      const [first] = yield* Effect.forEach(["a", "b"] as const, (name) => acquireInFiber(self, log, name))
       if (first !== undefined) yield* Fiber.interrupt(first)
       yield* lease.settle(Neutral())
-      yield* settled
+      yield* runPending
       expect(yield* Ref.get(log)).toEqual(["b:k0"])
     })
   )
@@ -391,11 +391,11 @@ describe("interruption of a waiting call", () => {
       const self = yield* pool()
       const log = yield* names
       const lease = yield* self.acquire()
-      const [first] = yield* Effect.forEach(["a", "b"] as const, (name) => queue(self, log, name))
-      // In one go, so that the first has been granted the key and cannot have fetched it.
+      const [first] = yield* Effect.forEach(["a", "b"] as const, (name) => acquireInFiber(self, log, name))
+      // In one step: the first call has been granted the key and has not fetched it yet.
       yield* lease.settle(Neutral())
       if (first !== undefined) yield* Fiber.interrupt(first)
-      yield* settled
+      yield* runPending
       expect(yield* Ref.get(log)).toEqual(["b:k0"])
       const { keys } = yield* self.status
       expect(keys.map((key) => [key.inFlight, key.served])).toEqual([[1, 2]])
@@ -407,7 +407,7 @@ describe("interruption of a waiting call", () => {
       const self = yield* pool()
       yield* self.acquire()
       const fiber = yield* Effect.fork(Effect.uninterruptible(self.acquire()))
-      yield* settled
+      yield* runPending
       expect(yield* waiting(self)).toBe(1)
       yield* Fiber.interrupt(fiber)
       expect(yield* waiting(self)).toBe(0)
@@ -416,7 +416,7 @@ describe("interruption of a waiting call", () => {
 })
 
 describe("memory of a removed key", () => {
-  /** A pool whose first key was removed after `use` has waited for it, and a reference to that key that does not keep it. */
+  /** A pool whose first key was removed after `use`, and a weak reference to that key. */
   const removedAfter = (use: (self: KeyPool.Service, lease: KeyPool.Lease) => Effect.Effect<unknown>) =>
     Effect.gen(function* () {
       const self = yield* pool()
@@ -433,7 +433,7 @@ describe("memory of a removed key", () => {
       const { key, self } = yield* removedAfter((self, lease) =>
         Effect.gen(function* () {
           const waiter = yield* Effect.fork(self.acquire())
-          yield* settled
+          yield* runPending
           yield* lease.settle(Neutral())
           const next = yield* Effect.orDie(Fiber.join(waiter))
           yield* next.settle(Neutral())
@@ -450,7 +450,7 @@ describe("memory of a removed key", () => {
       const { key, self } = yield* removedAfter((self, lease) =>
         Effect.gen(function* () {
           const waiter = yield* Effect.fork(self.acquire())
-          yield* settled
+          yield* runPending
           yield* Effect.zipRight(lease.settle(Neutral()), Fiber.interrupt(waiter))
           expect(yield* inFlight(self)).toEqual([0])
         })

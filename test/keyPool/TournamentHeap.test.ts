@@ -16,7 +16,7 @@ const change = FastCheck.record({
   score: FastCheck.option(FastCheck.integer(), { nil: undefined, freq: 3 })
 })
 
-const applied = (changes: ReadonlyArray<{ readonly slot: number; readonly score: number | undefined }>) => {
+const applyChanges = (changes: ReadonlyArray<{ readonly slot: number; readonly score: number | undefined }>) => {
   let heap = Tournament.empty(rules)
   const model = new Map<number, Entry>()
   for (const { score, slot } of changes) {
@@ -36,7 +36,7 @@ describe("contents of a tournament heap", () => {
     "a tournament heap has the entries and the outcome of a map after any sets and removals",
     [FastCheck.array(change, { maxLength: 200 })],
     ([changes]) => {
-      const { heap, model } = applied(changes)
+      const { heap, model } = applyChanges(changes)
       const scores = [...model.values()].map((entry) => entry.score)
       expect(Tournament.outcome(heap)).toBe(scores.length === 0 ? undefined : Math.min(...scores))
       expect(Tournament.entries(heap)).toEqual(
@@ -50,7 +50,7 @@ describe("contents of a tournament heap", () => {
     "set and remove leave the previous heap unchanged",
     [FastCheck.array(change, { maxLength: 50 }), change],
     ([changes, last]) => {
-      const { heap } = applied(changes)
+      const { heap } = applyChanges(changes)
       const before = Tournament.entries(heap)
       const score = Tournament.outcome(heap)
       Tournament.set(Tournament.remove(heap, last.slot), last.slot + 1, { score: -1e9 })

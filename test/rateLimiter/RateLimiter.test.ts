@@ -147,7 +147,7 @@ describe("the bucket of tokens", () => {
       const reservation = yield* limiter.reserve(600)
       yield* reservation.settle(700)
       const error = yield* refusal(limiter.reserve(10, { maxWait: 0 }))
-      // 100 owed and 10 wanted, at 10 a second.
+      // A debt of 100 and a request for 10, at 10 a second.
       expect(error.retryAfter).toEqual(Duration.seconds(11))
     })
   )
@@ -197,7 +197,8 @@ describe("waits that become longer than calculated", () => {
       const large = yield* Effect.fork(Effect.either(limiter.reserve(150)))
       const small = yield* Effect.fork(limiter.reserve(20))
       yield* TestClock.adjust("1 second")
-      // 15 and 17 seconds were promised. With 60 more owed the large one would wait 21; without it, the small one 8.
+      // The calculated waits were 15 and 17 seconds. With a debt of 60 more the large one would wait 21; without it, the small
+      // one 8.
       yield* reservation.settle(660)
       expect(yield* Fiber.join(large)).toMatchObject({ _tag: "Left" })
       yield* TestClock.adjust("6 seconds")

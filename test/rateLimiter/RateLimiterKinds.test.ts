@@ -169,7 +169,7 @@ describe("maxConcurrent", () => {
         let most = 0
         const fibers = yield* Effect.forEach(calls, ({ at, givesUpAfter, takes }) =>
           Effect.gen(function* () {
-            const speak = Effect.acquireUseRelease(
+            const runCall = Effect.acquireUseRelease(
               Effect.map(limiter.reserve(100), (reservation) => {
                 most = Math.max(most, ++inFlight)
                 return reservation
@@ -180,7 +180,7 @@ describe("maxConcurrent", () => {
                 return reservation.settle(50)
               }
             )
-            const fiber = yield* Effect.fork(Effect.delay(Effect.exit(speak), at))
+            const fiber = yield* Effect.fork(Effect.delay(Effect.exit(runCall), at))
             if (givesUpAfter !== undefined) {
               yield* Effect.fork(Effect.delay(Fiber.interrupt(fiber), at + givesUpAfter))
             }
@@ -256,7 +256,7 @@ describe("priorities", () => {
   it.effect("a batch call is served after its aging under a load that never ends", () =>
     Effect.gen(function* () {
       const limiter = yield* RateLimiter.make({ capacity: 1, refillRate: 1, maxWait: "10 seconds" })
-      // Twice as many come as can be served, for ever.
+      // Twice the load that the limiter can serve, without end.
       const load = yield* Effect.fork(
         Effect.forever(Effect.zipRight(Effect.fork(Effect.either(limiter.take())), Effect.sleep("500 millis")))
       )
@@ -264,7 +264,7 @@ describe("priorities", () => {
       const batched = yield* Effect.fork(batch(limiter.take()))
       yield* TestClock.adjust("29 seconds")
       expect(yield* Fiber.poll(batched)).toMatchObject({ _tag: "None" })
-      // What had come by the end of its aging is at most as much as may wait.
+      // At most `maxWait` of the load is queued before it when its aging ends.
       yield* TestClock.adjust("12 seconds")
       expect(yield* Fiber.poll(batched)).toMatchObject({ _tag: "Some", value: Exit.void })
       yield* Fiber.interrupt(load)

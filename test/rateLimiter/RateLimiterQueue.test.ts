@@ -3,7 +3,7 @@ import { Effect, SortedMap } from "effect"
 import * as Bucket from "../../src/rateLimiter/tokenBucket.js"
 import * as Queue from "../../src/rateLimiter/queue.js"
 
-/** How many objects are kept alive by a value. */
+/** The number of objects that a value keeps in memory. */
 const reachable = (value: unknown, seen: Set<unknown> = new Set()): number => {
   if (typeof value !== "object" || value === null || seen.has(value)) return seen.size
   seen.add(value)
@@ -25,7 +25,7 @@ const initialState: Queue.State = {
 
 const request: Queue.AcquireRequest = { requests: 1, tokens: 10, slots: 1 }
 
-/** A call that is served at once, and over. */
+/** A call that is served at once and ends. */
 const served = (state: Queue.State): Queue.State => {
   const [after] = Queue.evict(Queue.grant(state, request))
   return { ...after, inFlight: after.inFlight - 1, reserved: after.reserved - request.tokens }
@@ -40,11 +40,11 @@ describe("memory of the limiter's queue", () => {
   })
 
   it("the state does not grow with evicted waiters", () => {
-    const hopeless: Queue.Waiter = { ...request, requests: 10, deadline: -1, wakeup: Effect.unsafeMakeLatch(false) }
+    const late: Queue.Waiter = { ...request, requests: 10, deadline: -1, wakeup: Effect.unsafeMakeLatch(false) }
     const refused = (state: Queue.State): Queue.State => {
-      const queue = SortedMap.set(state.queue, { at: 0, ticket: 0 }, hopeless)
+      const queue = SortedMap.set(state.queue, { at: 0, ticket: 0 }, late)
       const [after, evicted] = Queue.evict({ ...Queue.grant(state, { ...request, requests: 5 }), queue })
-      expect(evicted).toEqual([hopeless])
+      expect(evicted).toEqual([late])
       return after
     }
     const first = refused(initialState)

@@ -1,7 +1,7 @@
-/** The means for tests are tested themselves: mocks against the vocabulary, the provider with a plain HTTP client. */
+/** Tests of the test tools: the scripted `LLM` against the vocabulary, the simulated provider with a plain HTTP client. */
 import { describe, expect, it } from "@effect/vitest"
 import { Chunk, Effect, Exit, Fiber, Stream, TestClock } from "effect"
-import { request as ask } from "undici"
+import { request as send } from "undici"
 import * as ApiKey from "../../src/vocabulary/ApiKey.js"
 import * as Chat from "../../src/vocabulary/Chat.js"
 import * as ChatEvent from "../../src/vocabulary/ChatEvent.js"
@@ -46,19 +46,19 @@ describe("TestLLM", () => {
         { id: "b", name: "clock", arguments: "{}" }
       ]
     })
-    const told = TestLLM.wordByWord(whole)
-    const thought = { _tag: "ReasoningDelta", index: 0, id: "t1" }
-    expect(told.filter(({ _tag }) => _tag === "ReasoningDelta")).toEqual([
-      { ...thought, text: "Let " },
-      { ...thought, text: "me " },
-      { ...thought, text: "think.", signature: "sealed" }
+    const events = TestLLM.wordByWord(whole)
+    const delta = { _tag: "ReasoningDelta", index: 0, id: "t1" }
+    expect(events.filter(({ _tag }) => _tag === "ReasoningDelta")).toEqual([
+      { ...delta, text: "Let " },
+      { ...delta, text: "me " },
+      { ...delta, text: "think.", signature: "sealed" }
     ])
-    expect(told.flatMap((event) => (event._tag === "ToolCallDelta" ? [event.argumentsDelta] : []))).toEqual([
+    expect(events.flatMap((event) => (event._tag === "ToolCallDelta" ? [event.argumentsDelta] : []))).toEqual([
       '{"for":"two ',
       'words"}',
       "{}"
     ])
-    expect(told.reduce(ChatEvent.append, ChatEvent.nothing)).toMatchObject({
+    expect(events.reduce(ChatEvent.append, ChatEvent.nothing)).toMatchObject({
       text: whole.text,
       reasoningParts: whole.reasoningParts,
       toolCalls: whole.toolCalls
@@ -131,7 +131,7 @@ describe("TestLLM", () => {
 
 const post = (baseUrl: string, body: object, key = "good") =>
   Effect.promise(async () => {
-    const response = await ask(`${baseUrl}/chat/completions`, {
+    const response = await send(`${baseUrl}/chat/completions`, {
       method: "POST",
       headers: { authorization: `Bearer ${key}`, "content-type": "application/json" },
       body: JSON.stringify({ model: "m", messages: [{ role: "user", content: "Hi" }], ...body })
@@ -140,27 +140,30 @@ const post = (baseUrl: string, body: object, key = "good") =>
   })
 
 describe("SimulatedProvider", () => {
-  it.scopedLive("the simulated provider limits, refuses or accepts each key by its options, with an exact Retry-After", () =>
-    Effect.gen(function* () {
-      const provider = yield* SimulatedProvider.make({
-        keys: [
-          { key: "limited", limit: { requests: 2, per: "1 hour" } },
-          { key: "revoked", revoked: true },
-          { key: "empty", outOfQuota: true }
-        ]
+  it.scopedLive(
+    "the simulated provider limits, refuses or accepts each key by its options, with an exact Retry-After",
+    () =>
+      Effect.gen(function* () {
+        const provider = yield* SimulatedProvider.make({
+          keys: [
+            { key: "limited", limit: { requests: 2, per: "1 hour" } },
+            { key: "revoked", revoked: true },
+            { key: "empty", outOfQuota: true }
+          ]
+        })
+        const statuses = yield* Effect.forEach(
+          ["limited", "limited", "limited", "revoked", "empty", "unknown"],
+          (key) => post(provider.baseUrl, {}, key)
+        )
+        expect(statuses.map(({ status }) => status)).toEqual([200, 200, 429, 401, 429, 401])
+        const wait = Number(statuses[2]?.headers["retry-after"])
+        expect(wait).toBeGreaterThan(3000)
+        expect(wait).toBeLessThanOrEqual(3600)
+        expect(statuses[4]?.text).toContain("insufficient_quota")
+        const log = yield* provider.log
+        expect(log[0]?.keyId).toBe(ApiKey.make("limited").id)
+        expect(JSON.stringify(log)).not.toContain("Bearer")
       })
-      const statuses = yield* Effect.forEach(["limited", "limited", "limited", "revoked", "empty", "unknown"], (key) =>
-        post(provider.baseUrl, {}, key)
-      )
-      expect(statuses.map(({ status }) => status)).toEqual([200, 200, 429, 401, 429, 401])
-      const wait = Number(statuses[2]?.headers["retry-after"])
-      expect(wait).toBeGreaterThan(3000)
-      expect(wait).toBeLessThanOrEqual(3600)
-      expect(statuses[4]?.text).toContain("insufficient_quota")
-      const log = yield* provider.log
-      expect(log[0]?.keyId).toBe(ApiKey.make("limited").id)
-      expect(JSON.stringify(log)).not.toContain("Bearer")
-    })
   )
 
   it.scopedLive("the simulated provider streams like OpenAI, with usage on request or by its dialect", () =>
@@ -185,10 +188,10 @@ describe("SimulatedProvider", () => {
       const provider = yield* SimulatedProvider.make()
       const refused = yield* post(provider.baseUrl, { messages: [{ role: "robot", content: "?" }] })
       expect([refused.status, refused.text.includes("messages[0].role")]).toEqual([400, true])
-      const lost = yield* Effect.promise(() => ask(`${provider.baseUrl}/nowhere`, { method: "POST", body: "{}" }))
+      const lost = yield* Effect.promise(() => send(`${provider.baseUrl}/nowhere`, { method: "POST", body: "{}" }))
       expect(lost.statusCode).toBe(404)
       yield* Effect.promise(() => lost.body.dump())
-      const models = yield* Effect.promise(() => ask(`${provider.baseUrl}/models`))
+      const models = yield* Effect.promise(() => send(`${provider.baseUrl}/models`))
       expect(models.statusCode).toBe(200)
       yield* Effect.promise(() => models.body.dump())
     })

@@ -7,7 +7,7 @@ import { character } from "../support/character.js"
 
 const both = GptTokenizer.layer({ encodings: ["o200k_base", "cl100k_base"] })
 
-/** The conversation of OpenAI's cookbook, for which it tells what the API counted. */
+/** The conversation of OpenAI's cookbook, which reports the API's count for it. */
 const jargon = [
   Chat.system("You are a helpful, pattern-following assistant that translates corporate jargon into plain English."),
   { ...Chat.user("New synergies will help drive top-line growth."), name: "example_user" },
@@ -63,17 +63,19 @@ describe("token counts of OpenAI's models", () => {
       })
     }).pipe(Effect.provide(both))
   )
-  it.effect("GptTokenizer counts texts of later models exactly, and messages of an undocumented chat format as estimates", () =>
-    Effect.gen(function* () {
-      for (const model of ["gpt-5", "gpt-4.1-mini", "o3", "o4-mini", "gpt-oss-20b"]) {
-        expect(yield* TokenCounter.count("Hello, world!", model)).toEqual({ tokens: 4, estimated: false })
-        expect((yield* TokenCounter.count([Chat.user("Hello, world!")], model)).estimated).toBe(true)
-      }
-      expect(yield* TokenCounter.count("Hello, world!", "text-embedding-3-small")).toEqual({
-        tokens: 4,
-        estimated: false
-      })
-    }).pipe(Effect.provide(both))
+  it.effect(
+    "GptTokenizer counts texts of later models exactly, and messages of an undocumented chat format as estimates",
+    () =>
+      Effect.gen(function* () {
+        for (const model of ["gpt-5", "gpt-4.1-mini", "o3", "o4-mini", "gpt-oss-20b"]) {
+          expect(yield* TokenCounter.count("Hello, world!", model)).toEqual({ tokens: 4, estimated: false })
+          expect((yield* TokenCounter.count([Chat.user("Hello, world!")], model)).estimated).toBe(true)
+        }
+        expect(yield* TokenCounter.count("Hello, world!", "text-embedding-3-small")).toEqual({
+          tokens: 4,
+          estimated: false
+        })
+      }).pipe(Effect.provide(both))
   )
   it.effect("GptTokenizer recognises fine-tuned models and models with the prefix of a gateway", () =>
     Effect.gen(function* () {
@@ -89,16 +91,19 @@ describe("token counts of OpenAI's models", () => {
       expect(tokens).toBeGreaterThan(6)
     }).pipe(Effect.provide(both))
   )
-  it.effect.prop("GptTokenizer counts any text, with no more tokens than bytes", [FastCheck.string({ unit: character })], ([text]) =>
-    Effect.gen(function* () {
-      const { estimated, tokens } = yield* TokenCounter.count(text, "gpt-4o")
-      expect(estimated).toBe(false)
-      expect(tokens).toBeLessThanOrEqual(Buffer.byteLength(text))
-    }).pipe(Effect.provide(both))
+  it.effect.prop(
+    "GptTokenizer counts any text, with no more tokens than bytes",
+    [FastCheck.string({ unit: character })],
+    ([text]) =>
+      Effect.gen(function* () {
+        const { estimated, tokens } = yield* TokenCounter.count(text, "gpt-4o")
+        expect(estimated).toBe(false)
+        expect(tokens).toBeLessThanOrEqual(Buffer.byteLength(text))
+      }).pipe(Effect.provide(both))
   )
   it.effect("GptTokenizer counts in linear time, and marks the count as an estimate when it splits a long run", () =>
     Effect.gen(function* () {
-      // Uncut, this would take minutes.
+      // Without splitting, this would take minutes.
       const { estimated, tokens } = yield* TokenCounter.count("a".repeat(300_000), "gpt-4o")
       expect(estimated).toBe(true)
       expect(Math.abs(tokens - 37_500)).toBeLessThan(600)

@@ -12,7 +12,7 @@ const requests = chatRequest("test")
 const tokens = (input: TokenCounter.Input): Effect.Effect<number> =>
   Effect.map(TokenCounter.count(input, "any"), (count) => count.tokens)
 
-/** A text in each kind of writing, and the bounds of estimate / truth. */
+/** A text of each kind, and the bounds of estimate / exact count. */
 const texts: ReadonlyArray<readonly [kind: string, text: string, least: number, most: number]> = [
   [
     "English",
@@ -69,11 +69,15 @@ describe("Usage.estimateTokens", () => {
     expect(Usage.estimateTokens(" ".repeat(800))).toBeLessThan(20)
     expect(Usage.estimateTokens("\n".repeat(100))).toBeLessThan(10)
   })
-  it.prop("estimateTokens is a whole number of at most three per character", [FastCheck.string({ unit: character })], ([text]) => {
-    const estimate = Usage.estimateTokens(text)
-    expect(Number.isInteger(estimate)).toBe(true)
-    expect(estimate).toBeLessThanOrEqual(text.length * 3)
-  })
+  it.prop(
+    "estimateTokens is a whole number of at most three per character",
+    [FastCheck.string({ unit: character })],
+    ([text]) => {
+      const estimate = Usage.estimateTokens(text)
+      expect(Number.isInteger(estimate)).toBe(true)
+      expect(estimate).toBeLessThanOrEqual(text.length * 3)
+    }
+  )
   it.prop(
     "estimateTokens of two joined texts differs by at most three from the sum",
     [FastCheck.string({ unit: character }), FastCheck.string({ unit: character })],
@@ -96,13 +100,16 @@ describe("TokenCounter.count", () => {
       expect(yield* tokens(messages)).toBe(each.reduce((sum, count) => sum + count, 0))
     })
   )
-  it.effect.prop("count of a request adds the tokens that begin the answer, and those of tools and response format", [requests], ([request]) =>
-    Effect.gen(function* () {
-      const messages = yield* tokens(request.messages)
-      const whole = yield* tokens(request)
-      if (request.tools === undefined && typeof request.responseFormat !== "object") expect(whole).toBe(messages + 3)
-      else expect(whole).toBeGreaterThan(messages + 3)
-    })
+  it.effect.prop(
+    "count of a request adds the tokens that begin the answer, and those of tools and response format",
+    [requests],
+    ([request]) =>
+      Effect.gen(function* () {
+        const messages = yield* tokens(request.messages)
+        const whole = yield* tokens(request)
+        if (request.tools === undefined && typeof request.responseFormat !== "object") expect(whole).toBe(messages + 3)
+        else expect(whole).toBeGreaterThan(messages + 3)
+      })
   )
   it.effect("count adds four tokens per message, and the message's name", () =>
     Effect.gen(function* () {
@@ -114,19 +121,19 @@ describe("TokenCounter.count", () => {
   it.effect("count includes tool calls and their results", () =>
     Effect.gen(function* () {
       const call = { id: "call_1", name: "weather", arguments: '{"city":"Paris"}' }
-      const asked = yield* tokens([Chat.assistant("", [call])])
-      expect(asked).toBe(4 + 3 + 1 + Usage.estimateTokens(call.arguments))
+      const withCall = yield* tokens([Chat.assistant("", [call])])
+      expect(withCall).toBe(4 + 3 + 1 + Usage.estimateTokens(call.arguments))
       expect(yield* tokens([Chat.toolResult(call, "sunny")])).toBe(5)
     })
   )
   it.effect("count includes reasoning text and not its signature", () =>
     Effect.gen(function* () {
-      const thought = (text: string): Chat.Message => ({
+      const reasoning = (text: string): Chat.Message => ({
         role: "assistant",
         content: [{ type: "reasoning", text, signature: "sealed".repeat(100) }]
       })
-      expect(yield* tokens([thought("three more words")])).toBe(4 + 3)
-      expect(yield* tokens([thought("")])).toBe(4)
+      expect(yield* tokens([reasoning("three more words")])).toBe(4 + 3)
+      expect(yield* tokens([reasoning("")])).toBe(4)
     })
   )
   it.effect("count includes nested JSON schemas of tools and the values of enums", () =>
@@ -173,7 +180,7 @@ const gif = (width: number, height: number): Uint8Array => {
   return bytes
 }
 
-/** A second of silence for each second asked for, at this many bytes a second. */
+/** Silence of the given length, at this many bytes a second. */
 const wav = (seconds: number, bytesPerSecond: number): Uint8Array => {
   const bytes = new Uint8Array(44 + seconds * bytesPerSecond)
   bytes.set([0x52, 0x49, 0x46, 0x46])
