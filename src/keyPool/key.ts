@@ -5,13 +5,13 @@
 import { toMillis } from "effect/Duration"
 import type { ApiKey } from "../vocabulary/ApiKey.js"
 import type { KeyState, Reason, Verdict } from "./model.js"
-import * as StartWindow from "./startWindow.js"
+import * as SlidingWindow from "../internal/slidingWindow.js"
 
 export interface PooledKey extends KeyState {
   readonly key: ApiKey
   readonly slot: number
   readonly health: Health
-  readonly starts: StartWindow.StartWindow | undefined
+  readonly starts: SlidingWindow.SlidingWindow | undefined
   /** Calls that were given the key. */
   readonly calls: number
   readonly succeeded: number
@@ -101,6 +101,12 @@ const healthy: Health = {
   probe: undefined
 }
 
+/** A rate below one a second lengthens the window; a fraction above it, such as 2.5, shortens it. Starts are never grouped. */
+const startWindow = (requestsPerSecond: number): SlidingWindow.SlidingWindow => {
+  const limit = Math.max(1, Math.floor(requestsPerSecond))
+  return SlidingWindow.make(limit, (limit / requestsPerSecond) * 1000, 0, Infinity)
+}
+
 /** A new key. `interval` is drawn from the exponential distribution of rate 1. */
 export const make = (
   key: ApiKey,
@@ -122,7 +128,7 @@ export const make = (
   key,
   slot,
   health: healthy,
-  starts: key.requestsPerSecond === undefined ? undefined : StartWindow.make(key.requestsPerSecond),
+  starts: key.requestsPerSecond === undefined ? undefined : startWindow(key.requestsPerSecond),
   calls: 0,
   succeeded: 0,
   failures: { rateLimited: 0, outOfQuota: 0, refused: 0 },
@@ -163,7 +169,7 @@ const availabilityOf = ({ health, inFlight, maxConcurrency, starts }: PooledKey,
   }
   if (health.halfOpen !== undefined && health.probe !== undefined) return "probing"
   if (maxConcurrency !== undefined && inFlight >= maxConcurrency) return "capped"
-  return starts !== undefined && StartWindow.opensAt(starts) > now ? "paced" : "ready"
+  return starts !== undefined && SlidingWindow.opensAt(starts, 1) > now ? "paced" : "ready"
 }
 
 const wakeAt = ({ health, starts }: PooledKey, availability: Availability): number => {
@@ -172,7 +178,7 @@ const wakeAt = ({ health, starts }: PooledKey, availability: Availability): numb
     case "broken":
       return health.restUntil
     case "paced":
-      return starts === undefined ? Infinity : StartWindow.opensAt(starts)
+      return starts === undefined ? Infinity : SlidingWindow.opensAt(starts, 1)
     default:
       return Infinity
   }
@@ -205,7 +211,7 @@ export const reserve = (key: PooledKey, sequence: number, now: number, interval:
     lastServed: sequence,
     ticket: key.ticket + interval / key.weight,
     calls: key.calls + 1,
-    starts: starts === undefined ? undefined : StartWindow.record(starts, now),
+    starts: starts === undefined ? undefined : SlidingWindow.take(SlidingWindow.expire(starts, now), 1),
     health: health.halfOpen === undefined ? undefined : { ...health, probe: sequence }
   })
 }

@@ -6,7 +6,7 @@ import * as KeySets from "./keySet.js"
 import type { KeySet } from "./keySet.js"
 import type { PooledKey } from "./key.js"
 import type { Denied } from "./state.js"
-import * as StartWindow from "./startWindow.js"
+import * as SlidingWindow from "../internal/slidingWindow.js"
 
 /** `epoch` is the wall-clock time at which the time of the set was 0. */
 export const status = (providerId: string, keySet: KeySet, waiting: number, epoch: number): PoolStatus => ({
@@ -27,7 +27,7 @@ const statusOf = (key: PooledKey, now: number, epoch: number): KeyStatus => {
     state: stateOf(key, now, epoch),
     halfOpen: key.health.halfOpen !== undefined,
     inFlight,
-    ...(key.starts === undefined ? {} : { recentStarts: StartWindow.count(key.starts, now) }),
+    ...(key.starts === undefined ? {} : { recentStarts: SlidingWindow.expire(key.starts, now).used }),
     loadFactor: inFlight / (maxConcurrency ?? weight),
     ...(latency === undefined ? {} : { latency }),
     served: key.calls,

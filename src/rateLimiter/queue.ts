@@ -1,7 +1,7 @@
 /** The queue of a limiter and the waits in it. A pure module; times are in milliseconds. */
 import type { Effect } from "effect"
 import { Option, SortedMap } from "effect"
-import * as Window from "./window.js"
+import * as SlidingWindow from "../internal/slidingWindow.js"
 import * as Bucket from "./tokenBucket.js"
 
 /** What a caller asks for. */
@@ -35,7 +35,7 @@ export interface Buckets {
   readonly requests: Bucket.Bucket
   readonly tokens: Bucket.Bucket | undefined
   /** Further limits on requests. */
-  readonly windows: ReadonlyArray<Window.SlidingWindow>
+  readonly windows: ReadonlyArray<SlidingWindow.SlidingWindow>
 }
 
 export interface State extends Buckets {
@@ -50,17 +50,17 @@ export interface State extends Buckets {
   readonly projected: Buckets | undefined
 }
 
-const noWindows: ReadonlyArray<Window.SlidingWindow> = []
+const noWindows: ReadonlyArray<SlidingWindow.SlidingWindow> = []
 
 const eachWindow = (
-  windows: ReadonlyArray<Window.SlidingWindow>,
-  f: (window: Window.SlidingWindow) => Window.SlidingWindow
-): ReadonlyArray<Window.SlidingWindow> => (windows.length === 0 ? noWindows : windows.map(f))
+  windows: ReadonlyArray<SlidingWindow.SlidingWindow>,
+  f: (window: SlidingWindow.SlidingWindow) => SlidingWindow.SlidingWindow
+): ReadonlyArray<SlidingWindow.SlidingWindow> => (windows.length === 0 ? noWindows : windows.map(f))
 
 const bucketsAt = ({ requests, tokens, windows }: Buckets, now: number): Buckets => ({
   requests: Bucket.refill(requests, now),
   tokens: tokens === undefined ? undefined : Bucket.refill(tokens, now),
-  windows: eachWindow(windows, (window) => Window.refill(window, now))
+  windows: eachWindow(windows, (window) => SlidingWindow.expire(window, now))
 })
 
 export const refill = <S extends State>(state: S, now: number): S => ({ ...state, ...bucketsAt(state, now) })
@@ -70,7 +70,8 @@ export const waitFor = (buckets: Buckets, { requests, tokens }: AcquireRequest):
     Bucket.waitFor(buckets.requests, requests),
     buckets.tokens === undefined || tokens === 0 ? 0 : Bucket.waitFor(buckets.tokens, tokens)
   )
-  for (const window of buckets.windows) wait = Math.max(wait, Window.waitFor(window, requests))
+  for (const window of buckets.windows)
+    wait = Math.max(wait, SlidingWindow.opensAt(window, requests) - window.updatedAt)
   return wait
 }
 
@@ -81,7 +82,7 @@ export const exceedsConcurrency = (state: State, request: AcquireRequest): boole
 const takeFrom = (buckets: Buckets, { requests, tokens }: AcquireRequest): Buckets => ({
   requests: Bucket.take(buckets.requests, requests),
   tokens: buckets.tokens === undefined ? undefined : Bucket.take(buckets.tokens, tokens),
-  windows: eachWindow(buckets.windows, (window) => Window.take(window, requests))
+  windows: eachWindow(buckets.windows, (window) => SlidingWindow.take(window, requests))
 })
 
 /** The buckets just after the request is served, at the earliest possible time. */

@@ -7,7 +7,7 @@ import { isAmount, isUsed } from "./options.js"
 import * as Refusals from "./errors.js"
 import { longestTimer, now as nowOf } from "../internal/clock.js"
 import * as Adaptive from "./adaptive.js"
-import * as Window from "./window.js"
+import * as SlidingWindow from "../internal/slidingWindow.js"
 import * as Bucket from "./tokenBucket.js"
 import * as Queue from "./queue.js"
 
@@ -24,8 +24,8 @@ const initialState = (settings: Settings, now: number): State => {
     requests: Bucket.make(settings.capacity, settings.refillRate, now),
     tokens: tokensPerMinute === undefined ? undefined : Bucket.make(tokensPerMinute, tokensPerMinute / 60, now),
     windows: [
-      ...(requestsPerMinute === undefined ? [] : [Window.make(requestsPerMinute, minute, now)]),
-      ...(requestsPerDay === undefined ? [] : [Window.make(requestsPerDay, day, now)])
+      ...(requestsPerMinute === undefined ? [] : [SlidingWindow.make(requestsPerMinute, minute, now)]),
+      ...(requestsPerDay === undefined ? [] : [SlidingWindow.make(requestsPerDay, day, now)])
     ],
     reserved: 0,
     maxInFlight: settings.maxConcurrent ?? Infinity,
@@ -266,7 +266,7 @@ export const make = (settings: Settings, priority: Effect.Effect<Priority>): Eff
           ...current,
           requests: { ...current.requests, available: current.requests.capacity },
           tokens: current.tokens === undefined ? undefined : { ...current.tokens, available: current.tokens.capacity },
-          windows: current.windows.map(Window.clear),
+          windows: current.windows.map(SlidingWindow.clear),
           projected: undefined
         }),
         false
@@ -303,7 +303,7 @@ const bucketStatus = (bucket: Bucket.Bucket): BucketStatus => ({
 })
 
 const statusOf = (state: State, settings: Settings): LimiterStatus => {
-  const windowStatus = ({ limit, used }: Window.SlidingWindow) => ({ available: limit - used, limit })
+  const windowStatus = ({ limit, used }: SlidingWindow.SlidingWindow) => ({ available: limit - used, limit })
   const minuteWindow = state.windows.find(({ duration }) => duration === minute)
   const dayWindow = state.windows.find(({ duration }) => duration === day)
   return {
