@@ -1,9 +1,8 @@
 /** One request to the simulated provider and its answer, with faults. */
 import { parsed } from "../wire/json.js"
-import { Clock, Duration, Effect, Either, Hash, Random, Redacted, Ref } from "effect"
+import { Clock, Deferred, Duration, Effect, Either, Fiber, Hash, Random, Redacted, Ref } from "effect"
 import type { IncomingMessage, ServerResponse } from "node:http"
 import * as ApiKey from "../vocabulary/ApiKey.js"
-import { firstOf } from "./firstOf.js"
 import type { ChatRequest, ChatResponse } from "../vocabulary/Chat.js"
 import { textOf } from "../vocabulary/Chat.js"
 import { estimateInput } from "../call/request.js"
@@ -214,6 +213,22 @@ const secretOf = ({ headers }: IncomingMessage): string => {
   const apiKey = headers["api-key"] ?? headers["x-api-key"] ?? headers["x-goog-api-key"]
   return typeof apiKey === "string" ? apiKey : (headers.authorization ?? "").replace(/^Bearer /, "")
 }
+
+/**
+ * Ends as the first effect does, after the other has been interrupted. Unlike `Effect.raceFirst`, it also ends when its fiber is
+ * interrupted between forking the two fibers and starting them.
+ */
+const firstOf = <A>(self: Effect.Effect<A>, that: Effect.Effect<A>): Effect.Effect<A> =>
+  Effect.uninterruptibleMask((restore) =>
+    Effect.gen(function* () {
+      const first = yield* Deferred.make<A>()
+      const fibers = [
+        yield* Effect.fork(Effect.intoDeferred(restore(self), first)),
+        yield* Effect.fork(Effect.intoDeferred(restore(that), first))
+      ]
+      return yield* Effect.ensuring(restore(Deferred.await(first)), Fiber.interruptAll(fibers))
+    })
+  )
 
 /** Serves one request until its end, or until the client disconnects, and returns its log entry. */
 export const serve = (
