@@ -111,9 +111,9 @@ const notInHeaders = /[^\t\x20-\x7e\x80-\xff]/u
 
 /** Why no HTTP header can carry a secret, without the secret; undefined if one can. */
 export const headerFault = (secret: string): string | undefined => {
-  const found = notInHeaders.exec(secret.trim())
-  if (found === null) return undefined
-  const code = (found[0].codePointAt(0) ?? 0).toString(16).toUpperCase().padStart(4, "0")
+  const match = notInHeaders.exec(secret.trim())
+  if (match === null) return undefined
+  const code = (match[0].codePointAt(0) ?? 0).toString(16).toUpperCase().padStart(4, "0")
   return `must be a key that an HTTP header can carry; this contains the character U+${code}. Copy the key again`
 }
 

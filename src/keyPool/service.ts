@@ -152,7 +152,7 @@ const makeService = (
       PoolOptions.isWeight(weight)
         ? Effect.flatMap(
             changeKey(id, (keySet) => KeySets.reweight(keySet, id, weight)),
-            (found) => (found ? Effect.void : Effect.fail(dependencies.invalid([`id: the pool has no key "${id}"`])))
+            (exists) => (exists ? Effect.void : Effect.fail(dependencies.invalid([`id: the pool has no key "${id}"`])))
           )
         : Effect.suspend(() => Effect.fail(dependencies.invalid([PoolOptions.wrongWeight]))),
     enable: (id) => changeKey(id, (keySet) => KeySets.enable(keySet, id)),

@@ -59,7 +59,7 @@ export const slowDown = (pace: Pace, settings: Settings, now: number, since: num
 export const speedUp = (pace: Pace, settings: Settings, now: number): Pace =>
   pace.share === 1 || now - pace.changedAt < settings.every
     ? pace
-    : // Sums of fractions are inexact, and so close to the fullPace pace is the fullPace pace.
+    : // Sums of fractions are inexact: a share this close to 1 counts as 1.
       { ...pace, share: pace.share + settings.increase > 1 - 1e-9 ? 1 : pace.share + settings.increase, changedAt: now }
 
 export const applySignal = (pace: Pace, settings: Settings, now: number, signal: Signal): Pace => {

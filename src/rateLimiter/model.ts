@@ -100,7 +100,7 @@ export class CurrentPriority extends Context.Reference<CurrentPriority>()("effec
  * Runs an effect whose calls wait at this priority.
  *
  * Interactive calls that arrive up to `batch.aging` (30 seconds) later pass a batch call; all later ones queue behind it, so it
- * is never passed for ever. Calls of one priority are served in order of arrival.
+ * cannot starve. Calls of one priority are served in order of arrival.
  *
  * @since 0.1.0
  * @category priorities

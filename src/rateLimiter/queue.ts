@@ -14,7 +14,7 @@ export interface AcquireRequest {
 
 /**
  * The position in the queue: by `at`, then by order of arrival. A batch call has the `at` of a call that arrives later. So each
- * priority keeps its order of arrival, and no call is passed for ever.
+ * priority keeps its order of arrival, and no call starves.
  */
 export interface Position {
   readonly at: number

@@ -152,9 +152,9 @@ const vectorOf = (text: string, dimensions: number): ReadonlyArray<number> => {
 }
 
 /** The pieces of an answer, the delay between them, and the fault. */
-interface Payload {
+interface Output {
   readonly pieces: ReadonlyArray<string>
-  readonly pace: Effect.Effect<void>
+  readonly interval: Effect.Effect<void>
   readonly fault: Fault | undefined
 }
 
@@ -170,14 +170,14 @@ const aborted: Ending = { outcome: "aborted", events: 0 }
 /** Sends the pieces up to the fault, and then the fault. */
 const sendAll = (
   response: ServerResponse,
-  { fault, pace, pieces }: Payload,
+  { fault, interval, pieces }: Output,
   errorPiece: string
 ): Effect.Effect<Ending> => {
   const faultAt = fault !== undefined && "after" in fault ? Math.min(fault.after, pieces.length - 1) : pieces.length
   const faulted = (events: number): Ending => ({ outcome: "faulted", events })
   const good = Effect.forEach(
     pieces.slice(0, faultAt),
-    (piece, index) => Effect.zipRight(index === 0 ? Effect.void : pace, sendPiece(response, piece, fault)),
+    (piece, index) => Effect.zipRight(index === 0 ? Effect.void : interval, sendPiece(response, piece, fault)),
     { discard: true }
   )
   const ending = (): Effect.Effect<Ending> => {
@@ -346,7 +346,7 @@ export const serve = (
           const pieces = fault === undefined || fault._tag === "ErrorEvent" ? [whole] : half(whole)
           return yield* sendAll(
             response,
-            { pieces, pace: Effect.void, fault: fault?._tag === "ErrorEvent" ? undefined : fault },
+            { pieces, interval: Effect.void, fault: fault?._tag === "ErrorEvent" ? undefined : fault },
             ""
           )
         }
@@ -356,7 +356,7 @@ export const serve = (
           .map((frame) => Framing.render(wire.framing, frame))
         return yield* sendAll(
           response,
-          { pieces, pace: delay(provider.options.tokenPace), fault },
+          { pieces, interval: delay(provider.options.tokenPace), fault },
           Framing.render(wire.framing, { event: "error", data: error })
         )
       })

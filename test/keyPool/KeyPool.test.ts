@@ -167,10 +167,10 @@ describe("the other strategies", () => {
 })
 
 describe("the latency strategy", () => {
-  const timed = (self: KeyPool.Service, pace: Record<string, number>) =>
+  const timed = (self: KeyPool.Service, durations: Record<string, number>) =>
     Effect.gen(function* () {
       const lease = yield* self.acquire()
-      const millis = pace[lease.key.id] ?? 0
+      const millis = durations[lease.key.id] ?? 0
       yield* TestClock.adjust(millis)
       yield* lease.settle(KeyPool.Verdict.Served({ latency: millis }))
       return lease.key.id
@@ -213,8 +213,8 @@ describe("the latency strategy", () => {
   it.effect("latency tries a slow key again after a while", () =>
     Effect.gen(function* () {
       const self = yield* pool({ strategy: KeyPool.latency, keys: keysOf(2) })
-      const pace = { k0: 1_000, k1: 20_000 }
-      const ids = yield* Effect.replicateEffect(timed(self, pace), 150)
+      const durations = { k0: 1_000, k1: 20_000 }
+      const ids = yield* Effect.replicateEffect(timed(self, durations), 150)
       const tries = ids.filter((id) => id === "k1").length
       expect(tries).toBeGreaterThan(2)
       expect(tries).toBeLessThan(10)

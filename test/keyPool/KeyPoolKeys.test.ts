@@ -111,20 +111,20 @@ describe("secrets", () => {
       const secret = "sk-canary-0123456789"
       const self = yield* pool({ keys: [secret, { key: Redacted.make(`${secret}-2`), weight: 2 }] })
       const lease = yield* self.acquire()
-      const held = yield* self.status
+      const busyStatus = yield* self.status
       yield* lease.settle(KeyPool.Verdict.Refused())
       yield* self.disable((yield* self.status).keys[1]?.id ?? "")
-      const shown = [
+      const printed = [
         self,
         lease,
         lease.key,
-        held,
+        busyStatus,
         yield* self.status,
         yield* Effect.flip(self.acquire()),
         yield* Effect.flip(self.add(secret)),
         yield* Effect.flip(self.reweight("nobody", 2))
       ]
-      for (const value of shown) {
+      for (const value of printed) {
         const texts = [
           String(value),
           JSON.stringify(value),
@@ -369,10 +369,10 @@ describe("secrets that no HTTP header can carry", () => {
 describe("keys of the wrong type from plain JavaScript", () => {
   it.effect("make and add reject a key that is not a string with InvalidPoolError", () =>
     Effect.gen(function* () {
-      const given: ReadonlyArray<KeyPool.KeyInput> = JSON.parse(
+      const inputs: ReadonlyArray<KeyPool.KeyInput> = JSON.parse(
         '[42, null, { "key": 42 }, { "value": true }, {}, [], true]'
       )
-      const error = yield* Effect.flip(pool({ keys: given }))
+      const error = yield* Effect.flip(pool({ keys: inputs }))
       expect(error.faults).toEqual([
         "keys[0]: must be an API key; this is of the type number",
         "keys[1]: must be an API key; this is missing",

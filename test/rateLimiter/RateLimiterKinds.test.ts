@@ -132,7 +132,7 @@ describe("maxConcurrent", () => {
   it.effect("callers that wait for calls in flight fail after their maxWait", () =>
     Effect.gen(function* () {
       const limiter = yield* RateLimiter.make({ maxConcurrent: 1, maxWait: "5 seconds" })
-      const held = yield* limiter.reserve(0)
+      const first = yield* limiter.reserve(0)
       const waiting = yield* Effect.fork(refusal(limiter.reserve(0)))
       const behind = yield* Effect.fork(refusal(limiter.take()))
       const impatient = yield* Effect.fork(refusal(limiter.reserve(0, { maxWait: 0 })))
@@ -143,7 +143,7 @@ describe("maxConcurrent", () => {
       yield* TestClock.adjust(1)
       expect((yield* Fiber.join(waiting))._tag).toBe("RateLimitError")
       yield* Fiber.await(behind)
-      yield* held.settle(0)
+      yield* first.settle(0)
       expect(yield* limiter.status).toMatchObject({ waiting: 0, concurrency: { inFlight: 0 } })
     })
   )

@@ -96,15 +96,15 @@ describe("TestLLM", () => {
 
   it.effect("TestLLM streams events at an interval and then fails", () =>
     Effect.gen(function* () {
-      const seen: Array<string> = []
+      const tags: Array<string> = []
       const fiber = yield* Effect.fork(
-        Effect.exit(Stream.runForEach(LLM.chatStream("?"), (event) => Effect.sync(() => seen.push(event._tag))))
+        Effect.exit(Stream.runForEach(LLM.chatStream("?"), (event) => Effect.sync(() => tags.push(event._tag))))
       )
       yield* TestClock.adjust("150 millis")
-      expect(seen).toEqual(["Start"])
+      expect(tags).toEqual(["Start"])
       yield* TestClock.adjust("1 second")
       expect(yield* Fiber.join(fiber)).toEqual(Exit.fail(unavailable))
-      expect(seen).toEqual(["Start", "TextDelta"])
+      expect(tags).toEqual(["Start", "TextDelta"])
     }).pipe(
       Effect.provide(TestLLM.layer([TestLLM.stream(events.slice(0, 2), { every: "100 millis", failure: unavailable })]))
     )
@@ -175,11 +175,11 @@ describe("SimulatedProvider", () => {
       expect(frames[frames.length - 2]).toContain('"prompt_tokens"')
       const silent = yield* post(provider.baseUrl, { stream: true })
       expect(silent.text).not.toContain('"prompt_tokens"')
-      const generous = yield* SimulatedProvider.make({
+      const unasked = yield* SimulatedProvider.make({
         answer: () => "one two",
         chatCompletions: { streamUsage: false }
       })
-      expect((yield* post(generous.baseUrl, { stream: true })).text).toContain('"prompt_tokens"')
+      expect((yield* post(unasked.baseUrl, { stream: true })).text).toContain('"prompt_tokens"')
     })
   )
 
@@ -188,9 +188,9 @@ describe("SimulatedProvider", () => {
       const provider = yield* SimulatedProvider.make()
       const refused = yield* post(provider.baseUrl, { messages: [{ role: "robot", content: "?" }] })
       expect([refused.status, refused.text.includes("messages[0].role")]).toEqual([400, true])
-      const lost = yield* Effect.promise(() => send(`${provider.baseUrl}/nowhere`, { method: "POST", body: "{}" }))
-      expect(lost.statusCode).toBe(404)
-      yield* Effect.promise(() => lost.body.dump())
+      const notFound = yield* Effect.promise(() => send(`${provider.baseUrl}/nowhere`, { method: "POST", body: "{}" }))
+      expect(notFound.statusCode).toBe(404)
+      yield* Effect.promise(() => notFound.body.dump())
       const models = yield* Effect.promise(() => send(`${provider.baseUrl}/models`))
       expect(models.statusCode).toBe(200)
       yield* Effect.promise(() => models.body.dump())

@@ -8,7 +8,7 @@ import { character } from "../support/character.js"
 const both = GptTokenizer.layer({ encodings: ["o200k_base", "cl100k_base"] })
 
 /** The conversation of OpenAI's cookbook, which reports the API's count for it. */
-const jargon = [
+const conversation = [
   Chat.system("You are a helpful, pattern-following assistant that translates corporate jargon into plain English."),
   { ...Chat.user("New synergies will help drive top-line growth."), name: "example_user" },
   { ...Chat.user("Things working well together will increase revenue."), name: "example_assistant" },
@@ -28,7 +28,7 @@ const jargon = [
 describe("token counts of OpenAI's models", () => {
   it.effect("GptTokenizer counts the cookbook's conversation as the API of OpenAI does", () =>
     Effect.gen(function* () {
-      const request = { messages: jargon }
+      const request = { messages: conversation }
       expect(yield* TokenCounter.count(request, "gpt-4o-2024-08-06")).toEqual({ tokens: 124, estimated: false })
       expect(yield* TokenCounter.count(request, "gpt-4o-mini")).toEqual({ tokens: 124, estimated: false })
       expect(yield* TokenCounter.count(request, "gpt-4-0613")).toEqual({ tokens: 129, estimated: false })
@@ -80,7 +80,7 @@ describe("token counts of OpenAI's models", () => {
   it.effect("GptTokenizer recognises fine-tuned models and models with the prefix of a gateway", () =>
     Effect.gen(function* () {
       for (const model of ["ft:gpt-4o-mini:acme::1", "openai/gpt-4o"]) {
-        expect(yield* TokenCounter.count({ messages: jargon }, model)).toEqual({ tokens: 124, estimated: false })
+        expect(yield* TokenCounter.count({ messages: conversation }, model)).toEqual({ tokens: 124, estimated: false })
       }
     }).pipe(Effect.provide(both))
   )
@@ -118,8 +118,8 @@ describe("token counts of other models", () => {
     Effect.gen(function* () {
       const counter = yield* GptTokenizer.make()
       for (const model of ["claude-sonnet-4-5", "gemini-2.5-pro", "", "gpt-4"]) {
-        expect(yield* counter.count({ messages: jargon }, model)).toEqual(
-          yield* TokenCounter.estimate.count({ messages: jargon }, model)
+        expect(yield* counter.count({ messages: conversation }, model)).toEqual(
+          yield* TokenCounter.estimate.count({ messages: conversation }, model)
         )
       }
     })
@@ -127,7 +127,10 @@ describe("token counts of other models", () => {
   it.effect("GptTokenizer counts a custom model name by the OpenAI model in the models option", () =>
     Effect.gen(function* () {
       const counter = yield* GptTokenizer.make({ models: { "our-deployment": "gpt-4o" } })
-      expect(yield* counter.count({ messages: jargon }, "our-deployment")).toEqual({ tokens: 124, estimated: false })
+      expect(yield* counter.count({ messages: conversation }, "our-deployment")).toEqual({
+        tokens: 124,
+        estimated: false
+      })
     })
   )
 })
