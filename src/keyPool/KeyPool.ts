@@ -1,10 +1,9 @@
 /**
- * Many keys of one provider, shared by many calls: which key may speak next, how much each may do at once, and how long one
- * that was told to stop stays away.
+ * A pool of API keys of one provider, shared by many calls: picks the key for a call, limits the concurrency and rate of each
+ * key, and puts keys that the provider limits or refuses into a cooldown.
  *
- * Those who come from a pool with a "least loaded key" and an "increment" and "decrement" of its task count: `acquire` (or
- * `lease`, or `withKey`) is the first two in one step, and giving the key back is the third. It happens exactly once, however
- * the call ends.
+ * For users of a pool with "least loaded key", "increment" and "decrement": `acquire` (or `lease`, or `withKey`) does the first
+ * two in one step; settling the lease does the third, exactly once, however the call ends.
  *
  * @example
  * ```ts
@@ -19,7 +18,7 @@
  *
  * const program = Effect.gen(function* () {
  *   const pool = yield* KeyPool.KeyPool
- *   return yield* pool.withKey((key) => Effect.succeed(`spoke with ${key.id}`))
+ *   return yield* pool.withKey((key) => Effect.succeed(`called with ${key.id}`))
  * }).pipe(Effect.provide(keys))
  * ```
  *
@@ -56,7 +55,7 @@ export {
 } from "./check.js"
 
 /**
- * A pool of keys. It needs no scope: nothing runs in the background.
+ * Makes a pool of keys. It needs no scope: nothing runs in the background.
  *
  * @since 0.1.0
  * @category constructors
@@ -69,7 +68,7 @@ export const make = (options: Options): Effect.Effect<Service, InvalidPoolError>
   })
 
 /**
- * A pool of keys as a layer. `InvalidPoolError` where it makes no sense; it tells every fault, and no secret.
+ * A pool of keys as a layer. Fails with `InvalidPoolError`, which lists every fault of the options and no secret.
  *
  * @since 0.1.0
  * @category layers
@@ -77,8 +76,8 @@ export const make = (options: Options): Effect.Effect<Service, InvalidPoolError>
 export const layer = (options: Options): Layer.Layer<KeyPool, InvalidPoolError> => Layer.effect(KeyPool, make(options))
 
 /**
- * How the pools of a configuration (`Models`) are made, by the default strategy: in memory, unless another way is in context, such
- * as that of `effect-llm/redis`.
+ * Makes the pools of a configuration (`Models`), with the default strategy: in memory, unless the context has another function,
+ * such as that of `effect-llm/redis`.
  *
  * @since 0.1.0
  * @category references
@@ -88,9 +87,9 @@ export class Maker extends Context.Reference<Maker>()("effect-llm/KeyPool/Maker"
 }) {}
 
 /**
- * Tries every key of the pool in context, resting and disabled ones too, and says which work. Neither the pool's state nor a
- * rate limiter is touched. `UnsupportedError` where the provider can list no models and `ask` is false;
- * `InvalidRequestError` where `ask` is true and there is no model to ask.
+ * Checks every key of the pool in context, including those in a cooldown and disabled ones. Does not change the pool's state and
+ * takes nothing from a rate limiter. Fails with `UnsupportedError` when the provider cannot list models and `ask` is false, and
+ * with `InvalidRequestError` when `ask` is true without a `model`.
  *
  * @since 0.1.0
  * @category checking

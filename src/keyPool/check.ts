@@ -1,4 +1,4 @@
-/** Tries the keys of a pool, one request each. */
+/** Checks each key of a pool with one request. */
 import type { Types } from "effect"
 import { Effect } from "effect"
 import type { ApiKey } from "../vocabulary/ApiKey.js"
@@ -10,13 +10,13 @@ import { ProviderClient } from "../wire/providerClient.js"
 import * as MonotonicClock from "../internal/clock.js"
 
 /**
- * What is the matter with a key.
+ * The result of a key's check.
  *
- * - `works`: the provider takes it, and the model that was asked for is there.
- * - `revoked`: 401, or whatever else says that the key is wrong. `forbidden`: 403.
- * - `over-quota`, `rate-limited`: it is good, but may not speak now.
- * - `lacks-model`: it is good, but has no such model.
- * - `unknown`: the provider did not answer, or not in a way that says anything of the key.
+ * - `works`: the provider accepts it, and it has the requested model.
+ * - `revoked`: 401, or another error that says that the key is wrong. `forbidden`: 403.
+ * - `over-quota`, `rate-limited`: valid, but without quota, or limited now.
+ * - `lacks-model`: valid, but without the requested model.
+ * - `unknown`: the provider did not answer, or its error says nothing about the key.
  */
 export type Condition = "works" | "revoked" | "forbidden" | "over-quota" | "rate-limited" | "lacks-model" | "unknown"
 
@@ -25,7 +25,7 @@ export interface CheckedKey {
   readonly condition: Condition
   /** Why it does not work. */
   readonly error?: LLMError
-  /** The models that the key may ask; absent where they were not listed. */
+  /** The models that the key can use; absent if they were not listed. */
   readonly models?: ReadonlyArray<string>
   /** How long the check took, in milliseconds. */
   readonly duration: number
@@ -35,8 +35,8 @@ export interface CheckOptions {
   /** A model that the keys must have. @default any */
   readonly model?: string
   /**
-   * Asks `model` for a few tokens with each key. Most providers list their models to a key without credit too, so this alone
-   * tells `over-quota`; and it costs those tokens. @default false: the models are listed, which is free
+   * Sends `model` a short prompt with each key. Most providers list their models to a key without credit too, so only this
+   * detects `over-quota`. It costs a few tokens. @default false: lists the models, which is free
    */
   readonly ask?: boolean
   /** How many keys are checked at the same time. @default 4 */
@@ -51,13 +51,13 @@ const conditions: Partial<Record<Tag, Condition>> = {
   ModelNotFoundError: "lacks-model"
 }
 
-/** The fewest tokens that every provider lets a request ask for: OpenAI's Responses want 16. */
-const fewTokens = 16
+/** The smallest `maxTokens` that every provider accepts: OpenAI's Responses API requires 16. */
+const minTokens = 16
 
-/** What a check finds of a key that is not refused. */
-type Found = Pick<CheckedKey, "condition" | "models">
+/** The result for a key that the provider accepts. */
+type KeyResult = Pick<CheckedKey, "condition" | "models">
 
-/** Ollama lists `llama3:latest` and is asked for `llama3`. */
+/** Ollama lists `llama3:latest` for the model `llama3`. */
 const hasModel = (models: ReadonlyArray<string>, model: string): boolean =>
   models.includes(model) || models.includes(`${model}:latest`)
 
@@ -70,7 +70,11 @@ export const check = (
     const { listModels } = client
     const context = { provider: client.provider, model: model ?? "", attempts: [] }
     if (ask && model === undefined) {
-      return yield* new InvalidRequestError({ ...context, field: "model", message: "Say which model is to be asked." })
+      return yield* new InvalidRequestError({
+        ...context,
+        field: "model",
+        message: "`ask` needs a model. Set `model`."
+      })
     }
     if (!ask && listModels === undefined) {
       return yield* new UnsupportedError({
@@ -80,24 +84,24 @@ export const check = (
       })
     }
 
-    const asked = (key: ApiKey): Effect.Effect<Found, LLMError> =>
-      Effect.as(client.chat({ messages: [Chat.user("Hi")], maxTokens: fewTokens }, { model: model ?? "", key }), {
+    const checkByChat = (key: ApiKey): Effect.Effect<KeyResult, LLMError> =>
+      Effect.as(client.chat({ messages: [Chat.user("Hi")], maxTokens: minTokens }, { model: model ?? "", key }), {
         condition: "works"
       })
 
-    const listed = (key: ApiKey): Effect.Effect<Found, LLMError> =>
+    const checkByListing = (key: ApiKey): Effect.Effect<KeyResult, LLMError> =>
       listModels === undefined
-        ? asked(key)
+        ? checkByChat(key)
         : Effect.map(listModels({ model: model ?? "", key }), (all) => {
             const models = all.map(({ id }) => id)
             return { models, condition: model === undefined || hasModel(models, model) ? "works" : "lacks-model" }
           })
 
-    const checked = (key: ApiKey): Effect.Effect<CheckedKey> =>
+    const checkKey = (key: ApiKey): Effect.Effect<CheckedKey> =>
       Effect.clockWith((clock) => {
         const startedAt = MonotonicClock.now(clock)
-        return Effect.match(ask ? asked(key) : listed(key), {
-          onSuccess: (found) => ({ id: key.id, ...found, duration: MonotonicClock.now(clock) - startedAt }),
+        return Effect.match(ask ? checkByChat(key) : checkByListing(key), {
+          onSuccess: (result) => ({ id: key.id, ...result, duration: MonotonicClock.now(clock) - startedAt }),
           onFailure: (error) => ({
             id: key.id,
             condition: conditions[error._tag] ?? "unknown",
@@ -107,5 +111,5 @@ export const check = (
         })
       })
 
-    return yield* Effect.forEach(yield* pool.keys, checked, { concurrency })
+    return yield* Effect.forEach(yield* pool.keys, checkKey, { concurrency })
   })

@@ -1,72 +1,72 @@
 /**
- * One key of a pool: whether it may speak, and what the end of a call says about it. All times are in milliseconds since the
- * pool was made.
+ * State of one key: whether a call may start with it, and how the results of calls change that. All times are in milliseconds
+ * since the pool was made.
  */
 import { toMillis } from "effect/Duration"
 import type { ApiKey } from "../vocabulary/ApiKey.js"
 import type { KeyState, Reason, Verdict } from "./model.js"
-import * as StartWindow from "./startWindow.js"
+import * as SlidingWindow from "../internal/slidingWindow.js"
 
 export interface PooledKey extends KeyState {
   readonly key: ApiKey
   readonly slot: number
   readonly health: Health
-  readonly starts: StartWindow.StartWindow | undefined
-  /** How many calls the key was given. */
+  readonly starts: SlidingWindow.SlidingWindow | undefined
+  /** Calls that were given the key. */
   readonly calls: number
   readonly succeeded: number
   readonly failures: Failures
-  readonly standing: Standing
-  /** When time alone will lift what keeps the key from speaking; infinite where time alone will not. */
+  readonly availability: Availability
+  /** When the key becomes ready by time alone; infinite if time alone does not make it ready. */
   readonly wakeAt: number
 }
 
 /**
- * Whether a key may speak, and if not what keeps it from it:
- * - `capped`: as many calls as it may have are in flight
- * - `paced`: as many calls as it may have were started lately
- * - `probing`: it was out of order, and the one call that finds out whether it still is has not ended
- * - `limited`: it rests because of a rate limit
- * - `broken`: it rests because it was out of quota or refused
+ * Whether a call may start with a key:
+ * - `capped`: `maxConcurrency` calls are in flight
+ * - `paced`: `requestsPerSecond` is used up
+ * - `probing`: the single call that probes the key after a cooldown has not ended
+ * - `limited`: in a cooldown after a rate limit, or put to rest by hand
+ * - `broken`: in a cooldown after it was out of quota or refused
  * - `disabled`: by hand
  */
-export type Standing = "ready" | "capped" | "paced" | "probing" | "limited" | "broken" | "disabled"
+export type Availability = "ready" | "capped" | "paced" | "probing" | "limited" | "broken" | "disabled"
 
-/** What the calls have said about a key, as far as it still matters. */
+/** The results of earlier calls that still affect the key. */
 export interface Health {
   readonly disabled: boolean
   readonly restUntil: number
   readonly reason: Reason
-  /** The number of the last call that had been started when the latest rest began. */
-  readonly restedAt: number
-  /** Rate limits met without a success between them. */
-  readonly strikes: number
-  /** Why the key must prove itself with one call at a time once it has rested. */
+  /** `sequence` of the latest call when the latest cooldown began. */
+  readonly restedAtSequence: number
+  /** Rate limits without a success between them. */
+  readonly consecutiveRateLimits: number
+  /** Why calls go to the key one at a time after its cooldown, until one succeeds. */
   readonly halfOpen: "out-of-quota" | "refused" | undefined
-  /** The number of the call that is to prove it. */
+  /** `sequence` of the call that probes the key. */
   readonly probe: number | undefined
 }
 
-/** How often a call failed for reasons that lie with the key. */
+/** Failed calls by the reasons that concern the key. */
 export interface Failures {
   readonly rateLimited: number
   readonly outOfQuota: number
   readonly refused: number
 }
 
-/** What a call holds of a key. */
-export interface Hold {
+/** A key in use by one call. */
+export interface KeyReservation {
   readonly key: ApiKey
   readonly slot: number
-  /** Tells the key from one that has come into its slot later. */
+  /** Distinguishes the key from a later one in the same slot. */
   readonly position: number
-  /** The number of the call. */
+  /** Number of the call, counted over the pool. */
   readonly sequence: number
   readonly startedAt: number
 }
 
-/** The durations that verdicts lead to, in milliseconds. */
-export interface Remedies {
+/** Lengths of cooldowns, in milliseconds. */
+export interface CooldownSettings {
   readonly base: number
   readonly factor: number
   readonly max: number
@@ -76,17 +76,17 @@ export interface Remedies {
   readonly latencyDecay: number
 }
 
-/** What the pool knows at the end of a call. */
-export interface Moment {
+/** What the settlement of a call depends on besides its key. */
+export interface SettleContext {
   readonly now: number
-  /** The number of the last call that was started. */
+  /** `sequence` of the latest call. */
   readonly sequence: number
-  readonly remedies: Remedies
+  readonly cooldown: CooldownSettings
 }
 
-/** How far the pool as a whole has come: where the key of the latest call stood when it was picked. */
-export interface Pace {
-  /** Calls served for its weight. */
+/** The progress of the pool, as in fair queueing: the position of the key that was picked last, before that call. */
+export interface VirtualTime {
+  /** Calls served divided by the weight. */
   readonly served: number
   readonly ticket: number
 }
@@ -95,37 +95,49 @@ const healthy: Health = {
   disabled: false,
   restUntil: -Infinity,
   reason: "resting",
-  restedAt: -1,
-  strikes: 0,
+  restedAtSequence: -1,
+  consecutiveRateLimits: 0,
   halfOpen: undefined,
   probe: undefined
 }
 
-/** A key that has just come into a pool. `interval` is drawn from the exponential distribution of rate 1. */
-export const make = (key: ApiKey, slot: number, position: number, pace: Pace, interval: number): PooledKey => ({
+/** A rate below one a second lengthens the window; a fraction above it, such as 2.5, shortens it. Starts are never grouped. */
+const startWindow = (requestsPerSecond: number): SlidingWindow.SlidingWindow => {
+  const limit = Math.max(1, Math.floor(requestsPerSecond))
+  return SlidingWindow.make(limit, (limit / requestsPerSecond) * 1000, 0, Infinity)
+}
+
+/** A new key. `interval` is drawn from the exponential distribution of rate 1. */
+export const make = (
+  key: ApiKey,
+  slot: number,
+  position: number,
+  virtualTime: VirtualTime,
+  interval: number
+): PooledKey => ({
   id: key.id,
   position,
   weight: key.weight,
   inFlight: 0,
-  served: pace.served * key.weight,
+  served: virtualTime.served * key.weight,
   maxConcurrency: key.maxConcurrency,
   latency: undefined,
   measuredAt: 0,
   lastServed: 0,
-  ticket: pace.ticket + interval / key.weight,
+  ticket: virtualTime.ticket + interval / key.weight,
   key,
   slot,
   health: healthy,
-  starts: key.requestsPerSecond === undefined ? undefined : StartWindow.make(key.requestsPerSecond),
+  starts: key.requestsPerSecond === undefined ? undefined : startWindow(key.requestsPerSecond),
   calls: 0,
   succeeded: 0,
   failures: { rateLimited: 0, outOfQuota: 0, refused: 0 },
-  standing: "ready",
+  availability: "ready",
   wakeAt: Infinity
 })
 
-/** Every call passes through this, and V8 takes forty times as long over a spread as over a literal. */
-const revised = (
+/** A literal instead of a spread: every call takes this path, and a spread is forty times as slow in V8. */
+const update = (
   key: PooledKey,
   change: { readonly [Field in keyof PooledKey]?: PooledKey[Field] | undefined }
 ): PooledKey => ({
@@ -146,212 +158,237 @@ const revised = (
   calls: change.calls ?? key.calls,
   succeeded: change.succeeded ?? key.succeeded,
   failures: change.failures ?? key.failures,
-  standing: change.standing ?? key.standing,
+  availability: change.availability ?? key.availability,
   wakeAt: change.wakeAt ?? key.wakeAt
 })
 
-const standingOf = ({ health, inFlight, maxConcurrency, starts }: PooledKey, now: number): Standing => {
+const availabilityOf = ({ health, inFlight, maxConcurrency, starts }: PooledKey, now: number): Availability => {
   if (health.disabled) return "disabled"
   if (health.restUntil > now) {
     return health.reason === "rate-limited" || health.reason === "resting" ? "limited" : "broken"
   }
   if (health.halfOpen !== undefined && health.probe !== undefined) return "probing"
   if (maxConcurrency !== undefined && inFlight >= maxConcurrency) return "capped"
-  return starts !== undefined && StartWindow.opensAt(starts) > now ? "paced" : "ready"
+  return starts !== undefined && SlidingWindow.opensAt(starts, 1) > now ? "paced" : "ready"
 }
 
-const wakeAt = ({ health, starts }: PooledKey, standing: Standing): number => {
-  switch (standing) {
+const wakeAt = ({ health, starts }: PooledKey, availability: Availability): number => {
+  switch (availability) {
     case "limited":
     case "broken":
       return health.restUntil
     case "paced":
-      return starts === undefined ? Infinity : StartWindow.opensAt(starts)
+      return starts === undefined ? Infinity : SlidingWindow.opensAt(starts, 1)
     default:
       return Infinity
   }
 }
 
-/** The key with its standing as it is now. */
-export const stand = (key: PooledKey, now: number): PooledKey => {
-  const standing = standingOf(key, now)
-  const wakes = wakeAt(key, standing)
-  return standing === key.standing && wakes === key.wakeAt ? key : revised(key, { standing, wakeAt: wakes })
+/** The key with its availability at `now`. */
+export const refresh = (key: PooledKey, now: number): PooledKey => {
+  const availability = availabilityOf(key, now)
+  const wakes = wakeAt(key, availability)
+  return availability === key.availability && wakes === key.wakeAt ? key : update(key, { availability, wakeAt: wakes })
 }
 
-/** Whether the key is out of the running, and not merely busy. */
-export const isAway = ({ standing }: PooledKey): boolean =>
-  standing === "limited" || standing === "broken" || standing === "disabled"
+/** Whether the key is in a cooldown or disabled, not only busy. */
+export const isUnavailable = ({ availability }: PooledKey): boolean =>
+  availability === "limited" || availability === "broken" || availability === "disabled"
 
-/** Brings a key that was away level with the others, so that it does not get their calls until it has caught up. */
-export const level = (key: PooledKey, pace: Pace, interval: number): PooledKey =>
-  revised(key, {
-    served: Math.max(key.served, pace.served * key.weight),
-    ticket: pace.ticket + interval / key.weight
+/** Advances a key that was unavailable to the virtual time, so that it does not receive all calls until it has caught up. */
+export const catchUp = (key: PooledKey, virtualTime: VirtualTime, interval: number): PooledKey =>
+  update(key, {
+    served: Math.max(key.served, virtualTime.served * key.weight),
+    ticket: virtualTime.ticket + interval / key.weight
   })
 
-/** Gives the key to a call. `interval` is drawn from the exponential distribution of rate 1. */
+/** Reserves the key for a call. `interval` is drawn from the exponential distribution of rate 1. */
 export const reserve = (key: PooledKey, sequence: number, now: number, interval: number): PooledKey => {
   const { health, starts } = key
-  return revised(key, {
+  return update(key, {
     inFlight: key.inFlight + 1,
     served: key.served + 1,
     lastServed: sequence,
     ticket: key.ticket + interval / key.weight,
     calls: key.calls + 1,
-    starts: starts === undefined ? undefined : StartWindow.record(starts, now),
+    starts: starts === undefined ? undefined : SlidingWindow.take(SlidingWindow.expire(starts, now), 1),
     health: health.halfOpen === undefined ? undefined : { ...health, probe: sequence }
   })
 }
 
-/** Takes the key back from a call. */
-export const release = (key: PooledKey, hold: Hold): PooledKey =>
-  revised(key, {
+/** Ends a reservation. */
+export const release = (key: PooledKey, reservation: KeyReservation): PooledKey =>
+  update(key, {
     inFlight: key.inFlight - 1,
-    health: key.health.probe === hold.sequence ? { ...key.health, probe: undefined } : undefined
+    health: key.health.probe === reservation.sequence ? { ...key.health, probe: undefined } : undefined
   })
 
-/** Takes the key back from a call that was never made. */
-export const withdraw = (key: PooledKey, hold: Hold): PooledKey => revised(release(key, hold), { calls: key.calls - 1 })
+/** Ends the reservation of a call that was never made. */
+export const withdraw = (key: PooledKey, reservation: KeyReservation): PooledKey =>
+  update(release(key, reservation), { calls: key.calls - 1 })
 
-/** Rests the key. A rest is never cut short by a later one. */
+/** Starts a cooldown. It never shortens an earlier one. */
 export const rest = (key: PooledKey, until: number, reason: Reason): PooledKey =>
-  until > key.health.restUntil ? revised(key, { health: { ...key.health, restUntil: until, reason } }) : key
+  until > key.health.restUntil ? update(key, { health: { ...key.health, restUntil: until, reason } }) : key
 
-/** Rests the key for what is known from elsewhere. After anything but a rate limit it has to prove itself. */
-export const restedBy = (
+/** Starts a cooldown that another process reported. After anything but a rate limit the key needs a probe. */
+export const applySharedCooldown = (
   key: PooledKey,
   until: number,
   reason: "rate-limited" | "out-of-quota",
   sequence: number
 ): PooledKey => {
   const halfOpen = key.health.halfOpen ?? (reason === "rate-limited" ? undefined : reason)
-  return rest(revised(key, { health: { ...key.health, halfOpen, restedAt: sequence } }), until, reason)
+  return rest(update(key, { health: { ...key.health, halfOpen, restedAtSequence: sequence } }), until, reason)
 }
 
-/** Whether the call began after the key's latest rest did, so that its end is news. */
-const startedAfterCooldown = (health: Health, hold: Hold): boolean => hold.sequence > health.restedAt
+/** Whether the call began after the latest cooldown did, so that its result is new information. */
+const startedAfterCooldown = (health: Health, reservation: KeyReservation): boolean =>
+  reservation.sequence > health.restedAtSequence
 
-const rateLimited = (key: PooledKey, hold: Hold, retryAfter: number | undefined, moment: Moment): PooledKey => {
+const applyRateLimit = (
+  key: PooledKey,
+  reservation: KeyReservation,
+  retryAfter: number | undefined,
+  context: SettleContext
+): PooledKey => {
   const { health } = key
-  const { now, remedies, sequence } = moment
-  // Many calls that meet one limit together are one event, however many of them come back.
-  const news = startedAfterCooldown(health, hold)
-  const strikes = news ? health.strikes + 1 : Math.max(1, health.strikes)
-  const backoff = Math.min(remedies.max, remedies.base * remedies.factor ** (strikes - 1))
-  const struck = revised(key, { health: { ...health, strikes, restedAt: news ? sequence : health.restedAt } })
-  return rest(struck, now + (retryAfter ?? backoff), "rate-limited")
+  const { now, cooldown, sequence } = context
+  // Concurrent calls that meet one limit count as one rate limit.
+  const isFirst = startedAfterCooldown(health, reservation)
+  const consecutiveRateLimits = isFirst ? health.consecutiveRateLimits + 1 : Math.max(1, health.consecutiveRateLimits)
+  const backoff = Math.min(cooldown.max, cooldown.base * cooldown.factor ** (consecutiveRateLimits - 1))
+  const counted = update(key, {
+    health: { ...health, consecutiveRateLimits, restedAtSequence: isFirst ? sequence : health.restedAtSequence }
+  })
+  return rest(counted, now + (retryAfter ?? backoff), "rate-limited")
 }
 
-const broken = (
+const requireProbe = (
   key: PooledKey,
   halfOpen: "out-of-quota" | "refused",
   duration: number,
-  { now, sequence }: Moment
+  { now, sequence }: SettleContext
 ): PooledKey =>
-  rest(revised(key, { health: { ...key.health, halfOpen, restedAt: sequence } }), now + duration, halfOpen)
+  rest(update(key, { health: { ...key.health, halfOpen, restedAtSequence: sequence } }), now + duration, halfOpen)
 
-/** The peak moving average: a higher sample counts at once, a lower one the more the longer ago the last one was. */
-const averaged = (key: PooledKey, sample: number, measuredAt: number): number =>
+/** Peak moving average: a higher sample counts at once, a lower one by the time since the last sample. */
+const movingAverage = (key: PooledKey, sample: number, measuredAt: number): number =>
   key.latency === undefined || sample >= key.latency
     ? sample
     : sample + (key.latency - sample) * Math.exp(key.measuredAt - measuredAt)
 
-/** A Retry-After of nothing says nothing. */
-export const wait = (
+/** The Retry-After in milliseconds; undefined if it is zero. */
+export const retryAfterMillis = (
   verdict: Extract<Verdict, { readonly _tag: "RateLimited" | "OutOfQuota" }>
 ): number | undefined => {
   const millis = verdict.retryAfter === undefined ? 0 : toMillis(verdict.retryAfter)
   return millis > 0 ? millis : undefined
 }
 
-/** Takes the key back from a call that was served with it, in so many milliseconds. */
-const served = (key: PooledKey, hold: Hold, latency: number | undefined, { now, remedies }: Moment): PooledKey => {
-  const measuredAt = now / remedies.latencyDecay
+/** Ends the reservation of a call that succeeded. `latency` is in milliseconds. */
+const settleServed = (
+  key: PooledKey,
+  reservation: KeyReservation,
+  latency: number | undefined,
+  { now, cooldown }: SettleContext
+): PooledKey => {
+  const measuredAt = now / cooldown.latencyDecay
   const isMeasured = latency !== undefined && latency >= 0
-  const after = revised(key, {
+  const after = update(key, {
     inFlight: key.inFlight - 1,
     succeeded: key.succeeded + 1,
-    ...(isMeasured ? { latency: averaged(key, latency, measuredAt), measuredAt } : {})
+    ...(isMeasured ? { latency: movingAverage(key, latency, measuredAt), measuredAt } : {})
   })
-  return suffers(key) ? markHealthy(after, hold) : after
+  return isUnhealthy(key) ? markHealthy(after, reservation) : after
 }
 
-const suffers = ({ health }: PooledKey): boolean => health.strikes > 0 || health.halfOpen !== undefined
+const isUnhealthy = ({ health }: PooledKey): boolean =>
+  health.consecutiveRateLimits > 0 || health.halfOpen !== undefined
 
-const markHealthy = (key: PooledKey, hold: Hold): PooledKey => {
+const markHealthy = (key: PooledKey, reservation: KeyReservation): PooledKey => {
   const { health } = key
-  if (startedAfterCooldown(health, hold)) {
-    return revised(key, { health: { ...health, strikes: 0, halfOpen: undefined, probe: undefined } })
+  if (startedAfterCooldown(health, reservation)) {
+    return update(key, { health: { ...health, consecutiveRateLimits: 0, halfOpen: undefined, probe: undefined } })
   }
-  return health.probe === hold.sequence ? revised(key, { health: { ...health, probe: undefined } }) : key
+  return health.probe === reservation.sequence ? update(key, { health: { ...health, probe: undefined } }) : key
 }
 
-/** Takes the key back from a call with what it says about it. */
-export const settle = (key: PooledKey, hold: Hold, verdict: Verdict, moment: Moment): PooledKey => {
-  if (verdict._tag === "Served") return served(key, hold, verdict.latency, moment)
-  const released = release(key, hold)
+/** Ends a reservation and applies the verdict of the call. */
+export const settle = (
+  key: PooledKey,
+  reservation: KeyReservation,
+  verdict: Verdict,
+  context: SettleContext
+): PooledKey => {
+  if (verdict._tag === "Served") return settleServed(key, reservation, verdict.latency, context)
+  const released = release(key, reservation)
   const { failures } = key
   switch (verdict._tag) {
     case "RateLimited": {
-      const counted = revised(released, { failures: { ...failures, rateLimited: failures.rateLimited + 1 } })
-      return rateLimited(counted, hold, wait(verdict), moment)
+      const counted = update(released, { failures: { ...failures, rateLimited: failures.rateLimited + 1 } })
+      return applyRateLimit(counted, reservation, retryAfterMillis(verdict), context)
     }
     case "OutOfQuota": {
-      const counted = revised(released, { failures: { ...failures, outOfQuota: failures.outOfQuota + 1 } })
-      return broken(counted, "out-of-quota", wait(verdict) ?? moment.remedies.quota, moment)
+      const counted = update(released, { failures: { ...failures, outOfQuota: failures.outOfQuota + 1 } })
+      return requireProbe(counted, "out-of-quota", retryAfterMillis(verdict) ?? context.cooldown.quota, context)
     }
     case "Refused": {
-      const counted = revised(released, { failures: { ...failures, refused: failures.refused + 1 } })
-      return broken(counted, "refused", moment.remedies.refused, moment)
+      const counted = update(released, { failures: { ...failures, refused: failures.refused + 1 } })
+      return requireProbe(counted, "refused", context.cooldown.refused, context)
     }
     case "Neutral":
       return released
   }
 }
 
-/** Whether a verdict on the key concerns the other keys of its account too, which share its limits but not its secret. */
+/** Whether a verdict on the key also applies to the other keys of its quota group, which share its limits but not its secret. */
 export const concernsQuotaGroup = (key: PooledKey, verdict: Verdict): boolean =>
-  verdict._tag === "RateLimited" || verdict._tag === "OutOfQuota" || (verdict._tag === "Served" && suffers(key))
+  verdict._tag === "RateLimited" || verdict._tag === "OutOfQuota" || (verdict._tag === "Served" && isUnhealthy(key))
 
-/** What a verdict on one key of an account means for another. */
-export const settleQuotaGroup = (key: PooledKey, hold: Hold, verdict: Verdict, moment: Moment): PooledKey => {
+/** Applies the verdict on one key of a quota group to another key of the group. */
+export const settleQuotaGroup = (
+  key: PooledKey,
+  reservation: KeyReservation,
+  verdict: Verdict,
+  context: SettleContext
+): PooledKey => {
   switch (verdict._tag) {
     case "RateLimited":
-      return rateLimited(key, hold, wait(verdict), moment)
+      return applyRateLimit(key, reservation, retryAfterMillis(verdict), context)
     case "OutOfQuota":
-      return broken(key, "out-of-quota", wait(verdict) ?? moment.remedies.quota, moment)
+      return requireProbe(key, "out-of-quota", retryAfterMillis(verdict) ?? context.cooldown.quota, context)
     case "Served":
-      return key.health.halfOpen === "refused" ? key : markHealthy(key, hold)
+      return key.health.halfOpen === "refused" ? key : markHealthy(key, reservation)
     default:
       return key
   }
 }
 
-/** Forgets all that was held against the key. */
+/** Ends every cooldown and failure state of the key. */
 export const enable = (key: PooledKey): PooledKey =>
-  revised(key, { health: { ...healthy, restedAt: key.health.restedAt } })
+  update(key, { health: { ...healthy, restedAtSequence: key.health.restedAtSequence } })
 
-/** Ends its rest, and it need not prove itself. */
+/** Ends the cooldown without requiring a probe. */
 export const clearCooldown = (key: PooledKey): PooledKey =>
-  revised(key, {
+  update(key, {
     health: {
       ...key.health,
       restUntil: -Infinity,
       reason: "resting",
-      strikes: 0,
+      consecutiveRateLimits: 0,
       halfOpen: undefined,
       probe: undefined
     }
   })
 
-export const disable = (key: PooledKey): PooledKey => revised(key, { health: { ...key.health, disabled: true } })
+export const disable = (key: PooledKey): PooledKey => update(key, { health: { ...key.health, disabled: true } })
 
-/** Changes the weight. The key keeps its place among the others: neither credit nor debt comes of it. */
-export const reweight = (key: PooledKey, weight: number, pace: Pace, interval: number): PooledKey =>
-  revised(key, {
+/** Changes the weight. The ratio of served calls to weight stays, so the key gains neither credit nor debt. */
+export const reweight = (key: PooledKey, weight: number, virtualTime: VirtualTime, interval: number): PooledKey =>
+  update(key, {
     weight,
     key: { ...key.key, weight },
     served: (key.served / key.weight) * weight,
-    ticket: pace.ticket + interval / weight
+    ticket: virtualTime.ticket + interval / weight
   })

@@ -1,51 +1,51 @@
-/** The keys of a pool and which of them comes next. It knows nothing of those who wait. */
+/** The keys of a pool and which of them is next. The queue of waiting calls is in `state.ts`. */
 import { Array, HashMap, Option, Order } from "effect"
 import type { ApiKey } from "../vocabulary/ApiKey.js"
 import type { Reason, Strategy, Verdict } from "./model.js"
-import type { Hold, Moment, PooledKey, Remedies } from "./key.js"
+import type { KeyReservation, SettleContext, PooledKey, CooldownSettings } from "./key.js"
 import * as PooledKeys from "./key.js"
 import * as RandomDraw from "../internal/random.js"
 import * as Tournament from "./tournament.js"
 
 /** What a set of keys has to offer. */
-export interface Outlook {
+export interface Summary {
   /** The first of the ready keys, by the strategy. */
   readonly winner: PooledKey | undefined
-  /** The first key that time alone makes ready. */
+  /** The first key that becomes ready by time alone. */
   readonly soonest: PooledKey | undefined
-  /** How many the end of a call in flight may make ready. */
+  /** Keys that the end of a call in flight can make ready. */
   readonly awaited: number
-  /** How many are in good order and have merely too much to do. */
+  /** Keys at their `maxConcurrency` or `requestsPerSecond`. */
   readonly busy: number
-  /** How many rest because of a rate limit. */
+  /** Keys in a cooldown after a rate limit. */
   readonly limited: number
 }
 
-/** `now` is the latest time seen: it never runs backwards. */
-export interface KeySet extends Moment {
-  readonly pace: PooledKeys.Pace
+/** `now` is the latest time seen, so it never runs backwards. */
+export interface KeySet extends SettleContext {
+  readonly virtualTime: PooledKeys.VirtualTime
   readonly seed: number
-  readonly heap: Tournament.Tournament<PooledKey, Outlook>
+  readonly heap: Tournament.Tournament<PooledKey, Summary>
   readonly slots: HashMap.HashMap<string, number>
-  /** The slots of each account. */
+  /** The slots of each quota group. */
   readonly groups: HashMap.HashMap<string, ReadonlyArray<number>>
   /** Slots of keys that were removed. */
   readonly vacant: ReadonlyArray<number>
-  /** How many keys there have ever been. */
+  /** Keys ever added. */
   readonly positions: number
 }
 
-const nothing: Outlook = { winner: undefined, soonest: undefined, awaited: 0, busy: 0, limited: 0 }
+const emptySummary: Summary = { winner: undefined, soonest: undefined, awaited: 0, busy: 0, limited: 0 }
 
-const enter = (key: PooledKey): Outlook => ({
-  winner: key.standing === "ready" ? key : undefined,
+const enter = (key: PooledKey): Summary => ({
+  winner: key.availability === "ready" ? key : undefined,
   soonest: key.wakeAt < Infinity ? key : undefined,
-  awaited: key.standing === "capped" || key.standing === "probing" ? 1 : 0,
-  busy: key.standing === "capped" || key.standing === "paced" ? 1 : 0,
-  limited: key.standing === "limited" ? 1 : 0
+  awaited: key.availability === "capped" || key.availability === "probing" ? 1 : 0,
+  busy: key.availability === "capped" || key.availability === "paced" ? 1 : 0,
+  limited: key.availability === "limited" ? 1 : 0
 })
 
-const better = (strategy: Strategy, left: PooledKey, right: PooledKey): PooledKey => {
+const preferred = (strategy: Strategy, left: PooledKey, right: PooledKey): PooledKey => {
   const order = strategy(left, right)
   return order < 0 || (order === 0 && left.position < right.position) ? left : right
 }
@@ -53,21 +53,21 @@ const better = (strategy: Strategy, left: PooledKey, right: PooledKey): PooledKe
 const earlier = (left: PooledKey | undefined, right: PooledKey | undefined): PooledKey | undefined =>
   left === undefined || (right !== undefined && right.wakeAt < left.wakeAt) ? right : left
 
-/** Whether an outlook has a winner at most. */
-const isPlain = (outlook: Outlook): boolean =>
-  outlook.soonest === undefined && outlook.awaited === 0 && outlook.busy === 0 && outlook.limited === 0
+/** Whether a summary has at most a winner. */
+const hasWinnerOnly = (summary: Summary): boolean =>
+  summary.soonest === undefined && summary.awaited === 0 && summary.busy === 0 && summary.limited === 0
 
 const play =
   (strategy: Strategy) =>
-  (left: Outlook, right: Outlook): Outlook => {
+  (left: Summary, right: Summary): Summary => {
     const winner =
       left.winner === undefined
         ? right.winner
         : right.winner === undefined
           ? left.winner
-          : better(strategy, left.winner, right.winner)
-    if (winner === left.winner && isPlain(right)) return left
-    if (winner === right.winner && isPlain(left)) return right
+          : preferred(strategy, left.winner, right.winner)
+    if (winner === left.winner && hasWinnerOnly(right)) return left
+    if (winner === right.winner && hasWinnerOnly(left)) return right
     return {
       winner,
       soonest: earlier(left.soonest, right.soonest),
@@ -77,26 +77,26 @@ const play =
     }
   }
 
-/** Every call passes through this, and V8 takes forty times as long over a spread as over a literal. */
-const revised = (keySet: KeySet, change: Partial<KeySet>): KeySet => ({
-  remedies: keySet.remedies,
-  now: change.now ?? keySet.now,
-  sequence: change.sequence ?? keySet.sequence,
-  pace: change.pace ?? keySet.pace,
-  seed: change.seed ?? keySet.seed,
-  heap: change.heap ?? keySet.heap,
-  slots: change.slots ?? keySet.slots,
-  groups: change.groups ?? keySet.groups,
-  vacant: change.vacant ?? keySet.vacant,
-  positions: change.positions ?? keySet.positions
+/** A literal instead of a spread: every call takes this path, and a spread is forty times as slow in V8. */
+const update = (keySet: KeySet, modify: Partial<KeySet>): KeySet => ({
+  cooldown: keySet.cooldown,
+  now: modify.now ?? keySet.now,
+  sequence: modify.sequence ?? keySet.sequence,
+  virtualTime: modify.virtualTime ?? keySet.virtualTime,
+  seed: modify.seed ?? keySet.seed,
+  heap: modify.heap ?? keySet.heap,
+  slots: modify.slots ?? keySet.slots,
+  groups: modify.groups ?? keySet.groups,
+  vacant: modify.vacant ?? keySet.vacant,
+  positions: modify.positions ?? keySet.positions
 })
 
-export const make = (keys: Iterable<ApiKey>, strategy: Strategy, remedies: Remedies, seed: number): KeySet => {
+export const make = (keys: Iterable<ApiKey>, strategy: Strategy, cooldown: CooldownSettings, seed: number): KeySet => {
   let keySet: KeySet = {
-    remedies,
+    cooldown,
     now: 0,
     sequence: 0,
-    pace: { served: 0, ticket: 0 },
+    virtualTime: { served: 0, ticket: 0 },
     seed,
     heap: Tournament.empty({ enter, play: play(strategy) }),
     slots: HashMap.empty(),
@@ -108,20 +108,20 @@ export const make = (keys: Iterable<ApiKey>, strategy: Strategy, remedies: Remed
   return keySet
 }
 
-/** What all keys but the excluded ones have to offer. */
-export const outlook = (keySet: KeySet, exclude: ReadonlySet<string>): Outlook => {
-  if (exclude.size === 0) return Tournament.outcome(keySet.heap) ?? nothing
+/** What all keys except the excluded ones have to offer. */
+export const summarize = (keySet: KeySet, exclude: ReadonlySet<string>): Summary => {
+  if (exclude.size === 0) return Tournament.outcome(keySet.heap) ?? emptySummary
   let heap = keySet.heap
   for (const id of exclude) {
     const slot = slotOf(keySet, id)
     if (slot !== undefined) heap = Tournament.remove(heap, slot)
   }
-  return Tournament.outcome(heap) ?? nothing
+  return Tournament.outcome(heap) ?? emptySummary
 }
 
-/** Lets time pass, and with it whatever keeps keys from speaking. */
+/** Advances the time, and the availability of keys with it. */
 export const advance = (before: KeySet, now: number): KeySet => {
-  let keySet = now > before.now ? revised(before, { now }) : before
+  let keySet = now > before.now ? update(before, { now }) : before
   for (;;) {
     const due = Tournament.outcome(keySet.heap)?.soonest
     if (due === undefined || due.wakeAt > keySet.now) return keySet
@@ -129,64 +129,70 @@ export const advance = (before: KeySet, now: number): KeySet => {
   }
 }
 
-/** Gives a key to a call. */
-export const reserve = (keySet: KeySet, key: PooledKey): readonly [Hold, KeySet] => {
+/** Reserves a key for a call. */
+export const reserve = (keySet: KeySet, key: PooledKey): readonly [KeyReservation, KeySet] => {
   const { served, ticket, weight } = key
   const sequence = keySet.sequence + 1
   const seed = RandomDraw.next(keySet.seed)
   const reserved = PooledKeys.reserve(key, sequence, keySet.now, RandomDraw.exponential(seed))
   return [
     { key: key.key, slot: key.slot, position: key.position, sequence, startedAt: keySet.now },
-    revised(keySet, {
+    update(keySet, {
       sequence,
       seed,
-      pace: { served: served / weight, ticket },
-      heap: Tournament.set(keySet.heap, key.slot, PooledKeys.stand(reserved, keySet.now))
+      virtualTime: { served: served / weight, ticket },
+      heap: Tournament.set(keySet.heap, key.slot, PooledKeys.refresh(reserved, keySet.now))
     })
   ]
 }
 
-/** Takes a key back with what the call says about it. Nothing happens where the key has been removed meanwhile. */
-export const giveBack = (keySet: KeySet, hold: Hold, verdict: Verdict): KeySet => {
-  const key = held(keySet, hold)
+/** Ends a reservation with a verdict. Does nothing if the key has been removed. */
+export const settle = (keySet: KeySet, reservation: KeyReservation, verdict: Verdict): KeySet => {
+  const key = reservedKey(keySet, reservation)
   if (key === undefined) return keySet
-  const next = put(keySet, PooledKeys.settle(key, hold, verdict, keySet))
+  const next = put(keySet, PooledKeys.settle(key, reservation, verdict, keySet))
   const group = key.key.quotaGroup
   return group === undefined || !PooledKeys.concernsQuotaGroup(key, verdict)
     ? next
-    : tellKin(next, key, group, hold, verdict)
+    : settleGroup(next, key, group, reservation, verdict)
 }
 
-/** Takes a key back from a call that was never made. */
-export const withdraw = (keySet: KeySet, hold: Hold): KeySet => {
-  const key = held(keySet, hold)
-  return key === undefined ? keySet : put(keySet, PooledKeys.withdraw(key, hold))
+/** Ends the reservation of a call that was never made. */
+export const withdraw = (keySet: KeySet, reservation: KeyReservation): KeySet => {
+  const key = reservedKey(keySet, reservation)
+  return key === undefined ? keySet : put(keySet, PooledKeys.withdraw(key, reservation))
 }
 
-const held = (keySet: KeySet, hold: Hold): PooledKey | undefined => {
-  const key = Tournament.get(keySet.heap, hold.slot)
-  return key?.position === hold.position ? key : undefined
+const reservedKey = (keySet: KeySet, reservation: KeyReservation): PooledKey | undefined => {
+  const key = Tournament.get(keySet.heap, reservation.slot)
+  return key?.position === reservation.position ? key : undefined
 }
 
-const tellKin = (before: KeySet, key: PooledKey, group: string, hold: Hold, verdict: Verdict): KeySet => {
+const settleGroup = (
+  before: KeySet,
+  key: PooledKey,
+  group: string,
+  reservation: KeyReservation,
+  verdict: Verdict
+): KeySet => {
   let keySet = before
   for (const slot of slotsOf(keySet, group)) {
-    const kin = Tournament.get(keySet.heap, slot)
-    if (kin !== undefined && slot !== key.slot)
-      keySet = put(keySet, PooledKeys.settleQuotaGroup(kin, hold, verdict, keySet))
+    const member = Tournament.get(keySet.heap, slot)
+    if (member !== undefined && slot !== key.slot)
+      keySet = put(keySet, PooledKeys.settleQuotaGroup(member, reservation, verdict, keySet))
   }
   return keySet
 }
 
-/** Puts a key into its slot as it stands now, level with the others where it was away and is back. */
+/** Stores a key with its current availability; one that was unavailable catches up with the virtual time. */
 const put = (keySet: KeySet, key: PooledKey): KeySet => {
-  const standing = PooledKeys.stand(key, keySet.now)
-  if (!PooledKeys.isAway(key) || PooledKeys.isAway(standing)) {
-    return revised(keySet, { heap: Tournament.set(keySet.heap, key.slot, standing) })
+  const refreshed = PooledKeys.refresh(key, keySet.now)
+  if (!PooledKeys.isUnavailable(key) || PooledKeys.isUnavailable(refreshed)) {
+    return update(keySet, { heap: Tournament.set(keySet.heap, key.slot, refreshed) })
   }
   const seed = RandomDraw.next(keySet.seed)
-  const levelled = PooledKeys.level(standing, keySet.pace, RandomDraw.exponential(seed))
-  return revised(keySet, { seed, heap: Tournament.set(keySet.heap, key.slot, levelled) })
+  const current = PooledKeys.catchUp(refreshed, keySet.virtualTime, RandomDraw.exponential(seed))
+  return update(keySet, { seed, heap: Tournament.set(keySet.heap, key.slot, current) })
 }
 
 const slotOf = (keySet: KeySet, id: string): number | undefined => Option.getOrUndefined(HashMap.get(keySet.slots, id))
@@ -199,7 +205,7 @@ export const get = (keySet: KeySet, id: string): PooledKey | undefined => {
   return slot === undefined ? undefined : Tournament.get(keySet.heap, slot)
 }
 
-/** The keys in the order in which they came. */
+/** The keys in the order in which they were added. */
 export const keys = (keySet: KeySet): ReadonlyArray<PooledKey> =>
   Array.sort(Tournament.entries(keySet.heap), byPosition)
 
@@ -210,12 +216,12 @@ export const add = (keySet: KeySet, key: ApiKey): KeySet => {
   const position = keySet.positions
   const slot = keySet.vacant[0] ?? HashMap.size(keySet.slots)
   const seed = RandomDraw.next(keySet.seed)
-  const added = PooledKeys.make(key, slot, position, keySet.pace, RandomDraw.exponential(seed))
-  return revised(keySet, {
+  const added = PooledKeys.make(key, slot, position, keySet.virtualTime, RandomDraw.exponential(seed))
+  return update(keySet, {
     seed,
-    heap: Tournament.set(keySet.heap, slot, PooledKeys.stand(added, keySet.now)),
+    heap: Tournament.set(keySet.heap, slot, PooledKeys.refresh(added, keySet.now)),
     slots: HashMap.set(keySet.slots, key.id, slot),
-    groups: regrouped(keySet, key.quotaGroup, (slots) => [...slots, slot]),
+    groups: withGroupSlots(keySet, key.quotaGroup, (slots) => [...slots, slot]),
     vacant: keySet.vacant.slice(1),
     positions: position + 1
   })
@@ -224,15 +230,15 @@ export const add = (keySet: KeySet, key: ApiKey): KeySet => {
 export const remove = (keySet: KeySet, id: string): KeySet => {
   const key = get(keySet, id)
   if (key === undefined) return keySet
-  return revised(keySet, {
+  return update(keySet, {
     heap: Tournament.remove(keySet.heap, key.slot),
     slots: HashMap.remove(keySet.slots, id),
-    groups: regrouped(keySet, key.key.quotaGroup, (slots) => slots.filter((slot) => slot !== key.slot)),
+    groups: withGroupSlots(keySet, key.key.quotaGroup, (slots) => slots.filter((slot) => slot !== key.slot)),
     vacant: [key.slot, ...keySet.vacant]
   })
 }
 
-const regrouped = (
+const withGroupSlots = (
   keySet: KeySet,
   group: string | undefined,
   f: (slots: ReadonlyArray<number>) => ReadonlyArray<number>
@@ -242,21 +248,21 @@ const regrouped = (
   return slots.length === 0 ? HashMap.remove(keySet.groups, group) : HashMap.set(keySet.groups, group, slots)
 }
 
-const change = (keySet: KeySet, id: string, f: (key: PooledKey) => PooledKey): KeySet => {
+const modify = (keySet: KeySet, id: string, f: (key: PooledKey) => PooledKey): KeySet => {
   const key = get(keySet, id)
   return key === undefined ? keySet : put(keySet, f(key))
 }
 
-export const enable = (keySet: KeySet, id: string): KeySet => change(keySet, id, PooledKeys.enable)
+export const enable = (keySet: KeySet, id: string): KeySet => modify(keySet, id, PooledKeys.enable)
 
-export const disable = (keySet: KeySet, id: string): KeySet => change(keySet, id, PooledKeys.disable)
+export const disable = (keySet: KeySet, id: string): KeySet => modify(keySet, id, PooledKeys.disable)
 
 export const rest = (keySet: KeySet, id: string, duration: number, reason: Reason): KeySet =>
-  change(keySet, id, (key) => PooledKeys.rest(key, keySet.now + duration, reason))
+  modify(keySet, id, (key) => PooledKeys.rest(key, keySet.now + duration, reason))
 
 export const reweight = (keySet: KeySet, id: string, weight: number): KeySet => {
   const seed = RandomDraw.next(keySet.seed)
-  return change(revised(keySet, { seed }), id, (key) =>
-    PooledKeys.reweight(key, weight, keySet.pace, RandomDraw.exponential(seed))
+  return modify(update(keySet, { seed }), id, (key) =>
+    PooledKeys.reweight(key, weight, keySet.virtualTime, RandomDraw.exponential(seed))
   )
 }

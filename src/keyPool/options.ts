@@ -1,23 +1,23 @@
-/** What a pool is given, checked: every fault is told with its place, none with a secret. */
+/** Checked options of a pool. Each fault has its path, none has a secret. */
 import { Predicate, Redacted } from "effect"
 import * as ApiKeys from "../vocabulary/ApiKey.js"
 import type { ApiKey } from "../vocabulary/ApiKey.js"
 import type { KeyInput, Options } from "./model.js"
 import * as Checks from "../internal/optionChecks.js"
-import type { Remedies } from "./key.js"
+import type { CooldownSettings } from "./key.js"
 
-/** What is right of what was given, and what is wrong. */
-export interface Admission<A> {
+/** The valid part of an input, and its faults. */
+export interface Checked<A> {
   readonly value: A
   readonly faults: ReadonlyArray<string>
 }
 
 /** The durations of a pool, in milliseconds. */
-export interface Settings extends Remedies {
+export interface Settings extends CooldownSettings {
   readonly maxWait: number
 }
 
-export const settings = (options: Options): Admission<Settings> => {
+export const settings = (options: Options): Checked<Settings> => {
   const { factor: growth, faults, millis } = Checks.make()
   const { cooldown = {} } = options
   const factor = growth("cooldown.factor", cooldown.factor)
@@ -33,49 +33,49 @@ export const settings = (options: Options): Admission<Settings> => {
   return { value, faults }
 }
 
-/** The keys of a pool that is made: at least one. */
-export const allKeys = (inputs: ReadonlyArray<KeyInput>): Admission<ReadonlyArray<ApiKey>> => {
+/** The keys of a new pool: at least one. */
+export const allKeys = (inputs: ReadonlyArray<KeyInput>): Checked<ReadonlyArray<ApiKey>> => {
   if (!Array.isArray(inputs)) return { value: [], faults: ["keys: must be a list of keys"] }
   return inputs.length === 0
     ? { value: [], faults: ["keys: must have at least one key"] }
     : keys(inputs, [], (index) => `keys[${index}]`)
 }
 
-/** Keys that may join those which are `present`. `path` names the place of each. */
+/** Keys to add to those `present`. `path` names the position of each. */
 export const keys = (
   inputs: ReadonlyArray<KeyInput>,
   present: ReadonlyArray<ApiKey>,
   path: (index: number) => string
-): Admission<ReadonlyArray<ApiKey>> => {
+): Checked<ReadonlyArray<ApiKey>> => {
   const faults: Array<string> = []
-  const admitted: Array<ApiKey> = []
+  const accepted: Array<ApiKey> = []
   const bySecret = new Map(present.map((key) => [Redacted.value(key.value), `key "${key.id}"`]))
   const byId = new Map(present.map((key) => [key.id, `key "${key.id}"`]))
   for (const [index, input] of inputs.entries()) {
-    const here = path(index)
+    const place = path(index)
     const key = read(input)
     if (key === undefined) {
-      faults.push(`${here}: must be an API key; this is ${kindOf(input)}`)
+      faults.push(`${place}: must be an API key; this is ${describeInput(input)}`)
       continue
     }
     const secret = Redacted.value(key.value)
-    const twin = bySecret.get(secret)
-    if (twin !== undefined) faults.push(`${here}: is the same secret as ${twin}`)
-    bySecret.set(secret, here)
+    const duplicate = bySecret.get(secret)
+    if (duplicate !== undefined) faults.push(`${place}: is the same secret as ${duplicate}`)
+    bySecret.set(secret, place)
     const named = { ...key, id: freeId(key, byId) }
     const taken = byId.get(named.id)
-    if (taken !== undefined && twin === undefined) faults.push(`${here}.id: is the id of ${taken} too`)
-    byId.set(named.id, here)
-    const unsendable = headerFault(secret)
-    if (unsendable !== undefined) faults.push(`${here} ("${named.id}"): ${unsendable}`)
-    faults.push(...wrongWith(key).map((fault) => `${here}.${fault}`))
-    admitted.push(named)
+    if (taken !== undefined && duplicate === undefined) faults.push(`${place}.id: is the id of ${taken} too`)
+    byId.set(named.id, place)
+    const headerProblem = headerFault(secret)
+    if (headerProblem !== undefined) faults.push(`${place} ("${named.id}"): ${headerProblem}`)
+    faults.push(...keyFaults(key).map((fault) => `${place}.${fault}`))
+    accepted.push(named)
   }
-  return { value: admitted, faults }
+  return { value: accepted, faults }
 }
 
-/** What was given instead of a key. It may come from plain JavaScript, whatever its type says. */
-const kindOf = (input: unknown): string => {
+/** What the input is instead of a key. Plain JavaScript can pass anything, whatever the type. */
+const describeInput = (input: unknown): string => {
   const secret = Predicate.hasProperty(input, "key")
     ? input.key
     : Predicate.hasProperty(input, "value")
@@ -97,24 +97,27 @@ const read = (input: KeyInput): ApiKey | undefined => {
 const keyOf = (secret: string | Redacted.Redacted<string>, options?: ApiKeys.Options): ApiKey | undefined =>
   isSecret(secret) ? ApiKeys.make(secret, options) : undefined
 
-/** A secret may come from an environment that does not have it, whatever its type says. */
+/** An environment variable that is not set is undefined, whatever the type. */
 const isSecret = (secret: unknown): boolean => {
   const text = Redacted.isRedacted(secret) ? Redacted.value(secret) : secret
   return typeof text === "string" && text.trim() !== ""
 }
 
-/** All but what the value of a header may have (RFC 9110, section 5.5): visible ASCII, spaces, tabs, and the bytes above ASCII. */
+/**
+ * Characters that the value of a header must not have. RFC 9110, section 5.5, allows visible ASCII, spaces, tabs, and the bytes
+ * above ASCII.
+ */
 const notInHeaders = /[^\t\x20-\x7e\x80-\xff]/u
 
-/** Why no HTTP header can carry a secret, without the secret; undefined where one can. */
+/** Why no HTTP header can carry a secret, without the secret; undefined if one can. */
 export const headerFault = (secret: string): string | undefined => {
-  const found = notInHeaders.exec(secret.trim())
-  if (found === null) return undefined
-  const code = (found[0].codePointAt(0) ?? 0).toString(16).toUpperCase().padStart(4, "0")
-  return `must be a key that an HTTP header can carry; this has the character U+${code}, which none can. Copy the key anew`
+  const match = notInHeaders.exec(secret.trim())
+  if (match === null) return undefined
+  const code = (match[0].codePointAt(0) ?? 0).toString(16).toUpperCase().padStart(4, "0")
+  return `must be a key that an HTTP header can carry; this contains the character U+${code}. Copy the key again`
 }
 
-/** Two secrets may have one fingerprint; a name that was given stays as it is. */
+/** Two secrets can have the same fingerprint; a given id stays as it is. */
 const freeId = (key: ApiKey, taken: ReadonlyMap<string, string>): string => {
   if (key.id !== ApiKeys.fingerprint(key.value)) return key.id
   let id = key.id
@@ -128,7 +131,7 @@ export const wrongWeight = "weight: must be a positive number"
 
 const isName = (name: unknown): boolean => typeof name === "string" && name !== ""
 
-const wrongWith = (key: ApiKey): ReadonlyArray<string> => {
+const keyFaults = (key: ApiKey): ReadonlyArray<string> => {
   const { maxConcurrency, requestsPerSecond } = key
   const faults: Array<string> = []
   if (!isName(key.id)) faults.push("id: must not be empty")

@@ -1,17 +1,17 @@
-/** What a pool tells of itself, with ids and never with secrets. */
+/** Status and errors of a pool, with ids and never with secrets. */
 import { Duration } from "effect"
 import type { KeyStatus, PoolStatus, State } from "./model.js"
 import { KeyPoolExhaustedError, RateLimitError } from "../vocabulary/LLMError.js"
-import * as Keys from "./keySet.js"
+import * as KeySets from "./keySet.js"
 import type { KeySet } from "./keySet.js"
 import type { PooledKey } from "./key.js"
 import type { Denied } from "./state.js"
-import * as StartWindow from "./startWindow.js"
+import * as SlidingWindow from "../internal/slidingWindow.js"
 
-/** `epoch` is the wall-clock time at which the set's time was 0. */
+/** `epoch` is the wall-clock time at which the time of the set was 0. */
 export const status = (providerId: string, keySet: KeySet, waiting: number, epoch: number): PoolStatus => ({
   providerId,
-  keys: Keys.keys(keySet).map((key) => statusOf(key, keySet.now, epoch)),
+  keys: KeySets.keys(keySet).map((key) => statusOf(key, keySet.now, epoch)),
   waiting
 })
 
@@ -27,7 +27,7 @@ const statusOf = (key: PooledKey, now: number, epoch: number): KeyStatus => {
     state: stateOf(key, now, epoch),
     halfOpen: key.health.halfOpen !== undefined,
     inFlight,
-    ...(key.starts === undefined ? {} : { recentStarts: StartWindow.count(key.starts, now) }),
+    ...(key.starts === undefined ? {} : { recentStarts: SlidingWindow.expire(key.starts, now).used }),
     loadFactor: inFlight / (maxConcurrency ?? weight),
     ...(latency === undefined ? {} : { latency }),
     served: key.calls,
@@ -42,7 +42,7 @@ const stateOf = (key: PooledKey, now: number, epoch: number): State => {
     remaining: Duration.millis(restUntil - now),
     ...(restUntil === Infinity ? {} : { until: Math.ceil(epoch + restUntil) })
   }
-  switch (key.standing) {
+  switch (key.availability) {
     case "ready":
       return { _tag: "Ready" }
     case "capped":
@@ -58,13 +58,13 @@ const stateOf = (key: PooledKey, now: number, epoch: number): State => {
   }
 }
 
-/** Why a call got no key, said to a person. */
+/** The error of a call that gets no key. */
 export const denial = (providerId: string, denied: Denied): RateLimitError | KeyPoolExhaustedError => {
   const isFinite = denied.readyIn !== undefined && denied.readyIn < Infinity
   const retryAfter = isFinite ? { retryAfter: Duration.millis(Math.ceil(denied.readyIn)) } : {}
   const when = isFinite
-    ? `The first may be ready in ${Duration.format(Duration.millis(Math.ceil(denied.readyIn)))}`
-    : "When one will be ready is not known"
+    ? `The first can be ready in ${Duration.format(Duration.millis(Math.ceil(denied.readyIn)))}`
+    : "It is not known when one will be ready"
   const context = { provider: providerId, model: "", attempts: [], ...retryAfter }
   const { busy, limited } = denied
   return busy + limited > 0
@@ -75,6 +75,6 @@ export const denial = (providerId: string, denied: Denied): RateLimitError | Key
       })
     : new KeyPoolExhaustedError({
         ...context,
-        message: `No key for ${providerId} may be used: those that this call has not tried are disabled, refused or out of quota, if there are any. ${when}. Check the keys and their credit.`
+        message: `No key for ${providerId} can be used: all keys that this call has not tried are disabled, refused or out of quota. ${when}. Check the keys and their credit.`
       })
 }

@@ -1,68 +1,73 @@
-/** A pool of keys as a service: steps of its state, and leases that are given back exactly once. */
+/** A pool of keys as a service: transitions of its state, and leases that are settled exactly once. */
 import { Cause, Duration, Effect, Either, Option, Random, Ref } from "effect"
 import type { InvalidPoolError, KeyInput, Lease, LeaseOptions, NoKeyError, Options, Service } from "./model.js"
 import type { Strategy, Verdict } from "./model.js"
-import * as Admission from "./options.js"
+import * as PoolOptions from "./options.js"
 import type { KeySet } from "./keySet.js"
-import * as Keys from "./keySet.js"
-import type { Hold } from "./key.js"
-import type { Denied, Granted, PoolState, Wish } from "./state.js"
+import * as KeySets from "./keySet.js"
+import type { KeyReservation } from "./key.js"
+import type { Denied, Granted, PoolState, AcquireRequest } from "./state.js"
 import * as Pool from "./state.js"
 import { denial, status } from "./report.js"
 import type { Interruptibly, SharedState } from "../internal/waitQueue.js"
 import * as WaitQueue from "../internal/waitQueue.js"
 
-/** What the public module brings. */
-interface Terms {
+/** What the public module provides. */
+interface Dependencies {
   readonly strategy: Strategy
   readonly verdictOf: (error: unknown) => Verdict
   readonly invalid: (faults: ReadonlyArray<string>) => InvalidPoolError
 }
 
-export const make = (options: Options, terms: Terms): Effect.Effect<Service, InvalidPoolError> =>
+export const make = (options: Options, dependencies: Dependencies): Effect.Effect<Service, InvalidPoolError> =>
   Effect.gen(function* () {
-    const settings = Admission.settings(options)
-    const keys = Admission.allKeys(options.keys)
+    const settings = PoolOptions.settings(options)
+    const keys = PoolOptions.allKeys(options.keys)
     const faults = [...keys.faults, ...settings.faults]
-    if (faults.length > 0) return yield* Effect.fail(terms.invalid(faults))
+    if (faults.length > 0) return yield* Effect.fail(dependencies.invalid(faults))
     const seed = yield* Random.nextInt
-    const shared = yield* WaitQueue.make(Pool.make(Keys.make(keys.value, terms.strategy, settings.value, seed)))
-    return serve(options.providerId, settings.value.maxWait, terms, shared)
+    const shared = yield* WaitQueue.make(
+      Pool.make(KeySets.make(keys.value, dependencies.strategy, settings.value, seed))
+    )
+    return makeService(options.providerId, settings.value.maxWait, dependencies, shared)
   })
 
-const noKey: ReadonlySet<string> = new Set()
+const noExclusions: ReadonlySet<string> = new Set()
 
 const neutral: Verdict = { _tag: "Neutral" }
 
-const serve = (
+const makeService = (
   providerId: string,
   maxWait: number,
-  terms: Terms,
+  dependencies: Dependencies,
   { waitInQueue, ref, step, timeOf }: SharedState<PoolState>
 ): Service => {
-  /** Gets a key, by waiting if need be, and goes on with it. */
-  const obtain = <A, E, R>(
+  /** Reserves a key, waiting if necessary, and continues with it. */
+  const withReservation = <A, E, R>(
     options: LeaseOptions | undefined,
     interruptibly: Interruptibly,
-    next: (hold: Hold) => Effect.Effect<A, E, R>
+    next: (reservation: KeyReservation) => Effect.Effect<A, E, R>
   ): Effect.Effect<A, E | NoKeyError, R> => {
-    const longest = Math.min(maxWait, options?.maxWait === undefined ? Infinity : Duration.toMillis(options.maxWait))
-    const wishAt = (now: number): Wish => ({
-      exclude: options?.exclude ?? noKey,
-      deadline: now + longest,
-      patient: options?.cooling !== "fail"
+    const maxWaitMillis = Math.min(
+      maxWait,
+      options?.maxWait === undefined ? Infinity : Duration.toMillis(options.maxWait)
+    )
+    const requestAt = (now: number): AcquireRequest => ({
+      exclude: options?.exclude ?? noExclusions,
+      deadline: now + maxWaitMillis,
+      waitsForCooldown: options?.cooling !== "fail"
     })
 
     const conclude = (answer: Granted | Denied): Effect.Effect<A, E | NoKeyError, R> =>
-      answer._tag === "Granted" ? next(answer.hold) : Effect.fail(denial(providerId, answer))
+      answer._tag === "Granted" ? next(answer.reservation) : Effect.fail(denial(providerId, answer))
 
     return step(
-      (state, now) => Pool.ask(state, now, wishAt(now)),
+      (state, now) => Pool.tryAcquire(state, now, requestAt(now)),
       (answer) =>
         answer._tag === "NotQueued"
           ? waitInQueue<Granted | Denied, A, E | NoKeyError, R>(
               {
-                join: (state, now, wakeup) => Pool.queue(state, now, wishAt(now), wakeup),
+                join: (state, now, wakeup) => Pool.enqueue(state, now, requestAt(now), wakeup),
                 look: Pool.look,
                 giveUp: Pool.giveUp
               },
@@ -73,56 +78,57 @@ const serve = (
     )
   }
 
-  const giveBack = <A, E>(
-    hold: Hold,
-    judge: (elapsed: number) => Verdict,
+  const settle = <A, E>(
+    reservation: KeyReservation,
+    verdictAfter: (elapsed: number) => Verdict,
     next: Effect.Effect<A, E>
   ): Effect.Effect<A, E> =>
     step(
-      (state, now) => Pool.giveBack(state, now, hold, judge),
+      (state, now) => Pool.settle(state, now, reservation, verdictAfter),
       () => next
     )
 
-  const lease = (hold: Hold): Effect.Effect<Lease> =>
+  const lease = (reservation: KeyReservation): Effect.Effect<Lease> =>
     Effect.sync(() => {
-      let isOver = false
+      let isSettled = false
       return {
-        key: hold.key,
+        key: reservation.key,
         settle: (verdict) =>
           Effect.uninterruptible(
             Effect.suspend(() => {
-              if (isOver) return Effect.void
-              isOver = true
-              return giveBack(hold, () => verdict, Effect.void)
+              if (isSettled) return Effect.void
+              isSettled = true
+              return settle(reservation, () => verdict, Effect.void)
             })
           )
       }
     })
 
-  const change = <A>(f: (keySet: KeySet) => readonly [A, KeySet]): Effect.Effect<A> =>
+  const changeKeys = <A>(f: (keySet: KeySet) => readonly [A, KeySet]): Effect.Effect<A> =>
     Effect.uninterruptible(step((state, now) => Pool.change(state, now, f), Effect.succeed))
 
-  /** Changes a key, and says whether it is there. */
+  /** Changes a key and returns whether the pool has it. */
   const changeKey = (id: string, f: (keySet: KeySet) => KeySet): Effect.Effect<boolean> =>
-    change((keySet) => (Keys.get(keySet, id) === undefined ? [false, keySet] : [true, f(keySet)]))
+    changeKeys((keySet) => (KeySets.get(keySet, id) === undefined ? [false, keySet] : [true, f(keySet)]))
 
   return {
     providerId,
-    acquire: (options) => Effect.uninterruptible(obtain(options, Effect.interruptible, lease)),
+    acquire: (options) => Effect.uninterruptible(withReservation(options, Effect.interruptible, lease)),
     lease: (options) =>
       Effect.uninterruptibleMask((restore) =>
-        Effect.tap(obtain(options, restore, lease), ({ settle }) => Effect.addFinalizer(() => settle(neutral)))
+        Effect.tap(withReservation(options, restore, lease), ({ settle }) => Effect.addFinalizer(() => settle(neutral)))
       ),
     withKey: (use, options) =>
       Effect.uninterruptibleMask((restore) =>
-        obtain(options, restore, (hold) =>
-          Effect.matchCauseEffect(restore(Effect.suspend(() => use(hold.key))), {
+        withReservation(options, restore, (reservation) =>
+          Effect.matchCauseEffect(restore(Effect.suspend(() => use(reservation.key))), {
             onSuccess: (value) =>
-              giveBack(hold, (elapsed) => ({ _tag: "Served", latency: elapsed }), Effect.succeed(value)),
+              settle(reservation, (elapsed) => ({ _tag: "Served", latency: elapsed }), Effect.succeed(value)),
             onFailure: (cause) =>
-              giveBack(
-                hold,
-                () => Option.match(Cause.failureOption(cause), { onNone: () => neutral, onSome: terms.verdictOf }),
+              settle(
+                reservation,
+                () =>
+                  Option.match(Cause.failureOption(cause), { onNone: () => neutral, onSome: dependencies.verdictOf }),
                 Effect.failCause(cause)
               )
           })
@@ -131,36 +137,36 @@ const serve = (
     status: Effect.clockWith((clock) =>
       Effect.map(Ref.get(ref), (state) => {
         const now = timeOf(clock)
-        const keySet = Keys.advance(state.keySet, now)
+        const keySet = KeySets.advance(state.keySet, now)
         return status(providerId, keySet, Pool.waiting(state), clock.unsafeCurrentTimeMillis() - now)
       })
     ),
-    keys: Effect.map(Ref.get(ref), ({ keySet }) => Keys.keys(keySet).map(({ key }) => key)),
+    keys: Effect.map(Ref.get(ref), ({ keySet }) => KeySets.keys(keySet).map(({ key }) => key)),
     add: (input) =>
       Effect.flatMap(
-        change((keySet) => added(keySet, input)),
-        Either.mapLeft(terms.invalid)
+        changeKeys((keySet) => addKey(keySet, input)),
+        Either.mapLeft(dependencies.invalid)
       ),
-    remove: (id) => changeKey(id, (keySet) => Keys.remove(keySet, id)),
+    remove: (id) => changeKey(id, (keySet) => KeySets.remove(keySet, id)),
     reweight: (id, weight) =>
-      Admission.isWeight(weight)
+      PoolOptions.isWeight(weight)
         ? Effect.flatMap(
-            changeKey(id, (keySet) => Keys.reweight(keySet, id, weight)),
-            (found) => (found ? Effect.void : Effect.fail(terms.invalid([`id: the pool has no key "${id}"`])))
+            changeKey(id, (keySet) => KeySets.reweight(keySet, id, weight)),
+            (exists) => (exists ? Effect.void : Effect.fail(dependencies.invalid([`id: the pool has no key "${id}"`])))
           )
-        : Effect.suspend(() => Effect.fail(terms.invalid([Admission.wrongWeight]))),
-    enable: (id) => changeKey(id, (keySet) => Keys.enable(keySet, id)),
-    disable: (id) => changeKey(id, (keySet) => Keys.disable(keySet, id)),
+        : Effect.suspend(() => Effect.fail(dependencies.invalid([PoolOptions.wrongWeight]))),
+    enable: (id) => changeKey(id, (keySet) => KeySets.enable(keySet, id)),
+    disable: (id) => changeKey(id, (keySet) => KeySets.disable(keySet, id)),
     rest: (id, duration) =>
-      Effect.asVoid(changeKey(id, (keySet) => Keys.rest(keySet, id, Duration.toMillis(duration), "resting")))
+      Effect.asVoid(changeKey(id, (keySet) => KeySets.rest(keySet, id, Duration.toMillis(duration), "resting")))
   }
 }
 
-const added = (keySet: KeySet, input: KeyInput): readonly [Either.Either<string, ReadonlyArray<string>>, KeySet] => {
-  const present = Keys.keys(keySet).map((pooled) => pooled.key)
-  const { faults, value } = Admission.keys([input], present, () => "key")
+const addKey = (keySet: KeySet, input: KeyInput): readonly [Either.Either<string, ReadonlyArray<string>>, KeySet] => {
+  const present = KeySets.keys(keySet).map((pooled) => pooled.key)
+  const { faults, value } = PoolOptions.keys([input], present, () => "key")
   const [key] = value
   return key === undefined || faults.length > 0
     ? [Either.left(faults), keySet]
-    : [Either.right(key.id), Keys.add(keySet, key)]
+    : [Either.right(key.id), KeySets.add(keySet, key)]
 }

@@ -1,113 +1,121 @@
 /**
- * The keys of a pool and the calls that wait for them, as one immutable value. Every function here is one step of it: who is
- * given a key, who is refused one, and whose wakeup must be rung because of it. All times are in milliseconds since the pool
- * was made.
+ * The keys of a pool and the queue of waiting calls, as one immutable value. Each transition grants or refuses keys and returns
+ * the wakeups of the waiting calls that must look again. All times are in milliseconds since the pool was made.
  *
- * Once a step is done, no key is ready that any waiting call could use. So a newcomer who finds a key overtakes nobody.
+ * After a transition no key is ready that a waiting call could use, so a new call that finds a ready key overtakes none.
  */
 import { Data, HashMap, Option, Order, SortedMap } from "effect"
 import type { Verdict } from "./model.js"
-import type { KeySet, Outlook } from "./keySet.js"
-import * as Keys from "./keySet.js"
-import type { Hold } from "./key.js"
+import type { KeySet, Summary } from "./keySet.js"
+import * as KeySets from "./keySet.js"
+import type { KeyReservation } from "./key.js"
 import type { Wakeup, Step as StepOf, NotQueued, Waiting } from "../internal/waitQueue.js"
 import { noWakeup, notQueued } from "../internal/waitQueue.js"
 
 /** What a call asks for. */
-export interface Wish {
-  /** Ids of keys that it does not want. */
+export interface AcquireRequest {
+  /** Ids of keys that the call does not use. */
   readonly exclude: ReadonlySet<string>
   readonly deadline: number
-  /** Whether it waits for keys that rest, and not only for keys that are busy. */
-  readonly patient: boolean
+  /** Whether the call waits for the end of cooldowns, and not only for busy keys. */
+  readonly waitsForCooldown: boolean
 }
 
 export interface Granted {
   readonly _tag: "Granted"
-  readonly hold: Hold
+  readonly reservation: KeyReservation
 }
 
 /** Why a call gets no key. */
 export interface Denied {
   readonly _tag: "Denied"
-  /** Keys that are in good order and have merely too much to do. */
+  /** Keys at their `maxConcurrency` or `requestsPerSecond`. */
   readonly busy: number
-  /** Keys that rest because of a rate limit. */
+  /** Keys in a cooldown after a rate limit. */
   readonly limited: number
-  /** How long until time alone makes a key ready; undefined where it will not. */
+  /** How long until a key becomes ready by time alone; undefined if none will. */
   readonly readyIn: number | undefined
 }
 
-interface Waiter extends Wish {
+interface Waiter extends AcquireRequest {
   readonly ticket: number
-  readonly due: Due
+  readonly deadlineKey: DeadlineKey
   readonly wakeup: Wakeup
 }
 
-/** When a call gives up. */
-type Due = readonly [deadline: number, ticket: number]
+/** When a waiting call is refused. */
+type DeadlineKey = readonly [deadline: number, ticket: number]
 
 export interface PoolState {
   readonly keySet: KeySet
-  /** Those who wait, by the order in which they came. */
-  readonly line: SortedMap.SortedMap<number, Waiter>
-  /** Those of them who would not take just any key, and may therefore wait in vain while others do not. */
-  readonly choosy: SortedMap.SortedMap<number, Waiter>
-  /** Those of them who will not wait for ever, the first to give up first. */
-  readonly deadlines: SortedMap.SortedMap<Due, Waiter>
-  /** What those who waited got and have not fetched yet. */
+  /** Waiting calls in order of arrival. */
+  readonly queue: SortedMap.SortedMap<number, Waiter>
+  /** Waiting calls that do not take every key, so that they can be refused while others still wait. */
+  readonly restricted: SortedMap.SortedMap<number, Waiter>
+  /** Waiting calls with a finite deadline, the earliest first. */
+  readonly deadlines: SortedMap.SortedMap<DeadlineKey, Waiter>
+  /** Results of waiting calls that have not been fetched yet. */
   readonly answers: HashMap.HashMap<number, Granted | Denied>
-  /** How many calls have ever waited. */
+  /** Calls that have ever waited. */
   readonly tickets: number
-  /** The one in the line who looks again for all of them when time alone changes something, and when that is. */
-  readonly watch: { readonly ticket: number; readonly at: number } | undefined
+  /** The waiting call that looks again for the whole queue when time alone changes something, and when. */
+  readonly timer: { readonly ticket: number; readonly at: number } | undefined
 }
 
 export type Step<A> = StepOf<A, PoolState>
 
 export const make = (keySet: KeySet): PoolState => ({
   keySet,
-  line: SortedMap.empty(Order.number),
-  choosy: SortedMap.empty(Order.number),
+  queue: SortedMap.empty(Order.number),
+  restricted: SortedMap.empty(Order.number),
   deadlines: SortedMap.empty(Order.tuple(Order.number, Order.number)),
   answers: HashMap.empty(),
   tickets: 0,
-  watch: undefined
+  timer: undefined
 })
 
-/** Asks for a key. */
-export const ask = (before: PoolState, now: number, wish: Wish): Step<Granted | Denied | NotQueued> => {
-  const [wakeups, state] = settleDown(before, Keys.advance(before.keySet, now))
-  const outlook = Keys.outlook(state.keySet, wish.exclude)
-  if (outlook.winner !== undefined) {
-    const [hold, keySet] = Keys.reserve(state.keySet, outlook.winner)
-    return [{ value: { _tag: "Granted", hold }, wakeups }, withRing(state, keySet)]
+/** Reserves a key or refuses. A request that would have to wait is not queued. */
+export const tryAcquire = (
+  before: PoolState,
+  now: number,
+  request: AcquireRequest
+): Step<Granted | Denied | NotQueued> => {
+  const [wakeups, state] = serveWaiters(before, KeySets.advance(before.keySet, now))
+  const summary = KeySets.summarize(state.keySet, request.exclude)
+  if (summary.winner !== undefined) {
+    const [reservation, keySet] = KeySets.reserve(state.keySet, summary.winner)
+    return [{ value: { _tag: "Granted", reservation }, wakeups }, withKeySet(state, keySet)]
   }
-  return isHopeless(outlook, wish, state.keySet.now)
-    ? [{ value: denied(outlook, state.keySet.now), wakeups }, state]
+  return cannotSucceed(summary, request, state.keySet.now)
+    ? [{ value: denied(summary, state.keySet.now), wakeups }, state]
     : [{ value: notQueued, wakeups }, state]
 }
 
-/** Asks for a key, and waits in line where none is ready. */
-export const queue = (before: PoolState, now: number, wish: Wish, wakeup: Wakeup): Step<Granted | Denied | Waiting> => {
-  const [{ wakeups, value }, state] = ask(before, now, wish)
+/** Reserves a key, or joins the queue where none is ready. */
+export const enqueue = (
+  before: PoolState,
+  now: number,
+  request: AcquireRequest,
+  wakeup: Wakeup
+): Step<Granted | Denied | Waiting> => {
+  const [{ wakeups, value }, state] = tryAcquire(before, now, request)
   if (value._tag !== "NotQueued") return [{ value, wakeups }, state]
   const ticket = state.tickets
   return wait(
     { ...state, tickets: ticket + 1 },
-    { ...wish, ticket, due: Data.tuple(wish.deadline, ticket), wakeup },
+    { ...request, ticket, deadlineKey: Data.tuple(request.deadline, ticket), wakeup },
     wakeups
   )
 }
 
-/** A waiting call looks again, with a new wakeup for the next time. */
+/** Looks for the result of a waiting call, or waits again with a new wakeup. */
 export const look = (
   before: PoolState,
   now: number,
   ticket: number,
   wakeup: Wakeup
 ): Step<Granted | Denied | Waiting> => {
-  const [wakeups, state] = settleDown(before, Keys.advance(before.keySet, now))
+  const [wakeups, state] = serveWaiters(before, KeySets.advance(before.keySet, now))
   const answer = Option.getOrUndefined(HashMap.get(state.answers, ticket))
   if (answer !== undefined) {
     return [
@@ -115,173 +123,181 @@ export const look = (
       { ...state, answers: HashMap.remove(state.answers, ticket) }
     ]
   }
-  return wait(state, { ...Option.getOrThrow(SortedMap.get(state.line, ticket)), wakeup }, wakeups)
+  return wait(state, { ...Option.getOrThrow(SortedMap.get(state.queue, ticket)), wakeup }, wakeups)
 }
 
 const wait = (state: PoolState, waiter: Waiter, wakeups: ReadonlyArray<Wakeup>): Step<Waiting> => {
-  const [woken, watched] = keepWatch(line(state, waiter), waiter.ticket)
-  const until = watched.watch?.ticket === waiter.ticket ? watched.watch.at : Infinity
-  return [{ value: { _tag: "Waiting", ticket: waiter.ticket, until }, wakeups: [...wakeups, ...woken] }, watched]
+  const [woken, scheduled] = scheduleTimer(addWaiter(state, waiter), waiter.ticket)
+  const until = scheduled.timer?.ticket === waiter.ticket ? scheduled.timer.at : Infinity
+  return [{ value: { _tag: "Waiting", ticket: waiter.ticket, until }, wakeups: [...wakeups, ...woken] }, scheduled]
 }
 
-/** A waiting call gives up. If it has got a key already, that goes to the next. */
+/** Removes a waiting call. A key that it has been granted already goes to the next in the queue. */
 export const giveUp = (before: PoolState, now: number, ticket: number): Step<void> => {
   const answer = Option.getOrUndefined(HashMap.get(before.answers, ticket))
-  const advanced = Keys.advance(before.keySet, now)
+  const advanced = KeySets.advance(before.keySet, now)
   if (answer === undefined) {
-    return quietly(settleDown(leave(before, Option.getOrThrow(SortedMap.get(before.line, ticket))), advanced))
+    return withoutValue(
+      serveWaiters(removeWaiter(before, Option.getOrThrow(SortedMap.get(before.queue, ticket))), advanced)
+    )
   }
   const state = { ...before, answers: HashMap.remove(before.answers, ticket) }
-  return quietly(settleDown(state, answer._tag === "Granted" ? Keys.withdraw(advanced, answer.hold) : advanced))
+  return withoutValue(
+    serveWaiters(state, answer._tag === "Granted" ? KeySets.withdraw(advanced, answer.reservation) : advanced)
+  )
 }
 
-/** A call gives its key back. */
-export const giveBack = (
+/** Ends a reservation. */
+export const settle = (
   before: PoolState,
   now: number,
-  hold: Hold,
-  judge: (elapsed: number) => Verdict
+  reservation: KeyReservation,
+  verdictAfter: (elapsed: number) => Verdict
 ): Step<void> => {
-  const advanced = Keys.advance(before.keySet, now)
-  return quietly(settleDown(before, Keys.giveBack(advanced, hold, judge(advanced.now - hold.startedAt))))
+  const advanced = KeySets.advance(before.keySet, now)
+  return withoutValue(
+    serveWaiters(before, KeySets.settle(advanced, reservation, verdictAfter(advanced.now - reservation.startedAt)))
+  )
 }
 
 /** Changes the keys from outside. */
 export const change = <A>(before: PoolState, now: number, f: (keySet: KeySet) => readonly [A, KeySet]): Step<A> => {
-  const [value, keySet] = f(Keys.advance(before.keySet, now))
-  const [wakeups, state] = settleDown(before, keySet)
+  const [value, keySet] = f(KeySets.advance(before.keySet, now))
+  const [wakeups, state] = serveWaiters(before, keySet)
   return [{ value, wakeups }, state]
 }
 
-/** How many calls wait. */
-export const waiting = (state: PoolState): number => SortedMap.size(state.line)
+/** The number of waiting calls. */
+export const waiting = (state: PoolState): number => SortedMap.size(state.queue)
 
-type Ringing = readonly [wakeups: ReadonlyArray<Wakeup>, state: PoolState]
+type StateUpdate = readonly [wakeups: ReadonlyArray<Wakeup>, state: PoolState]
 
-const quietly = ([wakeups, state]: Ringing): Step<void> => [{ value: undefined, wakeups }, state]
+const withoutValue = ([wakeups, state]: StateUpdate): Step<void> => [{ value: undefined, wakeups }, state]
 
-/** With the keys as they are now, gives those who wait what they can get. */
-const settleDown = (before: PoolState, keySet: KeySet): Ringing => {
-  const state = withRing(before, keySet)
-  if (SortedMap.size(state.line) === 0) return [noWakeup, state]
+/** Replaces the keys, and grants or refuses keys to the waiting calls. */
+const serveWaiters = (before: PoolState, keySet: KeySet): StateUpdate => {
+  const state = withKeySet(before, keySet)
+  if (SortedMap.size(state.queue) === 0) return [noWakeup, state]
   const isChanged = keySet.heap !== before.keySet.heap
   const [granted, served] = isChanged ? grant(state) : [noWakeup, state]
   const [expired, timely] = expire(served)
-  const [refused, left] = isChanged ? refuse(timely, Keys.outlook(before.keySet, noKey)) : [noWakeup, timely]
-  const [woken, watched] = keepWatch(left)
-  return [[...granted, ...expired, ...refused, ...woken], watched]
+  const [refused, left] = isChanged
+    ? refuse(timely, KeySets.summarize(before.keySet, noExclusions))
+    : [noWakeup, timely]
+  const [woken, scheduled] = scheduleTimer(left)
+  return [[...granted, ...expired, ...refused, ...woken], scheduled]
 }
 
-const withRing = (state: PoolState, keySet: KeySet): PoolState => ({
+const withKeySet = (state: PoolState, keySet: KeySet): PoolState => ({
   keySet,
-  line: state.line,
-  choosy: state.choosy,
+  queue: state.queue,
+  restricted: state.restricted,
   deadlines: state.deadlines,
   answers: state.answers,
   tickets: state.tickets,
-  watch: state.watch
+  timer: state.timer
 })
 
-const noKey: ReadonlySet<string> = new Set()
+const noExclusions: ReadonlySet<string> = new Set()
 
-const grant = (before: PoolState): Ringing => {
+const grant = (before: PoolState): StateUpdate => {
   const wakeups: Array<Wakeup> = []
   let state = before
-  for (const waiter of SortedMap.values(before.line)) {
-    if (Keys.outlook(state.keySet, noKey).winner === undefined) break
-    const { winner } = Keys.outlook(state.keySet, waiter.exclude)
+  for (const waiter of SortedMap.values(before.queue)) {
+    if (KeySets.summarize(state.keySet, noExclusions).winner === undefined) break
+    const { winner } = KeySets.summarize(state.keySet, waiter.exclude)
     if (winner !== undefined) {
-      const [hold, keySet] = Keys.reserve(state.keySet, winner)
-      state = answer(withRing(state, keySet), waiter, { _tag: "Granted", hold })
+      const [reservation, keySet] = KeySets.reserve(state.keySet, winner)
+      state = resolve(withKeySet(state, keySet), waiter, { _tag: "Granted", reservation })
       wakeups.push(waiter.wakeup)
     }
   }
   return [wakeups, state]
 }
 
-/** Nobody waits longer than he may. */
-const expire = (before: PoolState): Ringing => {
+/** Refuses the waiting calls whose deadline has passed. */
+const expire = (before: PoolState): StateUpdate => {
   const wakeups: Array<Wakeup> = []
   let state = before
   for (const waiter of SortedMap.values(before.deadlines)) {
     if (waiter.deadline > state.keySet.now) break
-    state = answer(state, waiter, denied(Keys.outlook(state.keySet, waiter.exclude), state.keySet.now))
+    state = resolve(state, waiter, denied(KeySets.summarize(state.keySet, waiter.exclude), state.keySet.now))
     wakeups.push(waiter.wakeup)
   }
   return [wakeups, state]
 }
 
-/** Nor in vain. */
-const refuse = (before: PoolState, earlier: Outlook): Ringing => {
+/** Refuses the waiting calls that can no longer get a key in time. */
+const refuse = (before: PoolState, earlier: Summary): StateUpdate => {
   const wakeups: Array<Wakeup> = []
   let state = before
-  const { awaited, soonest } = Keys.outlook(before.keySet, noKey)
+  const { awaited, soonest } = KeySets.summarize(before.keySet, noExclusions)
   const isWorse = earlier.awaited > 0 || (earlier.soonest?.wakeAt ?? Infinity) < (soonest?.wakeAt ?? Infinity)
-  for (const waiter of SortedMap.values(awaited === 0 && isWorse ? before.line : before.choosy)) {
-    const outlook = Keys.outlook(state.keySet, waiter.exclude)
-    if (isHopeless(outlook, waiter, state.keySet.now)) {
-      state = answer(state, waiter, denied(outlook, state.keySet.now))
+  for (const waiter of SortedMap.values(awaited === 0 && isWorse ? before.queue : before.restricted)) {
+    const summary = KeySets.summarize(state.keySet, waiter.exclude)
+    if (cannotSucceed(summary, waiter, state.keySet.now)) {
+      state = resolve(state, waiter, denied(summary, state.keySet.now))
       wakeups.push(waiter.wakeup)
     }
   }
   return [wakeups, state]
 }
 
-const answer = (state: PoolState, waiter: Waiter, value: Granted | Denied): PoolState => ({
-  ...leave(state, waiter),
+const resolve = (state: PoolState, waiter: Waiter, value: Granted | Denied): PoolState => ({
+  ...removeWaiter(state, waiter),
   answers: HashMap.set(state.answers, waiter.ticket, value)
 })
 
-const line = (state: PoolState, waiter: Waiter): PoolState => {
-  const isChoosy = waiter.exclude.size > 0 || !waiter.patient
+const addWaiter = (state: PoolState, waiter: Waiter): PoolState => {
+  const isRestricted = waiter.exclude.size > 0 || !waiter.waitsForCooldown
   return {
     ...state,
-    line: SortedMap.set(state.line, waiter.ticket, waiter),
-    choosy: isChoosy ? SortedMap.set(state.choosy, waiter.ticket, waiter) : state.choosy,
-    deadlines: waiter.deadline < Infinity ? SortedMap.set(state.deadlines, waiter.due, waiter) : state.deadlines
+    queue: SortedMap.set(state.queue, waiter.ticket, waiter),
+    restricted: isRestricted ? SortedMap.set(state.restricted, waiter.ticket, waiter) : state.restricted,
+    deadlines: waiter.deadline < Infinity ? SortedMap.set(state.deadlines, waiter.deadlineKey, waiter) : state.deadlines
   }
 }
 
-const leave = (state: PoolState, waiter: Waiter): PoolState => ({
+const removeWaiter = (state: PoolState, waiter: Waiter): PoolState => ({
   ...state,
-  line: SortedMap.remove(state.line, waiter.ticket),
-  choosy: SortedMap.remove(state.choosy, waiter.ticket),
-  deadlines: SortedMap.remove(state.deadlines, waiter.due)
+  queue: SortedMap.remove(state.queue, waiter.ticket),
+  restricted: SortedMap.remove(state.restricted, waiter.ticket),
+  deadlines: SortedMap.remove(state.deadlines, waiter.deadlineKey)
 })
 
 /**
- * One of the line watches the clock for all of them, so that a pool has one timer at most, however many wait, and a key that
- * becomes ready by time alone wakes one of them and not a thousand. When a new one is needed it is the last in line, who is
- * likely to be there longest. `looking` is the ticket of the one who is awake anyway.
+ * Gives the timer to one waiting call, so that a pool has at most one timer and a key that becomes ready by time alone wakes one
+ * call, not the whole queue. A new timer goes to the last call of the queue, which is likely to wait longest. `awake` is the
+ * ticket of the call that is looking now and needs no wakeup.
  */
-const keepWatch = (state: PoolState, looking?: number): Ringing => {
+const scheduleTimer = (state: PoolState, awake?: number): StateUpdate => {
   const firstDeadline = Option.match(SortedMap.headOption(state.deadlines), {
     onNone: () => Infinity,
     onSome: ([[deadline]]) => deadline
   })
-  const at = Math.min(Keys.outlook(state.keySet, noKey).soonest?.wakeAt ?? Infinity, firstDeadline)
-  const last = Option.getOrUndefined(SortedMap.lastOption(state.line))
+  const at = Math.min(KeySets.summarize(state.keySet, noExclusions).soonest?.wakeAt ?? Infinity, firstDeadline)
+  const last = Option.getOrUndefined(SortedMap.lastOption(state.queue))
   if (last === undefined || at === Infinity) {
-    return [noWakeup, state.watch === undefined ? state : { ...state, watch: undefined }]
+    return [noWakeup, state.timer === undefined ? state : { ...state, timer: undefined }]
   }
-  const { watch } = state
-  const watching = watch === undefined ? undefined : Option.getOrUndefined(SortedMap.get(state.line, watch.ticket))
-  const { wakeup, ticket } = watching ?? last[1]
-  const isAwake = ticket === looking
-  // One who will look up too early will look again; one who would look up too late must be told.
-  if (watch !== undefined && watching !== undefined && watch.at <= at && !isAwake) return [noWakeup, state]
-  return [isAwake ? noWakeup : [wakeup], { ...state, watch: { ticket, at } }]
+  const { timer } = state
+  const owner = timer === undefined ? undefined : Option.getOrUndefined(SortedMap.get(state.queue, timer.ticket))
+  const { wakeup, ticket } = owner ?? last[1]
+  const isAwake = ticket === awake
+  // A timer that is too early looks again by itself; one that is too late must be replaced.
+  if (timer !== undefined && owner !== undefined && timer.at <= at && !isAwake) return [noWakeup, state]
+  return [isAwake ? noWakeup : [wakeup], { ...state, timer: { ticket, at } }]
 }
 
-/** Whether no key will be ready in time, as far as that can be known. */
-const isHopeless = (outlook: Outlook, wish: Wish, now: number): boolean => {
-  if (wish.deadline <= now || (!wish.patient && outlook.busy === 0)) return true
-  return outlook.awaited === 0 && (outlook.soonest?.wakeAt ?? Infinity) > wish.deadline
+/** Whether it is certain that no key will be ready in time. */
+const cannotSucceed = (summary: Summary, request: AcquireRequest, now: number): boolean => {
+  if (request.deadline <= now || (!request.waitsForCooldown && summary.busy === 0)) return true
+  return summary.awaited === 0 && (summary.soonest?.wakeAt ?? Infinity) > request.deadline
 }
 
-const denied = (outlook: Outlook, now: number): Denied => ({
+const denied = (summary: Summary, now: number): Denied => ({
   _tag: "Denied",
-  busy: outlook.busy,
-  limited: outlook.limited,
-  readyIn: outlook.soonest === undefined ? undefined : Math.max(0, outlook.soonest.wakeAt - now)
+  busy: summary.busy,
+  limited: summary.limited,
+  readyIn: summary.soonest === undefined ? undefined : Math.max(0, summary.soonest.wakeAt - now)
 })

@@ -1,4 +1,4 @@
-/** What a pool tells of its keys. Public by way of `KeyPool`. */
+/** The status of a pool and its keys. Public by way of `KeyPool`. */
 import type { Data, Duration } from "effect"
 
 /**
@@ -10,21 +10,21 @@ import type { Data, Duration } from "effect"
 export type Reason = "rate-limited" | "resting" | "out-of-quota" | "refused" | "by-hand"
 
 /**
- * A time in which a key is not used.
+ * A cooldown of a key, or the time for which it is disabled.
  *
  * @since 0.1.0
  * @category status
  */
 export interface Rest {
   readonly reason: Reason
-  /** How long it lasts; infinite where it ends by `enable` alone. */
+  /** The remaining time; infinite if only `enable` ends it. */
   readonly remaining: Duration.Duration
-  /** When it ends, in milliseconds since the epoch; absent where it ends by `enable` alone. */
+  /** When it ends, in milliseconds since the epoch; absent if only `enable` ends it. */
   readonly until?: number
 }
 
 /**
- * `Busy` is at its `maxConcurrency` or `requestsPerSecond`, or is being tried after a rest.
+ * The state of a key. `Busy`: at its `maxConcurrency` or `requestsPerSecond`, or in use by a probe after a cooldown.
  *
  * @since 0.1.0
  * @category status
@@ -32,7 +32,7 @@ export interface Rest {
 export type State = Data.TaggedEnum<{ Ready: {}; Busy: {}; Cooling: Rest; Disabled: Rest }>
 
 /**
- * How a key stands, without its secret.
+ * The status of a key, without its secret.
  *
  * @since 0.1.0
  * @category status
@@ -40,21 +40,21 @@ export type State = Data.TaggedEnum<{ Ready: {}; Busy: {}; Cooling: Rest; Disabl
 export interface KeyStatus {
   readonly id: string
   readonly weight: number
-  /** As the key was given; each absent where the key has no such limit. */
+  /** The limits of the key as configured; each absent if not set. */
   readonly maxConcurrency?: number
   readonly requestsPerSecond?: number
   readonly quotaGroup?: string
   readonly state: State
-  /** Whether the key, once it is rested, must first show with one call at a time that it is good again. */
+  /** Whether calls use the key one at a time after its cooldown, until one succeeds. */
   readonly halfOpen: boolean
   readonly inFlight: number
-  /** Calls that were started so lately that they count towards `requestsPerSecond`; absent where there is no such limit. */
+  /** Calls started within the window of `requestsPerSecond`; absent without that limit. */
   readonly recentStarts?: number
-  /** Calls in flight for `maxConcurrency`, or for the weight where there is no such limit. */
+  /** Calls in flight divided by `maxConcurrency`, or by the weight without that limit. */
   readonly loadFactor: number
-  /** The moving average of the time that its calls take, in milliseconds; absent while unmeasured. */
+  /** The moving average of the duration of its calls, in milliseconds; absent while unmeasured. */
   readonly latency?: number
-  /** Calls that were given the key. The next four say how those that told ended. */
+  /** Calls that were given the key. The next four count the verdicts of those that ended with one. */
   readonly served: number
   readonly succeeded: number
   readonly rateLimited: number
@@ -63,17 +63,17 @@ export interface KeyStatus {
 }
 
 /**
- * How a pool stands: what a dashboard needs.
+ * The status of a pool, as for a dashboard.
  *
  * @since 0.1.0
  * @category status
  */
 export interface PoolStatus {
   readonly providerId: string
-  /** By their place in the list. */
+  /** In list order. */
   readonly keys: ReadonlyArray<KeyStatus>
-  /** Calls that wait for a key; of a pool that is shared, those of this process. */
+  /** Calls that wait for a key; of a shared pool, those of this process. */
   readonly waiting: number
-  /** Whether what is shared with other processes is out of reach; absent where nothing is shared. */
+  /** Whether the state shared with other processes is unreachable; absent if nothing is shared. */
   readonly degraded?: boolean
 }

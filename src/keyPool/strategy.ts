@@ -1,35 +1,35 @@
-/** Which key may speak next, as orders of keys. Public by way of `KeyPool`. */
+/** Orders of keys: which key the next call gets. Public by way of `KeyPool`. */
 import { Order } from "effect"
 
 /**
- * What a strategy sees of a key.
+ * The state of a key that a strategy can compare.
  *
  * @since 0.1.0
  * @category model
  */
 export interface KeyState {
   readonly id: string
-  /** Its place in the list of keys; keys that are added come last. */
+  /** Position in the list of keys; added keys come last. */
   readonly position: number
   readonly weight: number
-  /** Calls that have the key now. */
+  /** Calls in flight with the key. */
   readonly inFlight: number
-  /** Calls that were given the key. A key that has been away counts as if it had done its share meanwhile. */
+  /** Calls that were given the key. After a cooldown the key counts as if it had served its share meanwhile. */
   readonly served: number
-  /** The most calls that may have the key at once. */
+  /** The most calls in flight with the key. */
   readonly maxConcurrency: number | undefined
-  /** The moving average of the time that its calls take, in milliseconds; undefined while unmeasured. */
+  /** The moving average of the duration of its calls, in milliseconds; undefined while unmeasured. */
   readonly latency: number | undefined
-  /** When that was last measured, since the pool was made, in time constants of the average. */
+  /** When the average was last updated, since the pool was made, in time constants of the average. */
   readonly measuredAt: number
-  /** The number of the last call that was given the key, counted over the pool; 0 where none was. */
+  /** The number of the last call that was given the key, counted over the pool; 0 if there was none. */
   readonly lastServed: number
-  /** When the key is next drawn by lot: the arrivals of a Poisson process whose rate is the weight. */
+  /** When the key is next drawn at random: the arrivals of a Poisson process whose rate is the weight. */
   readonly ticket: number
 }
 
 /**
- * Which key may speak next: the first in this order of those that are ready. It must not depend on anything but the two states.
+ * The order of use: the next call gets the first of the ready keys. It must depend on nothing but the two states.
  *
  * @since 0.1.0
  * @category strategies
@@ -39,7 +39,7 @@ export type Strategy = Order.Order<KeyState>
 const by = (score: (key: KeyState) => number): Strategy => Order.mapInput(Order.number, score)
 
 /**
- * The order of the list: the first key for as long as it is ready, then the second.
+ * Uses the keys in list order: the first for as long as it is ready, then the second.
  *
  * @since 0.1.0
  * @category strategies
@@ -47,7 +47,7 @@ const by = (score: (key: KeyState) => number): Strategy => Order.mapInput(Order.
 export const failover: Strategy = by((key) => key.position)
 
 /**
- * Calls in proportion to the weights, however long they take.
+ * Shares calls in proportion to the weights, however long the calls take.
  *
  * @since 0.1.0
  * @category strategies
@@ -58,8 +58,8 @@ export const weighted: Strategy = Order.combine(
 )
 
 /**
- * Fewest calls in flight for its weight; among equals, fewest served for its weight; then list order. The default, and what
- * other libraries call the least-loaded key.
+ * Picks the key with the fewest calls in flight for its weight; among equals, the fewest served for its weight; then list order.
+ * The default, known as "least loaded" in other libraries.
  *
  * @since 0.1.0
  * @category strategies
@@ -70,7 +70,7 @@ export const leastLoaded: Strategy = Order.combine(
 )
 
 /**
- * The key that has not been used for the longest time, whatever its weight.
+ * Picks the key that has not been used for the longest time, whatever its weight.
  *
  * @since 0.1.0
  * @category strategies
@@ -80,7 +80,9 @@ export const roundRobin: Strategy = Order.combine(
   failover
 )
 
-/** Averages fade at one pace while nothing is measured, so a slow key is tried again and no two change places meanwhile. */
+/**
+ * All averages decay at the same rate while nothing is measured, so a slow key is tried again and the order of keys is stable.
+ */
 const fadedCost = (key: KeyState): number =>
   key.latency === undefined
     ? key.inFlight === 0
@@ -89,9 +91,9 @@ const fadedCost = (key: KeyState): number =>
     : Math.log((Math.max(key.latency, 0.001) * (key.inFlight + 1)) / key.weight) + key.measuredAt
 
 /**
- * The key that will answer first: average latency × (calls in flight + 1) / weight, the average being that of peak EWMA: it
- * rises at once and falls slowly, also while the key is not used, so that a key which was slow is tried again. An unmeasured
- * key comes first while idle and last while its first call is under way.
+ * Picks the key with the lowest expected duration: average latency × (calls in flight + 1) / weight. The average is a peak EWMA:
+ * it rises at once and falls slowly, also while the key is not used, so that a slow key is tried again. An unmeasured key comes
+ * first while idle and last while its first call is in flight.
  *
  * @since 0.1.0
  * @category strategies
@@ -99,7 +101,7 @@ const fadedCost = (key: KeyState): number =>
 export const latency: Strategy = Order.combine(by(fadedCost), leastLoaded)
 
 /**
- * By lot, in proportion to the weights, each call independent of the others.
+ * Picks a key at random, in proportion to the weights, independently for each call.
  *
  * @since 0.1.0
  * @category strategies

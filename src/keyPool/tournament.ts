@@ -1,12 +1,12 @@
 /**
  * A persistent tournament over numbered slots: each slot holds at most one entry, each inner node the outcome of the matches
- * below it. The outcome of all entries is there to be read; changing one entry replays the matches on its path alone, so it
- * costs O(log n) and leaves the heap it came from as it was.
+ * below it. Reading the outcome of all entries is O(1). Changing one entry replays the matches on its path, so it costs O(log n)
+ * and leaves the previous heap unchanged.
  */
 
-/** How a tournament is played. `play` must be associative; the left side has the lower slots. */
+/** The rules of a tournament. `play` must be associative; the left side has the lower slots. */
 export interface Rules<A, Outcome> {
-  /** What an entry brings to its first match. */
+  /** The outcome of a single entry. */
   readonly enter: (entry: A) => Outcome
   readonly play: (left: Outcome, right: Outcome) => Outcome
 }
@@ -20,7 +20,7 @@ interface Node<A, Outcome> {
 
 export interface Tournament<A, Outcome> {
   readonly rules: Rules<A, Outcome>
-  /** How many matches lie between a slot and the root. */
+  /** The number of matches between a slot and the root. */
   readonly height: number
   readonly root: Node<A, Outcome> | undefined
 }
@@ -31,7 +31,7 @@ export const empty = <A, Outcome>(rules: Rules<A, Outcome>): Tournament<A, Outco
   root: undefined
 })
 
-/** The outcome of all entries; undefined where there are none. */
+/** The outcome of all entries; undefined if there are none. */
 export const outcome = <A, Outcome>(heap: Tournament<A, Outcome>): Outcome | undefined => heap.root?.outcome
 
 export const get = <A, Outcome>(heap: Tournament<A, Outcome>, slot: number): A | undefined => {
@@ -43,7 +43,7 @@ export const get = <A, Outcome>(heap: Tournament<A, Outcome>, slot: number): A |
   return node?.entry
 }
 
-/** Puts an entry into a slot, in place of the one that is there. The heap grows as far as the slot needs. */
+/** Puts an entry into a slot and replaces the one there. The heap grows as needed. */
 export const set = <A, Outcome>(heap: Tournament<A, Outcome>, slot: number, entry: A): Tournament<A, Outcome> => {
   let { height, root } = heap
   for (; slot >>> height !== 0; height++) root = match(heap.rules, root, undefined)
@@ -58,15 +58,15 @@ export const remove = <A, Outcome>(heap: Tournament<A, Outcome>, slot: number): 
 
 /** The entries, by slot. */
 export const entries = <A, Outcome>(heap: Tournament<A, Outcome>): ReadonlyArray<A> => {
-  const found: Array<A> = []
+  const result: Array<A> = []
   const visit = (node: Node<A, Outcome> | undefined): void => {
     if (node === undefined) return
-    if (node.entry !== undefined) found.push(node.entry)
+    if (node.entry !== undefined) result.push(node.entry)
     visit(node.left)
     visit(node.right)
   }
   visit(heap.root)
-  return found
+  return result
 }
 
 const isRight = (slot: number, height: number): boolean => ((slot >>> (height - 1)) & 1) === 1

@@ -1,15 +1,15 @@
-/** What calls say about the keys they used. Public by way of `KeyPool`. */
+/** Verdicts of calls on the keys they used. Public by way of `KeyPool`. */
 import type { Duration } from "effect"
 import { Data, Option } from "effect"
 import * as Errors from "../vocabulary/LLMError.js"
 
 /**
- * What a call says about the key it used:
- * - `Served`: it works. `latency` is what the call took, in milliseconds.
- * - `RateLimited`: it rests for `retryAfter`, or longer each time.
- * - `OutOfQuota`: it rests for `retryAfter` or an hour; then one call at a time finds out whether it is good again.
- * - `Refused`: it is disabled for five minutes; then one call at a time finds out whether it is good again.
- * - `Neutral`: nothing.
+ * The verdict of a call on its key:
+ * - `Served`: it works. `latency` is the duration of the call in milliseconds.
+ * - `RateLimited`: a cooldown of `retryAfter`, or one that grows with each further rate limit.
+ * - `OutOfQuota`: a cooldown of `retryAfter` or one hour; then one call at a time probes the key.
+ * - `Refused`: the key is disabled for five minutes; then one call at a time probes it.
+ * - `Neutral`: no effect.
  *
  * @since 0.1.0
  * @category verdicts
@@ -23,7 +23,7 @@ export type Verdict = Data.TaggedEnum<{
 }>
 
 /**
- * Makes verdicts, such as `Verdict.Served({ latency: 120 })`, and tells them apart.
+ * Constructs verdicts, such as `Verdict.Served({ latency: 120 })`, and matches them.
  *
  * @since 0.1.0
  * @category verdicts
@@ -31,8 +31,8 @@ export type Verdict = Data.TaggedEnum<{
 export const Verdict = Data.taggedEnum<Verdict>()
 
 /**
- * What a failure says about the key: a provider's `RateLimitError`, `QuotaExceededError`, and `AuthenticationError` or
- * `PermissionError` speak of it, all else does not.
+ * The verdict of a failure: `RateLimited` for a provider's `RateLimitError`, `OutOfQuota` for `QuotaExceededError`, `Refused` for
+ * `AuthenticationError` and `PermissionError`, and `Neutral` for everything else.
  *
  * @since 0.1.0
  * @category verdicts

@@ -1,17 +1,17 @@
 /**
- * How fast we may speak: requests a second, a minute and a day, tokens a minute, and how many at once.
+ * Limits requests per second, minute and day, tokens per minute, and calls in flight.
  *
  * A bucket starts full, holds `capacity` and is refilled by `refillRate` a second, so that over any time `t` no more than
  * `capacity + refillRate × t` is ever granted. `requestsPerMinute` and `requestsPerDay` hold over every minute and every day,
- * wherever it begins. A call is granted what it needs of all of them together, or nothing.
+ * wherever it begins. A call is granted all that it needs of every limit together, or nothing.
  *
- * Those who wait are served in the order they came, and since that makes every wait known beforehand, one that would be longer
- * than allowed fails at once instead of sleeping in vain; so does one that becomes so because others used more tokens than
- * they had reserved. Only a call of low priority (`withPriority`), which others may pass, and one that waits for the end of
- * others (`maxConcurrent`) cannot know: it fails as soon as it does.
+ * Waiting calls are served in order of arrival, so every wait is known beforehand: a call fails at once when its wait would
+ * exceed `maxWait`, and a waiting one fails as soon as other calls use more tokens than they reserved and its wait becomes too
+ * long. Only the wait of a call of low priority (`withPriority`), which others can pass, and of one that waits for calls in
+ * flight (`maxConcurrent`) is not known: it fails as soon as it is too long.
  *
- * What older libraries call the rate limit status is `status` (`available`, `capacity`, `refillRate`), and their reset is
- * `reset`. Usual sizes: 20 at 3 a second for high throughput, 10 at 1 as a standard, 5 at 0.5 to be strict.
+ * The rate limit status of other libraries is `status` (`available`, `capacity`, `refillRate`), and their reset is `reset`. Usual
+ * sizes: 20 at 3 a second for high throughput, 10 at 1 as a standard, 5 at 0.5 to be strict.
  *
  * @example
  * ```ts
@@ -42,7 +42,7 @@ const read = (options: Options, path: string) => {
 }
 
 /**
- * A limiter over no more than memory, for one process.
+ * Makes a limiter in memory, for one process.
  *
  * @since 0.1.0
  * @category constructors
@@ -56,7 +56,7 @@ export const make = (options: Options = {}): Effect.Effect<Service, InvalidLimit
   })
 
 /**
- * A limiter that has one of its own for each model, where one `LLM` or several are asked for different ones.
+ * Makes a limiter with separate limits for each model, for calls of one `LLM` or several to different models.
  *
  * @since 0.1.0
  * @category constructors
@@ -76,7 +76,10 @@ export const makePerModel = (options: PerModelOptions): Effect.Effect<Service, I
             models: Effect.forEach(models, ({ model, settings }) =>
               Effect.map(LimiterService.make(settings, CurrentPriority), (limiter) => [model, limiter] as const)
             ),
-            others: others === undefined ? Effect.succeed(free) : LimiterService.make(others.settings, CurrentPriority)
+            others:
+              others === undefined
+                ? Effect.succeed(unlimitedService)
+                : LimiterService.make(others.settings, CurrentPriority)
           }),
           (made) => PerModel.make(new Map(made.models), made.others)
         )
@@ -90,8 +93,8 @@ export const layer = (options: Options = {}): Layer.Layer<RateLimiter, InvalidLi
   Layer.effect(RateLimiter, make(options))
 
 /**
- * How the limiters of a configuration (`Models`, the keys of a gateway) are made, each under a name: in memory, unless another way
- * is in context, such as that of `effect-llm/redis`.
+ * Makes the limiters of a configuration (`Models`, the keys of a gateway), each under a name: in memory, unless the context has
+ * another function, such as that of `effect-llm/redis`.
  *
  * @since 0.1.0
  * @category references
@@ -108,22 +111,22 @@ export class Maker extends Context.Reference<Maker>()("effect-llm/RateLimiter/Ma
 export const perModel = (options: PerModelOptions): Layer.Layer<RateLimiter, InvalidLimitError> =>
   Layer.effect(RateLimiter, makePerModel(options))
 
-const nothing: Reservation = { settle: () => Effect.void }
+const noReservation: Reservation = { settle: () => Effect.void }
 
-const free: Service = {
+const unlimitedService: Service = {
   take: () => Effect.void,
   tryTake: () => Effect.succeed(true),
   limit: (effect) => effect,
-  reserve: () => Effect.succeed(nothing),
+  reserve: () => Effect.succeed(noReservation),
   status: Effect.succeed({ available: Infinity, capacity: Infinity, refillRate: Infinity, waiting: 0 }),
   reset: Effect.void,
   lower: () => Effect.void
 }
 
 /**
- * No limit at all, for those who leave it to the provider.
+ * A limiter without limits, which leaves them to the provider.
  *
  * @since 0.1.0
  * @category layers
  */
-export const unlimited: Layer.Layer<RateLimiter> = Layer.succeed(RateLimiter, free)
+export const unlimited: Layer.Layer<RateLimiter> = Layer.succeed(RateLimiter, unlimitedService)

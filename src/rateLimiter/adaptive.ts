@@ -1,13 +1,12 @@
 /**
- * How a limiter follows what a provider says: slower at once when it refuses, faster step by step while it serves (AIMD), and
- * never so fast that what it says is left would not last. Data in, data out; times are in milliseconds.
+ * Adapts the rate of a limiter to the provider: slower at once after a refusal, faster step by step with served calls (AIMD), and
+ * never faster than what the headers report as remaining lasts. A pure module; times are in milliseconds.
  */
 import { Duration } from "effect"
 import type { AdaptiveOptions, Signal } from "./model.js"
 import type { RateLimits } from "../wire/headers/RateLimitHeaders.js"
 import * as Checks from "../internal/optionChecks.js"
-import type * as Bucket from "./tokenBucket.js"
-import * as Buckets from "./tokenBucket.js"
+import * as Bucket from "./tokenBucket.js"
 
 export interface Settings {
   readonly decrease: number
@@ -16,36 +15,38 @@ export interface Settings {
   readonly minimum: number
 }
 
-/** `share` is the part of the full rate that is used: 1 where the provider has no objection. */
+/** `share` is the part of the full rate in use: 1 if the provider refuses nothing. */
 export interface Pace {
   readonly share: number
-  /** When it was last made slower, and when it was last changed. */
+  /** When the pace was last lowered, and when it was last changed. */
   readonly slowedAt: number
   readonly changedAt: number
 }
 
-export const full: Pace = { share: 1, slowedAt: -Infinity, changedAt: -Infinity }
+export const fullPace: Pace = { share: 1, slowedAt: -Infinity, changedAt: -Infinity }
 
 const isShare = (value: number): boolean => value > 0 && value < 1
 
-/** The settings, and what is wrong with them. */
+/** The checked settings and their faults. */
 export const settings = (options: true | AdaptiveOptions): readonly [Settings, ReadonlyArray<string>] => {
-  const given = options === true ? {} : options
-  const { faults: lengths, millis } = Checks.make()
+  const input = options === true ? {} : options
+  const { faults: durationFaults, millis } = Checks.make()
   const read: Settings = {
-    decrease: given.decrease ?? 0.5,
-    increase: given.increase ?? 0.05,
-    every: millis("adaptive.every", given.every ?? "1 second", Checks.anyLength),
-    minimum: given.minimum ?? 0.05
+    decrease: input.decrease ?? 0.5,
+    increase: input.increase ?? 0.05,
+    every: millis("adaptive.every", input.every ?? "1 second", Checks.anyLength),
+    minimum: input.minimum ?? 0.05
   }
   const faults = (["decrease", "increase", "minimum"] as const).flatMap((name) =>
     isShare(read[name]) ? [] : [`adaptive.${name}: expected a number between 0 and 1, actual ${read[name]}`]
   )
-  return [read, [...faults, ...lengths]]
+  return [read, [...faults, ...durationFaults]]
 }
 
-/** The pace after a refusal of a call that began at `since`. Refusals of calls that began before it was slowed say nothing new. */
-export const slower = (pace: Pace, settings: Settings, now: number, since: number, share: number): Pace =>
+/**
+ * The pace after a refusal of a call that began at `since`. Refusals of calls that began before the last slowdown have no effect.
+ */
+export const slowDown = (pace: Pace, settings: Settings, now: number, since: number, share: number): Pace =>
   since <= pace.slowedAt
     ? pace
     : {
@@ -54,46 +55,46 @@ export const slower = (pace: Pace, settings: Settings, now: number, since: numbe
         changedAt: now
       }
 
-/** The pace after a call that was served. */
-export const faster = (pace: Pace, settings: Settings, now: number): Pace =>
+/** The pace after a served call. */
+export const speedUp = (pace: Pace, settings: Settings, now: number): Pace =>
   pace.share === 1 || now - pace.changedAt < settings.every
     ? pace
-    : // Sums of fractions are inexact, and so close to the full pace is the full pace.
+    : // Sums of fractions are inexact: a share this close to 1 counts as 1.
       { ...pace, share: pace.share + settings.increase > 1 - 1e-9 ? 1 : pace.share + settings.increase, changedAt: now }
 
-export const after = (pace: Pace, settings: Settings, now: number, signal: Signal): Pace => {
+export const applySignal = (pace: Pace, settings: Settings, now: number, signal: Signal): Pace => {
   switch (signal._tag) {
     case "Refused":
-      return slower(pace, settings, now, now - Duration.toMillis(signal.elapsed), signal.share)
+      return slowDown(pace, settings, now, now - Duration.toMillis(signal.elapsed), signal.share)
     case "Served":
-      return faster(pace, settings, now)
+      return speedUp(pace, settings, now)
     case "Headers":
       return pace
   }
 }
 
 /**
- * The bucket with no more in it than a provider says is left, and refilled until its reset no faster than that lasts. Where
- * the provider fills a bucket of its own, this comes to rest at the true rate with half of it in reserve; where it counts
- * from one reset to the next, what is left is spread over the time.
+ * Lowers a bucket to what the provider reports as remaining, and refills it until the provider's reset no faster than that lasts.
+ * If the provider has a token bucket, this settles at its true rate with half of it in reserve; if it counts from reset to reset,
+ * the rest is spread over the time.
  */
-const heeding = (
+const limitTo = (
   bucket: Bucket.Bucket,
   settings: Settings,
   remaining: number | undefined,
   reset: Duration.Duration | undefined
 ): Bucket.Bucket => {
   if (remaining === undefined) return bucket
-  const lowered = Buckets.lowered(bucket, remaining)
+  const lowered = Bucket.lower(bucket, remaining)
   const time = reset === undefined ? 0 : Duration.toMillis(reset)
-  if (!(time > 0 && time < Infinity)) return { ...lowered, lull: undefined }
+  if (!(time > 0 && time < Infinity)) return { ...lowered, slowdown: undefined }
   const slowest = bucket.rate === Infinity ? 0 : bucket.rate * settings.minimum
   const rate = Math.max(slowest, remaining / time)
-  return { ...lowered, lull: rate < bucket.rate && rate > 0 ? { until: bucket.updatedAt + time, rate } : undefined }
+  return { ...lowered, slowdown: rate < bucket.rate && rate > 0 ? { until: bucket.updatedAt + time, rate } : undefined }
 }
 
-export const requestsLeft = (bucket: Bucket.Bucket, settings: Settings, limits: RateLimits): Bucket.Bucket =>
-  heeding(bucket, settings, limits.remainingRequests, limits.resetRequests)
+export const limitRequests = (bucket: Bucket.Bucket, settings: Settings, limits: RateLimits): Bucket.Bucket =>
+  limitTo(bucket, settings, limits.remainingRequests, limits.resetRequests)
 
-export const tokensLeft = (bucket: Bucket.Bucket, settings: Settings, limits: RateLimits): Bucket.Bucket =>
-  heeding(bucket, settings, limits.remainingTokens, limits.resetTokens)
+export const limitTokens = (bucket: Bucket.Bucket, settings: Settings, limits: RateLimits): Bucket.Bucket =>
+  limitTo(bucket, settings, limits.remainingTokens, limits.resetTokens)

@@ -1,37 +1,38 @@
-/** What a limiter says to those it does not let through. Times are in milliseconds. */
+/** The errors of a limiter. Times are in milliseconds. */
 import { Duration } from "effect"
 import type { LLMError } from "../vocabulary/LLMError.js"
 import { InvalidRequestError, RateLimitError } from "../vocabulary/LLMError.js"
 import type { Settings } from "./options.js"
 import { isAmount } from "./options.js"
 
-/** A wait of more than this is told as one without end: Effect cannot write a longer one in words. */
-const longest = Number.MAX_SAFE_INTEGER
+/** A longer wait is reported as infinite: `Duration.format` cannot format one. */
+const longestDuration = Number.MAX_SAFE_INTEGER
 
-const lasting = (millis: number): Duration.Duration => (millis > longest ? Duration.infinity : Duration.millis(millis))
+const durationOf = (millis: number): Duration.Duration =>
+  millis > longestDuration ? Duration.infinity : Duration.millis(millis)
 
-const refused = (message: string, retryAfter?: number): RateLimitError =>
+const rateLimitError = (message: string, retryAfter?: number): RateLimitError =>
   new RateLimitError({
     provider: "",
     model: "",
     attempts: [],
     source: "limiter",
     message,
-    ...(retryAfter === undefined ? {} : { retryAfter: lasting(retryAfter) })
+    ...(retryAfter === undefined ? {} : { retryAfter: durationOf(retryAfter) })
   })
 
-const beyondLimit = "limit_too_small"
+const limitTooSmallCode = "limit_too_small"
 
-/** No wait lets it pass, so it is not retried. */
-const neverPasses = (message: string): InvalidRequestError =>
-  new InvalidRequestError({ provider: "", model: "", attempts: [], code: beyondLimit, message })
+/** The error is not retryable: no wait would help. */
+const limitTooSmall = (message: string): InvalidRequestError =>
+  new InvalidRequestError({ provider: "", model: "", attempts: [], code: limitTooSmallCode, message })
 
-/** Whether the request is larger than our own limit ever lets pass. The limit of another model may be larger. */
+/** Whether the request exceeds what this limiter can ever grant. The limit of another model can be larger. */
 export const isBeyondLimit = (error: LLMError): boolean =>
-  error._tag === "InvalidRequestError" && error.code === beyondLimit
+  error._tag === "InvalidRequestError" && error.code === limitTooSmallCode
 
-/** A limit as a person would say it. */
-const inWords = (settings: Settings): string =>
+/** The limits in words, for messages. */
+const describe = (settings: Settings): string =>
   [
     ...(settings.capacity === Infinity ? [] : [`${settings.capacity} requests and ${settings.refillRate} a second`]),
     ...(settings.requestsPerMinute === undefined ? [] : [`${settings.requestsPerMinute} requests a minute`]),
@@ -43,7 +44,7 @@ const inWords = (settings: Settings): string =>
 export interface Refusals {
   readonly tooLong: (wait: number, allowed: number) => RateLimitError
   readonly waitedEnough: (allowed: number) => RateLimitError
-  /** Absent where so many may be had. */
+  /** Undefined if the limiter can grant them. */
   readonly ofPermits: (n: number) => InvalidRequestError | undefined
   readonly ofTokens: (estimate: number) => InvalidRequestError | undefined
 }
@@ -51,30 +52,28 @@ export interface Refusals {
 export const make = (settings: Settings): Refusals => {
   const { capacity, requestsPerDay, requestsPerMinute, tokensPerMinute } = settings
   const largest = Math.min(capacity, requestsPerMinute ?? Infinity, requestsPerDay ?? Infinity)
-  const limit = inWords(settings)
-  const inTime = (millis: number): string => Duration.format(lasting(millis))
+  const limit = describe(settings)
+  const format = (millis: number): string => Duration.format(durationOf(millis))
   return {
     tooLong: (wait, allowed) =>
-      refused(
-        `The limit of ${limit} would make this call wait ${inTime(wait)}, longer than the ${inTime(allowed)} allowed. Try again later, or raise the limit or maxWait.`,
+      rateLimitError(
+        `The limit of ${limit} would make this call wait ${format(wait)}, longer than the ${format(allowed)} allowed. Try again later, or raise the limit or maxWait.`,
         wait
       ),
     waitedEnough: (allowed) =>
-      refused(
-        `The limit of ${limit} made this call wait longer than the ${inTime(allowed)} allowed, and those in flight are not over. Try again later, or raise the limit or maxWait.`
+      rateLimitError(
+        `The limit of ${limit} made this call wait longer than the ${format(allowed)} allowed, and calls in flight have not ended. Try again later, or raise the limit or maxWait.`
       ),
     ofPermits: (n) =>
       !isAmount(n)
-        ? neverPasses(`A number of permits must be positive, not ${n}.`)
+        ? limitTooSmall(`The number of permits must be a positive number, not ${n}.`)
         : n > largest
-          ? neverPasses(
-              `${n} permits can never be had from a limiter with a capacity of ${largest}. Raise the capacity.`
-            )
+          ? limitTooSmall(`A limiter with a capacity of ${largest} can never grant ${n} permits. Raise the capacity.`)
           : undefined,
     ofTokens: (estimate) =>
       tokensPerMinute !== undefined && estimate > tokensPerMinute
-        ? neverPasses(
-            `About ${Math.round(estimate)} tokens can never be had from a limit of ${tokensPerMinute} a minute. Shorten the request or raise tokensPerMinute.`
+        ? limitTooSmall(
+            `A limit of ${tokensPerMinute} tokens a minute can never grant about ${Math.round(estimate)} tokens. Shorten the request or raise tokensPerMinute.`
           )
         : undefined
   }

@@ -1,4 +1,4 @@
-/** What a limiter that adapts is told of a provider's answers. */
+/** Reports the provider's headers and the results of attempts to an adaptive limiter. */
 import { Duration, Effect } from "effect"
 import type { Service as Pool } from "../keyPool/model.js"
 import type { Verdict } from "../keyPool/model.js"
@@ -8,14 +8,14 @@ import type { RateLimits } from "../wire/headers/RateLimitHeaders.js"
 
 export interface Feedback {
   readonly headers: (model: string, limits: RateLimits) => Effect.Effect<void>
-  /** `elapsed` is what the attempt took, in milliseconds. */
+  /** `elapsed` is the duration of the attempt, in milliseconds. */
   readonly ended: (model: string, verdict: Verdict, elapsed: number) => Effect.Effect<void>
 }
 
-/** Absent where the limiter does not want to know. */
+/** Undefined if the limiter does not adapt. */
 export const make = ({ observe }: Limiter, pool: Pool): Feedback | undefined => {
   if (observe === undefined) return undefined
-  // A provider limits accounts, and speaks of that of the key: one of several has its share of what the limiter lets through.
+  // A provider limits accounts, so its report concerns one of the accounts whose keys share the limiter.
   const share = Effect.map(
     pool.keys,
     (keys) => 1 / Math.max(1, new Set(keys.map(({ id, quotaGroup }) => quotaGroup ?? id)).size)

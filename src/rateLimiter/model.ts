@@ -6,77 +6,80 @@ import type { InvalidRequestError, RateLimitError, SharedStateError } from "../v
 import type { RateLimits } from "../wire/headers/RateLimitHeaders.js"
 
 /**
+ * Limits of a rate limiter.
+ *
  * @since 0.1.0
  * @category model
  */
 export interface Options {
   /**
-   * The most requests at once. @default 10; where requests a minute or a day are limited, as many as those; where `maxConcurrent`
-   * is the only limit on requests, not limited
+   * The most requests at once. @default 10; with a limit per minute or day, that limit; with `maxConcurrent` as the only limit on
+   * requests, not limited
    */
   readonly capacity?: number
   /**
-   * Requests a second. May be a fraction. @default 1; where requests a minute or a day are limited, what makes as many of that;
-   * where `maxConcurrent` is the only limit on requests, not limited
+   * Requests per second, also a fraction. @default 1; with a limit per minute or day, the rate of that limit; with
+   * `maxConcurrent` as the only limit on requests, not limited
    */
   readonly refillRate?: number
   /** The most requests in any minute. @default not limited */
   readonly requestsPerMinute?: number
   /** The most requests in any 24 hours. @default not limited */
   readonly requestsPerDay?: number
-  /** Tokens a minute, input and output together. @default not limited */
+  /** Tokens per minute, input and output together. @default not limited */
   readonly tokensPerMinute?: number
   /**
-   * The most calls in flight: those that `reserve` or `limit` began and that are not over. `take` says nothing of its end and
-   * does not count. @default not limited
+   * The most calls in flight: those started by `reserve` or `limit` and not ended. `take` reports no end and does not count.
+   * @default not limited
    */
   readonly maxConcurrent?: number
-  /** The longest that a caller may wait. @default "30 seconds" */
+  /** The longest wait of a caller. @default "30 seconds" */
   readonly maxWait?: Duration.DurationInput
-  /** What is different for callers of the priority "batch". */
+  /** Options for callers of the priority "batch". */
   readonly batch?: BatchOptions
   /**
-   * Follows what the provider says, if the service is asked to `observe` it, as every `LLM` does: slower at once when it
-   * refuses, faster again step by step while it serves, and never faster than what its headers say is left would last.
-   * @default false
+   * Adapts to the provider's signals, which every `LLM` passes to `observe`: slower at once after a refusal, faster step by step
+   * while calls are served, and never faster than what the headers report as remaining lasts. @default false
    */
   readonly adaptive?: boolean | AdaptiveOptions
 }
 
 /**
+ * Options for callers of the priority "batch".
+ *
  * @since 0.1.0
  * @category model
  */
 export interface BatchOptions {
   /**
-   * How much later a call may come and still pass: those who come later than that stand behind, so that a busy limiter
+   * How much later an interactive call can arrive and still pass a batch call. Later ones queue behind it, so that a busy limiter
    * serves batches too. @default "30 seconds"
    */
   readonly aging?: Duration.DurationInput
-  /** The longest that such a caller may wait. @default "10 minutes" */
+  /** The longest wait of a batch caller. @default "10 minutes" */
   readonly maxWait?: Duration.DurationInput
 }
 
 /**
- * Additive increase, multiplicative decrease: the pace is a share of the configured rates and of `maxConcurrent`, between
- * `minimum` and 1.
+ * Options of additive increase, multiplicative decrease: the pace is a share of the configured rates and of `maxConcurrent`,
+ * between `minimum` and 1.
  *
  * @since 0.1.0
  * @category model
  */
 export interface AdaptiveOptions {
-  /** What a refusal (429) leaves of the pace. @default 0.5 */
+  /** The factor of the pace after a refusal (429). @default 0.5 */
   readonly decrease?: number
-  /** What is added to the pace by a call that is served. @default 0.05 */
+  /** What a served call adds to the pace. @default 0.05 */
   readonly increase?: number
-  /** The time between one change and an increase. @default "1 second" */
+  /** The least time between a change and an increase. @default "1 second" */
   readonly every?: Duration.DurationInput
-  /** The least that the pace comes to. @default 0.05 */
+  /** The lowest pace. @default 0.05 */
   readonly minimum?: number
 }
 
 /**
- * The order of waiting calls: "interactive" calls go before "batch" calls.
+ * The priority of waiting calls: "interactive" calls go before "batch" calls.
  *
  * @since 0.1.0
  * @category priorities
@@ -84,7 +87,7 @@ export interface AdaptiveOptions {
 export type Priority = "interactive" | "batch"
 
 /**
- * The priority of the calls of a fiber. A stream is given one with `Stream.provideService(RateLimiter.CurrentPriority, "batch")`.
+ * The priority of the calls of a fiber. For a stream, use `Stream.provideService(RateLimiter.CurrentPriority, "batch")`.
  *
  * @since 0.1.0
  * @category priorities
@@ -96,8 +99,8 @@ export class CurrentPriority extends Context.Reference<CurrentPriority>()("effec
 /**
  * Runs an effect whose calls wait at this priority.
  *
- * A batch call lets pass who comes up to `batch.aging` (30 seconds) later and stands before all who come after that, so it is
- * never passed for ever. Calls of one priority are served in the order they came.
+ * Interactive calls that arrive up to `batch.aging` (30 seconds) later pass a batch call; all later ones queue behind it, so it
+ * cannot starve. Calls of one priority are served in order of arrival.
  *
  * @since 0.1.0
  * @category priorities
@@ -110,23 +113,25 @@ export const withPriority: {
 )
 
 /**
+ * Options of one wait.
+ *
  * @since 0.1.0
  * @category model
  */
 export interface WaitOptions {
-  /** The longest that this caller may wait, where that is shorter than the limiter's own `maxWait`. */
+  /** The longest wait of this caller, if shorter than the limiter's `maxWait`. */
   readonly maxWait?: Duration.DurationInput
-  /** Which model is asked. Matters to a limiter by `perModel` only. */
+  /** The model of the call. Only used by a limiter of `perModel`. */
   readonly model?: string
 }
 
 /**
- * What a limiter may be told of the provider. `share` is the part of the whole that is spoken of: one divided by the number of
- * accounts whose keys share the limiter.
+ * A report about the provider. `share` is the part of the limits that it concerns: one divided by the number of accounts whose
+ * keys share the limiter.
  *
- * - `Headers`: what its headers say is left. Only heeded where they speak of the whole.
- * - `Refused`: it refused a call (429) that had begun `elapsed` ago.
- * - `Served`: it served a call.
+ * - `Headers`: what the provider's headers report as remaining. Only used if `share` is 1.
+ * - `Refused`: the provider refused a call (429) that had begun `elapsed` ago.
+ * - `Served`: the provider served a call.
  *
  * @since 0.1.0
  * @category model
@@ -148,10 +153,10 @@ export const Signal = Data.taggedEnum<Signal>()
  * @category status
  */
 export interface BucketStatus {
-  /** What could be taken now. Below zero where more tokens were used than had been reserved. */
+  /** What can be taken now. Below zero if more tokens were used than reserved. */
   readonly available: number
   readonly capacity: number
-  /** What is put back each second. */
+  /** The amount refilled per second. */
   readonly refillRate: number
 }
 
@@ -160,7 +165,7 @@ export interface BucketStatus {
  * @category status
  */
 export interface WindowStatus {
-  /** What could be taken now. */
+  /** What can be taken now. */
   readonly available: number
   readonly limit: number
 }
@@ -170,21 +175,21 @@ export interface WindowStatus {
  * @category status
  */
 export interface LimiterStatus extends BucketStatus {
-  /** How many callers wait; of a limiter that is shared, of all processes as far as their time is set. */
+  /** Waiting callers; of a shared limiter, those of this process and all that have a booked time. */
   readonly waiting: number
-  /** The bucket of tokens, where they are limited. `reserved`: estimates that are not settled yet. */
+  /** The bucket of tokens, if limited. `reserved`: estimates that are not settled yet. */
   readonly tokens?: BucketStatus & { readonly reserved: number }
-  /** Requests in the last minute, where they are limited. */
+  /** Requests in the last minute, if limited. */
   readonly minute?: WindowStatus
-  /** Requests in the last 24 hours, where they are limited. */
+  /** Requests in the last 24 hours, if limited. */
   readonly day?: WindowStatus
-  /** Calls in flight, where they are limited. */
+  /** Calls in flight, if limited. */
   readonly concurrency?: { readonly inFlight: number; readonly limit: number }
-  /** The share of the configured rates that is used, where the limiter adapts. */
+  /** The share of the configured rates in use, if the limiter adapts. */
   readonly pace?: number
-  /** Whether what is shared with other processes is out of reach; absent where nothing is shared. */
+  /** Whether the state shared with other processes is unreachable; absent if nothing is shared. */
   readonly degraded?: boolean
-  /** The limiters of the models that have one of their own. */
+  /** The limiters of the models with limits of their own. */
   readonly models?: Readonly<Record<string, LimiterStatus>>
 }
 
@@ -196,17 +201,16 @@ export interface LimiterStatus extends BucketStatus {
  */
 export interface Reservation {
   /**
-   * Says that the call is over, and replaces the estimate by the true usage, once: what was reserved too much is given back,
-   * what was too little is owed and waited out by those who come later. What is no number of tokens leaves the estimate as it
-   * is. The request itself stays spent.
+   * Ends the call and replaces the estimate by the actual usage, once: unused tokens are given back, and later callers wait for
+   * the refill of those used beyond the estimate. An invalid number keeps the estimate. The request itself stays spent.
    */
   readonly settle: (actualTokens: number) => Effect.Effect<void>
 }
 
 /**
- * Why a call was not let through: `RateLimitError` where it would wait, or has waited, longer than it may; `InvalidRequestError`
- * with the code `limit_too_small` where no wait would let it pass, because it needs more than the limit ever allows at once; of a
- * limiter that processes share also `SharedStateError`, where what they share is out of reach.
+ * Why a call is refused: `RateLimitError` when its wait would exceed or has exceeded `maxWait`; `InvalidRequestError` with the
+ * code `limit_too_small` when it needs more than the limit ever allows at once; from a limiter shared by processes also
+ * `SharedStateError`, when the shared state is unreachable.
  *
  * @since 0.1.0
  * @category model
@@ -214,41 +218,45 @@ export interface Reservation {
 export type LimitError = RateLimitError | InvalidRequestError | SharedStateError
 
 /**
+ * A rate limiter.
+ *
  * @since 0.1.0
  * @category model
  */
 export interface Service {
-  /** Takes `n` permits (1 unless given), waiting in line if need be. Interrupting the wait costs nothing. */
+  /** Takes `n` permits (default 1), waiting in the queue if necessary. An interrupted wait takes none. */
   readonly take: (n?: number, options?: WaitOptions) => Effect.Effect<void, LimitError>
   /** Takes `n` permits if they are available and no call waits; otherwise returns false and takes none. */
   readonly tryTake: (n?: number) => Effect.Effect<boolean>
-  /** Runs an effect with one permit, and with a place among those in flight. */
+  /** Runs an effect with one permit, counted in flight until it ends. */
   readonly limit: <A, E, R>(effect: Effect.Effect<A, E, R>) => Effect.Effect<A, E | LimitError, R>
   /**
-   * Takes one permit, a place among those in flight, and reserves an estimate of tokens: all of it or nothing. Without a
-   * bucket of tokens: just the permit and the place.
+   * Takes one permit, counts the call in flight, and reserves an estimate of tokens: all of it or nothing. Without
+   * `tokensPerMinute` it reserves no tokens.
    *
-   * The caller must settle the reservation. Run this where the fiber cannot be interrupted, such as the first argument of
-   * `Effect.acquireUseRelease`: the wait, and nothing else of it, is interruptible even there.
+   * The caller must settle the reservation. Run this in an uninterruptible region, such as the first argument of
+   * `Effect.acquireUseRelease`: only the wait is interruptible, even there.
    */
   readonly reserve: (tokens: number, options?: WaitOptions) => Effect.Effect<Reservation, LimitError>
   readonly status: Effect.Effect<LimiterStatus>
-  /** Fills the buckets. */
+  /** Fills the buckets and empties the windows. */
   readonly reset: Effect.Effect<void>
-  /** What a provider's headers say is left: lowers what is available, and never raises it. */
+  /** Lowers what is available to what a provider's headers report as remaining. Never raises it. */
   readonly lower: (remaining: { readonly requests?: number; readonly tokens?: number }) => Effect.Effect<void>
-  /** Takes note of what the provider says. Absent where the limiter does not adapt. */
+  /** Applies a signal from the provider. Absent if the limiter does not adapt. */
   readonly observe?: (signal: Signal, model?: string) => Effect.Effect<void>
 }
 
 /**
+ * The rate limiter of an `LLM`.
+ *
  * @since 0.1.0
  * @category tags
  */
 export class RateLimiter extends Context.Tag("effect-llm/RateLimiter")<RateLimiter, Service>() {}
 
 /**
- * A limiter that cannot be: `faults` names every option that makes no sense.
+ * The limits are not valid: `faults` names every invalid option.
  *
  * @since 0.1.0
  * @category errors
@@ -262,12 +270,14 @@ export class InvalidLimitError extends Schema.TaggedError<InvalidLimitError>()("
 }
 
 /**
+ * Limits by model.
+ *
  * @since 0.1.0
  * @category model
  */
 export interface PerModelOptions {
-  /** The limits of each model, by the name that is asked for. */
+  /** The limits of each model, by the requested name. */
   readonly models: Readonly<Record<string, Options>>
-  /** What all other models share. @default not limited */
+  /** The limits that all other models share. @default not limited */
   readonly others?: Options
 }

@@ -1,4 +1,4 @@
-/** What a limiter is given, checked: every fault is told. Times are in milliseconds. */
+/** Checked options of a limiter, with every fault. Times are in milliseconds. */
 import type { Options } from "./model.js"
 import { maxTokens } from "../vocabulary/Usage.js"
 import * as Checks from "../internal/optionChecks.js"
@@ -12,7 +12,7 @@ export interface Settings {
   readonly tokensPerMinute: number | undefined
   readonly maxConcurrent: number | undefined
   readonly maxWait: number
-  readonly patience: number
+  readonly batchMaxWait: number
   readonly aging: number
   readonly adaptive: Adaptive.Settings | undefined
 }
@@ -21,22 +21,22 @@ const secondsADay = 24 * 60 * 60
 
 type Rates = Pick<Options, "capacity" | "refillRate" | "requestsPerMinute" | "requestsPerDay" | "maxConcurrent">
 
-/** What the bucket of requests is where it is not said. A limit that is said in another way is meant instead of the usual one. */
+/** The bucket of requests when capacity or rate is not set: another limit on requests replaces the defaults. */
 export const rates = (options: Rates): { readonly capacity: number; readonly refillRate: number } => {
   const { capacity, refillRate, requestsPerDay, requestsPerMinute } = options
-  const usual =
+  const defaults =
     options.maxConcurrent !== undefined && capacity === undefined && refillRate === undefined
       ? { capacity: Infinity, refillRate: Infinity }
       : { capacity: 10, refillRate: 1 }
-  const said =
+  const fallback =
     requestsPerMinute !== undefined
       ? { capacity: requestsPerMinute, refillRate: requestsPerMinute / 60 }
       : requestsPerDay !== undefined
         ? { capacity: requestsPerDay, refillRate: requestsPerDay / secondsADay }
-        : usual
+        : defaults
   return {
-    capacity: capacity ?? (refillRate === undefined ? said.capacity : usual.capacity),
-    refillRate: refillRate ?? said.refillRate
+    capacity: capacity ?? (refillRate === undefined ? fallback.capacity : defaults.capacity),
+    refillRate: refillRate ?? fallback.refillRate
   }
 }
 
@@ -55,9 +55,9 @@ export const read = (options: Options): readonly [Settings, ReadonlyArray<string
     tokensPerMinute,
     maxConcurrent
   }
-  const [adaptive, unadaptable] =
+  const [adaptive, adaptiveFaults] =
     options.adaptive === undefined || options.adaptive === false ? [undefined, []] : Adaptive.settings(options.adaptive)
-  const { faults: lengths, millis } = Checks.make()
+  const { faults: durationFaults, millis } = Checks.make()
   const settings = {
     ...rates(options),
     requestsPerMinute,
@@ -65,22 +65,22 @@ export const read = (options: Options): readonly [Settings, ReadonlyArray<string
     tokensPerMinute,
     maxConcurrent,
     maxWait: millis("maxWait", options.maxWait ?? "30 seconds", Checks.anyLength),
-    patience: millis("batch.maxWait", options.batch?.maxWait ?? "10 minutes", Checks.anyLength),
+    batchMaxWait: millis("batch.maxWait", options.batch?.maxWait ?? "10 minutes", Checks.anyLength),
     aging: millis("batch.aging", options.batch?.aging ?? "30 seconds", Checks.anyLength),
     adaptive
   }
   const faults = Object.entries(positive).flatMap(([name, value]) =>
     value === undefined || isAmount(value) ? [] : [`${name}: expected a positive number, actual ${value}`]
   )
-  const fractions = maxConcurrent !== undefined && isAmount(maxConcurrent) && !Number.isInteger(maxConcurrent)
+  const isFraction = maxConcurrent !== undefined && isAmount(maxConcurrent) && !Number.isInteger(maxConcurrent)
   return [
     settings,
     [
       ...faults,
-      ...(fractions ? [`maxConcurrent: expected a whole number, actual ${maxConcurrent}`] : []),
-      ...lengths,
+      ...(isFraction ? [`maxConcurrent: expected a whole number, actual ${maxConcurrent}`] : []),
+      ...durationFaults,
       ...(settings.aging < Infinity ? [] : ["batch.aging: expected a finite duration"]),
-      ...unadaptable
+      ...adaptiveFaults
     ]
   ]
 }

@@ -1,4 +1,4 @@
-/** Many limiters as one: each call goes to that of the model it asks. */
+/** Many limiters as one: each call goes to the limiter of its model. */
 import { Effect } from "effect"
 import type { LimiterStatus, Service, Signal } from "./model.js"
 
@@ -31,6 +31,6 @@ export const make = (models: ReadonlyMap<string, Service>, others: Service): Ser
   }
 }
 
-/** Whether a limiter wants to know of tokens at all. */
+/** Whether the limiter or one of its models limits tokens. */
 export const countsTokens = ({ models = {}, tokens }: LimiterStatus): boolean =>
   tokens !== undefined || Object.values(models).some(countsTokens)

@@ -1,20 +1,20 @@
-/** Who waits for a limiter, and how long each of them will: data in, data out. Times are in milliseconds. */
+/** The queue of a limiter and the waits in it. A pure module; times are in milliseconds. */
 import type { Effect } from "effect"
 import { Option, SortedMap } from "effect"
-import * as Window from "./window.js"
+import * as SlidingWindow from "../internal/slidingWindow.js"
 import * as Bucket from "./tokenBucket.js"
 
 /** What a caller asks for. */
-export interface Wish {
+export interface AcquireRequest {
   readonly requests: number
   readonly tokens: number
-  /** Of those in flight; 1 for a call that says when it is over, else 0. */
-  readonly places: number
+  /** Slots of `maxInFlight`: 1 for a call that reports its end, else 0. */
+  readonly slots: number
 }
 
 /**
- * Where somebody stands in line: by `at`, then by number of arrival. A call that lets others pass stands where one would that
- * came so much later. So the order within a priority is that of arrival, and nobody is passed for ever.
+ * The position in the queue: by `at`, then by order of arrival. A batch call has the `at` of a call that arrives later. So each
+ * priority keeps its order of arrival, and no call starves.
  */
 export interface Position {
   readonly at: number
@@ -24,10 +24,10 @@ export interface Position {
 export const before = (self: Position, that: Position): boolean =>
   self.at < that.at || (self.at === that.at && self.ticket < that.ticket)
 
-export interface Waiter extends Wish {
-  /** When it has waited as long as it may. */
+export interface Waiter extends AcquireRequest {
+  /** When its longest wait ends. */
   readonly deadline: number
-  /** Opened when something has happened that its wait depends on. */
+  /** Opened when its wait may have changed. */
   readonly wakeup: Effect.Latch
 }
 
@@ -35,65 +35,66 @@ export interface Buckets {
   readonly requests: Bucket.Bucket
   readonly tokens: Bucket.Bucket | undefined
   /** Further limits on requests. */
-  readonly windows: ReadonlyArray<Window.SlidingWindow>
+  readonly windows: ReadonlyArray<SlidingWindow.SlidingWindow>
 }
 
 export interface State extends Buckets {
   readonly reserved: number
-  /** The most that may be in flight at once; infinite where that is not limited. */
-  readonly places: number
+  /** The most calls in flight; infinite if not limited. */
+  readonly maxInFlight: number
   readonly inFlight: number
-  /** Who is not in it any more, and was not served, would have waited too long. */
+  /** A waiter that is missing here without having been served was evicted, because it would have waited too long. */
   readonly queue: SortedMap.SortedMap<Position, Waiter>
   readonly arrivals: number
-  /** The buckets as they will be when all who wait have been served; absent where that must be reckoned anew. */
-  readonly promised: Buckets | undefined
+  /** The buckets after all waiters have been served; undefined if they must be recalculated. */
+  readonly projected: Buckets | undefined
 }
 
-const noWindows: ReadonlyArray<Window.SlidingWindow> = []
+const noWindows: ReadonlyArray<SlidingWindow.SlidingWindow> = []
 
 const eachWindow = (
-  windows: ReadonlyArray<Window.SlidingWindow>,
-  f: (window: Window.SlidingWindow) => Window.SlidingWindow
-): ReadonlyArray<Window.SlidingWindow> => (windows.length === 0 ? noWindows : windows.map(f))
+  windows: ReadonlyArray<SlidingWindow.SlidingWindow>,
+  f: (window: SlidingWindow.SlidingWindow) => SlidingWindow.SlidingWindow
+): ReadonlyArray<SlidingWindow.SlidingWindow> => (windows.length === 0 ? noWindows : windows.map(f))
 
 const bucketsAt = ({ requests, tokens, windows }: Buckets, now: number): Buckets => ({
-  requests: Bucket.refilled(requests, now),
-  tokens: tokens === undefined ? undefined : Bucket.refilled(tokens, now),
-  windows: eachWindow(windows, (window) => Window.refilled(window, now))
+  requests: Bucket.refill(requests, now),
+  tokens: tokens === undefined ? undefined : Bucket.refill(tokens, now),
+  windows: eachWindow(windows, (window) => SlidingWindow.expire(window, now))
 })
 
-export const refilled = <S extends State>(state: S, now: number): S => ({ ...state, ...bucketsAt(state, now) })
+export const refill = <S extends State>(state: S, now: number): S => ({ ...state, ...bucketsAt(state, now) })
 
-export const waitFor = (buckets: Buckets, { requests, tokens }: Wish): number => {
+export const waitFor = (buckets: Buckets, { requests, tokens }: AcquireRequest): number => {
   let wait = Math.max(
     Bucket.waitFor(buckets.requests, requests),
     buckets.tokens === undefined || tokens === 0 ? 0 : Bucket.waitFor(buckets.tokens, tokens)
   )
-  for (const window of buckets.windows) wait = Math.max(wait, Window.waitFor(window, requests))
+  for (const window of buckets.windows)
+    wait = Math.max(wait, SlidingWindow.opensAt(window, requests) - window.updatedAt)
   return wait
 }
 
-/** Whether a call must wait for another's end, however much is in the buckets. */
-export const isCrowded = (state: State, request: Wish): boolean =>
-  request.places > 0 && state.inFlight + request.places > state.places
+/** Whether the request must wait for the end of calls in flight. */
+export const exceedsConcurrency = (state: State, request: AcquireRequest): boolean =>
+  request.slots > 0 && state.inFlight + request.slots > state.maxInFlight
 
-const without = (buckets: Buckets, { requests, tokens }: Wish): Buckets => ({
-  requests: Bucket.taken(buckets.requests, requests),
-  tokens: buckets.tokens === undefined ? undefined : Bucket.taken(buckets.tokens, tokens),
-  windows: eachWindow(buckets.windows, (window) => Window.taken(window, requests))
+const takeFrom = (buckets: Buckets, { requests, tokens }: AcquireRequest): Buckets => ({
+  requests: Bucket.take(buckets.requests, requests),
+  tokens: buckets.tokens === undefined ? undefined : Bucket.take(buckets.tokens, tokens),
+  windows: eachWindow(buckets.windows, (window) => SlidingWindow.take(window, requests))
 })
 
-/** The buckets at the moment when this much is there, and when it has just been taken. */
-const afterServing = (buckets: Buckets, request: Wish): Buckets =>
-  without(bucketsAt(buckets, buckets.requests.updatedAt + waitFor(buckets, request)), request)
+/** The buckets just after the request is served, at the earliest possible time. */
+const afterServing = (buckets: Buckets, request: AcquireRequest): Buckets =>
+  takeFrom(bucketsAt(buckets, buckets.requests.updatedAt + waitFor(buckets, request)), request)
 
-/** The buckets when all who wait before `position` have been served, one after the other. */
-const promisedTo = (state: State, position: Position): Buckets => {
+/** The buckets after all waiters before `position` have been served in order. */
+const projectedBefore = (state: State, position: Position): Buckets => {
   if (SortedMap.size(state.queue) === 0) return state
-  // Of those who wait for others in flight it says what it came to at the earliest, and time has passed since.
-  if (state.promised !== undefined && isLast(state, position))
-    return bucketsAt(state.promised, state.requests.updatedAt)
+  // A projection is a lower bound if waiters depend on calls in flight, and time has passed since it was made.
+  if (state.projected !== undefined && isLast(state, position))
+    return bucketsAt(state.projected, state.requests.updatedAt)
   let buckets: Buckets = state
   for (const [ahead, waiter] of state.queue) {
     if (before(position, ahead)) break
@@ -109,56 +110,56 @@ const isLast = (state: State, position: Position): boolean =>
   })
 
 /**
- * How long one who stands at `position` will wait at least, from the state's own time on; exactly so long, but for those who
- * may yet pass it and those who are waited for because they are in flight.
+ * The wait at `position` from the state's time on: exact, except that callers of a higher priority can still pass, and that calls
+ * in flight can end late.
  */
-export const waitAt = (state: State, position: Position, request: Wish): number => {
-  const buckets = promisedTo(state, position)
+export const waitAt = (state: State, position: Position, request: AcquireRequest): number => {
+  const buckets = projectedBefore(state, position)
   return Math.max(0, buckets.requests.updatedAt - state.requests.updatedAt) + waitFor(buckets, request)
 }
 
-/** The state with one more in line, without those behind it who would now wait longer than they may, and these. */
-export const joined = <S extends State>(
+/** Adds a waiter, and evicts those behind it whose wait now exceeds their deadline. Returns them. */
+export const enqueue = <S extends State>(
   state: S,
   position: Position,
   waiter: Waiter
 ): readonly [S, ReadonlyArray<Waiter>] => {
   const next: S = { ...state, queue: SortedMap.set(state.queue, position, waiter) }
   return isLast(state, position)
-    ? [{ ...next, promised: afterServing(promisedTo(state, position), waiter) }, []]
-    : evicted(next)
+    ? [{ ...next, projected: afterServing(projectedBefore(state, position), waiter) }, []]
+    : evict(next)
 }
 
-export const left = <S extends State>(state: S, position: Position): S => ({
+export const dequeue = <S extends State>(state: S, position: Position): S => ({
   ...state,
   queue: SortedMap.remove(state.queue, position),
-  promised: undefined
+  projected: undefined
 })
 
-export const granted = <S extends State>(state: S, request: Wish): S => ({
+export const grant = <S extends State>(state: S, request: AcquireRequest): S => ({
   ...state,
-  ...without(state, request),
-  inFlight: state.inFlight + request.places,
+  ...takeFrom(state, request),
+  inFlight: state.inFlight + request.slots,
   reserved: state.tokens === undefined ? 0 : state.reserved + request.tokens
 })
 
-/** Shorter than any wait that matters: what sums of fractions may be off by, in milliseconds. */
-export const slack = 1
+/** Tolerance for sums of fractions, in milliseconds; shorter than any wait that matters. */
+export const roundingTolerance = 1
 
-/** The state without those who would wait longer than they may, and these. */
-export const evicted = <S extends State>(state: S): readonly [S, ReadonlyArray<Waiter>] => {
-  const leaving: Array<Waiter> = []
+/** Removes the waiters whose wait exceeds their deadline, and returns them. */
+export const evict = <S extends State>(state: S): readonly [S, ReadonlyArray<Waiter>] => {
+  const evictedWaiters: Array<Waiter> = []
   let { queue } = state
-  // Not the state itself: it would keep the one before it alive, and that the one before.
+  // A copy of the fields: the state itself would keep all earlier states alive through `projected`.
   let buckets: Buckets = { requests: state.requests, tokens: state.tokens, windows: state.windows }
   for (const [position, waiter] of state.queue) {
     const served = afterServing(buckets, waiter)
-    if (served.requests.updatedAt <= waiter.deadline + slack) {
+    if (served.requests.updatedAt <= waiter.deadline + roundingTolerance) {
       buckets = served
     } else {
-      leaving.push(waiter)
+      evictedWaiters.push(waiter)
       queue = SortedMap.remove(queue, position)
     }
   }
-  return [{ ...state, queue, promised: buckets }, leaving]
+  return [{ ...state, queue, projected: buckets }, evictedWaiters]
 }

@@ -1,4 +1,4 @@
-/** The rim around who waits for a limiter: it reads the clock, takes one step at a time in a `Ref`, and wakes those concerned. */
+/** A limiter as a service: reads the clock, applies one transition at a time to a `Ref`, and wakes the waiters concerned. */
 import { Clock, Duration, Effect, Fiber, Option, Ref, SortedMap } from "effect"
 import type { RateLimitError } from "../vocabulary/LLMError.js"
 import type { BucketStatus, LimiterStatus, Priority, Reservation, Service, Signal, WaitOptions } from "./model.js"
@@ -7,33 +7,33 @@ import { isAmount, isUsed } from "./options.js"
 import * as Refusals from "./errors.js"
 import { longestTimer, now as nowOf } from "../internal/clock.js"
 import * as Adaptive from "./adaptive.js"
-import * as Window from "./window.js"
+import * as SlidingWindow from "../internal/slidingWindow.js"
 import * as Bucket from "./tokenBucket.js"
-import * as Line from "./queue.js"
+import * as Queue from "./queue.js"
 
-interface State extends Line.State {
+interface State extends Queue.State {
   readonly pace: Adaptive.Pace
 }
 
 const minute = 60_000
 const day = 24 * 60 * minute
 
-const began = (settings: Settings, now: number): State => {
+const initialState = (settings: Settings, now: number): State => {
   const { requestsPerDay, requestsPerMinute, tokensPerMinute } = settings
   return {
-    requests: Bucket.full(settings.capacity, settings.refillRate, now),
-    tokens: tokensPerMinute === undefined ? undefined : Bucket.full(tokensPerMinute, tokensPerMinute / 60, now),
+    requests: Bucket.make(settings.capacity, settings.refillRate, now),
+    tokens: tokensPerMinute === undefined ? undefined : Bucket.make(tokensPerMinute, tokensPerMinute / 60, now),
     windows: [
-      ...(requestsPerMinute === undefined ? [] : [Window.make(requestsPerMinute, minute, now)]),
-      ...(requestsPerDay === undefined ? [] : [Window.make(requestsPerDay, day, now)])
+      ...(requestsPerMinute === undefined ? [] : [SlidingWindow.make(requestsPerMinute, minute, now)]),
+      ...(requestsPerDay === undefined ? [] : [SlidingWindow.make(requestsPerDay, day, now)])
     ],
     reserved: 0,
-    places: settings.maxConcurrent ?? Infinity,
+    maxInFlight: settings.maxConcurrent ?? Infinity,
     inFlight: 0,
-    queue: SortedMap.empty((self, that) => (self === that ? 0 : Line.before(self, that) ? -1 : 1)),
+    queue: SortedMap.empty((self, that) => (self === that ? 0 : Queue.before(self, that) ? -1 : 1)),
     arrivals: 0,
-    promised: undefined,
-    pace: Adaptive.full
+    projected: undefined,
+    pace: Adaptive.fullPace
   }
 }
 
@@ -42,7 +42,7 @@ export const make = (settings: Settings, priority: Effect.Effect<Priority>): Eff
     const { adaptive, maxConcurrent, tokensPerMinute } = settings
     const refusals = Refusals.make(settings)
     const start = yield* Effect.clockWith((clock) => Effect.sync(() => nowOf(clock)))
-    const state = yield* Ref.make(began(settings, start))
+    const state = yield* Ref.make(initialState(settings, start))
 
     const wakeFirst = (current: State): Effect.Effect<void> =>
       Option.match(SortedMap.headOption(current.queue), {
@@ -50,139 +50,143 @@ export const make = (settings: Settings, priority: Effect.Effect<Priority>): Eff
         onSome: ([, waiter]) => Effect.asVoid(waiter.wakeup.open)
       })
 
-    const wakeAll = (waiters: ReadonlyArray<Line.Waiter>): Effect.Effect<void> =>
+    const wakeAll = (waiters: ReadonlyArray<Queue.Waiter>): Effect.Effect<void> =>
       waiters.length === 0 ? Effect.void : Effect.forEach(waiters, (waiter) => waiter.wakeup.open, { discard: true })
 
-    /** `isLoss`: whether somebody may have to wait longer for it. All who wait are reckoned anew then. */
+    /** `isLoss`: whether a wait can become longer by this. The waits of all waiters are recalculated then. */
     const update = (f: (current: State, now: number) => State, isLoss: boolean): Effect.Effect<void> =>
       Clock.clockWith((clock) =>
         Effect.flatten(
           Ref.modify(state, (before) => {
             const now = nowOf(clock)
-            const changed = f(Line.refilled(before, now), now)
-            const [after, leaving] = isLoss ? Line.evicted(changed) : [changed, []]
-            return [Effect.zipRight(wakeAll(leaving), wakeFirst(after)), after]
+            const changed = f(Queue.refill(before, now), now)
+            const [after, evictedWaiters] = isLoss ? Queue.evict(changed) : [changed, []]
+            return [Effect.zipRight(wakeAll(evictedWaiters), wakeFirst(after)), after]
           })
         )
       )
 
-    const leave = (position: Line.Position): Effect.Effect<void> =>
+    const giveUp = (position: Queue.Position): Effect.Effect<void> =>
       Effect.flatMap(
-        Ref.updateAndGet(state, (current) => Line.left(current, position)),
+        Ref.updateAndGet(state, (current) => Queue.dequeue(current, position)),
         wakeFirst
       )
 
-    /** Waits for its turn, then for what it needs, then takes it. The taking cannot be interrupted, the waiting can. */
+    /** Waits for its turn and for what it needs, then takes it. Only the wait is interruptible. */
     const waitForTurn = (
       clock: Clock.Clock,
-      position: Line.Position,
-      self: Line.Waiter,
+      position: Queue.Position,
+      waiter: Queue.Waiter,
       allowed: number
     ): Effect.Effect<void, RateLimitError> => {
       /**
-       * Waits to be woken, which happens by itself when it is time. A race would do the same with two fibers for one, and a fiber
-       * never ends that is interrupted after it has made those two and before it has started them.
+       * Waits for a wakeup, which a timer opens after `wait`. A race would need two fibers for one, and a fiber that is
+       * interrupted between forking them and starting them never ends.
        */
-      const wokenIn = (wait: number): Effect.Effect<void> => {
-        const nudged = Effect.interruptible(self.wakeup.await)
-        if (wait === Infinity) return nudged
-        // Timers tick in whole milliseconds: to wake a moment early would be to sleep again.
+      const awaitWakeup = (wait: number): Effect.Effect<void> => {
+        const woken = Effect.interruptible(waiter.wakeup.await)
+        if (wait === Infinity) return woken
+        // Timers have whole milliseconds: an early wakeup would only sleep again.
         const sleep = Effect.sleep(Math.min(Math.ceil(wait), longestTimer))
-        return Effect.flatMap(Effect.fork(Effect.interruptible(Effect.zipRight(sleep, self.wakeup.open))), (timer) =>
-          Effect.ensuring(nudged, Fiber.interrupt(timer))
+        return Effect.flatMap(Effect.fork(Effect.interruptible(Effect.zipRight(sleep, waiter.wakeup.open))), (timer) =>
+          Effect.ensuring(woken, Fiber.interrupt(timer))
         )
       }
 
       const turn: Effect.Effect<void, RateLimitError> = Effect.flatten(
         Ref.modify(state, (before): readonly [Effect.Effect<void, RateLimitError>, State] => {
           const now = nowOf(clock)
-          const current = Line.refilled(before, now)
+          const current = Queue.refill(before, now)
           if (!SortedMap.has(current.queue, position)) {
-            return [Effect.fail(refusals.tooLong(Line.waitAt(current, position, self), allowed)), current]
+            return [Effect.fail(refusals.tooLong(Queue.waitAt(current, position, waiter), allowed)), current]
           }
           const head = Option.getOrUndefined(SortedMap.headOption(current.queue))
           const isHead = head !== undefined && head[0] === position
-          const wait = isHead ? Line.waitFor(current, self) : Infinity
-          if (wait === 0 && !Line.isCrowded(current, self)) {
-            const next = { ...Line.left(Line.granted(current, self), position), promised: current.promised }
+          const wait = isHead ? Queue.waitFor(current, waiter) : Infinity
+          if (wait === 0 && !Queue.exceedsConcurrency(current, waiter)) {
+            const next = { ...Queue.dequeue(Queue.grant(current, waiter), position), projected: current.projected }
             return [wakeFirst(next), next]
           }
-          if (maxConcurrent === undefined) return [again(wokenIn(wait)), current]
-          // How long those in flight will be nobody knows: a wait can outlast what was reckoned.
-          const remaining = self.deadline - now
+          if (maxConcurrent === undefined) return [again(awaitWakeup(wait)), current]
+          // How long calls in flight take is not known, so a wait can exceed the calculated one.
+          const remaining = waiter.deadline - now
           if (remaining <= 0) {
-            const next: State = Line.left(current, position)
+            const next: State = Queue.dequeue(current, position)
             return [Effect.zipRight(wakeFirst(next), Effect.fail(refusals.waitedEnough(allowed))), next]
           }
-          return [again(wokenIn(wait === 0 ? remaining : Math.min(wait, remaining))), current]
+          return [again(awaitWakeup(wait === 0 ? remaining : Math.min(wait, remaining))), current]
         })
       )
       const again = (wait: Effect.Effect<void>): Effect.Effect<void, RateLimitError> =>
         Effect.zipRight(
-          Effect.onInterrupt(wait, () => leave(position)),
-          Effect.zipRight(self.wakeup.close, turn)
+          Effect.onInterrupt(wait, () => giveUp(position)),
+          Effect.zipRight(waiter.wakeup.close, turn)
         )
       return turn
     }
 
-    const acquire = (request: Line.Wish, wait: WaitOptions = {}): Effect.Effect<void, RateLimitError> =>
+    const acquire = (request: Queue.AcquireRequest, wait: WaitOptions = {}): Effect.Effect<void, RateLimitError> =>
       Effect.uninterruptible(
         Effect.flatMap(priority, (rank) =>
           Clock.clockWith((clock) => {
             const wakeup = Effect.unsafeMakeLatch(false)
-            const longest = rank === "batch" ? settings.patience : settings.maxWait
-            const allowed = Math.min(longest, wait.maxWait === undefined ? Infinity : Duration.toMillis(wait.maxWait))
+            const maxWait = rank === "batch" ? settings.batchMaxWait : settings.maxWait
+            const allowed = Math.min(maxWait, wait.maxWait === undefined ? Infinity : Duration.toMillis(wait.maxWait))
             return Effect.flatten(
               Ref.modify(state, (before): readonly [Effect.Effect<void, RateLimitError>, State] => {
                 const now = nowOf(clock)
-                const current = Line.refilled(before, now)
-                if (isFree(current, request)) return [Effect.void, Line.granted(current, request)]
+                const current = Queue.refill(before, now)
+                if (isFree(current, request)) return [Effect.void, Queue.grant(current, request)]
                 const position = {
                   at: rank === "batch" ? now + settings.aging : now,
                   ticket: current.arrivals
                 }
-                const needed = Line.waitAt(current, position, request)
+                const needed = Queue.waitAt(current, position, request)
                 if (needed > allowed) return [Effect.fail(refusals.tooLong(needed, allowed)), current]
-                const self: Line.Waiter = { ...request, deadline: now + allowed, wakeup }
-                const [after, leaving] = Line.joined({ ...current, arrivals: current.arrivals + 1 }, position, self)
-                return [Effect.zipRight(wakeAll(leaving), waitForTurn(clock, position, self, allowed)), after]
+                const waiter: Queue.Waiter = { ...request, deadline: now + allowed, wakeup }
+                const [after, evictedWaiters] = Queue.enqueue(
+                  { ...current, arrivals: current.arrivals + 1 },
+                  position,
+                  waiter
+                )
+                return [Effect.zipRight(wakeAll(evictedWaiters), waitForTurn(clock, position, waiter, allowed)), after]
               })
             )
           })
         )
       )
 
-    const permits = (n: number): Line.Wish => ({ requests: n, tokens: 0, places: 0 })
+    const permits = (n: number): Queue.AcquireRequest => ({ requests: n, tokens: 0, slots: 0 })
 
     const take: Service["take"] = (n = 1, wait) => {
       const refusal = refusals.ofPermits(n)
       return refusal === undefined ? acquire(permits(n), wait) : Effect.fail(refusal)
     }
 
-    const settled =
-      (request: Line.Wish, actual: number) =>
+    const release =
+      (request: Queue.AcquireRequest, actual: number) =>
       (current: State): State => ({
         ...current,
-        inFlight: current.inFlight - request.places,
+        inFlight: current.inFlight - request.slots,
         ...(current.tokens === undefined
           ? {}
           : {
-              tokens: Bucket.taken(current.tokens, actual - request.tokens),
+              tokens: Bucket.take(current.tokens, actual - request.tokens),
               reserved: current.reserved - request.tokens,
-              promised: actual === request.tokens ? current.promised : undefined
+              projected: actual === request.tokens ? current.projected : undefined
             })
       })
 
-    const reservation = (request: Line.Wish): Reservation => {
-      let open = tokensPerMinute !== undefined || maxConcurrent !== undefined
+    const reservation = (request: Queue.AcquireRequest): Reservation => {
+      let isOpen = tokensPerMinute !== undefined || maxConcurrent !== undefined
       return {
         settle: (actual) =>
           Effect.uninterruptible(
             Effect.suspend(() => {
-              if (!open) return Effect.void
-              open = false
+              if (!isOpen) return Effect.void
+              isOpen = false
               const spent = isUsed(actual) ? actual : request.tokens
-              return update(settled(request, spent), tokensPerMinute !== undefined && spent > request.tokens)
+              return update(release(request, spent), tokensPerMinute !== undefined && spent > request.tokens)
             })
           )
       }
@@ -190,42 +194,46 @@ export const make = (settings: Settings, priority: Effect.Effect<Priority>): Eff
 
     const reserve: Service["reserve"] = (tokens, wait) => {
       const estimate = tokensPerMinute === undefined || !isAmount(tokens) ? 0 : tokens
-      const request: Line.Wish = { requests: 1, tokens: estimate, places: maxConcurrent === undefined ? 0 : 1 }
+      const request: Queue.AcquireRequest = {
+        requests: 1,
+        tokens: estimate,
+        slots: maxConcurrent === undefined ? 0 : 1
+      }
       const refusal = refusals.ofTokens(estimate)
       return refusal !== undefined
         ? Effect.fail(refusal)
         : Effect.map(acquire(request, wait), () => reservation(request))
     }
 
-    const paced = (current: State, pace: Adaptive.Pace): State => {
+    const withPace = (current: State, pace: Adaptive.Pace): State => {
       if (pace.share === current.pace.share) return { ...current, pace }
-      // What had been saved up is part of what was too fast.
-      const kept = Math.min(1, pace.share / current.pace.share)
+      // Requests and tokens saved up at the higher rate shrink with the rate.
+      const keptShare = Math.min(1, pace.share / current.pace.share)
       const at = (bucket: Bucket.Bucket, perSecond: number): Bucket.Bucket => ({
         ...bucket,
         rate: (perSecond / 1000) * pace.share,
-        available: bucket.available > 0 ? bucket.available * kept : bucket.available
+        available: bucket.available > 0 ? bucket.available * keptShare : bucket.available
       })
       return {
         ...current,
         pace,
-        places: maxConcurrent === undefined ? Infinity : Math.max(1, Math.floor(maxConcurrent * pace.share)),
+        maxInFlight: maxConcurrent === undefined ? Infinity : Math.max(1, Math.floor(maxConcurrent * pace.share)),
         requests: at(current.requests, settings.refillRate),
         tokens: current.tokens === undefined ? undefined : at(current.tokens, current.tokens.capacity / 60)
       }
     }
 
-    const heed =
+    const applySignal =
       (signal: Signal, pacing: Adaptive.Settings) =>
       (current: State, now: number): State =>
         signal._tag === "Headers"
           ? {
               ...current,
-              requests: Adaptive.requestsLeft(current.requests, pacing, signal.limits),
+              requests: Adaptive.limitRequests(current.requests, pacing, signal.limits),
               tokens:
-                current.tokens === undefined ? undefined : Adaptive.tokensLeft(current.tokens, pacing, signal.limits)
+                current.tokens === undefined ? undefined : Adaptive.limitTokens(current.tokens, pacing, signal.limits)
             }
-          : paced(current, Adaptive.after(current.pace, pacing, now, signal))
+          : withPace(current, Adaptive.applySignal(current.pace, pacing, now, signal))
 
     return {
       take,
@@ -234,8 +242,8 @@ export const make = (settings: Settings, priority: Effect.Effect<Priority>): Eff
           ? Effect.succeed(false)
           : Clock.clockWith((clock) =>
               Ref.modify(state, (before): readonly [boolean, State] => {
-                const current = Line.refilled(before, nowOf(clock))
-                return isFree(current, permits(n)) ? [true, Line.granted(current, permits(n))] : [false, current]
+                const current = Queue.refill(before, nowOf(clock))
+                return isFree(current, permits(n)) ? [true, Queue.grant(current, permits(n))] : [false, current]
               })
             ),
       limit: (effect) =>
@@ -244,12 +252,12 @@ export const make = (settings: Settings, priority: Effect.Effect<Priority>): Eff
           : Effect.acquireUseRelease(
               reserve(0),
               () => effect,
-              (held) => held.settle(0)
+              (reservation) => reservation.settle(0)
             ),
       reserve,
       status: Clock.clockWith((clock) =>
         Effect.map(
-          Ref.updateAndGet(state, (current) => Line.refilled(current, nowOf(clock))),
+          Ref.updateAndGet(state, (current) => Queue.refill(current, nowOf(clock))),
           (current) => statusOf(current, settings)
         )
       ),
@@ -258,8 +266,8 @@ export const make = (settings: Settings, priority: Effect.Effect<Priority>): Eff
           ...current,
           requests: { ...current.requests, available: current.requests.capacity },
           tokens: current.tokens === undefined ? undefined : { ...current.tokens, available: current.tokens.capacity },
-          windows: current.windows.map(Window.emptied),
-          promised: undefined
+          windows: current.windows.map(SlidingWindow.clear),
+          projected: undefined
         }),
         false
       ),
@@ -267,8 +275,8 @@ export const make = (settings: Settings, priority: Effect.Effect<Priority>): Eff
         update(
           (current) => ({
             ...current,
-            requests: Bucket.lowered(current.requests, requests),
-            tokens: current.tokens === undefined ? undefined : Bucket.lowered(current.tokens, tokens)
+            requests: Bucket.lower(current.requests, requests),
+            tokens: current.tokens === undefined ? undefined : Bucket.lower(current.tokens, tokens)
           }),
           true
         ),
@@ -279,14 +287,14 @@ export const make = (settings: Settings, priority: Effect.Effect<Priority>): Eff
               Effect.flatMap(Ref.get(state), ({ pace }) =>
                 (signal._tag === "Served" && pace.share === 1) || (signal._tag === "Headers" && signal.share < 1)
                   ? Effect.void
-                  : Effect.uninterruptible(update(heed(signal, adaptive), true))
+                  : Effect.uninterruptible(update(applySignal(signal, adaptive), true))
               )
           })
     }
   })
 
-const isFree = (state: State, request: Line.Wish): boolean =>
-  SortedMap.size(state.queue) === 0 && !Line.isCrowded(state, request) && Line.waitFor(state, request) === 0
+const isFree = (state: State, request: Queue.AcquireRequest): boolean =>
+  SortedMap.size(state.queue) === 0 && !Queue.exceedsConcurrency(state, request) && Queue.waitFor(state, request) === 0
 
 const bucketStatus = (bucket: Bucket.Bucket): BucketStatus => ({
   available: bucket.available,
@@ -295,7 +303,7 @@ const bucketStatus = (bucket: Bucket.Bucket): BucketStatus => ({
 })
 
 const statusOf = (state: State, settings: Settings): LimiterStatus => {
-  const windowStatus = ({ limit, used }: Window.SlidingWindow) => ({ available: limit - used, limit })
+  const windowStatus = ({ limit, used }: SlidingWindow.SlidingWindow) => ({ available: limit - used, limit })
   const minuteWindow = state.windows.find(({ duration }) => duration === minute)
   const dayWindow = state.windows.find(({ duration }) => duration === day)
   return {
@@ -304,7 +312,9 @@ const statusOf = (state: State, settings: Settings): LimiterStatus => {
     ...(state.tokens === undefined ? {} : { tokens: { ...bucketStatus(state.tokens), reserved: state.reserved } }),
     ...(minuteWindow === undefined ? {} : { minute: windowStatus(minuteWindow) }),
     ...(dayWindow === undefined ? {} : { day: windowStatus(dayWindow) }),
-    ...(settings.maxConcurrent === undefined ? {} : { concurrency: { inFlight: state.inFlight, limit: state.places } }),
+    ...(settings.maxConcurrent === undefined
+      ? {}
+      : { concurrency: { inFlight: state.inFlight, limit: state.maxInFlight } }),
     ...(settings.adaptive === undefined ? {} : { pace: state.pace.share })
   }
 }

@@ -1,6 +1,6 @@
 /**
- * A provider on loopback that does what you tell it: a real HTTP server that speaks every protocol there is a client for,
- * knows its keys, takes its time, and fails on demand. It keeps a log of what really happened on its side of the wire.
+ * A simulated provider: a real HTTP server on the loopback interface that serves every protocol with a client, checks its keys,
+ * delays its answers, and fails on demand. It keeps a log of the requests as the server saw them.
  *
  * @example
  * ```ts
@@ -12,7 +12,7 @@
  *     keys: [{ key: "good", limit: { requests: 10, per: "1 minute" } }, { key: "revoked", revoked: true }],
  *     latency: { min: "20 millis", max: "80 millis" }
  *   })
- *   // The next request is answered with a 503, the one after it breaks off in the middle of its stream.
+ *   // The next request is answered with a 503, the one after it is reset in the middle of its stream.
  *   yield* provider.next(SimulatedProvider.status(503), SimulatedProvider.reset(3))
  *   return provider.baseUrl
  * }).pipe(Effect.scoped)
@@ -33,7 +33,7 @@ export type { Delay, Exchange, Fault, ListenOptions, Options, Service, Simulated
 export { PortError, SimulatedProvider } from "./model.js"
 
 /**
- * An error of this status, with a message and a code of the provider's; `retryAfter` is sent as the header.
+ * An error of this status, with a message and a code; `retryAfter` is sent as the header.
  *
  * @since 0.1.0
  * @category faults
@@ -44,7 +44,7 @@ export const status = (
 ): Fault => Fault.Status({ status, ...options })
 
 /**
- * The connection is reset after so many events. @default 0: before any byte of an answer
+ * Resets the connection after this number of events. @default 0: before any byte of an answer
  *
  * @since 0.1.0
  * @category faults
@@ -52,7 +52,7 @@ export const status = (
 export const reset = (after = 0): Fault => Fault.Reset({ after })
 
 /**
- * The answer ends in good order after so many events, before it is complete. @default 0
+ * Ends the answer normally after this number of events, before it is complete. @default 0
  *
  * @since 0.1.0
  * @category faults
@@ -60,7 +60,7 @@ export const reset = (after = 0): Fault => Fault.Reset({ after })
 export const truncate = (after = 0): Fault => Fault.Truncate({ after })
 
 /**
- * A page of HTML with status 200.
+ * Answers with a page of HTML and status 200.
  *
  * @since 0.1.0
  * @category faults
@@ -68,7 +68,7 @@ export const truncate = (after = 0): Fault => Fault.Truncate({ after })
 export const garbage: Fault = Fault.Garbage()
 
 /**
- * An event that is no JSON, after so many that are. @default 0
+ * Sends an event that is not JSON after this number of valid ones. @default 0
  *
  * @since 0.1.0
  * @category faults
@@ -76,7 +76,7 @@ export const garbage: Fault = Fault.Garbage()
 export const brokenEvent = (after = 0): Fault => Fault.BrokenEvent({ after })
 
 /**
- * An error event after so many others, or a whole answer that is an error with status 200. @default 0
+ * Sends an error event after this number of others; a whole answer becomes an error with status 200. @default 0
  *
  * @since 0.1.0
  * @category faults
@@ -85,7 +85,7 @@ export const errorEvent = (after = 0, options: { readonly message?: string; read
   Fault.ErrorEvent({ after, ...options })
 
 /**
- * Nothing more comes after so many events, and nothing is closed. @default 0: not even headers
+ * Sends nothing more after this number of events, and closes nothing. @default 0: not even headers
  *
  * @since 0.1.0
  * @category faults
@@ -93,7 +93,7 @@ export const errorEvent = (after = 0, options: { readonly message?: string; read
 export const hang = (after = 0): Fault => Fault.Hang({ after })
 
 /**
- * Every byte of the answer is sent alone.
+ * Sends every byte of the answer separately.
  *
  * @since 0.1.0
  * @category faults
@@ -101,7 +101,7 @@ export const hang = (after = 0): Fault => Fault.Hang({ after })
 export const drip: Fault = Fault.Drip()
 
 /**
- * The provider counts no tokens.
+ * Reports no usage.
  *
  * @since 0.1.0
  * @category faults
@@ -109,7 +109,7 @@ export const drip: Fault = Fault.Drip()
 export const noUsage: Fault = Fault.NoUsage()
 
 /**
- * The stream is complete, but its connection is never closed.
+ * Completes the stream, but never closes its connection.
  *
  * @since 0.1.0
  * @category faults
@@ -117,7 +117,7 @@ export const noUsage: Fault = Fault.NoUsage()
 export const neverClose: Fault = Fault.NeverClose()
 
 /**
- * A request with `stream_options` is refused with a 400, as older servers do.
+ * Refuses a request with `stream_options` with a 400, as older servers do.
  *
  * @since 0.1.0
  * @category faults
@@ -130,17 +130,17 @@ const portOf = (address: unknown): number =>
     : 0
 
 /**
- * Starts a provider on a free port of the loopback interface. It stops with the scope, and cuts what is still open.
+ * Starts a provider on a free port of the loopback interface. It stops with the scope, which closes its connections.
  *
  * @since 0.1.0
  * @category constructors
  */
 export const make = (options: Options = {}): Effect.Effect<Service, never, Scope.Scope> =>
-  // A free port is there.
+  // A free port is available.
   Effect.orDie(listen(options))
 
 /**
- * Starts a provider on a port of the loopback interface. It stops with the scope, and cuts what is still open.
+ * Starts a provider on a port of the loopback interface. It stops with the scope, which closes its connections.
  *
  * @since 0.1.0
  * @category constructors
@@ -207,7 +207,7 @@ export const listen = (options: ListenOptions = {}): Effect.Effect<Service, Port
   })
 
 /**
- * A provider on a free port of the loopback interface, for as long as the layer is in use.
+ * A provider on a free port of the loopback interface, until the layer is released.
  *
  * @since 0.1.0
  * @category layers

@@ -1,6 +1,6 @@
 /**
- * An `LLM` that does what a script says, for tests of programs that ask one: call by call, whole or streamed, under the test
- * clock, with a record of what was asked.
+ * An `LLM` that follows a script, for tests of programs that call one: call by call, whole or streamed, with the test clock, and
+ * with a record of the requests.
  *
  * @example
  * ```ts
@@ -36,7 +36,7 @@ import { InvalidRequestError } from "../vocabulary/LLMError.js"
 import * as Usage from "../vocabulary/Usage.js"
 
 /**
- * What one call does. A bare string is an answer of this text. The same step serves `chat` and `chatStream`: an answer is
+ * The result of one call. A bare string is an answer with this text. The same step serves `chat` and `chatStream`: an answer is
  * streamed word by word, and a stream is collected.
  *
  * @since 0.1.0
@@ -45,7 +45,7 @@ import * as Usage from "../vocabulary/Usage.js"
 export type Step = string | Scripted
 
 /**
- * A step of a script, as `answer`, `failure`, `stream`, `delayed` and `never` make them.
+ * A step of a script, made by `answer`, `failure`, `stream`, `delayed` or `never`.
  *
  * @since 0.1.0
  * @category model
@@ -55,9 +55,9 @@ export type Scripted = Data.TaggedEnum<{
   Failure: { readonly error: LLMError }
   Events: {
     readonly events: ReadonlyArray<ChatEvent>
-    /** The time before each event. */
+    /** The delay before each event. */
     readonly every: Duration.Duration
-    /** What the stream fails with after its events. */
+    /** The error of the stream after its events. */
     readonly failure: Option.Option<LLMError>
   }
   Delayed: { readonly delay: Duration.Duration; readonly step: Step }
@@ -67,50 +67,53 @@ export type Scripted = Data.TaggedEnum<{
 const Scripted = Data.taggedEnum<Scripted>()
 
 /**
- * A call that was made.
+ * A recorded call.
  *
  * @since 0.1.0
  * @category model
  */
 export interface Call {
   readonly request: ChatRequest
-  /** Whether it was `chatStream`. */
+  /** True for `chatStream`. */
   readonly stream: boolean
 }
 
 /**
- * What a scripted `LLM` does at the end of its script, and what it says of itself.
+ * Options of a scripted `LLM`: the end of its script, its `info`, and its embeddings.
  *
  * @since 0.1.0
  * @category model
  */
 export interface Options {
-  /** Begin again at the end of the script. @default false: a further call fails and says so */
+  /** Starts again at the end of the script. @default false: a further call fails with a message */
   readonly loop?: boolean
-  /** What the `LLM` says of itself. @default the model `test` of the provider `test` */
+  /** The `info` of the `LLM`. @default the model `test` of the provider `test` */
   readonly info?: Partial<ModelInfo>
-  /** The vector of a text; tokens are numbers with spaces between them. @default how often each of `a` to `h` is in it: equal texts have equal vectors */
+  /**
+   * The vector of a text; tokens are numbers with spaces between them. @default the number of each of the letters `a` to `h`:
+   * equal texts have equal vectors
+   */
   readonly embedding?: (text: string) => ReadonlyArray<number>
 }
 
-const letters = (text: string): ReadonlyArray<number> =>
+const letterCounts = (text: string): ReadonlyArray<number> =>
   Array.from("abcdefgh", (letter) => text.toLowerCase().split(letter).length - 1)
 
 /**
- * A whole answer of which only some is said.
+ * A complete response, with defaults for the fields that are not given.
  *
  * @since 0.1.0
  * @category constructors
  */
-export const response = (said: Partial<ChatResponse> = {}): ChatResponse => {
-  const text = said.text ?? ""
-  const hasCalls = (said.toolCalls?.length ?? 0) > 0
+export const response = (fields: Partial<ChatResponse> = {}): ChatResponse => {
+  const text = fields.text ?? ""
+  const hasCalls = (fields.toolCalls?.length ?? 0) > 0
   return {
     id: "test",
     provider: "test",
     model: "test",
     text,
-    reasoning: (said.reasoningParts ?? []).map((part) => part.text).join(""),
+    reasoning: (fields.reasoningParts ?? []).map((part) => part.text).join(""),
     reasoningParts: [],
     refusal: "",
     toolCalls: [],
@@ -121,7 +124,7 @@ export const response = (said: Partial<ChatResponse> = {}): ChatResponse => {
     keyId: "test",
     attempts: [{ provider: "test", model: "test", keyId: "test", duration: 0 }],
     providerMetadata: {},
-    ...said
+    ...fields
   }
 }
 
@@ -131,10 +134,10 @@ export const response = (said: Partial<ChatResponse> = {}): ChatResponse => {
  * @since 0.1.0
  * @category steps
  */
-export const answer = (said: Partial<ChatResponse>): Scripted => Scripted.Answer({ response: response(said) })
+export const answer = (fields: Partial<ChatResponse>): Scripted => Scripted.Answer({ response: response(fields) })
 
 /**
- * Fails.
+ * Fails with an error.
  *
  * @since 0.1.0
  * @category steps
@@ -142,7 +145,7 @@ export const answer = (said: Partial<ChatResponse>): Scripted => Scripted.Answer
 export const failure = (error: LLMError): Scripted => Scripted.Failure({ error })
 
 /**
- * Streams exactly these events, one `every` so often (at once unless given), and then ends or fails.
+ * Streams these events, one per `every` (default: at once), and then ends or fails.
  *
  * @since 0.1.0
  * @category steps
@@ -158,7 +161,7 @@ export const stream = (
   })
 
 /**
- * Takes its time first.
+ * Delays a step.
  *
  * @since 0.1.0
  * @category steps
@@ -167,7 +170,7 @@ export const delayed = (delay: Duration.DurationInput, step: Step): Scripted =>
   Scripted.Delayed({ delay: Duration.decode(delay), step })
 
 /**
- * Does nothing, for ever.
+ * Never ends.
  *
  * @since 0.1.0
  * @category steps
@@ -176,8 +179,8 @@ export const never: Scripted = Scripted.Never()
 
 const words = (text: string): ReadonlyArray<string> => text.match(/\s*\S+\s*/g) ?? [text]
 
-/** A thought a word at a time: its signature comes with the last, for it vouches for all of them. */
-const thoughtByWord = ({ signature, text, ...about }: Events.ReasoningDelta): ReadonlyArray<ChatEvent> =>
+/** Splits reasoning into words. The signature comes with the last, because it covers all of them. */
+const reasoningByWord = ({ signature, text, ...about }: Events.ReasoningDelta): ReadonlyArray<ChatEvent> =>
   words(text).map((word, index, { length }) => ({
     ...about,
     text: word,
@@ -185,7 +188,7 @@ const thoughtByWord = ({ signature, text, ...about }: Events.ReasoningDelta): Re
   }))
 
 /**
- * The events of an answer, its thoughts, its text and the arguments of its calls a word at a time.
+ * The events of an answer, with its reasoning, text and tool-call arguments split into words.
  *
  * @since 0.1.0
  * @category constructors
@@ -196,7 +199,7 @@ export const wordByWord = (whole: ChatResponse): ReadonlyArray<ChatEvent> =>
       case "TextDelta":
         return words(event.text).map((text) => ({ ...event, text }))
       case "ReasoningDelta":
-        return thoughtByWord(event)
+        return reasoningByWord(event)
       case "ToolCallDelta":
         return words(event.argumentsDelta).map((argumentsDelta) => ({ ...event, argumentsDelta }))
       default:
@@ -212,13 +215,13 @@ const toStream = (step: Step): Stream.Stream<ChatEvent, LLMError> => {
     case "Failure":
       return Stream.fail(step.error)
     case "Events": {
-      const said = Stream.rechunk(Stream.fromIterable(step.events), 1)
-      const paced = Duration.equals(step.every, Duration.zero)
-        ? said
-        : Stream.mapEffect(said, (event) => Effect.delay(Effect.succeed(event), step.every))
+      const events = Stream.rechunk(Stream.fromIterable(step.events), 1)
+      const timed = Duration.equals(step.every, Duration.zero)
+        ? events
+        : Stream.mapEffect(events, (event) => Effect.delay(Effect.succeed(event), step.every))
       return Option.match(step.failure, {
-        onNone: () => paced,
-        onSome: (error) => Stream.concat(paced, Stream.fail(error))
+        onNone: () => timed,
+        onSome: (error) => Stream.concat(timed, Stream.fail(error))
       })
     }
     case "Delayed":
@@ -241,7 +244,7 @@ const toAnswer = (step: Step): Effect.Effect<ChatResponse, LLMError> => {
 }
 
 /**
- * The record of a scripted `LLM`.
+ * The recorded calls of a scripted `LLM`.
  *
  * @since 0.1.0
  * @category tags
@@ -252,7 +255,7 @@ export class TestLLM extends Context.Tag("effect-llm/testing/TestLLM")<
 >() {}
 
 /**
- * Every call made so far, in order. Requests that make no sense are refused before they are calls.
+ * Every call made so far, in order. Invalid requests are rejected before they are recorded.
  *
  * @since 0.1.0
  * @category accessors
@@ -262,14 +265,14 @@ export const calls: Effect.Effect<ReadonlyArray<Call>, never, TestLLM> = Effect.
 const defaultInfo: ModelInfo = { provider: "test", model: "test", wire: "test", contextWindow: 200_000 }
 
 /**
- * The service itself, with its record, from a function that says what each call does.
+ * Makes the service and its record from a function that returns the step of each call.
  *
  * @since 0.1.0
  * @category constructors
  */
 export const makeHandler = (
   handler: (call: Call, index: number) => Step,
-  { embedding = letters, info }: Pick<Options, "info" | "embedding"> = {}
+  { embedding = letterCounts, info }: Pick<Options, "info" | "embedding"> = {}
 ): Effect.Effect<{ readonly llm: Service; readonly calls: Effect.Effect<ReadonlyArray<Call>> }> =>
   Effect.map(Ref.make(Chunk.empty<Call>()), (record) => {
     const next = (input: ChatRequest.Input, stream: boolean): Effect.Effect<Step, LLMError> =>
@@ -300,25 +303,25 @@ export const makeHandler = (
     return { llm, calls: Effect.map(Ref.get(record), Chunk.toReadonlyArray) }
   })
 
-const ranOut = (length: number): Scripted =>
+const scriptEnded = (length: number): Scripted =>
   failure(
     new InvalidRequestError({
       provider: "test",
       model: "test",
       attempts: [],
-      message: `The script of this TestLLM has ${length} step(s), and this is one call more. Add a step, or { loop: true }.`
+      message: `The script of this TestLLM has ${length} step(s), and this call needs one more. Add a step, or set { loop: true }.`
     })
   )
 
 /**
- * The service itself, with its record, from a script.
+ * Makes the service and its record from a script.
  *
  * @since 0.1.0
  * @category constructors
  */
 export const make = (script: ReadonlyArray<Step>, options: Options = {}) =>
   makeHandler(
-    (_, index) => script[options.loop === true ? index % script.length : index] ?? ranOut(script.length),
+    (_, index) => script[options.loop === true ? index % script.length : index] ?? scriptEnded(script.length),
     options
   )
 
@@ -328,7 +331,7 @@ const provide = (made: ReturnType<typeof makeHandler>): Layer.Layer<LLM | TestLL
   )
 
 /**
- * An `LLM` that goes through a script.
+ * An `LLM` that follows a script.
  *
  * @since 0.1.0
  * @category layers
@@ -337,7 +340,7 @@ export const layer = (script: ReadonlyArray<Step>, options: Options = {}): Layer
   provide(make(script, options))
 
 /**
- * An `LLM` that does what a function says of each call; `index` counts from 0.
+ * An `LLM` whose calls follow the steps that a function returns; `index` counts from 0.
  *
  * @since 0.1.0
  * @category layers

@@ -1,5 +1,5 @@
 /**
- * For tests of programs that ask models: mocks, and a provider that misbehaves on demand.
+ * Tools for tests of programs that call models: a scripted `LLM`, and a simulated provider that fails on demand.
  *
  * @since 0.1.0
  */

@@ -5,24 +5,23 @@ import type { ChatRequest, ChatResponse } from "../vocabulary/Chat.js"
 import type { Dialect } from "../wire/chatCompletions/dialect.js"
 
 /**
- * A key and how the provider treats it.
+ * A key and how the provider responds to it.
  *
  * @since 0.1.0
  * @category model
  */
 export interface SimulatedKey {
   readonly key: string
-  /** The most requests within any time of this length; those above get a 429 with the Retry-After that is right. */
+  /** The most requests in any period of this length; further ones get a 429 with the exact Retry-After. */
   readonly limit?: { readonly requests: number; readonly per: Duration.DurationInput }
   /** Every request gets a 401. @default false */
   readonly revoked?: boolean
-  /** Every request gets a 429 that speaks of quota. @default false */
+  /** Every request gets a 429 for an exceeded quota. @default false */
   readonly outOfQuota?: boolean
 }
 
 /**
- * What goes wrong with one request. `after` counts the events of a stream that are sent before; a whole answer is cut in
- * its middle.
+ * A fault of one request. `after` is the number of events of a stream that are sent before; a whole answer is cut in the middle.
  *
  * @since 0.1.0
  * @category faults
@@ -37,19 +36,19 @@ export type Fault = Data.TaggedEnum<{
   }
   /** The connection is reset. `after` 0: before any byte of an answer. */
   Reset: { readonly after: number }
-  /** The answer ends in good order before it is complete. */
+  /** The answer ends normally before it is complete. */
   Truncate: { readonly after: number }
   /** A page of HTML with status 200. */
   Garbage: {}
-  /** An event that is no JSON. */
+  /** An event that is not JSON. */
   BrokenEvent: { readonly after: number }
   /** An error event in the stream; a whole answer becomes an error with status 200. */
   ErrorEvent: { readonly after: number; readonly message?: string; readonly code?: string }
-  /** Nothing more comes, and nothing is closed. `after` 0: not even headers. */
+  /** Nothing more is sent, and nothing is closed. `after` 0: not even headers. */
   Hang: { readonly after: number }
-  /** Every byte is sent alone. */
+  /** Every byte is sent separately. */
   Drip: {}
-  /** The provider counts no tokens. */
+  /** The provider reports no usage. */
   NoUsage: {}
   /** The stream is complete, but the connection is never closed. */
   NeverClose: {}
@@ -60,7 +59,7 @@ export type Fault = Data.TaggedEnum<{
 export const Fault = Data.taggedEnum<Fault>()
 
 /**
- * A time, or any between two.
+ * A fixed or a random delay.
  *
  * @since 0.1.0
  * @category model
@@ -70,28 +69,28 @@ export type Delay =
   | { readonly min: Duration.DurationInput; readonly max: Duration.DurationInput }
 
 /**
- * Which keys the provider knows, what it answers and how fast, and what goes wrong.
+ * Keys, answers, delays and faults of the provider.
  *
  * @since 0.1.0
  * @category model
  */
 export interface Options {
-  /** The keys that are known; any other gets a 401. @default every key is good */
+  /** The accepted keys; any other gets a 401. @default every key is accepted */
   readonly keys?: ReadonlyArray<SimulatedKey>
-  /** What is answered: a text, or more of an answer. @default an echo of the last message */
+  /** The answer: a text, or fields of a response. @default an echo of the last message */
   readonly answer?: (request: ChatRequest) => string | Partial<ChatResponse>
-  /** The models that are listed; any name is answered. @default ["simulated"] */
+  /** The models in the list; requests for any name are answered. @default ["simulated"] */
   readonly models?: ReadonlyArray<string>
   /**
-   * Whom it follows where it speaks Chat Completions, such as the `dialect` of a preset: where it tells thoughts, and whether
-   * its streams tell their usage unasked. @default OpenAI, with thoughts in all places where clients look for them
+   * The dialect of Chat Completions, such as the `dialect` of a preset: the fields of reasoning, and whether streams report usage
+   * by default. @default OpenAI, with reasoning in every field that clients read
    */
   readonly chatCompletions?: Partial<Dialect>
-  /** Before the first byte. @default 0 */
+  /** The delay before the first byte. @default 0 */
   readonly latency?: Delay
-  /** Between the events of a stream. @default 0 */
+  /** The delay between the events of a stream. @default 0 */
   readonly tokenPace?: Delay
-  /** What goes wrong with a request, by its number from 0; asked when no fault is queued. @default nothing */
+  /** The fault of a request, by its number from 0; used when no fault is queued. @default none */
   readonly faults?: (index: number, request: ChatRequest) => Fault | undefined
 }
 
@@ -102,47 +101,49 @@ export interface Options {
  * @category model
  */
 export interface Exchange {
-  /** `ApiKey.fingerprint` of the key, never the secret; empty where there was none. */
+  /** `ApiKey.fingerprint` of the key, never the secret; empty if there was none. */
   readonly keyId: string
   readonly path: string
-  /** The body as it came. */
+  /** The body as received. */
   readonly body: unknown
   readonly stream: boolean
-  /** The status that was sent; 0 where none was. */
+  /** The status that was sent; 0 if none was. */
   readonly status: number
   /** Events of a stream that were sent. */
   readonly events: number
-  /** `complete`: all was sent. `faulted`: what was asked to go wrong did. `aborted`: the client left before the end. */
+  /**
+   * `complete`: everything was sent. `faulted`: the requested fault happened. `aborted`: the client disconnected before the end.
+   */
   readonly outcome: "complete" | "faulted" | "aborted"
-  /** When it came, in milliseconds since the epoch. */
+  /** When it arrived, in milliseconds since the epoch. */
   readonly startedAt: number
-  /** Until the end, or until the client was seen to leave, in milliseconds. */
+  /** Until the end, or until the client's disconnection was seen, in milliseconds. */
   readonly duration: number
 }
 
 /**
- * A provider that runs: where it is, what it shall do wrong next, and what it has seen.
+ * A running provider: its URL, its queue of faults, and its log.
  *
  * @since 0.1.0
  * @category model
  */
 export interface Service {
-  /** What clients call the base URL: `http://127.0.0.1:<port>/v1`. */
+  /** The base URL for clients: `http://127.0.0.1:<port>/v1`. */
   readonly baseUrl: string
-  /** Queues faults for the next requests that a good key makes, one each; `undefined` lets one through. */
+  /** Queues faults for the next requests with an accepted key, one each; `undefined` is no fault. */
   readonly next: (...faults: ReadonlyArray<Fault | undefined>) => Effect.Effect<void>
-  /** Every request that is over, in the order in which they ended. */
+  /** Every request that has ended, in the order of their ends. */
   readonly log: Effect.Effect<ReadonlyArray<Exchange>>
-  /** Requests that are not over. */
+  /** Requests that have not ended. */
   readonly inFlight: Effect.Effect<number>
-  /** Sockets that are open, idle ones included. */
+  /** Open sockets, including idle ones. */
   readonly openConnections: Effect.Effect<number>
-  /** Sockets on which a request is under way. */
+  /** Sockets with a request in progress. */
   readonly busyConnections: Effect.Effect<number>
 }
 
 /**
- * The provider that a test speaks to.
+ * The provider that a test calls.
  *
  * @since 0.1.0
  * @category tags
@@ -153,26 +154,28 @@ export class SimulatedProvider extends Context.Tag("effect-llm/testing/Simulated
 >() {}
 
 /**
- * The port is not to be had: another program listens there, or it may not be listened to.
+ * The port is not available: another program listens on it, or the permission is missing.
  *
  * @since 0.1.0
  * @category errors
  */
 export class PortError extends Schema.TaggedError<PortError>()("PortError", {
   port: Schema.Number,
-  /** In the words of the system, such as `EADDRINUSE`. */
+  /** The code of the system, such as `EADDRINUSE`. */
   reason: Schema.String
 }) {
   override get message(): string {
-    return `Port ${this.port} cannot be listened to (${this.reason}). Take another one.`
+    return `The provider cannot listen on port ${this.port} (${this.reason}). Use another port.`
   }
 }
 
 /**
+ * Options of a provider on a given port.
+ *
  * @since 0.1.0
  * @category model
  */
 export interface ListenOptions extends Options {
-  /** Where it listens on the loopback interface. @default 0: a port that is free */
+  /** The port on the loopback interface. @default 0: a free port */
   readonly port?: number
 }

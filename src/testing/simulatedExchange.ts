@@ -1,9 +1,8 @@
-/** One request to the simulated provider and its answer, faults included. */
+/** One request to the simulated provider and its answer, with faults. */
 import { parseJson } from "../wire/json.js"
-import { Clock, Duration, Effect, Either, Hash, Random, Redacted, Ref } from "effect"
+import { Clock, Deferred, Duration, Effect, Either, Fiber, Hash, Random, Redacted, Ref } from "effect"
 import type { IncomingMessage, ServerResponse } from "node:http"
 import * as ApiKey from "../vocabulary/ApiKey.js"
-import { firstOf } from "./firstOf.js"
 import type { ChatRequest, ChatResponse } from "../vocabulary/Chat.js"
 import { textOf } from "../vocabulary/Chat.js"
 import { estimateInput } from "../call/request.js"
@@ -17,9 +16,9 @@ import { response as wholeResponse, wordByWord } from "./TestLLM.js"
 
 interface Provider {
   readonly options: Options
-  /** Faults that wait for their requests. */
+  /** Faults queued for the next requests. */
   readonly queue: Ref.Ref<ReadonlyArray<Fault | undefined>>
-  /** When the latest requests of each limited key came. */
+  /** The times of the latest requests of each limited key. */
   readonly starts: Ref.Ref<ReadonlyMap<string, ReadonlyArray<number>>>
   /** Requests so far. */
   readonly count: Ref.Ref<number>
@@ -28,7 +27,7 @@ interface Provider {
 const contentTypes = { sse: "text/event-stream", ndjson: "application/x-ndjson" } as const
 
 // -------------------------------------------------------------------------------------
-// node's streams as effects
+// Node's streams as effects
 // -------------------------------------------------------------------------------------
 
 const bodyOf = (request: IncomingMessage): Effect.Effect<string> =>
@@ -41,7 +40,7 @@ const bodyOf = (request: IncomingMessage): Effect.Effect<string> =>
     request.on("end", () => resume(Effect.succeed(text)))
   })
 
-/** Never ends but by the client's leaving. */
+/** Ends when the client disconnects. */
 const clientLeaves = (response: ServerResponse): Effect.Effect<void> =>
   Effect.async((resume) => {
     const left = () => resume(Effect.void)
@@ -60,7 +59,7 @@ const finish = (response: ServerResponse): Effect.Effect<void> =>
     response.end(() => resume(Effect.void))
   })
 
-const cut = (response: ServerResponse): Effect.Effect<void> =>
+const resetConnection = (response: ServerResponse): Effect.Effect<void> =>
   Effect.sync(() => {
     response.socket?.resetAndDestroy()
   })
@@ -76,8 +75,8 @@ interface Refusal {
   readonly retryAfter?: number
 }
 
-/** Counts the request against the key's limit, or says how many seconds are to be waited. */
-const admit = (provider: Provider, key: SimulatedKey, now: number): Effect.Effect<number> => {
+/** Counts the request against the key's limit and returns 0, or returns the seconds until the limit allows it. */
+const consumeLimit = (provider: Provider, key: SimulatedKey, now: number): Effect.Effect<number> => {
   const { limit } = key
   if (limit === undefined) return Effect.succeed(0)
   const span = Duration.toMillis(limit.per)
@@ -100,14 +99,14 @@ const statusOf = (fault: Extract<Fault, { readonly _tag: "Status" }>): Refusal =
 const refusalOf = (provider: Provider, secret: string, now: number): Effect.Effect<Refusal | undefined> => {
   const { keys } = provider.options
   if (keys === undefined) return Effect.succeed(undefined)
-  const key = keys.find((known) => known.key === secret)
+  const key = keys.find(({ key }) => key === secret)
   if (key === undefined || key.revoked === true) {
     return Effect.succeed({ status: 401, message: "Incorrect API key provided.", code: "invalid_api_key" })
   }
   if (key.outOfQuota === true) {
     return Effect.succeed({ status: 429, message: "You exceeded your current quota.", code: "insufficient_quota" })
   }
-  return Effect.map(admit(provider, key, now), (wait) =>
+  return Effect.map(consumeLimit(provider, key, now), (wait) =>
     wait === 0
       ? undefined
       : { status: 429, message: "Rate limit reached.", code: "rate_limit_exceeded", retryAfter: wait }
@@ -130,14 +129,14 @@ const echo = (request: ChatRequest): string => {
   return `You said: ${last === undefined ? "" : textOf(last.content)}`
 }
 
-const answerTo = (provider: Provider, request: ChatRequest, index: number, countless: boolean): ChatResponse => {
-  const said = (provider.options.answer ?? echo)(request)
-  const partial = typeof said === "string" ? { text: said } : said
+const answerTo = (provider: Provider, request: ChatRequest, index: number, withoutUsage: boolean): ChatResponse => {
+  const answer = (provider.options.answer ?? echo)(request)
+  const partial = typeof answer === "string" ? { text: answer } : answer
   const text = partial.text ?? ""
   return wholeResponse({
     id: `simulated-${index}`,
     model: request.model ?? "simulated",
-    usage: countless
+    usage: withoutUsage
       ? { ...Usage.empty, estimated: true }
       : Usage.make({ inputTokens: estimateInput(request), outputTokens: Usage.estimateTokens(text) }),
     ...partial
@@ -153,10 +152,10 @@ const vectorOf = (text: string, dimensions: number): ReadonlyArray<number> => {
   return vector.map((value) => Math.fround(value / length))
 }
 
-/** What there is to send: pieces, how each is sent, and what happens at the end. */
-interface Sending {
+/** The pieces of an answer, the delay between them, and the fault. */
+interface Output {
   readonly pieces: ReadonlyArray<string>
-  readonly pace: Effect.Effect<void>
+  readonly interval: Effect.Effect<void>
   readonly fault: Fault | undefined
 }
 
@@ -169,29 +168,29 @@ type Ending = Pick<Exchange, "outcome" | "events">
 
 const aborted: Ending = { outcome: "aborted", events: 0 }
 
-/** Sends the pieces up to where the fault strikes, and then what the fault is. */
+/** Sends the pieces up to the fault, and then the fault. */
 const sendAll = (
   response: ServerResponse,
-  { fault, pace, pieces }: Sending,
+  { fault, interval, pieces }: Output,
   errorPiece: string
 ): Effect.Effect<Ending> => {
-  const strikes = fault !== undefined && "after" in fault ? Math.min(fault.after, pieces.length - 1) : pieces.length
+  const faultAt = fault !== undefined && "after" in fault ? Math.min(fault.after, pieces.length - 1) : pieces.length
   const faulted = (events: number): Ending => ({ outcome: "faulted", events })
   const good = Effect.forEach(
-    pieces.slice(0, strikes),
-    (piece, index) => Effect.zipRight(index === 0 ? Effect.void : pace, sendPiece(response, piece, fault)),
+    pieces.slice(0, faultAt),
+    (piece, index) => Effect.zipRight(index === 0 ? Effect.void : interval, sendPiece(response, piece, fault)),
     { discard: true }
   )
   const ending = (): Effect.Effect<Ending> => {
     switch (fault?._tag) {
       case "Reset":
-        return Effect.as(cut(response), faulted(strikes))
+        return Effect.as(resetConnection(response), faulted(faultAt))
       case "Truncate":
-        return Effect.as(finish(response), faulted(strikes))
+        return Effect.as(finish(response), faulted(faultAt))
       case "BrokenEvent":
-        return Effect.as(Effect.zipRight(write(response, 'data: {"broken": \n\n'), finish(response)), faulted(strikes))
+        return Effect.as(Effect.zipRight(write(response, 'data: {"broken": \n\n'), finish(response)), faulted(faultAt))
       case "ErrorEvent":
-        return Effect.as(Effect.zipRight(write(response, errorPiece), finish(response)), faulted(strikes))
+        return Effect.as(Effect.zipRight(write(response, errorPiece), finish(response)), faulted(faultAt))
       case "Hang":
       case "NeverClose":
         return Effect.never
@@ -216,7 +215,23 @@ const secretOf = ({ headers }: IncomingMessage): string => {
   return typeof apiKey === "string" ? apiKey : (headers.authorization ?? "").replace(/^Bearer /, "")
 }
 
-/** Serves one request to its end, or until the client leaves, and tells what became of it. */
+/**
+ * Ends as the first effect does, after the other has been interrupted. Unlike `Effect.raceFirst`, it also ends when its fiber is
+ * interrupted between forking the two fibers and starting them.
+ */
+const firstOf = <A>(self: Effect.Effect<A>, that: Effect.Effect<A>): Effect.Effect<A> =>
+  Effect.uninterruptibleMask((restore) =>
+    Effect.gen(function* () {
+      const first = yield* Deferred.make<A>()
+      const fibers = [
+        yield* Effect.fork(Effect.intoDeferred(restore(self), first)),
+        yield* Effect.fork(Effect.intoDeferred(restore(that), first))
+      ]
+      return yield* Effect.ensuring(restore(Deferred.await(first)), Fiber.interruptAll(fibers))
+    })
+  )
+
+/** Serves one request until its end, or until the client disconnects, and returns its log entry. */
 export const serve = (
   provider: Provider,
   request: IncomingMessage,
@@ -228,12 +243,12 @@ export const serve = (
     const path = (request.url ?? "").split("?")[0] ?? ""
     const secret = secretOf(request)
     const index = yield* Ref.getAndUpdate(provider.count, (n) => n + 1)
-    let sent = 0
+    let sentStatus = 0
     let streamed = false
     let body: unknown
 
     const head = (status: number, headers: Readonly<Record<string, string>>): void => {
-      sent = status
+      sentStatus = status
       response.writeHead(status, { "x-request-id": `simulated-${index}`, ...headers })
     }
 
@@ -250,7 +265,7 @@ export const serve = (
       return Effect.as(finish(response), { outcome: "complete", events: 0 })
     }
 
-    const give = (whole: unknown): Effect.Effect<Ending> => {
+    const sendJson = (whole: unknown): Effect.Effect<Ending> => {
       head(200, { "content-type": "application/json" })
       response.write(JSON.stringify(whole))
       return Effect.as(finish(response), { outcome: "complete", events: 0 })
@@ -262,11 +277,11 @@ export const serve = (
       code: "invalid_request"
     })
 
-    const embed = (wire: SimulatedEmbeddings): Effect.Effect<Ending> =>
+    const answerEmbeddings = (wire: SimulatedEmbeddings): Effect.Effect<Ending> =>
       Effect.gen(function* () {
-        const asked = wire.decodeRequest(body, { path, headers: request.headers })
-        if (Either.isLeft(asked)) return yield* refuse(undefined, invalid(asked.left))
-        const { dimensions, input, model } = asked.right
+        const decoded = wire.decodeRequest(body, { path, headers: request.headers })
+        if (Either.isLeft(decoded)) return yield* refuse(undefined, invalid(decoded.left))
+        const { dimensions, input, model } = decoded.right
         if (input.length > wire.maxBatch) {
           return yield* refuse(undefined, {
             status: 400,
@@ -282,18 +297,18 @@ export const serve = (
           embeddings: input.map((one) => vectorOf(String(one), dimensions ?? 8)),
           usage: Usage.make({ inputTokens: Usage.estimateAll(input) })
         }
-        return yield* give(wire.encodeResponse(answer, rawOf(body)))
+        return yield* sendJson(wire.encodeResponse(answer, rawOf(body)))
       })
 
-    const converse = (
+    const answerChat = (
       wire: ServerWire,
-      asked: ChatRequest,
+      chatRequest: ChatRequest,
       stream: boolean,
       raw: Record<string, unknown>
     ): Effect.Effect<Ending> =>
       Effect.gen(function* () {
         const queued = yield* Ref.modify(provider.queue, (faults) => [faults[0], faults.slice(1)])
-        const fault = queued ?? provider.options.faults?.(index, asked)
+        const fault = queued ?? provider.options.faults?.(index, chatRequest)
         if (fault?._tag === "Status") {
           return yield* refuse(wire, statusOf(fault))
         }
@@ -306,7 +321,7 @@ export const serve = (
         }
         if (fault?._tag === "Hang" && fault.after === 0) return yield* Effect.never
         if (fault?._tag === "Reset" && fault.after === 0) {
-          return yield* Effect.as(cut(response), { outcome: "faulted" as const, events: 0 })
+          return yield* Effect.as(resetConnection(response), { outcome: "faulted" as const, events: 0 })
         }
         yield* delay(provider.options.latency)
         if (fault?._tag === "Garbage") {
@@ -315,7 +330,7 @@ export const serve = (
           return yield* Effect.as(finish(response), { outcome: "faulted" as const, events: 0 })
         }
         const createdAt = Math.floor((yield* Clock.currentTimeMillis) / 1000)
-        const answer = answerTo(provider, asked, index, fault?._tag === "NoUsage")
+        const answer = answerTo(provider, chatRequest, index, fault?._tag === "NoUsage")
         const error = JSON.stringify(
           wire.encodeError({
             status: 500,
@@ -335,7 +350,7 @@ export const serve = (
           const pieces = fault === undefined || fault._tag === "ErrorEvent" ? [whole] : half(whole)
           return yield* sendAll(
             response,
-            { pieces, pace: Effect.void, fault: fault?._tag === "ErrorEvent" ? undefined : fault },
+            { pieces, interval: Effect.void, fault: fault?._tag === "ErrorEvent" ? undefined : fault },
             ""
           )
         }
@@ -345,21 +360,21 @@ export const serve = (
           .map((frame) => Framing.render(wire.framing, frame))
         return yield* sendAll(
           response,
-          { pieces, pace: delay(provider.options.tokenPace), fault },
+          { pieces, interval: delay(provider.options.tokenPace), fault },
           Framing.render(wire.framing, { event: "error", data: error })
         )
       })
 
-    const answered: Effect.Effect<Ending> = Effect.gen(function* () {
+    const handled: Effect.Effect<Ending> = Effect.gen(function* () {
       const text = yield* bodyOf(request)
       body = parseJson(text)
       const refusal = yield* refusalOf(provider, secret, startedAt)
       const wire = chatAt(path, provider.options.chatCompletions)
       if (refusal !== undefined) return yield* refuse(wire, refusal)
       const list = request.method === "GET" ? modelsAt(path, request.headers) : undefined
-      if (list !== undefined) return yield* give(list.encodeResponse(provider.options.models ?? ["simulated"]))
+      if (list !== undefined) return yield* sendJson(list.encodeResponse(provider.options.models ?? ["simulated"]))
       const vectors = embeddingsAt(path)
-      if (vectors !== undefined) return yield* embed(vectors)
+      if (vectors !== undefined) return yield* answerEmbeddings(vectors)
       if (wire === undefined) {
         return yield* refuse(undefined, { status: 404, message: `Unknown path ${path}.`, code: "not_found" })
       }
@@ -368,17 +383,17 @@ export const serve = (
         return yield* refuse(wire, invalid(decoded.left))
       }
       streamed = decoded.right.stream
-      return yield* converse(wire, decoded.right.request, decoded.right.stream, rawOf(body))
+      return yield* answerChat(wire, decoded.right.request, decoded.right.stream, rawOf(body))
     })
 
-    const ending = yield* firstOf(answered, Effect.as(clientLeaves(response), aborted))
+    const ending = yield* firstOf(handled, Effect.as(clientLeaves(response), aborted))
     return {
       ...ending,
       keyId: secret === "" ? "" : ApiKey.fingerprint(Redacted.make(secret)),
       path,
       body,
       stream: streamed,
-      status: sent,
+      status: sentStatus,
       startedAt,
       duration: clock.unsafeCurrentTimeMillis() - startedAt
     }

@@ -1,4 +1,4 @@
-/** The protocols that the simulated provider speaks: which one, the path of a request tells. */
+/** The protocols of the simulated provider, by the path of a request. */
 import type { IncomingHttpHeaders } from "node:http"
 import * as Anthropic from "../wire/anthropic/server/wire.js"
 import type { Dialect } from "../wire/chatCompletions/dialect.js"
@@ -22,7 +22,7 @@ import * as DashScope from "./wires/dashscope/wire.js"
 
 const chatCompletions = ChatCompletions.server()
 
-const chats: ReadonlyArray<readonly [RegExp, ServerWire]> = [
+const chatWires: ReadonlyArray<readonly [RegExp, ServerWire]> = [
   [/\/chat\/completions$/, chatCompletions],
   [/\/responses$/, Responses.server()],
   [/\/messages$|:(?:streamR|r)awPredict$/, Anthropic.server()],
@@ -39,7 +39,7 @@ const limited = (wire: ServedEmbeddingsWire, { maxBatch }: { readonly maxBatch: 
   maxBatch
 })
 
-const embeddings: ReadonlyArray<readonly [RegExp, SimulatedEmbeddings]> = [
+const embeddingsWires: ReadonlyArray<readonly [RegExp, SimulatedEmbeddings]> = [
   [/\/embeddings$/, limited(openai, EmbeddingsDialect.common)],
   [/\/api\/embed$/, limited(ollama, OllamaClient.ollama)],
   [/:batchEmbedContents$/, limited(gemini, GeminiClient.gemini())],
@@ -48,18 +48,18 @@ const embeddings: ReadonlyArray<readonly [RegExp, SimulatedEmbeddings]> = [
   [/\/embed$/, limited(cohere, CohereClient.cohere)]
 ]
 
-const at = <A>(all: ReadonlyArray<readonly [RegExp, A]>, path: string): A | undefined =>
-  all.find(([spoken]) => spoken.test(path))?.[1]
+const wireAt = <A>(all: ReadonlyArray<readonly [RegExp, A]>, path: string): A | undefined =>
+  all.find(([pattern]) => pattern.test(path))?.[1]
 
-/** `dialect`: whom it follows in Chat Completions. */
+/** `dialect`: the dialect of Chat Completions. */
 export const chatAt = (path: string, dialect?: Partial<Dialect>): ServerWire | undefined => {
-  const wire = at(chats, path)
+  const wire = wireAt(chatWires, path)
   return wire === chatCompletions && dialect !== undefined ? ChatCompletions.server(dialect) : wire
 }
 
-export const embeddingsAt = (path: string): SimulatedEmbeddings | undefined => at(embeddings, path)
+export const embeddingsAt = (path: string): SimulatedEmbeddings | undefined => wireAt(embeddingsWires, path)
 
-/** Several list their models at the same path: who asks is known by the header with the key. */
+/** Several protocols list their models at the same path: a header distinguishes them. */
 export const modelsAt = (path: string, headers: IncomingHttpHeaders): ServedModelsWire | undefined => {
   if (path.endsWith("/api/tags")) return Models.ollama
   if (!path.endsWith("/models")) return undefined

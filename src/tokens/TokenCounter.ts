@@ -1,8 +1,8 @@
 /**
- * How many tokens a request has, before it is sent.
+ * Counts the tokens of a request before it is sent.
  *
- * Without more, every model is counted by an estimate that looks at the text alone. A layer puts a tokenizer in its place,
- * such as `GptTokenizer.layer()` of `effect-llm/tokenizer`, which is exact for OpenAI's models. A count says whether it is an
+ * By default, every model is counted by an estimate from the text alone. A layer provides a tokenizer instead, such as
+ * `GptTokenizer.layer()` of `effect-llm/tokenizer`, which is exact for OpenAI's models. Each count says whether it is an
  * estimate.
  *
  * @example
@@ -27,7 +27,7 @@ export type { Count, Input, Service, Tokenizer } from "./counter.js"
 export { TokenCounter, estimate, make } from "./counter.js"
 
 /**
- * A counter with these tokenizers; a model without one is estimated.
+ * A counter with tokenizers; models without one are estimated.
  *
  * @since 0.1.0
  * @category layers
@@ -36,7 +36,7 @@ export const layer = (tokenizerOf: (model: string) => Tokenizer | undefined): La
   Layer.succeed(TokenCounter, make(tokenizerOf))
 
 /**
- * The estimate, where a layer further out has put a tokenizer.
+ * The estimate, for use below a layer that provides a tokenizer.
  *
  * @since 0.1.0
  * @category layers

@@ -1,27 +1,27 @@
-/** Counts the tokens of texts and requests, with a tokenizer where there is one, else by estimate. */
+/** Counts the tokens of texts and requests, with a tokenizer if there is one, else by estimate. */
 import { Context, Effect } from "effect"
 import type { ChatRequest, Message } from "../vocabulary/Chat.js"
 import * as Usage from "../vocabulary/Usage.js"
 import * as RequestTokens from "./request.js"
 
 /**
- * How many tokens, and how sure that is.
+ * A number of tokens, and whether it is exact.
  *
  * @since 0.1.0
  * @category model
  */
 export interface Count {
   readonly tokens: number
-  /** False where the model's own tokenizer counted and its provider has documented all that is around the texts. */
+  /** False if the model's own tokenizer counted the texts and its provider documents all tokens around them. */
   readonly estimated: boolean
 }
 
 /**
- * What can be counted:
+ * The input of a count:
  *
- * - a text, as it stands, with no message around it;
- * - messages, each with the marks around it (so that the counts of messages add up);
- * - a request: its messages, tools and response format, and what begins the answer.
+ * - a text, without a message around it;
+ * - messages, each with the tokens around it (so that the counts of messages add up);
+ * - a request: its messages, tools and response format, and the tokens that begin the answer.
  *
  * @since 0.1.0
  * @category model
@@ -29,35 +29,35 @@ export interface Count {
 export type Input = string | ReadonlyArray<Message> | Pick<ChatRequest, "messages" | "tools" | "responseFormat">
 
 /**
- * Counts tokens before a call. It never fails: what it does not know it estimates.
+ * Counts tokens before a call. It never fails: unknown parts are estimated.
  *
  * @since 0.1.0
  * @category model
  */
 export interface Service {
-  /** Counts for a model, named in its provider's words. */
+  /** Counts for a model, by its provider's name for it. */
   readonly count: (input: Input, model: string) => Effect.Effect<Count>
 }
 
 /**
- * How the texts of a model are counted.
+ * Counts the texts of a model.
  *
  * @since 0.1.0
  * @category model
  */
 export interface Tokenizer {
-  /** The tokens of a text, as it stands. */
+  /** The tokens of a text without a message around it. */
   readonly text: (text: string) => Count
-  /** Whether the model is known to put four tokens around a message and three before its answer. @default false */
+  /** Whether the model is known to use four tokens around a message and three before its answer. @default false */
   readonly knownChatFormat?: boolean
 }
 
-const roughly: Tokenizer = { text: (text) => ({ tokens: Usage.estimateTokens(text), estimated: true }) }
+const estimator: Tokenizer = { text: (text) => ({ tokens: Usage.estimateTokens(text), estimated: true }) }
 
-/** Whether everything but the texts is counted by documented rules. */
-const isKnown = (input: Input, tokenizer: Tokenizer): boolean => {
+/** Whether everything except the texts is counted by documented rules. */
+const isDocumented = (input: Input, tokenizer: Tokenizer): boolean => {
   if (typeof input === "string") return true
-  const request: RequestTokens.Counted = "messages" in input ? input : { messages: input }
+  const request: RequestTokens.CountedRequest = "messages" in input ? input : { messages: input }
   return (
     tokenizer.knownChatFormat === true &&
     (request.tools ?? []).length === 0 &&
@@ -67,7 +67,7 @@ const isKnown = (input: Input, tokenizer: Tokenizer): boolean => {
 }
 
 const countWith = (tokenizer: Tokenizer, input: Input): Count => {
-  let estimated = !isKnown(input, tokenizer)
+  let estimated = !isDocumented(input, tokenizer)
   const ofText: RequestTokens.CountText = (text) => {
     const counted = tokenizer.text(text)
     estimated ||= counted.estimated
@@ -83,31 +83,31 @@ const countWith = (tokenizer: Tokenizer, input: Input): Count => {
 }
 
 /**
- * A counter from tokenizers: `tokenizerOf` names the one of a model, and where it names none, the count is an estimate.
+ * Makes a counter from tokenizers: `tokenizerOf` returns the tokenizer of a model; without one the count is an estimate.
  *
- * Around the texts, everything is counted by the rules of OpenAI's cookbook: four tokens a message, three to begin the answer,
- * and for each tool its names and descriptions with fixed figures between them. An image counts 85 tokens with the detail
- * `low`, else 85 and 170 for each tile of 512 pixels square (four tiles where its size is not known); a sound ten tokens a
- * second; a document 1,500, for how many pages it has is not known; a text file a token for four bytes. Thoughts count as far
- * as their text is shown. Only requests that are nothing but text can come out exact.
+ * Everything around the texts is counted by the rules of OpenAI's cookbook: four tokens a message, three to begin the answer, and
+ * for each tool its names and descriptions with fixed numbers between them. An image counts 85 tokens with the detail `low`, else
+ * 85 and 170 for each tile of 512 × 512 pixels (four tiles if its size is unknown); audio ten tokens a second; a document 1,500,
+ * because its number of pages is unknown; a text file one token for four bytes. Reasoning counts by its visible text. Only
+ * requests that contain nothing but text can be exact.
  *
  * @since 0.1.0
  * @category constructors
  */
 export const make = (tokenizerOf: (model: string) => Tokenizer | undefined): Service => ({
-  count: (input, model) => Effect.sync(() => countWith(tokenizerOf(model) ?? roughly, input))
+  count: (input, model) => Effect.sync(() => countWith(tokenizerOf(model) ?? estimator, input))
 })
 
 /**
- * The estimate for any model, by `Usage.estimateTokens` (see there for how near it comes).
+ * Estimates every model with `Usage.estimateTokens` (see there for its accuracy).
  *
  * @since 0.1.0
  * @category constructors
  */
-export const estimate: Service = make(() => roughly)
+export const estimate: Service = make(() => estimator)
 
 /**
- * The counter in use: the estimate, unless a layer says otherwise.
+ * The counter in use: the estimate, unless a layer provides another.
  *
  * @since 0.1.0
  * @category tags

@@ -1,4 +1,4 @@
-/** About what an image, a sound or a file counts: by the rules that providers document, which differ. */
+/** Approximate tokens of images, audio and files, by the rules that providers document. */
 import { Either, Encoding } from "effect"
 import type { AudioPart, FilePart, ImagePart } from "../vocabulary/Chat.js"
 
@@ -7,11 +7,11 @@ const base64Bytes = /^data:([^;,]*)[^,]*;base64,/i
 interface Bytes {
   readonly mediaType: string
   readonly length: number
-  /** The beginning, decoded as far as is asked for. */
+  /** The first bytes, without decoding the rest; undefined if there are fewer. */
   readonly head: (bytes: number) => DataView | undefined
 }
 
-/** What a `data:` URL holds, without decoding more of it than is asked for. */
+/** The content of a `data:` URL, decoded only as far as needed. */
 const bytesOf = (url: string): Bytes | undefined => {
   const [prefix, mediaType = ""] = base64Bytes.exec(url) ?? []
   if (prefix === undefined) return undefined
@@ -37,7 +37,7 @@ interface Size {
   readonly height: number
 }
 
-/** The size in pixels, where it stands at the beginning of the bytes: in PNG and GIF. */
+/** The size in pixels of a PNG or GIF, which begins with it. */
 const sizeOf = (url: string): Size | undefined => {
   const bytes = bytesOf(url)
   if (bytes?.mediaType === "image/png") {
@@ -53,14 +53,14 @@ const sizeOf = (url: string): Size | undefined => {
   return undefined
 }
 
-/** OpenAI's guide "Images and vision" for GPT-4o: what every image counts, and what each tile of 512 pixels square adds. */
+/** OpenAI's guide "Images and vision" for GPT-4o: tokens per image, and per tile of 512 × 512 pixels. */
 const perImage = 85
 const perTile = 170
 
-/** An image whose size is not known is taken for one of 1024 pixels square: four tiles. */
+/** An image of unknown size counts as 1024 × 1024 pixels: four tiles. */
 const usualTiles = 4
 
-/** The image is made to fit into 2048 pixels square, then its shorter side to be 768 pixels at the most. */
+/** The image is scaled down to fit into 2048 × 2048 pixels, then until its shorter side is at most 768 pixels. */
 const tiles = ({ height, width }: Size): number => {
   const fitting = Math.min(1, 2048 / Math.max(width, height))
   const scale = Math.min(fitting, 768 / Math.min(width, height))
@@ -74,13 +74,13 @@ export const ofImage = (part: ImagePart): number => {
 }
 
 // -------------------------------------------------------------------------------------
-// sounds and files
+// audio and files
 // -------------------------------------------------------------------------------------
 
-/** OpenAI's guide "Managing costs" of the Realtime API: a token for each 100 ms of the user's speech. */
+/** OpenAI's guide "Managing costs" of the Realtime API: one token for each 100 ms of the user's speech. */
 const perSecond = 10
 
-/** Where a sound cannot be measured: 128 kbit a second, and a minute. */
+/** Without a known length: 128 kbit a second, and one minute. */
 const usualBytesPerSecond = 16_000
 const usualSeconds = 60
 
@@ -92,10 +92,10 @@ export const ofAudio = (part: AudioPart): number => {
   return Math.ceil((bytes.length / (declared === 0 ? usualBytesPerSecond : declared)) * perSecond)
 }
 
-/** Anthropic's guide "PDF support": 1,500 to 3,000 tokens a page. How many pages there are is not known here. */
+/** Anthropic's guide "PDF support": 1,500 to 3,000 tokens a page. The number of pages is unknown here. */
 const perDocument = 1500
 
-/** Text files go in as text: four bytes a token. */
+/** Text files count as text: four bytes a token. */
 const bytesPerToken = 4
 
 export const ofFile = (part: FilePart): number => {

@@ -1,6 +1,6 @@
 /**
- * What a request counts beside its texts: the rules of OpenAI's cookbook ("How to count tokens with tiktoken"), the only ones
- * that a provider has written down, for every model. How a text is counted is the caller's choice: by a tokenizer, or roughly.
+ * Tokens of a request besides its texts, for every model by the rules of OpenAI's cookbook ("How to count tokens with tiktoken"),
+ * the only ones that a provider documents. The caller chooses how a text is counted: by a tokenizer or an estimate.
  */
 import { Predicate } from "effect"
 import type { AssistantPart, ChatRequest, Message, ToolCall, ToolDefinition, UserPart } from "../vocabulary/Chat.js"
@@ -9,18 +9,18 @@ import * as MediaTokens from "./media.js"
 
 export type CountText = (text: string) => number
 
-/** What is counted of a request. */
-export type Counted = Pick<ChatRequest, "messages" | "tools" | "responseFormat">
+/** The counted fields of a request. */
+export type CountedRequest = Pick<ChatRequest, "messages" | "tools" | "responseFormat">
 
-/** The marks around a message, and its role. */
+/** The tokens around a message, and its role. */
 const perMessage = 4
 
 const perName = 1
 
-/** The marks around a call, as the function calls of the same models have them. */
+/** The tokens around a call, as in the function calls of the same models. */
 const perToolCall = 3
 
-/** The beginning of the answer, which the model is handed. */
+/** The beginning of the answer, which is part of the input. */
 const perAnswer = 3
 
 const sum = <A>(items: ReadonlyArray<A>, tokens: (item: A) => number): number => {
@@ -29,11 +29,11 @@ const sum = <A>(items: ReadonlyArray<A>, tokens: (item: A) => number): number =>
   return total
 }
 
-/** The words in what the vocabulary does not look into: a text without a blank is an id, an address or bytes. */
-const ofJson = (value: unknown, text: CountText, left = Depth.most): number => {
+/** The text in a native part: a string without a space is an id, an address or bytes. */
+const ofJson = (value: unknown, text: CountText, depthLeft = Depth.most): number => {
   if (typeof value === "string") return value.includes(" ") ? text(value) : 0
-  return typeof value === "object" && value !== null && left > 0
-    ? sum(Object.values(value), (inner) => ofJson(inner, text, left - 1))
+  return typeof value === "object" && value !== null && depthLeft > 0
+    ? sum(Object.values(value), (inner) => ofJson(inner, text, depthLeft - 1))
     : 0
 }
 
@@ -72,7 +72,7 @@ export const ofMessages = (messages: ReadonlyArray<Message>, text: CountText): n
   sum(messages, (message) => ofMessage(message, text))
 
 // -------------------------------------------------------------------------------------
-// tools and schemas: the cookbook's figures for GPT-4o, and for what it leaves out (properties of properties) the same again
+// tools and schemas: the cookbook's numbers for GPT-4o, used as well for nested properties, which it leaves out
 // -------------------------------------------------------------------------------------
 
 const perTool = 7 + 12
@@ -81,27 +81,30 @@ const perProperty = 3
 const perEnum = -3
 const perEnumValue = 3
 
-const words = (value: unknown): string =>
-  typeof value === "string" ? value : Array.isArray(value) ? value.map(words).join(",") : ""
+const schemaText = (value: unknown): string =>
+  typeof value === "string" ? value : Array.isArray(value) ? value.map(schemaText).join(",") : ""
 
-const withoutPeriod = (description: unknown): string => words(description).replace(/\.$/, "")
+const withoutPeriod = (description: unknown): string => schemaText(description).replace(/\.$/, "")
 
-const ofSchemas = (schemas: unknown, text: CountText, left: number): number =>
+const ofSchemas = (schemas: unknown, text: CountText, depthLeft: number): number =>
   Predicate.isRecord(schemas)
-    ? sum(Object.values(schemas), (schema) => ofSchema(schema, text, left))
+    ? sum(Object.values(schemas), (schema) => ofSchema(schema, text, depthLeft))
     : Array.isArray(schemas)
-      ? sum(schemas, (schema: unknown) => ofSchema(schema, text, left))
+      ? sum(schemas, (schema: unknown) => ofSchema(schema, text, depthLeft))
       : 0
 
-/** A request with schemas that are nested more deeply is refused; counting it must not run out of stack before that. */
-const ofSchema = (schema: unknown, text: CountText, above = Depth.most): number => {
-  if (!Predicate.isRecord(schema) || above === 0) return 0
-  const left = above - 1
+/** Requests with schemas of greater depth are rejected later; the limit keeps this from overflowing the stack before. */
+const ofSchema = (schema: unknown, text: CountText, maxDepth = Depth.most): number => {
+  if (!Predicate.isRecord(schema) || maxDepth === 0) return 0
+  const depthLeft = maxDepth - 1
   const { properties } = schema
   const named = Predicate.isRecord(properties) ? Object.entries(properties) : []
   return (
     (named.length === 0 ? 0 : perProperties) +
-    sum(named, ([name, property]) => perProperty + text(line(name, property)) + ofSchema(property, text, left)) +
+    sum(
+      named,
+      ([name, property]) => perProperty + text(propertyText(name, property)) + ofSchema(property, text, depthLeft)
+    ) +
     (Array.isArray(schema.enum)
       ? perEnum +
         sum(
@@ -109,17 +112,17 @@ const ofSchema = (schema: unknown, text: CountText, above = Depth.most): number 
           (value: unknown) => perEnumValue + text(typeof value === "string" ? value : (JSON.stringify(value) ?? ""))
         )
       : 0) +
-    ofSchema(schema.items, text, left) +
-    ofSchemas(schema.anyOf, text, left) +
-    ofSchemas(schema.oneOf, text, left) +
-    ofSchemas(schema.allOf, text, left) +
-    ofSchemas(schema.$defs, text, left) +
-    ofSchemas(schema.definitions, text, left)
+    ofSchema(schema.items, text, depthLeft) +
+    ofSchemas(schema.anyOf, text, depthLeft) +
+    ofSchemas(schema.oneOf, text, depthLeft) +
+    ofSchemas(schema.allOf, text, depthLeft) +
+    ofSchemas(schema.$defs, text, depthLeft) +
+    ofSchemas(schema.definitions, text, depthLeft)
   )
 }
 
-const line = (name: string, property: unknown): string =>
-  Predicate.isRecord(property) ? `${name}:${words(property.type)}:${withoutPeriod(property.description)}` : name
+const propertyText = (name: string, property: unknown): string =>
+  Predicate.isRecord(property) ? `${name}:${schemaText(property.type)}:${withoutPeriod(property.description)}` : name
 
 const ofTool = (tool: ToolDefinition, text: CountText): number =>
   perTool + text(`${tool.name}:${withoutPeriod(tool.description)}`) + ofSchema(tool.parameters, text)
@@ -129,36 +132,36 @@ const ofResponseFormat = (format: ChatRequest["responseFormat"], text: CountText
     ? perTool + text(`${format.name}:${withoutPeriod(format.description)}`) + ofSchema(format.schema, text)
     : 0
 
-/** What a whole request counts as input. */
-export const ofRequest = (request: Counted, text: CountText): number =>
+/** The input tokens of a whole request. */
+export const ofRequest = (request: CountedRequest, text: CountText): number =>
   perAnswer +
   ofMessages(request.messages, text) +
   sum(request.tools ?? [], (tool) => ofTool(tool, text)) +
   ofResponseFormat(request.responseFormat, text)
 
 // -------------------------------------------------------------------------------------
-// what is sure
+// exactness
 // -------------------------------------------------------------------------------------
 
-/** Whether there is nothing in a message but text, for which alone the rules are documented as exact. */
+/** Whether a message contains only text: only for that are the rules documented as exact. */
 export const isText = (message: Message): boolean =>
   message.role !== "tool" &&
   (message.role !== "assistant" || message.toolCalls === undefined || message.toolCalls.length === 0) &&
   partsOf(message).every((part) => part.type === "text")
 
-/** Providers forget what was thought in earlier turns, but not all of them and not always. */
-const withoutThoughts = (message: Message): Message =>
+/** Providers drop the reasoning of earlier turns, but not all of them and not always. */
+const withoutReasoning = (message: Message): Message =>
   message.role === "assistant" && typeof message.content !== "string"
     ? { ...message, content: message.content.filter((part) => part.type === "text") }
     : message
 
 /** The texts of a request that every provider counts. */
-export const textsOf = (request: Counted): ReadonlyArray<string> => {
+export const textsOf = (request: CountedRequest): ReadonlyArray<string> => {
   const texts: Array<string> = []
   const collect: CountText = (text) => {
     texts.push(text)
     return 0
   }
-  ofRequest({ ...request, messages: request.messages.map(withoutThoughts) }, collect)
+  ofRequest({ ...request, messages: request.messages.map(withoutReasoning) }, collect)
   return texts
 }

@@ -35,61 +35,63 @@ const clients: Readonly<
   ollama: OllamaClient.layer
 }
 
-describe.each(Object.entries(clients))("the keys of %s", (_, client) => {
-  it.scopedLive("are told apart by what the provider says of each", () =>
+describe.each(Object.entries(clients))("KeyPool.check by the %s client", (_, client) => {
+  it.scopedLive("check tells working, revoked and out-of-quota keys apart", () =>
     Effect.gen(function* () {
       const { baseUrl } = yield* simulated
-      const found = yield* KeyPool.check({ model: "large" }).pipe(
+      const results = yield* KeyPool.check({ model: "large" }).pipe(
         Effect.provide(client({ provider: "simulated", baseUrl }))
       )
-      expect(found.map(({ condition, id }) => [id, condition])).toEqual([
+      expect(results.map(({ condition, id }) => [id, condition])).toEqual([
         ["good", "works"],
         ["revoked", "revoked"],
         ["empty", "over-quota"]
       ])
-      expect(found[0]?.models).toEqual(["large", "small"])
-      expect(found[1]?.error).toMatchObject({ _tag: "AuthenticationError", keyId: "revoked" })
+      expect(results[0]?.models).toEqual(["large", "small"])
+      expect(results[1]?.error).toMatchObject({ _tag: "AuthenticationError", keyId: "revoked" })
     }).pipe(Effect.provide(pool), Effect.provide(NodeHttpClient.layerUndici))
   )
 })
 
-describe("a check", () => {
-  const against = (client: Omit<ProviderClient.Service, "provider" | "wire">) =>
+describe("KeyPool.check", () => {
+  const clientLayer = (client: Omit<ProviderClient.Service, "provider" | "wire">) =>
     Layer.succeed(ProviderClient.ProviderClient, { provider: "test", wire: "test", ...client })
 
-  const away = new LLMErrors.NetworkError({ ...context, message: "gone" })
+  const unreachable = new LLMErrors.NetworkError({ ...context, message: "gone" })
 
-  it.scopedLive("says where a key lacks the model, and asks it a question where it is told to", () =>
+  it.scopedLive("check reports lacks-model for a model that is not listed, and sends one chat per key with ask", () =>
     Effect.gen(function* () {
       const provider = yield* simulated
       const client = ChatCompletionsClient.layer({ provider: "simulated", baseUrl: provider.baseUrl })
       const [listed] = yield* Effect.provide(KeyPool.check({ model: "huge" }), client)
       expect(listed).toMatchObject({ id: "good", condition: "lacks-model" })
-      const [asked] = yield* Effect.provide(KeyPool.check({ model: "large", ask: true }), client)
-      expect(asked).toMatchObject({ id: "good", condition: "works" })
+      const [byChat] = yield* Effect.provide(KeyPool.check({ model: "large", ask: true }), client)
+      expect(byChat).toMatchObject({ id: "good", condition: "works" })
       expect((yield* provider.log).filter(({ path }) => path.endsWith("/chat/completions"))).toHaveLength(3)
     }).pipe(Effect.provide(pool), Effect.provide(NodeHttpClient.layerUndici))
   )
 
-  it.effect("leaves the pool as it is, and says nothing of a key when there was no answer", () =>
+  it.effect("check reports unknown when the provider does not answer, and leaves the pool's status unchanged", () =>
     Effect.gen(function* () {
-      const found = yield* KeyPool.check()
-      expect(found.map(({ condition, error }) => [condition, error])).toEqual(keys.map(() => ["unknown", away]))
+      const results = yield* KeyPool.check()
+      expect(results.map(({ condition, error }) => [condition, error])).toEqual(
+        keys.map(() => ["unknown", unreachable])
+      )
       const { keys: states } = yield* Effect.flatMap(KeyPool.KeyPool, ({ status }) => status)
       expect(states.map(({ served, state }) => [state._tag, served])).toEqual(keys.map(() => ["Ready", 0]))
     }).pipe(
       Effect.provide(pool),
       Effect.provide(
-        against({
-          chat: () => Effect.fail(away),
-          chatStream: () => Effect.fail(away),
-          listModels: () => Effect.fail(away)
+        clientLayer({
+          chat: () => Effect.fail(unreachable),
+          chatStream: () => Effect.fail(unreachable),
+          listModels: () => Effect.fail(unreachable)
         })
       )
     )
   )
 
-  it.effect("that cannot be made is a typed error", () =>
+  it.effect("check fails with a typed error when the provider lists no models or ask has no model", () =>
     Effect.gen(function* () {
       expect(yield* Effect.flip(KeyPool.check())).toMatchObject({ _tag: "UnsupportedError" })
       expect(yield* Effect.flip(KeyPool.check({ ask: true }))).toMatchObject({
@@ -98,7 +100,7 @@ describe("a check", () => {
       })
     }).pipe(
       Effect.provide(pool),
-      Effect.provide(against({ chat: () => Effect.fail(away), chatStream: () => Effect.fail(away) }))
+      Effect.provide(clientLayer({ chat: () => Effect.fail(unreachable), chatStream: () => Effect.fail(unreachable) }))
     )
   )
 })

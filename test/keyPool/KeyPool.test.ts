@@ -40,8 +40,8 @@ const statusOf = (self: KeyPool.Service, id: string) =>
 
 const inFlight = (self: KeyPool.Service) => Effect.map(self.status, (status) => status.keys.map((key) => key.inFlight))
 
-describe("leastLoaded", () => {
-  it.effect("gives weights 3 and 2 their 60 and 40 percent of sequential calls", () =>
+describe("the leastLoaded strategy", () => {
+  it.effect("leastLoaded gives keys of weights 3 and 2 60 and 40 percent of sequential calls", () =>
     Effect.gen(function* () {
       const self = yield* pool({ keys: weightedKeys(3, 2) })
       const { k0, k1 } = shares(yield* idsOf(self, 10_000))
@@ -50,27 +50,29 @@ describe("leastLoaded", () => {
     })
   )
 
-  it.effect("and within 5 percent of 50 calls at once that end in any order", () =>
-    Effect.gen(function* () {
-      const self = yield* pool({ keys: weightedKeys(3, 2) })
-      const ids: Array<string> = []
-      const leases = yield* Effect.replicateEffect(self.acquire(), 50)
-      for (let call = 0; call < 5_000; call++) {
-        const index = yield* Random.nextIntBetween(0, leases.length)
-        const [ended] = leases.splice(index, 1)
-        if (ended !== undefined) yield* ended.settle(KeyPool.Verdict.Served({ latency: call }))
-        const lease = yield* self.acquire()
-        leases.push(lease)
-        ids.push(lease.key.id)
-      }
-      const { k0 } = shares(ids)
-      expect(k0).toBeGreaterThan(0.57)
-      expect(k0).toBeLessThan(0.63)
-      expect(yield* inFlight(self)).toEqual([30, 20])
-    }).pipe(Effect.withRandom(Random.make("ends")))
+  it.effect(
+    "leastLoaded keeps shares within 5 percent of the weights with 50 concurrent calls that end in any order",
+    () =>
+      Effect.gen(function* () {
+        const self = yield* pool({ keys: weightedKeys(3, 2) })
+        const ids: Array<string> = []
+        const leases = yield* Effect.replicateEffect(self.acquire(), 50)
+        for (let call = 0; call < 5_000; call++) {
+          const index = yield* Random.nextIntBetween(0, leases.length)
+          const [ended] = leases.splice(index, 1)
+          if (ended !== undefined) yield* ended.settle(KeyPool.Verdict.Served({ latency: call }))
+          const lease = yield* self.acquire()
+          leases.push(lease)
+          ids.push(lease.key.id)
+        }
+        const { k0 } = shares(ids)
+        expect(k0).toBeGreaterThan(0.57)
+        expect(k0).toBeLessThan(0.63)
+        expect(yield* inFlight(self)).toEqual([30, 20])
+      }).pipe(Effect.withRandom(Random.make("ends")))
   )
 
-  it.effect("also where calls take their time", () => {
+  it.effect("leastLoaded shares concurrent calls of random duration by weight", () => {
     const { clock, pass } = makeClock()
     return Effect.gen(function* () {
       const self = yield* pool({ keys: weightedKeys(3, 2) })
@@ -90,7 +92,7 @@ describe("leastLoaded", () => {
     }).pipe(Effect.withRandom(Random.make("holds")), Effect.withClock(clock))
   })
 
-  it.effect("picks the key with the fewest calls in flight for its weight", () =>
+  it.effect("leastLoaded picks the key with the fewest calls in flight for its weight", () =>
     Effect.gen(function* () {
       const self = yield* pool({ keys: weightedKeys(1, 4, 2) })
       const leases = yield* Effect.replicateEffect(self.acquire(), 14)
@@ -109,7 +111,7 @@ describe("the other strategies", () => {
     })
   )
 
-  it.effect("weighted spreads calls by weight, though some take much longer", () =>
+  it.effect("weighted spreads calls by weight while two keys have a long call in flight", () =>
     Effect.gen(function* () {
       const self = yield* pool({ keys: weightedKeys(3, 1), strategy: KeyPool.weighted })
       yield* self.acquire()
@@ -120,7 +122,7 @@ describe("the other strategies", () => {
     })
   )
 
-  it.effect("failover takes the first for as long as it is ready", () =>
+  it.effect("failover takes the first key of the list for as long as it is ready", () =>
     Effect.gen(function* () {
       const self = yield* pool({ strategy: KeyPool.failover })
       expect(yield* idsOf(self, 3)).toEqual(["k0", "k0", "k0"])
@@ -131,7 +133,7 @@ describe("the other strategies", () => {
     })
   )
 
-  it.effect("random draws by weight, each draw independent of the last", () =>
+  it.effect("random draws keys by weight, each draw independent of the last", () =>
     Effect.gen(function* () {
       const self = yield* pool({ keys: weightedKeys(3, 2, 1), strategy: KeyPool.random })
       const ids = yield* idsOf(self, 20_000)
@@ -144,7 +146,7 @@ describe("the other strategies", () => {
     }).pipe(Effect.withRandom(Random.make("draws")))
   )
 
-  it.effect("random is the same again for the same seed", () =>
+  it.effect("random draws the same keys for the same seed", () =>
     Effect.gen(function* () {
       const draw = Effect.flatMap(pool({ strategy: KeyPool.random }), (self) => idsOf(self, 50))
       const first = yield* Effect.withRandom(draw, Random.make("a"))
@@ -153,7 +155,7 @@ describe("the other strategies", () => {
     })
   )
 
-  it.effect("one of the user's own composes with ours", () =>
+  it.effect("a pool takes keys in the order of a custom strategy combined with Order.combine", () =>
     Effect.gen(function* () {
       const byNameBackwards: KeyPool.Strategy = Order.mapInput(Order.reverse(Order.string), (key) => key.id)
       const fewest: KeyPool.Strategy = Order.mapInput(Order.number, (key) => key.inFlight)
@@ -164,17 +166,17 @@ describe("the other strategies", () => {
   )
 })
 
-describe("latency", () => {
-  const timed = (self: KeyPool.Service, pace: Record<string, number>) =>
+describe("the latency strategy", () => {
+  const timed = (self: KeyPool.Service, durations: Record<string, number>) =>
     Effect.gen(function* () {
       const lease = yield* self.acquire()
-      const millis = pace[lease.key.id] ?? 0
+      const millis = durations[lease.key.id] ?? 0
       yield* TestClock.adjust(millis)
       yield* lease.settle(KeyPool.Verdict.Served({ latency: millis }))
       return lease.key.id
     })
 
-  it.effect("measures each key once, then keeps to the fastest", () =>
+  it.effect("latency measures each key once, then keeps to the fastest", () =>
     Effect.gen(function* () {
       const self = yield* pool({ strategy: KeyPool.latency })
       const ids = yield* Effect.replicateEffect(timed(self, { k0: 900, k1: 100, k2: 500 }), 10)
@@ -183,7 +185,7 @@ describe("latency", () => {
     })
   )
 
-  it.effect("spreads by calls in flight, an unmeasured key getting one at first", () =>
+  it.effect("latency gives an unmeasured key one call and spreads the others by calls in flight", () =>
     Effect.gen(function* () {
       const self = yield* pool({ strategy: KeyPool.latency, keys: keysOf(2) })
       yield* timed(self, { k0: 100 })
@@ -192,7 +194,7 @@ describe("latency", () => {
     })
   )
 
-  it.effect("takes a higher sample at once and a lower one slowly", () =>
+  it.effect("latency takes a higher sample at once and lowers the average slowly", () =>
     Effect.gen(function* () {
       const self = yield* pool({ strategy: KeyPool.latency, keys: keysOf(1), latencyDecay: "10 seconds" })
       const sample = (latency: number) =>
@@ -208,11 +210,11 @@ describe("latency", () => {
     })
   )
 
-  it.effect("tries a slow key again after a while", () =>
+  it.effect("latency tries a slow key again after a while", () =>
     Effect.gen(function* () {
       const self = yield* pool({ strategy: KeyPool.latency, keys: keysOf(2) })
-      const pace = { k0: 1_000, k1: 20_000 }
-      const ids = yield* Effect.replicateEffect(timed(self, pace), 150)
+      const durations = { k0: 1_000, k1: 20_000 }
+      const ids = yield* Effect.replicateEffect(timed(self, durations), 150)
       const tries = ids.filter((id) => id === "k1").length
       expect(tries).toBeGreaterThan(2)
       expect(tries).toBeLessThan(10)
@@ -220,17 +222,17 @@ describe("latency", () => {
   )
 })
 
-describe("a key is given back exactly once", () => {
+describe("release of a key", () => {
   const endings: ReadonlyArray<[string, Effect.Effect<unknown, unknown>, Partial<KeyPool.KeyStatus>]> = [
     ["success", Effect.succeed("answer"), { succeeded: 1, state: { _tag: "Ready" } }],
-    ["a failure that is not the key's", Effect.fail("other"), { succeeded: 0, state: { _tag: "Ready" } }],
+    ["a failure unrelated to the key", Effect.fail("other"), { succeeded: 0, state: { _tag: "Ready" } }],
     ["a defect", Effect.die(new Error("bug")), { succeeded: 0, state: { _tag: "Ready" } }],
     ["interruption", Effect.interrupt, { succeeded: 0, state: { _tag: "Ready" } }],
     ["a rate limit", Effect.fail(new RateLimitError({ ...context, source: "provider" })), { rateLimited: 1 }],
     ["a refusal", Effect.fail(new AuthenticationError(context)), { refused: 1 }]
   ]
 
-  it.effect.each(endings)("after %s", ([, ending, expected]) =>
+  it.effect.each(endings)("withKey gives the key back once after %s", ([, ending, expected]) =>
     Effect.gen(function* () {
       const self = yield* pool({ keys: keysOf(1) })
       const during: Array<number> = []
@@ -248,7 +250,7 @@ describe("a key is given back exactly once", () => {
     })
   )
 
-  it.effect("when `use` throws", () =>
+  it.effect("withKey gives the key back when `use` throws", () =>
     Effect.gen(function* () {
       const self = yield* pool({ keys: keysOf(1) })
       const exit = yield* Effect.exit(
@@ -261,7 +263,7 @@ describe("a key is given back exactly once", () => {
     })
   )
 
-  it.effect("though it is settled many times", () =>
+  it.effect("a lease counts only the first of several settle calls", () =>
     Effect.gen(function* () {
       const self = yield* pool({ keys: keysOf(1) })
       const lease = yield* self.acquire()
@@ -272,7 +274,7 @@ describe("a key is given back exactly once", () => {
     })
   )
 
-  it.effect("when the scope of a lease closes, unless it was settled before", () =>
+  it.effect("a scoped lease gives its key back when the scope closes, unless it was settled before", () =>
     Effect.gen(function* () {
       const self = yield* pool({ keys: keysOf(1) })
       yield* Effect.scoped(
@@ -292,7 +294,7 @@ describe("a key is given back exactly once", () => {
     })
   )
 
-  it.effect("with the time that the call took", () =>
+  it.effect("withKey records the duration of the call as the key's latency", () =>
     Effect.gen(function* () {
       const self = yield* pool({ keys: keysOf(1) })
       yield* self.withKey(() => TestClock.adjust("250 millis"))

@@ -15,7 +15,7 @@ const pool = (options: Partial<KeyPool.Options> = {}) =>
 const statusOf = (self: KeyPool.Service, id = "k0") =>
   Effect.flatMap(self.status, (status) => Array.findFirst(status.keys, (key) => key.id === id))
 
-/** How long the key rests from now on, in milliseconds; 0 where it does not. */
+/** The remaining cooldown of the key in milliseconds; 0 if there is none. */
 const restOf = (self: KeyPool.Service, id = "k0") =>
   Effect.map(statusOf(self, id), ({ state }) => ("remaining" in state ? Duration.toMillis(state.remaining) : 0))
 
@@ -24,8 +24,8 @@ const call = (self: KeyPool.Service, verdict: KeyPool.Verdict) =>
 
 const servedOf = (self: KeyPool.Service) => Effect.map(self.status, (status) => status.keys.map((key) => key.served))
 
-describe("a rate limited key", () => {
-  it.effect("rests for as long as the provider says, be it a day", () =>
+describe("cooldown after a rate limit", () => {
+  it.effect("a rate-limited key rests for the whole Retry-After, even a day", () =>
     Effect.gen(function* () {
       const self = yield* pool()
       yield* TestClock.adjust("1 hour")
@@ -43,7 +43,7 @@ describe("a rate limited key", () => {
     })
   )
 
-  it.effect("rests a second where the provider does not say, and twice as long each time, up to a minute", () =>
+  it.effect("without a Retry-After the cooldown starts at one second and doubles up to one minute", () =>
     Effect.gen(function* () {
       const self = yield* pool()
       const rests: Array<number> = []
@@ -57,7 +57,7 @@ describe("a rate limited key", () => {
     })
   )
 
-  it.effect("starts from a second again after a success", () =>
+  it.effect("a success resets the cooldown after a rate limit to one second", () =>
     Effect.gen(function* () {
       const self = yield* pool()
       for (const verdict of [RateLimited({}), RateLimited({}), Neutral(), Served({})]) {
@@ -69,7 +69,7 @@ describe("a rate limited key", () => {
     })
   )
 
-  it.effect("is not absolved by a success of a call that began before the limit was met", () =>
+  it.effect("a success of a call that started before the rate limit does not reset the cooldown", () =>
     Effect.gen(function* () {
       const self = yield* pool()
       const early = yield* self.acquire()
@@ -81,7 +81,7 @@ describe("a rate limited key", () => {
     })
   )
 
-  it.effect("counts a burst of calls that meet one limit as one", () =>
+  it.effect("many concurrent calls that meet one rate limit lengthen the cooldown once", () =>
     Effect.gen(function* () {
       const self = yield* pool()
       const leases = yield* Effect.replicateEffect(self.acquire(), 50)
@@ -91,7 +91,7 @@ describe("a rate limited key", () => {
     })
   )
 
-  it.effect("keeps the longest rest that it was told of, in whatever order", () =>
+  it.effect("a key keeps the longest of several cooldowns, in whatever order they come", () =>
     Effect.gen(function* () {
       const self = yield* pool()
       const leases = yield* Effect.replicateEffect(self.acquire(), 5)
@@ -108,7 +108,7 @@ describe("a rate limited key", () => {
     })
   )
 
-  it.effect("takes a Retry-After of nothing for none", () =>
+  it.effect("a Retry-After of zero counts as none", () =>
     Effect.gen(function* () {
       const self = yield* pool()
       yield* call(self, RateLimited({ retryAfter: Duration.zero }))
@@ -116,7 +116,7 @@ describe("a rate limited key", () => {
     })
   )
 
-  it.effect("rests as the options say", () =>
+  it.effect("base, factor and max of the cooldown options set the length of a cooldown", () =>
     Effect.gen(function* () {
       const self = yield* pool({ cooldown: { base: "3 seconds", factor: 3, max: "20 seconds" } })
       const rests: Array<number> = []
@@ -129,7 +129,7 @@ describe("a rate limited key", () => {
     })
   )
 
-  it.effect("leaves the calls to the others meanwhile", () =>
+  it.effect("the other keys serve the calls while one key is rate limited", () =>
     Effect.gen(function* () {
       const self = yield* pool({ keys: keysOf(3) })
       yield* call(self, RateLimited({}))
@@ -139,7 +139,7 @@ describe("a rate limited key", () => {
   )
 })
 
-describe("a key that comes back", () => {
+describe("a key that is ready again", () => {
   const strategies = [
     ["leastLoaded", KeyPool.leastLoaded],
     ["weighted", KeyPool.weighted],
@@ -148,13 +148,13 @@ describe("a key that comes back", () => {
   ] as const
 
   const returns: ReadonlyArray<[string, (self: KeyPool.Service) => Effect.Effect<unknown, unknown>]> = [
-    ["from a rest", (self) => Effect.zipRight(self.rest("k0", "1 second"), Effect.void)],
-    ["from being disabled", (self) => self.disable("k0")],
-    ["from being removed", (self) => self.remove("k0")]
+    ["after a cooldown", (self) => Effect.zipRight(self.rest("k0", "1 second"), Effect.void)],
+    ["after it was disabled", (self) => self.disable("k0")],
+    ["after it was removed", (self) => self.remove("k0")]
   ]
 
   for (const [name, strategy] of strategies) {
-    it.effect.each(returns)(`gets its share and no flood, by ${name}, %s`, ([, leave]) =>
+    it.effect.each(returns)(`${name} gives a key that is ready again its share and no burst %s`, ([, leave]) =>
       Effect.gen(function* () {
         const self = yield* pool({ keys: keysOf(2), strategy })
         yield* Effect.replicateEffect(call(self, Served({})), 10)
@@ -172,7 +172,7 @@ describe("a key that comes back", () => {
     )
   }
 
-  it.effect("is not favoured or punished for a new weight", () =>
+  it.effect("reweight gives a key its new share from then on, without credit or debt for earlier calls", () =>
     Effect.gen(function* () {
       const self = yield* pool({ keys: keysOf(2) })
       yield* Effect.replicateEffect(call(self, Served({})), 1_000)
@@ -185,7 +185,7 @@ describe("a key that comes back", () => {
 })
 
 describe("a key that is out of quota", () => {
-  it.effect("rests for an hour, or as long as the provider says", () =>
+  it.effect("a key out of quota rests for an hour, or for the Retry-After of the provider", () =>
     Effect.gen(function* () {
       const self = yield* pool({ keys: keysOf(2) })
       yield* call(self, OutOfQuota({}))
@@ -200,7 +200,7 @@ describe("a key that is out of quota", () => {
     })
   )
 
-  it.effect("is then tried with one call at a time", () =>
+  it.effect("a key out of quota serves one probe at a time after its cooldown, until one succeeds", () =>
     Effect.gen(function* () {
       const self = yield* pool()
       yield* call(self, OutOfQuota({}))
@@ -216,7 +216,7 @@ describe("a key that is out of quota", () => {
 })
 
 describe("a refused key", () => {
-  it.effect("is disabled for five minutes", () =>
+  it.effect("a refused key is disabled for five minutes", () =>
     Effect.gen(function* () {
       const self = yield* pool()
       yield* call(self, Refused())
@@ -231,7 +231,7 @@ describe("a refused key", () => {
     })
   )
 
-  it.effect("is disabled again when its probe is refused", () =>
+  it.effect("a refused key is disabled again when its probe is refused", () =>
     Effect.gen(function* () {
       const self = yield* pool({ cooldown: { refused: "1 minute" } })
       yield* call(self, Refused())
@@ -241,7 +241,7 @@ describe("a refused key", () => {
     })
   )
 
-  it.effect("is free for another probe when one says nothing", () =>
+  it.effect("a refused key gets another probe when the first ends with a neutral verdict", () =>
     Effect.gen(function* () {
       const self = yield* pool()
       yield* call(self, Refused())
@@ -254,7 +254,7 @@ describe("a refused key", () => {
     })
   )
 
-  it.effect("is not proved by a call that began before it was refused", () =>
+  it.effect("a success of a call that started before the refusal does not replace the probe of a refused key", () =>
     Effect.gen(function* () {
       const self = yield* pool()
       const early = yield* self.acquire()
@@ -265,7 +265,7 @@ describe("a refused key", () => {
     })
   )
 
-  it.effect("costs many callers one failed call per five minutes, while another key serves", () =>
+  it.effect("a refused key fails one call per five minutes of many callers while another key serves", () =>
     Effect.gen(function* () {
       const self = yield* pool({ keys: keysOf(2) })
       const refusals = yield* Ref.make<ReadonlyArray<number>>([])
@@ -290,7 +290,7 @@ describe("a refused key", () => {
     })
   )
 
-  it.effect("costs many callers one failed call per interval where it is the only key", () =>
+  it.effect("a refused key that is the only one fails one call per interval of many callers", () =>
     Effect.gen(function* () {
       const self = yield* pool()
       yield* call(self, Refused())
@@ -318,7 +318,7 @@ describe("a refused key", () => {
     })
   )
 
-  it.effect("serves those who waited for its probe, once that has gone well", () =>
+  it.effect("calls that wait for the probe of a refused key are served after the probe succeeds", () =>
     Effect.gen(function* () {
       const self = yield* pool()
       yield* call(self, Refused())
@@ -339,14 +339,14 @@ describe("a refused key", () => {
   )
 })
 
-describe("keys of one quota group", () => {
+describe("quota groups", () => {
   const keys = [
     { key: "sk-0", id: "k0", quotaGroup: "org" },
     { key: "sk-1", id: "k1", quotaGroup: "org" },
     { key: "sk-2", id: "k2" }
   ]
 
-  it.effect("rest together when one of them is rate limited or out of quota", () =>
+  it.effect("all keys of a quota group rest when one of them is rate limited or out of quota", () =>
     Effect.gen(function* () {
       const self = yield* pool({ keys, strategy: KeyPool.failover })
       yield* call(self, RateLimited({ retryAfter: Duration.seconds(9) }))
@@ -360,7 +360,7 @@ describe("keys of one quota group", () => {
     })
   )
 
-  it.effect("escalate together, and start anew together", () =>
+  it.effect("the keys of a quota group lengthen and reset their cooldown together", () =>
     Effect.gen(function* () {
       const self = yield* pool({ keys, strategy: KeyPool.roundRobin })
       const callOrg = (verdict: KeyPool.Verdict) =>
@@ -376,7 +376,7 @@ describe("keys of one quota group", () => {
     })
   )
 
-  it.effect("are refused each for itself", () =>
+  it.effect("a refused key of a quota group does not disable the others", () =>
     Effect.gen(function* () {
       const self = yield* pool({ keys, strategy: KeyPool.failover })
       yield* call(self, Refused())
@@ -385,29 +385,31 @@ describe("keys of one quota group", () => {
   )
 })
 
-describe("a key is kept within its own rate", () => {
-  it.effect.each([0.1, 1, 2.5, 10])("of %d calls a second, over any window", (requestsPerSecond) =>
-    Effect.gen(function* () {
-      const self = yield* pool({ keys: keysOf(1, { requestsPerSecond }), maxWait: "1 hour" })
-      const starts = yield* Ref.make<ReadonlyArray<number>>([])
-      const record = self.withKey(() =>
-        Effect.flatMap(Clock.currentTimeMillis, (now) => Ref.update(starts, Array.append(now)))
-      )
-      const fiber = yield* Effect.fork(Effect.all(Array.replicate(record, 31), { concurrency: "unbounded" }))
-      yield* TestClock.adjust(Duration.seconds(31 / requestsPerSecond))
-      yield* Fiber.join(fiber)
-      const times = yield* Ref.get(starts)
-      const limit = Math.max(1, Math.floor(requestsPerSecond))
-      const window = (limit / requestsPerSecond) * 1000
-      for (let index = limit; index < times.length; index++) {
-        expect((times[index] ?? 0) - (times[index - limit] ?? 0)).toBeGreaterThanOrEqual(window)
-      }
-      // As fast as the rate allows, to the millisecond that timers have.
-      expect(times.at(-1)).toBeLessThanOrEqual(Math.floor(30 / limit) * (window + 1))
-    })
+describe("requestsPerSecond of a key", () => {
+  it.effect.each([0.1, 1, 2.5, 10])(
+    "a key starts no more than %d calls a second over any window, and no fewer",
+    (requestsPerSecond) =>
+      Effect.gen(function* () {
+        const self = yield* pool({ keys: keysOf(1, { requestsPerSecond }), maxWait: "1 hour" })
+        const starts = yield* Ref.make<ReadonlyArray<number>>([])
+        const record = self.withKey(() =>
+          Effect.flatMap(Clock.currentTimeMillis, (now) => Ref.update(starts, Array.append(now)))
+        )
+        const fiber = yield* Effect.fork(Effect.all(Array.replicate(record, 31), { concurrency: "unbounded" }))
+        yield* TestClock.adjust(Duration.seconds(31 / requestsPerSecond))
+        yield* Fiber.join(fiber)
+        const times = yield* Ref.get(starts)
+        const limit = Math.max(1, Math.floor(requestsPerSecond))
+        const window = (limit / requestsPerSecond) * 1000
+        for (let index = limit; index < times.length; index++) {
+          expect((times[index] ?? 0) - (times[index - limit] ?? 0)).toBeGreaterThanOrEqual(window)
+        }
+        // No slower than the rate allows, within a timer's resolution of one millisecond.
+        expect(times.at(-1)).toBeLessThanOrEqual(Math.floor(30 / limit) * (window + 1))
+      })
   )
 
-  it.effect("the calls go to another key meanwhile", () =>
+  it.effect("calls go to another key while one has used up its requestsPerSecond", () =>
     Effect.gen(function* () {
       const self = yield* pool({
         keys: [

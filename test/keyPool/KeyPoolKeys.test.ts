@@ -10,7 +10,7 @@ const { OutOfQuota, RateLimited, Refused } = KeyPool.Verdict
 const keysOf = (count: number, options: ApiKey.Options = {}) =>
   Array.makeBy(count, (index) => ({ key: `sk-${index}`, id: `k${index}`, ...options }))
 
-/** A pool of one key that serves one call at a time, unless said otherwise. */
+/** A pool of one key with one call at a time, unless the options differ. */
 const pool = (options: Partial<KeyPool.Options> = {}) =>
   KeyPool.make({ providerId: "acme", keys: keysOf(1, { maxConcurrency: 1 }), ...options })
 
@@ -20,17 +20,17 @@ const call = (self: KeyPool.Service, verdict: KeyPool.Verdict) =>
 const statusOf = (self: KeyPool.Service, id = "k0") =>
   Effect.flatMap(self.status, (status) => Array.findFirst(status.keys, (key) => key.id === id))
 
-/** How long the key rests from now on, in milliseconds; 0 where it does not. */
+/** The remaining cooldown of the key in milliseconds; 0 if there is none. */
 const restOf = (self: KeyPool.Service, id = "k0") =>
   Effect.map(statusOf(self, id), ({ state }) => ("remaining" in state ? Duration.toMillis(state.remaining) : 0))
 
 const inFlight = (self: KeyPool.Service) => Effect.map(self.status, (status) => status.keys.map((key) => key.inFlight))
 
-describe("a pool says all that is wrong with its options", () => {
+describe("faults in the options of a pool", () => {
   const faultsOf = (options: Partial<KeyPool.Options>) =>
     Effect.map(Effect.flip(pool(options)), (error) => error.faults)
 
-  it.effect("at once, each with its place and none with a secret", () =>
+  it.effect("make reports every fault of the options at once, each with its path and none with a secret", () =>
     Effect.gen(function* () {
       const error = yield* Effect.flip(
         pool({
@@ -73,11 +73,11 @@ describe("a pool says all that is wrong with its options", () => {
     })
   )
 
-  it.effect("no keys", () =>
+  it.effect("make rejects an empty list of keys", () =>
     Effect.map(faultsOf({ keys: [] }), (faults) => expect(faults).toEqual(["keys: must have at least one key"]))
   )
 
-  it.effect("a secret that the environment does not have", () =>
+  it.effect("make rejects a key that is undefined, as from an environment variable that is not set", () =>
     Effect.gen(function* () {
       const missing = JSON.parse("{}").OPENAI_API_KEY
       expect(yield* faultsOf({ keys: ["sk-1", missing] })).toEqual(["keys[1]: must be an API key; this is missing"])
@@ -85,12 +85,12 @@ describe("a pool says all that is wrong with its options", () => {
   )
 })
 
-describe("keys have ids of their own", () => {
-  // Two strings with one hash: the fingerprint is 32 bits of no cryptographic strength.
+describe("ids of keys", () => {
+  // Two strings with the same fingerprint, which is a 32-bit hash without cryptographic strength.
   const left = "sk-twin-8t"
   const right = "sk-twin-fj"
 
-  it.effect("also where two secrets have one fingerprint", () =>
+  it.effect("make gives two secrets with the same fingerprint different ids", () =>
     Effect.gen(function* () {
       const id = ApiKey.fingerprint(Redacted.make(left))
       expect(ApiKey.fingerprint(Redacted.make(right))).toBe(id)
@@ -105,26 +105,26 @@ describe("keys have ids of their own", () => {
   )
 })
 
-describe("no secret is ever shown", () => {
-  it.effect("by whatever is public", () =>
+describe("secrets", () => {
+  it.effect("no public value of a pool prints a secret: service, lease, key, status, errors", () =>
     Effect.gen(function* () {
       const secret = "sk-canary-0123456789"
       const self = yield* pool({ keys: [secret, { key: Redacted.make(`${secret}-2`), weight: 2 }] })
       const lease = yield* self.acquire()
-      const held = yield* self.status
+      const busyStatus = yield* self.status
       yield* lease.settle(KeyPool.Verdict.Refused())
       yield* self.disable((yield* self.status).keys[1]?.id ?? "")
-      const shown = [
+      const printed = [
         self,
         lease,
         lease.key,
-        held,
+        busyStatus,
         yield* self.status,
         yield* Effect.flip(self.acquire()),
         yield* Effect.flip(self.add(secret)),
         yield* Effect.flip(self.reweight("nobody", 2))
       ]
-      for (const value of shown) {
+      for (const value of printed) {
         const texts = [
           String(value),
           JSON.stringify(value),
@@ -137,8 +137,8 @@ describe("no secret is ever shown", () => {
   )
 })
 
-describe("status", () => {
-  it.effect("tells how loaded each key is", () =>
+describe("KeyPool.status", () => {
+  it.effect("status reports limits, calls in flight and load factor of each key", () =>
     Effect.gen(function* () {
       const self = yield* pool({
         keys: [
@@ -179,8 +179,8 @@ describe("status", () => {
   }
 })
 
-describe("the layer", () => {
-  it.effect("gives the pool under its tag", () =>
+describe("KeyPool.layer", () => {
+  it.effect("layer provides the pool under the KeyPool tag", () =>
     Effect.gen(function* () {
       const self = yield* KeyPool.KeyPool
       expect(yield* self.withKey((key) => Effect.succeed(Redacted.value(key.value)))).toBe("sk-one")
@@ -188,8 +188,8 @@ describe("the layer", () => {
   )
 })
 
-describe("keys change while calls are in flight", () => {
-  it.effect("a key that is removed may be given back in peace", () =>
+describe("changes of keys while calls are in flight", () => {
+  it.effect("a lease of a removed key can be settled without effect on the pool", () =>
     Effect.gen(function* () {
       const self = yield* pool({ keys: keysOf(2, { maxConcurrency: 1 }) })
       const lease = yield* self.acquire()
@@ -199,7 +199,7 @@ describe("keys change while calls are in flight", () => {
     })
   )
 
-  it.effect("what is said about it does not concern the one that has come in its place", () =>
+  it.effect("the verdict on a removed key does not change a key added later with the same id", () =>
     Effect.gen(function* () {
       const self = yield* pool()
       const lease = yield* self.acquire()
@@ -213,7 +213,7 @@ describe("keys change while calls are in flight", () => {
     })
   )
 
-  it.effect("those who wait for a key that is removed fail at once", () =>
+  it.effect("a waiting call fails at once when the only key is removed", () =>
     Effect.gen(function* () {
       const self = yield* pool()
       yield* self.acquire()
@@ -224,7 +224,7 @@ describe("keys change while calls are in flight", () => {
     })
   )
 
-  it.effect("a key can be added under an id of its own, and not twice", () =>
+  it.effect("add returns the id of the new key, and rejects a secret or an id that the pool has", () =>
     Effect.gen(function* () {
       const self = yield* pool()
       const id = ApiKey.fingerprint(Redacted.make("sk-twin-8t"))
@@ -239,7 +239,7 @@ describe("keys change while calls are in flight", () => {
     })
   )
 
-  it.effect("a new weight counts from the next call on", () =>
+  it.effect("reweight counts from the next call on", () =>
     Effect.gen(function* () {
       const self = yield* pool({ keys: keysOf(2) })
       yield* self.reweight("k1", 3)
@@ -250,7 +250,7 @@ describe("keys change while calls are in flight", () => {
 })
 
 describe("rest, disable and enable", () => {
-  it.effect("keep a key out of use, and bring it back", () =>
+  it.effect("rest and disable take a key out of use, and enable makes it ready again", () =>
     Effect.gen(function* () {
       const self = yield* pool({ keys: keysOf(2), strategy: KeyPool.failover })
       yield* self.rest("k0", "10 seconds")
@@ -268,7 +268,7 @@ describe("rest, disable and enable", () => {
     })
   )
 
-  it.effect("enable forgives whatever is held against a key", () =>
+  it.effect("enable ends every cooldown and refusal of a key and resets its backoff", () =>
     Effect.gen(function* () {
       const self = yield* pool()
       for (const verdict of [
@@ -286,7 +286,7 @@ describe("rest, disable and enable", () => {
     })
   )
 
-  it.effect("say when there is no such key", () =>
+  it.effect("disable, enable, remove and reweight report an unknown id", () =>
     Effect.gen(function* () {
       const self = yield* pool()
       expect([yield* self.disable("nobody"), yield* self.enable("nobody"), yield* self.remove("nobody")]).toEqual([
@@ -300,7 +300,7 @@ describe("rest, disable and enable", () => {
     })
   )
 
-  it.effect("a key that rests for ever says so", () =>
+  it.effect("a key with an infinite Retry-After reports an infinite cooldown, and the error has no retryAfter", () =>
     Effect.gen(function* () {
       const self = yield* pool()
       yield* call(self, RateLimited({ retryAfter: Duration.infinity }))
@@ -316,11 +316,11 @@ describe("rest, disable and enable", () => {
   )
 })
 
-describe("a secret that no HTTP header can carry", () => {
+describe("secrets that no HTTP header can carry", () => {
   const faultsOf = (keys: ReadonlyArray<KeyPool.KeyInput>) =>
     Effect.map(Effect.flip(pool({ keys })), ({ faults }) => faults)
 
-  it.effect("is used without the white space around it that a file or a form adds", () =>
+  it.effect("make removes the white space around a secret, whatever the form of the key", () =>
     Effect.gen(function* () {
       const whole = "sk-whole"
       for (const key of [`${whole}\n`, `${whole}\r\n`, ` ${whole}\t`]) {
@@ -340,7 +340,7 @@ describe("a secret that no HTTP header can carry", () => {
     })
   )
 
-  it.effect("is refused when the pool is made, with the id of the key and without the secret", () =>
+  it.effect("make rejects a secret that no HTTP header can carry with the key's id and without the secret", () =>
     Effect.gen(function* () {
       for (const character of ["\u0000", "\n", "\r", "\u001b", "\u007f", "\u0100", "\u201c", "😀"]) {
         const error = yield* Effect.flip(
@@ -356,7 +356,7 @@ describe("a secret that no HTTP header can carry", () => {
     })
   )
 
-  it.effect("is refused when it is added later", () =>
+  it.effect("add rejects a secret that no HTTP header can carry, and removes white space around one", () =>
     Effect.gen(function* () {
       const self = yield* pool()
       const error = yield* Effect.flip(self.add({ key: "sk-\u0000", id: "later" }))
@@ -366,13 +366,13 @@ describe("a secret that no HTTP header can carry", () => {
   )
 })
 
-describe("what plain JavaScript gives for a key", () => {
-  it.effect("is refused with a typed error where it is no text", () =>
+describe("keys of the wrong type from plain JavaScript", () => {
+  it.effect("make and add reject a key that is not a string with InvalidPoolError", () =>
     Effect.gen(function* () {
-      const given: ReadonlyArray<KeyPool.KeyInput> = JSON.parse(
+      const inputs: ReadonlyArray<KeyPool.KeyInput> = JSON.parse(
         '[42, null, { "key": 42 }, { "value": true }, {}, [], true]'
       )
-      const error = yield* Effect.flip(pool({ keys: given }))
+      const error = yield* Effect.flip(pool({ keys: inputs }))
       expect(error.faults).toEqual([
         "keys[0]: must be an API key; this is of the type number",
         "keys[1]: must be an API key; this is missing",
@@ -389,7 +389,7 @@ describe("what plain JavaScript gives for a key", () => {
     })
   )
 
-  it.effect("is refused by the pool and not by the constructor of the key", () =>
+  it.effect("make rejects a secret or an id of the wrong type that ApiKey.make accepts", () =>
     Effect.gen(function* () {
       const key = ApiKey.make(JSON.parse("42"))
       expect((yield* Effect.flip(pool({ keys: [key] }))).faults).toEqual([

@@ -1,4 +1,4 @@
-/** What must hold however calls, interruptions, time and changes of the keys fall together. */
+/** Laws of a key pool under any interleaving of calls, interruptions, time and changes of keys. */
 import { describe, expect, it } from "@effect/vitest"
 import { Array, Cause, Duration, Effect, Exit, FastCheck, Fiber, Option, Ref, Scheduler } from "effect"
 import * as KeyPool from "../../src/keyPool/KeyPool.js"
@@ -7,34 +7,34 @@ import { makeClock, restless } from "../support/interleaving.js"
 
 const context = { provider: "acme", model: "m", message: "no", attempts: [] }
 
-/** Who has which key, as the calls themselves see it. */
-interface Witness {
-  readonly holding: Ref.Ref<ReadonlyMap<string, number>>
+/** Calls in flight per key, as the calls count them: now, and the most at once. */
+interface InFlight {
+  readonly current: Ref.Ref<ReadonlyMap<string, number>>
   readonly most: Ref.Ref<ReadonlyMap<string, number>>
 }
 
-const counted = (self: ReadonlyMap<string, number>, id: string, change: number): ReadonlyMap<string, number> =>
+const withChange = (self: ReadonlyMap<string, number>, id: string, change: number): ReadonlyMap<string, number> =>
   new Map([...self, [id, (self.get(id) ?? 0) + change]])
 
-const makeWitness: Effect.Effect<Witness> = Effect.map(
+const makeInFlight: Effect.Effect<InFlight> = Effect.map(
   Effect.all([Ref.make<ReadonlyMap<string, number>>(new Map()), Ref.make<ReadonlyMap<string, number>>(new Map())]),
-  ([holding, most]) => ({ holding, most })
+  ([current, most]) => ({ current, most })
 )
 
-const watched = <A, E>(witness: Witness, id: string, effect: Effect.Effect<A, E>): Effect.Effect<A, E> =>
+const countInFlight = <A, E>(observed: InFlight, id: string, effect: Effect.Effect<A, E>): Effect.Effect<A, E> =>
   Effect.acquireUseRelease(
     Effect.flatMap(
-      Ref.updateAndGet(witness.holding, (self) => counted(self, id, 1)),
-      (holding) =>
-        Ref.update(witness.most, (self) => new Map([...self, [id, Math.max(self.get(id) ?? 0, holding.get(id) ?? 0)]]))
+      Ref.updateAndGet(observed.current, (self) => withChange(self, id, 1)),
+      (current) =>
+        Ref.update(observed.most, (self) => new Map([...self, [id, Math.max(self.get(id) ?? 0, current.get(id) ?? 0)]]))
     ),
     () => effect,
-    () => Ref.update(witness.holding, (self) => counted(self, id, -1))
+    () => Ref.update(observed.current, (self) => withChange(self, id, -1))
   )
 
 type Ending = "success" | "rate limit" | "quota" | "refusal" | "failure" | "defect"
 
-const ended = (ending: Ending): Effect.Effect<string, unknown> => {
+const resultOf = (ending: Ending): Effect.Effect<string, unknown> => {
   switch (ending) {
     case "success":
       return Effect.succeed("answer")
@@ -60,9 +60,10 @@ interface Call {
   readonly cooling: "wait" | "fail"
 }
 
-const spoken = (self: KeyPool.Service, witness: Witness, call: Call): Effect.Effect<string, unknown> => {
+const runCall = (self: KeyPool.Service, observed: InFlight, call: Call): Effect.Effect<string, unknown> => {
   const options = { exclude: new Set(call.exclude), maxWait: call.maxWait, cooling: call.cooling }
-  const use = (id: string) => watched(witness, id, Effect.zipRight(Effect.sleep(call.duration), ended(call.ending)))
+  const use = (id: string) =>
+    countInFlight(observed, id, Effect.zipRight(Effect.sleep(call.duration), resultOf(call.ending)))
   const verdict = (exit: Exit.Exit<unknown, unknown>) =>
     Exit.match(exit, {
       onSuccess: () => KeyPool.Verdict.Served({ latency: call.duration }),
@@ -174,13 +175,13 @@ const keys = Array.map([...caps], ([id, maxConcurrency]) => ({ key: `sk-${id}`, 
 const run = (commands: ReadonlyArray<Command>, pass: (millis: number) => Effect.Effect<void>) =>
   Effect.gen(function* () {
     const self = yield* KeyPool.make({ providerId: "acme", keys })
-    const witness = yield* makeWitness
+    const observed = yield* makeInFlight
     const fibers: Array<Fiber.RuntimeFiber<string, unknown>> = []
     const allowed = new Map(caps)
     for (const each of commands) {
       switch (each._tag) {
         case "Call":
-          fibers.push(yield* Effect.fork(spoken(self, witness, each.call)))
+          fibers.push(yield* Effect.fork(runCall(self, observed, each.call)))
           break
         case "Interrupt": {
           const fiber = fibers[each.index % Math.max(1, fibers.length)]
@@ -205,13 +206,13 @@ const run = (commands: ReadonlyArray<Command>, pass: (millis: number) => Effect.
           else yield* self[each.what](each.id)
       }
     }
-    // Nobody may wait longer than a minute, and no call takes longer than half a second.
+    // No call waits longer than a minute, and none takes longer than half a second.
     yield* pass(120_000)
     const exits = yield* Effect.forEach(fibers, (fiber) => fiber.poll)
-    return { self, allowed, exits, witness }
+    return { self, allowed, exits, observed }
   })
 
-/** Lets another fiber run once, after so many steps from when it was told to. */
+/** A scheduler that lets another fiber run once, after a number of steps. */
 const pausing = () => {
   let left = Infinity
   const scheduler = Scheduler.make(
@@ -224,7 +225,7 @@ const pausing = () => {
   const after = (steps: number) => {
     left = steps
   }
-  /** Until it has come so far, or comes no further. */
+  /** Waits until the steps are done, or the fiber makes no more progress. */
   const reached = Effect.iterate(0, {
     while: (turns) => left > 0 && turns < 50,
     body: (turns) => Effect.as(Effect.yieldNow(), turns + 1)
@@ -234,14 +235,14 @@ const pausing = () => {
 
 const settings = { fastCheck: { numRuns: 100 } }
 
-describe("however calls, interruptions, time and changes fall together", () => {
+describe("KeyPool under random interleavings of calls, interruptions, time and changes", () => {
   it.effect.prop(
-    "every call ends, every key is given back, and none was ever over its cap",
+    "every call ends, every key is given back, and no key exceeds its maxConcurrency",
     [FastCheck.array(command, { maxLength: 60, size: "max" }), FastCheck.integer()],
     ([commands, seed]) =>
       Effect.gen(function* () {
         const { clock, pass } = makeClock()
-        const { allowed, exits, self, witness } = yield* run(commands, pass).pipe(
+        const { allowed, exits, self, observed } = yield* run(commands, pass).pipe(
           Effect.withScheduler(restless(seed)),
           Effect.withClock(clock)
         )
@@ -249,8 +250,8 @@ describe("however calls, interruptions, time and changes fall together", () => {
         const { keys, waiting } = yield* self.status
         expect(waiting).toBe(0)
         expect(keys.map((key) => key.inFlight)).toEqual(keys.map(() => 0))
-        expect([...(yield* Ref.get(witness.holding)).values()].every((count) => count === 0)).toBe(true)
-        for (const [id, most] of yield* Ref.get(witness.most)) {
+        expect([...(yield* Ref.get(observed.current)).values()].every((count) => count === 0)).toBe(true)
+        for (const [id, most] of yield* Ref.get(observed.most)) {
           expect(most).toBeLessThanOrEqual(allowed.get(id) ?? 0)
         }
         for (const key of keys) {
@@ -265,7 +266,7 @@ describe("however calls, interruptions, time and changes fall together", () => {
   )
 })
 
-describe("a call that is interrupted at any step whatever", () => {
+describe("interruption of a call at every step", () => {
   const styles = ["withKey", "acquire", "lease"] as const
 
   const pool = KeyPool.make({
@@ -283,50 +284,52 @@ describe("a call that is interrupted at any step whatever", () => {
     cooling: "wait"
   })
 
-  it.effect.each(styles)("gives its key back, by %s", (style) =>
+  it.effect.each(styles)("a call by %s that is interrupted at any step gives its key back", (style) =>
     Effect.gen(function* () {
       const self = yield* pool
-      const witness = yield* makeWitness
+      const observed = yield* makeInFlight
       for (let step = 1; step <= 120; step++) {
         const pause = pausing()
         pause.after(step)
-        const fiber = yield* Effect.fork(Effect.withScheduler(spoken(self, witness, call(style)), pause.scheduler))
+        const fiber = yield* Effect.fork(Effect.withScheduler(runCall(self, observed, call(style)), pause.scheduler))
         yield* pause.reached
         yield* Fiber.interrupt(fiber)
         expect((yield* self.status).keys.map((key) => key.inFlight)).toEqual([0])
       }
-      // Some were interrupted before they had the key in hand and some after.
+      // Some calls were interrupted before they had the key, and some after.
       const served = (yield* self.status).keys[0]?.served ?? 0
       expect(served).toBeGreaterThan(20)
       expect(served).toBeLessThan(119)
     }).pipe(Effect.withClock(makeClock().clock))
   )
 
-  it.effect.each(styles)("passes on the key that it waited for, by %s", (style) =>
-    Effect.gen(function* () {
-      const self = yield* pool
-      const witness = yield* makeWitness
-      const served: Array<number> = []
-      for (let step = 1; step <= 120; step++) {
-        const pause = pausing()
-        const first = yield* self.acquire()
-        const fiber = yield* Effect.fork(Effect.withScheduler(spoken(self, witness, call(style)), pause.scheduler))
-        yield* pause.reached
-        const next = yield* Effect.fork(self.acquire())
-        yield* Effect.replicateEffect(Effect.yieldNow(), 20)
-        expect((yield* self.status).waiting).toBe(2)
-        pause.after(step)
-        yield* first.settle(KeyPool.Verdict.Neutral())
-        yield* pause.reached
-        yield* Fiber.interrupt(fiber)
-        const lease = yield* Fiber.join(next)
-        const { keys, waiting } = yield* self.status
-        expect([waiting, keys[0]?.inFlight]).toEqual([0, 1])
-        served.push((keys[0]?.served ?? 0) - served.reduce((sum, count) => sum + count, 0))
-        yield* lease.settle(KeyPool.Verdict.Neutral())
-      }
-      // Some were interrupted before they had fetched the key and some after.
-      expect(new Set(served)).toEqual(new Set([2, 3]))
-    }).pipe(Effect.withClock(makeClock().clock))
+  it.effect.each(styles)(
+    "a waiting call by %s that is interrupted at any step leaves its key to the next in the queue",
+    (style) =>
+      Effect.gen(function* () {
+        const self = yield* pool
+        const observed = yield* makeInFlight
+        const served: Array<number> = []
+        for (let step = 1; step <= 120; step++) {
+          const pause = pausing()
+          const first = yield* self.acquire()
+          const fiber = yield* Effect.fork(Effect.withScheduler(runCall(self, observed, call(style)), pause.scheduler))
+          yield* pause.reached
+          const next = yield* Effect.fork(self.acquire())
+          yield* Effect.replicateEffect(Effect.yieldNow(), 20)
+          expect((yield* self.status).waiting).toBe(2)
+          pause.after(step)
+          yield* first.settle(KeyPool.Verdict.Neutral())
+          yield* pause.reached
+          yield* Fiber.interrupt(fiber)
+          const lease = yield* Fiber.join(next)
+          const { keys, waiting } = yield* self.status
+          expect([waiting, keys[0]?.inFlight]).toEqual([0, 1])
+          served.push((keys[0]?.served ?? 0) - served.reduce((sum, count) => sum + count, 0))
+          yield* lease.settle(KeyPool.Verdict.Neutral())
+        }
+        // Some calls were interrupted before they had fetched the key, and some after.
+        expect(new Set(served)).toEqual(new Set([2, 3]))
+      }).pipe(Effect.withClock(makeClock().clock))
   )
 })

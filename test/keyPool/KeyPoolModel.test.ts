@@ -1,17 +1,17 @@
 /**
- * The state of a pool against a model of it that is as plain as can be: lists instead of a heap, and every rule written down
- * as the documentation says it. Whatever is done to both, they must agree on who has a key, who waits and who is refused.
+ * Compares the state of a pool with a simple model: lists instead of a heap, and the rules as documented. After any commands both
+ * must agree on which keys are in use, which calls wait and which are refused.
  */
 import { describe, expect, it } from "@effect/vitest"
 import { Deferred, Duration, FastCheck, FiberId } from "effect"
 import * as ApiKey from "../../src/vocabulary/ApiKey.js"
-import * as Ring from "../../src/keyPool/keySet.js"
-import type { Hold } from "../../src/keyPool/key.js"
+import * as KeySets from "../../src/keyPool/keySet.js"
+import type { KeyReservation } from "../../src/keyPool/key.js"
 import * as Pool from "../../src/keyPool/state.js"
 import type { Wakeup } from "../../src/internal/waitQueue.js"
 import * as KeyPool from "../../src/keyPool/KeyPool.js"
 
-const remedies = { base: 1_000, factor: 2, max: 60_000, quota: 3_600_000, refused: 300_000, latencyDecay: 10_000 }
+const cooldown = { base: 1_000, factor: 2, max: 60_000, quota: 3_600_000, refused: 300_000, latencyDecay: 10_000 }
 
 interface ModelKey {
   readonly key: ApiKey.ApiKey
@@ -20,21 +20,21 @@ interface ModelKey {
   isDisabled: boolean
   restUntil: number
   isBroken: boolean
-  restedAt: number
-  strikes: number
+  restedAtSequence: number
+  consecutiveRateLimits: number
   halfOpen: "out-of-quota" | "refused" | undefined
   probe: number | undefined
 }
 
-const modelKey = (key: ApiKey.ApiKey): ModelKey => ({
+const makeModelKey = (key: ApiKey.ApiKey): ModelKey => ({
   key,
   inFlight: new Set(),
   starts: [],
   isDisabled: false,
   restUntil: -Infinity,
   isBroken: false,
-  restedAt: -1,
-  strikes: 0,
+  restedAtSequence: -1,
+  consecutiveRateLimits: 0,
   halfOpen: undefined,
   probe: undefined
 })
@@ -46,7 +46,7 @@ const opensAt = ({ key, starts }: ModelKey): number => {
   return start === undefined ? -Infinity : start + (limit / key.requestsPerSecond) * 1000
 }
 
-const standing = (key: ModelKey, now: number) => {
+const availability = (key: ModelKey, now: number) => {
   if (key.isDisabled) return "disabled"
   if (key.restUntil > now) return key.isBroken ? "broken" : "limited"
   if (key.halfOpen !== undefined && key.probe !== undefined) return "probing"
@@ -55,13 +55,13 @@ const standing = (key: ModelKey, now: number) => {
 }
 
 const readyAt = (key: ModelKey, now: number): number => {
-  const state = standing(key, now)
+  const state = availability(key, now)
   return state === "limited" || state === "broken" ? key.restUntil : state === "paced" ? opensAt(key) : Infinity
 }
 
 interface ModelCall {
   readonly model: ModelKey
-  readonly hold: Hold
+  readonly reservation: KeyReservation
 }
 
 const rest = (key: ModelKey, until: number, isBroken: boolean) => {
@@ -74,19 +74,19 @@ const judge = (
   verdict: KeyPool.Verdict,
   now: number,
   latest: number,
-  isKin: boolean
+  isGroupMember: boolean
 ) => {
-  const isNews = sequence > key.restedAt
+  const isFirst = sequence > key.restedAtSequence
   switch (verdict._tag) {
     case "Served":
-      if (isNews && !(isKin && key.halfOpen === "refused")) {
-        Object.assign(key, { strikes: 0, halfOpen: undefined, probe: undefined })
+      if (isFirst && !(isGroupMember && key.halfOpen === "refused")) {
+        Object.assign(key, { consecutiveRateLimits: 0, halfOpen: undefined, probe: undefined })
       }
       return
     case "RateLimited": {
-      key.strikes = isNews ? key.strikes + 1 : Math.max(1, key.strikes)
-      if (isNews) key.restedAt = latest
-      const backoff = Math.min(remedies.max, remedies.base * remedies.factor ** (key.strikes - 1))
+      key.consecutiveRateLimits = isFirst ? key.consecutiveRateLimits + 1 : Math.max(1, key.consecutiveRateLimits)
+      if (isFirst) key.restedAtSequence = latest
+      const backoff = Math.min(cooldown.max, cooldown.base * cooldown.factor ** (key.consecutiveRateLimits - 1))
       return rest(
         key,
         now + (verdict.retryAfter === undefined ? backoff : Duration.toMillis(verdict.retryAfter)),
@@ -94,107 +94,109 @@ const judge = (
       )
     }
     case "OutOfQuota":
-      Object.assign(key, { restedAt: latest, halfOpen: "out-of-quota" })
-      return rest(key, now + remedies.quota, true)
+      Object.assign(key, { restedAtSequence: latest, halfOpen: "out-of-quota" })
+      return rest(key, now + cooldown.quota, true)
     case "Refused":
-      if (isKin) return
-      Object.assign(key, { restedAt: latest, halfOpen: "refused" })
-      return rest(key, now + remedies.refused, true)
+      if (isGroupMember) return
+      Object.assign(key, { restedAtSequence: latest, halfOpen: "refused" })
+      return rest(key, now + cooldown.refused, true)
     case "Neutral":
       return
   }
 }
 
-/** One that waits. `until` is when it looks again though no wakeup rings. */
+/** A waiting call. `until` is when it looks again without a wakeup. */
 interface Waiter {
   readonly ticket: number
-  readonly wish: Pool.Wish
+  readonly request: Pool.AcquireRequest
   wakeup: Wakeup
   until: number
 }
 
-const makeBell = (): Wakeup => Deferred.unsafeMake(FiberId.none)
+const makeWakeup = (): Wakeup => Deferred.unsafeMake(FiberId.none)
 
-/** The state under test and the model, side by side. */
-const sideBySide = (options: ReadonlyArray<ApiKey.Options>, strategy: KeyPool.Strategy) => {
+/** The state under test and the model, which receive the same commands. */
+const makeComparison = (options: ReadonlyArray<ApiKey.Options>, strategy: KeyPool.Strategy) => {
   const keys = options.map((option, index) => ApiKey.make(`sk-${index}`, { ...option, id: `k${index}` }))
-  let state = Pool.make(Ring.make(keys, strategy, remedies, 42))
+  let state = Pool.make(KeySets.make(keys, strategy, cooldown, 42))
   let now = 0
   let added = keys.length
-  const models = new Map(keys.map((key) => [key.id, modelKey(key)]))
+  const models = new Map(keys.map((key) => [key.id, makeModelKey(key)]))
   const calls: Array<ModelCall> = []
-  let line: Array<Waiter> = []
-  const rung = new Set<Wakeup>()
+  let queue: Array<Waiter> = []
+  const completed = new Set<Wakeup>()
 
-  const taken = <A>([{ wakeups, value }, next]: Pool.Step<A>): A => {
+  const apply = <A>([{ wakeups, value }, next]: Pool.Step<A>): A => {
     state = next
-    for (const wakeup of wakeups) rung.add(wakeup)
+    for (const wakeup of wakeups) completed.add(wakeup)
     return value
   }
 
-  const available = (wish: Pool.Wish) =>
-    [...models.values()].filter((model) => !wish.exclude.has(model.key.id) && standing(model, now) === "ready")
+  const available = (request: Pool.AcquireRequest) =>
+    [...models.values()].filter((model) => !request.exclude.has(model.key.id) && availability(model, now) === "ready")
 
-  const isHopeless = (wish: Pool.Wish): boolean => {
-    const keys = [...models.values()].filter((model) => !wish.exclude.has(model.key.id))
-    const standings = keys.map((model) => standing(model, now))
-    const isBusy = standings.some((each) => each === "capped" || each === "paced")
-    const isAwaited = standings.some((each) => each === "capped" || each === "probing")
+  const cannotSucceed = (request: Pool.AcquireRequest): boolean => {
+    const keys = [...models.values()].filter((model) => !request.exclude.has(model.key.id))
+    const availabilities = keys.map((model) => availability(model, now))
+    const isBusy = availabilities.some((each) => each === "capped" || each === "paced")
+    const isAwaited = availabilities.some((each) => each === "capped" || each === "probing")
     const soonest = Math.min(Infinity, ...keys.map((model) => readyAt(model, now)))
-    return wish.deadline <= now || (!wish.patient && !isBusy) || (!isAwaited && soonest > wish.deadline)
+    return (
+      request.deadline <= now || (!request.waitsForCooldown && !isBusy) || (!isAwaited && soonest > request.deadline)
+    )
   }
 
-  const granted = (hold: Hold, wish: Pool.Wish) => {
-    const model = models.get(hold.key.id)
-    expect(available(wish).map((each) => each.key.id)).toContain(hold.key.id)
+  const granted = (reservation: KeyReservation, request: Pool.AcquireRequest) => {
+    const model = models.get(reservation.key.id)
+    expect(available(request).map((each) => each.key.id)).toContain(reservation.key.id)
     if (model === undefined) return
-    model.inFlight.add(hold.sequence)
+    model.inFlight.add(reservation.sequence)
     model.starts.push(now)
-    if (model.halfOpen !== undefined) model.probe = hold.sequence
-    calls.push({ model, hold })
+    if (model.halfOpen !== undefined) model.probe = reservation.sequence
+    calls.push({ model, reservation })
   }
 
-  /** Lets all who have reason to look again do so, and compares what they get with what they should. */
+  /** Lets every waiter with a wakeup or a timer look again, and compares the results with the model. */
   const settle = () => {
     const answers = new Map<number, Pool.Granted | Pool.Denied>()
     for (;;) {
-      const looker = line.find(
-        (waiter) => !answers.has(waiter.ticket) && (rung.has(waiter.wakeup) || waiter.until <= now)
+      const next = queue.find(
+        (waiter) => !answers.has(waiter.ticket) && (completed.has(waiter.wakeup) || waiter.until <= now)
       )
-      if (looker === undefined) break
-      looker.wakeup = makeBell()
-      const value = taken(Pool.look(state, now, looker.ticket, looker.wakeup))
-      if (value._tag === "Waiting") looker.until = value.until
-      else answers.set(looker.ticket, value)
+      if (next === undefined) break
+      next.wakeup = makeWakeup()
+      const value = apply(Pool.look(state, now, next.ticket, next.wakeup))
+      if (value._tag === "Waiting") next.until = value.until
+      else answers.set(next.ticket, value)
     }
-    for (const waiter of line) {
+    for (const waiter of queue) {
       const answer = answers.get(waiter.ticket)
-      if (answer?._tag === "Granted") granted(answer.hold, waiter.wish)
-      else expect(available(waiter.wish)).toEqual([])
+      if (answer?._tag === "Granted") granted(answer.reservation, waiter.request)
+      else expect(available(waiter.request)).toEqual([])
     }
-    for (const waiter of line) {
+    for (const waiter of queue) {
       const answer = answers.get(waiter.ticket)
-      if (answer?._tag !== "Granted") expect(isHopeless(waiter.wish)).toBe(answer?._tag === "Denied")
+      if (answer?._tag !== "Granted") expect(cannotSucceed(waiter.request)).toBe(answer?._tag === "Denied")
     }
-    line = line.filter((waiter) => !answers.has(waiter.ticket))
+    queue = queue.filter((waiter) => !answers.has(waiter.ticket))
     compare()
   }
 
   const compare = () => {
-    expect(Pool.waiting(state)).toBe(line.length)
-    const keySet = Ring.advance(state.keySet, now)
+    expect(Pool.waiting(state)).toBe(queue.length)
+    const keySet = KeySets.advance(state.keySet, now)
     expect(
-      Ring.keys(keySet).map((key) => ({
+      KeySets.keys(keySet).map((key) => ({
         id: key.id,
         inFlight: key.inFlight,
-        standing: key.standing,
+        availability: key.availability,
         wakeAt: key.wakeAt
       }))
     ).toEqual(
       [...models.values()].map((model) => ({
         id: model.key.id,
         inFlight: model.inFlight.size,
-        standing: standing(model, now),
+        availability: availability(model, now),
         wakeAt: readyAt(model, now)
       }))
     )
@@ -204,47 +206,52 @@ const sideBySide = (options: ReadonlyArray<ApiKey.Options>, strategy: KeyPool.St
 
   return {
     calls,
-    waiting: () => line.length,
-    inFlight: () => Ring.keys(state.keySet).reduce((sum, key) => sum + key.inFlight, 0),
-    ask: (exclude: ReadonlyArray<number>, maxWait: number, patient: boolean) => {
-      const wish = { exclude: new Set(exclude.map((index) => `k${index}`)), deadline: now + maxWait, patient }
-      const first = line.length > 0 ? undefined : bestOf(Ring.keys(Ring.advance(state.keySet, now)), wish, strategy)
-      const wakeup = makeBell()
-      const value = taken(Pool.queue(state, now, wish, wakeup))
+    waiting: () => queue.length,
+    inFlight: () => KeySets.keys(state.keySet).reduce((sum, key) => sum + key.inFlight, 0),
+    acquire: (exclude: ReadonlyArray<number>, maxWait: number, waitsForCooldown: boolean) => {
+      const request = {
+        exclude: new Set(exclude.map((index) => `k${index}`)),
+        deadline: now + maxWait,
+        waitsForCooldown
+      }
+      const first =
+        queue.length > 0 ? undefined : bestOf(KeySets.keys(KeySets.advance(state.keySet, now)), request, strategy)
+      const wakeup = makeWakeup()
+      const value = apply(Pool.enqueue(state, now, request, wakeup))
       if (value._tag === "Granted") {
-        granted(value.hold, wish)
-        if (first !== undefined) expect(value.hold.key.id).toBe(first)
+        granted(value.reservation, request)
+        if (first !== undefined) expect(value.reservation.key.id).toBe(first)
       } else {
-        expect(available(wish)).toEqual([])
-        expect(value._tag).toBe(isHopeless(wish) ? "Denied" : "Waiting")
-        if (value._tag === "Waiting") line.push({ ticket: value.ticket, wish, wakeup, until: value.until })
+        expect(available(request)).toEqual([])
+        expect(value._tag).toBe(cannotSucceed(request) ? "Denied" : "Waiting")
+        if (value._tag === "Waiting") queue.push({ ticket: value.ticket, request, wakeup, until: value.until })
       }
       settle()
     },
     end: (index: number, verdict: KeyPool.Verdict) => {
       const [call] = calls.splice(index % Math.max(1, calls.length), 1)
       if (call === undefined) return
-      const { hold, model } = call
+      const { reservation, model } = call
       const latest = state.keySet.sequence
-      taken(Pool.giveBack(state, now, hold, () => verdict))
-      model.inFlight.delete(hold.sequence)
-      if (model.probe === hold.sequence) model.probe = undefined
+      apply(Pool.settle(state, now, reservation, () => verdict))
+      model.inFlight.delete(reservation.sequence)
+      if (model.probe === reservation.sequence) model.probe = undefined
       if (models.get(model.key.id) === model) {
-        const kin = [...models.values()].filter(
+        const group = [...models.values()].filter(
           (each) => each !== model && each.key.quotaGroup !== undefined && each.key.quotaGroup === model.key.quotaGroup
         )
-        const wasSuffering = model.strikes > 0 || model.halfOpen !== undefined
-        judge(model, hold.sequence, verdict, now, latest, false)
-        if (verdict._tag !== "Served" || wasSuffering) {
-          for (const each of kin) judge(each, hold.sequence, verdict, now, latest, true)
+        const wasUnhealthy = model.consecutiveRateLimits > 0 || model.halfOpen !== undefined
+        judge(model, reservation.sequence, verdict, now, latest, false)
+        if (verdict._tag !== "Served" || wasUnhealthy) {
+          for (const each of group) judge(each, reservation.sequence, verdict, now, latest, true)
         }
       }
       settle()
     },
     giveUp: (index: number) => {
-      const [waiter] = line.splice(index % Math.max(1, line.length), 1)
+      const [waiter] = queue.splice(index % Math.max(1, queue.length), 1)
       if (waiter === undefined) return
-      taken(Pool.giveUp(state, now, waiter.ticket))
+      apply(Pool.giveUp(state, now, waiter.ticket))
       settle()
     },
     pass: (millis: number) => {
@@ -254,8 +261,8 @@ const sideBySide = (options: ReadonlyArray<ApiKey.Options>, strategy: KeyPool.St
     add: (option: ApiKey.Options) => {
       const key = ApiKey.make(`sk-${added}`, { ...option, id: `added-${added}` })
       added++
-      taken(Pool.change(state, now, (keySet) => [undefined, Ring.add(keySet, key)]))
-      models.set(key.id, modelKey(key))
+      apply(Pool.change(state, now, (keySet) => [undefined, KeySets.add(keySet, key)]))
+      models.set(key.id, makeModelKey(key))
       settle()
     },
     change: (what: "remove" | "disable" | "enable" | "rest", index: number, millis: number) => {
@@ -263,26 +270,30 @@ const sideBySide = (options: ReadonlyArray<ApiKey.Options>, strategy: KeyPool.St
       if (model === undefined) return
       const { id } = model.key
       const changes = {
-        remove: Ring.remove,
-        disable: Ring.disable,
-        enable: Ring.enable,
-        rest: (keySet: Ring.KeySet) => Ring.rest(keySet, id, millis, "resting")
+        remove: KeySets.remove,
+        disable: KeySets.disable,
+        enable: KeySets.enable,
+        rest: (keySet: KeySets.KeySet) => KeySets.rest(keySet, id, millis, "resting")
       }
-      taken(Pool.change(state, now, (keySet) => [undefined, changes[what](keySet, id)]))
+      apply(Pool.change(state, now, (keySet) => [undefined, changes[what](keySet, id)]))
       if (what === "remove") models.delete(id)
       if (what === "disable") model.isDisabled = true
       if (what === "rest") rest(model, now + millis, false)
       if (what === "enable") {
-        const { inFlight, key, restedAt, starts } = model
-        Object.assign(model, { ...modelKey(key), inFlight, restedAt, starts })
+        const { inFlight, key, restedAtSequence, starts } = model
+        Object.assign(model, { ...makeModelKey(key), inFlight, restedAtSequence, starts })
       }
       settle()
     }
   }
 }
 
-const bestOf = (keys: ReturnType<typeof Ring.keys>, wish: Pool.Wish, strategy: KeyPool.Strategy): string | undefined =>
-  keys.filter((key) => key.standing === "ready" && !wish.exclude.has(key.id)).sort(strategy)[0]?.id
+const bestOf = (
+  keys: ReturnType<typeof KeySets.keys>,
+  request: Pool.AcquireRequest,
+  strategy: KeyPool.Strategy
+): string | undefined =>
+  keys.filter((key) => key.availability === "ready" && !request.exclude.has(key.id)).sort(strategy)[0]?.id
 
 const keyOptions: FastCheck.Arbitrary<ApiKey.Options> = FastCheck.record(
   {
@@ -305,7 +316,7 @@ const verdict: FastCheck.Arbitrary<KeyPool.Verdict> = FastCheck.oneof(
   FastCheck.constant(KeyPool.Verdict.Refused())
 )
 
-type Command = (pools: ReturnType<typeof sideBySide>) => void
+type Command = (pools: ReturnType<typeof makeComparison>) => void
 
 const command: FastCheck.Arbitrary<Command> = FastCheck.oneof(
   {
@@ -318,9 +329,9 @@ const command: FastCheck.Arbitrary<Command> = FastCheck.oneof(
       FastCheck.constantFrom(0, 500, 5_000, 40_000, Infinity),
       FastCheck.oneof({ weight: 3, arbitrary: FastCheck.constant(true) }, FastCheck.constant(false))
     ).map(
-      ([exclude, maxWait, patient]): Command =>
+      ([exclude, maxWait, waitsForCooldown]): Command =>
         (pools) =>
-          pools.ask(exclude, maxWait, patient)
+          pools.acquire(exclude, maxWait, waitsForCooldown)
     )
   },
   {
@@ -369,9 +380,9 @@ const command: FastCheck.Arbitrary<Command> = FastCheck.oneof(
   }
 )
 
-describe("the state of a pool and its model", () => {
+describe("the pool state against a simple model", () => {
   it.prop(
-    "agree on every standing, every grant, every refusal and the line",
+    "pool state and model agree on the availability of keys, grants, refusals and the queue",
     [
       FastCheck.array(keyOptions, { minLength: 1, maxLength: 3 }),
       FastCheck.constantFrom(
@@ -385,9 +396,9 @@ describe("the state of a pool and its model", () => {
       FastCheck.array(command, { maxLength: 100, size: "max" })
     ],
     ([options, strategy, commands]) => {
-      const pools = sideBySide(options, strategy)
+      const pools = makeComparison(options, strategy)
       for (const run of commands) run(pools)
-      // Whatever has been done, a key for everyone and the end of all calls leave nobody behind.
+      // After any commands, an unlimited key and the end of all calls serve every waiter.
       pools.add({})
       expect(pools.waiting()).toBe(0)
       while (pools.calls.length > 0) pools.end(0, KeyPool.Verdict.Neutral())

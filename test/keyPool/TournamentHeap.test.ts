@@ -16,7 +16,7 @@ const change = FastCheck.record({
   score: FastCheck.option(FastCheck.integer(), { nil: undefined, freq: 3 })
 })
 
-const applied = (changes: ReadonlyArray<{ readonly slot: number; readonly score: number | undefined }>) => {
+const applyChanges = (changes: ReadonlyArray<{ readonly slot: number; readonly score: number | undefined }>) => {
   let heap = Tournament.empty(rules)
   const model = new Map<number, Entry>()
   for (const { score, slot } of changes) {
@@ -31,12 +31,12 @@ const applied = (changes: ReadonlyArray<{ readonly slot: number; readonly score:
   return { heap, model }
 }
 
-describe("a tournament heap holds what a map would hold", () => {
+describe("contents of a tournament heap", () => {
   it.prop(
-    "whatever is set and removed, in whatever order",
+    "a tournament heap has the entries and the outcome of a map after any sets and removals",
     [FastCheck.array(change, { maxLength: 200 })],
     ([changes]) => {
-      const { heap, model } = applied(changes)
+      const { heap, model } = applyChanges(changes)
       const scores = [...model.values()].map((entry) => entry.score)
       expect(Tournament.outcome(heap)).toBe(scores.length === 0 ? undefined : Math.min(...scores))
       expect(Tournament.entries(heap)).toEqual(
@@ -47,10 +47,10 @@ describe("a tournament heap holds what a map would hold", () => {
   )
 
   it.prop(
-    "and what it held before is still there",
+    "set and remove leave the previous heap unchanged",
     [FastCheck.array(change, { maxLength: 50 }), change],
     ([changes, last]) => {
-      const { heap } = applied(changes)
+      const { heap } = applyChanges(changes)
       const before = Tournament.entries(heap)
       const score = Tournament.outcome(heap)
       Tournament.set(Tournament.remove(heap, last.slot), last.slot + 1, { score: -1e9 })
@@ -59,7 +59,7 @@ describe("a tournament heap holds what a map would hold", () => {
     }
   )
 
-  it("nothing, at first", () => {
+  it("an empty tournament heap has no outcome and no entries", () => {
     const heap = Tournament.empty(rules)
     expect(Tournament.outcome(heap)).toBeUndefined()
     expect(Tournament.get(heap, 0)).toBeUndefined()
@@ -67,12 +67,12 @@ describe("a tournament heap holds what a map would hold", () => {
   })
 })
 
-describe("a change replays the matches on one path alone", () => {
+describe("matches of a tournament heap", () => {
   it.each([
     [2, 1],
     [100, 7],
     [10_000, 14]
-  ])("of %i entries: %i matches", (size, matches) => {
+  ])("set in a heap of %i entries replays %i matches", (size, matches) => {
     let played = 0
     let heap = Tournament.empty<Entry, number>({
       ...rules,
@@ -88,7 +88,7 @@ describe("a change replays the matches on one path alone", () => {
     expect(Tournament.outcome(heap)).toBe(1)
   })
 
-  it("left plays left and right plays right", () => {
+  it("matches keep the order of the slots, lower slots on the left", () => {
     const words: Tournament.Rules<string, string> = { enter: (word) => word, play: (left, right) => left + right }
     let heap = Tournament.empty(words)
     for (const slot of [4, 0, 3, 6, 1]) heap = Tournament.set(heap, slot, String(slot))

@@ -7,8 +7,8 @@ import { refusal } from "../support/refusal.js"
 const waitOf = (limiter: RateLimiter.Service, n = 1) =>
   Effect.map(refusal(limiter.take(n, { maxWait: 0 })), (error) => error.retryAfter)
 
-describe("a bucket of requests", () => {
-  it.effect("starts full, and then gives what is put back", () =>
+describe("the bucket of requests", () => {
+  it.effect("a bucket of requests starts full and refills at its rate up to the capacity", () =>
     Effect.gen(function* () {
       const limiter = yield* RateLimiter.make({ capacity: 3, refillRate: 2 })
       for (let n = 0; n < 3; n++) yield* limiter.take()
@@ -20,7 +20,7 @@ describe("a bucket of requests", () => {
     })
   )
 
-  it.effect("lets callers wait in the order they came", () =>
+  it.effect("take serves waiting callers in order of arrival", () =>
     Effect.gen(function* () {
       const limiter = yield* RateLimiter.make({ capacity: 1, refillRate: 1 })
       yield* limiter.take()
@@ -42,7 +42,7 @@ describe("a bucket of requests", () => {
     })
   )
 
-  it.effect("fails at once, with the exact wait, where that is longer than allowed", () =>
+  it.effect("take fails at once with the exact wait in retryAfter when it exceeds maxWait", () =>
     Effect.gen(function* () {
       const limiter = yield* RateLimiter.make({ capacity: 1, refillRate: 0.1, maxWait: "15 seconds" })
       yield* limiter.take()
@@ -55,7 +55,7 @@ describe("a bucket of requests", () => {
     })
   )
 
-  it.effect("moves the others up when one gives up", () =>
+  it.effect("an interrupted take leaves the queue and the next caller moves up", () =>
     Effect.gen(function* () {
       const limiter = yield* RateLimiter.make({ capacity: 4, refillRate: 1 })
       yield* limiter.take(4)
@@ -70,7 +70,7 @@ describe("a bucket of requests", () => {
     })
   )
 
-  it.effect("is taken from without waiting only where nobody waits", () =>
+  it.effect("tryTake takes permits only when they are available and no caller waits", () =>
     Effect.gen(function* () {
       const limiter = yield* RateLimiter.make({ capacity: 2, refillRate: 1 })
       expect(yield* limiter.tryTake(2)).toBe(true)
@@ -83,7 +83,7 @@ describe("a bucket of requests", () => {
     })
   )
 
-  it.effect("refuses more permits than its capacity, and what is no number, as an invalid request", () =>
+  it.effect("take rejects more permits than the capacity and invalid numbers as an invalid request", () =>
     Effect.gen(function* () {
       const limiter = yield* RateLimiter.make({ capacity: 2 })
       for (const n of [3, 0, -1, Number.NaN, Infinity]) {
@@ -97,7 +97,7 @@ describe("a bucket of requests", () => {
     })
   )
 
-  it.effect("is full again after a reset, and serves those who wait", () =>
+  it.effect("reset fills the bucket and serves waiting callers", () =>
     Effect.gen(function* () {
       const limiter = yield* RateLimiter.make({ capacity: 2, refillRate: 0.1 })
       yield* limiter.take(2)
@@ -109,7 +109,7 @@ describe("a bucket of requests", () => {
     })
   )
 
-  it.effect("is lowered by what a provider says is left, and never raised", () =>
+  it.effect("lower reduces what is available and never raises it", () =>
     Effect.gen(function* () {
       const limiter = yield* RateLimiter.make({ capacity: 10, tokensPerMinute: 100 })
       yield* limiter.lower({ requests: 4, tokens: 30 })
@@ -119,7 +119,7 @@ describe("a bucket of requests", () => {
     })
   )
 
-  it.effect("that makes no sense is refused, with every fault", () =>
+  it.effect("make rejects invalid limits and names every fault", () =>
     Effect.gen(function* () {
       const error = yield* Effect.flip(RateLimiter.make({ capacity: 0, refillRate: Number.NaN, tokensPerMinute: -1 }))
       expect(error.faults.map((fault) => fault.split(":")[0])).toEqual(["capacity", "refillRate", "tokensPerMinute"])
@@ -127,10 +127,10 @@ describe("a bucket of requests", () => {
   )
 })
 
-describe("a bucket of tokens", () => {
+describe("the bucket of tokens", () => {
   const make = RateLimiter.make({ capacity: 100, refillRate: 100, tokensPerMinute: 600 })
 
-  it.effect("gives back what was reserved too much, once", () =>
+  it.effect("settle gives unused tokens of a reservation back, once", () =>
     Effect.gen(function* () {
       const limiter = yield* make
       const reservation = yield* limiter.reserve(500)
@@ -141,18 +141,18 @@ describe("a bucket of tokens", () => {
     })
   )
 
-  it.effect("lets later callers wait out what was reserved too little", () =>
+  it.effect("tokens used beyond the reservation lengthen the wait of later callers", () =>
     Effect.gen(function* () {
       const limiter = yield* make
       const reservation = yield* limiter.reserve(600)
       yield* reservation.settle(700)
       const error = yield* refusal(limiter.reserve(10, { maxWait: 0 }))
-      // 100 owed and 10 wanted, at 10 a second.
+      // A debt of 100 and a request for 10, at 10 a second.
       expect(error.retryAfter).toEqual(Duration.seconds(11))
     })
   )
 
-  it.effect("takes the request and the tokens together or neither", () =>
+  it.effect("reserve takes the request and the tokens together or neither", () =>
     Effect.gen(function* () {
       const limiter = yield* make
       yield* limiter.reserve(600)
@@ -161,7 +161,7 @@ describe("a bucket of tokens", () => {
     })
   )
 
-  it.effect("refuses at once what is more than a whole minute's", () =>
+  it.effect("reserve rejects more tokens than tokensPerMinute at once", () =>
     Effect.gen(function* () {
       const limiter = yield* make
       expect((yield* Effect.flip(limiter.reserve(601)))._tag).toBe("InvalidRequestError")
@@ -169,10 +169,10 @@ describe("a bucket of tokens", () => {
   )
 })
 
-describe("a wait that turns out longer than was promised", () => {
+describe("waits that become longer than calculated", () => {
   const make = RateLimiter.make({ capacity: 100, refillRate: 100, tokensPerMinute: 600, maxWait: "20 seconds" })
 
-  it.effect("fails as soon as a debt makes it longer than allowed, whoever stands first", () =>
+  it.effect("waiting callers fail as soon as tokens used beyond a reservation make their wait exceed maxWait", () =>
     Effect.gen(function* () {
       const limiter = yield* make
       const reservation = yield* limiter.reserve(600)
@@ -190,14 +190,15 @@ describe("a wait that turns out longer than was promised", () => {
     })
   )
 
-  it.effect("goes on where the others' failure makes it short enough again", () =>
+  it.effect("a waiting caller stays when the failure of those before it makes its wait short enough again", () =>
     Effect.gen(function* () {
       const limiter = yield* make
       const reservation = yield* limiter.reserve(600)
       const large = yield* Effect.fork(Effect.either(limiter.reserve(150)))
       const small = yield* Effect.fork(limiter.reserve(20))
       yield* TestClock.adjust("1 second")
-      // 15 and 17 seconds were promised. With 60 more owed the large one would wait 21; without it, the small one 8.
+      // The calculated waits were 15 and 17 seconds. With a debt of 60 more the large one would wait 21; without it, the small
+      // one 8.
       yield* reservation.settle(660)
       expect(yield* Fiber.join(large)).toMatchObject({ _tag: "Left" })
       yield* TestClock.adjust("6 seconds")
@@ -207,7 +208,7 @@ describe("a wait that turns out longer than was promised", () => {
     })
   )
 
-  it.effect("is never promised: a bucket that is full while others wait for tokens gains nothing", () =>
+  it.effect("the calculated wait leaves out a refill that a full bucket of requests cannot gain", () =>
     Effect.gen(function* () {
       const limiter = yield* RateLimiter.make({ capacity: 1, refillRate: 1, tokensPerMinute: 60 })
       yield* limiter.reserve(60)
@@ -222,7 +223,7 @@ describe("a wait that turns out longer than was promised", () => {
     })
   )
 
-  it.effect("and one longer than timers can run is waited out", () =>
+  it.effect("take waits longer than the longest timer of JavaScript", () =>
     Effect.gen(function* () {
       const limiter = yield* RateLimiter.make({ capacity: 1, refillRate: 1 / (40 * 24 * 3600), maxWait: "50 days" })
       yield* limiter.take()
@@ -235,8 +236,8 @@ describe("a wait that turns out longer than was promised", () => {
   )
 })
 
-describe("what is no number", () => {
-  it.effect("leaves the estimate and what is left as they were", () =>
+describe("invalid numbers", () => {
+  it.effect("settle and lower ignore invalid numbers of tokens and requests", () =>
     Effect.gen(function* () {
       const limiter = yield* RateLimiter.make({ capacity: 10, tokensPerMinute: 600 })
       for (const actual of [Number.NaN, Infinity, -5]) yield* (yield* limiter.reserve(100)).settle(actual)
@@ -246,7 +247,7 @@ describe("what is no number", () => {
   )
 })
 
-describe("laws", () => {
+describe("RateLimiter under random arrivals and interruptions", () => {
   const arrivals = FastCheck.array(
     FastCheck.record({
       at: FastCheck.integer({ min: 0, max: 5000 }),
@@ -257,7 +258,7 @@ describe("laws", () => {
   )
 
   it.effect.prop(
-    "never more than capacity + rate × time is granted over any time, and nothing is lost",
+    "no more than capacity + rate × time is granted over any time, and no permit is lost",
     {
       arrivals,
       capacity: FastCheck.integer({ min: 3, max: 6 }),
@@ -304,8 +305,8 @@ describe("laws", () => {
   )
 })
 
-describe("a bucket of tokens", () => {
-  it.effect("never holds more than its capacity when tokens are given back", () =>
+describe("bounds of the bucket of tokens", () => {
+  it.effect("a bucket of tokens holds no more than its capacity when tokens are given back", () =>
     Effect.gen(function* () {
       const limiter = yield* RateLimiter.make({ tokensPerMinute: 600 })
       const reservation = yield* limiter.reserve(600)
@@ -315,7 +316,7 @@ describe("a bucket of tokens", () => {
     })
   )
 
-  it.effect("is lowered to nothing at the least, whatever a provider says is left", () =>
+  it.effect("lower with negative numbers empties the buckets and makes no debt", () =>
     Effect.gen(function* () {
       const limiter = yield* RateLimiter.make({ capacity: 10, refillRate: 1, tokensPerMinute: 600 })
       yield* limiter.lower({ requests: -5, tokens: -5 })
@@ -323,7 +324,7 @@ describe("a bucket of tokens", () => {
     })
   )
 
-  it.effect("keeps what is owed when it is lowered", () =>
+  it.effect("lower keeps the debt of a bucket of tokens", () =>
     Effect.gen(function* () {
       const limiter = yield* RateLimiter.make({ tokensPerMinute: 600 })
       const reservation = yield* limiter.reserve(600)

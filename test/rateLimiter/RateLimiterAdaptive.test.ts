@@ -11,15 +11,15 @@ const refused = (elapsed: Duration.DurationInput = "1 second", share = 1) =>
 const make = (options: RateLimiter.Options = {}) =>
   Effect.map(RateLimiter.make({ capacity: 10, refillRate: 10, adaptive: true, ...options }), (limiter) => ({
     ...limiter,
-    tell: (signal: RateLimiter.Signal) => limiter.observe?.(signal) ?? Effect.dieMessage("does not adapt")
+    observe: (signal: RateLimiter.Signal) => limiter.observe?.(signal) ?? Effect.dieMessage("does not adapt")
   }))
 
-describe("a limiter that adapts", () => {
-  it.effect("slows down at once, and recovers step by step while it is served", () =>
+describe("an adaptive limiter", () => {
+  it.effect("an adaptive limiter slows down at the first refusal and recovers step by step with served calls", () =>
     Effect.gen(function* () {
       const limiter = yield* make({ adaptive: { increase: 0.25 }, tokensPerMinute: 600, maxConcurrent: 8 })
       yield* TestClock.adjust("1 minute")
-      yield* limiter.tell(refused())
+      yield* limiter.observe(refused())
       expect(yield* limiter.status).toMatchObject({
         pace: 0.5,
         refillRate: 5,
@@ -27,13 +27,13 @@ describe("a limiter that adapts", () => {
         tokens: { refillRate: 5, available: 300 },
         concurrency: { limit: 4 }
       })
-      yield* limiter.tell(Signal.Served())
+      yield* limiter.observe(Signal.Served())
       expect((yield* limiter.status).pace).toBe(0.5)
       const paces: Array<number | undefined> = []
       for (let n = 0; n < 3; n++) {
         yield* TestClock.adjust("1 second")
-        yield* limiter.tell(Signal.Served())
-        yield* limiter.tell(Signal.Served())
+        yield* limiter.observe(Signal.Served())
+        yield* limiter.observe(Signal.Served())
         paces.push((yield* limiter.status).pace)
       }
       expect(paces).toEqual([0.75, 1, 1])
@@ -41,24 +41,24 @@ describe("a limiter that adapts", () => {
     })
   )
 
-  it.effect("takes the refusals of calls that were under way together for one", () =>
+  it.effect("an adaptive limiter counts refusals of concurrent calls as one", () =>
     Effect.gen(function* () {
       const limiter = yield* make()
       yield* TestClock.adjust("1 minute")
-      for (let n = 0; n < 5; n++) yield* limiter.tell(refused("2 seconds"))
+      for (let n = 0; n < 5; n++) yield* limiter.observe(refused("2 seconds"))
       expect((yield* limiter.status).pace).toBe(0.5)
       yield* TestClock.adjust("3 seconds")
-      yield* limiter.tell(refused("2 seconds"))
+      yield* limiter.observe(refused("2 seconds"))
       expect((yield* limiter.status).pace).toBe(0.25)
     })
   )
 
-  it.effect("never comes to a stop", () =>
+  it.effect("an adaptive limiter never slows below its minimum and one call in flight", () =>
     Effect.gen(function* () {
       const limiter = yield* make({ maxConcurrent: 2 })
       for (let n = 0; n < 50; n++) {
         yield* TestClock.adjust("5 seconds")
-        yield* limiter.tell(refused())
+        yield* limiter.observe(refused())
       }
       expect(yield* limiter.status).toMatchObject({ pace: 0.05, concurrency: { limit: 1 } })
       yield* TestClock.adjust("1 minute")
@@ -66,28 +66,28 @@ describe("a limiter that adapts", () => {
     })
   )
 
-  it.effect("slows down less where only one of several accounts was refused", () =>
+  it.effect("an adaptive limiter slows down less when one of several accounts is refused", () =>
     Effect.gen(function* () {
       const limiter = yield* make()
       yield* TestClock.adjust("1 minute")
-      yield* limiter.tell(refused("1 second", 0.1))
+      yield* limiter.observe(refused("1 second", 0.1))
       expect((yield* limiter.status).pace).toBeCloseTo(0.95)
     })
   )
 
-  it.effect("lets nobody wait longer than allowed because of it", () =>
+  it.effect("a waiting caller fails when a refusal makes its wait exceed maxWait", () =>
     Effect.gen(function* () {
       const limiter = yield* make({ capacity: 1, refillRate: 1, maxWait: "1500 millis" })
       yield* limiter.take()
       const waiting = yield* Effect.fork(refusal(limiter.take()))
       yield* TestClock.adjust(1)
-      yield* limiter.tell(refused("0 millis"))
+      yield* limiter.observe(refused("0 millis"))
       expect((yield* waiting.await)._tag).toBe("Success")
       expect((yield* limiter.status).waiting).toBe(0)
     })
   )
 
-  it.effect("makes what the headers say is left last until the reset", () =>
+  it.effect("an adaptive limiter spreads the remaining requests and tokens of the headers until their reset", () =>
     Effect.gen(function* () {
       const limiter = yield* make({ tokensPerMinute: 60_000 })
       const limits = {
@@ -96,9 +96,9 @@ describe("a limiter that adapts", () => {
         remainingTokens: 1000,
         resetTokens: Duration.seconds(10)
       }
-      yield* limiter.tell(Signal.Headers({ limits, share: 0.5 }))
+      yield* limiter.observe(Signal.Headers({ limits, share: 0.5 }))
       expect((yield* limiter.status).available).toBe(10)
-      yield* limiter.tell(Signal.Headers({ limits, share: 1 }))
+      yield* limiter.observe(Signal.Headers({ limits, share: 1 }))
       expect(yield* limiter.status).toMatchObject({
         available: 4,
         refillRate: 0.5,
@@ -106,7 +106,7 @@ describe("a limiter that adapts", () => {
       })
       yield* limiter.take(4)
       const error = yield* refusal(limiter.take(5, { maxWait: 0 }))
-      // Four in eight seconds, and the fifth a tenth of a second later, at the full rate again.
+      // Four in eight seconds, and the fifth after another tenth of a second at the full rate.
       expect(error.retryAfter).toEqual(Duration.millis(8100))
       yield* TestClock.adjust("8100 millis")
       expect((yield* limiter.status).refillRate).toBe(10)
@@ -114,7 +114,7 @@ describe("a limiter that adapts", () => {
     })
   )
 
-  it.effect("does not heed anything unless it is asked to", () =>
+  it.effect("a limiter has no observe without adaptive, and make rejects invalid adaptive options", () =>
     Effect.gen(function* () {
       const limiter = yield* RateLimiter.make({ capacity: 10 })
       expect(limiter.observe).toBe(undefined)
@@ -131,31 +131,33 @@ describe("a limiter that adapts", () => {
   )
 })
 
-describe("a limiter that is slowed by headers and by refusals", () => {
-  /** 80 requests are left for the next ten seconds: 8 a second, where 10 are configured. */
+describe("an adaptive limiter slowed by headers and by refusals", () => {
+  /** 80 requests remain for ten seconds: 8 a second, of 10 configured. */
   const headers = Signal.Headers({
     limits: { remainingRequests: 80, resetRequests: Duration.seconds(10) },
     share: 1
   })
 
-  it.effect("refills at the pace of the headers until their reset, and at its own again after it", () =>
-    Effect.gen(function* () {
-      const limiter = yield* make({ capacity: 100 })
-      yield* limiter.tell(headers)
-      yield* limiter.take(80)
-      yield* TestClock.adjust("5 seconds")
-      expect(yield* limiter.status).toMatchObject({ available: 40, refillRate: 8 })
-      yield* TestClock.adjust("6 seconds")
-      expect(yield* limiter.status).toMatchObject({ available: 90, refillRate: 10 })
-    })
+  it.effect(
+    "an adaptive limiter refills at the rate of the headers until their reset and at its own rate after it",
+    () =>
+      Effect.gen(function* () {
+        const limiter = yield* make({ capacity: 100 })
+        yield* limiter.observe(headers)
+        yield* limiter.take(80)
+        yield* TestClock.adjust("5 seconds")
+        expect(yield* limiter.status).toMatchObject({ available: 40, refillRate: 8 })
+        yield* TestClock.adjust("6 seconds")
+        expect(yield* limiter.status).toMatchObject({ available: 90, refillRate: 10 })
+      })
   )
 
-  it.effect("refills at the slower of both rates, and tells the wait by it", () =>
+  it.effect("an adaptive limiter refills at the slower of both rates and calculates waits by it", () =>
     Effect.gen(function* () {
       const limiter = yield* make({ capacity: 100 })
       yield* TestClock.adjust("1 minute")
-      yield* limiter.tell(headers)
-      yield* limiter.tell(refused())
+      yield* limiter.observe(headers)
+      yield* limiter.observe(refused())
       expect(yield* limiter.status).toMatchObject({ pace: 0.5, refillRate: 5, available: 40 })
       yield* TestClock.adjust("2 seconds")
       expect((yield* limiter.status).available).toBe(50)

@@ -7,8 +7,8 @@ import { refusal } from "../support/refusal.js"
 const retryAfterOf = (limiter: RateLimiter.Service) =>
   Effect.map(refusal(limiter.take(1, { maxWait: 0 })), (error) => error.retryAfter)
 
-describe("requests a minute and a day", () => {
-  it.effect("hold over every minute, wherever it begins, with the exact wait", () =>
+describe("requestsPerMinute and requestsPerDay", () => {
+  it.effect("requestsPerMinute holds over every minute, wherever it begins, with the exact wait", () =>
     Effect.gen(function* () {
       const limiter = yield* RateLimiter.make({ requestsPerMinute: 3 })
       yield* limiter.take()
@@ -22,7 +22,7 @@ describe("requests a minute and a day", () => {
     })
   )
 
-  it.effect("are taken together with all other limits or not at all", () =>
+  it.effect("reserve takes from all limits together or from none", () =>
     Effect.gen(function* () {
       const limiter = yield* RateLimiter.make({
         capacity: 100,
@@ -49,14 +49,14 @@ describe("requests a minute and a day", () => {
     })
   )
 
-  it.effect("refuse more than they ever give", () =>
+  it.effect("take rejects more permits than requestsPerMinute as an invalid request", () =>
     Effect.gen(function* () {
       const limiter = yield* RateLimiter.make({ capacity: 10, requestsPerMinute: 5 })
       expect((yield* Effect.flip(limiter.take(6)))._tag).toBe("InvalidRequestError")
     })
   )
 
-  it.effect("mean no other rate than they say, and a rate that is said besides them stands", () =>
+  it.effect("requests per minute or day set the default capacity and refillRate, and given ones stay", () =>
     Effect.gen(function* () {
       const sizesOf = (options: RateLimiter.Options) =>
         Effect.map(
@@ -74,7 +74,7 @@ describe("requests a minute and a day", () => {
   )
 
   it.effect.prop(
-    "never more than the limit is granted in any minute, however large it is, and the wait is exact",
+    "no more than requestsPerMinute is granted in any minute, however large it is, and the wait is exact",
     {
       limit: FastCheck.constantFrom(2, 7, 1500),
       gaps: FastCheck.array(FastCheck.integer({ min: 0, max: 20_000 }), { minLength: 5, maxLength: 40 })
@@ -110,8 +110,8 @@ describe("requests a minute and a day", () => {
   )
 })
 
-describe("calls in flight", () => {
-  it.effect("are no more than allowed, and the next begins when one is over", () =>
+describe("maxConcurrent", () => {
+  it.effect("no more than maxConcurrent calls are in flight, and the next starts when one ends", () =>
     Effect.gen(function* () {
       const limiter = yield* RateLimiter.make({ maxConcurrent: 2 })
       const gate = yield* Deferred.make<void>()
@@ -129,10 +129,10 @@ describe("calls in flight", () => {
     })
   )
 
-  it.effect("make others fail when they have waited as long as they may", () =>
+  it.effect("callers that wait for calls in flight fail after their maxWait", () =>
     Effect.gen(function* () {
       const limiter = yield* RateLimiter.make({ maxConcurrent: 1, maxWait: "5 seconds" })
-      const held = yield* limiter.reserve(0)
+      const first = yield* limiter.reserve(0)
       const waiting = yield* Effect.fork(refusal(limiter.reserve(0)))
       const behind = yield* Effect.fork(refusal(limiter.take()))
       const impatient = yield* Effect.fork(refusal(limiter.reserve(0, { maxWait: 0 })))
@@ -143,13 +143,13 @@ describe("calls in flight", () => {
       yield* TestClock.adjust(1)
       expect((yield* Fiber.join(waiting))._tag).toBe("RateLimitError")
       yield* Fiber.await(behind)
-      yield* held.settle(0)
+      yield* first.settle(0)
       expect(yield* limiter.status).toMatchObject({ waiting: 0, concurrency: { inFlight: 0 } })
     })
   )
 
   it.effect.prop(
-    "never exceed the limit, in the order they came, and no place is lost to interruption at any point",
+    "calls in flight never exceed maxConcurrent, and interruption at any point loses no permit",
     {
       calls: FastCheck.array(
         FastCheck.record({
@@ -169,7 +169,7 @@ describe("calls in flight", () => {
         let most = 0
         const fibers = yield* Effect.forEach(calls, ({ at, givesUpAfter, takes }) =>
           Effect.gen(function* () {
-            const speak = Effect.acquireUseRelease(
+            const runCall = Effect.acquireUseRelease(
               Effect.map(limiter.reserve(100), (reservation) => {
                 most = Math.max(most, ++inFlight)
                 return reservation
@@ -180,7 +180,7 @@ describe("calls in flight", () => {
                 return reservation.settle(50)
               }
             )
-            const fiber = yield* Effect.fork(Effect.delay(Effect.exit(speak), at))
+            const fiber = yield* Effect.fork(Effect.delay(Effect.exit(runCall), at))
             if (givesUpAfter !== undefined) {
               yield* Effect.fork(Effect.delay(Fiber.interrupt(fiber), at + givesUpAfter))
             }
@@ -205,7 +205,7 @@ describe("calls in flight", () => {
 describe("priorities", () => {
   const batch = RateLimiter.withPriority("batch")
 
-  it.effect("let an interactive call pass those of a batch, and keep the order within each", () =>
+  it.effect("interactive calls pass batch calls, and each priority keeps its order of arrival", () =>
     Effect.gen(function* () {
       const limiter = yield* RateLimiter.make({ capacity: 1, refillRate: 1 })
       yield* limiter.take()
@@ -227,7 +227,7 @@ describe("priorities", () => {
     })
   )
 
-  it.effect("tell an interactive call its exact wait, whatever a batch has queued", () =>
+  it.effect("the calculated wait of an interactive call does not count queued batch calls", () =>
     Effect.gen(function* () {
       const limiter = yield* RateLimiter.make({ capacity: 1, refillRate: 1 })
       yield* limiter.take()
@@ -240,7 +240,7 @@ describe("priorities", () => {
     })
   )
 
-  it.effect("refuse a batch call as soon as those that pass it make its wait too long", () =>
+  it.effect("a waiting batch call fails as soon as interactive calls make its wait exceed maxWait", () =>
     Effect.gen(function* () {
       const limiter = yield* RateLimiter.make({ capacity: 1, refillRate: 1 })
       yield* limiter.take()
@@ -253,10 +253,10 @@ describe("priorities", () => {
     })
   )
 
-  it.effect("serve a batch call under a load that never ends, after its aging", () =>
+  it.effect("a batch call is served after its aging under a load that never ends", () =>
     Effect.gen(function* () {
       const limiter = yield* RateLimiter.make({ capacity: 1, refillRate: 1, maxWait: "10 seconds" })
-      // Twice as many come as can be served, for ever.
+      // Twice the load that the limiter can serve, without end.
       const load = yield* Effect.fork(
         Effect.forever(Effect.zipRight(Effect.fork(Effect.either(limiter.take())), Effect.sleep("500 millis")))
       )
@@ -264,7 +264,7 @@ describe("priorities", () => {
       const batched = yield* Effect.fork(batch(limiter.take()))
       yield* TestClock.adjust("29 seconds")
       expect(yield* Fiber.poll(batched)).toMatchObject({ _tag: "None" })
-      // What had come by the end of its aging is at most as much as may wait.
+      // At most `maxWait` of the load is queued before it when its aging ends.
       yield* TestClock.adjust("12 seconds")
       expect(yield* Fiber.poll(batched)).toMatchObject({ _tag: "Some", value: Exit.void })
       yield* Fiber.interrupt(load)
@@ -272,7 +272,7 @@ describe("priorities", () => {
   )
 
   it.effect.prop(
-    "never break the rate, lose nothing, and serve each priority in its order",
+    "mixed priorities keep the rate, lose no permit, and are served in order of arrival within each",
     {
       calls: FastCheck.uniqueArray(
         FastCheck.record({
@@ -332,8 +332,8 @@ describe("priorities", () => {
   )
 })
 
-describe("a limiter per model", () => {
-  it.effect("limits each model by itself, and the others together", () =>
+describe("RateLimiter.makePerModel", () => {
+  it.effect("makePerModel limits each listed model separately and all others together", () =>
     Effect.gen(function* () {
       const limiter = yield* RateLimiter.makePerModel({
         models: { large: { capacity: 1, tokensPerMinute: 600 }, small: { capacity: 2 } },
@@ -352,7 +352,7 @@ describe("a limiter per model", () => {
     })
   )
 
-  it.effect("names the model whose limits make no sense", () =>
+  it.effect("makePerModel names the model of an invalid limit", () =>
     Effect.gen(function* () {
       const error = yield* Effect.flip(
         RateLimiter.makePerModel({ models: { large: { maxConcurrent: 0.5 } }, others: { requestsPerDay: -1 } })

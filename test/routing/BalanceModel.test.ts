@@ -5,7 +5,7 @@ import * as State from "../../src/routing/balance/state.js"
 import type { Breaker, News } from "../../src/routing/balance/deployment.js"
 import * as FailureWindow from "../../src/routing/balance/failureWindow.js"
 import * as DeploymentSet from "../../src/routing/balance/deploymentSet.js"
-import type { Hold } from "../../src/keyPool/key.js"
+import type { KeyReservation as Hold } from "../../src/keyPool/key.js"
 
 const breaker: Breaker = { failures: 3, ratio: 0.5, window: 1e12, base: 10_000, factor: 2, max: 60_000 }
 

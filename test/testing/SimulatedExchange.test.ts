@@ -5,7 +5,7 @@ import { Socket } from "node:net"
 import type { SimulatedProvider } from "../../src/testing/index.js"
 import { serve } from "../../src/testing/simulatedExchange.js"
 
-/** A request whose body never comes. */
+/** A request whose body never arrives. */
 const served = Effect.gen(function* () {
   const provider = {
     options: {},
@@ -17,7 +17,7 @@ const served = Effect.gen(function* () {
   return yield* serve(provider, request, new ServerResponse(request))
 })
 
-it.live("an exchange that is interrupted at any step whatever ends", () =>
+it.live("an exchange of the simulated provider ends when it is interrupted at any step", () =>
   Effect.gen(function* () {
     const hung: Array<number> = []
     let isBeyond = false
@@ -34,7 +34,7 @@ it.live("an exchange that is interrupted at any step whatever ends", () =>
         body: (turns) => Effect.as(Effect.yieldNow(), turns + 1)
       })
       isBeyond = left > 0
-      // At once: a fiber that interrupts would let this one take another step.
+      // At once: an interrupting fiber would let this one take another step.
       fiber.unsafeInterruptAsFork(FiberId.none)
       const hasEnded = Effect.map(Fiber.poll(fiber), Option.isSome)
       for (let turns = 0; turns < 1000 && !(yield* hasEnded); turns++) yield* Effect.yieldNow()

@@ -1,7 +1,7 @@
-/** The means for tests are tested themselves: mocks against the vocabulary, the provider with a plain HTTP client. */
+/** Tests of the test tools: the scripted `LLM` against the vocabulary, the simulated provider with a plain HTTP client. */
 import { describe, expect, it } from "@effect/vitest"
 import { Chunk, Effect, Exit, Fiber, Stream, TestClock } from "effect"
-import { request as ask } from "undici"
+import { request as send } from "undici"
 import * as ApiKey from "../../src/vocabulary/ApiKey.js"
 import * as Chat from "../../src/vocabulary/Chat.js"
 import * as ChatEvent from "../../src/vocabulary/ChatEvent.js"
@@ -10,7 +10,7 @@ import { SimulatedProvider, TestLLM } from "../../src/testing/index.js"
 import { unavailable } from "../support/scripted.js"
 
 describe("TestLLM", () => {
-  it.effect("goes through its script, whole or streamed, and keeps a record", () =>
+  it.effect("TestLLM follows its script for chat and chatStream and records the calls", () =>
     Effect.gen(function* () {
       expect((yield* LLM.chat("one")).text).toBe("first")
       const streamed = yield* Stream.runCollect(LLM.chatStream("two"))
@@ -37,7 +37,7 @@ describe("TestLLM", () => {
     )
   )
 
-  it("tells thoughts, text and arguments a word at a time, and each thought's signature with its last word", () => {
+  it("wordByWord splits reasoning, text and arguments into words, with the signature on the last word", () => {
     const whole = TestLLM.response({
       reasoningParts: [{ type: "reasoning", text: "Let me think.", id: "t1", signature: "sealed" }],
       text: "Two calls.",
@@ -46,40 +46,40 @@ describe("TestLLM", () => {
         { id: "b", name: "clock", arguments: "{}" }
       ]
     })
-    const told = TestLLM.wordByWord(whole)
-    const thought = { _tag: "ReasoningDelta", index: 0, id: "t1" }
-    expect(told.filter(({ _tag }) => _tag === "ReasoningDelta")).toEqual([
-      { ...thought, text: "Let " },
-      { ...thought, text: "me " },
-      { ...thought, text: "think.", signature: "sealed" }
+    const events = TestLLM.wordByWord(whole)
+    const delta = { _tag: "ReasoningDelta", index: 0, id: "t1" }
+    expect(events.filter(({ _tag }) => _tag === "ReasoningDelta")).toEqual([
+      { ...delta, text: "Let " },
+      { ...delta, text: "me " },
+      { ...delta, text: "think.", signature: "sealed" }
     ])
-    expect(told.flatMap((event) => (event._tag === "ToolCallDelta" ? [event.argumentsDelta] : []))).toEqual([
+    expect(events.flatMap((event) => (event._tag === "ToolCallDelta" ? [event.argumentsDelta] : []))).toEqual([
       '{"for":"two ',
       'words"}',
       "{}"
     ])
-    expect(told.reduce(ChatEvent.append, ChatEvent.nothing)).toMatchObject({
+    expect(events.reduce(ChatEvent.append, ChatEvent.nothing)).toMatchObject({
       text: whole.text,
       reasoningParts: whole.reasoningParts,
       toolCalls: whole.toolCalls
     })
   })
 
-  it.effect("says so when its script is over, or begins again", () =>
+  it.effect("TestLLM fails with the number of steps when its script has ended", () =>
     Effect.gen(function* () {
       yield* LLM.chat("?")
       expect((yield* Effect.flip(LLM.chat("?"))).message).toContain("1 step")
     }).pipe(Effect.provide(TestLLM.layer(["only"])))
   )
 
-  it.effect("begins its script again where asked to", () =>
+  it.effect("TestLLM starts its script again with loop: true", () =>
     Effect.gen(function* () {
       const answers = yield* Effect.forEach([1, 2, 3], () => LLM.chat("?"))
       expect(answers.map((answer) => answer.text)).toEqual(["a", "b", "a"])
     }).pipe(Effect.provide(TestLLM.layer(["a", "b"], { loop: true })))
   )
 
-  it.effect("takes its time by the test's clock, and may never end", () =>
+  it.effect("TestLLM delays an answer by the test clock, and a step of never does not end", () =>
     Effect.gen(function* () {
       const late = yield* Effect.fork(LLM.chat("?"))
       yield* TestClock.adjust("999 millis")
@@ -94,23 +94,23 @@ describe("TestLLM", () => {
 
   const events = ChatEvent.fromResponse(TestLLM.response({ text: "Hello" }))
 
-  it.effect("streams events at a pace and breaks off", () =>
+  it.effect("TestLLM streams events at an interval and then fails", () =>
     Effect.gen(function* () {
-      const seen: Array<string> = []
+      const tags: Array<string> = []
       const fiber = yield* Effect.fork(
-        Effect.exit(Stream.runForEach(LLM.chatStream("?"), (event) => Effect.sync(() => seen.push(event._tag))))
+        Effect.exit(Stream.runForEach(LLM.chatStream("?"), (event) => Effect.sync(() => tags.push(event._tag))))
       )
       yield* TestClock.adjust("150 millis")
-      expect(seen).toEqual(["Start"])
+      expect(tags).toEqual(["Start"])
       yield* TestClock.adjust("1 second")
       expect(yield* Fiber.join(fiber)).toEqual(Exit.fail(unavailable))
-      expect(seen).toEqual(["Start", "TextDelta"])
+      expect(tags).toEqual(["Start", "TextDelta"])
     }).pipe(
       Effect.provide(TestLLM.layer([TestLLM.stream(events.slice(0, 2), { every: "100 millis", failure: unavailable })]))
     )
   )
 
-  it.effect("refuses what the real one refuses, without using up its script", () =>
+  it.effect("TestLLM rejects an invalid request without using a step of its script", () =>
     Effect.gen(function* () {
       const error = yield* Effect.flip(LLM.chat({ messages: [] }))
       expect(error._tag === "InvalidRequestError" && error.field).toBe("messages")
@@ -118,7 +118,7 @@ describe("TestLLM", () => {
     }).pipe(Effect.provide(TestLLM.layer(["only"])))
   )
 
-  it.effect("does what a function says of each call", () =>
+  it.effect("layerHandler answers with the result of its function for each call", () =>
     Effect.gen(function* () {
       expect((yield* LLM.chat("echo")).text).toBe("0: echo")
     }).pipe(
@@ -131,7 +131,7 @@ describe("TestLLM", () => {
 
 const post = (baseUrl: string, body: object, key = "good") =>
   Effect.promise(async () => {
-    const response = await ask(`${baseUrl}/chat/completions`, {
+    const response = await send(`${baseUrl}/chat/completions`, {
       method: "POST",
       headers: { authorization: `Bearer ${key}`, "content-type": "application/json" },
       body: JSON.stringify({ model: "m", messages: [{ role: "user", content: "Hi" }], ...body })
@@ -140,30 +140,33 @@ const post = (baseUrl: string, body: object, key = "good") =>
   })
 
 describe("SimulatedProvider", () => {
-  it.scopedLive("knows its keys, and limits them with the Retry-After that is right", () =>
-    Effect.gen(function* () {
-      const provider = yield* SimulatedProvider.make({
-        keys: [
-          { key: "limited", limit: { requests: 2, per: "1 hour" } },
-          { key: "revoked", revoked: true },
-          { key: "empty", outOfQuota: true }
-        ]
+  it.scopedLive(
+    "the simulated provider limits, refuses or accepts each key by its options, with an exact Retry-After",
+    () =>
+      Effect.gen(function* () {
+        const provider = yield* SimulatedProvider.make({
+          keys: [
+            { key: "limited", limit: { requests: 2, per: "1 hour" } },
+            { key: "revoked", revoked: true },
+            { key: "empty", outOfQuota: true }
+          ]
+        })
+        const statuses = yield* Effect.forEach(
+          ["limited", "limited", "limited", "revoked", "empty", "unknown"],
+          (key) => post(provider.baseUrl, {}, key)
+        )
+        expect(statuses.map(({ status }) => status)).toEqual([200, 200, 429, 401, 429, 401])
+        const wait = Number(statuses[2]?.headers["retry-after"])
+        expect(wait).toBeGreaterThan(3000)
+        expect(wait).toBeLessThanOrEqual(3600)
+        expect(statuses[4]?.text).toContain("insufficient_quota")
+        const log = yield* provider.log
+        expect(log[0]?.keyId).toBe(ApiKey.make("limited").id)
+        expect(JSON.stringify(log)).not.toContain("Bearer")
       })
-      const statuses = yield* Effect.forEach(["limited", "limited", "limited", "revoked", "empty", "unknown"], (key) =>
-        post(provider.baseUrl, {}, key)
-      )
-      expect(statuses.map(({ status }) => status)).toEqual([200, 200, 429, 401, 429, 401])
-      const wait = Number(statuses[2]?.headers["retry-after"])
-      expect(wait).toBeGreaterThan(3000)
-      expect(wait).toBeLessThanOrEqual(3600)
-      expect(statuses[4]?.text).toContain("insufficient_quota")
-      const log = yield* provider.log
-      expect(log[0]?.keyId).toBe(ApiKey.make("limited").id)
-      expect(JSON.stringify(log)).not.toContain("Bearer")
-    })
   )
 
-  it.scopedLive("streams as OpenAI does, and counts where it is asked to", () =>
+  it.scopedLive("the simulated provider streams like OpenAI, with usage on request or by its dialect", () =>
     Effect.gen(function* () {
       const provider = yield* SimulatedProvider.make({ answer: () => "one two" })
       const { text } = yield* post(provider.baseUrl, { stream: true, stream_options: { include_usage: true } })
@@ -172,23 +175,23 @@ describe("SimulatedProvider", () => {
       expect(frames[frames.length - 2]).toContain('"prompt_tokens"')
       const silent = yield* post(provider.baseUrl, { stream: true })
       expect(silent.text).not.toContain('"prompt_tokens"')
-      const generous = yield* SimulatedProvider.make({
+      const unasked = yield* SimulatedProvider.make({
         answer: () => "one two",
         chatCompletions: { streamUsage: false }
       })
-      expect((yield* post(generous.baseUrl, { stream: true })).text).toContain('"prompt_tokens"')
+      expect((yield* post(unasked.baseUrl, { stream: true })).text).toContain('"prompt_tokens"')
     })
   )
 
-  it.scopedLive("refuses what makes no sense, and paths that it does not know", () =>
+  it.scopedLive("the simulated provider answers an invalid request with 400 and an unknown path with 404", () =>
     Effect.gen(function* () {
       const provider = yield* SimulatedProvider.make()
       const refused = yield* post(provider.baseUrl, { messages: [{ role: "robot", content: "?" }] })
       expect([refused.status, refused.text.includes("messages[0].role")]).toEqual([400, true])
-      const lost = yield* Effect.promise(() => ask(`${provider.baseUrl}/nowhere`, { method: "POST", body: "{}" }))
-      expect(lost.statusCode).toBe(404)
-      yield* Effect.promise(() => lost.body.dump())
-      const models = yield* Effect.promise(() => ask(`${provider.baseUrl}/models`))
+      const notFound = yield* Effect.promise(() => send(`${provider.baseUrl}/nowhere`, { method: "POST", body: "{}" }))
+      expect(notFound.statusCode).toBe(404)
+      yield* Effect.promise(() => notFound.body.dump())
+      const models = yield* Effect.promise(() => send(`${provider.baseUrl}/models`))
       expect(models.statusCode).toBe(200)
       yield* Effect.promise(() => models.body.dump())
     })

@@ -7,8 +7,8 @@ import { character } from "../support/character.js"
 
 const both = GptTokenizer.layer({ encodings: ["o200k_base", "cl100k_base"] })
 
-/** The conversation of OpenAI's cookbook, for which it tells what the API counted. */
-const jargon = [
+/** The conversation of OpenAI's cookbook, which reports the API's count for it. */
+const conversation = [
   Chat.system("You are a helpful, pattern-following assistant that translates corporate jargon into plain English."),
   { ...Chat.user("New synergies will help drive top-line growth."), name: "example_user" },
   { ...Chat.user("Things working well together will increase revenue."), name: "example_assistant" },
@@ -25,17 +25,17 @@ const jargon = [
   Chat.user("This late pivot means we don't have time to boil the ocean for the client deliverable.")
 ]
 
-describe("OpenAI's models", () => {
-  it.effect("are counted as OpenAI's cookbook says that its API does", () =>
+describe("token counts of OpenAI's models", () => {
+  it.effect("GptTokenizer counts the cookbook's conversation as the API of OpenAI does", () =>
     Effect.gen(function* () {
-      const request = { messages: jargon }
+      const request = { messages: conversation }
       expect(yield* TokenCounter.count(request, "gpt-4o-2024-08-06")).toEqual({ tokens: 124, estimated: false })
       expect(yield* TokenCounter.count(request, "gpt-4o-mini")).toEqual({ tokens: 124, estimated: false })
       expect(yield* TokenCounter.count(request, "gpt-4-0613")).toEqual({ tokens: 129, estimated: false })
       expect(yield* TokenCounter.count(request, "gpt-3.5-turbo")).toEqual({ tokens: 129, estimated: false })
     }).pipe(Effect.provide(both))
   )
-  it.effect("have tools counted by the same cookbook, as an estimate", () =>
+  it.effect("GptTokenizer counts tools by the cookbook and marks the count as an estimate", () =>
     Effect.gen(function* () {
       const weather: Chat.ToolDefinition = {
         name: "get_current_weather",
@@ -63,42 +63,47 @@ describe("OpenAI's models", () => {
       })
     }).pipe(Effect.provide(both))
   )
-  it.effect("have exact texts, and a chat format that is only estimated where nobody has documented it", () =>
-    Effect.gen(function* () {
-      for (const model of ["gpt-5", "gpt-4.1-mini", "o3", "o4-mini", "gpt-oss-20b"]) {
-        expect(yield* TokenCounter.count("Hello, world!", model)).toEqual({ tokens: 4, estimated: false })
-        expect((yield* TokenCounter.count([Chat.user("Hello, world!")], model)).estimated).toBe(true)
-      }
-      expect(yield* TokenCounter.count("Hello, world!", "text-embedding-3-small")).toEqual({
-        tokens: 4,
-        estimated: false
-      })
-    }).pipe(Effect.provide(both))
+  it.effect(
+    "GptTokenizer counts texts of later models exactly, and messages of an undocumented chat format as estimates",
+    () =>
+      Effect.gen(function* () {
+        for (const model of ["gpt-5", "gpt-4.1-mini", "o3", "o4-mini", "gpt-oss-20b"]) {
+          expect(yield* TokenCounter.count("Hello, world!", model)).toEqual({ tokens: 4, estimated: false })
+          expect((yield* TokenCounter.count([Chat.user("Hello, world!")], model)).estimated).toBe(true)
+        }
+        expect(yield* TokenCounter.count("Hello, world!", "text-embedding-3-small")).toEqual({
+          tokens: 4,
+          estimated: false
+        })
+      }).pipe(Effect.provide(both))
   )
-  it.effect("are known when they were tuned, or bought at a gateway", () =>
+  it.effect("GptTokenizer recognises fine-tuned models and models with the prefix of a gateway", () =>
     Effect.gen(function* () {
       for (const model of ["ft:gpt-4o-mini:acme::1", "openai/gpt-4o"]) {
-        expect(yield* TokenCounter.count({ messages: jargon }, model)).toEqual({ tokens: 124, estimated: false })
+        expect(yield* TokenCounter.count({ messages: conversation }, model)).toEqual({ tokens: 124, estimated: false })
       }
     }).pipe(Effect.provide(both))
   )
-  it.effect("read the names of special tokens as text", () =>
+  it.effect("GptTokenizer counts the names of special tokens as text", () =>
     Effect.gen(function* () {
       const { estimated, tokens } = yield* TokenCounter.count("<|endoftext|><|im_start|>", "gpt-4o")
       expect(estimated).toBe(false)
       expect(tokens).toBeGreaterThan(6)
     }).pipe(Effect.provide(both))
   )
-  it.effect.prop("take any text", [FastCheck.string({ unit: character })], ([text]) =>
-    Effect.gen(function* () {
-      const { estimated, tokens } = yield* TokenCounter.count(text, "gpt-4o")
-      expect(estimated).toBe(false)
-      expect(tokens).toBeLessThanOrEqual(Buffer.byteLength(text))
-    }).pipe(Effect.provide(both))
+  it.effect.prop(
+    "GptTokenizer counts any text, with no more tokens than bytes",
+    [FastCheck.string({ unit: character })],
+    ([text]) =>
+      Effect.gen(function* () {
+        const { estimated, tokens } = yield* TokenCounter.count(text, "gpt-4o")
+        expect(estimated).toBe(false)
+        expect(tokens).toBeLessThanOrEqual(Buffer.byteLength(text))
+      }).pipe(Effect.provide(both))
   )
-  it.effect("are counted in linear time, and say so where a long run had to be cut", () =>
+  it.effect("GptTokenizer counts in linear time, and marks the count as an estimate when it splits a long run", () =>
     Effect.gen(function* () {
-      // Uncut, this would take minutes.
+      // Without splitting, this would take minutes.
       const { estimated, tokens } = yield* TokenCounter.count("a".repeat(300_000), "gpt-4o")
       expect(estimated).toBe(true)
       expect(Math.abs(tokens - 37_500)).toBeLessThan(600)
@@ -108,21 +113,24 @@ describe("OpenAI's models", () => {
   )
 })
 
-describe("other models", () => {
-  it.effect("are estimated", () =>
+describe("token counts of other models", () => {
+  it.effect("GptTokenizer estimates models of other providers and of encodings that are not loaded", () =>
     Effect.gen(function* () {
       const counter = yield* GptTokenizer.make()
       for (const model of ["claude-sonnet-4-5", "gemini-2.5-pro", "", "gpt-4"]) {
-        expect(yield* counter.count({ messages: jargon }, model)).toEqual(
-          yield* TokenCounter.estimate.count({ messages: jargon }, model)
+        expect(yield* counter.count({ messages: conversation }, model)).toEqual(
+          yield* TokenCounter.estimate.count({ messages: conversation }, model)
         )
       }
     })
   )
-  it.effect("may be OpenAI's under names of one's own", () =>
+  it.effect("GptTokenizer counts a custom model name by the OpenAI model in the models option", () =>
     Effect.gen(function* () {
       const counter = yield* GptTokenizer.make({ models: { "our-deployment": "gpt-4o" } })
-      expect(yield* counter.count({ messages: jargon }, "our-deployment")).toEqual({ tokens: 124, estimated: false })
+      expect(yield* counter.count({ messages: conversation }, "our-deployment")).toEqual({
+        tokens: 124,
+        estimated: false
+      })
     })
   )
 })

@@ -12,7 +12,7 @@ const requests = chatRequest("test")
 const tokens = (input: TokenCounter.Input): Effect.Effect<number> =>
   Effect.map(TokenCounter.count(input, "any"), (count) => count.tokens)
 
-/** A text in each kind of writing, and the bounds of estimate / truth. */
+/** A text of each kind, and the bounds of estimate / exact count. */
 const texts: ReadonlyArray<readonly [kind: string, text: string, least: number, most: number]> = [
   [
     "English",
@@ -49,33 +49,37 @@ const texts: ReadonlyArray<readonly [kind: string, text: string, least: number, 
   ["indentation", Array.from({ length: 9 }, (_, depth) => `${" ".repeat(depth * 4)}go`).join("\n"), 0.7, 1.3]
 ]
 
-describe("an estimate of a text", () => {
-  it.each(texts)("comes near to a tokenizer on %s", (_, text, least, most) => {
+describe("Usage.estimateTokens", () => {
+  it.each(texts)("estimateTokens comes near to a tokenizer on %s", (_, text, least, most) => {
     const ratio = Usage.estimateTokens(text) / countTokens(text)
     expect(ratio).toBeGreaterThanOrEqual(least)
     expect(ratio).toBeLessThanOrEqual(most)
   })
-  it("is nothing for no text, and at least one token for any", () => {
+  it("estimateTokens is zero for an empty text and one for a single character", () => {
     expect(Usage.estimateTokens("")).toBe(0)
     expect(Usage.estimateTokens("a")).toBe(1)
     expect(Usage.estimateTokens("本")).toBe(1)
     expect(Usage.estimateTokens("\n")).toBe(1)
   })
-  it("takes one space for a part of the word behind it", () => {
+  it("estimateTokens counts a single space as part of the word that follows", () => {
     expect(Usage.estimateTokens("one two three")).toBe(3)
   })
-  it("is not carried away by long rules and blank lines", () => {
+  it("estimateTokens stays low for long runs of one sign, spaces or line feeds", () => {
     expect(Usage.estimateTokens("=".repeat(800))).toBeLessThan(50)
     expect(Usage.estimateTokens(" ".repeat(800))).toBeLessThan(20)
     expect(Usage.estimateTokens("\n".repeat(100))).toBeLessThan(10)
   })
-  it.prop("is whole, and never above three a character", [FastCheck.string({ unit: character })], ([text]) => {
-    const estimate = Usage.estimateTokens(text)
-    expect(Number.isInteger(estimate)).toBe(true)
-    expect(estimate).toBeLessThanOrEqual(text.length * 3)
-  })
   it.prop(
-    "of two texts together is about that of both",
+    "estimateTokens is a whole number of at most three per character",
+    [FastCheck.string({ unit: character })],
+    ([text]) => {
+      const estimate = Usage.estimateTokens(text)
+      expect(Number.isInteger(estimate)).toBe(true)
+      expect(estimate).toBeLessThanOrEqual(text.length * 3)
+    }
+  )
+  it.prop(
+    "estimateTokens of two joined texts differs by at most three from the sum",
     [FastCheck.string({ unit: character }), FastCheck.string({ unit: character })],
     ([one, other]) => {
       const apart = Usage.estimateTokens(one) + Usage.estimateTokens(other)
@@ -84,52 +88,55 @@ describe("an estimate of a text", () => {
   )
 })
 
-describe("a count", () => {
-  it.effect("is an estimate unless there is a tokenizer", () =>
+describe("TokenCounter.count", () => {
+  it.effect("count is an estimate without a tokenizer", () =>
     Effect.gen(function* () {
       expect(yield* TokenCounter.count("Hello, world!", "gpt-4o")).toEqual({ tokens: 4, estimated: true })
     })
   )
-  it.effect.prop("of messages is the sum of each", [requests], ([{ messages }]) =>
+  it.effect.prop("count of messages is the sum of the counts of each", [requests], ([{ messages }]) =>
     Effect.gen(function* () {
       const each = yield* Effect.forEach(messages, (message) => tokens([message]))
       expect(yield* tokens(messages)).toBe(each.reduce((sum, count) => sum + count, 0))
     })
   )
-  it.effect.prop("of a request is at least that of its messages and what begins the answer", [requests], ([request]) =>
-    Effect.gen(function* () {
-      const messages = yield* tokens(request.messages)
-      const whole = yield* tokens(request)
-      if (request.tools === undefined && typeof request.responseFormat !== "object") expect(whole).toBe(messages + 3)
-      else expect(whole).toBeGreaterThan(messages + 3)
-    })
+  it.effect.prop(
+    "count of a request adds the tokens that begin the answer, and those of tools and response format",
+    [requests],
+    ([request]) =>
+      Effect.gen(function* () {
+        const messages = yield* tokens(request.messages)
+        const whole = yield* tokens(request)
+        if (request.tools === undefined && typeof request.responseFormat !== "object") expect(whole).toBe(messages + 3)
+        else expect(whole).toBeGreaterThan(messages + 3)
+      })
   )
-  it.effect("puts four tokens around a message, and counts its name", () =>
+  it.effect("count adds four tokens per message, and the message's name", () =>
     Effect.gen(function* () {
       expect(yield* tokens([Chat.user("")])).toBe(4)
       expect(yield* tokens([Chat.user("one two")])).toBe(6)
       expect(yield* tokens([{ ...Chat.user("one two"), name: "ada" }])).toBe(8)
     })
   )
-  it.effect("knows the calls of tools and their results", () =>
+  it.effect("count includes tool calls and their results", () =>
     Effect.gen(function* () {
       const call = { id: "call_1", name: "weather", arguments: '{"city":"Paris"}' }
-      const asked = yield* tokens([Chat.assistant("", [call])])
-      expect(asked).toBe(4 + 3 + 1 + Usage.estimateTokens(call.arguments))
+      const withCall = yield* tokens([Chat.assistant("", [call])])
+      expect(withCall).toBe(4 + 3 + 1 + Usage.estimateTokens(call.arguments))
       expect(yield* tokens([Chat.toolResult(call, "sunny")])).toBe(5)
     })
   )
-  it.effect("knows the thoughts that are shown", () =>
+  it.effect("count includes reasoning text and not its signature", () =>
     Effect.gen(function* () {
-      const thought = (text: string): Chat.Message => ({
+      const reasoning = (text: string): Chat.Message => ({
         role: "assistant",
         content: [{ type: "reasoning", text, signature: "sealed".repeat(100) }]
       })
-      expect(yield* tokens([thought("three more words")])).toBe(4 + 3)
-      expect(yield* tokens([thought("")])).toBe(4)
+      expect(yield* tokens([reasoning("three more words")])).toBe(4 + 3)
+      expect(yield* tokens([reasoning("")])).toBe(4)
     })
   )
-  it.effect("knows schemas to any depth", () =>
+  it.effect("count includes nested JSON schemas of tools and the values of enums", () =>
     Effect.gen(function* () {
       const tool = (parameters: { readonly [key: string]: unknown }) => ({ name: "find", parameters })
       const count = (parameters: { readonly [key: string]: unknown }) =>
@@ -173,7 +180,7 @@ const gif = (width: number, height: number): Uint8Array => {
   return bytes
 }
 
-/** A second of silence for each second asked for, at this many bytes a second. */
+/** Silence of the given length, at this many bytes a second. */
 const wav = (seconds: number, bytesPerSecond: number): Uint8Array => {
   const bytes = new Uint8Array(44 + seconds * bytesPerSecond)
   bytes.set([0x52, 0x49, 0x46, 0x46])
@@ -181,10 +188,10 @@ const wav = (seconds: number, bytesPerSecond: number): Uint8Array => {
   return bytes
 }
 
-describe("what is no text", () => {
+describe("token counts of images, audio and files", () => {
   const part = (part: Chat.UserPart): Effect.Effect<number> => Effect.map(tokens([Chat.user([part])]), (all) => all - 4)
 
-  it.effect("counts by OpenAI's tiles, where it is an image whose size is known", () =>
+  it.effect("count of an image of known size follows OpenAI's tiles", () =>
     Effect.gen(function* () {
       expect(yield* part(Chat.image(png(512, 512)))).toBe(85 + 170)
       expect(yield* part(Chat.image(png(1024, 1024)))).toBe(85 + 4 * 170)
@@ -192,7 +199,7 @@ describe("what is no text", () => {
       expect(yield* part(Chat.image(gif(600, 300), { mediaType: "image/gif" }))).toBe(85 + 2 * 170)
     })
   )
-  it.effect("counts four tiles for an image whose size is not known, and none for one of low detail", () =>
+  it.effect("count assumes four tiles for an image of unknown size, and no tile for low detail", () =>
     Effect.gen(function* () {
       expect(yield* part(Chat.image("https://example.com/cat.jpg"))).toBe(85 + 4 * 170)
       expect(yield* part(Chat.image("data:image/png;base64,AAAA"))).toBe(85 + 4 * 170)
@@ -200,21 +207,21 @@ describe("what is no text", () => {
       expect(yield* part(Chat.image(png(4096, 4096), { detail: "low" }))).toBe(85)
     })
   )
-  it.effect("counts ten tokens for a second of sound", () =>
+  it.effect("count of audio is ten tokens per second", () =>
     Effect.gen(function* () {
       expect(yield* part(Chat.audio(wav(3, 8000)))).toBe(31)
       expect(yield* part(Chat.audio(new Uint8Array(32_000), { mediaType: "audio/mpeg" }))).toBe(20)
       expect(yield* part(Chat.audio("https://example.com/talk.mp3"))).toBe(600)
     })
   )
-  it.effect("counts a page for a document, and its bytes for a text", () =>
+  it.effect("count of a document is that of one page, and of a text file a token per four bytes", () =>
     Effect.gen(function* () {
       expect(yield* part(Chat.file(new Uint8Array(9000)))).toBe(1500)
       expect(yield* part({ type: "file", fileId: "file-1" })).toBe(1500)
       expect(yield* part(Chat.file(new Uint8Array(9000), { mediaType: "text/markdown" }))).toBe(2250)
     })
   )
-  it.effect("counts in the results of tools as well", () =>
+  it.effect("count includes text and images in tool results", () =>
     Effect.gen(function* () {
       const message: Chat.Message = {
         role: "tool",
@@ -226,14 +233,14 @@ describe("what is no text", () => {
   )
 })
 
-describe("a counter of one's own", () => {
+describe("TokenCounter.layer with a custom tokenizer", () => {
   const characters = TokenCounter.layer((model) =>
     model === "letters"
       ? { text: (text) => ({ tokens: text.length, estimated: false }), knownChatFormat: true }
       : undefined
   )
 
-  it.effect("counts the models it knows, and says that it is sure", () =>
+  it.effect("a custom tokenizer counts its own models exactly, and others are estimated", () =>
     Effect.gen(function* () {
       expect(yield* TokenCounter.count("abc", "letters")).toEqual({ tokens: 3, estimated: false })
       expect(yield* TokenCounter.count([Chat.user("abc")], "letters")).toEqual({ tokens: 7, estimated: false })
@@ -244,7 +251,7 @@ describe("a counter of one's own", () => {
       expect(yield* TokenCounter.count("a b c d e f g", "words")).toEqual({ tokens: 7, estimated: true })
     }).pipe(Effect.provide(characters))
   )
-  it.effect("is not sure of what no provider has documented", () =>
+  it.effect("a count is an estimate when a request has tool calls, tools, images or a schema", () =>
     Effect.gen(function* () {
       const estimated = (input: TokenCounter.Input) =>
         Effect.map(TokenCounter.count(input, "letters"), (count) => count.estimated)
@@ -260,7 +267,7 @@ describe("a counter of one's own", () => {
       expect(yield* estimated({ messages: [], responseFormat: { name: "a", schema: {} } })).toBe(true)
     }).pipe(Effect.provide(characters))
   )
-  it.effect("gives way to the estimate where that is asked for", () =>
+  it.effect("layerEstimate replaces a tokenizer by the estimate", () =>
     Effect.gen(function* () {
       expect(yield* TokenCounter.count("abc", "letters")).toEqual({ tokens: 1, estimated: true })
     }).pipe(Effect.provide(Layer.provideMerge(TokenCounter.layerEstimate, characters)))

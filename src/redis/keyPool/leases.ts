@@ -1,6 +1,6 @@
 /** What this process holds of the pool, and what it still has to tell Redis. */
 import { Chunk, Effect, HashMap, Ref } from "effect"
-import { wait } from "../../keyPool/key.js"
+import { retryAfterMillis } from "../../keyPool/key.js"
 import type { Verdict } from "../../keyPool/model.js"
 import type { RedisError } from "../model.js"
 import type { Shared } from "./shared.js"
@@ -30,7 +30,8 @@ const renewals = 500
 const memberOf = ({ key, lease, sequence }: Grant): string => `${lease}:${sequence}:${key}`
 
 const endingOf = (grant: Grant, verdict: Verdict): Ending => {
-  const retryAfter = verdict._tag === "RateLimited" || verdict._tag === "OutOfQuota" ? finite(wait(verdict)) : undefined
+  const retryAfter =
+    verdict._tag === "RateLimited" || verdict._tag === "OutOfQuota" ? finite(retryAfterMillis(verdict)) : undefined
   return {
     ...grant,
     verdict: verdict._tag,

@@ -1,6 +1,6 @@
 /** The steps of a pool as scripts: what each is asked, and what it replies. All durations are in milliseconds. */
 import { Schema } from "effect"
-import type { Remedies } from "../../keyPool/key.js"
+import type { CooldownSettings as Remedies } from "../../keyPool/key.js"
 import type { Verdict } from "../../keyPool/model.js"
 import type { Script } from "../model.js"
 import * as Redis from "../model.js"

@@ -4,7 +4,7 @@ import { Cause, Duration, Effect, Exit, Option, Ref, Scope as Scopes, Stream } f
 import { inBackground } from "../../internal/background.js"
 import type { ApiKey } from "../../vocabulary/ApiKey.js"
 import * as Admission from "../../keyPool/options.js"
-import type { Remedies } from "../../keyPool/key.js"
+import type { CooldownSettings as Remedies } from "../../keyPool/key.js"
 import * as MonotonicClock from "../../internal/clock.js"
 import type { KeyInput, Lease, LeaseOptions, NoKeyError, Options, Service } from "../../keyPool/model.js"
 import { InvalidPoolError } from "../../keyPool/model.js"
@@ -175,7 +175,7 @@ export const make = (
 
     const add = (input: KeyInput): Effect.Effect<string, InvalidPoolError> =>
       Effect.flatMap(
-        Ref.modify(roster, (present): readonly [Admission.Admission<ReadonlyArray<ApiKey>>, ReadonlyArray<ApiKey>] => {
+        Ref.modify(roster, (present): readonly [Admission.Checked<ReadonlyArray<ApiKey>>, ReadonlyArray<ApiKey>] => {
           const admission = Admission.keys([input], present, () => "key")
           return [admission, admission.faults.length > 0 ? present : [...present, ...admission.value]]
         }),

@@ -1,7 +1,7 @@
 /** What the processes share of a pool, as effects: each is one script, run once more where Redis has forgotten the keys. */
 import { Effect, Random } from "effect"
 import type { ApiKey } from "../../vocabulary/ApiKey.js"
-import type { Remedies } from "../../keyPool/key.js"
+import type { CooldownSettings as Remedies } from "../../keyPool/key.js"
 import type * as Redis from "../model.js"
 import { RedisError } from "../model.js"
 import type { Answer, ChangeRequest, Ending, KeyReport, Request, Resting, Step, Steps, Wish } from "./scripts.js"

@@ -125,7 +125,7 @@ export const make = (terms: Terms): Effect.Effect<Service, never, Scope.Scope> =
       Effect.uninterruptible(
         Effect.flatMap(Effect.zip(priority, Effect.clock), ([rank, clock]) => {
           const startedAt = MonotonicClock.now(clock)
-          const most = rank === "batch" ? settings.patience : settings.maxWait
+          const most = rank === "batch" ? settings.batchMaxWait : settings.maxWait
           const allowed = Math.min(most, options?.maxWait === undefined ? Infinity : Duration.toMillis(options.maxWait))
           const rest = () => Math.max(0, allowed - (MonotonicClock.now(clock) - startedAt))
           const caller = { wish, aging: rank === "batch" ? settings.aging : 0 }

@@ -3,7 +3,7 @@ import type { Scope } from "effect"
 import { Duration, Effect, HashMap, List, Ref, Stream } from "effect"
 import { inBackground } from "../../internal/background.js"
 import * as MonotonicClock from "../../internal/clock.js"
-import * as Window from "../../rateLimiter/window.js"
+import * as Window from "../../internal/slidingWindow.js"
 import * as Outbox from "../shared/outbox.js"
 import type * as Redis from "../model.js"
 import type { Amount, Ends, Epoch, Held, Limits, Steps } from "./scripts.js"
@@ -63,7 +63,7 @@ const takenAt = (
 ): Window.SlidingWindow | undefined =>
   window === undefined
     ? undefined
-    : { ...Window.taken({ ...Window.refilled(window, now), updatedAt: now + wait }, amount), updatedAt: now }
+    : { ...Window.take({ ...Window.expire(window, now), updatedAt: now + wait }, amount), updatedAt: now }
 
 const endsOf = (window: Window.SlidingWindow | undefined, now: number): Ends =>
   window === undefined

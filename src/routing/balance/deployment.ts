@@ -7,7 +7,12 @@ import * as ApiKey from "../../vocabulary/ApiKey.js"
 import type { DeploymentState, Verdict } from "./model.js"
 import type { Notice } from "./health.js"
 import * as FailureWindow from "./failureWindow.js"
-import type { Hold, Moment, Pace, PooledKey } from "../../keyPool/key.js"
+import type {
+  KeyReservation as Hold,
+  SettleContext as Moment,
+  VirtualTime as Pace,
+  PooledKey
+} from "../../keyPool/key.js"
 import * as PooledKeys from "../../keyPool/key.js"
 import * as Rendezvous from "./rendezvous.js"
 
@@ -100,9 +105,9 @@ const nothing: Change = {}
 
 /** The deployment with its standing as it is now, level with the others where it was away and is back. */
 export const stand = (deployment: Deployment, now: number, pace: Pace, interval: number): Deployment => {
-  const standing = PooledKeys.stand(deployment.load, now)
-  const isBack = PooledKeys.isAway(deployment.load) && !PooledKeys.isAway(standing)
-  const load = isBack ? PooledKeys.level(standing, pace, interval) : standing
+  const standing = PooledKeys.refresh(deployment.load, now)
+  const isBack = PooledKeys.isUnavailable(deployment.load) && !PooledKeys.isUnavailable(standing)
+  const load = isBack ? PooledKeys.catchUp(standing, pace, interval) : standing
   return load === deployment.load ? deployment : revised(deployment, load, nothing)
 }
 
@@ -258,9 +263,9 @@ export const heard = (deployment: Deployment, { openings, state, until }: News, 
         ? revised(deployment, PooledKeys.clearCooldown(load), { openings: 0, ...forgotten(deployment) })
         : deployment
     case "Cooling":
-      return revised(deployment, PooledKeys.restedBy(load, until, "rate-limited", sequence), nothing)
+      return revised(deployment, PooledKeys.applySharedCooldown(load, until, "rate-limited", sequence), nothing)
     case "Open":
-      return revised(deployment, PooledKeys.restedBy(load, until, "out-of-quota", sequence), {
+      return revised(deployment, PooledKeys.applySharedCooldown(load, until, "out-of-quota", sequence), {
         openings: Math.max(openings, deployment.openings),
         openedAt: sequence,
         ...forgotten(deployment)

@@ -6,7 +6,12 @@ import type { Order } from "effect"
 import type { DeploymentState, Verdict } from "./model.js"
 import type { Breaker, Deployment } from "./deployment.js"
 import * as Deployments from "./deployment.js"
-import type { Hold, Moment, Pace, Remedies } from "../../keyPool/key.js"
+import type {
+  CooldownSettings as Remedies,
+  KeyReservation as Hold,
+  SettleContext as Moment,
+  VirtualTime as Pace
+} from "../../keyPool/key.js"
 import * as RandomDraw from "../../internal/random.js"
 import * as Rendezvous from "./rendezvous.js"
 
@@ -63,13 +68,23 @@ export const make = (
     return Deployments.make(one, position, window, RandomDraw.exponential(drawn))
   })
   const pace = { served: 0, ticket: 0 }
-  return { rules, remedies, now: 0, sequence: 0, deployments, pace, seed: drawn, wakeAt: Infinity, changes: 0 }
+  return {
+    rules,
+    cooldown: remedies,
+    now: 0,
+    sequence: 0,
+    deployments,
+    pace,
+    seed: drawn,
+    wakeAt: Infinity,
+    changes: 0
+  }
 }
 
 /** Every call passes through this, and V8 takes forty times as long over a spread as over a literal. */
 const revised = (deploymentSet: DeploymentSet, change: Partial<DeploymentSet>): DeploymentSet => ({
   rules: deploymentSet.rules,
-  remedies: deploymentSet.remedies,
+  cooldown: deploymentSet.cooldown,
   now: change.now ?? deploymentSet.now,
   sequence: change.sequence ?? deploymentSet.sequence,
   deployments: change.deployments ?? deploymentSet.deployments,
@@ -88,11 +103,11 @@ export const outlook = (deploymentSet: DeploymentSet, wish: Wish): Outlook => {
   for (const deployment of deploymentSet.deployments) {
     const { load, state } = deployment
     if (wish.exclude.has(load.position)) continue
-    if (load.standing === "ready") {
+    if (load.availability === "ready") {
       ready++
       if (winner === undefined || order(state, winner.state) < 0) winner = deployment
     } else {
-      if (load.standing === "capped" || load.standing === "probing") awaited++
+      if (load.availability === "capped" || load.availability === "probing") awaited++
       if (load.wakeAt < wakeAt) wakeAt = load.wakeAt
     }
   }
@@ -106,7 +121,7 @@ const home = (deploymentSet: DeploymentSet, wish: Wish, first: Deployment | unde
   if (wish.affinity === undefined || first === undefined) return undefined
   const places = deploymentSet.deployments.filter(
     ({ load, state }) =>
-      load.standing === "ready" && state.order === first.state.order && !wish.exclude.has(load.position)
+      load.availability === "ready" && state.order === first.state.order && !wish.exclude.has(load.position)
   )
   return Rendezvous.choose(wish.affinity, places, seen, deploymentSet.rules.bound)
 }
@@ -197,7 +212,7 @@ const put = (deploymentSet: DeploymentSet, deployment: Deployment): DeploymentSe
   const standing = Deployments.stand(deployment, deploymentSet.now, deploymentSet.pace, RandomDraw.exponential(seed))
   const deployments = deploymentSet.deployments.with(position, standing)
   const { load } = standing
-  return before?.standing === load.standing && before.wakeAt === load.wakeAt
+  return before?.availability === load.availability && before.wakeAt === load.wakeAt
     ? revised(deploymentSet, { seed, deployments })
     : revised(deploymentSet, { seed, deployments, wakeAt: earliest(deployments), changes: deploymentSet.changes + 1 })
 }

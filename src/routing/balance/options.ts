@@ -7,7 +7,7 @@ import { isWeight, wrongWeight } from "../../keyPool/options.js"
 import * as Checks from "../../internal/optionChecks.js"
 import type { Breaker, Settings } from "./deployment.js"
 import type { Rules } from "./deploymentSet.js"
-import type { Remedies } from "../../keyPool/key.js"
+import type { CooldownSettings as Remedies } from "../../keyPool/key.js"
 import * as Rendezvous from "./rendezvous.js"
 import type { ChatRequest } from "../../vocabulary/Chat.js"
 

@@ -35,7 +35,7 @@ export const statusOf = (deployment: Deployment, info: ModelInfo, now: number, e
 const stateOf = (deployment: Deployment, now: number, epoch: number): State => {
   const { load } = deployment
   const { restUntil } = load.health
-  switch (load.standing) {
+  switch (load.availability) {
     case "disabled":
       return { _tag: "Disabled" }
     case "limited":
@@ -138,7 +138,7 @@ const comesBackIn = ({ deploymentSet, lacks }: Outcome): number | undefined => {
 }
 
 const mayAnswerLater = (deployment: Deployment, answer: LLMError | undefined): boolean =>
-  answer === undefined ? deployment.load.standing !== "disabled" : Errors.isRetryable(answer)
+  answer === undefined ? deployment.load.availability !== "disabled" : Errors.isRetryable(answer)
 
 /** The error that says what each deployment answered. */
 export const exhausted = (outcome: Outcome): Errors.BalanceExhaustedError => {

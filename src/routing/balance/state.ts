@@ -9,7 +9,7 @@ import type { Notice } from "./health.js"
 import type { News } from "./deployment.js"
 import type { DeploymentSet, Outlook, Wish as FleetWish } from "./deploymentSet.js"
 import * as DeploymentSets from "./deploymentSet.js"
-import type { Hold } from "../../keyPool/key.js"
+import type { KeyReservation as Hold } from "../../keyPool/key.js"
 import type { Wakeup, Step as StepOf, Transition, NotQueued, Waiting } from "../../internal/waitQueue.js"
 import { noWakeup, notQueued } from "../../internal/waitQueue.js"
 

@@ -1,8 +1,8 @@
 /**
- * Counts the tokens of OpenAI's models exactly, by the package `gpt-tokenizer` (an optional peer dependency).
+ * Counts the tokens of OpenAI's models exactly, with the package `gpt-tokenizer` (an optional peer dependency).
  *
- * An encoding is 1 to 2.5 MB of source: only those that are asked for are loaded, when the layer is built. Models with
- * another encoding, and models of other providers, are counted by the estimate.
+ * An encoding is 1 to 2.5 MB of source: only the configured ones are loaded, when the layer is built. Models with another
+ * encoding, and models of other providers, are estimated.
  *
  * @example
  * ```ts
@@ -20,7 +20,7 @@ import { Effect, Layer, Schema } from "effect"
 import * as TokenCounter from "../counter.js"
 
 /**
- * How OpenAI's models cut texts: `o200k_base` from GPT-4o on, `cl100k_base` before (GPT-4, GPT-3.5 and the embeddings).
+ * The encodings of OpenAI's models: `o200k_base` from GPT-4o on, `cl100k_base` before (GPT-4, GPT-3.5 and the embeddings).
  *
  * @since 0.1.0
  * @category model
@@ -28,15 +28,15 @@ import * as TokenCounter from "../counter.js"
 export type Encoding = "o200k_base" | "cl100k_base"
 
 /**
- * Which encodings are loaded, and for which models.
+ * The encodings to load, and the models behind custom names.
  *
  * @since 0.1.0
  * @category model
  */
 export interface Options {
-  /** Which encodings are loaded. @default ["o200k_base"] */
+  /** The encodings to load. @default ["o200k_base"] */
   readonly encodings?: ReadonlyArray<Encoding>
-  /** Which models stand behind names of your own, such as deployments on Azure. @default {} */
+  /** The OpenAI models behind custom names, such as deployments on Azure. @default {} */
   readonly models?: Readonly<Record<string, string>>
 }
 
@@ -58,11 +58,11 @@ export class EncodingUnavailableError extends Schema.TaggedError<EncodingUnavail
 interface Family {
   readonly encoding: Encoding
   readonly prefix: string
-  /** Whether OpenAI's cookbook ("How to count tokens with tiktoken") gives its chat format. */
+  /** Whether OpenAI's cookbook ("How to count tokens with tiktoken") documents its chat format. */
   readonly knownChatFormat: boolean
 }
 
-/** From the model table of OpenAI's tiktoken; a prefix that begins another stands behind it. */
+/** From the model table of OpenAI's tiktoken. A prefix of another prefix comes after it. */
 const families: ReadonlyArray<Family> = [
   ...["gpt-4o", "chatgpt-4o"].map((prefix) => ({ encoding: "o200k_base", prefix, knownChatFormat: true }) as const),
   ...["gpt-4.1", "gpt-4.5", "gpt-5", "gpt-oss", "o1", "o3", "o4"].map(
@@ -76,11 +76,11 @@ const families: ReadonlyArray<Family> = [
   )
 ]
 
-/** The model's own name: without `ft:` of those that were tuned, and without the maker that gateways put before it. */
-const bareName = (model: string): string => model.replace(/^ft:/, "").replace(/^openai\//, "")
+/** The name without `ft:` of fine-tuned models and without the `openai/` of gateways. */
+const baseName = (model: string): string => model.replace(/^ft:/, "").replace(/^openai\//, "")
 
 const familyOf = (model: string): Family | undefined => {
-  const name = bareName(model)
+  const name = baseName(model)
   return families.find(({ prefix }) => name.startsWith(prefix))
 }
 
@@ -90,7 +90,7 @@ const familyOf = (model: string): Family | undefined => {
 
 type CountTokens = (text: string) => number
 
-/** In a user's text the names of special tokens are text like any other. */
+/** The names of special tokens in a user's text count as text. */
 const plain = { disallowedSpecial: new Set<string>() }
 
 const load: Record<Encoding, () => Promise<CountTokens>> = {
@@ -104,7 +104,7 @@ const load: Record<Encoding, () => Promise<CountTokens>> = {
   }
 }
 
-const loaded = (encoding: Encoding): Effect.Effect<readonly [Encoding, CountTokens], EncodingUnavailableError> =>
+const loadEncoding = (encoding: Encoding): Effect.Effect<readonly [Encoding, CountTokens], EncodingUnavailableError> =>
   Effect.tryPromise({
     try: load[encoding],
     catch: (cause) =>
@@ -116,40 +116,40 @@ const loaded = (encoding: Encoding): Effect.Effect<readonly [Encoding, CountToke
   }).pipe(Effect.map((count) => [encoding, count] as const))
 
 /**
- * The longest run of one kind (letters, white space, signs) that is tokenized as one, in UTF-16 units. The time that a run takes
- * grows with the square of its length: half a million letters without a space would stall the process for minutes.
+ * The longest run of one kind (letters, white space, signs) that is tokenized as one, in UTF-16 units. The time for a run grows
+ * with the square of its length: half a million letters without a space would block the process for minutes.
  */
-const longest = 500
+const maxRun = 500
 
 const longRun = RegExp(
-  ["[\\p{L}\\p{M}]", "\\s", "[^\\s\\p{L}\\p{N}]"].map((kind) => `(?<!${kind})${kind}{${longest},}`).join("|"),
+  ["[\\p{L}\\p{M}]", "\\s", "[^\\s\\p{L}\\p{N}]"].map((kind) => `(?<!${kind})${kind}{${maxRun},}`).join("|"),
   "gu"
 )
 
 const isSecondHalf = (unit: number): boolean => unit >= 0xdc00 && unit <= 0xdfff
 
 const countText = (count: CountTokens, text: string): TokenCounter.Count => {
-  if (text.length <= longest) return { tokens: count(text), estimated: false }
+  if (text.length <= maxRun) return { tokens: count(text), estimated: false }
   let tokens = 0
   let from = 0
   for (const run of text.matchAll(longRun)) {
     const end = run.index + run[0].length
-    for (let next = run.index + longest; next < end; next += longest) {
+    for (let next = run.index + maxRun; next < end; next += maxRun) {
       const cut = isSecondHalf(text.charCodeAt(next)) ? next + 1 : next
       tokens += count(text.slice(from, cut))
       from = cut
     }
   }
-  // A cut may have parted a token.
+  // A cut can split a token.
   return { tokens: tokens + count(text.slice(from)), estimated: from > 0 }
 }
 
 /**
- * The counter itself, with its encodings loaded.
+ * Makes the counter with its encodings loaded.
  *
- * Texts are exact for every model whose encoding was asked for. Requests that are nothing but text are exact for the GPT-4o,
- * GPT-4 and GPT-3.5 models, whose chat format OpenAI has documented. Requests to later models, and requests with tools, tool
- * calls, images, sounds or files, are exact in their texts and say that the whole is an estimate.
+ * Texts are exact for every model whose encoding is loaded. Requests that contain nothing but text are exact for the GPT-4o,
+ * GPT-4 and GPT-3.5 models, whose chat format OpenAI documents. Requests to later models, and requests with tools, tool calls,
+ * images, audio or files, have exact texts, and their count is marked as an estimate.
  *
  * @since 0.1.0
  * @category constructors
@@ -158,11 +158,11 @@ export const make = ({ encodings = ["o200k_base"], models = {} }: Options = {}):
   TokenCounter.Service,
   EncodingUnavailableError
 > =>
-  Effect.map(Effect.forEach(encodings, loaded), (counts) => {
+  Effect.map(Effect.forEach(encodings, loadEncoding), (counts) => {
     const byEncoding = new Map(counts)
-    const named = new Map(Object.entries(models))
+    const aliases = new Map(Object.entries(models))
     return TokenCounter.make((model) => {
-      const family = familyOf(named.get(model) ?? model)
+      const family = familyOf(aliases.get(model) ?? model)
       const count = family === undefined ? undefined : byEncoding.get(family.encoding)
       return family === undefined || count === undefined
         ? undefined
@@ -171,7 +171,7 @@ export const make = ({ encodings = ["o200k_base"], models = {} }: Options = {}):
   })
 
 /**
- * The counter as a layer. `EncodingUnavailableError` where an encoding cannot be loaded.
+ * The counter as a layer. Fails with `EncodingUnavailableError` if an encoding cannot be loaded.
  *
  * @since 0.1.0
  * @category layers

@@ -1,5 +1,5 @@
 /**
- * Exact counts of tokens, by the tokenizers of providers. Each needs its optional peer dependency.
+ * Exact token counts by the tokenizers of providers. Each needs its optional peer dependency.
  *
  * @since 0.1.0
  */

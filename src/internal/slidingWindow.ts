@@ -1,0 +1,84 @@
+/** A sliding window: at most `limit` in any period of `duration`. A pure module; times are in milliseconds. */
+import { List } from "effect"
+
+interface Entry {
+  readonly amount: number
+  readonly expiresAt: number
+}
+
+/**
+ * Holds what was taken as a queue in two lists: `older` with the oldest at its head, empty only if both are; `newer` with the
+ * newest at its head.
+ */
+export interface SlidingWindow {
+  readonly limit: number
+  readonly duration: number
+  /** What is taken within one grain expires together, at its end, which bounds the number of entries. Exact if zero. */
+  readonly grain: number
+  readonly used: number
+  readonly updatedAt: number
+  readonly older: List.List<Entry>
+  readonly newer: List.List<Entry>
+}
+
+/** Entries expire together in groups, never too early, if `limit` is above `maxEntries`. */
+export const make = (limit: number, duration: number, now: number, maxEntries = 1000): SlidingWindow => ({
+  limit,
+  duration,
+  grain: limit <= maxEntries ? 0 : duration / maxEntries,
+  used: 0,
+  updatedAt: now,
+  older: List.nil(),
+  newer: List.nil()
+})
+
+/** The window at `now`, without expired entries. */
+export const expire = (window: SlidingWindow, now: number): SlidingWindow => {
+  if (now <= window.updatedAt) return window
+  let { newer, older, used } = window
+  while (List.isCons(older) && older.head.expiresAt <= now) {
+    used -= older.head.amount
+    older = older.tail
+    if (List.isNil(older)) {
+      older = List.reverse(newer)
+      newer = List.nil()
+    }
+  }
+  return { ...window, used: List.isNil(older) ? 0 : used, updatedAt: now, older, newer }
+}
+
+export const take = (window: SlidingWindow, amount: number): SlidingWindow => {
+  const end = window.updatedAt + window.duration
+  const expiresAt = window.grain === 0 ? end : Math.ceil(end / window.grain) * window.grain
+  const used = window.used + amount
+  const { newer } = window
+  if (List.isNil(window.older)) return { ...window, used, older: List.of({ amount, expiresAt }) }
+  return List.isCons(newer) && newer.head.expiresAt === expiresAt
+    ? { ...window, used, newer: List.prepend(newer.tail, { amount: newer.head.amount + amount, expiresAt }) }
+    : { ...window, used, newer: List.prepend(newer, { amount, expiresAt }) }
+}
+
+/** When there is room for `amount`: in the past or `-Infinity` if there is now, infinite if there never is. */
+export const opensAt = (window: SlidingWindow, amount: number): number => {
+  let missing = window.used + amount - window.limit
+  // Sums of fractions are inexact.
+  if (missing <= 1e-9) return -Infinity
+  let { newer, older } = window
+  while (List.isCons(older)) {
+    missing -= older.head.amount
+    if (missing <= 1e-9) return older.head.expiresAt
+    older = older.tail
+    if (List.isNil(older)) {
+      older = List.reverse(newer)
+      newer = List.nil()
+    }
+  }
+  return Infinity
+}
+
+export const clear = (window: SlidingWindow): SlidingWindow => ({
+  ...window,
+  used: 0,
+  older: List.nil(),
+  newer: List.nil()
+})
