@@ -17,8 +17,8 @@ const told = Usage.make({ inputTokens: 10, cachedInputTokens: 4, outputTokens: 5
 
 const answeredInFull = ({ outcome, status }: SimulatedProvider.Exchange) => outcome === "complete" && status === 200
 
-describe("over sockets, the ledger and the provider's own log agree", () => {
-  it.scopedLive("on answers, streams, refusals, failures and those who left", () =>
+describe("UsageLedger over sockets", () => {
+  it.scopedLive("records one attempt per request in the provider's log, under refusals, failures and early stops", () =>
     Effect.gen(function* () {
       const provider = yield* SimulatedProvider.make({
         keys: [{ key: "revoked", revoked: true }, { key: "good" }],
@@ -89,7 +89,7 @@ describe("over sockets, the ledger and the provider's own log agree", () => {
     )
   )
 
-  it.scopedLive("to the token, where every answer arrives whole", () =>
+  it.scopedLive("adds up exactly the reported usage when every answer arrives whole", () =>
     Effect.gen(function* () {
       const provider = yield* SimulatedProvider.make({
         answer: () => ({ text: "one two three four", usage: told }),

@@ -46,13 +46,13 @@ const recordingTracer = Effect.map(Effect.tracer, (tracer) => {
   return { spans, layer }
 })
 
-describe("a key is seen nowhere", () => {
-  it("on the key itself, its pool or their faults", () => {
+describe("secrecy of keys", () => {
+  it("hides the secret of an ApiKey and of its fingerprint", () => {
     const key = ApiKey.make(canary)
     expectUnseen(key, ApiKey.fingerprint(key.value))
   })
 
-  it.effect("in a pool, its status and its errors", () =>
+  it.effect("hides the secret in a pool, its lease, its status and its errors", () =>
     Effect.gen(function* () {
       const pool = yield* KeyPool.make({ providerId: "test", keys: [canary, { key: "other", weight: 2 }] })
       const lease = yield* pool.acquire()
@@ -64,7 +64,7 @@ describe("a key is seen nowhere", () => {
     })
   )
 
-  it.effect("in the faults of a provider file", () =>
+  it.effect("hides the secret in a provider file and in its faults", () =>
     Effect.gen(function* () {
       const broken = [
         `{"openai":[{"model_name":"m","api_keys":["${canary}"],"base_url":"nowhere"}]}`,
@@ -80,7 +80,7 @@ describe("a key is seen nowhere", () => {
     })
   )
 
-  it.effect("in what is read from the environment", () =>
+  it.effect("hides the secret in errors of configuration from the environment", () =>
     Effect.gen(function* () {
       const env = ConfigProvider.fromMap(
         new Map([
@@ -99,75 +99,77 @@ describe("a key is seen nowhere", () => {
     })
   )
 
-  it.scopedLive("in answers, errors, logs, spans and metrics of calls that succeed and fail in every way", () =>
-    Effect.gen(function* () {
-      const S = SimulatedProvider
-      const lines: Array<string> = []
-      const logger = Logger.replace(
-        Logger.defaultLogger,
-        Logger.make(({ annotations, cause, message }) => {
-          lines.push(said(message), Cause.pretty(cause), said([...annotations]))
-        })
-      )
-      const tracer = yield* recordingTracer
-      yield* Effect.gen(function* () {
-        const provider = yield* SimulatedProvider.make()
-        const llm = yield* LLM.make({
-          model: "simulated",
-          retry: false,
-          timeouts: { response: "200 millis", firstEvent: "200 millis", idle: "200 millis" }
-        }).pipe(
-          Effect.provide(ChatCompletionsClient.layer({ provider: "simulated", baseUrl: provider.baseUrl })),
-          Effect.provide(
-            KeyPool.layer({ providerId: "simulated", keys: [canary], cooldown: { base: 1, quota: 1, refused: 1 } })
-          ),
-          Effect.provide(RateLimiter.unlimited)
+  it.scopedLive(
+    "hides the secret in answers, errors, logs, spans and metrics of calls that succeed and fail in every way",
+    () =>
+      Effect.gen(function* () {
+        const S = SimulatedProvider
+        const lines: Array<string> = []
+        const logger = Logger.replace(
+          Logger.defaultLogger,
+          Logger.make(({ annotations, cause, message }) => {
+            lines.push(said(message), Cause.pretty(cause), said([...annotations]))
+          })
         )
-        expectUnseen(llm)
-        const faults = [
-          undefined,
-          S.status(401, { message: `Incorrect API key provided: ${canary}` }),
-          S.status(500, { message: `Authorization: Bearer ${canary}`, code: canary }),
-          S.status(429, { message: canary }),
-          S.garbage,
-          S.reset(),
-          S.reset(3),
-          S.truncate(3),
-          S.hang(),
-          S.errorEvent(2, { message: `bad key ${canary}` }),
-          S.brokenEvent(2)
-        ]
-        for (const fault of faults) {
-          yield* provider.next(fault)
-          const whole = yield* Effect.either(llm.chat("?"))
-          yield* Effect.logError("whole", whole, Either.isLeft(whole) ? Cause.fail(whole.left) : "")
-          yield* Effect.sleep(5)
-          yield* provider.next(fault)
-          const streamed = yield* Effect.either(ChatEvent.collect(llm.chatStream("?")))
-          yield* Effect.logError("streamed", streamed)
-          yield* Effect.sleep(5)
-          expectUnseen(whole, streamed, yield* llm.status)
-        }
-        expectUnseen(yield* provider.log)
-        const elsewhere = yield* LLM.make({ model: "m", retry: false }).pipe(
-          Effect.provide(ChatCompletionsClient.layer({ baseUrl: "http://127.0.0.1:1/v1" })),
-          Effect.provide(KeyPool.layer({ providerId: "nowhere", keys: [canary] })),
-          Effect.provide(RateLimiter.unlimited)
-        )
-        expectUnseen(
-          yield* Effect.exit(elsewhere.chat("?")),
-          yield* Effect.exit(Stream.runDrain(elsewhere.chatStream("?")))
-        )
-      }).pipe(Effect.provide(NodeHttpClient.layerUndici), Effect.provide(tracer.layer), Effect.provide(logger))
-      expect(lines.length).toBeGreaterThan(10)
-      expectUnseen(lines)
-      expect(tracer.spans.length).toBeGreaterThan(10)
-      for (const span of tracer.spans) expectUnseen(span.name, [...span.attributes], span.status)
-      expectUnseen(yield* Metric.snapshot)
-    }).pipe(Logger.withMinimumLogLevel(LogLevel.All))
+        const tracer = yield* recordingTracer
+        yield* Effect.gen(function* () {
+          const provider = yield* SimulatedProvider.make()
+          const llm = yield* LLM.make({
+            model: "simulated",
+            retry: false,
+            timeouts: { response: "200 millis", firstEvent: "200 millis", idle: "200 millis" }
+          }).pipe(
+            Effect.provide(ChatCompletionsClient.layer({ provider: "simulated", baseUrl: provider.baseUrl })),
+            Effect.provide(
+              KeyPool.layer({ providerId: "simulated", keys: [canary], cooldown: { base: 1, quota: 1, refused: 1 } })
+            ),
+            Effect.provide(RateLimiter.unlimited)
+          )
+          expectUnseen(llm)
+          const faults = [
+            undefined,
+            S.status(401, { message: `Incorrect API key provided: ${canary}` }),
+            S.status(500, { message: `Authorization: Bearer ${canary}`, code: canary }),
+            S.status(429, { message: canary }),
+            S.garbage,
+            S.reset(),
+            S.reset(3),
+            S.truncate(3),
+            S.hang(),
+            S.errorEvent(2, { message: `bad key ${canary}` }),
+            S.brokenEvent(2)
+          ]
+          for (const fault of faults) {
+            yield* provider.next(fault)
+            const whole = yield* Effect.either(llm.chat("?"))
+            yield* Effect.logError("whole", whole, Either.isLeft(whole) ? Cause.fail(whole.left) : "")
+            yield* Effect.sleep(5)
+            yield* provider.next(fault)
+            const streamed = yield* Effect.either(ChatEvent.collect(llm.chatStream("?")))
+            yield* Effect.logError("streamed", streamed)
+            yield* Effect.sleep(5)
+            expectUnseen(whole, streamed, yield* llm.status)
+          }
+          expectUnseen(yield* provider.log)
+          const elsewhere = yield* LLM.make({ model: "m", retry: false }).pipe(
+            Effect.provide(ChatCompletionsClient.layer({ baseUrl: "http://127.0.0.1:1/v1" })),
+            Effect.provide(KeyPool.layer({ providerId: "nowhere", keys: [canary] })),
+            Effect.provide(RateLimiter.unlimited)
+          )
+          expectUnseen(
+            yield* Effect.exit(elsewhere.chat("?")),
+            yield* Effect.exit(Stream.runDrain(elsewhere.chatStream("?")))
+          )
+        }).pipe(Effect.provide(NodeHttpClient.layerUndici), Effect.provide(tracer.layer), Effect.provide(logger))
+        expect(lines.length).toBeGreaterThan(10)
+        expectUnseen(lines)
+        expect(tracer.spans.length).toBeGreaterThan(10)
+        for (const span of tracer.spans) expectUnseen(span.name, [...span.attributes], span.status)
+        expectUnseen(yield* Metric.snapshot)
+      }).pipe(Logger.withMinimumLogLevel(LogLevel.All))
   )
 
-  it.scopedLive("nor is the token that it signs", () =>
+  it.scopedLive("hides the signed token and the key of Zhipu in errors, logs, spans and metrics", () =>
     Effect.gen(function* () {
       const S = SimulatedProvider
       const key = "0123456789abcdef.canary-never-to-be-seen"

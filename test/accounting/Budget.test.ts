@@ -38,8 +38,8 @@ const denied = <A>(call: Effect.Effect<A, LLMError>) =>
 const spentOf = (status: Effect.Effect<ReadonlyArray<Budget.Status>>) =>
   Effect.map(status, (all) => all.map(({ reserved, spent }) => [spent, reserved]))
 
-describe("a call pays for what it consumed", () => {
-  it.effect("whole, streamed and embedded", () =>
+describe("charging a call", () => {
+  it.effect("charges the tokens of a whole and of a streamed answer", () =>
     Effect.gen(function* () {
       const { llm, status } = yield* limited({ limit: { tokens: 1000 } })
       yield* llm.chat(request)
@@ -49,7 +49,7 @@ describe("a call pays for what it consumed", () => {
     })
   )
 
-  it.effect("in dollars, to the last trillionth", () =>
+  it.effect("charges dollars exactly over a hundred calls", () =>
     Effect.gen(function* () {
       const { llm, status } = yield* limited({ limit: { dollars: 1 } })
       for (let call = 0; call < 100; call++) yield* llm.chat(request)
@@ -57,7 +57,7 @@ describe("a call pays for what it consumed", () => {
     }).pipe(Effect.provide(prices))
   )
 
-  it.effect("a stream settles with its last event, however long it is held open after that", () =>
+  it.effect("settles a stream at its Finish event, even when the stream stays open", () =>
     Effect.gen(function* () {
       const budget = yield* Budget.make({ limit: { tokens: 1000 } })
       const llm = yield* Effect.flatMap(
@@ -74,25 +74,27 @@ describe("a call pays for what it consumed", () => {
     })
   )
 
-  it.effect("what is under way is set aside, and given back when it is interrupted or fails", () =>
-    Effect.gen(function* () {
-      const budget = yield* Budget.make({ limit: { tokens: 1000 } })
-      const hanging = yield* Effect.flatMap(llmOver({}), budget.middleware)
-      const fibers = yield* Effect.forEach(
-        [hanging.chat(request), Stream.runDrain(hanging.chatStream(request))],
-        (call) => Effect.fork(call)
-      )
-      yield* TestClock.adjust("1 second")
-      expect(yield* spentOf(budget.status)).toEqual([[0, 2 * setAside]])
-      yield* Fiber.interruptAll(fibers)
-      expect(yield* spentOf(budget.status)).toEqual([[2 * (setAside - 8), 0]])
-      const failing = yield* Effect.flatMap(llmOver({ chat: () => Effect.fail(down) }), budget.middleware)
-      yield* Effect.flip(failing.chat(request))
-      expect(yield* spentOf(budget.status)).toEqual([[2 * (setAside - 8), 0]])
-    })
+  it.effect(
+    "reserves the estimate of a call in flight, and charges the input on interruption and nothing on a 503",
+    () =>
+      Effect.gen(function* () {
+        const budget = yield* Budget.make({ limit: { tokens: 1000 } })
+        const hanging = yield* Effect.flatMap(llmOver({}), budget.middleware)
+        const fibers = yield* Effect.forEach(
+          [hanging.chat(request), Stream.runDrain(hanging.chatStream(request))],
+          (call) => Effect.fork(call)
+        )
+        yield* TestClock.adjust("1 second")
+        expect(yield* spentOf(budget.status)).toEqual([[0, 2 * setAside]])
+        yield* Fiber.interruptAll(fibers)
+        expect(yield* spentOf(budget.status)).toEqual([[2 * (setAside - 8), 0]])
+        const failing = yield* Effect.flatMap(llmOver({ chat: () => Effect.fail(down) }), budget.middleware)
+        yield* Effect.flip(failing.chat(request))
+        expect(yield* spentOf(budget.status)).toEqual([[2 * (setAside - 8), 0]])
+      })
   )
 
-  it.effect("every attempt on every member of a fallback, and once where the middleware is there twice", () =>
+  it.effect("charges the attempts on every member of a fallback, once when the middleware is applied twice", () =>
     Effect.gen(function* () {
       const broken = new LLMErrors.MalformedResponseError({ ...context, message: "html", path: "", excerpt: "" })
       const budget = yield* Budget.make({ limit: { dollars: 1 } })
@@ -104,7 +106,7 @@ describe("a call pays for what it consumed", () => {
     }).pipe(Effect.provide(prices))
   )
 
-  it.effect("an LLM of another make by the usage of its answers, and of errors that tell a part", () =>
+  it.effect("charges a custom LLM by the usage of its answers and of partial answers in errors", () =>
     Effect.gen(function* () {
       const budget = yield* Budget.make({ limit: { tokens: 1000 } })
       const partial = new LLMErrors.StreamInterruptedError({
@@ -130,7 +132,7 @@ describe("a call pays for what it consumed", () => {
     })
   )
 
-  it.effect("what a cache answers inside of it is free", () =>
+  it.effect("charges nothing for an answer that an inner cache serves", () =>
     Effect.gen(function* () {
       const budget = yield* Budget.make({ limit: { tokens: 1000 } })
       const base = yield* scripted("hello")
@@ -147,7 +149,7 @@ describe("a call pays for what it consumed", () => {
     })
   )
 
-  it.effect("a request that makes no sense is refused by name and costs nothing", () =>
+  it.effect("passes an invalid request on to its InvalidRequestError and charges nothing", () =>
     Effect.gen(function* () {
       const { llm, status } = yield* limited({ limit: { tokens: 1 } })
       expect((yield* Effect.flip(llm.chat({ messages: [] })))._tag).toBe("InvalidRequestError")
@@ -156,8 +158,8 @@ describe("a call pays for what it consumed", () => {
   )
 })
 
-describe("a call for which there is no room is refused before it is sent", () => {
-  it.effect("and told what was spent, what is set aside, and when there is more", () =>
+describe("refusing a call", () => {
+  it.effect("reports the spent and reserved amounts and the time of renewal when a call does not fit the budget", () =>
     Effect.gen(function* () {
       const { llm } = yield* limited({ name: "daily", limit: { tokens: 20 }, period: "day" })
       yield* TestClock.adjust("23 hours")
@@ -178,7 +180,7 @@ describe("a call for which there is no room is refused before it is sent", () =>
     })
   )
 
-  it.effect("calls that come together do not spend the same money", () =>
+  it.effect("admits only as many concurrent calls as fit the budget together", () =>
     Effect.gen(function* () {
       const budget = yield* Budget.make({ limit: { tokens: 5 * setAside } })
       const llm = yield* Effect.flatMap(
@@ -196,7 +198,7 @@ describe("a call for which there is no room is refused before it is sent", () =>
     })
   )
 
-  it.effect("where one budget of several has no room, nothing is set aside in the others", () =>
+  it.effect("reserves nothing in any budget when one of several has no room", () =>
     Effect.gen(function* () {
       const { llm, status } = yield* limited([
         { name: "all", limit: { tokens: 1000 } },
@@ -223,8 +225,8 @@ describe("a call for which there is no room is refused before it is sent", () =>
   )
 })
 
-describe("a price that nobody knows", () => {
-  it.effect("is refused by a budget in dollars, and no matter to one in tokens", () =>
+describe("unknown prices", () => {
+  it.effect("refuses a call with an unknown price by a budget in dollars, and admits it by one in tokens", () =>
     Effect.gen(function* () {
       const dollars = yield* limited({ limit: { dollars: 1 } })
       const error = yield* denied(dollars.llm.chat(request))
@@ -236,7 +238,7 @@ describe("a price that nobody knows", () => {
     })
   )
 
-  it.effect("may be let pass, and its tokens counted", () =>
+  it.effect("counts the tokens of a call with an unknown price when `unknownPrice` is `count-tokens`", () =>
     Effect.gen(function* () {
       const { llm, status } = yield* limited({ limit: { dollars: 1 }, unknownPrice: "count-tokens" })
       yield* llm.chat(request)
@@ -244,7 +246,7 @@ describe("a price that nobody knows", () => {
     })
   )
 
-  it.effect("and only shows afterwards: what was set aside is spent", () =>
+  it.effect("charges the reserved amount when a fallback without a known price answers", () =>
     Effect.gen(function* () {
       const budget = yield* Budget.make({ limit: { dollars: 1 } })
       const first = yield* llmOver({ chat: () => Effect.fail(down) })
@@ -259,7 +261,7 @@ describe("a price that nobody knows", () => {
   )
 })
 
-describe("a period", () => {
+describe("periods", () => {
   const at = (iso: string) => TestClock.setTime(DateTime.toEpochMillis(DateTime.unsafeMake(iso)))
 
   const spentAt = (period: Budget.Period, moments: ReadonlyArray<readonly [string, number]>) =>
@@ -273,7 +275,7 @@ describe("a period", () => {
       }
     })
 
-  it.effect("of the calendar begins anew at its edge", () =>
+  it.effect("resets a calendar period at the end of the day, week or month", () =>
     Effect.gen(function* () {
       yield* spentAt("day", [
         ["2026-03-01T00:00:00Z", 0],
@@ -294,7 +296,7 @@ describe("a period", () => {
     })
   )
 
-  it.effect("follows a time zone, also through the days on which its clocks change", () =>
+  it.effect("resets a calendar period at midnight of its time zone, also when clocks change", () =>
     spentAt({ calendar: "day", timeZone: DateTime.zoneUnsafeMakeNamed("Europe/Berlin") }, [
       ["2026-03-28T22:30:00Z", 0],
       ["2026-03-28T23:00:00Z", 0],
@@ -306,7 +308,7 @@ describe("a period", () => {
     ])
   )
 
-  it.effect("that rolls forgets what is older, never too early", () =>
+  it.effect("drops spending from a rolling period after its length, at most a sixtieth of it later", () =>
     spentAt({ rolling: "1 hour" }, [
       ["2026-03-01T00:00:00Z", 0],
       ["2026-03-01T00:30:00Z", 7],
@@ -316,14 +318,14 @@ describe("a period", () => {
     ])
   )
 
-  it.effect("that never ends forgets nothing", () =>
+  it.effect("keeps spending for the period `forever`", () =>
     spentAt("forever", [
       ["2026-03-01T00:00:00Z", 0],
       ["2036-03-01T00:00:00Z", 7]
     ])
   )
 
-  it.effect("takes what was set aside over into the next, and counts it when it is spent", () =>
+  it.effect("keeps a reservation across the end of a period and charges it to the next", () =>
     Effect.gen(function* () {
       const budget = yield* Budget.make({ limit: { tokens: 20 }, period: "minute" })
       const llm = yield* Effect.flatMap(
@@ -341,8 +343,8 @@ describe("a period", () => {
   )
 })
 
-describe("a warning", () => {
-  it.effect("is given once a period, when its share is spent, and cannot harm the call", () =>
+describe("onWarn", () => {
+  it.effect("runs `onWarn` once per period, when the share is spent, and ignores its failure", () =>
     Effect.gen(function* () {
       const warnings = yield* Ref.make<ReadonlyArray<number>>([])
       const { llm } = yield* limited({
@@ -364,8 +366,8 @@ describe("a warning", () => {
   )
 })
 
-describe("a budget that makes no sense", () => {
-  it.effect("is refused with all of its faults", () =>
+describe("invalid budgets", () => {
+  it.effect("rejects invalid budgets with an InvalidBudgetError that lists every fault", () =>
     Effect.gen(function* () {
       const error = yield* Effect.flip(
         Budget.make([
@@ -379,8 +381,8 @@ describe("a budget that makes no sense", () => {
   )
 })
 
-describe("the books", () => {
-  it.effect("are shared by the budgets of one store", () =>
+describe("BudgetStore", () => {
+  it.effect("shares accounts between budgets over the same store", () =>
     Effect.gen(function* () {
       const one = yield* limited({ limit: { tokens: 1000 } })
       const other = yield* limited({ limit: { tokens: 1000 } })

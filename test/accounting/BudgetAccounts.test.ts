@@ -57,8 +57,8 @@ const run = (period: Period, steps: ReadonlyArray<typeof step extends FastCheck.
 
 const steps = FastCheck.array(step, { maxLength: 30 })
 
-describe("what counts as spent", () => {
-  it.prop("with a period of the calendar is all that was spent since it began", { steps }, ({ steps }) => {
+describe("the spent amount of an account", () => {
+  it.prop("counts all spending since the start of a calendar period", { steps }, ({ steps }) => {
     const { seen, spendings } = run("hour", steps)
     const last = seen[seen.length - 1]
     if (last === undefined) return
@@ -68,7 +68,7 @@ describe("what counts as spent", () => {
   })
 
   it.prop(
-    "with a rolling period is all that is younger, and nothing that is older by more than a sixtieth",
+    "counts all spending within a rolling period, and none that is older by more than a sixtieth of it",
     { steps },
     ({ steps }) => {
       const { seen, spentBetween } = run({ rolling: "1 hour" }, steps)
@@ -80,15 +80,15 @@ describe("what counts as spent", () => {
     }
   )
 
-  it.prop("with no period is all", { steps }, ({ steps }) => {
+  it.prop("counts all spending ever when the period is `forever`", { steps }, ({ steps }) => {
     const { seen, spentBetween } = run("forever", steps)
     expect(seen[seen.length - 1]?.standing.spent).toBe(spentBetween(0, Infinity))
   })
 })
 
-describe("a slice", () => {
+describe("sliceAt", () => {
   it.prop(
-    "holds the moment it is made for, and counts at least until it ends",
+    "returns a slice that contains the time, and whose spending counts at least until its end",
     {
       at: FastCheck.integer({ min: 0, max: Date.UTC(2100, 0, 1) }),
       period: FastCheck.constantFrom<Period>("minute", "hour", "day", "week", "month", "year", { rolling: "7 hours" })
@@ -104,8 +104,8 @@ describe("a slice", () => {
   )
 })
 
-describe("accounts that stand at nothing", () => {
-  it("are closed, so that labels without end do not fill the memory", () => {
+describe("idle accounts", () => {
+  it("removes accounts without reservations or live spending, so that unbounded labels stay bounded in memory", () => {
     let books = Accounts.opened
     for (let index = 0; index < 20_000; index++) {
       const now = index * minute

@@ -118,9 +118,9 @@ const runs = { fastCheck: { numRuns: 25 } }
 
 const exactly = (dollars: number): number => Math.round(dollars * 1e12)
 
-describe("under random calls, failures, retries and interruptions", () => {
+describe("budgets under random calls, failures, retries and interruptions", () => {
   it.effect.prop(
-    "what is spent is what the attempts consumed, by label and in all, and no reservation outlives its call",
+    "spends exactly what the ledger records, by label and in total, and leaves no reservation behind",
     { plans: FastCheck.array(plan(false), { minLength: 1, maxLength: 12 }) },
     ({ plans }) =>
       Effect.gen(function* () {
@@ -147,7 +147,7 @@ describe("under random calls, failures, retries and interruptions", () => {
   )
 
   it.effect.prop(
-    "calls that consume no more than they set aside never spend more than there is",
+    "never exceeds the limit when no call consumes more than it reserves",
     {
       plans: FastCheck.array(plan(true), { minLength: 1, maxLength: 20 }),
       limit: FastCheck.integer({ min: 1, max: 300 })
@@ -163,7 +163,7 @@ describe("under random calls, failures, retries and interruptions", () => {
   )
 
   it.effect.prop(
-    "calls that consume more pass the limit by no more than they consume above what they set aside",
+    "exceeds the limit by no more than calls consume above their reservations",
     {
       plans: FastCheck.array(plan(false), { minLength: 1, maxLength: 20 }),
       limit: FastCheck.integer({ min: 1, max: 300 })

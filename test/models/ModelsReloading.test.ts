@@ -104,8 +104,8 @@ const silently = Effect.provide(Logger.remove(Logger.defaultLogger))
 const keyStates = (llm: Service) =>
   Effect.map(llm.status, ({ keys }) => Object.fromEntries(keys.keys.map(({ id, state }) => [id, state._tag])))
 
-describe("a changed file", () => {
-  it.scoped("is in force once it has stayed as it is for a moment", () =>
+describe("Models.layerReloading", () => {
+  it.scoped("takes a changed file over once its content has been stable for 200 milliseconds", () =>
     Effect.gen(function* () {
       const { models, told, write } = yield* reloading(file(model("one", [key("a")])))
       const one = yield* models.get("acme/one")
@@ -124,7 +124,7 @@ describe("a changed file", () => {
     }).pipe(silently, environment)
   )
 
-  it.scoped("is not read while it is being written", () =>
+  it.scoped("ignores partial content while the file is being written", () =>
     Effect.gen(function* () {
       const { models, told, write } = yield* reloading(file(model("one", [key("a")])))
       const whole = file(model("one", [key("a")]), model("two", [key("b")]))
@@ -140,7 +140,7 @@ describe("a changed file", () => {
     }).pipe(silently, environment)
   )
 
-  it.scoped("changes nothing where it is faulty or gone, and that is told once", () =>
+  it.scoped("keeps the models when the file is invalid or missing, and reports each refusal once", () =>
     Effect.gen(function* () {
       const good = file(model("one", [key("a")]))
       const { models, reload, told, write } = yield* reloading(good)
@@ -162,7 +162,7 @@ describe("a changed file", () => {
     }).pipe(silently, environment)
   )
 
-  it.scoped("is refused by a reload where it leaves no model, and the models stay", () =>
+  it.scoped("refuses a reload that leaves no models, and keeps the previous ones", () =>
     Effect.gen(function* () {
       const { models, reload, told, write } = yield* reloading(file(model("one", [key("a")])))
       for (const empty of ["{}", file(), JSON.stringify({ $aliases: {} })]) {
@@ -179,7 +179,7 @@ describe("a changed file", () => {
     }).pipe(silently, environment)
   )
 
-  it.scoped("is looked at only when asked for, where there is no interval", () =>
+  it.scoped("reads the file only on `reload` when the interval is `false`", () =>
     Effect.gen(function* () {
       const { models, reload, told, write } = yield* reloading(file(model("one", [key("a")])), { interval: false })
       yield* write(file(model("two", [key("a")])))
@@ -191,7 +191,7 @@ describe("a changed file", () => {
     }).pipe(silently, environment)
   )
 
-  it.scoped("moves the default, also under those who have it already", () =>
+  it.scoped("moves the default and aliases for services that callers already hold", () =>
     Effect.gen(function* () {
       const two = [model("one", [key("a")]), model("two", [key("a")])]
       const naming = (name: string) => JSON.stringify({ acme: two, $default: name, $aliases: { chosen: name } })
@@ -207,7 +207,7 @@ describe("a changed file", () => {
     }).pipe(silently, environment)
   )
 
-  it.scoped("leaves names behind whose models are gone, which say so", () =>
+  it.scoped("fails calls to a removed model with ModelNotFoundError until the file has it again", () =>
     Effect.gen(function* () {
       const { models, reload, write } = yield* reloading(file(model("one", [key("a")])), { interval: false })
       const one = yield* models.get("one")
@@ -223,10 +223,10 @@ describe("a changed file", () => {
   )
 })
 
-describe("what a reload takes over", () => {
+describe("state that a reload keeps", () => {
   const limited = key("limited")
 
-  it.scoped("is everything of an entry that has not changed", () =>
+  it.scoped("keeps the whole status of a model whose entry has not changed", () =>
     Effect.gen(function* () {
       const { models, reload, write } = yield* reloading(file(model("one", [limited, key("a")])), { interval: false })
       const one = yield* models.get("one")
@@ -239,7 +239,7 @@ describe("what a reload takes over", () => {
     }).pipe(silently, environment)
   )
 
-  it.scoped("is the health of its keys where other things have changed, and keys come, go and change weight", () =>
+  it.scoped("keeps key cooldowns and counters when keys are added, removed or reweighted and other fields change", () =>
     Effect.gen(function* () {
       const { models, reload, write } = yield* reloading(file(model("one", [limited, key("a"), key("b")])), {
         interval: false
@@ -260,7 +260,7 @@ describe("what a reload takes over", () => {
   )
 
   it.scoped(
-    "is a key that somebody has added by hand before the file names it, and one that was removed comes back",
+    "reweights a key that was added by hand, and restores one that was removed by hand, when the file lists them",
     () =>
       Effect.gen(function* () {
         const { models, reload, write } = yield* reloading(file(model("one", [key("a"), key("b")])), {
@@ -282,7 +282,7 @@ describe("what a reload takes over", () => {
       }).pipe(silently, environment)
   )
 
-  it.scoped("is the rest of a key whose own limits have changed, and not that of another secret under its id", () =>
+  it.scoped("keeps the cooldown of a key whose limits change, and drops it when the secret under its id changes", () =>
     Effect.gen(function* () {
       const { models, reload, write } = yield* reloading(file(model("one", [limited, key("a")])), { interval: false })
       const one = yield* models.get("one")
@@ -298,7 +298,7 @@ describe("what a reload takes over", () => {
     }).pipe(silently, environment)
   )
 
-  it.scoped("is what is left under limits that have changed", () =>
+  it.scoped("starts changed rate limits with the permits that are left under the old ones", () =>
     Effect.gen(function* () {
       const limits = (capacity: number) => ({ rate_limit_capacity: capacity, rate_limit_refill_rate: 0.001 })
       const { models, reload, write } = yield* reloading(file(model("one", [key("a")], limits(5))), { interval: false })
@@ -310,7 +310,7 @@ describe("what a reload takes over", () => {
     }).pipe(silently, environment)
   )
 
-  it.scoped("is nothing where the provider is another", () =>
+  it.scoped("drops key cooldowns when the base URL changes", () =>
     Effect.gen(function* () {
       const { models, reload, write } = yield* reloading(file(model("one", [limited, key("a")])), { interval: false })
       const one = yield* models.get("one")
@@ -322,7 +322,7 @@ describe("what a reload takes over", () => {
   )
 })
 
-describe("a group that is reloaded", () => {
+describe("reloading a group", () => {
   const out = key("limited")
 
   const grouped = (members: ReadonlyArray<unknown>, ...models: ReadonlyArray<object>): string =>
@@ -344,7 +344,7 @@ describe("a group that is reloaded", () => {
 
   const both = ["acme/one", "acme/two"]
 
-  it.scoped("knows what it knew where nothing of it has changed", () =>
+  it.scoped("keeps the state of a group's deployments when none of its members has changed", () =>
     Effect.gen(function* () {
       const { after, pair } = yield* begin(grouped(both, model("one", [out]), model("two", [key("b")])))
       expect(
@@ -355,31 +355,29 @@ describe("a group that is reloaded", () => {
     }).pipe(silently, environment)
   )
 
-  it.scoped(
-    "goes on where the keys of a member are others, and asks them, and leaves alone who was taken out by hand",
-    () =>
-      Effect.gen(function* () {
-        const { after, pair } = yield* begin(
-          grouped([...both, "acme/three"], model("one", [out]), model("two", [key("b")]), model("three", [out]))
-        )
-        yield* pair.disable("acme/three")
-        expect(
-          yield* after(
-            grouped(
-              [...both, "acme/three"],
-              model("one", [key("a")]),
-              model("two", [key("b")]),
-              model("three", [key("c")])
-            )
+  it.scoped("returns members with new keys to service, unless they were disabled by hand", () =>
+    Effect.gen(function* () {
+      const { after, pair } = yield* begin(
+        grouped([...both, "acme/three"], model("one", [out]), model("two", [key("b")]), model("three", [out]))
+      )
+      yield* pair.disable("acme/three")
+      expect(
+        yield* after(
+          grouped(
+            [...both, "acme/three"],
+            model("one", [key("a")]),
+            model("two", [key("b")]),
+            model("three", [key("c")])
           )
-        ).toMatchObject({ changed: ["acme/one", "acme/three"], kept: ["acme/two", "pair"] })
-        expect(yield* stateOf(pair)).toEqual({ "acme/one": "Ready", "acme/two": "Ready", "acme/three": "Disabled" })
-        expect((yield* pair.chat("?")).attempts.map(({ keyId }) => keyId)).toEqual(["a"])
-        expect((yield* pair.deployments).map(({ served }) => served)).toEqual([2, 1, 0])
-      }).pipe(silently, environment)
+        )
+      ).toMatchObject({ changed: ["acme/one", "acme/three"], kept: ["acme/two", "pair"] })
+      expect(yield* stateOf(pair)).toEqual({ "acme/one": "Ready", "acme/two": "Ready", "acme/three": "Disabled" })
+      expect((yield* pair.chat("?")).attempts.map(({ keyId }) => keyId)).toEqual(["a"])
+      expect((yield* pair.deployments).map(({ served }) => served)).toEqual([2, 1, 0])
+    }).pipe(silently, environment)
   )
 
-  it.scoped("begins anew where it is another, or a member is in another place", () =>
+  it.scoped("starts a group with new state when a member's base URL or the list of members changes", () =>
     Effect.gen(function* () {
       const { after, models, pair } = yield* begin(grouped(both, model("one", [out]), model("two", [key("b")])))
       const elsewhere = model("one", [out], { base_url: "http://other.test/v1" })
@@ -395,7 +393,7 @@ describe("a group that is reloaded", () => {
     }).pipe(silently, environment)
   )
 
-  it.scoped("is gone where the file has it no more, and comes", () =>
+  it.scoped("fails calls to a removed group with ModelNotFoundError until the file has it again", () =>
     Effect.gen(function* () {
       const { after, models, pair } = yield* begin(grouped(both, model("one", [out]), model("two", [key("b")])))
       expect(yield* after(file(model("one", [out]), model("two", [key("b")])))).toMatchObject({ removed: ["pair"] })
@@ -409,8 +407,8 @@ describe("a group that is reloaded", () => {
   )
 })
 
-describe("calls over sockets", () => {
-  it.scopedLive("go on while the file changes under them, and none fails", () =>
+describe("reloading under calls over sockets", () => {
+  it.scopedLive("answers every call while the file changes address, keys, weights and limits under load", () =>
     Effect.gen(function* () {
       const files = yield* FileSystem.FileSystem
       const path = yield* files.makeTempFileScoped()
@@ -479,7 +477,7 @@ describe("calls over sockets", () => {
     }).pipe(Effect.provide(NodeHttpClient.layerUndici), Effect.provide(NodeContext.layer), silently, environment)
   )
 
-  it.scopedLive("end where they began, with keys that get no more of them", () =>
+  it.scopedLive("finishes a running stream with its old key after the reload that removes the key", () =>
     Effect.gen(function* () {
       const files = yield* FileSystem.FileSystem
       const path = yield* files.makeTempFileScoped()
@@ -516,7 +514,7 @@ describe("the price of a model in the file", () => {
 
   const providerOf = (llm: Service) => Effect.map(llm.chat("?"), ({ provider }) => provider)
 
-  it.scoped("is what its answers cost, from the first call on after it has changed", () =>
+  it.scoped("prices answers at the file's price, from the first call after a reload", () =>
     Effect.gen(function* () {
       const { models, reload, write } = yield* reloading(priced({ input: 0, output: 0, request: 1 }, { input: 1 }))
       const one = yield* models.get("acme/one")
@@ -530,7 +528,7 @@ describe("the price of a model in the file", () => {
     }).pipe(environment, silently)
   )
 
-  it.scoped("holds for the member of a group that answers", () =>
+  it.scoped("prices a group's answer at the price of the member that answered", () =>
     Effect.gen(function* () {
       const fee = (request: number) => ({ input: 0, output: 0, request })
       const { models } = yield* reloading(priced(fee(1), fee(2), "round-robin"))
@@ -547,7 +545,7 @@ describe("the price of a model in the file", () => {
     }).pipe(environment, silently)
   )
 
-  it.scoped("decides whom a group with the strategy cost asks, also after it has changed", () =>
+  it.scoped("picks the cheapest member of a group with the strategy cost, also after prices have changed", () =>
     Effect.gen(function* () {
       const { models, reload, write } = yield* reloading(priced({ input: 1, output: 1 }, { input: 2, output: 2 }))
       const both = yield* models.get("both")
@@ -558,7 +556,7 @@ describe("the price of a model in the file", () => {
     }).pipe(environment, silently)
   )
 
-  it.scoped("wins over the prices in context where the models were made", () =>
+  it.scoped("prefers the price in the file to the prices in context where the models were made", () =>
     Effect.gen(function* () {
       const { models } = yield* Effect.provide(
         reloading(priced({ input: 0, output: 0, request: 1 }, { input: 2, output: 2 })),

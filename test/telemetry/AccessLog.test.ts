@@ -54,8 +54,8 @@ const only = <A>(all: ReadonlyArray<A>): A => {
 
 const slow = Effect.delay(Effect.succeed(answer("Hello")), "120 millis")
 
-describe("a call", () => {
-  it.effect("is one line with all that one must know to find it, and nothing that was said", () =>
+describe("the log line of a call", () => {
+  it.effect("logs one line with all metadata of a call and no prompt or answer text", () =>
     Effect.gen(function* () {
       const llm = yield* calling({}, slow)
       const { lines } = yield* logged(
@@ -93,7 +93,7 @@ describe("a call", () => {
     })
   )
 
-  it.effect("that failed is a warning, with its error's class and status and none of its words", () =>
+  it.effect("logs a failed call as a warning with the error's tag and without its message", () =>
     Effect.gen(function* () {
       const llm = yield* calling({}, malformed)
       const { exit, lines } = yield* logged(llm.chat("?"))
@@ -106,7 +106,7 @@ describe("a call", () => {
     })
   )
 
-  it.effect("that was given up, or died, is told as that", () =>
+  it.effect("logs an interrupted call as `interrupted` and one that dies as `defect`", () =>
     Effect.gen(function* () {
       const llm = yield* calling({}, Effect.never, Effect.dieMessage("bug"))
       const { lines } = yield* logged(
@@ -124,7 +124,7 @@ describe("a call", () => {
     })
   )
 
-  it.effect("that embeds is told too", () =>
+  it.effect("logs an embedding call", () =>
     Effect.gen(function* () {
       const llm = yield* calling({}, "Hello")
       const { lines } = yield* logged(llm.embed(["a", "b"]))
@@ -133,13 +133,13 @@ describe("a call", () => {
   )
 })
 
-describe("a stream", () => {
+describe("the log line of a stream", () => {
   const paced = Stream.fromIterable(ChatEvent.fromResponse(answer("Hello there"))).pipe(
     Stream.rechunk(1),
     Stream.tap(() => Effect.sleep("10 millis"))
   )
 
-  it.effect("is one line when it is over, with the time to its first event", () =>
+  it.effect("logs one line at the end of a stream, with the time to its first event", () =>
     Effect.gen(function* () {
       const llm = yield* calling({}, { stream: paced })
       const { lines } = yield* logged(
@@ -158,7 +158,7 @@ describe("a stream", () => {
     })
   )
 
-  it.effect("that was given up tells what had arrived, estimated", () =>
+  it.effect("logs the estimated usage of a stream that the consumer stops", () =>
     Effect.gen(function* () {
       const long = answer("Hello there, this is a long answer")
       const llm = yield* calling({}, { stream: Stream.rechunk(Stream.fromIterable(ChatEvent.fromResponse(long)), 1) })
@@ -168,7 +168,7 @@ describe("a stream", () => {
     })
   )
 
-  it.effect("that broke tells the error", () =>
+  it.effect("logs the error of a stream that breaks", () =>
     Effect.gen(function* () {
       const broken = Stream.concat(
         Stream.take(Stream.fromIterable(ChatEvent.fromResponse(answer("Hello"))), 2),
@@ -181,8 +181,8 @@ describe("a stream", () => {
   )
 })
 
-describe("a line", () => {
-  it.effect("says what the answer cost in dollars, whole and streamed, where its price is known", () =>
+describe("options of the access log", () => {
+  it.effect("logs the cost in dollars of whole and streamed answers when the price is known", () =>
     Effect.gen(function* () {
       const priced = yield* Effect.flatMap(scripted("Hello"), Pricing.make()).pipe(
         Effect.flatMap(AccessLog.make()),
@@ -193,7 +193,7 @@ describe("a line", () => {
     })
   )
 
-  it.effect("is JSON or text where that is asked for", () =>
+  it.effect("writes a line as JSON or as text when `format` says so", () =>
     Effect.gen(function* () {
       const written = (format: "json" | "text") =>
         Effect.gen(function* () {
@@ -217,7 +217,7 @@ describe("a line", () => {
     })
   )
 
-  it.effect("is left out where it is not wanted", () =>
+  it.effect("leaves out calls that the filter rejects", () =>
     Effect.gen(function* () {
       const llm = yield* calling({ filter: ({ outcome }) => outcome !== "ok" }, "Hello", malformed)
       const { lines } = yield* logged(Effect.zipRight(llm.chat("?"), Effect.exit(llm.chat("?"))))
@@ -225,7 +225,7 @@ describe("a line", () => {
     })
   )
 
-  it.effect("that cannot be written does not break the call", () =>
+  it.effect("answers the call when the logger or `level` throws", () =>
     Effect.gen(function* () {
       const llm = yield* calling({}, "Hello")
       const broken = Logger.replace(
@@ -250,8 +250,8 @@ describe("a line", () => {
   )
 })
 
-describe("a request id", () => {
-  it.effect("is made where none is given, another one each time, and is known within the call", () =>
+describe("request ids", () => {
+  it.effect("makes a new request id for each call and provides it within the call", () =>
     Effect.gen(function* () {
       const seen = yield* Ref.make<ReadonlyArray<string>>([])
       const within = Effect.zipRight(
@@ -273,7 +273,7 @@ describe("a request id", () => {
     })
   )
 
-  it.effect("belongs to a layer's calls as to any other", () =>
+  it.effect("logs the request id of `withRequestId` for an LLM that is built as a layer", () =>
     Effect.gen(function* () {
       const layer = Layer.effect(LLM.LLM, scripted("Hello")).pipe(LLM.withMiddleware(AccessLog.make()))
       const { exit, lines } = yield* logged(Effect.provide(AccessLog.withRequestId(LLM.chat("?"), "one"), layer))

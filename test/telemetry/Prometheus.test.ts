@@ -20,8 +20,8 @@ const family = (families: ReadonlyArray<Family>, name: string): Family => {
   return found
 }
 
-describe("the text", () => {
-  it.effect("shows every kind of metric as Prometheus reads it", () =>
+describe("Prometheus.render", () => {
+  it.effect("renders every kind of Effect metric as its Prometheus type", () =>
     Effect.gen(function* () {
       yield* Metric.incrementBy(Metric.counter("kinds_total", { incremental: true, description: "Up only" }), 3)
       yield* Metric.incrementBy(Metric.counter("kinds_balance"), -2)
@@ -72,7 +72,7 @@ describe("the text", () => {
     })
   )
 
-  it.effect("escapes what stands in labels and help, and mends names that cannot be", () =>
+  it.effect("escapes label values and help texts, and replaces invalid names and reserved labels", () =>
     Effect.gen(function* () {
       const odd = 'a "quoted" \\ back\\nslash\nand a line'
       const counter = Metric.counter("odd.name-1", { incremental: true, description: odd })
@@ -100,7 +100,7 @@ describe("the text", () => {
     })
   )
 
-  it("keeps apart what has one name and is of two kinds, and shows no series twice", () => {
+  it("adds the type to the name of a second metric of another type, and renders each series once", () => {
     const families = read(
       Prometheus.render([
         MetricPair.unsafeMake(MetricKey.counter("twofold", { incremental: true }), MetricState.counter(1)),
@@ -116,12 +116,12 @@ describe("the text", () => {
     ])
   })
 
-  it("of nothing is empty", () => {
+  it("renders no metrics as an empty text", () => {
     const none: ReadonlyArray<MetricPair.MetricPair.Untyped> = []
     expect(Prometheus.render(none)).toBe("")
   })
 
-  it.effect("of all metrics that there are can be read", () =>
+  it.effect("renders the metrics of the process as readable text", () =>
     Effect.gen(function* () {
       const llm = yield* Effect.flatMap(scripted("Hello"), Telemetry.make())
       yield* llm.chat("?")
@@ -138,8 +138,8 @@ const complaintsOfPromtool = (text: string): ReadonlyArray<string> | undefined =
   return error === undefined ? `${stdout}${stderr}`.split("\n").filter((line) => line !== "") : undefined
 }
 
-describe("the text of calls", () => {
-  it.effect("is good to promtool, but for names that other libraries chose", () =>
+describe("the metrics of calls as text", () => {
+  it.effect("renders the metrics of calls without promtool warnings, except for the names of other libraries", () =>
     Effect.gen(function* () {
       yield* meteredCalls({ aliases: true })
       const text = yield* Effect.map(Metric.snapshot, (pairs) =>
@@ -151,8 +151,8 @@ describe("the text of calls", () => {
   )
 })
 
-describe("the names of other libraries", () => {
-  it.effect("are counted beside ours where that is asked for", () =>
+describe("Telemetry aliases", () => {
+  it.effect("counts calls under the metric names of other libraries when `aliases` is on", () =>
     Effect.gen(function* () {
       const next = yield* scripted("Hello", "Hello", malformed, "Hello")
       const llm = yield* Telemetry.make({ aliases: true })({ ...next, info: { ...next.info, provider: "aliased" } })

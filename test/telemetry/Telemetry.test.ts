@@ -79,7 +79,7 @@ const traced = <A, E, R>(effect: Effect.Effect<A, E, R>) =>
   })
 
 describe("metrics", () => {
-  it.effect("count calls, attempts, tokens and rests, and what is in flight comes back to zero", () =>
+  it.effect("counts calls, attempts, tokens and cooldowns, and returns in-flight gauges to zero", () =>
     Effect.gen(function* () {
       const provider = "counted"
       const llm = yield* service(provider)
@@ -101,7 +101,7 @@ describe("metrics", () => {
     })
   )
 
-  it.effect("are not kept where telemetry is off", () =>
+  it.effect("records no spans and no metrics when telemetry is off", () =>
     Effect.gen(function* () {
       const llm = yield* service("silent", { telemetry: false })
       const { spans } = yield* traced(llm.chat("?"))
@@ -112,7 +112,7 @@ describe("metrics", () => {
 })
 
 describe("spans", () => {
-  it.effect("are one for the call and one for each attempt below it", () =>
+  it.effect("opens one span for the call and a child span for each attempt", () =>
     Effect.gen(function* () {
       const llm = yield* service("traced")
       const { spans } = yield* traced(llm.chat({ messages: [Chat.user("?")], temperature: 0.5 }))
@@ -141,7 +141,7 @@ describe("spans", () => {
     })
   )
 
-  it.effect("of a stream last until its end, and tell that it was given up", () =>
+  it.effect("ends the spans of a stream when it ends or the consumer stops", () =>
     Effect.gen(function* () {
       const llm = yield* service("streamed")
       const whole = yield* traced(Stream.runCollect(llm.chatStream("?")))
@@ -154,8 +154,8 @@ describe("spans", () => {
   )
 })
 
-describe("what OTLP takes to a collector", () => {
-  it.scopedLive("is every span with its parent, every metric and the log, and nothing of what was said", () =>
+describe("OTLP export", () => {
+  it.scopedLive("exports every span with its parent, every metric and the log, and no prompt or answer text", () =>
     Effect.gen(function* () {
       const collector = yield* Collector.make
       const llm = yield* service("collected")
@@ -238,7 +238,7 @@ describe("what OTLP takes to a collector", () => {
 describe("percentiles", () => {
   const after = (duration: number) => Effect.delay(Effect.succeed(answer("Hello")), duration)
 
-  it.effect("are those of the calls of one LLM, or of several together", () =>
+  it.effect("summarizes the calls of one LLM, or of several together", () =>
     Effect.gen(function* () {
       const taking = (...durations: readonly [number, ...Array<number>]) =>
         Effect.gen(function* () {
@@ -266,7 +266,7 @@ describe("percentiles", () => {
     })
   )
 
-  it.effect("count what broke and what was given up as well, and tokens of what had arrived", () =>
+  it.effect("counts broken and interrupted streams, with estimated tokens of what arrived", () =>
     Effect.gen(function* () {
       const next = yield* scripted({
         stream: Stream.concat(
@@ -285,10 +285,10 @@ describe("percentiles", () => {
   )
 })
 
-describe("callbacks", () => {
+describe("Telemetry.onCall", () => {
   const silently = Effect.provide(Logger.remove(Logger.defaultLogger))
 
-  it.scoped("hear of a call's beginning, its attempts and its end, in this order", () =>
+  it.scoped("runs the callbacks for the start, each attempt and the end of a call, in this order", () =>
     Effect.gen(function* () {
       const heard = yield* Queue.unbounded<readonly [string, string]>()
       const llm = yield* Effect.flatMap(
@@ -313,7 +313,7 @@ describe("callbacks", () => {
     })
   )
 
-  it.scoped("that die, or never end, are given up, and neither the call nor the next callback minds", () =>
+  it.scoped("answers calls and runs further callbacks when one throws, hangs or is interrupted", () =>
     Effect.gen(function* () {
       const heard = yield* Queue.unbounded<string>()
       const llm = yield* Effect.flatMap(
@@ -339,7 +339,7 @@ describe("callbacks", () => {
     }).pipe(silently)
   )
 
-  it.scoped("that are too slow are dropped in the end, and a warning says how many", () =>
+  it.scoped("drops callbacks above the capacity and logs how many", () =>
     Effect.gen(function* () {
       const warnings: Array<string> = []
       const logger = Logger.make<unknown, void>(({ message }) => {
@@ -363,7 +363,7 @@ describe("callbacks", () => {
     })
   )
 
-  it.effect("that wait when the layer is released are still run", () =>
+  it.effect("runs the queued callbacks before the layer is released", () =>
     Effect.gen(function* () {
       const ended = yield* Ref.make(0)
       const onEnd = () => Ref.update(ended, (n) => n + 1)
