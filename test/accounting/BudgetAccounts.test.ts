@@ -1,4 +1,4 @@
-/** The books against a list of everything that was spent and when. */
+/** The state against a list of everything that was spent and when. */
 import { describe, expect, it } from "@effect/vitest"
 import { FastCheck, Option } from "effect"
 import * as Accounts from "../../src/accounting/budget/accounts.js"
@@ -18,35 +18,35 @@ const limit = 100
 
 /** Every step reserves, and settles at once or at the end of all. */
 const run = (period: Period, steps: ReadonlyArray<typeof step extends FastCheck.Arbitrary<infer A> ? A : never>) => {
-  let books = Accounts.opened
+  let state = Accounts.empty
   let now = Date.UTC(2026, 0, 1)
   const spendings: Array<{ readonly at: number; readonly spent: number }> = []
   const held: Array<Accounts.Settlement> = []
-  const seen: Array<{ readonly now: number; readonly standing: Accounts.Standing }> = []
+  const seen: Array<{ readonly now: number; readonly status: Accounts.AccountStatus }> = []
   const settle = (settlement: Accounts.Settlement) => {
-    books = Accounts.settle(books, [settlement], now)[1]
+    state = Accounts.settle(state, [settlement], now)[1]
     spendings.push({ at: now, spent: settlement.spent })
   }
   for (const { amount, isHeld, pause, spent } of steps) {
     now += pause
     const claim: Accounts.Claim = { account: "one", limit, period, amount }
-    const before = Accounts.standing(books, claim, now)
-    const [refusal, next] = Accounts.reserve(books, [claim], now)
-    books = next
+    const before = Accounts.accountStatus(state, claim, now)
+    const [refusal, next] = Accounts.reserve(state, [claim], now)
+    state = next
     const full = before.spent + before.reserved
     expect(Option.isSome(refusal)).toBe(full >= limit || full + amount > limit)
     if (Option.isNone(refusal)) {
       if (isHeld) held.push({ claim, spent, unpriced: 0 })
       else settle({ claim, spent, unpriced: 0 })
     }
-    const standing = Accounts.standing(books, claim, now)
-    expect(standing.reserved).toBe(held.reduce((sum, { claim }) => sum + claim.amount, 0))
-    seen.push({ now, standing })
+    const status = Accounts.accountStatus(state, claim, now)
+    expect(status.reserved).toBe(held.reduce((sum, { claim }) => sum + claim.amount, 0))
+    seen.push({ now, status })
   }
   held.forEach(settle)
-  const last = Accounts.standing(books, { account: "one", limit }, now)
+  const last = Accounts.accountStatus(state, { account: "one", limit }, now)
   expect(last.reserved).toBe(0)
-  seen.push({ now, standing: last })
+  seen.push({ now, status: last })
   return {
     seen,
     spentBetween: (from: number, to: number) =>
@@ -64,7 +64,7 @@ describe("the spent amount of an account", () => {
     if (last === undefined) return
     const begun = Math.floor(last.now / (60 * minute)) * 60 * minute
     const spent = spendings.reduce((sum, { at, spent }) => (at >= begun ? sum + spent : sum), 0)
-    expect(last.standing.spent).toBe(spent)
+    expect(last.status.spent).toBe(spent)
   })
 
   it.prop(
@@ -74,15 +74,15 @@ describe("the spent amount of an account", () => {
       const { seen, spentBetween } = run({ rolling: "1 hour" }, steps)
       const last = seen[seen.length - 1]
       if (last === undefined) return
-      const { now, standing } = last
-      expect(standing.spent).toBeGreaterThanOrEqual(spentBetween(now - 60 * minute, now))
-      expect(standing.spent).toBeLessThanOrEqual(spentBetween(now - 61 * minute, now))
+      const { now, status } = last
+      expect(status.spent).toBeGreaterThanOrEqual(spentBetween(now - 60 * minute, now))
+      expect(status.spent).toBeLessThanOrEqual(spentBetween(now - 61 * minute, now))
     }
   )
 
   it.prop("counts all spending ever when the period is `forever`", { steps }, ({ steps }) => {
     const { seen, spentBetween } = run("forever", steps)
-    expect(seen[seen.length - 1]?.standing.spent).toBe(spentBetween(0, Infinity))
+    expect(seen[seen.length - 1]?.status.spent).toBe(spentBetween(0, Infinity))
   })
 })
 
@@ -106,13 +106,13 @@ describe("sliceAt", () => {
 
 describe("idle accounts", () => {
   it("removes accounts without reservations or live spending, so that unbounded labels stay bounded in memory", () => {
-    let books = Accounts.opened
+    let state = Accounts.empty
     for (let index = 0; index < 20_000; index++) {
       const now = index * minute
       const claim: Accounts.Claim = { account: `label-${index}`, limit, period: "hour", amount: 1 }
-      books = Accounts.reserve(books, [claim], now)[1]
-      books = Accounts.settle(books, [{ claim, spent: 1, unpriced: 0 }], now)[1]
+      state = Accounts.reserve(state, [claim], now)[1]
+      state = Accounts.settle(state, [{ claim, spent: 1, unpriced: 0 }], now)[1]
     }
-    expect(Accounts.names(books).length).toBeLessThan(2000)
+    expect(Accounts.accountNames(state).length).toBeLessThan(2000)
   })
 })
