@@ -74,24 +74,22 @@ describe("charging a call", () => {
     })
   )
 
-  it.effect(
-    "reserves the estimate of a call in flight, and charges the input on interruption and nothing on a 503",
-    () =>
-      Effect.gen(function* () {
-        const budget = yield* Budget.make({ limit: { tokens: 1000 } })
-        const hanging = yield* Effect.flatMap(llmOver({}), budget.middleware)
-        const fibers = yield* Effect.forEach(
-          [hanging.chat(request), Stream.runDrain(hanging.chatStream(request))],
-          (call) => Effect.fork(call)
-        )
-        yield* TestClock.adjust("1 second")
-        expect(yield* spentOf(budget.status)).toEqual([[0, 2 * setAside]])
-        yield* Fiber.interruptAll(fibers)
-        expect(yield* spentOf(budget.status)).toEqual([[2 * (setAside - 8), 0]])
-        const failing = yield* Effect.flatMap(llmOver({ chat: () => Effect.fail(down) }), budget.middleware)
-        yield* Effect.flip(failing.chat(request))
-        expect(yield* spentOf(budget.status)).toEqual([[2 * (setAside - 8), 0]])
-      })
+  it.effect("reserves the estimate in flight, then charges an interrupted call's input and nothing for a 503", () =>
+    Effect.gen(function* () {
+      const budget = yield* Budget.make({ limit: { tokens: 1000 } })
+      const hanging = yield* Effect.flatMap(llmOver({}), budget.middleware)
+      const fibers = yield* Effect.forEach(
+        [hanging.chat(request), Stream.runDrain(hanging.chatStream(request))],
+        (call) => Effect.fork(call)
+      )
+      yield* TestClock.adjust("1 second")
+      expect(yield* spentOf(budget.status)).toEqual([[0, 2 * setAside]])
+      yield* Fiber.interruptAll(fibers)
+      expect(yield* spentOf(budget.status)).toEqual([[2 * (setAside - 8), 0]])
+      const failing = yield* Effect.flatMap(llmOver({ chat: () => Effect.fail(down) }), budget.middleware)
+      yield* Effect.flip(failing.chat(request))
+      expect(yield* spentOf(budget.status)).toEqual([[2 * (setAside - 8), 0]])
+    })
   )
 
   it.effect("charges the attempts on every member of a fallback, once when the middleware is applied twice", () =>

@@ -291,18 +291,16 @@ describe("prices in context of a call", () => {
 describe("the price in a model's configuration", () => {
   const configured = { price: { input: 4, output: 40 } }
 
-  it.effect(
-    "prices answers, ledger and budget at the configured price, whatever the prices in context at construction",
-    () =>
-      Effect.gen(function* () {
-        for (const prices of [Layer.empty, at(1)]) {
-          const { books, llm } = yield* Effect.provide(metered(configured), prices)
-          expect((yield* llm.chat("?")).cost).toEqual(costAtRate(4))
-          expect(yield* books).toEqual([0.000172, 0.000172])
-          expect((yield* ChatEvent.collect(llm.chatStream("?"))).cost).toEqual(costAtRate(4))
-          expect(yield* books).toEqual([0.000172, 0.000344])
-        }
-      })
+  it.effect("uses the configured price in answers, ledger and budget, whatever prices they were made with", () =>
+    Effect.gen(function* () {
+      for (const prices of [Layer.empty, at(1)]) {
+        const { books, llm } = yield* Effect.provide(metered(configured), prices)
+        expect((yield* llm.chat("?")).cost).toEqual(costAtRate(4))
+        expect(yield* books).toEqual([0.000172, 0.000172])
+        expect((yield* ChatEvent.collect(llm.chatStream("?"))).cost).toEqual(costAtRate(4))
+        expect(yield* books).toEqual([0.000172, 0.000344])
+      }
+    })
   )
 
   it.effect("prefers the prices around a call to the configured price", () =>

@@ -38,25 +38,23 @@ const modelsAt = (baseUrl: string, more?: object, options?: Models.Options) =>
   Effect.flatMap(ProviderFile.parse(fileAt(baseUrl, more)), (file) => Models.make(file, options))
 
 describe("Models", () => {
-  it.scopedLive(
-    "finds models and aliases whose names every object inherits, such as `constructor` and `__proto__`",
-    () =>
-      Effect.gen(function* () {
-        const names = ["constructor", "__proto__", "toString"]
-        const models = yield* modelsAt("http://127.0.0.1:1")
-        for (const name of names) {
-          expect((yield* Effect.flip(models.get(name)))._tag).toBe("ModelNotFoundError")
-          const model = { model_name: name, api_keys: ["a"], base_url: "http://127.0.0.1:1" }
-          const file = JSON.stringify({ acme: [model] })
-          const named = yield* Effect.flatMap(ProviderFile.parse(file), (parsed) => Models.make(parsed))
-          expect((yield* named.get(name)).info.model).toBe(name)
-          const aliased = yield* modelsAt("http://127.0.0.1:1", {
-            $aliases: Object.fromEntries([[name, "acme/large"]]),
-            $default: name
-          })
-          expect((yield* aliased.get(name)).info.model).toBe("large")
-        }
-      }).pipe(environment(), Effect.provide(NodeHttpClient.layerUndici))
+  it.scopedLive("finds models and aliases with names that every object inherits, such as `constructor`", () =>
+    Effect.gen(function* () {
+      const names = ["constructor", "__proto__", "toString"]
+      const models = yield* modelsAt("http://127.0.0.1:1")
+      for (const name of names) {
+        expect((yield* Effect.flip(models.get(name)))._tag).toBe("ModelNotFoundError")
+        const model = { model_name: name, api_keys: ["a"], base_url: "http://127.0.0.1:1" }
+        const file = JSON.stringify({ acme: [model] })
+        const named = yield* Effect.flatMap(ProviderFile.parse(file), (parsed) => Models.make(parsed))
+        expect((yield* named.get(name)).info.model).toBe(name)
+        const aliased = yield* modelsAt("http://127.0.0.1:1", {
+          $aliases: Object.fromEntries([[name, "acme/large"]]),
+          $default: name
+        })
+        expect((yield* aliased.get(name)).info.model).toBe("large")
+      }
+    }).pipe(environment(), Effect.provide(NodeHttpClient.layerUndici))
   )
 
   it.scopedLive("finds a model by provider and name, by alias, and by a bare name that only one provider has", () =>
@@ -138,10 +136,11 @@ describe("Models", () => {
 
   it.scopedLive("takes the default model from the file, else from LLM_DEFAULT_MODEL, and fails without either", () =>
     Effect.gen(function* () {
-      const named = (more?: object) => Effect.flatMap(modelsAt("http://127.0.0.1:1", more), (models) => models.default)
-      expect((yield* named({ $default: "smart" })).info.model).toBe("large")
-      expect((yield* environment({ LLM_DEFAULT_MODEL: "other/small" })(named())).info.provider).toBe("other")
-      expect((yield* Effect.flip(named()))._tag).toBe("ModelNotFoundError")
+      const defaultOf = (more?: object) =>
+        Effect.flatMap(modelsAt("http://127.0.0.1:1", more), (models) => models.default)
+      expect((yield* defaultOf({ $default: "smart" })).info.model).toBe("large")
+      expect((yield* environment({ LLM_DEFAULT_MODEL: "other/small" })(defaultOf())).info.provider).toBe("other")
+      expect((yield* Effect.flip(defaultOf()))._tag).toBe("ModelNotFoundError")
     }).pipe(Effect.provide(NodeHttpClient.layerUndici), environment())
   )
 
@@ -174,7 +173,7 @@ describe("Models", () => {
         { id: "acme/large", order: 1, maxConcurrency: 2 }
       ])
       expect((yield* Effect.flip(models.group("acme/large"))).message).toBe('No group is called "acme/large".')
-      // A group comes before the models whose bare name it bears.
+      // A group takes precedence over models with the same bare name.
       expect(yield* models.get("small")).toBe(yield* models.group("small"))
       expect(yield* models.default).toBe(yield* models.group("small"))
     }).pipe(Effect.provide(NodeHttpClient.layerUndici), environment())
@@ -202,39 +201,37 @@ describe("Models", () => {
     }).pipe(Effect.provide(NodeHttpClient.layerUndici), environment())
   )
 
-  it.scopedLive(
-    "sends both protocols from one file over sockets, with defaults from the entry, else the environment",
-    () =>
-      Effect.gen(function* () {
-        const asked = yield* Ref.make<ReadonlyArray<unknown>>([])
-        const provider = yield* SimulatedProvider.make()
-        const path = yield* Effect.flatMap(FileSystem.FileSystem, (files) => files.makeTempFileScoped())
-        yield* Effect.flatMap(FileSystem.FileSystem, (files) => files.writeFileString(path, fileAt(provider.baseUrl)))
-        const ask = (options: Models.Options, name: string) =>
-          Effect.gen(function* () {
-            const answer = yield* LLM.chat("?")
-            yield* Ref.update(asked, (before) => [...before, answer.text])
-          }).pipe(Effect.provide(Layer.provide(Models.layerLLM(name), Models.layerFile(path, options))))
-        yield* ask({}, "large")
-        yield* ask({ wire: "responses" }, "large")
-        yield* ask({}, "acme/small")
-        expect(yield* Ref.get(asked)).toHaveLength(3)
-        const exchanges = yield* provider.log
-        expect(exchanges.map((exchange) => exchange.path)).toEqual([
-          "/v1/chat/completions",
-          "/v1/responses",
-          "/v1/responses"
-        ])
-        expect(exchanges.map(({ body }) => body)).toMatchObject([
-          { temperature: 0.3, max_tokens: 50 },
-          { temperature: 0.3, max_output_tokens: 50 },
-          { temperature: 0.9, max_output_tokens: 50 }
-        ])
-      }).pipe(
-        Effect.provide(NodeHttpClient.layerUndici),
-        Effect.provide(NodeContext.layer),
-        environment({ LLM_DEFAULT_TEMPERATURE: "0.9", LLM_MAX_TOKENS: "50" })
-      )
+  it.scopedLive("sends both protocols of one file over sockets, with defaults of the entry or environment", () =>
+    Effect.gen(function* () {
+      const answers = yield* Ref.make<ReadonlyArray<unknown>>([])
+      const provider = yield* SimulatedProvider.make()
+      const path = yield* Effect.flatMap(FileSystem.FileSystem, (files) => files.makeTempFileScoped())
+      yield* Effect.flatMap(FileSystem.FileSystem, (files) => files.writeFileString(path, fileAt(provider.baseUrl)))
+      const chatWith = (options: Models.Options, name: string) =>
+        Effect.gen(function* () {
+          const answer = yield* LLM.chat("?")
+          yield* Ref.update(answers, (before) => [...before, answer.text])
+        }).pipe(Effect.provide(Layer.provide(Models.layerLLM(name), Models.layerFile(path, options))))
+      yield* chatWith({}, "large")
+      yield* chatWith({ wire: "responses" }, "large")
+      yield* chatWith({}, "acme/small")
+      expect(yield* Ref.get(answers)).toHaveLength(3)
+      const exchanges = yield* provider.log
+      expect(exchanges.map((exchange) => exchange.path)).toEqual([
+        "/v1/chat/completions",
+        "/v1/responses",
+        "/v1/responses"
+      ])
+      expect(exchanges.map(({ body }) => body)).toMatchObject([
+        { temperature: 0.3, max_tokens: 50 },
+        { temperature: 0.3, max_output_tokens: 50 },
+        { temperature: 0.9, max_output_tokens: 50 }
+      ])
+    }).pipe(
+      Effect.provide(NodeHttpClient.layerUndici),
+      Effect.provide(NodeContext.layer),
+      environment({ LLM_DEFAULT_TEMPERATURE: "0.9", LLM_MAX_TOKENS: "50" })
+    )
   )
 
   it.scopedLive("reads a file with the `parse` option instead of as JSON", () =>
@@ -257,12 +254,12 @@ describe("Models", () => {
 })
 
 describe("LLM.layerConfig", () => {
-  const built = (options?: LLM.ConfigOptions) =>
+  const fromEnvironment = (options?: LLM.ConfigOptions) =>
     Effect.provide(LLM.LLM, Layer.provide(LLM.layerConfig(options), NodeHttpClient.layerUndici))
 
   it.effect("pools every key of OPENAI_API_KEY and its numbered variables", () =>
     Effect.gen(function* () {
-      const llm = yield* built()
+      const llm = yield* fromEnvironment()
       expect(llm.info).toMatchObject({ provider: "openai", model: "gpt-4o-mini" })
       expect((yield* llm.status).keys.keys).toHaveLength(4)
     }).pipe(environment({ OPENAI_API_KEY: "one, two", OPENAI_API_KEY_1: "three", OPENAI_API_KEY_2: "four" }))
@@ -270,10 +267,10 @@ describe("LLM.layerConfig", () => {
 
   it.effect("fails with the name of the environment variable that is missing or invalid", () =>
     Effect.gen(function* () {
-      expect(String(yield* Effect.flip(environment({})(built())))).toContain("OPENAI_API_KEY")
-      const xai = environment({ XAI_API_KEY: "k" })(built({ provider: "xai" }))
+      expect(String(yield* Effect.flip(environment({})(fromEnvironment())))).toContain("OPENAI_API_KEY")
+      const xai = environment({ XAI_API_KEY: "k" })(fromEnvironment({ provider: "xai" }))
       expect(String(yield* Effect.flip(xai))).toContain("LLM_DEFAULT_MODEL")
-      const late = environment({ OPENAI_API_KEY: "k", LLM_TIMEOUT: "whenever" })(built())
+      const late = environment({ OPENAI_API_KEY: "k", LLM_TIMEOUT: "whenever" })(fromEnvironment())
       expect(String(yield* Effect.flip(late))).toContain("LLM_TIMEOUT")
     })
   )

@@ -2,7 +2,7 @@ import { describe, expect, it } from "@effect/vitest"
 import { ConfigProvider, Duration, Effect, Redacted } from "effect"
 import * as ProviderFile from "../../src/models/ProviderFile.js"
 
-const asItStandsInTheWild = `{
+const earlierFile = `{
   "openai": [
     {
       "model_name": "gpt-4o",
@@ -32,7 +32,7 @@ const model = { model_name: "m", api_keys: ["k"], base_url: "https://example.com
 describe("a provider file of earlier libraries", () => {
   it.effect("reads a provider file of earlier libraries unchanged, fills in defaults and warns of unknown fields", () =>
     Effect.gen(function* () {
-      const file = yield* ProviderFile.parse(asItStandsInTheWild)
+      const file = yield* ProviderFile.parse(earlierFile)
       expect(file.models.map(({ model, provider }) => `${provider}/${model}`)).toEqual([
         "openai/gpt-4o",
         "openai/gpt-4o-mini",
@@ -214,18 +214,18 @@ describe("faults of the provider file", () => {
         "b[1].api_keys[3].key: is missing",
         "b[1].max_retries: expected a positive whole number",
         "b[1].context_window: expected a positive whole number",
-        'b[2].model_name: "m" is there already',
+        'b[2].model_name: "m" is defined already',
         'b[2].type: expected one of "chat-completions", "responses", "anthropic-messages", "gemini", "ollama", "dashscope"',
         "b[2].rate_limit_capacity: expected a positive number",
         "b[2].rate_limit_refill_rate: expected a positive number",
         "b[2].timeout: expected a positive number",
         "b[3].base_url: is missing",
         "b[3].api_keys: expected a list of keys",
-        'b[4].model_name: "m" is there already',
-        "b[4].headers.a: expected a text",
+        'b[4].model_name: "m" is defined already',
+        "b[4].headers.a: expected a string",
         "b[4].api_keys[0]: names an environment variable that is not set",
         "b[5]: expected an object",
-        '$aliases.x: "x" stands for two models',
+        '$aliases.x: "x" is an alias of two models',
         '$aliases.x: "b/other" is no model of this file',
         "$default: is no model, no group and no alias of this file"
       ])
@@ -265,10 +265,10 @@ describe("faults of the provider file", () => {
         "$groups.none.members: is missing",
         '$groups.empty.strategy: expected one of "least-loaded", "weighted", "round-robin", "latency", "cost", "failover", "random"',
         "$groups.empty.members: expected a list with at least one model",
-        "$groups.wrong.strategy: expected a text",
+        "$groups.wrong.strategy: expected a string",
         '$groups.wrong.members[0]: "x/other" is no model of this file',
-        '$groups.wrong.members[2]: "x/m" is there already',
-        '$groups.wrong.members[3].model: "none" is a group, and members are models',
+        '$groups.wrong.members[2]: "x/m" is a member already',
+        '$groups.wrong.members[3].model: "none" is a group; members must be models',
         "$groups.wrong.members[4].model: is missing",
         '$groups.wrong.members[5]: expected a model, or an object such as { "model": "openai/gpt-4o", "weight": 2 }',
         "$groups.wrong.members[6].model: names an environment variable that is not set",
@@ -364,7 +364,7 @@ describe("the price of a model", () => {
   it.effect("reports every fault of a price with its path, and warns of unknown fields", () =>
     Effect.gen(function* () {
       expect(yield* faultsOf(withPrice(3))).toEqual([
-        'acme[0].price: expected dollars a million tokens, such as { "input": 2.5, "output": 10 }'
+        'acme[0].price: expected a price in dollars per million tokens, such as { "input": 2.5, "output": 10 }'
       ])
       expect(
         yield* faultsOf(
