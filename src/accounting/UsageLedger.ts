@@ -29,8 +29,8 @@ import type { Cost } from "../vocabulary/Cost.js"
 import * as Costs from "../vocabulary/Cost.js"
 import { Label } from "../internal/label.js"
 import * as Checks from "../internal/optionChecks.js"
-import type { Ended, Listener } from "../telemetry/usageListeners.js"
-import { withUsageListener, tellOf } from "../telemetry/usageListeners.js"
+import type { EndedAttempt, Listener } from "../telemetry/usageListeners.js"
+import { withUsageListener, notifyUsage } from "../telemetry/usageListeners.js"
 import { fromStream, toStream } from "../call/openStream.js"
 import type { Middleware, Service as LLMService } from "../call/model.js"
 import * as Pricing from "./Pricing.js"
@@ -245,9 +245,9 @@ export const middleware: Middleware<never, UsageLedger> = (next) =>
  * @category accessors
  */
 export const cacheHit = (
-  answer: Pick<Ended, "operation" | "provider" | "model"> & { readonly keyId?: string }
+  answer: Pick<EndedAttempt, "operation" | "provider" | "model"> & { readonly keyId?: string }
 ): Effect.Effect<void> =>
-  tellOf({
+  notifyUsage({
     operation: answer.operation,
     provider: answer.provider,
     model: answer.model,

@@ -282,19 +282,19 @@ describe("Telemetry.onCall", () => {
 
   it.scoped("runs the callbacks for the start, each attempt and the end of a call, in this order", () =>
     Effect.gen(function* () {
-      const results = yield* Queue.unbounded<readonly [string, string]>()
+      const callbacks = yield* Queue.unbounded<readonly [string, string]>()
       const llm = yield* Effect.flatMap(
         service("called"),
         Telemetry.onCall({
-          onStart: ({ requestId }) => Queue.offer(results, ["start", requestId]),
-          onAttempt: ({ keyId }, { requestId }) => Queue.offer(results, [keyId, requestId]),
+          onStart: ({ requestId }) => Queue.offer(callbacks, ["start", requestId]),
+          onAttempt: ({ keyId }, { requestId }) => Queue.offer(callbacks, [keyId, requestId]),
           onEnd: ({ outcome, requestId, usage }) =>
-            Queue.offer(results, [`${outcome} ${usage?.outputTokens}`, requestId])
+            Queue.offer(callbacks, [`${outcome} ${usage?.outputTokens}`, requestId])
         })
       )
       yield* AccessLog.withRequestId(llm.chat("?"), "one")
       yield* AccessLog.withRequestId(Stream.runDrain(llm.chatStream("?")), "two")
-      expect(Chunk.toReadonlyArray(yield* Queue.takeN(results, 7))).toEqual([
+      expect(Chunk.toReadonlyArray(yield* Queue.takeN(callbacks, 7))).toEqual([
         ["start", "one"],
         ["bad", "one"],
         ["key", "one"],
@@ -308,7 +308,7 @@ describe("Telemetry.onCall", () => {
 
   it.scoped("answers calls and runs further callbacks when one throws, hangs or is interrupted", () =>
     Effect.gen(function* () {
-      const results = yield* Queue.unbounded<string>()
+      const outcomes = yield* Queue.unbounded<string>()
       const llm = yield* Effect.flatMap(
         scripted("Hello"),
         Telemetry.onCall(
@@ -317,18 +317,18 @@ describe("Telemetry.onCall", () => {
               throw new Error("bug")
             },
             onAttempt: () => Effect.uninterruptible(Effect.never),
-            onEnd: ({ outcome }) => Effect.zipRight(Queue.offer(results, outcome), Effect.interrupt)
+            onEnd: ({ outcome }) => Effect.zipRight(Queue.offer(outcomes, outcome), Effect.interrupt)
           },
           { timeout: "3 seconds" }
         )
       )
       expect((yield* llm.chat("?")).text).toBe("Hello")
       expect((yield* llm.chat("?")).text).toBe("Hello")
-      expect(yield* Queue.size(results)).toBe(0)
+      expect(yield* Queue.size(outcomes)).toBe(0)
       yield* TestClock.adjust("3 seconds")
-      expect(Chunk.toReadonlyArray(yield* Queue.takeAll(results))).toEqual(["ok"])
+      expect(Chunk.toReadonlyArray(yield* Queue.takeAll(outcomes))).toEqual(["ok"])
       yield* TestClock.adjust("3 seconds")
-      expect(Chunk.toReadonlyArray(yield* Queue.takeAll(results))).toEqual(["ok"])
+      expect(Chunk.toReadonlyArray(yield* Queue.takeAll(outcomes))).toEqual(["ok"])
     }).pipe(withoutLogs)
   )
 
@@ -348,10 +348,10 @@ describe("Telemetry.onCall", () => {
         const llm = yield* Effect.flatMap(scripted("Hello"), Telemetry.onCall({ onEnd }, { capacity: 4 }))
         yield* Effect.repeatN(llm.chat("?"), 99)
         yield* TestClock.adjust("1 minute")
-        const results = yield* Ref.get(ended)
-        expect(results).toBeGreaterThanOrEqual(4)
-        expect(results).toBeLessThanOrEqual(5)
-        expect(warnings).toEqual([`${100 - results} callbacks of calls were dropped: they are too slow`])
+        const run = yield* Ref.get(ended)
+        expect(run).toBeGreaterThanOrEqual(4)
+        expect(run).toBeLessThanOrEqual(5)
+        expect(warnings).toEqual([`Telemetry.onCall dropped ${100 - run} callbacks because earlier ones are too slow.`])
       }).pipe(Effect.provide(Logger.replace(Logger.defaultLogger, logger)))
     })
   )

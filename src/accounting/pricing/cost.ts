@@ -1,7 +1,7 @@
 /** Costs of answers and attempts at the prices in use. */
 import { Effect, Option } from "effect"
 import type { ModelInfo } from "../../call/model.js"
-import type { Ended } from "../../telemetry/usageListeners.js"
+import type { EndedAttempt } from "../../telemetry/usageListeners.js"
 import type { Attempt } from "../../vocabulary/Attempt.js"
 import type { Cost } from "../../vocabulary/Cost.js"
 import * as Costs from "../../vocabulary/Cost.js"
@@ -154,7 +154,7 @@ export const withOwnPrice = ({ model, price, provider }: ModelInfo, by: Answerer
  *
  * @internal
  */
-export const answererOfAttempt = ({ answeredBy, model, price, provider }: Ended): Answerer => ({
+export const answererOfAttempt = ({ answeredBy, model, price, provider }: EndedAttempt): Answerer => ({
   provider,
   model: answeredBy,
   asked: model,
