@@ -29,10 +29,10 @@ export interface Context {
   readonly expand: Expand
 }
 
-export const readGroups = (given: unknown, context: Context): ReadonlyArray<GroupEntry> => {
+export const readGroups = (json: unknown, context: Context): ReadonlyArray<GroupEntry> => {
   const { aliases, expand, models, addFault, addWarning } = context
-  if (given === undefined) return []
-  if (!isRecord(given)) {
+  if (json === undefined) return []
+  if (!isRecord(json)) {
     addFault("$groups", 'expected an object such as { "fast": { "members": ["openai/gpt-4o-mini"] } }')
     return []
   }
@@ -58,7 +58,7 @@ export const readGroups = (given: unknown, context: Context): ReadonlyArray<Grou
     const id = aliases[name] ?? name
     const entry = byId.get(id)
     if (entry === undefined) {
-      addFault(at, Object.hasOwn(given, id) ? `"${name}" is a group; members must be models` : unknownModel(name))
+      addFault(at, Object.hasOwn(json, id) ? `"${name}" is a group; members must be models` : unknownModel(name))
       return []
     }
     return [
@@ -89,7 +89,7 @@ export const readGroups = (given: unknown, context: Context): ReadonlyArray<Grou
     })
   }
 
-  return Object.entries(given).flatMap(([name, group]) => {
+  return Object.entries(json).flatMap(([name, group]) => {
     const path = `$groups.${name}`
     if (name === "") addFault(path, "has no name")
     if (byId.has(name)) addFault(path, `"${name}" is a model already`)

@@ -56,17 +56,17 @@ const readTiers = (tiers: unknown, path: string, context: Context): ReadonlyArra
   return tiers.flatMap((tier: unknown, index) => readTier(tier, `${path}[${index}]`, context))
 }
 
-export const readPrice = (given: unknown, path: string, context: Context): Price | undefined => {
-  if (given === undefined || given === null) return undefined
-  if (!isRecord(given)) {
+export const readPrice = (json: unknown, path: string, context: Context): Price | undefined => {
+  if (json === undefined || json === null) return undefined
+  if (!isRecord(json)) {
     context.addFault(path, 'expected a price in dollars per million tokens, such as { "input": 2.5, "output": 10 }')
     return undefined
   }
-  warnOfUnknownFields(given, path, priceFields, context)
-  const fields = fieldsOf(given, path, context.addFault, context.expand)
+  warnOfUnknownFields(json, path, priceFields, context)
+  const fields = fieldsOf(json, path, context.addFault, context.expand)
   return {
-    ...readRates(given, fields, context),
+    ...readRates(json, fields, context),
     ...optional("request", fields.notNegative("request")),
-    ...optional("tiers", readTiers(given["tiers"], fields.at("tiers"), context))
+    ...optional("tiers", readTiers(json["tiers"], fields.at("tiers"), context))
   }
 }

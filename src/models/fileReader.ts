@@ -186,12 +186,12 @@ export const readFile = (
     aliases[alias] = target
   }
 
-  const readAliases = (given: unknown): void => {
-    if (!isRecord(given)) {
+  const readAliases = (section: unknown): void => {
+    if (!isRecord(section)) {
       addFault("$aliases", 'expected an object such as { "fast": "openai/gpt-4o-mini" }')
       return
     }
-    for (const [alias, target] of Object.entries(given)) {
+    for (const [alias, target] of Object.entries(section)) {
       if (typeof target === "string") addAlias(alias, target, `$aliases.${alias}`)
       else addFault(`$aliases.${alias}`, 'expected a string such as "openai/gpt-4o"')
     }
@@ -218,10 +218,10 @@ export const readFile = (
       if (!isModel(target) && !isGroup(target)) addFault(`$aliases.${alias}`, unknownModel(target))
     }
   }
-  const given = isRecord(json) ? json["$default"] : undefined
-  const defaultName = typeof given === "string" ? given : undefined
+  const defaultField = isRecord(json) ? json["$default"] : undefined
+  const defaultName = typeof defaultField === "string" ? defaultField : undefined
   const isDefined = (name: string): boolean => isModel(name) || isGroup(name) || aliases[name] !== undefined
-  if (given !== undefined && (defaultName === undefined || !isDefined(defaultName))) {
+  if (defaultField !== undefined && (defaultName === undefined || !isDefined(defaultName))) {
     addFault("$default", "is no model, no group and no alias of this file")
   }
   return { value: { models, groups, aliases, default: defaultName, warnings }, faults }

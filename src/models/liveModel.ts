@@ -129,9 +129,9 @@ const planPool = (
     return Effect.map(created, (pool) => ({ pool, commit: Effect.void }))
   }
   const before = byId(previous.entry.keys)
-  const kept = entry.keys.filter(({ id }) => before.has(id))
+  const keptKeys = entry.keys.filter(({ id }) => before.has(id))
   // A pool can add, remove and reweight keys, but not change the secret or the limits of a key.
-  return kept.every((key) => sameValue({ ...before.get(key.id), weight: key.weight }, key))
+  return keptKeys.every((key) => sameValue({ ...before.get(key.id), weight: key.weight }, key))
     ? // A pool in memory reports faults before anything is changed.
       Effect.as(KeyPool.make(options), {
         pool: previous.pool,
@@ -142,7 +142,7 @@ const planPool = (
         commit: carryCooldowns(
           previous.pool,
           pool,
-          new Set(kept.filter(({ id, value }) => sameValue(before.get(id)?.value, value)).map(({ id }) => id))
+          new Set(keptKeys.filter(({ id, value }) => sameValue(before.get(id)?.value, value)).map(({ id }) => id))
         )
       }))
 }

@@ -1,4 +1,4 @@
-/** The state against a list of everything that was spent and when. */
+/** Compares accounts with a list of all spending and its times. */
 import { describe, expect, it } from "@effect/vitest"
 import { FastCheck, Option } from "effect"
 import * as Accounts from "../../src/accounting/budget/accounts.js"
@@ -11,23 +11,23 @@ const step = FastCheck.record({
   pause: FastCheck.nat(25 * minute),
   amount: FastCheck.nat(40),
   spent: FastCheck.nat(60),
-  isHeld: FastCheck.boolean()
+  isUnsettled: FastCheck.boolean()
 })
 
 const limit = 100
 
-/** Every step reserves, and settles at once or at the end of all. */
+/** Every step reserves a claim, which is settled at once or after the last step. */
 const run = (period: Period, steps: ReadonlyArray<typeof step extends FastCheck.Arbitrary<infer A> ? A : never>) => {
   let state = Accounts.empty
   let now = Date.UTC(2026, 0, 1)
   const spendings: Array<{ readonly at: number; readonly spent: number }> = []
-  const held: Array<Accounts.Settlement> = []
-  const seen: Array<{ readonly now: number; readonly status: Accounts.AccountStatus }> = []
+  const unsettled: Array<Accounts.Settlement> = []
+  const observed: Array<{ readonly now: number; readonly status: Accounts.AccountStatus }> = []
   const settle = (settlement: Accounts.Settlement) => {
     state = Accounts.settle(state, [settlement], now)[1]
     spendings.push({ at: now, spent: settlement.spent })
   }
-  for (const { amount, isHeld, pause, spent } of steps) {
+  for (const { amount, isUnsettled, pause, spent } of steps) {
     now += pause
     const claim: Accounts.Claim = { account: "one", limit, period, amount }
     const before = Accounts.accountStatus(state, claim, now)
@@ -36,19 +36,19 @@ const run = (period: Period, steps: ReadonlyArray<typeof step extends FastCheck.
     const full = before.spent + before.reserved
     expect(Option.isSome(refusal)).toBe(full >= limit || full + amount > limit)
     if (Option.isNone(refusal)) {
-      if (isHeld) held.push({ claim, spent, unpriced: 0 })
+      if (isUnsettled) unsettled.push({ claim, spent, unpriced: 0 })
       else settle({ claim, spent, unpriced: 0 })
     }
     const status = Accounts.accountStatus(state, claim, now)
-    expect(status.reserved).toBe(held.reduce((sum, { claim }) => sum + claim.amount, 0))
-    seen.push({ now, status })
+    expect(status.reserved).toBe(unsettled.reduce((sum, { claim }) => sum + claim.amount, 0))
+    observed.push({ now, status })
   }
-  held.forEach(settle)
+  unsettled.forEach(settle)
   const last = Accounts.accountStatus(state, { account: "one", limit }, now)
   expect(last.reserved).toBe(0)
-  seen.push({ now, status: last })
+  observed.push({ now, status: last })
   return {
-    seen,
+    observed,
     spentBetween: (from: number, to: number) =>
       spendings.reduce((sum, { at, spent }) => (at >= from && at <= to ? sum + spent : sum), 0),
     spendings
@@ -59,8 +59,8 @@ const steps = FastCheck.array(step, { maxLength: 30 })
 
 describe("the spent amount of an account", () => {
   it.prop("counts all spending since the start of a calendar period", { steps }, ({ steps }) => {
-    const { seen, spendings } = run("hour", steps)
-    const last = seen[seen.length - 1]
+    const { observed, spendings } = run("hour", steps)
+    const last = observed[observed.length - 1]
     if (last === undefined) return
     const begun = Math.floor(last.now / (60 * minute)) * 60 * minute
     const spent = spendings.reduce((sum, { at, spent }) => (at >= begun ? sum + spent : sum), 0)
@@ -71,8 +71,8 @@ describe("the spent amount of an account", () => {
     "counts all spending within a rolling period, and none that is older by more than a sixtieth of it",
     { steps },
     ({ steps }) => {
-      const { seen, spentBetween } = run({ rolling: "1 hour" }, steps)
-      const last = seen[seen.length - 1]
+      const { observed, spentBetween } = run({ rolling: "1 hour" }, steps)
+      const last = observed[observed.length - 1]
       if (last === undefined) return
       const { now, status } = last
       expect(status.spent).toBeGreaterThanOrEqual(spentBetween(now - 60 * minute, now))
@@ -81,8 +81,8 @@ describe("the spent amount of an account", () => {
   )
 
   it.prop("counts all spending ever when the period is `forever`", { steps }, ({ steps }) => {
-    const { seen, spentBetween } = run("forever", steps)
-    expect(seen[seen.length - 1]?.status.spent).toBe(spentBetween(0, Infinity))
+    const { observed, spentBetween } = run("forever", steps)
+    expect(observed[observed.length - 1]?.status.spent).toBe(spentBetween(0, Infinity))
   })
 })
 

@@ -166,29 +166,29 @@ describe("price lookup", () => {
   )
 })
 
-const priced = (model: string) =>
+const pricedLLM = (model: string) =>
   Effect.flatMap(scripted("hello"), Pricing.make()).pipe(
     Effect.provide(Pricing.layer({ test: { [model]: { input: 1, output: 10 } } }))
   )
 
-const paid = Cost.make({ input: 0.000003, output: 0.00004 })
+const expectedCost = Cost.make({ input: 0.000003, output: 0.00004 })
 
 describe("Pricing.make", () => {
   it.effect("adds the same cost to whole, streamed and embedding responses", () =>
     Effect.gen(function* () {
-      const llm = yield* priced("model")
+      const llm = yield* pricedLLM("model")
       const whole = yield* llm.chat("?")
-      expect(whole.cost).toEqual(paid)
+      expect(whole.cost).toEqual(expectedCost)
       expect(yield* ChatEvent.collect(llm.chatStream("?"))).toEqual(whole)
       expect(ChatEvent.fromResponse(whole)).toEqual(Array.from(yield* Stream.runCollect(llm.chatStream("?"))))
-      expect((yield* llm.embed("?")).cost).toEqual(paid)
+      expect((yield* llm.embed("?")).cost).toEqual(expectedCost)
       expect(Schema.decodeUnknownSync(Chat.ChatResponse)(JSON.parse(JSON.stringify(whole)))).toEqual(whole)
     })
   )
 
   it.effect("leaves the cost field out when no price is known", () =>
     Effect.gen(function* () {
-      const llm = yield* priced("another")
+      const llm = yield* pricedLLM("another")
       expect(yield* llm.chat("?")).toEqual(answer("hello"))
       expect(yield* ChatEvent.collect(llm.chatStream("?"))).toEqual(answer("hello"))
       expect("cost" in (yield* llm.embed("?"))).toBe(false)
@@ -201,41 +201,41 @@ describe("Pricing.make", () => {
         scripted(Effect.succeed({ ...answer("hello"), model: "model-2024-01-01" })),
         Pricing.make()
       ).pipe(Effect.provide(Pricing.layer({ test: { model: { input: 1, output: 10 } } })))
-      expect((yield* llm.chat("?")).cost).toEqual(paid)
+      expect((yield* llm.chat("?")).cost).toEqual(expectedCost)
     })
   )
 })
 
-/** Three tokens of input and four of output, by a model that names another version of itself in its answer. */
-const dated = (model: string) => ({
+/** An answer of three input and four output tokens that names a dated version of the model. */
+const answerOf = (model: string) => ({
   ...answer("hello"),
   model: `${model}-2024-01-01`,
   attempts: [{ provider: "test", model, keyId: "key", duration: 5 }]
 })
 
-/** An LLM that tells its cost, with a ledger and a budget around it; all of them are made with the prices in context. */
-const metered = (options: Partial<LLM.Options> = {}) =>
+/** An LLM with Pricing, a ledger and a budget, all made with the prices in context. */
+const meteredLLM = (options: Partial<LLM.Options> = {}) =>
   Effect.gen(function* () {
-    const answered = dated(options.model ?? "model")
+    const response = answerOf(options.model ?? "model")
     const ledger = yield* UsageLedger.make()
     const budget = yield* Budget.make({ limit: { dollars: 1 } })
     const llm = yield* llmOver(
-      { chat: () => Effect.succeed(answered), stream: () => Stream.fromIterable(ChatEvent.fromResponse(answered)) },
+      { chat: () => Effect.succeed(response), stream: () => Stream.fromIterable(ChatEvent.fromResponse(response)) },
       options
     ).pipe(
       Effect.flatMap(Pricing.make()),
       Effect.flatMap((llm) => Effect.provideService(UsageLedger.middleware(llm), UsageLedger.UsageLedger, ledger)),
       Effect.flatMap(budget.middleware)
     )
-    /** The dollars of everything since the last time, by the ledger and by the budget. */
-    const books = Effect.map(Effect.zip(ledger.reset, budget.status), ([{ total }, [status]]) => [
+    /** Dollars of the ledger since the last time, and of the budget in total. */
+    const charged = Effect.map(Effect.zip(ledger.reset, budget.status), ([{ total }, [status]]) => [
       total.cost.total,
       status?.spent
     ])
-    return { llm, books }
+    return { llm, charged }
   })
 
-/** What the answer costs at a rate for input and ten times that for output. */
+/** Cost of the answer at a rate for input and ten times that rate for output. */
 const costAtRate = (input: number) => Cost.make({ input: (3 * input) / million, output: (40 * input) / million })
 
 const at = (input: number) => Pricing.layer({ test: { model: { input, output: 10 * input } } })
@@ -243,20 +243,20 @@ const at = (input: number) => Pricing.layer({ test: { model: { input, output: 10
 describe("prices in context of a call", () => {
   it.effect("prefers the prices around one call to those the LLM, ledger and budget were made with", () =>
     Effect.gen(function* () {
-      const { books, llm } = yield* Effect.provide(metered(), at(1))
+      const { charged, llm } = yield* Effect.provide(meteredLLM(), at(1))
       expect((yield* Effect.provide(llm.chat("?"), at(3))).cost).toEqual(costAtRate(3))
-      expect(yield* books).toEqual([0.000129, 0.000129])
+      expect(yield* charged).toEqual([0.000129, 0.000129])
       const { cost } = yield* ChatEvent.collect(Stream.provideLayer(llm.chatStream("?"), at(5)))
       expect(cost).toEqual(costAtRate(5))
-      expect(yield* books).toEqual([0.000215, 0.000344])
+      expect(yield* charged).toEqual([0.000215, 0.000344])
       expect((yield* llm.chat("?")).cost).toEqual(costAtRate(1))
-      expect(yield* books).toEqual([0.000043, 0.000387])
+      expect(yield* charged).toEqual([0.000043, 0.000387])
     })
   )
 
   it.effect("admits a call to a budget in dollars when its price is known only around the call", () =>
     Effect.gen(function* () {
-      const { llm } = yield* metered()
+      const { llm } = yield* meteredLLM()
       expect(yield* Effect.flip(llm.chat("?"))).toMatchObject({ reason: "unknown-price" })
       expect((yield* Effect.provide(llm.chat("?"), at(2))).cost).toEqual(costAtRate(2))
     })
@@ -264,7 +264,7 @@ describe("prices in context of a call", () => {
 
   it.effect("keeps the price of a model that the prices around the call do not list", () =>
     Effect.gen(function* () {
-      const { llm } = yield* Effect.provide(metered(), at(1))
+      const { llm } = yield* Effect.provide(meteredLLM(), at(1))
       const others = Pricing.layer({ test: { another: { input: 9, output: 9 } } })
       expect((yield* Effect.provide(llm.chat("?"), others)).cost).toEqual(costAtRate(1))
     })
@@ -274,15 +274,15 @@ describe("prices in context of a call", () => {
     Effect.gen(function* () {
       const list = Prices.layer({ providers: { test: "openai" } })
       const model = "gpt-4o"
-      const { llm: configured } = yield* metered({ model, price: { input: 4, output: 40 } })
+      const { llm: configured } = yield* meteredLLM({ model, price: { input: 4, output: 40 } })
       expect((yield* Effect.provide(configured.chat("?"), list)).cost).toEqual(costAtRate(4))
       const agreed = Pricing.layer({ test: { "*": { input: 5, output: 50 } } })
-      const { llm: made } = yield* Effect.provide(metered({ model }), agreed)
+      const { llm: made } = yield* Effect.provide(meteredLLM({ model }), agreed)
       expect((yield* Effect.provide(made.chat("?"), list)).cost).toEqual(costAtRate(5))
       expect((yield* Effect.provide(made.chat("?"), Layer.provide(at(3), list))).cost).toEqual(costAtRate(5))
       const own = Pricing.layer({ test: { "gpt-4o": { input: 3, output: 30 } } })
       expect((yield* Effect.provide(made.chat("?"), Layer.provide(own, list))).cost).toEqual(costAtRate(3))
-      const { llm: unpriced } = yield* metered({ model })
+      const { llm: unpriced } = yield* meteredLLM({ model })
       expect((yield* Effect.provide(unpriced.chat("?"), list)).cost?.total).toBeGreaterThan(0)
     })
   )
@@ -294,26 +294,26 @@ describe("the price in a model's configuration", () => {
   it.effect("uses the configured price in answers, ledger and budget, whatever prices they were made with", () =>
     Effect.gen(function* () {
       for (const prices of [Layer.empty, at(1)]) {
-        const { books, llm } = yield* Effect.provide(metered(configured), prices)
+        const { charged, llm } = yield* Effect.provide(meteredLLM(configured), prices)
         expect((yield* llm.chat("?")).cost).toEqual(costAtRate(4))
-        expect(yield* books).toEqual([0.000172, 0.000172])
+        expect(yield* charged).toEqual([0.000172, 0.000172])
         expect((yield* ChatEvent.collect(llm.chatStream("?"))).cost).toEqual(costAtRate(4))
-        expect(yield* books).toEqual([0.000172, 0.000344])
+        expect(yield* charged).toEqual([0.000172, 0.000344])
       }
     })
   )
 
   it.effect("prefers the prices around a call to the configured price", () =>
     Effect.gen(function* () {
-      const { books, llm } = yield* metered(configured)
+      const { charged, llm } = yield* meteredLLM(configured)
       expect((yield* Effect.provide(llm.chat("?"), at(3))).cost).toEqual(costAtRate(3))
-      expect(yield* books).toEqual([0.000129, 0.000129])
+      expect(yield* charged).toEqual([0.000129, 0.000129])
     })
   )
 
   it.effect("adds the cost to answers without the Pricing middleware when a price is configured", () =>
     Effect.gen(function* () {
-      const llm = yield* llmOver({ chat: () => Effect.succeed(dated("model")) }, configured)
+      const llm = yield* llmOver({ chat: () => Effect.succeed(answerOf("model")) }, configured)
       expect((yield* llm.chat("?")).cost).toEqual(costAtRate(4))
       expect(llm.info.price).toEqual(configured.price)
     })
@@ -321,12 +321,12 @@ describe("the price in a model's configuration", () => {
 
   it.effect("ignores the configured price when a request names another model", () =>
     Effect.gen(function* () {
-      const { llm } = yield* metered(configured)
+      const { llm } = yield* meteredLLM(configured)
       const another = { model: "another", messages: [Chat.user("?")] }
       const error = yield* Effect.flip(llm.chat(another))
       expect(error).toMatchObject({ _tag: "BudgetExceededError", reason: "unknown-price", model: "another" })
       const ledger = yield* UsageLedger.make()
-      const unlimited = yield* llmOver({ chat: () => Effect.succeed(dated("another")) }, configured).pipe(
+      const unlimited = yield* llmOver({ chat: () => Effect.succeed(answerOf("another")) }, configured).pipe(
         Effect.flatMap((llm) => Effect.provideService(UsageLedger.middleware(llm), UsageLedger.UsageLedger, ledger))
       )
       expect("cost" in (yield* unlimited.chat(another))).toBe(false)

@@ -65,16 +65,16 @@ describe("recording attempts", () => {
   it.effect("records refused keys and failed attempts beside the attempt that succeeds", () =>
     withLedger(
       Effect.gen(function* () {
-        let asked = 0
+        let requests = 0
         const llm = yield* Effect.flatMap(
           llmOver(
             {
               chat: (_, { key }) => {
-                asked++
+                requests++
                 return key.id === "one"
                   ? Effect.fail(refused)
-                  : asked < 4
-                    ? Effect.fail(asked === 2 ? down : broken)
+                  : requests < 4
+                    ? Effect.fail(requests === 2 ? down : broken)
                     : Effect.succeed(answer("at last"))
               }
             },
@@ -84,12 +84,12 @@ describe("recording attempts", () => {
           UsageLedger.middleware
         )
         const ledger = yield* UsageLedger.UsageLedger
-        const written = yield* Effect.fork(Stream.runCollect(Stream.take(ledger.entries, 4)))
+        const recorded = yield* Effect.fork(Stream.runCollect(Stream.take(ledger.entries, 4)))
         yield* Effect.yieldNow()
         const fiber = yield* Effect.fork(llm.chat("a question"))
         yield* TestClock.adjust("1 minute")
         const response = yield* Fiber.join(fiber)
-        const entries = Array.from(yield* Fiber.join(written))
+        const entries = Array.from(yield* Fiber.join(recorded))
         expect(entries.map(({ keyId, outcome }) => [keyId, outcome])).toEqual([
           ["one", "AuthenticationError"],
           ["two", "ProviderUnavailableError"],

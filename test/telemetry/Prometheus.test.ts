@@ -8,8 +8,8 @@ import { read } from "../support/exposition.js"
 import { meteredCalls } from "../support/meteredCalls.js"
 import { malformed, scripted } from "../support/scripted.js"
 
-/** What the text says of metrics whose names begin so: others of the process are none of a test's business. */
-const shown = (prefix: string) =>
+/** Renders and parses the metrics whose names have the prefix, because other tests of the process have metrics too. */
+const readMetrics = (prefix: string) =>
   Effect.map(Metric.snapshot, (pairs) =>
     read(Prometheus.render(pairs.filter(({ metricKey }) => metricKey.name.startsWith(prefix))))
   )
@@ -39,7 +39,7 @@ describe("Prometheus.render", () => {
       })
       for (const value of [1, 2, 3]) yield* Metric.update(summary, value)
 
-      const families = yield* shown("kinds_")
+      const families = yield* readMetrics("kinds_")
       expect(families.map(({ name, type }) => [name, type]).toSorted()).toEqual([
         ["kinds_balance", "gauge"],
         ["kinds_large", "counter"],
@@ -88,7 +88,7 @@ describe("Prometheus.render", () => {
         Metric.histogram("odd_histogram", MetricBoundaries.fromIterable([1])).pipe(Metric.tagged("le", "mine")),
         0
       )
-      const families = yield* shown("odd")
+      const families = yield* readMetrics("odd")
       expect(family(families, "odd_name_1").help).toBe(odd)
       expect(family(families, "odd_name_1").samples[0]?.labels).toEqual({
         model_name: odd,
@@ -132,8 +132,8 @@ describe("Prometheus.render", () => {
   )
 })
 
-/** What promtool has to say of the text; `undefined` where it is not installed. */
-const complaintsOfPromtool = (text: string): ReadonlyArray<string> | undefined => {
+/** Warnings of promtool about the text; `undefined` when promtool is not installed. */
+const promtoolWarnings = (text: string): ReadonlyArray<string> | undefined => {
   const { error, stderr, stdout } = spawnSync("promtool", ["check", "metrics"], { input: text, encoding: "utf8" })
   return error === undefined ? `${stdout}${stderr}`.split("\n").filter((line) => line !== "") : undefined
 }
@@ -146,7 +146,7 @@ describe("the metrics of calls as text", () => {
         Prometheus.render(pairs.filter(({ metricKey }) => metricKey.name.startsWith("llm_")))
       )
       expect(new Set(read(text).map(({ type }) => type))).toEqual(new Set(["counter", "gauge", "histogram", "summary"]))
-      expect((complaintsOfPromtool(text) ?? []).filter((line) => !line.startsWith("llm_router_"))).toEqual([])
+      expect((promtoolWarnings(text) ?? []).filter((line) => !line.startsWith("llm_router_"))).toEqual([])
     })
   )
 })
@@ -159,7 +159,7 @@ describe("Telemetry aliases", () => {
       yield* llm.chat("?")
       yield* Stream.runDrain(llm.chatStream("?"))
       yield* Effect.flip(llm.chat("?"))
-      const families = yield* shown("llm_")
+      const families = yield* readMetrics("llm_")
       const of = (name: string) =>
         family(families, name).samples.filter(({ labels }) => labels["provider"] === "aliased")
       const value = (name: string) => of(name).map(({ value }) => value)

@@ -36,9 +36,9 @@ export interface Options {
   /** Runs in the background; its failure is logged and does not affect the call. @default a warning in the log */
   readonly onWarn?: (status: Status) => Effect.Effect<void>
   /**
-   * What a budget in dollars does with a call whose price is unknown. `"deny"`: the call fails with `BudgetExceededError`; if the
-   * price turns out to be unknown only afterwards (a fallback answered), the reserved amount counts as spent. `"count-tokens"`: the
-   * call passes, spends no dollars, and its tokens are in `Status.unpricedTokens`. @default "deny"
+   * How a budget in dollars handles a call whose price is unknown. `"deny"`: the call fails with `BudgetExceededError`; when the
+   * price turns out to be unknown only afterwards (a fallback answered), at least the reserved amount counts as spent.
+   * `"count-tokens"`: the call is admitted, spends no dollars, and its tokens are in `Status.unpricedTokens`. @default "deny"
    */
   readonly unknownPrice?: "deny" | "count-tokens"
 }
