@@ -2,9 +2,9 @@
  * Limits on the dollars or tokens that are spent per period: by all calls, by each label, or by one label.
  *
  * Before a call is sent, its estimated cost is reserved in all budgets that apply, atomically. When the call ends, the reservation
- * is replaced by what its attempts consumed: answered, failed or interrupted. Concurrent calls never spend the same amount twice, so
- * a limit is exceeded at most by what calls cost above their estimates. A call that does not fit fails with `BudgetExceededError`,
- * which reports what was spent and when the budget is renewed.
+ * is replaced by what its attempts consumed: answered, failed or interrupted. Concurrent calls never spend the same amount twice,
+ * so a limit is exceeded at most by what calls cost above their estimates. A call that does not fit fails with
+ * `BudgetExceededError`, which reports what was spent and when the budget is renewed.
  *
  * @example
  * ```ts

@@ -98,8 +98,8 @@ const carryCooldowns = (from: KeyPool.Service, to: KeyPool.Service, ids: Readonl
   )
 
 /**
- * Changes the keys of a pool. The keys have been checked, so a refusal is a defect. Keys to add are compared with the pool, not with
- * `before`, because keys can have been added or removed by hand.
+ * Changes the keys of a pool. The keys have been checked, so a refusal is a defect. Keys to add are compared with the pool, not
+ * with `before`, because keys can have been added or removed by hand.
  */
 const updateKeys = (pool: KeyPool.Service, before: ReadonlyArray<ApiKey>, after: ReadonlyArray<ApiKey>) =>
   Effect.flatMap(pool.keys, (keys) => {

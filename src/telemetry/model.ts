@@ -14,7 +14,7 @@ export interface Options {
   readonly spans?: boolean
   /** @default true */
   readonly metrics?: boolean
-  /** Whether calls are also counted under metric names of other libraries, for existing dashboards; see `aliases`. @default false */
+  /** Whether calls are also counted under metric names of other libraries, for their dashboards; see `aliases`. @default false */
   readonly aliases?: boolean
 }
 

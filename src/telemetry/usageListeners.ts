@@ -1,6 +1,6 @@
 /**
- * Listeners for the usage of attempts. Middlewares add a listener to the context of a call; every attempt of the call, on any model,
- * notifies each listener exactly once when it ends: answered, failed or interrupted.
+ * Listeners for the usage of attempts. Middlewares add a listener to the context of a call; every attempt of the call, on any
+ * model, notifies each listener exactly once when it ends: answered, failed or interrupted.
  */
 import { Clock, Context, Effect } from "effect"
 import type { ModelInfo } from "../call/model.js"
