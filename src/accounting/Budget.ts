@@ -1,9 +1,9 @@
 /**
  * Limits on the dollars or tokens that are spent per period: by all calls, by each label, or by one label.
  *
- * Before a call is sent, its estimated cost is reserved in all budgets that apply, atomically. When the call ends, the reservation
- * is replaced by what its attempts consumed: answered, failed or interrupted. Concurrent calls never spend the same amount twice,
- * so a limit is exceeded at most by what calls cost above their estimates. A call that does not fit fails with
+ * Before a call is sent, its estimated cost is reserved in all budgets that apply, atomically. When the call ends, the
+ * reservation is replaced by what its attempts consumed: answered, failed or interrupted. Concurrent calls never spend the same
+ * amount twice, so a limit is exceeded at most by what calls cost above their estimates. A call that does not fit fails with
  * `BudgetExceededError`, which reports what was spent and when the budget is renewed.
  *
  * @example
@@ -47,8 +47,8 @@ export type {
    */
   CalendarUnit,
   /**
-   * When spending stops counting: never; at the end of a calendar unit, in UTC or in another time zone (weeks begin on Monday); or
-   * a duration after it was spent, at most a sixtieth of the period later and never earlier.
+   * When spending stops counting: never; at the end of a calendar unit, in UTC or in another time zone (weeks begin on Monday);
+   * or a duration after it was spent, at most a sixtieth of the period later and never earlier.
    *
    * @since 0.1.0
    * @category model
@@ -231,9 +231,9 @@ export const layer = (
 /**
  * The middleware that charges the calls of an `LLM` to the budgets in context, which any number of `LLM`s can share.
  *
- * Apply it outside retries and fallbacks, so that a call is admitted once and all its attempts are charged, and inside a cache, so
- * that hits are free. `LLM.layer` and what is built from it report the usage of every attempt; a custom `LLM` service is charged
- * by the usage of its answers, and of partial answers in its errors.
+ * Apply it outside retries and fallbacks, so that a call is admitted once and all its attempts are charged, and inside a cache,
+ * so that hits are free. `LLM.layer` and what is built from it report the usage of every attempt; a custom `LLM` service is
+ * charged by the usage of its answers, and of partial answers in its errors.
  *
  * @since 0.1.0
  * @category middleware

@@ -124,8 +124,8 @@ export const layer = (table: Table): Layer.Layer<Pricing> => layerOver(fromTable
 // -------------------------------------------------------------------------------------
 
 /**
- * The middleware that adds `cost`, at the prices in context, to every answer and to every stream's `Finish`. `cost` is absent when
- * the price is unknown. A cost that an answer already has stays: that of a model with a price of its own in `provider.json`.
+ * The middleware that adds `cost`, at the prices in context, to every answer and to every stream's `Finish`. `cost` is absent
+ * when the price is unknown. A cost that an answer already has stays: that of a model with a price of its own in `provider.json`.
  *
  * Like `usage`, it covers the answer only: the `UsageLedger` also counts the failed attempts before it.
  *

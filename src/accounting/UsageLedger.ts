@@ -86,8 +86,8 @@ export interface Options {
   /** The most entries that are buffered for a slow reader of `entries`. @default 1024 */
   readonly capacity?: number
   /**
-   * The most groups. Entries of further ones are added to the provider's group with the model, key and label `(other)`, so that an
-   * unbounded number of labels does not fill the memory. @default 10000
+   * The most groups. Entries of further ones are added to the provider's group with the model, key and label `(other)`, so that
+   * an unbounded number of labels does not fill the memory. @default 10000
    */
   readonly maxGroups?: number
 }
@@ -219,8 +219,8 @@ const costOf = (
 export const layer = (options: Options = {}): Layer.Layer<UsageLedger> => Layer.effect(UsageLedger, make(options))
 
 /**
- * The middleware that records the attempts of an `LLM` in the ledger in context. Around a `Fallback` or a `Balance`, it records the
- * attempts on every member; a ledger records an attempt once, however many of its middlewares surround the call.
+ * The middleware that records the attempts of an `LLM` in the ledger in context. Around a `Fallback` or a `Balance`, it records
+ * the attempts on every member; a ledger records an attempt once, however many of its middlewares surround the call.
  *
  * Only `LLM.layer` and what is built from it report attempts. A custom `LLM` service reports none.
  *

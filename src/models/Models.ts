@@ -114,8 +114,8 @@ export const layerFile = (
  * keys are added, and removed keys get no more calls; only a changed `base_url`, `type`, `preset` or `headers` starts a new pool.
  * Changed limits start with what is left under the old ones. Percentiles start again.
  *
- * A group keeps its state while its entry is the same and each member has the same endpoint, protocol, defaults, context window and
- * price. A member with other keys or limits returns to service at once.
+ * A group keeps its state while its entry is the same and each member has the same endpoint, protocol, defaults, context window
+ * and price. A member with other keys or limits returns to service at once.
  *
  * The file is read and compared every `interval`, which also detects changes without notifications: files that editors replace,
  * config map mounts, network drives. Environment variables in it are read again when it changes, or by `reload`. A faulty file

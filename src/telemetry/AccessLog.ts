@@ -1,6 +1,6 @@
 /**
- * Logs one line per call: provider, model, key, attempts, outcome, latency and usage. A line contains no prompt, answer or secret,
- * and no provider message, which could quote them.
+ * Logs one line per call: provider, model, key, attempts, outcome, latency and usage. A line contains no prompt, answer or
+ * secret, and no provider message, which could quote them.
  *
  * Lines go through Effect's loggers. Every call has a request id, from `withRequestId` or a new one, which is also the annotation
  * `request_id` of everything that is logged within the call.

@@ -1,11 +1,11 @@
 /**
  * Renders all metrics of the program, including those of this library, in the text format that Prometheus scrapes.
  *
- * It reads Effect's metrics directly, because OpenTelemetry turns a summary into three counters, and its Prometheus exporter needs
- * Node 22.15.
+ * It reads Effect's metrics directly, because OpenTelemetry turns a summary into three counters, and its Prometheus exporter
+ * needs Node 22.15.
  *
- * Metrics keep their names and labels. Characters that Prometheus does not allow in a name become `_`; label values and help texts
- * are escaped.
+ * Metrics keep their names and labels. Characters that Prometheus does not allow in a name become `_`; label values and help
+ * texts are escaped.
  *
  * @example
  * ```ts

@@ -1,9 +1,10 @@
 /**
- * Spans and Effect metrics of calls: one span per call and one per attempt, with names and attributes of the OpenTelemetry semantic
- * conventions for generative AI.
+ * Spans and Effect metrics of calls: one span per call and one per attempt, with names and attributes of the OpenTelemetry
+ * semantic conventions for generative AI.
  *
- * Labels are bounded: provider, model, key id, outcome, kind. Spans and metrics contain no prompts, answers or secrets. They are on
- * by default in an `LLM` layer; `telemetry: false` removes them and their cost. Spans are made only when a tracer is installed.
+ * Labels are bounded: provider, model, key id, outcome, kind. Spans and metrics contain no prompts, answers or secrets. They are
+ * on by default in an `LLM` layer; `telemetry: false` removes them and their cost. Spans are made only when a tracer is
+ * installed.
  *
  * | metric | labels |
  * | --- | --- |

@@ -1,6 +1,6 @@
 /**
- * Callbacks that cannot fail or delay a call. A background fiber runs them one after the other from a bounded queue, to which calls
- * only add.
+ * Callbacks that cannot fail or delay a call. A background fiber runs them one after the other from a bounded queue, to which
+ * calls only add.
  */
 import type { Duration, Scope } from "effect"
 import { Cause, Effect, Fiber, Mailbox } from "effect"

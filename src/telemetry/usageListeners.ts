@@ -73,8 +73,8 @@ export const notifyUsage = (attempt: Omit<EndedAttempt, "label" | "startedAt" | 
   )
 
 /**
- * Outcomes without reported usage after which a provider can still charge for the input. It does not for refused requests, failures
- * on its side and connections that broke before an answer began.
+ * Outcomes without reported usage after which a provider can still charge for the input. It does not for refused requests,
+ * failures on its side and connections that broke before an answer began.
  */
 const inputChargedOutcomes: ReadonlySet<Outcome> = new Set([
   "interrupted",

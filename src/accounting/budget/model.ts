@@ -86,7 +86,7 @@ export interface Status {
  * @category model
  */
 export interface Service {
-  /** Reserves the estimated cost of a call and settles it at the end; a call that does not fit fails with `BudgetExceededError`. */
+  /** Reserves the estimated cost of a call and settles it at the end. Fails with `BudgetExceededError` when it does not fit. */
   readonly middleware: Middleware
   /** Status of every budget; for the scope "each-label", of every label that was used. */
   readonly status: Effect.Effect<ReadonlyArray<Status>>

@@ -124,8 +124,8 @@ const priceUnknown = (request: ReservationRequest, rule: BudgetRule): BudgetExce
     limit: inUnit(rule, rule.limit),
     reason: "unknown-price",
     message:
-      `The budget "${rule.name}" is in dollars and the price of ${request.info.provider}/${request.model} is not known, so the call` +
-      ' was not sent. Set its "price" in provider.json or give it with `Pricing.layer`, or count the tokens of such calls' +
+      `The budget "${rule.name}" is in dollars and the price of ${request.info.provider}/${request.model} is not known, so the` +
+      ' call was not sent. Set its "price" in provider.json or give it with `Pricing.layer`, or count the tokens of such calls' +
       ' instead with `unknownPrice: "count-tokens"`.'
   })
 

@@ -161,7 +161,8 @@ const packageIdOf = (providers: Readonly<Record<string, string>>): ((provider: s
 }
 
 /**
- * Prices of the package as a layer, in front of those of outer layers. Put prices of your own in front of it with `Pricing.layer`.
+ * Prices of the package as a layer, in front of those of outer layers. Put prices of your own in front of it with
+ * `Pricing.layer`.
  *
  * @since 0.1.0
  * @category layers

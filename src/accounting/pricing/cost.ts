@@ -86,8 +86,8 @@ export const costAt = (service: Service, usage: Usage, by: Answerer, at: number)
   costWithin(service, service, usage, by, at)
 
 /**
- * The cost of a usage in a call: at the prices in context of the call, else at the price of the model's own configuration, else at
- * `defaultPrices`, those in context when the middleware was made.
+ * The cost of a usage in a call: at the prices in context of the call, else at the price of the model's own configuration, else
+ * at `defaultPrices`, those in context when the middleware was made.
  *
  * @internal
  */

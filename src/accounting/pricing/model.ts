@@ -44,8 +44,8 @@ export const unknown: Service = { priceOf: () => Option.none() }
 /**
  * The prices in use: none by default.
  *
- * Prices provided to a call take precedence over those in context when its `LLM`, budget, ledger or dashboard was made, and over a
- * price in `provider.json`: `call.pipe(Effect.provide(Pricing.layer({ … })))`, and `Stream.provideLayer` for a stream.
+ * Prices provided to a call take precedence over those in context when its `LLM`, budget, ledger or dashboard was made, and over
+ * a price in `provider.json`: `call.pipe(Effect.provide(Pricing.layer({ … })))`, and `Stream.provideLayer` for a stream.
  *
  * @since 0.1.0
  * @category tags
