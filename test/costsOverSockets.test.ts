@@ -1,4 +1,4 @@
-/** What the ledger and the budget say, against what the provider itself saw. */
+/** Compares the ledger and the budget with the provider's own log. */
 import { NodeHttpClient } from "@effect/platform-node"
 import { describe, expect, it } from "@effect/vitest"
 import { Effect, Either, Layer, Stream } from "effect"
@@ -13,16 +13,16 @@ import * as Usage from "../src/vocabulary/Usage.js"
 import * as UsageLedger from "../src/accounting/UsageLedger.js"
 import { eventually } from "./support/eventually.js"
 
-const told = Usage.make({ inputTokens: 10, cachedInputTokens: 4, outputTokens: 5, reasoningTokens: 2 })
+const reportedUsage = Usage.make({ inputTokens: 10, cachedInputTokens: 4, outputTokens: 5, reasoningTokens: 2 })
 
-const answeredInFull = ({ outcome, status }: SimulatedProvider.Exchange) => outcome === "complete" && status === 200
+const isComplete = ({ outcome, status }: SimulatedProvider.Exchange) => outcome === "complete" && status === 200
 
-describe("over sockets, the ledger and the provider's own log agree", () => {
-  it.scopedLive("on answers, streams, refusals, failures and those who left", () =>
+describe("UsageLedger over sockets", () => {
+  it.scopedLive("records one attempt per request in the provider's log, under refusals, failures and early stops", () =>
     Effect.gen(function* () {
       const provider = yield* SimulatedProvider.make({
         keys: [{ key: "revoked", revoked: true }, { key: "good" }],
-        answer: () => ({ text: "one two three four", usage: told }),
+        answer: () => ({ text: "one two three four", usage: reportedUsage }),
         latency: { min: "1 millis", max: "3 millis" },
         faults: (index, { messages }) =>
           index % 10 === 3
@@ -37,7 +37,7 @@ describe("over sockets, the ledger and the provider's own log agree", () => {
       const llm = yield* LLM.make({
         model: "simulated",
         retry: { base: 1 },
-        // Only for a stream that has begun: an attempt that ends before the provider has seen it is in no log.
+        // Only for streams that have started, because the log has no attempt that ends before it reaches the provider.
         timeouts: { idle: "150 millis" }
       }).pipe(
         Effect.provide(ChatCompletionsClient.layer({ provider: "simulated", baseUrl: provider.baseUrl })),
@@ -63,20 +63,20 @@ describe("over sockets, the ledger and the provider's own log agree", () => {
       const { groups, total } = yield* UsageLedger.snapshot
       expect([outcomes.some(Either.isRight), outcomes.some(Either.isLeft)]).toEqual([true, true])
 
-      // Every request that the provider saw is one attempt, on the same key.
+      // Every request in the provider's log is one attempt, on the same key.
       expect(total.attempts).toBe(log.length)
       for (const [keyId, totals] of UsageLedger.totalsBy(groups, "keyId")) {
         expect(totals.attempts).toBe(log.filter((exchange) => exchange.keyId === keyId).length)
       }
-      // What was answered in full is what it told; all else is an estimate, and is paid for as well.
+      // Complete answers have the reported usage; the usage of all others is estimated and has a cost too.
       expect(total.succeeded).toBeGreaterThan(0)
-      expect(total.usage.inputTokens).toBeGreaterThanOrEqual(total.succeeded * told.inputTokens)
+      expect(total.usage.inputTokens).toBeGreaterThanOrEqual(total.succeeded * reportedUsage.inputTokens)
       expect(total.usage).toMatchObject({
-        cachedInputTokens: total.succeeded * told.cachedInputTokens,
-        reasoningTokens: total.succeeded * told.reasoningTokens,
+        cachedInputTokens: total.succeeded * reportedUsage.cachedInputTokens,
+        reasoningTokens: total.succeeded * reportedUsage.reasoningTokens,
         estimated: true
       })
-      expect(total.succeeded).toBeLessThanOrEqual(log.filter(answeredInFull).length)
+      expect(total.succeeded).toBeLessThanOrEqual(log.filter(isComplete).length)
       expect(total.cost.total).toBeGreaterThan(0)
       expect(yield* budget.status).toMatchObject([{ spent: total.usage.totalTokens, reserved: 0 }])
     }).pipe(
@@ -89,10 +89,10 @@ describe("over sockets, the ledger and the provider's own log agree", () => {
     )
   )
 
-  it.scopedLive("to the token, where every answer arrives whole", () =>
+  it.scopedLive("adds up exactly the reported usage when every answer arrives whole", () =>
     Effect.gen(function* () {
       const provider = yield* SimulatedProvider.make({
-        answer: () => ({ text: "one two three four", usage: told }),
+        answer: () => ({ text: "one two three four", usage: reportedUsage }),
         faults: (index) => (index % 4 === 1 ? SimulatedProvider.status(503) : undefined)
       })
       const llm = yield* LLM.make({ model: "simulated", retry: { base: 1 } }).pipe(
@@ -106,11 +106,11 @@ describe("over sockets, the ledger and the provider's own log agree", () => {
         (index) => (index % 2 === 0 ? Effect.asVoid(llm.chat("Count")) : Stream.runDrain(llm.chatStream("Count"))),
         { concurrency: 4 }
       )
-      const complete = (yield* provider.log).filter(answeredInFull).length
+      const complete = (yield* provider.log).filter(isComplete).length
       const { total } = yield* UsageLedger.snapshot
       expect(total).toMatchObject({ attempts: (yield* provider.log).length, succeeded: 40 })
       expect(complete).toBe(40)
-      expect(total.usage).toEqual(Usage.combineAll(Array.from({ length: 40 }, () => told)))
+      expect(total.usage).toEqual(Usage.combineAll(Array.from({ length: 40 }, () => reportedUsage)))
     }).pipe(Effect.provide(Layer.mergeAll(NodeHttpClient.layerUndici, UsageLedger.layer())))
   )
 })

@@ -1,10 +1,8 @@
-/** A canary is planted as a key, and looked for in everything that can be seen. */
+/** Searches everything that a caller can print for a secret key and for a token signed with one. */
 import { HttpClient } from "@effect/platform"
 import { NodeHttpClient } from "@effect/platform-node"
 import { describe, expect, it } from "@effect/vitest"
-import type { Tracer } from "effect"
 import { Cause, ConfigProvider, Effect, Either, Layer, Logger, LogLevel, Metric, Ref, Stream } from "effect"
-import { inspect } from "node:util"
 import * as ApiKey from "../src/vocabulary/ApiKey.js"
 import * as ChatEvent from "../src/vocabulary/ChatEvent.js"
 import * as KeyPool from "../src/keyPool/KeyPool.js"
@@ -14,57 +12,35 @@ import * as ProviderFile from "../src/models/ProviderFile.js"
 import * as RateLimiter from "../src/rateLimiter/RateLimiter.js"
 import { SimulatedProvider } from "../src/testing/index.js"
 import { ZhipuClient } from "../src/provider/zhipu/index.js"
+import { printed, recordingLogger, recordingTracer } from "./support/recording.js"
 
 const canary = "sk-canary-5f2b1c90-never-to-be-seen"
 
-/** Everything that a value can be made to say. */
-const said = (value: unknown): string =>
-  [
-    String(value),
-    JSON.stringify(value, (_, inner: unknown) => (typeof inner === "bigint" ? String(inner) : inner)) ?? "",
-    inspect(value, { depth: Infinity, showHidden: true, getters: false }),
-    value instanceof Error ? `${value.message} ${value.stack ?? ""}` : ""
-  ].join("\n")
-
-const expectNowhere = (secret: string, ...values: ReadonlyArray<unknown>): void => {
-  for (const value of values) expect(said(value).includes(secret)).toBe(false)
+const expectAbsent = (secret: string, ...values: ReadonlyArray<unknown>): void => {
+  for (const value of values) expect(printed(value).includes(secret)).toBe(false)
 }
 
-const expectUnseen = (...values: ReadonlyArray<unknown>): void => expectNowhere(canary, ...values)
+const expectHidden = (...values: ReadonlyArray<unknown>): void => expectAbsent(canary, ...values)
 
-/** The tracer, and every span that it makes. */
-const recordingTracer = Effect.map(Effect.tracer, (tracer) => {
-  const spans: Array<Tracer.Span> = []
-  const layer = Layer.setTracer({
-    ...tracer,
-    span: (...args) => {
-      const span = tracer.span(...args)
-      spans.push(span)
-      return span
-    }
-  })
-  return { spans, layer }
-})
-
-describe("a key is seen nowhere", () => {
-  it("on the key itself, its pool or their faults", () => {
+describe("secrecy of keys", () => {
+  it("hides the secret of an ApiKey and of its fingerprint", () => {
     const key = ApiKey.make(canary)
-    expectUnseen(key, ApiKey.fingerprint(key.value))
+    expectHidden(key, ApiKey.fingerprint(key.value))
   })
 
-  it.effect("in a pool, its status and its errors", () =>
+  it.effect("hides the secret in a pool, its lease, its status and its errors", () =>
     Effect.gen(function* () {
       const pool = yield* KeyPool.make({ providerId: "test", keys: [canary, { key: "other", weight: 2 }] })
       const lease = yield* pool.acquire()
-      expectUnseen(pool, lease, yield* pool.status)
+      expectHidden(pool, lease, yield* pool.status)
       const faulty = yield* Effect.flip(
         KeyPool.make({ providerId: "test", keys: [canary, canary, { key: canary, weight: -1 }] })
       )
-      expectUnseen(faulty)
+      expectHidden(faulty)
     })
   )
 
-  it.effect("in the faults of a provider file", () =>
+  it.effect("hides the secret in a provider file and in its faults", () =>
     Effect.gen(function* () {
       const broken = [
         `{"openai":[{"model_name":"m","api_keys":["${canary}"],"base_url":"nowhere"}]}`,
@@ -73,16 +49,16 @@ describe("a key is seen nowhere", () => {
         `{"openai": ["${canary}" "x"]}`,
         `${canary}`
       ]
-      for (const text of broken) expectUnseen(yield* Effect.flip(ProviderFile.parse(text)))
-      expectUnseen(
+      for (const text of broken) expectHidden(yield* Effect.flip(ProviderFile.parse(text)))
+      expectHidden(
         yield* ProviderFile.parse(`{"openai":[{"model_name":"m","api_keys":["${canary}"],"base_url":"http://x"}]}`)
       )
     })
   )
 
-  it.effect("in what is read from the environment", () =>
+  it.effect("hides the secret in errors of configuration from the environment", () =>
     Effect.gen(function* () {
-      const env = ConfigProvider.fromMap(
+      const environment = ConfigProvider.fromMap(
         new Map([
           ["OPENAI_API_KEY", canary],
           ["LLM_MAX_TOKENS", "many"]
@@ -91,24 +67,18 @@ describe("a key is seen nowhere", () => {
       const exit = yield* Effect.exit(
         Effect.provide(LLM.LLM, LLM.layerConfig()).pipe(
           Effect.provide(NodeHttpClient.layerUndici),
-          Effect.withConfigProvider(env)
+          Effect.withConfigProvider(environment)
         )
       )
-      expectUnseen(exit)
+      expectHidden(exit)
       if (exit._tag === "Failure") expect(Cause.pretty(exit.cause)).not.toContain(canary)
     })
   )
 
-  it.scopedLive("in answers, errors, logs, spans and metrics of calls that succeed and fail in every way", () =>
+  it.scopedLive("hides the secret in answers, errors, logs, spans and metrics of calls, however they end", () =>
     Effect.gen(function* () {
       const S = SimulatedProvider
-      const lines: Array<string> = []
-      const logger = Logger.replace(
-        Logger.defaultLogger,
-        Logger.make(({ annotations, cause, message }) => {
-          lines.push(said(message), Cause.pretty(cause), said([...annotations]))
-        })
-      )
+      const { layer: logger, lines } = yield* recordingLogger
       const tracer = yield* recordingTracer
       yield* Effect.gen(function* () {
         const provider = yield* SimulatedProvider.make()
@@ -123,7 +93,7 @@ describe("a key is seen nowhere", () => {
           ),
           Effect.provide(RateLimiter.unlimited)
         )
-        expectUnseen(llm)
+        expectHidden(llm)
         const faults = [
           undefined,
           S.status(401, { message: `Incorrect API key provided: ${canary}` }),
@@ -146,39 +116,35 @@ describe("a key is seen nowhere", () => {
           const streamed = yield* Effect.either(ChatEvent.collect(llm.chatStream("?")))
           yield* Effect.logError("streamed", streamed)
           yield* Effect.sleep(5)
-          expectUnseen(whole, streamed, yield* llm.status)
+          expectHidden(whole, streamed, yield* llm.status)
         }
-        expectUnseen(yield* provider.log)
-        const elsewhere = yield* LLM.make({ model: "m", retry: false }).pipe(
+        expectHidden(yield* provider.log)
+        const unreachable = yield* LLM.make({ model: "m", retry: false }).pipe(
           Effect.provide(ChatCompletionsClient.layer({ baseUrl: "http://127.0.0.1:1/v1" })),
           Effect.provide(KeyPool.layer({ providerId: "nowhere", keys: [canary] })),
           Effect.provide(RateLimiter.unlimited)
         )
-        expectUnseen(
-          yield* Effect.exit(elsewhere.chat("?")),
-          yield* Effect.exit(Stream.runDrain(elsewhere.chatStream("?")))
+        expectHidden(
+          yield* Effect.exit(unreachable.chat("?")),
+          yield* Effect.exit(Stream.runDrain(unreachable.chatStream("?")))
         )
       }).pipe(Effect.provide(NodeHttpClient.layerUndici), Effect.provide(tracer.layer), Effect.provide(logger))
       expect(lines.length).toBeGreaterThan(10)
-      expectUnseen(lines)
+      expectHidden(lines)
       expect(tracer.spans.length).toBeGreaterThan(10)
-      for (const span of tracer.spans) expectUnseen(span.name, [...span.attributes], span.status)
-      expectUnseen(yield* Metric.snapshot)
+      for (const span of tracer.spans) expectHidden(span.name, [...span.attributes], span.status)
+      expectHidden(yield* Metric.snapshot)
     }).pipe(Logger.withMinimumLogLevel(LogLevel.All))
   )
 
-  it.scopedLive("nor is the token that it signs", () =>
+  it.scopedLive("hides the signed token and the key of Zhipu in errors, logs, spans and metrics", () =>
     Effect.gen(function* () {
       const S = SimulatedProvider
       const key = "0123456789abcdef.canary-never-to-be-seen"
-      const lines: Array<string> = []
-      const logger = Logger.replace(
-        Logger.defaultLogger,
-        Logger.make(({ cause, message }) => void lines.push(said(message), Cause.pretty(cause)))
-      )
+      const { layer: logger, lines } = yield* recordingLogger
       const tracer = yield* recordingTracer
       const tokens = yield* Ref.make<ReadonlyArray<string>>([])
-      const observed = Layer.effect(
+      const recordingClient = Layer.effect(
         HttpClient.HttpClient,
         Effect.map(
           HttpClient.HttpClient,
@@ -217,15 +183,15 @@ describe("a key is seen nowhere", () => {
           yield* Effect.sleep(5)
           yield* Effect.logError("ended", whole, streamed)
           for (const secret of [token, token.slice(0, -1), key]) {
-            expectNowhere(secret, whole, streamed, yield* llm.status, llm)
+            expectAbsent(secret, whole, streamed, yield* llm.status, llm)
           }
         }
         const spans = tracer.spans.map((span) => [span.name, [...span.attributes], span.status])
         expect(spans.length).toBeGreaterThan(10)
         expect(lines.length).toBeGreaterThan(10)
-        for (const secret of [token, key]) expectNowhere(secret, lines, spans, yield* Metric.snapshot)
+        for (const secret of [token, key]) expectAbsent(secret, lines, spans, yield* Metric.snapshot)
         expect(new Set(yield* Ref.get(tokens))).toEqual(new Set([token]))
-      }).pipe(Effect.provide(observed), Effect.provide(tracer.layer), Effect.provide(logger))
+      }).pipe(Effect.provide(recordingClient), Effect.provide(tracer.layer), Effect.provide(logger))
     }).pipe(Logger.withMinimumLogLevel(LogLevel.All))
   )
 })

@@ -1,10 +1,10 @@
 /**
- * Money or tokens that may be spent in a time: by all calls, by each label, or by one.
+ * Limits on the dollars or tokens that are spent per period: by all calls, by each label, or by one label.
  *
- * A call sets aside what it may cost before it is sent, in every budget that applies to it at once, and settles when it is over
- * for what its attempts consumed: answered, failed, given up or cut short. Calls under way never spend the same money twice, so
- * that a limit is passed by no more than calls cost above their estimates. A call for which there is no room fails with
- * `BudgetExceededError`, which says what was spent and when there is money again.
+ * Before a call is sent, its estimated cost is reserved in all budgets that apply, atomically. When the call ends, the
+ * reservation is replaced by what its attempts consumed: answered, failed or interrupted. Concurrent calls never spend the same
+ * amount twice, so a limit is exceeded at most by what calls cost above their estimates. A call that does not fit fails with
+ * `BudgetExceededError`, which reports what was spent and when the budget is renewed.
  *
  * @example
  * ```ts
@@ -33,8 +33,8 @@ import type { ChatRequest } from "../vocabulary/Chat.js"
 import * as Usage from "../vocabulary/Usage.js"
 import * as Pricing from "./pricing/model.js"
 import * as Accounts from "./budget/accounts.js"
-import { around } from "./budget/calls.js"
-import type { BudgetRule, Change, Options, Service, Settings, Standing, Status, Store } from "./budget/model.js"
+import { makeMiddleware } from "./budget/calls.js"
+import type { BudgetRule, Change, Options, Service, Settings, Status, Store } from "./budget/model.js"
 import { Budget, BudgetStore, InvalidBudgetError } from "./budget/model.js"
 import { dollar } from "./budget/reservation.js"
 
@@ -47,8 +47,8 @@ export type {
    */
   CalendarUnit,
   /**
-   * When what was spent is forgotten: never; with a unit of the calendar, in UTC or in another time zone (weeks begin on
-   * Monday); or so long after it was spent, to a sixtieth of the period and never too early.
+   * When spending stops counting: never; at the end of a calendar unit, in UTC or in another time zone (weeks begin on Monday);
+   * or a duration after it was spent, at most a sixtieth of the period later and never earlier.
    *
    * @since 0.1.0
    * @category model
@@ -61,19 +61,19 @@ export type {
 // -------------------------------------------------------------------------------------
 
 /**
- * The books of one process, in memory.
+ * Makes a store in the memory of one process.
  *
  * @since 0.1.0
  * @category store
  */
-export const makeStore: Effect.Effect<Store> = Effect.map(Ref.make(Accounts.opened), (books): Store => {
-  const modify = <A>(change: (books: Accounts.Books, now: number) => readonly [A, Accounts.Books]): Effect.Effect<A> =>
-    Effect.clockWith((clock) => Ref.modify(books, (books) => change(books, clock.unsafeCurrentTimeMillis())))
+export const makeStore: Effect.Effect<Store> = Effect.map(Ref.make(Accounts.empty), (state): Store => {
+  const modify = <A>(change: (state: Accounts.State, now: number) => readonly [A, Accounts.State]): Effect.Effect<A> =>
+    Effect.clockWith((clock) => Ref.modify(state, (state) => change(state, clock.unsafeCurrentTimeMillis())))
   return {
-    reserve: (claims) => modify((books, now) => Accounts.reserve(books, claims, now)),
-    settle: (settlements) => modify((books, now) => Accounts.settle(books, settlements, now)),
-    standing: (account) => modify((books, now) => [Accounts.standing(books, account, now), books]),
-    accounts: Effect.map(Ref.get(books), Accounts.names)
+    reserve: (claims) => modify((state, now) => Accounts.reserve(state, claims, now)),
+    settle: (settlements) => modify((state, now) => Accounts.settle(state, settlements, now)),
+    standing: (account) => modify((state, now) => [Accounts.accountStatus(state, account, now), state]),
+    accounts: Effect.map(Ref.get(state), Accounts.accountNames)
   }
 })
 
@@ -81,11 +81,11 @@ export const makeStore: Effect.Effect<Store> = Effect.map(Ref.make(Accounts.open
 // options
 // -------------------------------------------------------------------------------------
 
-const logged = (status: Status): Effect.Effect<void> => {
-  const shown = (amount: number) => (status.unit === "dollars" ? `$${amount}` : `${amount} tokens`)
-  const whose = Option.match(status.label, { onNone: () => "", onSome: (label) => ` of "${label}"` })
+const logWarning = (status: Status): Effect.Effect<void> => {
+  const format = (amount: number) => (status.unit === "dollars" ? `$${amount}` : `${amount} tokens`)
+  const ofLabel = Option.match(status.label, { onNone: () => "", onSome: (label) => ` of "${label}"` })
   return Effect.logWarning(
-    `The budget "${status.budget}"${whose} is nearly spent: ${shown(status.spent)} of ${shown(status.limit)}.`
+    `The budget "${status.budget}"${ofLabel} is nearly spent: ${format(status.spent)} of ${format(status.limit)}.`
   )
 }
 
@@ -101,7 +101,7 @@ const ruleOf = (options: Options, index: number): BudgetRule => {
     period: options.period ?? "forever",
     scope: options.scope ?? "all",
     warnAt: share * amount,
-    onWarn: options.onWarn ?? logged,
+    onWarn: options.onWarn ?? logWarning,
     mustBePriced: options.unknownPrice !== "count-tokens"
   }
 }
@@ -112,12 +112,14 @@ const faultsOf = (budgets: ReadonlyArray<Options>, rules: ReadonlyArray<BudgetRu
     ...rules.flatMap(({ limit, name }) =>
       limit > 0 && Number.isFinite(limit) ? [] : [`"${name}": the limit must be more than nothing, and finite`]
     ),
-    ...rules.flatMap(({ name }) => (name === "" || name.includes("/") ? [`"${name}": a name has no "/" in it`] : [])),
-    ...names.flatMap((name, index) => (names.indexOf(name) < index ? [`"${name}": two budgets have this name`] : [])),
+    ...rules.flatMap(({ name }) =>
+      name === "" || name.includes("/") ? [`"${name}": the name must not be empty or contain "/"`] : []
+    ),
+    ...names.flatMap((name, index) => (names.indexOf(name) < index ? [`"${name}": another budget has this name`] : [])),
     ...budgets.flatMap(({ warnAt }, index) =>
       warnAt === undefined || (warnAt > 0 && warnAt <= 1)
         ? []
-        : [`"${names[index] ?? ""}": warnAt is a share between 0 and 1`]
+        : [`"${names[index] ?? ""}": warnAt must be above 0 and at most 1`]
     ),
     ...rules.flatMap(({ name, period }) => {
       if (typeof period === "string" || !("rolling" in period)) return []
@@ -132,27 +134,31 @@ const faultsOf = (budgets: ReadonlyArray<Options>, rules: ReadonlyArray<BudgetRu
 // the service
 // -------------------------------------------------------------------------------------
 
-const usualOutput = 1000
+const defaultOutputTokens = 1000
 
-const usual = (request: ChatRequest): Usage.Usage =>
-  Usage.make({ inputTokens: estimateInput(request), outputTokens: request.maxTokens ?? usualOutput, estimated: true })
+const defaultEstimate = (request: ChatRequest): Usage.Usage =>
+  Usage.make({
+    inputTokens: estimateInput(request),
+    outputTokens: request.maxTokens ?? defaultOutputTokens,
+    estimated: true
+  })
 
-const statusOf = (rule: BudgetRule, standing: Standing): Status => {
+const statusOf = (rule: BudgetRule, accountStatus: Accounts.AccountStatus): Status => {
   const unit = rule.unit === "dollars" ? dollar : 1
-  const slash = standing.account.indexOf("/")
+  const slash = accountStatus.account.indexOf("/")
   return {
     budget: rule.name,
-    label: slash === -1 ? Option.none() : Option.some(standing.account.slice(slash + 1)),
+    label: slash === -1 ? Option.none() : Option.some(accountStatus.account.slice(slash + 1)),
     unit: rule.unit,
-    limit: standing.limit / unit,
-    spent: standing.spent / unit,
-    reserved: standing.reserved / unit,
-    unpricedTokens: standing.unpriced,
-    resetsAt: Number.isFinite(standing.resetsAt) ? Option.some(standing.resetsAt) : Option.none()
+    limit: accountStatus.limit / unit,
+    spent: accountStatus.spent / unit,
+    reserved: accountStatus.reserved / unit,
+    unpricedTokens: accountStatus.unpriced,
+    resetsAt: Number.isFinite(accountStatus.resetsAt) ? Option.some(accountStatus.resetsAt) : Option.none()
   }
 }
 
-const warned = (rule: BudgetRule, { after, before }: Change): Effect.Effect<void> =>
+const warnOnCrossing = (rule: BudgetRule, { after, before }: Change): Effect.Effect<void> =>
   before.spent < rule.warnAt && after.spent >= rule.warnAt
     ? Effect.asVoid(
         Effect.forkDaemon(
@@ -165,7 +171,7 @@ const warned = (rule: BudgetRule, { after, before }: Change): Effect.Effect<void
     : Effect.void
 
 /**
- * Budgets over the prices in context. They keep their books in the `BudgetStore` in context, or in memory of their own.
+ * Makes budgets over the prices in context. Accounts are kept in the `BudgetStore` in context, else in memory.
  *
  * @since 0.1.0
  * @category constructors
@@ -185,12 +191,17 @@ export const make = (
       Option.match({ onNone: () => makeStore, onSome: Effect.succeed })
     )
     return {
-      middleware: around({ owner: rules, rules, store, pricing, changed: warned }, settings.estimate ?? usual),
+      middleware: makeMiddleware(
+        { owner: rules, rules, store, pricing, onChange: warnOnCrossing },
+        settings.estimate ?? defaultEstimate
+      ),
       status: Effect.flatMap(rules.some(isForEachLabel) ? store.accounts : Effect.succeed([]), (used) =>
         Effect.map(
           Effect.forEach(rules, (rule) =>
             Effect.forEach(accountsOf(rule, used), (account) =>
-              Effect.map(store.standing({ account, limit: rule.limit }), (standing) => statusOf(rule, standing))
+              Effect.map(store.standing({ account, limit: rule.limit }), (accountStatus) =>
+                statusOf(rule, accountStatus)
+              )
             )
           ),
           (statuses) => statuses.flat()
@@ -207,7 +218,7 @@ const accountsOf = (rule: BudgetRule, used: ReadonlyArray<string>): ReadonlyArra
   isForEachLabel(rule) ? used.filter((account) => account.startsWith(`${rule.name}/`)) : [rule.name]
 
 /**
- * The budgets as a layer. `InvalidBudgetError` where one of them makes no sense; it tells every fault.
+ * The budgets as a layer. Fails with an `InvalidBudgetError` that lists every fault when one of them is invalid.
  *
  * @since 0.1.0
  * @category layers
@@ -218,11 +229,11 @@ export const layer = (
 ): Layer.Layer<Budget, InvalidBudgetError> => Layer.effect(Budget, make(budgets, settings))
 
 /**
- * The middleware: the calls of an `LLM` are paid for by the budgets in context, which any number of `LLM`s may share.
+ * The middleware that charges the calls of an `LLM` to the budgets in context, which any number of `LLM`s can share.
  *
- * It belongs outside of retries and fallbacks, so that a call is admitted once and pays for all of its attempts, and inside of a
- * cache, so that hits are free. What the attempts of a call consume it hears from `LLM.layer` and what is built from it; for an
- * `LLM` of another make it goes by the usage of answers, and of errors that carry part of one.
+ * Apply it outside retries and fallbacks, so that a call is admitted once and all its attempts are charged, and inside a cache,
+ * so that hits are free. `LLM.layer` and what is built from it report the usage of every attempt; a custom `LLM` service is
+ * charged by the usage of its answers, and of partial answers in its errors.
  *
  * @since 0.1.0
  * @category middleware
@@ -231,7 +242,7 @@ export const middleware: Middleware<never, Budget> = (next) =>
   Effect.flatMap(Budget, (budget) => budget.middleware(next))
 
 /**
- * How the budgets in context stand.
+ * Status of the budgets in context.
  *
  * @since 0.1.0
  * @category accessors

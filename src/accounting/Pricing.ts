@@ -1,8 +1,8 @@
 /**
  * Prices of models, in dollars per million tokens. An unknown price stays unknown and is never treated as zero.
  *
- * By default no price is known. `Prices.layer` of `effect-llm/prices` provides the prices of most providers, and `Pricing.layer` puts
- * your own over them. `Pricing.make()` is the middleware that adds a `cost` to every answer.
+ * By default no price is known. `Prices.layer` of `effect-llm/prices` provides the prices of most providers, and `Pricing.layer`
+ * takes precedence over them. `Pricing.make()` is the middleware that adds a `cost` to every answer.
  *
  * @example
  * ```ts
@@ -12,7 +12,7 @@
  *
  * declare const OpenAI: Layer.Layer<LLM.LLM>
  *
- * // Dollars per million tokens. A name that ends in * matches every model whose name begins so.
+ * // Dollars per million tokens. A name that ends in * matches every model with that prefix.
  * const Agreed = Pricing.layer({
  *   openai: { "gpt-4o*": { input: 2, cachedInput: 1, output: 8 } },
  *   ollama: { "*": Pricing.nothing }
@@ -31,7 +31,7 @@ import type { ChatEvent } from "../vocabulary/ChatEvent.js"
 import type { Cost } from "../vocabulary/Cost.js"
 import type { Usage } from "../vocabulary/Usage.js"
 import type { Price } from "../vocabulary/price.js"
-import type { Answer } from "./pricing/cost.js"
+import type { ResponseOrigin } from "./pricing/cost.js"
 import { answererOf, costWithin, withOwnPrice } from "./pricing/cost.js"
 import type { Service, Table } from "./pricing/model.js"
 import { Pricing } from "./pricing/model.js"
@@ -55,13 +55,13 @@ export {
 // prices
 // -------------------------------------------------------------------------------------
 
-interface Models {
+interface ModelPrices {
   readonly exact: ReadonlyMap<string, Price>
-  /** The longest first. */
+  /** Longest first. */
   readonly prefixes: ReadonlyArray<readonly [string, Price]>
 }
 
-const readModels = (models: Readonly<Record<string, Price>>): Models => {
+const indexModels = (models: Readonly<Record<string, Price>>): ModelPrices => {
   const entries = Object.entries(models)
   return {
     exact: new Map(entries),
@@ -72,25 +72,25 @@ const readModels = (models: Readonly<Record<string, Price>>): Models => {
   }
 }
 
-const among = (models: Models | undefined, model: string): Price | undefined =>
+const lookUp = (models: ModelPrices | undefined, model: string): Price | undefined =>
   models?.exact.get(model) ?? models?.prefixes.find(([prefix]) => model.startsWith(prefix))?.[1]
 
 /**
- * Prices from a table: those of the provider first, then those under `*`; an exact name before the longest prefix.
+ * Makes a price list from a table: looks under the provider first, then under `*`; an exact name before the longest prefix.
  *
  * @since 0.1.0
  * @category constructors
  */
 export const fromTable = (table: Table): Service => {
-  const providers = new Map(Object.entries(table).map(([provider, models]) => [provider, readModels(models)]))
+  const providers = new Map(Object.entries(table).map(([provider, models]) => [provider, indexModels(models)]))
   return {
     priceOf: ({ model, provider }) =>
-      Option.fromNullable(among(providers.get(provider), model) ?? among(providers.get("*"), model))
+      Option.fromNullable(lookUp(providers.get(provider), model) ?? lookUp(providers.get("*"), model))
   }
 }
 
 /**
- * The prices of the first, and of the second where the first knows none.
+ * Combines two price lists: the second is used when the first has no price.
  *
  * @since 0.1.0
  * @category combinators
@@ -100,7 +100,7 @@ export const orElse = (self: Service, that: Service): Service => ({
 })
 
 /**
- * Puts prices over those of the layers further out.
+ * Provides a price list in front of those of outer layers.
  *
  * @since 0.1.0
  * @category layers
@@ -108,11 +108,11 @@ export const orElse = (self: Service, that: Service): Service => ({
 export const layerOver = (service: Service): Layer.Layer<Pricing> =>
   Layer.effect(
     Pricing,
-    Effect.map(Pricing, (below) => orElse(service, below))
+    Effect.map(Pricing, (outer) => orElse(service, outer))
   )
 
 /**
- * Prices of your own, over those of the layers further out.
+ * Provides prices of your own in front of those of outer layers.
  *
  * @since 0.1.0
  * @category layers
@@ -124,28 +124,27 @@ export const layer = (table: Table): Layer.Layer<Pricing> => layerOver(fromTable
 // -------------------------------------------------------------------------------------
 
 /**
- * The middleware: every answer, and every stream's `Finish`, says what it cost by the prices in context. `cost` is absent
- * where the price is not known. A cost that an answer has already stays: that of a model with a price of its own in
- * `provider.json`.
+ * The middleware that adds `cost`, at the prices in context, to every answer and to every stream's `Finish`. `cost` is absent
+ * when the price is unknown. A cost that an answer already has stays: that of a model with a price of its own in `provider.json`.
  *
- * It is the cost of the answer, as its `usage` is: what failed attempts before it have cost, the `UsageLedger` knows.
+ * Like `usage`, it covers the answer only: the `UsageLedger` also counts the failed attempts before it.
  *
  * @since 0.1.0
  * @category constructors
  */
 export const make = (): Middleware => (next) =>
-  Effect.zipWith(Pricing, Effect.clock, (made, clock) => {
-    const priced = <A extends { readonly usage: Usage; readonly cost?: Cost }>(
-      called: Service,
+  Effect.zipWith(Pricing, Effect.clock, (defaultPrices, clock) => {
+    const withCost = <A extends { readonly usage: Usage; readonly cost?: Cost }>(
+      callPrices: Service,
       answer: A,
-      by: Answer
+      by: ResponseOrigin
     ): A =>
       answer.cost !== undefined
         ? answer
         : Option.match(
             costWithin(
-              called,
-              made,
+              callPrices,
+              defaultPrices,
               answer.usage,
               withOwnPrice(next.info, answererOf(by)),
               clock.unsafeCurrentTimeMillis()
@@ -153,33 +152,35 @@ export const make = (): Middleware => (next) =>
             { onNone: () => answer, onSome: (cost) => ({ ...answer, cost }) }
           )
 
-    const opened = (called: Service, open: Open): Open =>
+    const withStreamCosts = (callPrices: Service, open: Open): Open =>
       Effect.map(open, ({ first, pull }) => {
-        let start: Answer = { ...next.info, attempts: [] }
-        const told = (events: Chunk.Chunk<ChatEvent>): Chunk.Chunk<ChatEvent> => {
+        let start: ResponseOrigin = { ...next.info, attempts: [] }
+        const withCosts = (events: Chunk.Chunk<ChatEvent>): Chunk.Chunk<ChatEvent> => {
           let finished = false
           for (const event of events) {
             if (event._tag === "Start") start = event
             else if (event._tag === "Finish") finished = true
           }
           return finished
-            ? Chunk.map(events, (event) => (event._tag === "Finish" ? priced(called, event, start) : event))
+            ? Chunk.map(events, (event) => (event._tag === "Finish" ? withCost(callPrices, event, start) : event))
             : events
         }
-        return { first: told(first), pull: Effect.map(pull, told) }
+        return { first: withCosts(first), pull: Effect.map(pull, withCosts) }
       })
 
     return {
       ...next,
       chat: (request) =>
-        Effect.flatMap(Pricing, (called) =>
-          Effect.map(next.chat(request), (response) => priced(called, response, response))
+        Effect.flatMap(Pricing, (callPrices) =>
+          Effect.map(next.chat(request), (response) => withCost(callPrices, response, response))
         ),
       embed: (request) =>
-        Effect.flatMap(Pricing, (called) =>
-          Effect.map(next.embed(request), (response) => priced(called, response, response))
+        Effect.flatMap(Pricing, (callPrices) =>
+          Effect.map(next.embed(request), (response) => withCost(callPrices, response, response))
         ),
       chatStream: (request) =>
-        toStream(Effect.flatMap(Pricing, (called) => opened(called, fromStream(next.chatStream(request)))))
+        toStream(
+          Effect.flatMap(Pricing, (callPrices) => withStreamCosts(callPrices, fromStream(next.chatStream(request))))
+        )
     }
   })

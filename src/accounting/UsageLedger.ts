@@ -1,9 +1,9 @@
 /**
- * Adds up what is consumed and what it costs, by provider, model, key and a label of your own.
+ * Adds up usage and cost by provider, model, key and a label of your own.
  *
- * Every attempt is written once, when it ends: answers, tool rounds, retries, keys that were refused, streams that broke or were
- * given up. Where the provider told no counts (somebody left, a time limit ran out), they are estimated from what was asked and
- * what had been said, and the entry says so.
+ * Every attempt is recorded once, when it ends: answers, tool rounds, retries, refused keys, broken and interrupted streams. When
+ * the provider reported no token counts (the call was interrupted or timed out), they are estimated from the request and the
+ * received text, and `usage.estimated` is true.
  *
  * @example
  * ```ts
@@ -24,11 +24,13 @@
  * @since 0.1.0
  */
 import { Clock, Context, Effect, HashMap, Layer, Option, PubSub, Ref, Stream } from "effect"
+import { dual } from "effect/Function"
 import type { Cost } from "../vocabulary/Cost.js"
 import * as Costs from "../vocabulary/Cost.js"
+import { Label } from "../internal/label.js"
 import * as Checks from "../internal/optionChecks.js"
-import type { Ended, Listener } from "../telemetry/usageListeners.js"
-import { withUsageListener, tellOf } from "../telemetry/usageListeners.js"
+import type { EndedAttempt, Listener } from "../telemetry/usageListeners.js"
+import { withUsageListener, notifyUsage } from "../telemetry/usageListeners.js"
 import { fromStream, toStream } from "../call/openStream.js"
 import type { Middleware, Service as LLMService } from "../call/model.js"
 import * as Pricing from "./Pricing.js"
@@ -39,60 +41,59 @@ import type { Group, Totals } from "./ledger/totals.js"
 import { combine, combineAll, ofEntry } from "./ledger/totals.js"
 
 export type { Attempt, Entry } from "./ledger/entries.js"
-export * from "./ledger/labels.js"
 export * from "./ledger/totals.js"
 
 /**
- * What was consumed so far, by group and in all.
+ * Usage and cost so far, by group and in total.
  *
  * @since 0.1.0
  * @category model
  */
 export interface Snapshot {
-  /** When the ledger began, or was last reset, in milliseconds since the epoch. */
+  /** Time of the ledger's creation or last reset, in milliseconds since the epoch. */
   readonly since: number
   readonly groups: ReadonlyArray<Group>
   readonly total: Totals
 }
 
 /**
- * A ledger: attempts are written to it, and it is read.
+ * A ledger of attempts.
  *
  * @since 0.1.0
  * @category model
  */
 export interface Service {
-  /** Writes down an attempt, at the prices of the moment when it ended. */
+  /** Records an attempt at the prices of the time at which it ended. */
   readonly record: (attempt: Attempt) => Effect.Effect<void>
-  /** What was consumed since the ledger began, or was last reset. */
+  /** Usage and cost since the ledger's creation or last reset. */
   readonly snapshot: Effect.Effect<Snapshot>
-  /** Begins anew, and says what there was until now: nothing is lost or told twice between two resets. */
+  /** Clears the ledger and returns its last snapshot: every attempt is in the snapshot of exactly one reset. */
   readonly reset: Effect.Effect<Snapshot>
   /**
-   * The entries from now on, for those who export them. It never holds a call up: a reader who is more than
-   * `Options.capacity` entries behind loses the oldest.
+   * The entries from now on, for export. Recording never waits for a reader: one that is more than `Options.capacity` entries
+   * behind loses the oldest.
    */
   readonly entries: Stream.Stream<Entry>
 }
 
 /**
- * How much a ledger keeps.
+ * Limits of a ledger's memory.
  *
  * @since 0.1.0
  * @category model
  */
 export interface Options {
-  /** The most entries that wait for a slow reader of `entries`. @default 1024 */
+  /** The most entries that are buffered for a slow reader of `entries`. @default 1024 */
   readonly capacity?: number
   /**
-   * The most groups. What belongs to a further one is added to the group whose model, key and label are `(other)`, so that
-   * labels without end do not fill the memory. @default 10000
+   * The most groups. Entries of further ones are added to the provider's group with the model, key and label `(other)`, so that
+   * an unbounded number of labels does not fill the memory. @default 10000
    */
   readonly maxGroups?: number
 }
 
 /**
- * The ledger that `UsageLedger.middleware` writes to.
+ * The ledger that `UsageLedger.middleware` records to.
  *
  * @since 0.1.0
  * @category tags
@@ -105,11 +106,11 @@ export class UsageLedger extends Context.Tag("effect-llm/UsageLedger")<UsageLedg
 
 interface State {
   readonly since: number
-  readonly written: number
+  readonly entryCount: number
   readonly groups: HashMap.HashMap<string, Group>
 }
 
-const other = "(other)"
+const otherName = "(other)"
 
 const nameOf = ({ keyId, label, model, provider }: Omit<Group, "totals">): string =>
   [provider, model, keyId, label].join("\u0000")
@@ -117,16 +118,16 @@ const nameOf = ({ keyId, label, model, provider }: Omit<Group, "totals">): strin
 const groupOf = (state: State, entry: Entry, maxGroups: number): readonly [string, Omit<Group, "totals">] => {
   const name = nameOf(entry)
   if (HashMap.has(state.groups, name) || HashMap.size(state.groups) < maxGroups) return [name, entry]
-  const rest = { provider: entry.provider, model: other, keyId: other, label: other }
-  return [nameOf(rest), rest]
+  const otherGroup = { provider: entry.provider, model: otherName, keyId: otherName, label: otherName }
+  return [nameOf(otherGroup), otherGroup]
 }
 
-const written = (state: State, entry: Entry, maxGroups: number): State => {
+const addEntry = (state: State, entry: Entry, maxGroups: number): State => {
   const [name, { keyId, label, model, provider }] = groupOf(state, entry, maxGroups)
   const totals = ofEntry(entry)
   return {
     since: state.since,
-    written: entry.number,
+    entryCount: entry.number,
     groups: HashMap.modifyAt(state.groups, name, (before) =>
       Option.some({
         provider,
@@ -139,15 +140,15 @@ const written = (state: State, entry: Entry, maxGroups: number): State => {
   }
 }
 
-const shown = (state: State): Snapshot => {
+const snapshotOf = (state: State): Snapshot => {
   const groups = Array.from(HashMap.values(state.groups))
   return { since: state.since, groups, total: combineAll(groups.map(({ totals }) => totals)) }
 }
 
 /**
- * A ledger in memory. Costs are those of the prices in context.
+ * Makes a ledger in memory. Costs are those of the prices in context.
  *
- * @throws TypeError where an option makes no sense
+ * @throws TypeError when an option is invalid
  * @since 0.1.0
  * @category constructors
  */
@@ -157,45 +158,55 @@ export const make = ({ capacity = 1024, maxGroups = 10_000 }: Options = {}): Eff
     number("maxGroups", maxGroups, Checks.isWhole(maxGroups, 0), "a whole number of at least 0")
   })
   return Effect.gen(function* () {
-    const pricing = yield* Pricing.Pricing
-    const readers = yield* PubSub.sliding<Entry>(Math.max(1, capacity))
+    const defaultPrices = yield* Pricing.Pricing
+    const published = yield* PubSub.sliding<Entry>(Math.max(1, capacity))
     const state = yield* Effect.flatMap(Clock.currentTimeMillis, (since) =>
-      Ref.make<State>({ since, written: 0, groups: HashMap.empty() })
+      Ref.make<State>({ since, entryCount: 0, groups: HashMap.empty() })
     )
     return {
       record: (ended) =>
         Effect.uninterruptible(
-          Effect.flatMap(Pricing.Pricing, (called) => {
-            // What is written down is never taken back: one count that is no number would spoil the sums for ever.
+          Effect.flatMap(Pricing.Pricing, (callPrices) => {
+            // One count that is not a number would corrupt the totals until the next reset.
             const attempt = { ...ended, usage: Usage.checked(ended.usage, () => Usage.empty) }
-            const cost = costOf(called, pricing, attempt)
+            const cost = costOf(callPrices, defaultPrices, attempt)
             return Effect.flatMap(
               Ref.modify(state, (before): readonly [Entry, State] => {
-                const entry = { ...attempt, number: before.written + 1, ...cost }
-                return [entry, written(before, entry, maxGroups)]
+                const entry = { ...attempt, number: before.entryCount + 1, ...cost }
+                return [entry, addEntry(before, entry, maxGroups)]
               }),
-              (entry) => PubSub.publish(readers, entry)
+              (entry) => PubSub.publish(published, entry)
             )
           })
         ),
-      snapshot: Effect.map(Ref.get(state), shown),
+      snapshot: Effect.map(Ref.get(state), snapshotOf),
       reset: Effect.flatMap(Clock.currentTimeMillis, (since) =>
         Effect.map(
-          Ref.getAndUpdate(state, (before) => ({ since, written: before.written, groups: HashMap.empty() })),
-          shown
+          Ref.getAndUpdate(state, ({ entryCount }) => ({ since, entryCount, groups: HashMap.empty() })),
+          snapshotOf
         )
       ),
-      entries: Stream.fromPubSub(readers)
+      entries: Stream.fromPubSub(published)
     }
   })
 }
 
-/** What costs nothing whoever sells it needs no price. */
-const costOf = (called: Pricing.Service, made: Pricing.Service, attempt: Attempt): { readonly cost?: Cost } =>
+/** Usage without tokens, such as a cache hit, is free without a price. */
+const costOf = (
+  callPrices: Pricing.Service,
+  defaultPrices: Pricing.Service,
+  attempt: Attempt
+): { readonly cost?: Cost } =>
   attempt.usage.totalTokens === 0
     ? { cost: Costs.free }
     : Option.match(
-        Pricing.costWithin(called, made, attempt.usage, Pricing.answererOfAttempt(attempt), attempt.endedAt),
+        Pricing.costWithin(
+          callPrices,
+          defaultPrices,
+          attempt.usage,
+          Pricing.answererOfAttempt(attempt),
+          attempt.endedAt
+        ),
         { onNone: () => ({}), onSome: (cost) => ({ cost }) }
       )
 
@@ -208,10 +219,10 @@ const costOf = (called: Pricing.Service, made: Pricing.Service, attempt: Attempt
 export const layer = (options: Options = {}): Layer.Layer<UsageLedger> => Layer.effect(UsageLedger, make(options))
 
 /**
- * The middleware: what the calls of an `LLM` consume is written to the ledger in context. Around a `Fallback` or a `Balance`, one
- * ledger sees the attempts on every member; an attempt is written once to a ledger, however many of its middlewares are around it.
+ * The middleware that records the attempts of an `LLM` in the ledger in context. Around a `Fallback` or a `Balance`, it records
+ * the attempts on every member; a ledger records an attempt once, however many of its middlewares surround the call.
  *
- * It hears the attempts of `LLM.layer` and what is built from it. An `LLM` of another make tells it nothing.
+ * Only `LLM.layer` and what is built from it report attempts. A custom `LLM` service reports none.
  *
  * @since 0.1.0
  * @category middleware
@@ -228,16 +239,15 @@ export const middleware: Middleware<never, UsageLedger> = (next) =>
   })
 
 /**
- * Writes down that something was answered from a cache, for those who build one: it costs nothing and counts as a hit in the
- * ledgers around the call.
+ * Records an answer from a cache, for custom caches: it costs nothing and counts as a hit in the ledgers around the call.
  *
  * @since 0.1.0
  * @category accessors
  */
 export const cacheHit = (
-  answer: Pick<Ended, "operation" | "provider" | "model"> & { readonly keyId?: string }
+  answer: Pick<EndedAttempt, "operation" | "provider" | "model"> & { readonly keyId?: string }
 ): Effect.Effect<void> =>
-  tellOf({
+  notifyUsage({
     operation: answer.operation,
     provider: answer.provider,
     model: answer.model,
@@ -248,11 +258,60 @@ export const cacheHit = (
   })
 
 // -------------------------------------------------------------------------------------
+// labels
+// -------------------------------------------------------------------------------------
+
+/**
+ * Labels the calls of an effect for `UsageLedger` and `Budget`: with a team, a customer, a feature. The innermost label applies.
+ *
+ * @since 0.1.0
+ * @category labels
+ */
+export const label: {
+  (label: string): <A, E, R>(effect: Effect.Effect<A, E, R>) => Effect.Effect<A, E, R>
+  <A, E, R>(effect: Effect.Effect<A, E, R>, label: string): Effect.Effect<A, E, R>
+} = dual(2, <A, E, R>(effect: Effect.Effect<A, E, R>, label: string): Effect.Effect<A, E, R> =>
+  Effect.provideService(effect, Label, label)
+)
+
+/**
+ * Labels the calls of a stream, like `label`.
+ *
+ * @since 0.1.0
+ * @category labels
+ */
+export const labelStream: {
+  (label: string): <A, E, R>(stream: Stream.Stream<A, E, R>) => Stream.Stream<A, E, R>
+  <A, E, R>(stream: Stream.Stream<A, E, R>, label: string): Stream.Stream<A, E, R>
+} = dual(2, <A, E, R>(stream: Stream.Stream<A, E, R>, label: string): Stream.Stream<A, E, R> =>
+  Stream.provideService(stream, Label, label)
+)
+
+/**
+ * The middleware that labels the calls of an `LLM` that have no label yet.
+ *
+ * @since 0.1.0
+ * @category labels
+ */
+export const labelled =
+  (name: string): Middleware =>
+  (next) => {
+    const withDefaultLabel = <A, E, R>(effect: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> =>
+      Effect.flatMap(Label, (current) => (current === "" ? label(effect, name) : effect))
+    return Effect.succeed<LLMService>({
+      ...next,
+      chat: (request) => withDefaultLabel(next.chat(request)),
+      embed: (request) => withDefaultLabel(next.embed(request)),
+      chatStream: (request) => toStream(withDefaultLabel(fromStream(next.chatStream(request))))
+    })
+  }
+
+// -------------------------------------------------------------------------------------
 // accessors
 // -------------------------------------------------------------------------------------
 
 /**
- * What the ledger in context says.
+ * The totals of the ledger in context.
  *
  * @since 0.1.0
  * @category accessors
@@ -263,7 +322,7 @@ export const snapshot: Effect.Effect<Snapshot, never, UsageLedger> = Effect.flat
 )
 
 /**
- * Begins the ledger in context anew, and says what it said until now.
+ * Clears the ledger in context and returns its last totals.
  *
  * @since 0.1.0
  * @category accessors

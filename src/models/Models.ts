@@ -1,5 +1,5 @@
 /**
- * The models of a `provider.json`, each with keys, limits and retries of its own.
+ * The models of a `provider.json`, each with its own keys, limits and retries.
  *
  * @example
  * ```ts
@@ -31,7 +31,7 @@ import type { ProviderFile, ProviderFileError } from "./fileModel.js"
 import * as ProviderFiles from "./ProviderFile.js"
 import * as Catalogue from "./catalogue.js"
 import * as LiveGroup from "./liveGroup.js"
-import * as Standing from "./liveModel.js"
+import * as LiveModel from "./liveModel.js"
 import type { FileOptions, Options, ReloadError, ReloadOptions, Reloaded, Service, Change } from "./model.js"
 import { Models, Reloading } from "./model.js"
 import * as Reload from "./reload.js"
@@ -39,6 +39,8 @@ import * as Reload from "./reload.js"
 export * from "./model.js"
 
 /**
+ * Makes the models and groups of a parsed file.
+ *
  * @since 0.1.0
  * @category constructors
  */
@@ -48,26 +50,28 @@ export const make = (
 ): Effect.Effect<Service, InvalidPoolError | InvalidLimitError | ConfigError.ConfigError, HttpClient.HttpClient> =>
   Effect.gen(function* () {
     const environment = yield* Environment.defaults
-    const plans = yield* Effect.forEach(file.models, (entry) => Standing.plan(entry, options, environment))
-    const models = new Map(plans.map(({ standing }) => [Catalogue.idOf(standing.entry), standing]))
+    const plans = yield* Effect.forEach(file.models, (entry) => LiveModel.plan(entry, options, environment))
+    const models = new Map(plans.map(({ model }) => [Catalogue.idOf(model.entry), model]))
     const groups = yield* Effect.forEach(file.groups, (entry) =>
       LiveGroup.plan(entry, models, (model) => models.get(model)?.llm)
     )
-    const { chosen, find, findGroup, list } = Catalogue.make(
+    const { find, findDefault, findGroup, list } = Catalogue.make(
       file,
       [...models.values()],
-      groups.map(({ standing }) => standing),
+      groups.map(({ group }) => group),
       Option.getOrUndefined(environment.model)
     )
     return {
       get: (name, model) => find(Catalogue.nameOf(name, model)),
       group: findGroup,
       list,
-      default: Effect.suspend(chosen)
+      default: Effect.suspend(findDefault)
     }
   })
 
 /**
+ * The models of a parsed file as a layer.
+ *
  * @since 0.1.0
  * @category layers
  */
@@ -101,23 +105,22 @@ export const layerFile = (
 // -------------------------------------------------------------------------------------
 
 /**
- * The models of the file at a path, as it is now: when it changes, so do they.
+ * The models of the file at a path, reloaded when the file changes.
  *
- * What `get`, `default` and `layerLLM` give is not one model as it was but the name of one: every call goes to what stands under
- * that name when it begins, and ends there whatever becomes of the file meanwhile. A call to a name that has gone is a
- * `ModelNotFoundError`.
+ * The services of `get`, `default` and `layerLLM` follow their name: every call uses the model that has the name when the call
+ * begins, and finishes there even when the file changes meanwhile. A call to a removed name fails with `ModelNotFoundError`.
  *
- * A model whose entry has not changed goes on as it is. Of one whose entry has changed, the pool goes on: keys that rest go on
- * resting, new keys are added, and those that are gone get no more calls; only another `base_url`, `type`, `preset` or `headers`
- * begins anew. Limits that have changed begin with what is left under the old ones. Percentiles begin anew.
+ * A model whose entry has not changed keeps all its state. When the entry changes, the key pool is kept: cooldowns continue, new
+ * keys are added, and removed keys get no more calls; only a changed `base_url`, `type`, `preset` or `headers` starts a new pool.
+ * Changed limits start with what is left under the old ones. Percentiles start again.
  *
- * A group goes on, with all that it knows of its members, while it has the same members in the same way and each of them has the
- * same place, protocol, defaults and context window. A member with other keys or limits is asked again at once.
+ * A group keeps its state while its entry is the same and each member has the same endpoint, protocol, defaults, context window
+ * and price. A member with other keys or limits returns to service at once.
  *
- * The file is read every `interval` and compared, which also sees what notifications do not: files that are replaced by editors,
- * mounted from a config map, or on a network drive. Environment variables that it names are read again when it changes, or by
- * `reload`. A faulty file changes nothing; it is told in `changes` and in the log, once. A file without models is refused like a
- * faulty one, with a `ProviderFileError`.
+ * The file is read and compared every `interval`, which also detects changes without notifications: files that editors replace,
+ * config map mounts, network drives. Environment variables in it are read again when it changes, or by `reload`. A faulty file
+ * changes nothing and is reported once, in `changes` and in the log. A file without models is refused in the same way, with a
+ * `ProviderFileError`.
  *
  * @since 0.1.0
  * @category layers
@@ -133,7 +136,7 @@ export const layerReloading = (
   )
 
 /**
- * Reads the file of the `layerReloading` in context now.
+ * Reloads the file of the `layerReloading` in context now.
  *
  * @since 0.1.0
  * @category reloading
@@ -144,7 +147,7 @@ export const reload: Effect.Effect<Reloaded, ReloadError, Reloading> = Effect.fl
 )
 
 /**
- * What comes of every reading of the file from now on.
+ * The result of every reload from now on.
  *
  * @since 0.1.0
  * @category reloading
@@ -154,7 +157,7 @@ export const changes: Stream.Stream<Change, never, Reloading> = Stream.unwrap(
 )
 
 /**
- * One of the models as the `LLM`: the one named, or the default.
+ * Provides the model with a name, or the default model, as the `LLM`.
  *
  * @since 0.1.0
  * @category layers

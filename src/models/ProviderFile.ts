@@ -1,5 +1,5 @@
 /**
- * `provider.json`: which models there are, where, with which keys and limits.
+ * `provider.json`: a list of models with their endpoints, keys and limits.
  *
  * ```json
  * {
@@ -19,8 +19,8 @@
  * }
  * ```
  *
- * Files of the libraries that this format comes from are read unchanged. `${NAME}` in a text is replaced by the environment
- * variable; `$${` stands for itself. All faults are told at once, each with its place, none with a secret.
+ * Files of the libraries that this format comes from are read unchanged. `${NAME}` in a string is replaced by the environment
+ * variable; `$${` stands for a literal `${`. All faults are reported at once, each with its path and without secrets.
  *
  * @since 0.1.0
  */
@@ -35,22 +35,22 @@ export * from "./fileModel.js"
 
 const variable = /(\$?)\$\{([A-Za-z_][A-Za-z0-9_]*)\}/g
 
-/** The variables that a text names, with what the environment says of each. */
+/** The variables in a text with their values in the environment. */
 const variablesOf = (text: string): Effect.Effect<ReadonlyMap<string, string | undefined>> =>
   Effect.map(
     Effect.forEach(
       new Set([...text.matchAll(variable)].filter(([, escaped]) => escaped === "").map(([, , name]) => name ?? "")),
       (name) =>
         Effect.map(
-          // A variable that cannot be read is as good as none: it is told as a fault at each place that needs it.
+          // A variable that cannot be read counts as not set and is reported as a fault of each field that contains it.
           Effect.option(Config.string(name)),
           (value) => [name, Option.getOrUndefined(value)] as const
         )
     ),
-    (found) => new Map(found)
+    (entries) => new Map(entries)
   )
 
-/** Where a JSON text breaks off, as far as the engine tells it. Its own words may quote the text, and a key with it. */
+/** Line and column of a JSON error when the engine reports them. Its message is not used: it can quote a key from the text. */
 const positionOf = (text: string, cause: unknown): string => {
   const at = /position (\d+)/.exec(cause instanceof Error ? cause.message : "")?.[1]
   if (at === undefined) return ""
@@ -58,11 +58,11 @@ const positionOf = (text: string, cause: unknown): string => {
   return ` at line ${lines.length}, column ${(lines[lines.length - 1]?.length ?? 0) + 1}`
 }
 
-const refuse = (file: string, faults: ReadonlyArray<Fault>, warnings: ReadonlyArray<string> = []) =>
+const failWith = (file: string, faults: ReadonlyArray<Fault>, warnings: ReadonlyArray<string> = []) =>
   Effect.fail(new ProviderFileError({ file, faults, warnings }))
 
 /**
- * Reads a file's text. `file` is what errors call it.
+ * Parses the text of a file. `file` is its name in errors.
  *
  * @since 0.1.0
  * @category decoding
@@ -83,14 +83,14 @@ export const parse = (text: string, file = "provider.json"): Effect.Effect<Provi
           let missing = false
           const expanded = value.replace(variable, (whole, escaped: string, name: string) => {
             if (escaped !== "") return whole.slice(1)
-            const found = variables.get(name)
-            missing ||= found === undefined
-            return found ?? ""
+            const variable = variables.get(name)
+            missing ||= variable === undefined
+            return variable ?? ""
           })
           return missing ? undefined : expanded
         }
         const { faults, value } = readFile(json, expand)
-        return faults.length > 0 ? refuse(file, faults, value.warnings) : Effect.succeed(value)
+        return faults.length > 0 ? failWith(file, faults, value.warnings) : Effect.succeed(value)
       })
   )
 
@@ -98,7 +98,7 @@ export const parse = (text: string, file = "provider.json"): Effect.Effect<Provi
 export const read = (path: string): Effect.Effect<string, ProviderFileError, FileSystem.FileSystem> =>
   Effect.flatMap(FileSystem.FileSystem, (fileSystem) =>
     Effect.catchAll(fileSystem.readFileString(path), (error) =>
-      refuse(path, [
+      failWith(path, [
         {
           path: "",
           message:
@@ -111,13 +111,13 @@ export const read = (path: string): Effect.Effect<string, ProviderFileError, Fil
   )
 
 /**
- * Reads a file. `parsed` makes it of its text, for files in another form than JSON.
+ * Reads and parses a file. `parser` parses its text, for files in another format than JSON.
  *
  * @since 0.1.0
  * @category decoding
  */
 export const load = (
   path: string,
-  parsed: (text: string, path: string) => Effect.Effect<ProviderFile, ProviderFileError> = parse
+  parser: (text: string, path: string) => Effect.Effect<ProviderFile, ProviderFileError> = parse
 ): Effect.Effect<ProviderFile, ProviderFileError, FileSystem.FileSystem> =>
-  Effect.flatMap(read(path), (text) => parsed(text, path))
+  Effect.flatMap(read(path), (text) => parser(text, path))

@@ -1,69 +1,69 @@
-/** The models and groups of a file by all the names they have. */
+/** Lookup of the models and groups of a file by name and alias. */
 import { Either } from "effect"
-import type { Service as Balanced } from "../routing/balance/model.js"
+import type { Service as BalanceService } from "../routing/balance/model.js"
 import type { Listed } from "./model.js"
 import type { Service as LLMService } from "../call/model.js"
 import { ModelNotFoundError } from "../vocabulary/LLMError.js"
 import type { GroupEntry, ModelEntry, ProviderFile } from "./fileModel.js"
 
-export type Found<A = LLMService> = Either.Either<A, ModelNotFoundError>
+export type Lookup<A = LLMService> = Either.Either<A, ModelNotFoundError>
 
 export interface Catalogue {
-  readonly find: (name: string) => Found
-  readonly findGroup: (name: string) => Found<Balanced>
+  readonly find: (name: string) => Lookup
+  readonly findGroup: (name: string) => Lookup<BalanceService>
   readonly list: ReadonlyArray<Listed>
-  /** The model that is meant where none is named. */
-  readonly chosen: () => Found
+  /** The default model or group. */
+  readonly findDefault: () => Lookup
 }
 
-/** What a model is called throughout. */
+/** The id of a model in names, status and shared state. */
 export const idOf = ({ model, provider }: ModelEntry): string => `${provider}/${model}`
 
-/** A name in one or in two words. */
+/** A name that is given whole or as provider and model. */
 export const nameOf = (nameOrProvider: string, model?: string): string =>
   model === undefined ? nameOrProvider : `${nameOrProvider}/${model}`
 
-const nothing = (name: string, message: string): ModelNotFoundError =>
+const notFoundError = (name: string, message: string): ModelNotFoundError =>
   new ModelNotFoundError({ provider: "", model: name, attempts: [], message })
 
-const unknown = (name: string, message: string): Found => Either.left(nothing(name, message))
+const notFound = (name: string, message: string): Lookup => Either.left(notFoundError(name, message))
 
-/** `fallback` is the default where the file has none. */
+/** `environmentDefault` is the default when the file has none. */
 export const make = (
   file: ProviderFile,
   models: ReadonlyArray<{ readonly entry: ModelEntry; readonly llm: LLMService }>,
-  groups: ReadonlyArray<{ readonly entry: GroupEntry; readonly balance: Balanced }>,
-  fallback: string | undefined
+  groups: ReadonlyArray<{ readonly entry: GroupEntry; readonly balance: BalanceService }>,
+  environmentDefault: string | undefined
 ): Catalogue => {
   const byId = new Map(models.map(({ entry, llm }) => [idOf(entry), llm]))
   const byModel = new Map<string, ReadonlyArray<(typeof models)[number]>>()
-  for (const each of models) byModel.set(each.entry.model, [...(byModel.get(each.entry.model) ?? []), each])
+  for (const model of models) byModel.set(model.entry.model, [...(byModel.get(model.entry.model) ?? []), model])
   const byGroup = new Map(groups.map(({ balance, entry }) => [entry.name, balance]))
   const names = [...byId.keys(), ...byGroup.keys()].join(", ")
   const aliases = new Map(Object.entries(file.aliases))
-  const meant = (name: string): string => aliases.get(name) ?? name
+  const resolveAlias = (name: string): string => aliases.get(name) ?? name
   const aliasesOf = (id: string) => Object.keys(file.aliases).filter((alias) => file.aliases[alias] === id)
 
-  const find = (name: string): Found => {
-    const id = meant(name)
+  const find = (name: string): Lookup => {
+    const id = resolveAlias(name)
     const exact = byId.get(id) ?? byGroup.get(id)
     if (exact !== undefined) return Either.right(exact)
-    const [bare, ...others] = byModel.get(id) ?? []
-    if (bare === undefined) return unknown(name, `No model is called "${name}". There are: ${names}.`)
+    const [match, ...others] = byModel.get(id) ?? []
+    if (match === undefined) return notFound(name, `No model is called "${name}". There are: ${names}.`)
     return others.length === 0
-      ? Either.right(bare.llm)
-      : unknown(
+      ? Either.right(match.llm)
+      : notFound(
           name,
-          `Several models are called "${name}": ${[bare, ...others].map(({ entry }) => idOf(entry)).join(", ")}. Name one.`
+          `Several models are called "${name}": ${[match, ...others].map(({ entry }) => idOf(entry)).join(", ")}. Name one.`
         )
   }
 
-  const chosen = file.default ?? fallback
+  const defaultName = file.default ?? environmentDefault
   const [only, ...others] = models
   return {
     find,
     findGroup: (name) =>
-      Either.fromNullable(byGroup.get(meant(name)), () => nothing(name, `No group is called "${name}".`)),
+      Either.fromNullable(byGroup.get(resolveAlias(name)), () => notFoundError(name, `No group is called "${name}".`)),
     list: [
       ...models.map(({ entry, llm }) => ({
         ...llm.info,
@@ -78,11 +78,11 @@ export const make = (
         members: members.map(({ model }) => model)
       }))
     ],
-    chosen: () => {
-      if (chosen !== undefined) return find(chosen)
+    findDefault: () => {
+      if (defaultName !== undefined) return find(defaultName)
       return only !== undefined && others.length === 0
         ? Either.right(only.llm)
-        : unknown("", `No default model. Set "$default" in the file or LLM_DEFAULT_MODEL to one of: ${names}.`)
+        : notFound("", `No default model. Set "$default" in the file or LLM_DEFAULT_MODEL to one of: ${names}.`)
     }
   }
 }

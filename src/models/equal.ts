@@ -1,4 +1,4 @@
-/** Whether two values of a file say the same: texts, numbers, lists, plain objects, and what knows by itself when it is equal. */
+/** Deep equality of configuration values: primitives, lists, plain objects, and values that implement `Equal`. */
 import { Equal } from "effect"
 import { isRecord } from "../wire/json.js"
 

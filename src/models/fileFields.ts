@@ -1,4 +1,4 @@
-/** Checked access to the fields of an object in a file: what is wrong is noted, and a default stands in for it. */
+/** Checked access to the fields of an object in a file: an invalid field is reported as a fault and read as absent. */
 import type { Json } from "../wire/json.js"
 
 export interface Fault {
@@ -6,9 +6,9 @@ export interface Fault {
   readonly message: string
 }
 
-export type Note = (path: string, message: string) => void
+export type AddFault = (path: string, message: string) => void
 
-/** Replaces variables in a text; nothing where one of them is missing. */
+/** Replaces variables in a text; undefined when one of them is not set. */
 export type Expand = (text: string) => string | undefined
 
 export interface Fields {
@@ -22,13 +22,13 @@ export interface Fields {
 
 const missingVariable = "names an environment variable that is not set"
 
-export const fieldsOf = (from: Json, path: string, note: Note, expand: Expand): Fields => {
+export const fieldsOf = (from: Json, path: string, addFault: AddFault, expand: Expand): Fields => {
   const at = (field: string) => `${path}.${field}`
-  const number = (field: string, wanted: (value: number) => boolean, expected: string): number | undefined => {
+  const number = (field: string, isValid: (value: number) => boolean, expected: string): number | undefined => {
     const value = from[field]
     if (value === undefined || value === null) return undefined
-    if (typeof value === "number" && Number.isFinite(value) && wanted(value)) return value
-    note(at(field), `expected ${expected}`)
+    if (typeof value === "number" && Number.isFinite(value) && isValid(value)) return value
+    addFault(at(field), `expected ${expected}`)
     return undefined
   }
   return {
@@ -37,11 +37,11 @@ export const fieldsOf = (from: Json, path: string, note: Note, expand: Expand): 
       const value = from[field]
       if (value === undefined || value === null) return undefined
       if (typeof value !== "string") {
-        note(at(field), "expected a text")
+        addFault(at(field), "expected a string")
         return undefined
       }
       const expanded = expand(value)
-      if (expanded === undefined) note(at(field), missingVariable)
+      if (expanded === undefined) addFault(at(field), missingVariable)
       return expanded
     },
     positive: (field) => number(field, (value) => value > 0, "a positive number"),
@@ -50,9 +50,9 @@ export const fieldsOf = (from: Json, path: string, note: Note, expand: Expand): 
   }
 }
 
-/** The field, or none where there is no value. */
+/** An object with the field, or an empty one when there is no value. */
 export const optional = <K extends string, V>(key: K, value: V | undefined): { readonly [P in K]?: V } => {
-  const found: { [P in K]?: V } = {}
-  if (value !== undefined) found[key] = value
-  return found
+  const field: { [P in K]?: V } = {}
+  if (value !== undefined) field[key] = value
+  return field
 }

@@ -1,7 +1,7 @@
-/** Reads the groups of a provider file: models of it that serve as one. */
+/** Reads the groups of a provider file. */
 import type { GroupEntry, GroupMember, GroupStrategy, ModelEntry } from "./fileModel.js"
 import { isRecord } from "../wire/json.js"
-import type { Expand, Note } from "./fileFields.js"
+import type { Expand, AddFault } from "./fileFields.js"
 import { fieldsOf, optional } from "./fileFields.js"
 
 const strategies: ReadonlyArray<GroupStrategy> = [
@@ -20,20 +20,20 @@ const groupFields: ReadonlySet<string> = new Set(["strategy", "members"])
 
 const memberFields: ReadonlySet<string> = new Set(["model", "weight", "order", "cost", "max_concurrency"])
 
-/** What of the file the groups are about. */
+/** The models and aliases of the file, and the reader's callbacks. */
 export interface Context {
   readonly models: ReadonlyArray<ModelEntry>
   readonly aliases: Readonly<Record<string, string>>
-  readonly note: Note
-  readonly warn: (warning: string) => void
+  readonly addFault: AddFault
+  readonly addWarning: (warning: string) => void
   readonly expand: Expand
 }
 
-export const readGroups = (given: unknown, context: Context): ReadonlyArray<GroupEntry> => {
-  const { aliases, expand, models, note, warn } = context
-  if (given === undefined) return []
-  if (!isRecord(given)) {
-    note("$groups", 'expected an object such as { "fast": { "members": ["openai/gpt-4o-mini"] } }')
+export const readGroups = (json: unknown, context: Context): ReadonlyArray<GroupEntry> => {
+  const { aliases, expand, models, addFault, addWarning } = context
+  if (json === undefined) return []
+  if (!isRecord(json)) {
+    addFault("$groups", 'expected an object such as { "fast": { "members": ["openai/gpt-4o-mini"] } }')
     return []
   }
   const byId = new Map(models.map((entry) => [`${entry.provider}/${entry.model}`, entry]))
@@ -41,24 +41,24 @@ export const readGroups = (given: unknown, context: Context): ReadonlyArray<Grou
   const readMember = (member: unknown, path: string): ReadonlyArray<GroupMember> => {
     const isText = typeof member === "string"
     if (!isText && !isRecord(member)) {
-      note(path, 'expected a model, or an object such as { "model": "openai/gpt-4o", "weight": 2 }')
+      addFault(path, 'expected a model, or an object such as { "model": "openai/gpt-4o", "weight": 2 }')
       return []
     }
     const from = isText ? { model: member } : member
     for (const field of Object.keys(from)) {
-      if (!memberFields.has(field)) warn(`${path}.${field}: unknown field`)
+      if (!memberFields.has(field)) addWarning(`${path}.${field}: unknown field`)
     }
-    const fields = fieldsOf(from, path, (at, message) => note(isText ? path : at, message), expand)
+    const fields = fieldsOf(from, path, (at, message) => addFault(isText ? path : at, message), expand)
     const at = isText ? path : fields.at("model")
     const name = fields.text("model")
     if (name === undefined) {
-      if (!isText && member["model"] === undefined) note(at, "is missing")
+      if (!isText && member["model"] === undefined) addFault(at, "is missing")
       return []
     }
     const id = aliases[name] ?? name
     const entry = byId.get(id)
     if (entry === undefined) {
-      note(at, Object.hasOwn(given, id) ? `"${name}" is a group, and members are models` : unknownModel(name))
+      addFault(at, Object.hasOwn(json, id) ? `"${name}" is a group; members must be models` : unknownModel(name))
       return []
     }
     return [
@@ -74,7 +74,7 @@ export const readGroups = (given: unknown, context: Context): ReadonlyArray<Grou
 
   const readMembers = (members: unknown, path: string): ReadonlyArray<GroupMember> => {
     if (!Array.isArray(members) || members.length === 0) {
-      note(path, members === undefined ? "is missing" : "expected a list with at least one model")
+      addFault(path, members === undefined ? "is missing" : "expected a list with at least one model")
       return []
     }
     const seen = new Set<string>()
@@ -82,31 +82,31 @@ export const readGroups = (given: unknown, context: Context): ReadonlyArray<Grou
       const at = `${path}[${index}]`
       const read = readMember(member, at)
       for (const { model } of read) {
-        if (seen.has(model)) note(at, `"${model}" is there already`)
+        if (seen.has(model)) addFault(at, `"${model}" is a member already`)
         seen.add(model)
       }
       return read
     })
   }
 
-  return Object.entries(given).flatMap(([name, group]) => {
+  return Object.entries(json).flatMap(([name, group]) => {
     const path = `$groups.${name}`
-    if (name === "") note(path, "has no name")
-    if (byId.has(name)) note(path, `"${name}" is a model already`)
-    if (Object.hasOwn(aliases, name)) note(path, `"${name}" is an alias already`)
+    if (name === "") addFault(path, "has no name")
+    if (byId.has(name)) addFault(path, `"${name}" is a model already`)
+    if (Object.hasOwn(aliases, name)) addFault(path, `"${name}" is an alias already`)
     if (!isRecord(group)) {
-      note(path, 'expected an object such as { "members": ["openai/gpt-4o-mini"] }')
+      addFault(path, 'expected an object such as { "members": ["openai/gpt-4o-mini"] }')
       return []
     }
-    for (const field of Object.keys(group)) if (!groupFields.has(field)) warn(`${path}.${field}: unknown field`)
-    const strategy = fieldsOf(group, path, note, expand).text("strategy") ?? "least-loaded"
+    for (const field of Object.keys(group)) if (!groupFields.has(field)) addWarning(`${path}.${field}: unknown field`)
+    const strategy = fieldsOf(group, path, addFault, expand).text("strategy") ?? "least-loaded"
     if (!isStrategy(strategy)) {
-      note(`${path}.strategy`, `expected one of ${strategies.map((one) => `"${one}"`).join(", ")}`)
+      addFault(`${path}.strategy`, `expected one of ${strategies.map((one) => `"${one}"`).join(", ")}`)
     }
     const members = readMembers(group["members"], `${path}.members`)
     return [{ name, strategy: isStrategy(strategy) ? strategy : "least-loaded", members }]
   })
 }
 
-/** What is said of a name that stands for nothing in the file. */
+/** The fault of a name that the file does not define. */
 export const unknownModel = (name: string): string => `"${name}" is no model of this file`

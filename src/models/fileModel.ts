@@ -1,4 +1,4 @@
-/** What a provider.json says, read and checked. */
+/** The content of a provider.json, parsed and checked. */
 import type { Duration } from "effect"
 import { Schema } from "effect"
 import type { Protocol } from "../provider/registry.js"
@@ -12,23 +12,23 @@ import type { Price } from "../vocabulary/price.js"
  * @category model
  */
 export interface ModelEntry {
-  /** The name of the section. */
+  /** Name of the section. */
   readonly provider: string
   readonly model: string
-  /** `type` in the file; absent where it is left open. */
+  /** `type` in the file; absent when the file has none. */
   readonly wire: Protocol | undefined
-  /** The provider's preset, by the section's name or its `preset`; absent where there is none. */
+  /** The preset with the name in `preset`, else with the section's name; absent when there is none. */
   readonly preset: string | undefined
   readonly baseUrl: string | undefined
   readonly headers: Readonly<Record<string, string>>
   readonly keys: ReadonlyArray<ApiKey.ApiKey>
-  /** `max_retries`: attempts in all. @default 5 */
+  /** `max_retries`: attempts in total. @default 5 */
   readonly attempts: number
   /** `retry_delay`, in seconds in the file. @default 1 second */
   readonly retryDelay: Duration.Duration
-  /** `rate_limit_capacity`. @default 10; where requests a minute or a day are limited, as many as those */
+  /** `rate_limit_capacity`. @default 10; with `requests_per_minute` or `requests_per_day`, that number */
   readonly capacity: number
-  /** `rate_limit_refill_rate`, requests a second. @default 1; where requests a minute or a day are limited, as many of that */
+  /** `rate_limit_refill_rate`, requests per second. @default 1; with `requests_per_minute` or `requests_per_day`, that rate */
   readonly refillRate: number
   readonly tokensPerMinute: number | undefined
   /** `requests_per_minute`. */
@@ -39,14 +39,14 @@ export interface ModelEntry {
   readonly maxConcurrent: number | undefined
   /** In tokens. @default 200000 */
   readonly contextWindow: number
-  /** `timeout`: of a whole call, in seconds in the file. */
+  /** `timeout` of a whole call, in seconds in the file. */
   readonly timeout: Duration.Duration | undefined
   /** `default_temperature`. */
   readonly temperature: number | undefined
-  /** `model_weight`: its share where several models serve as one. @default 1 */
+  /** `model_weight`: its share of the calls of a group. @default 1 */
   readonly weight: number
   /**
-   * `price`, in dollars a million tokens. It wins over the prices in context. @default the prices in context
+   * `price`, in dollars per million tokens. It takes precedence over the prices in context. @default the prices in context
    *
    * @since 0.2.0
    */
@@ -54,7 +54,7 @@ export interface ModelEntry {
 }
 
 /**
- * The strategies of `Balance` that have a name in the file.
+ * Names of `Balance` strategies in the file.
  *
  * @since 0.1.0
  * @category model
@@ -62,7 +62,7 @@ export interface ModelEntry {
 export type GroupStrategy = "least-loaded" | "weighted" | "round-robin" | "latency" | "cost" | "failover" | "random"
 
 /**
- * One of the models of a group.
+ * A member of a group.
  *
  * @since 0.1.0
  * @category model
@@ -72,16 +72,16 @@ export interface GroupMember {
   readonly model: string
   /** Its share of the calls. @default the `model_weight` of the model */
   readonly weight: number
-  /** Those of the lowest order are asked for as long as one of them can be. @default 0 */
+  /** Members with the lowest order get all calls while one of them is available. @default 0 */
   readonly order: number
-  /** For the strategy `cost`. @default its price */
+  /** Cost for the strategy `cost`. @default the model's price */
   readonly cost?: number
-  /** `max_concurrency`: the most calls that the group has in flight there. */
+  /** `max_concurrency`: the most calls that the group has in flight on the model. */
   readonly maxConcurrency?: number
 }
 
 /**
- * Models that serve as one: a `Balance` over them.
+ * A group of models: a `Balance` over them.
  *
  * @since 0.1.0
  * @category model
@@ -94,6 +94,8 @@ export interface GroupEntry {
 }
 
 /**
+ * A parsed provider file.
+ *
  * @since 0.1.0
  * @category model
  */
@@ -101,16 +103,16 @@ export interface ProviderFile {
   readonly models: ReadonlyArray<ModelEntry>
   /** `$groups`. */
   readonly groups: ReadonlyArray<GroupEntry>
-  /** Other names: each stands for `provider/model`, or for a group. */
+  /** Aliases of `provider/model` or of a group. */
   readonly aliases: Readonly<Record<string, string>>
   /** `provider/model`, a group, or an alias. */
   readonly default: string | undefined
-  /** Fields that mean nothing here, each with its place. */
+  /** Unknown fields, each with its path. */
   readonly warnings: ReadonlyArray<string>
 }
 
 /**
- * A file that cannot be used. `faults` are all there are, each with its place, such as `openai[0].api_keys`.
+ * The file cannot be used. `faults` lists every fault with its path, such as `openai[0].api_keys`.
  *
  * @since 0.1.0
  * @category errors
@@ -118,7 +120,7 @@ export interface ProviderFile {
 export class ProviderFileError extends Schema.TaggedError<ProviderFileError>()("ProviderFileError", {
   file: Schema.String,
   faults: Schema.Array(Schema.Struct({ path: Schema.String, message: Schema.String })),
-  /** Fields that mean nothing here, each with its place: a misspelt one is often behind one that is missing. */
+  /** Unknown fields, each with its path: a misspelt field is often the cause of a missing one. */
   warnings: Schema.optionalWith(Schema.Array(Schema.String), { default: () => [] })
 }) {
   override get message(): string {

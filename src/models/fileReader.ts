@@ -1,4 +1,4 @@
-/** Reads the parsed text of a provider file, and gathers all that is wrong with it. */
+/** Reads the JSON value of a provider file and collects all its faults. */
 import { Duration } from "effect"
 import * as ApiKey from "../vocabulary/ApiKey.js"
 import type { GroupEntry, ModelEntry, ProviderFile } from "./fileModel.js"
@@ -38,7 +38,7 @@ const modelFields: ReadonlySet<string> = new Set([
 const seconds = (value: number | undefined): Duration.Duration | undefined =>
   value === undefined ? undefined : Duration.seconds(value)
 
-/** A file that limits calls in flight alone limits requests as one that says nothing. */
+/** `max_concurrency` alone does not change the default request rate. */
 const limitsOf = (fields: Fields) => {
   const requestsPerMinute = fields.positive("requests_per_minute")
   const requestsPerDay = fields.positive("requests_per_day")
@@ -63,33 +63,33 @@ export const readFile = (
   const faults: Array<Fault> = []
   const warnings: Array<string> = []
   const models: Array<ModelEntry> = []
-  // Without a prototype: an alias may have the name of a field that every object inherits, such as `constructor`.
+  // Without a prototype, because an alias can have the name of an inherited field such as `constructor`.
   const aliases: Record<string, string> = Object.create(null)
-  const note = (path: string, message: string): void => {
+  const addFault = (path: string, message: string): void => {
     faults.push({ path, message })
   }
-  const warn = (warning: string): void => {
+  const addWarning = (warning: string): void => {
     warnings.push(warning)
   }
 
   const readKey = (key: unknown, path: string): ReadonlyArray<ApiKey.ApiKey> => {
     const from: Json = typeof key === "string" ? { key } : isRecord(key) ? key : {}
     if (typeof key !== "string" && !isRecord(key)) {
-      note(path, 'expected a key, or an object such as { "key": …, "weight": 2 }')
+      addFault(path, 'expected a key, or an object such as { "key": …, "weight": 2 }')
       return []
     }
-    const fields = fieldsOf(from, path, (at, message) => note(typeof key === "string" ? path : at, message), expand)
+    const fields = fieldsOf(from, path, (at, message) => addFault(typeof key === "string" ? path : at, message), expand)
     const secret = fields.text("key")
     if (secret === undefined) {
-      if (from["key"] === undefined) note(`${path}.key`, "is missing")
+      if (from["key"] === undefined) addFault(`${path}.key`, "is missing")
       return []
     }
     if (secret.trim() === "") {
-      note(path, "is empty")
+      addFault(path, "is empty")
       return []
     }
-    const unsendable = headerFault(secret)
-    if (unsendable !== undefined) note(path, unsendable)
+    const fault = headerFault(secret)
+    if (fault !== undefined) addFault(path, fault)
     return [
       ApiKey.make(secret, {
         ...optional("id", fields.text("id")),
@@ -103,20 +103,20 @@ export const readFile = (
 
   const readKeys = (keys: unknown, path: string): ReadonlyArray<ApiKey.ApiKey> => {
     if (!Array.isArray(keys)) {
-      note(path, keys === undefined ? "is missing" : "expected a list of keys")
+      addFault(path, keys === undefined ? "is missing" : "expected a list of keys")
       return []
     }
-    if (keys.length === 0) note(path, "expected at least one key")
+    if (keys.length === 0) addFault(path, "expected at least one key")
     return keys.flatMap((key: unknown, index) => readKey(key, `${path}[${index}]`))
   }
 
   const readHeaders = (headers: unknown, path: string): Readonly<Record<string, string>> => {
     if (headers === undefined) return {}
     if (!isRecord(headers)) {
-      note(path, "expected an object of texts")
+      addFault(path, "expected an object of strings")
       return {}
     }
-    const fields = fieldsOf(headers, path, note, expand)
+    const fields = fieldsOf(headers, path, addFault, expand)
     return Object.fromEntries(
       Object.keys(headers).flatMap((name) => {
         const value = fields.text(name)
@@ -127,38 +127,38 @@ export const readFile = (
 
   const readModel = (provider: string, entry: unknown, path: string): void => {
     if (!isRecord(entry)) {
-      note(path, "expected an object")
+      addFault(path, "expected an object")
       return
     }
-    const fields = fieldsOf(entry, path, note, expand)
+    const fields = fieldsOf(entry, path, addFault, expand)
     for (const field of Object.keys(entry))
       if (!modelFields.has(field)) warnings.push(`${path}.${field}: unknown field`)
     const model = fields.text("model_name")
     if (model === undefined || model === "") {
-      if (entry["model_name"] === undefined || model === "") note(fields.at("model_name"), "is missing")
+      if (entry["model_name"] === undefined || model === "") addFault(fields.at("model_name"), "is missing")
     } else if (models.some((other) => other.provider === provider && other.model === model)) {
-      note(fields.at("model_name"), `"${model}" is there already`)
+      addFault(fields.at("model_name"), `"${model}" is defined already`)
     }
     const type = fields.text("type")
     const wire = type !== undefined && isProtocol(type) ? type : undefined
     if (type !== undefined && wire === undefined) {
-      note(fields.at("type"), `expected one of ${protocols.map((protocol) => `"${protocol}"`).join(", ")}`)
+      addFault(fields.at("type"), `expected one of ${protocols.map((protocol) => `"${protocol}"`).join(", ")}`)
     }
-    const named = providerOf(fields.text("preset") ?? provider)
-    const preset = isKnown(named) ? named : undefined
+    const presetName = providerOf(fields.text("preset") ?? provider)
+    const preset = isKnown(presetName) ? presetName : undefined
     if (entry["preset"] !== undefined && preset === undefined)
-      note(fields.at("preset"), `no preset is called "${named}"`)
+      addFault(fields.at("preset"), `no preset is called "${presetName}"`)
     const baseUrl = fields.text("base_url")
     if (baseUrl === undefined) {
       if (entry["base_url"] === undefined && (preset === undefined || !hasBaseUrl(preset, wire))) {
-        note(fields.at("base_url"), "is missing")
+        addFault(fields.at("base_url"), "is missing")
       }
     } else if (!/^https?:\/\/[^/]/i.test(baseUrl)) {
-      note(fields.at("base_url"), "expected an http(s) URL")
+      addFault(fields.at("base_url"), "expected an http(s) URL")
     }
     for (const alias of Array.isArray(entry["aliases"]) ? entry["aliases"] : []) {
       if (typeof alias === "string") addAlias(alias, `${provider}/${model ?? ""}`, fields.at("aliases"))
-      else note(fields.at("aliases"), "expected a list of texts")
+      else addFault(fields.at("aliases"), "expected a list of strings")
     }
     models.push({
       provider,
@@ -175,23 +175,24 @@ export const readFile = (
       timeout: seconds(fields.positive("timeout")),
       temperature: fields.notNegative("default_temperature"),
       weight: fields.positive("model_weight") ?? 1,
-      ...optional("price", readPrice(entry["price"], fields.at("price"), { note, warn, expand }))
+      ...optional("price", readPrice(entry["price"], fields.at("price"), { addFault, addWarning, expand }))
     })
   }
 
   const addAlias = (alias: string, target: string, path: string): void => {
-    if (aliases[alias] !== undefined && aliases[alias] !== target) note(path, `"${alias}" stands for two models`)
+    if (aliases[alias] !== undefined && aliases[alias] !== target)
+      addFault(path, `"${alias}" is an alias of two models`)
     aliases[alias] = target
   }
 
-  const readAliases = (given: unknown): void => {
-    if (!isRecord(given)) {
-      note("$aliases", 'expected an object such as { "fast": "openai/gpt-4o-mini" }')
+  const readAliases = (section: unknown): void => {
+    if (!isRecord(section)) {
+      addFault("$aliases", 'expected an object such as { "fast": "openai/gpt-4o-mini" }')
       return
     }
-    for (const [alias, target] of Object.entries(given)) {
+    for (const [alias, target] of Object.entries(section)) {
       if (typeof target === "string") addAlias(alias, target, `$aliases.${alias}`)
-      else note(`$aliases.${alias}`, 'expected a text such as "openai/gpt-4o"')
+      else addFault(`$aliases.${alias}`, 'expected a string such as "openai/gpt-4o"')
     }
   }
 
@@ -200,27 +201,27 @@ export const readFile = (
   const isModel = (name: string): boolean => models.some(({ model, provider }) => `${provider}/${model}` === name)
 
   if (!isRecord(json)) {
-    note("", "expected an object of providers")
+    addFault("", "expected an object of providers")
   } else {
     for (const [provider, section] of Object.entries(json)) {
       if (provider.startsWith("$")) continue
       if (Array.isArray(section)) {
         for (const [index, entry] of section.entries()) readModel(provider, entry, `${provider}[${index}]`)
       } else {
-        note(provider, "expected a list of models")
+        addFault(provider, "expected a list of models")
       }
     }
     if (json["$aliases"] !== undefined) readAliases(json["$aliases"])
-    groups = readGroups(json["$groups"], { models, aliases, note, warn, expand })
+    groups = readGroups(json["$groups"], { models, aliases, addFault, addWarning, expand })
     for (const [alias, target] of Object.entries(aliases)) {
-      if (!isModel(target) && !isGroup(target)) note(`$aliases.${alias}`, unknownModel(target))
+      if (!isModel(target) && !isGroup(target)) addFault(`$aliases.${alias}`, unknownModel(target))
     }
   }
-  const given = isRecord(json) ? json["$default"] : undefined
-  const chosen = typeof given === "string" ? given : undefined
-  const isThere = (name: string): boolean => isModel(name) || isGroup(name) || aliases[name] !== undefined
-  if (given !== undefined && (chosen === undefined || !isThere(chosen))) {
-    note("$default", "is no model, no group and no alias of this file")
+  const defaultField = isRecord(json) ? json["$default"] : undefined
+  const defaultName = typeof defaultField === "string" ? defaultField : undefined
+  const isDefined = (name: string): boolean => isModel(name) || isGroup(name) || aliases[name] !== undefined
+  if (defaultField !== undefined && (defaultName === undefined || !isDefined(defaultName))) {
+    addFault("$default", "is no model, no group and no alias of this file")
   }
-  return { value: { models, groups, aliases, default: chosen, warnings }, faults }
+  return { value: { models, groups, aliases, default: defaultName, warnings }, faults }
 }

@@ -1,23 +1,23 @@
 /**
- * A group of a file as it stands: a balance over models of the file. It goes on, with all that it knows of its members, for as
- * long as what it was made of is the same.
+ * A group in service: a balance over models of the file. It keeps the state of its deployments across reloads while its entry and
+ * the infos of its members are the same.
  */
 import { Effect } from "effect"
 import * as Balance from "../routing/Balance.js"
 import type { ModelInfo, Service as LLMService } from "../call/model.js"
 import type { GroupEntry, GroupStrategy } from "./fileModel.js"
 import { sameValue } from "./equal.js"
-import type { Standing } from "./liveModel.js"
+import type { LiveModel } from "./liveModel.js"
 
 export interface LiveGroup {
   readonly entry: GroupEntry
   readonly balance: Balance.Service
-  readonly members: ReadonlyArray<Standing>
+  readonly members: ReadonlyArray<LiveModel>
 }
 
-/** What will stand, and what is to be done once it is certain that it will. */
+/** The group after a reload, and the effect that puts it into service. */
 export interface Plan {
-  readonly standing: LiveGroup
+  readonly group: LiveGroup
   readonly commit: Effect.Effect<void>
 }
 
@@ -31,11 +31,11 @@ const strategies: Readonly<Record<GroupStrategy, Balance.Strategy>> = {
   random: Balance.random
 }
 
-/** What a balance asks of its members when it is made. */
-const infos = (members: ReadonlyArray<Standing>): ReadonlyArray<ModelInfo> => members.map(({ llm }) => llm.info)
+/** The properties of members that a balance reads when it is made. */
+const memberInfos = (members: ReadonlyArray<LiveModel>): ReadonlyArray<ModelInfo> => members.map(({ llm }) => llm.info)
 
-/** The reader of the file has checked the group: one that is refused even so is a fault of this module. */
-const made = (
+/** The reader of the file has checked the group, so a refusal is a defect. */
+const makeBalance = (
   { members, strategy }: GroupEntry,
   llmOf: (model: string) => LLMService | undefined
 ): Effect.Effect<Balance.Service> =>
@@ -49,8 +49,8 @@ const made = (
     )
   )
 
-/** A member that is another now is asked again at once, unless it was taken out by hand. */
-const renew = (before: LiveGroup, members: ReadonlyArray<Standing>): Effect.Effect<void> =>
+/** Returns changed members to service at once, except those that were disabled by hand. */
+const enableChanged = (before: LiveGroup, members: ReadonlyArray<LiveModel>): Effect.Effect<void> =>
   Effect.flatMap(before.balance.deployments, (deployments) =>
     Effect.forEach(
       deployments.filter(({ state }, position) => {
@@ -62,12 +62,12 @@ const renew = (before: LiveGroup, members: ReadonlyArray<Standing>): Effect.Effe
   )
 
 /**
- * Plans a group over what stood under its name until now. `llmOf` is where the calls to a model go, be it as it stands at that
- * time. Nothing is touched until the plan is committed.
+ * Plans a group, reusing the previous one when possible. `llmOf` returns the service for the calls to a member. Nothing changes
+ * until the plan is committed.
  */
 export const plan = (
   entry: GroupEntry,
-  models: ReadonlyMap<string, Standing>,
+  models: ReadonlyMap<string, LiveModel>,
   llmOf: (model: string) => LLMService | undefined,
   previous?: LiveGroup
 ): Effect.Effect<Plan> => {
@@ -75,15 +75,15 @@ export const plan = (
   if (
     previous !== undefined &&
     sameValue(entry, previous.entry) &&
-    sameValue(infos(members), infos(previous.members))
+    sameValue(memberInfos(members), memberInfos(previous.members))
   ) {
     return Effect.succeed({
-      standing: { entry, balance: previous.balance, members },
-      commit: renew(previous, members)
+      group: { entry, balance: previous.balance, members },
+      commit: enableChanged(previous, members)
     })
   }
-  return Effect.map(made(entry, llmOf), (balance) => ({
-    standing: { entry, balance, members },
+  return Effect.map(makeBalance(entry, llmOf), (balance) => ({
+    group: { entry, balance, members },
     commit: Effect.void
   }))
 }

@@ -1,6 +1,6 @@
 /**
- * A model of a file as it stands: its entry, and what outlives a change of it. A new entry takes over as much of an old one as
- * it leaves as it was: the whole, or the pool with the health of its keys, or the limiter with what is left in it.
+ * A model in service: its entry, and the state that survives a reload. A new entry takes over what it leaves unchanged: the whole
+ * model, or the pool with the state of its keys, or the limiter with its remaining permits.
  */
 import type { HttpClient } from "@effect/platform"
 import { Duration, Effect, Option } from "effect"
@@ -18,26 +18,27 @@ import type { InvalidLimitError } from "../rateLimiter/model.js"
 import * as RateLimiter from "../rateLimiter/RateLimiter.js"
 import type * as Environment from "../provider/environment.js"
 import type { Defaults } from "../call/request.js"
+import { idOf } from "./catalogue.js"
 import { sameValue } from "./equal.js"
 
-type GatewayContext = Effect.Effect.Success<typeof Environment.defaults>
+type EnvironmentDefaults = Effect.Effect.Success<typeof Environment.defaults>
 
-export interface Standing {
+export interface LiveModel {
   readonly entry: ModelEntry
   readonly llm: LLM.Service
   readonly pool: KeyPool.Service
   readonly limiter: RateLimiter.Service
-  readonly environment: GatewayContext
+  readonly environment: EnvironmentDefaults
 }
 
-/** What will stand, and what is to be done to what is taken over once it is certain that it will. */
+/** The model after a reload, and the effect that changes the pool and limiter it takes over. */
 export interface Plan {
-  readonly standing: Standing
+  readonly model: LiveModel
   readonly commit: Effect.Effect<void>
 }
 
-/** What stands in the file wins over the environment. */
-const defaultsOf = (entry: ModelEntry, environment: GatewayContext): Defaults => {
+/** The file takes precedence over the environment. */
+const defaultsOf = (entry: ModelEntry, environment: EnvironmentDefaults): Defaults => {
   const temperature = entry.temperature ?? Option.getOrUndefined(environment.temperature)
   const maxTokens = Option.getOrUndefined(environment.maxTokens)
   return {
@@ -46,7 +47,7 @@ const defaultsOf = (entry: ModelEntry, environment: GatewayContext): Defaults =>
   }
 }
 
-/** Where a model is, and in which protocol it is spoken to. */
+/** The endpoint of a model and its protocol. */
 export const endpointOf = (entry: ModelEntry, options: Options): NamedClient.Named => {
   const own = ownProtocol(entry.preset ?? entry.provider, entry.baseUrl)
   const wire = entry.wire ?? own ?? options.wire
@@ -58,9 +59,6 @@ export const endpointOf = (entry: ModelEntry, options: Options): NamedClient.Nam
     ...(entry.baseUrl === undefined ? {} : { baseUrl: entry.baseUrl })
   }
 }
-
-/** What the pool and the limiter of a model are called: as unique as the name of the model, since shared state is kept under it. */
-const nameOf = ({ model, provider }: ModelEntry): string => `${provider}/${model}`
 
 const limitsOf = (entry: ModelEntry): RateLimiter.Options => ({
   capacity: entry.capacity,
@@ -80,17 +78,17 @@ interface PlannedPool {
   readonly commit: Effect.Effect<void>
 }
 
-/** How long a key is out of use, where it is. */
-const rest = ({ state }: KeyStatus): Option.Option<Duration.Duration> =>
+/** The remaining cooldown of a key; infinite when the key was disabled for good. */
+const remainingCooldown = ({ state }: KeyStatus): Option.Option<Duration.Duration> =>
   state._tag === "Cooling" || state._tag === "Disabled" ? Option.some(state.remaining) : Option.none()
 
-/** A key that rests in the old pool rests in the new one too. */
-const carryOver = (from: KeyPool.Service, to: KeyPool.Service, ids: ReadonlySet<string>): Effect.Effect<void> =>
+/** Copies cooldowns and disabled states from one pool to another. */
+const carryCooldowns = (from: KeyPool.Service, to: KeyPool.Service, ids: ReadonlySet<string>): Effect.Effect<void> =>
   Effect.flatMap(from.status, ({ keys }) =>
     Effect.forEach(
       keys.filter(({ id }) => ids.has(id)),
       (key) =>
-        Option.match(rest(key), {
+        Option.match(remainingCooldown(key), {
           onNone: () => Effect.void,
           onSome: (remaining) =>
             Duration.isFinite(remaining) ? to.rest(key.id, remaining) : Effect.asVoid(to.disable(key.id))
@@ -100,16 +98,16 @@ const carryOver = (from: KeyPool.Service, to: KeyPool.Service, ids: ReadonlySet<
   )
 
 /**
- * The keys have been checked as those of a pool already: a change that is refused even so is a fault of this module. Which are to
- * be added the pool itself says, since somebody may have added or removed some by hand.
+ * Changes the keys of a pool. The keys have been checked, so a refusal is a defect. Keys to add are compared with the pool, not
+ * with `before`, because keys can have been added or removed by hand.
  */
-const edit = (pool: KeyPool.Service, before: ReadonlyArray<ApiKey>, after: ReadonlyArray<ApiKey>) =>
+const updateKeys = (pool: KeyPool.Service, before: ReadonlyArray<ApiKey>, after: ReadonlyArray<ApiKey>) =>
   Effect.flatMap(pool.keys, (keys) => {
-    const [old, present, young] = [byId(before), byId(keys), byId(after)]
+    const [previous, present, next] = [byId(before), byId(keys), byId(after)]
     const added = after.filter(({ id }) => !present.has(id))
-    const reweighted = after.filter(({ id, weight }) => present.has(id) && old.get(id)?.weight !== weight)
-    const removed = before.filter(({ id }) => !young.has(id))
-    // The new ones first: a pool that is without keys for a moment would refuse a call.
+    const reweighted = after.filter(({ id, weight }) => present.has(id) && previous.get(id)?.weight !== weight)
+    const removed = before.filter(({ id }) => !next.has(id))
+    // New keys first, because a pool without keys would refuse calls meanwhile.
     return Effect.forEach(added, pool.add, { discard: true }).pipe(
       Effect.zipRight(Effect.forEach(reweighted, ({ id, weight }) => pool.reweight(id, weight), { discard: true })),
       Effect.zipRight(Effect.forEach(removed, ({ id }) => pool.remove(id), { discard: true })),
@@ -121,29 +119,30 @@ const byId = (keys: ReadonlyArray<ApiKey>): ReadonlyMap<string, ApiKey> => new M
 
 const planPool = (
   entry: ModelEntry,
-  previous: Standing | undefined,
+  previous: LiveModel | undefined,
   isSameEndpoint: boolean
 ): Effect.Effect<PlannedPool, InvalidPoolError> => {
-  const options = { providerId: nameOf(entry), keys: entry.keys }
+  // Unique, because shared state is stored under it.
+  const options = { providerId: idOf(entry), keys: entry.keys }
   const created = Effect.flatMap(KeyPool.Maker, (make) => make(options))
   if (previous === undefined || !isSameEndpoint) {
     return Effect.map(created, (pool) => ({ pool, commit: Effect.void }))
   }
   const before = byId(previous.entry.keys)
-  const kept = entry.keys.filter(({ id }) => before.has(id))
-  // A pool can add, remove and reweight its keys, but not put another secret or another limit under an id that it has.
-  return kept.every((key) => sameValue({ ...before.get(key.id), weight: key.weight }, key))
-    ? // Made in memory, to be told of faults before anything is changed.
+  const keptKeys = entry.keys.filter(({ id }) => before.has(id))
+  // A pool can add, remove and reweight keys, but not change the secret or the limits of a key.
+  return keptKeys.every((key) => sameValue({ ...before.get(key.id), weight: key.weight }, key))
+    ? // A pool in memory reports faults before anything is changed.
       Effect.as(KeyPool.make(options), {
         pool: previous.pool,
-        commit: edit(previous.pool, previous.entry.keys, entry.keys)
+        commit: updateKeys(previous.pool, previous.entry.keys, entry.keys)
       })
     : Effect.map(created, (pool) => ({
         pool,
-        commit: carryOver(
+        commit: carryCooldowns(
           previous.pool,
           pool,
-          new Set(kept.filter(({ id, value }) => sameValue(before.get(id)?.value, value)).map(({ id }) => id))
+          new Set(keptKeys.filter(({ id, value }) => sameValue(before.get(id)?.value, value)).map(({ id }) => id))
         )
       }))
 }
@@ -159,17 +158,17 @@ interface PlannedLimiter {
 
 const planLimiter = (
   entry: ModelEntry,
-  previous: Standing | undefined,
+  previous: LiveModel | undefined,
   isSameEndpoint: boolean
 ): Effect.Effect<PlannedLimiter, InvalidLimitError> => {
   const limits = limitsOf(entry)
   if (previous !== undefined && isSameEndpoint && sameValue(limits, limitsOf(previous.entry))) {
     return Effect.succeed({ limiter: previous.limiter, commit: Effect.void })
   }
-  const created = Effect.flatMap(RateLimiter.Maker, (make) => make(nameOf(entry), limits))
+  const created = Effect.flatMap(RateLimiter.Maker, (make) => make(idOf(entry), limits))
   return Effect.map(created, (limiter) => ({
     limiter,
-    // What has been used up is used up under the new limits too.
+    // Permits that were used count under the new limits too.
     commit:
       previous === undefined || !isSameEndpoint
         ? Effect.void
@@ -183,16 +182,16 @@ const planLimiter = (
 // models
 // -------------------------------------------------------------------------------------
 
-/** Plans a model over what stood under its name until now. Nothing is touched until the plan is committed. */
+/** Plans a model, reusing the previous one's state when possible. Nothing changes until the plan is committed. */
 export const plan = (
   entry: ModelEntry,
   options: Options,
-  environment: GatewayContext,
-  previous?: Standing
+  environment: EnvironmentDefaults,
+  previous?: LiveModel
 ): Effect.Effect<Plan, InvalidPoolError | InvalidLimitError, HttpClient.HttpClient> =>
   Effect.gen(function* () {
     if (previous !== undefined && sameValue(entry, previous.entry) && sameValue(environment, previous.environment)) {
-      return { standing: previous, commit: Effect.void }
+      return { model: previous, commit: Effect.void }
     }
     const endpoint = endpointOf(entry, options)
     const isSameEndpoint = previous !== undefined && sameValue(endpoint, endpointOf(previous.entry, options))
@@ -214,7 +213,7 @@ export const plan = (
       Effect.provideService(RateLimiter.RateLimiter, limiter)
     )
     return {
-      standing: { entry, llm, pool, limiter, environment },
+      model: { entry, llm, pool, limiter, environment },
       commit: Effect.zipRight(changeKeys, changeLimits)
     }
   })

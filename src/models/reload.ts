@@ -1,8 +1,8 @@
-/** Models that change with their file, under calls that do not notice. */
+/** Models that are reloaded with their file, without effect on calls in flight. */
 import type { FileSystem, HttpClient } from "@effect/platform"
 import type { Scope } from "effect"
 import { Effect, Either, MutableRef, Option, PubSub, Stream } from "effect"
-import type { Service as Balanced } from "../routing/balance/model.js"
+import type { Service as BalanceService } from "../routing/balance/model.js"
 import type { Service as LLMService } from "../call/model.js"
 import type { Change, ReloadError, Reloaded, Reloader, ReloadOptions, Service } from "./model.js"
 import type { ProviderFile } from "./fileModel.js"
@@ -11,16 +11,16 @@ import * as Catalogue from "./catalogue.js"
 import * as Environment from "../provider/environment.js"
 import * as FileReload from "./fileReload.js"
 import { fromStream, toStream } from "../call/openStream.js"
-import * as Standing from "./liveModel.js"
+import * as LiveModel from "./liveModel.js"
 import * as LiveGroup from "./liveGroup.js"
 
 interface State {
-  readonly models: ReadonlyMap<string, Standing.Standing>
+  readonly models: ReadonlyMap<string, LiveModel.LiveModel>
   readonly groups: ReadonlyMap<string, LiveGroup.LiveGroup>
   readonly catalogue: Catalogue.Catalogue
 }
 
-const unread: State = {
+const emptyState: State = {
   models: new Map(),
   groups: new Map(),
   catalogue: Catalogue.make(
@@ -31,8 +31,8 @@ const unread: State = {
   )
 }
 
-/** A file that is emptied by mistake must not take every model out of service. */
-const withoutModels = ({ warnings }: ProviderFile, path: string): ProviderFiles.ProviderFileError =>
+/** The error of a file without models: a file emptied by mistake must not take every model out of service. */
+const noModelsError = ({ warnings }: ProviderFile, path: string): ProviderFiles.ProviderFileError =>
   new ProviderFiles.ProviderFileError({
     file: path,
     faults: [
@@ -44,33 +44,33 @@ const withoutModels = ({ warnings }: ProviderFile, path: string): ProviderFiles.
     warnings
   })
 
-/** The most changes that wait for a slow reader. */
-const kept = 64
+/** The most changes that are buffered for a slow reader. */
+const maxPendingChanges = 64
 
 /**
- * Plans what the file says over what stands, all of it or nothing. Nothing is touched until the plan is committed. `follow` is
- * where the calls of groups go: to a model as it stands when they are made.
+ * Plans the state after a reload, all of it or nothing. Nothing changes until the plan is committed. `memberService` returns the
+ * service through which a group calls the current version of a model.
  */
-const planned = (
+const planReload = (
   before: State,
   file: ProviderFile,
   options: ReloadOptions,
-  follow: (model: Standing.Standing) => LLMService
+  memberService: (model: LiveModel.LiveModel) => LLMService
 ): Effect.Effect<{ readonly after: State; readonly commit: Effect.Effect<void> }, ReloadError, HttpClient.HttpClient> =>
   Effect.gen(function* () {
     const environment = yield* Environment.defaults
     const plans = yield* Effect.forEach(file.models, (entry) =>
-      Standing.plan(entry, options, environment, before.models.get(Catalogue.idOf(entry)))
+      LiveModel.plan(entry, options, environment, before.models.get(Catalogue.idOf(entry)))
     )
-    const models = new Map(plans.map(({ standing }) => [Catalogue.idOf(standing.entry), standing]))
+    const models = new Map(plans.map(({ model }) => [Catalogue.idOf(model.entry), model]))
     const member = (name: string): LLMService | undefined => {
       const model = models.get(name)
-      return model === undefined ? undefined : follow(model)
+      return model === undefined ? undefined : memberService(model)
     }
     const groupPlans = yield* Effect.forEach(file.groups, (entry) =>
       LiveGroup.plan(entry, models, member, before.groups.get(entry.name))
     )
-    const groups = groupPlans.map(({ standing }) => standing)
+    const groups = groupPlans.map(({ group }) => group)
     return {
       after: {
         models,
@@ -81,32 +81,32 @@ const planned = (
     }
   })
 
-/** What stands under each name, as something that is the same for as long as it goes on. */
-const standingIn = ({ groups, models }: State): ReadonlyMap<string, Standing.Standing | Balanced> =>
-  new Map<string, Standing.Standing | Balanced>([
+/** The object behind each name, which is the same object while its state is kept. */
+const servicesByName = ({ groups, models }: State): ReadonlyMap<string, LiveModel.LiveModel | BalanceService> =>
+  new Map<string, LiveModel.LiveModel | BalanceService>([
     ...models,
     ...Array.from(groups, ([name, { balance }]) => [name, balance] as const)
   ])
 
 const difference = (before: State, after: State, warnings: ReadonlyArray<string>): Reloaded => {
-  const [old, young] = [standingIn(before), standingIn(after)]
-  const names = [...young.keys()]
-  const isKept = (name: string) => young.get(name) === old.get(name)
+  const [previous, current] = [servicesByName(before), servicesByName(after)]
+  const names = [...current.keys()]
+  const isKept = (name: string) => current.get(name) === previous.get(name)
   return {
     _tag: "Reloaded",
-    added: names.filter((name) => !old.has(name)),
-    removed: [...old.keys()].filter((name) => !young.has(name)),
-    changed: names.filter((name) => old.has(name) && !isKept(name)),
+    added: names.filter((name) => !previous.has(name)),
+    removed: [...previous.keys()].filter((name) => !current.has(name)),
+    changed: names.filter((name) => previous.has(name) && !isKept(name)),
     kept: names.filter(isKept),
     warnings
   }
 }
 
-/** Every call goes to what is found when it begins. Where nothing is any more, `last` still tells of itself. */
-const following = (find: () => Catalogue.Found, last: LLMService): LLMService => {
-  const latest = (): LLMService => Either.getOrElse(find(), () => last)
+/** A service that looks its model up at every call. `initial` provides `info` and `status` when the name has been removed. */
+const forwardingService = (find: () => Catalogue.Lookup, initial: LLMService): LLMService => {
+  const latest = (): LLMService => Either.getOrElse(find(), () => initial)
   return {
-    ...calls(find, latest),
+    ...forwardedCalls(find, latest),
     get info() {
       return latest().info
     },
@@ -116,8 +116,8 @@ const following = (find: () => Catalogue.Found, last: LLMService): LLMService =>
   }
 }
 
-/** All of that but `info`. */
-const calls = (find: () => Catalogue.Found, latest: () => LLMService): Omit<LLMService, "info"> => {
+/** The members of a forwarding service except `info`. */
+const forwardedCalls = (find: () => Catalogue.Lookup, latest: () => LLMService): Omit<LLMService, "info"> => {
   const current = Effect.suspend(find)
   return {
     chat: (request) => Effect.flatMap(current, (llm) => llm.chat(request)),
@@ -129,10 +129,10 @@ const calls = (find: () => Catalogue.Found, latest: () => LLMService): Omit<LLMS
   }
 }
 
-const followingGroup = (find: () => Catalogue.Found<Balanced>, last: Balanced): Balanced => {
-  const latest = (): Balanced => Either.getOrElse(find(), () => last)
+const forwardingGroup = (find: () => Catalogue.Lookup<BalanceService>, initial: BalanceService): BalanceService => {
+  const latest = (): BalanceService => Either.getOrElse(find(), () => initial)
   return {
-    ...calls(find, latest),
+    ...forwardedCalls(find, latest),
     get info() {
       return latest().info
     },
@@ -157,16 +157,16 @@ export const make = (
     const first = yield* Effect.either(read)
     const provider = yield* Effect.configProviderWith(Effect.succeed)
     const parse = options.parse ?? ProviderFiles.parse
-    const state = MutableRef.make(unread)
-    /** A group knows its members as they were when it was made, and asks them as they are. */
-    const member = (model: Standing.Standing): LLMService => {
+    const state = MutableRef.make(emptyState)
+    /** A group keeps the `info` of its members from its creation, and calls their current versions. */
+    const memberService = (model: LiveModel.LiveModel): LLMService => {
       const name = Catalogue.idOf(model.entry)
       const latest = () => MutableRef.get(state).models.get(name)?.llm ?? model.llm
-      return { ...calls(() => Either.right(latest()), latest), info: model.llm.info }
+      return { ...forwardedCalls(() => Either.right(latest()), latest), info: model.llm.info }
     }
     const parsed = (read: FileReload.Reading<ReloadError>) => Effect.flatMap(read, (text) => parse(text, path))
-    MutableRef.set(state, (yield* planned(unread, yield* parsed(first), options, member)).after)
-    const changes = yield* PubSub.sliding<Change>(kept)
+    MutableRef.set(state, (yield* planReload(emptyState, yield* parsed(first), options, memberService)).after)
+    const changes = yield* PubSub.sliding<Change>(maxPendingChanges)
 
     const reload = yield* FileReload.make<Reloaded, ReloadError>(first, {
       ...options,
@@ -175,9 +175,9 @@ export const make = (
       takeOver: (read) =>
         Effect.gen(function* () {
           const file = yield* parsed(read)
-          if (file.models.length === 0) return yield* withoutModels(file, path)
+          if (file.models.length === 0) return yield* noModelsError(file, path)
           const before = MutableRef.get(state)
-          const { after, commit } = yield* planned(before, file, options, member)
+          const { after, commit } = yield* planReload(before, file, options, memberService)
           yield* commit
           MutableRef.set(state, after)
           return difference(before, after, file.warnings)
@@ -192,18 +192,19 @@ export const make = (
     })
 
     const catalogue = (): Catalogue.Catalogue => MutableRef.get(state).catalogue
-    const follow = (find: () => Catalogue.Found) => Effect.map(Effect.suspend(find), (found) => following(find, found))
+    const forward = (find: () => Catalogue.Lookup) =>
+      Effect.map(Effect.suspend(find), (found) => forwardingService(find, found))
     return {
       models: {
-        get: (name, model) => follow(() => catalogue().find(Catalogue.nameOf(name, model))),
+        get: (name, model) => forward(() => catalogue().find(Catalogue.nameOf(name, model))),
         group: (name) => {
           const find = () => catalogue().findGroup(name)
-          return Effect.map(Effect.suspend(find), (found) => followingGroup(find, found))
+          return Effect.map(Effect.suspend(find), (found) => forwardingGroup(find, found))
         },
         get list() {
           return catalogue().list
         },
-        default: follow(() => catalogue().chosen())
+        default: forward(() => catalogue().findDefault())
       },
       reloader: {
         reload,

@@ -1,9 +1,9 @@
 /**
- * One line a call: who asked whom, with which key, how often, how it ended, how long it took and what it consumed. Neither
- * prompts nor answers nor secrets are in it, and no words of a provider, which may quote them.
+ * Logs one line per call: provider, model, key, attempts, outcome, latency and usage. A line contains no prompt, answer or
+ * secret, and no provider message, which could quote them.
  *
- * Lines go through Effect's loggers. Every call has a request id: the one given by `withRequestId`, or else a new one; what is
- * logged within the call has it too, as `request_id`.
+ * Lines go through Effect's loggers. Every call has a request id, from `withRequestId` or a new one, which is also the annotation
+ * `request_id` of everything that is logged within the call.
  *
  * @example
  * ```ts
@@ -24,25 +24,27 @@ import { dual } from "effect/Function"
 import type { Middleware } from "../call/model.js"
 import * as CallRecord from "./callRecord.js"
 import type { Entry } from "./entry.js"
-import { observed } from "./observe.js"
+import { instrument } from "./observe.js"
 
 export * from "./entry.js"
 
 /**
+ * Options of the access log.
+ *
  * @since 0.1.0
  * @category model
  */
 export interface Options {
   /**
-   * How an entry is written: as the annotations of a log message, so that the logger decides (`Logger.json`,
-   * `Logger.logFmt`, `Logger.pretty`), or as the message itself, in JSON or as `name=value` text.
+   * Format of an entry: annotations of a log message, which the logger formats (`Logger.json`, `Logger.logFmt`,
+   * `Logger.pretty`), or the message itself, as JSON or as `name=value` text.
    *
    * @default "annotations"
    */
   readonly format?: "annotations" | "json" | "text"
-  /** @default information where the call was answered or given up by its caller, else a warning */
+  /** Log level of an entry. @default `Info` for answered and interrupted calls, else `Warning` */
   readonly level?: (entry: Entry) => LogLevel.LogLevel
-  /** Which calls are written. @default all */
+  /** Selects the calls that are logged. @default all */
   readonly filter?: (entry: Entry) => boolean
 }
 
@@ -51,7 +53,7 @@ export interface Options {
 // -------------------------------------------------------------------------------------
 
 /**
- * The id of the call that this fiber is making; empty where it makes none, and none was given.
+ * The request id of the current call, or that of `withRequestId`; empty without either.
  *
  * @since 0.1.0
  * @category request ids
@@ -59,7 +61,7 @@ export interface Options {
 export const requestId: Effect.Effect<string> = CallRecord.RequestId
 
 /**
- * Gives the calls of an effect an id, such as that of the web request they are made for. It is not sent to the provider.
+ * Sets the request id of the calls in an effect, such as that of the web request that they serve. It is not sent to the provider.
  *
  * @since 0.1.0
  * @category request ids
@@ -75,11 +77,11 @@ export const withRequestId: {
 // formats
 // -------------------------------------------------------------------------------------
 
-/** Three places after the point are enough for times. */
+/** Rounds to microseconds. */
 const millis = (duration: number): number => Math.round(duration * 1000) / 1000
 
 /**
- * An entry as it is written: flat, without what is empty.
+ * The log fields of an entry, without empty ones.
  *
  * @since 0.1.0
  * @category formats
@@ -116,7 +118,7 @@ export const fields = (entry: Entry): Readonly<Record<string, string | number | 
 }
 
 /**
- * An entry as one line of JSON, with the time of its beginning.
+ * An entry as one line of JSON, with its start time.
  *
  * @since 0.1.0
  * @category formats
@@ -124,11 +126,11 @@ export const fields = (entry: Entry): Readonly<Record<string, string | number | 
 export const json = (entry: Entry): string =>
   JSON.stringify({ started_at: new Date(entry.startedAt).toISOString(), ...fields(entry) })
 
-/** A word that needs no quotes in a line of names and values. */
-const word = /^[\w.:/+@-]+$/
+/** Matches a value that needs no quotes in a line of names and values. */
+const unquoted = /^[\w.:/+@-]+$/
 
 /**
- * An entry as one line of names and values.
+ * An entry as one line of `name=value` pairs.
  *
  * @since 0.1.0
  * @category formats
@@ -136,8 +138,8 @@ const word = /^[\w.:/+@-]+$/
 export const text = (entry: Entry): string =>
   Object.entries(fields(entry))
     .map(([name, value]) => {
-      const told = String(value)
-      return `${name}=${word.test(told) ? told : JSON.stringify(told)}`
+      const string = String(value)
+      return `${name}=${unquoted.test(string) ? string : JSON.stringify(string)}`
     })
     .join(" ")
 
@@ -162,9 +164,9 @@ const write = (format: Options["format"], level: LogLevel.LogLevel, entry: Entry
 }
 
 /**
- * The middleware that writes a line when a call is over. It belongs outside of everything whose time and tries it is to count in.
+ * The middleware that logs a line when a call ends. Apply it outside everything whose time and attempts it should include.
  *
- * A logger that fails does not fail the call; its fault is told to Effect's own log, at the level of an error.
+ * A failing logger does not fail the call; the failure is logged as an error.
  *
  * @since 0.1.0
  * @category constructors
@@ -174,20 +176,23 @@ export const make =
   (next) => {
     const { filter = () => true, format, level = levelOf } = options
     return Effect.succeed(
-      observed(next, (call) =>
-        Effect.map(CallRecord.record(next.info, call), ({ ended, identified, opened, started: { requestId } }) => ({
-          around: (effect) => Effect.annotateLogs(identified(effect), "request_id", requestId),
-          opened,
-          end: (exit, answer) =>
-            Effect.suspend(() => {
-              const entry = ended(exit, answer)
-              return filter(entry) ? write(format, level(entry), entry) : Effect.void
-            }).pipe(
-              Effect.catchAllCause((cause) => Effect.logError("the access log could not be written", cause)),
-              // Where the logger itself is at fault there is nobody left to tell.
-              Effect.catchAllCause(() => Effect.void)
-            )
-        }))
+      instrument(next, (call) =>
+        Effect.map(
+          CallRecord.makeRecorder(next.info, call),
+          ({ entryOf, opened, started: { requestId }, withRequestId }) => ({
+            around: (effect) => Effect.annotateLogs(withRequestId(effect), "request_id", requestId),
+            opened,
+            end: (exit, answer) =>
+              Effect.suspend(() => {
+                const entry = entryOf(exit, answer)
+                return filter(entry) ? write(format, level(entry), entry) : Effect.void
+              }).pipe(
+                Effect.catchAllCause((cause) => Effect.logError("the access log could not be written", cause)),
+                // The logger itself can be what fails.
+                Effect.catchAllCause(() => Effect.void)
+              )
+          })
+        )
       )
     )
   }

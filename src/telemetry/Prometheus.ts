@@ -1,11 +1,11 @@
 /**
- * The metrics of a program, those of this library among them, as the text that Prometheus scrapes.
+ * Renders all metrics of the program, including those of this library, in the text format that Prometheus scrapes.
  *
- * It is written straight from Effect's metrics, because on the way through those of OpenTelemetry a summary becomes three
- * counters, and the Prometheus exporter there needs Node 22.15.
+ * It reads Effect's metrics directly, because OpenTelemetry turns a summary into three counters, and its Prometheus exporter
+ * needs Node 22.15.
  *
- * It shows whatever Effect's metrics hold, under the names and labels they have. What cannot stand in the text is changed as
- * little as it takes: signs that a name must not have become `_`, label values and help texts are escaped.
+ * Metrics keep their names and labels. Characters that Prometheus does not allow in a name become `_`; label values and help
+ * texts are escaped.
  *
  * @example
  * ```ts
@@ -27,7 +27,7 @@ import type { MetricLabel, MetricPair } from "effect"
 import { Effect, Metric, MetricKeyType, MetricState, Option } from "effect"
 
 /**
- * Of an HTTP response with the text. Source: Prometheus, "Exposition formats", text format 0.0.4.
+ * The content type of an HTTP response with the text. Source: Prometheus, "Exposition formats", text format 0.0.4.
  *
  * @since 0.1.0
  * @category model
@@ -40,7 +40,7 @@ interface Family {
   readonly name: string
   readonly type: Type
   readonly help: string
-  /** The lines of each series, by its labels. */
+  /** Lines of each series, by its rendered labels. */
   readonly series: Map<string, ReadonlyArray<string>>
 }
 
@@ -48,12 +48,12 @@ type Labels = ReadonlyMap<string, string>
 
 const nameOf = (name: string): string => (/^[a-zA-Z_:]/.test(name) ? name : `_${name}`).replace(/[^a-zA-Z0-9_:]/g, "_")
 
-/** Names that begin with two of these are Prometheus' own. */
+/** Prometheus reserves label names with the prefix `__`. */
 const labelOf = (label: string): string =>
   (/^[a-zA-Z_]/.test(label) ? label : `_${label}`).replace(/[^a-zA-Z0-9_]/g, "_").replace(/^__+/, "_")
 
-/** The labels that a kind of metric sets itself. A label of that name from elsewhere is renamed, as Prometheus does it. */
-const ownLabel = (pair: MetricPair.MetricPair.Untyped): string | undefined => {
+/** The label that a type of metric sets itself. Another label with that name gets the prefix `exported_`, as in Prometheus. */
+const reservedLabel = (pair: MetricPair.MetricPair.Untyped): string | undefined => {
   if (MetricState.isHistogramState(pair.metricState)) return "le"
   if (MetricState.isSummaryState(pair.metricState)) return "quantile"
   return MetricState.isFrequencyState(pair.metricState) ? "key" : undefined
@@ -67,17 +67,17 @@ const labelsOf = (tags: ReadonlyArray<MetricLabel.MetricLabel>, own: string | un
     })
   )
 
-const escaped = (text: string): string => text.replace(/\\/g, "\\\\").replace(/\n/g, "\\n")
+const escape = (text: string): string => text.replace(/\\/g, "\\\\").replace(/\n/g, "\\n")
 
-const written = (labels: Labels): string =>
+const renderLabels = (labels: Labels): string =>
   labels.size === 0
     ? ""
-    : `{${Array.from(labels, ([label, value]) => `${label}="${escaped(value).replace(/"/g, '\\"')}"`).join(",")}}`
+    : `{${Array.from(labels, ([label, value]) => `${label}="${escape(value).replace(/"/g, '\\"')}"`).join(",")}}`
 
-const number = (value: number | bigint): string =>
+const formatNumber = (value: number | bigint): string =>
   value === Infinity ? "+Inf" : value === -Infinity ? "-Inf" : String(value)
 
-/** A counter that may fall is none to Prometheus. */
+/** A counter that can decrease is a gauge in Prometheus. */
 const typeOf = ({ metricKey, metricState }: MetricPair.MetricPair.Untyped): Type => {
   if (MetricState.isHistogramState(metricState)) return "histogram"
   if (MetricState.isSummaryState(metricState)) return "summary"
@@ -91,18 +91,18 @@ const linesOf = (
   { metricState }: MetricPair.MetricPair.Untyped
 ): ReadonlyArray<string> => {
   const line = (value: number | bigint, suffix = "", own: ReadonlyArray<readonly [string, string]> = []): string =>
-    `${name}${suffix}${written(new Map([...labels, ...own]))} ${number(value)}`
+    `${name}${suffix}${renderLabels(new Map([...labels, ...own]))} ${formatNumber(value)}`
 
   if (MetricState.isCounterState(metricState)) return [line(metricState.count)]
   if (MetricState.isGaugeState(metricState)) return [line(metricState.value)]
   if (MetricState.isFrequencyState(metricState)) {
-    return Array.from(metricState.occurrences, ([word, count]) => line(count, "", [["key", word]]))
+    return Array.from(metricState.occurrences, ([occurrence, count]) => line(count, "", [["key", occurrence]]))
   }
   if (MetricState.isHistogramState(metricState)) {
     return [
       ...metricState.buckets
         .filter(([bound]) => bound !== Infinity)
-        .map(([bound, count]) => line(count, "_bucket", [["le", number(bound)]])),
+        .map(([bound, count]) => line(count, "_bucket", [["le", formatNumber(bound)]])),
       line(metricState.count, "_bucket", [["le", "+Inf"]]),
       line(metricState.sum, "_sum"),
       line(metricState.count, "_count")
@@ -114,7 +114,7 @@ const linesOf = (
         line(
           Option.getOrElse(value, () => Number.NaN),
           "",
-          [["quantile", number(share)]]
+          [["quantile", formatNumber(share)]]
         )
       ),
       line(metricState.sum, "_sum"),
@@ -125,8 +125,8 @@ const linesOf = (
 }
 
 /**
- * The text of metrics. Series of one name stand together below their help and type; where two kinds of metrics have one name,
- * the kind is added to that of the later one; of two series with the same labels the later one counts.
+ * Renders metrics as text. Series with one name follow its help and type. When metrics of two types have one name, the type is
+ * added to the name of the later one; of two series with the same labels, the later one is rendered.
  *
  * @since 0.1.0
  * @category rendering
@@ -134,8 +134,8 @@ const linesOf = (
 export const render = (pairs: Iterable<MetricPair.MetricPair.Untyped>): string => {
   const families = new Map<string, Family>()
   const familyOf = (name: string, type: Type, help: string): Family => {
-    const known = families.get(name)
-    if (known !== undefined) return known.type === type ? known : familyOf(`${name}_${type}`, type, help)
+    const existing = families.get(name)
+    if (existing !== undefined) return existing.type === type ? existing : familyOf(`${name}_${type}`, type, help)
     const created: Family = { name, type, help, series: new Map() }
     families.set(name, created)
     return created
@@ -147,12 +147,12 @@ export const render = (pairs: Iterable<MetricPair.MetricPair.Untyped>): string =
       typeOf(pair),
       Option.getOrElse(description, () => "")
     )
-    const labels = labelsOf(tags, ownLabel(pair))
-    family.series.set(written(labels), linesOf(family.name, labels, pair))
+    const labels = labelsOf(tags, reservedLabel(pair))
+    family.series.set(renderLabels(labels), linesOf(family.name, labels, pair))
   }
   return Array.from(families.values(), ({ help, name, series, type }) =>
     [
-      ...(help === "" ? [] : [`# HELP ${name} ${escaped(help)}`]),
+      ...(help === "" ? [] : [`# HELP ${name} ${escape(help)}`]),
       `# TYPE ${name} ${type}`,
       ...[...series.values()].flat(),
       ""
@@ -161,7 +161,7 @@ export const render = (pairs: Iterable<MetricPair.MetricPair.Untyped>): string =
 }
 
 /**
- * The text of all metrics that there are now.
+ * Renders the current state of all metrics.
  *
  * @since 0.1.0
  * @category rendering

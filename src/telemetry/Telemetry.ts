@@ -1,9 +1,10 @@
 /**
- * What a call tells about itself: one span a call and one an attempt, named and attributed as the OpenTelemetry semantic
- * conventions for generative AI say, and Effect metrics.
+ * Spans and Effect metrics of calls: one span per call and one per attempt, with names and attributes of the OpenTelemetry
+ * semantic conventions for generative AI.
  *
- * Labels are bounded: provider, model, key id, outcome, kind. Neither prompts nor answers nor secrets are told. An `LLM`
- * layer tells by default; `telemetry: false` makes it silent and free. Spans are made only where a tracer is installed.
+ * Labels are bounded: provider, model, key id, outcome, kind. Spans and metrics contain no prompts, answers or secrets. They are
+ * on by default in an `LLM` layer; `telemetry: false` removes them and their cost. Spans are made only when a tracer is
+ * installed.
  *
  * | metric | labels |
  * | --- | --- |
@@ -16,8 +17,8 @@
  * | `llm_cooldowns_total` | provider, model, key_id, reason (`RateLimited`, `OutOfQuota`, `Refused`) |
  * | `llm_wait_seconds` | provider, model, for (`limiter`, `pool`) |
  *
- * Percentiles are kept beside them: `status` of an `LLM` has them as `calls`, and `percentiles` puts those of several together.
- * `Prometheus` shows the metrics as text, `AccessLog` writes a line a call, and `onCall` calls back.
+ * Latency percentiles are in `calls` of an `LLM`'s `status`, and `percentiles` merges those of several. `Prometheus` renders the
+ * metrics as text, `AccessLog` logs a line per call, and `onCall` runs callbacks.
  *
  * @example
  * ```ts
@@ -53,8 +54,8 @@ import * as Aliases from "./aliases.js"
 import * as CallHooks from "./hooks.js"
 import * as Metrics from "./metrics.js"
 import type { HookOptions, Hooks, Options } from "./model.js"
-import type { Answer, Begin } from "./observe.js"
-import { observed, outcomeOf } from "./observe.js"
+import type { Answer, StartObserving } from "./observe.js"
+import { instrument, outcomeOf } from "./observe.js"
 import * as Spans from "./spans.js"
 
 export * from "./model.js"
@@ -62,7 +63,7 @@ export * from "./model.js"
 export type { CallTimes } from "../call/model.js"
 
 /**
- * The metrics by name, without labels, for those who read them in a test or export them by hand.
+ * The metrics by name, without labels, for tests and custom exports.
  *
  * @since 0.1.0
  * @category metrics
@@ -70,11 +71,11 @@ export type { CallTimes } from "../call/model.js"
 export const metrics = Metrics.metrics
 
 /**
- * The metrics under other names that `Options.aliases` adds, without labels: those of llm-api-router, with the labels provider
+ * The metrics that `Options.aliases` adds, without labels: those of llm-api-router, with the labels provider
  * and model (`llm_router_requests_total`, `_requests_success`, `_requests_failed`, `_success_rate`, `_latency_ms`, and
  * `_tokens_total` by `type`), and those of LLM-API-BalancedCall (`llm_requests_duration_seconds`; its `status` label is added
- * to `llm_requests_total`, and `llm_load_factor` is ours too). Percentiles are of the last ten minutes, and of 1,000 calls at
- * most.
+ * to `llm_requests_total`, and its `llm_load_factor` is always there). Percentiles cover the last ten minutes, and at most 1,000
+ * calls.
  *
  * @since 0.1.0
  * @category metrics
@@ -85,7 +86,7 @@ export const aliases = Aliases.metrics
 // spans
 // -------------------------------------------------------------------------------------
 
-/** OpenTelemetry semantic conventions for generative AI, client spans. */
+/** Source: OpenTelemetry semantic conventions for generative AI, client spans. */
 const requestAttributes = (
   info: ModelInfo,
   operation: Subject["operation"],
@@ -106,16 +107,16 @@ const requestAttributes = (
   return attributes
 }
 
-const describeUsage = (span: Tracer.Span, usage: Usage): void => {
+const setUsageAttributes = (span: Tracer.Span, usage: Usage): void => {
   span.attribute("gen_ai.usage.input_tokens", usage.inputTokens)
   span.attribute("gen_ai.usage.output_tokens", usage.outputTokens)
 }
 
-const describeAnswer = (span: Tracer.Span, answer: Answer): void => {
+const setAnswerAttributes = (span: Tracer.Span, answer: Answer): void => {
   if (answer.id) span.attribute("gen_ai.response.id", answer.id)
   span.attribute("gen_ai.response.model", answer.model)
   if (answer.finishReason !== undefined) span.attribute("gen_ai.response.finish_reasons", [answer.finishReason])
-  describeUsage(span, answer.usage)
+  setUsageAttributes(span, answer.usage)
   span.attribute("effect_llm.attempts", answer.attempts.length)
 }
 
@@ -123,19 +124,19 @@ const describeAnswer = (span: Tracer.Span, answer: Answer): void => {
 // attempts
 // -------------------------------------------------------------------------------------
 
-/** How an attempt's span ends: what is told of its failure is the kind of it. */
+/** The exit of an attempt's span; a failure contains only its outcome. */
 const exitOf = (outcome: Outcome): Exit.Exit<void, Outcome> =>
   outcome === "ok" ? Exit.void : outcome === "interrupted" ? Exit.interrupt(FiberId.none) : Exit.fail(outcome)
 
 /** @internal */
 export const instruments = (info: ModelInfo, options: Options): Instruments => {
-  const { metrics: measured = true, spans = true } = options
-  const meters = new Map<string, Metrics.KeyMeters>()
-  const metersOf = (key: ApiKey): Metrics.KeyMeters => {
-    const known = meters.get(key.id)
-    if (known !== undefined) return known
+  const { metrics: hasMetrics = true, spans = true } = options
+  const keyMetrics = new Map<string, Metrics.KeyMetrics>()
+  const metricsOf = (key: ApiKey): Metrics.KeyMetrics => {
+    const existing = keyMetrics.get(key.id)
+    if (existing !== undefined) return existing
     const created = Metrics.ofKey(info, key)
-    meters.set(key.id, created)
+    keyMetrics.set(key.id, created)
     return created
   }
   const waits = Metrics.ofWaits(info)
@@ -143,14 +144,14 @@ export const instruments = (info: ModelInfo, options: Options): Instruments => {
   const probeOf = (key: ApiKey, clock: Clock.Clock, span: Option.Option<Tracer.Span>): AttemptProbe => ({
     around: (effect) => (Option.isNone(span) ? effect : Effect.withParentSpan(effect, span.value)),
     end: (verdict, outcome, usage) => {
-      const measure = measured ? metersOf(key).ended(outcome, verdict) : Effect.void
+      const recordMetrics = hasMetrics ? metricsOf(key).ended(outcome, verdict) : Effect.void
       return Option.isNone(span)
-        ? measure
+        ? recordMetrics
         : Effect.zipRight(
-            measure,
+            recordMetrics,
             Effect.sync(() => {
               if (outcome !== "ok") span.value.attribute("error.type", outcome)
-              if (usage !== undefined) describeUsage(span.value, usage)
+              if (usage !== undefined) setUsageAttributes(span.value, usage)
               span.value.end(clock.unsafeCurrentTimeNanos(), exitOf(outcome))
             })
           )
@@ -167,9 +168,9 @@ export const instruments = (info: ModelInfo, options: Options): Instruments => {
             }))
           : Effect.succeedNone
         const probe = Effect.map(span, (span) => probeOf(key, clock, span))
-        return measured ? Effect.zipRight(metersOf(key).began, probe) : probe
+        return hasMetrics ? Effect.zipRight(metricsOf(key).started, probe) : probe
       }),
-    waited: (what, duration) => (measured ? waits[what](duration / 1000) : Effect.void)
+    waited: (what, duration) => (hasMetrics ? waits[what](duration / 1000) : Effect.void)
   }
 }
 
@@ -178,22 +179,22 @@ export const instruments = (info: ModelInfo, options: Options): Instruments => {
 // -------------------------------------------------------------------------------------
 
 /**
- * The middleware that tells of calls. It belongs outside of everything whose time and tries it is to count in. Attempts are
- * told of by the `LLM` below it.
+ * The middleware that records spans and metrics of calls. Apply it outside everything whose time and attempts it should include.
+ * Attempts are recorded by the `LLM` itself.
  *
  * @since 0.1.0
  * @category constructors
  */
 export const make = (options: Options = {}): Middleware => {
-  const { aliases = false, metrics: measured = true, spans = true } = options
+  const { aliases = false, metrics: hasMetrics = true, spans = true } = options
   return (next) => {
     const { info } = next
-    const told = measured ? Metrics.ofCalls(info, aliases) : Metrics.silent
-    const others = measured && aliases ? Aliases.ofCalls(info) : Metrics.silent
+    const callMetrics = hasMetrics ? Metrics.ofCalls(info, aliases) : Metrics.noMetrics
+    const aliasMetrics = hasMetrics && aliases ? Aliases.ofCalls(info) : Metrics.noMetrics
     const latency = Distribution.unsafeMakeRecorder()
     const timeToFirstEvent = Distribution.unsafeMakeRecorder()
 
-    const begin: Begin = ({ model, operation, request }) =>
+    const startObserving: StartObserving = ({ model, operation, request }) =>
       Effect.clockWith((clock) => {
         const span = spans
           ? Spans.make(`${operation} ${model}`, () => ({
@@ -207,7 +208,7 @@ export const make = (options: Options = {}): Middleware => {
           opened: Effect.suspend(() => {
             const millis = elapsed()
             timeToFirstEvent.unsafeRecord(millis)
-            return told.began(millis / 1000)
+            return callMetrics.firstEvent(millis / 1000)
           }),
           end: (exit, answer) =>
             Effect.suspend(() => {
@@ -215,18 +216,20 @@ export const make = (options: Options = {}): Middleware => {
               const millis = elapsed()
               latency.unsafeRecord(millis)
               if (Option.isSome(span)) {
-                if (answer !== undefined) describeAnswer(span.value, answer)
+                if (answer !== undefined) setAnswerAttributes(span.value, answer)
                 if (outcome !== "ok") span.value.attribute("error.type", outcome)
                 span.value.end(clock.unsafeCurrentTimeNanos(), exit)
               }
-              const counted = told.ended(outcome, millis / 1000, answer?.usage)
-              return aliases ? Effect.zipRight(counted, others.ended(outcome, millis / 1000, answer?.usage)) : counted
+              const counted = callMetrics.ended(outcome, millis / 1000, answer?.usage)
+              return aliases
+                ? Effect.zipRight(counted, aliasMetrics.ended(outcome, millis / 1000, answer?.usage))
+                : counted
             })
         }))
       })
 
     return Effect.succeed({
-      ...observed(next, begin),
+      ...instrument(next, startObserving),
       status: Effect.map(next.status, (status) => ({
         ...status,
         calls: { latency: latency.unsafeSnapshot(), timeToFirstEvent: timeToFirstEvent.unsafeSnapshot() }
@@ -236,8 +239,7 @@ export const make = (options: Options = {}): Middleware => {
 }
 
 /**
- * The percentiles of all calls of these `LLM`s together, in milliseconds. Whole calls are in it that were made since each was
- * built; of one whose telemetry is off there is nothing.
+ * Percentiles of all calls of these `LLM`s together, in milliseconds, since each was built. An `LLM` without telemetry adds none.
  *
  * @since 0.1.0
  * @category percentiles
@@ -264,9 +266,9 @@ export const percentiles = (
 // -------------------------------------------------------------------------------------
 
 /**
- * The middleware that calls back. Callbacks are run one after the other by a fiber of their own, in the order of what happened:
- * no call waits for one, and what a callback dies of is a warning in the log and nothing else. When the scope closes, those that
- * wait are still run for as long as `timeout`.
+ * The middleware that runs callbacks. A background fiber runs them one after the other, in the order of events: no call waits for
+ * a callback, and the failure of one is only logged as a warning. When the scope closes, queued callbacks still run for at most
+ * `timeout`.
  *
  * @since 0.1.0
  * @category callbacks
@@ -279,5 +281,5 @@ export const onCall = (hooks: Hooks, options: HookOptions = {}): Middleware<neve
       timeout: Duration.millis(millis("timeout", options.timeout ?? "5 seconds", Checks.positive))
     }
   })
-  return (next) => CallHooks.around(next, hooks, settings)
+  return (next) => CallHooks.withHooks(next, hooks, settings)
 }

@@ -1,8 +1,8 @@
-/** The same counts under the names of other libraries, for those who come from there with dashboards. */
+/** Metrics of calls under the names of other libraries, for existing dashboards. */
 import { Duration, Effect, Metric, MetricKey } from "effect"
 import type { ModelInfo } from "../call/model.js"
-import type { CallMeters, Labels } from "./metrics.js"
-import { counted, labelled, labelsOf } from "./metrics.js"
+import type { CallMetrics, Labels } from "./metrics.js"
+import { updateMetrics, withLabels, labelsOf } from "./metrics.js"
 
 const counter = (name: string, description: string) => MetricKey.counter(name, { description, incremental: true })
 
@@ -21,9 +21,9 @@ const keys = {
   succeeded: counter("llm_router_requests_success", "Calls that were answered"),
   failed: counter("llm_router_requests_failed", "Calls that were not answered"),
   successRate: MetricKey.gauge("llm_router_success_rate", { description: "Share of the calls that were answered" }),
-  latency: summary("llm_router_latency_ms", "From the call to its end, in milliseconds"),
+  latency: summary("llm_router_latency_ms", "Duration of a call, in milliseconds"),
   tokens: counter("llm_router_tokens_total", "Tokens consumed, by type"),
-  duration: summary("llm_requests_duration_seconds", "From the call to its end")
+  duration: summary("llm_requests_duration_seconds", "Duration of a call")
 }
 
 export const metrics = {
@@ -36,34 +36,34 @@ export const metrics = {
   duration: Metric.fromMetricKey(keys.duration)
 } as const
 
-export const ofCalls = (info: ModelInfo): CallMeters => {
+export const ofCalls = (info: ModelInfo): CallMetrics => {
   const labels = labelsOf(info)
-  const requests = Metric.fromMetricKey(labelled(labels)(keys.requests))
-  const succeeded = Metric.fromMetricKey(labelled(labels)(keys.succeeded))
-  const failed = Metric.fromMetricKey(labelled(labels)(keys.failed))
-  const successRate = Metric.fromMetricKey(labelled(labels)(keys.successRate))
-  const latency = Metric.fromMetricKey(labelled(labels)(keys.latency))
-  const duration = Metric.fromMetricKey(labelled(labels)(keys.duration))
-  const tokens = (type: string) => Metric.fromMetricKey(labelled({ ...labels, type } satisfies Labels)(keys.tokens))
+  const requests = Metric.fromMetricKey(withLabels(labels)(keys.requests))
+  const succeeded = Metric.fromMetricKey(withLabels(labels)(keys.succeeded))
+  const failed = Metric.fromMetricKey(withLabels(labels)(keys.failed))
+  const successRate = Metric.fromMetricKey(withLabels(labels)(keys.successRate))
+  const latency = Metric.fromMetricKey(withLabels(labels)(keys.latency))
+  const duration = Metric.fromMetricKey(withLabels(labels)(keys.duration))
+  const tokens = (type: string) => Metric.fromMetricKey(withLabels({ ...labels, type } satisfies Labels)(keys.tokens))
   const [prompt, completion, total] = [tokens("prompt"), tokens("completion"), tokens("total")]
   return {
-    began: () => Effect.void,
+    firstEvent: () => Effect.void,
     ended: (outcome, seconds, usage) =>
       Effect.clockWith((clock) =>
-        counted((added) => {
+        updateMetrics((fiberLabels) => {
           const now = clock.unsafeCurrentTimeMillis()
-          requests.unsafeUpdate(1, added)
-          // Of two that belong together neither is missing while it is zero.
-          succeeded.unsafeUpdate(outcome === "ok" ? 1 : 0, added)
-          failed.unsafeUpdate(outcome === "ok" ? 0 : 1, added)
-          const share = succeeded.unsafeValue(added).count / requests.unsafeValue(added).count
-          successRate.unsafeUpdate(Math.round(share * 10_000) / 10_000, added)
-          latency.unsafeUpdate([seconds * 1000, now], added)
-          duration.unsafeUpdate([seconds, now], added)
+          requests.unsafeUpdate(1, fiberLabels)
+          // Both counters exist from the first call on, even while one is zero.
+          succeeded.unsafeUpdate(outcome === "ok" ? 1 : 0, fiberLabels)
+          failed.unsafeUpdate(outcome === "ok" ? 0 : 1, fiberLabels)
+          const share = succeeded.unsafeValue(fiberLabels).count / requests.unsafeValue(fiberLabels).count
+          successRate.unsafeUpdate(Math.round(share * 10_000) / 10_000, fiberLabels)
+          latency.unsafeUpdate([seconds * 1000, now], fiberLabels)
+          duration.unsafeUpdate([seconds, now], fiberLabels)
           if (usage === undefined) return
-          prompt.unsafeUpdate(usage.inputTokens, added)
-          completion.unsafeUpdate(usage.outputTokens, added)
-          total.unsafeUpdate(usage.totalTokens, added)
+          prompt.unsafeUpdate(usage.inputTokens, fiberLabels)
+          completion.unsafeUpdate(usage.outputTokens, fiberLabels)
+          total.unsafeUpdate(usage.totalTokens, fiberLabels)
         })
       )
   }

@@ -1,4 +1,4 @@
-/** What is written down of a call: everything that one must know to find it again, and nothing that was said in it. */
+/** Records of calls for the access log and callbacks: all metadata of a call, and none of its content. */
 import type { Exit } from "effect"
 import { Context, Effect, Option, Random } from "effect"
 import type { Entry } from "./entry.js"
@@ -6,10 +6,10 @@ import type { ModelInfo } from "../call/model.js"
 import type { LLMError } from "../vocabulary/LLMError.js"
 import type { CallStarted } from "./model.js"
 import { Label } from "../internal/label.js"
-import type { Answer, Call } from "./observe.js"
+import type { Answer, ObservedCall } from "./observe.js"
 import { errorOf, outcomeOf } from "./observe.js"
 
-/** The id under which a call is written down everywhere; empty where none was given. */
+/** The request id of a call; empty when none is set. */
 export class RequestId extends Context.Reference<RequestId>()("effect-llm/RequestId", {
   defaultValue: (): string => ""
 }) {}
@@ -17,30 +17,31 @@ export class RequestId extends Context.Reference<RequestId>()("effect-llm/Reques
 const hexadecimal = (n: number): string => n.toString(16).padStart(14, "0")
 
 /** A hundred random bits. */
-const anyId: Effect.Effect<string> = Effect.zipWith(
+const randomId: Effect.Effect<string> = Effect.zipWith(
   Random.nextIntBetween(0, Number.MAX_SAFE_INTEGER),
   Random.nextIntBetween(0, Number.MAX_SAFE_INTEGER),
   (first, second) => hexadecimal(first) + hexadecimal(second)
 )
 
-const requestId: Effect.Effect<string> = Effect.flatMap(RequestId, (given) =>
-  given === "" ? anyId : Effect.succeed(given)
-)
+const requestId: Effect.Effect<string> = Effect.flatMap(RequestId, (id) => (id === "" ? randomId : Effect.succeed(id)))
 
 const traceId: Effect.Effect<string | undefined> = Effect.map(Effect.option(Effect.currentSpan), (span) =>
   Option.isSome(span) ? span.value.traceId : undefined
 )
 
-/** A call whose record is being kept. */
-export interface Recording {
+/** The recorder of one call. */
+export interface CallRecorder {
   readonly started: CallStarted
-  /** Whatever the call does knows it by the same id. */
-  readonly identified: <A, E, R>(effect: Effect.Effect<A, E, R>) => Effect.Effect<A, E, R>
+  /** Provides the request id to the effects of the call. */
+  readonly withRequestId: <A, E, R>(effect: Effect.Effect<A, E, R>) => Effect.Effect<A, E, R>
   readonly opened: Effect.Effect<void>
-  readonly ended: (exit: Exit.Exit<unknown, LLMError>, answer: Answer | undefined) => Entry
+  readonly entryOf: (exit: Exit.Exit<unknown, LLMError>, answer: Answer | undefined) => Entry
 }
 
-export const record = (info: ModelInfo, { model, operation, streamed }: Call): Effect.Effect<Recording> =>
+export const makeRecorder = (
+  info: ModelInfo,
+  { model, operation, streamed }: ObservedCall
+): Effect.Effect<CallRecorder> =>
   Effect.map(Effect.all([requestId, Label, traceId, Effect.clock]), ([requestId, label, traceId, clock]) => {
     const startedAt = clock.unsafeCurrentTimeMillis()
     const elapsed = (): number => clock.unsafeCurrentTimeMillis() - startedAt
@@ -48,11 +49,11 @@ export const record = (info: ModelInfo, { model, operation, streamed }: Call): E
     let timeToFirstEvent: number | undefined
     return {
       started,
-      identified: (effect) => Effect.provideService(effect, RequestId, requestId),
+      withRequestId: (effect) => Effect.provideService(effect, RequestId, requestId),
       opened: Effect.sync(() => {
         timeToFirstEvent = elapsed()
       }),
-      ended: (exit, answer) => {
+      entryOf: (exit, answer) => {
         const error = errorOf(exit)
         const attempts = error?.attempts ?? answer?.attempts ?? []
         const last = attempts[attempts.length - 1]

@@ -1,6 +1,6 @@
 /**
- * The metrics and what is counted when. Every metric is labelled once and kept: to label one costs ten times as much as to
- * count, and a label given with `Metric.tagged` is paid for at every count. What is counted at the same moment is one effect.
+ * The metrics of calls, attempts and waits. Every metric is labelled once and kept, because labelling costs ten times as much as
+ * counting, and `Metric.tagged` labels at every update. Updates at the same time are one effect.
  */
 import { Effect, FiberRef, Metric, MetricBoundaries, MetricKey, MetricLabel } from "effect"
 import type { ApiKey } from "../vocabulary/ApiKey.js"
@@ -16,19 +16,19 @@ const counter = (name: string, description: string) => MetricKey.counter(name, {
 
 const keys = {
   requests: counter("llm_requests_total", "Calls, by how they ended"),
-  duration: MetricKey.histogram("llm_request_duration_seconds", seconds, "From the call to its end, retries included"),
+  duration: MetricKey.histogram("llm_request_duration_seconds", seconds, "Duration of a call, retries included"),
   timeToFirstEvent: MetricKey.histogram(
     "llm_time_to_first_event_seconds",
     seconds,
-    "From the call to a stream's first event"
+    "Time from the call to a stream's first event"
   ),
   tokens: counter("llm_tokens_total", "Tokens consumed, by kind"),
   attempts: counter("llm_attempts_total", "Requests sent, by key and outcome"),
-  inFlight: MetricKey.gauge("llm_in_flight", { description: "Requests under way on a key" }),
+  inFlight: MetricKey.gauge("llm_in_flight", { description: "Requests in flight on a key" }),
   loadFactor: MetricKey.gauge("llm_load_factor", {
-    description: "Requests under way on a key, as a share of its maxConcurrency, or for its weight where it has none"
+    description: "Requests in flight on a key, divided by its maxConcurrency, or by its weight when it has none"
   }),
-  cooldowns: counter("llm_cooldowns_total", "Times a key was put to rest"),
+  cooldowns: counter("llm_cooldowns_total", "Cooldowns of a key, by reason"),
   wait: MetricKey.histogram("llm_wait_seconds", seconds, "Time that calls waited for a permit or a key")
 }
 
@@ -47,22 +47,22 @@ export const metrics = {
 export type Labels = Readonly<Record<string, string>>
 
 /** Puts labels on a metric's key. */
-export const labelled = (labels: Labels) =>
+export const withLabels = (labels: Labels) =>
   MetricKey.taggedWithLabels(Object.entries(labels).map(([label, value]) => MetricLabel.make(label, value)))
 
-/** Counts under the labels that the fiber adds to every metric. */
-type Count = (labels: ReadonlyArray<MetricLabel.MetricLabel>) => void
+/** Updates metrics with the labels that the fiber adds to every metric. */
+type Update = (labels: ReadonlyArray<MetricLabel.MetricLabel>) => void
 
-export const counted = (count: Count): Effect.Effect<void> =>
-  FiberRef.getWith(FiberRef.currentMetricLabels, (labels) => Effect.sync(() => count(labels)))
+export const updateMetrics = (update: Update): Effect.Effect<void> =>
+  FiberRef.getWith(FiberRef.currentMetricLabels, (labels) => Effect.sync(() => update(labels)))
 
-/** A counter by labels that follow from a word, of which there are few but not known beforehand. */
-const countBy = (key: MetricKey.MetricKey.Counter<number>, labelsOf: (word: string) => Labels) => {
+/** Counters for the values of a label, of which there are few, made at their first use. */
+const countersBy = (key: MetricKey.MetricKey.Counter<number>, labelsOf: (value: string) => Labels) => {
   const counters = new Map<string, Metric.Metric.Counter<number>>()
   return (value: string): Metric.Metric.Counter<number> => {
-    const known = counters.get(value)
-    if (known !== undefined) return known
-    const created = Metric.fromMetricKey(labelled(labelsOf(value))(key))
+    const existing = counters.get(value)
+    if (existing !== undefined) return existing
+    const created = Metric.fromMetricKey(withLabels(labelsOf(value))(key))
     counters.set(value, created)
     return created
   }
@@ -70,63 +70,64 @@ const countBy = (key: MetricKey.MetricKey.Counter<number>, labelsOf: (word: stri
 
 export const labelsOf = ({ model, provider }: ModelInfo): Labels => ({ provider, model })
 
-export interface KeyMeters {
-  readonly began: Effect.Effect<void>
+export interface KeyMetrics {
+  readonly started: Effect.Effect<void>
   readonly ended: (outcome: Outcome, verdict: Verdict) => Effect.Effect<void>
 }
 
-export const ofKey = (info: ModelInfo, key: ApiKey): KeyMeters => {
+export const ofKey = (info: ModelInfo, key: ApiKey): KeyMetrics => {
   const labels = { ...labelsOf(info), key_id: key.id }
-  const inFlight = Metric.fromMetricKey(labelled(labels)(keys.inFlight))
-  const loadFactor = Metric.fromMetricKey(labelled(labels)(keys.loadFactor))
-  const attempts = countBy(keys.attempts, (outcome) => ({ ...labels, outcome }))
-  const cooldowns = countBy(keys.cooldowns, (reason) => ({ ...labels, reason }))
+  const inFlight = Metric.fromMetricKey(withLabels(labels)(keys.inFlight))
+  const loadFactor = Metric.fromMetricKey(withLabels(labels)(keys.loadFactor))
+  const attempts = countersBy(keys.attempts, (outcome) => ({ ...labels, outcome }))
+  const cooldowns = countersBy(keys.cooldowns, (reason) => ({ ...labels, reason }))
   const limit = key.maxConcurrency ?? key.weight
-  // Read back instead of counted here: another `LLM` may use a key under the same name, as one does that takes over from another.
-  const shift =
-    (by: number): Count =>
-    (added) => {
-      inFlight.unsafeModify(by, added)
-      loadFactor.unsafeUpdate(inFlight.unsafeValue(added).value / limit, added)
+  // The gauge is read back because another `LLM` can use a key with the same labels, as after a reload.
+  const addInFlight =
+    (by: number): Update =>
+    (fiberLabels) => {
+      inFlight.unsafeModify(by, fiberLabels)
+      loadFactor.unsafeUpdate(inFlight.unsafeValue(fiberLabels).value / limit, fiberLabels)
     }
-  const leave = shift(-1)
+  const decrement = addInFlight(-1)
   return {
-    began: counted(shift(1)),
+    started: updateMetrics(addInFlight(1)),
     ended: (outcome, verdict) =>
-      counted((added) => {
-        leave(added)
-        attempts(outcome).unsafeUpdate(1, added)
-        if (verdict._tag !== "Served" && verdict._tag !== "Neutral") cooldowns(verdict._tag).unsafeUpdate(1, added)
+      updateMetrics((fiberLabels) => {
+        decrement(fiberLabels)
+        attempts(outcome).unsafeUpdate(1, fiberLabels)
+        if (verdict._tag !== "Served" && verdict._tag !== "Neutral")
+          cooldowns(verdict._tag).unsafeUpdate(1, fiberLabels)
       })
   }
 }
 
 export const ofWaits = (info: ModelInfo) => {
-  const limiter = Metric.fromMetricKey(labelled({ ...labelsOf(info), for: "limiter" })(keys.wait))
-  const pool = Metric.fromMetricKey(labelled({ ...labelsOf(info), for: "pool" })(keys.wait))
+  const limiter = Metric.fromMetricKey(withLabels({ ...labelsOf(info), for: "limiter" })(keys.wait))
+  const pool = Metric.fromMetricKey(withLabels({ ...labelsOf(info), for: "pool" })(keys.wait))
   return {
     limiter: (waited: number) => Metric.update(limiter, waited),
     pool: (waited: number) => Metric.update(pool, waited)
   }
 }
 
-export interface CallMeters {
+export interface CallMetrics {
   readonly ended: (outcome: Outcome, seconds: number, usage: Usage | undefined) => Effect.Effect<void>
   /** A stream's first event. */
-  readonly began: (seconds: number) => Effect.Effect<void>
+  readonly firstEvent: (seconds: number) => Effect.Effect<void>
 }
 
-/** `withStatus`: whether requests also have the label that others give them. */
-export const ofCalls = (info: ModelInfo, withStatus: boolean): CallMeters => {
+/** `withStatus`: whether requests also have the label `status` of other libraries. */
+export const ofCalls = (info: ModelInfo, withStatus: boolean): CallMetrics => {
   const labels = labelsOf(info)
-  const requests = countBy(keys.requests, (outcome) => ({
+  const requests = countersBy(keys.requests, (outcome) => ({
     ...labels,
     outcome,
     ...(withStatus ? { status: outcome === "ok" ? "success" : "error" } : {})
   }))
-  const duration = Metric.fromMetricKey(labelled(labels)(keys.duration))
-  const timeToFirstEvent = Metric.fromMetricKey(labelled(labels)(keys.timeToFirstEvent))
-  const tokens = (kind: string) => Metric.fromMetricKey(labelled({ ...labels, kind })(keys.tokens))
+  const duration = Metric.fromMetricKey(withLabels(labels)(keys.duration))
+  const timeToFirstEvent = Metric.fromMetricKey(withLabels(labels)(keys.timeToFirstEvent))
+  const tokens = (kind: string) => Metric.fromMetricKey(withLabels({ ...labels, kind })(keys.tokens))
   const kinds = [
     ["inputTokens", tokens("input")],
     ["outputTokens", tokens("output")],
@@ -135,15 +136,15 @@ export const ofCalls = (info: ModelInfo, withStatus: boolean): CallMeters => {
     ["reasoningTokens", tokens("reasoning")]
   ] as const
   return {
-    began: (elapsed) => Metric.update(timeToFirstEvent, elapsed),
-    ended: (outcome, elapsed, usage) =>
-      counted((added) => {
-        requests(outcome).unsafeUpdate(1, added)
-        duration.unsafeUpdate(elapsed, added)
+    firstEvent: (elapsedSeconds) => Metric.update(timeToFirstEvent, elapsedSeconds),
+    ended: (outcome, elapsedSeconds, usage) =>
+      updateMetrics((fiberLabels) => {
+        requests(outcome).unsafeUpdate(1, fiberLabels)
+        duration.unsafeUpdate(elapsedSeconds, fiberLabels)
         if (usage === undefined) return
-        for (const [field, metric] of kinds) if (usage[field] !== 0) metric.unsafeUpdate(usage[field], added)
+        for (const [field, metric] of kinds) if (usage[field] !== 0) metric.unsafeUpdate(usage[field], fiberLabels)
       })
   }
 }
 
-export const silent: CallMeters = { began: () => Effect.void, ended: () => Effect.void }
+export const noMetrics: CallMetrics = { firstEvent: () => Effect.void, ended: () => Effect.void }

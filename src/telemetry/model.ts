@@ -1,9 +1,11 @@
-/** The options of telemetry, and what its callbacks are given. */
+/** Options and callbacks of telemetry. */
 import type { Duration, Effect } from "effect"
 import type { Attempt } from "../vocabulary/Attempt.js"
 import type * as AccessLog from "./entry.js"
 
 /**
+ * Selects the telemetry of an `LLM`.
+ *
  * @since 0.1.0
  * @category model
  */
@@ -12,15 +14,12 @@ export interface Options {
   readonly spans?: boolean
   /** @default true */
   readonly metrics?: boolean
-  /**
-   * Whether calls are also counted under the names that other libraries gave their metrics, for dashboards that have them; see
-   * `aliases`. @default false
-   */
+  /** Whether calls are also counted under metric names of other libraries, for their dashboards; see `aliases`. @default false */
   readonly aliases?: boolean
 }
 
 /**
- * A call that begins.
+ * The data of a call at its start.
  *
  * @since 0.1.0
  * @category callbacks
@@ -31,23 +30,27 @@ export type CallStarted = Pick<
 >
 
 /**
+ * Callbacks of calls.
+ *
  * @since 0.1.0
  * @category callbacks
  */
 export interface Hooks {
   readonly onStart?: (call: CallStarted) => Effect.Effect<void>
-  /** Once for every request that was sent, when the call is over: it is told from the call's receipt. */
+  /** Runs once for each of the call's `attempts`, when the call has ended. */
   readonly onAttempt?: (attempt: Attempt, call: CallStarted) => Effect.Effect<void>
   readonly onEnd?: (call: AccessLog.Entry) => Effect.Effect<void>
 }
 
 /**
+ * Limits of callbacks.
+ *
  * @since 0.1.0
  * @category callbacks
  */
 export interface HookOptions {
-  /** The most callbacks that wait for slow ones before them; further ones are dropped, and a warning says how many. @default 1024 */
+  /** The most queued callbacks; further ones are dropped, and a warning reports how many. @default 1024 */
   readonly capacity?: number
-  /** The longest that one may take before it is given up, with a warning. @default "5 seconds" */
+  /** Timeout of one callback, after which it is interrupted and a warning is logged. @default "5 seconds" */
   readonly timeout?: Duration.DurationInput
 }

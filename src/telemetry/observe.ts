@@ -1,6 +1,6 @@
 /**
- * Calls as those see them who only look on: each begins, may say its first words, and ends exactly once, be it whole or
- * streamed, answered, failed or given up. Telemetry, the access log and callbacks are watches and nothing more.
+ * Observation of calls by telemetry, the access log and callbacks: each call starts, opens when it is a stream, and ends exactly
+ * once, whole or streamed, answered, failed or interrupted.
  */
 import type { Chunk } from "effect"
 import { Cause, Effect, Exit, FiberId, Option, Predicate } from "effect"
@@ -18,20 +18,20 @@ import { fromStream, toStream } from "../call/openStream.js"
 import { estimateInput } from "../call/request.js"
 import { deltaText } from "../call/deltaText.js"
 
-export interface Call {
-  /** The word of the OpenTelemetry conventions for it. */
+export interface ObservedCall {
+  /** Operation name of the OpenTelemetry conventions. */
   readonly operation: "chat" | "embeddings"
-  /** The model that is asked for. */
+  /** The requested model. */
   readonly model: string
-  /** Absent where it is no chat. */
+  /** Absent for embeddings. */
   readonly request?: ChatRequest.Input
   readonly streamed: boolean
 }
 
-/** What is known of an answer, or of as much of it as arrived. */
+/** Metadata of an answer, or of the part of it that arrived. */
 export interface Answer {
   readonly provider: string
-  /** The model that says it answered. */
+  /** The model that answered. */
   readonly model: string
   readonly usage: Usage.Usage
   readonly attempts: ReadonlyArray<Attempt>
@@ -41,18 +41,18 @@ export interface Answer {
   readonly cost?: Cost
 }
 
-export interface Watch {
-  /** Runs the call within what is kept of it, such as its span. Of a stream, that is until its first events. */
+export interface CallObserver {
+  /** Runs the call in its context, such as its span; a stream, until its first events. */
   readonly around: <A, E, R>(effect: Effect.Effect<A, E, R>) => Effect.Effect<A, E, R>
-  /** The first events of a stream are there. */
+  /** Runs when the first events of a stream have arrived. */
   readonly opened: Effect.Effect<void>
-  /** The call is over. Of a stream that broke or was given up, `answer` is what had arrived, its tokens estimated. */
+  /** Runs when the call has ended. For a broken or interrupted stream, `answer` is what had arrived, with estimated usage. */
   readonly end: (exit: Exit.Exit<unknown, LLMError>, answer: Answer | undefined) => Effect.Effect<void>
 }
 
-export type Begin = (call: Call) => Effect.Effect<Watch>
+export type StartObserving = (call: ObservedCall) => Effect.Effect<CallObserver>
 
-/** How a call ended, in a word: `ok`, `interrupted`, `defect`, or the `_tag` of its error. */
+/** The outcome of a call: `ok`, `interrupted`, `defect`, or the `_tag` of its error. */
 export const outcomeOf = (exit: Exit.Exit<unknown, LLMError>): Outcome =>
   Exit.match(exit, {
     onSuccess: () => "ok",
@@ -63,104 +63,110 @@ export const outcomeOf = (exit: Exit.Exit<unknown, LLMError>): Outcome =>
       })
   })
 
-/** The error a call ended with, where it was one. */
+/** The typed error of a failed call. */
 export const errorOf = (exit: Exit.Exit<unknown, LLMError>): LLMError | undefined =>
   Exit.isFailure(exit) ? Option.getOrUndefined(Cause.failureOption(exit.cause)) : undefined
 
 const inputTokens = (request: ChatRequest.Input): number =>
   typeof request === "string" ? Usage.estimateTokens(request) : estimateInput(request)
 
-/** The counts of an `LLM` of another make may be anything: those that are no numbers of tokens are left out. */
-const believed = <A extends Answer>(answer: A): A => {
+/** Replaces invalid counts, which a custom `LLM` service can return. */
+const withCheckedUsage = <A extends Answer>(answer: A): A => {
   const usage = Usage.checked(answer.usage, () => Usage.empty)
   return usage === answer.usage ? answer : { ...answer, usage }
 }
 
-const whole = <A extends Answer>(
-  began: Effect.Effect<Watch>,
+const observeWhole = <A extends Answer>(
+  start: Effect.Effect<CallObserver>,
   call: Effect.Effect<A, LLMError>
 ): Effect.Effect<A, LLMError> =>
   Effect.uninterruptibleMask((restore) =>
-    Effect.flatMap(began, ({ around, end }) =>
-      Effect.onExit(restore(around(call)), (exit) => end(exit, Exit.isSuccess(exit) ? believed(exit.value) : undefined))
+    Effect.flatMap(start, ({ around, end }) =>
+      Effect.onExit(restore(around(call)), (exit) =>
+        end(exit, Exit.isSuccess(exit) ? withCheckedUsage(exit.value) : undefined)
+      )
     )
   )
 
-/** Remembers of a stream what its end has to tell. */
-const follow = (request: ChatRequest.Input, end: Watch["end"]) => {
+/** Collects the metadata of a stream from its events and ends its observation once. */
+const trackStream = (request: ChatRequest.Input, end: CallObserver["end"]) => {
   let start: Start | undefined
-  let said = ""
-  let over = false
-  const once = (exit: Exit.Exit<unknown, LLMError>, answer: Answer | undefined): Effect.Effect<void> => {
-    if (over) return Effect.void
-    over = true
-    return end(exit, answer && believed(answer))
+  let text = ""
+  let hasEnded = false
+  const endOnce = (exit: Exit.Exit<unknown, LLMError>, answer: Answer | undefined): Effect.Effect<void> => {
+    if (hasEnded) return Effect.void
+    hasEnded = true
+    return end(exit, answer && withCheckedUsage(answer))
   }
-  const soFar = (): Answer | undefined =>
+  const partialAnswer = (): Answer | undefined =>
     start && {
       ...start,
       usage: Usage.make({
         inputTokens: inputTokens(request),
-        outputTokens: Usage.estimateTokens(said),
+        outputTokens: Usage.estimateTokens(text),
         estimated: true
       })
     }
   return {
-    seen: (events: Chunk.Chunk<ChatEvent>): Effect.Effect<void> => {
+    onEvents: (events: Chunk.Chunk<ChatEvent>): Effect.Effect<void> => {
       for (const event of events) {
         if (event._tag === "Start") start = event
         else if (event._tag === "Finish") {
           const { cost, reason, usage } = event
-          return once(
+          return endOnce(
             Exit.void,
             start && { ...start, usage, finishReason: reason, ...(cost === undefined ? {} : { cost }) }
           )
-        } else said += deltaText(event)
+        } else text += deltaText(event)
       }
       return Effect.void
     },
-    ended: (exit: Exit.Exit<unknown, LLMError>): Effect.Effect<void> => Effect.suspend(() => once(exit, soFar()))
+    onEnd: (exit: Exit.Exit<unknown, LLMError>): Effect.Effect<void> =>
+      Effect.suspend(() => endOnce(exit, partialAnswer()))
   }
 }
 
-const opening = (began: Effect.Effect<Watch>, next: Service, request: ChatRequest.Input): Open =>
+const observeStream = (start: Effect.Effect<CallObserver>, next: Service, request: ChatRequest.Input): Open =>
   Effect.uninterruptibleMask((restore) =>
-    Effect.flatMap(began, (watch) => {
-      const { ended, seen } = follow(request, watch.end)
+    Effect.flatMap(start, (observer) => {
+      const { onEnd, onEvents } = trackStream(request, observer.end)
       return Effect.zipRight(
-        Effect.addFinalizer(() => ended(Exit.interrupt(FiberId.none))),
-        Effect.matchCauseEffect(restore(watch.around(fromStream(next.chatStream(request)))), {
-          onFailure: (cause) => Effect.zipRight(ended(Exit.failCause(cause)), Effect.failCause(cause)),
+        Effect.addFinalizer(() => onEnd(Exit.interrupt(FiberId.none))),
+        Effect.matchCauseEffect(restore(observer.around(fromStream(next.chatStream(request)))), {
+          onFailure: (cause) => Effect.zipRight(onEnd(Exit.failCause(cause)), Effect.failCause(cause)),
           onSuccess: (opened) => {
-            const told: OpenStream = {
+            const instrumented: OpenStream = {
               first: opened.first,
               pull: Effect.matchEffect(opened.pull, {
-                onSuccess: (events) => Effect.as(seen(events), events),
+                onSuccess: (events) => Effect.as(onEvents(events), events),
                 onFailure: (end) =>
                   Effect.zipRight(
-                    Option.match(end, { onNone: () => Effect.void, onSome: (error) => ended(Exit.fail(error)) }),
+                    Option.match(end, { onNone: () => Effect.void, onSome: (error) => onEnd(Exit.fail(error)) }),
                     Effect.fail(end)
                   )
               })
             }
-            return Effect.as(Effect.zipRight(watch.opened, seen(opened.first)), told)
+            return Effect.as(Effect.zipRight(observer.opened, onEvents(opened.first)), instrumented)
           }
         })
       )
     })
   )
 
-/** The same service, whose calls are watched. */
-export const observed = (next: Service, begin: Begin): Service => {
+/** Observes the calls of a service. */
+export const instrument = (next: Service, startObserving: StartObserving): Service => {
   const modelOf = (request: ChatRequest.Input | EmbeddingRequest.Input): string =>
     Predicate.hasProperty(request, "model") && typeof request.model === "string" ? request.model : next.info.model
-  const chatting = (request: ChatRequest.Input, streamed: boolean): Effect.Effect<Watch> =>
-    begin({ operation: "chat", model: modelOf(request), request, streamed })
+  const startChat = (request: ChatRequest.Input, streamed: boolean): Effect.Effect<CallObserver> =>
+    startObserving({ operation: "chat", model: modelOf(request), request, streamed })
   return {
     ...next,
-    chat: (request) => whole(chatting(request, false), next.chat(request)),
+    chat: (request) => observeWhole(startChat(request, false), next.chat(request)),
     embed: (request) =>
-      whole(begin({ operation: "embeddings", model: modelOf(request), streamed: false }), next.embed(request)),
-    chatStream: (request) => toStream(opening(chatting(request, true), next, request))
+      observeWhole(
+        startObserving({ operation: "embeddings", model: modelOf(request), streamed: false }),
+        next.embed(request)
+      ),
+    chatStream: (request) => toStream(observeStream(startChat(request, true), next, request))
   }
 }

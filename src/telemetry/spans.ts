@@ -1,22 +1,19 @@
-/** Spans for those who listen. */
+/** Spans that are made only when a tracer is installed. */
 import { Context, DefaultServices, Effect, Option, Tracer } from "effect"
 
-/** Effect's own tracer, which tells nobody. */
-const silentTracer = Context.get(DefaultServices.liveServices, Tracer.Tracer)
+/** Effect's default tracer, which exports nothing. */
+const defaultTracer = Context.get(DefaultServices.liveServices, Tracer.Tracer)
 
 /** Whether no tracer has been installed. */
-export const isSilent: Effect.Effect<boolean> = Effect.tracerWith((tracer) => Effect.succeed(tracer === silentTracer))
+export const isSilent: Effect.Effect<boolean> = Effect.tracerWith((tracer) => Effect.succeed(tracer === defaultTracer))
 
-/**
- * A span, where a tracer has been installed. To make one for a tracer that tells nobody costs as much as all else that a call
- * does in memory.
- */
+/** Makes a span when a tracer is installed. A span of the default tracer would cost as much as the rest of a call in memory. */
 export const make = (
   name: string,
   options: () => Omit<Tracer.SpanOptions, "captureStackTrace">
 ): Effect.Effect<Option.Option<Tracer.Span>> =>
   Effect.tracerWith((tracer) =>
-    tracer === silentTracer
+    tracer === defaultTracer
       ? Effect.succeedNone
       : Effect.map(Effect.makeSpan(name, { ...options(), captureStackTrace: false }), Option.some)
   )

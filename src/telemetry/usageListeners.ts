@@ -1,6 +1,6 @@
 /**
- * Who wants to know what attempts consume. Middlewares put a listener into the context of a call; every attempt that is made for
- * it, on whatever model, tells each of them exactly once when it ends: with its answer, its failure, or because it was given up.
+ * Listeners for the usage of attempts. Middlewares add a listener to the context of a call; every attempt of the call, on any
+ * model, notifies each listener exactly once when it ends: answered, failed or interrupted.
  */
 import { Clock, Context, Effect } from "effect"
 import type { ModelInfo } from "../call/model.js"
@@ -9,20 +9,20 @@ import * as Usage from "../vocabulary/Usage.js"
 import type { Instruments, Outcome, Subject } from "../call/observer.js"
 import { Label } from "../internal/label.js"
 
-/** An attempt that is over. */
-export interface Ended {
+/** An ended attempt. */
+export interface EndedAttempt {
   readonly operation: Subject["operation"]
   readonly provider: string
-  /** The model that was asked. */
+  /** The requested model. */
   readonly model: string
-  /** The model that says it answered. */
+  /** The model that answered; the requested one when the provider names none. */
   readonly answeredBy: string
   readonly keyId: string
   readonly label: string
   readonly outcome: Outcome
-  /** What it consumed: as the provider told, else estimated. */
+  /** Usage as the provider reported it, else estimated. */
   readonly usage: Usage.Usage
-  /** What the model that was asked costs, where its configuration says so. */
+  /** Price in the configuration of the requested model. */
   readonly price?: Price
   /** In milliseconds since the epoch. */
   readonly startedAt: number
@@ -30,9 +30,9 @@ export interface Ended {
 }
 
 export interface Listener {
-  /** Whose listener it is: nobody hears an attempt twice. */
+  /** Identity of the listener's owner, which is notified of an attempt only once. */
   readonly owner: object
-  readonly onUsage: (attempt: Ended) => Effect.Effect<void>
+  readonly onUsage: (attempt: EndedAttempt) => Effect.Effect<void>
 }
 
 const none: ReadonlyArray<Listener> = []
@@ -44,7 +44,7 @@ export class UsageListeners extends Context.Reference<UsageListeners>()("effect-
 export const isListening = (owner: object): Effect.Effect<boolean> =>
   Effect.map(UsageListeners, (listeners) => listeners.some((listener) => listener.owner === owner))
 
-/** Lets a listener hear the attempts of an effect. */
+/** Notifies a listener of the attempts of an effect. */
 export const withUsageListener = <A, E, R>(
   effect: Effect.Effect<A, E, R>,
   listener: Listener
@@ -55,39 +55,41 @@ export const withUsageListener = <A, E, R>(
       : Effect.provideService(effect, UsageListeners, [...listeners, listener])
   )
 
-const tell = (listeners: ReadonlyArray<Listener>, attempt: Ended): Effect.Effect<void> => {
-  const [first, ...rest] = listeners
-  return first !== undefined && rest.length === 0
+const notifyAll = (listeners: ReadonlyArray<Listener>, attempt: EndedAttempt): Effect.Effect<void> => {
+  const [first, ...others] = listeners
+  return first !== undefined && others.length === 0
     ? first.onUsage(attempt)
     : Effect.forEach(listeners, (listener) => listener.onUsage(attempt), { discard: true })
 }
 
-/** Tells of something that was answered without asking anybody. */
-export const tellOf = (attempt: Omit<Ended, "label" | "startedAt" | "endedAt">): Effect.Effect<void> =>
+/** Notifies the listeners of usage without an attempt, such as a cache hit. */
+export const notifyUsage = (attempt: Omit<EndedAttempt, "label" | "startedAt" | "endedAt">): Effect.Effect<void> =>
   Effect.flatMap(UsageListeners, (listeners) =>
     listeners.length === 0
       ? Effect.void
       : Effect.flatMap(Effect.zip(Label, Clock.currentTimeMillis), ([label, now]) =>
-          tell(listeners, { ...attempt, label, startedAt: now, endedAt: now })
+          notifyAll(listeners, { ...attempt, label, startedAt: now, endedAt: now })
         )
   )
 
 /**
- * Ends after which a provider may well take money for what it read, although it told no counts. Of what was refused, of what
- * failed on the provider's side and of connections that broke before an answer began, none does.
+ * Outcomes without reported usage after which a provider can still charge for the input. It does not for refused requests,
+ * failures on its side and connections that broke before an answer began.
  */
-const readAtLeast: ReadonlySet<Outcome> = new Set([
+const inputChargedOutcomes: ReadonlySet<Outcome> = new Set([
   "interrupted",
   "TimeoutError",
   "StreamInterruptedError",
   "MalformedResponseError"
 ])
 
-const consumed = (usage: Usage.Usage | undefined, outcome: Outcome, subject: Subject): Usage.Usage =>
+const usageOf = (usage: Usage.Usage | undefined, outcome: Outcome, subject: Subject): Usage.Usage =>
   usage ??
-  (readAtLeast.has(outcome) ? Usage.make({ inputTokens: subject.inputTokens(), estimated: true }) : Usage.empty)
+  (inputChargedOutcomes.has(outcome)
+    ? Usage.make({ inputTokens: subject.inputTokens(), estimated: true })
+    : Usage.empty)
 
-/** Instruments that also tell the listeners of the call. */
+/** Instruments that also notify the listeners of the call. */
 export const onUsage = (instruments: Instruments, { model, price, provider }: ModelInfo): Instruments => ({
   ...instruments,
   attempt: (key, subject) =>
@@ -105,7 +107,7 @@ export const onUsage = (instruments: Instruments, { model, price, provider }: Mo
                   Effect.zipRight(
                     probe.end(verdict, outcome, usage, answeredBy),
                     Effect.suspend(() =>
-                      tell(listeners, {
+                      notifyAll(listeners, {
                         operation: subject.operation,
                         provider,
                         model: subject.model,
@@ -113,7 +115,7 @@ export const onUsage = (instruments: Instruments, { model, price, provider }: Mo
                         keyId: key.id,
                         label,
                         outcome,
-                        usage: consumed(usage, outcome, subject),
+                        usage: usageOf(usage, outcome, subject),
                         ...(price === undefined || subject.model !== model ? {} : { price }),
                         startedAt,
                         endedAt: clock.unsafeCurrentTimeMillis()

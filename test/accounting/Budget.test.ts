@@ -12,15 +12,15 @@ import * as UsageLedger from "../../src/accounting/UsageLedger.js"
 import { llmOver } from "../support/metered.js"
 import { answer, context, scripted } from "../support/scripted.js"
 
-/** Seven tokens, and sixteen that are set aside for it. */
+/** A request that consumes seven tokens, and whose estimate is sixteen. */
 const request = { messages: [Chat.user("?")], maxTokens: 8 }
-const setAside = 16
+const estimate = 16
 
 const prices = Pricing.layer({ test: { model: { input: 1, output: 10 } } })
 
 const down = new LLMErrors.ProviderUnavailableError({ ...context, status: 503, message: "down" })
 
-const limited = (budgets: Budget.Options | ReadonlyArray<Budget.Options>, answering = answer("hello")) =>
+const budgeted = (budgets: Budget.Options | ReadonlyArray<Budget.Options>, answering = answer("hello")) =>
   Effect.gen(function* () {
     const budget = yield* Budget.make(budgets)
     const base = yield* llmOver({
@@ -30,7 +30,7 @@ const limited = (budgets: Budget.Options | ReadonlyArray<Budget.Options>, answer
     return { llm: yield* budget.middleware(base), status: budget.status }
   })
 
-const denied = <A>(call: Effect.Effect<A, LLMError>) =>
+const budgetExceeded = <A>(call: Effect.Effect<A, LLMError>) =>
   Effect.flatMap(Effect.flip(call), (error) =>
     error._tag === "BudgetExceededError" ? Effect.succeed(error) : Effect.dieMessage(error.message)
   )
@@ -38,10 +38,10 @@ const denied = <A>(call: Effect.Effect<A, LLMError>) =>
 const spentOf = (status: Effect.Effect<ReadonlyArray<Budget.Status>>) =>
   Effect.map(status, (all) => all.map(({ reserved, spent }) => [spent, reserved]))
 
-describe("a call pays for what it consumed", () => {
-  it.effect("whole, streamed and embedded", () =>
+describe("charging a call", () => {
+  it.effect("charges the tokens of a whole and of a streamed answer", () =>
     Effect.gen(function* () {
-      const { llm, status } = yield* limited({ limit: { tokens: 1000 } })
+      const { llm, status } = yield* budgeted({ limit: { tokens: 1000 } })
       yield* llm.chat(request)
       expect(yield* spentOf(status)).toEqual([[7, 0]])
       yield* ChatEvent.collect(llm.chatStream(request))
@@ -49,15 +49,15 @@ describe("a call pays for what it consumed", () => {
     })
   )
 
-  it.effect("in dollars, to the last trillionth", () =>
+  it.effect("charges dollars exactly over a hundred calls", () =>
     Effect.gen(function* () {
-      const { llm, status } = yield* limited({ limit: { dollars: 1 } })
+      const { llm, status } = yield* budgeted({ limit: { dollars: 1 } })
       for (let call = 0; call < 100; call++) yield* llm.chat(request)
       expect(yield* spentOf(status)).toEqual([[0.0043, 0]])
     }).pipe(Effect.provide(prices))
   )
 
-  it.effect("a stream settles with its last event, however long it is held open after that", () =>
+  it.effect("settles a stream at its Finish event, even when the stream stays open", () =>
     Effect.gen(function* () {
       const budget = yield* Budget.make({ limit: { tokens: 1000 } })
       const llm = yield* Effect.flatMap(
@@ -74,7 +74,7 @@ describe("a call pays for what it consumed", () => {
     })
   )
 
-  it.effect("what is under way is set aside, and given back when it is interrupted or fails", () =>
+  it.effect("reserves the estimate in flight, then charges an interrupted call's input and nothing for a 503", () =>
     Effect.gen(function* () {
       const budget = yield* Budget.make({ limit: { tokens: 1000 } })
       const hanging = yield* Effect.flatMap(llmOver({}), budget.middleware)
@@ -83,16 +83,16 @@ describe("a call pays for what it consumed", () => {
         (call) => Effect.fork(call)
       )
       yield* TestClock.adjust("1 second")
-      expect(yield* spentOf(budget.status)).toEqual([[0, 2 * setAside]])
+      expect(yield* spentOf(budget.status)).toEqual([[0, 2 * estimate]])
       yield* Fiber.interruptAll(fibers)
-      expect(yield* spentOf(budget.status)).toEqual([[2 * (setAside - 8), 0]])
+      expect(yield* spentOf(budget.status)).toEqual([[2 * (estimate - 8), 0]])
       const failing = yield* Effect.flatMap(llmOver({ chat: () => Effect.fail(down) }), budget.middleware)
       yield* Effect.flip(failing.chat(request))
-      expect(yield* spentOf(budget.status)).toEqual([[2 * (setAside - 8), 0]])
+      expect(yield* spentOf(budget.status)).toEqual([[2 * (estimate - 8), 0]])
     })
   )
 
-  it.effect("every attempt on every member of a fallback, and once where the middleware is there twice", () =>
+  it.effect("charges the attempts on every member of a fallback, once when the middleware is applied twice", () =>
     Effect.gen(function* () {
       const broken = new LLMErrors.MalformedResponseError({ ...context, message: "html", path: "", excerpt: "" })
       const budget = yield* Budget.make({ limit: { dollars: 1 } })
@@ -100,11 +100,11 @@ describe("a call pays for what it consumed", () => {
       const good = yield* llmOver({ chat: () => Effect.succeed(answer("hello")) })
       const llm = yield* Effect.flatMap(Fallback.make([good])(bad), budget.middleware)
       yield* llm.chat(request)
-      expect(yield* spentOf(budget.status)).toEqual([[(43 + setAside - 8) / 1e6, 0]])
+      expect(yield* spentOf(budget.status)).toEqual([[(43 + estimate - 8) / 1e6, 0]])
     }).pipe(Effect.provide(prices))
   )
 
-  it.effect("an LLM of another make by the usage of its answers, and of errors that tell a part", () =>
+  it.effect("charges a custom LLM by the usage of its answers and of partial answers in errors", () =>
     Effect.gen(function* () {
       const budget = yield* Budget.make({ limit: { tokens: 1000 } })
       const partial = new LLMErrors.StreamInterruptedError({
@@ -130,7 +130,7 @@ describe("a call pays for what it consumed", () => {
     })
   )
 
-  it.effect("what a cache answers inside of it is free", () =>
+  it.effect("charges nothing for an answer that an inner cache serves", () =>
     Effect.gen(function* () {
       const budget = yield* Budget.make({ limit: { tokens: 1000 } })
       const base = yield* scripted("hello")
@@ -147,19 +147,19 @@ describe("a call pays for what it consumed", () => {
     })
   )
 
-  it.effect("a request that makes no sense is refused by name and costs nothing", () =>
+  it.effect("passes an invalid request on to its InvalidRequestError and charges nothing", () =>
     Effect.gen(function* () {
-      const { llm, status } = yield* limited({ limit: { tokens: 1 } })
+      const { llm, status } = yield* budgeted({ limit: { tokens: 1 } })
       expect((yield* Effect.flip(llm.chat({ messages: [] })))._tag).toBe("InvalidRequestError")
       expect(yield* spentOf(status)).toEqual([[0, 0]])
     })
   )
 })
 
-describe("a call for which there is no room is refused before it is sent", () => {
-  it.effect("and told what was spent, what is set aside, and when there is more", () =>
+describe("refusing a call", () => {
+  it.effect("reports the spent and reserved amounts and the time of renewal when a call does not fit the budget", () =>
     Effect.gen(function* () {
-      const { llm } = yield* limited({ name: "daily", limit: { tokens: 20 }, period: "day" })
+      const { llm } = yield* budgeted({ name: "daily", limit: { tokens: 20 }, period: "day" })
       yield* TestClock.adjust("23 hours")
       yield* llm.chat(request)
       for (const call of [
@@ -167,7 +167,7 @@ describe("a call for which there is no room is refused before it is sent", () =>
         Stream.runDrain(llm.chatStream(request)),
         llm.embed("a word ".repeat(99))
       ]) {
-        const error = yield* denied(Effect.asVoid<unknown, LLMError, never>(call))
+        const error = yield* budgetExceeded(Effect.asVoid<unknown, LLMError, never>(call))
         expect(error).toMatchObject({ budget: "daily", unit: "tokens", limit: 20, spent: 7, reserved: 0 })
         expect(error.retryAfter).toEqual(Duration.hours(1))
         expect(error.message).toContain("1970-01-02T00:00:00.000Z")
@@ -178,9 +178,9 @@ describe("a call for which there is no room is refused before it is sent", () =>
     })
   )
 
-  it.effect("calls that come together do not spend the same money", () =>
+  it.effect("admits only as many concurrent calls as fit the budget together", () =>
     Effect.gen(function* () {
-      const budget = yield* Budget.make({ limit: { tokens: 5 * setAside } })
+      const budget = yield* Budget.make({ limit: { tokens: 5 * estimate } })
       const llm = yield* Effect.flatMap(
         llmOver({ chat: () => Effect.delay(Effect.succeed(answer("hello")), "1 second") }),
         budget.middleware
@@ -196,24 +196,24 @@ describe("a call for which there is no room is refused before it is sent", () =>
     })
   )
 
-  it.effect("where one budget of several has no room, nothing is set aside in the others", () =>
+  it.effect("reserves nothing in any budget when one of several has no room", () =>
     Effect.gen(function* () {
-      const { llm, status } = yield* limited([
+      const { llm, status } = yield* budgeted([
         { name: "all", limit: { tokens: 1000 } },
         { name: "team", limit: { tokens: 20 }, scope: "each-label" },
         { name: "guests", limit: { tokens: 1 }, scope: { label: "guest" } }
       ])
       yield* UsageLedger.label(llm.chat(request), "a")
-      expect(yield* denied(UsageLedger.label(llm.chat(request), "a"))).toMatchObject({ budget: "team" })
+      expect(yield* budgetExceeded(UsageLedger.label(llm.chat(request), "a"))).toMatchObject({ budget: "team" })
       yield* UsageLedger.label(llm.chat(request), "b/c")
-      expect(yield* denied(UsageLedger.label(llm.chat(request), "guest"))).toMatchObject({ budget: "guests" })
-      const shown = (yield* status).map((one) => [
+      expect(yield* budgetExceeded(UsageLedger.label(llm.chat(request), "guest"))).toMatchObject({ budget: "guests" })
+      const spentByAccount = (yield* status).map((one) => [
         one.budget,
         Option.getOrUndefined(one.label),
         one.spent,
         one.reserved
       ])
-      expect(shown.sort()).toEqual([
+      expect(spentByAccount.sort()).toEqual([
         ["all", undefined, 14, 0],
         ["guests", undefined, 0, 0],
         ["team", "a", 7, 0],
@@ -223,57 +223,57 @@ describe("a call for which there is no room is refused before it is sent", () =>
   )
 })
 
-describe("a price that nobody knows", () => {
-  it.effect("is refused by a budget in dollars, and no matter to one in tokens", () =>
+describe("unknown prices", () => {
+  it.effect("refuses a call with an unknown price by a budget in dollars, and admits it by one in tokens", () =>
     Effect.gen(function* () {
-      const dollars = yield* limited({ limit: { dollars: 1 } })
-      const error = yield* denied(dollars.llm.chat(request))
+      const dollars = yield* budgeted({ limit: { dollars: 1 } })
+      const error = yield* budgetExceeded(dollars.llm.chat(request))
       expect(error.reason).toBe("unknown-price")
       expect(error.message).toContain("the price of test/model is not known")
       expect(error.message).toContain('Set its "price" in provider.json')
-      const tokens = yield* limited({ limit: { tokens: 100 } })
+      const tokens = yield* budgeted({ limit: { tokens: 100 } })
       expect((yield* tokens.llm.chat(request)).text).toBe("hello")
     })
   )
 
-  it.effect("may be let pass, and its tokens counted", () =>
+  it.effect("counts the tokens of a call with an unknown price when `unknownPrice` is `count-tokens`", () =>
     Effect.gen(function* () {
-      const { llm, status } = yield* limited({ limit: { dollars: 1 }, unknownPrice: "count-tokens" })
+      const { llm, status } = yield* budgeted({ limit: { dollars: 1 }, unknownPrice: "count-tokens" })
       yield* llm.chat(request)
       expect(yield* status).toMatchObject([{ spent: 0, reserved: 0, unpricedTokens: 7 }])
     })
   )
 
-  it.effect("and only shows afterwards: what was set aside is spent", () =>
+  it.effect("charges the reserved amount when a fallback without a known price answers", () =>
     Effect.gen(function* () {
       const budget = yield* Budget.make({ limit: { dollars: 1 } })
       const first = yield* llmOver({ chat: () => Effect.fail(down) })
-      const stranger = yield* llmOver(
+      const unpriced = yield* llmOver(
         { chat: () => Effect.succeed({ ...answer("hello"), model: "stranger" }) },
         { model: "stranger" }
       )
-      const llm = yield* Effect.flatMap(Fallback.make([stranger])(first), budget.middleware)
+      const llm = yield* Effect.flatMap(Fallback.make([unpriced])(first), budget.middleware)
       yield* llm.chat(request)
       expect(yield* budget.status).toMatchObject([{ spent: 0.000088, reserved: 0, unpricedTokens: 7 }])
     }).pipe(Effect.provide(prices))
   )
 })
 
-describe("a period", () => {
+describe("periods", () => {
   const at = (iso: string) => TestClock.setTime(DateTime.toEpochMillis(DateTime.unsafeMake(iso)))
 
-  const spentAt = (period: Budget.Period, moments: ReadonlyArray<readonly [string, number]>) =>
+  const spentAt = (period: Budget.Period, samples: ReadonlyArray<readonly [string, number]>) =>
     Effect.gen(function* () {
       yield* at("2026-01-01T00:00:00Z")
-      const { llm, status } = yield* limited({ limit: { tokens: 1000 }, period })
-      for (const [moment, spent] of moments) {
-        yield* at(moment)
-        expect([moment, (yield* status)[0]?.spent]).toEqual([moment, spent])
+      const { llm, status } = yield* budgeted({ limit: { tokens: 1000 }, period })
+      for (const [time, spent] of samples) {
+        yield* at(time)
+        expect([time, (yield* status)[0]?.spent]).toEqual([time, spent])
         yield* llm.chat(request)
       }
     })
 
-  it.effect("of the calendar begins anew at its edge", () =>
+  it.effect("resets a calendar period at the end of the day, week or month", () =>
     Effect.gen(function* () {
       yield* spentAt("day", [
         ["2026-03-01T00:00:00Z", 0],
@@ -294,7 +294,7 @@ describe("a period", () => {
     })
   )
 
-  it.effect("follows a time zone, also through the days on which its clocks change", () =>
+  it.effect("resets a calendar period at midnight of its time zone, also when clocks change", () =>
     spentAt({ calendar: "day", timeZone: DateTime.zoneUnsafeMakeNamed("Europe/Berlin") }, [
       ["2026-03-28T22:30:00Z", 0],
       ["2026-03-28T23:00:00Z", 0],
@@ -306,7 +306,7 @@ describe("a period", () => {
     ])
   )
 
-  it.effect("that rolls forgets what is older, never too early", () =>
+  it.effect("drops spending from a rolling period after its length, at most a sixtieth of it later", () =>
     spentAt({ rolling: "1 hour" }, [
       ["2026-03-01T00:00:00Z", 0],
       ["2026-03-01T00:30:00Z", 7],
@@ -316,14 +316,14 @@ describe("a period", () => {
     ])
   )
 
-  it.effect("that never ends forgets nothing", () =>
+  it.effect("keeps spending for the period `forever`", () =>
     spentAt("forever", [
       ["2026-03-01T00:00:00Z", 0],
       ["2036-03-01T00:00:00Z", 7]
     ])
   )
 
-  it.effect("takes what was set aside over into the next, and counts it when it is spent", () =>
+  it.effect("keeps a reservation across the end of a period and charges it to the next", () =>
     Effect.gen(function* () {
       const budget = yield* Budget.make({ limit: { tokens: 20 }, period: "minute" })
       const llm = yield* Effect.flatMap(
@@ -332,8 +332,8 @@ describe("a period", () => {
       )
       const fiber = yield* Effect.fork(llm.chat(request))
       yield* TestClock.adjust("70 seconds")
-      expect(yield* spentOf(budget.status)).toEqual([[0, setAside]])
-      expect(yield* denied(llm.chat(request))).toMatchObject({ reserved: setAside })
+      expect(yield* spentOf(budget.status)).toEqual([[0, estimate]])
+      expect(yield* budgetExceeded(llm.chat(request))).toMatchObject({ reserved: estimate })
       yield* TestClock.adjust("20 seconds")
       yield* Fiber.join(fiber)
       expect(yield* spentOf(budget.status)).toEqual([[7, 0]])
@@ -341,11 +341,11 @@ describe("a period", () => {
   )
 })
 
-describe("a warning", () => {
-  it.effect("is given once a period, when its share is spent, and cannot harm the call", () =>
+describe("onWarn", () => {
+  it.effect("runs `onWarn` once per period, when the share is spent, and ignores its failure", () =>
     Effect.gen(function* () {
       const warnings = yield* Ref.make<ReadonlyArray<number>>([])
-      const { llm } = yield* limited({
+      const { llm } = yield* budgeted({
         limit: { tokens: 100 },
         period: "day",
         warnAt: 0.1,
@@ -364,8 +364,8 @@ describe("a warning", () => {
   )
 })
 
-describe("a budget that makes no sense", () => {
-  it.effect("is refused with all of its faults", () =>
+describe("invalid budgets", () => {
+  it.effect("rejects invalid budgets with an InvalidBudgetError that lists every fault", () =>
     Effect.gen(function* () {
       const error = yield* Effect.flip(
         Budget.make([
@@ -379,11 +379,11 @@ describe("a budget that makes no sense", () => {
   )
 })
 
-describe("the books", () => {
-  it.effect("are shared by the budgets of one store", () =>
+describe("BudgetStore", () => {
+  it.effect("shares accounts between budgets over the same store", () =>
     Effect.gen(function* () {
-      const one = yield* limited({ limit: { tokens: 1000 } })
-      const other = yield* limited({ limit: { tokens: 1000 } })
+      const one = yield* budgeted({ limit: { tokens: 1000 } })
+      const other = yield* budgeted({ limit: { tokens: 1000 } })
       yield* one.llm.chat(request)
       expect(yield* spentOf(other.status)).toEqual([[7, 0]])
     }).pipe(Effect.provide(Layer.effect(Budget.BudgetStore, Budget.makeStore)))

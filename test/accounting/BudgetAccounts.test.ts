@@ -1,4 +1,4 @@
-/** The books against a list of everything that was spent and when. */
+/** Compares accounts with a list of all spending and its times. */
 import { describe, expect, it } from "@effect/vitest"
 import { FastCheck, Option } from "effect"
 import * as Accounts from "../../src/accounting/budget/accounts.js"
@@ -11,44 +11,44 @@ const step = FastCheck.record({
   pause: FastCheck.nat(25 * minute),
   amount: FastCheck.nat(40),
   spent: FastCheck.nat(60),
-  isHeld: FastCheck.boolean()
+  isUnsettled: FastCheck.boolean()
 })
 
 const limit = 100
 
-/** Every step reserves, and settles at once or at the end of all. */
+/** Every step reserves a claim, which is settled at once or after the last step. */
 const run = (period: Period, steps: ReadonlyArray<typeof step extends FastCheck.Arbitrary<infer A> ? A : never>) => {
-  let books = Accounts.opened
+  let state = Accounts.empty
   let now = Date.UTC(2026, 0, 1)
   const spendings: Array<{ readonly at: number; readonly spent: number }> = []
-  const held: Array<Accounts.Settlement> = []
-  const seen: Array<{ readonly now: number; readonly standing: Accounts.Standing }> = []
+  const unsettled: Array<Accounts.Settlement> = []
+  const observed: Array<{ readonly now: number; readonly status: Accounts.AccountStatus }> = []
   const settle = (settlement: Accounts.Settlement) => {
-    books = Accounts.settle(books, [settlement], now)[1]
+    state = Accounts.settle(state, [settlement], now)[1]
     spendings.push({ at: now, spent: settlement.spent })
   }
-  for (const { amount, isHeld, pause, spent } of steps) {
+  for (const { amount, isUnsettled, pause, spent } of steps) {
     now += pause
     const claim: Accounts.Claim = { account: "one", limit, period, amount }
-    const before = Accounts.standing(books, claim, now)
-    const [refusal, next] = Accounts.reserve(books, [claim], now)
-    books = next
+    const before = Accounts.accountStatus(state, claim, now)
+    const [refusal, next] = Accounts.reserve(state, [claim], now)
+    state = next
     const full = before.spent + before.reserved
     expect(Option.isSome(refusal)).toBe(full >= limit || full + amount > limit)
     if (Option.isNone(refusal)) {
-      if (isHeld) held.push({ claim, spent, unpriced: 0 })
+      if (isUnsettled) unsettled.push({ claim, spent, unpriced: 0 })
       else settle({ claim, spent, unpriced: 0 })
     }
-    const standing = Accounts.standing(books, claim, now)
-    expect(standing.reserved).toBe(held.reduce((sum, { claim }) => sum + claim.amount, 0))
-    seen.push({ now, standing })
+    const status = Accounts.accountStatus(state, claim, now)
+    expect(status.reserved).toBe(unsettled.reduce((sum, { claim }) => sum + claim.amount, 0))
+    observed.push({ now, status })
   }
-  held.forEach(settle)
-  const last = Accounts.standing(books, { account: "one", limit }, now)
+  unsettled.forEach(settle)
+  const last = Accounts.accountStatus(state, { account: "one", limit }, now)
   expect(last.reserved).toBe(0)
-  seen.push({ now, standing: last })
+  observed.push({ now, status: last })
   return {
-    seen,
+    observed,
     spentBetween: (from: number, to: number) =>
       spendings.reduce((sum, { at, spent }) => (at >= from && at <= to ? sum + spent : sum), 0),
     spendings
@@ -57,38 +57,38 @@ const run = (period: Period, steps: ReadonlyArray<typeof step extends FastCheck.
 
 const steps = FastCheck.array(step, { maxLength: 30 })
 
-describe("what counts as spent", () => {
-  it.prop("with a period of the calendar is all that was spent since it began", { steps }, ({ steps }) => {
-    const { seen, spendings } = run("hour", steps)
-    const last = seen[seen.length - 1]
+describe("the spent amount of an account", () => {
+  it.prop("counts all spending since the start of a calendar period", { steps }, ({ steps }) => {
+    const { observed, spendings } = run("hour", steps)
+    const last = observed[observed.length - 1]
     if (last === undefined) return
     const begun = Math.floor(last.now / (60 * minute)) * 60 * minute
     const spent = spendings.reduce((sum, { at, spent }) => (at >= begun ? sum + spent : sum), 0)
-    expect(last.standing.spent).toBe(spent)
+    expect(last.status.spent).toBe(spent)
   })
 
   it.prop(
-    "with a rolling period is all that is younger, and nothing that is older by more than a sixtieth",
+    "counts all spending within a rolling period, and none that is older by more than a sixtieth of it",
     { steps },
     ({ steps }) => {
-      const { seen, spentBetween } = run({ rolling: "1 hour" }, steps)
-      const last = seen[seen.length - 1]
+      const { observed, spentBetween } = run({ rolling: "1 hour" }, steps)
+      const last = observed[observed.length - 1]
       if (last === undefined) return
-      const { now, standing } = last
-      expect(standing.spent).toBeGreaterThanOrEqual(spentBetween(now - 60 * minute, now))
-      expect(standing.spent).toBeLessThanOrEqual(spentBetween(now - 61 * minute, now))
+      const { now, status } = last
+      expect(status.spent).toBeGreaterThanOrEqual(spentBetween(now - 60 * minute, now))
+      expect(status.spent).toBeLessThanOrEqual(spentBetween(now - 61 * minute, now))
     }
   )
 
-  it.prop("with no period is all", { steps }, ({ steps }) => {
-    const { seen, spentBetween } = run("forever", steps)
-    expect(seen[seen.length - 1]?.standing.spent).toBe(spentBetween(0, Infinity))
+  it.prop("counts all spending ever when the period is `forever`", { steps }, ({ steps }) => {
+    const { observed, spentBetween } = run("forever", steps)
+    expect(observed[observed.length - 1]?.status.spent).toBe(spentBetween(0, Infinity))
   })
 })
 
-describe("a slice", () => {
+describe("sliceAt", () => {
   it.prop(
-    "holds the moment it is made for, and counts at least until it ends",
+    "returns a slice that contains the time, and whose spending counts at least until its end",
     {
       at: FastCheck.integer({ min: 0, max: Date.UTC(2100, 0, 1) }),
       period: FastCheck.constantFrom<Period>("minute", "hour", "day", "week", "month", "year", { rolling: "7 hours" })
@@ -104,15 +104,15 @@ describe("a slice", () => {
   )
 })
 
-describe("accounts that stand at nothing", () => {
-  it("are closed, so that labels without end do not fill the memory", () => {
-    let books = Accounts.opened
+describe("idle accounts", () => {
+  it("removes accounts without reservations or live spending, so that unbounded labels stay bounded in memory", () => {
+    let state = Accounts.empty
     for (let index = 0; index < 20_000; index++) {
       const now = index * minute
       const claim: Accounts.Claim = { account: `label-${index}`, limit, period: "hour", amount: 1 }
-      books = Accounts.reserve(books, [claim], now)[1]
-      books = Accounts.settle(books, [{ claim, spent: 1, unpriced: 0 }], now)[1]
+      state = Accounts.reserve(state, [claim], now)[1]
+      state = Accounts.settle(state, [{ claim, spent: 1, unpriced: 0 }], now)[1]
     }
-    expect(Accounts.names(books).length).toBeLessThan(2000)
+    expect(Accounts.accountNames(state).length).toBeLessThan(2000)
   })
 })

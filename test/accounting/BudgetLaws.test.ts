@@ -1,4 +1,4 @@
-/** Whatever calls do, and whenever they are interrupted: the books are right. */
+/** Laws of budgets under random calls and interruptions. */
 import { describe, expect, it } from "@effect/vitest"
 import { Effect, Exit, FastCheck, Fiber, Option, Stream } from "effect"
 import * as Budget from "../../src/accounting/Budget.js"
@@ -16,22 +16,22 @@ import { answer, context } from "../support/scripted.js"
 interface Plan {
   readonly kind: "chat" | "stream"
   readonly label: string
-  /** When it begins, how long its provider takes, and when whoever asked loses patience: in turns. */
+  /** Start, duration at the provider, and time from start to interruption, in yields of the fiber. */
   readonly at: number
   readonly takes: number
-  readonly patience: number
+  readonly interruptedAfter: number
   readonly ends: "answer" | "failure" | "malformed" | "retried"
   readonly output: number
   readonly maxTokens: number
 }
 
-const plan = (honest: boolean): FastCheck.Arbitrary<Plan> =>
+const plan = (withinEstimate: boolean): FastCheck.Arbitrary<Plan> =>
   FastCheck.record({
     kind: FastCheck.constantFrom("chat" as const, "stream" as const),
     label: FastCheck.constantFrom("a", "b"),
     at: FastCheck.nat(20),
     takes: FastCheck.nat(10),
-    patience: FastCheck.integer({ min: 0, max: 15 }),
+    interruptedAfter: FastCheck.integer({ min: 0, max: 15 }),
     ends: FastCheck.constantFrom(
       "answer" as const,
       "answer" as const,
@@ -42,7 +42,7 @@ const plan = (honest: boolean): FastCheck.Arbitrary<Plan> =>
     output: FastCheck.nat(50),
     maxTokens: FastCheck.integer({ min: 1, max: 50 })
   }).map((plan) =>
-    honest
+    withinEstimate
       ? { ...plan, output: Math.min(plan.output, plan.maxTokens), ends: plan.ends === "retried" ? "answer" : plan.ends }
       : plan
   )
@@ -59,11 +59,11 @@ const answerTo = ({ output }: Plan): ChatResponse => ({
   usage: Usage.make({ inputTokens, outputTokens: output })
 })
 
-/** Lets the other fibers go on so often. */
-const turns = (count: number) => Effect.repeatN(Effect.yieldNow(), count)
+/** Yields to the other fibers `count` times. */
+const yields = (count: number) => Effect.repeatN(Effect.yieldNow(), count)
 
-/** Runs the plans side by side, and looks at the books at every turn. */
-const simulated = (plans: ReadonlyArray<Plan>, budgets: ReadonlyArray<Budget.Options>, look: Look) =>
+/** Runs the plans concurrently and checks the status at every yield. */
+const simulate = (plans: ReadonlyArray<Plan>, budgets: ReadonlyArray<Budget.Options>, check: Check) =>
   Effect.gen(function* () {
     const budget = yield* Budget.make(budgets)
     const ledger = yield* UsageLedger.make()
@@ -73,7 +73,7 @@ const simulated = (plans: ReadonlyArray<Plan>, budgets: ReadonlyArray<Budget.Opt
         const done = (): Effect.Effect<ChatResponse, LLMError> => {
           const failure = failures[plan.ends === "retried" && tries++ === 0 ? "malformed" : plan.ends]
           return Effect.zipRight(
-            turns(plan.takes),
+            yields(plan.takes),
             failure === undefined ? Effect.succeed(answerTo(plan)) : Effect.fail(failure)
           )
         }
@@ -84,7 +84,7 @@ const simulated = (plans: ReadonlyArray<Plan>, budgets: ReadonlyArray<Budget.Opt
               Stream.unwrap(
                 Effect.map(done(), (response) =>
                   Stream.mapEffect(Stream.fromIterable(ChatEvent.fromResponse(response)), (event) =>
-                    Effect.as(turns(1), event)
+                    Effect.as(yields(1), event)
                   )
                 )
               )
@@ -97,34 +97,34 @@ const simulated = (plans: ReadonlyArray<Plan>, budgets: ReadonlyArray<Budget.Opt
         )
         const request = { messages: [Chat.user("?")], maxTokens: plan.maxTokens }
         const call = plan.kind === "chat" ? llm.chat(request) : Stream.runDrain(llm.chatStream(request))
-        yield* turns(plan.at)
-        const asked = yield* Effect.fork(UsageLedger.label(Effect.asVoid<unknown, LLMError, never>(call), plan.label))
-        yield* turns(plan.patience)
-        yield* Fiber.interrupt(asked)
+        yield* yields(plan.at)
+        const caller = yield* Effect.fork(UsageLedger.label(Effect.asVoid<unknown, LLMError, never>(call), plan.label))
+        yield* yields(plan.interruptedAfter)
+        yield* Fiber.interrupt(caller)
       })
-    const watcher = yield* Effect.fork(Effect.forever(Effect.zipRight(Effect.map(budget.status, look), turns(1))))
+    const watcher = yield* Effect.fork(Effect.forever(Effect.zipRight(Effect.map(budget.status, check), yields(1))))
     const fiber = yield* Effect.fork(Effect.forEach(plans, run, { concurrency: "unbounded" }))
     yield* Fiber.join(fiber)
-    const watched = yield* Fiber.interrupt(watcher)
-    expect(Exit.isInterrupted(watched)).toBe(true)
+    const watcherExit = yield* Fiber.interrupt(watcher)
+    expect(Exit.isInterrupted(watcherExit)).toBe(true)
     return { statuses: yield* budget.status, snapshot: yield* ledger.snapshot }
   })
 
-type Look = (statuses: ReadonlyArray<Budget.Status>) => void
+type Check = (statuses: ReadonlyArray<Budget.Status>) => void
 
 const prices = Pricing.layer({ test: { model: { input: 3, output: 7 } } })
 
 const runs = { fastCheck: { numRuns: 25 } }
 
-const exactly = (dollars: number): number => Math.round(dollars * 1e12)
+const trillionths = (dollars: number): number => Math.round(dollars * 1e12)
 
-describe("under random calls, failures, retries and interruptions", () => {
+describe("budgets under random calls, failures, retries and interruptions", () => {
   it.effect.prop(
-    "what is spent is what the attempts consumed, by label and in all, and no reservation outlives its call",
+    "spends exactly what the ledger records, by label and in total, and leaves no reservation behind",
     { plans: FastCheck.array(plan(false), { minLength: 1, maxLength: 12 }) },
     ({ plans }) =>
       Effect.gen(function* () {
-        const { snapshot, statuses } = yield* simulated(
+        const { snapshot, statuses } = yield* simulate(
           plans,
           [
             { name: "tokens", limit: { tokens: 300 } },
@@ -136,7 +136,7 @@ describe("under random calls, failures, retries and interruptions", () => {
         expect(statuses.map(({ reserved }) => reserved)).toEqual(statuses.map(() => 0))
         const spent = (name: string) => statuses.find(({ budget }) => budget === name)?.spent ?? 0
         expect(spent("tokens")).toBe(snapshot.total.usage.totalTokens)
-        expect(exactly(spent("dollars"))).toBe(exactly(snapshot.total.cost.total))
+        expect(trillionths(spent("dollars"))).toBe(trillionths(snapshot.total.cost.total))
         const labels = UsageLedger.totalsBy(snapshot.groups, "label")
         for (const { budget, label, spent } of statuses) {
           if (budget !== "team") continue
@@ -147,30 +147,30 @@ describe("under random calls, failures, retries and interruptions", () => {
   )
 
   it.effect.prop(
-    "calls that consume no more than they set aside never spend more than there is",
+    "never exceeds the limit when no call consumes more than it reserves",
     {
       plans: FastCheck.array(plan(true), { minLength: 1, maxLength: 20 }),
       limit: FastCheck.integer({ min: 1, max: 300 })
     },
     ({ limit, plans }) =>
       Effect.gen(function* () {
-        const look: Look = (now) =>
+        const check: Check = (now) =>
           now.forEach(({ reserved, spent }) => expect(spent + reserved).toBeLessThanOrEqual(limit))
-        const { statuses } = yield* simulated(plans, [{ limit: { tokens: limit } }], look)
-        look(statuses)
+        const { statuses } = yield* simulate(plans, [{ limit: { tokens: limit } }], check)
+        check(statuses)
       }),
     runs
   )
 
   it.effect.prop(
-    "calls that consume more pass the limit by no more than they consume above what they set aside",
+    "exceeds the limit by no more than calls consume above their reservations",
     {
       plans: FastCheck.array(plan(false), { minLength: 1, maxLength: 20 }),
       limit: FastCheck.integer({ min: 1, max: 300 })
     },
     ({ limit, plans }) =>
       Effect.gen(function* () {
-        const { statuses } = yield* simulated(plans, [{ limit: { tokens: limit } }], () => undefined)
+        const { statuses } = yield* simulate(plans, [{ limit: { tokens: limit } }], () => undefined)
         const above = plans.reduce(
           (sum, { ends, maxTokens, output }) =>
             sum + Math.max(0, output - maxTokens) + (ends === "retried" ? inputTokens : 0),

@@ -23,16 +23,20 @@ const cost = FastCheck.record({
   request: dollars
 }).map(Cost.make)
 
-describe("costs are a monoid, exactly", () => {
-  it.prop("for the total and every part", { one: cost, two: cost, three: cost }, ({ one, three, two }) => {
-    expect(Cost.combine(one, Cost.combine(two, three))).toEqual(Cost.combine(Cost.combine(one, two), three))
-    expect(Cost.combine(one, two)).toEqual(Cost.combine(two, one))
-    expect(Cost.combine(one, Cost.free)).toEqual(one)
-    const { total, ...parts } = Cost.combineAll([one, two, three])
-    expect(Object.values(parts).reduce(Cost.addDollars, 0)).toBe(total)
-  })
+describe("Cost", () => {
+  it.prop(
+    "combines costs associatively and commutatively, with `free` as identity and parts that sum to the total",
+    { one: cost, two: cost, three: cost },
+    ({ one, three, two }) => {
+      expect(Cost.combine(one, Cost.combine(two, three))).toEqual(Cost.combine(Cost.combine(one, two), three))
+      expect(Cost.combine(one, two)).toEqual(Cost.combine(two, one))
+      expect(Cost.combine(one, Cost.free)).toEqual(one)
+      const { total, ...parts } = Cost.combineAll([one, two, three])
+      expect(Object.values(parts).reduce(Cost.addDollars, 0)).toBe(total)
+    }
+  )
 
-  it("ten cents and twenty cents are thirty", () => {
+  it("adds ten and twenty cents to exactly thirty", () => {
     expect(Cost.make({ input: 0.1, output: 0.2 }).total).toBe(0.3)
   })
 })
@@ -41,8 +45,8 @@ const price: Pricing.Price = { input: 3, cachedInput: 0.3, cacheWrite: 3.75, cac
 
 const million = 1_000_000
 
-describe("a usage is priced by what it was", () => {
-  it("each kind of token at its own rate", () => {
+describe("Pricing.cost", () => {
+  it("prices each kind of token at its own rate", () => {
     const usage = Usage.make({
       inputTokens: 4 * million,
       cachedInputTokens: million,
@@ -56,7 +60,7 @@ describe("a usage is priced by what it was", () => {
     )
   })
 
-  it("rates that are not given are those of the kind around it", () => {
+  it("falls back to the input and output rates for rates that the price leaves out", () => {
     const usage = Usage.make({
       inputTokens: 30,
       cachedInputTokens: 10,
@@ -68,7 +72,7 @@ describe("a usage is priced by what it was", () => {
     expect(total).toBe((30 * 1 + 20 * 2) / million)
   })
 
-  it("thoughts may have a rate of their own", () => {
+  it("prices reasoning tokens at their own rate", () => {
     const usage = Usage.make({ outputTokens: 2 * million, reasoningTokens: million })
     expect(Option.getOrThrow(Pricing.cost({ input: 1, output: 2, reasoning: 3 }, usage))).toMatchObject({
       output: 2,
@@ -77,7 +81,7 @@ describe("a usage is priced by what it was", () => {
     })
   })
 
-  it("above a tier all tokens cost what it says, at it none", () => {
+  it("applies a tier's rates to all tokens when the input is above its bound, and not at the bound", () => {
     const tiered: Pricing.Price = {
       input: 1,
       output: 2,
@@ -93,13 +97,13 @@ describe("a usage is priced by what it was", () => {
     expect(of(600_000)).toMatchObject({ input: 1.8, output: 6 })
   })
 
-  it("a model without a price for output has no known price for it", () => {
+  it("returns no cost for output tokens when the price has no output rate", () => {
     expect(Pricing.cost({ input: 1 }, Usage.make({ inputTokens: 1 }))).toEqual(Option.some(Cost.make({ input: 1e-6 })))
     expect(Pricing.cost({ input: 1 }, Usage.make({ inputTokens: 1, outputTokens: 1 }))).toEqual(Option.none())
   })
 
   it.prop(
-    "no part is less than nothing, and splitting the input never makes the whole dearer than its dearest rate",
+    "never returns a negative part, nor a total above the highest input and output rates",
     {
       counts: FastCheck.record({
         inputTokens: FastCheck.nat(10_000),
@@ -118,7 +122,7 @@ describe("a usage is priced by what it was", () => {
   )
 })
 
-describe("a price is found", () => {
+describe("price lookup", () => {
   const table = Pricing.fromTable({
     openai: { "gpt-4o": { input: 1, output: 1 }, "gpt-4o*": { input: 2, output: 2 }, "gpt-*": { input: 3, output: 3 } },
     "*": { mine: Pricing.nothing }
@@ -126,7 +130,7 @@ describe("a price is found", () => {
   const inputOf = (provider: string, model: string) =>
     Option.map(table.priceOf({ provider, model, at: 0 }), ({ input }) => input)
 
-  it("by its name, then by the longest beginning of it, then with any provider", () => {
+  it("finds a price by exact name, then by the longest prefix, then under the provider `*`", () => {
     expect(inputOf("openai", "gpt-4o")).toEqual(Option.some(1))
     expect(inputOf("openai", "gpt-4o-mini")).toEqual(Option.some(2))
     expect(inputOf("openai", "gpt-5")).toEqual(Option.some(3))
@@ -134,14 +138,14 @@ describe("a price is found", () => {
     expect(inputOf("vllm", "mine")).toEqual(Option.some(0))
   })
 
-  it("and is unknown otherwise, whatever objects inherit", () => {
+  it("finds no price for unknown names, even those that every object inherits", () => {
     for (const name of ["toString", "constructor", "__proto__", "davinci"]) {
       expect(inputOf("openai", name)).toEqual(Option.none())
       expect(inputOf(name, "gpt-4o")).toEqual(Option.none())
     }
   })
 
-  it.effect("a layer stands over the layers further out", () =>
+  it.effect("prefers the prices of an inner layer to those of an outer one", () =>
     Effect.gen(function* () {
       const usage = Usage.make({ inputTokens: million })
       const of = (model: string) =>
@@ -162,123 +166,123 @@ describe("a price is found", () => {
   )
 })
 
-const priced = (model: string) =>
+const pricedLLM = (model: string) =>
   Effect.flatMap(scripted("hello"), Pricing.make()).pipe(
     Effect.provide(Pricing.layer({ test: { [model]: { input: 1, output: 10 } } }))
   )
 
-const paid = Cost.make({ input: 0.000003, output: 0.00004 })
+const expectedCost = Cost.make({ input: 0.000003, output: 0.00004 })
 
-describe("an answer says what it cost", () => {
-  it.effect("whole, streamed and embedded, all the same", () =>
+describe("Pricing.make", () => {
+  it.effect("adds the same cost to whole, streamed and embedding responses", () =>
     Effect.gen(function* () {
-      const llm = yield* priced("model")
+      const llm = yield* pricedLLM("model")
       const whole = yield* llm.chat("?")
-      expect(whole.cost).toEqual(paid)
+      expect(whole.cost).toEqual(expectedCost)
       expect(yield* ChatEvent.collect(llm.chatStream("?"))).toEqual(whole)
       expect(ChatEvent.fromResponse(whole)).toEqual(Array.from(yield* Stream.runCollect(llm.chatStream("?"))))
-      expect((yield* llm.embed("?")).cost).toEqual(paid)
+      expect((yield* llm.embed("?")).cost).toEqual(expectedCost)
       expect(Schema.decodeUnknownSync(Chat.ChatResponse)(JSON.parse(JSON.stringify(whole)))).toEqual(whole)
     })
   )
 
-  it.effect("nothing where no price is known: no field, and no zero", () =>
+  it.effect("leaves the cost field out when no price is known", () =>
     Effect.gen(function* () {
-      const llm = yield* priced("another")
+      const llm = yield* pricedLLM("another")
       expect(yield* llm.chat("?")).toEqual(answer("hello"))
       expect(yield* ChatEvent.collect(llm.chatStream("?"))).toEqual(answer("hello"))
       expect("cost" in (yield* llm.embed("?"))).toBe(false)
     })
   )
 
-  it.effect("by the model that was asked, where the one that answered has no price", () =>
+  it.effect("uses the price of the requested model when the model that answered has none", () =>
     Effect.gen(function* () {
       const llm = yield* Effect.flatMap(
         scripted(Effect.succeed({ ...answer("hello"), model: "model-2024-01-01" })),
         Pricing.make()
       ).pipe(Effect.provide(Pricing.layer({ test: { model: { input: 1, output: 10 } } })))
-      expect((yield* llm.chat("?")).cost).toEqual(paid)
+      expect((yield* llm.chat("?")).cost).toEqual(expectedCost)
     })
   )
 })
 
-/** Three tokens of input and four of output, by a model that names another version of itself in its answer. */
-const dated = (model: string) => ({
+/** An answer of three input and four output tokens that names a dated version of the model. */
+const answerOf = (model: string) => ({
   ...answer("hello"),
   model: `${model}-2024-01-01`,
   attempts: [{ provider: "test", model, keyId: "key", duration: 5 }]
 })
 
-/** An LLM that tells its cost, with a ledger and a budget around it; all of them are made with the prices in context. */
-const metered = (options: Partial<LLM.Options> = {}) =>
+/** An LLM with Pricing, a ledger and a budget, all made with the prices in context. */
+const meteredLLM = (options: Partial<LLM.Options> = {}) =>
   Effect.gen(function* () {
-    const answered = dated(options.model ?? "model")
+    const response = answerOf(options.model ?? "model")
     const ledger = yield* UsageLedger.make()
     const budget = yield* Budget.make({ limit: { dollars: 1 } })
     const llm = yield* llmOver(
-      { chat: () => Effect.succeed(answered), stream: () => Stream.fromIterable(ChatEvent.fromResponse(answered)) },
+      { chat: () => Effect.succeed(response), stream: () => Stream.fromIterable(ChatEvent.fromResponse(response)) },
       options
     ).pipe(
       Effect.flatMap(Pricing.make()),
       Effect.flatMap((llm) => Effect.provideService(UsageLedger.middleware(llm), UsageLedger.UsageLedger, ledger)),
       Effect.flatMap(budget.middleware)
     )
-    /** The dollars of everything since the last time, by the ledger and by the budget. */
-    const books = Effect.map(Effect.zip(ledger.reset, budget.status), ([{ total }, [status]]) => [
+    /** Dollars of the ledger since the last time, and of the budget in total. */
+    const charged = Effect.map(Effect.zip(ledger.reset, budget.status), ([{ total }, [status]]) => [
       total.cost.total,
       status?.spent
     ])
-    return { llm, books }
+    return { llm, charged }
   })
 
-/** What the answer costs at a rate for input and ten times that for output. */
+/** Cost of the answer at a rate for input and ten times that rate for output. */
 const costAtRate = (input: number) => Cost.make({ input: (3 * input) / million, output: (40 * input) / million })
 
 const at = (input: number) => Pricing.layer({ test: { model: { input, output: 10 * input } } })
 
-describe("prices around a call", () => {
-  it.effect("win over those with which the LLM, its ledger and its budget were made, for that call alone", () =>
+describe("prices in context of a call", () => {
+  it.effect("prefers the prices around one call to those the LLM, ledger and budget were made with", () =>
     Effect.gen(function* () {
-      const { books, llm } = yield* Effect.provide(metered(), at(1))
+      const { charged, llm } = yield* Effect.provide(meteredLLM(), at(1))
       expect((yield* Effect.provide(llm.chat("?"), at(3))).cost).toEqual(costAtRate(3))
-      expect(yield* books).toEqual([0.000129, 0.000129])
+      expect(yield* charged).toEqual([0.000129, 0.000129])
       const { cost } = yield* ChatEvent.collect(Stream.provideLayer(llm.chatStream("?"), at(5)))
       expect(cost).toEqual(costAtRate(5))
-      expect(yield* books).toEqual([0.000215, 0.000344])
+      expect(yield* charged).toEqual([0.000215, 0.000344])
       expect((yield* llm.chat("?")).cost).toEqual(costAtRate(1))
-      expect(yield* books).toEqual([0.000043, 0.000387])
+      expect(yield* charged).toEqual([0.000043, 0.000387])
     })
   )
 
-  it.effect("let a budget in dollars admit a call whose price was unknown without them", () =>
+  it.effect("admits a call to a budget in dollars when its price is known only around the call", () =>
     Effect.gen(function* () {
-      const { llm } = yield* metered()
+      const { llm } = yield* meteredLLM()
       expect(yield* Effect.flip(llm.chat("?"))).toMatchObject({ reason: "unknown-price" })
       expect((yield* Effect.provide(llm.chat("?"), at(2))).cost).toEqual(costAtRate(2))
     })
   )
 
-  it.effect("say nothing of other models, which keep their own prices", () =>
+  it.effect("keeps the price of a model that the prices around the call do not list", () =>
     Effect.gen(function* () {
-      const { llm } = yield* Effect.provide(metered(), at(1))
+      const { llm } = yield* Effect.provide(meteredLLM(), at(1))
       const others = Pricing.layer({ test: { another: { input: 9, output: 9 } } })
       expect((yield* Effect.provide(llm.chat("?"), others)).cost).toEqual(costAtRate(1))
     })
   )
 
-  it.effect("do not win where they are a list of public prices and another price is known", () =>
+  it.effect("prefers a configured or layered price to a public price list around the call", () =>
     Effect.gen(function* () {
       const list = Prices.layer({ providers: { test: "openai" } })
       const model = "gpt-4o"
-      const { llm: configured } = yield* metered({ model, price: { input: 4, output: 40 } })
+      const { llm: configured } = yield* meteredLLM({ model, price: { input: 4, output: 40 } })
       expect((yield* Effect.provide(configured.chat("?"), list)).cost).toEqual(costAtRate(4))
       const agreed = Pricing.layer({ test: { "*": { input: 5, output: 50 } } })
-      const { llm: made } = yield* Effect.provide(metered({ model }), agreed)
+      const { llm: made } = yield* Effect.provide(meteredLLM({ model }), agreed)
       expect((yield* Effect.provide(made.chat("?"), list)).cost).toEqual(costAtRate(5))
       expect((yield* Effect.provide(made.chat("?"), Layer.provide(at(3), list))).cost).toEqual(costAtRate(5))
       const own = Pricing.layer({ test: { "gpt-4o": { input: 3, output: 30 } } })
       expect((yield* Effect.provide(made.chat("?"), Layer.provide(own, list))).cost).toEqual(costAtRate(3))
-      const { llm: unpriced } = yield* metered({ model })
+      const { llm: unpriced } = yield* meteredLLM({ model })
       expect((yield* Effect.provide(unpriced.chat("?"), list)).cost?.total).toBeGreaterThan(0)
     })
   )
@@ -287,42 +291,42 @@ describe("prices around a call", () => {
 describe("the price in a model's configuration", () => {
   const configured = { price: { input: 4, output: 40 } }
 
-  it.effect("is what its answers cost, to its ledger and its budget too, whatever the prices in context are", () =>
+  it.effect("uses the configured price in answers, ledger and budget, whatever prices they were made with", () =>
     Effect.gen(function* () {
       for (const prices of [Layer.empty, at(1)]) {
-        const { books, llm } = yield* Effect.provide(metered(configured), prices)
+        const { charged, llm } = yield* Effect.provide(meteredLLM(configured), prices)
         expect((yield* llm.chat("?")).cost).toEqual(costAtRate(4))
-        expect(yield* books).toEqual([0.000172, 0.000172])
+        expect(yield* charged).toEqual([0.000172, 0.000172])
         expect((yield* ChatEvent.collect(llm.chatStream("?"))).cost).toEqual(costAtRate(4))
-        expect(yield* books).toEqual([0.000172, 0.000344])
+        expect(yield* charged).toEqual([0.000172, 0.000344])
       }
     })
   )
 
-  it.effect("yields to prices around a call", () =>
+  it.effect("prefers the prices around a call to the configured price", () =>
     Effect.gen(function* () {
-      const { books, llm } = yield* metered(configured)
+      const { charged, llm } = yield* meteredLLM(configured)
       expect((yield* Effect.provide(llm.chat("?"), at(3))).cost).toEqual(costAtRate(3))
-      expect(yield* books).toEqual([0.000129, 0.000129])
+      expect(yield* charged).toEqual([0.000129, 0.000129])
     })
   )
 
-  it.effect("makes every answer say its cost, without a middleware", () =>
+  it.effect("adds the cost to answers without the Pricing middleware when a price is configured", () =>
     Effect.gen(function* () {
-      const llm = yield* llmOver({ chat: () => Effect.succeed(dated("model")) }, configured)
+      const llm = yield* llmOver({ chat: () => Effect.succeed(answerOf("model")) }, configured)
       expect((yield* llm.chat("?")).cost).toEqual(costAtRate(4))
       expect(llm.info.price).toEqual(configured.price)
     })
   )
 
-  it.effect("does not hold for another model that a request names", () =>
+  it.effect("ignores the configured price when a request names another model", () =>
     Effect.gen(function* () {
-      const { llm } = yield* metered(configured)
+      const { llm } = yield* meteredLLM(configured)
       const another = { model: "another", messages: [Chat.user("?")] }
       const error = yield* Effect.flip(llm.chat(another))
       expect(error).toMatchObject({ _tag: "BudgetExceededError", reason: "unknown-price", model: "another" })
       const ledger = yield* UsageLedger.make()
-      const unlimited = yield* llmOver({ chat: () => Effect.succeed(dated("another")) }, configured).pipe(
+      const unlimited = yield* llmOver({ chat: () => Effect.succeed(answerOf("another")) }, configured).pipe(
         Effect.flatMap((llm) => Effect.provideService(UsageLedger.middleware(llm), UsageLedger.UsageLedger, ledger))
       )
       expect("cost" in (yield* unlimited.chat(another))).toBe(false)
@@ -331,12 +335,12 @@ describe("the price in a model's configuration", () => {
   )
 })
 
-describe("the prices of the package", () => {
+describe("Prices", () => {
   const at = Date.UTC(2026, 8, 1)
   const prices = Prices.make({ providers: { "my-proxy": "openai" } })
   const priceOf = (provider: string, model: string, when = at) => prices.priceOf({ provider, model, at: when })
 
-  it("are those of the providers that presets name", () => {
+  it("finds prices for the provider names of presets and for configured names", () => {
     for (const [provider, model] of [
       ["openai", "gpt-4o"],
       ["openai", "gpt-4o-2024-08-06"],
@@ -357,7 +361,7 @@ describe("the prices of the package", () => {
     }
   })
 
-  it("are unknown for who is not in it, whatever the name looks like", () => {
+  it("finds no price for unknown providers and models, however similar their names", () => {
     for (const [provider, model] of [
       ["openai", "no-such-model"],
       ["my-openai", "gpt-4o"],
@@ -369,7 +373,7 @@ describe("the prices of the package", () => {
     }
   })
 
-  it("have tiers, caches and fees a request", () => {
+  it("reads tiers, cache rates and request fees from the package", () => {
     expect(Option.getOrThrow(priceOf("anthropic", "claude-sonnet-4-5"))).toEqual({
       input: 3,
       cachedInput: 0.3,
@@ -382,14 +386,14 @@ describe("the prices of the package", () => {
     expect(Option.getOrThrow(priceOf("openai", "text-embedding-3-small"))).toEqual({ input: 0.02 })
   })
 
-  it("change on their day, also for one that has been asked before", () => {
+  it("follows price changes by date, also for a price that it has cached", () => {
     const of = (when: number) => Option.map(priceOf("anthropic", "claude-opus-4-6", when), ({ tiers }) => tiers?.length)
     expect(of(Date.UTC(2026, 2, 1))).toEqual(Option.some(1))
     expect(of(Date.UTC(2026, 2, 20))).toEqual(Option.some(undefined))
     expect(of(Date.UTC(2026, 2, 1))).toEqual(Option.some(1))
   })
 
-  it("come with context windows", () => {
+  it("returns the context window of a known model", () => {
     expect(Prices.contextWindow("openai", "gpt-4o")).toEqual(Option.some(128_000))
     expect(Prices.contextWindow("vllm", "gpt-4o")).toEqual(Option.none())
   })

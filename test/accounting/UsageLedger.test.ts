@@ -29,17 +29,21 @@ const totals = FastCheck.record({
   cost: FastCheck.nat(1000).map((input) => Cost.make({ input: input / 1e6 }))
 }).map(UsageLedger.ofEntry)
 
-describe("totals are a monoid", () => {
-  it.prop("with nothing as its identity", { one: totals, two: totals, three: totals }, ({ one, three, two }) => {
-    const { combine, empty } = UsageLedger
-    expect(combine(one, combine(two, three))).toEqual(combine(combine(one, two), three))
-    expect(combine(one, empty)).toEqual(one)
-    expect(combine(empty, one)).toEqual(one)
-  })
+describe("Totals", () => {
+  it.prop(
+    "combines totals associatively, with `empty` as identity",
+    { one: totals, two: totals, three: totals },
+    ({ one, three, two }) => {
+      const { combine, empty } = UsageLedger
+      expect(combine(one, combine(two, three))).toEqual(combine(combine(one, two), three))
+      expect(combine(one, empty)).toEqual(one)
+      expect(combine(empty, one)).toEqual(one)
+    }
+  )
 })
 
-describe("every attempt is written once", () => {
-  it.effect("an answer, whole, streamed and collected, with its price", () =>
+describe("recording attempts", () => {
+  it.effect("records a whole and a streamed answer with usage and cost", () =>
     withLedger(
       Effect.gen(function* () {
         const llm = yield* Effect.flatMap(
@@ -58,19 +62,19 @@ describe("every attempt is written once", () => {
     )
   )
 
-  it.effect("keys that were refused and tries that failed, beside the answer that came of them", () =>
+  it.effect("records refused keys and failed attempts beside the attempt that succeeds", () =>
     withLedger(
       Effect.gen(function* () {
-        let asked = 0
+        let requests = 0
         const llm = yield* Effect.flatMap(
           llmOver(
             {
               chat: (_, { key }) => {
-                asked++
+                requests++
                 return key.id === "one"
                   ? Effect.fail(refused)
-                  : asked < 4
-                    ? Effect.fail(asked === 2 ? down : broken)
+                  : requests < 4
+                    ? Effect.fail(requests === 2 ? down : broken)
                     : Effect.succeed(answer("at last"))
               }
             },
@@ -80,12 +84,12 @@ describe("every attempt is written once", () => {
           UsageLedger.middleware
         )
         const ledger = yield* UsageLedger.UsageLedger
-        const written = yield* Effect.fork(Stream.runCollect(Stream.take(ledger.entries, 4)))
+        const recorded = yield* Effect.fork(Stream.runCollect(Stream.take(ledger.entries, 4)))
         yield* Effect.yieldNow()
         const fiber = yield* Effect.fork(llm.chat("a question"))
         yield* TestClock.adjust("1 minute")
         const response = yield* Fiber.join(fiber)
-        const entries = Array.from(yield* Fiber.join(written))
+        const entries = Array.from(yield* Fiber.join(recorded))
         expect(entries.map(({ keyId, outcome }) => [keyId, outcome])).toEqual([
           ["one", "AuthenticationError"],
           ["two", "ProviderUnavailableError"],
@@ -102,7 +106,7 @@ describe("every attempt is written once", () => {
     )
   )
 
-  it.effect("a stream that was given up: what had been said, estimated", () =>
+  it.effect("records the estimated usage of a stream that the consumer stops", () =>
     withLedger(
       Effect.gen(function* () {
         const llm = yield* Effect.flatMap(
@@ -122,7 +126,7 @@ describe("every attempt is written once", () => {
     )
   )
 
-  it.effect("a whole answer that nobody waited for: what had been asked", () =>
+  it.effect("records the estimated input of a whole call that is interrupted", () =>
     withLedger(
       Effect.gen(function* () {
         const llm = yield* Effect.flatMap(llmOver({}), UsageLedger.middleware)
@@ -137,7 +141,7 @@ describe("every attempt is written once", () => {
     )
   )
 
-  it.effect("once to a ledger, however many of its middlewares are around; on every member of a fallback", () =>
+  it.effect("records the attempts on every member of a fallback, once when its middleware is applied twice", () =>
     withLedger(
       Effect.gen(function* () {
         const bad = yield* Effect.flatMap(llmOver({ chat: () => Effect.fail(down) }), UsageLedger.middleware)
@@ -149,7 +153,7 @@ describe("every attempt is written once", () => {
     )
   )
 
-  it.effect("nothing is told where there is no ledger", () =>
+  it.effect("answers calls and ignores cache hits when no ledger is in context", () =>
     Effect.gen(function* () {
       const llm = yield* llmOver({ chat: () => Effect.succeed(answer("hello")) })
       expect((yield* llm.chat("?")).text).toBe("hello")
@@ -158,8 +162,8 @@ describe("every attempt is written once", () => {
   )
 })
 
-describe("what it shows", () => {
-  it.effect("is grouped by labels: the innermost counts, and an LLM's own gives way", () =>
+describe("snapshot, reset and entries", () => {
+  it.effect("groups totals by the innermost label, and uses the LLM's own label only when the call has none", () =>
     withLedger(
       Effect.gen(function* () {
         const llm = yield* Effect.flatMap(
@@ -179,7 +183,7 @@ describe("what it shows", () => {
     )
   )
 
-  it.effect("has what costs an unknown price apart, and cache hits for nothing", () =>
+  it.effect("keeps usage with an unknown price apart from the cost, and counts cache hits without attempts", () =>
     withLedger(
       Effect.gen(function* () {
         const llm = yield* Effect.flatMap(
@@ -202,7 +206,7 @@ describe("what it shows", () => {
     )
   )
 
-  it.effect("begins anew after a reset, which tells what there was", () =>
+  it.effect("returns the totals on reset and starts again from zero", () =>
     withLedger(
       Effect.gen(function* () {
         const llm = yield* Effect.flatMap(
@@ -217,7 +221,7 @@ describe("what it shows", () => {
     )
   )
 
-  it.effect("stays bounded: further groups are added to one, and a slow reader loses the oldest", () =>
+  it.effect("adds groups above `maxGroups` to `(other)`, and drops the oldest entries of a slow reader", () =>
     Effect.gen(function* () {
       const ledger = yield* UsageLedger.UsageLedger
       const entry: UsageLedger.Attempt = {

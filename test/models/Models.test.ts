@@ -37,8 +37,8 @@ const fileAt = (baseUrl: string, more: object = {}) =>
 const modelsAt = (baseUrl: string, more?: object, options?: Models.Options) =>
   Effect.flatMap(ProviderFile.parse(fileAt(baseUrl, more)), (file) => Models.make(file, options))
 
-describe("the models of a file", () => {
-  it.scopedLive("may be asked for by names that every object inherits, and have such names and aliases", () =>
+describe("Models", () => {
+  it.scopedLive("finds models and aliases with names that every object inherits, such as `constructor`", () =>
     Effect.gen(function* () {
       const names = ["constructor", "__proto__", "toString"]
       const models = yield* modelsAt("http://127.0.0.1:1")
@@ -57,7 +57,7 @@ describe("the models of a file", () => {
     }).pipe(environment(), Effect.provide(NodeHttpClient.layerUndici))
   )
 
-  it.scopedLive("are found by provider and name, by alias, and by a bare name that is unique", () =>
+  it.scopedLive("finds a model by provider and name, by alias, and by a bare name that only one provider has", () =>
     Effect.gen(function* () {
       const models = yield* modelsAt("http://127.0.0.1:1")
       for (const llm of [
@@ -85,7 +85,7 @@ describe("the models of a file", () => {
     }).pipe(Effect.provide(NodeHttpClient.layerUndici), environment())
   )
 
-  it.scopedLive("speak the protocol that the file names, or else the usual one of the provider", () =>
+  it.scopedLive("uses an entry's `type`, Ollama's own protocol at its default address, and else chat completions", () =>
     Effect.gen(function* () {
       const model = { model_name: "m", api_keys: ["a"] }
       const models = yield* modelsAt("http://127.0.0.1:1", {
@@ -103,7 +103,7 @@ describe("the models of a file", () => {
     }).pipe(Effect.provide(NodeHttpClient.layerUndici), environment())
   )
 
-  it.scopedLive("speak the protocol of their provider where it has one of its own, unless the file says another", () =>
+  it.scopedLive("prefers an entry's `type`, then its provider's own protocol, over the `wire` option", () =>
     Effect.gen(function* () {
       const entry = { model_name: "claude-1", api_keys: ["k"] }
       const anthropic = [entry, { ...entry, model_name: "claude-2", type: "chat-completions", base_url: "http://a/v1" }]
@@ -120,7 +120,7 @@ describe("the models of a file", () => {
     }).pipe(Effect.provide(NodeHttpClient.layerUndici), environment())
   )
 
-  it.scopedLive("have the keys, weights and limits of the file", () =>
+  it.scopedLive("gives each model the keys, weights and limits of its file entry", () =>
     Effect.gen(function* () {
       const models = yield* modelsAt("http://127.0.0.1:1")
       const { keys, limiter } = yield* Effect.flatMap(models.get("large"), ({ status }) => status)
@@ -134,16 +134,17 @@ describe("the models of a file", () => {
     }).pipe(Effect.provide(NodeHttpClient.layerUndici), environment())
   )
 
-  it.scopedLive("have a default: the file's, else the environment's, else the only one", () =>
+  it.scopedLive("takes the default model from the file, else from LLM_DEFAULT_MODEL, and fails without either", () =>
     Effect.gen(function* () {
-      const named = (more?: object) => Effect.flatMap(modelsAt("http://127.0.0.1:1", more), (models) => models.default)
-      expect((yield* named({ $default: "smart" })).info.model).toBe("large")
-      expect((yield* environment({ LLM_DEFAULT_MODEL: "other/small" })(named())).info.provider).toBe("other")
-      expect((yield* Effect.flip(named()))._tag).toBe("ModelNotFoundError")
+      const defaultOf = (more?: object) =>
+        Effect.flatMap(modelsAt("http://127.0.0.1:1", more), (models) => models.default)
+      expect((yield* defaultOf({ $default: "smart" })).info.model).toBe("large")
+      expect((yield* environment({ LLM_DEFAULT_MODEL: "other/small" })(defaultOf())).info.provider).toBe("other")
+      expect((yield* Effect.flip(defaultOf()))._tag).toBe("ModelNotFoundError")
     }).pipe(Effect.provide(NodeHttpClient.layerUndici), environment())
   )
 
-  it.scopedLive("serve as one in groups, which have names as models have", () =>
+  it.scopedLive("lists and finds groups like models, and prefers a group to models with the same bare name", () =>
     Effect.gen(function* () {
       const models = yield* modelsAt("http://127.0.0.1:1", {
         $groups: {
@@ -172,13 +173,13 @@ describe("the models of a file", () => {
         { id: "acme/large", order: 1, maxConcurrency: 2 }
       ])
       expect((yield* Effect.flip(models.group("acme/large"))).message).toBe('No group is called "acme/large".')
-      // A group comes before the models whose bare name it bears.
+      // A group takes precedence over models with the same bare name.
       expect(yield* models.get("small")).toBe(yield* models.group("small"))
       expect(yield* models.default).toBe(yield* models.group("small"))
     }).pipe(Effect.provide(NodeHttpClient.layerUndici), environment())
   )
 
-  it.scopedLive("in a group answer for each other over sockets", () =>
+  it.scopedLive("fails over to the next member of a group after a 401 over sockets", () =>
     Effect.gen(function* () {
       const provider = yield* SimulatedProvider.make({ keys: [{ key: "b", revoked: true }, { key: "c" }] })
       const entry = { model_name: "m", base_url: provider.baseUrl }
@@ -200,21 +201,21 @@ describe("the models of a file", () => {
     }).pipe(Effect.provide(NodeHttpClient.layerUndici), environment())
   )
 
-  it.scopedLive("answer over sockets, in both protocols from one file, with the nearest settings", () =>
+  it.scopedLive("sends both protocols of one file over sockets, with defaults of the entry or environment", () =>
     Effect.gen(function* () {
-      const asked = yield* Ref.make<ReadonlyArray<unknown>>([])
+      const answers = yield* Ref.make<ReadonlyArray<unknown>>([])
       const provider = yield* SimulatedProvider.make()
       const path = yield* Effect.flatMap(FileSystem.FileSystem, (files) => files.makeTempFileScoped())
       yield* Effect.flatMap(FileSystem.FileSystem, (files) => files.writeFileString(path, fileAt(provider.baseUrl)))
-      const ask = (options: Models.Options, name: string) =>
+      const chatWith = (options: Models.Options, name: string) =>
         Effect.gen(function* () {
           const answer = yield* LLM.chat("?")
-          yield* Ref.update(asked, (before) => [...before, answer.text])
+          yield* Ref.update(answers, (before) => [...before, answer.text])
         }).pipe(Effect.provide(Layer.provide(Models.layerLLM(name), Models.layerFile(path, options))))
-      yield* ask({}, "large")
-      yield* ask({ wire: "responses" }, "large")
-      yield* ask({}, "acme/small")
-      expect(yield* Ref.get(asked)).toHaveLength(3)
+      yield* chatWith({}, "large")
+      yield* chatWith({ wire: "responses" }, "large")
+      yield* chatWith({}, "acme/small")
+      expect(yield* Ref.get(answers)).toHaveLength(3)
       const exchanges = yield* provider.log
       expect(exchanges.map((exchange) => exchange.path)).toEqual([
         "/v1/chat/completions",
@@ -233,7 +234,7 @@ describe("the models of a file", () => {
     )
   )
 
-  it.scopedLive("is read in another form by who knows it", () =>
+  it.scopedLive("reads a file with the `parse` option instead of as JSON", () =>
     Effect.gen(function* () {
       const path = yield* Effect.flatMap(FileSystem.FileSystem, (files) => files.makeTempFileScoped())
       yield* Effect.flatMap(FileSystem.FileSystem, (files) => files.writeFileString(path, "large"))
@@ -244,7 +245,7 @@ describe("the models of a file", () => {
     }).pipe(Effect.provide(NodeHttpClient.layerUndici), Effect.provide(NodeContext.layer), environment())
   )
 
-  it.scopedLive("cannot be had from a file that is not there", () =>
+  it.scopedLive("fails with a ProviderFileError when the file does not exist", () =>
     Effect.gen(function* () {
       const error = yield* Effect.flip(Effect.provide(Models.Models, Models.layerFile("no-such-file.json")))
       expect(error._tag).toBe("ProviderFileError")
@@ -252,29 +253,29 @@ describe("the models of a file", () => {
   )
 })
 
-describe("the environment alone", () => {
-  const built = (options?: LLM.ConfigOptions) =>
+describe("LLM.layerConfig", () => {
+  const fromEnvironment = (options?: LLM.ConfigOptions) =>
     Effect.provide(LLM.LLM, Layer.provide(LLM.layerConfig(options), NodeHttpClient.layerUndici))
 
-  it.effect("makes an LLM of OPENAI_API_KEY, be it one key or several", () =>
+  it.effect("pools every key of OPENAI_API_KEY and its numbered variables", () =>
     Effect.gen(function* () {
-      const llm = yield* built()
+      const llm = yield* fromEnvironment()
       expect(llm.info).toMatchObject({ provider: "openai", model: "gpt-4o-mini" })
       expect((yield* llm.status).keys.keys).toHaveLength(4)
     }).pipe(environment({ OPENAI_API_KEY: "one, two", OPENAI_API_KEY_1: "three", OPENAI_API_KEY_2: "four" }))
   )
 
-  it.effect("names the variable that is missing or wrong", () =>
+  it.effect("fails with the name of the environment variable that is missing or invalid", () =>
     Effect.gen(function* () {
-      expect(String(yield* Effect.flip(environment({})(built())))).toContain("OPENAI_API_KEY")
-      const xai = environment({ XAI_API_KEY: "k" })(built({ provider: "xai" }))
+      expect(String(yield* Effect.flip(environment({})(fromEnvironment())))).toContain("OPENAI_API_KEY")
+      const xai = environment({ XAI_API_KEY: "k" })(fromEnvironment({ provider: "xai" }))
       expect(String(yield* Effect.flip(xai))).toContain("LLM_DEFAULT_MODEL")
-      const late = environment({ OPENAI_API_KEY: "k", LLM_TIMEOUT: "whenever" })(built())
+      const late = environment({ OPENAI_API_KEY: "k", LLM_TIMEOUT: "whenever" })(fromEnvironment())
       expect(String(yield* Effect.flip(late))).toContain("LLM_TIMEOUT")
     })
   )
 
-  it.scopedLive("is overruled by what a layer says, and that by what a call says", () =>
+  it.scopedLive("lets request fields override layer options, and layer options override environment variables", () =>
     Effect.gen(function* () {
       const provider = yield* SimulatedProvider.make()
       yield* Effect.gen(function* () {

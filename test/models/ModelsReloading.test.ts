@@ -1,5 +1,4 @@
 import { FileSystem, HttpClient, HttpClientResponse } from "@effect/platform"
-import { SystemError } from "@effect/platform/Error"
 import { NodeContext, NodeHttpClient } from "@effect/platform-node"
 import { describe, expect, it } from "@effect/vitest"
 import {
@@ -26,6 +25,7 @@ import * as Models from "../../src/models/Models.js"
 import * as Pricing from "../../src/accounting/Pricing.js"
 import { SimulatedProvider } from "../../src/testing/index.js"
 import { eventually } from "../support/eventually.js"
+import { memoryFile } from "../support/memoryFile.js"
 
 const environment = Effect.withConfigProvider(ConfigProvider.fromMap(new Map()))
 
@@ -43,8 +43,8 @@ const key = (id: string, more: object = {}) => ({ key: `sk-hidden-${id}`, id, ..
 
 const file = (...models: ReadonlyArray<object>): string => JSON.stringify({ acme: models })
 
-/** Answers every key but those that begin with `limited`, which must wait for ten minutes. */
-const answering = HttpClient.make((request) =>
+/** Answers with a cooldown of ten minutes for keys that contain `limited`, and with "Hello" for others. */
+const httpClient = HttpClient.make((request) =>
   Effect.succeed(
     HttpClientResponse.fromWeb(
       request,
@@ -62,154 +62,142 @@ const answering = HttpClient.make((request) =>
   )
 )
 
-/** A file in memory: absent while it is undefined. */
-const reloading = (first: string, options: Models.ReloadOptions = {}) =>
+/** Reloading models over a file in memory. */
+const reloadingModels = (initial: string, options: Models.ReloadOptions = {}) =>
   Effect.gen(function* () {
-    const content = yield* Ref.make<string | undefined>(first)
-    const fileSystem = FileSystem.layerNoop({
-      readFileString: (path) =>
-        Effect.flatMap(Ref.get(content), (text) =>
-          text === undefined
-            ? Effect.fail(
-                new SystemError({
-                  reason: "NotFound",
-                  module: "FileSystem",
-                  method: "readFileString",
-                  pathOrDescriptor: path
-                })
-              )
-            : Effect.succeed(text)
-        )
-    })
+    const file = yield* memoryFile(initial)
     const context = yield* Layer.build(
       Layer.provide(
         Models.layerReloading("provider.json", options),
-        Layer.merge(fileSystem, Layer.succeed(HttpClient.HttpClient, answering))
+        Layer.merge(file.layer, Layer.succeed(HttpClient.HttpClient, httpClient))
       )
     )
     const reloader = Context.get(context, Models.Reloading)
-    const told = yield* Queue.unbounded<Models.Change>()
-    yield* Effect.forkScoped(Stream.runForEach(reloader.changes, (change) => Queue.offer(told, change)))
+    const changes = yield* Queue.unbounded<Models.Change>()
+    yield* Effect.forkScoped(Stream.runForEach(reloader.changes, (change) => Queue.offer(changes, change)))
     yield* Effect.yieldNow()
     return {
       models: Context.get(context, Models.Models),
       reload: reloader.reload,
-      write: (text: string | undefined) => Ref.set(content, text),
-      told: Effect.zipRight(TestClock.adjust(0), Effect.map(Queue.takeAll(told), Chunk.toReadonlyArray))
+      write: file.write,
+      /** The changes since the last time. */
+      newChanges: Effect.zipRight(TestClock.adjust(0), Effect.map(Queue.takeAll(changes), Chunk.toReadonlyArray))
     }
   })
 
-const silently = Effect.provide(Logger.remove(Logger.defaultLogger))
+const withoutLogs = Effect.provide(Logger.remove(Logger.defaultLogger))
 
 const keyStates = (llm: Service) =>
   Effect.map(llm.status, ({ keys }) => Object.fromEntries(keys.keys.map(({ id, state }) => [id, state._tag])))
 
-describe("a changed file", () => {
-  it.scoped("is in force once it has stayed as it is for a moment", () =>
+describe("Models.layerReloading", () => {
+  it.scoped("takes a changed file over once its content has been stable for 200 milliseconds", () =>
     Effect.gen(function* () {
-      const { models, told, write } = yield* reloading(file(model("one", [key("a")])))
+      const { models, newChanges, write } = yield* reloadingModels(file(model("one", [key("a")])))
       const one = yield* models.get("acme/one")
       yield* write(file(model("one", [key("a")], { context_window: 5000 }), model("two", [key("a")])))
       yield* TestClock.adjust("999 millis")
       expect(one.info.contextWindow).toBe(200_000)
       yield* TestClock.adjust("1 millis")
-      expect(yield* told).toEqual([])
+      expect(yield* newChanges).toEqual([])
       yield* TestClock.adjust("200 millis")
-      expect(yield* told).toMatchObject([
+      expect(yield* newChanges).toMatchObject([
         { _tag: "Reloaded", added: ["acme/two"], changed: ["acme/one"], removed: [], kept: [] }
       ])
       expect(one.info.contextWindow).toBe(5000)
       expect(models.list.map(({ model }) => model)).toEqual(["one", "two"])
       expect((yield* (yield* models.get("two")).chat("?")).text).toBe("Hello")
-    }).pipe(silently, environment)
+    }).pipe(withoutLogs, environment)
   )
 
-  it.scoped("is not read while it is being written", () =>
+  it.scoped("ignores partial content while the file is being written", () =>
     Effect.gen(function* () {
-      const { models, told, write } = yield* reloading(file(model("one", [key("a")])))
+      const { models, newChanges, write } = yield* reloadingModels(file(model("one", [key("a")])))
       const whole = file(model("one", [key("a")]), model("two", [key("b")]))
       for (let end = 1; end < 40; end++) {
         yield* write(whole.slice(0, end))
         yield* TestClock.adjust("150 millis")
       }
-      expect(yield* told).toEqual([])
+      expect(yield* newChanges).toEqual([])
       yield* write(whole)
       yield* TestClock.adjust("2 seconds")
-      expect(yield* told).toMatchObject([{ _tag: "Reloaded", added: ["acme/two"] }])
+      expect(yield* newChanges).toMatchObject([{ _tag: "Reloaded", added: ["acme/two"] }])
       expect(models.list).toHaveLength(2)
-    }).pipe(silently, environment)
+    }).pipe(withoutLogs, environment)
   )
 
-  it.scoped("changes nothing where it is faulty or gone, and that is told once", () =>
+  it.scoped("keeps the models when the file is invalid or missing, and reports each refusal once", () =>
     Effect.gen(function* () {
       const good = file(model("one", [key("a")]))
-      const { models, reload, told, write } = yield* reloading(good)
+      const { models, reload, newChanges, write } = yield* reloadingModels(good)
       const one = yield* models.get("one")
       for (const bad of ["{", file(model("one", [])), file(model("one", [key("a"), key("a")])), undefined]) {
         yield* write(bad)
         yield* TestClock.adjust("10 seconds")
-        const changes = yield* told
+        const changes = yield* newChanges
         expect(changes).toMatchObject([{ _tag: "Refused" }])
         expect(JSON.stringify(changes)).not.toContain("sk-hidden")
         expect(Either.isLeft(yield* Effect.either(reload))).toBe(true)
-        expect(yield* told).toHaveLength(1)
+        expect(yield* newChanges).toHaveLength(1)
         expect((yield* one.chat("?")).text).toBe("Hello")
         expect(models.list).toHaveLength(1)
       }
       yield* write(good)
       yield* TestClock.adjust("10 seconds")
-      expect(yield* told).toMatchObject([{ _tag: "Reloaded", kept: ["acme/one"], changed: [] }])
-    }).pipe(silently, environment)
+      expect(yield* newChanges).toMatchObject([{ _tag: "Reloaded", kept: ["acme/one"], changed: [] }])
+    }).pipe(withoutLogs, environment)
   )
 
-  it.scoped("is refused by a reload where it leaves no model, and the models stay", () =>
+  it.scoped("refuses a reload that leaves no models, and keeps the previous ones", () =>
     Effect.gen(function* () {
-      const { models, reload, told, write } = yield* reloading(file(model("one", [key("a")])))
+      const { models, reload, newChanges, write } = yield* reloadingModels(file(model("one", [key("a")])))
       for (const empty of ["{}", file(), JSON.stringify({ $aliases: {} })]) {
         yield* write(empty)
         yield* TestClock.adjust("10 seconds")
-        expect(yield* told).toMatchObject([{ _tag: "Refused" }])
+        expect(yield* newChanges).toMatchObject([{ _tag: "Refused" }])
         const error = yield* Effect.flip(reload)
         expect(error._tag).toBe("ProviderFileError")
         expect(error.message).toContain("it has no models")
-        expect(yield* told).toHaveLength(1)
+        expect(yield* newChanges).toHaveLength(1)
         expect(models.list.map(({ model }) => model)).toEqual(["one"])
         expect((yield* (yield* models.get("one")).chat("?")).text).toBe("Hello")
       }
-    }).pipe(silently, environment)
+    }).pipe(withoutLogs, environment)
   )
 
-  it.scoped("is looked at only when asked for, where there is no interval", () =>
+  it.scoped("reads the file only on `reload` when the interval is `false`", () =>
     Effect.gen(function* () {
-      const { models, reload, told, write } = yield* reloading(file(model("one", [key("a")])), { interval: false })
+      const { models, reload, newChanges, write } = yield* reloadingModels(file(model("one", [key("a")])), {
+        interval: false
+      })
       yield* write(file(model("two", [key("a")])))
       yield* TestClock.adjust("1 hour")
       expect(models.list.map(({ model }) => model)).toEqual(["one"])
       expect(yield* reload).toMatchObject({ added: ["acme/two"], removed: ["acme/one"] })
       expect(models.list.map(({ model }) => model)).toEqual(["two"])
-      expect(yield* told).toHaveLength(1)
-    }).pipe(silently, environment)
+      expect(yield* newChanges).toHaveLength(1)
+    }).pipe(withoutLogs, environment)
   )
 
-  it.scoped("moves the default, also under those who have it already", () =>
+  it.scoped("moves the default and aliases for services that callers already hold", () =>
     Effect.gen(function* () {
       const two = [model("one", [key("a")]), model("two", [key("a")])]
-      const naming = (name: string) => JSON.stringify({ acme: two, $default: name, $aliases: { chosen: name } })
-      const { models, reload, write } = yield* reloading(naming("acme/one"), {
+      const withDefault = (name: string) => JSON.stringify({ acme: two, $default: name, $aliases: { chosen: name } })
+      const { models, reload, write } = yield* reloadingModels(withDefault("acme/one"), {
         interval: false
       })
       const llm = yield* Effect.provide(LLM.LLM, Layer.provide(Models.layerLLM(), Layer.succeed(Models.Models, models)))
       const chosen = yield* models.get("chosen")
       expect([llm.info.model, chosen.info.model]).toEqual(["one", "one"])
-      yield* write(naming("acme/two"))
+      yield* write(withDefault("acme/two"))
       expect(yield* reload).toMatchObject({ kept: ["acme/one", "acme/two"] })
       expect([llm.info.model, chosen.info.model]).toEqual(["two", "two"])
-    }).pipe(silently, environment)
+    }).pipe(withoutLogs, environment)
   )
 
-  it.scoped("leaves names behind whose models are gone, which say so", () =>
+  it.scoped("fails calls to a removed model with ModelNotFoundError until the file has it again", () =>
     Effect.gen(function* () {
-      const { models, reload, write } = yield* reloading(file(model("one", [key("a")])), { interval: false })
+      const { models, reload, write } = yield* reloadingModels(file(model("one", [key("a")])), { interval: false })
       const one = yield* models.get("one")
       yield* write(file(model("two", [key("a")])))
       yield* reload
@@ -219,16 +207,18 @@ describe("a changed file", () => {
       yield* write(file(model("one", [key("a")])))
       yield* reload
       expect((yield* one.chat("?")).text).toBe("Hello")
-    }).pipe(silently, environment)
+    }).pipe(withoutLogs, environment)
   )
 })
 
-describe("what a reload takes over", () => {
+describe("state that a reload keeps", () => {
   const limited = key("limited")
 
-  it.scoped("is everything of an entry that has not changed", () =>
+  it.scoped("keeps the whole status of a model whose entry has not changed", () =>
     Effect.gen(function* () {
-      const { models, reload, write } = yield* reloading(file(model("one", [limited, key("a")])), { interval: false })
+      const { models, reload, write } = yield* reloadingModels(file(model("one", [limited, key("a")])), {
+        interval: false
+      })
       const one = yield* models.get("one")
       yield* one.chat("?")
       const before = yield* one.status
@@ -236,12 +226,12 @@ describe("what a reload takes over", () => {
       expect(yield* reload).toMatchObject({ kept: ["acme/one"] })
       expect(yield* one.status).toEqual(before)
       expect(yield* keyStates(one)).toEqual({ limited: "Cooling", a: "Ready" })
-    }).pipe(silently, environment)
+    }).pipe(withoutLogs, environment)
   )
 
-  it.scoped("is the health of its keys where other things have changed, and keys come, go and change weight", () =>
+  it.scoped("keeps key cooldowns and counters when keys are added, removed or reweighted and other fields change", () =>
     Effect.gen(function* () {
-      const { models, reload, write } = yield* reloading(file(model("one", [limited, key("a"), key("b")])), {
+      const { models, reload, write } = yield* reloadingModels(file(model("one", [limited, key("a"), key("b")])), {
         interval: false
       })
       const one = yield* models.get("one")
@@ -256,76 +246,80 @@ describe("what a reload takes over", () => {
         ["c", expect.any(Number), 1]
       ])
       expect((yield* one.chat("?")).attempts).toHaveLength(1)
-    }).pipe(silently, environment)
+    }).pipe(withoutLogs, environment)
   )
 
-  it.scoped(
-    "is a key that somebody has added by hand before the file names it, and one that was removed comes back",
-    () =>
-      Effect.gen(function* () {
-        const { models, reload, write } = yield* reloading(file(model("one", [key("a"), key("b")])), {
-          interval: false
-        })
-        const one = yield* models.get("one")
-        yield* one.pool?.add({ key: "sk-hidden-c", id: "c" }) ?? Effect.void
-        yield* one.pool?.remove("b") ?? Effect.void
-        yield* write(file(model("one", [key("a"), key("b"), key("c", { weight: 2 })])))
-        expect(yield* reload).toMatchObject({ changed: ["acme/one"] })
-        const { keys } = (yield* one.status).keys
-        expect(new Map(keys.map(({ id, weight }) => [id, weight]))).toEqual(
-          new Map([
-            ["a", 1],
-            ["b", 1],
-            ["c", 2]
-          ])
-        )
-      }).pipe(silently, environment)
-  )
-
-  it.scoped("is the rest of a key whose own limits have changed, and not that of another secret under its id", () =>
+  it.scoped("reweights a key added by hand and restores one removed by hand when the file lists them", () =>
     Effect.gen(function* () {
-      const { models, reload, write } = yield* reloading(file(model("one", [limited, key("a")])), { interval: false })
+      const { models, reload, write } = yield* reloadingModels(file(model("one", [key("a"), key("b")])), {
+        interval: false
+      })
+      const one = yield* models.get("one")
+      yield* one.pool?.add({ key: "sk-hidden-c", id: "c" }) ?? Effect.void
+      yield* one.pool?.remove("b") ?? Effect.void
+      yield* write(file(model("one", [key("a"), key("b"), key("c", { weight: 2 })])))
+      expect(yield* reload).toMatchObject({ changed: ["acme/one"] })
+      const { keys } = (yield* one.status).keys
+      expect(new Map(keys.map(({ id, weight }) => [id, weight]))).toEqual(
+        new Map([
+          ["a", 1],
+          ["b", 1],
+          ["c", 2]
+        ])
+      )
+    }).pipe(withoutLogs, environment)
+  )
+
+  it.scoped("keeps the cooldown of a key whose limits change, and drops it when the secret under its id changes", () =>
+    Effect.gen(function* () {
+      const { models, reload, write } = yield* reloadingModels(file(model("one", [limited, key("a")])), {
+        interval: false
+      })
       const one = yield* models.get("one")
       yield* one.chat("?")
       yield* write(file(model("one", [{ ...limited, max_concurrency: 3 }, key("a")])))
       yield* reload
       expect(yield* keyStates(one)).toEqual({ limited: "Cooling", a: "Ready" })
-      const rest = (yield* one.status).keys.keys[0]?.state
-      expect(rest).toMatchObject({ until: 600_000 })
+      const state = (yield* one.status).keys.keys[0]?.state
+      expect(state).toMatchObject({ until: 600_000 })
       yield* write(file(model("one", [{ ...limited, key: "another" }, key("a")])))
       yield* reload
       expect(yield* keyStates(one)).toEqual({ limited: "Ready", a: "Ready" })
-    }).pipe(silently, environment)
+    }).pipe(withoutLogs, environment)
   )
 
-  it.scoped("is what is left under limits that have changed", () =>
+  it.scoped("starts changed rate limits with the permits that are left under the old ones", () =>
     Effect.gen(function* () {
       const limits = (capacity: number) => ({ rate_limit_capacity: capacity, rate_limit_refill_rate: 0.001 })
-      const { models, reload, write } = yield* reloading(file(model("one", [key("a")], limits(5))), { interval: false })
+      const { models, reload, write } = yield* reloadingModels(file(model("one", [key("a")], limits(5))), {
+        interval: false
+      })
       const one = yield* models.get("one")
       yield* Effect.repeatN(one.chat("?"), 2)
       yield* write(file(model("one", [key("a")], limits(50))))
       yield* reload
       expect((yield* one.status).limiter).toMatchObject({ available: 2, capacity: 50 })
-    }).pipe(silently, environment)
+    }).pipe(withoutLogs, environment)
   )
 
-  it.scoped("is nothing where the provider is another", () =>
+  it.scoped("drops key cooldowns when the base URL changes", () =>
     Effect.gen(function* () {
-      const { models, reload, write } = yield* reloading(file(model("one", [limited, key("a")])), { interval: false })
+      const { models, reload, write } = yield* reloadingModels(file(model("one", [limited, key("a")])), {
+        interval: false
+      })
       const one = yield* models.get("one")
       yield* one.chat("?")
       yield* write(file(model("one", [limited, key("a")], { base_url: "http://other.test/v1" })))
       yield* reload
       expect(yield* keyStates(one)).toEqual({ limited: "Ready", a: "Ready" })
-    }).pipe(silently, environment)
+    }).pipe(withoutLogs, environment)
   )
 })
 
-describe("a group that is reloaded", () => {
-  const out = key("limited")
+describe("reloading a group", () => {
+  const limited = key("limited")
 
-  const grouped = (members: ReadonlyArray<unknown>, ...models: ReadonlyArray<object>): string =>
+  const fileWithGroup = (members: ReadonlyArray<unknown>, ...models: ReadonlyArray<object>): string =>
     JSON.stringify({ acme: models, $groups: { pair: { strategy: "failover", members } } })
 
   const stateOf = (pair: Balance.Service) =>
@@ -333,92 +327,107 @@ describe("a group that is reloaded", () => {
       Object.fromEntries(deployments.map(({ id, state }) => [id, state._tag]))
     )
 
-  const begin = (first: string) =>
+  const startGroup = (initial: string) =>
     Effect.gen(function* () {
-      const { models, reload, write } = yield* reloading(first, { interval: false })
+      const { models, reload, write } = yield* reloadingModels(initial, { interval: false })
       const pair = yield* models.group("pair")
       expect((yield* pair.chat("?")).attempts.map(({ keyId }) => keyId)).toEqual(["limited", "b"])
       expect(yield* stateOf(pair)).toMatchObject({ "acme/one": "Cooling", "acme/two": "Ready" })
-      return { models, pair, after: (text: string) => Effect.zipRight(write(text), reload) }
+      return { models, pair, reloadWith: (text: string) => Effect.zipRight(write(text), reload) }
     })
 
   const both = ["acme/one", "acme/two"]
 
-  it.scoped("knows what it knew where nothing of it has changed", () =>
+  it.scoped("keeps the state of a group's deployments when none of its members has changed", () =>
     Effect.gen(function* () {
-      const { after, pair } = yield* begin(grouped(both, model("one", [out]), model("two", [key("b")])))
+      const { reloadWith, pair } = yield* startGroup(
+        fileWithGroup(both, model("one", [limited]), model("two", [key("b")]))
+      )
       expect(
-        yield* after(grouped(both, model("one", [out]), model("three", [key("c")]), model("two", [key("b")])))
+        yield* reloadWith(
+          fileWithGroup(both, model("one", [limited]), model("three", [key("c")]), model("two", [key("b")]))
+        )
       ).toMatchObject({ added: ["acme/three"], changed: [], kept: ["acme/one", "acme/two", "pair"] })
       expect(yield* stateOf(pair)).toEqual({ "acme/one": "Cooling", "acme/two": "Ready" })
       expect((yield* pair.chat("?")).attempts.map(({ keyId }) => keyId)).toEqual(["b"])
-    }).pipe(silently, environment)
+    }).pipe(withoutLogs, environment)
   )
 
-  it.scoped(
-    "goes on where the keys of a member are others, and asks them, and leaves alone who was taken out by hand",
-    () =>
-      Effect.gen(function* () {
-        const { after, pair } = yield* begin(
-          grouped([...both, "acme/three"], model("one", [out]), model("two", [key("b")]), model("three", [out]))
-        )
-        yield* pair.disable("acme/three")
-        expect(
-          yield* after(
-            grouped(
-              [...both, "acme/three"],
-              model("one", [key("a")]),
-              model("two", [key("b")]),
-              model("three", [key("c")])
-            )
-          )
-        ).toMatchObject({ changed: ["acme/one", "acme/three"], kept: ["acme/two", "pair"] })
-        expect(yield* stateOf(pair)).toEqual({ "acme/one": "Ready", "acme/two": "Ready", "acme/three": "Disabled" })
-        expect((yield* pair.chat("?")).attempts.map(({ keyId }) => keyId)).toEqual(["a"])
-        expect((yield* pair.deployments).map(({ served }) => served)).toEqual([2, 1, 0])
-      }).pipe(silently, environment)
-  )
-
-  it.scoped("begins anew where it is another, or a member is in another place", () =>
+  it.scoped("returns members with new keys to service, unless they were disabled by hand", () =>
     Effect.gen(function* () {
-      const { after, models, pair } = yield* begin(grouped(both, model("one", [out]), model("two", [key("b")])))
-      const elsewhere = model("one", [out], { base_url: "http://other.test/v1" })
-      expect(yield* after(grouped(both, elsewhere, model("two", [key("b")])))).toMatchObject({
+      const { reloadWith, pair } = yield* startGroup(
+        fileWithGroup(
+          [...both, "acme/three"],
+          model("one", [limited]),
+          model("two", [key("b")]),
+          model("three", [limited])
+        )
+      )
+      yield* pair.disable("acme/three")
+      expect(
+        yield* reloadWith(
+          fileWithGroup(
+            [...both, "acme/three"],
+            model("one", [key("a")]),
+            model("two", [key("b")]),
+            model("three", [key("c")])
+          )
+        )
+      ).toMatchObject({ changed: ["acme/one", "acme/three"], kept: ["acme/two", "pair"] })
+      expect(yield* stateOf(pair)).toEqual({ "acme/one": "Ready", "acme/two": "Ready", "acme/three": "Disabled" })
+      expect((yield* pair.chat("?")).attempts.map(({ keyId }) => keyId)).toEqual(["a"])
+      expect((yield* pair.deployments).map(({ served }) => served)).toEqual([2, 1, 0])
+    }).pipe(withoutLogs, environment)
+  )
+
+  it.scoped("starts a group with new state when a member's base URL or the list of members changes", () =>
+    Effect.gen(function* () {
+      const { reloadWith, models, pair } = yield* startGroup(
+        fileWithGroup(both, model("one", [limited]), model("two", [key("b")]))
+      )
+      const elsewhere = model("one", [limited], { base_url: "http://other.test/v1" })
+      expect(yield* reloadWith(fileWithGroup(both, elsewhere, model("two", [key("b")])))).toMatchObject({
         changed: ["acme/one", "pair"],
         kept: ["acme/two"]
       })
       expect(yield* stateOf(pair)).toEqual({ "acme/one": "Ready", "acme/two": "Ready" })
-      yield* after(grouped(["acme/two"], elsewhere, model("two", [key("b")])))
+      yield* reloadWith(fileWithGroup(["acme/two"], elsewhere, model("two", [key("b")])))
       expect(yield* stateOf(pair)).toEqual({ "acme/two": "Ready" })
       expect((yield* pair.chat("?")).attempts.map(({ keyId }) => keyId)).toEqual(["b"])
       expect(models.list.at(-1)).toMatchObject({ name: "pair", members: ["acme/two"] })
-    }).pipe(silently, environment)
+    }).pipe(withoutLogs, environment)
   )
 
-  it.scoped("is gone where the file has it no more, and comes", () =>
+  it.scoped("fails calls to a removed group with ModelNotFoundError until the file has it again", () =>
     Effect.gen(function* () {
-      const { after, models, pair } = yield* begin(grouped(both, model("one", [out]), model("two", [key("b")])))
-      expect(yield* after(file(model("one", [out]), model("two", [key("b")])))).toMatchObject({ removed: ["pair"] })
+      const { reloadWith, models, pair } = yield* startGroup(
+        fileWithGroup(both, model("one", [limited]), model("two", [key("b")]))
+      )
+      expect(yield* reloadWith(file(model("one", [limited]), model("two", [key("b")])))).toMatchObject({
+        removed: ["pair"]
+      })
       expect(yield* Effect.flip(pair.chat("?"))).toMatchObject({ _tag: "ModelNotFoundError", model: "pair" })
       expect(yield* Effect.flip(models.group("pair"))).toMatchObject({ _tag: "ModelNotFoundError" })
-      expect(yield* after(grouped(["acme/two"], model("one", [out]), model("two", [key("b")])))).toMatchObject({
+      expect(
+        yield* reloadWith(fileWithGroup(["acme/two"], model("one", [limited]), model("two", [key("b")])))
+      ).toMatchObject({
         added: ["pair"]
       })
       expect((yield* pair.chat("?")).text).toBe("Hello")
-    }).pipe(silently, environment)
+    }).pipe(withoutLogs, environment)
   )
 })
 
-describe("calls over sockets", () => {
-  it.scopedLive("go on while the file changes under them, and none fails", () =>
+describe("reloading under calls over sockets", () => {
+  it.scopedLive("answers every call while the file changes address, keys, weights and limits under load", () =>
     Effect.gen(function* () {
       const files = yield* FileSystem.FileSystem
       const path = yield* files.makeTempFileScoped()
-      const pace = { latency: { min: "1 millis", max: "10 millis" }, tokenPace: "2 millis" } as const
-      const here = yield* SimulatedProvider.make(pace)
-      const there = yield* SimulatedProvider.make(pace)
+      const speed = { latency: { min: "1 millis", max: "10 millis" }, tokenPace: "2 millis" } as const
+      const here = yield* SimulatedProvider.make(speed)
+      const there = yield* SimulatedProvider.make(speed)
       const secret = (n: number) => `secret-${n}`
-      // The address, the keys, their weights and the limits are other ones every time.
+      // Address, keys, weights and limits change with every version.
       const version = (n: number): string =>
         file(
           model("one", [secret(n), secret(n + 1), { key: secret(n + 2), weight: 1 + (n % 3) }], {
@@ -436,13 +445,13 @@ describe("calls over sockets", () => {
       const refusals = yield* Effect.fork(Stream.runHead(Stream.filter(changes, (change) => change._tag === "Refused")))
       const one = yield* models.get("one")
       const two = yield* models.get("two")
-      const over = yield* Ref.make(false)
+      const isDone = yield* Ref.make(false)
       const answered = yield* Ref.make(0)
 
       const caller = (index: number) =>
         Effect.gen(function* () {
           const llm = index % 4 === 3 ? two : one
-          while (!(yield* Ref.get(over))) {
+          while (!(yield* Ref.get(isDone))) {
             const answer =
               index % 2 === 0 ? yield* llm.chat(`${index}`) : yield* ChatEvent.collect(llm.chatStream(`${index}`))
             expect(answer.text).toContain(`${index}`)
@@ -464,7 +473,7 @@ describe("calls over sockets", () => {
       }
       yield* reload
       yield* Effect.raceFirst(moreAnswers(16), Fiber.join(callers))
-      yield* Ref.set(over, true)
+      yield* Ref.set(isDone, true)
       yield* Fiber.join(callers)
       expect(Option.isNone(yield* Fiber.poll(refusals))).toBe(true)
 
@@ -472,14 +481,14 @@ describe("calls over sockets", () => {
       expect(first.length).toBeGreaterThan(20)
       expect(second.length).toBeGreaterThan(20)
       expect([...first, ...second].filter(({ status }) => status !== 200 && status !== 0)).toEqual([])
-      // The keys of the last version are the only ones in use now.
+      // Only the keys of the last version are in use.
       const last = yield* Effect.map(one.status, ({ keys }) => keys.keys.map(({ id }) => id))
       expect(new Set(last)).toEqual(new Set([0, 1, 2].map((n) => ApiKey.make(secret(versions - 1 + n)).id)))
       expect((yield* one.status).keys.keys.map(({ inFlight }) => inFlight)).toEqual([0, 0, 0])
-    }).pipe(Effect.provide(NodeHttpClient.layerUndici), Effect.provide(NodeContext.layer), silently, environment)
+    }).pipe(Effect.provide(NodeHttpClient.layerUndici), Effect.provide(NodeContext.layer), withoutLogs, environment)
   )
 
-  it.scopedLive("end where they began, with keys that get no more of them", () =>
+  it.scopedLive("finishes a running stream with its old key after the reload that removes the key", () =>
     Effect.gen(function* () {
       const files = yield* FileSystem.FileSystem
       const path = yield* files.makeTempFileScoped()
@@ -502,12 +511,12 @@ describe("calls over sockets", () => {
       const answer = yield* Fiber.join(running)
       expect([answer.text, answer.keyId]).toEqual(["one two three four five six", "old"])
       expect((yield* one.status).keys.keys.map(({ id }) => id)).toEqual(["new"])
-    }).pipe(Effect.provide(NodeHttpClient.layerUndici), Effect.provide(NodeContext.layer), silently, environment)
+    }).pipe(Effect.provide(NodeHttpClient.layerUndici), Effect.provide(NodeContext.layer), withoutLogs, environment)
   )
 })
 
 describe("the price of a model in the file", () => {
-  const priced = (one: object | undefined, two: object, strategy = "cost") =>
+  const fileWithPrices = (one: object | undefined, two: object, strategy = "cost") =>
     JSON.stringify({
       acme: [model("one", [key("a")], one === undefined ? {} : { price: one })],
       other: [model("two", [key("b")], { price: two })],
@@ -516,24 +525,26 @@ describe("the price of a model in the file", () => {
 
   const providerOf = (llm: Service) => Effect.map(llm.chat("?"), ({ provider }) => provider)
 
-  it.scoped("is what its answers cost, from the first call on after it has changed", () =>
+  it.scoped("prices answers at the file's price, from the first call after a reload", () =>
     Effect.gen(function* () {
-      const { models, reload, write } = yield* reloading(priced({ input: 0, output: 0, request: 1 }, { input: 1 }))
+      const { models, reload, write } = yield* reloadingModels(
+        fileWithPrices({ input: 0, output: 0, request: 1 }, { input: 1 })
+      )
       const one = yield* models.get("acme/one")
       expect((yield* one.chat("?")).cost?.total).toBe(1)
-      yield* write(priced({ input: 0, output: 0, request: 2 }, { input: 1 }))
+      yield* write(fileWithPrices({ input: 0, output: 0, request: 2 }, { input: 1 }))
       expect((yield* reload).changed).toContain("acme/one")
       expect((yield* one.chat("?")).cost?.total).toBe(2)
-      yield* write(priced(undefined, { input: 1 }))
+      yield* write(fileWithPrices(undefined, { input: 1 }))
       yield* reload
       expect("cost" in (yield* one.chat("?"))).toBe(false)
-    }).pipe(environment, silently)
+    }).pipe(environment, withoutLogs)
   )
 
-  it.scoped("holds for the member of a group that answers", () =>
+  it.scoped("prices a group's answer at the price of the member that answered", () =>
     Effect.gen(function* () {
       const fee = (request: number) => ({ input: 0, output: 0, request })
-      const { models } = yield* reloading(priced(fee(1), fee(2), "round-robin"))
+      const { models } = yield* reloadingModels(fileWithPrices(fee(1), fee(2), "round-robin"))
       const both = yield* Effect.flatMap(models.get("both"), Pricing.make()).pipe(
         Effect.provide(Pricing.layer({ "*": { "*": { input: 9, output: 9 } } }))
       )
@@ -544,30 +555,32 @@ describe("the price of a model in the file", () => {
           ["other", 2]
         ])
       )
-    }).pipe(environment, silently)
+    }).pipe(environment, withoutLogs)
   )
 
-  it.scoped("decides whom a group with the strategy cost asks, also after it has changed", () =>
+  it.scoped("picks the cheapest member of a group with the strategy cost, also after prices have changed", () =>
     Effect.gen(function* () {
-      const { models, reload, write } = yield* reloading(priced({ input: 1, output: 1 }, { input: 2, output: 2 }))
+      const { models, reload, write } = yield* reloadingModels(
+        fileWithPrices({ input: 1, output: 1 }, { input: 2, output: 2 })
+      )
       const both = yield* models.get("both")
       expect(yield* providerOf(both)).toBe("acme")
-      yield* write(priced({ input: 3, output: 3 }, { input: 2, output: 2 }))
+      yield* write(fileWithPrices({ input: 3, output: 3 }, { input: 2, output: 2 }))
       yield* reload
       expect(yield* providerOf(both)).toBe("other")
-    }).pipe(environment, silently)
+    }).pipe(environment, withoutLogs)
   )
 
-  it.scoped("wins over the prices in context where the models were made", () =>
+  it.scoped("prefers the price in the file to the prices in context where the models were made", () =>
     Effect.gen(function* () {
       const { models } = yield* Effect.provide(
-        reloading(priced({ input: 0, output: 0, request: 1 }, { input: 2, output: 2 })),
+        reloadingModels(fileWithPrices({ input: 0, output: 0, request: 1 }, { input: 2, output: 2 })),
         Pricing.layer({ "*": { "*": { input: 9, output: 9 } } })
       )
       expect((yield* Effect.flatMap(models.get("acme/one"), (llm) => llm.chat("?"))).cost?.total).toBe(1)
       const { deployments } = yield* models.group("both")
-      // A million tokens in requests of a thousand each.
+      // The fee of a thousand requests, each of a thousand tokens.
       expect((yield* deployments).map(({ cost }) => cost)).toEqual([1000, 2])
-    }).pipe(environment, silently)
+    }).pipe(environment, withoutLogs)
   )
 })

@@ -2,7 +2,7 @@ import { describe, expect, it } from "@effect/vitest"
 import { ConfigProvider, Duration, Effect, Redacted } from "effect"
 import * as ProviderFile from "../../src/models/ProviderFile.js"
 
-const asItStandsInTheWild = `{
+const earlierFile = `{
   "openai": [
     {
       "model_name": "gpt-4o",
@@ -29,10 +29,10 @@ const faultsOf = (json: unknown) =>
 
 const model = { model_name: "m", api_keys: ["k"], base_url: "https://example.com" }
 
-describe("a file as it stands in the wild", () => {
-  it.effect("is read unchanged, with the defaults that it is used to", () =>
+describe("a provider file of earlier libraries", () => {
+  it.effect("reads a provider file of earlier libraries unchanged, fills in defaults and warns of unknown fields", () =>
     Effect.gen(function* () {
-      const file = yield* ProviderFile.parse(asItStandsInTheWild)
+      const file = yield* ProviderFile.parse(earlierFile)
       expect(file.models.map(({ model, provider }) => `${provider}/${model}`)).toEqual([
         "openai/gpt-4o",
         "openai/gpt-4o-mini",
@@ -60,8 +60,8 @@ describe("a file as it stands in the wild", () => {
   )
 })
 
-describe("our own fields", () => {
-  it.effect("say more of keys, protocols and limits", () =>
+describe("fields of the provider file", () => {
+  it.effect("reads key options, protocol, headers, timeouts, limits, aliases and the default", () =>
     Effect.gen(function* () {
       const file = yield* ProviderFile.parse(
         JSON.stringify({
@@ -111,7 +111,7 @@ describe("our own fields", () => {
     })
   )
 
-  it.effect("make groups of models, with the weights that those have", () =>
+  it.effect("reads groups, whose members default to the `model_weight` of their models", () =>
     Effect.gen(function* () {
       const file = yield* ProviderFile.parse(
         JSON.stringify({
@@ -159,7 +159,7 @@ describe("our own fields", () => {
     }).pipe(withEnvironment({ WHICH: "two" }))
   )
 
-  it.effect("take variables of the environment, and a dollar for itself", () =>
+  it.effect("replaces `${NAME}` by the environment variable, and `$${` by a literal `${`", () =>
     Effect.gen(function* () {
       const file = yield* ProviderFile.parse(
         JSON.stringify({
@@ -172,8 +172,8 @@ describe("our own fields", () => {
   )
 })
 
-describe("faults", () => {
-  it.effect("tell of a key that no HTTP header can carry, by its place and without the secret", () =>
+describe("faults of the provider file", () => {
+  it.effect("reports a key that no HTTP header can carry by its path and without the secret", () =>
     Effect.gen(function* () {
       const faults = yield* faultsOf({ b: [{ ...model, api_keys: ["sk-canary\u0000", "sk-fine\n"] }] })
       expect(faults).toHaveLength(1)
@@ -182,7 +182,7 @@ describe("faults", () => {
     })
   )
 
-  it.effect("are told all at once, each with its place", () =>
+  it.effect("reports every fault of models, aliases and the default at once, each with its path", () =>
     Effect.gen(function* () {
       expect(
         yield* faultsOf({
@@ -214,25 +214,25 @@ describe("faults", () => {
         "b[1].api_keys[3].key: is missing",
         "b[1].max_retries: expected a positive whole number",
         "b[1].context_window: expected a positive whole number",
-        'b[2].model_name: "m" is there already',
+        'b[2].model_name: "m" is defined already',
         'b[2].type: expected one of "chat-completions", "responses", "anthropic-messages", "gemini", "ollama", "dashscope"',
         "b[2].rate_limit_capacity: expected a positive number",
         "b[2].rate_limit_refill_rate: expected a positive number",
         "b[2].timeout: expected a positive number",
         "b[3].base_url: is missing",
         "b[3].api_keys: expected a list of keys",
-        'b[4].model_name: "m" is there already',
-        "b[4].headers.a: expected a text",
+        'b[4].model_name: "m" is defined already',
+        "b[4].headers.a: expected a string",
         "b[4].api_keys[0]: names an environment variable that is not set",
         "b[5]: expected an object",
-        '$aliases.x: "x" stands for two models',
+        '$aliases.x: "x" is an alias of two models',
         '$aliases.x: "b/other" is no model of this file',
         "$default: is no model, no group and no alias of this file"
       ])
     }).pipe(withEnvironment({}))
   )
 
-  it.effect("of groups are told in the same way", () =>
+  it.effect("reports every fault of groups, each with its path", () =>
     Effect.gen(function* () {
       expect(
         yield* faultsOf({
@@ -265,10 +265,10 @@ describe("faults", () => {
         "$groups.none.members: is missing",
         '$groups.empty.strategy: expected one of "least-loaded", "weighted", "round-robin", "latency", "cost", "failover", "random"',
         "$groups.empty.members: expected a list with at least one model",
-        "$groups.wrong.strategy: expected a text",
+        "$groups.wrong.strategy: expected a string",
         '$groups.wrong.members[0]: "x/other" is no model of this file',
-        '$groups.wrong.members[2]: "x/m" is there already',
-        '$groups.wrong.members[3].model: "none" is a group, and members are models',
+        '$groups.wrong.members[2]: "x/m" is a member already',
+        '$groups.wrong.members[3].model: "none" is a group; members must be models',
         "$groups.wrong.members[4].model: is missing",
         '$groups.wrong.members[5]: expected a model, or an object such as { "model": "openai/gpt-4o", "weight": 2 }',
         "$groups.wrong.members[6].model: names an environment variable that is not set",
@@ -287,7 +287,7 @@ describe("faults", () => {
     }).pipe(withEnvironment({}))
   )
 
-  it.effect("tell a missing base URL by the protocol: not every provider speaks each", () =>
+  it.effect("reports a missing base URL when the preset has none for the protocol", () =>
     Effect.gen(function* () {
       const entry = (type: string | undefined, more: object = {}) => ({
         model_name: `m-${type}`,
@@ -306,7 +306,7 @@ describe("faults", () => {
     })
   )
 
-  it.effect("of the JSON itself say where it breaks off, as far as that is known", () =>
+  it.effect("reports the line and column of malformed JSON, and refuses a list of providers", () =>
     Effect.gen(function* () {
       const error = yield* Effect.flip(
         ProviderFile.parse('{\n  "openai": [\n    { "model_name" "x" }\n  ]\n}', "p.json")
@@ -320,7 +320,7 @@ describe("faults", () => {
 describe("the price of a model", () => {
   const withPrice = (price: unknown) => ({ acme: [{ ...model, price }] })
 
-  it.effect("is read in dollars a million tokens, with all rates, a fee a request and tiers", () =>
+  it.effect("reads a price in dollars per million tokens, with all rates, a request fee and tiers", () =>
     Effect.gen(function* () {
       const { models, warnings } = yield* ProviderFile.parse(
         JSON.stringify(
@@ -350,7 +350,7 @@ describe("the price of a model", () => {
     })
   )
 
-  it.effect("is absent where the file gives none, and may be input alone, or nothing", () =>
+  it.effect("reads a price without output and a price of zero, and leaves an absent one out", () =>
     Effect.gen(function* () {
       const priceOf = (price: unknown) =>
         Effect.map(ProviderFile.parse(JSON.stringify(withPrice(price))), ({ models }) => models[0]?.price)
@@ -361,10 +361,10 @@ describe("the price of a model", () => {
     })
   )
 
-  it.effect("names every fault with its path, and warns of fields that mean nothing", () =>
+  it.effect("reports every fault of a price with its path, and warns of unknown fields", () =>
     Effect.gen(function* () {
       expect(yield* faultsOf(withPrice(3))).toEqual([
-        'acme[0].price: expected dollars a million tokens, such as { "input": 2.5, "output": 10 }'
+        'acme[0].price: expected a price in dollars per million tokens, such as { "input": 2.5, "output": 10 }'
       ])
       expect(
         yield* faultsOf(

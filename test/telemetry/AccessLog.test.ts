@@ -28,8 +28,8 @@ interface Line {
   readonly fields: Readonly<Record<string, unknown>>
 }
 
-/** The lines that an effect logs. */
-const logged = <A, E, R>(effect: Effect.Effect<A, E, R>) =>
+/** Runs an effect and returns its exit and the lines that it logs. */
+const captureLogs = <A, E, R>(effect: Effect.Effect<A, E, R>) =>
   Effect.gen(function* () {
     const lines: Array<Line> = []
     const logger = Logger.make<unknown, void>(({ annotations, logLevel, message }) => {
@@ -43,7 +43,7 @@ const logged = <A, E, R>(effect: Effect.Effect<A, E, R>) =>
     return { exit, lines }
   })
 
-const calling = (options: AccessLog.Options, ...steps: readonly [Step, ...Array<Step>]) =>
+const loggedLLM = (options: AccessLog.Options, ...steps: readonly [Step, ...Array<Step>]) =>
   Effect.flatMap(scripted(...steps), AccessLog.make(options))
 
 const only = <A>(all: ReadonlyArray<A>): A => {
@@ -52,13 +52,13 @@ const only = <A>(all: ReadonlyArray<A>): A => {
   return first
 }
 
-const slow = Effect.delay(Effect.succeed(answer("Hello")), "120 millis")
+const slowAnswer = Effect.delay(Effect.succeed(answer("Hello")), "120 millis")
 
-describe("a call", () => {
-  it.effect("is one line with all that one must know to find it, and nothing that was said", () =>
+describe("the log line of a call", () => {
+  it.effect("logs one line with all metadata of a call and no prompt or answer text", () =>
     Effect.gen(function* () {
-      const llm = yield* calling({}, slow)
-      const { lines } = yield* logged(
+      const llm = yield* loggedLLM({}, slowAnswer)
+      const { lines } = yield* captureLogs(
         Effect.fork(llm.chat({ messages: [Chat.user("the secret of my life")], temperature: 1 })).pipe(
           Effect.tap(() => TestClock.adjust("1 second")),
           Effect.flatMap((fiber) => fiber.await),
@@ -93,10 +93,10 @@ describe("a call", () => {
     })
   )
 
-  it.effect("that failed is a warning, with its error's class and status and none of its words", () =>
+  it.effect("logs a failed call as a warning with the error's tag and without its message", () =>
     Effect.gen(function* () {
-      const llm = yield* calling({}, malformed)
-      const { exit, lines } = yield* logged(llm.chat("?"))
+      const llm = yield* loggedLLM({}, malformed)
+      const { exit, lines } = yield* captureLogs(llm.chat("?"))
       expect(Exit.isFailure(exit)).toBe(true)
       expect(only(lines)).toMatchObject({
         level: "WARN",
@@ -106,10 +106,10 @@ describe("a call", () => {
     })
   )
 
-  it.effect("that was given up, or died, is told as that", () =>
+  it.effect("logs an interrupted call as `interrupted` and one that dies as `defect`", () =>
     Effect.gen(function* () {
-      const llm = yield* calling({}, Effect.never, Effect.dieMessage("bug"))
-      const { lines } = yield* logged(
+      const llm = yield* loggedLLM({}, Effect.never, Effect.dieMessage("bug"))
+      const { lines } = yield* captureLogs(
         Effect.gen(function* () {
           const fiber = yield* Effect.fork(llm.chat("?"))
           yield* Effect.yieldNow()
@@ -124,25 +124,25 @@ describe("a call", () => {
     })
   )
 
-  it.effect("that embeds is told too", () =>
+  it.effect("logs an embedding call", () =>
     Effect.gen(function* () {
-      const llm = yield* calling({}, "Hello")
-      const { lines } = yield* logged(llm.embed(["a", "b"]))
+      const llm = yield* loggedLLM({}, "Hello")
+      const { lines } = yield* captureLogs(llm.embed(["a", "b"]))
       expect(only(lines).fields).toMatchObject({ operation: "embeddings", outcome: "ok", input_tokens: 3 })
     })
   )
 })
 
-describe("a stream", () => {
-  const paced = Stream.fromIterable(ChatEvent.fromResponse(answer("Hello there"))).pipe(
+describe("the log line of a stream", () => {
+  const slowStream = Stream.fromIterable(ChatEvent.fromResponse(answer("Hello there"))).pipe(
     Stream.rechunk(1),
     Stream.tap(() => Effect.sleep("10 millis"))
   )
 
-  it.effect("is one line when it is over, with the time to its first event", () =>
+  it.effect("logs one line at the end of a stream, with the time to its first event", () =>
     Effect.gen(function* () {
-      const llm = yield* calling({}, { stream: paced })
-      const { lines } = yield* logged(
+      const llm = yield* loggedLLM({}, { stream: slowStream })
+      const { lines } = yield* captureLogs(
         Effect.flatMap(Effect.fork(Stream.runDrain(llm.chatStream("?"))), (fiber) =>
           Effect.zipRight(TestClock.adjust("1 second"), fiber.await)
         )
@@ -158,50 +158,50 @@ describe("a stream", () => {
     })
   )
 
-  it.effect("that was given up tells what had arrived, estimated", () =>
+  it.effect("logs the estimated usage of a stream that the consumer stops", () =>
     Effect.gen(function* () {
       const long = answer("Hello there, this is a long answer")
-      const llm = yield* calling({}, { stream: Stream.rechunk(Stream.fromIterable(ChatEvent.fromResponse(long)), 1) })
-      const { lines } = yield* logged(Stream.runDrain(Stream.take(llm.chatStream("?"), 2)))
+      const llm = yield* loggedLLM({}, { stream: Stream.rechunk(Stream.fromIterable(ChatEvent.fromResponse(long)), 1) })
+      const { lines } = yield* captureLogs(Stream.runDrain(Stream.take(llm.chatStream("?"), 2)))
       expect(only(lines).fields).toMatchObject({ outcome: "interrupted", key_id: "key", estimated: true })
       expect(only(lines).fields["output_tokens"]).toBeGreaterThan(3)
     })
   )
 
-  it.effect("that broke tells the error", () =>
+  it.effect("logs the error of a stream that breaks", () =>
     Effect.gen(function* () {
       const broken = Stream.concat(
         Stream.take(Stream.fromIterable(ChatEvent.fromResponse(answer("Hello"))), 2),
         Stream.fail(malformed)
       )
-      const llm = yield* calling({}, { stream: broken })
-      const { lines } = yield* logged(Stream.runDrain(llm.chatStream("?")))
+      const llm = yield* loggedLLM({}, { stream: broken })
+      const { lines } = yield* captureLogs(Stream.runDrain(llm.chatStream("?")))
       expect(only(lines).fields).toMatchObject({ outcome: "MalformedResponseError", estimated: true })
     })
   )
 })
 
-describe("a line", () => {
-  it.effect("says what the answer cost in dollars, whole and streamed, where its price is known", () =>
+describe("options of the access log", () => {
+  it.effect("logs the cost in dollars of whole and streamed answers when the price is known", () =>
     Effect.gen(function* () {
       const priced = yield* Effect.flatMap(scripted("Hello"), Pricing.make()).pipe(
         Effect.flatMap(AccessLog.make()),
         Effect.provide(Pricing.layer({ test: { model: { input: 1, output: 10 } } }))
       )
-      const { lines } = yield* logged(Effect.zipRight(priced.chat("?"), Stream.runDrain(priced.chatStream("?"))))
+      const { lines } = yield* captureLogs(Effect.zipRight(priced.chat("?"), Stream.runDrain(priced.chatStream("?"))))
       expect(lines.map(({ fields }) => fields["cost_dollars"])).toEqual([0.000043, 0.000043])
     })
   )
 
-  it.effect("is JSON or text where that is asked for", () =>
+  it.effect("writes a line as JSON or as text when `format` says so", () =>
     Effect.gen(function* () {
-      const written = (format: "json" | "text") =>
+      const logLine = (format: "json" | "text") =>
         Effect.gen(function* () {
-          const llm = yield* calling({ format, level: () => LogLevel.Debug }, "Hello")
+          const llm = yield* loggedLLM({ format, level: () => LogLevel.Debug }, "Hello")
           const call = AccessLog.withRequestId(llm.chat({ messages: [Chat.user("?")], model: 'of "mine"\n' }), "r 1")
-          return only((yield* logged(Logger.withMinimumLogLevel(call, LogLevel.Debug))).lines)
+          return only((yield* captureLogs(Logger.withMinimumLogLevel(call, LogLevel.Debug))).lines)
         })
-      const json = yield* written("json")
+      const json = yield* logLine("json")
       expect(json.level).toBe("DEBUG")
       expect(JSON.parse(json.message)).toMatchObject({
         started_at: "1970-01-01T00:00:00.000Z",
@@ -209,7 +209,7 @@ describe("a line", () => {
         model: 'of "mine"\n',
         outcome: "ok"
       })
-      const text = (yield* written("text")).message
+      const text = (yield* logLine("text")).message
       expect(
         text.startsWith('request_id="r 1" operation=chat streamed=false provider=test model="of \\"mine\\"\\n"')
       ).toBe(true)
@@ -217,17 +217,17 @@ describe("a line", () => {
     })
   )
 
-  it.effect("is left out where it is not wanted", () =>
+  it.effect("leaves out calls that the filter rejects", () =>
     Effect.gen(function* () {
-      const llm = yield* calling({ filter: ({ outcome }) => outcome !== "ok" }, "Hello", malformed)
-      const { lines } = yield* logged(Effect.zipRight(llm.chat("?"), Effect.exit(llm.chat("?"))))
+      const llm = yield* loggedLLM({ filter: ({ outcome }) => outcome !== "ok" }, "Hello", malformed)
+      const { lines } = yield* captureLogs(Effect.zipRight(llm.chat("?"), Effect.exit(llm.chat("?"))))
       expect(only(lines).fields["outcome"]).toBe("MalformedResponseError")
     })
   )
 
-  it.effect("that cannot be written does not break the call", () =>
+  it.effect("answers the call when the logger or `level` throws", () =>
     Effect.gen(function* () {
-      const llm = yield* calling({}, "Hello")
+      const llm = yield* loggedLLM({}, "Hello")
       const broken = Logger.replace(
         Logger.defaultLogger,
         Logger.make(() => {
@@ -235,7 +235,7 @@ describe("a line", () => {
         })
       )
       expect((yield* Effect.provide(llm.chat("?"), broken)).text).toBe("Hello")
-      const odd = yield* calling(
+      const throwing = yield* loggedLLM(
         {
           level: () => {
             throw new Error("bug")
@@ -243,40 +243,40 @@ describe("a line", () => {
         },
         "Hello"
       )
-      const { exit, lines } = yield* logged(odd.chat("?"))
+      const { exit, lines } = yield* captureLogs(throwing.chat("?"))
       expect(Exit.isSuccess(exit)).toBe(true)
       expect(only(lines).level).toBe("ERROR")
     })
   )
 })
 
-describe("a request id", () => {
-  it.effect("is made where none is given, another one each time, and is known within the call", () =>
+describe("request ids", () => {
+  it.effect("makes a new request id for each call and provides it within the call", () =>
     Effect.gen(function* () {
-      const seen = yield* Ref.make<ReadonlyArray<string>>([])
-      const within = Effect.zipRight(
+      const recordedIds = yield* Ref.make<ReadonlyArray<string>>([])
+      const step = Effect.zipRight(
         Effect.zipRight(
-          Effect.flatMap(AccessLog.requestId, (id) => Ref.update(seen, (ids) => [...ids, id])),
+          Effect.flatMap(AccessLog.requestId, (id) => Ref.update(recordedIds, (ids) => [...ids, id])),
           Effect.log("within")
         ),
         Effect.succeed(answer("Hello"))
       )
-      const inner = yield* calling({}, within)
+      const inner = yield* loggedLLM({}, step)
       const llm = yield* AccessLog.make()(inner)
-      const { lines } = yield* logged(Effect.zipRight(llm.chat("?"), llm.chat("?")))
-      const ids = yield* Ref.get(seen)
+      const { lines } = yield* captureLogs(Effect.zipRight(llm.chat("?"), llm.chat("?")))
+      const ids = yield* Ref.get(recordedIds)
       expect(new Set(ids).size).toBe(2)
       for (const id of ids) expect(id).toMatch(/^[0-9a-f]{28}$/)
-      // Of each call: what it logs itself, and what either of two access logs says of it.
+      // Three lines per call: its own log message, and one of each access log.
       expect(lines.map(({ fields }) => fields["request_id"])).toEqual(ids.flatMap((id) => [id, id, id]))
       expect(yield* AccessLog.requestId).toBe("")
     })
   )
 
-  it.effect("belongs to a layer's calls as to any other", () =>
+  it.effect("logs the request id of `withRequestId` for an LLM that is built as a layer", () =>
     Effect.gen(function* () {
       const layer = Layer.effect(LLM.LLM, scripted("Hello")).pipe(LLM.withMiddleware(AccessLog.make()))
-      const { exit, lines } = yield* logged(Effect.provide(AccessLog.withRequestId(LLM.chat("?"), "one"), layer))
+      const { exit, lines } = yield* captureLogs(Effect.provide(AccessLog.withRequestId(LLM.chat("?"), "one"), layer))
       expect(Exit.isSuccess(exit) ? exit.value.text : Cause.pretty(exit.cause)).toBe("Hello")
       expect(only(lines).fields["request_id"]).toBe("one")
     })

@@ -8,8 +8,8 @@ import { read } from "../support/exposition.js"
 import { meteredCalls } from "../support/meteredCalls.js"
 import { malformed, scripted } from "../support/scripted.js"
 
-/** What the text says of metrics whose names begin so: others of the process are none of a test's business. */
-const shown = (prefix: string) =>
+/** Renders and parses the metrics whose names have the prefix, because other tests of the process have metrics too. */
+const readMetrics = (prefix: string) =>
   Effect.map(Metric.snapshot, (pairs) =>
     read(Prometheus.render(pairs.filter(({ metricKey }) => metricKey.name.startsWith(prefix))))
   )
@@ -20,8 +20,8 @@ const family = (families: ReadonlyArray<Family>, name: string): Family => {
   return found
 }
 
-describe("the text", () => {
-  it.effect("shows every kind of metric as Prometheus reads it", () =>
+describe("Prometheus.render", () => {
+  it.effect("renders every kind of Effect metric as its Prometheus type", () =>
     Effect.gen(function* () {
       yield* Metric.incrementBy(Metric.counter("kinds_total", { incremental: true, description: "Up only" }), 3)
       yield* Metric.incrementBy(Metric.counter("kinds_balance"), -2)
@@ -39,7 +39,7 @@ describe("the text", () => {
       })
       for (const value of [1, 2, 3]) yield* Metric.update(summary, value)
 
-      const families = yield* shown("kinds_")
+      const families = yield* readMetrics("kinds_")
       expect(families.map(({ name, type }) => [name, type]).toSorted()).toEqual([
         ["kinds_balance", "gauge"],
         ["kinds_large", "counter"],
@@ -72,7 +72,7 @@ describe("the text", () => {
     })
   )
 
-  it.effect("escapes what stands in labels and help, and mends names that cannot be", () =>
+  it.effect("escapes label values and help texts, and replaces invalid names and reserved labels", () =>
     Effect.gen(function* () {
       const odd = 'a "quoted" \\ back\\nslash\nand a line'
       const counter = Metric.counter("odd.name-1", { incremental: true, description: odd })
@@ -88,7 +88,7 @@ describe("the text", () => {
         Metric.histogram("odd_histogram", MetricBoundaries.fromIterable([1])).pipe(Metric.tagged("le", "mine")),
         0
       )
-      const families = yield* shown("odd")
+      const families = yield* readMetrics("odd")
       expect(family(families, "odd_name_1").help).toBe(odd)
       expect(family(families, "odd_name_1").samples[0]?.labels).toEqual({
         model_name: odd,
@@ -100,7 +100,7 @@ describe("the text", () => {
     })
   )
 
-  it("keeps apart what has one name and is of two kinds, and shows no series twice", () => {
+  it("adds the type to the name of a second metric of another type, and renders each series once", () => {
     const families = read(
       Prometheus.render([
         MetricPair.unsafeMake(MetricKey.counter("twofold", { incremental: true }), MetricState.counter(1)),
@@ -116,12 +116,12 @@ describe("the text", () => {
     ])
   })
 
-  it("of nothing is empty", () => {
+  it("renders no metrics as an empty text", () => {
     const none: ReadonlyArray<MetricPair.MetricPair.Untyped> = []
     expect(Prometheus.render(none)).toBe("")
   })
 
-  it.effect("of all metrics that there are can be read", () =>
+  it.effect("renders the metrics of the process as readable text", () =>
     Effect.gen(function* () {
       const llm = yield* Effect.flatMap(scripted("Hello"), Telemetry.make())
       yield* llm.chat("?")
@@ -132,34 +132,34 @@ describe("the text", () => {
   )
 })
 
-/** What promtool has to say of the text; `undefined` where it is not installed. */
-const complaintsOfPromtool = (text: string): ReadonlyArray<string> | undefined => {
+/** Warnings of promtool about the text; `undefined` when promtool is not installed. */
+const promtoolWarnings = (text: string): ReadonlyArray<string> | undefined => {
   const { error, stderr, stdout } = spawnSync("promtool", ["check", "metrics"], { input: text, encoding: "utf8" })
   return error === undefined ? `${stdout}${stderr}`.split("\n").filter((line) => line !== "") : undefined
 }
 
-describe("the text of calls", () => {
-  it.effect("is good to promtool, but for names that other libraries chose", () =>
+describe("the metrics of calls as text", () => {
+  it.effect("renders the metrics of calls without promtool warnings, except for the names of other libraries", () =>
     Effect.gen(function* () {
       yield* meteredCalls({ aliases: true })
       const text = yield* Effect.map(Metric.snapshot, (pairs) =>
         Prometheus.render(pairs.filter(({ metricKey }) => metricKey.name.startsWith("llm_")))
       )
       expect(new Set(read(text).map(({ type }) => type))).toEqual(new Set(["counter", "gauge", "histogram", "summary"]))
-      expect((complaintsOfPromtool(text) ?? []).filter((line) => !line.startsWith("llm_router_"))).toEqual([])
+      expect((promtoolWarnings(text) ?? []).filter((line) => !line.startsWith("llm_router_"))).toEqual([])
     })
   )
 })
 
-describe("the names of other libraries", () => {
-  it.effect("are counted beside ours where that is asked for", () =>
+describe("Telemetry aliases", () => {
+  it.effect("counts calls under the metric names of other libraries when `aliases` is on", () =>
     Effect.gen(function* () {
       const next = yield* scripted("Hello", "Hello", malformed, "Hello")
       const llm = yield* Telemetry.make({ aliases: true })({ ...next, info: { ...next.info, provider: "aliased" } })
       yield* llm.chat("?")
       yield* Stream.runDrain(llm.chatStream("?"))
       yield* Effect.flip(llm.chat("?"))
-      const families = yield* shown("llm_")
+      const families = yield* readMetrics("llm_")
       const of = (name: string) =>
         family(families, name).samples.filter(({ labels }) => labels["provider"] === "aliased")
       const value = (name: string) => of(name).map(({ value }) => value)

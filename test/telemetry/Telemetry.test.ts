@@ -1,7 +1,6 @@
 import * as Otlp from "@effect/opentelemetry/Otlp"
 import { NodeHttpClient } from "@effect/platform-node"
 import { describe, expect, it } from "@effect/vitest"
-import type { Tracer } from "effect"
 import { Chunk, Effect, Fiber, Layer, Logger, Metric, MetricState, Option, Queue, Ref, Stream, TestClock } from "effect"
 import * as AccessLog from "../../src/telemetry/AccessLog.js"
 import * as Chat from "../../src/vocabulary/Chat.js"
@@ -13,11 +12,12 @@ import * as ProviderClient from "../../src/call/ProviderClient.js"
 import * as RateLimiter from "../../src/rateLimiter/RateLimiter.js"
 import * as Telemetry from "../../src/telemetry/Telemetry.js"
 import * as Collector from "../support/collector.js"
+import { recordingTracer } from "../support/recording.js"
 import { answer, context, scripted } from "../support/scripted.js"
 
 const refused = new LLMErrors.AuthenticationError({ ...context, status: 401, message: "wrong key" })
 
-/** Refuses the key `bad`, and serves every other. */
+/** Refuses the key `bad` and accepts every other key. */
 const client = (provider: string) =>
   Layer.succeed(ProviderClient.ProviderClient, {
     provider,
@@ -42,7 +42,7 @@ const service = (provider: string, options: Omit<LLM.Options, "model"> = {}) =>
     Effect.provide(RateLimiter.unlimited)
   )
 
-/** The state of a metric whose labels include these. */
+/** Values of the series of a metric whose labels include `labels`. */
 const valueOf = (name: string, labels: Readonly<Record<string, string>>) =>
   Effect.map(Metric.snapshot, (pairs) =>
     pairs
@@ -64,22 +64,14 @@ const valueOf = (name: string, labels: Readonly<Record<string, string>>) =>
       )
   )
 
+/** The result of an effect and the spans that were made for it. */
 const traced = <A, E, R>(effect: Effect.Effect<A, E, R>) =>
-  Effect.flatMap(Effect.tracer, (tracer) => {
-    const spans: Array<Tracer.Span> = []
-    const recording = Layer.setTracer({
-      ...tracer,
-      span: (...args) => {
-        const span = tracer.span(...args)
-        spans.push(span)
-        return span
-      }
-    })
-    return Effect.map(Effect.provide(effect, recording), (result) => ({ result, spans }))
-  })
+  Effect.flatMap(recordingTracer, ({ layer, spans }) =>
+    Effect.map(Effect.provide(effect, layer), (result) => ({ result, spans }))
+  )
 
 describe("metrics", () => {
-  it.effect("count calls, attempts, tokens and rests, and what is in flight comes back to zero", () =>
+  it.effect("counts calls, attempts, tokens and cooldowns, and returns in-flight gauges to zero", () =>
     Effect.gen(function* () {
       const provider = "counted"
       const llm = yield* service(provider)
@@ -101,7 +93,7 @@ describe("metrics", () => {
     })
   )
 
-  it.effect("are not kept where telemetry is off", () =>
+  it.effect("records no spans and no metrics when telemetry is off", () =>
     Effect.gen(function* () {
       const llm = yield* service("silent", { telemetry: false })
       const { spans } = yield* traced(llm.chat("?"))
@@ -112,7 +104,7 @@ describe("metrics", () => {
 })
 
 describe("spans", () => {
-  it.effect("are one for the call and one for each attempt below it", () =>
+  it.effect("opens one span for the call and a child span for each attempt", () =>
     Effect.gen(function* () {
       const llm = yield* service("traced")
       const { spans } = yield* traced(llm.chat({ messages: [Chat.user("?")], temperature: 0.5 }))
@@ -141,21 +133,21 @@ describe("spans", () => {
     })
   )
 
-  it.effect("of a stream last until its end, and tell that it was given up", () =>
+  it.effect("ends the spans of a stream when it ends or the consumer stops", () =>
     Effect.gen(function* () {
       const llm = yield* service("streamed")
       const whole = yield* traced(Stream.runCollect(llm.chatStream("?")))
       expect(Chunk.size(whole.result)).toBe(3)
       expect(whole.spans.every((span) => span.status._tag === "Ended")).toBe(true)
       expect(whole.spans[0]?.attributes.get("gen_ai.usage.output_tokens")).toBe(4)
-      const given = yield* traced(Stream.runDrain(Stream.take(llm.chatStream("?"), 1)))
-      expect(given.spans.every((span) => span.status._tag === "Ended")).toBe(true)
+      const stopped = yield* traced(Stream.runDrain(Stream.take(llm.chatStream("?"), 1)))
+      expect(stopped.spans.every((span) => span.status._tag === "Ended")).toBe(true)
     })
   )
 })
 
-describe("what OTLP takes to a collector", () => {
-  it.scopedLive("is every span with its parent, every metric and the log, and nothing of what was said", () =>
+describe("OTLP export", () => {
+  it.scopedLive("exports every span with its parent, every metric and the log, and no prompt or answer text", () =>
     Effect.gen(function* () {
       const collector = yield* Collector.make
       const llm = yield* service("collected")
@@ -168,7 +160,7 @@ describe("what OTLP takes to a collector", () => {
             baseUrl: collector.url,
             resource: { serviceName: "the service of a test" },
             replaceLogger: Logger.defaultLogger,
-            // What is exported at the end is all that is looked at.
+            // Only the export at shutdown is asserted.
             shutdownTimeout: "1 hour"
           }).pipe(Layer.provide(NodeHttpClient.layerUndici))
         )
@@ -238,9 +230,9 @@ describe("what OTLP takes to a collector", () => {
 describe("percentiles", () => {
   const after = (duration: number) => Effect.delay(Effect.succeed(answer("Hello")), duration)
 
-  it.effect("are those of the calls of one LLM, or of several together", () =>
+  it.effect("summarizes the calls of one LLM, or of several together", () =>
     Effect.gen(function* () {
-      const taking = (...durations: readonly [number, ...Array<number>]) =>
+      const timed = (...durations: readonly [number, ...Array<number>]) =>
         Effect.gen(function* () {
           const [first, ...rest] = durations
           const llm = yield* Effect.flatMap(scripted(after(first), ...rest.map(after)), Telemetry.make())
@@ -253,8 +245,8 @@ describe("percentiles", () => {
           }
           return llm
         })
-      const one = yield* taking(100, 200, 300)
-      const two = yield* taking(1000)
+      const one = yield* timed(100, 200, 300)
+      const two = yield* timed(1000)
       expect((yield* one.status).calls?.latency).toMatchObject({ count: 3, sum: 600, min: 100, max: 300 })
       const { latency, timeToFirstEvent } = yield* Telemetry.percentiles([one, two])
       expect(latency).toMatchObject({ count: 4, mean: 400, min: 100, max: 1000 })
@@ -266,7 +258,7 @@ describe("percentiles", () => {
     })
   )
 
-  it.effect("count what broke and what was given up as well, and tokens of what had arrived", () =>
+  it.effect("counts broken and interrupted streams, with estimated tokens of what arrived", () =>
     Effect.gen(function* () {
       const next = yield* scripted({
         stream: Stream.concat(
@@ -285,23 +277,24 @@ describe("percentiles", () => {
   )
 })
 
-describe("callbacks", () => {
-  const silently = Effect.provide(Logger.remove(Logger.defaultLogger))
+describe("Telemetry.onCall", () => {
+  const withoutLogs = Effect.provide(Logger.remove(Logger.defaultLogger))
 
-  it.scoped("hear of a call's beginning, its attempts and its end, in this order", () =>
+  it.scoped("runs the callbacks for the start, each attempt and the end of a call, in this order", () =>
     Effect.gen(function* () {
-      const heard = yield* Queue.unbounded<readonly [string, string]>()
+      const callbacks = yield* Queue.unbounded<readonly [string, string]>()
       const llm = yield* Effect.flatMap(
         service("called"),
         Telemetry.onCall({
-          onStart: ({ requestId }) => Queue.offer(heard, ["start", requestId]),
-          onAttempt: ({ keyId }, { requestId }) => Queue.offer(heard, [keyId, requestId]),
-          onEnd: ({ outcome, requestId, usage }) => Queue.offer(heard, [`${outcome} ${usage?.outputTokens}`, requestId])
+          onStart: ({ requestId }) => Queue.offer(callbacks, ["start", requestId]),
+          onAttempt: ({ keyId }, { requestId }) => Queue.offer(callbacks, [keyId, requestId]),
+          onEnd: ({ outcome, requestId, usage }) =>
+            Queue.offer(callbacks, [`${outcome} ${usage?.outputTokens}`, requestId])
         })
       )
       yield* AccessLog.withRequestId(llm.chat("?"), "one")
       yield* AccessLog.withRequestId(Stream.runDrain(llm.chatStream("?")), "two")
-      expect(Chunk.toReadonlyArray(yield* Queue.takeN(heard, 7))).toEqual([
+      expect(Chunk.toReadonlyArray(yield* Queue.takeN(callbacks, 7))).toEqual([
         ["start", "one"],
         ["bad", "one"],
         ["key", "one"],
@@ -313,9 +306,9 @@ describe("callbacks", () => {
     })
   )
 
-  it.scoped("that die, or never end, are given up, and neither the call nor the next callback minds", () =>
+  it.scoped("answers calls and runs further callbacks when one throws, hangs or is interrupted", () =>
     Effect.gen(function* () {
-      const heard = yield* Queue.unbounded<string>()
+      const outcomes = yield* Queue.unbounded<string>()
       const llm = yield* Effect.flatMap(
         scripted("Hello"),
         Telemetry.onCall(
@@ -324,22 +317,22 @@ describe("callbacks", () => {
               throw new Error("bug")
             },
             onAttempt: () => Effect.uninterruptible(Effect.never),
-            onEnd: ({ outcome }) => Effect.zipRight(Queue.offer(heard, outcome), Effect.interrupt)
+            onEnd: ({ outcome }) => Effect.zipRight(Queue.offer(outcomes, outcome), Effect.interrupt)
           },
           { timeout: "3 seconds" }
         )
       )
       expect((yield* llm.chat("?")).text).toBe("Hello")
       expect((yield* llm.chat("?")).text).toBe("Hello")
-      expect(yield* Queue.size(heard)).toBe(0)
+      expect(yield* Queue.size(outcomes)).toBe(0)
       yield* TestClock.adjust("3 seconds")
-      expect(Chunk.toReadonlyArray(yield* Queue.takeAll(heard))).toEqual(["ok"])
+      expect(Chunk.toReadonlyArray(yield* Queue.takeAll(outcomes))).toEqual(["ok"])
       yield* TestClock.adjust("3 seconds")
-      expect(Chunk.toReadonlyArray(yield* Queue.takeAll(heard))).toEqual(["ok"])
-    }).pipe(silently)
+      expect(Chunk.toReadonlyArray(yield* Queue.takeAll(outcomes))).toEqual(["ok"])
+    }).pipe(withoutLogs)
   )
 
-  it.scoped("that are too slow are dropped in the end, and a warning says how many", () =>
+  it.scoped("drops callbacks above the capacity and logs how many", () =>
     Effect.gen(function* () {
       const warnings: Array<string> = []
       const logger = Logger.make<unknown, void>(({ message }) => {
@@ -355,15 +348,15 @@ describe("callbacks", () => {
         const llm = yield* Effect.flatMap(scripted("Hello"), Telemetry.onCall({ onEnd }, { capacity: 4 }))
         yield* Effect.repeatN(llm.chat("?"), 99)
         yield* TestClock.adjust("1 minute")
-        const heard = yield* Ref.get(ended)
-        expect(heard).toBeGreaterThanOrEqual(4)
-        expect(heard).toBeLessThanOrEqual(5)
-        expect(warnings).toEqual([`${100 - heard} callbacks of calls were dropped: they are too slow`])
+        const run = yield* Ref.get(ended)
+        expect(run).toBeGreaterThanOrEqual(4)
+        expect(run).toBeLessThanOrEqual(5)
+        expect(warnings).toEqual([`Telemetry.onCall dropped ${100 - run} callbacks because earlier ones are too slow.`])
       }).pipe(Effect.provide(Logger.replace(Logger.defaultLogger, logger)))
     })
   )
 
-  it.effect("that wait when the layer is released are still run", () =>
+  it.effect("runs the queued callbacks before the layer is released", () =>
     Effect.gen(function* () {
       const ended = yield* Ref.make(0)
       const onEnd = () => Ref.update(ended, (n) => n + 1)

@@ -1,5 +1,5 @@
 /**
- * The books of budgets, as pure functions: claims are reserved all together or not at all, and settled once. Amounts are whole
+ * Accounts of budgets as pure functions: claims are reserved all together or not at all, and settled once. Amounts are whole
  * numbers: tokens, or trillionths of a dollar.
  */
 import { HashMap, Option } from "effect"
@@ -7,7 +7,7 @@ import type { Period, Slice } from "./period.js"
 import { sliceAt } from "./period.js"
 
 export interface Claim {
-  /** The account it is taken from. */
+  /** Name of the account: of a budget, or of a budget and a label. */
   readonly account: string
   readonly limit: number
   readonly period: Period
@@ -16,53 +16,57 @@ export interface Claim {
 
 export interface Settlement {
   readonly claim: Claim
-  /** What was consumed instead of what was claimed. */
+  /** The amount that was consumed, in place of the claimed one. */
   readonly spent: number
-  /** Tokens without a known price; they are not in `spent`. */
+  /** Tokens whose price is unknown; `spent` does not cover them. */
   readonly unpriced: number
 }
 
-export interface Standing {
+export interface AccountStatus {
   readonly account: string
   readonly limit: number
   readonly spent: number
   readonly reserved: number
   readonly unpriced: number
-  /** When something of what was spent is forgotten, in milliseconds since the epoch; infinite where never. */
+  /** When the oldest spending stops counting, in milliseconds since the epoch; infinite when it never does. */
   readonly resetsAt: number
 }
 
-interface Spending extends Slice {
+interface SpendingSlice extends Slice {
   readonly spent: number
   readonly unpriced: number
 }
 
 interface Account {
   readonly reserved: number
-  /** The latest last. */
-  readonly slices: ReadonlyArray<Spending>
+  /** Oldest first. */
+  readonly slices: ReadonlyArray<SpendingSlice>
 }
 
-export interface Books {
+export interface State {
   readonly accounts: HashMap.HashMap<string, Account>
-  /** How many accounts there may be before those that stand at nothing are closed. */
+  /** Number of accounts at which idle ones are removed. */
   readonly sweepAt: number
 }
 
-const leastKept = 1000
+const minSweepSize = 1000
 
-export const opened: Books = { accounts: HashMap.empty(), sweepAt: leastKept }
+export const empty: State = { accounts: HashMap.empty(), sweepAt: minSweepSize }
 
-const untouched: Account = { reserved: 0, slices: [] }
+const emptyAccount: Account = { reserved: 0, slices: [] }
 
-const accountOf = (books: Books, name: string): Account =>
-  Option.getOrElse(HashMap.get(books.accounts, name), () => untouched)
+const accountOf = (state: State, name: string): Account =>
+  Option.getOrElse(HashMap.get(state.accounts, name), () => emptyAccount)
 
-const sum = (slices: ReadonlyArray<Spending>, field: "spent" | "unpriced", now: number): number =>
+const sum = (slices: ReadonlyArray<SpendingSlice>, field: "spent" | "unpriced", now: number): number =>
   slices.reduce((total, slice) => (slice.until > now ? total + slice[field] : total), 0)
 
-export const standing = (books: Books, { account, limit }: Pick<Claim, "account" | "limit">, now: number): Standing => {
-  const { reserved, slices } = accountOf(books, account)
+export const accountStatus = (
+  state: State,
+  { account, limit }: Pick<Claim, "account" | "limit">,
+  now: number
+): AccountStatus => {
+  const { reserved, slices } = accountOf(state, account)
   return {
     account,
     limit,
@@ -73,31 +77,31 @@ export const standing = (books: Books, { account, limit }: Pick<Claim, "account"
   }
 }
 
-/** Closes accounts that stand at nothing, once there are twice as many as there were after the last time. */
-const swept = (books: Books, now: number): Books => {
-  if (HashMap.size(books.accounts) < books.sweepAt) return books
+/** Removes accounts without reservations and live spending, once there are twice as many as after the last removal. */
+const withoutIdleAccounts = (state: State, now: number): State => {
+  if (HashMap.size(state.accounts) < state.sweepAt) return state
   const accounts = HashMap.filter(
-    books.accounts,
+    state.accounts,
     ({ reserved, slices }) => reserved > 0 || slices.some((slice) => slice.until > now)
   )
-  return { accounts, sweepAt: Math.max(leastKept, 2 * HashMap.size(accounts)) }
+  return { accounts, sweepAt: Math.max(minSweepSize, 2 * HashMap.size(accounts)) }
 }
 
-/** Whether a claim still fits in. Where all is spent, nothing does, however small. */
-const fits = ({ limit, reserved, spent }: Standing, amount: number): boolean =>
+/** Whether a claim fits the limit. When the limit is reached, not even a claim of zero does. */
+const fits = ({ limit, reserved, spent }: AccountStatus, amount: number): boolean =>
   spent + reserved < limit && spent + reserved + amount <= limit
 
-/** Reserves all of the claims, or says which of them does not fit. */
+/** Reserves all claims, or returns the status of the first account without room. */
 export const reserve = (
-  books: Books,
+  state: State,
   claims: ReadonlyArray<Claim>,
   now: number
-): readonly [Option.Option<Standing>, Books] => {
+): readonly [Option.Option<AccountStatus>, State] => {
   for (const claim of claims) {
-    const stands = standing(books, claim, now)
-    if (!fits(stands, claim.amount)) return [Option.some(stands), books]
+    const status = accountStatus(state, claim, now)
+    if (!fits(status, claim.amount)) return [Option.some(status), state]
   }
-  const before = swept(books, now)
+  const before = withoutIdleAccounts(state, now)
   const accounts = claims.reduce((accounts, claim) => {
     const account = accountOf({ ...before, accounts }, claim.account)
     return HashMap.set(accounts, claim.account, { ...account, reserved: account.reserved + claim.amount })
@@ -105,7 +109,11 @@ export const reserve = (
   return [Option.none(), { ...before, accounts }]
 }
 
-const spend = (slices: ReadonlyArray<Spending>, settlement: Settlement, now: number): ReadonlyArray<Spending> => {
+const addSpending = (
+  slices: ReadonlyArray<SpendingSlice>,
+  settlement: Settlement,
+  now: number
+): ReadonlyArray<SpendingSlice> => {
   const { spent, unpriced } = settlement
   if (spent === 0 && unpriced === 0) return slices
   const live = slices.filter((slice) => slice.until > now)
@@ -116,36 +124,36 @@ const spend = (slices: ReadonlyArray<Spending>, settlement: Settlement, now: num
 }
 
 export interface Change {
-  readonly before: Standing
-  readonly after: Standing
+  readonly before: AccountStatus
+  readonly after: AccountStatus
 }
 
-/** Gives back what was claimed and takes what was consumed, in the period that it is now. */
+/** Releases the claims and adds what was spent to the current period. */
 export const settle = (
-  books: Books,
+  state: State,
   settlements: ReadonlyArray<Settlement>,
   now: number
-): readonly [ReadonlyArray<Change>, Books] => {
-  const before = settlements.map(({ claim }) => standing(books, claim, now))
-  const after = settlements.reduce<Books>((books, settlement) => {
+): readonly [ReadonlyArray<Change>, State] => {
+  const before = settlements.map(({ claim }) => accountStatus(state, claim, now))
+  const after = settlements.reduce<State>((state, settlement) => {
     const { account, amount } = settlement.claim
-    const { reserved, slices } = accountOf(books, account)
+    const { reserved, slices } = accountOf(state, account)
     return {
-      ...books,
-      accounts: HashMap.set(books.accounts, account, {
+      ...state,
+      accounts: HashMap.set(state.accounts, account, {
         reserved: reserved - amount,
-        slices: spend(slices, settlement, now)
+        slices: addSpending(slices, settlement, now)
       })
     }
-  }, books)
+  }, state)
   return [
     settlements.flatMap(({ claim }, index) => {
-      const stood = before[index]
-      return stood === undefined ? [] : [{ before: stood, after: standing(after, claim, now) }]
+      const previous = before[index]
+      return previous === undefined ? [] : [{ before: previous, after: accountStatus(after, claim, now) }]
     }),
     after
   ]
 }
 
-/** How all accounts stand, by their names. */
-export const names = (books: Books): ReadonlyArray<string> => Array.from(HashMap.keys(books.accounts))
+/** Names of all accounts. */
+export const accountNames = (state: State): ReadonlyArray<string> => Array.from(HashMap.keys(state.accounts))

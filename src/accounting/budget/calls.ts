@@ -1,4 +1,4 @@
-/** The calls of an `LLM` with their tabs: opened before the call, settled when it is over, however it ends. */
+/** The middleware of budgets: makes a reservation before each call and settles it when the call ends, however it ends. */
 import { Cause, Effect, Either, Exit, Option } from "effect"
 import type { Chunk } from "effect"
 import type { Attempt } from "../../vocabulary/Attempt.js"
@@ -24,107 +24,114 @@ interface Answer {
   readonly usage: Usage.Usage
 }
 
-type OpenTab = Effect.Effect<BudgetReservation, LLMError>
+type Reserve = Effect.Effect<BudgetReservation, LLMError>
 
-/** What had been consumed when a call failed, as far as the error tells it. */
-const partialOf = (error: LLMError): Usage.Usage | undefined =>
+/** Usage of the partial answer that an error contains. */
+const partialUsage = (error: LLMError): Usage.Usage | undefined =>
   "partial" in error && error.partial !== undefined ? error.partial.usage : undefined
 
-const settleFailure = (tab: BudgetReservation, info: ModelInfo, cause: Cause.Cause<LLMError>): Effect.Effect<void> =>
-  tab.settle(Option.match(Cause.failureOption(cause), { onNone: () => undefined, onSome: partialOf }), info)
+const settleFailure = (
+  reservation: BudgetReservation,
+  info: ModelInfo,
+  cause: Cause.Cause<LLMError>
+): Effect.Effect<void> =>
+  reservation.settle(Option.match(Cause.failureOption(cause), { onNone: () => undefined, onSome: partialUsage }), info)
 
-const whole = <A extends Answer>(
+const chargeWhole = <A extends Answer>(
   info: ModelInfo,
   call: Effect.Effect<A, LLMError>,
-  open: OpenTab
+  reserve: Reserve
 ): Effect.Effect<A, LLMError> =>
   Effect.uninterruptibleMask((restore) =>
-    Effect.flatMap(open, (tab) =>
+    Effect.flatMap(reserve, (reservation) =>
       Effect.onExit(
-        restore(withUsageListener(call, tab.listener)),
+        restore(withUsageListener(call, reservation.listener)),
         Exit.match({
-          onSuccess: (answer) => tab.settle(answer.usage, Pricing.withOwnPrice(info, Pricing.answererOf(answer))),
-          onFailure: (cause) => settleFailure(tab, info, cause)
+          onSuccess: (answer) =>
+            reservation.settle(answer.usage, Pricing.withOwnPrice(info, Pricing.answererOf(answer))),
+          onFailure: (cause) => settleFailure(reservation, info, cause)
         })
       )
     )
   )
 
-/** What is known of a stream's end before everything below it has ended too. */
-interface Ending {
+/** The settlement of a stream that ends without a `Finish`. */
+interface StreamEnd {
   by: Pricing.Answerer
   partial: Usage.Usage | undefined
 }
 
-/** The same stream, which settles with its last event. After a failure the attempts below it may still have to tell of it. */
-const watched = (
+/** Settles at the stream's `Finish`. After a failure it only stores the usage: inner attempts can still report theirs. */
+const settleAtFinish = (
   info: ModelInfo,
   opened: OpenStream,
-  tab: BudgetReservation,
-  ending: Ending
+  reservation: BudgetReservation,
+  streamEnd: StreamEnd
 ): Effect.Effect<OpenStream> => {
-  const seen = (events: Chunk.Chunk<ChatEvent>): Effect.Effect<Chunk.Chunk<ChatEvent>> => {
+  const settleOnFinish = (events: Chunk.Chunk<ChatEvent>): Effect.Effect<Chunk.Chunk<ChatEvent>> => {
     for (const event of events) {
-      if (event._tag === "Start") ending.by = Pricing.withOwnPrice(info, Pricing.answererOf(event))
-      else if (event._tag === "Finish") return Effect.as(tab.settle(event.usage, ending.by), events)
+      if (event._tag === "Start") streamEnd.by = Pricing.withOwnPrice(info, Pricing.answererOf(event))
+      else if (event._tag === "Finish") return Effect.as(reservation.settle(event.usage, streamEnd.by), events)
     }
     return Effect.succeed(events)
   }
   const pull: Pull = Effect.matchEffect(opened.pull, {
-    onSuccess: seen,
+    onSuccess: settleOnFinish,
     onFailure: (end) => {
-      ending.partial = Option.getOrUndefined(Option.flatMapNullable(end, partialOf))
+      streamEnd.partial = Option.getOrUndefined(Option.flatMapNullable(end, partialUsage))
       return Effect.fail(end)
     }
   })
-  return Effect.map(seen(opened.first), (first) => ({ first, pull }))
+  return Effect.map(settleOnFinish(opened.first), (first) => ({ first, pull }))
 }
 
-const streamed = (info: ModelInfo, call: Open, open: OpenTab): Open =>
+const chargeStream = (info: ModelInfo, call: Open, reserve: Reserve): Open =>
   Effect.uninterruptibleMask((restore) =>
-    Effect.flatMap(open, (tab) => {
-      const ending: Ending = { by: info, partial: undefined }
-      // Before the stream's own finalizers, so that it runs after them: they tell what was consumed.
+    Effect.flatMap(reserve, (reservation) => {
+      const streamEnd: StreamEnd = { by: info, partial: undefined }
+      // Added before the stream's finalizers so that it runs after them: they report what was consumed.
       return Effect.zipRight(
-        Effect.addFinalizer(() => tab.settle(ending.partial, ending.by)),
+        Effect.addFinalizer(() => reservation.settle(streamEnd.partial, streamEnd.by)),
         Effect.flatMap(
-          Effect.tapError(restore(withUsageListener(call, tab.listener)), (error) =>
+          Effect.tapError(restore(withUsageListener(call, reservation.listener)), (error) =>
             Effect.sync(() => {
-              ending.partial = partialOf(error)
+              streamEnd.partial = partialUsage(error)
             })
           ),
-          (opened) => watched(info, opened, tab, ending)
+          (opened) => settleAtFinish(info, opened, reservation, streamEnd)
         )
       )
     })
   )
 
-/** The middleware over rules that are known to make sense. */
-export const around =
+/** The middleware over rules that have been checked. */
+export const makeMiddleware =
   (deps: Dependencies, estimate: (request: ChatRequest, info: ModelInfo) => Usage.Usage): Middleware =>
   (next) => {
     const { info } = next
 
-    const openTab = (model: string | undefined, estimate: Usage.Usage): OpenTab =>
-      Effect.flatMap(Label, (label) => Reservations.open(deps, { info, model: model ?? info.model, label, estimate }))
+    const reserve = (model: string | undefined, estimate: Usage.Usage): Reserve =>
+      Effect.flatMap(Label, (label) =>
+        Reservations.reserve(deps, { info, model: model ?? info.model, label, estimate })
+      )
 
-    /** A call that this budget pays for already pays once. One that makes no sense is sent on to whoever will say so. */
-    const paid = <A, R, Request extends { readonly model?: string }>(
+    /** Charges a call once under nested middlewares of one budget. An invalid request is passed on for its error. */
+    const chargeOnce = <A, R, Request extends { readonly model?: string }>(
       request: Either.Either<Request, LLMError>,
       call: Effect.Effect<A, LLMError, R>,
       estimate: (request: Request) => Usage.Usage,
-      pay: (open: OpenTab) => Effect.Effect<A, LLMError, R>
+      charge: (reserve: Reserve) => Effect.Effect<A, LLMError, R>
     ): Effect.Effect<A, LLMError, R> =>
       Either.match(request, {
         onLeft: () => call,
         onRight: (request) =>
-          Effect.flatMap(isListening(deps.owner), (already) =>
-            already ? call : pay(Effect.suspend(() => openTab(request.model, estimate(request))))
+          Effect.flatMap(isListening(deps.owner), (isCharged) =>
+            isCharged ? call : charge(Effect.suspend(() => reserve(request.model, estimate(request))))
           )
       })
 
-    const ofChat = (request: ChatRequest) => estimate(request, info)
-    const ofTexts = ({ input }: Pick<EmbeddingRequest, "input">) =>
+    const chatEstimate = (request: ChatRequest) => estimate(request, info)
+    const embeddingEstimate = ({ input }: Pick<EmbeddingRequest, "input">) =>
       Usage.make({ inputTokens: Usage.estimateAll(input), estimated: true })
 
     return Effect.succeed<Service>({
@@ -132,18 +139,20 @@ export const around =
       chat: (input) =>
         Effect.suspend(() => {
           const call = next.chat(input)
-          return paid(normalize(input), call, ofChat, (open) => whole(info, call, open))
+          return chargeOnce(normalize(input), call, chatEstimate, (reserve) => chargeWhole(info, call, reserve))
         }),
       embed: (input) =>
         Effect.suspend(() => {
           const call = next.embed(input)
-          return paid(normalizeEmbedding(input), call, ofTexts, (open) => whole(info, call, open))
+          return chargeOnce(normalizeEmbedding(input), call, embeddingEstimate, (reserve) =>
+            chargeWhole(info, call, reserve)
+          )
         }),
       chatStream: (input) =>
         toStream(
           Effect.suspend(() => {
             const call = fromStream(next.chatStream(input))
-            return paid(normalize(input), call, ofChat, (open) => streamed(info, call, open))
+            return chargeOnce(normalize(input), call, chatEstimate, (reserve) => chargeStream(info, call, reserve))
           })
         )
     })

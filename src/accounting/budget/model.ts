@@ -1,4 +1,4 @@
-/** The contract of a budget and of the store that holds its accounts. */
+/** Contract of budgets and of the store of their accounts. */
 import type { Effect, Option } from "effect"
 import { Context, Schema } from "effect"
 import type { Middleware, ModelInfo } from "../../call/model.js"
@@ -9,7 +9,7 @@ import type * as Accounts from "./accounts.js"
 import type { Period } from "./period.js"
 
 /**
- * How much may be spent: in US dollars, at the prices in use, or in tokens of input and output.
+ * A limit in US dollars, at the prices in use, or in tokens of input and output.
  *
  * @since 0.1.0
  * @category model
@@ -23,42 +23,42 @@ export type Limit = { readonly dollars: number } | { readonly tokens: number }
  * @category model
  */
 export interface Options {
-  /** Tells it apart from others, in errors, in `status` and in the store. Without `/`. @default "budget-1", "budget-2" … */
+  /** Name of the budget in errors, in `status` and in the store; unique, without `/`. @default "budget-1", "budget-2" … */
   readonly name?: string
-  /** The most that may be spent in a period. */
+  /** The most that can be spent in a period. */
   readonly limit: Limit
-  /** When money is there again. @default "forever" */
+  /** When spending stops counting. @default "forever" */
   readonly period?: Period
   /** The calls that it covers: all calls, each label separately, or the calls with this label. @default "all" */
   readonly scope?: "all" | "each-label" | { readonly label: string }
-  /** The share of the limit, when spent, at which `onWarn` is run: once a period. @default 0.8 where there is an `onWarn`, else never */
+  /** The spent share of the limit at which `onWarn` runs, once a period. @default 0.8 with an `onWarn`, else never */
   readonly warnAt?: number
-  /** Runs in the background and cannot harm the call. @default a warning in the log */
+  /** Runs in the background; its failure is logged and does not affect the call. @default a warning in the log */
   readonly onWarn?: (status: Status) => Effect.Effect<void>
   /**
-   * What a budget in dollars does with a call whose price is unknown. `"deny"`: the call fails with `BudgetExceededError`; if the
-   * price turns out to be unknown only afterwards (a fallback answered), the reserved amount counts as spent. `"count-tokens"`: the
-   * call passes, spends no dollars, and its tokens are in `Status.unpricedTokens`. @default "deny"
+   * How a budget in dollars handles a call whose price is unknown. `"deny"`: the call fails with `BudgetExceededError`; when the
+   * price turns out to be unknown only afterwards (a fallback answered), at least the reserved amount counts as spent.
+   * `"count-tokens"`: the call is admitted, spends no dollars, and its tokens are in `Status.unpricedTokens`. @default "deny"
    */
   readonly unknownPrice?: "deny" | "count-tokens"
 }
 
 /**
- * What all budgets of one `Budget` have in common.
+ * Options that all budgets of one `Budget` share.
  *
  * @since 0.1.0
  * @category model
  */
 export interface Settings {
   /**
-   * What a call may consume at most, as far as one can tell: so much is set aside for it. @default what is counted of the
-   * input, and the request's `maxTokens` or 1,000 tokens of output
+   * Estimates the usage of a call, which is reserved before it is sent. @default the estimated input tokens, and the request's
+   * `maxTokens` or 1,000 tokens of output
    */
   readonly estimate?: (request: ChatRequest, info: ModelInfo) => Usage.Usage
 }
 
 /**
- * How a budget stands, in its unit.
+ * Status of a budget, in its unit.
  *
  * @since 0.1.0
  * @category model
@@ -69,31 +69,31 @@ export interface Status {
   readonly label: Option.Option<string>
   readonly unit: "dollars" | "tokens"
   readonly limit: number
-  /** In this period, by calls that are over. */
+  /** Spent in this period by calls that have ended. */
   readonly spent: number
-  /** Set aside for calls under way. */
+  /** Reserved for calls in flight. */
   readonly reserved: number
-  /** Tokens of this period whose price is not known. */
+  /** Tokens of this period whose price is unknown. */
   readonly unpricedTokens: number
-  /** When something of what is spent is forgotten, in milliseconds since the epoch. */
+  /** When the oldest spending stops counting, in milliseconds since the epoch. */
   readonly resetsAt: Option.Option<number>
 }
 
 /**
- * Budgets that act together: a call must fit into all of those that it falls under.
+ * Budgets that apply together: a call must fit all of those that cover it.
  *
  * @since 0.1.0
  * @category model
  */
 export interface Service {
-  /** Sets aside before a call what it may cost, and settles after it; a call that does not fit is a `BudgetExceededError`. */
+  /** Reserves the estimated cost of a call and settles it at the end. Fails with `BudgetExceededError` when it does not fit. */
   readonly middleware: Middleware
-  /** Every budget as it stands; those for each label as far as they were used. */
+  /** Status of every budget; for the scope "each-label", of every label that was used. */
   readonly status: Effect.Effect<ReadonlyArray<Status>>
 }
 
 /**
- * The budgets that `Budget.middleware` holds an `LLM` to.
+ * The budgets that `Budget.middleware` applies.
  *
  * @since 0.1.0
  * @category tags
@@ -101,7 +101,7 @@ export interface Service {
 export class Budget extends Context.Tag("effect-llm/Budget")<Budget, Service>() {}
 
 /**
- * A budget makes no sense.
+ * A budget's options are invalid.
  *
  * @since 0.1.0
  * @category errors
@@ -115,7 +115,7 @@ export class InvalidBudgetError extends Schema.TaggedError<InvalidBudgetError>()
 }
 
 /**
- * What a call takes from an account. Amounts are whole numbers: tokens, or trillionths of a dollar.
+ * The amount that a call reserves in an account. Amounts are whole numbers: tokens, or trillionths of a dollar.
  *
  * @since 0.1.0
  * @category store
@@ -123,7 +123,7 @@ export class InvalidBudgetError extends Schema.TaggedError<InvalidBudgetError>()
 export type Claim = Accounts.Claim
 
 /**
- * A claim whose call is over, and what it came to.
+ * A claim whose call has ended, with the amount that it spent.
  *
  * @since 0.1.0
  * @category store
@@ -131,15 +131,15 @@ export type Claim = Accounts.Claim
 export type Settlement = Accounts.Settlement
 
 /**
- * How an account stands against the limit of a claim, in whole numbers as claims have them.
+ * Status of an account against the limit of a claim, in whole numbers like those of claims.
  *
  * @since 0.1.0
  * @category store
  */
-export type Standing = Accounts.Standing
+export type Standing = Accounts.AccountStatus
 
 /**
- * How an account stood before and after a settlement.
+ * Status of an account before and after a settlement.
  *
  * @since 0.1.0
  * @category store
@@ -147,15 +147,15 @@ export type Standing = Accounts.Standing
 export type Change = Accounts.Change
 
 /**
- * Where the books are kept. Each method is atomic. Time is the store's own.
+ * A store of accounts. Each method is atomic and uses the store's clock.
  *
  * @since 0.1.0
  * @category store
  */
 export interface Store {
   /**
-   * Reserves all claims (of different accounts), or none and says how the account stands that has no room. Books that processes
-   * share may be out of reach.
+   * Reserves all claims (of different accounts), or none and returns the status of the account without room. Fails with
+   * `SharedStateError` when a shared store cannot be reached.
    */
   readonly reserve: (claims: ReadonlyArray<Claim>) => Effect.Effect<Option.Option<Standing>, SharedStateError>
   /**
@@ -163,14 +163,14 @@ export interface Store {
    * reached records them later.
    */
   readonly settle: (settlements: ReadonlyArray<Settlement>) => Effect.Effect<ReadonlyArray<Change>>
-  /** How an account stands now against a limit. */
+  /** Current status of an account against a limit. */
   readonly standing: (account: Pick<Claim, "account" | "limit">) => Effect.Effect<Standing>
-  /** The names of the accounts that were used. */
+  /** Names of the accounts that were used. */
   readonly accounts: Effect.Effect<ReadonlyArray<string>>
 }
 
 /**
- * The store that `make` uses instead of one of its own, where there is one in context.
+ * The store that `make` uses instead of memory when it is in context.
  *
  * @since 0.1.0
  * @category store
@@ -189,7 +189,7 @@ export interface BudgetRule {
   readonly limit: number
   readonly period: Period
   readonly scope: "all" | "each-label" | { readonly label: string }
-  /** The amount at which `onWarn` is run; infinite where never. */
+  /** The amount at which `onWarn` runs; infinite when it never does. */
   readonly warnAt: number
   readonly onWarn: (status: Status) => Effect.Effect<void>
   readonly mustBePriced: boolean

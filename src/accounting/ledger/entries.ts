@@ -1,12 +1,12 @@
-/** The lines of a ledger. Public by way of `UsageLedger`. */
+/** Entries of a ledger. Re-exported by `UsageLedger`. */
 import type { Cost } from "../../vocabulary/Cost.js"
 import type { Usage } from "../../vocabulary/Usage.js"
 
-/** The outcome of what a cache answered. */
+/** The outcome of an answer from a cache. */
 export const cacheHitOutcome = "cache-hit"
 
 /**
- * An attempt that is over.
+ * An ended attempt.
  *
  * @since 0.1.0
  * @category model
@@ -14,13 +14,13 @@ export const cacheHitOutcome = "cache-hit"
 export interface Attempt {
   readonly operation: "chat" | "embeddings"
   readonly provider: string
-  /** The model that was asked. */
+  /** The requested model. */
   readonly model: string
-  /** The model that says it answered, in the provider's words; the one that was asked where nobody says. */
+  /** The model that answered, as the provider names it; the requested one when the provider names none. */
   readonly answeredBy: string
   /** The id (never the secret) of the key. */
   readonly keyId: string
-  /** See `UsageLedger.label`; empty where there was none. */
+  /** See `UsageLedger.label`; empty when there is none. */
   readonly label: string
   /** `ok`, `interrupted`, `cache-hit`, or the `_tag` of the error. */
   readonly outcome: string
@@ -31,14 +31,14 @@ export interface Attempt {
 }
 
 /**
- * A line of the ledger.
+ * A recorded attempt with its cost.
  *
  * @since 0.1.0
  * @category model
  */
 export interface Entry extends Attempt {
-  /** Counts from 1, without gaps: a reader who fell behind sees what it missed. */
+  /** Counts from 1, without gaps, so that a slow reader can detect lost entries. */
   readonly number: number
-  /** Absent where the price is not known. */
+  /** Absent when the price is unknown. */
   readonly cost?: Cost
 }

@@ -1,4 +1,4 @@
-/** Lines of a ledger, added up. Public by way of `UsageLedger`. */
+/** Sums of ledger entries. Re-exported by `UsageLedger`. */
 import type { Cost } from "../../vocabulary/Cost.js"
 import * as Costs from "../../vocabulary/Cost.js"
 import * as Usage from "../../vocabulary/Usage.js"
@@ -6,7 +6,7 @@ import type { Entry } from "./entries.js"
 import { cacheHitOutcome } from "./entries.js"
 
 /**
- * Entries, added up.
+ * The sum of some entries.
  *
  * @since 0.1.0
  * @category model
@@ -14,19 +14,19 @@ import { cacheHitOutcome } from "./entries.js"
 export interface Totals {
   /** Requests that were sent. */
   readonly attempts: number
-  /** Those that were answered. */
+  /** Attempts that were answered. */
   readonly succeeded: number
-  /** Answers that came from a cache; they are no attempts and cost nothing. */
+  /** Answers from a cache; they do not count as attempts and cost nothing. */
   readonly cacheHits: number
   readonly usage: Usage.Usage
-  /** Of all whose price is known. */
+  /** Cost of all usage whose price is known. */
   readonly cost: Cost
-  /** What was consumed at a price that is not known, and is therefore not in `cost`. */
+  /** Usage whose price is unknown, which `cost` does not cover. */
   readonly unpriced: Usage.Usage
 }
 
 /**
- * Whose totals they are.
+ * Totals of one provider, model, key and label.
  *
  * @since 0.1.0
  * @category model
@@ -40,7 +40,7 @@ export interface Group {
 }
 
 /**
- * Nothing: the identity of `combine`.
+ * Totals of no entries: the identity of `combine`.
  *
  * @since 0.1.0
  * @category monoid
@@ -55,7 +55,7 @@ export const empty: Totals = {
 }
 
 /**
- * Two totals as one.
+ * Adds two totals.
  *
  * @since 0.1.0
  * @category monoid
@@ -70,7 +70,7 @@ export const combine = (self: Totals, that: Totals): Totals => ({
 })
 
 /**
- * Totals as one; of none: `empty`.
+ * Adds any number of totals.
  *
  * @since 0.1.0
  * @category monoid
@@ -82,7 +82,7 @@ export const combineAll = (all: Iterable<Totals>): Totals => {
 }
 
 /**
- * One entry as totals.
+ * Totals of one entry.
  *
  * @since 0.1.0
  * @category monoid
@@ -97,7 +97,7 @@ export const ofEntry = ({ cost, outcome, usage }: Pick<Entry, "cost" | "outcome"
 })
 
 /**
- * The totals of each provider, model, key or label.
+ * Totals by provider, model, key or label.
  *
  * @since 0.1.0
  * @category accessors

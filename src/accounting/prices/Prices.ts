@@ -1,10 +1,10 @@
 /**
- * The prices and context windows of most providers' models, by the package `@pydantic/genai-prices` (an optional peer
- * dependency), whose data is checked against the providers' price lists and published anew for new models: update it as you
- * would a table of your own. Nothing is fetched at run time.
+ * Prices and context windows of most providers' models, from the package `@pydantic/genai-prices` (an optional peer dependency).
+ * Its data is checked against the providers' price lists and published again for new models: update the package as you would a
+ * table of your own. Nothing is fetched at run time.
  *
- * Of what the package knows, the prices of text tokens are used (new, cached, written to a cache, thoughts), their tiers, the
- * dates and hours at which they change, and fees a request. Sounds, pictures and searches are not priced by them.
+ * The prices cover text tokens (input, cached input, cache writes, output, reasoning), their tiers, the dates and hours at which
+ * they change, and request fees. Audio, images and searches are not priced.
  *
  * @example
  * ```ts
@@ -25,13 +25,13 @@ import type { Layer } from "effect"
 import * as Pricing from "../Pricing.js"
 
 /**
- * How names of your own are found in the package of prices.
+ * Options of `make` and `layer`.
  *
  * @since 0.1.0
  * @category model
  */
 export interface Options {
-  /** Which of the package's providers stand behind names of your own, such as that of a proxy. @default {} */
+  /** The package's provider for each provider name of your own, such as that of a proxy. @default {} */
   readonly providers?: Readonly<Record<string, string>>
 }
 
@@ -39,8 +39,8 @@ export interface Options {
 // names
 // -------------------------------------------------------------------------------------
 
-/** Where a preset's name and the package's differ. */
-const names: ReadonlyMap<string, string> = new Map([
+/** The package's provider ids for presets that have another name. */
+const packageIds: ReadonlyMap<string, string> = new Map([
   ["gemini", "google"],
   ["vertex", "google"],
   ["vertex-express", "google"],
@@ -49,10 +49,10 @@ const names: ReadonlyMap<string, string> = new Map([
   ["zhipu", "zhipuai"]
 ])
 
-/** The package guesses at names it does not know; a guess may be another provider's price. */
+/** The package matches unknown names approximately, which can give another provider's price. */
 const isKnown = (id: string): boolean => findProvider({ providerId: id })?.id === id
 
-const model = (id: string, name: string, at: number): PriceCalculation | null =>
+const calculate = (id: string, name: string, at: number): PriceCalculation | null =>
   isKnown(id) ? calcPrice({}, name, { providerId: id, timestamp: new Date(at) }) : null
 
 // -------------------------------------------------------------------------------------
@@ -80,27 +80,27 @@ const ratesAt = (prices: ModelPrice, inputTokens: number): Pricing.Rates | undef
 type Defined<A> = { readonly [Field in keyof A]?: Exclude<A[Field], undefined> }
 
 const defined = <A extends Readonly<Record<string, number | undefined>>>(fields: A): Defined<A> => {
-  const known: { [Field in keyof A]?: Exclude<A[Field], undefined> } = {}
+  const result: { [Field in keyof A]?: Exclude<A[Field], undefined> } = {}
   for (const field in fields) {
     const value = fields[field]
-    if (isDefined(value)) known[field] = value
+    if (isDefined(value)) result[field] = value
   }
-  return known
+  return result
 }
 
 const isDefined = <A>(value: A): value is Exclude<A, undefined> => value !== undefined
 
-const startsOf = (prices: ModelPrice): ReadonlyArray<number> => [
+const tierStarts = (prices: ModelPrice): ReadonlyArray<number> => [
   ...new Set(
     Object.values(prices).flatMap((rate) => (typeof rate === "object" ? rate.tiers.map((tier) => tier.start) : []))
   )
 ]
 
-/** A price in the package's words as one in ours; nothing where input has none. */
-const read = (prices: ModelPrice): Option.Option<Pricing.Price> => {
+/** Converts a price of the package; none when it has no input rate. */
+const toPrice = (prices: ModelPrice): Option.Option<Pricing.Price> => {
   const base = ratesAt(prices, 0)
   if (base === undefined) return Option.none()
-  const tiers = startsOf(prices).flatMap((above) => {
+  const tiers = tierStarts(prices).flatMap((above) => {
     const rates = ratesAt(prices, above + 1)
     return rates === undefined ? [] : [{ ...rates, above }]
   })
@@ -116,52 +116,53 @@ const read = (prices: ModelPrice): Option.Option<Pricing.Price> => {
 // the service
 // -------------------------------------------------------------------------------------
 
-/** How many models are kept at hand. To look one up again takes some tens of microseconds. */
-const mostKept = 1000
+/** Size limit of the cache, because a lookup in the package takes some tens of microseconds. */
+const maxCached = 1000
 
-interface Kept {
+interface CachedPrice {
   readonly price: Option.Option<Pricing.Price>
-  /** Until when it stands, in milliseconds since the epoch. */
+  /** End of validity, in milliseconds since the epoch. */
   readonly until: number
 }
 
-/** Prices by the hour change on the minute. */
+/** Prices that differ by the hour change on the minute. */
 const endOfMinute = (at: number): number => Math.floor(at / 60_000) * 60_000 + 60_000
 
 /**
- * The prices themselves. What the package does not know is unknown.
+ * Prices of the package. A price is unknown when the package does not list the provider and model.
  *
  * @since 0.1.0
  * @category constructors
  */
 export const make = ({ providers = {} }: Options = {}): Pricing.Service => {
-  const idOf = named(providers)
-  const kept = new Map<string, Kept>()
+  const idOf = packageIdOf(providers)
+  const cache = new Map<string, CachedPrice>()
   return {
     priceOf: ({ at, configured, model: name, provider }) => {
       if (configured !== undefined) return Option.some(configured)
       const key = `${provider} ${name}`
-      const known = kept.get(key)
-      if (known !== undefined && at < known.until && at >= known.until - 60_000) return known.price
-      if (known?.until === Infinity) return known.price
-      const found = model(idOf(provider), name, at)
-      const price = found === null ? Option.none() : read(found.model_price)
-      if (kept.size >= mostKept) kept.clear()
-      kept.set(key, { price, until: changes(found?.model) ? endOfMinute(at) : Infinity })
+      const cached = cache.get(key)
+      if (cached !== undefined && at < cached.until && at >= cached.until - 60_000) return cached.price
+      if (cached?.until === Infinity) return cached.price
+      const calculation = calculate(idOf(provider), name, at)
+      const price = calculation === null ? Option.none() : toPrice(calculation.model_price)
+      if (cache.size >= maxCached) cache.clear()
+      cache.set(key, { price, until: hasChanges(calculation?.model) ? endOfMinute(at) : Infinity })
       return price
     }
   }
 }
 
-const changes = (info: ModelInfo | undefined): boolean => info !== undefined && Array.isArray(info.prices)
+const hasChanges = (info: ModelInfo | undefined): boolean => info !== undefined && Array.isArray(info.prices)
 
-const named = (providers: Readonly<Record<string, string>>): ((provider: string) => string) => {
-  const own = new Map([...names, ...Object.entries(providers)])
-  return (provider) => own.get(provider) ?? provider
+const packageIdOf = (providers: Readonly<Record<string, string>>): ((provider: string) => string) => {
+  const ids = new Map([...packageIds, ...Object.entries(providers)])
+  return (provider) => ids.get(provider) ?? provider
 }
 
 /**
- * The prices as a layer, over those of the layers further out. Prices of your own go over these with `Pricing.layer`.
+ * Prices of the package as a layer, in front of those of outer layers. Put prices of your own in front of it with
+ * `Pricing.layer`.
  *
  * @since 0.1.0
  * @category layers
@@ -169,7 +170,7 @@ const named = (providers: Readonly<Record<string, string>>): ((provider: string)
 export const layer = (options: Options = {}): Layer.Layer<Pricing.Pricing> => Pricing.layerOver(make(options))
 
 /**
- * The most tokens that a request and its answer may have together, as far as the package knows the model.
+ * The context window of a model: the most tokens of request and answer together. None when the package does not list it.
  *
  * @since 0.1.0
  * @category accessors
@@ -178,4 +179,5 @@ export const contextWindow = (
   provider: string,
   name: string,
   { providers = {} }: Options = {}
-): Option.Option<number> => Option.fromNullable(model(named(providers)(provider), name, 0)?.model.context_window)
+): Option.Option<number> =>
+  Option.fromNullable(calculate(packageIdOf(providers)(provider), name, 0)?.model.context_window)

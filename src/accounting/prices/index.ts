@@ -1,5 +1,5 @@
 /**
- * What providers take for their models. Needs the optional peer dependency `@pydantic/genai-prices`.
+ * Prices of most providers' models. Needs the optional peer dependency `@pydantic/genai-prices`.
  *
  * @since 0.1.0
  */

@@ -1,7 +1,7 @@
-/** What answers and attempts cost, by the prices in force. */
+/** Costs of answers and attempts at the prices in use. */
 import { Effect, Option } from "effect"
 import type { ModelInfo } from "../../call/model.js"
-import type { Ended } from "../../telemetry/usageListeners.js"
+import type { EndedAttempt } from "../../telemetry/usageListeners.js"
 import type { Attempt } from "../../vocabulary/Attempt.js"
 import type { Cost } from "../../vocabulary/Cost.js"
 import * as Costs from "../../vocabulary/Cost.js"
@@ -11,7 +11,7 @@ import type { Service } from "./model.js"
 import { Pricing, unknown } from "./model.js"
 
 /**
- * The price of what costs nothing, such as a model on a machine of your own.
+ * The price of a model that costs nothing, such as one on your own machine.
  *
  * @since 0.1.0
  * @category prices
@@ -27,39 +27,39 @@ const ratesFor = (price: Price, inputTokens: number): Rates => {
 }
 
 /**
- * What a usage costs at a price. Unknown where tokens were consumed for which the price says nothing.
+ * The cost of a usage at a price. None when output tokens were consumed and the price has no output rate.
  *
  * @since 0.1.0
  * @category costs
  */
 export const cost = (price: Price, usage: Usage): Option.Option<Cost> => {
   const rates = ratesFor(price, usage.inputTokens)
-  // A provider's parts may be more than its whole.
+  // Providers can report parts that exceed their total.
   const cached = Math.min(usage.cachedInputTokens, usage.inputTokens)
-  const written = Math.min(usage.cacheWriteTokens, usage.inputTokens - cached)
-  const writtenLong = Math.min(usage.cacheWrite1hTokens ?? 0, written)
-  const thoughts = Math.min(usage.reasoningTokens, usage.outputTokens)
+  const cacheWritten = Math.min(usage.cacheWriteTokens, usage.inputTokens - cached)
+  const cacheWritten1h = Math.min(usage.cacheWrite1hTokens ?? 0, cacheWritten)
+  const reasoning = Math.min(usage.reasoningTokens, usage.outputTokens)
   if (rates.output === undefined && usage.outputTokens > 0) return Option.none()
   const output = rates.output ?? 0
   const cacheWrite = rates.cacheWrite ?? rates.input
   return Option.some(
     Costs.make({
-      input: Costs.ofTokens(usage.inputTokens - cached - written, rates.input),
+      input: Costs.ofTokens(usage.inputTokens - cached - cacheWritten, rates.input),
       cachedInput: Costs.ofTokens(cached, rates.cachedInput ?? rates.input),
       cacheWrite: Costs.addDollars(
-        Costs.ofTokens(written - writtenLong, cacheWrite),
-        Costs.ofTokens(writtenLong, rates.cacheWrite1h ?? cacheWrite)
+        Costs.ofTokens(cacheWritten - cacheWritten1h, cacheWrite),
+        Costs.ofTokens(cacheWritten1h, rates.cacheWrite1h ?? cacheWrite)
       ),
-      output: Costs.ofTokens(usage.outputTokens - thoughts, output),
-      reasoning: Costs.ofTokens(thoughts, rates.reasoning ?? output),
+      output: Costs.ofTokens(usage.outputTokens - reasoning, output),
+      reasoning: Costs.ofTokens(reasoning, rates.reasoning ?? output),
       request: usage.totalTokens > 0 ? (price.request ?? 0) : 0
     })
   )
 }
 
 /**
- * Who answered: the model that says that it did, and the one that was asked. The first is the more exact, the second the one
- * that may have a price of its own, such as a deployment's.
+ * The model that answered and the model that was requested. The first is more exact; the second can have a price of its own, such
+ * as that of a deployment.
  *
  * @since 0.1.0
  * @category model
@@ -69,7 +69,7 @@ export interface Answerer {
   readonly model: string
   readonly asked?: string
   /**
-   * The price in the configuration of the model that was asked (`ModelInfo.price`). It wins over the prices of a service.
+   * The price in the configuration of the requested model (`ModelInfo.price`). It takes precedence over the prices of a service.
    *
    * @since 0.2.0
    */
@@ -77,7 +77,7 @@ export interface Answerer {
 }
 
 /**
- * What a usage costs with these prices at this time, in milliseconds since the epoch.
+ * The cost of a usage with these prices at a time in milliseconds since the epoch.
  *
  * @since 0.1.0
  * @category costs
@@ -86,30 +86,37 @@ export const costAt = (service: Service, usage: Usage, by: Answerer, at: number)
   costWithin(service, service, usage, by, at)
 
 /**
- * What a usage costs in a call: by the prices in context of the call, else by the price of the model's own configuration, else by
- * the prices in context where it was made.
+ * The cost of a usage in a call: at the prices in context of the call, else at the price of the model's own configuration, else
+ * at `defaultPrices`, those in context when the middleware was made.
  *
  * @internal
  */
 export const costWithin = (
-  called: Service,
-  made: Service,
+  callPrices: Service,
+  defaultPrices: Service,
   usage: Usage,
   by: Answerer,
   at: number
-): Option.Option<Cost> => Option.flatMap(priceWithin(called, made, by, at), (price) => cost(price, usage))
+): Option.Option<Cost> => Option.flatMap(priceWithin(callPrices, defaultPrices, by, at), (price) => cost(price, usage))
 
-const priceWithin = (called: Service, made: Service, by: Answerer, at: number): Option.Option<Price> => {
+const priceWithin = (callPrices: Service, defaultPrices: Service, by: Answerer, at: number): Option.Option<Price> => {
   const { asked, model, provider } = by
   const names = asked === undefined || asked === model ? [model] : [model, asked]
   const configured =
-    by.price === undefined ? firstSome(names, (model) => made.priceOf({ provider, model, at })) : Option.some(by.price)
-  if (called === made || called === unknown) return configured
-  const standing = Option.getOrUndefined(configured)
+    by.price === undefined
+      ? firstSome(names, (model) => defaultPrices.priceOf({ provider, model, at }))
+      : Option.some(by.price)
+  if (callPrices === defaultPrices || callPrices === unknown) return configured
+  const configuredPrice = Option.getOrUndefined(configured)
   const overriding = firstSome(names, (model) =>
     Option.filter(
-      called.priceOf({ provider, model, at, ...(standing === undefined ? {} : { configured: standing }) }),
-      (price) => price !== standing
+      callPrices.priceOf({
+        provider,
+        model,
+        at,
+        ...(configuredPrice === undefined ? {} : { configured: configuredPrice })
+      }),
+      (price) => price !== configuredPrice
     )
   )
   return Option.orElse(overriding, () => configured)
@@ -124,7 +131,7 @@ const firstSome = <A>(names: ReadonlyArray<string>, find: (name: string) => Opti
 }
 
 /**
- * What a usage costs now, with the prices in context.
+ * The cost of a usage now, with the prices in context.
  *
  * @since 0.1.0
  * @category accessors
@@ -135,8 +142,7 @@ export const costOf = (usage: Usage, by: Answerer): Effect.Effect<Option.Option<
   )
 
 /**
- * The same with the price of the model's own configuration, which holds for what it was asked itself, and for no other model of its
- * provider.
+ * Adds the price of the model's own configuration, which applies to requests for that model only.
  *
  * @internal
  */
@@ -144,30 +150,30 @@ export const withOwnPrice = ({ model, price, provider }: ModelInfo, by: Answerer
   price !== undefined && by.provider === provider && (by.asked ?? by.model) === model ? { ...by, price } : by
 
 /**
- * Who answered an attempt that is over.
+ * The model that answered an ended attempt.
  *
  * @internal
  */
-export const answererOfAttempt = ({ answeredBy, model, price, provider }: Ended): Answerer => ({
+export const answererOfAttempt = ({ answeredBy, model, price, provider }: EndedAttempt): Answerer => ({
   provider,
   model: answeredBy,
   asked: model,
   ...(price === undefined ? {} : { price })
 })
 
-export interface Answer {
+export interface ResponseOrigin {
   readonly provider: string
   readonly model: string
   readonly attempts: ReadonlyArray<Attempt>
 }
 
 /**
- * The model that was asked by the attempt that was answered.
+ * The model that answered, with the model that the answered attempt requested.
  *
  * @since 0.1.0
  * @category accessors
  */
-export const answererOf = ({ attempts, model, provider }: Answer): Answerer => {
+export const answererOf = ({ attempts, model, provider }: ResponseOrigin): Answerer => {
   const last = attempts[attempts.length - 1]
   return last?.provider === provider ? { provider, model, asked: last.model } : { provider, model }
 }

@@ -1,4 +1,4 @@
-/** The contract of a price list. */
+/** Contract of a price list. */
 import { Context, Option } from "effect"
 import type { Price } from "../../vocabulary/price.js"
 
@@ -11,11 +11,11 @@ import type { Price } from "../../vocabulary/price.js"
 export interface Subject {
   readonly provider: string
   readonly model: string
-  /** When, in milliseconds since the epoch: prices change, and some differ by the hour. */
+  /** Time of the call, in milliseconds since the epoch: prices change, and some differ by the hour. */
   readonly at: number
   /**
-   * The price that applies where this service says nothing: that of the model's own configuration, or of the prices in context
-   * where the model was made. A list of public prices, such as that of `effect-llm/prices`, gives it back instead of its own.
+   * The price that applies when this service has none: that of the model's own configuration, or of the prices in context when
+   * the model was made. A list of public prices, such as that of `effect-llm/prices`, returns it instead of its own.
    *
    * @since 0.2.0
    */
@@ -23,18 +23,18 @@ export interface Subject {
 }
 
 /**
- * What is known of prices. Where it is none, the price is unknown, and not nothing.
+ * A price list. None means that the price is unknown, not that it is zero.
  *
  * @since 0.1.0
  * @category model
  */
 export interface Service {
-  /** The price of a model at a moment; none where it is not known. */
+  /** The price of a model at a time; none when it is unknown. */
   readonly priceOf: (subject: Subject) => Option.Option<Price>
 }
 
 /**
- * No price of anything is known.
+ * A price list without any price.
  *
  * @since 0.1.0
  * @category constructors
@@ -42,10 +42,10 @@ export interface Service {
 export const unknown: Service = { priceOf: () => Option.none() }
 
 /**
- * The prices in use: none, unless a layer says otherwise.
+ * The prices in use: none by default.
  *
- * Prices around a call win over those in context where its `LLM`, budget, ledger or dashboard was made, and over a price in
- * `provider.json`: `call.pipe(Effect.provide(Pricing.layer({ … })))`, and `Stream.provideLayer` for a stream.
+ * Prices provided to a call take precedence over those in context when its `LLM`, budget, ledger or dashboard was made, and over
+ * a price in `provider.json`: `call.pipe(Effect.provide(Pricing.layer({ … })))`, and `Stream.provideLayer` for a stream.
  *
  * @since 0.1.0
  * @category tags
@@ -55,8 +55,8 @@ export class Pricing extends Context.Reference<Pricing>()("effect-llm/Pricing", 
 }) {}
 
 /**
- * Prices by provider and model. A model's name that ends in `*` stands for all that begin so (the longest counts), and the
- * provider `*` for all that do not know the model.
+ * Prices by provider and model. A model name that ends in `*` matches every name with that prefix (the longest prefix wins), and
+ * the provider `*` matches every provider that does not list the model.
  *
  * @since 0.1.0
  * @category model

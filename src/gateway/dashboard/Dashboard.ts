@@ -33,8 +33,8 @@ import * as Budgets from "../../accounting/budget/model.js"
 import * as EmbeddingCache from "../../caching/EmbeddingCache.js"
 import type { Listener } from "../../telemetry/usageListeners.js"
 import { withUsageListener } from "../../telemetry/usageListeners.js"
-import type { Begin } from "../../telemetry/observe.js"
-import { observed, outcomeOf } from "../../telemetry/observe.js"
+import type { StartObserving } from "../../telemetry/observe.js"
+import { instrument, outcomeOf } from "../../telemetry/observe.js"
 import { fromStream, toStream } from "../../call/openStream.js"
 import type { Middleware, Service as LLMService } from "../../call/model.js"
 import { Models } from "../../models/model.js"
@@ -131,7 +131,7 @@ export const make = (options: Options = {}): Effect.Effect<Service, never, Model
     })
 
     const watching =
-      (model: string): Begin =>
+      (model: string): StartObserving =>
       () =>
         Effect.sync(() => {
           const begun = clock.unsafeCurrentTimeMillis()
@@ -152,7 +152,7 @@ export const make = (options: Options = {}): Effect.Effect<Service, never, Model
 
     const watched = (name: string, next: LLMService): LLMService => {
       const ear = listener(name)
-      return observed(
+      return instrument(
         {
           ...next,
           chat: (request) => withUsageListener(next.chat(request), ear),

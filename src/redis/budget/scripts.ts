@@ -1,7 +1,7 @@
 /** The steps of the books as scripts: what each is asked, and what it replies. */
 import { Duration, Schema } from "effect"
 import type { Effect } from "effect"
-import type { Claim, Settlement, Standing } from "../../accounting/budget/accounts.js"
+import type { Claim, Settlement, Standing } from "../../accounting/budget/model.js"
 import type { Period } from "../../accounting/budget/period.js"
 import { sliceAt, steps as stepsOfRolling } from "../../accounting/budget/period.js"
 import type * as Redis from "../model.js"

@@ -4,7 +4,7 @@ import { Clock, Duration, Effect, HashMap, HashSet, Option, Ref, Stream } from "
 import { inBackground } from "../../internal/background.js"
 import type { Change, Settlement, Store } from "../../accounting/budget/model.js"
 import * as Accounts from "../../accounting/budget/accounts.js"
-import type { Claim, Standing } from "../../accounting/budget/accounts.js"
+import type { Claim, Standing } from "../../accounting/budget/model.js"
 import { SharedStateError } from "../../vocabulary/LLMError.js"
 import * as Outbox from "../shared/outbox.js"
 import type * as Redis from "../model.js"
@@ -50,7 +50,7 @@ export const make = ({ leaseTime, name, redis, share }: Terms): Effect.Effect<St
     const outbox = yield* Outbox.make("A budget")
     const known = yield* Ref.make<Known>({ offset: 0, processes: undefined, standings: HashMap.empty() })
     const held = yield* Ref.make(HashMap.empty<string, number>())
-    const books = yield* Ref.make(Accounts.opened)
+    const books = yield* Ref.make(Accounts.empty)
     const told = yield* Ref.make(HashSet.empty<string>())
     const settlements = yield* Ref.make(0)
     const bell = yield* Effect.makeLatch(false)
@@ -182,7 +182,7 @@ export const make = ({ leaseTime, name, redis, share }: Terms): Effect.Effect<St
         const changes = yield* Ref.modify(books, (books) => {
           // Of what was set aside in Redis nothing is set aside here.
           const own = all.map((settlement) => {
-            const { reserved } = Accounts.standing(books, settlement.claim, now)
+            const { reserved } = Accounts.accountStatus(books, settlement.claim, now)
             return {
               ...settlement,
               claim: { ...settlement.claim, amount: Math.min(settlement.claim.amount, reserved) }
@@ -235,7 +235,7 @@ export const make = ({ leaseTime, name, redis, share }: Terms): Effect.Effect<St
         )
         yield* Ref.update(known, (before) => ({ ...before, processes }))
         // What was spent without Redis is in its books.
-        yield* Ref.set(books, Accounts.opened)
+        yield* Ref.set(books, Accounts.empty)
       })
     )
     yield* Effect.ignore(beat)
