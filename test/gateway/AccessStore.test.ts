@@ -4,8 +4,8 @@ import { DateTime, Effect, Option, Redacted } from "effect"
 import { Access, AccessStore } from "../../src/gateway/index.js"
 import * as Digest from "../../src/gateway/auth/digest.js"
 
-describe("a key whose limits make no sense", () => {
-  it.effect("is a fault of the store, told as such, and no defect", () =>
+describe("AccessStore", () => {
+  it.effect("fails with AccessStoreError when the limits of a stored key are invalid", () =>
     Effect.gen(function* () {
       const secret = Redacted.make("sk-from-elsewhere")
       const hash = Digest.of(secret)

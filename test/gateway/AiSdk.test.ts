@@ -42,7 +42,7 @@ const withModel = <A>(
   })
 
 describe.each(pairs)("ai by %s in front of %s", (...pair) => {
-  it.scopedLive("generates and streams text", () =>
+  it.scopedLive("generates and streams text with the ai package", () =>
     Effect.gen(function* () {
       const { streamed, usage, whole } = yield* withModel(pair, async (model) => {
         const whole = await generateText({ model, prompt: "Hello", maxRetries: 0, maxOutputTokens: 100 })
@@ -56,7 +56,7 @@ describe.each(pairs)("ai by %s in front of %s", (...pair) => {
     })
   )
 
-  it.scopedLive("runs a tool", () =>
+  it.scopedLive("runs a tool with the ai package", () =>
     Effect.gen(function* () {
       const { calls, text } = yield* withModel(
         pair,
@@ -87,10 +87,14 @@ describe.each(pairs)("ai by %s in front of %s", (...pair) => {
     })
   )
 
-  // It asks by a tool, of which Anthropic's protocol can say that only one call is wanted. Gemini has no word for that.
+  // The Anthropic provider requests an object by a tool with parallel calls disabled, which Gemini has no field for.
   const isUnsupported = pair[0] === "messages" && pair[1] === "gemini"
 
-  it.scopedLive(isUnsupported ? "is told that its way to an object is not supported" : "generates an object", () =>
+  const objectTitle = isUnsupported
+    ? "answers 400 to generateObject by Messages in front of Gemini"
+    : "generates an object with the ai package"
+
+  it.scopedLive(objectTitle, () =>
     Effect.gen(function* () {
       const object = yield* withModel(
         pair,
@@ -115,8 +119,8 @@ describe.each(pairs)("ai by %s in front of %s", (...pair) => {
   )
 })
 
-describe("ai", () => {
-  it.scopedLive("embeds", () =>
+describe("ai embeddings", () => {
+  it.scopedLive("embeds several values with the ai package", () =>
     Effect.gen(function* () {
       const { url } = yield* start()
       const model = createOpenAI({ baseURL: `${url}/v1`, apiKey: "any" }).embedding("openai/large")

@@ -16,10 +16,11 @@ const typed = (command: string) =>
     )
   })
 
-describe("the README's curl", () => {
-  it("is there, for a whole answer and for a stream", () => expect(commands).toHaveLength(2))
+describe("curl commands of the README", () => {
+  it("finds one curl command for a whole answer and one for a stream in the README", () =>
+    expect(commands).toHaveLength(2))
 
-  it.scopedLive.each(commands)("%s", (command) =>
+  it.scopedLive.each(commands)("runs the README's command: %s", (command) =>
     Effect.gen(function* () {
       const { url } = yield* start({ sections: { $aliases: { "openai/gpt-4o": "openai/large" } } })
       const out = yield* typed(command.replace("http://localhost:8080", url))

@@ -36,10 +36,10 @@ const handled = (options: Gateway.Options, path: string, body?: unknown) =>
     })
   ).pipe(Effect.provide(services))
 
-describe("a gateway as an app", () => {
+describe("Gateway.app", () => {
   const chat = question("chat completions", "model")
 
-  it.live("answers by any server", () =>
+  it.live("answers whole and streamed through a web handler", () =>
     Effect.gen(function* () {
       const whole = yield* handled({}, "/v1/chat/completions", chat)
       expect(whole.status).toBe(200)
@@ -49,14 +49,14 @@ describe("a gateway as an app", () => {
     })
   )
 
-  it.live("asks the default model where none is named", () =>
+  it.live("uses the default model when a request names none", () =>
     Effect.gen(function* () {
       const { model: _, ...unnamed } = chat
       expect((yield* handled({}, "/v1/chat/completions", unnamed)).status).toBe(200)
     })
   )
 
-  it.live("does not tell which models there are", () =>
+  it.live("hides the list of models from the error for an unknown model", () =>
     Effect.gen(function* () {
       const { status, text } = yield* handled({}, "/v1/chat/completions", { ...chat, model: "other" })
       expect(status).toBe(404)
@@ -64,7 +64,7 @@ describe("a gateway as an app", () => {
     })
   )
 
-  it.live("bounds what is read there too", () =>
+  it.live("answers 413 above maxBodySize through a web handler", () =>
     Effect.gen(function* () {
       const { status } = yield* handled({ maxBodySize: 100 }, "/v1/chat/completions", {
         ...chat,
@@ -74,7 +74,7 @@ describe("a gateway as an app", () => {
     })
   )
 
-  it.live("answers further routes beside its own", () =>
+  it.live("serves extra routers beside the gateway's own routes", () =>
     Effect.gen(function* () {
       const router = HttpRouter.empty.pipe(HttpRouter.get("/ready", HttpServerResponse.text("yes")))
       expect(yield* handled({ routers: [router] }, "/ready")).toEqual({ status: 200, text: "yes" })
@@ -83,7 +83,7 @@ describe("a gateway as an app", () => {
     })
   )
 
-  it.live("drains when it is told to", () =>
+  it.live("answers 503 after drain", () =>
     Effect.gen(function* () {
       const gateway = yield* Gateway.make({ grace: 0 })
       expect(yield* gateway.status).toEqual({ inFlight: 0, shuttingDown: false })

@@ -80,8 +80,8 @@ const terminate = ({ child, url }: Process) =>
     eventually(Effect.map(send(`${url}/ready`), ({ status }) => status === 503))
   )
 
-describe.concurrent("a gateway that is told to end", () => {
-  it.scopedLive("takes nothing new, lets what is under way come to its end, and exits with 0", () =>
+describe.concurrent("shutdown of a gateway process", () => {
+  it.scopedLive("refuses new requests on SIGTERM, completes those in flight, and exits with 0", () =>
     Effect.gen(function* () {
       const latch = yield* Effect.makeLatch()
       const upstream = yield* holding(latch)
@@ -106,7 +106,7 @@ describe.concurrent("a gateway that is told to end", () => {
     })
   )
 
-  it.scopedLive("tells those who are not done by then that the time is up", () =>
+  it.scopedLive("ends requests that are still in flight after the grace period with shutting_down", () =>
     Effect.gen(function* () {
       const provider = yield* SimulatedProvider.make({
         keys: [{ key: canary }],
@@ -133,7 +133,7 @@ describe.concurrent("a gateway that is told to end", () => {
     })
   )
 
-  it.scopedLive("or is killed, and serves at once when it is started again", () =>
+  it.scopedLive("serves on the same port at once when a gateway restarts after SIGKILL", () =>
     Effect.gen(function* () {
       const provider = yield* SimulatedProvider.make({ keys: [{ key: canary }] })
       const first = yield* launch(provider.baseUrl, { EFFECT_LLM_MASTER_KEY: "master" })

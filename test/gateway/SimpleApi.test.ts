@@ -62,7 +62,7 @@ const readOut = (url: string, headers: Readonly<Record<string, string>> = {}) =>
   })
 
 describe("POST /llm/chat", () => {
-  it.scopedLive("answers with the result and nothing else", () =>
+  it.scopedLive("answers POST /llm/chat with the result field only", () =>
     Effect.gen(function* () {
       const { url } = yield* serve({ file })
       const answer = yield* post(`${url}/llm/chat`, { messages, tools: [] })
@@ -72,7 +72,7 @@ describe("POST /llm/chat", () => {
     })
   )
 
-  it.scopedLive("answers with null and the calls where the model calls tools", () =>
+  it.scopedLive("answers POST /llm/chat with a null result and tool_calls when the model calls tools", () =>
     Effect.gen(function* () {
       const toolCalls = [{ id: "call-a", name: "clock", arguments: '{"zone":"UTC"}' }]
       const { url } = yield* serve({ file, provider: { answer: () => ({ text: "", toolCalls }) } })
@@ -84,7 +84,7 @@ describe("POST /llm/chat", () => {
     })
   )
 
-  it.scopedLive("asks the model that is named, or else that of the options", () =>
+  it.scopedLive("uses the model of the request, or else the model of the simple API's options", () =>
     Effect.gen(function* () {
       const provider = { answer: ({ model }: { readonly model?: string }) => ({ text: `I am ${model ?? "nobody"}.` }) }
       const { url } = yield* serve({ file, provider, gateway: { simple: { model: "lite" } } })
@@ -94,7 +94,7 @@ describe("POST /llm/chat", () => {
     })
   )
 
-  it.scopedLive("shares the questions that name no model out by weight, where the file has no default", () =>
+  it.scopedLive("balances requests without a model by weight when the file has no default", () =>
     Effect.gen(function* () {
       const { url } = yield* serve({
         provider: { answer: ({ model }) => ({ text: model ?? "" }) },
@@ -113,7 +113,7 @@ describe("POST /llm/chat", () => {
     })
   )
 
-  it.scopedLive("refuses what it cannot read, in its own words", () =>
+  it.scopedLive("answers invalid requests with an error message in the simple format", () =>
     Effect.gen(function* () {
       const { url } = yield* serve({ file })
       const told = (body: unknown, path = "/llm/chat") =>
@@ -133,7 +133,7 @@ describe("POST /llm/chat", () => {
     })
   )
 
-  it.scoped("tells of the provider's failures by their status, with the time to wait", () =>
+  it.scoped("answers provider errors with their mapped status and retry-after", () =>
     Effect.gen(function* () {
       const { provider, url } = yield* serve({ file })
       yield* provider.next(SimulatedProvider.status(429, { retryAfter: "7 seconds" }))
@@ -147,7 +147,7 @@ describe("POST /llm/chat", () => {
     })
   )
 
-  it.scopedLive("needs a key where there are keys, and only models that the key may ask", () =>
+  it.scopedLive("requires a key, and allows only the models of that key", () =>
     Effect.gen(function* () {
       const { url } = yield* serve({ file, access: { keys: [{ key: "sk-team", models: ["spark/*"] }] } })
       const asked = (headers: Readonly<Record<string, string>>, model?: string) =>
@@ -166,7 +166,7 @@ describe("POST /llm/chat", () => {
 describe("POST /llm/chat/stream", () => {
   const words = "Quick\nsort\nalgorithm ✓"
 
-  it.scopedLive("writes the text itself, piece by piece", () =>
+  it.scopedLive("streams plain text by default", () =>
     Effect.gen(function* () {
       const { url } = yield* serve({ file, provider: { answer: () => ({ text: words }) } })
       expect(yield* readOut(`${url}/llm/chat/stream`)).toEqual({
@@ -178,7 +178,7 @@ describe("POST /llm/chat/stream", () => {
     })
   )
 
-  it.scopedLive("writes events for those who ask for them", () =>
+  it.scopedLive("streams server-sent events when the client accepts text/event-stream", () =>
     Effect.gen(function* () {
       const { url } = yield* serve({ file, provider: { answer: () => ({ text: words }) } })
       const { text, type } = yield* readOut(`${url}/llm/chat/stream`, { accept: "text/event-stream" })
@@ -192,7 +192,7 @@ describe("POST /llm/chat/stream", () => {
     })
   )
 
-  it.scopedLive("tells calls of tools before the end, and comments while the model thinks", () =>
+  it.scopedLive("sends keep-alive comments before the first event, and tool_calls before [DONE]", () =>
     Effect.gen(function* () {
       const toolCalls = [{ id: "call-a", name: "clock", arguments: "{}" }]
       const gate = yield* makeGate
@@ -211,7 +211,7 @@ describe("POST /llm/chat/stream", () => {
     })
   )
 
-  it.scopedLive("never ends a text in good order that is not whole", () =>
+  it.scopedLive("resets a plain text stream that fails midway, and ends an event stream with an error event", () =>
     Effect.gen(function* () {
       const { provider, url } = yield* serve({ file, provider: { answer: () => ({ text: "one two three four" }) } })
       yield* provider.next(SimulatedProvider.reset(3))
@@ -225,7 +225,7 @@ describe("POST /llm/chat/stream", () => {
     })
   )
 
-  it.scopedLive("gives its key back when the client leaves, the stream fails, or it was never begun", () =>
+  it.scopedLive("releases the key when the client disconnects, the stream fails or it never begins", () =>
     Effect.gen(function* () {
       const { models, provider, url } = yield* serve({ file })
       yield* provider.next(SimulatedProvider.hang(2), SimulatedProvider.status(500), SimulatedProvider.reset(2))
@@ -246,7 +246,7 @@ describe("POST /llm/chat/stream", () => {
   )
 })
 
-describe("what tells of load", () => {
+describe("load routes", () => {
   /**
    * A gateway with calls under way: two on one model, three that were started a moment ago on the other. The clock of these tests
    * stands still, so that a moment does not pass.
@@ -281,7 +281,7 @@ describe("what tells of load", () => {
 
   const spark = { type: "qps", current: 3, max: 4, weight: 1, keys: [{ key: "keyA", weight: 1, current: 3 }] }
 
-  it.scoped("says what the documentation says, field by field, and never a secret", () =>
+  it.scoped("reports load, capacity, models and keys field by field without secrets", () =>
     Effect.gen(function* () {
       const { url } = yield* loaded
       const get = (path: string, headers: Readonly<Record<string, string>> = admin) =>
@@ -319,7 +319,7 @@ describe("what tells of load", () => {
     })
   )
 
-  it.scoped("answers for what is not there with 404, and never repeats what may be a secret", () =>
+  it.scoped("answers 404 for an unknown model or key without repeating the key", () =>
     Effect.gen(function* () {
       const { url } = yield* loaded
       const told = (path: string) =>
@@ -331,7 +331,7 @@ describe("what tells of load", () => {
     })
   )
 
-  it.scoped("lists models and keys for the administration alone, and only where that is wanted", () =>
+  it.scoped("serves the routes of models and keys only to the admin token, and only when details is set", () =>
     Effect.gen(function* () {
       const details = ["/llm/models", "/llm/model-load/glm", "/llm/keys/glm"]
       const statuses = (url: string, headers: Readonly<Record<string, string>>) =>
@@ -344,7 +344,7 @@ describe("what tells of load", () => {
     })
   )
 
-  it.scoped("measures keys without limits by the bucket of their model, and says so of what has none", () =>
+  it.scoped("measures the load of a key without limits by the rate limit bucket of its model", () =>
     Effect.gen(function* () {
       const { url } = yield* serve({
         file: (baseUrl) => ({
@@ -366,8 +366,8 @@ describe("what tells of load", () => {
   )
 })
 
-describe("health", () => {
-  it.scopedLive("is told to everybody, at both paths, to the second", () =>
+describe("health routes", () => {
+  it.scopedLive("answers health routes without a key, with a timestamp in seconds", () =>
     Effect.gen(function* () {
       const { url } = yield* serve({ file, access: { keys: [{ key: "sk-team" }] } })
       for (const path of ["/llm/health", "/health", "/ready"]) {

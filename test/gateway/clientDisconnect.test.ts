@@ -31,16 +31,21 @@ const leave = (
     return (yield* client.ended).text
   })
 
-describe.concurrent.each(spoken)("a client of %s that leaves", (spoken) => {
+describe.concurrent.each(spoken)("%s client that disconnects", (spoken) => {
   const phases = [
     ["while it waits for a whole answer", { stream: false }, SimulatedProvider.hang(), ""],
     ["before the first event of its stream", { stream: true }, SimulatedProvider.hang(), ""],
-    ["while its stream lives on comments", { stream: true, keepAlive: "20 millis" }, SimulatedProvider.hang(), "alive"],
+    [
+      "while its stream sends only comments",
+      { stream: true, keepAlive: "20 millis" },
+      SimulatedProvider.hang(),
+      "alive"
+    ],
     ["in the middle of its stream", { stream: true }, SimulatedProvider.hang(5), "two"]
   ] as const
 
   for (const [when, { stream, ...gateway }, fault, mark] of phases) {
-    it.scopedLive(`${when} ends the call and gives the key back`, () =>
+    it.scopedLive(`ends the call and releases the key when the client disconnects ${when}`, () =>
       Effect.gen(function* () {
         const running = yield* start({ gateway, provider: { answer: () => "one two three four five six seven" } })
         yield* running.provider.next(fault)
@@ -56,7 +61,7 @@ describe.concurrent.each(spoken)("a client of %s that leaves", (spoken) => {
     )
   }
 
-  it.scopedLive("while it waits for a key leaves the line", () =>
+  it.scopedLive("removes a request from the key queue when its client disconnects", () =>
     Effect.gen(function* () {
       const running = yield* start({
         entry: { api_keys: [{ key: "canary-upstream-secret-7f3a", max_concurrency: 1 }] }
@@ -80,8 +85,8 @@ describe.concurrent.each(spoken)("a client of %s that leaves", (spoken) => {
   )
 })
 
-describe.concurrent("what a client used that has left", () => {
-  it.scopedLive("is counted under its label, as an estimate of what had arrived", () =>
+describe.concurrent("usage after a disconnect", () => {
+  it.scopedLive("records estimated usage under the label of a client that disconnected midway", () =>
     Effect.gen(function* () {
       const ledger = yield* UsageLedger.make()
       const running = yield* start({
@@ -104,8 +109,8 @@ describe.concurrent("what a client used that has left", () => {
   )
 })
 
-describe.concurrent("several answers", () => {
-  it.scopedLive("are all given up when their client leaves", () =>
+describe.concurrent("requests with n", () => {
+  it.scopedLive("aborts all provider calls of an n request when its client disconnects", () =>
     Effect.gen(function* () {
       const running = yield* start({ provider: { answer: () => "one two three four five" } })
       yield* running.provider.next(SimulatedProvider.hang(3), SimulatedProvider.hang(3), SimulatedProvider.hang(3))
@@ -116,7 +121,7 @@ describe.concurrent("several answers", () => {
     })
   )
 
-  it.scopedLive("fail together, and give up those that are still under way", () =>
+  it.scopedLive("fails an n request when one of its calls fails, and aborts the others", () =>
     Effect.gen(function* () {
       const running = yield* start()
       yield* running.provider.next(SimulatedProvider.hang(), SimulatedProvider.status(500), SimulatedProvider.hang())
@@ -140,8 +145,8 @@ const afterComments = (running: Running, protocol: Spoken, gate: Gate) =>
     return yield* client.ended
   })
 
-describe.concurrent("a client that waits", () => {
-  it.scopedLive("sees comments, and then the answer", () =>
+describe.concurrent("keep-alive comments", () => {
+  it.scopedLive("sends keep-alive comments until the first event, and then the stream", () =>
     Effect.gen(function* () {
       const gate = yield* makeGate
       const running = yield* start({ gateway: { keepAlive: "30 millis", around: gate.around } })
@@ -156,23 +161,25 @@ describe.concurrent("a client that waits", () => {
   )
 
   for (const [what, fault] of [
-    ["before its first event", SimulatedProvider.truncate()],
-    ["in its middle", SimulatedProvider.truncate(5)]
+    ["before the first event", SimulatedProvider.truncate()],
+    ["midway", SimulatedProvider.truncate(5)]
   ] as const) {
     for (const protocol of spoken) {
-      it.scopedLive(`is told by ${protocol} of a failure ${what}, in the stream`, () =>
-        Effect.gen(function* () {
-          const gate = yield* makeGate
-          const running = yield* start({
-            gateway: { keepAlive: "30 millis", around: gate.around },
-            provider: { answer: () => "one two three four five six seven" }
+      it.scopedLive(
+        `reports a failure ${what} to a ${protocol} client in the stream, after its headers were sent`,
+        () =>
+          Effect.gen(function* () {
+            const gate = yield* makeGate
+            const running = yield* start({
+              gateway: { keepAlive: "30 millis", around: gate.around },
+              provider: { answer: () => "one two three four five six seven" }
+            })
+            yield* running.provider.next(fault)
+            const { status, text } = yield* afterComments(running, protocol, gate)
+            expect(status).toBe(200)
+            expect(text).toMatch(/"(?:stream_interrupted|malformed_response)"|"api_error"/)
+            expect(text).not.toMatch(/\[DONE\]|message_stop|response\.completed/)
           })
-          yield* running.provider.next(fault)
-          const { status, text } = yield* afterComments(running, protocol, gate)
-          expect(status).toBe(200)
-          expect(text).toMatch(/"(?:stream_interrupted|malformed_response)"|"api_error"/)
-          expect(text).not.toMatch(/\[DONE\]|message_stop|response\.completed/)
-        })
       )
     }
   }
@@ -227,8 +234,8 @@ const stillness = (count: () => number): Effect.Effect<number> =>
     )
   )
 
-describe.concurrent("a client that does not read", () => {
-  it.scopedLive("stops its provider, and loses nothing when it reads on", () =>
+describe.concurrent("slow client", () => {
+  it.scopedLive("stops reading from the provider while the client does not read, and loses no data", () =>
     Effect.gen(function* () {
       const total = 24 * 1024 * 1024
       const upstream = yield* flood(total)
@@ -258,7 +265,7 @@ describe.concurrent("a client that does not read", () => {
     })
   )
 
-  it.scopedLive("is cut off when it is still for too long, and its key is free", () =>
+  it.scopedLive("closes a connection after idleTimeout without reads, and releases its key", () =>
     Effect.gen(function* () {
       const upstream = yield* flood(64 * 1024 * 1024)
       const running = yield* start({ entry: { base_url: upstream.url }, server: { idleTimeout: "1 second" } })

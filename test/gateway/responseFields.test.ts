@@ -16,22 +16,24 @@ const told = (spoken: Spoken, section: string, answer: unknown, fields: Readonly
     return json
   })
 
-describe("a whole answer reaches a client of the same protocol as the provider gave it", () => {
-  it.scopedLive("in Chat Completions; with calls of tools, which are written anew, but for when it was made", () =>
-    Effect.gen(function* () {
-      const { openai } = richAnswers
-      const calling = yield* told("chat completions", "openai", openai)
-      expect(calling).toStrictEqual({ ...openai, created: expect.any(Number) })
-      const choices = openai.choices.map(({ message: { tool_calls: _, ...message }, ...choice }) => ({
-        ...choice,
-        message
-      }))
-      const talking = { ...openai, created: 7, choices, nothing: null, none: [] }
-      expect(yield* told("chat completions", "openai", talking)).toStrictEqual(talking)
-    })
+describe("whole answer of a provider of the same protocol", () => {
+  it.scopedLive(
+    "passes a Chat Completions answer through, and re-encodes one with tool calls with only a new created time",
+    () =>
+      Effect.gen(function* () {
+        const { openai } = richAnswers
+        const calling = yield* told("chat completions", "openai", openai)
+        expect(calling).toStrictEqual({ ...openai, created: expect.any(Number) })
+        const choices = openai.choices.map(({ message: { tool_calls: _, ...message }, ...choice }) => ({
+          ...choice,
+          message
+        }))
+        const talking = { ...openai, created: 7, choices, nothing: null, none: [] }
+        expect(yield* told("chat completions", "openai", talking)).toStrictEqual(talking)
+      })
   )
 
-  it.scopedLive("in Chat Completions with thoughts, under every name that they go by", () =>
+  it.scopedLive("returns Chat Completions reasoning under each of its field names", () =>
     Effect.gen(function* () {
       const details = [
         { type: "reasoning.text", text: "Hm.", signature: "sig", format: "anthropic-claude-v1", index: 0 },
@@ -45,20 +47,20 @@ describe("a whole answer reaches a client of the same protocol as the provider g
     })
   )
 
-  it.scopedLive("in Messages", () =>
+  it.scopedLive("passes a Messages answer through unchanged", () =>
     Effect.gen(function* () {
       expect(yield* told("messages", "anthropic", richAnswers.anthropic)).toStrictEqual(richAnswers.anthropic)
     })
   )
 
-  it.scopedLive("in Responses", () =>
+  it.scopedLive("passes a Responses answer through unchanged", () =>
     Effect.gen(function* () {
       expect(yield* told("responses", "responses", richAnswers.responses)).toStrictEqual(richAnswers.responses)
     })
   )
 })
 
-describe("Chat Completions in and out", () => {
+describe("unknown fields of Chat Completions", () => {
   const usage = {
     prompt_tokens: 5,
     completion_tokens: 2,
@@ -84,7 +86,7 @@ describe("Chat Completions in and out", () => {
 
   const beyond = { system_fingerprint: "fp_1", service_tier: "flex", vendor: { region: "eu" } }
 
-  it.scopedLive("keep what a client asks beyond the vocabulary, and what a provider says beyond it", () =>
+  it.scopedLive("keeps unknown Chat Completions fields of the request and of the answer", () =>
     Effect.gen(function* () {
       const upstream = yield* answering(
         "application/json",
@@ -123,7 +125,7 @@ describe("Chat Completions in and out", () => {
     })
   )
 
-  it.scopedLive("keep them in streams too", () =>
+  it.scopedLive("keeps unknown Chat Completions fields of a stream", () =>
     Effect.gen(function* () {
       const chunk = (fields: object) => ({
         id: "c",
@@ -158,8 +160,8 @@ describe("Chat Completions in and out", () => {
   )
 })
 
-describe("Anthropic in and out", () => {
-  it.scopedLive("keep what either side says beyond the vocabulary", () =>
+describe("unknown fields of Messages", () => {
+  it.scopedLive("keeps unknown Messages fields of the request and of the answer", () =>
     Effect.gen(function* () {
       const answer = {
         id: "msg_1",
@@ -195,8 +197,8 @@ describe("Anthropic in and out", () => {
   )
 })
 
-describe("Responses in and out", () => {
-  it.scopedLive("keep what either side says beyond the vocabulary", () =>
+describe("unknown fields of Responses", () => {
+  it.scopedLive("keeps unknown Responses fields of the request and of the answer", () =>
     Effect.gen(function* () {
       const search = {
         type: "web_search_call",

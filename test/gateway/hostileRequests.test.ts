@@ -86,7 +86,7 @@ const isWell = ({ provider, url }: Running, said: ReadonlyArray<string>) =>
     }
   })
 
-describe.concurrent.each(spoken)("a body by %s", (spoken) => {
+describe.concurrent.each(spoken)("hostile bodies by %s", (spoken) => {
   const bodies: ReadonlyArray<readonly [string, string | Uint8Array<ArrayBuffer>]> = [
     ["that is empty", ""],
     ["of blanks", "  \n "],
@@ -116,7 +116,7 @@ describe.concurrent.each(spoken)("a body by %s", (spoken) => {
     ["nested deep", `{"model":"openai/large","x":${"[".repeat(50_000)}${"]".repeat(50_000)}}`]
   ]
 
-  it.scopedLive("that makes no sense is a 400, in the protocol's own words", () =>
+  it.scopedLive("answers 400 in the format of the protocol to an invalid body", () =>
     Effect.gen(function* () {
       const gateway = yield* start({ access })
       const said: Array<string> = []
@@ -139,7 +139,7 @@ describe.concurrent.each(spoken)("a body by %s", (spoken) => {
     })
   )
 
-  it.scopedLive("that nests anything deeper than can be worked with is a 400", () =>
+  it.scopedLive("answers 400 to a body that is nested too deeply, wherever it is nested", () =>
     Effect.gen(function* () {
       const gateway = yield* start({ access })
       const said: Array<string> = []
@@ -160,7 +160,7 @@ describe.concurrent.each(spoken)("a body by %s", (spoken) => {
     })
   )
 
-  it.scopedLive("of any JSON is never a 500", () =>
+  it.scopedLive("never answers 500 to arbitrary JSON", () =>
     Effect.gen(function* () {
       const gateway = yield* start({ access })
       const said: Array<string> = []
@@ -175,7 +175,7 @@ describe.concurrent.each(spoken)("a body by %s", (spoken) => {
     })
   )
 
-  it.scopedLive("that asks for what is nested too deep to be written again is answered even so", () =>
+  it.scopedLive("answers 200 or 400 to an unknown field that is nested 20,000 levels deep", () =>
     Effect.gen(function* () {
       const gateway = yield* start({ access })
       const deep = `${"[".repeat(20_000)}${"]".repeat(20_000)}`
@@ -191,8 +191,8 @@ describe.concurrent.each(spoken)("a body by %s", (spoken) => {
   )
 })
 
-describe.concurrent("paths", () => {
-  it.scopedLive("that try to be others lead nowhere", () =>
+describe.concurrent("hostile paths", () => {
+  it.scopedLive("answers path traversal and malformed paths with an error status", () =>
     Effect.gen(function* () {
       const gateway = yield* start({ access })
       const said: Array<string> = []
@@ -223,7 +223,7 @@ describe.concurrent("paths", () => {
     })
   )
 
-  it.scopedLive("that are very long lead nowhere", () =>
+  it.scopedLive("answers 404 to a very long path with a short body", () =>
     Effect.gen(function* () {
       const gateway = yield* start({ access })
       const { status, text } = yield* send(`${gateway.url}/v1/models/${"a/".repeat(5000)}`, {
@@ -234,7 +234,7 @@ describe.concurrent("paths", () => {
     })
   )
 
-  it.scopedLive("take no other method", () =>
+  it.scopedLive("answers 405 to other methods of a chat route", () =>
     Effect.gen(function* () {
       const gateway = yield* start({ access })
       for (const method of ["GET", "PUT", "DELETE", "PATCH"]) {
@@ -245,7 +245,7 @@ describe.concurrent("paths", () => {
   )
 })
 
-describe.concurrent("headers", () => {
+describe.concurrent("hostile headers", () => {
   const attacks: ReadonlyArray<readonly [string, string, RegExp]> = [
     ["that are split by an id", "x-request-id: a\r\nset-cookie: x=1", /^HTTP\/1\.1 200 (?!.*set-cookie)/s],
     ["with a line feed alone", "x-request-id: a\nset-cookie: x=1", /^HTTP\/1\.1 (?:400|200) (?!.*set-cookie)/s],
@@ -256,7 +256,7 @@ describe.concurrent("headers", () => {
     ["that smuggle", "transfer-encoding: chunked", /^HTTP\/1\.1 400 /]
   ]
 
-  it.scopedLive("that are made to do harm do none", () =>
+  it.scopedLive("resists header injection, oversized headers and request smuggling", () =>
     Effect.gen(function* () {
       const gateway = yield* start({ access })
       const body = JSON.stringify(question("chat completions", "openai/large"))
@@ -273,7 +273,7 @@ describe.concurrent("headers", () => {
     })
   )
 
-  it.scopedLive("that never end are no burden, on five hundred connections", () =>
+  it.scopedLive("keeps serving while 500 connections never finish their headers", () =>
     Effect.gen(function* () {
       const gateway = yield* start({ access, server: { headersTimeout: "3 seconds" } })
       const port = Number(new URL(gateway.url).port)
@@ -294,8 +294,8 @@ describe.concurrent("headers", () => {
   )
 })
 
-describe.concurrent("what providers say", () => {
-  it.scopedLive("never shows a client the provider's key, whatever goes wrong", () =>
+describe.concurrent("secrets in provider errors", () => {
+  it.scopedLive("never shows a client the provider's key, whatever the provider returns", () =>
     Effect.gen(function* () {
       const gateway = yield* start({ access })
       const said: Array<string> = []

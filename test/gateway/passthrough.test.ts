@@ -58,22 +58,22 @@ const textOf = (chunks: ReadonlyArray<Record<string, unknown>>): string =>
     )
     .join("")
 
-describe("a stream in the provider's own protocol", () => {
-  it.scopedLive("arrives frame by frame as it was sent", () =>
+describe("stream of a provider of the same protocol", () => {
+  it.scopedLive("passes a Chat Completions stream through frame by frame", () =>
     Effect.gen(function* () {
       const text = yield* streamed("chat completions", "openai", sse([...told, "[DONE]"]), withUsage)
       expect(text).toBe(sse([...told, "[DONE]"]))
     })
   )
 
-  it.scopedLive("has no chunk for the usage where the client did not ask for one", () =>
+  it.scopedLive("removes the usage chunk when the client did not set include_usage", () =>
     Effect.gen(function* () {
       const text = yield* streamed("chat completions", "openai", sse([...told, "[DONE]"]))
       expect(text).toBe(sse([...told.slice(0, -1), "[DONE]"]))
     })
   )
 
-  it.scopedLive("ends as its protocol says, also where the provider forgot to", () =>
+  it.scopedLive("appends [DONE] when the provider's stream lacks it", () =>
     Effect.gen(function* () {
       expect(yield* streamed("chat completions", "openai", sse(told), withUsage)).toBe(sse([...told, "[DONE]"]))
     })
@@ -106,28 +106,32 @@ describe("a stream in the provider's own protocol", () => {
 
   const stop = { type: "message_stop" }
 
-  it.scopedLive("arrives so by Messages, blocks of the provider's own tools and citations among it", () =>
-    Effect.gen(function* () {
-      expect(yield* streamed("messages", "anthropic", events([...blocks, stop]))).toBe(events([...blocks, stop]))
-      expect(yield* streamed("messages", "anthropic", events(blocks))).toBe(events([...blocks, stop]))
-    })
+  it.scopedLive(
+    "passes a Messages stream through with server tools and citations, and appends a missing message_stop",
+    () =>
+      Effect.gen(function* () {
+        expect(yield* streamed("messages", "anthropic", events([...blocks, stop]))).toBe(events([...blocks, stop]))
+        expect(yield* streamed("messages", "anthropic", events(blocks))).toBe(events([...blocks, stop]))
+      })
   )
 
-  it.scopedLive("does not gather without bound what comes before the first word, and is written here then", () =>
-    Effect.gen(function* () {
-      const ping = { type: "ping", of_vendor: "x".repeat(1024 * 1024) }
-      const text = yield* streamed(
-        "messages",
-        "anthropic",
-        events([...blocks.slice(0, 1), ...Array.from({ length: 33 }, () => ping), ...blocks.slice(1), stop])
-      )
-      expect(text.length).toBeLessThan(10_000)
-      expect(text).toContain("Hello")
-      expect(text.endsWith(events([stop]))).toBe(true)
-    })
+  it.scopedLive(
+    "re-encodes a Messages stream with more than 32 MiB before its first text, instead of buffering it",
+    () =>
+      Effect.gen(function* () {
+        const ping = { type: "ping", of_vendor: "x".repeat(1024 * 1024) }
+        const text = yield* streamed(
+          "messages",
+          "anthropic",
+          events([...blocks.slice(0, 1), ...Array.from({ length: 33 }, () => ping), ...blocks.slice(1), stop])
+        )
+        expect(text.length).toBeLessThan(10_000)
+        expect(text).toContain("Hello")
+        expect(text.endsWith(events([stop]))).toBe(true)
+      })
   )
 
-  it.scopedLive("arrives so by Responses, items that nobody knows among it", () =>
+  it.scopedLive("passes a Responses stream through with unknown item types", () =>
     Effect.gen(function* () {
       const response = { id: "resp_1", object: "response", model: "large-2", status: "in_progress", output: [] }
       const item = { type: "message", id: "msg_1", role: "assistant", content: [], status: "in_progress" }
@@ -173,7 +177,7 @@ describe("a stream in the provider's own protocol", () => {
     })
   )
 
-  it.scopedLive("is written anew by another protocol", () =>
+  it.scopedLive("re-encodes a stream for a client of another protocol", () =>
     Effect.gen(function* () {
       const text = yield* streamed("messages", "openai", sse([...told, "[DONE]"]))
       expect(text).toContain("event: message_start")
@@ -181,7 +185,7 @@ describe("a stream in the provider's own protocol", () => {
     })
   )
 
-  it.scopedLive("is written anew from a call of a tool on, whose pieces arrive whole however they were sent", () =>
+  it.scopedLive("re-encodes a Chat Completions stream from its first tool call on, with each call whole", () =>
     Effect.gen(function* () {
       const text = yield* streamed(
         "chat completions",
@@ -213,7 +217,7 @@ describe("a stream in the provider's own protocol", () => {
         chatStream: (request) => Stream.mapConcat(next.chatStream(request), change)
       })
 
-  it.scopedLive("tells what a layer between has made of the words, and nothing of what they were", () =>
+  it.scopedLive("sends only the text that a middleware changed", () =>
     Effect.gen(function* () {
       const around = changing((event) =>
         event._tag === "TextDelta" ? [{ ...event, text: event.text.replace("world", "***") }] : [event]
@@ -224,7 +228,7 @@ describe("a stream in the provider's own protocol", () => {
     })
   )
 
-  it.scopedLive("says nothing of the words that a layer between has dropped", () =>
+  it.scopedLive("omits the text that a middleware dropped", () =>
     Effect.gen(function* () {
       const around = changing((event) => (event._tag === "TextDelta" && event.text === "Hello" ? [] : [event]))
       const text = yield* streamed("chat completions", "openai", sse([...told, "[DONE]"]), {}, { around })
@@ -232,7 +236,7 @@ describe("a stream in the provider's own protocol", () => {
     })
   )
 
-  it.scopedLive("says so where it breaks off, after all that had come", () =>
+  it.scopedLive("ends an interrupted stream with an error after all passed frames, without [DONE]", () =>
     Effect.gen(function* () {
       const text = yield* streamed("chat completions", "openai", sse(told.slice(0, 3)))
       expect(text.startsWith(sse(told.slice(0, 3)))).toBe(true)
@@ -242,7 +246,7 @@ describe("a stream in the provider's own protocol", () => {
   )
 })
 
-describe("a whole answer in the provider's own protocol", () => {
+describe("whole answer of a provider of the same protocol", () => {
   const answer = {
     id: "chatcmpl-1",
     object: "chat.completion",
@@ -263,13 +267,13 @@ describe("a whole answer in the provider's own protocol", () => {
         .text
     })
 
-  it.scopedLive("arrives as it was sent", () =>
+  it.scopedLive("passes a whole answer through byte for byte", () =>
     Effect.gen(function* () {
       expect(yield* told()).toBe(sent)
     })
   )
 
-  it.scopedLive("says what a layer between has made of the words, and nothing of what they were", () =>
+  it.scopedLive("sends only the whole answer that a middleware changed", () =>
     Effect.gen(function* () {
       const around: Middleware = (next) =>
         Effect.succeed({
@@ -282,7 +286,7 @@ describe("a whole answer in the provider's own protocol", () => {
     })
   )
 
-  it.scopedLive("is one of several where the client wants several", () =>
+  it.scopedLive("combines the choices and the usage of whole answers when n is 2", () =>
     Effect.gen(function* () {
       const text = yield* told({}, { n: 2 })
       expect(JSON.parse(text)).toMatchObject({
@@ -293,7 +297,7 @@ describe("a whole answer in the provider's own protocol", () => {
   )
 })
 
-describe("frames", () => {
+describe("stream encoder", () => {
   const texts = FastCheck.array(FastCheck.string({ minLength: 1 }), { minLength: 1, maxLength: 8 })
 
   const delta = (text: string): ChatEvent => ({ _tag: "TextDelta", text })
@@ -310,7 +314,7 @@ describe("frames", () => {
   }
 
   it.prop(
-    "say what the events say, whatever lies between drops, repeats or changes, and however it cuts them",
+    "writes the text of its events, however they are dropped, copied, repeated, changed and rechunked",
     {
       texts,
       fates: FastCheck.array(FastCheck.constantFrom("keep", "copy", "drop", "repeat", "change"), {
@@ -354,7 +358,7 @@ describe("frames", () => {
     }
   )
 
-  it("give way to frames of our own in the middle, which go on from where they were", () => {
+  it("continues passed frames with its own frames of the same id and model", () => {
     const call = { index: 0, id: "call_1", name: "look" }
     const { write } = Relaying.manner(chatCompletions, {}, 0)
     const beginning = write(
@@ -389,7 +393,7 @@ describe("frames", () => {
     expect(others).toHaveLength(1)
   })
 
-  it("hold with a receipt that was added to their events, and with no other change", () => {
+  it("matches frames to their events despite an added cost, and to no other change", () => {
     const [first, last] = withRawFrames("chat-completions", [frameOf("Hi")], [delta("Hi"), finish])
     if (first === undefined || last?._tag !== "Finish") throw new Error("there are two")
     const priced: ChatEvent = { ...last, cost: Cost.make({ input: 0.002 }) }

@@ -65,7 +65,7 @@ const admin = { authorization: "Bearer the-admins-token" }
 const served = serve({ file, access: { adminToken: "the-admins-token" }, gateway: { simple: { details: true } } })
 
 describe("/openapi.json", () => {
-  it.scopedLive("is a document that a strict reader takes, with nothing that leads nowhere", () =>
+  it.scopedLive("serves a valid OpenAPI document whose references, tags and parameters all resolve", () =>
     Effect.gen(function* () {
       const { url } = yield* served
       const answer = yield* send(`${url}/openapi.json`)
@@ -94,7 +94,7 @@ describe("/openapi.json", () => {
     })
   )
 
-  it.scopedLive("describes routes that are there, and says whether they need a key", () =>
+  it.scopedLive("lists only routes that exist, and marks those that need a key", () =>
     Effect.gen(function* () {
       const { url } = yield* served
       const { paths } = yield* read((yield* send(`${url}/openapi.json`)).text)
@@ -111,7 +111,7 @@ describe("/openapi.json", () => {
     })
   )
 
-  it.scopedLive("says of the simple API what it answers", () =>
+  it.scopedLive("describes the response bodies of the simple API exactly", () =>
     Effect.gen(function* () {
       const { url } = yield* served
       const fits = <A, I>(schema: Schema.Schema<A, I>, answer: { readonly json: unknown }) =>
@@ -128,8 +128,8 @@ describe("/openapi.json", () => {
   )
 })
 
-describe("further routes", () => {
-  it.scopedLive("are in the place of those that describe the gateway", () =>
+describe("Gateway option routers", () => {
+  it.scopedLive("replaces the built-in /docs with a router of the same path", () =>
     Effect.gen(function* () {
       const mine = HttpRouter.empty.pipe(HttpRouter.get("/docs", HttpServerResponse.text("mine")))
       const { url } = yield* serve({ file, gateway: { routers: [mine] } })
@@ -140,7 +140,7 @@ describe("further routes", () => {
 })
 
 describe("/docs", () => {
-  it.scopedLive("shows every route, and needs nothing from elsewhere", () =>
+  it.scopedLive("shows every route of the OpenAPI document without scripts or external resources", () =>
     Effect.gen(function* () {
       const { url } = yield* served
       const { headers, text } = yield* send(`${url}/docs`)

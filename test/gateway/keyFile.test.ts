@@ -22,8 +22,8 @@ const faultsOf = (text: string) =>
     keys._tag === "Left" ? keys.left.faults.map((fault) => fault.replace(path, "file")) : []
   )
 
-describe("a file of keys", () => {
-  it.scopedLive("opens the gateway by its secrets, written out or as their SHA-256", () =>
+describe("Access.readKeys", () => {
+  it.scopedLive("reads keys given as secrets or as SHA-256 digests, with their settings", () =>
     Effect.gen(function* () {
       const sha256 = createHash("sha256").update("sk-two").digest("hex")
       const { keys } = yield* inFile(
@@ -43,7 +43,7 @@ describe("a file of keys", () => {
     }).pipe(Effect.provide(NodeFileSystem.layer))
   )
 
-  it.scopedLive("is refused with the place of every fault, and never with a secret", () =>
+  it.scopedLive("reports the path of every fault in the file and never a secret", () =>
     Effect.gen(function* () {
       expect(yield* faultsOf("{")).toEqual(["file: is not a list of keys in JSON"])
       expect(yield* faultsOf("[{}]")).not.toEqual([])
@@ -109,8 +109,8 @@ const [one, two] = [
   { key: "sk-canary-two", label: "two" }
 ]
 
-describe("a file of keys that changes", () => {
-  it.scoped("makes a key good that is added to it, and refuses one that is removed from it", () =>
+describe("Access.layerReloading", () => {
+  it.scoped("accepts a key that was added to the file and refuses one that was removed from it", () =>
     Effect.gen(function* () {
       const { access, isGood, log, write } = yield* following([one])
       expect([yield* isGood(one.key), yield* isGood(two.key)]).toEqual([true, false])
@@ -123,7 +123,7 @@ describe("a file of keys that changes", () => {
     }).pipe(environment)
   )
 
-  it.scoped("is read at once when it is asked for, and never by itself where there is no interval", () =>
+  it.scoped("reloads at once on reload, and never on its own with interval false", () =>
     Effect.gen(function* () {
       const { isGood, reload, write } = yield* following([one], { interval: false })
       yield* write([two])
@@ -135,7 +135,7 @@ describe("a file of keys that changes", () => {
     }).pipe(environment)
   )
 
-  it.scoped("changes nothing where it is faulty or gone, and the log says what is wrong without a secret", () =>
+  it.scoped("keeps the current keys when the file is invalid or missing, and logs why without a secret", () =>
     Effect.gen(function* () {
       const { isGood, log, reload, writeText } = yield* following([one], { interval: false })
       for (const [text, fault] of [
@@ -154,7 +154,7 @@ describe("a file of keys that changes", () => {
     }).pipe(environment)
   )
 
-  it.scoped("leaves the keys alone that the administration made or revoked", () =>
+  it.scoped("keeps keys that were created through the administration, and revoked keys stay revoked", () =>
     Effect.gen(function* () {
       const { access, isGood, reload, write } = yield* following([one, two], { interval: false })
       const { secret } = yield* access.create({ label: "made" })
@@ -168,7 +168,7 @@ describe("a file of keys that changes", () => {
     }).pipe(environment)
   )
 
-  it.scoped("keeps the limits of a key whose entry is the same, and begins anew with those that are others", () =>
+  it.scoped("keeps the limiter of a key with an unchanged entry, and replaces it when the entry changes", () =>
     Effect.gen(function* () {
       const limited = (requestsPerMinute: number) => ({ ...one, rateLimit: { requestsPerMinute } })
       const { access, reload, write } = yield* following([limited(1)], { interval: false })
@@ -187,7 +187,7 @@ describe("a file of keys that changes", () => {
     }).pipe(environment)
   )
 
-  it.scoped("never opens the gateway, though it has no keys any more", () =>
+  it.scoped("stays closed when the file has no keys", () =>
     Effect.gen(function* () {
       const { access, isGood, reload, write } = yield* following([one], { interval: false })
       yield* write([])
@@ -200,7 +200,7 @@ describe("a file of keys that changes", () => {
     }).pipe(environment)
   )
 
-  it.scoped("takes keys out of use also while the store is away, and puts new ones there when they are used", () =>
+  it.scoped("revokes removed keys while the store is unavailable, and stores new keys on their first use", () =>
     Effect.gen(function* () {
       const isAway = yield* Ref.make(false)
       const memory = yield* AccessStore.memory

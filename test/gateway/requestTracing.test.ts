@@ -43,8 +43,8 @@ const listening = (told: Array<{ readonly name: string; readonly traceId: string
     })
   )
 
-describe("the trace of a request", () => {
-  it.scopedLive("goes on from the client's, and is told to a tracer", () =>
+describe("request spans", () => {
+  it.scopedLive("continues the client's trace in the request span when a tracer is installed", () =>
     Effect.gen(function* () {
       const told: Array<{ readonly name: string; readonly traceId: string }> = []
       const tracer = yield* listening(told)
@@ -56,7 +56,7 @@ describe("the trace of a request", () => {
     })
   )
 
-  it.scopedLive("is the client's where nobody listens, and none where the client has none", () =>
+  it.scopedLive("keeps the client's trace without a tracer, and makes no span when the client sends none", () =>
     Effect.gen(function* () {
       const traces = yield* Ref.make<ReadonlyArray<string | undefined>>([])
       const { url } = yield* start({ gateway: { around: remembering(traces) } })

@@ -79,22 +79,25 @@ const table: { readonly [T in Tag]: readonly [LLMError, number, string, boolean,
   BudgetExceededError: [new Errors.BudgetExceededError(about), 402, "budget_exceeded", false, undefined]
 }
 
-describe("every class of error has its status, its code and its words", () => {
-  it("and none is left out", () => {
+describe("fromLLMError", () => {
+  it("covers every LLMError tag in this test's table", () => {
     expect(Object.keys(table).sort()).toEqual(Errors.LLMError.members.map((member) => member._tag).sort())
   })
 
-  it.each(Object.entries(table))("%s", (_, [error, status, code, own, shouldRetry]) => {
-    const problem = Problem.ofError(error)
-    expect(problem).toMatchObject({ status, code })
-    expect(problem.shouldRetry).toBe(shouldRetry)
-    expect(problem.message.includes(secret)).toBe(own)
-    expect(problem.message.length).toBeGreaterThan(10)
-  })
+  it.each(Object.entries(table))(
+    "maps %s to its status, code, message and shouldRetry",
+    (_, [error, status, code, own, shouldRetry]) => {
+      const problem = Problem.ofError(error)
+      expect(problem).toMatchObject({ status, code })
+      expect(problem.shouldRetry).toBe(shouldRetry)
+      expect(problem.message.includes(secret)).toBe(own)
+      expect(problem.message.length).toBeGreaterThan(10)
+    }
+  )
 })
 
-describe("a failure in words", () => {
-  it("names the model whose price is not known and what to set, and not the budget as spent", () => {
+describe("HttpError", () => {
+  it("names the model without a price and the setting for it instead of a spent budget", () => {
     const problem = Problem.ofError(new Errors.BudgetExceededError({ ...about, reason: "unknown-price" }))
     expect(problem).toMatchObject({ status: 402, code: "price_unknown" })
     expect(problem.message).toContain("the price of 'p/m' is not known")
@@ -105,7 +108,7 @@ describe("a failure in words", () => {
 
   const limited = Problem.ofError(new Errors.RateLimitError({ ...about, source: "limiter", ...wait }))
 
-  it("says when to come again, in seconds that are enough and in milliseconds", () => {
+  it("rounds retry-after up to seconds and sends retry-after-ms", () => {
     const { headers, status } = Problem.response(Protocol.chatCompletions.wire.encodeError, limited)
     expect(status).toBe(429)
     expect(headers["retry-after"]).toBe("2")
@@ -114,7 +117,7 @@ describe("a failure in words", () => {
     expect(limited.message).toContain("2 seconds")
   })
 
-  it("does not speak of a wait without an end", () => {
+  it("omits retryAfter when the wait is infinite", () => {
     const { retryAfter } = Problem.ofError(
       new Errors.KeyPoolExhaustedError({ ...about, retryAfter: Duration.infinity })
     )
@@ -123,7 +126,7 @@ describe("a failure in words", () => {
 
   const invalid = Problem.ofError(new Errors.InvalidRequestError({ ...about, field: "temperature" }))
 
-  it("is OpenAI's error object, with the field at fault", () => {
+  it("encodes an HttpError as OpenAI's error object with the invalid field in param", () => {
     for (const { wire } of [Protocol.chatCompletions, Protocol.responses]) {
       expect(wire.encodeError(Problem.told(invalid))).toEqual({
         error: { message: secret, type: "invalid_request_error", param: "temperature", code: "invalid_request" }
@@ -131,7 +134,7 @@ describe("a failure in words", () => {
     }
   })
 
-  it("is Anthropic's error object", () => {
+  it("encodes an HttpError as Anthropic's error object", () => {
     expect(Protocol.anthropic.wire.encodeError(Problem.told(limited))).toEqual({
       type: "error",
       error: { type: "rate_limit_error", message: limited.message }
@@ -141,7 +144,7 @@ describe("a failure in words", () => {
     ).toMatchObject({ error: { type: "billing_error" } })
   })
 
-  it("ends a stream in each protocol's own way, and never as if it were whole", () => {
+  it("ends a stream with one error frame in the format of each protocol", () => {
     const frames = [Protocol.chatCompletions, Protocol.responses, Protocol.anthropic].map(({ wire }) =>
       wire.encodeStream({}).fail(Problem.told(limited))
     )
@@ -158,7 +161,7 @@ describe("a failure in words", () => {
     expect(anthropic).toMatchObject({ event: "error", body: { type: "error", error: { type: "rate_limit_error" } } })
   })
 
-  it("is read as a failure by our own clients", () => {
+  it("encodes a stream error that the client half of each wire decodes as a reported failure", () => {
     const source = { provider: "p", model: "m", estimatedInputTokens: 1 }
     for (const { wire } of [Protocol.chatCompletions, Protocol.responses, Protocol.anthropic]) {
       const [frame] = wire.encodeStream({}).fail(Problem.told(limited))
