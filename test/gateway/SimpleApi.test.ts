@@ -129,7 +129,7 @@ describe("POST /llm/chat", () => {
       const notJson = yield* send(`${url}/llm/chat`, { method: "POST", body: "{" })
       expect([notJson.status, notJson.json]).toEqual([400, { error: "The body is not JSON in UTF-8." }])
       const elsewhere = yield* send(`${url}/llm/elsewhere`)
-      expect([elsewhere.status, elsewhere.json]).toEqual([404, { error: "There is nothing at GET /llm/elsewhere." }])
+      expect([elsewhere.status, elsewhere.json]).toEqual([404, { error: "There is no route for GET /llm/elsewhere." }])
     })
   )
 
@@ -220,7 +220,7 @@ describe("POST /llm/chat/stream", () => {
       yield* provider.next(SimulatedProvider.reset(3))
       const told = yield* readOut(`${url}/llm/chat/stream`, { accept: "text/event-stream" })
       expect(told.isWhole).toBe(true)
-      expect(told.text).toMatch(/event: error\ndata: {"error":"The answer broke off before its end\."}\n\n$/)
+      expect(told.text).toMatch(/event: error\ndata: {"error":"The provider's answer ended before it was complete\."}\n\n$/)
       expect(told.text).not.toContain("[DONE]")
     })
   )

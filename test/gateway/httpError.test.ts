@@ -1,7 +1,7 @@
-/** What clients are told of every way a call can fail. */
+/** What clients are shown of every way a call can fail. */
 import { describe, expect, it } from "@effect/vitest"
 import { Duration } from "effect"
-import * as Problem from "../../src/gateway/http/error.js"
+import * as HttpErrors from "../../src/gateway/http/error.js"
 import * as Protocol from "../../src/gateway/chat/protocols.js"
 import type { LLMError, Tag } from "../../src/vocabulary/LLMError.js"
 import * as Errors from "../../src/vocabulary/LLMError.js"
@@ -15,7 +15,7 @@ const partial = { id: "", model: "", text: "", reasoning: "", toolCalls: [], usa
 
 const wait = { retryAfter: Duration.millis(1500) }
 
-/** One of each class, and what it becomes: status, code, whether the provider's words are told, `x-should-retry`. */
+/** One of each class, and what it becomes: status, code, whether the provider's words are shown, `x-should-retry`. */
 const table: { readonly [T in Tag]: readonly [LLMError, number, string, boolean, boolean | undefined] } = {
   RateLimitError: [
     new Errors.RateLimitError({ ...about, source: "provider" }),
@@ -86,30 +86,30 @@ describe("fromLLMError", () => {
 
   it.each(Object.entries(table))(
     "maps %s to its status, code, message and shouldRetry",
-    (_, [error, status, code, own, shouldRetry]) => {
-      const problem = Problem.ofError(error)
-      expect(problem).toMatchObject({ status, code })
-      expect(problem.shouldRetry).toBe(shouldRetry)
-      expect(problem.message.includes(secret)).toBe(own)
-      expect(problem.message.length).toBeGreaterThan(10)
+    (_, [llmError, status, code, isOwnMessage, shouldRetry]) => {
+      const error = HttpErrors.fromLLMError(llmError)
+      expect(error).toMatchObject({ status, code })
+      expect(error.shouldRetry).toBe(shouldRetry)
+      expect(error.message.includes(secret)).toBe(isOwnMessage)
+      expect(error.message.length).toBeGreaterThan(10)
     }
   )
 })
 
 describe("HttpError", () => {
   it("names the model without a price and the setting for it instead of a spent budget", () => {
-    const problem = Problem.ofError(new Errors.BudgetExceededError({ ...about, reason: "unknown-price" }))
-    expect(problem).toMatchObject({ status: 402, code: "price_unknown" })
-    expect(problem.message).toContain("the price of 'p/m' is not known")
-    expect(problem.message).toContain("provider.json")
-    expect(problem.message).not.toContain("spent")
-    expect(problem.message).not.toContain(secret)
+    const error = HttpErrors.fromLLMError(new Errors.BudgetExceededError({ ...about, reason: "unknown-price" }))
+    expect(error).toMatchObject({ status: 402, code: "price_unknown" })
+    expect(error.message).toContain("the price of 'p/m' is not known")
+    expect(error.message).toContain("provider.json")
+    expect(error.message).not.toContain("spent")
+    expect(error.message).not.toContain(secret)
   })
 
-  const limited = Problem.ofError(new Errors.RateLimitError({ ...about, source: "limiter", ...wait }))
+  const limited = HttpErrors.fromLLMError(new Errors.RateLimitError({ ...about, source: "limiter", ...wait }))
 
   it("rounds retry-after up to seconds and sends retry-after-ms", () => {
-    const { headers, status } = Problem.response(Protocol.chatCompletions.wire.encodeError, limited)
+    const { headers, status } = HttpErrors.response(Protocol.chatCompletions.wire.encodeError, limited)
     expect(status).toBe(429)
     expect(headers["retry-after"]).toBe("2")
     expect(headers["retry-after-ms"]).toBe("1500")
@@ -118,35 +118,35 @@ describe("HttpError", () => {
   })
 
   it("omits retryAfter when the wait is infinite", () => {
-    const { retryAfter } = Problem.ofError(
+    const { retryAfter } = HttpErrors.fromLLMError(
       new Errors.KeyPoolExhaustedError({ ...about, retryAfter: Duration.infinity })
     )
     expect(retryAfter).toBeUndefined()
   })
 
-  const invalid = Problem.ofError(new Errors.InvalidRequestError({ ...about, field: "temperature" }))
+  const invalid = HttpErrors.fromLLMError(new Errors.InvalidRequestError({ ...about, field: "temperature" }))
 
   it("encodes an HttpError as OpenAI's error object with the invalid field in param", () => {
     for (const { wire } of [Protocol.chatCompletions, Protocol.responses]) {
-      expect(wire.encodeError(Problem.told(invalid))).toEqual({
+      expect(wire.encodeError(HttpErrors.servedError(invalid))).toEqual({
         error: { message: secret, type: "invalid_request_error", param: "temperature", code: "invalid_request" }
       })
     }
   })
 
   it("encodes an HttpError as Anthropic's error object", () => {
-    expect(Protocol.anthropic.wire.encodeError(Problem.told(limited))).toEqual({
+    expect(Protocol.anthropic.wire.encodeError(HttpErrors.servedError(limited))).toEqual({
       type: "error",
       error: { type: "rate_limit_error", message: limited.message }
     })
     expect(
-      Protocol.anthropic.wire.encodeError(Problem.told(Problem.ofError(table.BudgetExceededError[0])))
+      Protocol.anthropic.wire.encodeError(HttpErrors.servedError(HttpErrors.fromLLMError(table.BudgetExceededError[0])))
     ).toMatchObject({ error: { type: "billing_error" } })
   })
 
   it("ends a stream with one error frame in the format of each protocol", () => {
     const frames = [Protocol.chatCompletions, Protocol.responses, Protocol.anthropic].map(({ wire }) =>
-      wire.encodeStream({}).fail(Problem.told(limited))
+      wire.encodeStream({}).fail(HttpErrors.servedError(limited))
     )
     const [chat, responses, anthropic] = frames.map(([frame]) => ({
       event: frame?.event,
@@ -164,7 +164,7 @@ describe("HttpError", () => {
   it("encodes a stream error that the client half of each wire decodes as a reported failure", () => {
     const source = { provider: "p", model: "m", estimatedInputTokens: 1 }
     for (const { wire } of [Protocol.chatCompletions, Protocol.responses, Protocol.anthropic]) {
-      const [frame] = wire.encodeStream({}).fail(Problem.told(limited))
+      const [frame] = wire.encodeStream({}).fail(HttpErrors.servedError(limited))
       const failure = frame && wire.decodeStream(source).push(frame, [])
       expect(failure?._tag).toBe("Reported")
     }

@@ -4,7 +4,7 @@ import { Chunk, Effect, FastCheck, Stream } from "effect"
 import type { ChatEvent } from "../../src/vocabulary/ChatEvent.js"
 import { chatCompletions } from "../../src/gateway/chat/protocols.js"
 import * as Cost from "../../src/vocabulary/Cost.js"
-import * as Relaying from "../../src/gateway/chat/passthrough.js"
+import * as Passthrough from "../../src/gateway/chat/passthrough.js"
 import { withRawFrames, relayOf } from "../../src/call/passthrough.js"
 import type { Middleware } from "../../src/LLM.js"
 import * as Usage from "../../src/vocabulary/Usage.js"
@@ -345,7 +345,7 @@ describe("stream encoder", () => {
             return [event]
         }
       })
-      const { write } = Relaying.manner(chatCompletions, {}, 0)
+      const { write } = Passthrough.streamEncoder(chatCompletions, {}, 0)
       let text = ""
       const all = [...changed, finish]
       for (let at = 0, turn = 0; at < all.length; turn++) {
@@ -360,7 +360,7 @@ describe("stream encoder", () => {
 
   it("continues passed frames with its own frames of the same id and model", () => {
     const call = { index: 0, id: "call_1", name: "look" }
-    const { write } = Relaying.manner(chatCompletions, {}, 0)
+    const { write } = Passthrough.streamEncoder(chatCompletions, {}, 0)
     const beginning = write(
       withRawFrames(
         "chat-completions",
