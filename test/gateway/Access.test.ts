@@ -1,4 +1,4 @@
-/** Who is let in: keys, their models, limits, budgets and end; and the administration. */
+/** Access control over sockets: keys with their models, limits, budgets and expiry, and the admin token. */
 import { describe, expect, it } from "@effect/vitest"
 import {
   ConfigProvider,
@@ -19,13 +19,13 @@ import * as Models from "../../src/models/Models.js"
 import * as UsageLedger from "../../src/accounting/UsageLedger.js"
 import { eventually } from "../support/eventually.js"
 import { makeGate, start } from "./support/gateway.js"
-import type { Spoken } from "./support/http.js"
+import type { Protocol } from "./support/http.js"
 import { paths, post, question, send } from "./support/http.js"
 
 const bearer = (key: string) => ({ authorization: `Bearer ${key}` })
 
-const ask = (url: string, key: string, model = "openai/large", spoken: Spoken = "chat completions") =>
-  post(url + paths[spoken], question(spoken, model), bearer(key))
+const ask = (url: string, key: string, model = "openai/large", protocol: Protocol = "chat completions") =>
+  post(url + paths[protocol], question(protocol, model), bearer(key))
 
 const some = (secret: string) => Option.some(Redacted.make(secret))
 
@@ -37,16 +37,16 @@ describe("a virtual key", () => {
     () =>
       Effect.gen(function* () {
         const { url } = yield* start({ access })
-        for (const spoken of Object.keys(paths) as ReadonlyArray<Spoken>) {
-          const asked = (headers: Readonly<Record<string, string>>) =>
-            Effect.map(post(url + paths[spoken], question(spoken, "openai/large"), headers), ({ status }) => status)
-          expect(yield* asked(bearer("sk-a"))).toBe(200)
-          expect(yield* asked({ "x-api-key": "sk-a" })).toBe(200)
-          expect(yield* asked({})).toBe(401)
-          expect(yield* asked(bearer("sk-b"))).toBe(401)
-          expect(yield* asked(bearer(""))).toBe(401)
-          expect(yield* asked({ authorization: "Basic sk-a" })).toBe(401)
-          expect(yield* asked({ "x-api-key": "sk-a x" })).toBe(401)
+        for (const protocol of Object.keys(paths) as ReadonlyArray<Protocol>) {
+          const statusWith = (headers: Readonly<Record<string, string>>) =>
+            Effect.map(post(url + paths[protocol], question(protocol, "openai/large"), headers), ({ status }) => status)
+          expect(yield* statusWith(bearer("sk-a"))).toBe(200)
+          expect(yield* statusWith({ "x-api-key": "sk-a" })).toBe(200)
+          expect(yield* statusWith({})).toBe(401)
+          expect(yield* statusWith(bearer("sk-b"))).toBe(401)
+          expect(yield* statusWith(bearer(""))).toBe(401)
+          expect(yield* statusWith({ authorization: "Basic sk-a" })).toBe(401)
+          expect(yield* statusWith({ "x-api-key": "sk-a x" })).toBe(401)
         }
         const { headers, json } = yield* ask(url, "nonsense")
         expect(headers.get("www-authenticate")).toBe("Bearer")
@@ -68,10 +68,10 @@ describe("a virtual key", () => {
         }
       })
       expect((yield* ask(url, "sk-a", "openai/large")).status).toBe(200)
-      // An alias of what it may ask.
+      // An alias of a model that the key includes.
       expect((yield* ask(url, "sk-a", "fast")).status).toBe(200)
       expect((yield* ask(url, "sk-b", "fast")).status).toBe(200)
-      // The same model, by a name that it was not given.
+      // The same model, by a name that the key does not include.
       expect((yield* ask(url, "sk-b", "openai/large")).status).toBe(404)
       expect((yield* ask(url, "sk-b", "gemini/large")).status).toBe(200)
       const [hidden, missing] = [yield* ask(url, "sk-a", "gemini/large"), yield* ask(url, "sk-a", "gemini/nothing")]
@@ -139,12 +139,12 @@ describe("a virtual key", () => {
         question("chat completions", "openai/large", { stream: true }),
         bearer("sk-a")
       )
-      for (const [held, other] of [
+      for (const [blocked, other] of [
         [whole, streamed],
         [streamed, whole]
       ] as const) {
         yield* gate.close
-        const first = yield* Effect.fork(held)
+        const first = yield* Effect.fork(blocked)
         yield* eventually(Effect.map(gate.waiting, (count) => count === 1))
         expect((yield* other).status).toBe(429)
         yield* gate.open
@@ -163,29 +163,29 @@ describe("a virtual key", () => {
           { key: "sk-c" }
         ]
       })
-      const standing = Effect.map(access.budgets, (all) =>
+      const budgets = Effect.map(access.budgets, (all) =>
         all.map(({ key, status }) => [key.label, key.budget, status.spent, status.limit, status.unit])
       )
-      expect(yield* standing).toEqual([
+      expect(yield* budgets).toEqual([
         ["team-a", { tokens: 1500, period: "day" }, 0, 1500, "tokens"],
         [undefined, { dollars: 2 }, 0, 2, "dollars"]
       ])
       yield* TestClock.adjust("1 minute")
       const { key } = yield* access.create({ label: "team-d", budget: { tokens: 10 } })
-      expect((yield* standing).map(([label]) => label)).toEqual(["team-a", "team-d"])
+      expect((yield* budgets).map(([label]) => label)).toEqual(["team-a", "team-d"])
       yield* access.revoke(key.id)
-      expect((yield* standing).map(([label]) => label)).toEqual(["team-a"])
+      expect((yield* budgets).map(([label]) => label)).toEqual(["team-a"])
     })
   )
 
   it.scoped("reports the budgets of keys in use while the store cannot be listed", () =>
     Effect.gen(function* () {
       const memory = yield* AccessStore.memory
-      const isAway = yield* Ref.make(false)
+      const isUnavailable = yield* Ref.make(false)
       const store = AccessStore.AccessStore.of({
         ...memory,
-        list: Effect.flatMap(Ref.get(isAway), (away) =>
-          away ? Effect.fail(new AccessStore.AccessStoreError({ detail: "away" })) : memory.list
+        list: Effect.flatMap(Ref.get(isUnavailable), (unavailable) =>
+          unavailable ? Effect.fail(new AccessStore.AccessStoreError({ detail: "away" })) : memory.list
         )
       })
       const access = yield* Effect.provideService(
@@ -193,7 +193,7 @@ describe("a virtual key", () => {
         AccessStore.AccessStore,
         store
       )
-      yield* Ref.set(isAway, true)
+      yield* Ref.set(isUnavailable, true)
       expect((yield* access.budgets).map(({ key }) => key.label)).toEqual(["team-a"])
     })
   )
@@ -214,7 +214,7 @@ describe("a virtual key", () => {
 })
 
 describe("a key with a budget in dollars", () => {
-  /** A gateway that keeps the entries of its access log. */
+  /** A gateway that collects the entries of its access log. */
   const logging = (entry: Readonly<Record<string, unknown>>, keys: ReadonlyArray<Access.KeyOptions>) => {
     const entries: Array<AccessLog.Entry> = []
     const observe = AccessLog.make({
@@ -231,11 +231,11 @@ describe("a key with a budget in dollars", () => {
   it.scopedLive("answers 402 that names the model without a price, whole and streamed, in each protocol", () =>
     Effect.gen(function* () {
       const { entries, provider, url } = yield* logging({}, [dollars])
-      for (const spoken of ["chat completions", "responses", "messages"] as const) {
+      for (const protocol of ["chat completions", "responses", "messages"] as const) {
         for (const stream of [false, true]) {
           const refused = yield* post(
-            `${url}${paths[spoken]}`,
-            question(spoken, "openai/large", { stream }),
+            `${url}${paths[protocol]}`,
+            question(protocol, "openai/large", { stream }),
             bearer("sk-a")
           )
           expect(refused.status).toBe(402)
@@ -254,9 +254,9 @@ describe("a key with a budget in dollars", () => {
     Effect.gen(function* () {
       const price = { input: 0, output: 0, request: 0.4 }
       const { entries, url } = yield* logging({ price }, [dollars])
-      const asked = [yield* ask(url, "sk-a"), yield* ask(url, "sk-a"), yield* ask(url, "sk-a")]
-      expect(asked.map(({ status }) => status)).toEqual([200, 200, 402])
-      expect(asked[2]?.json).toMatchObject({ error: { code: "budget_exceeded" } })
+      const responses = [yield* ask(url, "sk-a"), yield* ask(url, "sk-a"), yield* ask(url, "sk-a")]
+      expect(responses.map(({ status }) => status)).toEqual([200, 200, 402])
+      expect(responses[2]?.json).toMatchObject({ error: { code: "budget_exceeded" } })
       expect(entries.map(({ cost, outcome }) => [outcome, cost?.total])).toEqual([
         ["ok", 0.4],
         ["ok", 0.4],
@@ -306,9 +306,9 @@ describe("Access.make", () => {
         Effect.provideService(AccessStore.AccessStore, store)
       )
       const { key, secret } = yield* access.create({ label: "x" })
-      const kept = JSON.stringify(yield* store.list)
-      expect(kept).not.toContain("sk-configured")
-      expect(kept).not.toContain(Redacted.value(secret))
+      const stored = JSON.stringify(yield* store.list)
+      expect(stored).not.toContain("sk-configured")
+      expect(stored).not.toContain(Redacted.value(secret))
       expect(key.hash).toMatch(/^[0-9a-f]{64}$/)
       expect(Redacted.value(secret).length).toBeGreaterThan(43)
       expect((yield* access.caller(Option.some(secret))).label).toBe("x")
@@ -318,9 +318,9 @@ describe("Access.make", () => {
   it.effect("accepts a key that is configured by its SHA-256", () =>
     Effect.gen(function* () {
       const one = yield* Access.make({ keys: [{ key: "sk-a" }] })
-      const [kept] = yield* one.list
-      const other = yield* Access.make({ keys: [{ key: { sha256: (kept?.hash ?? "").toUpperCase() } }] })
-      expect((yield* other.caller(some("sk-a"))).id).toBe(kept?.id)
+      const [stored] = yield* one.list
+      const other = yield* Access.make({ keys: [{ key: { sha256: (stored?.hash ?? "").toUpperCase() } }] })
+      expect((yield* other.caller(some("sk-a"))).id).toBe(stored?.id)
     })
   )
 
@@ -408,7 +408,7 @@ describe("a gateway without keys", () => {
     default: Effect.dieMessage("not asked")
   })
 
-  const launched = (host: string, access: Access.Options) =>
+  const launch = (host: string, access: Access.Options) =>
     Layer.build(
       Gateway.layer().pipe(
         Layer.provide(GatewayServer.layer({ host, port: 0 })),
@@ -418,26 +418,26 @@ describe("a gateway without keys", () => {
 
   it.live("refuses to listen on a public address without keys, and listens there with keys", () =>
     Effect.gen(function* () {
-      const refused = yield* launched("0.0.0.0", {})
+      const refused = yield* launch("0.0.0.0", {})
       expect(refused).toMatchObject({ _tag: "Left", left: { _tag: "InsecureAddressError", address: "0.0.0.0" } })
-      expect((yield* launched("0.0.0.0", { keys: [{ key: "sk-a" }] }))._tag).toBe("Right")
-      expect((yield* launched("127.0.0.1", {}))._tag).toBe("Right")
+      expect((yield* launch("0.0.0.0", { keys: [{ key: "sk-a" }] }))._tag).toBe("Right")
+      expect((yield* launch("127.0.0.1", {}))._tag).toBe("Right")
     })
   )
 
   it.scopedLive("refuses requests of web pages from other origins when no key is configured", () =>
     Effect.gen(function* () {
       const { provider, url } = yield* start()
-      const asked = (headers: Readonly<Record<string, string>>) =>
+      const statusWith = (headers: Readonly<Record<string, string>>) =>
         Effect.map(
           post(`${url}/v1/chat/completions`, question("chat completions", "fast"), headers),
           ({ status }) => status
         )
-      expect(yield* asked({})).toBe(200)
-      expect(yield* asked({ origin: "http://localhost:5173" })).toBe(200)
-      expect(yield* asked({ origin: "https://evil.example" })).toBe(403)
-      expect(yield* asked({ origin: "https://localhost.evil.example" })).toBe(403)
-      expect(yield* asked({ origin: "null" })).toBe(403)
+      expect(yield* statusWith({})).toBe(200)
+      expect(yield* statusWith({ origin: "http://localhost:5173" })).toBe(200)
+      expect(yield* statusWith({ origin: "https://evil.example" })).toBe(403)
+      expect(yield* statusWith({ origin: "https://localhost.evil.example" })).toBe(403)
+      expect(yield* statusWith({ origin: "null" })).toBe(403)
       expect(yield* provider.log).toHaveLength(2)
     })
   )

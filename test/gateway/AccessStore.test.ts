@@ -1,4 +1,4 @@
-/** Keys that a store has from elsewhere. */
+/** Keys in a store that another program has written. */
 import { describe, expect, it } from "@effect/vitest"
 import { DateTime, Effect, Option, Redacted } from "effect"
 import { Access, AccessStore } from "../../src/gateway/index.js"

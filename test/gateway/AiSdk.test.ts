@@ -1,4 +1,4 @@
-/** The `ai` package against the gateway, over sockets, by three protocols and whoever is asked behind it. */
+/** The `ai` package against the gateway over sockets, by three protocols and in front of three kinds of provider. */
 import { createAnthropic } from "@ai-sdk/anthropic"
 import { createOpenAI } from "@ai-sdk/openai"
 import { describe, expect, it } from "@effect/vitest"
@@ -11,7 +11,7 @@ import type { ChatRequest, ChatResponse } from "../../src/vocabulary/Chat.js"
 import type { Upstream } from "./support/gateway.js"
 import { start } from "./support/gateway.js"
 
-const spoken = {
+const clients = {
   "chat completions": (url: string, model: string) => createOpenAI({ baseURL: `${url}/v1`, apiKey: "any" }).chat(model),
   responses: (url: string, model: string) => createOpenAI({ baseURL: `${url}/v1`, apiKey: "any" }).responses(model),
   messages: (url: string, model: string) => createAnthropic({ baseURL: `${url}/v1`, apiKey: "any" })(model)
@@ -19,11 +19,11 @@ const spoken = {
 
 const upstreams: ReadonlyArray<Upstream> = ["openai", "anthropic", "gemini"]
 
-const pairs = Object.entries(spoken).flatMap(([protocol, modelAt]) =>
+const pairs = Object.entries(clients).flatMap(([protocol, modelAt]) =>
   upstreams.map((upstream) => [protocol, upstream, modelAt] as const)
 )
 
-/** Calls a tool first, and then says what it returned. */
+/** Calls a tool first, and then answers with its result. */
 const withTool = (request: ChatRequest): Partial<ChatResponse> => {
   const last = request.messages.at(-1)
   return last?.role === "tool"
@@ -87,7 +87,7 @@ describe.each(pairs)("ai by %s in front of %s", (...pair) => {
     })
   )
 
-  // The Anthropic provider requests an object by a tool with parallel calls disabled, which Gemini has no field for.
+  // For Anthropic the `ai` package requests an object by a tool without parallel calls, which Gemini has no field for.
   const isUnsupported = pair[0] === "messages" && pair[1] === "gemini"
 
   const objectTitle = isUnsupported

@@ -1,4 +1,4 @@
-/** The official `@anthropic-ai/sdk` package against the gateway, over sockets, whoever is asked behind it. */
+/** The official `@anthropic-ai/sdk` package against the gateway over sockets, in front of each kind of provider. */
 import Anthropic from "@anthropic-ai/sdk"
 import { describe, expect, it } from "@effect/vitest"
 import type { Scope } from "effect"
@@ -26,13 +26,13 @@ const withClient = <A>(
   })
 
 describe.each(upstreams)("anthropic in front of %s", (upstream) => {
-  const asked = { model: `${upstream}/large`, max_tokens: 100, messages: hello }
+  const params = { model: `${upstream}/large`, max_tokens: 100, messages: hello }
 
   it.scopedLive("gives the Anthropic client the same message whole and streamed", () =>
     Effect.gen(function* () {
       const { streamed, whole } = yield* withClient(async (client) => ({
-        whole: await client.messages.create(asked),
-        streamed: await client.messages.stream(asked).finalMessage()
+        whole: await client.messages.create(params),
+        streamed: await client.messages.stream(params).finalMessage()
       }))
       for (const message of [whole, streamed]) {
         expect(message).toMatchObject({
@@ -57,8 +57,8 @@ describe.each(upstreams)("anthropic in front of %s", (upstream) => {
       }
       const messages = yield* withClient(
         async (client) => [
-          await client.messages.create({ ...asked, tools }),
-          await client.messages.stream({ ...asked, tools }).finalMessage()
+          await client.messages.create({ ...params, tools }),
+          await client.messages.stream({ ...params, tools }).finalMessage()
         ],
         answer
       )
@@ -72,7 +72,7 @@ describe.each(upstreams)("anthropic in front of %s", (upstream) => {
       const content = messages[0]?.content ?? []
       const next = yield* withClient((client) =>
         client.messages.create({
-          ...asked,
+          ...params,
           tools,
           messages: [
             ...hello,
@@ -95,7 +95,7 @@ describe.each(upstreams)("anthropic in front of %s", (upstream) => {
   it.scopedLive("counts tokens for the Anthropic client without a request to the provider", () =>
     Effect.gen(function* () {
       const { counted, requests } = yield* withClient(async (client, { provider }) => ({
-        counted: await client.messages.countTokens({ model: asked.model, messages: hello }),
+        counted: await client.messages.countTokens({ model: params.model, messages: hello }),
         requests: await Effect.runPromise(provider.log)
       }))
       expect(counted.input_tokens).toBeGreaterThan(0)

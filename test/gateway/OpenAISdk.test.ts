@@ -1,4 +1,4 @@
-/** The official `openai` package against the gateway, over sockets, whoever is asked behind it. */
+/** The official `openai` package against the gateway over sockets, in front of each kind of provider. */
 import { describe, expect, it } from "@effect/vitest"
 import type { Scope } from "effect"
 import { Effect, Schema } from "effect"
@@ -8,7 +8,7 @@ import { z } from "zod"
 import type { ChatResponse } from "../../src/vocabulary/Chat.js"
 import { SimulatedProvider } from "../../src/testing/index.js"
 import type { Running, Upstream } from "./support/gateway.js"
-import { nothingIsLeft, start } from "./support/gateway.js"
+import { waitUntilIdle, start } from "./support/gateway.js"
 import { post } from "./support/http.js"
 
 const clientOf = ({ url }: Running) => new OpenAI({ apiKey: "anything", baseURL: `${url}/v1`, maxRetries: 0 })
@@ -139,7 +139,7 @@ describe.each(upstreams)("openai in front of %s", (upstream) => {
 
   it.scopedLive("answers n choices with n provider calls, whole and streamed", () =>
     Effect.gen(function* () {
-      const { asked, chunks, whole } = yield* withClient(async (client, { provider }) => {
+      const { requests, chunks, whole } = yield* withClient(async (client, { provider }) => {
         const whole = await client.chat.completions.create({ model, messages: [...hello], n: 3 })
         const stream = await client.chat.completions.create({
           model,
@@ -150,10 +150,10 @@ describe.each(upstreams)("openai in front of %s", (upstream) => {
         })
         const chunks = []
         for await (const chunk of stream) chunks.push(chunk)
-        return { whole, chunks, asked: await Effect.runPromise(provider.log) }
+        return { whole, chunks, requests: await Effect.runPromise(provider.log) }
       })
-      expect(asked).toHaveLength(5)
-      expect(asked.every(({ body }) => !JSON.stringify(body).includes('"n":'))).toBe(true)
+      expect(requests).toHaveLength(5)
+      expect(requests.every(({ body }) => !JSON.stringify(body).includes('"n":'))).toBe(true)
       expect(whole.choices.map(({ index, message }) => [index, message.content])).toEqual(
         [0, 1, 2].map((index) => [index, "You said: Hello"])
       )
@@ -201,7 +201,7 @@ describe.each(upstreams)("openai in front of %s", (upstream) => {
         const stream = await clientOf(gateway).chat.completions.create({ model, messages: [...hello], stream: true })
         for await (const chunk of stream) if (chunk.choices[0]?.delta.content) break
       })
-      yield* nothingIsLeft(gateway)
+      yield* waitUntilIdle(gateway)
       expect((yield* gateway.provider.log).map(({ outcome }) => outcome)).toEqual(["aborted"])
     })
   )
@@ -323,9 +323,9 @@ describe("error classes of the OpenAI client", () => {
     [529, OpenAI.InternalServerError, 503]
   ] as const
 
-  for (const [status, Class, told] of cases) {
+  for (const [status, Class, expected] of cases) {
     for (const stream of [false, true]) {
-      it.scopedLive(`answers ${told} to a provider's ${status}${stream ? " on a stream" : ""}`, () =>
+      it.scopedLive(`answers ${expected} to a provider's ${status}${stream ? " on a stream" : ""}`, () =>
         Effect.gen(function* () {
           const gateway = yield* start()
           yield* gateway.provider.next(SimulatedProvider.status(status, { retryAfter: "7 seconds" }))
@@ -335,7 +335,7 @@ describe("error classes of the OpenAI client", () => {
               .catch((error: unknown) => error)
           )
           expect(error).toBeInstanceOf(Class)
-          expect(error).toMatchObject({ status: told })
+          expect(error).toMatchObject({ status: expected })
         })
       )
     }

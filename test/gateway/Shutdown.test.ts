@@ -1,4 +1,4 @@
-/** A real process that is told to end. */
+/** The shutdown of a gateway in a process of its own. */
 import { FileSystem } from "@effect/platform"
 import { NodeFileSystem } from "@effect/platform-node"
 import { describe, expect, it } from "@effect/vitest"
@@ -24,7 +24,7 @@ interface Process {
 
 const program = once(compiled(new URL("../../examples/gateway.ts", import.meta.url)))
 
-/** The example, in a process of its own. */
+/** Runs the example in a child process. */
 const launch = (
   baseUrl: string,
   environment: Readonly<Record<string, string>>
@@ -41,14 +41,14 @@ const launch = (
           env: { ...process.env, PORT: "0", ...environment }
         })
       ),
-      (running) => Effect.sync(() => running.kill("SIGKILL"))
+      (child) => Effect.sync(() => child.kill("SIGKILL"))
     )
     let output = ""
     const url = yield* Effect.async<string>((resume) => {
       const read = (piece: Buffer): void => {
         output += piece.toString()
-        const [found] = /(?<=answers at )http:\/\/[\d.:]+/.exec(output) ?? []
-        if (found !== undefined) resume(Effect.succeed(found))
+        const [address] = /(?<=answers at )http:\/\/[\d.:]+/.exec(output) ?? []
+        if (address !== undefined) resume(Effect.succeed(address))
       }
       child.once("exit", () => resume(Effect.dieMessage(`it did not start: ${output}`)))
       child.stdout?.on("data", read)
@@ -65,15 +65,15 @@ const path = "/v1/chat/completions"
 
 const key = { authorization: "Bearer master" }
 
-const asking = (fields: Readonly<Record<string, unknown>> = {}) => question("chat completions", "fast", fields)
+const chatBody = (fields: Readonly<Record<string, unknown>> = {}) => question("chat completions", "fast", fields)
 
-const ask = ({ url }: Process): Effect.Effect<Answer> => post(url + path, asking(), key)
+const ask = ({ url }: Process): Effect.Effect<Answer> => post(url + path, chatBody(), key)
 
-/** Asks the process, and reads what comes while other things happen. */
+/** Posts to the process, and reads the response in the background. */
 const client = ({ url }: Process, fields: Readonly<Record<string, unknown>> = {}) =>
-  reading(url + path, asking(fields), key)
+  reading(url + path, chatBody(fields), key)
 
-/** Returns when the process has begun to shut down. */
+/** Sends SIGTERM, and returns once the process shuts down. */
 const terminate = ({ child, url }: Process) =>
   Effect.zipRight(
     Effect.sync(() => child.kill("SIGTERM")),
@@ -88,7 +88,7 @@ describe.concurrent("shutdown of a gateway process", () => {
       const gateway = yield* launch(`${upstream.origin}/v1`, { EFFECT_LLM_MASTER_KEY: "master", GRACE: "10 minutes" })
       const streaming = yield* client(gateway, { stream: true })
       const waiting = yield* client(gateway)
-      yield* eventually(Effect.map(streaming.text, (text) => text.includes("one") && upstream.asked.length === 2))
+      yield* eventually(Effect.map(streaming.text, (text) => text.includes("one") && upstream.bodies.length === 2))
       yield* terminate(gateway)
       const refused = yield* ask(gateway)
       expect(refused.status).toBe(503)
@@ -100,7 +100,7 @@ describe.concurrent("shutdown of a gateway process", () => {
       expect(streamed.text.trimEnd().endsWith("[DONE]")).toBe(true)
       expect((yield* waiting.ended).status).toBe(200)
       expect(yield* gateway.exitCode).toBe(0)
-      expect(upstream.asked).toHaveLength(2)
+      expect(upstream.bodies).toHaveLength(2)
       expect(gateway.output()).not.toContain(canary)
       expect(gateway.output()).not.toContain("master")
     })

@@ -1,4 +1,4 @@
-/** Which models a key may ask. */
+/** The models that a key includes. */
 import { describe, expect, it } from "@effect/vitest"
 import { FastCheck } from "effect"
 import { VirtualKey } from "../../src/gateway/index.js"
@@ -53,7 +53,7 @@ describe("VirtualKey.allows", () => {
 
   it("rejects a 100,000 character name against 50 stars without exponential backtracking", () => {
     const started = performance.now()
-    // A few milliseconds where nothing else runs.
+    // Takes a few milliseconds on an idle machine.
     expect(VirtualKey.allows({ models: ["a*".repeat(50) + "b"] }, ["a".repeat(100_000)])).toBe(false)
     expect(performance.now() - started).toBeLessThan(5000)
   })

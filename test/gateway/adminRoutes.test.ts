@@ -1,4 +1,4 @@
-/** What the administration may see and do. */
+/** The routes of the administration over sockets. */
 import { describe, expect, it } from "@effect/vitest"
 import { Context, Effect, Layer } from "effect"
 import * as CacheStore from "../../src/caching/CacheStore.js"

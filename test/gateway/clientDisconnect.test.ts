@@ -1,4 +1,4 @@
-/** Clients that leave, clients that do not read, and clients that wait. */
+/** Clients that disconnect, clients that do not read, and clients that wait. */
 import { describe, expect, it } from "@effect/vitest"
 import { Effect } from "effect"
 import { createServer } from "node:http"
@@ -8,14 +8,14 @@ import * as UsageLedger from "../../src/accounting/UsageLedger.js"
 import { SimulatedProvider } from "../../src/testing/index.js"
 import { eventually } from "../support/eventually.js"
 import type { Gate, Running } from "./support/gateway.js"
-import { makeGate, nothingIsLeft, start } from "./support/gateway.js"
-import type { Spoken } from "./support/http.js"
+import { makeGate, waitUntilIdle, start } from "./support/gateway.js"
+import type { Protocol } from "./support/http.js"
 import { paths, post, question, reading } from "./support/http.js"
 
-const spoken = Object.keys(paths) as ReadonlyArray<Spoken>
+const protocols = Object.keys(paths) as ReadonlyArray<Protocol>
 
-/** Asks, leaves when all of that has arrived and the provider is answering, and tells what had arrived by then. */
-const leave = (
+/** Posts, disconnects once the response contains the mark and the provider has the request, and returns the text received. */
+const disconnectAfter = (
   running: Running,
   path: string,
   body: unknown,
@@ -27,11 +27,11 @@ const leave = (
     yield* eventually(
       Effect.zipWith(client.text, running.provider.inFlight, (text, requests) => requests > 0 && text.includes(mark))
     )
-    yield* client.leave
+    yield* client.disconnect
     return (yield* client.ended).text
   })
 
-describe.concurrent.each(spoken)("%s client that disconnects", (spoken) => {
+describe.concurrent.each(protocols)("%s client that disconnects", (protocol) => {
   const phases = [
     ["while it waits for a whole answer", { stream: false }, SimulatedProvider.hang(), ""],
     ["before the first event of its stream", { stream: true }, SimulatedProvider.hang(), ""],
@@ -49,14 +49,14 @@ describe.concurrent.each(spoken)("%s client that disconnects", (spoken) => {
       Effect.gen(function* () {
         const running = yield* start({ gateway, provider: { answer: () => "one two three four five six seven" } })
         yield* running.provider.next(fault)
-        const body = question(spoken, "openai/large", { stream })
-        const text = yield* leave(running, paths[spoken], body, mark)
+        const body = question(protocol, "openai/large", { stream })
+        const text = yield* disconnectAfter(running, paths[protocol], body, mark)
         expect(text.includes("keep-alive")).toBe("keepAlive" in gateway)
         expect(text.includes("two")).toBe(fault._tag === "Hang" && fault.after > 0)
-        yield* nothingIsLeft(running)
+        yield* waitUntilIdle(running)
         expect((yield* running.provider.log).map(({ outcome }) => outcome)).toEqual(["aborted"])
-        // The key serves the next one.
-        expect((yield* post(running.url + paths[spoken], question(spoken, "openai/large"))).status).toBe(200)
+        // The released key serves the next request.
+        expect((yield* post(running.url + paths[protocol], question(protocol, "openai/large"))).status).toBe(200)
       })
     )
   }
@@ -67,19 +67,19 @@ describe.concurrent.each(spoken)("%s client that disconnects", (spoken) => {
         entry: { api_keys: [{ key: "canary-upstream-secret-7f3a", max_concurrency: 1 }] }
       })
       yield* running.provider.next(SimulatedProvider.hang())
-      const url = running.url + paths[spoken]
-      const body = question(spoken, "openai/large", { stream: true })
+      const url = running.url + paths[protocol]
+      const body = question(protocol, "openai/large", { stream: true })
       const { status } = yield* running.models.get("openai/large")
       const waiting = (count: number) => eventually(Effect.map(status, ({ keys }) => keys.waiting === count))
       const holder = yield* reading(url, body)
       yield* eventually(Effect.map(running.provider.inFlight, (requests) => requests === 1))
       const waiter = yield* reading(url, body)
       yield* waiting(1)
-      yield* waiter.leave
+      yield* waiter.disconnect
       yield* waiting(0)
       expect(yield* running.provider.inFlight).toBe(1)
-      yield* holder.leave
-      yield* nothingIsLeft(running)
+      yield* holder.disconnect
+      yield* waitUntilIdle(running)
       expect(yield* running.provider.log).toHaveLength(1)
     })
   )
@@ -98,8 +98,8 @@ describe.concurrent("usage after a disconnect", () => {
       })
       yield* running.provider.next(SimulatedProvider.hang(5))
       const body = question("chat completions", "fast", { stream: true })
-      yield* leave(running, "/v1/chat/completions", body, "three", { authorization: "Bearer sk-a" })
-      yield* nothingIsLeft(running)
+      yield* disconnectAfter(running, "/v1/chat/completions", body, "three", { authorization: "Bearer sk-a" })
+      yield* waitUntilIdle(running)
       const { groups } = yield* ledger.snapshot
       const totals = UsageLedger.totalsBy(groups, "label").get("team-a")
       expect(totals?.attempts).toBe(1)
@@ -115,8 +115,8 @@ describe.concurrent("requests with n", () => {
       const running = yield* start({ provider: { answer: () => "one two three four five" } })
       yield* running.provider.next(SimulatedProvider.hang(3), SimulatedProvider.hang(3), SimulatedProvider.hang(3))
       const body = question("chat completions", "openai/large", { stream: true, n: 3 })
-      yield* leave(running, "/v1/chat/completions", body, "one")
-      yield* nothingIsLeft(running)
+      yield* disconnectAfter(running, "/v1/chat/completions", body, "one")
+      yield* waitUntilIdle(running)
       expect((yield* running.provider.log).map(({ outcome }) => outcome)).toEqual(["aborted", "aborted", "aborted"])
     })
   )
@@ -128,19 +128,19 @@ describe.concurrent("requests with n", () => {
       const body = question("chat completions", "openai/large", { n: 3 })
       const { status } = yield* post(`${running.url}/v1/chat/completions`, body)
       expect(status).toBe(503)
-      yield* nothingIsLeft(running)
+      yield* waitUntilIdle(running)
     })
   )
 })
 
-const commentsIn = (text: string) => text.split("\n\n").filter((event) => event === ": keep-alive").length
+const countComments = (text: string) => text.split("\n\n").filter((event) => event === ": keep-alive").length
 
-/** Asks for a stream that lives on comments, and lets its call go on when the second has arrived. */
-const afterComments = (running: Running, protocol: Spoken, gate: Gate) =>
+/** Requests a stream, and opens the gate after its second keep-alive comment. */
+const afterComments = (running: Running, protocol: Protocol, gate: Gate) =>
   Effect.gen(function* () {
     const body = question(protocol, "openai/large", { stream: true })
     const client = yield* reading(running.url + paths[protocol], body)
-    yield* eventually(Effect.map(client.text, (text) => commentsIn(text) >= 2))
+    yield* eventually(Effect.map(client.text, (text) => countComments(text) >= 2))
     yield* gate.open
     return yield* client.ended
   })
@@ -154,7 +154,7 @@ describe.concurrent("keep-alive comments", () => {
       expect(headers.get("content-type")).toBe("text/event-stream; charset=utf-8")
       expect(headers.get("cache-control")).toBe("no-cache, no-transform")
       expect(headers.get("x-accel-buffering")).toBe("no")
-      expect(commentsIn(text)).toBeGreaterThanOrEqual(2)
+      expect(countComments(text)).toBeGreaterThanOrEqual(2)
       expect(text.startsWith(": keep-alive\n\n")).toBe(true)
       expect(text.trimEnd().endsWith("data: [DONE]")).toBe(true)
     })
@@ -164,7 +164,7 @@ describe.concurrent("keep-alive comments", () => {
     ["before the first event", SimulatedProvider.truncate()],
     ["midway", SimulatedProvider.truncate(5)]
   ] as const) {
-    for (const protocol of spoken) {
+    for (const protocol of protocols) {
       it.scopedLive(
         `reports a failure ${what} to a ${protocol} client in the stream, after its headers were sent`,
         () =>
@@ -185,7 +185,7 @@ describe.concurrent("keep-alive comments", () => {
   }
 })
 
-/** An upstream that sends as fast as it may, and counts. */
+/** An upstream that sends as fast as the connection accepts, and counts the bytes. */
 const flood = (total: number) =>
   Effect.acquireRelease(
     Effect.async<{ readonly url: string; readonly sent: () => number; readonly close: () => void }>((resume) => {
@@ -226,11 +226,11 @@ const flood = (total: number) =>
     ({ close }) => Effect.sync(close)
   )
 
-/** What a count comes to, once it has stood still for half a second. */
-const stillness = (count: () => number): Effect.Effect<number> =>
+/** The count, once it has not changed for half a second. */
+const settledCount = (count: () => number): Effect.Effect<number> =>
   Effect.flatMap(Effect.sync(count), (before) =>
     Effect.flatMap(Effect.delay(Effect.sync(count), "500 millis"), (after) =>
-      after === before && after > 0 ? Effect.succeed(after) : stillness(count)
+      after === before && after > 0 ? Effect.succeed(after) : settledCount(count)
     )
   )
 
@@ -247,8 +247,8 @@ describe.concurrent("slow client", () => {
       socket.write(
         `POST /v1/chat/completions HTTP/1.1\r\nhost: 127.0.0.1\r\nconnection: close\r\ncontent-type: application/json\r\ncontent-length: ${body.length}\r\n\r\n${body}`
       )
-      const first = yield* stillness(upstream.sent)
-      // It has come to a stand, with what the sockets on the way hold.
+      const first = yield* settledCount(upstream.sent)
+      // The upstream has stopped, and the socket buffers hold what it sent.
       expect(first).toBeGreaterThan(0)
       expect(first).toBeLessThan(total / 2)
       const received = yield* Effect.async<number>((resume) => {
@@ -277,7 +277,7 @@ describe.concurrent("slow client", () => {
         `POST /v1/chat/completions HTTP/1.1\r\nhost: 127.0.0.1\r\ncontent-type: application/json\r\ncontent-length: ${body.length}\r\n\r\n${body}`
       )
       yield* eventually(Effect.sync(() => upstream.sent() > 0))
-      yield* nothingIsLeft(running)
+      yield* waitUntilIdle(running)
       socket.destroy()
     })
   )

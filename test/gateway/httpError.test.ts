@@ -1,4 +1,4 @@
-/** What clients are shown of every way a call can fail. */
+/** The errors that clients receive for every way in which a call can fail. */
 import { describe, expect, it } from "@effect/vitest"
 import { Duration } from "effect"
 import * as HttpErrors from "../../src/gateway/http/error.js"
@@ -15,7 +15,7 @@ const partial = { id: "", model: "", text: "", reasoning: "", toolCalls: [], usa
 
 const wait = { retryAfter: Duration.millis(1500) }
 
-/** One of each class, and what it becomes: status, code, whether the provider's words are shown, `x-should-retry`. */
+/** One error of each class with its status, its code, whether the client sees its message, and `x-should-retry`. */
 const table: { readonly [T in Tag]: readonly [LLMError, number, string, boolean, boolean | undefined] } = {
   RateLimitError: [
     new Errors.RateLimitError({ ...about, source: "provider" }),

@@ -1,4 +1,4 @@
-/** What a path answers to a method that it does not have. */
+/** Methods that a path does not have, HEAD and OPTIONS. */
 import { HttpRouter, HttpServerResponse } from "@effect/platform"
 import { describe, expect, it } from "@effect/vitest"
 import { Effect } from "effect"

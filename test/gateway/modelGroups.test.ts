@@ -1,4 +1,4 @@
-/** Groups of the configuration, by the gateway. */
+/** Groups of models behind the gateway. */
 import { describe, expect, it } from "@effect/vitest"
 import { Effect } from "effect"
 import * as BalanceHealth from "../../src/routing/BalanceHealth.js"

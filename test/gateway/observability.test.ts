@@ -1,4 +1,4 @@
-/** What an operator sees of a gateway: metrics, traces and logs, over sockets. */
+/** Metrics, traces and the access log of a gateway, over sockets. */
 import { describe, expect, it } from "@effect/vitest"
 import * as Otlp from "@effect/opentelemetry/Otlp"
 import { NodeHttpClient } from "@effect/platform-node"
@@ -109,11 +109,11 @@ describe("access log", () => {
       const mine = { "x-request-id": "mine-7", "x-api-key": "sk-team" }
       expect((yield* post(`${url}/v1/chat/completions`, body, mine)).headers.get("x-request-id")).toBe("mine-7")
       const other = yield* post(`${url}/llm/chat/stream`, body, { "x-api-key": "sk-team" })
-      const given = other.headers.get("x-request-id") ?? ""
+      const generatedId = other.headers.get("x-request-id") ?? ""
       const calls = lines.filter((line) => line.startsWith("request_id="))
       expect(calls).toHaveLength(2)
       expect(calls[0]).toMatch(/^request_id=mine-7 label=team operation=chat streamed=false provider=watched model=m /)
-      expect(calls[1]).toMatch(new RegExp(`^request_id=${given} label=team operation=chat streamed=true `))
+      expect(calls[1]).toMatch(new RegExp(`^request_id=${generatedId} label=team operation=chat streamed=true `))
     })
   )
 })

@@ -1,4 +1,4 @@
-/** What the gateway says of itself is true: read by a strict reader, and compared with what it answers. */
+/** The OpenAPI document and its page, compared with the responses of the gateway. */
 import { HttpRouter, HttpServerResponse } from "@effect/platform"
 import { describe, expect, it } from "@effect/vitest"
 import { Effect, Schema } from "effect"
@@ -62,12 +62,12 @@ const read = (text: string) => Schema.decode(Document)(text, { onExcessProperty:
 
 const admin = { authorization: "Bearer the-admins-token" }
 
-const served = serve({ file, access: { adminToken: "the-admins-token" }, gateway: { simple: { details: true } } })
+const startGateway = serve({ file, access: { adminToken: "the-admins-token" }, gateway: { simple: { details: true } } })
 
 describe("/openapi.json", () => {
   it.scopedLive("serves a valid OpenAPI document whose references, tags and parameters all resolve", () =>
     Effect.gen(function* () {
-      const { url } = yield* served
+      const { url } = yield* startGateway
       const answer = yield* send(`${url}/openapi.json`)
       expect(answer.headers.get("content-type")).toBe("application/json")
       const { components, paths, tags } = yield* read(answer.text)
@@ -96,7 +96,7 @@ describe("/openapi.json", () => {
 
   it.scopedLive("lists only routes that exist, and marks those that need a key", () =>
     Effect.gen(function* () {
-      const { url } = yield* served
+      const { url } = yield* startGateway
       const { paths } = yield* read((yield* send(`${url}/openapi.json`)).text)
       for (const [path, methods] of Object.entries(paths)) {
         for (const [method, operation] of Object.entries(methods)) {
@@ -113,7 +113,7 @@ describe("/openapi.json", () => {
 
   it.scopedLive("describes the response bodies of the simple API exactly", () =>
     Effect.gen(function* () {
-      const { url } = yield* served
+      const { url } = yield* startGateway
       const fits = <A, I>(schema: Schema.Schema<A, I>, answer: { readonly json: unknown }) =>
         Schema.decodeUnknown(schema, { onExcessProperty: "error" })(answer.json)
       const get = (path: string) => send(`${url}${path}`, { headers: admin })
@@ -142,7 +142,7 @@ describe("Gateway option routers", () => {
 describe("/docs", () => {
   it.scopedLive("shows every route of the OpenAPI document without scripts or external resources", () =>
     Effect.gen(function* () {
-      const { url } = yield* served
+      const { url } = yield* startGateway
       const { headers, text } = yield* send(`${url}/docs`)
       expect(headers.get("content-type")).toBe("text/html; charset=utf-8")
       expect(headers.get("content-security-policy")).toContain("default-src 'none'")

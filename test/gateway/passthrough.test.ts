@@ -1,4 +1,4 @@
-/** Streams whose provider speaks the client's protocol: what arrives is what was sent, unless something lies between. */
+/** Answers of a provider that uses the client's protocol: they pass through unchanged unless a middleware changes them. */
 import { describe, expect, it } from "@effect/vitest"
 import { Chunk, Effect, FastCheck, Stream } from "effect"
 import type { ChatEvent } from "../../src/vocabulary/ChatEvent.js"
@@ -11,9 +11,9 @@ import * as Usage from "../../src/vocabulary/Usage.js"
 import type { Frame } from "../../src/wire/Wire.js"
 import type { Settings, Upstream } from "./support/gateway.js"
 import { start } from "./support/gateway.js"
-import type { Spoken } from "./support/http.js"
+import type { Protocol } from "./support/http.js"
 import { paths, post, question } from "./support/http.js"
-import { answering, chunksOf, sse } from "./support/upstream.js"
+import { respondWith, chunksOf, sse } from "./support/upstream.js"
 
 const head = { id: "chatcmpl-1", object: "chat.completion.chunk", created: 7, model: "large-2" }
 
@@ -25,8 +25,8 @@ const chunk = (delta: unknown, choice: object = {}, body: object = {}) => ({
 
 const usage = { prompt_tokens: 5, completion_tokens: 2, total_tokens: 7, of_vendor: { cached: true } }
 
-/** As the provider sends it, with more than the vocabulary has words for. */
-const told = [
+/** The chunks of a provider, with fields that the vocabulary does not have. */
+const sentChunks = [
   chunk({ role: "assistant", content: "" }, {}, { system_fingerprint: "fp" }),
   chunk({ content: "Hello" }, { logprobs: { content: [{ token: "Hello", logprob: -0.1 }] } }),
   chunk({ content: ", world", of_vendor: [1] }),
@@ -34,19 +34,19 @@ const told = [
   { ...head, choices: [], usage }
 ]
 
-/** Asks a provider that answers so, through a gateway, for a stream. */
-const streamed = (
-  spoken: Spoken,
+/** The stream that a client receives through a gateway when the provider sends this. */
+const receiveStream = (
+  protocol: Protocol,
   upstream: Upstream,
   answer: string,
   fields: object = {},
   gateway: Settings["gateway"] = {}
 ) =>
   Effect.gen(function* () {
-    const { origin } = yield* answering("text/event-stream", answer)
+    const { origin } = yield* respondWith("text/event-stream", answer)
     const { url } = yield* start({ entry: { base_url: `${origin}/v1` }, gateway })
-    const asked = { stream: true, ...fields }
-    return (yield* post(url + paths[spoken], question(spoken, `${upstream}/large`, asked))).text
+    const requestFields = { stream: true, ...fields }
+    return (yield* post(url + paths[protocol], question(protocol, `${upstream}/large`, requestFields))).text
   })
 
 const withUsage = { stream_options: { include_usage: true } }
@@ -61,21 +61,23 @@ const textOf = (chunks: ReadonlyArray<Record<string, unknown>>): string =>
 describe("stream of a provider of the same protocol", () => {
   it.scopedLive("passes a Chat Completions stream through frame by frame", () =>
     Effect.gen(function* () {
-      const text = yield* streamed("chat completions", "openai", sse([...told, "[DONE]"]), withUsage)
-      expect(text).toBe(sse([...told, "[DONE]"]))
+      const text = yield* receiveStream("chat completions", "openai", sse([...sentChunks, "[DONE]"]), withUsage)
+      expect(text).toBe(sse([...sentChunks, "[DONE]"]))
     })
   )
 
   it.scopedLive("removes the usage chunk when the client did not set include_usage", () =>
     Effect.gen(function* () {
-      const text = yield* streamed("chat completions", "openai", sse([...told, "[DONE]"]))
-      expect(text).toBe(sse([...told.slice(0, -1), "[DONE]"]))
+      const text = yield* receiveStream("chat completions", "openai", sse([...sentChunks, "[DONE]"]))
+      expect(text).toBe(sse([...sentChunks.slice(0, -1), "[DONE]"]))
     })
   )
 
   it.scopedLive("appends [DONE] when the provider's stream lacks it", () =>
     Effect.gen(function* () {
-      expect(yield* streamed("chat completions", "openai", sse(told), withUsage)).toBe(sse([...told, "[DONE]"]))
+      expect(yield* receiveStream("chat completions", "openai", sse(sentChunks), withUsage)).toBe(
+        sse([...sentChunks, "[DONE]"])
+      )
     })
   )
 
@@ -110,8 +112,8 @@ describe("stream of a provider of the same protocol", () => {
     "passes a Messages stream through with server tools and citations, and appends a missing message_stop",
     () =>
       Effect.gen(function* () {
-        expect(yield* streamed("messages", "anthropic", events([...blocks, stop]))).toBe(events([...blocks, stop]))
-        expect(yield* streamed("messages", "anthropic", events(blocks))).toBe(events([...blocks, stop]))
+        expect(yield* receiveStream("messages", "anthropic", events([...blocks, stop]))).toBe(events([...blocks, stop]))
+        expect(yield* receiveStream("messages", "anthropic", events(blocks))).toBe(events([...blocks, stop]))
       })
   )
 
@@ -120,7 +122,7 @@ describe("stream of a provider of the same protocol", () => {
     () =>
       Effect.gen(function* () {
         const ping = { type: "ping", of_vendor: "x".repeat(1024 * 1024) }
-        const text = yield* streamed(
+        const text = yield* receiveStream(
           "messages",
           "anthropic",
           events([...blocks.slice(0, 1), ...Array.from({ length: 33 }, () => ping), ...blocks.slice(1), stop])
@@ -173,13 +175,13 @@ describe("stream of a provider of the same protocol", () => {
           }
         }
       ]
-      expect(yield* streamed("responses", "responses", events(steps))).toBe(events(steps))
+      expect(yield* receiveStream("responses", "responses", events(steps))).toBe(events(steps))
     })
   )
 
   it.scopedLive("re-encodes a stream for a client of another protocol", () =>
     Effect.gen(function* () {
-      const text = yield* streamed("messages", "openai", sse([...told, "[DONE]"]))
+      const text = yield* receiveStream("messages", "openai", sse([...sentChunks, "[DONE]"]))
       expect(text).toContain("event: message_start")
       expect(text).not.toContain("chat.completion.chunk")
     })
@@ -187,15 +189,16 @@ describe("stream of a provider of the same protocol", () => {
 
   it.scopedLive("re-encodes a Chat Completions stream from its first tool call on, with each call whole", () =>
     Effect.gen(function* () {
-      const text = yield* streamed(
+      const text = yield* receiveStream(
         "chat completions",
         "openai",
         sse([
-          ...told.slice(0, 3),
+          ...sentChunks.slice(0, 3),
           // A second name, and no id: as some send them.
           chunk({
             tool_calls: [{ index: 0, id: "call_1", type: "function", function: { name: "look", arguments: "" } }]
           }),
+          /** Some providers repeat the name, and omit the id. */
           chunk({ tool_calls: [{ index: 0, function: { name: "look", arguments: '{"at":1}' } }] }),
           chunk({}, { finish_reason: "tool_calls" }),
           "[DONE]"
@@ -209,7 +212,7 @@ describe("stream of a provider of the same protocol", () => {
     })
   )
 
-  const changing =
+  const changeEvents =
     (change: (event: ChatEvent) => ReadonlyArray<ChatEvent>): Middleware =>
     (next) =>
       Effect.succeed({
@@ -219,10 +222,10 @@ describe("stream of a provider of the same protocol", () => {
 
   it.scopedLive("sends only the text that a middleware changed", () =>
     Effect.gen(function* () {
-      const around = changing((event) =>
+      const around = changeEvents((event) =>
         event._tag === "TextDelta" ? [{ ...event, text: event.text.replace("world", "***") }] : [event]
       )
-      const text = yield* streamed("chat completions", "openai", sse([...told, "[DONE]"]), {}, { around })
+      const text = yield* receiveStream("chat completions", "openai", sse([...sentChunks, "[DONE]"]), {}, { around })
       expect(text).not.toContain("world")
       expect(textOf(chunksOf(text))).toBe("Hello, ***")
     })
@@ -230,16 +233,16 @@ describe("stream of a provider of the same protocol", () => {
 
   it.scopedLive("omits the text that a middleware dropped", () =>
     Effect.gen(function* () {
-      const around = changing((event) => (event._tag === "TextDelta" && event.text === "Hello" ? [] : [event]))
-      const text = yield* streamed("chat completions", "openai", sse([...told, "[DONE]"]), {}, { around })
+      const around = changeEvents((event) => (event._tag === "TextDelta" && event.text === "Hello" ? [] : [event]))
+      const text = yield* receiveStream("chat completions", "openai", sse([...sentChunks, "[DONE]"]), {}, { around })
       expect(textOf(chunksOf(text))).toBe(", world")
     })
   )
 
   it.scopedLive("ends an interrupted stream with an error after all passed frames, without [DONE]", () =>
     Effect.gen(function* () {
-      const text = yield* streamed("chat completions", "openai", sse(told.slice(0, 3)))
-      expect(text.startsWith(sse(told.slice(0, 3)))).toBe(true)
+      const text = yield* receiveStream("chat completions", "openai", sse(sentChunks.slice(0, 3)))
+      expect(text.startsWith(sse(sentChunks.slice(0, 3)))).toBe(true)
       expect(chunksOf(text).at(-1)).toMatchObject({ error: { code: expect.any(String) } })
       expect(text).not.toContain("[DONE]")
     })
@@ -256,12 +259,12 @@ describe("whole answer of a provider of the same protocol", () => {
     usage
   }
 
-  /** Spaces and all. */
+  /** Indented, so that re-encoding would change it. */
   const sent = JSON.stringify(answer, null, 2)
 
-  const told = (gateway: Settings["gateway"] = {}, fields: object = {}) =>
+  const receiveText = (gateway: Settings["gateway"] = {}, fields: object = {}) =>
     Effect.gen(function* () {
-      const { origin } = yield* answering("application/json", sent)
+      const { origin } = yield* respondWith("application/json", sent)
       const { url } = yield* start({ entry: { base_url: `${origin}/v1` }, gateway })
       return (yield* post(url + paths["chat completions"], question("chat completions", "openai/large", { ...fields })))
         .text
@@ -269,7 +272,7 @@ describe("whole answer of a provider of the same protocol", () => {
 
   it.scopedLive("passes a whole answer through byte for byte", () =>
     Effect.gen(function* () {
-      expect(yield* told()).toBe(sent)
+      expect(yield* receiveText()).toBe(sent)
     })
   )
 
@@ -280,7 +283,7 @@ describe("whole answer of a provider of the same protocol", () => {
           ...next,
           chat: (request) => Effect.map(next.chat(request), (response) => ({ ...response, text: "***" }))
         })
-      const text = yield* told({ around })
+      const text = yield* receiveText({ around })
       expect(text).not.toContain("Hello")
       expect(JSON.parse(text)).toMatchObject({ choices: [{ message: { content: "***" } }] })
     })
@@ -288,7 +291,7 @@ describe("whole answer of a provider of the same protocol", () => {
 
   it.scopedLive("combines the choices and the usage of whole answers when n is 2", () =>
     Effect.gen(function* () {
-      const text = yield* told({}, { n: 2 })
+      const text = yield* receiveText({}, { n: 2 })
       expect(JSON.parse(text)).toMatchObject({
         choices: [{ index: 0 }, { index: 1 }],
         usage: { prompt_tokens: 10, completion_tokens: 4 }
@@ -324,7 +327,7 @@ describe("stream encoder", () => {
       cuts: FastCheck.array(FastCheck.nat(3), { minLength: 9, maxLength: 9 })
     },
     ({ cuts, fates, texts }) => {
-      // Two by two, as they came over the network.
+      // Two frames for each network chunk.
       const read: Array<ChatEvent> = []
       for (let at = 0; at < texts.length; at += 2) {
         const pair = texts.slice(at, at + 2)
@@ -364,7 +367,7 @@ describe("stream encoder", () => {
     const beginning = write(
       withRawFrames(
         "chat-completions",
-        [{ data: JSON.stringify(told[0]) }, frameOf("Hi")],
+        [{ data: JSON.stringify(sentChunks[0]) }, frameOf("Hi")],
         [
           { _tag: "Start", id: "chatcmpl-1", provider: "openai", model: "large-2", keyId: "k", attempts: [] },
           delta("Hi")
@@ -382,7 +385,7 @@ describe("stream encoder", () => {
         ]
       )
     )
-    expect(beginning).toBe(sse([told[0], chunk({ content: "Hi" })]))
+    expect(beginning).toBe(sse([sentChunks[0], chunk({ content: "Hi" })]))
     expect(rest).not.toContain("broken")
     const [first, ...others] = chunksOf(rest)
     expect(first).toMatchObject({

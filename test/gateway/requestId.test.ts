@@ -1,4 +1,4 @@
-/** What every answer has: ids, headers that keep browsers from making more of it, and limits on what is read. */
+/** What every response has (request ids, security and CORS headers), and limits on request bodies. */
 import { describe, expect, it } from "@effect/vitest"
 import { Effect, Logger, LogLevel } from "effect"
 import { request } from "node:http"
@@ -6,7 +6,7 @@ import { connect } from "node:net"
 import { AccessLog } from "../../src/index.js"
 import { SimulatedProvider } from "../../src/testing/index.js"
 import { canary, start } from "./support/gateway.js"
-import type { Spoken } from "./support/http.js"
+import type { Protocol } from "./support/http.js"
 import { paths, post, question, send } from "./support/http.js"
 
 const chat = question("chat completions", "fast")
@@ -119,31 +119,31 @@ describe("CORS", () => {
 describe.concurrent("request body limits", () => {
   const limit = 10_000
 
-  for (const spoken of Object.keys(paths) as ReadonlyArray<Spoken>) {
-    it.scopedLive(`answers 413 to a ${spoken} body that is too large, with or without content-length`, () =>
+  for (const protocol of Object.keys(paths) as ReadonlyArray<Protocol>) {
+    it.scopedLive(`answers 413 to a ${protocol} body that is too large, with or without content-length`, () =>
       Effect.gen(function* () {
         const { provider, url } = yield* start({ gateway: { maxBodySize: limit } })
         const body = (length: number) => {
-          const text = JSON.stringify(question(spoken, "fast", { user: "" }))
-          return spoken === "messages"
-            ? JSON.stringify(question(spoken, "fast", { system: "x".repeat(length) }))
+          const text = JSON.stringify(question(protocol, "fast", { user: "" }))
+          return protocol === "messages"
+            ? JSON.stringify(question(protocol, "fast", { system: "x".repeat(length) }))
             : text.replace('"user":""', `"user":"${"x".repeat(length)}"`)
         }
-        const said = yield* send(url + paths[spoken], { method: "POST", body: body(limit) })
-        expect(said.status).toBe(413)
-        expect(said.headers.get("connection")).toBe("close")
-        expect(JSON.stringify(said.json)).toContain("error")
-        const unsaid = yield* Effect.async<number>((resume) => {
-          const asking = request(url + paths[spoken], { method: "POST" }, (response) => {
+        const withLength = yield* send(url + paths[protocol], { method: "POST", body: body(limit) })
+        expect(withLength.status).toBe(413)
+        expect(withLength.headers.get("connection")).toBe("close")
+        expect(JSON.stringify(withLength.json)).toContain("error")
+        const withoutLength = yield* Effect.async<number>((resume) => {
+          const clientRequest = request(url + paths[protocol], { method: "POST" }, (response) => {
             response.resume()
             resume(Effect.succeed(response.statusCode ?? 0))
           })
-          asking.on("error", () => {})
-          for (let sent = 0; sent < 50; sent++) asking.write("x".repeat(1000))
-          asking.end()
+          clientRequest.on("error", () => {})
+          for (let sent = 0; sent < 50; sent++) clientRequest.write("x".repeat(1000))
+          clientRequest.end()
         })
-        expect(unsaid).toBe(413)
-        expect((yield* send(url + paths[spoken], { method: "POST", body: body(limit / 2) })).status).toBe(200)
+        expect(withoutLength).toBe(413)
+        expect((yield* send(url + paths[protocol], { method: "POST", body: body(limit / 2) })).status).toBe(200)
         expect(yield* provider.log).toHaveLength(1)
       })
     )

@@ -1,18 +1,23 @@
-/** What a provider says beyond the vocabulary, told to a client of the same protocol. */
+/** Response fields beyond the vocabulary reach a client of the same protocol. */
 import { describe, expect, it } from "@effect/vitest"
 import { Effect } from "effect"
 import { start } from "./support/gateway.js"
-import type { Spoken } from "./support/http.js"
+import type { Protocol } from "./support/http.js"
 import { paths, post, question } from "./support/http.js"
 import { richAnswers } from "./support/richAnswers.js"
-import { answering, chunksOf, sse } from "./support/upstream.js"
+import { respondWith, chunksOf, sse } from "./support/upstream.js"
 
-/** What a client of this protocol is told where a provider of the same one gives this answer. */
-const told = (spoken: Spoken, section: string, answer: unknown, fields: Readonly<Record<string, unknown>> = {}) =>
+/** The body that a client receives when a provider of the same protocol gives this answer. */
+const receive = (
+  protocol: Protocol,
+  section: string,
+  answer: unknown,
+  fields: Readonly<Record<string, unknown>> = {}
+) =>
   Effect.gen(function* () {
-    const upstream = yield* answering("application/json", JSON.stringify(answer))
+    const upstream = yield* respondWith("application/json", JSON.stringify(answer))
     const { url } = yield* start({ entry: { base_url: `${upstream.origin}/v1` } })
-    const { json } = yield* post(`${url}${paths[spoken]}`, question(spoken, `${section}/large`, fields))
+    const { json } = yield* post(`${url}${paths[protocol]}`, question(protocol, `${section}/large`, fields))
     return json
   })
 
@@ -22,14 +27,14 @@ describe("whole answer of a provider of the same protocol", () => {
     () =>
       Effect.gen(function* () {
         const { openai } = richAnswers
-        const calling = yield* told("chat completions", "openai", openai)
-        expect(calling).toStrictEqual({ ...openai, created: expect.any(Number) })
+        const withToolCalls = yield* receive("chat completions", "openai", openai)
+        expect(withToolCalls).toStrictEqual({ ...openai, created: expect.any(Number) })
         const choices = openai.choices.map(({ message: { tool_calls: _, ...message }, ...choice }) => ({
           ...choice,
           message
         }))
-        const talking = { ...openai, created: 7, choices, nothing: null, none: [] }
-        expect(yield* told("chat completions", "openai", talking)).toStrictEqual(talking)
+        const textAnswer = { ...openai, created: 7, choices, nothing: null, none: [] }
+        expect(yield* receive("chat completions", "openai", textAnswer)).toStrictEqual(textAnswer)
       })
   )
 
@@ -41,7 +46,7 @@ describe("whole answer of a provider of the same protocol", () => {
       ]
       const message = { role: "assistant", content: "Hi", reasoning: "Hm.", reasoning_details: details }
       const answer = { id: "gen-1", choices: [{ index: 0, message, finish_reason: "stop" }] }
-      expect(yield* told("chat completions", "openai", answer)).toMatchObject({
+      expect(yield* receive("chat completions", "openai", answer)).toMatchObject({
         choices: [{ message: { ...message, reasoning_content: "Hm." } }]
       })
     })
@@ -49,13 +54,13 @@ describe("whole answer of a provider of the same protocol", () => {
 
   it.scopedLive("passes a Messages answer through unchanged", () =>
     Effect.gen(function* () {
-      expect(yield* told("messages", "anthropic", richAnswers.anthropic)).toStrictEqual(richAnswers.anthropic)
+      expect(yield* receive("messages", "anthropic", richAnswers.anthropic)).toStrictEqual(richAnswers.anthropic)
     })
   )
 
   it.scopedLive("passes a Responses answer through unchanged", () =>
     Effect.gen(function* () {
-      expect(yield* told("responses", "responses", richAnswers.responses)).toStrictEqual(richAnswers.responses)
+      expect(yield* receive("responses", "responses", richAnswers.responses)).toStrictEqual(richAnswers.responses)
     })
   )
 })
@@ -88,7 +93,7 @@ describe("unknown fields of Chat Completions", () => {
 
   it.scopedLive("keeps unknown Chat Completions fields of the request and of the answer", () =>
     Effect.gen(function* () {
-      const upstream = yield* answering(
+      const upstream = yield* respondWith(
         "application/json",
         JSON.stringify({
           id: "chatcmpl-1",
@@ -113,7 +118,7 @@ describe("unknown fields of Chat Completions", () => {
         `${url}/v1/chat/completions`,
         question("chat completions", "openai/large", fields)
       )
-      expect(upstream.asked[0]).toMatchObject({ ...fields, model: "large" })
+      expect(upstream.bodies[0]).toMatchObject({ ...fields, model: "large" })
       expect(headers.get("x-effect-llm-dropped")).toBeNull()
       expect(json).toMatchObject({
         id: "chatcmpl-1",
@@ -135,7 +140,7 @@ describe("unknown fields of Chat Completions", () => {
         ...fields
       })
       const { content: _, ...rest } = message
-      const upstream = yield* answering(
+      const upstream = yield* respondWith(
         "text/event-stream",
         sse([
           chunk({ ...beyond, choices: [{ index: 0, delta: { role: "assistant", content: "H" } }] }),
@@ -182,7 +187,7 @@ describe("unknown fields of Messages", () => {
           server_tool_use: { web_search_requests: 1 }
         }
       }
-      const upstream = yield* answering("application/json", JSON.stringify(answer))
+      const upstream = yield* respondWith("application/json", JSON.stringify(answer))
       const { url } = yield* start({ entry: { base_url: `${upstream.origin}/v1` } })
       const fields = {
         top_k: 7,
@@ -191,7 +196,7 @@ describe("unknown fields of Messages", () => {
         tools: [{ type: "web_search_20250305", name: "web_search" }]
       }
       const { json } = yield* post(`${url}/v1/messages`, question("messages", "anthropic/large", fields))
-      expect(upstream.asked[0]).toMatchObject(fields)
+      expect(upstream.bodies[0]).toMatchObject(fields)
       expect(json).toMatchObject(answer)
     })
   )
@@ -226,11 +231,11 @@ describe("unknown fields of Responses", () => {
         ],
         usage: { input_tokens: 5, output_tokens: 2, total_tokens: 7, vendor_units: 3 }
       }
-      const upstream = yield* answering("application/json", JSON.stringify(answer))
+      const upstream = yield* respondWith("application/json", JSON.stringify(answer))
       const { url } = yield* start({ entry: { base_url: `${upstream.origin}/v1` } })
       const fields = { include: ["x"], previous_response_id: "resp_0", store: true, tools: [{ type: "web_search" }] }
       const { json } = yield* post(`${url}/v1/responses`, question("responses", "responses/large", fields))
-      expect(upstream.asked[0]).toMatchObject(fields)
+      expect(upstream.bodies[0]).toMatchObject(fields)
       expect(json).toMatchObject({
         id: "resp_1",
         service_tier: "flex",

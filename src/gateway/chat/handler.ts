@@ -36,7 +36,7 @@ interface ChatCall {
 
 const seconds = Effect.map(Clock.currentTimeMillis, (now) => Math.floor(now / 1000))
 
-/** The number of choices that a Chat Completions request asks for. */
+/** The number of choices in a Chat Completions request. */
 const choiceCount = (
   body: Record<string, unknown>,
   maxChoices: number
@@ -49,7 +49,7 @@ const choiceCount = (
     : Effect.fail(HttpErrors.invalid(`Invalid value for 'n': expected a whole number from 1 to ${maxChoices}.`, "n"))
 }
 
-/** Removes `n`: the gateway makes a call for each choice, so that a provider is asked for one only. */
+/** Removes `n`: the gateway makes one call for each choice. */
 const withoutN = ({ extra, ...request }: ChatRequest): ChatRequest => {
   if (extra === undefined) return request
   const { n: _, ...others } = extra

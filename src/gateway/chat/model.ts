@@ -1,4 +1,4 @@
-/** What the gateway needs to know about a protocol that clients use. */
+/** The types of the protocols that clients use. */
 import type { Frame, Wire } from "../../wire/Wire.js"
 
 export interface Protocol {

@@ -2,8 +2,8 @@
  * Passes an answer of a provider that uses the client's protocol through unchanged, a stream frame by frame, so that fields
  * without an equivalent in the vocabulary survive. The answer is decoded all the same, for usage, limits and errors.
  *
- * The gateway encodes the answer itself where it came by another protocol or a middleware changed it, and a stream from the first
- * event on that a middleware changed or another provider sent.
+ * The gateway encodes the answer itself where the provider uses another protocol or a middleware changed the answer, and a stream
+ * from the first event on that is changed or comes from another provider.
  */
 import { Chunk, Effect } from "effect"
 import * as RawResponses from "../../call/passthrough.js"

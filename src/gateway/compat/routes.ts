@@ -39,7 +39,7 @@ const loads = ({ models }: GatewayContext, caller: Caller) =>
   Effect.forEach(withoutGroups(models.list), ({ aliases, model, name, weight }) => {
     if (!caller.allows([name, model, ...aliases])) return Effect.succeed([])
     /** A model that was just removed has no load. */
-    // A model that has just gone has no load.
+    // A model that was just removed has no load.
     return Effect.map(Effect.option(Effect.flatMap(models.get(name), ({ status }) => status)), (status) =>
       Option.toArray(Option.map(status, (status) => [name, Load.ofModel(status, weight ?? 1)] as const))
     )

@@ -127,7 +127,7 @@ const withoutOverridden = (routes: ReadonlyArray<Route>, extraRouters: ReadonlyA
   return routes.filter(({ method, path }) => !taken.has(`${method} ${path}`) && !taken.has(`* ${path}`))
 }
 
-/** `optionalRoutes` yield to routes of the same path in `extraRouters`; the routes of the protocols do not. */
+/** A route of `extraRouters` replaces the one of the same method and path in `optionalRoutes`. */
 export const make = (
   context: GatewayContext,
   optionalRoutes: ReadonlyArray<Route>,
