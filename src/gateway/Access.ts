@@ -1,8 +1,8 @@
 /**
  * Access control of the gateway: virtual keys with models, limits and budgets, and an admin token.
  *
- * A virtual key is a secret that the gateway issues. Clients send it in the place of a provider's key (`Authorization: Bearer`, or
- * `x-api-key` as Anthropic's clients do), and never see the keys of providers.
+ * A virtual key is a secret that the gateway issues. Clients send it in the place of a provider's key (`Authorization: Bearer`,
+ * or `x-api-key` as Anthropic's clients do), and never see the keys of providers.
  *
  * @example
  * ```ts
@@ -88,9 +88,9 @@ const withEnvironment = (options: Options): Effect.Effect<Options, ConfigError.C
   })
 
 /**
- * Access from the environment, read through Effect's `Config`: `EFFECT_LLM_MASTER_KEY` is the admin token and replaces that of the
- * options, and `EFFECT_LLM_GATEWAY_KEYS` adds keys, separated by commas, each as `secret` or `label=secret`. Without any token and
- * key, and without a shared store, the gateway is open, and serves the loopback interface only.
+ * Access from the environment, read through Effect's `Config`: `EFFECT_LLM_MASTER_KEY` is the admin token and replaces that of
+ * the options, and `EFFECT_LLM_GATEWAY_KEYS` adds keys, separated by commas, each as `secret` or `label=secret`. Without any
+ * token and key, and without a shared store, the gateway is open, and serves the loopback interface only.
  *
  * @since 0.1.0
  * @category layers
@@ -109,8 +109,8 @@ export const layerConfig = (
  * watched as by `Models.layerReloading`.
  *
  * A key that is removed from the file is refused from then on. A key keeps the state of its limits and its budget while its entry
- * stays the same. An invalid file changes nothing, and its faults are logged. A gateway with such a file is never open: without keys
- * in the file, every request is refused.
+ * stays the same. An invalid file changes nothing, and its faults are logged. A gateway with such a file is never open,
+ * even without any key.
  *
  * @since 0.2.0
  * @category layers

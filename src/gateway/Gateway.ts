@@ -1,7 +1,7 @@
 /**
  * Serves the models of this library over HTTP to programs in any language: as OpenAI's API (`/v1/chat/completions`,
- * `/v1/responses`, `/v1/embeddings`, `/v1/models`) and as Anthropic's (`/v1/messages`), for models of any provider. Key pools, rate
- * limits, retries, fallbacks and caches are those of the `Models` that it serves.
+ * `/v1/responses`, `/v1/embeddings`, `/v1/models`) and as Anthropic's (`/v1/messages`), for models of any provider. Key pools,
+ * rate limits, retries, fallbacks and caches are those of the `Models` that it serves.
  *
  * @example
  * ```ts
@@ -62,8 +62,8 @@ export interface Options<R = never> {
   readonly maxBodySize?: FileSystem.SizeInput
   /**
    * How long a stream waits for its first event before its headers are sent, and the interval of the comments that are sent from
-   * then on until that event. A failure before the headers has its own status, and a later one is sent as an event. @default "15
-   * seconds"
+   * then on until that event. A failure before the headers has its own status, and a later one is sent as an event.
+   * @default "15 seconds"
    */
   readonly keepAlive?: Duration.DurationInput
   /** How long requests in flight can continue when the gateway shuts down. @default "30 seconds" */

@@ -161,6 +161,8 @@ export class Reloading extends Context.Tag("effect-llm/gateway/Access/Reloading"
 export interface ReloadOptions extends Options {
   /** How often the file is checked; `false`: only on `reload`. @default "1 second" */
   readonly interval?: Duration.DurationInput | false
-  /** How long a changed file must stay unchanged before it is read, so that no half-written file is read. @default "200 millis" */
+  /**
+   * How long a changed file must stay unchanged before it is read, so that no half-written file is read. @default "200 millis"
+   */
   readonly settle?: Duration.DurationInput
 }

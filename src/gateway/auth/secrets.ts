@@ -37,7 +37,9 @@ export const digestOf = (secret: Secret): string =>
 
 const emptyDigest = digest(Redacted.make(""))
 
-/** Printable ASCII without blanks: a header is read up to the first blank (RFC 6750, section 2.1, allows even fewer characters). */
+/**
+ * Printable ASCII without blanks: a header is read up to the first blank (RFC 6750, section 2.1, allows even fewer characters).
+ */
 const isSendable = (secret: string): boolean => /^[\x21-\x7e]+$/.test(secret)
 
 /** The reasons why no client can send a secret. */

@@ -1,6 +1,6 @@
 /**
- * The body of a streamed response. It is pulled: the provider's next events are read after the client has taken the previous ones,
- * so a slow client slows its provider down and nothing is buffered here.
+ * The body of a streamed response. It is pulled: the provider's next events are read after the client has taken the previous
+ * ones, so a slow client slows its provider down and nothing is buffered here.
  */
 import { HttpServerResponse } from "@effect/platform"
 import type { Scope } from "effect"
