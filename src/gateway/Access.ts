@@ -1,8 +1,8 @@
 /**
- * Who may ask the gateway, for which models, how much and how fast: virtual keys, and a token for those who administer it.
+ * Access control of the gateway: virtual keys with models, limits and budgets, and an admin token.
  *
- * A virtual key is a secret of the gateway's own. Clients send it where they would send a provider's (`Authorization: Bearer`, or
- * `x-api-key` as Anthropic's clients do), and never see those of the providers.
+ * A virtual key is a secret that the gateway issues. Clients send it in the place of a provider's key (`Authorization: Bearer`,
+ * or `x-api-key` as Anthropic's clients do), and never see the keys of providers.
  *
  * @example
  * ```ts
@@ -24,11 +24,10 @@ import type { ConfigError } from "effect"
 import { Config, Context, Effect, Layer, Option } from "effect"
 import * as FileReload from "../models/fileReload.js"
 import type { AccessStoreError } from "./AccessStore.js"
-import { keysIn, textOf } from "./auth/keyConfig.js"
 import * as KeyConfig from "./auth/keyConfig.js"
 import type { Options, ReloadOptions, Reloaded, Service, InvalidAccessError } from "./auth/model.js"
 import { Access, Reloading } from "./auth/model.js"
-import { configurable } from "./auth/service.js"
+import { makeConfigurable } from "./auth/service.js"
 
 export type {
   Caller,
@@ -48,23 +47,22 @@ export { readKeys } from "./auth/keyConfig.js"
 // -------------------------------------------------------------------------------------
 
 /**
- * Access by the keys in the `AccessStore` in context, or else in memory of its own.
+ * Makes access with the keys in the `AccessStore` in context, or else in memory.
  *
- * Budgets keep their books in the `BudgetStore` in context, and in dollars go by the prices in context and those of the models
- * themselves. A call to a model without a known price is refused where the budget of the key is in dollars (`BudgetExceededError`
- * with the reason `unknown-price`); the log names each such model once. The rates of a key hold for each gateway by itself, or
- * for all of them where the `RateLimiter.Maker` in context shares what it makes.
+ * Budgets are kept in the `BudgetStore` in context, and in dollars use the prices in context and those of the models. A call to a
+ * model without a known price is refused where the budget of the key is in dollars (`BudgetExceededError` with the reason
+ * `unknown-price`); the log names each such model once. The rate limits of a key hold for each gateway separately, or for all of
+ * them where the `RateLimiter.Maker` in context makes shared limiters.
  *
- * A key of the options is good at the gateways that have it configured, and at no others, also where they share a store: a key
- * that is no longer configured is good nowhere. What the store adds is that it is revoked for all of them at once. A key that was
- * revoked comes back with the next start where the store is in memory, and not in a store that remembers it, such as that in
- * Redis.
+ * Only gateways that have a key of the options configured accept it, even if they share a store: a key that is no longer
+ * configured is refused everywhere. The store revokes it for all gateways at once. A revoked key is accepted again after a
+ * restart where the store is in memory, but not where the store records revoked keys, such as the one in Redis.
  *
  * @since 0.1.0
  * @category constructors
  */
 export const make = (options: Options = {}): Effect.Effect<Service, InvalidAccessError | AccessStoreError> =>
-  Effect.map(configurable(options, true), ({ access }) => access)
+  Effect.map(makeConfigurable(options, true), ({ access }) => access)
 
 // -------------------------------------------------------------------------------------
 // layers
@@ -77,22 +75,22 @@ export const make = (options: Options = {}): Effect.Effect<Service, InvalidAcces
 export const layer = (options: Options = {}): Layer.Layer<Access, InvalidAccessError | AccessStoreError> =>
   Layer.effect(Access, make(options))
 
-/** What the environment says, beside the options. */
-const configOf = (options: Options): Effect.Effect<Options, ConfigError.ConfigError> =>
+/** The options with the admin token and the keys of the environment. */
+const withEnvironment = (options: Options): Effect.Effect<Options, ConfigError.ConfigError> =>
   Effect.gen(function* () {
     const adminToken = yield* Config.option(Config.redacted(Config.nonEmptyString("EFFECT_LLM_MASTER_KEY")))
     const listed = yield* Config.option(Config.redacted(Config.nonEmptyString("EFFECT_LLM_GATEWAY_KEYS")))
     return {
       ...options,
       ...(Option.isSome(adminToken) ? { adminToken: adminToken.value } : {}),
-      keys: [...(options.keys ?? []), ...Option.match(listed, { onNone: () => [], onSome: KeyConfig.ofVariable })]
+      keys: [...(options.keys ?? []), ...Option.match(listed, { onNone: () => [], onSome: KeyConfig.parseKeyList })]
     }
   })
 
 /**
- * Access from the environment, read through Effect's `Config`: `EFFECT_LLM_MASTER_KEY` is the token of the administration, and
- * `EFFECT_LLM_GATEWAY_KEYS` are keys with commas between them, each as `secret` or `label=secret`. What the options say comes
- * beside that. Where there is neither, the gateway is open, and answers on the loopback interface only.
+ * Access from the environment, read through Effect's `Config`: `EFFECT_LLM_MASTER_KEY` is the admin token and replaces that of
+ * the options, and `EFFECT_LLM_GATEWAY_KEYS` adds keys, separated by commas, each as `secret` or `label=secret`. Without any
+ * token and key, and without a shared store, the gateway is open, and serves the loopback interface only.
  *
  * @since 0.1.0
  * @category layers
@@ -100,19 +98,19 @@ const configOf = (options: Options): Effect.Effect<Options, ConfigError.ConfigEr
 export const layerConfig = (
   options: Options = {}
 ): Layer.Layer<Access, InvalidAccessError | AccessStoreError | ConfigError.ConfigError> =>
-  Layer.effect(Access, Effect.flatMap(configOf(options), make))
+  Layer.effect(Access, Effect.flatMap(withEnvironment(options), make))
 
 // -------------------------------------------------------------------------------------
 // reloading
 // -------------------------------------------------------------------------------------
 
 /**
- * As `layerConfig`, with the keys of the file at a path (see `readKeys`) as it is now: when it changes, so do they. It is looked at
- * like the file of `Models.layerReloading`.
+ * Like `layerConfig`, with the keys of a file in addition (see `readKeys`), which are reloaded when the file changes. The file is
+ * watched as by `Models.layerReloading`.
  *
- * A key that is removed from the file is refused from then on. The limits and the budget of a key go on for as long as its entry is
- * the same. A faulty file changes nothing, and the log says what is wrong with it. A gateway with such a file is never open: where
- * the file has no keys, nobody has one.
+ * A key that is removed from the file is refused from then on. A key keeps the state of its limits and its budget while its entry
+ * stays the same. An invalid file changes nothing, and its faults are logged. A gateway with such a file is never open,
+ * even without any key.
  *
  * @since 0.2.0
  * @category layers
@@ -128,19 +126,19 @@ export const layerReloading = (
   Layer.scopedContext(
     Effect.gen(function* () {
       const { interval, settle, ...rest } = options
-      const read = Effect.provide(textOf(path), yield* Effect.context<FileSystem.FileSystem>())
-      const first = yield* Effect.either(read)
-      const { keys: others = [], ...fixed } = yield* configOf(rest)
-      const parsed = (text: FileReload.Reading<InvalidAccessError>) =>
+      const read = Effect.provide(KeyConfig.readText(path), yield* Effect.context<FileSystem.FileSystem>())
+      const initial = yield* Effect.either(read)
+      const { keys: otherKeys = [], ...fixed } = yield* withEnvironment(rest)
+      const parse = (text: FileReload.Reading<InvalidAccessError>) =>
         Effect.map(
-          Effect.flatMap(text, (text) => keysIn(text, path)),
-          (keys) => [...keys, ...others]
+          Effect.flatMap(text, (text) => KeyConfig.parseKeys(text, path)),
+          (keys) => [...keys, ...otherKeys]
         )
-      const { access, configure, store } = yield* configurable({ ...fixed, keys: yield* parsed(first) }, false)
-      const reload = yield* FileReload.make<Reloaded, InvalidAccessError>(first, {
+      const { access, configure, syncStore } = yield* makeConfigurable({ ...fixed, keys: yield* parse(initial) }, false)
+      const reload = yield* FileReload.make<Reloaded, InvalidAccessError>(initial, {
         path,
         read,
-        takeOver: (read) => Effect.zipLeft(Effect.flatMap(parsed(read), configure), store),
+        takeOver: (read) => Effect.zipLeft(Effect.flatMap(parse(read), configure), syncStore),
         ...(interval === undefined ? {} : { interval }),
         ...(settle === undefined ? {} : { settle })
       })
@@ -149,7 +147,7 @@ export const layerReloading = (
   )
 
 /**
- * Reads the file of the `layerReloading` in context now.
+ * Reloads the file of the `layerReloading` in context now.
  *
  * @since 0.2.0
  * @category reloading

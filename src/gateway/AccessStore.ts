@@ -1,6 +1,6 @@
 /**
- * Where virtual keys are kept: in memory, or with several gateways in a store that they share. An `Access` takes the store in
- * context, and without one keeps its keys to itself.
+ * Stores virtual keys: in memory, or in a store that several gateways share. An `Access` uses the store in context, or else a
+ * store in memory of its own.
  *
  * @example
  * ```ts
@@ -24,20 +24,20 @@ export interface Store {
   readonly find: (hash: string) => Effect.Effect<Option.Option<VirtualKey>, AccessStoreError>
   /** All keys, oldest first. */
   readonly list: Effect.Effect<ReadonlyArray<VirtualKey>, AccessStoreError>
-  /** Adds a key, or puts it in the place of the one with its hash. A store that remembers which it removed leaves those out. */
+  /** Adds a key, or replaces the one with its hash. A store that records removed keys does not add those again. */
   readonly put: (key: VirtualKey) => Effect.Effect<void, AccessStoreError>
-  /** Removes a key by its id, and says whether it was there. */
+  /** Removes a key by its id; false if there was none. */
   readonly remove: (id: string) => Effect.Effect<boolean, AccessStoreError>
 }
 
 /**
- * A store could not do what it was asked to.
+ * An operation of the store failed.
  *
  * @since 0.1.0
  * @category errors
  */
 export class AccessStoreError extends Schema.TaggedError<AccessStoreError>()("AccessStoreError", {
-  /** What happened, in the store's words. */
+  /** The message of the store. */
   detail: Schema.String,
   cause: Schema.optionalWith(Schema.Defect, { exact: true })
 }) {
@@ -54,12 +54,12 @@ export class AccessStore extends Context.Tag("effect-llm/gateway/AccessStore")<A
 
 interface Memory {
   readonly keys: ReadonlyMap<string, VirtualKey>
-  /** The hashes of keys that were removed. */
+  /** The hashes of removed keys. */
   readonly removed: ReadonlySet<string>
 }
 
 /**
- * A store in memory. It remembers which keys it removed, so that a reload does not bring them back.
+ * A store in memory. It records removed keys, so that a reload does not add them again.
  *
  * @since 0.1.0
  * @category constructors

@@ -1,7 +1,7 @@
 /**
- * The models of this library over HTTP, for programs in any language: as OpenAI's API (`/v1/chat/completions`, `/v1/responses`,
- * `/v1/embeddings`, `/v1/models`) and as Anthropic's (`/v1/messages`), whoever is asked behind them. It routes nothing by itself:
- * pools, limits, retries, fallbacks and caches are those of the `Models` that it serves.
+ * Serves the models of this library over HTTP to programs in any language: as OpenAI's API (`/v1/chat/completions`,
+ * `/v1/responses`, `/v1/embeddings`, `/v1/models`) and as Anthropic's (`/v1/messages`), for models of any provider. Key pools,
+ * rate limits, retries, fallbacks and caches are those of the `Models` that it serves.
  *
  * @example
  * ```ts
@@ -35,7 +35,7 @@ import * as Loopback from "./auth/loopback.js"
 import type * as Metrics from "./routes/metrics.js"
 import type { Router } from "./http/context.js"
 import * as Routes from "./http/routes.js"
-import * as Runnings from "./http/shutdown.js"
+import * as ActiveRequests from "./http/shutdown.js"
 import type { GatewayContext } from "./http/context.js"
 import * as Tracing from "./http/tracing.js"
 import { InsecureAddressError } from "./GatewayServer.js"
@@ -47,45 +47,46 @@ import * as SimpleRoutes from "./compat/routes.js"
  */
 export interface Options<R = never> {
   /**
-   * What is put around every model for every call, such as a `UsageLedger.middleware`, a `Budget.middleware` or a
-   * `ResponseCache.middleware`. It is applied at every call, so what it keeps belongs in a service. @default nothing
+   * Middleware around every model for every call, such as a `UsageLedger.middleware`, a `Budget.middleware` or a
+   * `ResponseCache.middleware`. It is applied at every call, so its state belongs in a service. @default none
    */
   readonly around?: Middleware<never, R>
   /**
-   * What sees every call as the client does, such as an `AccessLog`: it is outside of the limits and the budget of the client's key,
-   * so it also sees the calls that these refuse. It is applied at every call. @default nothing
+   * Middleware that sees every call as the client does, such as an `AccessLog`: it is outside of the limits and the budget of the
+   * client's key, so it also sees the calls that these refuse. It is applied at every call. @default none
    *
    * @since 0.2.0
    */
   readonly observe?: Middleware<never, R>
-  /** The largest body that is read. What is larger is a 413. @default "32 MiB" */
+  /** The largest request body; a larger one is answered with 413. @default "32 MiB" */
   readonly maxBodySize?: FileSystem.SizeInput
   /**
-   * How long a stream waits for its first event before its headers are sent, and how often a comment is sent from then on until
-   * that comes. What fails before that fails with its own status, and what fails later with an event. @default "15 seconds"
+   * How long a stream waits for its first event before its headers are sent, and the interval of the comments that are sent from
+   * then on until that event. A failure before the headers has its own status, and a later one is sent as an event.
+   * @default "15 seconds"
    */
   readonly keepAlive?: Duration.DurationInput
-  /** How long what is under way may go on when the gateway shuts down. @default "30 seconds" */
+  /** How long requests in flight can continue when the gateway shuts down. @default "30 seconds" */
   readonly grace?: Duration.DurationInput
-  /** The most answers to one question (`n` of Chat Completions), each of which is a call. @default 128 */
+  /** The most choices for one request (`n` of Chat Completions), each of which is a call. @default 128 */
   readonly maxChoices?: number
-  /** Which web pages of other origins may ask. @default none */
+  /** The origins of web pages that can call the gateway. @default none */
   readonly cors?: RequestId.Cors
-  /** The simple API under `/llm`: see `SimpleOptions`. `false`: it is not there, and neither are `/health` and `/ready`. */
+  /** The simple API under `/llm`: see `SimpleOptions`. `false` disables it, and `/health` and `/ready` with it. */
   readonly simple?: SimpleOptions | false
-  /** `/metrics` for Prometheus. `false`: it is not there. @default for programs on this machine, and the administration */
+  /** `/metrics` for Prometheus; `false` disables it. @default served to programs on this machine, and to the admin token */
   readonly metrics?: MetricsOptions | false
   /** Whether `/openapi.json` and `/docs` describe the gateway. @default true */
   readonly documents?: boolean
   /**
-   * Further routes, beside those of the gateway. They are not guarded by its keys. One at `/ready`, `/docs` or the like is in the
-   * place of the gateway's own. @default none
+   * Extra routes beside those of the gateway, which its keys do not protect. A route for `/ready`, `/docs` or another optional
+   * path replaces the gateway's own. @default none
    */
   readonly routers?: ReadonlyArray<Router>
 }
 
 /**
- * The API of LLM-API-BalancedCall: `POST /llm/chat`, `/llm/chat/stream`, and what tells of load and health.
+ * Options of the API of LLM-API-BalancedCall: `POST /llm/chat`, `/llm/chat/stream`, and the routes for load and health.
  *
  * @since 0.1.0
  * @category model
@@ -93,7 +94,7 @@ export interface Options<R = never> {
 export type SimpleOptions = SimpleRoutes.Options
 
 /**
- * Who may read `/metrics`.
+ * Options of `/metrics`: which clients can read it.
  *
  * @since 0.1.0
  * @category model
@@ -101,18 +102,18 @@ export type SimpleOptions = SimpleRoutes.Options
 export type MetricsOptions = Metrics.Options
 
 /**
- * A gateway that is not served yet.
+ * A gateway as an HTTP app, before a server serves it.
  *
  * @since 0.1.0
  * @category model
  */
 export interface Gateway {
   readonly app: HttpApp.Default<never, Scope.Scope>
-  /** What is under way. */
+  /** The number of requests in flight, and whether the gateway is shutting down. */
   readonly status: Effect.Effect<Status>
   /**
-   * Refuses new requests, waits for those under way, and ends what is still there after `grace`, telling the clients so. For a
-   * server of your own; `layer` does it by itself.
+   * Refuses new requests, waits for those in flight, and ends those that remain after `grace` with an error. `layer` does this
+   * when it is closed; call it when you serve the app yourself.
    */
   readonly drain: Effect.Effect<void>
 }
@@ -129,7 +130,7 @@ export interface Status {
 const mebibyte = 1024 * 1024
 
 /**
- * A gateway to be served in your own way. It serves the `Dashboard` in context, where there is one.
+ * Makes a gateway to serve in your own way. It serves the `Dashboard` in context, if there is one.
  *
  * @since 0.1.0
  * @category constructors
@@ -137,16 +138,16 @@ const mebibyte = 1024 * 1024
 export const make = <R = never>(options: Options<R> = {}): Effect.Effect<Gateway, never, Models | Access | R> =>
   Effect.gen(function* () {
     const context = yield* Effect.context<R>()
-    const given = (middleware: Middleware<never, R> | undefined): Middleware =>
+    const withServices = (middleware: Middleware<never, R> | undefined): Middleware =>
       middleware === undefined ? Effect.succeed : (llm) => Effect.provide(middleware(llm), context)
-    const observe = given(options.observe)
+    const observe = withServices(options.observe)
     const dashboard = yield* Effect.serviceOption(Dashboard)
-    const running = yield* Runnings.make
-    const surroundings: GatewayContext = {
+    const requests = yield* ActiveRequests.make
+    const gatewayContext: GatewayContext = {
       models: yield* Models,
       access: yield* Access,
-      running,
-      around: given(options.around),
+      requests,
+      around: withServices(options.around),
       observe: Option.match(dashboard, {
         onNone: () => observe,
         onSome:
@@ -158,24 +159,24 @@ export const make = <R = never>(options: Options<R> = {}): Effect.Effect<Gateway
       keepAlive: Duration.decode(options.keepAlive ?? "15 seconds"),
       maxChoices: options.maxChoices ?? 128
     }
-    const beside = [
-      ...(options.simple === false ? [] : yield* SimpleRoutes.make(surroundings, options.simple ?? {})),
+    const optionalRoutes = [
+      ...(options.simple === false ? [] : yield* SimpleRoutes.make(gatewayContext, options.simple ?? {})),
       ...(options.documents === false ? [] : yield* Routes.documents),
-      ...(options.metrics === false ? [] : [Routes.metrics(surroundings, options.metrics ?? {})])
+      ...(options.metrics === false ? [] : [Routes.metrics(gatewayContext, options.metrics ?? {})])
     ]
-    const app = Routes.make(surroundings, beside, [
+    const app = Routes.make(gatewayContext, optionalRoutes, [
       ...Option.toArray(dashboard).map(({ router }) => router),
       ...(options.routers ?? [])
     ])
     return {
-      app: RequestId.shared(options.cors)(RequestId.wrapped(app)),
-      status: running.status,
-      drain: running.drain(options.grace ?? "30 seconds")
+      app: RequestId.withCors(options.cors)(RequestId.withRequestId(app)),
+      status: requests.status,
+      drain: requests.drain(options.grace ?? "30 seconds")
     }
   })
 
 /**
- * The gateway as an app, to be mounted in a server of your own.
+ * The gateway as an app, to mount in a server of your own.
  *
  * @since 0.1.0
  * @category constructors
@@ -186,10 +187,9 @@ export const app = <R = never>(
   Effect.map(make(options), (gateway) => gateway.app)
 
 /**
- * Serves the gateway with the server in context, `GatewayServer.layer` for example. Where the layer is closed, it drains first.
+ * Serves the gateway with the server in context, for example of `GatewayServer.layer`. Drains when the layer is closed.
  *
- * Where no key is configured, it answers on the loopback interface only: it warns of that in the log, and fails where the server
- * listens elsewhere.
+ * Without keys it serves the loopback interface only: it logs a warning, and fails where the server listens on another address.
  *
  * @since 0.1.0
  * @category layers
@@ -207,12 +207,12 @@ export const layer = <R = never>(
           return yield* new InsecureAddressError({ address: server.address.hostname })
         }
         yield* Effect.logWarning(
-          `No key is configured: whoever can reach ${address} may use the gateway, so it answers on this machine only.`
+          `No key is configured: every client that can reach ${address} can use the gateway, so it serves this machine only.`
         )
       }
       const gateway = yield* make(options)
-      yield* Tracing.traced(server.serve(gateway.app))
-      // Closed before the server is: what is under way ends first.
+      yield* Tracing.withRequestSpans(server.serve(gateway.app))
+      // Runs before the finalizer of the server, so that requests in flight can end.
       yield* Effect.addFinalizer(() => gateway.drain)
       yield* Effect.logInfo(`The gateway answers at ${address}`)
     })

@@ -1,5 +1,5 @@
 /**
- * The HTTP server of a gateway on Node, with limits on what clients may keep open.
+ * The HTTP server of a gateway on Node, with timeouts and size limits for clients.
  *
  * @example
  * ```ts
@@ -15,7 +15,7 @@
  * @since 0.1.0
  */
 import type { HttpServer } from "@effect/platform"
-import { HttpServer as Servers } from "@effect/platform"
+import { HttpServer as PlatformServer } from "@effect/platform"
 import type { HttpServerError } from "@effect/platform"
 import { NodeHttpServer } from "@effect/platform-node"
 import { Duration, Effect, Layer, Schema } from "effect"
@@ -31,25 +31,25 @@ import * as Loopback from "./auth/loopback.js"
 export interface Options {
   /** @default "127.0.0.1" */
   readonly host?: string
-  /** 0: one that is free. @default 8080 */
+  /** 0 picks a free port. @default 8080 */
   readonly port?: number
-  /** How long a client may take to send its headers. @default "10 seconds" */
+  /** How long a client can take to send its headers. @default "10 seconds" */
   readonly headersTimeout?: Duration.DurationInput
-  /** How long a client may take to send its whole request. @default "2 minutes" */
+  /** How long a client can take to send its whole request. @default "2 minutes" */
   readonly requestTimeout?: Duration.DurationInput
-  /** How long a connection may stay open between two requests. @default "65 seconds" */
+  /** How long a connection can stay open between two requests. @default "65 seconds" */
   readonly keepAliveTimeout?: Duration.DurationInput
   /**
-   * How long a connection may be still in the middle of a request, nothing being read or written: a client that does not read its
-   * answer, or a model that thinks. @default "10 minutes"
+   * How long a connection can stay without reads and writes during a request, because the client does not read its response or
+   * the model is reasoning. @default "10 minutes"
    */
   readonly idleTimeout?: Duration.DurationInput
-  /** The most bytes of headers. @default 16384 */
+  /** The largest total size of the headers in bytes. @default 16384 */
   readonly maxHeaderSize?: number
 }
 
 /**
- * No key is configured, so the gateway may listen where only its own machine can reach it.
+ * The server is configured to listen on a public address without any key.
  *
  * @since 0.1.0
  * @category errors
@@ -70,22 +70,22 @@ const serverOf = (options: Options): Server => {
     requestTimeout: millis(options.requestTimeout ?? "2 minutes"),
     keepAliveTimeout: millis(options.keepAliveTimeout ?? "65 seconds"),
     maxHeaderSize: options.maxHeaderSize ?? 16 * 1024,
-    // How often the limits above are looked at.
+    // How often the timeouts above are checked.
     connectionsCheckingInterval: 1000
   })
   server.timeout = millis(options.idleTimeout ?? "10 minutes")
   return server
 }
 
-/** Ends what is still open: after a gateway has drained, that is idle or was told that its time is up. */
-const closed = (server: Server): Effect.Effect<void> =>
+/** Closes all connections: after the gateway has drained, they are idle or have their last response. */
+const closeServer = (server: Server): Effect.Effect<void> =>
   Effect.async((resume) => {
     server.close(() => resume(Effect.void))
     server.closeAllConnections()
   })
 
 /**
- * A server that listens. It does not where no key is configured and others could reach it.
+ * A server that listens. Fails where no key is configured and the address is not a loopback address.
  *
  * @since 0.1.0
  * @category layers
@@ -94,14 +94,14 @@ export const layer = (
   options: Options = {}
 ): Layer.Layer<HttpServer.HttpServer, HttpServerError.ServeError | InsecureAddressError, Access> =>
   Layer.scoped(
-    Servers.HttpServer,
+    PlatformServer.HttpServer,
     Effect.gen(function* () {
       const { host = "127.0.0.1", port = 8080 } = options
       const { isOpen } = yield* Access
       if (isOpen && !Loopback.isLoopback(host)) return yield* new InsecureAddressError({ address: host })
       const server = serverOf(options)
-      const withUsageListener = yield* NodeHttpServer.make(() => server, { host, port })
-      yield* Effect.addFinalizer(() => closed(server))
-      return withUsageListener
+      const httpServer = yield* NodeHttpServer.make(() => server, { host, port })
+      yield* Effect.addFinalizer(() => closeServer(server))
+      return httpServer
     })
   )

@@ -1,5 +1,5 @@
 /**
- * A key of the gateway's own, and what may be done with it: what `Access` keeps, and what `POST /admin/keys` takes.
+ * Virtual keys and their settings, as `Access` stores them and `POST /admin/keys` accepts them.
  *
  * @example
  * ```ts
@@ -7,7 +7,7 @@
  *
  * const settings: VirtualKey.Settings = { label: "team-a", models: ["openai/*"], budget: { dollars: 20, period: "day" } }
  *
- * const mayAsk = VirtualKey.allows(settings, ["openai/gpt-4o"])
+ * const isAllowed = VirtualKey.allows(settings, ["openai/gpt-4o"])
  * ```
  *
  * @since 0.1.0
@@ -21,7 +21,7 @@ const Count = Schema.Int.pipe(Schema.positive())
 const Amount = Schema.Number.pipe(Schema.finite(), Schema.positive())
 
 /**
- * When a budget begins anew: never, or with a unit of the calendar, in UTC.
+ * The period after which a budget starts again: never, or a unit of the calendar in UTC.
  *
  * @since 0.1.0
  * @category model
@@ -29,7 +29,7 @@ const Amount = Schema.Number.pipe(Schema.finite(), Schema.positive())
 export const Period = Schema.Literal("forever", "minute", "hour", "day", "week", "month", "year")
 
 /**
- * What the calls with a key may cost.
+ * The budget of the calls with a key.
  *
  * @since 0.1.0
  * @category model
@@ -40,7 +40,7 @@ export const Budget = Schema.Union(
 )
 
 /**
- * How fast a key may be used. A call that comes too early is refused at once, with the time to wait.
+ * The rate limits of a key. A call beyond them fails at once, with the time to wait.
  *
  * @since 0.1.0
  * @category model
@@ -50,27 +50,25 @@ export const RateLimit = Schema.Struct({
   requestsPerDay: optional(Count),
   /** Input and output together. */
   tokensPerMinute: optional(Count),
-  /** The most calls under way at once. */
+  /** The most calls in flight. */
   maxConcurrent: optional(Count)
 })
 
 const settings = {
-  /** For whom calls are counted (`UsageLedger.label`). @default the id of the key */
+  /** The label under which usage is recorded (`UsageLedger.label`). @default the id of the key */
   label: optional(Schema.NonEmptyString),
-  /**
-   * The models that may be asked, by any of their names; `*` stands for any text. @default all
-   */
+  /** The models that the key includes, by any of their names; `*` matches any text. @default all */
   models: optional(Schema.Array(Schema.NonEmptyString)),
-  /** @default not limited */
+  /** @default no budget */
   budget: optional(Budget),
-  /** @default not limited */
+  /** @default no limits */
   rateLimit: optional(RateLimit),
-  /** From when on the key is refused. @default never */
+  /** The time from which on the key is refused. @default never */
   expiresAt: optional(Schema.DateTimeUtc)
 }
 
 /**
- * What may be done with a key.
+ * The settings of a key.
  *
  * @since 0.1.0
  * @category model
@@ -84,21 +82,21 @@ export const Settings = Schema.Struct(settings)
 export type Settings = typeof Settings.Type
 
 /**
- * A key as it is kept: not the secret, but its SHA-256.
+ * A key as it is stored: with the SHA-256 of its secret instead of the secret.
  *
  * @since 0.1.0
  * @category model
  */
 export const VirtualKey = Schema.Struct({
   ...settings,
-  /** What logs and the administration call the key. */
+  /** The name of the key in logs and in the administration. */
   id: Schema.NonEmptyString,
   /** The SHA-256 of the secret, in hexadecimal digits. */
   hash: Schema.String.pipe(Schema.pattern(/^[0-9a-f]{64}$/)),
   createdAt: Schema.DateTimeUtc,
   /**
-   * Whether the key comes from the configuration of a gateway, such as its file of keys, and was not made by the administration.
-   * It is good only at gateways that have it configured now, whatever is in the store. @default false
+   * Whether the key comes from the configuration of a gateway, such as its file of keys, rather than from the administration.
+   * Only gateways that have it configured now accept it, whatever the store contains. @default false
    */
   configured: optional(Schema.Boolean)
 }).annotations({ identifier: "VirtualKey" })
@@ -109,7 +107,7 @@ export const VirtualKey = Schema.Struct({
  */
 export type VirtualKey = typeof VirtualKey.Type
 
-/** Whether a text fits a pattern: its pieces follow each other, the first at the beginning and the last at the end. */
+/** Whether a text matches a pattern: its literal parts follow each other, the first at the start and the last at the end. */
 const fits = (pattern: string, text: string): boolean => {
   const [first = "", ...pieces] = pattern.split("*")
   const last = pieces.pop()
@@ -117,15 +115,15 @@ const fits = (pattern: string, text: string): boolean => {
   if (!text.startsWith(first)) return false
   let at = first.length
   for (const piece of pieces) {
-    const found = text.indexOf(piece, at)
-    if (found === -1) return false
-    at = found + piece.length
+    const index = text.indexOf(piece, at)
+    if (index === -1) return false
+    at = index + piece.length
   }
   return text.length - last.length >= at && text.endsWith(last)
 }
 
 /**
- * Whether a model may be asked that has these names.
+ * Whether the key includes a model with these names.
  *
  * @since 0.1.0
  * @category guards

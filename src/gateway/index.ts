@@ -1,5 +1,5 @@
 /**
- * The models of this library over HTTP: OpenAI's and Anthropic's APIs, with keys of the gateway's own.
+ * Serves the models of this library over HTTP as OpenAI's and Anthropic's APIs, with virtual keys.
  *
  * @since 0.1.0
  */

@@ -1,4 +1,4 @@
-/** Who is let in: keys, their models, limits, budgets and end; and the administration. */
+/** Access control over sockets: keys with their models, limits, budgets and expiry, and the admin token. */
 import { describe, expect, it } from "@effect/vitest"
 import {
   ConfigProvider,
@@ -19,43 +19,45 @@ import * as Models from "../../src/models/Models.js"
 import * as UsageLedger from "../../src/accounting/UsageLedger.js"
 import { eventually } from "../support/eventually.js"
 import { makeGate, start } from "./support/gateway.js"
-import type { Spoken } from "./support/http.js"
+import type { Protocol } from "./support/http.js"
 import { paths, post, question, send } from "./support/http.js"
 
 const bearer = (key: string) => ({ authorization: `Bearer ${key}` })
 
-const ask = (url: string, key: string, model = "openai/large", spoken: Spoken = "chat completions") =>
-  post(url + paths[spoken], question(spoken, model), bearer(key))
+const ask = (url: string, key: string, model = "openai/large", protocol: Protocol = "chat completions") =>
+  post(url + paths[protocol], question(protocol, model), bearer(key))
 
 const some = (secret: string) => Option.some(Redacted.make(secret))
 
-describe("a key", () => {
+describe("a virtual key", () => {
   const access = { keys: [{ key: "sk-a", label: "team-a" }] }
 
-  it.scopedLive("opens every route by either header, and no other does", () =>
-    Effect.gen(function* () {
-      const { url } = yield* start({ access })
-      for (const spoken of Object.keys(paths) as ReadonlyArray<Spoken>) {
-        const asked = (headers: Readonly<Record<string, string>>) =>
-          Effect.map(post(url + paths[spoken], question(spoken, "openai/large"), headers), ({ status }) => status)
-        expect(yield* asked(bearer("sk-a"))).toBe(200)
-        expect(yield* asked({ "x-api-key": "sk-a" })).toBe(200)
-        expect(yield* asked({})).toBe(401)
-        expect(yield* asked(bearer("sk-b"))).toBe(401)
-        expect(yield* asked(bearer(""))).toBe(401)
-        expect(yield* asked({ authorization: "Basic sk-a" })).toBe(401)
-        expect(yield* asked({ "x-api-key": "sk-a x" })).toBe(401)
-      }
-      const { headers, json } = yield* ask(url, "nonsense")
-      expect(headers.get("www-authenticate")).toBe("Bearer")
-      expect(json).toMatchObject({ error: { code: "invalid_api_key", type: "authentication_error" } })
-      expect((yield* send(`${url}/v1/models`)).status).toBe(401)
-      expect((yield* post(`${url}/v1/embeddings`, { model: "openai/large", input: "x" })).status).toBe(401)
-      expect((yield* post(`${url}/v1/messages/count_tokens`, question("messages", "openai/large"))).status).toBe(401)
-    })
+  it.scopedLive(
+    "authenticates every route with a key sent as Authorization: Bearer or x-api-key, and answers others with 401",
+    () =>
+      Effect.gen(function* () {
+        const { url } = yield* start({ access })
+        for (const protocol of Object.keys(paths) as ReadonlyArray<Protocol>) {
+          const statusWith = (headers: Readonly<Record<string, string>>) =>
+            Effect.map(post(url + paths[protocol], question(protocol, "openai/large"), headers), ({ status }) => status)
+          expect(yield* statusWith(bearer("sk-a"))).toBe(200)
+          expect(yield* statusWith({ "x-api-key": "sk-a" })).toBe(200)
+          expect(yield* statusWith({})).toBe(401)
+          expect(yield* statusWith(bearer("sk-b"))).toBe(401)
+          expect(yield* statusWith(bearer(""))).toBe(401)
+          expect(yield* statusWith({ authorization: "Basic sk-a" })).toBe(401)
+          expect(yield* statusWith({ "x-api-key": "sk-a x" })).toBe(401)
+        }
+        const { headers, json } = yield* ask(url, "nonsense")
+        expect(headers.get("www-authenticate")).toBe("Bearer")
+        expect(json).toMatchObject({ error: { code: "invalid_api_key", type: "authentication_error" } })
+        expect((yield* send(`${url}/v1/models`)).status).toBe(401)
+        expect((yield* post(`${url}/v1/embeddings`, { model: "openai/large", input: "x" })).status).toBe(401)
+        expect((yield* post(`${url}/v1/messages/count_tokens`, question("messages", "openai/large"))).status).toBe(401)
+      })
   )
 
-  it.scopedLive("asks its own models by any of their names, and neither sees nor hears of others", () =>
+  it.scopedLive("lets a key call its models by any of their names, and hides the models that it does not include", () =>
     Effect.gen(function* () {
       const { provider, url } = yield* start({
         access: {
@@ -66,10 +68,10 @@ describe("a key", () => {
         }
       })
       expect((yield* ask(url, "sk-a", "openai/large")).status).toBe(200)
-      // An alias of what it may ask.
+      // An alias of a model that the key includes.
       expect((yield* ask(url, "sk-a", "fast")).status).toBe(200)
       expect((yield* ask(url, "sk-b", "fast")).status).toBe(200)
-      // The same model, by a name that it was not given.
+      // The same model, by a name that the key does not include.
       expect((yield* ask(url, "sk-b", "openai/large")).status).toBe(404)
       expect((yield* ask(url, "sk-b", "gemini/large")).status).toBe(200)
       const [hidden, missing] = [yield* ask(url, "sk-a", "gemini/large"), yield* ask(url, "sk-a", "gemini/nothing")]
@@ -83,7 +85,7 @@ describe("a key", () => {
     })
   )
 
-  it.scopedLive("is counted under its label", () =>
+  it.scopedLive("records usage under the label of the key", () =>
     Effect.gen(function* () {
       const ledger = yield* UsageLedger.make()
       const { url } = yield* start({
@@ -102,7 +104,7 @@ describe("a key", () => {
     })
   )
 
-  it.scopedLive("that is used too often is a 429 with the time to wait, and others are not held up", () =>
+  it.scopedLive("answers 429 with retry-after when a key exceeds its rate limit, and still serves other keys", () =>
     Effect.gen(function* () {
       const { provider, url } = yield* start({
         access: { keys: [{ key: "sk-a", rateLimit: { requestsPerMinute: 2 } }, { key: "sk-b" }] }
@@ -124,7 +126,7 @@ describe("a key", () => {
     })
   )
 
-  it.scopedLive("has a place among those under way again when its call is over, whole or streamed", () =>
+  it.scopedLive("frees the concurrency permit of a key when its call ends, whole or streamed", () =>
     Effect.gen(function* () {
       const gate = yield* makeGate
       const { url } = yield* start({
@@ -137,12 +139,12 @@ describe("a key", () => {
         question("chat completions", "openai/large", { stream: true }),
         bearer("sk-a")
       )
-      for (const [held, other] of [
+      for (const [blocked, other] of [
         [whole, streamed],
         [streamed, whole]
       ] as const) {
         yield* gate.close
-        const first = yield* Effect.fork(held)
+        const first = yield* Effect.fork(blocked)
         yield* eventually(Effect.map(gate.waiting, (count) => count === 1))
         expect((yield* other).status).toBe(429)
         yield* gate.open
@@ -152,7 +154,7 @@ describe("a key", () => {
     })
   )
 
-  it.scoped("tells how its budget stands, by its name and for as long as it is good", () =>
+  it.scoped("reports the budgets of all keys that are neither expired nor revoked", () =>
     Effect.gen(function* () {
       const access = yield* Access.make({
         keys: [
@@ -161,29 +163,29 @@ describe("a key", () => {
           { key: "sk-c" }
         ]
       })
-      const standing = Effect.map(access.budgets, (all) =>
+      const budgets = Effect.map(access.budgets, (all) =>
         all.map(({ key, status }) => [key.label, key.budget, status.spent, status.limit, status.unit])
       )
-      expect(yield* standing).toEqual([
+      expect(yield* budgets).toEqual([
         ["team-a", { tokens: 1500, period: "day" }, 0, 1500, "tokens"],
         [undefined, { dollars: 2 }, 0, 2, "dollars"]
       ])
       yield* TestClock.adjust("1 minute")
       const { key } = yield* access.create({ label: "team-d", budget: { tokens: 10 } })
-      expect((yield* standing).map(([label]) => label)).toEqual(["team-a", "team-d"])
+      expect((yield* budgets).map(([label]) => label)).toEqual(["team-a", "team-d"])
       yield* access.revoke(key.id)
-      expect((yield* standing).map(([label]) => label)).toEqual(["team-a"])
+      expect((yield* budgets).map(([label]) => label)).toEqual(["team-a"])
     })
   )
 
-  it.scoped("tells of its budget where it was used, while the store is away", () =>
+  it.scoped("reports the budgets of keys in use while the store cannot be listed", () =>
     Effect.gen(function* () {
       const memory = yield* AccessStore.memory
-      const isAway = yield* Ref.make(false)
+      const isUnavailable = yield* Ref.make(false)
       const store = AccessStore.AccessStore.of({
         ...memory,
-        list: Effect.flatMap(Ref.get(isAway), (away) =>
-          away ? Effect.fail(new AccessStore.AccessStoreError({ detail: "away" })) : memory.list
+        list: Effect.flatMap(Ref.get(isUnavailable), (unavailable) =>
+          unavailable ? Effect.fail(new AccessStore.AccessStoreError({ detail: "away" })) : memory.list
         )
       })
       const access = yield* Effect.provideService(
@@ -191,12 +193,12 @@ describe("a key", () => {
         AccessStore.AccessStore,
         store
       )
-      yield* Ref.set(isAway, true)
+      yield* Ref.set(isUnavailable, true)
       expect((yield* access.budgets).map(({ key }) => key.label)).toEqual(["team-a"])
     })
   )
 
-  it.scopedLive("whose budget is spent is a 402", () =>
+  it.scopedLive("answers 402 when the budget of a key is spent", () =>
     Effect.gen(function* () {
       const { provider, url } = yield* start({
         access: { keys: [{ key: "sk-a", budget: { tokens: 1500 } }] },
@@ -212,7 +214,7 @@ describe("a key", () => {
 })
 
 describe("a key with a budget in dollars", () => {
-  /** A gateway that keeps the entries of its access log. */
+  /** A gateway that collects the entries of its access log. */
   const logging = (entry: Readonly<Record<string, unknown>>, keys: ReadonlyArray<Access.KeyOptions>) => {
     const entries: Array<AccessLog.Entry> = []
     const observe = AccessLog.make({
@@ -226,14 +228,14 @@ describe("a key with a budget in dollars", () => {
 
   const dollars = { key: "sk-a", budget: { dollars: 1 } }
 
-  it.scopedLive("is told which model has no price and what to do, whole and streamed, in each protocol", () =>
+  it.scopedLive("answers 402 that names the model without a price, whole and streamed, in each protocol", () =>
     Effect.gen(function* () {
       const { entries, provider, url } = yield* logging({}, [dollars])
-      for (const spoken of ["chat completions", "responses", "messages"] as const) {
+      for (const protocol of ["chat completions", "responses", "messages"] as const) {
         for (const stream of [false, true]) {
           const refused = yield* post(
-            `${url}${paths[spoken]}`,
-            question(spoken, "openai/large", { stream }),
+            `${url}${paths[protocol]}`,
+            question(protocol, "openai/large", { stream }),
             bearer("sk-a")
           )
           expect(refused.status).toBe(402)
@@ -248,13 +250,13 @@ describe("a key with a budget in dollars", () => {
     })
   )
 
-  it.scopedLive("is served where the model has a price, and pays by it", () =>
+  it.scopedLive("charges a budget in dollars with the price of the model, and answers 402 once it is spent", () =>
     Effect.gen(function* () {
       const price = { input: 0, output: 0, request: 0.4 }
       const { entries, url } = yield* logging({ price }, [dollars])
-      const asked = [yield* ask(url, "sk-a"), yield* ask(url, "sk-a"), yield* ask(url, "sk-a")]
-      expect(asked.map(({ status }) => status)).toEqual([200, 200, 402])
-      expect(asked[2]?.json).toMatchObject({ error: { code: "budget_exceeded" } })
+      const responses = [yield* ask(url, "sk-a"), yield* ask(url, "sk-a"), yield* ask(url, "sk-a")]
+      expect(responses.map(({ status }) => status)).toEqual([200, 200, 402])
+      expect(responses[2]?.json).toMatchObject({ error: { code: "budget_exceeded" } })
       expect(entries.map(({ cost, outcome }) => [outcome, cost?.total])).toEqual([
         ["ok", 0.4],
         ["ok", 0.4],
@@ -263,7 +265,7 @@ describe("a key with a budget in dollars", () => {
     })
   )
 
-  it.scopedLive("leaves calls that its rate limit refuses in the access log too", () =>
+  it.scopedLive("writes calls that the rate limit of a key refuses to the access log", () =>
     Effect.gen(function* () {
       const { entries, url } = yield* logging({}, [{ key: "sk-a", rateLimit: { requestsPerMinute: 1 } }])
       expect((yield* ask(url, "sk-a")).status).toBe(200)
@@ -273,10 +275,10 @@ describe("a key with a budget in dollars", () => {
   )
 })
 
-describe("access", () => {
+describe("Access.make", () => {
   const expiring = (at: number) => ({ keys: [{ key: "sk-a", expiresAt: DateTime.unsafeMake(at) }] })
 
-  it.effect("ends when the key expires, to the millisecond", () =>
+  it.effect("refuses a key from the exact millisecond of its expiry", () =>
     Effect.gen(function* () {
       const access = yield* Access.make(expiring(1000))
       yield* TestClock.setTime(999)
@@ -286,7 +288,7 @@ describe("access", () => {
     })
   )
 
-  it.effect("is open only where there is neither a key nor a token", () =>
+  it.effect("reports isOpen only without keys, an admin token and an access store", () =>
     Effect.gen(function* () {
       expect((yield* Access.make()).isOpen).toBe(true)
       expect((yield* Access.make({ adminToken: "t" })).isOpen).toBe(false)
@@ -297,32 +299,32 @@ describe("access", () => {
     })
   )
 
-  it.effect("keeps the digest of a key and never the key", () =>
+  it.effect("stores the digest of a key and never its secret", () =>
     Effect.gen(function* () {
       const store = yield* AccessStore.memory
       const access = yield* Access.make({ adminToken: "admin-secret", keys: [{ key: "sk-configured" }] }).pipe(
         Effect.provideService(AccessStore.AccessStore, store)
       )
       const { key, secret } = yield* access.create({ label: "x" })
-      const kept = JSON.stringify(yield* store.list)
-      expect(kept).not.toContain("sk-configured")
-      expect(kept).not.toContain(Redacted.value(secret))
+      const stored = JSON.stringify(yield* store.list)
+      expect(stored).not.toContain("sk-configured")
+      expect(stored).not.toContain(Redacted.value(secret))
       expect(key.hash).toMatch(/^[0-9a-f]{64}$/)
       expect(Redacted.value(secret).length).toBeGreaterThan(43)
       expect((yield* access.caller(Option.some(secret))).label).toBe("x")
     })
   )
 
-  it.effect("takes a key by its digest alone", () =>
+  it.effect("accepts a key that is configured by its SHA-256", () =>
     Effect.gen(function* () {
       const one = yield* Access.make({ keys: [{ key: "sk-a" }] })
-      const [kept] = yield* one.list
-      const other = yield* Access.make({ keys: [{ key: { sha256: (kept?.hash ?? "").toUpperCase() } }] })
-      expect((yield* other.caller(some("sk-a"))).id).toBe(kept?.id)
+      const [stored] = yield* one.list
+      const other = yield* Access.make({ keys: [{ key: { sha256: (stored?.hash ?? "").toUpperCase() } }] })
+      expect((yield* other.caller(some("sk-a"))).id).toBe(stored?.id)
     })
   )
 
-  it.effect("refuses keys that make no sense, all at once and without their secrets", () =>
+  it.effect("rejects invalid keys with all faults in one error and without their secrets", () =>
     Effect.gen(function* () {
       const error = yield* Effect.flip(
         Access.make({
@@ -343,7 +345,7 @@ describe("access", () => {
     })
   )
 
-  it.effect("does not begin with secrets that no client could send in a header", () =>
+  it.effect("rejects secrets that are empty or that no HTTP header can carry", () =>
     Effect.gen(function* () {
       const error = yield* Effect.flip(
         Access.make({ keys: [{ key: "sk-good" }, { key: "two words" }, { key: "clé" }], adminToken: "a long text" })
@@ -361,7 +363,7 @@ describe("access", () => {
     })
   )
 
-  it.effect("forgets a key that is revoked", () =>
+  it.effect("refuses a key after it was revoked", () =>
     Effect.gen(function* () {
       const access = yield* Access.make({ adminToken: "t" })
       const { key, secret } = yield* access.create({})
@@ -371,7 +373,7 @@ describe("access", () => {
     })
   )
 
-  it.effect("comes from the environment", () =>
+  it.effect("reads the admin token and the keys from environment variables", () =>
     Effect.gen(function* () {
       const access = yield* Effect.provide(
         Access.Access,
@@ -406,7 +408,7 @@ describe("a gateway without keys", () => {
     default: Effect.dieMessage("not asked")
   })
 
-  const launched = (host: string, access: Access.Options) =>
+  const launch = (host: string, access: Access.Options) =>
     Layer.build(
       Gateway.layer().pipe(
         Layer.provide(GatewayServer.layer({ host, port: 0 })),
@@ -414,33 +416,33 @@ describe("a gateway without keys", () => {
       )
     ).pipe(Effect.scoped, Logger.withMinimumLogLevel(LogLevel.None), Effect.either)
 
-  it.live("does not listen where others could reach it, and one with keys does", () =>
+  it.live("refuses to listen on a public address without keys, and listens there with keys", () =>
     Effect.gen(function* () {
-      const refused = yield* launched("0.0.0.0", {})
+      const refused = yield* launch("0.0.0.0", {})
       expect(refused).toMatchObject({ _tag: "Left", left: { _tag: "InsecureAddressError", address: "0.0.0.0" } })
-      expect((yield* launched("0.0.0.0", { keys: [{ key: "sk-a" }] }))._tag).toBe("Right")
-      expect((yield* launched("127.0.0.1", {}))._tag).toBe("Right")
+      expect((yield* launch("0.0.0.0", { keys: [{ key: "sk-a" }] }))._tag).toBe("Right")
+      expect((yield* launch("127.0.0.1", {}))._tag).toBe("Right")
     })
   )
 
-  it.scopedLive("answers programs, and no pages of others", () =>
+  it.scopedLive("refuses requests of web pages from other origins when no key is configured", () =>
     Effect.gen(function* () {
       const { provider, url } = yield* start()
-      const asked = (headers: Readonly<Record<string, string>>) =>
+      const statusWith = (headers: Readonly<Record<string, string>>) =>
         Effect.map(
           post(`${url}/v1/chat/completions`, question("chat completions", "fast"), headers),
           ({ status }) => status
         )
-      expect(yield* asked({})).toBe(200)
-      expect(yield* asked({ origin: "http://localhost:5173" })).toBe(200)
-      expect(yield* asked({ origin: "https://evil.example" })).toBe(403)
-      expect(yield* asked({ origin: "https://localhost.evil.example" })).toBe(403)
-      expect(yield* asked({ origin: "null" })).toBe(403)
+      expect(yield* statusWith({})).toBe(200)
+      expect(yield* statusWith({ origin: "http://localhost:5173" })).toBe(200)
+      expect(yield* statusWith({ origin: "https://evil.example" })).toBe(403)
+      expect(yield* statusWith({ origin: "https://localhost.evil.example" })).toBe(403)
+      expect(yield* statusWith({ origin: "null" })).toBe(403)
       expect(yield* provider.log).toHaveLength(2)
     })
   )
 
-  it.scopedLive("has no administration", () =>
+  it.scopedLive("refuses every admin request when no admin token is configured", () =>
     Effect.gen(function* () {
       const { url } = yield* start()
       expect((yield* send(`${url}/admin/status`)).status).toBe(401)

@@ -1,14 +1,14 @@
-/** Keys that a store has from elsewhere. */
+/** Keys in a store that another program has written. */
 import { describe, expect, it } from "@effect/vitest"
 import { DateTime, Effect, Option, Redacted } from "effect"
 import { Access, AccessStore } from "../../src/gateway/index.js"
-import * as Digest from "../../src/gateway/auth/digest.js"
+import * as Secrets from "../../src/gateway/auth/secrets.js"
 
-describe("a key whose limits make no sense", () => {
-  it.effect("is a fault of the store, told as such, and no defect", () =>
+describe("AccessStore", () => {
+  it.effect("fails with AccessStoreError when the limits of a stored key are invalid", () =>
     Effect.gen(function* () {
       const secret = Redacted.make("sk-from-elsewhere")
-      const hash = Digest.of(secret)
+      const hash = Secrets.digest(secret)
       const store = yield* AccessStore.memory
       yield* store.put({
         id: "key",

@@ -1,4 +1,4 @@
-/** The `ai` package against the gateway, over sockets, by three protocols and whoever is asked behind it. */
+/** The `ai` package against the gateway over sockets, by three protocols and in front of three kinds of provider. */
 import { createAnthropic } from "@ai-sdk/anthropic"
 import { createOpenAI } from "@ai-sdk/openai"
 import { describe, expect, it } from "@effect/vitest"
@@ -11,7 +11,7 @@ import type { ChatRequest, ChatResponse } from "../../src/vocabulary/Chat.js"
 import type { Upstream } from "./support/gateway.js"
 import { start } from "./support/gateway.js"
 
-const spoken = {
+const clients = {
   "chat completions": (url: string, model: string) => createOpenAI({ baseURL: `${url}/v1`, apiKey: "any" }).chat(model),
   responses: (url: string, model: string) => createOpenAI({ baseURL: `${url}/v1`, apiKey: "any" }).responses(model),
   messages: (url: string, model: string) => createAnthropic({ baseURL: `${url}/v1`, apiKey: "any" })(model)
@@ -19,11 +19,11 @@ const spoken = {
 
 const upstreams: ReadonlyArray<Upstream> = ["openai", "anthropic", "gemini"]
 
-const pairs = Object.entries(spoken).flatMap(([protocol, modelAt]) =>
+const pairs = Object.entries(clients).flatMap(([protocol, modelAt]) =>
   upstreams.map((upstream) => [protocol, upstream, modelAt] as const)
 )
 
-/** Calls a tool first, and then says what it returned. */
+/** Calls a tool first, and then answers with its result. */
 const withTool = (request: ChatRequest): Partial<ChatResponse> => {
   const last = request.messages.at(-1)
   return last?.role === "tool"
@@ -42,7 +42,7 @@ const withModel = <A>(
   })
 
 describe.each(pairs)("ai by %s in front of %s", (...pair) => {
-  it.scopedLive("generates and streams text", () =>
+  it.scopedLive("generates and streams text with the ai package", () =>
     Effect.gen(function* () {
       const { streamed, usage, whole } = yield* withModel(pair, async (model) => {
         const whole = await generateText({ model, prompt: "Hello", maxRetries: 0, maxOutputTokens: 100 })
@@ -56,7 +56,7 @@ describe.each(pairs)("ai by %s in front of %s", (...pair) => {
     })
   )
 
-  it.scopedLive("runs a tool", () =>
+  it.scopedLive("runs a tool with the ai package", () =>
     Effect.gen(function* () {
       const { calls, text } = yield* withModel(
         pair,
@@ -87,10 +87,14 @@ describe.each(pairs)("ai by %s in front of %s", (...pair) => {
     })
   )
 
-  // It asks by a tool, of which Anthropic's protocol can say that only one call is wanted. Gemini has no word for that.
+  // For Anthropic the `ai` package requests an object by a tool without parallel calls, which Gemini has no field for.
   const isUnsupported = pair[0] === "messages" && pair[1] === "gemini"
 
-  it.scopedLive(isUnsupported ? "is told that its way to an object is not supported" : "generates an object", () =>
+  const objectTitle = isUnsupported
+    ? "answers 400 to generateObject by Messages in front of Gemini"
+    : "generates an object with the ai package"
+
+  it.scopedLive(objectTitle, () =>
     Effect.gen(function* () {
       const object = yield* withModel(
         pair,
@@ -115,8 +119,8 @@ describe.each(pairs)("ai by %s in front of %s", (...pair) => {
   )
 })
 
-describe("ai", () => {
-  it.scopedLive("embeds", () =>
+describe("ai embeddings", () => {
+  it.scopedLive("embeds several values with the ai package", () =>
     Effect.gen(function* () {
       const { url } = yield* start()
       const model = createOpenAI({ baseURL: `${url}/v1`, apiKey: "any" }).embedding("openai/large")

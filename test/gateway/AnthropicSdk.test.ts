@@ -1,4 +1,4 @@
-/** The official `@anthropic-ai/sdk` package against the gateway, over sockets, whoever is asked behind it. */
+/** The official `@anthropic-ai/sdk` package against the gateway over sockets, in front of each kind of provider. */
 import Anthropic from "@anthropic-ai/sdk"
 import { describe, expect, it } from "@effect/vitest"
 import type { Scope } from "effect"
@@ -26,13 +26,13 @@ const withClient = <A>(
   })
 
 describe.each(upstreams)("anthropic in front of %s", (upstream) => {
-  const asked = { model: `${upstream}/large`, max_tokens: 100, messages: hello }
+  const params = { model: `${upstream}/large`, max_tokens: 100, messages: hello }
 
-  it.scopedLive("answers, whole and streamed alike", () =>
+  it.scopedLive("gives the Anthropic client the same message whole and streamed", () =>
     Effect.gen(function* () {
       const { streamed, whole } = yield* withClient(async (client) => ({
-        whole: await client.messages.create(asked),
-        streamed: await client.messages.stream(asked).finalMessage()
+        whole: await client.messages.create(params),
+        streamed: await client.messages.stream(params).finalMessage()
       }))
       for (const message of [whole, streamed]) {
         expect(message).toMatchObject({
@@ -46,7 +46,7 @@ describe.each(upstreams)("anthropic in front of %s", (upstream) => {
     })
   )
 
-  it.scopedLive("hands tool calls on, whole and streamed, and their results back", () =>
+  it.scopedLive("gives the Anthropic client tool calls, whole and streamed, and accepts their results", () =>
     Effect.gen(function* () {
       const answer = {
         text: "",
@@ -57,8 +57,8 @@ describe.each(upstreams)("anthropic in front of %s", (upstream) => {
       }
       const messages = yield* withClient(
         async (client) => [
-          await client.messages.create({ ...asked, tools }),
-          await client.messages.stream({ ...asked, tools }).finalMessage()
+          await client.messages.create({ ...params, tools }),
+          await client.messages.stream({ ...params, tools }).finalMessage()
         ],
         answer
       )
@@ -72,7 +72,7 @@ describe.each(upstreams)("anthropic in front of %s", (upstream) => {
       const content = messages[0]?.content ?? []
       const next = yield* withClient((client) =>
         client.messages.create({
-          ...asked,
+          ...params,
           tools,
           messages: [
             ...hello,
@@ -92,10 +92,10 @@ describe.each(upstreams)("anthropic in front of %s", (upstream) => {
     })
   )
 
-  it.scopedLive("counts tokens without asking anybody", () =>
+  it.scopedLive("counts tokens for the Anthropic client without a request to the provider", () =>
     Effect.gen(function* () {
       const { counted, requests } = yield* withClient(async (client, { provider }) => ({
-        counted: await client.messages.countTokens({ model: asked.model, messages: hello }),
+        counted: await client.messages.countTokens({ model: params.model, messages: hello }),
         requests: await Effect.runPromise(provider.log)
       }))
       expect(counted.input_tokens).toBeGreaterThan(0)
@@ -104,8 +104,8 @@ describe.each(upstreams)("anthropic in front of %s", (upstream) => {
   )
 })
 
-describe("anthropic's client", () => {
-  it.scopedLive("lists models", () =>
+describe("the Anthropic client", () => {
+  it.scopedLive("lists the models of the gateway with the Anthropic client", () =>
     Effect.gen(function* () {
       const ids = yield* withClient(async (client) => {
         const ids = []
@@ -124,7 +124,7 @@ describe("anthropic's client", () => {
   ] as const
 
   for (const [status, Class, type] of cases) {
-    it.scopedLive(`has its own class for a provider's ${status}`, () =>
+    it.scopedLive(`makes the Anthropic client throw its own error class for a provider's ${status}`, () =>
       Effect.gen(function* () {
         const gateway = yield* start()
         yield* gateway.provider.next(SimulatedProvider.status(status))
@@ -139,7 +139,7 @@ describe("anthropic's client", () => {
     )
   }
 
-  it.scopedLive("is told of a failure in the middle of a stream", () =>
+  it.scopedLive("makes the Anthropic client throw an APIError when a stream fails midway", () =>
     Effect.gen(function* () {
       const gateway = yield* start({ provider: { answer: () => "one two three four five six" } })
       yield* gateway.provider.next(SimulatedProvider.truncate(6))

@@ -1,4 +1,4 @@
-/** A gateway in a server of one's own, and without any. */
+/** The gateway as an app, without a server. */
 import { HttpApp, HttpRouter, HttpServerResponse } from "@effect/platform"
 import { describe, expect, it } from "@effect/vitest"
 import { Effect, Layer } from "effect"
@@ -23,7 +23,7 @@ const models = Layer.effect(
 
 const services = Layer.merge(models, Access.layer())
 
-const handled = (options: Gateway.Options, path: string, body?: unknown) =>
+const handle = (options: Gateway.Options, path: string, body?: unknown) =>
   Effect.flatMap(Gateway.app(options), (app) =>
     Effect.promise(async () => {
       const response = await HttpApp.toWebHandler(app)(
@@ -36,37 +36,37 @@ const handled = (options: Gateway.Options, path: string, body?: unknown) =>
     })
   ).pipe(Effect.provide(services))
 
-describe("a gateway as an app", () => {
+describe("Gateway.app", () => {
   const chat = question("chat completions", "model")
 
-  it.live("answers by any server", () =>
+  it.live("answers whole and streamed through a web handler", () =>
     Effect.gen(function* () {
-      const whole = yield* handled({}, "/v1/chat/completions", chat)
+      const whole = yield* handle({}, "/v1/chat/completions", chat)
       expect(whole.status).toBe(200)
       expect(whole.text).toContain("Hello")
-      const streamed = yield* handled({}, "/v1/chat/completions", { ...chat, stream: true })
+      const streamed = yield* handle({}, "/v1/chat/completions", { ...chat, stream: true })
       expect(streamed.text).toMatch(/^data: [^]*Hello[^]*data: \[DONE\]\n\n$/)
     })
   )
 
-  it.live("asks the default model where none is named", () =>
+  it.live("uses the default model when a request names none", () =>
     Effect.gen(function* () {
       const { model: _, ...unnamed } = chat
-      expect((yield* handled({}, "/v1/chat/completions", unnamed)).status).toBe(200)
+      expect((yield* handle({}, "/v1/chat/completions", unnamed)).status).toBe(200)
     })
   )
 
-  it.live("does not tell which models there are", () =>
+  it.live("hides the list of models from the error for an unknown model", () =>
     Effect.gen(function* () {
-      const { status, text } = yield* handled({}, "/v1/chat/completions", { ...chat, model: "other" })
+      const { status, text } = yield* handle({}, "/v1/chat/completions", { ...chat, model: "other" })
       expect(status).toBe(404)
       expect(text).not.toContain("secret")
     })
   )
 
-  it.live("bounds what is read there too", () =>
+  it.live("answers 413 above maxBodySize through a web handler", () =>
     Effect.gen(function* () {
-      const { status } = yield* handled({ maxBodySize: 100 }, "/v1/chat/completions", {
+      const { status } = yield* handle({ maxBodySize: 100 }, "/v1/chat/completions", {
         ...chat,
         user: "x".repeat(100)
       })
@@ -74,16 +74,16 @@ describe("a gateway as an app", () => {
     })
   )
 
-  it.live("answers further routes beside its own", () =>
+  it.live("serves extra routers beside the gateway's own routes", () =>
     Effect.gen(function* () {
       const router = HttpRouter.empty.pipe(HttpRouter.get("/ready", HttpServerResponse.text("yes")))
-      expect(yield* handled({ routers: [router] }, "/ready")).toEqual({ status: 200, text: "yes" })
-      expect((yield* handled({ routers: [router] }, "/v1/models")).status).toBe(200)
-      expect((yield* handled({ routers: [router] }, "/other")).status).toBe(404)
+      expect(yield* handle({ routers: [router] }, "/ready")).toEqual({ status: 200, text: "yes" })
+      expect((yield* handle({ routers: [router] }, "/v1/models")).status).toBe(200)
+      expect((yield* handle({ routers: [router] }, "/other")).status).toBe(404)
     })
   )
 
-  it.live("drains when it is told to", () =>
+  it.live("answers 503 after drain", () =>
     Effect.gen(function* () {
       const gateway = yield* Gateway.make({ grace: 0 })
       expect(yield* gateway.status).toEqual({ inFlight: 0, shuttingDown: false })

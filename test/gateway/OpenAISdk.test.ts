@@ -1,4 +1,4 @@
-/** The official `openai` package against the gateway, over sockets, whoever is asked behind it. */
+/** The official `openai` package against the gateway over sockets, in front of each kind of provider. */
 import { describe, expect, it } from "@effect/vitest"
 import type { Scope } from "effect"
 import { Effect, Schema } from "effect"
@@ -8,7 +8,7 @@ import { z } from "zod"
 import type { ChatResponse } from "../../src/vocabulary/Chat.js"
 import { SimulatedProvider } from "../../src/testing/index.js"
 import type { Running, Upstream } from "./support/gateway.js"
-import { nothingIsLeft, start } from "./support/gateway.js"
+import { waitUntilIdle, start } from "./support/gateway.js"
 import { post } from "./support/http.js"
 
 const clientOf = ({ url }: Running) => new OpenAI({ apiKey: "anything", baseURL: `${url}/v1`, maxRetries: 0 })
@@ -40,7 +40,7 @@ const withClient = <A>(
 describe.each(upstreams)("openai in front of %s", (upstream) => {
   const model = `${upstream}/large`
 
-  it.scopedLive("chats", () =>
+  it.scopedLive("answers chat.completions.create of the OpenAI client", () =>
     Effect.gen(function* () {
       const answer = yield* withClient((client) => client.chat.completions.create({ model, messages: [...hello] }))
       expect(answer.object).toBe("chat.completion")
@@ -54,7 +54,7 @@ describe.each(upstreams)("openai in front of %s", (upstream) => {
     })
   )
 
-  it.scopedLive("streams, with usage where it is asked for", () =>
+  it.scopedLive("streams to the OpenAI client, with one usage chunk when include_usage is set", () =>
     Effect.gen(function* () {
       const { ends, text, usages } = yield* withClient(async (client) => {
         const stream = await client.chat.completions.create({
@@ -80,7 +80,7 @@ describe.each(upstreams)("openai in front of %s", (upstream) => {
     })
   )
 
-  it.scopedLive("hands tool calls on, whole and streamed, and their results back", () =>
+  it.scopedLive("gives the OpenAI client tool calls, whole and streamed, and accepts their results", () =>
     Effect.gen(function* () {
       const answer = { text: "", toolCalls: calls }
       const [whole, streamed] = yield* withClient(
@@ -121,7 +121,7 @@ describe.each(upstreams)("openai in front of %s", (upstream) => {
     })
   )
 
-  it.scopedLive("answers in a schema", () =>
+  it.scopedLive("answers chat.completions.parse of the OpenAI client with structured output", () =>
     Effect.gen(function* () {
       const City = z.object({ name: z.string(), inhabitants: z.number() })
       const parsed = yield* withClient(
@@ -137,9 +137,9 @@ describe.each(upstreams)("openai in front of %s", (upstream) => {
     })
   )
 
-  it.scopedLive("answers n times, by as many calls", () =>
+  it.scopedLive("answers n choices with n provider calls, whole and streamed", () =>
     Effect.gen(function* () {
-      const { asked, chunks, whole } = yield* withClient(async (client, { provider }) => {
+      const { requests, chunks, whole } = yield* withClient(async (client, { provider }) => {
         const whole = await client.chat.completions.create({ model, messages: [...hello], n: 3 })
         const stream = await client.chat.completions.create({
           model,
@@ -150,10 +150,10 @@ describe.each(upstreams)("openai in front of %s", (upstream) => {
         })
         const chunks = []
         for await (const chunk of stream) chunks.push(chunk)
-        return { whole, chunks, asked: await Effect.runPromise(provider.log) }
+        return { whole, chunks, requests: await Effect.runPromise(provider.log) }
       })
-      expect(asked).toHaveLength(5)
-      expect(asked.every(({ body }) => !JSON.stringify(body).includes('"n":'))).toBe(true)
+      expect(requests).toHaveLength(5)
+      expect(requests.every(({ body }) => !JSON.stringify(body).includes('"n":'))).toBe(true)
       expect(whole.choices.map(({ index, message }) => [index, message.content])).toEqual(
         [0, 1, 2].map((index) => [index, "You said: Hello"])
       )
@@ -171,7 +171,7 @@ describe.each(upstreams)("openai in front of %s", (upstream) => {
     })
   )
 
-  it.scopedLive("answers by the Responses API, whole and streamed", () =>
+  it.scopedLive("answers responses.create of the OpenAI client, whole and streamed", () =>
     Effect.gen(function* () {
       const { events, whole } = yield* withClient(async (client) => {
         const whole = await client.responses.create({ model, input: "Hello" })
@@ -193,7 +193,7 @@ describe.each(upstreams)("openai in front of %s", (upstream) => {
     })
   )
 
-  it.scopedLive("an abort in the middle of a stream ends the call of the provider", () =>
+  it.scopedLive("aborts the provider call when the OpenAI client stops reading a stream", () =>
     Effect.gen(function* () {
       const gateway = yield* start({ provider: { answer: () => "word ".repeat(20) } })
       yield* gateway.provider.next(SimulatedProvider.hang(10))
@@ -201,7 +201,7 @@ describe.each(upstreams)("openai in front of %s", (upstream) => {
         const stream = await clientOf(gateway).chat.completions.create({ model, messages: [...hello], stream: true })
         for await (const chunk of stream) if (chunk.choices[0]?.delta.content) break
       })
-      yield* nothingIsLeft(gateway)
+      yield* waitUntilIdle(gateway)
       expect((yield* gateway.provider.log).map(({ outcome }) => outcome)).toEqual(["aborted"])
     })
   )
@@ -211,9 +211,9 @@ const Vectors = Schema.Struct({
   data: Schema.Tuple(Schema.Struct({ embedding: Schema.Union(Schema.String, Schema.Array(Schema.Number)) }))
 })
 
-describe("openai in front of what has embeddings", () => {
+describe("openai embeddings", () => {
   for (const upstream of ["openai", "gemini"] as const) {
-    it.scopedLive(`embeds by ${upstream}`, () =>
+    it.scopedLive(`embeds several inputs with dimensions by ${upstream}`, () =>
       Effect.gen(function* () {
         const { data, usage } = yield* withClient((client) =>
           client.embeddings.create({ model: `${upstream}/large`, input: ["a cat", "a dog"], dimensions: 16 })
@@ -228,7 +228,7 @@ describe("openai in front of what has embeddings", () => {
     )
   }
 
-  it.scopedLive("embeds tokens, of one text or of several, as LangChain sends them", () =>
+  it.scopedLive("embeds token arrays of one input and of several inputs", () =>
     Effect.gen(function* () {
       const gateway = yield* start()
       const client = clientOf(gateway)
@@ -246,7 +246,7 @@ describe("openai in front of what has embeddings", () => {
     })
   )
 
-  it.scopedLive("says that Gemini embeds texts and no tokens", () =>
+  it.scopedLive("answers 400 to token arrays for Gemini, which embeds only texts", () =>
     Effect.gen(function* () {
       const error = yield* withClient((client) =>
         client.embeddings.create({ model: "gemini/large", input: [9906] }).catch((error: unknown) => error)
@@ -257,7 +257,7 @@ describe("openai in front of what has embeddings", () => {
     })
   )
 
-  it.scopedLive("gives the same vector as numbers and as base64", () =>
+  it.scopedLive("returns the same embedding as floats and as base64", () =>
     Effect.gen(function* () {
       const { url } = yield* start()
       const ask = (fields: Readonly<Record<string, string>>) =>
@@ -273,7 +273,7 @@ describe("openai in front of what has embeddings", () => {
     })
   )
 
-  it.scopedLive("says that Anthropic has none", () =>
+  it.scopedLive("answers 400 to embeddings of Anthropic models", () =>
     Effect.gen(function* () {
       const error = yield* withClient((client) =>
         client.embeddings.create({ model: "anthropic/large", input: "a cat" }).catch((error: unknown) => error)
@@ -283,8 +283,8 @@ describe("openai in front of what has embeddings", () => {
   )
 })
 
-describe("models", () => {
-  it.scopedLive("are listed by their names and aliases, and one is found by any of them", () =>
+describe("/v1/models", () => {
+  it.scopedLive("lists models by names and aliases, and retrieves one by either", () =>
     Effect.gen(function* () {
       const { ids, one, alias } = yield* withClient(async (client) => {
         const ids = []
@@ -297,7 +297,7 @@ describe("models", () => {
     })
   )
 
-  it.scopedLive("that are not there are a 404", () =>
+  it.scopedLive("answers 404 with model_not_found for an unknown model", () =>
     Effect.gen(function* () {
       const errors = yield* withClient((client) =>
         Promise.all([
@@ -313,7 +313,7 @@ describe("models", () => {
   )
 })
 
-describe("failures are the classes of the client", () => {
+describe("error classes of the OpenAI client", () => {
   const cases = [
     [429, OpenAI.RateLimitError, 429],
     [401, OpenAI.InternalServerError, 502],
@@ -323,9 +323,9 @@ describe("failures are the classes of the client", () => {
     [529, OpenAI.InternalServerError, 503]
   ] as const
 
-  for (const [status, Class, told] of cases) {
+  for (const [status, Class, expected] of cases) {
     for (const stream of [false, true]) {
-      it.scopedLive(`a provider's ${status} is a ${told}${stream ? ", streamed" : ""}`, () =>
+      it.scopedLive(`answers ${expected} to a provider's ${status}${stream ? " on a stream" : ""}`, () =>
         Effect.gen(function* () {
           const gateway = yield* start()
           yield* gateway.provider.next(SimulatedProvider.status(status, { retryAfter: "7 seconds" }))
@@ -335,7 +335,7 @@ describe("failures are the classes of the client", () => {
               .catch((error: unknown) => error)
           )
           expect(error).toBeInstanceOf(Class)
-          expect(error).toMatchObject({ status: told })
+          expect(error).toMatchObject({ status: expected })
         })
       )
     }

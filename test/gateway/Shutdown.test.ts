@@ -1,4 +1,4 @@
-/** A real process that is told to end. */
+/** The shutdown of a gateway in a process of its own. */
 import { FileSystem } from "@effect/platform"
 import { NodeFileSystem } from "@effect/platform-node"
 import { describe, expect, it } from "@effect/vitest"
@@ -24,7 +24,7 @@ interface Process {
 
 const program = once(compiled(new URL("../../examples/gateway.ts", import.meta.url)))
 
-/** The example, in a process of its own. */
+/** Runs the example in a child process. */
 const launch = (
   baseUrl: string,
   environment: Readonly<Record<string, string>>
@@ -41,14 +41,14 @@ const launch = (
           env: { ...process.env, PORT: "0", ...environment }
         })
       ),
-      (running) => Effect.sync(() => running.kill("SIGKILL"))
+      (child) => Effect.sync(() => child.kill("SIGKILL"))
     )
     let output = ""
     const url = yield* Effect.async<string>((resume) => {
       const read = (piece: Buffer): void => {
         output += piece.toString()
-        const [found] = /(?<=answers at )http:\/\/[\d.:]+/.exec(output) ?? []
-        if (found !== undefined) resume(Effect.succeed(found))
+        const [address] = /(?<=answers at )http:\/\/[\d.:]+/.exec(output) ?? []
+        if (address !== undefined) resume(Effect.succeed(address))
       }
       child.once("exit", () => resume(Effect.dieMessage(`it did not start: ${output}`)))
       child.stdout?.on("data", read)
@@ -65,30 +65,30 @@ const path = "/v1/chat/completions"
 
 const key = { authorization: "Bearer master" }
 
-const asking = (fields: Readonly<Record<string, unknown>> = {}) => question("chat completions", "fast", fields)
+const chatBody = (fields: Readonly<Record<string, unknown>> = {}) => question("chat completions", "fast", fields)
 
-const ask = ({ url }: Process): Effect.Effect<Answer> => post(url + path, asking(), key)
+const ask = ({ url }: Process): Effect.Effect<Answer> => post(url + path, chatBody(), key)
 
-/** Asks the process, and reads what comes while other things happen. */
+/** Posts to the process, and reads the response in the background. */
 const client = ({ url }: Process, fields: Readonly<Record<string, unknown>> = {}) =>
-  reading(url + path, asking(fields), key)
+  reading(url + path, chatBody(fields), key)
 
-/** Returns when the process has begun to shut down. */
+/** Sends SIGTERM, and returns once the process shuts down. */
 const terminate = ({ child, url }: Process) =>
   Effect.zipRight(
     Effect.sync(() => child.kill("SIGTERM")),
     eventually(Effect.map(send(`${url}/ready`), ({ status }) => status === 503))
   )
 
-describe.concurrent("a gateway that is told to end", () => {
-  it.scopedLive("takes nothing new, lets what is under way come to its end, and exits with 0", () =>
+describe.concurrent("shutdown of a gateway process", () => {
+  it.scopedLive("refuses new requests on SIGTERM, completes those in flight, and exits with 0", () =>
     Effect.gen(function* () {
       const latch = yield* Effect.makeLatch()
       const upstream = yield* holding(latch)
       const gateway = yield* launch(`${upstream.origin}/v1`, { EFFECT_LLM_MASTER_KEY: "master", GRACE: "10 minutes" })
       const streaming = yield* client(gateway, { stream: true })
       const waiting = yield* client(gateway)
-      yield* eventually(Effect.map(streaming.text, (text) => text.includes("one") && upstream.asked.length === 2))
+      yield* eventually(Effect.map(streaming.text, (text) => text.includes("one") && upstream.bodies.length === 2))
       yield* terminate(gateway)
       const refused = yield* ask(gateway)
       expect(refused.status).toBe(503)
@@ -100,13 +100,13 @@ describe.concurrent("a gateway that is told to end", () => {
       expect(streamed.text.trimEnd().endsWith("[DONE]")).toBe(true)
       expect((yield* waiting.ended).status).toBe(200)
       expect(yield* gateway.exitCode).toBe(0)
-      expect(upstream.asked).toHaveLength(2)
+      expect(upstream.bodies).toHaveLength(2)
       expect(gateway.output()).not.toContain(canary)
       expect(gateway.output()).not.toContain("master")
     })
   )
 
-  it.scopedLive("tells those who are not done by then that the time is up", () =>
+  it.scopedLive("ends requests that are still in flight after the grace period with shutting_down", () =>
     Effect.gen(function* () {
       const provider = yield* SimulatedProvider.make({
         keys: [{ key: canary }],
@@ -133,7 +133,7 @@ describe.concurrent("a gateway that is told to end", () => {
     })
   )
 
-  it.scopedLive("or is killed, and serves at once when it is started again", () =>
+  it.scopedLive("serves on the same port at once when a gateway restarts after SIGKILL", () =>
     Effect.gen(function* () {
       const provider = yield* SimulatedProvider.make({ keys: [{ key: canary }] })
       const first = yield* launch(provider.baseUrl, { EFFECT_LLM_MASTER_KEY: "master" })

@@ -9,7 +9,7 @@ import { serve } from "./support/serving.js"
 
 const secrets = ["canary-one-91c2", "canary-two-44e0", "canary-three-07ab"] as const
 
-/** Two models with the two kinds of limits, as the service that this API is from has them. */
+/** Two models with the two kinds of limits of LLM-API-BalancedCall. */
 const file = (baseUrl: string) => ({
   zhipu: [
     {
@@ -43,8 +43,8 @@ const messages = [{ role: "user", content: "Hello" }]
 
 const admin = { authorization: "Bearer the-admins-token" }
 
-/** The text up to where the connection was closed, and whether that was in good order. */
-const readOut = (url: string, headers: Readonly<Record<string, string>> = {}) =>
+/** The text until the connection closes, and whether the response was complete. */
+const readStream = (url: string, headers: Readonly<Record<string, string>> = {}) =>
   Effect.promise(async () => {
     const response = await fetch(url, {
       method: "POST",
@@ -62,7 +62,7 @@ const readOut = (url: string, headers: Readonly<Record<string, string>> = {}) =>
   })
 
 describe("POST /llm/chat", () => {
-  it.scopedLive("answers with the result and nothing else", () =>
+  it.scopedLive("answers POST /llm/chat with the result field only", () =>
     Effect.gen(function* () {
       const { url } = yield* serve({ file })
       const answer = yield* post(`${url}/llm/chat`, { messages, tools: [] })
@@ -72,7 +72,7 @@ describe("POST /llm/chat", () => {
     })
   )
 
-  it.scopedLive("answers with null and the calls where the model calls tools", () =>
+  it.scopedLive("answers POST /llm/chat with a null result and tool_calls when the model calls tools", () =>
     Effect.gen(function* () {
       const toolCalls = [{ id: "call-a", name: "clock", arguments: '{"zone":"UTC"}' }]
       const { url } = yield* serve({ file, provider: { answer: () => ({ text: "", toolCalls }) } })
@@ -84,17 +84,17 @@ describe("POST /llm/chat", () => {
     })
   )
 
-  it.scopedLive("asks the model that is named, or else that of the options", () =>
+  it.scopedLive("uses the model of the request, or else the model of the simple API's options", () =>
     Effect.gen(function* () {
       const provider = { answer: ({ model }: { readonly model?: string }) => ({ text: `I am ${model ?? "nobody"}.` }) }
       const { url } = yield* serve({ file, provider, gateway: { simple: { model: "lite" } } })
-      const saidBy = (body: object) => Effect.map(post(`${url}/llm/chat`, { messages, ...body }), ({ json }) => json)
-      expect(yield* saidBy({ model: "chinese" })).toEqual({ result: "I am glm." })
-      expect(yield* saidBy({})).toEqual({ result: "I am lite." })
+      const resultOf = (body: object) => Effect.map(post(`${url}/llm/chat`, { messages, ...body }), ({ json }) => json)
+      expect(yield* resultOf({ model: "chinese" })).toEqual({ result: "I am glm." })
+      expect(yield* resultOf({})).toEqual({ result: "I am lite." })
     })
   )
 
-  it.scopedLive("shares the questions that name no model out by weight, where the file has no default", () =>
+  it.scopedLive("balances requests without a model by weight when the file has no default", () =>
     Effect.gen(function* () {
       const { url } = yield* serve({
         provider: { answer: ({ model }) => ({ text: model ?? "" }) },
@@ -113,27 +113,27 @@ describe("POST /llm/chat", () => {
     })
   )
 
-  it.scopedLive("refuses what it cannot read, in its own words", () =>
+  it.scopedLive("answers invalid requests with an error message in the simple format", () =>
     Effect.gen(function* () {
       const { url } = yield* serve({ file })
-      const told = (body: unknown, path = "/llm/chat") =>
+      const statusAndBody = (body: unknown, path = "/llm/chat") =>
         Effect.map(post(`${url}${path}`, body), ({ json, status }) => [status, json])
       const missing = [400, { error: "Missing required field 'messages'" }]
-      expect(yield* told({})).toEqual(missing)
-      expect(yield* told({ messages: null }, "/llm/chat/stream")).toEqual(missing)
-      expect(yield* told([])).toEqual([400, { error: "The body is not a JSON object." }])
-      expect(yield* told({ messages, model: "none" })).toEqual([
+      expect(yield* statusAndBody({})).toEqual(missing)
+      expect(yield* statusAndBody({ messages: null }, "/llm/chat/stream")).toEqual(missing)
+      expect(yield* statusAndBody([])).toEqual([400, { error: "The body is not a JSON object." }])
+      expect(yield* statusAndBody({ messages, model: "none" })).toEqual([
         404,
         { error: "The model 'none' does not exist or you do not have access to it." }
       ])
       const notJson = yield* send(`${url}/llm/chat`, { method: "POST", body: "{" })
       expect([notJson.status, notJson.json]).toEqual([400, { error: "The body is not JSON in UTF-8." }])
       const elsewhere = yield* send(`${url}/llm/elsewhere`)
-      expect([elsewhere.status, elsewhere.json]).toEqual([404, { error: "There is nothing at GET /llm/elsewhere." }])
+      expect([elsewhere.status, elsewhere.json]).toEqual([404, { error: "There is no route for GET /llm/elsewhere." }])
     })
   )
 
-  it.scoped("tells of the provider's failures by their status, with the time to wait", () =>
+  it.scoped("answers provider errors with their mapped status and retry-after", () =>
     Effect.gen(function* () {
       const { provider, url } = yield* serve({ file })
       yield* provider.next(SimulatedProvider.status(429, { retryAfter: "7 seconds" }))
@@ -147,18 +147,21 @@ describe("POST /llm/chat", () => {
     })
   )
 
-  it.scopedLive("needs a key where there are keys, and only models that the key may ask", () =>
+  it.scopedLive("requires a key, and allows only the models of that key", () =>
     Effect.gen(function* () {
       const { url } = yield* serve({ file, access: { keys: [{ key: "sk-team", models: ["spark/*"] }] } })
-      const asked = (headers: Readonly<Record<string, string>>, model?: string) =>
+      const statusAndBody = (headers: Readonly<Record<string, string>>, model?: string) =>
         Effect.map(post(`${url}/llm/chat`, { messages, model }, headers), ({ json, status }) => [status, json])
-      expect(yield* asked({})).toEqual([401, { error: expect.stringContaining("No API key was sent.") }])
-      expect(yield* asked({ authorization: "Bearer sk-other" })).toEqual([401, { error: "The API key is not valid." }])
-      expect(yield* asked({ "x-api-key": "sk-team" }, "glm")).toEqual([
+      expect(yield* statusAndBody({})).toEqual([401, { error: expect.stringContaining("No API key was sent.") }])
+      expect(yield* statusAndBody({ authorization: "Bearer sk-other" })).toEqual([
+        401,
+        { error: "The API key is not valid." }
+      ])
+      expect(yield* statusAndBody({ "x-api-key": "sk-team" }, "glm")).toEqual([
         404,
         { error: "The model 'glm' does not exist or you do not have access to it." }
       ])
-      expect(yield* asked({ "x-api-key": "sk-team" }, "lite")).toEqual([200, { result: "You said: Hello" }])
+      expect(yield* statusAndBody({ "x-api-key": "sk-team" }, "lite")).toEqual([200, { result: "You said: Hello" }])
     })
   )
 })
@@ -166,10 +169,10 @@ describe("POST /llm/chat", () => {
 describe("POST /llm/chat/stream", () => {
   const words = "Quick\nsort\nalgorithm ✓"
 
-  it.scopedLive("writes the text itself, piece by piece", () =>
+  it.scopedLive("streams plain text by default", () =>
     Effect.gen(function* () {
       const { url } = yield* serve({ file, provider: { answer: () => ({ text: words }) } })
-      expect(yield* readOut(`${url}/llm/chat/stream`)).toEqual({
+      expect(yield* readStream(`${url}/llm/chat/stream`)).toEqual({
         status: 200,
         type: "text/plain; charset=utf-8",
         text: words,
@@ -178,10 +181,10 @@ describe("POST /llm/chat/stream", () => {
     })
   )
 
-  it.scopedLive("writes events for those who ask for them", () =>
+  it.scopedLive("streams server-sent events when the client accepts text/event-stream", () =>
     Effect.gen(function* () {
       const { url } = yield* serve({ file, provider: { answer: () => ({ text: words }) } })
-      const { text, type } = yield* readOut(`${url}/llm/chat/stream`, { accept: "text/event-stream" })
+      const { text, type } = yield* readStream(`${url}/llm/chat/stream`, { accept: "text/event-stream" })
       expect(type).toBe("text/event-stream; charset=utf-8")
       const data = text.split("\n\n").flatMap((event) => (event === "" ? [] : [event.replace(/^data: /, "")]))
       expect(data.at(-1)).toBe("[DONE]")
@@ -192,7 +195,7 @@ describe("POST /llm/chat/stream", () => {
     })
   )
 
-  it.scopedLive("tells calls of tools before the end, and comments while the model thinks", () =>
+  it.scopedLive("sends keep-alive comments before the first event, and tool_calls before [DONE]", () =>
     Effect.gen(function* () {
       const toolCalls = [{ id: "call-a", name: "clock", arguments: "{}" }]
       const gate = yield* makeGate
@@ -211,21 +214,23 @@ describe("POST /llm/chat/stream", () => {
     })
   )
 
-  it.scopedLive("never ends a text in good order that is not whole", () =>
+  it.scopedLive("resets a plain text stream that fails midway, and ends an event stream with an error event", () =>
     Effect.gen(function* () {
       const { provider, url } = yield* serve({ file, provider: { answer: () => ({ text: "one two three four" }) } })
       yield* provider.next(SimulatedProvider.reset(3))
-      const broken = yield* readOut(`${url}/llm/chat/stream`)
+      const broken = yield* readStream(`${url}/llm/chat/stream`)
       expect([broken.status, broken.isWhole]).toEqual([200, false])
       yield* provider.next(SimulatedProvider.reset(3))
-      const told = yield* readOut(`${url}/llm/chat/stream`, { accept: "text/event-stream" })
-      expect(told.isWhole).toBe(true)
-      expect(told.text).toMatch(/event: error\ndata: {"error":"The answer broke off before its end\."}\n\n$/)
-      expect(told.text).not.toContain("[DONE]")
+      const failed = yield* readStream(`${url}/llm/chat/stream`, { accept: "text/event-stream" })
+      expect(failed.isWhole).toBe(true)
+      expect(failed.text).toMatch(
+        /event: error\ndata: {"error":"The provider's answer ended before it was complete\."}\n\n$/
+      )
+      expect(failed.text).not.toContain("[DONE]")
     })
   )
 
-  it.scopedLive("gives its key back when the client leaves, the stream fails, or it was never begun", () =>
+  it.scopedLive("releases the key when the client disconnects, the stream fails or it never begins", () =>
     Effect.gen(function* () {
       const { models, provider, url } = yield* serve({ file })
       yield* provider.next(SimulatedProvider.hang(2), SimulatedProvider.status(500), SimulatedProvider.reset(2))
@@ -238,20 +243,20 @@ describe("POST /llm/chat/stream", () => {
         })
       )
       yield* Fiber.await(leaving)
-      yield* readOut(`${url}/llm/chat/stream`)
-      yield* readOut(`${url}/llm/chat/stream`)
+      yield* readStream(`${url}/llm/chat/stream`)
+      yield* readStream(`${url}/llm/chat/stream`)
       const llm = yield* models.get("glm")
       yield* until(llm.status, ({ keys }) => keys.keys.every(({ inFlight }) => inFlight === 0))
     })
   )
 })
 
-describe("what tells of load", () => {
+describe("load routes", () => {
   /**
-   * A gateway with calls under way: two on one model, three that were started a moment ago on the other. The clock of these tests
-   * stands still, so that a moment does not pass.
+   * A gateway with two calls in flight on one model, and three calls that just started on the other. The clock of these tests
+   * stands still, so that all three stay within the last second.
    */
-  const loaded = Effect.gen(function* () {
+  const loadedGateway = Effect.gen(function* () {
     const gateway = yield* serve({
       file,
       access: { adminToken: "the-admins-token", keys: [{ key: "sk-team", models: ["spark/*"] }] },
@@ -281,12 +286,12 @@ describe("what tells of load", () => {
 
   const spark = { type: "qps", current: 3, max: 4, weight: 1, keys: [{ key: "keyA", weight: 1, current: 3 }] }
 
-  it.scoped("says what the documentation says, field by field, and never a secret", () =>
+  it.scoped("reports load, capacity, models and keys field by field without secrets", () =>
     Effect.gen(function* () {
-      const { url } = yield* loaded
+      const { url } = yield* loadedGateway
       const get = (path: string, headers: Readonly<Record<string, string>> = admin) =>
         send(`${url}${path}`, { headers })
-      const seen = {
+      const responses = {
         load: yield* get("/llm/system-load"),
         capacity: yield* get("/llm/system-capacity"),
         model: yield* get("/llm/model-load/zhipu/glm"),
@@ -298,45 +303,48 @@ describe("what tells of load", () => {
         keys: yield* get("/llm/keys/zhipu/glm"),
         narrow: yield* get("/llm/system-capacity", { "x-api-key": "sk-team" })
       }
-      expect(seen.load.text).toBe('{"load_percent":62.5}')
-      expect(seen.capacity.text).toBe(
+      expect(responses.load.text).toBe('{"load_percent":62.5}')
+      expect(responses.capacity.text).toBe(
         JSON.stringify({
           total_max: { concurrency: 4, qps: 4 },
           details: { "zhipu/glm": zhipu, "spark/lite": spark }
         })
       )
-      expect(seen.model.text).toBe(JSON.stringify(zhipu))
-      expect([seen.encoded.text, seen.alias.text]).toEqual([seen.model.text, seen.model.text])
-      expect(seen.key.text).toBe('{"key":"key1","weight":2,"current":1,"max":2}')
-      expect(seen.paced.text).toBe('{"key":"keyA","weight":1,"current":3,"max":4}')
-      expect(seen.models.text).toBe('{"models":["zhipu/glm","spark/lite"]}')
-      expect(seen.keys.text).toBe('{"keys":[{"key":"key1","weight":2},{"key":"key2","weight":1}]}')
-      expect(seen.narrow.json).toEqual({ total_max: { concurrency: 0, qps: 4 }, details: { "spark/lite": spark } })
-      for (const { status, text } of Object.values(seen)) {
+      expect(responses.model.text).toBe(JSON.stringify(zhipu))
+      expect([responses.encoded.text, responses.alias.text]).toEqual([responses.model.text, responses.model.text])
+      expect(responses.key.text).toBe('{"key":"key1","weight":2,"current":1,"max":2}')
+      expect(responses.paced.text).toBe('{"key":"keyA","weight":1,"current":3,"max":4}')
+      expect(responses.models.text).toBe('{"models":["zhipu/glm","spark/lite"]}')
+      expect(responses.keys.text).toBe('{"keys":[{"key":"key1","weight":2},{"key":"key2","weight":1}]}')
+      expect(responses.narrow.json).toEqual({ total_max: { concurrency: 0, qps: 4 }, details: { "spark/lite": spark } })
+      for (const { status, text } of Object.values(responses)) {
         expect(status).toBe(200)
         for (const secret of secrets) expect(text).not.toContain(secret)
       }
     })
   )
 
-  it.scoped("answers for what is not there with 404, and never repeats what may be a secret", () =>
+  it.scoped("answers 404 for an unknown model or key without repeating the key", () =>
     Effect.gen(function* () {
-      const { url } = yield* loaded
-      const told = (path: string) =>
+      const { url } = yield* loadedGateway
+      const statusAndBody = (path: string) =>
         Effect.map(send(`${url}${path}`, { headers: admin }), ({ json, status }) => [status, json])
-      expect(yield* told("/llm/model-load/none")).toEqual([404, { error: "Model none not found" }])
-      expect(yield* told("/llm/keys/none")).toEqual([404, { error: "Model none not found" }])
-      expect(yield* told("/llm/key-load/none/key1")).toEqual([404, { error: "Model none not found" }])
-      expect(yield* told(`/llm/key-load/glm/${secrets[0]}`)).toEqual([404, { error: "API key not found in glm" }])
+      expect(yield* statusAndBody("/llm/model-load/none")).toEqual([404, { error: "Model none not found" }])
+      expect(yield* statusAndBody("/llm/keys/none")).toEqual([404, { error: "Model none not found" }])
+      expect(yield* statusAndBody("/llm/key-load/none/key1")).toEqual([404, { error: "Model none not found" }])
+      expect(yield* statusAndBody(`/llm/key-load/glm/${secrets[0]}`)).toEqual([
+        404,
+        { error: "API key not found in glm" }
+      ])
     })
   )
 
-  it.scoped("lists models and keys for the administration alone, and only where that is wanted", () =>
+  it.scoped("serves the routes of models and keys only to the admin token, and only when details is set", () =>
     Effect.gen(function* () {
       const details = ["/llm/models", "/llm/model-load/glm", "/llm/keys/glm"]
       const statuses = (url: string, headers: Readonly<Record<string, string>>) =>
         Effect.forEach(details, (path) => Effect.map(send(`${url}${path}`, { headers }), ({ status }) => status))
-      const { url } = yield* loaded
+      const { url } = yield* loadedGateway
       expect(yield* statuses(url, {})).toEqual([401, 401, 401])
       expect(yield* statuses(url, { "x-api-key": "sk-team" })).toEqual([403, 403, 403])
       const plain = yield* serve({ file, access: { adminToken: "the-admins-token" } })
@@ -344,7 +352,7 @@ describe("what tells of load", () => {
     })
   )
 
-  it.scoped("measures keys without limits by the bucket of their model, and says so of what has none", () =>
+  it.scoped("measures the load of a key without limits by the rate limit bucket of its model", () =>
     Effect.gen(function* () {
       const { url } = yield* serve({
         file: (baseUrl) => ({
@@ -366,8 +374,8 @@ describe("what tells of load", () => {
   )
 })
 
-describe("health", () => {
-  it.scopedLive("is told to everybody, at both paths, to the second", () =>
+describe("health routes", () => {
+  it.scopedLive("answers health routes without a key, with a timestamp in seconds", () =>
     Effect.gen(function* () {
       const { url } = yield* serve({ file, access: { keys: [{ key: "sk-team" }] } })
       for (const path of ["/llm/health", "/health", "/ready"]) {

@@ -1,11 +1,11 @@
-/** Which models a key may ask. */
+/** The models that a key includes. */
 import { describe, expect, it } from "@effect/vitest"
 import { FastCheck } from "effect"
 import { VirtualKey } from "../../src/gateway/index.js"
 
 const word = FastCheck.stringMatching(/^[a-z0-9/.+-]{0,8}$/)
 
-describe("a pattern", () => {
+describe("VirtualKey.allows", () => {
   it.each([
     ["openai/*", "openai/gpt-4o", true],
     ["openai/*", "openai", false],
@@ -19,16 +19,16 @@ describe("a pattern", () => {
     ["", "anything", false],
     ["**", "x", true],
     ["a**b", "ab", true]
-  ])("%s on %s is %s", (pattern, name, expected) => {
+  ])("matches pattern %s against %s: %s", (pattern, name, expected) => {
     expect(VirtualKey.allows({ models: [pattern] }, [name])).toBe(expected)
   })
 
-  it.prop("without a star is its own name and no other", [word, word], ([one, other]) => {
+  it.prop("matches a pattern without a star only with the same name", [word, word], ([one, other]) => {
     expect(VirtualKey.allows({ models: [one] }, [other])).toBe(one === other)
   })
 
   it.prop(
-    "fits whatever its stars are filled with",
+    "matches a pattern with any text in the place of its stars",
     [FastCheck.array(word, { minLength: 2 }), word],
     ([pieces, fill]) => {
       expect(VirtualKey.allows({ models: [pieces.join("*")] }, [pieces.join(fill)])).toBe(true)
@@ -36,7 +36,7 @@ describe("a pattern", () => {
   )
 
   it.prop(
-    "is what a regular expression would be",
+    "agrees with a regular expression for every pattern",
     [FastCheck.array(word, { minLength: 1 }), word],
     ([pieces, name]) => {
       const escaped = pieces.map((piece) => piece.replace(/[.+/-]/g, "\\$&"))
@@ -46,14 +46,14 @@ describe("a pattern", () => {
     }
   )
 
-  it("is not needed: a key without any asks all models, and one with an empty list none", () => {
+  it("allows all models without a list, and none with an empty list", () => {
     expect(VirtualKey.allows({}, ["any"])).toBe(true)
     expect(VirtualKey.allows({ models: [] }, ["any"])).toBe(false)
   })
 
-  it("takes no longer than it should on a name that is made to take long", () => {
+  it("rejects a 100,000 character name against 50 stars without exponential backtracking", () => {
     const started = performance.now()
-    // A few milliseconds where nothing else runs.
+    // Takes a few milliseconds on an idle machine.
     expect(VirtualKey.allows({ models: ["a*".repeat(50) + "b"] }, ["a".repeat(100_000)])).toBe(false)
     expect(performance.now() - started).toBeLessThan(5000)
   })

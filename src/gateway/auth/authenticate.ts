@@ -1,50 +1,51 @@
-/** Who is let in, and under which names what they do is known. */
+/** Authenticates requests, and runs their routes as the caller. */
 import { HttpServerRequest } from "@effect/platform"
 import { Effect, Option, Redacted } from "effect"
 import { Label } from "../../internal/label.js"
 import type { AccessDeniedError, Caller } from "./model.js"
 import type { AccessStoreError } from "../AccessStore.js"
 import * as Loopback from "./loopback.js"
-import * as Problem from "../http/error.js"
+import * as HttpErrors from "../http/error.js"
 import type { Handler, GatewayContext } from "../http/context.js"
 
 type Headers = Readonly<Record<string, string | undefined>>
 
-/** The secret that a client sends: `Authorization: Bearer` as OpenAI's do, `x-api-key` as Anthropic's do. */
+/** The secret of a request: `Authorization: Bearer` from OpenAI's clients, `x-api-key` from Anthropic's. */
 export const secretOf = (headers: Headers): Option.Option<Redacted.Redacted<string>> => {
   const bearer = /^Bearer +(\S+)$/i.exec(headers["authorization"] ?? "")?.[1]
   const secret = bearer ?? headers["x-api-key"] ?? ""
   return secret === "" ? Option.none() : Option.some(Redacted.make(secret))
 }
 
-const problemOf = (error: AccessDeniedError | AccessStoreError): Effect.Effect<Problem.Problem> => {
-  if (error._tag === "AccessStoreError") return Effect.as(Effect.logError(error.message, error.cause), Problem.keysAway)
+const errorOf = (error: AccessDeniedError | AccessStoreError): Effect.Effect<HttpErrors.HttpError> => {
+  if (error._tag === "AccessStoreError")
+    return Effect.as(Effect.logError(error.message, error.cause), HttpErrors.keyStoreUnavailable)
   return Effect.succeed(
-    error.reason === "forbidden" ? Problem.forbidden(error.message) : Problem.unauthenticated(error.message)
+    error.reason === "forbidden" ? HttpErrors.forbidden(error.message) : HttpErrors.unauthenticated(error.message)
   )
 }
 
-const refusing = <A, R>(
+const mapErrors = <A, R>(
   effect: Effect.Effect<A, AccessDeniedError | AccessStoreError, R>
-): Effect.Effect<A, Problem.Problem, R> =>
-  Effect.catchAll(effect, (error) => Effect.flatMap(problemOf(error), Effect.fail))
+): Effect.Effect<A, HttpErrors.HttpError, R> =>
+  Effect.catchAll(effect, (error) => Effect.flatMap(errorOf(error), Effect.fail))
 
-/** Runs a route for the one whose key was sent: counted as under way, and under the caller's label. */
-export const authenticated = ({ access, running }: GatewayContext, route: (caller: Caller) => Handler): Handler =>
+/** Runs a route for the caller of the request, counted as in flight, under the caller's label. */
+export const authenticated = ({ access, requests }: GatewayContext, route: (caller: Caller) => Handler): Handler =>
   Effect.gen(function* () {
-    yield* running.admit
+    yield* requests.admit
     const { headers } = yield* HttpServerRequest.HttpServerRequest
-    if (access.isOpen && !Loopback.isOwnPage(headers)) return yield* Effect.fail(foreign)
-    const caller = yield* refusing(access.caller(secretOf(headers)))
+    if (access.isOpen && !Loopback.isOwnPage(headers)) return yield* Effect.fail(foreignOrigin)
+    const caller = yield* mapErrors(access.caller(secretOf(headers)))
     return yield* Effect.provideService(route(caller), Label, caller.label)
   })
 
-/** Runs a route for the administration alone. */
+/** Runs a route if the request has the admin token. */
 export const requireAdmin = ({ access }: Pick<GatewayContext, "access">, route: Handler): Handler =>
   Effect.flatMap(HttpServerRequest.HttpServerRequest, ({ headers }) =>
-    Effect.zipRight(refusing(access.administrator(secretOf(headers))), route)
+    Effect.zipRight(mapErrors(access.administrator(secretOf(headers))), route)
   )
 
-const foreign = Problem.forbidden(
-  "A gateway without keys answers programs on its own machine, and no web pages of others. Configure a key."
+const foreignOrigin = HttpErrors.forbidden(
+  "A gateway without keys refuses web pages of other origins. Configure a key."
 )

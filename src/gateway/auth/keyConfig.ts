@@ -1,4 +1,4 @@
-/** Keys as they are written down for a gateway: in a file, or in a variable of the environment. */
+/** Reads configured keys: from a file, or from an environment variable. */
 import { FileSystem } from "@effect/platform"
 import { Effect, ParseResult, Redacted, Schema } from "effect"
 import * as VirtualKeys from "../VirtualKey.js"
@@ -16,21 +16,21 @@ const File = Schema.parseJson(
 
 const decode = Schema.decode(File, { onExcessProperty: "error", errors: "all" })
 
-/** Where and why, without the words of the parser, which quote the file and a secret with it. */
-const faultsIn = ({ issue }: ParseResult.ParseError): ReadonlyArray<string> => [
+/** The paths of all faults, without the parser's messages, which quote the file and its secrets. */
+const faultsOf = ({ issue }: ParseResult.ParseError): ReadonlyArray<string> => [
   ...new Set(
     ParseResult.ArrayFormatter.formatIssueSync(issue).map(({ path }) =>
       path.length === 0
         ? "is not a list of keys in JSON"
-        : `${path.map((step) => (typeof step === "number" ? `[${step}]` : `.${String(step)}`)).join("")}: is not as it must be`
+        : `${path.map((step) => (typeof step === "number" ? `[${step}]` : `.${String(step)}`)).join("")}: is invalid`
     )
   )
 ]
 
-/** The keys of a list in JSON, or the places where it is at fault. */
-const ofFile = (text: string): Effect.Effect<ReadonlyArray<KeyOptions>, ReadonlyArray<string>> =>
+/** The keys of a JSON list. */
+const decodeKeys = (text: string): Effect.Effect<ReadonlyArray<KeyOptions>, ReadonlyArray<string>> =>
   Effect.mapBoth(decode(text), {
-    onFailure: faultsIn,
+    onFailure: faultsOf,
     onSuccess: (keys) =>
       keys.map((entry): KeyOptions => {
         if ("key" in entry) return entry
@@ -39,8 +39,8 @@ const ofFile = (text: string): Effect.Effect<ReadonlyArray<KeyOptions>, Readonly
       })
   })
 
-/** `secret` or `label=secret`, with commas between them. */
-export const ofVariable = (text: Redacted.Redacted<string>): ReadonlyArray<KeyOptions> =>
+/** Parses `secret` or `label=secret`, separated by commas. */
+export const parseKeyList = (text: Redacted.Redacted<string>): ReadonlyArray<KeyOptions> =>
   Redacted.value(text)
     .split(",")
     .map((entry) => entry.trim())
@@ -52,7 +52,7 @@ export const ofVariable = (text: Redacted.Redacted<string>): ReadonlyArray<KeyOp
         : { key: Redacted.make(secret), label }
     })
 
-export const textOf = (path: string): Effect.Effect<string, InvalidAccessError, FileSystem.FileSystem> =>
+export const readText = (path: string): Effect.Effect<string, InvalidAccessError, FileSystem.FileSystem> =>
   Effect.flatMap(FileSystem.FileSystem, (files) =>
     Effect.mapError(
       files.readFileString(path),
@@ -60,14 +60,15 @@ export const textOf = (path: string): Effect.Effect<string, InvalidAccessError, 
     )
   )
 
-export const keysIn = (text: string, path: string): Effect.Effect<ReadonlyArray<KeyOptions>, InvalidAccessError> =>
+export const parseKeys = (text: string, path: string): Effect.Effect<ReadonlyArray<KeyOptions>, InvalidAccessError> =>
   Effect.mapError(
-    ofFile(text),
+    decodeKeys(text),
     (faults) => new InvalidAccessError({ faults: faults.map((fault) => `${path}: ${fault}`) })
   )
 
 /**
- * The keys of a file as it is now (`layerReloading` follows it): a list in JSON, each with its `key` or the `sha256` of it, and what may be done with it.
+ * Reads a file of keys once (`layerReloading` follows it): a JSON list of keys, each with its `key` or the `sha256` of it, and
+ * its settings.
  *
  * ```json
  * [
@@ -82,4 +83,4 @@ export const keysIn = (text: string, path: string): Effect.Effect<ReadonlyArray<
 export const readKeys = (
   path: string
 ): Effect.Effect<ReadonlyArray<KeyOptions>, InvalidAccessError, FileSystem.FileSystem> =>
-  Effect.flatMap(textOf(path), (text) => keysIn(text, path))
+  Effect.flatMap(readText(path), (text) => parseKeys(text, path))

@@ -1,4 +1,4 @@
-/** What a key may consume: its limits and its budget, around every model that it asks. */
+/** The limits and the budget of a key, as middleware around every model that it calls. */
 import { Effect, Either, Exit } from "effect"
 import { acquireRelease } from "../../internal/scopedRelease.js"
 import * as Budget from "../../accounting/Budget.js"
@@ -12,20 +12,20 @@ import * as RateLimiter from "../../rateLimiter/RateLimiter.js"
 import type { Usage } from "../../vocabulary/Usage.js"
 import type { VirtualKey } from "../VirtualKey.js"
 
-/** Where only something else is limited, requests are not. */
-const unlimited = { capacity: 1e9, refillRate: 1e9 } as const
+/** For limiters of tokens or concurrency only. */
+const unlimitedRequests = { capacity: 1e9, refillRate: 1e9 } as const
 
-const usualOutput = 1000
+const defaultOutputTokens = 1000
 
-/** What a call will use, as far as one can tell. A request that is not valid will be refused further on. */
-const expected = (input: ChatRequest.Input): number =>
+/** The estimated tokens of a call; 0 for an invalid request, which fails later. */
+const estimateTokens = (input: ChatRequest.Input): number =>
   Either.match(normalize(input), {
     onLeft: () => 0,
-    onRight: (request) => estimateInput(request) + (request.maxTokens ?? usualOutput)
+    onRight: (request) => estimateInput(request) + (request.maxTokens ?? defaultOutputTokens)
   })
 
-/** One call with a reservation, which is settled for what the call has used, or for the estimate where that is not known. */
-const reserved = <A extends { readonly usage: Usage }, E>(
+/** Makes a call with a reservation, which is settled with the usage of the call, or with the estimate when the call fails. */
+const withReservation = <A extends { readonly usage: Usage }, E>(
   limiter: RateLimiter.Service,
   tokens: number,
   call: Effect.Effect<A, E>
@@ -36,52 +36,52 @@ const reserved = <A extends { readonly usage: Usage }, E>(
     (reservation, exit) => reservation.settle(Exit.isSuccess(exit) ? exit.value.usage.totalTokens : tokens)
   )
 
-const reservedStream = (limiter: RateLimiter.Service, tokens: number, open: Open): Open =>
+const withStreamReservation = (limiter: RateLimiter.Service, tokens: number, open: Open): Open =>
   Effect.suspend(() => {
     let used = tokens
-    const seen = (events: OpenStream["first"]): OpenStream["first"] => {
+    const recordUsage = (events: OpenStream["first"]): OpenStream["first"] => {
       for (const event of events) if (event._tag === "Finish") used = event.usage.totalTokens
       return events
     }
     return Effect.zipRight(
       acquireRelease(limiter.reserve(tokens), (reservation) => Effect.suspend(() => reservation.settle(used))),
-      Effect.map(open, ({ first, pull }) => ({ first: seen(first), pull: Effect.map(pull, seen) }))
+      Effect.map(open, ({ first, pull }) => ({ first: recordUsage(first), pull: Effect.map(pull, recordUsage) }))
     )
   })
 
-const limiting =
+const limitedBy =
   (limiter: RateLimiter.Service): Middleware =>
   (next) =>
     Effect.succeed<LLMService>({
       ...next,
-      chat: (request) => reserved(limiter, expected(request), next.chat(request)),
-      embed: (request) => reserved(limiter, 0, next.embed(request)),
+      chat: (request) => withReservation(limiter, estimateTokens(request), next.chat(request)),
+      embed: (request) => withReservation(limiter, 0, next.embed(request)),
       chatStream: (request) =>
-        toStream(reservedStream(limiter, expected(request), fromStream(next.chatStream(request))))
+        toStream(withStreamReservation(limiter, estimateTokens(request), fromStream(next.chatStream(request))))
     })
 
-/** Budgets of one key, over the prices and the books in context. */
+/** The budget of a key, with the prices and the budget store in context. */
 const budgetOf = ({ budget, id }: VirtualKey): Effect.Effect<Budget.Service | undefined, Budget.InvalidBudgetError> => {
   if (budget === undefined) return Effect.succeed(undefined)
   const { period, ...limit } = budget
   return Budget.make({ name: id, limit, ...(period === undefined ? {} : { period }) })
 }
 
-const limitsOf = ({
+const limiterOf = ({
   id,
   rateLimit
 }: VirtualKey): Effect.Effect<Middleware | undefined, RateLimiter.InvalidLimitError> => {
   if (rateLimit === undefined || Object.keys(rateLimit).length === 0) return Effect.succeed(undefined)
   const limitsRequests = rateLimit.requestsPerMinute !== undefined || rateLimit.requestsPerDay !== undefined
-  const limits = { ...(limitsRequests ? {} : unlimited), ...rateLimit, maxWait: 0 }
+  const limits = { ...(limitsRequests ? {} : unlimitedRequests), ...rateLimit, maxWait: 0 }
   return Effect.map(
     Effect.flatMap(RateLimiter.Maker, (make) => make(id, limits)),
-    limiting
+    limitedBy
   )
 }
 
-/** Hands every error of a call on, before the call fails with it. */
-const reporting =
+/** Reports every error of a call before the call fails with it. */
+const reportingErrors =
   (report: (error: LLMError) => Effect.Effect<void>): Middleware =>
   (next) =>
     Effect.succeed<LLMService>({
@@ -91,30 +91,30 @@ const reporting =
       chatStream: (request) => toStream(Effect.tapError(fromStream(next.chatStream(request)), report))
     })
 
-const unchanged: Middleware = Effect.succeed
+const passThrough: Middleware = Effect.succeed
 
 export interface KeyLimits {
-  /** The limits outside, so that a call which comes too early claims nothing of the budget. */
+  /** Limits outside of the budget, so that a call beyond the limits claims nothing of the budget. */
   readonly around: Middleware
-  /** How the budget stands; empty where there is none. */
+  /** The status of the budget; empty without one. */
   readonly budgets: Effect.Effect<ReadonlyArray<Budget.Status>>
 }
 
-/** `report` is given the errors of calls that a budget in dollars applies to. */
+/** `report` receives the errors of calls with a budget in dollars. */
 export const make = (
   key: VirtualKey,
   report: (error: LLMError) => Effect.Effect<void>
 ): Effect.Effect<KeyLimits, Budget.InvalidBudgetError | RateLimiter.InvalidLimitError> =>
-  Effect.map(Effect.all([budgetOf(key), limitsOf(key)]), ([budget, limits]): KeyLimits => {
-    const reported = key.budget !== undefined && "dollars" in key.budget ? reporting(report) : unchanged
+  Effect.map(Effect.all([budgetOf(key), limiterOf(key)]), ([budget, limits]): KeyLimits => {
+    const errorReporting = key.budget !== undefined && "dollars" in key.budget ? reportingErrors(report) : passThrough
     return {
       around:
         budget === undefined && limits === undefined
-          ? unchanged
+          ? passThrough
           : (next) =>
-              (budget?.middleware ?? unchanged)(next).pipe(
-                Effect.flatMap(reported),
-                Effect.flatMap(limits ?? unchanged)
+              (budget?.middleware ?? passThrough)(next).pipe(
+                Effect.flatMap(errorReporting),
+                Effect.flatMap(limits ?? passThrough)
               ),
       budgets: budget?.status ?? Effect.succeed([])
     }

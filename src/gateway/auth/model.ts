@@ -7,24 +7,24 @@ import type { AccessStoreError } from "../AccessStore.js"
 import type { Settings, VirtualKey } from "../VirtualKey.js"
 
 /**
- * Who makes a request.
+ * The authenticated client of a request.
  *
  * @since 0.1.0
  * @category model
  */
 export interface Caller {
-  /** The id of the key; empty where no key is needed. */
+  /** The id of the key; empty without a key on an open gateway. */
   readonly id: string
-  /** For whom the calls are counted; empty where no key is needed. */
+  /** The label under which usage is recorded; empty without a key on an open gateway. */
   readonly label: string
-  /** Whether the caller may ask a model that has these names. */
+  /** Whether the caller can use a model with these names. */
   readonly allows: (names: ReadonlyArray<string>) => boolean
-  /** The limits and the budget of the caller, around a model. */
+  /** Middleware with the limits and the budget of the caller. */
   readonly around: Middleware
 }
 
 /**
- * How the budget of a key stands.
+ * The status of the budget of a key.
  *
  * @since 0.1.0
  * @category model
@@ -39,26 +39,26 @@ export interface KeyBudget {
  * @category model
  */
 export interface Service {
-  /** True if no key is configured, so that every client may call: only for a gateway that is reachable from its own machine alone. */
+  /** True if no key is configured, so that every client can call: only safe on the loopback interface. */
   readonly isOpen: boolean
-  /** Whom a secret belongs to. That of the administration may ask everything. */
+  /** The caller with this secret. The admin token can use every model. */
   readonly caller: (
     secret: Option.Option<Redacted.Redacted<string>>
   ) => Effect.Effect<Caller, AccessDeniedError | AccessStoreError>
-  /** Fails unless the secret is that of the administration. */
+  /** Fails unless the secret is the admin token. */
   readonly administrator: (secret: Option.Option<Redacted.Redacted<string>>) => Effect.Effect<void, AccessDeniedError>
-  /** All keys that are not revoked, expired ones included. */
+  /** All keys that are not revoked, including expired ones. */
   readonly list: Effect.Effect<ReadonlyArray<VirtualKey>, AccessStoreError>
-  /** The budgets of all keys that are good. Where the store is away, of those that were used here. */
+  /** The budgets of all valid keys; while the store is unavailable, of those that this gateway has used. */
   readonly budgets: Effect.Effect<ReadonlyArray<KeyBudget>>
-  /** Makes a new key. Its secret is told here and never again. */
+  /** Makes a new key. This is the only time that its secret is available. */
   readonly create: (
     settings: Settings
   ) => Effect.Effect<
     { readonly secret: Redacted.Redacted<string>; readonly key: VirtualKey },
     AccessStoreError | InvalidAccessError
   >
-  /** Forgets a key, and says whether there was one of this id. */
+  /** Removes a key; false if there is none with this id. */
   readonly revoke: (id: string) => Effect.Effect<boolean, AccessStoreError>
 }
 
@@ -69,7 +69,7 @@ export interface Service {
 export class Access extends Context.Tag("effect-llm/gateway/Access")<Access, Service>() {}
 
 /**
- * A secret does not open what it was shown for. `forbidden`: it is good, but not for this.
+ * A secret gives no access. `forbidden`: it is valid, but not for this.
  *
  * @since 0.1.0
  * @category errors
@@ -92,7 +92,7 @@ export class AccessDeniedError extends Schema.TaggedError<AccessDeniedError>()("
 }
 
 /**
- * Keys make no sense. All faults are told, none with a secret.
+ * Configured keys are invalid. Contains all faults, without secrets.
  *
  * @since 0.1.0
  * @category errors
@@ -101,12 +101,12 @@ export class InvalidAccessError extends Schema.TaggedError<InvalidAccessError>()
   faults: Schema.Array(Schema.String)
 }) {
   override get message(): string {
-    return `The gateway's keys cannot be as asked for: ${this.faults.join("; ")}`
+    return `The gateway's keys are invalid: ${this.faults.join("; ")}`
   }
 }
 
 /**
- * A key whose secret is chosen beforehand. It should be as random as those that `create` makes.
+ * A key with a secret that is chosen beforehand. It should be as random as those that `create` makes.
  *
  * @since 0.1.0
  * @category constructors
@@ -121,14 +121,14 @@ export interface KeyOptions extends Settings {
  * @category constructors
  */
 export interface Options {
-  /** Keys that are there from the beginning. @default none */
+  /** Keys that exist from the start. @default none */
   readonly keys?: ReadonlyArray<KeyOptions>
-  /** What opens everything under `/admin`, and asks any model. @default nothing does */
+  /** The token for everything under `/admin` and for every model. @default none */
   readonly adminToken?: string | Redacted.Redacted<string>
 }
 
 /**
- * What has changed with the file of keys, by the ids of keys.
+ * The changes of a reload, by the ids of keys.
  *
  * @since 0.2.0
  * @category reloading
@@ -144,7 +144,7 @@ export interface Reloaded {
  * @category reloading
  */
 export interface Reloader {
-  /** Reads the file now, whether or not it has changed. Where it fails, the keys are as they were before. */
+  /** Reads the file now, whether or not it has changed. On failure the keys stay as they are. */
   readonly reload: Effect.Effect<Reloaded, InvalidAccessError>
 }
 
@@ -159,8 +159,10 @@ export class Reloading extends Context.Tag("effect-llm/gateway/Access/Reloading"
  * @category reloading
  */
 export interface ReloadOptions extends Options {
-  /** How often the file is looked at; `false`: only when `reload` is asked for. @default "1 second" */
+  /** How often the file is checked; `false`: only on `reload`. @default "1 second" */
   readonly interval?: Duration.DurationInput | false
-  /** How long a changed file must stay unchanged before it is read, so that no half-written file is read. @default "200 millis" */
+  /**
+   * How long a changed file must stay unchanged before it is read, so that no half-written file is read. @default "200 millis"
+   */
   readonly settle?: Duration.DurationInput
 }

@@ -1,4 +1,4 @@
-/** Checks client keys against those that are configured and those that are stored. */
+/** Checks the keys of clients against the configured and the stored ones. */
 import { DateTime, Effect, Option, Ref, Schema } from "effect"
 import type { Status as BudgetStatus } from "../../accounting/budget/model.js"
 import { sameValue } from "../../models/equal.js"
@@ -7,7 +7,6 @@ import type { AccessStoreError } from "../AccessStore.js"
 import * as Stores from "../AccessStore.js"
 import type { VirtualKey } from "../VirtualKey.js"
 import * as VirtualKeys from "../VirtualKey.js"
-import * as Digest from "./digest.js"
 import * as KeyLimits from "./keyLimits.js"
 import type { Caller, KeyBudget, KeyOptions, Options, Reloaded, Service } from "./model.js"
 import { AccessDeniedError, InvalidAccessError } from "./model.js"
@@ -15,16 +14,16 @@ import * as Secrets from "./secrets.js"
 
 const keyOf = ({ key, ...settings }: KeyOptions, createdAt: DateTime.Utc): VirtualKey => {
   const hash = Secrets.digestOf(key)
-  return { ...settings, id: Digest.idOf(hash), hash, createdAt }
+  return { ...settings, id: Secrets.idOf(hash), hash, createdAt }
 }
 
-const validate = Schema.is(VirtualKeys.VirtualKey)
+const isVirtualKey = Schema.is(VirtualKeys.VirtualKey)
 
-const faultsOf = (given: ReadonlyArray<KeyOptions>, keys: ReadonlyArray<VirtualKey>): ReadonlyArray<string> => {
+const faultsOf = (options: ReadonlyArray<KeyOptions>, keys: ReadonlyArray<VirtualKey>): ReadonlyArray<string> => {
   const hashes = keys.map(({ hash }) => hash)
-  const secrets = given.flatMap(({ key }, index) => Secrets.faultsOf(`keys[${index}]`, key))
+  const secrets = options.flatMap(({ key }, index) => Secrets.faultsOf(`keys[${index}]`, key))
   const others = keys.flatMap((key, index) => [
-    ...(validate(key) ? [] : [`keys[${index}]: is not as a key must be`]),
+    ...(isVirtualKey(key) ? [] : [`keys[${index}]: is not a valid key`]),
     ...(hashes.indexOf(key.hash) < index
       ? [`keys[${index}]: the same secret as keys[${hashes.indexOf(key.hash)}]`]
       : [])
@@ -32,12 +31,12 @@ const faultsOf = (given: ReadonlyArray<KeyOptions>, keys: ReadonlyArray<VirtualK
   return [...secrets, ...others]
 }
 
-/** Whoever asks a gateway without keys, and the administration. */
-const everything = (id: string): Caller => ({ id, label: id, allows: () => true, around: Effect.succeed })
+/** The caller of a gateway without keys, and of the admin token. */
+const unrestrictedCaller = (id: string): Caller => ({ id, label: id, allows: () => true, around: Effect.succeed })
 
-const administration = everything("admin")
+const adminCaller = unrestrictedCaller("admin")
 
-/** Logs a price that is missing for a budget in dollars, once for each model. */
+/** Logs each model without a price that a budget in dollars needs, once. */
 const priceReporter = (): ((error: LLMError) => Effect.Effect<void>) => {
   const reported = new Set<string>()
   return (error) =>
@@ -52,29 +51,29 @@ const priceReporter = (): ((error: LLMError) => Effect.Effect<void>) => {
     })
 }
 
-/** The keys of the configuration, and which of them the store still has to hear of. */
+/** The configured keys, and those of them that are not in the store yet. */
 interface Configured {
-  /** By their hashes. */
+  /** By the hashes of keys. */
   readonly keys: ReadonlyMap<string, VirtualKey>
   readonly unstored: ReadonlySet<string>
 }
 
-/** A key in use, with its limits as they stand. */
-interface Known {
+/** A key in use, with its limiter and its budget. */
+interface ActiveKey {
   readonly key: VirtualKey
   readonly caller: Caller
   readonly budgets: Effect.Effect<ReadonlyArray<BudgetStatus>>
 }
 
-/** Whether two keys are one with the same terms. A store may know since when the key exists, which a gateway does not. */
-const sameTerms = (self: VirtualKey, that: VirtualKey): boolean =>
+/** Whether two keys have the same settings. Only the store has the real creation time. */
+const sameSettings = (self: VirtualKey, that: VirtualKey): boolean =>
   sameValue({ ...self, createdAt: that.createdAt }, that)
 
-/** What came of reading the file of keys again, by the ids of keys. */
-const differenceOf = (before: ReadonlyMap<string, VirtualKey>, after: ReadonlyMap<string, VirtualKey>): Reloaded => {
-  const idsOf = (keys: Iterable<VirtualKey>, isSo: (key: VirtualKey) => boolean) =>
+/** The changes of a reload. */
+const changesOf = (before: ReadonlyMap<string, VirtualKey>, after: ReadonlyMap<string, VirtualKey>): Reloaded => {
+  const idsOf = (keys: Iterable<VirtualKey>, isIncluded: (key: VirtualKey) => boolean) =>
     Array.from(keys)
-      .filter(isSo)
+      .filter(isIncluded)
       .map(({ id }) => id)
   return {
     added: idsOf(after.values(), ({ hash }) => !before.has(hash)),
@@ -83,34 +82,34 @@ const differenceOf = (before: ReadonlyMap<string, VirtualKey>, after: ReadonlyMa
   }
 }
 
-interface Configurable {
+interface ConfigurableAccess {
   readonly access: Service
-  /** Puts these keys in the place of those that are configured; nothing is changed where one of them makes no sense. */
+  /** Replaces the configured keys; changes nothing where one of them is invalid. */
   readonly configure: (keys: ReadonlyArray<KeyOptions>) => Effect.Effect<Reloaded, InvalidAccessError>
-  /** Puts new keys into the store, or when they are first used where the store is away now. */
-  readonly store: Effect.Effect<void>
+  /** Puts new keys into the store. While the store is unavailable, a key is stored when it is first used instead. */
+  readonly syncStore: Effect.Effect<void>
 }
 
-/** `mayBeOpen`: whether everybody may ask where nothing is configured. */
-export const configurable = (
+/** `mayBeOpen` opens the access to every client when nothing is configured. */
+export const makeConfigurable = (
   { adminToken, keys: first = [] }: Options,
   mayBeOpen: boolean
-): Effect.Effect<Configurable, InvalidAccessError | AccessStoreError> =>
+): Effect.Effect<ConfigurableAccess, InvalidAccessError | AccessStoreError> =>
   Effect.gen(function* () {
     const context = yield* Effect.context<never>()
     const shared = yield* Effect.serviceOption(Stores.AccessStore)
     const store = Option.isSome(shared) ? shared.value : yield* Stores.memory
     const admin = adminToken === undefined ? undefined : Secrets.digestOf(adminToken)
     const configured = yield* Ref.make<Configured>({ keys: new Map(), unstored: new Set() })
-    const inUse = yield* Ref.make<ReadonlyMap<string, Known>>(new Map())
+    const activeKeys = yield* Ref.make<ReadonlyMap<string, ActiveKey>>(new Map())
     const reportPrice = priceReporter()
 
-    const knownFrom = (key: VirtualKey): Effect.Effect<Known, InvalidAccessError> =>
+    const activate = (key: VirtualKey): Effect.Effect<ActiveKey, InvalidAccessError> =>
       KeyLimits.make(key, reportPrice).pipe(
         Effect.provide(context),
         Effect.mapBoth({
           onFailure: (error) => new InvalidAccessError({ faults: [error.message] }),
-          onSuccess: ({ around, budgets }): Known => ({
+          onSuccess: ({ around, budgets }): ActiveKey => ({
             key,
             budgets,
             caller: {
@@ -123,23 +122,23 @@ export const configurable = (
         })
       )
 
-    /** Limits go on as they stand for as long as the key says the same. */
-    const knownOf = (key: VirtualKey): Effect.Effect<Known, InvalidAccessError> =>
-      Effect.flatMap(Ref.get(inUse), (all) => {
-        const known = all.get(key.id)
-        if (known !== undefined && sameTerms(known.key, key)) return Effect.succeed(known)
-        return Effect.flatMap(knownFrom(key), (made) =>
-          // Another request may have been first: there is one limiter for each key.
-          Ref.modify(inUse, (all): readonly [Known, ReadonlyMap<string, Known>] => {
+    /** A key keeps its limiter and its budget while its settings stay the same. */
+    const activeKeyOf = (key: VirtualKey): Effect.Effect<ActiveKey, InvalidAccessError> =>
+      Effect.flatMap(Ref.get(activeKeys), (all) => {
+        const active = all.get(key.id)
+        if (active !== undefined && sameSettings(active.key, key)) return Effect.succeed(active)
+        return Effect.flatMap(activate(key), (made) =>
+          // Another request may have added the key: each key has one limiter.
+          Ref.modify(activeKeys, (all): readonly [ActiveKey, ReadonlyMap<string, ActiveKey>] => {
             const other = all.get(key.id)
-            return other !== undefined && sameTerms(other.key, key)
+            return other !== undefined && sameSettings(other.key, key)
               ? [other, all]
               : [made, new Map(all).set(key.id, made)]
           })
         )
       })
 
-    const callerOf = (key: VirtualKey) => Effect.map(knownOf(key), ({ caller }) => caller)
+    const callerOf = (key: VirtualKey) => Effect.map(activeKeyOf(key), ({ caller }) => caller)
 
     const storeConfigured = (key: VirtualKey): Effect.Effect<void, AccessStoreError> =>
       Effect.zipRight(
@@ -150,8 +149,8 @@ export const configurable = (
         }))
       )
 
-    /** Puts into the store what it has not heard of: it was away when the keys were reloaded. */
-    const storeAll = Effect.flatMap(Ref.get(configured), ({ keys, unstored }) =>
+    /** Stores the keys that were configured while the store was unavailable. */
+    const storePending = Effect.flatMap(Ref.get(configured), ({ keys, unstored }) =>
       Effect.forEach(
         [...keys.values()].filter(({ hash }) => unstored.has(hash)),
         storeConfigured,
@@ -159,60 +158,60 @@ export const configurable = (
       )
     )
 
-    const configure = (given: ReadonlyArray<KeyOptions>): Effect.Effect<Reloaded, InvalidAccessError> =>
+    const configure = (options: ReadonlyArray<KeyOptions>): Effect.Effect<Reloaded, InvalidAccessError> =>
       Effect.gen(function* () {
         const now = yield* DateTime.now
         const { keys: before } = yield* Ref.get(configured)
-        const keys = given.map((one): VirtualKey => {
-          const key = { ...keyOf(one, now), configured: true }
+        const keys = options.map((keyOptions): VirtualKey => {
+          const key = { ...keyOf(keyOptions, now), configured: true }
           const old = before.get(key.hash)
-          return old !== undefined && sameTerms(old, key) ? old : key
+          return old !== undefined && sameSettings(old, key) ? old : key
         })
-        const faults = faultsOf(given, keys)
+        const faults = faultsOf(options, keys)
         if (faults.length > 0) return yield* new InvalidAccessError({ faults })
-        const young = keys.filter((key) => before.get(key.hash) !== key)
-        const made = yield* Effect.forEach(young, knownFrom)
+        const changed = keys.filter((key) => before.get(key.hash) !== key)
+        const made = yield* Effect.forEach(changed, activate)
         const after = new Map(keys.map((key) => [key.hash, key]))
-        const difference = differenceOf(before, after)
+        const changes = changesOf(before, after)
         yield* Ref.update(configured, ({ unstored }) => ({
           keys: after,
-          unstored: new Set([...unstored, ...young.map(({ hash }) => hash)].filter((hash) => after.has(hash)))
+          unstored: new Set([...unstored, ...changed.map(({ hash }) => hash)].filter((hash) => after.has(hash)))
         }))
-        yield* Ref.update(inUse, (all) => {
-          const others = [...all].filter(([id]) => !difference.removed.includes(id))
-          return new Map([...others, ...made.map((known) => [known.key.id, known] as const)])
+        yield* Ref.update(activeKeys, (all) => {
+          const others = [...all].filter(([id]) => !changes.removed.includes(id))
+          return new Map([...others, ...made.map((active) => [active.key.id, active] as const)])
         })
-        return difference
+        return changes
       })
 
-    const notStored = ({ message }: AccessStoreError): Effect.Effect<void> =>
-      Effect.logWarning(`New keys are not in the store yet, and are put there when they are first used. ${message}`)
+    const logStoreFailure = ({ message }: AccessStoreError): Effect.Effect<void> =>
+      Effect.logWarning(`New keys are not in the store yet, and will be stored when they are first used. ${message}`)
 
     const adminFaults = adminToken === undefined ? [] : Secrets.faultsOf("adminToken", adminToken)
     yield* Effect.matchEffect(configure(first), {
       onFailure: ({ faults }) => new InvalidAccessError({ faults: [...faults, ...adminFaults] }),
       onSuccess: () => (adminFaults.length > 0 ? new InvalidAccessError({ faults: adminFaults }) : Effect.void)
     })
-    yield* storeAll
-    // Who has a store means to have keys, though there may be none yet.
+    yield* storePending
+    // A shared store implies that keys are wanted, although there may be none yet.
     const isOpen = mayBeOpen && admin === undefined && first.length === 0 && Option.isNone(shared)
 
-    const isAdministration = (hash: string): boolean => admin !== undefined && Digest.equal(hash, admin)
+    const isAdminSecret = (hash: string): boolean => admin !== undefined && Secrets.equalDigests(hash, admin)
 
     const denied = (reason: AccessDeniedError["reason"]) => Effect.fail(new AccessDeniedError({ reason }))
 
-    /** A configured key is as this gateway has it configured; the store says whether it was revoked. */
-    const keyBehind = (hash: string) =>
+    /** The settings of a configured key come from the configuration; the store decides whether it was revoked. */
+    const findKey = (hash: string) =>
       Effect.gen(function* () {
         const { keys, unstored } = yield* Ref.get(configured)
         const own = keys.get(hash)
         if (own !== undefined && unstored.has(hash)) yield* storeConfigured(own)
-        const found = Option.getOrUndefined(yield* store.find(hash))
-        if (found === undefined || !Digest.equal(found.hash, hash)) return yield* denied("unknown")
-        return own ?? (found.configured === true ? yield* denied("unknown") : found)
+        const stored = Option.getOrUndefined(yield* store.find(hash))
+        if (stored === undefined || !Secrets.equalDigests(stored.hash, hash)) return yield* denied("unknown")
+        return own ?? (stored.configured === true ? yield* denied("unknown") : stored)
       })
 
-    /** The keys of the store without those that only other gateways have configured, or none any more. */
+    /** The stored keys, without those that only other gateways have configured or that are no longer configured. */
     const list = Effect.zipWith(store.list, Ref.get(configured), (all, { keys }) =>
       all.flatMap((key): ReadonlyArray<VirtualKey> => {
         const own = keys.get(key.hash)
@@ -221,24 +220,24 @@ export const configurable = (
       })
     )
 
-    const current = (key: VirtualKey) =>
+    const requireUnexpired = (key: VirtualKey) =>
       key.expiresAt === undefined
         ? Effect.succeed(key)
-        : Effect.flatMap(DateTime.isFuture(key.expiresAt), (isGood) =>
-            isGood ? Effect.succeed(key) : denied("expired")
+        : Effect.flatMap(DateTime.isFuture(key.expiresAt), (isValid) =>
+            isValid ? Effect.succeed(key) : denied("expired")
           )
 
     const budgetsOf = (key: VirtualKey): Effect.Effect<ReadonlyArray<KeyBudget>> =>
-      Effect.flatMap(current(key), knownOf).pipe(
+      Effect.flatMap(requireUnexpired(key), activeKeyOf).pipe(
         Effect.flatMap(({ budgets }) => Effect.map(budgets, (all) => all.map((status) => ({ key, status })))),
-        // Whoever comes with such a key is told what is wrong with it.
+        // An expired or invalid key is reported to its client instead.
         Effect.orElseSucceed(() => [])
       )
 
     const access: Service = {
       isOpen,
       budgets: Effect.orElse(list, () =>
-        Effect.map(Ref.get(inUse), (all) => Array.from(all.values(), ({ key }) => key))
+        Effect.map(Ref.get(activeKeys), (all) => Array.from(all.values(), ({ key }) => key))
       ).pipe(
         Effect.flatMap((keys) =>
           Effect.forEach(
@@ -250,14 +249,14 @@ export const configurable = (
         Effect.map((all) => all.flat())
       ),
       caller: (secret) => {
-        if (isOpen) return Effect.succeed(everything(""))
+        if (isOpen) return Effect.succeed(unrestrictedCaller(""))
         if (Option.isNone(secret)) return denied("missing")
-        const hash = Digest.of(secret.value)
-        return isAdministration(hash)
-          ? Effect.succeed(administration)
-          : keyBehind(hash).pipe(
-              Effect.flatMap(current),
-              // It was checked when it was made, but the store may have it from another version.
+        const hash = Secrets.digest(secret.value)
+        return isAdminSecret(hash)
+          ? Effect.succeed(adminCaller)
+          : findKey(hash).pipe(
+              Effect.flatMap(requireUnexpired),
+              // `create` checked the key, but another version may have stored it.
               Effect.flatMap((key) =>
                 Effect.mapError(callerOf(key), ({ message }) => new Stores.AccessStoreError({ detail: message }))
               )
@@ -265,12 +264,12 @@ export const configurable = (
       },
       administrator: (secret) => {
         if (Option.isNone(secret)) return denied("missing")
-        return isAdministration(Digest.of(secret.value)) ? Effect.void : denied("forbidden")
+        return isAdminSecret(Secrets.digest(secret.value)) ? Effect.void : denied("forbidden")
       },
       list,
       create: (settings) =>
         Effect.gen(function* () {
-          const secret = Digest.newKey()
+          const secret = Secrets.generate()
           const key = keyOf({ ...settings, key: secret }, yield* DateTime.now)
           yield* callerOf(key)
           yield* store.put(key)
@@ -278,9 +277,9 @@ export const configurable = (
         }),
       revoke: (id) =>
         Effect.zipRight(
-          Ref.update(inUse, (all) => new Map([...all].filter(([known]) => known !== id))),
-          Effect.zipRight(storeAll, store.remove(id))
+          Ref.update(activeKeys, (all) => new Map([...all].filter(([keyId]) => keyId !== id))),
+          Effect.zipRight(storePending, store.remove(id))
         )
     }
-    return { access, configure, store: Effect.catchAll(storeAll, notStored) }
+    return { access, configure, syncStore: Effect.catchAll(storePending, logStoreFailure) }
   })

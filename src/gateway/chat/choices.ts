@@ -1,4 +1,4 @@
-/** Several answers to one question (`n`), by as many calls. OpenAI, API reference: chat/create. */
+/** Several choices for one request (`n`), each by a call of its own. OpenAI, API reference: chat/create. */
 import { Chunk, Effect, Exit, Option, Scope, Stream } from "effect"
 import type { ChatResponse } from "../../vocabulary/Chat.js"
 import type { ChatEvent } from "../../vocabulary/ChatEvent.js"
@@ -8,11 +8,11 @@ import { isRecord, parseJson, record, records, string } from "../../wire/json.js
 import type { Frame, Served, ServerWire } from "../../wire/Wire.js"
 import type { OpenStream } from "../../call/openStream.js"
 import type { BackgroundStream } from "../../call/backgroundStream.js"
-import * as Problem from "../http/error.js"
-import type { Manner, Source } from "./sse.js"
-import { rendered, sse } from "./sse.js"
+import * as HttpErrors from "../http/error.js"
+import type { Source, StreamEncoder } from "./sse.js"
+import { renderFrames, sse } from "./sse.js"
 
-/** The answers as one: every choice by its index, and what all of them consumed. */
+/** The body of a whole response: every choice by its index, and the usage of all calls. */
 export const encode = (
   wire: ServerWire,
   responses: ReadonlyArray<ChatResponse>,
@@ -28,99 +28,99 @@ export const encode = (
   }
 }
 
-/** What one of the answers says. */
-export interface Said {
+/** An event of one of the choices. */
+export interface ChoiceEvent {
   readonly index: number
   readonly event: ChatEvent
 }
 
-const saidBy =
+const ofChoice =
   (index: number) =>
-  (event: ChatEvent): Said => ({ index, event })
+  (event: ChatEvent): ChoiceEvent => ({ index, event })
 
-/** All of the streams as one, each event as it comes. It has begun when all of them have. */
-export const merged = (
-  openings: ReadonlyArray<BackgroundStream>,
-  isCut: () => boolean
-): Effect.Effect<Source<Said>, never, Scope.Scope> =>
+/** Merges the streams of all choices in the order of arrival. It is open once all of them are. */
+export const mergeStreams = (
+  streams: ReadonlyArray<BackgroundStream>,
+  isAborted: () => boolean
+): Effect.Effect<Source<ChoiceEvent>, never, Scope.Scope> =>
   Effect.map(Effect.scope, (scope) => {
-    let pull: Source<Said>["pull"] = Effect.fail(Option.none())
-    /** A buffer of one chunk: what the client has not taken yet is not gathered here. */
-    const merging = (streams: ReadonlyArray<OpenStream>) =>
+    let pull: Source<ChoiceEvent>["pull"] = Effect.fail(Option.none())
+    /** Buffers one chunk at most, so that a slow client slows the providers down. */
+    const merge = (opened: ReadonlyArray<OpenStream>) =>
       Effect.map(
         Stream.toPull(
           Stream.mergeAll(
-            streams.map(({ pull }, index) =>
-              Stream.repeatEffectChunkOption(Effect.map(pull, Chunk.map(saidBy(index))))
+            opened.map(({ pull }, index) =>
+              Stream.repeatEffectChunkOption(Effect.map(pull, Chunk.map(ofChoice(index))))
             ),
-            { concurrency: streams.length, bufferSize: 1 }
+            { concurrency: opened.length, bufferSize: 1 }
           )
         ),
-        (merged): Chunk.Chunk<Said> => {
+        (merged): Chunk.Chunk<ChoiceEvent> => {
           pull = merged
-          return Chunk.flatten(Chunk.fromIterable(streams.map(({ first }, index) => Chunk.map(first, saidBy(index)))))
+          return Chunk.flatten(Chunk.fromIterable(opened.map(({ first }, index) => Chunk.map(first, ofChoice(index)))))
         }
       )
     return {
-      begun: (millis) =>
+      awaitFirst: (millis) =>
         Effect.flatMap(
-          Effect.forEach(openings, (opening) => opening.begun(millis), { concurrency: "unbounded" }),
+          Effect.forEach(streams, (stream) => stream.begun(millis), { concurrency: "unbounded" }),
           (exits) => {
-            const known = exits.filter((exit) => exit !== undefined)
-            return known.length < exits.length && known.every(Exit.isSuccess)
+            const finished = exits.filter((exit) => exit !== undefined)
+            return finished.length < exits.length && finished.every(Exit.isSuccess)
               ? Effect.succeed(undefined)
-              : Effect.exit(Effect.flatMap(Effect.all(known), merging))
+              : Effect.exit(Effect.flatMap(Effect.all(finished), merge))
           }
         ).pipe(Effect.provideService(Scope.Scope, scope)),
       pull: Effect.suspend(() => pull),
-      isCut
+      isAborted
     }
   })
 
-/** Writes them as one stream: the id of the first, every choice by its index, the usage of all at the end. */
-export const manner = (
+/** Encodes all choices as one stream: the id of the first chunk, every choice by its index, and the usage of all at the end. */
+export const streamEncoder = (
   wire: ServerWire,
   body: Record<string, unknown>,
   count: number,
   createdAt: number
-): Manner<Said> => {
+): StreamEncoder<ChoiceEvent> => {
   const wantsUsage = record(body, "stream_options")?.["include_usage"] === true
   const encoders = Array.from({ length: count }, () => wire.encodeStream(body, createdAt))
   let usage = Usage.empty
-  let open = count
+  let unfinished = count
   let id: string | undefined
   let head: Readonly<Record<string, unknown>> = {}
 
-  const indexed = (index: number, { data }: Frame): ReadonlyArray<Frame> => {
+  const withIndex = (index: number, { data }: Frame): ReadonlyArray<Frame> => {
     const chunk = parseJson(data)
     if (!isRecord(chunk)) return []
     id ??= string(chunk, "id")
     const choices = records(chunk, "choices").map((choice) => ({ ...choice, index }))
-    // The usage of one alone is told with that of the others.
+    // The usage chunk of one call: the last chunk has the usage of all.
     if (choices.length === 0) return []
     const { choices: _, usage: __, ...rest } = chunk
     head = { ...rest, id }
     return [{ data: JSON.stringify({ ...chunk, id, choices }) }]
   }
 
-  const last = (): ReadonlyArray<Frame> => [
+  const finalFrames = (): ReadonlyArray<Frame> => [
     ...(wantsUsage && !usage.estimated
       ? [{ data: JSON.stringify({ ...head, choices: [], usage: encodeUsage(usage) }) }]
       : []),
     { data: "[DONE]" }
   ]
 
-  const framesOf = ({ event, index }: Said): ReadonlyArray<Frame> => {
-    const frames = (encoders[index]?.push(event) ?? []).flatMap((frame) => indexed(index, frame))
+  const framesOf = ({ event, index }: ChoiceEvent): ReadonlyArray<Frame> => {
+    const frames = (encoders[index]?.push(event) ?? []).flatMap((frame) => withIndex(index, frame))
     if (event._tag !== "Finish") return frames
     usage = Usage.combine(usage, event.usage)
-    open -= 1
-    return open === 0 ? [...frames, ...last()] : frames
+    unfinished -= 1
+    return unfinished === 0 ? [...frames, ...finalFrames()] : frames
   }
 
   return {
     ...sse,
-    write: (said) => rendered(Array.from(said).flatMap(framesOf)),
-    fail: (problem) => Effect.sync(() => rendered(encoders[0]?.fail(Problem.told(problem)) ?? []))
+    write: (events) => renderFrames(Array.from(events).flatMap(framesOf)),
+    fail: (error) => Effect.sync(() => renderFrames(encoders[0]?.fail(HttpErrors.servedError(error)) ?? []))
   }
 }

@@ -1,4 +1,4 @@
-/** A question in any protocol, asked of any model, answered whole or as a stream. */
+/** The route of a chat protocol: decodes the request, calls the model, and encodes the answer whole or as a stream. */
 import { HttpServerRequest } from "@effect/platform"
 import { Clock, Effect } from "effect"
 import type { ChatRequest } from "../../vocabulary/Chat.js"
@@ -6,129 +6,130 @@ import { fromStream } from "../../call/openStream.js"
 import { WantsRawResponse } from "../../call/passthrough.js"
 import type { Service as LLMService } from "../../call/model.js"
 import { number } from "../../wire/json.js"
-import * as Answer from "../http/response.js"
+import * as JsonResponse from "../http/response.js"
 import * as Body from "../http/body.js"
 import * as Choices from "./choices.js"
 import * as Authentication from "../auth/authenticate.js"
-import * as Problem from "../http/error.js"
+import * as HttpErrors from "../http/error.js"
 import type { Protocol } from "./model.js"
-import * as Relayed from "./passthrough.js"
+import * as Passthrough from "./passthrough.js"
 import * as Streaming from "./sse.js"
 import type { Handler, GatewayContext } from "../http/context.js"
-import { modelFor } from "../http/context.js"
+import { resolveModel } from "../http/context.js"
 import * as UnsupportedFields from "./unsupportedFields.js"
 
-/** A question that is ready to be asked. */
-export interface Question {
-  readonly surroundings: GatewayContext
+/** A decoded request with the model that it names. */
+interface ChatCall {
+  readonly context: GatewayContext
   readonly protocol: Protocol
   readonly llm: LLMService
   readonly request: ChatRequest
-  /** As the client wrote it. */
+  /** The body of the request as the client sent it. */
   readonly body: Record<string, unknown>
-  /** How many answers are wanted. */
+  /** The number of choices (`n`). */
   readonly count: number
   /** In seconds since the epoch. */
   readonly createdAt: number
-  /** Headers of the answer. */
+  /** Headers of the response. */
   readonly headers: Readonly<Record<string, string>>
 }
 
 const seconds = Effect.map(Clock.currentTimeMillis, (now) => Math.floor(now / 1000))
 
-/** How many answers are wanted; only one of the protocols can say. */
-const countOf = (body: Record<string, unknown>, most: number): Effect.Effect<number, Problem.Problem> => {
-  const wanted = body["n"]
-  if (wanted === undefined || wanted === null) return Effect.succeed(1)
+/** The number of choices in a Chat Completions request. */
+const choiceCount = (
+  body: Record<string, unknown>,
+  maxChoices: number
+): Effect.Effect<number, HttpErrors.HttpError> => {
+  const n = body["n"]
+  if (n === undefined || n === null) return Effect.succeed(1)
   const count = number(body, "n") ?? 0
-  return Number.isInteger(count) && count >= 1 && count <= most
+  return Number.isInteger(count) && count >= 1 && count <= maxChoices
     ? Effect.succeed(count)
-    : Effect.fail(Problem.invalid(`Invalid value for 'n': expected a whole number from 1 to ${most}.`, "n"))
+    : Effect.fail(HttpErrors.invalid(`Invalid value for 'n': expected a whole number from 1 to ${maxChoices}.`, "n"))
 }
 
-/** `n` is answered here, and no provider is asked for more than one. */
-const withoutCount = ({ extra, ...request }: ChatRequest): ChatRequest => {
+/** Removes `n`: the gateway makes one call for each choice. */
+const withoutN = ({ extra, ...request }: ChatRequest): ChatRequest => {
   if (extra === undefined) return request
   const { n: _, ...others } = extra
   return Object.keys(others).length === 0 ? request : { ...request, extra: others }
 }
 
-const whole = (question: Question): Handler => {
-  const { body, count, createdAt, headers, llm, protocol, request, surroundings } = question
-  const answer = Effect.mapError(llm.chat(request), Problem.ofError)
-  const answers =
+const respondWhole = ({ body, context, count, createdAt, headers, llm, protocol, request }: ChatCall): Handler => {
+  const call = Effect.mapError(llm.chat(request), HttpErrors.fromLLMError)
+  const calls =
     count === 1
-      ? Effect.map(Effect.provideService(answer, WantsRawResponse, protocol.wire.name), Array.of)
-      : Effect.replicateEffect(answer, count, { concurrency: "unbounded" })
-  return Effect.map(surroundings.running.withinDeadline(answers), (responses) => {
+      ? Effect.map(Effect.provideService(call, WantsRawResponse, protocol.wire.name), Array.of)
+      : Effect.replicateEffect(call, count, { concurrency: "unbounded" })
+  return Effect.map(context.requests.withinDeadline(calls), (responses) => {
     const [only] = responses
-    const text = only === undefined ? undefined : Relayed.textOf(protocol, only)
+    const text = only === undefined ? undefined : Passthrough.textOf(protocol, only)
     return text === undefined
-      ? Answer.json(Choices.encode(protocol.wire, responses, { request: body, createdAt }), { headers })
-      : Answer.text(text, { headers })
+      ? JsonResponse.json(Choices.encode(protocol.wire, responses, { request: body, createdAt }), { headers })
+      : JsonResponse.text(text, { headers })
   })
 }
 
-/** Opens as many streams as there are to be answers. At the deadline they are closed, and say so. */
-const openings = ({ count, llm, protocol, request, surroundings }: Question) =>
+/** Opens a stream for each choice, and closes them all at the shutdown deadline. */
+const openStreams = ({ context, count, llm, protocol, request }: ChatCall) =>
   Effect.gen(function* () {
-    let cut = false
+    let aborted = false
     const open = fromStream(llm.chatStream(request))
-    // What several providers send goes nowhere: several answers are told as one.
-    const wanted = count === 1 ? Effect.provideService(open, WantsRawResponse, protocol.wire.name) : open
-    const all = yield* Effect.replicateEffect(Streaming.begin(wanted), count)
-    yield* surroundings.running.onDeadline(
+    // Several choices are merged into one stream, for which raw frames are of no use.
+    const openRaw = count === 1 ? Effect.provideService(open, WantsRawResponse, protocol.wire.name) : open
+    const streams = yield* Effect.replicateEffect(Streaming.openInBackground(openRaw), count)
+    yield* context.requests.onDeadline(
       Effect.suspend(() => {
-        cut = true
-        return Effect.forEach(all, ({ close }) => close, { discard: true, concurrency: "unbounded" })
+        aborted = true
+        return Effect.forEach(streams, ({ close }) => close, { discard: true, concurrency: "unbounded" })
       })
     )
-    return { all, isCut: () => cut }
+    return { streams, isAborted: () => aborted }
   })
 
-const streamed = (question: Question): Handler =>
+const respondStreaming = (call: ChatCall): Handler =>
   Effect.gen(function* () {
-    const { body, count, createdAt, headers, protocol, surroundings } = question
-    const { all, isCut } = yield* openings(question)
-    const [first, ...others] = all
+    const { body, context, count, createdAt, headers, protocol } = call
+    const { isAborted, streams } = yield* openStreams(call)
+    const [first, ...others] = streams
     if (first !== undefined && others.length === 0) {
-      const manner = Relayed.manner(protocol, body, createdAt)
-      return yield* Streaming.respond(Streaming.sourceOf(first, isCut), manner, surroundings.keepAlive, headers)
+      const encoder = Passthrough.streamEncoder(protocol, body, createdAt)
+      return yield* Streaming.respond(Streaming.sourceOf(first, isAborted), encoder, context.keepAlive, headers)
     }
-    const source = yield* Choices.merged(all, isCut)
-    const manner = Choices.manner(protocol.wire, body, count, createdAt)
-    return yield* Streaming.respond(source, manner, surroundings.keepAlive, headers)
+    const source = yield* Choices.mergeStreams(streams, isAborted)
+    const encoder = Choices.streamEncoder(protocol.wire, body, count, createdAt)
+    return yield* Streaming.respond(source, encoder, context.keepAlive, headers)
   })
 
-/** The route of a protocol. */
-export const handler = (surroundings: GatewayContext, protocol: Protocol): Handler =>
-  Authentication.authenticated(surroundings, (caller) =>
+export const handler = (context: GatewayContext, protocol: Protocol): Handler =>
+  Authentication.authenticated(context, (caller) =>
     Effect.gen(function* () {
-      const body = yield* Body.read(surroundings.maxBodySize)
+      const body = yield* Body.read(context.maxBodySize)
       const { headers } = yield* HttpServerRequest.HttpServerRequest
       const decoded = yield* Effect.mapError(
         protocol.wire.decodeRequest(body, { path: protocol.path, headers }),
-        Problem.ofFailure
+        HttpErrors.fromWireFailure
       )
-      const { model, ...asked } = decoded.request
-      const llm = yield* modelFor(surroundings, caller, model)
+      const { model, ...chatRequest } = decoded.request
+      const llm = yield* resolveModel(context, caller, model)
       const isChatCompletions = protocol.wire.name === "chat-completions"
-      const count = isChatCompletions ? yield* countOf(body, surroundings.maxChoices) : 1
-      const { dropped, request } = yield* UnsupportedFields.translate(
-        isChatCompletions ? withoutCount(asked) : asked,
+      const count = isChatCompletions ? yield* choiceCount(body, context.maxChoices) : 1
+      const { dropped, request } = yield* UnsupportedFields.drop(
+        isChatCompletions ? withoutN(chatRequest) : chatRequest,
         protocol,
         llm.info.wire
       )
-      const question: Question = {
-        surroundings,
+      const call: ChatCall = {
+        context,
         protocol,
         llm,
         request,
         body,
         count,
         createdAt: yield* seconds,
-        headers: UnsupportedFields.header(dropped)
+        headers: UnsupportedFields.droppedHeader(dropped)
       }
-      return yield* decoded.stream ? streamed(question) : whole(question)
+      return yield* decoded.stream ? respondStreaming(call) : respondWhole(call)
     })
   )

@@ -1,45 +1,45 @@
 /**
- * An answer whose provider speaks the client's protocol goes through as it came, a stream frame by frame: nothing is lost that the
- * vocabulary has no word for, and nothing is written twice. It has been read all the same, for usage, limits and errors.
+ * Passes an answer of a provider that uses the client's protocol through unchanged, a stream frame by frame, so that fields
+ * without an equivalent in the vocabulary survive. The answer is decoded all the same, for usage, limits and errors.
  *
- * An answer that did not come so, or that a layer of one's own has changed since, is written here; a stream from the first event on
- * of which that is true, or with which another provider goes on.
+ * The gateway encodes the answer itself where the provider uses another protocol or a middleware changed the answer, and a stream
+ * from the first event on that is changed or comes from another provider.
  */
 import { Chunk, Effect } from "effect"
-import * as Relay from "../../call/passthrough.js"
+import * as RawResponses from "../../call/passthrough.js"
 import type { ChatResponse } from "../../vocabulary/Chat.js"
 import type { ChatEvent } from "../../vocabulary/ChatEvent.js"
 import type { Frame } from "../../wire/Wire.js"
 import { isRecord, parseJson, record } from "../../wire/json.js"
-import * as Problem from "../http/error.js"
-import type { Protocol, Relaying } from "./model.js"
-import type { Manner } from "./sse.js"
-import { rendered, sse } from "./sse.js"
+import * as HttpErrors from "../http/error.js"
+import type { Passthrough, Protocol } from "./model.js"
+import type { StreamEncoder } from "./sse.js"
+import { renderFrames, sse } from "./sse.js"
 
-const done = "[DONE]"
+const doneData = "[DONE]"
 
-/** Usage in a chunk of its own, for which every provider is asked, and of the clients only some have asked. */
-const isUsage = ({ data }: Frame): boolean => {
+/** Whether a frame is the chunk with the usage, which the gateway always requests and only some clients want. */
+const isUsageChunk = ({ data }: Frame): boolean => {
   if (!/"choices":\s*\[\s*\]/.test(data)) return false
   const chunk = parseJson(data)
   return isRecord(chunk) && record(chunk, "usage") !== undefined
 }
 
 /**
- * Providers tell thoughts in many ways and calls of tools in pieces that are often broken, so these are written here, whole and in
- * one manner. OpenAI, API reference: chat/streaming (`stream_options.include_usage`, `[DONE]`).
+ * Not exact: providers send reasoning under several field names and tool calls in fragments that are often malformed, so the
+ * gateway encodes both itself. OpenAI, API reference: chat/streaming (`stream_options.include_usage`, `[DONE]`).
  */
-export const chatCompletions: Relaying = {
+export const chatCompletions: Passthrough = {
   isExact: false,
-  keeps: (frame, body) => record(body, "stream_options")?.["include_usage"] === true || !isUsage(frame),
-  ending: (last) => (last?.data.startsWith(done) === true ? [] : [{ data: done }])
+  keepsFrame: (frame, body) => record(body, "stream_options")?.["include_usage"] === true || !isUsageChunk(frame),
+  endFrames: (last) => (last?.data.startsWith(doneData) === true ? [] : [{ data: doneData }])
 }
 
 /** Anthropic, "Streaming Messages": `message_stop` is the last event. */
-export const anthropic: Relaying = {
+export const anthropic: Passthrough = {
   isExact: true,
-  keeps: () => true,
-  ending: (last) => {
+  keepsFrame: () => true,
+  endFrames: (last) => {
     const event = last === undefined ? undefined : parseJson(last.data)
     return isRecord(event) && event["type"] === "message_stop"
       ? []
@@ -47,20 +47,20 @@ export const anthropic: Relaying = {
   }
 }
 
-/** An answer in Responses is only whole with its last event, in which all of it is told again. */
-export const responses: Relaying = { isExact: true, keeps: () => true, ending: () => [] }
+/** The last event of Responses repeats the whole answer, so there is no end frame to add. */
+export const responses: Passthrough = { isExact: true, keepsFrame: () => true, endFrames: () => [] }
 
-const isWords = ({ _tag }: ChatEvent): boolean =>
-  _tag !== "ReasoningDelta" && _tag !== "ToolCallDelta" && _tag !== "ToolCallEnd"
+const isReasoningOrToolCall = ({ _tag }: ChatEvent): boolean =>
+  _tag === "ReasoningDelta" || _tag === "ToolCallDelta" || _tag === "ToolCallEnd"
 
-/** The text of a whole answer for a client that speaks this protocol; undefined where it is to be written. */
-export const textOf = ({ relaying, wire }: Protocol, response: ChatResponse): string | undefined =>
-  relaying.isExact || (response.reasoningParts.length === 0 && response.toolCalls.length === 0)
-    ? Relay.textOf(wire.name, response)
+/** The text of a whole answer as the provider sent it; undefined where the gateway must encode it. */
+export const textOf = ({ passthrough, wire }: Protocol, response: ChatResponse): string | undefined =>
+  passthrough.isExact || (response.reasoningParts.length === 0 && response.toolCalls.length === 0)
+    ? RawResponses.textOf(wire.name, response)
     : undefined
 
-/** The pieces of one text, thought or call as one piece; undefined where they are not of the same. */
-const joined = (before: ChatEvent | undefined, event: ChatEvent): ChatEvent | undefined => {
+/** Two deltas of the same text, reasoning part or tool call as one; undefined for others. */
+const mergeDeltas = (before: ChatEvent | undefined, event: ChatEvent): ChatEvent | undefined => {
   if (before?._tag === "TextDelta" && event._tag === "TextDelta") return { ...before, text: before.text + event.text }
   if (before?._tag === "RefusalDelta" && event._tag === "RefusalDelta") {
     return { ...before, text: before.text + event.text }
@@ -73,43 +73,47 @@ const joined = (before: ChatEvent | undefined, event: ChatEvent): ChatEvent | un
     : undefined
 }
 
-/** Writes a stream to a client that speaks this protocol. */
-export const manner = (
-  { relaying, wire }: Protocol,
+/** Encodes a stream for a client of this protocol. */
+export const streamEncoder = (
+  { passthrough, wire }: Protocol,
   body: Record<string, unknown>,
   createdAt: number
-): Manner<ChatEvent> => {
+): StreamEncoder<ChatEvent> => {
   const encoder = wire.encodeStream(body, createdAt)
-  /** What went through, for the encoder to go on from; undefined once it has begun to write. */
-  let through: Array<ChatEvent> | undefined = []
+  /** The events of the frames that were passed through; undefined once the encoder writes. */
+  let passed: Array<ChatEvent> | undefined = []
 
-  const remember = (events: Array<ChatEvent>, event: ChatEvent): void => {
-    const whole = joined(events.at(-1), event)
-    if (whole === undefined) events.push(event)
-    else events[events.length - 1] = whole
+  const addEvent = (events: Array<ChatEvent>, event: ChatEvent): void => {
+    const merged = mergeDeltas(events.at(-1), event)
+    if (merged === undefined) events.push(event)
+    else events[events.length - 1] = merged
   }
 
-  /** The encoder, as if it had written all that went through. */
-  const takingOver = () => {
-    for (const event of through ?? []) encoder.push(event)
-    through = undefined
+  /** The encoder, in the state in which it would be had it written the frames that were passed through. */
+  const takeOver = () => {
+    for (const event of passed ?? []) encoder.push(event)
+    passed = undefined
     return encoder
   }
 
   const write = (events: Chunk.Chunk<ChatEvent>): ReadonlyArray<Frame> => {
-    const relay = through === undefined ? undefined : Relay.relayOf(wire.name, events)
-    if (through === undefined || relay === undefined || !(relaying.isExact || relay.events.every(isWords))) {
-      const { push } = takingOver()
+    const raw = passed === undefined ? undefined : RawResponses.relayOf(wire.name, events)
+    if (
+      passed === undefined ||
+      raw === undefined ||
+      !(passthrough.isExact || !raw.events.some(isReasoningOrToolCall))
+    ) {
+      const { push } = takeOver()
       return Chunk.toReadonlyArray(events).flatMap((event) => push(event))
     }
-    for (const event of events) remember(through, event)
-    const frames = relay.frames.filter((frame) => relaying.keeps(frame, body))
-    return Chunk.unsafeLast(events)._tag === "Finish" ? [...frames, ...relaying.ending(frames.at(-1))] : frames
+    for (const event of events) addEvent(passed, event)
+    const frames = raw.frames.filter((frame) => passthrough.keepsFrame(frame, body))
+    return Chunk.unsafeLast(events)._tag === "Finish" ? [...frames, ...passthrough.endFrames(frames.at(-1))] : frames
   }
 
   return {
     ...sse,
-    write: (events) => rendered(write(events)),
-    fail: (problem) => Effect.sync(() => rendered(takingOver().fail(Problem.told(problem))))
+    write: (events) => renderFrames(write(events)),
+    fail: (error) => Effect.sync(() => renderFrames(takeOver().fail(HttpErrors.servedError(error))))
   }
 }

@@ -1,6 +1,6 @@
 /**
- * The body of a streamed answer. It is pulled: nothing is read from the provider before the client has taken what came before,
- * so that a slow client slows its provider down and nothing is gathered here.
+ * The body of a streamed response. It is pulled: the provider's next events are read after the client has taken the previous
+ * ones, so a slow client slows its provider down and nothing is buffered here.
  */
 import { HttpServerResponse } from "@effect/platform"
 import type { Scope } from "effect"
@@ -9,51 +9,51 @@ import { acquireRelease } from "../../internal/scopedRelease.js"
 import type { ChatEvent } from "../../vocabulary/ChatEvent.js"
 import * as Background from "../../call/backgroundStream.js"
 import type { BackgroundStream } from "../../call/backgroundStream.js"
-import { end as ended } from "../../call/openStream.js"
+import { end as endOfStream } from "../../call/openStream.js"
 import type { Open } from "../../call/openStream.js"
 import type { LLMError } from "../../vocabulary/LLMError.js"
 import * as Framing from "../../wire/Framing.js"
 import type { Frame } from "../../wire/Wire.js"
-import * as Problem from "../http/error.js"
+import * as HttpErrors from "../http/error.js"
 
-/** What is said to the client, as it is read from the provider. */
+/** The events of a stream, read from the provider on demand. */
 export interface Source<A> {
-  /** How the beginning went; undefined where it takes longer than so many milliseconds. */
-  readonly begun: (millis: number) => Effect.Effect<Exit.Exit<Chunk.Chunk<A>, LLMError> | undefined>
-  /** What follows. Fails with `None` at the end. */
+  /** The first events or the failure to open the stream; undefined when they take longer than `millis`. */
+  readonly awaitFirst: (millis: number) => Effect.Effect<Exit.Exit<Chunk.Chunk<A>, LLMError> | undefined>
+  /** The next events. Fails with `None` at the end. */
   readonly pull: Effect.Effect<Chunk.Chunk<A>, Option.Option<LLMError>>
-  /** Whether the gateway has ended it, by closing what it is read from. */
-  readonly isCut: () => boolean
+  /** Whether the gateway closed the stream at its shutdown deadline. */
+  readonly isAborted: () => boolean
 }
 
-/** How a stream is written. There is one for each. */
-export interface Manner<A> {
+/** Encodes one stream as text. It keeps the state of that stream, so there is one for each. */
+export interface StreamEncoder<A> {
   readonly contentType: string
   readonly write: (events: Chunk.Chunk<A>) => string
-  /** The last words of a stream that fails. */
-  readonly fail: (problem: Problem.Problem) => Effect.Effect<string>
-  /** What is said while the beginning is awaited; absent where nothing can be, and headers wait for it. */
+  /** The last text of a stream that fails. */
+  readonly fail: (error: HttpErrors.HttpError) => Effect.Effect<string>
+  /** Text that keeps the connection alive before the first event; absent where the format has none, and headers wait. */
   readonly comment?: string
 }
 
-/** The manner of server-sent events. A comment shows life to clients and proxies, and is no event. */
+/** What every encoder of server-sent events shares. The comment keeps clients and proxies from timing out and is not an event. */
 export const sse = { contentType: "text/event-stream; charset=utf-8", comment: ": keep-alive\n\n" }
 
-export const rendered = (frames: ReadonlyArray<Frame>): string => {
+export const renderFrames = (frames: ReadonlyArray<Frame>): string => {
   let text = ""
   for (const frame of frames) text += Framing.render("sse", frame)
   return text
 }
 
-/** Begins to open a stream, to be closed with the scope whether it is open by then or not. */
-export const begin = (open: Open): Effect.Effect<BackgroundStream, never, Scope.Scope> =>
+/** Opens a stream in the background, and closes it with the scope whether it is open by then or not. */
+export const openInBackground = (open: Open): Effect.Effect<BackgroundStream, never, Scope.Scope> =>
   acquireRelease(Background.begin(open), ({ close }) => close)
 
-/** What is told of a stream that is opened and read in the background. */
-export const sourceOf = (opening: BackgroundStream, isCut: () => boolean): Source<ChatEvent> => {
-  let pull = ended
+/** The events of a stream that is opened in the background. */
+export const sourceOf = (opening: BackgroundStream, isAborted: () => boolean): Source<ChatEvent> => {
+  let pull = endOfStream
   return {
-    begun: (millis) =>
+    awaitFirst: (millis) =>
       Effect.map(
         opening.begun(millis),
         (exit) =>
@@ -64,86 +64,86 @@ export const sourceOf = (opening: BackgroundStream, isCut: () => boolean): Sourc
           })
       ),
     pull: Effect.suspend(() => pull),
-    isCut
+    isAborted
   }
 }
 
-/** What a failure in the middle says; the client sees it in the stream, since its status was sent long ago. */
-const problemOf = (source: Pick<Source<unknown>, "isCut">, cause: Cause.Cause<LLMError>): Problem.Problem => {
-  if (source.isCut()) return Problem.shuttingDown
+/** The error that ends a stream: its status was sent long ago, so the client reads it in the stream. */
+const errorOf = (source: Pick<Source<unknown>, "isAborted">, cause: Cause.Cause<LLMError>): HttpErrors.HttpError => {
+  if (source.isAborted()) return HttpErrors.shuttingDown
   const failure = Cause.failureOption(cause)
-  return Option.isSome(failure) ? Problem.ofError(failure.value) : Problem.internal
+  return Option.isSome(failure) ? HttpErrors.fromLLMError(failure.value) : HttpErrors.internal
 }
 
-const logged = (problem: Problem.Problem, cause: Cause.Cause<LLMError>): Effect.Effect<void> =>
+const recordFailure = (error: HttpErrors.HttpError, cause: Cause.Cause<LLMError>): Effect.Effect<void> =>
   Option.match(Cause.dieOption(cause), {
-    onNone: () => Problem.logged(problem),
-    onSome: (defect) => Effect.logError("a stream died", defect)
+    onNone: () => HttpErrors.record(error),
+    onSome: (defect) => Effect.logError("unexpected error in a stream", defect)
   })
 
-const encoder = new TextEncoder()
+const textEncoder = new TextEncoder()
 
 const bytesOf = (text: string): Chunk.Chunk<Uint8Array> =>
-  text === "" ? Chunk.empty() : Chunk.of(encoder.encode(text))
+  text === "" ? Chunk.empty() : Chunk.of(textEncoder.encode(text))
 
 type Bytes = Effect.Effect<Chunk.Chunk<Uint8Array>, Option.Option<never>>
 
 const end: Bytes = Effect.fail(Option.none())
 
-/** The bytes of a stream of which the first events are there, or are still awaited. */
-const written = <A>(
+/** The bytes of a stream; `first` is undefined while its first events are awaited. */
+const encodedBody = <A>(
   source: Source<A>,
-  { comment = "", fail, write }: Manner<A>,
-  begun: Chunk.Chunk<A> | undefined,
+  { comment = "", fail, write }: StreamEncoder<A>,
+  first: Chunk.Chunk<A> | undefined,
   keepAlive: number,
-  annotated: (log: Effect.Effect<void>) => Effect.Effect<void>
+  withAnnotations: (log: Effect.Effect<void>) => Effect.Effect<void>
 ): Stream.Stream<Uint8Array> => {
   let next: Bytes
 
-  const failed = (cause: Cause.Cause<LLMError>): Bytes => {
+  const failWith = (cause: Cause.Cause<LLMError>): Bytes => {
     next = end
-    const problem = problemOf(source, cause)
-    return Effect.zipRight(annotated(logged(problem, cause)), Effect.map(fail(problem), bytesOf))
+    const error = errorOf(source, cause)
+    return Effect.zipRight(withAnnotations(recordFailure(error, cause)), Effect.map(fail(error), bytesOf))
   }
 
-  const given = (events: Chunk.Chunk<A>): Bytes => {
+  const encode = (events: Chunk.Chunk<A>): Bytes => {
     let text: string
     try {
       text = write(events)
     } catch (defect) {
-      // The client is told, as of any other failure.
-      return failed(Cause.die(defect))
+      // A defect of the encoder ends the stream with an error, as any other failure does.
+      return failWith(Cause.die(defect))
     }
-    next = pulling
-    return text === "" ? pulling : Effect.succeed(bytesOf(text))
+    next = pullNext
+    return text === "" ? pullNext : Effect.succeed(bytesOf(text))
   }
 
-  const pulling: Bytes = Effect.suspend(() =>
-    source.isCut()
-      ? failed(Cause.empty)
+  const pullNext: Bytes = Effect.suspend(() =>
+    source.isAborted()
+      ? failWith(Cause.empty)
       : Effect.matchCauseEffect(source.pull, {
-          onSuccess: given,
+          onSuccess: encode,
           onFailure: (cause): Bytes => {
             const failure = Cause.failureOption(cause)
-            if (Option.isSome(failure) && Option.isNone(failure.value) && !source.isCut()) return end
-            // Our own client has left: there is nobody to tell.
-            if (Cause.isInterruptedOnly(cause) && !source.isCut()) return Effect.interrupt
-            return failed(
+            if (Option.isSome(failure) && Option.isNone(failure.value) && !source.isAborted()) return end
+            // The client disconnected, so there is no reader for an error.
+            if (Cause.isInterruptedOnly(cause) && !source.isAborted()) return Effect.interrupt
+            return failWith(
               Cause.flatMap(cause, (error) => Option.match(error, { onNone: () => Cause.empty, onSome: Cause.fail }))
             )
           }
         })
   )
 
-  const beginning: Bytes = Effect.flatMap(source.begun(keepAlive), (exit) =>
-    exit === undefined ? Effect.succeed(bytesOf(comment)) : Exit.match(exit, { onSuccess: given, onFailure: failed })
+  const awaitFirst: Bytes = Effect.flatMap(source.awaitFirst(keepAlive), (exit) =>
+    exit === undefined ? Effect.succeed(bytesOf(comment)) : Exit.match(exit, { onSuccess: encode, onFailure: failWith })
   )
 
-  next = begun === undefined ? beginning : Effect.suspend(() => given(begun))
+  next = first === undefined ? awaitFirst : Effect.suspend(() => encode(first))
   return Stream.repeatEffectChunkOption(Effect.suspend(() => next))
 }
 
-/** No cache keeps it, and no proxy gathers it (nginx: `X-Accel-Buffering`) or packs it (`no-transform`). */
+/** Keeps proxies from caching, buffering (nginx: `X-Accel-Buffering`) and compressing (`no-transform`) the stream. */
 const unbuffered = { "cache-control": "no-cache, no-transform", "x-accel-buffering": "no" }
 
 export const response = (
@@ -154,24 +154,24 @@ export const response = (
   HttpServerResponse.stream(body, { contentType, headers: { ...unbuffered, ...headers } })
 
 /**
- * A call that fails soon is told by its status. One that takes longer than `keepAlive` has its headers sent, lives on comments,
- * and tells of a failure in its stream. What goes wrong in it is logged as of the request it is for.
+ * Fails with the call where it fails within `keepAlive`. After that the headers are sent, comments follow until the first event,
+ * and a failure ends the stream. Failures in the stream are logged with the annotations of the request.
  */
 export const respond = <A>(
   source: Source<A>,
-  manner: Manner<A>,
+  encoder: StreamEncoder<A>,
   keepAlive: Duration.Duration,
   headers: Readonly<Record<string, string>>
-): Effect.Effect<HttpServerResponse.HttpServerResponse, Problem.Problem> => {
+): Effect.Effect<HttpServerResponse.HttpServerResponse, HttpErrors.HttpError> => {
   const millis = Duration.toMillis(keepAlive)
-  return Effect.flatMap(source.begun(manner.comment === undefined ? Infinity : millis), (exit) => {
-    if (exit !== undefined && Exit.isFailure(exit)) return Effect.fail(problemOf(source, exit.cause))
+  return Effect.flatMap(source.awaitFirst(encoder.comment === undefined ? Infinity : millis), (exit) => {
+    if (exit !== undefined && Exit.isFailure(exit)) return Effect.fail(errorOf(source, exit.cause))
     return Effect.map(Effect.logAnnotations, (annotations) =>
       response(
-        written(source, manner, exit?.value, millis, (log) =>
+        encodedBody(source, encoder, exit?.value, millis, (log) =>
           Effect.locally(log, FiberRef.currentLogAnnotations, annotations)
         ),
-        manner.contentType,
+        encoder.contentType,
         headers
       )
     )

@@ -1,17 +1,17 @@
 /**
- * What the vocabulary has no word for: fields of a request, and fields and parts inside of its messages and tools. Where the same
- * protocol is spoken to the provider they go through as they are. Elsewhere they would mean something else or nothing: those that
- * change what is asked are refused, and of the others the client is told that they were left out.
+ * Fields and parts of a request that the vocabulary cannot express, at the top level and inside messages and tools. They are sent
+ * unchanged to a provider of the same protocol. For any other provider, essential fields are refused, and the others are dropped
+ * and listed in a response header.
  */
 import { Either } from "effect"
 import type { ChatRequest, Native } from "../../vocabulary/Chat.js"
 import type { Json } from "../../wire/json.js"
 import { record, string } from "../../wire/json.js"
-import type * as Problem from "../http/error.js"
+import type * as HttpErrors from "../http/error.js"
 import type { Protocol } from "./model.js"
 
-/** Without these the answer would be one to another question. */
-const essential: ReadonlySet<string> = new Set([
+/** Fields that change what is requested, so that an answer without them would be wrong. */
+const essentialFields: ReadonlySet<string> = new Set([
   "tools",
   "tool_choice",
   "previous_response_id",
@@ -28,74 +28,77 @@ const essential: ReadonlySet<string> = new Set([
   "prefix"
 ])
 
-interface Beyond {
-  /** The fields, by where they stand. */
+interface NestedFields {
+  /** The fields by their paths, such as `messages.content.vendor_part`. */
   readonly fields: ReadonlySet<string>
-  /** A field or a part that is refused. */
+  /** The first field or part that is refused. */
   readonly refused: string | undefined
 }
 
 const isEmpty = (value: unknown): boolean => Array.isArray(value) && value.length === 0
 
-/** What kind of thing a part is in its protocol; some parts are items of their own. */
-const kindOf = (part: Json): string => string(record(part, "item") ?? part, "type") ?? "part of a message"
+/** The type of a part in its protocol; some parts are items of their own. */
+const partType = (part: Json): string => string(record(part, "item") ?? part, "type") ?? "part of a message"
 
-/** What is said inside of messages and tools in the words of the client's protocol. */
-const inside = ({ messages, tools = [] }: ChatRequest, { ownInside, wire: { name } }: Protocol): Beyond => {
+/** The fields and parts inside messages and tools that only the client's protocol has. */
+const nestedFields = (
+  { messages, tools = [] }: ChatRequest,
+  { ignorableNested, wire: { name } }: Protocol
+): NestedFields => {
   const fields = new Set<string>()
   let refused: string | undefined
-  const note = (place: string, said: { readonly native?: Native }): void => {
-    for (const [field, value] of Object.entries(said.native?.[name] ?? {})) {
-      if (ownInside.has(field) || isEmpty(value)) continue
-      if (essential.has(field)) refused ??= field
+  const collect = (place: string, source: { readonly native?: Native }): void => {
+    for (const [field, value] of Object.entries(source.native?.[name] ?? {})) {
+      if (ignorableNested.has(field) || isEmpty(value)) continue
+      if (essentialFields.has(field)) refused ??= field
       fields.add(`${place}.${field}`)
     }
   }
   for (const message of messages) {
-    note("messages", message)
-    if (message.role === "assistant") for (const call of message.toolCalls ?? []) note("messages.tool_calls", call)
+    collect("messages", message)
+    if (message.role === "assistant") for (const call of message.toolCalls ?? []) collect("messages.tool_calls", call)
     if (typeof message.content === "string") continue
     for (const part of message.content) {
-      if (part.type === "native") refused ??= kindOf(part.native[name] ?? {})
-      else note("messages.content", part)
+      if (part.type === "native") refused ??= partType(part.native[name] ?? {})
+      else collect("messages.content", part)
     }
   }
-  for (const tool of tools) note("tools", tool)
+  for (const tool of tools) collect("tools", tool)
   return { fields, refused }
 }
 
-export interface Translated {
+export interface SupportedRequest {
   readonly request: ChatRequest
-  /** The fields that were left out. */
+  /** The paths of the fields that were dropped. */
   readonly dropped: ReadonlyArray<string>
 }
 
-/** `spoken`: the name of the wire that the provider is spoken to with. */
-export const translate = (
+/** `providerWire` is the name of the wire of the model's provider. */
+export const drop = (
   request: ChatRequest,
   protocol: Protocol,
-  spoken: string
-): Either.Either<Translated, Problem.Problem> => {
-  if (spoken === protocol.wire.name) return Either.right({ request, dropped: [] })
-  const { extra = {}, ...known } = request
+  providerWire: string
+): Either.Either<SupportedRequest, HttpErrors.HttpError> => {
+  if (providerWire === protocol.wire.name) return Either.right({ request, dropped: [] })
+  const { extra = {}, ...supported } = request
   const fields = Object.keys(extra).filter((field) => extra[field] !== undefined)
-  const within = inside(known, protocol)
-  const refused = fields.find((field) => essential.has(field)) ?? within.refused
+  const nested = nestedFields(supported, protocol)
+  const refused = fields.find((field) => essentialFields.has(field)) ?? nested.refused
   return refused === undefined
     ? Either.right({
-        request: known,
-        dropped: [...fields.filter((field) => !protocol.own.has(field)), ...within.fields]
+        request: supported,
+        dropped: [...fields.filter((field) => !protocol.ignorable.has(field)), ...nested.fields]
       })
     : Either.left({
         status: 400,
         code: "unsupported",
-        message: `The model that was asked speaks another protocol, which has nothing for '${refused}' as it was given.`,
+        message: `The provider of this model uses another protocol, which has no equivalent of '${refused}'. Remove it, or use another model.`,
         param: refused
       })
 }
 
-/** Tells of what was left out, in a header. */
-export const header = (dropped: ReadonlyArray<string>): Readonly<Record<string, string>> =>
+/** The response header that lists the dropped fields. */
+export const droppedHeader = (dropped: ReadonlyArray<string>): Readonly<Record<string, string>> =>
   dropped.length === 0
     ? {}
     : {

@@ -1,11 +1,11 @@
-/** How full a model is, in the words of the simple API: one kind of limit a model, and its keys by their ids. */
+/** The load of models and keys in the format of the simple API: one kind of limit for each model, and its keys by their ids. */
 import type { KeyStatus } from "../../keyPool/model.js"
 import type { Status } from "../../call/model.js"
 
-/** Calls at once, or calls a second. */
+/** Concurrent calls, or calls per second. */
 export type Unit = "concurrency" | "qps"
 
-/** The field is called `key`, and what stands in it is an id: secrets are nobody's business. */
+/** `key` is the id of the key; its secret is never shown. */
 export interface KeyShare {
   readonly key: string
   readonly weight: number
@@ -15,7 +15,7 @@ export interface KeyLoad extends KeyShare {
   readonly current: number
 }
 
-/** `max` is null where nothing is limited. */
+/** `max` is null for a model without limits. */
 export interface ModelLoad {
   readonly type: Unit
   readonly current: number
@@ -26,7 +26,7 @@ export interface ModelLoad {
 
 const sum = (numbers: ReadonlyArray<number>): number => numbers.reduce((total, each) => total + each, 0)
 
-/** A limit that every key has, all of them together; undefined where one has none. */
+/** The sum of a limit over all keys; undefined unless every key has it. */
 const total = (keys: ReadonlyArray<KeyStatus>, limitOf: (key: KeyStatus) => number | undefined): number | undefined => {
   const limits = keys.map(limitOf).filter((limit) => limit !== undefined)
   return keys.length > 0 && limits.length === keys.length ? sum(limits) : undefined
@@ -36,7 +36,7 @@ interface Measure {
   readonly type: Unit
   readonly current: number
   readonly max: number | null
-  /** What a key is at, and the most it may be at where it has a limit of its own. */
+  /** The current load of a key, and its own limit. */
   readonly ofKey: (key: KeyStatus) => number
   readonly maxOfKey: (key: KeyStatus) => number | null
 }
@@ -46,18 +46,18 @@ const inFlight = (key: KeyStatus): number => key.inFlight
 const recentStarts = (key: KeyStatus): number => key.recentStarts ?? 0
 
 /**
- * A model is measured by what limits it: the calls that its keys may have at once, where all of them have such a limit; else the
- * calls that they may start within a second, where all have that; else the model's own limit of calls at once, or its bucket,
- * whose `max` is what it holds and whose `current` is what is missing from it.
+ * Measures a model by the first of these limits that applies: the concurrency of its keys, if every key has such a limit; the
+ * calls per second of its keys, likewise; the concurrency of the model; its token bucket, whose `max` is the capacity and whose
+ * `current` is the capacity in use.
  */
 const measureOf = ({ keys: { keys }, limiter }: Status): Measure => {
-  const running = sum(keys.map(inFlight))
+  const inFlightCalls = sum(keys.map(inFlight))
   const { available, capacity, concurrency } = limiter
   const concurrent = total(keys, ({ maxConcurrency }) => maxConcurrency)
   if (concurrent !== undefined) {
     return {
       type: "concurrency",
-      current: running,
+      current: inFlightCalls,
       max: Math.min(concurrent, concurrency?.limit ?? Infinity),
       ofKey: inFlight,
       maxOfKey: ({ maxConcurrency }) => maxConcurrency ?? null
@@ -73,18 +73,18 @@ const measureOf = ({ keys: { keys }, limiter }: Status): Measure => {
       maxOfKey: ({ requestsPerSecond }) => requestsPerSecond ?? null
     }
   }
-  const shared = { ofKey: inFlight, maxOfKey: () => null }
+  const withoutKeyLimits = { ofKey: inFlight, maxOfKey: () => null }
   if (concurrency !== undefined) {
-    return { type: "concurrency", current: concurrency.inFlight, max: concurrency.limit, ...shared }
+    return { type: "concurrency", current: concurrency.inFlight, max: concurrency.limit, ...withoutKeyLimits }
   }
   return Number.isFinite(capacity)
     ? {
         type: "qps",
         current: Math.min(capacity, Math.max(0, Math.ceil(capacity - available))),
         max: capacity,
-        ...shared
+        ...withoutKeyLimits
       }
-    : { type: "concurrency", current: running, max: null, ...shared }
+    : { type: "concurrency", current: inFlightCalls, max: null, ...withoutKeyLimits }
 }
 
 export const ofModel = (status: Status, weight: number): ModelLoad => {
@@ -93,7 +93,7 @@ export const ofModel = (status: Status, weight: number): ModelLoad => {
   return { type, current, max, weight, keys }
 }
 
-/** One key of a model. Where it has no limit of its own it may use all of the model's. */
+/** The load of one key, with the limit of the model where the key has none. */
 export const ofKey = (status: Status, id: string): (KeyLoad & { readonly max: number | null }) | undefined => {
   const key = status.keys.keys.find((key) => key.id === id)
   if (key === undefined) return undefined
@@ -101,8 +101,8 @@ export const ofKey = (status: Status, id: string): (KeyLoad & { readonly max: nu
   return { key: id, weight: key.weight, current: measure.ofKey(key), max: measure.maxOfKey(key) ?? measure.max }
 }
 
-/** What the models of a unit are at, and may be at. */
-const within = (loads: ReadonlyArray<ModelLoad>, unit: Unit) => {
+/** The number, the load and the limit of all models that are measured by this unit. */
+const totalsOf = (loads: ReadonlyArray<ModelLoad>, unit: Unit) => {
   const limited = loads.flatMap(({ current, max, type }) => (type === unit && max !== null ? [{ current, max }] : []))
   return {
     count: limited.length,
@@ -112,16 +112,16 @@ const within = (loads: ReadonlyArray<ModelLoad>, unit: Unit) => {
 }
 
 export const totalMax = (loads: ReadonlyArray<ModelLoad>): Readonly<Record<Unit, number>> => ({
-  concurrency: within(loads, "concurrency").max,
-  qps: within(loads, "qps").max
+  concurrency: totalsOf(loads, "concurrency").max,
+  qps: totalsOf(loads, "qps").max
 })
 
 /**
- * How full all of it is, in per cent with two places. Calls at once and calls a second cannot be added: each is a share of its
- * own, and where there are both, the answer is their mean by the number of models.
+ * The load of all models in per cent, rounded to two decimals. Concurrency and calls per second cannot be added, so the result is
+ * the mean of both loads, weighted by their numbers of models.
  */
 export const percent = (loads: ReadonlyArray<ModelLoad>): number => {
-  const shares = [within(loads, "concurrency"), within(loads, "qps")].filter(({ max }) => max > 0)
+  const shares = [totalsOf(loads, "concurrency"), totalsOf(loads, "qps")].filter(({ max }) => max > 0)
   const models = sum(shares.map(({ count }) => count))
   if (models === 0) return 0
   const share = sum(shares.map(({ count, current, max }) => (current / max) * (count / models)))

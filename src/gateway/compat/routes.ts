@@ -1,25 +1,25 @@
-/** The simple API: the routes under `/llm`. */
+/** The simple API: the routes under `/llm`, and the health routes. */
 import { HttpRouter, HttpServerResponse } from "@effect/platform"
 import { Clock, Effect, Option } from "effect"
 import type { Service as LLMService, Status } from "../../call/model.js"
 import type { Caller } from "../auth/model.js"
 import * as Authentication from "../auth/authenticate.js"
-import type * as Problem from "../http/error.js"
+import type * as HttpErrors from "../http/error.js"
 import type { Route } from "../http/context.js"
 import type { Handler, GatewayContext } from "../http/context.js"
-import { namesOf, single } from "../http/context.js"
-import * as Answer from "./answer.js"
-import { encodeError } from "./error.js"
+import { accessNames, withoutGroups } from "../http/context.js"
 import * as Load from "./load.js"
-import * as Question from "./question.js"
+import * as Requests from "./request.js"
+import * as Responses from "./response.js"
+import { encodeError } from "./response.js"
 
-/** What the gateway's options say of this API. */
+/** Options of the simple API. */
 export interface Options {
-  /** The model of those who name none. @default that of the file, or else all that the caller may ask, balanced by weight */
+  /** The model of requests that name none. @default that of the file, or else all that the caller may use, balanced by weight */
   readonly model?: string
   /**
-   * Whether the routes are there that list models and keys: `/llm/models`, `/llm/model-load/{model}` and `/llm/keys/{model}`.
-   * They need the token of the administration. @default false
+   * Whether to serve `/llm/models`, `/llm/model-load/{model}` and `/llm/keys/{model}`, which list models and keys. They need the
+   * admin token. @default false
    */
   readonly details?: boolean
 }
@@ -30,81 +30,83 @@ const json = (body: unknown) => HttpServerResponse.unsafeJson(body)
 // load
 // -------------------------------------------------------------------------------------
 
-const notFound = (message: string): Problem.Problem => ({ status: 404, code: "not_found", message })
+const notFound = (message: string): HttpErrors.HttpError => ({ status: 404, code: "not_found", message })
 
-const noModel = (name: string): Problem.Problem => notFound(`Model ${name.slice(0, 200)} not found`)
+const noModel = (name: string): HttpErrors.HttpError => notFound(`Model ${name.slice(0, 200)} not found`)
 
-/** Every model that the caller may ask, by its full name, with what it is at. */
+/** The full name and the load of every model that the caller may use. */
 const loads = ({ models }: GatewayContext, caller: Caller) =>
-  Effect.forEach(single(models.list), ({ aliases, model, name, weight }) => {
+  Effect.forEach(withoutGroups(models.list), ({ aliases, model, name, weight }) => {
     if (!caller.allows([name, model, ...aliases])) return Effect.succeed([])
-    // A model that has just gone has no load.
+    /** A model that was just removed has no load. */
+    // A model that was just removed has no load.
     return Effect.map(Effect.option(Effect.flatMap(models.get(name), ({ status }) => status)), (status) =>
       Option.toArray(Option.map(status, (status) => [name, Load.ofModel(status, weight ?? 1)] as const))
     )
   }).pipe(Effect.map((all) => all.flat()))
 
-const systemLoad = (surroundings: GatewayContext): Handler =>
-  Authentication.authenticated(surroundings, (caller) =>
-    Effect.map(loads(surroundings, caller), (all) => json({ load_percent: Load.percent(all.map(([, load]) => load)) }))
+const systemLoad = (context: GatewayContext): Handler =>
+  Authentication.authenticated(context, (caller) =>
+    Effect.map(loads(context, caller), (all) => json({ load_percent: Load.percent(all.map(([, load]) => load)) }))
   )
 
-const systemCapacity = (surroundings: GatewayContext): Handler =>
-  Authentication.authenticated(surroundings, (caller) =>
-    Effect.map(loads(surroundings, caller), (all) =>
+const systemCapacity = (context: GatewayContext): Handler =>
+  Authentication.authenticated(context, (caller) =>
+    Effect.map(loads(context, caller), (all) =>
       json({ total_max: Load.totalMax(all.map(([, load]) => load)), details: Object.fromEntries(all) })
     )
   )
 
-const rest = Effect.map(HttpRouter.RouteContext, ({ params }) => params["*"] ?? "")
+const pathRest = Effect.map(HttpRouter.RouteContext, ({ params }) => params["*"] ?? "")
 
-const llmOf = ({ models }: GatewayContext, name: string): Effect.Effect<LLMService, Problem.Problem> =>
+const llmOf = ({ models }: GatewayContext, name: string): Effect.Effect<LLMService, HttpErrors.HttpError> =>
   Effect.mapError(models.get(name), () => noModel(name))
 
-/** Groups have none. */
+/** The weight of a model; 1 for a group, which has none. */
 const weightOf = ({ models }: GatewayContext, { info }: LLMService): number =>
-  single(models.list).find(({ model, provider }) => model === info.model && provider === info.provider)?.weight ?? 1
+  withoutGroups(models.list).find(({ model, provider }) => model === info.model && provider === info.provider)
+    ?.weight ?? 1
 
-/** Shows something of the model that the path names, in any way that it can be named. */
-const ofModel = (surroundings: GatewayContext, show: (status: Status, weight: number) => unknown): Handler =>
+/** A route that shows the status of the model that the path names, by any of its names. */
+const modelRoute = (context: GatewayContext, show: (status: Status, weight: number) => unknown): Handler =>
   Authentication.requireAdmin(
-    surroundings,
+    context,
     Effect.gen(function* () {
-      const llm = yield* Effect.flatMap(rest, (name) => llmOf(surroundings, name))
-      return json(show(yield* llm.status, weightOf(surroundings, llm)))
+      const llm = yield* Effect.flatMap(pathRest, (name) => llmOf(context, name))
+      return json(show(yield* llm.status, weightOf(context, llm)))
     })
   )
 
-/** Both names may have slashes in them: the places where the one may end and the other begin. */
+/** Every way to split a path into a model and a key: both names can contain slashes. */
 const splits = (path: string): ReadonlyArray<readonly [model: string, key: string]> =>
   [...path.matchAll(/\//g)].map(({ index }) => [path.slice(0, index), path.slice(index + 1)] as const)
 
-const keyLoad = (surroundings: GatewayContext): Handler =>
-  Authentication.authenticated(surroundings, (caller) =>
+const keyLoad = (context: GatewayContext): Handler =>
+  Authentication.authenticated(context, (caller) =>
     Effect.gen(function* () {
-      const path = yield* rest
-      let known: string | undefined
+      const path = yield* pathRest
+      let modelName: string | undefined
       for (const [name, key] of splits(path)) {
-        const found = yield* Effect.option(surroundings.models.get(name))
+        const found = yield* Effect.option(context.models.get(name))
         if (Option.isNone(found)) continue
-        if (!caller.allows(namesOf(surroundings.models, name, found.value.info))) continue
-        known = name
+        if (!caller.allows(accessNames(context.models, name, found.value.info))) continue
+        modelName = name
         const load = Load.ofKey(yield* found.value.status, key)
         if (load !== undefined) return json(load)
       }
-      // The key is not repeated: who takes the secret for the id should not find it in a log.
+      // The message does not repeat the key, because a client that sends the secret must not find it in a log.
       return yield* Effect.fail(
-        known === undefined
+        modelName === undefined
           ? noModel(path.split("/").slice(0, -1).join("/"))
-          : notFound(`API key not found in ${known}`)
+          : notFound(`API key not found in ${modelName}`)
       )
     })
   )
 
-const models = (surroundings: GatewayContext): Handler =>
+const models = (context: GatewayContext): Handler =>
   Authentication.requireAdmin(
-    surroundings,
-    Effect.sync(() => json({ models: surroundings.models.list.map(({ name }) => name) }))
+    context,
+    Effect.sync(() => json({ models: context.models.list.map(({ name }) => name) }))
   )
 
 const keys = (status: Status) => ({
@@ -120,10 +122,10 @@ const now = Effect.map(Clock.currentTimeMillis, (millis) => new Date(millis).toI
 /** The process is alive, also while it shuts down. */
 export const health: Handler = Effect.map(now, (timestamp) => json({ status: "ok", timestamp }))
 
-/** Requests are welcome. */
-export const ready = ({ models, running }: GatewayContext): Handler =>
+/** The gateway accepts requests. */
+export const ready = ({ models, requests }: GatewayContext): Handler =>
   Effect.gen(function* () {
-    const { shuttingDown } = yield* running.status
+    const { shuttingDown } = yield* requests.status
     const status = shuttingDown ? "shutting down" : models.list.length === 0 ? "no models" : "ok"
     return HttpServerResponse.unsafeJson({ status, timestamp: yield* now }, { status: status === "ok" ? 200 : 503 })
   })
@@ -132,29 +134,29 @@ export const ready = ({ models, running }: GatewayContext): Handler =>
 // routes
 // -------------------------------------------------------------------------------------
 
-type Answering = (surroundings: GatewayContext, question: Question.Question) => Handler
+type Respond = (context: GatewayContext, request: Requests.SimpleRequest) => Handler
 
-export const make = (surroundings: GatewayContext, options: Options): Effect.Effect<ReadonlyArray<Route>> =>
-  Effect.map(Question.unnamed(surroundings, options.model), (unnamed) => {
-    const asked = (answering: Answering): Handler =>
-      Authentication.authenticated(surroundings, (caller) =>
-        Effect.flatMap(Question.read(surroundings, caller, unnamed), (question) => answering(surroundings, question))
+export const make = (context: GatewayContext, options: Options): Effect.Effect<ReadonlyArray<Route>> =>
+  Effect.map(Requests.makeDefaultModel(context, options.model), (defaultModel) => {
+    const chat = (respond: Respond): Handler =>
+      Authentication.authenticated(context, (caller) =>
+        Effect.flatMap(Requests.read(context, caller, defaultModel), (request) => respond(context, request))
       )
     const get = (path: `/${string}`, handler: Handler): Route => ({ method: "GET", path, handler, encodeError })
     return [
-      { method: "POST", path: "/llm/chat", handler: asked(Answer.whole), encodeError },
-      { method: "POST", path: "/llm/chat/stream", handler: asked(Answer.streamed), encodeError },
-      get("/llm/system-load", systemLoad(surroundings)),
-      get("/llm/system-capacity", systemCapacity(surroundings)),
-      get("/llm/key-load/*", keyLoad(surroundings)),
+      { method: "POST", path: "/llm/chat", handler: chat(Responses.respondWhole), encodeError },
+      { method: "POST", path: "/llm/chat/stream", handler: chat(Responses.respondStreaming), encodeError },
+      get("/llm/system-load", systemLoad(context)),
+      get("/llm/system-capacity", systemCapacity(context)),
+      get("/llm/key-load/*", keyLoad(context)),
       get("/llm/health", health),
       get("/health", health),
-      get("/ready", ready(surroundings)),
+      get("/ready", ready(context)),
       ...(options.details === true
         ? [
-            get("/llm/models", models(surroundings)),
-            get("/llm/model-load/*", ofModel(surroundings, Load.ofModel)),
-            get("/llm/keys/*", ofModel(surroundings, keys))
+            get("/llm/models", models(context)),
+            get("/llm/model-load/*", modelRoute(context, Load.ofModel)),
+            get("/llm/keys/*", modelRoute(context, keys))
           ]
         : [])
     ]

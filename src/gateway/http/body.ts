@@ -1,90 +1,91 @@
-/** The body of a request: bounded, UTF-8, JSON. */
+/** Reads the body of a request: of bounded size, UTF-8, a JSON object. */
 import { HttpServerRequest } from "@effect/platform"
 import { Chunk, Effect, Either, Stream } from "effect"
 import { IncomingMessage } from "node:http"
 import * as Depth from "../../internal/depth.js"
 import { isRecord } from "../../wire/json.js"
-import * as Problem from "./error.js"
+import * as HttpErrors from "./error.js"
+
+const incomplete = HttpErrors.invalid("The connection closed before the body was complete.")
 
 /**
- * Reads what Node has, and leaves its stream open where it is too much: closing it would close the connection before the client
- * has been told why. What still comes is let go by.
+ * Reads the request of Node's server. Above the limit it leaves the stream open and discards the rest: closing the stream would
+ * close the connection before the client has the response.
  */
-const fromNode = (source: IncomingMessage, limit: number): Effect.Effect<Uint8Array, Problem.Problem> =>
+const fromNode = (source: IncomingMessage, limit: number): Effect.Effect<Uint8Array, HttpErrors.HttpError> =>
   Effect.async((resume) => {
     const pieces: Array<Uint8Array> = []
     let size = 0
-    const stop = (): void => {
-      source.off("data", received)
-      source.off("end", ended)
-      source.off("error", broken)
+    const unsubscribe = (): void => {
+      source.off("data", onData)
+      source.off("end", onEnd)
+      source.off("error", onError)
     }
-    const received = (piece: Uint8Array): void => {
+    const onData = (piece: Uint8Array): void => {
       size += piece.length
       pieces.push(piece)
       if (size <= limit) return
-      stop()
+      unsubscribe()
       source.resume()
-      resume(Effect.fail(Problem.tooLarge(limit)))
+      resume(Effect.fail(HttpErrors.tooLarge(limit)))
     }
-    const ended = (): void => {
-      stop()
+    const onEnd = (): void => {
+      unsubscribe()
       resume(Effect.succeed(pieces.length === 1 && pieces[0] !== undefined ? pieces[0] : Buffer.concat(pieces)))
     }
-    const broken = (): void => {
-      stop()
-      resume(Effect.fail(Problem.invalid("The request broke off.")))
+    const onError = (): void => {
+      unsubscribe()
+      resume(Effect.fail(incomplete))
     }
-    source.on("data", received).on("end", ended).on("error", broken)
-    return Effect.sync(stop)
+    source.on("data", onData).on("end", onEnd).on("error", onError)
+    return Effect.sync(unsubscribe)
   })
 
-/** Any other server's. */
+/** Reads the request of any other server. */
 const fromStream = (
   request: HttpServerRequest.HttpServerRequest,
   limit: number
-): Effect.Effect<Uint8Array, Problem.Problem> =>
+): Effect.Effect<Uint8Array, HttpErrors.HttpError> =>
   request.stream.pipe(
-    Stream.mapError(() => Problem.invalid("The request broke off.")),
+    Stream.mapError(() => incomplete),
     Stream.runFoldEffect({ pieces: Chunk.empty<Uint8Array>(), size: 0 }, ({ pieces, size }, piece) =>
       size + piece.length > limit
-        ? Effect.fail(Problem.tooLarge(limit))
+        ? Effect.fail(HttpErrors.tooLarge(limit))
         : Effect.succeed({ pieces: Chunk.append(pieces, piece), size: size + piece.length })
     ),
     Effect.map(({ pieces }) => Buffer.concat(Chunk.toReadonlyArray(pieces)))
   )
 
-const parse = (bytes: Uint8Array): Either.Either<Record<string, unknown>, Problem.Problem> => {
-  if (bytes.length === 0) return Either.left(Problem.invalid("The request has no body."))
+const parse = (bytes: Uint8Array): Either.Either<Record<string, unknown>, HttpErrors.HttpError> => {
+  if (bytes.length === 0) return Either.left(HttpErrors.invalid("The request has no body."))
   return Either.flatMap(
     Either.try({
       try: (): unknown => JSON.parse(new TextDecoder("utf-8", { fatal: true }).decode(bytes)),
-      catch: () => Problem.invalid("The body is not JSON in UTF-8.")
+      catch: () => HttpErrors.invalid("The body is not JSON in UTF-8.")
     }),
     (body) => {
-      if (!isRecord(body)) return Either.left(Problem.invalid("The body is not a JSON object."))
+      if (!isRecord(body)) return Either.left(HttpErrors.invalid("The body is not a JSON object."))
       const path = Depth.tooDeep(body)
       return path === undefined
         ? Either.right({ ...body })
         : Either.left(
-            Problem.invalid(`Invalid value for '${Depth.fieldOf(path)}': ${Depth.fault}.`, Depth.fieldOf(path))
+            HttpErrors.invalid(`Invalid value for '${Depth.fieldOf(path)}': ${Depth.fault}.`, Depth.fieldOf(path))
           )
     }
   )
 }
 
-/** What the request says of its length. */
-const announced = (request: HttpServerRequest.HttpServerRequest): number =>
+const contentLength = (request: HttpServerRequest.HttpServerRequest): number =>
   Number(request.headers["content-length"] ?? 0)
 
 /** The body as a JSON object. */
 export const read = (
   limit: number
-): Effect.Effect<Record<string, unknown>, Problem.Problem, HttpServerRequest.HttpServerRequest> =>
+): Effect.Effect<Record<string, unknown>, HttpErrors.HttpError, HttpServerRequest.HttpServerRequest> =>
   Effect.flatMap(HttpServerRequest.HttpServerRequest, (request) => {
     const encoding = request.headers["content-encoding"] ?? "identity"
-    if (encoding !== "identity") return Effect.fail(Problem.unreadable(encoding))
-    if (announced(request) > limit) return Effect.fail(Problem.tooLarge(limit))
+    if (encoding !== "identity") return Effect.fail(HttpErrors.unsupportedEncoding(encoding))
+    if (contentLength(request) > limit) return Effect.fail(HttpErrors.tooLarge(limit))
     const { source } = request
     return Effect.flatMap(
       source instanceof IncomingMessage ? fromNode(source, limit) : fromStream(request, limit),

@@ -1,4 +1,4 @@
-/** What all routes share. */
+/** The services and settings that all routes share, and how they resolve a model for a caller. */
 import type { HttpMethod, HttpRouter, HttpServerRequest, HttpServerResponse } from "@effect/platform"
 import type { Duration, Scope } from "effect"
 import { Effect } from "effect"
@@ -6,51 +6,51 @@ import type { Middleware, Service as LLMService } from "../../call/model.js"
 import type { Service as ModelsService } from "../../models/model.js"
 import type { ServerWire } from "../../wire/Wire.js"
 import type { Caller, Service as AccessService } from "../auth/model.js"
-import * as Problem from "./error.js"
-import type { Running } from "./shutdown.js"
+import * as HttpErrors from "./error.js"
+import type { ActiveRequests } from "./shutdown.js"
 
 export interface GatewayContext {
   readonly models: ModelsService
   readonly access: AccessService
-  readonly running: Running
-  /** What is put around every model that is asked. */
+  readonly requests: ActiveRequests
+  /** Middleware around every model. */
   readonly around: Middleware
-  /** What sees the calls of every model as the client does, outside of the limits of its key. */
+  /** Observes the calls to every model outside of the limits of the caller's key, as the client sees them. */
   readonly observe: (llm: LLMService, name: string) => Effect.Effect<LLMService>
   readonly maxBodySize: number
   readonly keepAlive: Duration.Duration
   readonly maxChoices: number
 }
 
-/** A route before its failures have been put into words. */
+/** A route before its errors are encoded. */
 export type Handler = Effect.Effect<
   HttpServerResponse.HttpServerResponse,
-  Problem.Problem,
+  HttpErrors.HttpError,
   HttpServerRequest.HttpServerRequest | HttpRouter.RouteContext | Scope.Scope
 >
 
-/** The models without the groups of them. */
-export const single = (list: ModelsService["list"]): ModelsService["list"] =>
+/** The models that are not groups. */
+export const withoutGroups = (list: ModelsService["list"]): ModelsService["list"] =>
   list.filter(({ members }) => members === undefined)
 
 /**
- * The names by which a model may be allowed. Those of a group are its own: who may ask its first member may not ask the others
- * by it.
+ * The names by which a key may include a model. A group has only its own names: a key for its first member does not give access
+ * to the other members.
  */
-export const namesOf = (
+export const accessNames = (
   models: ModelsService,
   name: string | undefined,
   { model, provider }: LLMService["info"]
 ): ReadonlyArray<string> => {
   const own = [...(name === undefined ? [] : [name]), `${provider}/${model}`, model]
   const groups = models.list.filter(({ members }) => members !== undefined)
-  // Nobody says whether the default is a group.
+  // The default may be a group, and the list does not state which model it is.
   if (name === undefined) return groups.length === 0 ? own : []
   const group = groups.find((listed) => listed.name === name || listed.aliases.includes(name))
   return group === undefined ? own : [name, group.name]
 }
 
-/** What a model is called in the list, whatever name it was asked by. */
+/** The full name of a model, whatever name a request used. */
 const listedName = (models: ModelsService, name: string | undefined, info: LLMService["info"]): string => {
   const own = `${info.provider}/${info.model}`
   return name === undefined || name === own
@@ -58,8 +58,8 @@ const listedName = (models: ModelsService, name: string | undefined, info: LLMSe
     : (models.list.find((listed) => listed.name === name || listed.aliases.includes(name))?.name ?? own)
 }
 
-/** A model within the limits of this client, where every call to it is seen; `name` is the one that it is listed under. */
-export const surrounded = (
+/** Adds the gateway's middleware, the limits of the caller and the observer to a model; `name` is its full name. */
+export const wrapModel = (
   { around, observe }: GatewayContext,
   caller: Caller,
   llm: LLMService,
@@ -70,20 +70,20 @@ export const surrounded = (
     Effect.flatMap((limited) => observe(limited, name))
   )
 
-/** A model for this client, by any name that it has; the default where none is named. */
-export const modelFor = (
-  surroundings: GatewayContext,
+/** The model of this name for the caller; the default where the request names none. */
+export const resolveModel = (
+  context: GatewayContext,
   caller: Caller,
   name: string | undefined
-): Effect.Effect<LLMService, Problem.Problem> => {
-  const { models } = surroundings
+): Effect.Effect<LLMService, HttpErrors.HttpError> => {
+  const { models } = context
   const found = Effect.mapError(name === undefined ? models.default : models.get(name), () =>
-    name === undefined ? Problem.invalid("You must provide a model.", "model") : Problem.unknownModel(name)
+    name === undefined ? HttpErrors.invalid("You must provide a model.", "model") : HttpErrors.unknownModel(name)
   )
   return Effect.flatMap(found, (llm) =>
-    caller.allows(namesOf(models, name, llm.info))
-      ? surrounded(surroundings, caller, llm, listedName(models, name, llm.info))
-      : Effect.fail(Problem.unknownModel(name ?? llm.info.model))
+    caller.allows(accessNames(models, name, llm.info))
+      ? wrapModel(context, caller, llm, listedName(models, name, llm.info))
+      : Effect.fail(HttpErrors.unknownModel(name ?? llm.info.model))
   )
 }
 
@@ -93,6 +93,6 @@ export interface Route {
   readonly method: HttpMethod.HttpMethod
   readonly path: HttpRouter.PathInput
   readonly handler: Handler
-  /** How its failures are written. */
+  /** Encodes the errors of the handler. */
   readonly encodeError: ServerWire["encodeError"]
 }

@@ -1,12 +1,12 @@
-/** What every answer has, and what every request is given: an id, and headers that keep browsers from making more of it. */
+/** What every response has: the id of its request, security headers, and CORS headers where they are configured. */
 import type { HttpApp } from "@effect/platform"
 import { Headers, HttpMiddleware, HttpServerRequest, HttpServerResponse } from "@effect/platform"
 import { Effect } from "effect"
 import { randomUUID } from "node:crypto"
 import * as AccessLog from "../../telemetry/AccessLog.js"
 
-/** What OWASP's "REST Security Cheat Sheet" asks of answers that are not for browsers. A page of ours says otherwise itself. */
-const security = Headers.fromInput({
+/** From OWASP's "REST Security Cheat Sheet" for responses that are not HTML. A page sets its own. */
+const securityHeaders = Headers.fromInput({
   "x-content-type-options": "nosniff",
   "x-frame-options": "DENY",
   "referrer-policy": "no-referrer",
@@ -14,27 +14,27 @@ const security = Headers.fromInput({
   "cache-control": "no-store"
 })
 
-/** An id that may be repeated in headers and logs as it is. */
-const isGoodId = (id: string): boolean => /^[\w.:/+=-]{1,128}$/.test(id)
+/** Whether an id is safe in headers and logs. */
+const isSafeId = (id: string): boolean => /^[\w.:/+=-]{1,128}$/.test(id)
 
 /**
- * The client's own id for its request, or a new one, told in the answer and known to the access log; and the headers above, where
- * the answer has not set them itself.
+ * Adds the request id (the client's own, or a new one) to the response, the logs and the access log, and the security headers
+ * that the response does not set itself.
  */
-export const wrapped = <E, R>(app: HttpApp.Default<E, R>): HttpApp.Default<E, R> =>
+export const withRequestId = <E, R>(app: HttpApp.Default<E, R>): HttpApp.Default<E, R> =>
   Effect.flatMap(HttpServerRequest.HttpServerRequest, ({ headers }) => {
-    const given = headers["x-request-id"]
-    const id = given !== undefined && isGoodId(given) ? given : `req_${randomUUID().replaceAll("-", "")}`
+    const sent = headers["x-request-id"]
+    const id = sent !== undefined && isSafeId(sent) ? sent : `req_${randomUUID().replaceAll("-", "")}`
     return Effect.map(Effect.annotateLogs(AccessLog.withRequestId(app, id), "request_id", id), (response) =>
       HttpServerResponse.setHeaders(
         response,
-        Headers.unsafeFromRecord({ ...security, ...response.headers, "x-request-id": id })
+        Headers.unsafeFromRecord({ ...securityHeaders, ...response.headers, "x-request-id": id })
       )
     )
   })
 
-/** Which pages of other origins may ask. */
+/** Which origins of web pages can call the gateway. */
 export type Cors = NonNullable<Parameters<typeof HttpMiddleware.cors>[0]>
 
-export const shared = (cors: Cors | undefined): (<E, R>(app: HttpApp.Default<E, R>) => HttpApp.Default<E, R>) =>
+export const withCors = (cors: Cors | undefined): (<E, R>(app: HttpApp.Default<E, R>) => HttpApp.Default<E, R>) =>
   cors === undefined ? (app) => app : HttpMiddleware.cors(cors)

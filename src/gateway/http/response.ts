@@ -1,4 +1,4 @@
-/** Answers in JSON. */
+/** JSON responses. */
 import { HttpServerResponse } from "@effect/platform"
 
 interface Options {
@@ -6,7 +6,10 @@ interface Options {
   readonly headers?: Readonly<Record<string, string>>
 }
 
-/** JSON as it is. Given to the server as text: Node sends it in one piece with the headers, and bytes in a piece of their own. */
+/**
+ * Responds with encoded JSON. The server receives text, which Node sends in one packet with the headers; bytes follow in a packet
+ * of their own.
+ */
 export const text = (text: string, options: Options = {}): HttpServerResponse.HttpServerResponse =>
   HttpServerResponse.raw(text, {
     ...options,

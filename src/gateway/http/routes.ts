@@ -1,7 +1,4 @@
-/**
- * Everything that the gateway answers, one list of routes after the other. What belongs to a gateway and is not here yet (metrics,
- * the documents that describe it, pages for people) is another list.
- */
+/** All routes of the gateway: those of the protocols and of the administration, optional ones, and the routers of the options. */
 import type { HttpApp } from "@effect/platform"
 import { HttpRouter, HttpServerRequest, HttpServerResponse } from "@effect/platform"
 import type { Scope } from "effect"
@@ -9,7 +6,7 @@ import { Effect } from "effect"
 import type { ServerWire } from "../../wire/Wire.js"
 import * as Chat from "../chat/handler.js"
 import * as Protocol from "../chat/protocols.js"
-import { encodeError as encodeSimpleError } from "../compat/error.js"
+import { encodeError as encodeSimpleError } from "../compat/response.js"
 import * as Embeddings from "../routes/embeddings.js"
 import * as Models from "../routes/models.js"
 import type { Route, Router, GatewayContext } from "./context.js"
@@ -17,21 +14,24 @@ import * as Admin from "../routes/admin.js"
 import * as CountTokens from "../routes/countTokens.js"
 import * as Documents from "../routes/openapi/documents.js"
 import * as Metrics from "../routes/metrics.js"
-import * as Problem from "./error.js"
+import * as HttpErrors from "./error.js"
 
-/** A route's failures in the words of its protocol. A defect is told in the log, and to the client that there was one. */
-const answered = ({ encodeError, handler }: Route): HttpApp.Default<never, HttpRouter.RouteContext | Scope.Scope> =>
+/** Encodes the errors of a route by its protocol. A defect is logged, and answered with an internal error. */
+const appOf = ({ encodeError, handler }: Route): HttpApp.Default<never, HttpRouter.RouteContext | Scope.Scope> =>
   handler.pipe(
-    Effect.catchAll((problem) => Effect.as(Problem.logged(problem), Problem.response(encodeError, problem))),
+    Effect.catchAll((error) => Effect.as(HttpErrors.record(error), HttpErrors.response(encodeError, error))),
     Effect.catchAllDefect((defect) =>
-      Effect.as(Effect.logError("a request died", defect), Problem.response(encodeError, Problem.internal))
+      Effect.as(
+        Effect.logError("unexpected error while handling a request", defect),
+        HttpErrors.response(encodeError, HttpErrors.internal)
+      )
     )
   )
 
 const routerOf = (routes: ReadonlyArray<Route>): Router =>
-  HttpRouter.fromIterable(routes.map((route) => HttpRouter.makeRoute(route.method, route.path, answered(route))))
+  HttpRouter.fromIterable(routes.map((route) => HttpRouter.makeRoute(route.method, route.path, appOf(route))))
 
-const asked = (context: GatewayContext, protocol: Protocol.Protocol): Route => ({
+const chatRoute = (context: GatewayContext, protocol: Protocol.Protocol): Route => ({
   method: "POST",
   path: protocol.path,
   handler: Chat.handler(context, protocol),
@@ -41,15 +41,15 @@ const asked = (context: GatewayContext, protocol: Protocol.Protocol): Route => (
 const openaiError = Protocol.chatCompletions.wire.encodeError
 
 const openai = (context: GatewayContext): ReadonlyArray<Route> => [
-  asked(context, Protocol.chatCompletions),
-  asked(context, Protocol.responses),
+  chatRoute(context, Protocol.chatCompletions),
+  chatRoute(context, Protocol.responses),
   { method: "POST", path: "/v1/embeddings", handler: Embeddings.handler(context), encodeError: openaiError },
   { method: "GET", path: "/v1/models", handler: Models.list(context), encodeError: openaiError },
   { method: "GET", path: "/v1/models/*", handler: Models.get(context), encodeError: openaiError }
 ]
 
 const anthropic = (context: GatewayContext): ReadonlyArray<Route> => [
-  asked(context, Protocol.anthropic),
+  chatRoute(context, Protocol.anthropic),
   {
     method: "POST",
     path: "/v1/messages/count_tokens",
@@ -72,67 +72,71 @@ export const documents: Effect.Effect<ReadonlyArray<Route>> = Effect.map(Documen
   routes.map((route) => ({ ...route, encodeError: openaiError }))
 )
 
-/** The methods of each path. One that takes all of them is never refused, and is left out. */
+/** The methods of each path, except for routes that accept all methods. */
 const methodsByPath = (routers: ReadonlyArray<Router>): ReadonlyMap<HttpRouter.PathInput, ReadonlyArray<string>> => {
-  const known = new Map<HttpRouter.PathInput, ReadonlyArray<string>>()
+  const byPath = new Map<HttpRouter.PathInput, ReadonlyArray<string>>()
   for (const { method, path } of routers.flatMap(({ routes }) => Array.from(routes))) {
-    if (method !== "*") known.set(path, [...new Set([...(known.get(path) ?? []), method])])
+    if (method !== "*") byPath.set(path, [...new Set([...(byPath.get(path) ?? []), method])])
   }
-  return known
+  return byPath
 }
 
-/** Who may be asked for what it has may be asked for its headers, and everything for what it takes: RFC 9110, 9.3.2 and 9.3.7. */
-const allowed = (methods: ReadonlyArray<string>): string =>
+/** HEAD comes with GET, and OPTIONS with every path: RFC 9110, 9.3.2 and 9.3.7. */
+const allowHeader = (methods: ReadonlyArray<string>): string =>
   [...methods, ...(methods.includes("GET") ? ["HEAD"] : []), "OPTIONS"].join(", ")
 
 /**
- * The paths of these routers, each for all methods: OPTIONS is told which there are, any other is refused with them. To be asked
- * where the routers themselves have nothing.
+ * Routes for all methods of the paths of these routers, as a fallback of the routers themselves: OPTIONS is answered with the
+ * allowed methods, and any other method with a 405.
  */
-const refusing = (routers: ReadonlyArray<Router>, errorAt: (path: string) => ServerWire["encodeError"]): Router =>
+const methodNotAllowed = (routers: ReadonlyArray<Router>): Router =>
   HttpRouter.fromIterable(
     Array.from(methodsByPath(routers), ([path, methods]) =>
       HttpRouter.makeRoute(
         "*",
         path,
         Effect.map(HttpServerRequest.HttpServerRequest, ({ method, url }) => {
-          const allow = allowed(methods)
-          const asked = url.split("?")[0] ?? ""
+          const allow = allowHeader(methods)
+          const requested = url.split("?")[0] ?? ""
           return method === "OPTIONS"
             ? HttpServerResponse.empty({ headers: { allow } })
-            : Problem.response(errorAt(asked), Problem.methodNotAllowed(method, asked, methods, allow))
+            : HttpErrors.response(encoderAt(requested), HttpErrors.methodNotAllowed(method, requested, methods, allow))
         })
       )
     )
   )
 
-const lists = [openai, anthropic, admin]
+const routeLists = [openai, anthropic, admin]
 
-/** In the words of the protocol whose paths it looks like. */
-const errorAt = (path: string): ServerWire["encodeError"] => {
+/** The error format of the protocol that a path belongs to. */
+const encoderAt = (path: string): ServerWire["encodeError"] => {
   if (path.startsWith("/llm/")) return encodeSimpleError
   return path.startsWith(Protocol.anthropic.path) ? Protocol.anthropic.wire.encodeError : openaiError
 }
 
-/** Whoever asks for what is not there is told so. */
-const nowhere = Effect.map(HttpServerRequest.HttpServerRequest, ({ method, url }) => {
+const notFound = Effect.map(HttpServerRequest.HttpServerRequest, ({ method, url }) => {
   const path = url.split("?")[0] ?? ""
-  return Problem.response(errorAt(path), Problem.notFound(method, path))
+  return HttpErrors.response(encoderAt(path), HttpErrors.notFound(method, path))
 })
 
-/** What `further` routes say of a path of those `beside` the protocols, such as `/ready` or `/docs`, is what counts. */
-const without = (further: ReadonlyArray<Router>, beside: ReadonlyArray<Route>): ReadonlyArray<Route> => {
-  const taken = new Set(further.flatMap(({ routes }) => Array.from(routes, ({ method, path }) => `${method} ${path}`)))
-  return beside.filter(({ method, path }) => !taken.has(`${method} ${path}`) && !taken.has(`* ${path}`))
+/** The routes whose method and path no extra router has, such as `/ready` or `/docs`. */
+const withoutOverridden = (routes: ReadonlyArray<Route>, extraRouters: ReadonlyArray<Router>): ReadonlyArray<Route> => {
+  const taken = new Set(
+    extraRouters.flatMap(({ routes }) => Array.from(routes, ({ method, path }) => `${method} ${path}`))
+  )
+  return routes.filter(({ method, path }) => !taken.has(`${method} ${path}`) && !taken.has(`* ${path}`))
 }
 
-/** All routes: those of the protocols and of the administration, those `beside` them, and `further` ones. */
+/** A route of `extraRouters` replaces the one of the same method and path in `optionalRoutes`. */
 export const make = (
   context: GatewayContext,
-  beside: ReadonlyArray<Route>,
-  further: ReadonlyArray<Router>
+  optionalRoutes: ReadonlyArray<Route>,
+  extraRouters: ReadonlyArray<Router>
 ): HttpApp.Default<never, Scope.Scope> => {
-  const own = routerOf([...lists.flatMap((list) => list(context)), ...without(further, beside)])
-  const refused = Effect.catchTag(refusing([own, ...further], errorAt), "RouteNotFound", () => nowhere)
-  return Effect.catchTag(HttpRouter.concatAll(own, ...further), "RouteNotFound", () => refused)
+  const own = routerOf([
+    ...routeLists.flatMap((list) => list(context)),
+    ...withoutOverridden(optionalRoutes, extraRouters)
+  ])
+  const refused = Effect.catchTag(methodNotAllowed([own, ...extraRouters]), "RouteNotFound", () => notFound)
+  return Effect.catchTag(HttpRouter.concatAll(own, ...extraRouters), "RouteNotFound", () => refused)
 }

@@ -1,21 +1,23 @@
-/** What is under way, and how it comes to an end. */
+/** Counts the requests in flight, and ends them when the gateway shuts down. */
 import type { Duration } from "effect"
 import type { Exit, Scope } from "effect"
 import { Deferred, Effect, Fiber, Ref } from "effect"
 import { acquireRelease } from "../../internal/scopedRelease.js"
-import * as Problem from "./error.js"
+import * as HttpErrors from "./error.js"
 
-export interface Running {
-  /** Counts the request for as long as its scope is open. Refused while the gateway is shutting down. */
-  readonly admit: Effect.Effect<void, Problem.Problem, Scope.Scope>
-  /** Runs when the time is up for what is still under way, unless the scope has been closed before. */
-  readonly onDeadline: (tell: Effect.Effect<void>) => Effect.Effect<void, never, Scope.Scope>
-  /** The effect, or the failure that the time is up. */
-  readonly withinDeadline: <A, R>(effect: Effect.Effect<A, Problem.Problem, R>) => Effect.Effect<A, Problem.Problem, R>
+export interface ActiveRequests {
+  /** Counts the request while its scope is open. Fails while the gateway is shutting down. */
+  readonly admit: Effect.Effect<void, HttpErrors.HttpError, Scope.Scope>
+  /** Runs the action at the shutdown deadline, unless the scope is closed by then. */
+  readonly onDeadline: (action: Effect.Effect<void>) => Effect.Effect<void, never, Scope.Scope>
+  /** Runs the effect, and interrupts it and fails at the shutdown deadline. */
+  readonly withinDeadline: <A, R>(
+    effect: Effect.Effect<A, HttpErrors.HttpError, R>
+  ) => Effect.Effect<A, HttpErrors.HttpError, R>
   readonly status: Effect.Effect<{ readonly inFlight: number; readonly shuttingDown: boolean }>
   /**
-   * Takes no more requests, and waits for those under way: for `grace`, then tells them that the time is up, and then for as long
-   * as it takes to say so.
+   * Refuses new requests, and waits for those in flight until `grace` has passed. Then it ends them, and waits briefly for their
+   * last writes.
    */
   readonly drain: (grace: Duration.DurationInput) => Effect.Effect<void>
 }
@@ -25,56 +27,59 @@ interface State {
   readonly shuttingDown: boolean
 }
 
-/** How long those who were told that the time is up may take to say so to their clients. */
-const lastWords = "1500 millis"
+/** How long requests that were ended at the deadline can take to send their errors. */
+const closingTimeout = "1500 millis"
 
-/** What is to be done at the deadline. Every request is here for a while, so it is neither copied nor awaited by fibers. */
+/** The actions to run at the deadline. Every request adds one, so they are kept in one mutable set, without a fiber for each. */
 const makeDeadline = () => {
-  const told = new Set<Effect.Effect<void>>()
-  let isOver = false
+  const actions = new Set<Effect.Effect<void>>()
+  let hasPassed = false
   return {
-    isOver: () => isOver,
-    add: (tell: Effect.Effect<void>) => void told.add(tell),
-    remove: (tell: Effect.Effect<void>) => void told.delete(tell),
-    pass: Effect.suspend(() => {
-      isOver = true
-      return Effect.forEach([...told], (tell) => tell, { discard: true, concurrency: "unbounded" })
+    hasPassed: () => hasPassed,
+    add: (action: Effect.Effect<void>) => void actions.add(action),
+    remove: (action: Effect.Effect<void>) => void actions.delete(action),
+    expire: Effect.suspend(() => {
+      hasPassed = true
+      return Effect.forEach([...actions], (action) => action, { discard: true, concurrency: "unbounded" })
     })
   }
 }
 
 type Deadline = ReturnType<typeof makeDeadline>
 
-/** How the fiber ended; undefined where the deadline came before. */
-const ended = <A, E>(fiber: Fiber.RuntimeFiber<A, E>, deadline: Deadline): Effect.Effect<Exit.Exit<A, E> | undefined> =>
+/** The exit of the fiber; undefined at the deadline. */
+const beforeDeadline = <A, E>(
+  fiber: Fiber.RuntimeFiber<A, E>,
+  deadline: Deadline
+): Effect.Effect<Exit.Exit<A, E> | undefined> =>
   Effect.async((resume) => {
     const stop = (): void => {
-      deadline.remove(tell)
+      deadline.remove(action)
       fiber.removeObserver(observer)
     }
-    const tell = Effect.sync(() => {
+    const action = Effect.sync(() => {
       stop()
       resume(Effect.succeed(undefined))
     })
     const observer = (exit: Exit.Exit<A, E>): void => {
-      deadline.remove(tell)
+      deadline.remove(action)
       resume(Effect.succeed(exit))
     }
-    if (deadline.isOver()) return resume(Effect.succeed(undefined))
-    deadline.add(tell)
+    if (deadline.hasPassed()) return resume(Effect.succeed(undefined))
+    deadline.add(action)
     fiber.addObserver(observer)
     return Effect.sync(stop)
   })
 
-export const make: Effect.Effect<Running> = Effect.gen(function* () {
+export const make: Effect.Effect<ActiveRequests> = Effect.gen(function* () {
   const state = yield* Ref.make<State>({ inFlight: 0, shuttingDown: false })
   const idle = yield* Deferred.make<void>()
   const deadline = makeDeadline()
 
   const enter = Effect.flatten(
-    Ref.modify(state, (before): readonly [Effect.Effect<void, Problem.Problem>, State] =>
+    Ref.modify(state, (before): readonly [Effect.Effect<void, HttpErrors.HttpError>, State] =>
       before.shuttingDown
-        ? [Effect.fail(Problem.shuttingDown), before]
+        ? [Effect.fail(HttpErrors.shuttingDown), before]
         : [Effect.void, { ...before, inFlight: before.inFlight + 1 }]
     )
   )
@@ -89,26 +94,27 @@ export const make: Effect.Effect<Running> = Effect.gen(function* () {
     ({ inFlight }) => (inFlight === 0 ? Deferred.succeed(idle, undefined) : Effect.void)
   )
 
-  /** It runs in finalisers, which are not interruptible, and there a limit of time would have no effect. */
-  const wait = (most: Duration.DurationInput) => Effect.timeoutOption(Effect.interruptible(Deferred.await(idle)), most)
+  /** Interruptible, because finalizers run uninterruptible, where a timeout has no effect. */
+  const wait = (timeout: Duration.DurationInput) =>
+    Effect.timeoutOption(Effect.interruptible(Deferred.await(idle)), timeout)
 
   return {
     admit: acquireRelease(enter, () => leave),
-    onDeadline: (tell) =>
+    onDeadline: (action) =>
       acquireRelease(
         Effect.suspend(() => {
-          if (deadline.isOver()) return tell
-          deadline.add(tell)
+          if (deadline.hasPassed()) return action
+          deadline.add(action)
           return Effect.void
         }),
-        () => Effect.sync(() => deadline.remove(tell))
+        () => Effect.sync(() => deadline.remove(action))
       ),
     withinDeadline: (effect) =>
       Effect.uninterruptibleMask((restore) =>
         Effect.flatMap(Effect.forkDaemon(restore(effect)), (fiber) =>
           Effect.flatMap(
-            Effect.onInterrupt(restore(ended(fiber, deadline)), () => Fiber.interrupt(fiber)),
-            (exit) => exit ?? Effect.zipRight(Fiber.interrupt(fiber), Effect.fail(Problem.shuttingDown))
+            Effect.onInterrupt(restore(beforeDeadline(fiber, deadline)), () => Fiber.interrupt(fiber)),
+            (exit) => exit ?? Effect.zipRight(Fiber.interrupt(fiber), Effect.fail(HttpErrors.shuttingDown))
           )
         )
       ),
@@ -116,8 +122,8 @@ export const make: Effect.Effect<Running> = Effect.gen(function* () {
     drain: (grace) =>
       close.pipe(
         Effect.zipRight(wait(grace)),
-        Effect.flatMap((ended) =>
-          ended._tag === "Some" ? Effect.void : Effect.zipRight(deadline.pass, Effect.asVoid(wait(lastWords)))
+        Effect.flatMap((idle) =>
+          idle._tag === "Some" ? Effect.void : Effect.zipRight(deadline.expire, Effect.asVoid(wait(closingTimeout)))
         )
       )
   }

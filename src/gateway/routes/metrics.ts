@@ -1,42 +1,45 @@
-/** `/metrics`: what Prometheus scrapes, and who may read it. */
+/** `/metrics` for Prometheus, and the access to it. */
 import { HttpServerRequest, HttpServerResponse } from "@effect/platform"
 import { Effect, Option, Redacted } from "effect"
 import * as Prometheus from "../../telemetry/Prometheus.js"
 import * as Authentication from "../auth/authenticate.js"
-import * as Digest from "../auth/digest.js"
+import * as Secrets from "../auth/secrets.js"
 import * as Loopback from "../auth/loopback.js"
 import type { Handler, GatewayContext } from "../http/context.js"
 
 export interface Options {
   /**
-   * Who may read without a token. The figures name models and ids of keys, and say how much is used and spent. What comes through
-   * a proxy is not from this machine, wherever the proxy is. @default "loopback"
+   * Who can read without a token. The metrics contain models, key ids, usage and costs. A request through a proxy is not local,
+   * even if the proxy is. @default "loopback"
    */
   readonly readers?: "loopback" | "everyone"
-  /** What else opens `/metrics`, and nothing but that, beside the token of the administration. @default nothing */
+  /** A token for `/metrics` only, in addition to the admin token. @default none */
   readonly token?: string | Redacted.Redacted<string>
 }
 
-/** What proxies add. */
-const forwarding = ["forwarded", "x-forwarded-for", "x-real-ip", "via"]
+/** The headers that proxies add. */
+const proxyHeaders = ["forwarded", "x-forwarded-for", "x-real-ip", "via"]
 
 const isLocal = ({ headers, remoteAddress }: HttpServerRequest.HttpServerRequest): boolean =>
   Option.exists(remoteAddress, Loopback.isLoopback) &&
   Loopback.isOwnPage(headers) &&
-  forwarding.every((name) => headers[name] === undefined)
+  proxyHeaders.every((name) => headers[name] === undefined)
 
-const show: Handler = Effect.map(Prometheus.text, (text) =>
+const respond: Handler = Effect.map(Prometheus.text, (text) =>
   HttpServerResponse.text(text, { contentType: Prometheus.contentType })
 )
 
-export const handler = (surroundings: GatewayContext, { readers = "loopback", token }: Options): Handler => {
-  const digest = token === undefined ? undefined : Digest.of(Redacted.isRedacted(token) ? token : Redacted.make(token))
-  const administration = Authentication.requireAdmin(surroundings, show)
+export const handler = (context: GatewayContext, { readers = "loopback", token }: Options): Handler => {
+  const digest =
+    token === undefined ? undefined : Secrets.digest(Redacted.isRedacted(token) ? token : Redacted.make(token))
+  const adminOnly = Authentication.requireAdmin(context, respond)
   return Effect.flatMap(HttpServerRequest.HttpServerRequest, (request) => {
-    if (readers === "everyone" || isLocal(request)) return show
+    if (readers === "everyone" || isLocal(request)) return respond
     const isReader =
       digest !== undefined &&
-      Option.exists(Authentication.secretOf(request.headers), (secret) => Digest.equal(Digest.of(secret), digest))
-    return isReader ? show : administration
+      Option.exists(Authentication.secretOf(request.headers), (secret) =>
+        Secrets.equalDigests(Secrets.digest(secret), digest)
+      )
+    return isReader ? respond : adminOnly
   })
 }

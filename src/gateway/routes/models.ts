@@ -1,13 +1,13 @@
-/** The models that a client may ask, as OpenAI and Anthropic list them. */
+/** The models that a client can use, in the formats of OpenAI and Anthropic. */
 import { HttpRouter, HttpServerRequest } from "@effect/platform"
 import { Effect } from "effect"
 import type { Listed } from "../../models/model.js"
-import * as Answer from "../http/response.js"
+import * as JsonResponse from "../http/response.js"
 import type { Caller } from "../auth/model.js"
 import * as Authentication from "../auth/authenticate.js"
-import * as Problem from "../http/error.js"
+import * as HttpErrors from "../http/error.js"
 import type { Handler, GatewayContext } from "../http/context.js"
-import { namesOf } from "../http/context.js"
+import { accessNames } from "../http/context.js"
 
 interface Entry {
   readonly id: string
@@ -15,7 +15,7 @@ interface Entry {
   readonly contextWindow: number
 }
 
-/** Every model and every group by its full name and by its aliases, as far as the client may ask it. */
+/** Every model and group that the caller can use, once for its full name and once for each alias. */
 const entriesFor = (list: ReadonlyArray<Listed>, caller: Caller): ReadonlyArray<Entry> =>
   list.flatMap(({ aliases, contextWindow, members, model, name, provider }) =>
     [name, ...aliases]
@@ -23,7 +23,7 @@ const entriesFor = (list: ReadonlyArray<Listed>, caller: Caller): ReadonlyArray<
       .map((id) => ({ id, owner: members === undefined ? provider : "effect-llm", contextWindow }))
   )
 
-/** OpenAI, API reference: models/object. The size of the window is a word of others. */
+/** OpenAI, API reference: models/object. `context_window` is a field of other providers. */
 const openai = ({ contextWindow, id, owner }: Entry) => ({
   id,
   object: "model",
@@ -40,17 +40,17 @@ const anthropic = ({ id }: Entry) => ({
   created_at: "1970-01-01T00:00:00Z"
 })
 
-/** Both list their models at the same path: Anthropic's clients say their version. */
-const speaksAnthropic = Effect.map(
+/** Both protocols list models at the same path; only Anthropic's clients send their version. */
+const isAnthropicClient = Effect.map(
   HttpServerRequest.HttpServerRequest,
   ({ headers }) => headers["anthropic-version"] !== undefined
 )
 
-export const list = (surroundings: GatewayContext): Handler =>
-  Authentication.authenticated(surroundings, (caller) =>
-    Effect.map(speaksAnthropic, (isAnthropic) => {
-      const entries = entriesFor(surroundings.models.list, caller)
-      return Answer.json(
+export const list = (context: GatewayContext): Handler =>
+  Authentication.authenticated(context, (caller) =>
+    Effect.map(isAnthropicClient, (isAnthropic) => {
+      const entries = entriesFor(context.models.list, caller)
+      return JsonResponse.json(
         isAnthropic
           ? {
               data: entries.map(anthropic),
@@ -63,17 +63,17 @@ export const list = (surroundings: GatewayContext): Handler =>
     })
   )
 
-/** One model, by any name that a request may have for it. */
-export const get = (surroundings: GatewayContext): Handler =>
-  Authentication.authenticated(surroundings, (caller) =>
+/** One model, by any of its names. */
+export const get = (context: GatewayContext): Handler =>
+  Authentication.authenticated(context, (caller) =>
     Effect.gen(function* () {
       const { params } = yield* HttpRouter.RouteContext
       const id = params["*"] ?? ""
-      const { info } = yield* Effect.mapError(surroundings.models.get(id), () => Problem.unknownModel(id))
-      if (!caller.allows(namesOf(surroundings.models, id, info))) {
-        return yield* Effect.fail(Problem.unknownModel(id))
+      const { info } = yield* Effect.mapError(context.models.get(id), () => HttpErrors.unknownModel(id))
+      if (!caller.allows(accessNames(context.models, id, info))) {
+        return yield* Effect.fail(HttpErrors.unknownModel(id))
       }
       const entry = { id, owner: info.provider, contextWindow: info.contextWindow }
-      return Answer.json((yield* speaksAnthropic) ? anthropic(entry) : openai(entry))
+      return JsonResponse.json((yield* isAnthropicClient) ? anthropic(entry) : openai(entry))
     })
   )

@@ -9,7 +9,7 @@ import * as ProviderFile from "../../../src/models/ProviderFile.js"
 import { SimulatedProvider } from "../../../src/testing/index.js"
 import { eventually } from "../../support/eventually.js"
 
-/** The personalities of the simulated provider that stand behind the gateway, by the protocol that it speaks to them. */
+/** The protocols of the simulated provider behind the gateway, by section of the provider file. */
 export const upstreams = {
   openai: { type: "chat-completions", path: "/v1" },
   anthropic: { type: "anthropic-messages", path: "/v1" },
@@ -19,12 +19,12 @@ export const upstreams = {
 
 export type Upstream = keyof typeof upstreams
 
-/** The secret of the provider. It must never be seen on the side of the clients. */
+/** The secret of the provider, which clients must never see. */
 export const canary = "canary-upstream-secret-7f3a"
 
 const at = (baseUrl: string, upstream: Upstream): string => baseUrl.replace(/\/v1$/, upstreams[upstream].path)
 
-/** A file with one model for each personality, all of them the same provider's. */
+/** A provider file with one model for each protocol, all with the same base URL and key. */
 export const providerJson = (
   baseUrl: string,
   fields: Readonly<Record<string, unknown>> = {},
@@ -59,7 +59,7 @@ export interface Running {
 
 export interface Settings {
   readonly provider?: SimulatedProvider.Options
-  /** Further fields of every model, and further sections of the file. */
+  /** Extra fields of every model, and extra sections of the file. */
   readonly entry?: Readonly<Record<string, unknown>>
   readonly sections?: Readonly<Record<string, unknown>>
   readonly access?: Access.Options
@@ -88,7 +88,7 @@ export const start = (settings: Settings = {}) =>
   })
 
 /** Waits until no request is open at the provider, no key is in use, and no call waits for one. */
-export const nothingIsLeft = ({ models, provider }: Running) =>
+export const waitUntilIdle = ({ models, provider }: Running) =>
   Effect.flatMap(models.get("openai/large"), (llm) =>
     eventually(
       Effect.zipWith(
@@ -101,15 +101,15 @@ export const nothingIsLeft = ({ models, provider }: Running) =>
   )
 
 export interface Gate {
-  /** Makes calls wait before they ask their model, until the gate is open. */
+  /** Middleware that delays calls until the gate is open. */
   readonly around: Middleware
-  /** How many calls wait. */
+  /** The number of waiting calls. */
   readonly waiting: Effect.Effect<number>
   readonly open: Effect.Effect<void>
   readonly close: Effect.Effect<void>
 }
 
-/** A gate that is closed. */
+/** Makes a closed gate. */
 export const makeGate: Effect.Effect<Gate> = Effect.map(Effect.makeLatch(), (latch) => {
   let waiting = 0
   const pass = Effect.acquireUseRelease(

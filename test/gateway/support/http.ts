@@ -1,4 +1,4 @@
-/** Requests as bytes, for what no client would send. */
+/** An HTTP client that sends any body and headers, without the checks of an official client. */
 import type { Scope } from "effect"
 import { Effect } from "effect"
 
@@ -8,13 +8,13 @@ export const paths = {
   messages: "/v1/messages"
 } as const
 
-export type Spoken = keyof typeof paths
+export type Protocol = keyof typeof paths
 
-/** The same question in each protocol. */
-export const question = (spoken: Spoken, model: string, fields: Readonly<Record<string, unknown>> = {}) => ({
+/** The same request in each protocol. */
+export const question = (protocol: Protocol, model: string, fields: Readonly<Record<string, unknown>> = {}) => ({
   model,
-  ...(spoken === "responses" ? { input: "Hello" } : { messages: [{ role: "user", content: "Hello" }] }),
-  ...(spoken === "messages" ? { max_tokens: 100 } : {}),
+  ...(protocol === "responses" ? { input: "Hello" } : { messages: [{ role: "user", content: "Hello" }] }),
+  ...(protocol === "messages" ? { max_tokens: 100 } : {}),
   ...fields
 })
 
@@ -51,26 +51,26 @@ export const post = (
     body: JSON.stringify(body)
   })
 
-/** What there was of a response at its end. */
-export interface Read {
-  /** 0 where none came. */
+/** A response at its end, complete or not. */
+export interface EndedResponse {
+  /** 0 without a response. */
   readonly status: number
   readonly headers: Headers
   readonly text: string
-  /** Whether the response ended as HTTP says, and not by a connection that was cut or left. */
+  /** Whether the response is complete, rather than cut off by either side. */
   readonly isWhole: boolean
 }
 
-/** A response that is read while it arrives. */
+/** A response that is read in the background. */
 export interface Reading {
   readonly text: Effect.Effect<string>
-  /** Closes the connection, as a client does that is not interested any more. */
-  readonly leave: Effect.Effect<void>
+  /** Closes the connection. */
+  readonly disconnect: Effect.Effect<void>
   readonly isOver: Effect.Effect<boolean>
-  readonly ended: Effect.Effect<Read>
+  readonly ended: Effect.Effect<EndedResponse>
 }
 
-/** Posts, and reads the response until it ends, the client leaves, or the scope is closed. */
+/** Posts, and reads the response until it ends, the client disconnects, or the scope is closed. */
 export const reading = (
   url: string,
   body: unknown,
@@ -81,7 +81,7 @@ export const reading = (
       const controller = new AbortController()
       let text = ""
       let isOver = false
-      const read = async (): Promise<Read> => {
+      const read = async (): Promise<EndedResponse> => {
         let [status, headers] = [0, new Headers()]
         try {
           const response = await fetch(url, {
@@ -95,7 +95,7 @@ export const reading = (
           for await (const piece of response.body ?? []) text += decoder.decode(piece as Uint8Array, { stream: true })
           return { status, headers, text, isWhole: true }
         } catch {
-          // The connection was cut by the server, or left by this client.
+          // The server or this client closed the connection.
           return { status, headers, text, isWhole: false }
         } finally {
           isOver = true
@@ -104,10 +104,10 @@ export const reading = (
       const ended = read()
       return {
         text: Effect.sync(() => text),
-        leave: Effect.sync(() => controller.abort()),
+        disconnect: Effect.sync(() => controller.abort()),
         isOver: Effect.sync(() => isOver),
         ended: Effect.promise(() => ended)
       }
     }),
-    ({ leave }) => leave
+    ({ disconnect }) => disconnect
   )

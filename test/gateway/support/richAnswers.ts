@@ -1,6 +1,6 @@
-/** A whole answer in each protocol with all that its API reference knows and more. */
+/** A whole answer in each protocol, with every field of its API reference and unknown ones. */
 
-/** OpenAI, API reference: chat/object; OpenRouter, Perplexity and Google beyond it. */
+/** OpenAI, API reference: chat/object; with fields of OpenRouter, Perplexity and Google. */
 const openai = {
   id: "chatcmpl-1",
   object: "chat.completion",

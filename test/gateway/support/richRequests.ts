@@ -1,6 +1,6 @@
 /**
- * A request in each protocol with all that its API reference knows and more, in the form in which the gateway writes it to a
- * provider of the same protocol. What a client may write otherwise is in `restatements`.
+ * A request in each protocol with every field of its API reference and unknown ones, in the form that the gateway sends to a
+ * provider of the same protocol. Other forms of the same request are in `requestFields.test.ts`.
  */
 
 const pixel = "iVBORw0KGgo="
@@ -109,7 +109,7 @@ const openai = {
   vendor_field: { deep: [1, { two: null }] }
 }
 
-/** OpenRouter, API reference: what it takes beyond OpenAI's. */
+/** OpenRouter, API reference: the fields beyond OpenAI's. */
 const openrouter = {
   messages: [
     { role: "system", content: [{ type: "text", text: "Long.", cache_control: { type: "ephemeral", ttl: "1h" } }] },

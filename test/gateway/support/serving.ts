@@ -1,4 +1,4 @@
-/** A gateway on a free port of the loopback interface, with the models of a file of the test's own. */
+/** A gateway on a free port of the loopback interface, with the models of a provider file of the test. */
 import { HttpServer } from "@effect/platform"
 import { NodeHttpClient } from "@effect/platform-node"
 import { Context, Effect, Layer, Logger, LogLevel } from "effect"
@@ -13,7 +13,7 @@ export interface Settings {
   readonly access?: Access.Options
   readonly gateway?: Gateway.Options
   readonly models?: Models.Options
-  /** Where its log goes. @default nowhere */
+  /** The logger of the gateway. @default none */
   readonly logger?: Layer.Layer<never>
 }
 

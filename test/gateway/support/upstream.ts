@@ -1,4 +1,4 @@
-/** Providers with an answer of the test's own, which remember what they were asked. */
+/** Providers with a fixed answer, which record their requests. */
 import type { Scope } from "effect"
 import { Effect } from "effect"
 import type { IncomingHttpHeaders, ServerResponse } from "node:http"
@@ -6,17 +6,17 @@ import { createServer } from "node:http"
 
 export interface Upstream {
   readonly origin: string
-  readonly asked: ReadonlyArray<unknown>
+  readonly bodies: ReadonlyArray<unknown>
   readonly headers: ReadonlyArray<IncomingHttpHeaders>
 }
 
 type Respond = (body: unknown, response: ServerResponse) => void
 
-/** Listens on the loopback interface for as long as the scope is open. */
-const listening = (respond: Respond): Effect.Effect<Upstream, never, Scope.Scope> =>
+/** Listens on the loopback interface while the scope is open. */
+const listen = (respond: Respond): Effect.Effect<Upstream, never, Scope.Scope> =>
   Effect.acquireRelease(
     Effect.async<Upstream & { readonly close: () => void }>((resume) => {
-      const asked: Array<unknown> = []
+      const bodies: Array<unknown> = []
       const headers: Array<IncomingHttpHeaders> = []
       const server = createServer((request, response) => {
         let text = ""
@@ -25,7 +25,7 @@ const listening = (respond: Respond): Effect.Effect<Upstream, never, Scope.Scope
         })
         request.on("end", () => {
           const body: unknown = JSON.parse(text)
-          asked.push(body)
+          bodies.push(body)
           headers.push(request.headers)
           respond(body, response)
         })
@@ -37,22 +37,20 @@ const listening = (respond: Respond): Effect.Effect<Upstream, never, Scope.Scope
       server.listen(0, "127.0.0.1", () => {
         const address = server.address()
         const port = typeof address === "object" && address !== null ? address.port : 0
-        resume(Effect.succeed({ origin: `http://127.0.0.1:${port}`, asked, headers, close }))
+        resume(Effect.succeed({ origin: `http://127.0.0.1:${port}`, bodies, headers, close }))
       })
     }),
     ({ close }) => Effect.sync(close)
   )
 
-export const answering = (contentType: string, answer: string) =>
-  listening((_, response) => {
+export const respondWith = (contentType: string, answer: string) =>
+  listen((_, response) => {
     response.writeHead(200, { "content-type": contentType }).end(answer)
   })
 
-/**
- * Speaks Chat Completions. A stream begins with "one" at once; its end, and a whole answer, come when the latch is open.
- */
+/** Answers Chat Completions. A stream sends "one" at once; its end, and a whole answer, wait until the latch is open. */
 export const holding = (latch: Effect.Latch) =>
-  listening((body, response) => {
+  listen((body, response) => {
     const isStream = typeof body === "object" && body !== null && "stream" in body && body.stream === true
     const head = { id: "held", created: 1, model: "held" }
     const chunk = (delta: object, finish_reason: string | null) => ({

@@ -1,6 +1,6 @@
 /**
- * What the gateway answers, as data: the document that describes it is made of this. What is OpenAI's or Anthropic's is described as
- * far as the gateway itself looks at it; their own documents say the rest.
+ * The API of the gateway as data, from which the OpenAPI document is made. The protocols of OpenAI and Anthropic are described
+ * only where the gateway reads them; their own references describe the rest.
  */
 import {
   HttpApi,
@@ -16,8 +16,8 @@ import * as VirtualKeys from "../../VirtualKey.js"
 
 const optional = <A, I, R>(schema: Schema.Schema<A, I, R>) => Schema.optionalWith(schema, { exact: true })
 
-/** An object of which some fields are known, and others may be there. */
-const open = <Fields extends Schema.Struct.Fields>(fields: Fields, identifier: string, description: string) =>
+/** An object with these fields and any others. */
+const openStruct = <Fields extends Schema.Struct.Fields>(fields: Fields, identifier: string, description: string) =>
   Schema.Struct(fields, Schema.Record({ key: Schema.String, value: Schema.Unknown })).annotations({
     identifier,
     description
@@ -29,7 +29,7 @@ const Objects = Schema.Array(Schema.Record({ key: Schema.String, value: Schema.U
 // access and errors
 // -------------------------------------------------------------------------------------
 
-/** A key of the gateway's own, as OpenAI's or Anthropic's clients send one. */
+/** A virtual key, as OpenAI's or Anthropic's clients send one. */
 class Caller extends HttpApiMiddleware.Tag<Caller>()("effect-llm/gateway/CallerKey", {
   security: {
     key: HttpApiSecurity.bearer,
@@ -37,13 +37,13 @@ class Caller extends HttpApiMiddleware.Tag<Caller>()("effect-llm/gateway/CallerK
   }
 }) {}
 
-/** The token of the administration. */
+/** The admin token. */
 class Administration extends HttpApiMiddleware.Tag<Administration>()("effect-llm/gateway/AdministrationToken", {
   security: { administration: HttpApiSecurity.bearer }
 }) {}
 
 const OpenAIError = Schema.Struct({
-  error: open(
+  error: openStruct(
     {
       message: Schema.String,
       type: Schema.String,
@@ -57,7 +57,7 @@ const OpenAIError = Schema.Struct({
 
 const AnthropicError = Schema.Struct({
   type: Schema.Literal("error"),
-  error: open({ type: Schema.String, message: Schema.String }, "AnthropicErrorDetail", "What went wrong.")
+  error: openStruct({ type: Schema.String, message: Schema.String }, "AnthropicErrorDetail", "What went wrong.")
 }).annotations({ identifier: "AnthropicError", description: "An error as Anthropic tells it." })
 
 export const SimpleError = Schema.Struct({ error: Schema.String }).annotations({
@@ -102,7 +102,7 @@ export const Health = Schema.Struct({
   timestamp: Schema.String.pipe(Schema.pattern(/^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ$/))
 }).annotations({ identifier: "Health" })
 
-const SimpleQuestion = open(
+const SimpleQuestion = openStruct(
   { messages: Objects, tools: optional(Objects), model: optional(Schema.String) },
   "SimpleQuestion",
   "Messages, and whatever else Chat Completions knows. Without a model, the gateway chooses."
@@ -159,51 +159,51 @@ const details = HttpApiGroup.make("details")
 // the protocols
 // -------------------------------------------------------------------------------------
 
-const asked = (identifier: string, where: string) =>
-  open(
+const requestBody = (identifier: string, where: string) =>
+  openStruct(
     { model: optional(Schema.String), stream: optional(Schema.Boolean) },
     identifier,
     `As in ${where}. With \`stream\` the answer is \`text/event-stream\`. Without a model: the default of the gateway.`
   )
 
-const answered = (identifier: string, where: string) => open({}, identifier, `As in ${where}.`)
+const responseBody = (identifier: string, where: string) => openStruct({}, identifier, `As in ${where}.`)
 
 const tokens = Schema.Array(Schema.Int)
 
-/** A text or several, or the tokens of one or of several. */
+/** A text or several, or the tokens of one text or of several. */
 const embeddable = Schema.Union(Schema.String, Schema.Array(Schema.String), tokens, Schema.Array(tokens))
 
 const openai = HttpApiGroup.make("openai")
   .add(
     HttpApiEndpoint.post("chatCompletions", "/v1/chat/completions")
-      .setPayload(asked("ChatCompletionsQuestion", "OpenAI's API reference, chat/create"))
-      .addSuccess(answered("ChatCompletionsAnswer", "OpenAI's API reference, chat/object"))
+      .setPayload(requestBody("ChatCompletionsQuestion", "OpenAI's API reference, chat/create"))
+      .addSuccess(responseBody("ChatCompletionsAnswer", "OpenAI's API reference, chat/object"))
   )
   .add(
     HttpApiEndpoint.post("responses", "/v1/responses")
-      .setPayload(asked("ResponsesQuestion", "OpenAI's API reference, responses/create"))
-      .addSuccess(answered("ResponsesAnswer", "OpenAI's API reference, responses/object"))
+      .setPayload(requestBody("ResponsesQuestion", "OpenAI's API reference, responses/create"))
+      .addSuccess(responseBody("ResponsesAnswer", "OpenAI's API reference, responses/object"))
   )
   .add(
     HttpApiEndpoint.post("embeddings", "/v1/embeddings")
       .setPayload(
-        open(
+        openStruct(
           { model: optional(Schema.String), input: embeddable },
           "EmbeddingsQuestion",
           "As in OpenAI's API reference, embeddings/create."
         )
       )
-      .addSuccess(answered("EmbeddingsAnswer", "OpenAI's API reference, embeddings/object"))
+      .addSuccess(responseBody("EmbeddingsAnswer", "OpenAI's API reference, embeddings/object"))
   )
   .add(
     HttpApiEndpoint.get("listModels", "/v1/models").addSuccess(
-      answered("ModelList", "OpenAI's, or for its clients Anthropic's, API reference")
+      responseBody("ModelList", "OpenAI's, or for its clients Anthropic's, API reference")
     )
   )
   .add(
     HttpApiEndpoint.get("getModel", "/v1/models/:id")
       .setPath(Schema.Struct({ id: Schema.String }))
-      .addSuccess(answered("ModelDescription", "OpenAI's, or for its clients Anthropic's, API reference"))
+      .addSuccess(responseBody("ModelDescription", "OpenAI's, or for its clients Anthropic's, API reference"))
   )
   .middleware(Caller)
   .annotate(OpenApi.Title, "OpenAI's API")
@@ -211,12 +211,12 @@ const openai = HttpApiGroup.make("openai")
 const anthropic = HttpApiGroup.make("anthropic")
   .add(
     HttpApiEndpoint.post("messages", "/v1/messages")
-      .setPayload(asked("MessagesQuestion", "Anthropic's API reference, messages"))
-      .addSuccess(answered("MessagesAnswer", "Anthropic's API reference, messages"))
+      .setPayload(requestBody("MessagesQuestion", "Anthropic's API reference, messages"))
+      .addSuccess(responseBody("MessagesAnswer", "Anthropic's API reference, messages"))
   )
   .add(
     HttpApiEndpoint.post("countTokens", "/v1/messages/count_tokens")
-      .setPayload(asked("CountTokensQuestion", "Anthropic's API reference, messages-count-tokens"))
+      .setPayload(requestBody("CountTokensQuestion", "Anthropic's API reference, messages-count-tokens"))
       .addSuccess(Schema.Struct({ input_tokens: Schema.Int }).annotations({ identifier: "TokenCount" }))
   )
   .middleware(Caller)
@@ -226,11 +226,11 @@ const anthropic = HttpApiGroup.make("anthropic")
 // administration and operations
 // -------------------------------------------------------------------------------------
 
-const Administered = answered("Administered", "the gateway's documentation")
+const Administered = responseBody("Administered", "the gateway's documentation")
 
 const Key = { model: Schema.NonEmptyString, key: Schema.NonEmptyString }
 
-/** Of a group, by the ids of `/admin/status`. */
+/** A deployment of a group, by the ids of `/admin/status`. */
 const Deployment = { model: Schema.NonEmptyString, deployment: Schema.NonEmptyString }
 
 const admin = HttpApiGroup.make("admin")
@@ -290,12 +290,13 @@ const operations = HttpApiGroup.make("operations")
       .annotate(OpenApi.Description, "Prometheus' text. For this machine, the administration, or the token for it.")
   )
   .add(
-    HttpApiEndpoint.get("openapi", "/openapi.json").addSuccess(answered("Document", "the OpenAPI specification, 3.1"))
+    HttpApiEndpoint.get("openapi", "/openapi.json").addSuccess(
+      responseBody("Document", "the OpenAPI specification, 3.1")
+    )
   )
   .add(HttpApiEndpoint.get("docs", "/docs").addSuccess(HttpApiSchema.Text({ contentType: "text/html" })))
   .annotate(OpenApi.Title, "Operations")
 
-/** All of it. */
 export const api = HttpApi.make("effect-llm")
   .add(openai)
   .add(anthropic)

@@ -1,4 +1,4 @@
-/** The page that shows the document to people: no scripts, nothing from elsewhere. */
+/** The HTML page that shows the OpenAPI document, without scripts and external resources. */
 import type { OpenApi } from "@effect/platform"
 
 const escaped = (text: string): string =>
@@ -21,7 +21,7 @@ table { border-collapse: collapse; width: 100%; }
 th, td { text-align: left; vertical-align: top; padding: .3rem .6rem .3rem 0; border-bottom: 1px solid var(--line); }
 `
 
-/** What the page may load: its own style, which stands in it. */
+/** Allows only the inline style of the page. */
 export const contentSecurityPolicy =
   "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 
@@ -36,8 +36,8 @@ const contents = (content: Readonly<Record<string, { readonly schema: object } |
     .map(([type, media]) => `<p><code>${escaped(type)}</code></p><pre>${linked(media?.schema ?? {})}</pre>`)
     .join("")
 
-const operation = (path: string, method: string, described: OpenApi.OpenAPISpecOperation): string => {
-  const answers = Object.entries(described.responses)
+const operation = (path: string, method: string, spec: OpenApi.OpenAPISpecOperation): string => {
+  const rows = Object.entries(spec.responses)
     .map(([status, { content, description }]) => {
       const types = Object.entries(content ?? {}).map(
         ([type, media]) => `${type}: ${JSON.stringify(media?.schema ?? {})}`
@@ -45,32 +45,31 @@ const operation = (path: string, method: string, described: OpenApi.OpenAPISpecO
       return `<tr><th scope="row">${status}</th><td>${withCode(description)}</td><td><code>${types.map((type) => linkedText(type)).join("<br>")}</code></td></tr>`
     })
     .join("")
-  const security = (described.security ?? []).flatMap((each) => Object.keys(each))
+  const security = (spec.security ?? []).flatMap((each) => Object.keys(each))
   return [
-    `<details id="${escaped(described.operationId)}"><summary><span class="method">${method.toUpperCase()}</span> <code>${escaped(path)}</code></summary><div>`,
-    described.description === undefined ? "" : `<p>${withCode(described.description)}</p>`,
+    `<details id="${escaped(spec.operationId)}"><summary><span class="method">${method.toUpperCase()}</span> <code>${escaped(path)}</code></summary><div>`,
+    spec.description === undefined ? "" : `<p>${withCode(spec.description)}</p>`,
     security.length === 0
       ? ""
       : `<p>Needs: ${security.map((name) => `<code>${escaped(name)}</code>`).join(" or ")}</p>`,
-    described.requestBody === undefined ? "" : `<h3>Body</h3>${contents(described.requestBody.content)}`,
-    `<h3>Answers</h3><table><tbody>${answers}</tbody></table></div></details>`
+    spec.requestBody === undefined ? "" : `<h3>Body</h3>${contents(spec.requestBody.content)}`,
+    `<h3>Answers</h3><table><tbody>${rows}</tbody></table></div></details>`
   ].join("")
 }
 
 const linkedText = (text: string): string =>
   escaped(text).replace(/#\/components\/schemas\/(\w+)/g, '<a href="#schema-$1">$1</a>')
 
-/** The page, in HTML. */
 export const render = (specification: OpenApi.OpenAPISpec): string => {
   const operations = Object.entries(specification.paths).flatMap(([path, methods]) =>
-    Object.entries(methods).map(([method, described]) => ({ path, method, described }))
+    Object.entries(methods).map(([method, spec]) => ({ path, method, spec }))
   )
   const groups = specification.tags.map(({ description, name }) => {
-    const own = operations.filter(({ described }) => described.tags.includes(name))
+    const own = operations.filter(({ spec }) => spec.tags.includes(name))
     return [
       `<h2>${escaped(name)}</h2>`,
       description === undefined ? "" : `<p>${withCode(description)}</p>`,
-      ...own.map(({ described, method, path }) => operation(path, method, described))
+      ...own.map(({ spec, method, path }) => operation(path, method, spec))
     ].join("")
   })
   const schemas = Object.entries(specification.components.schemas).map(

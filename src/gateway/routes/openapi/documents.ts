@@ -1,4 +1,4 @@
-/** The routes of the documents that describe the gateway. They hold no secret, and everybody may read them. */
+/** The routes of the OpenAPI document and its page. They contain no secrets, and need no key. */
 import { HttpServerResponse } from "@effect/platform"
 import { Effect } from "effect"
 import * as DocsPage from "./docsPage.js"
@@ -11,7 +11,7 @@ interface DocumentRoute {
   readonly handler: Handler
 }
 
-/** Both are made when they are first asked for, and kept. */
+/** Both are made on the first request, and cached. */
 export const make: Effect.Effect<ReadonlyArray<DocumentRoute>> = Effect.gen(function* () {
   const specification = yield* Effect.cached(Effect.sync(OpenApiDocument.document))
   const json = yield* Effect.cached(Effect.map(specification, (made) => JSON.stringify(made)))

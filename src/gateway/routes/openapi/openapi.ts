@@ -1,4 +1,4 @@
-/** The document that describes the gateway: OpenAPI 3.1. */
+/** The OpenAPI 3.1 document of the gateway. */
 import { OpenApi } from "@effect/platform"
 import { api } from "./api.js"
 
@@ -6,8 +6,8 @@ type Specification = OpenApi.OpenAPISpec
 
 type Operation = OpenApi.OpenAPISpecOperation
 
-/** What a question may be answered with, beside what it asks for, in the error of its protocol. */
-const failures: Readonly<Record<string, string>> = {
+/** The errors of routes for clients, in the format of their protocol. */
+const chatErrors: Readonly<Record<string, string>> = {
   400: "The request cannot be read, or the model cannot do what it asks.",
   401: "No key, or none that is good.",
   402: "The budget is spent, or is in dollars and the price of the model is not known.",
@@ -19,27 +19,28 @@ const failures: Readonly<Record<string, string>> = {
   504: "The provider took too long."
 }
 
-/** What the administration may be told. */
-const refusals: Readonly<Record<string, string>> = {
+/** The errors of routes for the administration. */
+const adminErrors: Readonly<Record<string, string>> = {
   401: "No token.",
   403: "The token is not that of the administration.",
   404: "No such model or key.",
   422: "The body is not as it should be."
 }
 
-const told: Readonly<Record<string, { readonly schema: string; readonly statuses: Readonly<Record<string, string>> }>> =
-  {
-    openai: { schema: "OpenAIError", statuses: failures },
-    anthropic: { schema: "AnthropicError", statuses: failures },
-    simple: { schema: "SimpleError", statuses: failures },
-    details: { schema: "SimpleError", statuses: refusals },
-    admin: { schema: "OpenAIError", statuses: refusals }
-  }
+const errorsByGroup: Readonly<
+  Record<string, { readonly schema: string; readonly statuses: Readonly<Record<string, string>> }>
+> = {
+  openai: { schema: "OpenAIError", statuses: chatErrors },
+  anthropic: { schema: "AnthropicError", statuses: chatErrors },
+  simple: { schema: "SimpleError", statuses: chatErrors },
+  details: { schema: "SimpleError", statuses: adminErrors },
+  admin: { schema: "OpenAIError", statuses: adminErrors }
+}
 
-/** The name of the group, which begins the id of each of its operations. */
+/** The group of an operation, which is the first part of its id. */
 const groupOf = ({ operationId }: Operation): string => operationId.split(".")[0] ?? ""
 
-/** These answer with events where that is asked for. */
+/** The operations that can respond with server-sent events. */
 const streaming: ReadonlySet<string> = new Set([
   "openai.chatCompletions",
   "openai.responses",
@@ -48,16 +49,16 @@ const streaming: ReadonlySet<string> = new Set([
 ])
 
 const withEvents = (operation: Operation): Operation => {
-  const answer = operation.responses[200]
-  if (answer === undefined || !streaming.has(operation.operationId)) return operation
-  const content = { ...answer.content, "text/event-stream": { schema: { type: "string" as const } } }
-  return { ...operation, responses: { ...operation.responses, 200: { ...answer, content } } }
+  const response = operation.responses[200]
+  if (response === undefined || !streaming.has(operation.operationId)) return operation
+  const content = { ...response.content, "text/event-stream": { schema: { type: "string" as const } } }
+  return { ...operation, responses: { ...operation.responses, 200: { ...response, content } } }
 }
 
 const withErrors = (operation: Operation): Operation => {
-  const group = told[groupOf(operation)]
-  // Those that are there are of a server that is made from this document, as ours is not.
-  const { 400: _, 404: __, 422: ___, ...answers } = operation.responses
+  const group = errorsByGroup[groupOf(operation)]
+  // The generated errors are those of a server made from the API description, which the gateway is not.
+  const { 400: _, 404: __, 422: ___, ...responses } = operation.responses
   const errors = Object.entries(group?.statuses ?? {}).map(([status, description]) => [
     status,
     {
@@ -65,12 +66,12 @@ const withErrors = (operation: Operation): Operation => {
       content: { "application/json": { schema: { $ref: `#/components/schemas/${group?.schema ?? ""}` } } }
     }
   ])
-  return { ...operation, responses: { ...answers, ...Object.fromEntries(errors) } }
+  return { ...operation, responses: { ...responses, ...Object.fromEntries(errors) } }
 }
 
-const foreign = /^(?:HttpApiDecodeError|Issue|PropertyKey)$/
+const generatedErrors = /^(?:HttpApiDecodeError|Issue|PropertyKey)$/
 
-const described = (specification: Specification): Specification => ({
+const completed = (specification: Specification): Specification => ({
   ...specification,
   paths: Object.fromEntries(
     Object.entries(specification.paths).map(([path, methods]) => [
@@ -83,10 +84,9 @@ const described = (specification: Specification): Specification => ({
   components: {
     ...specification.components,
     schemas: Object.fromEntries(
-      Object.entries(specification.components.schemas).filter(([name]) => !foreign.test(name))
+      Object.entries(specification.components.schemas).filter(([name]) => !generatedErrors.test(name))
     )
   }
 })
 
-/** Made when it is first asked for. */
-export const document = (): Specification => described(OpenApi.fromApi(api))
+export const document = (): Specification => completed(OpenApi.fromApi(api))

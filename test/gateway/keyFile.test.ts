@@ -1,4 +1,4 @@
-/** The keys of clients in a file. */
+/** Virtual keys in a file, and the reload of that file. */
 import { FileSystem } from "@effect/platform"
 import { SystemError } from "@effect/platform/Error"
 import { NodeFileSystem } from "@effect/platform-node"
@@ -9,7 +9,7 @@ import * as Access from "../../src/gateway/Access.js"
 import * as AccessStore from "../../src/gateway/AccessStore.js"
 import { scripted } from "../support/scripted.js"
 
-const inFile = (text: string) =>
+const writeAndRead = (text: string) =>
   Effect.gen(function* () {
     const files = yield* FileSystem.FileSystem
     const path = `${yield* files.makeTempDirectoryScoped()}/keys.json`
@@ -18,15 +18,15 @@ const inFile = (text: string) =>
   })
 
 const faultsOf = (text: string) =>
-  Effect.map(inFile(text), ({ keys, path }) =>
+  Effect.map(writeAndRead(text), ({ keys, path }) =>
     keys._tag === "Left" ? keys.left.faults.map((fault) => fault.replace(path, "file")) : []
   )
 
-describe("a file of keys", () => {
-  it.scopedLive("opens the gateway by its secrets, written out or as their SHA-256", () =>
+describe("Access.readKeys", () => {
+  it.scopedLive("reads keys given as secrets or as SHA-256 digests, with their settings", () =>
     Effect.gen(function* () {
       const sha256 = createHash("sha256").update("sk-two").digest("hex")
-      const { keys } = yield* inFile(
+      const { keys } = yield* writeAndRead(
         JSON.stringify([
           { key: "sk-one", label: "one", models: ["openai/*"], expiresAt: "2999-01-01T00:00:00Z" },
           { sha256, label: "two", budget: { dollars: 1, period: "day" }, rateLimit: { requestsPerMinute: 60 } }
@@ -43,7 +43,7 @@ describe("a file of keys", () => {
     }).pipe(Effect.provide(NodeFileSystem.layer))
   )
 
-  it.scopedLive("is refused with the place of every fault, and never with a secret", () =>
+  it.scopedLive("reports the path of every fault in the file and never a secret", () =>
     Effect.gen(function* () {
       expect(yield* faultsOf("{")).toEqual(["file: is not a list of keys in JSON"])
       expect(yield* faultsOf("[{}]")).not.toEqual([])
@@ -62,8 +62,8 @@ describe("a file of keys", () => {
   )
 })
 
-/** A file of keys in memory, and the access that follows it. The file is absent while it is undefined. */
-const following = (first: ReadonlyArray<object>, options: Access.ReloadOptions = {}) =>
+/** Access that follows a file of keys in memory. The file is missing while its content is undefined. */
+const reloadingAccess = (first: ReadonlyArray<object>, options: Access.ReloadOptions = {}) =>
   Effect.gen(function* () {
     const content = yield* Ref.make<string | undefined>(JSON.stringify(first))
     const log = yield* Ref.make("")
@@ -90,11 +90,11 @@ const following = (first: ReadonlyArray<object>, options: Access.ReloadOptions =
       Access.layerReloading("keys.json", options).pipe(Layer.provide(files), Layer.provide(logger))
     )
     const access = Context.get(context, Access.Access)
-    const isGood = (secret: string) =>
+    const isAccepted = (secret: string) =>
       Effect.map(Effect.either(access.caller(Option.some(Redacted.make(secret)))), ({ _tag }) => _tag === "Right")
     return {
       access,
-      isGood,
+      isAccepted,
       log: Ref.get(log),
       reload: Context.get(context, Access.Reloading).reload,
       writeText: (text: string | undefined) => Ref.set(content, text),
@@ -109,35 +109,35 @@ const [one, two] = [
   { key: "sk-canary-two", label: "two" }
 ]
 
-describe("a file of keys that changes", () => {
-  it.scoped("makes a key good that is added to it, and refuses one that is removed from it", () =>
+describe("Access.layerReloading", () => {
+  it.scoped("accepts a key that was added to the file and refuses one that was removed from it", () =>
     Effect.gen(function* () {
-      const { access, isGood, log, write } = yield* following([one])
-      expect([yield* isGood(one.key), yield* isGood(two.key)]).toEqual([true, false])
+      const { access, isAccepted, log, write } = yield* reloadingAccess([one])
+      expect([yield* isAccepted(one.key), yield* isAccepted(two.key)]).toEqual([true, false])
       yield* write([two])
       yield* TestClock.adjust("10 seconds")
-      expect([yield* isGood(one.key), yield* isGood(two.key)]).toEqual([false, true])
+      expect([yield* isAccepted(one.key), yield* isAccepted(two.key)]).toEqual([false, true])
       expect((yield* access.list).map(({ label }) => label)).toEqual(["two"])
       expect(yield* log).toContain("keys.json has been reloaded")
       expect(yield* log).not.toContain("canary")
     }).pipe(environment)
   )
 
-  it.scoped("is read at once when it is asked for, and never by itself where there is no interval", () =>
+  it.scoped("reloads at once on reload, and never on its own with interval false", () =>
     Effect.gen(function* () {
-      const { isGood, reload, write } = yield* following([one], { interval: false })
+      const { isAccepted, reload, write } = yield* reloadingAccess([one], { interval: false })
       yield* write([two])
       yield* TestClock.adjust("1 hour")
-      expect(yield* isGood(one.key)).toBe(true)
+      expect(yield* isAccepted(one.key)).toBe(true)
       const { added, changed, removed } = yield* reload
       expect([added.length, changed.length, removed.length]).toEqual([1, 0, 1])
-      expect(yield* isGood(one.key)).toBe(false)
+      expect(yield* isAccepted(one.key)).toBe(false)
     }).pipe(environment)
   )
 
-  it.scoped("changes nothing where it is faulty or gone, and the log says what is wrong without a secret", () =>
+  it.scoped("keeps the current keys when the file is invalid or missing, and logs why without a secret", () =>
     Effect.gen(function* () {
-      const { isGood, log, reload, writeText } = yield* following([one], { interval: false })
+      const { isAccepted, log, reload, writeText } = yield* reloadingAccess([one], { interval: false })
       for (const [text, fault] of [
         ["{", "keys.json: is not a list of keys in JSON"],
         [JSON.stringify([two, { ...one, rateLimit: { requestsPerMinute: -1 } }]), "keys.json: [1].rateLimit"],
@@ -147,31 +147,31 @@ describe("a file of keys that changes", () => {
         yield* writeText(text)
         expect((yield* Effect.flip(reload)).message).toContain(fault)
         expect(yield* log).toContain(fault)
-        expect([yield* isGood(one.key), yield* isGood(two.key)]).toEqual([true, false])
+        expect([yield* isAccepted(one.key), yield* isAccepted(two.key)]).toEqual([true, false])
       }
       expect(yield* log).toContain("keys.json has been refused")
       expect(yield* log).not.toContain("canary")
     }).pipe(environment)
   )
 
-  it.scoped("leaves the keys alone that the administration made or revoked", () =>
+  it.scoped("keeps keys that were created through the administration, and revoked keys stay revoked", () =>
     Effect.gen(function* () {
-      const { access, isGood, reload, write } = yield* following([one, two], { interval: false })
+      const { access, isAccepted, reload, write } = yield* reloadingAccess([one, two], { interval: false })
       const { secret } = yield* access.create({ label: "made" })
       const [first] = yield* access.list
       expect(yield* access.revoke(first?.id ?? "")).toBe(true)
       yield* write([{ ...one, label: "renamed" }])
       yield* reload
-      expect(yield* isGood(Redacted.value(secret))).toBe(true)
-      expect([yield* isGood(one.key), yield* isGood(two.key)]).toEqual([false, false])
+      expect(yield* isAccepted(Redacted.value(secret))).toBe(true)
+      expect([yield* isAccepted(one.key), yield* isAccepted(two.key)]).toEqual([false, false])
       expect((yield* access.list).map(({ label }) => label)).toEqual(["made"])
     }).pipe(environment)
   )
 
-  it.scoped("keeps the limits of a key whose entry is the same, and begins anew with those that are others", () =>
+  it.scoped("keeps the limiter of a key with an unchanged entry, and replaces it when the entry changes", () =>
     Effect.gen(function* () {
       const limited = (requestsPerMinute: number) => ({ ...one, rateLimit: { requestsPerMinute } })
-      const { access, reload, write } = yield* following([limited(1)], { interval: false })
+      const { access, reload, write } = yield* reloadingAccess([limited(1)], { interval: false })
       const ask = Effect.gen(function* () {
         const caller = yield* access.caller(Option.some(Redacted.make(one.key)))
         const llm = yield* Effect.flatMap(scripted("Hello"), caller.around)
@@ -187,42 +187,42 @@ describe("a file of keys that changes", () => {
     }).pipe(environment)
   )
 
-  it.scoped("never opens the gateway, though it has no keys any more", () =>
+  it.scoped("stays closed when the file has no keys", () =>
     Effect.gen(function* () {
-      const { access, isGood, reload, write } = yield* following([one], { interval: false })
+      const { access, isAccepted, reload, write } = yield* reloadingAccess([one], { interval: false })
       yield* write([])
       yield* reload
       expect(access.isOpen).toBe(false)
-      expect(yield* isGood(one.key)).toBe(false)
+      expect(yield* isAccepted(one.key)).toBe(false)
       expect((yield* Effect.flip(access.caller(Option.none())))._tag).toBe("AccessDeniedError")
-      const empty = yield* following([])
+      const empty = yield* reloadingAccess([])
       expect(empty.access.isOpen).toBe(false)
     }).pipe(environment)
   )
 
-  it.scoped("takes keys out of use also while the store is away, and puts new ones there when they are used", () =>
+  it.scoped("revokes removed keys while the store is unavailable, and stores new keys on their first use", () =>
     Effect.gen(function* () {
-      const isAway = yield* Ref.make(false)
+      const isUnavailable = yield* Ref.make(false)
       const memory = yield* AccessStore.memory
       const store: AccessStore.Store = {
         ...memory,
         put: (key) =>
-          Effect.flatMap(Ref.get(isAway), (isAway) =>
-            isAway ? Effect.fail(new AccessStore.AccessStoreError({ detail: "away" })) : memory.put(key)
+          Effect.flatMap(Ref.get(isUnavailable), (isUnavailable) =>
+            isUnavailable ? Effect.fail(new AccessStore.AccessStoreError({ detail: "away" })) : memory.put(key)
           )
       }
-      const { isGood, log, reload, write } = yield* Effect.provideService(
-        following([one], { interval: false }),
+      const { isAccepted, log, reload, write } = yield* Effect.provideService(
+        reloadingAccess([one], { interval: false }),
         AccessStore.AccessStore,
         store
       )
-      yield* Ref.set(isAway, true)
+      yield* Ref.set(isUnavailable, true)
       yield* write([two])
       yield* reload
-      expect([yield* isGood(one.key), yield* isGood(two.key)]).toEqual([false, false])
+      expect([yield* isAccepted(one.key), yield* isAccepted(two.key)]).toEqual([false, false])
       expect(yield* log).toContain("New keys are not in the store yet")
-      yield* Ref.set(isAway, false)
-      expect([yield* isGood(one.key), yield* isGood(two.key)]).toEqual([false, true])
+      yield* Ref.set(isUnavailable, false)
+      expect([yield* isAccepted(one.key), yield* isAccepted(two.key)]).toEqual([false, true])
     }).pipe(environment)
   )
 })

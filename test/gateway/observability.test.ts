@@ -1,4 +1,4 @@
-/** What an operator sees of a gateway: metrics, traces and logs, over sockets. */
+/** Metrics, traces and the access log of a gateway, over sockets. */
 import { describe, expect, it } from "@effect/vitest"
 import * as Otlp from "@effect/opentelemetry/Otlp"
 import { NodeHttpClient } from "@effect/platform-node"
@@ -18,7 +18,7 @@ const body = { messages: [{ role: "user", content: "Hello" }], model: "watched/m
 const admin = { authorization: "Bearer the-admins-token" }
 
 describe("/metrics", () => {
-  it.scopedLive("counts the calls, in what Prometheus reads", () =>
+  it.scopedLive("counts calls in the Prometheus text format", () =>
     Effect.gen(function* () {
       const { url } = yield* serve({ file, models: {} })
       yield* post(`${url}/v1/chat/completions`, body)
@@ -32,30 +32,34 @@ describe("/metrics", () => {
     })
   )
 
-  it.scopedLive("are for this machine, the administration and their own token, unless everyone may read them", () =>
-    Effect.gen(function* () {
-      const access = { adminToken: "the-admins-token", keys: [{ key: "sk-team" }] }
-      const { url } = yield* serve({ file, access, gateway: { metrics: { token: "scrape-me" } } })
-      const status = (at: string, headers: Readonly<Record<string, string>> = {}) =>
-        Effect.map(send(`${at}/metrics`, { headers }), ({ status }) => status)
-      const proxied = { "x-forwarded-for": "203.0.113.7" }
-      expect(yield* status(url)).toBe(200)
-      expect(yield* status(url, { origin: "https://elsewhere.example" })).toBe(401)
-      expect(yield* status(url, proxied)).toBe(401)
-      expect(yield* status(url, { ...proxied, "x-api-key": "sk-team" })).toBe(403)
-      expect(yield* status(url, { ...proxied, ...admin })).toBe(200)
-      expect(yield* status(url, { ...proxied, authorization: "Bearer scrape-me" })).toBe(200)
-      expect((yield* send(`${url}/admin/status`, { headers: { authorization: "Bearer scrape-me" } })).status).toBe(403)
-      const open = yield* serve({ file, access, gateway: { metrics: { readers: "everyone" } } })
-      expect(yield* status(open.url, proxied)).toBe(200)
-      const none = yield* serve({ file, access, gateway: { metrics: false } })
-      expect(yield* status(none.url, admin)).toBe(404)
-    })
+  it.scopedLive(
+    "serves /metrics to loopback clients, the admin token and the metrics token, or to everyone if configured",
+    () =>
+      Effect.gen(function* () {
+        const access = { adminToken: "the-admins-token", keys: [{ key: "sk-team" }] }
+        const { url } = yield* serve({ file, access, gateway: { metrics: { token: "scrape-me" } } })
+        const status = (at: string, headers: Readonly<Record<string, string>> = {}) =>
+          Effect.map(send(`${at}/metrics`, { headers }), ({ status }) => status)
+        const proxied = { "x-forwarded-for": "203.0.113.7" }
+        expect(yield* status(url)).toBe(200)
+        expect(yield* status(url, { origin: "https://elsewhere.example" })).toBe(401)
+        expect(yield* status(url, proxied)).toBe(401)
+        expect(yield* status(url, { ...proxied, "x-api-key": "sk-team" })).toBe(403)
+        expect(yield* status(url, { ...proxied, ...admin })).toBe(200)
+        expect(yield* status(url, { ...proxied, authorization: "Bearer scrape-me" })).toBe(200)
+        expect((yield* send(`${url}/admin/status`, { headers: { authorization: "Bearer scrape-me" } })).status).toBe(
+          403
+        )
+        const open = yield* serve({ file, access, gateway: { metrics: { readers: "everyone" } } })
+        expect(yield* status(open.url, proxied)).toBe(200)
+        const none = yield* serve({ file, access, gateway: { metrics: false } })
+        expect(yield* status(none.url, admin)).toBe(404)
+      })
   )
 })
 
 describe("traces", () => {
-  it.scopedLive("go on from the client's traceparent to the call and its attempt, whole and streamed", () =>
+  it.scopedLive("continues the client's traceparent to the call and its attempts, whole and streamed", () =>
     Effect.gen(function* () {
       const collector = yield* Collector.make
       const traceId = "4bf92f3577b34da6a3ce929d0e0e4736"
@@ -91,8 +95,8 @@ describe("traces", () => {
   )
 })
 
-describe("the access log", () => {
-  it.scopedLive("has one line a call, under the id of its request", () =>
+describe("access log", () => {
+  it.scopedLive("writes one access log line for each call with its request id", () =>
     Effect.gen(function* () {
       const lines: Array<string> = []
       const logger = Logger.make(({ message }) => lines.push(String(message)))
@@ -105,11 +109,11 @@ describe("the access log", () => {
       const mine = { "x-request-id": "mine-7", "x-api-key": "sk-team" }
       expect((yield* post(`${url}/v1/chat/completions`, body, mine)).headers.get("x-request-id")).toBe("mine-7")
       const other = yield* post(`${url}/llm/chat/stream`, body, { "x-api-key": "sk-team" })
-      const given = other.headers.get("x-request-id") ?? ""
+      const generatedId = other.headers.get("x-request-id") ?? ""
       const calls = lines.filter((line) => line.startsWith("request_id="))
       expect(calls).toHaveLength(2)
       expect(calls[0]).toMatch(/^request_id=mine-7 label=team operation=chat streamed=false provider=watched model=m /)
-      expect(calls[1]).toMatch(new RegExp(`^request_id=${given} label=team operation=chat streamed=true `))
+      expect(calls[1]).toMatch(new RegExp(`^request_id=${generatedId} label=team operation=chat streamed=true `))
     })
   )
 })

@@ -1,7 +1,7 @@
-/** What clients are told of every way a call can fail. */
+/** The errors that clients receive for every way in which a call can fail. */
 import { describe, expect, it } from "@effect/vitest"
 import { Duration } from "effect"
-import * as Problem from "../../src/gateway/http/error.js"
+import * as HttpErrors from "../../src/gateway/http/error.js"
 import * as Protocol from "../../src/gateway/chat/protocols.js"
 import type { LLMError, Tag } from "../../src/vocabulary/LLMError.js"
 import * as Errors from "../../src/vocabulary/LLMError.js"
@@ -18,7 +18,7 @@ const partial = { id: "", model: "", text: "", reasoning: "", toolCalls: [], usa
 
 const wait = { retryAfter: Duration.millis(1500) }
 
-/** One of each class, and what it becomes: status, code, whether the provider's words are told, `x-should-retry`. */
+/** One error of each class with its status, its code, whether the client sees its message, and `x-should-retry`. */
 const table: { readonly [T in Tag]: readonly [LLMError, number, string, boolean, boolean | undefined] } = {
   RateLimitError: [
     new Errors.RateLimitError({ ...about, source: "provider" }),
@@ -82,34 +82,37 @@ const table: { readonly [T in Tag]: readonly [LLMError, number, string, boolean,
   BudgetExceededError: [new Errors.BudgetExceededError(about), 402, "budget_exceeded", false, undefined]
 }
 
-describe("every class of error has its status, its code and its words", () => {
-  it("and none is left out", () => {
+describe("fromLLMError", () => {
+  it("covers every LLMError tag in this test's table", () => {
     expect(Object.keys(table).sort()).toEqual(Errors.LLMError.members.map((member) => member._tag).sort())
   })
 
-  it.each(Object.entries(table))("%s", (_, [error, status, code, own, shouldRetry]) => {
-    const problem = Problem.ofError(error)
-    expect(problem).toMatchObject({ status, code })
-    expect(problem.shouldRetry).toBe(shouldRetry)
-    expect(problem.message.includes(secret)).toBe(own)
-    expect(problem.message.length).toBeGreaterThan(10)
-  })
+  it.each(Object.entries(table))(
+    "maps %s to its status, code, message and shouldRetry",
+    (_, [llmError, status, code, isOwnMessage, shouldRetry]) => {
+      const error = HttpErrors.fromLLMError(llmError)
+      expect(error).toMatchObject({ status, code })
+      expect(error.shouldRetry).toBe(shouldRetry)
+      expect(error.message.includes(secret)).toBe(isOwnMessage)
+      expect(error.message.length).toBeGreaterThan(10)
+    }
+  )
 })
 
-describe("a failure in words", () => {
-  it("names the model whose price is not known and what to set, and not the budget as spent", () => {
-    const problem = Problem.ofError(new Errors.BudgetExceededError({ ...about, reason: "unknown-price" }))
-    expect(problem).toMatchObject({ status: 402, code: "price_unknown" })
-    expect(problem.message).toContain("the price of 'p/m' is not known")
-    expect(problem.message).toContain("provider.json")
-    expect(problem.message).not.toContain("spent")
-    expect(problem.message).not.toContain(secret)
+describe("HttpError", () => {
+  it("names the model without a price and the setting for it instead of a spent budget", () => {
+    const error = HttpErrors.fromLLMError(new Errors.BudgetExceededError({ ...about, reason: "unknown-price" }))
+    expect(error).toMatchObject({ status: 402, code: "price_unknown" })
+    expect(error.message).toContain("the price of 'p/m' is not known")
+    expect(error.message).toContain("provider.json")
+    expect(error.message).not.toContain("spent")
+    expect(error.message).not.toContain(secret)
   })
 
-  const limited = Problem.ofError(new Errors.RateLimitError({ ...about, source: "limiter", ...wait }))
+  const limited = HttpErrors.fromLLMError(new Errors.RateLimitError({ ...about, source: "limiter", ...wait }))
 
-  it("says when to come again, in seconds that are enough and in milliseconds", () => {
-    const { headers, status } = Problem.response(Protocol.chatCompletions.wire.encodeError, limited)
+  it("rounds retry-after up to seconds and sends retry-after-ms", () => {
+    const { headers, status } = HttpErrors.response(Protocol.chatCompletions.wire.encodeError, limited)
     expect(status).toBe(429)
     expect(headers["retry-after"]).toBe("2")
     expect(headers["retry-after-ms"]).toBe("1500")
@@ -117,36 +120,36 @@ describe("a failure in words", () => {
     expect(limited.message).toContain("2 seconds")
   })
 
-  it("does not speak of a wait without an end", () => {
-    const { retryAfter } = Problem.ofError(
+  it("omits retryAfter when the wait is infinite", () => {
+    const { retryAfter } = HttpErrors.fromLLMError(
       new Errors.KeyPoolExhaustedError({ ...about, retryAfter: Duration.infinity })
     )
     expect(retryAfter).toBeUndefined()
   })
 
-  const invalid = Problem.ofError(new Errors.InvalidRequestError({ ...about, field: "temperature" }))
+  const invalid = HttpErrors.fromLLMError(new Errors.InvalidRequestError({ ...about, field: "temperature" }))
 
-  it("is OpenAI's error object, with the field at fault", () => {
+  it("encodes an HttpError as OpenAI's error object with the invalid field in param", () => {
     for (const { wire } of [Protocol.chatCompletions, Protocol.responses]) {
-      expect(wire.encodeError(Problem.told(invalid))).toEqual({
+      expect(wire.encodeError(HttpErrors.servedError(invalid))).toEqual({
         error: { message: secret, type: "invalid_request_error", param: "temperature", code: "invalid_request" }
       })
     }
   })
 
-  it("is Anthropic's error object", () => {
-    expect(Protocol.anthropic.wire.encodeError(Problem.told(limited))).toEqual({
+  it("encodes an HttpError as Anthropic's error object", () => {
+    expect(Protocol.anthropic.wire.encodeError(HttpErrors.servedError(limited))).toEqual({
       type: "error",
       error: { type: "rate_limit_error", message: limited.message }
     })
     expect(
-      Protocol.anthropic.wire.encodeError(Problem.told(Problem.ofError(table.BudgetExceededError[0])))
+      Protocol.anthropic.wire.encodeError(HttpErrors.servedError(HttpErrors.fromLLMError(table.BudgetExceededError[0])))
     ).toMatchObject({ error: { type: "billing_error" } })
   })
 
-  it("ends a stream in each protocol's own way, and never as if it were whole", () => {
+  it("ends a stream with one error frame in the format of each protocol", () => {
     const frames = [Protocol.chatCompletions, Protocol.responses, Protocol.anthropic].map(({ wire }) =>
-      wire.encodeStream({}).fail(Problem.told(limited))
+      wire.encodeStream({}).fail(HttpErrors.servedError(limited))
     )
     const [chat, responses, anthropic] = frames.map(([frame]) => ({
       event: frame?.event,
@@ -161,10 +164,10 @@ describe("a failure in words", () => {
     expect(anthropic).toMatchObject({ event: "error", body: { type: "error", error: { type: "rate_limit_error" } } })
   })
 
-  it("is read as a failure by our own clients", () => {
+  it("encodes a stream error that the client half of each wire decodes as a reported failure", () => {
     const source = { provider: "p", model: "m", estimatedInputTokens: 1 }
     for (const wire of [ChatCompletions.make(), Responses.make(), Anthropic.make()]) {
-      const [frame] = wire.encodeStream({}).fail(Problem.told(limited))
+      const [frame] = wire.encodeStream({}).fail(HttpErrors.servedError(limited))
       const failure = frame && wire.decodeStream(source).push(frame, [])
       expect(failure?._tag).toBe("Reported")
     }

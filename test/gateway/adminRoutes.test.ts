@@ -1,4 +1,4 @@
-/** What the administration may see and do. */
+/** The routes of the administration over sockets. */
 import { describe, expect, it } from "@effect/vitest"
 import { Context, Effect, Layer } from "effect"
 import * as CacheStore from "../../src/caching/CacheStore.js"
@@ -24,8 +24,8 @@ const keyIn = (json: unknown): Record<string, unknown> => {
   return keys[0] ?? {}
 }
 
-describe("the administration", () => {
-  it.scopedLive("is for its token alone", () =>
+describe("admin routes", () => {
+  it.scopedLive("accepts only the admin token on admin routes", () =>
     Effect.gen(function* () {
       const gateway = yield* start({ access })
       for (const path of ["/admin/status", "/admin/keys", "/admin/pools"]) {
@@ -37,7 +37,7 @@ describe("the administration", () => {
     })
   )
 
-  it.scopedLive("makes keys that work, lists them without their secrets, and revokes them", () =>
+  it.scopedLive("creates keys, lists them without their secrets, and revokes them", () =>
     Effect.gen(function* () {
       const gateway = yield* start({ access })
       const created = yield* act(gateway, "/admin/keys", {
@@ -61,7 +61,7 @@ describe("the administration", () => {
     })
   )
 
-  it.scopedLive("answers what makes no sense with a 422 that names the field, and what is no JSON with a 400", () =>
+  it.scopedLive("answers 422 with the name of an invalid field, and 400 for a body that is not JSON", () =>
     Effect.gen(function* () {
       const gateway = yield* start({ access })
       for (const [body, field] of [
@@ -80,7 +80,7 @@ describe("the administration", () => {
     })
   )
 
-  it.scopedLive("shows what is under way and how every model stands, by ids and never by secrets", () =>
+  it.scopedLive("reports in-flight requests and the state of every model in /admin/status, without secrets", () =>
     Effect.gen(function* () {
       const gateway = yield* start({ access })
       yield* chat(gateway, "sk-a")
@@ -100,7 +100,7 @@ describe("the administration", () => {
     })
   )
 
-  it.scopedLive("takes a provider's key out of use, lets it rest, weighs it, and brings it back", () =>
+  it.scopedLive("disables, enables, cools and reweights a provider key", () =>
     Effect.gen(function* () {
       const gateway = yield* start({ access })
       const { json } = yield* get(gateway, "/admin/pools")
@@ -125,7 +125,7 @@ describe("the administration", () => {
     })
   )
 
-  it.scopedLive("takes a deployment of a group out of use, weighs it, and brings it back", () =>
+  it.scopedLive("disables, reweights and enables a deployment of a group", () =>
     Effect.gen(function* () {
       const members = ["openai/large", "gemini/large"]
       const gateway = yield* start({
@@ -164,7 +164,7 @@ describe("the administration", () => {
     })
   )
 
-  it.scopedLive("clears the caches that there are", () =>
+  it.scopedLive("clears the configured caches, and answers 404 without a cache", () =>
     Effect.gen(function* () {
       const none = yield* start({ access })
       expect((yield* act(none, "/admin/caches/clear", {})).status).toBe(404)

@@ -1,4 +1,4 @@
-/** What the gateway says of itself is true: read by a strict reader, and compared with what it answers. */
+/** The OpenAPI document and its page, compared with the responses of the gateway. */
 import { HttpRouter, HttpServerResponse } from "@effect/platform"
 import { describe, expect, it } from "@effect/vitest"
 import { Effect, Schema } from "effect"
@@ -62,12 +62,12 @@ const read = (text: string) => Schema.decode(Document)(text, { onExcessProperty:
 
 const admin = { authorization: "Bearer the-admins-token" }
 
-const served = serve({ file, access: { adminToken: "the-admins-token" }, gateway: { simple: { details: true } } })
+const startGateway = serve({ file, access: { adminToken: "the-admins-token" }, gateway: { simple: { details: true } } })
 
 describe("/openapi.json", () => {
-  it.scopedLive("is a document that a strict reader takes, with nothing that leads nowhere", () =>
+  it.scopedLive("serves a valid OpenAPI document whose references, tags and parameters all resolve", () =>
     Effect.gen(function* () {
-      const { url } = yield* served
+      const { url } = yield* startGateway
       const answer = yield* send(`${url}/openapi.json`)
       expect(answer.headers.get("content-type")).toBe("application/json")
       const { components, paths, tags } = yield* read(answer.text)
@@ -94,15 +94,15 @@ describe("/openapi.json", () => {
     })
   )
 
-  it.scopedLive("describes routes that are there, and says whether they need a key", () =>
+  it.scopedLive("lists only routes that exist, and marks those that need a key", () =>
     Effect.gen(function* () {
-      const { url } = yield* served
+      const { url } = yield* startGateway
       const { paths } = yield* read((yield* send(`${url}/openapi.json`)).text)
       for (const [path, methods] of Object.entries(paths)) {
         for (const [method, operation] of Object.entries(methods)) {
           const at = `${url}${path.replace("{keyId}", "k").replace(/{\w+}/, "m")}`
           const bare = yield* send(at, { method, headers: { "x-forwarded-for": "203.0.113.7" } })
-          expect(bare.text).not.toContain("There is nothing at")
+          expect(bare.text).not.toContain("There is no route for")
           const isGuarded = (operation?.security.length ?? 0) > 0 || path === "/metrics"
           expect([path, bare.status]).toEqual([path, isGuarded ? 401 : 200])
           if (path !== "/metrics") expect(Object.keys(operation?.responses ?? {})).toContain(String(bare.status))
@@ -111,9 +111,9 @@ describe("/openapi.json", () => {
     })
   )
 
-  it.scopedLive("says of the simple API what it answers", () =>
+  it.scopedLive("describes the response bodies of the simple API exactly", () =>
     Effect.gen(function* () {
-      const { url } = yield* served
+      const { url } = yield* startGateway
       const fits = <A, I>(schema: Schema.Schema<A, I>, answer: { readonly json: unknown }) =>
         Schema.decodeUnknown(schema, { onExcessProperty: "error" })(answer.json)
       const get = (path: string) => send(`${url}${path}`, { headers: admin })
@@ -128,8 +128,8 @@ describe("/openapi.json", () => {
   )
 })
 
-describe("further routes", () => {
-  it.scopedLive("are in the place of those that describe the gateway", () =>
+describe("Gateway option routers", () => {
+  it.scopedLive("replaces the built-in /docs with a router of the same path", () =>
     Effect.gen(function* () {
       const mine = HttpRouter.empty.pipe(HttpRouter.get("/docs", HttpServerResponse.text("mine")))
       const { url } = yield* serve({ file, gateway: { routers: [mine] } })
@@ -140,9 +140,9 @@ describe("further routes", () => {
 })
 
 describe("/docs", () => {
-  it.scopedLive("shows every route, and needs nothing from elsewhere", () =>
+  it.scopedLive("shows every route of the OpenAPI document without scripts or external resources", () =>
     Effect.gen(function* () {
-      const { url } = yield* served
+      const { url } = yield* startGateway
       const { headers, text } = yield* send(`${url}/docs`)
       expect(headers.get("content-type")).toBe("text/html; charset=utf-8")
       expect(headers.get("content-security-policy")).toContain("default-src 'none'")

@@ -1,4 +1,4 @@
-/** What no client would send: always a clean status, never a crash, a secret, or what belongs to others. */
+/** Malicious and malformed requests: each gets a clean status, and none crashes the gateway or reveals a secret. */
 import { describe, expect, it } from "@effect/vitest"
 import { Effect, FastCheck } from "effect"
 import { connect } from "node:net"
@@ -6,12 +6,12 @@ import { SimulatedProvider } from "../../src/testing/index.js"
 import { eventually } from "../support/eventually.js"
 import type { Running } from "./support/gateway.js"
 import { canary, start } from "./support/gateway.js"
-import type { Spoken } from "./support/http.js"
+import type { Protocol } from "./support/http.js"
 import { paths, post, question, send } from "./support/http.js"
 
-const spoken = Object.keys(paths) as ReadonlyArray<Spoken>
+const protocols = Object.keys(paths) as ReadonlyArray<Protocol>
 
-/** Bytes as they are, and all that comes back until the connection ends. */
+/** Sends raw bytes, and returns everything that is received until the connection closes. */
 const raw = (url: string, bytes: string | Uint8Array): Effect.Effect<string> =>
   Effect.async((resume) => {
     let text = ""
@@ -32,36 +32,36 @@ const access = { adminToken: "admin-token", keys: [{ key: "sk-a", label: "a", mo
 
 const authorization = "Bearer sk-a"
 
-/** A schema of objects in objects, and the text of such a value. */
+/** A schema of nested objects, and the text of a value that matches it. */
 const nested = (depth: number): { readonly schema: string; readonly value: string } => ({
   schema: `${'{"type":"object","properties":{"a":'.repeat(depth)}{"type":"string"}${"}}".repeat(depth)}`,
   value: `${'{"a":'.repeat(depth)}1${"}".repeat(depth)}`
 })
 
-/** Requests that hold something nested deeply in each place that the protocol has for it. */
-const deepRequests = (spoken: Spoken, depth: number): ReadonlyArray<readonly [string, string]> => {
+/** Requests with deep nesting in each place where the protocol accepts nested data. */
+const deepRequests = (protocol: Protocol, depth: number): ReadonlyArray<readonly [string, string]> => {
   const { schema, value } = nested(depth)
   const tools = {
     "chat completions": `[{"type":"function","function":{"name":"f","parameters":${schema}}}]`,
     responses: `[{"type":"function","name":"f","parameters":${schema}}]`,
     messages: `[{"name":"f","input_schema":${schema}}]`
-  }[spoken]
+  }[protocol]
   const format = {
     "chat completions": `{"response_format":{"type":"json_schema","json_schema":{"name":"r","schema":${schema}}}}`,
     responses: `{"text":{"format":{"type":"json_schema","name":"r","schema":${schema}}}}`,
     messages: `{"output_config":{"format":{"type":"json_schema","schema":${schema}}}}`
-  }[spoken]
+  }[protocol]
   const args = JSON.stringify(value)
   const call = {
     "chat completions": `{"messages":[{"role":"user","content":"?"},{"role":"assistant","tool_calls":[{"id":"a","type":"function","function":{"name":"f","arguments":${args}}}]},{"role":"tool","tool_call_id":"a","content":"x"}]}`,
     responses: `{"input":[{"type":"function_call","call_id":"a","name":"f","arguments":${args}},{"type":"function_call_output","call_id":"a","output":"x"}]}`,
     messages: `{"messages":[{"role":"user","content":"?"},{"role":"assistant","content":[{"type":"tool_use","id":"a","name":"f","input":${value}}]},{"role":"user","content":[{"type":"tool_result","tool_use_id":"a","content":"x"}]}]}`
-  }[spoken]
+  }[protocol]
   const content =
-    spoken === "responses"
+    protocol === "responses"
       ? `{"input":[{"role":"user","content":${value}}]}`
       : `{"messages":[{"role":"user","content":${value}}]}`
-  const base = JSON.stringify(question(spoken, "openai/large")).slice(0, -1)
+  const base = JSON.stringify(question(protocol, "openai/large")).slice(0, -1)
   return [
     ["metadata", `${base},"metadata":{"a":${value}}}`],
     ["the schema of a tool", `${base},"tools":${tools}}`],
@@ -71,37 +71,37 @@ const deepRequests = (spoken: Spoken, depth: number): ReadonlyArray<readonly [st
   ]
 }
 
-/** It still answers, holds nothing, and has said nothing that it should not. */
-const isWell = ({ provider, url }: Running, said: ReadonlyArray<string>) =>
+/** Expects that the gateway still answers, that no request is left at the provider, and that no text contains a secret. */
+const expectHealthy = ({ provider, url }: Running, texts: ReadonlyArray<string>) =>
   Effect.gen(function* () {
     const { status } = yield* post(`${url}/v1/chat/completions`, question("chat completions", "openai/large"), {
       authorization
     })
     expect(status).toBe(200)
     yield* eventually(Effect.map(provider.inFlight, (requests) => requests === 0))
-    for (const text of said) {
+    for (const text of texts) {
       expect(text).not.toContain(canary)
       expect(text).not.toContain("admin-token")
       expect(text).not.toMatch(/node_modules|\bat \w+ \(|\.ts:\d/)
     }
   })
 
-describe.concurrent.each(spoken)("a body by %s", (spoken) => {
+describe.concurrent.each(protocols)("hostile bodies by %s", (protocol) => {
   const bodies: ReadonlyArray<readonly [string, string | Uint8Array<ArrayBuffer>]> = [
-    ["that is empty", ""],
-    ["of blanks", "  \n "],
-    ["that is no JSON", "{"],
-    ["that is a list", "[]"],
-    ["that is null", "null"],
-    ["that is a number", "1e999"],
-    ["of bytes that are not UTF-8", Uint8Array.of(0x7b, 0x22, 0xff, 0xfe, 0x22, 0x7d)],
-    ["of half a character", Uint8Array.from(Buffer.from('{"model":"é"}').subarray(0, 11))],
-    ["that is an empty object", "{}"],
-    ["with everything null", '{"model":null,"messages":null,"input":null}'],
-    ["with a model that is no text", JSON.stringify({ ...question(spoken, "openai/large"), model: { $ne: 1 } })],
-    ["with messages that are none", JSON.stringify({ model: "openai/large", messages: 7, input: 7, max_tokens: 1 })],
+    ["empty", ""],
+    ["blanks", "  \n "],
+    ["truncated JSON", "{"],
+    ["a list", "[]"],
+    ["null", "null"],
+    ["a number", "1e999"],
+    ["invalid UTF-8", Uint8Array.of(0x7b, 0x22, 0xff, 0xfe, 0x22, 0x7d)],
+    ["a truncated character", Uint8Array.from(Buffer.from('{"model":"é"}').subarray(0, 11))],
+    ["an empty object", "{}"],
+    ["null fields", '{"model":null,"messages":null,"input":null}'],
+    ["a model that is not a string", JSON.stringify({ ...question(protocol, "openai/large"), model: { $ne: 1 } })],
+    ["messages that are not a list", JSON.stringify({ model: "openai/large", messages: 7, input: 7, max_tokens: 1 })],
     [
-      "with a role that there is not",
+      "an unknown role",
       JSON.stringify({
         model: "openai/large",
         messages: [{ role: "root", content: "" }],
@@ -109,43 +109,43 @@ describe.concurrent.each(spoken)("a body by %s", (spoken) => {
         max_tokens: 1
       })
     ],
-    ["with numbers out of range", JSON.stringify(question(spoken, "openai/large", { temperature: -5, top_p: 7 }))],
-    ["with a prototype", `{"__proto__":{"model":"openai/large"},"constructor":{"prototype":{}}}`],
-    ["with tools that are none", JSON.stringify(question(spoken, "openai/large", { tools: "rm -rf" }))],
-    ["nested without end", "[".repeat(100_000)],
-    ["nested deep", `{"model":"openai/large","x":${"[".repeat(50_000)}${"]".repeat(50_000)}}`]
+    ["numbers out of range", JSON.stringify(question(protocol, "openai/large", { temperature: -5, top_p: 7 }))],
+    ["a prototype", `{"__proto__":{"model":"openai/large"},"constructor":{"prototype":{}}}`],
+    ["tools that are not a list", JSON.stringify(question(protocol, "openai/large", { tools: "rm -rf" }))],
+    ["unclosed nested lists", "[".repeat(100_000)],
+    ["deeply nested lists", `{"model":"openai/large","x":${"[".repeat(50_000)}${"]".repeat(50_000)}}`]
   ]
 
-  it.scopedLive("that makes no sense is a 400, in the protocol's own words", () =>
+  it.scopedLive("answers 400 in the format of the protocol to an invalid body", () =>
     Effect.gen(function* () {
       const gateway = yield* start({ access })
-      const said: Array<string> = []
+      const texts: Array<string> = []
       for (const [what, body] of bodies) {
-        const { json, status, text } = yield* send(gateway.url + paths[spoken], {
+        const { json, status, text } = yield* send(gateway.url + paths[protocol], {
           method: "POST",
           headers: { authorization },
           body
         })
         expect(status, what).toBe(400)
         expect(json, what).toMatchObject(
-          spoken === "messages"
+          protocol === "messages"
             ? { type: "error", error: { type: "invalid_request_error" } }
             : { error: { type: "invalid_request_error" } }
         )
-        said.push(text)
+        texts.push(text)
       }
-      yield* isWell(gateway, said)
+      yield* expectHealthy(gateway, texts)
       expect(yield* gateway.provider.log).toHaveLength(1)
     })
   )
 
-  it.scopedLive("that nests anything deeper than can be worked with is a 400", () =>
+  it.scopedLive("answers 400 to a body that is nested too deeply, wherever it is nested", () =>
     Effect.gen(function* () {
       const gateway = yield* start({ access })
-      const said: Array<string> = []
+      const texts: Array<string> = []
       for (const depth of [1000, 20_000]) {
-        for (const [where, body] of deepRequests(spoken, depth)) {
-          const { json, status, text } = yield* send(gateway.url + paths[spoken], {
+        for (const [where, body] of deepRequests(protocol, depth)) {
+          const { json, status, text } = yield* send(gateway.url + paths[protocol], {
             method: "POST",
             headers: { authorization },
             body
@@ -153,49 +153,49 @@ describe.concurrent.each(spoken)("a body by %s", (spoken) => {
           expect(status, where).toBe(400)
           expect(json, where).toMatchObject({ error: { type: "invalid_request_error" } })
           expect(text, where).toContain("nested deeper than")
-          said.push(text)
+          texts.push(text)
         }
       }
-      yield* isWell(gateway, said)
+      yield* expectHealthy(gateway, texts)
     })
   )
 
-  it.scopedLive("of any JSON is never a 500", () =>
+  it.scopedLive("never answers 500 to arbitrary JSON", () =>
     Effect.gen(function* () {
       const gateway = yield* start({ access })
-      const said: Array<string> = []
+      const texts: Array<string> = []
       const values = FastCheck.sample(FastCheck.object({ maxDepth: 4 }), { numRuns: 40, seed: 7 })
       for (const value of values) {
-        const body = { ...question(spoken, "openai/large"), ...value }
-        const { status, text } = yield* post(gateway.url + paths[spoken], body, { authorization })
+        const body = { ...question(protocol, "openai/large"), ...value }
+        const { status, text } = yield* post(gateway.url + paths[protocol], body, { authorization })
         expect(status).toBeLessThan(500)
-        said.push(text)
+        texts.push(text)
       }
-      yield* isWell(gateway, said)
+      yield* expectHealthy(gateway, texts)
     })
   )
 
-  it.scopedLive("that asks for what is nested too deep to be written again is answered even so", () =>
+  it.scopedLive("answers 200 or 400 to an unknown field that is nested 20,000 levels deep", () =>
     Effect.gen(function* () {
       const gateway = yield* start({ access })
       const deep = `${"[".repeat(20_000)}${"]".repeat(20_000)}`
-      const text = JSON.stringify(question(spoken, "openai/large", { deep: "DEEP" })).replace('"DEEP"', deep)
-      const answer = yield* send(gateway.url + paths[spoken], {
+      const text = JSON.stringify(question(protocol, "openai/large", { deep: "DEEP" })).replace('"DEEP"', deep)
+      const answer = yield* send(gateway.url + paths[protocol], {
         method: "POST",
         headers: { authorization },
         body: text
       })
       expect([200, 400]).toContain(answer.status)
-      yield* isWell(gateway, [answer.text])
+      yield* expectHealthy(gateway, [answer.text])
     })
   )
 })
 
-describe.concurrent("paths", () => {
-  it.scopedLive("that try to be others lead nowhere", () =>
+describe.concurrent("hostile paths", () => {
+  it.scopedLive("answers path traversal and malformed paths with an error status", () =>
     Effect.gen(function* () {
       const gateway = yield* start({ access })
-      const said: Array<string> = []
+      const texts: Array<string> = []
       for (const path of [
         "/v1/../admin/status",
         "/v1/%2e%2e/admin/status",
@@ -217,13 +217,13 @@ describe.concurrent("paths", () => {
           `GET ${path} HTTP/1.1\r\nhost: 127.0.0.1\r\nauthorization: ${authorization}\r\nconnection: close\r\n\r\n`
         )
         expect(text, path).toMatch(/^HTTP\/1\.1 (?:400|401|403|404|431) /)
-        said.push(text)
+        texts.push(text)
       }
-      yield* isWell(gateway, said)
+      yield* expectHealthy(gateway, texts)
     })
   )
 
-  it.scopedLive("that are very long lead nowhere", () =>
+  it.scopedLive("answers 404 to a very long path with a short body", () =>
     Effect.gen(function* () {
       const gateway = yield* start({ access })
       const { status, text } = yield* send(`${gateway.url}/v1/models/${"a/".repeat(5000)}`, {
@@ -234,7 +234,7 @@ describe.concurrent("paths", () => {
     })
   )
 
-  it.scopedLive("take no other method", () =>
+  it.scopedLive("answers 405 to other methods of a chat route", () =>
     Effect.gen(function* () {
       const gateway = yield* start({ access })
       for (const method of ["GET", "PUT", "DELETE", "PATCH"]) {
@@ -245,35 +245,35 @@ describe.concurrent("paths", () => {
   )
 })
 
-describe.concurrent("headers", () => {
+describe.concurrent("hostile headers", () => {
   const attacks: ReadonlyArray<readonly [string, string, RegExp]> = [
-    ["that are split by an id", "x-request-id: a\r\nset-cookie: x=1", /^HTTP\/1\.1 200 (?!.*set-cookie)/s],
-    ["with a line feed alone", "x-request-id: a\nset-cookie: x=1", /^HTTP\/1\.1 (?:400|200) (?!.*set-cookie)/s],
-    ["with a zero byte", "x-request-id: a\0b", /^HTTP\/1\.1 400 /],
-    ["that are too long", `x-long: ${"x".repeat(40_000)}`, /^HTTP\/1\.1 431 /],
-    ["that are too many", Array.from({ length: 5000 }, (_, n) => `x-${n}: 1`).join("\r\n"), /^HTTP\/1\.1 (?:431|200) /],
-    ["that say two lengths", "content-length: 3", /^HTTP\/1\.1 400 /],
-    ["that smuggle", "transfer-encoding: chunked", /^HTTP\/1\.1 400 /]
+    ["a header split in an id", "x-request-id: a\r\nset-cookie: x=1", /^HTTP\/1\.1 200 (?!.*set-cookie)/s],
+    ["a lone line feed", "x-request-id: a\nset-cookie: x=1", /^HTTP\/1\.1 (?:400|200) (?!.*set-cookie)/s],
+    ["a zero byte", "x-request-id: a\0b", /^HTTP\/1\.1 400 /],
+    ["a header that is too long", `x-long: ${"x".repeat(40_000)}`, /^HTTP\/1\.1 431 /],
+    ["too many headers", Array.from({ length: 5000 }, (_, n) => `x-${n}: 1`).join("\r\n"), /^HTTP\/1\.1 (?:431|200) /],
+    ["two content lengths", "content-length: 3", /^HTTP\/1\.1 400 /],
+    ["request smuggling", "transfer-encoding: chunked", /^HTTP\/1\.1 400 /]
   ]
 
-  it.scopedLive("that are made to do harm do none", () =>
+  it.scopedLive("resists header injection, oversized headers and request smuggling", () =>
     Effect.gen(function* () {
       const gateway = yield* start({ access })
       const body = JSON.stringify(question("chat completions", "openai/large"))
-      const said: Array<string> = []
+      const texts: Array<string> = []
       for (const [what, header, expected] of attacks) {
         const text = yield* raw(
           gateway.url,
           `POST /v1/chat/completions HTTP/1.1\r\nhost: 127.0.0.1\r\nauthorization: ${authorization}\r\n${header}\r\ncontent-length: ${body.length}\r\nconnection: close\r\n\r\n${body}`
         )
         expect(text, what).toMatch(expected)
-        said.push(text)
+        texts.push(text)
       }
-      yield* isWell(gateway, said)
+      yield* expectHealthy(gateway, texts)
     })
   )
 
-  it.scopedLive("that never end are no burden, on five hundred connections", () =>
+  it.scopedLive("keeps serving while 500 connections never finish their headers", () =>
     Effect.gen(function* () {
       const gateway = yield* start({ access, server: { headersTimeout: "3 seconds" } })
       const port = Number(new URL(gateway.url).port)
@@ -288,17 +288,17 @@ describe.concurrent("headers", () => {
         ),
         (sockets) => Effect.sync(() => sockets.forEach((socket) => socket.destroy()))
       )
-      yield* isWell(gateway, [])
+      yield* expectHealthy(gateway, [])
       yield* eventually(Effect.sync(() => sockets.every((socket) => socket.destroyed)))
     })
   )
 })
 
-describe.concurrent("what providers say", () => {
-  it.scopedLive("never shows a client the provider's key, whatever goes wrong", () =>
+describe.concurrent("secrets in provider errors", () => {
+  it.scopedLive("never shows a client the provider's key, whatever the provider returns", () =>
     Effect.gen(function* () {
       const gateway = yield* start({ access })
-      const said: Array<string> = []
+      const texts: Array<string> = []
       const S = SimulatedProvider
       const leak = { message: `Incorrect API key provided: ${canary}.` }
       for (const fault of [
@@ -314,7 +314,7 @@ describe.concurrent("what providers say", () => {
         S.brokenEvent(3),
         S.status(401, leak)
       ]) {
-        for (const protocol of spoken) {
+        for (const protocol of protocols) {
           for (const stream of [false, true]) {
             yield* gateway.provider.next(fault)
             const { headers, text } = yield* post(
@@ -322,12 +322,12 @@ describe.concurrent("what providers say", () => {
               question(protocol, "openai/large", { stream }),
               { authorization }
             )
-            said.push(text, JSON.stringify([...headers]))
+            texts.push(text, JSON.stringify([...headers]))
           }
         }
       }
-      for (const text of said) expect(text).not.toContain(canary)
-      expect(said.some((text) => text.includes("provider"))).toBe(true)
+      for (const text of texts) expect(text).not.toContain(canary)
+      expect(texts.some((text) => text.includes("provider"))).toBe(true)
     })
   )
 })

@@ -1,19 +1,19 @@
-/** Streams whose provider speaks the client's protocol: what arrives is what was sent, unless something lies between. */
+/** Answers of a provider that uses the client's protocol: they pass through unchanged unless a middleware changes them. */
 import { describe, expect, it } from "@effect/vitest"
 import { Chunk, Effect, FastCheck, Stream } from "effect"
 import type { ChatEvent } from "../../src/vocabulary/ChatEvent.js"
 import { chatCompletions } from "../../src/gateway/chat/protocols.js"
 import * as Cost from "../../src/vocabulary/Cost.js"
-import * as Relaying from "../../src/gateway/chat/passthrough.js"
+import * as Passthrough from "../../src/gateway/chat/passthrough.js"
 import { withRawFrames, relayOf } from "../../src/call/passthrough.js"
 import type { Middleware } from "../../src/LLM.js"
 import * as Usage from "../../src/vocabulary/Usage.js"
 import type { Frame } from "../../src/wire/Wire.js"
 import type { Settings, Upstream } from "./support/gateway.js"
 import { start } from "./support/gateway.js"
-import type { Spoken } from "./support/http.js"
+import type { Protocol } from "./support/http.js"
 import { paths, post, question } from "./support/http.js"
-import { answering, chunksOf, sse } from "./support/upstream.js"
+import { respondWith, chunksOf, sse } from "./support/upstream.js"
 
 const head = { id: "chatcmpl-1", object: "chat.completion.chunk", created: 7, model: "large-2" }
 
@@ -25,8 +25,8 @@ const chunk = (delta: unknown, choice: object = {}, body: object = {}) => ({
 
 const usage = { prompt_tokens: 5, completion_tokens: 2, total_tokens: 7, of_vendor: { cached: true } }
 
-/** As the provider sends it, with more than the vocabulary has words for. */
-const told = [
+/** The chunks of a provider, with fields that the vocabulary does not have. */
+const sentChunks = [
   chunk({ role: "assistant", content: "" }, {}, { system_fingerprint: "fp" }),
   chunk({ content: "Hello" }, { logprobs: { content: [{ token: "Hello", logprob: -0.1 }] } }),
   chunk({ content: ", world", of_vendor: [1] }),
@@ -34,19 +34,19 @@ const told = [
   { ...head, choices: [], usage }
 ]
 
-/** Asks a provider that answers so, through a gateway, for a stream. */
-const streamed = (
-  spoken: Spoken,
+/** The stream that a client receives through a gateway when the provider sends this. */
+const receiveStream = (
+  protocol: Protocol,
   upstream: Upstream,
   answer: string,
   fields: object = {},
   gateway: Settings["gateway"] = {}
 ) =>
   Effect.gen(function* () {
-    const { origin } = yield* answering("text/event-stream", answer)
+    const { origin } = yield* respondWith("text/event-stream", answer)
     const { url } = yield* start({ entry: { base_url: `${origin}/v1` }, gateway })
-    const asked = { stream: true, ...fields }
-    return (yield* post(url + paths[spoken], question(spoken, `${upstream}/large`, asked))).text
+    const requestFields = { stream: true, ...fields }
+    return (yield* post(url + paths[protocol], question(protocol, `${upstream}/large`, requestFields))).text
   })
 
 const withUsage = { stream_options: { include_usage: true } }
@@ -58,24 +58,26 @@ const textOf = (chunks: ReadonlyArray<Record<string, unknown>>): string =>
     )
     .join("")
 
-describe("a stream in the provider's own protocol", () => {
-  it.scopedLive("arrives frame by frame as it was sent", () =>
+describe("stream of a provider of the same protocol", () => {
+  it.scopedLive("passes a Chat Completions stream through frame by frame", () =>
     Effect.gen(function* () {
-      const text = yield* streamed("chat completions", "openai", sse([...told, "[DONE]"]), withUsage)
-      expect(text).toBe(sse([...told, "[DONE]"]))
+      const text = yield* receiveStream("chat completions", "openai", sse([...sentChunks, "[DONE]"]), withUsage)
+      expect(text).toBe(sse([...sentChunks, "[DONE]"]))
     })
   )
 
-  it.scopedLive("has no chunk for the usage where the client did not ask for one", () =>
+  it.scopedLive("removes the usage chunk when the client did not set include_usage", () =>
     Effect.gen(function* () {
-      const text = yield* streamed("chat completions", "openai", sse([...told, "[DONE]"]))
-      expect(text).toBe(sse([...told.slice(0, -1), "[DONE]"]))
+      const text = yield* receiveStream("chat completions", "openai", sse([...sentChunks, "[DONE]"]))
+      expect(text).toBe(sse([...sentChunks.slice(0, -1), "[DONE]"]))
     })
   )
 
-  it.scopedLive("ends as its protocol says, also where the provider forgot to", () =>
+  it.scopedLive("appends [DONE] when the provider's stream lacks it", () =>
     Effect.gen(function* () {
-      expect(yield* streamed("chat completions", "openai", sse(told), withUsage)).toBe(sse([...told, "[DONE]"]))
+      expect(yield* receiveStream("chat completions", "openai", sse(sentChunks), withUsage)).toBe(
+        sse([...sentChunks, "[DONE]"])
+      )
     })
   )
 
@@ -106,28 +108,32 @@ describe("a stream in the provider's own protocol", () => {
 
   const stop = { type: "message_stop" }
 
-  it.scopedLive("arrives so by Messages, blocks of the provider's own tools and citations among it", () =>
-    Effect.gen(function* () {
-      expect(yield* streamed("messages", "anthropic", events([...blocks, stop]))).toBe(events([...blocks, stop]))
-      expect(yield* streamed("messages", "anthropic", events(blocks))).toBe(events([...blocks, stop]))
-    })
+  it.scopedLive(
+    "passes a Messages stream through with server tools and citations, and appends a missing message_stop",
+    () =>
+      Effect.gen(function* () {
+        expect(yield* receiveStream("messages", "anthropic", events([...blocks, stop]))).toBe(events([...blocks, stop]))
+        expect(yield* receiveStream("messages", "anthropic", events(blocks))).toBe(events([...blocks, stop]))
+      })
   )
 
-  it.scopedLive("does not gather without bound what comes before the first word, and is written here then", () =>
-    Effect.gen(function* () {
-      const ping = { type: "ping", of_vendor: "x".repeat(1024 * 1024) }
-      const text = yield* streamed(
-        "messages",
-        "anthropic",
-        events([...blocks.slice(0, 1), ...Array.from({ length: 33 }, () => ping), ...blocks.slice(1), stop])
-      )
-      expect(text.length).toBeLessThan(10_000)
-      expect(text).toContain("Hello")
-      expect(text.endsWith(events([stop]))).toBe(true)
-    })
+  it.scopedLive(
+    "re-encodes a Messages stream with more than 32 MiB before its first text, instead of buffering it",
+    () =>
+      Effect.gen(function* () {
+        const ping = { type: "ping", of_vendor: "x".repeat(1024 * 1024) }
+        const text = yield* receiveStream(
+          "messages",
+          "anthropic",
+          events([...blocks.slice(0, 1), ...Array.from({ length: 33 }, () => ping), ...blocks.slice(1), stop])
+        )
+        expect(text.length).toBeLessThan(10_000)
+        expect(text).toContain("Hello")
+        expect(text.endsWith(events([stop]))).toBe(true)
+      })
   )
 
-  it.scopedLive("arrives so by Responses, items that nobody knows among it", () =>
+  it.scopedLive("passes a Responses stream through with unknown item types", () =>
     Effect.gen(function* () {
       const response = { id: "resp_1", object: "response", model: "large-2", status: "in_progress", output: [] }
       const item = { type: "message", id: "msg_1", role: "assistant", content: [], status: "in_progress" }
@@ -169,29 +175,30 @@ describe("a stream in the provider's own protocol", () => {
           }
         }
       ]
-      expect(yield* streamed("responses", "responses", events(steps))).toBe(events(steps))
+      expect(yield* receiveStream("responses", "responses", events(steps))).toBe(events(steps))
     })
   )
 
-  it.scopedLive("is written anew by another protocol", () =>
+  it.scopedLive("re-encodes a stream for a client of another protocol", () =>
     Effect.gen(function* () {
-      const text = yield* streamed("messages", "openai", sse([...told, "[DONE]"]))
+      const text = yield* receiveStream("messages", "openai", sse([...sentChunks, "[DONE]"]))
       expect(text).toContain("event: message_start")
       expect(text).not.toContain("chat.completion.chunk")
     })
   )
 
-  it.scopedLive("is written anew from a call of a tool on, whose pieces arrive whole however they were sent", () =>
+  it.scopedLive("re-encodes a Chat Completions stream from its first tool call on, with each call whole", () =>
     Effect.gen(function* () {
-      const text = yield* streamed(
+      const text = yield* receiveStream(
         "chat completions",
         "openai",
         sse([
-          ...told.slice(0, 3),
+          ...sentChunks.slice(0, 3),
           // A second name, and no id: as some send them.
           chunk({
             tool_calls: [{ index: 0, id: "call_1", type: "function", function: { name: "look", arguments: "" } }]
           }),
+          /** Some providers repeat the name, and omit the id. */
           chunk({ tool_calls: [{ index: 0, function: { name: "look", arguments: '{"at":1}' } }] }),
           chunk({}, { finish_reason: "tool_calls" }),
           "[DONE]"
@@ -205,7 +212,7 @@ describe("a stream in the provider's own protocol", () => {
     })
   )
 
-  const changing =
+  const changeEvents =
     (change: (event: ChatEvent) => ReadonlyArray<ChatEvent>): Middleware =>
     (next) =>
       Effect.succeed({
@@ -213,36 +220,36 @@ describe("a stream in the provider's own protocol", () => {
         chatStream: (request) => Stream.mapConcat(next.chatStream(request), change)
       })
 
-  it.scopedLive("tells what a layer between has made of the words, and nothing of what they were", () =>
+  it.scopedLive("sends only the text that a middleware changed", () =>
     Effect.gen(function* () {
-      const around = changing((event) =>
+      const around = changeEvents((event) =>
         event._tag === "TextDelta" ? [{ ...event, text: event.text.replace("world", "***") }] : [event]
       )
-      const text = yield* streamed("chat completions", "openai", sse([...told, "[DONE]"]), {}, { around })
+      const text = yield* receiveStream("chat completions", "openai", sse([...sentChunks, "[DONE]"]), {}, { around })
       expect(text).not.toContain("world")
       expect(textOf(chunksOf(text))).toBe("Hello, ***")
     })
   )
 
-  it.scopedLive("says nothing of the words that a layer between has dropped", () =>
+  it.scopedLive("omits the text that a middleware dropped", () =>
     Effect.gen(function* () {
-      const around = changing((event) => (event._tag === "TextDelta" && event.text === "Hello" ? [] : [event]))
-      const text = yield* streamed("chat completions", "openai", sse([...told, "[DONE]"]), {}, { around })
+      const around = changeEvents((event) => (event._tag === "TextDelta" && event.text === "Hello" ? [] : [event]))
+      const text = yield* receiveStream("chat completions", "openai", sse([...sentChunks, "[DONE]"]), {}, { around })
       expect(textOf(chunksOf(text))).toBe(", world")
     })
   )
 
-  it.scopedLive("says so where it breaks off, after all that had come", () =>
+  it.scopedLive("ends an interrupted stream with an error after all passed frames, without [DONE]", () =>
     Effect.gen(function* () {
-      const text = yield* streamed("chat completions", "openai", sse(told.slice(0, 3)))
-      expect(text.startsWith(sse(told.slice(0, 3)))).toBe(true)
+      const text = yield* receiveStream("chat completions", "openai", sse(sentChunks.slice(0, 3)))
+      expect(text.startsWith(sse(sentChunks.slice(0, 3)))).toBe(true)
       expect(chunksOf(text).at(-1)).toMatchObject({ error: { code: expect.any(String) } })
       expect(text).not.toContain("[DONE]")
     })
   )
 })
 
-describe("a whole answer in the provider's own protocol", () => {
+describe("whole answer of a provider of the same protocol", () => {
   const answer = {
     id: "chatcmpl-1",
     object: "chat.completion",
@@ -252,39 +259,39 @@ describe("a whole answer in the provider's own protocol", () => {
     usage
   }
 
-  /** Spaces and all. */
+  /** Indented, so that re-encoding would change it. */
   const sent = JSON.stringify(answer, null, 2)
 
-  const told = (gateway: Settings["gateway"] = {}, fields: object = {}) =>
+  const receiveText = (gateway: Settings["gateway"] = {}, fields: object = {}) =>
     Effect.gen(function* () {
-      const { origin } = yield* answering("application/json", sent)
+      const { origin } = yield* respondWith("application/json", sent)
       const { url } = yield* start({ entry: { base_url: `${origin}/v1` }, gateway })
       return (yield* post(url + paths["chat completions"], question("chat completions", "openai/large", { ...fields })))
         .text
     })
 
-  it.scopedLive("arrives as it was sent", () =>
+  it.scopedLive("passes a whole answer through byte for byte", () =>
     Effect.gen(function* () {
-      expect(yield* told()).toBe(sent)
+      expect(yield* receiveText()).toBe(sent)
     })
   )
 
-  it.scopedLive("says what a layer between has made of the words, and nothing of what they were", () =>
+  it.scopedLive("sends only the whole answer that a middleware changed", () =>
     Effect.gen(function* () {
       const around: Middleware = (next) =>
         Effect.succeed({
           ...next,
           chat: (request) => Effect.map(next.chat(request), (response) => ({ ...response, text: "***" }))
         })
-      const text = yield* told({ around })
+      const text = yield* receiveText({ around })
       expect(text).not.toContain("Hello")
       expect(JSON.parse(text)).toMatchObject({ choices: [{ message: { content: "***" } }] })
     })
   )
 
-  it.scopedLive("is one of several where the client wants several", () =>
+  it.scopedLive("combines the choices and the usage of whole answers when n is 2", () =>
     Effect.gen(function* () {
-      const text = yield* told({}, { n: 2 })
+      const text = yield* receiveText({}, { n: 2 })
       expect(JSON.parse(text)).toMatchObject({
         choices: [{ index: 0 }, { index: 1 }],
         usage: { prompt_tokens: 10, completion_tokens: 4 }
@@ -293,7 +300,7 @@ describe("a whole answer in the provider's own protocol", () => {
   )
 })
 
-describe("frames", () => {
+describe("stream encoder", () => {
   const texts = FastCheck.array(FastCheck.string({ minLength: 1 }), { minLength: 1, maxLength: 8 })
 
   const delta = (text: string): ChatEvent => ({ _tag: "TextDelta", text })
@@ -310,7 +317,7 @@ describe("frames", () => {
   }
 
   it.prop(
-    "say what the events say, whatever lies between drops, repeats or changes, and however it cuts them",
+    "writes the text of its events, however they are dropped, copied, repeated, changed and rechunked",
     {
       texts,
       fates: FastCheck.array(FastCheck.constantFrom("keep", "copy", "drop", "repeat", "change"), {
@@ -320,7 +327,7 @@ describe("frames", () => {
       cuts: FastCheck.array(FastCheck.nat(3), { minLength: 9, maxLength: 9 })
     },
     ({ cuts, fates, texts }) => {
-      // Two by two, as they came over the network.
+      // Two frames for each network chunk.
       const read: Array<ChatEvent> = []
       for (let at = 0; at < texts.length; at += 2) {
         const pair = texts.slice(at, at + 2)
@@ -341,7 +348,7 @@ describe("frames", () => {
             return [event]
         }
       })
-      const { write } = Relaying.manner(chatCompletions, {}, 0)
+      const { write } = Passthrough.streamEncoder(chatCompletions, {}, 0)
       let text = ""
       const all = [...changed, finish]
       for (let at = 0, turn = 0; at < all.length; turn++) {
@@ -354,13 +361,13 @@ describe("frames", () => {
     }
   )
 
-  it("give way to frames of our own in the middle, which go on from where they were", () => {
+  it("continues passed frames with its own frames of the same id and model", () => {
     const call = { index: 0, id: "call_1", name: "look" }
-    const { write } = Relaying.manner(chatCompletions, {}, 0)
+    const { write } = Passthrough.streamEncoder(chatCompletions, {}, 0)
     const beginning = write(
       withRawFrames(
         "chat-completions",
-        [{ data: JSON.stringify(told[0]) }, frameOf("Hi")],
+        [{ data: JSON.stringify(sentChunks[0]) }, frameOf("Hi")],
         [
           { _tag: "Start", id: "chatcmpl-1", provider: "openai", model: "large-2", keyId: "k", attempts: [] },
           delta("Hi")
@@ -378,7 +385,7 @@ describe("frames", () => {
         ]
       )
     )
-    expect(beginning).toBe(sse([told[0], chunk({ content: "Hi" })]))
+    expect(beginning).toBe(sse([sentChunks[0], chunk({ content: "Hi" })]))
     expect(rest).not.toContain("broken")
     const [first, ...others] = chunksOf(rest)
     expect(first).toMatchObject({
@@ -389,7 +396,7 @@ describe("frames", () => {
     expect(others).toHaveLength(1)
   })
 
-  it("hold with a receipt that was added to their events, and with no other change", () => {
+  it("matches frames to their events despite an added cost, and to no other change", () => {
     const [first, last] = withRawFrames("chat-completions", [frameOf("Hi")], [delta("Hi"), finish])
     if (first === undefined || last?._tag !== "Finish") throw new Error("there are two")
     const priced: ChatEvent = { ...last, cost: Cost.make({ input: 0.002 }) }

@@ -1,37 +1,44 @@
-/** What a provider says beyond the vocabulary, told to a client of the same protocol. */
+/** Response fields beyond the vocabulary reach a client of the same protocol. */
 import { describe, expect, it } from "@effect/vitest"
 import { Effect } from "effect"
 import { start } from "./support/gateway.js"
-import type { Spoken } from "./support/http.js"
+import type { Protocol } from "./support/http.js"
 import { paths, post, question } from "./support/http.js"
 import { richAnswers } from "./support/richAnswers.js"
-import { answering, chunksOf, sse } from "./support/upstream.js"
+import { respondWith, chunksOf, sse } from "./support/upstream.js"
 
-/** What a client of this protocol is told where a provider of the same one gives this answer. */
-const told = (spoken: Spoken, section: string, answer: unknown, fields: Readonly<Record<string, unknown>> = {}) =>
+/** The body that a client receives when a provider of the same protocol gives this answer. */
+const receive = (
+  protocol: Protocol,
+  section: string,
+  answer: unknown,
+  fields: Readonly<Record<string, unknown>> = {}
+) =>
   Effect.gen(function* () {
-    const upstream = yield* answering("application/json", JSON.stringify(answer))
+    const upstream = yield* respondWith("application/json", JSON.stringify(answer))
     const { url } = yield* start({ entry: { base_url: `${upstream.origin}/v1` } })
-    const { json } = yield* post(`${url}${paths[spoken]}`, question(spoken, `${section}/large`, fields))
+    const { json } = yield* post(`${url}${paths[protocol]}`, question(protocol, `${section}/large`, fields))
     return json
   })
 
-describe("a whole answer reaches a client of the same protocol as the provider gave it", () => {
-  it.scopedLive("in Chat Completions; with calls of tools, which are written anew, but for when it was made", () =>
-    Effect.gen(function* () {
-      const { openai } = richAnswers
-      const calling = yield* told("chat completions", "openai", openai)
-      expect(calling).toStrictEqual({ ...openai, created: expect.any(Number) })
-      const choices = openai.choices.map(({ message: { tool_calls: _, ...message }, ...choice }) => ({
-        ...choice,
-        message
-      }))
-      const talking = { ...openai, created: 7, choices, nothing: null, none: [] }
-      expect(yield* told("chat completions", "openai", talking)).toStrictEqual(talking)
-    })
+describe("whole answer of a provider of the same protocol", () => {
+  it.scopedLive(
+    "passes a Chat Completions answer through, and re-encodes one with tool calls with only a new created time",
+    () =>
+      Effect.gen(function* () {
+        const { openai } = richAnswers
+        const withToolCalls = yield* receive("chat completions", "openai", openai)
+        expect(withToolCalls).toStrictEqual({ ...openai, created: expect.any(Number) })
+        const choices = openai.choices.map(({ message: { tool_calls: _, ...message }, ...choice }) => ({
+          ...choice,
+          message
+        }))
+        const textAnswer = { ...openai, created: 7, choices, nothing: null, none: [] }
+        expect(yield* receive("chat completions", "openai", textAnswer)).toStrictEqual(textAnswer)
+      })
   )
 
-  it.scopedLive("in Chat Completions with thoughts, under every name that they go by", () =>
+  it.scopedLive("returns Chat Completions reasoning under each of its field names", () =>
     Effect.gen(function* () {
       const details = [
         { type: "reasoning.text", text: "Hm.", signature: "sig", format: "anthropic-claude-v1", index: 0 },
@@ -39,26 +46,26 @@ describe("a whole answer reaches a client of the same protocol as the provider g
       ]
       const message = { role: "assistant", content: "Hi", reasoning: "Hm.", reasoning_details: details }
       const answer = { id: "gen-1", choices: [{ index: 0, message, finish_reason: "stop" }] }
-      expect(yield* told("chat completions", "openai", answer)).toMatchObject({
+      expect(yield* receive("chat completions", "openai", answer)).toMatchObject({
         choices: [{ message: { ...message, reasoning_content: "Hm." } }]
       })
     })
   )
 
-  it.scopedLive("in Messages", () =>
+  it.scopedLive("passes a Messages answer through unchanged", () =>
     Effect.gen(function* () {
-      expect(yield* told("messages", "anthropic", richAnswers.anthropic)).toStrictEqual(richAnswers.anthropic)
+      expect(yield* receive("messages", "anthropic", richAnswers.anthropic)).toStrictEqual(richAnswers.anthropic)
     })
   )
 
-  it.scopedLive("in Responses", () =>
+  it.scopedLive("passes a Responses answer through unchanged", () =>
     Effect.gen(function* () {
-      expect(yield* told("responses", "responses", richAnswers.responses)).toStrictEqual(richAnswers.responses)
+      expect(yield* receive("responses", "responses", richAnswers.responses)).toStrictEqual(richAnswers.responses)
     })
   )
 })
 
-describe("Chat Completions in and out", () => {
+describe("unknown fields of Chat Completions", () => {
   const usage = {
     prompt_tokens: 5,
     completion_tokens: 2,
@@ -84,9 +91,9 @@ describe("Chat Completions in and out", () => {
 
   const beyond = { system_fingerprint: "fp_1", service_tier: "flex", vendor: { region: "eu" } }
 
-  it.scopedLive("keep what a client asks beyond the vocabulary, and what a provider says beyond it", () =>
+  it.scopedLive("keeps unknown Chat Completions fields of the request and of the answer", () =>
     Effect.gen(function* () {
-      const upstream = yield* answering(
+      const upstream = yield* respondWith(
         "application/json",
         JSON.stringify({
           id: "chatcmpl-1",
@@ -111,7 +118,7 @@ describe("Chat Completions in and out", () => {
         `${url}/v1/chat/completions`,
         question("chat completions", "openai/large", fields)
       )
-      expect(upstream.asked[0]).toMatchObject({ ...fields, model: "large" })
+      expect(upstream.bodies[0]).toMatchObject({ ...fields, model: "large" })
       expect(headers.get("x-effect-llm-dropped")).toBeNull()
       expect(json).toMatchObject({
         id: "chatcmpl-1",
@@ -123,7 +130,7 @@ describe("Chat Completions in and out", () => {
     })
   )
 
-  it.scopedLive("keep them in streams too", () =>
+  it.scopedLive("keeps unknown Chat Completions fields of a stream", () =>
     Effect.gen(function* () {
       const chunk = (fields: object) => ({
         id: "c",
@@ -133,7 +140,7 @@ describe("Chat Completions in and out", () => {
         ...fields
       })
       const { content: _, ...rest } = message
-      const upstream = yield* answering(
+      const upstream = yield* respondWith(
         "text/event-stream",
         sse([
           chunk({ ...beyond, choices: [{ index: 0, delta: { role: "assistant", content: "H" } }] }),
@@ -158,8 +165,8 @@ describe("Chat Completions in and out", () => {
   )
 })
 
-describe("Anthropic in and out", () => {
-  it.scopedLive("keep what either side says beyond the vocabulary", () =>
+describe("unknown fields of Messages", () => {
+  it.scopedLive("keeps unknown Messages fields of the request and of the answer", () =>
     Effect.gen(function* () {
       const answer = {
         id: "msg_1",
@@ -180,7 +187,7 @@ describe("Anthropic in and out", () => {
           server_tool_use: { web_search_requests: 1 }
         }
       }
-      const upstream = yield* answering("application/json", JSON.stringify(answer))
+      const upstream = yield* respondWith("application/json", JSON.stringify(answer))
       const { url } = yield* start({ entry: { base_url: `${upstream.origin}/v1` } })
       const fields = {
         top_k: 7,
@@ -189,14 +196,14 @@ describe("Anthropic in and out", () => {
         tools: [{ type: "web_search_20250305", name: "web_search" }]
       }
       const { json } = yield* post(`${url}/v1/messages`, question("messages", "anthropic/large", fields))
-      expect(upstream.asked[0]).toMatchObject(fields)
+      expect(upstream.bodies[0]).toMatchObject(fields)
       expect(json).toMatchObject(answer)
     })
   )
 })
 
-describe("Responses in and out", () => {
-  it.scopedLive("keep what either side says beyond the vocabulary", () =>
+describe("unknown fields of Responses", () => {
+  it.scopedLive("keeps unknown Responses fields of the request and of the answer", () =>
     Effect.gen(function* () {
       const search = {
         type: "web_search_call",
@@ -224,11 +231,11 @@ describe("Responses in and out", () => {
         ],
         usage: { input_tokens: 5, output_tokens: 2, total_tokens: 7, vendor_units: 3 }
       }
-      const upstream = yield* answering("application/json", JSON.stringify(answer))
+      const upstream = yield* respondWith("application/json", JSON.stringify(answer))
       const { url } = yield* start({ entry: { base_url: `${upstream.origin}/v1` } })
       const fields = { include: ["x"], previous_response_id: "resp_0", store: true, tools: [{ type: "web_search" }] }
       const { json } = yield* post(`${url}/v1/responses`, question("responses", "responses/large", fields))
-      expect(upstream.asked[0]).toMatchObject(fields)
+      expect(upstream.bodies[0]).toMatchObject(fields)
       expect(json).toMatchObject({
         id: "resp_1",
         service_tier: "flex",

@@ -1,4 +1,4 @@
-/** What every answer has: ids, headers that keep browsers from making more of it, and limits on what is read. */
+/** What every response has (request ids, security and CORS headers), and limits on request bodies. */
 import { describe, expect, it } from "@effect/vitest"
 import { Effect, Logger, LogLevel } from "effect"
 import { request } from "node:http"
@@ -6,13 +6,13 @@ import { connect } from "node:net"
 import { AccessLog } from "../../src/index.js"
 import { SimulatedProvider } from "../../src/testing/index.js"
 import { canary, start } from "./support/gateway.js"
-import type { Spoken } from "./support/http.js"
+import type { Protocol } from "./support/http.js"
 import { paths, post, question, send } from "./support/http.js"
 
 const chat = question("chat completions", "fast")
 
-describe("every answer", () => {
-  it.scopedLive("has security headers, whatever it says", () =>
+describe("response headers", () => {
+  it.scopedLive("adds security headers to every response, whatever its status", () =>
     Effect.gen(function* () {
       const { url } = yield* start({ access: { keys: [{ key: "sk-a" }] } })
       const authorization = "Bearer sk-a"
@@ -34,7 +34,7 @@ describe("every answer", () => {
     })
   )
 
-  it.scopedLive("has the client's own id, or a new one where it sends none or one that is no id", () =>
+  it.scopedLive("returns the client's x-request-id, or a new id when it is missing or unsafe", () =>
     Effect.gen(function* () {
       const { url } = yield* start()
       const idFor = (headers: Readonly<Record<string, string>>) =>
@@ -49,7 +49,7 @@ describe("every answer", () => {
     })
   )
 
-  it.scopedLive("is known to the access log by the same id", () =>
+  it.scopedLive("writes the request id to the access log, whole and streamed", () =>
     Effect.gen(function* () {
       const lines: Array<string> = []
       const logger = Logger.make(({ message }) => {
@@ -70,10 +70,10 @@ describe("every answer", () => {
   )
 })
 
-describe("the operator", () => {
+describe("operator log", () => {
   for (const stream of [false, true]) {
     it.scopedLive(
-      `is told in the log what a client is not told${stream ? ", in the middle of a stream too" : ""}`,
+      `logs a provider error under the request id and hides it from the client${stream ? ", midway in a stream" : ""}`,
       () =>
         Effect.gen(function* () {
           const lines: Array<string> = []
@@ -96,8 +96,8 @@ describe("the operator", () => {
   }
 })
 
-describe("pages of other origins", () => {
-  it.scopedLive("may ask where the gateway says so, and hear of failures too", () =>
+describe("CORS", () => {
+  it.scopedLive("sends CORS headers to allowed origins, also on errors", () =>
     Effect.gen(function* () {
       const { url } = yield* start({
         access: { keys: [{ key: "sk-a" }] },
@@ -116,40 +116,40 @@ describe("pages of other origins", () => {
   )
 })
 
-describe.concurrent("a body", () => {
+describe.concurrent("request body limits", () => {
   const limit = 10_000
 
-  for (const spoken of Object.keys(paths) as ReadonlyArray<Spoken>) {
-    it.scopedLive(`that is too large is a 413 by ${spoken}, whether its length was said or not`, () =>
+  for (const protocol of Object.keys(paths) as ReadonlyArray<Protocol>) {
+    it.scopedLive(`answers 413 to a ${protocol} body that is too large, with or without content-length`, () =>
       Effect.gen(function* () {
         const { provider, url } = yield* start({ gateway: { maxBodySize: limit } })
         const body = (length: number) => {
-          const text = JSON.stringify(question(spoken, "fast", { user: "" }))
-          return spoken === "messages"
-            ? JSON.stringify(question(spoken, "fast", { system: "x".repeat(length) }))
+          const text = JSON.stringify(question(protocol, "fast", { user: "" }))
+          return protocol === "messages"
+            ? JSON.stringify(question(protocol, "fast", { system: "x".repeat(length) }))
             : text.replace('"user":""', `"user":"${"x".repeat(length)}"`)
         }
-        const said = yield* send(url + paths[spoken], { method: "POST", body: body(limit) })
-        expect(said.status).toBe(413)
-        expect(said.headers.get("connection")).toBe("close")
-        expect(JSON.stringify(said.json)).toContain("error")
-        const unsaid = yield* Effect.async<number>((resume) => {
-          const asking = request(url + paths[spoken], { method: "POST" }, (response) => {
+        const withLength = yield* send(url + paths[protocol], { method: "POST", body: body(limit) })
+        expect(withLength.status).toBe(413)
+        expect(withLength.headers.get("connection")).toBe("close")
+        expect(JSON.stringify(withLength.json)).toContain("error")
+        const withoutLength = yield* Effect.async<number>((resume) => {
+          const clientRequest = request(url + paths[protocol], { method: "POST" }, (response) => {
             response.resume()
             resume(Effect.succeed(response.statusCode ?? 0))
           })
-          asking.on("error", () => {})
-          for (let sent = 0; sent < 50; sent++) asking.write("x".repeat(1000))
-          asking.end()
+          clientRequest.on("error", () => {})
+          for (let sent = 0; sent < 50; sent++) clientRequest.write("x".repeat(1000))
+          clientRequest.end()
         })
-        expect(unsaid).toBe(413)
-        expect((yield* send(url + paths[spoken], { method: "POST", body: body(limit / 2) })).status).toBe(200)
+        expect(withoutLength).toBe(413)
+        expect((yield* send(url + paths[protocol], { method: "POST", body: body(limit / 2) })).status).toBe(200)
         expect(yield* provider.log).toHaveLength(1)
       })
     )
   }
 
-  it.scopedLive("that is packed is a 415", () =>
+  it.scopedLive("answers 415 to a compressed body", () =>
     Effect.gen(function* () {
       const { url } = yield* start()
       const { status } = yield* post(`${url}/v1/chat/completions`, chat, { "content-encoding": "gzip" })
@@ -157,7 +157,7 @@ describe.concurrent("a body", () => {
     })
   )
 
-  it.scopedLive("that takes too long is a 408, and its connection is closed", () =>
+  it.scopedLive("answers 408 and closes the connection when the body exceeds requestTimeout", () =>
     Effect.gen(function* () {
       const { url } = yield* start({ server: { requestTimeout: "300 millis", headersTimeout: "200 millis" } })
       const answer = yield* Effect.async<string>((resume) => {
@@ -173,7 +173,7 @@ describe.concurrent("a body", () => {
     })
   )
 
-  it.scopedLive("is not waited for behind headers that do not end", () =>
+  it.scopedLive("answers 408 and closes the connection when the headers exceed headersTimeout", () =>
     Effect.gen(function* () {
       const { url } = yield* start({ server: { headersTimeout: "200 millis" } })
       const answer = yield* Effect.async<string>((resume) => {

@@ -1,4 +1,4 @@
-/** What a path answers to a method that it does not have. */
+/** Methods that a path does not have, HEAD and OPTIONS. */
 import { HttpRouter, HttpServerResponse } from "@effect/platform"
 import { describe, expect, it } from "@effect/vitest"
 import { Effect } from "effect"
@@ -7,8 +7,8 @@ import { post, send } from "./support/http.js"
 
 const access = { keys: [{ key: "sk-a" }] }
 
-describe("a path that is there, but not for this method", () => {
-  it.scopedLive("is a 405 that names the methods there are, in the protocol's own error", () =>
+describe("method not allowed", () => {
+  it.scopedLive("answers 405 with an allow header, in the error format of the protocol", () =>
     Effect.gen(function* () {
       const { provider, url } = yield* start({ access })
       const ask = (method: string, path: string) =>
@@ -60,7 +60,7 @@ describe("a path that is there, but not for this method", () => {
     })
   )
 
-  it.scopedLive("is so for further routes too, but for those that take all methods", () =>
+  it.scopedLive("answers 405 on extra routers, except for routes that accept all methods", () =>
     Effect.gen(function* () {
       const router = HttpRouter.empty.pipe(
         HttpRouter.get("/own", HttpServerResponse.text("own")),
@@ -75,7 +75,7 @@ describe("a path that is there, but not for this method", () => {
 })
 
 describe("HEAD", () => {
-  it.scopedLive("is GET without its body", () =>
+  it.scopedLive("answers HEAD with the status and content type of GET and without a body", () =>
     Effect.gen(function* () {
       const { url } = yield* start({ access })
       const head = (path: string, headers: Readonly<Record<string, string>> = {}) =>
@@ -95,7 +95,7 @@ describe("HEAD", () => {
 })
 
 describe("OPTIONS", () => {
-  it.scopedLive("is told which methods there are, and where there is nothing", () =>
+  it.scopedLive("answers OPTIONS with the allowed methods, and with 404 for an unknown path", () =>
     Effect.gen(function* () {
       const { url } = yield* start({ access })
       const options = (path: string) =>
@@ -110,7 +110,7 @@ describe("OPTIONS", () => {
     })
   )
 
-  it.scopedLive("is the preflight of other origins, where they may ask", () =>
+  it.scopedLive("answers a CORS preflight of an allowed origin with 204", () =>
     Effect.gen(function* () {
       const { url } = yield* start({ access, gateway: { cors: { allowedOrigins: ["https://app.example"] } } })
       const { headers, status } = yield* send(`${url}/v1/chat/completions`, {

@@ -1,4 +1,4 @@
-/** Groups of the configuration, by the gateway. */
+/** Groups of models behind the gateway. */
 import { describe, expect, it } from "@effect/vitest"
 import { Effect } from "effect"
 import * as BalanceHealth from "../../src/routing/BalanceHealth.js"
@@ -28,8 +28,8 @@ const listed = ({ url }: Running, key: string) =>
     (json as { readonly data: ReadonlyArray<{ readonly id: string }> }).data.map(({ id }) => id)
   )
 
-describe("a group", () => {
-  it.scopedLive("answers by its name and its alias, from each of its members", () =>
+describe("model groups", () => {
+  it.scopedLive("serves a group by its name and its alias from each of its members", () =>
     Effect.gen(function* () {
       const gateway = yield* start({ access, sections })
       for (const model of ["everywhere", "any", "everywhere"]) {
@@ -40,23 +40,21 @@ describe("a group", () => {
     })
   )
 
-  it.scopedLive(
-    "is not open to a key that may ask one of its members, nor the members to one that may ask the group",
-    () =>
-      Effect.gen(function* () {
-        const gateway = yield* start({ access, sections })
-        for (const model of ["everywhere", "any"]) {
-          expect((yield* ask(gateway, model, "sk-openai")).status).toBe(404)
-          expect((yield* ask(gateway, model, "sk-group")).status).toBe(200)
-        }
-        expect((yield* ask(gateway, "openai/large", "sk-openai")).status).toBe(200)
-        expect((yield* ask(gateway, "openai/large", "sk-group")).status).toBe(404)
-        expect(yield* listed(gateway, "sk-openai")).not.toContain("everywhere")
-        expect(yield* listed(gateway, "sk-group")).toEqual(["everywhere", "any"])
-      })
+  it.scopedLive("authorizes a group and its members separately", () =>
+    Effect.gen(function* () {
+      const gateway = yield* start({ access, sections })
+      for (const model of ["everywhere", "any"]) {
+        expect((yield* ask(gateway, model, "sk-openai")).status).toBe(404)
+        expect((yield* ask(gateway, model, "sk-group")).status).toBe(200)
+      }
+      expect((yield* ask(gateway, "openai/large", "sk-openai")).status).toBe(200)
+      expect((yield* ask(gateway, "openai/large", "sk-group")).status).toBe(404)
+      expect(yield* listed(gateway, "sk-openai")).not.toContain("everywhere")
+      expect(yield* listed(gateway, "sk-group")).toEqual(["everywhere", "any"])
+    })
   )
 
-  it.scopedLive("shows the administration how its members are doing", () =>
+  it.scopedLive("reports the members of a group in /admin/status", () =>
     Effect.gen(function* () {
       const gateway = yield* start({ access, sections })
       yield* ask(gateway, "everywhere", "sk-all")
@@ -77,7 +75,7 @@ describe("a group", () => {
     })
   )
 
-  it.scopedLive("hears from another gateway which of its members are out of order, and does not ask them", () =>
+  it.scopedLive("skips a member that another gateway reported unhealthy through the shared store", () =>
     Effect.gen(function* () {
       const health = yield* BalanceHealth.memory
       const gateway = (members: ReadonlyArray<string>, settings: Settings = {}) =>

@@ -1,76 +1,76 @@
-/** Fields that the vocabulary has no word for, and fields that another protocol has none for. */
+/** Request fields beyond the vocabulary: forwarded to a provider of the same protocol, dropped or refused for any other. */
 import { describe, expect, it } from "@effect/vitest"
 import { Effect } from "effect"
 import { start, upstreams } from "./support/gateway.js"
-import type { Spoken } from "./support/http.js"
+import type { Protocol } from "./support/http.js"
 import { paths, post, question } from "./support/http.js"
 import { rich } from "./support/richRequests.js"
-import { answering } from "./support/upstream.js"
+import { respondWith } from "./support/upstream.js"
 
-/** The shortest answer of each protocol. */
+/** A minimal answer in each protocol. */
 const answers = {
   "chat completions": { choices: [{ index: 0, message: { role: "assistant", content: "Hi" }, finish_reason: "stop" }] },
   messages: { type: "message", role: "assistant", content: [{ type: "text", text: "Hi" }], stop_reason: "end_turn" },
   responses: { object: "response", status: "completed", output: [] }
 }
 
-/** What the provider was asked, where a client asks this of a model of the section. */
-const passedOn = (spoken: Spoken, section: string, body: Readonly<Record<string, unknown>>) =>
+/** The body that the provider receives when a client sends this body for a model of the section. */
+const forwardedBody = (protocol: Protocol, section: string, body: Readonly<Record<string, unknown>>) =>
   Effect.gen(function* () {
-    const upstream = yield* answering("application/json", JSON.stringify(answers[spoken]))
+    const upstream = yield* respondWith("application/json", JSON.stringify(answers[protocol]))
     const entry = { model_name: "large", api_keys: ["k"], base_url: `${upstream.origin}/v1` }
     const { url } = yield* start({
       entry: { base_url: `${upstream.origin}/v1` },
       sections: section in upstreams ? {} : { [section]: [entry] }
     })
-    const { headers, json, status } = yield* post(`${url}${paths[spoken]}`, { model: `${section}/large`, ...body })
+    const { headers, json, status } = yield* post(`${url}${paths[protocol]}`, { model: `${section}/large`, ...body })
     expect(status, JSON.stringify(json)).toBe(200)
     expect(headers.get("x-effect-llm-dropped")).toBeNull()
-    return upstream.asked[0]
+    return upstream.bodies[0]
   })
 
-describe("a request reaches a provider of the same protocol as the client wrote it", () => {
+describe("request to a provider of the same protocol", () => {
   it.scopedLive.each([
     ["chat completions", "openai"],
     ["chat completions", "openrouter"],
     ["chat completions", "deepseek"],
     ["messages", "anthropic"],
     ["responses", "responses"]
-  ] as const)("%s to %s", ([spoken, section]) =>
+  ] as const)("forwards every field of a %s request to %s", ([protocol, section]) =>
     Effect.gen(function* () {
-      expect(yield* passedOn(spoken, section, rich[section])).toStrictEqual({ model: "large", ...rich[section] })
+      expect(yield* forwardedBody(protocol, section, rich[section])).toStrictEqual({ model: "large", ...rich[section] })
     })
   )
 
-  it.scopedLive("with the betas that the client asks for in a header, as Anthropic's own libraries do", () =>
+  it.scopedLive("forwards the anthropic-beta header to Anthropic providers only", () =>
     Effect.gen(function* () {
-      const upstream = yield* answering("application/json", JSON.stringify(answers.messages))
+      const upstream = yield* respondWith("application/json", JSON.stringify(answers.messages))
       const { url } = yield* start({ entry: { base_url: `${upstream.origin}/v1` } })
       const ask = (model: string) =>
         post(`${url}${paths.messages}`, question("messages", model), { "anthropic-beta": "files-api-2025-04-14, next" })
       const { status } = yield* ask("anthropic/large")
       expect(status).toBe(200)
       expect(upstream.headers[0]?.["anthropic-beta"]).toBe("files-api-2025-04-14,next")
-      expect(upstream.asked[0]).not.toHaveProperty("betas")
+      expect(upstream.bodies[0]).not.toHaveProperty("betas")
       yield* ask("openai/large")
       expect(upstream.headers[1]).not.toHaveProperty("anthropic-beta")
     })
   )
 
-  /** What may be written in more ways than one is written in one, which means the same. */
-  const restated: ReadonlyArray<readonly [string, Spoken, string, object, object]> = [
-    ["nothing is left open with null", "chat completions", "openai", { stop: null, vendor: null, n: null }, {}],
-    ["no stream is not asked for", "chat completions", "openai", { stream: false }, {}],
-    ["one stop is a list of one", "chat completions", "openai", { stop: "END" }, { stop: ["END"] }],
+  /** Requests with several equivalent forms, and the one form that the gateway sends. */
+  const normalized: ReadonlyArray<readonly [string, Protocol, string, object, object]> = [
+    ["drops null fields", "chat completions", "openai", { stop: null, vendor: null, n: null }, {}],
+    ["drops stream false", "chat completions", "openai", { stream: false }, {}],
+    ["wraps a single stop in a list", "chat completions", "openai", { stop: "END" }, { stop: ["END"] }],
     [
-      "the limit has the provider's name",
+      "renames max_tokens to the provider's field",
       "chat completions",
       "openai",
       { max_tokens: 9 },
       { max_completion_tokens: 9 }
     ],
     [
-      "functions stand before other tools",
+      "orders functions before other tools",
       "chat completions",
       "openai",
       {
@@ -87,15 +87,15 @@ describe("a request reaches a provider of the same protocol as the client wrote 
       }
     ],
     [
-      "a tool of the client's own needs no type",
+      "drops the type of a custom Messages tool",
       "messages",
       "anthropic",
       { tools: [{ type: "custom", name: "a", input_schema: { type: "object" } }] },
       { tools: [{ name: "a", input_schema: { type: "object" } }] }
     ],
-    ["no stream is said", "responses", "responses", {}, { stream: false }],
+    ["adds stream false to a Responses request", "responses", "responses", {}, { stream: false }],
     [
-      "a text is the message that it means",
+      "expands an item with a plain text to a message item",
       "responses",
       "responses",
       { input: [{ role: "assistant", content: "Hi" }] },
@@ -107,14 +107,14 @@ describe("a request reaches a provider of the same protocol as the client wrote 
       }
     ],
     [
-      "the usage of a stream is asked for, whether the client wants it or not",
+      "always requests the usage of a stream",
       "chat completions",
       "openai",
       { stream: true, stream_options: { include_usage: false, include_obfuscation: false } },
       { stream: true, stream_options: { include_usage: true, include_obfuscation: false } }
     ],
     [
-      "texts of the model that are no more than that are one",
+      "joins plain text parts of the assistant",
       "chat completions",
       "openai",
       {
@@ -131,7 +131,7 @@ describe("a request reaches a provider of the same protocol as the client wrote 
       { messages: [{ role: "assistant", content: "Hello, you" }] }
     ],
     [
-      "turns of one role are one turn, in which what tools returned comes first and calls come last",
+      "merges adjacent messages of one role, with tool results first and tool calls last",
       "messages",
       "anthropic",
       {
@@ -169,18 +169,18 @@ describe("a request reaches a provider of the same protocol as the client wrote 
       }
     ]
   ]
-  it.scopedLive.each(restated)("but that %s", ([, spoken, section, written, expected]) =>
+  it.scopedLive.each(normalized)("normalizes a request: %s", ([, protocol, section, fields, expected]) =>
     Effect.gen(function* () {
-      const plain = question(spoken, "large")
-      const asked = yield* passedOn(spoken, section, question(spoken, `${section}/large`, { ...written }))
+      const plain = question(protocol, "large")
+      const body = yield* forwardedBody(protocol, section, question(protocol, `${section}/large`, { ...fields }))
       const input = [{ type: "message", role: "user", content: "Hello" }]
-      expect(asked).toStrictEqual({ ...plain, ...(spoken === "responses" ? { input } : {}), ...expected })
+      expect(body).toStrictEqual({ ...plain, ...(protocol === "responses" ? { input } : {}), ...expected })
     })
   )
 })
 
-describe("one protocol in and another out", () => {
-  it.scopedLive("leaves out what the other has no word for, and says so", () =>
+describe("request to a provider of another protocol", () => {
+  it.scopedLive("drops unsupported top-level fields and lists them in x-effect-llm-dropped", () =>
     Effect.gen(function* () {
       const { provider, url } = yield* start()
       const { headers, status } = yield* post(
@@ -193,7 +193,7 @@ describe("one protocol in and another out", () => {
     })
   )
 
-  it.scopedLive("says so of what stands inside of messages and tools, too", () =>
+  it.scopedLive("lists dropped fields of messages and tools in x-effect-llm-dropped", () =>
     Effect.gen(function* () {
       const { provider, url } = yield* start()
       const messages = [
@@ -214,10 +214,10 @@ describe("one protocol in and another out", () => {
     })
   )
 
-  it.scopedLive("refuses parts that the other has none for", () =>
+  it.scopedLive("answers 400 to message parts that the provider's protocol does not support", () =>
     Effect.gen(function* () {
       const { provider, url } = yield* start()
-      const asked: ReadonlyArray<readonly [Spoken, object, string]> = [
+      const cases: ReadonlyArray<readonly [Protocol, object, string]> = [
         [
           "chat completions",
           { messages: [{ role: "user", content: [{ type: "video_url", video_url: {} }] }] },
@@ -227,8 +227,11 @@ describe("one protocol in and another out", () => {
         ["messages", { messages: [{ role: "user", content: [{ type: "search_result" }] }] }, "search_result"],
         ["responses", { input: [{ type: "item_reference", id: "x" }] }, "item_reference"]
       ]
-      for (const [spoken, fields, refused] of asked) {
-        const { json, status } = yield* post(`${url}${paths[spoken]}`, question(spoken, "gemini/large", { ...fields }))
+      for (const [protocol, fields, refused] of cases) {
+        const { json, status } = yield* post(
+          `${url}${paths[protocol]}`,
+          question(protocol, "gemini/large", { ...fields })
+        )
         expect(status).toBe(400)
         expect(JSON.stringify(json)).toContain(refused)
       }
@@ -236,7 +239,7 @@ describe("one protocol in and another out", () => {
     })
   )
 
-  it.scopedLive("refuses what would make it another question", () =>
+  it.scopedLive("answers 400 to essential fields that the provider's protocol does not support", () =>
     Effect.gen(function* () {
       const { provider, url } = yield* start()
       for (const fields of [
@@ -253,9 +256,9 @@ describe("one protocol in and another out", () => {
   )
 })
 
-describe("a question for vectors", () => {
+describe("embedding request", () => {
   it.scopedLive(
-    "keeps its further fields where the provider embeds in the same words, and tells of them elsewhere",
+    "keeps extra embedding fields for OpenAI-compatible providers, and reports them as dropped for others",
     () =>
       Effect.gen(function* () {
         const { provider, url } = yield* start()

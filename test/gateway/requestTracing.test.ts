@@ -1,4 +1,4 @@
-/** The span of a request. */
+/** The spans of requests. */
 import { expect, it, describe } from "@effect/vitest"
 import { Effect, Option, Ref, Tracer } from "effect"
 import type { Middleware } from "../../src/LLM.js"
@@ -7,16 +7,16 @@ import { paths, post, question } from "./support/http.js"
 
 const client = "0af7651916cd43dd8448eb211c80319c"
 
-const asked = (url: string, headers: Readonly<Record<string, string>> = {}) =>
+const chat = (url: string, headers: Readonly<Record<string, string>> = {}) =>
   Effect.map(
     post(`${url}${paths["chat completions"]}`, question("chat completions", "openai/large"), headers),
     ({ status }) => status
   )
 
-const traced = { traceparent: `00-${client}-b7ad6b7169203331-01` }
+const traceHeaders = { traceparent: `00-${client}-b7ad6b7169203331-01` }
 
-/** Remembers in which trace each call was made. */
-const remembering =
+/** Records the trace id of each call. */
+const recordTraces =
   (traces: Ref.Ref<ReadonlyArray<string | undefined>>): Middleware =>
   (next) =>
     Effect.succeed({
@@ -30,38 +30,40 @@ const remembering =
         )
     })
 
-/** A tracer that remembers the names of its spans and the traces they are of. */
-const listening = (told: Array<{ readonly name: string; readonly traceId: string }>): Effect.Effect<Tracer.Tracer> =>
+/** A tracer that records the names and trace ids of its spans. */
+const recordingTracer = (
+  spans: Array<{ readonly name: string; readonly traceId: string }>
+): Effect.Effect<Tracer.Tracer> =>
   Effect.map(Effect.tracer, (tracer) =>
     Tracer.make({
       span: (...options) => {
         const span = tracer.span(...options)
-        told.push({ name: span.name, traceId: span.traceId })
+        spans.push({ name: span.name, traceId: span.traceId })
         return span
       },
       context: tracer.context
     })
   )
 
-describe("the trace of a request", () => {
-  it.scopedLive("goes on from the client's, and is told to a tracer", () =>
+describe("request spans", () => {
+  it.scopedLive("continues the client's trace in the request span when a tracer is installed", () =>
     Effect.gen(function* () {
-      const told: Array<{ readonly name: string; readonly traceId: string }> = []
-      const tracer = yield* listening(told)
+      const spans: Array<{ readonly name: string; readonly traceId: string }> = []
+      const tracer = yield* recordingTracer(spans)
       const { url } = yield* Effect.withTracer(start(), tracer)
-      expect(yield* asked(url, traced)).toBe(200)
-      expect(yield* asked(url)).toBe(200)
-      const requests = told.filter(({ name }) => name === "http.server POST")
+      expect(yield* chat(url, traceHeaders)).toBe(200)
+      expect(yield* chat(url)).toBe(200)
+      const requests = spans.filter(({ name }) => name === "http.server POST")
       expect(requests.map(({ traceId }) => traceId === client)).toEqual([true, false])
     })
   )
 
-  it.scopedLive("is the client's where nobody listens, and none where the client has none", () =>
+  it.scopedLive("keeps the client's trace without a tracer, and makes no span when the client sends none", () =>
     Effect.gen(function* () {
       const traces = yield* Ref.make<ReadonlyArray<string | undefined>>([])
-      const { url } = yield* start({ gateway: { around: remembering(traces) } })
-      expect(yield* asked(url, traced)).toBe(200)
-      expect(yield* asked(url)).toBe(200)
+      const { url } = yield* start({ gateway: { around: recordTraces(traces) } })
+      expect(yield* chat(url, traceHeaders)).toBe(200)
+      expect(yield* chat(url)).toBe(200)
       expect(yield* Ref.get(traces)).toEqual([client, undefined])
     })
   )
