@@ -83,29 +83,29 @@ const left = (before: (server: RedisServer) => Effect.Effect<void>) =>
     return alive()
   }).pipe(Effect.scoped, Logger.withMinimumLogLevel(LogLevel.None))
 
-describe("layers that share through Redis", () => {
-  it.live("leave no timer behind when they are closed after reloads that replaced limiters and pools", () =>
+describe("layers shared through Redis", () => {
+  it.live("leaves no timer behind when shared layers close after reloads that replaced limiters and pools", () =>
     Effect.map(
       left(() => Effect.void),
       (timers) => expect(timers).toEqual([])
     )
   )
 
-  it.live("leave no timer behind when they are closed while Redis accepts connections and answers nothing", () =>
+  it.live("leaves no timer behind when shared layers close while Redis accepts connections but sends no reply", () =>
     Effect.map(
       left((server) => server.freeze),
       (timers) => expect(timers).toEqual([])
     )
   )
 
-  it.live("leave no timer behind when they are closed while Redis is gone", () =>
+  it.live("leaves no timer behind when shared layers close while Redis is down", () =>
     Effect.map(
       left((server) => server.kill),
       (timers) => expect(timers).toEqual([])
     )
   )
 
-  it.live("leave no timer behind when they are closed and Redis was never there", () =>
+  it.live("leaves no timer behind when shared layers close and Redis was down from the start", () =>
     Effect.gen(function* () {
       const server = yield* redisServer
       yield* Effect.sync(() => server.client.disconnect())

@@ -70,7 +70,7 @@ const mutable = (server: RedisServer) =>
   })
 
 describe.concurrent("Redis", () => {
-  it.scopedLive("runs a script by its hash, and tells one that it does not know", () =>
+  it.scopedLive("runs a script by its hash, and sends its text when Redis does not have it", () =>
     Effect.gen(function* () {
       const server = yield* redisServer
       const redis = yield* Redis.make({ url: server.url, ...patient })
@@ -102,7 +102,7 @@ describe.concurrent("Redis", () => {
     })
   )
 
-  it.scopedLive("a script that fails, or replies what it should not, is an error that does not make Redis away", () =>
+  it.scopedLive("fails with reason script and stays up when a script fails or its reply does not decode", () =>
     Effect.gen(function* () {
       const server = yield* redisServer
       const redis = yield* Redis.make({ url: server.url, ...patient })
@@ -113,7 +113,7 @@ describe.concurrent("Redis", () => {
   )
 
   it.scopedLive(
-    "a hanging Redis is away after one timeout, then at once, and is found again; each is logged once",
+    "reports a hanging Redis as away after one timeout, fails at once from then on, and logs each change once",
     () =>
       logged((lines) =>
         Effect.gen(function* () {
@@ -138,7 +138,7 @@ describe.concurrent("Redis", () => {
       )
   )
 
-  it.scopedLive("one that is killed is away by itself, and found again when it is there", () =>
+  it.scopedLive("reports a killed Redis as away without a command, and as up after its restart", () =>
     logged(() =>
       Effect.gen(function* () {
         const server = yield* redisServer
@@ -153,29 +153,31 @@ describe.concurrent("Redis", () => {
     )
   )
 
-  it.scopedLive("one that is not there at the start holds nothing up, and no secret of its URL is told", () =>
-    logged((lines) =>
-      Effect.gen(function* () {
-        const server = yield* redisServer
-        yield* server.kill
-        const url = Redacted.make(server.url.replace("//", "//user:p%40ss-canary@"))
-        const redis = yield* Redis.make({ url, ...patient })
-        expect(yield* redis.status).toBe("away")
-        const error = yield* Effect.flip(redis.run(count, ["k"], [1]))
-        yield* server.start
-        yield* Effect.promise(() => server.client.call("ACL", "SETUSER", "user", "on", ">other", "~*", "+@all"))
-        const before = yield* connections(server)
-        yield* eventually(Effect.map(connections(server), (now) => now > before + 1))
-        expect(yield* redis.status).toBe("away")
-        yield* Effect.promise(() => server.client.call("ACL", "SETUSER", "user", "on", ">p@ss-canary", "~*", "+@all"))
-        yield* becomes(redis, "up")
-        for (const text of [String(error), JSON.stringify(error), inspect(error), ...lines])
-          expect(text).not.toContain("canary")
-      })
-    )
+  it.scopedLive(
+    "starts as away when Redis is down, connects later, and keeps the secret of its URL out of errors and logs",
+    () =>
+      logged((lines) =>
+        Effect.gen(function* () {
+          const server = yield* redisServer
+          yield* server.kill
+          const url = Redacted.make(server.url.replace("//", "//user:p%40ss-canary@"))
+          const redis = yield* Redis.make({ url, ...patient })
+          expect(yield* redis.status).toBe("away")
+          const error = yield* Effect.flip(redis.run(count, ["k"], [1]))
+          yield* server.start
+          yield* Effect.promise(() => server.client.call("ACL", "SETUSER", "user", "on", ">other", "~*", "+@all"))
+          const before = yield* connections(server)
+          yield* eventually(Effect.map(connections(server), (now) => now > before + 1))
+          expect(yield* redis.status).toBe("away")
+          yield* Effect.promise(() => server.client.call("ACL", "SETUSER", "user", "on", ">p@ss-canary", "~*", "+@all"))
+          yield* becomes(redis, "up")
+          for (const text of [String(error), JSON.stringify(error), inspect(error), ...lines])
+            expect(text).not.toContain("canary")
+        })
+      )
   )
 
-  it.scopedLive("keeps a new connection although a command of the connection before it was never answered", () =>
+  it.scopedLive("keeps a new connection when a command of the previous connection was never answered", () =>
     logged(() =>
       Effect.gen(function* () {
         const server = yield* redisServer
@@ -195,7 +197,7 @@ describe.concurrent("Redis", () => {
     )
   )
 
-  it.scopedLive("gives a connection up for a new one when nothing comes from it, during the handshake or later", () =>
+  it.scopedLive("replaces a connection that receives nothing, during the handshake or later", () =>
     logged(() =>
       Effect.gen(function* () {
         const proxy = yield* mutable(yield* redisServer)
@@ -216,7 +218,7 @@ describe.concurrent("Redis", () => {
     ["NOAUTH", ""],
     ["WRONGPASS", ":wrong-canary@"]
   ] as const) {
-    it.scopedLive(`names a login that Redis refuses with ${word}, says what to do, and logs it once`, () =>
+    it.scopedLive(`reports a login that Redis refuses with ${word}, says what to do, and logs it once`, () =>
       logged((lines) =>
         Effect.gen(function* () {
           const server = yield* redisServer
@@ -244,7 +246,7 @@ describe.concurrent("Redis", () => {
     )
   }
 
-  it.scopedLive("names a password that was changed while it was connected", () =>
+  it.scopedLive("logs NOAUTH once when the password of Redis changes during a connection", () =>
     logged((lines) =>
       Effect.gen(function* () {
         const server = yield* redisServer
@@ -260,7 +262,7 @@ describe.concurrent("Redis", () => {
     )
   )
 
-  it.scopedLive("a client of one's own stays open", () =>
+  it.scopedLive("leaves the client given to fromClient open when the scope closes", () =>
     Effect.gen(function* () {
       const server = yield* redisServer
       const answer = yield* Effect.scoped(

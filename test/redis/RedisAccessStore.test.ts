@@ -39,46 +39,50 @@ const full = key("b", 2, {
 const isGone = (store: AccessStore.Store, secret: string) =>
   eventually(Effect.map(store.find(hashOf(secret)), Option.isNone))
 
-describe.concurrent("keys that gateways share", () => {
-  it.scopedLive("are what they were when they were put, at all of them", () =>
-    Effect.gen(function* () {
-      // A cluster keeps its rules: no step uses keys of two slots.
-      const server = yield* redisCluster
-      const [one, other] = [yield* peer(server), yield* peer(server)]
-      expect(yield* other.find(full.hash)).toEqual(Option.none())
-      yield* one.put(full)
-      yield* one.put(key("a", 1))
-      expect(yield* other.find(full.hash)).toEqual(Option.some(full))
-      expect(yield* other.list).toEqual([key("a", 1), full])
-      // What is put again is as it is now, and as old as it was.
-      yield* other.put({ ...full, label: "new", createdAt: DateTime.unsafeMake(9000) })
-      yield* Effect.sleep("40 millis")
-      expect(yield* one.find(full.hash)).toEqual(Option.some({ ...full, label: "new" }))
-      expect(yield* one.remove(full.id)).toBe(true)
-    })
+describe.concurrent("RedisAccessStore", () => {
+  it.scopedLive(
+    "returns a key as it was put from every store, and keeps its first creation time when it is put again",
+    () =>
+      Effect.gen(function* () {
+        // A cluster keeps its rules: no step uses keys of two slots.
+        const server = yield* redisCluster
+        const [one, other] = [yield* peer(server), yield* peer(server)]
+        expect(yield* other.find(full.hash)).toEqual(Option.none())
+        yield* one.put(full)
+        yield* one.put(key("a", 1))
+        expect(yield* other.find(full.hash)).toEqual(Option.some(full))
+        expect(yield* other.list).toEqual([key("a", 1), full])
+        // What is put again is as it is now, and as old as it was.
+        yield* other.put({ ...full, label: "new", createdAt: DateTime.unsafeMake(9000) })
+        yield* Effect.sleep("40 millis")
+        expect(yield* one.find(full.hash)).toEqual(Option.some({ ...full, label: "new" }))
+        expect(yield* one.remove(full.id)).toBe(true)
+      })
   )
 
-  it.scopedLive("are good nowhere soon after one was revoked, and stay so for good", () =>
-    Effect.gen(function* () {
-      const server = yield* redisServer
-      const [one, other] = [yield* peer(server, { cacheTime: "1 minute" }), yield* peer(server)]
-      yield* one.put(key("a", 1))
-      yield* one.find(hashOf("a"))
-      yield* other.find(hashOf("a"))
-      expect(yield* one.remove("key-a")).toBe(true)
-      expect(yield* one.remove("key-a")).toBe(false)
-      // At once where it was revoked.
-      expect(yield* one.find(hashOf("a"))).toEqual(Option.none())
-      yield* isGone(other, "a")
-      // A gateway that has it configured starts anew.
-      const access = Access.make({ keys: [{ key: "a" }, { key: "c" }] })
-      const again = yield* Effect.provideService(access, AccessStore.AccessStore, yield* peer(server))
-      expect((yield* Effect.either(again.caller(Option.some(Redacted.make("a")))))._tag).toBe("Left")
-      expect((yield* again.list).map(({ hash }) => hash)).toEqual([hashOf("c")])
-    }).pipe(quiet)
+  it.scopedLive(
+    "rejects a revoked key at every gateway soon after, and at a gateway that starts with it configured",
+    () =>
+      Effect.gen(function* () {
+        const server = yield* redisServer
+        const [one, other] = [yield* peer(server, { cacheTime: "1 minute" }), yield* peer(server)]
+        yield* one.put(key("a", 1))
+        yield* one.find(hashOf("a"))
+        yield* other.find(hashOf("a"))
+        expect(yield* one.remove("key-a")).toBe(true)
+        expect(yield* one.remove("key-a")).toBe(false)
+        // At once where it was revoked.
+        expect(yield* one.find(hashOf("a"))).toEqual(Option.none())
+        yield* isGone(other, "a")
+        // A gateway that has it configured starts anew.
+        const access = Access.make({ keys: [{ key: "a" }, { key: "c" }] })
+        const again = yield* Effect.provideService(access, AccessStore.AccessStore, yield* peer(server))
+        expect((yield* Effect.either(again.caller(Option.some(Redacted.make("a")))))._tag).toBe("Left")
+        expect((yield* again.list).map(({ hash }) => hash)).toEqual([hashOf("c")])
+      }).pipe(quiet)
   )
 
-  it.scopedLive("are good only where they are configured, whichever gateway has put them into Redis", () =>
+  it.scopedLive("accepts a configured key only at gateways that configure it, and a created key at all gateways", () =>
     Effect.gen(function* () {
       const server = yield* redisServer
       const gateway = (...keys: ReadonlyArray<string>) =>
@@ -101,7 +105,7 @@ describe.concurrent("keys that gateways share", () => {
     })
   )
 
-  it.scopedLive("cost no round trip while they are remembered", () =>
+  it.scopedLive("finds a cached key without a round trip", () =>
     Effect.gen(function* () {
       const server = yield* redisServer
       const store = yield* peer(server, { cacheTime: "1 minute" })
@@ -118,8 +122,8 @@ describe.concurrent("keys that gateways share", () => {
   )
 })
 
-describe.concurrent("while Redis is away", () => {
-  it.scopedLive("a key that is known is good for the keepTime, and others cannot be told", () =>
+describe.concurrent("RedisAccessStore failures", () => {
+  it.scopedLive("finds known keys for the keepTime while Redis is away, and fails all else with AccessStoreError", () =>
     Effect.gen(function* () {
       const server = yield* redisServer
       const store = yield* peer(server)
@@ -138,7 +142,7 @@ describe.concurrent("while Redis is away", () => {
     }).pipe(quiet)
   )
 
-  it.scopedLive("what is no key is told, and not taken for one", () =>
+  it.scopedLive("fails when the stored value is not a valid key", () =>
     Effect.gen(function* () {
       const server = yield* redisServer
       const store = yield* peer(server)

@@ -95,8 +95,8 @@ const renewed = (server: RedisServer) =>
 
 const probesIn = ({ client }: RedisServer) => Effect.promise(() => client.hlen("effect-llm:{health:test}:probes"))
 
-describe.concurrent("the health of deployments that processes share", () => {
-  it.scopedLive("a circuit that one opens is open in the other, which has made no call", () =>
+describe.concurrent("RedisBalanceHealth", () => {
+  it.scopedLive("opens a circuit in running and later processes when one process opens it", () =>
     Effect.gen(function* () {
       const server = yield* redisServer
       const a = yield* provider
@@ -116,7 +116,7 @@ describe.concurrent("the health of deployments that processes share", () => {
     })
   )
 
-  it.scopedLive("of all processes one call finds out whether it is good again, and a success closes all", () =>
+  it.scopedLive("allows one probe at a time over all processes, and closes every circuit when the probe succeeds", () =>
     Effect.gen(function* () {
       const server = yield* redisServer
       const a = yield* provider
@@ -143,7 +143,7 @@ describe.concurrent("the health of deployments that processes share", () => {
     })
   )
 
-  it.scopedLive("a probe that fails opens all of them again, for longer", () =>
+  it.scopedLive("opens the circuit in every process again, for longer, when a probe fails", () =>
     Effect.gen(function* () {
       const server = yield* redisServer
       const a = yield* provider
@@ -160,7 +160,7 @@ describe.concurrent("the health of deployments that processes share", () => {
     })
   )
 
-  it.scopedLive("a Retry-After rests all of them", () =>
+  it.scopedLive("cools a deployment down in every process when one process receives a Retry-After", () =>
     Effect.gen(function* () {
       const server = yield* redisServer
       const a = yield* provider
@@ -174,7 +174,7 @@ describe.concurrent("the health of deployments that processes share", () => {
     })
   )
 
-  it.scopedLive("one that is enabled by hand is closed in all", () =>
+  it.scopedLive("closes the circuit in every process when one process enables the deployment", () =>
     Effect.gen(function* () {
       const server = yield* redisServer
       const a = yield* provider
@@ -189,7 +189,7 @@ describe.concurrent("the health of deployments that processes share", () => {
     })
   )
 
-  it.scopedLive("an interrupted probe leaves another process to find out", () =>
+  it.scopedLive("lets another process probe when a probe is interrupted", () =>
     Effect.gen(function* () {
       const server = yield* redisServer
       const a = yield* provider
@@ -211,7 +211,7 @@ describe.concurrent("the health of deployments that processes share", () => {
     })
   )
 
-  it.scopedLive("whatever is interrupted when, no lease and no probe outlives its call", () =>
+  it.scopedLive("leaves no lease and no probe behind when calls are interrupted at random times", () =>
     Effect.gen(function* () {
       const server = yield* redisServer
       const a = yield* provider
@@ -235,8 +235,8 @@ describe.concurrent("the health of deployments that processes share", () => {
   )
 })
 
-describe.concurrent("in a cluster", () => {
-  it.scopedLive("no step uses keys of two slots", () =>
+describe.concurrent("RedisBalanceHealth in a cluster", () => {
+  it.scopedLive("opens and closes circuits in a cluster, where one script must not use keys of two slots", () =>
     Effect.gen(function* () {
       const server = yield* redisCluster
       const a = yield* provider
@@ -253,65 +253,65 @@ describe.concurrent("in a cluster", () => {
   )
 })
 
-describe.concurrent("while Redis is away", () => {
-  it.scopedLive("calls go on, each process with what it knows; and what one found out is told when Redis is back", () =>
-    Effect.gen(function* () {
-      const lines = yield* Ref.make(0)
-      const counting = Logger.replace(
-        Logger.defaultLogger,
-        Logger.make(() => Effect.runSync(Ref.update(lines, (before) => before + 1)))
-      )
-      const server = yield* redisServer
-      const a = yield* provider
-      const options: Balance.Options = { breaker: { failures: 2, rest: "1 minute" } }
-      yield* Effect.gen(function* () {
-        const one = yield* peer(server, a, options)
-        const other = yield* peer(server, a, options)
-        yield* server.kill
-        yield* a.fails(failing)
-        yield* Effect.replicateEffect(call(one), 3)
-        // Some polls.
-        yield* Effect.sleep(4 * pollInterval)
-        expect((yield* stateOf(one))._tag).toBe("Open")
-        expect((yield* stateOf(other))._tag).toBe("Ready")
-        yield* a.works
-        expect((yield* call(other))._tag).toBe("Right")
-        yield* server.start
-        yield* becomes(other, "Open")
-      }).pipe(Effect.provide(counting))
-      // Away and back, for each of the two.
-      expect(yield* Ref.get(lines)).toBeLessThanOrEqual(4)
-    })
-  )
-
+describe.concurrent("RedisBalanceHealth without Redis", () => {
   it.scopedLive(
-    "each process finds out for itself, and a Redis that does not answer holds a probe up for its timeout alone",
+    "continues with the state of each process while Redis is away, and shares changes when it is back",
     () =>
       Effect.gen(function* () {
+        const lines = yield* Ref.make(0)
+        const counting = Logger.replace(
+          Logger.defaultLogger,
+          Logger.make(() => Effect.runSync(Ref.update(lines, (before) => before + 1)))
+        )
         const server = yield* redisServer
         const a = yield* provider
-        const timeout = 500
-        const one = yield* peer(server, a, {}, timeout)
-        yield* a.fails(failing)
-        yield* Effect.replicateEffect(call(one), 2)
-        yield* a.works
-        yield* becomes(one, "HalfOpen")
-        yield* Effect.sleep(pollInterval)
-        yield* Effect.acquireUseRelease(
-          server.freeze,
-          () =>
-            Effect.gen(function* () {
-              const [time, answered] = yield* Effect.timed(call(one))
-              expect(answered._tag).toBe("Right")
-              expect(Duration.toMillis(time)).toBeLessThan(10 * timeout)
-              expect((yield* stateOf(one))._tag).toBe("Ready")
-            }),
-          () => server.thaw
-        )
-      }).pipe(Logger.withMinimumLogLevel(LogLevel.None))
+        const options: Balance.Options = { breaker: { failures: 2, rest: "1 minute" } }
+        yield* Effect.gen(function* () {
+          const one = yield* peer(server, a, options)
+          const other = yield* peer(server, a, options)
+          yield* server.kill
+          yield* a.fails(failing)
+          yield* Effect.replicateEffect(call(one), 3)
+          // Some polls.
+          yield* Effect.sleep(4 * pollInterval)
+          expect((yield* stateOf(one))._tag).toBe("Open")
+          expect((yield* stateOf(other))._tag).toBe("Ready")
+          yield* a.works
+          expect((yield* call(other))._tag).toBe("Right")
+          yield* server.start
+          yield* becomes(other, "Open")
+        }).pipe(Effect.provide(counting))
+        // Away and back, for each of the two.
+        expect(yield* Ref.get(lines)).toBeLessThanOrEqual(4)
+      })
   )
 
-  it.scopedLive("a Redis that has lost everything closes nothing", () =>
+  it.scopedLive("grants a probe while Redis hangs, delayed only by the Redis timeout", () =>
+    Effect.gen(function* () {
+      const server = yield* redisServer
+      const a = yield* provider
+      const timeout = 500
+      const one = yield* peer(server, a, {}, timeout)
+      yield* a.fails(failing)
+      yield* Effect.replicateEffect(call(one), 2)
+      yield* a.works
+      yield* becomes(one, "HalfOpen")
+      yield* Effect.sleep(pollInterval)
+      yield* Effect.acquireUseRelease(
+        server.freeze,
+        () =>
+          Effect.gen(function* () {
+            const [time, answered] = yield* Effect.timed(call(one))
+            expect(answered._tag).toBe("Right")
+            expect(Duration.toMillis(time)).toBeLessThan(10 * timeout)
+            expect((yield* stateOf(one))._tag).toBe("Ready")
+          }),
+        () => server.thaw
+      )
+    }).pipe(Logger.withMinimumLogLevel(LogLevel.None))
+  )
+
+  it.scopedLive("keeps circuits open in every process when Redis loses its data", () =>
     Effect.gen(function* () {
       const server = yield* redisServer
       const a = yield* provider
@@ -329,8 +329,8 @@ describe.concurrent("while Redis is away", () => {
   )
 })
 
-describe.concurrent("a process that is killed", () => {
-  it.scopedLive("has told the others, and its probe is free after the lease", () =>
+describe.concurrent("RedisBalanceHealth after a killed process", () => {
+  it.scopedLive("keeps what a killed process reported, and frees its probe when the lease ends", () =>
     Effect.gen(function* () {
       const server = yield* redisServer
       const a = yield* provider
@@ -355,8 +355,8 @@ describe.concurrent("a process that is killed", () => {
   )
 })
 
-describe.concurrent("options that make no sense", () => {
-  it.scopedLive("are told all at once", () =>
+describe.concurrent("RedisBalanceHealth options", () => {
+  it.scopedLive("rejects invalid options with all faults at once", () =>
     Effect.gen(function* () {
       const { url } = yield* redisServer
       const error = yield* Effect.flip(

@@ -30,8 +30,8 @@ const whole = (claim: Claim): Settlement => ({ claim, spent: claim.amount, unpri
 const stands = (store: Store, account = "all", limit = 1000) =>
   Effect.map(store.standing({ account, limit }), ({ reserved, spent }) => ({ reserved, spent }))
 
-describe.concurrent("a store of budgets that processes share", () => {
-  it.scopedLive("says of any calls what a store in memory says", () =>
+describe.concurrent("RedisBudgetStore", () => {
+  it.scopedLive("returns the same results as the memory store for random reservations and settlements", () =>
     Effect.gen(function* () {
       const { url } = yield* redisServer
       const peers = [yield* peer(url), yield* peer(url), yield* peer(url)]
@@ -64,7 +64,7 @@ describe.concurrent("a store of budgets that processes share", () => {
     }).pipe(Effect.withRandom(Random.make("books")))
   )
 
-  it.scopedLive("sums are exact above 2^53", () =>
+  it.scopedLive("adds amounts up exactly above 2^53", () =>
     Effect.gen(function* () {
       const { url } = yield* redisServer
       const store = yield* peer(url)
@@ -77,7 +77,7 @@ describe.concurrent("a store of budgets that processes share", () => {
     })
   )
 
-  it.scopedLive("periods of the calendar are chosen by Redis's time, whatever the clock of the process says", () =>
+  it.scopedLive("selects calendar and rolling periods by Redis's clock when the clock of the process is wrong", () =>
     Effect.gen(function* () {
       const { url } = yield* redisServer
       const wrong = yield* peer(url)
@@ -101,7 +101,7 @@ describe.concurrent("a store of budgets that processes share", () => {
     })
   )
 
-  it.scopedLive("what a process that is gone had set aside is free after its lease, what it spent is not", () =>
+  it.scopedLive("frees the reservations of a lost process after its lease, and keeps what it spent", () =>
     Effect.gen(function* () {
       const { url } = yield* redisServer
       const other = yield* peer(url)
@@ -136,31 +136,29 @@ describe.concurrent("a store of budgets that processes share", () => {
     }).pipe(Effect.provide(quiet))
   )
 
-  it.scopedLive(
-    "without Redis each process spends its share of what was left, and all of it is in the books after",
-    () =>
-      Effect.gen(function* () {
-        const server = yield* redisServer
-        const impatient = { timeout: "1 second" } as const
-        const one = yield* peer(server.url, { whenAway: { share: 0.5 } }, impatient)
-        const two = yield* peer(server.url, { whenAway: "fail" }, impatient)
-        const before = claim(100)
-        yield* one.reserve([before])
-        yield* one.settle([{ claim: before, spent: 200, unpriced: 0 }])
-        const open = claim(10)
-        yield* one.reserve([open])
-        yield* server.freeze
-        expect(yield* Effect.flip(two.reserve([claim(1)]))).toMatchObject({ _tag: "SharedStateError" })
-        // Half of the 800 that were left.
-        expect(Option.isNone(yield* one.reserve([claim(300)]))).toBe(true)
-        expect(Option.getOrUndefined(yield* one.reserve([claim(150)]))).toMatchObject({ spent: 200, reserved: 300 })
-        yield* one.settle([whole(open)])
-        yield* one.settle([{ claim: claim(300), spent: 250, unpriced: 0 }])
-        expect(Option.isNone(yield* one.reserve([claim(20)]))).toBe(true)
-        yield* server.thaw
-        yield* eventually(Effect.map(stands(two), ({ reserved, spent }) => reserved === 20 && spent === 460))
-        yield* one.settle([whole(claim(20))])
-        expect(yield* stands(two)).toEqual({ reserved: 0, spent: 480 })
-      }).pipe(Effect.provide(quiet))
+  it.scopedLive("spends a share of what was left while Redis is away, and records it when Redis is back", () =>
+    Effect.gen(function* () {
+      const server = yield* redisServer
+      const impatient = { timeout: "1 second" } as const
+      const one = yield* peer(server.url, { whenAway: { share: 0.5 } }, impatient)
+      const two = yield* peer(server.url, { whenAway: "fail" }, impatient)
+      const before = claim(100)
+      yield* one.reserve([before])
+      yield* one.settle([{ claim: before, spent: 200, unpriced: 0 }])
+      const open = claim(10)
+      yield* one.reserve([open])
+      yield* server.freeze
+      expect(yield* Effect.flip(two.reserve([claim(1)]))).toMatchObject({ _tag: "SharedStateError" })
+      // Half of the 800 that were left.
+      expect(Option.isNone(yield* one.reserve([claim(300)]))).toBe(true)
+      expect(Option.getOrUndefined(yield* one.reserve([claim(150)]))).toMatchObject({ spent: 200, reserved: 300 })
+      yield* one.settle([whole(open)])
+      yield* one.settle([{ claim: claim(300), spent: 250, unpriced: 0 }])
+      expect(Option.isNone(yield* one.reserve([claim(20)]))).toBe(true)
+      yield* server.thaw
+      yield* eventually(Effect.map(stands(two), ({ reserved, spent }) => reserved === 20 && spent === 460))
+      yield* one.settle([whole(claim(20))])
+      expect(yield* stands(two)).toEqual({ reserved: 0, spent: 480 })
+    }).pipe(Effect.provide(quiet))
   )
 })

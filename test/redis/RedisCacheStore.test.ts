@@ -16,8 +16,8 @@ const short = Option.some(Duration.millis(20))
 
 const isUp = (redis: Redis.Service) => Effect.map(redis.status, (status) => status === "up")
 
-describe.concurrent("a store in Redis", () => {
-  it.scopedLive("gives back what was put until it expires, removes it, forgets all, and counts", () =>
+describe.concurrent("RedisCacheStore", () => {
+  it.scopedLive("stores, expires, removes, clears and counts entries, as PersistenceStore over Redis does", () =>
     Effect.gen(function* () {
       const server = yield* redisServer
       const own = Layer.provide(RedisCacheStore.layer({ name: "answers" }), Redis.layer({ url: server.url }))
@@ -49,7 +49,7 @@ describe.concurrent("a store in Redis", () => {
     })
   )
 
-  it.scopedLive("that is away holds no call up and fails none, and gives what it had when it is back", () =>
+  it.scopedLive("serves calls without the cache while Redis is away, and cached responses when it is back", () =>
     Effect.gen(function* () {
       const server = yield* redisServer
       const redis = yield* Redis.make({ url: server.url, timeout: "300 millis", probeInterval: "50 millis" })

@@ -189,9 +189,9 @@ const agree = (
     expect(seen(yield* shared.status)).toEqual(seen(yield* memory.status))
   })
 
-describe.concurrent("RedisKeyPool is KeyPool", () => {
+describe.concurrent("RedisKeyPool against KeyPool", () => {
   for (const strategy of Object.keys(strategies).filter(isStrategy)) {
-    it.scoped(strategy, () =>
+    it.scoped(`gives the same keys and statuses as the pool in memory with the strategy ${strategy}`, () =>
       Effect.gen(function* () {
         const server = yield* redisServer
         const redis = yield* Redis.make({ url: server.url, timeout: "1 minute" })

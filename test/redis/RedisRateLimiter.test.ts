@@ -52,8 +52,8 @@ const left = (actual: number, atFirst: number, elapsed: number) => {
 const waits = (limiter: Service, calls: number) =>
   eventually(Effect.map(limiter.status, ({ waiting }) => waiting === calls))
 
-describe.concurrent("a limiter that processes share", () => {
-  it.scopedLive("has one bucket, which is refilled by Redis's time", () =>
+describe.concurrent("RedisRateLimiter", () => {
+  it.scopedLive("shares one bucket between processes, and refills it by Redis's clock", () =>
     Effect.gen(function* () {
       const server = yield* redisServer
       const { url } = server
@@ -73,7 +73,7 @@ describe.concurrent("a limiter that processes share", () => {
     })
   )
 
-  it.scopedLive("does not share its limits with a limiter whose name differs only in braces", () =>
+  it.scopedLive("keeps the limits of two names apart that differ only in braces or escapes", () =>
     Effect.gen(function* () {
       const { url } = yield* redisServer
       const redis = yield* Redis.make({ url, ...quick })
@@ -87,7 +87,7 @@ describe.concurrent("a limiter that processes share", () => {
     })
   )
 
-  it.scopedLive("refuses at once what would wait longer than allowed, and what can never be had", () =>
+  it.scopedLive("refuses at once a call that would wait longer than maxWait, and one larger than the limit", () =>
     Effect.gen(function* () {
       const server = yield* redisServer
       const one = yield* peer(server.url, { capacity: 1, refillRate: 0.01, maxWait: "50 seconds" })
@@ -108,7 +108,7 @@ describe.concurrent("a limiter that processes share", () => {
     })
   )
 
-  it.scopedLive("counts the requests of every minute, and those of a day", () =>
+  it.scopedLive("counts the requests of the last minute over all processes", () =>
     Effect.gen(function* () {
       const server = yield* redisServer
       const one = yield* peer(server.url, { requestsPerMinute: 3, capacity: 100, refillRate: 100 })
@@ -152,7 +152,7 @@ describe.concurrent("a limiter that processes share", () => {
     })
   )
 
-  it.scopedLive("has so many places, which are free when calls end", () =>
+  it.scopedLive("shares maxConcurrent between processes, and frees a permit when its call ends", () =>
     Effect.gen(function* () {
       const { url } = yield* redisServer
       const one = yield* peer(url, { maxConcurrent: 2 })
@@ -170,7 +170,7 @@ describe.concurrent("a limiter that processes share", () => {
     })
   )
 
-  it.scopedLive("those who wait go in the order in which they came, of whichever process they are", () =>
+  it.scopedLive("serves waiting calls of all processes in order of arrival", () =>
     Effect.gen(function* () {
       const { url } = yield* redisServer
       const one = yield* peer(url, { maxConcurrent: 1 })
@@ -205,7 +205,7 @@ describe.concurrent("a limiter that processes share", () => {
     })
   )
 
-  it.scopedLive("who gives up gives back what it was promised", () =>
+  it.scopedLive("returns the booked capacity of a waiting call that is interrupted", () =>
     Effect.gen(function* () {
       const server = yield* redisServer
       const options = { capacity: 2, refillRate: 0.05, requestsPerMinute: 4, maxWait: "2 minutes" } as const
@@ -220,7 +220,7 @@ describe.concurrent("a limiter that processes share", () => {
     })
   )
 
-  it.scopedLive("interactive calls pass batch calls of other processes", () =>
+  it.scopedLive("serves interactive calls before batch calls of other processes", () =>
     Effect.gen(function* () {
       const { url } = yield* redisServer
       const one = yield* peer(url, { capacity: 1, refillRate: 1 })
@@ -236,26 +236,28 @@ describe.concurrent("a limiter that processes share", () => {
     })
   )
 
-  it.scopedLive("interactive calls pass batch calls of other processes to a place too, however long one may wait", () =>
-    Effect.gen(function* () {
-      const { url } = yield* redisServer
-      const options = { maxConcurrent: 1, maxWait: Duration.infinity, batch: { maxWait: Duration.infinity } }
-      const one = yield* peer(url, options)
-      const two = yield* peer(url, options)
-      const order: Array<string> = []
-      const said = (what: string) => Effect.sync(() => void order.push(what))
-      const held = yield* one.reserve(0)
-      const batch = yield* Effect.fork(RateLimiter.withPriority(one.limit(said("batch")), "batch"))
-      yield* waits(one, 1)
-      const call = yield* Effect.fork(two.limit(said("call")))
-      yield* waits(two, 1)
-      yield* held.settle(0)
-      yield* Fiber.joinAll([batch, call])
-      expect(order).toEqual(["call", "batch"])
-    })
+  it.scopedLive(
+    "gives a permit to an interactive call before a batch call of another process, with infinite maxWait",
+    () =>
+      Effect.gen(function* () {
+        const { url } = yield* redisServer
+        const options = { maxConcurrent: 1, maxWait: Duration.infinity, batch: { maxWait: Duration.infinity } }
+        const one = yield* peer(url, options)
+        const two = yield* peer(url, options)
+        const order: Array<string> = []
+        const said = (what: string) => Effect.sync(() => void order.push(what))
+        const held = yield* one.reserve(0)
+        const batch = yield* Effect.fork(RateLimiter.withPriority(one.limit(said("batch")), "batch"))
+        yield* waits(one, 1)
+        const call = yield* Effect.fork(two.limit(said("call")))
+        yield* waits(two, 1)
+        yield* held.settle(0)
+        yield* Fiber.joinAll([batch, call])
+        expect(order).toEqual(["call", "batch"])
+      })
   )
 
-  it.scopedLive("a refusal that one process hears of slows all of them", () =>
+  it.scopedLive("lowers the pace of all processes when one reports a refusal, and raises it after a success", () =>
     Effect.gen(function* () {
       const { url } = yield* redisServer
       const options = {
@@ -276,24 +278,26 @@ describe.concurrent("a limiter that processes share", () => {
   )
 })
 
-describe.concurrent("without Redis", () => {
-  it.scopedLive("fails with an error of its own, in the time that a command may take, and recovers by itself", () =>
-    Effect.gen(function* () {
-      const server = yield* redisServer
-      const one = yield* peer(server.url, { capacity: 5, refillRate: 1, whenAway: "fail" }, impatient)
-      yield* one.take()
-      yield* server.freeze
-      const [elapsed, error] = yield* Effect.timed(Effect.flip(one.take()))
-      expect(error).toMatchObject({ _tag: "SharedStateError", reason: "timeout" })
-      expect(Duration.toSeconds(elapsed)).toBeLessThan(10)
-      expect((yield* one.status).degraded).toBe(true)
-      yield* server.thaw
-      yield* eventually(Effect.isSuccess(one.take()))
-      expect((yield* one.status).degraded).toBe(false)
-    }).pipe(Effect.provide(quiet))
+describe.concurrent("RedisRateLimiter without Redis", () => {
+  it.scopedLive(
+    "fails with SharedStateError after the timeout with whenAway fail, and recovers when Redis is back",
+    () =>
+      Effect.gen(function* () {
+        const server = yield* redisServer
+        const one = yield* peer(server.url, { capacity: 5, refillRate: 1, whenAway: "fail" }, impatient)
+        yield* one.take()
+        yield* server.freeze
+        const [elapsed, error] = yield* Effect.timed(Effect.flip(one.take()))
+        expect(error).toMatchObject({ _tag: "SharedStateError", reason: "timeout" })
+        expect(Duration.toSeconds(elapsed)).toBeLessThan(10)
+        expect((yield* one.status).degraded).toBe(true)
+        yield* server.thaw
+        yield* eventually(Effect.isSuccess(one.take()))
+        expect((yield* one.status).degraded).toBe(false)
+      }).pipe(Effect.provide(quiet))
   )
 
-  it.scopedLive("a call ends with that error, which names its provider, and a fallback takes over", () =>
+  it.scopedLive("ends a call with a SharedStateError that names its provider, and lets a fallback answer", () =>
     Effect.gen(function* () {
       const server = yield* redisServer
       const limiter = yield* peer(server.url, { capacity: 5, refillRate: 1, whenAway: "fail" }, impatient)
@@ -321,7 +325,7 @@ describe.concurrent("without Redis", () => {
     }).pipe(Effect.provide(quiet))
   )
 
-  it.scopedLive("goes on with its share, and what it let through is counted when Redis is back", () =>
+  it.scopedLive("continues with a share of its limits, and counts those calls when Redis is back", () =>
     Effect.gen(function* () {
       const server = yield* redisServer
       const options = { requestsPerMinute: 40, capacity: 40, refillRate: 40, maxConcurrent: 4 }

@@ -53,9 +53,9 @@ const excess = (grants: ReadonlyArray<Grant>, capacity: number, perMillisecond: 
   return most
 }
 
-describe.concurrent("under random calls and interruptions in several processes", () => {
+describe.concurrent("RedisRateLimiter laws", () => {
   it.scopedLive(
-    "no bucket gives more than it may, no more calls are in flight than may be, and all is given back",
+    "exceeds no bucket and no concurrency limit under random interruptions, and gives everything back",
     () =>
       Effect.gen(function* () {
         const { url } = yield* redisServer
@@ -119,8 +119,8 @@ describe.concurrent("under random calls and interruptions in several processes",
   )
 })
 
-describe.concurrent("a process that is killed", () => {
-  it.scopedLive("gives its places back in the lease time, and had left no secret", () =>
+describe.concurrent("RedisRateLimiter after a killed process", () => {
+  it.scopedLive("frees the permits of a killed process after the lease time, and leaves no secret in Redis", () =>
     Effect.gen(function* () {
       const server = yield* redisServer
       const { url } = server
@@ -153,8 +153,8 @@ describe.concurrent("a process that is killed", () => {
   )
 })
 
-describe.concurrent("a Redis that is killed and started", () => {
-  it.scopedLive("knows again what is in flight and what was had, and no call is lost", () =>
+describe.concurrent("RedisRateLimiter after a Redis restart", () => {
+  it.scopedLive("restores calls in flight and used requests after Redis lost its data, and loses no call", () =>
     Effect.gen(function* () {
       const server = yield* redisServer
       const options = { name: "test", maxConcurrent: 2, requestsPerMinute: 20, capacity: 20, refillRate: 1000 }

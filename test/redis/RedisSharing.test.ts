@@ -52,8 +52,8 @@ const chats = (llms: ReadonlyArray<LLM.Service>, times: number) =>
     { concurrency: "unbounded" }
   )
 
-describe.concurrent("the models of several processes", () => {
-  it.scopedLive("have what their keys may do at once together", () =>
+describe.concurrent("Models with RedisSharing", () => {
+  it.scopedLive("shares the concurrency cap of a key between processes", () =>
     Effect.gen(function* () {
       const { url } = yield* redisServer
       const provider = yield* witness("50 millis")
@@ -65,7 +65,7 @@ describe.concurrent("the models of several processes", () => {
     })
   )
 
-  it.scopedLive("have their limits together", () =>
+  it.scopedLive("shares the rate limit of a model between processes", () =>
     Effect.gen(function* () {
       const { url } = yield* redisServer
       const provider = yield* SimulatedProvider.make()
@@ -77,7 +77,7 @@ describe.concurrent("the models of several processes", () => {
   )
 
   it.scopedLive(
-    "do not share the limits of a model whose provider and model name, joined by a hyphen, read the same",
+    "keeps the limits of models apart whose provider and model names read the same joined by a hyphen",
     () =>
       Effect.gen(function* () {
         const { url } = yield* redisServer
@@ -105,7 +105,7 @@ describe.concurrent("the models of several processes", () => {
       })
   )
 
-  it.scopedLive("know which keys are disabled", () =>
+  it.scopedLive("shares disabled keys between processes", () =>
     Effect.gen(function* () {
       const { url } = yield* redisServer
       const provider = yield* SimulatedProvider.make()
@@ -118,8 +118,8 @@ describe.concurrent("the models of several processes", () => {
   )
 })
 
-describe.concurrent("the keys of several gateways", () => {
-  it.scopedLive("have their limits and their budgets together", () =>
+describe.concurrent("Access with RedisSharing", () => {
+  it.scopedLive("shares rate limits and budgets of virtual keys between gateways", () =>
     Effect.gen(function* () {
       const { url } = yield* redisServer
       const secret = "sk-team"

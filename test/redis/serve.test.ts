@@ -31,8 +31,8 @@ const fileFor = (baseUrl: string) =>
     return path
   })
 
-describe.concurrent("gateways that are given one Redis", () => {
-  it.scopedLive("keep one truth of their keys", () =>
+describe.concurrent("effect-llm serve with a shared Redis", () => {
+  it.scopedLive("shares the concurrency cap of a key between gateway processes", () =>
     Effect.gen(function* () {
       const { url } = yield* redisServer
       const provider = yield* witness("100 millis")
@@ -51,7 +51,7 @@ describe.concurrent("gateways that are given one Redis", () => {
     }).pipe(Effect.provide(NodeFileSystem.layer))
   )
 
-  it.scopedLive("know the keys of clients that were made and revoked at one of them", () =>
+  it.scopedLive("accepts a key created at another gateway process, and rejects it once it is revoked there", () =>
     Effect.gen(function* () {
       const { url } = yield* redisServer
       const provider = yield* SimulatedProvider.make()
@@ -117,8 +117,8 @@ const hanging = (provider: SimulatedProvider.Service, url: string) =>
     yield* Effect.promise(async () => reader?.read())
   })
 
-describe("a gateway with Redis that was reloaded", () => {
-  it.scopedLive("ends by itself at SIGTERM", () =>
+describe("effect-llm serve with Redis after reloads", () => {
+  it.scopedLive("exits at SIGTERM within its grace period after reloads", () =>
     Effect.gen(function* () {
       const { url } = yield* redisServer
       const provider = yield* SimulatedProvider.make()
@@ -131,10 +131,10 @@ describe("a gateway with Redis that was reloaded", () => {
   )
 
   for (const [state, change] of [
-    ["answers nothing", (server: RedisServer) => server.freeze],
-    ["is gone", (server: RedisServer) => server.kill]
+    ["sends no reply", (server: RedisServer) => server.freeze],
+    ["is down", (server: RedisServer) => server.kill]
   ] as const) {
-    it.scopedLive(`ends at SIGINT and a signal after it while a call hangs and Redis ${state}`, () =>
+    it.scopedLive(`exits at a signal after SIGINT while a call hangs and Redis ${state}`, () =>
       Effect.gen(function* () {
         const server = yield* redisServer
         const provider = yield* SimulatedProvider.make()
@@ -148,7 +148,7 @@ describe("a gateway with Redis that was reloaded", () => {
     )
   }
 
-  it.scopedLive("ends at SIGTERM where Redis was never there", () =>
+  it.scopedLive("exits at SIGTERM while a call hangs and Redis was never reachable", () =>
     Effect.gen(function* () {
       const server = yield* redisServer
       yield* server.kill
