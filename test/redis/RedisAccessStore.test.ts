@@ -149,7 +149,7 @@ describe.concurrent("RedisAccessStore failures", () => {
       yield* store.put(key("a", 1))
       yield* Effect.promise(() => server.client.hset("effect-llm:{access:test}:keys", hashOf("a"), `{"id":1}`))
       const error = yield* Effect.flip(store.find(hashOf("a")))
-      expect(error.message).toContain("not as a key must be")
+      expect(error.message).toContain("not a valid virtual key")
     })
   )
 })

@@ -4,7 +4,7 @@ import { Clock, Duration, Effect, FastCheck, Runtime, TestClock } from "effect"
 import type { Scope } from "effect"
 import * as KeyPool from "../../src/keyPool/KeyPool.js"
 import * as Pool from "../../src/redis/keyPool/options.js"
-import * as Steps from "../../src/redis/keyPool/scripts.js"
+import * as Scripts from "../../src/redis/keyPool/scripts.js"
 import * as Redis from "../../src/redis/Redis.js"
 import type { Strategy } from "../../src/redis/RedisKeyPool.js"
 import type { RedisServer } from "../support/redisServer.js"
@@ -22,7 +22,7 @@ const strategies = {
 const isStrategy = (name: string): name is keyof typeof strategies => name in strategies
 
 /** A clock that the test turns, in place of Redis's own. The tests' keys have no other use for this name. */
-const turned = Steps.make(`local now = tonumber(redis.call("GET", "clock"))`)
+const turned = Scripts.make(`local now = tonumber(redis.call("GET", "clock"))`)
 
 type Action =
   | { readonly _tag: "Acquire"; readonly exclude: ReadonlyArray<string>; readonly patient: boolean }
