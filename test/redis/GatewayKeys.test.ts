@@ -1,4 +1,4 @@
-/** Two gateways whose keys are in one Redis. */
+/** Gateways that share their keys in one Redis. */
 import { describe, expect, it } from "@effect/vitest"
 import { Effect, Logger, LogLevel } from "effect"
 import { AccessStore } from "../../src/gateway/index.js"

@@ -11,12 +11,12 @@ import { redisCluster, redisServer } from "../support/redisServer.js"
 
 const quiet = Logger.withMinimumLogLevel(LogLevel.None)
 
-/** A store of a gateway of its own, as far as Redis can tell. */
+/** A store with its own connection, like that of a separate gateway. */
 const peer = ({ url }: RedisServer, options: Partial<RedisAccessStore.Options> = {}) =>
   Effect.gen(function* () {
     const redis = yield* Redis.make({ url, timeout: "1 minute", probeInterval: "50 millis" })
-    const all = { name: "test", cacheTime: "30 millis", ...options } as const
-    return yield* Effect.provideService(RedisAccessStore.make(all), Redis.Redis, redis)
+    const storeOptions = { name: "test", cacheTime: "30 millis", ...options } as const
+    return yield* Effect.provideService(RedisAccessStore.make(storeOptions), Redis.Redis, redis)
   })
 
 const hashOf = (secret: string) => createHash("sha256").update(secret).digest("hex")
@@ -36,7 +36,7 @@ const full = key("b", 2, {
   expiresAt: DateTime.unsafeMake("2999-01-01")
 })
 
-const isGone = (store: AccessStore.Store, secret: string) =>
+const becomesUnknown = (store: AccessStore.Store, secret: string) =>
   eventually(Effect.map(store.find(hashOf(secret)), Option.isNone))
 
 describe.concurrent("RedisAccessStore", () => {
@@ -44,7 +44,7 @@ describe.concurrent("RedisAccessStore", () => {
     "returns a key as it was put from every store, and keeps its first creation time when it is put again",
     () =>
       Effect.gen(function* () {
-        // A cluster keeps its rules: no step uses keys of two slots.
+        // A cluster rejects a script that uses keys of two slots.
         const server = yield* redisCluster
         const [one, other] = [yield* peer(server), yield* peer(server)]
         expect(yield* other.find(full.hash)).toEqual(Option.none())
@@ -52,7 +52,7 @@ describe.concurrent("RedisAccessStore", () => {
         yield* one.put(key("a", 1))
         expect(yield* other.find(full.hash)).toEqual(Option.some(full))
         expect(yield* other.list).toEqual([key("a", 1), full])
-        // What is put again is as it is now, and as old as it was.
+        // A repeated put replaces the key, except its creation time.
         yield* other.put({ ...full, label: "new", createdAt: DateTime.unsafeMake(9000) })
         yield* Effect.sleep("40 millis")
         expect(yield* one.find(full.hash)).toEqual(Option.some({ ...full, label: "new" }))
@@ -71,10 +71,10 @@ describe.concurrent("RedisAccessStore", () => {
         yield* other.find(hashOf("a"))
         expect(yield* one.remove("key-a")).toBe(true)
         expect(yield* one.remove("key-a")).toBe(false)
-        // At once where it was revoked.
+        // Without delay in the store that revoked it.
         expect(yield* one.find(hashOf("a"))).toEqual(Option.none())
-        yield* isGone(other, "a")
-        // A gateway that has it configured starts anew.
+        yield* becomesUnknown(other, "a")
+        // A gateway starts with the revoked key configured.
         const access = Access.make({ keys: [{ key: "a" }, { key: "c" }] })
         const again = yield* Effect.provideService(access, AccessStore.AccessStore, yield* peer(server))
         expect((yield* Effect.either(again.caller(Option.some(Redacted.make("a")))))._tag).toBe("Left")
@@ -93,7 +93,7 @@ describe.concurrent("RedisAccessStore", () => {
         )
       const isGood = (access: Access.Service, secret: string) =>
         Effect.map(Effect.either(access.caller(Option.some(Redacted.make(secret)))), Either.isRight)
-      // It goes on with what it was started with.
+      // The older gateway keeps the keys that it was started with.
       const old = yield* gateway("removed", "kept")
       const young = yield* gateway("kept")
       expect([yield* isGood(old, "kept"), yield* isGood(young, "kept")]).toEqual([true, true])
@@ -132,7 +132,7 @@ describe.concurrent("RedisAccessStore failures", () => {
       yield* store.find(hashOf("a"))
       yield* forgetful.find(hashOf("a"))
       yield* server.kill
-      // Longer than the cacheTime, and than the shorter keepTime.
+      // Longer than the cacheTime and the shorter keepTime.
       yield* Effect.sleep("80 millis")
       expect(yield* store.find(hashOf("a"))).toEqual(Option.some(key("a", 1)))
       expect(yield* Effect.flip(store.find(hashOf("b")))).toBeInstanceOf(AccessStore.AccessStoreError)

@@ -20,10 +20,13 @@ describe.concurrent("RedisCacheStore", () => {
   it.scopedLive("stores, expires, removes, clears and counts entries, as PersistenceStore over Redis does", () =>
     Effect.gen(function* () {
       const server = yield* redisServer
-      const own = Layer.provide(RedisCacheStore.layer({ name: "answers" }), Redis.layer({ url: server.url }))
-      const effects = Layer.provide(PersistenceStore.layer("answers"), PersistenceRedis.layer({ port: server.port }))
+      const ownStore = Layer.provide(RedisCacheStore.layer({ name: "answers" }), Redis.layer({ url: server.url }))
+      const persistenceStore = Layer.provide(
+        PersistenceStore.layer("answers"),
+        PersistenceRedis.layer({ port: server.port })
+      )
       yield* Effect.promise(() => server.client.set("another", "stays"))
-      for (const layer of [own, effects]) {
+      for (const layer of [ownStore, persistenceStore]) {
         yield* Effect.gen(function* () {
           const { clear, get, remove, set, size } = yield* CacheStore.CacheStore
           expect(yield* get("a")).toEqual(Option.none())

@@ -114,7 +114,7 @@ describe.concurrent("RedisKeyPool", () => {
         expect((yield* two.status).keys[0]?.weight).toBe(7)
         expect(yield* Effect.flip(one.reweight("a", 0))).toMatchObject({ _tag: "InvalidPoolError" })
         expect(yield* Effect.flip(one.reweight("x", 1))).toMatchObject({ _tag: "InvalidPoolError" })
-        // Another process that comes with the weight it has always had does not undo it.
+        // A process that starts with the old configured weight does not undo the change.
         const three = yield* pool(server, keys)
         expect((yield* three.status).keys[0]?.weight).toBe(7)
       })
@@ -159,7 +159,7 @@ describe.concurrent("RedisKeyPool across processes", () => {
       yield* settleAll(yield* acquire(one, 1), Refused())
       expect((yield* two.status).keys.map(({ state }) => state._tag)).toEqual(["Cooling", "Cooling", "Disabled"])
       expect((yield* Effect.flip(two.acquire({ cooling: "fail" })))._tag).toBe("RateLimitError")
-      // The wait ends when the key is good to be tried, and only one may.
+      // The wait ends when the key is half-open, and only one call can probe it.
       const probe = yield* two.acquire()
       expect(probe.key.id).toBe("c")
       expect((yield* Effect.flip(one.acquire({ ...atOnce, exclude: new Set(["a", "b"]) })))._tag).toBe(
@@ -217,7 +217,7 @@ describe.concurrent("RedisKeyPool waiters", () => {
     () =>
       Effect.gen(function* () {
         const server = yield* redisServer
-        // It looks again by itself after a minute only: what is given back here is what wakes them.
+        // The next poll is in a minute: only returned keys wake the waiters.
         const self = yield* pool(server, [key("a", { maxConcurrency: 1 }), key("b", { maxConcurrency: 1 })], {
           pollInterval: "1 minute"
         })
@@ -261,7 +261,7 @@ describe.concurrent("RedisKeyPool waiters", () => {
     () =>
       Effect.gen(function* () {
         const server = yield* redisServer
-        // Leases that are lost would not come back before the test is over.
+        // A lost lease would not expire before the end of the test.
         const keys = [key("a", { maxConcurrency: 2 }), key("b", { maxConcurrency: 1 })]
         const options = { leaseTime: "1 minute", pollInterval: "3 millis" } as const
         const pools = yield* Effect.all([pool(server, keys, options), pool(server, keys, options)])

@@ -1,4 +1,4 @@
-/** What happens to the pool when a process, or Redis itself, goes away. */
+/** The pool when a process or Redis is killed or hangs. */
 import { describe, expect, it } from "@effect/vitest"
 import { Duration, Effect, Fiber, Logger, LogLevel, Stream } from "effect"
 import type { Scope } from "effect"
@@ -23,15 +23,15 @@ const becomes = (redis: Redis.Service, availability: Redis.Availability) =>
     Stream.runDrain
   )
 
-/** In milliseconds, for a Redis that does not answer. */
+/** In milliseconds, for a Redis that sends no reply. */
 const timeout = 500
 
 const quietly = Effect.provide(Logger.minimumLogLevel(LogLevel.None))
 
 const leases = (server: RedisServer) => Effect.promise(() => server.client.zcard("effect-llm:{pool:test}:leases"))
 
-/** A process of its own that holds keys of this pool. */
-const holder = (server: RedisServer, times: number): Effect.Effect<ChildProcess, never, Scope.Scope> =>
+/** A separate process that holds keys of this pool. */
+const keyHolder = (server: RedisServer, times: number): Effect.Effect<ChildProcess, never, Scope.Scope> =>
   Effect.flatMap(compiled(new URL("../support/keyHolder.ts", import.meta.url)), (path) =>
     Effect.acquireRelease(
       Effect.async<ChildProcess>((resume) => {
@@ -50,8 +50,8 @@ describe.concurrent("RedisKeyPool after a killed process", () => {
     Effect.gen(function* () {
       const server = yield* redisServer
       const self = yield* pool(server, [key("a", { maxConcurrency: 2 })])
-      const child = yield* holder(server, 2)
-      // More than the lease time: it renews them.
+      const child = yield* keyHolder(server, 2)
+      // Longer than the lease time, in which the process renews its leases.
       yield* Effect.sleep("1700 millis")
       expect((yield* Effect.flip(self.acquire(atOnce)))._tag).toBe("RateLimitError")
       const waiting = yield* Effect.fork(acquire(self, 2))
@@ -79,7 +79,7 @@ describe.concurrent("RedisKeyPool after a Redis crash", () => {
           yield* self.disable("c")
           yield* self.rest("d", "1 minute")
           const before = yield* acquire(self, 3)
-          // It hears from Redis three times a lease.
+          // Longer than a third of the lease time, so that the process has received the state of the keys.
           yield* Effect.sleep("500 millis")
 
           yield* server.kill
@@ -95,13 +95,13 @@ describe.concurrent("RedisKeyPool after a Redis crash", () => {
             [undefined, "Disabled"],
             [undefined, "Cooling"]
           ])
-          // What ends meanwhile was begun with Redis, and it is told of that later.
+          // The end of a call that started with Redis is sent later.
           const [first, ...others] = before
           yield* first?.settle(Served({ latency: 3 })) ?? Effect.void
 
           yield* server.start
           yield* becomes(redis, "up")
-          // It has forgotten everything, and learns of the calls in flight that it gave keys to.
+          // Redis has lost its data, and receives the calls in flight whose keys it had given.
           yield* eventually(Effect.map(inFlight(self), (calls) => calls === 2))
           const after = yield* self.status
           expect(after.degraded).toBe(false)
@@ -171,7 +171,7 @@ describe.concurrent("RedisKeyPool with a hanging Redis", () => {
           const options = { leaseTime: "1 minute", whenAway: "fail", timeout } as const
           const { pool: self, redis } = yield* processOf(server, [key("a", { maxConcurrency: 1 })], options)
           yield* becomes(redis, "up")
-          // Redis knows the scripts: what is sent while it hangs will be done.
+          // Redis has cached the scripts: commands that are sent while it hangs will be executed.
           yield* self.withKey(() => Effect.void)
           yield* server.freeze
           const calls = yield* Effect.forEach([1, 2, 3], () => Effect.fork(Effect.timed(Effect.flip(self.acquire()))))
@@ -179,12 +179,12 @@ describe.concurrent("RedisKeyPool with a hanging Redis", () => {
             expect(error._tag).toBe("SharedStateError")
             expect(Duration.toMillis(took)).toBeLessThan(10 * timeout)
           }
-          // Nothing is sent.
+          // These calls send no command.
           for (const error of yield* Effect.replicateEffect(Effect.flip(self.acquire()), 20))
             expect(error).toMatchObject({ _tag: "SharedStateError", reason: "connection" })
           yield* server.thaw
           yield* becomes(redis, "up")
-          // The lease that was granted when nobody listened any more would else last for a minute.
+          // The lease that was granted after the timeout would last for a minute if it were not withdrawn.
           yield* eventually(Effect.map(leases(server), (count) => count === 0))
           const lease = yield* self.acquire()
           yield* server.freeze
@@ -234,7 +234,7 @@ describe.concurrent("secrets of RedisKeyPool", () => {
           )
         )
       }
-      // The three above, and the names and values of the pool's two keys; that of the probe of Redis may have expired.
+      // The three above, and the names and values of the pool's two Redis keys; the key of the probe may have expired.
       expect(seen.length).toBeGreaterThanOrEqual(7)
       expect(inspect(seen, { depth: Infinity })).not.toContain("canary")
       for (const name of yield* Effect.promise(() => client.keys("*pool*"))) {

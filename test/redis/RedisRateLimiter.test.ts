@@ -13,16 +13,16 @@ import * as RedisRateLimiter from "../../src/redis/RedisRateLimiter.js"
 import { eventually } from "../support/eventually.js"
 import type { RedisServer } from "../support/redisServer.js"
 import { redisServer } from "../support/redisServer.js"
-import { witness } from "./crowd.js"
+import { recordingProvider } from "./callerProcesses.js"
 
-const quick: Redis.CommonOptions = { timeout: "1 minute", probeInterval: "50 millis" }
+const longTimeout: Redis.CommonOptions = { timeout: "1 minute", probeInterval: "50 millis" }
 
-/** For a Redis that does not answer. */
-const impatient: Redis.CommonOptions = { timeout: "1 second" }
+/** For a Redis that sends no reply. */
+const shortTimeout: Redis.CommonOptions = { timeout: "1 second" }
 
-/** A process of its own, as far as Redis can tell. */
-const peer = (url: string, options: Partial<RedisRateLimiter.Options>, terms: Redis.CommonOptions = {}) =>
-  Effect.flatMap(Redis.make({ url, ...quick, ...terms }), (redis) =>
+/** A limiter with its own connection, like that of a separate process. */
+const peer = (url: string, options: Partial<RedisRateLimiter.Options>, redisOptions: Redis.CommonOptions = {}) =>
+  Effect.flatMap(Redis.make({ url, ...longTimeout, ...redisOptions }), (redis) =>
     Effect.provideService(RedisRateLimiter.make({ name: "test", ...options }), Redis.Redis, redis)
   )
 
@@ -34,8 +34,8 @@ const waitFor = <A, R>(effect: Effect.Effect<A, RateLimiter.LimitError, R>) =>
 const refusedFor = (limiter: Service, n = 1) =>
   Effect.map(waitFor(limiter.take(n, { maxWait: 0 })), (wait) => Option.getOrElse(wait, () => 0))
 
-/** A stopwatch that goes by Redis's clock, in milliseconds. */
-const watch = ({ client }: RedisServer) => {
+/** A stopwatch with Redis's clock, in milliseconds. */
+const stopwatch = ({ client }: RedisServer) => {
   const now = Effect.promise(async () => {
     const [seconds = 0, micros = 0] = await client.time()
     return Number(seconds) * 1000 + Number(micros) / 1000
@@ -43,13 +43,13 @@ const watch = ({ client }: RedisServer) => {
   return Effect.map(now, (start) => Effect.map(now, (end) => end - start))
 }
 
-/** A wait that was so long when the stopwatch was started, and is asked for now. */
-const left = (actual: number, atFirst: number, elapsed: number) => {
+/** Checks a wait that was `atFirst` when the stopwatch was started. */
+const expectRemaining = (actual: number, atFirst: number, elapsed: number) => {
   expect(actual).toBeGreaterThanOrEqual(atFirst - elapsed - 1)
   expect(actual).toBeLessThanOrEqual(atFirst + 1)
 }
 
-const waits = (limiter: Service, calls: number) =>
+const hasWaiting = (limiter: Service, calls: number) =>
   eventually(Effect.map(limiter.status, ({ waiting }) => waiting === calls))
 
 describe.concurrent("RedisRateLimiter", () => {
@@ -59,16 +59,16 @@ describe.concurrent("RedisRateLimiter", () => {
       const { url } = server
       const one = yield* peer(url, { capacity: 3, refillRate: 0.01 })
       const two = yield* peer(url, { capacity: 3, refillRate: 0.01 })
-      const since = yield* watch(server)
+      const since = yield* stopwatch(server)
       yield* one.take(2)
       expect(yield* two.tryTake()).toBe(true)
       expect(yield* one.tryTake()).toBe(false)
-      left(yield* refusedFor(two), 100_000, yield* since)
+      expectRemaining(yield* refusedFor(two), 100_000, yield* since)
       const others = { name: "others", capacity: 3, refillRate: 10 }
       const [three, four] = [yield* peer(url, others), yield* peer(url, others)]
-      const elapsed = yield* watch(server)
+      const elapsed = yield* stopwatch(server)
       yield* Effect.all([three.take(2), four.take(2), three.take(), four.take()], { concurrency: 4 })
-      // Three at once and the others a tenth of a second apart; timers may be early by a millisecond.
+      // Three at once and the others a tenth of a second apart; timers can be early by a millisecond.
       expect(yield* elapsed).toBeGreaterThan(295)
     })
   )
@@ -76,7 +76,7 @@ describe.concurrent("RedisRateLimiter", () => {
   it.scopedLive("keeps the limits of two names apart that differ only in braces or escapes", () =>
     Effect.gen(function* () {
       const { url } = yield* redisServer
-      const redis = yield* Redis.make({ url, ...quick })
+      const redis = yield* Redis.make({ url, ...longTimeout })
       const named = (name: string) =>
         Effect.provideService(RedisRateLimiter.make({ name, capacity: 1, refillRate: 0.001 }), Redis.Redis, redis)
       for (const name of ["t{1}", "t_1_", "t%7b1%7d"]) {
@@ -91,11 +91,11 @@ describe.concurrent("RedisRateLimiter", () => {
     Effect.gen(function* () {
       const server = yield* redisServer
       const one = yield* peer(server.url, { capacity: 1, refillRate: 0.01, maxWait: "50 seconds" })
-      const elapsedSince = yield* watch(server)
+      const elapsedSince = yield* stopwatch(server)
       yield* one.take()
       const [elapsed, error] = yield* Effect.timed(Effect.flip(one.take()))
       expect(error).toMatchObject({ _tag: "RateLimitError", source: "limiter" })
-      left(
+      expectRemaining(
         Option.getOrElse(Option.map(LLMError.retryAfter(error), Duration.toMillis), () => 0),
         100_000,
         yield* elapsedSince
@@ -113,10 +113,10 @@ describe.concurrent("RedisRateLimiter", () => {
       const server = yield* redisServer
       const one = yield* peer(server.url, { requestsPerMinute: 3, capacity: 100, refillRate: 100 })
       const two = yield* peer(server.url, { requestsPerMinute: 3, capacity: 100, refillRate: 100 })
-      const elapsed = yield* watch(server)
+      const elapsed = yield* stopwatch(server)
       yield* one.take()
       yield* two.take(2)
-      left(yield* refusedFor(one), 60_500, yield* elapsed)
+      expectRemaining(yield* refusedFor(one), 60_500, yield* elapsed)
       expect((yield* two.status).minute).toEqual({ available: 0, limit: 3 })
     })
   )
@@ -126,16 +126,16 @@ describe.concurrent("RedisRateLimiter", () => {
       const server = yield* redisServer
       const one = yield* peer(server.url, { capacity: 100, refillRate: 100, tokensPerMinute: 600 })
       const two = yield* peer(server.url, { capacity: 100, refillRate: 100, tokensPerMinute: 600 })
-      const elapsed = yield* watch(server)
-      /** What is in the bucket, but for what has been refilled: ten a second. */
-      const has = (available: number | undefined, tokens: number) =>
+      const elapsed = yield* stopwatch(server)
+      /** Checks the bucket, with a refill of ten tokens a second. */
+      const expectAvailable = (available: number | undefined, tokens: number) =>
         Effect.map(elapsed, (millis) => {
           expect(available).toBeGreaterThanOrEqual(tokens - 1)
           expect(available).toBeLessThanOrEqual(tokens + millis / 100 + 1)
         })
       const held = yield* one.reserve(600)
       const error = yield* Effect.flip(two.reserve(100, { maxWait: "1 second" }))
-      left(
+      expectRemaining(
         Option.getOrElse(Option.map(LLMError.retryAfter(error), Duration.toMillis), () => 0),
         10_000,
         yield* elapsed
@@ -145,10 +145,10 @@ describe.concurrent("RedisRateLimiter", () => {
       yield* held.settle(0)
       const status = yield* two.status
       expect(status.tokens?.reserved).toBe(0)
-      yield* has(status.tokens?.available, 500)
+      yield* expectAvailable(status.tokens?.available, 500)
       const owed = yield* two.reserve(500)
       yield* owed.settle(700)
-      yield* has((yield* one.status).tokens?.available, -200)
+      yield* expectAvailable((yield* one.status).tokens?.available, -200)
     })
   )
 
@@ -161,7 +161,7 @@ describe.concurrent("RedisRateLimiter", () => {
       const second = yield* two.reserve(0)
       expect(yield* Effect.flip(one.reserve(0, { maxWait: "50 millis" }))).toMatchObject({ source: "limiter" })
       const third = yield* Effect.fork(one.reserve(0))
-      yield* waits(one, 1)
+      yield* hasWaiting(one, 1)
       expect((yield* one.status).concurrency).toEqual({ inFlight: 2, limit: 2 })
       yield* second.settle(0)
       yield* (yield* Fiber.join(third)).settle(0)
@@ -196,7 +196,7 @@ describe.concurrent("RedisRateLimiter", () => {
             ([here, there]) => here.waiting + there.waiting === n && here.concurrency?.inFlight === 1
           )
         )
-        // Longer than requests of two processes may differ in the time that they take.
+        // Longer than the difference in latency between two processes.
         yield* Effect.sleep("150 millis")
       }
       yield* Deferred.succeed(gate, undefined)
@@ -210,13 +210,13 @@ describe.concurrent("RedisRateLimiter", () => {
       const server = yield* redisServer
       const options = { capacity: 2, refillRate: 0.05, requestsPerMinute: 4, maxWait: "2 minutes" } as const
       const one = yield* peer(server.url, options)
-      const elapsed = yield* watch(server)
+      const elapsed = yield* stopwatch(server)
       yield* one.take(2)
-      const waiting = yield* Effect.forEach([1, 2], (n) => Effect.zipLeft(Effect.fork(one.take()), waits(one, n)))
-      left(yield* refusedFor(one), 60_500, yield* elapsed)
+      const waiting = yield* Effect.forEach([1, 2], (n) => Effect.zipLeft(Effect.fork(one.take()), hasWaiting(one, n)))
+      expectRemaining(yield* refusedFor(one), 60_500, yield* elapsed)
       yield* Fiber.interruptAll(waiting)
       expect((yield* one.status).waiting).toBe(0)
-      left(yield* refusedFor(one), 20_000, yield* elapsed)
+      expectRemaining(yield* refusedFor(one), 20_000, yield* elapsed)
     })
   )
 
@@ -226,11 +226,11 @@ describe.concurrent("RedisRateLimiter", () => {
       const one = yield* peer(url, { capacity: 1, refillRate: 1 })
       const two = yield* peer(url, { capacity: 1, refillRate: 1 })
       const order: Array<string> = []
-      const said = (what: string) => Effect.sync(() => void order.push(what))
+      const record = (label: string) => Effect.sync(() => void order.push(label))
       yield* one.take()
-      const batch = yield* Effect.fork(Effect.zipRight(RateLimiter.withPriority(one.take(), "batch"), said("batch")))
-      yield* waits(one, 1)
-      const others = yield* Effect.forEach([1, 2], (n) => Effect.fork(Effect.zipRight(two.take(), said(`call ${n}`))))
+      const batch = yield* Effect.fork(Effect.zipRight(RateLimiter.withPriority(one.take(), "batch"), record("batch")))
+      yield* hasWaiting(one, 1)
+      const others = yield* Effect.forEach([1, 2], (n) => Effect.fork(Effect.zipRight(two.take(), record(`call ${n}`))))
       yield* Fiber.joinAll([batch, ...others])
       expect(order).toEqual(["call 1", "call 2", "batch"])
     })
@@ -245,12 +245,12 @@ describe.concurrent("RedisRateLimiter", () => {
         const one = yield* peer(url, options)
         const two = yield* peer(url, options)
         const order: Array<string> = []
-        const said = (what: string) => Effect.sync(() => void order.push(what))
+        const record = (label: string) => Effect.sync(() => void order.push(label))
         const held = yield* one.reserve(0)
-        const batch = yield* Effect.fork(RateLimiter.withPriority(one.limit(said("batch")), "batch"))
-        yield* waits(one, 1)
-        const call = yield* Effect.fork(two.limit(said("call")))
-        yield* waits(two, 1)
+        const batch = yield* Effect.fork(RateLimiter.withPriority(one.limit(record("batch")), "batch"))
+        yield* hasWaiting(one, 1)
+        const call = yield* Effect.fork(two.limit(record("call")))
+        yield* hasWaiting(two, 1)
         yield* held.settle(0)
         yield* Fiber.joinAll([batch, call])
         expect(order).toEqual(["call", "batch"])
@@ -284,7 +284,7 @@ describe.concurrent("RedisRateLimiter without Redis", () => {
     () =>
       Effect.gen(function* () {
         const server = yield* redisServer
-        const one = yield* peer(server.url, { capacity: 5, refillRate: 1, whenAway: "fail" }, impatient)
+        const one = yield* peer(server.url, { capacity: 5, refillRate: 1, whenAway: "fail" }, shortTimeout)
         yield* one.take()
         yield* server.freeze
         const [elapsed, error] = yield* Effect.timed(Effect.flip(one.take()))
@@ -300,9 +300,9 @@ describe.concurrent("RedisRateLimiter without Redis", () => {
   it.scopedLive("ends a call with a SharedStateError that names its provider, and lets a fallback answer", () =>
     Effect.gen(function* () {
       const server = yield* redisServer
-      const limiter = yield* peer(server.url, { capacity: 5, refillRate: 1, whenAway: "fail" }, impatient)
-      const provider = yield* witness(0)
-      const over = (limiter: Service) =>
+      const limiter = yield* peer(server.url, { capacity: 5, refillRate: 1, whenAway: "fail" }, shortTimeout)
+      const provider = yield* recordingProvider(0)
+      const llmOver = (limiter: Service) =>
         LLM.make({ model: "simulated", retry: false }).pipe(
           Effect.provideService(RateLimiter.RateLimiter, limiter),
           Effect.provide(
@@ -313,12 +313,12 @@ describe.concurrent("RedisRateLimiter without Redis", () => {
           ),
           Effect.provide(NodeHttpClient.layer)
         )
-      const shared = yield* over(limiter)
+      const shared = yield* llmOver(limiter)
       yield* server.freeze
       const error = yield* Effect.flip(shared.chat("hello"))
       expect(error).toMatchObject({ _tag: "SharedStateError", provider: "simulated", model: "simulated" })
       expect(provider.arrivals).toEqual([])
-      const alone = yield* over(yield* RateLimiter.make())
+      const alone = yield* llmOver(yield* RateLimiter.make())
       const llm = yield* Fallback.make([alone])(shared)
       expect((yield* llm.chat("hello")).text).toContain("hello")
       yield* server.thaw
@@ -329,14 +329,14 @@ describe.concurrent("RedisRateLimiter without Redis", () => {
     Effect.gen(function* () {
       const server = yield* redisServer
       const options = { requestsPerMinute: 40, capacity: 40, refillRate: 40, maxConcurrent: 4 }
-      const one = yield* peer(server.url, options, impatient)
-      const two = yield* peer(server.url, options, impatient)
+      const one = yield* peer(server.url, options, shortTimeout)
+      const two = yield* peer(server.url, options, shortTimeout)
       yield* one.take()
       yield* server.freeze
       const places = yield* Effect.forEach([1, 2], () => two.reserve(0))
       expect(yield* Effect.flip(two.reserve(0, { maxWait: "50 millis" }))).toMatchObject({ _tag: "RateLimitError" })
       yield* server.thaw
-      // One before, two without Redis, and one that may have been granted and whose reply came too late.
+      // One before the outage, two during it, and one that may have been granted in a reply after the timeout.
       yield* eventually(Effect.map(one.status, ({ minute }) => minute?.available === 36))
       yield* Effect.forEach(places, (place) => place.settle(0))
     }).pipe(Effect.provide(quiet))

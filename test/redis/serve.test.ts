@@ -1,4 +1,4 @@
-/** Several gateways behind one Redis, as processes. */
+/** Gateway processes that share one Redis. */
 import { FileSystem } from "@effect/platform"
 import { NodeFileSystem } from "@effect/platform-node"
 import { describe, expect, it } from "@effect/vitest"
@@ -10,7 +10,7 @@ import { post, send } from "../gateway/support/http.js"
 import { eventually, until } from "../support/eventually.js"
 import type { RedisServer } from "../support/redisServer.js"
 import { redisServer } from "../support/redisServer.js"
-import { witness } from "./crowd.js"
+import { recordingProvider } from "./callerProcesses.js"
 
 const { program } = bundled()
 
@@ -18,7 +18,7 @@ const started = serving(program)
 
 const question = { model: "m", messages: [{ role: "user", content: "Hello" }] }
 
-/** A file with a model whose one key may be used twice at once. */
+/** A file with a model whose only key has a concurrency cap of two. */
 const fileFor = (baseUrl: string) =>
   Effect.gen(function* () {
     const files = yield* FileSystem.FileSystem
@@ -35,7 +35,7 @@ describe.concurrent("effect-llm serve with a shared Redis", () => {
   it.scopedLive("shares the concurrency cap of a key between gateway processes", () =>
     Effect.gen(function* () {
       const { url } = yield* redisServer
-      const provider = yield* witness("100 millis")
+      const provider = yield* recordingProvider("100 millis")
       const config = yield* fileFor(provider.baseUrl)
       const gateways = yield* Effect.all(
         [1, 2].map(() => started({ EFFECT_LLM_CONFIG: config, REDIS_URL: url })),
@@ -47,7 +47,7 @@ describe.concurrent("effect-llm serve with a shared Redis", () => {
         { concurrency: "unbounded" }
       )
       expect(new Set(statuses)).toEqual(new Set([200]))
-      expect(provider.mostInFlight()).toBe(2)
+      expect(provider.maxInFlight()).toBe(2)
     }).pipe(Effect.provide(NodeFileSystem.layer))
   )
 
@@ -61,19 +61,19 @@ describe.concurrent("effect-llm serve with a shared Redis", () => {
       const admin = { authorization: "Bearer master" }
       const { json } = yield* post(`${here.url}/admin/keys`, { label: "team" }, admin)
       const { id, key } = json as { readonly id: string; readonly key: string }
-      const asked = Effect.map(
+      const statusOfCall = Effect.map(
         post(`${there.url}/v1/chat/completions`, question, { authorization: `Bearer ${key}` }),
         ({ status }) => status
       )
-      expect(yield* asked).toBe(200)
+      expect(yield* statusOfCall).toBe(200)
       yield* send(`${here.url}/admin/keys/${id}`, { method: "DELETE", headers: admin })
-      yield* eventually(Effect.map(asked, (status) => status !== 200))
-      expect(yield* asked).toBe(401)
+      yield* eventually(Effect.map(statusOfCall, (status) => status !== 200))
+      expect(yield* statusOfCall).toBe(401)
     }).pipe(Effect.provide(NodeFileSystem.layer))
   )
 })
 
-/** A gateway whose model's limit has changed, and whose other model was taken out and put back. */
+/** A gateway after two reloads: one changed a limit and removed a model, the other added the model again. */
 const reloaded = (baseUrl: string, redis: string) =>
   Effect.gen(function* () {
     const files = yield* FileSystem.FileSystem
@@ -107,7 +107,7 @@ const reloaded = (baseUrl: string, redis: string) =>
     return gateway
   })
 
-/** Begins a stream that its provider never ends, and returns at its first words. */
+/** Starts a stream that the provider never ends, and returns after its first chunk. */
 const hanging = (provider: SimulatedProvider.Service, url: string) =>
   Effect.gen(function* () {
     yield* provider.next(SimulatedProvider.hang(4))
