@@ -26,15 +26,15 @@ import * as Usage from "../../src/vocabulary/Usage.js"
 import * as UsageLedger from "../../src/accounting/UsageLedger.js"
 import type { Providers } from "./provider.js"
 import type { Records } from "./records.js"
-import type { Deployment, CallerBehavior, Plan } from "./scenario.js"
+import type { CallerBehavior, Deployment, Plan } from "./scenario.js"
 import {
   answerTo,
+  behaviorOf,
   callOf,
   deadlineOf,
   deadlines,
   deployments,
   keysOf,
-  behaviorOf,
   question,
   secretMark,
   usageFor

@@ -4,7 +4,7 @@ import { margin, memberCount } from "./callers.js"
 import { keyIds } from "./records.js"
 import type { ReceivedRequest } from "./provider.js"
 import type { Plan } from "./scenario.js"
-import { deadlineOf, behaviorOf, phaseOf, usageFor } from "./scenario.js"
+import { behaviorOf, deadlineOf, phaseOf, usageFor } from "./scenario.js"
 
 /** Differences between both records that are not faults. */
 export interface Gaps {

@@ -333,12 +333,12 @@ describe.concurrent("RedisRateLimiter without Redis", () => {
       const two = yield* peer(server.url, options, shortTimeout)
       yield* one.take()
       yield* server.freeze
-      const places = yield* Effect.forEach([1, 2], () => two.reserve(0))
+      const reservations = yield* Effect.forEach([1, 2], () => two.reserve(0))
       expect(yield* Effect.flip(two.reserve(0, { maxWait: "50 millis" }))).toMatchObject({ _tag: "RateLimitError" })
       yield* server.thaw
       // One before the outage, two during it, and one that may have been granted in a reply after the timeout.
       yield* eventually(Effect.map(one.status, ({ minute }) => minute?.available === 36))
-      yield* Effect.forEach(places, (place) => place.settle(0))
+      yield* Effect.forEach(reservations, ({ settle }) => settle(0))
     }).pipe(Effect.provide(quiet))
   )
 })

@@ -73,7 +73,7 @@ describe.concurrent("RedisRateLimiter laws", () => {
               const granted: Array<Grant> = []
               let inFlight = 0
               let most = 0
-              const call = ({ at, interruptAfter, peer, duration, tokens, used }: Plan) =>
+              const call = ({ at, duration, interruptAfter, peer, tokens, used }: Plan) =>
                 Effect.gen(function* () {
                   const limiter = peers[peer]
                   if (limiter === undefined) return

@@ -132,7 +132,7 @@ describe.concurrent("Access with RedisSharing", () => {
       const gateways = [yield* process(url, access), yield* process(url, access)].map((context) =>
         Context.get(context, Access.Access)
       )
-      const ask = (index: number, secret: string) =>
+      const callGateway = (index: number, secret: string) =>
         Effect.gen(function* () {
           const gateway = gateways[index % 2]
           if (gateway === undefined) return "no gateway"
@@ -143,10 +143,10 @@ describe.concurrent("Access with RedisSharing", () => {
             onSuccess: () => "ok"
           })
         })
-      const limited = yield* Effect.forEach([0, 1, 2, 3], (index) => ask(index, secret))
+      const limited = yield* Effect.forEach([0, 1, 2, 3], (index) => callGateway(index, secret))
       expect(limited).toEqual(["ok", "ok", "ok", "RateLimitError"])
       // A call uses 7 tokens, and reserves more.
-      const paid = yield* Effect.forEach([0, 1, 2, 3, 4], (index) => ask(index, "sk-other"))
+      const paid = yield* Effect.forEach([0, 1, 2, 3, 4], (index) => callGateway(index, "sk-other"))
       expect(paid.filter((outcome) => outcome === "ok").length).toBeLessThan(5)
       expect(paid.at(-1)).toBe("BudgetExceededError")
     })

@@ -24,7 +24,7 @@ interface KnownState {
   readonly offset: number
   /** The number of processes; undefined before the first reply. */
   readonly processes: number | undefined
-  /** Every account in its last reply. */
+  /** The last known state of each account. */
   readonly standings: HashMap.HashMap<string, Standing>
 }
 
@@ -80,7 +80,7 @@ export const make = ({ leaseTime, name, redis, share }: Dependencies): Effect.Ef
       (localNow, { offset }) => localNow + offset
     )
 
-    /** An account in its last reply, with an expired period reset. */
+    /** The last known state of an account, reset when its period has expired. */
     const lastKnown = (account: string, limit: number): Effect.Effect<Standing> =>
       Effect.zipWith(redisNow, Ref.get(state), (now, { standings }) => {
         const untouched: Standing = { account, limit, spent: 0, reserved: 0, unpriced: 0, resetsAt: Infinity }

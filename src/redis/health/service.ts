@@ -8,7 +8,7 @@ import { inBackground } from "../../internal/background.js"
 import type { Notice, Permission, Service } from "../../routing/balance/health.js"
 import * as MonotonicClock from "../../internal/clock.js"
 import type * as Redis from "../model.js"
-import type { ProbeLease, Message, Scripts } from "./scripts.js"
+import type { Message, ProbeLease, Scripts } from "./scripts.js"
 import { StoredNotice } from "./scripts.js"
 
 interface NoticeCache {

@@ -4,7 +4,7 @@ import { wait } from "../../keyPool/key.js"
 import type { Verdict } from "../../keyPool/model.js"
 import type { RedisError } from "../model.js"
 import type { SharedPool } from "./shared.js"
-import type { Settlement, Grant, UnavailableKey } from "./scripts.js"
+import type { Grant, Settlement, UnavailableKey } from "./scripts.js"
 import { finite } from "./scripts.js"
 
 export interface Leases {

@@ -4,7 +4,7 @@ import { Option, Order, SortedMap } from "effect"
 import type { Denied } from "../../keyPool/state.js"
 import type { NoKeyError } from "../../keyPool/model.js"
 import type { RedisError } from "../model.js"
-import type { Grant, NotReady, AcquireRequest } from "./scripts.js"
+import type { AcquireRequest, Grant, NotReady } from "./scripts.js"
 
 export interface Waiter extends AcquireRequest {
   readonly ticket: number

@@ -5,15 +5,15 @@ import type { Remedies } from "../../keyPool/key.js"
 import type * as Redis from "../model.js"
 import { RedisError } from "../model.js"
 import type {
+  AcquireRequest,
   AcquireResult,
   ChangeInput,
-  Settlement,
   KeyReport,
-  ScriptInput,
-  UnavailableKey,
   PoolScript,
+  ScriptInput,
   Scripts,
-  AcquireRequest
+  Settlement,
+  UnavailableKey
 } from "./scripts.js"
 
 export interface SharedPool {
@@ -50,9 +50,9 @@ export const make = ({
   providerId,
   redis,
   remedies,
-  unavailableKeys,
   scripts,
-  strategy
+  strategy,
+  unavailableKeys
 }: Dependencies): SharedPool => {
   const redisKeys = [redis.key("pool", providerId, "state"), redis.key("pool", providerId, "leases")]
 

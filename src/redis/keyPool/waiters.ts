@@ -56,9 +56,9 @@ export const make = ({
   leases,
   maxWait,
   pollInterval,
+  pool,
   providerId,
-  redis,
-  pool
+  redis
 }: Dependencies): Effect.Effect<Waiters, never, Scope.Scope> =>
   Effect.gen(function* () {
     const queue = yield* Ref.make(Queue.empty)

@@ -42,7 +42,7 @@ const headersAdjustment = ({ limits }: Extract<Signal, { readonly _tag: "Headers
   }
 }
 
-export const make = ({ adjust, sync, pacing }: Dependencies): Effect.Effect<NonNullable<Service["observe"]>> =>
+export const make = ({ adjust, pacing, sync }: Dependencies): Effect.Effect<NonNullable<Service["observe"]>> =>
   Effect.map(
     Ref.make<LastReport>({ servedAt: -Infinity, headersAt: -Infinity, requests: Infinity, tokens: Infinity }),
     (last) => {

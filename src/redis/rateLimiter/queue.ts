@@ -5,7 +5,7 @@ import type { Position } from "../../rateLimiter/queue.js"
 import { before } from "../../rateLimiter/queue.js"
 import type { RateLimitError } from "../../vocabulary/LLMError.js"
 import type { RedisError } from "../model.js"
-import type { AcquireResult, AcquireRequest } from "./scripts.js"
+import type { AcquireRequest, AcquireResult } from "./scripts.js"
 
 export interface Waiter {
   readonly request: AcquireRequest

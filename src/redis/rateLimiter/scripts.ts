@@ -183,13 +183,13 @@ export interface Scripts {
   readonly withdraw: (epoch: Epoch, requests: ReadonlyArray<AcquireRequest>) => Run<number>
   readonly renew: (
     epoch: Epoch,
-    held: ReadonlyArray<LeaseRef>,
+    leases: ReadonlyArray<LeaseRef>,
     missed: Amount,
     /** The recent grants of this process, used when the epoch is not the reported one. */
-    recalled: RecentUsage | undefined,
-    told: Epoch
+    recent: RecentUsage | undefined,
+    reportedEpoch: Epoch
   ) => Run<typeof Renewed.Type>
-  readonly leave: (epoch: Epoch, held: ReadonlyArray<LeaseRef>) => Run<number>
+  readonly leave: (epoch: Epoch, leases: ReadonlyArray<LeaseRef>) => Run<number>
   readonly status: (epoch: Epoch) => Run<Status>
   readonly adjust: (epoch: Epoch, adjustment: Adjustment) => Run<typeof Adjusted.Type>
 }
@@ -207,7 +207,7 @@ interface Dependencies {
 
 const keyParts = ["state", "booked", "minute", "day", "leases", "processes", "line", "seen"]
 
-export const make = ({ turnTimeout, leaseTime, limits, name, pacing, process, redis }: Dependencies): Scripts => {
+export const make = ({ leaseTime, limits, name, pacing, process, redis, turnTimeout }: Dependencies): Scripts => {
   const keys = keyParts.map((part) => redis.key("limit", name, part))
   // The fields that are the same in every request are serialised once.
   const constantFields = `${JSON.stringify({ limits, process, leaseTime, hush: recoveryTime }).slice(0, -1)},`
@@ -218,9 +218,14 @@ export const make = ({ turnTimeout, leaseTime, limits, name, pacing, process, re
       run(acquire, epoch, { wishes: requests, fresh: turnTimeout, mayWait: isComplete }),
     settle: (epoch, settlements) => run(settle, epoch, { endings: settlements }),
     withdraw: (epoch, requests) => run(withdraw, epoch, { wishes: requests }),
-    renew: (epoch, held, missed, recalled, told) =>
-      run(renew, epoch, { held, missed, told, ...(recalled === undefined ? {} : { recalled }) }),
-    leave: (epoch, held) => run(leave, epoch, { held }),
+    renew: (epoch, leases, missed, recent, reportedEpoch) =>
+      run(renew, epoch, {
+        held: leases,
+        missed,
+        told: reportedEpoch,
+        ...(recent === undefined ? {} : { recalled: recent })
+      }),
+    leave: (epoch, leases) => run(leave, epoch, { held: leases }),
     status: (epoch) => run(status, epoch, {}),
     adjust: (epoch, adjustment) => run(adjust, epoch, { pacing, ...adjustment })
   }

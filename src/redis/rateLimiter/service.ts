@@ -7,13 +7,13 @@ import { isAmount, isUsed } from "../../rateLimiter/options.js"
 import * as Refusals from "../../rateLimiter/errors.js"
 import * as MonotonicClock from "../../internal/clock.js"
 import { SharedStateError } from "../../vocabulary/LLMError.js"
-import type { LimiterStatus, LimitError, Priority, Reservation, Service, WaitOptions } from "../../rateLimiter/model.js"
+import type { LimitError, LimiterStatus, Priority, Reservation, Service, WaitOptions } from "../../rateLimiter/model.js"
 import type * as Redis from "../model.js"
 import * as Waiters from "./waiters.js"
 import * as Sync from "./sync.js"
 import * as Adaptive from "./adaptive.js"
 import * as LocalFallback from "./localFallback.js"
-import type { Status, AcquireRequest } from "./scripts.js"
+import type { AcquireRequest, Status } from "./scripts.js"
 import * as Scripts from "./scripts.js"
 
 export interface Dependencies {
@@ -121,7 +121,7 @@ export const make = (dependencies: Dependencies): Effect.Effect<Service, never, 
       request: AcquireRequest,
       options: WaitOptions | undefined,
       granted: A,
-      local: (localFallback: LocalFallback.LocalFallback, rest: WaitOptions) => Effect.Effect<A, LimitError>
+      local: (fallback: LocalFallback.LocalFallback, options: WaitOptions) => Effect.Effect<A, LimitError>
     ): Effect.Effect<A, LimitError> =>
       Effect.uninterruptible(
         Effect.flatMap(Effect.zip(priority, Effect.clock), ([callPriority, clock]) => {

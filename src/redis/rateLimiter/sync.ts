@@ -6,7 +6,7 @@ import * as MonotonicClock from "../../internal/clock.js"
 import * as Window from "../../rateLimiter/window.js"
 import * as Outbox from "../shared/outbox.js"
 import type * as Redis from "../model.js"
-import type { Amount, WindowEntries, Epoch, LeaseRef, Limits, Scripts } from "./scripts.js"
+import type { Amount, Epoch, LeaseRef, Limits, Scripts, WindowEntries } from "./scripts.js"
 
 interface SyncState {
   readonly epoch: Epoch

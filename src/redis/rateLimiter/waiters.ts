@@ -12,7 +12,7 @@ import { RedisError } from "../model.js"
 import type { Sync } from "./sync.js"
 import type { Waiter } from "./queue.js"
 import * as Queue from "./queue.js"
-import type { AcquireResult, TimedRequest, Scripts, AcquireRequest } from "./scripts.js"
+import type { AcquireRequest, AcquireResult, Scripts, TimedRequest } from "./scripts.js"
 
 export interface Waiters {
   /** Sends a request at once when no waiter is ahead, else waits in the queue. Interruptible only while it waits. */
@@ -53,7 +53,7 @@ export const turnTimeout = 250
 /** The longest pause between two requests of a batch call that yields, in milliseconds. */
 const longestPause = 1000
 
-export const make = ({ sync, refusals, scripts }: Dependencies): Effect.Effect<Waiters, never, Scope.Scope> =>
+export const make = ({ refusals, scripts, sync }: Dependencies): Effect.Effect<Waiters, never, Scope.Scope> =>
   Effect.gen(function* () {
     const queue = yield* Ref.make(Queue.empty)
     const wakeup = yield* Effect.makeLatch(false)
