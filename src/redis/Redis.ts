@@ -1,9 +1,9 @@
 /**
  * The connection to Redis, on which the pools, limits and budgets of `effect-llm/redis` are built.
  *
- * Runs Lua scripts, which are atomic and use Redis's clock. A Redis that cannot be reached does not block calls: the first command
- * fails within `timeout`, from then on the availability is `"away"` and every command fails at once, until a background probe
- * succeeds.
+ * Runs Lua scripts, which are atomic and use Redis's clock. A Redis that cannot be reached does not block calls: the first
+ * command fails within `timeout`, from then on the availability is `"away"` and every command fails at once, until a background
+ * probe succeeds.
  *
  * @example
  * ```ts
@@ -40,8 +40,8 @@ const writeProbe = script({
 })
 
 /**
- * Percent-encodes braces, which would end a hash tag, and `%`, so that different texts stay different. Escapes unpaired surrogates
- * too, because they have no UTF-8 encoding: all of them would be sent as the same replacement character.
+ * Percent-encodes braces, which would end a hash tag, and `%`, so that different texts stay different. Escapes unpaired
+ * surrogates too, because they have no UTF-8 encoding: all of them would be sent as the same replacement character.
  */
 const escaped = (text: string): string =>
   text.replace(/[%{}]|\p{Surrogate}/gu, (character) => `%${character.charCodeAt(0).toString(16)}`)

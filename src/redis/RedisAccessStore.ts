@@ -1,10 +1,10 @@
 /**
- * The virtual keys of gateways in Redis: a key created at one gateway is valid at all of them, and a revoked key is refused by all
- * within the `cacheTime`.
+ * The virtual keys of gateways in Redis: a key created at one gateway is valid at all of them, and a revoked key is refused by
+ * all within the `cacheTime`.
  *
- * A revoked key stays revoked, also when a gateway that has it configured restarts. A configured key is valid only at gateways that
- * have it configured, whichever of them stored it. Redis stores the SHA-256 of a secret instead of the secret. Nothing expires by
- * itself, so use the policy `noeviction` and persistence to disk.
+ * A revoked key stays revoked, also when a gateway that has it configured restarts. A configured key is valid only at gateways
+ * that have it configured, whichever of them stored it. Redis stores the SHA-256 of a secret instead of the secret. Nothing
+ * expires by itself, so use the policy `noeviction` and persistence to disk.
  *
  * @example
  * ```ts
@@ -42,8 +42,8 @@ export interface Options {
    */
   readonly cacheTime?: Duration.DurationInput
   /**
-   * How long a key stays valid after it was last found while Redis is away. Other keys fail with `AccessStoreError`, which the gateway
-   * answers with 503. @default "5 minutes"
+   * How long a key stays valid after it was last found while Redis is away. Other keys fail with `AccessStoreError`, which the
+   * gateway answers with 503. @default "5 minutes"
    */
   readonly keepTime?: Duration.DurationInput
 }

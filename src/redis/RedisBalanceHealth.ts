@@ -1,10 +1,11 @@
 /**
- * The health of deployments in Redis, shared by the balances of several processes: a circuit that one opens is open in all of them
- * within the `pollInterval`, cooldowns after an overload hold for all, and one call at a time over all processes probes a deployment.
+ * The health of deployments in Redis, shared by the balances of several processes: a circuit that one opens is open in all of
+ * them within the `pollInterval`, cooldowns after an overload hold for all, and one call at a time over all processes probes a
+ * deployment.
  *
  * A deployment is identified by its `Deployment.id`: use the same one in all processes. A call waits for Redis only when it would
- * probe, and for at most its `timeout`. While Redis is away each process uses its own state, and reports its changes when Redis is
- * back.
+ * probe, and for at most its `timeout`. While Redis is away each process uses its own state, and reports its changes when Redis
+ * is back.
  *
  * @example
  * ```ts
@@ -45,8 +46,8 @@ export interface Options {
   /** The longest time until other processes see a change. @default "1 second" */
   readonly pollInterval?: Duration.DurationInput
   /**
-   * The longest time until the probe of a lost process is free for another one. Should be several times the `pollInterval`, at which
-   * it is renewed. @default "10 seconds"
+   * The longest time until the probe of a lost process is free for another one. Should be several times the `pollInterval`, at
+   * which it is renewed. @default "10 seconds"
    */
   readonly leaseTime?: Duration.DurationInput
 }

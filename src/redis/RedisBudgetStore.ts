@@ -2,8 +2,8 @@
  * The accounts of budgets in Redis, so that several processes spend from the same budgets.
  *
  * The claims of a call are reserved in all budgets at once or not at all, in one round trip, and settled once, by Redis's clock:
- * spending exceeds a limit only by what calls in flight cost above their estimates. Reservations of a killed process are free again
- * after `leaseTime`. Sums are exact: whole trillionths of a dollar, also above 2^53.
+ * spending exceeds a limit only by what calls in flight cost above their estimates. Reservations of a killed process are free
+ * again after `leaseTime`. Sums are exact: whole trillionths of a dollar, also above 2^53.
  *
  * The process computes calendar periods, in any time zone, and Redis selects one by its own clock; a process with a wrong clock
  * corrects its offset from the reply.
@@ -35,8 +35,8 @@ import * as SharedOptions from "./shared/options.js"
 /**
  * The behavior while Redis is away.
  *
- * - `{ share }`: the process spends this part of what was left of each budget in the last reply of Redis. Its spending is recorded when
- *   Redis is back. With up to 1 / share processes no budget is overspent.
+ * - `{ share }`: the process spends this part of what was left of each budget in the last reply of Redis. Its spending is
+ *   recorded when Redis is back. With up to 1 / share processes no budget is overspent.
  * - `"fail"`: calls fail with `SharedStateError`, and nothing is spent.
  *
  * @since 0.1.0

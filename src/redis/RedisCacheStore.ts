@@ -1,9 +1,9 @@
 /**
- * A cache store in Redis, on the connection that pools and limits use. While Redis is away it fails at once, so that calls continue
- * as if nothing were cached.
+ * A cache store in Redis, on the connection that pools and limits use. While Redis is away it fails at once, so that calls
+ * continue as if nothing were cached.
  *
- * For a cache alone, `PersistenceStore` of `effect-llm/persistence` over the Redis of `@effect/experimental` is an alternative. It has
- * its own connection, waits for a lost one, does not report its size, and clears by scanning all keys of Redis.
+ * For a cache alone, `PersistenceStore` of `effect-llm/persistence` over the Redis of `@effect/experimental` is an alternative.
+ * It has its own connection, waits for a lost one, does not report its size, and clears by scanning all keys of Redis.
  *
  * @example
  * ```ts

@@ -2,9 +2,9 @@
  * A `KeyPool` that several processes share: concurrency caps, rates, load and cooldowns of a key hold for all of them together.
  * Replaces the pool in memory.
  *
- * Redis stores the ids and states of keys, never a secret: every process has its own keys and uses no others. A call holds its key
- * by a lease with an expiry time, which the process renews while it lives, so that the keys of a killed process are free again
- * within `leaseTime`.
+ * Redis stores the ids and states of keys, never a secret: every process has its own keys and uses no others. A call holds its
+ * key by a lease with an expiry time, which the process renews while it lives, so that the keys of a killed process are free
+ * again within `leaseTime`.
  *
  * @example
  * ```ts

@@ -8,8 +8,8 @@
  * Guarantees across processes:
  * - No limit is exceeded in any window of time. A minute and a day are counted half a second longer, because calls reach the
  *   provider after they are granted.
- * - Calls that wait for a bucket or a window are served in order of arrival over all processes. The time of a call is fixed when it
- *   arrives: capacity that other calls reserved and did not use goes to later calls.
+ * - Calls that wait for a bucket or a window are served in order of arrival over all processes. The time of a call is fixed when
+ *   it arrives: capacity that other calls reserved and did not use goes to later calls.
  * - Calls that wait for a permit (`maxConcurrent`) are served in the order of their process; among processes, the one whose first
  *   call has waited longest is served first.
  * - A batch call does not delay an interactive call of any process until it is as old as `batch.aging`. Batch calls are served in
@@ -45,8 +45,8 @@ import * as SharedOptions from "./shared/options.js"
 /**
  * The behavior of a limiter while Redis is away.
  *
- * - `{ share }`: the process continues alone with this part of each limit, and at least one request and one call at a time. It starts
- *   with empty buckets, and its calls are counted when Redis is back. With up to 1 / share processes the limits hold.
+ * - `{ share }`: the process continues alone with this part of each limit, and at least one request and one call at a time. It
+ *   starts with empty buckets, and its calls are counted when Redis is back. With up to 1 / share processes the limits hold.
  * - `"fail"`: calls fail with `SharedStateError`, so that a fallback can answer.
  *
  * @since 0.1.0
@@ -64,8 +64,8 @@ export interface Options extends LimiterOptions {
   /** The longest time until the permits of a lost process are free again. @default "30 seconds" */
   readonly leaseTime?: Duration.DurationInput
   /**
-   * The default keeps calls going without multiplying the limits by the number of replicas. @default a share of one divided by the
-   * number of processes in the last reply of Redis; 0.25 when there was none
+   * The default keeps calls going without multiplying the limits by the number of replicas. @default a share of one divided by
+   * the number of processes in the last reply of Redis; 0.25 when there was none
    */
   readonly whenAway?: WhenAway
 }

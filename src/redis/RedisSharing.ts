@@ -1,6 +1,6 @@
 /**
- * Shares everything that a configuration creates between all processes that use it: the key pools and rate limits of `Models`, the
- * health of the members of its groups, the limits of gateway keys, and budgets. A program only adds this layer.
+ * Shares everything that a configuration creates between all processes that use it: the key pools and rate limits of `Models`,
+ * the health of the members of its groups, the limits of gateway keys, and budgets. A program only adds this layer.
  *
  * @example
  * ```ts
@@ -44,7 +44,8 @@ export interface Options {
 }
 
 /**
- * Provides the shared services to a `Models`, an `Access` or a `Budget`. Services that a reload replaces are closed with this layer.
+ * Provides the shared services to a `Models`, an `Access` or a `Budget`. Services that a reload replaces are closed with this
+ * layer.
  *
  * @since 0.1.0
  * @category layers

@@ -18,7 +18,8 @@ export type Availability = "up" | "away"
 /**
  * A command that failed, or whose result is unknown.
  *
- * - `connection`: Redis cannot be reached, refuses the login, or accepts no writes now (loading, a replica, out of memory, no permission).
+ * - `connection`: Redis cannot be reached, refuses the login, or accepts no writes now (loading, a replica, out of memory, no
+ *   permission).
  * - `timeout`: Redis did not reply in time. It may have executed the command nevertheless.
  * - `script`: the script failed, or its reply does not match the schema.
  *
@@ -51,9 +52,9 @@ export interface Service {
     args: ReadonlyArray<string | number>
   ) => Effect.Effect<A, RedisError>
   /**
-   * Builds the name of a key, such as `effect-llm:{pool:openai}:leases`. The hash tag in braces (`kind` and `name`) selects the node
-   * of a cluster, so that one script can use all parts of one name. Different arguments give different keys: `{`, `}` and `%` are
-   * escaped as `%7b`, `%7d` and `%25`, and `:` in `kind` as `%3a`.
+   * Builds the name of a key, such as `effect-llm:{pool:openai}:leases`. The hash tag in braces (`kind` and `name`) selects the
+   * node of a cluster, so that one script can use all parts of one name. Different arguments give different keys: `{`, `}` and
+   * `%` are escaped as `%7b`, `%7d` and `%25`, and `:` in `kind` as `%3a`.
    */
   readonly key: (kind: string, name: string, part: string) => string
   readonly status: Effect.Effect<Availability>
@@ -88,8 +89,8 @@ export interface Options extends CommonOptions {
   /** For example `redis://:password@host:6379/0`, or `rediss://` with TLS. @default that of `ioredis`: localhost, 6379 */
   readonly url?: string | Redacted.Redacted<string>
   /**
-   * Further options of `ioredis`. Those that queue commands behind a lost connection or send commands twice are fixed and cannot be
-   * changed.
+   * Further options of `ioredis`. Those that queue commands behind a lost connection or send commands twice are fixed and cannot
+   * be changed.
    */
   readonly ioredis?: RedisOptions
 }

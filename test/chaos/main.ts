@@ -1,6 +1,6 @@
 /**
- * Makes twenty thousand calls under random faults: `npm run chaos`, or `npm run chaos -- <seed> <calls> <concurrency>`. The providers
- * run in a separate process, so that the measured heap is that of the library.
+ * Makes twenty thousand calls under random faults: `npm run chaos`, or `npm run chaos -- <seed> <calls> <concurrency>`. The
+ * providers run in a separate process, so that the measured heap is that of the library.
  */
 import { NodeRuntime } from "@effect/platform-node"
 import { Effect } from "effect"

@@ -49,8 +49,8 @@ export const phaseOf = ({ calls }: Plan, call: number): Phase => {
 }
 
 /**
- * The deadline of a call, in milliseconds: short in an outage, where every call fails, and otherwise long enough for all attempts on a
- * busy machine.
+ * The deadline of a call, in milliseconds: short in an outage, where every call fails, and otherwise long enough for all attempts
+ * on a busy machine.
  */
 export const deadlineOf = (plan: Plan, call: number): number =>
   phaseOf(plan, call).healthy === undefined ? deadlines.short : deadlines.long
@@ -182,8 +182,8 @@ const pickFault = (from: typeof faults, draw: number, after: number): Fault | un
 }
 
 /**
- * The fault of a request: `visit` counts the earlier requests of this call to the deployment. A stream always breaks before its last
- * word, because one that breaks after it is complete, and the rest of an answer can be one word.
+ * The fault of a request: `visit` counts the earlier requests of this call to the deployment. A stream always breaks before its
+ * last word, because one that breaks after it is complete, and the rest of an answer can be one word.
  */
 export const faultOf = (
   plan: Plan,

@@ -38,8 +38,8 @@ interface Grant {
 }
 
 /**
- * The greatest excess of grants over the limit of any window. Counts calls that were requested and granted within the window, so that
- * a delay in a busy process does not matter.
+ * The greatest excess of grants over the limit of any window. Counts calls that were requested and granted within the window, so
+ * that a delay in a busy process does not matter.
  */
 const excess = (grants: ReadonlyArray<Grant>, capacity: number, perMillisecond: number): number => {
   const byEnd = grants.toSorted((one, other) => one.observedAt - other.observedAt)

@@ -1,6 +1,6 @@
 /**
- * A program that makes calls with limits and keys shared in Redis, for tests and for `npm run chaos:redis`. It takes its options as
- * JSON, and prints one line when it starts and one with the counts when it ends.
+ * A program that makes calls with limits and keys shared in Redis, for tests and for `npm run chaos:redis`. It takes its options
+ * as JSON, and prints one line when it starts and one with the counts when it ends.
  */
 import * as NodeHttpClient from "@effect/platform-node/NodeHttpClient"
 import { Effect, Layer, Schema } from "effect"

@@ -1,6 +1,6 @@
 /**
- * The scripts of gateway keys, which are stored by the SHA-256 of their secrets. The creation time is stored separately, because each
- * start of a gateway stores its configured keys again. Hashes of removed keys are kept, so that they stay revoked.
+ * The scripts of gateway keys, which are stored by the SHA-256 of their secrets. The creation time is stored separately, because
+ * each start of a gateway stores its configured keys again. Hashes of removed keys are kept, so that they stay revoked.
  *
  * `KEYS`: hash of keys as JSON, hash of creation times, hash from id to secret hash, and set of removed secret hashes.
  */

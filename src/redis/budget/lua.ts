@@ -1,9 +1,9 @@
 /**
- * The accounts of budgets in Redis. An amount is a pair of integers, trillions and the remainder, so that sums are exact above 2^53.
- * All times are in milliseconds, by Redis's clock.
+ * The accounts of budgets in Redis. An amount is a pair of integers, trillions and the remainder, so that sums are exact above
+ * 2^53. All times are in milliseconds, by Redis's clock.
  *
- * An account holds the reserved amount of each process, and the spending by slices of time. Reservations count while their process is
- * registered.
+ * An account holds the reserved amount of each process, and the spending by slices of time. Reservations count while their
+ * process is registered.
  *
  * `KEYS`: accounts, processes (by expiry of their registration), and the replies of settlements that this process may send again.
  */

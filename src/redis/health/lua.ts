@@ -1,8 +1,8 @@
 /**
  * The shared health of deployments in Redis. All times are in milliseconds, by Redis's clock.
  *
- * `KEYS`: notices and probes, each by deployment id, and the revision, which differs after each change of the notices. Notices merge by
- * the rules of `routing/balance/memoryHealth.ts`.
+ * `KEYS`: notices and probes, each by deployment id, and the revision, which differs after each change of the notices. Notices
+ * merge by the rules of `routing/balance/memoryHealth.ts`.
  */
 import { redisTime } from "../shared/script.js"
 

@@ -1,6 +1,6 @@
 /**
- * One fiber exchanges messages with Redis for all balances of a process: at once when there is a change, else at each poll. Calls wait
- * for Redis only when they request a probe.
+ * One fiber exchanges messages with Redis for all balances of a process: at once when there is a change, else at each poll. Calls
+ * wait for Redis only when they request a probe.
  */
 import type { Scope } from "effect"
 import { Chunk, Duration, Effect, HashMap, Option, Ref, Schema } from "effect"
@@ -58,8 +58,8 @@ const messageOf = ({ at, author, id, isOver, notice }: PendingMessage, now: numb
 })
 
 /**
- * Adds the notices of a reply. An unchanged notice stays the same value, and one that Redis has lost stays. `offset` is the clock of this
- * process minus Redis's clock.
+ * Adds the notices of a reply. An unchanged notice stays the same value, and one that Redis has lost stays. `offset` is the clock
+ * of this process minus Redis's clock.
  */
 const updatedCache = (
   previous: NoticeCache,

@@ -2,8 +2,8 @@
  * The state of a pool's keys in Lua, with which all scripts start. It follows the transitions of `keyPool/key.ts` and
  * `keyPool/keySet.ts`; a property test compares both over random actions.
  *
- * `KEYS[1]` is a hash: `pool` holds the state of the whole pool, `key:<id>` one key, `group:<name>` the key ids of a quota group, and
- * `starts:<id>:<n>` the start times of calls on a key with a rate. `KEYS[2]` is a sorted set of calls in flight,
+ * `KEYS[1]` is a hash: `pool` holds the state of the whole pool, `key:<id>` one key, `group:<name>` the key ids of a quota group,
+ * and `starts:<id>:<n>` the start times of calls on a key with a rate. `KEYS[2]` is a sorted set of calls in flight,
  * `<lease>:<sequence>:<key>`, by lease expiry. Times are in milliseconds since the epoch.
  */
 

@@ -13,9 +13,9 @@ export type Strategy = "least-loaded" | "weighted" | "round-robin" | "latency" |
 /**
  * The behavior of a pool while Redis is away.
  *
- * - `{ share }`: the process continues alone with this part of each key's `maxConcurrency` (at least 1) and `requestsPerSecond`. Keys
- *   that were disabled or in a cooldown in the last reply of Redis stay so. With up to 1 / share processes the limits hold; keys
- *   without limits are not restricted.
+ * - `{ share }`: the process continues alone with this part of each key's `maxConcurrency` (at least 1) and `requestsPerSecond`.
+ *   Keys that were disabled or in a cooldown in the last reply of Redis stay so. With up to 1 / share processes the limits hold;
+ *   keys without limits are not restricted.
  * - `"fail"`: calls fail with `SharedStateError`, so that a fallback can answer.
  *
  * @since 0.1.0

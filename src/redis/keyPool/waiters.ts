@@ -1,7 +1,7 @@
 /**
- * One fiber requests keys from Redis for all waiting calls of a process: calls that arrive during a request are batched into the next
- * round. Redis does not notify a process when another one gives a key back, so the fiber polls, once for all waiting calls, and
- * immediately when this process gives a key back or a key becomes ready by time.
+ * One fiber requests keys from Redis for all waiting calls of a process: calls that arrive during a request are batched into the
+ * next round. Redis does not notify a process when another one gives a key back, so the fiber polls, once for all waiting calls,
+ * and immediately when this process gives a key back or a key becomes ready by time.
  */
 import type { Scope } from "effect"
 import { Array, Cause, Deferred, Duration, Effect, Exit, Option, Random, Ref } from "effect"

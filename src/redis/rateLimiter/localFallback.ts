@@ -28,7 +28,9 @@ export const scaled = (settings: Settings, share: number): Settings => ({
   maxConcurrent: scaledLimit(settings.maxConcurrent, share)
 })
 
-/** Starts with empty buckets, because their contents may have been granted already, and with the calls of this process in flight. */
+/**
+ * Starts with empty buckets, because their contents may have been granted already, and with the calls of this process in flight.
+ */
 export const make = (
   settings: Settings,
   share: number,

@@ -114,8 +114,8 @@ return 1
 `
 
 /**
- * Renews the registration and the leases of a process, and restores them when Redis has lost them. Counts the calls that the process
- * granted while Redis was away.
+ * Renews the registration and the leases of a process, and restores them when Redis has lost them. Counts the calls that the
+ * process granted while Redis was away.
  */
 export const renew = `${begin}
 redis.call("ZREMRANGEBYSCORE", LEASES, "-inf", string.format("%.3f", now))

@@ -1,9 +1,9 @@
 /**
  * The state of a limiter in Redis. All times are in milliseconds, by Redis's clock.
  *
- * `state` holds the current buckets without waiting calls. A call that must wait is booked: its start time is fixed when it arrives,
- * after all earlier bookings, and `state.ahead` holds the buckets at the time of the last booking. A booking that is due is taken
- * from the buckets; a cancelled one leaves no trace.
+ * `state` holds the current buckets without waiting calls. A call that must wait is booked: its start time is fixed when it
+ * arrives, after all earlier bookings, and `state.ahead` holds the buckets at the time of the last booking. A booking that is due
+ * is taken from the buckets; a cancelled one leaves no trace.
  *
  * `KEYS`: state, bookings (by start time), the last minute, the last day, leases (by expiry), processes (by expiry of their
  * registration), the queue of processes that wait for a permit (by arrival of their first waiting call), and the time of the last

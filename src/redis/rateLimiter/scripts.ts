@@ -125,13 +125,14 @@ const day = 24 * 60 * minute
 const maxWindowEntries = 1000
 
 /**
- * How much longer a window counts a call, so that the limit also holds by the provider's clock: calls reach the provider with different
- * delays.
+ * How much longer a window counts a call, so that the limit also holds by the provider's clock: calls reach the provider with
+ * different delays.
  */
 const deliveryAllowance = 500
 
 /**
- * The time in which the processes restore a lost state: each detects that Redis is back, and sends its leases and its recent grants.
+ * The time in which the processes restore a lost state: each detects that Redis is back, and sends its leases and its recent
+ * grants.
  */
 const recoveryTime = 1500
 
@@ -169,7 +170,10 @@ const adjust = script({ name: "rate limiter: adjust", lua: Lua.adjust, reply: Ad
 
 type Run<A> = Effect.Effect<A, Redis.RedisError>
 
-/** Identifies the state that a process has seen last: a different epoch in Redis means that it was lost. Empty before the first reply. */
+/**
+ * Identifies the state that a process has seen last: a different epoch in Redis means that it was lost. Empty before the first
+ * reply.
+ */
 export type Epoch = string
 
 export interface Scripts {

@@ -1,6 +1,7 @@
 /**
- * One fiber sends the requests of the first waiting calls of a process to Redis, in their order. Redis does not notify a process when
- * another one frees a permit, so the fiber polls, once for all waiting calls, and immediately when a call of this process ends.
+ * One fiber sends the requests of the first waiting calls of a process to Redis, in their order. Redis does not notify a process
+ * when another one frees a permit, so the fiber polls, once for all waiting calls, and immediately when a call of this process
+ * ends.
  */
 import type { Scope } from "effect"
 import { Deferred, Effect, Exit, Random, Ref } from "effect"

@@ -65,8 +65,8 @@ const failureOf = (error: unknown): CommandFailure => {
 }
 
 /**
- * Runs `expired` after `millis`, unless it is cancelled. `setImmediate` lets a process whose event loop was blocked read replies that
- * have already arrived.
+ * Runs `expired` after `millis`, unless it is cancelled. `setImmediate` lets a process whose event loop was blocked read replies
+ * that have already arrived.
  */
 const deadline = (millis: number, expired: () => void): (() => void) => {
   let isCancelled = false
@@ -144,8 +144,8 @@ const percentDecoded = (text: string): string => {
 }
 
 /**
- * Closes a connection when the handshake or a command has no reply within `limit` milliseconds, so that `ioredis` opens a new one.
- * Each timer closes only the socket that it was started for.
+ * Closes a connection when the handshake or a command has no reply within `limit` milliseconds, so that `ioredis` opens a new
+ * one. Each timer closes only the socket that it was started for.
  */
 const withReplyLimit = (client: Client, limit: number, evaluate: Connection["evaluate"]): Connection["evaluate"] => {
   const watch = () => {
@@ -165,8 +165,8 @@ const withReplyLimit = (client: Client, limit: number, evaluate: Connection["eva
 }
 
 /**
- * Remembers a refused login until one is accepted. `ioredis` emits the refusal as an event, and fails commands with consequences of it.
- * Its other error events also fail a command or close the connection; the listener keeps `ioredis` from printing them.
+ * Remembers a refused login until one is accepted. `ioredis` emits the refusal as an event, and fails commands with consequences
+ * of it. Its other error events also fail a command or close the connection; the listener keeps `ioredis` from printing them.
  */
 const refusalOf = (client: Client): Connection["refusal"] => {
   let refusal: string | undefined

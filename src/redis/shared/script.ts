@@ -6,7 +6,10 @@ import { Schema } from "effect"
 /** SHA-1 hex digest, by which Redis identifies a script. */
 const sha1 = (text: string): string => createHash("sha1").update(text).digest("hex")
 
-/** Lua that sets `now` to the time of Redis, in milliseconds since the epoch with fractions: the one clock that all processes share. */
+/**
+ * Lua that sets `now` to the time of Redis, in milliseconds since the epoch with fractions: the one clock that all processes
+ * share.
+ */
 export const redisTime = `
 local time = redis.call("TIME")
 local now = time[1] * 1000 + time[2] / 1000
