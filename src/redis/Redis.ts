@@ -1,9 +1,9 @@
 /**
- * What several processes share, held in Redis: the foundation of the pools, limits and budgets of `effect-llm/redis`.
+ * The connection to Redis, on which the pools, limits and budgets of `effect-llm/redis` are built.
  *
- * It runs Lua scripts, each of which is one step that nobody comes between, and by Redis's clock. A Redis that cannot be
- * reached never holds a call up: its first command fails within `timeout`, from then on the availability is `"away"` and every
- * command fails at once, and a probe in the background finds out when it is back.
+ * Runs Lua scripts, which are atomic and use Redis's clock. A Redis that cannot be reached does not block calls: the first
+ * command fails within `timeout`, from then on the availability is `"away"` and every command fails at once, until a background
+ * probe succeeds.
  *
  * @example
  * ```ts
@@ -20,35 +20,36 @@
 import type { ConfigError, Redacted, Scope } from "effect"
 import { Config, Duration, Effect, Layer, Option, ParseResult, Schema } from "effect"
 import type { Cluster, Redis as Client } from "ioredis"
+import * as MonotonicClock from "../internal/clock.js"
 import type { CommonOptions, Options, Script, Service } from "./model.js"
 import { Redis, RedisError, script } from "./model.js"
-import * as Availabilities from "./shared/availability.js"
+import * as AvailabilityMonitor from "./shared/availability.js"
 import * as Connection from "./shared/connection.js"
 
 export type { Availability, CommonOptions, Options, Script, Service } from "./model.js"
 export { Redis, RedisError, script } from "./model.js"
 
-/** A timer that was set to more than this would go off at once. */
-const longestTimer = 2 ** 31 - 1
-
 const millis = (timeout: Duration.DurationInput = "1 second"): number =>
-  Math.min(Duration.toMillis(timeout), longestTimer)
+  Math.min(Duration.toMillis(timeout), MonotonicClock.longestTimer)
 
-const writes = script({
+const writeProbe = script({
   name: "probe",
-  // A Redis that cannot write is of no use.
+  // The probe writes, because a Redis that accepts no writes cannot be used.
   lua: `redis.call("SET", KEYS[1], "1", "PX", 1000) return 1`,
   reply: Schema.Literal(1)
 })
 
 /**
- * Keeps different texts different, and leaves no brace in them that would end a hash tag. Unpaired surrogates are escaped too, because
- * they have no UTF-8 encoding: all of them would be sent as the same replacement character.
+ * Percent-encodes braces, which would end a hash tag, and `%`, so that different texts stay different. Escapes unpaired
+ * surrogates too, because they have no UTF-8 encoding: all of them would be sent as the same replacement character.
  */
 const escaped = (text: string): string =>
   text.replace(/[%{}]|\p{Surrogate}/gu, (character) => `%${character.charCodeAt(0).toString(16)}`)
 
-const over = (connection: Connection.Connection, options: CommonOptions): Effect.Effect<Service, never, Scope.Scope> =>
+const makeService = (
+  connection: Connection.Connection,
+  options: CommonOptions
+): Effect.Effect<Service, never, Scope.Scope> =>
   Effect.gen(function* () {
     const { prefix = "effect-llm:", probeInterval = "1 second" } = options
     const timeout = millis(options.timeout)
@@ -56,17 +57,20 @@ const over = (connection: Connection.Connection, options: CommonOptions): Effect
       `${prefix}{${escaped(kind).replaceAll(":", "%3a")}:${escaped(name)}}:${escaped(part)}`
 
     const send = <A>(script: Script<A>, keys: ReadonlyArray<string>, args: ReadonlyArray<string | number>) => {
-      const evaluated = (known: boolean) =>
-        Connection.reply(() => connection.evaluate(known ? script.sha : script.lua, known, keys, args), timeout)
+      const evaluate = (isCached: boolean) =>
+        Connection.awaitReply(
+          () => connection.evaluate(isCached ? script.sha : script.lua, isCached, keys, args),
+          timeout
+        )
       const replied = Effect.catchIf(
-        evaluated(true),
+        evaluate(true),
         ({ code }) => code === "NOSCRIPT",
-        () => evaluated(false)
+        () => evaluate(false)
       )
       return replied.pipe(
         Effect.mapError(({ detail, reason }) => {
-          const why = reason === "connection" ? (connection.refusal() ?? detail) : detail
-          return new RedisError({ reason, script: script.name, detail: connection.masked(why) })
+          const explanation = reason === "connection" ? (connection.refusal() ?? detail) : detail
+          return new RedisError({ reason, script: script.name, detail: connection.masked(explanation) })
         }),
         Effect.flatMap((reply) =>
           Effect.mapError(
@@ -82,8 +86,8 @@ const over = (connection: Connection.Connection, options: CommonOptions): Effect
       )
     }
 
-    const availability = yield* Availabilities.make({
-      probe: send(writes, [key("probe", "0", "written")], []),
+    const availability = yield* AvailabilityMonitor.make({
+      probe: send(writeProbe, [key("probe", "0", "written")], []),
       lost: connection.lost,
       refusal: connection.refusal,
       probeInterval: Duration.decode(probeInterval)
@@ -100,31 +104,31 @@ const over = (connection: Connection.Connection, options: CommonOptions): Effect
                 new RedisError({
                   reason: "connection",
                   script: script.name,
-                  detail: connection.refusal() ?? "it is away"
+                  detail: connection.refusal() ?? "Redis is away"
                 })
               )
             : Effect.tapError(send(script, keys, args), (error) =>
-                error.reason === "script" ? Effect.void : availability.failed(error)
+                error.reason === "script" ? Effect.void : availability.reportFailure(error)
               )
         )
     }
   })
 
 /**
- * A connection of its own, which is closed with the scope. It waits for Redis for `timeout` at most: where Redis is not there
- * yet, it is `"away"` until it is.
+ * Opens a connection, which is closed with the scope. Waits for Redis for at most `timeout`; without a connection by then the
+ * availability is `"away"` until there is one.
  *
  * @since 0.1.0
  * @category constructors
  */
 export const make = (options: Options = {}): Effect.Effect<Service, never, Scope.Scope> =>
   Effect.flatMap(Connection.open(options.url, options.ioredis ?? {}, millis(options.timeout)), (connection) =>
-    over(connection, options)
+    makeService(connection, options)
   )
 
 /**
- * Over a client of your own, which is not closed. Give it `enableOfflineQueue: false`, `maxRetriesPerRequest: 0` and
- * `autoResendUnfulfilledCommands: false`, lest a step be taken long after its call has given up, or twice.
+ * Uses an existing client, which is not closed. Set `enableOfflineQueue: false`, `maxRetriesPerRequest: 0` and
+ * `autoResendUnfulfilledCommands: false` on it: otherwise a script can run twice, or long after its call has failed.
  *
  * @since 0.1.0
  * @category constructors
@@ -132,7 +136,7 @@ export const make = (options: Options = {}): Effect.Effect<Service, never, Scope
 export const fromClient = (
   client: Client | Cluster,
   options: CommonOptions = {}
-): Effect.Effect<Service, never, Scope.Scope> => Effect.suspend(() => over(Connection.borrow(client), options))
+): Effect.Effect<Service, never, Scope.Scope> => Effect.suspend(() => makeService(Connection.borrow(client), options))
 
 /**
  * @since 0.1.0
@@ -141,14 +145,14 @@ export const fromClient = (
 export const layer = (options: Options = {}): Layer.Layer<Redis> => Layer.scoped(Redis, make(options))
 
 /**
- * As `layer`, with the URL from a variable.
+ * Like `layer`, with the URL from the configuration.
  *
  * @since 0.1.0
  * @category layers
  */
 export const layerConfig = (
   options: Omit<Options, "url"> & {
-    /** @default `REDIS_URL`; where it is not set, what `ioredis` takes by default */
+    /** @default `REDIS_URL`; the default of `ioredis` when it is not set */
     readonly url?: Config.Config<Redacted.Redacted<string>>
   } = {}
 ): Layer.Layer<Redis, ConfigError.ConfigError> =>

@@ -1,10 +1,10 @@
 /**
- * The virtual keys of gateways in Redis: one that is made at one of them is good at all, and one that is revoked is good at none
- * within the `cacheTime`.
+ * The virtual keys of gateways in Redis: a key created at one gateway is valid at all of them, and a revoked key is refused by
+ * all within the `cacheTime`.
  *
- * A key that was revoked is so for good: also where a gateway has it among its configured keys and starts anew. A configured key is
- * good only at gateways that have it configured, whichever of them has put it here. What is kept is
- * not the secrets but their SHA-256. Nothing expires by itself, so give Redis the policy `noeviction` and a disk.
+ * A revoked key stays revoked, also when a gateway that has it configured restarts. A configured key is valid only at gateways
+ * that have it configured, whichever of them stored it. Redis stores the SHA-256 of a secret instead of the secret. Nothing
+ * expires by itself, so use the policy `noeviction` and persistence to disk.
  *
  * @example
  * ```ts
@@ -25,8 +25,8 @@ import type { Store } from "../gateway/AccessStore.js"
 import { AccessStore, AccessStoreError } from "../gateway/AccessStore.js"
 import { VirtualKey } from "../gateway/VirtualKey.js"
 import * as MonotonicClock from "../internal/clock.js"
-import type { Kept } from "./access/scripts.js"
-import * as Steps from "./access/scripts.js"
+import type { StoredKey } from "./access/scripts.js"
+import * as Scripts from "./access/scripts.js"
 import { Redis } from "./model.js"
 
 /**
@@ -34,22 +34,22 @@ import { Redis } from "./model.js"
  * @category model
  */
 export interface Options {
-  /** Gateways under one name on one Redis, with one prefix, have the same keys. */
+  /** All gateways of one name on one Redis with one prefix have the same keys. */
   readonly name: string
   /**
-   * For how long a key that was found is not looked for again: for so long a revoked key may still be good at other gateways. Of
-   * secrets that were not found nothing is remembered. @default "2 seconds"
+   * How long a found key is cached: for this time a revoked key can still be valid at other gateways. Misses are not cached.
+   * @default "2 seconds"
    */
   readonly cacheTime?: Duration.DurationInput
   /**
-   * While Redis is away: for how long after it was last found a key is good. Other keys fail with `AccessStoreError`, which the
+   * How long a key stays valid after it was last found while Redis is away. Other keys fail with `AccessStoreError`, which the
    * gateway answers with 503. @default "5 minutes"
    */
   readonly keepTime?: Duration.DurationInput
 }
 
-/** A key that was found, and when it was asked for. */
-interface Found {
+/** A key that was found, and when it was requested. */
+interface CachedKey {
   readonly key: VirtualKey
   readonly at: number
 }
@@ -65,11 +65,13 @@ const oldestFirst: Order.Order<VirtualKey> = Order.combine(
   Order.mapInput(Order.string, ({ id }: VirtualKey) => id)
 )
 
-const failed = (cause: Error): AccessStoreError => new AccessStoreError({ detail: cause.message, cause })
+const storeError = (cause: Error): AccessStoreError => new AccessStoreError({ detail: cause.message, cause })
 
-const keyIn = ([text, madeAt]: Kept): Effect.Effect<VirtualKey, AccessStoreError> =>
+const decodeKey = ([text, madeAt]: StoredKey): Effect.Effect<VirtualKey, AccessStoreError> =>
   Effect.zipWith(decode(text), decodeTime(madeAt), (key, createdAt) => ({ ...key, createdAt })).pipe(
-    Effect.mapError((cause) => new AccessStoreError({ detail: "a key in Redis is not as a key must be", cause }))
+    Effect.mapError(
+      (cause) => new AccessStoreError({ detail: "a value stored in Redis is not a valid virtual key", cause })
+    )
   )
 
 /**
@@ -79,50 +81,51 @@ const keyIn = ([text, madeAt]: Kept): Effect.Effect<VirtualKey, AccessStoreError
 export const make = (options: Options): Effect.Effect<Store, never, Redis> =>
   Effect.gen(function* () {
     const redis = yield* Redis
-    const steps = Steps.make(redis, options.name)
+    const scripts = Scripts.make(redis, options.name)
     const cacheTime = Duration.toMillis(options.cacheTime ?? "2 seconds")
     const keepTime = Duration.toMillis(options.keepTime ?? "5 minutes")
-    const found = yield* Ref.make(HashMap.empty<string, Found>())
+    const cache = yield* Ref.make(HashMap.empty<string, CachedKey>())
 
-    const looked = (hash: string, at: number): Effect.Effect<Option.Option<VirtualKey>, AccessStoreError> =>
-      Effect.flatMap(Effect.mapError(steps.find(hash), failed), (kept) =>
-        kept === null
-          ? Effect.as(Ref.update(found, HashMap.remove(hash)), Option.none())
-          : Effect.flatMap(keyIn(kept), (key) =>
-              Effect.as(Ref.update(found, HashMap.set(hash, { key, at })), Option.some(key))
+    const lookUp = (hash: string, at: number): Effect.Effect<Option.Option<VirtualKey>, AccessStoreError> =>
+      Effect.flatMap(Effect.mapError(scripts.find(hash), storeError), (stored) =>
+        stored === null
+          ? Effect.as(Ref.update(cache, HashMap.remove(hash)), Option.none())
+          : Effect.flatMap(decodeKey(stored), (key) =>
+              Effect.as(Ref.update(cache, HashMap.set(hash, { key, at })), Option.some(key))
             )
       )
 
     const find: Store["find"] = (hash) =>
       Effect.flatMap(Effect.clock, (clock) =>
-        Effect.flatMap(Ref.get(found), (all) => {
+        Effect.flatMap(Ref.get(cache), (all) => {
           const now = MonotonicClock.now(clock)
-          const known = Option.getOrUndefined(HashMap.get(all, hash))
-          if (known !== undefined && now - known.at < cacheTime) return Effect.succeed(Option.some(known.key))
-          return known === undefined || now - known.at >= keepTime
-            ? looked(hash, now)
-            : Effect.catchAll(looked(hash, now), () => Effect.succeed(Option.some(known.key)))
+          const cached = Option.getOrUndefined(HashMap.get(all, hash))
+          if (cached !== undefined && now - cached.at < cacheTime) return Effect.succeed(Option.some(cached.key))
+          return cached === undefined || now - cached.at >= keepTime
+            ? lookUp(hash, now)
+            : Effect.catchAll(lookUp(hash, now), () => Effect.succeed(Option.some(cached.key)))
         })
       )
 
     return {
       find,
-      list: Effect.mapError(steps.list, failed).pipe(
-        Effect.flatMap(Effect.forEach(keyIn)),
+      list: Effect.mapError(scripts.list, storeError).pipe(
+        Effect.flatMap(Effect.forEach(decodeKey)),
         Effect.map(Array.sort(oldestFirst))
       ),
       put: (key) =>
         Effect.gen(function* () {
           const text = yield* encode(key)
-          const isKept = yield* steps.put(key.hash, key.id, DateTime.formatIso(key.createdAt), text)
-          yield* Ref.update(found, HashMap.remove(key.hash))
-          if (isKept === 0) yield* Effect.logWarning(`The gateway's key ${key.id} was revoked, and stays so.`)
-        }).pipe(Effect.mapError(failed)),
+          const isStored = yield* scripts.put(key.hash, key.id, DateTime.formatIso(key.createdAt), text)
+          yield* Ref.update(cache, HashMap.remove(key.hash))
+          if (isStored === 0)
+            yield* Effect.logWarning(`The gateway key ${key.id} was not stored: it was revoked. Use a new secret.`)
+        }).pipe(Effect.mapError(storeError)),
       remove: (id) =>
         Effect.zipLeft(
-          Effect.map(Effect.mapError(steps.remove(id), failed), (removed) => removed > 0),
+          Effect.map(Effect.mapError(scripts.remove(id), storeError), (removed) => removed > 0),
           Ref.update(
-            found,
+            cache,
             HashMap.filter(({ key }) => key.id !== id)
           )
         )

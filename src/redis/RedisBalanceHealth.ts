@@ -1,11 +1,11 @@
 /**
- * What the balances of many processes know of their deployments, in Redis: a circuit that one opens is open in all of them within
- * the `pollInterval`, rests after an overload hold for all, and of all processes one call at a time finds out whether a deployment
- * is good again.
+ * The health of deployments in Redis, shared by the balances of several processes: a circuit that one opens is open in all of
+ * them within the `pollInterval`, cooldowns after an overload hold for all, and one call at a time over all processes probes a
+ * deployment.
  *
- * A deployment is known by its `Deployment.id`: give it the same in all processes. Calls wait for Redis only where they would find
- * out, and for its `timeout` at the most. While Redis is away each process goes by what it knows itself; what it finds out
- * meanwhile it tells when Redis is back.
+ * A deployment is identified by its `Deployment.id`: use the same one in all processes. A call waits for Redis only when it would
+ * probe, and for at most its `timeout`. While Redis is away each process uses its own state, and reports its changes when Redis
+ * is back.
  *
  * @example
  * ```ts
@@ -31,29 +31,29 @@ import type { Scope } from "effect"
 import { Duration, Effect, Layer, Option, Schema } from "effect"
 import type { Service } from "../routing/balance/health.js"
 import { BalanceHealth } from "../routing/balance/health.js"
-import * as Health from "./health/service.js"
-import * as Steps from "./health/scripts.js"
+import * as HealthService from "./health/service.js"
+import * as Scripts from "./health/scripts.js"
 import { Redis } from "./model.js"
-import * as Terms from "./shared/options.js"
+import * as SharedOptions from "./shared/options.js"
 
 /**
  * @since 0.1.0
  * @category model
  */
 export interface Options {
-  /** Balances under one name on one Redis, with one prefix, tell each other. */
+  /** All balances of one name on one Redis with one prefix share their health. */
   readonly name: string
-  /** How long it takes at most until others hear of something. @default "1 second" */
+  /** The longest time until other processes see a change. @default "1 second" */
   readonly pollInterval?: Duration.DurationInput
   /**
-   * How long after the end of a process another may find out what that was about to. It should be several times the
-   * `pollInterval`, at which it is renewed. @default "10 seconds"
+   * The longest time until the probe of a lost process is free for another one. Should be several times the `pollInterval`, at
+   * which it is renewed. @default "10 seconds"
    */
   readonly leaseTime?: Duration.DurationInput
 }
 
 /**
- * Options that make no sense. All faults are told at once.
+ * The options are invalid. Lists all faults.
  *
  * @since 0.1.0
  * @category errors
@@ -63,12 +63,12 @@ export class InvalidBalanceHealthError extends Schema.TaggedError<InvalidBalance
   { faults: Schema.Array(Schema.String) }
 ) {
   override get message(): string {
-    return `The shared health of balances cannot be as asked for: ${this.faults.join("; ")}`
+    return `Invalid options of RedisBalanceHealth: ${this.faults.join("; ")}`
   }
 }
 
 /**
- * The scope ends what runs in the background.
+ * Makes the shared health. Closing the scope stops the background fiber.
  *
  * @since 0.1.0
  * @category constructors
@@ -76,16 +76,16 @@ export class InvalidBalanceHealthError extends Schema.TaggedError<InvalidBalance
 export const make = (options: Options): Effect.Effect<Service, InvalidBalanceHealthError, Redis | Scope.Scope> =>
   Effect.flatMap(Redis, (redis) => {
     const { name, pollInterval: poll = "1 second", leaseTime: lease = "10 seconds" } = options
-    const { faults: wrong, leaseTime } = Terms.read({ name, leaseTime: lease })
+    const { faults: sharedFaults, leaseTime } = SharedOptions.read({ name, leaseTime: lease })
     const pollInterval = Option.getOrElse(Option.map(Duration.decodeUnknown(poll), Duration.toMillis), () => 0)
     const faults = [
-      ...wrong,
+      ...sharedFaults,
       ...(pollInterval > 0 && pollInterval < Infinity ? [] : ["pollInterval: expected a positive and finite duration"]),
       ...(leaseTime > 0 && leaseTime <= pollInterval ? ["leaseTime: expected more than the pollInterval"] : [])
     ]
     return faults.length > 0
       ? Effect.fail(new InvalidBalanceHealthError({ faults }))
-      : Health.make({ steps: Steps.make(redis, name, leaseTime), pollInterval })
+      : HealthService.make({ scripts: Scripts.make(redis, name, leaseTime), pollInterval })
   })
 
 /**

@@ -1,9 +1,9 @@
 /**
- * The store of caches in Redis, on the connection that pools and limits use: while Redis is away it fails at once, so that calls go
- * on without it as if nothing had been kept.
+ * A cache store in Redis, on the connection that pools and limits use. While Redis is away it fails at once, so that calls
+ * continue as if nothing were cached.
  *
- * `PersistenceStore` of `effect-llm/persistence` over the Redis of `@effect/experimental` does as well for a cache alone. That one
- * has a connection of its own, waits for one that is lost, does not tell its size, and clears by looking through all keys of Redis.
+ * For a cache alone, `PersistenceStore` of `effect-llm/persistence` over the Redis of `@effect/experimental` is an alternative.
+ * It has its own connection, waits for a lost one, does not report its size, and clears by scanning all keys of Redis.
  *
  * @example
  * ```ts
@@ -31,12 +31,12 @@ import { Redis, script } from "./model.js"
  * @category model
  */
 export interface Options {
-  /** Two names share nothing. All that is under one name is on one node of a cluster. */
+  /** Stores of different names share nothing. All entries of one name are on one node of a cluster. */
   readonly name: string
 }
 
-/** The first key is the index: the names of what is kept, by their end. */
-const steps = {
+/** The first key is the index: a sorted set of entry names by expiry time. */
+const scripts = {
   get: script({
     name: "cache: get",
     lua: `return redis.call("GET", KEYS[1])`,
@@ -53,7 +53,7 @@ else
   redis.call("SET", KEYS[2], ARGV[2], "PX", ttl)
   redis.call("ZADD", KEYS[1], string.format("%.3f", now + ttl), ARGV[1])
 end
--- What has expired is forgotten here too, a few at a time.
+-- Redis expires values by itself; their names leave the index here, a few at a time.
 for _, name in ipairs(redis.call("ZRANGEBYSCORE", KEYS[1], "-inf", string.format("%.3f", now), "LIMIT", 0, 4)) do
   redis.call("ZREM", KEYS[1], name)
 end
@@ -84,37 +84,37 @@ return redis.call("ZCARD", KEYS[1])`,
   })
 }
 
-const storeOver = (redis: Service, { name }: Options): Store => {
+const makeStore = (redis: Service, { name }: Options): Store => {
   const index = redis.key("cache", name, "index")
   const value = (key: string): string => redis.key("cache", name, `value:${key}`)
   const run = <A>(
     operation: CacheStoreError["operation"],
-    step: Script<A>,
+    command: Script<A>,
     keys: ReadonlyArray<string>,
     args: ReadonlyArray<string | number> = []
   ): Effect.Effect<A, CacheStoreError> =>
     Effect.mapError(
-      redis.run(step, keys, args),
+      redis.run(command, keys, args),
       (cause) => new CacheStoreError({ operation, detail: cause.message, cause })
     )
-  const removeAll = (operation: CacheStoreError["operation"], names: ReadonlyArray<string>) =>
-    run(operation, steps.remove, [index, ...names.map(value)], names)
-  const clear: Store["clear"] = Effect.flatMap(run("clear", steps.some, [index]), (names) =>
-    names.length === 0 ? Effect.void : Effect.zipRight(removeAll("clear", names), clear)
+  const removeNames = (operation: CacheStoreError["operation"], names: ReadonlyArray<string>) =>
+    run(operation, scripts.remove, [index, ...names.map(value)], names)
+  const clear: Store["clear"] = Effect.flatMap(run("clear", scripts.some, [index]), (names) =>
+    names.length === 0 ? Effect.void : Effect.zipRight(removeNames("clear", names), clear)
   )
   return {
-    get: (key) => Effect.map(run("get", steps.get, [value(key)]), Option.fromNullable),
+    get: (key) => Effect.map(run("get", scripts.get, [value(key)]), Option.fromNullable),
     set: (key, text, ttl) => {
       const millis = Option.match(ttl, { onNone: () => Infinity, onSome: Duration.toMillis })
       return millis < 1
         ? Effect.void
         : Effect.asVoid(
-            run("set", steps.set, [index, value(key)], [key, text, millis === Infinity ? 0 : Math.round(millis)])
+            run("set", scripts.set, [index, value(key)], [key, text, millis === Infinity ? 0 : Math.round(millis)])
           )
     },
-    remove: (key) => Effect.asVoid(removeAll("remove", [key])),
+    remove: (key) => Effect.asVoid(removeNames("remove", [key])),
     clear,
-    size: Effect.map(run("size", steps.size, [index]), (entries) => ({ entries }))
+    size: Effect.map(run("size", scripts.size, [index]), (entries) => ({ entries }))
   }
 }
 
@@ -123,7 +123,7 @@ const storeOver = (redis: Service, { name }: Options): Store => {
  * @category constructors
  */
 export const make = (options: Options): Effect.Effect<Store, never, Redis> =>
-  Effect.map(Redis, (redis) => storeOver(redis, options))
+  Effect.map(Redis, (redis) => makeStore(redis, options))
 
 /**
  * @since 0.1.0

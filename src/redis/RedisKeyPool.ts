@@ -1,10 +1,10 @@
 /**
- * A pool of keys that many processes share: what each key may do at once and a second, how loaded it is, and whether it rests,
- * holds for all of them together. It is a `KeyPool` like the one in memory and takes its place.
+ * A `KeyPool` that several processes share: concurrency caps, rates, load and cooldowns of a key hold for all of them together.
+ * Replaces the pool in memory.
  *
- * Redis holds the ids of keys and how they are, never a secret: every process brings its own keys, and uses no others. A key
- * in the hands of a call is a lease with an end, which the process puts off for as long as it lives; so what a killed process
- * held is free again within `leaseTime`.
+ * Redis stores the ids and states of keys, never a secret: every process has its own keys and uses no others. A call holds its
+ * key by a lease with an expiry time, which the process renews while it lives, so that the keys of a killed process are free
+ * again within `leaseTime`.
  *
  * @example
  * ```ts
@@ -28,21 +28,22 @@ import { KeyPool } from "../keyPool/model.js"
 import type { Redis } from "./model.js"
 import type { Options } from "./keyPool/model.js"
 import * as Pool from "./keyPool/options.js"
-import { steps } from "./keyPool/scripts.js"
+import { scripts } from "./keyPool/scripts.js"
 
 export type { Options, Strategy, WhenAway } from "./keyPool/model.js"
 
 /**
- * The pools of one `providerId` on one Redis, with one prefix, are one pool. The scope ends what runs in the background.
+ * Makes the pool. All pools of one `providerId` on one Redis with one prefix are one pool. Closing the scope stops the background
+ * fibers.
  *
  * @since 0.1.0
  * @category constructors
  */
 export const make = (options: Options): Effect.Effect<Service, InvalidPoolError, Redis | Scope.Scope> =>
-  Pool.make(options, steps)
+  Pool.make(options, scripts)
 
 /**
- * The pool, in place of the one in memory.
+ * Provides the pool instead of the one in memory.
  *
  * @since 0.1.0
  * @category layers

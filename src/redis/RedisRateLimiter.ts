@@ -1,22 +1,22 @@
 /**
- * The rate limiter of `effect-llm`, shared by all processes that name it, in Redis.
+ * A `RateLimiter` in Redis, shared by all processes that use its name.
  *
- * Who comes is let through, or told how long it has to wait, in one round trip, by Redis's clock: buckets, windows and places
- * together, or nothing. (The limiter of `@effect/experimental` over Redis goes by the clock of each caller and knows one bucket a
- * round trip, so that it cannot grant requests, tokens and a place at once, or know a wait beforehand.)
+ * One round trip grants buckets, windows and a permit together or returns the wait, by Redis's clock. (The limiter of
+ * `@effect/experimental` over Redis uses the clock of each caller and one bucket a round trip, so that it cannot grant requests,
+ * tokens and a permit at once, or compute a wait beforehand.)
  *
- * What holds across processes:
- * - No limit is passed, over any window of time. A minute and a day are counted half a second longer than they are, because calls
- *   reach their provider later than they are let through.
- * - Those who wait for a bucket or a window go in the order in which they came, of whichever process they are. The moment is set
- *   when a call comes: what others use less than they had reserved is for those who come later.
- * - Those who wait for a place (`maxConcurrent`) go in the order of their process; among processes the one goes first whose first
- *   call has waited longest.
- * - A batch call never makes an interactive one wait, of whichever process, until it is as old as `batch.aging`. Among
- *   themselves, batch calls go in the order of their process.
- * - A call that is given up gives back what it was promised and is not due yet.
- * - The places and reservations of a process that is killed are free after `leaseTime`; what it had begun stays spent.
- * - A refusal by the provider that one process hears of slows all of them (`adaptive`).
+ * Guarantees across processes:
+ * - No limit is exceeded in any window of time. A minute and a day are counted half a second longer, because calls reach the
+ *   provider after they are granted.
+ * - Calls that wait for a bucket or a window are served in order of arrival over all processes. The time of a call is fixed when
+ *   it arrives: capacity that other calls reserved and did not use goes to later calls.
+ * - Calls that wait for a permit (`maxConcurrent`) are served in the order of their process; among processes, the one whose first
+ *   call has waited longest is served first.
+ * - A batch call does not delay an interactive call of any process until it is as old as `batch.aging`. Batch calls are served in
+ *   the order of their process.
+ * - An interrupted call gives back its booking when that is not due yet.
+ * - The permits and reservations of a killed process are free after `leaseTime`; requests that it started stay counted.
+ * - A rate-limit error that one process observes slows all of them (`adaptive`).
  *
  * @example
  * ```ts
@@ -35,20 +35,19 @@
  */
 import type { Duration, Scope } from "effect"
 import { Effect, Layer } from "effect"
-import * as Read from "../rateLimiter/options.js"
+import * as LimiterOptionChecks from "../rateLimiter/options.js"
 import type { Options as LimiterOptions, Service } from "../rateLimiter/model.js"
 import { CurrentPriority, InvalidLimitError, RateLimiter } from "../rateLimiter/model.js"
 import * as LimiterService from "./rateLimiter/service.js"
 import { Redis } from "./model.js"
-import * as Terms from "./shared/options.js"
+import * as SharedOptions from "./shared/options.js"
 
 /**
- * What a limiter does while Redis is away.
+ * The behavior of a limiter while Redis is away.
  *
- * - `{ share }`: the process goes on by itself, with this part of each limit, and at least with one request and one call at a
- *   time. It begins with empty buckets, and what it lets through is counted when Redis is back. With as many processes as
- *   1 / share the limits hold.
- * - `"fail"`: calls fail with `SharedStateError`, for a fallback to take over.
+ * - `{ share }`: the process continues alone with this part of each limit, and at least one request and one call at a time. It
+ *   starts with empty buckets, and its calls are counted when Redis is back. With up to 1 / share processes the limits hold.
+ * - `"fail"`: calls fail with `SharedStateError`, so that a fallback can answer.
  *
  * @since 0.1.0
  * @category model
@@ -60,19 +59,19 @@ export type WhenAway = "fail" | { readonly share: number }
  * @category model
  */
 export interface Options extends LimiterOptions {
-  /** The limiters of one name on one Redis, with one prefix, are one limiter. Give them the same limits. */
+  /** All limiters of one name on one Redis with one prefix are one limiter. Give them the same limits. */
   readonly name: string
-  /** How long after the end of a process the places it held are free again, at the latest. @default "30 seconds" */
+  /** The longest time until the permits of a lost process are free again. @default "30 seconds" */
   readonly leaseTime?: Duration.DurationInput
   /**
-   * The default keeps answers coming, and never multiplies the limits by the number of replicas. @default a share of one divided
-   * by the number of processes that were there when Redis was last heard of; 0.25 where it never was
+   * The default keeps calls going without multiplying the limits by the number of replicas. @default a share of one divided by
+   * the number of processes in the last reply of Redis; 0.25 when there was none
    */
   readonly whenAway?: WhenAway
 }
 
 /**
- * The scope ends what runs in the background, and gives back what is still held.
+ * Makes the limiter. Closing the scope stops the background fibers and frees what the process still holds.
  *
  * @since 0.1.0
  * @category constructors
@@ -80,16 +79,16 @@ export interface Options extends LimiterOptions {
 export const make = (options: Options): Effect.Effect<Service, InvalidLimitError, Redis | Scope.Scope> =>
   Effect.flatMap(Redis, (redis) => {
     const { leaseTime: _lease, name, whenAway: _whenAway, ...limits } = options
-    const { faults: wrong, leaseTime, share } = Terms.read(options)
-    const [settings, senseless] = Read.read(limits)
-    const faults = [...wrong, ...senseless]
+    const { faults: sharedFaults, leaseTime, share } = SharedOptions.read(options)
+    const [settings, limitFaults] = LimiterOptionChecks.read(limits)
+    const faults = [...sharedFaults, ...limitFaults]
     return faults.length > 0
       ? Effect.fail(new InvalidLimitError({ faults }))
       : LimiterService.make({ redis, name, settings, leaseTime, share, priority: CurrentPriority })
   })
 
 /**
- * The limiter, in place of the one in memory.
+ * Provides the limiter instead of the one in memory.
  *
  * @since 0.1.0
  * @category layers

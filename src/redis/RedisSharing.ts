@@ -1,7 +1,6 @@
 /**
- * Everything that a configuration makes, shared by all processes that run with it: the pools and the limits of `Models`, how the
- * members of its groups are doing, the limits of a gateway's keys, and the books of budgets. Nothing of the program changes but
- * this layer.
+ * Shares everything that a configuration creates between all processes that use it: the key pools and rate limits of `Models`,
+ * the health of the members of its groups, the limits of gateway keys, and budgets. A program only adds this layer.
  *
  * @example
  * ```ts
@@ -36,22 +35,22 @@ import * as RedisRateLimiter from "./RedisRateLimiter.js"
  * @category model
  */
 export interface Options {
-  /** What the books of budgets and the health of groups are called. @default "shared" */
+  /** The name of the shared budgets and of the shared health of groups. @default "shared" */
   readonly name?: string
-  /** How long after the end of a process what it held is free again, at the latest. @default "30 seconds" */
+  /** The longest time until everything that a lost process held is free again. @default "30 seconds" */
   readonly leaseTime?: Duration.DurationInput
-  /** What is done while Redis is away. @default what each of the services does by default: a share of everything */
+  /** The behavior while Redis is away. @default the default of each service: a share of everything */
   readonly whenAway?: RedisRateLimiter.WhenAway
 }
 
 /**
- * What `Models`, an `Access` or a `Budget` that is made with this layer shares. Services that a reload replaces are closed with the
+ * Provides the shared services to a `Models`, an `Access` or a `Budget`. Services that a reload replaces are closed with this
  * layer.
  *
  * @since 0.1.0
  * @category layers
  */
-export const layer = ({ name = "shared", ...terms }: Options = {}): Layer.Layer<
+export const layer = ({ name = "shared", ...sharing }: Options = {}): Layer.Layer<
   KeyPool.Maker | RateLimiter.Maker | BudgetStore | BalanceHealth,
   InvalidBudgetError | RedisBalanceHealth.InvalidBalanceHealthError,
   Redis
@@ -61,16 +60,16 @@ export const layer = ({ name = "shared", ...terms }: Options = {}): Layer.Layer<
       KeyPool.Maker,
       Effect.map(
         Effect.context<Redis | Scope.Scope>(),
-        (context) => (options) => Effect.provide(RedisKeyPool.make({ ...options, ...terms }), context)
+        (context) => (options) => Effect.provide(RedisKeyPool.make({ ...options, ...sharing }), context)
       )
     ),
     Layer.scoped(
       RateLimiter.Maker,
       Effect.map(
         Effect.context<Redis | Scope.Scope>(),
-        (context) => (name, options) => Effect.provide(RedisRateLimiter.make({ ...options, ...terms, name }), context)
+        (context) => (name, options) => Effect.provide(RedisRateLimiter.make({ ...options, ...sharing, name }), context)
       )
     ),
-    RedisBudgetStore.layer({ name, ...terms }),
+    RedisBudgetStore.layer({ name, ...sharing }),
     RedisBalanceHealth.layer({ name })
   )

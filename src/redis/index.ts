@@ -1,5 +1,6 @@
 /**
- * Pools, limits and budgets that many processes share, in Redis. Needs the optional peer dependency `ioredis`.
+ * Key pools, rate limits, budgets, caches and gateway keys that several processes share in Redis. Needs the optional peer
+ * dependency `ioredis`.
  *
  * @since 0.1.0
  */

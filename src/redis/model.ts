@@ -1,4 +1,4 @@
-/** The contract of the connection to Redis: its service, options and errors. */
+/** The connection to Redis: service, options and errors. */
 import type { Duration, Effect, Redacted, Stream } from "effect"
 import { Context, Schema } from "effect"
 import type { RedisOptions } from "ioredis"
@@ -8,7 +8,7 @@ export type { Script } from "./shared/script.js"
 export { script } from "./shared/script.js"
 
 /**
- * Whether Redis does what it is asked.
+ * Whether Redis executes commands.
  *
  * @since 0.1.0
  * @category model
@@ -16,11 +16,12 @@ export { script } from "./shared/script.js"
 export type Availability = "up" | "away"
 
 /**
- * A command that Redis did not do, or of which that is not known.
+ * A command that failed, or whose result is unknown.
  *
- * - `connection`: it cannot be reached, refuses the login, or takes no writes now (loading, a replica, out of memory, no permission).
- * - `timeout`: it did not answer in time. What was asked may be done nevertheless.
- * - `script`: the script failed, or its reply has another shape than it should.
+ * - `connection`: Redis cannot be reached, refuses the login, or accepts no writes now (loading, a replica, out of memory, no
+ *   permission).
+ * - `timeout`: Redis did not reply in time. It may have executed the command nevertheless.
+ * - `script`: the script failed, or its reply does not match the schema.
  *
  * @since 0.1.0
  * @category errors
@@ -42,8 +43,8 @@ export class RedisError extends Schema.TaggedError<RedisError>()("RedisError", {
  */
 export interface Service {
   /**
-   * Runs a script, in one round trip. It fails within the timeout, and at once while Redis is away. It may be part of what
-   * cannot be interrupted.
+   * Runs a script in one round trip. Fails within the timeout, and at once while Redis is away. Can be used in an uninterruptible
+   * region.
    */
   readonly run: <A>(
     script: Script<A>,
@@ -51,13 +52,13 @@ export interface Service {
     args: ReadonlyArray<string | number>
   ) => Effect.Effect<A, RedisError>
   /**
-   * The name of a key: `effect-llm:{pool:openai}:leases`. What is in braces (`kind` and `name`) decides on which node of a
-   * cluster the key is, so that all parts of one thing may be used by one script. Different arguments give different keys: `{`,
-   * `}` and `%` in them are escaped as `%7b`, `%7d` and `%25`, and so is `:` in `kind` as `%3a`.
+   * Builds the name of a key, such as `effect-llm:{pool:openai}:leases`. The hash tag in braces (`kind` and `name`) selects the
+   * node of a cluster, so that one script can use all parts of one name. Different arguments give different keys: `{`, `}` and
+   * `%` are escaped as `%7b`, `%7d` and `%25`, and `:` in `kind` as `%3a`.
    */
   readonly key: (kind: string, name: string, part: string) => string
   readonly status: Effect.Effect<Availability>
-  /** How it stands, and then every change. */
+  /** The current availability, and then every change. */
   readonly changes: Stream.Stream<Availability>
 }
 
@@ -72,11 +73,11 @@ export class Redis extends Context.Tag("effect-llm/redis/Redis")<Redis, Service>
  * @category model
  */
 export interface CommonOptions {
-  /** What the names of all keys begin with. @default "effect-llm:" */
+  /** The prefix of all key names. @default "effect-llm:" */
   readonly prefix?: string
-  /** How long a command may take. @default "1 second" */
+  /** The time limit of a command. @default "1 second" */
   readonly timeout?: Duration.DurationInput
-  /** The longest time between two probes while Redis is away; the first comes after a tenth of it. @default "1 second" */
+  /** The longest interval between two probes while Redis is away; the first interval is a tenth of it. @default "1 second" */
   readonly probeInterval?: Duration.DurationInput
 }
 
@@ -85,11 +86,11 @@ export interface CommonOptions {
  * @category model
  */
 export interface Options extends CommonOptions {
-  /** Such as `redis://:password@host:6379/0`, or `rediss://` with TLS. @default that of `ioredis`: localhost, 6379 */
+  /** For example `redis://:password@host:6379/0`, or `rediss://` with TLS. @default that of `ioredis`: localhost, 6379 */
   readonly url?: string | Redacted.Redacted<string>
   /**
-   * What else `ioredis` is to know. That nothing waits for a lost connection, and that nothing is sent twice, is decided here
-   * and cannot be changed.
+   * Further options of `ioredis`. Those that queue commands behind a lost connection or send commands twice are fixed and cannot
+   * be changed.
    */
   readonly ioredis?: RedisOptions
 }

@@ -1,4 +1,4 @@
-/** The callers' side of a chaos run: one `LLM` over all deployments, with everything around it, and those who ask it. */
+/** The callers of a chaos run: one `LLM` over all deployments with all middlewares, and the calls to it. */
 import type { HttpClient } from "@effect/platform"
 import type { Layer, Scope } from "effect"
 import { Array as Arr, Cause, Chunk, Clock, Effect, Exit, Option, Stream } from "effect"
@@ -26,25 +26,25 @@ import * as Usage from "../../src/vocabulary/Usage.js"
 import * as UsageLedger from "../../src/accounting/UsageLedger.js"
 import type { Providers } from "./provider.js"
 import type { Records } from "./records.js"
-import type { Deployment, Manner, Plan } from "./scenario.js"
+import type { CallerBehavior, Deployment, Plan } from "./scenario.js"
 import {
   answerTo,
+  behaviorOf,
   callOf,
   deadlineOf,
   deadlines,
   deployments,
   keysOf,
-  mannerOf,
   question,
   secretMark,
-  told
+  usageFor
 } from "./scenario.js"
 
-/** What a busy machine may add to the time that a call takes, in milliseconds. */
+/** How much longer than its deadline a call can take on a busy machine, in milliseconds. */
 export const margin = 10_000
 
-/** How many members give the parts of an answer whose stream is continued, at the most. */
-export const members = 3
+/** The number of members of the `Fallback` that continues streams. */
+export const memberCount = 3
 
 type ClientLayer = (endpoint: {
   readonly provider: string
@@ -59,7 +59,7 @@ const clients: Readonly<Record<Deployment, ClientLayer>> = {
   ollama: OllamaClient.layer
 }
 
-/** Different limits, so that some calls wait for a permit, for a place or for a key. */
+/** Different limits, so that some calls wait for a rate, for a permit or for a key. */
 const limits: Readonly<Record<Deployment, RateLimiter.Options>> = {
   "chat-completions": { capacity: 500, refillRate: 5000, maxConcurrent: 48 },
   responses: { capacity: 100, refillRate: 3000 },
@@ -85,8 +85,8 @@ const deploymentAt = (deployment: Deployment, baseUrl: string) =>
     Effect.provide(RateLimiter.layer(limits[deployment]))
   )
 
-/** The ledger, told to the records too. Labels are the numbers of calls there; a ledger that kept them would grow. */
-const witnessed = (ledger: UsageLedger.Service, records: Records): UsageLedger.Service => ({
+/** A ledger that also records attempts, by the call numbers in their labels. It drops the labels, with which it would grow. */
+const withRecords = (ledger: UsageLedger.Service, records: Records): UsageLedger.Service => ({
   ...ledger,
   record: (attempt) =>
     Effect.zipRight(
@@ -95,19 +95,19 @@ const witnessed = (ledger: UsageLedger.Service, records: Records): UsageLedger.S
     )
 })
 
-/** A member that notes down that it is asked for a stream. */
-const noted = (llm: LLM.Service, place: number, records: Records): LLM.Service => ({
+/** A member that records its stream requests. */
+const recordingMember = (llm: LLM.Service, position: number, records: Records): LLM.Service => ({
   ...llm,
   chatStream: (request) => {
     const { messages } = typeof request === "string" ? { messages: [{ content: request }] } : request
     const [first] = messages
-    records.asks(first === undefined ? -1 : callOf(textOf(first.content)), place)
+    records.recordMember(first === undefined ? -1 : callOf(textOf(first.content)), position)
     return llm.chatStream(request)
   }
 })
 
 export interface Callers {
-  /** Makes a call, and notes down how it ended. */
+  /** Makes a call, and records how it ended. */
   readonly call: (call: number) => Effect.Effect<void>
   readonly balance: Balance.Service
   readonly llms: ReadonlyArray<LLM.Service>
@@ -115,11 +115,11 @@ export interface Callers {
   readonly ledger: UsageLedger.Service
 }
 
-/** Everything that an error can be made to say. */
-const said = (error: LLMError): string => `${String(error)} ${error.stack ?? ""} ${JSON.stringify(error)}`
+/** The text, stack and JSON of an error. */
+const publicText = (error: LLMError): string => `${String(error)} ${error.stack ?? ""} ${JSON.stringify(error)}`
 
-/** The same and what is hidden in it, which takes long to find. */
-const deeplySaid = (error: LLMError): string => inspect(error, { depth: 8, showHidden: true })
+/** The error with its hidden properties; slow. */
+const inspectedText = (error: LLMError): string => inspect(error, { depth: 8, showHidden: true })
 
 export const make = (
   plan: Plan,
@@ -135,7 +135,7 @@ export const make = (
       {
         breaker: { failures: 5, window: "1 second", rest: "60 millis", maxRest: "300 millis" },
         cooldown: { base: "40 millis", max: "200 millis" },
-        // Longer than a call may take that finds out whether a deployment is well again, and meets silence.
+        // Longer than a probe that gets no response.
         maxWait: "14 seconds",
         patience: "300 millis"
       }
@@ -145,43 +145,47 @@ export const make = (
       { name: "tokens", limit: { tokens: 1e9 } },
       { name: "of the hour", limit: { tokens: 1e9 }, period: { rolling: "1 hour" } }
     ])
-    const [first, ...others] = Arr.makeBy(members, (place) => noted(balance, place, records))
-    const continuing = yield* Fallback.make(others, { continueStreams: true })(first)
-    const around = (llm: LLM.Service, total: number): Effect.Effect<LLM.Service> =>
+    const [first, ...others] = Arr.makeBy(memberCount, (position) => recordingMember(balance, position, records))
+    const continuedBalance = yield* Fallback.make(others, { continueStreams: true })(first)
+    const withMiddleware = (llm: LLM.Service, total: number): Effect.Effect<LLM.Service> =>
       Retry.make({ attempts: 5, base: "60 millis" })(llm).pipe(
         Effect.flatMap(Timeouts.make({ total })),
         Effect.flatMap(UsageLedger.middleware),
         Effect.flatMap(budget.middleware),
-        Effect.provideService(UsageLedger.UsageLedger, witnessed(ledger, records))
+        Effect.provideService(UsageLedger.UsageLedger, withRecords(ledger, records))
       )
-    const within = (total: number) =>
+    const withDeadline = (total: number) =>
       Effect.all({
-        whole: around(balance, total),
-        stream: around(balance, total),
-        continued: around(continuing, total)
+        whole: withMiddleware(balance, total),
+        stream: withMiddleware(balance, total),
+        continued: withMiddleware(continuedBalance, total)
       })
-    const patient = yield* within(deadlines.long)
-    const hurried = yield* within(deadlines.short)
+    const longDeadline = yield* withDeadline(deadlines.long)
+    const shortDeadline = yield* withDeadline(deadlines.short)
 
     let failures = 0
-    const lookThrough = (call: number, error: LLMError): void => {
+    const checkError = (call: number, error: LLMError): void => {
       failures++
-      if (said(error).includes(secretMark) || (failures % 50 === 1 && deeplySaid(error).includes(secretMark))) {
-        records.complain(`call ${call}: its ${error._tag} has a secret in it`)
+      if (
+        publicText(error).includes(secretMark) ||
+        (failures % 50 === 1 && inspectedText(error).includes(secretMark))
+      ) {
+        records.reportFault(`call ${call}: its ${error._tag} contains a secret`)
       }
       if (error.provider === "" || error.model === "" || error.message === "") {
-        records.complain(`call ${call}: its ${error._tag} does not say whose it is`)
+        records.reportFault(`call ${call}: its ${error._tag} lacks a provider, model or message`)
       }
     }
 
     const check = (call: number, { attempts, provider, text, usage }: ChatResponse, isContinued: boolean): void => {
-      const complain = (what: string) => records.complain(`call ${call}: ${what}`)
-      if (text !== answerTo(call)) complain(`"${text}" is not "${answerTo(call)}"`)
-      if (!provider.startsWith("chaos-")) complain(`an answer of "${provider}"`)
-      if (attempts.length === 0 || attempts.at(-1)?.error !== undefined) complain("its receipt does not end well")
-      const { inputTokens, outputTokens } = told(call)
+      const reportFault = (what: string) => records.reportFault(`call ${call}: ${what}`)
+      if (text !== answerTo(call)) reportFault(`"${text}" is not "${answerTo(call)}"`)
+      if (!provider.startsWith("chaos-")) reportFault(`an answer of "${provider}"`)
+      if (attempts.length === 0 || attempts.at(-1)?.error !== undefined)
+        reportFault("its attempts do not end with a success")
+      const { inputTokens, outputTokens } = usageFor(call)
       if (!isContinued && (usage.inputTokens !== inputTokens || usage.outputTokens !== outputTokens)) {
-        complain(`${usage.inputTokens} and ${usage.outputTokens} tokens`)
+        reportFault(`${usage.inputTokens} and ${usage.outputTokens} tokens`)
       }
     }
 
@@ -189,23 +193,26 @@ export const make = (
       const all = Chunk.toReadonlyArray(events)
       const finishes = all.filter((event) => event._tag === "Finish").length
       if (all[0]?._tag !== "Start" || all.at(-1)?._tag !== "Finish" || finishes !== 1) {
-        records.complain(`call ${call}: its stream is ${all.map((event) => event._tag).join(" ")}`)
+        records.reportFault(`call ${call}: its stream is ${all.map((event) => event._tag).join(" ")}`)
       }
       const isContinued = all.some((event) => event._tag === "Continued")
       return Effect.map(ChatEvent.collect(Stream.fromChunk(events)), (response) => check(call, response, isContinued))
     }
 
-    const asked = (call: number, { asks, does, millis }: Manner): Effect.Effect<"answered" | "left", LLMError> => {
-      const llm = (deadlineOf(plan, call) === deadlines.short ? hurried : patient)[asks]
-      if (asks === "whole") {
+    const makeCall = (
+      call: number,
+      { mode, pattern, millis }: CallerBehavior
+    ): Effect.Effect<"answered" | "left", LLMError> => {
+      const llm = (deadlineOf(plan, call) === deadlines.short ? shortDeadline : longDeadline)[mode]
+      if (mode === "whole") {
         return Effect.as(
           Effect.map(llm.chat(question(call)), (response) => check(call, response, false)),
           "answered" as const
         )
       }
       const stream = llm.chatStream(question(call))
-      if (does === "first") return Effect.as(Stream.runDrain(Stream.take(stream, 1)), "left" as const)
-      const consumed = does === "slow" ? Stream.tap(stream, () => Effect.sleep(millis)) : stream
+      if (pattern === "first") return Effect.as(Stream.runDrain(Stream.take(stream, 1)), "left" as const)
+      const consumed = pattern === "slow" ? Stream.tap(stream, () => Effect.sleep(millis)) : stream
       return Effect.as(
         Effect.flatMap(Stream.runCollect(consumed), (events) => checkStream(call, events)),
         "answered" as const
@@ -219,33 +226,34 @@ export const make = (
       error._tag === "StreamInterruptedError" ? error.begun : "partial" in error && error.partial !== undefined
 
     const call = (call: number): Effect.Effect<void> => {
-      const manner = mannerOf(plan, call)
-      const asking = UsageLedger.label(asked(call, manner), `${call}`)
-      const left = Effect.map(
-        Effect.timeoutOption(asking, manner.millis),
+      const behavior = behaviorOf(plan, call)
+      const labelledCall = UsageLedger.label(makeCall(call, behavior), `${call}`)
+      const interruptedCall = Effect.map(
+        Effect.timeoutOption(labelledCall, behavior.millis),
         Option.getOrElse(() => "left" as const)
       )
       return Effect.gen(function* () {
         const startedAt = yield* Clock.currentTimeMillis
-        const exit = yield* Effect.exit(manner.does === "leaves" ? left : asking)
-        const took = (yield* Clock.currentTimeMillis) - startedAt
-        if (Exit.isSuccess(exit)) return records.end(call, { outcome: exit.value, took, begun: false })
+        const exit = yield* Effect.exit(behavior.pattern === "leaves" ? interruptedCall : labelledCall)
+        const duration = (yield* Clock.currentTimeMillis) - startedAt
+        if (Exit.isSuccess(exit)) return records.end(call, { outcome: exit.value, duration, begun: false })
         const error = Option.getOrUndefined(Cause.failureOption(exit.cause))
         if (error === undefined || !Errors.isLLMError(error)) {
-          records.complain(`call ${call}: ${Cause.pretty(exit.cause).slice(0, 500)}`)
-          return records.end(call, { outcome: "defect", took, begun: false })
+          records.reportFault(`call ${call}: ${Cause.pretty(exit.cause).slice(0, 500)}`)
+          return records.end(call, { outcome: "defect", duration, begun: false })
         }
-        lookThrough(call, error)
-        const ended = { outcome: error._tag, took, begun: begun(error) }
-        // What nobody answers where nobody is well needs no reason, nor a stream that breaks where nobody goes on.
-        const isStrange = (!ended.begun || manner.asks === "continued") && deadlineOf(plan, call) === deadlines.long
-        return records.end(call, isStrange ? { ...ended, reason: reasonOf(error) } : ended)
+        checkError(call, error)
+        const record = { outcome: error._tag, duration, begun: begun(error) }
+        // No reason is needed for a failure in an outage, or for a broken stream without a fallback.
+        const needsReason =
+          (!record.begun || behavior.mode === "continued") && deadlineOf(plan, call) === deadlines.long
+        return records.end(call, needsReason ? { ...record, reason: reasonOf(error) } : record)
       })
     }
     return { call, balance, llms, budget, ledger }
   }).pipe(Effect.orDie)
 
-/** What all of the calls have consumed, as the ledger adds it up. */
+/** The usage of all attempts, added up like in the ledger. */
 export const consumed = (attempts: ReadonlyArray<{ readonly inputTokens: number; readonly outputTokens: number }>) =>
   Usage.make({
     inputTokens: attempts.reduce((sum, attempt) => sum + attempt.inputTokens, 0),

@@ -1,6 +1,6 @@
 /**
- * Twenty thousand calls through storms: `npm run chaos`, or `npm run chaos -- <seed> <calls> <at once>`. The providers run in
- * a process of their own, so that the heap that is looked at is the library's.
+ * Makes twenty thousand calls under random faults: `npm run chaos`, or `npm run chaos -- <seed> <calls> <concurrency>`. The
+ * providers run in a separate process, so that the measured heap is that of the library.
  */
 import { NodeRuntime } from "@effect/platform-node"
 import { Effect } from "effect"
@@ -9,33 +9,33 @@ import * as Provider from "./provider.js"
 import type { Heap, Report } from "./run.js"
 import { run } from "./run.js"
 
-const [seed = `${Date.now() % 1_000_000}`, calls = "20000", atOnce = "48"] = process.argv.slice(2)
+const [seed = `${Date.now() % 1_000_000}`, calls = "20000", concurrency = "48"] = process.argv.slice(2)
 const plan = { seed: Number(seed), calls: Number(calls) }
 
 /**
- * How much the heap may grow from the first thousand calls to the last, for each call between. Nothing is kept of any; what
- * grows a little is what V8 compiles, and idle sockets.
+ * The greatest growth of the heap per call, from the first thousand calls to the last. Nothing is kept of a call; code that V8
+ * compiles and idle sockets let it grow a little.
  */
-const allowed = { bytes: 512, objects: 0.5 }
+const maxGrowth = { bytes: 512, objects: 0.5 }
 
 const growth = (heap: ReadonlyArray<Heap>): ReadonlyArray<string> => {
   const first = heap[0]
   const last = heap.at(-1)
   if (first === undefined || last === undefined) return ["the heap was not measured: run node with --expose-gc"]
-  // A short run is judged as a whole one: what has a bound, such as a window of a minute, is filled by either.
+  // A short run has the allowance of a full one: both fill bounded structures, such as a window of a minute.
   const calls = Math.max(19_000, last.calls - first.calls)
   const bytes = (last.bytes - first.bytes) / calls
   const objects = (last.objects - first.objects) / calls
   return [
-    ...(bytes > allowed.bytes ? [`the heap grew by ${bytes.toFixed(0)} bytes a call`] : []),
-    ...(objects > allowed.objects ? [`the heap grew by ${objects.toFixed(2)} objects a call`] : [])
+    ...(bytes > maxGrowth.bytes ? [`the heap grew by ${bytes.toFixed(0)} bytes a call`] : []),
+    ...(objects > maxGrowth.objects ? [`the heap grew by ${objects.toFixed(2)} objects a call`] : [])
   ]
 }
 
 const counts = (all: ReadonlyMap<string, number>): string =>
   [...all]
     .toSorted(([, one], [, other]) => other - one)
-    .map(([word, count]) => `${count} ${word}`)
+    .map(([label, count]) => `${count} ${label}`)
     .join(", ")
 
 const print = (report: Report): void => {
@@ -44,7 +44,7 @@ const print = (report: Report): void => {
   for (const [phase, ended] of outcomes) console.log(`  ${phase}: ${counts(ended)}`)
   console.log(`  attempts: ${counts(attempts)}`)
   console.log(
-    `  ${requests} requests arrived, ${gaps.neverArrived} were given up before; ${gaps.crossed} answers were whole when their callers had left`
+    `  ${requests} requests arrived, ${gaps.neverArrived} ended before; ${gaps.crossed} responses were complete after their calls had ended`
   )
   for (const { bytes, calls, objects } of heap) {
     console.log(`  heap after ${calls} calls: ${(bytes / 2 ** 20).toFixed(1)} MiB, ${objects} objects`)
@@ -54,7 +54,7 @@ const print = (report: Report): void => {
 const program = Effect.gen(function* () {
   const report = yield* run({
     plan,
-    concurrency: Number(atOnce),
+    concurrency: Number(concurrency),
     providers: Provider.forked(fileURLToPath(new URL("providerProcess.js", import.meta.url)), plan),
     ...(globalThis.gc === undefined ? {} : { gc: globalThis.gc })
   })
@@ -62,8 +62,8 @@ const program = Effect.gen(function* () {
   const broken = [...report.broken, ...growth(report.heap)]
   if (broken.length > 0) {
     yield* Effect.sync(() => {
-      for (const promise of broken.slice(0, 40)) console.error(`broken: ${promise}`)
-      console.error(`${broken.length} promises are broken. Once more: npm run chaos -- ${plan.seed} ${plan.calls}`)
+      for (const violation of broken.slice(0, 40)) console.error(`violated: ${violation}`)
+      console.error(`${broken.length} violations. Run it again: npm run chaos -- ${plan.seed} ${plan.calls}`)
       process.exitCode = 1
     })
   }

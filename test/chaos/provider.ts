@@ -1,4 +1,4 @@
-/** The providers' side of a chaos run, in this process or in one of its own, and what it has seen. */
+/** The providers of a chaos run, in this process or in a separate one, and the requests that they received. */
 import type { Scope } from "effect"
 import { Effect, Schema } from "effect"
 import type { ChildProcess } from "node:child_process"
@@ -7,19 +7,19 @@ import { SimulatedProvider } from "../../src/testing/index.js"
 import type { Deployment, Plan } from "./scenario.js"
 import { answer, callOf, deployments, faultOf, keysOf } from "./scenario.js"
 
-/** A request that came to a provider. */
-export const Seen = Schema.Struct({
+/** A request that a provider received. */
+export const ReceivedRequest = Schema.Struct({
   deployment: Schema.Literal(...deployments),
   call: Schema.Number,
   keyId: Schema.String,
   stream: Schema.Boolean,
   status: Schema.Number,
   outcome: Schema.Literal("complete", "faulted", "aborted"),
-  /** Pieces of a stream that were sent before it was broken off. */
+  /** The number of events that were sent before the stream broke. */
   events: Schema.Number
 })
 
-export type Seen = typeof Seen.Type
+export type ReceivedRequest = typeof ReceivedRequest.Type
 
 export const Count = Schema.Struct({ inFlight: Schema.Number, busy: Schema.Number, open: Schema.Number })
 
@@ -27,15 +27,15 @@ export type Count = typeof Count.Type
 
 export interface Providers {
   readonly baseUrl: (deployment: Deployment) => string
-  readonly seen: Effect.Effect<ReadonlyArray<Seen>>
-  /** Requests that are not over, and sockets. */
+  readonly requests: Effect.Effect<ReadonlyArray<ReceivedRequest>>
+  /** Requests in flight, and sockets. */
   readonly count: Effect.Effect<Count>
 }
 
 const sum = (effects: ReadonlyArray<Effect.Effect<number>>): Effect.Effect<number> =>
   Effect.map(Effect.all(effects), (numbers) => numbers.reduce((all, one) => all + one, 0))
 
-const started = (plan: Plan, deployment: Deployment) => {
+const startProvider = (plan: Plan, deployment: Deployment) => {
   const visits = new Map<number, number>()
   return SimulatedProvider.make({
     keys: keysOf(deployment),
@@ -45,23 +45,23 @@ const started = (plan: Plan, deployment: Deployment) => {
       const call = callOf(JSON.stringify(request.messages[0] ?? ""))
       const visit = visits.get(call) ?? 0
       visits.set(call, visit + 1)
-      return faultOf(plan, deployment, { call, visit, isRest: request.messages.length > 1 })
+      return faultOf(plan, deployment, { call, visit, isContinuation: request.messages.length > 1 })
     }
   })
 }
 
-/** All of them in this process. */
+/** Starts all providers in this process. */
 export const make = (plan: Plan): Effect.Effect<Providers, never, Scope.Scope> =>
   Effect.map(
     Effect.forEach(deployments, (deployment) =>
-      Effect.map(started(plan, deployment), (provider) => ({ deployment, provider }))
+      Effect.map(startProvider(plan, deployment), (provider) => ({ deployment, provider }))
     ),
     (all) => ({
       baseUrl: (deployment) => all.find((one) => one.deployment === deployment)?.provider.baseUrl ?? "",
-      seen: Effect.map(
+      requests: Effect.map(
         Effect.forEach(all, ({ deployment, provider }) =>
           Effect.map(provider.log, (log) =>
-            log.map(({ body, events, keyId, outcome, status, stream }): Seen => ({
+            log.map(({ body, events, keyId, outcome, status, stream }): ReceivedRequest => ({
               deployment,
               call: callOf(JSON.stringify(body)),
               keyId,
@@ -83,21 +83,21 @@ export const make = (plan: Plan): Effect.Effect<Providers, never, Scope.Scope> =
   )
 
 // -------------------------------------------------------------------------------------
-// in a process of its own
+// in a separate process
 // -------------------------------------------------------------------------------------
 
-const Question = Schema.Literal("baseUrls", "seen", "count")
+const Query = Schema.Literal("baseUrls", "seen", "count")
 
-const replies = { baseUrls: Schema.Array(Schema.String), seen: Schema.Array(Seen), count: Count }
+const replies = { baseUrls: Schema.Array(Schema.String), seen: Schema.Array(ReceivedRequest), count: Count }
 
-/** Answers what `forked` asks, in the other process. */
+/** Replies to the queries of `forked`, in the other process. */
 export const listen = (providers: Providers): Effect.Effect<never> => {
-  const reply = (question: typeof Question.Type): Effect.Effect<unknown> => {
-    switch (question) {
+  const reply = (query: typeof Query.Type): Effect.Effect<unknown> => {
+    switch (query) {
       case "baseUrls":
         return Effect.succeed(deployments.map(providers.baseUrl))
       case "seen":
-        return providers.seen
+        return providers.requests
       case "count":
         return providers.count
     }
@@ -108,8 +108,8 @@ export const listen = (providers: Providers): Effect.Effect<never> => {
         process.once("message", (message) => resume(Effect.succeed(message)))
       }),
       (message) =>
-        Effect.flatMap(Effect.orDie(Schema.decodeUnknown(Question)(message)), (question) =>
-          Effect.flatMap(reply(question), (answer) =>
+        Effect.flatMap(Effect.orDie(Schema.decodeUnknown(Query)(message)), (query) =>
+          Effect.flatMap(reply(query), (answer) =>
             Effect.async<void>((resume) => {
               process.send?.(answer, () => resume(Effect.void))
             })
@@ -119,26 +119,26 @@ export const listen = (providers: Providers): Effect.Effect<never> => {
   )
 }
 
-const ask = <A, I>(child: ChildProcess, question: typeof Question.Type, reply: Schema.Schema<A, I>): Effect.Effect<A> =>
+const sendQuery = <A, I>(child: ChildProcess, query: typeof Query.Type, reply: Schema.Schema<A, I>): Effect.Effect<A> =>
   Effect.flatMap(
     Effect.async<unknown>((resume) => {
       child.once("message", (message) => resume(Effect.succeed(message)))
-      child.send(question)
+      child.send(query)
     }),
     (message) => Effect.orDie(Schema.decodeUnknown(reply)(message))
   )
 
-/** All of them in a process of their own, which runs the given program with the plan as its argument. */
+/** Starts all providers in a separate process, which runs the given program with the plan as its argument. */
 export const forked = (program: string, plan: Plan): Effect.Effect<Providers, never, Scope.Scope> =>
   Effect.gen(function* () {
     const child = yield* Effect.acquireRelease(
       Effect.sync(() => fork(program, [JSON.stringify(plan)], { execArgv: [] })),
       (child) => Effect.sync(() => child.kill())
     )
-    const baseUrls = yield* ask(child, "baseUrls", replies.baseUrls)
+    const baseUrls = yield* sendQuery(child, "baseUrls", replies.baseUrls)
     return {
       baseUrl: (deployment) => baseUrls[deployments.indexOf(deployment)] ?? "",
-      seen: ask(child, "seen", replies.seen),
-      count: ask(child, "count", replies.count)
+      requests: sendQuery(child, "seen", replies.seen),
+      count: sendQuery(child, "count", replies.count)
     }
   })

@@ -1,4 +1,4 @@
-/** The process of the providers, so that neither their memory nor their work is taken for the library's. */
+/** The process of the providers, so that their memory and work are not measured as the library's. */
 import { Effect, Schema } from "effect"
 import * as Provider from "./provider.js"
 

@@ -1,40 +1,40 @@
-/** What the callers' side of a chaos run notes down: in arrays of numbers, made beforehand, so that a heap that grows is not theirs. */
+/** The records of the callers of a chaos run, in preallocated arrays of numbers, so that they do not let the heap grow. */
 import type * as UsageLedger from "../../src/accounting/UsageLedger.js"
 import { deployments, keysOf } from "./scenario.js"
 import * as ApiKey from "../../src/vocabulary/ApiKey.js"
 import { Redacted } from "effect"
 
-/** The ids of all keys, as attempts and the providers' logs call them. */
+/** The ids of all keys in attempts and in the logs of the providers. */
 export const keyIds: ReadonlyArray<string> = deployments.flatMap((deployment) =>
   keysOf(deployment).map(({ key }) => ApiKey.fingerprint(Redacted.make(key)))
 )
 
-/** Numbers for words, by their first appearance. */
+/** Numbers words in order of first appearance. */
 export const makeWords = () => {
   const words: Array<string> = []
   return {
     numberOf: (word: string): number => {
-      const found = words.indexOf(word)
-      return found === -1 ? words.push(word) - 1 : found
+      const index = words.indexOf(word)
+      return index === -1 ? words.push(word) - 1 : index
     },
     wordOf: (number: number): string => words[number] ?? ""
   }
 }
 
-/** How a call ended: an outcome is `answered`, `left` (its caller did), or the tag of its error. */
-export interface Ended {
+/** How a call ended: the outcome is `answered`, `left` (interrupted by its caller), or the tag of its error. */
+export interface CallRecord {
   readonly outcome: string
   /** In milliseconds. */
-  readonly took: number
-  /** Whether it had said something before it failed. */
+  readonly duration: number
+  /** Whether it had received a part of the answer before it failed. */
   readonly begun: boolean
-  /** What its error said; only kept of some. */
+  /** The message of its error; only of some calls. */
   readonly reason?: string
-  /** The place of the member of the `Fallback` that was asked last; -1 where there is no such member. */
+  /** The position of the member of the `Fallback` that was called last; -1 without one. */
   readonly member: number
 }
 
-/** An attempt as the ledger heard of it. */
+/** An attempt as the ledger received it. */
 export interface Attempt {
   readonly call: number
   readonly keyId: string
@@ -45,47 +45,47 @@ export interface Attempt {
 }
 
 export interface Records {
-  readonly end: (call: number, ended: Omit<Ended, "member">) => void
-  /** A member of the `Fallback` is asked. */
-  readonly asks: (call: number, member: number) => void
+  readonly end: (call: number, callRecord: Omit<CallRecord, "member">) => void
+  /** Records a call to a member of the `Fallback`. */
+  readonly recordMember: (call: number, member: number) => void
   readonly attempt: (attempt: UsageLedger.Attempt) => void
-  /** Says that something is not as it should be. */
-  readonly complain: (complaint: string) => void
-  readonly ended: (call: number) => Ended | undefined
+  /** Records a violation. */
+  readonly reportFault: (fault: string) => void
+  readonly callRecord: (call: number) => CallRecord | undefined
   readonly attempts: () => ReadonlyArray<Attempt>
-  readonly complaints: () => ReadonlyArray<string>
+  readonly faults: () => ReadonlyArray<string>
 }
 
 const columns = 6
 
-/** More complaints than this say no more, nor do more reasons. */
-const mostComplaints = 50
-const mostReasons = 1000
+/** The greatest numbers of faults and reasons that are kept. */
+const maxFaults = 50
+const maxReasons = 1000
 
 export const make = (calls: number): Records => {
   const words = makeWords()
   const ends = new Int32Array(calls * 3).fill(-1)
   const members = new Int8Array(calls).fill(-1)
-  const mostAttempts = calls * 20
-  const rows = new Int32Array(mostAttempts * columns)
-  const complaints: Array<string> = []
+  const maxAttempts = calls * 20
+  const rows = new Int32Array(maxAttempts * columns)
+  const faults: Array<string> = []
   const reasons = new Map<number, string>()
   let count = 0
 
-  const complain = (complaint: string): void => {
-    if (complaints.length < mostComplaints) complaints.push(complaint)
+  const reportFault = (fault: string): void => {
+    if (faults.length < maxFaults) faults.push(fault)
   }
   return {
-    end: (call, { begun, outcome, reason, took }) => {
-      if (reason !== undefined && reasons.size < mostReasons) reasons.set(call, reason)
-      if (ends[call * 3] !== -1) complain(`call ${call} ended twice`)
-      ends.set([words.numberOf(outcome), Math.round(took), begun ? 1 : 0], call * 3)
+    end: (call, { begun, outcome, reason, duration }) => {
+      if (reason !== undefined && reasons.size < maxReasons) reasons.set(call, reason)
+      if (ends[call * 3] !== -1) reportFault(`call ${call} ended twice`)
+      ends.set([words.numberOf(outcome), Math.round(duration), begun ? 1 : 0], call * 3)
     },
-    asks: (call, member) => {
+    recordMember: (call, member) => {
       members[call] = member
     },
     attempt: ({ keyId, label, outcome, usage }) => {
-      if (count >= mostAttempts) return complain("there are too many attempts")
+      if (count >= maxAttempts) return reportFault("there are too many attempts")
       rows.set(
         [
           Number(label),
@@ -99,15 +99,15 @@ export const make = (calls: number): Records => {
       )
       count++
     },
-    complain,
-    ended: (call) => {
-      const [outcome = -1, took = 0, begun = 0] = ends.subarray(call * 3, call * 3 + 3)
+    reportFault,
+    callRecord: (call) => {
+      const [outcome = -1, duration = 0, begun = 0] = ends.subarray(call * 3, call * 3 + 3)
       const reason = reasons.get(call)
       return outcome === -1
         ? undefined
         : {
             outcome: words.wordOf(outcome),
-            took,
+            duration,
             begun: begun === 1,
             member: members[call] ?? -1,
             ...(reason === undefined ? {} : { reason })
@@ -128,6 +128,6 @@ export const make = (calls: number): Records => {
           estimated: estimated === 1
         }
       }),
-    complaints: () => complaints
+    faults: () => faults
   }
 }

@@ -1,12 +1,12 @@
-/** A chaos run from its beginning to its end, and what is left behind when all callers have gone. */
+/** A chaos run, and the check that nothing is left behind at its end. */
 import { NodeHttpClient } from "@effect/platform-node"
 import type { Scope } from "effect"
 import { Array as Arr, Effect, Fiber, Logger, Metric, MetricState, Option, Schedule, Supervisor } from "effect"
 import { inspect } from "node:util"
 import { queryObjects } from "node:v8"
 import * as Callers from "./callers.js"
-import type { Findings } from "./promises.js"
-import * as Promises from "./promises.js"
+import type { Findings } from "./invariants.js"
+import * as Invariants from "./invariants.js"
 import type { Providers } from "./provider.js"
 import * as Records from "./records.js"
 import type { Plan } from "./scenario.js"
@@ -15,13 +15,13 @@ import { secretMark } from "./scenario.js"
 export interface Options {
   readonly plan: Plan
   readonly providers: Effect.Effect<Providers, never, Scope.Scope>
-  /** How many calls are under way at once. */
+  /** The number of calls in flight. */
   readonly concurrency: number
-  /** Collects garbage; absent where the heap is not looked at. */
+  /** Collects garbage; absent when the heap is not measured. */
   readonly gc?: () => void
 }
 
-/** The heap after so many calls, when none is under way: code that V8 compiles meanwhile counts among the bytes. */
+/** The heap after `calls` calls, with none in flight. The bytes include code that V8 has compiled. */
 export interface Heap {
   readonly calls: number
   readonly bytes: number
@@ -29,21 +29,21 @@ export interface Heap {
 }
 
 export interface Report extends Findings {
-  /** What the calls took in all, in milliseconds. */
+  /** The duration of all calls together, in milliseconds. */
   readonly millis: number
   readonly requests: number
   readonly heap: ReadonlyArray<Heap>
 }
 
-/** Until it is so, for thirty seconds at most. */
-const soon = <A>(effect: Effect.Effect<A>, isSo: (value: A) => boolean): Effect.Effect<A> =>
+/** Repeats an effect until its value is as expected, for at most thirty seconds. */
+const eventually = <A>(effect: Effect.Effect<A>, isDone: (value: A) => boolean): Effect.Effect<A> =>
   Effect.repeat(effect, {
     schedule: Schedule.intersect(Schedule.spaced("10 millis"), Schedule.recurs(3000)),
-    until: isSo
+    until: isDone
   }).pipe(Effect.zipRight(effect))
 
 const nonZero = (counts: Readonly<Record<string, number>>): ReadonlyArray<string> =>
-  Object.entries(counts).flatMap(([name, count]) => (count === 0 ? [] : [`${name}: ${count} when all was over`]))
+  Object.entries(counts).flatMap(([name, count]) => (count === 0 ? [] : [`${name}: ${count} at the end`]))
 
 const isRunning = (fiber: Fiber.RuntimeFiber<unknown, unknown>) =>
   Effect.map(Fiber.poll(fiber), (exit) => Option.isNone(exit))
@@ -51,7 +51,7 @@ const isRunning = (fiber: Fiber.RuntimeFiber<unknown, unknown>) =>
 const running = (fibers: ReadonlyArray<Fiber.RuntimeFiber<unknown, unknown>>) =>
   Effect.map(Effect.filter(fibers, isRunning), (all) => all.length)
 
-/** The gauges of calls in flight, of every key of ours. */
+/** The gauges of calls in flight, of every key of the run. */
 const gauges = Effect.map(Metric.snapshot, (pairs) =>
   pairs.flatMap(({ metricKey, metricState }) =>
     MetricState.isGaugeState(metricState) && metricKey.tags.some(({ value }) => value.startsWith("chaos-"))
@@ -62,41 +62,41 @@ const gauges = Effect.map(Metric.snapshot, (pairs) =>
 
 const total = (numbers: ReadonlyArray<number>): number => numbers.reduce((sum, number) => sum + Math.abs(number), 0)
 
-/** Everything that is held for a call, where none is under way. */
-const held = ({ balance, budget, ledger, llms }: Callers.Callers, records: Records.Records) =>
+/** Everything that a call holds: all counts must be zero when none is in flight. */
+const unreleased = ({ balance, budget, ledger, llms }: Callers.Callers, records: Records.Records) =>
   Effect.gen(function* () {
     const statuses = yield* Effect.forEach(llms, ({ status }) => status)
     const deployments = yield* balance.deployments
     const budgets = yield* budget.status
     const seenGauges = yield* gauges
-    const { total: spent } = yield* ledger.snapshot
+    const { total: recorded } = yield* ledger.snapshot
     const attempts = records.attempts()
     const { totalTokens } = Callers.consumed(attempts)
     return nonZero({
       "leases of keys": total(statuses.flatMap(({ keys }) => keys.keys.map(({ inFlight }) => inFlight))),
-      "calls that wait for keys": total(statuses.map(({ keys }) => keys.waiting)),
-      "calls that wait for permits": total(statuses.map(({ limiter }) => limiter.waiting)),
+      "calls waiting for keys": total(statuses.map(({ keys }) => keys.waiting)),
+      "calls waiting for limiters": total(statuses.map(({ limiter }) => limiter.waiting)),
       "calls in flight at limiters": total(statuses.map(({ limiter }) => limiter.concurrency?.inFlight ?? 0)),
       "tokens reserved at limiters": total(statuses.map(({ limiter }) => limiter.tokens?.reserved ?? 0)),
       "leases of deployments": total(deployments.map(({ inFlight }) => inFlight)),
-      "calls that wait for deployments": (yield* balance.status).keys.waiting,
-      "tokens set aside in budgets": total(budgets.map(({ reserved }) => reserved)),
+      "calls waiting for deployments": (yield* balance.status).keys.waiting,
+      "tokens reserved in budgets": total(budgets.map(({ reserved }) => reserved)),
       gauges: total(seenGauges),
-      "attempts that the ledger does not have": attempts.length - spent.attempts,
+      "attempts that the ledger does not have": attempts.length - recorded.attempts,
       "answers that the ledger does not have":
-        attempts.filter(({ outcome }) => outcome === "ok").length - spent.succeeded,
-      "tokens that the ledger does not have": totalTokens - spent.usage.totalTokens,
+        attempts.filter(({ outcome }) => outcome === "ok").length - recorded.succeeded,
+      "tokens that the ledger does not have": totalTokens - recorded.usage.totalTokens,
       ...Object.fromEntries(
-        budgets.map((one) => [`tokens that the budget "${one.budget}" does not have`, totalTokens - one.spent])
+        budgets.map((budget) => [`tokens that the budget "${budget.budget}" does not have`, totalTokens - budget.spent])
       ),
       "missing gauges": seenGauges.length === 0 ? 1 : 0
     })
   })
 
-/** When the heap is looked at: after the first thousand calls, after the last, and some times between. */
-const stops = ({ calls }: Plan, measured: boolean): ReadonlyArray<number> => {
+/** When the heap is measured: after the first thousand calls, after the last, and several times between. */
+const checkpoints = ({ calls }: Plan, measured: boolean): ReadonlyArray<number> => {
   const between = measured ? [1000, 5000, 10_000, 15_000] : []
-  return [...between.filter((stop) => stop < calls), calls]
+  return [...between.filter((checkpoint) => checkpoint < calls), calls]
 }
 
 const measured = (gc: (() => void) | undefined, calls: number): Effect.Effect<ReadonlyArray<Heap>> =>
@@ -111,18 +111,18 @@ const measured = (gc: (() => void) | undefined, calls: number): Effect.Effect<Re
         Effect.map((calls) => [{ calls, bytes: process.memoryUsage().heapUsed, objects: Number(queryObjects(Object)) }])
       )
 
-/** Whatever is logged, no secret is in it. */
-const listening = (records: Records.Records) =>
+/** Reports log lines that contain a secret. */
+const secretDetector = (records: Records.Records) =>
   Logger.replace(
     Logger.defaultLogger,
     Logger.make(({ cause, message }) => {
-      if (inspect([message, cause], { depth: 6 }).includes(secretMark)) records.complain("a secret was logged")
+      if (inspect([message, cause], { depth: 6 }).includes(secretMark)) records.reportFault("a secret was logged")
     })
   )
 
-export const run = ({ concurrency, gc, plan, providers: started }: Options): Effect.Effect<Report> =>
+export const run = ({ concurrency, gc, plan, providers: startProviders }: Options): Effect.Effect<Report> =>
   Effect.gen(function* () {
-    const providers = yield* started
+    const providers = yield* startProviders
     const records = Records.make(plan.calls)
     const supervisor = yield* Supervisor.track
     const rootsBefore = new Set((yield* Fiber.roots).map((fiber) => fiber.id().id))
@@ -132,37 +132,37 @@ export const run = ({ concurrency, gc, plan, providers: started }: Options): Eff
       const startedAt = performance.now()
       const heap: Array<Heap> = []
       let from = 0
-      for (const stop of stops(plan, gc !== undefined)) {
-        yield* Effect.forEach(Arr.range(from, stop - 1), callers.call, { concurrency, discard: true })
-        heap.push(...(yield* measured(gc, stop)))
-        from = stop
+      for (const checkpoint of checkpoints(plan, gc !== undefined)) {
+        yield* Effect.forEach(Arr.range(from, checkpoint - 1), callers.call, { concurrency, discard: true })
+        heap.push(...(yield* measured(gc, checkpoint)))
+        from = checkpoint
       }
       const millis = performance.now() - startedAt
-      const { busy, inFlight } = yield* soon(providers.count, (count) => count.inFlight + count.busy === 0)
+      const { busy, inFlight } = yield* eventually(providers.count, (count) => count.inFlight + count.busy === 0)
       return {
         millis,
         heap,
-        left: [
-          ...(yield* held(callers, records)),
+        leaks: [
+          ...(yield* unreleased(callers, records)),
           ...nonZero({ "requests at providers": inFlight, "busy sockets": busy })
         ]
       }
     })
-    const { heap, left, millis } = yield* Effect.supervised(Effect.scoped(calls), supervisor).pipe(
+    const { heap, leaks, millis } = yield* Effect.supervised(Effect.scoped(calls), supervisor).pipe(
       Effect.provide(NodeHttpClient.layerUndici),
-      Effect.provide(listening(records))
+      Effect.provide(secretDetector(records))
     )
-    const { open } = yield* soon(providers.count, (count) => count.open === 0)
+    const { open } = yield* eventually(providers.count, (count) => count.open === 0)
     const roots = (yield* Fiber.roots).filter((fiber) => !rootsBefore.has(fiber.id().id))
     const fibers = (yield* running(yield* supervisor.value)) + (yield* running(roots))
 
-    const seen = yield* providers.seen
-    const findings = Promises.check(plan, records, seen)
+    const requests = yield* providers.requests
+    const findings = Invariants.check(plan, records, requests)
     return {
       ...findings,
-      broken: [...findings.broken, ...left, ...nonZero({ "open sockets": open, fibers })],
+      broken: [...findings.broken, ...leaks, ...nonZero({ "open sockets": open, fibers })],
       millis,
       heap,
-      requests: seen.length
+      requests: requests.length
     }
   }).pipe(Effect.scoped)

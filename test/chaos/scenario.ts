@@ -1,6 +1,6 @@
 /**
- * What happens in a chaos run, told beforehand: who is well when, what goes wrong with which request, and what callers do. All
- * of it follows from the seed and the number of the call, whatever the clock does.
+ * The script of a chaos run: which deployment is healthy when, the fault of each request, and the behavior of callers. All of it
+ * depends only on the seed and the number of the call, and not on the clock.
  */
 import * as Arr from "effect/Array"
 import type { ChatRequest } from "../../src/vocabulary/Chat.js"
@@ -18,23 +18,23 @@ export const deployments = ["chat-completions", "responses", "anthropic", "gemin
 
 export type Deployment = (typeof deployments)[number]
 
-/** A stretch of calls. Faults strike the given share of the requests to all but the deployment that is well. */
+/** A range of calls. Faults hit the given share of the requests to all deployments except the healthy one. */
 export interface Phase {
   readonly name: string
   readonly share: number
-  readonly well: Deployment | undefined
+  readonly healthy: Deployment | undefined
   readonly faults: number
 }
 
 const phases = (calls: number): ReadonlyArray<Phase> => [
-  { name: "calm", share: 0.15, well: "chat-completions", faults: 0.1 },
-  { name: "storm", share: 0.2, well: "responses", faults: 0.5 },
-  { name: "one is left", share: 0.1, well: "anthropic", faults: 1 },
-  { name: "storm from elsewhere", share: 0.15, well: "gemini", faults: 0.6 },
-  { name: "nobody is left", share: Math.min(0.02, 60 / calls), well: undefined, faults: 1 },
-  { name: "recovery", share: 0.13, well: "ollama", faults: 0.3 },
-  { name: "another is left", share: 0.1, well: "chat-completions", faults: 1 },
-  { name: "calm again", share: 0.15, well: "anthropic", faults: 0.1 }
+  { name: "calm", share: 0.15, healthy: "chat-completions", faults: 0.1 },
+  { name: "storm", share: 0.2, healthy: "responses", faults: 0.5 },
+  { name: "one healthy", share: 0.1, healthy: "anthropic", faults: 1 },
+  { name: "second storm", share: 0.15, healthy: "gemini", faults: 0.6 },
+  { name: "outage", share: Math.min(0.02, 60 / calls), healthy: undefined, faults: 1 },
+  { name: "recovery", share: 0.13, healthy: "ollama", faults: 0.3 },
+  { name: "another healthy", share: 0.1, healthy: "chat-completions", faults: 1 },
+  { name: "calm again", share: 0.15, healthy: "anthropic", faults: 0.1 }
 ]
 
 export const phaseOf = ({ calls }: Plan, call: number): Phase => {
@@ -49,17 +49,17 @@ export const phaseOf = ({ calls }: Plan, call: number): Phase => {
 }
 
 /**
- * The most that a call may take, in milliseconds. Where nobody can answer, nobody needs to wait for long to see it; elsewhere the
- * deadline leaves room for all attempts on a busy machine.
+ * The deadline of a call, in milliseconds: short in an outage, where every call fails, and otherwise long enough for all attempts
+ * on a busy machine.
  */
 export const deadlineOf = (plan: Plan, call: number): number =>
-  phaseOf(plan, call).well === undefined ? deadlines.short : deadlines.long
+  phaseOf(plan, call).healthy === undefined ? deadlines.short : deadlines.long
 
 export const deadlines = { short: 3000, long: 100_000 }
 
-/** Draws for one purpose, the same ones each time. */
-const dice = (...about: ReadonlyArray<number>): (() => number) => {
-  let state = about.reduce(
+/** Makes a generator of reproducible random numbers for one purpose. */
+const makeDraw = (...inputs: ReadonlyArray<number>): (() => number) => {
+  let state = inputs.reduce(
     (mixed, number) => Math.imul(mixed ^ RandomDraw.next(number), 0x9e3779b1) ^ (mixed >>> 15),
     7
   )
@@ -75,7 +75,7 @@ const dice = (...about: ReadonlyArray<number>): (() => number) => {
 
 export const secretMark = "sk-chaos-canary"
 
-/** Four of each deployment: one good, one with a limit, one revoked, one without money. */
+/** Four keys of each deployment: one good, one with a limit, one revoked, one out of quota. */
 export const keysOf = (deployment: Deployment): Arr.NonEmptyReadonlyArray<SimulatedProvider.SimulatedKey> => {
   const secret = (kind: string) => `${secretMark}-${deployment}-${kind}`
   return [
@@ -94,26 +94,26 @@ export const question = (call: number): string => `Question #${call}# of many.`
 
 const number = /#(\d+)#/
 
-/** The number of the call that a request is of, from anything that its text is in. */
+/** The number of the call, from a text that contains its question. */
 export const callOf = (text: string): number => Number(number.exec(text)?.[1] ?? -1)
 
-/** What is answered to a call. */
+/** The expected answer of a call. */
 export const answerTo = (call: number): string =>
   Arr.makeBy(5 + (call % 3), (index) => `${["red", "green", "blue"][index % 3] ?? ""}${call * 31 + index}`).join(" ")
 
-/** What the provider says that an answer took. */
-export const told = (call: number): Usage.Usage =>
+/** The usage that the provider reports. */
+export const usageFor = (call: number): Usage.Usage =>
   Usage.make({ inputTokens: 20 + (call % 13), outputTokens: 5 + (call % 7) })
 
-/** The answer, or what is left of it where the request has its beginning. */
+/** The answer, or the rest of it when the request contains its beginning. */
 export const answer = (request: ChatRequest) => {
   const [first] = request.messages
   const call = callOf(first === undefined ? "" : textOf(first.content))
-  const said = request.messages
+  const prefix = request.messages
     .filter((message) => message.role === "assistant")
     .map((message) => textOf(message.content))
     .join("")
-  return { text: answerTo(call).slice(said.length), usage: told(call) }
+  return { text: answerTo(call).slice(prefix.length), usage: usageFor(call) }
 }
 
 // -------------------------------------------------------------------------------------
@@ -121,25 +121,25 @@ export const answer = (request: ChatRequest) => {
 // -------------------------------------------------------------------------------------
 
 /**
- * How a caller asks: for a whole answer, for a stream, or for one that is continued elsewhere where it breaks. `leaves`: is
- * interrupted after so many milliseconds. `first`: takes the first event and goes. `slow`: dawdles over every piece.
+ * How a caller calls: for a whole response, for a stream, or for a stream that a fallback continues when it breaks. `leaves`:
+ * interrupted after `millis`. `first`: takes only the first event. `slow`: pauses for `millis` at every event.
  */
-export interface Manner {
-  readonly asks: "whole" | "stream" | "continued"
-  readonly does: "waits" | "leaves" | "first" | "slow"
+export interface CallerBehavior {
+  readonly mode: "whole" | "stream" | "continued"
+  readonly pattern: "waits" | "leaves" | "first" | "slow"
   readonly millis: number
 }
 
-export const mannerOf = ({ seed }: Plan, call: number): Manner => {
-  const draw = dice(seed, call, 1)
-  const asked = draw()
-  const asks = asked < 0.55 ? "whole" : asked < 0.8 ? "stream" : "continued"
-  const done = draw()
-  if (done < 0.12) return { asks, does: "leaves", millis: draw() ** 2 * 200 }
-  if (asks !== "whole" && done < 0.2) return { asks, does: "first", millis: 0 }
-  return asks !== "whole" && done < 0.3
-    ? { asks, does: "slow", millis: draw() * 4 }
-    : { asks, does: "waits", millis: 0 }
+export const behaviorOf = ({ seed }: Plan, call: number): CallerBehavior => {
+  const draw = makeDraw(seed, call, 1)
+  const modeDraw = draw()
+  const mode = modeDraw < 0.55 ? "whole" : modeDraw < 0.8 ? "stream" : "continued"
+  const patternDraw = draw()
+  if (patternDraw < 0.12) return { mode, pattern: "leaves", millis: draw() ** 2 * 200 }
+  if (mode !== "whole" && patternDraw < 0.2) return { mode, pattern: "first", millis: 0 }
+  return mode !== "whole" && patternDraw < 0.3
+    ? { mode, pattern: "slow", millis: draw() * 4 }
+    : { mode, pattern: "waits", millis: 0 }
 }
 
 // -------------------------------------------------------------------------------------
@@ -150,7 +150,7 @@ const S = SimulatedProvider
 
 type Fault = SimulatedProvider.Fault
 
-/** Each with its weight; `after` is where in a stream it strikes. */
+/** Faults with their weights; `after` is the number of events before the fault. */
 const faults: ReadonlyArray<readonly [number, (after: number) => Fault]> = [
   [3, () => S.status(500)],
   [3, () => S.status(503)],
@@ -169,30 +169,30 @@ const faults: ReadonlyArray<readonly [number, (after: number) => Fault]> = [
   [1, (after) => S.brokenEvent(after)]
 ]
 
-/** An error in the middle of nothing would be an answer like any other. */
+/** Faults of streams: an error event is possible only in a stream. */
 const streamFaults: typeof faults = [...faults, [2, (after) => S.errorEvent(after)]]
 
-const chosen = (from: typeof faults, draw: number, after: number): Fault | undefined => {
-  let left = draw * from.reduce((sum, [weight]) => sum + weight, 0)
+const pickFault = (from: typeof faults, draw: number, after: number): Fault | undefined => {
+  let remaining = draw * from.reduce((sum, [weight]) => sum + weight, 0)
   for (const [weight, fault] of from) {
-    left -= weight
-    if (left < 0) return fault(after)
+    remaining -= weight
+    if (remaining < 0) return fault(after)
   }
   return undefined
 }
 
 /**
- * What goes wrong with a request: `visit` counts those that the deployment has had from this call before. A stream always breaks
- * before its last word: one that breaks behind it is as good as whole, and what is left of an answer may be one word.
+ * The fault of a request: `visit` counts the earlier requests of this call to the deployment. A stream always breaks before its
+ * last word, because one that breaks after it is complete, and the rest of an answer can be one word.
  */
 export const faultOf = (
   plan: Plan,
   deployment: Deployment,
-  { call, isRest, visit }: { readonly call: number; readonly visit: number; readonly isRest: boolean }
+  { call, isContinuation, visit }: { readonly call: number; readonly visit: number; readonly isContinuation: boolean }
 ): Fault | undefined => {
   const phase = phaseOf(plan, call)
-  const draw = dice(plan.seed, call, deployments.indexOf(deployment), visit, 2)
-  if (phase.well === deployment || draw() >= phase.faults) return draw() < 0.002 ? S.drip : undefined
-  const after = isRest ? 1 : 1 + Math.floor(draw() * 4)
-  return chosen(mannerOf(plan, call).asks === "whole" ? faults : streamFaults, draw(), after)
+  const draw = makeDraw(plan.seed, call, deployments.indexOf(deployment), visit, 2)
+  if (phase.healthy === deployment || draw() >= phase.faults) return draw() < 0.002 ? S.drip : undefined
+  const after = isContinuation ? 1 : 1 + Math.floor(draw() * 4)
+  return pickFault(behaviorOf(plan, call).mode === "whole" ? faults : streamFaults, draw(), after)
 }

@@ -1,4 +1,4 @@
-/** What is left of the shared layers once they are closed: nothing that keeps a process alive. */
+/** Closed shared layers leave nothing behind that keeps a process alive. */
 import { FileSystem, HttpClient, HttpClientResponse } from "@effect/platform"
 import { NodeFileSystem } from "@effect/platform-node"
 import { describe, expect, it } from "@effect/vitest"
@@ -12,7 +12,7 @@ import type { RedisServer } from "../support/redisServer.js"
 import { redisServer } from "../support/redisServer.js"
 import { timers } from "../support/timers.js"
 
-const answering = HttpClient.make((request) =>
+const answeringClient = HttpClient.make((request) =>
   Effect.succeed(
     HttpClientResponse.fromWeb(
       request,
@@ -36,8 +36,8 @@ const model = (model_name: string, rate_limit_capacity: number) => ({
 
 const timeout = "300 millis"
 
-/** Everything that `effect-llm serve` shares through Redis, built, used, reloaded twice, and used again. */
-const used = (url: string, scope: Scope.Scope, before: Effect.Effect<void>) =>
+/** Builds everything that `effect-llm serve` shares through Redis, uses it, reloads it twice, and uses it again. */
+const useSharedLayers = (url: string, scope: Scope.Scope, beforeClose: Effect.Effect<void>) =>
   Effect.gen(function* () {
     const files = yield* FileSystem.FileSystem
     const path = `${yield* files.makeTempDirectoryScoped()}/provider.json`
@@ -48,7 +48,7 @@ const used = (url: string, scope: Scope.Scope, before: Effect.Effect<void>) =>
     const context = yield* Layer.merge(Models.layerReloading(path), Access.layer({ adminToken: "admin" })).pipe(
       Layer.provide(shared),
       Layer.provide(redis),
-      Layer.provide(Layer.succeed(HttpClient.HttpClient, answering)),
+      Layer.provide(Layer.succeed(HttpClient.HttpClient, answeringClient)),
       Layer.buildWithScope(scope)
     )
     const models = Context.get(context, Models.Models)
@@ -61,60 +61,60 @@ const used = (url: string, scope: Scope.Scope, before: Effect.Effect<void>) =>
     yield* reload
     yield* chat
     yield* Effect.exit(Context.get(context, Access.Access).caller(Option.some(Redacted.make("sk-unknown"))))
-    yield* before
+    yield* beforeClose
     yield* chat
   }).pipe(Effect.provide(NodeFileSystem.layer))
 
-/** Lets the timers fire that are due, which a scheduler sets to go on after the current task. */
-const due = Effect.sleep("5 millis")
+/** Lets due timers fire, with which a scheduler continues after the current task. */
+const dueTimers = Effect.sleep("5 millis")
 
-/** The timers that are left when all of it has been closed. */
-const left = (before: (server: RedisServer) => Effect.Effect<void>) =>
+/** The timers that remain after all layers are closed. */
+const remainingTimers = (beforeClose: (server: RedisServer) => Effect.Effect<void>) =>
   Effect.gen(function* () {
     const server = yield* redisServer
-    // It has timers of its own while it looks for its server.
+    // The client has its own timers while it reconnects.
     yield* Effect.sync(() => server.client.disconnect())
     const alive = yield* timers
     const scope = yield* Scope.make()
-    yield* used(server.url, scope, before(server))
+    yield* useSharedLayers(server.url, scope, beforeClose(server))
     expect(alive().length).toBeGreaterThan(0)
     yield* Scope.close(scope, Exit.void)
-    yield* due
+    yield* dueTimers
     return alive()
   }).pipe(Effect.scoped, Logger.withMinimumLogLevel(LogLevel.None))
 
-describe("layers that share through Redis", () => {
-  it.live("leave no timer behind when they are closed after reloads that replaced limiters and pools", () =>
+describe("layers shared through Redis", () => {
+  it.live("leaves no timer behind when shared layers close after reloads that replaced limiters and pools", () =>
     Effect.map(
-      left(() => Effect.void),
+      remainingTimers(() => Effect.void),
       (timers) => expect(timers).toEqual([])
     )
   )
 
-  it.live("leave no timer behind when they are closed while Redis accepts connections and answers nothing", () =>
+  it.live("leaves no timer behind when shared layers close while Redis accepts connections but sends no reply", () =>
     Effect.map(
-      left((server) => server.freeze),
+      remainingTimers((server) => server.freeze),
       (timers) => expect(timers).toEqual([])
     )
   )
 
-  it.live("leave no timer behind when they are closed while Redis is gone", () =>
+  it.live("leaves no timer behind when shared layers close while Redis is down", () =>
     Effect.map(
-      left((server) => server.kill),
+      remainingTimers((server) => server.kill),
       (timers) => expect(timers).toEqual([])
     )
   )
 
-  it.live("leave no timer behind when they are closed and Redis was never there", () =>
+  it.live("leaves no timer behind when shared layers close and Redis was down from the start", () =>
     Effect.gen(function* () {
       const server = yield* redisServer
       yield* Effect.sync(() => server.client.disconnect())
       yield* server.kill
       const alive = yield* timers
       const scope = yield* Scope.make()
-      yield* used(server.url, scope, Effect.void)
+      yield* useSharedLayers(server.url, scope, Effect.void)
       yield* Scope.close(scope, Exit.void)
-      yield* due
+      yield* dueTimers
       expect(alive()).toEqual([])
     }).pipe(Effect.scoped, Logger.withMinimumLogLevel(LogLevel.None))
   )

@@ -1,4 +1,4 @@
-/** Two gateways whose keys are in one Redis. */
+/** Gateways that share their keys in one Redis. */
 import { describe, expect, it } from "@effect/vitest"
 import { Effect, Logger, LogLevel } from "effect"
 import { AccessStore } from "../../src/gateway/index.js"
@@ -25,8 +25,8 @@ const gateway = (url: string) =>
     )
   )
 
-describe.concurrent("gateways behind one Redis", () => {
-  it.scopedLive("take each other's keys, and none that one of them has revoked", () =>
+describe.concurrent("gateway keys in Redis", () => {
+  it.scopedLive("accepts a key created at another gateway, and rejects it at both gateways once it is revoked", () =>
     Effect.gen(function* () {
       const server = yield* redisServer
       const one = yield* gateway(server.url)
@@ -44,7 +44,7 @@ describe.concurrent("gateways behind one Redis", () => {
     })
   )
 
-  it.scopedLive("go on with the keys that they know while Redis is away, and say of others that they cannot tell", () =>
+  it.scopedLive("accepts known keys while Redis is down, and answers 503 to unknown keys and to key creation", () =>
     Effect.gen(function* () {
       const server = yield* redisServer
       const one = yield* gateway(server.url)

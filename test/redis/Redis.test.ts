@@ -16,12 +16,12 @@ const count = Redis.script({
 
 const broken = Redis.script({ name: "broken", lua: `return redis.call("INCR", "a", "b")`, reply: Schema.Number })
 
-const misread = Redis.script({ name: "misread", lua: `return {"one", 2}`, reply: Schema.Tuple(Schema.Number) })
+const mismatched = Redis.script({ name: "misread", lua: `return {"one", 2}`, reply: Schema.Tuple(Schema.Number) })
 
-const patient: Redis.CommonOptions = { timeout: "1 minute", probeInterval: "50 millis" }
+const longTimeout: Redis.CommonOptions = { timeout: "1 minute", probeInterval: "50 millis" }
 
-/** For a Redis that does not answer. */
-const impatient: Redis.CommonOptions = { timeout: "200 millis", probeInterval: "50 millis" }
+/** For a Redis that sends no reply. */
+const shortTimeout: Redis.CommonOptions = { timeout: "200 millis", probeInterval: "50 millis" }
 
 const becomes = (redis: Redis.Service, availability: Redis.Availability) =>
   redis.changes.pipe(
@@ -29,7 +29,7 @@ const becomes = (redis: Redis.Service, availability: Redis.Availability) =>
     Stream.runDrain
   )
 
-/** What is logged meanwhile, instead of being printed. */
+/** Collects log lines instead of printing them. */
 const logged = <A, E, R>(effect: (lines: Array<string>) => Effect.Effect<A, E, R>) =>
   Effect.suspend(() => {
     const lines: Array<string> = []
@@ -37,12 +37,12 @@ const logged = <A, E, R>(effect: (lines: Array<string>) => Effect.Effect<A, E, R
     return Effect.provide(effect(lines), Logger.replace(Logger.defaultLogger, logger))
   })
 
-/** How many connections a server has accepted since it was started. */
+/** The number of connections that a server has accepted since its start. */
 const connections = ({ client }: RedisServer) =>
   Effect.promise(async () => Number(/total_connections_received:(\d+)/.exec(await client.info("stats"))?.[1]))
 
-/** Stands before a server, and passes nothing on from the moment at which a connection is muted. The first one is muted from the start. */
-const mutable = (server: RedisServer) =>
+/** A proxy whose connections can be muted: a muted one forwards nothing to the server. The first connection starts muted. */
+const mutingProxy = (server: RedisServer) =>
   Effect.gen(function* () {
     const sockets: Array<readonly [Socket, Socket]> = []
     const mute = () => {
@@ -70,10 +70,10 @@ const mutable = (server: RedisServer) =>
   })
 
 describe.concurrent("Redis", () => {
-  it.scopedLive("runs a script by its hash, and tells one that it does not know", () =>
+  it.scopedLive("runs a script by its hash, and sends its text when Redis does not have it", () =>
     Effect.gen(function* () {
       const server = yield* redisServer
-      const redis = yield* Redis.make({ url: server.url, ...patient })
+      const redis = yield* Redis.make({ url: server.url, ...longTimeout })
       const key = redis.key("count", "a{b}", "value")
       expect(key).toBe("effect-llm:{count:a%7bb%7d}:value")
       expect(yield* redis.run(count, [key], [2])).toBe(2)
@@ -85,12 +85,12 @@ describe.concurrent("Redis", () => {
   it.scopedLive("gives different names different keys, and keeps all parts of one name in one slot of a cluster", () =>
     Effect.gen(function* () {
       const server = yield* redisServer
-      const redis = yield* Redis.make({ url: server.url, ...patient })
-      // Braces, separators, escapes of both, and halves of surrogate pairs: all that could be mistaken for another.
+      const redis = yield* Redis.make({ url: server.url, ...longTimeout })
+      // Braces, separators, escapes of both, and halves of surrogate pairs, which could collide after escaping.
       const units = ["a", "_", ":", "%", "{", "}", "%25", "%3a", "%7b", "%7d", "%d800", "\ud800", "\udc00", "\u{1f600}"]
       const texts = ["", ...units, ...units.map((unit) => `a${unit}`), "a:a", "}:a", "{}", "a:%7b"]
       const names = texts.flatMap((kind) => texts.map((name) => ({ kind, name })))
-      // As Redis has them.
+      // The bytes that Redis receives.
       const bytes = (key: string) => Buffer.from(key).toString("latin1")
       const keys = names.map(({ kind, name }) => texts.map((part) => bytes(redis.key(kind, name, part))))
       expect(new Set(keys.flat()).size).toBe(texts.length ** 3)
@@ -102,23 +102,26 @@ describe.concurrent("Redis", () => {
     })
   )
 
-  it.scopedLive("a script that fails, or replies what it should not, is an error that does not make Redis away", () =>
+  it.scopedLive("fails with reason script and stays up when a script fails or its reply does not decode", () =>
     Effect.gen(function* () {
       const server = yield* redisServer
-      const redis = yield* Redis.make({ url: server.url, ...patient })
+      const redis = yield* Redis.make({ url: server.url, ...longTimeout })
       expect(yield* Effect.flip(redis.run(broken, ["k"], []))).toMatchObject({ reason: "script", script: "broken" })
-      expect(yield* Effect.flip(redis.run(misread, ["k"], []))).toMatchObject({ reason: "script", script: "misread" })
+      expect(yield* Effect.flip(redis.run(mismatched, ["k"], []))).toMatchObject({
+        reason: "script",
+        script: "misread"
+      })
       expect(yield* redis.status).toBe("up")
     })
   )
 
   it.scopedLive(
-    "a hanging Redis is away after one timeout, then at once, and is found again; each is logged once",
+    "reports a hanging Redis as away after one timeout, fails at once from then on, and logs each change once",
     () =>
       logged((lines) =>
         Effect.gen(function* () {
           const server = yield* redisServer
-          const redis = yield* Redis.make({ url: server.url, ...impatient })
+          const redis = yield* Redis.make({ url: server.url, ...shortTimeout })
           yield* becomes(redis, "up")
           lines.length = 0
           const seen = yield* Effect.fork(Stream.runCollect(Stream.take(redis.changes, 3)))
@@ -126,7 +129,7 @@ describe.concurrent("Redis", () => {
           const [first, error] = yield* Effect.timed(Effect.flip(redis.run(count, ["k"], [1])))
           expect(error.reason).toBe("timeout")
           expect(Duration.toMillis(first)).toBeGreaterThan(190)
-          // A command that is sent ends with "timeout".
+          // A command that was sent would fail with "timeout".
           const errors = yield* Effect.replicateEffect(Effect.flip(redis.run(count, ["k"], [1])), 20)
           expect(errors.every(({ reason }) => reason === "connection")).toBe(true)
           yield* server.thaw
@@ -138,11 +141,11 @@ describe.concurrent("Redis", () => {
       )
   )
 
-  it.scopedLive("one that is killed is away by itself, and found again when it is there", () =>
+  it.scopedLive("reports a killed Redis as away without a command, and as up after its restart", () =>
     logged(() =>
       Effect.gen(function* () {
         const server = yield* redisServer
-        const redis = yield* Redis.make({ url: server.url, ...patient })
+        const redis = yield* Redis.make({ url: server.url, ...longTimeout })
         yield* server.kill
         yield* becomes(redis, "away")
         expect((yield* Effect.flip(redis.run(count, ["k"], [1]))).reason).toBe("connection")
@@ -153,34 +156,36 @@ describe.concurrent("Redis", () => {
     )
   )
 
-  it.scopedLive("one that is not there at the start holds nothing up, and no secret of its URL is told", () =>
-    logged((lines) =>
-      Effect.gen(function* () {
-        const server = yield* redisServer
-        yield* server.kill
-        const url = Redacted.make(server.url.replace("//", "//user:p%40ss-canary@"))
-        const redis = yield* Redis.make({ url, ...patient })
-        expect(yield* redis.status).toBe("away")
-        const error = yield* Effect.flip(redis.run(count, ["k"], [1]))
-        yield* server.start
-        yield* Effect.promise(() => server.client.call("ACL", "SETUSER", "user", "on", ">other", "~*", "+@all"))
-        const before = yield* connections(server)
-        yield* eventually(Effect.map(connections(server), (now) => now > before + 1))
-        expect(yield* redis.status).toBe("away")
-        yield* Effect.promise(() => server.client.call("ACL", "SETUSER", "user", "on", ">p@ss-canary", "~*", "+@all"))
-        yield* becomes(redis, "up")
-        for (const text of [String(error), JSON.stringify(error), inspect(error), ...lines])
-          expect(text).not.toContain("canary")
-      })
-    )
+  it.scopedLive(
+    "starts as away when Redis is down, connects later, and keeps the secret of its URL out of errors and logs",
+    () =>
+      logged((lines) =>
+        Effect.gen(function* () {
+          const server = yield* redisServer
+          yield* server.kill
+          const url = Redacted.make(server.url.replace("//", "//user:p%40ss-canary@"))
+          const redis = yield* Redis.make({ url, ...longTimeout })
+          expect(yield* redis.status).toBe("away")
+          const error = yield* Effect.flip(redis.run(count, ["k"], [1]))
+          yield* server.start
+          yield* Effect.promise(() => server.client.call("ACL", "SETUSER", "user", "on", ">other", "~*", "+@all"))
+          const before = yield* connections(server)
+          yield* eventually(Effect.map(connections(server), (now) => now > before + 1))
+          expect(yield* redis.status).toBe("away")
+          yield* Effect.promise(() => server.client.call("ACL", "SETUSER", "user", "on", ">p@ss-canary", "~*", "+@all"))
+          yield* becomes(redis, "up")
+          for (const text of [String(error), JSON.stringify(error), inspect(error), ...lines])
+            expect(text).not.toContain("canary")
+        })
+      )
   )
 
-  it.scopedLive("keeps a new connection although a command of the connection before it was never answered", () =>
+  it.scopedLive("keeps a new connection when a command of the previous connection was never answered", () =>
     logged(() =>
       Effect.gen(function* () {
         const server = yield* redisServer
-        // A connection is given up where a command has no reply for three timeouts.
-        const redis = yield* Redis.make({ url: server.url, ...impatient })
+        // A connection is closed when a command has no reply for three timeouts.
+        const redis = yield* Redis.make({ url: server.url, ...shortTimeout })
         yield* becomes(redis, "up")
         yield* server.freeze
         expect((yield* Effect.flip(redis.run(count, ["k"], [1]))).reason).toBe("timeout")
@@ -195,11 +200,11 @@ describe.concurrent("Redis", () => {
     )
   )
 
-  it.scopedLive("gives a connection up for a new one when nothing comes from it, during the handshake or later", () =>
+  it.scopedLive("replaces a connection that receives nothing, during the handshake or later", () =>
     logged(() =>
       Effect.gen(function* () {
-        const proxy = yield* mutable(yield* redisServer)
-        const redis = yield* Redis.make({ url: proxy.url, ...impatient })
+        const proxy = yield* mutingProxy(yield* redisServer)
+        const redis = yield* Redis.make({ url: proxy.url, ...shortTimeout })
         expect(yield* redis.status).toBe("away")
         yield* becomes(redis, "up")
         const before = proxy.count()
@@ -216,15 +221,15 @@ describe.concurrent("Redis", () => {
     ["NOAUTH", ""],
     ["WRONGPASS", ":wrong-canary@"]
   ] as const) {
-    it.scopedLive(`names a login that Redis refuses with ${word}, says what to do, and logs it once`, () =>
+    it.scopedLive(`reports a login that Redis refuses with ${word}, says what to do, and logs it once`, () =>
       logged((lines) =>
         Effect.gen(function* () {
           const server = yield* redisServer
           yield* Effect.promise(() => server.client.config("SET", "requirepass", "right"))
           const before = yield* connections(server)
-          const redis = yield* Redis.make({ url: server.url.replace("//", `//${user}`), ...patient })
+          const redis = yield* Redis.make({ url: server.url.replace("//", `//${user}`), ...longTimeout })
           expect(yield* redis.status).toBe("away")
-          // It tries to connect again and again.
+          // Waits for several attempts to connect.
           yield* eventually(Effect.map(connections(server), (now) => now > before + 3))
           const error = yield* Effect.flip(redis.run(count, ["k"], [1]))
           expect(error.message).toContain(word)
@@ -244,11 +249,11 @@ describe.concurrent("Redis", () => {
     )
   }
 
-  it.scopedLive("names a password that was changed while it was connected", () =>
+  it.scopedLive("logs NOAUTH once when the password of Redis changes during a connection", () =>
     logged((lines) =>
       Effect.gen(function* () {
         const server = yield* redisServer
-        const redis = yield* Redis.make({ url: server.url, ...patient })
+        const redis = yield* Redis.make({ url: server.url, ...longTimeout })
         yield* Effect.promise(() => server.client.config("SET", "requirepass", "new"))
         yield* Effect.promise(() => server.client.call("CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes"))
         yield* becomes(redis, "away")
@@ -260,7 +265,7 @@ describe.concurrent("Redis", () => {
     )
   )
 
-  it.scopedLive("a client of one's own stays open", () =>
+  it.scopedLive("leaves the client given to fromClient open when the scope closes", () =>
     Effect.gen(function* () {
       const server = yield* redisServer
       const answer = yield* Effect.scoped(

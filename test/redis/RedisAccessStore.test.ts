@@ -11,12 +11,12 @@ import { redisCluster, redisServer } from "../support/redisServer.js"
 
 const quiet = Logger.withMinimumLogLevel(LogLevel.None)
 
-/** A store of a gateway of its own, as far as Redis can tell. */
+/** A store with its own connection, like that of a separate gateway. */
 const peer = ({ url }: RedisServer, options: Partial<RedisAccessStore.Options> = {}) =>
   Effect.gen(function* () {
     const redis = yield* Redis.make({ url, timeout: "1 minute", probeInterval: "50 millis" })
-    const all = { name: "test", cacheTime: "30 millis", ...options } as const
-    return yield* Effect.provideService(RedisAccessStore.make(all), Redis.Redis, redis)
+    const storeOptions = { name: "test", cacheTime: "30 millis", ...options } as const
+    return yield* Effect.provideService(RedisAccessStore.make(storeOptions), Redis.Redis, redis)
   })
 
 const hashOf = (secret: string) => createHash("sha256").update(secret).digest("hex")
@@ -36,49 +36,53 @@ const full = key("b", 2, {
   expiresAt: DateTime.unsafeMake("2999-01-01")
 })
 
-const isGone = (store: AccessStore.Store, secret: string) =>
+const becomesUnknown = (store: AccessStore.Store, secret: string) =>
   eventually(Effect.map(store.find(hashOf(secret)), Option.isNone))
 
-describe.concurrent("keys that gateways share", () => {
-  it.scopedLive("are what they were when they were put, at all of them", () =>
-    Effect.gen(function* () {
-      // A cluster keeps its rules: no step uses keys of two slots.
-      const server = yield* redisCluster
-      const [one, other] = [yield* peer(server), yield* peer(server)]
-      expect(yield* other.find(full.hash)).toEqual(Option.none())
-      yield* one.put(full)
-      yield* one.put(key("a", 1))
-      expect(yield* other.find(full.hash)).toEqual(Option.some(full))
-      expect(yield* other.list).toEqual([key("a", 1), full])
-      // What is put again is as it is now, and as old as it was.
-      yield* other.put({ ...full, label: "new", createdAt: DateTime.unsafeMake(9000) })
-      yield* Effect.sleep("40 millis")
-      expect(yield* one.find(full.hash)).toEqual(Option.some({ ...full, label: "new" }))
-      expect(yield* one.remove(full.id)).toBe(true)
-    })
+describe.concurrent("RedisAccessStore", () => {
+  it.scopedLive(
+    "returns a key as it was put from every store, and keeps its first creation time when it is put again",
+    () =>
+      Effect.gen(function* () {
+        // A cluster rejects a script that uses keys of two slots.
+        const server = yield* redisCluster
+        const [one, other] = [yield* peer(server), yield* peer(server)]
+        expect(yield* other.find(full.hash)).toEqual(Option.none())
+        yield* one.put(full)
+        yield* one.put(key("a", 1))
+        expect(yield* other.find(full.hash)).toEqual(Option.some(full))
+        expect(yield* other.list).toEqual([key("a", 1), full])
+        // A repeated put replaces the key, except its creation time.
+        yield* other.put({ ...full, label: "new", createdAt: DateTime.unsafeMake(9000) })
+        yield* Effect.sleep("40 millis")
+        expect(yield* one.find(full.hash)).toEqual(Option.some({ ...full, label: "new" }))
+        expect(yield* one.remove(full.id)).toBe(true)
+      })
   )
 
-  it.scopedLive("are good nowhere soon after one was revoked, and stay so for good", () =>
-    Effect.gen(function* () {
-      const server = yield* redisServer
-      const [one, other] = [yield* peer(server, { cacheTime: "1 minute" }), yield* peer(server)]
-      yield* one.put(key("a", 1))
-      yield* one.find(hashOf("a"))
-      yield* other.find(hashOf("a"))
-      expect(yield* one.remove("key-a")).toBe(true)
-      expect(yield* one.remove("key-a")).toBe(false)
-      // At once where it was revoked.
-      expect(yield* one.find(hashOf("a"))).toEqual(Option.none())
-      yield* isGone(other, "a")
-      // A gateway that has it configured starts anew.
-      const access = Access.make({ keys: [{ key: "a" }, { key: "c" }] })
-      const again = yield* Effect.provideService(access, AccessStore.AccessStore, yield* peer(server))
-      expect((yield* Effect.either(again.caller(Option.some(Redacted.make("a")))))._tag).toBe("Left")
-      expect((yield* again.list).map(({ hash }) => hash)).toEqual([hashOf("c")])
-    }).pipe(quiet)
+  it.scopedLive(
+    "rejects a revoked key at every gateway soon after, and at a gateway that starts with it configured",
+    () =>
+      Effect.gen(function* () {
+        const server = yield* redisServer
+        const [one, other] = [yield* peer(server, { cacheTime: "1 minute" }), yield* peer(server)]
+        yield* one.put(key("a", 1))
+        yield* one.find(hashOf("a"))
+        yield* other.find(hashOf("a"))
+        expect(yield* one.remove("key-a")).toBe(true)
+        expect(yield* one.remove("key-a")).toBe(false)
+        // Without delay in the store that revoked it.
+        expect(yield* one.find(hashOf("a"))).toEqual(Option.none())
+        yield* becomesUnknown(other, "a")
+        // A gateway starts with the revoked key configured.
+        const access = Access.make({ keys: [{ key: "a" }, { key: "c" }] })
+        const again = yield* Effect.provideService(access, AccessStore.AccessStore, yield* peer(server))
+        expect((yield* Effect.either(again.caller(Option.some(Redacted.make("a")))))._tag).toBe("Left")
+        expect((yield* again.list).map(({ hash }) => hash)).toEqual([hashOf("c")])
+      }).pipe(quiet)
   )
 
-  it.scopedLive("are good only where they are configured, whichever gateway has put them into Redis", () =>
+  it.scopedLive("accepts a configured key only at gateways that configure it, and a created key at all gateways", () =>
     Effect.gen(function* () {
       const server = yield* redisServer
       const gateway = (...keys: ReadonlyArray<string>) =>
@@ -89,7 +93,7 @@ describe.concurrent("keys that gateways share", () => {
         )
       const isGood = (access: Access.Service, secret: string) =>
         Effect.map(Effect.either(access.caller(Option.some(Redacted.make(secret)))), Either.isRight)
-      // It goes on with what it was started with.
+      // The older gateway keeps the keys that it was started with.
       const old = yield* gateway("removed", "kept")
       const young = yield* gateway("kept")
       expect([yield* isGood(old, "kept"), yield* isGood(young, "kept")]).toEqual([true, true])
@@ -101,7 +105,7 @@ describe.concurrent("keys that gateways share", () => {
     })
   )
 
-  it.scopedLive("cost no round trip while they are remembered", () =>
+  it.scopedLive("finds a cached key without a round trip", () =>
     Effect.gen(function* () {
       const server = yield* redisServer
       const store = yield* peer(server, { cacheTime: "1 minute" })
@@ -118,8 +122,8 @@ describe.concurrent("keys that gateways share", () => {
   )
 })
 
-describe.concurrent("while Redis is away", () => {
-  it.scopedLive("a key that is known is good for the keepTime, and others cannot be told", () =>
+describe.concurrent("RedisAccessStore failures", () => {
+  it.scopedLive("finds known keys for the keepTime while Redis is away, and fails all else with AccessStoreError", () =>
     Effect.gen(function* () {
       const server = yield* redisServer
       const store = yield* peer(server)
@@ -128,7 +132,7 @@ describe.concurrent("while Redis is away", () => {
       yield* store.find(hashOf("a"))
       yield* forgetful.find(hashOf("a"))
       yield* server.kill
-      // Longer than the cacheTime, and than the shorter keepTime.
+      // Longer than the cacheTime and the shorter keepTime.
       yield* Effect.sleep("80 millis")
       expect(yield* store.find(hashOf("a"))).toEqual(Option.some(key("a", 1)))
       expect(yield* Effect.flip(store.find(hashOf("b")))).toBeInstanceOf(AccessStore.AccessStoreError)
@@ -138,14 +142,14 @@ describe.concurrent("while Redis is away", () => {
     }).pipe(quiet)
   )
 
-  it.scopedLive("what is no key is told, and not taken for one", () =>
+  it.scopedLive("fails when the stored value is not a valid key", () =>
     Effect.gen(function* () {
       const server = yield* redisServer
       const store = yield* peer(server)
       yield* store.put(key("a", 1))
       yield* Effect.promise(() => server.client.hset("effect-llm:{access:test}:keys", hashOf("a"), `{"id":1}`))
       const error = yield* Effect.flip(store.find(hashOf("a")))
-      expect(error.message).toContain("not as a key must be")
+      expect(error.message).toContain("not a valid virtual key")
     })
   )
 })

@@ -15,7 +15,7 @@ import { answer, context, rateLimited, scripted } from "../support/scripted.js"
 
 const failing = new LLMErrors.ProviderUnavailableError({ ...context, status: 500, message: "boom" })
 
-/** What stands behind one id, for whichever process asks it. */
+/** The deployment behind one id, which all processes call. */
 const provider = Effect.gen(function* () {
   const error = yield* Ref.make<LLMError | undefined>(undefined)
   const calls = yield* Ref.make({ now: 0, most: 0, all: 0 })
@@ -42,10 +42,10 @@ const provider = Effect.gen(function* () {
   return {
     llm,
     gate,
-    fails: (failure: LLMError) => Ref.set(error, failure),
-    works: Ref.set(error, undefined),
-    /** Counts from now on. */
-    begins: Ref.update(calls, ({ now }) => ({ now, most: now, all: 0 })),
+    failWith: (failure: LLMError) => Ref.set(error, failure),
+    succeed: Ref.set(error, undefined),
+    /** Starts the counts again. */
+    resetCalls: Ref.update(calls, ({ now }) => ({ now, most: now, all: 0 })),
     calls: Ref.get(calls)
   }
 })
@@ -54,9 +54,9 @@ type Provider = Effect.Effect.Success<typeof provider>
 
 const pollInterval = 40
 
-const terms: RedisBalanceHealth.Options = { name: "test", pollInterval, leaseTime: "1 minute" }
+const healthOptions: RedisBalanceHealth.Options = { name: "test", pollInterval, leaseTime: "1 minute" }
 
-/** A balance of a process of its own, as far as Redis can tell. */
+/** A balance with its own connection, like that of a separate process. */
 const peer = (
   { url }: RedisServer,
   { llm }: Provider,
@@ -65,9 +65,13 @@ const peer = (
 ) =>
   Effect.gen(function* () {
     const redis = yield* Redis.make({ url, timeout, probeInterval: "50 millis" })
-    const health = yield* Effect.provideService(RedisBalanceHealth.make(terms), Redis.Redis, redis)
-    const all: Balance.Options = { maxWait: 0, breaker: { failures: 2, rest: "100 millis" }, ...options }
-    return yield* Effect.provideService(Balance.make([{ llm, id: "a" }], all), BalanceHealth.BalanceHealth, health)
+    const health = yield* Effect.provideService(RedisBalanceHealth.make(healthOptions), Redis.Redis, redis)
+    const balanceOptions: Balance.Options = { maxWait: 0, breaker: { failures: 2, rest: "100 millis" }, ...options }
+    return yield* Effect.provideService(
+      Balance.make([{ llm, id: "a" }], balanceOptions),
+      BalanceHealth.BalanceHealth,
+      health
+    )
   })
 
 const stateOf = (self: Balance.Service) =>
@@ -75,40 +79,43 @@ const stateOf = (self: Balance.Service) =>
 
 const call = (self: Balance.Service) => Effect.either(self.chat("?"))
 
-const comes = <A>(effect: Effect.Effect<A>, isSo: (value: A) => boolean) => eventually(Effect.map(effect, isSo))
+const eventuallyHolds = <A>(effect: Effect.Effect<A>, isDone: (value: A) => boolean) =>
+  eventually(Effect.map(effect, isDone))
 
-const becomes = (self: Balance.Service, tag: Balance.State["_tag"]) => comes(stateOf(self), ({ _tag }) => _tag === tag)
+const becomes = (self: Balance.Service, tag: Balance.State["_tag"]) =>
+  eventuallyHolds(stateOf(self), ({ _tag }) => _tag === tag)
 
-/** Hears that the circuit was opened; by the time that a test looks its rest may be over. */
-const hears = (self: Balance.Service) => comes(stateOf(self), ({ _tag }) => _tag === "Open" || _tag === "HalfOpen")
+/** Waits until the balance has seen the circuit open; it can be half-open by the time of the check. */
+const seesOpening = (self: Balance.Service) =>
+  eventuallyHolds(stateOf(self), ({ _tag }) => _tag === "Open" || _tag === "HalfOpen")
 
-/** When the lease of the only probe ends, by Redis's clock. */
+/** The expiry of the lease of the only probe, by Redis's clock. */
 const leaseEnd = ({ client }: RedisServer) =>
   Effect.promise(async () => {
     const [probe = ""] = await client.hvals("effect-llm:{health:test}:probes")
     return Number(/"till":([\d.e+]+)/.exec(probe)?.[1])
   })
 
-/** The lease of the only probe ends later than when this begins. */
-const renewed = (server: RedisServer) =>
-  Effect.flatMap(leaseEnd(server), (before) => comes(leaseEnd(server), (now) => now > before))
+/** Waits for a renewal of the lease of the only probe. */
+const leaseIsRenewed = (server: RedisServer) =>
+  Effect.flatMap(leaseEnd(server), (before) => eventuallyHolds(leaseEnd(server), (now) => now > before))
 
 const probesIn = ({ client }: RedisServer) => Effect.promise(() => client.hlen("effect-llm:{health:test}:probes"))
 
-describe.concurrent("the health of deployments that processes share", () => {
-  it.scopedLive("a circuit that one opens is open in the other, which has made no call", () =>
+describe.concurrent("RedisBalanceHealth", () => {
+  it.scopedLive("opens a circuit in running and later processes when one process opens it", () =>
     Effect.gen(function* () {
       const server = yield* redisServer
       const a = yield* provider
       const one = yield* peer(server, a, { breaker: { failures: 2, rest: "1 minute" } })
       const other = yield* peer(server, a)
-      yield* a.fails(failing)
+      yield* a.failWith(failing)
       yield* Effect.replicateEffect(call(one), 2)
       yield* becomes(other, "Open")
-      yield* a.begins
+      yield* a.resetCalls
       expect((yield* call(other))._tag).toBe("Left")
       expect((yield* a.calls).all).toBe(0)
-      // Who comes later hears of it too.
+      // A process that starts later sees it too.
       const third = yield* peer(server, a)
       const state = yield* stateOf(third)
       expect(state._tag).toBe("Open")
@@ -116,41 +123,41 @@ describe.concurrent("the health of deployments that processes share", () => {
     })
   )
 
-  it.scopedLive("of all processes one call finds out whether it is good again, and a success closes all", () =>
+  it.scopedLive("allows one probe at a time over all processes, and closes every circuit when the probe succeeds", () =>
     Effect.gen(function* () {
       const server = yield* redisServer
       const a = yield* provider
       const peers = yield* Effect.replicateEffect(peer(server, a, { maxWait: "1 minute" }), 5)
       const [first] = peers
       if (first === undefined) return
-      yield* a.fails(failing)
+      yield* a.failWith(failing)
       yield* Effect.replicateEffect(call(first), 2)
-      yield* Effect.forEach(peers, hears)
-      yield* a.works
-      yield* a.begins
+      yield* Effect.forEach(peers, seesOpening)
+      yield* a.succeed
+      yield* a.resetCalls
       yield* a.gate.close
       const all = yield* Effect.fork(
         Effect.forEach(peers, (self) => Effect.replicateEffect(self.chat("?"), 4), { concurrency: "unbounded" })
       )
-      yield* comes(a.calls, ({ now }) => now === 1)
-      yield* renewed(server)
-      yield* renewed(server)
+      yield* eventuallyHolds(a.calls, ({ now }) => now === 1)
+      yield* leaseIsRenewed(server)
+      yield* leaseIsRenewed(server)
       expect(yield* a.calls).toEqual({ now: 1, most: 1, all: 1 })
       yield* a.gate.open
       expect((yield* Fiber.join(all)).flat()).toHaveLength(20)
       yield* Effect.forEach(peers, (self) => becomes(self, "Ready"))
-      yield* comes(probesIn(server), (probes) => probes === 0)
+      yield* eventuallyHolds(probesIn(server), (probes) => probes === 0)
     })
   )
 
-  it.scopedLive("a probe that fails opens all of them again, for longer", () =>
+  it.scopedLive("opens the circuit in every process again, for longer, when a probe fails", () =>
     Effect.gen(function* () {
       const server = yield* redisServer
       const a = yield* provider
       const options: Balance.Options = { breaker: { failures: 2, rest: "100 millis", factor: 600 } }
       const one = yield* peer(server, a, options)
       const other = yield* peer(server, a, options)
-      yield* a.fails(failing)
+      yield* a.failWith(failing)
       yield* Effect.replicateEffect(call(one), 2)
       yield* becomes(other, "HalfOpen")
       yield* call(other)
@@ -160,13 +167,13 @@ describe.concurrent("the health of deployments that processes share", () => {
     })
   )
 
-  it.scopedLive("a Retry-After rests all of them", () =>
+  it.scopedLive("cools a deployment down in every process when one process receives a Retry-After", () =>
     Effect.gen(function* () {
       const server = yield* redisServer
       const a = yield* provider
       const one = yield* peer(server, a)
       const other = yield* peer(server, a)
-      yield* a.fails(rateLimited(60_000))
+      yield* a.failWith(rateLimited(60_000))
       yield* call(one)
       yield* becomes(other, "Cooling")
       const state = yield* stateOf(other)
@@ -174,14 +181,14 @@ describe.concurrent("the health of deployments that processes share", () => {
     })
   )
 
-  it.scopedLive("one that is enabled by hand is closed in all", () =>
+  it.scopedLive("closes the circuit in every process when one process enables the deployment", () =>
     Effect.gen(function* () {
       const server = yield* redisServer
       const a = yield* provider
       const options: Balance.Options = { breaker: { failures: 1, rest: "1 minute" } }
       const one = yield* peer(server, a, options)
       const other = yield* peer(server, a, options)
-      yield* a.fails(failing)
+      yield* a.failWith(failing)
       yield* call(one)
       yield* becomes(other, "Open")
       yield* other.enable("a")
@@ -189,29 +196,29 @@ describe.concurrent("the health of deployments that processes share", () => {
     })
   )
 
-  it.scopedLive("an interrupted probe leaves another process to find out", () =>
+  it.scopedLive("lets another process probe when a probe is interrupted", () =>
     Effect.gen(function* () {
       const server = yield* redisServer
       const a = yield* provider
       const one = yield* peer(server, a)
       const other = yield* peer(server, a)
-      yield* a.fails(failing)
+      yield* a.failWith(failing)
       yield* Effect.replicateEffect(call(one), 2)
-      yield* hears(other)
-      yield* a.works
+      yield* seesOpening(other)
+      yield* a.succeed
       yield* becomes(one, "HalfOpen")
       yield* a.gate.close
       const probe = yield* Effect.fork(call(one))
-      yield* comes(a.calls, ({ now }) => now === 1)
+      yield* eventuallyHolds(a.calls, ({ now }) => now === 1)
       yield* becomes(other, "HalfOpen")
       expect((yield* call(other))._tag).toBe("Left")
       yield* Fiber.interrupt(probe)
       yield* a.gate.open
-      yield* comes(call(other), ({ _tag }) => _tag === "Right")
+      yield* eventuallyHolds(call(other), ({ _tag }) => _tag === "Right")
     })
   )
 
-  it.scopedLive("whatever is interrupted when, no lease and no probe outlives its call", () =>
+  it.scopedLive("leaves no lease and no probe behind when calls are interrupted at random times", () =>
     Effect.gen(function* () {
       const server = yield* redisServer
       const a = yield* provider
@@ -221,31 +228,31 @@ describe.concurrent("the health of deployments that processes share", () => {
       }
       const peers = yield* Effect.replicateEffect(peer(server, a, options), 3)
       for (let round = 0; round < 30 || (yield* a.calls).all <= 20; round++) {
-        yield* (yield* Random.nextBoolean) ? a.works : a.fails(failing)
+        yield* (yield* Random.nextBoolean) ? a.succeed : a.failWith(failing)
         const fibers = yield* Effect.forEach(peers, (self) => Effect.replicateEffect(Effect.fork(call(self)), 3))
         yield* Effect.sleep(yield* Random.nextIntBetween(0, 12))
         yield* Effect.forEach(fibers.flat(), Fiber.interrupt, { concurrency: "unbounded" })
         for (const self of peers) expect((yield* self.deployments)[0]?.inFlight).toBe(0)
       }
       expect((yield* a.calls).now).toBe(0)
-      yield* comes(probesIn(server), (probes) => probes === 0)
-      yield* a.works
+      yield* eventuallyHolds(probesIn(server), (probes) => probes === 0)
+      yield* a.succeed
       yield* Effect.forEach(peers, (self) => self.chat("?"))
     })
   )
 })
 
-describe.concurrent("in a cluster", () => {
-  it.scopedLive("no step uses keys of two slots", () =>
+describe.concurrent("RedisBalanceHealth in a cluster", () => {
+  it.scopedLive("opens and closes circuits in a cluster, where one script must not use keys of two slots", () =>
     Effect.gen(function* () {
       const server = yield* redisCluster
       const a = yield* provider
       const one = yield* peer(server, a)
       const other = yield* peer(server, a)
-      yield* a.fails(failing)
+      yield* a.failWith(failing)
       yield* Effect.replicateEffect(call(one), 2)
-      yield* hears(other)
-      yield* a.works
+      yield* seesOpening(other)
+      yield* a.succeed
       yield* becomes(one, "HalfOpen")
       yield* one.chat("?")
       yield* becomes(other, "Ready")
@@ -253,72 +260,72 @@ describe.concurrent("in a cluster", () => {
   )
 })
 
-describe.concurrent("while Redis is away", () => {
-  it.scopedLive("calls go on, each process with what it knows; and what one found out is told when Redis is back", () =>
-    Effect.gen(function* () {
-      const lines = yield* Ref.make(0)
-      const counting = Logger.replace(
-        Logger.defaultLogger,
-        Logger.make(() => Effect.runSync(Ref.update(lines, (before) => before + 1)))
-      )
-      const server = yield* redisServer
-      const a = yield* provider
-      const options: Balance.Options = { breaker: { failures: 2, rest: "1 minute" } }
-      yield* Effect.gen(function* () {
-        const one = yield* peer(server, a, options)
-        const other = yield* peer(server, a, options)
-        yield* server.kill
-        yield* a.fails(failing)
-        yield* Effect.replicateEffect(call(one), 3)
-        // Some polls.
-        yield* Effect.sleep(4 * pollInterval)
-        expect((yield* stateOf(one))._tag).toBe("Open")
-        expect((yield* stateOf(other))._tag).toBe("Ready")
-        yield* a.works
-        expect((yield* call(other))._tag).toBe("Right")
-        yield* server.start
-        yield* becomes(other, "Open")
-      }).pipe(Effect.provide(counting))
-      // Away and back, for each of the two.
-      expect(yield* Ref.get(lines)).toBeLessThanOrEqual(4)
-    })
-  )
-
+describe.concurrent("RedisBalanceHealth without Redis", () => {
   it.scopedLive(
-    "each process finds out for itself, and a Redis that does not answer holds a probe up for its timeout alone",
+    "continues with the state of each process while Redis is away, and shares changes when it is back",
     () =>
       Effect.gen(function* () {
+        const lines = yield* Ref.make(0)
+        const counting = Logger.replace(
+          Logger.defaultLogger,
+          Logger.make(() => Effect.runSync(Ref.update(lines, (before) => before + 1)))
+        )
         const server = yield* redisServer
         const a = yield* provider
-        const timeout = 500
-        const one = yield* peer(server, a, {}, timeout)
-        yield* a.fails(failing)
-        yield* Effect.replicateEffect(call(one), 2)
-        yield* a.works
-        yield* becomes(one, "HalfOpen")
-        yield* Effect.sleep(pollInterval)
-        yield* Effect.acquireUseRelease(
-          server.freeze,
-          () =>
-            Effect.gen(function* () {
-              const [time, answered] = yield* Effect.timed(call(one))
-              expect(answered._tag).toBe("Right")
-              expect(Duration.toMillis(time)).toBeLessThan(10 * timeout)
-              expect((yield* stateOf(one))._tag).toBe("Ready")
-            }),
-          () => server.thaw
-        )
-      }).pipe(Logger.withMinimumLogLevel(LogLevel.None))
+        const options: Balance.Options = { breaker: { failures: 2, rest: "1 minute" } }
+        yield* Effect.gen(function* () {
+          const one = yield* peer(server, a, options)
+          const other = yield* peer(server, a, options)
+          yield* server.kill
+          yield* a.failWith(failing)
+          yield* Effect.replicateEffect(call(one), 3)
+          // Several polls.
+          yield* Effect.sleep(4 * pollInterval)
+          expect((yield* stateOf(one))._tag).toBe("Open")
+          expect((yield* stateOf(other))._tag).toBe("Ready")
+          yield* a.succeed
+          expect((yield* call(other))._tag).toBe("Right")
+          yield* server.start
+          yield* becomes(other, "Open")
+        }).pipe(Effect.provide(counting))
+        // One line for away and one for back, from each of the two connections.
+        expect(yield* Ref.get(lines)).toBeLessThanOrEqual(4)
+      })
   )
 
-  it.scopedLive("a Redis that has lost everything closes nothing", () =>
+  it.scopedLive("grants a probe while Redis hangs, delayed only by the Redis timeout", () =>
+    Effect.gen(function* () {
+      const server = yield* redisServer
+      const a = yield* provider
+      const timeout = 500
+      const one = yield* peer(server, a, {}, timeout)
+      yield* a.failWith(failing)
+      yield* Effect.replicateEffect(call(one), 2)
+      yield* a.succeed
+      yield* becomes(one, "HalfOpen")
+      yield* Effect.sleep(pollInterval)
+      yield* Effect.acquireUseRelease(
+        server.freeze,
+        () =>
+          Effect.gen(function* () {
+            const [time, answered] = yield* Effect.timed(call(one))
+            expect(answered._tag).toBe("Right")
+            expect(Duration.toMillis(time)).toBeLessThan(10 * timeout)
+            expect((yield* stateOf(one))._tag).toBe("Ready")
+          }),
+        () => server.thaw
+      )
+    }).pipe(Logger.withMinimumLogLevel(LogLevel.None))
+  )
+
+  it.scopedLive("keeps circuits open in every process when Redis loses its data", () =>
     Effect.gen(function* () {
       const server = yield* redisServer
       const a = yield* provider
       const options: Balance.Options = { breaker: { failures: 2, rest: "1 minute" } }
       const one = yield* peer(server, a, options)
       const other = yield* peer(server, a, options)
-      yield* a.fails(failing)
+      yield* a.failWith(failing)
       yield* Effect.replicateEffect(call(one), 2)
       yield* becomes(other, "Open")
       yield* Effect.promise(() => server.client.flushall())
@@ -329,8 +336,8 @@ describe.concurrent("while Redis is away", () => {
   )
 })
 
-describe.concurrent("a process that is killed", () => {
-  it.scopedLive("has told the others, and its probe is free after the lease", () =>
+describe.concurrent("RedisBalanceHealth after a killed process", () => {
+  it.scopedLive("keeps what a killed process reported, and frees its probe when the lease ends", () =>
     Effect.gen(function* () {
       const server = yield* redisServer
       const a = yield* provider
@@ -342,21 +349,21 @@ describe.concurrent("a process that is killed", () => {
       const line = Effect.async<string>((resume) => {
         child.stdout.once("data", (data: Buffer) => resume(Effect.succeed(String(data).trim())))
       })
-      // It opens the circuit, waits until it may find out, and hangs in the call that does.
+      // The process opens the circuit, waits until it is half-open, and hangs in the probe.
       expect(yield* line).toBe("probing")
       const one = yield* peer(server, a)
       expect((yield* stateOf(one))._tag).toBe("HalfOpen")
       expect((yield* call(one))._tag).toBe("Left")
-      yield* renewed(server)
+      yield* leaseIsRenewed(server)
       expect(yield* probesIn(server)).toBe(1)
       child.kill("SIGKILL")
-      yield* comes(call(one), ({ _tag }) => _tag === "Right")
+      yield* eventuallyHolds(call(one), ({ _tag }) => _tag === "Right")
     })
   )
 })
 
-describe.concurrent("options that make no sense", () => {
-  it.scopedLive("are told all at once", () =>
+describe.concurrent("RedisBalanceHealth options", () => {
+  it.scopedLive("rejects invalid options with all faults at once", () =>
     Effect.gen(function* () {
       const { url } = yield* redisServer
       const error = yield* Effect.flip(

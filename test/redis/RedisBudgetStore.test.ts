@@ -7,11 +7,11 @@ import * as RedisBudgetStore from "../../src/redis/RedisBudgetStore.js"
 import { eventually } from "../support/eventually.js"
 import { redisServer } from "../support/redisServer.js"
 
-const quick: Redis.CommonOptions = { timeout: "1 minute", probeInterval: "50 millis" }
+const longTimeout: Redis.CommonOptions = { timeout: "1 minute", probeInterval: "50 millis" }
 
-/** A process of its own, as far as Redis can tell. */
-const peer = (url: string, options: Partial<RedisBudgetStore.Options> = {}, terms: Redis.CommonOptions = {}) =>
-  Effect.flatMap(Redis.make({ url, ...quick, ...terms }), (redis) =>
+/** A store with its own connection, like that of a separate process. */
+const peer = (url: string, options: Partial<RedisBudgetStore.Options> = {}, redisOptions: Redis.CommonOptions = {}) =>
+  Effect.flatMap(Redis.make({ url, ...longTimeout, ...redisOptions }), (redis) =>
     Effect.provideService(RedisBudgetStore.make({ name: "test", ...options }), Redis.Redis, redis)
   )
 
@@ -25,13 +25,13 @@ const claim = (amount: number, options: Partial<Claim> = {}): Claim => ({
   ...options
 })
 
-const whole = (claim: Claim): Settlement => ({ claim, spent: claim.amount, unpriced: 0 })
+const settlementOf = (claim: Claim): Settlement => ({ claim, spent: claim.amount, unpriced: 0 })
 
-const stands = (store: Store, account = "all", limit = 1000) =>
+const accountOf = (store: Store, account = "all", limit = 1000) =>
   Effect.map(store.standing({ account, limit }), ({ reserved, spent }) => ({ reserved, spent }))
 
-describe.concurrent("a store of budgets that processes share", () => {
-  it.scopedLive("says of any calls what a store in memory says", () =>
+describe.concurrent("RedisBudgetStore", () => {
+  it.scopedLive("returns the same results as the memory store for random reservations and settlements", () =>
     Effect.gen(function* () {
       const { url } = yield* redisServer
       const peers = [yield* peer(url), yield* peer(url), yield* peer(url)]
@@ -48,7 +48,7 @@ describe.concurrent("a store of budgets that processes share", () => {
           const changes = yield* owner.settle(settlements)
           expect(changes).toEqual(yield* memory.settle(settlements))
         } else {
-          // Above 2^53 for one of them.
+          // The sum for the second account exceeds 2^53.
           const claims = [
             claim(yield* draw(0, 9), { account: "a", limit: 300 }),
             claim(yield* draw(1, 1e9), { account: "b/{x}", limit: 6e16 })
@@ -59,25 +59,25 @@ describe.concurrent("a store of budgets that processes share", () => {
         }
       }
       for (const account of ["a", "b/{x}"]) {
-        expect(yield* stands(peers[0] ?? memory, account, 300)).toEqual(yield* stands(memory, account, 300))
+        expect(yield* accountOf(peers[0] ?? memory, account, 300)).toEqual(yield* accountOf(memory, account, 300))
       }
     }).pipe(Effect.withRandom(Random.make("books")))
   )
 
-  it.scopedLive("sums are exact above 2^53", () =>
+  it.scopedLive("adds amounts up exactly above 2^53", () =>
     Effect.gen(function* () {
       const { url } = yield* redisServer
       const store = yield* peer(url)
       const large = claim(2 ** 53 - 2, { limit: 2 ** 60 })
-      yield* store.settle([whole(large)])
+      yield* store.settle([settlementOf(large)])
       for (let n = 0; n < 3; n++) yield* store.settle([{ claim: claim(0, { limit: 2 ** 60 }), spent: 1, unpriced: 0 }])
-      // 2^53 + 1 has no number of its own; that the three were counted shows below a power of two.
+      // 2^53 + 1 is not representable; the sum 2^53 + 2 shows that every settlement was counted.
       yield* store.settle([{ claim: claim(0, { limit: 2 ** 60 }), spent: 1, unpriced: 0 }])
-      expect((yield* stands(store, "all", 2 ** 60)).spent).toBe(2 ** 53 + 2)
+      expect((yield* accountOf(store, "all", 2 ** 60)).spent).toBe(2 ** 53 + 2)
     })
   )
 
-  it.scopedLive("periods of the calendar are chosen by Redis's time, whatever the clock of the process says", () =>
+  it.scopedLive("selects calendar and rolling periods by Redis's clock when the clock of the process is wrong", () =>
     Effect.gen(function* () {
       const { url } = yield* redisServer
       const wrong = yield* peer(url)
@@ -86,7 +86,7 @@ describe.concurrent("a store of budgets that processes share", () => {
       const daily = claim(7, { period })
       const real = yield* Effect.clock
       const slow = { ...real, currentTimeMillis: Effect.succeed(Date.UTC(2001, 1, 3)) }
-      yield* Effect.withClock(wrong.settle([whole(daily)]), slow)
+      yield* Effect.withClock(wrong.settle([settlementOf(daily)]), slow)
       const standing = yield* right.standing(daily)
       const midnight = DateTime.unsafeMakeZoned(Date.now(), { timeZone: "Asia/Kolkata" }).pipe(
         DateTime.startOf("day"),
@@ -95,19 +95,19 @@ describe.concurrent("a store of budgets that processes share", () => {
       )
       expect([standing.spent, standing.resetsAt]).toEqual([7, midnight])
       const rolling = claim(3, { account: "rolling", period: { rolling: "300 millis" } })
-      const [change] = yield* right.settle([whole(rolling)])
+      const [change] = yield* right.settle([settlementOf(rolling)])
       expect(change?.after.spent).toBe(3)
-      yield* eventually(Effect.map(stands(wrong, "rolling"), ({ spent }) => spent === 0))
+      yield* eventually(Effect.map(accountOf(wrong, "rolling"), ({ spent }) => spent === 0))
     })
   )
 
-  it.scopedLive("what a process that is gone had set aside is free after its lease, what it spent is not", () =>
+  it.scopedLive("frees the reservations of a lost process after its lease, and keeps what it spent", () =>
     Effect.gen(function* () {
       const { url } = yield* redisServer
       const other = yield* peer(url)
       const scope = yield* Scope.make()
-      const redis = yield* Redis.make({ url, ...quick })
-      // Its heartbeat fails from now on, and it does not say farewell.
+      const redis = yield* Redis.make({ url, ...longTimeout })
+      // When `gone` is set, its heartbeat fails and it does not sign off.
       let gone = false
       let renewals = 0
       const mortal: Redis.Service = {
@@ -123,44 +123,42 @@ describe.concurrent("a store of budgets that processes share", () => {
       )
       yield* killed.reserve([claim(600)])
       yield* killed.settle([{ claim: claim(100), spent: 50, unpriced: 0 }])
-      // It renews them three times a lease.
+      // The process renews its reservations three times per lease time.
       const before = renewals
       yield* eventually(Effect.sync(() => renewals > before + 3))
-      expect(yield* stands(other)).toEqual({ reserved: 500, spent: 50 })
+      expect(yield* accountOf(other)).toEqual({ reserved: 500, spent: 50 })
       expect(Option.isSome(yield* other.reserve([claim(600)]))).toBe(true)
       gone = true
-      yield* eventually(Effect.map(stands(other), ({ reserved }) => reserved === 0))
-      expect(yield* stands(other)).toEqual({ reserved: 0, spent: 50 })
+      yield* eventually(Effect.map(accountOf(other), ({ reserved }) => reserved === 0))
+      expect(yield* accountOf(other)).toEqual({ reserved: 0, spent: 50 })
       expect(Option.isNone(yield* other.reserve([claim(600)]))).toBe(true)
       yield* Scope.close(scope, Exit.void)
     }).pipe(Effect.provide(quiet))
   )
 
-  it.scopedLive(
-    "without Redis each process spends its share of what was left, and all of it is in the books after",
-    () =>
-      Effect.gen(function* () {
-        const server = yield* redisServer
-        const impatient = { timeout: "1 second" } as const
-        const one = yield* peer(server.url, { whenAway: { share: 0.5 } }, impatient)
-        const two = yield* peer(server.url, { whenAway: "fail" }, impatient)
-        const before = claim(100)
-        yield* one.reserve([before])
-        yield* one.settle([{ claim: before, spent: 200, unpriced: 0 }])
-        const open = claim(10)
-        yield* one.reserve([open])
-        yield* server.freeze
-        expect(yield* Effect.flip(two.reserve([claim(1)]))).toMatchObject({ _tag: "SharedStateError" })
-        // Half of the 800 that were left.
-        expect(Option.isNone(yield* one.reserve([claim(300)]))).toBe(true)
-        expect(Option.getOrUndefined(yield* one.reserve([claim(150)]))).toMatchObject({ spent: 200, reserved: 300 })
-        yield* one.settle([whole(open)])
-        yield* one.settle([{ claim: claim(300), spent: 250, unpriced: 0 }])
-        expect(Option.isNone(yield* one.reserve([claim(20)]))).toBe(true)
-        yield* server.thaw
-        yield* eventually(Effect.map(stands(two), ({ reserved, spent }) => reserved === 20 && spent === 460))
-        yield* one.settle([whole(claim(20))])
-        expect(yield* stands(two)).toEqual({ reserved: 0, spent: 480 })
-      }).pipe(Effect.provide(quiet))
+  it.scopedLive("spends a share of what was left while Redis is away, and records it when Redis is back", () =>
+    Effect.gen(function* () {
+      const server = yield* redisServer
+      const shortTimeout = { timeout: "1 second" } as const
+      const one = yield* peer(server.url, { whenAway: { share: 0.5 } }, shortTimeout)
+      const two = yield* peer(server.url, { whenAway: "fail" }, shortTimeout)
+      const before = claim(100)
+      yield* one.reserve([before])
+      yield* one.settle([{ claim: before, spent: 200, unpriced: 0 }])
+      const open = claim(10)
+      yield* one.reserve([open])
+      yield* server.freeze
+      expect(yield* Effect.flip(two.reserve([claim(1)]))).toMatchObject({ _tag: "SharedStateError" })
+      // The share is half of the remaining 800.
+      expect(Option.isNone(yield* one.reserve([claim(300)]))).toBe(true)
+      expect(Option.getOrUndefined(yield* one.reserve([claim(150)]))).toMatchObject({ spent: 200, reserved: 300 })
+      yield* one.settle([settlementOf(open)])
+      yield* one.settle([{ claim: claim(300), spent: 250, unpriced: 0 }])
+      expect(Option.isNone(yield* one.reserve([claim(20)]))).toBe(true)
+      yield* server.thaw
+      yield* eventually(Effect.map(accountOf(two), ({ reserved, spent }) => reserved === 20 && spent === 460))
+      yield* one.settle([settlementOf(claim(20))])
+      expect(yield* accountOf(two)).toEqual({ reserved: 0, spent: 480 })
+    }).pipe(Effect.provide(quiet))
   )
 })

@@ -16,14 +16,17 @@ const short = Option.some(Duration.millis(20))
 
 const isUp = (redis: Redis.Service) => Effect.map(redis.status, (status) => status === "up")
 
-describe.concurrent("a store in Redis", () => {
-  it.scopedLive("gives back what was put until it expires, removes it, forgets all, and counts", () =>
+describe.concurrent("RedisCacheStore", () => {
+  it.scopedLive("stores, expires, removes, clears and counts entries, as PersistenceStore over Redis does", () =>
     Effect.gen(function* () {
       const server = yield* redisServer
-      const own = Layer.provide(RedisCacheStore.layer({ name: "answers" }), Redis.layer({ url: server.url }))
-      const effects = Layer.provide(PersistenceStore.layer("answers"), PersistenceRedis.layer({ port: server.port }))
+      const ownStore = Layer.provide(RedisCacheStore.layer({ name: "answers" }), Redis.layer({ url: server.url }))
+      const persistenceStore = Layer.provide(
+        PersistenceStore.layer("answers"),
+        PersistenceRedis.layer({ port: server.port })
+      )
       yield* Effect.promise(() => server.client.set("another", "stays"))
-      for (const layer of [own, effects]) {
+      for (const layer of [ownStore, persistenceStore]) {
         yield* Effect.gen(function* () {
           const { clear, get, remove, set, size } = yield* CacheStore.CacheStore
           expect(yield* get("a")).toEqual(Option.none())
@@ -49,7 +52,7 @@ describe.concurrent("a store in Redis", () => {
     })
   )
 
-  it.scopedLive("that is away holds no call up and fails none, and gives what it had when it is back", () =>
+  it.scopedLive("serves calls without the cache while Redis is away, and cached responses when it is back", () =>
     Effect.gen(function* () {
       const server = yield* redisServer
       const redis = yield* Redis.make({ url: server.url, timeout: "300 millis", probeInterval: "50 millis" })

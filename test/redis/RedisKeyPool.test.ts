@@ -21,8 +21,8 @@ const rateLimit = new LLMError.RateLimitError({
   retryAfter: Duration.seconds(20)
 })
 
-describe.concurrent("a pool in Redis", () => {
-  it.scopedLive("gives keys by load and weight, and takes them back once", () =>
+describe.concurrent("RedisKeyPool", () => {
+  it.scopedLive("gives keys by load and weight, and takes each back once", () =>
     Effect.gen(function* () {
       const server = yield* redisServer
       const self = yield* pool(server, [key("a", { weight: 2 }), key("b")])
@@ -39,7 +39,7 @@ describe.concurrent("a pool in Redis", () => {
     })
   )
 
-  it.scopedLive("withKey judges how the call ended", () =>
+  it.scopedLive("withKey settles the key according to how the call ended", () =>
     Effect.gen(function* () {
       const server = yield* redisServer
       const self = yield* pool(server, [key("a"), key("b"), key("c")], { strategy: "failover" })
@@ -55,7 +55,7 @@ describe.concurrent("a pool in Redis", () => {
     })
   )
 
-  it.scopedLive("by lot, each key gets its share", () =>
+  it.scopedLive("gives keys in proportion to their weights with the random strategy", () =>
     Effect.gen(function* () {
       const server = yield* redisServer
       const self = yield* pool(server, [key("a", { weight: 3 }), key("b")], { strategy: "random" })
@@ -72,7 +72,7 @@ describe.concurrent("a pool in Redis", () => {
     })
   )
 
-  it.scopedLive("tells all faults at once, none with a secret", () =>
+  it.scopedLive("rejects invalid options with all faults at once, without secrets", () =>
     Effect.gen(function* () {
       const server = yield* redisServer
       const error = yield* Effect.flip(
@@ -88,39 +88,41 @@ describe.concurrent("a pool in Redis", () => {
     })
   )
 
-  it.scopedLive("keys are changed by hand for all processes, and added and removed for one", () =>
-    Effect.gen(function* () {
-      const server = yield* redisServer
-      const keys = [key("a"), key("b")]
-      const [one, two] = yield* Effect.all([pool(server, keys), pool(server, keys)])
-      expect(yield* one.disable("a")).toBe(true)
-      expect(yield* one.disable("x")).toBe(false)
-      expect(ids(yield* acquire(two, 2))).toEqual(["b", "b"])
-      expect(yield* two.enable("a")).toBe(true)
-      yield* one.rest("b", "1 minute")
-      yield* one.rest("b", "1 second")
-      expect((yield* two.status).keys[1]?.state).toMatchObject({ _tag: "Cooling", reason: "resting" })
-      expect(ids(yield* acquire(two, 2))).toEqual(["a", "a"])
-      expect(yield* one.add(key("c"))).toBe("c")
-      expect(yield* Effect.flip(one.add(key("c")))).toMatchObject({ _tag: "InvalidPoolError" })
-      expect(ids(yield* acquire(one, 1))).toEqual(["c"])
-      expect((yield* two.keys).map(({ id }) => id)).toEqual(["a", "b"])
-      expect(yield* one.remove("c")).toBe(true)
-      expect(yield* one.remove("c")).toBe(false)
-      expect(ids(yield* acquire(one, 1))).toEqual(["a"])
-      yield* one.reweight("a", 7)
-      expect((yield* two.status).keys[0]?.weight).toBe(7)
-      expect(yield* Effect.flip(one.reweight("a", 0))).toMatchObject({ _tag: "InvalidPoolError" })
-      expect(yield* Effect.flip(one.reweight("x", 1))).toMatchObject({ _tag: "InvalidPoolError" })
-      // Another process that comes with the weight it has always had does not undo it.
-      const three = yield* pool(server, keys)
-      expect((yield* three.status).keys[0]?.weight).toBe(7)
-    })
+  it.scopedLive(
+    "disables, enables, rests and reweights keys for all processes, and adds and removes them for one",
+    () =>
+      Effect.gen(function* () {
+        const server = yield* redisServer
+        const keys = [key("a"), key("b")]
+        const [one, two] = yield* Effect.all([pool(server, keys), pool(server, keys)])
+        expect(yield* one.disable("a")).toBe(true)
+        expect(yield* one.disable("x")).toBe(false)
+        expect(ids(yield* acquire(two, 2))).toEqual(["b", "b"])
+        expect(yield* two.enable("a")).toBe(true)
+        yield* one.rest("b", "1 minute")
+        yield* one.rest("b", "1 second")
+        expect((yield* two.status).keys[1]?.state).toMatchObject({ _tag: "Cooling", reason: "resting" })
+        expect(ids(yield* acquire(two, 2))).toEqual(["a", "a"])
+        expect(yield* one.add(key("c"))).toBe("c")
+        expect(yield* Effect.flip(one.add(key("c")))).toMatchObject({ _tag: "InvalidPoolError" })
+        expect(ids(yield* acquire(one, 1))).toEqual(["c"])
+        expect((yield* two.keys).map(({ id }) => id)).toEqual(["a", "b"])
+        expect(yield* one.remove("c")).toBe(true)
+        expect(yield* one.remove("c")).toBe(false)
+        expect(ids(yield* acquire(one, 1))).toEqual(["a"])
+        yield* one.reweight("a", 7)
+        expect((yield* two.status).keys[0]?.weight).toBe(7)
+        expect(yield* Effect.flip(one.reweight("a", 0))).toMatchObject({ _tag: "InvalidPoolError" })
+        expect(yield* Effect.flip(one.reweight("x", 1))).toMatchObject({ _tag: "InvalidPoolError" })
+        // A process that starts with the old configured weight does not undo the change.
+        const three = yield* pool(server, keys)
+        expect((yield* three.status).keys[0]?.weight).toBe(7)
+      })
   )
 })
 
-describe.concurrent("what processes share", () => {
-  it.scopedLive("caps, loads and weights", () =>
+describe.concurrent("RedisKeyPool across processes", () => {
+  it.scopedLive("shares concurrency caps, loads and weights between processes", () =>
     Effect.gen(function* () {
       const server = yield* redisServer
       const keys = [key("a", { maxConcurrency: 3 }), key("b", { maxConcurrency: 1 })]
@@ -133,7 +135,7 @@ describe.concurrent("what processes share", () => {
     })
   )
 
-  it.scopedLive("calls a second", () =>
+  it.scopedLive("shares requestsPerSecond between processes", () =>
     Effect.gen(function* () {
       const server = yield* redisServer
       // One call every 100 seconds.
@@ -147,7 +149,7 @@ describe.concurrent("what processes share", () => {
     })
   )
 
-  it.scopedLive("rests, by account, and the one call that finds out whether a key is good again", () =>
+  it.scopedLive("shares cooldowns, quota groups and the probe of a half-open key between processes", () =>
     Effect.gen(function* () {
       const server = yield* redisServer
       const keys = [key("a", { quotaGroup: "g" }), key("b", { quotaGroup: "g" }), key("c")]
@@ -157,7 +159,7 @@ describe.concurrent("what processes share", () => {
       yield* settleAll(yield* acquire(one, 1), Refused())
       expect((yield* two.status).keys.map(({ state }) => state._tag)).toEqual(["Cooling", "Cooling", "Disabled"])
       expect((yield* Effect.flip(two.acquire({ cooling: "fail" })))._tag).toBe("RateLimitError")
-      // The wait ends when the key is good to be tried, and only one may.
+      // The wait ends when the key is half-open, and only one call can probe it.
       const probe = yield* two.acquire()
       expect(probe.key.id).toBe("c")
       expect((yield* Effect.flip(one.acquire({ ...atOnce, exclude: new Set(["a", "b"]) })))._tag).toBe(
@@ -171,8 +173,8 @@ describe.concurrent("what processes share", () => {
   )
 })
 
-describe.concurrent("a cluster", () => {
-  it.scopedLive("has all of a pool in one slot", () =>
+describe.concurrent("RedisKeyPool in a cluster", () => {
+  it.scopedLive("keeps all of a pool in one slot of a cluster", () =>
     Effect.gen(function* () {
       const server = yield* redisCluster
       const cluster = yield* Effect.acquireRelease(
@@ -196,8 +198,8 @@ describe.concurrent("a cluster", () => {
   )
 })
 
-describe.concurrent("waiting", () => {
-  it.scopedLive("one that waits gets what another process gives back", () =>
+describe.concurrent("RedisKeyPool waiters", () => {
+  it.scopedLive("gives a waiting call the key that another process gives back", () =>
     Effect.gen(function* () {
       const server = yield* redisServer
       const keys = [key("a", { maxConcurrency: 1 })]
@@ -211,11 +213,11 @@ describe.concurrent("waiting", () => {
   )
 
   it.scopedLive(
-    "those of one process are served in the order in which they came, and a choosy one holds nobody up",
+    "serves waiting calls of one process in order of arrival, and passes one that excludes the free key",
     () =>
       Effect.gen(function* () {
         const server = yield* redisServer
-        // It looks again by itself after a minute only: what is given back here is what wakes them.
+        // The next poll is in a minute: only returned keys wake the waiters.
         const self = yield* pool(server, [key("a", { maxConcurrency: 1 }), key("b", { maxConcurrency: 1 })], {
           pollInterval: "1 minute"
         })
@@ -238,7 +240,7 @@ describe.concurrent("waiting", () => {
       })
   )
 
-  it.scopedLive("no longer than it may, and not at all in vain", () =>
+  it.scopedLive("refuses a waiting call after its maxWait, and as soon as no key can become ready", () =>
     Effect.gen(function* () {
       const server = yield* redisServer
       const self = yield* pool(server, [key("a", { maxConcurrency: 1 })], { maxWait: "1 minute" })
@@ -254,59 +256,61 @@ describe.concurrent("waiting", () => {
     })
   )
 
-  it.scopedLive("no lease outlives its call, whenever that is interrupted, and no cap is exceeded", () =>
-    Effect.gen(function* () {
-      const server = yield* redisServer
-      // Leases that are lost would not come back before the test is over.
-      const keys = [key("a", { maxConcurrency: 2 }), key("b", { maxConcurrency: 1 })]
-      const options = { leaseTime: "1 minute", pollInterval: "3 millis" } as const
-      const pools = yield* Effect.all([pool(server, keys, options), pool(server, keys, options)])
-      const inUse = new Map<string, number>()
-      const most = new Map<string, number>()
-      const random = (below: number) => Math.floor(Math.random() * below)
-      const call = Effect.suspend(() => {
-        const self = pools[random(2)] ?? pools[0]
-        const use = (id: string) =>
-          Effect.ensuring(
-            Effect.suspend(() => {
-              inUse.set(id, (inUse.get(id) ?? 0) + 1)
-              most.set(id, Math.max(most.get(id) ?? 0, inUse.get(id) ?? 0))
-              return Effect.sleep(Duration.millis(random(4)))
-            }),
-            Effect.sync(() => inUse.set(id, (inUse.get(id) ?? 0) - 1))
+  it.scopedLive(
+    "leaves no lease behind when calls are interrupted at random times, and exceeds no concurrency cap",
+    () =>
+      Effect.gen(function* () {
+        const server = yield* redisServer
+        // A lost lease would not expire before the end of the test.
+        const keys = [key("a", { maxConcurrency: 2 }), key("b", { maxConcurrency: 1 })]
+        const options = { leaseTime: "1 minute", pollInterval: "3 millis" } as const
+        const pools = yield* Effect.all([pool(server, keys, options), pool(server, keys, options)])
+        const inUse = new Map<string, number>()
+        const most = new Map<string, number>()
+        const random = (below: number) => Math.floor(Math.random() * below)
+        const call = Effect.suspend(() => {
+          const self = pools[random(2)] ?? pools[0]
+          const use = (id: string) =>
+            Effect.ensuring(
+              Effect.suspend(() => {
+                inUse.set(id, (inUse.get(id) ?? 0) + 1)
+                most.set(id, Math.max(most.get(id) ?? 0, inUse.get(id) ?? 0))
+                return Effect.sleep(Duration.millis(random(4)))
+              }),
+              Effect.sync(() => inUse.set(id, (inUse.get(id) ?? 0) - 1))
+            )
+          const held =
+            random(2) === 0
+              ? self.withKey(({ id }) => use(id))
+              : Effect.acquireUseRelease(
+                  self.acquire(),
+                  ({ key }) => use(key.id),
+                  ({ settle }) => settle(Neutral())
+                )
+          return Effect.flatMap(Effect.fork(held), (fiber) =>
+            Effect.zipRight(Effect.sleep(Duration.millis(random(8))), Fiber.interrupt(fiber))
           )
-        const held =
-          random(2) === 0
-            ? self.withKey(({ id }) => use(id))
-            : Effect.acquireUseRelease(
-                self.acquire(),
-                ({ key }) => use(key.id),
-                ({ settle }) => settle(Neutral())
-              )
-        return Effect.flatMap(Effect.fork(held), (fiber) =>
-          Effect.zipRight(Effect.sleep(Duration.millis(random(8))), Fiber.interrupt(fiber))
+        })
+        const isEnough = () => most.get("a") === 2 && most.get("b") === 1
+        for (let round = 0; round < 12 || !isEnough(); round++) {
+          yield* Effect.all(
+            Array.from({ length: 25 }, () => call),
+            { concurrency: "unbounded" }
+          )
+          expect(yield* Effect.promise(() => server.client.zcard("effect-llm:{pool:test}:leases"))).toBe(0)
+          expect(yield* Effect.all(pools.map(inFlight))).toEqual([0, 0])
+          expect((yield* pools[0].status).waiting).toBe(0)
+        }
+        expect(most).toEqual(
+          new Map([
+            ["a", 2],
+            ["b", 1]
+          ])
         )
       })
-      const isEnough = () => most.get("a") === 2 && most.get("b") === 1
-      for (let round = 0; round < 12 || !isEnough(); round++) {
-        yield* Effect.all(
-          Array.from({ length: 25 }, () => call),
-          { concurrency: "unbounded" }
-        )
-        expect(yield* Effect.promise(() => server.client.zcard("effect-llm:{pool:test}:leases"))).toBe(0)
-        expect(yield* Effect.all(pools.map(inFlight))).toEqual([0, 0])
-        expect((yield* pools[0].status).waiting).toBe(0)
-      }
-      expect(most).toEqual(
-        new Map([
-          ["a", 2],
-          ["b", 1]
-        ])
-      )
-    })
   )
 
-  it.scopedLive("those who wait when the pool is closed are told, and those who come later", () =>
+  it.scopedLive("fails waiting and later calls with SharedStateError when the pool is closed", () =>
     Effect.gen(function* () {
       const server = yield* redisServer
       const closing = yield* Deferred.make<void>()

@@ -1,16 +1,16 @@
-/** The pool in Redis against the one in memory: whatever is done to both, they give the same keys for the same reasons. */
+/** Compares the pool in Redis with the one in memory: the same random actions give the same keys, errors and statuses. */
 import { describe, expect, it } from "@effect/vitest"
 import { Clock, Duration, Effect, FastCheck, Runtime, TestClock } from "effect"
 import type { Scope } from "effect"
 import * as KeyPool from "../../src/keyPool/KeyPool.js"
 import * as Pool from "../../src/redis/keyPool/options.js"
-import * as Steps from "../../src/redis/keyPool/scripts.js"
+import * as Scripts from "../../src/redis/keyPool/scripts.js"
 import * as Redis from "../../src/redis/Redis.js"
 import type { Strategy } from "../../src/redis/RedisKeyPool.js"
 import type { RedisServer } from "../support/redisServer.js"
 import { redisServer } from "../support/redisServer.js"
 
-/** All but "random", which is a matter of chance in both. */
+/** All strategies except "random", which draws random numbers in both. */
 const strategies = {
   "least-loaded": KeyPool.leastLoaded,
   weighted: KeyPool.weighted,
@@ -21,8 +21,8 @@ const strategies = {
 
 const isStrategy = (name: string): name is keyof typeof strategies => name in strategies
 
-/** A clock that the test turns, in place of Redis's own. The tests' keys have no other use for this name. */
-const turned = Steps.make(`local now = tonumber(redis.call("GET", "clock"))`)
+/** Scripts with a clock that the test sets, instead of Redis's clock. */
+const testScripts = Scripts.make(`local now = tonumber(redis.call("GET", "clock"))`)
 
 type Action =
   | { readonly _tag: "Acquire"; readonly exclude: ReadonlyArray<string>; readonly patient: boolean }
@@ -116,8 +116,8 @@ const keys = FastCheck.tuple(
   )
 )
 
-/** What a person can see of a pool, but for the moment at which a rest ends, which clocks tell in their own way. */
-const seen = ({ keys }: KeyPool.PoolStatus) =>
+/** The status of a pool without the end of a cooldown, which depends on the clock. */
+const visibleStatus = ({ keys }: KeyPool.PoolStatus) =>
   keys.map(({ latency, state, ...key }) => ({
     ...key,
     state: state._tag,
@@ -126,7 +126,7 @@ const seen = ({ keys }: KeyPool.PoolStatus) =>
     latency: latency === undefined ? undefined : Math.round(latency * 1e6)
   }))
 
-const side = (pool: KeyPool.Service) => {
+const actor = (pool: KeyPool.Service) => {
   const open: Array<KeyPool.Lease> = []
   return (action: Action): Effect.Effect<unknown> => {
     switch (action._tag) {
@@ -156,7 +156,7 @@ const side = (pool: KeyPool.Service) => {
   }
 }
 
-const agree = (
+const expectSame = (
   server: RedisServer,
   redis: Redis.Service,
   name: string,
@@ -165,33 +165,33 @@ const agree = (
   actions: ReadonlyArray<Action>
 ): Effect.Effect<void, KeyPool.InvalidPoolError, Scope.Scope> =>
   Effect.gen(function* () {
-    const turn = Effect.flatMap(Clock.currentTimeMillis, (now) =>
+    const setClock = Effect.flatMap(Clock.currentTimeMillis, (now) =>
       Effect.promise(() => server.client.set("clock", String(1_000_000 + now)))
     )
-    yield* turn
-    // Short enough for what comes after them to be seen.
+    yield* setClock
+    // Short enough for the actions to reach the time after a cooldown.
     const cooldown = { max: "8 seconds", quota: "5 seconds", refused: "2 seconds" } as const
     const options = { providerId: name, keys: inputs, cooldown }
     const memory = yield* KeyPool.make({ ...options, strategy: strategies[strategy] })
     const shared = yield* Effect.provideService(
-      Pool.make({ ...options, strategy, leaseTime: "1000 days" }, turned),
+      Pool.make({ ...options, strategy, leaseTime: "1000 days" }, testScripts),
       Redis.Redis,
       redis
     )
-    const [inMemory, inRedis] = [side(memory), side(shared)]
+    const [inMemory, inRedis] = [actor(memory), actor(shared)]
     for (const [index, action] of actions.entries()) {
       if (action._tag === "Wait") {
         yield* TestClock.adjust(action.millis)
-        yield* turn
+        yield* setClock
       }
       expect([index, yield* inRedis(action)]).toEqual([index, yield* inMemory(action)])
     }
-    expect(seen(yield* shared.status)).toEqual(seen(yield* memory.status))
+    expect(visibleStatus(yield* shared.status)).toEqual(visibleStatus(yield* memory.status))
   })
 
-describe.concurrent("RedisKeyPool is KeyPool", () => {
+describe.concurrent("RedisKeyPool against KeyPool", () => {
   for (const strategy of Object.keys(strategies).filter(isStrategy)) {
-    it.scoped(strategy, () =>
+    it.scoped(`gives the same keys and statuses as the pool in memory with the strategy ${strategy}`, () =>
       Effect.gen(function* () {
         const server = yield* redisServer
         const redis = yield* Redis.make({ url: server.url, timeout: "1 minute" })
@@ -200,7 +200,9 @@ describe.concurrent("RedisKeyPool is KeyPool", () => {
         yield* Effect.promise(() =>
           FastCheck.assert(
             FastCheck.asyncProperty(keys, FastCheck.array(action, { minLength: 20, maxLength: 80 }), (keys, actions) =>
-              Runtime.runPromise(runtime)(Effect.scoped(agree(server, redis, `run-${runs++}`, strategy, keys, actions)))
+              Runtime.runPromise(runtime)(
+                Effect.scoped(expectSame(server, redis, `run-${runs++}`, strategy, keys, actions))
+              )
             ),
             { numRuns: 12 }
           )

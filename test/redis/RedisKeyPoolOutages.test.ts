@@ -1,4 +1,4 @@
-/** What happens to the pool when a process, or Redis itself, goes away. */
+/** The pool when a process or Redis is killed or hangs. */
 import { describe, expect, it } from "@effect/vitest"
 import { Duration, Effect, Fiber, Logger, LogLevel, Stream } from "effect"
 import type { Scope } from "effect"
@@ -23,15 +23,15 @@ const becomes = (redis: Redis.Service, availability: Redis.Availability) =>
     Stream.runDrain
   )
 
-/** In milliseconds, for a Redis that does not answer. */
+/** In milliseconds, for a Redis that sends no reply. */
 const timeout = 500
 
 const quietly = Effect.provide(Logger.minimumLogLevel(LogLevel.None))
 
 const leases = (server: RedisServer) => Effect.promise(() => server.client.zcard("effect-llm:{pool:test}:leases"))
 
-/** A process of its own that holds keys of this pool. */
-const holder = (server: RedisServer, times: number): Effect.Effect<ChildProcess, never, Scope.Scope> =>
+/** A separate process that holds keys of this pool. */
+const keyHolder = (server: RedisServer, times: number): Effect.Effect<ChildProcess, never, Scope.Scope> =>
   Effect.flatMap(compiled(new URL("../support/keyHolder.ts", import.meta.url)), (path) =>
     Effect.acquireRelease(
       Effect.async<ChildProcess>((resume) => {
@@ -45,13 +45,13 @@ const holder = (server: RedisServer, times: number): Effect.Effect<ChildProcess,
     )
   )
 
-describe.concurrent("a process that is killed", () => {
-  it.scopedLive("keeps its keys for as long as it lives, and gives them back within the lease time", () =>
+describe.concurrent("RedisKeyPool after a killed process", () => {
+  it.scopedLive("keeps the keys of a live process beyond the lease time, and frees those of a killed process", () =>
     Effect.gen(function* () {
       const server = yield* redisServer
       const self = yield* pool(server, [key("a", { maxConcurrency: 2 })])
-      const child = yield* holder(server, 2)
-      // More than the lease time: it renews them.
+      const child = yield* keyHolder(server, 2)
+      // Longer than the lease time, in which the process renews its leases.
       yield* Effect.sleep("1700 millis")
       expect((yield* Effect.flip(self.acquire(atOnce)))._tag).toBe("RateLimitError")
       const waiting = yield* Effect.fork(acquire(self, 2))
@@ -64,76 +64,82 @@ describe.concurrent("a process that is killed", () => {
   )
 })
 
-describe.concurrent("a Redis that is killed", () => {
-  it.scopedLive("whenAway is a share: calls go on with it, and all is shared again once Redis is back", () =>
-    quietly(
-      Effect.gen(function* () {
-        const server = yield* redisServer
-        const keys = [key("a", { maxConcurrency: 8 }), key("b", { maxConcurrency: 2 }), key("c"), key("d")]
-        const { pool: self, redis } = yield* processOf(server, keys, {
-          leaseTime: "1 second",
-          whenAway: { share: 0.25 }
+describe.concurrent("RedisKeyPool after a Redis crash", () => {
+  it.scopedLive(
+    "continues with the whenAway share while Redis is down, and shares all state again when it is back",
+    () =>
+      quietly(
+        Effect.gen(function* () {
+          const server = yield* redisServer
+          const keys = [key("a", { maxConcurrency: 8 }), key("b", { maxConcurrency: 2 }), key("c"), key("d")]
+          const { pool: self, redis } = yield* processOf(server, keys, {
+            leaseTime: "1 second",
+            whenAway: { share: 0.25 }
+          })
+          yield* self.disable("c")
+          yield* self.rest("d", "1 minute")
+          const before = yield* acquire(self, 3)
+          // Longer than a third of the lease time, so that the process has received the state of the keys.
+          yield* Effect.sleep("500 millis")
+
+          yield* server.kill
+          yield* becomes(redis, "away")
+          const during = yield* acquire(self, 3)
+          expect(ids(during).toSorted()).toEqual(["a", "a", "b"])
+          expect((yield* Effect.flip(self.acquire(atOnce)))._tag).toBe("RateLimitError")
+          const degraded = yield* self.status
+          expect(degraded.degraded).toBe(true)
+          expect(degraded.keys.map(({ maxConcurrency, state }) => [maxConcurrency, state._tag])).toEqual([
+            [2, "Busy"],
+            [1, "Busy"],
+            [undefined, "Disabled"],
+            [undefined, "Cooling"]
+          ])
+          // The end of a call that started with Redis is sent later.
+          const [first, ...others] = before
+          yield* first?.settle(Served({ latency: 3 })) ?? Effect.void
+
+          yield* server.start
+          yield* becomes(redis, "up")
+          // Redis has lost its data, and receives the calls in flight whose keys it had given.
+          yield* eventually(Effect.map(inFlight(self), (calls) => calls === 2))
+          const after = yield* self.status
+          expect(after.degraded).toBe(false)
+          expect(after.keys.map(({ state }) => state._tag)).toEqual(["Ready", "Ready", "Disabled", "Cooling"])
+          yield* settleAll([...others, ...during], Neutral())
+          expect(yield* inFlight(self)).toBe(0)
+          expect(ids(yield* acquire(self, 2)).length).toBe(2)
+          expect(yield* inFlight(self)).toBe(2)
         })
-        yield* self.disable("c")
-        yield* self.rest("d", "1 minute")
-        const before = yield* acquire(self, 3)
-        // It hears from Redis three times a lease.
-        yield* Effect.sleep("500 millis")
-
-        yield* server.kill
-        yield* becomes(redis, "away")
-        const during = yield* acquire(self, 3)
-        expect(ids(during).toSorted()).toEqual(["a", "a", "b"])
-        expect((yield* Effect.flip(self.acquire(atOnce)))._tag).toBe("RateLimitError")
-        const degraded = yield* self.status
-        expect(degraded.degraded).toBe(true)
-        expect(degraded.keys.map(({ maxConcurrency, state }) => [maxConcurrency, state._tag])).toEqual([
-          [2, "Busy"],
-          [1, "Busy"],
-          [undefined, "Disabled"],
-          [undefined, "Cooling"]
-        ])
-        // What ends meanwhile was begun with Redis, and it is told of that later.
-        const [first, ...others] = before
-        yield* first?.settle(Served({ latency: 3 })) ?? Effect.void
-
-        yield* server.start
-        yield* becomes(redis, "up")
-        // It has forgotten everything, and learns of the calls in flight that it gave keys to.
-        yield* eventually(Effect.map(inFlight(self), (calls) => calls === 2))
-        const after = yield* self.status
-        expect(after.degraded).toBe(false)
-        expect(after.keys.map(({ state }) => state._tag)).toEqual(["Ready", "Ready", "Disabled", "Cooling"])
-        yield* settleAll([...others, ...during], Neutral())
-        expect(yield* inFlight(self)).toBe(0)
-        expect(ids(yield* acquire(self, 2)).length).toBe(2)
-        expect(yield* inFlight(self)).toBe(2)
-      })
-    )
+      )
   )
 
-  it.scopedLive("whenAway is fail: calls fail at once, also those that wait, and no longer once Redis is back", () =>
-    quietly(
-      Effect.gen(function* () {
-        const server = yield* redisServer
-        const { pool: self, redis } = yield* processOf(server, [key("a", { maxConcurrency: 1 })], { whenAway: "fail" })
-        const held = yield* self.acquire()
-        const waiting = yield* Effect.fork(Effect.flip(self.acquire()))
-        yield* waits(self, 1)
-        yield* server.kill
-        const error = yield* Fiber.join(waiting)
-        expect(error).toMatchObject({ _tag: "SharedStateError", provider: "test", reason: "connection" })
-        const errors = yield* Effect.replicateEffect(Effect.flip(self.acquire()), 20)
-        expect(errors.every((error) => error._tag === "SharedStateError" && error.reason === "connection")).toBe(true)
-        yield* held.settle(Neutral())
-        yield* server.start
-        yield* becomes(redis, "up")
-        expect(ids(yield* acquire(self, 1))).toEqual(["a"])
-      })
-    )
+  it.scopedLive(
+    "fails waiting and new calls while Redis is down with whenAway fail, and serves calls when it is back",
+    () =>
+      quietly(
+        Effect.gen(function* () {
+          const server = yield* redisServer
+          const { pool: self, redis } = yield* processOf(server, [key("a", { maxConcurrency: 1 })], {
+            whenAway: "fail"
+          })
+          const held = yield* self.acquire()
+          const waiting = yield* Effect.fork(Effect.flip(self.acquire()))
+          yield* waits(self, 1)
+          yield* server.kill
+          const error = yield* Fiber.join(waiting)
+          expect(error).toMatchObject({ _tag: "SharedStateError", provider: "test", reason: "connection" })
+          const errors = yield* Effect.replicateEffect(Effect.flip(self.acquire()), 20)
+          expect(errors.every((error) => error._tag === "SharedStateError" && error.reason === "connection")).toBe(true)
+          yield* held.settle(Neutral())
+          yield* server.start
+          yield* becomes(redis, "up")
+          expect(ids(yield* acquire(self, 1))).toEqual(["a"])
+        })
+      )
   )
 
-  it.scopedLive("changes by hand are made for this process at once, and for the others when Redis is back", () =>
+  it.scopedLive("applies changes by hand at once in this process, and in others when Redis is back", () =>
     quietly(
       Effect.gen(function* () {
         const server = yield* redisServer
@@ -155,40 +161,42 @@ describe.concurrent("a Redis that is killed", () => {
   )
 })
 
-describe.concurrent("a Redis that hangs", () => {
-  it.scopedLive("holds up one call for the time limit, and the next not at all; what it then grants nobody keeps", () =>
-    quietly(
-      Effect.gen(function* () {
-        const server = yield* redisServer
-        const options = { leaseTime: "1 minute", whenAway: "fail", timeout } as const
-        const { pool: self, redis } = yield* processOf(server, [key("a", { maxConcurrency: 1 })], options)
-        yield* becomes(redis, "up")
-        // Redis knows the scripts: what is sent while it hangs will be done.
-        yield* self.withKey(() => Effect.void)
-        yield* server.freeze
-        const calls = yield* Effect.forEach([1, 2, 3], () => Effect.fork(Effect.timed(Effect.flip(self.acquire()))))
-        for (const [took, error] of yield* Effect.forEach(calls, Fiber.join)) {
-          expect(error._tag).toBe("SharedStateError")
-          expect(Duration.toMillis(took)).toBeLessThan(10 * timeout)
-        }
-        // Nothing is sent.
-        for (const error of yield* Effect.replicateEffect(Effect.flip(self.acquire()), 20))
-          expect(error).toMatchObject({ _tag: "SharedStateError", reason: "connection" })
-        yield* server.thaw
-        yield* becomes(redis, "up")
-        // The lease that was granted when nobody listened any more would else last for a minute.
-        yield* eventually(Effect.map(leases(server), (count) => count === 0))
-        const lease = yield* self.acquire()
-        yield* server.freeze
-        const [settling] = yield* Effect.timed(lease.settle(Neutral()))
-        expect(Duration.toMillis(settling)).toBeLessThan(10 * timeout)
-        yield* server.thaw
-        yield* eventually(Effect.map(leases(server), (count) => count === 0))
-      })
-    )
+describe.concurrent("RedisKeyPool with a hanging Redis", () => {
+  it.scopedLive(
+    "fails calls after one timeout, then at once, and withdraws keys that Redis grants after the timeout",
+    () =>
+      quietly(
+        Effect.gen(function* () {
+          const server = yield* redisServer
+          const options = { leaseTime: "1 minute", whenAway: "fail", timeout } as const
+          const { pool: self, redis } = yield* processOf(server, [key("a", { maxConcurrency: 1 })], options)
+          yield* becomes(redis, "up")
+          // Redis has cached the scripts: commands that are sent while it hangs will be executed.
+          yield* self.withKey(() => Effect.void)
+          yield* server.freeze
+          const calls = yield* Effect.forEach([1, 2, 3], () => Effect.fork(Effect.timed(Effect.flip(self.acquire()))))
+          for (const [took, error] of yield* Effect.forEach(calls, Fiber.join)) {
+            expect(error._tag).toBe("SharedStateError")
+            expect(Duration.toMillis(took)).toBeLessThan(10 * timeout)
+          }
+          // These calls send no command.
+          for (const error of yield* Effect.replicateEffect(Effect.flip(self.acquire()), 20))
+            expect(error).toMatchObject({ _tag: "SharedStateError", reason: "connection" })
+          yield* server.thaw
+          yield* becomes(redis, "up")
+          // The lease that was granted after the timeout would last for a minute if it were not withdrawn.
+          yield* eventually(Effect.map(leases(server), (count) => count === 0))
+          const lease = yield* self.acquire()
+          yield* server.freeze
+          const [settling] = yield* Effect.timed(lease.settle(Neutral()))
+          expect(Duration.toMillis(settling)).toBeLessThan(10 * timeout)
+          yield* server.thaw
+          yield* eventually(Effect.map(leases(server), (count) => count === 0))
+        })
+      )
   )
 
-  it.scopedLive("a share is given after the time limit, then at once", () =>
+  it.scopedLive("continues with the whenAway share after one timeout, then at once", () =>
     quietly(
       Effect.gen(function* () {
         const server = yield* redisServer
@@ -204,8 +212,8 @@ describe.concurrent("a Redis that hangs", () => {
   )
 })
 
-describe.concurrent("secrets", () => {
-  it.scopedLive("none is in any key or value of Redis, in a status or in an error", () =>
+describe.concurrent("secrets of RedisKeyPool", () => {
+  it.scopedLive("keeps secrets out of Redis, status and errors, and lets every key of the pool in Redis expire", () =>
     Effect.gen(function* () {
       const server = yield* redisServer
       const keys = [key("a", { maxConcurrency: 1, requestsPerSecond: 50, quotaGroup: "g" }), "sk-canary-without-id"]
@@ -226,7 +234,7 @@ describe.concurrent("secrets", () => {
           )
         )
       }
-      // The three above, and the names and values of the pool's two keys; that of the probe of Redis may have expired.
+      // The three above, and the names and values of the pool's two Redis keys; the key of the probe may have expired.
       expect(seen.length).toBeGreaterThanOrEqual(7)
       expect(inspect(seen, { depth: Infinity })).not.toContain("canary")
       for (const name of yield* Effect.promise(() => client.keys("*pool*"))) {

@@ -13,16 +13,16 @@ import * as RedisRateLimiter from "../../src/redis/RedisRateLimiter.js"
 import { eventually } from "../support/eventually.js"
 import type { RedisServer } from "../support/redisServer.js"
 import { redisServer } from "../support/redisServer.js"
-import { witness } from "./crowd.js"
+import { recordingProvider } from "./callerProcesses.js"
 
-const quick: Redis.CommonOptions = { timeout: "1 minute", probeInterval: "50 millis" }
+const longTimeout: Redis.CommonOptions = { timeout: "1 minute", probeInterval: "50 millis" }
 
-/** For a Redis that does not answer. */
-const impatient: Redis.CommonOptions = { timeout: "1 second" }
+/** For a Redis that sends no reply. */
+const shortTimeout: Redis.CommonOptions = { timeout: "1 second" }
 
-/** A process of its own, as far as Redis can tell. */
-const peer = (url: string, options: Partial<RedisRateLimiter.Options>, terms: Redis.CommonOptions = {}) =>
-  Effect.flatMap(Redis.make({ url, ...quick, ...terms }), (redis) =>
+/** A limiter with its own connection, like that of a separate process. */
+const peer = (url: string, options: Partial<RedisRateLimiter.Options>, redisOptions: Redis.CommonOptions = {}) =>
+  Effect.flatMap(Redis.make({ url, ...longTimeout, ...redisOptions }), (redis) =>
     Effect.provideService(RedisRateLimiter.make({ name: "test", ...options }), Redis.Redis, redis)
   )
 
@@ -34,8 +34,8 @@ const waitFor = <A, R>(effect: Effect.Effect<A, RateLimiter.LimitError, R>) =>
 const refusedFor = (limiter: Service, n = 1) =>
   Effect.map(waitFor(limiter.take(n, { maxWait: 0 })), (wait) => Option.getOrElse(wait, () => 0))
 
-/** A stopwatch that goes by Redis's clock, in milliseconds. */
-const watch = ({ client }: RedisServer) => {
+/** A stopwatch with Redis's clock, in milliseconds. */
+const stopwatch = ({ client }: RedisServer) => {
   const now = Effect.promise(async () => {
     const [seconds = 0, micros = 0] = await client.time()
     return Number(seconds) * 1000 + Number(micros) / 1000
@@ -43,40 +43,40 @@ const watch = ({ client }: RedisServer) => {
   return Effect.map(now, (start) => Effect.map(now, (end) => end - start))
 }
 
-/** A wait that was so long when the stopwatch was started, and is asked for now. */
-const left = (actual: number, atFirst: number, elapsed: number) => {
+/** Checks a wait that was `atFirst` when the stopwatch was started. */
+const expectRemaining = (actual: number, atFirst: number, elapsed: number) => {
   expect(actual).toBeGreaterThanOrEqual(atFirst - elapsed - 1)
   expect(actual).toBeLessThanOrEqual(atFirst + 1)
 }
 
-const waits = (limiter: Service, calls: number) =>
+const hasWaiting = (limiter: Service, calls: number) =>
   eventually(Effect.map(limiter.status, ({ waiting }) => waiting === calls))
 
-describe.concurrent("a limiter that processes share", () => {
-  it.scopedLive("has one bucket, which is refilled by Redis's time", () =>
+describe.concurrent("RedisRateLimiter", () => {
+  it.scopedLive("shares one bucket between processes, and refills it by Redis's clock", () =>
     Effect.gen(function* () {
       const server = yield* redisServer
       const { url } = server
       const one = yield* peer(url, { capacity: 3, refillRate: 0.01 })
       const two = yield* peer(url, { capacity: 3, refillRate: 0.01 })
-      const since = yield* watch(server)
+      const since = yield* stopwatch(server)
       yield* one.take(2)
       expect(yield* two.tryTake()).toBe(true)
       expect(yield* one.tryTake()).toBe(false)
-      left(yield* refusedFor(two), 100_000, yield* since)
+      expectRemaining(yield* refusedFor(two), 100_000, yield* since)
       const others = { name: "others", capacity: 3, refillRate: 10 }
       const [three, four] = [yield* peer(url, others), yield* peer(url, others)]
-      const elapsed = yield* watch(server)
+      const elapsed = yield* stopwatch(server)
       yield* Effect.all([three.take(2), four.take(2), three.take(), four.take()], { concurrency: 4 })
-      // Three at once and the others a tenth of a second apart; timers may be early by a millisecond.
+      // Three at once and the others a tenth of a second apart; timers can be early by a millisecond.
       expect(yield* elapsed).toBeGreaterThan(295)
     })
   )
 
-  it.scopedLive("does not share its limits with a limiter whose name differs only in braces", () =>
+  it.scopedLive("keeps the limits of two names apart that differ only in braces or escapes", () =>
     Effect.gen(function* () {
       const { url } = yield* redisServer
-      const redis = yield* Redis.make({ url, ...quick })
+      const redis = yield* Redis.make({ url, ...longTimeout })
       const named = (name: string) =>
         Effect.provideService(RedisRateLimiter.make({ name, capacity: 1, refillRate: 0.001 }), Redis.Redis, redis)
       for (const name of ["t{1}", "t_1_", "t%7b1%7d"]) {
@@ -87,15 +87,15 @@ describe.concurrent("a limiter that processes share", () => {
     })
   )
 
-  it.scopedLive("refuses at once what would wait longer than allowed, and what can never be had", () =>
+  it.scopedLive("refuses at once a call that would wait longer than maxWait, and one larger than the limit", () =>
     Effect.gen(function* () {
       const server = yield* redisServer
       const one = yield* peer(server.url, { capacity: 1, refillRate: 0.01, maxWait: "50 seconds" })
-      const elapsedSince = yield* watch(server)
+      const elapsedSince = yield* stopwatch(server)
       yield* one.take()
       const [elapsed, error] = yield* Effect.timed(Effect.flip(one.take()))
       expect(error).toMatchObject({ _tag: "RateLimitError", source: "limiter" })
-      left(
+      expectRemaining(
         Option.getOrElse(Option.map(LLMError.retryAfter(error), Duration.toMillis), () => 0),
         100_000,
         yield* elapsedSince
@@ -108,15 +108,15 @@ describe.concurrent("a limiter that processes share", () => {
     })
   )
 
-  it.scopedLive("counts the requests of every minute, and those of a day", () =>
+  it.scopedLive("counts the requests of the last minute over all processes", () =>
     Effect.gen(function* () {
       const server = yield* redisServer
       const one = yield* peer(server.url, { requestsPerMinute: 3, capacity: 100, refillRate: 100 })
       const two = yield* peer(server.url, { requestsPerMinute: 3, capacity: 100, refillRate: 100 })
-      const elapsed = yield* watch(server)
+      const elapsed = yield* stopwatch(server)
       yield* one.take()
       yield* two.take(2)
-      left(yield* refusedFor(one), 60_500, yield* elapsed)
+      expectRemaining(yield* refusedFor(one), 60_500, yield* elapsed)
       expect((yield* two.status).minute).toEqual({ available: 0, limit: 3 })
     })
   )
@@ -126,16 +126,16 @@ describe.concurrent("a limiter that processes share", () => {
       const server = yield* redisServer
       const one = yield* peer(server.url, { capacity: 100, refillRate: 100, tokensPerMinute: 600 })
       const two = yield* peer(server.url, { capacity: 100, refillRate: 100, tokensPerMinute: 600 })
-      const elapsed = yield* watch(server)
-      /** What is in the bucket, but for what has been refilled: ten a second. */
-      const has = (available: number | undefined, tokens: number) =>
+      const elapsed = yield* stopwatch(server)
+      /** Checks the bucket, with a refill of ten tokens a second. */
+      const expectAvailable = (available: number | undefined, tokens: number) =>
         Effect.map(elapsed, (millis) => {
           expect(available).toBeGreaterThanOrEqual(tokens - 1)
           expect(available).toBeLessThanOrEqual(tokens + millis / 100 + 1)
         })
       const held = yield* one.reserve(600)
       const error = yield* Effect.flip(two.reserve(100, { maxWait: "1 second" }))
-      left(
+      expectRemaining(
         Option.getOrElse(Option.map(LLMError.retryAfter(error), Duration.toMillis), () => 0),
         10_000,
         yield* elapsed
@@ -145,14 +145,14 @@ describe.concurrent("a limiter that processes share", () => {
       yield* held.settle(0)
       const status = yield* two.status
       expect(status.tokens?.reserved).toBe(0)
-      yield* has(status.tokens?.available, 500)
+      yield* expectAvailable(status.tokens?.available, 500)
       const owed = yield* two.reserve(500)
       yield* owed.settle(700)
-      yield* has((yield* one.status).tokens?.available, -200)
+      yield* expectAvailable((yield* one.status).tokens?.available, -200)
     })
   )
 
-  it.scopedLive("has so many places, which are free when calls end", () =>
+  it.scopedLive("shares maxConcurrent between processes, and frees a permit when its call ends", () =>
     Effect.gen(function* () {
       const { url } = yield* redisServer
       const one = yield* peer(url, { maxConcurrent: 2 })
@@ -161,7 +161,7 @@ describe.concurrent("a limiter that processes share", () => {
       const second = yield* two.reserve(0)
       expect(yield* Effect.flip(one.reserve(0, { maxWait: "50 millis" }))).toMatchObject({ source: "limiter" })
       const third = yield* Effect.fork(one.reserve(0))
-      yield* waits(one, 1)
+      yield* hasWaiting(one, 1)
       expect((yield* one.status).concurrency).toEqual({ inFlight: 2, limit: 2 })
       yield* second.settle(0)
       yield* (yield* Fiber.join(third)).settle(0)
@@ -170,7 +170,7 @@ describe.concurrent("a limiter that processes share", () => {
     })
   )
 
-  it.scopedLive("those who wait go in the order in which they came, of whichever process they are", () =>
+  it.scopedLive("serves waiting calls of all processes in order of arrival", () =>
     Effect.gen(function* () {
       const { url } = yield* redisServer
       const one = yield* peer(url, { maxConcurrent: 1 })
@@ -196,7 +196,7 @@ describe.concurrent("a limiter that processes share", () => {
             ([here, there]) => here.waiting + there.waiting === n && here.concurrency?.inFlight === 1
           )
         )
-        // Longer than requests of two processes may differ in the time that they take.
+        // Longer than the difference in latency between two processes.
         yield* Effect.sleep("150 millis")
       }
       yield* Deferred.succeed(gate, undefined)
@@ -205,57 +205,59 @@ describe.concurrent("a limiter that processes share", () => {
     })
   )
 
-  it.scopedLive("who gives up gives back what it was promised", () =>
+  it.scopedLive("returns the booked capacity of a waiting call that is interrupted", () =>
     Effect.gen(function* () {
       const server = yield* redisServer
       const options = { capacity: 2, refillRate: 0.05, requestsPerMinute: 4, maxWait: "2 minutes" } as const
       const one = yield* peer(server.url, options)
-      const elapsed = yield* watch(server)
+      const elapsed = yield* stopwatch(server)
       yield* one.take(2)
-      const waiting = yield* Effect.forEach([1, 2], (n) => Effect.zipLeft(Effect.fork(one.take()), waits(one, n)))
-      left(yield* refusedFor(one), 60_500, yield* elapsed)
+      const waiting = yield* Effect.forEach([1, 2], (n) => Effect.zipLeft(Effect.fork(one.take()), hasWaiting(one, n)))
+      expectRemaining(yield* refusedFor(one), 60_500, yield* elapsed)
       yield* Fiber.interruptAll(waiting)
       expect((yield* one.status).waiting).toBe(0)
-      left(yield* refusedFor(one), 20_000, yield* elapsed)
+      expectRemaining(yield* refusedFor(one), 20_000, yield* elapsed)
     })
   )
 
-  it.scopedLive("interactive calls pass batch calls of other processes", () =>
+  it.scopedLive("serves interactive calls before batch calls of other processes", () =>
     Effect.gen(function* () {
       const { url } = yield* redisServer
       const one = yield* peer(url, { capacity: 1, refillRate: 1 })
       const two = yield* peer(url, { capacity: 1, refillRate: 1 })
       const order: Array<string> = []
-      const said = (what: string) => Effect.sync(() => void order.push(what))
+      const record = (label: string) => Effect.sync(() => void order.push(label))
       yield* one.take()
-      const batch = yield* Effect.fork(Effect.zipRight(RateLimiter.withPriority(one.take(), "batch"), said("batch")))
-      yield* waits(one, 1)
-      const others = yield* Effect.forEach([1, 2], (n) => Effect.fork(Effect.zipRight(two.take(), said(`call ${n}`))))
+      const batch = yield* Effect.fork(Effect.zipRight(RateLimiter.withPriority(one.take(), "batch"), record("batch")))
+      yield* hasWaiting(one, 1)
+      const others = yield* Effect.forEach([1, 2], (n) => Effect.fork(Effect.zipRight(two.take(), record(`call ${n}`))))
       yield* Fiber.joinAll([batch, ...others])
       expect(order).toEqual(["call 1", "call 2", "batch"])
     })
   )
 
-  it.scopedLive("interactive calls pass batch calls of other processes to a place too, however long one may wait", () =>
-    Effect.gen(function* () {
-      const { url } = yield* redisServer
-      const options = { maxConcurrent: 1, maxWait: Duration.infinity, batch: { maxWait: Duration.infinity } }
-      const one = yield* peer(url, options)
-      const two = yield* peer(url, options)
-      const order: Array<string> = []
-      const said = (what: string) => Effect.sync(() => void order.push(what))
-      const held = yield* one.reserve(0)
-      const batch = yield* Effect.fork(RateLimiter.withPriority(one.limit(said("batch")), "batch"))
-      yield* waits(one, 1)
-      const call = yield* Effect.fork(two.limit(said("call")))
-      yield* waits(two, 1)
-      yield* held.settle(0)
-      yield* Fiber.joinAll([batch, call])
-      expect(order).toEqual(["call", "batch"])
-    })
+  it.scopedLive(
+    "gives a permit to an interactive call before a batch call of another process, with infinite maxWait",
+    () =>
+      Effect.gen(function* () {
+        const { url } = yield* redisServer
+        const options = { maxConcurrent: 1, maxWait: Duration.infinity, batch: { maxWait: Duration.infinity } }
+        const one = yield* peer(url, options)
+        const two = yield* peer(url, options)
+        const order: Array<string> = []
+        const record = (label: string) => Effect.sync(() => void order.push(label))
+        const held = yield* one.reserve(0)
+        const batch = yield* Effect.fork(RateLimiter.withPriority(one.limit(record("batch")), "batch"))
+        yield* hasWaiting(one, 1)
+        const call = yield* Effect.fork(two.limit(record("call")))
+        yield* hasWaiting(two, 1)
+        yield* held.settle(0)
+        yield* Fiber.joinAll([batch, call])
+        expect(order).toEqual(["call", "batch"])
+      })
   )
 
-  it.scopedLive("a refusal that one process hears of slows all of them", () =>
+  it.scopedLive("lowers the pace of all processes when one reports a refusal, and raises it after a success", () =>
     Effect.gen(function* () {
       const { url } = yield* redisServer
       const options = {
@@ -276,29 +278,31 @@ describe.concurrent("a limiter that processes share", () => {
   )
 })
 
-describe.concurrent("without Redis", () => {
-  it.scopedLive("fails with an error of its own, in the time that a command may take, and recovers by itself", () =>
-    Effect.gen(function* () {
-      const server = yield* redisServer
-      const one = yield* peer(server.url, { capacity: 5, refillRate: 1, whenAway: "fail" }, impatient)
-      yield* one.take()
-      yield* server.freeze
-      const [elapsed, error] = yield* Effect.timed(Effect.flip(one.take()))
-      expect(error).toMatchObject({ _tag: "SharedStateError", reason: "timeout" })
-      expect(Duration.toSeconds(elapsed)).toBeLessThan(10)
-      expect((yield* one.status).degraded).toBe(true)
-      yield* server.thaw
-      yield* eventually(Effect.isSuccess(one.take()))
-      expect((yield* one.status).degraded).toBe(false)
-    }).pipe(Effect.provide(quiet))
+describe.concurrent("RedisRateLimiter without Redis", () => {
+  it.scopedLive(
+    "fails with SharedStateError after the timeout with whenAway fail, and recovers when Redis is back",
+    () =>
+      Effect.gen(function* () {
+        const server = yield* redisServer
+        const one = yield* peer(server.url, { capacity: 5, refillRate: 1, whenAway: "fail" }, shortTimeout)
+        yield* one.take()
+        yield* server.freeze
+        const [elapsed, error] = yield* Effect.timed(Effect.flip(one.take()))
+        expect(error).toMatchObject({ _tag: "SharedStateError", reason: "timeout" })
+        expect(Duration.toSeconds(elapsed)).toBeLessThan(10)
+        expect((yield* one.status).degraded).toBe(true)
+        yield* server.thaw
+        yield* eventually(Effect.isSuccess(one.take()))
+        expect((yield* one.status).degraded).toBe(false)
+      }).pipe(Effect.provide(quiet))
   )
 
-  it.scopedLive("a call ends with that error, which names its provider, and a fallback takes over", () =>
+  it.scopedLive("ends a call with a SharedStateError that names its provider, and lets a fallback answer", () =>
     Effect.gen(function* () {
       const server = yield* redisServer
-      const limiter = yield* peer(server.url, { capacity: 5, refillRate: 1, whenAway: "fail" }, impatient)
-      const provider = yield* witness(0)
-      const over = (limiter: Service) =>
+      const limiter = yield* peer(server.url, { capacity: 5, refillRate: 1, whenAway: "fail" }, shortTimeout)
+      const provider = yield* recordingProvider(0)
+      const llmOver = (limiter: Service) =>
         LLM.make({ model: "simulated", retry: false }).pipe(
           Effect.provideService(RateLimiter.RateLimiter, limiter),
           Effect.provide(
@@ -309,32 +313,32 @@ describe.concurrent("without Redis", () => {
           ),
           Effect.provide(NodeHttpClient.layer)
         )
-      const shared = yield* over(limiter)
+      const shared = yield* llmOver(limiter)
       yield* server.freeze
       const error = yield* Effect.flip(shared.chat("hello"))
       expect(error).toMatchObject({ _tag: "SharedStateError", provider: "simulated", model: "simulated" })
       expect(provider.arrivals).toEqual([])
-      const alone = yield* over(yield* RateLimiter.make())
+      const alone = yield* llmOver(yield* RateLimiter.make())
       const llm = yield* Fallback.make([alone])(shared)
       expect((yield* llm.chat("hello")).text).toContain("hello")
       yield* server.thaw
     }).pipe(Effect.provide(quiet))
   )
 
-  it.scopedLive("goes on with its share, and what it let through is counted when Redis is back", () =>
+  it.scopedLive("continues with a share of its limits, and counts those calls when Redis is back", () =>
     Effect.gen(function* () {
       const server = yield* redisServer
       const options = { requestsPerMinute: 40, capacity: 40, refillRate: 40, maxConcurrent: 4 }
-      const one = yield* peer(server.url, options, impatient)
-      const two = yield* peer(server.url, options, impatient)
+      const one = yield* peer(server.url, options, shortTimeout)
+      const two = yield* peer(server.url, options, shortTimeout)
       yield* one.take()
       yield* server.freeze
-      const places = yield* Effect.forEach([1, 2], () => two.reserve(0))
+      const reservations = yield* Effect.forEach([1, 2], () => two.reserve(0))
       expect(yield* Effect.flip(two.reserve(0, { maxWait: "50 millis" }))).toMatchObject({ _tag: "RateLimitError" })
       yield* server.thaw
-      // One before, two without Redis, and one that may have been granted and whose reply came too late.
+      // One before the outage, two during it, and one that may have been granted in a reply after the timeout.
       yield* eventually(Effect.map(one.status, ({ minute }) => minute?.available === 36))
-      yield* Effect.forEach(places, (place) => place.settle(0))
+      yield* Effect.forEach(reservations, ({ settle }) => settle(0))
     }).pipe(Effect.provide(quiet))
   )
 })

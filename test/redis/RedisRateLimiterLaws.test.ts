@@ -1,4 +1,4 @@
-/** Whatever calls do, in however many processes, and whenever they are interrupted: no limit is passed and nothing is lost. */
+/** Random calls and interruptions in several processes exceed no limit and lose nothing. */
 import { describe, expect, it } from "@effect/vitest"
 import { Effect, FastCheck, Fiber, Logger, LogLevel, Option } from "effect"
 import type { LimiterStatus } from "../../src/rateLimiter/RateLimiter.js"
@@ -6,18 +6,18 @@ import * as Redis from "../../src/redis/Redis.js"
 import * as RedisRateLimiter from "../../src/redis/RedisRateLimiter.js"
 import { eventually } from "../support/eventually.js"
 import { redisServer } from "../support/redisServer.js"
-import { caller, program, witness } from "./crowd.js"
+import { caller, program, recordingProvider } from "./callerProcesses.js"
 
-const quick: Redis.CommonOptions = { timeout: "1 minute", probeInterval: "50 millis" }
+const longTimeout: Redis.CommonOptions = { timeout: "1 minute", probeInterval: "50 millis" }
 
 const quiet = Logger.minimumLogLevel(LogLevel.None)
 
 interface Plan {
   readonly peer: number
   readonly at: number
-  readonly takes: number
-  /** When whoever asked loses patience. */
-  readonly patience: number
+  readonly duration: number
+  /** The time until the caller interrupts the call. */
+  readonly interruptAfter: number
   readonly tokens: number
   readonly used: number
 }
@@ -25,43 +25,43 @@ interface Plan {
 const plan: FastCheck.Arbitrary<Plan> = FastCheck.record({
   peer: FastCheck.nat(2),
   at: FastCheck.nat(150),
-  takes: FastCheck.nat(40),
-  patience: FastCheck.oneof(FastCheck.nat(200), { weight: 3, arbitrary: FastCheck.constant(60_000) }),
+  duration: FastCheck.nat(40),
+  interruptAfter: FastCheck.oneof(FastCheck.nat(200), { weight: 3, arbitrary: FastCheck.constant(60_000) }),
   tokens: FastCheck.integer({ min: 1, max: 100 }),
   used: FastCheck.nat(100)
 })
 
-/** A call was let through at some time between these two, in milliseconds. */
+/** A call was granted at some time between these two, in milliseconds. */
 interface Grant {
-  readonly asked: number
-  readonly heard: number
+  readonly requestedAt: number
+  readonly observedAt: number
 }
 
 /**
- * The most that was let through in any window, less what the window may give. Counted are calls that began and were let through in the
- * window, so that it does not matter how late a busy process hears of it.
+ * The greatest excess of grants over the limit of any window. Counts calls that were requested and granted within the window, so
+ * that a delay in a busy process does not matter.
  */
 const excess = (grants: ReadonlyArray<Grant>, capacity: number, perMillisecond: number): number => {
-  const byEnd = grants.toSorted((one, other) => one.heard - other.heard)
+  const byEnd = grants.toSorted((one, other) => one.observedAt - other.observedAt)
   let most = -Infinity
-  for (const { asked: start } of grants) {
-    const inside = byEnd.filter(({ asked }) => asked >= start)
-    for (const [index, { heard: end }] of inside.entries()) {
+  for (const { requestedAt: start } of grants) {
+    const inside = byEnd.filter(({ requestedAt }) => requestedAt >= start)
+    for (const [index, { observedAt: end }] of inside.entries()) {
       most = Math.max(most, index + 1 - capacity - perMillisecond * (end - start))
     }
   }
   return most
 }
 
-describe.concurrent("under random calls and interruptions in several processes", () => {
+describe.concurrent("RedisRateLimiter laws", () => {
   it.scopedLive(
-    "no bucket gives more than it may, no more calls are in flight than may be, and all is given back",
+    "exceeds no bucket and no concurrency limit under random interruptions, and gives everything back",
     () =>
       Effect.gen(function* () {
         const { url } = yield* redisServer
-        const connections = yield* Effect.forEach([0, 1, 2], () => Redis.make({ url, ...quick }))
+        const connections = yield* Effect.forEach([0, 1, 2], () => Redis.make({ url, ...longTimeout }))
         let run = 0
-        // So slow that a busy machine keeps up with it: a bucket that gives more is seen.
+        // Slow enough that a busy machine keeps up, so that a bucket that gives too much is detected.
         const limits = { capacity: 8, refillRate: 8, tokensPerMinute: 60_000, maxConcurrent: 3 }
         const property = (plans: ReadonlyArray<Plan>) =>
           Effect.scoped(
@@ -73,32 +73,32 @@ describe.concurrent("under random calls and interruptions in several processes",
               const granted: Array<Grant> = []
               let inFlight = 0
               let most = 0
-              const call = ({ at, patience, peer, takes, tokens, used }: Plan) =>
+              const call = ({ at, duration, interruptAfter, peer, tokens, used }: Plan) =>
                 Effect.gen(function* () {
                   const limiter = peers[peer]
                   if (limiter === undefined) return
                   yield* Effect.sleep(at)
-                  const asked = performance.now()
+                  const requestedAt = performance.now()
                   const fiber = yield* Effect.fork(
                     Effect.acquireUseRelease(
                       limiter.reserve(tokens),
                       () =>
                         Effect.acquireUseRelease(
                           Effect.sync(() => {
-                            granted.push({ asked, heard: performance.now() })
+                            granted.push({ requestedAt, observedAt: performance.now() })
                             most = Math.max(most, ++inFlight)
                           }),
-                          () => Effect.sleep(takes),
+                          () => Effect.sleep(duration),
                           () => Effect.sync(() => void inFlight--)
                         ),
                       (reservation) => reservation.settle(used)
                     )
                   )
-                  yield* Effect.race(Effect.sleep(patience), Fiber.await(fiber))
+                  yield* Effect.race(Effect.sleep(interruptAfter), Fiber.await(fiber))
                   yield* Fiber.interrupt(fiber)
                 })
               yield* Effect.forEach(plans, call, { concurrency: "unbounded", discard: true })
-              // Timers may be early by a millisecond.
+              // Timers can be early by a millisecond.
               const early = limits.refillRate / 1000
               expect(excess(granted, limits.capacity + early, limits.refillRate / 1000)).toBeLessThanOrEqual(1e-6)
               expect(most).toBeLessThanOrEqual(limits.maxConcurrent)
@@ -119,14 +119,14 @@ describe.concurrent("under random calls and interruptions in several processes",
   )
 })
 
-describe.concurrent("a process that is killed", () => {
-  it.scopedLive("gives its places back in the lease time, and had left no secret", () =>
+describe.concurrent("RedisRateLimiter after a killed process", () => {
+  it.scopedLive("frees the permits of a killed process after the lease time, and leaves no secret in Redis", () =>
     Effect.gen(function* () {
       const server = yield* redisServer
       const { url } = server
-      const provider = yield* witness("1 minute")
+      const provider = yield* recordingProvider("1 minute")
       const limits = { maxConcurrent: 2, maxWait: 20_000, leaseTime: 1500 }
-      const redis = yield* Redis.make({ url, ...quick })
+      const redis = yield* Redis.make({ url, ...longTimeout })
       const here = yield* Effect.provideService(RedisRateLimiter.make({ name: "chaos", ...limits }), Redis.Redis, redis)
       const child = yield* caller(yield* program, {
         redis: url,
@@ -137,9 +137,9 @@ describe.concurrent("a process that is killed", () => {
         limits,
         timeout: 60_000
       })
-      yield* child.begun
+      yield* child.started
       yield* eventually(Effect.map(provider.inFlight, (count) => count === 2))
-      // Its heartbeat keeps them for longer than a lease.
+      // The heartbeat of the process keeps its permits for longer than the lease time.
       yield* Effect.sleep("1700 millis")
       expect((yield* here.status).concurrency).toEqual({ inFlight: 2, limit: 2 })
       const names = yield* Effect.promise(() => server.client.keys("*"))
@@ -153,13 +153,13 @@ describe.concurrent("a process that is killed", () => {
   )
 })
 
-describe.concurrent("a Redis that is killed and started", () => {
-  it.scopedLive("knows again what is in flight and what was had, and no call is lost", () =>
+describe.concurrent("RedisRateLimiter after a Redis restart", () => {
+  it.scopedLive("restores calls in flight and used requests after Redis lost its data, and loses no call", () =>
     Effect.gen(function* () {
       const server = yield* redisServer
       const options = { name: "test", maxConcurrent: 2, requestsPerMinute: 20, capacity: 20, refillRate: 1000 }
       const peers = yield* Effect.forEach([0, 1], () =>
-        Effect.flatMap(Redis.make({ url: server.url, ...quick }), (redis) =>
+        Effect.flatMap(Redis.make({ url: server.url, ...longTimeout }), (redis) =>
           Effect.provideService(RedisRateLimiter.make(options), Redis.Redis, redis)
         )
       )
@@ -172,9 +172,9 @@ describe.concurrent("a Redis that is killed and started", () => {
       yield* server.kill
       yield* server.start
       const next = yield* Effect.fork(two.reserve(0))
-      const knows = ({ concurrency, degraded, minute }: LimiterStatus) =>
+      const isRestored = ({ concurrency, degraded, minute }: LimiterStatus) =>
         degraded === false && concurrency?.inFlight === 2 && minute?.available === 10
-      yield* eventually(Effect.map(one.status, knows))
+      yield* eventually(Effect.map(one.status, isRestored))
       expect(yield* next.poll).toEqual(Option.none())
       yield* held.settle(0)
       const last = yield* Fiber.join(next)

@@ -10,7 +10,7 @@ import * as RedisSharing from "../../src/redis/RedisSharing.js"
 import { SimulatedProvider } from "../../src/testing/index.js"
 import { redisServer } from "../support/redisServer.js"
 import { scripted } from "../support/scripted.js"
-import { witness } from "./crowd.js"
+import { recordingProvider } from "./callerProcesses.js"
 
 const file = (baseUrl: string, fields: Readonly<Record<string, unknown>>) =>
   ProviderFile.parse(
@@ -30,7 +30,7 @@ const file = (baseUrl: string, fields: Readonly<Record<string, unknown>>) =>
     "test.json"
   )
 
-/** What one of several processes has: a connection of its own, and its own of everything. */
+/** A layer with its own connection and its own services, like those of a separate process. */
 const process = <A, E>(url: string, layer: Layer.Layer<A, E>) =>
   Effect.map(
     Layer.build(
@@ -48,24 +48,24 @@ const models = (url: string, file: ProviderFile.ProviderFile) =>
 const chats = (llms: ReadonlyArray<LLM.Service>, times: number) =>
   Effect.forEach(
     Array.from({ length: times }, (_, index) => llms[index % llms.length]),
-    (llm) => (llm === undefined ? Effect.dieMessage("nobody") : Effect.either(llm.chat("?"))),
+    (llm) => (llm === undefined ? Effect.dieMessage("no LLM") : Effect.either(llm.chat("?"))),
     { concurrency: "unbounded" }
   )
 
-describe.concurrent("the models of several processes", () => {
-  it.scopedLive("have what their keys may do at once together", () =>
+describe.concurrent("Models with RedisSharing", () => {
+  it.scopedLive("shares the concurrency cap of a key between processes", () =>
     Effect.gen(function* () {
       const { url } = yield* redisServer
-      const provider = yield* witness("50 millis")
+      const provider = yield* recordingProvider("50 millis")
       const read = yield* file(provider.baseUrl, { api_keys: [{ key: "sk-one", max_concurrency: 2 }] })
       const llms = [yield* models(url, read), yield* models(url, read)]
       const answers = yield* chats(llms, 12)
       expect(answers.every(Either.isRight)).toBe(true)
-      expect(provider.mostInFlight()).toBe(2)
+      expect(provider.maxInFlight()).toBe(2)
     })
   )
 
-  it.scopedLive("have their limits together", () =>
+  it.scopedLive("shares the rate limit of a model between processes", () =>
     Effect.gen(function* () {
       const { url } = yield* redisServer
       const provider = yield* SimulatedProvider.make()
@@ -77,7 +77,7 @@ describe.concurrent("the models of several processes", () => {
   )
 
   it.scopedLive(
-    "do not share the limits of a model whose provider and model name, joined by a hyphen, read the same",
+    "keeps the limits of models apart whose provider and model names read the same joined by a hyphen",
     () =>
       Effect.gen(function* () {
         const { url } = yield* redisServer
@@ -105,7 +105,7 @@ describe.concurrent("the models of several processes", () => {
       })
   )
 
-  it.scopedLive("know which keys are disabled", () =>
+  it.scopedLive("shares disabled keys between processes", () =>
     Effect.gen(function* () {
       const { url } = yield* redisServer
       const provider = yield* SimulatedProvider.make()
@@ -118,8 +118,8 @@ describe.concurrent("the models of several processes", () => {
   )
 })
 
-describe.concurrent("the keys of several gateways", () => {
-  it.scopedLive("have their limits and their budgets together", () =>
+describe.concurrent("Access with RedisSharing", () => {
+  it.scopedLive("shares rate limits and budgets of virtual keys between gateways", () =>
     Effect.gen(function* () {
       const { url } = yield* redisServer
       const secret = "sk-team"
@@ -132,10 +132,10 @@ describe.concurrent("the keys of several gateways", () => {
       const gateways = [yield* process(url, access), yield* process(url, access)].map((context) =>
         Context.get(context, Access.Access)
       )
-      const ask = (index: number, secret: string) =>
+      const callGateway = (index: number, secret: string) =>
         Effect.gen(function* () {
           const gateway = gateways[index % 2]
-          if (gateway === undefined) return "nobody"
+          if (gateway === undefined) return "no gateway"
           const caller = yield* gateway.caller(Option.some(Redacted.make(secret)))
           const llm = yield* Effect.flatMap(scripted("Hello"), caller.around)
           return yield* Effect.match(llm.chat({ messages: [{ role: "user", content: "?" }], maxTokens: 10 }), {
@@ -143,10 +143,10 @@ describe.concurrent("the keys of several gateways", () => {
             onSuccess: () => "ok"
           })
         })
-      const limited = yield* Effect.forEach([0, 1, 2, 3], (index) => ask(index, secret))
+      const limited = yield* Effect.forEach([0, 1, 2, 3], (index) => callGateway(index, secret))
       expect(limited).toEqual(["ok", "ok", "ok", "RateLimitError"])
-      // A call has 7 tokens, and sets aside more.
-      const paid = yield* Effect.forEach([0, 1, 2, 3, 4], (index) => ask(index, "sk-other"))
+      // A call uses 7 tokens, and reserves more.
+      const paid = yield* Effect.forEach([0, 1, 2, 3, 4], (index) => callGateway(index, "sk-other"))
       expect(paid.filter((outcome) => outcome === "ok").length).toBeLessThan(5)
       expect(paid.at(-1)).toBe("BudgetExceededError")
     })

@@ -1,19 +1,19 @@
 /**
- * Four processes make 2,000 calls each through one Redis: `npm run chaos:redis`. One of them is killed, and Redis is stopped and
- * started. What the limits promise is checked in what the provider saw; a promise that is not kept ends it with an error.
+ * Four processes make 2,000 calls each through one Redis: `npm run chaos:redis`. One of them is killed, and Redis is killed and
+ * restarted. The limits are checked against the requests that the provider recorded; a violation ends the run with an error.
  */
 import { Console, Duration, Effect, Schedule } from "effect"
 import * as RateLimiter from "../../src/rateLimiter/RateLimiter.js"
 import * as Redis from "../../src/redis/Redis.js"
 import * as RedisRateLimiter from "../../src/redis/RedisRateLimiter.js"
 import { redisServer } from "../support/redisServer.js"
-import type { Orders } from "./caller.js"
-import type { Report } from "./crowd.js"
-import { caller, mostWithin, program, witness } from "./crowd.js"
+import type { CallerOptions } from "./callerProgram.js"
+import type { Report } from "./callerProcesses.js"
+import { caller, maxWithin, program, recordingProvider } from "./callerProcesses.js"
 
 const processes = 4
 const calls = 2000
-const limits: Orders["limits"] = {
+const limits: CallerOptions["limits"] = {
   capacity: 100,
   refillRate: 200,
   requestsPerMinute: 6000,
@@ -23,21 +23,21 @@ const limits: Orders["limits"] = {
   leaseTime: 3000
 }
 
-/** Together they may do somewhat less at once than the limiter lets through: each of both is the tighter one at times. */
+/** The caps sum up to a little less than `maxConcurrent`, so that both limits apply at times. */
 const keys = ["sk-one", "sk-two", "sk-three", "sk-four"].map((key) => ({ key, maxConcurrency: 5 }))
 
-/** A request reaches its provider later than it is let through; a process that is busy sends it so much later. */
-const journey = 250
+/** The delay between a grant and the arrival of the request at the provider, on a busy machine. */
+const deliveryAllowance = 250
 
-const must = (holds: boolean, promise: string) =>
-  holds ? Console.log(`  kept    ${promise}`) : Effect.dieMessage(`broken: ${promise}`)
+const check = (holds: boolean, invariant: string) =>
+  holds ? Console.log(`  ok      ${invariant}`) : Effect.dieMessage(`violated: ${invariant}`)
 
-const since = (start: number) => `${((performance.now() - start) / 1000).toFixed(1)} s`
+const elapsed = (start: number) => `${((performance.now() - start) / 1000).toFixed(1)} s`
 
 const chaos = Effect.gen(function* () {
   const server = yield* redisServer
-  const provider = yield* witness({ min: "20 millis", max: "120 millis" })
-  const orders: Orders = {
+  const provider = yield* recordingProvider({ min: "20 millis", max: "120 millis" })
+  const options: CallerOptions = {
     redis: server.url,
     provider: provider.baseUrl,
     calls,
@@ -49,29 +49,29 @@ const chaos = Effect.gen(function* () {
   const redis = yield* Redis.make({ url: server.url, probeInterval: 100 })
   const path = yield* program
   const start = performance.now()
-  const children = yield* Effect.forEach(Array.from({ length: processes }), () => caller(path, orders))
-  yield* Effect.forEach(children, ({ begun }) => begun)
-  yield* Console.log(`${processes} processes begin (${since(start)})`)
+  const children = yield* Effect.forEach(Array.from({ length: processes }), () => caller(path, options))
+  yield* Effect.forEach(children, ({ started }) => started)
+  yield* Console.log(`${processes} processes have started (${elapsed(start)})`)
 
   yield* Effect.sleep("5 seconds")
   yield* server.kill
-  yield* Console.log(`Redis is killed (${since(start)}), ${provider.arrivals.length} calls so far`)
+  yield* Console.log(`Redis is killed (${elapsed(start)}), ${provider.arrivals.length} calls so far`)
   const beforeOutage = provider.arrivals.length
   yield* Effect.sleep("4 seconds")
   const duringOutage = provider.arrivals.length - beforeOutage
   yield* server.start
-  yield* Console.log(`Redis is back, with nothing in it (${since(start)}), ${duringOutage} calls meanwhile`)
+  yield* Console.log(`Redis is back without data (${elapsed(start)}), ${duringOutage} calls during the outage`)
 
   yield* Effect.sleep("5 seconds")
-  const watching = yield* RedisRateLimiter.make({ name: "chaos", ...limits }).pipe(
+  const observer = yield* RedisRateLimiter.make({ name: "chaos", ...limits }).pipe(
     Effect.provideService(Redis.Redis, redis)
   )
   const [victim, ...others] = children
   if (victim === undefined) return
   yield* victim.kill
   const killedAt = performance.now()
-  yield* Console.log(`one is killed (${since(start)}), ${provider.arrivals.length} calls so far`)
-  // Its leases are those of the one that is registered no more.
+  yield* Console.log(`one process is killed (${elapsed(start)}), ${provider.arrivals.length} calls so far`)
+  // The leases of the killed process are those without a registered process.
   const registered = (from: number | string) =>
     Effect.promise(() => server.client.zrangebyscore(redis.key("limit", "chaos", "processes"), from, "+inf"))
   const before = yield* registered("-inf")
@@ -87,38 +87,38 @@ const chaos = Effect.gen(function* () {
       schedule: Schedule.spaced("20 millis")
     }
   )
-  const leased = performance.now() - killedAt
+  const timeToFree = performance.now() - killedAt
 
   const reports = yield* Effect.forEach(others, ({ report }) => report)
-  yield* Console.log(`all calls are over (${since(start)}), ${provider.arrivals.length} reached the provider`)
+  yield* Console.log(`all calls have ended (${elapsed(start)}), ${provider.arrivals.length} reached the provider`)
   const counts = reports.filter((report): report is Report => report !== undefined)
   const answered = counts.reduce((sum, report) => sum + report.answered, 0)
   const failures = JSON.stringify(counts.map(({ failed }) => failed))
   yield* Effect.sleep(Duration.millis(limits.leaseTime))
-  const { concurrency, tokens } = yield* watching.status
+  const { concurrency, tokens } = yield* observer.status
 
   const { capacity = 0, maxConcurrent = 0, refillRate = 0, requestsPerMinute = 0 } = limits
-  const minute = mostWithin(provider.arrivals, 60_000)
-  yield* must(minute <= requestsPerMinute, `at most ${minute} of ${requestsPerMinute} requests in any minute`)
+  const minute = maxWithin(provider.arrivals, 60_000)
+  yield* check(minute <= requestsPerMinute, `at most ${minute} of ${requestsPerMinute} requests in any minute`)
   for (const window of [100, 1000, 10_000]) {
-    const most = mostWithin(provider.arrivals, window)
-    const allowed = capacity + (refillRate * (window + journey)) / 1000
-    yield* must(most <= allowed, `at most ${most} of ${allowed} requests in any ${window} ms`)
+    const most = maxWithin(provider.arrivals, window)
+    const allowed = capacity + (refillRate * (window + deliveryAllowance)) / 1000
+    yield* check(most <= allowed, `at most ${most} of ${allowed} requests in any ${window} ms`)
   }
-  // What was in flight when Redis went away is known again, and a share of at least one place is everybody's.
-  const most = provider.mostInFlight()
-  yield* must(most <= maxConcurrent, `at most ${most} of ${maxConcurrent} calls in flight`)
-  const busiest = yield* provider.mostOnAnyKey
+  // Leases from before the outage are restored, and every process has a share of at least one permit.
+  const most = provider.maxInFlight()
+  yield* check(most <= maxConcurrent, `at most ${most} of ${maxConcurrent} calls in flight`)
+  const maxOnAnyKey = yield* provider.maxInFlightOnAnyKey
   const cap = keys[0]?.maxConcurrency ?? 0
-  yield* must(busiest <= cap, `at most ${busiest} of ${cap} calls in flight on any key`)
-  yield* must(
-    leased <= limits.leaseTime + 1000,
-    `the places of the one that was killed are free after ${leased.toFixed(0)} ms`
+  yield* check(maxOnAnyKey <= cap, `at most ${maxOnAnyKey} of ${cap} calls in flight on any key`)
+  yield* check(
+    timeToFree <= limits.leaseTime + 1000,
+    `the permits of the killed process are free after ${timeToFree.toFixed(0)} ms`
   )
-  yield* must(duringOutage > 0, `${duringOutage} calls went on while Redis was away`)
-  yield* must(answered === (processes - 1) * calls, `${answered} calls answered, none lost (${failures})`)
-  yield* must(concurrency?.inFlight === 0, "no place is held any more, not even by the one that was killed")
-  yield* must(tokens?.reserved === 0, "no tokens are reserved any more")
+  yield* check(duringOutage > 0, `${duringOutage} calls started while Redis was down`)
+  yield* check(answered === (processes - 1) * calls, `${answered} calls answered, none lost (${failures})`)
+  yield* check(concurrency?.inFlight === 0, "no permit is held any more, also not by the killed process")
+  yield* check(tokens?.reserved === 0, "no tokens are reserved any more")
 })
 
 Effect.runFork(

@@ -1,4 +1,4 @@
-/** Several gateways behind one Redis, as processes. */
+/** Gateway processes that share one Redis. */
 import { FileSystem } from "@effect/platform"
 import { NodeFileSystem } from "@effect/platform-node"
 import { describe, expect, it } from "@effect/vitest"
@@ -10,7 +10,7 @@ import { post, send } from "../gateway/support/http.js"
 import { eventually, until } from "../support/eventually.js"
 import type { RedisServer } from "../support/redisServer.js"
 import { redisServer } from "../support/redisServer.js"
-import { witness } from "./crowd.js"
+import { recordingProvider } from "./callerProcesses.js"
 
 const { program } = bundled()
 
@@ -18,7 +18,7 @@ const started = serving(program)
 
 const question = { model: "m", messages: [{ role: "user", content: "Hello" }] }
 
-/** A file with a model whose one key may be used twice at once. */
+/** A file with a model whose only key has a concurrency cap of two. */
 const fileFor = (baseUrl: string) =>
   Effect.gen(function* () {
     const files = yield* FileSystem.FileSystem
@@ -31,11 +31,11 @@ const fileFor = (baseUrl: string) =>
     return path
   })
 
-describe.concurrent("gateways that are given one Redis", () => {
-  it.scopedLive("keep one truth of their keys", () =>
+describe.concurrent("effect-llm serve with a shared Redis", () => {
+  it.scopedLive("shares the concurrency cap of a key between gateway processes", () =>
     Effect.gen(function* () {
       const { url } = yield* redisServer
-      const provider = yield* witness("100 millis")
+      const provider = yield* recordingProvider("100 millis")
       const config = yield* fileFor(provider.baseUrl)
       const gateways = yield* Effect.all(
         [1, 2].map(() => started({ EFFECT_LLM_CONFIG: config, REDIS_URL: url })),
@@ -47,11 +47,11 @@ describe.concurrent("gateways that are given one Redis", () => {
         { concurrency: "unbounded" }
       )
       expect(new Set(statuses)).toEqual(new Set([200]))
-      expect(provider.mostInFlight()).toBe(2)
+      expect(provider.maxInFlight()).toBe(2)
     }).pipe(Effect.provide(NodeFileSystem.layer))
   )
 
-  it.scopedLive("know the keys of clients that were made and revoked at one of them", () =>
+  it.scopedLive("accepts a key created at another gateway process, and rejects it once it is revoked there", () =>
     Effect.gen(function* () {
       const { url } = yield* redisServer
       const provider = yield* SimulatedProvider.make()
@@ -61,19 +61,19 @@ describe.concurrent("gateways that are given one Redis", () => {
       const admin = { authorization: "Bearer master" }
       const { json } = yield* post(`${here.url}/admin/keys`, { label: "team" }, admin)
       const { id, key } = json as { readonly id: string; readonly key: string }
-      const asked = Effect.map(
+      const statusOfCall = Effect.map(
         post(`${there.url}/v1/chat/completions`, question, { authorization: `Bearer ${key}` }),
         ({ status }) => status
       )
-      expect(yield* asked).toBe(200)
+      expect(yield* statusOfCall).toBe(200)
       yield* send(`${here.url}/admin/keys/${id}`, { method: "DELETE", headers: admin })
-      yield* eventually(Effect.map(asked, (status) => status !== 200))
-      expect(yield* asked).toBe(401)
+      yield* eventually(Effect.map(statusOfCall, (status) => status !== 200))
+      expect(yield* statusOfCall).toBe(401)
     }).pipe(Effect.provide(NodeFileSystem.layer))
   )
 })
 
-/** A gateway whose model's limit has changed, and whose other model was taken out and put back. */
+/** A gateway after two reloads: one changed a limit and removed a model, the other added the model again. */
 const reloaded = (baseUrl: string, redis: string) =>
   Effect.gen(function* () {
     const files = yield* FileSystem.FileSystem
@@ -107,7 +107,7 @@ const reloaded = (baseUrl: string, redis: string) =>
     return gateway
   })
 
-/** Begins a stream that its provider never ends, and returns at its first words. */
+/** Starts a stream that the provider never ends, and returns after its first chunk. */
 const hanging = (provider: SimulatedProvider.Service, url: string) =>
   Effect.gen(function* () {
     yield* provider.next(SimulatedProvider.hang(4))
@@ -117,8 +117,8 @@ const hanging = (provider: SimulatedProvider.Service, url: string) =>
     yield* Effect.promise(async () => reader?.read())
   })
 
-describe("a gateway with Redis that was reloaded", () => {
-  it.scopedLive("ends by itself at SIGTERM", () =>
+describe("effect-llm serve with Redis after reloads", () => {
+  it.scopedLive("exits at SIGTERM within its grace period after reloads", () =>
     Effect.gen(function* () {
       const { url } = yield* redisServer
       const provider = yield* SimulatedProvider.make()
@@ -131,10 +131,10 @@ describe("a gateway with Redis that was reloaded", () => {
   )
 
   for (const [state, change] of [
-    ["answers nothing", (server: RedisServer) => server.freeze],
-    ["is gone", (server: RedisServer) => server.kill]
+    ["sends no reply", (server: RedisServer) => server.freeze],
+    ["is down", (server: RedisServer) => server.kill]
   ] as const) {
-    it.scopedLive(`ends at SIGINT and a signal after it while a call hangs and Redis ${state}`, () =>
+    it.scopedLive(`exits at a signal after SIGINT while a call hangs and Redis ${state}`, () =>
       Effect.gen(function* () {
         const server = yield* redisServer
         const provider = yield* SimulatedProvider.make()
@@ -148,7 +148,7 @@ describe("a gateway with Redis that was reloaded", () => {
     )
   }
 
-  it.scopedLive("ends at SIGTERM where Redis was never there", () =>
+  it.scopedLive("exits at SIGTERM while a call hangs and Redis was never reachable", () =>
     Effect.gen(function* () {
       const server = yield* redisServer
       yield* server.kill

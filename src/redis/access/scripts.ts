@@ -1,8 +1,8 @@
 /**
- * The gateway's keys in Redis, by the SHA-256 of their secrets. When a key was first put is kept beside it, since it is put again at
- * each start of a gateway that has it configured; and of one that was removed, that it was.
+ * The scripts of gateway keys, which are stored by the SHA-256 of their secrets. The creation time is stored separately, because
+ * each start of a gateway stores its configured keys again. Hashes of removed keys are kept, so that they stay revoked.
  *
- * Keys: the keys as JSON, when they were made, the hashes by the ids, and the hashes that were removed.
+ * `KEYS`: hash of keys as JSON, hash of creation times, hash from id to secret hash, and set of removed secret hashes.
  */
 import type { Effect } from "effect"
 import { Schema } from "effect"
@@ -10,29 +10,29 @@ import type * as Redis from "../model.js"
 import { script } from "../model.js"
 
 const shared = `local KEYS_OF, MADE, IDS, REMOVED = unpack(KEYS)
-local function kept(hash) return { redis.call("HGET", KEYS_OF, hash) or "", redis.call("HGET", MADE, hash) or "" } end
+local function stored(hash) return { redis.call("HGET", KEYS_OF, hash) or "", redis.call("HGET", MADE, hash) or "" } end
 `
 
-/** The key as JSON, and when it was made. */
-const Kept = Schema.Tuple(Schema.String, Schema.String)
+/** The key as JSON, and its creation time. */
+const StoredKey = Schema.Tuple(Schema.String, Schema.String)
 
-export type Kept = typeof Kept.Type
+export type StoredKey = typeof StoredKey.Type
 
 const find = script({
   name: "access: find",
   lua: `${shared}
 if redis.call("HEXISTS", KEYS_OF, ARGV[1]) == 0 then return nil end
-return kept(ARGV[1])`,
-  reply: Schema.NullOr(Kept)
+return stored(ARGV[1])`,
+  reply: Schema.NullOr(StoredKey)
 })
 
 const list = script({
   name: "access: list",
   lua: `${shared}
 local all = {}
-for i, hash in ipairs(redis.call("HKEYS", KEYS_OF)) do all[i] = kept(hash) end
+for i, hash in ipairs(redis.call("HKEYS", KEYS_OF)) do all[i] = stored(hash) end
 return all`,
-  reply: Schema.Array(Kept)
+  reply: Schema.Array(StoredKey)
 })
 
 const put = script({
@@ -62,16 +62,16 @@ return 1`,
 
 type Run<A> = Effect.Effect<A, Redis.RedisError>
 
-export interface Steps {
-  readonly find: (hash: string) => Run<Kept | null>
-  readonly list: Run<ReadonlyArray<Kept>>
-  /** Says 0 where it was removed before. */
+export interface Scripts {
+  readonly find: (hash: string) => Run<StoredKey | null>
+  readonly list: Run<ReadonlyArray<StoredKey>>
+  /** Replies 0 when the key was removed earlier. */
   readonly put: (hash: string, id: string, madeAt: string, text: string) => Run<number>
-  /** Says 0 where there is none of that id. */
+  /** Replies 0 when there is no key of this id. */
   readonly remove: (id: string) => Run<number>
 }
 
-export const make = (redis: Redis.Service, name: string): Steps => {
+export const make = (redis: Redis.Service, name: string): Scripts => {
   const keys = ["keys", "made", "ids", "removed"].map((part) => redis.key("access", name, part))
   return {
     find: (hash) => redis.run(find, keys, [hash]),

@@ -1,11 +1,11 @@
 /**
- * The books of budgets in Redis. Amounts are pairs of whole numbers, so many trillions and the rest, so that sums are exact above
- * 2^53 too. All times are in milliseconds, by Redis's clock.
+ * The accounts of budgets in Redis. An amount is a pair of integers, trillions and the remainder, so that sums are exact above
+ * 2^53. All times are in milliseconds, by Redis's clock.
  *
- * An account holds what each process has set aside, and what was spent by slices of time. What a process has set aside counts for
- * as long as it is registered.
+ * An account holds the reserved amount of each process, and the spending by slices of time. Reservations count while their
+ * process is registered.
  *
- * Keys: the accounts, the processes (by the end of their registration), and what was settled by this process and may be told again.
+ * `KEYS`: accounts, processes (by expiry of their registration), and the replies of settlements that this process may send again.
  */
 import { redisTime } from "../shared/script.js"
 
@@ -13,93 +13,93 @@ const shared = `${redisTime}local request = cjson.decode(ARGV[1])
 local ACCOUNTS, PROCESSES, SETTLED = unpack(KEYS)
 local trillion = 1000000000000
 
-local function normal(high, low)
+local function normalized(high, low)
   local carry = math.floor(low / trillion)
   local rest = low - carry * trillion
-  -- A quotient just below a whole number is rounded to it.
+  -- The division rounds a quotient just below an integer up to it.
   if rest < 0 then return { high + carry - 1, rest + trillion } end
   return { high + carry, rest }
 end
-local function amount(number) return normal(0, number) end
-local function plus(a, b) return normal(a[1] + b[1], a[2] + b[2]) end
-local function minus(a, b) return normal(a[1] - b[1], a[2] - b[2]) end
+local function amount(number) return normalized(0, number) end
+local function plus(a, b) return normalized(a[1] + b[1], a[2] + b[2]) end
+local function minus(a, b) return normalized(a[1] - b[1], a[2] - b[2]) end
 local function isLess(a, b) return a[1] < b[1] or (a[1] == b[1] and a[2] < b[2]) end
-local nothing = { 0, 0 }
+local zero = { 0, 0 }
 
-local function account(name)
+local function loadAccount(name)
   local packed = redis.call("HGET", ACCOUNTS, name)
   return packed and cmsgpack.unpack(packed) or { reserved = {}, slices = {} }
 end
 
-local function put(name, books)
-  if next(books.reserved) == nil and #books.slices == 0 then
+local function put(name, account)
+  if next(account.reserved) == nil and #account.slices == 0 then
     redis.call("HDEL", ACCOUNTS, name)
   else
-    redis.call("HSET", ACCOUNTS, name, cmsgpack.pack(books))
+    redis.call("HSET", ACCOUNTS, name, cmsgpack.pack(account))
   end
 end
 
--- What is forgotten, and what was set aside by processes that are gone.
-local function current(books)
+-- Removes expired slices, and the reservations of processes that are gone.
+local function withoutExpired(account)
   local slices = {}
-  for _, slice in ipairs(books.slices) do
+  for _, slice in ipairs(account.slices) do
     if slice.till < 0 or slice.till > now then slices[#slices + 1] = slice end
   end
-  books.slices = slices
-  for process, _ in pairs(books.reserved) do
+  account.slices = slices
+  for process, _ in pairs(account.reserved) do
     local till = tonumber(redis.call("ZSCORE", PROCESSES, process) or 0)
-    if till <= now then books.reserved[process] = nil end
+    if till <= now then account.reserved[process] = nil end
   end
-  return books
+  return account
 end
 
-local function reservedBy(books, process, change)
-  local after = plus(books.reserved[process] or nothing, change)
-  if isLess(nothing, after) then books.reserved[process] = after else books.reserved[process] = nil end
+local function changeReserved(account, process, change)
+  local after = plus(account.reserved[process] or zero, change)
+  if isLess(zero, after) then account.reserved[process] = after else account.reserved[process] = nil end
 end
 
-local function standing(name, books)
-  local spent, unpriced, reserved, resets = nothing, 0, nothing, nil
-  for _, slice in ipairs(books.slices) do
+local function summary(name, account)
+  local spent, unpriced, reserved, resets = zero, 0, zero, nil
+  for _, slice in ipairs(account.slices) do
     spent = plus(spent, slice.spent)
     unpriced = unpriced + slice.unpriced
     if slice.till >= 0 and (not resets or slice.till < resets) then resets = slice.till end
   end
-  for _, held in pairs(books.reserved) do reserved = plus(reserved, held) end
+  for _, processReserved in pairs(account.reserved) do reserved = plus(reserved, processReserved) end
   return { account = name, spent = spent, reserved = reserved, unpriced = unpriced, resetsAt = resets }
 end
 
-local function registered()
+local function register()
   redis.call("ZADD", PROCESSES, string.format("%.3f", now + request.leaseTime), request.process)
 end
 `
 
-/** Sets all claims aside, or none and says how the account stands that has no room. */
+/** Reserves all claims, or none: then replies with the state of the account that lacks room. */
 export const reserve = `${shared}
 local all = {}
 for i, claim in ipairs(request.claims) do
-  local books = current(account(claim.account))
-  all[i] = books
-  local stands = standing(claim.account, books)
-  local taken = plus(stands.spent, stands.reserved)
+  local account = withoutExpired(loadAccount(claim.account))
+  all[i] = account
+  local state = summary(claim.account, account)
+  local taken = plus(state.spent, state.reserved)
   local limit = amount(claim.limit)
   if not isLess(taken, limit) or isLess(limit, plus(taken, amount(claim.amount))) then
-    return cjson.encode({ now = now, refused = stands })
+    return cjson.encode({ now = now, refused = state })
   end
 end
-registered()
+register()
 for i, claim in ipairs(request.claims) do
-  reservedBy(all[i], request.process, amount(claim.amount))
+  changeReserved(all[i], request.process, amount(claim.amount))
   put(claim.account, all[i])
 end
--- Accounts that stand at nothing are closed, a few at a time.
-for _, name in ipairs(redis.call("HRANDFIELD", ACCOUNTS, 2)) do put(name, current(account(name))) end
+-- Removes empty accounts, a few at a time.
+for _, name in ipairs(redis.call("HRANDFIELD", ACCOUNTS, 2)) do put(name, withoutExpired(loadAccount(name))) end
 return cjson.encode({ now = now })
 `
 
 /**
- * Gives back what was claimed and takes what was spent, in the period that it is now. Once: it may be told again. Says how the
- * accounts stood before and after; or the time alone, where it is in none of the slices that were told.
+ * Releases claims and records spending in the current period. Idempotent by settlement id. Replies with the accounts before and
+ * after, or only with the time when that is in none of the given slices.
  */
 export const settle = `${shared}
 local function sliceOf(period)
@@ -128,20 +128,20 @@ end
 
 local changes = {}
 for i, settlement in ipairs(request.settlements) do
-  local books = current(account(settlement.account))
-  changes[i] = { before = standing(settlement.account, books) }
-  reservedBy(books, request.process, minus(nothing, amount(settlement.amount)))
-  local last = books.slices[#books.slices]
+  local account = withoutExpired(loadAccount(settlement.account))
+  changes[i] = { before = summary(settlement.account, account) }
+  changeReserved(account, request.process, minus(zero, amount(settlement.amount)))
+  local last = account.slices[#account.slices]
   if settlement.spent > 0 or settlement.unpriced > 0 then
     if last and (last.ends < 0 or now < last.ends) then
       last.spent, last.unpriced = plus(last.spent, amount(settlement.spent)), last.unpriced + settlement.unpriced
     else
-      books.slices[#books.slices + 1] =
+      account.slices[#account.slices + 1] =
         { ends = slices[i].ends, till = slices[i].till, spent = amount(settlement.spent), unpriced = settlement.unpriced }
     end
   end
-  changes[i].after = standing(settlement.account, books)
-  put(settlement.account, books)
+  changes[i].after = summary(settlement.account, account)
+  put(settlement.account, account)
 end
 local reply = cjson.encode({ now = now, changes = changes })
 redis.call("HSET", SETTLED, request.id, reply)
@@ -149,25 +149,25 @@ redis.call("PEXPIRE", SETTLED, 3600000)
 return reply
 `
 
-/** The process goes on. It says what it has set aside where Redis has forgotten it, or may know it wrongly. */
+/** Renews the registration of a process, and restores its reservations when Redis has lost them or can have wrong ones. */
 export const renew = `${shared}
 local isKnown = tonumber(redis.call("ZSCORE", PROCESSES, request.process) or 0) > now
 redis.call("ZREMRANGEBYSCORE", PROCESSES, "-inf", string.format("%.3f", now))
 if request.overrides or not isKnown then
-  registered()
+  register()
   for _, held in ipairs(request.held) do
-    local books = current(account(held.account))
-    books.reserved[request.process] = nil
-    reservedBy(books, request.process, amount(held.amount))
-    put(held.account, books)
+    local account = withoutExpired(loadAccount(held.account))
+    account.reserved[request.process] = nil
+    changeReserved(account, request.process, amount(held.amount))
+    put(held.account, account)
   end
 else
-  registered()
+  register()
 end
 return cjson.encode({ now = now, processes = redis.call("ZCARD", PROCESSES) })
 `
 
-/** The process ends. */
+/** Removes a process and with it its reservations. */
 export const leave = `${shared}
 redis.call("ZREM", PROCESSES, request.process)
 return 1
@@ -175,7 +175,7 @@ return 1
 
 export const standings = `${shared}
 local all = {}
-for i, name in ipairs(request.accounts) do all[i] = standing(name, current(account(name))) end
+for i, name in ipairs(request.accounts) do all[i] = summary(name, withoutExpired(loadAccount(name))) end
 return cjson.encode({ now = now, standings = all })
 `
 

@@ -1,4 +1,4 @@
-/** The steps of the books as scripts: what each is asked, and what it replies. */
+/** The scripts of budget accounts with their arguments and replies. */
 import { Duration, Schema } from "effect"
 import type { Effect } from "effect"
 import type { Claim, Settlement, Standing } from "../../accounting/budget/model.js"
@@ -10,7 +10,7 @@ import * as Lua from "./lua.js"
 
 const Amount = Schema.Tuple(Schema.Number, Schema.Number)
 
-const Stands = Schema.Struct({
+const AccountState = Schema.Struct({
   account: Schema.String,
   spent: Amount,
   reserved: Amount,
@@ -18,40 +18,40 @@ const Stands = Schema.Struct({
   resetsAt: Schema.optionalWith(Schema.Number, { exact: true })
 })
 
-type Stands = typeof Stands.Type
+type AccountState = typeof AccountState.Type
 
 const Reserved = Schema.parseJson(
-  Schema.Struct({ now: Schema.Number, refused: Schema.optionalWith(Stands, { exact: true }) })
+  Schema.Struct({ now: Schema.Number, refused: Schema.optionalWith(AccountState, { exact: true }) })
 )
 
 const Settled = Schema.parseJson(
   Schema.Struct({
     now: Schema.Number,
-    /** Absent where Redis's time is in none of the slices that it was told. */
-    changes: Schema.optionalWith(Schema.Array(Schema.Struct({ before: Stands, after: Stands })), { exact: true })
+    /** Absent when Redis's time is in none of the given slices. */
+    changes: Schema.optionalWith(Schema.Array(Schema.Struct({ before: AccountState, after: AccountState })), {
+      exact: true
+    })
   })
 )
 
 const Renewed = Schema.parseJson(Schema.Struct({ now: Schema.Number, processes: Schema.Number }))
 
-const Standings = Schema.parseJson(Schema.Struct({ now: Schema.Number, standings: Schema.Array(Stands) }))
+const Standings = Schema.parseJson(Schema.Struct({ now: Schema.Number, standings: Schema.Array(AccountState) }))
 
 const trillion = 1e12
 
-const whole = ([trillions, rest]: typeof Amount.Type): number => trillions * trillion + rest
+const wholeAmount = ([trillions, rest]: typeof Amount.Type): number => trillions * trillion + rest
 
-export const standingOf = (stands: Stands, limit: number): Standing => ({
-  account: stands.account,
+export const standingOf = (account: AccountState, limit: number): Standing => ({
+  account: account.account,
   limit,
-  spent: whole(stands.spent),
-  reserved: whole(stands.reserved),
-  unpriced: stands.unpriced,
-  resetsAt: stands.resetsAt ?? Infinity
+  spent: wholeAmount(account.spent),
+  reserved: wholeAmount(account.reserved),
+  unpriced: account.unpriced,
+  resetsAt: account.resetsAt ?? Infinity
 })
 
-/**
- * A period as Redis may know it. It has no calendar: it is told the slices around `now`, which is its own time as far as is known.
- */
+/** A period for Redis, which has no calendar: the slices around `now`, the estimated time of Redis. */
 const periodOf = (period: Period, now: number): object => {
   if (period === "forever") return {}
   if (typeof period !== "string" && "rolling" in period) {
@@ -72,42 +72,42 @@ const accounts = script({ name: "budget: accounts", lua: Lua.accounts, reply: Sc
 
 type Run<A> = Effect.Effect<A, Redis.RedisError>
 
-export type Held = Pick<Claim, "account" | "amount">
+export type ReservedAmount = Pick<Claim, "account" | "amount">
 
-export interface Steps {
+export interface Scripts {
   readonly reserve: (claims: ReadonlyArray<Claim>) => Run<typeof Reserved.Type>
-  /** `told` are those whose replies have arrived. `now` is Redis's time as far as is known. */
+  /** `acknowledged` are the settlements whose replies have arrived. `now` is the estimated time of Redis. */
   readonly settle: (
     id: string,
-    told: ReadonlyArray<string>,
+    acknowledged: ReadonlyArray<string>,
     settlements: ReadonlyArray<Settlement>,
     now: number
   ) => Run<typeof Settled.Type>
-  /** `overrides` where Redis may know wrongly what the process holds. */
-  readonly renew: (held: ReadonlyArray<Held>, overrides: boolean) => Run<typeof Renewed.Type>
+  /** `overrides` replaces the reservations in Redis, which can be wrong after a lost reply. */
+  readonly renew: (reserved: ReadonlyArray<ReservedAmount>, overrides: boolean) => Run<typeof Renewed.Type>
   readonly leave: Run<number>
   readonly standings: (accounts: ReadonlyArray<string>) => Run<typeof Standings.Type>
   readonly accounts: Run<ReadonlyArray<string>>
 }
 
-interface Terms {
+interface Dependencies {
   readonly redis: Redis.Service
   readonly name: string
   readonly process: string
   readonly leaseTime: number
 }
 
-export const make = ({ leaseTime, name, process, redis }: Terms): Steps => {
+export const make = ({ leaseTime, name, process, redis }: Dependencies): Scripts => {
   const keys = ["accounts", "processes", `settled:${process}`].map((part) => redis.key("budget", name, part))
-  const run = <A>(step: Redis.Script<A>, request: object = {}): Run<A> =>
-    redis.run(step, keys, [JSON.stringify({ process, leaseTime, ...request })])
+  const run = <A>(script: Redis.Script<A>, request: object = {}): Run<A> =>
+    redis.run(script, keys, [JSON.stringify({ process, leaseTime, ...request })])
   return {
     reserve: (claims) =>
       run(reserve, { claims: claims.map(({ account, amount, limit }) => ({ account, amount, limit })) }),
-    settle: (id, told, settlements, now) =>
+    settle: (id, acknowledged, settlements, now) =>
       run(settle, {
         id,
-        told,
+        told: acknowledged,
         settlements: settlements.map(({ claim, spent, unpriced }) => ({
           account: claim.account,
           amount: claim.amount,
@@ -116,7 +116,7 @@ export const make = ({ leaseTime, name, process, redis }: Terms): Steps => {
           unpriced
         }))
       }),
-    renew: (held, overrides) => run(renew, { held, overrides }),
+    renew: (reserved, overrides) => run(renew, { held: reserved, overrides }),
     leave: run(leave),
     standings: (accounts) => run(standings, { accounts }),
     accounts: run(accounts)

@@ -1,4 +1,4 @@
-/** The books that processes share, and what is done while they are out of reach. */
+/** The shared accounts as a service, and local accounts while Redis is away. */
 import type { Scope } from "effect"
 import { Clock, Duration, Effect, HashMap, HashSet, Option, Ref, Stream } from "effect"
 import { inBackground } from "../../internal/background.js"
@@ -8,86 +8,91 @@ import type { Claim, Standing } from "../../accounting/budget/model.js"
 import { SharedStateError } from "../../vocabulary/LLMError.js"
 import * as Outbox from "../shared/outbox.js"
 import type * as Redis from "../model.js"
-import * as Steps from "./scripts.js"
+import * as Scripts from "./scripts.js"
 
-export interface Terms {
+export interface Dependencies {
   readonly redis: Redis.Service
   readonly name: string
   /** In milliseconds. */
   readonly leaseTime: number
-  /** Which share of what is left this process may spend while Redis is away, or `"even"`, or none. */
+  /** The share of the remaining budget while Redis is away; `"even"` divides by the number of processes, undefined fails. */
   readonly share: number | "even" | undefined
 }
 
-interface Known {
-  /** Redis's clock less that of this process. */
+interface KnownState {
+  /** Redis's clock minus the clock of this process. */
   readonly offset: number
-  /** Of how many processes it is one; absent where that was never heard. */
+  /** The number of processes; undefined before the first reply. */
   readonly processes: number | undefined
-  /** Every account as it was last heard of. */
+  /** The last known state of each account. */
   readonly standings: HashMap.HashMap<string, Standing>
 }
 
-/** Where it is not known of how many processes this is one. */
-const usualShare = 0.25
+/** The share while the number of processes is unknown. */
+const defaultShare = 0.25
 
-/** The most accounts that are remembered for when Redis is away. */
-const memory = 10_000
+/** The greatest number of accounts that are cached for an outage of Redis. */
+const maxAccounts = 10_000
 
-const outOfReach = (name: string, error: Redis.RedisError): SharedStateError =>
+const unavailable = (name: string, error: Redis.RedisError): SharedStateError =>
   new SharedStateError({
     provider: "",
     model: "",
     attempts: [],
     reason: error.reason,
-    message: `The budget "${name}" is shared through Redis, which is out of reach, and by its policy nothing is spent without it. ${error.message}`
+    message: `The budget "${name}" is shared through Redis, which is unavailable (${error.detail}). Restore Redis, or set whenAway to a share so that spending continues without it.`
   })
 
-export const make = ({ leaseTime, name, redis, share }: Terms): Effect.Effect<Store, never, Scope.Scope> =>
+export const make = ({ leaseTime, name, redis, share }: Dependencies): Effect.Effect<Store, never, Scope.Scope> =>
   Effect.gen(function* () {
     const process = crypto.randomUUID()
-    const steps = Steps.make({ redis, name, process, leaseTime })
+    const scripts = Scripts.make({ redis, name, process, leaseTime })
     const outbox = yield* Outbox.make("A budget")
-    const known = yield* Ref.make<Known>({ offset: 0, processes: undefined, standings: HashMap.empty() })
-    const held = yield* Ref.make(HashMap.empty<string, number>())
-    const books = yield* Ref.make(Accounts.empty)
-    const told = yield* Ref.make(HashSet.empty<string>())
+    const state = yield* Ref.make<KnownState>({ offset: 0, processes: undefined, standings: HashMap.empty() })
+    const reserved = yield* Ref.make(HashMap.empty<string, number>())
+    const localAccounts = yield* Ref.make(Accounts.empty)
+    const acknowledged = yield* Ref.make(HashSet.empty<string>())
     const settlements = yield* Ref.make(0)
-    const bell = yield* Effect.makeLatch(false)
-    /** Whether Redis may know wrongly what this process has set aside. */
+    const wakeup = yield* Effect.makeLatch(false)
+    /** Whether the reservations of this process in Redis can be wrong. */
     const inDoubt = yield* Ref.make(false)
 
     // -----------------------------------------------------------------------------------
-    // what is known of Redis
+    // the last known state of Redis
     // -----------------------------------------------------------------------------------
 
-    const learn = (now: number, standings: ReadonlyArray<Standing>): Effect.Effect<void> =>
-      Effect.flatMap(Clock.currentTimeMillis, (here) =>
-        Ref.update(known, (before) => {
-          const kept = HashMap.size(before.standings) > memory ? HashMap.empty<string, Standing>() : before.standings
+    const update = (now: number, standings: ReadonlyArray<Standing>): Effect.Effect<void> =>
+      Effect.flatMap(Clock.currentTimeMillis, (localNow) =>
+        Ref.update(state, (before) => {
+          const cached =
+            HashMap.size(before.standings) > maxAccounts ? HashMap.empty<string, Standing>() : before.standings
           return {
             ...before,
-            offset: now - here,
-            standings: standings.reduce((all, standing) => HashMap.set(all, standing.account, standing), kept)
+            offset: now - localNow,
+            standings: standings.reduce((all, standing) => HashMap.set(all, standing.account, standing), cached)
           }
         })
       )
 
-    const itsTime = Effect.zipWith(Clock.currentTimeMillis, Ref.get(known), (here, { offset }) => here + offset)
+    const redisNow = Effect.zipWith(
+      Clock.currentTimeMillis,
+      Ref.get(state),
+      (localNow, { offset }) => localNow + offset
+    )
 
-    /** An account as it was last heard of, as it must be now. */
-    const remembered = (account: string, limit: number): Effect.Effect<Standing> =>
-      Effect.zipWith(itsTime, Ref.get(known), (now, { standings }) => {
-        const fresh: Standing = { account, limit, spent: 0, reserved: 0, unpriced: 0, resetsAt: Infinity }
-        const seen = Option.getOrElse(HashMap.get(standings, account), () => fresh)
-        return seen.resetsAt <= now ? { ...fresh, reserved: seen.reserved } : { ...seen, limit }
+    /** The last known state of an account, reset when its period has expired. */
+    const lastKnown = (account: string, limit: number): Effect.Effect<Standing> =>
+      Effect.zipWith(redisNow, Ref.get(state), (now, { standings }) => {
+        const untouched: Standing = { account, limit, spent: 0, reserved: 0, unpriced: 0, resetsAt: Infinity }
+        const cached = Option.getOrElse(HashMap.get(standings, account), () => untouched)
+        return cached.resetsAt <= now ? { ...untouched, reserved: cached.reserved } : { ...cached, limit }
       })
 
-    const hold = (claims: ReadonlyArray<Steps.Held>, sign: 1 | 0 | -1): Effect.Effect<void> =>
-      Ref.update(held, (before) =>
+    const adjustReserved = (claims: ReadonlyArray<Scripts.ReservedAmount>, sign: 1 | 0 | -1): Effect.Effect<void> =>
+      Ref.update(reserved, (before) =>
         claims.reduce((all, { account, amount }) => {
           const after = Option.getOrElse(HashMap.get(all, account), () => 0) + sign * amount
-          // What is zero is told once, so that Redis forgets it too.
+          // A zero is sent once, so that Redis removes the reservation.
           return HashMap.set(all, account, Math.max(0, after))
         }, before)
       )
@@ -96,28 +101,28 @@ export const make = ({ leaseTime, name, redis, share }: Terms): Effect.Effect<St
     // without Redis
     // -----------------------------------------------------------------------------------
 
-    /** Each account has the share of what was left of it. */
-    const own = (claim: Claim): Effect.Effect<Claim> =>
-      Effect.zipWith(remembered(claim.account, claim.limit), Ref.get(known), (stood, { processes }) => {
-        const part = share === "even" ? (processes === undefined ? usualShare : 1 / processes) : (share ?? 0)
-        return { ...claim, limit: Math.max(0, claim.limit - stood.spent - stood.reserved) * part }
+    /** A claim whose limit is the share of what was left of its account. */
+    const localClaim = (claim: Claim): Effect.Effect<Claim> =>
+      Effect.zipWith(lastKnown(claim.account, claim.limit), Ref.get(state), (cached, { processes }) => {
+        const part = share === "even" ? (processes === undefined ? defaultShare : 1 / processes) : (share ?? 0)
+        return { ...claim, limit: Math.max(0, claim.limit - cached.spent - cached.reserved) * part }
       })
 
-    const reserveAlone = (claims: ReadonlyArray<Claim>) =>
+    const reserveLocally = (claims: ReadonlyArray<Claim>) =>
       Effect.gen(function* () {
-        const mine = yield* Effect.forEach(claims, own)
+        const localClaims = yield* Effect.forEach(claims, localClaim)
         const now = yield* Clock.currentTimeMillis
-        const refusal = yield* Ref.modify(books, (books) => Accounts.reserve(books, mine, now))
+        const refusal = yield* Ref.modify(localAccounts, (accounts) => Accounts.reserve(accounts, localClaims, now))
         if (Option.isNone(refusal)) {
-          yield* hold(claims, 1)
+          yield* adjustReserved(claims, 1)
           return refusal
         }
         const claim = claims.find(({ account }) => account === refusal.value.account)
-        const stood = yield* remembered(refusal.value.account, claim?.limit ?? refusal.value.limit)
+        const cached = yield* lastKnown(refusal.value.account, claim?.limit ?? refusal.value.limit)
         return Option.some({
-          ...stood,
-          spent: stood.spent + refusal.value.spent,
-          reserved: stood.reserved + refusal.value.reserved
+          ...cached,
+          spent: cached.spent + refusal.value.spent,
+          reserved: cached.reserved + refusal.value.reserved
         })
       })
 
@@ -127,73 +132,73 @@ export const make = ({ leaseTime, name, redis, share }: Terms): Effect.Effect<St
 
     const reserve: Store["reserve"] = (claims) =>
       Effect.uninterruptible(
-        Effect.matchEffect(steps.reserve(claims), {
+        Effect.matchEffect(scripts.reserve(claims), {
           onFailure: (error) =>
             Effect.zipRight(
-              // It may be done.
-              Effect.zipRight(hold(claims, 0), Ref.set(inDoubt, true)),
-              share === undefined ? Effect.fail(outOfReach(name, error)) : reserveAlone(claims)
+              // Redis may have reserved the claims.
+              Effect.zipRight(adjustReserved(claims, 0), Ref.set(inDoubt, true)),
+              share === undefined ? Effect.fail(unavailable(name, error)) : reserveLocally(claims)
             ),
           onSuccess: ({ now, refused }) => {
             if (refused === undefined) {
-              return Effect.as(Effect.zipRight(hold(claims, 1), learn(now, [])), Option.none<Standing>())
+              return Effect.as(Effect.zipRight(adjustReserved(claims, 1), update(now, [])), Option.none<Standing>())
             }
             const limit = claims.find(({ account }) => account === refused.account)?.limit ?? 0
-            const standing = Steps.standingOf(refused, limit)
-            return Effect.as(learn(now, [standing]), Option.some(standing))
+            const standing = Scripts.standingOf(refused, limit)
+            return Effect.as(update(now, [standing]), Option.some(standing))
           }
         })
       )
 
-    /** Told until it is known to be done, which Redis does once. */
-    const settled = (
+    /** Settles in Redis, which applies a settlement once even if it is sent again. */
+    const settleShared = (
       id: string,
       all: ReadonlyArray<Settlement>
     ): Effect.Effect<ReadonlyArray<Change>, Redis.RedisError> =>
       Effect.gen(function* () {
-        const done = yield* Ref.get(told)
-        const ask = Effect.flatMap(itsTime, (now) => steps.settle(id, Array.from(done), all, now))
-        const first = yield* ask
-        if (first.changes === undefined) yield* learn(first.now, [])
-        const { changes, now } = first.changes === undefined ? yield* ask : first
-        yield* Ref.update(told, (before) => HashSet.add(HashSet.difference(before, done), id))
+        const confirmed = yield* Ref.get(acknowledged)
+        const send = Effect.flatMap(redisNow, (now) => scripts.settle(id, Array.from(confirmed), all, now))
+        const first = yield* send
+        if (first.changes === undefined) yield* update(first.now, [])
+        const { changes, now } = first.changes === undefined ? yield* send : first
+        yield* Ref.update(acknowledged, (before) => HashSet.add(HashSet.difference(before, confirmed), id))
         const after = all.flatMap(({ claim }, index) => {
           const change = changes?.[index]
           return change === undefined
             ? []
             : [
                 {
-                  before: Steps.standingOf(change.before, claim.limit),
-                  after: Steps.standingOf(change.after, claim.limit)
+                  before: Scripts.standingOf(change.before, claim.limit),
+                  after: Scripts.standingOf(change.after, claim.limit)
                 }
               ]
         })
-        yield* learn(
+        yield* update(
           now,
           after.map(({ after }) => after)
         )
         return after
       })
 
-    /** What is settled while Redis is away, as far as this process can tell. */
-    const settledAlone = (all: ReadonlyArray<Settlement>): Effect.Effect<ReadonlyArray<Change>> =>
+    /** Settles in the local accounts while Redis is away. */
+    const settleLocally = (all: ReadonlyArray<Settlement>): Effect.Effect<ReadonlyArray<Change>> =>
       Effect.gen(function* () {
         const now = yield* Clock.currentTimeMillis
-        const changes = yield* Ref.modify(books, (books) => {
-          // Of what was set aside in Redis nothing is set aside here.
-          const own = all.map((settlement) => {
-            const { reserved } = Accounts.accountStatus(books, settlement.claim, now)
+        const changes = yield* Ref.modify(localAccounts, (accounts) => {
+          // Claims that were reserved in Redis are not reserved in the local accounts.
+          const localSettlements = all.map((settlement) => {
+            const { reserved } = Accounts.accountStatus(accounts, settlement.claim, now)
             return {
               ...settlement,
               claim: { ...settlement.claim, amount: Math.min(settlement.claim.amount, reserved) }
             }
           })
-          return Accounts.settle(books, own, now)
+          return Accounts.settle(accounts, localSettlements, now)
         })
         return yield* Effect.forEach(changes, ({ after, before }) =>
-          Effect.map(remembered(after.account, after.limit), (stood): Change => ({
-            before: { ...before, spent: stood.spent + before.spent },
-            after: { ...after, spent: stood.spent + after.spent }
+          Effect.map(lastKnown(after.account, after.limit), (cached): Change => ({
+            before: { ...before, spent: cached.spent + before.spent },
+            after: { ...after, spent: cached.spent + after.spent }
           }))
         )
       })
@@ -202,66 +207,66 @@ export const make = ({ leaseTime, name, redis, share }: Terms): Effect.Effect<St
       Effect.uninterruptible(
         Effect.gen(function* () {
           const id = String(yield* Ref.getAndUpdate(settlements, (count) => count + 1))
-          yield* hold(
+          yield* adjustReserved(
             all.map(({ claim }) => claim),
             -1
           )
-          return yield* Effect.catchAll(settled(id, all), (error) =>
+          return yield* Effect.catchAll(settleShared(id, all), (error) =>
             error.reason === "script"
               ? Effect.as(Effect.logWarning(`The budget "${name}" could not be settled. ${error.message}`), [])
-              : Effect.zipRight(outbox.later(settled(id, all)), settledAlone(all))
+              : Effect.zipRight(outbox.enqueue(settleShared(id, all)), settleLocally(all))
           )
         })
       )
 
     // -----------------------------------------------------------------------------------
-    // as long as the process goes on
+    // heartbeat
     // -----------------------------------------------------------------------------------
 
-    const beat = Effect.uninterruptible(
+    const heartbeat = Effect.uninterruptible(
       Effect.gen(function* () {
-        yield* bell.close
-        // First what is still to be told, for what is held is without it.
+        yield* wakeup.close
+        // Pending settlements first, because the reserved amounts exclude them.
         yield* outbox.flush
-        const doubt = yield* Ref.getAndSet(inDoubt, false)
-        const now = yield* Ref.get(held)
-        const amounts = Array.from(now, ([account, amount]) => ({ account, amount }))
-        const { processes } = yield* Effect.tapError(steps.renew(amounts, doubt), () =>
-          doubt ? Ref.set(inDoubt, true) : Effect.void
+        const isInDoubt = yield* Ref.getAndSet(inDoubt, false)
+        const before = yield* Ref.get(reserved)
+        const amounts = Array.from(before, ([account, amount]) => ({ account, amount }))
+        const { processes } = yield* Effect.tapError(scripts.renew(amounts, isInDoubt), () =>
+          isInDoubt ? Ref.set(inDoubt, true) : Effect.void
         )
         yield* Ref.update(
-          held,
-          HashMap.filter((amount, account) => amount > 0 || !HashMap.has(now, account))
+          reserved,
+          HashMap.filter((amount, account) => amount > 0 || !HashMap.has(before, account))
         )
-        yield* Ref.update(known, (before) => ({ ...before, processes }))
-        // What was spent without Redis is in its books.
-        yield* Ref.set(books, Accounts.empty)
+        yield* Ref.update(state, (before) => ({ ...before, processes }))
+        // Redis has received what was spent without it.
+        yield* Ref.set(localAccounts, Accounts.empty)
       })
     )
-    yield* Effect.ignore(beat)
-    yield* Effect.addFinalizer(() => Effect.ignore(Effect.zipRight(outbox.flush, steps.leave)))
+    yield* Effect.ignore(heartbeat)
+    yield* Effect.addFinalizer(() => Effect.ignore(Effect.zipRight(outbox.flush, scripts.leave)))
     yield* inBackground(
       Effect.forever(
-        Effect.zipRight(Effect.timeoutOption(bell.await, Duration.millis(leaseTime / 3)), Effect.ignore(beat))
+        Effect.zipRight(Effect.timeoutOption(wakeup.await, Duration.millis(leaseTime / 3)), Effect.ignore(heartbeat))
       )
     )
     yield* inBackground(
-      Stream.runForEach(redis.changes, (availability) => (availability === "up" ? bell.open : Effect.void))
+      Stream.runForEach(redis.changes, (availability) => (availability === "up" ? wakeup.open : Effect.void))
     )
 
     return {
       reserve,
       settle,
       standing: ({ account, limit }) =>
-        Effect.matchEffect(steps.standings([account]), {
-          onFailure: () => remembered(account, limit),
+        Effect.matchEffect(scripts.standings([account]), {
+          onFailure: () => lastKnown(account, limit),
           onSuccess: ({ now, standings }) => {
-            const all = standings.map((stands) => Steps.standingOf(stands, limit))
-            return Effect.zipRight(learn(now, all), remembered(account, limit))
+            const all = standings.map((account) => Scripts.standingOf(account, limit))
+            return Effect.zipRight(update(now, all), lastKnown(account, limit))
           }
         }),
-      accounts: Effect.catchAll(steps.accounts, () =>
-        Effect.map(Ref.get(known), ({ standings }) => Array.from(HashMap.keys(standings)))
+      accounts: Effect.catchAll(scripts.accounts, () =>
+        Effect.map(Ref.get(state), ({ standings }) => Array.from(HashMap.keys(standings)))
       )
     }
   })

@@ -1,12 +1,12 @@
 /**
- * What balances say of deployments, in Redis. All times are in milliseconds, by Redis's clock.
+ * The shared health of deployments in Redis. All times are in milliseconds, by Redis's clock.
  *
- * Keys: the notices and the probes, each by the id of the deployment, and the revision, which is another one after each change of
- * the notices. The rules by which one notice follows another are those of `internal/balanceHealth.ts`.
+ * `KEYS`: notices and probes, each by deployment id, and the revision, which differs after each change of the notices. Notices
+ * merge by the rules of `routing/balance/memoryHealth.ts`.
  */
 import { redisTime } from "../shared/script.js"
 
-/** What nobody has said anything of for a week is forgotten. */
+/** The time after which the state of an unused deployment expires: a week. */
 const memory = 7 * 24 * 60 * 60 * 1000
 
 const shared = `${redisTime}local request = cjson.decode(ARGV[1])
@@ -22,19 +22,19 @@ local function put(key, id, value)
   redis.call("PEXPIRE", key, ${memory})
 end
 
-local function hold(id, author)
+local function takeProbe(id, author)
   put(PROBES, id, { author = author, till = now + request.leaseTime })
 end
 
 local function isHeld(probe) return probe and probe.till > now end
 `
 
-/** Says what there is to say, and hears what others have said where that is not known yet. */
+/** Merges the messages of a process, renews its probes, and returns the notices when the revision differs. */
 export const exchange = `${shared}
 local function merged(before, after)
   if not before then return after end
   if before.state == "Closed" or after.state == "Closed" then
-    -- What was found out before and is told late changes nothing.
+    -- A delayed message about an earlier time changes nothing.
     return after.at < before.at and before or after
   end
   local state = before.state == "Open" and "Open" or after.state
@@ -69,11 +69,11 @@ for _, message in ipairs(request.messages) do
 end
 for _, held in ipairs(request.held) do
   local probe = entry(PROBES, held.id)
-  if not isHeld(probe) or probe.author == held.author then hold(held.id, held.author) end
+  if not isHeld(probe) or probe.author == held.author then takeProbe(held.id, held.author) end
 end
 
 if isChanged then
-  -- A count would begin anew in a Redis that has lost it.
+  -- The time instead of a count, which would start again after a loss of data.
   redis.call("SET", REVISION, string.format("%.3f", now), "PX", ${memory})
 end
 local revision = redis.call("GET", REVISION) or ""
@@ -83,12 +83,12 @@ for i = 1, #all, 2 do notices[all[i]] = all[i + 1] end
 return cjson.encode({ now = now, revision = revision, notices = notices })
 `
 
-/** Takes the probe of a deployment, unless that rests or another has it. */
+/** Takes the probe of a deployment, unless the deployment is in a cooldown or another balance has the probe. */
 export const probe = `${shared}
 local notice = entry(NOTICES, request.id)
 if notice and notice.state ~= "Closed" and notice.till > now then return cjson.encode({ rest = notice.till - now }) end
 local probe = entry(PROBES, request.id)
 if isHeld(probe) and probe.author ~= request.author then return cjson.encode({ held = probe.till - now }) end
-hold(request.id, request.author)
+takeProbe(request.id, request.author)
 return "{}"
 `

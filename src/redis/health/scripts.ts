@@ -1,4 +1,4 @@
-/** The steps of the shared health as scripts: what each is asked, and what it replies. All durations are in milliseconds. */
+/** The scripts of the shared health with their arguments and replies. All durations are in milliseconds. */
 import type { Effect } from "effect"
 import { Schema } from "effect"
 import type { Notice } from "../../routing/balance/health.js"
@@ -6,7 +6,7 @@ import type * as Redis from "../model.js"
 import { script } from "../model.js"
 import * as Lua from "./lua.js"
 
-/** What is said of a deployment, and whether the call is over that was to find out. */
+/** A change of a deployment, and whether the call that probed it has ended. */
 export interface Message {
   readonly id: string
   readonly author: string
@@ -15,12 +15,12 @@ export interface Message {
     readonly state: Notice["state"]
     readonly rest: number
     readonly openings: number
-    /** How long ago it was found out. */
+    /** The time since the change. */
     readonly age: number
   }
 }
 
-export interface Held {
+export interface ProbeLease {
   readonly id: string
   readonly author: string
 }
@@ -29,12 +29,12 @@ const Exchanged = Schema.parseJson(
   Schema.Struct({
     now: Schema.Number,
     revision: Schema.String,
-    /** By id, each as text; absent where there is nothing new. */
+    /** By deployment id, as JSON; absent when the revision is unchanged. */
     notices: Schema.optionalWith(Schema.Record({ key: Schema.String, value: Schema.String }), { exact: true })
   })
 )
 
-/** Either how long the deployment rests yet, or how long another has the probe at least; neither where it is granted. */
+/** The remaining cooldown, or the remaining lease of the probe of another balance; neither when the probe is granted. */
 const Probed = Schema.parseJson(
   Schema.Struct({
     rest: Schema.optionalWith(Schema.Number, { exact: true }),
@@ -42,8 +42,8 @@ const Probed = Schema.parseJson(
   })
 )
 
-/** A notice as Redis has it. */
-export const Kept = Schema.parseJson(
+/** A notice as stored in Redis. */
+export const StoredNotice = Schema.parseJson(
   Schema.Struct({
     state: Schema.Literal("Open", "Cooling", "Closed"),
     /** In milliseconds since the epoch. */
@@ -56,21 +56,21 @@ export const Kept = Schema.parseJson(
 const exchange = script({ name: "balance health: exchange", lua: Lua.exchange, reply: Exchanged })
 const probe = script({ name: "balance health: probe", lua: Lua.probe, reply: Probed })
 
-export interface Steps {
+export interface Scripts {
   readonly exchange: (
     revision: string,
     messages: ReadonlyArray<Message>,
-    held: ReadonlyArray<Held>
+    leases: ReadonlyArray<ProbeLease>
   ) => Effect.Effect<typeof Exchanged.Type, Redis.RedisError>
-  readonly probe: (held: Held) => Effect.Effect<typeof Probed.Type, Redis.RedisError>
+  readonly probe: (lease: ProbeLease) => Effect.Effect<typeof Probed.Type, Redis.RedisError>
 }
 
-export const make = (redis: Redis.Service, name: string, leaseTime: number): Steps => {
+export const make = (redis: Redis.Service, name: string, leaseTime: number): Scripts => {
   const keys = ["notices", "probes", "revision"].map((part) => redis.key("health", name, part))
-  const run = <A>(step: Redis.Script<A>, request: object) =>
-    redis.run(step, keys, [JSON.stringify({ leaseTime, ...request })])
+  const run = <A>(script: Redis.Script<A>, request: object) =>
+    redis.run(script, keys, [JSON.stringify({ leaseTime, ...request })])
   return {
-    exchange: (revision, messages, held) => run(exchange, { revision, messages, held }),
-    probe: (held) => run(probe, held)
+    exchange: (revision, messages, leases) => run(exchange, { revision, messages, held: leases }),
+    probe: (lease) => run(probe, lease)
   }
 }

@@ -1,6 +1,6 @@
 /**
- * One fiber speaks with Redis for all balances of a process: at once where there is something to tell, else from time to time, to
- * hear what others have told. Calls wait for it only where they ask for a probe.
+ * One fiber exchanges messages with Redis for all balances of a process: at once when there is a change, else at each poll. Calls
+ * wait for Redis only when they request a probe.
  */
 import type { Scope } from "effect"
 import { Chunk, Duration, Effect, HashMap, Option, Ref, Schema } from "effect"
@@ -8,18 +8,18 @@ import { inBackground } from "../../internal/background.js"
 import type { Notice, Permission, Service } from "../../routing/balance/health.js"
 import * as MonotonicClock from "../../internal/clock.js"
 import type * as Redis from "../model.js"
-import type { Held, Message, Steps } from "./scripts.js"
-import { Kept } from "./scripts.js"
+import type { Message, ProbeLease, Scripts } from "./scripts.js"
+import { StoredNotice } from "./scripts.js"
 
-interface Heard {
+interface NoticeCache {
   readonly revision: string
   readonly notices: ReadonlyMap<string, Notice>
-  /** The same as Redis has them. */
+  /** The notices as stored in Redis. */
   readonly texts: Readonly<Record<string, string>>
 }
 
-/** What is still to be told, with times of this process. */
-interface Untold {
+/** A message that has not been sent, with times of this process. */
+interface PendingMessage {
   readonly id: string
   readonly author: string
   readonly isOver: boolean
@@ -27,21 +27,21 @@ interface Untold {
   readonly at: number
 }
 
-interface Terms {
-  readonly steps: Steps
+interface Dependencies {
+  readonly scripts: Scripts
   /** In milliseconds. */
   readonly pollInterval: number
 }
 
-/** The most that is remembered while Redis is away. */
-const memory = 1000
+/** The greatest number of pending messages while Redis is away. */
+const maxPending = 1000
 
-/** What JSON can hold; 30,000 years. */
+/** Stands for an infinite time, which JSON cannot represent: 30,000 years. */
 const forever = 1e15
 
-const decode = Schema.decodeUnknownOption(Kept)
+const decode = Schema.decodeUnknownOption(StoredNotice)
 
-const messageOf = ({ at, author, id, isOver, notice }: Untold, now: number): Message => ({
+const messageOf = ({ at, author, id, isOver, notice }: PendingMessage, now: number): Message => ({
   id,
   author,
   isOver,
@@ -58,20 +58,25 @@ const messageOf = ({ at, author, id, isOver, notice }: Untold, now: number): Mes
 })
 
 /**
- * A notice that says what it said before stays the same value, and what Redis has lost is still so. `shift` is how far this process's
- * time is from Redis's.
+ * Adds the notices of a reply. An unchanged notice stays the same value, and one that Redis has lost stays. `offset` is the clock
+ * of this process minus Redis's clock.
  */
-const heardAnew = (before: Heard, revision: string, texts: Readonly<Record<string, string>>, shift: number): Heard => ({
+const updatedCache = (
+  previous: NoticeCache,
+  revision: string,
+  texts: Readonly<Record<string, string>>,
+  offset: number
+): NoticeCache => ({
   revision,
   texts,
   notices: new Map([
-    ...before.notices,
+    ...previous.notices,
     ...Object.entries(texts).flatMap(([id, text]): ReadonlyArray<readonly [string, Notice]> => {
-      if (before.texts[id] === text) return []
-      // What another version of this library wrote in words of its own is not for this one.
+      if (previous.texts[id] === text) return []
+      // Ignores a notice that another version of this library stored in a different format.
       return Option.match(decode(text), {
         onNone: () => [],
-        onSome: ({ till, ...notice }) => [[id, { ...notice, until: till + shift }]]
+        onSome: ({ till, ...notice }) => [[id, { ...notice, until: till + offset }]]
       })
     })
   ])
@@ -79,58 +84,63 @@ const heardAnew = (before: Heard, revision: string, texts: Readonly<Record<strin
 
 const granted: Permission = { _tag: "Granted" }
 
-export const make = ({ pollInterval, steps }: Terms): Effect.Effect<Service, never, Scope.Scope> =>
+export const make = ({ pollInterval, scripts }: Dependencies): Effect.Effect<Service, never, Scope.Scope> =>
   Effect.gen(function* () {
-    const heard = yield* Ref.make<Heard>({ revision: "", notices: new Map(), texts: {} })
-    const untold = yield* Ref.make(Chunk.empty<Untold>())
-    const held = yield* Ref.make(HashMap.empty<string, Held>())
-    const bell = yield* Effect.makeLatch(false)
+    const cache = yield* Ref.make<NoticeCache>({ revision: "", notices: new Map(), texts: {} })
+    const pending = yield* Ref.make(Chunk.empty<PendingMessage>())
+    const leases = yield* Ref.make(HashMap.empty<string, ProbeLease>())
+    const wakeup = yield* Effect.makeLatch(false)
     const isWarned = yield* Ref.make(false)
 
-    /** That Redis is away is told elsewhere; what a script does wrong it does wrong each time. */
-    const warned = (error: Redis.RedisError): Effect.Effect<void> =>
+    /** The connection logs that Redis is away; a failing script fails each time, so it is logged once. */
+    const warn = (error: Redis.RedisError): Effect.Effect<void> =>
       error.reason === "script"
-        ? Effect.flatMap(Ref.getAndSet(isWarned, true), (isTold) =>
-            isTold ? Effect.void : Effect.logError(`Balances cannot tell each other of deployments: ${error.message}`)
+        ? Effect.flatMap(Ref.getAndSet(isWarned, true), (wasWarned) =>
+            wasWarned
+              ? Effect.void
+              : Effect.logError(`Balances cannot share the health of deployments: ${error.message}`)
           )
         : Effect.void
 
     const exchange = Effect.gen(function* () {
       const clock = yield* Effect.clock
-      const told = yield* Ref.getAndSet(untold, Chunk.empty())
-      const { revision } = yield* Ref.get(heard)
-      const probes = HashMap.toValues(yield* Ref.get(held))
+      const unsent = yield* Ref.getAndSet(pending, Chunk.empty())
+      const { revision } = yield* Ref.get(cache)
+      const probes = HashMap.toValues(yield* Ref.get(leases))
       const startedAt = MonotonicClock.now(clock)
-      const messages = Chunk.toReadonlyArray(told).map((one) => messageOf(one, startedAt))
-      const reply = yield* Effect.tapError(steps.exchange(revision, messages, probes), (error) =>
-        // Saying it twice does no harm.
+      const messages = Chunk.toReadonlyArray(unsent).map((message) => messageOf(message, startedAt))
+      const reply = yield* Effect.tapError(scripts.exchange(revision, messages, probes), (error) =>
+        // Messages are idempotent: a repeated one changes nothing.
         error.reason === "script"
           ? Effect.void
-          : Ref.update(untold, (later) => Chunk.takeRight(Chunk.appendAll(told, later), memory))
+          : Ref.update(pending, (later) => Chunk.takeRight(Chunk.appendAll(unsent, later), maxPending))
       )
       const { notices: texts } = reply
       if (texts !== undefined) {
-        const shift = MonotonicClock.now(clock) - reply.now
-        yield* Ref.update(heard, (before) => heardAnew(before, reply.revision, texts, shift))
+        const offset = MonotonicClock.now(clock) - reply.now
+        yield* Ref.update(cache, (previous) => updatedCache(previous, reply.revision, texts, offset))
       }
-    }).pipe(Effect.catchAll(warned), Effect.uninterruptible)
+    }).pipe(Effect.catchAll(warn), Effect.uninterruptible)
 
     const send = (id: string, author: string, notice: Notice | undefined, isOver: boolean): Effect.Effect<void> =>
       Effect.clockWith((clock) =>
         Effect.zipRight(
-          Ref.update(untold, (before) =>
-            Chunk.takeRight(Chunk.append(before, { id, author, isOver, notice, at: MonotonicClock.now(clock) }), memory)
+          Ref.update(pending, (previous) =>
+            Chunk.takeRight(
+              Chunk.append(previous, { id, author, isOver, notice, at: MonotonicClock.now(clock) }),
+              maxPending
+            )
           ),
-          bell.open
+          wakeup.open
         )
       )
 
-    const nameOf = (id: string, author: string): string => `${author}/${id}`
+    const leaseKey = (id: string, author: string): string => `${author}/${id}`
 
     yield* exchange
     yield* Effect.addFinalizer(() =>
       Effect.zipRight(
-        Effect.flatMap(Ref.getAndSet(held, HashMap.empty()), (all) =>
+        Effect.flatMap(Ref.getAndSet(leases, HashMap.empty()), (all) =>
           Effect.forEach(HashMap.values(all), ({ author, id }) => send(id, author, undefined, true), { discard: true })
         ),
         exchange
@@ -139,32 +149,32 @@ export const make = ({ pollInterval, steps }: Terms): Effect.Effect<Service, nev
     yield* inBackground(
       Effect.forever(
         Effect.zipRight(
-          Effect.timeoutOption(bell.await, Duration.millis(pollInterval)),
-          Effect.zipRight(bell.close, exchange)
+          Effect.timeoutOption(wakeup.await, Duration.millis(pollInterval)),
+          Effect.zipRight(wakeup.close, exchange)
         )
       )
     )
 
     return {
-      notices: Effect.map(Ref.get(heard), ({ notices }) => notices),
+      notices: Effect.map(Ref.get(cache), ({ notices }) => notices),
       tell: (id, notice) => send(id, notice.author, notice, false),
       probe: (id, author) =>
-        Effect.matchEffect(steps.probe({ id, author }), {
-          onSuccess: ({ held: others, rest }): Effect.Effect<Permission> => {
-            const wait = rest ?? (others === undefined ? undefined : Math.min(others, pollInterval))
+        Effect.matchEffect(scripts.probe({ id, author }), {
+          onSuccess: ({ held, rest }): Effect.Effect<Permission> => {
+            const wait = rest ?? (held === undefined ? undefined : Math.min(held, pollInterval))
             return wait === undefined
-              ? Effect.as(Ref.update(held, HashMap.set(nameOf(id, author), { id, author })), granted)
-              : // Whatever others know that this process does not.
-                Effect.as(bell.open, { _tag: "Refused", again: Duration.millis(Math.ceil(wait)) })
+              ? Effect.as(Ref.update(leases, HashMap.set(leaseKey(id, author), { id, author })), granted)
+              : // Fetches the notices that this process is missing.
+                Effect.as(wakeup.open, { _tag: "Refused", again: Duration.millis(Math.ceil(wait)) })
           },
-          // Without Redis each process finds out for itself. It may have been granted nevertheless.
+          // Without Redis each process probes for itself. Redis may have granted the probe nevertheless.
           onFailure: (error) =>
             Effect.zipRight(
-              warned(error),
-              Effect.as(Ref.update(held, HashMap.set(nameOf(id, author), { id, author })), granted)
+              warn(error),
+              Effect.as(Ref.update(leases, HashMap.set(leaseKey(id, author), { id, author })), granted)
             )
         }),
       proved: (id, author, notice) =>
-        Effect.zipRight(Ref.update(held, HashMap.remove(nameOf(id, author))), send(id, author, notice, true))
+        Effect.zipRight(Ref.update(leases, HashMap.remove(leaseKey(id, author))), send(id, author, notice, true))
     }
   })

@@ -1,35 +1,35 @@
-/** What this process holds of the pool, and what it still has to tell Redis. */
+/** The leases of this process, and its messages that Redis has not received yet. */
 import { Chunk, Effect, HashMap, Ref } from "effect"
 import { retryAfterMillis } from "../../keyPool/key.js"
 import type { Verdict } from "../../keyPool/model.js"
 import type { RedisError } from "../model.js"
-import type { Shared } from "./shared.js"
-import type { Ending, Grant, Resting } from "./scripts.js"
+import type { SharedPool } from "./shared.js"
+import type { Grant, Settlement, UnavailableKey } from "./scripts.js"
 import { finite } from "./scripts.js"
 
 export interface Leases {
-  readonly hold: (grant: Grant) => Effect.Effect<void>
-  /** Gives a key back. It never fails: where Redis is away, it is told later, or gives the lease up by itself. */
-  readonly end: (grant: Grant, verdict: Verdict) => Effect.Effect<void>
-  /** Gives back what was granted to a call that is gone. */
+  readonly add: (grant: Grant) => Effect.Effect<void>
+  /** Gives a key back. Never fails: while Redis is away, the message is sent later or the lease expires. */
+  readonly settle: (grant: Grant, verdict: Verdict) => Effect.Effect<void>
+  /** Gives back a key that was granted to a call that has ended. */
   readonly withdraw: (grant: Grant) => Effect.Effect<void>
-  /** Gives back what may have been granted: the reply is lost. */
-  readonly disown: (leases: ReadonlyArray<string>) => Effect.Effect<void>
-  /** Tells something, and where that cannot be done, tells it later. */
-  readonly tell: (message: Effect.Effect<unknown, RedisError>) => Effect.Effect<void>
-  /** Tells what is still to be told, and that the calls which have keys go on. */
-  readonly report: Effect.Effect<ReadonlyArray<Resting>, RedisError>
+  /** Gives back keys that may have been granted in a reply that was lost. */
+  readonly withdrawUnconfirmed: (leases: ReadonlyArray<string>) => Effect.Effect<void>
+  /** Sends a message, or enqueues it when Redis is away. */
+  readonly send: (message: Effect.Effect<unknown, RedisError>) => Effect.Effect<void>
+  /** Sends pending messages, then renews the leases. Returns the keys that are unavailable in Redis. */
+  readonly flushAndRenew: Effect.Effect<ReadonlyArray<UnavailableKey>, RedisError>
 }
 
-/** The most that is remembered while Redis is away. What is older than that expires there by itself. */
-const memory = 10_000
+/** The greatest number of pending messages while Redis is away. Leases of dropped messages expire in Redis. */
+const maxPending = 10_000
 
-/** The most leases that are renewed in one step, which holds Redis up for others. */
-const renewals = 500
+/** The greatest number of leases that one script renews, because Redis is blocked while a script runs. */
+const renewBatchSize = 500
 
 const memberOf = ({ key, lease, sequence }: Grant): string => `${lease}:${sequence}:${key}`
 
-const endingOf = (grant: Grant, verdict: Verdict): Ending => {
+const settlementOf = (grant: Grant, verdict: Verdict): Settlement => {
   const retryAfter =
     verdict._tag === "RateLimited" || verdict._tag === "OutOfQuota" ? finite(retryAfterMillis(verdict)) : undefined
   return {
@@ -42,27 +42,27 @@ const endingOf = (grant: Grant, verdict: Verdict): Ending => {
   }
 }
 
-export const make = (shared: Shared): Effect.Effect<Leases> =>
+export const make = (pool: SharedPool): Effect.Effect<Leases> =>
   Effect.gen(function* () {
-    const held = yield* Ref.make(HashMap.empty<string, Grant>())
-    const untold = yield* Ref.make(Chunk.empty<Effect.Effect<unknown, RedisError>>())
+    const grants = yield* Ref.make(HashMap.empty<string, Grant>())
+    const pending = yield* Ref.make(Chunk.empty<Effect.Effect<unknown, RedisError>>())
 
-    const later = (messages: Chunk.Chunk<Effect.Effect<unknown, RedisError>>): Effect.Effect<void> =>
-      Ref.update(untold, (before) => Chunk.takeRight(Chunk.appendAll(before, messages), memory))
+    const enqueue = (messages: Chunk.Chunk<Effect.Effect<unknown, RedisError>>): Effect.Effect<void> =>
+      Ref.update(pending, (earlier) => Chunk.takeRight(Chunk.appendAll(earlier, messages), maxPending))
 
-    const tell: Leases["tell"] = (message) =>
+    const send: Leases["send"] = (message) =>
       Effect.catchAll(Effect.asVoid(message), (error) =>
         error.reason === "script"
-          ? Effect.logWarning(`A key pool could not be told something: ${error.message}`)
-          : later(Chunk.of(message))
+          ? Effect.logWarning(`A key pool dropped a message that Redis rejected: ${error.message}`)
+          : enqueue(Chunk.of(message))
       )
 
-    const give = (ending: Ending): Effect.Effect<void> =>
-      Effect.zipRight(Ref.update(held, HashMap.remove(ending.lease)), tell(shared.settle([ending])))
+    const settleLease = (settlement: Settlement): Effect.Effect<void> =>
+      Effect.zipRight(Ref.update(grants, HashMap.remove(settlement.lease)), send(pool.settle([settlement])))
 
-    /** In their order; what cannot be told now is told before anything newer. */
-    const tellAll = Effect.uninterruptible(
-      Effect.flatMap(Ref.getAndSet(untold, Chunk.empty()), (messages) => {
+    /** Sends pending messages in order; those that cannot be sent stay ahead of newer ones. */
+    const flush = Effect.uninterruptible(
+      Effect.flatMap(Ref.getAndSet(pending, Chunk.empty()), (messages) => {
         const from = (index: number): Effect.Effect<void, RedisError> => {
           const message = Chunk.get(messages, index)
           return message._tag === "None"
@@ -73,7 +73,7 @@ export const make = (shared: Shared): Effect.Effect<Leases> =>
                   error.reason === "script"
                     ? from(index + 1)
                     : Effect.zipRight(
-                        Ref.update(untold, (newer) => Chunk.appendAll(Chunk.drop(messages, index), newer)),
+                        Ref.update(pending, (newer) => Chunk.appendAll(Chunk.drop(messages, index), newer)),
                         Effect.fail(error)
                       )
               })
@@ -82,18 +82,22 @@ export const make = (shared: Shared): Effect.Effect<Leases> =>
       })
     )
 
-    const renewed = Effect.flatMap(Ref.get(held), (held) => {
-      const members = Chunk.fromIterable(HashMap.values(held)).pipe(Chunk.map(memberOf), Chunk.chunksOf(renewals))
+    const renew = Effect.flatMap(Ref.get(grants), (grants) => {
+      const members = Chunk.fromIterable(HashMap.values(grants)).pipe(
+        Chunk.map(memberOf),
+        Chunk.chunksOf(renewBatchSize)
+      )
       const chunks = Chunk.isEmpty(members) ? [[]] : Array.from(members, (chunk) => Chunk.toReadonlyArray(chunk))
-      return Effect.map(Effect.forEach(chunks, shared.renew), (resting) => resting.at(-1) ?? [])
+      return Effect.map(Effect.forEach(chunks, pool.renew), (unavailableKeys) => unavailableKeys.at(-1) ?? [])
     })
 
     return {
-      hold: (grant) => Ref.update(held, HashMap.set(grant.lease, grant)),
-      end: (grant, verdict) => give(endingOf(grant, verdict)),
-      withdraw: (grant) => give({ ...grant, verdict: "Withdrawn" }),
-      disown: (leases) => later(Chunk.of(shared.settle(leases.map((lease) => ({ lease, verdict: "Withdrawn" }))))),
-      tell,
-      report: Effect.zipRight(tellAll, renewed)
+      add: (grant) => Ref.update(grants, HashMap.set(grant.lease, grant)),
+      settle: (grant, verdict) => settleLease(settlementOf(grant, verdict)),
+      withdraw: (grant) => settleLease({ ...grant, verdict: "Withdrawn" }),
+      withdrawUnconfirmed: (leases) =>
+        enqueue(Chunk.of(pool.settle(leases.map((lease) => ({ lease, verdict: "Withdrawn" }))))),
+      send,
+      flushAndRenew: Effect.zipRight(flush, renew)
     }
   })

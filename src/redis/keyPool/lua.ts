@@ -1,11 +1,11 @@
-/** The steps of a pool in Lua. */
+/** The Lua scripts of a key pool. */
 import { health, keys } from "./luaKeys.js"
 
-/** Makes the keys known, or changes what is known of them to what their processes say now. */
+/** Registers keys, or applies changed settings to registered ones. */
 export const register = `${keys}
-local function configured(key, settings)
+local function configure(key, settings)
   key.maxConcurrency = settings.maxConcurrency
-  -- A weight that was changed by hand stays until another is configured.
+  -- A weight that was set by hand stays until the configured weight changes.
   if key.configuredWeight ~= settings.weight then
     key.served = key.served / key.weight * settings.weight
     key.weight = settings.weight
@@ -19,8 +19,8 @@ local function configured(key, settings)
   key.group = settings.quotaGroup
 end
 
-local resting = {}
-for _, key in ipairs(request.resting) do resting[key.key] = key end
+local unavailable = {}
+for _, key in ipairs(request.resting) do unavailable[key.key] = key end
 
 for _, settings in ipairs(request.keys) do
   local key = keyOf(settings.id)
@@ -32,13 +32,13 @@ for _, settings in ipairs(request.keys) do
       disabled = false, restUntil = 0, reason = "resting", restedAt = -1, strikes = 0, isAway = false
     }
     keys[settings.id] = key
-    local known = resting[settings.id]
-    if known then
-      key.disabled = known.disabled
-      key.restUntil = known.rest > 0 and now + known.rest or 0
+    local previous = unavailable[settings.id]
+    if previous then
+      key.disabled = previous.disabled
+      key.restUntil = previous.rest > 0 and now + previous.rest or 0
     end
   end
-  configured(key, settings)
+  configure(key, settings)
   put(settings.id, key)
   if settings.quotaGroup then
     local field = "group:" .. settings.quotaGroup
@@ -53,11 +53,11 @@ save()
 return 1
 `
 
-/** Gives keys to calls, in the order in which they are named. */
+/** Gives keys to calls, in the order of the request. */
 export const acquire = `${keys}
 if not fetch(request.ids) then return false end
 
-local function fadedCost(key)
+local function decayedCost(key)
   if not key.latency then return key.inFlight == 0 and -math.huge or math.huge end
   return math.log(math.max(key.latency, 0.001) * (key.inFlight + 1) / key.weight) + key.measuredAt
 end
@@ -67,7 +67,7 @@ local scores = {
   ["weighted"] = function(key) return key.served / key.weight, 0, 0 end,
   ["least-loaded"] = function(key) return key.inFlight / key.weight, key.served / key.weight, 0 end,
   ["round-robin"] = function(key) return key.lastServed, 0, 0 end,
-  ["latency"] = function(key) return fadedCost(key), key.inFlight / key.weight, key.served / key.weight end,
+  ["latency"] = function(key) return decayedCost(key), key.inFlight / key.weight, key.served / key.weight end,
   ["random"] = function(key) return key.ticket, 0, 0 end
 }
 local score = scores[request.strategy]
@@ -84,7 +84,7 @@ local function reserve(id, key)
   key.calls = key.calls + 1
   if key.halfOpen then key.probe = pool.sequence end
   if key.rate then
-    -- The slot after the latest start holds the one that is so many starts ago.
+    -- The starts are a ring buffer: the slot after the latest start holds the oldest one.
     local limit = math.max(1, math.floor(key.rate))
     local slots = "starts:" .. id .. ":"
     redis.call("HSET", KEYS[1], slots .. key.starts % limit, string.format("%.17g", now))
@@ -94,48 +94,48 @@ local function reserve(id, key)
   put(id, key)
 end
 
-local function look(excluded)
-  local seen = { busy = 0, limited = 0, awaited = 0 }
+local function choose(excluded)
+  local notReady = { busy = 0, limited = 0, awaited = 0 }
   local soonest, winner, first, second, third
   for _, id in ipairs(request.ids) do
     if not excluded[id] then
       local key = keys[id]
-      local is = standing(key)
-      if is == "ready" then
+      local availability = availabilityOf(key)
+      if availability == "ready" then
         local a, b, c = score(key)
         if not winner or a < first or (a == first and (b < second or (b == second and c < third))) then
           winner, first, second, third = id, a, b, c
         end
       end
-      if is == "capped" or is == "probing" then seen.awaited = seen.awaited + 1 end
-      if is == "capped" or is == "paced" then seen.busy = seen.busy + 1 end
-      if is == "limited" then seen.limited = seen.limited + 1 end
-      local at = wakeAt(key, is)
+      if availability == "capped" or availability == "probing" then notReady.awaited = notReady.awaited + 1 end
+      if availability == "capped" or availability == "paced" then notReady.busy = notReady.busy + 1 end
+      if availability == "limited" then notReady.limited = notReady.limited + 1 end
+      local at = wakeAt(key, availability)
       if at and (not soonest or at < soonest) then soonest = at end
     end
   end
-  if soonest then seen.readyIn = soonest - now end
-  return winner, seen
+  if soonest then notReady.readyIn = soonest - now end
+  return winner, notReady
 end
 
 local replies = {}
-local nothing
-for i, wish in ipairs(request.wishes) do
+local unrestrictedReply
+for i, call in ipairs(request.wishes) do
   local excluded = {}
-  for _, id in ipairs(wish.exclude) do excluded[id] = true end
-  local isPlain = next(excluded) == nil
-  if isPlain and nothing then
-    replies[i] = nothing
+  for _, id in ipairs(call.exclude) do excluded[id] = true end
+  local isUnrestricted = next(excluded) == nil
+  if isUnrestricted and unrestrictedReply then
+    replies[i] = unrestrictedReply
   else
-    local winner, seen = look(excluded)
+    local winner, notReady = choose(excluded)
     if winner then
       reserve(winner, keys[winner])
       redis.call("ZADD", KEYS[2], string.format("%.0f", now + request.leaseTime),
-        wish.lease .. ":" .. string.format("%d", pool.sequence) .. ":" .. winner)
+        call.lease .. ":" .. string.format("%d", pool.sequence) .. ":" .. winner)
       replies[i] = cjson.encode({ key = winner, sequence = pool.sequence })
     else
-      replies[i] = cjson.encode(seen)
-      if isPlain then nothing = replies[i] end
+      replies[i] = cjson.encode(notReady)
+      if isUnrestricted then unrestrictedReply = replies[i] end
     end
   end
 end
@@ -143,11 +143,11 @@ save()
 return replies
 `
 
-/** Takes keys back from calls with what they say about them. A lease that is not there has been settled, or given up for lost. */
+/** Takes keys back from calls with their verdicts. A lease that does not exist has been settled or has expired. */
 export const settle = `${keys}${health}
--- Of a lease whose reply was lost only its name is known.
+-- A lease whose reply was lost is identified by its name only.
 local byLease
-local function found(lease)
+local function memberOf(lease)
   if not byLease then
     byLease = {}
     for _, member in ipairs(redis.call("ZRANGE", KEYS[2], 0, -1)) do byLease[string.match(member, "^[^:]*")] = member end
@@ -155,27 +155,27 @@ local function found(lease)
   return byLease[lease]
 end
 
-local settled = 0
-for _, ending in ipairs(request.endings) do
-  local member = ending.key and ending.lease .. ":" .. string.format("%d", ending.sequence) .. ":" .. ending.key
-    or found(ending.lease)
+local settledCount = 0
+for _, settlement in ipairs(request.endings) do
+  local member = settlement.key and settlement.lease .. ":" .. string.format("%d", settlement.sequence) .. ":" .. settlement.key
+    or memberOf(settlement.lease)
   if member and redis.call("ZREM", KEYS[2], member) == 1 then
-    local sequence, id = parts(member)
-    ending.sequence = sequence
-    settled = settled + 1
+    local sequence, id = parseMember(member)
+    settlement.sequence = sequence
+    settledCount = settledCount + 1
     local key = keyOf(id)
     if key then
-      local isKin = key.group and (ending.verdict == "RateLimited" or ending.verdict == "OutOfQuota"
-        or (ending.verdict == "Served" and suffers(key)))
-      settle(key, ending)
+      local affectsGroup = key.group and (settlement.verdict == "RateLimited" or settlement.verdict == "OutOfQuota"
+        or (settlement.verdict == "Served" and isUnhealthy(key)))
+      settle(key, settlement)
       put(id, key)
-      local members = isKin and redis.call("HGET", KEYS[1], "group:" .. key.group)
+      local members = affectsGroup and redis.call("HGET", KEYS[1], "group:" .. key.group)
       if members then
-        for kin, _ in pairs(cmsgpack.unpack(members)) do
-          local relative = kin ~= id and keyOf(kin)
-          if relative and relative.group == key.group then
-            settleKin(relative, ending)
-            put(kin, relative)
+        for otherId, _ in pairs(cmsgpack.unpack(members)) do
+          local other = otherId ~= id and keyOf(otherId)
+          if other and other.group == key.group then
+            settleQuotaGroup(other, settlement)
+            put(otherId, other)
           end
         end
       end
@@ -183,15 +183,15 @@ for _, ending in ipairs(request.endings) do
   end
 end
 save()
-return settled
+return settledCount
 `
 
-/** Says that calls go on, also to a Redis that has forgotten them, and tells which keys do not speak. */
+/** Renews the leases of calls, restores those that Redis has lost, and returns the unavailable keys. */
 export const renew = `${keys}
 if not fetch(request.ids) then return false end
 for _, member in ipairs(request.members) do
   if not redis.call("ZSCORE", KEYS[2], member) then
-    local sequence, id = parts(member)
+    local sequence, id = parseMember(member)
     local key = keyOf(id)
     if key then
       key.inFlight = key.inFlight + 1
@@ -205,14 +205,14 @@ for _, member in ipairs(request.members) do
   redis.call("ZADD", KEYS[2], string.format("%.0f", now + request.leaseTime), member)
 end
 save()
-local resting = {}
+local unavailable = {}
 for _, id in ipairs(request.ids) do
   local key = keys[id]
   if key.disabled or key.restUntil > now then
-    resting[#resting + 1] = cjson.encode({ key = id, disabled = key.disabled, rest = math.max(0, key.restUntil - now) })
+    unavailable[#unavailable + 1] = cjson.encode({ key = id, disabled = key.disabled, rest = math.max(0, key.restUntil - now) })
   end
 end
-return resting
+return unavailable
 `
 
 /** Changes a key by hand. */
@@ -235,19 +235,19 @@ save()
 return 1
 `
 
-/** How the keys are. */
+/** Returns the state of the keys. */
 export const status = `${keys}
 if not fetch(request.ids) then return false end
 save()
 
--- Starts that still count towards the rate; of the latest, as many are kept as may be.
+-- Starts that still count towards the rate; the ring buffer holds as many as the limit allows.
 local function recentStarts(id, key)
   if not key.rate then return nil end
   local limit = math.max(1, math.floor(key.rate))
   local count = 0
   for slot = 0, math.min(key.starts, limit) - 1 do
     local start = tonumber(redis.call("HGET", KEYS[1], "starts:" .. id .. ":" .. slot))
-    if start and start + duration(key) > now then count = count + 1 end
+    if start and start + rateWindow(key) > now then count = count + 1 end
   end
   return count
 end
@@ -256,7 +256,7 @@ local all = {}
 for i, id in ipairs(request.ids) do
   local key = keys[id]
   all[i] = cjson.encode({
-    standing = standing(key), reason = key.reason, rest = key.restUntil - now, restUntil = key.restUntil,
+    standing = availabilityOf(key), reason = key.reason, rest = key.restUntil - now, restUntil = key.restUntil,
     isHalfOpen = key.halfOpen ~= nil, weight = key.weight, inFlight = key.inFlight, latency = key.latency,
     recentStarts = recentStarts(id, key),
     served = key.calls, succeeded = key.succeeded, rateLimited = key.rateLimited, outOfQuota = key.outOfQuota,

@@ -3,7 +3,7 @@ import type { Duration } from "effect"
 import type { Options as PoolOptions } from "../../keyPool/model.js"
 
 /**
- * The strategies of `KeyPool`, by name. One of your own cannot be: the choice is made in Redis.
+ * The strategies of `KeyPool`, by name. A custom strategy is not possible, because Redis picks the key.
  *
  * @since 0.1.0
  * @category model
@@ -11,12 +11,12 @@ import type { Options as PoolOptions } from "../../keyPool/model.js"
 export type Strategy = "least-loaded" | "weighted" | "round-robin" | "latency" | "random" | "failover"
 
 /**
- * What a pool does while Redis is away.
+ * The behavior of a pool while Redis is away.
  *
- * - `{ share }`: the process goes on by itself, with this part of each key's `maxConcurrency` (at least 1) and
- *   `requestsPerSecond`. Keys that were disabled or rested, as far as it had heard, stay so. With as many processes as
- *   1 / share the limits hold; keys without limits have nothing to divide.
- * - `"fail"`: calls fail with `SharedStateError`, for a fallback to take over.
+ * - `{ share }`: the process continues alone with this part of each key's `maxConcurrency` (at least 1) and `requestsPerSecond`.
+ *   Keys that were disabled or in a cooldown in the last reply of Redis stay so. With up to 1 / share processes the limits hold;
+ *   keys without limits are not restricted.
+ * - `"fail"`: calls fail with `SharedStateError`, so that a fallback can answer.
  *
  * @since 0.1.0
  * @category model
@@ -30,16 +30,16 @@ export type WhenAway = "fail" | { readonly share: number }
 export interface Options extends Omit<PoolOptions, "strategy"> {
   /** @default "least-loaded" */
   readonly strategy?: Strategy
-  /** How long after the end of a process the keys it held are free again, at the latest. @default "30 seconds" */
+  /** The longest time until the keys of a lost process are free again. @default "30 seconds" */
   readonly leaseTime?: Duration.DurationInput
   /**
-   * How often a process asks again while calls of it wait for keys that other processes have. It asks once for all of them, and
-   * at once when it gave a key back itself. @default "50 millis"
+   * The interval at which a process requests keys again while its calls wait for keys of other processes: one request for all of
+   * them, and an immediate one when the process gives a key back itself. @default "50 millis"
    */
   readonly pollInterval?: Duration.DurationInput
   /**
-   * The default keeps answers coming, at a pace that four processes together may have: an outage of Redis is then slowness and
-   * not an outage of everything behind it, and the providers' limits are not multiplied. @default { share: 0.25 }
+   * The default keeps calls going with limits that hold for up to four processes: an outage of Redis slows calls down instead of
+   * failing them, and does not multiply the limits. @default { share: 0.25 }
    */
   readonly whenAway?: WhenAway
 }

@@ -1,4 +1,4 @@
-/** The options of a pool, checked, and what they stand for. */
+/** Checks the options of a pool, and makes it. */
 import type { Scope } from "effect"
 import { Duration, Effect, Option } from "effect"
 import type { InvalidPoolError, Service } from "../../keyPool/model.js"
@@ -6,9 +6,9 @@ import * as KeyPool from "../../keyPool/model.js"
 import { Redis } from "../model.js"
 import type { Options, Strategy } from "./model.js"
 import * as PoolService from "./service.js"
-import type { Steps } from "./scripts.js"
+import type { Scripts } from "./scripts.js"
 
-/** For the pool of a process alone. The script knows them by their names. */
+/** The strategies of the local fallback. The scripts implement the same ones by name. */
 const strategies: Readonly<Record<Strategy, KeyPool.Strategy>> = {
   "least-loaded": KeyPool.leastLoaded,
   weighted: KeyPool.weighted,
@@ -18,7 +18,7 @@ const strategies: Readonly<Record<Strategy, KeyPool.Strategy>> = {
   failover: KeyPool.failover
 }
 
-/** `steps` are by Redis's clock, but in tests. */
+/** `scripts` use Redis's clock, except in tests. */
 export const make = (
   {
     leaseTime = "30 seconds",
@@ -27,7 +27,7 @@ export const make = (
     whenAway = { share: 0.25 },
     ...options
   }: Options,
-  steps: Steps
+  scripts: Scripts
 ): Effect.Effect<Service, InvalidPoolError, Redis | Scope.Scope> =>
   Effect.flatMap(Redis, (redis) => {
     const faults: Array<string> = []
@@ -44,6 +44,6 @@ export const make = (
     const times = { leaseTime: millis("leaseTime", leaseTime), pollInterval: millis("pollInterval", pollInterval) }
     return PoolService.make(
       { ...options, strategy: strategies[strategy] },
-      { redis, steps, strategy, share, faults, ...times }
+      { redis, scripts, strategy, share, faults, ...times }
     )
   })

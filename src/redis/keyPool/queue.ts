@@ -1,62 +1,62 @@
-/** Those of this process who wait for a key, in the order in which they came. */
+/** The calls of this process that wait for a key, in order of arrival. */
 import type { Deferred } from "effect"
 import { Option, Order, SortedMap } from "effect"
 import type { Denied } from "../../keyPool/state.js"
 import type { NoKeyError } from "../../keyPool/model.js"
 import type { RedisError } from "../model.js"
-import type { Grant, Unready, Wish } from "./scripts.js"
+import type { AcquireRequest, Grant, NotReady } from "./scripts.js"
 
-export interface Waiter extends Wish {
+export interface Waiter extends AcquireRequest {
   readonly ticket: number
-  /** In milliseconds of a clock of this process that never runs backwards. */
+  /** In milliseconds of the monotonic clock. */
   readonly deadline: number
-  /** Whether it waits for keys that rest, and not only for keys that are busy. */
-  readonly patient: boolean
-  readonly answer: Deferred.Deferred<Grant, NoKeyError | RedisError>
+  /** Whether it also waits for keys in a cooldown, and not only for busy keys. */
+  readonly waitsForCooldown: boolean
+  readonly result: Deferred.Deferred<Grant, NoKeyError | RedisError>
 }
 
-export interface Line {
+export interface Queue {
   readonly waiters: SortedMap.SortedMap<number, Waiter>
-  /** How many have ever come. */
+  /** The number of all waiters so far. */
   readonly tickets: number
-  /** How many of these have been asked for at least once. */
-  readonly asked: number
-  /** Whether nobody serves it any more. */
+  /** The number of waiters for which a key has been requested at least once. */
+  readonly requested: number
+  /** Whether the pool is closed. */
   readonly isClosed: boolean
 }
 
-export const empty: Line = { waiters: SortedMap.empty(Order.number), tickets: 0, asked: 0, isClosed: false }
+export const empty: Queue = { waiters: SortedMap.empty(Order.number), tickets: 0, requested: 0, isClosed: false }
 
-export const size = (line: Line): number => SortedMap.size(line.waiters)
+export const size = (queue: Queue): number => SortedMap.size(queue.waiters)
 
-export const join = (line: Line, waiter: (ticket: number) => Waiter): readonly [Waiter, Line] => {
-  const joined = waiter(line.tickets)
-  const waiters = SortedMap.set(line.waiters, joined.ticket, joined)
-  return [joined, { ...line, waiters, tickets: line.tickets + 1 }]
+export const join = (queue: Queue, waiter: (ticket: number) => Waiter): readonly [Waiter, Queue] => {
+  const joined = waiter(queue.tickets)
+  const waiters = SortedMap.set(queue.waiters, joined.ticket, joined)
+  return [joined, { ...queue, waiters, tickets: queue.tickets + 1 }]
 }
 
-/** Takes one out, and says whether it was there: whoever takes it out answers it. */
-export const leave = (line: Line, waiter: Waiter): readonly [boolean, Line] =>
-  Option.isSome(SortedMap.get(line.waiters, waiter.ticket))
-    ? [true, { ...line, waiters: SortedMap.remove(line.waiters, waiter.ticket) }]
-    : [false, line]
+/** Removes a waiter, and returns whether it was queued: only the code that removes it completes it. */
+export const leave = (queue: Queue, waiter: Waiter): readonly [boolean, Queue] =>
+  Option.isSome(SortedMap.get(queue.waiters, waiter.ticket))
+    ? [true, { ...queue, waiters: SortedMap.remove(queue.waiters, waiter.ticket) }]
+    : [false, queue]
 
-/** All have been asked for who are there. */
-export const asked = (line: Line): Line => ({ ...line, asked: line.tickets })
+/** Records that a key has been requested for every waiter. */
+export const markRequested = (queue: Queue): Queue => ({ ...queue, requested: queue.tickets })
 
-export const closed = (line: Line): Line => ({ ...line, isClosed: true })
+export const close = (queue: Queue): Queue => ({ ...queue, isClosed: true })
 
-export const all = (line: Line): ReadonlyArray<Waiter> => Array.from(SortedMap.values(line.waiters))
+export const all = (queue: Queue): ReadonlyArray<Waiter> => Array.from(SortedMap.values(queue.waiters))
 
-/** Whether no key will be ready in time, as far as that can be known: as a pool in memory has it. */
-export const isHopeless = (waiter: Waiter, seen: Unready, now: number): boolean => {
-  if (waiter.deadline <= now || (!waiter.patient && seen.busy === 0)) return true
-  return seen.awaited === 0 && now + (seen.readyIn ?? Infinity) > waiter.deadline
+/** Whether no key can become ready before the deadline; the same rule as in the pool in memory. */
+export const mustRefuse = (waiter: Waiter, notReady: NotReady, now: number): boolean => {
+  if (waiter.deadline <= now || (!waiter.waitsForCooldown && notReady.busy === 0)) return true
+  return notReady.awaited === 0 && now + (notReady.readyIn ?? Infinity) > waiter.deadline
 }
 
-export const denied = (seen: Unready): Denied => ({
+export const toDenied = (notReady: NotReady): Denied => ({
   _tag: "Denied",
-  busy: seen.busy,
-  limited: seen.limited,
-  readyIn: seen.readyIn
+  busy: notReady.busy,
+  limited: notReady.limited,
+  readyIn: notReady.readyIn
 })

@@ -1,4 +1,4 @@
-/** What the pool tells of its keys, with ids and never with secrets. */
+/** The status of keys, with ids and without secrets. */
 import { Duration } from "effect"
 import type { ApiKey } from "../../vocabulary/ApiKey.js"
 import type { KeyStatus, State } from "../../keyPool/model.js"
@@ -29,7 +29,7 @@ export const statusOf = (key: ApiKey, report: KeyReport): KeyStatus => {
 }
 
 const stateOf = ({ reason, rest, restUntil, standing }: KeyReport): State => {
-  const resting =
+  const cooldown =
     restUntil < forever
       ? { remaining: Duration.millis(rest), until: Math.ceil(restUntil) }
       : { remaining: Duration.infinity }
@@ -42,7 +42,7 @@ const stateOf = ({ reason, rest, restUntil, standing }: KeyReport): State => {
       return { _tag: "Busy" }
     case "limited":
     case "broken":
-      return { _tag: reason === "refused" ? "Disabled" : "Cooling", reason, ...resting }
+      return { _tag: reason === "refused" ? "Disabled" : "Cooling", reason, ...cooldown }
     case "disabled":
       return { _tag: "Disabled", reason: "by-hand", remaining: Duration.infinity }
   }

@@ -1,20 +1,20 @@
-/** The steps of a pool as scripts: what each is asked, and what it replies. All durations are in milliseconds. */
+/** The scripts of a pool with their inputs and replies. All durations are in milliseconds. */
 import { Schema } from "effect"
-import type { CooldownSettings as Remedies } from "../../keyPool/key.js"
+import type { CooldownSettings } from "../../keyPool/key.js"
 import type { Verdict } from "../../keyPool/model.js"
 import type { Script } from "../model.js"
 import * as Redis from "../model.js"
 import * as Lua from "./lua.js"
 import { redisTime } from "../shared/script.js"
 
-/** What one call asks for. */
-export interface Wish {
-  /** The name that its lease is to have. */
+/** The request of one call for a key. */
+export interface AcquireRequest {
+  /** The name of its lease. */
   readonly lease: string
   readonly exclude: ReadonlyArray<string>
 }
 
-/** What a call was given. */
+/** A key that was given to a call. */
 export interface Grant {
   readonly lease: string
   readonly key: string
@@ -22,8 +22,8 @@ export interface Grant {
   readonly sequence: number
 }
 
-/** How a call ended; `key` and `sequence` are not known where the reply that told them was lost. */
-export interface Ending {
+/** How a call ended. `key` and `sequence` are missing when the reply with them was lost. */
+export interface Settlement {
   readonly lease: string
   readonly key?: string
   readonly sequence?: number
@@ -32,28 +32,32 @@ export interface Ending {
   readonly latency?: number
 }
 
-const Unready = Schema.Struct({
-  /** Keys that are in good order and have merely too much to do. */
+const NotReady = Schema.Struct({
+  /** Healthy keys at their concurrency cap or rate. */
   busy: Schema.Number,
-  /** Keys that rest because of a rate limit. */
+  /** Keys in a cooldown after a rate limit. */
   limited: Schema.Number,
-  /** Keys that the end of a call in flight may make ready. */
+  /** Keys that can become ready when a call in flight ends. */
   awaited: Schema.Number,
-  /** How long until time alone makes a key ready; absent where it will not. */
+  /** The time until a key becomes ready without the end of a call; absent when none does. */
   readyIn: Schema.optionalWith(Schema.Number, { exact: true })
 })
 
-/** What the keys that a call may have offer, where none of them is ready. */
-export type Unready = typeof Unready.Type
+/** Why none of the keys that a call can use is ready. */
+export type NotReady = typeof NotReady.Type
 
-const Answer = Schema.parseJson(Schema.Union(Schema.Struct({ key: Schema.String, sequence: Schema.Number }), Unready))
+const AcquireResult = Schema.parseJson(
+  Schema.Union(Schema.Struct({ key: Schema.String, sequence: Schema.Number }), NotReady)
+)
 
-export type Answer = typeof Answer.Type
+export type AcquireResult = typeof AcquireResult.Type
 
-const Resting = Schema.parseJson(Schema.Struct({ key: Schema.String, disabled: Schema.Boolean, rest: Schema.Number }))
+const UnavailableKey = Schema.parseJson(
+  Schema.Struct({ key: Schema.String, disabled: Schema.Boolean, rest: Schema.Number })
+)
 
-/** A key that does not speak for now. */
-export type Resting = typeof Resting.Type
+/** A key that is disabled or in a cooldown. */
+export type UnavailableKey = typeof UnavailableKey.Type
 
 const KeyReport = Schema.parseJson(
   Schema.Struct({
@@ -77,25 +81,25 @@ const KeyReport = Schema.parseJson(
 
 export type KeyReport = typeof KeyReport.Type
 
-/** A number that JSON can hold; what is longer than 30,000 years is for ever. */
+/** A number that JSON can represent; durations above 30,000 years count as infinite. */
 export const finite = <A extends number | undefined>(millis: A): A | number =>
   millis === undefined ? millis : Math.min(millis, forever)
 
 export const forever = 1e15
 
-/** What every request says: the seed of what is drawn by lot. */
-export interface Request {
+/** The input of every script: the seed of its random numbers. */
+export interface ScriptInput {
   readonly seed: number
 }
 
-export interface AcquireRequest extends Request {
+export interface AcquireInput extends ScriptInput {
   readonly ids: ReadonlyArray<string>
   readonly strategy: string
   readonly leaseTime: number
-  readonly wishes: ReadonlyArray<Wish>
+  readonly wishes: ReadonlyArray<AcquireRequest>
 }
 
-export interface RegisterRequest extends Request {
+export interface RegisterInput extends ScriptInput {
   readonly keys: ReadonlyArray<{
     readonly id: string
     readonly weight: number
@@ -103,63 +107,63 @@ export interface RegisterRequest extends Request {
     readonly requestsPerSecond?: number
     readonly quotaGroup?: string
   }>
-  /** How those of them were that Redis has forgotten. */
-  readonly resting: ReadonlyArray<Resting>
+  /** The last known state of the unavailable keys, for a Redis that has lost its data. */
+  readonly resting: ReadonlyArray<UnavailableKey>
 }
 
-export interface SettleRequest extends Request {
-  readonly remedies: Remedies
-  readonly endings: ReadonlyArray<Ending>
+export interface SettleInput extends ScriptInput {
+  readonly remedies: CooldownSettings
+  readonly endings: ReadonlyArray<Settlement>
 }
 
-export interface RenewRequest extends Request {
+export interface RenewInput extends ScriptInput {
   readonly ids: ReadonlyArray<string>
   readonly leaseTime: number
   readonly members: ReadonlyArray<string>
 }
 
-export interface ChangeRequest extends Request {
+export interface ChangeInput extends ScriptInput {
   readonly key: string
   readonly change: "enable" | "disable" | "rest" | "reweight"
-  /** The duration of a rest, or a weight. */
+  /** The duration of a cooldown, or a weight. */
   readonly amount?: number
 }
 
-export interface StatusRequest extends Request {
+export interface StatusInput extends ScriptInput {
   readonly ids: ReadonlyArray<string>
 }
 
-/** A script that takes one request. */
-export interface Step<Request, A> {
+/** A script with one JSON argument. */
+export interface PoolScript<Input, A> {
   readonly script: Script<A>
-  readonly args: (request: Request) => ReadonlyArray<string>
+  readonly args: (input: Input) => ReadonlyArray<string>
 }
 
-/** Those that reply `null` do not know one of the keys: register them, and ask again. */
-export interface Steps {
-  readonly register: Step<RegisterRequest, 1>
-  readonly acquire: Step<AcquireRequest, null | ReadonlyArray<Answer>>
-  readonly settle: Step<SettleRequest, number>
-  readonly renew: Step<RenewRequest, null | ReadonlyArray<Resting>>
-  readonly change: Step<ChangeRequest, null | 1>
-  readonly status: Step<StatusRequest, null | ReadonlyArray<KeyReport>>
+/** A reply of `null` means that a key is not registered: register the keys and run the script again. */
+export interface Scripts {
+  readonly register: PoolScript<RegisterInput, 1>
+  readonly acquire: PoolScript<AcquireInput, null | ReadonlyArray<AcquireResult>>
+  readonly settle: PoolScript<SettleInput, number>
+  readonly renew: PoolScript<RenewInput, null | ReadonlyArray<UnavailableKey>>
+  readonly change: PoolScript<ChangeInput, null | 1>
+  readonly status: PoolScript<StatusInput, null | ReadonlyArray<KeyReport>>
 }
 
-/** `clock` is Lua that sets `now`; tests have one that they can turn. */
-export const make = (clock: string): Steps => {
-  const step = <Request, A, I>(name: string, lua: string, reply: Schema.Schema<A, I>): Step<Request, A> => ({
+/** `clock` is Lua code that sets `now`; tests pass one that they control. */
+export const make = (clock: string): Scripts => {
+  const poolScript = <Input, A, I>(name: string, lua: string, reply: Schema.Schema<A, I>): PoolScript<Input, A> => ({
     script: Redis.script({ name: `key pool: ${name}`, lua: `${clock}${lua}`, reply }),
-    args: (request) => [JSON.stringify(request)]
+    args: (input) => [JSON.stringify(input)]
   })
   return {
-    register: step("register", Lua.register, Schema.Literal(1)),
-    acquire: step("acquire", Lua.acquire, Schema.NullOr(Schema.Array(Answer))),
-    settle: step("settle", Lua.settle, Schema.Number),
-    renew: step("renew", Lua.renew, Schema.NullOr(Schema.Array(Resting))),
-    change: step("change", Lua.change, Schema.NullOr(Schema.Literal(1))),
-    status: step("status", Lua.status, Schema.NullOr(Schema.Array(KeyReport)))
+    register: poolScript("register", Lua.register, Schema.Literal(1)),
+    acquire: poolScript("acquire", Lua.acquire, Schema.NullOr(Schema.Array(AcquireResult))),
+    settle: poolScript("settle", Lua.settle, Schema.Number),
+    renew: poolScript("renew", Lua.renew, Schema.NullOr(Schema.Array(UnavailableKey))),
+    change: poolScript("change", Lua.change, Schema.NullOr(Schema.Literal(1))),
+    status: poolScript("status", Lua.status, Schema.NullOr(Schema.Array(KeyReport)))
   }
 }
 
-/** By Redis's own clock. */
-export const steps: Steps = make(redisTime)
+/** The scripts with Redis's clock. */
+export const scripts: Scripts = make(redisTime)

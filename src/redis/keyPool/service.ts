@@ -1,10 +1,10 @@
-/** The rim of the pool in Redis: the calls, the changes by hand, and what is done while Redis is away. */
+/** The pool in Redis as a service: leases, changes by hand, and the local fallback while Redis is away. */
 import type { Scope } from "effect"
 import { Cause, Duration, Effect, Exit, Option, Ref, Scope as Scopes, Stream } from "effect"
 import { inBackground } from "../../internal/background.js"
 import type { ApiKey } from "../../vocabulary/ApiKey.js"
-import * as Admission from "../../keyPool/options.js"
-import type { CooldownSettings as Remedies } from "../../keyPool/key.js"
+import * as PoolOptions from "../../keyPool/options.js"
+import type { CooldownSettings } from "../../keyPool/key.js"
 import * as MonotonicClock from "../../internal/clock.js"
 import type { KeyInput, Lease, LeaseOptions, NoKeyError, Options, Service } from "../../keyPool/model.js"
 import { InvalidPoolError } from "../../keyPool/model.js"
@@ -16,57 +16,60 @@ import type { Interruptibly } from "./waiters.js"
 import * as Waiters from "./waiters.js"
 import * as Leases from "./leases.js"
 import * as Report from "./report.js"
-import * as Sharing from "./shared.js"
+import * as SharedPool from "./shared.js"
 import * as LocalFallback from "./localFallback.js"
-import type { ChangeRequest, Grant, Steps } from "./scripts.js"
+import type { ChangeInput, Grant, Scripts } from "./scripts.js"
 import { finite } from "./scripts.js"
 
-export interface Terms {
+export interface Dependencies {
   readonly redis: Redis.Service
-  readonly steps: Steps
-  /** By name, as the script knows it. */
+  readonly scripts: Scripts
+  /** The name of the strategy in the scripts. */
   readonly strategy: string
   /** In milliseconds. */
   readonly leaseTime: number
   readonly pollInterval: number
-  /** The part of each limit that this process takes while Redis is away; undefined where it then takes none. */
+  /** The part of each limit that this process uses while Redis is away; undefined fails calls instead. */
   readonly share: number | undefined
   readonly faults: ReadonlyArray<string>
 }
 
 export const make = (
   options: Options,
-  { faults, leaseTime, pollInterval, redis, share, steps, strategy }: Terms
+  { faults, leaseTime, pollInterval, redis, share, scripts, strategy }: Dependencies
 ): Effect.Effect<Service, InvalidPoolError, Scope.Scope> =>
   Effect.gen(function* () {
     const { providerId } = options
     const invalid = (faults: ReadonlyArray<string>) => new InvalidPoolError({ providerId, faults })
-    const settings = Admission.settings(options)
-    const admitted = Admission.allKeys(options.keys)
-    const all = [...admitted.faults, ...settings.faults, ...faults]
+    const settings = PoolOptions.settings(options)
+    const checkedKeys = PoolOptions.allKeys(options.keys)
+    const all = [...checkedKeys.faults, ...settings.faults, ...faults]
     if (all.length > 0) return yield* invalid(all)
 
     const { maxWait, ...remedies } = settings.value
-    const roster = yield* Ref.make(admitted.value)
-    const keys = Ref.get(roster)
-    const spare = yield* LocalFallback.make(options, admitted.value, share ?? 1)
-    const shared = Sharing.make({
+    const keysRef = yield* Ref.make(checkedKeys.value)
+    const keys = Ref.get(keysRef)
+    const localFallback = yield* LocalFallback.make(options, checkedKeys.value, share ?? 1)
+    const pool = SharedPool.make({
       redis,
-      steps,
+      scripts,
       providerId,
       strategy,
       leaseTime,
       remedies: finiteAll(remedies),
       keys,
-      resting: spare.resting
+      unavailableKeys: localFallback.unavailableKeys
     })
-    const ledger = yield* Leases.make(shared)
-    const attendant = yield* Waiters.make({ redis, shared, ledger, providerId, maxWait, pollInterval })
+    const leases = yield* Leases.make(pool)
+    const waiters = yield* Waiters.make({ redis, pool, leases, providerId, maxWait, pollInterval })
 
-    // A Redis that is away now learns of the keys by the first step that does not find them.
-    yield* Effect.ignore(shared.register)
+    // If this fails, the first script that misses the keys registers them.
+    yield* Effect.ignore(pool.register)
 
-    const heartbeat = Effect.zipRight(Effect.ignore(Effect.flatMap(ledger.report, spare.learn)), attendant.ring)
+    const heartbeat = Effect.zipRight(
+      Effect.ignore(Effect.flatMap(leases.flushAndRenew, localFallback.applyUnavailable)),
+      waiters.notify
+    )
     yield* inBackground(Effect.forever(Effect.zipRight(heartbeat, Effect.sleep(Math.min(leaseTime / 3, 60_000)))))
     yield* inBackground(
       redis.changes.pipe(
@@ -76,38 +79,38 @@ export const make = (
     )
 
     const leaseOf = (grant: Grant, key: ApiKey): Lease => {
-      let isOver = false
+      let isSettled = false
       return {
         key,
         settle: (verdict) =>
           Effect.uninterruptible(
             Effect.suspend(() => {
-              if (isOver) return Effect.void
-              isOver = true
-              return Effect.zipRight(ledger.end(grant, verdict), attendant.ring)
+              if (isSettled) return Effect.void
+              isSettled = true
+              return Effect.zipRight(leases.settle(grant, verdict), waiters.notify)
             })
           )
       }
     }
 
-    /** A key of the pool that is shared; none where this process has removed it between the question and the answer. */
+    /** A key of the shared pool; none when this process removed the key during the request. */
     const sharedLease = (
       options: LeaseOptions | undefined,
       interruptibly: Interruptibly
     ): Effect.Effect<Option.Option<Lease>, NoKeyError | RedisError> =>
-      Effect.flatMap(attendant.take(options, interruptibly), (grant) =>
+      Effect.flatMap(waiters.take(options, interruptibly), (grant) =>
         Effect.flatMap(keys, (keys) => {
           const key = keys.find(({ id }) => id === grant.key)
           return key === undefined
-            ? Effect.as(ledger.withdraw(grant), Option.none())
+            ? Effect.as(leases.withdraw(grant), Option.none())
             : Effect.succeedSome(leaseOf(grant, key))
         })
       )
 
-    /** A key of the pool of this process alone. Its scope is closed where the call gets none, and else never. */
-    const spareLease = (options: LeaseOptions, interruptibly: Interruptibly): Effect.Effect<Lease, NoKeyError> =>
+    /** A key of the local fallback. Its scope is closed only when the call gets no key. */
+    const localLease = (options: LeaseOptions, interruptibly: Interruptibly): Effect.Effect<Lease, NoKeyError> =>
       Effect.flatMap(Scopes.make(), (scope) =>
-        Effect.onError(interruptibly(Scopes.extend(spare.pool.lease(options), scope)), () =>
+        Effect.onError(interruptibly(Scopes.extend(localFallback.pool.lease(options), scope)), () =>
           Scopes.close(scope, Exit.void)
         )
       )
@@ -125,15 +128,15 @@ export const make = (
             model: "",
             attempts: [],
             reason: error.reason,
-            message: `The keys for ${providerId} are shared through Redis, which is out of reach: ${error.detail}. Bring it back, or let the pool go on without it (whenAway).`
+            message: `The keys for ${providerId} are shared through Redis, which is unavailable (${error.detail}). Restore Redis, or set whenAway to a share so that the pool continues without it.`
           })
         )
       }
-      const longest = options?.maxWait === undefined ? maxWait : Duration.toMillis(options.maxWait)
-      return spareLease({ ...options, maxWait: Duration.millis(Math.max(0, longest - waited)) }, interruptibly)
+      const maxWaitMillis = options?.maxWait === undefined ? maxWait : Duration.toMillis(options.maxWait)
+      return localLease({ ...options, maxWait: Duration.millis(Math.max(0, maxWaitMillis - waited)) }, interruptibly)
     }
 
-    const obtain = (
+    const acquireLease = (
       options: LeaseOptions | undefined,
       interruptibly: Interruptibly
     ): Effect.Effect<Lease, NoKeyError> =>
@@ -141,7 +144,10 @@ export const make = (
         const startedAt = MonotonicClock.now(clock)
         return sharedLease(options, interruptibly).pipe(
           Effect.flatMap(
-            Option.match({ onNone: () => obtain(options, interruptibly), onSome: (lease) => Effect.succeed(lease) })
+            Option.match({
+              onNone: () => acquireLease(options, interruptibly),
+              onSome: (lease) => Effect.succeed(lease)
+            })
           ),
           Effect.catchTag("RedisError", (error) =>
             withoutRedis(error, options, MonotonicClock.now(clock) - startedAt, interruptibly)
@@ -149,22 +155,22 @@ export const make = (
         )
       })
 
-    /** Changes a key for all processes, and says whether this one has it. */
+    /** Changes a key for all processes, and returns whether this process has it. */
     const change = (
       id: string,
-      step: ChangeRequest["change"],
+      kind: ChangeInput["change"],
       amount: number | undefined,
-      spared: Effect.Effect<unknown>
+      localChange: Effect.Effect<unknown>
     ): Effect.Effect<boolean> =>
       Effect.uninterruptible(
         Effect.flatMap(keys, (keys) =>
           keys.some((key) => key.id === id)
             ? Effect.as(
                 Effect.zipRight(
-                  spared,
+                  localChange,
                   Effect.zipRight(
-                    ledger.tell(shared.change({ key: id, change: step, ...(amount === undefined ? {} : { amount }) })),
-                    attendant.ring
+                    leases.send(pool.change({ key: id, change: kind, ...(amount === undefined ? {} : { amount }) })),
+                    waiters.notify
                   )
                 ),
                 true
@@ -175,29 +181,31 @@ export const make = (
 
     const add = (input: KeyInput): Effect.Effect<string, InvalidPoolError> =>
       Effect.flatMap(
-        Ref.modify(roster, (present): readonly [Admission.Checked<ReadonlyArray<ApiKey>>, ReadonlyArray<ApiKey>] => {
-          const admission = Admission.keys([input], present, () => "key")
+        Ref.modify(keysRef, (present): readonly [PoolOptions.Checked<ReadonlyArray<ApiKey>>, ReadonlyArray<ApiKey>] => {
+          const admission = PoolOptions.keys([input], present, () => "key")
           return [admission, admission.faults.length > 0 ? present : [...present, ...admission.value]]
         }),
         ({ faults, value: [key] }) =>
           key === undefined || faults.length > 0
             ? Effect.fail(invalid(faults))
             : Effect.as(
-                Effect.zipRight(spare.add(key), Effect.zipRight(ledger.tell(shared.register), attendant.ring)),
+                Effect.zipRight(localFallback.add(key), Effect.zipRight(leases.send(pool.register), waiters.notify)),
                 key.id
               )
       )
 
     return {
       providerId,
-      acquire: (options) => Effect.uninterruptible(obtain(options, Effect.interruptible)),
+      acquire: (options) => Effect.uninterruptible(acquireLease(options, Effect.interruptible)),
       lease: (options) =>
         Effect.uninterruptibleMask((restore) =>
-          Effect.tap(obtain(options, restore), ({ settle }) => Effect.addFinalizer(() => settle(Verdict.Neutral())))
+          Effect.tap(acquireLease(options, restore), ({ settle }) =>
+            Effect.addFinalizer(() => settle(Verdict.Neutral()))
+          )
         ),
       withKey: (use, options) =>
         Effect.uninterruptibleMask((restore) =>
-          Effect.flatMap(Effect.zip(obtain(options, restore), Effect.clock), ([{ key, settle }, clock]) => {
+          Effect.flatMap(Effect.zip(acquireLease(options, restore), Effect.clock), ([{ key, settle }, clock]) => {
             const startedAt = MonotonicClock.now(clock)
             return Effect.matchCauseEffect(restore(Effect.suspend(() => use(key))), {
               onSuccess: (value) =>
@@ -212,8 +220,8 @@ export const make = (
             })
           })
         ),
-      status: Effect.flatMap(attendant.waiting, (waiting) =>
-        Effect.matchEffect(shared.reports, {
+      status: Effect.flatMap(waiters.waiting, (waiting) =>
+        Effect.matchEffect(pool.reports, {
           onSuccess: (reports) =>
             Effect.succeed({
               providerId,
@@ -222,7 +230,7 @@ export const make = (
               degraded: false
             }),
           onFailure: () =>
-            Effect.map(spare.pool.status, (status) => ({
+            Effect.map(localFallback.pool.status, (status) => ({
               ...status,
               waiting: waiting + status.waiting,
               degraded: true
@@ -234,31 +242,31 @@ export const make = (
       remove: (id) =>
         Effect.uninterruptible(
           Effect.zipRight(
-            spare.pool.remove(id),
+            localFallback.pool.remove(id),
             Effect.zipLeft(
-              Ref.modify(roster, (keys) => [keys.some((key) => key.id === id), keys.filter((key) => key.id !== id)]),
-              attendant.ring
+              Ref.modify(keysRef, (keys) => [keys.some((key) => key.id === id), keys.filter((key) => key.id !== id)]),
+              waiters.notify
             )
           )
         ),
       reweight: (id, weight) =>
-        Admission.isWeight(weight)
+        PoolOptions.isWeight(weight)
           ? Effect.flatMap(
               Effect.zipRight(
-                Ref.update(roster, (keys) => keys.map((key) => (key.id === id ? { ...key, weight } : key))),
-                change(id, "reweight", weight, Effect.ignore(spare.pool.reweight(id, weight)))
+                Ref.update(keysRef, (keys) => keys.map((key) => (key.id === id ? { ...key, weight } : key))),
+                change(id, "reweight", weight, Effect.ignore(localFallback.pool.reweight(id, weight)))
               ),
-              (found) => (found ? Effect.void : Effect.fail(invalid([`id: the pool has no key "${id}"`])))
+              (isFound) => (isFound ? Effect.void : Effect.fail(invalid([`id: the pool has no key "${id}"`])))
             )
-          : Effect.suspend(() => Effect.fail(invalid([Admission.wrongWeight]))),
-      enable: (id) => change(id, "enable", undefined, spare.pool.enable(id)),
-      disable: (id) => change(id, "disable", undefined, spare.pool.disable(id)),
+          : Effect.suspend(() => Effect.fail(invalid([PoolOptions.wrongWeight]))),
+      enable: (id) => change(id, "enable", undefined, localFallback.pool.enable(id)),
+      disable: (id) => change(id, "disable", undefined, localFallback.pool.disable(id)),
       rest: (id, duration) =>
-        Effect.asVoid(change(id, "rest", finite(Duration.toMillis(duration)), spare.pool.rest(id, duration)))
+        Effect.asVoid(change(id, "rest", finite(Duration.toMillis(duration)), localFallback.pool.rest(id, duration)))
     }
   })
 
-const finiteAll = ({ base, factor, latencyDecay, max, quota, refused }: Remedies): Remedies => ({
+const finiteAll = ({ base, factor, latencyDecay, max, quota, refused }: CooldownSettings): CooldownSettings => ({
   base: finite(base),
   factor,
   latencyDecay,

@@ -1,60 +1,88 @@
-/** What the processes share of a pool, as effects: each is one script, run once more where Redis has forgotten the keys. */
+/** The shared pool as effects: each runs one script, and once more after a registration when Redis does not have the keys. */
 import { Effect, Random } from "effect"
 import type { ApiKey } from "../../vocabulary/ApiKey.js"
-import type { CooldownSettings as Remedies } from "../../keyPool/key.js"
+import type { CooldownSettings } from "../../keyPool/key.js"
 import type * as Redis from "../model.js"
 import { RedisError } from "../model.js"
-import type { Answer, ChangeRequest, Ending, KeyReport, Request, Resting, Step, Steps, Wish } from "./scripts.js"
+import type {
+  AcquireRequest,
+  AcquireResult,
+  ChangeInput,
+  KeyReport,
+  PoolScript,
+  ScriptInput,
+  Scripts,
+  Settlement,
+  UnavailableKey
+} from "./scripts.js"
 
-export interface Shared {
+export interface SharedPool {
   readonly register: Effect.Effect<void, RedisError>
-  /** An answer to each wish, in their order. */
-  readonly acquire: (wishes: ReadonlyArray<Wish>) => Effect.Effect<ReadonlyArray<Answer>, RedisError>
-  /** How many of the leases were there. */
-  readonly settle: (endings: ReadonlyArray<Ending>) => Effect.Effect<number, RedisError>
-  /** The calls of this process go on; says which of its keys do not speak. */
-  readonly renew: (members: ReadonlyArray<string>) => Effect.Effect<ReadonlyArray<Resting>, RedisError>
-  readonly change: (change: Omit<ChangeRequest, "seed">) => Effect.Effect<void, RedisError>
-  /** By their place in the list of keys that is given with them. */
+  /** A result for each request, in their order. */
+  readonly acquire: (requests: ReadonlyArray<AcquireRequest>) => Effect.Effect<ReadonlyArray<AcquireResult>, RedisError>
+  /** Returns how many of the leases existed. */
+  readonly settle: (settlements: ReadonlyArray<Settlement>) => Effect.Effect<number, RedisError>
+  /** Renews the leases of this process, and returns those of its keys that are unavailable. */
+  readonly renew: (members: ReadonlyArray<string>) => Effect.Effect<ReadonlyArray<UnavailableKey>, RedisError>
+  readonly change: (change: Omit<ChangeInput, "seed">) => Effect.Effect<void, RedisError>
+  /** The keys of this process with their reports. */
   readonly reports: Effect.Effect<ReadonlyArray<readonly [ApiKey, KeyReport]>, RedisError>
 }
 
-interface Terms {
+interface Dependencies {
   readonly redis: Redis.Service
-  readonly steps: Steps
+  readonly scripts: Scripts
   readonly providerId: string
   readonly strategy: string
   readonly leaseTime: number
-  readonly remedies: Remedies
+  readonly remedies: CooldownSettings
   /** The keys of this process. */
   readonly keys: Effect.Effect<ReadonlyArray<ApiKey>>
-  /** Which of them did not speak when Redis was last heard of: it is told where it has forgotten. */
-  readonly resting: Effect.Effect<ReadonlyArray<Resting>>
+  /** Those that were unavailable in the last reply of Redis, to register them again when Redis has lost them. */
+  readonly unavailableKeys: Effect.Effect<ReadonlyArray<UnavailableKey>>
 }
 
 const seeds = Random.nextIntBetween(0, 2 ** 31 - 1)
 
-export const make = ({ keys, leaseTime, providerId, redis, remedies, resting, steps, strategy }: Terms): Shared => {
-  const names = [redis.key("pool", providerId, "state"), redis.key("pool", providerId, "leases")]
+export const make = ({
+  keys,
+  leaseTime,
+  providerId,
+  redis,
+  remedies,
+  scripts,
+  strategy,
+  unavailableKeys
+}: Dependencies): SharedPool => {
+  const redisKeys = [redis.key("pool", providerId, "state"), redis.key("pool", providerId, "leases")]
 
-  const run = <R extends Request, A>(step: Step<R, A>, request: (seed: number) => R): Effect.Effect<A, RedisError> =>
-    Effect.flatMap(seeds, (seed) => redis.run(step.script, names, step.args(request(seed))))
+  const run = <R extends ScriptInput, A>(
+    poolScript: PoolScript<R, A>,
+    input: (seed: number) => R
+  ): Effect.Effect<A, RedisError> =>
+    Effect.flatMap(seeds, (seed) => redis.run(poolScript.script, redisKeys, poolScript.args(input(seed))))
 
-  const register = Effect.flatMap(Effect.zip(keys, resting), ([keys, resting]) =>
-    run(steps.register, (seed) => ({ seed, keys: keys.map(({ value: _, ...settings }) => settings), resting }))
+  const register = Effect.flatMap(Effect.zip(keys, unavailableKeys), ([keys, unavailableKeys]) =>
+    run(scripts.register, (seed) => ({
+      seed,
+      keys: keys.map(({ value: _, ...settings }) => settings),
+      resting: unavailableKeys
+    }))
   )
 
-  const known = <R extends Request, A>(
-    step: Step<R, A | null>,
-    request: (seed: number) => R
+  const runRegistered = <R extends ScriptInput, A>(
+    poolScript: PoolScript<R, A | null>,
+    input: (seed: number) => R
   ): Effect.Effect<A, RedisError> =>
-    Effect.flatMap(run(step, request), (reply) =>
+    Effect.flatMap(run(poolScript, input), (reply) =>
       reply === null
         ? Effect.zipRight(
             register,
-            Effect.flatMap(run(step, request), (reply) =>
+            Effect.flatMap(run(poolScript, input), (reply) =>
               reply === null
-                ? Effect.fail(new RedisError({ reason: "script", script: step.script.name, detail: "unknown keys" }))
+                ? Effect.fail(
+                    new RedisError({ reason: "script", script: poolScript.script.name, detail: "unknown keys" })
+                  )
                 : Effect.succeed(reply)
             )
           )
@@ -65,14 +93,17 @@ export const make = ({ keys, leaseTime, providerId, redis, remedies, resting, st
 
   return {
     register: Effect.asVoid(register),
-    acquire: (wishes) =>
-      Effect.flatMap(ids, (ids) => known(steps.acquire, (seed) => ({ seed, ids, strategy, leaseTime, wishes }))),
-    settle: (endings) => run(steps.settle, (seed) => ({ seed, remedies, endings })),
-    renew: (members) => Effect.flatMap(ids, (ids) => known(steps.renew, (seed) => ({ seed, ids, leaseTime, members }))),
-    change: (change) => Effect.asVoid(known(steps.change, (seed) => ({ seed, ...change }))),
+    acquire: (requests) =>
+      Effect.flatMap(ids, (ids) =>
+        runRegistered(scripts.acquire, (seed) => ({ seed, ids, strategy, leaseTime, wishes: requests }))
+      ),
+    settle: (settlements) => run(scripts.settle, (seed) => ({ seed, remedies, endings: settlements })),
+    renew: (members) =>
+      Effect.flatMap(ids, (ids) => runRegistered(scripts.renew, (seed) => ({ seed, ids, leaseTime, members }))),
+    change: (change) => Effect.asVoid(runRegistered(scripts.change, (seed) => ({ seed, ...change }))),
     reports: Effect.flatMap(keys, (keys) =>
       Effect.map(
-        known(steps.status, (seed) => ({ seed, ids: keys.map(({ id }) => id) })),
+        runRegistered(scripts.status, (seed) => ({ seed, ids: keys.map(({ id }) => id) })),
         (reports) =>
           keys.flatMap((key, index) => (reports[index] === undefined ? [] : [[key, reports[index]] as const]))
       )

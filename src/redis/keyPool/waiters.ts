@@ -1,7 +1,7 @@
 /**
- * One fiber asks Redis for keys, for all calls of a process that want one: those who come while it asks are asked for together
- * in the next round. Nothing of Redis's tells that another process gave a key back, so it looks again from time to time, once
- * for all who wait, and as soon as this process itself gave one back or a key is known to be ready.
+ * One fiber requests keys from Redis for all waiting calls of a process: calls that arrive during a request are batched into the
+ * next round. Redis does not notify a process when another one gives a key back, so the fiber polls, once for all waiting calls,
+ * and immediately when this process gives a key back or a key becomes ready by time.
  */
 import type { Scope } from "effect"
 import { Array, Cause, Deferred, Duration, Effect, Exit, Option, Random, Ref } from "effect"
@@ -13,211 +13,208 @@ import { RedisError } from "../model.js"
 import type * as Redis from "../model.js"
 import type { Leases } from "./leases.js"
 import type { Waiter } from "./queue.js"
-import * as Line from "./queue.js"
-import type { Shared } from "./shared.js"
-import type { Answer, Grant, Unready } from "./scripts.js"
+import * as Queue from "./queue.js"
+import type { SharedPool } from "./shared.js"
+import type { AcquireResult, Grant, NotReady } from "./scripts.js"
 
 export type Interruptibly = <A, E, R>(effect: Effect.Effect<A, E, R>) => Effect.Effect<A, E, R>
 
 export interface Waiters {
-  /** Waits for a key. Must not be interrupted but where `interruptibly` allows it. */
+  /** Waits for a key. Run it in an uninterruptible region: it is interruptible only where `interruptibly` is applied. */
   readonly take: (
     options: LeaseOptions | undefined,
     interruptibly: Interruptibly
   ) => Effect.Effect<Grant, NoKeyError | RedisError>
-  /** Something has changed, so that those who wait may get what they want. */
-  readonly ring: Effect.Effect<void>
+  /** Starts a round, because a change can make a key ready. */
+  readonly notify: Effect.Effect<void>
   readonly waiting: Effect.Effect<number>
 }
 
-interface Terms {
+interface Dependencies {
   readonly redis: Redis.Service
-  readonly shared: Shared
-  readonly ledger: Leases
+  readonly pool: SharedPool
+  readonly leases: Leases
   readonly providerId: string
-  /** In milliseconds, as all durations here. */
+  /** In milliseconds, like all durations here. */
   readonly maxWait: number
   readonly pollInterval: number
 }
 
-/** How many calls are asked for in one step, which holds Redis up for others. */
-const together = 64
+/** The greatest number of calls in one script, because Redis is blocked while a script runs. */
+const batchSize = 64
 
-/** How long to wait where only time can make a key ready, which another process may yet do by hand. */
-const calm = 1000
+/** The longest pause when only time can make a key ready, because another process can enable a key by hand. */
+const idlePause = 1000
 
-/** A timer that was set to more than this would never go off. */
-const longestTimer = 2 ** 31 - 1
+const isGrant = (result: AcquireResult): result is Extract<AcquireResult, { readonly key: string }> => "key" in result
 
-const isGrant = (answer: Answer): answer is Extract<Answer, { readonly key: string }> => "key" in answer
-
-/** Those who wait must hear of a fault of this module too: nobody else will answer them. */
-const unexpected = (cause: Cause.Cause<unknown>): RedisError =>
+/** A defect of this module also fails the waiting calls, which would wait for ever otherwise. */
+const defectError = (cause: Cause.Cause<unknown>): RedisError =>
   new RedisError({ reason: "script", script: "key pool: acquire", detail: Cause.pretty(cause) })
 
 export const make = ({
-  ledger,
+  leases,
   maxWait,
   pollInterval,
+  pool,
   providerId,
-  redis,
-  shared
-}: Terms): Effect.Effect<Waiters, never, Scope.Scope> =>
+  redis
+}: Dependencies): Effect.Effect<Waiters, never, Scope.Scope> =>
   Effect.gen(function* () {
-    const line = yield* Ref.make(Line.empty)
-    const bell = yield* Effect.makeLatch(false)
-    /** Open but while a round is under way. */
-    const idle = yield* Effect.makeLatch(true)
-    const here = crypto.randomUUID()
+    const queue = yield* Ref.make(Queue.empty)
+    const wakeup = yield* Effect.makeLatch(false)
+    /** Closed during a round. */
+    const roundDone = yield* Effect.makeLatch(true)
+    const instanceId = crypto.randomUUID()
 
-    const answered = (waiter: Waiter, exit: Exit.Exit<Grant, NoKeyError | RedisError>): Effect.Effect<boolean> =>
+    const complete = (waiter: Waiter, exit: Exit.Exit<Grant, NoKeyError | RedisError>): Effect.Effect<boolean> =>
       Effect.flatMap(
-        Ref.modify(line, (line) => Line.leave(line, waiter)),
-        (isThere) => (isThere ? Deferred.done(waiter.answer, exit) : Effect.succeed(false))
+        Ref.modify(queue, (queue) => Queue.leave(queue, waiter)),
+        (isQueued) => (isQueued ? Deferred.done(waiter.result, exit) : Effect.succeed(false))
       )
 
-    const granted = (waiter: Waiter, grant: Grant): Effect.Effect<void> =>
-      Effect.flatMap(Effect.zipRight(ledger.hold(grant), answered(waiter, Exit.succeed(grant))), (isThere) =>
-        isThere ? Effect.void : ledger.withdraw(grant)
+    const deliver = (waiter: Waiter, grant: Grant): Effect.Effect<void> =>
+      Effect.flatMap(Effect.zipRight(leases.add(grant), complete(waiter, Exit.succeed(grant))), (isQueued) =>
+        isQueued ? Effect.void : leases.withdraw(grant)
       )
 
-    const refused = (waiter: Waiter, seen: Unready): Effect.Effect<unknown> =>
-      answered(waiter, Exit.fail(denial(providerId, Line.denied(seen))))
+    const refuse = (waiter: Waiter, notReadyKeys: NotReady): Effect.Effect<unknown> =>
+      complete(waiter, Exit.fail(denial(providerId, Queue.toDenied(notReadyKeys))))
 
-    /** Asks for some, and says what those saw who got nothing. */
-    const ask = (
+    /** Requests keys for some waiters, and returns those without a key and why. */
+    const acquireBatch = (
       waiters: ReadonlyArray<Waiter>
-    ): Effect.Effect<ReadonlyArray<readonly [Waiter, Unready]>, RedisError> =>
+    ): Effect.Effect<ReadonlyArray<readonly [Waiter, NotReady]>, RedisError> =>
       Effect.flatMap(redis.status, (status) =>
         Effect.flatMap(
-          Effect.tapError(shared.acquire(waiters.map(({ exclude, lease }) => ({ exclude, lease }))), () =>
-            status === "up" ? ledger.disown(waiters.map(({ lease }) => lease)) : Effect.void
+          Effect.tapError(pool.acquire(waiters.map(({ exclude, lease }) => ({ exclude, lease }))), () =>
+            status === "up" ? leases.withdrawUnconfirmed(waiters.map(({ lease }) => lease)) : Effect.void
           ),
-          (answers) =>
+          (results) =>
             Effect.map(
-              Effect.forEach(Array.zip(waiters, answers), ([waiter, answer]) =>
-                isGrant(answer)
-                  ? Effect.as(granted(waiter, { lease: waiter.lease, ...answer }), [])
-                  : Effect.succeed([[waiter, answer] as const])
+              Effect.forEach(Array.zip(waiters, results), ([waiter, result]) =>
+                isGrant(result)
+                  ? Effect.as(deliver(waiter, { lease: waiter.lease, ...result }), [])
+                  : Effect.succeed([[waiter, result] as const])
               ),
               Array.flatten
             )
         )
       )
 
-    /** One round for all who wait. Says when the next is due, in milliseconds from now. */
+    /** One round for all waiters. Returns the pause until the next one, in milliseconds. */
     const round: Effect.Effect<number, RedisError> = Effect.gen(function* () {
       const clock = yield* Effect.clock
-      const { asked } = yield* Ref.get(line)
-      const waiters = Line.all(yield* Ref.getAndUpdate(line, Line.asked))
+      const { requested } = yield* Ref.get(queue)
+      const waiters = Queue.all(yield* Ref.getAndUpdate(queue, Queue.markRequested))
       const startedAt = MonotonicClock.now(clock)
-      // Who is new must be told at once where it waits in vain, and who has waited its time that it has.
-      const mustKnow = (waiter: Waiter) => waiter.ticket >= asked || waiter.deadline <= startedAt
-      let plain: Unready | undefined
+      // A new waiter that cannot get a key, and one after its deadline, must be refused in this round.
+      const needsAnswer = (waiter: Waiter) => waiter.ticket >= requested || waiter.deadline <= startedAt
+      let unrestricted: NotReady | undefined
       let next = Infinity
-      for (const chunk of Array.chunksOf(waiters, together)) {
-        const isAsked = plain === undefined || chunk.some(mustKnow)
-        const unready = isAsked
-          ? yield* ask(chunk)
+      for (const chunk of Array.chunksOf(waiters, batchSize)) {
+        const isRequested = unrestricted === undefined || chunk.some(needsAnswer)
+        const notReady = isRequested
+          ? yield* acquireBatch(chunk)
           : chunk.flatMap((waiter) =>
-              waiter.exclude.length === 0 && plain !== undefined ? [[waiter, plain] as const] : []
+              waiter.exclude.length === 0 && unrestricted !== undefined ? [[waiter, unrestricted] as const] : []
             )
         const now = MonotonicClock.now(clock)
-        for (const [waiter, seen] of unready) {
-          if (waiter.exclude.length === 0) plain = seen
-          if (Line.isHopeless(waiter, seen, now)) {
-            yield* refused(waiter, seen)
+        for (const [waiter, notReadyKeys] of notReady) {
+          if (waiter.exclude.length === 0) unrestricted = notReadyKeys
+          if (Queue.mustRefuse(waiter, notReadyKeys, now)) {
+            yield* refuse(waiter, notReadyKeys)
           } else {
-            const pause = seen.awaited > 0 ? pollInterval * (0.5 + 0.5 * (yield* Random.next)) : calm
-            next = Math.min(next, pause, seen.readyIn ?? Infinity, waiter.deadline - now)
+            const pause = notReadyKeys.awaited > 0 ? pollInterval * (0.5 + 0.5 * (yield* Random.next)) : idlePause
+            next = Math.min(next, pause, notReadyKeys.readyIn ?? Infinity, waiter.deadline - now)
           }
         }
       }
       return next
     })
 
-    const fail = (error: RedisError): Effect.Effect<void> =>
-      Effect.flatMap(Ref.get(line), (now) =>
-        Effect.forEach(Line.all(now), (waiter) => answered(waiter, Exit.fail(error)), { discard: true })
+    const failAll = (error: RedisError): Effect.Effect<void> =>
+      Effect.flatMap(Ref.get(queue), (queue) =>
+        Effect.forEach(Queue.all(queue), (waiter) => complete(waiter, Exit.fail(error)), { discard: true })
       )
 
     const isWarned = yield* Ref.make(false)
 
-    /** That Redis is away is told elsewhere; what a script does wrong it does wrong for every call. */
-    const failed = (error: RedisError): Effect.Effect<number> =>
-      fail(error).pipe(
+    /** The connection logs that Redis is away; a failing script fails for every call, so it is logged once. */
+    const onFailure = (error: RedisError): Effect.Effect<number> =>
+      failAll(error).pipe(
         Effect.zipRight(error.reason === "script" ? Ref.getAndSet(isWarned, true) : Effect.succeed(true)),
-        Effect.flatMap((isTold) =>
-          isTold ? Effect.void : Effect.logError(`No keys for ${providerId}: ${error.message}`)
+        Effect.flatMap((wasWarned) =>
+          wasWarned ? Effect.void : Effect.logError(`The key pool of ${providerId} cannot give keys: ${error.message}`)
         ),
         Effect.as(Infinity)
       )
 
-    const attend = Effect.forever(
+    const serve = Effect.forever(
       Effect.flatMap(
         Effect.uninterruptible(
           Effect.zipRight(
-            Effect.zipRight(bell.close, idle.close),
+            Effect.zipRight(wakeup.close, roundDone.close),
             Effect.zipLeft(
               Effect.catchAllCause(round, (cause) =>
-                failed(Option.getOrElse(Cause.failureOption(cause), () => unexpected(cause)))
+                onFailure(Option.getOrElse(Cause.failureOption(cause), () => defectError(cause)))
               ),
-              idle.open
+              roundDone.open
             )
           )
         ),
         (pause) =>
           pause === Infinity
-            ? bell.await
-            : Effect.timeoutOption(bell.await, Math.min(Math.ceil(Math.max(0, pause)), longestTimer))
+            ? wakeup.await
+            : Effect.timeoutOption(wakeup.await, Math.min(Math.ceil(Math.max(0, pause)), MonotonicClock.longestTimer))
       )
     )
     const closed = new RedisError({ reason: "connection", script: "key pool: acquire", detail: "the pool is closed" })
-    yield* Effect.addFinalizer(() => Effect.zipRight(Ref.update(line, Line.closed), fail(closed)))
-    yield* inBackground(attend)
+    yield* Effect.addFinalizer(() => Effect.zipRight(Ref.update(queue, Queue.close), failAll(closed)))
+    yield* inBackground(serve)
 
-    const ring = Effect.flatMap(Ref.get(line), (now) => (Line.size(now) === 0 ? Effect.void : bell.open))
+    const notify = Effect.flatMap(Ref.get(queue), (queue) => (Queue.size(queue) === 0 ? Effect.void : wakeup.open))
 
     const join = (options: LeaseOptions | undefined): Effect.Effect<Waiter> =>
-      Effect.flatMap(Effect.zip(Deferred.make<Grant, NoKeyError | RedisError>(), Effect.clock), ([answer, clock]) =>
-        Ref.modify(line, (now) =>
-          Line.join(now, (ticket) => ({
+      Effect.flatMap(Effect.zip(Deferred.make<Grant, NoKeyError | RedisError>(), Effect.clock), ([result, clock]) =>
+        Ref.modify(queue, (queue) =>
+          Queue.join(queue, (ticket) => ({
             ticket,
-            lease: `${here}-${ticket}`,
+            lease: `${instanceId}-${ticket}`,
             exclude: Array.fromIterable(options?.exclude ?? []),
             deadline:
               MonotonicClock.now(clock) +
               Math.min(maxWait, options?.maxWait === undefined ? Infinity : Duration.toMillis(options.maxWait)),
-            patient: options?.cooling !== "fail",
-            answer
+            waitsForCooldown: options?.cooling !== "fail",
+            result
           }))
         )
       )
 
     /**
-     * Who goes leaves the line, or gives back what it got in the same moment. It goes when the round is over that may ask for it
-     * just now, so that no key is in its hands any more.
+     * Removes an interrupted waiter, or gives back the key that it has just received. Waits for the end of a round that can still
+     * give it a key.
      */
     const leave = (waiter: Waiter): Effect.Effect<void> =>
       Effect.flatMap(
-        Ref.modify(line, (now) => Line.leave(now, waiter)),
-        (isThere) =>
-          isThere
-            ? idle.await
-            : Effect.matchEffect(Deferred.await(waiter.answer), {
-                onSuccess: (grant) => Effect.zipRight(ledger.withdraw(grant), ring),
+        Ref.modify(queue, (queue) => Queue.leave(queue, waiter)),
+        (isQueued) =>
+          isQueued
+            ? roundDone.await
+            : Effect.matchEffect(Deferred.await(waiter.result), {
+                onSuccess: (grant) => Effect.zipRight(leases.withdraw(grant), notify),
                 onFailure: () => Effect.void
               })
       )
 
     return {
-      ring,
-      waiting: Effect.map(Ref.get(line), Line.size),
+      notify,
+      waiting: Effect.map(Ref.get(queue), Queue.size),
       take: (options, interruptibly) =>
         Effect.flatMap(join(options), (waiter) =>
           Effect.zipRight(
-            Effect.flatMap(Ref.get(line), ({ isClosed }) => (isClosed ? fail(closed) : bell.open)),
-            Effect.onInterrupt(interruptibly(Deferred.await(waiter.answer)), () => leave(waiter))
+            Effect.flatMap(Ref.get(queue), ({ isClosed }) => (isClosed ? failAll(closed) : wakeup.open)),
+            Effect.onInterrupt(interruptibly(Deferred.await(waiter.result)), () => leave(waiter))
           )
         )
     }

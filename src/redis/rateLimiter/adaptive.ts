@@ -1,4 +1,4 @@
-/** What a limiter that adapts makes of what its provider says: one process that hears a refusal slows all of them. */
+/** Applies what a provider reports to the shared pace: a refusal that one process observes slows all of them. */
 import { Duration, Effect, Ref } from "effect"
 import * as MonotonicClock from "../../internal/clock.js"
 import type * as Adaptive from "../../rateLimiter/adaptive.js"
@@ -6,29 +6,29 @@ import type { Service, Signal } from "../../rateLimiter/model.js"
 import type { Sync } from "./sync.js"
 import type { Adjustment } from "./scripts.js"
 
-interface Terms {
-  readonly contact: Sync
+interface Dependencies {
+  readonly sync: Sync
   readonly pacing: Adaptive.Settings
-  readonly adjusted: (adjustment: Adjustment) => Effect.Effect<void>
+  readonly adjust: (adjustment: Adjustment) => Effect.Effect<void>
 }
 
-interface Told {
+interface LastReport {
   readonly servedAt: number
   readonly headersAt: number
   readonly requests: number
   readonly tokens: number
 }
 
-/** How often headers are passed on that say little new, in milliseconds. */
-const often = 100
+/** The interval at which headers without a significant change are sent to Redis, in milliseconds. */
+const minHeaderInterval = 100
 
-/** What is left has become less by so much that the others should know at once. */
-const much = 0.9
+/** Headers are sent at once when the remaining amount drops below this part of the last one sent. */
+const significantDrop = 0.9
 
 const millis = (duration: Duration.Duration | undefined): number | undefined =>
   duration === undefined || !Duration.isFinite(duration) ? undefined : Duration.toMillis(duration)
 
-const headers = ({ limits }: Extract<Signal, { readonly _tag: "Headers" }>): Adjustment | undefined => {
+const headersAdjustment = ({ limits }: Extract<Signal, { readonly _tag: "Headers" }>): Adjustment | undefined => {
   const { remainingRequests, remainingTokens } = limits
   if (remainingRequests === undefined && remainingTokens === undefined) return undefined
   const resetRequests = millis(limits.resetRequests)
@@ -42,43 +42,46 @@ const headers = ({ limits }: Extract<Signal, { readonly _tag: "Headers" }>): Adj
   }
 }
 
-export const make = ({ adjusted, contact, pacing }: Terms): Effect.Effect<NonNullable<Service["observe"]>> =>
+export const make = ({ adjust, pacing, sync }: Dependencies): Effect.Effect<NonNullable<Service["observe"]>> =>
   Effect.map(
-    Ref.make<Told>({ servedAt: -Infinity, headersAt: -Infinity, requests: Infinity, tokens: Infinity }),
-    (told) => {
-      const isNews = (change: Extract<Adjustment, { readonly change: "headers" }>, now: number) =>
-        Ref.modify(told, (before): readonly [boolean, Told] => {
+    Ref.make<LastReport>({ servedAt: -Infinity, headersAt: -Infinity, requests: Infinity, tokens: Infinity }),
+    (last) => {
+      const isSignificant = (change: Extract<Adjustment, { readonly change: "headers" }>, now: number) =>
+        Ref.modify(last, (before): readonly [boolean, LastReport] => {
           const { requests = Infinity, tokens = Infinity } = change
-          const isLess = requests < before.requests * much || tokens < before.tokens * much
-          return isLess || now - before.headersAt >= often
+          const isLess = requests < before.requests * significantDrop || tokens < before.tokens * significantDrop
+          return isLess || now - before.headersAt >= minHeaderInterval
             ? [true, { ...before, headersAt: now, requests, tokens }]
             : [false, before]
         })
 
-      const isTime = (now: number) =>
-        Ref.modify(told, (before): readonly [boolean, Told] =>
+      const isServedDue = (now: number) =>
+        Ref.modify(last, (before): readonly [boolean, LastReport] =>
           now - before.servedAt >= pacing.every ? [true, { ...before, servedAt: now }] : [false, before]
         )
 
-      const heard = (signal: Signal, now: number): Effect.Effect<void> => {
+      const report = (signal: Signal, now: number): Effect.Effect<void> => {
         switch (signal._tag) {
           case "Refused":
-            return adjusted({ change: "refused", elapsed: Duration.toMillis(signal.elapsed), share: signal.share })
+            return adjust({ change: "refused", elapsed: Duration.toMillis(signal.elapsed), share: signal.share })
           case "Served":
-            return Effect.flatMap(contact.known, ({ pace }) =>
+            return Effect.flatMap(sync.state, ({ pace }) =>
               pace === 1
                 ? Effect.void
-                : Effect.if(isTime(now), { onTrue: () => adjusted({ change: "served" }), onFalse: () => Effect.void })
+                : Effect.if(isServedDue(now), {
+                    onTrue: () => adjust({ change: "served" }),
+                    onFalse: () => Effect.void
+                  })
             )
           case "Headers": {
-            const change = signal.share < 1 ? undefined : headers(signal)
+            const change = signal.share < 1 ? undefined : headersAdjustment(signal)
             return change?.change !== "headers"
               ? Effect.void
-              : Effect.if(isNews(change, now), { onTrue: () => adjusted(change), onFalse: () => Effect.void })
+              : Effect.if(isSignificant(change, now), { onTrue: () => adjust(change), onFalse: () => Effect.void })
           }
         }
       }
       return (signal) =>
-        Effect.uninterruptible(Effect.flatMap(Effect.clock, (clock) => heard(signal, MonotonicClock.now(clock))))
+        Effect.uninterruptible(Effect.flatMap(Effect.clock, (clock) => report(signal, MonotonicClock.now(clock))))
     }
   )

@@ -1,4 +1,4 @@
-/** The limiter of this process alone, for as long as Redis is away: a share of each limit. */
+/** The limiter of this process while Redis is away, with a share of each limit. */
 import { Effect, Exit, Fiber, Option, Ref } from "effect"
 import type { Settings } from "../../rateLimiter/options.js"
 import * as LimiterService from "../../rateLimiter/service.js"
@@ -6,29 +6,31 @@ import type { Priority, Reservation, Service } from "../../rateLimiter/model.js"
 
 export interface LocalFallback {
   readonly limiter: Service
-  /** A call that was in flight before Redis was away is over. */
-  readonly ended: Effect.Effect<void>
-  /** Redis is back: who still waits here is to wait there. */
+  /** Releases one of the permits taken for calls that were in flight when the fallback was made. */
+  readonly releaseOne: Effect.Effect<void>
+  /** Ends the waits here when Redis is back, so that the calls wait there. */
   readonly retire: Effect.Effect<void>
-  /** What a call gets of it; nothing, where Redis is back before. */
-  readonly until: <A, E>(taken: Effect.Effect<A, E>) => Effect.Effect<Option.Option<A>, E>
+  /** Runs an effect of a call on this limiter; none when Redis is back first. */
+  readonly untilRetired: <A, E>(effect: Effect.Effect<A, E>) => Effect.Effect<Option.Option<A>, E>
 }
 
-const part = (limit: number | undefined, share: number): number | undefined =>
+const scaledLimit = (limit: number | undefined, share: number): number | undefined =>
   limit === undefined ? undefined : Math.max(1, Math.floor(limit * share))
 
-/** One request, and one call at a time, is the least that a limiter lets through; of a rate there is no least. */
+/** Counts and permits are at least one; a rate has no minimum. */
 export const scaled = (settings: Settings, share: number): Settings => ({
   ...settings,
   capacity: Math.max(1, settings.capacity * share),
   refillRate: settings.refillRate * share,
-  requestsPerMinute: part(settings.requestsPerMinute, share),
-  requestsPerDay: part(settings.requestsPerDay, share),
+  requestsPerMinute: scaledLimit(settings.requestsPerMinute, share),
+  requestsPerDay: scaledLimit(settings.requestsPerDay, share),
   tokensPerMinute: settings.tokensPerMinute === undefined ? undefined : settings.tokensPerMinute * share,
-  maxConcurrent: part(settings.maxConcurrent, share)
+  maxConcurrent: scaledLimit(settings.maxConcurrent, share)
 })
 
-/** It begins with nothing in it, since that may have been given out, and with the calls of this process in flight. */
+/**
+ * Starts with empty buckets, because their contents may have been granted already, and with the calls of this process in flight.
+ */
 export const make = (
   settings: Settings,
   share: number,
@@ -36,34 +38,34 @@ export const make = (
   inFlight: number
 ): Effect.Effect<LocalFallback> =>
   Effect.gen(function* () {
-    const own = scaled(settings, share)
-    const limiter = yield* LimiterService.make(own, priority)
-    const taken: Array<Reservation> = []
-    for (let call = 0; call < Math.min(inFlight, own.maxConcurrent ?? 0); call++) {
+    const scaledSettings = scaled(settings, share)
+    const limiter = yield* LimiterService.make(scaledSettings, priority)
+    const effect: Array<Reservation> = []
+    for (let call = 0; call < Math.min(inFlight, scaledSettings.maxConcurrent ?? 0); call++) {
       yield* Effect.matchEffect(limiter.reserve(0, { maxWait: 0 }), {
         onFailure: () => Effect.void,
-        onSuccess: (reservation) => Effect.sync(() => void taken.push(reservation))
+        onSuccess: (reservation) => Effect.sync(() => void effect.push(reservation))
       })
     }
     yield* limiter.lower({ requests: 0, tokens: 0 })
     const retired = yield* Effect.makeLatch(false)
-    const left = yield* Ref.make<ReadonlyArray<Reservation>>(taken)
+    const remaining = yield* Ref.make<ReadonlyArray<Reservation>>(effect)
     return {
       limiter,
       retire: Effect.asVoid(retired.open),
-      until: (taken) =>
+      untilRetired: (effect) =>
         Effect.gen(function* () {
-          const fiber = yield* Effect.fork(taken)
+          const fiber = yield* Effect.fork(effect)
           const end = Effect.raceFirst(Effect.asVoid(Fiber.await(fiber)), retired.await)
           const waited = yield* Effect.exit(Effect.interruptible(end))
           const exit = yield* Fiber.interrupt(fiber)
-          // What was granted in the last moment is had.
+          // A grant that came just before the interruption counts.
           if (Exit.isSuccess(exit)) return Option.some(exit.value)
           if (!Exit.isInterrupted(exit)) return yield* Effect.failCause(exit.cause)
           return Exit.isSuccess(waited) ? Option.none() : yield* Effect.interrupt
         }),
-      ended: Effect.flatten(
-        Ref.modify(left, ([first, ...rest]) => [first === undefined ? Effect.void : first.settle(0), rest])
+      releaseOne: Effect.flatten(
+        Ref.modify(remaining, ([first, ...rest]) => [first === undefined ? Effect.void : first.settle(0), rest])
       )
     }
   })

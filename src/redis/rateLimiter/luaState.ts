@@ -1,17 +1,17 @@
 /**
  * The state of a limiter in Redis. All times are in milliseconds, by Redis's clock.
  *
- * `state` has the buckets as they are, without those who wait. Who must wait is booked: the moment at which it may go is fixed
- * when it comes, after that of everybody who came before, and `state.ahead` has the buckets as they will be at the last of these
- * moments. A booking that is due is taken from the buckets; one that is given back was never there.
+ * `state` holds the current buckets without waiting calls. A call that must wait is booked: its start time is fixed when it
+ * arrives, after all earlier bookings, and `state.ahead` holds the buckets at the time of the last booking. A booking that is due
+ * is taken from the buckets; a cancelled one leaves no trace.
  *
- * Keys: state, bookings (by their moment), the last minute, the last day, leases (by their end), processes (by the end of their
- * registration), the line (processes that wait for a place, by the moment at which the first of their calls came), and when
- * each of these was last there.
+ * `KEYS`: state, bookings (by start time), the last minute, the last day, leases (by expiry), processes (by expiry of their
+ * registration), the queue of processes that wait for a permit (by arrival of their first waiting call), and the time of the last
+ * request of each process in it.
  */
 import { redisTime } from "../shared/script.js"
 
-/** What every step begins with. */
+/** The start of every script. */
 export const begin = `${redisTime}local request = cjson.decode(ARGV[1])
 local limits = request.limits
 local STATE, BOOKED, MINUTE, DAY, LEASES, PROCESSES, LINE, SEEN = unpack(KEYS)
@@ -21,48 +21,48 @@ local packed = redis.call("GET", STATE)
 if packed then
   state = cmsgpack.unpack(packed)
 else
-  -- Somebody who knew of an earlier state says that it is lost: what was in it may have been spent.
-  local isLost = request.epoch ~= ""
-  state = { at = now, r = isLost and 0 or limits.capacity or 0, t = isLost and 0 or limits.tokens or 0,
+  -- A process that has seen an earlier state shows that the state was lost: its buckets may have been spent.
+  local isStateLost = request.epoch ~= ""
+  state = { at = now, r = isStateLost and 0 or limits.capacity or 0, t = isStateLost and 0 or limits.tokens or 0,
     pace = 1, slowed = -1, changed = -1, minute = 0, day = 0, epoch = now, sequence = 0 }
   redis.call("DEL", BOOKED, MINUTE, DAY)
-  -- Until the others have said what they hold and what they had, nobody is let through.
-  if isLost then state.hushed = now + request.hush end
+  -- Nothing is granted until the other processes have restored their leases and windows.
+  if isStateLost then state.hushed = now + request.hush end
 end
 
-local function gained(kind, rate, from, to)
+local function refill(kind, rate, from, to)
   rate = rate * state.pace
-  local lull = state[kind .. "Lull"]
-  if not lull or from >= lull.till then return (to - from) * rate end
-  local turn = math.min(to, lull.till)
-  return (turn - from) * math.min(rate, lull.rate) + (to - turn) * rate
+  local slowdown = state[kind .. "Lull"]
+  if not slowdown or from >= slowdown.till then return (to - from) * rate end
+  local slowEnd = math.min(to, slowdown.till)
+  return (slowEnd - from) * math.min(rate, slowdown.rate) + (to - slowEnd) * rate
 end
 
-local function advance(point, to)
-  if to <= point.at then return end
+local function advance(buckets, to)
+  if to <= buckets.at then return end
   if limits.capacity then
-    point.r = math.min(limits.capacity, point.r + gained("r", limits.rate, point.at, to))
+    buckets.r = math.min(limits.capacity, buckets.r + refill("r", limits.rate, buckets.at, to))
   end
   if limits.tokens then
-    point.t = math.min(limits.tokens, point.t + gained("t", limits.tokenRate, point.at, to))
+    buckets.t = math.min(limits.tokens, buckets.t + refill("t", limits.tokenRate, buckets.at, to))
   end
-  point.at = to
+  buckets.at = to
 end
 
-local function waitFor(point, kind, rate, amount)
-  local missing = amount - point[kind]
-  if missing <= 1e-9 then return 0 end
+local function waitFor(buckets, kind, rate, amount)
+  local shortage = amount - buckets[kind]
+  if shortage <= 1e-9 then return 0 end
   rate = rate * state.pace
-  local lull = state[kind .. "Lull"]
-  if not lull or point.at >= lull.till then return missing / rate end
-  local length = lull.till - point.at
-  local slow = math.min(rate, lull.rate)
-  if length * slow >= missing then return missing / slow end
-  return length + (missing - length * slow) / rate
+  local slowdown = state[kind .. "Lull"]
+  if not slowdown or buckets.at >= slowdown.till then return shortage / rate end
+  local duration = slowdown.till - buckets.at
+  local slow = math.min(rate, slowdown.rate)
+  if duration * slow >= shortage then return shortage / slow end
+  return duration + (shortage - duration * slow) / rate
 end
 
--- A window holds the ends of what was taken, the first one first, as "end:amount".
-local function parts(entry)
+-- A window is a list of grants by expiry, as "end:amount".
+local function parseEntry(entry)
   local colon = string.find(entry, ":", 1, true)
   return tonumber(string.sub(entry, 1, colon - 1)), tonumber(string.sub(entry, colon + 1))
 end
@@ -74,87 +74,87 @@ local function expire(key, field)
       state[field] = 0
       return
     end
-    local till, amount = parts(first)
-    if till > now then return end
+    local expiresAt, amount = parseEntry(first)
+    if expiresAt > now then return end
     redis.call("LPOP", key)
     state[field] = state[field] - amount
   end
 end
 
 local function windowEnd(window, at)
-  local till = at + window.duration
-  return string.format("%.3f", window.grain > 0 and math.ceil(till / window.grain) * window.grain or till)
+  local expiresAt = at + window.duration
+  return string.format("%.3f", window.grain > 0 and math.ceil(expiresAt / window.grain) * window.grain or expiresAt)
 end
 
-local function windowAt(key, field, window, amount, at)
-  local missing = state[field] + amount - window.limit
-  if missing <= 1e-9 then return at end
+local function windowReadyAt(key, field, window, amount, at)
+  local shortage = state[field] + amount - window.limit
+  if shortage <= 1e-9 then return at end
   local from = 0
   while true do
     local entries = redis.call("LRANGE", key, from, from + 49)
     if #entries == 0 then return math.huge end
     for _, entry in ipairs(entries) do
-      local till, held = parts(entry)
-      missing = missing - held
-      if missing <= 1e-9 then return math.max(at, till) end
+      local expiresAt, entryAmount = parseEntry(entry)
+      shortage = shortage - entryAmount
+      if shortage <= 1e-9 then return math.max(at, expiresAt) end
     end
     from = from + 50
   end
 end
 
 local function windowTake(key, field, window, amount, at)
-  local till = windowEnd(window, at)
+  local expiresAt = windowEnd(window, at)
   local last = redis.call("LINDEX", key, -1)
   state[field] = state[field] + amount
   if last then
-    local lastEnd, held = parts(last)
-    -- The order stands, also where a limit was made smaller.
-    if lastEnd >= tonumber(till) then
-      redis.call("LSET", key, -1, string.sub(last, 1, string.find(last, ":", 1, true)) .. string.format("%.17g", held + amount))
+    local lastEnd, lastAmount = parseEntry(last)
+    -- Keeps the list in order, also after a change of limits.
+    if lastEnd >= tonumber(expiresAt) then
+      redis.call("LSET", key, -1, string.sub(last, 1, string.find(last, ":", 1, true)) .. string.format("%.17g", lastAmount + amount))
       return
     end
   end
-  redis.call("RPUSH", key, till .. ":" .. string.format("%.17g", amount))
+  redis.call("RPUSH", key, expiresAt .. ":" .. string.format("%.17g", amount))
 end
 
 local function windowReturn(key, field, window, amount, at)
-  local till = tonumber(windowEnd(window, at))
-  local length = redis.call("LLEN", key)
-  for index = length - 1, 0, -1 do
+  local expiresAt = tonumber(windowEnd(window, at))
+  local count = redis.call("LLEN", key)
+  for index = count - 1, 0, -1 do
     local entry = redis.call("LINDEX", key, index)
-    local ending, held = parts(entry)
-    if ending <= till then
-      local back = math.min(held, amount)
-      redis.call("LSET", key, index, string.sub(entry, 1, string.find(entry, ":", 1, true)) .. string.format("%.17g", held - back))
-      state[field] = state[field] - back
+    local entryEnd, entryAmount = parseEntry(entry)
+    if entryEnd <= expiresAt then
+      local returned = math.min(entryAmount, amount)
+      redis.call("LSET", key, index, string.sub(entry, 1, string.find(entry, ":", 1, true)) .. string.format("%.17g", entryAmount - returned))
+      state[field] = state[field] - returned
       return
     end
   end
 end
 
 -- Bookings are "lease:requests:tokens".
-local function booking(member)
+local function parseBooking(member)
   local _, requests, tokens = string.match(member, "^([^:]*):([^:]*):([^:]*)$")
   return tonumber(requests), tonumber(tokens)
 end
 
-local function spend(point, requests, tokens)
-  if limits.capacity then point.r = point.r - requests end
-  if limits.tokens then point.t = point.t - tokens end
+local function spend(buckets, requests, tokens)
+  if limits.capacity then buckets.r = buckets.r - requests end
+  if limits.tokens then buckets.t = buckets.t - tokens end
 end
 
-local function replay(point, bookings)
+local function replay(buckets, bookings)
   for i = 1, #bookings, 2 do
-    local requests, tokens = booking(bookings[i])
-    advance(point, tonumber(bookings[i + 1]))
-    spend(point, requests, tokens)
+    local requests, tokens = parseBooking(bookings[i])
+    advance(buckets, tonumber(bookings[i + 1]))
+    spend(buckets, requests, tokens)
   end
 end
 
--- A clock that was set back: who is booked has gone.
+-- The clock was set back: all bookings count as spent.
 if now < state.at - 1000 then
   state.at, state.ahead = now, nil
-  for _, member in ipairs(redis.call("ZRANGE", BOOKED, 0, -1)) do spend(state, booking(member)) end
+  for _, member in ipairs(redis.call("ZRANGE", BOOKED, 0, -1)) do spend(state, parseBooking(member)) end
   redis.call("DEL", BOOKED)
 end
 
@@ -170,29 +170,29 @@ advance(state, now)
 if limits.minute then expire(MINUTE, "minute") end
 if limits.day then expire(DAY, "day") end
 
--- Something has changed that those who are booked did not know of.
-local function reckon()
+-- Computes the buckets after all bookings again, after a change that the bookings do not include.
+local function replayBookings()
   if not state.ahead then return end
   local bookings = redis.call("ZRANGE", BOOKED, 0, -1, "WITHSCORES")
   if #bookings == 0 then
     state.ahead = nil
     return
   end
-  local point = { at = state.at, r = state.r, t = state.t }
-  replay(point, bookings)
-  state.ahead = point
+  local buckets = { at = state.at, r = state.r, t = state.t }
+  replay(buckets, bookings)
+  state.ahead = buckets
 end
 
-local function places() return math.max(1, math.floor(limits.places * state.pace)) end
+local function permits() return math.max(1, math.floor(limits.places * state.pace)) end
 
 local function save()
-  local lasting = math.max(60000, limits.lasting, 2 * request.leaseTime)
-  if limits.capacity and state.r < 0 then lasting = lasting - state.r / limits.rate end
-  if limits.tokens and state.t < 0 then lasting = lasting - state.t / limits.tokenRate end
-  lasting = string.format("%.0f", lasting + math.max(0, (state.ahead and state.ahead.at or now) - now))
-  redis.call("SET", STATE, cmsgpack.pack(state), "PX", lasting)
-  return lasting
+  local ttl = math.max(60000, limits.lasting, 2 * request.leaseTime)
+  if limits.capacity and state.r < 0 then ttl = ttl - state.r / limits.rate end
+  if limits.tokens and state.t < 0 then ttl = ttl - state.t / limits.tokenRate end
+  ttl = string.format("%.0f", ttl + math.max(0, (state.ahead and state.ahead.at or now) - now))
+  redis.call("SET", STATE, cmsgpack.pack(state), "PX", ttl)
+  return ttl
 end
 
-local function keep(key, lasting) redis.call("PEXPIRE", key, lasting) end
+local function setTtl(key, ttl) redis.call("PEXPIRE", key, ttl) end
 `

@@ -1,67 +1,70 @@
-/** The calls of this process that wait for a place, or let others pass. Times are in milliseconds. */
+/** The calls of this process that wait for a permit, or yield to interactive calls. Times are in milliseconds. */
 import type { Deferred } from "effect"
 import { Option, SortedMap } from "effect"
 import type { Position } from "../../rateLimiter/queue.js"
 import { before } from "../../rateLimiter/queue.js"
 import type { RateLimitError } from "../../vocabulary/LLMError.js"
 import type { RedisError } from "../model.js"
-import type { Answer, Wish } from "./scripts.js"
+import type { AcquireRequest, AcquireResult } from "./scripts.js"
 
 export interface Waiter {
-  readonly wish: Wish
+  readonly request: AcquireRequest
   readonly position: Position
   readonly arrivedAt: number
-  readonly allowed: number
-  /** What it is told, by whoever takes it out of the line. */
-  readonly answer: Deferred.Deferred<Answer, RateLimitError | RedisError>
+  readonly maxWait: number
+  /** Completed by the code that removes the waiter from the queue. */
+  readonly result: Deferred.Deferred<AcquireResult, RateLimitError | RedisError>
 }
 
-export interface Line {
+export interface Queue {
   readonly waiters: SortedMap.SortedMap<Position, Waiter>
   readonly arrivals: number
-  /** No waiter has waited as long as it may before this. */
+  /** A lower bound of all deadlines. */
   readonly earliest: number
 }
 
-export const empty: Line = {
+export const empty: Queue = {
   waiters: SortedMap.empty((self, that) => (self === that ? 0 : before(self, that) ? -1 : 1)),
   arrivals: 0,
   earliest: Infinity
 }
 
-export const size = (line: Line): number => SortedMap.size(line.waiters)
+export const size = (queue: Queue): number => SortedMap.size(queue.waiters)
 
-export const deadline = (waiter: Waiter): number => waiter.arrivedAt + waiter.allowed
+export const deadline = (waiter: Waiter): number => waiter.arrivedAt + waiter.maxWait
 
-/** Who lets others pass does so until then. */
-export const books = (waiter: Waiter, now: number): boolean => waiter.position.at <= now
+/** Whether a call can be booked: a batch call yields until its position in the queue is due. */
+export const mayBook = (waiter: Waiter, now: number): boolean => waiter.position.at <= now
 
-/** Whether somebody waits whom one that comes now must not pass. */
-export const isAhead = (line: Line, at: number): boolean =>
-  Option.exists(SortedMap.headOption(line.waiters), ([position]) => position.at <= at)
+/** Whether a waiter is ahead of a call with this position. */
+export const hasWaiterBefore = (queue: Queue, at: number): boolean =>
+  Option.exists(SortedMap.headOption(queue.waiters), ([position]) => position.at <= at)
 
-/** The next number of arrival, by which those who came in one moment are told apart. */
-export const arrive = (line: Line): readonly [number, Line] => [line.arrivals, { ...line, arrivals: line.arrivals + 1 }]
+/** The next arrival number, which orders calls that arrive at the same time. */
+export const nextArrival = (queue: Queue): readonly [number, Queue] => [
+  queue.arrivals,
+  { ...queue, arrivals: queue.arrivals + 1 }
+]
 
-export const join = (line: Line, waiter: Waiter): Line => ({
-  ...line,
-  waiters: SortedMap.set(line.waiters, waiter.position, waiter),
-  earliest: Math.min(line.earliest, deadline(waiter))
+export const add = (queue: Queue, waiter: Waiter): Queue => ({
+  ...queue,
+  waiters: SortedMap.set(queue.waiters, waiter.position, waiter),
+  earliest: Math.min(queue.earliest, deadline(waiter))
 })
 
-/** Takes one out, and says whether it was there: whoever takes it out answers it. */
-export const leave = (line: Line, { position }: Waiter): readonly [boolean, Line] =>
-  SortedMap.has(line.waiters, position)
-    ? [true, { ...line, waiters: SortedMap.remove(line.waiters, position) }]
-    : [false, line]
+/** Removes a waiter, and returns whether it was queued: only the code that removes it completes it. */
+export const remove = (queue: Queue, { position }: Waiter): readonly [boolean, Queue] =>
+  SortedMap.has(queue.waiters, position)
+    ? [true, { ...queue, waiters: SortedMap.remove(queue.waiters, position) }]
+    : [false, queue]
 
-/** Those who have waited as long as they may, and the line without them. */
-export const expired = (line: Line, now: number): readonly [ReadonlyArray<Waiter>, Line] => {
-  if (now < line.earliest) return [[], line]
+/** The waiters past their deadlines, and the queue without them. */
+export const takeExpired = (queue: Queue, now: number): readonly [ReadonlyArray<Waiter>, Queue] => {
+  if (now < queue.earliest) return [[], queue]
   const leaving: Array<Waiter> = []
-  let { waiters } = line
+  let { waiters } = queue
   let earliest = Infinity
-  for (const waiter of SortedMap.values(line.waiters)) {
+  for (const waiter of SortedMap.values(queue.waiters)) {
     if (deadline(waiter) > now) {
       earliest = Math.min(earliest, deadline(waiter))
     } else {
@@ -69,13 +72,13 @@ export const expired = (line: Line, now: number): readonly [ReadonlyArray<Waiter
       waiters = SortedMap.remove(waiters, waiter.position)
     }
   }
-  return [leaving, { ...line, waiters, earliest }]
+  return [leaving, { ...queue, waiters, earliest }]
 }
 
-/** The first ones, at most so many, and whether these are all. */
-export const first = (line: Line, count: number): readonly [ReadonlyArray<Waiter>, boolean] => {
+/** The first `count` waiters, and whether these are all. */
+export const first = (queue: Queue, count: number): readonly [ReadonlyArray<Waiter>, boolean] => {
   const waiters: Array<Waiter> = []
-  for (const waiter of SortedMap.values(line.waiters)) {
+  for (const waiter of SortedMap.values(queue.waiters)) {
     if (waiters.length === count) return [waiters, false]
     waiters.push(waiter)
   }

@@ -1,4 +1,4 @@
-/** The steps of a limiter as scripts: what each is asked, and what it replies. All durations are in milliseconds. */
+/** The scripts of a limiter with their arguments and replies. All durations are in milliseconds. */
 import type { Effect } from "effect"
 import { Schema } from "effect"
 import type { Settings } from "../../rateLimiter/options.js"
@@ -7,44 +7,45 @@ import type * as Redis from "../model.js"
 import { script } from "../model.js"
 import * as Lua from "./lua.js"
 
-/** What one call asks for. */
-export interface Wish {
+/** The request of one call. */
+export interface AcquireRequest {
   /** The name of its lease. */
   readonly id: string
   readonly requests: number
   readonly tokens: number
-  /** Of those in flight: 1 for a call that says when it is over, else 0. */
+  /** Permits of `maxConcurrent`: 1 for a reservation, else 0. */
   readonly places: number
-  /** Whether it says when it is over. */
+  /** Whether the call settles its lease at the end. */
   readonly settles: boolean
 }
 
-export interface Asking extends Wish {
-  /** The longest that it may still wait. */
+/** A request with its times when it is sent. */
+export interface TimedRequest extends AcquireRequest {
+  /** The longest remaining wait. */
   readonly allowed: number
-  /** How long it has stood in line; below zero for one that still lets others pass. */
+  /** The time since its position in the queue was due; negative for a batch call that still yields. */
   readonly waited: number
-  /** Whether it takes a moment in the future, or lets others pass. */
+  /** Whether it can be booked for a later time. */
   readonly books: boolean
 }
 
 /**
- * - `granted`: it may go after `wait`.
- * - `late`: it would have to wait so long, which is longer than it may.
- * - `busy`: it would have to wait so long, and lets others pass.
- * - `crowded`: it waits for the end of others.
+ * - `granted`: the call can start after `wait`.
+ * - `late`: refused, because `wait` is longer than allowed.
+ * - `busy`: not booked, because it must yield; the wait would be `wait`.
+ * - `crowded`: waits for a permit.
  */
-const Answer = Schema.Struct({ tag: Schema.Literal("granted", "late", "busy", "crowded"), wait: Schema.Number })
+const AcquireResult = Schema.Struct({ tag: Schema.Literal("granted", "late", "busy", "crowded"), wait: Schema.Number })
 
-export type Answer = typeof Answer.Type
+export type AcquireResult = typeof AcquireResult.Type
 
-const seen = { epoch: Schema.String, pace: Schema.Number }
+const stateFields = { epoch: Schema.String, pace: Schema.Number }
 
-const Acquired = Schema.parseJson(Schema.Struct({ ...seen, answers: Schema.Array(Answer) }))
+const Acquired = Schema.parseJson(Schema.Struct({ ...stateFields, answers: Schema.Array(AcquireResult) }))
 
-const Renewed = Schema.parseJson(Schema.Struct({ ...seen, processes: Schema.Number }))
+const Renewed = Schema.parseJson(Schema.Struct({ ...stateFields, processes: Schema.Number }))
 
-const Adjusted = Schema.parseJson(Schema.Struct(seen))
+const Adjusted = Schema.parseJson(Schema.Struct(stateFields))
 
 const Status = Schema.parseJson(
   Schema.Struct({
@@ -65,9 +66,9 @@ const Status = Schema.parseJson(
 export type Status = typeof Status.Type
 
 /** A lease of this process. */
-export type Held = Pick<Wish, "id" | "tokens">
+export type LeaseRef = Pick<AcquireRequest, "id" | "tokens">
 
-export interface Ending extends Held {
+export interface Settlement extends LeaseRef {
   readonly actual: number
 }
 
@@ -76,12 +77,12 @@ export interface Amount {
   readonly tokens: number
 }
 
-/** For how long each grant still counts, and how much of it. */
-export type Ends = ReadonlyArray<readonly [number, number]>
+/** The remaining time and the amount of each grant in a window. */
+export type WindowEntries = ReadonlyArray<readonly [number, number]>
 
-export interface Recalled {
-  readonly minute: Ends
-  readonly day: Ends
+export interface RecentUsage {
+  readonly minute: WindowEntries
+  readonly day: WindowEntries
 }
 
 export type Adjustment =
@@ -99,7 +100,7 @@ export type Adjustment =
 interface Window {
   readonly limit: number
   readonly duration: number
-  /** What is taken within it expires together, at its end. */
+  /** Grants within this time expire together. */
   readonly grain: number
 }
 
@@ -113,37 +114,37 @@ export interface Limits {
   readonly minute?: Window
   readonly day?: Window
   readonly places?: number
-  /** After how long without a call all is as if there had never been one. */
+  /** The time without calls after which the state equals an unused one. */
   readonly lasting: number
 }
 
 const minute = 60_000
 const day = 24 * 60 * minute
 
-/** The most entries of a window. Up to this limit each is held by itself. */
-const entries = 1000
+/** The greatest number of entries of a window. Up to this limit every grant has its own entry. */
+const maxWindowEntries = 1000
 
 /**
- * A call reaches its provider later than it is let through, the one by more than the other: a window counts it for so much longer
- * than it is long, so that it holds in the provider's eyes too.
+ * How much longer a window counts a call, so that the limit also holds by the provider's clock: calls reach the provider with
+ * different delays.
  */
-const journey = 500
+const deliveryAllowance = 500
 
 /**
- * A state that is lost is made anew by those who knew of it: each of them finds out that Redis is back, and says what it holds and
- * had, within this time.
+ * The time in which the processes restore a lost state: each detects that Redis is back, and sends its leases and its recent
+ * grants.
  */
-const hush = 1500
+const recoveryTime = 1500
 
 const windowOf = (limit: number, length: number): Window => {
-  const duration = length + journey
-  return { limit, duration, grain: limit <= entries ? 0 : duration / entries }
+  const duration = length + deliveryAllowance
+  return { limit, duration, grain: limit <= maxWindowEntries ? 0 : duration / maxWindowEntries }
 }
 
 export const limitsOf = (settings: Settings): Limits => {
   const { adaptive, capacity, maxConcurrent, refillRate, requestsPerDay, requestsPerMinute, tokensPerMinute } = settings
   const isBucket = capacity < Infinity
-  const slowest = adaptive?.minimum ?? 1
+  const minimumPace = adaptive?.minimum ?? 1
   return {
     ...(isBucket ? { capacity, rate: refillRate / 1000 } : {}),
     ...(tokensPerMinute === undefined ? {} : { tokens: tokensPerMinute, tokenRate: tokensPerMinute / minute }),
@@ -155,7 +156,7 @@ export const limitsOf = (settings: Settings): Limits => {
         isBucket ? (capacity / refillRate) * 1000 : 0,
         2 * minute,
         requestsPerDay === undefined ? 0 : day + 2 * minute
-      ) / slowest
+      ) / minimumPace
   }
 }
 
@@ -169,57 +170,66 @@ const adjust = script({ name: "rate limiter: adjust", lua: Lua.adjust, reply: Ad
 
 type Run<A> = Effect.Effect<A, Redis.RedisError>
 
-/** The state that a process has seen last: where Redis has another one, that is lost. Empty where it has seen none. */
+/**
+ * Identifies the state that a process has seen last: a different epoch in Redis means that it was lost. Empty before the first
+ * reply.
+ */
 export type Epoch = string
 
-export interface Steps {
+export interface Scripts {
   readonly acquire: (
     epoch: Epoch,
-    wishes: ReadonlyArray<Asking>,
-    /** Whether these are all of the process who wait. */
-    isWhole: boolean
+    requests: ReadonlyArray<TimedRequest>,
+    /** Whether these are all waiting calls of the process. */
+    isComplete: boolean
   ) => Run<typeof Acquired.Type>
-  readonly settle: (epoch: Epoch, endings: ReadonlyArray<Ending>) => Run<number>
-  readonly withdraw: (epoch: Epoch, wishes: ReadonlyArray<Wish>) => Run<number>
+  readonly settle: (epoch: Epoch, settlements: ReadonlyArray<Settlement>) => Run<number>
+  readonly withdraw: (epoch: Epoch, requests: ReadonlyArray<AcquireRequest>) => Run<number>
   readonly renew: (
     epoch: Epoch,
-    held: ReadonlyArray<Held>,
+    leases: ReadonlyArray<LeaseRef>,
     missed: Amount,
-    /** What was let through by this process, for a state that is another than the one it has been `told` to. */
-    recalled: Recalled | undefined,
-    told: Epoch
+    /** The recent grants of this process, used when the epoch is not the reported one. */
+    recent: RecentUsage | undefined,
+    reportedEpoch: Epoch
   ) => Run<typeof Renewed.Type>
-  readonly leave: (epoch: Epoch, held: ReadonlyArray<Held>) => Run<number>
+  readonly leave: (epoch: Epoch, leases: ReadonlyArray<LeaseRef>) => Run<number>
   readonly status: (epoch: Epoch) => Run<Status>
   readonly adjust: (epoch: Epoch, adjustment: Adjustment) => Run<typeof Adjusted.Type>
 }
 
-interface Terms {
+interface Dependencies {
   readonly redis: Redis.Service
   readonly name: string
   readonly process: string
   readonly limits: Limits
   readonly pacing: Adaptive.Settings | undefined
   readonly leaseTime: number
-  /** For how long a process that has asked keeps its turn. */
-  readonly fresh: number
+  /** How long a waiting process keeps its turn after a request. */
+  readonly turnTimeout: number
 }
 
-const parts = ["state", "booked", "minute", "day", "leases", "processes", "line", "seen"]
+const keyParts = ["state", "booked", "minute", "day", "leases", "processes", "line", "seen"]
 
-export const make = ({ fresh, leaseTime, limits, name, pacing, process, redis }: Terms): Steps => {
-  const keys = parts.map((part) => redis.key("limit", name, part))
-  // What every request says the same is written once.
-  const fixed = `${JSON.stringify({ limits, process, leaseTime, hush }).slice(0, -1)},`
-  const run = <A>(step: Redis.Script<A>, epoch: Epoch, request: object): Run<A> =>
-    redis.run(step, keys, [`${fixed}${JSON.stringify({ epoch, ...request }).slice(1)}`])
+export const make = ({ leaseTime, limits, name, pacing, process, redis, turnTimeout }: Dependencies): Scripts => {
+  const keys = keyParts.map((part) => redis.key("limit", name, part))
+  // The fields that are the same in every request are serialised once.
+  const constantFields = `${JSON.stringify({ limits, process, leaseTime, hush: recoveryTime }).slice(0, -1)},`
+  const run = <A>(script: Redis.Script<A>, epoch: Epoch, request: object): Run<A> =>
+    redis.run(script, keys, [`${constantFields}${JSON.stringify({ epoch, ...request }).slice(1)}`])
   return {
-    acquire: (epoch, wishes, isWhole) => run(acquire, epoch, { wishes, fresh, mayWait: isWhole }),
-    settle: (epoch, endings) => run(settle, epoch, { endings }),
-    withdraw: (epoch, wishes) => run(withdraw, epoch, { wishes }),
-    renew: (epoch, held, missed, recalled, told) =>
-      run(renew, epoch, { held, missed, told, ...(recalled === undefined ? {} : { recalled }) }),
-    leave: (epoch, held) => run(leave, epoch, { held }),
+    acquire: (epoch, requests, isComplete) =>
+      run(acquire, epoch, { wishes: requests, fresh: turnTimeout, mayWait: isComplete }),
+    settle: (epoch, settlements) => run(settle, epoch, { endings: settlements }),
+    withdraw: (epoch, requests) => run(withdraw, epoch, { wishes: requests }),
+    renew: (epoch, leases, missed, recent, reportedEpoch) =>
+      run(renew, epoch, {
+        held: leases,
+        missed,
+        told: reportedEpoch,
+        ...(recent === undefined ? {} : { recalled: recent })
+      }),
+    leave: (epoch, leases) => run(leave, epoch, { held: leases }),
     status: (epoch) => run(status, epoch, {}),
     adjust: (epoch, adjustment) => run(adjust, epoch, { pacing, ...adjustment })
   }

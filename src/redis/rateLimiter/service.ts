@@ -1,4 +1,4 @@
-/** The rim around a limiter in Redis: who is let through by it, what they still have to tell, and what is done without it. */
+/** The limiter in Redis as a service: grants, settlements, and the local fallback while Redis is away. */
 import type { Scope } from "effect"
 import { Duration, Effect, Option, Ref, Stream } from "effect"
 import { inBackground } from "../../internal/background.js"
@@ -7,90 +7,91 @@ import { isAmount, isUsed } from "../../rateLimiter/options.js"
 import * as Refusals from "../../rateLimiter/errors.js"
 import * as MonotonicClock from "../../internal/clock.js"
 import { SharedStateError } from "../../vocabulary/LLMError.js"
-import type { LimiterStatus, LimitError, Priority, Reservation, Service, WaitOptions } from "../../rateLimiter/model.js"
+import type { LimitError, LimiterStatus, Priority, Reservation, Service, WaitOptions } from "../../rateLimiter/model.js"
 import type * as Redis from "../model.js"
 import * as Waiters from "./waiters.js"
 import * as Sync from "./sync.js"
-import * as Observers from "./adaptive.js"
+import * as Adaptive from "./adaptive.js"
 import * as LocalFallback from "./localFallback.js"
-import type { Status, Wish } from "./scripts.js"
-import * as Steps from "./scripts.js"
+import type { AcquireRequest, Status } from "./scripts.js"
+import * as Scripts from "./scripts.js"
 
-export interface Terms {
+export interface Dependencies {
   readonly redis: Redis.Service
   readonly name: string
   readonly settings: Settings
   /** In milliseconds. */
   readonly leaseTime: number
-  /** Which share of the limits this process may use while Redis is away, or `"even"`, or none. */
+  /** The share of this process while Redis is away; `"even"` divides by the number of processes, undefined fails. */
   readonly share: number | "even" | undefined
   readonly priority: Effect.Effect<Priority>
 }
 
-/** Where it is not known of how many processes this is one. */
-const usualShare = 0.25
+/** The share while the number of processes is unknown. */
+const defaultShare = 0.25
 
-const outOfReach = (
+const unavailable = (
   name: string,
   error: Redis.RedisError,
-  consequence = "and by its policy no call passes without it."
+  advice = "Restore Redis, or set whenAway to a share so that calls continue without it."
 ): SharedStateError =>
   new SharedStateError({
     provider: "",
     model: "",
     attempts: [],
     reason: error.reason,
-    message: `The rate limit "${name}" is shared through Redis, which is out of reach, ${consequence} ${error.message}`
+    message: `The rate limit "${name}" is shared through Redis, which is unavailable (${error.detail}). ${advice}`
   })
 
-/** JavaScript's timers run no longer, in milliseconds. */
-const longestSleep = 2 ** 31 - 1
-
 const sleepFor = (millis: number): Effect.Effect<void> =>
-  millis <= longestSleep
+  millis <= MonotonicClock.longestTimer
     ? Effect.sleep(millis)
     : Effect.zipRight(
-        Effect.sleep(longestSleep),
-        Effect.suspend(() => sleepFor(millis - longestSleep))
+        Effect.sleep(MonotonicClock.longestTimer),
+        Effect.suspend(() => sleepFor(millis - MonotonicClock.longestTimer))
       )
 
-export const make = (terms: Terms): Effect.Effect<Service, never, Scope.Scope> =>
+export const make = (dependencies: Dependencies): Effect.Effect<Service, never, Scope.Scope> =>
   Effect.gen(function* () {
-    const { leaseTime, name, priority, redis, settings } = terms
+    const { leaseTime, name, priority, redis, settings } = dependencies
     const { maxConcurrent, tokensPerMinute } = settings
     const process = crypto.randomUUID()
     const refusals = Refusals.make(settings)
-    const limits = Steps.limitsOf(settings)
+    const limits = Scripts.limitsOf(settings)
     const pacing = settings.adaptive
-    const steps = Steps.make({ redis, name, process, limits, pacing, leaseTime, fresh: Waiters.fresh })
-    const contact = yield* Sync.make(redis, steps, limits, leaseTime)
-    const attendant = yield* Waiters.make({ steps, contact, refusals })
-    const spare = yield* Ref.make(Option.none<LocalFallback.LocalFallback>())
-    const calls = yield* Ref.make(0)
-    const lastSeen = yield* Ref.make(Option.none<Status>())
+    const scripts = Scripts.make({ redis, name, process, limits, pacing, leaseTime, turnTimeout: Waiters.turnTimeout })
+    const sync = yield* Sync.make(redis, scripts, limits, leaseTime)
+    const waiters = yield* Waiters.make({ scripts, sync, refusals })
+    const localFallback = yield* Ref.make(Option.none<LocalFallback.LocalFallback>())
+    const callCount = yield* Ref.make(0)
+    const lastStatus = yield* Ref.make(Option.none<Status>())
 
     // -----------------------------------------------------------------------------------
     // without Redis
     // -----------------------------------------------------------------------------------
 
-    const spareNow: Effect.Effect<Option.Option<LocalFallback.LocalFallback>> = Effect.gen(function* () {
-      const there = yield* Ref.get(spare)
-      if (terms.share === undefined || Option.isSome(there)) return there
-      const { processes } = yield* contact.known
-      const share = terms.share === "even" ? (processes === undefined ? usualShare : 1 / processes) : terms.share
-      const made = yield* LocalFallback.make(settings, share, priority, yield* contact.inFlight)
-      // Another call may have made one in the meantime.
-      return yield* Ref.modify(spare, (now) =>
-        Option.isSome(now) ? [now, now] : [Option.some(made), Option.some(made)]
+    const currentFallback: Effect.Effect<Option.Option<LocalFallback.LocalFallback>> = Effect.gen(function* () {
+      const existing = yield* Ref.get(localFallback)
+      if (dependencies.share === undefined || Option.isSome(existing)) return existing
+      const { processes } = yield* sync.state
+      const share =
+        dependencies.share === "even" ? (processes === undefined ? defaultShare : 1 / processes) : dependencies.share
+      const created = yield* LocalFallback.make(settings, share, priority, yield* sync.leaseCount)
+      // Another call can have made one in the meantime.
+      return yield* Ref.modify(localFallback, (now) =>
+        Option.isSome(now) ? [now, now] : [Option.some(created), Option.some(created)]
       )
     })
 
-    /** What is done by the limiter of this process alone, or the error of there being none. */
-    const without = <A>(
+    /** Uses the local fallback, or fails when there is none. */
+    const withLocalFallback = <A>(
       error: Redis.RedisError,
-      use: (spare: LocalFallback.LocalFallback) => Effect.Effect<A, LimitError>
+      use: (localFallback: LocalFallback.LocalFallback) => Effect.Effect<A, LimitError>
     ): Effect.Effect<A, LimitError> =>
-      Effect.flatMap(spareNow, Option.match({ onNone: () => Effect.fail(outOfReach(name, error)), onSome: use }))
+      Effect.flatMap(
+        currentFallback,
+        Option.match({ onNone: () => Effect.fail(unavailable(name, error)), onSome: use })
+      )
 
     const isLimitError = (error: LimitError | Redis.RedisError): error is LimitError => error._tag !== "RedisError"
 
@@ -98,84 +99,100 @@ export const make = (terms: Terms): Effect.Effect<Service, never, Scope.Scope> =
     // with Redis
     // -----------------------------------------------------------------------------------
 
-    const withdraw = (wish: Wish): Effect.Effect<void> =>
+    const withdraw = (request: AcquireRequest): Effect.Effect<void> =>
       Effect.zipRight(
-        contact.tell((epoch) => steps.withdraw(epoch, [wish])),
-        Effect.zipRight(contact.release(wish.id), attendant.ring)
+        sync.send((epoch) => scripts.withdraw(epoch, [request])),
+        Effect.zipRight(sync.removeLease(request.id), waiters.notify)
       )
 
-    const slept = (wish: Wish, wait: number): Effect.Effect<void> =>
+    const sleepUntilDue = (request: AcquireRequest, wait: number): Effect.Effect<void> =>
       wait <= 0
         ? Effect.void
-        : Effect.onInterrupt(Effect.interruptible(sleepFor(Math.ceil(wait))), () => withdraw(wish))
+        : Effect.onInterrupt(Effect.interruptible(sleepFor(Math.ceil(wait))), () => withdraw(request))
 
-    const wishFor = (wish: Omit<Wish, "id">): Effect.Effect<Wish> =>
+    const makeRequest = (request: Omit<AcquireRequest, "id">): Effect.Effect<AcquireRequest> =>
       Effect.map(
-        Ref.getAndUpdate(calls, (count) => count + 1),
-        (call) => ({ ...wish, id: `${process}-${call}` })
+        Ref.getAndUpdate(callCount, (count) => count + 1),
+        (call) => ({ ...request, id: `${process}-${call}` })
       )
 
-    /** Takes what is wished, or lets the limiter of this process alone do so where there is no Redis. */
+    /** Acquires from Redis, or from the local fallback while Redis is away. */
     const acquire = <A>(
-      wish: Wish,
+      request: AcquireRequest,
       options: WaitOptions | undefined,
       granted: A,
-      otherwise: (spare: LocalFallback.LocalFallback, rest: WaitOptions) => Effect.Effect<A, LimitError>
+      local: (fallback: LocalFallback.LocalFallback, options: WaitOptions) => Effect.Effect<A, LimitError>
     ): Effect.Effect<A, LimitError> =>
       Effect.uninterruptible(
-        Effect.flatMap(Effect.zip(priority, Effect.clock), ([rank, clock]) => {
+        Effect.flatMap(Effect.zip(priority, Effect.clock), ([callPriority, clock]) => {
           const startedAt = MonotonicClock.now(clock)
-          const most = rank === "batch" ? settings.batchMaxWait : settings.maxWait
-          const allowed = Math.min(most, options?.maxWait === undefined ? Infinity : Duration.toMillis(options.maxWait))
-          const rest = () => Math.max(0, allowed - (MonotonicClock.now(clock) - startedAt))
-          const caller = { wish, aging: rank === "batch" ? settings.aging : 0 }
+          const defaultMaxWait = callPriority === "batch" ? settings.batchMaxWait : settings.maxWait
+          const maxWait = Math.min(
+            defaultMaxWait,
+            options?.maxWait === undefined ? Infinity : Duration.toMillis(options.maxWait)
+          )
+          const remainingWait = () => Math.max(0, maxWait - (MonotonicClock.now(clock) - startedAt))
+          const caller = { request, aging: callPriority === "batch" ? settings.aging : 0 }
 
-          const alone = (error: Redis.RedisError): Effect.Effect<A, LimitError> =>
-            without(error, (spare) =>
+          const acquireLocally = (error: Redis.RedisError): Effect.Effect<A, LimitError> =>
+            withLocalFallback(error, (localFallback) =>
               Effect.flatMap(
-                spare.until(Effect.zipLeft(otherwise(spare, { maxWait: rest() }), contact.missed(wish))),
-                Option.match({ onNone: () => ask, onSome: Effect.succeed })
+                localFallback.untilRetired(
+                  Effect.zipLeft(local(localFallback, { maxWait: remainingWait() }), sync.recordMissed(request))
+                ),
+                Option.match({ onNone: () => acquireShared, onSome: Effect.succeed })
               )
             ).pipe(
-              // What is more than this process's share may pass when Redis is back.
+              // A request above the share of this process can succeed when Redis is back.
               Effect.catchTag("InvalidRequestError", () =>
                 Effect.fail(
-                  outOfReach(
+                  unavailable(
                     name,
                     error,
-                    "and the share of this process is too small for this request. Try again when it is back."
+                    "The share of this process is too small for this request: try again when Redis is back."
                   )
                 )
               )
             )
-          const ask: Effect.Effect<A, LimitError> = Effect.suspend(() =>
-            Effect.matchEffect(attendant.take({ ...caller, allowed: rest() }), {
-              onFailure: (error) => (isLimitError(error) ? Effect.fail(error) : alone(error)),
+          const acquireShared: Effect.Effect<A, LimitError> = Effect.suspend(() =>
+            Effect.matchEffect(waiters.take({ ...caller, maxWait: remainingWait() }), {
+              onFailure: (error) => (isLimitError(error) ? Effect.fail(error) : acquireLocally(error)),
               onSuccess: ({ wait }) =>
-                Effect.as(Effect.zipRight(wish.settles ? contact.hold(wish) : Effect.void, slept(wish, wait)), granted)
+                Effect.as(
+                  Effect.zipRight(request.settles ? sync.addLease(request) : Effect.void, sleepUntilDue(request, wait)),
+                  granted
+                )
             })
           )
-          return ask
+          return acquireShared
         })
       )
 
-    const ended = Effect.zipRight(
-      attendant.ring,
-      Effect.flatMap(Ref.get(spare), Option.match({ onNone: () => Effect.void, onSome: ({ ended }) => ended }))
+    const onCallEnd = Effect.zipRight(
+      waiters.notify,
+      Effect.flatMap(
+        Ref.get(localFallback),
+        Option.match({ onNone: () => Effect.void, onSome: ({ releaseOne }) => releaseOne })
+      )
     )
 
-    /** `also` is done with what was used. */
-    const shared = (wish: Wish, also: (tokens: number) => Effect.Effect<void>): Reservation => {
-      let open = wish.settles
+    /** `onSettled` receives the tokens used. */
+    const reservationOf = (
+      request: AcquireRequest,
+      onSettled: (tokens: number) => Effect.Effect<void>
+    ): Reservation => {
+      let isOpen = request.settles
       return {
         settle: (tokens) =>
           Effect.uninterruptible(
             Effect.suspend(() => {
-              if (!open) return Effect.void
-              open = false
-              const actual = isUsed(tokens) ? tokens : wish.tokens
-              const told = contact.tell((epoch) => steps.settle(epoch, [{ id: wish.id, tokens: wish.tokens, actual }]))
-              return Effect.zipRight(contact.release(wish.id), Effect.zipRight(told, also(actual)))
+              if (!isOpen) return Effect.void
+              isOpen = false
+              const actual = isUsed(tokens) ? tokens : request.tokens
+              const sent = sync.send((epoch) =>
+                scripts.settle(epoch, [{ id: request.id, tokens: request.tokens, actual }])
+              )
+              return Effect.zipRight(sync.removeLease(request.id), Effect.zipRight(sent, onSettled(actual)))
             })
           )
       }
@@ -185,8 +202,8 @@ export const make = (terms: Terms): Effect.Effect<Service, never, Scope.Scope> =
       Effect.suspend(() => {
         const refusal = refusals.ofPermits(n)
         return refusal === undefined
-          ? Effect.flatMap(wishFor({ requests: n, tokens: 0, places: 0, settles: false }), (wish) =>
-              acquire<void>(wish, options, undefined, ({ limiter }, rest) => limiter.take(n, rest))
+          ? Effect.flatMap(makeRequest({ requests: n, tokens: 0, places: 0, settles: false }), (request) =>
+              acquire<void>(request, options, undefined, ({ limiter }, options) => limiter.take(n, options))
             )
           : Effect.fail(refusal)
       })
@@ -199,16 +216,16 @@ export const make = (terms: Terms): Effect.Effect<Service, never, Scope.Scope> =
         const refusal = refusals.ofTokens(tokens)
         return refusal === undefined
           ? Effect.flatMap(
-              wishFor({ requests: 1, tokens, places: maxConcurrent === undefined ? 0 : 1, settles }),
-              (wish) =>
+              makeRequest({ requests: 1, tokens, places: maxConcurrent === undefined ? 0 : 1, settles }),
+              (request) =>
                 acquire(
-                  wish,
+                  request,
                   options,
-                  shared(wish, () => ended),
-                  ({ limiter }, rest) =>
-                    Effect.flatMap(limiter.reserve(tokens, rest), ({ settle }) =>
-                      // Redis hears of it when it is back.
-                      Effect.as(wish.settles ? contact.hold(wish) : Effect.void, shared(wish, settle))
+                  reservationOf(request, () => onCallEnd),
+                  ({ limiter }, options) =>
+                    Effect.flatMap(limiter.reserve(tokens, options), ({ settle }) =>
+                      // The lease is sent when Redis is back.
+                      Effect.as(request.settles ? sync.addLease(request) : Effect.void, reservationOf(request, settle))
                     )
                 )
             )
@@ -218,38 +235,38 @@ export const make = (terms: Terms): Effect.Effect<Service, never, Scope.Scope> =
     const tryTake: Service["tryTake"] = (n = 1) =>
       refusals.ofPermits(n) !== undefined
         ? Effect.succeed(false)
-        : Effect.flatMap(wishFor({ requests: n, tokens: 0, places: 0, settles: false }), (wish) =>
-            Effect.catchAll(Effect.uninterruptible(attendant.tryTake(wish)), (error) =>
+        : Effect.flatMap(makeRequest({ requests: n, tokens: 0, places: 0, settles: false }), (request) =>
+            Effect.catchAll(Effect.uninterruptible(waiters.tryTake(request)), (error) =>
               Effect.orElseSucceed(
-                without(error, ({ limiter }) =>
-                  Effect.tap(limiter.tryTake(n), (isTaken) => (isTaken ? contact.missed(wish) : Effect.void))
+                withLocalFallback(error, ({ limiter }) =>
+                  Effect.tap(limiter.tryTake(n), (isTaken) => (isTaken ? sync.recordMissed(request) : Effect.void))
                 ),
                 () => false
               )
             )
           )
 
-    const adjusted = (adjustment: Steps.Adjustment): Effect.Effect<void> =>
-      contact.tell((epoch) => Effect.flatMap(steps.adjust(epoch, adjustment), contact.learn))
+    const adjust = (adjustment: Scripts.Adjustment): Effect.Effect<void> =>
+      sync.send((epoch) => Effect.flatMap(scripts.adjust(epoch, adjustment), sync.update))
 
     const status = Effect.gen(function* () {
-      const { epoch } = yield* contact.known
-      const seen = yield* Effect.option(steps.status(epoch))
-      if (Option.isSome(seen)) yield* Ref.set(lastSeen, seen)
-      const waiting = yield* attendant.waiting
-      const { degraded, status } = Option.isSome(seen)
-        ? { status: seen, degraded: false }
-        : { status: yield* Ref.get(lastSeen), degraded: true }
-      const alone = yield* Ref.get(spare)
-      const waitingAlone = Option.isSome(alone) ? (yield* alone.value.limiter.status).waiting : 0
-      return statusOf(settings, status, waiting + waitingAlone, degraded)
+      const { epoch } = yield* sync.state
+      const current = yield* Effect.option(scripts.status(epoch))
+      if (Option.isSome(current)) yield* Ref.set(lastStatus, current)
+      const waiting = yield* waiters.waiting
+      const { degraded, status } = Option.isSome(current)
+        ? { status: current, degraded: false }
+        : { status: yield* Ref.get(lastStatus), degraded: true }
+      const fallback = yield* Ref.get(localFallback)
+      const waitingLocally = Option.isSome(fallback) ? (yield* fallback.value.limiter.status).waiting : 0
+      return statusOf(settings, status, waiting + waitingLocally, degraded)
     })
 
     yield* inBackground(
       Stream.runForEach(redis.changes, (availability) =>
         availability === "up"
           ? Effect.flatMap(
-              Ref.getAndSet(spare, Option.none()),
+              Ref.getAndSet(localFallback, Option.none()),
               Option.match({ onNone: () => Effect.void, onSome: ({ retire }) => retire })
             )
           : Effect.void
@@ -266,45 +283,45 @@ export const make = (terms: Terms): Effect.Effect<Service, never, Scope.Scope> =
           : Effect.acquireUseRelease(
               reserve(0),
               () => effect,
-              (held) => held.settle(0)
+              (reservation) => reservation.settle(0)
             ),
       status,
-      reset: adjusted({ change: "reset" }),
-      lower: (remaining) => adjusted({ change: "lower", ...remaining }),
-      ...(pacing === undefined ? {} : { observe: yield* Observers.make({ contact, pacing, adjusted }) })
+      reset: adjust({ change: "reset" }),
+      lower: (remaining) => adjust({ change: "lower", ...remaining }),
+      ...(pacing === undefined ? {} : { observe: yield* Adaptive.make({ sync, pacing, adjust }) })
     }
   })
 
 const statusOf = (
   settings: Settings,
-  seen: Option.Option<Status>,
+  current: Option.Option<Status>,
   waiting: number,
   degraded: boolean
 ): LimiterStatus => {
   const { capacity, maxConcurrent, requestsPerDay, requestsPerMinute, tokensPerMinute } = settings
-  const known = Option.getOrUndefined(seen)
-  const pace = known?.pace ?? 1
+  const state = Option.getOrUndefined(current)
+  const pace = state?.pace ?? 1
   const inWindow = (limit: number, used: number | undefined) => ({ available: limit - (used ?? 0), limit })
   return {
-    available: capacity === Infinity ? Infinity : (known?.requests ?? capacity),
+    available: capacity === Infinity ? Infinity : (state?.requests ?? capacity),
     capacity,
-    refillRate: capacity === Infinity ? Infinity : known === undefined ? settings.refillRate : known.requestRate * 1000,
-    waiting: waiting + (known?.booked ?? 0),
+    refillRate: capacity === Infinity ? Infinity : state === undefined ? settings.refillRate : state.requestRate * 1000,
+    waiting: waiting + (state?.booked ?? 0),
     ...(tokensPerMinute === undefined
       ? {}
       : {
           tokens: {
-            available: known?.tokens ?? tokensPerMinute,
+            available: state?.tokens ?? tokensPerMinute,
             capacity: tokensPerMinute,
-            refillRate: known === undefined ? tokensPerMinute / 60 : known.tokenRate * 1000,
-            reserved: known?.reserved ?? 0
+            refillRate: state === undefined ? tokensPerMinute / 60 : state.tokenRate * 1000,
+            reserved: state?.reserved ?? 0
           }
         }),
-    ...(requestsPerMinute === undefined ? {} : { minute: inWindow(requestsPerMinute, known?.minute) }),
-    ...(requestsPerDay === undefined ? {} : { day: inWindow(requestsPerDay, known?.day) }),
+    ...(requestsPerMinute === undefined ? {} : { minute: inWindow(requestsPerMinute, state?.minute) }),
+    ...(requestsPerDay === undefined ? {} : { day: inWindow(requestsPerDay, state?.day) }),
     ...(maxConcurrent === undefined
       ? {}
-      : { concurrency: { inFlight: known?.inFlight ?? 0, limit: known?.places ?? maxConcurrent } }),
+      : { concurrency: { inFlight: state?.inFlight ?? 0, limit: state?.places ?? maxConcurrent } }),
     ...(settings.adaptive === undefined ? {} : { pace }),
     degraded
   }

@@ -1,4 +1,4 @@
-/** What a process knows of the state that it shares, and what it still has to tell Redis. */
+/** Keeps a process in sync with Redis: renews its leases, restores a lost state, and sends pending messages. */
 import type { Scope } from "effect"
 import { Duration, Effect, HashMap, List, Ref, Stream } from "effect"
 import { inBackground } from "../../internal/background.js"
@@ -6,48 +6,48 @@ import * as MonotonicClock from "../../internal/clock.js"
 import * as Window from "../../internal/slidingWindow.js"
 import * as Outbox from "../shared/outbox.js"
 import type * as Redis from "../model.js"
-import type { Amount, Ends, Epoch, Held, Limits, Steps } from "./scripts.js"
+import type { Amount, Epoch, LeaseRef, Limits, Scripts, WindowEntries } from "./scripts.js"
 
-interface Known {
+interface SyncState {
   readonly epoch: Epoch
   readonly pace: number
-  /** Of how many processes it is one; absent where that was never heard. */
+  /** The number of processes; undefined before the first reply. */
   readonly processes: number | undefined
-  /** The state that knows all that this process was granted. */
-  readonly told: Epoch
-  /** Whether Redis was heard of when it was last told that this process goes on. */
-  readonly isSteady: boolean
+  /** The epoch of the state that includes all grants of this process. */
+  readonly reportedEpoch: Epoch
+  /** Whether the last renewal succeeded. */
+  readonly isRenewed: boolean
 }
 
 export interface Sync {
-  readonly known: Effect.Effect<Known>
-  /** Takes note of what a reply says. */
-  readonly learn: (reply: { readonly epoch: Epoch; readonly pace: number }) => Effect.Effect<void>
-  /** So many requests were let through, after a wait. */
-  readonly granted: (requests: number, wait: number) => Effect.Effect<void>
-  readonly hold: (held: Held) => Effect.Effect<void>
-  readonly release: (id: string) => Effect.Effect<void>
-  /** The calls in flight of this process. */
-  readonly inFlight: Effect.Effect<number>
-  /** Tells something, and where Redis is away, tells it later. */
-  readonly tell: (message: Message) => Effect.Effect<void>
-  /** Something may have been done whose reply is lost. */
-  readonly later: (message: Message) => Effect.Effect<void>
-  /** A call was let through that Redis does not know of. */
-  readonly missed: (amount: Amount) => Effect.Effect<void>
+  readonly state: Effect.Effect<SyncState>
+  /** Updates the state from a reply. */
+  readonly update: (reply: { readonly epoch: Epoch; readonly pace: number }) => Effect.Effect<void>
+  /** Records requests that were granted after a wait. */
+  readonly recordGrant: (requests: number, wait: number) => Effect.Effect<void>
+  readonly addLease: (lease: LeaseRef) => Effect.Effect<void>
+  readonly removeLease: (id: string) => Effect.Effect<void>
+  /** The number of leases of this process. */
+  readonly leaseCount: Effect.Effect<number>
+  /** Sends a message, or enqueues it while Redis is away. */
+  readonly send: (message: Message) => Effect.Effect<void>
+  /** Enqueues a message, for a command whose reply was lost. */
+  readonly enqueue: (message: Message) => Effect.Effect<void>
+  /** Records a call that was granted without Redis. */
+  readonly recordMissed: (amount: Amount) => Effect.Effect<void>
 }
 
 export type Message = (epoch: Epoch) => Effect.Effect<unknown, Redis.RedisError>
 
-const nothing: Amount = { requests: 0, tokens: 0 }
+const zero: Amount = { requests: 0, tokens: 0 }
 
 const plus = (self: Amount, that: Amount): Amount => ({
   requests: self.requests + that.requests,
   tokens: self.tokens + that.tokens
 })
 
-/** What this process was granted in the last minute and day, as far as these are limited. */
-interface Recent {
+/** The grants of this process in the last minute and day, when these are limited. */
+interface RecentWindows {
   readonly minute: Window.SlidingWindow | undefined
   readonly day: Window.SlidingWindow | undefined
 }
@@ -55,7 +55,7 @@ interface Recent {
 const windowOf = (window: Limits["minute"]): Window.SlidingWindow | undefined =>
   window === undefined ? undefined : Window.make(window.limit, window.duration, 0)
 
-const takenAt = (
+const recordTaken = (
   window: Window.SlidingWindow | undefined,
   now: number,
   wait: number,
@@ -65,7 +65,7 @@ const takenAt = (
     ? undefined
     : { ...Window.take({ ...Window.expire(window, now), updatedAt: now + wait }, amount), updatedAt: now }
 
-const endsOf = (window: Window.SlidingWindow | undefined, now: number): Ends =>
+const entriesOf = (window: Window.SlidingWindow | undefined, now: number): WindowEntries =>
   window === undefined
     ? []
     : [...window.older, ...List.reverse(window.newer)].map(
@@ -74,104 +74,110 @@ const endsOf = (window: Window.SlidingWindow | undefined, now: number): Ends =>
 
 export const make = (
   redis: Redis.Service,
-  steps: Steps,
+  scripts: Scripts,
   limits: Limits,
   leaseTime: number
 ): Effect.Effect<Sync, never, Scope.Scope> =>
   Effect.gen(function* () {
-    const known = yield* Ref.make<Known>({ epoch: "", pace: 1, processes: undefined, told: "", isSteady: false })
-    const held = yield* Ref.make(HashMap.empty<string, Held>())
+    const state = yield* Ref.make<SyncState>({
+      epoch: "",
+      pace: 1,
+      processes: undefined,
+      reportedEpoch: "",
+      isRenewed: false
+    })
+    const leases = yield* Ref.make(HashMap.empty<string, LeaseRef>())
     const outbox = yield* Outbox.make("A rate limiter")
-    const missed = yield* Ref.make(nothing)
-    const recent = yield* Ref.make<Recent>({ minute: windowOf(limits.minute), day: windowOf(limits.day) })
-    const bell = yield* Effect.makeLatch(true)
+    const missed = yield* Ref.make(zero)
+    const windows = yield* Ref.make<RecentWindows>({ minute: windowOf(limits.minute), day: windowOf(limits.day) })
+    const wakeup = yield* Effect.makeLatch(true)
 
-    const learn: Sync["learn"] = ({ epoch, pace }) =>
+    const update: Sync["update"] = ({ epoch, pace }) =>
       Effect.flatMap(
-        Ref.modify(known, (before) => {
-          const isLost = before.epoch !== "" && before.epoch !== epoch
-          const isSame = before.epoch === epoch && before.pace === pace
-          return [isLost, isSame ? before : { ...before, epoch, pace }]
+        Ref.modify(state, (previous) => {
+          const isStateLost = previous.epoch !== "" && previous.epoch !== epoch
+          const isUnchanged = previous.epoch === epoch && previous.pace === pace
+          return [isStateLost, isUnchanged ? previous : { ...previous, epoch, pace }]
         }),
-        // It has forgotten which calls are in flight.
-        (isNew) => (isNew ? bell.open : Effect.void)
+        // A lost state does not include the leases of this process: renew them now.
+        (isStateLost) => (isStateLost ? wakeup.open : Effect.void)
       )
 
-    const sent = (message: Message) => Effect.flatMap(Ref.get(known), ({ epoch }) => message(epoch))
+    const withEpoch = (message: Message) => Effect.flatMap(Ref.get(state), ({ epoch }) => message(epoch))
 
-    const granted: Sync["granted"] = (requests, wait) =>
+    const recordGrant: Sync["recordGrant"] = (requests, wait) =>
       limits.minute === undefined && limits.day === undefined
         ? Effect.void
         : Effect.flatMap(Effect.clock, (clock) => {
             const now = MonotonicClock.now(clock)
-            return Ref.update(recent, ({ day, minute }) => ({
-              minute: takenAt(minute, now, wait, requests),
-              day: takenAt(day, now, wait, requests)
+            return Ref.update(windows, ({ day, minute }) => ({
+              minute: recordTaken(minute, now, wait, requests),
+              day: recordTaken(day, now, wait, requests)
             }))
           })
 
-    /** All that still counts. */
-    const recalled = Effect.flatMap(Effect.clock, (clock) =>
-      Effect.map(Ref.get(recent), ({ day, minute }) => {
+    /** The grants that still count. */
+    const recentUsage = Effect.flatMap(Effect.clock, (clock) =>
+      Effect.map(Ref.get(windows), ({ day, minute }) => {
         const now = MonotonicClock.now(clock)
-        return { minute: endsOf(minute, now), day: endsOf(day, now) }
+        return { minute: entriesOf(minute, now), day: entriesOf(day, now) }
       })
     )
 
     const renew = Effect.gen(function* () {
-      const { epoch, isSteady, told } = yield* Ref.get(known)
-      const leases = Array.from(HashMap.values(yield* Ref.get(held)))
-      const amount = yield* Ref.getAndSet(missed, nothing)
-      const past = isSteady && epoch === told ? undefined : yield* recalled
-      const reply = yield* Effect.tapError(steps.renew(epoch, leases, amount, past, told), () =>
-        // What is not known to be counted is counted twice rather than not at all.
+      const { epoch, isRenewed, reportedEpoch } = yield* Ref.get(state)
+      const leaseRefs = Array.from(HashMap.values(yield* Ref.get(leases)))
+      const amount = yield* Ref.getAndSet(missed, zero)
+      const usage = isRenewed && epoch === reportedEpoch ? undefined : yield* recentUsage
+      const reply = yield* Effect.tapError(scripts.renew(epoch, leaseRefs, amount, usage, reportedEpoch), () =>
+        // Calls that may not have been counted are sent again: they are counted twice rather than not at all.
         Effect.zipRight(
-          Ref.update(known, (before) => ({ ...before, isSteady: false })),
+          Ref.update(state, (previous) => ({ ...previous, isRenewed: false })),
           Ref.update(missed, (more) => plus(amount, more))
         )
       )
-      yield* Ref.update(known, (before) => ({
-        ...before,
-        isSteady: true,
+      yield* Ref.update(state, (previous) => ({
+        ...previous,
+        isRenewed: true,
         processes: reply.processes,
-        told: past === undefined ? before.told : reply.epoch
+        reportedEpoch: usage === undefined ? previous.reportedEpoch : reply.epoch
       }))
-      yield* learn(reply)
+      yield* update(reply)
     })
 
-    const beat = Effect.uninterruptible(
-      Effect.zipRight(bell.close, Effect.ignore(Effect.zipRight(renew, outbox.flush)))
+    const heartbeat = Effect.uninterruptible(
+      Effect.zipRight(wakeup.close, Effect.ignore(Effect.zipRight(renew, outbox.flush)))
     )
 
-    yield* beat
+    yield* heartbeat
     yield* Effect.addFinalizer(() =>
-      Effect.flatMap(Effect.all([Ref.get(known), Ref.get(held)]), ([{ epoch }, leases]) =>
-        Effect.ignore(Effect.zipRight(outbox.flush, steps.leave(epoch, Array.from(HashMap.values(leases)))))
+      Effect.flatMap(Effect.all([Ref.get(state), Ref.get(leases)]), ([{ epoch }, leaseRefs]) =>
+        Effect.ignore(Effect.zipRight(outbox.flush, scripts.leave(epoch, Array.from(HashMap.values(leaseRefs)))))
       )
     )
     yield* inBackground(
-      Effect.forever(Effect.zipRight(Effect.timeoutOption(bell.await, Duration.millis(leaseTime / 3)), beat))
+      Effect.forever(Effect.zipRight(Effect.timeoutOption(wakeup.await, Duration.millis(leaseTime / 3)), heartbeat))
     )
-    // As soon as Redis is back.
+    // Renews as soon as Redis is back.
     yield* inBackground(
       Stream.runForEach(Stream.changes(redis.changes), (availability) =>
-        availability === "up" ? bell.open : Effect.void
+        availability === "up" ? wakeup.open : Effect.void
       )
     )
 
     return {
-      known: Ref.get(known),
-      learn,
-      granted,
-      hold: (lease) => Ref.update(held, HashMap.set(lease.id, lease)),
-      release: (id) => Ref.update(held, HashMap.remove(id)),
-      inFlight: Effect.map(Ref.get(held), HashMap.size),
-      tell: (message) => outbox.tell(sent(message)),
-      later: (message) => outbox.later(sent(message)),
-      missed: (amount) =>
+      state: Ref.get(state),
+      update,
+      recordGrant,
+      addLease: (lease) => Ref.update(leases, HashMap.set(lease.id, lease)),
+      removeLease: (id) => Ref.update(leases, HashMap.remove(id)),
+      leaseCount: Effect.map(Ref.get(leases), HashMap.size),
+      send: (message) => outbox.send(withEpoch(message)),
+      enqueue: (message) => outbox.enqueue(withEpoch(message)),
+      recordMissed: (amount) =>
         Effect.zipRight(
-          granted(amount.requests, 0),
-          Ref.update(missed, (before) => plus(before, amount))
+          recordGrant(amount.requests, 0),
+          Ref.update(missed, (previous) => plus(previous, amount))
         )
     }
   })

@@ -1,7 +1,7 @@
 /**
- * One fiber asks Redis on behalf of those of this process who wait for a place, or let others pass: the first of them, in their
- * order. Nothing of Redis's tells that another process has gone out of a place, so it looks again from time to time, once for
- * all who wait, and as soon as a call of this process is over.
+ * One fiber sends the requests of the first waiting calls of a process to Redis, in their order. Redis does not notify a process
+ * when another one frees a permit, so the fiber polls, once for all waiting calls, and immediately when a call of this process
+ * ends.
  */
 import type { Scope } from "effect"
 import { Deferred, Effect, Exit, Random, Ref } from "effect"
@@ -12,142 +12,149 @@ import type { RateLimitError } from "../../vocabulary/LLMError.js"
 import { RedisError } from "../model.js"
 import type { Sync } from "./sync.js"
 import type { Waiter } from "./queue.js"
-import * as Line from "./queue.js"
-import type { Answer, Asking, Steps, Wish } from "./scripts.js"
+import * as Queue from "./queue.js"
+import type { AcquireRequest, AcquireResult, Scripts, TimedRequest } from "./scripts.js"
 
 export interface Waiters {
-  /** Asks at once where nobody is before it, else waits in line. It must not be interrupted but where it waits. */
-  readonly take: (caller: Caller) => Effect.Effect<Answer, RateLimitError | RedisError>
-  /** Asks once, and does not wait. */
-  readonly tryTake: (wish: Wish) => Effect.Effect<boolean, RedisError>
-  /** A call of this process is over. */
-  readonly ring: Effect.Effect<void>
+  /** Sends a request at once when no waiter is ahead, else waits in the queue. Interruptible only while it waits. */
+  readonly take: (caller: Caller) => Effect.Effect<AcquireResult, RateLimitError | RedisError>
+  /** Sends a request once, and does not wait. */
+  readonly tryTake: (request: AcquireRequest) => Effect.Effect<boolean, RedisError>
+  /** Starts a round, because a call of this process has ended. */
+  readonly notify: Effect.Effect<void>
   readonly waiting: Effect.Effect<number>
 }
 
 export interface Caller {
-  readonly wish: Wish
-  readonly allowed: number
-  /** For how long it lets others pass. */
+  readonly request: AcquireRequest
+  readonly maxWait: number
+  /** How long the call yields to interactive calls. */
   readonly aging: number
 }
 
-interface Terms {
-  readonly steps: Steps
-  readonly contact: Sync
+interface Dependencies {
+  readonly scripts: Scripts
+  readonly sync: Sync
   readonly refusals: Refusals
 }
 
-/** How many calls are asked for in one step, which holds Redis up for others. */
-const together = 32
+/** The greatest number of calls in one script, because Redis is blocked while a script runs. */
+const batchSize = 32
 
-/** JSON has no infinity. In milliseconds. */
-const forever = 1e15
+/** Stands for an infinite wait, which JSON cannot represent. In milliseconds. */
+const longestWait = 1e15
 
-/** How long until those who wait for a place ask again, in milliseconds. */
-const shortest = 20
-const longest = 40
+/** The range of the pause between two requests for a permit, in milliseconds. */
+const minPause = 20
+const maxPause = 40
 
-/** A process that waits for a place and has not asked for so long has lost its turn, in milliseconds. */
-export const fresh = 250
+/** A process that waits for a permit loses its turn after this time without a request, in milliseconds. */
+export const turnTimeout = 250
 
-/** Those who let others pass look again at least so often, in milliseconds: nobody tells them who has gone. */
-const calm = 1000
+/** The longest pause between two requests of a batch call that yields, in milliseconds. */
+const longestPause = 1000
 
-export const make = ({ contact, refusals, steps }: Terms): Effect.Effect<Waiters, never, Scope.Scope> =>
+export const make = ({ refusals, scripts, sync }: Dependencies): Effect.Effect<Waiters, never, Scope.Scope> =>
   Effect.gen(function* () {
-    const line = yield* Ref.make(Line.empty)
-    const bell = yield* Effect.makeLatch(false)
+    const queue = yield* Ref.make(Queue.empty)
+    const wakeup = yield* Effect.makeLatch(false)
 
-    const asking = (waiter: Waiter, now: number): Asking => ({
-      ...waiter.wish,
-      allowed: Math.min(Math.max(0, Line.deadline(waiter) - now), forever),
+    const timedRequest = (waiter: Waiter, now: number): TimedRequest => ({
+      ...waiter.request,
+      allowed: Math.min(Math.max(0, Queue.deadline(waiter) - now), longestWait),
       waited: now - waiter.position.at,
-      books: Line.books(waiter, now)
+      books: Queue.mayBook(waiter, now)
     })
 
-    const ask = (asking: ReadonlyArray<Asking>, isWhole: boolean): Effect.Effect<ReadonlyArray<Answer>, RedisError> =>
-      Effect.flatMap(contact.known, ({ epoch }) =>
-        steps.acquire(epoch, asking, isWhole).pipe(
+    const acquireBatch = (
+      requests: ReadonlyArray<TimedRequest>,
+      isComplete: boolean
+    ): Effect.Effect<ReadonlyArray<AcquireResult>, RedisError> =>
+      Effect.flatMap(sync.state, ({ epoch }) =>
+        scripts.acquire(epoch, requests, isComplete).pipe(
           Effect.tapError((error) =>
-            error.reason === "timeout" ? contact.later((epoch) => steps.withdraw(epoch, asking)) : Effect.void
+            error.reason === "timeout" ? sync.enqueue((epoch) => scripts.withdraw(epoch, requests)) : Effect.void
           ),
-          Effect.tap(contact.learn),
+          Effect.tap(sync.update),
           Effect.map(({ answers }) => answers),
-          Effect.tap((answers) =>
+          Effect.tap((results) =>
             Effect.forEach(
-              answers,
+              results,
               ({ tag, wait }, index) =>
-                tag === "granted" ? contact.granted(asking[index]?.requests ?? 0, wait) : Effect.void,
+                tag === "granted" ? sync.recordGrant(requests[index]?.requests ?? 0, wait) : Effect.void,
               { discard: true }
             )
           )
         )
       )
 
-    const answered = (waiter: Waiter, exit: Exit.Exit<Answer, RateLimitError | RedisError>): Effect.Effect<boolean> =>
+    const complete = (
+      waiter: Waiter,
+      exit: Exit.Exit<AcquireResult, RateLimitError | RedisError>
+    ): Effect.Effect<boolean> =>
       Effect.flatMap(
-        Ref.modify(line, (line) => Line.leave(line, waiter)),
-        (isThere) => (isThere ? Deferred.done(waiter.answer, exit) : Effect.succeed(false))
+        Ref.modify(queue, (queue) => Queue.remove(queue, waiter)),
+        (isQueued) => (isQueued ? Deferred.done(waiter.result, exit) : Effect.succeed(false))
       )
 
-    const withdraw = (wish: Wish): Effect.Effect<void> => contact.tell((epoch) => steps.withdraw(epoch, [wish]))
+    const withdraw = (request: AcquireRequest): Effect.Effect<void> =>
+      sync.send((epoch) => scripts.withdraw(epoch, [request]))
 
-    const expire = (now: number): Effect.Effect<void> =>
+    const failExpired = (now: number): Effect.Effect<void> =>
       Effect.flatMap(
-        Ref.modify(line, (line) => Line.expired(line, now)),
+        Ref.modify(queue, (queue) => Queue.takeExpired(queue, now)),
         (waiters) =>
-          Effect.forEach(waiters, ({ allowed, answer }) => Deferred.fail(answer, refusals.waitedEnough(allowed)), {
+          Effect.forEach(waiters, ({ maxWait, result }) => Deferred.fail(result, refusals.waitedEnough(maxWait)), {
             discard: true
           })
       )
 
-    /** When to ask again for one that got nothing, in milliseconds. */
-    const pauseOf = (waiter: Waiter, { tag, wait }: Answer, now: number): Effect.Effect<number> =>
+    /** The pause before the next request for a waiter, in milliseconds. */
+    const pauseOf = (waiter: Waiter, { tag, wait }: AcquireResult, now: number): Effect.Effect<number> =>
       tag === "crowded"
-        ? Random.nextRange(shortest, longest)
-        : Effect.succeed(Math.min(Math.max(wait, 1), Math.max(1, waiter.position.at - now), calm))
+        ? Random.nextRange(minPause, maxPause)
+        : Effect.succeed(Math.min(Math.max(wait, 1), Math.max(1, waiter.position.at - now), longestPause))
 
-    const settled = (waiter: Waiter, answer: Answer): Effect.Effect<boolean> => {
-      switch (answer.tag) {
+    const settle = (waiter: Waiter, result: AcquireResult): Effect.Effect<boolean> => {
+      switch (result.tag) {
         case "granted":
-          return Effect.tap(answered(waiter, Exit.succeed(answer)), (isThere) =>
-            isThere ? Effect.void : withdraw(waiter.wish)
+          return Effect.tap(complete(waiter, Exit.succeed(result)), (isQueued) =>
+            isQueued ? Effect.void : withdraw(waiter.request)
           )
         case "late":
-          return answered(waiter, Exit.fail(refusals.tooLong(answer.wait, waiter.allowed)))
+          return complete(waiter, Exit.fail(refusals.tooLong(result.wait, waiter.maxWait)))
         default:
           return Effect.succeed(false)
       }
     }
 
-    /** Asks for the first of those who wait, and says when to ask again, in milliseconds. */
+    /** Sends the requests of the first waiters. Returns the pause until the next round, in milliseconds. */
     const round: Effect.Effect<number, RedisError> = Effect.gen(function* () {
       const clock = yield* Effect.clock
-      yield* expire(MonotonicClock.now(clock))
-      const [waiters, isWhole] = Line.first(yield* Ref.get(line), together)
+      yield* failExpired(MonotonicClock.now(clock))
+      const [waiters, isComplete] = Queue.first(yield* Ref.get(queue), batchSize)
       if (waiters.length === 0) return Infinity
       const now = MonotonicClock.now(clock)
-      const answers = yield* ask(
-        waiters.map((waiter) => asking(waiter, now)),
-        isWhole
+      const results = yield* acquireBatch(
+        waiters.map((waiter) => timedRequest(waiter, now)),
+        isComplete
       )
       for (const [index, waiter] of waiters.entries()) {
-        const answer = answers[index]
-        if (answer === undefined) break
-        yield* settled(waiter, answer)
-        if (answer.tag === "busy" || answer.tag === "crowded") {
-          const { earliest } = yield* Ref.get(line)
-          return Math.min(yield* pauseOf(waiter, answer, now), Math.max(1, earliest - now))
+        const result = results[index]
+        if (result === undefined) break
+        yield* settle(waiter, result)
+        if (result.tag === "busy" || result.tag === "crowded") {
+          const { earliest } = yield* Ref.get(queue)
+          return Math.min(yield* pauseOf(waiter, result, now), Math.max(1, earliest - now))
         }
       }
       return 0
     })
 
-    const failed = (error: RedisError): Effect.Effect<number> =>
-      Effect.flatMap(Ref.get(line), (now) =>
+    const failAll = (error: RedisError): Effect.Effect<number> =>
+      Effect.flatMap(Ref.get(queue), (queue) =>
         Effect.as(
-          Effect.forEach(Line.first(now, Infinity)[0], (waiter) => answered(waiter, Exit.fail(error)), {
+          Effect.forEach(Queue.first(queue, Infinity)[0], (waiter) => complete(waiter, Exit.fail(error)), {
             discard: true
           }),
           Infinity
@@ -155,63 +162,66 @@ export const make = ({ contact, refusals, steps }: Terms): Effect.Effect<Waiters
       )
 
     yield* Effect.addFinalizer(() =>
-      failed(new RedisError({ reason: "connection", script: "rate limiter: acquire", detail: "the limiter is closed" }))
+      failAll(
+        new RedisError({ reason: "connection", script: "rate limiter: acquire", detail: "the limiter is closed" })
+      )
     )
     yield* inBackground(
       Effect.forever(
-        Effect.flatMap(Effect.uninterruptible(Effect.zipRight(bell.close, Effect.catchAll(round, failed))), (pause) =>
-          pause === Infinity ? bell.await : Effect.timeoutOption(bell.await, Math.ceil(pause))
+        Effect.flatMap(
+          Effect.uninterruptible(Effect.zipRight(wakeup.close, Effect.catchAll(round, failAll))),
+          (pause) => (pause === Infinity ? wakeup.await : Effect.timeoutOption(wakeup.await, Math.ceil(pause)))
         )
       )
     )
 
-    /** Who goes leaves the line, or gives back what it got in the same moment. */
-    const leave = (waiter: Waiter): Effect.Effect<void> =>
+    /** Removes an interrupted waiter, or gives back what it has just received. */
+    const cancel = (waiter: Waiter): Effect.Effect<void> =>
       Effect.flatMap(
-        Ref.modify(line, (now) => Line.leave(now, waiter)),
-        (isThere) =>
-          isThere
+        Ref.modify(queue, (queue) => Queue.remove(queue, waiter)),
+        (isQueued) =>
+          isQueued
             ? Effect.void
-            : Effect.matchEffect(Deferred.await(waiter.answer), {
-                onSuccess: () => withdraw(waiter.wish),
+            : Effect.matchEffect(Deferred.await(waiter.result), {
+                onSuccess: () => withdraw(waiter.request),
                 onFailure: () => Effect.void
               })
       )
 
-    const stand = (waiter: Waiter): Effect.Effect<Answer, RateLimitError | RedisError> =>
+    const waitInQueue = (waiter: Waiter): Effect.Effect<AcquireResult, RateLimitError | RedisError> =>
       Effect.zipRight(
-        Ref.update(line, (now) => Line.join(now, waiter)),
+        Ref.update(queue, (queue) => Queue.add(queue, waiter)),
         Effect.zipRight(
-          bell.open,
-          Effect.onInterrupt(Effect.interruptible(Deferred.await(waiter.answer)), () => leave(waiter))
+          wakeup.open,
+          Effect.onInterrupt(Effect.interruptible(Deferred.await(waiter.result)), () => cancel(waiter))
         )
       )
 
-    const take: Waiters["take"] = ({ aging, allowed, wish }) =>
+    const take: Waiters["take"] = ({ aging, maxWait, request }) =>
       Effect.gen(function* () {
         const clock = yield* Effect.clock
         const arrivedAt = MonotonicClock.now(clock)
-        const ticket = yield* Ref.modify(line, Line.arrive)
-        const answer = yield* Deferred.make<Answer, RateLimitError | RedisError>()
-        const waiter: Waiter = { wish, position: { at: arrivedAt + aging, ticket }, arrivedAt, allowed, answer }
-        if (Line.isAhead(yield* Ref.get(line), arrivedAt + aging)) return yield* stand(waiter)
-        const [first] = yield* ask([asking(waiter, arrivedAt)], false)
+        const ticket = yield* Ref.modify(queue, Queue.nextArrival)
+        const result = yield* Deferred.make<AcquireResult, RateLimitError | RedisError>()
+        const waiter: Waiter = { request, position: { at: arrivedAt + aging, ticket }, arrivedAt, maxWait, result }
+        if (Queue.hasWaiterBefore(yield* Ref.get(queue), arrivedAt + aging)) return yield* waitInQueue(waiter)
+        const [first] = yield* acquireBatch([timedRequest(waiter, arrivedAt)], false)
         if (first?.tag === "granted") return first
-        return first?.tag === "late" ? yield* refusals.tooLong(first.wait, allowed) : yield* stand(waiter)
+        return first?.tag === "late" ? yield* refusals.tooLong(first.wait, maxWait) : yield* waitInQueue(waiter)
       })
 
     return {
       take,
-      tryTake: (wish) =>
-        Effect.flatMap(Ref.get(line), (now) =>
-          Line.size(now) > 0
+      tryTake: (request) =>
+        Effect.flatMap(Ref.get(queue), (queue) =>
+          Queue.size(queue) > 0
             ? Effect.succeed(false)
             : Effect.map(
-                ask([{ ...wish, allowed: 0, waited: 0, books: false }], false),
+                acquireBatch([{ ...request, allowed: 0, waited: 0, books: false }], false),
                 ([first]) => first?.tag === "granted"
               )
         ),
-      ring: Effect.flatMap(Ref.get(line), (now) => (Line.size(now) === 0 ? Effect.void : bell.open)),
-      waiting: Effect.map(Ref.get(line), Line.size)
+      notify: Effect.flatMap(Ref.get(queue), (queue) => (Queue.size(queue) === 0 ? Effect.void : wakeup.open)),
+      waiting: Effect.map(Ref.get(queue), Queue.size)
     }
   })

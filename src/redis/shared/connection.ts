@@ -1,35 +1,36 @@
-/** The package `ioredis` as this library wants it: no queue behind a lost connection, nothing sent twice, nothing told of secrets. */
+/** Connections of `ioredis` without a queue behind a lost connection, without resending, and with secrets masked in errors. */
 import type { Scope } from "effect"
 import { Effect, Redacted } from "effect"
 import type { Cluster, RedisOptions } from "ioredis"
 import { Redis as Client } from "ioredis"
+import { longestTimer } from "../../internal/clock.js"
 
 export interface Connection {
-  /** Runs a script by its hash where it is known, else by its text. */
+  /** Runs a script by its hash when Redis has it cached, else by its text. */
   readonly evaluate: (
     script: string,
-    known: boolean,
+    isCached: boolean,
     keys: ReadonlyArray<string>,
     args: ReadonlyArray<string | number>
   ) => Promise<unknown>
   /** Ends when the connection breaks. */
   readonly lost: Effect.Effect<string>
-  /** Why Redis refuses the login, and what to do, for as long as it does. */
+  /** Why Redis refuses the login, and what to do; undefined when it does not. */
   readonly refusal: () => string | undefined
-  /** The text without what is secret of the connection. */
+  /** Replaces the secrets of the connection in a text. */
   readonly masked: (text: string) => string
 }
 
-/** Why there is no reply. */
-export interface NoReply {
+/** Why a command failed. */
+export interface CommandFailure {
   readonly reason: "connection" | "timeout" | "script"
-  /** The first word of Redis's own error, such as `NOSCRIPT`; empty where it gave none. */
+  /** The code of an error of Redis, such as `NOSCRIPT`; empty when there is none. */
   readonly code: string
   readonly detail: string
 }
 
-/** Errors with which a Redis says that it is of no use now, whatever it is asked. From its source, `server.c` and `cluster.c`. */
-const useless: ReadonlySet<string> = new Set([
+/** Error codes of a Redis that executes no command for now. From its source, `server.c` and `cluster.c`. */
+const unavailableCodes: ReadonlySet<string> = new Set([
   "BUSY",
   "CLUSTERDOWN",
   "LOADING",
@@ -44,28 +45,28 @@ const useless: ReadonlySet<string> = new Set([
   "WRONGPASS"
 ])
 
-/** From `acl.c` and `server.c` of Redis; Redis 5 and earlier say "ERR invalid password". */
+/** From `acl.c` and `server.c` of Redis; Redis 5 and earlier reply "ERR invalid password". */
 const isLoginRefused = (detail: string): boolean => /^(NOAUTH|WRONGPASS|ERR invalid password)\b/.test(detail)
 
-const adviceOnLogin = (detail: string): string =>
+const loginAdvice = (detail: string): string =>
   `the login is refused: ${detail.replace(/\.?$/, ".")} Set the right user name and password in the URL ` +
   "(redis://user:password@host:6379) or in the options of the client."
 
-const refused = (error: unknown): NoReply => {
+const failureOf = (error: unknown): CommandFailure => {
   const detail = error instanceof Error ? error.message : String(error)
-  // What Redis itself answers is a `ReplyError`; all else is of the connection.
+  // Errors of Redis are `ReplyError`s; all others are errors of the connection.
   if (!(error instanceof Error && error.name === "ReplyError")) return { reason: "connection", code: "", detail }
   const code = /^[A-Z]+(?= )/.exec(detail)?.[0] ?? ""
   return {
-    reason: useless.has(code) ? "connection" : "script",
+    reason: unavailableCodes.has(code) ? "connection" : "script",
     code,
-    detail: isLoginRefused(detail) ? adviceOnLogin(detail) : detail
+    detail: isLoginRefused(detail) ? loginAdvice(detail) : detail
   }
 }
 
 /**
- * Runs `expired` after so many milliseconds, unless it is cancelled before. A process that was busy itself for so long first reads
- * what has come meanwhile.
+ * Runs `expired` after `millis`, unless it is cancelled. `setImmediate` lets a process whose event loop was blocked read replies
+ * that have already arrived.
  */
 const deadline = (millis: number, expired: () => void): (() => void) => {
   let isCancelled = false
@@ -80,18 +81,18 @@ const deadline = (millis: number, expired: () => void): (() => void) => {
   }
 }
 
-/** Waits so many milliseconds for a reply, and no longer, also where it cannot be interrupted. */
-export const reply = <A>(ask: () => Promise<A>, timeout: number): Effect.Effect<A, NoReply> =>
+/** Waits at most `timeout` milliseconds for a reply, also in an uninterruptible region. */
+export const awaitReply = <A>(send: () => Promise<A>, timeout: number): Effect.Effect<A, CommandFailure> =>
   Effect.async((resume) => {
-    const late: NoReply = { reason: "timeout", code: "", detail: `no reply within ${timeout} ms` }
-    const cancel = deadline(timeout, () => resume(Effect.fail(late)))
-    const answered = (exit: Effect.Effect<A, NoReply>) => {
+    const timedOut: CommandFailure = { reason: "timeout", code: "", detail: `no reply within ${timeout} ms` }
+    const cancel = deadline(timeout, () => resume(Effect.fail(timedOut)))
+    const complete = (exit: Effect.Effect<A, CommandFailure>) => {
       cancel()
       resume(exit)
     }
-    ask().then(
-      (value) => answered(Effect.succeed(value)),
-      (error: unknown) => answered(Effect.fail(refused(error)))
+    send().then(
+      (value) => complete(Effect.succeed(value)),
+      (error: unknown) => complete(Effect.fail(failureOf(error)))
     )
     return Effect.sync(cancel)
   })
@@ -102,21 +103,23 @@ const connection = (
   refusal: Connection["refusal"]
 ): Connection => ({
   refusal,
-  evaluate: (script, known, keys, args) =>
-    known ? client.evalsha(script, keys.length, ...keys, ...args) : client.eval(script, keys.length, ...keys, ...args),
+  evaluate: (script, isCached, keys, args) =>
+    isCached
+      ? client.evalsha(script, keys.length, ...keys, ...args)
+      : client.eval(script, keys.length, ...keys, ...args),
   lost: Effect.async((resume) => {
-    const closed = () => resume(Effect.succeed("the connection is closed"))
-    client.once("close", closed)
-    return Effect.sync(() => client.off("close", closed))
+    const onClose = () => resume(Effect.succeed("the connection is closed"))
+    client.once("close", onClose)
+    return Effect.sync(() => client.off("close", onClose))
   }),
   masked: (text) => secrets.reduce((masked, secret) => masked.replaceAll(secret, "<redacted>"), text)
 })
 
-/** Without `socketTimeout`: its timer is of the client and not of the socket, and would close the connection that comes after. */
-const ours = ({ socketTimeout: _, ...options }: RedisOptions, timeout: number): RedisOptions => ({
+/** Without `socketTimeout`: its timer belongs to the client and not to the socket, and would close the next connection. */
+const clientOptions = ({ socketTimeout: _, ...options }: RedisOptions, timeout: number): RedisOptions => ({
   connectTimeout: timeout,
   retryStrategy: (times) => Math.min(50 * 2 ** Math.min(times, 10), 1000),
-  // The node is no longer the one that takes writes: the next connection may find the one that does.
+  // The node does not accept writes any more: the next connection may reach the one that does.
   reconnectOnError: (error) => error.message.startsWith("READONLY"),
   ...options,
   lazyConnect: true,
@@ -128,11 +131,11 @@ const ours = ({ socketTimeout: _, ...options }: RedisOptions, timeout: number): 
 
 const secretsOf = (url: string | undefined, options: RedisOptions): ReadonlyArray<string> => {
   const inUrl = /^[^:/?#]+:\/\/[^@/?#]*?:([^@]*)@/.exec(url ?? "")?.[1]
-  const found = [url, inUrl, inUrl === undefined ? undefined : decoded(inUrl), options.password]
-  return found.flatMap((secret) => (typeof secret === "string" && secret !== "" ? [secret] : []))
+  const candidates = [url, inUrl, inUrl === undefined ? undefined : percentDecoded(inUrl), options.password]
+  return candidates.flatMap((secret) => (typeof secret === "string" && secret !== "" ? [secret] : []))
 }
 
-const decoded = (text: string): string => {
+const percentDecoded = (text: string): string => {
   try {
     return decodeURIComponent(text)
   } catch {
@@ -141,12 +144,12 @@ const decoded = (text: string): string => {
 }
 
 /**
- * Gives a connection up for a new one where the handshake or a command has no reply within `limit` milliseconds. Each timer closes the
- * socket that it was started for, and no other.
+ * Closes a connection when the handshake or a command has no reply within `limit` milliseconds, so that `ioredis` opens a new
+ * one. Each timer closes only the socket that it was started for.
  */
 const withReplyLimit = (client: Client, limit: number, evaluate: Connection["evaluate"]): Connection["evaluate"] => {
   const watch = () => {
-    // Absent for as long as no connection has been tried, as with a sentinel that is not found.
+    // Undefined until a connection has been tried, for example when a sentinel is not found.
     const stream: Client["stream"] | undefined = client.stream
     return deadline(limit, () => stream?.destroy())
   }
@@ -162,13 +165,13 @@ const withReplyLimit = (client: Client, limit: number, evaluate: Connection["eva
 }
 
 /**
- * The login that Redis refuses, until it is accepted. `ioredis` only emits it, and fails commands with what follows from it. Other
- * errors that it emits fail a command too, or are told by the loss of the connection; it would print them if nobody listened.
+ * Remembers a refused login until one is accepted. `ioredis` emits the refusal as an event, and fails commands with consequences
+ * of it. Its other error events also fail a command or close the connection; the listener keeps `ioredis` from printing them.
  */
 const refusalOf = (client: Client): Connection["refusal"] => {
   let refusal: string | undefined
   client.on("error", ({ message }) => {
-    if (isLoginRefused(message)) refusal = adviceOnLogin(message)
+    if (isLoginRefused(message)) refusal = loginAdvice(message)
   })
   client.on("ready", () => {
     refusal = undefined
@@ -177,36 +180,36 @@ const refusalOf = (client: Client): Connection["refusal"] => {
 }
 
 /**
- * Disconnects, and leaves no timer of `ioredis` behind. All commands are answered or given up by then, so a socket whose other end
- * does not close it is destroyed at once (`disconnectTimeout`), by a timer that fires before the one that is set after it here.
+ * Disconnects and leaves no timer of `ioredis` behind. All commands have ended by then, so `ioredis` destroys a socket that the
+ * other side does not close at once (`disconnectTimeout`), by a timer that fires before the one that is started after it here.
  */
-const closed = (client: Client): Effect.Effect<void> =>
+const disconnect = (client: Client): Effect.Effect<void> =>
   Effect.async((resume) => {
     client.disconnect()
     setTimeout(() => resume(Effect.void), 0)
   })
 
-/** A connection that is closed with the scope. It is tried for `timeout` milliseconds at most before this returns. */
+/** Opens a connection that is closed with the scope. Waits for it for at most `timeout` milliseconds. */
 export const open = (
-  from: string | Redacted.Redacted<string> | undefined,
+  configuredUrl: string | Redacted.Redacted<string> | undefined,
   options: RedisOptions,
   timeout: number
 ): Effect.Effect<Connection, never, Scope.Scope> =>
   Effect.gen(function* () {
-    const url = Redacted.isRedacted(from) ? Redacted.value(from) : from
+    const url = Redacted.isRedacted(configuredUrl) ? Redacted.value(configuredUrl) : configuredUrl
     const client = yield* Effect.acquireRelease(
       Effect.sync(() => {
-        const all = ours(options, timeout)
+        const all = clientOptions(options, timeout)
         return url === undefined ? new Client(all) : new Client(url, all)
       }),
-      closed
+      disconnect
     )
     const self = connection(client, secretsOf(url, options), refusalOf(client))
-    const evaluate = withReplyLimit(client, options.socketTimeout ?? Math.min(3 * timeout, 2 ** 31 - 1), self.evaluate)
-    // Whether it is there is for the first probe to say.
-    yield* Effect.ignore(reply(() => client.connect(), timeout))
+    const evaluate = withReplyLimit(client, options.socketTimeout ?? Math.min(3 * timeout, longestTimer), self.evaluate)
+    // The first probe shows whether the connection works.
+    yield* Effect.ignore(awaitReply(() => client.connect(), timeout))
     return { ...self, evaluate }
   })
 
-/** A connection that is somebody else's, who hears of its errors himself. */
+/** Wraps a client of the user, who handles its error events and closes it. */
 export const borrow = (client: Client | Cluster): Connection => connection(client, [], () => undefined)

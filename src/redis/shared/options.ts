@@ -1,21 +1,21 @@
-/** What all that processes share is told in one way: its name, its leases, and what is done while Redis is away. */
+/** Checks the options that all shared services have: name, lease time, and behavior while Redis is away. */
 import { Duration, Option } from "effect"
 
-interface Given {
+interface SharedOptions {
   readonly name: string
   readonly leaseTime?: Duration.DurationInput
   readonly whenAway?: "fail" | { readonly share: number }
 }
 
-export interface Terms {
+export interface CheckedOptions {
   /** In milliseconds. */
   readonly leaseTime: number
-  /** Which share this process may use while Redis is away, or one by the number of processes, or none. */
+  /** The share of this process while Redis is away; `"even"` divides by the number of processes, undefined fails. */
   readonly share: number | "even" | undefined
   readonly faults: ReadonlyArray<string>
 }
 
-export const read = ({ leaseTime: lease = "30 seconds", name, whenAway }: Given): Terms => {
+export const read = ({ leaseTime: lease = "30 seconds", name, whenAway }: SharedOptions): CheckedOptions => {
   const faults: Array<string> = []
   const leaseTime = Option.getOrElse(Option.map(Duration.decodeUnknown(lease), Duration.toMillis), () => 0)
   if (!(leaseTime > 0 && leaseTime < Infinity)) faults.push("leaseTime: expected a positive and finite duration")

@@ -1,42 +1,42 @@
-/** What a process still has to tell Redis: in its order, and later where Redis is away. */
+/** A queue of messages to Redis that could not be sent, in order. */
 import { Chunk, Effect, Ref } from "effect"
 import type { RedisError } from "../model.js"
 
 export type Message = Effect.Effect<unknown, RedisError>
 
 export interface Outbox {
-  /** Tells something now, and where that cannot be done, later. */
-  readonly tell: (message: Message) => Effect.Effect<void>
-  /** Tells something when it is next flushed. */
-  readonly later: (message: Message) => Effect.Effect<void>
-  /** Tells what is still to be told, as far as it can. */
+  /** Sends a message now, or enqueues it when Redis is away. */
+  readonly send: (message: Message) => Effect.Effect<void>
+  /** Enqueues a message for the next flush. */
+  readonly enqueue: (message: Message) => Effect.Effect<void>
+  /** Sends the pending messages until one fails for want of a connection. */
   readonly flush: Effect.Effect<void, RedisError>
 }
 
-/** The most that is remembered while Redis is away. */
-const memory = 10_000
+/** The greatest number of pending messages; the oldest are dropped beyond it. */
+const maxPending = 10_000
 
-/** `whose` is who tells, for the log. */
-export const make = (whose: string): Effect.Effect<Outbox> =>
-  Effect.map(Ref.make(Chunk.empty<Message>()), (untold): Outbox => {
-    const later: Outbox["later"] = (message) =>
+/** `owner` names the sender in logs. */
+export const make = (owner: string): Effect.Effect<Outbox> =>
+  Effect.map(Ref.make(Chunk.empty<Message>()), (pending): Outbox => {
+    const enqueue: Outbox["enqueue"] = (message) =>
       Effect.flatMap(
-        Ref.modify(untold, (messages) => {
+        Ref.modify(pending, (messages) => {
           const all = Chunk.append(messages, message)
-          return [Chunk.size(all) > memory, Chunk.takeRight(all, memory)]
+          return [Chunk.size(all) > maxPending, Chunk.takeRight(all, maxPending)]
         }),
-        (isTooMuch) =>
-          isTooMuch
-            ? Effect.logWarning(`${whose}: Redis is away, and what it was to be told first is forgotten.`)
+        (isFull) =>
+          isFull
+            ? Effect.logWarning(`${owner}: Redis is away and the queue is full; the oldest message was dropped.`)
             : Effect.void
       )
 
-    // What Redis refuses now it refuses later too.
-    const refused = (error: RedisError) =>
-      Effect.logWarning(`${whose}: Redis could not be told something. ${error.message}`)
+    // A message that Redis rejects once would be rejected again.
+    const logRejected = (error: RedisError) =>
+      Effect.logWarning(`${owner}: Redis rejected a message, which was dropped. ${error.message}`)
 
     const flush: Outbox["flush"] = Effect.flatMap(
-      Ref.modify(untold, (messages) => [Chunk.head(messages), Chunk.drop(messages, 1)]),
+      Ref.modify(pending, (messages) => [Chunk.head(messages), Chunk.drop(messages, 1)]),
       (message) =>
         message._tag === "None"
           ? Effect.void
@@ -44,17 +44,17 @@ export const make = (whose: string): Effect.Effect<Outbox> =>
               onSuccess: () => flush,
               onFailure: (error) =>
                 error.reason === "script"
-                  ? Effect.zipRight(refused(error), flush)
-                  : Effect.zipRight(Ref.update(untold, Chunk.prepend(message.value)), Effect.fail(error))
+                  ? Effect.zipRight(logRejected(error), flush)
+                  : Effect.zipRight(Ref.update(pending, Chunk.prepend(message.value)), Effect.fail(error))
             })
     )
 
     return {
       flush: Effect.uninterruptible(flush),
-      later,
-      tell: (message) =>
+      enqueue,
+      send: (message) =>
         Effect.catchAll(Effect.asVoid(message), (error) =>
-          error.reason === "script" ? refused(error) : later(message)
+          error.reason === "script" ? logRejected(error) : enqueue(message)
         )
     }
   })

@@ -6,14 +6,17 @@ import { Schema } from "effect"
 /** SHA-1 hex digest, by which Redis identifies a script. */
 const sha1 = (text: string): string => createHash("sha1").update(text).digest("hex")
 
-/** The time as Redis has it, in milliseconds since the epoch with fractions: the only clock that all processes share. */
+/**
+ * Lua that sets `now` to the time of Redis, in milliseconds since the epoch with fractions: the one clock that all processes
+ * share.
+ */
 export const redisTime = `
 local time = redis.call("TIME")
 local now = time[1] * 1000 + time[2] / 1000
 `
 
 /**
- * A step in Lua, and what it replies. It must take the time from `redis.call("TIME")` alone, and write to `KEYS` alone.
+ * A Lua script and the schema of its reply. A script must take the time from `redis.call("TIME")` and write only to `KEYS`.
  *
  * @since 0.1.0
  * @category model
@@ -21,13 +24,13 @@ local now = time[1] * 1000 + time[2] / 1000
 export interface Script<A> {
   readonly name: string
   readonly lua: string
-  /** Under which Redis has it, once it has been run. */
+  /** The hash by which Redis identifies the script once it has run. */
   readonly sha: string
   readonly decode: (reply: unknown) => Effect.Effect<A, ParseResult.ParseError>
 }
 
 /**
- * Make it once, where the module is loaded.
+ * Makes a script. Make it once, when the module is loaded, because it hashes the text.
  *
  * @since 0.1.0
  * @category constructors
@@ -35,7 +38,7 @@ export interface Script<A> {
 export const script = <A, I>(options: {
   readonly name: string
   readonly lua: string
-  /** What Redis replies: numbers are whole, tables arrays, and `nil` is `null`. */
+  /** The reply of Redis: numbers are integers, tables are arrays, and `nil` is `null`. */
   readonly reply: Schema.Schema<A, I>
 }): Script<A> => ({
   name: options.name,

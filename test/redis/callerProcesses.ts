@@ -1,4 +1,4 @@
-/** Several processes that call one simulated provider through what they share, and what the provider saw of it. */
+/** Processes that call one simulated provider through a shared Redis, and a provider that records their requests. */
 import { Deferred, Effect, Schema } from "effect"
 import type { Scope } from "effect"
 import { spawn } from "node:child_process"
@@ -6,11 +6,11 @@ import type { ChildProcess } from "node:child_process"
 import { createInterface } from "node:readline"
 import * as SimulatedProvider from "../../src/testing/SimulatedProvider.js"
 import { compiled } from "../support/compiled.js"
-import type { Orders } from "./caller.js"
+import type { CallerOptions } from "./callerProgram.js"
 
 const Line = Schema.parseJson(
   Schema.Union(
-    Schema.Literal("begun"),
+    Schema.Literal("started"),
     Schema.Struct({ answered: Schema.Number, failed: Schema.Record({ key: Schema.String, value: Schema.Number }) })
   )
 )
@@ -18,70 +18,72 @@ const Line = Schema.parseJson(
 export type Report = Exclude<typeof Line.Type, string>
 
 export interface Caller {
-  readonly begun: Effect.Effect<void>
-  /** Ends with what came of its calls; `undefined` for one that was killed. */
+  readonly started: Effect.Effect<void>
+  /** Ends with the counts of its calls; `undefined` for a killed process. */
   readonly report: Effect.Effect<Report | undefined>
-  /** Kills it, and ends when it is gone. */
+  /** Kills the process, and ends when it has exited. */
   readonly kill: Effect.Effect<void>
 }
 
-/** The program of a caller. */
-export const program: Effect.Effect<string, never, Scope.Scope> = compiled(new URL("caller.ts", import.meta.url))
+/** The path of the compiled caller program. */
+export const program: Effect.Effect<string, never, Scope.Scope> = compiled(new URL("callerProgram.ts", import.meta.url))
 
-export const caller = (program: string, orders: Orders): Effect.Effect<Caller, never, Scope.Scope> =>
+export const caller = (program: string, options: CallerOptions): Effect.Effect<Caller, never, Scope.Scope> =>
   Effect.gen(function* () {
-    const begun = yield* Deferred.make<void>()
+    const started = yield* Deferred.make<void>()
     const report = yield* Deferred.make<Report | undefined>()
-    const gone = yield* Deferred.make<void>()
+    const exited = yield* Deferred.make<void>()
     const child: ChildProcess = yield* Effect.acquireRelease(
       Effect.sync(() =>
-        spawn(process.execPath, [program, JSON.stringify(orders)], { stdio: ["ignore", "pipe", "inherit"] })
+        spawn(process.execPath, [program, JSON.stringify(options)], { stdio: ["ignore", "pipe", "inherit"] })
       ),
       (child) => Effect.sync(() => child.kill("SIGKILL"))
     )
     child.once("exit", () => {
       Deferred.unsafeDone(report, Effect.succeed(undefined))
-      Deferred.unsafeDone(begun, Effect.void)
-      Deferred.unsafeDone(gone, Effect.void)
+      Deferred.unsafeDone(started, Effect.void)
+      Deferred.unsafeDone(exited, Effect.void)
     })
     if (child.stdout !== null) {
       createInterface(child.stdout).on("line", (text) => {
         const line = Schema.decodeUnknownOption(Line)(text)
         if (line._tag === "None") return
-        if (line.value === "begun") Deferred.unsafeDone(begun, Effect.void)
+        if (line.value === "started") Deferred.unsafeDone(started, Effect.void)
         else Deferred.unsafeDone(report, Effect.succeed(line.value))
       })
     }
     return {
-      begun: Deferred.await(begun),
+      started: Deferred.await(started),
       report: Deferred.await(report),
       kill: Effect.zipRight(
         Effect.sync(() => child.kill("SIGKILL")),
-        Deferred.await(gone)
+        Deferred.await(exited)
       )
     }
   })
 
-/** What a provider saw: when each request came, in milliseconds, and the most that were in flight at once. */
-export interface Witness {
+/** A provider that records the arrival of each request, in milliseconds, and the maximum in flight. */
+export interface RecordingProvider {
   readonly baseUrl: string
   readonly arrivals: ReadonlyArray<number>
-  readonly mostInFlight: () => number
+  readonly maxInFlight: () => number
   readonly inFlight: Effect.Effect<number>
-  /** The most that were in flight at once on any one key, in all that is over. */
-  readonly mostOnAnyKey: Effect.Effect<number>
+  /** The maximum in flight on one key, over all ended requests. */
+  readonly maxInFlightOnAnyKey: Effect.Effect<number>
 }
 
-export const witness = (latency: SimulatedProvider.Delay): Effect.Effect<Witness, never, Scope.Scope> =>
+export const recordingProvider = (
+  latency: SimulatedProvider.Delay
+): Effect.Effect<RecordingProvider, never, Scope.Scope> =>
   Effect.gen(function* () {
     const arrivals: Array<number> = []
     let count = (): number => 0
-    let most = 0
+    let max = 0
     const provider = yield* SimulatedProvider.make({
       latency,
       faults: () => {
         arrivals.push(performance.now())
-        most = Math.max(most, count())
+        max = Math.max(max, count())
         return undefined
       }
     })
@@ -89,35 +91,35 @@ export const witness = (latency: SimulatedProvider.Delay): Effect.Effect<Witness
     return {
       baseUrl: provider.baseUrl,
       arrivals,
-      mostInFlight: () => most,
+      maxInFlight: () => max,
       inFlight: provider.inFlight,
-      mostOnAnyKey: Effect.map(provider.log, mostAtOnce)
+      maxInFlightOnAnyKey: Effect.map(provider.log, maxConcurrentOnAnyKey)
     }
   })
 
-const mostAtOnce = (log: ReadonlyArray<SimulatedProvider.Exchange>): number => {
+const maxConcurrentOnAnyKey = (log: ReadonlyArray<SimulatedProvider.Exchange>): number => {
   const inFlight = new Map<string, number>()
-  let most = 0
+  let max = 0
   const steps = log.flatMap(({ duration, keyId, startedAt }) => [
     { at: startedAt, keyId, by: 1 },
     { at: startedAt + duration, keyId, by: -1 }
   ])
-  // Times are whole milliseconds: of one that ends and one that begins in the same, the end was first.
+  // Times are whole milliseconds: an end sorts before a start in the same millisecond.
   for (const { by, keyId } of steps.toSorted((one, other) => one.at - other.at || one.by - other.by)) {
     const now = (inFlight.get(keyId) ?? 0) + by
     inFlight.set(keyId, now)
-    most = Math.max(most, now)
+    max = Math.max(max, now)
   }
-  return most
+  return max
 }
 
-/** The most requests of any window of so many milliseconds. */
-export const mostWithin = (arrivals: ReadonlyArray<number>, window: number): number => {
-  let most = 0
+/** The greatest number of requests in a window of `window` milliseconds. */
+export const maxWithin = (arrivals: ReadonlyArray<number>, window: number): number => {
+  let max = 0
   let first = 0
   for (const [index, at] of arrivals.entries()) {
     while (at - (arrivals[first] ?? at) >= window) first++
-    most = Math.max(most, index - first + 1)
+    max = Math.max(max, index - first + 1)
   }
-  return most
+  return max
 }
