@@ -33,8 +33,8 @@ const held = ({ status }: LLM.Service) =>
 
 const nothing = { keys: 0, places: 0, tokens: 0 }
 
-describe("nothing is kept", () => {
-  it.effect("by a call whose tracer dies", () =>
+describe("release after defects", () => {
+  it.effect("releases key, permit and tokens when the tracer throws", () =>
     Effect.gen(function* () {
       const llm = yield* make(keys)
       const native = yield* Effect.tracer
@@ -54,7 +54,7 @@ describe("nothing is kept", () => {
     })
   )
 
-  it.effect("of the limiter by a call whose pool dies of taking its key back", () =>
+  it.effect("releases permit and tokens of the limiter when the key pool dies in `settle`", () =>
     Effect.gen(function* () {
       const broken = Layer.effect(
         KeyPool.KeyPool,

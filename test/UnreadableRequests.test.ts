@@ -136,7 +136,7 @@ const requests: Readonly<Record<string, readonly [request: () => ChatRequest.Inp
 const plainMetadata: { readonly metadata: Record<string, string> } = { metadata: JSON.parse(deepJson(20_000)) }
 
 describe.each(Object.entries(middlewares))("with %s", (_, middleware) => {
-  it.scoped("a request that cannot be read is an InvalidRequestError that names the field", () =>
+  it.scoped("fails an unreadable request with an InvalidRequestError that names the field", () =>
     Effect.gen(function* () {
       const llm = yield* Effect.flatMap(answering(whole({ content: "yes" })), middleware)
       for (const [what, [request, field]] of Object.entries(requests)) {
@@ -157,8 +157,8 @@ describe.each(Object.entries(middlewares))("with %s", (_, middleware) => {
   )
 })
 
-describe("a request without a value", () => {
-  it.effect("is a typed error of the accessors and of what is built on them", () =>
+describe("request that is null", () => {
+  it.effect("accessors and programs fail with an InvalidRequestError when the request is null", () =>
     Effect.gen(function* () {
       const llm = yield* answering(whole({ content: "yes" }))
       const tool = Tool.make("f", {
@@ -182,8 +182,8 @@ describe("a request without a value", () => {
   )
 })
 
-describe("an answer that is nested deeper than can be worked with", () => {
-  it.effect("is a MalformedResponseError", () =>
+describe("answer that is nested too deeply", () => {
+  it.effect("fails with a MalformedResponseError when an answer is nested 20,000 levels deep", () =>
     Effect.gen(function* () {
       for (const body of [deepJson(20_000), `{"choices":[{"message":{"content":${deepJson(20_000)}}}]}`]) {
         const llm = yield* answering(body)
@@ -199,7 +199,7 @@ describe("an answer that is nested deeper than can be worked with", () => {
     })
   )
 
-  it.effect("tells a tool loop that the arguments are not valid, and an object that it is none", () =>
+  it.effect("ToolLoop and StructuredOutput fail with a typed error when arguments or answer are nested too deeply", () =>
     Effect.gen(function* () {
       const call = { id: "a", type: "function", function: { name: "f", arguments: deepJson(20_000) } }
       const llm = yield* answering(whole({ content: null, tool_calls: [call] }))
@@ -219,15 +219,15 @@ describe("an answer that is nested deeper than can be worked with", () => {
   )
 })
 
-describe("what is nested deeply", () => {
-  it.effect("is counted without running out of stack", () =>
+describe("deeply nested input of other modules", () => {
+  it.effect("TokenCounter counts a schema nested 20,000 levels deep", () =>
     Effect.gen(function* () {
       const tools = [{ name: "f", parameters: deepSchema(20_000) }]
       expect((yield* TokenCounter.count({ messages, tools }, "m")).tokens).toBeGreaterThan(0)
     })
   )
 
-  it.effect("is refused as the input of a function", () =>
+  it.effect("an LLMFunction fails with an InvalidRequestError when its input is nested too deeply", () =>
     Effect.gen(function* () {
       const llm = yield* answering(whole({ content: "1" }))
       const f = LLMFunction.make({ name: "f", input: Schema.Unknown, output: Schema.Number, prompt: "Count." })

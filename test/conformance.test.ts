@@ -157,21 +157,21 @@ const cuts = ({ body, status, streaming }: Exchange): ReadonlyArray<number> => {
   return continuation < 0 ? even : [...even, continuation]
 }
 
-describe.runIf(folder !== undefined)("recorded traffic reads right", () => {
+describe.runIf(folder !== undefined)("recorded chat traffic", () => {
   for (const exchange of replays) {
     describe(exchange.name, () => {
-      it.scopedLive("as it was sent", () =>
+      it.scopedLive("is read as recorded when it is sent in one piece over a socket", () =>
         Effect.gen(function* () {
           const baseUrl = yield* replaying(exchange)
           expect(yield* faults(exchange, askLLM(exchange, baseUrl))).toEqual([])
         }).pipe(Effect.provide(NodeHttpClient.layerUndici))
       )
-      it.live("dribbled", () =>
+      it.live("is read as recorded when it arrives in 256 pieces", () =>
         Effect.gen(function* () {
           expect(yield* faults(exchange, askLLM(exchange, nowhere))).toEqual([])
         }).pipe(Effect.provide(inMemory(exchange, () => dribbled(exchange.body))))
       )
-      it.live("cut in two", () =>
+      it.live("is read as recorded when it arrives in two pieces", () =>
         Effect.gen(function* () {
           let cut = 0
           const pieces = () => [exchange.body.subarray(0, cut), exchange.body.subarray(cut)]
@@ -195,8 +195,8 @@ const embeddings =
         load(folder, name).map((exchange) => ({ exchange, wire: wireOf(exchange.provider) }))
       )
 
-describe.runIf(folder !== undefined)("recorded embeddings read right", () => {
-  it.each(embeddings)("$exchange.name", ({ exchange, wire }) =>
+describe.runIf(folder !== undefined)("recorded embedding traffic", () => {
+  it.each(embeddings)("reads $exchange.name as recorded", ({ exchange, wire }) =>
     Effect.gen(function* () {
       const baseUrl = yield* replaying(exchange)
       const client = yield* EmbeddingsClient.make({ provider: exchange.provider, baseUrl, embeddings: wire })

@@ -72,7 +72,7 @@ const outcome = <A>(effect: Effect.Effect<A, LLMError>) =>
 describe.concurrent.each(wires)("%s over sockets", (wire) => {
   const answer = { text: "It is twelve o'clock, more or less.", reasoningParts: [] }
 
-  it.scopedLive("a chat and a stream say the same", () =>
+  it.scopedLive("chat and collected chatStream return the same response", () =>
     Effect.gen(function* () {
       const provider = yield* SimulatedProvider.make({
         answer: () => ({
@@ -115,7 +115,7 @@ describe.concurrent.each(wires)("%s over sockets", (wire) => {
   ]
 
   for (const [what, fault, whole, streamed] of faults) {
-    it.scopedLive(`${what} is ${whole} whole and ${streamed} streamed, and leaves nothing behind`, () =>
+    it.scopedLive(`${what} is ${whole} whole and ${streamed} streamed, and releases keys and connections`, () =>
       Effect.gen(function* () {
         const provider = yield* SimulatedProvider.make({ answer: () => answer })
         const options = fault._tag === "Hang" ? quick : once
@@ -130,7 +130,7 @@ describe.concurrent.each(wires)("%s over sockets", (wire) => {
     )
   }
 
-  it.scopedLive("what had arrived before a stream broke is not lost", () =>
+  it.scopedLive("keeps the partial text when a stream breaks", () =>
     Effect.gen(function* () {
       const provider = yield* SimulatedProvider.make({ answer: () => answer })
       const llm = yield* llmAt(provider.baseUrl, { retry: false, timeouts: { idle: "1 second" } }, wire)
@@ -144,7 +144,7 @@ describe.concurrent.each(wires)("%s over sockets", (wire) => {
     }).pipe(Effect.provide(NodeHttpClient.layerUndici))
   )
 
-  it.scopedLive("a client that leaves closes its connection at once, and gives back its key first", () =>
+  it.scopedLive("closes the connection and releases the key when the consumer stops or the call is interrupted", () =>
     Effect.gen(function* () {
       const provider = yield* SimulatedProvider.make({
         // Too long to be over before the client leaves, however late that is.
@@ -163,7 +163,7 @@ describe.concurrent.each(wires)("%s over sockets", (wire) => {
     }).pipe(Effect.provide(NodeHttpClient.layerUndici))
   )
 
-  it.scopedLive("a server that never closes its stream keeps nobody waiting", () =>
+  it.scopedLive("ends a stream at its finish signal when the server never closes it", () =>
     Effect.gen(function* () {
       const provider = yield* SimulatedProvider.make({ answer: () => answer })
       const llm = yield* llmAt(provider.baseUrl, once, wire)
@@ -174,8 +174,8 @@ describe.concurrent.each(wires)("%s over sockets", (wire) => {
   )
 })
 
-describe("chat-completions alone", () => {
-  it.scopedLive("a server that refuses stream_options is asked without them, and from then on", () =>
+describe("chat-completions over sockets", () => {
+  it.scopedLive("sends requests without stream_options after the server has rejected them once", () =>
     Effect.gen(function* () {
       const provider = yield* SimulatedProvider.make({ faults: () => SimulatedProvider.refuseStreamOptions })
       const llm = yield* llmAt(provider.baseUrl, once)
@@ -187,7 +187,7 @@ describe("chat-completions alone", () => {
     }).pipe(Effect.provide(NodeHttpClient.layerUndici))
   )
 
-  it.scopedLive("a model that has stopped is waited for one second at the most, for the usage that may follow", () =>
+  it.scopedLive("waits one second for the usage after the finish reason, then estimates it", () =>
     Effect.gen(function* () {
       const provider = yield* SimulatedProvider.make({ answer: () => "Hi" })
       const llm = yield* llmAt(provider.baseUrl)
@@ -202,8 +202,8 @@ describe("chat-completions alone", () => {
   )
 })
 
-describe("keys over sockets", () => {
-  it.scopedLive("a revoked key costs one call, a limited one rests for its Retry-After, and everyone is answered", () =>
+describe("key pool over sockets", () => {
+  it.scopedLive("answers every call although keys are revoked, rate limited or out of quota, with one call for a revoked key", () =>
     Effect.gen(function* () {
       const provider = yield* SimulatedProvider.make({
         keys: [
@@ -223,7 +223,7 @@ describe("keys over sockets", () => {
   )
 
   it.scopedLive(
-    "three hundred calls and streams with random faults and interruptions leave no key, socket, request or fiber behind",
+    "releases every key, socket, request and fiber after 300 calls with random faults and interruptions",
     () =>
       Effect.gen(function* () {
         const S = SimulatedProvider

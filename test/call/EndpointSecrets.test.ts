@@ -156,9 +156,9 @@ const llmAt = (endpoint: Case["endpoint"]) =>
     Effect.provide(RateLimiter.unlimited)
   )
 
-describe("credentials of an endpoint that its provider echoes are seen nowhere", () => {
+describe("credentials of an endpoint that its provider echoes", () => {
   for (const { endpoint, name, secrets } of cases) {
-    it.scopedLive(`${name}: in errors, statuses, access logs, spans and metrics`, () =>
+    it.scopedLive(`${name}: does not appear in errors, statuses, access logs, spans and metrics`, () =>
       Effect.gen(function* () {
         const lines: Array<string> = []
         const logger = Logger.replace(
@@ -212,7 +212,7 @@ describe("credentials of an endpoint that its provider echoes are seen nowhere",
     )
   }
 
-  it.scopedLive("in the answers, logs and statuses of a gateway, and in the faults of its file", () =>
+  it.scopedLive("credentials do not appear in answers, logs and statuses of a gateway, or in the faults of its file", () =>
     Effect.gen(function* () {
       const entry = {
         model_name: "m",
@@ -272,14 +272,14 @@ describe("credentials of an endpoint that its provider echoes are seen nowhere",
   )
 })
 
-describe("a base URL with credentials", () => {
+describe("base URL with credentials", () => {
   const outcome = (endpoint: Case["endpoint"], answer: Answer) =>
     Effect.gen(function* () {
       const llm = yield* llmAt(endpoint)
       return { error: yield* Effect.flip(llm.chat("?")), info: llm.info }
     }).pipe(Effect.provideServiceEffect(HttpClient.HttpClient, Effect.map(Ref.make(answer), echoing)))
 
-  it.effect("is shown in messages without user info and without the values of its query", () =>
+  it.effect("shows a base URL in messages without user info and query values", () =>
     Effect.gen(function* () {
       const { error, info } = yield* outcome(
         { baseUrl: "http://user-4f7a:pa55-w0rd@provider.test/v1?api_key=q-canary-5f2b&api-version=2024-10-21" },
@@ -291,7 +291,7 @@ describe("a base URL with credentials", () => {
     })
   )
 
-  it.effect("that is no URL is shown without them too", () =>
+  it.effect("shows a base URL that is not a URL without user info and query", () =>
     Effect.gen(function* () {
       const { error } = yield* outcome(
         { baseUrl: "http//user-4f7a:pa55-w0rd@?q-canary-5f2b" },
@@ -302,7 +302,7 @@ describe("a base URL with credentials", () => {
     })
   )
 
-  it.effect("is asked with its query behind the path", () =>
+  it.effect("sends the query of the base URL behind the path", () =>
     Effect.gen(function* () {
       let sent = ""
       const http = HttpClient.make((request, url) => {
@@ -319,7 +319,7 @@ describe("a base URL with credentials", () => {
     })
   )
 
-  it.effect("leaves the values of headers that carry no secrets in the provider's words", () =>
+  it.effect("does not mask values of harmless headers in the provider's message", () =>
     Effect.gen(function* () {
       const { error } = yield* outcome(
         {

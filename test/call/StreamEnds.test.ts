@@ -194,22 +194,22 @@ const positions = (script: Script, step: number): ReadonlyArray<number> => {
   return step === 1 ? even : [...even, signalEnd(script) - 1, signalEnd(script)]
 }
 
-describe("a stream that ends at any byte is a success exactly where its finish signal is complete", () => {
+describe("stream cut at any byte", () => {
   for (const script of scripts) {
-    it.live(`${script.name}: closed at every byte`, () =>
+    it.live(`${script.name}: closed at any byte, succeeds only when the finish signal is complete`, () =>
       Effect.map(faultsOf(script, positions(script, 1), "close", whole), (faults) => expect(faults).toEqual([]))
     )
-    it.live(`${script.name}: reset at every ninth byte`, () =>
+    it.live(`${script.name}: reset at every ninth byte, succeeds only when the finish signal is complete`, () =>
       Effect.map(faultsOf(script, positions(script, 9), "reset", whole), (faults) => expect(faults).toEqual([]))
     )
-    it.live(`${script.name}: sent byte by byte, closed and reset`, () =>
+    it.live(`${script.name}: sent byte by byte, succeeds only when the finish signal is complete`, () =>
       Effect.gen(function* () {
         expect(yield* faultsOf(script, positions(script, 41), "close", dribbled)).toEqual([])
         expect(yield* faultsOf(script, positions(script, 43), "reset", dribbled)).toEqual([])
       })
     )
     it.effect(
-      `${script.name}: a connection that stays open after the finish signal is a success within the usage grace`,
+      `${script.name}: succeeds within the usage grace when the connection stays open after the finish signal`,
       () =>
         Effect.gen(function* () {
           const bytes = bytesOf(script).slice(0, signalEnd(script) + 1)
@@ -222,7 +222,7 @@ describe("a stream that ends at any byte is a success exactly where its finish s
   }
 })
 
-describe("after the finish signal", () => {
+describe("frames after the finish signal", () => {
   const afterSignal = (script: Script, more: string, end: End = "close") =>
     collected(
       script.wire,
@@ -240,7 +240,7 @@ describe("after the finish signal", () => {
 
   for (const script of scripts) {
     if (script.wire.framing !== "sse") continue
-    it.effect(`${script.name}: a malformed frame and an error event change nothing`, () =>
+    it.effect(`${script.name}: ignores a malformed frame and an error event after the finish signal`, () =>
       Effect.gen(function* () {
         for (const more of [
           'data: {"broken\n\n',
@@ -255,7 +255,7 @@ describe("after the finish signal", () => {
   }
 })
 
-describe("the usage grace of one second", () => {
+describe("usage grace of one second", () => {
   const [chat] = scripts
   if (chat === undefined) throw new Error("There is no script.")
   const usageFrame = encoder.encode(`${chat.frames[2]}\n\n`)
@@ -295,14 +295,14 @@ describe("the usage grace of one second", () => {
       return { elapsed, usage: last._tag === "Some" && last.value._tag === "Finish" ? last.value.usage : undefined }
     })
 
-  it.effect("waits for a usage frame that comes in pieces", () =>
+  it.effect("waits for a usage frame that arrives in pieces", () =>
     Effect.gen(function* () {
       const { usage } = yield* dribbling(9, 100)
       expect(usage).toMatchObject({ inputTokens: 3, outputTokens: 2, estimated: false })
     })
   )
 
-  it.effect("does not begin anew with each piece, and drops the frame that is unfinished at its end", () =>
+  it.effect("does not restart the usage grace with each piece, and drops the unfinished frame at its end", () =>
     Effect.gen(function* () {
       const { elapsed, usage } = yield* dribbling(30, 100)
       expect(usage).toMatchObject({ estimated: true })
@@ -311,7 +311,7 @@ describe("the usage grace of one second", () => {
   )
 })
 
-describe("a time limit that is shorter than the usage grace", () => {
+describe("time limit shorter than the usage grace", () => {
   for (const { frames, name, signal, wire } of scripts) {
     it.effect.each([{ idle: 300 }, { total: 300 }])(
       `does not fail an answer whose connection stays open after its finish signal: ${name}, %o`,
@@ -336,7 +336,7 @@ describe("a time limit that is shorter than the usage grace", () => {
   }
 })
 
-describe("a Chat Completions stream", () => {
+describe("Chat Completions stream", () => {
   const wire = ChatCompletions.make()
   const ends = (...frames: ReadonlyArray<string>) =>
     Effect.map(collected(wire, [encoder.encode(frames.map((frame) => `${frame}\n\n`).join(""))], "close"), (result) =>
@@ -346,13 +346,13 @@ describe("a Chat Completions stream", () => {
   const text = chunkOf([{ index: 0, delta: { content: "a" } }])
   const usage = { usage: { prompt_tokens: 3, completion_tokens: 2, total_tokens: 5 } }
 
-  it.effect("of nothing but [DONE] is interrupted", () =>
+  it.effect("a Chat Completions stream with only [DONE] is interrupted", () =>
     Effect.map(ends(done), (end) => expect(end).toBe("StreamInterruptedError"))
   )
-  it.effect("with text and [DONE] but no finish_reason is interrupted", () =>
+  it.effect("a Chat Completions stream with text and [DONE] but no finish_reason is interrupted", () =>
     Effect.map(ends(text, done), (end) => expect(end).toBe("StreamInterruptedError"))
   )
-  it.effect("without finish_reason is complete where [DONE] follows counts that only the last chunk has", () =>
+  it.effect("a Chat Completions stream without finish_reason is complete when only its last chunk has usage before [DONE]", () =>
     Effect.gen(function* () {
       expect(yield* ends(text, chunkOf([], usage), done)).toBe("a")
       expect(yield* ends(chunkOf([{ index: 0, delta: { content: "a" } }], usage), chunkOf([], usage), done)).toBe(
@@ -360,7 +360,7 @@ describe("a Chat Completions stream", () => {
       )
     })
   )
-  it.effect("of several choices is complete only when each has its finish_reason", () =>
+  it.effect("a Chat Completions stream of several choices is complete when each has its finish_reason", () =>
     Effect.gen(function* () {
       const first = chunkOf([{ index: 0, delta: { content: "a" }, finish_reason: "stop" }])
       const second = chunkOf([{ index: 1, delta: { content: "b" } }])
@@ -369,7 +369,7 @@ describe("a Chat Completions stream", () => {
       expect(yield* ends(second, first, secondStops)).toBe("a")
     })
   )
-  it.effect("that goes on after a finish_reason is not ended by the usage grace", () =>
+  it.effect("a Chat Completions stream that continues after a finish_reason is not cut by the usage grace", () =>
     Effect.gen(function* () {
       const chunk = encoder.encode(`${chunkOf([{ index: 0, delta: { content: "a" }, finish_reason: "stop" }])}\n\n`)
       const bytes = Stream.concat(

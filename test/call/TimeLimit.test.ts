@@ -7,8 +7,8 @@ const forever = (stopped: Ref.Ref<boolean>) => Effect.onInterrupt(Effect.never, 
 /** Timers that run, of all there are in this process. Those of other tests may end at any time. */
 const timers = Effect.sync(() => process.getActiveResourcesInfo().filter((kind) => kind === "Timeout").length)
 
-describe("a limit under the real clock", () => {
-  it.live("stops what takes longer, before it fails", () =>
+describe("within, under the real clock", () => {
+  it.live("within interrupts an effect that takes longer, then fails", () =>
     Effect.gen(function* () {
       const stopped = yield* Ref.make(false)
       const error = yield* Effect.flip(within(forever(stopped), 5, () => "too long"))
@@ -16,7 +16,7 @@ describe("a limit under the real clock", () => {
     })
   )
 
-  it.live("lets through what ends in time, with what it did to the fiber, and leaves no timer", () =>
+  it.live("within returns the result, errors and FiberRefs of an effect that ends in time, and leaves no timer", () =>
     Effect.gen(function* () {
       const before = yield* timers
       const ref = FiberRef.unsafeMake("unset")
@@ -28,7 +28,7 @@ describe("a limit under the real clock", () => {
     })
   )
 
-  it.live("hands an interruption on, and waits until it is heard", () =>
+  it.live("within interrupts its effect when it is interrupted, and waits for the finalizer", () =>
     Effect.gen(function* () {
       const before = yield* timers
       const stopped = yield* Ref.make(false)
@@ -40,15 +40,15 @@ describe("a limit under the real clock", () => {
     })
   )
 
-  it.live("longer than timers can run is none", () =>
+  it.live("within sets no limit when it is longer than timers can run", () =>
     Effect.gen(function* () {
       expect(yield* within(Effect.delay(Effect.succeed(1), 5), 2 ** 40, () => "too long")).toBe(1)
     })
   )
 })
 
-describe("what is told in time", () => {
-  it.live("has no listener left, whether it was told or not", () =>
+describe("signals", () => {
+  it.live("removes its listener from a signal after a timeout and after an interruption", () =>
     Effect.gen(function* () {
       const listeners = new Set<(told: string) => void>()
       const signal = (listener: (told: string) => void) => {

@@ -58,8 +58,8 @@ const both = [
   ["two", "TimeoutError"]
 ]
 
-describe("an attempt that is cut short", () => {
-  it.effect("is a TimeoutError in the ledger and in the receipt, with its key and what was tried before", () =>
+describe("attempts of a call that times out", () => {
+  it.effect("lists a timed-out attempt as TimeoutError in the ledger and the error, after the attempts before it", () =>
     Effect.gen(function* () {
       const llm = yield* make(silent(), { timeouts: { response: "10 seconds" } })
       const { attempts, error } = yield* after("10 seconds", llm.chat("?"))
@@ -68,7 +68,7 @@ describe("an attempt that is cut short", () => {
     })
   )
 
-  it.effect("by the deadline of the whole call too", () =>
+  it.effect("lists an attempt cut by the limit `total` as TimeoutError", () =>
     Effect.gen(function* () {
       const llm = yield* make(silent(), { timeouts: { total: "10 seconds" } })
       const { attempts, error } = yield* after("10 seconds", llm.chat("?"))
@@ -77,7 +77,7 @@ describe("an attempt that is cut short", () => {
     })
   )
 
-  it.effect("by a limit further out too, which tells of every try below it", () =>
+  it.effect("lists every attempt below an outer time limit, with its duration", () =>
     Effect.gen(function* () {
       const inner = yield* make(silent(), { timeouts: { response: "4 seconds" }, retry: { attempts: 9, jitter: 0 } })
       const llm = yield* Timeouts.make({ response: "6 seconds" })(inner)
@@ -92,7 +92,7 @@ describe("an attempt that is cut short", () => {
     ["firstEvent", 0],
     ["idle", 2]
   ] as const) {
-    it.effect(`is one of a stream as well (${phase})`, () =>
+    it.effect(`lists the attempt of a stream that exceeds `${phase}` as TimeoutError`, () =>
       Effect.gen(function* () {
         const llm = yield* make(silent(events), { timeouts: { [phase]: "10 seconds" } })
         const { attempts, error } = yield* after("10 seconds", Stream.runDrain(llm.chatStream("?")))
@@ -104,8 +104,8 @@ describe("an attempt that is cut short", () => {
   }
 })
 
-describe("an attempt whose caller leaves", () => {
-  it.effect("is interrupted, whatever limits there are", () =>
+describe("attempts of a call that is interrupted", () => {
+  it.effect("lists an attempt whose caller interrupts it as "interrupted", not as TimeoutError", () =>
     Effect.gen(function* () {
       const llm = yield* make(silent(), { timeouts: { response: "10 seconds" } })
       const { attempts, error } = yield* after("5 seconds", llm.chat("?"))

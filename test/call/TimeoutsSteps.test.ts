@@ -39,8 +39,8 @@ const llmWith = (timeouts: LLM.Options["timeouts"]) =>
 const steps = (llm: LLM.Service) =>
   Effect.all({ chat: stepsOf(llm.chat("?")), stream: stepsOf(Stream.runDrain(llm.chatStream("?"))) })
 
-describe("timeouts", () => {
-  it.live("that are false cost no step, whole and streamed", () =>
+describe("cost of Timeouts", () => {
+  it.live("adds no fiber step to a chat or a stream when `timeouts` is false or empty", () =>
     Effect.gen(function* () {
       const without = yield* llmWith(false)
       // Warms up what is made once.
@@ -55,7 +55,7 @@ describe("timeouts", () => {
     })
   )
 
-  it.effect("without any limit are the LLM itself", () =>
+  it.effect("returns the LLM itself when there is no limit", () =>
     Effect.gen(function* () {
       const llm = yield* scripted("yes")
       expect(yield* Timeouts.make({})(llm)).toBe(llm)

@@ -5,7 +5,7 @@ import type { OpenStream } from "../../src/call/openStream.js"
 import { watched } from "../../src/call/streamTimeout.js"
 import { unavailable } from "../support/scripted.js"
 
-it.scopedLive("a limit that fails to say what ran out ends its own stream, and not the process", () =>
+it.scopedLive("fails the stream, not the process, when the error of a limit cannot be made", () =>
   Effect.gen(function* () {
     let isClosed = false
     const stalled = Effect.acquireRelease(
@@ -35,7 +35,7 @@ it.scopedLive("a limit that fails to say what ran out ends its own stream, and n
   })
 )
 
-it.scopedLive("an opening that fails says why, also where what it gives back dies", () =>
+it.scopedLive("fails with the error of the opening although its finalizer dies", () =>
   Effect.gen(function* () {
     const holding = Effect.acquireRelease(Effect.void, () => Effect.die("a finaliser of one's own"))
     const limits = { opening: 60_000, idle: 60_000, deadline: Infinity, expired: () => unavailable }
