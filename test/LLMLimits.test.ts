@@ -160,11 +160,13 @@ describe("tokens of a failed call", () => {
       return (yield* limiter.status).tokens?.available
     })
 
-  it.effect.each(Object.values(failures))("spends no limiter tokens on a request that the provider rejects: $_tag", (failure) =>
-    Effect.gen(function* () {
-      expect(yield* left(failure, (llm) => llm.chat("?"))).toBe(6000)
-      expect(yield* left(failure, (llm) => Stream.runDrain(llm.chatStream("?")))).toBe(6000)
-    })
+  it.effect.each(Object.values(failures))(
+    "spends no limiter tokens on a request that the provider rejects: $_tag",
+    (failure) =>
+      Effect.gen(function* () {
+        expect(yield* left(failure, (llm) => llm.chat("?"))).toBe(6000)
+        expect(yield* left(failure, (llm) => Stream.runDrain(llm.chatStream("?")))).toBe(6000)
+      })
   )
 
   it.effect("spends the estimated tokens when the provider may have worked: ProviderUnavailableError", () =>

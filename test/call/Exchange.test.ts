@@ -183,23 +183,21 @@ describe("connection that breaks", () => {
     usageMetadata: { promptTokenCount: 1, candidatesTokenCount: 1, totalTokenCount: 2 }
   })
 
-  it.live(
-    "succeeds when the connection breaks after the finish reason, and estimates the usage if none came",
-    () =>
-      Effect.gen(function* () {
-        const answer = yield* streamed(
-          acme,
-          event(chunk({ content: "Hello" })),
-          event(chunk({}, { finish_reason: "stop" }))
-        )
-        expect(answer).toMatchObject({ text: "Hello", finishReason: "stop", usage: { estimated: true } })
-        const counted = yield* streamed(gemini, event(candidate("STOP")))
-        expect(counted).toMatchObject({
-          text: "Hello",
-          finishReason: "stop",
-          usage: { totalTokens: 2, estimated: false }
-        })
+  it.live("succeeds when the connection breaks after the finish reason, and estimates the usage if none came", () =>
+    Effect.gen(function* () {
+      const answer = yield* streamed(
+        acme,
+        event(chunk({ content: "Hello" })),
+        event(chunk({}, { finish_reason: "stop" }))
+      )
+      expect(answer).toMatchObject({ text: "Hello", finishReason: "stop", usage: { estimated: true } })
+      const counted = yield* streamed(gemini, event(candidate("STOP")))
+      expect(counted).toMatchObject({
+        text: "Hello",
+        finishReason: "stop",
+        usage: { totalTokens: 2, estimated: false }
       })
+    })
   )
 
   it.live("fails with a StreamInterruptedError and the partial text when it breaks before the finish reason", () =>

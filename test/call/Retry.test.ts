@@ -60,29 +60,25 @@ describe("errors that Retry repeats", () => {
     })
   )
 
-  it.effect(
-    "retries malformed answers once in a call, whatever else fails and however many attempts there are",
-    () =>
-      Effect.gen(function* () {
-        const streamOf = (error: LLMErrors.LLMError) => ({ stream: Stream.fail(error) })
-        const scenarios: ReadonlyArray<readonly [LLMErrors.LLMError, ...ReadonlyArray<LLMErrors.LLMError>]> = [
-          [malformed, malformed, malformed],
-          [malformed, unavailable, malformed, malformed],
-          [unavailable, malformed, unavailable, malformed, malformed]
-        ]
-        for (const [first, ...others] of scenarios) {
-          const whole = yield* scripted(first, ...others)
-          const streamed = yield* scripted(streamOf(first), ...others.map(streamOf))
-          const policy = Retry.make({ attempts: 20 })
-          const asked = yield* policy(whole)
-          const opened = yield* policy(streamed)
-          expect((yield* Effect.flip(soon(asked.chat("?"))))._tag).toBe("MalformedResponseError")
-          expect((yield* Effect.flip(soon(Stream.runDrain(opened.chatStream("?")))))._tag).toBe(
-            "MalformedResponseError"
-          )
-          expect([(yield* whole.asked).length, (yield* streamed.asked).length]).toEqual([others.length, others.length])
-        }
-      })
+  it.effect("retries malformed answers once in a call, whatever else fails and however many attempts there are", () =>
+    Effect.gen(function* () {
+      const streamOf = (error: LLMErrors.LLMError) => ({ stream: Stream.fail(error) })
+      const scenarios: ReadonlyArray<readonly [LLMErrors.LLMError, ...ReadonlyArray<LLMErrors.LLMError>]> = [
+        [malformed, malformed, malformed],
+        [malformed, unavailable, malformed, malformed],
+        [unavailable, malformed, unavailable, malformed, malformed]
+      ]
+      for (const [first, ...others] of scenarios) {
+        const whole = yield* scripted(first, ...others)
+        const streamed = yield* scripted(streamOf(first), ...others.map(streamOf))
+        const policy = Retry.make({ attempts: 20 })
+        const asked = yield* policy(whole)
+        const opened = yield* policy(streamed)
+        expect((yield* Effect.flip(soon(asked.chat("?"))))._tag).toBe("MalformedResponseError")
+        expect((yield* Effect.flip(soon(Stream.runDrain(opened.chatStream("?")))))._tag).toBe("MalformedResponseError")
+        expect([(yield* whole.asked).length, (yield* streamed.asked).length]).toEqual([others.length, others.length])
+      }
+    })
   )
 
   it.effect("retries an empty answer with `retryEmpty: true`, and returns it by default", () =>

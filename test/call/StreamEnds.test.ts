@@ -352,13 +352,15 @@ describe("Chat Completions stream", () => {
   it.effect("a Chat Completions stream with text and [DONE] but no finish_reason is interrupted", () =>
     Effect.map(ends(text, done), (end) => expect(end).toBe("StreamInterruptedError"))
   )
-  it.effect("a Chat Completions stream without finish_reason is complete when only its last chunk has usage before [DONE]", () =>
-    Effect.gen(function* () {
-      expect(yield* ends(text, chunkOf([], usage), done)).toBe("a")
-      expect(yield* ends(chunkOf([{ index: 0, delta: { content: "a" } }], usage), chunkOf([], usage), done)).toBe(
-        "StreamInterruptedError"
-      )
-    })
+  it.effect(
+    "a Chat Completions stream without finish_reason is complete when only its last chunk has usage before [DONE]",
+    () =>
+      Effect.gen(function* () {
+        expect(yield* ends(text, chunkOf([], usage), done)).toBe("a")
+        expect(yield* ends(chunkOf([{ index: 0, delta: { content: "a" } }], usage), chunkOf([], usage), done)).toBe(
+          "StreamInterruptedError"
+        )
+      })
   )
   it.effect("a Chat Completions stream of several choices is complete when each has its finish_reason", () =>
     Effect.gen(function* () {

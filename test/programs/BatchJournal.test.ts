@@ -261,7 +261,7 @@ describe("resuming a batch after a kill", () => {
   )
 
   it.scoped.prop(
-    "asks for no answer twice when interrupted runs with `resume: "failed"` repeat the failures",
+    "asks for no answer twice when interrupted runs with `resume: failed` repeat the failures",
     { pauses: FastCheck.array(FastCheck.integer({ min: 0, max: 12 }), { maxLength: 5 }) },
     ({ pauses }) =>
       Effect.gen(function* () {

@@ -65,7 +65,7 @@ describe("modes of LLM.object", () => {
     }).pipe(Effect.provide(TestLLM.layer([json(order)])))
   )
 
-  it.effect("mode "tool" sends the schema as a tool that the model must call", () =>
+  it.effect("mode `tool` sends the schema as a tool that the model must call", () =>
     Effect.gen(function* () {
       const { value } = yield* LLM.object("One pen.", { schema: Order, mode: "tool", description: "The order." })
       expect(value).toEqual(order)
@@ -79,7 +79,7 @@ describe("modes of LLM.object", () => {
     }).pipe(Effect.provide(TestLLM.layer([called("Order", order)])))
   )
 
-  it.effect("mode "prompt" appends the instructions to the system message", () =>
+  it.effect("mode `prompt` appends the instructions to the system message", () =>
     Effect.gen(function* () {
       yield* LLM.object("One pen.", { schema: Order, mode: "prompt" })
       yield* LLM.object(
@@ -93,7 +93,7 @@ describe("modes of LLM.object", () => {
     }).pipe(Effect.provide(TestLLM.layer([json(order)], { loop: true })))
   )
 
-  it.effect("mode "auto" tries native, tool and prompt until one is supported", () =>
+  it.effect("mode `auto` tries native, tool and prompt until one is supported", () =>
     Effect.gen(function* () {
       expect((yield* LLM.object("One pen.", { schema: Order })).value).toEqual(order)
       const [first, second, third] = yield* requests
@@ -103,7 +103,7 @@ describe("modes of LLM.object", () => {
     }).pipe(Effect.provide(TestLLM.layer([unsupported("JSON Schema output"), unsupported("tools"), json(order)])))
   )
 
-  it.effect("mode "native" fails with the UnsupportedError and tries no other mode", () =>
+  it.effect("mode `native` fails with the UnsupportedError and tries no other mode", () =>
     Effect.gen(function* () {
       const error = yield* Effect.flip(LLM.object("One pen.", { schema: Order, mode: "native" }))
       expect(error._tag === "UnsupportedError" && error.feature).toBe("JSON Schema output")
@@ -294,7 +294,7 @@ describe("answer that does not fit the schema", () => {
     }).pipe(Effect.provide(TestLLM.layer(['{"item":"a","items":"b"}'])))
   )
 
-  it.effect("sends the faults as the result of the tool call in mode "tool"", () =>
+  it.effect("sends the faults as the result of the tool call in mode `tool`", () =>
     Effect.gen(function* () {
       expect((yield* LLM.object("Go", { schema: Order, mode: "tool" })).value).toEqual(order)
       const [, second] = yield* requests
@@ -313,18 +313,20 @@ describe("answer that does not fit the schema", () => {
     }).pipe(Effect.provide(TestLLM.layer(["", json(order)])))
   )
 
-  it.effect("fails after the second unfit answer with the path and value of the first fault and the usage of both", () =>
-    Effect.gen(function* () {
-      const error = yield* Effect.flip(LLM.object("Go", { schema: Order }))
-      if (error._tag !== "MalformedResponseError") return expect.fail(error._tag)
-      expect(error.path).toBe("items[2].price")
-      expect(error.excerpt).toBe("two")
-      expect(error.message).toContain("The answer is no Order.")
-      expect(error.partial?.text).toBe(json(faulty))
-      expect(error.partial?.usage).toEqual(Usage.make({ inputTokens: 20, outputTokens: 2 }))
-      expect([error.provider, error.model, error.keyId, error.attempts.length]).toEqual(["test", "test", "test", 1])
-      expect(yield* requests).toHaveLength(2)
-    }).pipe(Effect.provide(TestLLM.layer([counted(json(faulty), 10)], { loop: true })))
+  it.effect(
+    "fails after the second unfit answer with the path and value of the first fault and the usage of both",
+    () =>
+      Effect.gen(function* () {
+        const error = yield* Effect.flip(LLM.object("Go", { schema: Order }))
+        if (error._tag !== "MalformedResponseError") return expect.fail(error._tag)
+        expect(error.path).toBe("items[2].price")
+        expect(error.excerpt).toBe("two")
+        expect(error.message).toContain("The answer is no Order.")
+        expect(error.partial?.text).toBe(json(faulty))
+        expect(error.partial?.usage).toEqual(Usage.make({ inputTokens: 20, outputTokens: 2 }))
+        expect([error.provider, error.model, error.keyId, error.attempts.length]).toEqual(["test", "test", "test", 1])
+        expect(yield* requests).toHaveLength(2)
+      }).pipe(Effect.provide(TestLLM.layer([counted(json(faulty), 10)], { loop: true })))
   )
 
   it.effect("fails at the first unfit answer with `repair: false`", () =>
@@ -357,7 +359,7 @@ describe("declined answer", () => {
       expect(error).toMatchObject({ _tag: "ContentFilterError", message: expect.stringContaining("I cannot do that.") })
     }).pipe(Effect.provide(TestLLM.layer([TestLLM.answer({ refusal: "I cannot do that." })])))
   )
-  it.effect("fails with a ContentFilterError when the finish reason is "content-filter"", () =>
+  it.effect("fails with a ContentFilterError when the finish reason is `content-filter`", () =>
     Effect.gen(function* () {
       expect((yield* Effect.flip(LLM.object("Go", { schema: Order })))._tag).toBe("ContentFilterError")
     }).pipe(Effect.provide(TestLLM.layer([TestLLM.answer({ text: "{", finishReason: "content-filter" })])))

@@ -217,7 +217,7 @@ describe.each(["runTools", "runToolsStream"] as const)("%s", (way) => {
       }).pipe(Effect.provide(TestLLM.layer(script)))
     )
 
-    it.effect("reports the error of a handler to the model with `onFailure: "report"`", () =>
+    it.effect("reports the error of a handler to the model with `onFailure: report`", () =>
       Effect.gen(function* () {
         const result = yield* run("Go", { tools: [weather, add], onFailure: "report" })
         expect(result.response.text).toBe("Sorry.")
@@ -275,7 +275,7 @@ describe.each(["runTools", "runToolsStream"] as const)("%s", (way) => {
       }).pipe(Effect.provide(TestLLM.layer(script)))
     )
 
-    it.effect("dies with the defect of a handler, also with `onFailure: "report"`", () =>
+    it.effect("dies with the defect of a handler, also with `onFailure: report`", () =>
       Effect.gen(function* () {
         const broken = Tool.make("weather", { handler: () => Effect.die("bug") })
         const exit = yield* Effect.exit(run("Go", { tools: [broken, add], onFailure: "report" }))
@@ -360,15 +360,17 @@ describe.each(["runTools", "runToolsStream"] as const)("%s", (way) => {
     const doubled = '{{"a":1,"b":2}'
     const layer = TestLLM.layer([calls(call("1", "add", doubled)), "Done."])
 
-    it.effect("repairs broken arguments with `repair: true`, reports them in the execution and sends them repaired", () =>
-      Effect.gen(function* () {
-        const result = yield* run("Go", { tools: [add], repair: true })
-        expect(result.rounds[0]?.executions).toMatchObject([
-          { call: { arguments: doubled }, repaired: { a: 1, b: 2 }, result: { content: "3" } }
-        ])
-        expect(result.rounds[0]?.response.toolCalls[0]?.arguments).toBe(doubled)
-        expect(yield* lastAsked).toMatchObject([{}, { toolCalls: [{ arguments: '{"a":1,"b":2}' }] }, {}])
-      }).pipe(Effect.provide(layer))
+    it.effect(
+      "repairs broken arguments with `repair: true`, reports them in the execution and sends them repaired",
+      () =>
+        Effect.gen(function* () {
+          const result = yield* run("Go", { tools: [add], repair: true })
+          expect(result.rounds[0]?.executions).toMatchObject([
+            { call: { arguments: doubled }, repaired: { a: 1, b: 2 }, result: { content: "3" } }
+          ])
+          expect(result.rounds[0]?.response.toolCalls[0]?.arguments).toBe(doubled)
+          expect(yield* lastAsked).toMatchObject([{}, { toolCalls: [{ arguments: '{"a":1,"b":2}' }] }, {}])
+        }).pipe(Effect.provide(layer))
     )
 
     it.effect("does not repair broken arguments by default", () =>
@@ -563,7 +565,7 @@ describe("types of tool loops", () => {
     >()
   })
 
-  it("runTools removes the error types of its handlers with `onFailure: "report"`, and only those", () => {
+  it("runTools removes the error types of its handlers with `onFailure: report`, and only those", () => {
     const reporting = LLM.runTools("Go", { tools: [down, lost], onFailure: "report" })
     expectTypeOf(reporting).toEqualTypeOf<
       Effect.Effect<ToolLoop.Result, LLMError | ToolLoop.RoundsExceededError, LLM.LLM | Database>

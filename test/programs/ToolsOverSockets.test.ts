@@ -4,20 +4,20 @@ import { NodeHttpClient } from "@effect/platform-node"
 import { describe, expect, it } from "@effect/vitest"
 import type { Layer } from "effect"
 import { Deferred, Effect, Fiber, Option, Schema, Stream } from "effect"
-import type { ChatRequest } from "../src/vocabulary/Chat.js"
-import * as Chat from "../src/vocabulary/Chat.js"
-import * as KeyPool from "../src/keyPool/KeyPool.js"
-import * as LLM from "../src/LLM.js"
-import * as ChatCompletionsClient from "../src/provider/ChatCompletionsClient.js"
-import * as ResponsesClient from "../src/provider/ResponsesClient.js"
-import type * as ProviderClient from "../src/call/ProviderClient.js"
-import * as RateLimiter from "../src/rateLimiter/RateLimiter.js"
-import * as StructuredOutput from "../src/programs/StructuredOutput.js"
-import { SimulatedProvider } from "../src/testing/index.js"
-import * as Tool from "../src/programs/Tool.js"
-import * as ToolLoop from "../src/programs/ToolLoop.js"
-import * as Usage from "../src/vocabulary/Usage.js"
-import { eventually } from "./support/eventually.js"
+import type { ChatRequest } from "../../src/vocabulary/Chat.js"
+import * as Chat from "../../src/vocabulary/Chat.js"
+import * as KeyPool from "../../src/keyPool/KeyPool.js"
+import * as LLM from "../../src/LLM.js"
+import * as ChatCompletionsClient from "../../src/provider/ChatCompletionsClient.js"
+import * as ResponsesClient from "../../src/provider/ResponsesClient.js"
+import type * as ProviderClient from "../../src/call/ProviderClient.js"
+import * as RateLimiter from "../../src/rateLimiter/RateLimiter.js"
+import * as StructuredOutput from "../../src/programs/StructuredOutput.js"
+import { SimulatedProvider } from "../../src/testing/index.js"
+import * as Tool from "../../src/programs/Tool.js"
+import * as ToolLoop from "../../src/programs/ToolLoop.js"
+import * as Usage from "../../src/vocabulary/Usage.js"
+import { eventually } from "../support/eventually.js"
 
 const llmAt = (
   client: Layer.Layer<ProviderClient.ProviderClient, never, HttpClient.HttpClient>,
@@ -160,7 +160,7 @@ describe.each([
 })
 
 describe("provider without JSON Schema output", () => {
-  it.scopedLive("mode "auto" falls back to a tool without sending a request or spending tokens first", () =>
+  it.scopedLive("mode `auto` falls back to a tool without sending a request or spending tokens first", () =>
     Effect.gen(function* () {
       const provider = yield* SimulatedProvider.make({
         answer: () => ({

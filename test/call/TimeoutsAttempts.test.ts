@@ -92,7 +92,7 @@ describe("attempts of a call that times out", () => {
     ["firstEvent", 0],
     ["idle", 2]
   ] as const) {
-    it.effect(`lists the attempt of a stream that exceeds `${phase}` as TimeoutError`, () =>
+    it.effect(`lists the attempt of a stream that exceeds ${phase} as TimeoutError`, () =>
       Effect.gen(function* () {
         const llm = yield* make(silent(events), { timeouts: { [phase]: "10 seconds" } })
         const { attempts, error } = yield* after("10 seconds", Stream.runDrain(llm.chatStream("?")))
@@ -105,7 +105,7 @@ describe("attempts of a call that times out", () => {
 })
 
 describe("attempts of a call that is interrupted", () => {
-  it.effect("lists an attempt whose caller interrupts it as "interrupted", not as TimeoutError", () =>
+  it.effect("lists an attempt whose caller interrupts it as `interrupted`, not as TimeoutError", () =>
     Effect.gen(function* () {
       const llm = yield* make(silent(), { timeouts: { response: "10 seconds" } })
       const { attempts, error } = yield* after("5 seconds", llm.chat("?"))

@@ -4,17 +4,17 @@ import { describe, expect, it } from "@effect/vitest"
 import type { HttpClient } from "@effect/platform"
 import type { Layer } from "effect"
 import { Duration, Effect, Either, Fiber, Option, Random, Stream, Supervisor } from "effect"
-import * as ChatEvent from "../src/vocabulary/ChatEvent.js"
-import * as KeyPool from "../src/keyPool/KeyPool.js"
-import * as LLM from "../src/LLM.js"
-import type { LLMError } from "../src/vocabulary/LLMError.js"
-import * as AnthropicClient from "../src/provider/AnthropicClient.js"
-import * as ChatCompletionsClient from "../src/provider/ChatCompletionsClient.js"
-import * as ResponsesClient from "../src/provider/ResponsesClient.js"
-import type * as ProviderClient from "../src/call/ProviderClient.js"
-import * as RateLimiter from "../src/rateLimiter/RateLimiter.js"
-import { SimulatedProvider } from "../src/testing/index.js"
-import { eventually } from "./support/eventually.js"
+import * as ChatEvent from "../../src/vocabulary/ChatEvent.js"
+import * as KeyPool from "../../src/keyPool/KeyPool.js"
+import * as LLM from "../../src/LLM.js"
+import type { LLMError } from "../../src/vocabulary/LLMError.js"
+import * as AnthropicClient from "../../src/provider/AnthropicClient.js"
+import * as ChatCompletionsClient from "../../src/provider/ChatCompletionsClient.js"
+import * as ResponsesClient from "../../src/provider/ResponsesClient.js"
+import type * as ProviderClient from "../../src/call/ProviderClient.js"
+import * as RateLimiter from "../../src/rateLimiter/RateLimiter.js"
+import { SimulatedProvider } from "../../src/testing/index.js"
+import { eventually } from "../support/eventually.js"
 
 const wires = ["chat-completions", "responses", "anthropic-messages"] as const
 
@@ -203,23 +203,25 @@ describe("chat-completions over sockets", () => {
 })
 
 describe("key pool over sockets", () => {
-  it.scopedLive("answers every call although keys are revoked, rate limited or out of quota, with one call for a revoked key", () =>
-    Effect.gen(function* () {
-      const provider = yield* SimulatedProvider.make({
-        keys: [
-          { key: "good" },
-          { key: "revoked", revoked: true },
-          { key: "limited", limit: { requests: 2, per: "1 minute" } },
-          { key: "empty", outOfQuota: true }
-        ]
-      })
-      const llm = yield* llmAt(provider.baseUrl, once, "chat-completions", ["empty", "revoked", "limited", "good"])
-      const answers = yield* Effect.forEach(Array.from({ length: 30 }), () => outcome(llm.chat("?")))
-      expect(new Set(answers)).toEqual(new Set(["ok"]))
-      const statuses = (yield* provider.log).map((exchange) => exchange.status)
-      expect(statuses.filter((status) => status === 401)).toHaveLength(1)
-      expect(statuses.filter((status) => status === 429)).toHaveLength(2)
-    }).pipe(Effect.provide(NodeHttpClient.layerUndici))
+  it.scopedLive(
+    "answers every call although keys are revoked, rate limited or out of quota, with one call for a revoked key",
+    () =>
+      Effect.gen(function* () {
+        const provider = yield* SimulatedProvider.make({
+          keys: [
+            { key: "good" },
+            { key: "revoked", revoked: true },
+            { key: "limited", limit: { requests: 2, per: "1 minute" } },
+            { key: "empty", outOfQuota: true }
+          ]
+        })
+        const llm = yield* llmAt(provider.baseUrl, once, "chat-completions", ["empty", "revoked", "limited", "good"])
+        const answers = yield* Effect.forEach(Array.from({ length: 30 }), () => outcome(llm.chat("?")))
+        expect(new Set(answers)).toEqual(new Set(["ok"]))
+        const statuses = (yield* provider.log).map((exchange) => exchange.status)
+        expect(statuses.filter((status) => status === 401)).toHaveLength(1)
+        expect(statuses.filter((status) => status === 429)).toHaveLength(2)
+      }).pipe(Effect.provide(NodeHttpClient.layerUndici))
   )
 
   it.scopedLive(

@@ -1,34 +1,34 @@
 import { HttpClient, HttpClientResponse } from "@effect/platform"
 import { describe, expect, it } from "@effect/vitest"
 import { Effect, Layer, Schema, Stream } from "effect"
-import * as AccessLog from "../src/telemetry/AccessLog.js"
-import * as Balance from "../src/routing/Balance.js"
-import * as Budget from "../src/accounting/Budget.js"
-import * as CacheStore from "../src/caching/CacheStore.js"
-import type { ChatRequest } from "../src/vocabulary/Chat.js"
-import * as Chat from "../src/vocabulary/Chat.js"
-import * as ContextWindow from "../src/call/ContextWindow.js"
-import type { EmbeddingRequest } from "../src/vocabulary/Embedding.js"
-import * as EmbeddingCache from "../src/caching/EmbeddingCache.js"
-import * as Fallback from "../src/routing/Fallback.js"
-import * as Hedge from "../src/routing/Hedge.js"
-import * as KeyPool from "../src/keyPool/KeyPool.js"
-import * as LLM from "../src/LLM.js"
-import * as LLMFunction from "../src/programs/LLMFunction.js"
-import * as Pricing from "../src/accounting/Pricing.js"
-import * as AnthropicClient from "../src/provider/AnthropicClient.js"
-import * as ChatCompletionsClient from "../src/provider/ChatCompletionsClient.js"
-import type * as ProviderClient from "../src/call/ProviderClient.js"
-import * as RateLimiter from "../src/rateLimiter/RateLimiter.js"
-import * as ResponseCache from "../src/caching/ResponseCache.js"
-import * as Retry from "../src/call/Retry.js"
-import * as StructuredOutput from "../src/programs/StructuredOutput.js"
-import * as Telemetry from "../src/telemetry/Telemetry.js"
-import * as Timeouts from "../src/call/Timeouts.js"
-import * as TokenCounter from "../src/tokens/TokenCounter.js"
-import * as Tool from "../src/programs/Tool.js"
-import * as ToolLoop from "../src/programs/ToolLoop.js"
-import * as UsageLedger from "../src/accounting/UsageLedger.js"
+import * as AccessLog from "../../src/telemetry/AccessLog.js"
+import * as Balance from "../../src/routing/Balance.js"
+import * as Budget from "../../src/accounting/Budget.js"
+import * as CacheStore from "../../src/caching/CacheStore.js"
+import type { ChatRequest } from "../../src/vocabulary/Chat.js"
+import * as Chat from "../../src/vocabulary/Chat.js"
+import * as ContextWindow from "../../src/call/ContextWindow.js"
+import type { EmbeddingRequest } from "../../src/vocabulary/Embedding.js"
+import * as EmbeddingCache from "../../src/caching/EmbeddingCache.js"
+import * as Fallback from "../../src/routing/Fallback.js"
+import * as Hedge from "../../src/routing/Hedge.js"
+import * as KeyPool from "../../src/keyPool/KeyPool.js"
+import * as LLM from "../../src/LLM.js"
+import * as LLMFunction from "../../src/programs/LLMFunction.js"
+import * as Pricing from "../../src/accounting/Pricing.js"
+import * as AnthropicClient from "../../src/provider/AnthropicClient.js"
+import * as ChatCompletionsClient from "../../src/provider/ChatCompletionsClient.js"
+import type * as ProviderClient from "../../src/call/ProviderClient.js"
+import * as RateLimiter from "../../src/rateLimiter/RateLimiter.js"
+import * as ResponseCache from "../../src/caching/ResponseCache.js"
+import * as Retry from "../../src/call/Retry.js"
+import * as StructuredOutput from "../../src/programs/StructuredOutput.js"
+import * as Telemetry from "../../src/telemetry/Telemetry.js"
+import * as Timeouts from "../../src/call/Timeouts.js"
+import * as TokenCounter from "../../src/tokens/TokenCounter.js"
+import * as Tool from "../../src/programs/Tool.js"
+import * as ToolLoop from "../../src/programs/ToolLoop.js"
+import * as UsageLedger from "../../src/accounting/UsageLedger.js"
 
 /** The JSON of objects in objects, and what it stands for. */
 const deepJson = (depth: number): string => `${'{"a":'.repeat(depth)}1${"}".repeat(depth)}`
@@ -199,23 +199,25 @@ describe("answer that is nested too deeply", () => {
     })
   )
 
-  it.effect("ToolLoop and StructuredOutput fail with a typed error when arguments or answer are nested too deeply", () =>
-    Effect.gen(function* () {
-      const call = { id: "a", type: "function", function: { name: "f", arguments: deepJson(20_000) } }
-      const llm = yield* answering(whole({ content: null, tool_calls: [call] }))
-      const tool = Tool.make("f", {
-        description: "f",
-        parameters: { a: Schema.Unknown },
-        handler: () => Effect.succeed("x")
+  it.effect(
+    "ToolLoop and StructuredOutput fail with a typed error when arguments or answer are nested too deeply",
+    () =>
+      Effect.gen(function* () {
+        const call = { id: "a", type: "function", function: { name: "f", arguments: deepJson(20_000) } }
+        const llm = yield* answering(whole({ content: null, tool_calls: [call] }))
+        const tool = Tool.make("f", {
+          description: "f",
+          parameters: { a: Schema.Unknown },
+          handler: () => Effect.succeed("x")
+        })
+        // The arguments stand in the history of the second round, which no provider could read either.
+        const error = yield* Effect.flip(ToolLoop.run(llm, "?", { tools: [tool] }))
+        expect(error).toMatchObject({ _tag: "InvalidRequestError", field: "messages[1].toolCalls[0].arguments" })
+        const saying = yield* answering(whole({ content: deepJson(20_000) }))
+        expect(yield* Effect.flip(StructuredOutput.generate(saying, "?", { schema: Schema.Unknown }))).toMatchObject({
+          _tag: "MalformedResponseError"
+        })
       })
-      // The arguments stand in the history of the second round, which no provider could read either.
-      const error = yield* Effect.flip(ToolLoop.run(llm, "?", { tools: [tool] }))
-      expect(error).toMatchObject({ _tag: "InvalidRequestError", field: "messages[1].toolCalls[0].arguments" })
-      const saying = yield* answering(whole({ content: deepJson(20_000) }))
-      expect(yield* Effect.flip(StructuredOutput.generate(saying, "?", { schema: Schema.Unknown }))).toMatchObject({
-        _tag: "MalformedResponseError"
-      })
-    })
   )
 })
 
