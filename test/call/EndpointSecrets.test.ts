@@ -212,65 +212,63 @@ describe("credentials of an endpoint that its provider echoes", () => {
     )
   }
 
-  it.scopedLive(
-    "credentials do not appear in answers, logs and statuses of a gateway, or in the faults of its file",
-    () =>
-      Effect.gen(function* () {
-        const entry = {
-          model_name: "m",
-          api_keys: ["key-canary-0123"],
-          base_url: "http://user-4f7a:pa55-w0rd@provider.test/v1?api_key=q-canary-5f2b",
-          headers: { "x-proxy-secret": "canary-in-a-header" },
-          max_retries: 1,
-          retry_delay: 0,
-          rate_limit_capacity: 1000
-        }
-        const secrets = ["user-4f7a", "pa55-w0rd", "q-canary-5f2b", "canary-in-a-header", "key-canary-0123"]
-        const expectUnseen = (what: string, value: unknown) => {
-          for (const secret of secrets) expect(`${what}: ${shown(value).includes(secret)}`).toBe(`${what}: false`)
-        }
-        for (const faulty of [
-          { ...entry, base_url: `user-4f7a:pa55-w0rd@provider.test?api_key=q-canary-5f2b` },
-          { ...entry, headers: { "x-proxy-secret": ["canary-in-a-header"] } },
-          { ...entry, headers: "canary-in-a-header" },
-          { ...entry, headers: { "x-proxy-secret": "canary-in-a-header ${NOT_SET}" } }
-        ]) {
-          expectUnseen("fault", yield* Effect.flip(ProviderFile.parse(JSON.stringify({ elsewhere: [faulty] }))))
-        }
-        const answer = yield* Ref.make<Answer>((echo) => json(500, echo))
-        const file = yield* ProviderFile.parse(JSON.stringify({ elsewhere: [entry] }))
-        const models = Models.layer(file).pipe(Layer.provide(Layer.succeed(HttpClient.HttpClient, echoing(answer))))
-        const lines: Array<string> = []
-        const logger = Logger.replace(
-          Logger.defaultLogger,
-          Logger.make(({ annotations, cause, message }) => {
-            lines.push(shown(message), Cause.pretty(cause), shown([...annotations]))
-          })
-        )
-        const asking = (ask: (request: Request) => Promise<Response>, path: string, body?: unknown) =>
-          Effect.promise(async () => {
-            const init = body === undefined ? {} : { method: "POST", body: JSON.stringify(body) }
-            const response = await ask(new Request(`http://localhost${path}`, init))
-            return `${JSON.stringify([...response.headers])} ${await response.text()}`
-          })
-        /** A gateway for each answer: one that refuses the key would keep the others from being asked. */
-        for (const [what, next] of Object.entries(answers)) {
-          yield* Ref.set(answer, next)
-          yield* Effect.gen(function* () {
-            const ask = HttpApp.toWebHandlerRuntime(yield* Effect.runtime())(yield* Gateway.app({}))
-            const chat = { model: "elsewhere/m", messages: [{ role: "user", content: "?" }], max_tokens: 5 }
-            for (const stream of [false, true]) {
-              expectUnseen(what, yield* asking(ask, "/v1/chat/completions", { ...chat, stream }))
-            }
-            expectUnseen("models", yield* asking(ask, "/v1/models"))
-            expectUnseen("metrics", yield* asking(ask, "/metrics"))
-            const service = yield* Models.Models
-            expectUnseen("status", yield* Effect.flatMap(service.get("elsewhere/m"), (llm) => llm.status))
-          }).pipe(Effect.provide(Layer.merge(models, Access.layer())), Effect.provide(logger))
-        }
-        expect(lines.length).toBeGreaterThan(10)
-        expectUnseen("log", lines)
-      })
+  it.scopedLive("credentials appear in no answer, log or status of a gateway, and in no fault of its file", () =>
+    Effect.gen(function* () {
+      const entry = {
+        model_name: "m",
+        api_keys: ["key-canary-0123"],
+        base_url: "http://user-4f7a:pa55-w0rd@provider.test/v1?api_key=q-canary-5f2b",
+        headers: { "x-proxy-secret": "canary-in-a-header" },
+        max_retries: 1,
+        retry_delay: 0,
+        rate_limit_capacity: 1000
+      }
+      const secrets = ["user-4f7a", "pa55-w0rd", "q-canary-5f2b", "canary-in-a-header", "key-canary-0123"]
+      const expectUnseen = (what: string, value: unknown) => {
+        for (const secret of secrets) expect(`${what}: ${shown(value).includes(secret)}`).toBe(`${what}: false`)
+      }
+      for (const faulty of [
+        { ...entry, base_url: `user-4f7a:pa55-w0rd@provider.test?api_key=q-canary-5f2b` },
+        { ...entry, headers: { "x-proxy-secret": ["canary-in-a-header"] } },
+        { ...entry, headers: "canary-in-a-header" },
+        { ...entry, headers: { "x-proxy-secret": "canary-in-a-header ${NOT_SET}" } }
+      ]) {
+        expectUnseen("fault", yield* Effect.flip(ProviderFile.parse(JSON.stringify({ elsewhere: [faulty] }))))
+      }
+      const answer = yield* Ref.make<Answer>((echo) => json(500, echo))
+      const file = yield* ProviderFile.parse(JSON.stringify({ elsewhere: [entry] }))
+      const models = Models.layer(file).pipe(Layer.provide(Layer.succeed(HttpClient.HttpClient, echoing(answer))))
+      const lines: Array<string> = []
+      const logger = Logger.replace(
+        Logger.defaultLogger,
+        Logger.make(({ annotations, cause, message }) => {
+          lines.push(shown(message), Cause.pretty(cause), shown([...annotations]))
+        })
+      )
+      const asking = (ask: (request: Request) => Promise<Response>, path: string, body?: unknown) =>
+        Effect.promise(async () => {
+          const init = body === undefined ? {} : { method: "POST", body: JSON.stringify(body) }
+          const response = await ask(new Request(`http://localhost${path}`, init))
+          return `${JSON.stringify([...response.headers])} ${await response.text()}`
+        })
+      /** A gateway for each answer: one that refuses the key would keep the others from being asked. */
+      for (const [what, next] of Object.entries(answers)) {
+        yield* Ref.set(answer, next)
+        yield* Effect.gen(function* () {
+          const ask = HttpApp.toWebHandlerRuntime(yield* Effect.runtime())(yield* Gateway.app({}))
+          const chat = { model: "elsewhere/m", messages: [{ role: "user", content: "?" }], max_tokens: 5 }
+          for (const stream of [false, true]) {
+            expectUnseen(what, yield* asking(ask, "/v1/chat/completions", { ...chat, stream }))
+          }
+          expectUnseen("models", yield* asking(ask, "/v1/models"))
+          expectUnseen("metrics", yield* asking(ask, "/metrics"))
+          const service = yield* Models.Models
+          expectUnseen("status", yield* Effect.flatMap(service.get("elsewhere/m"), (llm) => llm.status))
+        }).pipe(Effect.provide(Layer.merge(models, Access.layer())), Effect.provide(logger))
+      }
+      expect(lines.length).toBeGreaterThan(10)
+      expectUnseen("log", lines)
+    })
   )
 })
 

@@ -203,25 +203,23 @@ describe("chat-completions over sockets", () => {
 })
 
 describe("key pool over sockets", () => {
-  it.scopedLive(
-    "answers every call although keys are revoked, rate limited or out of quota, with one call for a revoked key",
-    () =>
-      Effect.gen(function* () {
-        const provider = yield* SimulatedProvider.make({
-          keys: [
-            { key: "good" },
-            { key: "revoked", revoked: true },
-            { key: "limited", limit: { requests: 2, per: "1 minute" } },
-            { key: "empty", outOfQuota: true }
-          ]
-        })
-        const llm = yield* llmAt(provider.baseUrl, once, "chat-completions", ["empty", "revoked", "limited", "good"])
-        const answers = yield* Effect.forEach(Array.from({ length: 30 }), () => outcome(llm.chat("?")))
-        expect(new Set(answers)).toEqual(new Set(["ok"]))
-        const statuses = (yield* provider.log).map((exchange) => exchange.status)
-        expect(statuses.filter((status) => status === 401)).toHaveLength(1)
-        expect(statuses.filter((status) => status === 429)).toHaveLength(2)
-      }).pipe(Effect.provide(NodeHttpClient.layerUndici))
+  it.scopedLive("answers every call although keys are revoked, rate limited or out of quota", () =>
+    Effect.gen(function* () {
+      const provider = yield* SimulatedProvider.make({
+        keys: [
+          { key: "good" },
+          { key: "revoked", revoked: true },
+          { key: "limited", limit: { requests: 2, per: "1 minute" } },
+          { key: "empty", outOfQuota: true }
+        ]
+      })
+      const llm = yield* llmAt(provider.baseUrl, once, "chat-completions", ["empty", "revoked", "limited", "good"])
+      const answers = yield* Effect.forEach(Array.from({ length: 30 }), () => outcome(llm.chat("?")))
+      expect(new Set(answers)).toEqual(new Set(["ok"]))
+      const statuses = (yield* provider.log).map((exchange) => exchange.status)
+      expect(statuses.filter((status) => status === 401)).toHaveLength(1)
+      expect(statuses.filter((status) => status === 429)).toHaveLength(2)
+    }).pipe(Effect.provide(NodeHttpClient.layerUndici))
   )
 
   it.scopedLive(

@@ -208,16 +208,14 @@ describe("stream cut at any byte", () => {
         expect(yield* faultsOf(script, positions(script, 43), "reset", dribbled)).toEqual([])
       })
     )
-    it.effect(
-      `${script.name}: succeeds within the usage grace when the connection stays open after the finish signal`,
-      () =>
-        Effect.gen(function* () {
-          const bytes = bytesOf(script).slice(0, signalEnd(script) + 1)
-          const call = yield* Effect.fork(collected(script.wire, [bytes, encoder.encode("\n")], "stay open"))
-          yield* TestClock.adjust("1200 millis")
-          const result = yield* Fiber.join(call)
-          expect(Either.isRight(result) && result.right.text).toBe("Grüße")
-        })
+    it.effect(`${script.name}: succeeds when the connection stays open after the finish signal`, () =>
+      Effect.gen(function* () {
+        const bytes = bytesOf(script).slice(0, signalEnd(script) + 1)
+        const call = yield* Effect.fork(collected(script.wire, [bytes, encoder.encode("\n")], "stay open"))
+        yield* TestClock.adjust("1200 millis")
+        const result = yield* Fiber.join(call)
+        expect(Either.isRight(result) && result.right.text).toBe("Grüße")
+      })
     )
   }
 })
@@ -352,15 +350,13 @@ describe("Chat Completions stream", () => {
   it.effect("a Chat Completions stream with text and [DONE] but no finish_reason is interrupted", () =>
     Effect.map(ends(text, done), (end) => expect(end).toBe("StreamInterruptedError"))
   )
-  it.effect(
-    "a Chat Completions stream without finish_reason is complete when only its last chunk has usage before [DONE]",
-    () =>
-      Effect.gen(function* () {
-        expect(yield* ends(text, chunkOf([], usage), done)).toBe("a")
-        expect(yield* ends(chunkOf([{ index: 0, delta: { content: "a" } }], usage), chunkOf([], usage), done)).toBe(
-          "StreamInterruptedError"
-        )
-      })
+  it.effect("a Chat Completions stream without finish_reason is complete when only its last chunk has usage", () =>
+    Effect.gen(function* () {
+      expect(yield* ends(text, chunkOf([], usage), done)).toBe("a")
+      expect(yield* ends(chunkOf([{ index: 0, delta: { content: "a" } }], usage), chunkOf([], usage), done)).toBe(
+        "StreamInterruptedError"
+      )
+    })
   )
   it.effect("a Chat Completions stream of several choices is complete when each has its finish_reason", () =>
     Effect.gen(function* () {

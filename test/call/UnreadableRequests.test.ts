@@ -199,25 +199,23 @@ describe("answer that is nested too deeply", () => {
     })
   )
 
-  it.effect(
-    "ToolLoop and StructuredOutput fail with a typed error when arguments or answer are nested too deeply",
-    () =>
-      Effect.gen(function* () {
-        const call = { id: "a", type: "function", function: { name: "f", arguments: deepJson(20_000) } }
-        const llm = yield* answering(whole({ content: null, tool_calls: [call] }))
-        const tool = Tool.make("f", {
-          description: "f",
-          parameters: { a: Schema.Unknown },
-          handler: () => Effect.succeed("x")
-        })
-        // The arguments stand in the history of the second round, which no provider could read either.
-        const error = yield* Effect.flip(ToolLoop.run(llm, "?", { tools: [tool] }))
-        expect(error).toMatchObject({ _tag: "InvalidRequestError", field: "messages[1].toolCalls[0].arguments" })
-        const saying = yield* answering(whole({ content: deepJson(20_000) }))
-        expect(yield* Effect.flip(StructuredOutput.generate(saying, "?", { schema: Schema.Unknown }))).toMatchObject({
-          _tag: "MalformedResponseError"
-        })
+  it.effect("ToolLoop and StructuredOutput fail with a typed error on too deeply nested answers", () =>
+    Effect.gen(function* () {
+      const call = { id: "a", type: "function", function: { name: "f", arguments: deepJson(20_000) } }
+      const llm = yield* answering(whole({ content: null, tool_calls: [call] }))
+      const tool = Tool.make("f", {
+        description: "f",
+        parameters: { a: Schema.Unknown },
+        handler: () => Effect.succeed("x")
       })
+      // The arguments stand in the history of the second round, which no provider could read either.
+      const error = yield* Effect.flip(ToolLoop.run(llm, "?", { tools: [tool] }))
+      expect(error).toMatchObject({ _tag: "InvalidRequestError", field: "messages[1].toolCalls[0].arguments" })
+      const saying = yield* answering(whole({ content: deepJson(20_000) }))
+      expect(yield* Effect.flip(StructuredOutput.generate(saying, "?", { schema: Schema.Unknown }))).toMatchObject({
+        _tag: "MalformedResponseError"
+      })
+    })
   )
 })
 

@@ -15,17 +15,15 @@ const values = <A, E>(exits: ReadonlyArray<Exit.Exit<A, E>>) =>
   exits.map((exit) => (Exit.isSuccess(exit) ? exit.value : "failed"))
 
 describe("Batch.run", () => {
-  it.effect(
-    "returns one result for each request, in the order of the requests, whatever the order of the answers",
-    () =>
-      Effect.gen(function* () {
-        const { task } = scripted({ takes: (request) => (request * 37) % 11 })
-        const fiber = yield* Effect.fork(Batch.run(upTo(200), { task, concurrency: 16 }))
-        yield* TestClock.adjust("1 minute")
-        const { exits, progress } = yield* Fiber.join(fiber)
-        expect(values(exits)).toEqual(upTo(200).map((n) => n * 2))
-        expect(progress).toMatchObject({ total: 200, done: 200, succeeded: 200, failed: 0, isOver: true })
-      })
+  it.effect("returns one result for each request in the order of the requests, not of the answers", () =>
+    Effect.gen(function* () {
+      const { task } = scripted({ takes: (request) => (request * 37) % 11 })
+      const fiber = yield* Effect.fork(Batch.run(upTo(200), { task, concurrency: 16 }))
+      yield* TestClock.adjust("1 minute")
+      const { exits, progress } = yield* Fiber.join(fiber)
+      expect(values(exits)).toEqual(upTo(200).map((n) => n * 2))
+      expect(progress).toMatchObject({ total: 200, done: 200, succeeded: 200, failed: 0, isOver: true })
+    })
   )
 
   it.effect("runs no more requests at once than `concurrency`", () =>
@@ -168,41 +166,39 @@ describe("Batch.run", () => {
 })
 
 describe("Batch.chat and Batch.embed", () => {
-  it.scoped(
-    "Batch.chat and Batch.embed ask the LLM in context, and a rerun reads the same exits from the journal",
-    () =>
-      Effect.gen(function* () {
-        const fileSystem = yield* FileSystem.FileSystem
-        const directory = yield* fileSystem.makeTempDirectoryScoped()
-        const journal = yield* Batch.journal(`${directory}/chats.ndjson`)
-        const script = TestLLM.layer([
-          TestLLM.answer({ ...answer("one") }),
-          TestLLM.failure(invalid),
-          TestLLM.failure(unavailable),
-          "three"
-        ])
-        const run = Batch.run(["a", { messages: [{ role: "user", content: "b" }] }, "c"], {
-          task: Batch.chat,
-          journal,
-          concurrency: 1
-        })
-        const first = yield* Effect.provide(run, script)
-        expect(first.exits.map((exit) => (Exit.isSuccess(exit) ? exit.value.text : "failed"))).toEqual([
-          "one",
-          "failed",
-          "three"
-        ])
-        const again = yield* Effect.provide(run, TestLLM.layer([]))
-        expect(again.exits).toEqual(first.exits)
-        expect(again.progress).toMatchObject({ resumed: 3, tokens: first.progress.tokens })
+  it.scoped("Batch.chat and Batch.embed ask the LLM in context, and a rerun reads the journal", () =>
+    Effect.gen(function* () {
+      const fileSystem = yield* FileSystem.FileSystem
+      const directory = yield* fileSystem.makeTempDirectoryScoped()
+      const journal = yield* Batch.journal(`${directory}/chats.ndjson`)
+      const script = TestLLM.layer([
+        TestLLM.answer({ ...answer("one") }),
+        TestLLM.failure(invalid),
+        TestLLM.failure(unavailable),
+        "three"
+      ])
+      const run = Batch.run(["a", { messages: [{ role: "user", content: "b" }] }, "c"], {
+        task: Batch.chat,
+        journal,
+        concurrency: 1
+      })
+      const first = yield* Effect.provide(run, script)
+      expect(first.exits.map((exit) => (Exit.isSuccess(exit) ? exit.value.text : "failed"))).toEqual([
+        "one",
+        "failed",
+        "three"
+      ])
+      const again = yield* Effect.provide(run, TestLLM.layer([]))
+      expect(again.exits).toEqual(first.exits)
+      expect(again.progress).toMatchObject({ resumed: 3, tokens: first.progress.tokens })
 
-        const vectors = yield* Effect.provide(
-          Batch.run([["a cat", "a dog"], "a bee"], { task: Batch.embed }),
-          Layer.fresh(TestLLM.layer([]))
-        )
-        const { embeddings } = yield* Effect.provide(LLM.embed("a bee"), TestLLM.layer([]))
-        expect(vectors.exits.map((exit) => (Exit.isSuccess(exit) ? exit.value.embeddings.length : 0))).toEqual([2, 1])
-        expect(vectors.exits[1]).toMatchObject({ value: { embeddings } })
-      }).pipe(Effect.provide(NodeFileSystem.layer))
+      const vectors = yield* Effect.provide(
+        Batch.run([["a cat", "a dog"], "a bee"], { task: Batch.embed }),
+        Layer.fresh(TestLLM.layer([]))
+      )
+      const { embeddings } = yield* Effect.provide(LLM.embed("a bee"), TestLLM.layer([]))
+      expect(vectors.exits.map((exit) => (Exit.isSuccess(exit) ? exit.value.embeddings.length : 0))).toEqual([2, 1])
+      expect(vectors.exits[1]).toMatchObject({ value: { embeddings } })
+    }).pipe(Effect.provide(NodeFileSystem.layer))
   )
 })

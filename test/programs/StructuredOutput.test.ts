@@ -313,20 +313,18 @@ describe("answer that does not fit the schema", () => {
     }).pipe(Effect.provide(TestLLM.layer(["", json(order)])))
   )
 
-  it.effect(
-    "fails after the second unfit answer with the path and value of the first fault and the usage of both",
-    () =>
-      Effect.gen(function* () {
-        const error = yield* Effect.flip(LLM.object("Go", { schema: Order }))
-        if (error._tag !== "MalformedResponseError") return expect.fail(error._tag)
-        expect(error.path).toBe("items[2].price")
-        expect(error.excerpt).toBe("two")
-        expect(error.message).toContain("The answer is no Order.")
-        expect(error.partial?.text).toBe(json(faulty))
-        expect(error.partial?.usage).toEqual(Usage.make({ inputTokens: 20, outputTokens: 2 }))
-        expect([error.provider, error.model, error.keyId, error.attempts.length]).toEqual(["test", "test", "test", 1])
-        expect(yield* requests).toHaveLength(2)
-      }).pipe(Effect.provide(TestLLM.layer([counted(json(faulty), 10)], { loop: true })))
+  it.effect("fails after the second unfit answer with the first fault and the usage of both", () =>
+    Effect.gen(function* () {
+      const error = yield* Effect.flip(LLM.object("Go", { schema: Order }))
+      if (error._tag !== "MalformedResponseError") return expect.fail(error._tag)
+      expect(error.path).toBe("items[2].price")
+      expect(error.excerpt).toBe("two")
+      expect(error.message).toContain("The answer is no Order.")
+      expect(error.partial?.text).toBe(json(faulty))
+      expect(error.partial?.usage).toEqual(Usage.make({ inputTokens: 20, outputTokens: 2 }))
+      expect([error.provider, error.model, error.keyId, error.attempts.length]).toEqual(["test", "test", "test", 1])
+      expect(yield* requests).toHaveLength(2)
+    }).pipe(Effect.provide(TestLLM.layer([counted(json(faulty), 10)], { loop: true })))
   )
 
   it.effect("fails at the first unfit answer with `repair: false`", () =>

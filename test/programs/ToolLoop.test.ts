@@ -360,17 +360,15 @@ describe.each(["runTools", "runToolsStream"] as const)("%s", (way) => {
     const doubled = '{{"a":1,"b":2}'
     const layer = TestLLM.layer([calls(call("1", "add", doubled)), "Done."])
 
-    it.effect(
-      "repairs broken arguments with `repair: true`, reports them in the execution and sends them repaired",
-      () =>
-        Effect.gen(function* () {
-          const result = yield* run("Go", { tools: [add], repair: true })
-          expect(result.rounds[0]?.executions).toMatchObject([
-            { call: { arguments: doubled }, repaired: { a: 1, b: 2 }, result: { content: "3" } }
-          ])
-          expect(result.rounds[0]?.response.toolCalls[0]?.arguments).toBe(doubled)
-          expect(yield* lastAsked).toMatchObject([{}, { toolCalls: [{ arguments: '{"a":1,"b":2}' }] }, {}])
-        }).pipe(Effect.provide(layer))
+    it.effect("repairs broken arguments with `repair: true` and sends them repaired", () =>
+      Effect.gen(function* () {
+        const result = yield* run("Go", { tools: [add], repair: true })
+        expect(result.rounds[0]?.executions).toMatchObject([
+          { call: { arguments: doubled }, repaired: { a: 1, b: 2 }, result: { content: "3" } }
+        ])
+        expect(result.rounds[0]?.response.toolCalls[0]?.arguments).toBe(doubled)
+        expect(yield* lastAsked).toMatchObject([{}, { toolCalls: [{ arguments: '{"a":1,"b":2}' }] }, {}])
+      }).pipe(Effect.provide(layer))
     )
 
     it.effect("does not repair broken arguments by default", () =>
