@@ -25,7 +25,7 @@ import { embedders, protocols } from "./conformance/protocols.js"
 const folder = process.env["LLM_FIXTURES"]
 
 interface Replay extends Exchange {
-  readonly spoken: Protocol
+  readonly wireProtocol: Protocol
   readonly question: Chat.ChatRequest
 }
 
@@ -39,8 +39,8 @@ const questionOf = ({ path, requestBody }: Exchange, { wire }: Protocol): Chat.C
 const replays: ReadonlyArray<Replay> =
   folder === undefined
     ? []
-    : Object.entries(protocols).flatMap(([name, spoken]) =>
-        load(folder, name).map((exchange) => ({ ...exchange, spoken, question: questionOf(exchange, spoken) }))
+    : Object.entries(protocols).flatMap(([name, wireProtocol]) =>
+        load(folder, name).map((exchange) => ({ ...exchange, wireProtocol, question: questionOf(exchange, wireProtocol) }))
       )
 
 const modelOf = ({ question, requestBody }: Replay): string =>
@@ -52,7 +52,7 @@ const modelOf = ({ question, requestBody }: Replay): string =>
     ? requestBody.model
     : "asked")
 
-const clientLayer = ({ provider, spoken }: Replay, baseUrl: string) => spoken.client({ provider, baseUrl })
+const clientLayer = ({ provider, wireProtocol }: Replay, baseUrl: string) => wireProtocol.client({ provider, baseUrl })
 
 /** Asks through the whole of it: pool, limiter and client. */
 const askLLM = (exchange: Replay, baseUrl: string) =>

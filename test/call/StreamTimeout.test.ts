@@ -2,7 +2,7 @@
 import { expect, it } from "@effect/vitest"
 import { Cause, Chunk, Effect, Exit, Option } from "effect"
 import type { OpenStream } from "../../src/call/openStream.js"
-import { watched } from "../../src/call/streamTimeout.js"
+import { withStreamLimits } from "../../src/call/streamTimeout.js"
 import { unavailable } from "../support/scripted.js"
 
 it.scopedLive("fails the stream, not the process, when the error of a limit cannot be made", () =>
@@ -14,7 +14,7 @@ it.scopedLive("fails the stream, not the process, when the error of a limit cann
     )
     const exit = yield* Effect.scoped(
       Effect.flatMap(
-        watched(stalled, {
+        withStreamLimits(stalled, {
           opening: 60_000,
           idle: 5,
           deadline: Infinity,
@@ -39,8 +39,8 @@ it.scopedLive("fails with the error of the opening although its finalizer dies",
   Effect.gen(function* () {
     const holding = Effect.acquireRelease(Effect.void, () => Effect.die("a finaliser of one's own"))
     const limits = { opening: 60_000, idle: 60_000, deadline: Infinity, expired: () => unavailable }
-    const failed = yield* Effect.exit(watched(Effect.zipRight(holding, Effect.fail(unavailable)), limits))
-    const late = yield* Effect.exit(watched(Effect.zipRight(holding, Effect.never), { ...limits, opening: 5 }))
+    const failed = yield* Effect.exit(withStreamLimits(Effect.zipRight(holding, Effect.fail(unavailable)), limits))
+    const late = yield* Effect.exit(withStreamLimits(Effect.zipRight(holding, Effect.never), { ...limits, opening: 5 }))
     for (const exit of [failed, late]) {
       const error = Option.flatMap(Exit.causeOption(exit), Cause.failureOption)
       expect(Option.getOrUndefined(error)?._tag).toBe("ProviderUnavailableError")

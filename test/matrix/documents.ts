@@ -98,7 +98,7 @@ const ways = {
 } as const
 
 /** How `LLM.object` gets on without the provider's own way. */
-const instead = (findings: ReadonlyArray<Finding>): string => {
+const objectNote = (findings: ReadonlyArray<Finding>): string => {
   const found = unique(findings.flatMap(([, { way }]) => (way === undefined ? [] : [ways[way]])))
   return ` \`LLM.object\` works all the same, ${sentence(found)}.`
 }
@@ -115,7 +115,7 @@ const footnote =
     const without = findings.filter(([provider]) => scenarios.some(({ name }) => missing(provider, name) === feature))
     const who = byTitle(without).map(([title, its]) => `${title} (${protocolsOf(its)})`)
     const isSchema = without.every(([provider]) => missing(provider, "schema") === feature)
-    return `${superscript(index)} No ${feature} with ${sentence(who)}: an \`UnsupportedError\`, before anything is sent.${isSchema ? instead(without) : ""}`
+    return `${superscript(index)} No ${feature} with ${sentence(who)}: an \`UnsupportedError\`, before anything is sent.${isSchema ? objectNote(without) : ""}`
   }
 
 const countsMissing = (findings: ReadonlyArray<Finding>): ReadonlyArray<string> =>

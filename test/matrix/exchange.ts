@@ -90,7 +90,7 @@ export const withProvider = (
 // -------------------------------------------------------------------------------------
 
 /** An answer, less its id, how long it took, and what the provider says in its own words. */
-const said = (response: ChatResponse) => ({
+const answerFields = (response: ChatResponse) => ({
   provider: response.provider,
   model: response.model,
   keyId: response.keyId,
@@ -109,7 +109,7 @@ const without = (usage: Usage.Usage, counts: ReadonlyArray<keyof Usage.Usage>): 
 })
 
 /** The answer of a scenario, whoever gives it. */
-const expected = (provider: Provider, { answer }: Scenario): ReturnType<typeof said> => ({
+const expected = (provider: Provider, { answer }: Scenario): ReturnType<typeof answerFields> => ({
   provider: provider.provider,
   model: provider.model,
   keyId: "the-key",
@@ -130,7 +130,7 @@ const timeless = (response: ChatResponse) => ({
 })
 
 /** What the events of a stream say, each kind by itself. */
-const told = (events: ReadonlyArray<ChatEvent>) => {
+const streamSummary = (events: ReadonlyArray<ChatEvent>) => {
   const joined = new Map<number, string>()
   for (const event of events) {
     if (event._tag === "ToolCallDelta") {
@@ -162,7 +162,7 @@ const messageOf =
   })
 
 /** A request as far as every protocol has words for it. What only `asked` does not say is a provider's own default. */
-const meant = (request: ChatRequest, provider: Provider, asked: Scenario["request"]): object => {
+const comparableRequest = (request: ChatRequest, provider: Provider, asked: Scenario["request"]): object => {
   const calls = request.messages.flatMap((message) => (message.role === "assistant" ? (message.toolCalls ?? []) : []))
   const idOf = (id: string): string =>
     anonymousCalls(provider) ? `call ${calls.findIndex((call) => call.id === id)}` : id
@@ -177,11 +177,11 @@ const meant = (request: ChatRequest, provider: Provider, asked: Scenario["reques
   }
 }
 
-const failed = (error: LLMError | StreamInterruptedError): object =>
+const errorSummary = (error: LLMError | StreamInterruptedError): object =>
   error._tag === "UnsupportedError" ? { unsupported: error.feature } : { error: error._tag, message: error.message }
 
 /** What the events of a stream tell, where they tell an answer. */
-const wantedStory = ({ answer }: Scenario): ReturnType<typeof told> => {
+const wantedSummary = ({ answer }: Scenario): ReturnType<typeof streamSummary> => {
   const calls = (answer.toolCalls ?? []).map((call, index) => [index, call] as const)
   return {
     first: "Start",
@@ -200,29 +200,29 @@ export const compare = (
 ): { readonly found: object; readonly wanted: object } => {
   const feature = missing(provider, scenario.name)
   const found = {
-    whole: Either.match(whole, { onLeft: failed, onRight: said }),
-    streamed: Either.match(streamed, { onLeft: failed, onRight: said }),
+    whole: Either.match(whole, { onLeft: errorSummary, onRight: answerFields }),
+    streamed: Either.match(streamed, { onLeft: errorSummary, onRight: answerFields }),
     // Everything, what the provider says in its own words included.
-    stream: Either.match(streamed, { onLeft: failed, onRight: timeless }),
-    story: told(events),
-    understood: understood.map((request) => meant(request, provider, scenario.request))
+    stream: Either.match(streamed, { onLeft: errorSummary, onRight: timeless }),
+    summary: streamSummary(events),
+    understood: understood.map((request) => comparableRequest(request, provider, scenario.request))
   }
   if (feature !== undefined) {
     const unsupported = { unsupported: feature }
     return {
       found,
-      wanted: { whole: unsupported, streamed: unsupported, stream: unsupported, story: told([]), understood: [] }
+      wanted: { whole: unsupported, streamed: unsupported, stream: unsupported, summary: streamSummary([]), understood: [] }
     }
   }
   const answer = expected(provider, scenario)
-  const asked = meant({ ...scenario.request, model: provider.model }, provider, scenario.request)
+  const asked = comparableRequest({ ...scenario.request, model: provider.model }, provider, scenario.request)
   return {
     found,
     wanted: {
       whole: answer,
       streamed: answer,
-      stream: Either.match(whole, { onLeft: failed, onRight: timeless }),
-      story: wantedStory(scenario),
+      stream: Either.match(whole, { onLeft: errorSummary, onRight: timeless }),
+      summary: wantedSummary(scenario),
       understood: [asked, asked]
     }
   }

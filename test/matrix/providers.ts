@@ -14,12 +14,12 @@ import type { Usage } from "../../src/vocabulary/Usage.js"
 import type { Dialect } from "../../src/wire/ChatCompletions.js"
 
 /** What this needs of a preset; the client reads all of it. */
-interface Place {
+interface PresetEndpoint {
   readonly provider: string
   readonly baseUrl: string
 }
 
-export interface Provider extends Place {
+export interface Provider extends PresetEndpoint {
   /** As people call it. */
   readonly title: string
   readonly protocol: Protocol
@@ -92,11 +92,11 @@ const models: Readonly<Record<string, string>> = {
 }
 
 /** The presets of a client. */
-const spoken = (
+const presetsOf = (
   protocol: Protocol,
   client: string,
-  presets: Readonly<Record<string, Place>>,
-  make: (preset: Place) => ReturnType<Provider["at"]>
+  presets: Readonly<Record<string, PresetEndpoint>>,
+  make: (preset: PresetEndpoint) => ReturnType<Provider["at"]>
 ): ReadonlyArray<Provider> =>
   Object.entries(presets).map(([name, preset]) => ({
     title: titles[preset.provider] ?? preset.provider,
@@ -110,12 +110,12 @@ const spoken = (
   }))
 
 export const providers: ReadonlyArray<Provider> = [
-  ...spoken("responses", "ResponsesClient", ResponsesClient.presets, ResponsesClient.make),
-  ...spoken("anthropic-messages", "AnthropicClient", AnthropicClient.presets, AnthropicClient.make),
-  ...spoken("gemini", "GeminiClient", GeminiClient.presets, GeminiClient.make),
-  ...spoken("dashscope", "DashScopeClient", DashScopeClient.presets, DashScopeClient.make),
-  ...spoken("ollama", "OllamaClient", OllamaClient.presets, OllamaClient.make),
-  ...spoken("chat-completions", "ChatCompletionsClient", ChatCompletionsClient.presets, ChatCompletionsClient.make)
+  ...presetsOf("responses", "ResponsesClient", ResponsesClient.presets, ResponsesClient.make),
+  ...presetsOf("anthropic-messages", "AnthropicClient", AnthropicClient.presets, AnthropicClient.make),
+  ...presetsOf("gemini", "GeminiClient", GeminiClient.presets, GeminiClient.make),
+  ...presetsOf("dashscope", "DashScopeClient", DashScopeClient.presets, DashScopeClient.make),
+  ...presetsOf("ollama", "OllamaClient", OllamaClient.presets, OllamaClient.make),
+  ...presetsOf("chat-completions", "ChatCompletionsClient", ChatCompletionsClient.presets, ChatCompletionsClient.make)
 ]
 
 const dialects: Readonly<Record<string, ChatCompletionsClient.Options>> = ChatCompletionsClient.presets
@@ -149,7 +149,7 @@ const noSchema = { schema: "JSON Schema output" }
 
 const noTools = { tool: "tools", tools: "tools", results: "tools", thinking: "tools" }
 
-const lacks: Readonly<Record<string, Readonly<Record<string, string>>>> = {
+const missingFeatures: Readonly<Record<string, Readonly<Record<string, string>>>> = {
   // api-docs.deepseek.com/guides/json_mode: any JSON object at most.
   "ChatCompletionsClient.presets.deepseek": noSchema,
   // Messages as others than Anthropic speak it: none of their documents knows `output_config.format`.
@@ -175,4 +175,4 @@ export const bestWay = (provider: Provider): "schema" | "tool" | "prompt" => {
  * What a provider has no word for, by the name of the scenario: there the cell is an `UnsupportedError` that names this
  * feature, and nothing is sent.
  */
-export const missing = (provider: Provider, scenario: string): string | undefined => lacks[nameOf(provider)]?.[scenario]
+export const missing = (provider: Provider, scenario: string): string | undefined => missingFeatures[nameOf(provider)]?.[scenario]

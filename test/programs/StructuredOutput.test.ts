@@ -319,7 +319,7 @@ describe("answer that does not fit the schema", () => {
       if (error._tag !== "MalformedResponseError") return expect.fail(error._tag)
       expect(error.path).toBe("items[2].price")
       expect(error.excerpt).toBe("two")
-      expect(error.message).toContain("The answer is no Order.")
+      expect(error.message).toContain("The answer is not a valid Order.")
       expect(error.partial?.text).toBe(json(faulty))
       expect(error.partial?.usage).toEqual(Usage.make({ inputTokens: 20, outputTokens: 2 }))
       expect([error.provider, error.model, error.keyId, error.attempts.length]).toEqual(["test", "test", "test", 1])

@@ -116,7 +116,7 @@ describe("Tool.definition", () => {
   })
 
   it("throws when the parameters are not an object or have no JSON Schema", () => {
-    expect(() => Tool.make("t", { parameters: Schema.Array(Schema.String), handler: unused })).toThrow("no object")
+    expect(() => Tool.make("t", { parameters: Schema.Array(Schema.String), handler: unused })).toThrow("not an object")
     expect(() => Tool.make("t", { parameters: { at: Schema.DateFromSelf }, handler: unused })).toThrow()
   })
 })

@@ -106,7 +106,7 @@ describe.each(["runTools", "runToolsStream"] as const)("%s", (way) => {
         {},
         {},
         { toolCallId: "1", isError: true, content: "There is no tool odrer. The tools are: order, add." },
-        { toolCallId: "2", isError: true, content: "The arguments of order are no JSON object: {items" },
+        { toolCallId: "2", isError: true, content: "The arguments of order are not a JSON object: {items" },
         {
           toolCallId: "3",
           isError: true,
@@ -396,7 +396,7 @@ describe.each(["runTools", "runToolsStream"] as const)("%s", (way) => {
         const result = yield* run("Go", { tools: [remove], repair: true })
         expect(result.rounds[0]?.executions[0]?.result).toMatchObject({
           isError: true,
-          content: 'The arguments of remove are no JSON object: {"path":"/home The answer hit its token limit.'
+          content: 'The arguments of remove are not a JSON object: {"path":"/home The answer hit its token limit.'
         })
       }).pipe(
         Effect.provide(

@@ -1,6 +1,6 @@
 /**
- * The JSON Schema of a Schema, as models and providers read it best: no `$schema` and no ids, and definitions in place of
- * references, since not every provider follows these. Only a definition that speaks of itself stays one.
+ * The JSON Schema of a Schema in the form that all providers support: without `$schema` and ids, and with definitions inlined for
+ * references. Only recursive definitions stay in `$defs`.
  */
 import type { Schema } from "effect"
 import { JSONSchema, Record } from "effect"
@@ -13,13 +13,13 @@ const prefix = "#/$defs/"
 const target = (node: JsonSchema): string | undefined => {
   const reference = node["$ref"]
   return typeof reference === "string" && reference.startsWith(prefix)
-    ? // A pointer, and in it the name is escaped (RFC 6901).
+    ? // The name is escaped in a JSON pointer (RFC 6901).
       reference.slice(prefix.length).replaceAll("~1", "/").replaceAll("~0", "~")
     : undefined
 }
 
-/** By keyword, how schemas stand below it. Under any other keyword are values. */
-const holding: Readonly<Record<string, "schema" | "named">> = {
+/** The keywords whose value is a schema, a list of schemas, or a record of named schemas. */
+const schemaKeywords: Readonly<Record<string, "schema" | "named">> = {
   additionalItems: "schema",
   additionalProperties: "schema",
   allOf: "schema",
@@ -34,25 +34,25 @@ const holding: Readonly<Record<string, "schema" | "named">> = {
   propertyNames: "schema"
 }
 
-/** The same node with its sub-schemas mapped. */
+/** Maps the sub-schemas of a node. */
 const mapSchemas = (node: JsonSchema, map: (node: JsonSchema) => JsonSchema): JsonSchema => {
   const each = (value: unknown): unknown =>
     Array.isArray(value) ? value.map(each) : isRecord(value) ? map(value) : value
   const below = (keyword: string, value: unknown): unknown => {
-    if (holding[keyword] === undefined) return value
-    return holding[keyword] === "named" && isRecord(value) ? Record.map(value, each) : each(value)
+    if (schemaKeywords[keyword] === undefined) return value
+    return schemaKeywords[keyword] === "named" && isRecord(value) ? Record.map(value, each) : each(value)
   }
   return Record.map(node, (value, keyword) => below(keyword, value))
 }
 
 const emptyObject: JsonSchema = { type: "object", properties: {}, additionalProperties: false }
 
-/** One node without what says nothing to a model. */
-const cleaned = (node: JsonSchema): JsonSchema => {
+/** Removes from a node what a model does not need. */
+const clean = (node: JsonSchema): JsonSchema => {
   const { $id, $schema: _, allOf, ...rest } = node
-  // How Effect says "anything but null".
+  // Effect's schema of any value but null.
   if ($id === "/schemas/%7B%7D") return emptyObject
-  // How Effect puts a description beside a reference.
+  // Effect writes a description beside a reference as an `allOf` with one element.
   const [only, second]: ReadonlyArray<unknown> = Array.isArray(allOf) ? allOf : []
   if (second === undefined && isRecord(only)) return { ...only, ...rest }
   return allOf === undefined ? rest : { ...rest, allOf }
@@ -74,7 +74,7 @@ const isRecursive = (name: string, definitions: JsonSchema): boolean => {
   return seen.has(name)
 }
 
-/** @throws where the schema holds what JSON Schema has no word for, and no annotation says it. */
+/** @throws when a part of the schema has no JSON Schema and no `jsonSchema` annotation. */
 export const jsonSchemaOf = <A, I, R>(schema: Schema.Schema<A, I, R>): JsonSchema => {
   const { $defs, ...root }: JsonSchema = { ...JSONSchema.make(schema) }
   const definitions: JsonSchema = isRecord($defs) ? $defs : {}
@@ -82,11 +82,11 @@ export const jsonSchemaOf = <A, I, R>(schema: Schema.Schema<A, I, R>): JsonSchem
   const inline = (node: JsonSchema): JsonSchema => {
     const name = target(node)
     const definition = name === undefined || recursive.includes(name) ? undefined : definitions[name]
-    if (!isRecord(definition)) return cleaned(mapSchemas(node, inline))
+    if (!isRecord(definition)) return clean(mapSchemas(node, inline))
     const { $ref: _, ...beside } = node
     return { ...inline(definition), ...beside }
   }
-  // The root must say itself what it is.
+  // Providers require the root to be a schema and not a reference.
   const named = target(root)
   const rootDefinition = named === undefined ? root : definitions[named]
   const inlined = inline(isRecord(rootDefinition) ? rootDefinition : root)
@@ -103,5 +103,5 @@ export const jsonSchemaOf = <A, I, R>(schema: Schema.Schema<A, I, R>): JsonSchem
       }
 }
 
-/** Whether every value that fits is an object, as providers want the outermost value to be. */
+/** Whether every valid value is an object, as providers require of the outermost value. */
 export const isObjectSchema = (schema: JsonSchema): boolean => schema["type"] === "object" && !("anyOf" in schema)
