@@ -19,7 +19,7 @@ import * as ToolLoop from "../src/programs/ToolLoop.js"
 import * as UsageLedger from "../src/accounting/UsageLedger.js"
 import { scripted } from "./support/scripted.js"
 
-/** What is no length of time, though Effect reads most of these as none at all. */
+/** Invalid durations, most of which Effect reads as zero. */
 const noLengths: ReadonlyArray<Duration.DurationInput> = [
   Number.NaN,
   -1,
@@ -31,7 +31,7 @@ const noLengths: ReadonlyArray<Duration.DurationInput> = [
 
 const noCounts: ReadonlyArray<number> = [Number.NaN, -1, 0.5, Number.NEGATIVE_INFINITY, JSON.parse('"3"')]
 
-/** Constructors that throw, by the place of the fault. */
+/** Constructors that throw, by the name of the invalid option. */
 const throwing: ReadonlyArray<
   readonly [place: string, values: ReadonlyArray<unknown>, make: (value: never) => unknown]
 > = [
@@ -86,7 +86,7 @@ describe("invalid options", () => {
   it("constructors throw a TypeError that names the invalid option", () => {
     for (const [place, values, make] of throwing) {
       for (const value of values) {
-        // Each row has values of what its constructor takes, or of what plain JavaScript might give it.
+        // Each row has values of its constructor's type, or of other types that plain JavaScript can pass.
         expect(() => Reflect.apply(make, undefined, [value]), `${place} ${String(value)}`).toThrow(
           new RegExp(`^The options of [A-Z][\\w.]+ are not valid\\. ${place}: must be `)
         )

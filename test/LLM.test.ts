@@ -11,7 +11,7 @@ import * as RateLimiter from "../src/rateLimiter/RateLimiter.js"
 import { makeClock } from "./support/interleaving.js"
 import { answer, context } from "./support/scripted.js"
 
-/** A provider that answers by the key it is asked with. */
+/** A provider whose answer depends on the key. */
 const client = (
   respond: (key: ApiKey) => Effect.Effect<Chat.ChatResponse, LLMErrors.LLMError>,
   stream?: (key: ApiKey) => Stream.Stream<ChatEvent.ChatEvent, LLMErrors.LLMError>
@@ -54,11 +54,15 @@ const inFlight = (llm: LLM.Service) =>
 describe("invalid requests", () => {
   for (const [what, field, request] of [
     ["without messages", "messages", { messages: [] }],
-    ["with a role nobody has", "messages[0].role", { messages: [{ role: "robot", content: "?" }] }],
-    ["with a tool result for no call", "messages[0].toolCallId", { messages: [{ role: "tool", content: "?" }] }],
-    ["with a temperature that is no number", "temperature", { messages: [Chat.user("?")], temperature: Number.NaN }],
-    ["with a field nobody knows", "temprature", { messages: [Chat.user("?")], temprature: 1 }],
-    ["with a tool choice that is no tool", "toolChoice.name", { messages: [Chat.user("?")], toolChoice: { name: "x" } }]
+    ["with an unknown role", "messages[0].role", { messages: [{ role: "robot", content: "?" }] }],
+    ["with a tool result without a call id", "messages[0].toolCallId", { messages: [{ role: "tool", content: "?" }] }],
+    ["with a temperature that is not a number", "temperature", { messages: [Chat.user("?")], temperature: Number.NaN }],
+    ["with an unknown field", "temprature", { messages: [Chat.user("?")], temprature: 1 }],
+    [
+      "with a tool choice without its tool",
+      "toolChoice.name",
+      { messages: [Chat.user("?")], toolChoice: { name: "x" } }
+    ]
   ] as const) {
     it.effect(`fails a request ${what} with an InvalidRequestError before a key is taken`, () =>
       Effect.gen(function* () {
@@ -111,7 +115,7 @@ describe("key failover", () => {
         keys(...ids)
       )
       for (let call = 0; call < 20; call++) expect((yield* llm.chat("?")).text).toBe("ok")
-      // Nine calls are lost once, not for every request.
+      // Each of the nine refused keys costs one call in all, not one for each request.
       expect(yield* Ref.get(asked)).toBe(29)
     })
   )
@@ -276,7 +280,7 @@ describe("release of keys and permits", () => {
         })
         yield* pass(120_000)
         yield* Fiber.joinAll(interrupters)
-        // Every call is over: none hangs.
+        // Every call has ended.
         for (const fiber of fibers) expect(Option.isSome(yield* Fiber.poll(fiber))).toBe(true)
         expect(yield* inFlight(llm)).toBe(0)
         yield* pass(120_000)

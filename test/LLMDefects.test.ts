@@ -24,21 +24,21 @@ const make = (pool: Layer.Layer<KeyPool.KeyPool, KeyPool.InvalidPoolError>) =>
 
 const keys = KeyPool.layer({ providerId: "test", keys: ["one"] })
 
-const held = ({ status }: LLM.Service) =>
+const inUse = ({ status }: LLM.Service) =>
   Effect.map(status, ({ keys, limiter }) => ({
     keys: keys.keys.reduce((sum, { inFlight }) => sum + inFlight, 0),
-    places: limiter.concurrency?.inFlight,
+    permits: limiter.concurrency?.inFlight,
     tokens: limiter.tokens?.reserved
   }))
 
-const nothing = { keys: 0, places: 0, tokens: 0 }
+const nothing = { keys: 0, permits: 0, tokens: 0 }
 
 describe("release after defects", () => {
   it.effect("releases key, permit and tokens when the tracer throws", () =>
     Effect.gen(function* () {
       const llm = yield* make(keys)
       const native = yield* Effect.tracer
-      // The span of the call is made, that of its attempt is not.
+      // Creating the span of the call succeeds, that of its attempt throws.
       const dying = Tracer.make({
         context: native.context,
         span: (name, ...rest) => {
@@ -47,10 +47,10 @@ describe("release after defects", () => {
         }
       })
       expect(Exit.isFailure(yield* Effect.exit(Effect.withTracer(llm.chat("?"), dying)))).toBe(true)
-      expect(yield* held(llm)).toEqual(nothing)
+      expect(yield* inUse(llm)).toEqual(nothing)
       const streamed = Stream.runDrain(llm.chatStream("?"))
       expect(Exit.isFailure(yield* Effect.exit(Effect.withTracer(streamed, dying)))).toBe(true)
-      expect(yield* held(llm)).toEqual(nothing)
+      expect(yield* inUse(llm)).toEqual(nothing)
     })
   )
 
@@ -70,9 +70,9 @@ describe("release after defects", () => {
       )
       const llm = yield* make(broken)
       yield* Effect.exit(llm.chat("?"))
-      expect(yield* held(llm)).toEqual(nothing)
+      expect(yield* inUse(llm)).toEqual(nothing)
       yield* Effect.exit(Stream.runDrain(llm.chatStream("?")))
-      expect(yield* held(llm)).toEqual(nothing)
+      expect(yield* inUse(llm)).toEqual(nothing)
     })
   )
 })

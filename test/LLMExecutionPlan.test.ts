@@ -1,4 +1,4 @@
-/** `LLM` is an ordinary service: what Effect does to services, it does to this one. */
+/** `LLM` is an ordinary service: Effect's combinators for services apply to it. */
 import { describe, expect, it } from "@effect/vitest"
 import { Effect, ExecutionPlan, Fiber, Schedule, TestClock } from "effect"
 import * as LLM from "../src/LLM.js"

@@ -1,6 +1,5 @@
 /**
- * Recorded provider traffic, replayed. `LLM_FIXTURES` names the folder; without it there is nothing to replay, and the
- * suite is reported as not run.
+ * Replays recorded provider traffic from the folder `LLM_FIXTURES`. Without the variable, the suite is skipped.
  */
 import { HttpClient, HttpClientResponse } from "@effect/platform"
 import { NodeHttpClient } from "@effect/platform-node"
@@ -29,7 +28,7 @@ interface Replay extends Exchange {
   readonly question: Chat.ChatRequest
 }
 
-/** The question that was recorded, as far as our vocabulary can say it; else any question, since the answer is recorded. */
+/** The recorded request if the vocabulary can express it, else any question, since the answer does not depend on it. */
 const questionOf = ({ path, requestBody }: Exchange, { wire }: Protocol): Chat.ChatRequest =>
   Either.getOrElse(
     Either.map(wire.decodeRequest(requestBody, { path, headers: {} }), ({ request }) => request),
@@ -40,7 +39,11 @@ const replays: ReadonlyArray<Replay> =
   folder === undefined
     ? []
     : Object.entries(protocols).flatMap(([name, wireProtocol]) =>
-        load(folder, name).map((exchange) => ({ ...exchange, wireProtocol, question: questionOf(exchange, wireProtocol) }))
+        load(folder, name).map((exchange) => ({
+          ...exchange,
+          wireProtocol,
+          question: questionOf(exchange, wireProtocol)
+        }))
       )
 
 const modelOf = ({ question, requestBody }: Replay): string =>
@@ -54,7 +57,7 @@ const modelOf = ({ question, requestBody }: Replay): string =>
 
 const clientLayer = ({ provider, wireProtocol }: Replay, baseUrl: string) => wireProtocol.client({ provider, baseUrl })
 
-/** Asks through the whole of it: pool, limiter and client. */
+/** Calls through an `LLM` with key pool, limiter and client. */
 const askLLM = (exchange: Replay, baseUrl: string) =>
   LLM.make({ model: modelOf(exchange), retry: false, telemetry: false, timeouts: false }).pipe(
     Effect.flatMap((llm) =>
@@ -66,14 +69,14 @@ const askLLM = (exchange: Replay, baseUrl: string) =>
     Effect.catchTag("InvalidPoolError", Effect.die)
   )
 
-/** Asks through the client alone, for when there is much to ask. */
+/** Calls through the client alone, which is faster for many calls. */
 const askClient = (exchange: Replay, client: ProviderClient.Service) => {
   const { question } = exchange
   const call = { model: modelOf(exchange), key: ApiKey.make("a-key-for-the-loopback") }
   return exchange.streaming ? ChatEvent.collect(client.chatStream(question, call)) : client.chat(question, call)
 }
 
-/** What is wrong with how an exchange is read: nothing, where all is well. */
+/** The differences between an answer and its expectation. */
 const faults = <R>(exchange: Replay, answer: Effect.Effect<Chat.ChatResponse, LLMError, R>) =>
   Effect.gen(function* () {
     const result = yield* Effect.either(answer)
@@ -89,10 +92,10 @@ const faults = <R>(exchange: Replay, answer: Effect.Effect<Chat.ChatResponse, LL
         : [`an error instead of an answer: ${result.left._tag}: ${result.left.message}`]
   })
 
-/** Where no server is needed, since no request gets there. */
+/** A base URL for clients that need no server. */
 const nowhere = "http://loopback.invalid/v1"
 
-/** A loopback server that answers every request as the provider did. */
+/** A loopback server that answers every request with the recorded response. */
 const replaying = (exchange: Exchange) =>
   Effect.map(
     Effect.acquireRelease(
@@ -126,7 +129,7 @@ const dribbled = (body: Uint8Array): ReadonlyArray<Uint8Array> => {
   )
 }
 
-/** The same answer without a network, in as many chunks as there are pieces at the time of the request. */
+/** An HTTP client that answers with the recorded response, in the chunks that `pieces` returns at the time of the request. */
 const inMemory = (exchange: Exchange, pieces: () => ReadonlyArray<Uint8Array>): Layer.Layer<HttpClient.HttpClient> =>
   Layer.succeed(
     HttpClient.HttpClient,
@@ -148,7 +151,7 @@ const inMemory = (exchange: Exchange, pieces: () => ReadonlyArray<Uint8Array>): 
     )
   )
 
-/** Every position of a short stream, and four of everything else; beside these, one in the middle of a character. */
+/** Every position of a short stream, four positions of other bodies, and one in the middle of a character. */
 const cuts = ({ body, status, streaming }: Exchange): ReadonlyArray<number> => {
   const isStream = streaming && status < 400
   const step = isStream && body.length <= 256 ? 1 : Math.ceil(body.length / 4)

@@ -1,6 +1,6 @@
 /**
- * The same requests to every provider, over real sockets and reached by configuration alone: what is understood and what comes
- * back is the same. The tables of providers in the documents are what was found here; `UPDATE_MATRIX=1` writes them.
+ * The same requests to every provider, over real sockets and reached by configuration alone, must be decoded and answered alike.
+ * The tables of providers in the documents contain the results; `UPDATE_MATRIX=1` writes them.
  */
 import { FileSystem } from "@effect/platform"
 import { NodeFileSystem, NodeHttpClient } from "@effect/platform-node"
@@ -13,7 +13,7 @@ import { compare, withProvider } from "./matrix/exchange.js"
 import { bestWay, nameOf, providers } from "./matrix/providers.js"
 import { ada, scenarios } from "./matrix/scenarios.js"
 
-/** The exchanges with each provider, made once by the first test that needs them. A failure is of that provider alone. */
+/** The exchanges with each provider, made once by the first test that needs them. */
 const findings = providers.map((provider) => {
   const exchanges = withProvider(provider).pipe(Effect.scoped, Effect.provide(NodeHttpClient.layerUndici))
   return { provider, exchanges: Effect.runSync(Effect.cached(exchanges)) }

@@ -9,10 +9,10 @@ import type { LLMError } from "../../src/vocabulary/LLMError.js"
 import * as TestLLM from "../../src/testing/TestLLM.js"
 import * as TokenCounter from "../../src/tokens/TokenCounter.js"
 
-/** A text of so many words, which everybody here counts as a token each. */
+/** A text of `count` words, each of which is one token here. */
 const words = (count: number): string => Array.from({ length: count }, () => "word").join(" ")
 
-/** Exact for `exact`, an estimate for every other model. */
+/** Counts exactly for the model `exact` and estimates for all others. */
 const counter = TokenCounter.layer((model) =>
   model === "exact"
     ? { text: (text) => ({ tokens: text.split(/\s+/).length, estimated: false }), knownChatFormat: true }
@@ -27,7 +27,7 @@ const withWindow = (contextWindow: number, options?: ContextWindow.Options, mode
     )
   )
 
-/** The middleware, with the record of what came through. */
+/** Adds the middleware and keeps the TestLLM, which records the requests that pass. */
 const withCheck =
   (options?: ContextWindow.Options) =>
   <E, R>(layer: Layer.Layer<LLM.LLM | TestLLM.TestLLM, E, R>): Layer.Layer<LLM.LLM | TestLLM.TestLLM, E, R> =>

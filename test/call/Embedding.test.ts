@@ -114,7 +114,7 @@ describe("embeddings over sockets", () => {
 })
 
 describe("embedding values of other types than float", () => {
-  /** Embeds through a provider that answers with these bytes, in base64. */
+  /** Embeds with a provider that answers with these bytes in base64. */
   const embedded = (bytes: ReadonlyArray<number>, extra: Record<string, unknown>) =>
     Effect.gen(function* () {
       const llm = yield* LLM.make({ model: "vectors", retry: { attempts: 1 } })

@@ -1,4 +1,4 @@
-/** Credentials of an endpoint, echoed by its provider, are looked for in everything that can be seen. */
+/** Searches all visible output for credentials of an endpoint that its provider echoes. */
 import { HttpApp, HttpClient, HttpClientError, HttpClientResponse } from "@effect/platform"
 import { describe, expect, it } from "@effect/vitest"
 import type { Tracer } from "effect"
@@ -15,7 +15,7 @@ import type { Endpoint } from "../../src/call/ProviderClient.js"
 import * as ProviderFile from "../../src/models/ProviderFile.js"
 import * as RateLimiter from "../../src/rateLimiter/RateLimiter.js"
 
-/** Everything that a value can be made to say. */
+/** All textual forms of a value. */
 const shown = (value: unknown): string =>
   [
     String(value),
@@ -24,7 +24,7 @@ const shown = (value: unknown): string =>
     value instanceof Error ? `${value.message} ${value.stack ?? ""}` : ""
   ].join("\n")
 
-/** A server that answers with all that it was sent, in the ways in which servers write it. */
+/** A text with everything that a server received, in the forms in which servers write it. */
 const everything = (url: string, headers: Readonly<Record<string, string>>): string => {
   const lines = [url, decodeURIComponent(url), encodeURIComponent(url)]
   for (const [name, value] of Object.entries(headers)) {
@@ -75,7 +75,7 @@ const echoing = (answer: Ref.Ref<Answer>) =>
 interface Case {
   readonly name: string
   readonly endpoint: Pick<Endpoint, "baseUrl" | "headers" | "query">
-  /** None of them is to be seen. */
+  /** Texts that must not appear. */
   readonly secrets: ReadonlyArray<string>
 }
 
@@ -133,7 +133,7 @@ const cases: ReadonlyArray<Case> = [
   }
 ]
 
-/** The tracer, and every span that it makes. */
+/** A tracer that records its spans. */
 const recordingTracer = Effect.map(Effect.tracer, (tracer) => {
   const spans: Array<Tracer.Span> = []
   const layer = Layer.setTracer({
@@ -169,7 +169,7 @@ describe("credentials of an endpoint that its provider echoes", () => {
         )
         const tracer = yield* recordingTracer
         const answer = yield* Ref.make<Answer>((echo) => json(500, echo))
-        const seen: Array<readonly [what: string, said: string]> = []
+        const seen: Array<readonly [what: string, text: string]> = []
         yield* Effect.gen(function* () {
           const plain = yield* llmAt(endpoint)
           const llm = yield* AccessLog.make()(plain)
@@ -205,7 +205,7 @@ describe("credentials of an endpoint that its provider echoes", () => {
         for (const span of tracer.spans) seen.push(["span", shown([span.name, [...span.attributes], span.status])])
         seen.push(["metrics", shown(yield* Metric.snapshot)])
         const leaks = secrets.flatMap((secret) =>
-          seen.filter(([, said]) => said.includes(secret)).map(([what]) => `${secret} in ${what}`)
+          seen.filter(([, text]) => text.includes(secret)).map(([what]) => `${secret} in ${what}`)
         )
         expect([...new Set(leaks)]).toEqual([])
       }).pipe(Logger.withMinimumLogLevel(LogLevel.All))

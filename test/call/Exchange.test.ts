@@ -1,4 +1,4 @@
-/** A question to a provider and its answer, over an HTTP client that needs no network. */
+/** Requests to a provider over an HTTP client without network. */
 import { HttpClient, HttpClientResponse } from "@effect/platform"
 import { describe, expect, it } from "@effect/vitest"
 import { Effect, Fiber, Layer, TestClock } from "effect"
@@ -123,7 +123,7 @@ describe("list of models", () => {
 })
 
 describe("whole answer to a stream request", () => {
-  /** A whole answer in JSON, with so many characters of space before its end. */
+  /** A whole answer in JSON, with `spaces` characters of whitespace before its end. */
   const padded = (spaces: number) => {
     const text = JSON.stringify(whole)
     const line = encoder.encode(`${" ".repeat(1024 * 1024 - 1)}\n`)
@@ -156,7 +156,7 @@ describe("whole answer to a stream request", () => {
 })
 
 describe("connection that breaks", () => {
-  /** These events, and then an error of the connection. */
+  /** A stream of these events that ends with a connection error. */
   const broken = (...events: ReadonlyArray<Uint8Array>) => {
     const left = [...events]
     return new ReadableStream<Uint8Array>({

@@ -8,7 +8,7 @@ import { answer, context, invalid, malformed, rateLimited, scripted, unavailable
 
 const steady: Retry.Options = { jitter: 0 }
 
-/** Runs an effect while the test's clock runs as far as it likes to sleep. */
+/** Runs an effect and advances the test clock by one hour. */
 const soon = <A, E>(effect: Effect.Effect<A, E>) =>
   Effect.gen(function* () {
     const fiber = yield* Effect.fork(Effect.exit(effect))
@@ -126,7 +126,7 @@ describe("retry delay", () => {
       const next = yield* scripted(rateLimited(60_000), "too late")
       const retrying = yield* Retry.make()(next)
       const llm = yield* Timeouts.make({ total: "10 seconds" })(retrying)
-      // No clock is moved: the call fails without sleeping.
+      // The test clock does not advance: the call fails without sleeping.
       const error = yield* Effect.flip(llm.chat("?"))
       expect(error._tag).toBe("RateLimitError")
       expect(LLMErrors.retryAfter(error)).toEqual(LLMErrors.retryAfter(rateLimited(60_000)))

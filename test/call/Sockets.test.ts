@@ -1,4 +1,4 @@
-/** The whole of it over real sockets, against a provider that misbehaves. */
+/** Calls over real sockets to a provider with faults. */
 import { NodeHttpClient } from "@effect/platform-node"
 import { describe, expect, it } from "@effect/vitest"
 import type { HttpClient } from "@effect/platform"
@@ -47,17 +47,17 @@ const llmAt = (
     Effect.provide(RateLimiter.unlimited)
   )
 
-/** The usual time limits, which no machine is too slow for. */
+/** The default time limits, which are long enough on any machine. */
 const once: Omit<LLM.Options, "model"> = { retry: false }
 
-/** For calls that are to run out of time. */
+/** For calls that are expected to time out. */
 const quick: Omit<LLM.Options, "model"> = {
   retry: false,
   timeouts: { response: "400 millis", firstEvent: "400 millis", idle: "400 millis" }
 }
 
-/** Nothing of a call is left on either side. */
-const nothingIsLeft = (llm: LLM.Service, provider: SimulatedProvider.Service) =>
+/** Expects that no key is in use and no connection is busy. */
+const expectReleased = (llm: LLM.Service, provider: SimulatedProvider.Service) =>
   Effect.gen(function* () {
     const { keys } = yield* llm.status
     expect(keys.keys.map((key) => key.inFlight).concat(keys.waiting)).toEqual([...keys.keys.map(() => 0), 0])
@@ -90,7 +90,7 @@ describe.concurrent.each(wires)("%s over sockets", (wire) => {
       expect({ ...streamed, latency: 0, attempts: [] }).toEqual(comparable)
       expect(whole.toolCalls).toHaveLength(2)
       expect(whole.finishReason).toBe("tool-calls")
-      yield* nothingIsLeft(llm, provider)
+      yield* expectReleased(llm, provider)
     }).pipe(Effect.provide(NodeHttpClient.layerUndici))
   )
 
@@ -102,11 +102,11 @@ describe.concurrent.each(wires)("%s over sockets", (wire) => {
     ["a 402", S.status(402), "QuotaExceededError", "QuotaExceededError"],
     ["a 403", S.status(403), "PermissionError", "PermissionError"],
     ["a reset before the answer", S.reset(), "NetworkError", "NetworkError"],
-    ["a reset in its middle", S.reset(5), "NetworkError", "StreamInterruptedError"],
+    ["a reset in the middle of the answer", S.reset(5), "NetworkError", "StreamInterruptedError"],
     ["an answer that is cut off", S.truncate(5), "MalformedResponseError", "StreamInterruptedError"],
     ["a page of HTML", S.garbage, "MalformedResponseError", "MalformedResponseError"],
-    ["an event that is no JSON", S.brokenEvent(5), "MalformedResponseError", "MalformedResponseError"],
-    ["an error before the first word", S.errorEvent(), "ProviderUnavailableError", "ProviderUnavailableError"],
+    ["an event that is not JSON", S.brokenEvent(5), "MalformedResponseError", "MalformedResponseError"],
+    ["an error before the first token", S.errorEvent(), "ProviderUnavailableError", "ProviderUnavailableError"],
     ["an error in the middle", S.errorEvent(5), "ProviderUnavailableError", "StreamInterruptedError"],
     ["silence", S.hang(), "TimeoutError", "TimeoutError"],
     ["a stall in the middle", S.hang(5), "TimeoutError", "TimeoutError"],
@@ -125,7 +125,7 @@ describe.concurrent.each(wires)("%s over sockets", (wire) => {
         const again = yield* llmAt(provider.baseUrl, options, wire)
         yield* provider.next(fault)
         expect(yield* outcome(ChatEvent.collect(again.chatStream("?")))).toBe(streamed)
-        yield* nothingIsLeft(again, provider)
+        yield* expectReleased(again, provider)
       }).pipe(Effect.provide(NodeHttpClient.layerUndici))
     )
   }
@@ -147,18 +147,18 @@ describe.concurrent.each(wires)("%s over sockets", (wire) => {
   it.scopedLive("closes the connection and releases the key when the consumer stops or the call is interrupted", () =>
     Effect.gen(function* () {
       const provider = yield* SimulatedProvider.make({
-        // Too long to be over before the client leaves, however late that is.
+        // Too long to end before the client disconnects, however late that is.
         answer: () => "word ".repeat(10_000),
         tokenPace: "10 millis"
       })
       const llm = yield* llmAt(provider.baseUrl, {}, wire)
       yield* Stream.runDrain(Stream.take(llm.chatStream("?"), 2))
-      yield* nothingIsLeft(llm, provider)
+      yield* expectReleased(llm, provider)
       yield* provider.next(S.hang())
       const hanging = yield* Effect.fork(llm.chat("?"))
       yield* eventually(Effect.map(provider.inFlight, (count) => count === 1))
       yield* Fiber.interrupt(hanging)
-      yield* nothingIsLeft(llm, provider)
+      yield* expectReleased(llm, provider)
       expect((yield* provider.log).map((exchange) => exchange.outcome)).toEqual(["aborted", "aborted"])
     }).pipe(Effect.provide(NodeHttpClient.layerUndici))
   )
@@ -169,7 +169,7 @@ describe.concurrent.each(wires)("%s over sockets", (wire) => {
       const llm = yield* llmAt(provider.baseUrl, once, wire)
       yield* provider.next(S.neverClose)
       expect((yield* ChatEvent.collect(llm.chatStream("?"))).text).toBe(answer.text)
-      yield* nothingIsLeft(llm, provider)
+      yield* expectReleased(llm, provider)
     }).pipe(Effect.provide(NodeHttpClient.layerUndici))
   )
 })
@@ -180,7 +180,7 @@ describe("chat-completions over sockets", () => {
       const provider = yield* SimulatedProvider.make({ faults: () => SimulatedProvider.refuseStreamOptions })
       const llm = yield* llmAt(provider.baseUrl, once)
       for (let call = 0; call < 3; call++) {
-        // Unasked, the server does not count.
+        // Without the option, the server sends no usage.
         expect((yield* ChatEvent.collect(llm.chatStream("?"))).usage.estimated).toBe(true)
       }
       expect((yield* provider.log).map((exchange) => exchange.status)).toEqual([400, 200, 200, 200])
@@ -191,13 +191,13 @@ describe("chat-completions over sockets", () => {
     Effect.gen(function* () {
       const provider = yield* SimulatedProvider.make({ answer: () => "Hi" })
       const llm = yield* llmAt(provider.baseUrl)
-      // The beginning, the word and the reason to stop; neither usage nor end.
+      // The first chunk, the text and the finish reason, but neither usage nor end.
       yield* provider.next(SimulatedProvider.hang(3))
       const [took, answer] = yield* Effect.timed(ChatEvent.collect(llm.chatStream("?")))
       expect([answer.text, answer.finishReason, answer.usage.estimated]).toEqual(["Hi", "stop", true])
       expect(Duration.toMillis(took)).toBeGreaterThan(900)
       expect(Duration.toMillis(took)).toBeLessThan(20_000)
-      yield* nothingIsLeft(llm, provider)
+      yield* expectReleased(llm, provider)
     }).pipe(Effect.provide(NodeHttpClient.layerUndici))
   )
 })
@@ -269,7 +269,7 @@ describe("key pool over sockets", () => {
           { concurrency: 48 }
         ).pipe(Effect.supervised(supervisor))
         expect(results).toHaveLength(300)
-        yield* nothingIsLeft(llm, provider)
+        yield* expectReleased(llm, provider)
         yield* eventually(Effect.map(provider.inFlight, (count) => count === 0))
         const running = Effect.flatMap(supervisor.value, Effect.filter(isRunning))
         yield* eventually(Effect.map(running, (fibers) => fibers.length === 0))

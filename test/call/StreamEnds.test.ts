@@ -1,4 +1,4 @@
-/** How a stream may end: before its finish signal only as an interruption, after it only as a success. */
+/** How a stream ends: before its finish signal always as an interruption, after it always as a success. */
 import { HttpClient, HttpClientResponse } from "@effect/platform"
 import { describe, expect, it } from "@effect/vitest"
 import { Effect, Either, Fiber, Stream, TestClock } from "effect"
@@ -16,10 +16,10 @@ import * as Responses from "../../src/wire/Responses.js"
 import type { ClientWire } from "../../src/wire/Wire.js"
 import { scripted } from "../support/scripted.js"
 
-/** What the server does after its last byte. */
+/** The server's action after its last byte. */
 type End = "close" | "reset" | "stay open"
 
-/** A response body of these chunks. The consumer's pull brings the next one, so that a reset discards none before it. */
+/** A response body of these chunks. Each pull of the consumer enqueues the next one, so that a reset discards no earlier chunk. */
 const body = (chunks: ReadonlyArray<Uint8Array>, end: End): ReadableStream<Uint8Array> => {
   let next = 0
   return new ReadableStream<Uint8Array>(
@@ -62,9 +62,9 @@ const collected = (wire: ClientWire, chunks: ReadonlyArray<Uint8Array>, end: End
 interface Script {
   readonly name: string
   readonly wire: ClientWire
-  /** The frames, without the blank line or the line break behind them. */
+  /** The frames without their trailing blank line or line break. */
   readonly frames: ReadonlyArray<string>
-  /** Which of the frames is the finish signal. */
+  /** The index of the frame with the finish signal. */
   readonly signal: number
 }
 
@@ -156,7 +156,7 @@ const encoder = new TextEncoder()
 const bytesOf = ({ frames, wire }: Script): Uint8Array =>
   encoder.encode(frames.map((frame) => frame + (wire.framing === "sse" ? "\n\n" : "\n")).join(""))
 
-/** After how many bytes the JSON text of the finish signal is complete. */
+/** The number of bytes up to the end of the finish signal's JSON. */
 const signalEnd = ({ frames, signal, wire }: Script): number =>
   encoder.encode(frames.slice(0, signal + 1).join(wire.framing === "sse" ? "\n\n" : "\n")).length
 
@@ -164,7 +164,7 @@ const whole = (bytes: Uint8Array): ReadonlyArray<Uint8Array> => (bytes.length ==
 
 const dribbled = (bytes: Uint8Array): ReadonlyArray<Uint8Array> => Array.from(bytes, (byte) => Uint8Array.of(byte))
 
-/** What is wrong with how a stream ends that is cut after so many bytes; undefined where nothing is. */
+/** The fault in the outcome of a stream that is cut after `cut` bytes; undefined when it is correct. */
 const faultOf = (script: Script, cut: number, end: End, chunked: (bytes: Uint8Array) => ReadonlyArray<Uint8Array>) =>
   Effect.map(collected(script.wire, chunked(bytesOf(script).slice(0, cut)), end), (result) => {
     const outcome = Either.isLeft(result) ? result.left._tag : result.right.text
@@ -172,7 +172,7 @@ const faultOf = (script: Script, cut: number, end: End, chunked: (bytes: Uint8Ar
     return outcome === expected ? undefined : `${end} after ${cut} of ${signalEnd(script)} bytes: ${outcome}`
   })
 
-/** A turn of the event loop, in which a worker of the tests reads what it was sent. */
+/** A turn of the event loop, in which a test worker reads its messages. */
 const turn = Effect.async<void>((resume) => {
   setImmediate(() => resume(Effect.void))
 })
@@ -188,7 +188,7 @@ const faultsOf = (
     (faults) => faults.filter((fault) => fault !== undefined)
   )
 
-/** Every so manyth byte, and the bytes around the end of the finish signal. */
+/** Every `step`-th byte, and the bytes around the end of the finish signal. */
 const positions = (script: Script, step: number): ReadonlyArray<number> => {
   const even = Array.from({ length: Math.ceil((bytesOf(script).length + 1) / step) }, (_, index) => index * step)
   return step === 1 ? even : [...even, signalEnd(script) - 1, signalEnd(script)]
@@ -264,7 +264,7 @@ describe("usage grace of one second", () => {
       .join("")
   )
 
-  /** Sends the usage frame in as many pieces, one every so many milliseconds, and then keeps the connection open. */
+  /** Sends the usage frame in `pieces`, one every `every` milliseconds, and then keeps the connection open. */
   const dribbling = (pieces: number, every: number) =>
     Effect.gen(function* () {
       const size = Math.ceil(usageFrame.length / pieces)

@@ -1,4 +1,4 @@
-/** Streams whose limits are kept: by a timer of Node's, outside of any fiber. */
+/** Time limits of streams, which a Node timer checks outside of any fiber. */
 import { expect, it } from "@effect/vitest"
 import { Cause, Chunk, Effect, Exit, Option } from "effect"
 import type { OpenStream } from "../../src/call/openStream.js"

@@ -9,7 +9,7 @@ import { answer, scripted, unavailable } from "../support/scripted.js"
 
 const events = ChatEvent.fromResponse(answer("Hello"))
 
-/** The events of an answer with so many pieces of text, one every so often; the first at once. */
+/** The events of an answer with `pieces` text deltas, one every `every`, the first at once. */
 const paced = (pieces: number, every: Duration.DurationInput): Stream.Stream<Event, LLMError> => {
   const [start, , finish] = events
   const texts = Array.from({ length: pieces }, (): Event => ({ _tag: "TextDelta", text: "x" }))

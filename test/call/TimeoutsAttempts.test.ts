@@ -14,7 +14,7 @@ import { answer, context } from "../support/scripted.js"
 
 const refused = new LLMErrors.AuthenticationError({ ...context, status: 401, message: "wrong key" })
 
-/** A provider that refuses the first key and is silent to the second, after so many events. */
+/** A provider that rejects the first key, and sends `events` events and then nothing with the second. */
 const silent = (events = 0) =>
   Layer.succeed(ProviderClient.ProviderClient, {
     provider: "test",
@@ -37,7 +37,7 @@ const make = (provider: ReturnType<typeof silent>, options: Omit<LLM.Options, "m
     Effect.provide(Layer.mergeAll(provider, keys, RateLimiter.unlimited))
   )
 
-/** Runs an effect for so long, and tells how it ended and, by key, how its attempts did, as the ledger hears of them. */
+/** Runs an effect for `duration` and returns its error, and key and outcome of each attempt as usage listeners get them. */
 const after = <A, R>(duration: Duration.DurationInput, effect: Effect.Effect<A, LLMErrors.LLMError, R>) =>
   Effect.gen(function* () {
     const attempts: Array<readonly [keyId: string, outcome: string]> = []
@@ -51,7 +51,7 @@ const after = <A, R>(duration: Duration.DurationInput, effect: Effect.Effect<A, 
     return { error: Exit.isSuccess(exit) ? exit.value : undefined, attempts }
   })
 
-const receipt = (error: LLMErrors.LLMError | undefined) => error?.attempts.map(({ error, keyId }) => [keyId, error])
+const attemptsOf = (error: LLMErrors.LLMError | undefined) => error?.attempts.map(({ error, keyId }) => [keyId, error])
 
 const both = [
   ["one", "AuthenticationError"],
@@ -63,7 +63,7 @@ describe("attempts of a call that times out", () => {
     Effect.gen(function* () {
       const llm = yield* make(silent(), { timeouts: { response: "10 seconds" } })
       const { attempts, error } = yield* after("10 seconds", llm.chat("?"))
-      expect(receipt(error)).toEqual(both)
+      expect(attemptsOf(error)).toEqual(both)
       expect(attempts).toEqual(both)
     })
   )
@@ -72,7 +72,7 @@ describe("attempts of a call that times out", () => {
     Effect.gen(function* () {
       const llm = yield* make(silent(), { timeouts: { total: "10 seconds" } })
       const { attempts, error } = yield* after("10 seconds", llm.chat("?"))
-      expect(receipt(error)).toEqual(both)
+      expect(attemptsOf(error)).toEqual(both)
       expect(attempts).toEqual(both)
     })
   )
@@ -82,7 +82,7 @@ describe("attempts of a call that times out", () => {
       const inner = yield* make(silent(), { timeouts: { response: "4 seconds" }, retry: { attempts: 9, jitter: 0 } })
       const llm = yield* Timeouts.make({ response: "6 seconds" })(inner)
       const { attempts, error } = yield* after("6 seconds", llm.chat("?"))
-      expect(receipt(error)).toEqual([...both, ["two", "TimeoutError"]])
+      expect(attemptsOf(error)).toEqual([...both, ["two", "TimeoutError"]])
       expect(error?.attempts.map(({ duration }) => duration)).toEqual([0, 4000, 1000])
       expect(attempts).toEqual([...both, ["two", "TimeoutError"]])
     })
@@ -97,7 +97,7 @@ describe("attempts of a call that times out", () => {
         const llm = yield* make(silent(events), { timeouts: { [phase]: "10 seconds" } })
         const { attempts, error } = yield* after("10 seconds", Stream.runDrain(llm.chatStream("?")))
         expect(error?._tag).toBe("TimeoutError")
-        expect(receipt(error)).toEqual(both)
+        expect(attemptsOf(error)).toEqual(both)
         expect(attempts).toEqual(both)
       })
     )

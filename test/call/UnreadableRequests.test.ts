@@ -30,7 +30,7 @@ import * as Tool from "../../src/programs/Tool.js"
 import * as ToolLoop from "../../src/programs/ToolLoop.js"
 import * as UsageLedger from "../../src/accounting/UsageLedger.js"
 
-/** The JSON of objects in objects, and what it stands for. */
+/** The JSON of nested objects. */
 const deepJson = (depth: number): string => `${'{"a":'.repeat(depth)}1${"}".repeat(depth)}`
 
 const deep = (depth: number): Readonly<Record<string, unknown>> => JSON.parse(deepJson(depth))
@@ -38,7 +38,7 @@ const deep = (depth: number): Readonly<Record<string, unknown>> => JSON.parse(de
 const deepSchema = (depth: number): Readonly<Record<string, unknown>> =>
   JSON.parse(`${'{"type":"object","properties":{"a":'.repeat(depth)}{"type":"string"}${"}}".repeat(depth)}`)
 
-/** What plain JavaScript gives, whatever the types say. */
+/** Input that plain JavaScript can pass despite the types. */
 const plain = (json: string): ChatRequest.Input & EmbeddingRequest.Input => JSON.parse(json)
 
 const plainUndefined = (): ChatRequest.Input => JSON.parse("{}").request
@@ -64,7 +64,7 @@ const http = (body: string) =>
 
 const chatCompletions = ChatCompletionsClient.layer({ provider: "acme", baseUrl: "http://acme.test/v1" })
 
-/** An `LLM` over HTTP whose provider answers with this text. */
+/** An `LLM` over HTTP whose provider answers with `body`. */
 const answering = (
   body: string,
   client: Layer.Layer<ProviderClient.ProviderClient, never, HttpClient.HttpClient> = chatCompletions
@@ -208,11 +208,11 @@ describe("answer that is nested too deeply", () => {
         parameters: { a: Schema.Unknown },
         handler: () => Effect.succeed("x")
       })
-      // The arguments stand in the history of the second round, which no provider could read either.
+      // The arguments are in the history of the second round, which no provider could read either.
       const error = yield* Effect.flip(ToolLoop.run(llm, "?", { tools: [tool] }))
       expect(error).toMatchObject({ _tag: "InvalidRequestError", field: "messages[1].toolCalls[0].arguments" })
-      const saying = yield* answering(whole({ content: deepJson(20_000) }))
-      expect(yield* Effect.flip(StructuredOutput.generate(saying, "?", { schema: Schema.Unknown }))).toMatchObject({
+      const nested = yield* answering(whole({ content: deepJson(20_000) }))
+      expect(yield* Effect.flip(StructuredOutput.generate(nested, "?", { schema: Schema.Unknown }))).toMatchObject({
         _tag: "MalformedResponseError"
       })
     })

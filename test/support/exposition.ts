@@ -1,4 +1,4 @@
-/** A strict reader of Prometheus' text format 0.0.4: whatever Prometheus would refuse, or take for something else, is an error. */
+/** A strict parser of Prometheus' text format 0.0.4: throws on text that Prometheus would reject or read differently. */
 
 export interface Sample {
   readonly name: string
