@@ -169,7 +169,7 @@ describe("tokens of a failed call", () => {
       })
   )
 
-  it.effect("spends the estimated tokens when the provider may have worked: ProviderUnavailableError", () =>
+  it.effect("counts the estimated tokens as spent after a ProviderUnavailableError", () =>
     Effect.gen(function* () {
       const failure = new LLMErrors.ProviderUnavailableError({ ...context, status: 500, message: "down" })
       expect(yield* left(failure, (llm) => llm.chat("?"))).toBeLessThan(6000)

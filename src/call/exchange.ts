@@ -38,7 +38,7 @@ const read = <A>(
   decode: (body: unknown) => Either.Either<A, WireFailure>
 ): Effect.Effect<A, LLMError> => Effect.flatMap(text(exchange), (text) => parse(exchange, text, decode))
 
-/** The fields of an answer that only the client knows. */
+/** The fields of an answer that the client adds to the decoded ones. */
 const responseMetadata = ({ call, clock, response, sentAt, source }: Exchange) => {
   const latency = clock.unsafeCurrentTimeMillis() - sentAt
   const attempt: Attempt = {

@@ -84,7 +84,7 @@ const planOf = (input: Chat.ChatRequest.Input, options: AnyOptions): Plan => {
     concurrency: options.concurrency ?? "unbounded",
     onFailure: options.onFailure ?? "fail",
     repair: options.repair ?? false,
-    // The names of tools in `extra.tools` are not known here.
+    // Tools in `extra.tools` have names in provider-specific fields, so any unknown name can be one of them.
     isForeign: ({ name }) =>
       !handlers.has(name) && (request.extra?.["tools"] !== undefined || plain.some((tool) => tool.name === name))
   }

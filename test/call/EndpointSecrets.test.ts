@@ -49,8 +49,8 @@ const events = (...frames: ReadonlyArray<string>): Response =>
 const chunk = `data: ${JSON.stringify({ id: "c", model: "m", choices: [{ index: 0, delta: { content: "a" } }] })}`
 
 const answers: Readonly<Record<string, Answer>> = {
-  "a refused key": (echo) => json(401, { error: { message: echo, code: echo, type: echo } }),
-  "a refused request": (echo) => json(400, { error: { message: echo, param: echo } }),
+  "a rejected key": (echo) => json(401, { error: { message: echo, code: echo, type: echo } }),
+  "a rejected request": (echo) => json(400, { error: { message: echo, param: echo } }),
   "a rate limit": (echo) => json(429, { message: echo }, { "x-request-id": "r-1" }),
   "a failure in plain text": (echo) => new Response(echo, { status: 500 }),
   "a page instead of an answer": (echo) =>
@@ -251,7 +251,7 @@ describe("credentials of an endpoint that its provider echoes", () => {
           const response = await ask(new Request(`http://localhost${path}`, init))
           return `${JSON.stringify([...response.headers])} ${await response.text()}`
         })
-      /** A gateway for each answer: one that refuses the key would keep the others from being asked. */
+      // One gateway for each answer: after a rejected key, the same gateway would not send the other requests.
       for (const [what, next] of Object.entries(answers)) {
         yield* Ref.set(answer, next)
         yield* Effect.gen(function* () {

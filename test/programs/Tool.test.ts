@@ -219,9 +219,9 @@ describe("types of tools", () => {
   })
 
   it("Tool.make rejects a handler whose result is not a string when there is no `success` schema", () => {
-    // @ts-expect-error a number is no text
+    // @ts-expect-error a number is not a string
     Tool.make("t", { handler: () => Effect.succeed(1) })
-    // @ts-expect-error a text is no number
+    // @ts-expect-error a string is not a number
     Tool.make("t", { success: Schema.Number, handler: () => Effect.succeed("1") })
   })
 })

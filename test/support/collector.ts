@@ -132,7 +132,7 @@ export interface Collector {
   /** The `service.name` of all resources. */
   readonly services: Effect.Effect<ReadonlySet<unknown>>
   /** The bodies of traces and logs. */
-  readonly said: Effect.Effect<string>
+  readonly bodies: Effect.Effect<string>
 }
 
 const seriesOf = ({ gauge, histogram, name, sum }: typeof Metric.Type): ReadonlyArray<Series> => [
@@ -226,6 +226,6 @@ export const make: Effect.Effect<Collector, never, Scope.Scope> = Effect.gen(fun
           ].map(({ resource }) => attributesOf(resource.attributes)["service.name"])
         )
     ),
-    said: Effect.sync(() => [...bodies["/v1/traces"], ...bodies["/v1/logs"]].join("\n"))
+    bodies: Effect.sync(() => [...bodies["/v1/traces"], ...bodies["/v1/logs"]].join("\n"))
   }
 })

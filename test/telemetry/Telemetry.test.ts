@@ -175,7 +175,7 @@ describe("what OTLP takes to a collector", () => {
       )
       expect(yield* collector.services).toEqual(new Set(["the service of a test"]))
       expect(yield* collector.logs).toEqual(["two answers"])
-      expect(yield* collector.said).not.toMatch(/secret|Hello/)
+      expect(yield* collector.bodies).not.toMatch(/secret|Hello/)
 
       const spans = yield* collector.spans
       expect(spans.map(({ kind, name, status }) => [name, kind, status.code])).toEqual([
