@@ -229,9 +229,14 @@ const withFailedAttempt = (deps: Dependencies, active: ActiveAttempt, now: numbe
   return Errors.amend(error, { attempts: [attempt] })
 }
 
-/** The outcome of an interrupted attempt: a time limit expired, or the caller interrupted it. */
-const interruption = (active: ActiveAttempt): Outcome =>
-  Watches.isExpired(active.watch) ? "TimeoutError" : "interrupted"
+/** Settles an attempt that was interrupted, by an expired time limit or by the caller. */
+const endInterrupted = (active: ActiveAttempt, usage?: Usage.Usage, answeredBy?: string): Effect.Effect<void> =>
+  active.end(
+    KeyPool.Verdict.Neutral(),
+    Watches.isExpired(active.watch) ? "TimeoutError" : "interrupted",
+    usage,
+    answeredBy
+  )
 
 /** Whether nothing was sent, or the provider rejected the request unprocessed. Otherwise the limiter keeps the estimated tokens. */
 const consumedNothing = (error: LLMError): boolean =>
@@ -259,7 +264,7 @@ const settleOnExit = <A, R>(
         onSuccess,
         onFailure: (cause) =>
           Option.match(Cause.failureOption(cause), {
-            onNone: () => active.end(KeyPool.Verdict.Neutral(), interruption(active)),
+            onNone: () => endInterrupted(active),
             onSome: (error) => endFailed(active, error)
           })
       })
@@ -415,9 +420,7 @@ const trackStream = (
   })
   return {
     opened: Effect.map(record(opened.first), (first): OpenStream => ({ first, pull })),
-    abandoned: Effect.suspend(() =>
-      active.end(KeyPool.Verdict.Neutral(), interruption(active), usageSoFar(), answeredBy)
-    )
+    abandoned: Effect.suspend(() => endInterrupted(active, usageSoFar(), answeredBy))
   }
 }
 
@@ -428,9 +431,7 @@ export const chatStream = (deps: Dependencies, request: ChatRequest, model: stri
     chatAttempt(request, model),
     (active, restore) =>
       Effect.flatMap(Effect.scope, (scope) => {
-        let abandoned: Effect.Effect<void> = Effect.suspend(() =>
-          active.end(KeyPool.Verdict.Neutral(), interruption(active))
-        )
+        let abandoned = Effect.suspend(() => endInterrupted(active))
         // Added before the connection's finalizer and so run after it: a key is released when its socket is closed.
         return Effect.zipRight(
           Scope.addFinalizer(

@@ -42,7 +42,7 @@ export interface RawResponse {
   readonly events: ReadonlyArray<ChatEvent>
 }
 
-/** Attaches frames to the new events that were decoded from them. There can be no frames when the end of the stream made the events. */
+/** Attaches to new events the frames that they were decoded from; none for events that the end of the stream made. */
 export const withRawFrames = (
   protocol: string,
   frames: ReadonlyArray<Frame>,

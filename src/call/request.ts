@@ -33,7 +33,7 @@ const validationError = (issue: ParseResult.ParseIssue): InvalidRequestError => 
   return invalid(faults[0]?.path ?? "", `The request is not valid. ${summary(faults)}`)
 }
 
-/** A request as an object. Input of another type, from plain JavaScript, becomes a request without messages, which is rejected when sent. */
+/** A request as an object. Invalid input from plain JavaScript becomes a request without messages, which is rejected when sent. */
 export const asObject = (input: ChatRequest.Input): Exclude<ChatRequest.Input, string> =>
   typeof input === "string"
     ? { messages: [Chat.user(input)] }

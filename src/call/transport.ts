@@ -105,7 +105,7 @@ const innermost = (cause: unknown): { readonly code: string; readonly message: s
 
 const connectCodes: ReadonlySet<string> = new Set(["UND_ERR_CONNECT_TIMEOUT", "ETIMEDOUT"])
 
-/** The error of a request without a response. The HTTP client's error contains the request with its key, so only its cause is used. */
+/** The error of a request without a response. It uses only the cause of the HTTP client's error, which contains the key. */
 export const connectionError = (
   transport: Transport,
   call: CallWithSecrets,
