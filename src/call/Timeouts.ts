@@ -188,8 +188,8 @@ export const make = (options: Options): Middleware => {
 }
 
 /**
- * Sets the deadline of a whole call for middlewares below that enforce it themselves, as those of {@link make} do. It needs no
- * timer of its own.
+ * Sets the deadline of a whole call for middlewares below that enforce it, as those of {@link make} do. It needs no own
+ * timer.
  *
  * @internal
  */

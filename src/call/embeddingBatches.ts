@@ -10,7 +10,7 @@ export interface Limits {
   readonly maxBatchTokens?: number
 }
 
-/** Splits texts in order into as few batches as the limits allow. A text over the token limit has a batch of its own. */
+/** Splits texts in order into as few batches as the limits allow. A text over the token limit is a batch alone. */
 export const split = <A extends Embeddable>(
   texts: ReadonlyArray<A>,
   limits: Limits

@@ -37,7 +37,7 @@ it.scopedLive("fails the stream, not the process, when the error of a limit cann
 
 it.scopedLive("fails with the error of the opening although its finalizer dies", () =>
   Effect.gen(function* () {
-    const holding = Effect.acquireRelease(Effect.void, () => Effect.die("a finaliser of one's own"))
+    const holding = Effect.acquireRelease(Effect.void, () => Effect.die("a custom finalizer"))
     const limits = { opening: 60_000, idle: 60_000, deadline: Infinity, expired: () => unavailable }
     const failed = yield* Effect.exit(withStreamLimits(Effect.zipRight(holding, Effect.fail(unavailable)), limits))
     const late = yield* Effect.exit(withStreamLimits(Effect.zipRight(holding, Effect.never), { ...limits, opening: 5 }))
